@@ -7,7 +7,6 @@ export const PENDING: readonly string[] = [
   'packages/core/',
   'packages/http/',
   'packages/image/',
-  'packages/nx-plugin/',
   'packages/oci/',
   'packages/registry/',
   'packages/server/',

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { canonicalJson, digestOf } from '@lkt/core';
 import { findAction } from '@lkt/pkg/action-cache';
 import type { Settings } from './options.ts';
-import { inPlainWords } from './plain-error.ts';
+import { rethrowPlain } from './plain-error.ts';
 import type { Projects } from './projects.ts';
 
 /** The entry of the action cache, in the directory of package layouts. */
@@ -19,8 +19,8 @@ interface CachedProjects {
 }
 
 /**
- * Returns the packages and images of a workspace as Nx projects: from the action cache if its inputs
- * are unchanged, which takes a tenth of the time of reading them.
+ * Returns the packages and images of a workspace as Nx projects: from the action cache if its
+ * inputs are unchanged, which takes a tenth of the time of reading them.
  * @param files candidate files, relative to `root`
  * @throws PlainError for an error in a package
  */
@@ -37,8 +37,8 @@ export async function cachedProjects(
     if (cached?.key === key) return cached.projects;
   }
   const { readProjects } = await import('./projects.ts');
-  const { projects, inputs } = await readProjects(root, files, settings, env).catch(inPlainWords);
-  // Where no package was built yet, the plugin writes nothing.
+  const { projects, inputs } = await readProjects(root, files, settings, env).catch(rethrowPlain);
+  // Before the first package build the plugin writes nothing.
   if (key !== undefined && inputs !== undefined && existsSync(dirname(path))) {
     const { recordAction } = await import('@lkt/pkg');
     const result = { key, projects } satisfies CachedProjects;

@@ -1,32 +1,32 @@
 import type { TargetConfiguration } from '@nx/devkit';
 import { BUILD_YML, type Settings } from './options.ts';
 
-/** A target that runs a command line in a shell. */
+/** Returns a target that runs lkt in a shell. */
 export function runTarget(
   lkt: string,
-  words: readonly string[],
+  args: readonly string[],
   env: Readonly<Record<string, string>> = {},
 ): TargetConfiguration {
-  const command = commandLine(lkt, words);
+  const command = shellCommand(lkt, args);
   const options = { command, env: Object.keys(env).length === 0 ? undefined : env };
   return { executor: 'nx:run-commands', options };
 }
 
-/** The words of lkt that build packages; their directories come behind. */
-export function buildWords(settings: Settings): readonly string[] {
+/** Returns the arguments of lkt to build packages; append their directories. */
+export function buildArguments(settings: Settings): readonly string[] {
   const { layouts, platforms } = settings;
   const wanted = platforms.length === 0 ? [] : ['--platforms', platforms.join(',')];
-  return ['pkg', 'build', '--layouts', layouts, ...ymlWords(settings), ...wanted];
+  return ['pkg', 'build', '--layouts', layouts, ...buildYmlArguments(settings), ...wanted];
 }
 
-/** Of every command that reads build.yml files. */
-export function ymlWords({ buildYml }: Settings): readonly string[] {
+/** Returns the arguments for commands that read build.yml files. */
+export function buildYmlArguments({ buildYml }: Settings): readonly string[] {
   return buildYml === BUILD_YML ? [] : ['--build-yml', buildYml];
 }
 
-/** What a shell runs. How lkt is called may be more than a word, such as `npx lkt`. */
-export function commandLine(lkt: string, words: readonly string[]): string {
-  return [lkt, ...words.map(quoted)].join(' ');
+/** Returns a shell command. `lkt` may have several words, such as `npx lkt`. */
+export function shellCommand(lkt: string, args: readonly string[]): string {
+  return [lkt, ...args.map(quoted)].join(' ');
 }
 
 function quoted(word: string): string {

@@ -1,8 +1,9 @@
 import { join, relative } from 'node:path';
 import type { Tree } from '@nx/devkit';
 import { openWorkspace, type Package, type Workspace } from '@lkt/pkg';
-import { inPlainWords, PlainError } from './plain-error.ts';
+import { rethrowPlain, PlainError } from './plain-error.ts';
 
+/** Options of the image generator (schemas/image.json). */
 export interface ImageOptions {
   readonly name: string;
   readonly directory?: string;
@@ -10,22 +11,25 @@ export interface ImageOptions {
   readonly init?: readonly string[];
 }
 
-/** `nx g @lkt/nx-plugin:image NAME`: the config of an image that boots, of packages of the workspace as far as it has them. */
+/**
+ * Generates the config of a bootable image (`nx g @lkt/nx-plugin:image NAME`), from packages of the
+ * workspace as far as possible.
+ */
 export async function generateImage(tree: Tree, options: ImageOptions): Promise<void> {
   const { name } = options;
-  if (!/^\w[\w.-]*$/.test(name)) throw new PlainError(`"${name}" is no name of a file`);
+  if (!/^\w[\w.-]*$/.test(name)) throw new PlainError(`"${name}" is not a file name`);
   const directory = options.directory ?? (tree.exists('examples') ? 'examples' : 'images');
   const file = join(directory, `${name}.yml`);
-  if (tree.exists(file)) throw new PlainError(`${file} is there already`);
-  const workspace = await openWorkspace(tree.root, { env: process.env }).catch(inPlainWords);
+  if (tree.exists(file)) throw new PlainError(`${file} exists already`);
+  const workspace = await openWorkspace(tree.root, { env: process.env }).catch(rethrowPlain);
   const inConfig = (item: Package): string =>
     `@pkg:${relative(join(tree.root, directory), join(tree.root, relative(workspace.root, item.dir)))}`;
   const kernel = options.kernel ?? optional(kernelOf(workspace), inConfig);
   if (kernel === undefined)
-    throw new PlainError('no package of this workspace is a kernel: name an image by --kernel');
+    throw new PlainError('no package of this workspace is a kernel: pass an image with --kernel');
   const init = options.init ?? initOf(workspace).map(inConfig);
   if (init.length === 0)
-    throw new PlainError('no package of this workspace is an init: name images by --init');
+    throw new PlainError('no package of this workspace is an init: pass images with --init');
   tree.write(
     file,
     `kernel:
@@ -40,7 +44,7 @@ function optional<T, R>(value: T | undefined, map: (value: T) => R): R | undefin
   return value === undefined ? undefined : map(value);
 }
 
-/** Of `kernel` and `kernel-base` the one whose name is all. */
+/** Prefers `kernel` to names with a suffix, such as `kernel-debug`. */
 function kernelOf({ packages }: Workspace): Package | undefined {
   return [...packages.values()]
     .filter(({ image }) => /^kernel(?!.*-base$)/.test(image))

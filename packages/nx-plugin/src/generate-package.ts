@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import type { Tree } from '@nx/devkit';
 import { openWorkspace } from '@lkt/pkg';
-import { inPlainWords, PlainError } from './plain-error.ts';
+import { rethrowPlain, PlainError } from './plain-error.ts';
 
+/** Options of the package generator (schemas/package.json). */
 export interface PackageOptions {
   readonly name: string;
   readonly directory?: string;
@@ -11,21 +12,21 @@ export interface PackageOptions {
   readonly debian?: readonly string[];
 }
 
-/** `nx g @lkt/nx-plugin:package NAME`: a package that builds as it is, to write on. */
+/** Generates a package that builds without changes (`nx g @lkt/nx-plugin:package NAME`). */
 export async function generatePackage(tree: Tree, options: PackageOptions): Promise<void> {
   const { name, directory = 'pkg', from = 'scratch', debian = [] } = options;
   if (!/^[a-z0-9]+(?:[._-][a-z0-9]+)*$/.test(name))
-    throw new PlainError(`"${name}" is no name of an image: use a-z, 0-9, and . _ - between them`);
+    throw new PlainError(`"${name}" is not an image name: use a-z, 0-9, and . _ - between them`);
   if (debian.length > 0 && options.from !== undefined)
     throw new PlainError(
-      'a package of Debian packages is built on no image: leave out one of the two',
+      'a package of Debian packages has no base image: pass either --debian or --from',
     );
   const dir = join(directory, name);
   if (tree.exists(join(dir, 'build.yml'))) throw new PlainError(`${dir} is a package already`);
-  const org = options.org ?? (await usualOrg(tree.root));
+  const org = options.org ?? (await mostCommonOrg(tree.root));
   const head = `org: ${org}\nimage: ${name}\n`;
   if (debian.length > 0) {
-    // What a lock can be made for; more architectures are a line, and another lock.
+    // One architecture, because a lock has one; each further one needs a lock of its own.
     const list = debian.map((item) => `    - ${item}\n`).join('');
     tree.write(
       join(dir, 'build.yml'),
@@ -38,9 +39,9 @@ export async function generatePackage(tree: Tree, options: PackageOptions): Prom
   tree.write(join(dir, 'root/etc', name), `This is ${name}.\n`);
 }
 
-/** What most packages have. */
-async function usualOrg(root: string): Promise<string> {
-  const workspace = await openWorkspace(root, { env: process.env }).catch(inPlainWords);
+/** Returns the most common organisation. */
+async function mostCommonOrg(root: string): Promise<string> {
+  const workspace = await openWorkspace(root, { env: process.env }).catch(rethrowPlain);
   const counts = new Map<string, number>();
   for (const { org } of workspace.packages.values()) counts.set(org, (counts.get(org) ?? 0) + 1);
   const [most] = [...counts].toSorted(([, a], [, b]) => b - a);

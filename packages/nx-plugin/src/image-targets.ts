@@ -1,16 +1,17 @@
 import { isAbsolute, join } from 'node:path';
 import { runTarget } from './command.ts';
-import type { ModelImage } from './model.ts';
+import type { ModelImage } from './workspace-model.ts';
 import type { Settings } from './options.ts';
-import { NOTHING_ELSE, PACKAGES, type Targets } from './package-targets.ts';
-import { pathIn } from './path-in.ts';
+import { NO_NPM_PACKAGES, DEPENDENCY_OUTPUTS, type Targets } from './package-targets.ts';
+import { workspacePath } from './workspace-path.ts';
 
-/** What a target of all images of a directory does for each. */
+/** Kinds of targets that exist for each image and for all images of a directory. */
 const KINDS = ['image-build', 'image-run', 'image-test', 'verify'] as const;
 
 /**
- * The targets of the image configs of a directory: `image-build--NAME` for each, and `image-build` for all.
- * @param projects the names of the projects of packages, by the packages' names
+ * Returns the targets of a directory's image configs: `image-build--NAME` for each, and
+ * `image-build` for all.
+ * @param projects names of package projects, by package name
  */
 export function imageTargets(
   images: readonly ModelImage[],
@@ -22,7 +23,7 @@ export function imageTargets(
   for (const image of images) Object.assign(targets, oneImage(image, root, settings, projects));
   for (const kind of KINDS) {
     const all = images.map(({ name }) => `${kind}--${name}`);
-    // Machines do not end by themselves: one is run, not all.
+    // Machines run until they are stopped, so only a single one is run.
     if (kind === 'image-run' && all.length > 1) continue;
     targets[kind] = { executor: 'nx:noop', dependsOn: all };
   }
@@ -44,10 +45,9 @@ function oneImage(
   return {
     [build]: {
       ...runTarget(lkt, ['build', '--layouts', layouts, '--dir', dir, file]),
-      // An image is put together anew from what is pinned: lkt sees at once that nothing has changed, and nobody has to be
-      // believed what is in it.
+      // lkt detects an unchanged image quickly. A cached one would also have to be trusted.
       cache: false,
-      inputs: [...files, ...NOTHING_ELSE, PACKAGES],
+      inputs: [...files, ...NO_NPM_PACKAGES, DEPENDENCY_OUTPUTS],
       outputs: [`{workspaceRoot}/${dir}`],
       dependsOn:
         packages.length === 0
@@ -65,26 +65,30 @@ function oneImage(
     [`image-test--${name}`]: {
       ...runTarget(lkt, ['run', prefix, ...texts, '--timeout', String(timeout)]),
       cache: true,
-      inputs: [...NOTHING_ELSE, { dependentTasksOutputFiles: '**/*' }],
+      inputs: [...NO_NPM_PACKAGES, { dependentTasksOutputFiles: '**/*' }],
       outputs: [],
       dependsOn: [build],
-      metadata: { description: `Boot the image of ${file} until it says that it is up` },
+      metadata: {
+        description: `Boot the image of ${file} until its console shows the expected texts`,
+      },
     },
     [`verify--${name}`]: {
       ...runTarget(lkt, ['verify', file]),
       cache: false,
-      metadata: { description: `Check who has signed what is in the image of ${file}` },
+      metadata: { description: `Verify the signatures of the packages in the image of ${file}` },
     },
   };
 }
 
-/** The files of the workspace that an image is made from; what is elsewhere Nx does not see. */
+/**
+ * Returns input globs for the files of an image. Nx does not track files outside of the workspace.
+ */
 function filesOf(
   { files, sources }: Pick<NonNullable<ModelImage['inputs']>, 'files' | 'sources'>,
   root: string,
 ): readonly string[] {
   const globs = [...files, ...sources].flatMap((path) => {
-    const inside = isAbsolute(path) ? pathIn(root, path) : undefined;
+    const inside = isAbsolute(path) ? workspacePath(root, path) : undefined;
     if (inside === undefined) return [];
     const glob = `{workspaceRoot}/${inside}`;
     // A source may be a directory.

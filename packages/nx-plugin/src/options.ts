@@ -1,28 +1,33 @@
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** `options` of the plugin in nx.json; each may be left out. */
+/** The plugin's `options` in nx.json. */
 export interface LktOptions {
-  /** How lkt is called: by default `lkt`. */
+  /** Command of lkt; default: `lkt`. */
   readonly lkt?: string;
-  /** The name of the files that describe packages: by default `build.yml`. */
+  /** Name of package files; default: `build.yml`. */
   readonly buildYml?: string;
-  /** Which files may be image configs: globs from the top of the workspace. */
+  /** Globs of possible image configs, relative to the workspace. */
   readonly images?: readonly string[];
-  /** The platforms that packages are built for, such as `linux/arm64`; by default lkt's. */
+  /** Platforms of packages, such as `linux/arm64`; default: lkt's. */
   readonly platforms?: readonly string[];
-  /** Where built packages are left, an OCI image layout each: by default `.nx/lkt`. */
+  /** Directory for the OCI image layouts of built packages; default: `.nx/lkt`. */
   readonly layouts?: string;
-  /** Where images are written, each in a directory of its name: by default `out`. */
+  /** Directory for images, each in a directory of its name; default: `out`. */
   readonly out?: string;
-  /** What the console of an image has to show for its test to be good: by default what lkt's init says at the end. */
+  /**
+   * Texts that the console must show for the test of an image to pass; default: the last message of
+   * lkt's init.
+   */
   readonly expect?: readonly string[];
-  /** Seconds that this may take: by default 300. */
+  /** Time limit of the test in seconds; default: 300. */
   readonly timeout?: number;
 }
 
+/** The options with their defaults. */
 export type Settings = Required<LktOptions>;
 
+/** Default name of package files. */
 export const BUILD_YML = 'build.yml';
 
 const DEFAULTS: Settings = {
@@ -36,13 +41,15 @@ const DEFAULTS: Settings = {
   timeout: 300,
 };
 
+/** Returns the options with their defaults. */
 export function settingsOf(options: LktOptions | undefined): Settings {
   return { ...DEFAULTS, ...options };
 }
 
 /**
- * One glob for all that may describe a project here. Nx asks for it before it tells the options, so they are read from
- * its own file. A glob of all YAML files would do, but Nx takes every task for changed where a file that matches is gone.
+ * Returns one glob for all possible packages and images. Nx evaluates it before it passes the
+ * options, so they are read from nx.json. A glob of all YAML files would not do: when a matching
+ * file is deleted, Nx treats every task as affected.
  */
 export function projectGlob(start: string): string {
   const all = ownOptions(start).map(settingsOf);
@@ -68,7 +75,7 @@ function ownOptions(start: string): readonly LktOptions[] {
   try {
     config = JSON.parse(text) as NxJson;
   } catch {
-    // Nx says what is wrong with it.
+    // Nx reports the error.
     return [];
   }
   return (config.plugins ?? []).flatMap((entry) =>

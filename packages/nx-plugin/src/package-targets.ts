@@ -2,34 +2,38 @@ import type { TargetConfiguration } from '@nx/devkit';
 import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { ENGINE_EPOCH, parsePlatform } from '@lkt/oci';
 import { supportsPlatforms, layoutName, type PackageNode } from '@lkt/pkg';
-import { buildWords, runTarget, ymlWords } from './command.ts';
-import type { ModelPackage } from './model.ts';
+import { buildArguments, runTarget, buildYmlArguments } from './command.ts';
+import type { ModelPackage } from './workspace-model.ts';
 import type { Settings } from './options.ts';
-import { pathIn } from './path-in.ts';
+import { workspacePath } from './workspace-path.ts';
 
+/** Targets by name. */
 export type Targets = Record<string, TargetConfiguration>;
 
-/** No package of npm is an input. */
-export const NOTHING_ELSE: readonly { externalDependencies: string[] }[] = [
+/** No npm package is an input. */
+export const NO_NPM_PACKAGES: readonly { externalDependencies: string[] }[] = [
   { externalDependencies: [] },
 ];
-/** What the packages below have given: the index of a layout has the digests of all that is in it. */
-export const PACKAGES = { dependentTasksOutputFiles: '**/index.json' };
+/** Outputs of the dependencies: the index of a layout has the digests of its contents. */
+export const DEPENDENCY_OUTPUTS = { dependentTasksOutputFiles: '**/index.json' };
 
-/** The targets of a package. `root`: of the workspace; without symlinks. */
+/**
+ * Returns the targets of a package.
+ * @param root path of the workspace, without symlinks
+ */
 export function packageTargets(
   { node, dir }: ModelPackage,
   root: string,
   settings: Settings,
 ): Targets {
   const { lkt, layouts, platforms } = settings;
-  const named = ymlWords(settings);
+  const named = buildYmlArguments(settings);
   const inputs = inputsOf(node, root);
   const env = { LKT_SOURCE: sourceKey(node) };
   const verify: TargetConfiguration = {
     ...runTarget(lkt, ['verify', ...named, dir]),
     cache: false,
-    metadata: { description: 'Check who has signed the package' },
+    metadata: { description: 'Verify the signatures of the package' },
   };
   if (
     !supportsPlatforms(node.item, platforms.length === 0 ? undefined : platforms.map(parsePlatform))
@@ -37,7 +41,7 @@ export function packageTargets(
     return { verify };
   return {
     'pkg-build': {
-      ...runTarget(lkt, [...buildWords(settings), dir], env),
+      ...runTarget(lkt, [...buildArguments(settings), dir], env),
       cache: true,
       inputs,
       outputs: [`{workspaceRoot}/${layouts}/${layoutName(node.item)}`],
@@ -45,12 +49,12 @@ export function packageTargets(
       metadata: { description: 'Build the package' },
     },
     'pkg-check': {
-      ...runTarget(lkt, [...buildWords(settings), '--check', dir], env),
+      ...runTarget(lkt, [...buildArguments(settings), '--check', dir], env),
       cache: true,
       inputs,
       outputs: [],
       dependsOn: ['pkg-build'],
-      metadata: { description: 'Prove that the package is reproducible' },
+      metadata: { description: 'Check that the package is reproducible' },
     },
     'pkg-push': {
       ...runTarget(lkt, ['pkg', 'push', ...named, dir]),
@@ -68,24 +72,24 @@ export function packageTargets(
   };
 }
 
-/** The files that the source hash covers, and what the packages below have given. */
+/** Returns the files that the source hash covers, and the outputs of dependencies. */
 function inputsOf(
   { directories }: PackageNode,
   root: string,
 ): NonNullable<TargetConfiguration['inputs']> {
   const globs = directories.flatMap((dir) => {
-    const path = pathIn(root, dir);
+    const path = workspacePath(root, dir);
     if (path === undefined) return [];
-    // Not {projectRoot}: a project inside of it is a part of its source hash, too.
+    // Not {projectRoot}, which excludes nested projects: they are part of the source hash.
     return [path === '.' ? '{workspaceRoot}/**/*' : `{workspaceRoot}/${path}/**/*`];
   });
-  return [...new Set(globs), ...NOTHING_ELSE, PACKAGES];
+  return [...new Set(globs), ...NO_NPM_PACKAGES, DEPENDENCY_OUTPUTS];
 }
 
 /**
- * What a package is built from, in one text: the hash of its sources, which sees what contents of files do not show, such
- * as modes and links; the hashes of other packages that are written into it; the engine. It is a part of the configuration
- * of a target, and so of the hash of its tasks.
+ * Returns a hash of the inputs of a package build: its source hash, which covers modes and links as
+ * well; the hashes of packages that are written into it; the engine epoch. As part of the target's
+ * configuration it is part of the task hash.
  */
 function sourceKey({ item, hash, uses }: PackageNode): string {
   const others = uses.flatMap((use) =>

@@ -1,6 +1,9 @@
 import { LktError } from '@lkt/core';
 
-/** Nx prints the stack of what a plugin throws, which says nothing to who made a mistake: this one has none. */
+/**
+ * An error without stack. Nx prints the stack of a plugin's errors, which does not help a user to
+ * correct a mistake.
+ */
 export class PlainError extends Error {
   constructor(message: string) {
     super(message);
@@ -8,8 +11,11 @@ export class PlainError extends Error {
   }
 }
 
-/** @throws an error of lkt as one for Nx to show, any other as it is */
-export function inPlainWords(error: unknown): never {
+/**
+ * Throws an LktError as a PlainError with its fix, and other errors unchanged.
+ * @throws PlainError
+ */
+export function rethrowPlain(error: unknown): never {
   if (!(error instanceof LktError)) throw error;
   const { message, fix } = error;
   throw new PlainError(fix === undefined ? message : `${message}\nfix: ${fix}`);

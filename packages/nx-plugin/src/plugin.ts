@@ -9,14 +9,15 @@ import type {
 import { type LktOptions, projectGlob, settingsOf } from './options.ts';
 import { cachedProjects } from './cached-projects.ts';
 import type { Projects } from './projects.ts';
-import { checkRestored } from './restored.ts';
+import { checkRestored } from './check-restored.ts';
 
+/** Name of the plugin in nx.json. */
 export const name = '@lkt/nx-plugin';
 
 /** The latest projects by workspace and options: Nx asks for dependencies right after the nodes. */
 const latest = new Map<string, Projects>();
 
-/** The packages and images of a workspace, as projects with targets. */
+/** Adds the packages and images of a workspace as projects with targets. */
 export const createNodes: CreateNodes<LktOptions> = [
   projectGlob(process.cwd()),
   async (files, options, context) => {
@@ -26,7 +27,7 @@ export const createNodes: CreateNodes<LktOptions> = [
   },
 ];
 
-/** Which packages and images use which packages. */
+/** Adds the dependencies of packages and images on packages. */
 export const createDependencies: CreateDependencies<LktOptions> = (options, context) => {
   const projects = new Map(
     Object.entries(context.projects).map(([project, { root }]) => [root, project]),
@@ -39,12 +40,12 @@ export const createDependencies: CreateDependencies<LktOptions> = (options, cont
     const files = context.fileMap.projectFileMap[source] ?? [];
     const isStatic = sourceFile !== undefined && files.some((one) => one.file === sourceFile);
     const edge = isStatic ? { sourceFile, type: 'static' } : { type: 'implicit' };
-    // The type is an enum of these texts; to import it would load all of Nx's kit.
+    // The type is an enum of these strings; importing it would load all of Nx's devkit.
     return [{ source, target, ...edge } as unknown as RawProjectGraphDependency];
   });
 };
 
-/** What Nx has restored is checked at once, not only when it is used. */
+/** Checks restored packages after the tasks, before they are used. */
 export const postTasksExecution: PostTasksExecution<LktOptions> = async (options, context) =>
   checkRestored(settingsOf(options), context);
 

@@ -1,4 +1,7 @@
-/** Names of projects by their directories: `pkg/sshd` is `pkg-sshd`, unless that is the name of another one too. */
+/**
+ * Returns project names by directory: `pkg-sshd` for `pkg/sshd`, unless two directories would share
+ * the name.
+ */
 export function projectNames(dirs: ReadonlySet<string>): ReadonlyMap<string, string> {
   const counts = new Map<string, number>();
   for (const dir of dirs) counts.set(short(dir), (counts.get(short(dir)) ?? 0) + 1);

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import type { CreateNodesResult } from '@nx/devkit';
 import { type ActionInputs, buildYmlStates, fileStates } from '@lkt/pkg';
 import { imageTargets } from './image-targets.ts';
-import { type Model, readModel } from './model.ts';
+import { type WorkspaceModel, readModel } from './workspace-model.ts';
 import type { Settings } from './options.ts';
 import { packageTargets } from './package-targets.ts';
-import { pathIn } from './path-in.ts';
+import { workspacePath } from './workspace-path.ts';
 import { projectNames } from './project-names.ts';
 
 /** The projects and dependencies that the plugin adds to Nx's graph. */
@@ -14,12 +14,12 @@ export interface Projects {
   readonly edges: readonly Edge[];
 }
 
-/** That something uses a package. Paths from the top of the workspace. */
+/** A dependency on a package. Paths are relative to the workspace. */
 interface Edge {
-  /** Their directories. */
+  /** Directories of the dependent project and the package. */
   readonly from: string;
   readonly to: string;
-  /** What says so, if it is in the workspace. */
+  /** File that declares the dependency, if it is in the workspace. */
   readonly file?: string;
 }
 
@@ -28,9 +28,9 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /**
  * Reads the packages and images of a workspace as Nx projects.
  * @param files candidate files, relative to `root`
- * @returns the projects, and what was read, for the action cache; `inputs` is undefined if an image
- * config cannot be read
- * @throws LktError as `readModel`
+ * @returns the projects, and the inputs that were read, for the action cache; `inputs` is undefined
+ * if an image config cannot be read
+ * @throws the errors of `readModel`
  */
 export async function readProjects(
   root: string,
@@ -47,7 +47,7 @@ export async function readProjects(
 
 /** An unreadable config may become readable without a change of the tracked files. */
 function inputsOf(
-  { root, workspace, packages, images }: Model,
+  { root, workspace, packages, images }: WorkspaceModel,
   files: readonly string[],
 ): ActionInputs | undefined {
   if (workspace === undefined || images.some(({ inputs }) => inputs === undefined))
@@ -65,7 +65,10 @@ function inputsOf(
   };
 }
 
-function nodesOf({ root, packages, images }: Model, settings: Settings): Projects['nodes'] {
+function nodesOf(
+  { root, packages, images }: WorkspaceModel,
+  settings: Settings,
+): Projects['nodes'] {
   const names = projectNames(new Set([...packages, ...images].map(({ dir }) => dir)));
   const named = (dir: string): { readonly name: string } => ({ name: names.get(dir) ?? dir });
   const projects = new Map(packages.map(({ node, dir }) => [node.item.name, named(dir).name]));
@@ -77,22 +80,22 @@ function nodesOf({ root, packages, images }: Model, settings: Settings): Project
   for (const dir of new Set(images.map((image) => image.dir))) {
     const own = images.filter((image) => image.dir === dir);
     const targets = imageTargets(own, root, settings, projects);
-    // A package has a target of this name too.
+    // The package has a target of the same name.
     if (packages.some((found) => found.dir === dir)) delete targets['verify'];
     nodes.push([own[0]?.file ?? dir, { projects: { [dir]: { ...named(dir), targets } } }]);
   }
   return nodes;
 }
 
-function edgesOf({ root, packages, images }: Model): readonly Edge[] {
+function edgesOf({ root, packages, images }: WorkspaceModel): readonly Edge[] {
   const users = [
     ...packages.map(({ node, dir }) => ({ dir, uses: node.uses })),
     ...images.map(({ inputs, dir }) => ({ dir, uses: inputs?.uses ?? [] })),
   ];
   return users.flatMap(({ dir: from, uses }) =>
     uses.flatMap((use) => {
-      const to = pathIn(root, use.package.dir);
-      const file = pathIn(root, use.file);
+      const to = workspacePath(root, use.package.dir);
+      const file = workspacePath(root, use.file);
       if (to === undefined) return [];
       return [{ from, to, file }];
     }),

@@ -5,17 +5,17 @@ import { join } from 'node:path';
 import { array, assert, asyncProperty } from 'fast-check';
 import { expect, test, vi } from 'vitest';
 import { commit, git, trees } from './commits.ts';
-import { aCase, type Case, directories, edited, filesOf } from './generated-graphs.ts';
+import { graphCase, type Case, directories, edited, filesOf } from './generated-graphs.ts';
 import { affectedByNx, graphOf } from './nx-affected.ts';
 import { LKT, TestWorkspace } from './workspace.ts';
 
 vi.setConfig({ testTimeout: 900_000 });
 
-/** Cases that are in one workspace at once, so that git and Nx are asked once for all of them. */
-const AT_ONCE = 250;
+/** Cases in one workspace, to run git and Nx once for all of them. */
+const BATCH_SIZE = 250;
 const CASES = 1000;
 
-test(`what is affected is what has another source hash, itself or below: ${CASES} graphs`, async () => {
+test(`affects the packages whose source hash, or a dependency’s, changed: ${CASES} graphs`, async () => {
   await using temporary = await mkdtempDisposable(join(realpathSync(tmpdir()), 'lkt-affected-'));
   const dir = temporary.path;
   git(dir, 'init', '--quiet', '--initial-branch=main');
@@ -26,41 +26,44 @@ test(`what is affected is what has another source hash, itself or below: ${CASES
   let seen = 0;
   let moved = 0;
   await assert(
-    asyncProperty(array(aCase, { minLength: AT_ONCE, maxLength: AT_ONCE }), async (cases) => {
-      const names = cases.map((_one, index) => `c${index}`);
-      const named = cases.map((one, index) => [names[index] ?? '', one] as const);
-      commit(
-        dir,
-        new Map(named.flatMap(([name, one]) => [...filesOf(name, one, false)])),
-        new Set(),
-      );
-      const before = trees(dir);
-      const changed = named.map(([name, one]) => edited(name, one));
-      commit(
-        dir,
-        new Map(changed.flatMap(({ files }) => [...files])),
-        new Set(changed.flatMap(({ programs }) => [...programs])),
-      );
-      const after = trees(dir);
-      const files = git(dir, 'diff', '--name-only', '--no-renames', 'HEAD~1', 'HEAD').split('\n');
-      const graph = await graphOf(dir, nxJson);
-      const said = await affected(
-        nxJson,
-        graph,
-        files.filter((file) => file !== ''),
-      );
-      for (const [name, one] of named) {
-        const own = said.filter((project) => project.startsWith(`${name}-`)).toSorted();
-        const wanted = expected(name, one, before, after).toSorted();
-        expect({ one, affected: own }).toEqual({ one, affected: wanted });
-        seen += 1;
-        moved += wanted.length;
-      }
-    }),
-    { numRuns: CASES / AT_ONCE, endOnFailure: true },
+    asyncProperty(
+      array(graphCase, { minLength: BATCH_SIZE, maxLength: BATCH_SIZE }),
+      async (cases) => {
+        const names = cases.map((_one, index) => `c${index}`);
+        const named = cases.map((one, index) => [names[index] ?? '', one] as const);
+        commit(
+          dir,
+          new Map(named.flatMap(([name, one]) => [...filesOf(name, one, false)])),
+          new Set(),
+        );
+        const before = trees(dir);
+        const changed = named.map(([name, one]) => edited(name, one));
+        commit(
+          dir,
+          new Map(changed.flatMap(({ files }) => [...files])),
+          new Set(changed.flatMap(({ programs }) => [...programs])),
+        );
+        const after = trees(dir);
+        const files = git(dir, 'diff', '--name-only', '--no-renames', 'HEAD~1', 'HEAD').split('\n');
+        const graph = await graphOf(dir, nxJson);
+        const output = await affected(
+          nxJson,
+          graph,
+          files.filter((file) => file !== ''),
+        );
+        for (const [name, one] of named) {
+          const own = output.filter((project) => project.startsWith(`${name}-`)).toSorted();
+          const wanted = expected(name, one, before, after).toSorted();
+          expect({ one, affected: own }).toEqual({ one, affected: wanted });
+          seen += 1;
+          moved += wanted.length;
+        }
+      },
+    ),
+    { numRuns: CASES / BATCH_SIZE, endOnFailure: true },
   );
   expect(seen).toBe(CASES);
-  // Neither nothing nor all of it.
+  // Enough packages are affected, but not all.
   expect(moved).toBeGreaterThan(CASES / 2);
 });
 
@@ -70,7 +73,7 @@ const LOCK = JSON.stringify({
   packages: { '': { dependencies: { x: '1' } }, 'node_modules/x': { version: '1.0.0' } },
 });
 
-test('nx affected says the same, and a lock file of npm rebuilds nothing', async () => {
+test('agrees with nx affected, and rebuilds no package for an npm lock file', async () => {
   const one: Case = {
     packages: [
       { nested: false, uses: [], extraSources: [0] },
@@ -88,8 +91,8 @@ test('nx affected says the same, and a lock file of npm rebuilds nothing', async
     { lkt: LKT },
   );
   const affected = async (): Promise<readonly string[]> => {
-    const said = await workspace.nx('affected', '-t', 'pkg-build', '--graph=stdout');
-    const { tasks } = JSON.parse(said) as { tasks: { tasks: Record<string, unknown> } };
+    const output = await workspace.nx('affected', '-t', 'pkg-build', '--graph=stdout');
+    const { tasks } = JSON.parse(output) as { tasks: { tasks: Record<string, unknown> } };
     return Object.keys(tasks.tasks).toSorted();
   };
   workspace.write({
@@ -108,8 +111,8 @@ function builds(...dirs: readonly string[]): readonly string[] {
 }
 
 /**
- * The packages whose source hash has changed, by git, or that of one that they use, by what was generated. A use that was
- * added is a change of the package's own.
+ * Returns the packages whose source hash changed according to git, or that of a dependency
+ * according to the generated graph. An added dependency changes the package itself.
  */
 function expected(
   name: string,

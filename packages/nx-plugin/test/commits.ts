@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { chmodSync, mkdirSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
-/** Makes the work tree what the files say, modes and links too, and commits it. */
+/** Writes the files, with modes and links, as the whole work tree, and commits it. */
 export function commit(
   dir: string,
   files: ReadonlyMap<string, string>,
@@ -35,7 +35,7 @@ export function git(dir: string, ...args: readonly string[]): string {
   return execFileSync('git', args, { cwd: dir, encoding: 'utf8', maxBuffer: 2 ** 28 });
 }
 
-/** The ids of all trees of the commit, by path. */
+/** Returns the ids of all trees in the commit, by path. */
 export function trees(dir: string): ReadonlyMap<string, string> {
   const lines = git(dir, 'ls-tree', '-r', '-d', '-t', 'HEAD').trimEnd().split('\n');
   return new Map(

@@ -1,15 +1,15 @@
 import { array, type Arbitrary, boolean, constantFrom, nat, record, uniqueArray } from 'fast-check';
 
-/** A graph of packages and what is done to it. */
+/** A graph of packages, and the edits to it. */
 export interface Case {
   readonly packages: readonly GeneratedPackage[];
   readonly edits: readonly Edit[];
 }
 
 interface GeneratedPackage {
-  /** Inside of the directory of the one before. */
+  /** Whether it is inside the previous package's directory. */
   readonly nested: boolean;
-  /** How it uses each of those before it. */
+  /** Kind of its dependency on each previous package. */
   readonly uses: readonly Use[];
   readonly extraSources: readonly number[];
 }
@@ -31,31 +31,31 @@ const EDITS = [
 
 interface Edit {
   readonly kind: (typeof EDITS)[number];
-  /** Of a package; counted from the first again where there are fewer. */
+  /** Index of the package, modulo their number. */
   readonly at: number;
 }
 
-const MOST = 6;
+const MAX_PACKAGES = 6;
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
-export const aCase: Arbitrary<Case> = record({
+export const graphCase: Arbitrary<Case> = record({
   packages: array(
     record({
       nested: boolean(),
       uses: array(constantFrom(...USES, 'not' as const), {
-        minLength: MOST,
-        maxLength: MOST,
+        minLength: MAX_PACKAGES,
+        maxLength: MAX_PACKAGES,
       }),
       extraSources: uniqueArray(constantFrom(0, 1), { maxLength: 1 }),
     }),
-    { minLength: 1, maxLength: MOST },
+    { minLength: 1, maxLength: MAX_PACKAGES },
   ),
-  edits: array(record({ kind: constantFrom(...EDITS), at: nat({ max: MOST - 1 }) }), {
+  edits: array(record({ kind: constantFrom(...EDITS), at: nat({ max: MAX_PACKAGES - 1 }) }), {
     maxLength: 3,
   }),
 });
 
-/** Where the packages of a case are, from the top. */
+/** Returns the directories of a case's packages. */
 export function directories(name: string, { packages }: Case): readonly string[] {
   const dirs: string[] = [];
   for (const [index, { nested }] of packages.entries())
@@ -63,7 +63,7 @@ export function directories(name: string, { packages }: Case): readonly string[]
   return dirs;
 }
 
-/** The files of a case, by path: before the edits, or after. */
+/** Returns the files of a case by path, before or after the edits. */
 export function filesOf(name: string, one: Case, isAfter: boolean): ReadonlyMap<string, string> {
   const files = new Map([[`${name}/README.md`, 'About all of it.']]);
   for (const library of [0, 1]) files.set(`${name}/lib${library}/a.c`, 'int a;');
@@ -99,7 +99,7 @@ export function filesOf(name: string, one: Case, isAfter: boolean): ReadonlyMap<
         ...is('tagged').map((other) => `FROM ${name}/p${other}:1@${DIGEST} AS t${other}\n`),
         'FROM scratch\nCOPY file /\n',
         ...is('copy').map((other) => `COPY --from=${name}/p${other}@${DIGEST} / /\n`),
-        // What no stage leads to is not used.
+        // A stage that no other one needs is not a dependency.
         ...is('argument').map((other) => `COPY --from=a${other} / /\n`),
         ...is('from').map((other) => `COPY --from=f${other} / /\n`),
         ...is('tagged').map((other) => `COPY --from=t${other} / /\n`),
@@ -107,13 +107,13 @@ export function filesOf(name: string, one: Case, isAfter: boolean): ReadonlyMap<
     );
     files.set(`${dir}/file`, 'text');
     files.set(`${dir}/spare`, 'text');
-    // Links are what starts so.
+    // This prefix marks links.
     files.set(`${dir}/link`, '-> file');
   }
   return files;
 }
 
-/** What a case does to its files. */
+/** Returns the files of a case after the edits. */
 export function edited(
   name: string,
   one: Case,

@@ -6,7 +6,7 @@ import { TestWorkspace } from './workspace.ts';
 
 const DIGEST = `sha256:${'0'.repeat(64)}`;
 
-/** Packages that use each other in every way there is. */
+/** Packages with every kind of dependency. */
 const FILES = {
   'README.md': 'All of it.\n',
   'pkg/base/build.yml': 'org: t\nimage: base\n',
@@ -28,12 +28,12 @@ COPY --from=t/tool:1@${DIGEST} / /
   'examples/two.yml': 'onboot:\n  - name: tool\n    image: "@pkg:../pkg/tool"\n',
   'examples/three.yml': 'init:\n  - t/base:1\nfiles:\n  - path: a\n    source: ~/.ssh/id.pub\n',
   'examples/values.yml': 'not: an image\n',
-  // Not of lkt.
+  // Files of other tools.
   '.github/workflows/build.yml': 'image: x\n',
   'ansible/build.yml': '- hosts: all\n',
 };
 
-test('the graph is what Dockerfiles, build.yml files and image configs say', async () => {
+test('the graph has the dependencies in Dockerfiles, build.yml files and image configs', async () => {
   await using workspace = await TestWorkspace.create(FILES);
   await workspace.nx('graph', '--file=graph.json');
   const { graph } = JSON.parse(readFileSync(join(workspace.dir, 'graph.json'), 'utf8')) as {
@@ -62,7 +62,7 @@ test('the graph is what Dockerfiles, build.yml files and image configs say', asy
   ]);
 });
 
-test('a package and an image have their targets, with the inputs that lkt looks at', async () => {
+test('packages and images have targets with the inputs that lkt reads', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: 'npx lkt', out: 'dist' });
   const show = async (project: string): Promise<ProjectConfiguration> =>
     JSON.parse(await workspace.nx('show', 'project', project, '--json')) as ProjectConfiguration;
@@ -105,10 +105,10 @@ test('a package and an image have their targets, with the inputs that lkt looks 
     expect(Object.keys(examples)).toContain(`${kind}--two`);
 });
 
-test('a mistake in a package is said at its place, without a stack', async () => {
+test('an error in a package has its location and no stack', async () => {
   const broken = { 'pkg/base/build.yml': 'org: t\nimage: base\nimages: 1\n' };
   await using workspace = await TestWorkspace.create({ ...FILES, ...broken });
-  const said = await workspace.nx('show', 'projects').catch(String);
-  expect(said).toContain('pkg/base/build.yml:3:1');
-  expect(said).not.toContain('model.ts');
+  const output = await workspace.nx('show', 'projects').catch(String);
+  expect(output).toContain('pkg/base/build.yml:3:1');
+  expect(output).not.toContain('workspace-model.ts');
 });

@@ -3,7 +3,7 @@ import type { NxJsonConfiguration, ProjectConfiguration, ProjectGraph } from '@n
 import { createDependencies, createNodes } from '../src/index.ts';
 import { git } from './commits.ts';
 
-/** The modules of Nx behind `nx affected`, in this process, for a workspace of which they ask where it is. */
+/** Loads the modules behind `nx affected` in this process, for a workspace. */
 export function affectedByNx(
   dir: string,
 ): (
@@ -35,7 +35,7 @@ export function affectedByNx(
   };
 }
 
-/** The graph that the plugin tells Nx. */
+/** Returns the graph that the plugin reports to Nx. */
 export async function graphOf(dir: string, nxJson: NxJsonConfiguration): Promise<ProjectGraph> {
   const files = git(dir, 'ls-files', '--', '*build.yml').trimEnd().split('\n');
   const context = { workspaceRoot: dir, nxJsonConfiguration: nxJson };

@@ -9,7 +9,7 @@ import { LKT, type TestWorkspace } from './workspace.ts';
 const WRITE = 'token-that-may-read-and-write';
 const READ = 'token-that-may-only-read';
 
-/** `lkt cache serve`, as a team runs it for the machines it has. */
+/** A `lkt cache serve` process, as a team would run it. */
 export class NxCacheServer implements AsyncDisposable {
   readonly #url: string;
   readonly #store: string;
@@ -38,7 +38,7 @@ export class NxCacheServer implements AsyncDisposable {
     const store = join(temporary.path, 'store');
     const files = { '--token-file': file('write', WRITE), '--read-token-file': file('read', READ) };
     const tokens = Object.entries(files).flat();
-    const words = [
+    const args = [
       'cache',
       'serve',
       '--quiet',
@@ -48,21 +48,21 @@ export class NxCacheServer implements AsyncDisposable {
       '127.0.0.1:0',
       ...tokens,
     ];
-    const child = spawn(LKT, words, {
+    const child = spawn(LKT, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
-    const [said] = (await once(child.stdout, 'data')) as [Buffer];
-    const url = said.toString().trim();
+    const [output] = (await once(child.stdout, 'data')) as [Buffer];
+    const url = output.toString().trim();
     return new NxCacheServer(url, store, child, async () => temporary.remove());
   }
 
-  /** Has a machine use it. */
+  /** Configures a workspace to use this cache. */
   serves({ env }: TestWorkspace, may: 'read' | 'write'): void {
     env['NX_SELF_HOSTED_REMOTE_CACHE_SERVER'] = this.#url;
     env['NX_SELF_HOSTED_REMOTE_CACHE_ACCESS_TOKEN'] = may === 'read' ? READ : WRITE;
   }
 
-  /** The hashes of what it has. */
+  /** The hashes of its entries. */
   get hashes(): readonly string[] {
     return readdirSync(join(this.#store, 'nx')).toSorted();
   }

@@ -24,11 +24,11 @@ interface Built {
 }
 
 async function built(workspace: TestWorkspace, ...args: readonly string[]): Promise<Built> {
-  const said = await workspace.lkt('pkg', 'build', '--json', '--quiet', ...args);
-  return JSON.parse(said) as Built;
+  const output = await workspace.lkt('pkg', 'build', '--json', '--quiet', ...args);
+  return JSON.parse(output) as Built;
 }
 
-test('a machine with nothing but the cache of Nx builds nothing, and has the same images', async () => {
+test('a machine with only Nx’s remote cache builds nothing, and has the same images', async () => {
   await using cache = await NxCacheServer.start();
   await using first = await TestWorkspace.create(FILES, { lkt: LKT });
   await using second = await first.clone();
@@ -44,7 +44,7 @@ test('a machine with nothing but the cache of Nx builds nothing, and has the sam
     'pkg-b:pkg-build remote cache',
   ]);
   const there = await built(first, 'pkg/b');
-  // What was restored has come into a store that has never built anything.
+  // The restored layouts were imported into a store that never built anything.
   const here = await built(second, 'pkg/b');
   expect(here.packages.map(({ name, cached }) => [name, cached])).toEqual([
     ['t/a', true],
@@ -53,14 +53,20 @@ test('a machine with nothing but the cache of Nx builds nothing, and has the sam
   expect(here.packages.map(({ digest }) => digest)).toEqual(
     there.packages.map(({ digest }) => digest),
   );
-  // And what is restored is enough without a store.
+  // The restored layouts suffice without a store.
   await rm(second.store, { recursive: true });
-  const said = await second.lkt('build', '--layouts', '.nx/lkt', '--format=tar', 'images/all.yml');
-  expect(said).toMatch(/t\/b: cached/);
-  expect(said).not.toMatch(/COPY/);
+  const output = await second.lkt(
+    'build',
+    '--layouts',
+    '.nx/lkt',
+    '--format=tar',
+    'images/all.yml',
+  );
+  expect(output).toMatch(/t\/b: cached/);
+  expect(output).not.toMatch(/COPY/);
 });
 
-test('what a remote cache has is refused when it is not what it says, and built at once', async () => {
+test('rejects corrupted entries of a remote cache, and builds the packages at once', async () => {
   await using honest = await NxCacheServer.start();
   await using poisoned = await NxCacheServer.start();
   await using first = await TestWorkspace.create(FILES, { lkt: LKT });
@@ -70,23 +76,25 @@ test('what a remote cache has is refused when it is not what it says, and built 
   await first.nx('run-many', '-t', 'pkg-build');
   const there = await built(first, 'pkg/b');
   for (const hash of honest.hashes)
-    await poisoned.put(hash, await withOtherBlobs(await honest.get(hash)));
-  const said = await second.nx('run-many', '-t', 'pkg-build', '--output-style=static');
-  expect(said).toMatch(/nx run pkg-a:pkg-build\s+\[remote cache\]/);
+    await poisoned.put(hash, await corruptBlobs(await honest.get(hash)));
+  const output = await second.nx('run-many', '-t', 'pkg-build', '--output-style=static');
+  expect(output).toMatch(/nx run pkg-a:pkg-build\s+\[remote cache\]/);
   for (const name of ['t/a', 't/b'])
-    expect(said).toMatch(
+    expect(output).toMatch(
       new RegExp(`warning: the layout of ${name} is rejected, so it is built here: blob sha256:`),
     );
-  // The layouts are what they should be, for who takes them from here.
+  // The layouts are repaired as well.
   await rm(second.store, { recursive: true });
   const here = await built(second, '--layouts', '.nx/lkt', 'pkg/b');
   expect(here.packages).toEqual(there.packages.map((one) => ({ ...one, cached: true })));
-  // What was looked at once is not looked at again.
-  expect(await second.nx('run-many', '-t', 'pkg-build')).not.toContain('refused');
+  // Checked layouts are not checked again.
+  expect(await second.nx('run-many', '-t', 'pkg-build')).not.toContain('rejected');
 });
 
-/** An output of Nx, a gzipped tar, in which no blob but manifests is what its name says. */
-async function withOtherBlobs(output: Buffer): Promise<Buffer> {
+/**
+ * Returns an output of Nx, a gzipped tar, in which the blobs other than manifests are corrupted.
+ */
+async function corruptBlobs(output: Buffer): Promise<Buffer> {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-poison-'));
   const tar = (...args: readonly string[]): Buffer =>
     execFileSync('tar', [...args, '--gzip', '--directory', dir.path], { input: output });
@@ -104,7 +112,7 @@ async function withOtherBlobs(output: Buffer): Promise<Buffer> {
   return execFileSync('tar', ['--create', '--gzip', '--directory', dir.path, ...names]);
 }
 
-test('what the cache of Nx has is refused when it is not what it says, and built again', async () => {
+test('rejects corrupted entries of Nx’s cache, and builds the packages again', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
   await workspace.nx('run-many', '-t', 'pkg-build');
   const [a] = (await built(workspace, 'pkg/a')).packages;
@@ -115,16 +123,16 @@ test('what the cache of Nx has is refused when it is not what it says, and built
   await rm(workspace.store, { recursive: true });
   await rm(join(workspace.dir, '.nx/lkt'), { recursive: true });
   workspace.write({ 'pkg/b/b': '2' });
-  const said = await workspace.nx('run', 'pkg-b:pkg-build', '--output-style=stream');
-  expect(said).toMatch(/nx run pkg-a:pkg-build\s+\[local cache\]/);
-  expect(said).toMatch(
+  const output = await workspace.nx('run', 'pkg-b:pkg-build', '--output-style=stream');
+  expect(output).toMatch(/nx run pkg-a:pkg-build\s+\[local cache\]/);
+  expect(output).toMatch(
     /warning: the layout of t\/a is rejected, so it is built here: blob sha256:/,
   );
   const [again] = (await built(workspace, 'pkg/a')).packages;
   expect(again).toEqual({ ...a, cached: true });
 });
 
-test('what Nx restores leaves the store whole, and what comes out as before ends the work', async () => {
+test('restoring leaves the store intact, and an unchanged output stops further builds', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
   const build = async (): Promise<readonly string[]> =>
     workspace.tasks('run-many', '-t', 'pkg-build');
@@ -132,12 +140,12 @@ test('what Nx restores leaves the store whole, and what comes out as before ends
   workspace.write({ 'pkg/b/build.yml': 'org: t\nimage: b\n' });
   workspace.write({ 'pkg/b/Dockerfile': `FROM t/a@${a?.digest}\nCOPY b /b\n` });
   expect(await build()).toEqual(['pkg-a:pkg-build run', 'pkg-b:pkg-build run']);
-  // Not in the build context, but in the source hash, and so in the tag.
+  // Ignored by the build context, but part of the source hash and so of the tag.
   workspace.write({ 'pkg/a/NOTES': 'of no consequence', 'README.md': 'of even less' });
   expect(await build()).toEqual(['pkg-a:pkg-build run', 'pkg-b:pkg-build local cache']);
   workspace.write({ 'README.md': 'another' });
   expect(await build()).toEqual(['pkg-a:pkg-build local cache', 'pkg-b:pkg-build local cache']);
-  // The layout is hard links into the store, and Nx puts other files in its place.
+  // The layout has hard links into the store, and Nx replaces them by files.
   workspace.write({ 'pkg/b/b': 'other' });
   await build();
   workspace.write({ 'pkg/b/b': FILES['pkg/b/b'] });

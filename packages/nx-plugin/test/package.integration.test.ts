@@ -12,7 +12,7 @@ const FILES = {
   'pkg/init/Dockerfile': 'FROM scratch\n',
 };
 
-test('the package works in another repository, as Nx loads plugins by default', async () => {
+test('the npm package works in another repository, as Nx loads plugins by default', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
   await workspace.install();
   workspace.env['NX_ISOLATE_PLUGINS'] = 'true';
@@ -34,7 +34,7 @@ test('the package works in another repository, as Nx loads plugins by default', 
   ]);
 });
 
-test('what a generator writes builds as it is', async () => {
+test('generated packages and images build without changes', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
   await workspace.nx('g', '@lkt/nx-plugin:package', 'hello');
   expect(await workspace.tasks('run', 'pkg-hello:pkg-build')).toEqual(['pkg-hello:pkg-build run']);
@@ -49,7 +49,7 @@ test('what a generator writes builds as it is', async () => {
   );
 });
 
-/** What there is to see for who looks again, and a change that it has to be seen by. */
+/** Changes that must invalidate the cached projects. */
 const CHANGES: Readonly<Record<string, (workspace: TestWorkspace) => void>> = {
   'a file that is not committed': (at) => at.write({ 'pkg/init/new': 'x' }),
   'a commit of the same': (at) => at.commit(),
@@ -81,7 +81,7 @@ test('caches the projects until an input changes', async () => {
     await names();
     const text = readFileSync(record, 'utf8');
     expect(text).toContain('"name":"pkg-init"');
-    // Nothing but the record has this name.
+    // Only the cache entry has this name.
     workspace.write({ '.nx/lkt/.projects.json': text.replace('"pkg-init"', '"pkg-remembered"') });
     expect(await names()).toContain('pkg-remembered');
   };

@@ -8,13 +8,16 @@ import { buildNxPlugin } from '../../../tools/build/nx-plugin.ts';
 const repository = join(import.meta.dirname, '../../..');
 const bin = join(repository, 'node_modules/.bin');
 
-/** How lkt is called in tests. */
+/** Path of lkt in tests. */
 export const LKT: string = join(repository, 'lkt');
 
-/** A workspace of Nx in a directory of its own, in git, with a home of its own and the node_modules of this checkout. */
+/**
+ * An Nx workspace with git, in a directory of its own, with its own home and this checkout's
+ * node_modules.
+ */
 export class TestWorkspace implements AsyncDisposable {
   readonly dir: string;
-  /** More variables for Nx. */
+  /** Further variables for Nx. */
   readonly env: Record<string, string> = {};
   readonly #home: string;
   readonly #dispose: () => Promise<void>;
@@ -49,12 +52,12 @@ export class TestWorkspace implements AsyncDisposable {
     return workspace;
   }
 
-  /** The node_modules of this checkout. */
+  /** Links this checkout's node_modules. */
   private link(): void {
     symlinkSync(join(repository, 'node_modules'), join(this.dir, 'node_modules'));
   }
 
-  /** Takes the place of this checkout's plugin: the package of it, as npm installs it. */
+  /** Replaces this checkout's plugin by its npm package. */
   async install(): Promise<void> {
     const modules = join(this.dir, 'node_modules');
     rmSync(modules);
@@ -69,7 +72,7 @@ export class TestWorkspace implements AsyncDisposable {
     await this.run('tar', '--extract', '--file', packed, '--strip-components=1', '-C', target);
   }
 
-  /** The same on another machine: what is committed, and nothing else. */
+  /** Clones the committed files, as on another machine. */
   async clone(): Promise<TestWorkspace> {
     const other = await TestWorkspace.empty();
     other.git('clone', '--quiet', this.dir, '.');
@@ -105,7 +108,7 @@ export class TestWorkspace implements AsyncDisposable {
     this.git(...who, 'commit', '--quiet', '--allow-empty', '--message', 'all');
   }
 
-  /** @returns what Nx writes to standard output and standard error */
+  /** Runs Nx and returns its standard output and standard error. */
   async nx(...args: readonly string[]): Promise<string> {
     return this.run(join(bin, 'nx'), ...args);
   }
@@ -114,7 +117,10 @@ export class TestWorkspace implements AsyncDisposable {
     return this.run(LKT, ...args);
   }
 
-  /** The tasks of a run, sorted, each with where its output comes from: `a:pkg-build local cache`. */
+  /**
+   * Runs Nx and returns the tasks, sorted, with the origin of their outputs: `a:pkg-build local
+   * cache`.
+   */
   async tasks(...args: readonly string[]): Promise<readonly string[]> {
     const output = await this.nx(...args, '--output-style=static');
     const lines = output.matchAll(/^> nx run (\S+:\S+)(?:\s+\[(.+)\])?$/gm);

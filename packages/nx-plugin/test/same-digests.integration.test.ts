@@ -5,7 +5,7 @@ import { LKT, TestWorkspace } from './workspace.ts';
 
 vi.setConfig({ testTimeout: 600_000 });
 
-/** Packages that use each other in each way that makes one wait for another, and one for two platforms. */
+/** Packages with every kind of dependency that implies an order, and one for two platforms. */
 const FILES = {
   'pkg/base/build.yml': 'org: t\nimage: base\n',
   'pkg/base/Dockerfile': 'FROM scratch\nCOPY base /base\n',
@@ -28,23 +28,26 @@ interface Built {
   readonly packages: readonly { name: string; digest: string; cached: boolean }[];
 }
 
-/** What `lkt pkg build --deps --all` says: each package with its digest, and whether all had been built. */
-async function byLkt(
+/**
+ * Returns the result of `lkt pkg build --deps --all`: the digest of each package, and whether all
+ * were cached.
+ */
+async function digestsByLkt(
   workspace: TestWorkspace,
 ): Promise<{ readonly digests: Readonly<Record<string, string>>; readonly cached: boolean }> {
-  const words = ['--deps', '--all', '--json', '--quiet', '--platforms', PLATFORMS.join(',')];
-  const { packages } = JSON.parse(await workspace.lkt('pkg', 'build', ...words)) as Built;
+  const args = ['--deps', '--all', '--json', '--quiet', '--platforms', PLATFORMS.join(',')];
+  const { packages } = JSON.parse(await workspace.lkt('pkg', 'build', ...args)) as Built;
   return {
     digests: Object.fromEntries(packages.map(({ name, digest }) => [name, digest])),
     cached: packages.every(({ cached }) => cached),
   };
 }
 
-/** What `nx run-many -t pkg-build` leaves: the digest of each package. */
-async function byNx(
+/** Returns the digests of the packages after `nx run-many -t pkg-build`. */
+async function digestsByNx(
   workspace: TestWorkspace,
-): Promise<{ readonly digests: Readonly<Record<string, string>>; readonly said: string }> {
-  const said = await workspace.nx('run-many', '-t', 'pkg-build', '--output-style=static');
+): Promise<{ readonly digests: Readonly<Record<string, string>>; readonly output: string }> {
+  const output = await workspace.nx('run-many', '-t', 'pkg-build', '--output-style=static');
   const layouts = join(workspace.dir, '.nx/lkt');
   const names = readdirSync(layouts).filter((name) => !name.startsWith('.'));
   const digests = names.map((name) => {
@@ -52,23 +55,23 @@ async function byNx(
     const { manifests } = JSON.parse(text) as { manifests: readonly { digest: string }[] };
     return [name.replaceAll('+', '/'), manifests.map(({ digest }) => digest).join()];
   });
-  return { digests: Object.fromEntries(digests) as Record<string, string>, said };
+  return { digests: Object.fromEntries(digests) as Record<string, string>, output };
 }
 
-test('Nx and lkt alone give the same digests, whichever comes first, and share one store', async () => {
+test('Nx and lkt produce the same digests in either order, and share a store', async () => {
   await using first = await TestWorkspace.create(FILES, { lkt: LKT, platforms: PLATFORMS });
   await using second = await first.clone();
-  const nxFirst = await byNx(first);
+  const nxFirst = await digestsByNx(first);
   expect(Object.keys(nxFirst.digests).toSorted()).toEqual(DIRS.map((name) => `t/${name}`));
-  expect(await byLkt(first)).toEqual({ digests: nxFirst.digests, cached: true });
+  expect(await digestsByLkt(first)).toEqual({ digests: nxFirst.digests, cached: true });
 
-  const lktFirst = await byLkt(second);
+  const lktFirst = await digestsByLkt(second);
   expect(lktFirst).toEqual({ digests: nxFirst.digests, cached: false });
-  const nxSecond = await byNx(second);
+  const nxSecond = await digestsByNx(second);
   expect(nxSecond.digests).toEqual(nxFirst.digests);
-  // The cache of Nx is new, so that it ran lkt, which had nothing to do.
-  for (const name of DIRS) expect(nxSecond.said).toMatch(new RegExp(`^t/${name}: cached`, 'm'));
-  expect(nxSecond.said).not.toMatch(/COPY/);
+  // Nx's cache is new, so it ran lkt, which found everything in the store.
+  for (const name of DIRS) expect(nxSecond.output).toMatch(new RegExp(`^t/${name}: cached`, 'm'));
+  expect(nxSecond.output).not.toMatch(/COPY/);
 
   const names = [first, second].map((one) => one.lkt('cache', 'ls', '--json'));
   expect(await names[1]).toBe(await names[0]);

@@ -4,19 +4,20 @@ import { join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { PostTasksExecutionContext } from '@nx/devkit';
 import { isErrno } from '@lkt/core';
-import { buildWords, commandLine } from './command.ts';
+import { buildArguments, shellCommand } from './command.ts';
 import type { Settings } from './options.ts';
 import { PlainError } from './plain-error.ts';
 
-/** In the directory of layouts: the hashes of the tasks that left them as they are, as far as they are known to be whole. */
+/** Hashes of the tasks whose layouts were checked, in the directory of layouts. */
 const CHECKED = '.checked.json';
 
 type Checked = Readonly<Record<string, string>>;
 
 /**
- * Has lkt look at the packages that Nx has restored: one that is what it says is taken into the store, one that is not is
- * refused with a warning, and built. Each is looked at once; what was built here needs no look.
- * @throws PlainError what lkt says, when a package can neither be taken nor built
+ * Makes lkt check the packages that Nx restored from its cache. lkt imports a valid layout into the
+ * store; it rejects an invalid one with a warning and builds the package. Each is checked once;
+ * packages that were built here are not checked.
+ * @throws PlainError with lkt's messages if a package cannot be imported or built
  */
 export async function checkRestored(
   settings: Settings,
@@ -34,18 +35,18 @@ export async function checkRestored(
     if (isRestored && known[id] !== hash) restored.add(projectRoot);
     if (isRestored || status === 'success') checked[id] = hash;
   }
-  if (restored.size > 0) await look(settings, workspaceRoot, [...restored]);
+  if (restored.size > 0) await importRestored(settings, workspaceRoot, [...restored]);
   if (JSON.stringify(checked) !== JSON.stringify(known)) await writeChecked(path, checked);
 }
 
-/** Builds packages, which takes them from their layouts; what lkt warns of is said. */
-async function look(
+/** Builds packages, which imports their layouts, and prints lkt's warnings. */
+async function importRestored(
   settings: Settings,
   workspaceRoot: string,
   dirs: readonly string[],
 ): Promise<void> {
-  const words = [...buildWords(settings), '--progress', 'json', ...dirs];
-  const child = spawn(commandLine(settings.lkt, words), {
+  const args = [...buildArguments(settings), '--progress', 'json', ...dirs];
+  const child = spawn(shellCommand(settings.lkt, args), {
     cwd: workspaceRoot,
     shell: true,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -53,13 +54,14 @@ async function look(
   const exited = new Promise<number | null>((resolve, reject) => {
     child.once('error', reject).once('exit', resolve);
   });
-  const [said, code] = await Promise.all([text(child.stderr), exited]);
-  const lines = said.split('\n').flatMap(plainLine);
-  if (code !== 0) throw new PlainError(['what was restored cannot be used', ...lines].join('\n'));
+  const [output, code] = await Promise.all([text(child.stderr), exited]);
+  const lines = output.split('\n').flatMap(plainLine);
+  if (code !== 0)
+    throw new PlainError(['the restored packages cannot be used', ...lines].join('\n'));
   if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
 }
 
-/** Warnings, and what is no event of progress. */
+/** Returns warnings, and lines that are not progress events. */
 function plainLine(line: string): readonly string[] {
   if (!line.startsWith('{')) return line === '' ? [] : [line];
   const event = JSON.parse(line) as { readonly kind: string; readonly text?: string };
@@ -70,7 +72,7 @@ async function readChecked(path: string): Promise<Checked> {
   try {
     return JSON.parse(await readFile(path, 'utf8')) as Checked;
   } catch (error) {
-    // What a crash has cut off says nothing.
+    // A crash may have truncated the file.
     if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return {};
     throw error;
   }

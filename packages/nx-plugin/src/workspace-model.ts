@@ -5,43 +5,46 @@ import { type ConfigInputs, configInputs, loadConfig } from '@lkt/image';
 import { openWorkspace, packageGraph, type PackageNode, type Workspace } from '@lkt/pkg';
 import type { Settings } from './options.ts';
 
-/** What a workspace of Nx knows how to build. */
-export interface Model {
-  /** Of the workspace; without symlinks. */
+/** The packages and images of an Nx workspace. */
+export interface WorkspaceModel {
+  /** Path of the workspace, without symlinks. */
   readonly root: string;
-  /** undefined where there is neither package nor image. */
+  /** Undefined if there are neither packages nor images. */
   readonly workspace: Workspace | undefined;
   readonly packages: readonly ModelPackage[];
   readonly images: readonly ModelImage[];
 }
 
+/** A package of the workspace. */
 export interface ModelPackage {
   readonly node: PackageNode;
-  /** Its build.yml and its directory, from the top of the workspace of Nx. */
+  /** Paths of its build.yml and directory, relative to the Nx workspace. */
   readonly file: string;
   readonly dir: string;
 }
 
+/** An image config of the workspace. */
 export interface ModelImage {
-  /** Its config and the directory of that, from the top of the workspace of Nx. */
+  /** Paths of its config and the config's directory, relative to the Nx workspace. */
   readonly file: string;
   readonly dir: string;
   readonly name: string;
-  /** undefined for a config that cannot be read as it is: building it says why. */
+  /** Undefined for a config that cannot be read by itself; building it reports why. */
   readonly inputs: ConfigInputs | undefined;
 }
 
 /**
- * Reads packages and image configs, as lkt itself does.
- * @param files what may be one, from `root`
- * @throws LktError for a package with a mistake, at its place
+ * Reads packages and image configs.
+ * @param files candidate files, relative to `root`
+ * @throws CONFIG_INVALID with the location of an error in a package, and other errors of
+ * `openWorkspace`
  */
 export async function readModel(
   root: string,
   files: readonly string[],
   settings: Settings,
   env: Readonly<Record<string, string | undefined>>,
-): Promise<Model> {
+): Promise<WorkspaceModel> {
   const real = await realpath(root);
   const found = await Promise.all(files.map((file) => kindOf(real, file, settings)));
   const isOf = (kind: Kind): string[] => files.filter((_file, index) => found[index] === kind);
@@ -65,7 +68,10 @@ export async function readModel(
 
 type Kind = 'package' | 'image';
 
-/** A build.yml may be of something else, and not every YAML file is an image config: the first line of each key says. */
+/**
+ * Recognises packages and image configs by their keys: other tools have build.yml and YAML files
+ * too.
+ */
 async function kindOf(
   root: string,
   file: string,
@@ -73,7 +79,7 @@ async function kindOf(
 ): Promise<Kind | undefined> {
   const isPackage = basename(file) === buildYml;
   if (!isPackage && !images.some((glob) => matchesGlob(file, glob))) return undefined;
-  // Such as the workflows of a forge.
+  // For instance a forge's workflows.
   if (file.split('/').some((part) => part.startsWith('.'))) return undefined;
   const text = await readFile(join(root, file), 'utf8');
   if (isPackage) return /^(['"]?)image\1\s*:/m.test(text) ? 'package' : undefined;
@@ -88,7 +94,7 @@ async function readImage(workspace: Workspace, root: string, file: string): Prom
     const config = { path: file, absolute, text };
     return { ...image, inputs: await configInputs(workspace, await loadConfig([config])) };
   } catch (error) {
-    // One that is merged with others, or that wants values of variables, cannot be read by itself.
+    // A config that is merged with others, or needs values for variables, cannot be read by itself.
     if (!(error instanceof LktError)) throw error;
     return { ...image, inputs: undefined };
   }
