@@ -108,6 +108,12 @@ describe('findingsOf', () => {
     expect(messages('a/build.yml', 'a: 1\n# Nobody reads it.\n')).toHaveLength(1);
   });
 
+  test('ignores a phrase after "there"', () => {
+    const keys = avoidedWords(GLOSSARY.replace('`nobody`', '`is none`'));
+    const source = '// A key is none. Undefined if there is none, or if there\n// is none.\n';
+    expect(findingsOf('a.ts', source, keys)).toHaveLength(1);
+  });
+
   test('finds a phrase in a sentence of a string, but not in a single word', () => {
     expect(messages('a.ts', "f('nobody'); g('nobody reads it');")).toHaveLength(1);
   });

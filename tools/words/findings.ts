@@ -85,7 +85,11 @@ type Text = Pick<Piece, 'offset' | 'text'>;
 
 function* phrasesIn({ offset, text }: Text, { phrases }: AvoidedWords): Generator<Problem> {
   for (const [phrase, use] of phrases) {
-    const pattern = new RegExp(`(?<![\\w-])${phrase.split(' ').join('\\s+')}(?![\\w-])`, 'gi');
+    // "If there is none" is plain English, unlike "a key is none".
+    const pattern = new RegExp(
+      `(?<![\\w-]|\\bthere\\s+)${phrase.split(' ').join('\\s+')}(?![\\w-])`,
+      'gi',
+    );
     for (const { index } of text.matchAll(pattern))
       yield { offset: offset + index, message: avoid(phrase, use) };
   }
