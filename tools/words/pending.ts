@@ -1,6 +1,5 @@
 /** Paths whose texts are not rewritten yet: their findings do not count. The list only shrinks. */
 export const PENDING: readonly string[] = [
-  'docs/cli.md',
   'docs/decisions/0005',
   'packages/builder/',
   'packages/cli/',

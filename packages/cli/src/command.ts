@@ -25,7 +25,7 @@ import {
 import { abortOnInterrupt } from './session/interrupt.ts';
 import type { Session } from './session/session.ts';
 
-/** What every command accepts. */
+/** The flags of every command. */
 export interface CommonFlags {
   readonly cache?: string | undefined;
   readonly progress?: (typeof PROGRESS_MODES)[number] | undefined;
@@ -35,7 +35,7 @@ export interface CommonFlags {
 
 type Values = Record<string, unknown>;
 
-/** The stream itself is made when something is written to it. */
+/** Standard error, as a screen. Creates the stream only on the first access. */
 const standardError: Screen = {
   write: (text) => process.stderr.write(text),
   get columns() {
@@ -46,7 +46,7 @@ const standardError: Screen = {
   },
 };
 
-/** A command, before there is a command line. What is static is named as oclif's help asks for it. */
+/** A command class. The names of its static properties are those that oclif's help reads. */
 export interface CommandClass {
   readonly summary: string;
   readonly description: string | undefined;
@@ -63,8 +63,8 @@ export interface CommandClass {
 }
 
 /**
- * Base of every command: the options they share, progress on standard error, and `--json`, which prints what `run`
- * returns. Errors are left to `main.ts`.
+ * Base of every command. Adds the common flags, a progress display on standard error, and `--json`,
+ * which prints the result of `run`. `main.ts` reports errors.
  */
 export abstract class LktCommand {
   static id = '';
@@ -73,38 +73,43 @@ export abstract class LktCommand {
   static examples: CommandClass['examples'];
   static args = {};
   static flags = {};
-  /** Options of LinuxKit's command of this name that do not do here what they do there. */
+  /** LinuxKit's flags for this command that lkt does not implement. */
   static linuxkit: LinuxkitFlags = {};
-  /** What it exits with where it could not be done. */
+  /** The exit code after a failure. */
   static failedExit = 1;
-  /** By which oclif knows a command. It only describes them, and runs none. */
+  /** Makes oclif accept the class as a command. oclif only describes commands, and runs none. */
   static run(): void {}
   static readonly enableJsonFlag = true;
   static readonly baseFlags = {
     cache: Flags.string({
-      summary: 'directory of the store',
+      summary: 'store directory',
       helpValue: 'DIR',
       helpGroup: 'GLOBAL',
     }),
     progress: Flags.option({ options: PROGRESS_MODES })({
-      summary: 'how progress is shown, on standard error',
+      summary: 'progress display on standard error',
       helpGroup: 'GLOBAL',
     }),
     quiet: Flags.boolean({ char: 'q', summary: 'show only errors', helpGroup: 'GLOBAL' }),
-    verbose: Flags.integer({ char: 'v', hidden: true }),
+    verbose: Flags.integer({
+      char: 'v',
+      summary: 'level of detail: 0 shows only errors, 2 shows more',
+      helpValue: 'LEVEL',
+      helpGroup: 'GLOBAL',
+    }),
   };
 
   readonly #words: readonly string[];
 
-  /** @param words what stands behind the command's name */
+  /** @param words the command line after the command's name */
   constructor(words: readonly string[]) {
     this.#words = words;
   }
 
-  /** Does the work, and returns what `--json` prints. */
+  /** Runs the command, and returns the result that `--json` prints. */
   abstract run(): Promise<object>;
 
-  /** Runs to the end, also of the progress display. */
+  /** Runs the command, prints the result for `--json`, and closes the progress display. */
   async execute(): Promise<void> {
     try {
       const result = await this.run();
@@ -117,7 +122,10 @@ export abstract class LktCommand {
     }
   }
 
-  /** @throws LktError USAGE_INVALID, once it is through `execute` */
+  /**
+   * Parses the flags and arguments of the command.
+   * @throws LktError USAGE_INVALID, converted from oclif's errors by `execute`
+   */
   protected async parse<F extends Values, B extends Values, A extends Values>(
     command: Interfaces.Input<F, B, A>,
   ): Promise<{ readonly flags: F & B & { readonly json: boolean | undefined }; readonly args: A }> {
@@ -145,7 +153,7 @@ export abstract class LktCommand {
   #logs: KeptLogs | undefined;
   #warnings: readonly string[] = [];
 
-  /** Starts what the command runs in. Call once, after the flags are known to be right. */
+  /** Opens the session that the command runs in. Call it once, after validating the flags. */
   protected async begin(flags: CommonFlags): Promise<Session> {
     const environment = processEnvironment();
     const mode =
@@ -172,19 +180,22 @@ export abstract class LktCommand {
     };
   }
 
-  /** Ends the progress display before something else is written to the terminal. */
+  /** Ends the progress display, before other output goes to the terminal. */
   protected endProgress(): void {
     this.#display?.close(false);
   }
 
   async #failure(error: Error): Promise<Error> {
     const shown = await this.#withLog(error);
-    // The log that is in the error need not be shown twice.
+    // The error already contains this log.
     this.#display?.close(!(shown instanceof LktError && shown.detail !== undefined));
     return isUsageError(shown) ? usageError(shown, this.constructor as never) : shown;
   }
 
-  /** The error with the log of the step that failed, instead of the end of it that a library keeps. */
+  /**
+   * Returns the error with the log of the failed step, instead of the excerpt that the library
+   * keeps.
+   */
   async #withLog(error: Error): Promise<Error> {
     const log = this.#logs?.failed;
     if (!(error instanceof LktError) || error.code !== 'BUILD_FAILED' || log === undefined)
@@ -199,12 +210,12 @@ export abstract class LktCommand {
   }
 }
 
-/** Whether it is what oclif says of a command line. */
+/** Reports whether oclif's parser threw the error. */
 function isUsageError(error: Error): boolean {
   return 'oclif' in error;
 }
 
-/** `20260102-030405-PID`: sorts by time, and is of this process. */
+/** Returns `20260102-030405-PID`: sorts by time, and is unique to this process. */
 function stamp(): string {
   const time = new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, '').replace('T', '-');
   return `${time}-${process.pid}`;

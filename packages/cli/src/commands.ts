@@ -1,6 +1,6 @@
 import type { CommandClass } from './command.ts';
 
-/** Every command by its name, loaded when it is asked for; oclif writes the blank in `cache ls` as a colon. */
+/** Loaders of the commands, by id. oclif writes the space in `cache ls` as a colon. */
 const COMMANDS = {
   'audit:elf': async () => (await import('./commands/audit/elf.ts')).AuditElf,
   'audit:image': async () => (await import('./commands/audit/image.ts')).AuditImage,
@@ -52,7 +52,7 @@ type CommandId = keyof typeof COMMANDS;
 
 export const commandIds: readonly string[] = Object.keys(COMMANDS);
 
-/** Loads every command, by its name. */
+/** Loads every command class, by id. */
 export async function loadAllCommands(): Promise<Readonly<Record<string, CommandClass>>> {
   const loaded = commandIds.map(async (id) => [id, await loadCommand(id)] as const);
   return Object.fromEntries(await Promise.all(loaded));

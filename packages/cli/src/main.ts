@@ -4,18 +4,18 @@ import { commandIds, loadCommand } from './commands.ts';
 import { commandLine } from './flags/global.ts';
 import { unknownCommand } from './help/usage.ts';
 import { errorJson, exitCodeOf, render } from './output/error-report.ts';
-import { endWithReaders, print } from './output/print.ts';
+import { exitOnClosedPipe, print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
 
-endWithReaders();
+exitOnClosedPipe();
 
 const [, , topic] = process.argv;
 applyMemoryPolicy(topic === 'build' ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
 
-/** Settles, never with an error, when everything is done and said. */
-export const done: Promise<void> = runToTheEnd(commandLine(process.argv.slice(2)));
+/** Resolves when the command has ended and its output is written; never rejects. */
+export const done: Promise<void> = runAndReport(commandLine(process.argv.slice(2)));
 
-async function runToTheEnd(argv: readonly string[]): Promise<void> {
+async function runAndReport(argv: readonly string[]): Promise<void> {
   try {
     await run(argv);
   } catch (error) {
@@ -29,7 +29,7 @@ async function runToTheEnd(argv: readonly string[]): Promise<void> {
   }
 }
 
-/** What the command exits with that could not be done. */
+/** The exit code of the command after a failure. */
 let failedExit = 1;
 
 async function run(argv: readonly string[]): Promise<void> {

@@ -68,7 +68,7 @@ test.each([
   [
     'docker that is not installed',
     { PATH: '/nowhere' },
-    /^error: docker is not installed, and --docker needs it$/m,
+    /^error: --docker needs docker, which is not installed$/m,
   ],
   [
     'a Docker that does not run',

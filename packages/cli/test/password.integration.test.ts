@@ -53,7 +53,7 @@ test('a password is asked for twice, and not shown', async () => {
   // A mistake that is corrected.
   const answers = [String.raw`Zwx\x7fonig\n`, String.raw`Zwonig\n`];
   const { status, seen } = await type(dir.path, answers, ['key', 'generate']);
-  expect(seen).toMatch(/^password for cosign\.key: \r\nthe same again: \r\ncosign\.key and /);
+  expect(seen).toMatch(/^password for cosign\.key: \r\nrepeat the password: \r\ncosign\.key and /);
   expect(seen).not.toContain('Zw');
   expect(status).toBe(0);
   await readSigningKey(join(dir.path, 'cosign.key'), { password: 'Zwonig' });
@@ -62,10 +62,10 @@ test('a password is asked for twice, and not shown', async () => {
 test('other words than before, or Ctrl-C, and nothing is written', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-password-'));
   const other = await type(dir.path, [String.raw`one\n`, String.raw`two\n`], ['key', 'generate']);
-  expect(other.seen).toContain('error: the passwords are not the same');
+  expect(other.seen).toContain('error: the passwords differ');
   expect(other.status).toBe(2);
   const stopped = await type(dir.path, [String.raw`one\x03`], ['key', 'generate']);
-  expect(stopped.seen).toContain('error: stopped at the question for a password');
+  expect(stopped.seen).toContain('error: stopped at the password prompt');
   expect(stopped.status).toBe(130);
   expect(await readdir(dir.path)).toEqual([]);
 });

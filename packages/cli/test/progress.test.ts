@@ -104,7 +104,7 @@ test('tty: the log of what failed is shown again at the end', () => {
   run(display, [...build, { kind: 'failed', id: 'sshd:1' }, { kind: 'failed', id: 'sshd' }]);
   display.close(true);
   expect(screen.text).toContain(
-    'RUN make failed, after saying:\n  | cc main.c\n  | cc 90%\n  | no end',
+    'RUN make failed; the end of its output:\n  | cc main.c\n  | cc 90%\n  | no end',
   );
   expect(screen.cursor).toBe(true);
 });
@@ -152,7 +152,7 @@ test('tty: packages, their steps below them, and how many are done', () => {
   expect(screen.text).toBe(
     [
       '  lkt/init                                 cached',
-      '  1/3 packages, 1 steps, 1 of them cached              1.0s',
+      '  1/3 packages, 1 steps, 1 cached                      1.0s',
       '  lkt/go                                               1.0s',
       '    [0 2/2] RUN go build                               1.0s',
       '      compiling',
@@ -225,7 +225,7 @@ test('plain: a package says how many steps it had, and how far the run is', () =
   const lines = screen.text.split('\n');
   expect(lines).toContain('lkt/init: cached [1/3]');
   expect(lines).toContain('lkt/go:0/2: | compiling');
-  expect(lines.at(-1)).toBe('lkt/go: done 1.0s, 2 steps, 1 of them cached [2/3]');
+  expect(lines.at(-1)).toBe('lkt/go: done 1.0s, 2 steps, 1 cached [2/3]');
 });
 
 test('json: nothing that a terminal would act on', () => {
@@ -338,5 +338,7 @@ test('quiet: nothing but the log of what failed', () => {
   expect(screen.text).toBe('');
   run(display, [{ kind: 'failed', id: 'sshd:1' }]);
   display.close(true);
-  expect(screen.text).toBe('RUN make failed, after saying:\n  | cc main.c\n  | cc 90%\n  | no end');
+  expect(screen.text).toBe(
+    'RUN make failed; the end of its output:\n  | cc main.c\n  | cc 90%\n  | no end',
+  );
 });

@@ -6,7 +6,7 @@ import { LktCommand } from '../command.ts';
 import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
-import { unsupported, warnIgnored } from '../flags/linuxkit.ts';
+import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
 import { Args, Flags } from '../flags/options.ts';
 import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
 import { builderFlags } from '../flags/package.ts';
@@ -14,7 +14,7 @@ import { pullPackages, pullPackagesFlag } from '../flags/pull-packages.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { sbomFlags, sbomOf } from '../flags/sbom.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
-import { outputAlone } from '../output/output-alone.ts';
+import { openSingleOutput } from '../output/single-output.ts';
 import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { enforceCacheMax } from '../session/cache-limit.ts';
@@ -24,9 +24,9 @@ import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
 
 interface Result {
-  /** What was found in the images. */
+  /** The findings in the images. */
   readonly audit?: Omit<ImageAudit, 'until'>;
-  /** What each variable of the configs stood for. */
+  /** The value of each config variable. */
   readonly variables?: Readonly<Record<string, string>>;
   readonly files: readonly {
     readonly path: string;
@@ -34,9 +34,9 @@ interface Result {
     readonly digest: string;
   }[];
   readonly minimumMemory?: number;
-  /** What register 11 of a TPM has when the EFI program runs. */
+  /** The value of TPM register 11 when the EFI program starts. */
   readonly pcr11?: string;
-  /** Why each image of the configs was accepted, where a policy asks. */
+  /** The policy result of each image, where a policy requires one. */
   readonly trust?: readonly TrustedImage[];
 }
 
@@ -73,11 +73,22 @@ const TRACKED_FORMATS: ReadonlySet<unknown> = new Set([
   'oci',
 ]);
 
+/** LinuxKit's `--input-tar` names the output of an earlier build, to reuse its parts. */
+const INPUT_TAR_WARNING = '--input-tar has no effect: lkt always reuses unchanged parts';
+
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
-  static override description = `Several configs are merged from left to right; "-" is standard input, and https://… is read from the web. The packages that they name and that are not in the store are built first, and each must give the digest that is pinned. Where "trust" of a config, or a trust.yml, asks for signatures, they are verified before anything is written.
+  static override description = `Merges several configs from left to right; "-" is standard input, and https://… is downloaded. Packages in the configs that are missing from the store are built first, and each must have the pinned digest. Signatures that "trust" in a config or a trust.yml requires are verified before anything is written.
 
-Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three in NAME-initrd.tar (tar-kernel-initrd), the root as a disk instead of the initrd, with its command line (kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+erofs: NAME-erofs.img, NAME-erofs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline), the tree as NAME.tar (tar), or that as an image of containers: NAME.docker, which docker load reads, or NAME-oci.tar (oci), an OCI image layout in an archive; or what boots by itself: NAME.iso (iso-bios), NAME-efi.iso, NAME-efi-initrd.iso, NAME-bios.img (raw-bios), NAME-efi.img, NAME.qcow2 (qcow2-bios), NAME-efi.qcow2, NAME.efi (uki), NAME.raw (aws), NAME.img.tar.gz (gcp), NAME.vhd or NAME.vmdk (docs/formats.md); and beside them NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs give the same bytes.`;
+By format, writes:
+
+- kernel+initrd: NAME-kernel, NAME-initrd.img and NAME-cmdline; tar-kernel-initrd: the three in NAME-initrd.tar
+- the root as a disk instead of the initrd, with its command line; kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+erofs: NAME-erofs.img, NAME-erofs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline
+- tar: the tree as NAME.tar
+- a container image; docker: NAME.docker for docker load; oci: NAME-oci.tar, an OCI image layout in an archive
+- a bootable image: NAME.iso (iso-bios), NAME-efi.iso, NAME-efi-initrd.iso, NAME-bios.img (raw-bios), NAME-efi.img, NAME.qcow2 (qcow2-bios), NAME-efi.qcow2, NAME.efi (uki), NAME.raw (aws), NAME.img.tar.gz (gcp), NAME.vhd or NAME.vmdk (docs/formats.md)
+
+Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs produce the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
@@ -94,11 +105,11 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     ...pullPackagesFlag,
     ...setFlags,
     'dry-run': Flags.boolean({
-      summary: 'only print the config: all of them merged, and with what variables stand for',
+      summary: 'print the merged config with its variables replaced, and build nothing',
     }),
     'input-tar': Flags.string({ hidden: true }),
     locked: Flags.boolean({
-      summary: 'take nothing but what a digest names: no tag, and no package by its directory',
+      summary: 'reject images without a digest: tags, and packages named by directory',
     }),
     ...outputFlags,
     ...diskFlags,
@@ -111,14 +122,14 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
   };
 
   static override linuxkit = {
-    'decompress-kernel': unsupported('switch', 'put the kernel unpacked into its package'),
+    'decompress-kernel': unsupported('switch', 'put an uncompressed kernel into its package'),
     docker: warnIgnored(
       'switch',
-      'images are in the store or a registry; to take one from Docker: docker save NAME | lkt cache import -',
+      'images are in the store or a registry; to use one from Docker: docker save NAME | lkt cache import -',
     ),
     'sbom-current-time': warnIgnored(
       'switch',
-      'an SBOM has the time of the image, and is the same each time',
+      'the SBOM has the time of the image, so that it is reproducible',
     ),
   };
 
@@ -126,16 +137,17 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
     const { args, flags } = await this.parse(Build);
     const { o, 'input-tar': input } = flags;
     if (o === '-' && this.jsonEnabled())
-      throw new LktError('USAGE_INVALID', '--o - leaves no room for --json', {
+      throw new LktError('USAGE_INVALID', '--o - and --json both write to standard output', {
         fix: 'name a file',
       });
     const session = await this.begin(flags);
+    if (input !== undefined) warn(session.reporter, [INPUT_TAR_WARNING]);
     const { cwd, home } = session.environment;
     const action = buildActionPath(session, args.file, flags);
     const hit = action === undefined ? undefined : await this.#cached(action, session);
     if (hit !== undefined) return hit;
     if (!flags.audit && flags.strict)
-      throw new LktError('USAGE_INVALID', '--strict has nothing to say with --no-audit');
+      throw new LktError('USAGE_INVALID', '--strict and --no-audit exclude each other');
     const { buildImage, createImageAudit, mergedConfig, toCachedImage } =
       await import('@lkt/image');
     const format = formatsOf(flags);
@@ -153,8 +165,8 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       this.log(config.trimEnd());
       return { config };
     }
-    await using alone = await outputAlone(o, format, cwd);
-    const output = alone ?? outputOf(flags, args.file.at(-1) ?? '', cwd);
+    await using single = await openSingleOutput(o, format, cwd);
+    const output = single ?? outputOf(flags, args.file.at(-1) ?? '', cwd);
     const top = dirname(configs[0]?.absolute ?? cwd);
     const platform = { os: 'linux', architecture: flags.arch };
     await using caches = await remoteCaches(session, flags);
@@ -197,7 +209,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline (kernel+initrd), the three 
       tools,
     );
     if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
-    const files = alone === undefined ? image.files : [await alone.finish(image.files)];
+    const files = single === undefined ? image.files : [await single.finish(image.files)];
     if (o === '-') {
       this.endProgress();
       return { files };
@@ -248,10 +260,10 @@ function shortPath(cwd: string, path: string): string {
   return short.startsWith('..') ? path : short;
 }
 
-/** One line for people. */
+/** Returns the audit summary, in one line. */
 function auditLine({ images, programs, bad, waived }: ImageAudit): string {
-  const passed = waived === 0 ? '' : `, ${waived} let pass`;
-  const found = bad === 0 ? 'nothing found' : `${bad} found, which lkt audit image lists`;
+  const passed = waived === 0 ? '' : `, ${waived} waived`;
+  const found = bad === 0 ? 'no findings' : `${bad} findings, list them with lkt audit image`;
   return `audit  ${images} images, ${programs} programs: ${found}${passed}`;
 }
 
@@ -263,7 +275,7 @@ function buildActionPath(
 ): string | undefined {
   if (args.some((name) => name === '-' || /^https?:/i.test(name))) return undefined;
   const { format, compressor } = flags;
-  // The xz program may be replaced.
+  // The xz program may change between builds.
   if (compressor === 'xz') return undefined;
   if (Array.isArray(format) && !format.every((name) => TRACKED_FORMATS.has(name))) return undefined;
   if ((session.environment.variables['LKT_TRUSTED_ROOT'] ?? '') !== '') return undefined;

@@ -6,7 +6,7 @@ import { columns } from '../output/columns.ts';
 import { workspaceAt } from '../session/build-tools.ts';
 import { readConfigFile } from '../session/config-file.ts';
 
-/** A package for one platform, which is what a job of a CI builds on a machine of that kind. */
+/** One package for one platform: the unit that a CI job builds. */
 interface Job {
   readonly name: string;
   readonly dir: string;
@@ -14,15 +14,15 @@ interface Job {
 }
 
 interface Result extends Plan {
-  /** The waves once more, with an entry for each platform. */
+  /** The waves, with one entry for each package and platform. */
   readonly jobs: readonly (readonly Job[])[];
 }
 
 export class CiPlan extends LktCommand {
-  static override summary = 'Say what a CI has to build, in waves';
-  static override description = `The packages whose sources differ from where the checkout and --base parted, and the packages and image configs that use them. What is in one wave can be built at once, on as many machines as there are; a wave needs what is in those before it. Nothing is built to find out.
+  static override summary = 'List the packages and images that a CI has to build, in waves';
+  static override description = `Lists the packages changed since the merge base of the checkout and --base, and the packages and image configs that use them. Packages in one wave can be built in parallel on any number of machines; a wave needs the waves before it. Builds nothing.
 
---json has "waves" with the platforms of each package, and "jobs", the same with an entry for each platform, for the matrix of a CI; docs/ci has workflows. Configs are FILE, or examples/*.yml without any.`;
+--json prints "waves" with the platforms of each package, and "jobs" with one entry per package and platform, for the matrix of a CI; docs/ci has workflows. Without FILE, reads examples/*.yml.`;
   static override examples = [
     '<%= config.bin %> ci plan --base origin/main',
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
@@ -34,14 +34,14 @@ export class CiPlan extends LktCommand {
     ...setFlags,
     base: Flags.string({
       summary:
-        'the commit to compare with: a branch, a tag, an id; without it, or with one of zeros, everything is in the plan',
+        'commit to compare with: a branch, a tag or an id; without it, or with an id of zeros, plan everything',
       helpValue: 'REF',
     }),
     dirs: Flags.boolean({
-      summary: 'print the directories of the packages alone, a line each, what is needed first',
+      summary: 'print only the package directories, one per line, dependencies first',
     }),
     platforms: Flags.string({
-      summary: 'leave out what is for none of these',
+      summary: 'platforms to plan for; default: all',
       helpValue: 'linux/amd64,…',
       delimiter: ',',
       multiple: true,

@@ -4,7 +4,7 @@ import { Args } from '../flags/options.ts';
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
 export class Completion extends LktCommand {
-  static override summary = 'Print a script that completes lkt commands in a shell';
+  static override summary = 'Print a completion script for a shell';
   static override examples = [
     {
       description: 'bash, for this user',
@@ -25,7 +25,7 @@ export class Completion extends LktCommand {
 
   async run(): Promise<{ script: string }> {
     const { args } = await this.parse(Completion);
-    // The table imports this command.
+    // Imported late, as the table imports this command.
     const { commandTable } = await import('../help/table.ts');
     const table = await commandTable();
     const { bash } = await import('../completion/bash.ts');

@@ -5,10 +5,10 @@ import { diffLines } from '../output/diff-report.ts';
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
 
 export class Diff extends LktCommand {
-  static override summary = 'Say what differs between two images, and why';
-  static override description = `Two builds, two configs or two packages: which package is another one and by which of its inputs, what the config says, the kernel's command line, versions in the SBOMs, and each file that was added, removed or changed, with the package that it is from. Nothing is built or written.
+  static override summary = 'Show what differs between two images, and why';
+  static override description = `Compares two builds, two configs or two packages: changed packages and which inputs changed them, config values, the kernel command line, versions in the SBOMs, and each added, removed or changed file with its package. Builds and writes nothing.
 
-Exits with 0 if nothing differs, with 1 if something does, and with 2 if that cannot be said, as diff does. docs/inspect.md describes it.`;
+Like diff, exits with 0 if nothing differs, with 1 if something does, and with 2 on an error (docs/inspect.md).`;
   static override examples = [
     '<%= config.bin %> diff old/sshd new/sshd',
     '<%= config.bin %> diff examples/minimal.yml examples/sshd.yml',
@@ -16,7 +16,7 @@ Exits with 0 if nothing differs, with 1 if something does, and with 2 if that ca
   ];
   static override args = {
     before: Args.string({ description: VIEW_DESCRIPTION, required: true }),
-    after: Args.string({ description: 'the same', required: true }),
+    after: Args.string({ description: 'the other image, in any of these forms', required: true }),
   };
   static override flags = viewFlags;
   static override failedExit = 2;
@@ -31,7 +31,8 @@ Exits with 0 if nothing differs, with 1 if something does, and with 2 if that ca
     const diff = await diffImages(before, after, store, platform, session.signal);
     this.endProgress();
     for (const line of diffLines(diff)) this.log(line);
-    // Not an error, of which something would be said. Builds of which all files are the same need no closer look.
+    // Exit code 2, not an error: the report already says so. Builds with equal files need no
+    // reading.
     const isUnsure = diff.unread !== undefined && before.kind !== 'build';
     process.exitCode = diff.isSame ? (isUnsure ? 2 : 0) : 1;
     return diff;

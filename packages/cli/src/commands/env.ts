@@ -15,9 +15,9 @@ interface InForce {
 }
 
 export class Env extends LktCommand {
-  static override summary = 'Print the settings that are in force, and what set each';
+  static override summary = 'Print the effective settings and their sources';
   static override description =
-    'An option of the command line goes before an environment variable, and that before the default.';
+    'A command-line option overrides an environment variable, which overrides the default.';
 
   async run(): Promise<{ settings: readonly InForce[] }> {
     const { flags } = await this.parse(Env);

@@ -13,11 +13,16 @@ import { readConfigFile } from '../session/config-file.ts';
 import type { Session } from '../session/session.ts';
 
 export class Graph extends LktCommand {
-  static override summary =
-    'Show what packages and images are made from, and how it stands with them';
-  static override description = `All packages of the checkout, the images that they and the image configs name, and the configs: FILE, or examples/*.yml without any. Nothing is built, pulled or written to find out.
+  static override summary = 'Show the dependency graph and build status of packages and images';
+  static override description = `Shows all packages of the checkout, the image configs (FILE, or examples/*.yml by default), and the images that they name. Builds, pulls and writes nothing.
 
-"built": what the sources are now has been built here. "pinned": all that it names has a digest, or is a package of the checkout as it is now. "stale": it names a package of the checkout by what that one was before, see "lkt pin". "signed": the store has a signature, see "lkt verify". "ready": the store has all that an image is made from. What is followed by … has been shown above.`;
+- built: the current sources are built here
+- pinned: every reference has a digest, or is a package of the checkout in its current state
+- stale: it names an earlier state of a package of the checkout, see "lkt pin"
+- signed: the store has a signature, see "lkt verify"
+- ready: the store has everything the image is made from
+
+… marks an entry shown above.`;
   static override examples = [
     '<%= config.bin %> graph',
     '<%= config.bin %> graph --html > graph.html',
@@ -28,10 +33,13 @@ export class Graph extends LktCommand {
   };
   static override flags = {
     ...setFlags,
-    dot: Flags.boolean({ summary: 'in the language of Graphviz' }),
-    html: Flags.boolean({ summary: 'as a page: one file that loads no other', exclusive: ['dot'] }),
+    dot: Flags.boolean({ summary: 'print the graph for Graphviz' }),
+    html: Flags.boolean({
+      summary: 'print the graph as a self-contained HTML page',
+      exclusive: ['dot'],
+    }),
     platforms: Flags.string({
-      summary: 'for which it is asked what has been built; by default linux/amd64',
+      summary: 'platform whose build status is shown; default: linux/amd64',
       helpValue: 'linux/amd64,…',
       delimiter: ',',
       multiple: true,

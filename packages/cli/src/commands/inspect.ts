@@ -11,8 +11,8 @@ import {
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
 
 export class Inspect extends LktCommand {
-  static override summary = 'Show what is in an image';
-  static override description = `The packages that it is made of with digests, sizes and signatures, what its SBOM lists, what it was asked to be, and whether its files are still those that were built. Nothing is built or written, and signatures are shown, not checked: that is for "lkt verify". docs/inspect.md describes it.`;
+  static override summary = 'Show the contents of an image';
+  static override description = `Shows its packages with digests, sizes and signatures, its SBOM, its config, and whether its files are unchanged since the build. Builds and writes nothing. Shows signatures, but does not verify them: use "lkt verify" (docs/inspect.md).`;
   static override examples = [
     '<%= config.bin %> inspect sshd',
     '<%= config.bin %> inspect --files sshd-initrd.img',
@@ -23,7 +23,7 @@ export class Inspect extends LktCommand {
   };
   static override flags = {
     ...viewFlags,
-    files: Flags.boolean({ summary: 'list the files that are in it, too' }),
+    files: Flags.boolean({ summary: 'also list the files in the image' }),
   };
 
   async run(): Promise<Inspected> {

@@ -8,25 +8,24 @@ import { packageFlags } from '../flags/package.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 
 export class KernelUpdate extends LktCommand {
-  static override summary = 'Take the newest source of Linux that the archive serves';
+  static override summary = 'Update to the newest kernel source that the archive serves';
   static override description =
-    'Looks for the newest version of the series that build.yml names (6.12 for "linux (= 6.12.107-1)"), writes it there, into debian.lock and into the packages that have its configuration (lkt/linux-config for lkt/linux-source), and shows what they gain and lose by it. A symbol that a fragment asks for and the new version does not know is an error, with its line. Nothing is compiled. Afterwards "lkt pin" builds the kernel.';
+    'Finds the newest version of the series in build.yml (6.12 for "linux (= 6.12.107-1)"). Writes it to build.yml, debian.lock and the packages with its configuration (lkt/linux-config for lkt/linux-source), and shows how their configuration changes. A symbol in a fragment that the new version lacks is an error with its line. Compiles nothing. Then run "lkt pin" to build the kernel.';
   static override examples = [
     '<%= config.bin %> kernel update',
     {
-      description: 'Is there anything newer? If so, this exits with 1.',
+      description: 'Check for a newer version; exit with 1 if there is one.',
       command: '<%= config.bin %> kernel update --check',
     },
   ];
   static override args = {
     dir: Args.string({
-      description:
-        'directory of the package with the source; by default the only one of the checkout',
+      description: 'directory of the source package; default: the only one in the checkout',
     }),
   };
   static override flags = {
     ...packageFlags,
-    check: Flags.boolean({ summary: 'change nothing; a newer version is an error' }),
+    check: Flags.boolean({ summary: 'change nothing, and fail if there is a newer version' }),
   };
 
   async run(): Promise<UpdatedKernel> {
@@ -49,23 +48,23 @@ export class KernelUpdate extends LktCommand {
     this.endProgress();
     this.#show(result);
     for (const { name, changes } of result.configs) this.#showConfig(name, changes);
-    this.log('next: lkt pin, which builds it');
+    this.log('next: build it with lkt pin');
     return result;
   }
 
   #show({ file, source, series, from, to, notServed }: SourceUpdate): void {
     for (const version of notServed)
-      this.log(`${source} ${version}: the archive lists it, and does not serve it`);
+      this.log(`${source} ${version}: listed by the archive, but not served`);
     this.log(
       to === undefined
-        ? `${file}: ${source} ${from} is the newest of ${series} that is served`
+        ? `${file}: ${source} ${from} is the newest served version of ${series}`
         : `${file}: ${source} ${from} → ${to}`,
     );
   }
 
   #showConfig(name: string, changes: ConfigChanges | undefined): void {
     if (changes === undefined) {
-      this.log(`${name}: the source of before is gone, so there is nothing to compare with`);
+      this.log(`${name}: the previous source is gone, so there is no comparison`);
       return;
     }
     const { gained, lost, changed, offered } = changes;
@@ -79,8 +78,8 @@ export class KernelUpdate extends LktCommand {
 }
 
 function outdated(update: SourceUpdate): LktError {
-  return new LktError('OUTDATED', `there is ${update.source} ${update.to}`, {
-    fix: 'take it: lkt kernel update',
+  return new LktError('OUTDATED', `${update.source} ${update.to} is available`, {
+    fix: 'update to it: lkt kernel update',
     report: update,
   });
 }

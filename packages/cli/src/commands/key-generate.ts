@@ -7,25 +7,25 @@ import { Flags } from '../flags/options.ts';
 interface Result {
   readonly privateKey: string;
   readonly publicKey: string;
-  /** sha256 of the public key. */
+  /** SHA-256 of the public key. */
   readonly fingerprint: string;
 }
 
 export class KeyGenerate extends LktCommand {
-  static override summary = 'Make a key to sign images with';
-  static override description = `Writes PREFIX.key and PREFIX.pub, as cosign has them: an ECDSA key on P-256, encrypted with a password, and the public key that others check signatures with. Nothing is overwritten.
+  static override summary = 'Generate a key for signing images';
+  static override description = `Writes PREFIX.key and PREFIX.pub in the format of cosign: an ECDSA P-256 key, encrypted with a password, and the public key for verifying its signatures. Never overwrites a file.
 
-The password is COSIGN_PASSWORD if that is set, else it is asked for.`;
+The password is COSIGN_PASSWORD if set; otherwise lkt asks for it.`;
   static override examples = [
     '<%= config.bin %> key generate',
     '<%= config.bin %> key generate --output-key-prefix keys/release',
   ];
   static override flags = {
     'no-password': Flags.boolean({
-      summary: 'encrypt with an empty password: whoever can read the file can sign',
+      summary: 'encrypt with an empty password: everyone who can read the file can sign',
     }),
     'output-key-prefix': Flags.string({
-      summary: 'how the names of both files begin',
+      summary: 'prefix of both file names',
       helpValue: 'PREFIX',
       default: 'cosign',
     }),
@@ -38,7 +38,7 @@ The password is COSIGN_PASSWORD if that is set, else it is asked for.`;
     const [privateKey, publicKey] = [`${prefix}.key`, `${prefix}.pub`];
     const paths = [privateKey, publicKey].map((name) => resolve(environment.cwd, name));
     const [privatePath = '', publicPath = ''] = paths;
-    // Before anybody thinks of a password for nothing.
+    // Before the user chooses a password in vain.
     for (const path of paths) await requireFree(path);
     const { passwordFor } = await import('../session/password.ts');
     const password = flags['no-password']
@@ -62,7 +62,7 @@ The password is COSIGN_PASSWORD if that is set, else it is asked for.`;
 
 async function requireFree(path: string): Promise<void> {
   try {
-    // A link that leads nowhere is there too.
+    // A dangling symlink counts as an existing file.
     await lstat(path);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return;
@@ -88,7 +88,7 @@ async function writeNew(path: string, text: string, mode: number): Promise<void>
 }
 
 function taken(path: string): LktError {
-  return new LktError('USAGE_INVALID', `${path} is there already, and a key is not overwritten`, {
-    fix: 'give another --output-key-prefix, or move the old one away',
+  return new LktError('USAGE_INVALID', `${path} already exists, and keys are never overwritten`, {
+    fix: 'use another --output-key-prefix, or move the existing key away',
   });
 }

@@ -3,15 +3,15 @@ import { LktCommand } from '../command.ts';
 import { Args } from '../flags/options.ts';
 
 export class MetadataCreate extends LktCommand {
-  static override summary = 'Write a disk with metadata for a machine';
+  static override summary = 'Create a metadata disk for a machine';
   static override description =
     'The disk is an ISO image with one file, "config", which lkt/metadata reads at boot. Pass it to "lkt run --disk". Equal metadata produces equal bytes.';
   static override examples = [
     `<%= config.bin %> metadata create data.iso '{"hostname": {"content": "web"}}'`,
   ];
   static override args = {
-    file: Args.string({ description: 'the ISO image that is written', required: true }),
-    metadata: Args.string({ description: 'what is in it, as text', required: true }),
+    file: Args.string({ description: 'the ISO image to write', required: true }),
+    metadata: Args.string({ description: 'the metadata, as text', required: true }),
   };
 
   async run(): Promise<{ path: string; size: number }> {

@@ -8,14 +8,14 @@ import { readConfigFile } from '../session/config-file.ts';
 import { openRegistries } from '../session/registries.ts';
 
 const REASONS = {
-  source: 'its sources are now',
+  source: 'current sources are',
   digest: 'its tag is now',
-  tag: 'there is',
+  tag: 'newer:',
 } as const;
 
 export class Outdated extends LktCommand {
-  static override summary = 'List what image configs name that has something newer';
-  static override description = `Packages of the checkout are compared by their sources, other images with what their registries have: another image under the tag, or a later tag of the same form. Nothing is built, pulled or written; "lkt pin" and "lkt pin --update" do that.`;
+  static override summary = 'List references with newer versions';
+  static override description = `Compares packages of the checkout by their sources, and other images with their registries: another image under the same tag, or a later tag of the same form. Builds, pulls and writes nothing; update with "lkt pin" and "lkt pin --update".`;
   static override examples = ['<%= config.bin %> outdated examples/sshd.yml'];
   static override args = {
     file: Args.string({ description: 'an image config', required: true, multiple: true }),
@@ -23,7 +23,7 @@ export class Outdated extends LktCommand {
   static override flags = {
     ...registryFlags,
     ...setFlags,
-    offline: Flags.boolean({ summary: 'ask no registry' }),
+    offline: Flags.boolean({ summary: 'contact no registry' }),
   };
 
   async run(): Promise<{ outdated: readonly Found[] }> {

@@ -19,10 +19,11 @@ interface Change {
 }
 
 export class Pin extends LktCommand {
-  static override summary = 'Write tags and digests of packages where they are named';
-  static override description = `Builds packages in the order in which they need each other, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them.
+  static override summary =
+    'Pin packages: write their tags and digests into the files that name them';
+  static override description = `Builds packages in dependency order, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them.
 
-FILE is an image config, DIR a package; what these use is pinned with them. Of an image from elsewhere, a config gets the digest that its tag has in the registry; once it has one, only --update changes it. Without any: all packages of the checkout, and examples/*.yml.`;
+FILE is an image config, DIR a package directory; their dependencies are pinned too. An external image gets the digest of its tag in the registry; once pinned, only --update changes it. Without arguments, pins all packages of the checkout and examples/*.yml.`;
   static override examples = [
     '<%= config.bin %> pin',
     '<%= config.bin %> pin --check examples/sshd.yml',
@@ -35,10 +36,9 @@ FILE is an image config, DIR a package; what these use is pinned with them. Of a
     ...pullFlags,
     ...setFlags,
     update: Flags.boolean({
-      summary:
-        'look up again what the tags of images from elsewhere are, also of those with a digest',
+      summary: 'resolve the tags of external images again, even if they have a digest',
     }),
-    check: Flags.boolean({ summary: 'change nothing; a stale pin is an error' }),
+    check: Flags.boolean({ summary: 'change nothing, and fail if a pin is stale' }),
   };
 
   async run(): Promise<{ changes: readonly Change[] }> {
@@ -53,7 +53,7 @@ FILE is an image config, DIR a package; what these use is pinned with them. Of a
       if (path === '-' || /^https?:\/\//i.test(path))
         throw new LktError(
           'USAGE_INVALID',
-          `${path} is no file, so nothing can be written into it`,
+          `${path} is not a regular file, so no pins can be written into it`,
         );
     for (const path of args.path ?? [])
       ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);

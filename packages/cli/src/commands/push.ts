@@ -3,11 +3,11 @@ import { LktCommand } from '../command.ts';
 import { Args } from '../flags/options.ts';
 
 export class Push extends LktCommand {
-  static override summary = 'Say how an image comes to a cloud: lkt speaks to none';
+  static override summary = 'Explain how to upload an image to a cloud';
   static override description =
-    "LinuxKit's command of this name brings disk images to clouds. Each has a program of its own for that, which is kept up to date; the error says which.";
+    "lkt uploads no disk images. The error names the cloud's own program for it. In LinuxKit, this command uploads them.";
   static override args = {
-    cloud: Args.string({ description: 'the cloud, and what goes there', multiple: true }),
+    cloud: Args.string({ description: 'the cloud, and the arguments of LinuxKit', multiple: true }),
   };
 
   async run(): Promise<never> {
@@ -15,14 +15,14 @@ export class Push extends LktCommand {
     const [cloud = ''] = args.cloud ?? [];
     const known = PROGRAMS.get(cloud);
     const fix =
-      known ?? 'use the program of the cloud; a package goes to a registry by lkt pkg push';
-    throw new LktError('UNSUPPORTED', `lkt pushes nothing to ${cloud === '' ? 'clouds' : cloud}`, {
+      known ?? "use the cloud's own program; to push a package to a registry: lkt pkg push";
+    throw new LktError('UNSUPPORTED', `lkt does not push to ${cloud === '' ? 'clouds' : cloud}`, {
       fix,
     });
   }
 }
 
-/** What brings a disk there. */
+/** The commands that upload a disk to each cloud. */
 const PROGRAMS: ReadonlyMap<string, string> = new Map([
   ['aws', 'aws s3 cp DISK.raw s3://BUCKET/, then aws ec2 import-snapshot and register-image'],
   ['azure', 'az storage blob upload --type page, then az image create'],

@@ -12,11 +12,17 @@ const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
 
 export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
-  static override description = `The image is the three files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline, as "lkt build" writes them; or the root of an image as a disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with the kernel and the command line beside it, which PREFIX stands for too where there is no initrd; or one file that boots by itself: a disk (NAME-efi.img, NAME.qcow2, …), an ISO image, an EFI program (NAME.efi). Firmware is EFI where that is what the file is made for. The guest writes on the disk that it boots from.
+  static override description = `The image is one of these:
 
-Its console is on standard input and output. On a terminal Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json nothing is read, and Ctrl-C ends the machine.
+- the files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline that "lkt build" writes
+- a root disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with its kernel and command line; PREFIX also selects it if there is no initrd
+- a bootable file: a disk (NAME-efi.img, NAME.qcow2, …), an ISO image, or an EFI program (NAME.efi)
 
-The exit code is 0 when the machine powers off, restarts, or has shown every text that was expected; 1 when its kernel panics, or when it ends or time runs out before.`;
+Uses EFI firmware if the file is made for it. The guest writes to its boot disk.
+
+The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json the machine gets no input, and Ctrl-C ends it.
+
+Exits with 0 when the machine powers off, restarts, or has shown every expected text; with 1 when its kernel panics, or when it ends or times out before that.`;
   static override examples = [
     '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
     '<%= config.bin %> run sshd-efi.qcow2',
@@ -24,7 +30,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
   ];
   static override args = {
     prefix: Args.string({
-      description: 'the image, as PREFIX or a file; "qemu" may stand before it',
+      description: 'the image, as PREFIX or a file; may follow the word "qemu"',
       required: true,
       multiple: true,
     }),
@@ -39,15 +45,15 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     }),
     cpus: Flags.integer({ summary: 'processors', default: 1, min: 1, max: 255, helpValue: 'N' }),
     publish: Flags.string({
-      summary: 'lead a port of this machine into the guest; repeat for more',
+      summary: 'forward a host port to the guest; may be repeated',
       description:
-        'Only this machine can connect (127.0.0.1) unless an address is given. Host port 0 takes any free one and prints it.',
+        'Only this machine can connect (127.0.0.1) unless an address is given. Host port 0 picks a free port and prints it.',
       multiple: true,
       multipleNonGreedy: true,
       helpValue: '[ADDR:]PORT:PORT[/udp]',
     }),
     disk: Flags.string({
-      summary: 'a disk, made if it is absent; repeat for more, /dev/vda first',
+      summary: 'disk, created if missing; may be repeated, /dev/vda first',
       description:
         'A size without unit is in MiB. Without PATH the file is PREFIX-disk.img. The format is raw unless PATH ends in .qcow2.',
       multiple: true,
@@ -55,37 +61,37 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
       helpValue: 'PATH[,size=1G][,format=raw|qcow2]',
     }),
     expect: Flags.string({
-      summary: 'end well once the console has shown this; repeat for more, in any order',
+      summary: 'text on the console that ends the run successfully; may be repeated, in any order',
       multiple: true,
       multipleNonGreedy: true,
       helpValue: 'TEXT',
     }),
-    timeout: Flags.string({ summary: 'seconds after which to give up', helpValue: 'SECONDS' }),
+    timeout: Flags.string({ summary: 'time limit, in seconds', helpValue: 'SECONDS' }),
     'console-log': Flags.string({
-      summary: 'write the console to this file instead of standard output',
+      summary: 'file for the console output, instead of standard output',
       helpValue: 'FILE',
     }),
     timeline: Flags.string({
-      summary: 'write what the guest did when, until its boot was complete; repeat for more forms',
+      summary: 'file for a timeline of the boot; may be repeated for more forms',
       description:
-        'In seconds, as PID 1 says them on the console. A picture if FILE ends in .svg, data if in .json. What PID 1 says is in docs/guest.md.',
+        'Times are in seconds, as PID 1 prints them on the console (docs/guest.md). A .svg file is a chart, a .json file is data.',
       multiple: true,
       multipleNonGreedy: true,
       helpValue: 'FILE',
     }),
     uefi: Flags.boolean({
-      summary: 'boot the disk or ISO image by EFI, or with --no-uefi by a BIOS',
+      summary: 'boot the disk or ISO image with EFI firmware; with --no-uefi, with a BIOS',
       allowNo: true,
     }),
     networking: Flags.option({ options: ['user', 'none'] as const })({
-      summary: "the guest's network",
+      summary: 'network of the guest',
       default: 'user',
     }),
     accel: Flags.option({ options: ['auto', 'kvm', 'tcg'] as const })({
-      summary: 'how the guest runs: auto is kvm if it works here, else software',
+      summary: 'accelerator: kvm, software, or auto, which is kvm if available',
       default: 'auto',
     }),
-    qemu: Flags.string({ summary: 'the QEMU program', helpValue: 'PROGRAM' }),
+    qemu: Flags.string({ summary: 'QEMU program', helpValue: 'PROGRAM' }),
     arch: Flags.option({ options: ['amd64'] as const })({
       summary: 'architecture of the image',
       default: 'amd64',
@@ -95,17 +101,17 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
   static override linuxkit = {
     data: unsupported('value', METADATA),
     'data-file': unsupported('value', METADATA),
-    detached: unsupported('switch', 'let the shell start it in the background, with --console-log'),
-    device: unsupported('value', 'start QEMU itself'),
-    fw: warnIgnored('value', 'the firmware is found where distributions have it'),
+    detached: unsupported('switch', 'run it in the background of the shell, with --console-log'),
+    device: unsupported('value', 'run QEMU directly'),
+    fw: warnIgnored('value', 'lkt finds the firmware in the usual directories of distributions'),
     gui: unsupported('switch', 'the console is the terminal'),
     iso: noop(),
     kernel: noop(),
     squashfs: noop(),
-    state: warnIgnored('value', 'nothing is kept of a machine but its disks'),
-    usb: unsupported('switch', 'start QEMU itself'),
-    virtiofs: unsupported('value', 'start QEMU itself'),
-    virtiofsd: unsupported('value', 'start QEMU itself'),
+    state: warnIgnored('value', 'lkt keeps only the disks of a machine'),
+    usb: unsupported('switch', 'run QEMU directly'),
+    virtiofs: unsupported('value', 'run QEMU directly'),
+    virtiofsd: unsupported('value', 'run QEMU directly'),
   };
 
   async run(): Promise<object> {
@@ -124,7 +130,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
     const logStream =
       log === undefined ? undefined : (await open(resolve(cwd, log), 'w')).createWriteStream();
-    // `finished` throws what went wrong with it.
+    // `finished` throws its errors.
     logStream?.on('error', () => undefined);
     const output = logStream ?? (this.jsonEnabled() ? process.stderr : process.stdout);
     const say = (text: string): void => {
@@ -150,7 +156,7 @@ The exit code is 0 when the machine powers off, restarts, or has shown every tex
         const { name, reason } = started.accelerator;
         if (name === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);
         for (const { address, hostPort, guestPort, protocol } of started.publish)
-          say(`${address}:${hostPort} leads to port ${guestPort} (${protocol}) of the machine`);
+          say(`${address}:${hostPort} forwards to port ${guestPort} (${protocol}) of the machine`);
         if (!detached && process.stdin.isTTY) say('Ctrl-A x ends the machine');
       },
     };
@@ -172,12 +178,15 @@ async function minimumOf(initrd: string): Promise<number> {
   return (await readInitrdInfo(initrd))?.minimumMemory ?? 0;
 }
 
-/** LinuxKit names the backend before the image; there is one here. */
+/**
+ * Returns the image, without the backend that LinuxKit's command line names before it.
+ * @throws LktError USAGE_INVALID
+ */
 function onlyImage(words: readonly string[]): string {
   const [first = '', second, ...more] = words;
   if (second === undefined) return first;
   if (first === 'qemu' && more.length === 0) return second;
-  throw new LktError('USAGE_INVALID', `one image is run at a time, not ${words.length}`, {
+  throw new LktError('USAGE_INVALID', `lkt runs one image at a time, not ${words.length}`, {
     fix: 'give one PREFIX',
   });
 }
@@ -185,9 +194,9 @@ function onlyImage(words: readonly string[]): string {
 function milliseconds(text: string): number {
   const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|)$/.exec(text) ?? [];
   const seconds = Number(number) * (unit === 'm' ? 60 : 1);
-  // Longer than a timer can be set for is as good as for ever.
+  // A larger value overflows the timer, and is no limit in practice.
   if (seconds > 0 && seconds < 2_000_000) return seconds * 1000;
-  throw new LktError('USAGE_INVALID', `--timeout ${text} is not a time`, {
+  throw new LktError('USAGE_INVALID', `--timeout ${text} is not a number of seconds`, {
     fix: 'give seconds, such as --timeout 60',
   });
 }

@@ -6,12 +6,12 @@ const FILES = ['image', 'build'] as const;
 
 export class Schema extends LktCommand {
   static override summary = 'Print the JSON schema of image configs or of build.yml';
-  static override description = `For editors, which then complete keys and show what they mean, and for programs that write such files. It comes from what reads the files, and takes all that lkt takes; lkt checks more.
+  static override description = `For completion and documentation in editors, and for programs that write such files. The schema comes from the parser, and accepts everything that lkt accepts; lkt checks more.
 
-A copy of each is in docs/schema of lkt. An editor with yaml-language-server takes it from a first line such as "# yaml-language-server: $schema=image.json".`;
+docs/schema has a copy of each. In an editor with yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
   static override examples = ['<%= config.bin %> schema image > image.json'];
   static override args = {
-    file: Args.string({ description: 'which file', required: true, options: [...FILES] }),
+    file: Args.string({ description: 'the kind of file', required: true, options: [...FILES] }),
   };
 
   async run(): Promise<JsonSchema> {

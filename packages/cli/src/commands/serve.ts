@@ -4,14 +4,14 @@ import { Flags } from '../flags/options.ts';
 import { printable } from '../output/printable.ts';
 
 export class Serve extends LktCommand {
-  static override summary = 'Serve the files of a directory over http';
+  static override summary = 'Serve the files of a directory over HTTP';
   static override description =
-    'For machines that boot from the network, and for trying things out. It runs until Ctrl-C. Only this machine can connect (127.0.0.1) unless an address is given: ":8080" is all addresses. What a symbolic link leads to outside of the directory is not served.';
+    'For booting machines from the network, and for experiments. Runs until Ctrl-C. Only this machine can connect (127.0.0.1) unless an address is given; ":8080" is all addresses. Does not follow symbolic links out of the directory.';
   static override examples = ['<%= config.bin %> serve --port :8080 --directory out'];
   static override flags = {
-    directory: Flags.string({ summary: 'what is served', helpValue: 'DIR', default: '.' }),
+    directory: Flags.string({ summary: 'directory to serve', helpValue: 'DIR', default: '.' }),
     port: Flags.string({
-      summary: 'where to listen; port 0 takes any free one',
+      summary: 'address to listen on; port 0 picks a free port',
       helpValue: '[ADDR:]PORT',
       default: '8080',
     }),

@@ -18,10 +18,10 @@ interface SignerFlags extends TrustFlags {
 }
 
 export class Verify extends LktCommand {
-  static override summary = 'Check who has signed images, and what they say of them';
-  static override description = `TARGET is an image in the store or a registry, the directory of a package, or an image config: then every image that it pins. Checked are signatures, certificates and who they are of, entries of the transparency log, timestamps, the digest that was signed, and attestations: provenance, SBOMs, rebuilds.
+  static override summary = 'Verify the signatures and attestations of images';
+  static override description = `TARGET is an image in the store or a registry, a package directory, or an image config, for every image that it pins. Verifies signatures, certificates and their identities, transparency log entries, timestamps, the signed digest, and attestations: provenance, SBOMs, rebuilds.
 
-Whose signature is needed is said by --key, or --identity and --issuer; else by --trust, the trust.yml of the checkout, and "trust" of the config. Signatures in the store are enough where they are; else the registry is asked. No trusted root and no key is ever fetched.`;
+The required signers come from --key, or --identity and --issuer; otherwise from --trust, the trust.yml of the checkout, and "trust" of the config. Uses the signatures in the store if they suffice, and otherwise asks the registry. Never downloads trusted roots or keys.`;
   static override examples = [
     '<%= config.bin %> verify --key cosign.pub registry.example/team/sshd:1',
     '<%= config.bin %> verify --offline --trusted-root trusted_root.json --issuer https://token.actions.githubusercontent.com --identity https://github.com/lkt/lkt/.github/workflows/release.yml@refs/heads/main pkg/sshd',
@@ -39,25 +39,24 @@ Whose signature is needed is said by --key, or --identity and --issuer; else by 
     ...registryFlags,
     ...trustFlags,
     identity: Flags.string({
-      summary: 'who has to have signed, as the certificate names them, in full',
+      summary: 'required signer, exactly as named in the certificate',
       helpValue: 'SUBJECT',
       aliases: ['certificate-identity'],
       dependsOn: ['issuer'],
     }),
     issuer: Flags.string({
-      summary: 'who vouches for --identity: the address of the OpenID Connect provider',
+      summary: 'OpenID Connect provider that vouches for --identity',
       helpValue: 'URL',
       aliases: ['certificate-oidc-issuer'],
       dependsOn: ['identity'],
     }),
     key: Flags.string({
-      summary:
-        'the public key that has to have signed: a file, or env://NAME; of several, any will do',
+      summary: 'required public key: a file, or env://NAME; if repeated, any one suffices',
       helpValue: 'FILE',
       multiple: true,
       multipleNonGreedy: true,
     }),
-    offline: Flags.boolean({ summary: 'ask no registry: signatures are in the store' }),
+    offline: Flags.boolean({ summary: 'contact no registry: use the signatures in the store' }),
     org: targetFlags.org,
   };
 
@@ -81,18 +80,18 @@ Whose signature is needed is said by --key, or --identity and --issuer; else by 
         : `${refused.length} of ${images.length} images are not trusted`;
     throw new LktError('SIGNATURE_INVALID', message, {
       report: { images },
-      fix: 'use images that are signed, and do not use these',
+      fix: 'use signed images instead',
     });
   }
 }
 
-/** What the command line says of who is trusted; undefined where it leaves that to others. */
+/** Returns the trust policy given on the command line; undefined if its flags name no signer. */
 async function policyOf(session: Session, flags: SignerFlags): Promise<TrustPolicy | undefined> {
   const { key = [], identity, issuer } = flags;
   if (key.length === 0 && identity === undefined) return undefined;
   const given = key.length === 0 ? '--identity' : '--key';
   if ((flags.trust ?? []).length > 0)
-    throw new LktError('USAGE_INVALID', `${given} leaves no room for --trust`, {
+    throw new LktError('USAGE_INVALID', `${given} and --trust exclude each other`, {
       fix: 'write the key or identity into the policy',
     });
   const { parseImagePattern, readPublicKey } = await import('@lkt/sign');
@@ -100,8 +99,8 @@ async function policyOf(session: Session, flags: SignerFlags): Promise<TrustPoli
   const keys = await Promise.all(key.map(async (source) => readPublicKey(source, { cwd, env })));
   const root = await givenRoot(session, flags);
   if (identity !== undefined && root === undefined)
-    throw new LktError('USAGE_INVALID', 'there is no trusted root to check certificates with', {
-      fix: 'save the one of your Sigstore instance, such as with `cosign trusted-root create`, and name it: --trusted-root FILE',
+    throw new LktError('USAGE_INVALID', 'a trusted root is needed to verify certificates', {
+      fix: 'save the one of your Sigstore instance, for example with `cosign trusted-root create`, and name it: --trusted-root FILE',
     });
   const identities =
     identity === undefined || issuer === undefined ? [] : [{ subject: identity, issuer }];

@@ -7,11 +7,11 @@ import { processEnvironment, programName } from '../session/environment.ts';
 export class Version extends LktCommand {
   static override summary = 'Print the version';
   static override flags = {
-    short: Flags.boolean({ summary: 'only the number' }),
+    short: Flags.boolean({ summary: 'print only the number' }),
   };
 
   static override linuxkit = {
-    commit: unsupported('switch', 'ask git in the checkout of lkt: git rev-parse HEAD'),
+    commit: unsupported('switch', 'run git rev-parse HEAD in the checkout of lkt'),
   };
 
   async run(): Promise<{ version: string; node: string }> {

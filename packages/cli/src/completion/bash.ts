@@ -1,7 +1,9 @@
 import type { CommandEntry } from '../help/command-entry.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
-/** A bash completion function: commands, their options, the values of options, files and directories. */
+/**
+ * Returns a bash completion function for commands, flags, values of flags, files and directories.
+ */
 export function bash(table: readonly CommandEntry[]): string {
   const words = [...subcommands(table)].map(
     ([prefix, names]) => `    ${quoted(prefix)}) words=${quoted(names.join(' '))} ;;`,

@@ -1,7 +1,7 @@
 import type { CommandEntry } from '../help/command-entry.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
-/** A fish completion script: one `complete` line for every command, option and value. */
+/** Returns a fish completion script: one `complete` line for each command, flag and value. */
 export function fish(table: readonly CommandEntry[]): string {
   const groups = subcommands(table);
   const tops = [...(groups.get('') ?? [])];

@@ -1,12 +1,15 @@
 import type { CommandEntry } from '../help/command-entry.ts';
 
-/** What a placeholder stands for: `DIR` is a directory, `FILE` and `PREFIX` are files, others are nothing on disk. */
+/**
+ * Returns what a placeholder completes to: `DIR` a directory, `FILE` and `PREFIX` a file, others
+ * nothing.
+ */
 export function fileKind(placeholder: string): 'directory' | 'file' | 'none' {
   if (/\bDIR\b|^DIR/.test(placeholder)) return 'directory';
   return /^(FILE|PATH|PREFIX|PROGRAM)/.test(placeholder) ? 'file' : 'none';
 }
 
-/** The words that may follow: those of the first level under `''`, those of a topic under its name. */
+/** Returns the subcommands of each topic; those of the first level under `''`. */
 export function subcommands(
   table: readonly CommandEntry[],
 ): ReadonlyMap<string, readonly string[]> {

@@ -3,7 +3,10 @@ import type { ArgEntry } from '../help/command-entry.ts';
 import type { CommandEntry } from '../help/command-entry.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
-/** A zsh completion function, for a file named `_lkt` in `$fpath` or to be sourced after `compinit`. */
+/**
+ * Returns a zsh completion function, for a file named `_lkt` in `$fpath`, or to source after
+ * `compinit`.
+ */
 export function zsh(table: readonly CommandEntry[]): string {
   const groups = subcommands(table);
   const describe = (prefix: string): string =>

@@ -1,40 +1,39 @@
 import { Args, Flags } from './options.ts';
 
-/** What every command that looks into images accepts. */
+/** The flags of commands that audit images. */
 export const auditFlags = {
   platform: Flags.string({
-    summary: 'of an image for several, look into that for this one',
+    summary: 'platform to inspect in a multi-platform image',
     helpValue: 'linux/ARCH',
     default: 'linux/amd64',
   }),
   waivers: Flags.string({
-    summary: 'what is let pass, and why; by default .audit.yml at the top of the checkout',
+    summary: 'waiver file; default: .audit.yml at the top of the checkout',
     helpValue: 'FILE',
   }),
 };
 
-/** What images are named by. */
+/** The argument of commands that audit images. */
 export const auditArgs = {
   target: Args.string({
-    description: 'a reference of the store, the directory of a package, or an image config',
+    description: 'a reference in the store, a package directory or an image config',
     required: true,
     multiple: true,
   }),
 };
 
 export const shellFlag = {
-  'no-shell': Flags.boolean({ summary: 'a shell is not allowed either' }),
+  'no-shell': Flags.boolean({ summary: 'report shells as findings too' }),
 };
 
-/** What `lkt build` accepts about audits. */
+/** The audit flags of `lkt build`. */
 export const buildAuditFlags = {
   audit: Flags.boolean({
-    summary:
-      'look for programs without hardening, and for what should not be in an image; the default',
+    summary: 'audit the images for unhardened programs and unwanted files; on by default',
     allowNo: true,
     default: true,
   }),
   strict: Flags.boolean({
-    summary: 'write nothing if that finds something which .audit.yml does not let pass',
+    summary: 'write nothing if the audit has findings that .audit.yml does not waive',
   }),
 };

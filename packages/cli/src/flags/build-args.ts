@@ -4,9 +4,10 @@ import { isErrno, LktError, sourceError } from '@lkt/core';
 import type { BuildArgOverride } from '@lkt/pkg';
 
 /**
- * The build arguments of a command line: those of the files in their order, then the others; the last of a name wins.
- * A file has one `NAME=VALUE` a line, blank lines and lines that start with `#` aside, as LinuxKit's.
- * @throws LktError USAGE_INVALID, NOT_FOUND; CONFIG_INVALID at a line of a file
+ * Returns the build arguments of a command line: those of the files in order, then the others. The
+ * last value of a name wins. A file has one `NAME=VALUE` per line; as in LinuxKit, it may have
+ * blank lines and lines that start with `#`.
+ * @throws LktError USAGE_INVALID, NOT_FOUND; CONFIG_INVALID with the line of a file
  */
 export async function givenArgs(
   flags: readonly string[],
@@ -29,7 +30,7 @@ async function argsOfFile(path: string, cwd: string): Promise<readonly BuildArgO
   const absolute = resolve(cwd, path);
   const text = await readFile(absolute, 'utf8').catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw error;
-    throw new LktError('NOT_FOUND', `cannot read ${path}, which --build-arg-file names`, {
+    throw new LktError('NOT_FOUND', `cannot read ${path}, given by --build-arg-file`, {
       cause: error,
     });
   });

@@ -5,7 +5,8 @@ import { LktError } from '@lkt/core';
 type Variables = Readonly<Record<string, string | undefined>>;
 
 /**
- * What `--secret` gives, by id: `id=ID,src=FILE`, `id=ID,env=NAME`, or `id=ID` for the variable of that name.
+ * Parses `--secret` into secrets by id. A value is `id=ID,src=FILE`, `id=ID,env=NAME`, or `id=ID`
+ * for the variable ID.
  * @throws LktError USAGE_INVALID
  */
 export function secretFlags(
@@ -39,7 +40,7 @@ export function secretFlags(
 }
 
 /**
- * What `--ssh` gives: sockets by id. `default` alone is the agent of the caller.
+ * Parses `--ssh` into sockets by id. `default` alone is the user's agent.
  * @throws LktError USAGE_INVALID
  */
 export function sshFlags(
@@ -51,7 +52,7 @@ export function sshFlags(
   for (const text of flags) {
     const [, id = '', socket] = /^([^=]+)(?:=(.+))?$/.exec(text) ?? [];
     if (id === '' || sockets.has(id) || (socket === undefined && id !== 'default')) {
-      throw new LktError('USAGE_INVALID', `"${text}" is no value for --ssh, or is there twice`, {
+      throw new LktError('USAGE_INVALID', `--ssh: "${text}" is invalid or repeated`, {
         fix: 'write --ssh default, or --ssh ID=SOCKET',
       });
     }
@@ -65,19 +66,15 @@ function variable(name: string, variables: Variables, flag: string): string {
   const value = variables[name];
   if (value !== undefined) return value;
   throw new LktError('USAGE_INVALID', `${flag}: the variable ${name} is not set`, {
-    fix: `set ${name}, and export it`,
+    fix: `run: export ${name}=VALUE`,
   });
 }
 
-/** Without the text: a user may have written the secret itself. */
+/** Returns an error without the given text, which may contain the secret itself. */
 function invalid(text: string): LktError {
   const id = /(?:^|,)id=([^,]*)/.exec(text)?.[1];
   const which = id === undefined ? '' : ` for "${id}"`;
-  return new LktError(
-    'USAGE_INVALID',
-    `a --secret${which} cannot be understood, or is there twice`,
-    {
-      fix: 'write --secret id=ID,src=FILE or --secret id=ID,env=NAME',
-    },
-  );
+  return new LktError('USAGE_INVALID', `a --secret${which} is invalid or repeated`, {
+    fix: 'write --secret id=ID,src=FILE or --secret id=ID,env=NAME',
+  });
 }

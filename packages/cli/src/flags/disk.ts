@@ -5,19 +5,19 @@ import type { EfiSigner } from '@lkt/formats';
 import type { Format } from '@lkt/image';
 import { Flags } from './options.ts';
 
-/** Of disks, and of the EFI programs on them. */
+/** The flags for disks, and for the EFI programs on them. */
 export const diskFlags = {
   size: Flags.string({
-    summary: 'how large a disk is at least; by default as large as need be',
-    description: 'A size without unit is in MiB. What is to spare is in no partition.',
+    summary: 'minimum disk size; default: just large enough',
+    description: 'A size without unit is in MiB. Extra space stays unpartitioned.',
     helpValue: 'SIZE',
   }),
   'uki-key': Flags.string({
-    summary: 'sign the EFI program with this RSA key, in PEM',
+    summary: 'RSA key in PEM form that signs the EFI program',
     helpValue: 'FILE',
   }),
   'uki-cert': Flags.string({
-    summary: 'the certificate of that key, in PEM, which firmware is to know',
+    summary: 'certificate of that key in PEM form, enrolled in the firmware',
     helpValue: 'FILE',
   }),
 };
@@ -29,8 +29,8 @@ interface DiskFlags {
 }
 
 /**
- * How large disks are, and who signs EFI programs.
- * @throws LktError USAGE_INVALID, NOT_FOUND for a file of a key
+ * Parses the disk size and reads the key that signs EFI programs.
+ * @throws LktError USAGE_INVALID; NOT_FOUND for a missing key file
  */
 export async function diskOptions(
   { size, 'uki-key': key, 'uki-cert': certificate }: DiskFlags,
@@ -40,9 +40,9 @@ export async function diskOptions(
   const diskSize = size === undefined ? {} : { diskSize: parseSize(size) };
   if (key === undefined && certificate === undefined) return diskSize;
   if (key === undefined || certificate === undefined)
-    throw new LktError('USAGE_INVALID', '--uki-key and --uki-cert need each other');
+    throw new LktError('USAGE_INVALID', '--uki-key and --uki-cert must be given together');
   if (!formats.some((format) => format === 'uki' || format.includes('-efi')))
-    throw new LktError('USAGE_INVALID', '--uki-key is for formats with an EFI program', {
+    throw new LktError('USAGE_INVALID', '--uki-key applies only to formats with an EFI program', {
       fix: 'use --format uki, raw-efi, qcow2-efi, iso-efi or iso-efi-initrd',
     });
   const { efiSigner } = await import('@lkt/formats');
@@ -56,12 +56,12 @@ function parseSize(text: string): number {
   const [, digits, unit = ''] = /^(\d{1,7})([MG]?)B?$/i.exec(text) ?? [];
   const size = Number(digits) * (unit.toUpperCase() === 'G' ? 2 ** 30 : 2 ** 20);
   if (size > 0 && size <= MAX_DISK) return size;
-  throw new LktError('USAGE_INVALID', `--size ${text} is not a size for a disk`, {
-    fix: 'write it as 1024M or 2G; 2 TiB is the most',
+  throw new LktError('USAGE_INVALID', `--size ${text} is not a disk size`, {
+    fix: 'write it as 1024M or 2G, at most 2 TiB',
   });
 }
 
-/** A partition table for a BIOS knows no more. */
+/** The largest disk of a BIOS partition table, in bytes. */
 const MAX_DISK = 2 ** 41;
 
 async function pemFile(name: string, cwd: string): Promise<{ name: string; text: string }> {

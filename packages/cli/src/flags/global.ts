@@ -1,6 +1,9 @@
 const WITH_VALUE = new Set(['--cache', '--cert-file', '--mirror', '--progress', '--verbose', '-v']);
 
-/** What oclif is to read: `lkt help build` is `lkt build --help`, and options of lkt itself stand behind the command. */
+/**
+ * Rewrites the command line for oclif: `lkt help build` becomes `lkt build --help`, and global
+ * flags move behind the command.
+ */
 export function commandLine(argv: readonly string[]): readonly string[] {
   const words = hoistGlobalFlags(argv);
   const [first, ...rest] = words;
@@ -8,7 +11,10 @@ export function commandLine(argv: readonly string[]): readonly string[] {
   return first === 'pkg' ? linuxkitPkg(rest) : words;
 }
 
-/** Commands about packages that LinuxKit has by another name, or as an option: `pkg build --push` is `pkg push`. */
+/**
+ * Translates LinuxKit's package commands that have another name in lkt: `pkg build --push` becomes
+ * `pkg push`.
+ */
 function linuxkitPkg(words: readonly string[]): readonly string[] {
   const [name, ...rest] = words;
   const push = rest.findIndex((word) => word === '--push' || word === '--push=true');
@@ -21,8 +27,8 @@ function linuxkitPkg(words: readonly string[]): readonly string[] {
 }
 
 /**
- * Moves options that stand before the command (`lkt --cache DIR build x.yml`, LinuxKit's way) behind it, where oclif
- * looks for them.
+ * Moves flags before the command (`lkt --cache DIR build x.yml`, as in LinuxKit) behind it, where
+ * oclif expects them.
  */
 function hoistGlobalFlags(argv: readonly string[]): readonly string[] {
   let end = 0;

@@ -6,12 +6,12 @@ import { Flags } from './options.ts';
 export const layoutsFlag = {
   layouts: Flags.string({
     summary:
-      'a directory with an OCI image layout for each package: what others have built is taken from there, and pkg build leaves there what is named; whoever writes there decides what is built',
+      'directory with an OCI image layout per package; lkt takes packages from it, and pkg build adds the packages it builds. Everyone who can write there decides what gets built',
     helpValue: 'DIR',
   }),
 };
 
-/** What the flag says to a build. */
+/** Returns the build options for `--layouts`. */
 export function layoutsOf(
   { layouts }: { readonly layouts?: string | undefined },
   { environment: { cwd } }: Session,

@@ -9,7 +9,10 @@ interface LimitFlags {
   readonly 'max-time'?: string | undefined;
 }
 
-/** @throws LktError USAGE_INVALID */
+/**
+ * Parses the limits of RUN commands.
+ * @throws LktError USAGE_INVALID
+ */
 export function limitsOf(flags: LimitFlags): Limits {
   const limits: Record<string, number | undefined> = {
     cpus: flags.cpus,
@@ -24,14 +27,17 @@ export function limitsOf(flags: LimitFlags): Limits {
 
 const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
-/** Bytes: `64M`, `2g`, `512MiB`. */
+/**
+ * Returns a size in bytes: `64M`, `2g`, `512MiB`.
+ * @throws LktError USAGE_INVALID
+ */
 function size(flags: LimitFlags, name: 'max-memory' | 'max-output'): number | undefined {
   const text = flags[name];
   if (text === undefined) return undefined;
   const match = /^([1-9]\d{0,9})([KMG]?)(?:I?B)?$/.exec(text.toUpperCase());
   if (match === null)
     throw new LktError('USAGE_INVALID', `--${name}: ${text} is not a size`, {
-      fix: 'write it as a number and K, M or G, such as 512M',
+      fix: 'write a number and K, M or G, such as 512M',
     });
   return Number(match[1]) * (UNITS[match[2] ?? ''] ?? 1);
 }
@@ -42,9 +48,9 @@ function seconds(flags: LimitFlags): number | undefined {
   const match = /^(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/.exec(text);
   const [, hours = 0, minutes = 0, rest = 0] = match ?? [];
   const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(rest);
-  // What a timer of Node can be set to.
+  // The limit of Node's timers, in seconds.
   if (total > 0 && total < 2_000_000) return total;
-  throw new LktError('USAGE_INVALID', `--max-time: ${text} is not a time of up to 23 days`, {
-    fix: 'write it in hours, minutes and seconds, such as 1h30m or 90s',
+  throw new LktError('USAGE_INVALID', `--max-time: ${text} is not a duration of at most 23 days`, {
+    fix: 'write hours, minutes and seconds, such as 1h30m or 90s',
   });
 }

@@ -1,12 +1,15 @@
 import { LktError, type Reporter } from '@lkt/core';
 import { Flags } from './options.ts';
 
-/** An option of LinuxKit's that does not do here what it does there; help does not show it. */
+/** A hidden flag of LinuxKit that lkt accepts or rejects, but does not implement. */
 export interface LinuxkitFlag {
   readonly takesValue: boolean;
-  /** `noop`: what it asks for is so in any case. `warn`: it changes nothing, and a warning says why. */
+  /**
+   * `noop`: lkt always behaves as the flag demands. `warn`: the flag has no effect, and a warning
+   * says why. `unsupported`: the flag is an error.
+   */
   readonly effect: 'noop' | 'unsupported' | 'warn';
-  /** What there is to know instead. */
+  /** The reason or the alternative, for the message. */
   readonly instead: string;
 }
 
@@ -14,45 +17,45 @@ export type LinuxkitFlags = Readonly<Record<string, LinuxkitFlag>>;
 
 type Kind = 'switch' | 'value';
 
-/** It changes nothing, as what it asks for is so in any case. */
+/** Defines a flag that lkt always behaves as if given. */
 export function noop(kind: Kind = 'switch'): LinuxkitFlag {
   return { takesValue: kind === 'value', effect: 'noop', instead: '' };
 }
 
-/** It changes nothing, and a warning says why. */
+/** Defines a flag without effect; a warning gives the reason. */
 export function warnIgnored(kind: Kind, instead: string): LinuxkitFlag {
   return { takesValue: kind === 'value', effect: 'warn', instead };
 }
 
-/** It is an error, which says what to do instead. */
+/** Defines a flag that is an error; its fix names the alternative. */
 export function unsupported(kind: Kind, instead: string): LinuxkitFlag {
   return { takesValue: kind === 'value', effect: 'unsupported', instead };
 }
 
-/** What LinuxKit takes with every command, and only some need here. */
+/** LinuxKit's flags of every command that only some commands of lkt use. */
 const EVERYWHERE: LinuxkitFlags = {
   'cert-file': noop('value'),
   mirror: noop('value'),
 };
 
-/** What the builder of LinuxKit is asked for, which is BuildKit in a container of Docker. */
+/** LinuxKit's flags for its builder, a BuildKit container in Docker. */
 export const builderContainerFlags: LinuxkitFlags = {
-  'builder-config': warnIgnored('value', 'nothing is built in a container of BuildKit'),
-  'builder-image': warnIgnored('value', 'nothing is built in a container of BuildKit'),
-  'builder-name': warnIgnored('value', 'nothing is built in a container of BuildKit'),
+  'builder-config': warnIgnored('value', 'lkt starts no BuildKit container'),
+  'builder-image': warnIgnored('value', 'lkt starts no BuildKit container'),
+  'builder-name': warnIgnored('value', 'lkt starts no BuildKit container'),
   builders: unsupported('value', 'name a BuildKit: --builder linux/arm64=tcp://HOST:PORT'),
 };
 
-/** What LinuxKit takes with every command about packages. */
+/** LinuxKit's flags of every package command. */
 export const linuxkitPackageFlags: LinuxkitFlags = {
   'disable-cache': unsupported(
     'switch',
     'build with --no-cache, or write "disable-cache" in build.yml',
   ),
   'enable-cache': noop(),
-  'force-dirty': unsupported('switch', 'see what the tag would be: lkt pkg show-tag --force-dirty'),
-  'hash-commit': unsupported('value', 'check the commit out: what is built is what is there'),
-  'hash-path': unsupported('value', 'see what the tag would be: lkt pkg show-tag --hash-path'),
+  'force-dirty': unsupported('switch', 'print the tag with: lkt pkg show-tag --force-dirty'),
+  'hash-commit': unsupported('value', 'check out the commit: lkt builds the files of the checkout'),
+  'hash-path': unsupported('value', 'print the tag with: lkt pkg show-tag --hash-path'),
   network: unsupported('switch', 'write "network: true" in build.yml, which the hash then covers'),
   nonetwork: unsupported(
     'switch',
@@ -61,18 +64,18 @@ export const linuxkitPackageFlags: LinuxkitFlags = {
   'registry-creds': unsupported('value', 'log in with docker, podman or skopeo'),
 };
 
-/** What LinuxKit's `pkg build` takes, and `pkg push` with it. */
+/** LinuxKit's flags of `pkg build` and `pkg push`. */
 export const linuxkitBuildFlags: LinuxkitFlags = {
   ...builderContainerFlags,
   ...linuxkitPackageFlags,
-  'builder-restart': warnIgnored('switch', 'nothing is built in a container of BuildKit'),
-  'dry-run': unsupported('switch', 'see the names that would be built: lkt pkg show-tag DIR'),
+  'builder-restart': warnIgnored('switch', 'lkt starts no BuildKit container'),
+  'dry-run': unsupported('switch', 'print the names with: lkt pkg show-tag DIR'),
   'ignore-cached': noop(),
   'precache-images': noop(),
   'sbom-scanner': warnIgnored('value', 'lkt makes SBOMs itself'),
 };
 
-/** The options as oclif has them, without those that the command has itself. */
+/** Returns oclif definitions of LinuxKit's flags, except those that the command defines itself. */
 export function linuxkitDefinitions(
   own: LinuxkitFlags,
   flags: Readonly<Record<string, unknown>>,
@@ -89,8 +92,8 @@ export function linuxkitDefinitions(
 }
 
 /**
- * Refuses what is to be refused.
- * @returns what to say of the others
+ * Rejects unsupported flags.
+ * @returns the warnings for flags without effect
  * @throws LktError UNSUPPORTED
  */
 export function checkLinuxkitFlags(
@@ -102,10 +105,10 @@ export function checkLinuxkitFlags(
   for (const [name, { effect, instead }] of Object.entries(own)) {
     if (name in flags || given[name] === undefined) continue;
     if (effect === 'unsupported')
-      throw new LktError('UNSUPPORTED', `--${name} is an option of LinuxKit that lkt has not`, {
+      throw new LktError('UNSUPPORTED', `lkt does not support LinuxKit's option --${name}`, {
         fix: instead,
       });
-    if (effect === 'warn') warnings.push(`--${name} changes nothing: ${instead}`);
+    if (effect === 'warn') warnings.push(`--${name} has no effect: ${instead}`);
   }
   return warnings;
 }
@@ -115,8 +118,8 @@ export function warn(reporter: Reporter, warnings: readonly string[]): void {
 }
 
 /**
- * The words with LinuxKit's spelling of switches, `--force=true` and `--manifest=false`, in that of lkt; a switch that is
- * turned off is left out if that is what it is by default.
+ * Rewrites LinuxKit's spelling of switches, `--force=true` and `--manifest=false`, to that of lkt.
+ * Drops a switch that is set to its default.
  */
 export function plainSwitches(
   words: readonly string[],

@@ -1,15 +1,21 @@
 import { LktError } from '@lkt/core';
 
-/** Where to listen, as `[ADDR:]PORT` says it: without an address for this machine alone, with an empty one for all. */
+/**
+ * An address to listen on, given as `[ADDR:]PORT`. Without ADDR it is the loopback address; with an
+ * empty ADDR, all addresses.
+ */
 export interface ListenAddress {
-  /** undefined for all addresses. */
+  /** Undefined for all addresses. */
   readonly host: string | undefined;
   readonly port: number;
-  /** Whether only this machine can connect there. */
+  /** Whether only this machine can connect. */
   readonly isLoopback: boolean;
 }
 
-/** @throws LktError USAGE_INVALID */
+/**
+ * Parses `[ADDR:]PORT`.
+ * @throws LktError USAGE_INVALID
+ */
 export function parseAddress(option: string, text: string): ListenAddress {
   const [, address, digits = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
   const port = digits === '' ? Number.NaN : Number(digits);

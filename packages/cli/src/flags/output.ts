@@ -4,24 +4,24 @@ import { COMPRESSORS } from '@lkt/formats/compressors';
 import { type Format, FORMATS, parseFormat } from '@lkt/image/output-formats';
 import { Flags } from './options.ts';
 
-/** Which files `lkt build` writes, and where. */
+/** The output flags of `lkt build`. */
 export const outputFlags = {
   name: Flags.string({
-    summary: 'what the names of the files start with; by default the name of the last config',
+    summary: 'prefix of the output files; default: the name of the last config',
     helpValue: 'NAME',
   }),
   dir: Flags.string({
-    summary: 'where the files are written; by default here',
+    summary: 'output directory; default: the current directory',
     helpValue: 'DIR',
   }),
   o: Flags.string({
-    summary: 'write this file alone, or to standard output; for one format, tar or docker',
+    summary: 'single output file, or - for standard output; requires one format, tar or docker',
     helpValue: 'FILE|-',
     exclusive: ['name', 'dir'],
   }),
   format: Flags.string({
     char: 'f',
-    summary: 'kernel+initrd (the default) or another; several with commas or by repeating it',
+    summary: 'output format; default: kernel+initrd; separate several by commas or repeat the flag',
     helpValue: FORMATS.join('|'),
     delimiter: ',',
     multiple: true,
@@ -29,14 +29,14 @@ export const outputFlags = {
   }),
 };
 
-/** How the initrd among them is compressed. */
+/** The flags for the compression of the initrd. */
 export const compressorFlags = {
   compressor: Flags.option({ options: COMPRESSORS })({
-    summary: 'how the initrd is compressed',
+    summary: 'compressor of the initrd',
     default: 'zstd',
   }),
   'compress-level': Flags.integer({
-    summary: 'how hard the compressor tries; by default 3 (zstd), 4 (gzip), 6 (xz)',
+    summary: 'compression level; default: 3 (zstd), 4 (gzip), 6 (xz)',
     helpValue: 'LEVEL',
   }),
 };
@@ -49,7 +49,8 @@ interface OutputFlags {
 }
 
 /**
- * The formats of `--format`, each once; by default kernel+initrd, and tar for one file.
+ * Returns the formats of `--format` without duplicates; default: kernel+initrd, or tar for a single
+ * file.
  * @throws LktError USAGE_INVALID
  */
 export function formatsOf({ format = [], o }: OutputFlags): readonly Format[] {
@@ -59,12 +60,15 @@ export function formatsOf({ format = [], o }: OutputFlags): readonly Format[] {
   if (more.length === 0 && (only === 'tar' || only === 'docker')) return [only];
   throw new LktError(
     'USAGE_INVALID',
-    `--o is for --format tar or docker, not ${formats.join(' and ')}`,
+    `--o requires --format tar or docker, not ${formats.join(' and ')}`,
     { fix: 'use --dir and --name, or --format tar' },
   );
 }
 
-/** Where to write, in LinuxKit's words: the last config's name without its end; `moby` for standard input. */
+/**
+ * Returns the output directory and the name prefix. As in LinuxKit, the default name is that of the
+ * last config without its extension, and `moby` for standard input.
+ */
 export function outputOf(
   { name, dir, o }: OutputFlags,
   lastFile: string,

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { Environment } from '../session/environment.ts';
 import { Flags } from './options.ts';
 
-/** What every command about packages accepts; the names are LinuxKit's. */
+/** The flags of every package command, named as in LinuxKit. */
 export const packageFlags = {
   'build-yml': Flags.string({
     summary: 'name of the file that describes a package',
@@ -10,11 +10,11 @@ export const packageFlags = {
   }),
 };
 
-/** What every command that builds packages accepts. */
+/** The flags of every command that builds packages. */
 export const builderFlags = {
   builder: Flags.string({
     summary:
-      'have this BuildKit do the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; with linux/ARCH= in front for that platform only; may be repeated',
+      'BuildKit that runs the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; the prefix linux/ARCH= limits it to that platform; may be repeated',
     helpValue: '[PLATFORM=]ADDRESS',
     multiple: true,
     multipleNonGreedy: true,
@@ -22,30 +22,42 @@ export const builderFlags = {
 };
 
 export const hashFlags = {
-  org: Flags.string({ summary: 'instead of "org" in build.yml', helpValue: 'ORG' }),
-  tag: Flags.string({ summary: 'instead of "tag" in build.yml', helpValue: 'TEMPLATE' }),
-  hash: Flags.string({ summary: 'take this as the source hash', helpValue: 'HASH' }),
-  'hash-commit': Flags.string({ summary: 'hash the sources of this commit', helpValue: 'COMMIT' }),
-  'hash-path': Flags.string({ summary: 'hash this directory above the package', helpValue: 'DIR' }),
-  'force-dirty': Flags.boolean({ summary: 'tag as if something were not committed' }),
+  org: Flags.string({ summary: 'organization; default: "org" in build.yml', helpValue: 'ORG' }),
+  tag: Flags.string({
+    summary: 'tag template; default: "tag" in build.yml',
+    helpValue: 'TEMPLATE',
+  }),
+  hash: Flags.string({
+    summary: 'source hash to use instead of the computed one',
+    helpValue: 'HASH',
+  }),
+  'hash-commit': Flags.string({ summary: 'commit whose sources are hashed', helpValue: 'COMMIT' }),
+  'hash-path': Flags.string({
+    summary: 'directory to hash instead of the package, which it contains',
+    helpValue: 'DIR',
+  }),
+  'force-dirty': Flags.boolean({ summary: 'tag as if there were uncommitted changes' }),
 };
 
-/** What stands in the place of hash and organisation while a package is worked on. */
+/** The flag that replaces organization and hash during development. */
 export const devFlag = {
   dev: Flags.boolean({
-    summary: 'name it USER/IMAGE:dev: --org and --hash for who works on it',
+    summary: 'name the image USER/IMAGE:dev, as with --org $USER --hash dev',
     exclusive: ['org'],
   }),
 };
 
-/** What packages are called, as LinuxKit's flags and its `LINUXKIT_PKG_ORG` say. */
+/** The parts of a package's name given by LinuxKit's flags and `LINUXKIT_PKG_ORG`. */
 export interface GivenName {
   readonly org?: string;
   readonly tag?: string;
   readonly hash?: string;
 }
 
-/** @throws LktError USAGE_INVALID */
+/**
+ * Returns the parts of package names that the flags and the environment give.
+ * @throws LktError USAGE_INVALID
+ */
 export function givenName(
   flags: {
     readonly org?: string | undefined;

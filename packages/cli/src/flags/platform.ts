@@ -3,17 +3,17 @@ import type { Platform } from '@lkt/oci';
 import type { Package } from '@lkt/pkg';
 import { Flags } from './options.ts';
 
-/** For which platforms packages are built; the names are LinuxKit's. */
+/** The flags that select the platforms of packages, named as in LinuxKit. */
 export const platformFlags = {
   platforms: Flags.string({
-    summary: 'build for these only',
+    summary: 'platforms to build for; default: all in build.yml',
     helpValue: 'linux/amd64,…',
     delimiter: ',',
     multiple: true,
     multipleNonGreedy: true,
   }),
   'skip-platforms': Flags.string({
-    summary: 'build for all that build.yml names, without these',
+    summary: 'platforms in build.yml to leave out',
     helpValue: 'linux/arm64,…',
     delimiter: ',',
     multiple: true,
@@ -23,8 +23,8 @@ export const platformFlags = {
 };
 
 /**
- * The platforms that the flags leave; undefined without any.
- * @throws LktError USAGE_INVALID when it is none
+ * Returns the platforms that the flags select; undefined if no flag is given.
+ * @throws LktError USAGE_INVALID if no platform is left
  */
 export async function wantedPlatforms(
   flags: {
@@ -40,7 +40,7 @@ export async function wantedPlatforms(
   const arches = new Set([...items].flatMap((item) => item.arches));
   for (const { os, architecture } of skipped) if (os === 'linux') arches.delete(architecture);
   if (arches.size > 0) return [...arches].map((architecture) => ({ os: 'linux', architecture }));
-  throw new LktError('USAGE_INVALID', '--skip-platforms leaves none', {
+  throw new LktError('USAGE_INVALID', '--skip-platforms leaves no platform', {
     fix: 'see "arches" in build.yml',
   });
 }

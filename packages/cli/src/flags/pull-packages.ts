@@ -4,12 +4,12 @@ import { Flags } from './options.ts';
 export const pullPackagesFlag = {
   pull: Flags.boolean({
     summary:
-      'take packages that the store lacks from their registry, by the digests that the checkout pins for their sources, instead of building them',
+      'pull packages missing from the store by the digests that the checkout pins, instead of building them',
     exclusive: ['offline'],
   }),
 };
 
-/** What the flag says to a build. */
+/** Returns the build options for `--pull`. */
 export function pullPackages({
   pull = false,
 }: {

@@ -1,17 +1,20 @@
 import { Flags } from './options.ts';
 
-/** What every command accepts that names packages in a registry; the names are LinuxKit's. */
+/** The flags of commands that name packages in a registry, as in LinuxKit. */
 export const targetFlags = {
   org: Flags.string({
-    summary: 'where they go, instead of "org" in build.yml: registry.example/team',
+    summary: 'registry and organization; default: "org" in build.yml',
     helpValue: 'HOST/ORG',
   }),
   override: Flags.boolean({
-    summary: 'replace what has the same tag and is another image; never a release',
+    summary: 'replace a tag that names another image; releases are never replaced',
   }),
   release: Flags.string({
-    summary: 'set this tag too; if it means something else already, nothing is pushed',
+    summary: 'additional tag; the push fails if the tag names another image',
     helpValue: 'TAG',
   }),
-  tag: Flags.string({ summary: 'instead of "tag" in build.yml', helpValue: 'TEMPLATE' }),
+  tag: Flags.string({
+    summary: 'tag template; default: "tag" in build.yml',
+    helpValue: 'TEMPLATE',
+  }),
 };

@@ -1,34 +1,34 @@
 import { Flags } from './options.ts';
 import { trustFlags } from './trust.ts';
 
-/** What every command accepts that speaks to registries; the names are LinuxKit's and Docker's. */
+/** The flags of commands that access registries, named as in LinuxKit and Docker. */
 export const registryFlags = {
   'cert-file': Flags.string({
-    summary: 'certificates of more authorities that may vouch for registries; may be repeated',
+    summary: 'file with certificates of additional authorities for registries; may be repeated',
     helpValue: 'FILE',
     multiple: true,
     multipleNonGreedy: true,
   }),
   'insecure-registry': Flags.string({
-    summary: 'this registry may be spoken to in http, without a password; may be repeated',
+    summary: 'registry to access over plain HTTP, without a password; may be repeated',
     helpValue: 'HOST[:PORT]',
     multiple: true,
     multipleNonGreedy: true,
   }),
   mirror: Flags.string({
     summary:
-      'ask this address first for what REGISTRY has, by digest; without REGISTRY for all; may be repeated',
+      'mirror to ask first for blobs of REGISTRY by digest; without REGISTRY, for all registries; may be repeated',
     helpValue: '[REGISTRY=]URL',
     multiple: true,
     multipleNonGreedy: true,
   }),
 };
 
-/** What commands accept that pull what is missing, if it may be used. */
+/** The flags of commands that pull missing images after a policy check. */
 export const pullFlags = {
   ...registryFlags,
   ...trustFlags,
-  offline: Flags.boolean({ summary: 'pull nothing: what is named must be in the store' }),
+  offline: Flags.boolean({ summary: 'pull nothing: use only images in the store' }),
 };
 
 export interface RegistryFlags {

@@ -1,24 +1,26 @@
 import { Flags } from './options.ts';
 
-/** What is written about an image beside it. */
+/** The flags for the documents beside an image. */
 export const sbomFlags = {
   sbom: Flags.boolean({
     summary:
-      'write NAME-sbom.spdx.json too: what is in all the images, in SPDX 2.3; the default without --o',
+      'also write NAME-sbom.spdx.json, an SPDX 2.3 SBOM of all images; on by default without --o',
     allowNo: true,
   }),
   provenance: Flags.boolean({
-    summary:
-      'write NAME-provenance.json too: what the image was made from; the default without --o',
+    summary: 'also write NAME-provenance.json, the inputs of the image; on by default without --o',
     allowNo: true,
   }),
   'sbom-output': Flags.string({
-    summary: 'put the SBOM into the image too, at this path; as --sbom',
+    summary: 'path in the image for a copy of the SBOM; implies --sbom',
     helpValue: 'PATH',
   }),
 };
 
-/** Whether there is an SBOM, and where in the image. LinuxKit's flags, but nothing is put into an image unasked. */
+/**
+ * Returns whether to write an SBOM, and its path in the image. The flags are LinuxKit's, but an
+ * SBOM enters the image only on request.
+ */
 export function sbomOf(flags: {
   readonly o?: string | undefined;
   readonly sbom?: boolean | undefined;

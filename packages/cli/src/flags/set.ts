@@ -1,17 +1,20 @@
 import { LktError } from '@lkt/core';
 import { Flags } from './options.ts';
 
-/** For commands that read image configs. */
+/** The flags of commands that read image configs. */
 export const setFlags = {
   set: Flags.string({
-    summary: 'a value for a variable of the config; may be repeated',
+    summary: 'value of a config variable; may be repeated',
     helpValue: 'NAME=VALUE',
     multiple: true,
     multipleNonGreedy: true,
   }),
 };
 
-/** @throws LktError USAGE_INVALID */
+/**
+ * Parses `--set` into variables by name.
+ * @throws LktError USAGE_INVALID
+ */
 export function givenVariables({
   set,
 }: {
@@ -23,7 +26,7 @@ export function givenVariables({
     const name = text.slice(0, Math.max(0, equals));
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
       throw new LktError('USAGE_INVALID', `--set ${text} is not NAME=VALUE`);
-    if (values.has(name)) throw new LktError('USAGE_INVALID', `--set ${name} is there twice`);
+    if (values.has(name)) throw new LktError('USAGE_INVALID', `--set ${name} is given twice`);
     values.set(name, text.slice(equals + 1));
   }
   return values;

@@ -1,33 +1,33 @@
 import { Flags } from './options.ts';
 import { trustFlags } from './trust.ts';
 
-/** What every command accepts that signs. */
+/** The flags of commands that always sign. */
 export const signingFlags = {
   'fulcio-url': Flags.string({
-    summary: 'the certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
+    summary: 'URL of the certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
     helpValue: 'URL',
   }),
   key: Flags.string({
     summary:
-      'sign with this key: cosign.key, a key in PEM form, or env://NAME. Without it, as whoever the identity token of the CI job or in SIGSTORE_ID_TOKEN names',
+      'signing key: cosign.key, a PEM file, or env://NAME; default: the identity token of the CI job or SIGSTORE_ID_TOKEN',
     helpValue: 'FILE',
   }),
   'rekor-url': Flags.string({
     summary:
-      'the transparency log of your Sigstore instance (LKT_REKOR_URL); with --key there is none otherwise',
+      'URL of the transparency log of your Sigstore instance (LKT_REKOR_URL); with --key, default: none',
     helpValue: 'URL',
   }),
   'tsa-url': Flags.string({
-    summary: 'an authority that says when it was signed (LKT_TSA_URL)',
+    summary: 'URL of a timestamp authority (LKT_TSA_URL)',
     helpValue: 'URL',
     aliases: ['timestamp-server-url'],
   }),
   'trusted-root': trustFlags['trusted-root'],
 };
 
-/** What commands accept that sign when they are asked to. */
+/** The flags of commands that sign with `--sign`. */
 export const signFlags = {
-  sign: Flags.boolean({ summary: 'sign what is pushed: docs/registries.md says how' }),
+  sign: Flags.boolean({ summary: 'sign the pushed images (docs/registries.md)' }),
   ...signingFlags,
 };
 

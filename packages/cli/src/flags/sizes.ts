@@ -8,29 +8,35 @@ const UNITS: Readonly<Record<string, number>> = {
   T: 2 ** 40,
 };
 
-/** Bytes, as users write them: `64M`, `2g`, `512MiB`. Undefined for anything else. */
+/** Parses a size in bytes, such as `64M`, `2g` or `512MiB`; returns undefined for anything else. */
 export function parseSize(text: string): number | undefined {
   const match = /^(\d{1,12})([KMGT]?)(?:I?B)?$/.exec(text.toUpperCase());
   return match === null ? undefined : Number(match[1]) * (UNITS[match[2] ?? ''] ?? 1);
 }
 
-/** Of an option. @throws LktError USAGE_INVALID */
+/**
+ * Parses the size given to a flag, in bytes.
+ * @throws LktError USAGE_INVALID
+ */
 export function sizeOf(option: string, text: string): number {
   const size = parseSize(text);
   if (size !== undefined) return size;
   throw new LktError('USAGE_INVALID', `${option}: ${text} is not a size`, {
-    fix: 'write it as a number and K, M or G, such as 512M',
+    fix: 'write a number and K, M or G, such as 512M',
   });
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
 
-/** Seconds of an option: `90s`, `1h30m`, `14d`. @throws LktError USAGE_INVALID */
+/**
+ * Parses the duration given to a flag, in seconds: `90s`, `1h30m`, `14d`.
+ * @throws LktError USAGE_INVALID
+ */
 export function durationOf(option: string, text: string): number {
   const parts = [...text.matchAll(/(\d{1,6})([smhdw])/g)];
   if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new LktError('USAGE_INVALID', `${option}: ${text} is not a time`, {
-      fix: 'write it as numbers and s, m, h, d or w, such as 14d or 1h30m',
+    throw new LktError('USAGE_INVALID', `${option}: ${text} is not a duration`, {
+      fix: 'write numbers with s, m, h, d or w, such as 14d or 1h30m',
     });
   return parts.reduce(
     (sum, [, count, unit]) => sum + Number(count) * (SECONDS[unit ?? ''] ?? 0),
@@ -38,7 +44,7 @@ export function durationOf(option: string, text: string): number {
   );
 }
 
-/** Bytes as a person reads them. */
+/** Formats bytes with a decimal unit: `1.5 MB`. */
 export function showSize(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;
   if (bytes >= 1e6) return `${(bytes / 1e6).toFixed(1)} MB`;

@@ -1,17 +1,16 @@
 import { Flags } from './options.ts';
 
-/** What every command accepts that believes signatures. */
+/** The flags of commands that verify signatures. */
 export const trustFlags = {
   trust: Flags.string({
-    summary:
-      'a trust policy, in the form of trust.yml, that has to be satisfied too; may be repeated',
+    summary: 'additional trust policy to satisfy, in the form of trust.yml; may be repeated',
     helpValue: 'FILE',
     multiple: true,
     multipleNonGreedy: true,
   }),
   'trusted-root': Flags.string({
     summary:
-      'the trusted_root.json of your Sigstore instance, for signatures that are made, and policies that name none (LKT_TRUSTED_ROOT)',
+      'trusted_root.json of your Sigstore instance, for signing and for policies that name none (LKT_TRUSTED_ROOT)',
     helpValue: 'FILE',
   }),
 };

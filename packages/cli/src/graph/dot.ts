@@ -3,7 +3,7 @@ import { shortName, statesOf } from './states.ts';
 
 const SHAPES = { package: 'box', base: 'ellipse', image: 'component' } as const;
 
-/** The graph in the language of Graphviz: `lkt graph --dot | dot -Tsvg`. */
+/** Returns the graph in DOT: `lkt graph --dot | dot -Tsvg`. */
 export function dotText({ nodes, edges }: Graph): string {
   const lines = [
     ...nodes.map((node) => {
@@ -22,7 +22,7 @@ export function dotText({ nodes, edges }: Graph): string {
   return `digraph lkt {\n  rankdir=RL;\n${lines.map((line) => `  ${line}\n`).join('')}}\n`;
 }
 
-/** In a string of DOT only the quote is special, and a backslash begins an escape of a label. */
+/** Quotes a DOT string. Only the quote is special; a backslash would begin an escape in a label. */
 function quoted(text: string): string {
   const escaped = text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n');
   return `"${escaped}"`;

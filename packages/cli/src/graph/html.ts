@@ -3,7 +3,7 @@ import type { Graph } from '@lkt/image';
 import { BOX, layOut, type LayoutNode } from './layout.ts';
 import { shortName, statesOf } from './states.ts';
 
-/** The graph as a page that is one file and asks nobody for anything, whatever the names in it are. */
+/** Returns the graph as one HTML file that loads nothing else. Names are escaped. */
 export function htmlPage(graph: Graph): string {
   const { placed, width, height } = layOut(graph);
   const lines = graph.edges.flatMap(({ from, to, pin, place }) => {
@@ -25,7 +25,7 @@ export function htmlPage(graph: Graph): string {
 <style>${STYLE}</style>
 </head>
 <body>
-<p>${graph.nodes.length} nodes, made from left to right. Dashed: not built or not here. Red: the pin is stale or missing. A click shows what one is made from, and what is made from it.</p>
+<p>${graph.nodes.length} nodes, inputs on the left. Dashed: not built or not in the store. Red: the pin is stale or missing. Click a node to show its inputs and its users.</p>
 <svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
 ${[...lines, ...boxes].join('\n')}
 </svg>
@@ -52,7 +52,7 @@ function curve(start: LayoutNode, end: LayoutNode): string {
   return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
 }
 
-/** What fits into a box; the whole name is in its title. */
+/** Cuts a name to the width of a box; the title has the whole name. */
 function cut(text: string): string {
   return text.length > 33 ? `${text.slice(0, 32)}…` : text;
 }

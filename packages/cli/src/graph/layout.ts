@@ -18,8 +18,8 @@ const MARGIN = 16;
 const ROUNDS = 8;
 
 /**
- * Places nodes in columns, each to the right of all that it is made from, in an order that has few edges cross: by the
- * middle of what they are connected with, some rounds of it.
+ * Places nodes in columns, each to the right of its inputs. Orders each column by the average
+ * position of its neighbours, in several rounds, to reduce crossing edges.
  */
 export function layOut({ nodes, edges }: Graph): Layout {
   const columns = columnsOf(nodes, edges);
@@ -65,7 +65,7 @@ function columnsOf(nodes: Graph['nodes'], edges: Graph['edges']): GraphNode[][] 
   const depthOf = (name: string): number => {
     const known = depths.get(name);
     if (known !== undefined) return known;
-    // Until it is known, which ends a cycle.
+    // A provisional value, which ends cycles.
     depths.set(name, 0);
     const depth = Math.max(0, ...(below.get(name) ?? []).map(({ to }) => depthOf(to) + 1));
     depths.set(name, depth);

@@ -1,6 +1,6 @@
 import type { GraphNode } from '@lkt/image';
 
-/** How it stands with a node, in words. */
+/** Returns the states of a node as text. */
 export function statesOf({ kind, built, pinned, stale, signed }: GraphNode): readonly string[] {
   const there = { package: 'built', base: 'in the store', image: 'ready' }[kind];
   const missing = { package: 'not built', base: 'not in the store', image: 'not ready' }[kind];
@@ -11,7 +11,7 @@ export function statesOf({ kind, built, pinned, stale, signed }: GraphNode): rea
   ];
 }
 
-/** A name as short as it is still told from others by people: a digest takes the width of a line. */
+/** Shortens the digest in a name, keeping the name distinguishable. */
 export function shortName(name: string): string {
   return name.replace(/@sha256:([0-9a-f]{12})[0-9a-f]{52}$/, '@sha256:$1…');
 }

@@ -3,8 +3,8 @@ import { columns } from '../output/columns.ts';
 import { shortName, statesOf } from './states.ts';
 
 /**
- * The graph as a tree for people: what nothing else is made from stands at the left, below it what it is made from. What
- * has been shown is not shown again with all below it.
+ * Returns the graph as an indented tree: nodes that nothing uses are at the left, their inputs
+ * below them. A repeated node is shown without its inputs.
  */
 export function treeLines({ nodes, edges }: Graph): readonly string[] {
   const byName = new Map(nodes.map((node) => [node.name, node]));
@@ -29,7 +29,7 @@ export function treeLines({ nodes, edges }: Graph): readonly string[] {
   };
   for (const { name } of nodes.filter((node) => !used.has(node.name)).toSorted(imagesFirst))
     show(name, '', '');
-  // Packages whose directories have sources of each other are used, all of them.
+  // Packages in a cycle have no root.
   for (const { name } of nodes) if (!shown.has(name)) show(name, '', '');
   return columns(rows);
 }

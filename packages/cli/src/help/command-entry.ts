@@ -1,6 +1,6 @@
-/** The commands as data: what completion scripts and `docs/cli.md` are made from. */
+/** A command as data, for completion scripts and `docs/cli.md`. */
 export interface CommandEntry {
-  /** As it is typed: `pkg build`. */
+  /** The name as typed: `pkg build`. */
   readonly name: string;
   readonly summary: string;
   readonly description: string | undefined;
@@ -22,11 +22,11 @@ export interface FlagEntry {
   readonly char: string | undefined;
   readonly summary: string;
   readonly description: string | undefined;
-  /** What stands for its value in help; undefined for a switch. */
+  /** The placeholder of the value in help; undefined for a switch. */
   readonly value: string | undefined;
   readonly values: readonly string[];
   readonly default: string | undefined;
   readonly multiple: boolean;
-  /** Accepted by every command. */
+  /** Whether every command accepts it. */
   readonly global: boolean;
 }

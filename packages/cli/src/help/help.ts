@@ -6,16 +6,17 @@ import { commandIds, loadAllCommands } from '../commands.ts';
 import { processEnvironment, programName } from '../session/environment.ts';
 import { unknownCommand } from './usage.ts';
 
-/** Every command. oclif finds commands by the path of a file and the name of an export, and awaits it. */
+/** All commands. oclif imports this export by file path and name, and awaits it. */
 export const commands: ReturnType<typeof loadAllCommands> = loadAllCommands();
 
 /**
- * Has oclif answer a command line that asks for help or for the version.
- * @throws LktError USAGE_INVALID for a command that is none
+ * Lets oclif answer a command line that asks for help or the version.
+ * @throws LktError USAGE_INVALID for an unknown command
  */
 export async function showHelp(argv: readonly string[]): Promise<void> {
   settings.enableAutoTranspile = false;
-  // Without it oclif looks the user up, and fails for one without an entry in passwd (a container's arbitrary uid).
+  // Without it oclif looks up the user, and fails if passwd has no entry (an arbitrary uid in a
+  // container).
   process.env['SHELL'] ??= '/bin/sh';
   const file = fileURLToPath(import.meta.url);
   const oclif = {

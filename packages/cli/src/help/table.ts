@@ -3,7 +3,7 @@ import { loadAllCommands } from '../commands.ts';
 import type { ArgEntry, CommandEntry, FlagEntry } from './command-entry.ts';
 import { spaced } from './usage.ts';
 
-/** Sorted by name; without what is hidden. */
+/** Returns all commands sorted by name, without hidden flags. */
 export async function commandTable(): Promise<readonly CommandEntry[]> {
   return Object.entries(await loadAllCommands())
     .map(([id, command]) => ({
@@ -75,7 +75,7 @@ function flagEntry(name: string, flag: RawFlag, global: boolean): FlagEntry | un
   };
 }
 
-/** The words of `A|B|C`, where the command itself says which there are. */
+/** Returns the words of `A|B|C`; none for other placeholders. */
 function wordsOf(helpValue = ''): readonly string[] {
   return /^[a-z0-9+-]+(?:\|[a-z0-9+-]+)+$/.test(helpValue) ? helpValue.split('|') : [];
 }

@@ -2,7 +2,7 @@ import type { ElfReport, WaivedElf, WaivedFinding } from '@lkt/audit';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 
-/** A row for each file: what it is, and the rules that do not hold. */
+/** Returns a line for each file: its kind, and the rules that do not hold. */
 export async function elfLines(reports: readonly WaivedElf[]): Promise<readonly string[]> {
   const { failedRules } = await import('@lkt/audit/waivers');
   return columns(
@@ -19,7 +19,7 @@ export async function elfLines(reports: readonly WaivedElf[]): Promise<readonly 
   );
 }
 
-/** A row for each thing that should not be. */
+/** Returns a line for each finding. */
 export function findingLines(findings: readonly WaivedFinding[]): readonly string[] {
   return columns(
     findings.map(({ rule, path, what, waived }) => [

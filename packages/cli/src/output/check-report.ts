@@ -2,8 +2,8 @@ import { LktError, type Reporter } from '@lkt/core';
 import type { BuiltPackage } from '@lkt/pkg';
 
 /**
- * Says what checks have found; what is only good to know if `verbose`.
- * @throws LktError NOT_REPRODUCIBLE for packages that are not, unless their build.yml says so
+ * Reports the results of rebuild checks; with `verbose`, also minor remarks.
+ * @throws LktError NOT_REPRODUCIBLE for packages whose build.yml does not allow it
  */
 export async function reportChecks(
   packages: readonly BuiltPackage[],
@@ -16,7 +16,7 @@ export async function reportChecks(
   if (checks.length === 0) return;
   const { checkRemarks, describeCheck } = await import('@lkt/rebuild');
   const notes = new Set(checks.flatMap(({ report }) => report.notes));
-  for (const note of notes) warn(`the check was not a whole one: ${note}`);
+  for (const note of notes) warn(`the check was incomplete: ${note}`);
   for (const { item, report } of checks)
     for (const remark of checkRemarks(report, { path: item.file.path, verbose })) warn(remark);
   const failed = checks.filter(({ report }) => !report.reproducible);
@@ -25,7 +25,7 @@ export async function reportChecks(
     const reason = item.nonReproducibleReason;
     const because = reason === undefined ? '' : ` (${reason})`;
     warn(
-      `${item.name} is not reproducible, as build.yml says${because}: ${describeCheck(report).summary}`,
+      `${item.name} is not reproducible, as build.yml expects${because}: ${describeCheck(report).summary}`,
     );
   }
   const unexpected = failed

@@ -1,4 +1,4 @@
-/** Lines with the words of each row below each other. */
+/** Returns the rows as lines with aligned columns. */
 export function columns(rows: readonly (readonly string[])[]): readonly string[] {
   const widths: number[] = [];
   for (const row of rows)

@@ -2,7 +2,10 @@ import type { FileChange, ImageDiff, NamedChange, PackageChange, ValueChange } f
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 
-/** A difference for people: what, and then why; `+` is in the second only, `-` in the first only, `~` in both. */
+/**
+ * Returns the differences as lines, each with its cause. `+` is only in the second image, `-` only
+ * in the first, `~` in both.
+ */
 export function diffLines(diff: ImageDiff): readonly string[] {
   const { packages, config, cmdline, inputs, outputs, listed, files, unread } = diff;
   const words = [
@@ -34,7 +37,7 @@ function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${oneLine(line)}`)];
 }
 
-/** A name may have line ends. */
+/** Replaces line breaks in a name by `?`. */
 function oneLine(text: string): string {
   return text.replaceAll(/[\r\n]/g, '?');
 }
@@ -64,7 +67,7 @@ function fileLines(files: readonly FileChange[], more: number): readonly string[
   );
 }
 
-/** A directory that is new, or gone, with all below it is one line. */
+/** Folds an added or removed directory and everything below it into one line. */
 function folded(files: readonly FileChange[]): readonly FileChange[] {
   const shown: FileChange[] = [];
   for (let at = 0; at < files.length; at += 1) {
@@ -94,7 +97,7 @@ function isBelow(
   );
 }
 
-/** Without the digest, which is above. */
+/** Drops the digest, which the report shows above. */
 function shortSource(source: string): string {
   return source.replace(/^docker\.io\//, '').replace(/@sha256:[0-9a-f]{64}/, '');
 }

@@ -2,7 +2,7 @@ import { styleText } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
 import { printable } from './printable.ts';
 
-/** 0 done, 1 (or what the command says) it failed, 2 it was asked wrongly, 130 it was interrupted. */
+/** Returns the exit code: 0 done, 1 (or `failed`) failed, 2 invalid usage, 130 interrupted. */
 export function exitCodeOf(error: unknown, failed = 1): number {
   const exit = exitOf(error);
   if (exit !== undefined) return exit;
@@ -11,7 +11,10 @@ export function exitCodeOf(error: unknown, failed = 1): number {
   return known?.code === 'INTERRUPTED' ? 130 : failed;
 }
 
-/** The problem, its causes, and what to do next. A bug (any error that is not on purpose) shows its stack. */
+/**
+ * Formats an error with its causes and fix. A bug, which is any other error than an `LktError`,
+ * shows its stack.
+ */
 export function render(error: unknown): string {
   if (exitOf(error) !== undefined) return '';
   const mark = styleText('red', 'error:', { stream: process.stderr });
@@ -27,7 +30,7 @@ export function render(error: unknown): string {
   return `${mark} ${printable(lines.join('\n'))}`;
 }
 
-/** What `--json` prints instead of a result. */
+/** Returns the JSON that `--json` prints for an error. */
 export function errorJson(error: unknown): object {
   const known = asLktError(error);
   if (known === undefined) {
@@ -49,24 +52,27 @@ export function errorJson(error: unknown): object {
   };
 }
 
-/** The error as one that lkt throws on purpose; undefined if it is a bug. A full disk is one wherever it shows up. */
+/**
+ * Converts an error to an `LktError`; returns undefined for a bug. A full disk is DISK_FULL
+ * wherever it occurs.
+ */
 function asLktError(error: unknown): LktError | undefined {
   for (let cause = error; cause instanceof Error; cause = cause.cause) {
     if (!isErrno(cause, 'ENOSPC', 'EDQUOT')) continue;
     return new LktError('DISK_FULL', 'the disk is full', {
       cause: error,
-      fix: 'free some space; `lkt cache clean` removes what can be built again',
+      fix: 'free some space; `lkt cache clean` removes data that lkt can build again',
     });
   }
   if (error instanceof LktError) return error;
   if (!(error instanceof Error)) return undefined;
-  // Of oclif, which only reads command lines.
+  // oclif only parses command lines.
   if ('oclif' in error) return new LktError('USAGE_INVALID', error.message);
   if (error.name === 'AbortError') {
     if (error.cause instanceof LktError) return error.cause;
     return new LktError('INTERRUPTED', 'stopped');
   }
-  // A call to the operating system that failed: the message names the call and the path, a stack adds nothing.
+  // A failed system call: the message names the call and the path, and a stack adds nothing.
   if ('syscall' in error && 'errno' in error) return new LktError('IO_FAILED', error.message);
   return undefined;
 }
@@ -80,7 +86,7 @@ function causesOf(error: LktError): readonly string[] {
   return causes;
 }
 
-/** The exit code that oclif asks for by an error, when it has shown help. */
+/** Returns the exit code in an error of oclif, after it showed help. */
 function exitOf(error: unknown): number | undefined {
   if (!(error instanceof Error) || !('code' in error) || error.code !== 'EEXIT') return undefined;
   return (error as { readonly oclif?: { readonly exit?: number } }).oclif?.exit ?? 0;

@@ -3,25 +3,25 @@ import { showSize } from '../flags/sizes.ts';
 import { columns } from './columns.ts';
 import { printable } from './printable.ts';
 
-/** An image within, and what the store knows of it. */
+/** A part of an image, with its data in the store. */
 export interface InspectedImage extends UsedImage {
-  /** Bytes of its layers, packed; undefined for one that is not in the store. */
+  /** Compressed bytes of its layers; undefined if it is not in the store. */
   readonly size?: number;
-  /** Whom signatures beside it name; nobody has checked them. */
+  /** The signers named by signatures beside it, not verified. */
   readonly signatures: readonly SignatureSummary[];
 }
 
 export interface Inspected extends Omit<ImageView, 'files' | 'sbom' | 'images' | 'config'> {
   readonly images: readonly InspectedImage[];
-  /** What the SBOM lists; undefined without one. */
+  /** The packages in the SBOM; undefined without one. */
   readonly packages?: readonly ListedPackage[];
   readonly contents?: Contents;
 }
 
-/** What is in the files of an image. */
+/** The files of an image. */
 export interface Contents {
   readonly count: number;
-  /** Of all files together. */
+  /** Bytes of all files together. */
   readonly bytes: number;
   readonly files: readonly {
     readonly path: string;
@@ -35,7 +35,7 @@ export interface Contents {
   }[];
 }
 
-/** By path. */
+/** Returns the entries, sorted by path. */
 export function contentsOf(files: FileMap | undefined): Contents | undefined {
   if (files === undefined) return undefined;
   const list = [...files]
@@ -53,12 +53,12 @@ export function contentsOf(files: FileMap | undefined): Contents | undefined {
   return { count: list.length, bytes: list.reduce((sum, { size }) => sum + size, 0), files: list };
 }
 
-/** As @lkt/oci has it, which reports need not load. */
+/** Duplicates a function of @lkt/oci, so that reports need not load that package. */
 function fromRaw(raw: string): string {
   return Buffer.from(raw, 'latin1').toString();
 }
 
-/** For people. */
+/** Returns the report as lines. */
 export function inspectLines(image: Inspected): readonly string[] {
   const { name, kind, outputs, images, inputs, packages, contents, cmdline } = image;
   return [

@@ -2,13 +2,13 @@ import { writeSync } from 'node:fs';
 import { isErrno } from '@lkt/core';
 
 /**
- * Has `lkt … | head`, which closes the pipe early, be no failure of lkt's. The streams are still made when they are first
- * asked for: a command that says one line, by `print`, does without, and each of them loads a good part of Node.
+ * Makes a closed pipe, as in `lkt … | head`, not a failure. Keeps the streams lazy: `print` does
+ * without them, and each loads a large part of Node.
  */
-export function endWithReaders(): void {
+export function exitOnClosedPipe(): void {
   for (const name of ['stdout', 'stderr'] as const) {
     const made = Object.getOwnPropertyDescriptor(process, name);
-    if (made?.get === undefined) throw new Error(`process.${name} is not what it was`);
+    if (made?.get === undefined) throw new Error(`process.${name} was replaced`);
     Object.defineProperty(process, name, {
       configurable: true,
       enumerable: true,
@@ -21,14 +21,14 @@ export function endWithReaders(): void {
   }
 }
 
-/** Writes to standard output, at once. */
+/** Writes to standard output synchronously. */
 export function print(text: string): void {
   let rest = Buffer.from(text);
   try {
     while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
   } catch (error) {
     if (isErrno(error, 'EPIPE')) process.exit(0);
-    // Whoever reads is slow, and whoever gave the pipe would not wait: the stream does.
+    // The pipe is non-blocking and full: the stream waits for the reader.
     if (!isErrno(error, 'EAGAIN')) throw error;
     process.stdout.write(rest);
   }

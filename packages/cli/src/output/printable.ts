@@ -1,8 +1,8 @@
 import { stripVTControlCharacters } from 'node:util';
 
 /**
- * Text of lines fit for a terminal: what builds, guests and names of files say is not trusted to move the cursor or do
- * more. A `\r` starts the line anew, as it would look.
+ * Escapes control characters, so that text from builds, guests and file names cannot control the
+ * terminal. A `\r` restarts the line, as it would look there.
  */
 export function printable(text: string): string {
   return stripVTControlCharacters(text)
@@ -12,10 +12,13 @@ export function printable(text: string): string {
     .join('\n');
 }
 
-/** Control characters of both sets, and what turns the direction of text around. */
+/** Control characters (C0 and C1), and characters that change the text direction. */
 const UNFIT = /[\p{Cc}\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 
-/** JSON on which a terminal does nothing: what `JSON.stringify` leaves of such characters is escaped too. */
+/**
+ * Returns JSON that is safe on a terminal: also escapes control characters that `JSON.stringify`
+ * keeps.
+ */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, null, indent).replaceAll(UNFIT, (character) =>
     character === '\n' ? character : `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,

@@ -4,16 +4,16 @@ import { isErrno, LktError } from '@lkt/core';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import type { Session } from '../session/session.ts';
 
-/** What the commands that print documents are asked for. */
+/** The request of a command that prints attestations. */
 export interface WantedAttestation {
   readonly kind: 'provenance' | 'sbom';
-  /** A directory of a package, which is built if it is not, or a reference to an image in the store. */
+  /** A package directory (built if needed), or a reference to an image in the store. */
   readonly image: string;
   readonly buildYml?: string | undefined;
   readonly platform?: string | undefined;
 }
 
-/** The documents, byte for byte as they stand beside the image. */
+/** Returns the documents, byte for byte as stored beside the image. */
 export async function attestationsOf(
   session: Session,
   { kind, image, buildYml, platform: wanted }: WantedAttestation,

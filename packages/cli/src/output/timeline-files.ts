@@ -3,17 +3,18 @@ import { extname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Timeline } from '@lkt/machine';
 
-/** Files that get a timeline, each in the form that its name says. */
+/** Files for a timeline, each in the form of its extension. */
 export interface TimelineFiles {
-  /** Begins to write it. */
+  /** Starts writing the timeline. */
   readonly write: (timeline: Timeline) => void;
-  /** Ends when it is written, if it was to be, and the files are closed. */
+  /** Resolves when all files are written and closed. */
   finished(): Promise<void>;
 }
 
 /**
- * Opens what `--timeline` names, so that a machine need not boot for a file that cannot be written. Undefined: none is named.
- * @throws LktError USAGE_INVALID for a name of another form
+ * Opens the files of `--timeline`, so that an unwritable file fails before the machine boots.
+ * Returns undefined without `--timeline`.
+ * @throws LktError USAGE_INVALID for an unknown extension
  */
 export async function openTimelines(
   names: readonly string[],
@@ -28,7 +29,7 @@ export async function openTimelines(
       written = Promise.all(
         files.map(async (file, index) => writeTo(file, forms[index], timeline)),
       );
-      // `finished` throws what went wrong with it.
+      // `finished` throws its errors.
       written.catch(() => undefined);
     },
     finished: async () => {
@@ -48,7 +49,7 @@ function formOf(name: string): Form {
   if (end === '.json') return 'json';
   if (end === '.svg') return 'svg';
   throw new LktError('USAGE_INVALID', `--timeline ${name} ends in neither .json nor .svg`, {
-    fix: 'name the form: --timeline boot.json, or --timeline boot.svg',
+    fix: 'choose a form: --timeline boot.json, or --timeline boot.svg',
   });
 }
 

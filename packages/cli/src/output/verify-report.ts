@@ -1,14 +1,14 @@
 import type { ImageReport } from '@lkt/image';
 import { describePredicate, describeSigner, type VerifiedSignature } from '@lkt/sign';
 
-/** A report for people: the image, what is good below it, and what counts for nothing. */
+/** Returns a report as lines: the image, its valid signatures, and the ignored ones. */
 export function reportLines({ reference, because, ...report }: ImageReport): readonly string[] {
   const { accepted, reasons, signatures, rejections } = report;
   return [
     `${reference}  ${accepted ? (because ?? 'accepted') : 'REFUSED'}`,
     ...reasons.map((reason) => `  refused: ${reason}`),
     ...once(signatures.map((one) => `  ${describe(one)}`)),
-    // The reasons why it is refused have them.
+    // For a refused image, its reasons include them.
     ...(accepted ? rejections.map(({ source, reason }) => `  ignored: ${source}: ${reason}`) : []),
   ];
 }
@@ -20,7 +20,7 @@ function describe({ predicateType, signer, time, logIndex }: VerifiedSignature):
   return `${what} by ${describeSigner(signer)}${when}${where}`;
 }
 
-/** Both forms of a signature say the same. */
+/** Removes duplicates: both forms of a signature have the same line. */
 function once(lines: readonly string[]): readonly string[] {
   return [...new Set(lines)];
 }

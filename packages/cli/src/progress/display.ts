@@ -1,22 +1,22 @@
 import type { Reporter } from '@lkt/core';
 
-/** Draws progress on standard error. */
+/** A progress display on standard error. */
 export interface Display extends Reporter {
-  /** Ends the drawing. After a failure the end of the failing steps' logs is shown once more. */
+  /** Ends the display. After a failure, shows the end of the failed steps' logs again. */
   close(failed: boolean): void;
 }
 
-/** Where a display writes, as far as it looks at it. `process.stderr` is one. */
+/** The part of `process.stderr` that a display uses. */
 export interface Screen {
   write(text: string): unknown;
   readonly columns?: number;
   readonly rows?: number;
 }
 
-/** Milliseconds, from any start. */
+/** Returns milliseconds since any fixed time. */
 export type Clock = () => number;
 
-/** `3.4s`, `2m05s`. */
+/** Formats a duration: `3.4s`, `2m05s`. */
 export function duration(milliseconds: number): string {
   const seconds = milliseconds / 1000;
   if (seconds < 60) return `${seconds.toFixed(1)}s`;
@@ -24,7 +24,7 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`;
 }
 
-/** `12.4/31 MB`, `3/9`, `12.4 MB`. */
+/** Formats an amount: `12.4/31 MB`, `3/9`, `12.4 MB`. */
 export function amount(
   current: number,
   total: number | undefined,

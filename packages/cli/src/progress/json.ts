@@ -2,7 +2,10 @@ import type { ProgressEvent } from '@lkt/core';
 import { printableJson } from '../output/printable.ts';
 import type { Clock, Display, Screen } from './display.ts';
 
-/** One JSON object a line: the event, and the seconds since the start. */
+/**
+ * Returns a display that prints one JSON object per line: the event, and the seconds since the
+ * start.
+ */
 export function jsonDisplay(screen: Screen, clock: Clock): Display {
   const start = clock();
   return {

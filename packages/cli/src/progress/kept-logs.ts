@@ -3,24 +3,24 @@ import { join } from 'node:path';
 import type { ProgressEvent, Reporter } from '@lkt/core';
 import { Steps } from './steps.ts';
 
-/** What a failing step said. */
+/** The log of a failed step. */
 export interface KeptLog {
   readonly title: string;
-  /** The last lines, `LOG_LINES` at most, fit for a terminal. */
+  /** The last lines, at most `LOG_LINES`, safe for a terminal. */
   readonly lines: readonly string[];
   readonly count: number;
-  /** The file with all of it; undefined where none could be written. */
+  /** The file with the whole log; undefined if it could not be written. */
   readonly path: string | undefined;
 }
 
-/** The logs of so many failures stay. */
+/** Maximum number of log files to keep. */
 const KEPT_FILES = 50;
-/** What a step says beyond that is not kept. */
+/** Maximum bytes of a log file. */
 const MAX_FILE = 64 * 2 ** 20;
 
 /**
- * Passes events on, and writes what each step says to a file, which stays if the step fails. A file that cannot be
- * written is done without: a log is no reason to stop.
+ * Forwards events, and writes the log of each step to a file, which is kept if the step fails.
+ * Continues without a file if it cannot be written.
  */
 export class KeptLogs implements Reporter {
   readonly #dir: string;
@@ -36,8 +36,8 @@ export class KeptLogs implements Reporter {
   hasWarned = false;
 
   /**
-   * @param dir made when a step says something
-   * @param stamp start of the names of files, which sorts by time
+   * @param dir created when a step writes its first line
+   * @param stamp prefix of the file names, which sorts by time
    */
   constructor(dir: string, stamp: string, next: Reporter) {
     this.#dir = dir;
@@ -45,7 +45,7 @@ export class KeptLogs implements Reporter {
     this.#next = next;
   }
 
-  /** The first step that failed, of those that said something: the others were stopped because of it. */
+  /** The first failed step with output: its failure stopped the others. */
   get failed(): KeptLog | undefined {
     return this.#failed;
   }
@@ -81,9 +81,9 @@ export class KeptLogs implements Reporter {
       }
       if (open.size > MAX_FILE) return;
       open.size += writeSync(open.file, `${lines.join('\n')}\n`);
-      if (open.size > MAX_FILE) writeSync(open.file, 'what follows was not kept\n');
+      if (open.size > MAX_FILE) writeSync(open.file, 'the rest was not kept\n');
     } catch (error) {
-      // A store that is read-only, a full disk.
+      // A read-only store or a full disk.
       if (!(error instanceof Error && 'code' in error)) throw error;
     }
   }
@@ -105,7 +105,7 @@ export class KeptLogs implements Reporter {
   }
 }
 
-/** How the log of a failing step is shown. */
+/** Formats the log of a failed step. */
 export function describeLog({ lines, count, path }: KeptLog): string {
   const left = count - lines.length;
   const head = left > 0 ? [`(${left} lines before that)`] : [];

@@ -3,10 +3,13 @@ import { amount, type Clock, type Display, duration, type Screen } from './displ
 import { isPackage, labelOf, logLines, type Step, Steps } from './steps.ts';
 
 const PROGRESS_INTERVAL_MS = 5000;
-/** What turns out to be cached within this time is said in one line. */
+/** A step that turns out to be cached within this time is one line. */
 const START_DELAY_MS = 200;
 
-/** One line for every change, each beginning with its step: for files, pipes and CI. */
+/**
+ * Returns a display that prints one line per change, prefixed with its step: for files, pipes and
+ * CI.
+ */
 export function plainDisplay(screen: Screen, clock: Clock): Display {
   const steps = new Steps(clock);
   const spoken = new Map<string, number>();
@@ -59,10 +62,10 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
   };
 }
 
-/** For the end of a package: its steps, and how many packages there are. */
+/** Returns the counts shown at the end of a package: its steps, and the packages so far. */
 function countsOf(step: Step, { packages }: Steps): string {
   if (!isPackage(step)) return '';
-  const cached = step.cached === 0 ? '' : `, ${step.cached} of them cached`;
+  const cached = step.cached === 0 ? '' : `, ${step.cached} cached`;
   const parts = step.ended === 0 ? '' : `, ${step.ended} steps${cached}`;
   return packages.total > 1 ? `${parts} [${packages.ended}/${packages.total}]` : parts;
 }

@@ -2,7 +2,7 @@ import type { ProgressEvent } from '@lkt/core';
 import type { Display, Screen } from './display.ts';
 import { failureLog, Steps } from './steps.ts';
 
-/** Nothing, unless a step fails: then what it said. */
+/** Returns a display that prints only the log of a failed step. */
 export function quietDisplay(screen: Screen): Display {
   const steps = new Steps(() => 0);
   return {

@@ -2,23 +2,23 @@ import type { ProgressEvent } from '@lkt/core';
 import { printable } from '../output/printable.ts';
 import type { Clock } from './display.ts';
 
-/** A step as the events so far describe it. */
+/** A step, in the state after the events so far. */
 export interface Step {
   readonly id: string;
   readonly title: string;
   readonly started: number;
-  /** The step it is a part of, if that is known. */
+  /** The step that contains it, if known. */
   readonly parent: Step | undefined;
-  /** Parts of it that have ended. */
+  /** The number of its parts that have ended. */
   ended: number;
   cached: number;
-  /** Lines of its log so far. */
+  /** The number of log lines so far. */
   lines: number;
   /** The last lines of its log, without control characters. */
   readonly log: string[];
-  /** The lines that the last event made whole. */
+  /** The lines that the last event completed. */
   fresh: readonly string[];
-  /** The line that has not ended yet. */
+  /** The incomplete last line. */
   partial: string;
   state: 'running' | 'done' | 'cached' | 'failed' | 'stopped';
   progress:
@@ -27,10 +27,10 @@ export interface Step {
 }
 
 const LOG_LINES = 200;
-/** A line that goes on for longer is cut. */
+/** Longer lines are cut. */
 const LINE_LENGTH = 8192;
 
-/** Keeps the steps of a run up to date. Events about a step that never started are taken as its start. */
+/** The steps of a run. An event of an unknown step counts as its start. */
 export class Steps {
   readonly #steps = new Map<string, Step>();
   readonly #clock: Clock;
@@ -39,13 +39,13 @@ export class Steps {
     this.#clock = clock;
   }
 
-  /** Packages there are, and those that have ended. */
+  /** The number of packages, and of those that have ended. */
   packages = { total: 0, ended: 0 };
-  /** Steps that have ended, packages aside. */
+  /** The number of steps that have ended, without packages. */
   ended = 0;
   cached = 0;
 
-  /** The step an event is about, after the event; undefined for those that are about none. */
+  /** Applies an event, and returns its step; undefined for an event without a step. */
   apply(event: ProgressEvent): Step | undefined {
     if (event.kind === 'warning') return undefined;
     if (event.kind === 'total') {
@@ -97,7 +97,7 @@ export class Steps {
     if (isCached) step.parent.cached += 1;
   }
 
-  /** Names of packages and what follows them may have colons. */
+  /** Package names, and step ids below them, may contain colons. */
   #packageOf(id: string): Step | undefined {
     for (let colon = id.indexOf(':'); colon !== -1; colon = id.indexOf(':', colon + 1)) {
       const found = this.#steps.get(`${PACKAGE}${id.slice(0, colon)}`);
@@ -136,7 +136,7 @@ function addLog(step: Step, text: string): void {
   if (step.log.length > LOG_LINES) step.log.splice(0, step.log.length - LOG_LINES);
 }
 
-/** The lines with something in them, as they can be shown. */
+/** Returns the non-empty lines, safe for a terminal. */
 export function logLines(text: string): readonly string[] {
   return printable(text)
     .split('\n')
@@ -149,13 +149,13 @@ export function isPackage({ id }: Step): boolean {
   return id.startsWith(PACKAGE);
 }
 
-/** What names a step at the start of a line: the id, of a package its name. */
+/** Returns the label of a step at the start of a line: its id; for a package, its name. */
 export function labelOf(step: Step): string {
   return printable(isPackage(step) ? step.id.slice(PACKAGE.length) : step.id);
 }
 
-/** How a failing step is shown after the run: its last lines, marked. */
+/** Formats the log of a failed step after the run: its last lines, marked. */
 export function failureLog(step: Step): string {
   const lines = step.log.map((line) => `  | ${line}\n`).join('');
-  return lines === '' ? '' : `${step.title} failed, after saying:\n${lines}`;
+  return lines === '' ? '' : `${step.title} failed; the end of its output:\n${lines}`;
 }

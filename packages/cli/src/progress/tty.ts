@@ -13,11 +13,12 @@ const ERASE_LINE = '\u001b[K';
 const ERASE_BELOW = '\u001b[J';
 
 /**
- * What runs is redrawn at the bottom: how far the run is, then each package with its steps and the last lines of their
- * logs. What has ended stands above and scrolls away; steps that were cached are only counted.
+ * Returns a display that redraws the running steps at the bottom: the overall progress, then each
+ * package with its steps and the last lines of their logs. Ended steps scroll away above it; cached
+ * steps are only counted.
  *
- * Draws at most ten times a second, each time over what was there. `process.exit` must not be the end without `close`,
- * which shows the cursor again.
+ * Draws at most ten times a second, over the previous drawing. Call `close` before `process.exit`:
+ * it shows the cursor again.
  */
 export function ttyDisplay(screen: Screen, clock: Clock): Display {
   const steps = new Steps(clock);
@@ -30,7 +31,7 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
 
   const width = (): number => Math.max(20, columnsOf(screen) - 1);
   const back = (): string => {
-    // A terminal that has become narrower has wrapped them.
+    // A terminal that became narrower has wrapped the lines.
     const columns = columnsOf(screen);
     const rows = drawn.reduce((sum, { text }) => sum + rowsOf(text, columns), 0);
     return rows === 0 ? '' : `\u001b[${rows}A\r`;
@@ -91,7 +92,7 @@ function styled({ text, style }: Line): string {
   return style === undefined ? text : styleText(style, text, { stream: process.stderr });
 }
 
-/** A terminal that does not know its width says 0. */
+/** A terminal of unknown width reports 0. */
 function columnsOf({ columns = 0 }: Screen): number {
   return columns === 0 ? 80 : columns;
 }
@@ -100,7 +101,10 @@ function rowsOf(text: string, columns: number): number {
   return Math.max(1, Math.ceil(widthOf(text) / columns));
 }
 
-/** The lines for what is running, at most `room`: first the logs give way, then the steps that started last. */
+/**
+ * Returns the lines of running steps, at most `room`: drops log lines first, then the steps that
+ * started last.
+ */
 function live(
   steps: Steps,
   now: number,
@@ -111,7 +115,7 @@ function live(
   const tree = treeOf(steps.running);
   if (tree.length === 0) return [];
   const { packages, ended, cached } = steps;
-  const done = ended === 0 ? '' : `, ${ended} steps, ${cached} of them cached`;
+  const done = ended === 0 ? '' : `, ${ended} steps, ${cached} cached`;
   const header: readonly Line[] =
     packages.total > 1
       ? [
@@ -145,7 +149,7 @@ function live(
   return [...header, ...lines, ...more];
 }
 
-/** The steps in the order of their start, each followed by its parts. */
+/** Returns the steps in the order of their start, each followed by its parts. */
 function treeOf(
   running: readonly Step[],
 ): readonly { readonly step: Step; readonly depth: number }[] {
@@ -163,7 +167,7 @@ function progressOf({ progress }: Step): string {
   return progress === undefined ? '' : amount(progress.current, progress.total, progress.unit);
 }
 
-/** undefined for what is not worth a line: a step of a package that was cached. */
+/** Returns the line of an ended step; undefined for a step of a cached package. */
 function finished(step: Step, now: number, width: number): Line | undefined {
   const title = step.parent === undefined ? step.title : `${step.parent.title} ${step.title}`;
   if (step.state === 'cached')
@@ -174,7 +178,7 @@ function finished(step: Step, now: number, width: number): Line | undefined {
   return { text: row(title, 0, isPackage(step) ? 'built' : '', time, width) };
 }
 
-/** `  title      middle   time`, the title cut to what the others leave. */
+/** Returns `  title      middle   time`, with the title cut to the remaining width. */
 function row(title: string, depth: number, middle: string, time: string, width: number): string {
   const right = `${middle.padEnd(8)} ${time.padStart(7)}`;
   const space = Math.max(8, width - right.length - 3);

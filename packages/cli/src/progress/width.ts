@@ -1,17 +1,20 @@
-/** Text that takes two columns: East Asian wide and fullwidth characters, and emoji (Unicode, UAX #11). */
+/**
+ * Characters that take two columns: East Asian wide and fullwidth characters, and emoji (Unicode,
+ * UAX #11).
+ */
 const WIDE =
   /^[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff01-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}\p{Emoji_Presentation}]/u;
-/** Marks above and below the character before, and what only says how to show others. */
+/** Characters that take no column: combining marks and format characters. */
 const NARROW = /^[\p{Mn}\p{Me}\p{Cf}]/u;
 
-/** How many columns of a terminal a text takes. */
+/** Returns the number of terminal columns of a text. */
 export function widthOf(text: string): number {
   let width = 0;
   for (const character of text) width += columnsOf(character);
   return width;
 }
 
-/** The text, or as much of its start as there is room for and `…`. */
+/** Cuts a text to a width, with `…` at the end. */
 export function cut(text: string, width: number): string {
   if (widthOf(text) <= width) return text;
   let result = '';
@@ -24,7 +27,7 @@ export function cut(text: string, width: number): string {
   return `${result}…`;
 }
 
-/** The text, cut or filled up with blanks to a width. */
+/** Cuts or pads a text to a width. */
 export function fit(text: string, width: number): string {
   const short = cut(text, width);
   return short + ' '.repeat(Math.max(0, width - widthOf(short)));

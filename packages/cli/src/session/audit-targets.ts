@@ -9,7 +9,7 @@ import { readConfigFile } from './config-file.ts';
 import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
 
-/** An image of the store, and what was found in it. */
+/** An image in the store, with its findings. */
 export interface AuditedImage {
   readonly reference: string;
   readonly elf: readonly WaivedElf[];
@@ -22,8 +22,8 @@ export interface AuditSettings {
 }
 
 /**
- * Looks into the images that a target names: a reference, the directory of a package, or an image config.
- * @throws LktError NOT_FOUND for what is not in the store, PIN_MISSING
+ * Audits the images of a target: a reference, a package directory, or an image config.
+ * @throws LktError NOT_FOUND for an image that is not in the store; PIN_MISSING
  */
 export async function auditTarget(
   session: Session,
@@ -63,7 +63,7 @@ async function nameOf({ domain, path }: Reference): Promise<string> {
   return familiarReference({ domain, path });
 }
 
-/** The images that a target names, in the store or not. */
+/** Returns the references of a target's images, in the store or not. */
 export async function referencesOf(session: Session, target: string): Promise<readonly string[]> {
   const path = resolve(session.environment.cwd, target);
   const kind = await kindOf(path);
@@ -78,7 +78,7 @@ export async function referencesOf(session: Session, target: string): Promise<re
   return [...new Set(imageReferencesOf(config).map(pinnedReference))];
 }
 
-/** What a target is: what is no path is a reference. */
+/** Returns the kind of a target; a missing path is a reference. */
 export async function kindOf(path: string): Promise<'reference' | 'package' | 'config'> {
   try {
     const found = await stat(path);
@@ -87,6 +87,6 @@ export async function kindOf(path: string): Promise<'reference' | 'package' | 'c
     return 'package';
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return 'reference';
-    throw new LktError('IO_FAILED', `${path} cannot be looked at`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
   }
 }

@@ -7,7 +7,7 @@ import { imageFetcher } from './registries.ts';
 import type { Session } from './session.ts';
 import { trustRequirement, type TrustSettings } from './trust.ts';
 
-/** The workspace of a directory. */
+/** Opens the workspace that contains a directory. */
 export async function workspaceAt(
   session: Session,
   dir: string,
@@ -23,10 +23,10 @@ export async function workspaceAt(
 }
 
 /**
- * What building packages needs. Nothing of it does anything before a package has to be built.
- * @param flags of the command: BuildKits that do the steps, instead of this machine; a check, which this machine makes;
- * where images may be pulled from, and who is trusted. Without any, nothing is pulled.
- * @param worker for the first build on this machine, if it is started already
+ * Returns the tools for building packages. They start nothing before a package needs a build.
+ * @param flags of the command: BuildKits that replace this machine, rebuild checks on this machine,
+ * registries and trust; without flags, nothing is pulled
+ * @param worker for the first build on this machine, if already started
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
@@ -67,8 +67,9 @@ function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
 }
 
 /**
- * Starts what builds on this machine, while it is found out what is to be built.
- * @param flags as `buildTools`; undefined when others build
+ * Starts the worker for builds on this machine, while the caller plans the build.
+ * @param flags as for `buildTools`
+ * @returns undefined if a BuildKit builds
  */
 export async function startWorker(
   session: Session,
@@ -80,13 +81,13 @@ export async function startWorker(
 ): Promise<WorkerProcess | undefined> {
   if (builderSetting(flags.builder, session.environment).value.length > 0) return undefined;
   const { WorkerProcess } = await import('@lkt/builder/worker');
-  // To open a store loads more than to start a process does, which opens it for itself.
+  // Opening the store loads more code than starting a worker, which opens the store itself.
   const { cacheDir } = session;
   const store = existsSync(cacheDir) ? cacheDir : (await session.openStore()).dir;
   return WorkerProcess.start({ store, limits, executor: flags.executor });
 }
 
-/** At once, so that an address that is none is refused although nothing has to be built. */
+/** Opens a BuildKit engine. Validates its address at once, even if nothing needs a build. */
 async function remoteEngine(
   builders: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,

@@ -1,6 +1,6 @@
 import type { CacheArea } from '@lkt/oci';
 
-/** All that the packages of lkt keep in a store beside its blobs. */
+/** Returns every area of the store that packages of lkt keep beside its blobs. */
 export async function cacheAreas(): Promise<readonly CacheArea[]> {
   const [{ buildCacheAreas }, { packageCacheAreas }, { imageCacheAreas }, { nxCacheArea }] =
     await Promise.all([

@@ -5,7 +5,7 @@ import { cacheAreas } from './cache-areas.ts';
 import { cacheMaxSetting } from './environment.ts';
 import type { Session } from './session.ts';
 
-/** As `Store.prune`; images of sources that were not committed may go too. */
+/** Prunes as `Store.prune` does; may also remove images of uncommitted sources. */
 export async function pruneStore(
   store: Store,
   areas: readonly CacheArea[],
@@ -16,17 +16,17 @@ export async function pruneStore(
   return store.prune(areas, { ...options, images }, removeDirectory);
 }
 
-/** Tags of sources that were not committed; nothing that is committed can name them. */
+/** Reports whether a tag is of uncommitted sources, which no committed file can pin. */
 function isOfUncommitted(reference: string): boolean {
   return /:[^/]*-dirty(?:-|$)/.test(reference);
 }
 
-/** Milliseconds that a build may take longer because of it. */
+/** Maximum delay of a build by this, in milliseconds. */
 const MEASURE_TIMEOUT = 1000;
 
 /**
- * Holds the store to LKT_CACHE_MAX after something was built. What was used since this process began stays, and so does
- * what other processes use. It does not wait, and its failure is none of the build's.
+ * Prunes the store to LKT_CACHE_MAX after a build. Keeps data used since this process started, or
+ * in use by other processes. Does not wait for locks; a failure is only a warning.
  */
 export async function enforceCacheMax(session: Session, store: Store): Promise<void> {
   const { bytes: max, value } = cacheMaxSetting(session.environment, store.dir);
@@ -44,13 +44,13 @@ export async function enforceCacheMax(session: Session, store: Store): Promise<v
     if (left <= max) return;
     session.reporter.emit({
       kind: 'warning',
-      text: `the store takes ${showSize(left)}, more than LKT_CACHE_MAX=${value}; see what does: lkt cache du -v 2`,
+      text: `the store takes ${showSize(left)}, more than LKT_CACHE_MAX=${value}; list its contents: lkt cache du -v 2`,
     });
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
     session.reporter.emit({
       kind: 'warning',
-      text: `the store is not cleaned up: ${error.message}`,
+      text: `cannot clean up the store: ${error.message}`,
     });
   }
 }

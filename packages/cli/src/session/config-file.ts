@@ -4,13 +4,14 @@ import { isErrno, LktError } from '@lkt/core';
 import type { ConfigFile } from '@lkt/image';
 import type { Session } from './session.ts';
 
-/** More is no config: it is written by people. */
+/** Maximum bytes of a config, far above any written by hand. */
 const MAX_SIZE = 16 * 2 ** 20;
 
 /**
- * A config that the command line names, with its absolute path. `-` is standard input, an address is read from the web.
- * @throws LktError NOT_FOUND, CONFIG_INVALID for one that is too long; UNSUPPORTED for an address without https, unless
- * it is of this machine; NETWORK_FAILED
+ * Reads a config named on the command line, and returns it with its absolute path. `-` is standard
+ * input, a URL is downloaded.
+ * @throws LktError NOT_FOUND, NETWORK_FAILED; CONFIG_INVALID for one that is too large; UNSUPPORTED
+ * for a URL without https, unless it is of this machine
  */
 export async function readConfigFile(name: string, session: Session): Promise<ConfigFile> {
   const { cwd } = session.environment;
@@ -41,9 +42,13 @@ async function readRemote(
   const { createHttpClient, isLoopback, redactUrl } = await import('@lkt/http');
   const url = new URL(address);
   if (url.protocol !== 'https:' && !isLoopback(url.hostname))
-    throw new LktError('UNSUPPORTED', `${redactUrl(url)} is not read: anybody can change it`, {
-      fix: 'use https',
-    });
+    throw new LktError(
+      'UNSUPPORTED',
+      `${redactUrl(url)} is not read: http is not protected against changes`,
+      {
+        fix: 'use https',
+      },
+    );
   await using http = createHttpClient({ env: variables });
   const path = redactUrl(url);
   const { content } = await http.download(url, { maxSize: MAX_SIZE, signal });
@@ -62,7 +67,7 @@ async function textOf(source: AsyncIterable<Uint8Array | string>, name: string):
     const bytes = Buffer.from(chunk as Uint8Array);
     size += bytes.length;
     if (size > MAX_SIZE)
-      throw new LktError('CONFIG_INVALID', `${name} is longer than a config can be`);
+      throw new LktError('CONFIG_INVALID', `${name} is larger than a config may be`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString();

@@ -4,7 +4,7 @@ import type { BuiltPackage } from '@lkt/pkg';
 import type { Session } from './session.ts';
 
 /**
- * Sees whether there is a Docker to load images into, before anything is built for it.
+ * Checks that Docker can load images, before anything is built for it.
  * @throws LktError TOOL_MISSING, NETWORK_FAILED
  */
 export async function checkDocker(session: Session): Promise<void> {
@@ -12,8 +12,9 @@ export async function checkDocker(session: Session): Promise<void> {
 }
 
 /**
- * Loads the images of a package into Docker, as LinuxKit does: each as TAG-ARCH, and the one for this machine as TAG too.
- * @returns the names they have there
+ * Loads the images of a package into Docker, as LinuxKit does: each as TAG-ARCH, and the one for
+ * this machine also as TAG.
+ * @returns their names in Docker
  */
 export async function loadIntoDocker(
   session: Session,
@@ -67,21 +68,21 @@ async function docker(
       ? Promise.resolve(child.stdin.end())
       : pipeline(Readable.from(input, { objectMode: false }), child.stdin).catch(
           (error: unknown) => {
-            // A docker that ends early says why.
+            // docker has ended early; its exit status and stderr say why.
             if (!isErrno(error, 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE')) throw error;
           },
         );
   const [exit] = await Promise.all([ended, sent]).catch((error: unknown) => {
     signal.throwIfAborted();
     if (!isErrno(error, 'ENOENT')) throw error;
-    throw new LktError('TOOL_MISSING', 'docker is not installed, and --docker needs it', {
+    throw new LktError('TOOL_MISSING', '--docker needs docker, which is not installed', {
       cause: error,
-      fix: 'sudo apt-get install docker-cli, or leave out --docker',
+      fix: 'run sudo apt-get install docker-cli, or leave out --docker',
     });
   });
   if (exit === 0) return;
   const why = said.trim().split('\n').at(-1) ?? '';
   throw new LktError('NETWORK_FAILED', `docker ${words[0] ?? ''} failed: ${why}`, {
-    fix: 'see whether Docker runs: docker version',
+    fix: 'check that Docker runs: docker version',
   });
 }

@@ -4,7 +4,10 @@ import { dirname, join, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { parseSize } from '../flags/sizes.ts';
 
-/** What lkt takes from the process it runs in. Nothing else in lkt reads environment variables or the directory. */
+/**
+ * The environment of the process. Nothing else in lkt reads environment variables or the working
+ * directory.
+ */
 export interface Environment {
   readonly cwd: string;
   readonly home: string;
@@ -15,21 +18,21 @@ export function processEnvironment(): Environment {
   return { cwd: process.cwd(), home: homedir(), variables: process.env };
 }
 
-/** A value and who decided it. */
+/** A value and its source. */
 export interface Setting {
   readonly value: string;
   readonly from: string;
 }
 
-/** By which name the program was started: `lkt`, or another that leads to it. */
+/** Returns the name that the program was started by: `lkt`, or that of a link to it. */
 export function programName({ variables }: Environment): string {
   const name = variables['LKT_NAME'] ?? '';
   return /^[\w.-]+$/.test(name) ? name : 'lkt';
 }
 
 /**
- * Where the store is: `--cache`, else `LKT_CACHE`, else LinuxKit's `LINUXKIT_CACHE`, else `lkt` in `XDG_CACHE_HOME` or
- * `~/.cache`.
+ * Returns the store directory: `--cache`, else `LKT_CACHE`, else LinuxKit's `LINUXKIT_CACHE`, else
+ * `lkt` in `XDG_CACHE_HOME` or `~/.cache`.
  */
 export function cacheSetting(flag: string | undefined, environment: Environment): Setting {
   const { cwd, home, variables } = environment;
@@ -39,7 +42,7 @@ export function cacheSetting(flag: string | undefined, environment: Environment)
   const linuxkit = present(variables['LINUXKIT_CACHE']);
   if (linuxkit !== undefined) return { value: resolve(cwd, linuxkit), from: 'LINUXKIT_CACHE' };
   const xdg = present(variables['XDG_CACHE_HOME']);
-  // A relative path there is to be ignored (XDG Base Directory Specification, "Basics").
+  // A relative path must be ignored (XDG Base Directory Specification, "Basics").
   if (xdg?.startsWith('/') === true) return { value: join(xdg, 'lkt'), from: 'XDG_CACHE_HOME' };
   return { value: join(home, '.cache/lkt'), from: 'the default' };
 }
@@ -47,8 +50,8 @@ export function cacheSetting(flag: string | undefined, environment: Environment)
 const GB = 2 ** 30;
 
 /**
- * How much of the disk the store may take: `LKT_CACHE_MAX` (a size, or `none`), else a tenth of the file system it is on,
- * from 5 to 50 GiB. `bytes` is undefined for `none`.
+ * Returns the maximum size of the store: `LKT_CACHE_MAX` (a size, or `none`), else a tenth of its
+ * file system, from 5 to 50 GiB. `bytes` is undefined for `none`.
  * @throws LktError CONFIG_INVALID
  */
 export function cacheMaxSetting(
@@ -60,7 +63,7 @@ export function cacheMaxSetting(
     const bytes = own === 'none' ? undefined : parseSize(own);
     if (bytes === undefined && own !== 'none')
       throw new LktError('CONFIG_INVALID', `LKT_CACHE_MAX: ${own} is not a size`, {
-        fix: 'write it as a number and K, M or G, such as 20G, or none',
+        fix: 'write a number and K, M or G, such as 20G, or none',
       });
     return { value: own, bytes, from: 'LKT_CACHE_MAX' };
   }
@@ -69,7 +72,7 @@ export function cacheMaxSetting(
   return { value: `${bytes / GB}G`, bytes, from: 'the default, a tenth of the disk' };
 }
 
-/** Of the file system that a directory is or would be on. */
+/** Returns the size in bytes of the file system of a directory, which need not exist. */
 function diskSize(dir: string): number {
   try {
     const { blocks, bsize } = statfsSync(dir);
@@ -80,10 +83,11 @@ function diskSize(dir: string): number {
 }
 
 /**
- * The BuildKits that build, as `@lkt/buildkit` takes them: `--builder`, else `LKT_BUILDER`, a list with commas.
+ * Returns the BuildKits that build, in the form that `@lkt/buildkit` parses: `--builder`, else
+ * `LKT_BUILDER`, a comma-separated list.
  *
- * Else LinuxKit's `LINUXKIT_BUILDERS`, `PLATFORM=CONTEXT,…`: a context of docker is a builder of buildx of that name.
- * What is of this machine's kind is left out of it, which needs no Docker here.
+ * Else LinuxKit's `LINUXKIT_BUILDERS`, `PLATFORM=CONTEXT,…`: a docker context becomes a buildx
+ * builder of that name. Skips this machine's own platform, which needs no Docker here.
  */
 export function builderSetting(
   flags: readonly string[] | undefined,
@@ -99,10 +103,13 @@ export function builderSetting(
     const value = linuxkit.map((item) => item.replace(/^([^=]*)=(?!.*:)/, '$1=buildx:'));
     return { value, from: 'LINUXKIT_BUILDERS' };
   }
-  return { value: [], from: 'the default, which is this machine' };
+  return { value: [], from: 'the default, this machine' };
 }
 
-/** The trusted root of policies that name none: `--trusted-root`, else `LKT_TRUSTED_ROOT`; empty if there is none. */
+/**
+ * Returns the trusted root for policies that name none: `--trusted-root`, else `LKT_TRUSTED_ROOT`;
+ * empty without both.
+ */
 export function trustedRootSetting(
   flag: string | undefined,
   { cwd, variables }: Environment,
@@ -110,10 +117,13 @@ export function trustedRootSetting(
   if (flag !== undefined) return { value: resolve(cwd, flag), from: '--trusted-root' };
   const own = present(variables['LKT_TRUSTED_ROOT']);
   if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_TRUSTED_ROOT' };
-  return { value: '', from: 'the default, which is none' };
+  return { value: '', from: 'the default, none' };
 }
 
-/** The mirrors of registries: `--mirror`, else LinuxKit's `LINUXKIT_MIRROR`, a list with blanks or commas. */
+/**
+ * Returns the registry mirrors: `--mirror`, else LinuxKit's `LINUXKIT_MIRROR`, a list separated by
+ * spaces or commas.
+ */
 export function mirrorSetting(
   flags: readonly string[] | undefined,
   { variables }: Environment,
@@ -128,7 +138,10 @@ function listOf(variable: string | undefined): readonly string[] {
 export const PROGRESS_MODES = ['auto', 'tty', 'plain', 'json', 'quiet'] as const;
 export type ProgressMode = (typeof PROGRESS_MODES)[number];
 
-/** How progress is shown: `--progress`, else `LKT_PROGRESS`, else by what standard error is. */
+/**
+ * Returns the progress mode: `--progress`, else `LKT_PROGRESS`, else chosen by the kind of standard
+ * error.
+ */
 export function progressSetting(
   flag: ProgressMode | undefined,
   environment: Environment,
@@ -139,7 +152,7 @@ export function progressSetting(
   if (asked !== undefined && asked !== 'auto') {
     return { value: asked, from: flag === undefined ? 'LKT_PROGRESS' : '--progress' };
   }
-  if (stderr.isTTY !== true) return { value: 'plain', from: 'standard error is no terminal' };
+  if (stderr.isTTY !== true) return { value: 'plain', from: 'standard error is not a terminal' };
   if (present(variables['CI']) !== undefined) return { value: 'plain', from: 'CI' };
   if (variables['TERM'] === 'dumb') return { value: 'plain', from: 'TERM' };
   return { value: 'tty', from: 'standard error is a terminal' };

@@ -10,34 +10,34 @@ import { readConfigFile } from './config-file.ts';
 import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
 
-/** What every command accepts that looks at images in any form. */
+/** The flags of commands that show images in any form. */
 export const viewFlags = {
   ...setFlags,
   platform: Flags.string({
-    summary: 'of an image for several, that for this one',
+    summary: 'platform to show of a multi-platform image',
     helpValue: 'linux/ARCH',
     default: 'linux/amd64',
   }),
 };
 
 export const VIEW_DESCRIPTION =
-  'what lkt build wrote (by its NAME or one of the files), an image config, the directory of a package, or a reference of the store';
+  'an output of lkt build (its NAME or one of the files), an image config, a package directory, or a reference in the store';
 
 interface ViewSettings {
   readonly set?: readonly string[] | undefined;
   readonly platform: string;
 }
 
-/** A target of the command line. `digests`: of an image of the store, what signatures may be beside. */
+/** A target named on the command line, with its platform. */
 export interface Viewed {
   readonly view: ImageView;
   readonly platform: Platform;
 }
 
 /**
- * What a target names: a file of a build or its NAME, a config (`.yml`, `-` or an address), the directory of a package, or
- * an image of the store.
- * @throws LktError NOT_FOUND, and what reading it throws
+ * Opens a target: an output of a build (a file or its NAME), a config (`.yml`, `-` or a URL), a
+ * package directory, or an image in the store.
+ * @throws LktError NOT_FOUND, and the errors of reading the target
  */
 export async function viewTarget(
   session: Session,
@@ -52,7 +52,7 @@ export async function viewTarget(
   const isConfig = target === '-' || /^https?:\/\//i.test(target) || /\.ya?ml$/.test(target);
   if (isConfig && !isDirectory)
     return { view: await viewedConfig(session, target, settings, platform), platform };
-  // A name of files may be that of a directory, too.
+  // A directory may have the same name as the outputs of a build.
   const build = await viewBuild(path, platform);
   if (build !== undefined) return { view: build, platform };
   const reference = isDirectory ? await packageTag(session, target) : target;
@@ -93,8 +93,8 @@ async function viewedConfig(
 async function packageTag(session: Session, target: string): Promise<string> {
   const { cwd } = session.environment;
   if (!(await isFileAt(join(resolve(cwd, target), 'build.yml'))))
-    throw new LktError('NOT_FOUND', `${target} is a directory, and no package`, {
-      fix: 'name what lkt build wrote there, such as DIR/sshd',
+    throw new LktError('NOT_FOUND', `${target} is a directory, but not a package`, {
+      fix: 'name an output of lkt build in it, such as DIR/sshd',
     });
   const { showTags } = await import('@lkt/pkg');
   const workspace = await workspaceAt(session, cwd);
@@ -117,6 +117,6 @@ async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | 
     return await stat(path);
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new LktError('IO_FAILED', `${path} cannot be looked at`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
   }
 }

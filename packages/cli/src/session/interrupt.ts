@@ -4,8 +4,8 @@ import { LktError } from '@lkt/core';
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
 /**
- * A signal that is aborted by the first Ctrl-C (or SIGTERM, SIGHUP), so that work ends in order. The second one ends
- * the process at once.
+ * Returns a signal that the first Ctrl-C (or SIGTERM, SIGHUP) aborts, so that work ends in order.
+ * The second one ends the process at once.
  */
 export function abortOnInterrupt(onSecond: () => void): AbortSignal {
   const controller = new AbortController();

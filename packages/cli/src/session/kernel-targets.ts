@@ -9,14 +9,14 @@ import type { Session } from './session.ts';
 
 export interface KernelSettings {
   readonly platform: string;
-  /** Files: a command line, and what `sysctl -a` prints. */
+  /** Files with a command line, and with the output of `sysctl -a`. */
   readonly cmdline?: string | undefined;
   readonly sysctl?: string | undefined;
 }
 
 /**
- * The kernel that a target names: a `.config`, an image of the store, the directory of a package, or an image config, whose
- * command line and sysctls are then known too.
+ * Returns the kernel of a target: a `.config`, an image in the store, a package directory, or an
+ * image config, which also gives the command line and sysctls.
  * @throws LktError NOT_FOUND, CONFIG_INVALID, PIN_MISSING
  */
 export async function kernelOf(
@@ -74,6 +74,6 @@ async function bytesOf(session: Session, path: string): Promise<Buffer> {
   } catch (cause) {
     if (isErrno(cause, 'ENOENT'))
       throw new LktError('NOT_FOUND', `there is no file ${path}`, { cause });
-    throw new LktError('IO_FAILED', `${path} cannot be read`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
   }
 }

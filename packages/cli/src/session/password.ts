@@ -1,30 +1,34 @@
 import { LktError } from '@lkt/core';
 
 export interface PasswordQuestion {
-  /** What it is for: `cosign.key`. */
+  /** The name of the key in the prompt: `cosign.key`. */
   readonly name: string;
-  /** Ask a second time, as nobody sees what is typed. */
+  /** Whether to ask twice, as the input is hidden. */
   readonly isNew?: boolean;
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
 /**
- * The password of a key: `COSIGN_PASSWORD`, which may be empty, else what is typed at the terminal and not shown. There
- * is no option for it, since everybody on a machine can read command lines.
- * @throws LktError USAGE_INVALID where there is nobody to ask; INTERRUPTED
+ * Returns the password of a key: `COSIGN_PASSWORD`, which may be empty, else hidden input from the
+ * terminal. There is no flag for it, as other users can read command lines.
+ * @throws LktError INTERRUPTED; USAGE_INVALID without a terminal
  */
 export async function passwordFor({ name, isNew, variables }: PasswordQuestion): Promise<string> {
   const given = variables['COSIGN_PASSWORD'];
   if (given !== undefined) return given;
   if (!process.stdin.isTTY || !process.stderr.isTTY)
-    throw new LktError('USAGE_INVALID', `${name} needs a password, and there is nobody to ask`, {
-      fix: `set COSIGN_PASSWORD, which may be empty${isNew === true ? ', or give --no-password' : ''}`,
-    });
+    throw new LktError(
+      'USAGE_INVALID',
+      `${name} needs a password, and there is no terminal to ask on`,
+      {
+        fix: `set COSIGN_PASSWORD, which may be empty${isNew === true ? ', or give --no-password' : ''}`,
+      },
+    );
   const password = await ask(`password for ${name}: `);
   if (isNew !== true) return password;
-  if ((await ask('the same again: ')) === password) return password;
-  throw new LktError('USAGE_INVALID', 'the passwords are not the same', {
-    fix: 'start again; nothing was written',
+  if ((await ask('repeat the password: ')) === password) return password;
+  throw new LktError('USAGE_INVALID', 'the passwords differ', {
+    fix: 'run the command again; nothing was written',
   });
 }
 
@@ -33,7 +37,7 @@ const CTRL_D = '\u0004';
 
 async function ask(question: string): Promise<string> {
   const { stdin, stderr } = process;
-  // Before the question, so that not even a quick answer is shown.
+  // Before the prompt, so that even a fast answer is hidden.
   stdin.setRawMode(true);
   stdin.setEncoding('utf8');
   stderr.write(question);
@@ -46,7 +50,7 @@ async function ask(question: string): Promise<string> {
           if (isEnd || char === CTRL_C) {
             stdin.off('data', read);
             if (isEnd) resolve(typed);
-            else reject(new LktError('INTERRUPTED', 'stopped at the question for a password'));
+            else reject(new LktError('INTERRUPTED', 'stopped at the password prompt'));
             return;
           }
           const isErase = char === '\u007f' || char === '\b';

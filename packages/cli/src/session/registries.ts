@@ -7,7 +7,7 @@ import type { RegistryFlags } from '../flags/registry.ts';
 import { mirrorSetting } from './environment.ts';
 import type { Session } from './session.ts';
 
-/** Registries as the flags and the environment say to speak to them. */
+/** Opens registries, configured by the flags and the environment. */
 export async function openRegistries(session: Session, flags: RegistryFlags): Promise<Registry> {
   const { environment, reporter } = session;
   const mirrors = mirrorsOf(mirrorSetting(flags.mirror, environment));
@@ -22,7 +22,10 @@ export async function openRegistries(session: Session, flags: RegistryFlags): Pr
   });
 }
 
-/** The certificates of `--cert-file`. @throws LktError NOT_FOUND, CONFIG_INVALID */
+/**
+ * Reads the certificates of `--cert-file`.
+ * @throws LktError NOT_FOUND, CONFIG_INVALID
+ */
 export async function authorities(
   { environment: { cwd } }: Session,
   flags: RegistryFlags,
@@ -32,7 +35,10 @@ export async function authorities(
   );
 }
 
-/** Pulls what a build names by digest and the store lacks. Nothing is opened before. */
+/**
+ * Returns a function that pulls images that a build names by digest and the store lacks. Connects
+ * only when first called.
+ */
 export function imageFetcher(
   session: Session,
   flags: RegistryFlags & { readonly offline?: boolean },
@@ -47,7 +53,8 @@ export function imageFetcher(
       const store = await session.openStore();
       const { domain, path, digest } = reference;
       const name = { domain, path, digest };
-      // What is in the store by another name is not asked for again, but the registry has to have it by this one.
+      // The blobs are in the store under another name, but the registry must have the image under
+      // this name.
       if (!isNamed) await registry.resolve(name, signal);
       const descriptor = await registry.pullImage(store, name, { platforms, signal });
       const { formatReference } = await import('@lkt/oci');
@@ -69,7 +76,7 @@ function mirrorsOf(texts: readonly string[]): Record<string, { url: string }[]> 
   for (const text of texts) {
     const [, registry = '*', url = ''] = /^(?:([^=/]+)=)?(https?:\/\/.+)$/.exec(text) ?? [];
     if (!URL.canParse(url)) {
-      throw new LktError('USAGE_INVALID', `--mirror ${text} is not the address of a mirror`, {
+      throw new LktError('USAGE_INVALID', `--mirror ${text} is not a mirror address`, {
         fix: 'write it as docker.io=https://mirror.example',
       });
     }
@@ -80,10 +87,10 @@ function mirrorsOf(texts: readonly string[]): Record<string, { url: string }[]> 
 
 async function certificates(path: string, name: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new LktError('NOT_FOUND', `--cert-file ${name} cannot be read`, { cause });
+    throw new LktError('NOT_FOUND', `cannot read --cert-file ${name}`, { cause });
   });
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new LktError('CONFIG_INVALID', `--cert-file ${name} holds no certificate`, {
-    fix: 'name a file of certificates in PEM form',
+  throw new LktError('CONFIG_INVALID', `--cert-file ${name} contains no certificate`, {
+    fix: 'name a file with certificates in PEM form',
   });
 }

@@ -12,7 +12,7 @@ import type { Session } from './session.ts';
 export const cacheFromFlags = {
   'cache-from': Flags.string({
     summary:
-      'take steps that others have done from here: a tag in a registry, or oci-layout:DIR; whoever writes there decides what is built; may be repeated',
+      'step cache to read: a tag in a registry, or oci-layout:DIR; may be repeated. Everyone who can write there decides what gets built',
     helpValue: 'REF',
     multiple: true,
     multipleNonGreedy: true,
@@ -21,7 +21,7 @@ export const cacheFromFlags = {
 
 export const cacheToFlags = {
   'cache-to': Flags.string({
-    summary: 'put the steps of what is built here, for --cache-from',
+    summary: 'step cache to write, for --cache-from',
     helpValue: 'REF',
   }),
 };
@@ -33,14 +33,17 @@ interface CacheFlags extends RegistryFlags {
   readonly 'cache-to'?: string | undefined;
 }
 
-/** What `--cache-from` and `--cache-to` name, for whichever engine builds. */
+/** The remote caches of `--cache-from` and `--cache-to`, for either engine. */
 export interface RemoteCaches extends AsyncDisposable {
   readonly tools: Pick<BuildOptions, 'cache' | 'remoteCache'>;
-  /** Hands on what the build has done. */
+  /** Pushes the steps of the build. */
   push(): Promise<void>;
 }
 
-/** @throws LktError USAGE_INVALID */
+/**
+ * Opens the remote caches that the flags name.
+ * @throws LktError USAGE_INVALID
+ */
 export async function remoteCaches(session: Session, flags: CacheFlags): Promise<RemoteCaches> {
   const { 'cache-from': from = [], 'cache-to': to } = flags;
   const none = { push: async () => {}, [Symbol.asyncDispose]: async () => {} };

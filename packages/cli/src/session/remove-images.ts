@@ -6,14 +6,14 @@ import { cacheAreas } from './cache-areas.ts';
 import { openRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
-/** LinuxKit's flag. */
+/** The flag of `lkt cache clean`, named as in LinuxKit. */
 export const publishedOnly = {
   'published-only': Flags.boolean({
-    summary: 'only images that their registries have too, with the same digest',
+    summary: 'remove only images that their registries have too, with the same digest',
   }),
 };
 
-/** Those of `names` that their registries have now, as they are in the store. */
+/** Returns those of `names` whose registries have the same digest as the store. */
 export async function publishedNames(
   session: Session,
   flags: RegistryFlags,
@@ -29,7 +29,7 @@ export async function publishedNames(
       .resolve(parseReference(name), session.signal)
       .catch((error: unknown) => {
         session.signal.throwIfAborted();
-        // Whatever keeps it from being confirmed keeps it.
+        // An image that cannot be confirmed is kept.
         if (!(error instanceof LktError)) throw error;
         return undefined;
       });
@@ -38,7 +38,10 @@ export async function publishedNames(
   return published;
 }
 
-/** Removes names, and with them what only they needed. How many bytes that were, or would be. */
+/**
+ * Removes images and the data that only they needed. Returns the number of bytes removed; with a
+ * dry run, of those that would be.
+ */
 export async function removeImages(
   store: Store,
   names: ReadonlySet<string>,
@@ -57,7 +60,7 @@ export async function removeImages(
     before: Infinity,
     dryRun,
     images: (name) => dryRun && names.has(name),
-    // The steps that made its layers would keep them.
+    // Step records would otherwise keep the removed layers.
     only: (item) => item.area !== 'downloads' && item.blobs.some((digest) => gone.has(digest)),
   });
   return bytes;

@@ -9,9 +9,9 @@ import type { Session } from './session.ts';
 import { givenRoot } from './trust.ts';
 
 /**
- * Who signs, as flags and environment say. The key is read, and its password asked for, at once: before anything is built
- * or sent that would then stay unsigned.
- * @throws LktError KEY_INVALID, NOT_FOUND, USAGE_INVALID; ACCESS_DENIED where nobody says who signs
+ * Opens the signer that the flags and the environment name. Reads the key and asks for its password
+ * at once, before anything is built or sent that would stay unsigned.
+ * @throws LktError KEY_INVALID, NOT_FOUND, USAGE_INVALID; ACCESS_DENIED without a signer
  */
 export async function openSigner(
   session: Session,
@@ -28,16 +28,20 @@ export async function openSigner(
   if (flags.key !== undefined) return keySigner(await signingKey(session, flags.key), options);
   const identity = ciIdentity(variables);
   if (identity === undefined)
-    throw new LktError('ACCESS_DENIED', 'there is no key, and no identity token to sign with', {
-      fix: 'give --key cosign.key; in a job of GitHub, `permissions: id-token: write`; elsewhere set SIGSTORE_ID_TOKEN',
-    });
+    throw new LktError(
+      'ACCESS_DENIED',
+      'there is neither a key nor an identity token to sign with',
+      {
+        fix: 'give --key cosign.key; in a job of GitHub, set `permissions: id-token: write`; elsewhere set SIGSTORE_ID_TOKEN',
+      },
+    );
   const fulcioUrl = flags['fulcio-url'] ?? present(variables['LKT_FULCIO_URL']);
   return keylessSigner({ ...options, identity, fulcioUrl });
 }
 
 /**
- * Who signs, if somebody is to.
- * @throws LktError USAGE_INVALID for options of signing without --sign, and as `openSigner` does
+ * Opens the signer for `--sign`; returns undefined without it.
+ * @throws LktError USAGE_INVALID for signing flags without --sign, and as `openSigner` does
  */
 export async function wantedSigner(
   session: Session,
@@ -47,13 +51,13 @@ export async function wantedSigner(
   const names = ['key', 'fulcio-url', 'rekor-url', 'tsa-url'] as const;
   const given = names.find((name) => flags[name] !== undefined);
   if (given === undefined) return undefined;
-  throw new LktError('USAGE_INVALID', `--${given} is for signing, and nothing is to be signed`, {
+  throw new LktError('USAGE_INVALID', `--${given} has no effect without --sign`, {
     fix: 'give --sign too',
   });
 }
 
-/** `sha256:…` of a key, or an identity with who vouches for it. */
-export function signerInWords(signer: SignerId): string {
+/** Formats a signer: the fingerprint of a key, or an identity with its issuer. */
+export function formatSigner(signer: SignerId): string {
   return signer.kind === 'key'
     ? `key ${signer.fingerprint}`
     : `${signer.subject} (${signer.issuer})`;
@@ -65,15 +69,15 @@ async function signingKey(session: Session, source: string): Promise<SigningKey>
   if (source.includes('-----BEGIN'))
     throw new LktError(
       'USAGE_INVALID',
-      '--key has the key itself, and command lines are no secret',
+      '--key contains the key itself, and command lines are not secret',
       {
-        fix: 'name the file it is in, or a variable: env://NAME. Make a new key, as this one has been seen',
+        fix: 'name its file, or a variable: env://NAME. Make a new key, as this one was exposed',
       },
     );
   const { passwordFor } = await import('./password.ts');
   const { readSigningKey } = await import('@lkt/sign');
   const isVariable = source.startsWith('env://');
-  // By the name that the user gave it, which errors have.
+  // Errors name the key as the user did.
   const key = await readSigningKey(source, {
     cwd,
     env: variables,
@@ -82,7 +86,7 @@ async function signingKey(session: Session, source: string): Promise<SigningKey>
   if (!isVariable && (await isReadByOthers(resolve(cwd, source))))
     reporter.emit({
       kind: 'warning',
-      text: `${source} can be read by others on this machine: chmod 600 ${source}`,
+      text: `other users of this machine can read ${source}; run: chmod 600 ${source}`,
     });
   return key;
 }

@@ -14,13 +14,14 @@ import { openRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
 export interface TrustSettings extends RegistryFlags, TrustFlags {
-  /** Believe what the store has, and ask nobody. */
+  /** Whether to use only signatures in the store. */
   readonly offline?: boolean;
 }
 
 /**
- * Who is trusted as flags, environment and the workspace say, and where signatures are: the store, then the registry.
- * @param top where the workspace will be opened
+ * Returns the trust policies of flags, environment and workspace, and the sources of signatures:
+ * the store, then the registry.
+ * @param top directory in which the workspace will be opened
  */
 export async function trustOptions(
   session: Session,
@@ -43,7 +44,10 @@ export async function trustOptions(
   };
 }
 
-/** `--trusted-root`, else `LKT_TRUSTED_ROOT`. @throws LktError CONFIG_INVALID, NOT_FOUND */
+/**
+ * Reads the trusted root: `--trusted-root`, else `LKT_TRUSTED_ROOT`.
+ * @throws LktError CONFIG_INVALID, NOT_FOUND
+ */
 export async function givenRoot(
   { environment }: Session,
   flags: TrustFlags,
@@ -57,7 +61,10 @@ export async function givenRoot(
   return parseTrustedRoot(text, shown);
 }
 
-/** The store, and unless that is all, mirrors and the registry of an image. */
+/**
+ * Returns the sources of signatures: the store; unless offline, also mirrors and the registry of
+ * the image.
+ */
 function signatureSources(session: Session, flags: TrustSettings): readonly SignatureSource[] {
   const store: SignatureSource = {
     name: 'the store',
@@ -83,7 +90,10 @@ function signatureSources(session: Session, flags: TrustSettings): readonly Sign
   return (flags.mirror ?? []).length === 0 ? [store, registry] : [store, mirrors, registry];
 }
 
-/** Lets builds use no image from elsewhere that a policy of the workspace refuses. Reads nothing before there is one. */
+/**
+ * Returns the build option that rejects external images refused by a policy of the workspace. Reads
+ * nothing before the first check.
+ */
 export function trustRequirement(
   session: Session,
   flags: TrustSettings,
@@ -104,7 +114,7 @@ export function trustRequirement(
   };
 }
 
-/** The files of `--trust`. */
+/** Reads the files of `--trust`. */
 async function givenPolicies(
   session: Session,
   { trust = [] }: TrustFlags,
@@ -123,6 +133,6 @@ async function readGiven(path: string, what: string): Promise<string> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw cause;
-    throw new LktError('NOT_FOUND', `${what} cannot be read`, { cause });
+    throw new LktError('NOT_FOUND', `cannot read ${what}`, { cause });
   }
 }

@@ -17,8 +17,8 @@ export interface VerifySettings extends TrustSettings {
 }
 
 /**
- * What is to be verified, and how: a config by the policies that it and its workspace have, a package or an image by those
- * of the workspace the command runs in.
+ * Verifies targets: a config by its own policies and those of its workspace, a package or an image
+ * by those of the current workspace.
  */
 export class TargetVerifier {
   readonly #session: Session;
@@ -26,14 +26,17 @@ export class TargetVerifier {
   readonly #only: TrustPolicy | undefined;
   readonly #workspaces = new Map<string, Promise<Workspace>>();
 
-  /** @param only the policy of the command line, in place of all others */
+  /** @param only policy of the command line, which replaces all others */
   constructor(session: Session, flags: VerifySettings, only: TrustPolicy | undefined) {
     this.#session = session;
     this.#flags = flags;
     this.#only = only;
   }
 
-  /** @throws LktError USAGE_INVALID where nobody says who is trusted */
+  /**
+   * Verifies the images of a target.
+   * @throws LktError USAGE_INVALID if no policy covers the target
+   */
   async verify(target: string): Promise<readonly ImageReport[]> {
     const kind = await kindOf(resolve(this.#session.environment.cwd, target), target);
     if (kind === 'config') return this.#config(target);
@@ -44,7 +47,7 @@ export class TargetVerifier {
       this.#only === undefined
         ? ((await options.policies?.(await this.#workspace(cwd))) ?? [])
         : [this.#only];
-    if (policies.length === 0) throw nobody(target);
+    if (policies.length === 0) throw uncovered(target);
     const { sources } = options;
     return [await verifyImageReport(image, policies, sources, this.#session.signal)];
   }
@@ -54,11 +57,12 @@ export class TargetVerifier {
     const config = await readConfigFile(target, session);
     const workspace = await this.#workspace(resolve(config.absolute, '..'));
     const { policies, root, sources } = await trustOptions(session, this.#flags);
-    // What was built here is asked for, so who may be used for building is not.
+    // Only identifies images that are built already: trust in the images used to build them is not
+    // checked.
     const { requireTrusted: _, ...tools } = await buildTools(session);
     const trust = { policies, root, sources };
     const reports = await verifyConfigs(workspace, [config], tools, trust, this.#only);
-    if (reports === undefined) throw nobody(target);
+    if (reports === undefined) throw uncovered(target);
     return reports;
   }
 
@@ -93,7 +97,7 @@ export class TargetVerifier {
   async #inRegistry(name: Reference): Promise<Descriptor> {
     if (this.#flags.offline === true)
       throw new LktError('NOT_FOUND', `${formatReference(name)} is not in the store`, {
-        fix: 'bring it there: lkt cache pull',
+        fix: 'pull it: lkt cache pull',
       });
     await using registry = await openRegistries(this.#session, this.#flags);
     return registry.resolve(name, this.#session.signal);
@@ -108,7 +112,7 @@ export class TargetVerifier {
   }
 }
 
-/** An image unless it is there as a file or directory. */
+/** Returns the kind of a target: an image, unless a file or directory of that name exists. */
 async function kindOf(path: string, target: string): Promise<'config' | 'package' | 'image'> {
   if (target === '-') return 'config';
   try {
@@ -119,8 +123,8 @@ async function kindOf(path: string, target: string): Promise<'config' | 'package
   }
 }
 
-function nobody(target: string): LktError {
-  return new LktError('USAGE_INVALID', `nobody says whose signature of ${target} will do`, {
+function uncovered(target: string): LktError {
+  return new LktError('USAGE_INVALID', `no trust policy covers ${target}`, {
     fix: 'give --key, or --identity and --issuer, or --trust; or write a trust.yml',
   });
 }

@@ -8,8 +8,9 @@ import type { Session } from './session.ts';
 const WAIVERS_FILE = '.audit.yml';
 
 /**
- * What is let pass: by the file that was given, else by `.audit.yml` at the top of the checkout, if there is one.
- * @throws LktError NOT_FOUND, CONFIG_INVALID with line and column
+ * Reads the waivers: from the given file, else from `.audit.yml` at the top of the checkout, if it
+ * exists.
+ * @throws LktError NOT_FOUND; CONFIG_INVALID with line and column
  */
 export async function readWaivers(session: Session, given: string | undefined): Promise<Waivers> {
   const { cwd } = session.environment;
@@ -32,6 +33,6 @@ async function textOf(path: string): Promise<string | undefined> {
     return await readFile(path, 'utf8');
   } catch (cause) {
     if (isErrno(cause, 'ENOENT')) return undefined;
-    throw new LktError('IO_FAILED', `${path} cannot be read`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
   }
 }

@@ -15,9 +15,9 @@ interface Result {
 
 export class AuditElf extends LktCommand {
   static override summary = 'Check how programs and libraries were compiled and linked';
-  static override description = `Position independent (pie), no stack (nx) and no other memory (wx) that can be written and run, addresses of functions read-only (relro) and found before the start (bind-now), no directories of libraries of its own (rpath), canaries on the stack (stack-protector; not asked of Go and Rust, which check bounds).
+  static override description = `Checks for position-independent code (pie), a non-executable stack (nx), and no memory that is writable and executable (wx). Also checks for read-only relocations (relro) resolved at startup (bind-now), no library search path in the file (rpath), and stack canaries (stack-protector; not for Go and Rust, which check bounds).
 
-A target is a file or a directory of this machine; else a reference of the store, the directory of a package, or an image config. Exits with 1 when a rule does not hold.`;
+A target is a local file or directory; otherwise a reference in the store, a package directory, or an image config. Exits with 1 if a rule does not hold.`;
   static override examples = [
     '<%= config.bin %> audit elf pkg/sshd',
     '<%= config.bin %> audit elf /usr/bin',
@@ -54,7 +54,10 @@ A target is a file or a directory of this machine; else a reference of the store
   }
 }
 
-/** A file that is no config, or a directory that is no package. */
+/**
+ * Reports whether the target is a local file that is not a config, or a directory that is not a
+ * package.
+ */
 async function isOfHost({ environment }: Session, target: string): Promise<boolean> {
   const path = resolve(environment.cwd, target);
   if (/\.ya?ml$/.test(target)) return false;

@@ -9,9 +9,9 @@ interface Result {
 }
 
 export class AuditImage extends LktCommand {
-  static override summary = 'Check all of an image: its programs and its file system';
+  static override summary = 'Audit the programs and the file system of an image';
   static override description =
-    'What `lkt audit elf` and `lkt audit rootfs` check. Of an image config every image that it pins is checked. Exits with 1 when something is found.';
+    'Runs the checks of `lkt audit elf` and `lkt audit rootfs`. For an image config, checks every image that it pins. Exits with 1 if there are findings.';
   static override examples = ['<%= config.bin %> audit image examples/sshd.yml'];
   static override args = auditArgs;
   static override flags = { ...auditFlags, ...shellFlag };

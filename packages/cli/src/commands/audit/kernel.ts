@@ -16,7 +16,7 @@ interface Kernel {
   readonly name: string;
   readonly arch: string;
   readonly version: string;
-  /** How many rules hold, of how many. */
+  /** The number of rules, of those that hold, and of those that are waived. */
   readonly score: { readonly holds: number; readonly waived: number; readonly rules: number };
   readonly rules: readonly Verdict[];
 }
@@ -26,31 +26,30 @@ interface Result {
 }
 
 export class AuditKernel extends LktCommand {
-  static override summary = 'Check how a kernel was made, and how it is started';
+  static override summary = 'Check how a kernel is configured and booted';
   static override description =
-    "Judges a kernel's configuration by what the Kernel Self Protection Project and others recommend. Of an image config the command line and what is in /etc/sysctl.d of its root and of its onboot images are judged too. Exits with 1 when a rule does not hold that is not waived.";
+    "Compares a kernel's configuration with the recommendations of the Kernel Self Protection Project and others. For an image config, also checks the command line, and /etc/sysctl.d in its root and onboot images. Exits with 1 if a rule that is not waived does not hold.";
   static override examples = [
     '<%= config.bin %> audit kernel examples/minimal.yml',
     '<%= config.bin %> audit kernel kernel/linux',
     {
-      description: 'The machine this runs on.',
+      description: 'This machine:',
       command:
         'sysctl -a > sysctls; <%= config.bin %> audit kernel --cmdline /proc/cmdline --sysctl sysctls /proc/config.gz',
     },
   ];
   static override args = {
     target: Args.string({
-      description:
-        'a .config, a reference of the store, the directory of a package, or an image config',
+      description: 'a .config, a reference in the store, a package directory, or an image config',
       required: true,
       multiple: true,
     }),
   };
   static override flags = {
     ...auditFlags,
-    all: Flags.boolean({ summary: 'show the rules that hold, too' }),
-    cmdline: Flags.string({ summary: 'the command line it is started with', helpValue: 'FILE' }),
-    sysctl: Flags.string({ summary: 'what "sysctl -a" prints on it', helpValue: 'FILE' }),
+    all: Flags.boolean({ summary: 'also show the rules that hold' }),
+    cmdline: Flags.string({ summary: 'kernel command line it boots with', helpValue: 'FILE' }),
+    sysctl: Flags.string({ summary: 'output of "sysctl -a" on that kernel', helpValue: 'FILE' }),
   };
 
   async run(): Promise<Result> {
@@ -95,7 +94,10 @@ function scoreOf(rules: readonly Verdict[]): Kernel['score'] {
   };
 }
 
-/** @throws LktError AUDIT_FAILED when something does not hold that is not waived */
+/**
+ * Throws unless every failing rule is waived.
+ * @throws LktError AUDIT_FAILED
+ */
 function requireAllWaived(kernels: readonly Kernel[]): void {
   const bad = kernels.flatMap(({ rules }) =>
     rules.filter(({ holds, waived }) => !holds && waived === undefined),
@@ -106,7 +108,7 @@ function requireAllWaived(kernels: readonly Kernel[]): void {
     'AUDIT_FAILED',
     more.length === 0 ? `${first} does not hold` : `${more.length + 1} rules do not hold`,
     {
-      fix: 'mend it, or say in .audit.yml why it is let pass',
+      fix: 'fix it, or add a waiver with a reason to .audit.yml',
       report: { kernels },
     },
   );

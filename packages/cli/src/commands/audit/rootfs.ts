@@ -13,9 +13,9 @@ interface Result {
 }
 
 export class AuditRootfs extends LktCommand {
-  static override summary = 'Look for what should not be in the file system of an image';
+  static override summary = 'Find unwanted files in the file system of an image';
   static override description =
-    'Programs that run with the rights of another (setuid), files that anybody can change (world-writable), package managers, private keys and passwords (secret), certificates that are no longer valid, ELF files that are broken. Exits with 1 when something is found.';
+    'Finds setuid programs, world-writable files, package managers, private keys and passwords (secret), expired certificates, and broken ELF files. Exits with 1 if there are findings.';
   static override examples = ['<%= config.bin %> audit rootfs --no-shell pkg/sshd'];
   static override args = auditArgs;
   static override flags = { ...auditFlags, ...shellFlag };

@@ -9,17 +9,17 @@ import { publishedNames, publishedOnly, removeImages } from '../../session/remov
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';
   static override description =
-    'Whatever was built can be built again, and what was downloaded is downloaded again. What a running build uses is left to it.';
+    'Everything removed can be built or downloaded again. Keeps the files that a running build uses.';
   static override flags = {
     ...registryFlags,
     ...publishedOnly,
     unused: Flags.boolean({
-      summary: 'only what no image in the store needs: downloads, and steps of builds',
+      summary: 'remove only downloads and build steps that no image in the store needs',
       exclusive: ['published-only'],
     }),
-    'dry-run': Flags.boolean({ summary: 'only say what would be removed' }),
+    'dry-run': Flags.boolean({ summary: 'only list what would be removed' }),
   };
-  /** Of `pkg builder prune`. */
+  /** Flags of LinuxKit's `pkg builder prune`. */
   static override linuxkit = {
     ...builderContainerFlags,
     builders: noop('value'),
@@ -49,7 +49,7 @@ export class CacheClean extends LktCommand {
     );
     this.endProgress();
     if (flags['dry-run']) for (const { area, name } of removed) this.log(`${area} ${name}`);
-    this.log(`${verb} ${removed.length} things, ${showSize(bytes)}`);
+    this.log(`${verb} ${removed.length} items, ${showSize(bytes)}`);
     return { removed: removed.length, bytes };
   }
 }

@@ -8,7 +8,7 @@ import { cacheAreas } from '../../session/cache-areas.ts';
 interface Area {
   readonly name: string;
   readonly count: number;
-  /** On disk. Blobs that several areas need count for the first of them. */
+  /** Size on disk. A blob that several areas use counts for the first of them. */
   readonly bytes: number;
   /** Time of the last use, in ISO 8601. */
   readonly lastUsed: string | undefined;
@@ -17,17 +17,17 @@ interface Area {
 interface ImageUse {
   readonly name: string;
   readonly bytes: number;
-  /** Of these, what nothing else in the store needs. */
+  /** The bytes that nothing else in the store needs. */
   readonly own: number;
   readonly lastUsed: string;
 }
 
 export class CacheDu extends LktCommand {
-  static override summary = 'Show what in the store takes how much of the disk';
+  static override summary = 'Show the disk usage of the store';
   static override description =
-    'A blob that several need counts for the first of them, in the order images, results, steps. With "-v 2" (or --json) each image is listed, and what of it nothing else in the store needs.';
+    'A shared blob counts for its first user, in the order images, results, steps. With "-v 2" (or --json), lists each image and the bytes that only this image needs.';
 
-  /** Of `pkg builder du`. */
+  /** Flags of LinuxKit's `pkg builder du`. */
   static override linuxkit = {
     ...builderContainerFlags,
     builders: noop('value'),
@@ -70,7 +70,7 @@ export class CacheDu extends LktCommand {
   }
 }
 
-/** In the order in which they claim blobs. */
+/** The areas in the order in which shared blobs are attributed. */
 const ORDER = [
   'images',
   'results',

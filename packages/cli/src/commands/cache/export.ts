@@ -10,44 +10,47 @@ import { imageInStore } from '../../session/store-image.ts';
 interface Result {
   readonly reference: string;
   readonly digest: string;
-  /** Of the archive. */
+  /** Size of the archive. */
   readonly bytes: number;
 }
 
 export class CacheExport extends LktCommand {
-  static override summary = 'Write an image of the store as an archive';
-  static override description = `The archive is an OCI image layout, which podman, skopeo and "lkt cache import" read; or one for "docker load" or the plain files of the image, which hold one platform. The same image gives the same bytes.
+  static override summary = 'Export an image from the store as an archive';
+  static override description = `The archive is an OCI image layout, for podman, skopeo and "lkt cache import"; or an archive for "docker load", or the plain files of the image, each for one platform. The same image produces the same bytes.
 
-All platforms are in it that the store has, unless --platform says which. The digest of an index stays what it is although not all of its images are there, so pins remain true.`;
+Contains all platforms in the store unless --platform selects some. The index keeps its digest even if some of its images are missing, so pins remain valid.`;
   static override examples = [
     '<%= config.bin %> cache export -o sshd.tar lkt/sshd:1',
     '<%= config.bin %> cache export --format docker -o - lkt/sshd:1 | docker load',
   ];
   static override args = {
-    image: Args.string({ description: 'a reference, as "lkt cache ls" prints it', required: true }),
+    image: Args.string({
+      description: 'a reference, as printed by "lkt cache ls"',
+      required: true,
+    }),
   };
   static override flags = {
     attestations: Flags.boolean({
-      summary: 'with what refers to the images: SBOMs, provenance, signatures',
+      summary: 'include the referrers of the images: SBOMs, provenance, signatures',
     }),
     format: Flags.option({ options: ['oci', 'docker', 'filesystem'] as const })({
-      summary: 'an OCI layout, an archive for Docker, or the files of the image, flattened',
+      summary:
+        'archive format: an OCI layout, an archive for Docker, or the flattened files of the image',
       default: 'oci',
     }),
     name: Flags.string({
-      summary: 'what the image is called in the archive',
+      summary: 'name of the image in the archive',
       helpValue: 'REFERENCE',
     }),
     output: Flags.string({
       char: 'o',
-      summary: 'the file, or - for standard output',
+      summary: 'output file, or - for standard output',
       helpValue: 'FILE|-',
       aliases: ['outfile'],
       required: true,
     }),
     platform: Flags.string({
-      summary:
-        'the platforms that are in it; for docker and filesystem one, by default linux/amd64',
+      summary: 'platforms to include; for docker and filesystem one, default: linux/amd64',
       helpValue: 'OS/ARCH',
       multiple: true,
       multipleNonGreedy: true,
@@ -58,7 +61,7 @@ All platforms are in it that the store has, unless --platform says which. The di
     const { args, flags } = await this.parse(CacheExport);
     const isPiped = flags.output === '-';
     if (isPiped && (this.jsonEnabled() || process.stdout.isTTY)) {
-      throw new LktError('USAGE_INVALID', 'standard output is not for the archive', {
+      throw new LktError('USAGE_INVALID', 'refusing to write the archive to a terminal', {
         fix: 'name a file: -o image.tar',
       });
     }
@@ -99,7 +102,7 @@ async function toStandardOutput(
   return size;
 }
 
-/** All of the file, or none. */
+/** Writes the file completely, or leaves none. */
 async function toFile(
   path: string,
   archive: AsyncIterable<Uint8Array>,

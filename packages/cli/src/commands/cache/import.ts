@@ -6,15 +6,15 @@ import { Args, Flags } from '../../flags/options.ts';
 
 interface Result {
   readonly images: readonly { readonly reference: string; readonly digest: string }[];
-  /** SBOMs, provenance and signatures that came with them. */
+  /** The number of imported SBOMs, provenance documents and signatures. */
   readonly attestations: number;
 }
 
 export class CacheImport extends LktCommand {
-  static override summary = 'Bring the images of an archive into the store';
-  static override description = `Reads OCI image layouts, as podman, skopeo, "docker buildx" and "lkt cache export" write them, and what "docker save" writes, also compressed.
+  static override summary = 'Import the images of an archive into the store';
+  static override description = `Reads OCI image layouts, as written by podman, skopeo, "docker buildx" and "lkt cache export", and archives of "docker save", also compressed.
 
-Everything is checked against its digest, and nothing gets a name before all of it is.`;
+Checks everything against its digest before it names any image.`;
   static override examples = [
     '<%= config.bin %> cache import sshd.tar',
     'docker save redis | <%= config.bin %> cache import -',
@@ -25,7 +25,7 @@ Everything is checked against its digest, and nothing gets a name before all of 
   };
   static override flags = {
     name: Flags.string({
-      summary: 'what the image is called, if the archive does not say, or says something else',
+      summary: 'name of the image; default: the name in the archive',
       helpValue: 'REFERENCE',
     }),
   };
@@ -34,7 +34,7 @@ Everything is checked against its digest, and nothing gets a name before all of 
     const { args, flags } = await this.parse(CacheImport);
     const session = await this.begin(flags);
     const { familiarReference, importImages, parseReference } = await import('@lkt/oci');
-    // Says what is wrong with a name before the archive is read.
+    // Rejects an invalid name before reading the archive.
     if (flags.name !== undefined) parseReference(flags.name);
     const { signal } = session;
     const source =
@@ -63,6 +63,6 @@ async function openArchive(path: string, name: string): Promise<AsyncIterable<Ui
     return file.createReadStream();
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) throw error;
-    throw new LktError('NOT_FOUND', `${name} cannot be read`, { cause: error });
+    throw new LktError('NOT_FOUND', `cannot read ${name}`, { cause: error });
   }
 }

@@ -6,11 +6,10 @@ import { pruneStore } from '../../session/cache-limit.ts';
 import { cacheMaxSetting } from '../../session/environment.ts';
 
 export class CachePrune extends LktCommand {
-  static override summary =
-    'Remove from the store what is not needed, and what was used longest ago';
-  static override description = `Always removes what nothing can use: blobs that nothing leads to, and what processes left that have died. Of the rest it removes what was used longest ago, as far as the options say; without them, until the store takes no more than LKT_CACHE_MAX.
+  static override summary = 'Remove unneeded and least recently used data from the store';
+  static override description = `Always removes unreachable blobs and leftovers of processes that died. Then removes the least recently used data as far as the options say; without options, until the store takes no more than LKT_CACHE_MAX.
 
-Images with a tag stay, but for those of sources that were not committed (-dirty-). Nothing is removed that another process uses, so it can run at any time. What was removed is made or fetched again when it is needed.`;
+Keeps tagged images, except those of uncommitted sources (-dirty-). Safe to run at any time: it keeps everything that another process uses, and removed data is built or downloaded again when needed.`;
   static override examples = [
     '<%= config.bin %> cache prune',
     '<%= config.bin %> cache prune --keep-storage 10G',
@@ -18,15 +17,15 @@ Images with a tag stay, but for those of sources that were not committed (-dirty
   ];
   static override flags = {
     'keep-storage': Flags.string({
-      summary: 'remove until the store takes no more than this',
+      summary: 'size of the store at which to stop removing',
       helpValue: 'SIZE',
     }),
     'older-than': Flags.string({
-      summary: 'remove what was not used for so long, such as 14d or 12h',
+      summary: 'age since the last use from which to remove, such as 14d or 12h',
       helpValue: 'DURATION',
     }),
-    all: Flags.boolean({ summary: 'images with a tag may go too' }),
-    'dry-run': Flags.boolean({ summary: 'only say what would be removed' }),
+    all: Flags.boolean({ summary: 'also remove tagged images' }),
+    'dry-run': Flags.boolean({ summary: 'only list what would be removed' }),
   };
 
   async run(): Promise<{
@@ -55,7 +54,7 @@ Images with a tag stay, but for those of sources that were not committed (-dirty
     if (flags['dry-run'] || (flags.verbose ?? 1) > 1)
       for (const { area, name } of removed) this.log(`${area} ${name}`);
     const verb = flags['dry-run'] ? 'would remove' : 'removed';
-    this.log(`${verb} ${removed.length} things, ${showSize(bytes)}; ${showSize(left)} left`);
+    this.log(`${verb} ${removed.length} items, ${showSize(bytes)}; ${showSize(left)} left`);
     return { removed: removed.map(({ area, name }) => ({ area, name })), bytes, left };
   }
 }

@@ -8,10 +8,10 @@ interface Row {
 }
 
 export class CachePull extends LktCommand {
-  static override summary = 'Bring images from a registry into the store';
-  static override description = `What is in the store is not asked for again. A reference with a digest is pulled by it alone, and kept under it. Signatures and attestations come along, and so do SBOMs and provenance that nobody has signed.
+  static override summary = 'Pull images from a registry into the store';
+  static override description = `Pulls only what the store lacks. A reference with a digest is pulled by the digest alone, and stored under it. Signatures, attestations, and unsigned SBOMs and provenance are pulled too.
 
-Credentials are those of docker, podman and skopeo: log in with one of these.`;
+Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   static override examples = [
     '<%= config.bin %> cache pull docker.io/library/alpine:3.20',
     '<%= config.bin %> cache pull --platform linux/arm64 registry.example/lkt/sshd:1',
@@ -22,7 +22,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
   static override flags = {
     ...registryFlags,
     platform: Flags.string({
-      summary: 'the platform of an index to pull, or all; may be repeated',
+      summary: 'platform to pull from an index, or all; may be repeated',
       helpValue: 'OS/ARCH|all',
       default: ['linux/amd64'],
       multiple: true,

@@ -7,34 +7,37 @@ import { imageInStore } from '../../session/store-image.ts';
 interface Result {
   readonly reference: string;
   readonly digest: string;
-  /** Of blobs that were sent. */
+  /** Bytes of the blobs that were sent. */
   readonly bytes: number;
   readonly changed: boolean;
 }
 
 export class CachePush extends LktCommand {
-  static override summary = 'Bring an image of the store to a registry';
-  static override description = `What the registry has is not sent again, so a push that was interrupted goes on. The tag is set last.
+  static override summary = 'Push an image from the store to a registry';
+  static override description = `Sends only what the registry lacks, so repeat an interrupted push to resume it. Sets the tag last.
 
-Credentials are those of docker, podman and skopeo: log in with one of these.`;
+Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   static override examples = [
     '<%= config.bin %> cache push lkt/sshd:1 --as registry.example/lkt/sshd:1',
   ];
   static override args = {
-    image: Args.string({ description: 'a reference, as "lkt cache ls" prints it', required: true }),
+    image: Args.string({
+      description: 'a reference, as printed by "lkt cache ls"',
+      required: true,
+    }),
   };
   static override flags = {
     ...registryFlags,
     as: Flags.string({
-      summary: 'the name it gets there, if it is another',
+      summary: 'name of the image in the registry; default: its name in the store',
       helpValue: 'REFERENCE',
       aliases: ['remote-name'],
     }),
     'with-arch-tags': Flags.boolean({
-      summary: 'set TAG-ARCH too, for each image of the index that the store has',
+      summary: 'also set TAG-ARCH for each image of the index that is in the store',
     }),
   };
-  /** A tag that stands for something else is set anew in any case. */
+  /** `cache push` always moves the tag. */
   static override linuxkit = { override: noop() };
 
   async run(): Promise<Result> {
@@ -71,7 +74,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       bytes,
       changed,
     };
-    this.log(`${result.reference} ${result.digest}${changed ? '' : ' (was there)'}`);
+    this.log(`${result.reference} ${result.digest}${changed ? '' : ' (unchanged)'}`);
     return result;
   }
 }

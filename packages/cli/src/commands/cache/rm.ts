@@ -7,10 +7,11 @@ import { publishedNames, publishedOnly, removeImages } from '../../session/remov
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';
   static override description =
-    'An image that others share layers with leaves these layers; the rest is deleted at once, unless a running build uses it.';
+    'Keeps layers shared with other images. Deletes the rest at once, unless a running build uses it.';
   static override args = {
     image: Args.string({
-      description: 'a reference, as "lkt cache ls" prints it, or one without tag for all its tags',
+      description:
+        'a reference, as printed by "lkt cache ls", or one without a tag for all its tags',
       required: true,
       multiple: true,
     }),

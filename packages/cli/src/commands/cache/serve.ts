@@ -10,51 +10,52 @@ import { printable } from '../../output/printable.ts';
 import type { Session } from '../../session/session.ts';
 
 export class CacheServe extends LktCommand {
-  static override summary = 'Serve the store to others: as a registry, and as a remote cache of Nx';
-  static override description = `Packages are pushed and pulled as with any registry, "--cache-from" and "--cache-to" of "lkt pkg build" name a tag in it, and Nx finds it by NX_SELF_HOSTED_REMOTE_CACHE_SERVER. What is there is never changed: a blob has its digest, an output of Nx its hash, and a tag keeps its meaning. It runs until Ctrl-C.
+  static override summary = 'Serve the store as a registry and an Nx remote cache';
+  static override description = `Push and pull packages as with any registry. "--cache-from" and "--cache-to" of "lkt pkg build" name a tag in it, and Nx finds it by NX_SELF_HOSTED_REMOTE_CACHE_SERVER. Content never changes: blobs have a digest, Nx outputs a hash, and a tag keeps naming the same image. Runs until Ctrl-C.
 
-Who has no token may do nothing, once there are tokens: one on each line of the files, or in the variables LKT_SERVE_TOKEN and LKT_SERVE_READ_TOKEN. Clients send one as a Bearer token, or as the password of any user. Only this machine can connect unless an address is given; others need TLS and a token.`;
+If there are tokens, every request needs one. Give them one per line in the files, or in the variables LKT_SERVE_TOKEN and LKT_SERVE_READ_TOKEN. Clients send a token as a Bearer token, or as the password of any user. Only this machine can connect unless an address is given; connections from other machines need TLS and a token.`;
   static override examples = [
     '<%= config.bin %> cache serve',
     '<%= config.bin %> cache serve --listen :5000 --tls-cert cert.pem --tls-key key.pem --token-file ci.token --read-token-file all.token',
   ];
   static override flags = {
     'insecure-http': Flags.boolean({
-      summary: 'without TLS although others can connect: whoever is in between reads the tokens',
+      summary:
+        'allow other machines to connect without TLS: everyone on the network path can read the tokens',
     }),
     'insecure-no-tokens': Flags.boolean({
-      summary: 'without tokens although others can connect: everybody may write',
+      summary: 'allow other machines to connect without a token: everyone can write',
     }),
     listen: Flags.string({
-      summary: 'where to listen; an empty address is all of this machine, port 0 any that is free',
+      summary: 'address to listen on; an empty address is all addresses, port 0 any free port',
       helpValue: '[ADDR:]PORT',
       default: '5000',
     }),
     'max-blob': Flags.string({
-      summary: 'how long what is pushed may be; by default 64G',
+      summary: 'maximum size of a pushed blob; default: 64G',
       helpValue: 'SIZE',
     }),
     'move-tags': Flags.boolean({
-      summary: 'let a tag be pushed again with another image',
+      summary: 'let a push move a tag to another image',
     }),
     'read-token-file': Flags.string({
-      summary: 'a file of tokens that may read only; may be repeated',
+      summary: 'file with read-only tokens; may be repeated',
       helpValue: 'FILE',
       multiple: true,
       multipleNonGreedy: true,
     }),
     'tls-cert': Flags.string({
-      summary: 'the certificate of this machine, with those that vouch for it, in PEM form',
+      summary: 'certificate of this machine and its chain, in PEM form',
       helpValue: 'FILE',
       dependsOn: ['tls-key'],
     }),
     'tls-key': Flags.string({
-      summary: 'its key',
+      summary: 'key of the certificate',
       helpValue: 'FILE',
       dependsOn: ['tls-cert'],
     }),
     'token-file': Flags.string({
-      summary: 'a file of tokens that may read and write; may be repeated',
+      summary: 'file with read and write tokens; may be repeated',
       helpValue: 'FILE',
       multiple: true,
       multipleNonGreedy: true,
@@ -115,8 +116,8 @@ function say(line: string): void {
 }
 
 function refused(what: string, needed: string, anyway: string): LktError {
-  return new LktError('USAGE_INVALID', `others can connect there, and that ${what}`, {
-    fix: `give ${needed}, or ${anyway} if you mean it`,
+  return new LktError('USAGE_INVALID', `other machines can connect to this address, ${what}`, {
+    fix: `give ${needed}, or ${anyway} to allow it`,
   });
 }
 
@@ -130,10 +131,10 @@ async function tokensOf(
   const found: string[] = [];
   const add = (from: string, text: string): void => {
     const tokens = text.split(/\s+/).filter((token) => token !== '');
-    if (tokens.length === 0) throw new LktError('CONFIG_INVALID', `there is no token in ${from}`);
+    if (tokens.length === 0) throw new LktError('CONFIG_INVALID', `${from} contains no token`);
     if (tokens.some((token) => token.length < MIN_TOKEN_LENGTH))
-      throw new LktError('CONFIG_INVALID', `a token in ${from} could be guessed`, {
-        fix: `have ${MIN_TOKEN_LENGTH} characters or more: openssl rand -hex 32`,
+      throw new LktError('CONFIG_INVALID', `a token in ${from} is too short`, {
+        fix: `use ${MIN_TOKEN_LENGTH} characters or more: openssl rand -hex 32`,
       });
     found.push(...tokens);
   };
@@ -156,6 +157,6 @@ function sizeOf(text: string | undefined): number | undefined {
   const size = parseSize(text);
   if (size !== undefined) return size;
   throw new LktError('USAGE_INVALID', `--max-blob ${text} is not a size`, {
-    fix: 'write it as a number and K, M or G, such as 20G',
+    fix: 'write a number and K, M or G, such as 20G',
   });
 }

@@ -5,7 +5,7 @@ import { Flags } from '../../flags/options.ts';
 export class CacheVerify extends LktCommand {
   static override summary = 'Check every blob in the store against its digest';
   static override flags = {
-    remove: Flags.boolean({ summary: 'delete the blobs that are not what their digest says' }),
+    remove: Flags.boolean({ summary: 'delete the blobs that do not match their digest' }),
   };
 
   async run(): Promise<{ checked: number; removed: readonly string[] }> {
@@ -22,10 +22,10 @@ export class CacheVerify extends LktCommand {
     if (bad.length > 0 && !flags.remove) {
       throw new LktError(
         'DIGEST_MISMATCH',
-        `${bad.length} of ${checked} blobs are not what their digest says`,
+        `${bad.length} of ${checked} blobs do not match their digest`,
         {
           detail: bad.map(({ path }) => `  ${path}`).join('\n'),
-          fix: 'delete them, to be made or fetched again: lkt cache verify --remove',
+          fix: 'delete them with lkt cache verify --remove; lkt builds or downloads them again',
         },
       );
     }

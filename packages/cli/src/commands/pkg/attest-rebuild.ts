@@ -8,7 +8,7 @@ import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { openRegistries } from '../../session/registries.ts';
-import { openSigner, signerInWords } from '../../session/signer.ts';
+import { openSigner, formatSigner } from '../../session/signer.ts';
 
 interface Row {
   readonly name: string;
@@ -16,20 +16,20 @@ interface Row {
   readonly digest: string;
   readonly platforms: readonly string[];
   readonly signer: SignerId;
-  /** Attestations that are new. */
+  /** The number of new attestations. */
   readonly made: number;
 }
 
 export class PkgAttestRebuild extends LktCommand {
-  static override summary = 'Build packages from source, and sign that they gave what they should';
-  static override description = `Every step of the packages is done anew, whatever was built or fetched before. Their image is then the one in the store and, with --push, the one in the registry; if it is another, nothing is signed. What is signed is an attestation, "I built this source and got this image", and no signature: a trust policy counts who says so as "rebuilders".
+  static override summary = 'Rebuild packages from source, and sign that the result is the same';
+  static override description = `Runs every step of the packages again, without any cache. The rebuilt image must be the one in the store and, with --push, the one in the registry; if it differs, nothing is signed. The signed attestation says "I built this source and got this image"; it is not an image signature. A trust policy counts its signers as "rebuilders".
 
-It is kept beside the image in the store; --push brings it to the registry, and so does "lkt pkg push".`;
+The attestation is stored beside the image; --push, or a later "lkt pkg push", sends it to the registry.`;
   static override examples = [
     '<%= config.bin %> pkg attest-rebuild --key cosign.key --push --org registry.example/team pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
+    dir: Args.string({ description: 'package directory', required: true, multiple: true }),
   };
   static override flags = {
     ...packageFlags,
@@ -38,27 +38,27 @@ It is kept beside the image in the store; --push brings it to the registry, and 
     ...signingFlags,
     org: targetFlags.org,
     platforms: Flags.string({
-      summary: 'build for these only',
+      summary: 'platforms to build for; default: all in build.yml',
       helpValue: 'linux/amd64,…',
       delimiter: ',',
       multiple: true,
       multipleNonGreedy: true,
     }),
-    push: Flags.boolean({ summary: 'bring the attestation to the registry, where the image is' }),
+    push: Flags.boolean({ summary: 'push the attestation to the registry of the image' }),
     tag: targetFlags.tag,
   };
 
   async run(): Promise<{ packages: readonly Row[] }> {
     const { args, flags } = await this.parse(PkgAttestRebuild);
     if (flags.push && flags.offline)
-      throw new LktError('USAGE_INVALID', '--push needs a network, and --offline allows none', {
+      throw new LktError('USAGE_INVALID', '--push and --offline exclude each other', {
         fix: 'leave one of them out',
       });
     const session = await this.begin(flags);
     const { attestRebuilds } = await import('@lkt/pkg');
     const { parsePlatform } = await import('@lkt/oci');
     const { environment, reporter, signal } = session;
-    // A key that cannot be read is found out before hours of building.
+    // Reports an unreadable key before hours of building.
     const signer = await openSigner(session, flags);
     const workspace = await workspaceAt(session, environment.cwd, flags['build-yml']);
     const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
@@ -82,7 +82,7 @@ It is kept beside the image in the store; --push brings it to the registry, and 
     const packages = rebuilt.map(({ item, ...rest }) => ({ name: item.name, ...rest }));
     for (const { reference, digest, signer: by, made } of packages)
       this.log(
-        `${reference}@${digest} rebuilt by ${signerInWords(by)}${made === 0 ? ' (was attested)' : ''}`,
+        `${reference}@${digest} rebuilt by ${formatSigner(by)}${made === 0 ? ' (already attested)' : ''}`,
       );
     return { packages };
   }

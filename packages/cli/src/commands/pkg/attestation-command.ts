@@ -5,7 +5,7 @@ import { attestationsOf, type WantedAttestation } from '../../output/show-attest
 
 export const attestationArgs = {
   image: Args.string({
-    description: 'directory of a package, which is built if it is not, or an image in the store',
+    description: 'package directory (built if needed), or an image in the store',
     required: true,
   }),
 };
@@ -13,7 +13,7 @@ export const attestationArgs = {
 export const attestationFlags = {
   ...packageFlags,
   platform: Flags.string({
-    summary: 'of the image for this platform; by default of all of them together',
+    summary: 'platform of the image; default: all platforms',
     helpValue: 'linux/amd64',
   }),
 };

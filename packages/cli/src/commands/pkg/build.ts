@@ -23,11 +23,11 @@ interface Built {
   readonly reference: string;
   readonly digest: string;
   readonly cached: boolean;
-  /** Whether it was asked for, and not only used by what was. */
+  /** Whether the user named the package; false for a dependency. */
   readonly target: boolean;
-  /** What `--check` has found, for each platform. */
+  /** The results of `--check`, one for each platform. */
   readonly checks?: readonly CheckReport[];
-  /** With `--docker`, the names that it has there. */
+  /** The names of the image in Docker, with `--docker`. */
   readonly docker?: readonly string[];
 }
 
@@ -60,9 +60,9 @@ const TRACKED_FLAGS: ReadonlySet<string> = new Set([
 ]);
 
 export class PkgBuild extends LktCommand {
-  static override summary = 'Build packages, and the packages they use';
+  static override summary = 'Build packages and their dependencies';
   static override description =
-    'Prints the reference of each. Nothing is built again whose sources, arguments and bases are as they were.';
+    'Prints the reference of each package. Skips packages whose sources, arguments and bases have not changed.';
   static override examples = [
     '<%= config.bin %> pkg build pkg/sshd',
     '<%= config.bin %> pkg build --all --jobs 4',
@@ -71,7 +71,7 @@ export class PkgBuild extends LktCommand {
   ];
   static override args = {
     dir: Args.string({
-      description: 'directory of a package, with a build.yml',
+      description: 'package directory, with a build.yml',
       multiple: true,
     }),
   };
@@ -82,17 +82,17 @@ export class PkgBuild extends LktCommand {
     ...pullFlags,
     ...pullPackagesFlag,
     all: Flags.boolean({
-      summary: 'every package of the checkout that is for one of the platforms',
+      summary: 'build every package of the checkout that supports one of the platforms',
     }),
     'build-arg': Flags.string({
       summary:
-        'a value for an ARG, instead of that in build.yml; the tag of the image then ends in -args-…',
+        'value of an ARG, instead of the one in build.yml; appends -args-… to the tag of the image',
       helpValue: 'NAME=VALUE',
       multiple: true,
       multipleNonGreedy: true,
     }),
     'build-arg-file': Flags.string({
-      summary: 'a file of such values, one a line',
+      summary: 'file of such values, one per line',
       helpValue: 'FILE',
       multiple: true,
       multipleNonGreedy: true,
@@ -101,70 +101,70 @@ export class PkgBuild extends LktCommand {
     ...cacheToFlags,
     check: Flags.boolean({
       summary:
-        'prove that they are reproducible: build them a second time in other surroundings, and say what differs and why',
+        'check that the packages are reproducible: build them again in a varied environment, and explain differences',
       exclusive: ['builder'],
     }),
     cpus: Flags.integer({
-      summary: 'how many processors each command of a RUN has',
+      summary: 'number of processors for each RUN command',
       helpValue: 'N',
       min: 1,
     }),
     deps: Flags.boolean({
-      summary:
-        'treat what they use as if it had been named too: print it, check it, build it again',
+      summary: 'treat dependencies as if they were named too: print, check and rebuild them',
     }),
     ...devFlag,
     docker: Flags.boolean({
-      summary: 'load them into Docker too, as TAG-ARCH, and as TAG what is for this machine',
+      summary:
+        "also load the images into Docker, as TAG-ARCH, and as TAG for this machine's architecture",
     }),
     dockerfile: Flags.string({
-      summary: 'make the packages that are named from this Dockerfile, relative to each',
+      summary: 'Dockerfile to build the named packages from, relative to each',
       helpValue: 'NAME',
       exclusive: ['all'],
     }),
     executor: Flags.string({
       summary:
-        'what runs the commands of RUN: init, the default, is built in; bwrap, runc, crun or the path of another OCI runtime',
+        'executor of RUN commands: the built-in init (default), bwrap, runc, crun, or the path of another OCI runtime',
       helpValue: 'NAME',
     }),
-    force: Flags.boolean({ summary: 'build them although they are built' }),
+    force: Flags.boolean({ summary: 'rebuild even if the package is in the store' }),
     hash: Flags.string({
-      summary: 'name them with this instead of the source hash',
+      summary: 'hash to use in the tag instead of the source hash',
       helpValue: 'HASH',
     }),
     jobs: Flags.integer({
-      summary: 'how many packages are built at once; by default as many as there are processors',
+      summary: 'number of packages to build in parallel; default: the number of processors',
       helpValue: 'N',
       min: 1,
     }),
     'max-memory': Flags.string({
-      summary: 'what the processes of a RUN may have of memory, such as 2G',
+      summary: 'memory limit of the processes of a RUN, such as 2G',
       helpValue: 'SIZE',
     }),
     'max-output': Flags.string({
-      summary: 'how much a RUN may say; by default 64M',
+      summary: 'output limit of a RUN; default: 64M',
       helpValue: 'SIZE',
     }),
     'max-processes': Flags.integer({
-      summary: 'how many processes a RUN may have at once; by default 4096',
+      summary: 'maximum number of processes in a RUN; default: 4096',
       helpValue: 'N',
       min: 1,
     }),
     'max-time': Flags.string({
-      summary: 'how long a RUN may take, such as 90s or 1h30m',
+      summary: 'time limit of a RUN, such as 90s or 1h30m',
       helpValue: 'DURATION',
     }),
-    'no-cache': Flags.boolean({ summary: 'do every step anew of those that are built' }),
+    'no-cache': Flags.boolean({ summary: 'ignore the step cache' }),
     ...layoutsFlag,
     org: hashFlags.org,
     secret: Flags.string({
-      summary: 'a secret for RUN --mount=type=secret, which nothing keeps and no image holds',
+      summary: 'secret for RUN --mount=type=secret; never stored, and never part of an image',
       helpValue: 'id=ID,src=FILE|env=NAME',
       multiple: true,
       multipleNonGreedy: true,
     }),
     ssh: Flags.string({
-      summary: 'an SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
+      summary: 'SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
       helpValue: 'default|ID=SOCKET',
       multiple: true,
       multipleNonGreedy: true,
@@ -184,16 +184,18 @@ export class PkgBuild extends LktCommand {
     const { args, flags } = await this.parse(PkgBuild);
     const dirs = args.dir ?? [];
     if (flags.all ? dirs.length > 0 : dirs.length === 0) {
-      const problem = flags.all ? '--all leaves no room for directories' : 'DIR is missing';
+      const problem = flags.all
+        ? '--all and package directories exclude each other'
+        : 'DIR is missing';
       throw new LktError('USAGE_INVALID', problem, {
-        fix: 'name directories of packages, or give --all',
+        fix: 'name package directories, or give --all',
       });
     }
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
     const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
     await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
-    // Imported when they are needed, so that a worker starts before.
+    // Imported late, so that the worker starts earlier.
     const { actionPath, cacheResult, reportCached } = await import('../../session/action-cache.ts');
     const action = actionPath(session, {
       area: 'results',
@@ -287,7 +289,7 @@ export class PkgBuild extends LktCommand {
     }
     const shown = { packages };
     const isUnchanged = report.packages.every(({ cached }) => cached);
-    // A path over a symlink may lead elsewhere next time.
+    // A symlink may lead to another package on the next run.
     if (isUnchanged && dirs.every((dir) => workspace.byDir.has(resolve(cwd, dir)))) {
       const { inputs } = report;
       await cacheResult(session, tools.store, action, { inputs, start: cwd, result: shown });
@@ -309,7 +311,7 @@ async function allPackages(
   const { supportsPlatforms } = await import('@lkt/pkg');
   const found = workspace.all().filter((item) => supportsPlatforms(item, platforms));
   if (found.length > 0) return found;
-  throw new LktError('NOT_FOUND', `no package of ${workspace.root} is for these platforms`, {
+  throw new LktError('NOT_FOUND', `no package of ${workspace.root} supports these platforms`, {
     fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',
   });
 }

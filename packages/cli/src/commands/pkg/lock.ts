@@ -5,12 +5,12 @@ import { packageFlags } from '../../flags/package.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 
 export class PkgLock extends LktCommand {
-  static override summary = 'Choose the Debian packages that a package is made from, and lock them';
+  static override summary = 'Resolve and lock the Debian packages of a package';
   static override description =
-    'Reads the index of the archive, checks its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds take what the lock says until this is run again.';
+    'Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this command again.';
   static override args = {
     dir: Args.string({
-      description: 'directory of a package with "debian" in its build.yml',
+      description: 'package directory with "debian" in its build.yml',
       required: true,
       multiple: true,
     }),

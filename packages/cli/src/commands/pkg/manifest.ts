@@ -17,20 +17,20 @@ interface Result {
     readonly digest: string;
     readonly platforms: readonly string[];
     readonly changed: boolean;
-    /** Who signed it, with --sign. */
+    /** The signer, with `--sign`. */
     readonly signer?: SignerId;
   }[];
 }
 
 export class PkgManifest extends LktCommand {
-  static override summary = 'Join what was pushed for single platforms under one tag';
+  static override summary = 'Join the images of single platforms under one tag';
   static override description =
-    'For packages that are built on a machine for each platform, and pushed there with --no-manifest: the tag becomes an index of TAG-ARCH, for each of "arches" in build.yml, and of what it has already. No image is pulled or pushed. With --sign the index is signed, if the same signer has signed all that it names.';
+    'For packages built on one machine per platform and pushed with --no-manifest. The tag becomes an index of TAG-ARCH for each of "arches" in build.yml, and of the images that it has already. Pulls and pushes no images. With --sign, signs the index if the same signer has signed all its images.';
   static override examples = [
     '<%= config.bin %> pkg manifest --org registry.example/team --release v1.2 pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
+    dir: Args.string({ description: 'package directory', required: true, multiple: true }),
   };
   static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
 

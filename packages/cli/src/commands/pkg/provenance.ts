@@ -1,9 +1,9 @@
 import { AttestationCommand, attestationArgs, attestationFlags } from './attestation-command.ts';
 
 export class PkgProvenance extends AttestationCommand {
-  static override summary = 'Print what an image was built from: its provenance';
+  static override summary = 'Print the provenance of an image: its inputs and how it was built';
   static override description =
-    'Every build of a package puts an in-toto statement with SLSA provenance beside the image, with the digest of each input. The same sources give the same bytes. Where several builds gave one image, each has a line.';
+    'Every package build stores an in-toto statement with SLSA provenance beside the image, with the digest of each input. The same sources produce the same bytes. If several builds produced one image, prints one line for each.';
   static override examples = ['<%= config.bin %> pkg provenance pkg/sshd'];
   static override args = attestationArgs;
   static override flags = attestationFlags;

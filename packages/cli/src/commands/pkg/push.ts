@@ -10,34 +10,34 @@ import { pullFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { openRegistries } from '../../session/registries.ts';
-import { signerInWords, wantedSigner } from '../../session/signer.ts';
+import { formatSigner, wantedSigner } from '../../session/signer.ts';
 
 interface Pushed {
   readonly name: string;
   /** Name and tag in the registry. */
   readonly reference: string;
-  /** What the tag stands for, with the images for other platforms that it had. */
+  /** Digest of the tag, including images for other platforms that it had. */
   readonly digest: string;
-  /** What a pin names. */
+  /** Digest that pins name. */
   readonly index: string;
   readonly platforms: readonly string[];
   readonly tags: readonly string[];
-  /** Of blobs that were sent. */
+  /** Bytes of the blobs that were sent. */
   readonly bytes: number;
   readonly changed: boolean;
-  /** Who signed it, with --sign. */
+  /** The signer, with `--sign`. */
   readonly signer?: SignerId;
 }
 
 export class PkgPush extends LktCommand {
-  static override summary = 'Bring packages to a registry, built if they are not';
-  static override description = `Prints the references. SBOM, provenance and whatever else refers to the images goes with them. What the registry has is not sent again, so a push that was interrupted goes on.
+  static override summary = 'Build packages if needed, and push them to a registry';
+  static override description = `Prints the references. Also pushes the SBOM, provenance and other referrers of the images. Sends only what the registry lacks, so repeat an interrupted push to resume it.
 
-The tag is that of the committed sources: what is not committed is not pushed. It becomes an index of the images pushed and of those for other platforms that it had; TAG-ARCH stands for that of one platform. An image is never replaced by another one unless --override is given, and a release not at all.
+The tag is the hash of the committed sources; uncommitted changes are not pushed. The tag becomes an index of the pushed images and of those for other platforms that it had; TAG-ARCH names the image for one platform. Replaces an image only with --override, and a release never.
 
-With --sign everything pushed is signed, and SBOM and provenance as attestations, before it has a tag; docs/registries.md says what is written where.
+With --sign, signs every pushed image, and its SBOM and provenance as attestations, before it sets the tag (docs/registries.md).
 
-Credentials are those of docker, podman and skopeo: log in with one of these.`;
+Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   static override examples = [
     '<%= config.bin %> pkg push pkg/sshd',
     '<%= config.bin %> pkg push --org registry.example/team --release v1.2 pkg/sshd pkg/dhcpcd',
@@ -45,7 +45,7 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     '<%= config.bin %> pkg push --sign --key cosign.key pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({ description: 'directory of a package, with a build.yml', multiple: true }),
+    dir: Args.string({ description: 'package directory, with a build.yml', multiple: true }),
   };
   static override flags = {
     ...packageFlags,
@@ -54,33 +54,34 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     ...pullFlags,
     ...signFlags,
     ...targetFlags,
-    all: Flags.boolean({ summary: 'every package of the checkout' }),
+    all: Flags.boolean({ summary: 'push every package of the checkout' }),
     force: Flags.boolean({
-      summary: 'build them although they are built',
+      summary: 'rebuild even if the package is in the store',
       exclusive: ['nobuild'],
     }),
     jobs: Flags.integer({
-      summary: 'how many packages are built at once; by default as many as there are processors',
+      summary: 'number of packages to build in parallel; default: the number of processors',
       helpValue: 'N',
       min: 1,
     }),
     manifest: Flags.boolean({
-      summary: 'set the tag of the sources; without it only TAG-ARCH, for "lkt pkg manifest" later',
+      summary:
+        'set the tag of the sources; with --no-manifest only TAG-ARCH, for a later "lkt pkg manifest"',
       allowNo: true,
       default: true,
     }),
-    nobuild: Flags.boolean({ summary: 'build nothing: push what is in the store' }),
+    nobuild: Flags.boolean({ summary: 'push what is in the store, and build nothing' }),
   };
 
   static override linuxkit = {
     ...linuxkitBuildFlags,
     pull: warnIgnored(
       'switch',
-      'a package that the store lacks is built, and gives the same image',
+      'lkt builds a package that the store lacks, and gets the same image',
     ),
-    'build-arg-file': unsupported('value', 'write "buildArgs" in build.yml, which the tag is of'),
+    'build-arg-file': unsupported('value', 'write "buildArgs" in build.yml, which the tag covers'),
     docker: unsupported('switch', 'use lkt pkg build --docker DIR'),
-    dockerfile: unsupported('value', 'write "dockerfile" in build.yml, which the tag is of'),
+    dockerfile: unsupported('value', 'write "dockerfile" in build.yml, which the tag covers'),
     hash: unsupported('value', 'use --tag'),
     dev: unsupported('switch', 'use --org and --tag'),
     ssh: unsupported('value', 'use lkt pkg build --ssh first, then lkt pkg push --nobuild'),
@@ -90,9 +91,11 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
     const { args, flags } = await this.parse(PkgPush);
     const dirs = args.dir ?? [];
     if (flags.all ? dirs.length > 0 : dirs.length === 0) {
-      const problem = flags.all ? '--all leaves no room for directories' : 'DIR is missing';
+      const problem = flags.all
+        ? '--all and package directories exclude each other'
+        : 'DIR is missing';
       throw new LktError('USAGE_INVALID', problem, {
-        fix: 'name directories of packages, or give --all',
+        fix: 'name package directories, or give --all',
       });
     }
     if (!flags.manifest && flags.release !== undefined) {
@@ -143,8 +146,8 @@ Credentials are those of docker, podman and skopeo: log in with one of these.`;
       ),
     }));
     for (const { reference, digest, changed, signer: by } of packages) {
-      const signed = by === undefined ? '' : ` by ${signerInWords(by)}`;
-      this.log(`${reference}@${digest}${signed}${changed ? '' : ' (was there)'}`);
+      const signed = by === undefined ? '' : ` by ${formatSigner(by)}`;
+      this.log(`${reference}@${digest}${signed}${changed ? '' : ' (unchanged)'}`);
     }
     return { packages };
   }

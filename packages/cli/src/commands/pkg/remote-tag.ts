@@ -18,19 +18,19 @@ interface Result {
 }
 
 export class PkgRemoteTag extends LktCommand {
-  static override summary = 'Give what is in a registry another tag there';
+  static override summary = 'Tag an image in a registry';
   static override description =
-    'Nothing is pulled or pushed but the list of images. A tag that stands for something else is left as it is, unless --override is given.';
+    'Transfers only the manifest. Keeps a tag that names another image, unless --override is given.';
   static override examples = [
     '<%= config.bin %> pkg remote-tag pkg/sshd v1.2',
     '<%= config.bin %> pkg remote-tag registry.example/team/sshd:v1.2 stable --override',
   ];
   static override args = {
     from: Args.string({
-      description: 'directory of a package, or a reference',
+      description: 'package directory, or a reference',
       required: true,
     }),
-    to: Args.string({ description: 'the tag', required: true }),
+    to: Args.string({ description: 'the new tag', required: true }),
   };
   static override flags = {
     ...packageFlags,
@@ -61,7 +61,7 @@ export class PkgRemoteTag extends LktCommand {
     const { tag } = to;
     if (to.domain !== domain || to.path !== path || tag === undefined || to.digest !== undefined) {
       throw new LktError('USAGE_INVALID', `"${args.to}" is not a tag of ${repository}`, {
-        fix: 'name the tag alone; to bring it elsewhere: lkt cache pull, lkt cache push --as',
+        fix: 'name the tag alone; to copy to another repository: lkt cache pull, lkt cache push --as',
       });
     }
     await using registry = await openRegistries(session, flags);
@@ -74,7 +74,7 @@ export class PkgRemoteTag extends LktCommand {
     });
     this.endProgress();
     const result = { reference: familiarReference(target), digest: descriptor.digest, changed };
-    this.log(`${result.reference}@${result.digest}${changed ? '' : ' (was there)'}`);
+    this.log(`${result.reference}@${result.digest}${changed ? '' : ' (unchanged)'}`);
     return result;
   }
 }

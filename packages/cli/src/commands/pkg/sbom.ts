@@ -2,9 +2,9 @@ import { Flags } from '../../flags/options.ts';
 import { AttestationCommand, attestationArgs, attestationFlags } from './attestation-command.ts';
 
 export class PkgSbom extends AttestationCommand {
-  static override summary = 'Print what is in an image: its SBOM';
+  static override summary = 'Print the SBOM of an image';
   static override description =
-    'Every build of a package puts one beside the image, made of what really went in. The same sources give the same bytes. docs/attestations.md says what is in it.';
+    'Every package build stores an SBOM of its actual inputs beside the image. The same sources produce the same bytes (docs/attestations.md).';
   static override examples = [
     '<%= config.bin %> pkg sbom pkg/sshd',
     '<%= config.bin %> pkg sbom lkt/sshd@sha256:…',
@@ -13,7 +13,7 @@ export class PkgSbom extends AttestationCommand {
   static override flags = {
     ...attestationFlags,
     format: Flags.option({ options: ['spdx'] as const })({
-      summary: 'SPDX 2.3 in JSON',
+      summary: 'format of the SBOM: SPDX 2.3 in JSON',
       default: 'spdx',
     }),
   };

@@ -6,17 +6,17 @@ import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package
 import { workspaceAt } from '../../session/build-tools.ts';
 
 export class PkgShowTag extends LktCommand {
-  static override summary = 'Print the references that packages have by their sources';
+  static override summary = 'Print the references of packages, computed from their sources';
   static override description =
-    'The tag is the git tree of the directory; "-dirty-" and seven digits follow while something in it is not committed.';
+    'The tag is the git tree hash of the directory, followed by "-dirty-" and seven digits if it has uncommitted changes.';
   static override args = {
-    dir: Args.string({ description: 'directory of a package', required: true, multiple: true }),
+    dir: Args.string({ description: 'package directory', required: true, multiple: true }),
   };
   static override flags = {
     ...packageFlags,
     ...hashFlags,
     ...devFlag,
-    canonical: Flags.boolean({ summary: 'with the registry' }),
+    canonical: Flags.boolean({ summary: 'print the registry too' }),
   };
 
   static override linuxkit = linuxkitPackageFlags;

@@ -9,30 +9,30 @@ import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { openRegistries } from '../../session/registries.ts';
-import { openSigner, signerInWords } from '../../session/signer.ts';
+import { openSigner, formatSigner } from '../../session/signer.ts';
 
 interface Signed {
   readonly reference: string;
   readonly digest: string;
-  /** Everything that is signed: indexes, and the images for each platform. */
+  /** Digests of everything signed: indexes, and the images for each platform. */
   readonly subjects: readonly string[];
   readonly signer: SignerId;
-  /** Signatures and attestations that are new. */
+  /** The number of new signatures and attestations. */
   readonly made: number;
 }
 
 export class PkgSign extends LktCommand {
-  static override summary = 'Sign packages, or images of a registry';
-  static override description = `A package is signed in the store, built if it is not, with its SBOM and its provenance; "lkt pkg push" brings the signatures to a registry. A reference is signed where it is. Of an index, all images that it names are signed too. What the same signer has signed is not signed again.
+  static override summary = 'Sign packages, or images in a registry';
+  static override description = `Builds a package if needed, and signs it in the store with its SBOM and provenance; "lkt pkg push" sends the signatures to a registry. Signs a reference in its registry. For an index, signs all its images too. Skips what the same signer has signed already.
 
-Both forms are written: Sigstore bundles that refer to the image, which cosign 3 reads, and the tags sha256-….sig and .att, which cosign 2, skopeo and podman read. docs/registries.md has the whole of it.`;
+Writes both forms: Sigstore bundles as referrers of the image, for cosign 3, and the tags sha256-….sig and .att, for cosign 2, skopeo and podman (docs/registries.md).`;
   static override examples = [
     '<%= config.bin %> pkg sign --key cosign.key pkg/sshd',
     '<%= config.bin %> pkg sign registry.example/team/sshd@sha256:…',
   ];
   static override args = {
     image: Args.string({
-      description: 'directory of a package, or a reference to an image in a registry',
+      description: 'package directory, or a reference to an image in a registry',
       required: true,
       multiple: true,
     }),
@@ -43,10 +43,13 @@ Both forms are written: Sigstore bundles that refer to the image, which cosign 3
     ...pullFlags,
     ...signingFlags,
     org: Flags.string({
-      summary: 'where packages will go, instead of "org" in build.yml: registry.example/team',
+      summary: 'registry and organization of the packages; default: "org" in build.yml',
       helpValue: 'HOST/ORG',
     }),
-    tag: Flags.string({ summary: 'instead of "tag" in build.yml', helpValue: 'TEMPLATE' }),
+    tag: Flags.string({
+      summary: 'tag template; default: "tag" in build.yml',
+      helpValue: 'TEMPLATE',
+    }),
   };
 
   async run(): Promise<{ images: readonly Signed[] }> {
@@ -80,7 +83,7 @@ Both forms are written: Sigstore bundles that refer to the image, which cosign 3
     this.endProgress();
     for (const { reference, digest, signer: by, made } of images) {
       const name = reference.includes('@') ? reference : `${reference}@${digest}`;
-      this.log(`${name} by ${signerInWords(by)}${made === 0 ? ' (was signed)' : ''}`);
+      this.log(`${name} by ${formatSigner(by)}${made === 0 ? ' (already signed)' : ''}`);
     }
     return { images };
   }

@@ -6,29 +6,30 @@ import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import type { Format } from '@lkt/image';
 
-/** A directory for the one file that is to be written, and what brings it where it is wanted. */
-export interface OutputAlone extends AsyncDisposable {
+/** A directory for a single output file, which `finish` moves to its target. */
+export interface SingleOutput extends AsyncDisposable {
   readonly outDir: string;
   readonly name: string;
   finish<F extends { readonly path: string }>(files: readonly F[]): Promise<F>;
 }
 
 /**
- * For `--o` with a name that is not what the format is called by itself, and for `-`, standard output; else undefined.
+ * Prepares the output of `--o`, if its name differs from the default of the format, or is `-` for
+ * standard output; otherwise returns undefined.
  * @throws LktError IO_FAILED
  */
-export async function outputAlone(
+export async function openSingleOutput(
   o: string | undefined,
   format: readonly Format[],
   cwd: string,
-): Promise<OutputAlone | undefined> {
+): Promise<SingleOutput | undefined> {
   if (o === undefined || (o.endsWith('.tar') && format[0] === 'tar')) return undefined;
   if (o === '-' && process.stdout.isTTY)
     throw new LktError('USAGE_INVALID', 'standard output is a terminal', {
-      fix: 'name a file, or lead it into a program: lkt build --o - … | tar t',
+      fix: 'name a file, or pipe the output into a program: lkt build --o - … | tar t',
     });
   const path = resolve(cwd, o);
-  // On the same file system, so that the file comes whole or not at all.
+  // On the same file system, so that a rename writes the file atomically.
   const above = o === '-' ? tmpdir() : dirname(path);
   const made = await mkdtempDisposable(join(above, '.lkt-')).catch((error: unknown) => {
     if (!isErrno(error, 'EACCES', 'ENOENT', 'ENOTDIR', 'EROFS')) throw error;
