@@ -10,7 +10,7 @@ import type { CommandEntry } from '../packages/cli/src/help/command-entry.ts';
 
 const root = join(import.meta.dirname, '..');
 
-/** The documents that are made from the code, by path. `node tools/docs.ts` writes them; a test compares. */
+/** Returns the documents generated from code, by path. `node tools/docs.ts` writes them. */
 export async function generatedDocs(): Promise<ReadonlyMap<string, string>> {
   const errors = readFileSync(join(root, 'packages/core/src/errors.ts'), 'utf8');
   return new Map([

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { chmod, cp, mkdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
-/** A txtar archive (golang.org/x/tools/txtar): a comment, which here is a script, and the files it starts with. */
+/** A txtar archive (golang.org/x/tools/txtar): a comment, here a script, and its initial files. */
 export interface Archive {
   readonly script: string;
   readonly files: ReadonlyMap<string, string>;
@@ -32,17 +32,21 @@ interface State {
 }
 
 /**
- * Runs a script, a line at a time. Arguments are separated by blanks, with `'…'` around those that hold some; `$NAME`
- * is a variable, `$WORK` the directory. `#` begins a comment. `! ` before a line means that it must fail.
+ * Runs a script line by line. Blanks separate arguments; `'…'` quotes an argument with blanks.
+ * `$NAME` is a variable, `$WORK` the directory. `#` begins a comment. `! ` before a line means that
+ * it must fail.
  *
- * - `exec PROGRAM ARG…`, or one of `commands`: runs it. `! lkt …` wants any exit code but 0.
- * - `status N`: the exit code of the last program.
- * - `stdout REGEX`, `stderr REGEX`: what the last program wrote, multi-line. The rest of the line is the expression.
- * - `cmp FILE FILE` (`stdout` may be one of them), `grep FILE REGEX`, `exists PATH…`
- * - `env NAME=VALUE`, `cd DIR`, `cp FROM TO`, `rm PATH…`, `mkdir DIR…`, `chmod MODE PATH`, `ln TARGET PATH`
- * - `write FILE TEXT`, `append FILE TEXT`, `replace FILE OLD NEW`, `save NAME` (standard output into a variable)
+ * - `exec PROGRAM ARG…`, or one of `commands`: runs it. `! lkt …` expects an exit code other than 0.
+ * - `status N`: checks the exit code of the last program.
+ * - `stdout REGEX`, `stderr REGEX`: checks the output of the last program. The expression is the rest
+ *   of the line, and `^` and `$` match at each line.
+ * - `cmp FILE FILE` (one may be `stdout`), `grep FILE REGEX`, `exists PATH…`
+ * - `env NAME=VALUE`, `cd DIR`, `cp FROM TO`, `rm PATH…`, `mkdir DIR…`, `chmod MODE PATH`,
+ *   `ln TARGET PATH`
+ * - `write FILE TEXT`, `append FILE TEXT`, `replace FILE OLD NEW`
+ * - `save NAME`: stores standard output in a variable.
  *
- * @throws Error naming the line, with what the last program wrote
+ * @throws Error with the line and the output of the last program
  */
 export async function runArchive(archive: Archive, options: ScriptOptions): Promise<void> {
   const { dir, commands } = options;
@@ -70,7 +74,7 @@ export async function runArchive(archive: Archive, options: ScriptOptions): Prom
   }
 }
 
-/** What is wrong, if something is. */
+/** Returns the problem with a line, or undefined. */
 async function runLine(
   line: string,
   negated: boolean,

@@ -1,9 +1,9 @@
-/** The Nx plugin for this checkout: as built in `dist/` while the sources are unchanged, else from the sources. */
+/** Loads the Nx plugin from `dist/` if it was built from the current sources, else from the sources. */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { currentBuild } from '../build/manifest.ts';
 
-/** What Nx reads; only Nx knows the types. */
+/** The exports that Nx reads, with types that only Nx knows. */
 interface NxPlugin {
   readonly name: string;
   readonly createNodes: unknown;
