@@ -2,7 +2,6 @@
 export const PENDING: readonly string[] = [
   'docs/decisions/0005',
   'packages/builder/',
-  'packages/cli/',
   'packages/core/',
   'packages/http/',
   'packages/image/',

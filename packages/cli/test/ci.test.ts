@@ -4,7 +4,7 @@ import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import { commandIds, loadCommand } from '../src/commands.ts';
 
-/** The workflows of docs/ci: what is in them is what lkt accepts, and hangs together. */
+/** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
 const dir = join(import.meta.dirname, '../../../docs/ci');
 const files = globSync('*.yml', { cwd: dir }).toSorted();
 
@@ -33,7 +33,7 @@ interface Workflow {
 const parse = (text: string): unknown => parseYaml({ path: 'workflow', text }).plain();
 const read = (name: string): string => readFileSync(join(dir, name), 'utf8');
 
-/** The words behind `./lkt` of each command line that calls it, with a value for each variable. */
+/** Returns the arguments of each `./lkt` call in a script, with a value for each variable. */
 function calls(script: string): string[][] {
   const lines = script.matchAll(/(xargs [-\w ]*)?(?:^|\s)\.\/lkt\s+([^\n|;&<>]*)/g);
   return [...lines].map(([, xargs, line = '']) => [
@@ -56,23 +56,23 @@ async function accept(words: readonly string[]): Promise<void> {
   await command.parse(Command);
 }
 
-test('there are workflows for both', () => {
+test('has workflows for GitHub and GitLab', () => {
   expect(files).toEqual(['github-wave.yml', 'github.yml', 'gitlab.yml']);
 });
 
 describe.each(files)('%s', (name) => {
-  test('each call of lkt is one that lkt accepts', async () => {
+  test('calls lkt only with arguments that it accepts', async () => {
     const found = calls(read(name));
     expect(found.length).toBeGreaterThan(1);
     for (const words of found) await accept(words);
   });
 
-  test('nothing that somebody else may write is put into a script', () => {
+  test('puts no untrusted input into a script', () => {
     for (const script of scriptsOf(parse(read(name)))) expect(script).not.toContain('${{');
   });
 });
 
-test('what lkt does not accept is found', async () => {
+test('rejects arguments that lkt does not accept', async () => {
   await expect(accept(['pkg', 'build', '--cash-from', 'x', 'dir'])).rejects.toThrow(/cash-from/);
   await expect(accept(['pkg', 'bild', 'dir'])).rejects.toThrow(/no command/);
   expect(calls('a: ./lkt pkg build --platforms "$P" x && ./lkt ci plan > "$f"')).toEqual([
@@ -85,7 +85,7 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
   const workflow = parse(read(name)) as Workflow;
   const jobs = Object.entries(workflow.jobs);
 
-  test('its jobs run somewhere or call a workflow of these files, after jobs that are there', () => {
+  test('has jobs that run on a runner or call a local workflow, and need only existing jobs', () => {
     expect(workflow.permissions).toEqual({ contents: 'read' });
     for (const [id, job] of jobs) {
       for (const needed of job.needs ?? [])
@@ -104,7 +104,7 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
     }
   });
 
-  test('its expressions name what there is', () => {
+  test('names only existing values in expressions', () => {
     const text = read(name);
     for (const [, expression = ''] of text.matchAll(/\$\{\{(.*?)\}\}/gs)) {
       for (const [, job = '', output = ''] of expression.matchAll(
@@ -119,14 +119,14 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
     }
   });
 
-  test('who signs may ask for an identity token', () => {
+  test('lets signing jobs request an identity token', () => {
     for (const [id, { steps = [], permissions = {} }] of jobs) {
       const signs = steps.some(({ run = '' }) => run.includes('--sign'));
       if (signs) expect(permissions['id-token'], id).toBe('write');
     }
   });
 
-  test('a pull request pushes nothing and writes no steps', () => {
+  test('pushes nothing and writes no cache for a pull request', () => {
     for (const { run = '', if: condition = '' } of jobs.flatMap(([, { steps = [] }]) => steps)) {
       if (!/--cache-to|pkg push/.test(run)) continue;
       expect(condition).toBe("${{ github.event_name == 'push' }}");
@@ -134,7 +134,7 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
   });
 });
 
-test('the jobs of GitLab extend and follow what is there, and those that sign have a token', () => {
+test('has GitLab jobs that extend and need existing jobs, and signing jobs with a token', () => {
   const {
     stages,
     default: _default,
@@ -153,7 +153,7 @@ test('the jobs of GitLab extend and follow what is there, and those that sign ha
   }
 });
 
-/** The scripts in any place of a workflow. */
+/** Returns all scripts of a workflow. */
 function scriptsOf(value: unknown, key = ''): readonly string[] {
   if (typeof value === 'string')
     return ['run', 'script', 'before_script'].includes(key) ? [value] : [];

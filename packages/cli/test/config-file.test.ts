@@ -22,7 +22,7 @@ async function serve(body: string | Buffer, status = 200): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}/a.yml`;
 }
 
-it('reads a config from the web, which is known as one', async () => {
+it('downloads a config, and marks it as remote', async () => {
   const address = await serve('init: [a]');
   expect(await readConfigFile(address, session)).toEqual({
     path: address,
@@ -32,7 +32,7 @@ it('reads a config from the web, which is known as one', async () => {
   });
 });
 
-it('takes no answer that is none, none that is too long, and none without https from elsewhere', async () => {
+it('rejects a failed response, an oversized config, and http from other hosts', async () => {
   await expect(readConfigFile(await serve('gone', 404), session)).rejects.toMatchObject({
     code: 'NOT_FOUND',
   });

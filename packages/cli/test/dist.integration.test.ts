@@ -25,11 +25,11 @@ import { parseArchive, runArchive } from '../../../tools/testscript.ts';
 const root = join(import.meta.dirname, '../../..');
 const checkout = mkdtempSync(join(tmpdir(), 'lkt-checkout-'));
 const dist = join(checkout, 'dist');
-/** A build, put back before each test. */
+/** A build, restored before each test. */
 const fresh = `${checkout}-dist`;
 const source = join(checkout, 'packages/cli/src/commands/version.ts');
 
-/** A copy of the checkout, without `dist/`. */
+/** Copies the checkout, without `dist/`. */
 beforeAll(() => {
   for (const path of ['lkt', 'LICENSE', 'package.json', 'packages', 'tools', 'node_modules/@lkt'])
     cpSync(join(root, path), join(checkout, path), { recursive: true, verbatimSymlinks: true });
@@ -83,7 +83,7 @@ const build = (): object => run('node_modules/.bin/node', join(checkout, 'tools/
 const id = (): string => readManifest(checkout).id;
 const main = (): string => join(dist, id(), 'main.cjs');
 
-/** Makes the build tell that it runs. */
+/** Makes the build print that it runs. */
 const FROM_DIST = { status: 0, stdout: 'from dist', stderr: '' };
 const mark = (): void =>
   writeFileSync(main(), "process.stdout.write('from dist'); exports.done = Promise.resolve();");
@@ -149,21 +149,21 @@ describe('lkt', () => {
     expect(run('lkt', 'version')).toEqual(FROM_DIST);
   });
 
-  test('runs the sources once one is gone', () => {
+  test('runs the sources after a source is deleted', () => {
     const path = join(checkout, 'packages/machine/src/index.ts');
     renameSync(path, `${path}.gone`);
     expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
     renameSync(`${path}.gone`, path);
   });
 
-  test('runs the sources with other packages than those it was built with', () => {
+  test('runs the sources if installed packages differ from those of the build', () => {
     const files = ['package-lock.json', 'node_modules/.lockfile-installed'];
     for (const name of files) appendFileSync(join(checkout, name), '\n');
     expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
     for (const name of files) cpSync(join(root, 'package-lock.json'), join(checkout, name));
   });
 
-  test('runs the sources with another Node than the one that built', () => {
+  test('runs the sources if Node differs from that of the build', () => {
     const manifest = join(dist, 'manifest.json');
     writeFileSync(manifest, readFileSync(manifest, 'utf8').replace(process.version, 'v1.0.0'));
     expect(run('lkt', 'version')).toEqual(FROM_SOURCES);
@@ -186,15 +186,15 @@ describe('lkt', () => {
 
 const program = (name: string): string => readFileSync(join(dist, id(), name), 'utf8');
 
-test('the programs of a build load nothing that they do not need to begin', () => {
+test('loads only what the programs of a build need to start', () => {
   expect(program('init.cjs')).not.toMatch(/require\("(\.\/|koffi|node:crypto)|undici/);
-  // The rest is imported once an init has been started.
+  // Everything else is imported after an init has started.
   expect(program('worker.cjs')).not.toMatch(
     /^\S.*require\("(\.\/(?!worker-rolldown-runtime)|koffi|node:(crypto|zlib))|undici/m,
   );
 });
 
-test("a second run takes all code from Node's compile cache", () => {
+test("loads all code from Node's compile cache on the second run", () => {
   const debug = {
     NODE_COMPILE_CACHE: join(checkout, 'compiled'),
     NODE_DEBUG_NATIVE: 'COMPILE_CACHE',
@@ -217,7 +217,7 @@ test.each(['dockerfile-errors', 'pkg-build', 'pkg-build-check', 'image-attestati
     runScript(readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8')),
 );
 
-/** Runs an archive whose `lkt` is the build, in a directory of its own. */
+/** Runs an archive in a directory of its own, with the build as `lkt`. */
 async function runScript(text: string): Promise<void> {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
   await runArchive(parseArchive(text), {
@@ -273,7 +273,7 @@ lkt ${command}
 ${FILES}`);
   });
 
-  test('holds nothing of a build that printed a warning', async () => {
+  test('stores no build that printed a warning', async () => {
     await runScript(`${PACKAGE}
 lkt pkg build --build-arg NONE=1 pkg/a
 stderr warning: .*NONE
@@ -283,7 +283,7 @@ exec sh -c '! ls .store/results/*.packages'
 ${FILES}`);
   });
 
-  test('holds nothing of a build that names a package by a symlink', async () => {
+  test('stores no build that names a package by a symlink', async () => {
     await runScript(`${PACKAGE}
 exec ln -s ../a pkg/link/a
 lkt pkg build pkg/link/a
@@ -312,7 +312,7 @@ describe('npm run build', () => {
     expect(existsSync(main())).toBe(true);
   });
 
-  test('keeps the build before, from which a running lkt may still load', () => {
+  test('keeps the previous build, from which a running lkt may still load', () => {
     const text = readFileSync(source, 'utf8');
     const ids = [id()];
     for (const line of ['// one\n', '// two\n']) {
@@ -325,16 +325,16 @@ describe('npm run build', () => {
     writeFileSync(source, text);
   });
 
-  test('leaves what every user may read who may read the checkout', () => {
+  test('makes the build readable for every user who can read the checkout', () => {
     expect(statSync(join(dist, id())).mode & 0o777).toBe(0o777 & ~process.umask());
   });
 
-  test('fails if a source changes meanwhile, and leaves dist as it was', async () => {
+  test('fails if a source changes meanwhile, and leaves dist unchanged', async () => {
     const before = readFileSync(join(dist, 'manifest.json'), 'utf8');
     const child = spawn(process.execPath, [join(checkout, 'tools/build/main.ts')], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
-    // Its ctime changes, its contents do not.
+    // Changes the ctime, but not the contents.
     const timer = setInterval(() => utimesSync(source, 0, 0), 20);
     let said = '';
     child.stderr.on('data', (chunk) => (said += String(chunk)));

@@ -46,7 +46,7 @@ function inspect(name: string): unknown {
   return JSON.parse(docker('image', 'inspect', '--format', format, name));
 }
 
-test('what is built is in Docker too, for each platform, and by its own name for this one', () => {
+test('loads built images into Docker, one tag per platform and one for this machine', () => {
   const platforms = ['--platforms', 'linux/amd64,linux/riscv64'];
   const environment = dockerd.environment;
   const built = lkt(environment, 'pkg', 'build', '--docker', '--json', ...platforms, 'pkg/one');

@@ -13,13 +13,14 @@ import { main } from './program.ts';
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-emulation-'));
 let machine: ChildProcess;
 
-// As Debian's qemu-user-binfmt has it: programs for arm64, by the flag F in any root directory.
+// As in Debian's qemu-user-binfmt: programs for arm64; the flag F makes it work in any root
+// directory.
 const MAGIC = String.raw`\x7fELF\x02\x01\x01\x00\x00\x00\x00\x00\x00\x00\x00\x00\x02\x00\xb7\x00`;
 const MASK = String.raw`\xff\xff\xff\xff\xff\xff\xff\x00\xff\xff\xff\xff\xff\xff\xff\xff\xfe\xff\xff\xff`;
 const HANDLER = `:lkt-test-${process.pid}:M::${MAGIC}:${MASK}:/usr/bin/qemu-aarch64:POCF`;
 
 beforeAll(async () => {
-  // What a mount namespace of its own has registered is gone with it, and other tests do not see it.
+  // The registration ends with its mount namespace, and is invisible to other tests.
   const script = `mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && printf '%s' '${HANDLER}' > /proc/sys/fs/binfmt_misc/register && echo ready && exec sleep infinity`;
   machine = spawn('unshare', ['--mount', 'sh', '-c', script], {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -52,7 +53,7 @@ interface Result {
   readonly stderr: string;
 }
 
-/** @param around what else is in the environment */
+/** @param around additional environment variables */
 function lkt(
   store: string,
   words: readonly string[],
@@ -77,7 +78,7 @@ function lkt(
   });
 }
 
-test('a package is built for two architectures, one by emulation, into one index', async () => {
+test('builds a package for two architectures, one by emulation, into one index', async () => {
   const built = lkt('one', [
     'pkg',
     'build',
@@ -97,10 +98,10 @@ test('a package is built for two architectures, one by emulation, into one index
     expect(image.config.architecture).toBe(name.slice('linux/'.length));
     layers.push(image.config.rootfs.diff_ids);
   }
-  // The programs differ, and what they make does not.
+  // The programs differ, but their output is the same.
   expect(layers[0]?.[0]).not.toBe(layers[1]?.[0]);
   expect(layers[0]?.[1]).toBe(layers[1]?.[1]);
-  // One after the other they end in the same index.
+  // Separate builds end in the same index.
   lkt('two', ['pkg', 'build', 'pkg/tool', '--platforms', 'linux/arm64']);
   const second = lkt('two', ['pkg', 'build', '--json', 'pkg/tool', '--platforms', 'linux/amd64']);
   const whole = lkt('two', [
@@ -115,7 +116,7 @@ test('a package is built for two architectures, one by emulation, into one index
   expect(JSON.parse(whole.stdout)).toMatchObject({ packages: [{ digest, cached: true }] });
 });
 
-test('a machine that emulates nothing says what else can be done', () => {
+test('names alternatives on a machine without emulation', () => {
   const built = lkt(
     'three',
     ['pkg', 'build', 'pkg/tool', '--platforms', 'linux/amd64,linux/arm64'],
@@ -134,7 +135,7 @@ function digestOf({ stdout }: Result): unknown {
   return (JSON.parse(stdout) as { packages: [{ digest: unknown }] }).packages[0].digest;
 }
 
-test('a BuildKit does what is for its architecture, and the index is the same', async () => {
+test('builds each architecture on its BuildKit, into the same index', async () => {
   await using dockerd = await startDockerd(join(directory.path, 'docker'));
   const words = ['pkg', 'build', '--json', 'pkg/tool', '--platforms', 'linux/amd64,linux/arm64'];
   const ours = lkt('one', words);

@@ -11,7 +11,7 @@ function systemError(code: string, message: string): Error {
   return Object.assign(new Error(message), { code, errno: -1, syscall: 'write' });
 }
 
-test('what is wrong, the place, why, and what to do', () => {
+test('prints the problem, the location, the cause and the fix', () => {
   const error = new LktError('CONFIG_INVALID', 'a.yml:1:2: no', {
     detail: '  1 | x',
     cause: new Error('because', { cause: new Error('deeper') }),
@@ -32,7 +32,7 @@ test('what is wrong, the place, why, and what to do', () => {
   expect(exitCodeOf(error)).toBe(1);
 });
 
-test('what a build or a file name says does nothing to the terminal', () => {
+test('escapes control characters in build output and file names', () => {
   const evil = '\u001b]0;title\u0007\u001b[2J\u009b31mred\u0008\u0000';
   const error = new LktError('BUILD_FAILED', `${evil} failed`, {
     detail: `10%\r20%\r\n${evil}`,
@@ -43,12 +43,12 @@ test('what a build or a file name says does nothing to the terminal', () => {
   expect(render(new TypeError('\u001b[2Jx'))).not.toContain('\u001b');
 });
 
-test('a cause that the message already holds is not said twice', () => {
+test('omits a cause that the message already contains', () => {
   const error = new LktError('IO_FAILED', 'cannot write: no', { cause: new Error('no') });
   expect(render(error)).toBe('error: cannot write: no');
 });
 
-test('anything that is not on purpose is a bug, with its stack', () => {
+test('prints the stack of an unexpected error, as a bug', () => {
   const text = render(new TypeError('x is not a function'));
   expect(text).toMatch(/^error: this is a bug in lkt, please report it/);
   expect(text).toContain('report.test.ts');
@@ -56,19 +56,19 @@ test('anything that is not on purpose is a bug, with its stack', () => {
   expect(errorJson('thrown text')).toEqual({ error: { code: 'BUG', message: 'thrown text' } });
 });
 
-test('a full disk is one, however deep it is', () => {
+test('reports a full disk in any cause', () => {
   const full = systemError('ENOSPC', 'ENOSPC: no space left on device, write');
   const error = new LktError('BUILD_FAILED', 'step 3 failed', { cause: full });
   expect(render(error)).toMatch(/^error: the disk is full\n {2}cause: step 3 failed/);
   expect(errorJson(full)).toMatchObject({ error: { code: 'DISK_FULL' } });
 });
 
-test('a call to the system that failed is no bug', () => {
+test('reports a failed system call, but not as a bug', () => {
   const error = systemError('EACCES', "EACCES: permission denied, open '/x'");
   expect(render(error)).toBe("error: EACCES: permission denied, open '/x'");
 });
 
-test('exit codes', () => {
+test('returns an exit code per kind of error', () => {
   expect(exitCodeOf(new LktError('USAGE_INVALID', ''))).toBe(2);
   expect(exitCodeOf(new Errors.CLIError('x'))).toBe(2);
   expect(exitCodeOf(new LktError('INTERRUPTED', ''))).toBe(130);

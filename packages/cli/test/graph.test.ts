@@ -14,7 +14,7 @@ const node = (name: string): GraphNode => ({
   signed: false,
 });
 
-/** Each name with what it is made from. */
+/** Builds a graph from the inputs of each name. */
 function graphOf(made: Readonly<Record<string, readonly string[]>>): Graph {
   const edges = Object.entries(made).flatMap(([from, uses]) =>
     uses.map((to) => ({ from, to, as: 'image' as const, pin: 'pinned' as const, place: 'x:1' })),
@@ -24,7 +24,7 @@ function graphOf(made: Readonly<Record<string, readonly string[]>>): Graph {
 
 const HOSTILE = `<script>alert("1")</script>'&\\`;
 
-test('whatever a name is, it is only text in a page', () => {
+test('escapes names in a page', () => {
   const page = htmlPage(graphOf({ [HOSTILE]: [], b: [HOSTILE] }));
   expect(page.match(/<script/g)).toHaveLength(1);
   expect(page).toContain(
@@ -32,7 +32,7 @@ test('whatever a name is, it is only text in a page', () => {
   );
 });
 
-test('a page allows its own script and style alone, and names no other file', () => {
+test('allows only its own script and style in a page, and loads no other file', () => {
   const page = htmlPage(graphOf({ a: [], b: ['a'] }));
   expect(page).toMatch(
     /content="default-src 'none'; style-src 'sha256-[\w+/]{43}='; script-src 'sha256-[\w+/]{43}='"/,
@@ -41,13 +41,13 @@ test('a page allows its own script and style alone, and names no other file', ()
   expect(page.match(/https?:[^"]*/g)).toEqual(['http://www.w3.org/2000/svg']);
 });
 
-test('a name cannot end a string of DOT', () => {
+test('escapes names in DOT strings', () => {
   expect(dotText(graphOf({ [HOSTILE]: [] }))).toContain(
     `  "<script>alert(\\"1\\")</script>'&\\\\" [label=`,
   );
 });
 
-test('everything is to the right of what it is made from, and nothing is on another', () => {
+test('places nodes to the right of their inputs, without overlap', () => {
   const { placed, width, height } = layOut(
     graphOf({ d: ['b', 'c'], c: ['a'], b: ['a'], a: [], alone: [], e: ['a', 'd'] }),
   );
@@ -66,7 +66,7 @@ test('everything is to the right of what it is made from, and nothing is on anot
   }
 });
 
-test('a tree shows all of a cycle, and what is below something once', () => {
+test('shows every node of a cycle in a tree, and repeated inputs once', () => {
   expect(treeLines(graphOf({ a: ['b'], b: ['a'], c: ['d'], d: ['e'], e: [], f: ['d'] }))).toEqual([
     'c          built, pinned',
     '└─ d       built, pinned',

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
 import { main } from './program.ts';
 
-/** A process that ends in order 1.5 s after the first signal, or as told after the second. */
+/** A process that ends in order 1.5 s after the first signal, or at once after the second. */
 const script = `
   const { abortOnInterrupt } = await import(${JSON.stringify(import.meta.resolve('../src/session/interrupt.ts'))});
   const signal = abortOnInterrupt(() => console.log('second'));
@@ -31,11 +31,11 @@ async function run(signals: number): Promise<{ output: string; code: number | nu
   return { output, code };
 }
 
-test('the first Ctrl-C lets work end in order', async () => {
+test('lets work end in order after the first Ctrl-C', async () => {
   expect(await run(1)).toEqual({ output: 'ready\nINTERRUPTED\nin order\n', code: 3 });
 });
 
-test('the second ends the process at once', async () => {
+test('ends the process at once after the second Ctrl-C', async () => {
   expect(await run(2)).toEqual({ output: 'ready\nINTERRUPTED\nsecond\n', code: 130 });
 });
 
@@ -88,7 +88,7 @@ function outputOf({ stdout, stderr }: ChildProcess): () => string {
   return () => text;
 }
 
-/** Processes that see what is mounted for a build below a directory. */
+/** Returns the processes that see the mounts of a build below a directory. */
 function workOf(directory: string): readonly string[] {
   return readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;

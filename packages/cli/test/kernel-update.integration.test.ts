@@ -29,7 +29,7 @@ const CONFIGS = {
   '6.13.1': HEAD('6.13.1'),
 };
 
-/** What stands for the tarball is what stands for the configuration that is made of it. */
+/** The file in the place of the tarball also stands for the configuration made from it. */
 const FILES = {
   'kernel/linux-source/build.yml': `# The source.
 org: lkt
@@ -86,7 +86,7 @@ function neverReopened(): never {
   throw new Error('something was written');
 }
 
-it('takes the newest of the series, and shows what the configuration gains and loses', async () => {
+it('updates to the newest version of the series, and shows configuration changes', async () => {
   await inCheckout(async (path, options) => {
     expect(await update(path, options)).toEqual({
       file: 'kernel/linux-source/build.yml',
@@ -117,7 +117,7 @@ it('takes the newest of the series, and shows what the configuration gains and l
   });
 });
 
-it('has nothing to compare with when the old source is gone', async () => {
+it('skips the comparison when the old source is gone', async () => {
   await inCheckout(async (path, options) => {
     archive.files.delete('debian/pool/main/l/linux/linux_6.12.107.orig.tar.xz');
     await using dir = await temporary();
@@ -143,7 +143,7 @@ it('changes nothing when the archive fails while the lock is written', async () 
   });
 });
 
-it('needs a version to begin with', async () => {
+it('requires a version in build.yml', async () => {
   await using repo = await checkout({
     'kernel/a/build.yml': 'org: lkt\nimage: a\ndebian: {suite: trixie, sources: [linux]}\n',
   });

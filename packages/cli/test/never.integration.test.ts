@@ -1,4 +1,7 @@
-/** What must never be seen: tokens, passwords and keys, in whatever lkt says, keeps or hands to other programs. */
+/**
+ * Secrets must never leak: no token, password or key may appear in output, in the store, or on the
+ * command lines of other programs.
+ */
 import { execFileSync, spawn } from 'node:child_process';
 import { createServer as createHttpServer, type IncomingMessage } from 'node:http';
 import { type AddressInfo, connect, createServer as createTcpServer } from 'node:net';
@@ -12,13 +15,13 @@ import { main } from './program.ts';
 const PASSWORD = 'canary-password-4711';
 const BASIC = Buffer.from(`me:${PASSWORD}`).toString('base64');
 
-interface Place {
+interface Checkout {
   readonly dir: string;
   readonly env: NodeJS.ProcessEnv;
 }
 
-/** A checkout with one package, and nothing of the user's. */
-async function checkout(): Promise<Place> {
+/** Creates a checkout with one package, and an empty home directory. */
+async function checkout(): Promise<Checkout> {
   const home = await mkdtempDisposable(join(tmpdir(), 'lkt-never-'));
   onTestFinished(async () => home[Symbol.asyncDispose]());
   const dir = home.path;
@@ -52,22 +55,22 @@ async function checkout(): Promise<Place> {
   return { dir, env };
 }
 
-async function logIn({ dir }: Place, host: string): Promise<void> {
+async function logIn({ dir }: Checkout, host: string): Promise<void> {
   await mkdir(join(dir, '.docker'), { recursive: true });
   const config = { auths: { [host]: { auth: BASIC } } };
   await writeFile(join(dir, '.docker/config.json'), JSON.stringify(config));
 }
 
-/** The command lines of all programs of the machine, while something runs. */
-async function commandLines(): Promise<string> {
+/** Returns the command lines of all processes of the machine. */
+async function processCommandLines(): Promise<string> {
   const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
   const texts = names.map((name) => readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => ''));
   return (await Promise.all(texts)).join('\n');
 }
 
-/** Runs lkt in each way to show progress, and gives back all that is to be seen of it by anybody. */
-async function seenOf(
-  { dir, env }: Place,
+/** Runs lkt with each progress display, and returns everything that others can see of it. */
+async function observe(
+  { dir, env }: Checkout,
   args: readonly string[],
   more: NodeJS.ProcessEnv = {},
 ): Promise<{ readonly code: number | null; readonly text: string; readonly all: string }[]> {
@@ -89,22 +92,22 @@ async function seenOf(
     const over = new AbortController();
     const watching = (async () => {
       while (!over.signal.aborted) {
-        lines.push(await commandLines());
+        lines.push(await processCommandLines());
         await new Promise((resolve) => setTimeout(resolve, 50));
       }
     })();
     const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
     over.abort();
     await watching;
-    // It is seen there at all.
+    // Proves that the command lines were captured.
     expect(lines.join('\n')).toContain(args.join('\0'));
-    results.push({ code, text, all: `${text}\n${lines.join('\n')}\n${await kept(dir)}` });
+    results.push({ code, text, all: `${text}\n${lines.join('\n')}\n${await storeText(dir)}` });
   }
   return results;
 }
 
-/** What lkt has written: the store, with its logs. */
-async function kept(dir: string): Promise<string> {
+/** Returns the contents of every file in the store, including logs. */
+async function storeText(dir: string): Promise<string> {
   const files = await readdir(join(dir, 'store'), { recursive: true, withFileTypes: true }).catch(
     () => [],
   );
@@ -118,8 +121,8 @@ function partsOf(token: string): readonly string[] {
   return [token, ...token.split('.').slice(1)];
 }
 
-/** A server that answers whatever is asked, with what it was asked. */
-async function answering(
+/** Starts a server with a custom response to every request. */
+async function respond(
   answer: (request: IncomingMessage, body: string) => { status: number; body: string },
   headers: Readonly<Record<string, string>> = {},
 ): Promise<string> {
@@ -139,8 +142,8 @@ async function answering(
   return `127.0.0.1:${(server.address() as AddressInfo).port}`;
 }
 
-describe('no secret is shown, kept or handed on', () => {
-  test('when packages are pushed and signed', async () => {
+describe('lkt reveals no secret', () => {
+  test('when it pushes and signs packages', async () => {
     const there = await checkout();
     await using registry = await startRegistry({
       auth: { scheme: 'token', users: { me: PASSWORD } },
@@ -149,7 +152,7 @@ describe('no secret is shown, kept or handed on', () => {
     await logIn(there, registry.host);
     const token = sigstore.issuer.token('jane@example.org');
     const args = ['pkg', 'push', '--sign', '--org', `${registry.host}/team`, 'pkg/base'];
-    for (const { code, text, all } of await seenOf(there, args, {
+    for (const { code, text, all } of await observe(there, args, {
       SIGSTORE_ID_TOKEN: token,
       LKT_FULCIO_URL: sigstore.url,
       LKT_REKOR_URL: sigstore.url,
@@ -165,12 +168,12 @@ describe('no secret is shown, kept or handed on', () => {
     await using registry = await startRegistry();
     await using sigstore = await startSigstore();
     const token = sigstore.issuer.token('jane@example.org');
-    const fulcio = await answering((_request, body) => ({
+    const fulcio = await respond((_request, body) => ({
       status: 400,
       body: JSON.stringify({ code: 3, message: `bad ${body} ${token} ${token.split('.')[2]}` }),
     }));
     const args = ['pkg', 'push', '--sign', '--org', `${registry.host}/team`, 'pkg/base'];
-    for (const { code, text, all } of await seenOf(there, args, {
+    for (const { code, text, all } of await observe(there, args, {
       SIGSTORE_ID_TOKEN: token,
       LKT_FULCIO_URL: `http://${fulcio}`,
     })) {
@@ -181,13 +184,13 @@ describe('no secret is shown, kept or handed on', () => {
     expect(registry.storage.repositories.get('team/base')?.tags.size ?? 0).toBe(0);
   });
 
-  test('when the token service of a CI repeats what it was asked with', async () => {
+  test('when the token service of a CI repeats the request', async () => {
     const there = await checkout();
-    const gitHub = await answering((request) => ({
+    const gitHub = await respond((request) => ({
       status: 403,
       body: JSON.stringify({ message: `no: ${request.headers.authorization}` }),
     }));
-    for (const { code, text, all } of await seenOf(there, ['pkg', 'sign', 'pkg/base'], {
+    for (const { code, text, all } of await observe(there, ['pkg', 'sign', 'pkg/base'], {
       ACTIONS_ID_TOKEN_REQUEST_URL: `http://${gitHub}/token?key=${PASSWORD}`,
       ACTIONS_ID_TOKEN_REQUEST_TOKEN: `${PASSWORD}-2`,
     })) {
@@ -197,9 +200,9 @@ describe('no secret is shown, kept or handed on', () => {
     }
   });
 
-  test('when a registry repeats what it was asked with', async () => {
+  test('when a registry repeats the request', async () => {
     const there = await checkout();
-    const host = await answering(
+    const host = await respond(
       ({ headers: { authorization } }) => ({
         status: authorization === undefined ? 401 : 403,
         body: JSON.stringify({ errors: [{ code: 'DENIED', message: `no: ${authorization}` }] }),
@@ -208,14 +211,14 @@ describe('no secret is shown, kept or handed on', () => {
     );
     await logIn(there, host);
     const args = ['pkg', 'push', '--org', `${host}/team`, 'pkg/base'];
-    for (const { code, text, all } of await seenOf(there, args)) {
+    for (const { code, text, all } of await observe(there, args)) {
       expect(code, text).toBe(1);
       expect(text).toContain(host);
       for (const secret of [PASSWORD, BASIC]) expect(all).not.toContain(secret);
     }
   });
 
-  test('when files of credentials are broken, and helpers fail', async () => {
+  test('when credential files are malformed and helpers fail', async () => {
     const there = await checkout();
     await using registry = await startRegistry({
       auth: { scheme: 'basic', users: { me: PASSWORD } },
@@ -224,7 +227,7 @@ describe('no secret is shown, kept or handed on', () => {
     const config = join(there.dir, '.docker/config.json');
     await logIn(there, registry.host);
     await writeFile(config, `{"auths": {"${registry.host}": {"auth": "${BASIC}" "x"`);
-    for (const { code, text, all } of await seenOf(there, args)) {
+    for (const { code, text, all } of await observe(there, args)) {
       expect(code, text).toBe(1);
       for (const secret of [PASSWORD, BASIC]) expect(all).not.toContain(secret);
     }
@@ -236,17 +239,17 @@ describe('no secret is shown, kept or handed on', () => {
       mode: 0o755,
     });
     const PATH = `${join(there.dir, 'bin')}:${there.env['PATH']}`;
-    for (const { code, text, all } of await seenOf(there, args, { PATH })) {
+    for (const { code, text, all } of await observe(there, args, { PATH })) {
       expect(code, text).toBe(1);
       expect(all).not.toContain(PASSWORD);
     }
   });
 
-  test('when addresses hold passwords, and nobody is there', async () => {
+  test('when URLs contain passwords and the server is down', async () => {
     const there = await checkout();
     const token = `x.${Buffer.from('{"sub":"somebody"}').toString('base64url')}.x`;
     const address = `https://me:${PASSWORD}@127.0.0.1:1`;
-    for (const { code, text, all } of await seenOf(there, ['pkg', 'sign', 'pkg/base'], {
+    for (const { code, text, all } of await observe(there, ['pkg', 'sign', 'pkg/base'], {
       SIGSTORE_ID_TOKEN: token,
       LKT_FULCIO_URL: address,
     })) {
@@ -254,7 +257,7 @@ describe('no secret is shown, kept or handed on', () => {
       expect(all).not.toContain(PASSWORD);
     }
     const push = ['pkg', 'push', '--org', 'registry.invalid/team', 'pkg/base'];
-    for (const { code, text, all } of await seenOf(there, push, {
+    for (const { code, text, all } of await observe(there, push, {
       HTTPS_PROXY: `http://me:${PASSWORD}@127.0.0.1:1`,
     })) {
       expect(code, text).toBe(1);
@@ -265,23 +268,23 @@ describe('no secret is shown, kept or handed on', () => {
   test('when a key signs, or its password is wrong', async () => {
     const there = await checkout();
     const right = { COSIGN_PASSWORD: PASSWORD };
-    // The second time it is there.
-    const made = await seenOf(there, ['key', 'generate'], right);
+    // On the second run the key exists already.
+    const made = await observe(there, ['key', 'generate'], right);
     expect(made.map(({ code }) => code)).toEqual([0, 2]);
     for (const { all } of made) expect(all).not.toContain(PASSWORD);
     const sign = ['pkg', 'sign', '--key', 'cosign.key', 'pkg/base'];
-    for (const { code, text, all } of await seenOf(there, sign, right)) {
+    for (const { code, text, all } of await observe(there, sign, right)) {
       expect(code, text).toBe(0);
       for (const secret of [PASSWORD, 'PRIVATE KEY']) expect(all).not.toContain(secret);
     }
-    for (const { code, all } of await seenOf(there, sign, { COSIGN_PASSWORD: `${PASSWORD}-2` })) {
+    for (const { code, all } of await observe(there, sign, { COSIGN_PASSWORD: `${PASSWORD}-2` })) {
       expect(code).toBe(1);
       expect(all).not.toContain(PASSWORD);
     }
   });
 });
 
-test('a certificate that is wrong is no reason to speak http', async () => {
+test('never falls back to http after a certificate error', async () => {
   const there = await checkout();
   using trust = createAuthority();
   await using registry = await startRegistry({
@@ -289,7 +292,7 @@ test('a certificate that is wrong is no reason to speak http', async () => {
     auth: { scheme: 'basic', users: { me: PASSWORD } },
     relativeLocations: true,
   });
-  // What comes over the wire, as it is.
+  // The first byte of each connection.
   const first: number[] = [];
   let heard = '';
   const wire = createTcpServer((client) => {
@@ -310,12 +313,12 @@ test('a certificate that is wrong is no reason to speak http', async () => {
   const host = `127.0.0.1:${(wire.address() as AddressInfo).port}`;
   await logIn(there, host);
   const push = ['pkg', 'push', '--org', `${host}/team`, 'pkg/base'];
-  const [refused] = await seenOf(there, push);
+  const [refused] = await observe(there, push);
   expect(refused?.code).toBe(1);
   expect(refused?.text).toMatch(/certificate/);
-  const [done] = await seenOf(there, [...push, '--cert-file', trust.caFile]);
+  const [done] = await observe(there, [...push, '--cert-file', trust.caFile]);
   expect(done?.code, done?.text).toBe(0);
-  // Each connection began as TLS does.
+  // Each connection began with a TLS handshake record.
   expect(new Set(first)).toEqual(new Set([0x16]));
   for (const secret of ['HTTP/1', BASIC, PASSWORD]) expect(heard).not.toContain(secret);
 });

@@ -4,7 +4,9 @@ import { main } from './program.ts';
 
 const words = [process.execPath, main, 'schema', 'image'];
 
-/** Starts a program whose standard output is a pipe that does not wait, and reads from it late and slowly. */
+/**
+ * Starts a program whose standard output is a non-blocking pipe, and reads from it late and slowly.
+ */
 const READER = `
 import fcntl, os, subprocess, sys, time
 reading, writing = os.pipe()
@@ -20,14 +22,14 @@ sys.stdout.buffer.write(seen)
 sys.exit(child.wait())
 `;
 
-test('everything arrives, also through a pipe that does not wait for its reader', () => {
+test('writes all output to a slow reader of a non-blocking pipe', () => {
   const [node = '', ...args] = words;
   const whole = execFileSync(node, args, { encoding: 'utf8' });
   expect(whole.length).toBeGreaterThan(65_536);
   expect(execFileSync('python3', ['-c', READER, ...words], { encoding: 'utf8' })).toBe(whole);
 });
 
-test('a reader that goes away early is no failure', () => {
+test('succeeds when the reader closes the pipe early', () => {
   const script = 'set -o pipefail; "$@" | head -c 1';
   expect(execFileSync('bash', ['-c', script, 'sh', ...words], { encoding: 'utf8' })).toBe('{');
 });

@@ -7,7 +7,7 @@ import { readSigningKey } from '@lkt/sign';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
 
-/** Types an answer to each question at a terminal of its own, and gives back what was to be seen there. */
+/** Answers each prompt on a pseudo-terminal, and prints the terminal's output. */
 const TYPIST = `
 import os, pty, sys
 answers = [answer.encode().decode("unicode_escape").encode("latin-1") for answer in sys.argv[1].split(",")]
@@ -48,9 +48,9 @@ async function type(
   }
 }
 
-test('a password is asked for twice, and not shown', async () => {
+test('asks for a password twice, without showing it', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-password-'));
-  // A mistake that is corrected.
+  // Corrects a typing mistake.
   const answers = [String.raw`Zwx\x7fonig\n`, String.raw`Zwonig\n`];
   const { status, seen } = await type(dir.path, answers, ['key', 'generate']);
   expect(seen).toMatch(/^password for cosign\.key: \r\nrepeat the password: \r\ncosign\.key and /);
@@ -59,7 +59,7 @@ test('a password is asked for twice, and not shown', async () => {
   await readSigningKey(join(dir.path, 'cosign.key'), { password: 'Zwonig' });
 });
 
-test('other words than before, or Ctrl-C, and nothing is written', async () => {
+test('writes nothing after different passwords, or after Ctrl-C', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-password-'));
   const other = await type(dir.path, [String.raw`one\n`, String.raw`two\n`], ['key', 'generate']);
   expect(other.seen).toContain('error: the passwords differ');

@@ -4,5 +4,8 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '../../..');
 const dist = join(root, 'dist/lkt.cjs');
 
-/** The file that `lkt` runs: `dist/lkt.cjs`, which itself runs the sources if they have changed; the sources without `dist/`. */
+/**
+ * The file that `lkt` runs: `dist/lkt.cjs`, which falls back to the sources if they have changed;
+ * without `dist/`, the sources.
+ */
 export const main: string = existsSync(dist) ? dist : join(root, 'packages/cli/src/main.ts');

@@ -40,7 +40,7 @@ const build: readonly (ProgressEvent | number)[] = [
   { kind: 'progress', id: 'sshd', current: 12_400_000, total: 31_000_000, unit: 'bytes' },
 ];
 
-test('plain: a line for every change, each with its step', () => {
+test('plain: prints a line for every change, with its step', () => {
   const screen = new Terminal(200, 24);
   const display = plainDisplay(screen, clock);
   run(display, build);
@@ -68,7 +68,7 @@ test('plain: a line for every change, each with its step', () => {
   );
 });
 
-test('tty: what runs is at the bottom with its log, what has ended is above', () => {
+test('tty: shows running steps with their logs at the bottom, and ended steps above', () => {
   const screen = new Terminal(60, 24);
   const display = ttyDisplay(screen, clock);
   run(display, build);
@@ -98,7 +98,7 @@ test('tty: what runs is at the bottom with its log, what has ended is above', ()
   expect(screen.cursor).toBe(true);
 });
 
-test('tty: the log of what failed is shown again at the end', () => {
+test('tty: shows the log of a failed step again at the end', () => {
   const screen = new Terminal(60, 24);
   const display = ttyDisplay(screen, clock);
   run(display, [...build, { kind: 'failed', id: 'sshd:1' }, { kind: 'failed', id: 'sshd' }]);
@@ -109,7 +109,7 @@ test('tty: the log of what failed is shown again at the end', () => {
   expect(screen.cursor).toBe(true);
 });
 
-test('tty: a thousand events in a second are drawn ten times, in the room there is', () => {
+test('tty: draws a thousand events in a second ten times, within the screen', () => {
   const screen = new Terminal(30, 8);
   const display = ttyDisplay(screen, clock);
   const log = `${'x'.repeat(500)}\n`;
@@ -122,7 +122,7 @@ test('tty: a thousand events in a second are drawn ten times, in the room there 
   display.close(false);
 });
 
-test('tty: without steps nothing is written, so that a console may be there', () => {
+test('tty: writes nothing without steps, so that a console can use the terminal', () => {
   const screen = new Terminal(30, 8);
   const display = ttyDisplay(screen, clock);
   vi.advanceTimersByTime(5000);
@@ -144,7 +144,7 @@ const tree: readonly (ProgressEvent | number)[] = [
   1000,
 ];
 
-test('tty: packages, their steps below them, and how many are done', () => {
+test('tty: shows packages with their steps, and how many have ended', () => {
   const screen = new Terminal(60, 24);
   const display = ttyDisplay(screen, clock);
   run(display, tree);
@@ -176,7 +176,7 @@ test('tty: packages, their steps below them, and how many are done', () => {
   );
 });
 
-test('tty: more steps than lines', () => {
+test('tty: fits more steps than lines', () => {
   const screen = new Terminal(60, 8);
   const display = ttyDisplay(screen, clock);
   for (let i = 0; i < 9; i += 1)
@@ -188,7 +188,7 @@ test('tty: more steps than lines', () => {
   display.close(false);
 });
 
-test('tty: a terminal that becomes narrower, and characters that take two columns', () => {
+test('tty: handles a narrowed terminal, and characters of two columns', () => {
   const screen = new Terminal(80, 24);
   const display = ttyDisplay(screen, clock);
   display.emit({ kind: 'start', id: 'x', title: '名前'.repeat(30) });
@@ -213,7 +213,7 @@ test.each([
   expect(widthOf(cut(`${text}${text}`, width))).toBeLessThanOrEqual(width);
 });
 
-test('plain: a package says how many steps it had, and how far the run is', () => {
+test('plain: prints the number of steps of a package, and the overall progress', () => {
   const screen = new Terminal(200, 24);
   const display = plainDisplay(screen, clock);
   run(display, tree);
@@ -228,7 +228,7 @@ test('plain: a package says how many steps it had, and how far the run is', () =
   expect(lines.at(-1)).toBe('lkt/go: done 1.0s, 2 steps, 1 cached [2/3]');
 });
 
-test('json: nothing that a terminal would act on', () => {
+test('json: prints no control characters', () => {
   const lines: string[] = [];
   const display = jsonDisplay({ write: (text) => lines.push(text) }, clock);
   const text = 'a\u001b[31m\u009b31m\u007f\u202eb\u2066';
@@ -258,8 +258,8 @@ function failing(lines: number): readonly ProgressEvent[] {
   ];
 }
 
-describe('logs of steps that fail', () => {
-  test('are kept whole in a file, and the last lines are shown', async () => {
+describe('logs of failed steps', () => {
+  test('are kept whole in a file, and shown by their last lines', async () => {
     vi.useRealTimers();
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-logs-'));
     const passed: ProgressEvent[] = [];
@@ -280,7 +280,7 @@ describe('logs of steps that fail', () => {
     expect(failed).toContain(`line 300\n  | (all 300 lines: ${join(dir.path, 'logs')}`);
   });
 
-  test('but not of those that were stopped because of it', async () => {
+  test('exclude those of steps that another failure stopped', async () => {
     vi.useRealTimers();
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-logs-'));
     const logs = new KeptLogs(dir.path, 'now', { emit: () => undefined });
@@ -291,13 +291,13 @@ describe('logs of steps that fail', () => {
     expect(await readdir(dir.path)).toEqual([]);
   });
 
-  test('are shown also where no file can be written', () => {
+  test('are shown even if no file can be written', () => {
     const logs = new KeptLogs('/dev/null/logs', 'now', { emit: () => undefined });
     for (const event of failing(1)) logs.emit(event);
     expect(logs.failed).toMatchObject({ title: 'RUN b', lines: ['line 1'], path: undefined });
   });
 
-  test('of long ago go away', async () => {
+  test('are deleted when there are many newer ones', async () => {
     vi.useRealTimers();
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-logs-'));
     for (let time = 1000; time < 1060; time += 1) {
@@ -310,7 +310,7 @@ describe('logs of steps that fail', () => {
   });
 });
 
-test('json: the events, each on its line', () => {
+test('json: prints each event on a line', () => {
   const lines: string[] = [];
   const display = jsonDisplay({ write: (text) => lines.push(text) }, clock);
   run(display, build);
@@ -331,7 +331,7 @@ test('json: the events, each on its line', () => {
   });
 });
 
-test('quiet: nothing but the log of what failed', () => {
+test('quiet: prints only the log of a failed step', () => {
   const screen = new Terminal(200, 24);
   const display = quietDisplay(screen);
   run(display, build);

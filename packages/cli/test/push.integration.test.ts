@@ -9,7 +9,7 @@ import { main } from './program.ts';
 
 const SIZE = 3_000_000;
 
-/** A checkout with two packages; the second is of the first, and has layers of its own. */
+/** Creates a checkout with two packages; the second is built FROM the first, and adds layers. */
 async function checkout(dir: string): Promise<NodeJS.ProcessEnv> {
   const files = {
     '.gitignore': '/.store\n/.cache\n/cosign.*\n',
@@ -47,7 +47,7 @@ async function checkout(dir: string): Promise<NodeJS.ProcessEnv> {
   return env;
 }
 
-/** Bytes of blobs that came, in requests from the `from`th on. */
+/** Returns the bytes of uploaded blobs, in requests from index `from` on. */
 function uploaded({ requests }: TestRegistry, from = 0): number {
   return requests
     .slice(from)
@@ -74,14 +74,14 @@ async function ended(
   return { code, output };
 }
 
-test('a push that was killed goes on, and what has a tag is whole', async () => {
+test('resumes a killed push, and tags only complete images', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-push-'));
   await using registry = await startRegistry();
   const env = await checkout(dir.path);
   const to = ['--org', `${registry.host}/team`];
   const sign = ['--sign', '--key', 'cosign.key'];
   const push = ['pkg', 'push', '--json', ...sign, ...to, 'pkg/app', 'pkg/base'];
-  // One of the two big blobs never arrives.
+  // One of the two large blobs never arrives.
   registry.fault({ method: 'PUT', path: /blobs\/uploads/ }, { kind: 'stall' });
   const killed = lkt(dir.path, env, ...push);
   const end = ended(killed);
@@ -101,7 +101,7 @@ test('a push that was killed goes on, and what has a tag is whole', async () => 
   expect(code).toBe(0);
   const { packages } = JSON.parse(output) as { packages: { name: string; bytes: number }[] };
   expect(packages.map(({ name }) => name)).toEqual(['example/app', 'example/base']);
-  // One big blob at most, as the other was there, and none again for the package that uses it.
+  // At most one large blob: the other arrived before, and the second package shares them.
   const again = uploaded(registry, before);
   expect(again).toBeLessThan(1.1 * SIZE);
   expect(again).toBe(packages.reduce((sum, { bytes }) => sum + bytes, 0));
@@ -110,7 +110,7 @@ test('a push that was killed goes on, and what has a tag is whole', async () => 
   );
   expect(mounted.length).toBeGreaterThanOrEqual(2);
 
-  // What was signed the first time is not signed again, though nothing of it was there.
+  // Signatures are not made again after the killed push, although none had arrived.
   const base = registry.storage.repositories.get('team/base');
   const signatures = [...(base?.tags.keys() ?? [])].filter((tag) => tag.endsWith('.sig'));
   // Of the index and of the image.

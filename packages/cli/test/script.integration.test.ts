@@ -9,7 +9,7 @@ import { main } from './program.ts';
 
 const { PATH = '' } = process.env;
 
-/** Who signs in scripts: whom `$ID_TOKEN` is of, and whom `$OTHER_ID_TOKEN`. */
+/** The identities of `$ID_TOKEN` and `$OTHER_ID_TOKEN` in scripts. */
 const SIGNER = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 const OTHER_SIGNER = 'release@example.com';
 const HOUR = 3600;

@@ -1,6 +1,9 @@
 import type { Screen } from '../src/progress/display.ts';
 
-/** A terminal that knows what the displays use: `\r`, `\n`, cursor up, erase the rest of the line or all below, hide and show the cursor. */
+/**
+ * Emulates the terminal sequences that the displays use: `\r`, `\n`, cursor up, erase to the end of
+ * line or screen, hide and show the cursor.
+ */
 export class Terminal implements Screen {
   columns: number;
   readonly rows: number;
@@ -9,7 +12,7 @@ export class Terminal implements Screen {
   #row = 0;
   #column = 0;
   writes = 0;
-  /** Rows that the cursor went up last. */
+  /** Rows of the last cursor-up sequence. */
   ups = 0;
   cursor = true;
 
@@ -25,7 +28,7 @@ export class Terminal implements Screen {
     for (const [token] of text.matchAll(/\u001b\[[?\d]*[A-Za-z]|[^\u001b]/gsu)) this.#take(token);
   }
 
-  /** What is to be seen, without empty lines at the end. */
+  /** The visible text, without trailing empty lines. */
   get text(): string {
     return this.#lines
       .map((line) => line.trimEnd())
@@ -44,7 +47,7 @@ export class Terminal implements Screen {
       this.ups = Number(token.slice(2, -1));
       this.#row -= this.ups;
       if (this.#row < 0) {
-        // Lines that were wrapped are one line here.
+        // Wrapped lines are one line here.
         if (this.columns === this.#first) throw new Error('the cursor went above the first line');
         this.#row = 0;
       }

@@ -1,10 +1,10 @@
-/** Where a program is in memory, and how long its headers are. */
+/** Load address of the program, and size of its headers. */
 const BASE = 0x40_0000;
 const HEADERS = 64 + 56;
 
 /**
- * The smallest program that shows where it runs: it makes the directory `/made`, says the name of its architecture, and
- * ends well. It needs nothing but a kernel, or an emulator of one.
+ * Returns a minimal program: it creates the directory `/made`, prints the name of its architecture,
+ * and exits with 0. It needs only a kernel, or an emulator of one.
  */
 export function tinyProgram(architecture: 'amd64' | 'arm64'): Buffer {
   const said = Buffer.from(`${architecture}\n`);
@@ -17,7 +17,7 @@ export function tinyProgram(architecture: 'amd64' | 'arm64'): Buffer {
   header.write('\u007fELF', 'latin1');
   // 64 bits, little-endian, version 1.
   header.set([2, 1, 1], 4);
-  // An executable file of the machine.
+  // An executable file for the machine.
   header.writeUInt16LE(2, 16);
   header.writeUInt16LE(architecture === 'amd64' ? 62 : 183, 18);
   header.writeUInt32LE(1, 20);
@@ -26,7 +26,7 @@ export function tinyProgram(architecture: 'amd64' | 'arm64'): Buffer {
   header.writeUInt16LE(64, 52);
   header.writeUInt16LE(56, 54);
   header.writeUInt16LE(1, 56);
-  // One segment, the whole file: to be read and executed.
+  // One segment, the whole file: readable and executable.
   header.writeUInt32LE(1, 64);
   header.writeUInt32LE(5, 68);
   header.writeBigUInt64LE(BigInt(BASE), 80);
@@ -48,7 +48,7 @@ function amd64(path: number, text: number, length: number): Buffer {
   return Buffer.concat([...make, ...say, ...end]);
 }
 
-/** @param instruction of the register: 32 bits go into it */
+/** @param instruction for the register, followed by a 32-bit value */
 function load(instruction: number, value: number): Buffer {
   const code = Buffer.alloc(5);
   code.writeUInt8(instruction);
@@ -70,7 +70,7 @@ function arm64(path: number, text: number, length: number): Buffer {
   return code;
 }
 
-/** movz, and movk with a shift of 16 bits: 32 bits go into a register. */
+/** Returns movz, and movk with a shift of 16 bits: load 32 bits into a register. */
 function move(register: number, value: number): readonly number[] {
   return [
     0xd280_0000 + (value & 0xffff) * 32 + register,

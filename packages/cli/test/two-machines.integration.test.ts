@@ -8,13 +8,13 @@ import { main } from './program.ts';
 
 const WRITE = 'token-that-may-read-and-write';
 const READ = 'token-that-may-only-read';
-/** Of the server, in no network but that of this test. */
+/** Address of the server, in a network of this test. */
 const ADDRESS = '10.97.0.1';
 const SERVER = `${ADDRESS}:5000`;
 
 const FILES: Readonly<Record<string, string>> = {
   'pkg/base/build.yml': 'org: example\nimage: base\narches: [amd64]\n',
-  // Done twice it would be two images.
+  // Not reproducible: two runs make two images.
   'pkg/base/Dockerfile':
     'FROM scratch\nCOPY --chmod=755 sh /bin/sh\nRUN read -r id < /proc/sys/kernel/random/uuid; echo $id > /once\n',
   'pkg/app/build.yml':
@@ -24,7 +24,7 @@ const FILES: Readonly<Record<string, string>> = {
   'pkg/app/file': 'text\n',
 };
 
-/** Three machines: each has a network of its own, and only the server is connected with the others. */
+/** Three machines in network namespaces; only the server is connected with the others. */
 const NETWORKS = String.raw`
 set -eu
 cd "$WORK"
@@ -61,7 +61,7 @@ until [ -s url ]; do kill -0 $server; sleep 0.1; done
 async function inNetworks(work: string, script: string): Promise<string> {
   await writeFile(join(work, 'script'), script);
   await writeFile(join(work, 'networks'), NETWORKS);
-  // Builds need users of their own, which a user namespace has only if it is given some.
+  // Builds need several uids, which a user namespace has only by a mapping.
   const users = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user', '--map-auto'];
   const namespaces = [...users, '--net', '--pid', '--fork', '--kill-child', '--mount-proc'];
   const { stdout } = await promisify(execFile)(
@@ -81,7 +81,7 @@ async function inNetworks(work: string, script: string): Promise<string> {
 }
 
 test(
-  'what one machine has built another need not build: the server is all that they share',
+  'shares builds between two machines through a server alone',
   { timeout: 600_000 },
   async () => {
     await using work = await mkdtempDisposable(join(tmpdir(), 'lkt-machines-'));
@@ -151,7 +151,7 @@ test(
       (JSON.parse(parts.get(file) ?? '') as Built).packages.map(
         ({ name: one, digest }) => `${one} ${digest}`,
       );
-    // Its commands give something else each time, so none of them was run again.
+    // The commands have random output, so equal digests prove that none ran again.
     expect(digests('second.json')).toEqual(digests('first.json'));
     expect(digests('second.json')).toHaveLength(2);
     expect(parts.get('second.log')).toMatch(/example\/base:.*: cached/);

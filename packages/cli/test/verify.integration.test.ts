@@ -83,7 +83,7 @@ function byIdentity(at: TestSigstore = instance, subject = WORKFLOW): readonly s
   return ['--identity', subject, '--issuer', at.issuer.url, ...root];
 }
 
-/** An image in a repository of its own, and the bundle that a signer makes of it. */
+/** An image in its own repository, with a signer's bundle. */
 interface Signed {
   readonly name: Reference;
   readonly subject: Descriptor;
@@ -115,7 +115,7 @@ async function signed(signer: Signer): Promise<Signed> {
   return { name, subject, bundle: JSON.parse(item?.bytes.toString() ?? '') as Bundle };
 }
 
-/** Puts bundles beside an image. */
+/** Stores bundles beside an image. */
 async function put(
   { name, subject }: Pick<Signed, 'name' | 'subject'>,
   ...bundles: readonly unknown[]
@@ -127,7 +127,7 @@ async function put(
   }
 }
 
-/** `lkt verify` as a process, with nothing in its store. */
+/** Runs `lkt verify` with an empty store. */
 async function verify(
   { name, subject }: Pick<Signed, 'name' | 'subject'>,
   flags: readonly string[],
@@ -274,7 +274,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
 ];
 
 describe('lkt verify refuses an image', () => {
-  test.concurrent.each(CASES)('%s', async (_what, reason, prepare) => {
+  test.concurrent.each(CASES)('%s', async (_name, reason, prepare) => {
     const { image, flags } = await prepare();
     const { status, stdout, stderr } = await verify(image, flags);
     expect({ status, stdout, stderr }).toMatchObject({ status: 1 });
@@ -285,7 +285,7 @@ describe('lkt verify refuses an image', () => {
   });
 });
 
-/** The document with one bit of each text and number in it changed, one at a time. */
+/** Returns copies of the document, each with one bit of a string or number flipped. */
 function flips(value: unknown, bit: number): unknown[] {
   if (typeof value === 'number') return [value ^ (1 << bit)];
   if (typeof value === 'string') {
@@ -310,9 +310,9 @@ describe.each<[string, () => Signer, () => readonly string[]]>([
   ['a key', () => keyOf('mine'), byKey],
   ['an identity', () => identity(), () => byIdentity()],
 ])('a bundle signed by %s', (_who, signer, flags) => {
-  test('counts, and with a bit of any field changed does not', async () => {
+  test('accepts the signature, and rejects it with any field changed by a bit', async () => {
     const image = await signed(signer());
-    // A timestamp has wrappers that nobody signs, so it alone is left as it is.
+    // The wrapper of a timestamp is not signed, so the timestamp is left out.
     const { timestampVerificationData: _left, ...material } = image.bundle.verificationMaterial;
     const bundle = { ...image.bundle, verificationMaterial: material };
     const changed = [0, 2].flatMap((bit) => flips(bundle, bit));
