@@ -1,4 +1,4 @@
-/** `npm run build`: writes `dist/`, from which `lkt` runs while the files that it was made from are unchanged. */
+/** `npm run build`: writes `dist/`, from which `lkt` runs while the sources are unchanged. */
 import { hash } from 'node:crypto';
 import {
   chmodSync,
@@ -43,7 +43,10 @@ async function main(): Promise<void> {
   }
 }
 
-/** Makes a finished build the current one. The one before it stays: a running lkt may still load parts of it. */
+/**
+ * Makes a finished build the current one. The previous one stays: a running lkt may still load parts
+ * of it.
+ */
 function put(directory: string, manifest: Manifest): void {
   const before = currentId();
   // A temporary directory is for its owner alone.

@@ -1,12 +1,12 @@
 import { readFileSync, statSync } from 'node:fs';
 
-/** `dist/manifest.json`: names the build that counts, and the files that it was made from. */
+/** `dist/manifest.json`: the current build and the files that it was made from. */
 export interface Manifest {
-  /** Directory of the build in `dist/`. A hash over the contents of all inputs, so it identifies the program. */
+  /** Directory of the build in `dist/`: a hash over the contents of all inputs. */
   readonly id: string;
   /** Version and architecture of the Node that made it. */
   readonly node: string;
-  /** Paths below the checkout. `package-lock.json` as installed stands for all of `node_modules`. */
+  /** By path in the checkout. The installed `package-lock.json` stands for `node_modules`. */
   readonly inputs: Readonly<Record<string, Input>>;
 }
 
@@ -16,7 +16,8 @@ type Input = readonly [stamp: string, sha256: string];
 export const NODE: string = `${process.version} ${process.arch}`;
 
 /**
- * Returns the directory of the build that was made from the files of a checkout as they are now; undefined if there is none.
+ * Returns the directory of the build of a checkout; undefined if there is none, or if a file that it
+ * was made from has changed.
  */
 export function currentBuild(root: string): string | undefined {
   try {
@@ -35,15 +36,15 @@ export function readManifest(root: string): Manifest {
   return JSON.parse(readFileSync(`${root}/dist/manifest.json`, 'utf8')) as Manifest;
 }
 
-/** A stamp that differs is not enough: git gives a file a new one when it comes back to the branch it was on. */
+/** Compares contents if the stamp differs: git writes a file anew when a branch comes back. */
 function isUnchanged(path: string, [stamp, sha256]: Input = ['', '']): boolean {
   const now = stampOf(path);
   return now === stamp || (now !== undefined && hashOf(path) === sha256);
 }
 
 /**
- * Changes with every change of a file: a write, or another file in its place, sets its ctime, which no program can choose.
- * undefined if there is no such file.
+ * Returns a text that changes with every change of a file; undefined if there is no file. A write or
+ * a rename sets the ctime, to a time that no program can choose.
  */
 export function stampOf(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });

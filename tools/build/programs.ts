@@ -10,17 +10,18 @@ type Entries = Readonly<Record<string, string>>;
 
 /** Options of every bundle. */
 export const COMMON_OUTPUT: OutputOptions = {
-  // An ECMAScript module that imports node:fs has Node load its streams too, for 10 ms.
+  // An ECMAScript module that imports node:fs makes Node load its streams, for 10 ms.
   format: 'cjs',
-  // As `require`, which keeps Node's loader of ECMAScript modules out.
+  // `require` instead of `import()` does without Node's loader of ECMAScript modules.
   dynamicImportInCjs: false,
-  // Errors of libraries are told apart by class names.
+  // Errors of libraries are recognised by class names.
   keepNames: true,
 };
 
 /**
- * Bundles the programs of lkt into a directory: the start, the command line, and each program that the sources start by
- * `programPath`. Each is a bundle of its own, so that none loads what only another needs.
+ * Bundles the programs of lkt into a directory: the start, the command line, and each program that
+ * the sources start by `programPath`. Each is a bundle of its own, so that none loads code that only
+ * another needs.
  * @param root the checkout
  * @param inputs where every file that is read is added
  */
@@ -32,7 +33,7 @@ export async function buildPrograms(
   const programs: Entries[] = [
     { lkt: join(root, 'tools/build/start.ts') },
     { yaml: 'yaml' },
-    // oclif loads the file of help by its path.
+    // oclif loads the file of help by path.
     {
       main: join(root, 'packages/cli/src/main.ts'),
       help: join(root, 'packages/cli/src/help/help.ts'),
@@ -52,7 +53,7 @@ export async function buildPrograms(
       platform: 'node',
       tsconfig: false,
       logLevel: 'warn',
-      // Loaded only where there is a proxy, a few of its files by their paths.
+      // Loaded only for a proxy, and only a few of its files, by path.
       external: [/^undici(\/|$)/],
       plugins: [
         programsOf(add),
@@ -73,14 +74,14 @@ export async function buildPrograms(
   }
 }
 
-/** The name of a chunk, which is `src` for every index.ts of a package. */
+/** Returns the name of a chunk: rolldown's, or of a package instead of `src` for its index.ts. */
 function chunkName({ name, moduleIds }: PreRenderedChunk): string {
   const [, packageName] =
     /\/packages\/([\w-]+)\/src\/index\.ts$/.exec(moduleIds.at(-1) ?? '') ?? [];
   return packageName ?? name;
 }
 
-/** Finds the programs that a source starts. */
+/** Finds the programs that sources start. */
 function programsOf(add: (name: string, path: string) => void): Plugin {
   return {
     name: 'programs',
@@ -93,7 +94,7 @@ function programsOf(add: (name: string, path: string) => void): Plugin {
 
 const PROGRAM = /new URL\('([a-z-]+)\.ts', import\.meta\.url\)/g;
 
-/** A CommonJS module has a `require`, which the bundler follows; a source makes its own to load something late. */
+/** Removes the `require` that a source makes to load a library late: CommonJS has one. */
 export function lazyRequire(): Plugin {
   return {
     name: 'lazy-require',
@@ -103,7 +104,7 @@ export function lazyRequire(): Plugin {
 
 const OWN_REQUIRE = 'const require = createRequire(import.meta.url);';
 
-/** Has the build compute what is the same each time on this architecture, and takes 14 ms. */
+/** Computes the system call filter, which is constant on an architecture and takes 14 ms. */
 function constants(inputs: Inputs): Plugin {
   return {
     name: 'constants',
@@ -121,7 +122,7 @@ function constants(inputs: Inputs): Plugin {
   };
 }
 
-/** Leaves a library that is loaded late in a file of its own. */
+/** Leaves a library that is loaded late in a file of its own, `LIBRARY.cjs`. */
 function apart(library: string): Plugin {
   return {
     name: 'apart',
@@ -132,7 +133,7 @@ function apart(library: string): Plugin {
   };
 }
 
-/** Replaces libraries, by name, with CommonJS modules that may load them. */
+/** Replaces libraries, by name, with sources that may load the library. */
 function replaced(sources: Readonly<Record<string, string>>): Plugin {
   return {
     name: 'replaced',
@@ -143,16 +144,19 @@ function replaced(sources: Readonly<Record<string, string>>): Plugin {
 }
 
 /**
- * Loads koffi's native part directly. Koffi looks for it in several places, which takes longer than the start of the process
- * that runs each RUN.
+ * Loads koffi's native part directly. Koffi searches for it, which takes longer than the rest of the
+ * start of the process for a RUN step.
  */
 function koffi(root: string, directory: string): string {
   const load = createRequire(join(root, 'package.json'));
   load('koffi');
   const native = Object.keys(load.cache).find((path) => path.endsWith('/koffi.node'));
   if (native === undefined) throw new Error('koffi has loaded no koffi.node');
-  return `process.dlopen(module, \`\${__dirname}/${relative(directory, native)}\`);`;
+  return `
+    const native = { exports: {} };
+    process.dlopen(native, \`\${import.meta.dirname}/${relative(directory, native)}\`);
+    export default native.exports;`;
 }
 
-/** The log of oclif, which says nothing without DEBUG and takes 3 ms to load. */
+/** Loads the logger of oclif, for 3 ms, only if it logs. */
 const DEBUG = `module.exports = 'DEBUG' in process.env ? require('debug') : () => () => undefined;`;

@@ -1,6 +1,6 @@
 /**
- * `dist/lkt.cjs`, which `lkt` starts: runs the build if the files that it was made from are unchanged, else the sources. Every
- * command waits for this, so it imports next to nothing.
+ * `dist/lkt.cjs`, which `lkt` starts: runs the build if the sources are unchanged, else the sources.
+ * Every command waits for it, so it imports little.
  */
 import { createRequire } from 'node:module';
 import { currentBuild } from './manifest.ts';
@@ -13,7 +13,7 @@ void start();
 async function start(): Promise<void> {
   const { done } = loadMain();
   await done;
-  // Node would take 10 ms to take itself apart. A slow reader of the output still counts as active.
+  // Saves Node's cleanup, 10 ms. Output that its reader has not taken yet counts as active.
   if (process.getActiveResourcesInfo().length === 0) process.exit();
 }
 
@@ -23,7 +23,7 @@ function loadMain(): { readonly done: Promise<void> } {
   try {
     if (build !== undefined) return load(`${build}/main.cjs`) as ReturnType<typeof loadMain>;
   } catch {
-    // The build is damaged: the sources do the same, more slowly.
+    // The build is damaged; the sources do the same, only slower.
   }
   return load(`${root}/packages/cli/src/main.ts`) as ReturnType<typeof loadMain>;
 }

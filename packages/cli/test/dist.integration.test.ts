@@ -190,8 +190,11 @@ test('loads only what the programs of a build need to start', () => {
   expect(program('init.cjs')).not.toMatch(/require\("(\.\/|koffi|node:crypto)|undici/);
   // Everything else is imported after an init has started.
   expect(program('worker.cjs')).not.toMatch(
-    /^\S.*require\("(\.\/(?!worker-rolldown-runtime)|koffi|node:(crypto|zlib))|undici/m,
+    /^\S.*require\("(\.\/(?!worker-(rolldown-runtime|_koffi)\.)|koffi|node:(crypto|zlib))|undici/m,
   );
+  // The build has computed the system call filter.
+  const chunks = readdirSync(join(dist, id())).filter((name) => name.startsWith('worker'));
+  expect(chunks.map(program).join('\n')).toMatch(/const filterText = "/);
 });
 
 test("loads all code from Node's compile cache on the second run", () => {
