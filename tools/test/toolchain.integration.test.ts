@@ -6,11 +6,11 @@ const root = join(import.meta.dirname, '../..');
 const bin = join(root, 'node_modules/.bin');
 
 test.each([
-  ['oxlint', ['--type-aware']],
-  ['oxfmt', ['--check', '.']],
-  ['knip', []],
-  ['knip', ['--strict', '--include', 'unlisted']],
-  ['knip', ['--cycles']],
+  ['oxlint', ['-c', 'tools/oxlint.json', '--type-aware']],
+  ['oxfmt', ['-c', 'tools/oxfmt.json', '--check', '.', '!docs/schema']],
+  ['knip', ['-c', 'tools/knip.json']],
+  ['knip', ['-c', 'tools/knip.json', '--strict', '--include', 'unlisted']],
+  ['knip', ['-c', 'tools/knip.json', '--cycles']],
   ['node', ['tools/check-words.ts']],
 ])('%s %j', { timeout: 120_000 }, (tool, args) => {
   const { PATH = '', HOME = '' } = process.env;
