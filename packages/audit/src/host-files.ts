@@ -17,7 +17,7 @@ export async function auditHostFiles(path: string, shown: string): Promise<reado
   for await (const { absolute, name } of filesIn(path, shown)) {
     const report = await auditHostFile(absolute, name);
     if (report !== undefined) reports.push(report);
-    else if (isNamed) throw new LktError('ARCHIVE_INVALID', `${shown} is no ELF file`);
+    else if (isNamed) throw new LktError('ARCHIVE_INVALID', `${shown} is not an ELF file`);
   }
   return reports;
 }
@@ -29,7 +29,7 @@ async function auditHostFile(path: string, shown: string): Promise<ElfReport | u
     return isElf(await file.read(0, 4)) ? await auditElf(shown, file) : undefined;
   } catch (cause) {
     if (cause instanceof LktError) throw withPrefix(cause, `${shown} `);
-    throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${shown}`, { cause });
   }
 }
 
@@ -38,8 +38,8 @@ async function isDirectory(path: string, shown: string): Promise<boolean> {
     return (await lstat(path)).isDirectory();
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR'))
-      throw new LktError('NOT_FOUND', `there is no ${shown}`, { cause });
-    throw new LktError('IO_FAILED', `${shown} cannot be looked at`, { cause });
+      throw new LktError('NOT_FOUND', `there is no file ${shown}`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${shown}`, { cause });
   }
 }
 
@@ -49,7 +49,7 @@ async function* filesIn(
 ): AsyncGenerator<{ readonly absolute: string; readonly name: string }> {
   const found = await readdir(path, { withFileTypes: true }).catch((cause: unknown) => {
     if (isErrno(cause, 'ENOTDIR')) return undefined;
-    throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
+    throw new LktError('IO_FAILED', `cannot read ${shown}`, { cause });
   });
   if (found === undefined) {
     yield { absolute: path, name: shown };

@@ -2,11 +2,11 @@ import { LktError } from '@lkt/core';
 import { failedRules, type WaivedElf, type WaivedFinding } from './waivers.ts';
 import type { ElfRule } from './elf/rules.ts';
 
-const FIX = 'mend it, or say in .audit.yml why it is let pass';
+const FIX = 'correct it, or add a waiver to .audit.yml';
 
 /**
- * Requires that everything found is waived.
- * @throws AUDIT_FAILED, with the reason and cure of each rule that does not hold
+ * Requires that all findings are waived.
+ * @throws AUDIT_FAILED, with the reason and fix of each rule that does not hold
  */
 export function requireWaived(
   elf: readonly WaivedElf[],

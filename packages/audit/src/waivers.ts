@@ -39,11 +39,12 @@ export interface Waivers {
   readonly kernels: readonly KernelWaiver[];
 }
 
-/** A report of which some rules are let pass, with the reasons. */
+/** A report on an ELF file, with the reasons of its waivers. */
 export interface WaivedElf extends ElfReport {
   readonly waived: Readonly<Partial<Record<ElfRule['id'], string>>>;
 }
 
+/** A finding, with the reason of its waiver. */
 export interface WaivedFinding extends Finding {
   readonly waived?: string;
 }
@@ -164,7 +165,7 @@ export function applyWaivers<E extends ElfReport, F extends Finding>(
   };
 }
 
-/** The rules that do not hold, and are not let pass. */
+/** Returns the rules that do not hold and are not waived. */
 export function failedRules({ rules, waived }: WaivedElf): readonly string[] {
   return Object.entries(rules).flatMap(([id, holds]) => (holds || id in waived ? [] : [id]));
 }

@@ -26,9 +26,9 @@ function solve(
   packages: Readonly<Record<string, string>>,
   requirements: string | Requirements,
 ): string[] {
-  const asked =
+  const all =
     typeof requirements === 'string' ? { packages: requirements.split(' ') } : requirements;
-  return resolve(asked, source(packages)).map(({ name, version }) =>
+  return resolve(all, source(packages)).map(({ name, version }) =>
     version === '1' ? name : `${name} ${version}`,
   );
 }
@@ -44,20 +44,15 @@ describe('resolve', () => {
     ['a cycle', { a: 'Depends: b', b: 'Depends: c', c: 'Depends: a (>= 1)' }, 'a', ['a', 'b', 'c']],
     ['the newest version', { 'a 1': '', 'a 2': '', 'a 1.5': '' }, 'a', ['a 2']],
     [
-      'the newest version that fits',
+      'the newest satisfying version',
       { a: 'Depends: b (<< 2)', 'b 1.2': '', 'b 1.9': '', 'b 2': '' },
       'a',
       ['a', 'b 1.9'],
     ],
-    ['a version that is asked for', { 'a 1': '', 'a 2': '' }, { packages: ['a (= 1)'] }, ['a']],
+    ['a requested version', { 'a 1': '', 'a 2': '' }, { packages: ['a (= 1)'] }, ['a']],
     ['the first alternative', { a: 'Depends: b | c', b: '', c: '' }, 'a', ['a', 'b']],
-    [
-      'an alternative that is there already',
-      { a: 'Depends: b | c', b: '', c: '' },
-      'a c',
-      ['a', 'c'],
-    ],
-    ['the alternative that exists', { a: 'Depends: gone | c', c: '' }, 'a', ['a', 'c']],
+    ['an alternative already selected', { a: 'Depends: b | c', b: '', c: '' }, 'a c', ['a', 'c']],
+    ['the only existing alternative', { a: 'Depends: gone | c', c: '' }, 'a', ['a', 'c']],
     [
       'a real package before a provider',
       { a: 'Depends: v', p: 'Provides: v', v: '' },
@@ -82,20 +77,20 @@ describe('resolve', () => {
       ['a', 'q'],
     ],
     [
-      'no provider that only an old version is',
+      'a provider by its newest version',
       { a: 'Depends: v', 'p 1': 'Provides: v', 'p 2': '', 'q 1': 'Provides: v' },
       'a',
       ['a', 'q'],
     ],
     [':any', { a: 'Depends: b:any', b: '' }, 'a', ['a', 'b']],
     [
-      'another way round a conflict',
+      'an alternative that avoids a conflict',
       { a: 'Depends: b | c', b: 'Conflicts: x', c: '', x: '' },
       'a x',
       ['a', 'c', 'x'],
     ],
     [
-      'a way back from deep down',
+      'an alternative after a deep failure',
       { a: 'Depends: b | c', b: 'Depends: d', d: 'Depends: gone', c: '' },
       'a',
       ['a', 'c'],
@@ -115,7 +110,7 @@ describe('resolve', () => {
       ['a'],
     ],
     [
-      'without, for what it provides',
+      'without, for a virtual package',
       { a: 'Depends: v', b: 'Provides: v', c: 'Provides: v' },
       { packages: ['a'], without: ['c'] },
       ['a'],

@@ -12,15 +12,16 @@ import {
 import type { Registry, RegistryReader } from '@lkt/registry';
 import { pullSignatures } from './pull-signatures.ts';
 
-/** An image that was pulled, completely for the platforms. */
+/** A pulled image; `platforms` are those that were pulled, default all. */
 export interface PulledImage {
   readonly name: Reference;
   readonly descriptor: Descriptor;
   readonly platforms?: readonly Platform[] | undefined;
 }
 
+/** Options of `pullImageSignatures`. */
 export interface PullImageSignaturesOptions {
-  /** Also what is not signed. */
+  /** Also pull unsigned referrers; default: false. */
   readonly documents?: boolean;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
@@ -51,7 +52,7 @@ export async function pullImageSignatures(
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof LktError)) throw error;
-    const text = `what is said of ${familiarReference({ domain, path })} could not be pulled: ${error.message}`;
+    const text = `cannot pull the signatures of ${familiarReference({ domain, path })}: ${error.message}`;
     reporter.emit({ kind: 'warning', text });
   }
 }

@@ -6,8 +6,8 @@ import type { CollectedSignatures } from './collected-signatures.ts';
  * Returns a source that collects signatures from registries or mirrors. Loads its reader and opens
  * the registry at the first use.
  * @param name for reports
- * @param open the registry; called for each image
- * @param readers the readers for the registry at `domain`, all of which are asked
+ * @param open opens the registry; called for each image
+ * @param readers returns the readers to query for the registry at `domain`
  */
 export function registrySignatures(
   name: string,
