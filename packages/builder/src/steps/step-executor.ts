@@ -30,7 +30,7 @@ export interface LayerOptions {
 /** A step with the inputs that its execution needs. */
 export type StepWork = WorkdirWork | CopyWork | RunWork;
 
-export interface WorkdirWork {
+interface WorkdirWork {
   readonly kind: 'workdir';
   readonly step: WorkdirStep;
 }
