@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import { failedRules, type WaivedElf, type WaivedFinding } from './waivers.ts';
 import type { ElfRule } from './elf/rules.ts';
 
-const FIX = 'correct it, or add a waiver to .audit.yml';
+const FIX = 'correct it, or add a waiver with a reason to .audit.yml';
 
 /**
  * Requires that all findings are waived.

@@ -108,7 +108,7 @@ function requireAllWaived(kernels: readonly Kernel[]): void {
     'AUDIT_FAILED',
     more.length === 0 ? `${first} does not hold` : `${more.length + 1} rules do not hold`,
     {
-      fix: 'fix it, or add a waiver with a reason to .audit.yml',
+      fix: 'correct it, or add a waiver with a reason to .audit.yml',
       report: { kernels },
     },
   );
