@@ -70,8 +70,8 @@ function part(example: string, from: string, to: string): string {
 }
 
 /** What the services of machines have, as the examples pin it. */
-const sshd = part('metadata', '  - name: sshd', '# What is not');
-const exporter = part('node_exporter', '  - name: node_exporter', '# What is not');
+const sshd = part('metadata', '  - name: sshd', '# Each image must');
+const exporter = part('node_exporter', '  - name: node_exporter', '# Each image must');
 /** Without waiting for DHCP, which its machine does not have. */
 const ntp = part('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
