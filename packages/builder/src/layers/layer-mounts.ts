@@ -75,7 +75,7 @@ export class LayerMounts {
     if (removeSmallTree(directory)) return;
     const removing = removeTree(directory).finally(() => this.#removing.delete(removing));
     this.#removing.add(removing);
-    // What is left is removed with its parent directory.
+    // The parent's removal deletes the rest.
     removing.catch(() => undefined);
   }
 

@@ -4,7 +4,7 @@ import type { Credentials } from '../secrets/secrets.ts';
 import type { PrivateFiles } from '../secrets/private-files.ts';
 import type { Job } from '../worker/job.ts';
 
-/** What the mounts of a RUN are made from. */
+/** The sources of a RUN's mounts. */
 export interface MountSources {
   readonly job: Job;
   readonly context: Context;
