@@ -19,20 +19,17 @@ export function commit(
     if (programs.has(path)) chmodSync(target, 0o755);
   }
   git(dir, 'add', '--all');
-  git(
-    dir,
-    '-c',
-    'user.name=t',
-    '-c',
-    'user.email=t@example.org',
-    'commit',
-    '-qm.',
-    '--allow-empty',
-  );
+  const identity = ['-c', 'user.name=t', '-c', 'user.email=t@example.org'];
+  git(dir, ...identity, 'commit', '-qm.', '--allow-empty');
 }
 
+/** Runs git without background maintenance, which removes object folders that a commit writes to. */
 export function git(dir: string, ...args: readonly string[]): string {
-  return execFileSync('git', args, { cwd: dir, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  return execFileSync('git', ['-c', 'gc.auto=0', '-c', 'maintenance.auto=false', ...args], {
+    cwd: dir,
+    encoding: 'utf8',
+    maxBuffer: 2 ** 28,
+  });
 }
 
 /** Returns the ids of all trees in the commit, by path. */

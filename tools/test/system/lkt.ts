@@ -71,7 +71,7 @@ function peakOf(pid: number): number {
   for (const process of descendants(pid)) {
     try {
       const command = readFileSync(`/proc/${process}/cmdline`, 'utf8').split('\0');
-      if (!command.some((word) => /\/packages\/|\/\.cache\/lkt\//.test(word))) continue;
+      if (!command.some((word) => /\/(?:dist|packages)\//.test(word))) continue;
       const line = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${process}/status`, 'utf8'));
       peak = Math.max(peak, Number(line?.[1] ?? 0));
     } catch {
