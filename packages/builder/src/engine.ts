@@ -11,8 +11,29 @@ export type SecretSource =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'env'; readonly value: string };
 
+/** How RUN commands run. */
+export interface RunOptions {
+  /**
+   * Secrets for `RUN --mount=type=secret`, by id. Not part of a cache key: a changed secret does
+   * not rerun a step. A layer must not contain one.
+   */
+  readonly secrets?: ReadonlyMap<string, SecretSource>;
+  /**
+   * Sockets of SSH agents for `RUN --mount=type=ssh`, by id (`default` if the mount has none). Not
+   * part of a cache key.
+   */
+  readonly ssh?: ReadonlyMap<string, string>;
+  /** Limits of each RUN. Not part of a cache key. */
+  readonly limits?: Limits;
+  /**
+   * Executor of RUN commands: `init` (built in, the default), `bwrap`, `runc`, `crun` or the path
+   * of another OCI runtime. All give the same image. Not part of a cache key.
+   */
+  readonly executor?: string;
+}
+
 /** A Dockerfile and all its inputs. Two equal requests give the same image on any machine. */
-export interface BuildRequest {
+export interface BuildRequest extends RunOptions {
   /** Prefix of the step ids in progress events. */
   readonly name: string;
   readonly dockerfile: SourceFile;
@@ -37,16 +58,6 @@ export interface BuildRequest {
   /** Runs every step again. */
   readonly noCache?: boolean;
   /**
-   * Secrets for `RUN --mount=type=secret`, by id. Not part of a cache key: a changed secret does
-   * not rerun a step. A layer must not contain one.
-   */
-  readonly secrets?: ReadonlyMap<string, SecretSource>;
-  /**
-   * Sockets of SSH agents for `RUN --mount=type=ssh`, by id (`default` if the mount has none). Not
-   * part of a cache key.
-   */
-  readonly ssh?: ReadonlyMap<string, string>;
-  /**
    * Registry references to import steps from and export them to, in the engine's own form. Not part
    * of a cache key.
    */
@@ -57,13 +68,6 @@ export interface BuildRequest {
   readonly keepLayers?: boolean;
   /** A varied environment, which must not change the image. Native engine only. */
   readonly variation?: Variation;
-  /** Limits of each RUN. Not part of a cache key. */
-  readonly limits?: Limits;
-  /**
-   * Executor of RUN commands: `init` (built in, the default), `bwrap`, `runc`, `crun` or the path
-   * of another OCI runtime. All give the same image. Not part of a cache key.
-   */
-  readonly executor?: string;
 }
 
 export interface BuildContext {

@@ -10,7 +10,7 @@ export {
   type DigestMemo,
 } from './context/context.ts';
 export { mountPlan } from './context/mount-plan.ts';
-export type { BuildContext, BuildRequest, Engine, SecretSource } from './engine.ts';
+export type { BuildContext, BuildRequest, Engine, RunOptions, SecretSource } from './engine.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { nativeEngine } from './native-engine.ts';
 export { type CacheLocation, layoutLocation, registryLocation } from './remote-cache/location.ts';

@@ -104,7 +104,7 @@ async function build(
     engine,
     mirror: async () => archive.mirror,
     reporter: silentReporter,
-    secrets: new Map([['token', { kind: 'env', value: SECRET }]]),
+    run: { secrets: new Map([['token', { kind: 'env', value: SECRET }]]) },
   });
   const built = packages.find(({ item }) => item === target);
   if (built === undefined) throw new Error('nothing was built');

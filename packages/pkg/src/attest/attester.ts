@@ -1,10 +1,8 @@
 import { readdir } from 'node:fs/promises';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { canonicalJson, type Digest, digestHex, digestOf, isErrno } from '@lkt/core';
-import type { DebianLock } from '@lkt/debian/description';
-import type { Descriptor, Platform, Store } from '@lkt/oci';
-import type { ArchivedImage } from '../sources/image-archives.ts';
-import type { Recipe } from '../build/recipe.ts';
+import type { Descriptor, Store } from '@lkt/oci';
+import type { KeyedInputs } from '../build/plan-image.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
@@ -18,21 +16,8 @@ export interface Attestations {
 }
 
 /** An image of a package for one platform, with the inputs of its build. */
-export interface AttestedImage {
-  readonly platform: Platform;
+export interface AttestedImage extends KeyedInputs {
   readonly descriptor: Descriptor;
-  /** Undefined for a package with a `debian` block. */
-  readonly recipe: Recipe | undefined;
-  /** The digests of the images that the Dockerfile references, keyed by the text there. */
-  readonly bases: ReadonlyMap<string, Digest>;
-  /** The images that were put into the build context. */
-  readonly archived: readonly ArchivedImage[];
-  /** Its build key. */
-  readonly key: string;
-  /** Only of a package with a Dockerfile: digest over paths, types, modes and contents. */
-  readonly contextDigest?: Digest;
-  /** Only of a package with a `debian` block. */
-  readonly lock?: DebianLock;
   /**
    * Set once the image is attested. The store may have more SBOMs, of other builds of the same
    * image.

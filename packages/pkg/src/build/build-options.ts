@@ -1,6 +1,5 @@
-import type { BuildRequest, Engine, Limits, RemoteStepCache, SecretSource } from '@lkt/builder';
-import type { Reporter } from '@lkt/core';
-import type { Platform, Reference, Store } from '@lkt/oci';
+import type { BuildContext, BuildRequest, Engine, RunOptions } from '@lkt/builder';
+import type { Platform, Reference } from '@lkt/oci';
 import type { BuildArgOverride } from '../build-yml/build-args.ts';
 import type { BuiltPackage } from './built-package.ts';
 import type { FindMirror } from '../debian/debian-package.ts';
@@ -10,8 +9,10 @@ import type { Recipe } from './recipe.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** The tools and settings of a build. */
-export interface BuildOptions {
-  readonly store: Store;
+export interface BuildOptions
+  extends
+    Pick<BuildContext, 'store' | 'reporter' | 'signal' | 'env' | 'cache'>,
+    Pick<BuildRequest, 'remoteCache'> {
   readonly engine: Engine;
   readonly mirror: FindMirror;
   /** Pulls images that are not packages of the workspace. Without it, the store must have them. */
@@ -21,16 +22,8 @@ export interface BuildOptions {
     reference: Parameters<RequireTrusted>[0],
     workspace: Workspace,
   ) => ReturnType<RequireTrusted>;
-  readonly reporter: Reporter;
-  readonly signal?: AbortSignal | undefined;
-  /** Resource limits of each RUN. */
-  readonly limits?: Limits;
-  /** A step cache shared with other machines, for the native engine. */
-  readonly cache?: RemoteStepCache;
-  /** A remote cache in BuildKit's format. */
-  readonly remoteCache?: NonNullable<BuildRequest['remoteCache']>;
-  /** The executor of RUN commands, as in `BuildRequest`. */
-  readonly executor?: string;
+  /** Secrets are by id; a package receives only those that its build.yml names. */
+  readonly run?: RunOptions;
   /** Build nothing: fail with NOT_FOUND for a package without a result. */
   readonly onlyKnown?: boolean;
   /** Ignore results that `pullPackages` pulled. */
@@ -64,12 +57,6 @@ export interface BuildOptions {
   readonly buildArgs?: readonly BuildArgOverride[];
   /** Names of the targets in the store; default: from build.yml and the source hash. */
   readonly naming?: Naming;
-  /** Environment with proxies and certificates, for ADD of URLs. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Sources of secrets by id. A package receives only those that its build.yml names. */
-  readonly secrets?: ReadonlyMap<string, SecretSource>;
-  /** Sockets of SSH agents by id, for ssh mounts. */
-  readonly ssh?: ReadonlyMap<string, string>;
   /** Default: linux/amd64. A package is built for those of them that its `arches` lists. */
   readonly platforms?: readonly Platform[];
   /**

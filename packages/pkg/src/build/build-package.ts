@@ -2,14 +2,14 @@ import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
 import type { AttestedImage } from '../attest/attester.ts';
+import { buildImage, checkImage } from './build-image.ts';
 import type { BuildTools } from './build-tools.ts';
 import { cachedCheck } from './check-results.ts';
 import { importFromLayouts } from './layouts.ts';
-import { type ImageInputs, ImagePlanner, type PlannedImage } from './plan-image.ts';
+import type { ImageInputs, ImagePlanner, PlannedImage } from './plan-image.ts';
 import { policyViolation, pullPackage } from './pull-package.ts';
 import { pulledAs, readResult, writeResult } from './results.ts';
-import type { Sources } from '../sources/sources.ts';
-import type { Package, Workspace } from '../workspace/workspace.ts';
+import type { Package } from '../workspace/workspace.ts';
 
 export interface BuildMode {
   /** Build even if the store has a result. */
@@ -22,97 +22,53 @@ export interface BuildMode {
 
 /** The result of building an image for one platform. */
 export interface BuiltImage {
+  readonly planned: PlannedImage;
   /** The manifest with its platform, and the inputs of the build. */
   readonly image: AttestedImage;
   readonly cached: boolean;
   readonly pulled: boolean;
-  /** Builds again and compares; set if the mode asks for a check. Reuses a stored check. */
-  readonly check?: () => Promise<CheckReport>;
+  /** Time of the build in milliseconds, if it just ran. */
+  readonly builtAt: number | undefined;
 }
+
+/** Another process may run a long build. Its lock is released when it ends. */
+const BUILD_TIMEOUT_MS = 24 * 3600_000;
 
 /** Builds the images of a package, each for one platform. */
 export class PackageBuilder {
   readonly #item: Package;
-  readonly #tools: BuildTools;
   readonly #planner: ImagePlanner;
+  readonly #tools: BuildTools;
 
-  /** @param severalPlatforms whether to name the platform in progress events */
-  constructor(
-    workspace: Workspace,
-    item: Package,
-    sources: Sources,
-    tools: BuildTools,
-    severalPlatforms: boolean,
-  ) {
+  constructor(item: Package, planner: ImagePlanner, tools: BuildTools) {
     this.#item = item;
+    this.#planner = planner;
     this.#tools = tools;
-    this.#planner = new ImagePlanner(workspace, item, sources, tools, severalPlatforms);
   }
 
   /** Builds an image, or returns its stored result. Concurrent processes build it once. */
   async build(inputs: ImageInputs, mode: BuildMode): Promise<BuiltImage> {
-    const planned = await this.#planner.plan(inputs, mode.noCache);
-    const built = await this.#build(planned, inputs, mode);
-    if (!mode.check) return built;
-    const { store, checkEveryStep: everyStep = false } = this.#tools;
-    const at = { key: planned.key, image: built.image.descriptor.digest };
-    const builtAt = built.cached ? undefined : Date.now();
-    const check = async (): Promise<CheckReport> =>
-      cachedCheck(store, at, { anew: mode.force, everyStep }, async () =>
-        planned.check(built.image.descriptor, builtAt),
-      );
-    return { ...built, check };
-  }
-
-  async #build(
-    planned: PlannedImage,
-    inputs: ImageInputs,
-    { force }: BuildMode,
-  ): Promise<BuiltImage> {
     const item = this.#item;
-    const { platform } = inputs;
-    const { store, signal, reporter } = this.#tools;
-    const known = await this.#known(planned.key, platform);
-    const { key, contextDigest, lock } = planned;
-    const made = {
-      ...inputs,
-      key,
-      contextDigest,
-      lock,
-    };
-    const { cache, remoteCache } = this.#tools;
-    // The engine exports cache entries only while it goes through the steps.
-    const isExported =
-      inputs.recipe !== undefined && (cache?.exports === true || remoteCache?.to !== undefined);
-    if (known !== undefined && !force && !isExported)
-      return {
-        image: { ...made, descriptor: known },
-        cached: true,
-        pulled: await this.#isPulled(key),
-      };
-    if (this.#tools.onlyKnown === true)
-      throw new LktError('NOT_FOUND', `${item.name} has not been built here`);
-    let cached = true;
-    const build = { item, key, ...inputs };
-    const image = await store.withLock(
-      `package ${item.name} ${formatPlatform(platform)}`,
+    const planned = await this.#planner.plan(inputs);
+    const { key, platform } = planned.inputs;
+    const { store, signal, reporter, onlyKnown = false } = this.#tools;
+    const isForced = mode.force || this.#isExported(planned);
+    const known = await this.#known(key, platform);
+    if (known !== undefined && !isForced) return this.#built(planned, known, true);
+    if (onlyKnown) throw new LktError('NOT_FOUND', `${item.name} has not been built here`);
+    const name = `package ${item.name} ${formatPlatform(platform)}`;
+    const options = { timeoutMs: BUILD_TIMEOUT_MS, signal };
+    const { image, ran } = await store.withLock(
+      name,
       async () => {
-        const meanwhile =
-          force || isExported ? undefined : await this.#known(planned.key, platform);
-        if (meanwhile !== undefined) return meanwhile;
-        const taken =
-          force || isExported
-            ? undefined
-            : ((await importFromLayouts(item, { key, platform }, this.#tools)) ??
-              (await pullPackage(build, this.#tools)));
-        if (taken !== undefined) return taken;
-        cached = known !== undefined && !force;
-        const descriptor = { ...(await planned.run()), platform };
-        await writeResult(store, planned.key, descriptor);
-        return descriptor;
+        const found = isForced ? undefined : await this.#find(planned);
+        if (found !== undefined) return { image: found, ran: false };
+        const built = await buildImage(item, planned, this.#tools, mode.noCache);
+        const result = { ...built, platform };
+        await writeResult(store, key, result);
+        return { image: result, ran: true };
       },
-      // Another process may run a long build. The lock is released when either process ends.
-      { timeoutMs: 24 * 3600_000, signal },
+      options,
     );
     if (known !== undefined && known.digest !== image.digest && item.reproducible) {
       reporter.emit({
@@ -120,7 +76,46 @@ export class PackageBuilder {
         text: `${item.name} is not reproducible: the same sources built ${known.digest} before, and ${image.digest} now`,
       });
     }
-    return { image: { ...made, descriptor: image }, cached, pulled: await this.#isPulled(key) };
+    // An exported build runs the engine although the result is known.
+    return this.#built(planned, image, !ran || (known !== undefined && !mode.force));
+  }
+
+  /** Builds an image again and compares. Reuses a stored check. */
+  async check({ planned, image, builtAt }: BuiltImage, mode: BuildMode): Promise<CheckReport> {
+    const { store, checkEveryStep: everyStep = false } = this.#tools;
+    const { descriptor } = image;
+    const at = { key: image.key, image: descriptor.digest };
+    return cachedCheck(store, at, { anew: mode.force, everyStep }, async () =>
+      checkImage(this.#item, planned, this.#tools, { image: descriptor, builtAt }),
+    );
+  }
+
+  async #built(planned: PlannedImage, image: Descriptor, cached: boolean): Promise<BuiltImage> {
+    return {
+      planned,
+      image: { ...planned.inputs, descriptor: image },
+      cached,
+      pulled: (await pulledAs(this.#tools.store, planned.inputs.key)) !== undefined,
+      builtAt: cached ? undefined : Date.now(),
+    };
+  }
+
+  /** Reports whether the build exports its steps. The engine exports steps only while it builds. */
+  #isExported({ build }: PlannedImage): boolean {
+    const { cache, remoteCache } = this.#tools;
+    const exports = cache?.exports === true || remoteCache?.to !== undefined;
+    return build.kind === 'dockerfile' && exports;
+  }
+
+  /** Returns the image from another process, from a layout or from a registry. */
+  async #find({ inputs }: PlannedImage): Promise<Descriptor | undefined> {
+    const item = this.#item;
+    const { key, platform } = inputs;
+    return (
+      (await this.#known(key, platform)) ??
+      (await importFromLayouts(item, { key, platform }, this.#tools)) ??
+      (await pullPackage({ item, ...inputs }, this.#tools))
+    );
   }
 
   /** Returns the stored result of a build. Checks a pulled one against the current policies. */
@@ -139,14 +134,10 @@ export class PackageBuilder {
     return undefined;
   }
 
-  async #isPulled(key: string): Promise<boolean> {
-    return (await pulledAs(this.#tools.store, key)) !== undefined;
-  }
-
   /** Reports whether the image equals the stored result of a build with these inputs. */
   async isResult(image: Descriptor, inputs: ImageInputs): Promise<boolean> {
     try {
-      const { key } = await this.#planner.plan(inputs, false);
+      const { key } = (await this.#planner.plan(inputs)).inputs;
       const known = await readResult(this.#tools.store, key, inputs.platform);
       return known?.digest === image.digest;
     } catch (error) {

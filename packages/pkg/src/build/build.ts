@@ -4,19 +4,20 @@ import { type Digest, LktError, Semaphore } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import { buildInputs } from '../action-cache/build-inputs.ts';
 import { storeState } from '../action-cache/record-action.ts';
-import { type AttestedImage, Attester } from '../attest/attester.ts';
+import { Attester } from '../attest/attester.ts';
 import { archivedImages } from '../sources/archived-images.ts';
 import { basesFor } from './bases.ts';
 import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
 import { loadArgPackages } from '../build-yml/build-args.ts';
-import { type BuildMode, PackageBuilder } from './build-package.ts';
+import { type BuildMode, type BuiltImage, PackageBuilder } from './build-package.ts';
+import type { BuildTools } from './build-tools.ts';
 import type { BuildReport, BuiltPackage } from './built-package.ts';
 import { knownPins } from '../pins/known-pins.ts';
 import { writePackageLayout } from './layouts.ts';
 import { nameAndAttest } from './name-and-attest.ts';
 import { applyNaming } from './naming.ts';
 import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
-import type { ImageInputs } from './plan-image.ts';
+import { type ImageInputs, ImagePlanner } from './plan-image.ts';
 import type { Recipe } from './recipe.ts';
 import { type Recipes, recipesOf } from './recipes.ts';
 import { readSources, type Sources } from '../sources/sources.ts';
@@ -230,17 +231,18 @@ export class Build {
       reporter.emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
       throw error;
     };
-    const { built, checks } = await this.#images(item, inputs, mode, used).catch(failed);
+    const builder = this.#builder(item, inputs.length > 1);
+    const { built, images } = await this.#images(item, builder, inputs, mode, used).catch(failed);
     const done = (): void => reporter.emit({ kind: 'done', id, cached: built.cached });
-    if (checks.length === 0) {
+    if (!mode.check) {
       done();
       return built;
     }
     const checked = this.#builds.run(async () => {
       const reports: CheckReport[] = [];
-      for (const build of checks) {
+      for (const image of images) {
         this.#signal.throwIfAborted();
-        reports.push(await build());
+        reports.push(await builder.check(image, mode));
       }
       done();
       return reports;
@@ -249,21 +251,15 @@ export class Build {
     return built;
   }
 
-  async #images(
-    item: Package,
-    inputs: readonly ImageInputs[],
-    mode: BuildMode,
-    used: ReadonlyMap<Package, BuiltPackage>,
-  ): Promise<BuiltImages> {
-    const { store } = this.#options;
+  #builder(item: Package, severalPlatforms: boolean): PackageBuilder {
     const sources = this.#sources;
-    const tools = {
+    const tools: BuildTools = {
       ...this.#options,
       signal: this.#signal,
       others: otherImages(this.workspace, this.#options),
       pins: () =>
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
-      later: (work: Promise<unknown>) => void this.#later.push(work),
+      later: (work) => void this.#later.push(work),
       workerPool: async () => {
         this.#workerPool ??= import('@lkt/rebuild').then(
           (module) => new module.WorkerPool(this.#builds.limit),
@@ -272,20 +268,25 @@ export class Build {
       },
       cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#builds.inUse)),
     };
-    const builder = new PackageBuilder(this.workspace, item, sources, tools, inputs.length > 1);
-    const made: AttestedImage[] = [];
-    const checks: (() => Promise<CheckReport>)[] = [];
-    let cached = true;
-    let pulled = false;
-    for (const one of inputs) {
-      const built = await builder.build(one, mode);
-      made.push(built.image);
-      if (built.check !== undefined) checks.push(built.check);
-      cached &&= built.cached;
-      pulled ||= built.pulled;
-    }
+    const planner = new ImagePlanner(this.workspace, item, sources, tools, severalPlatforms);
+    return new PackageBuilder(item, planner, tools);
+  }
+
+  async #images(
+    item: Package,
+    builder: PackageBuilder,
+    inputs: readonly ImageInputs[],
+    mode: BuildMode,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<{ readonly built: BuiltPackage; readonly images: readonly BuiltImage[] }> {
+    const { store } = this.#options;
+    const hash = this.#sources.hash(item);
+    const builtImages: BuiltImage[] = [];
+    for (const one of inputs) builtImages.push(await builder.build(one, mode));
+    const made = builtImages.map(({ image }) => image);
+    const cached = builtImages.every((image) => image.cached);
+    const pulled = builtImages.some((image) => image.pulled);
     const images = made.map(({ descriptor }) => descriptor);
-    const hash = sources.hash(item);
     const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
     const named = await nameAndAttest(
       { item, hash, images: made },
@@ -304,14 +305,8 @@ export class Build {
     if (layouts !== undefined && this.#targets.has(item))
       await writePackageLayout(store, layouts, item, { index: named.index, images: made });
     const built = { item, hash, images, tagSuffix, cached, pulled, checks: [], ...named };
-    return { built, checks };
+    return { built, images: builtImages };
   }
-}
-
-interface BuiltImages {
-  readonly built: BuiltPackage;
-  /** One per image, if a check was requested. */
-  readonly checks: readonly (() => Promise<CheckReport>)[];
 }
 
 /** Ignores build errors: a platform that cannot be built has no result. */

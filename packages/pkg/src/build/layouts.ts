@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, type Digest, isDigest, isErrno, LktError, type Reporter } from '@lkt/core';
+import { canonicalJson, type Digest, isDigest, isErrno, LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatPlatform,
@@ -12,6 +12,7 @@ import {
   writeIndex,
   writeLayoutDirectory,
 } from '@lkt/oci';
+import type { BuildTools } from './build-tools.ts';
 import { indexManifests } from '../pins/check-pin.ts';
 import { writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -74,7 +75,7 @@ async function ignoreInGit(layouts: string): Promise<void> {
 export async function importFromLayouts(
   item: Package,
   { key, platform }: Pick<KeyedImage, 'key' | 'platform'>,
-  { store, layouts, pins, reporter, signal }: LayoutTools,
+  { store, layouts, pins, reporter, signal }: BuildTools,
 ): Promise<Descriptor | undefined> {
   if (layouts === undefined) return undefined;
   const dir = join(layouts, layoutName(item));
@@ -83,7 +84,7 @@ export async function importFromLayouts(
     if (digest === undefined) return undefined;
     const taken = await importFromLayout(store, dir, digest, platform, signal);
     const image = { ...taken, platform };
-    const known = [...((await pins?.()) ?? [])];
+    const known = [...(await pins())];
     const [first] = known;
     if (first !== undefined && !(await matchesPin(known, image, store, await openStore(dir))))
       throw new LktError('PIN_STALE', `its digest is ${image.digest}, but ${first} is pinned`);
@@ -95,15 +96,6 @@ export async function importFromLayouts(
     reporter.emit({ kind: 'warning', text });
     return undefined;
   }
-}
-
-interface LayoutTools {
-  readonly store: Store;
-  readonly layouts?: string | undefined;
-  /** Returns the digests of the package's pins. Without pins, any image is accepted. */
-  readonly pins?: () => Promise<ReadonlySet<Digest>>;
-  readonly reporter: Reporter;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** Reports whether a pin names the image itself or an index that contains it. */

@@ -1,17 +1,15 @@
-import { changedFile, Context, type ContextFile } from '@lkt/builder/inputs';
-import type { CheckReport } from '@lkt/rebuild';
-import type { BuildRequest } from '@lkt/builder';
+import { Context, type ContextFile } from '@lkt/builder/inputs';
+import type { BuildContext, BuildRequest } from '@lkt/builder';
 import type { Digest, Reporter } from '@lkt/core';
 import type { DebianLock } from '@lkt/debian';
-import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
+import type { Dockerfile } from '@lkt/dockerfile';
+import { formatPlatform, type Platform } from '@lkt/oci';
 import { debianKey, dockerfileKey } from './build-key.ts';
 import type { BuildTools } from './build-tools.ts';
-import { buildDebianImage, readLock } from '../debian/debian-package.ts';
-import { prefetchBases } from './prefetch-bases.ts';
+import { type DebianImage, readLock } from '../debian/debian-package.ts';
 import { type ArchivedImage, withArchives } from '../sources/image-archives.ts';
 import { labelsOf } from '../build-yml/labels.ts';
 import type { Recipe } from './recipe.ts';
-import { secretsFor } from '../build-yml/secrets.ts';
 import type { Sources } from '../sources/sources.ts';
 import { stepReporter } from './step-reporter.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -27,18 +25,34 @@ export interface ImageInputs {
   readonly archived: readonly ArchivedImage[];
 }
 
-/** An image with its build key and inputs, ready to build. */
-export interface PlannedImage {
+/** The inputs of an image, with the key of its build. */
+export interface KeyedInputs extends ImageInputs {
   readonly key: string;
+  /** Digest of the paths, types, modes and contents of the build context; for a Dockerfile. */
   readonly contextDigest?: Digest;
+  /** For a package with a `debian` block. */
   readonly lock?: DebianLock;
-  run(): Promise<Descriptor>;
-  /**
-   * Builds again and compares.
-   * @param known the first image
-   * @param builtAt time of the first build in milliseconds, if it just ran
-   */
-  check(known: Descriptor, builtAt: number | undefined): Promise<CheckReport>;
+}
+
+/** An image that is ready to build. */
+export interface PlannedImage {
+  readonly inputs: KeyedInputs;
+  readonly build: DockerfileBuild | DebianBuild;
+}
+
+export interface DockerfileBuild {
+  readonly kind: 'dockerfile';
+  readonly dockerfile: Dockerfile;
+  readonly request: BuildRequest;
+  readonly context: BuildContext;
+  /** The build context, with the state of each file when it was read for the key. */
+  readonly tree: Context;
+}
+
+export interface DebianBuild {
+  readonly kind: 'debian';
+  readonly image: DebianImage;
+  readonly reporter: Reporter;
 }
 
 /** Plans the images of a package. Reads the build context once. */
@@ -68,15 +82,17 @@ export class ImagePlanner {
 
   /**
    * Plans the image for one platform.
-   * @param noCache whether `run` ignores cached steps
    * @throws CONFIG_INVALID, NOT_FOUND, IO_FAILED
    */
-  async plan(inputs: ImageInputs, noCache: boolean): Promise<PlannedImage> {
-    const { platform, recipe, bases } = inputs;
+  async plan(inputs: ImageInputs): Promise<PlannedImage> {
+    const { recipe } = inputs;
+    return recipe === undefined ? this.#planDebian(inputs) : this.#planDockerfile(inputs, recipe);
+  }
+
+  async #planDockerfile(inputs: ImageInputs, recipe: Recipe): Promise<PlannedImage> {
+    const { platform, bases } = inputs;
     const item = this.#item;
-    if (recipe === undefined) return this.#planDebian(platform);
-    const { store, engine, signal, cpus, env, limits, executor, secrets, ssh } = this.#tools;
-    const { cache, remoteCache, later } = this.#tools;
+    const { store, signal, env, cache, remoteCache, run } = this.#tools;
     this.#context ??= this.#sources.context(item).then((files) => this.#treeOf(files));
     const { files, tree } = await this.#contextWith(await this.#context, inputs.archived);
     const given = {
@@ -88,84 +104,37 @@ export class ImagePlanner {
       target: item.target?.stage,
       platform,
     };
-    const { file } = recipe.dockerfile;
+    const { dockerfile } = recipe;
     const request: BuildRequest = {
+      ...run,
       ...given,
       buildArgs: new Map([...recipe.buildArgs, ...recipe.proxyArgs]),
       alwaysGiven: recipe.alwaysGiven,
       name: item.name,
-      dockerfile: file,
-      noCache: noCache || item.disableCache,
-      limits,
-      executor,
-      ssh,
+      dockerfile: dockerfile.file,
+      noCache: item.disableCache,
       remoteCache,
     };
-    // The number of free processors is known when a build starts, and only a build needs secrets.
-    const atStart = (): Partial<BuildRequest> => ({
-      secrets: secretsFor(item, recipe.dockerfile, secrets ?? new Map()),
-      cpus: cpus === undefined ? undefined : cpus(),
-    });
-    const context = {
-      store,
-      digests: this.#digests,
-      reporter: this.#reporter(platform),
-      signal,
-      env,
-      cache,
-    };
+    const reporter = this.#reporter(platform);
+    const context = { store, digests: this.#digests, reporter, signal, env, cache };
+    const key = await dockerfileKey({ ...given, tree, dockerfile: dockerfile.file.text }, signal);
     return {
-      ...(await dockerfileKey({ ...given, tree, dockerfile: file.text }, signal)),
-      run: async () => {
-        const ahead = prefetchBases(store, bases, platform, context.reporter);
-        const around = {
-          ...context,
-          reporter: ahead.reporter,
-          later,
-        };
-        const descriptor = await engine
-          .build({ ...request, ...atStart() }, around)
-          .catch((error: unknown) => {
-            ahead.stop();
-            throw error;
-          });
-        // A file that changed during the build makes the key wrong.
-        const changed = tree.changed();
-        if (changed !== undefined) throw changedFile(changed);
-        return descriptor;
-      },
-      check: async (known, builtAt) => {
-        const { checkBuild } = await import('@lkt/rebuild');
-        const { workerPool, checkEveryStep = false } = this.#tools;
-        if (workerPool === undefined) throw new Error('a check needs a worker pool');
-        return checkBuild({ ...request, ...atStart(), noCache: item.disableCache }, context, {
-          engine,
-          workerPool: await workerPool(),
-          everyStep: checkEveryStep,
-          firstImage: known,
-          builtAt,
-        });
-      },
+      inputs: { ...inputs, ...key },
+      build: { kind: 'dockerfile', dockerfile, request, context, tree },
     };
   }
 
-  async #planDebian(platform: Platform): Promise<PlannedImage> {
+  async #planDebian(inputs: ImageInputs): Promise<PlannedImage> {
+    const { platform } = inputs;
     const item = this.#item;
     const { debian: block } = item;
     if (block === undefined) throw new Error(`${item.name} has neither Dockerfile nor debian`);
     const lock = await readLock(this.#workspace, item, platform);
     const directory = this.#workspace.displayPath(item.dir);
     const image = { lock, block, labels: labelsOf(item), platform, directory };
-    const tools = { ...this.#tools, reporter: this.#reporter(platform) };
-    const run = (): Promise<Descriptor> => buildDebianImage(image, tools);
     return {
-      key: debianKey(image),
-      lock,
-      run,
-      check: async (known) => {
-        const { compareImages } = await import('@lkt/rebuild');
-        return compareImages(known, await run(), this.#tools);
-      },
+      inputs: { ...inputs, key: debianKey(image), lock },
+      build: { kind: 'debian', image, reporter: this.#reporter(platform) },
     };
   }
 

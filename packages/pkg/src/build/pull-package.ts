@@ -1,4 +1,4 @@
-import { type Digest, LktError, type Reporter } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -7,9 +7,9 @@ import {
   parseReference,
   type Platform,
   type Reference,
-  type Store,
 } from '@lkt/oci';
 import { isCalculated } from '../build-yml/build-args.ts';
+import type { BuildTools } from './build-tools.ts';
 import type { OtherImages } from './other-images.ts';
 import type { ReferenceProblem } from '../pins/check-pin.ts';
 import type { Recipe } from './recipe.ts';
@@ -25,16 +25,6 @@ export interface PullableBuild {
   readonly recipe: Recipe | undefined;
 }
 
-interface PullTools {
-  readonly store: Store;
-  readonly pullPackages?: boolean;
-  readonly others?: OtherImages;
-  /** Returns the digests of the pins of the package. */
-  readonly pins?: () => Promise<ReadonlySet<Digest>>;
-  readonly reporter: Reporter;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
  * Pulls the image of a package if the workspace pins its current sources and the policies allow it.
  * Warns about errors, except if the registry lacks the image.
@@ -42,12 +32,12 @@ interface PullTools {
  */
 export async function pullPackage(
   { item, key, platform, recipe }: PullableBuild,
-  { store, pullPackages = false, others, pins, reporter, signal }: PullTools,
+  { store, pullPackages = false, others, pins, reporter, signal }: BuildTools,
 ): Promise<Descriptor | undefined> {
-  const fetchImage = others?.fetchImage;
+  const fetchImage = others.fetchImage;
   if (!pullPackages || fetchImage === undefined) return undefined;
   if (!isDeterminedBySources(item, recipe)) return undefined;
-  for (const digest of (await pins?.()) ?? []) {
+  for (const digest of await pins()) {
     const reference = pulledReference(item, digest);
     const warn = (why: string): void => {
       const text = `${familiarReference(reference)} cannot be pulled, so it is built here: ${why}`;
@@ -79,9 +69,9 @@ export async function pullPackage(
 export async function policyViolation(
   item: Package,
   digest: Digest,
-  others: OtherImages | undefined,
+  others: OtherImages,
 ): Promise<ReferenceProblem | undefined> {
-  return others?.requireTrusted?.(pulledReference(item, digest));
+  return others.requireTrusted?.(pulledReference(item, digest));
 }
 
 function pulledReference(

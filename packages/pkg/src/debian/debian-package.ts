@@ -2,15 +2,10 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError, type Reporter, type SourceFile } from '@lkt/core';
 import type { DebFile, Mirror } from '@lkt/debian';
-import {
-  checkLock,
-  type DebianBlock,
-  type DebianLock,
-  type DebianSpec,
-  parseLock,
-} from '@lkt/debian/description';
+import { checkLock, type DebianLock, type DebianSpec, parseLock } from '@lkt/debian/description';
 import { type Descriptor, type Platform, type Store, writeImage, writeLayer } from '@lkt/oci';
 import { writeOwners } from '../attest/deb-owners.ts';
+import type { DebianInputs } from '../build/build-key.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** Returns the Debian mirror. Called only if a .deb is missing from the store. */
@@ -47,16 +42,15 @@ export async function readLock(
   return lock;
 }
 
+/** The inputs of an image of a package with a `debian` block. */
+export interface DebianImage extends DebianInputs {
+  /** Package directory for the fix of an error about a .deb that the mirror no longer has. */
+  readonly directory: string;
+}
+
 /** Builds the image of a package with a `debian` block: one layer, without running any command. */
 export async function buildDebianImage(
-  image: {
-    readonly lock: DebianLock;
-    readonly block: DebianBlock;
-    readonly labels: Readonly<Record<string, string>>;
-    readonly platform: Platform;
-    /** Package directory for the fix of an error about a .deb that the mirror no longer has. */
-    readonly directory: string;
-  },
+  image: DebianImage,
   context: {
     readonly store: Store;
     readonly mirror: FindMirror;

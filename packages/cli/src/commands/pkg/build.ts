@@ -245,10 +245,7 @@ export class PkgBuild extends LktCommand {
       deps: flags.deps,
       buildArgs,
       naming,
-      limits,
-      secrets,
-      ssh,
-      executor: flags.executor,
+      run: { limits, secrets, ssh, executor: flags.executor },
       jobs: flags.jobs,
       platforms,
     });
