@@ -11,10 +11,12 @@ export const COMPILED: string = join(root, 'node_modules/.cache/lkt-tests/compil
  * an empty one, so each worker would spend a second of processor time on it. Called by Vitest before any test.
  */
 export function setup(): void {
-  const worker = join(root, 'packages/builder/src/worker');
-  const modules = ['worker-context.ts', 'run-job.ts'].map((name) => join(worker, name));
-  const load = 'for (const path of process.argv.slice(1)) await import(path)';
-  execFileSync(process.execPath, ['--no-warnings', '--eval', load, ...modules], {
-    env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
-  });
+  const worker = join(root, 'packages/builder/src/worker/run-jobs.ts');
+  execFileSync(
+    process.execPath,
+    ['--no-warnings', '--eval', 'await import(process.argv[1])', worker],
+    {
+      env: { ...process.env, NODE_COMPILE_CACHE: COMPILED },
+    },
+  );
 }

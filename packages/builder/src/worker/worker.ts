@@ -11,7 +11,7 @@ import { Cgroups } from '../cgroup/cgroup.ts';
 import { Inits } from '../sandbox/inits.ts';
 import { linesOf } from './lines.ts';
 import { exitNow, prctl } from '../system/syscalls.ts';
-import type { WorkerJob, WorkerMessage, WorkerSetup } from './worker-protocol.ts';
+import type { WorkerMessage, WorkerSetup } from './worker-protocol.ts';
 
 const PR_SET_PDEATHSIG = 1;
 const SIGKILL = 9;
@@ -53,19 +53,10 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
   try {
     // It takes as long to start as all that builds takes to load, which is imported meanwhile.
     if (executor === 'init') inits.expect(1);
-    const { withWorkerContext } = await import('./worker-context.ts');
-    const { runJob } = await import('./run-job.ts');
+    const { runJobs } = await import('./run-jobs.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
-    await withWorkerContext(
-      setup,
-      { groups, inits, signal: abort.signal, emit },
-      async (context) => {
-        for (;;) {
-          const { value: line } = await lines.next();
-          if (line === undefined) return;
-          say({ kind: 'result', ...(await runJob(context, JSON.parse(line) as WorkerJob)) });
-        }
-      },
+    await runJobs(setup, { groups, inits, signal: abort.signal, emit }, lines, (results) =>
+      say({ kind: 'result', ...results }),
     );
   } finally {
     await inits.close();

@@ -8,8 +8,24 @@ import { StepRunner } from '../steps/step-runner.ts';
 import { syncFileSystem } from '../system/sync-file-system.ts';
 import { stepId } from '../variation.ts';
 import { memoryFor } from './layer-memory.ts';
-import type { WorkerContext } from './worker-context.ts';
-import type { WorkerJob } from './worker-protocol.ts';
+import { type WorkerContext, withWorkerContext } from './worker-context.ts';
+import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
+
+/** Runs jobs, each a line of JSON, one after the other in a worker context. */
+export async function runJobs(
+  setup: WorkerSetup,
+  parts: Pick<WorkerContext, 'groups' | 'inits' | 'signal' | 'emit'>,
+  lines: AsyncIterator<string, undefined>,
+  onResults: (results: PlanResults) => void,
+): Promise<void> {
+  await withWorkerContext(setup, parts, async (worker) => {
+    for (;;) {
+      const { value: line } = await lines.next();
+      if (line === undefined) return;
+      onResults(await runJob(worker, JSON.parse(line) as WorkerJob));
+    }
+  });
+}
 
 /**
  * Runs the steps of a job that are not known.
@@ -17,7 +33,7 @@ import type { WorkerJob } from './worker-protocol.ts';
  * In a varied environment a worker runs several jobs. Later jobs reuse the unpacked base images of
  * earlier ones, and nothing else.
  */
-export async function runJob(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
+async function runJob(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
   if (worker.setup.environment === undefined) return runSteps(worker, job);
   await freeMemory(worker, job);
   const own = { work: `${worker.work}/job`, temp: `${worker.temp}/job` };
