@@ -86,11 +86,6 @@ export interface BuildContext {
   /** Called with the result of each step, once all are done. Native engine only. */
   readonly onStep?: (result: StepResult) => void;
   /**
-   * Called with the cleanup that continues after a build returns. Nothing of the build is left once
-   * it settles. By default a build waits for it. Native engine only.
-   */
-  readonly later?: (work: Promise<unknown>) => void;
-  /**
    * The worker that solves the build, started for the environment of the request. Native engine
    * only.
    */

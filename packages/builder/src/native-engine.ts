@@ -53,7 +53,7 @@ async function build(
   const setup = { store: around.store.dir, limits, executor, environment: job.variation };
   const worker =
     around.worker ?? (waiting?.take(setup) === true ? waiting : WorkerProcess.start(setup));
-  const { results, ended } = await runWorker(
+  const results = await runWorker(
     worker,
     {
       ...job,
@@ -65,14 +65,9 @@ async function build(
     },
     around,
   );
-  around.later?.(ended);
-  try {
-    const steps = [...known.steps, ...results.steps];
-    const answers = [...known.answers, ...results.answers];
-    return await writeResults({ layers: results.layers, steps, answers }, config, request, around);
-  } finally {
-    if (around.later === undefined) await ended;
-  }
+  const steps = [...known.steps, ...results.steps];
+  const answers = [...known.answers, ...results.answers];
+  return writeResults({ layers: results.layers, steps, answers }, config, request, around);
 }
 
 const NOTHING: PlanResults = { layers: undefined, steps: [], answers: [] };

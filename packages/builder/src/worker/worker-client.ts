@@ -8,36 +8,16 @@ import type { WorkerJob, WorkerMessage } from './worker-protocol.ts';
 /** How long a worker may take to stop before it is killed. */
 const GRACE_MS = 10_000;
 
-/** A worker that has run a job. */
-export interface FinishedJob {
-  readonly results: PlanResults;
-  /** Settles when the worker, its processes and its mounts are gone, or the worker is free again. */
-  readonly ended: Promise<void>;
-}
-
 /**
- * Has a worker run a job. If this throws, the worker is gone. If this process is killed, the worker
- * ends as well.
+ * Has a worker run a job. When this returns or throws, the worker, its processes and its mounts are
+ * gone, unless the worker stays for further jobs. If this process is killed, the worker ends too.
  * @throws the error of the job; HOST_UNSUPPORTED, TOOL_MISSING
  */
 export async function runWorker(
   worker: WorkerProcess,
   job: WorkerJob,
-  around: Pick<BuildContext, 'reporter' | 'signal'>,
-): Promise<FinishedJob> {
-  const { promise, resolve, reject } = Promise.withResolvers<PlanResults>();
-  const ended = follow(worker, job, around, resolve);
-  ended.catch(reject);
-  return { results: await promise, ended };
-}
-
-/** @param onResults called while the worker removes its files and mounts */
-async function follow(
-  worker: WorkerProcess,
-  job: WorkerJob,
   { reporter, signal }: Pick<BuildContext, 'reporter' | 'signal'>,
-  onResults: (results: PlanResults) => void,
-): Promise<void> {
+): Promise<PlanResults> {
   const { child, uid } = worker;
   let killer: NodeJS.Timeout | undefined;
   const stop = (): void => {
@@ -65,9 +45,7 @@ async function follow(
           continue;
         }
         last = message;
-        if (message.kind !== 'result' || signal?.aborted === true) continue;
-        onResults(message);
-        if (worker.stays) return;
+        if (message.kind === 'result' && worker.stays && signal?.aborted !== true) return;
       }
     };
     const reading = read();
@@ -89,7 +67,7 @@ async function follow(
       }
       throw new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);
     }
-    if (last.kind === 'result') return;
+    if (last.kind === 'result') return last;
     if (last.kind === 'crash') throw new Error(`the worker of the build crashed: ${last.stack}`);
     const { code, message, fix, detail, cause } = last;
     throw new LktError(code, message, {

@@ -28,7 +28,7 @@ export async function buildImage(
   const descriptor = await tools.engine
     .build(
       { ...request, noCache: noCache || item.disableCache },
-      { ...context, reporter: prefetch.reporter, later: tools.later },
+      { ...context, reporter: prefetch.reporter },
     )
     .catch((error: unknown) => {
       prefetch.stop();

@@ -1,5 +1,4 @@
 import type { WorkerPool } from '@lkt/rebuild';
-import type { BuildContext } from '@lkt/builder';
 import type { Digest } from '@lkt/core';
 import type { BuildOptions } from './build-options.ts';
 import type { OtherImages } from './other-images.ts';
@@ -10,7 +9,6 @@ export interface BuildTools extends Omit<BuildOptions, 'pins'> {
   readonly others: OtherImages;
   /** Returns the digests of the pins of the package, which imported images must match. */
   readonly pins: () => Promise<ReadonlySet<Digest>>;
-  readonly later: NonNullable<BuildContext['later']>;
   /** Returns the workers for second builds. */
   readonly workerPool: () => Promise<WorkerPool>;
   /** Returns the number of processors for a build that starts now. */

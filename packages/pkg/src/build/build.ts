@@ -69,8 +69,6 @@ export class Build {
   readonly #built = new Map<Package, Promise<BuiltPackage>>();
   /** Checks run in the background: dependents do not wait for them. */
   readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
-  /** Work that engines continue after the build. */
-  readonly #later: Promise<unknown>[] = [];
   #workerPool: Promise<WorkerPool> | undefined;
 
   private constructor(
@@ -150,9 +148,7 @@ export class Build {
       ),
     );
     await (await this.#workerPool)?.[Symbol.asyncDispose]();
-    const ended = await Promise.allSettled(this.#later);
     if (first !== undefined) throw first.error;
-    for (const end of ended) if (end.status === 'rejected') throw end.reason;
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
 
@@ -259,7 +255,6 @@ export class Build {
       others: otherImages(this.workspace, this.#options),
       pins: () =>
         knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
-      later: (work) => void this.#later.push(work),
       workerPool: async () => {
         this.#workerPool ??= import('@lkt/rebuild').then(
           (module) => new module.WorkerPool(this.#builds.limit),
