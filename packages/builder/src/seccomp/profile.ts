@@ -10,23 +10,38 @@ import {
   type Program,
   returns,
 } from './bpf.ts';
-import { type Abi, ABIS, CONDITIONAL, GROUPS } from './syscall-table.ts';
+import table from './syscalls.json' with { type: 'json' };
+
+/** An ABI that programs on a machine can use. The table has x32's numbers without `X32_BIT`. */
+type Abi = 'x86_64' | 'x32' | 'i386' | 'aarch64' | 'arm';
+
+/**
+ * System calls that are allowed together, each as its name and its number in each ABI. A group may
+ * be limited to a capability, as in capabilities(7), or to machines, as Node names them.
+ */
+interface SyscallGroup {
+  readonly capability?: number;
+  readonly machine?: string;
+  readonly calls: readonly string[];
+}
+
+const GROUPS: readonly SyscallGroup[] = table.groups;
 
 const [EPERM, ENOSYS] = [1, 38];
 const ALLOW = returns(0x7fff_0000);
 const FORBID = returns(0x0005_0000 | EPERM);
-/** As a kernel says that does not have the call: programs then try an older one. */
+/** The answer of a kernel that lacks the call: programs then try an older one. */
 const UNKNOWN = returns(0x0005_0000 | ENOSYS);
 const KILL = returns(0x8000_0000);
 
 const X32_BIT = 0x4000_0000;
 const CAP_SYS_ADMIN = 21;
-/** Numbers of ARM's own calls, far from the others. */
+/** The first number of ARM's private calls, far above the others. */
 const ARM_PRIVATE = 0xf_0000;
 
 type Machine = 'x64' | 'arm64';
 
-/** The ABIs of a machine, by the architecture the kernel says of a call. Two of x86 share one. */
+/** The ABIs of a machine by the architecture that the kernel reports. x86_64 and x32 share one. */
 const ARCHITECTURES: Readonly<Record<Machine, readonly (readonly [number, readonly Abi[]])[]>> = {
   x64: [
     [0xc000_003e, ['x86_64', 'x32']],
@@ -39,10 +54,10 @@ const ARCHITECTURES: Readonly<Record<Machine, readonly (readonly [number, readon
 };
 
 /**
- * The filter of system calls that Docker's default profile is (26.1), for a command with these capabilities, as an
- * array of `struct sock_filter`. What the profile does not name is forbidden, and what is newer than all it names does
- * not exist, as runc has it.
- * @returns undefined for a machine that there is no profile for.
+ * Returns the system call filter of Docker's default profile (26.1) for a command with the given
+ * capabilities, as an array of `struct sock_filter`. A call that the profile does not name fails
+ * with EPERM, and a number above all named ones with ENOSYS, as in runc. Returns undefined for a
+ * machine without a profile.
  */
 export function seccompFilter(
   machine: string,
@@ -57,19 +72,10 @@ export function seccompFilter(
   return encode(load(ARCHITECTURE, program));
 }
 
-/** The same as an OCI runtime takes it: runtime-spec, config-linux.md, "Seccomp". */
+/** Returns the same profile for an OCI runtime: runtime-spec, config-linux.md, "Seccomp". */
 export function seccompProfile(machine: string, capabilities: readonly number[]): unknown {
   if (machine !== 'x64' && machine !== 'arm64') return undefined;
-  const names = GROUPS.filter(
-    ({ capability, machine: only }) =>
-      (only === undefined || only === machine) &&
-      (capability === undefined || capabilities.includes(capability)),
-  ).flatMap(({ table }) =>
-    table
-      .trim()
-      .split('\n')
-      .map((line) => line.split(' ', 1)[0]),
-  );
+  const names = allowedCalls(machine, capabilities).map(([name]) => name);
   return {
     defaultAction: 'SCMP_ACT_ERRNO',
     defaultErrnoRet: EPERM,
@@ -92,7 +98,7 @@ function allow(name: string, op: string, value: number): unknown {
   return { names: [name], action: 'SCMP_ACT_ALLOW', args };
 }
 
-/** Numbers from `start` to the start of the next have one answer. */
+/** The numbers from `start` up to the start of the next range, which have one answer. */
 interface Range {
   readonly start: number;
   readonly answer: Program;
@@ -123,31 +129,37 @@ function rangesOf(
   return ranges;
 }
 
-/** What an ABI's calls get; one that is not in it is forbidden. */
+/** Returns the answers to an ABI's calls by number; all others are forbidden. */
 function answersOf(
   machine: Machine,
   abi: Abi,
   capabilities: readonly number[],
 ): ReadonlyMap<number, Program> {
-  const answers = new Map<number, Program>();
+  const column = table.columns.indexOf(abi);
   const byName = conditions(capabilities);
-  for (const [name, number] of numbersIn(CONDITIONAL, abi)) {
-    const answer = byName.get(name);
-    if (answer !== undefined) answers.set(number, answer);
-  }
-  for (const { capability, machine: only, table } of GROUPS) {
-    if (only !== undefined && only !== machine) continue;
-    if (capability !== undefined && !capabilities.includes(capability)) continue;
-    for (const [, number] of numbersIn(table, abi)) answers.set(number, ALLOW);
-  }
-  return answers;
+  const conditional = table.conditional.map((line) => line.split(' '));
+  const answers = [
+    ...conditional.map((row) => [row[column], byName.get(row[0] ?? '') ?? FORBID] as const),
+    ...allowedCalls(machine, capabilities).map((row) => [row[column], ALLOW] as const),
+  ];
+  return new Map(
+    answers.flatMap(([number = '-', answer]) => (number === '-' ? [] : [[Number(number), answer]])),
+  );
+}
+
+/** Returns the rows of the calls that are allowed whatever their arguments. */
+function allowedCalls(machine: Machine, capabilities: readonly number[]): readonly string[][] {
+  return GROUPS.filter(
+    ({ capability, machine: only = machine }) =>
+      only === machine && (capability === undefined || capabilities.includes(capability)),
+  ).flatMap(({ calls }) => calls.map((line) => line.split(' ')));
 }
 
 function conditions(capabilities: readonly number[]): ReadonlyMap<string, Program> {
   const isAdmin = capabilities.includes(CAP_SYS_ADMIN);
   return new Map([
     ['clone', isAdmin ? ALLOW : withoutNamespaces],
-    // Its flags are behind a pointer, where no filter sees them.
+    // Its flags are behind a pointer, which a filter cannot follow.
     ['clone3', isAdmin ? ALLOW : UNKNOWN],
     ['personality', somePersonalities],
     ['socket', withoutMachineSockets],
@@ -160,10 +172,13 @@ const AF_VSOCK = 40;
 const NAMESPACES = 0x7e02_0000;
 const withoutNamespaces = load(argument(0), ifAnySet(NAMESPACES, FORBID, ALLOW));
 
-/** AF_VSOCK leads to the host of a virtual machine, whatever the network namespace. The kernel looks at 32 bits. */
+/**
+ * AF_VSOCK reaches the host of a virtual machine from any network namespace. The kernel reads only 32
+ * bits of the argument.
+ */
 const withoutMachineSockets = load(argument(0), ifEqual(AF_VSOCK, FORBID, ALLOW));
 
-/** PER_LINUX and PER_LINUX32, with UNAME26 or without; and the question which it is. */
+/** PER_LINUX and PER_LINUX32, each with and without UNAME26, and the query of the current one. */
 const somePersonalities = load(
   argument(0) + 4,
   ifEqual(
@@ -176,16 +191,7 @@ const somePersonalities = load(
   ),
 );
 
-function* numbersIn(table: string, abi: Abi): Generator<readonly [string, number]> {
-  const column = ABIS.indexOf(abi) + 1;
-  for (const line of table.trim().split('\n')) {
-    const cells = line.split(' ');
-    const number = Number(cells[column]);
-    if (!Number.isNaN(number)) yield [cells[0] ?? '', number];
-  }
-}
-
-/** Finds the range of a number by halves. */
+/** Returns a program that finds the range of a number by binary search. */
 function decide(ranges: readonly Range[]): Program {
   const [first] = ranges;
   if (first === undefined) throw new Error('no ranges');
