@@ -2,11 +2,6 @@
 export const PENDING: readonly string[] = [
   'docs/decisions/0005',
   'packages/builder/',
-  'packages/core/',
-  'packages/http/',
   'packages/image/',
-  'packages/oci/',
-  'packages/registry/',
-  'packages/server/',
   'tools/',
 ];

@@ -213,7 +213,7 @@ async function* readKept({ file, size }: KeptArchive): AsyncGenerator<Uint8Array
   const chunk = Buffer.allocUnsafeSlow(CHUNK);
   for (let at = 0; at < size;) {
     const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK, size - at), at);
-    if (bytesRead === 0) throw new Error('a file that nobody else can reach became shorter');
+    if (bytesRead === 0) throw new Error('an unlinked temporary file became shorter');
     at += bytesRead;
     yield chunk.subarray(0, bytesRead);
   }

@@ -1,0 +1,284 @@
+import { randomBytes } from 'node:crypto';
+import { gzipSync } from 'node:zlib';
+import { digestHex, digestOf } from '@lkt/core';
+import { describe, expect, it } from 'vitest';
+import {
+  type EntryWithContent,
+  exportImage,
+  importImages,
+  loadImage,
+  parsePlatform,
+  readTar,
+  writeReferrer,
+  writeTar,
+} from '../../src/index.ts';
+import { chunks, collect, entry, file, symlink } from '../support.ts';
+import {
+  NAME,
+  FULL,
+  ARM,
+  AMD,
+  newStore,
+  newImage,
+  newIndex,
+  exported,
+  failure,
+} from './archive-fixture.ts';
+
+describe('OCI archive', () => {
+  it('moves an image of all platforms between stores with reproducible bytes', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const bytes = await exported(store, index);
+    const other = await newStore();
+    const { images } = await importImages(other, chunks(bytes));
+    expect(images).toEqual([{ reference: FULL, descriptor: index }]);
+    expect(await other.resolve(FULL)).toEqual(index);
+    for (const platform of [AMD, ARM]) await loadImage(other, index.digest, platform);
+    expect((await other.verify()).bad).toEqual([]);
+    expect((await exported(other, index)).equals(bytes)).toBe(true);
+  });
+
+  it('preserves an index of which only some images are present', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const bytes = await exported(store, index, { platforms: [ARM] });
+    const other = await newStore();
+    await importImages(other, chunks(bytes));
+    expect(await other.resolve(FULL)).toEqual(index);
+    await loadImage(other, index.digest, ARM);
+    expect(await failure(loadImage(other, index.digest, AMD))).toMatchObject({ code: 'NOT_FOUND' });
+    // The incomplete index can be exported again.
+    expect((await exported(other, index)).equals(bytes)).toBe(true);
+    const riscv = exportImage(store, index, {
+      reference: NAME,
+      format: 'oci',
+      platforms: [parsePlatform('linux/riscv64')],
+    });
+    expect((await failure(riscv)).message).toMatch(/only for linux\/amd64, linux\/arm64$/);
+  });
+
+  it('includes referrers, and referrers of referrers', async () => {
+    const store = await newStore();
+    const index = await newIndex(store);
+    const layers = [{ mediaType: 'text/plain', ...(await store.writeBytes(Buffer.from('sbom'))) }];
+    const sbom = await writeReferrer(store, { subject: index, artifactType: 'text/sbom', layers });
+    const signature = await writeReferrer(store, {
+      subject: sbom,
+      artifactType: 'text/sig',
+      layers,
+    });
+    await store.addReferrer(sbom, signature);
+    const without = await newStore();
+    await importImages(without, chunks(await exported(store, index)));
+    expect(await without.referrers(index.digest)).toEqual([]);
+    const other = await newStore();
+    const done = await importImages(
+      other,
+      chunks(await exported(store, index, { referrers: true })),
+    );
+    expect(done).toMatchObject({ images: [{ reference: FULL }] });
+    expect(done.referrers).toHaveLength(2);
+    expect(await other.referrers(index.digest, 'text/sbom')).toMatchObject([
+      { digest: sbom.digest },
+    ]);
+    expect(await other.referrers(sbom.digest)).toMatchObject([{ digest: signature.digest }]);
+  });
+});
+
+describe('Docker archive', () => {
+  it('accepts compressed layers that match the config', async () => {
+    const { entries, layer } = await dockerArchive();
+    const store = await newStore();
+    const archive = [...entries(), file('a/layer.tar', gzipSync(layer))];
+    const { images } = await importImages(store, writeTar(archive));
+    const digest = images[0]?.descriptor.digest;
+    if (digest === undefined) throw new Error('no image');
+    const { manifest } = await loadImage(store, digest, AMD);
+    expect(manifest.layers[0]?.mediaType).toBe('application/vnd.oci.image.layer.v1.tar+gzip');
+    const cases: readonly (readonly [EntryWithContent, string])[] = [
+      [file('a/layer.tar', gzipSync('other')), 'DIGEST_MISMATCH'],
+      [file('a/layer.tar', 'other'), 'DIGEST_MISMATCH'],
+      [file('a/layer.tar', ''), 'DIGEST_MISMATCH'],
+      [symlink('a/layer.tar', '../../etc/passwd'), 'ARCHIVE_INVALID'],
+      [symlink('a/layer.tar', '/etc/passwd'), 'ARCHIVE_INVALID'],
+      [symlink('a/layer.tar', 'layer.tar'), 'ARCHIVE_INVALID'],
+    ];
+    for (const [bad, code] of cases) {
+      const other = await newStore();
+      expect(await failure(importImages(other, writeTar([...entries(), bad])))).toMatchObject({
+        code,
+      });
+      expect(await other.tags()).toEqual([]);
+    }
+  });
+});
+
+/** A `docker save` archive from before it wrote layouts, without the layer `a/layer.tar`. */
+async function dockerArchive(): Promise<{ entries: () => EntryWithContent[]; layer: Buffer }> {
+  const layer = await collect(writeTar([file('x', randomBytes(1000))]));
+  const config = JSON.stringify({
+    architecture: 'amd64',
+    os: 'linux',
+    rootfs: { type: 'layers', diff_ids: [digestOf(layer)] },
+  });
+  const name = `${digestHex(digestOf(config))}.json`;
+  const manifest = [{ Config: name, RepoTags: ['example/app:1'], Layers: ['a/layer.tar'] }];
+  return {
+    entries: () => [file(name, config), file('manifest.json', JSON.stringify(manifest))],
+    layer,
+  };
+}
+
+function keep(path: string, content: Buffer): EntryWithContent {
+  return file(path, content);
+}
+
+function withIndex(document: unknown): (path: string, content: Buffer) => EntryWithContent {
+  return (path, content) => file(path, path === 'index.json' ? JSON.stringify(document) : content);
+}
+
+/** Returns a valid archive after changes to its entries. */
+async function changed(
+  change: (path: string, content: Buffer) => EntryWithContent | undefined,
+  ...more: readonly EntryWithContent[]
+): Promise<Buffer> {
+  const store = await newStore();
+  const bytes = await exported(store, await newIndex(store));
+  const entries: EntryWithContent[] = [];
+  for await (const { content, ...head } of readTar(chunks(bytes))) {
+    const data = content === undefined ? Buffer.alloc(0) : await collect(content);
+    const made = head.type === 'file' ? change(head.path, data) : head;
+    if (made !== undefined) entries.push(made);
+  }
+  return collect(writeTar([...entries, ...more]));
+}
+
+describe('importImages tags nothing from a hostile archive', () => {
+  const cases: readonly (readonly [string, () => Promise<Buffer>, string, RegExp])[] = [
+    [
+      'a blob that does not match its digest',
+      () =>
+        changed((path, content) =>
+          path.startsWith('blobs/')
+            ? file(path, Buffer.concat([content, Buffer.from('x')]))
+            : file(path, content),
+        ),
+      'DIGEST_MISMATCH',
+      /not as expected/,
+    ],
+    [
+      'a missing layer',
+      () =>
+        changed((path, content) =>
+          content.subarray(0, 2).equals(Buffer.from([0x1f, 0x8b]))
+            ? undefined
+            : file(path, content),
+        ),
+      'NOT_FOUND',
+      /the archive is incomplete: sha256:.* is missing/,
+    ],
+    [
+      'an index without any of its images',
+      () =>
+        changed((path, content) =>
+          content.includes('"layers"') && path.startsWith('blobs/')
+            ? undefined
+            : file(path, content),
+        ),
+      'NOT_FOUND',
+      /has no image of the index/,
+    ],
+    ['a duplicate path', () => changed(keep, file('oci-layout', '{}')), 'ARCHIVE_INVALID', /twice/],
+    [
+      'a device',
+      () => changed(keep, entry('dev', { type: 'char' })),
+      'ARCHIVE_INVALID',
+      /contains a char/,
+    ],
+    [
+      'too much JSON',
+      () => changed(keep, file('x.json', Buffer.alloc(5 * 2 ** 20))),
+      'ARCHIVE_INVALID',
+      /exceeds the limit for JSON files/,
+    ],
+    [
+      'an index without images',
+      () => changed(withIndex({ schemaVersion: 2, manifests: [] })),
+      'ARCHIVE_INVALID',
+      /contains no image/,
+    ],
+    [
+      'an invalid index',
+      () => changed(withIndex({ schemaVersion: 1 })),
+      'IMAGE_INVALID',
+      /schemaVersion/,
+    ],
+    [
+      'a layout of a later version',
+      () =>
+        changed((path, content) =>
+          path === 'oci-layout'
+            ? file(path, '{"imageLayoutVersion":"2.0.0"}')
+            : file(path, content),
+        ),
+      'UNSUPPORTED',
+      /version 1\.0/,
+    ],
+    [
+      'a name with the digest of another image',
+      () =>
+        changed((path, content) =>
+          path === 'index.json'
+            ? file(path, content.toString().replaceAll('team/app:1', `app@${digestOf('other')}`))
+            : file(path, content),
+        ),
+      'DIGEST_MISMATCH',
+      /the archive lists sha256:.* as registry\.example\/app@sha256:/,
+    ],
+    ['random bytes', async () => randomBytes(2000), 'ARCHIVE_INVALID', /tar archive/],
+    ['no bytes', async () => Buffer.alloc(0), 'ARCHIVE_INVALID', /contains no image/],
+    [
+      'a truncated archive',
+      async () => (await changed(keep)).subarray(0, 4000),
+      'ARCHIVE_INVALID',
+      /truncated/,
+    ],
+  ];
+  it.each(cases)('%s', async (_what, make, code, message) => {
+    const store = await newStore();
+    const error = await failure(importImages(store, chunks(await make())));
+    expect(error).toMatchObject({ code });
+    expect(error.message).toMatch(message);
+    expect(await store.tags()).toEqual([]);
+  });
+
+  it('rejects an archive longer than the limit, packed or unpacked', async () => {
+    const bytes = await changed(keep);
+    for (const archive of [bytes, gzipSync(bytes)]) {
+      const store = await newStore();
+      const limits = { maxBytes: 5000 };
+      const error = await failure(importImages(store, chunks(archive), { limits }));
+      expect(error).toMatchObject({ code: 'ARCHIVE_INVALID' });
+      expect(await store.tags()).toEqual([]);
+    }
+  });
+
+  it('rejects one name for several images', async () => {
+    const store = await newStore();
+    const [one, two] = [await newImage(store), await newImage(store, AMD, 'other')];
+    const document = { schemaVersion: 2, manifests: [one, two] };
+    const bytes = await collect(
+      writeTar([
+        file('oci-layout', '{"imageLayoutVersion":"1.0.0"}'),
+        file('index.json', JSON.stringify(document)),
+      ]),
+    );
+    expect(
+      await failure(importImages(store, chunks(bytes), { name: 'example/app' })),
+    ).toMatchObject({
+      code: 'USAGE_INVALID',
+    });
+    expect(await store.tags()).toEqual([]);
+  });
+});
