@@ -100,13 +100,13 @@ ${codes.map(([code, meaning]) => `- \`${code}\`: ${meaning}`).join('\n')}
 `;
 }
 
-/** The members of the union `LktErrorCode`, each with the comment behind it. */
+/** Returns the members of the union `LktErrorCode`, each with its comment. */
 function errorCodes(source: string): readonly (readonly [string, string])[] {
   const union = /export type LktErrorCode =\n([^;]*;[^\n]*)/.exec(source)?.[1] ?? '';
   const codes = union.split('\n').map((line) => {
     const [, code, meaning] = /^ {2}\| '(\w+)';? \/\/ (.+)$/.exec(line) ?? [];
     if (code === undefined || meaning === undefined)
-      throw new Error(`an error code needs a comment that says what it means: ${line.trim()}`);
+      throw new Error(`an error code has no comment with its meaning: ${line.trim()}`);
     return [code, meaning] as const;
   });
   return codes;

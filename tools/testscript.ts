@@ -36,10 +36,11 @@ interface State {
  * `$NAME` is a variable, `$WORK` the directory. `#` begins a comment. `! ` before a line means that
  * it must fail.
  *
- * - `exec PROGRAM ARG…`, or one of `commands`: runs it. `! lkt …` expects an exit code other than 0.
+ * - `exec PROGRAM ARG…`, or one of `commands`: runs it. `! lkt …` expects an exit code other than
+ *   0.
  * - `status N`: checks the exit code of the last program.
- * - `stdout REGEX`, `stderr REGEX`: checks the output of the last program. The expression is the rest
- *   of the line, and `^` and `$` match at each line.
+ * - `stdout REGEX`, `stderr REGEX`: checks the output of the last program. The expression is the
+ *   rest of the line, and `^` and `$` match at each line.
  * - `cmp FILE FILE` (one may be `stdout`), `grep FILE REGEX`, `exists PATH…`
  * - `env NAME=VALUE`, `cd DIR`, `cp FROM TO`, `rm PATH…`, `mkdir DIR…`, `chmod MODE PATH`,
  *   `ln TARGET PATH`
@@ -91,7 +92,7 @@ async function runLine(
   const check = CHECKS[verb];
   if (check !== undefined) {
     const holds = await check({ args, rest, state });
-    if (holds === negated) return negated ? 'it holds' : 'it does not hold';
+    if (holds === negated) return negated ? 'it holds' : 'it does not contain';
     return undefined;
   }
   const action = ACTIONS[verb];
@@ -159,7 +160,7 @@ const ACTIONS: Readonly<Record<string, (call: Call) => Promise<unknown> | undefi
   replace: async ({ args: [path = '', from = '', to = ''], state }) => {
     const file = join(state.cwd, path);
     const text = await readFile(file, 'utf8');
-    if (!text.includes(from)) throw new Error(`${path} does not hold ${from}`);
+    if (!text.includes(from)) throw new Error(`${path} does not contain ${from}`);
     await writeFile(file, text.replaceAll(from, to));
   },
 };

@@ -1,13 +1,13 @@
 /**
- * How long a kernel takes to its init, and a system to its end, beside the distribution's kernel for clouds: the same
- * system with both, in turn.
+ * Measures how long a kernel takes to start init and to complete the boot, next to the
+ * distribution's kernel for clouds. Boots the same system with both, in turns.
  *
- *     node_modules/.bin/node tools/bench/boot.ts [--runs N] [--times-only] [--answer PORT] [--memory MIB]
- *         [--cpus N] [--json] [CONFIG]
+ *     node_modules/.bin/node tools/bench/boot.ts [--runs N] [--times-only] [--answer PORT]
+ *         [--memory MIB] [--cpus N] [--json] [CONFIG]
  *
- * Prints the table of docs/benchmarks.md. Needs qemu-system-x86_64. The config is examples/minimal.yml by default; its
- * images, and kernel/linux, are made if they are not in the store: a quarter of an hour of a processor. What it makes is
- * in a directory that is then removed.
+ * Prints the table of docs/benchmarks.md. Needs qemu-system-x86_64. CONFIG defaults to
+ * examples/minimal.yml. Builds its images and kernel/linux if the store lacks them, which takes a
+ * quarter of an hour of processor time. Removes its temporary directory.
  */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,19 +21,19 @@ import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { root } from './measure.ts';
 
-/** What init says on the console when it has begun, and at the end. */
+/** Console output of init at its start, and at the end of the boot. */
 const MARKS = { init: /^lkt: /m, end: /^lkt: boot complete/m } as const;
-/** Sizes of memory that are tried, in MiB, and how long one may take under emulation, in milliseconds. */
+/** Memory sizes to try, in MiB, and the time limit for each under emulation, in milliseconds. */
 const MEMORY = [48, 56, 64, 72, 80, 96, 112, 128, 160, 192, 256];
 const PATIENCE = 180_000;
 
-/** In milliseconds: by the clock, and of the processors that QEMU has taken. */
+/** Milliseconds of wall-clock time, and of QEMU's processor time. */
 interface Times {
   readonly wall: number;
   readonly processor: number;
 }
 
-/** From when the machine is switched on. */
+/** Times from the power-on of the machine. */
 interface Boot {
   readonly init: Times;
   readonly end: Times;
@@ -45,14 +45,15 @@ interface Figures {
   readonly kernelBytes: number;
   readonly initrdBytes: number;
   readonly boots: readonly Boot[];
-  /** The least of `MEMORY` that the system comes to its end with, in MiB. */
+  /** The smallest size of `MEMORY`, in MiB, with which the boot completes. */
   readonly memory: number | undefined;
 }
 
 const { values, positionals } = parseArgs({
   options: {
     runs: { type: 'string', default: '7' },
-    // Without the least memory, which takes minutes to find: a system with too little often just stands still.
+    // Skip the search for the smallest memory: it takes minutes, as a system with too little often
+    // hangs.
     'times-only': { type: 'boolean', default: false },
     answer: { type: 'string' },
     memory: { type: 'string', default: '1024' },
@@ -97,7 +98,7 @@ function build(name: string, kernel: string): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-/** @throws Error when the system does not come to its end */
+/** @throws Error if the boot does not complete */
 async function boot(name: string, memory: number): Promise<Boot> {
   const cmdline = readFileSync(join(dir, `${name}-cmdline`), 'utf8').trim();
   const port = values.answer === undefined ? undefined : await freePort();
@@ -120,7 +121,7 @@ async function boot(name: string, memory: number): Promise<Boot> {
       ],
       ['-device', 'virtio-rng-pci', '-nic', `user,model=virtio-net-pci,restrict=on${forward}`],
       ['-kernel', join(dir, `${name}-kernel`), '-initrd', join(dir, `${name}-initrd.img`)],
-      // Halted until its memory is there: what this machine takes to find a gigabyte is not the guest's time.
+      // Start halted, with all memory allocated: the host's time to find a gigabyte does not count.
       ['-mem-prealloc', '-S', '-chardev', 'socket,id=qmp,fd=3', '-mon', 'chardev=qmp,mode=control'],
       ['-append', `${cmdline} no_timer_check`],
     ].flat(),
@@ -152,11 +153,11 @@ async function boot(name: string, memory: number): Promise<Boot> {
   clearTimeout(patience);
   const { init, end } = seen;
   if (init === undefined || end === undefined)
-    throw new Error(`with ${memory} MiB it did not come to its end:\n${console.slice(-2000)}`);
+    throw new Error(`the boot did not complete with ${memory} MiB:\n${console.slice(-2000)}`);
   return { init, end, answer };
 }
 
-/** Has a halted machine go on as soon as it is ready. @returns the times of then */
+/** Resumes a halted machine as soon as it is ready. Returns the times at that moment. */
 async function start(qemu: ChildProcess): Promise<Times> {
   const control = qemu.stdio[3] as Duplex;
   const said = createInterface({ input: control });
@@ -167,7 +168,10 @@ async function start(qemu: ChildProcess): Promise<Times> {
   return times;
 }
 
-/** Asks until there is an answer, or the machine has ended. A connection that came too early is tried again by QEMU, so each is given up soon. */
+/**
+ * Connects until the guest sends data, or the machine has ended. QEMU retries a connection that
+ * came too early, so each attempt has a short timeout.
+ */
 async function answered(
   port: number,
   qemu: ChildProcess,
@@ -205,7 +209,7 @@ function timesOf({ pid = 0 }: ChildProcess): Times {
   return { wall: performance.now(), processor: processorTimeOf(pid) };
 }
 
-/** Milliseconds that a process has run on processors. */
+/** Returns the processor time of a process in milliseconds. */
 function processorTimeOf(pid: number): number {
   const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
   const [user = 0, system = 0] = stat
@@ -222,7 +226,7 @@ async function leastMemory(name: string): Promise<number | undefined> {
       await boot(name, memory);
       return memory;
     } catch {
-      // Too little: it panics, or something is killed for it.
+      // Too little memory: the kernel panics or kills a process.
     }
   }
   return undefined;

@@ -3,33 +3,33 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Base } from './builder-peers.ts';
 
-/** A Dockerfile in a workspace of its own. */
+/** A Dockerfile in its own workspace. */
 export interface Case {
   readonly name: string;
-  /** Steps with RUN; each is one process that does next to nothing, except where the case is about something else. */
+  /** Number of RUN steps. Each does almost nothing, except in cases that measure something else. */
   readonly commands: number;
-  /** The directory of the package, in a git work tree. */
+  /** The package directory, in a git work tree. */
   readonly directory: string;
-  /** The same Dockerfile outside, for builders that call the base image `base`. */
+  /** The same Dockerfile outside, for builders that name the base image `base`. */
   readonly dockerfile: string;
   readonly base: Base;
-  /** Changes a file as somebody does who works on the package, each time otherwise. */
+  /** Edits a file, differently each time. */
   readonly edit: () => void;
 }
 
 interface Text {
   readonly name: string;
-  /** On the large base. */
+  /** The case starts from the large base image. */
   readonly isLarge?: boolean;
   readonly commands: number;
-  /** The Dockerfile FROM an image. */
+  /** Returns the Dockerfile for a base image. */
   readonly text: (base: string) => string;
   readonly files: ReadonlyMap<string, string>;
-  /** The file that is changed, and what of it. */
+  /** The file to edit, and the text in it to change. */
   readonly edited: readonly [file: string, text: string];
 }
 
-/** A compiler in the first stage, a program in the second: what most packages look like. */
+/** A typical package: compiles in the first stage, copies the program into the second. */
 const SAMPLE: Text = {
   name: 'sample',
   commands: 2,
@@ -95,7 +95,7 @@ CMD ["/bin/sh"]
   edited: ['Dockerfile', 'echo 1'],
 };
 
-/** The base with all of its programs and libraries a second time, in a second layer: more than 350 MB. */
+/** The base image with a second layer that repeats its programs and libraries: over 350 MB. */
 const LARGE: Text = {
   name: 'large',
   commands: 1,
@@ -106,7 +106,7 @@ const LARGE: Text = {
 
 /**
  * Writes the workspaces.
- * @param large makes the large base of a package that is built on the other one; asked only if a case needs it
+ * @param large - builds the large base image; called only if a case needs it
  */
 export function writeCases(
   directory: string,

@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import type { Case } from './builder-cases.ts';
 import { root, type Subject } from './measure.ts';
 
-/** How much of the work has been done before. What is edited stays so. */
+/** Amounts of work done before. `edited` keeps the edits of former runs. */
 export const STATES = ['cold', 'no-cache', 'warm', 'edited'] as const;
 export type State = (typeof STATES)[number];
 
-/** An OCI layout with one image, which all builders take their base from. */
+/** An OCI layout with one image: the base image for all builders. */
 export interface Base {
   readonly layout: string;
   readonly name: string;
   readonly digest: string;
-  /** What lkt's store says of it in its index. */
+  /** Its entry in the index of lkt's store. */
   readonly entry: unknown;
 }
 
@@ -22,7 +22,7 @@ interface Named {
   readonly annotations?: Readonly<Record<string, string>>;
 }
 
-/** Makes a layout of the image that `store` has under a name; its blobs are links. */
+/** Makes a layout of the image that `store` has by a name. Its blobs are hard links. */
 export function makeBase(store: string, name: string, layout: string): Base {
   const { manifests } = read(join(store, 'index.json')) as { manifests: readonly Named[] };
   const found = manifests.find(
@@ -57,7 +57,7 @@ function blob(layout: string, digest: string): string {
   return join(layout, 'blobs/sha256', digest.slice('sha256:'.length));
 }
 
-/** Has lkt build a package that becomes the base of others. */
+/** Builds a package with lkt, as the base image of other cases. */
 export function makeLargeBase(item: Case, directory: string): Base {
   const store = join(directory, 'large-store');
   freshStore(store, item.base);
@@ -68,7 +68,7 @@ export function makeLargeBase(item: Case, directory: string): Base {
   return makeBase(store, `bench/${item.name}`, join(directory, 'large-base'));
 }
 
-/** A store of lkt that has the base and nothing else. */
+/** Makes a store for lkt that has only the base image. */
 function freshStore(store: string, { layout, entry }: Base): void {
   rmSync(store, { recursive: true, force: true });
   execFileSync('cp', ['-al', layout, store]);
@@ -79,10 +79,10 @@ function freshStore(store: string, { layout, entry }: Base): void {
   );
 }
 
-/** What does the same case in the same state. */
+/** Returns the command with which a builder builds a case in a state. */
 export type Builder = (item: Case, state: State) => Subject;
 
-/** What makes it so before each run. */
+/** Returns the preparation before each run that puts a case into a state. */
 function before(item: Case, state: State, empty: () => void): Pick<Subject, 'before'> {
   if (state === 'edited') return { before: item.edit };
   return state === 'cold' ? { before: empty } : {};
@@ -112,7 +112,7 @@ export function lkt(directory: string): Builder {
   };
 }
 
-/** Docker's BuildKit, with the image going into its image store. */
+/** Docker's BuildKit, which stores the image in Docker's image store. */
 export function docker(server: number, env: Readonly<Record<string, string>>): Builder {
   return (item, state) => {
     const run = (...args: readonly string[]): void =>
@@ -147,7 +147,7 @@ export function buildah(directory: string): Builder {
     const pull = `buildah ${storage} pull --quiet --signature-policy ${policy} oci:${item.base.layout}:base`;
     const build = [
       `buildah ${storage} build --quiet --layers --timestamp 0`,
-      // The quickest it has; with it there are no network namespaces.
+      // The fastest settings; they exclude network namespaces.
       `--isolation chroot --network host --ulimit nofile=1024:1024 --ulimit nproc=1024:1024 --pull=never --signature-policy ${policy}`,
       state === 'no-cache' ? '--no-cache' : '',
       `--build-context base=container-image://$(${pull})`,
@@ -155,7 +155,7 @@ export function buildah(directory: string): Builder {
     ].join(' ');
     return {
       name: 'buildah',
-      // It leaves its storage mounted on itself.
+      // buildah leaves its storage bind-mounted on itself.
       command: ['unshare', '--mount', 'sh', '-ec', build],
       ...before(item, state, () => rmSync(home, { recursive: true, force: true })),
     };

@@ -6,13 +6,16 @@ export interface Row extends Measurement {
   readonly state: State;
 }
 
-/** What a RUN that does nothing costs with one of the builders. */
+/** The cost of a RUN step that does nothing. */
 export interface PerCommand {
   readonly name: string;
   readonly milliseconds: number;
 }
 
-/** The table of docs/benchmarks.md: medians, how many times as long the others take, and what lkt needs for it. */
+/**
+ * Returns the table of docs/benchmarks.md: medians, the peers' times as multiples of lkt's, and
+ * lkt's processor time and memory.
+ */
 export function markdown(rows: readonly Row[], perCommand: readonly PerCommand[]): string {
   const names = [...new Set(rows.map(({ name }) => name))];
   const [ours = '', ...peers] = names;

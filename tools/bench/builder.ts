@@ -1,12 +1,12 @@
 /**
- * How long building packages takes, against `docker buildx` and `buildah`.
+ * Measures package builds, next to `docker buildx` and `buildah`.
  *
- *     node_modules/.bin/node tools/bench/builder.ts [--runs N] [--json] [--only CASE,…] [--without-peers]
+ *     node_modules/.bin/node tools/bench/builder.ts [--runs N] [--json] [--only CASE,…]
+ *         [--without-peers]
  *
- * Prints each row when it is measured, and in the end the table of docs/benchmarks.md.
- *
- * Needs root, git, dockerd with buildx and buildah. What is built on is made first if the store lacks it. Starts a
- * dockerd of its own; everything else that it makes is in a directory that is then removed.
+ * Prints each row when it is measured, and at the end the table of docs/benchmarks.md. Needs root,
+ * git, dockerd with buildx, and buildah. Builds the base images first if the store lacks them.
+ * Starts its own dockerd. Removes its temporary directory.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -64,7 +64,7 @@ try {
   rmSync(directory, { recursive: true, force: true });
 }
 
-/** Everything is measured cold first, so that all that comes after finds the work done. */
+/** Measures the cold state of each case first: the later states need its results. */
 async function rows(cases: readonly Case[], builders: readonly Builder[]): Promise<Row[]> {
   const found: Row[] = [];
   if (!values.json) line('', '', 'median ms', 'least–most', 'CPU ms', 'peak MB', 'times lkt');
@@ -112,7 +112,10 @@ function report(found: readonly Row[], cases: readonly Case[]): void {
   process.stdout.write(`\n${markdown(found, each)}`);
 }
 
-/** What a RUN that does nothing costs: of the steps anew, less what is spent when there is nothing to do. */
+/**
+ * Returns the cost of a RUN step that does nothing: the time without cache minus the time when all
+ * is cached, divided by the number of steps.
+ */
 function perCommand(found: readonly Row[], cases: readonly Case[]): readonly PerCommand[] {
   const steps = cases.find(({ name }) => name === 'steps');
   const of = (state: State): readonly Row[] =>

@@ -1,11 +1,12 @@
 /**
- * How long composing takes, and how much memory, against `cpio | zstd` over the same files: the least that any tool
- * without a cache does.
+ * Measures the time and memory of composing, next to `cpio | zstd` over the same files: the minimum
+ * work of any tool without a cache.
  *
  *     node_modules/.bin/node tools/bench/compose.ts [--runs N] [--large] [CONFIG]
  *
- * Prints the table of docs/benchmarks.md. Needs cpio and zstd, and the packages of the config, by default
- * examples/sshd.yml, in the store (`./lkt build` once). `--large` measures an image of 2 GiB, too.
+ * Prints the table of docs/benchmarks.md. Needs cpio and zstd, and the packages of CONFIG in the
+ * store (`./lkt build` once). CONFIG defaults to examples/sshd.yml. `--large` also measures an
+ * image of 2 GiB.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -33,7 +34,7 @@ const { values, positionals } = parseArgs({
 const runs = Number(values.runs);
 const config = resolve(root, positionals[0] ?? 'examples/sshd.yml');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-bench-'));
-/** A store of its own, with what the user's has, so that nobody's cache is emptied. */
+/** A copy of the user's store, which keeps its caches. */
 const cache = join(dir, 'store');
 const env = { ...process.env, LKT_CACHE: cache } as Readonly<Record<string, string>>;
 const plain = join(root, 'node_modules/.cache', `${basename(dir)}.yml`);
@@ -49,7 +50,8 @@ try {
 async function main(): Promise<void> {
   copyStore();
   const store = await openStore(cache);
-  // Nobody has signed what is made here. In the checkout, where its packages are.
+  // The config without `trust`, as the images of this benchmark have no signatures. In the
+  // checkout, because it refers to packages by path.
   mkdirSync(dirname(plain), { recursive: true });
   writeFileSync(plain, readFileSync(config, 'utf8').replace(/^trust:\n(?: .*\n?)*/m, ''));
   await table(await subjects(store, [plain]));
@@ -86,7 +88,7 @@ async function subjects(store: Store, configs: readonly string[]): Promise<reado
   const options = ['--exclude=boot', '--warning=no-unknown-keyword'];
   execFileSync('tar', ['-xf', join(dir, 'bench.tar'), '-C', tree, ...options]);
   rmSync(join(dir, 'bench.tar'));
-  // What `lkt pkg build` leaves of packages, whoever has built these.
+  // Fills the caches as `lkt pkg build` does.
   execFileSync(lkt, build('bench').slice(1), { env });
   const forget = (name: string, ...areas: readonly string[]): void => {
     for (const area of areas) rmSync(join(cache, area), { recursive: true, force: true });
@@ -120,7 +122,7 @@ async function subjects(store: Store, configs: readonly string[]): Promise<reado
   ];
 }
 
-/** As many packages of 1 MB as there are runs, each another one. */
+/** Makes `count` different packages of 1 MB, one per run. */
 async function prepared(store: Store, count: number): Promise<string[]> {
   const services: string[] = [];
   for (let index = 0; index < count; index += 1)
@@ -128,7 +130,7 @@ async function prepared(store: Store, count: number): Promise<string[]> {
   return services;
 }
 
-/** The lines of a config with an image of that size, half of it noise. */
+/** Returns the config lines of a service with an image of `mib` MiB, half of it random bytes. */
 async function service(store: Store, name: string, mib: number): Promise<string> {
   async function* content(): AsyncGenerator<Uint8Array> {
     for (let done = 0; done < mib; done += 1) {

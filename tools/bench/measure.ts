@@ -4,32 +4,34 @@ import { MemoryWatch, processorTime } from './processes.ts';
 
 export const root: string = join(import.meta.dirname, '../..');
 
-/** Something to be measured: a command, and what has to be done before each run of it. */
+/** A command to measure, and its preparation before each run. */
 export interface Subject {
   readonly name: string;
   readonly command: readonly string[];
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly before?: () => void;
-  /** A process that works for it besides the command, and counts for its memory. */
+  /** PID of a server that works for the command: its memory counts too. */
   readonly server?: number;
 }
 
 export interface Measurement {
   readonly name: string;
-  /** Wall clock, in milliseconds. */
+  /** Wall-clock time in milliseconds. */
   readonly median: number;
   readonly least: number;
   readonly most: number;
-  /** Median of the processor time of the command and its children, in milliseconds; not that of a server. */
+  /**
+   * Median processor time of the command and its children in milliseconds, without the server's.
+   */
   readonly processor: number;
-  /** The most that the command with all its processes, and the server, held at once, in MB. */
+  /** Peak memory of the command with all its processes and the server, in MB. */
   readonly memory: number;
 }
 
 /**
- * Measures each of the subjects `runs` times, in turn, so that what else the machine does meets all of them. The memory
- * is looked at in a run of its own.
+ * Measures each subject `runs` times, in turns, so that other load on the machine affects all of
+ * them. Measures memory in a separate run.
  */
 export async function measure(
   subjects: readonly Subject[],

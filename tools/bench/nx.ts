@@ -1,10 +1,11 @@
 /**
- * How long a repository of 100 packages takes when nothing has changed, one package that nobody uses, or one that ten
- * use: through Nx, and through lkt alone.
+ * Measures a repository of 100 packages, through Nx and with lkt alone, after no change, after a
+ * change of a package without dependents, and of one with ten dependents.
  *
  *     node_modules/.bin/node tools/bench/nx.ts [--runs N] [--json]
  *
- * Whole processes, and how many packages were built. Everything it makes is in a directory that is then removed.
+ * Prints the times of whole processes, and how many packages they built. Removes its temporary
+ * directory.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,7 +16,10 @@ import { buildNxPlugin } from '../build/nx-plugin.ts';
 import { root } from './measure.ts';
 import { processorTime } from './processes.ts';
 
-/** Packages on which nothing else stands, those that stand on one of them, and those that stand on one of these. */
+/**
+ * Numbers of packages without dependencies, of packages that depend on one of those, and of
+ * packages that depend on one of the latter.
+ */
 const BASES = 10;
 const MIDDLE = 30;
 const LEAVES = 60;
@@ -29,7 +33,7 @@ interface Run {
 interface Way {
   readonly name: string;
   readonly command: readonly string[];
-  /** How many packages it has built, by what it says. */
+  /** Returns how many packages were built, from the output. */
   readonly builds: (said: string) => number;
 }
 
@@ -78,10 +82,10 @@ try {
     const runs = ways.map((): Run[] => []);
     for (let count = 0; count < Number(values.runs); count += 1) {
       for (const [index, way] of ways.entries()) {
-        // Each way has a change of its own, so that neither finds what the other has built.
+        // Each tool gets its own change: neither can use the other's build.
         make();
         runs[index]?.push(run(way));
-        // What one has left undone is none of the other's business.
+        // Let the other tool build this change outside its own measurement.
         if (change !== 'nothing changed') run(ways[1 - index] ?? way);
       }
     }
@@ -127,7 +131,7 @@ function files(): Readonly<Record<string, string>> {
   return found;
 }
 
-/** The plugin as npm installs it, beside what this checkout has of npm. */
+/** Installs the plugin as npm does, next to this checkout's npm packages. */
 async function install(): Promise<void> {
   const modules = join(work, 'node_modules');
   mkdirSync(join(modules, '@lkt'), { recursive: true });

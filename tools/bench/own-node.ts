@@ -2,12 +2,12 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** Says to the copy where it is. */
+/** Tells the copy its path. */
 const COPY = 'LKT_BENCH_NODE';
 
 /**
- * Goes on in a copy of this Node. Memory that processes share counts in parts for each of them, and a benchmark that runs the same
- * Node as lkt would bear a part of lkt's. To be called before all else.
+ * Continues in a copy of this Node. Shared memory is split among the processes that map a file: a
+ * benchmark on lkt's Node binary would carry part of lkt's memory. Call it first.
  */
 export function useOwnNode(): void {
   const { argv, execArgv, env } = process;
@@ -18,7 +18,7 @@ export function useOwnNode(): void {
     process.execve?.(node, [node, ...execArgv, ...argv.slice(1)], { ...env, [COPY]: node });
   } else {
     delete env[COPY];
-    // It runs, and nobody else needs it.
+    // A running program needs no name.
     rmSync(dirname(copy), { recursive: true });
   }
 }

@@ -1,15 +1,15 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 
-/** Milliseconds of processor time of the children of this process that have ended, and of theirs. */
+/** Returns the processor time of all finished descendants of this process, in milliseconds. */
 export function processorTime(): number {
   const [user = 0, system = 0] = statOf('self').slice(13, 15);
-  // Of `times(2)`; a tick is 10 ms on every Linux that Node runs on.
+  // In ticks (times(2)), which are 10 ms on every Linux that Node supports.
   return (user + system) * 10;
 }
 
 /**
- * Watches what a process and everything below it hold in memory, but what has another root: that is a command of a RUN, and a
- * compiler holds the same whoever starts it.
+ * Watches the memory of a process and its descendants, except for processes with another root
+ * directory: those are commands of RUN steps, which need the same memory with every builder.
  */
 export class MemoryWatch {
   #peak = 0;
@@ -21,14 +21,17 @@ export class MemoryWatch {
     }, 3);
   }
 
-  /** Ends it. @returns the largest sum, in MB: what processes share counts once, split among them */
+  /** Stops. Returns the peak in MB; shared memory counts once. */
   end(): number {
     clearInterval(this.#timer);
     return this.#peak / 1000;
   }
 }
 
-/** Proportional set size in kB of a process and all below it that have the root of this one. */
+/**
+ * Returns the proportional set size in kB of a process and those of its descendants that have this
+ * process's root directory.
+ */
 function memoryOf(root: number): number {
   const children = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -48,20 +51,19 @@ function memoryOf(root: number): number {
   return sum;
 }
 
-/** Names the root directory of a process. */
+/** Returns an identifier of a process's root directory, empty if the process has ended. */
 function rootOf(pid: string): string {
   try {
     const { dev, ino } = statSync(`/proc/${pid}/root`);
     return `${dev} ${ino}`;
   } catch {
-    // It has ended.
     return '';
   }
 }
 
 const here = rootOf('self');
 
-/** The fields of proc_pid_stat(5) behind the name, from the state on, as numbers. */
+/** Returns the numeric fields of proc_pid_stat(5) after the name, from the state on. */
 function statOf(pid: string): number[] {
   const text = read(`/proc/${pid}/stat`);
   return text

@@ -1,11 +1,12 @@
 /**
- * How long it takes to push and pull an image, against skopeo and oras with docker-registry on this machine.
+ * Measures pushes and pulls of an image, next to skopeo and oras, with docker-registry on this
+ * machine; and the verification of twelve images signed by an identity, next to cosign, in the
+ * store (`verify`) and in the registry (`ask`).
  *
- *     node_modules/.bin/node tools/bench/registry.ts [--runs N] [--json] [--only CASE,…] [--megabytes N] [--layers N]
+ *     node_modules/.bin/node tools/bench/registry.ts [--runs N] [--json] [--only CASE,…]
+ *         [--megabytes N] [--layers N]
  *
- * And to verify twelve images signed by an identity, against cosign: in the store (`verify`) and the registry (`ask`).
- *
- * Needs docker-registry, skopeo, oras and cosign. Everything it makes is in a directory that is then removed.
+ * Needs docker-registry, skopeo, oras and cosign. Removes its temporary directory.
  */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -58,7 +59,7 @@ try {
     Object.entries(commands).map(([name, command]) => ({ name, command, env, before }));
   const forget = (): void => {
     empty(join(registry.storage, 'docker'))();
-    // skopeo remembers where it has seen what.
+    // skopeo caches the locations of blobs.
     empty(join(env.HOME, '.local'))();
   };
   const push = subjects(forget, {
@@ -92,14 +93,16 @@ function empty(path: string): () => void {
   return () => rmSync(path, { recursive: true, force: true });
 }
 
-/** A store with the image, and a layout of the same files for those who want a plain name. */
+/**
+ * Writes a store with the image, and a layout with the same blobs for tools that need a plain name.
+ */
 async function writeSample(path: string, plain: string): Promise<void> {
   const count = Number(values.layers);
   const size = Math.floor((Number(values.megabytes) * 1e6) / count);
   const store = await openStore(path);
   const layers: Layer[] = [];
   for (let layer = 0; layer < count; layer += 1) {
-    // What cannot be compressed; level 0 is quickly made.
+    // Incompressible; level 0 is fast to write.
     const content = randomBytes(size);
     const { digest, size: length } = await store.writeBytes(gzipSync(content, { level: 0 }));
     const descriptor = { mediaType: MediaType.layerGzip, digest, size: length };

@@ -15,8 +15,9 @@ import { root, type Subject } from './measure.ts';
 const SUBJECT = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 
 /**
- * Images signed by an identity, as packages are, in a registry and a store. Who checks them needs nothing but the
- * files of the instance: lkt looks into the store, and at the registry, cosign at the registry alone.
+ * Pushes images signed by an identity to a registry, and to a store, as packages are. Verifying
+ * them needs only the files of the sigstore instance. lkt reads the store and the registry; cosign
+ * reads the registry.
  */
 export async function signedImages(
   count: number,

@@ -44,8 +44,8 @@ async function main(): Promise<void> {
 }
 
 /**
- * Makes a finished build the current one. The previous one stays: a running lkt may still load parts
- * of it.
+ * Makes a finished build the current one. The previous one stays: a running lkt may still load
+ * parts of it.
  */
 function put(directory: string, manifest: Manifest): void {
   const before = currentId();

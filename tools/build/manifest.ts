@@ -16,8 +16,8 @@ type Input = readonly [stamp: string, sha256: string];
 export const NODE: string = `${process.version} ${process.arch}`;
 
 /**
- * Returns the directory of the build of a checkout; undefined if there is none, or if a file that it
- * was made from has changed.
+ * Returns the directory of the build of a checkout; undefined if there is none, or if a file that
+ * it was made from has changed.
  */
 export function currentBuild(root: string): string | undefined {
   try {
@@ -43,8 +43,8 @@ function isUnchanged(path: string, [stamp, sha256]: Input = ['', '']): boolean {
 }
 
 /**
- * Returns a text that changes with every change of a file; undefined if there is no file. A write or
- * a rename sets the ctime, to a time that no program can choose.
+ * Returns a text that changes with every change of a file; undefined if there is no file. A write
+ * or a rename sets the ctime, to a time that no program can choose.
  */
 export function stampOf(path: string): string | undefined {
   const stats = statSync(path, { throwIfNoEntry: false });

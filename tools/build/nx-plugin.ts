@@ -10,8 +10,8 @@ interface PackageJson {
 }
 
 /**
- * Writes the package of the Nx plugin for other repositories into a directory, ready for `npm pack`.
- * It is a bundle, as Node removes no types below `node_modules`, and depends on Nx alone.
+ * Writes the package of the Nx plugin for other repositories into a directory, ready for `npm
+ * pack`. It is a bundle, as Node removes no types below `node_modules`, and depends on Nx alone.
  * @param root the checkout
  * @param inputs where every file that is read is added
  */

@@ -20,8 +20,8 @@ export const COMMON_OUTPUT: OutputOptions = {
 
 /**
  * Bundles the programs of lkt into a directory: the start, the command line, and each program that
- * the sources start by `programPath`. Each is a bundle of its own, so that none loads code that only
- * another needs.
+ * the sources start by `programPath`. Each is a bundle of its own, so that none loads code that
+ * only another needs.
  * @param root the checkout
  * @param inputs where every file that is read is added
  */
@@ -144,8 +144,8 @@ function replaced(sources: Readonly<Record<string, string>>): Plugin {
 }
 
 /**
- * Loads koffi's native part directly. Koffi searches for it, which takes longer than the rest of the
- * start of the process for a RUN step.
+ * Loads koffi's native part directly. Koffi searches for it, which takes longer than the rest of
+ * the start of the process for a RUN step.
  */
 function koffi(root: string, directory: string): string {
   const load = createRequire(join(root, 'package.json'));

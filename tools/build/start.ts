@@ -1,6 +1,6 @@
 /**
- * `dist/lkt.cjs`, which `lkt` starts: runs the build if the sources are unchanged, else the sources.
- * Every command waits for it, so it imports little.
+ * `dist/lkt.cjs`, which `lkt` starts: runs the build if the sources are unchanged, else the
+ * sources. Every command waits for it, so it imports little.
  */
 import { createRequire } from 'node:module';
 import { currentBuild } from './manifest.ts';

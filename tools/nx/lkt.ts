@@ -1,4 +1,6 @@
-/** Loads the Nx plugin from `dist/` if it was built from the current sources, else from the sources. */
+/**
+ * Loads the Nx plugin from `dist/` if it was built from the current sources, else from the sources.
+ */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { currentBuild } from '../build/manifest.ts';

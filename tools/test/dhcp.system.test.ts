@@ -17,7 +17,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 interface Client {
   readonly station: Station;
   readonly start: (...args: readonly string[]) => Program;
-  /** Its file of name servers. */
+  /** Returns the client's resolv.conf. */
   readonly names: () => string;
 }
 
@@ -58,7 +58,7 @@ async function until(what: () => boolean): Promise<void> {
     if (Date.now() > end) throw new Error(`not within a minute: ${String(what)}`);
 }
 
-/** The processes of a client: the one that was started, and those with its program and its namespace. */
+/** Returns a client's processes: those of the program in the network namespace of `started`. */
 function processes(started: Program): { name: string; pid: number }[] {
   const net = readlinkSync(`/proc/${started.pid}/ns/net`);
   return readdirSync('/proc')
@@ -69,7 +69,7 @@ function processes(started: Program): { name: string; pid: number }[] {
         const ours = name.startsWith('dhcp-') && readlinkSync(`/proc/${pid}/ns/net`) === net;
         return ours ? [{ name: name.slice('dhcp-'.length), pid: Number(pid) }] : [];
       } catch {
-        return []; // It has ended.
+        return []; // the process has ended
       }
     });
 }
@@ -92,7 +92,7 @@ describe.concurrent('the DHCP client', () => {
     );
     await server.says('DHCP, sockets bound');
     const { station, start, names } = client(lan);
-    // As LinuxKit's examples start dhcpcd.
+    // LinuxKit's examples start dhcpcd with these flags.
     const once = start('--nobackground', '-f', '/dhcpcd.conf', '-1');
     expect(await once.ended, once.output()).toBe(0);
     const [address] = station.addresses();
@@ -104,13 +104,13 @@ describe.concurrent('the DHCP client', () => {
 
     const kept = start();
     await kept.says('eth0 has');
-    expect(server.output().split('DHCPDISCOVER(').length - 1).toBe(1); // the address is known
-    await server.says('DHCPACK(', 3); // that of the renewal
+    expect(server.output().split('DHCPDISCOVER(').length - 1).toBe(1); // known address
+    await server.says('DHCPACK(', 3); // for the renewal
     expect(station.addresses()).toEqual([address]);
     expect(station.run('ip', 'addr', 'show', 'eth0')).toMatch(/valid_lft 1[0-2]\dsec/);
   });
 
-  test('is three processes, each with what its role says and no more', async () => {
+  test('runs three processes with exactly the privileges of their roles', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'prolongs');
     const running = client(lan).start();
@@ -128,14 +128,14 @@ describe.concurrent('the DHCP client', () => {
     expect(new Set(processes(running).map(({ name }) => name))).toEqual(
       new Set(Object.keys(roles)),
     );
-    // One does not go on without the others.
+    // When one process ends, all end.
     const engine = processes(running).find(({ name }) => name === 'engine');
     process.kill(engine?.pid ?? -1, 'SIGKILL');
     expect(await running.ended, running.output()).toBe(1);
     expect(running.output()).toContain('error: actuator: the other process ended');
   });
 
-  test('gives its address back when dnsmasq refuses it, and gets another one', async () => {
+  test('removes its address when dnsmasq rejects it, and gets another one', async () => {
     await using lan = network();
     const station = lan.station('s', '10.99.0.1/24');
     const first = dnsmasq(station, '10.99.0.10,10.99.0.10,2m', '--dhcp-option=option:T1,5');
@@ -151,7 +151,7 @@ describe.concurrent('the DHCP client', () => {
     expect(guest.addresses()).toEqual(['10.99.0.30/24']);
   });
 
-  test('asks its server, then any, and gives the address up when its lease ends', async () => {
+  test('asks its server, then any server, and removes the address when the lease expires', async () => {
     await using lan = network();
     const server = await rogue(lan, 's', '10.99.0.1', 'once');
     const { station, start } = client(lan);
@@ -160,25 +160,25 @@ describe.concurrent('the DHCP client', () => {
     await running.says('the lease expired, removing 10.99.0.50');
     await server.says('discover', 2);
     expect(station.addresses()).toEqual([]);
-    // At T1 and at T2.
+    // At T1 and T2.
     expect(server.output().match(/request 10\.99\.0\.50/g)).toHaveLength(3);
   });
 
-  test('is prolonged by another server when its own is silent', async () => {
+  test('renews with another server when its own is silent', async () => {
     await using lan = network();
     const silent = await rogue(lan, 's', '10.99.0.1', 'leaves');
     const other = await rogue(lan, 't', '10.99.0.2', 'prolongs');
     const { station, start } = client(lan);
     const running = start();
     await running.says('eth0 has 10.99.0.50/24 from 10.99.0.1');
-    // The first of these comes at T2 to all, the next at T1 to this server alone.
+    // At T2 the client broadcasts; at the next T1 it asks this server alone.
     await other.says('request 10.99.0.50', 3);
     expect(silent.output().match(/request 10\.99\.0\.50/g)).toHaveLength(3);
     expect(station.addresses()).toEqual(['10.99.0.50/24']);
     expect(running.output()).not.toContain('removing');
   });
 
-  test('takes the new address of a server that refuses to renew the old one', async () => {
+  test('takes the new address of a server that rejects a renewal', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'refuses');
     const { station, start } = client(lan);
@@ -188,7 +188,7 @@ describe.concurrent('the DHCP client', () => {
     expect(station.addresses()).toEqual(['10.99.0.51/24']);
   });
 
-  test('declines an address that a neighbour has', async () => {
+  test('declines an address that a neighbour uses', async () => {
     await using lan = network();
     lan.station('n', '10.99.0.50/24');
     const server = await rogue(lan, 's', '10.99.0.1', 'conflict');
@@ -200,7 +200,7 @@ describe.concurrent('the DHCP client', () => {
     expect(running.output()).not.toContain('10.99.0.50');
   });
 
-  test('takes nothing of a hostile server that it cannot use', async () => {
+  test('ignores unusable replies and options of a hostile server', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'hostile');
     const { station, start, names } = client(lan);
@@ -214,7 +214,7 @@ describe.concurrent('the DHCP client', () => {
     expect(station.run('ip', 'route').split('\n').filter(Boolean)).toHaveLength(2);
   });
 
-  test('says within the time it is given that nobody answers', async () => {
+  test('reports after -wait that no server answered', async () => {
     await using lan = network();
     const once = client(lan).start('-1', '-wait', '1s');
     expect(await once.ended).toBe(1);
@@ -222,7 +222,7 @@ describe.concurrent('the DHCP client', () => {
   });
 });
 
-test('no network namespace of the tests is left', () => {
+test('leaves no network namespace behind', () => {
   const left = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' });
   expect(left).not.toContain(`lkt${process.pid}x`);
 });

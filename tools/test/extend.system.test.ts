@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Always with a disk: without one, it would take those of this machine. */
+/** Runs extend, always with a disk: without one it would take the disks of this machine. */
 function extend(on: Disk, ...args: readonly string[]): { status: number | null; output: string } {
   const confined = ['setpriv', ...confinedTo('sys_admin', 'sys_resource')];
   const words = ['--mount', ...confined, join(dir, 'extend'), ...args, on.path];
@@ -21,7 +21,7 @@ function extend(on: Disk, ...args: readonly string[]): { status: number | null; 
   return { status, output: stdout + stderr };
 }
 
-/** A disk of 16 MiB, or of 400, with a file in its file system, that has become twice as large. */
+/** Returns a formatted disk of 16 MiB, 400 for xfs, that has then grown to twice its size. */
 function grown(...args: readonly string[]): Disk {
   const size = args.includes('xfs') ? 400 : 16;
   const made = disk(size);
@@ -30,7 +30,8 @@ function grown(...args: readonly string[]): Disk {
   return made;
 }
 
-// ext4 grows in the machine that tools/test/system/disks.system.test.ts boots: it takes a capability that not every root has.
+// tools/test/system/disks.system.test.ts covers ext4: growing it takes a capability that root in a
+// container may lack.
 test.each([
   ['dos', 799],
   ['gpt', 798],
@@ -40,7 +41,7 @@ test.each([
   const first = extend(larger, '-type', 'xfs');
   expect(first, first.output).toMatchObject({ status: 0 });
   expect(first.output).toContain(`${larger.partition} has xfs with ${mib << 20} bytes instead of`);
-  // All else of the table is as it was: who names a partition by its id still finds it.
+  // The rest of the table is unchanged: references to a partition by its id stay valid.
   const size = mib << 11;
   expect(table(larger.path)).toEqual({
     ...before,
@@ -54,7 +55,7 @@ test.each([
   expect(second.output).toBe(`extend: ${larger.partition}: already at full size\n`);
 });
 
-test('a file system that was left behind by its partition grows later', () => {
+test('grows a file system that is smaller than its partition', () => {
   using larger = grown('-type', 'xfs');
   tool('sh', '-c', 'echo ", +" | sfdisk --no-tell-kernel -N 1 "$0"', larger.path);
   tool('partx', '--update', larger.path);
@@ -78,18 +79,23 @@ test.each([
     (d: Disk) => void tool('sgdisk', '--move-second-header', '--new', '2:0:0', d.path),
   ],
   [
-    'one of swap',
+    'a swap partition',
     [],
     'is not a Linux partition',
     (d: Disk) => void tool('sgdisk', '--typecode', '1:8200', d.path),
   ],
   [
-    'a superblock that lies',
+    'a superblock with a wrong size',
     [],
     'on a device of',
     (d: Disk) => d.write((1 << 20) + 1024 + 24, '\x3f'),
   ],
-  ['a table that lies', [], 'checksum does not match', (d: Disk) => d.write(1024 + 40, '\x3f')],
+  [
+    'a table with a wrong checksum',
+    [],
+    'checksum does not match',
+    (d: Disk) => d.write(1024 + 40, '\x3f'),
+  ],
 ])('nothing is written to a disk with %s', (_, args, message, change) => {
   using larger = grown('-partition', 'gpt');
   change(larger);

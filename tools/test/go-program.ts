@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 
 const top = join(import.meta.dirname, '../..');
 
-/** Compiles the program of a Go package for this machine: what its image has besides is not for it. */
+/** Compiles the program of a Go package for this machine, without the other files of its image. */
 export async function buildGoProgram(directory: string, program: string): Promise<void> {
   const env = {
     ...process.env,

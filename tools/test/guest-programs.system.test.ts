@@ -6,12 +6,12 @@ import { expect, test } from 'vitest';
 
 const top = join(import.meta.dirname, '../..');
 
-/** Where Debian's golang-1.24-go puts the compiler; another `go` on the machine must not decide. */
+/** The compiler of Debian's golang-1.24-go, independent of other Go installations. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
 const modules = globSync('{pkg,tools}/**/go.mod', { cwd: top }).map(dirname).toSorted();
 
-test('the programs of the guest that are modules are found', () => {
+test('finds the guest programs that are Go modules', () => {
   expect(modules).toEqual([
     'pkg/containerd-programs/ctr/users',
     'pkg/dhcp',
@@ -48,7 +48,7 @@ test.each(modules)(
   async (path) => {
     const { stdout } = await promisify(execFile)(GO, ['test', '-vet=all', './...'], {
       cwd: join(top, path),
-      // As in a build: no download of anything. Without cgo the tests need no C compiler.
+      // As in a build, without downloads. Without cgo the tests need no C compiler.
       env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOPROXY: 'off', GOTOOLCHAIN: 'local' },
     });
     expect(stdout).toMatch(/^ok\s/m);

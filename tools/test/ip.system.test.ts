@@ -11,7 +11,7 @@ const program = join(dir, 'ip');
 beforeAll(async () => buildGoProgram('pkg/ip', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Does the lines of a file, with what the package may do and not more. */
+/** Runs the commands of a file, with only the capabilities of the package. */
 async function batch(station: Station, lines: string): Promise<{ status: number; said: string }> {
   const file = join(mkdtempSync(join(dir, 'b-')), 'batch');
   writeFileSync(file, lines);
@@ -20,7 +20,10 @@ async function batch(station: Station, lines: string): Promise<{ status: number;
   return { status: (await done.ended) ?? -1, said: done.output().replaceAll(file, 'FILE') };
 }
 
-/** What iproute2 sees: addresses, links, routes; without what the kernel makes itself, and when it is done with it. */
+/**
+ * Returns addresses, links and routes as iproute2 prints them, without those that the kernel adds,
+ * once the kernel has settled them.
+ */
 function seen(station: Station): string {
   const families = ['-4', '-6'];
   const parts = [
@@ -44,7 +47,7 @@ function seen(station: Station): string {
 }
 
 describe.concurrent('ip', () => {
-  test("does LinuxKit's static-ip.yml", async () => {
+  test("runs LinuxKit's static-ip.yml", async () => {
     await using lan = network();
     const station = lan.station('c');
     const lines =
@@ -58,7 +61,7 @@ describe.concurrent('ip', () => {
     expect(station.run(program, 'r')).toBe(station.run('ip', 'route').replaceAll(' \n', '\n'));
   });
 
-  test('leaves a machine as iproute2 would', async () => {
+  test('configures a machine as iproute2 does', async () => {
     await using lan = network();
     const lines = `
       link set lo up
@@ -96,7 +99,7 @@ describe.concurrent('ip', () => {
     expect(ours.run('ip', 'link')).not.toContain('v1');
   });
 
-  test("says with the kernel's words what is refused, and where", async () => {
+  test("reports the kernel's error and its line", async () => {
     await using lan = network();
     const station = lan.station('c', '10.0.0.1/24');
     for (const [line, words] of [

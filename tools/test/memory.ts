@@ -4,7 +4,10 @@ import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 
-/** What was proven for certain inputs, kept in the user's cache by a name that has their hash. */
+/**
+ * Returns a stored test result. Keys contain a hash of the test's inputs; results are in the user's
+ * cache.
+ */
 export function remembered(key: string): string | undefined {
   try {
     return readFileSync(join(directory(), key), 'utf8');
@@ -23,7 +26,10 @@ function directory(): string {
   return join(XDG_CACHE_HOME, 'lkt-proofs');
 }
 
-/** The files of a checkout that match patterns of git, those too that are not committed, but not those that are ignored. */
+/**
+ * Returns the files of a checkout that match git patterns, including uncommitted ones, without
+ * ignored ones.
+ */
 export function filesOf(root: string, patterns: readonly string[]): readonly string[] {
   const list = ['ls-files', '-z', '--cached', '--others', '--exclude-standard', '--'];
   const options = { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 } as const;
@@ -31,7 +37,7 @@ export function filesOf(root: string, patterns: readonly string[]): readonly str
   return names.filter((name) => name !== '').toSorted();
 }
 
-/** Of the version of Node, and of files with their names and contents. */
+/** Returns a hash of Node's version and of files, by name and contents. */
 export function hashOf(root: string, files: readonly string[]): string {
   const hash = createHash('sha256').update(process.version);
   for (const name of files) {
@@ -48,7 +54,8 @@ function addContent(hash: Hash, path: string): void {
       hash.update(read());
       return;
     } catch {
-      // A link to a directory has no content; what is deleted, but still in git's index, counts by its name.
+      // A link to a directory has no content, nor has a deleted file in git's index: its name
+      // counts.
     }
   }
 }

@@ -25,9 +25,9 @@ beforeAll(async () => buildGoProgram('pkg/metadata', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 interface Machine {
-  /** Where its disks are. */
+  /** Directory of its disks. */
   readonly devices: string;
-  /** Where metadata writes. */
+  /** Output directory of metadata. */
   readonly config: string;
   readonly flags: readonly string[];
 }
@@ -40,7 +40,7 @@ function machine(): Machine {
   return { devices, config, flags: ['-config', config, '-devices', devices] };
 }
 
-/** Every file below a directory, with what is in it. */
+/** Returns the contents of all files below a directory, by path. */
 function files(root: string): Record<string, string> {
   return Object.fromEntries(
     globSync('**/*', { cwd: root })
@@ -50,7 +50,7 @@ function files(root: string): Record<string, string> {
   );
 }
 
-/** Starts the service of a cloud, at its address of a network. */
+/** Starts the metadata service of a cloud, at its address. */
 async function serve(lan: Network, cloud: string): Promise<Program> {
   const address = CLOUDS[cloud]?.address ?? USUAL;
   const server = lan
@@ -61,7 +61,7 @@ async function serve(lan: Network, cloud: string): Promise<Program> {
 }
 
 describe.concurrent('metadata', () => {
-  test.each(PROVIDERS)('is what %s tells, whether it is named or not', async (provider) => {
+  test.each(PROVIDERS)('reads the metadata of %s, named or detected', async (provider) => {
     await using lan = network();
     await serve(lan, provider);
     const station = lan.station('c', '169.254.1.1/16');
@@ -74,7 +74,7 @@ describe.concurrent('metadata', () => {
     }
   });
 
-  test('is of no other provider than the one that is named', async () => {
+  test('asks only the named providers', async () => {
     await using lan = network();
     await serve(lan, 'aws');
     const { config, flags } = machine();
@@ -85,13 +85,13 @@ describe.concurrent('metadata', () => {
     expect(files(join(config, '..'))).toEqual({});
   });
 
-  test('is on a disk that "lkt metadata create" made, which is asked before any cloud', async () => {
+  test('prefers a disk of "lkt metadata create" to any cloud', async () => {
     await using lan = network();
     const server = await serve(lan, 'aws');
     const { devices, config, flags } = machine();
     const text =
       '{"hostname":{"content":"web"},"ssh":{"entries":{"authorized_keys":{"perm":"0600","content":"ssh-ed25519 A"}}}}';
-    // As "lkt run --disk" has it: no CD, but a disk.
+    // As with "lkt run --disk": a disk, not a CD.
     const disk = join(devices, 'vda');
     await promisify(execFile)(join(top, 'lkt'), ['metadata', 'create', disk, text]);
     writeFileSync(join(devices, 'vdb'), 'another disk'.repeat(10_000));
@@ -106,7 +106,7 @@ describe.concurrent('metadata', () => {
     expect(server.output()).toBe('listening\n');
   });
 
-  test('that could not be right is left out, and the rest is taken', async () => {
+  test('skips invalid values and takes the rest', async () => {
     await using lan = network();
     await serve(lan, 'hostile');
     const { config, flags } = machine();
@@ -115,11 +115,11 @@ describe.concurrent('metadata', () => {
     expect(files(config)).toEqual(CLOUDS['hostile']?.files);
     for (const name of ['hostname', 'instance_id', 'region_code', 'ssh keys'])
       expect(run.output()).toContain(`metadata: skipped: ${name}: `);
-    // Nothing of what it says comes to a terminal as it is.
+    // Terminals get no raw value.
     expect(run.output()).not.toMatch(/[^\n -~]/);
   });
 
-  test('with files of places that are none writes none of them', async () => {
+  test('writes none of the files if a path escapes the directory', async () => {
     await using lan = network();
     await serve(lan, 'escaping');
     const { config, flags } = machine();
@@ -133,7 +133,7 @@ describe.concurrent('metadata', () => {
     expect(files(config)).toMatchObject({ hostname: 'web' });
   });
 
-  test('is not asked for where an answer leads to', async () => {
+  test('follows no redirect', async () => {
     await using lan = network();
     const server = await serve(lan, 'redirecting');
     const station = lan.station('c', '169.254.1.1/16');
@@ -154,7 +154,7 @@ describe.concurrent('metadata', () => {
     expect(listener.output()).toBe('listening\n');
   });
 
-  test('is waited for no longer than its bounds', async () => {
+  test('stops waiting after its time limits', async () => {
     await using lan = network();
     await serve(lan, 'mute');
     const { flags } = machine();
@@ -164,7 +164,7 @@ describe.concurrent('metadata', () => {
     expect(run.output()).toContain('no provider has metadata of this machine');
   });
 
-  test('is not there: an address where nobody answers is tried once', async () => {
+  test('tries an address without a host only once', async () => {
     await using lan = network();
     const { flags } = machine();
     const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, '-v');
@@ -173,7 +173,7 @@ describe.concurrent('metadata', () => {
     expect(run.output()).toContain('not aws: 169.254.169.254: no host answers\n');
   });
 
-  test('is of no provider that nobody knows, and the error says which there are', async () => {
+  test('rejects an unknown provider, and lists the known ones', async () => {
     await using lan = network();
     const { flags } = machine();
     const run = lan.station('c').start(program, ...flags, 'clippy');

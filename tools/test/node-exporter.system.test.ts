@@ -12,14 +12,14 @@ const program = join(dir, 'node_exporter');
 beforeAll(async () => buildGoProgram('pkg/node_exporter', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Asks from a station, as the server of metrics would. */
+/** Fetches the metrics from a station, as Prometheus does. */
 function ask(station: Station, address: string): string {
   const script =
     'fetch(process.argv[1]).then(async (r) => process.stdout.write(`${r.status} ${r.headers.get("content-type")}\\n${await r.text()}`))';
   return station.run(process.execPath, '-e', script, `http://${address}`);
 }
 
-/** Each metric with its type, and the names of its labels. */
+/** Returns each metric's type and label names. */
 function shapes(text: string): Set<string> {
   const types = new Map(
     [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)].map(([, name = '', type = '']) => [name, type]),
@@ -33,7 +33,7 @@ function shapes(text: string): Set<string> {
   return new Set(found);
 }
 
-/** The sum of the values of a metric. */
+/** Returns the sum of a metric's values. */
 function total(text: string, name: string): number {
   const lines = text
     .split('\n')
@@ -41,7 +41,7 @@ function total(text: string, name: string): number {
   return lines.map((line) => Number(line.split(' ').at(-1))).reduce((a, b) => a + b, 0);
 }
 
-test("all that it tells, Prometheus' node_exporter tells by the same names, types and labels", async () => {
+test("has only metrics of Prometheus' node_exporter, with the same names, types and labels", async () => {
   await using lan = network();
   const [ours, theirs] = [lan.station('c', '10.0.0.1/24'), lan.station('d', '10.0.0.2/24')];
   const confined = ['setpriv', '--reuid=685', '--regid=685', '--clear-groups', '--no-new-privs'];
@@ -57,7 +57,7 @@ test("all that it tells, Prometheus' node_exporter tells by the same names, type
   expect(ourText).toMatch(/^200 text\/plain; version=0\.0\.4; charset=utf-8\n/);
   const known = shapes(theirText);
   const told = [...shapes(ourText)];
-  // Of memory, it has all that the kernel says; theirs has what its library knows.
+  // Ours has every memory value of the kernel, theirs only those that its library knows.
   const memory = 'gauge node_memory_';
   expect(told.filter((shape) => !known.has(shape) && !shape.startsWith(memory))).toEqual([]);
   expect([...known].filter((shape) => shape.startsWith(memory) && !told.includes(shape))).toEqual(

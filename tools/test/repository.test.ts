@@ -12,7 +12,7 @@ interface Manifest {
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
-/** From the lowest to the highest: a package imports only from those before it. `docs/architecture.md` explains them. */
+/** The layers, lowest first: a package imports only from those before it (docs/architecture.md). */
 const LAYERS = [
   'core',
   'oci',
@@ -42,14 +42,14 @@ const manifests = new Map(
   LAYERS.map((layer) => [layer, JSON.parse(read(`packages/${layer}/package.json`)) as Manifest]),
 );
 
-test('every package has its place in the layers', () => {
+test('lists every package in LAYERS', () => {
   const found = globSync('packages/*/package.json', { cwd: root }).map(
     (path) => path.split('/')[1] ?? '',
   );
   expect(found.toSorted()).toEqual(LAYERS.toSorted());
 });
 
-test('the boot loader that lkt build names is that of tools/boot', () => {
+test('pins tools/boot as the boot loader image of lkt build', () => {
   const done = spawnSync(join(root, 'lkt'), ['pkg', 'show-tag', 'tools/boot'], {
     cwd: root,
     encoding: 'utf8',
@@ -72,7 +72,7 @@ describe.each(LAYERS)('%s', (layer) => {
     expect(forTests.filter((name) => !below.includes(name))).toEqual([]);
   });
 
-  test('imports what its package.json names, and no file of another package', () => {
+  test('imports only packages of its package.json, by their entry points', () => {
     const allowed = new Set([
       ...Object.keys(manifest?.dependencies ?? {}),
       ...Object.keys(manifest?.devDependencies ?? {}),
@@ -91,7 +91,7 @@ describe.each(LAYERS)('%s', (layer) => {
     }
   });
 
-  test('the references of its tsconfig are its workspace dependencies', () => {
+  test('references its workspace dependencies in its tsconfig', () => {
     const config = JSON.parse(read(`packages/${layer}/tsconfig.json`)) as {
       readonly references?: readonly { readonly path: string }[];
     };
@@ -101,7 +101,7 @@ describe.each(LAYERS)('%s', (layer) => {
     expect(references.toSorted()).toEqual([...workspaceDependencies, ...forTests].toSorted());
   });
 
-  test('says in a README what it is for', () => {
+  test('describes itself in a README', () => {
     expect(existsSync(join(root, `packages/${layer}/README.md`))).toBe(true);
   });
 });
@@ -118,11 +118,11 @@ function importsOf(source: string): string[] {
   return [...statements, ...calls].map(([, name]) => name ?? '');
 }
 
-test('the lock file names no registry', () => {
+test('names no registry in the lock file', () => {
   expect(read('package-lock.json')).not.toMatch(/"resolved": "https?:/);
 });
 
-test('dependencies are pinned exactly', () => {
+test('pins dependencies exactly', () => {
   const top = JSON.parse(read('package.json')) as Manifest;
   for (const manifest of [top, ...manifests.values()]) {
     for (const [name, version] of Object.entries({
@@ -134,7 +134,7 @@ test('dependencies are pinned exactly', () => {
   }
 });
 
-test('every dependency has its sentence in docs/decisions', () => {
+test('justifies every dependency in docs/decisions', () => {
   const text = globSync('docs/decisions/*.md', { cwd: root }).map(read).join('\n');
   const names = [...manifests.values()].flatMap(({ dependencies }) =>
     Object.keys(dependencies ?? {}),
@@ -144,7 +144,7 @@ test('every dependency has its sentence in docs/decisions', () => {
   }
 });
 
-test('every link between documents leads somewhere', () => {
+test('has no broken link between documents', () => {
   for (const path of globSync(
     ['*.md', 'docs/**/*.md', '{packages,pkg,tools,kernel}/**/README.md'],
     { cwd: root },
@@ -158,7 +158,7 @@ test('every link between documents leads somewhere', () => {
   }
 });
 
-test('what a build has left over is used by nothing that is released', () => {
+test('uses cache mounts in the development kernel alone, which no release uses', () => {
   const mounting = globSync('{pkg,tools,kernel}/**/Dockerfile*', { cwd: root }).filter((path) =>
     read(path).includes('type=cache'),
   );
@@ -168,7 +168,7 @@ test('what a build has left over is used by nothing that is released', () => {
       expect(read(path), path).not.toMatch(/lkt\/linux-dev|kernel\/flavours/);
 });
 
-test('help loads no heavy library', () => {
+test('loads no heavy library for help', () => {
   const hook = `import { registerHooks } from 'node:module';
 registerHooks({ resolve(specifier, context, next) {
   const found = next(specifier, context);

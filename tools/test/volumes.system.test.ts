@@ -17,7 +17,9 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const confined = confinedTo('sys_admin');
 
-/** Always with a disk, which the last argument is: without one, it would take one of this machine. */
+/**
+ * Runs format with a disk as its last argument: without one it would take a disk of this machine.
+ */
 function format(...args: readonly string[]): { status: number | null; output: string } {
   expect(args.at(-1)).toMatch(/^\/dev\/loop\d+$/);
   const { status, stdout, stderr } = spawnSync(
@@ -29,7 +31,7 @@ function format(...args: readonly string[]): { status: number | null; output: st
 }
 
 describe('format', () => {
-  test('makes what other programs find to be right, and only once', () => {
+  test('makes file systems that other programs accept, and only once', () => {
     using empty = disk();
     const first = format('-verbose', '-label', 'data', empty.path);
     expect(first, first.output).toMatchObject({ status: 0 });
@@ -60,7 +62,7 @@ describe('format', () => {
     expect(empty.sum()).toBe(before);
   });
 
-  test('makes xfs and a GPT with -force, and nothing is left of what was there', () => {
+  test('makes xfs and a GPT with -force, and wipes former contents', () => {
     using full = disk(400);
     tool('mke2fs', '-q', '-F', '-t', 'ext4', full.path);
     const forced = format(
@@ -81,7 +83,7 @@ describe('format', () => {
     expect(tool('sgdisk', '--verify', full.path)).toContain('No problems found.');
     expect(tool('xfs_repair', '-n', full.partition)).toContain('No modify flag set');
     expect(value('LABEL', full.partition)).toBe('twelve bytes');
-    // Neither the file system of the whole disk, nor the second table after that: blkid would name both.
+    // blkid would report remains of the former file system and of the second partition table.
     expect(value('PTTYPE', full.path)).toBe('gpt');
     expect(tool('wipefs', full.path)).not.toContain('ext4');
     const back = format('-force', full.path);
@@ -91,10 +93,13 @@ describe('format', () => {
   });
 
   test.each([
-    ['a file system on all of it', (d: Disk) => void tool('mke2fs', '-q', '-F', d.path)],
-    ['a partition table alone', (d: Disk) => void tool('sgdisk', '--new', '1:0:0', d.path)],
-    ['RAID, whose mark is at the end', (d: Disk) => d.write((64 << 20) - 65_536, '\u{fc}N+\u{a9}')],
-    ['data without any mark, as dm-crypt without LUKS has it', (d: Disk) => d.write(3 << 20, 'x')],
+    ['a file system on the whole disk', (d: Disk) => void tool('mke2fs', '-q', '-F', d.path)],
+    ['only a partition table', (d: Disk) => void tool('sgdisk', '--new', '1:0:0', d.path)],
+    [
+      'RAID, with its signature at the end',
+      (d: Disk) => d.write((64 << 20) - 65_536, '\u{fc}N+\u{a9}'),
+    ],
+    ['data without a signature, as of dm-crypt without LUKS', (d: Disk) => d.write(3 << 20, 'x')],
   ])('does not touch a disk with %s', (_, fill) => {
     using full = disk();
     fill(full);
@@ -105,7 +110,7 @@ describe('format', () => {
     expect(full.sum()).toBe(before);
   });
 
-  test('does not touch a disk that is in use, even with -force', () => {
+  test('does not touch a disk in use, even with -force', () => {
     using used = disk();
     expect(format(used.path).status).toBe(0);
     const before = used.sum();
@@ -122,7 +127,7 @@ describe('format', () => {
   });
 });
 
-/** Runs mountie where /dev has no more than some devices of this machine, and then a command. */
+/** Runs mountie and then a command, in a /dev with only some devices of this machine. */
 async function mountie(
   devices: readonly string[],
   args: readonly string[],
@@ -146,7 +151,7 @@ describe('mountie', () => {
   test('mounts by label, UUID and device', async () => {
     using ext4 = disk();
     using xfs = disk(400);
-    // Names of this test alone: it looks at all devices of the machine.
+    // Names of this test run: it sees all devices of the machine.
     const label = `v${process.pid}`;
     expect(format('-label', label, ext4.path).status).toBe(0);
     expect(format('-type', 'xfs', xfs.path).status).toBe(0);
@@ -171,7 +176,7 @@ describe('mountie', () => {
     tool('blockdev', '--setrw', ext4.partition);
   });
 
-  test('waits for its device, and says what it has waited for', async () => {
+  test('waits for its device, and reports the wait', async () => {
     using late = disk();
     expect(format(late.path).status).toBe(0);
     const point = join(dir, 'volumes/b');

@@ -7,7 +7,8 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
 
 /**
  * Ends a run with the one line that CI reads: `tests: 6 passed, 0 failed`. Remembers which of the
- * files passed. Names those that were skipped because they had passed before, and counts their tests.
+ * files passed. Names those that were skipped because they had passed before, and counts their
+ * tests.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];

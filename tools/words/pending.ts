@@ -1,7 +1,2 @@
 /** Paths whose texts are not rewritten yet: their findings do not count. The list only shrinks. */
-export const PENDING: readonly string[] = [
-  'docs/decisions/0005',
-  'packages/builder/',
-  'packages/image/',
-  'tools/',
-];
+export const PENDING: readonly string[] = ['packages/builder/', 'packages/image/'];

@@ -23,7 +23,9 @@ export function commit(
   git(dir, ...identity, 'commit', '-qm.', '--allow-empty');
 }
 
-/** Runs git without background maintenance, which removes object folders that a commit writes to. */
+/**
+ * Runs git without background maintenance, which removes object folders that a commit writes to.
+ */
 export function git(dir: string, ...args: readonly string[]): string {
   return execFileSync('git', ['-c', 'gc.auto=0', '-c', 'maintenance.auto=false', ...args], {
     cwd: dir,

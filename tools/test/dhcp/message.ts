@@ -1,4 +1,4 @@
-/** What a client has sent, as far as the servers of these tests look at it. */
+/** A client's message: the fields that these servers read. */
 export interface Request {
   readonly type: number;
   readonly xid: number;
@@ -7,28 +7,28 @@ export interface Request {
   readonly options: ReadonlyMap<number, Buffer>;
 }
 
-/** An option as it stands in a message; `length` where another one than the value's is told. */
+/** An option of a message. `length` overrides the length byte. */
 interface Option {
   readonly code: number;
   readonly value: readonly number[];
   readonly length?: number;
 }
 
-/** A reply; what is left out is as a decent server has it. */
+/** A server's reply. Missing fields have valid defaults. */
 export interface Reply {
   readonly type: number;
   readonly xid: number;
   readonly hardware: Buffer;
   readonly yiaddr: string;
   readonly options: readonly Option[];
-  /** The 64 bytes of the server's name and the 128 of the boot file. */
+  /** 64 bytes of the server's name and 128 of the boot file's. */
   readonly fields?: Buffer;
 }
 
 const HEADER = 240;
 const COOKIE = Buffer.from([99, 130, 83, 99]);
 
-/** Reads a client's message; one of ours is well-formed. */
+/** Parses a client's message, which must be well-formed. */
 export function parse(data: Buffer): Request {
   const options = new Map<number, Buffer>();
   for (let at = HEADER; at < data.length && data[at] !== 255;) {
@@ -46,7 +46,7 @@ export function parse(data: Buffer): Request {
   };
 }
 
-/** Writes a reply, however wrong it is. */
+/** Serialises a reply, valid or not. */
 export function write(reply: Reply): Buffer {
   const header = Buffer.alloc(HEADER);
   header.set([2, 1, 6, 0]);
@@ -61,12 +61,12 @@ export function write(reply: Reply): Buffer {
   return Buffer.concat([header, Buffer.from([...options, 255])]);
 }
 
-/** The bytes of an IPv4 address. */
+/** Returns the bytes of an IPv4 address. */
 export function four(address: string): number[] {
   return address.split('.').map(Number);
 }
 
-/** The bytes of a time in seconds. */
+/** Returns a duration in seconds as four bytes. */
 export function seconds(n: number): number[] {
   const bytes = Buffer.alloc(4);
   bytes.writeUInt32BE(n);

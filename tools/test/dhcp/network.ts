@@ -1,38 +1,41 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** A switch in a network namespace, and stations in namespaces of their own that are connected to it. */
+/** A switch in a network namespace, with stations in their own namespaces connected to it. */
 export interface Network extends AsyncDisposable {
-  /** Connects a station by its `eth0`, with an address or without. */
+  /** Connects a station by its `eth0`, with an address if given. */
   station(name: string, address?: string): Station;
 }
 
-/** One namespace, and what runs in it. */
+/** A network namespace and its programs. */
 export interface Station {
-  /** Runs a command in the namespace to its end and gives what it says. */
+  /** Runs a command in the namespace and returns its output. */
   run(...command: readonly string[]): string;
-  /** Starts a command in the namespace. It ends with the network. */
+  /** Starts a command in the namespace. It is killed when the network is disposed of. */
   start(...command: readonly string[]): Program;
-  /** IPv4 addresses of `eth0`, with their prefix. */
+  /** Returns the IPv4 addresses of `eth0`, with prefix lengths. */
   addresses(): readonly string[];
 }
 
-/** What has been started in a namespace. */
+/** A program started in a namespace. */
 export interface Program {
   readonly pid: number;
-  /** All that it has said. */
+  /** Returns its output so far. */
   output(): string;
-  /** Resolves when it has said `text`, the `times`-th time; fails after a minute, or when it ends before. */
+  /**
+   * Resolves when the output has `text` for the `times`-th time. Fails after a minute, or if the
+   * program ends first.
+   */
   says(text: string, times?: number): Promise<void>;
-  /** Ends it, and waits for its end. */
+  /** Kills it and waits for its end. */
   stop(): Promise<void>;
-  /** Its exit status, when it ends. */
+  /** Resolves to its exit status. */
   readonly ended: Promise<number | null>;
 }
 
 let count = 0;
 
-/** A new one, with names that no other has. What has been started in it ends, and it goes away, when it is disposed of. */
+/** Makes a network with unique names. Disposal kills its programs and removes it. */
 export function network(): Network {
   count += 1;
   const prefix = `lkt${process.pid}x${count}`;
@@ -99,7 +102,7 @@ function follow(child: ChildProcess): Program {
       const end = Date.now() + 60_000;
       while (text.split(wanted).length <= times) {
         if (gone() || Date.now() > end)
-          throw new Error(`it never said ${JSON.stringify(wanted)} ${times} times:\n${text}`);
+          throw new Error(`missing output ${JSON.stringify(wanted)} ${times} times:\n${text}`);
         await sleep(50);
       }
     },

@@ -7,21 +7,21 @@ interface Role {
   readonly files: readonly string[];
 }
 
-/** What each of the three processes of pkg/dhcp may do, as the program itself reads it. */
+/** The privileges of the three processes of pkg/dhcp, as the program reads them. */
 export const roles = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../../pkg/dhcp/sandbox/roles.json'), 'utf8'),
 ) as Readonly<Record<string, Role>>;
 
-/** Numbers of the capabilities that a role can keep (linux/capability.h). */
+/** Numbers of the capabilities that roles keep (linux/capability.h). */
 const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
 
-/** A role's capabilities as /proc has them. */
+/** Returns a role's capabilities as /proc prints them. */
 export function capabilitySet({ capabilities }: Role): string {
   const set = capabilities.reduce((sum, name) => sum + 2 ** (CAPABILITIES[name] ?? Number.NaN), 0);
   return set.toString(16).padStart(16, '0');
 }
 
-/** The facts that tools/probe has to say of the three, in order. */
+/** Returns the facts that tools/probe must print about the three processes, in order. */
 export function expectedFacts(): string[] {
   return Object.entries(roles)
     .map(([name, role]) => {
@@ -33,10 +33,10 @@ export function expectedFacts(): string[] {
     .toSorted();
 }
 
-/** What every process has open: nothing to read, the log to write, what the timers of Go wait with. */
+/** Files that every process has open: its log, and the event file descriptors of Go's timers. */
 const COMMON = /^(null|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
 
-/** A fact of tools/probe without what every process has open. */
+/** Returns a fact of tools/probe without the files that every process has open. */
 export function withoutCommon(fact: string): string {
   const [head, files = ''] = fact.split('files=');
   const own = files.split(',').filter((name) => !COMMON.test(name));

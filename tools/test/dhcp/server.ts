@@ -1,10 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { four, parse, type Reply, type Request, seconds, write } from './message.ts';
 
-// A DHCP server that does what the word of its command line says: `node server.ts ADDRESS WORD`. It says what it receives, a line each.
+// A DHCP server whose behaviour is an argument: `node server.ts ADDRESS BEHAVIOUR`. Prints a line
+// for each message that it receives.
 
 const [, , own = '', word = ''] = process.argv;
-// The namespace has no route to 255.255.255.255; all stations get this one as well.
+// The namespace has no route to 255.255.255.255; this address reaches all stations too.
 const BROADCAST = '10.99.0.255';
 const OFFER = 2;
 const ACK = 5;
@@ -17,7 +18,7 @@ const socket = createSocket({ type: 'udp4', reuseAddr: true });
 let granted = 0;
 let declined = false;
 
-/** A decent answer, with a lease of that many seconds, T1 and T2. */
+/** Returns a valid reply. `times` are the lease, T1 and T2, in seconds. */
 function answer(request: Request, type: number, yiaddr: string, times: readonly number[]): Reply {
   const [lease = 0, t1 = 0, t2 = 0] = times;
   const { xid, hardware } = request;
@@ -37,33 +38,33 @@ function nak({ xid, hardware }: Request, server = own): Reply {
   return { type: NAK, xid, hardware, yiaddr: '0.0.0.0', options };
 }
 
-/** The replies to a message, in order. */
+/** The replies to a message, in order, by behaviour. */
 const behaviours: Readonly<Record<string, (request: Request) => readonly Reply[]>> = {
-  // Gives a lease of ten seconds once, and is silent then.
+  // Grants one lease of ten seconds, then is silent.
   once: (request) => {
     if (granted > 0) return [];
     if (request.type === 1) return [answer(request, OFFER, FIRST, [10])];
     granted += 1;
     return [answer(request, ACK, FIRST, [10])];
   },
-  // Gives a longer one once, which is to be renewed soon.
+  // Grants one longer lease with an early T1, then is silent.
   leaves: (request) => {
     if (granted > 0) return [];
     if (request.type === 1) return [answer(request, OFFER, FIRST, [60, 5, 8])];
     granted += 1;
     return [answer(request, ACK, FIRST, [60, 5, 8])];
   },
-  // Offers nothing, but prolongs every lease.
+  // Offers nothing, but renews every lease.
   prolongs: (request) =>
     request.ciaddr === '0.0.0.0' ? [] : [answer(request, ACK, request.ciaddr, [60, 5, 8])],
-  // Refuses the first renewal, and gives another address.
+  // Rejects the first renewal, then grants another address.
   refuses: (request) => {
     const address = granted > 1 ? SECOND : FIRST;
     if (request.type === 1) return [answer(request, OFFER, address, [60, 5, 8])];
     granted += 1;
     return granted === 2 ? [nak(request)] : [answer(request, ACK, address, [60, 5, 8])];
   },
-  // Offers an address that a neighbour has, and another one once that is declined.
+  // Offers an address that a neighbour uses, and another one once it is declined.
   conflict: (request) => {
     const address = declined ? SECOND : FIRST;
     if (request.type === 4) declined = true;
@@ -74,7 +75,7 @@ const behaviours: Readonly<Record<string, (request: Request) => readonly Reply[]
     request.type === 1 ? hostile(request, OFFER) : [...refusals(request), ...hostile(request, ACK)],
 };
 
-/** What others than the chosen server say to a request. */
+/** Returns rejections that do not count: of another server, another transaction, and no server. */
 function refusals(request: Request): Reply[] {
   return [
     nak(request, '10.99.0.66'),
@@ -83,7 +84,7 @@ function refusals(request: Request): Reply[] {
   ];
 }
 
-/** Replies that are wrong, each in its own way, and then one that can be used, with options that cannot. */
+/** Returns replies that are each invalid in one way, then a valid one with invalid options. */
 function hostile(request: Request, type: number): Reply[] {
   const good = answer(request, type, FIRST, [0xff_ff_ff_fe]);
   const filled = Buffer.alloc(192, 12);
@@ -107,7 +108,8 @@ function hostile(request: Request, type: number): Reply[] {
     changed(51, ...seconds(0)),
     changed(51, ...seconds(1)),
     changed(53, 9),
-    // Options that end behind the message, and fields that hold more options, which are cut or do not end.
+    // Options that extend past the message, and overload fields with truncated or unterminated
+    // options.
     { ...changed(12), options: [...good.options, { code: 12, value: [1], length: 255 }] },
     { ...changed(52, 9), fields: filled },
     { ...changed(52, 3), fields: filled },

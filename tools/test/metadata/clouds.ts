@@ -1,11 +1,11 @@
-/** Where most clouds have their service. */
+/** Address of most clouds' metadata service. */
 export const USUAL = '169.254.169.254';
 
 interface Question {
   readonly method: string;
   readonly path: string;
   readonly header: (name: string) => string;
-  /** The port that it comes from. */
+  /** The port that the request comes from. */
   readonly port: number;
 }
 
@@ -15,7 +15,7 @@ interface Answer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** What the service of a cloud says, and the files that a machine makes of it. */
+/** Responses of a cloud's metadata service, and the files that a machine makes of them. */
 export interface Cloud {
   readonly address?: string;
   readonly answer: (question: Question) => Answer | undefined;
@@ -27,7 +27,7 @@ const OTHER = 'ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB colleague';
 const DATA = '{"service":{"entries":{"token":{"perm":"0400","content":"of the owner"}}}}';
 const OWNED = { userdata: DATA, 'service/token': 'of the owner' };
 
-/** Pages by path, and nothing else. */
+/** Returns responses for the given paths only. */
 function pages(all: Readonly<Record<string, string>>): Cloud['answer'] {
   return ({ method, path }) => {
     const body = method === 'GET' && Object.hasOwn(all, path) ? all[path] : undefined;
@@ -69,7 +69,7 @@ const scaleway = pages({
 
 const FLOOD = 'x'.repeat(2 ** 21);
 
-/** By the name of the provider; then those that no cloud has. */
+/** Clouds by provider name, then services with hostile responses. */
 export const CLOUDS: Readonly<Record<string, Cloud>> = {
   aws: {
     answer: (question) => {
@@ -170,7 +170,7 @@ export const CLOUDS: Readonly<Record<string, Cloud>> = {
       ...OWNED,
     },
   },
-  // Each value is one that would do harm if it were believed.
+  // Each value would be harmful if used.
   hostile: {
     answer: pages({
       '/v1/hostname': 'web\u001b[2J;reboot',

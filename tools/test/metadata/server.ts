@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import { CLOUDS, USUAL } from './clouds.ts';
 
-// The service of a cloud: `node server.ts WORD`. It says the paths that it is asked for, a line each.
+// Metadata service of a cloud: `node server.ts CLOUD`. Prints the path of each request.
 
 const word = process.argv[2] ?? '';
 const cloud = CLOUDS[word];
@@ -9,7 +9,7 @@ if (cloud === undefined) throw new Error(`no cloud ${word}`);
 
 createServer((request, response) => {
   console.log(`${request.method} ${request.url}`);
-  // One that takes the question, and says nothing.
+  // Accepts requests and never responds.
   if (word === 'mute') return;
   const { status = 200, body = '', headers = {} } = cloud.answer(asked(request)) ?? { status: 404 };
   response.writeHead(status, headers).end(body);

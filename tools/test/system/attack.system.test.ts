@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedAttempts } from '../../attack-doc.ts';
-import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
-import { lkt, root } from './lkt.ts';
+import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
+import { lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-attack-'));
 const home = makeHome(join(dir, 'home'));
@@ -13,20 +13,23 @@ const image = `"@pkg:${join(root, 'tools/attack')}"`;
 
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** What a config says of a service that is not trusted: what it may use up. Of anything else it says nothing. */
+/** Settings of an untrusted service: resource limits, otherwise the defaults. */
 const bounded = `
     image: ${image}
     resources: { memory: { limit: 67108864 }, pids: { limit: 60 } }
     ready: { exec: [/attack, done], timeout: 600 }
     tmpfs: ['/tmp:size=4m,mode=1777', '/run:size=1m,mode=1777']
     after: [victim]`;
-/** Looks at the root of the machine, and at nothing that is mounted on it. */
+/** Reads the machine's root file system, without mounts. */
 const digest = `
     image: ${image}
     readonly: true
     capabilities: [CAP_DAC_READ_SEARCH]
     mounts: [{ type: bind, source: /, destination: /host, options: [bind, ro] }]`;
-/** Onboot, the digest before any service has begun. `victim` may keep a key, which the filter of others refuses. */
+/**
+ * Takes the digest in onboot, before any service starts. Only `victim` may use keyrings, which the
+ * default seccomp filter forbids.
+ */
 const config = `onboot:
   - name: digest${digest}
     command: [/attack, digest]
@@ -56,8 +59,8 @@ services:
 `;
 
 /**
- * sshd.yml with the services above, without `trust`, which wants signatures outside of its checkout. The login has the program
- * that attacks at /run, which is empty in its image.
+ * Returns sshd.yml with the services above, without `trust`, which requires signatures outside its
+ * checkout. The sshd service has the attack program in /run, which is empty in its image.
  */
 function machine(layout: string): string {
   const example = readFileSync(join(root, 'examples/sshd.yml'), 'utf8');
@@ -68,14 +71,14 @@ function machine(layout: string): string {
     .replace(/^ {4}image: lkt\/sshd:.*$/m, program)
     .replace('~/.ssh', join(home, '.ssh'));
   if (!login.includes('/victim/') || !login.includes(home))
-    throw new Error('sshd.yml is not what it was');
-  // The kernel says whom it kills on the same console, in the midst of a line.
+    throw new Error('sshd.yml has changed: adapt this test');
+  // The kernel's messages about killed processes would interrupt lines on the same console.
   const quiet = top.replace('loglevel=4', 'loglevel=3');
-  if (quiet === top) throw new Error('sshd.yml has another loglevel');
+  if (quiet === top) throw new Error('sshd.yml has changed its loglevel: adapt this test');
   return `layout: ${layout}\n${quiet.replace('console=ttyS0', bounds)}${config}${login}`;
 }
 
-/** `attack NAME: WHAT STOPPED IT`, each line after `prefix`. */
+/** Parses lines `attack NAME: RESULT` after `prefix`. */
 function results(text: string, prefix: string): Record<string, string> {
   const lines = text.matchAll(new RegExp(`^${prefix}attack ([-a-z]+): (.*?)\\r?$`, 'gm'));
   return Object.fromEntries([...lines].map(([, name = '', what = '']) => [name, what]));
@@ -101,7 +104,7 @@ describe.each(['cpio', 'erofs'])('a hostile container in a machine with layout %
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
 
-  test.each(['root', 'user', 'login'] as const)('%s: what stops each attempt', (who) => {
+  test.each(['root', 'user', 'login'] as const)('expected result of each attempt as %s', (who) => {
     const text = who === 'login' ? login : guest.console();
     const found = results(text, who === 'login' ? '' : `${who}: `);
     if (who === 'root') found['bind-symlink'] = bindSymlink(guest.console());
@@ -109,7 +112,7 @@ describe.each(['cpio', 'erofs'])('a hostile container in a machine with layout %
     expect(found, text.slice(-4000)).toEqual(expectedAttempts(root, who));
   });
 
-  test('the victim is well, had what they looked for, and lost no line of its log', async () => {
+  test('leaves the victim running, with its key and all lines of its log', async () => {
     expect(guest.console()).not.toMatch(/victim: no key|victim: the victim does not answer/);
     expect(logs).toMatch(/^victim +[1-9]\d* +\d+ +0 +0 /m);
     const seen = await lastSign(onGuest);
@@ -117,26 +120,31 @@ describe.each(['cpio', 'erofs'])('a hostile container in a machine with layout %
     expect(await lastSign(onGuest)).toBeGreaterThan(seen);
   });
 
-  test('the files of the root are what they were before', async () => {
+  test('leaves the files of the root unchanged', async () => {
     const [before] = /digest of \d+ files: \w{64}/.exec(guest.console()) ?? [];
     expect(await onGuest('/run/attack ask-digest')).toBe(`${before}\n`);
   });
 });
 
-/** What became of the service that binds where `root` has put a link. */
+/**
+ * Returns the result of the service that binds the directory which `root` has replaced by a link.
+ */
 function bindSymlink(console: string): string {
   const isRefused = /^lkt: service bound failed: .* is a symbolic link/m.test(console);
   return isRefused ? 'refused' : (results(console, 'bound: ')['bind-symlink'] ?? 'not tried');
 }
 
-/** Whether a log lost what was above its rate, and is no larger than it may be; a list of `lkt-logs` says so. */
+/**
+ * Reports whether a log lost lines to its rate limit and stays below its size limit, by `lkt-logs
+ * -list`.
+ */
 function isBounded(list: string, source: string): boolean {
   const counts = new RegExp(`^${source} +\\d+ +\\d+ +(\\d+) +\\d+ +(\\d+)\\r?$`, 'm').exec(list);
   const [dropped = 0, kept = Infinity] = (counts ?? []).slice(1).map(Number);
   return dropped > 1000 && kept <= 64 * 1024;
 }
 
-/** The number in the last line that the victim has written. */
+/** Returns the number in the victim's last line. */
 async function lastSign(onGuest: (command: string) => Promise<string>): Promise<number> {
   const line = await onGuest('lkt-logs -n 1 victim');
   return Number(/victim is well (\d+)\n$/.exec(line)?.[1]);

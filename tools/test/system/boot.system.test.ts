@@ -5,14 +5,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Timeline } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedFacts, withoutCommon } from '../dhcp/roles.ts';
-import { banner, boot, type Guest, makeHome, ssh } from './guest.ts';
-import { askedOfKernel, foretold, missingIn, toldBy } from './kernel-report.ts';
-import { type Done, lkt, root } from './lkt.ts';
-import { probeReport, type ProbeReport } from './probe.ts';
+import { banner, boot, type Guest, makeHome, ssh } from './helpers/guest.ts';
+import { askedOfKernel, foretold, missingIn, toldBy } from './helpers/kernel-report.ts';
+import { type Done, lkt, root } from './helpers/lkt.ts';
+import { probeReport, type ProbeReport } from './helpers/probe.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-boot-'));
 const home = makeHome(join(dir, 'home'));
-/** Adds the probe of tools/probe to an example, by merging this file into it. */
+/** Adds tools/probe to an example, by merging this file into it. */
 const probe = join(dir, 'probe.yml');
 writeFileSync(
   probe,
@@ -34,7 +34,7 @@ describe('minimal.yml', () => {
   beforeAll(async () => {
     const done = await build('minimal');
     expect(done.status, done.stderr).toBe(0);
-    // Not a store of its own, for which all would be compiled.
+    // lkt uses the user's store: an empty one would compile everything.
     expect(readdirSync(home)).toEqual(['.ssh']);
     for (const part of ['kernel', 'initrd.img', 'cmdline'])
       expect(statSync(join(dir, `minimal-${part}`)).size).toBeGreaterThan(0);
@@ -47,11 +47,11 @@ describe('minimal.yml', () => {
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
 
-  test('the boot is complete', async () => {
+  test('completes the boot', async () => {
     await guest.until('lkt: boot complete');
   });
 
-  test('its timeline has every step, each after those before it', async () => {
+  test('has a timeline with the steps in order', async () => {
     await guest.until('lkt: boot complete');
     const read = (): string => readFileSync(join(dir, 'boot.json'), 'utf8');
     await expect.poll(read, { timeout: 30_000 }).toMatch(/}\n$/);
@@ -71,41 +71,41 @@ describe('minimal.yml', () => {
     expect(readFileSync(join(dir, 'boot.svg'), 'utf8')).toContain('>service dhcp<');
   });
 
-  test('what the probe tries is refused', () => {
+  test("rejects the probe's attempts", () => {
     expect(report.failed).toEqual([]);
     expect(report.passed).toBeGreaterThan(35);
   });
 
-  test('the kernel has at most 7 MB', () => {
+  test('has a kernel of at most 7 MB', () => {
     expect(statSync(join(dir, 'minimal-kernel')).size).toBeLessThan(7_000_000);
   });
 
-  test('what was asked of the kernel is in it', () => {
+  test('has the requested kernel configuration', () => {
     const asked = askedOfKernel();
     expect(asked.length).toBeGreaterThan(300);
     expect(missingIn(report, asked)).toEqual([]);
   });
 
-  test('what it says of itself is judged as the audit has foretold', async () => {
+  test('passes the same kernel audit rules as the audit of the image', async () => {
     const verdicts = await foretold(join(root, 'examples/minimal.yml'));
     expect(verdicts.length).toBeGreaterThan(300);
     expect(await toldBy(report, dir)).toEqual(verdicts);
   });
 
-  test('the three processes of dhcp have what pkg/dhcp/sandbox/roles.json says, and no more', () => {
+  test('runs the three dhcp processes with exactly the privileges of pkg/dhcp/sandbox/roles.json', () => {
     const seen = report.facts.filter((fact) => fact.startsWith('sandboxed ')).toSorted();
     expect(seen.map(withoutCommon)).toEqual(expectedFacts());
   });
 
-  test('nothing listens', () => {
+  test('listens on no TCP port', () => {
     expect(report.facts.filter((fact) => fact.startsWith('listens tcp'))).toEqual([]);
   });
 
-  test('nobody can log in over the network', async () => {
+  test('has no login over the network', async () => {
     expect(await banner(guest.port)).toBeUndefined();
   });
 
-  test('nobody can log in on the console', async () => {
+  test('has no login on the console', async () => {
     const before = guest.console().length;
     for (const line of ['\n', 'root\n', '\n', 'echo $((6*7))x\n']) {
       guest.type(line);
@@ -130,12 +130,12 @@ describe('sshd.yml', () => {
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
 
-  test('the key of the config opens it', () => {
+  test('accepts the key of the config', () => {
     const done = ssh(guest.port, home, 'id -u; uname -s');
     expect(done, guest.console().slice(-2000)).toMatchObject({ status: 0, stdout: '0\nLinux\n' });
   });
 
-  test('the logs are there to read', () => {
+  test('shows the logs', () => {
     const done = ssh(guest.port, home, 'lkt-logs -n 1000 sshd init dhcp; lkt-logs -list');
     expect(done.status, done.stderr).toBe(0);
     expect(done.stdout).toMatch(/ sshd sshd: host key /);
@@ -143,12 +143,12 @@ describe('sshd.yml', () => {
     expect(done.stdout).toMatch(/^dhcp +[1-9]/m);
   });
 
-  test('another key does not', () => {
+  test('rejects another key', () => {
     const stranger = makeHome(join(dir, 'stranger'));
     expect(ssh(guest.port, stranger, 'true').status).toBe(255);
   });
 
-  test('a password does not: it is not even asked for', () => {
+  test('offers no password authentication', () => {
     const done = ssh(guest.port, home, 'true', [
       'PubkeyAuthentication=no',
       'PreferredAuthentications=password,keyboard-interactive',
@@ -157,7 +157,7 @@ describe('sshd.yml', () => {
     expect(done.stderr).toMatch(/Permission denied \(publickey\)/);
   });
 
-  test('the shell cannot write where its service does not say so', () => {
+  test('has a shell that cannot write to the root file system', () => {
     const done = ssh(
       guest.port,
       home,
@@ -166,21 +166,21 @@ describe('sshd.yml', () => {
     expect(done).toMatchObject({ status: 0, stdout: '' });
   });
 
-  test('the shell has nothing of containerd, which a config would have to give it', () => {
+  test('has a shell without access to containerd, which the config does not grant', () => {
     const done = ssh(guest.port, home, 'ls -A /run/containerd /usr/local/bin');
     expect(done.stdout).toBe('/run/containerd:\n\n/usr/local/bin:\n');
   });
 
-  test('what the probe tries is refused', () => {
+  test("rejects the probe's attempts", () => {
     expect(report.failed).toEqual([]);
   });
 
-  test('only ssh listens', () => {
+  test('listens for ssh only', () => {
     const tcp = report.facts.filter((fact) => fact.startsWith('listens tcp'));
     expect(new Set(tcp.map((fact) => fact.split(' ').at(-1)))).toEqual(new Set(['22']));
   });
 
-  test('what may be written is what the services declare', () => {
+  test('has only the writable paths that services declare', () => {
     const expected = readFileSync(join(root, 'tools/test/system/writable.txt'), 'utf8')
       .trim()
       .split('\n');
@@ -190,7 +190,7 @@ describe('sshd.yml', () => {
 
 describe('getty.yml', () => {
   test(
-    'gives a root shell on the console, since the config asks for it, also with the kernel of Debian',
+    "has a root shell on the console, also with Debian's kernel",
     { timeout: 1_800_000 },
     async () => {
       const config = join(root, 'examples/getty.yml');
@@ -201,7 +201,7 @@ describe('getty.yml', () => {
       expect(done.status, done.stderr).toBe(0);
       await using guest = await boot(join(dir, 'getty'));
       await guest.until('lkt: boot complete');
-      // The prompt is not there at once, and what is typed before it is lost.
+      // The prompt takes a while, and input before it is lost.
       const answer = /answer-42/;
       for (let tries = 0; tries < 60 && !answer.test(guest.console()); tries += 1) {
         guest.type('echo answer-$((6*7)) $(id -u) $(uname -r)\n');

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { packagesWith } from './kernels.ts';
-import { lkt } from './lkt.ts';
-import { provenEach } from './proof.ts';
+import { packagesWith } from './helpers/kernels.ts';
+import { lkt } from './helpers/lkt.ts';
+import { provenEach } from './helpers/proof.ts';
 
 interface Checked {
   readonly packages: readonly { readonly name: string; readonly checks: readonly Check[] }[];
@@ -14,13 +14,13 @@ interface Check {
 }
 
 test(
-  'every package of this repository is proven reproducible, in surroundings that differ in everything',
+  'builds every package of this repository reproducibly in a varied environment',
   { timeout: 3_600_000 },
   async () => {
     const directories = packagesWith('build.yml');
     const proofs = await provenEach('check', directories, async (missing, isProven) => {
       const names = missing.map(({ directory }) => directory);
-      // A store remembers checks, whatever has changed of what makes them.
+      // The store may have records of former checks.
       const done = await lkt(['pkg', 'build', '--force', '--check', '--json', ...names]);
       expect(done.status, done.stdout + done.stderr).toBe(0);
       const { packages } = JSON.parse(done.stdout) as Checked;

@@ -2,16 +2,16 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { boot } from './guest.ts';
-import { writeInitOnly } from './init-only.ts';
-import { lkt } from './lkt.ts';
+import { boot } from './helpers/guest.ts';
+import { writeInitOnly } from './helpers/init-only.ts';
+import { lkt } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-compressors-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const config = writeInitOnly(dir);
 
-// zstd is what the other tests boot. init says that the boot is complete when all that the manifest lists is there.
+// Other tests boot zstd. Init reports a complete boot once every file of the manifest is present.
 test.for([
   ['gzip', []],
   ['xz', ['--compress-level', '2']],
@@ -30,7 +30,7 @@ test.for([
 );
 
 test(
-  'a byte that is not as it was in a file system of the initrd stops the boot',
+  "stops the boot if a byte of the initrd's file system has changed",
   { timeout: 900_000 },
   async () => {
     const layout = join(dir, 'layout.yml');

@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, type Server } from 'node:tls';
 import { createAuthority, type Authority, startRegistry, type TestRegistry } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
-import { freePort, lkt, root } from './lkt.ts';
-import { pushLogin } from './pushed-image.ts';
+import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
+import { freePort, lkt, root } from './helpers/lkt.ts';
+import { pushLogin } from './helpers/pushed-image.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-containers-'));
 const home = makeHome(join(dir, 'home'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** What a server says first to a line of `text`. */
+/** Returns the first response of a server to a line. */
 async function ask(port: number, text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => socket.write(`${text}\r\n`));
@@ -28,15 +28,15 @@ async function ask(port: number, text: string): Promise<string> {
   });
 }
 
-/** What the guest calls the machine that QEMU runs on. */
+/** The host's address in the guest. */
 const HOST = '10.0.2.2';
 
-/** Puts TLS before a server of this machine. */
+/** Starts a TLS proxy for a server of this machine. */
 async function secured(to: string, { key, cert }: Authority): Promise<Server> {
   const server = createServer({ key, cert }, (client) => {
     const plain = connect(Number(new URL(to).port), '127.0.0.1');
     client.pipe(plain).pipe(client);
-    // Each ends with the other.
+    // When one connection fails, close the other.
     client.on('error', () => plain.destroy());
     plain.on('error', () => client.destroy());
   });
@@ -51,7 +51,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
   let registry: TestRegistry;
   let image: string;
   let redis = 0;
-  /** Of an authority that the image knows, and of one that it does not. */
+  /** Registries with certificates of a known and an unknown authority. */
   let known: Server;
   let strange: Server;
   const over = (server: Server): string =>
@@ -93,7 +93,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
     await registry?.[Symbol.asyncDispose]();
   });
 
-  test('an image of a registry runs, and has the privileges of a service', async () => {
+  test('runs an image of a registry with the privileges of a service', async () => {
     const look = 'id; cat /proc/self/status /proc/net/dev; touch /x; cat /proc/1/cgroup';
     const said = await inGuest(`ctr run --rm ${image} first sh -c '${look}'`);
     expect(said).toMatch(/^uid=0/);
@@ -106,7 +106,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
     expect(said).toMatch(/^0::\/$/m);
   });
 
-  test('its user is found by name, what it may do is asked for, and its status is that of ctr', async () => {
+  test('finds a user by name, grants requested privileges only, and returns the exit status', async () => {
     const run = `ctr run --rm --read-only --user nobody --cap-add CAP_NET_RAW --net-host ${image} second`;
     const look = 'id -u; grep CapBnd /proc/self/status; cat /etc/resolv.conf; touch /x; exit 7';
     const said = await inGuest(`${run} sh -c '${look}' 2>&1; echo status $?`);
@@ -116,7 +116,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
     expect(said).toMatch(/status 7\n$/);
   });
 
-  test('it goes on when nobody looks, can be entered, ended and removed', async () => {
+  test('detaches, executes in, kills and removes a container', async () => {
     const said = await inGuest(`ctr run --detach ${image} third sleep 1000 &&
       ctr task ls && ctr task exec --exec-id one third grep NoNewPrivs /proc/self/status &&
       ctr task kill --signal SIGKILL third && sleep 2 && ctr container rm third; echo status $?`);
@@ -124,21 +124,21 @@ describe('containerd.yml, with the service of redis.yml', () => {
     expect(said).toMatch(/^NoNewPrivs:\t1\nstatus 0\n$/m);
   });
 
-  test('it has a terminal if it is asked to', async () => {
+  test('allocates a terminal on request', async () => {
     const command = `ctr run --rm --tty ${image} fourth sh -c 'tty; echo 6 times 7'`;
     const said = await sshOutput(guest.port, home, command, ['RequestTTY=force']);
-    // Each of the two terminals ends the lines.
+    // Two terminals convert the line ends.
     expect(said.replaceAll('\r', '')).toMatch(/^\/dev\/pts\/\d+\n6 times 7\n$/);
   });
 
-  test('a registry has to prove who it is, by an authority that the image knows', async () => {
+  test('trusts a registry only by an authority that the image knows', async () => {
     expect(await inGuest(`ctr image pull ${over(known)}`)).toMatch(/sha256:\w{64}/);
     const said = await inGuest(`ctr image pull ${over(strange)} 2>&1; echo status $?`);
     expect(said).toMatch(/certificate signed by unknown authority/);
     expect(said).toMatch(/status 1\n$/);
   });
 
-  test('services of the image are there to look at', async () => {
+  test('shows the services of the image', async () => {
     const said = await inGuest(
       'export CONTAINERD_NAMESPACE=services.linuxkit; ctr task ls; ctr container info --spec valkey',
     );
@@ -148,7 +148,7 @@ describe('containerd.yml, with the service of redis.yml', () => {
     expect(said).not.toMatch(/"CAP_/);
   });
 
-  test('valkey answers from outside', async () => {
+  test('forwards a port to valkey', async () => {
     expect(await ask(redis, 'PING')).toBe('+PONG\r\n');
     expect(await ask(redis, 'SET a b')).toBe('+OK\r\n');
     expect(await ask(redis, 'GET a')).toBe('$1\r\nb\r\n');

@@ -4,14 +4,14 @@ import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { descendants, lkt, root } from './lkt.ts';
+import { descendants, lkt, root } from './helpers/lkt.ts';
 import {
   blobsOf,
   makeWorkspace,
   tamper,
   writeBusyboxPackage,
   type TestWorkspace,
-} from './workspace.ts';
+} from './helpers/workspace.ts';
 
 const STEPS = [
   'RUN busybox() { /bin/sh "$@"; }; i=0; while [ $i -lt 40 ]; do echo $i > /f$i; i=$((i+1)); done',
@@ -25,7 +25,7 @@ async function storeIsGood(workspace: TestWorkspace): Promise<void> {
 }
 
 describe('a tampered blob', { timeout: 120_000 }, () => {
-  test('is named, with the command that removes it; then a build mends the store', async () => {
+  test('reports it and the command that removes it, after which a build repairs the store', async () => {
     using workspace = makeWorkspace();
     writeBusyboxPackage(workspace, 'a', STEPS);
     workspace.write('image.yml', 'kernel:\n  image: "@pkg:pkg/a"\ninit:\n  - "@pkg:pkg/a"\n');
@@ -46,13 +46,13 @@ describe('a tampered blob', { timeout: 120_000 }, () => {
 });
 
 describe('a tampered .deb', { timeout: 300_000 }, () => {
-  test('from the mirror is refused while it is read, and nothing of it stays', async () => {
+  test('rejects it while reading, and keeps none of it', async () => {
     using workspace = makeWorkspace();
     mkdirSync(join(workspace.dir, 'tools/debian'), { recursive: true });
     for (const name of ['build.yml', 'debian.lock'])
       copyFileSync(join(root, 'tools/debian', name), join(workspace.dir, 'tools/debian', name));
     workspace.commit();
-    // A mirror whose every package has the right length and the wrong bytes.
+    // A mirror whose packages have the right sizes and wrong bytes.
     const sizes = new Map(
       readFileSync(join(root, 'tools/debian/debian.lock'), 'utf8')
         .split('\n')
@@ -88,7 +88,7 @@ describe('a tampered .deb', { timeout: 300_000 }, () => {
 });
 
 describe('a full disk', { timeout: 120_000 }, () => {
-  test('is said, and the store stays good', async () => {
+  test('reports it and keeps the store valid', async () => {
     using workspace = makeWorkspace();
     writeBusyboxPackage(workspace, 'a', ['RUN head -c 40000000 /dev/urandom > /big']);
     workspace.commit();
@@ -107,7 +107,7 @@ describe('a full disk', { timeout: 120_000 }, () => {
 });
 
 describe('kill -9', { timeout: 600_000 }, () => {
-  test('at any point of a build: the next run succeeds', async () => {
+  test('lets the next build succeed, whenever it interrupts one', async () => {
     using workspace = makeWorkspace();
     writeBusyboxPackage(workspace, 'a', STEPS);
     workspace.commit();
@@ -129,7 +129,7 @@ describe('kill -9', { timeout: 600_000 }, () => {
               try {
                 process.kill(child.pid ?? 0, 'SIGKILL');
               } catch {
-                // It was faster.
+                // the build was faster
               }
             },
             (milliseconds * round) / 11,
@@ -147,13 +147,13 @@ describe('kill -9', { timeout: 600_000 }, () => {
   });
 });
 
-/** The digest of the one package that was built. */
+/** Returns the digest of the package that was built. */
 function digestIn(json: string): string | undefined {
   const { packages } = JSON.parse(json) as { packages: readonly { readonly digest: string }[] };
   return packages[0]?.digest;
 }
 
-/** What a killed process has started must end by itself. */
+/** Waits for the descendants of a killed process to exit by themselves. */
 async function allGone(pids: readonly number[]): Promise<void> {
   for (const pid of pids) {
     let tries = 0;
@@ -171,7 +171,7 @@ async function allGone(pids: readonly number[]): Promise<void> {
 }
 
 test(
-  'a lock file that asks for what the mirror no longer has names the package and the command',
+  'reports the package and the command if the mirror lacks a version of the lock file',
   { timeout: 120_000 },
   async () => {
     using workspace = makeWorkspace();

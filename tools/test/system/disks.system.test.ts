@@ -6,8 +6,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { tool } from '../volumes/disk.ts';
-import { banner, boot, makeHome, ssh } from './guest.ts';
-import { freePort, lkt, root } from './lkt.ts';
+import { banner, boot, makeHome, ssh } from './helpers/guest.ts';
+import { freePort, lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-disks-'));
 const home = makeHome(join(dir, 'home'));
@@ -19,7 +19,7 @@ function image(name: string): string {
   return `"@pkg:${join(root, name)}"`;
 }
 
-/** What examples/metadata.yml gets besides: all that `pkg/` has for disks, on three of them. */
+/** Returns additions to examples/metadata.yml: every disk package, on three disks. */
 function config(): string {
   const steps = [
     ['extend', '/usr/bin/extend, /dev/vdb'],
@@ -51,7 +51,7 @@ function config(): string {
   ].join('\n');
 }
 
-/** A disk whose only partition has 16 MiB, and that has become larger than that. */
+/** Makes a disk that has grown beyond its only partition, of 16 MiB. */
 function smallPartition(): string {
   const path = join(dir, 'small.img');
   writeFileSync(path, '');
@@ -62,7 +62,10 @@ function smallPartition(): string {
   return path;
 }
 
-/** A disk that is encrypted as LinuxKit's dm-crypt does it, by code of others, with a file in its file system. */
+/**
+ * Makes a disk that cryptsetup encrypted as LinuxKit's dm-crypt does, with a file in its file
+ * system.
+ */
 function encrypted(): string {
   const [content, path] = [join(dir, 'content'), join(dir, 'encrypted.img')];
   mkdirSync(content);
@@ -84,7 +87,7 @@ function encrypted(): string {
 }
 
 test(
-  'metadata.yml has the name and the key that are on a disk, and with what is for disks it has swap and encrypted volumes',
+  'metadata.yml takes its name and key from a disk, and has swap and encrypted volumes',
   { timeout: 1_800_000 },
   async () => {
     const disks = join(dir, 'disks.yml');
@@ -118,7 +121,7 @@ test(
       expect(said, guest.console().slice(-2000)).toMatchObject({ status: 0 });
       return said.stdout.replaceAll(/^\S+ /gm, '');
     };
-    // Nobody but the disk was asked.
+    // The hostname is from the disk: no cloud was asked.
     expect(ssh(guest.port, home, 'hostname').stdout).toBe('web\n');
     expect(log('metadata')).toMatch(/^metadata: CDROM \/dev\/vda\n$/);
     expect(log('extend')).toMatch(
@@ -128,8 +131,8 @@ test(
       'swap: /var/lib/data/swap is in use\nswap: /var/lib/data/secret is in use, encrypted\n',
     );
     const seen = log('look');
-    // The first page of an area holds no memory, and the first MiB of an encrypted one is not encrypted. Both are named as on
-    // their file systems: the container that looks has other mounts of them.
+    // The first page of a swap area and the first MiB of an encrypted one hold no data. Paths are
+    // those of the file systems: the container that looks has other mounts of them.
     expect(seen).toMatch(/^\/swap +file\s+81\d\d\s/m);
     expect(seen).toMatch(/^\/dm-0 +partition\s+7164\s/m);
     expect(seen).toMatch(/^\/dev\/mapper\/made .* \/var\/lib\/made$/m);
@@ -138,7 +141,7 @@ test(
     expect(guest.console()).toContain('lkt: boot complete');
     const stranger = makeHome(join(dir, 'other'));
     expect(ssh(guest.port, stranger, 'true').status).toBe(255);
-    // What swaps and what is encrypted lies on it, and has let go of it before it was unmounted.
+    // The disk holds swap and encrypted volumes, and was released before it was unmounted.
     const connection = connect(asked, '127.0.0.1', () => connection.end());
     await guest.until('lkt: bye');
     expect(guest.console()).not.toMatch(/lkt: (unmount|swap|mapped|\/dev)/);

@@ -2,17 +2,17 @@ import { mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { boot } from './guest.ts';
-import { lkt, root } from './lkt.ts';
+import { boot } from './helpers/guest.ts';
+import { lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-dm-crypt-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test(
-  'dm-crypt.yml encrypts an empty disk once, and finds what is on it the next time',
+  'dm-crypt.yml encrypts an empty disk once, and opens it at the next boot',
   { timeout: 1_800_000 },
   async () => {
-    // The example with a key. Nobody has signed a config outside of the checkout.
+    // The example with a key. A config outside the checkout has no signatures.
     const config = join(dir, 'dm-crypt.yml');
     writeFileSync(join(dir, 'key'), 'k'.repeat(32));
     const text = readFileSync(join(root, 'examples/dm-crypt.yml'), 'utf8');
@@ -27,7 +27,7 @@ test(
   },
 );
 
-/** Has a machine come to its end, which mounts the disk. */
+/** Boots a machine that mounts the disk, and waits for its end. */
 async function start(): Promise<void> {
   const disk = `file=${join(dir, 'data.img')},size=64M,format=raw`;
   await using guest = await boot(join(dir, 'dm-crypt'), ['--disk', disk]);
@@ -35,7 +35,7 @@ async function start(): Promise<void> {
   expect(guest.console()).toContain('lkt: boot complete');
 }
 
-/** The two headers of LUKS2, with the keys in them. */
+/** Returns the two LUKS2 headers with the key slots. */
 function header(): Buffer {
   const bytes = Buffer.alloc(256 << 10);
   readSync(openSync(join(dir, 'data.img'), 'r'), bytes);

@@ -6,21 +6,21 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { parseBuildYml } from '@lkt/pkg';
 import { startRegistry, type TestRegistry } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
-import { freePort, lkt, root } from './lkt.ts';
-import { pushLogin } from './pushed-image.ts';
+import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
+import { freePort, lkt, root } from './helpers/lkt.ts';
+import { pushLogin } from './helpers/pushed-image.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-docker-'));
 const home = makeHome(join(dir, 'home'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** In the order of their numbers (capabilities.h). */
+/** Capabilities in the order of their numbers (capabilities.h). */
 const CAPABILITIES =
   'CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP'.split(
     ' ',
   );
 
-/** What is in the file of a package, as the kernel writes a set of capabilities. */
+/** Returns the capabilities in a package's build.yml as the kernel prints a set. */
 function maskOf(name: string): string {
   const path = join(root, 'pkg', name, 'build.yml');
   const { config } = parseBuildYml({ path, text: readFileSync(path, 'utf8') }, join(path, '..'));
@@ -33,7 +33,7 @@ function maskOf(name: string): string {
     .padStart(16, '0');
 }
 
-/** What is said at a port of this machine, when somebody does. */
+/** Resolves to the data that a client sends to a port of this machine. */
 async function heard(port: number): Promise<string> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');
@@ -89,7 +89,7 @@ describe('docker.yml', () => {
     await registry?.[Symbol.asyncDispose]();
   });
 
-  test('a container has a network of its own, behind which is the world, and the privileges of Docker', async () => {
+  test("runs a container with its own network, access to the internet and Docker's privileges", async () => {
     const { host } = new URL(`http://${image}`);
     const look = `id -u; grep -e NoNewPrivs -e Seccomp: -e CapBnd /proc/self/status; ip -4 -o addr show eth0; wget -q -O - http://${host}/v2/`;
     const said = await inGuest(`docker run --rm ${image} sh -c '${look}'`);
@@ -101,7 +101,7 @@ describe('docker.yml', () => {
     expect(said).toMatch(/\{\}\s*$/);
   });
 
-  test('a port that it publishes is one of the machine', async () => {
+  test("publishes a container's port as a port of the machine", async () => {
     const serve = 'while echo hello | nc -l -p 80; do :; done';
     await inGuest(`docker run -d --name web -p 8080:80 ${image} sh -c '${serve}'`);
     let text = '';
@@ -114,17 +114,17 @@ describe('docker.yml', () => {
     expect(await inGuest('docker rm --force web')).toBe('web\n');
   });
 
-  test('its limits are those of control groups, of which Docker has only its own', async () => {
+  test('limits containers by control groups, and sees only its own', async () => {
     const own = `docker run --rm --memory 64m ${image} cat /sys/fs/cgroup/memory.max`;
     expect(await inGuest(own)).toBe('67108864\n');
     const all = `docker run --rm --cgroupns host ${image} ls /sys/fs/cgroup`;
     const names = (await inGuest(all)).trim().split('\n');
     expect(names).toEqual(expect.arrayContaining(['daemon', 'docker']));
-    // Of the root of all there is neither.
+    // The root control group has neither.
     expect(names).toEqual(expect.arrayContaining(['cgroup.type', 'memory.max']));
   });
 
-  test('the daemon has what its build.yml says, and its files are on the disk', async () => {
+  test('gives the daemon the capabilities of its build.yml, and stores its files on the disk', async () => {
     const look = 'cat /proc/1/status /proc/1/mounts';
     const said = await inGuest(`docker run --rm --pid host ${image} sh -c '${look}'`);
     expect(said).toMatch(/^Name:\tdocker-start$/m);

@@ -6,22 +6,22 @@ import { fromRaw, loadImage, openStore, type Store } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { diffLayers } from '../../../packages/rebuild/src/layer-diff.ts';
 import { startDockerd } from '../../../packages/buildkit/test/dockerd.ts';
-import { packagesWith } from './kernels.ts';
-import { lkt } from './lkt.ts';
-import { type Package, provenEach } from './proof.ts';
+import { packagesWith } from './helpers/kernels.ts';
+import { lkt } from './helpers/lkt.ts';
+import { type Package, provenEach } from './helpers/proof.ts';
 
 const PACKAGES = packagesWith('Dockerfile').filter((directory) => directory.startsWith('pkg/'));
 
 interface Comparison {
   readonly native: string;
-  /** The digest, or why there is none. */
+  /** The digest, or the reason for its absence. */
   readonly buildkit: string;
-  /** For each layer that differs, the files in it that do. */
+  /** The files that differ, per layer. */
   readonly differences: readonly string[];
 }
 
-// The Dockerfiles that hold a layer of every kind are built by both in packages/buildkit/test. What only builds others, the
-// standard library of Go for the most part, would take BuildKit minutes more.
+// packages/buildkit/test builds a layer of every kind with both. The tool packages, mostly Go's
+// standard library, would take BuildKit minutes more.
 test('BuildKit and the native engine make the same image of every package of a system', async () => {
   const proofs = await provenEach('engines', PACKAGES, compare);
   expect([...proofs.keys()].toSorted()).toEqual(PACKAGES);
@@ -38,7 +38,7 @@ async function compare(
     const cache = join(directory, 'cache');
     copyStore(await storeInForce(), cache);
     await using dockerd = await startDockerd(join(directory, 'docker'));
-    // One by one, so that the first that differs does not hide the others.
+    // One build per package, so that one difference does not hide others.
     const options = ['--force', '--no-cache', '--builder', 'buildx:default'];
     const different: Comparison[] = [];
     const store = await openStore(cache);
@@ -63,7 +63,7 @@ async function compare(
   }
 }
 
-/** Builds packages; the digests of their indexes by the name of the image. */
+/** Builds packages. Returns their index digests by image name. */
 async function digests(
   packages: readonly Package[],
   options: readonly string[],
@@ -85,7 +85,7 @@ async function storeInForce(): Promise<string> {
   return settings.find(({ name }) => name === 'LKT_CACHE')?.value ?? '';
 }
 
-/** What the packages are built on and what is said of it, with nothing that says how steps were done. */
+/** Copies the base images and their index entries, without step records. */
 function copyStore(from: string, to: string): void {
   mkdirSync(to);
   for (const name of ['oci-layout', 'index.json', 'results', 'attestations', 'blobs'])

@@ -2,10 +2,10 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { writeInitOnly } from './init-only.ts';
-import { lkt } from './lkt.ts';
+import { writeInitOnly } from './helpers/init-only.ts';
+import { lkt } from './helpers/lkt.ts';
 
-/** The formats that boot by themselves, and the end of the file's name. */
+/** The formats that boot by themselves, and their file name endings. */
 const FILES = {
   'iso-bios': '.iso',
   'iso-efi': '-efi.iso',
@@ -29,7 +29,7 @@ beforeAll(async () => {
   expect(built.peakMiB).toBeLessThan(219);
 }, 1_800_000);
 
-// The init of the image says this when it has found all files of the initrd and started what comes first.
+// Init prints this line once all files of the initrd are found and the first services started.
 test.each(Object.entries(FILES))('%s boots', { timeout: 900_000 }, async (_, end) => {
   const file = join(dir, `x${end}`);
   expect(existsSync(file)).toBe(true);

@@ -1,13 +1,16 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { root } from './lkt.ts';
-import { proven } from './proof.ts';
+import { root } from './helpers/lkt.ts';
+import { proven } from './helpers/proof.ts';
 
 /** Debian's compiler, as in tools/test/guest-programs.system.test.ts. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
-/** What is fuzzed, and for how many seconds: those of its two workers together. The corpus that is kept runs with the unit tests. */
+/**
+ * The fuzz targets, and the seconds for each, shared by two workers. Unit tests run the stored
+ * corpus.
+ */
 const targets = [
   { module: 'pkg/dhcp', dir: './engine', fuzz: 'FuzzConversation', seconds: 360 },
   { module: 'pkg/dhcp', dir: './packet', fuzz: 'FuzzParse', seconds: 180 },
@@ -17,9 +20,9 @@ const targets = [
   { module: 'pkg/metadata', dir: './userdata', fuzz: 'FuzzParse', seconds: 60 },
 ];
 
-describe('what reads the words of strangers', () => {
+describe('parsers of untrusted input', () => {
   test.each(targets)(
-    'holds against $seconds seconds of $fuzz',
+    'withstand $seconds seconds of $fuzz',
     { timeout: 1_800_000 },
     async ({ module, dir, fuzz, seconds }) => {
       const said = await proven(
@@ -43,7 +46,7 @@ async function run(module: string, dir: string, fuzz: string, seconds: number): 
       `-fuzz=^${fuzz}$`,
       `-fuzztime=${seconds / workers}s`,
       `-parallel=${workers}`,
-      // Time for new inputs, not for shorter ones.
+      // Spend the time on new inputs instead of smaller ones.
       '-fuzzminimizetime=20x',
     ],
     {
@@ -57,6 +60,6 @@ async function run(module: string, dir: string, fuzz: string, seconds: number): 
       text += chunk.toString();
     });
   const status = await new Promise<number | null>((resolve) => child.on('close', resolve));
-  if (status !== 0) throw new Error(`${fuzz} found something:\n${text.slice(-4000)}`);
+  if (status !== 0) throw new Error(`${fuzz} found a failing input:\n${text.slice(-4000)}`);
   return text;
 }

@@ -11,9 +11,9 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { root } from './lkt.ts';
+import { root } from './helpers/lkt.ts';
 
-/** What the scripts of kernel do with sources that are small; `npm run test:kernel` runs them with Linux. */
+/** Tests the scripts of kernel/ with small sources; `npm run test:kernel` runs them with Linux. */
 
 const SCRIPTS = [
   'kernel/build/compare',
@@ -27,12 +27,15 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 beforeEach(() => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(join(dir, 'build'), { recursive: true });
-  // In one directory, as the images have them.
+  // In one directory, as in the images.
   for (const script of SCRIPTS)
     symlinkSync(join(root, script), join(dir, 'build', basename(script)));
 });
 
-/** A tree that has its questions where Linux has them. Its make sets what it is asked for, but for STUBBORN. */
+/**
+ * A tree with its Kconfig files where Linux has them. Its make sets every requested symbol except
+ * STUBBORN.
+ */
 const TREE = {
   'linux-1/Kconfig': 'config SHARED\n\tbool "x"\n\nmenuconfig STUBBORN\n\tbool\n\tdepends on NET\n',
   'linux-1/arch/Kconfig': 'config OF_ALL\n\tbool "x"\n',
@@ -54,7 +57,7 @@ function read(path: string): string {
   return readFileSync(join(dir, path), 'utf8');
 }
 
-/** Runs a script in the directory; what it says on standard error, if it fails. */
+/** Runs a script in the directory. `said` is its standard error if it fails. */
 function run(script: string, ...args: readonly string[]): { status: number | null; said: string } {
   const { status, stderr } = spawnSync(join(dir, 'build', script), args, {
     cwd: dir,
@@ -75,7 +78,7 @@ function incremental(): ReturnType<typeof run> {
   return run('incremental', 'linux.tar.xz', 'cache', 'wanted', 'patches');
 }
 
-/** Changes the second line of main.c. */
+/** Returns a patch of the second line of main.c. */
 function patch(from: string, to: string): string {
   return `--- a/main.c\n+++ b/main.c\n@@ -1,3 +1,3 @@\n a\n-${from}\n+${to}\n c\n`;
 }
@@ -86,7 +89,7 @@ function tarball(): void {
 }
 
 describe('configure', () => {
-  test('gives what is asked for; of two fragments the later one counts', () => {
+  test('sets the requested symbols; a later fragment overrides an earlier one', () => {
     const a = '# A sentence.\nCONFIG_SHARED=y\nCONFIG_ONLY_X86=y\n';
     expect(configure({ 'a.config': a, 'b.config': '# CONFIG_SHARED is not set\n' })).toEqual({
       status: 0,
@@ -112,12 +115,12 @@ describe('configure', () => {
       'a.config:3: CONFIG_STUBBORN: requested y, got n\n    depends on NET',
     ],
     [
-      'a symbol that is asked for twice',
+      'a symbol that is set twice',
       'CONFIG_SHARED=y\nCONFIG_SHARED=y\n',
       'a.config:2: CONFIG_SHARED is set twice',
     ],
     [
-      'a line that is nothing',
+      'a line that is neither a symbol nor a comment',
       'CONFIG_SHARED=y\nSHARED=y\n',
       'a.config:2: neither a symbol nor a comment: SHARED=y',
     ],
@@ -127,17 +130,17 @@ describe('configure', () => {
       'a.config:1: neither a symbol nor a comment: CONFIG_SHARED=',
     ],
     [
-      'a comment that was meant',
+      'a comment that looks like a setting',
       '#CONFIG_SHARED=y\n',
       'a.config:1: neither a symbol nor a comment: #CONFIG_SHARED=y',
     ],
-  ])('tells of %s', (_, fragment, message) => {
+  ])('reports %s', (_, fragment, message) => {
     const { status, said } = configure({ 'a.config': fragment });
     expect(said).toContain(message);
     expect(status).not.toBe(0);
   });
 
-  test('takes for arm64 what is of arm64', () => {
+  test('accepts symbols of arm64 only for arm64', () => {
     expect(configure({ 'a.config': 'CONFIG_ONLY_ARM=y\nCONFIG_OF_ALL=y\n' }, 'arm64').said).toBe(
       '',
     );
@@ -146,7 +149,7 @@ describe('configure', () => {
     );
   });
 
-  test('tells of a fragment that is not there', () => {
+  test('reports a missing fragment', () => {
     write(TREE);
     const { status, said } = run('configure', 'linux-1', join(dir, 'out'), 'x86_64', 'none.config');
     expect(said).toContain('none.config');
@@ -157,7 +160,7 @@ describe('configure', () => {
 describe('unpack', () => {
   const FIX = '--- a/main.c\n+++ b/main.c\n@@ -1,3 +1,3 @@\n a\n-b\n+B\n c\n';
 
-  test('tells of a tarball that is cut short', () => {
+  test('reports a truncated tarball', () => {
     tarball();
     const whole = readFileSync(join(dir, 'linux.tar.xz'));
     writeFileSync(join(dir, 'linux.tar.xz'), whole.subarray(0, whole.length - 40));
@@ -166,7 +169,7 @@ describe('unpack', () => {
     expect(status).not.toBe(0);
   });
 
-  test('takes a patch that names its commit, and no other', () => {
+  test('applies only patches that name their upstream commit', () => {
     tarball();
     write({ 'no.patch': FIX, 'yes.patch': `commit ${'0'.repeat(40)} upstream.\n\n${FIX}` });
     expect(run('unpack', 'linux.tar.xz', 'one', 'no.patch').said).toContain(
@@ -180,16 +183,16 @@ describe('unpack', () => {
 });
 
 test.each([
-  ['is another file', { 'linux-1/main.c': 'b\n' }, /main.c: (?:Contents|Size) differ/],
-  ['is too much', { 'linux-1/more.c': 'c\n' }, /more.c: not in the tarball/],
-])('compare tells of what %s', (_, files, message) => {
+  ['a file that differs', { 'linux-1/main.c': 'b\n' }, /main.c: (?:Contents|Size) differ/],
+  ['an additional file', { 'linux-1/more.c': 'c\n' }, /more.c: not in the tarball/],
+])('compare reports %s', (_, files, message) => {
   tarball();
   expect(run('compare', 'linux.tar.xz', 'linux-1').status).toBe(0);
   write(files);
   expect(run('compare', 'linux.tar.xz', 'linux-1').said).toMatch(message);
 });
 
-test('compare tells of what is missing', () => {
+test('compare reports a missing file', () => {
   tarball();
   rmSync(join(dir, 'linux-1/main.c'));
   expect(run('compare', 'linux.tar.xz', 'linux-1').said).toMatch(/main.c: .*No such file/);
@@ -204,7 +207,7 @@ describe('incremental', () => {
     write({ 'cache/objects/main.o': 'compiled' });
   });
 
-  test('puts patches on and takes them off, and leaves the rest as it is', () => {
+  test('applies and reverts patches, and changes no other file', () => {
     const before = statSync(join(dir, 'cache/linux/Makefile'));
     write({ 'patches/1.patch': patch('b', 'B'), 'patches/2.patch': patch('B', '2') });
     expect(incremental().status).toBe(0);
@@ -221,7 +224,7 @@ describe('incremental', () => {
     expect({ ino, mtimeMs }).toEqual({ ino: before.ino, mtimeMs: before.mtimeMs });
   });
 
-  test('names a patch that does not fit, and goes on from there the next time', () => {
+  test('reports a patch that does not apply, and continues from there in the next run', () => {
     write({ 'patches/1.patch': patch('b', 'B'), 'patches/2.patch': patch('b', '2') });
     const { status, said } = incremental();
     expect(said).toContain('incremental: 2.patch does not apply');
@@ -232,7 +235,7 @@ describe('incremental', () => {
     expect(read('cache/objects/main.o')).toBe('compiled');
   });
 
-  test('touches the config only when another one is asked for', () => {
+  test('writes the config only if the requested one changes', () => {
     const config = join(dir, 'cache/objects/.config');
     writeFileSync(config, 'CONFIG_A=y\nCONFIG_FOLLOWS=y\n');
     expect(incremental().status).toBe(0);
@@ -242,7 +245,7 @@ describe('incremental', () => {
     expect(readFileSync(config, 'utf8')).toBe('# CONFIG_A is not set\n');
   });
 
-  test('begins anew with another tarball, and after a run that was stopped half way', () => {
+  test('starts over with another tarball, and after an interrupted run', () => {
     rmSync(join(dir, 'cache/state'));
     expect(incremental().status).toBe(0);
     expect(() => read('cache/objects/main.o')).toThrow('ENOENT');

@@ -3,20 +3,23 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { type Done, lkt, root } from './lkt.ts';
+import { type Done, lkt, root } from './helpers/lkt.ts';
 
-/** How the kernel is made: that its bytes follow from its sources alone, and what is said of sources that are wrong. */
+/**
+ * Tests the kernel's build: its output depends on the sources alone, and errors in them are
+ * reported.
+ */
 
 const HOURS = 7_200_000;
 const dir = mkdtempSync(join(tmpdir(), 'lkt-linux-build-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-/** Packages and what they have, by `lkt pkg build --json`. */
+/** Builds packages with their dependencies by `lkt pkg build --json`. */
 async function built(checkout: string, ...args: readonly string[]): Promise<Done> {
   return lkt(['pkg', 'build', '--json', ...args], { cwd: checkout });
 }
 
-/** The digest of the image, which for two packages with the same files is the same. */
+/** Returns the image digest, which is equal for packages with the same files. */
 function imageOf(done: Done, name: string): string {
   expect(done.status, done.stderr).toBe(0);
   interface Built {
@@ -27,9 +30,9 @@ function imageOf(done: Done, name: string): string {
   return packages.find((item) => item.name === name)?.digest ?? 'none';
 }
 
-// A quarter of an hour of a processor, unless it has been made for the same sources with this store.
+// A quarter of an hour of processor time, unless this store has the build.
 test(
-  'built again with another user, time, umask and number of processors it is the same',
+  'is the same with another user, time, umask and number of processors',
   { timeout: HOURS },
   async () => {
     const done = await built(root, '--check', 'kernel/linux');
@@ -37,27 +40,23 @@ test(
   },
 );
 
-test(
-  'with what is kept between builds, it is what a build from nothing gives',
-  { timeout: HOURS },
-  async () => {
-    const checkout = join(dir, 'checkout');
-    copyCheckout(checkout);
-    const released = imageOf(await built(checkout, 'kernel/linux'), 'lkt/linux');
-    // In another directory than the released one, and the first time from nothing.
-    const clean = await built(checkout, 'kernel/flavours/dev');
-    expect(imageOf(clean, 'lkt/linux-dev')).toBe(released);
-    const patch = join(checkout, 'kernel/flavours/dev/patches/1.patch');
-    writeFileSync(patch, PATCH);
-    const changed = await built(checkout, 'kernel/flavours/dev');
-    expect(imageOf(changed, 'lkt/linux-dev')).not.toBe(released);
-    rmSync(patch);
-    const again = await built(checkout, '--force', '--no-cache', 'kernel/flavours/dev');
-    expect(imageOf(again, 'lkt/linux-dev')).toBe(released);
-  },
-);
+test('is the same in an incremental build', { timeout: HOURS }, async () => {
+  const checkout = join(dir, 'checkout');
+  copyCheckout(checkout);
+  const released = imageOf(await built(checkout, 'kernel/linux'), 'lkt/linux');
+  // Another directory than that of the release. The first build starts from nothing.
+  const clean = await built(checkout, 'kernel/flavours/dev');
+  expect(imageOf(clean, 'lkt/linux-dev')).toBe(released);
+  const patch = join(checkout, 'kernel/flavours/dev/patches/1.patch');
+  writeFileSync(patch, PATCH);
+  const changed = await built(checkout, 'kernel/flavours/dev');
+  expect(imageOf(changed, 'lkt/linux-dev')).not.toBe(released);
+  rmSync(patch);
+  const again = await built(checkout, '--force', '--no-cache', 'kernel/flavours/dev');
+  expect(imageOf(again, 'lkt/linux-dev')).toBe(released);
+});
 
-test('the configuration for arm64 is what is asked of it', { timeout: HOURS }, async () => {
+test('has the requested configuration for arm64', { timeout: HOURS }, async () => {
   const done = await built(root, 'kernel/linux-config-arm64');
   expect(done.status, done.stderr).toBe(0);
   const audit = await lkt(['audit', 'kernel', 'kernel/linux-config-arm64']);
@@ -65,7 +64,7 @@ test('the configuration for arm64 is what is asked of it', { timeout: HOURS }, a
   expect(audit.stdout).toMatch(/ arm64 6\.12\.\d+ /);
 });
 
-test('what a fragment asks for in vain is named with its line', { timeout: HOURS }, async () => {
+test('reports the line of a symbol that cannot be set', { timeout: HOURS }, async () => {
   const checkout = join(dir, 'wrong');
   copyCheckout(checkout);
   const fragment = join(checkout, 'kernel/config/net.config');
@@ -90,7 +89,7 @@ test('what a fragment asks for in vain is named with its line', { timeout: HOURS
   expect(unset.stdout).toContain(`net.config:${line + 1}: CONFIG_IP_SET: requested m, got `);
 });
 
-/** What `git` has of the kernel in this checkout, as it is in the work tree, in a repository of its own. */
+/** Copies the kernel's files, committed or not, into a repository of its own. */
 function copyCheckout(to: string): void {
   mkdirSync(to);
   cpSync(join(root, 'kernel'), join(to, 'kernel'), { recursive: true });

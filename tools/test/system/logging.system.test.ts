@@ -4,14 +4,14 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { boot } from './guest.ts';
-import { lkt, root } from './lkt.ts';
+import { boot } from './helpers/guest.ts';
+import { lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-logging-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test(
-  'logging.yml sends what is logged to a syslog server, also what was before there was a network',
+  'logging.yml sends logs to a syslog server, including those from before the network was up',
   { timeout: 1_800_000 },
   async () => {
     const server = createSocket('udp4');
@@ -20,7 +20,7 @@ test(
     server.bind(0, '127.0.0.1');
     await once(server, 'listening');
     try {
-      // Its server has a port of this test, and nobody has signed a config outside of the checkout.
+      // Uses a port of this test. A config outside the checkout has no signatures.
       const config = join(dir, 'logging.yml');
       const text = readFileSync(join(root, 'examples/logging.yml'), 'utf8');
       const address = `udp://10.0.2.2:${server.address().port}`;
@@ -35,7 +35,7 @@ test(
       await guest.until('lkt: boot complete');
       const said = (): string => messages.join('\n');
       await expect.poll(said, { timeout: 60_000 }).toMatch(/ init .*boot complete/);
-      // RFC 5424: facility and severity, version, time, host, program.
+      // RFC 5424: priority, version, time, host, program.
       for (const message of messages)
         expect(message).toMatch(/^<\d{1,3}>1 \d{4}-\d\d-\d\dT\S+ \S+ \S+ /);
       expect(said()).toMatch(/ dhcp .*eth0 has 10\.0\.2\.15/);

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type TimeServer, timeServer } from './time-server.ts';
-import { banner, boot, type Guest, makeHome, sshOutput } from './guest.ts';
-import { freePort, lkt, root } from './lkt.ts';
+import { type TimeServer, timeServer } from './helpers/time-server.ts';
+import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
+import { freePort, lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-network-'));
 const home = makeHome(join(dir, 'home'));
@@ -18,7 +18,7 @@ interface Pair {
   readonly shown: string;
 }
 
-/** The two halves of a key, as wg(8) writes them. */
+/** Returns a WireGuard key pair, as wg(8) prints it. */
 function pair(): Pair {
   const { privateKey } = generateKeyPairSync('x25519');
   const { d = '', x = '' } = privateKey.export({ format: 'jwk' });
@@ -28,7 +28,7 @@ function pair(): Pair {
   return { secret, shown };
 }
 
-/** Writes a disk with what the example says its machines have from their metadata. */
+/** Writes a metadata disk with the files that the example's machines take from it. */
 async function metadata(name: string, tunnel: string): Promise<string> {
   const disk = join(dir, `${name}.iso`);
   const data = {
@@ -41,17 +41,17 @@ async function metadata(name: string, tunnel: string): Promise<string> {
   return disk;
 }
 
-/** Whether node_exporter does: it may have started and not be there yet. */
+/** Reports whether node_exporter responds: it may take a while after its start. */
 async function answers(port: number): Promise<boolean> {
   try {
     return (await fetch(`http://127.0.0.1:${port}/`)).ok;
   } catch (error) {
-    if (error instanceof TypeError) return false; // The connection ended.
+    if (error instanceof TypeError) return false; // connection closed
     throw error;
   }
 }
 
-/** An example, with more than it has. */
+/** Builds an example with additions. */
 async function build(name: string, more: string): Promise<string> {
   const file = join(dir, `${name}-more.yml`);
   writeFileSync(file, more);
@@ -61,7 +61,7 @@ async function build(name: string, more: string): Promise<string> {
   return join(dir, name);
 }
 
-/** The lines of an example for one of its images or containers, up to the next. */
+/** Returns an example's lines for one image or container, up to the next. */
 function part(example: string, from: string, to: string): string {
   const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
   const start = text.indexOf(from);
@@ -69,17 +69,18 @@ function part(example: string, from: string, to: string): string {
   return text.slice(start, text.indexOf(to, start));
 }
 
-/** What the services of machines have, as the examples pin it. */
+/** Services of the machines, as the examples pin them. */
 const sshd = part('metadata', '  - name: sshd', '# Each image must');
 const exporter = part('node_exporter', '  - name: node_exporter', '# Each image must');
-/** Without waiting for DHCP, which its machine does not have. */
+/** Without DHCP, which its machine lacks. */
 const ntp = part('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
-/** How much the server of the time is ahead, in seconds. */
+/** Offset of the time server's clock in seconds. */
 const AHEAD = 1000;
 
-// The second has Debian's kernel, whose modules are loaded: some before the root is there, since that is file systems, and some by a step.
-describe('two machines with a tunnel, one of which has its address from its image', () => {
+// The second machine has Debian's kernel, and so loads modules: file systems before the root is
+// mounted, others in a step.
+describe('two machines with a tunnel, one with a static address', () => {
   let a: Guest;
   let b: Guest;
   let server: TimeServer;
@@ -139,7 +140,7 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
     server?.[Symbol.dispose]();
   });
 
-  test('one has the kernel of this repository, which has no modules, the other that of Debian', async () => {
+  test("boot this repository's kernel, without modules, and Debian's", async () => {
     const said = await sshOutput(b.port, home, 'uname -r; cat /proc/modules /proc/mounts');
     expect(said).toMatch(/^6\.\d+\.\d+\+deb\d+-cloud-amd64$/m);
     for (const module of ['erofs', 'wireguard', 'dm_crypt', 'loop', 'bridge'])
@@ -149,14 +150,14 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
     expect(metricsOfA).toMatch(/^node_uname_info\{.*release="6\.\d+\.\d+-lkt"/m);
   });
 
-  test('static-ip.yml has the address, the route and the name server that it says', async () => {
+  test('have the address, route and name server of static-ip.yml', async () => {
     const said = await sshOutput(b.port, home, 'ip addr show eth0; ip route; cat /etc/resolv.conf');
     expect(said).toContain('inet 10.0.2.15/24 ');
     expect(said).toContain('default via 10.0.2.2 dev eth0');
     expect(said).toContain('nameserver 10.0.2.3\n');
   });
 
-  test('one reaches the other by its address in the tunnel', async () => {
+  test('reach each other through the tunnel', async () => {
     const routes = await sshOutput(b.port, home, 'ip route show dev wg0');
     expect(routes).toContain('10.78.0.0/16');
     const command = 'wget -q -T 60 -O - http://10.77.0.1:9100/metrics; cat /proc/net/dev';
@@ -167,7 +168,7 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
     expect(Number(received)).toBeGreaterThan(10_000);
   });
 
-  test('node_exporter tells from outside what went through the tunnel, and of the file systems', async () => {
+  test('export metrics of the tunnel and the file systems', async () => {
     const answer = await fetch(`http://127.0.0.1:${metrics}/metrics`);
     const text = await answer.text();
     expect(text).not.toMatch(/^node_scrape_collector_success\{.*\} 0$/m);
@@ -176,7 +177,7 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
     expect(Number(sent)).toBeGreaterThan(10_000);
   });
 
-  test('ntp sets the clock once, as its server says', async () => {
+  test('set the clock once from a time server', async () => {
     const asked = 'cat /var/log/ntp.log; date +%s';
     let said = '';
     for (let tries = 0; tries < 60 && !said.includes('the clock is set by'); tries += 1) {

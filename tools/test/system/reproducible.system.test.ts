@@ -4,8 +4,8 @@ import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } fro
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { lkt, type Options, root } from './lkt.ts';
-import { proven } from './proof.ts';
+import { lkt, type Options, root } from './helpers/lkt.ts';
+import { proven } from './helpers/proof.ts';
 
 const EXAMPLES = [
   'minimal',
@@ -22,16 +22,16 @@ const EXAMPLES = [
   'redis',
   'debian-kernel',
 ];
-/** Those that are written as disks, too; the others have other packages, and no other formats. */
+/** Examples that are written as disks too; the others add packages, but no formats. */
 const ON_DISKS: readonly string[] = ['sshd'];
-/** Formats with a disk, and the end of the file's name. */
+/** Formats with a disk, and their file name endings. */
 const DISKS = {
   'raw-efi': '-efi.img',
   'iso-bios': '.iso',
   'kernel+squashfs': '-squashfs.img',
   'kernel+erofs': '-erofs.img',
 };
-/** A user that no machine has; nothing is mapped for it in /etc/subuid. */
+/** A user that no machine has, without an entry in /etc/subuid. */
 const STRANGER = '23456';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-reproducible-'));
@@ -39,7 +39,7 @@ chmodSync(dir, 0o755);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 interface Built {
-  /** A line for each file that was written, and for each pinned image: its index, manifests and layers. */
+  /** A line per output file, and per pinned image: its index, manifests and layers. */
   readonly lines: readonly string[];
   readonly peakMiB: number;
 }
@@ -55,12 +55,12 @@ beforeAll(async () => {
   ) as Built;
 }, 2_400_000);
 
-test('everything built anew, elsewhere, by someone else, is the same', () => {
+test('builds the same bytes from nothing in another directory as another user', () => {
   expect(there.lines).toEqual(here.lines);
   expect(here.lines.filter((line) => line.startsWith('lkt/')).length).toBeGreaterThan(10);
 });
 
-test('the SBOM names what was copied out of images, the boot loaders, and what Go linked', () => {
+test('lists packages copied from other images, boot loaders and Go modules in the SBOM', () => {
   const path = join(dir, 'here', 'sshd-sbom.spdx.json');
   const { packages } = JSON.parse(readFileSync(path, 'utf8')) as {
     readonly packages: readonly { readonly SPDXID: string; readonly name: string }[];
@@ -85,15 +85,16 @@ test('the SBOM names what was copied out of images, the boot loaders, and what G
     expect(names).toContain(name);
 });
 
-test('neither needs 200 MB of memory', () => {
+test('needs less than 190 MB of memory for each build', () => {
   expect(here.peakMiB).toBeGreaterThan(20);
   expect(here.peakMiB).toBeLessThan(190);
   expect(there.peakMiB).toBeLessThan(190);
 });
 
 /**
- * What takes long to compile. Its steps are handed over to the stranger, and have to give what is pinned: that they give the same
- * again is shown for each package alone, the kernel by `npm run test:kernel`.
+ * Packages that take long to compile: the stranger's build takes their steps from a cache, and must
+ * match the pins. Their reproducibility is tested per package, the kernel's by `npm run
+ * test:kernel`.
  */
 const COMPILED_LONG = [
   'kernel/linux',
@@ -103,13 +104,13 @@ const COMPILED_LONG = [
   'tools/go-static',
 ];
 
-/** From an empty store and another clone, with all about the user and the place changed that can be. */
+/** Builds from an empty store in another clone, as another user in another environment. */
 async function buildAsStranger(): Promise<string> {
   const home = join(dir, 'the home of a stranger');
   mkdirSync(home);
   const checkout = join(home, 'lkt');
   cloneWorkTree(join(dir, 'lkt.bundle'), checkout);
-  // What the lock file names is the same for everyone; how npm reaches its registry is this user's configuration.
+  // The lock file fixes the contents; npm's access to its registry is this user's configuration.
   execFileSync('cp', ['-a', '--reflink=auto', join(root, 'node_modules'), checkout]);
   execFileSync('chown', ['-R', '--no-dereference', `${STRANGER}:${STRANGER}`, home]);
   const identity = ['setpriv', '--reuid', STRANGER, '--regid', STRANGER, '--clear-groups'];
@@ -139,7 +140,7 @@ async function buildLong(options: Options, ...args: readonly string[]): Promise<
   expect(built.status, built.stderr).toBe(0);
 }
 
-/** Builds dist/ as tools/setup does: from the sources lkt takes some 30 MB more. */
+/** Builds dist/ as tools/setup does: lkt takes some 30 MB more from the sources. */
 function buildDist(checkout: string, under: readonly string[] = []): void {
   execFileSync('env', [...under, 'node_modules/.bin/node', 'tools/build/main.ts'], {
     cwd: checkout,
@@ -173,7 +174,10 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
   return { lines, peakMiB };
 }
 
-/** Every `name:tag@digest` that the examples build on, by themselves or by the Dockerfiles of their packages, sorted. */
+/**
+ * Returns the `name:tag@digest` pins of the examples and of the Dockerfiles of their packages,
+ * sorted.
+ */
 function pins(checkout: string): string[] {
   const read = (file: string): string => readFileSync(join(checkout, file), 'utf8');
   const dockerfiles = new Map(
@@ -197,7 +201,7 @@ function pins(checkout: string): string[] {
 
 const PIN = /lkt\/([a-z0-9_-]+):[0-9a-f]{40}@sha256:[0-9a-f]{64}/g;
 
-/** The digests of the manifests and layers of an image in a store. */
+/** Returns the digests of an image's manifests and layers in a store. */
 function contents(store: string, pin: string): string[] {
   const index = readJson(store, pin.slice(pin.indexOf('@') + 1)) as {
     readonly manifests: readonly { readonly digest: string }[];
@@ -223,7 +227,7 @@ function cacheHome(): string {
   return XDG_CACHE_HOME ?? join(HOME, '.cache');
 }
 
-/** A clone that has the files as they are now, committed or not, in a commit of its own. */
+/** Clones the repository with the current files, committed or not, in a commit. */
 function cloneWorkTree(bundle: string, checkout: string): void {
   git(root, 'bundle', 'create', '--quiet', bundle, 'HEAD');
   git(root, '-c', 'advice.detachedHead=false', 'clone', '--quiet', bundle, checkout);

@@ -3,13 +3,13 @@ import { copyFileSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Done, lkt, root } from './lkt.ts';
+import { type Done, lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-root-disk-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 beforeAll(async () => {
-  // Its kernel has the file systems and the disk built in.
+  // Its kernel has the file systems and the disk driver built in.
   const config = join(root, 'examples/minimal.yml');
   const format = ['--format', 'kernel+squashfs,kernel+erofs,kernel+iso'];
   const built = await lkt(['build', '--dir', dir, '--name', 'x', ...format, config]);
@@ -22,7 +22,7 @@ async function boots(file: string, text: string): Promise<Done> {
 }
 
 test.each(['x-squashfs.img', 'x-erofs.img', 'x.iso'])(
-  'the root is %s',
+  'boots with %s as its root',
   { timeout: 900_000 },
   async (file) => {
     const done = await boots(file, 'lkt: boot complete');
@@ -33,7 +33,7 @@ test.each(['x-squashfs.img', 'x-erofs.img', 'x.iso'])(
 test.each([
   ['the file system', () => 1100],
   ['init', () => contentAt('/init') + 5000],
-])('a byte of %s that is not as it was stops the boot', { timeout: 900_000 }, async (_, where) => {
+])('a changed byte of %s stops the boot', { timeout: 900_000 }, async (_, where) => {
   for (const end of ['kernel', 'erofs-cmdline'])
     copyFileSync(join(dir, `x-${end}`), join(dir, `y-${end}`));
   const disk = join(dir, 'y-erofs.img');
@@ -45,7 +45,7 @@ test.each([
   expect(done.stderr).toContain('the kernel of the machine panicked');
 });
 
-/** Where the content of a file begins in the erofs. */
+/** Returns the offset of a file's contents in the erofs. */
 function contentAt(path: string): number {
   const shown = execFileSync('dump.erofs', ['-e', `--path=${path}`, join(dir, 'x-erofs.img')], {
     encoding: 'utf8',

@@ -5,11 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
-import { writeInitOnly } from './init-only.ts';
-import { lkt } from './lkt.ts';
+import { writeInitOnly } from './helpers/init-only.ts';
+import { lkt } from './helpers/lkt.ts';
 
 const OVMF = '/usr/share/OVMF';
-/** A key that the firmware of Debian's package ovmf trusts where its settings are those for tests. */
+/** A key that Debian's ovmf trusts in its variable store for tests. */
 const SNAKEOIL = '/usr/share/ovmf/PkKek-1-snakeoil';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-secure-boot-'));
@@ -17,7 +17,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const config = writeInitOnly(dir);
 
-test('firmware with Secure Boot starts what was signed, and the TPM then has the PCR 11 that was said', async () => {
+test('firmware with Secure Boot starts a signed image, and the TPM then has the predicted PCR 11', async () => {
   const key = join(dir, 'uki.key');
   const pass = ['-passin', 'pass:snakeoil'];
   execFileSync('openssl', ['rsa', '-in', `${SNAKEOIL}.key`, ...pass, '-out', key], {
@@ -30,7 +30,7 @@ test('firmware with Secure Boot starts what was signed, and the TPM then has the
   expect(extended(tpm, 11)).toBe(pcr11);
 }, 1_800_000);
 
-test('it does not start what was not', async () => {
+test('firmware with Secure Boot does not start an unsigned image', async () => {
   await build('unsigned');
   const { console } = await boot('unsigned', 'Access Denied');
   expect(console).not.toContain('lkt: init');
@@ -43,7 +43,7 @@ async function build(name: string, ...flags: readonly string[]): Promise<string>
   return (JSON.parse(built.stdout) as { readonly pcr11: string }).pcr11;
 }
 
-/** Boots a disk until the console says something, with a TPM whose commands are noted. */
+/** Boots a disk until the console prints a text, with a TPM that logs its commands. */
 async function boot(name: string, text: string): Promise<{ console: string; tpm: string }> {
   const [log, state] = [join(dir, `${name}.log`), join(dir, `${name}-tpm`)];
   const variables = join(dir, `${name}-variables`);
@@ -80,7 +80,7 @@ async function boot(name: string, text: string): Promise<{ console: string; tpm:
     const end = Date.now() + 600_000;
     while (!console().includes(text)) {
       if (qemu.exitCode !== null || Date.now() > end)
-        throw new Error(`the console never said ${text}:\n${console().slice(-3000)}`);
+        throw new Error(`missing console output ${text}:\n${console().slice(-3000)}`);
       await sleep(100);
     }
   } finally {
@@ -99,7 +99,7 @@ async function ended(child: ChildProcess): Promise<void> {
 
 const PCR_EXTEND = 0x182;
 const SHA256 = 0x0b;
-/** By TPM_ALG_ID: SHA-1, SHA-256, SHA-384, SHA-512, SM3. */
+/** Digest sizes by TPM_ALG_ID: SHA-1, SHA-256, SHA-384, SHA-512, SM3. */
 const SIZES = new Map([
   [0x04, 20],
   [SHA256, 32],
@@ -108,7 +108,7 @@ const SIZES = new Map([
   [0x12, 32],
 ]);
 
-/** What a register has after all TPM2_PCR_Extend (TPM 2.0 Part 3 §22.2) of the log of swtpm. */
+/** Returns a register after every TPM2_PCR_Extend (TPM 2.0 Part 3 §22.2) in swtpm's log. */
 function extended(log: string, register: number): string {
   let value = Buffer.alloc(32);
   for (const command of commands(log)) {

@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { boot, type Guest } from './guest.ts';
-import { lkt, root } from './lkt.ts';
+import { boot, type Guest } from './helpers/guest.ts';
+import { lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-services-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -14,7 +14,7 @@ const logs = `"@pkg:${join(root, 'pkg/logs')}"`;
 const none = '{ defaultAction: SCMP_ACT_ALLOW, architectures: [SCMP_ARCH_X86_64], syscalls:';
 const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }`;
 
-/** What each service and onboot container is there to show. */
+/** A service or onboot container per feature to test. */
 const config = `
 files:
   - path: etc/case
@@ -119,7 +119,7 @@ onshutdown:
     onfailure: reboot
 `;
 
-/** The machine of an example, without its services, laid out so. */
+/** Returns an example without its services, with a layout and the services above. */
 function machine(example: string, layout: string): string {
   const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
   const top = text.slice(0, text.search(/^(?:onboot|services):/m));
@@ -145,7 +145,7 @@ describe.each([
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
 
-  /** The steps of PID 1, without their times. */
+  /** Returns the steps of PID 1 without their times. */
   const steps = (): string[] =>
     [...guest.console().matchAll(/lkt: (.*?) \d+\.\d{3}\r?\n/g)].map(([, text]) => text ?? '');
   const at = (text: string): number => {
@@ -154,14 +154,14 @@ describe.each([
     return found;
   };
 
-  test('share volumes and directories of the root, and write to those that they may write to', () => {
+  test('share volumes and directories of the root, and write only where allowed', () => {
     const said = guest.console();
     expect(said).toMatch(/^onboot.000-writes: both are written\r?$/m);
     const refused = [...said.matchAll(/^onboot\.\S+: open (\S+): read-only file system\r?$/gm)];
     expect(refused.map(([, path]) => path)).toEqual(['/data/no', '/fixed/no', '/host/no', '/case']);
   });
 
-  test('find sysctls set: those of the command line, of lkt/init, and of the image, which are later', () => {
+  test('see sysctls of the command line, of lkt/init, and of the image, which override those of lkt/init', () => {
     const found = [...guest.console().matchAll(/: \/proc\/sys\/[\w/]+\/(\w+): (\S+)\r?$/gm)];
     expect(Object.fromEntries(found.map(([, key, value]) => [key, value]))).toEqual({
       swappiness: '42',
@@ -172,34 +172,34 @@ describe.each([
     expect(guest.console()).not.toContain('sysctl parameter');
   });
 
-  test('start when those before them are ready: by a socket, a line of the log, a command', () => {
+  test('start when their dependencies are ready: by a socket, a log line or a command', () => {
     const order = ['by-socket', 'by-log', 'by-exec', 'last', 'ender'];
     const seen = order.map((service) => at(`service ${service}`));
     expect(seen).toEqual(seen.toSorted((a, b) => a - b));
   });
 
-  test('are started again as long as they fail', () => {
+  test('restart while they fail', () => {
     const again = steps().filter((step) => step.startsWith('service fails-twice restarts'));
     expect(again.map((step) => step.split(' ').at(-1))).toEqual(['1s', '2s']);
   });
 
-  test('fail when they are late, and with them what starts after them', () => {
+  test('fail after their timeout, with their dependents', () => {
     at('service never-ready failed: not ready after 2s');
     at('service after-never failed: dependency never-ready is not ready');
     expect(steps()).not.toContain('service after-never');
   });
 
-  test('cannot make the system calls that their filter refuses', () => {
+  test('cannot make system calls that their filter forbids', () => {
     at('service filtered exited with status 1');
   });
 
-  test('that failed are counted, as is what failed before them', () => {
+  test('count in the number of failures, as onboot containers do', () => {
     at('onboot 004-fails failed: exit status 1');
     expect(guest.console()).toContain('lkt:   a-reason');
     at('boot ended with 3 failures');
   });
 
-  test('have logs, which lkt-logs shows in a container, and clients of memlogd get and write', () => {
+  test('have logs that lkt-logs shows in a container and memlogd clients read and write', () => {
     const said = guest.console();
     expect(said).toMatch(/^by-log: it works now\r?$/m);
     expect(said).toMatch(/^shows: [-0-9]{10}T[:.0-9]{12}Z by-log it works now\r?$/m);
@@ -207,7 +207,7 @@ describe.each([
     expect(said).toMatch(/^asks: memlogd says of by-log: it works now\r?$/m);
   });
 
-  test('that write too much lose lines, which is counted, and keep what their bound allows', () => {
+  test('lose lines above their rate limit, and keep their size limit', () => {
     const list = /^lists: flood +(\d+) +(\d+) +(\d+) +0 +(\d+)\r?$/m.exec(guest.console());
     const [lines = 0, bytes = 0, dropped = 0, kept = 0] = (list ?? []).slice(1).map(Number);
     expect(lines + dropped).toBeGreaterThan(3_000_000 / 93);
@@ -218,7 +218,7 @@ describe.each([
     expect(guest.console()).toMatch(/^flood: lkt-logs: \d+ lines dropped/m);
   });
 
-  test('end with the machine, and a container that fails then says how it ends', () => {
+  test('end with the machine, and a container that fails then decides how it ends', () => {
     const order = ['poweroff', 'onshutdown 000-turns failed: exit status 1'];
     order.push('onshutdown 000-turns requests reboot', 'bye');
     const seen = order.map(at);

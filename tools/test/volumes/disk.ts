@@ -14,17 +14,17 @@ import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
 
 export interface Disk extends Disposable {
-  /** Its path below /dev. */
+  /** Path below /dev. */
   readonly path: string;
   readonly partition: string;
-  /** Of all its bytes: a sum that tells whether any has changed. */
+  /** Returns a digest of its contents. */
   readonly sum: () => number;
   readonly write: (at: number, text: string) => void;
-  /** Makes it larger, to a size in MiB. */
+  /** Grows it to a size in MiB. */
   readonly grow: (size: number) => void;
 }
 
-/** An empty disk. xfs makes no file systems of less than 300 MiB. */
+/** Makes an empty disk; `size` is in MiB. xfs needs 300 MiB. */
 export function disk(size = 64): Disk {
   const dir = mkdtempSync(join(tmpdir(), 'lkt-disk-'));
   const file = join(dir, 'disk');
@@ -52,7 +52,7 @@ export function disk(size = 64): Disk {
   };
 }
 
-/** What a program says that has to succeed. */
+/** Runs a program that must succeed, and returns its output. */
 export function tool(name: string, ...args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(name, args, { encoding: 'utf8' });
   if (status !== 0)
@@ -75,7 +75,7 @@ export function table(path: string): Table['partitiontable'] {
   return (JSON.parse(tool('sfdisk', '--json', path)) as Table).partitiontable;
 }
 
-/** What blkid says of a device. */
+/** Returns a value that blkid prints for a device. */
 export function value(tag: string, path: string): string {
   return tool('blkid', '--probe', '--match-tag', tag, '--output', 'value', path).trim();
 }

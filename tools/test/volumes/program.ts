@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-/** Compiles a program of the guest into a directory, under the name of its package. */
+/** Compiles a guest program into a directory, under its package's name. */
 export async function buildProgram(name: string, dir: string): Promise<void> {
   const env = {
     ...process.env,
@@ -16,7 +16,7 @@ export async function buildProgram(name: string, dir: string): Promise<void> {
   await promisify(execFile)('/usr/lib/go-1.24/bin/go', build, { cwd, env });
 }
 
-/** The arguments of setpriv for a program that may do what its package may, and not more. */
+/** Returns setpriv's arguments for a program with only its package's capabilities. */
 export function confinedTo(...capabilities: readonly string[]): string[] {
   const set = ['-all', ...capabilities.map((name) => `+${name}`)].join(',');
   return ['--no-new-privs', `--bounding-set=${set}`];

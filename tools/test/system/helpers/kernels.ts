@@ -3,8 +3,9 @@ import { dirname } from 'node:path';
 import { root } from './lkt.ts';
 
 /**
- * Kernels that are compiled, which takes a quarter of an hour of processor time, and what is made for these alone:
- * `npm run test:kernel` builds them, and has to come to the pins, which are from another machine.
+ * Kernels that are compiled, a quarter of an hour of processor time each, and packages for them
+ * alone. `npm run test:kernel` builds them; the results must match the pins, which are from another
+ * machine.
  */
 const COMPILED_KERNELS = [
   'kernel/linux',
@@ -13,7 +14,7 @@ const COMPILED_KERNELS = [
   'kernel/linux-tools-arm64',
 ];
 
-/** The directories that have a file of this name, but for those of kernels that are compiled. */
+/** Returns the directories that contain a file of this name, without those of compiled kernels. */
 export function packagesWith(file: 'Dockerfile' | 'build.yml'): readonly string[] {
   return globSync(`{pkg,kernel,tools}/*/${file}`, { cwd: root })
     .map(dirname)

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 
-/** A git repository of packages, and a store of its own, in a temporary directory. */
+/** A git repository of packages with its own store, in a temporary directory. */
 export interface TestWorkspace extends Disposable {
   readonly dir: string;
   readonly cache: string;
@@ -50,7 +50,10 @@ export function makeWorkspace(): TestWorkspace {
   };
 }
 
-/** A package on scratch whose shell is the static busybox of this machine: builds without any download. */
+/**
+ * Writes a package FROM scratch whose shell is this machine's static busybox: it builds without
+ * downloads.
+ */
 export function writeBusyboxPackage(
   workspace: TestWorkspace,
   name: string,
@@ -64,7 +67,7 @@ export function writeBusyboxPackage(
   copyFileSync('/bin/busybox', join(workspace.dir, `pkg/${name}/busybox`));
 }
 
-/** The blobs of a store, the largest first. */
+/** Returns the blobs of a store, largest first. */
 export function blobsOf(cache: string): string[] {
   const dir = join(cache, 'blobs/sha256');
   return readdirSync(dir)

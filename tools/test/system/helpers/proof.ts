@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { filesOf, hashOf, remember, remembered } from '../memory.ts';
+import { filesOf, hashOf, remember, remembered } from '../../memory.ts';
 import { lkt, root } from './lkt.ts';
 
 /**
- * Runs a proof that takes long, unless it has been made for the same inputs: then its result is read back.
+ * Runs a slow test, or returns its stored result for the same inputs.
  *
- * The inputs are the paths of the checkout, by content: without any, everything that can change what a build gives.
+ * The inputs are the contents of `paths` in the checkout; by default everything that affects a
+ * build's output.
  */
 export async function proven(
   name: string,
@@ -21,10 +22,12 @@ export async function proven(
 }
 
 /**
- * The same for each package alone, so that a change of one does not have the others proven again. Its inputs are its sources, which
- * name by digest what it stands on, and what builds it.
+ * Runs a slow test per package, so that a change of one package repeats only its own test. The
+ * inputs are the package's sources, which name its dependencies by digest, and the code that builds
+ * it.
  *
- * @param prove is given those that have no proof, and hands over the result of each; what it gave before it failed is kept
+ * @param prove - gets the packages without a result, and reports the result of each; those reported
+ *   before a failure are kept
  * @returns results by directory
  */
 export async function provenEach(
@@ -58,7 +61,7 @@ export async function provenEach(
 /** A package of this repository. */
 export interface Package {
   readonly directory: string;
-  /** That of its image. */
+  /** Name of its image. */
   readonly name: string;
 }
 
@@ -67,7 +70,7 @@ interface Tagged {
   readonly tag: string;
 }
 
-/** The tag of a package is the hash of its sources, also of those that are not committed. */
+/** Returns the tags of packages: hashes of their sources, including uncommitted ones. */
 async function tagsOf(directories: readonly string[]): Promise<readonly Tagged[]> {
   const done = await lkt(['pkg', 'show-tag', '--json', ...directories]);
   if (done.status !== 0) throw new Error(done.stderr);
@@ -91,7 +94,7 @@ const LAYERS = [
   'pkg',
 ];
 
-/** What builds packages: nothing of it imports the layers above. */
+/** The code that builds packages. It imports no layer above. */
 const ENGINE = [
   'lkt',
   'package-lock.json',

@@ -6,15 +6,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { descendants, freePort, startLkt } from './lkt.ts';
 
-/** A machine that `lkt run` has started, seen from outside. */
+/** A machine started by `lkt run`, seen from outside. */
 export interface Guest extends AsyncDisposable {
-  /** Everything the serial console has said so far. */
+  /** Returns the output on the serial console so far. */
   console(): string;
   /** Types on the serial console. */
   type(text: string): void;
-  /** Resolves when the console has said `text`; fails when the machine ends or ten minutes go by without it. */
+  /** Resolves when the console prints `text`. Fails if the machine ends or after ten minutes. */
   until(text: string): Promise<void>;
-  /** The port of the loopback interface that leads to port 22 of the guest. */
+  /** The loopback port that is forwarded to the guest's port 22. */
   readonly port: number;
 }
 
@@ -40,7 +40,7 @@ async function waitFor(child: ChildProcess, log: () => string, text: string): Pr
   const end = Date.now() + 600_000;
   while (!log().includes(text)) {
     if (child.exitCode !== null || Date.now() > end)
-      throw new Error(`the console never said ${JSON.stringify(text)}:\n${log().slice(-4000)}`);
+      throw new Error(`missing console output ${JSON.stringify(text)}:\n${log().slice(-4000)}`);
     await sleep(100);
   }
 }
@@ -56,13 +56,13 @@ async function stop(child: ChildProcess): Promise<void> {
     try {
       process.kill(pid, 'SIGKILL');
     } catch {
-      // It has ended.
+      // the process has ended
     }
   }
   await closed;
 }
 
-/** A home directory with a fresh ssh key in it. */
+/** Makes a home directory with a new ssh key. */
 export function makeHome(dir: string): string {
   mkdirSync(join(dir, '.ssh'), { recursive: true, mode: 0o700 });
   const key = join(dir, '.ssh/id_ed25519');
@@ -80,7 +80,7 @@ export interface SshResult {
   readonly stderr: string;
 }
 
-/** One command as root in the guest, with the key of `home` or, for `key: false`, with none. */
+/** Runs a command as root in the guest, with the key of `home`. */
 export function ssh(
   port: number,
   home: string,
@@ -93,9 +93,10 @@ export function ssh(
 }
 
 /**
- * What a command as root in the guest has printed. While it runs the console is read, which {@link ssh} keeps waiting.
+ * Runs a command as root in the guest and returns its output. Unlike {@link ssh}, it keeps reading
+ * the console.
  *
- * Fails when the command does, or takes five minutes.
+ * @throws Error if the command fails or takes five minutes
  */
 export async function sshOutput(
   port: number,
@@ -128,7 +129,9 @@ function sshCommand(
   return { words, env: { PATH: process.env['PATH'], HOME: home } };
 }
 
-/** The first bytes a server says on a port, or undefined when it says nothing within `ms`. */
+/**
+ * Returns the first bytes that a server sends on a port, or undefined if it sends none within `ms`.
+ */
 export async function banner(port: number, ms = 3000): Promise<string | undefined> {
   return new Promise((resolve) => {
     const socket = connect(port, '127.0.0.1');

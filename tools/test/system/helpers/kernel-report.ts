@@ -4,18 +4,18 @@ import { gunzipSync } from 'node:zlib';
 import { lkt, root } from './lkt.ts';
 import type { ProbeReport } from './probe.ts';
 
-/** The fragments of kernel/config that kernel/linux is made from. */
+/** The fragments of kernel/config that configure kernel/linux. */
 const FRAGMENTS = ['base', 'x86_64', 'kvm', 'storage', 'net', 'containers', 'hardening'];
 const SYMBOL = /^(?:CONFIG_\w+=.+|# CONFIG_\w+ is not set)$/gm;
 
-/** What kernel/config asks of the kernel, a line as it is in a `.config` for each symbol. */
+/** Returns the kernel configuration that kernel/config requests, a line of `.config` per symbol. */
 export function askedOfKernel(): readonly string[] {
   return FRAGMENTS.flatMap(
     (name) => readFileSync(join(root, `kernel/config/${name}.config`), 'utf8').match(SYMBOL) ?? [],
   );
 }
 
-/** Those of `asked` that do not hold in the /proc/config.gz that the probe has read in a guest. */
+/** Returns those lines of `asked` that do not hold in the guest's /proc/config.gz. */
 export function missingIn(report: ProbeReport, asked: readonly string[]): readonly string[] {
   const text = gunzipSync(configOf(report)).toString('latin1');
   const set = new Set(text.split('\n'));
@@ -24,14 +24,20 @@ export function missingIn(report: ProbeReport, asked: readonly string[]): readon
   );
 }
 
-/** Which rules hold, as `lkt audit kernel` says before anything boots: `RULE true` or `RULE false`, whatever is waived. */
+/**
+ * Returns the verdicts of `lkt audit kernel` on a config, before any boot: `RULE true` or `RULE
+ * false`, ignoring waivers.
+ */
 export async function foretold(config: string): Promise<readonly string[]> {
   const done = await lkt(['audit', 'kernel', '--json', config]);
   if (done.status !== 0) throw new Error(done.stdout);
   return verdictsOf(done.stdout);
 }
 
-/** The same of what the guest says of itself; its command line, settings and config become files in `dir`. */
+/**
+ * Returns the verdicts on a running guest. Writes its command line, parameters and configuration to
+ * `dir`.
+ */
 export async function toldBy(report: ProbeReport, dir: string): Promise<readonly string[]> {
   const written = (name: string, content: string | Buffer): string => {
     writeFileSync(join(dir, name), content);
@@ -44,13 +50,13 @@ export async function toldBy(report: ProbeReport, dir: string): Promise<readonly
   return verdictsOf((await lkt(['audit', 'kernel', ...flags, config])).stdout);
 }
 
-/** What the probe tells of one thing, a line for each time. */
+/** Returns the probe's facts of one kind, a line each. */
 function told({ facts }: ProbeReport, word: string): string {
   const lines = facts.filter((fact) => fact.startsWith(`${word} `));
   return lines.map((line) => line.slice(word.length + 1)).join('\n');
 }
 
-/** /proc/config.gz, which the probe tells in pieces. */
+/** Joins /proc/config.gz, which the probe prints in pieces. */
 function configOf(report: ProbeReport): Buffer {
   return Buffer.from(told(report, 'config'), 'base64');
 }

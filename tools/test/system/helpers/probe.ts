@@ -1,11 +1,11 @@
-/** What tools/probe has said of a guest. */
+/** The output of tools/probe in a guest. */
 export interface ProbeReport {
   readonly failed: readonly string[];
   readonly passed: number;
   readonly facts: readonly string[];
 }
 
-/** The probe's TAP lines that are not ok, and its facts. */
+/** Parses the probe's failed TAP lines and facts. */
 export function probeReport(console: string): ProbeReport {
   const text = console.slice(console.lastIndexOf('=== PROBE'), console.lastIndexOf('=== END'));
   const lines = text.split(/[\r\n]+/);

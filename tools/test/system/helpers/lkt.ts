@@ -4,27 +4,29 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 /** The checkout under test. */
-export const root: string = join(import.meta.dirname, '../../..');
+export const root: string = join(import.meta.dirname, '../../../..');
 
 export interface Done {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
-  /** The most memory that one of lkt's own processes held, in MiB; compilers that a build starts do not count. */
+  /**
+   * Peak memory of one of lkt's Node processes in MiB, without the compilers that a build starts.
+   */
   readonly peakMiB: number;
 }
 
 export interface Options {
   readonly cwd?: string;
   readonly env?: Readonly<Record<string, string>>;
-  /** Run the command under these words: `['setpriv', '--reuid', '12345']`. */
+  /** Words before the command, such as `['setpriv', '--reuid', '12345']`. */
   readonly under?: readonly string[];
-  /** The checkout whose `./lkt` is run. */
+  /** The checkout whose `./lkt` runs. */
   readonly checkout?: string;
   readonly onStart?: (child: ChildProcess) => void;
 }
 
-/** Runs `./lkt` as a user would and gives what came out. */
+/** Runs `./lkt` as a user does and returns its output. */
 export async function lkt(args: readonly string[], options: Options = {}): Promise<Done> {
   const child = startLkt(args, options);
   const stdout = text(child.stdout);
@@ -47,7 +49,7 @@ export async function lkt(args: readonly string[], options: Options = {}): Promi
 
 export function startLkt(args: readonly string[], options: Options = {}): ChildProcess {
   const { PATH = '', HOME = '/', LKT_CACHE, http_proxy, LKT_DEBIAN_MIRROR } = process.env;
-  // A test may have a home of its own, in which nothing is built yet: not even the kernel.
+  // A test's own home has no store: use the user's, which has the kernel.
   const { XDG_CACHE_HOME = join(HOME, '.cache') } = process.env;
   const inherited = { LKT_CACHE, XDG_CACHE_HOME, http_proxy, LKT_DEBIAN_MIRROR };
   const set = Object.entries(inherited).filter(([, value]) => value !== undefined);
@@ -65,7 +67,7 @@ async function text(stream: NodeJS.ReadableStream | null): Promise<string> {
   return all;
 }
 
-/** The highest VmHWM of the Node processes under `pid`, in KiB. */
+/** Returns the highest VmHWM of the Node processes below `pid`, in KiB. */
 function peakOf(pid: number): number {
   let peak = 0;
   for (const process of descendants(pid)) {
@@ -75,13 +77,13 @@ function peakOf(pid: number): number {
       const line = /^VmHWM:\s+(\d+)/m.exec(readFileSync(`/proc/${process}/status`, 'utf8'));
       peak = Math.max(peak, Number(line?.[1] ?? 0));
     } catch {
-      // It ended between the listing and the look.
+      // the process has ended
     }
   }
   return peak;
 }
 
-/** `pid` and every process below it. */
+/** Returns `pid` and its descendants. */
 export function descendants(pid: number): number[] {
   const parents = new Map<number, number[]>();
   for (const name of readdirSync('/proc')) {
@@ -91,7 +93,7 @@ export function descendants(pid: number): number[] {
       const parent = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
       parents.set(parent, [...(parents.get(parent) ?? []), Number(name)]);
     } catch {
-      // It ended between the listing and the look.
+      // the process has ended
     }
   }
   const found = [pid];
@@ -99,7 +101,7 @@ export function descendants(pid: number): number[] {
   return found;
 }
 
-/** A TCP port of the loopback interface that nothing listens on now. */
+/** Returns a free TCP port of the loopback interface. */
 export async function freePort(): Promise<number> {
   const server = createServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -3,7 +3,10 @@ import type { TestRegistry } from '@lkt/testing';
 import { expect } from 'vitest';
 import { lkt, root } from './lkt.ts';
 
-/** Puts an image with a shell into a registry of the test. @returns its name as a guest says it, and the registry's */
+/**
+ * Pushes an image with a shell to a registry of the test. Returns its name in the guest and in the
+ * registry.
+ */
 export async function pushLogin(
   registry: TestRegistry,
 ): Promise<{ readonly image: string; readonly host: string }> {
@@ -15,7 +18,7 @@ export async function pushLogin(
   const { reference = '' } = packages.find(({ target }) => target) ?? {};
   const pushed = await lkt(['cache', 'push', reference, '--as', `${registry.host}/login:it`]);
   expect(pushed.status, pushed.stderr).toBe(0);
-  // The host of QEMU, as the guest sees it.
+  // QEMU's host, as the guest sees it.
   const host = `10.0.2.2:${new URL(registry.url).port}`;
   return { image: `${host}/login:it`, host };
 }

@@ -3,14 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { root } from './lkt.ts';
 
-/** Bytes that the system has besides its init, half of them such that they cannot be compressed. */
+/** Size of the system without its init in bytes; half of it is incompressible. */
 const CONTENT = 8 * 2 ** 20;
 
 /**
- * Writes the config of a system that is nothing but the kernel and init of examples/minimal.yml, for tests of how an image gets
- * into memory: under emulation a container runtime takes longer to unpack and to start than all else. Init says that the boot is
- * complete when it has found all that the image's manifest lists, whole.
- * @returns its path, in `dir`
+ * Writes a config with only the kernel and init of examples/minimal.yml, and returns its path in
+ * `dir`. For tests of how an image is loaded: under emulation, unpacking and starting a container
+ * runtime takes longer than the rest. Init reports a complete boot once every file of the image's
+ * manifest is found intact.
  */
 export function writeInitOnly(dir: string): string {
   const lines = readFileSync(join(root, 'examples/minimal.yml'), 'utf8').split('\n');
