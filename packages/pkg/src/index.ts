@@ -30,7 +30,7 @@ export {
 export { affectedPackages } from './workspace/affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
 export type { BuildArgOverride } from './build-yml/build-args.ts';
-export type { Attestations } from './attest/attester.ts';
+export type { Attestations } from './attest/attestations.ts';
 export type { BuildOptions } from './build/build-options.ts';
 export type { BuildReport, BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';

@@ -23,7 +23,7 @@ import type {
   AttestedImage,
   AttestedPackage,
   PackageAttestations,
-} from './attester.ts';
+} from './attestations.ts';
 import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
 import { debsOf } from './deb-components.ts';
 import { KnownImages } from './known-images.ts';

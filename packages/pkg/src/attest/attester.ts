@@ -2,43 +2,10 @@ import { readdir } from 'node:fs/promises';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { canonicalJson, type Digest, digestHex, digestOf, isErrno } from '@lkt/core';
 import type { Descriptor, Store } from '@lkt/oci';
-import type { KeyedInputs } from '../build/plan-image.ts';
-import type { SourceHash } from '../sources/source-hash.ts';
-import type { Package } from '../workspace/workspace.ts';
+import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
 /** Increase it with every change that makes other documents for an unchanged build. */
 const VERSION = 2;
-
-/** The attestations of an image; each descriptor is of a referrer's manifest. */
-export interface Attestations {
-  readonly sbom: Descriptor;
-  readonly provenance: Descriptor;
-}
-
-/** An image of a package for one platform, with the inputs of its build. */
-export interface AttestedImage extends KeyedInputs {
-  readonly descriptor: Descriptor;
-  /**
-   * Set once the image is attested. The store may have more SBOMs, of other builds of the same
-   * image.
-   */
-  readonly sbom?: Descriptor;
-}
-
-export interface AttestedPackage {
-  readonly item: Package;
-  readonly hash: SourceHash;
-  readonly images: readonly AttestedImage[];
-  /** Images for other platforms in the same index. They were attested when they were built. */
-  readonly others: readonly Descriptor[];
-  readonly index: Descriptor;
-}
-
-/** The attestations of an index and of the images that were built for it. */
-export interface PackageAttestations {
-  readonly index: Attestations;
-  readonly images: readonly Attestations[];
-}
 
 /**
  * Writes SBOM and provenance of packages as referrers of their images: of the manifest of each

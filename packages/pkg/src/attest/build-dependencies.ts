@@ -7,7 +7,7 @@ import {
 import { type CopyStep, evaluate, gitSource } from '@lkt/dockerfile';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { familiarReference, type Platform } from '@lkt/oci';
-import type { AttestedImage } from './attester.ts';
+import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
 import type { Package } from '../workspace/workspace.ts';
 

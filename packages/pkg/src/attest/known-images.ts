@@ -11,7 +11,7 @@ import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-
 import { type Digest, digestHex, LktError } from '@lkt/core';
 import { type DebFile, debFiles, type DebianLock } from '@lkt/debian';
 import { familiarReference, loadImage, parsePlatform, type RawPath, type Store } from '@lkt/oci';
-import type { AttestedImage } from './attester.ts';
+import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
 import { ownerLine } from './deb-owners.ts';
 

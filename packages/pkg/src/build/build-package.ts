@@ -1,7 +1,7 @@
 import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
 import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
-import type { AttestedImage } from '../attest/attester.ts';
+import type { AttestedImage } from '../attest/attestations.ts';
 import { buildImage, checkImage } from './build-image.ts';
 import type { BuildTools } from './build-tools.ts';
 import { cachedCheck } from './check-results.ts';

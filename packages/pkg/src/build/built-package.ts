@@ -1,7 +1,7 @@
 import type { ActionInputs } from '../action-cache/record-action.ts';
 import type { CheckReport } from '@lkt/rebuild';
 import type { Descriptor } from '@lkt/oci';
-import type { PackageAttestations } from '../attest/attester.ts';
+import type { PackageAttestations } from '../attest/attestations.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 

@@ -1,5 +1,6 @@
 import { type Store, writeIndex } from '@lkt/oci';
-import type { AttestedPackage, Attester } from '../attest/attester.ts';
+import type { AttestedPackage } from '../attest/attestations.ts';
+import type { Attester } from '../attest/attester.ts';
 import type { BuiltPackage } from './built-package.ts';
 import { sortByArch } from '../pins/check-pin.ts';
 import { type TaggedPackage, tagPackage } from './tag-package.ts';
