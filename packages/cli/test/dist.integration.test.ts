@@ -214,7 +214,7 @@ test("loads all code from Node's compile cache on the second run", () => {
   expect(codeOf()).toEqual(first.map((line) => line.replace(/ not$/, ' accepted')));
 });
 
-test.each(['dockerfile-errors', 'pkg-build', 'pkg-build-check', 'image-attestations'])(
+test.each(['pkg/dockerfile-errors', 'pkg/build', 'pkg/check', 'image/attestations'])(
   '%s.txtar passes from dist',
   async (name) =>
     runScript(readFileSync(join(import.meta.dirname, `script/${name}.txtar`), 'utf8')),

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { startRegistry, startSigstore } from '@lkt/testing';
 import { test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
@@ -14,10 +14,12 @@ const SIGNER = 'https://github.example/lkt/.github/workflows/release.yml@refs/he
 const OTHER_SIGNER = 'release@example.com';
 const HOUR = 3600;
 
-for (const file of globSync(join(import.meta.dirname, 'script/*.txtar'))) {
-  test.concurrent(basename(file, '.txtar'), { timeout: 300_000 }, async () => {
+const scripts = join(import.meta.dirname, 'script');
+
+for (const file of globSync('*/*.txtar', { cwd: scripts })) {
+  test.concurrent(file.replace('.txtar', ''), { timeout: 300_000 }, async () => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
-    const text = readFileSync(file, 'utf8');
+    const text = readFileSync(join(scripts, file), 'utf8');
     await using registry = text.includes('$REGISTRY') ? await startRegistry() : undefined;
     await using sigstore = text.includes('$SIGSTORE') ? await startSigstore() : undefined;
     const exp = Math.floor(Date.now() / 1000) + HOUR;
