@@ -4,9 +4,8 @@ import { imageConfigSchema } from '@lkt/image';
 import { buildYmlSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
 import { securityDocument } from './security-doc.ts';
-import { commandTable } from '../packages/cli/src/help/table.ts';
-import type { FlagEntry } from '../packages/cli/src/help/command-entry.ts';
-import type { CommandEntry } from '../packages/cli/src/help/command-entry.ts';
+import { loadAllCommands } from '../packages/cli/src/commands.ts';
+import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/help/table.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -15,7 +14,7 @@ export async function generatedDocs(): Promise<ReadonlyMap<string, string>> {
   const errors = readFileSync(join(root, 'packages/core/src/errors.ts'), 'utf8');
   return new Map([
     ['docs/attack.md', attackDocument(root)],
-    ['docs/cli.md', cliDocument(await commandTable())],
+    ['docs/cli.md', cliDocument(commandTable(await loadAllCommands()))],
     ['docs/errors.md', errorsDocument(errorCodes(errors))],
     ['docs/security.md', securityDocument(root)],
     ['docs/schema/build.json', json(buildYmlSchema())],
@@ -39,12 +38,12 @@ Results go to standard output, progress and errors to standard error. Every comm
 
 ${flagList(global)}
 
-| exit code | meaning                                             |
-| --------- | --------------------------------------------------- |
-| 0         | done                                                |
-| 1         | it failed; [errors.md](errors.md) lists the reasons |
-| 2         | the command line makes no sense                     |
-| 130       | interrupted by Ctrl-C                               |
+| exit code | meaning                                           |
+| --------- | ------------------------------------------------- |
+| 0         | success                                           |
+| 1         | failure; [errors.md](errors.md) lists the reasons |
+| 2         | invalid command line                              |
+| 130       | interrupted by Ctrl-C                             |
 
 ${table.map(commandSection).join('\n')}`;
 }

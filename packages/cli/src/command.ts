@@ -59,7 +59,7 @@ export interface CommandClass {
   readonly linuxkit: LinuxkitFlags;
   readonly failedExit: number;
   id: string;
-  new (words: readonly string[]): LktCommand;
+  new (words: readonly string[], allCommands: LktCommand['allCommands']): LktCommand;
 }
 
 /**
@@ -100,10 +100,15 @@ export abstract class LktCommand {
   };
 
   readonly #words: readonly string[];
+  protected readonly allCommands: () => Promise<Readonly<Record<string, CommandClass>>>;
 
-  /** @param words the command line after the command's name */
-  constructor(words: readonly string[]) {
+  /**
+   * @param words the command line after the command's name
+   * @param allCommands loads every command, for completion scripts
+   */
+  constructor(words: readonly string[], allCommands: LktCommand['allCommands']) {
     this.#words = words;
+    this.allCommands = allCommands;
   }
 
   /** Runs the command, and returns the result that `--json` prints. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { applyMemoryPolicy } from '@lkt/core/memory';
-import { commandIds, loadCommand } from './commands.ts';
+import { commandIds, loadAllCommands, loadCommand } from './commands.ts';
 import { commandLine } from './flags/global.ts';
 import { unknownCommand } from './help/usage.ts';
 import { errorJson, exitCodeOf, render } from './output/error-report.ts';
@@ -47,7 +47,7 @@ async function run(argv: readonly string[]): Promise<void> {
   const words = argv.slice(id.split(':').length);
   const takesNone = Object.keys(command.args).length === 0;
   if (takesNone && words[0]?.startsWith('-') === false) throw unknownCommand(argv, commandIds);
-  return new command(words).execute();
+  return new command(words, loadAllCommands).execute();
 }
 
 function asks(words: readonly string[], flag: string): boolean {

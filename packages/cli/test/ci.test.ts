@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { commandIds, loadCommand } from '../src/commands.ts';
+import { commandIds, loadAllCommands, loadCommand } from '../src/commands.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
 const dir = join(import.meta.dirname, '../../../docs/ci');
@@ -50,7 +50,7 @@ async function accept(words: readonly string[]): Promise<void> {
   const length = [2, 1].find((count) => commandIds.includes(words.slice(0, count).join(':')));
   if (length === undefined) throw new Error(`no command is named ${words.join(' ')}`);
   const Command = await loadCommand(words.slice(0, length).join(':'));
-  const command = new Command(words.slice(length)) as unknown as {
+  const command = new Command(words.slice(length), loadAllCommands) as unknown as {
     parse(command: unknown): Promise<unknown>;
   };
   await command.parse(Command);

@@ -25,9 +25,8 @@ export class Completion extends LktCommand {
 
   async run(): Promise<{ script: string }> {
     const { args } = await this.parse(Completion);
-    // Imported late, as the table imports this command.
     const { commandTable } = await import('../help/table.ts');
-    const table = await commandTable();
+    const table = commandTable(await this.allCommands());
     const { bash } = await import('../completion/bash.ts');
     const { fish } = await import('../completion/fish.ts');
     const { zsh } = await import('../completion/zsh.ts');

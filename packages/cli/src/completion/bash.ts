@@ -1,4 +1,4 @@
-import type { CommandEntry } from '../help/command-entry.ts';
+import type { CommandEntry } from '../help/table.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
 /**

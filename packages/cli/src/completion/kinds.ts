@@ -1,4 +1,4 @@
-import type { CommandEntry } from '../help/command-entry.ts';
+import type { CommandEntry } from '../help/table.ts';
 
 /**
  * Returns what a placeholder completes to: `DIR` a directory, `FILE` and `PREFIX` a file, others

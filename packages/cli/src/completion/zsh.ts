@@ -1,6 +1,4 @@
-import type { FlagEntry } from '../help/command-entry.ts';
-import type { ArgEntry } from '../help/command-entry.ts';
-import type { CommandEntry } from '../help/command-entry.ts';
+import type { ArgEntry, CommandEntry, FlagEntry } from '../help/table.ts';
 import { fileKind, subcommands } from './kinds.ts';
 
 /**

@@ -5,7 +5,7 @@ import { Flags } from './options.ts';
 /** The flags of every package command, named as in LinuxKit. */
 export const packageFlags = {
   'build-yml': Flags.string({
-    summary: 'name of the file that describes a package',
+    summary: 'name of the file that describes a package; default: build.yml',
     helpValue: 'NAME',
   }),
 };

@@ -4,7 +4,7 @@ import { trustFlags } from './trust.ts';
 /** The flags of commands that access registries, named as in LinuxKit and Docker. */
 export const registryFlags = {
   'cert-file': Flags.string({
-    summary: 'file with certificates of additional authorities for registries; may be repeated',
+    summary: 'certificates of additional authorities for registries, in PEM form; may be repeated',
     helpValue: 'FILE',
     multiple: true,
     multipleNonGreedy: true,

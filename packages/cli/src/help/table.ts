@@ -1,44 +1,60 @@
-import { LktCommand } from '../command.ts';
-import { loadAllCommands } from '../commands.ts';
-import type { ArgEntry, CommandEntry, FlagEntry } from './command-entry.ts';
+import type { Interfaces } from '@oclif/core';
+import { type CommandClass, LktCommand } from '../command.ts';
+import { Flags } from '../flags/options.ts';
 import { spaced } from './usage.ts';
 
-/** Returns all commands sorted by name, without hidden flags. */
-export async function commandTable(): Promise<readonly CommandEntry[]> {
-  return Object.entries(await loadAllCommands())
-    .map(([id, command]) => ({
+/** A command as data, for completion scripts and `docs/cli.md`. */
+export interface CommandEntry {
+  /** The name as typed: `pkg build`. */
+  readonly name: string;
+  readonly summary: string;
+  readonly description: string | undefined;
+  readonly examples: readonly string[];
+  readonly args: readonly ArgEntry[];
+  readonly flags: readonly FlagEntry[];
+}
+
+export interface ArgEntry {
+  readonly name: string;
+  readonly description: string;
+  readonly required: boolean;
+  readonly multiple: boolean;
+  readonly values: readonly string[];
+}
+
+export interface FlagEntry {
+  readonly name: string;
+  readonly char: string | undefined;
+  readonly summary: string;
+  readonly description: string | undefined;
+  /** The placeholder of the value in help; undefined for a switch. */
+  readonly value: string | undefined;
+  readonly values: readonly string[];
+  readonly default: string | undefined;
+  readonly multiple: boolean;
+  /** Whether every command accepts it. */
+  readonly global: boolean;
+}
+
+/** Returns commands sorted by name, without hidden flags. */
+export function commandTable(
+  commands: Readonly<Record<string, CommandClass>>,
+): readonly CommandEntry[] {
+  return Object.entries(commands)
+    .map(([id, { summary, description, examples = [], args, flags }]) => ({
       name: spaced(id),
-      summary: command.summary ?? '',
-      description: command.description,
-      examples: ((command.examples ?? []) as readonly (string | { readonly command: string })[])
+      summary,
+      description,
+      examples: examples
         .map((example) => (typeof example === 'string' ? example : example.command))
         .map((example) => example.replaceAll('<%= config.bin %>', 'lkt')),
-      args: Object.entries(command.args ?? {}).map(([name, arg]) => argEntry(name, arg as RawArg)),
-      flags: flagEntries((command.flags ?? {}) as Record<string, RawFlag>),
+      args: Object.entries(args).map(([name, arg]) => argEntry(name, arg)),
+      flags: flagEntries(flags),
     }))
     .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 }
 
-interface RawArg {
-  readonly description?: string;
-  readonly required?: boolean;
-  readonly multiple?: boolean;
-  readonly options?: readonly string[];
-}
-
-interface RawFlag {
-  readonly type: string;
-  readonly char?: string;
-  readonly summary?: string;
-  readonly description?: string;
-  readonly helpValue?: string;
-  readonly options?: readonly string[];
-  readonly default?: string | number | boolean;
-  readonly multiple?: boolean;
-  readonly hidden?: boolean;
-}
-
-function argEntry(name: string, arg: RawArg): ArgEntry {
+function argEntry(name: string, arg: Interfaces.ArgInput[string]): ArgEntry {
   return {
     name: name.toUpperCase(),
     description: arg.description ?? '',
@@ -48,30 +64,32 @@ function argEntry(name: string, arg: RawArg): ArgEntry {
   };
 }
 
-function flagEntries(own: Readonly<Record<string, RawFlag>>): readonly FlagEntry[] {
-  const json: RawFlag = { type: 'boolean', summary: 'print the result as JSON' };
-  const common = { ...(LktCommand.baseFlags as Record<string, RawFlag>), json };
+function flagEntries(own: Interfaces.FlagInput): readonly FlagEntry[] {
+  const json = Flags.boolean({ summary: 'print the result as JSON' });
+  const common: Interfaces.FlagInput = { ...LktCommand.baseFlags, json };
   return [
-    ...Object.entries(own).map(([name, flag]) => flagEntry(name, flag, false)),
-    ...Object.entries(common).map(([name, flag]) => flagEntry(name, flag, true)),
+    ...Object.entries(own).map((flag) => flagEntry(...flag, false)),
+    ...Object.entries(common).map((flag) => flagEntry(...flag, true)),
   ].flatMap((entry) => (entry === undefined ? [] : [entry]));
 }
 
-function flagEntry(name: string, flag: RawFlag, global: boolean): FlagEntry | undefined {
+function flagEntry(
+  name: string,
+  flag: Interfaces.FlagInput[string],
+  global: boolean,
+): FlagEntry | undefined {
   if (flag.hidden === true) return undefined;
-  const values = flag.options ?? wordsOf(flag.helpValue);
-  const value = flag.helpValue ?? (values.length > 0 ? values.join('|') : 'VALUE');
+  const { char, summary = '', description } = flag;
+  const entry = { name, char, summary, description, global, multiple: false, default: undefined };
+  if (flag.type === 'boolean') return { ...entry, value: undefined, values: [] };
+  const helpValue = flag.helpValue?.toString();
+  const values = flag.options ?? wordsOf(helpValue);
   return {
-    name,
-    char: flag.char,
-    summary: flag.summary ?? '',
-    description: flag.description,
-    value: flag.type === 'boolean' ? undefined : value,
+    ...entry,
+    value: helpValue ?? (values.length > 0 ? values.join('|') : 'VALUE'),
     values,
-    default:
-      flag.default === undefined || flag.type === 'boolean' ? undefined : String(flag.default),
+    default: flag.default === undefined ? undefined : String(flag.default),
     multiple: flag.multiple ?? false,
-    global,
   };
 }
 
