@@ -3,34 +3,34 @@ import { join } from 'node:path';
 import { canonicalJson, type Digest, digestHex, digestOf, isDigest, isErrno } from '@lkt/core';
 import { type Descriptor, ENGINE_EPOCH, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 
-/** What a step gave. */
+/** The layer of a step. */
 export interface StepRecord {
   readonly diffId: Digest;
-  /** The layer's blob; null for steps of stages that do not become an image, whose layers are directories only. */
+  /** The layer's blob; null for a layer of a stage that does not become an image. */
   readonly descriptor: Descriptor | null;
 }
 
-/** Everything a step depends on, as JSON. Equal questions have equal answers. */
+/** All inputs of a step or a lookup, as JSON. Equal fields have equal results. */
 export type CacheKeyFields = Readonly<Record<string, unknown>>;
 
 /**
- * Remembers what steps gave: `steps/<key>.json` in the store. A key is the hash of all that the step depends on: the
- * layers below by what they hold, not by how they came about, so that a step that gives the same again stops a rebuild.
+ * Records of steps: `steps/<key>.json` in the store. A key is the hash of all inputs of the step.
+ * The layers below count by content, so a step that produces the same layer again ends a rebuild.
  *
- * An entry is written as a whole or not at all. One that cannot be read, such as one that a crash of the machine has cut
- * short, is none. Whether what it speaks of is still there is for others to say.
+ * A record is written atomically. An unreadable one, such as one that a system crash truncated, is
+ * ignored. The layer of a record may no longer exist.
  */
 export class StepCache {
   readonly #dir: string;
   readonly #store: Store;
 
-  /** @param dir where it is kept, in the file system of the store */
+  /** @param dir its parent directory, in the file system of the store */
   constructor(store: Store, dir: string = store.dir) {
     this.#dir = join(dir, 'steps');
     this.#store = store;
   }
 
-  /** The name of a question. */
+  /** Returns the key of fields. */
   key(fields: CacheKeyFields): string {
     const versioned = { ...fields, engine: ENGINE_EPOCH, epoch: SOURCE_DATE_EPOCH };
     return digestHex(digestOf(canonicalJson(versioned)));
@@ -45,7 +45,10 @@ export class StepCache {
     await this.#write(key, record);
   }
 
-  /** The answer to a question about a file system or its files, such as the digest of what a COPY selects in a stage. */
+  /**
+   * Returns a stored fact about a file system or its files, such as the digest of a COPY's
+   * selection.
+   */
   async recall(key: string): Promise<string | undefined> {
     const value = await this.#read(key);
     return typeof value === 'string' ? value : undefined;
@@ -61,7 +64,7 @@ export class StepCache {
     try {
       return (JSON.parse(text) as { value?: unknown }).value;
     } catch {
-      // Cut off by a crash.
+      // Truncated by a system crash.
       return undefined;
     }
   }
@@ -78,7 +81,7 @@ export class StepCache {
 
   async #write(key: string, value: unknown): Promise<void> {
     const text = JSON.stringify({ value });
-    // To replace a file has some file systems wait for the disk.
+    // Some file systems wait for the disk when a file is replaced.
     if ((await this.#text(key)) !== text) await this.#store.putFile(this.#path(key), text);
   }
 

@@ -1,34 +1,37 @@
 import type { Digest } from '@lkt/core';
 import type { LayerRef } from './layers/layers.ts';
 
-/** BuildEnvironment of a build. */
+/** The environment of a build. */
 export interface BuildEnvironment {
-  /** Of the machine; a RUN does not see it. */
+  /** Host name of the machine; a RUN has another. */
   readonly hostname: string;
-  /** What lkt inherits. */
+  /** The umask that lkt inherits. */
   readonly umask: number;
-  /** The one processor that everything runs on; absent: all. */
+  /** The only processor; undefined: all. */
   readonly cpu?: number;
-  /** Whether programs are always loaded at the same addresses. */
+  /** Whether address space randomization is off. */
   readonly fixedAddresses: boolean;
-  /** Whether root builds without its rights over the machine, as root of a user namespace. */
+  /** Whether root builds without privileges on the host, as root of a user namespace. */
   readonly userNamespace: boolean;
-  /** Bytes of memory that layers may take, which are then not on disk. */
+  /** Maximum bytes of layers, which are then in memory; undefined: layers are on disk. */
   readonly memory?: number;
-  /** Added to the environment lkt has. */
+  /** Additional environment variables of lkt. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 /**
- * BuildEnvironment that differ from the usual ones in what must not matter. The native engine takes nothing from its store but
- * blobs in such a world: no step that is known, no unpacked layer, no cache mount.
+ * An environment that differs where it must not matter. The native engine uses only blobs of the
+ * store in it: no known steps, unpacked layers or cache mounts.
  */
 export interface Variation extends BuildEnvironment {
-  /** What each step, by `stepId`, gave before. A layer that differs is kept, to be looked at. */
+  /**
+   * The layer of each step in the first build, by `stepId`. A different layer is kept for
+   * comparison.
+   */
   readonly expected: Readonly<Record<string, Digest>>;
 }
 
-/** What a step gave. */
+/** The result of a step. */
 export interface StepResult {
   /** Index of the stage, and the number of the step in it, from 1. */
   readonly stage: number;
@@ -38,7 +41,7 @@ export interface StepResult {
   readonly layer: LayerRef;
 }
 
-/** Names a step of a plan. */
+/** Returns an id of a step in its plan. */
 export function stepId({ stage, number }: Pick<StepResult, 'stage' | 'number'>): string {
   return `${stage}/${number}`;
 }

@@ -1,7 +1,7 @@
 import { build, contextOf } from './fixture.ts';
 import { TORTURE } from './torture.ts';
 
-// For torture.integration.test.ts: builds in a process of its own, and prints the diffIDs.
+// For torture.integration.test.ts: builds in its own process, and prints the diffIDs.
 const [, , store = '', context = '', executor = 'init'] = process.argv;
 const { diffIds } = await build(store, TORTURE, { context: contextOf(context), executor });
 process.stdout.write(`${diffIds.join('\n')}\n`);

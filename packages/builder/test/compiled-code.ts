@@ -3,12 +3,12 @@ import { join } from 'node:path';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** Where Node keeps what it has compiled of the sources. */
+/** The directory of Node's compile cache of the sources. */
 export const COMPILED: string = join(root, 'node_modules/.cache/lkt-tests/compiled');
 
 /**
- * Compiles what a worker of the builder loads, once for all tests: Node keeps what it compiles in the store, and each test has
- * an empty one, so each worker would spend a second of processor time on it. Called by Vitest before any test.
+ * Compiles the code of a worker once for all tests. Each test has an empty store, and a worker
+ * would otherwise spend a second of processor time. Vitest calls this before all tests.
  */
 export function setup(): void {
   const worker = join(root, 'packages/builder/src/worker/run-jobs.ts');

@@ -53,7 +53,7 @@ function sample(): Disposable & { readonly path: string } {
 
 const PATHS = ['a', 'd/é', 'd/link'];
 
-test('a tree of files', () => {
+test('the context', () => {
   using directory = sample();
   const context = new Context(filesOf(directory.path, PATHS));
   chmodSync(join(directory.path, 'a'), 0o764);
@@ -69,7 +69,7 @@ test('a tree of files', () => {
 });
 
 describe('the digest of a COPY', () => {
-  test('is the same elsewhere, at another time, with another umask', async () => {
+  test('does not depend on location, time and umask', async () => {
     using one = sample();
     using two = sample();
     utimesSync(join(two.path, 'a'), 1, 1);
@@ -78,7 +78,7 @@ describe('the digest of a COPY', () => {
     expect(await digestIn(two.path, PATHS.toReversed())).toBe(digest);
   });
 
-  test('changes with what the image gets', async () => {
+  test('depends on everything that the image gets', async () => {
     using directory = sample();
     const digests = [await digestIn(directory.path, PATHS)];
     digests.push(await digestIn(directory.path, PATHS, 'COPY . /y/'));
@@ -92,13 +92,13 @@ describe('the digest of a COPY', () => {
     expect(new Set(digests).size).toBe(digests.length);
   });
 
-  test('does not change with what no COPY selects', async () => {
+  test('does not depend on files that no COPY selects', async () => {
     using directory = sample();
     const digest = await digestIn(directory.path, PATHS, 'COPY a /x');
     expect(await digestIn(directory.path, ['a'], 'COPY a /x')).toBe(digest);
   });
 
-  test('is pinned', async () => {
+  test('has the same value as in earlier releases', async () => {
     using directory = sample();
     expect(await digestIn(directory.path, PATHS)).toBe(
       'sha256:923247c62a174f743c5cd35966598fdd2b4a25647dd5e60b530ee81f54414a5e',
@@ -106,7 +106,7 @@ describe('the digest of a COPY', () => {
   });
 });
 
-test('large files are hashed piece by piece, and remembered', async () => {
+test('hashes a large file in pieces, once', async () => {
   using directory = sample();
   const content = Buffer.alloc(3 * 1024 * 1024, 'x');
   writeFileSync(join(directory.path, 'a'), content);
@@ -125,8 +125,8 @@ test('large files are hashed piece by piece, and remembered', async () => {
   expect(await changed.contentDigest('a')).toBe(digestOf(Buffer.alloc(content.length, 'y')));
 });
 
-describe('bad input', () => {
-  test('a socket and a device', async () => {
+describe('invalid input', () => {
+  test('rejects a socket and a device', async () => {
     using directory = sample();
     const socket = join(directory.path, 'socket');
     await using server = createServer();
@@ -138,12 +138,12 @@ describe('bad input', () => {
     ]);
     expect(() => context.node('socket')).toThrow('socket in the build context is a socket');
     expect(() => context.node('zero')).toThrow('zero in the build context is a device');
-    // What no COPY selects does not matter.
+    // A file that no COPY selects is ignored.
     expect(planOf('COPY a /', context).entries).toHaveLength(1);
     expect(() => planOf('COPY . /', context)).toThrow(LktError);
   });
 
-  test('a file that becomes another while it is read', async () => {
+  test('rejects a file that is replaced while it is read', async () => {
     using directory = sample();
     const path = join(directory.path, 'a');
     const gone: readonly (() => void)[] = [
@@ -170,7 +170,7 @@ describe('bad input', () => {
     }
   });
 
-  test('a file of more than 4 GiB is read piece by piece', async () => {
+  test('reads a file of more than 4 GiB in pieces', async () => {
     using directory = sample();
     const path = join(directory.path, 'a');
     truncateSync(path, 0);
@@ -185,7 +185,7 @@ describe('bad input', () => {
     expect(most - before).toBeLessThan(256 * 2 ** 20);
   });
 
-  test('a file that may not be read', () => {
+  test('reports an unreadable file', () => {
     using directory = sample();
     chmodSync(directory.path, 0o755);
     chmodSync(join(directory.path, 'a'), 0o600);
@@ -202,12 +202,12 @@ describe('bad input', () => {
     expect(output).toBe('IO_FAILED cannot read a of the build context\n');
   });
 
-  test('a file that has gone', () => {
+  test('reports a file that was removed', () => {
     const context = new Context([{ path: 'a', source: '/nonexistent/a' }]);
     expect(() => context.node('a')).toThrow(expect.objectContaining({ code: 'IO_FAILED' }));
   });
 
-  test('a path that is a file and a directory', () => {
+  test('rejects a path that is a file and a directory', () => {
     expect(
       () =>
         new Context([
@@ -217,7 +217,7 @@ describe('bad input', () => {
     ).toThrow('a is a file and a directory in the build context');
   });
 
-  test('a symlink out of the context leads nowhere', () => {
+  test('does not follow a symlink out of the context', () => {
     using directory = sample();
     symlinkSync('/etc', join(directory.path, 'etc'));
     const context = new Context(filesOf(directory.path, ['etc']));
@@ -229,7 +229,7 @@ describe('bad input', () => {
     ]);
   });
 
-  test('a cancelled build', async () => {
+  test('stops when the build is cancelled', async () => {
     using directory = sample();
     const context = new Context(filesOf(directory.path, ['a']));
     await expect(context.contentDigest('a', AbortSignal.abort())).rejects.toThrow('aborted');

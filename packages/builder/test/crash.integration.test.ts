@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { contextOf, leftovers, scratch, build, groups, untilGone } from './fixture.ts';
 import { TORTURE, writeTortureContext } from './torture.ts';
 
-test('killed at any time, the next build succeeds, and nothing was left behind', async () => {
+test('leaves nothing behind and a usable store when it is killed at any time', async () => {
   using directory = scratch();
   const context = join(directory.path, 'context');
   writeTortureContext(context);
@@ -35,7 +35,7 @@ test('killed at any time, the next build succeeds, and nothing was left behind',
 });
 
 test.each(['init', 'bwrap', 'runc', 'crun'])(
-  'with %s, no process, mount or control group stays of a build that is killed or stopped',
+  'leaves no process, mount or control group of a killed or stopped build, with %s',
   async (executor) => {
     using directory = scratch();
     const store = join(directory.path, 'store');
@@ -55,7 +55,7 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
       ['SIGKILL', false],
       ['SIGTERM', false],
     ] as const) {
-      // Builds of others can take hours.
+      // Other builds may take hours.
       const others = groups();
       const node = ['--no-warnings', '--input-type=module', '-e', script, store, executor];
       const child = spawn(process.execPath, node, { stdio: ['ignore', 'pipe', 'ignore'] });
@@ -73,14 +73,14 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
   180_000,
 );
 
-test('a build that is stopped just when it begins is stopped', async () => {
+test('stops a build that is aborted as it begins', async () => {
   using directory = scratch();
   const store = join(directory.path, 'store');
   const stopped = new Error('stopped');
   const abort = new AbortController();
   const { signal } = abort;
   const listen = signal.addEventListener.bind(signal);
-  // The last moment in which nobody listens.
+  // The last moment without a listener.
   signal.addEventListener = (...args: Parameters<typeof listen>): void => {
     abort.abort(stopped);
     listen(...args);
@@ -90,7 +90,7 @@ test('a build that is stopped just when it begins is stopped', async () => {
   expect(leftovers(store)).toEqual([]);
 }, 60_000);
 
-/** The kernel takes a moment to end what depended on a killed process. */
+/** Waits: the kernel takes a moment to end the descendants of a killed process. */
 async function eventually(holds: () => boolean): Promise<void> {
   for (let wait = 0; wait < 600; wait += 1) {
     if (holds()) return;

@@ -41,7 +41,7 @@ test.each<[string, (outside: string) => EntryWithContent[]]>([
     'a device that means a whiteout',
     () => [{ ...file('a', ''), type: 'char', devMajor: 0, devMinor: 0 }],
   ],
-])('%s is refused', async (_name, entriesFor) => {
+])('rejects %s', async (_name, entriesFor) => {
   using place = scratch();
   const outside = join(place.path, 'outside');
   mkdirSync(join(outside, 'dir'), { recursive: true });
@@ -54,7 +54,7 @@ test.each<[string, (outside: string) => EntryWithContent[]]>([
   expect(readFileSync(join(outside, 'victim'), 'utf8')).toBe('safe');
 });
 
-test('a file is not written through a link of its name', async () => {
+test('does not write a file through a link with its name', async () => {
   using place = scratch();
   writeFileSync(join(place.path, 'outside'), 'safe');
   const layer = join(place.path, 'layer');
@@ -64,7 +64,7 @@ test('a file is not written through a link of its name', async () => {
   expect(statSync(join(place.path, 'outside')).mode & 0o777).toBe(0o644);
 });
 
-test('what is unpacked gives the same entries again', async () => {
+test('unpacks a layer from which the same entries are read', async () => {
   using place = scratch();
   const layer = join(place.path, 'layer');
   const late = { ...directory('d', 0o1777), mtime: 5 };
@@ -99,7 +99,7 @@ test('what is unpacked gives the same entries again', async () => {
   expect([...(found?.xattrs ?? [])]).toEqual([...attributes]);
 });
 
-test('whiteouts are as overlay file systems have them', async () => {
+test('creates whiteouts as overlay file systems use them', async () => {
   using place = scratch();
   const layer = join(place.path, 'layer');
   await extract(layer, [

@@ -35,7 +35,7 @@ import { COMPILED } from './compiled-code.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' } as const;
 
-/** A directory that is gone after the test. Everyone may enter, for builds as another user. */
+/** Returns a directory that is removed after the test. Every user may enter it. */
 export function scratch(): { readonly path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), 'lkt-build-'));
   chmodSync(path, 0o755);
@@ -45,7 +45,7 @@ export function scratch(): { readonly path: string } & Disposable {
 const APPLETS =
   'basename cat chmod chown cp date dd dirname env find grep head hostname id ip kill ln ls mkdir mkfifo mknod mount mv nc od printf ps readlink rm rmdir sed seq setsid sh sleep sort stat tail tee test touch tr true umount wc';
 
-/** A base image with a static busybox; Debian's package busybox-static. */
+/** Writes a base image with a static busybox of Debian's package busybox-static. */
 async function writeBase(store: Store): Promise<Digest> {
   const busybox = readFileSync('/usr/bin/busybox');
   const layer = await writeLayer(store, [
@@ -79,7 +79,7 @@ export function file(path: string, content: string | Buffer, mode = 0o644): Entr
   return { ...root, path, type: 'file', mode, size: bytes.length, content: singleChunk(bytes) };
 }
 
-/** The files below a directory as a build context. */
+/** Returns the files below a directory as a build context. */
 export function contextOf(directoryPath: string): ContextFile[] {
   return readdirSync(directoryPath, { recursive: true, withFileTypes: true })
     .filter((item) => !item.isDirectory())
@@ -93,23 +93,23 @@ export interface Built {
   readonly descriptor: Descriptor;
   readonly diffIds: readonly Digest[];
   readonly log: string;
-  /** Titles of steps that were done, and of those the cache had. */
+  /** Titles of the steps that ran. `cached`: of those from the cache. */
   readonly ran: readonly string[];
   readonly cached: readonly string[];
   readonly warnings: readonly string[];
 }
 
-/** Has what builds in a store find its code compiled: in a new store it would be compiled anew. */
+/** Gives a store the shared compile cache, so that workers do not compile their code again. */
 export function shareCompiledCode({ dir }: Store): void {
   try {
     symlinkSync(COMPILED, join(dir, 'compiled'));
   } catch (error) {
-    // Such as what a build has left there.
+    // Left by an earlier build.
     if (!isErrno(error, 'EEXIST')) throw error;
   }
 }
 
-/** Builds, with the native engine by default; `base` in the Dockerfile is the image of `writeBase`. */
+/** Builds a Dockerfile, with the native engine by default. `base` is the image of `writeBase`. */
 export async function build(
   storeDir: string,
   text: string,
@@ -167,7 +167,9 @@ export async function build(
   };
 }
 
-/** Entries of a layer of an image, the last by default, as lines: type, mode, owner, time, path. */
+/**
+ * Returns the entries of a layer, by default the last one, as lines: type, mode, owner, time, path.
+ */
 export async function listing(storeDir: string, built: Built, index = -1): Promise<string[]> {
   const store = await openStore(storeDir);
   const image = await loadImage(store, built.descriptor.digest, platform);
@@ -182,7 +184,9 @@ export async function listing(storeDir: string, built: Built, index = -1): Promi
   return lines;
 }
 
-/** Mounts of the machine and processes that have to do with a store: none, when nothing was left behind. */
+/**
+ * Returns the mounts and processes of this machine that belong to a store; empty after a clean end.
+ */
 export function leftovers(storeDir: string): string[] {
   const mounts = readFileSync('/proc/self/mounts', 'utf8')
     .split('\n')
@@ -202,9 +206,9 @@ export function leftovers(storeDir: string): string[] {
 }
 
 /**
- * Waits until what is there now has gone. Other builds of this machine have control groups and mounts too, for a
- * while; and the kernel takes a moment to end what depended on a killed process.
- * @param others what is not waited for
+ * Waits until all items are gone. Other builds on this machine also have control groups and mounts
+ * for a while, and the kernel takes a moment to end the descendants of a killed process.
+ * @param others items to ignore
  */
 export async function untilGone(
   list: () => readonly string[],
@@ -219,7 +223,7 @@ export async function untilGone(
   throw new Error(`something stayed: ${before.join(', ')}`);
 }
 
-/** Control groups for commands of RUN. */
+/** Returns the control groups of RUN commands. */
 export function groups(): string[] {
   for (;;) {
     try {
@@ -227,7 +231,7 @@ export function groups(): string[] {
         .map(String)
         .filter((name) => /lkt-[0-9a-f]{12}-\d+$/.test(name));
     } catch (error) {
-      // Others remove theirs while this one reads.
+      // Another build removed its group meanwhile.
       if (!isErrno(error, 'ENOENT', 'ENODEV')) throw error;
     }
   }

@@ -7,13 +7,13 @@ const directory = scratch();
 const store = join(directory.path, 'store');
 afterAll(() => directory[Symbol.dispose]());
 
-/** An image with triggers, as the base `parent` of another. */
+/** Makes an image with triggers, the base `parent` of another. */
 async function parent(triggers: string): Promise<Parameters<typeof build>[2]> {
   const { descriptor } = await build(store, `FROM base\n${triggers}\n`);
   return { bases: new Map([['parent', descriptor.digest]]) };
 }
 
-test('triggers of an image are done right after FROM, with the context of the build', async () => {
+test('runs the triggers of an image right after FROM, with the context of the build', async () => {
   using context = scratch();
   writeFileSync(join(context.path, 'file'), 'text\n');
   const base = await parent('ONBUILD COPY file /\nONBUILD RUN cat /file <<E\nbody\nE');
@@ -26,7 +26,7 @@ test('triggers of an image are done right after FROM, with the context of the bu
   expect(await listing(store, built, 1)).toEqual(['file 644 0:0 1492533000 file']);
 });
 
-test('what a trigger cannot do is an error at the FROM that names the trigger', async () => {
+test('reports a failing trigger at the FROM, and names the trigger', async () => {
   const base = await parent('ONBUILD COPY missing /\nONBUILD RUN false');
   await expect(build(store, 'FROM parent\n', base)).rejects.toMatchObject({
     message:
@@ -39,7 +39,7 @@ test('what a trigger cannot do is an error at the FROM that names the trigger', 
   });
 });
 
-test('an image that a trigger names needs a digest too', async () => {
+test('requires a digest for an image that a trigger names', async () => {
   const base = await parent('ONBUILD COPY --from=other /x /');
   await expect(build(store, 'FROM parent\n', base)).rejects.toMatchObject({
     code: 'PIN_MISSING',

@@ -35,12 +35,12 @@ test.each([
   expect(findUser(text, accounts)).toEqual(expected);
 });
 
-test('a step depends on what an owner says', () => {
+test('includes the parts of an owner in the key that depend on it', () => {
   const texts = ['joe', '7', '7:8', 'joe:staff', ':staff', ''];
   expect(texts.map(ownerKey)).toEqual(['joe with its group', ...texts.slice(1)]);
 });
 
-test('an image without accounts has numbers', () => {
+test('accepts only numbers in an image without accounts', () => {
   expect(findUser('', { passwd: '', group: '' })).toEqual({
     uid: 0,
     gid: 0,

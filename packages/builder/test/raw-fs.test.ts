@@ -5,7 +5,7 @@ import { attributesAt } from '../src/system/raw-fs.ts';
 import { setAttribute } from '../src/system/special-files.ts';
 import { scratch } from './fixture.ts';
 
-test('an extended attribute with a name that no archive can hold is an error that says so', () => {
+test('rejects an extended attribute with a name that an archive cannot hold', () => {
   using directory = scratch();
   const path = join(directory.path, 'file');
   writeFileSync(path, '');

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { ContextFile } from '../src/index.ts';
 import { build, contextOf, listing, scratch } from './fixture.ts';
 
-// What the Dockerfile reference says of the files that COPY, ADD and WORKDIR give: a row for each. The rest of it is in
-// ../dockerfile/reference.test.ts.
+// Rules of the Dockerfile reference about the files of COPY, ADD and WORKDIR, a row each. The other
+// rules are in ../dockerfile/reference.test.ts.
 
 const directory = scratch();
 const store = join(directory.path, 'store');
@@ -144,7 +144,7 @@ rows('WORKDIR and here-documents', [
   ],
 ]);
 
-test('a directory does not take the place of a file', async () => {
+test('does not replace a file with a directory', async () => {
   const building = build(store, 'FROM base\nRUN echo > /d\nCOPY dir /d\n', { context });
   await expect(building).rejects.toMatchObject({
     code: 'BUILD_FAILED',
@@ -152,7 +152,7 @@ test('a directory does not take the place of a file', async () => {
   });
 });
 
-test('a linked layer is the same on every base, and done once', async () => {
+test('runs a linked copy once, with the same layer on every base', async () => {
   const line = 'COPY --link dir /linked/\n';
   const first = await build(store, `FROM base\nRUN echo 1 > /one\n${line}`, { context });
   const second = await build(store, `FROM base\nRUN echo 2 > /two\n${line}`, { context });

@@ -18,7 +18,7 @@ function attributes(path: string): number {
   return flags.readUInt32LE(0);
 }
 
-test('ext4 is told to spread what is in the directory', async () => {
+test('spreads subdirectories on ext4', async () => {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-apart-'));
   expect(statSync(makeTopDir(temp.path)).isDirectory()).toBe(true);
   const isExt4 = statfsSync(temp.path).type === EXT4_SUPER_MAGIC;
@@ -26,7 +26,7 @@ test('ext4 is told to spread what is in the directory', async () => {
   expect(spreads).toBe(isExt4);
 });
 
-test('other file systems need not know of it', async () => {
+test('works on file systems without the flag', async () => {
   await using temp = await mkdtempDisposable('/dev/shm/lkt-apart-');
   expect(statSync(makeTopDir(temp.path)).isDirectory()).toBe(true);
 });

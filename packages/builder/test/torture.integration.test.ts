@@ -5,7 +5,7 @@ import { expect, test } from 'vitest';
 import { build, contextOf, scratch } from './fixture.ts';
 import { TORTURE, TORTURE_OWNERS, writeTortureContext } from './torture.ts';
 
-/** The starts of the diffIDs BuildKit gives, from the first layer above the base. */
+/** The first digits of BuildKit's diffIDs, from the first layer above the base. */
 const BUILD_STAGE = [
   '43fc751302045dc2',
   '39d50d507bd52add',
@@ -62,7 +62,7 @@ const OWNERS = [
   'c98364d9d10be54f',
 ];
 
-test('every step gives the layer BuildKit gives', async () => {
+test('makes the same layer as BuildKit in every step', async () => {
   using directory = scratch();
   const context = join(directory.path, 'context');
   writeTortureContext(context);
@@ -70,13 +70,13 @@ test('every step gives the layer BuildKit gives', async () => {
   const options = { context: contextOf(context) };
   const final = await build(store, TORTURE, options);
   expect(starts(final.diffIds)).toEqual(FINAL_STAGE);
-  // What a stage in the middle gave becomes an image from the directories of its layers.
+  // The layers of an intermediate stage become an image from their directories.
   const middle = await build(store, TORTURE, { ...options, target: 'build' });
   expect(starts(middle.diffIds)).toEqual(BUILD_STAGE);
   expect(middle.ran).toEqual([]);
 });
 
-test('owners and devices are as BuildKit makes them', async () => {
+test('makes the same owners and devices as BuildKit', async () => {
   using directory = scratch();
   const context = join(directory.path, 'context');
   writeTortureContext(context);
@@ -86,7 +86,7 @@ test('owners and devices are as BuildKit makes them', async () => {
 });
 
 test.each(['bwrap', 'runc', 'crun', '/usr/bin/crun'])(
-  'by %s: the same layers',
+  'makes the same layers with %s',
   async (executor) => {
     using directory = scratch();
     const context = join(directory.path, 'context');
@@ -133,7 +133,7 @@ const WORLDS: readonly {
 ];
 
 test.each(WORLDS)(
-  '$name: the same image',
+  'makes the same image: $name',
   async ({ argv, executor = 'init' }) => {
     using directory = scratch();
     const context = join(directory.path, 'elsewhere', 'checkout');
@@ -162,7 +162,7 @@ test.each(WORLDS)(
   120_000,
 );
 
-/** Modes of the checkout stay; owners become those of the user who builds. */
+/** Modes of the checkout stay; the owner becomes the user who builds. */
 function makePublic(path: string): void {
   for (const entry of [path, ...contextOf(path).map(({ source }) => source)])
     lchownSync(entry, 65_534, 65_534);

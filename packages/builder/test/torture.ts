@@ -2,11 +2,11 @@ import { chmodSync, mkdirSync, symlinkSync, utimesSync, writeFileSync } from 'no
 import { join } from 'node:path';
 
 /**
- * What a layer can have in it: whiteouts, directories deleted and made again, hard links, devices, names that are long
- * or not ASCII, large ids, times before and after the epoch, changes that change nothing.
+ * Layers with every kind of change: whiteouts, replaced directories, hard links, devices, long and
+ * non-ASCII names, large ids, times before and after the epoch, and changes without effect.
  *
- * BuildKit 0.13 gives every step the layer that lkt gives it (with SOURCE_DATE_EPOCH=1492533000 and
- * rewrite-timestamp=true), which is where the digests in torture.integration.test.ts come from.
+ * The digests in torture.integration.test.ts are those of BuildKit 0.13 with
+ * SOURCE_DATE_EPOCH=1492533000 and rewrite-timestamp=true.
  */
 export const TORTURE = `FROM base AS build
 COPY a.txt run.sh /opt/app/
@@ -56,7 +56,7 @@ COPY --chmod=640 sub/deep /deep/nested/dir
 ADD a.txt sub/b /added/
 `;
 
-/** Needs a build as root, or one with further user ids: owners, and device nodes. */
+/** Owners and device nodes. Needs root, or a user with subordinate ids. */
 export const TORTURE_OWNERS = `FROM base
 RUN mkdir /d && mknod /d/dev c 4 5 && mknod /d/disk b 7 300 && echo 1 > /d/1 && chown 1000:70000 /d/1 && touch /d/big && chown 3000000:3000000 /d/big
 COPY --chown=5:6 --chmod=700 sub /owned
@@ -68,7 +68,9 @@ WORKDIR /user/dir
 RUN id -u > /tmp/uid; id -G >> /tmp/uid; touch /user/dir/mine
 `;
 
-/** The build context both copy from. What git does not keep (times, most of the mode) varies with `variant`. */
+/**
+ * Writes the build context of both. Times and modes, which git does not keep, vary with `variant`.
+ */
 export function writeTortureContext(directory: string, variant = 0): void {
   const put = (path: string, content: string, mode = 0o644): void => {
     const file = join(directory, path);

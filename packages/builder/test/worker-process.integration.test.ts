@@ -12,7 +12,7 @@ async function storeIn(directory: string): Promise<string> {
   return dir;
 }
 
-test('a worker that was started before builds once, and others are started for other builds', async () => {
+test('uses a worker that was started early for one build, and starts others', async () => {
   using directory = scratch();
   const store = await storeIn(directory.path);
   await using worker = WorkerProcess.start({ store });
@@ -26,7 +26,7 @@ test('a worker that was started before builds once, and others are started for o
   expect(leftovers(store)).toEqual([]);
 });
 
-test('a worker is only for builds in its place', async () => {
+test('uses a worker only for builds with the same options', async () => {
   using directory = scratch();
   const store = await storeIn(directory.path);
   {

@@ -191,7 +191,7 @@ RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
     const missing = 'FROM base\nRUN --mount=type=secret,id=none,required true\n';
     await expect(build(store, missing, { engine: engine(way) })).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      message: 'Dockerfile:2:5: the secret "none" is not given',
+      message: 'Dockerfile:2:5: the secret "none" is missing',
     });
   },
   120_000,

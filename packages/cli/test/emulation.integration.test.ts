@@ -124,10 +124,10 @@ test('names alternatives on a machine without emulation', () => {
   );
   expect(built.status).toBe(1);
   expect(built.stderr).toContain(
-    'error: pkg/tool/Dockerfile:4:1: RUN for linux/arm64 needs a machine of that kind',
+    'error: pkg/tool/Dockerfile:4:1: RUN for linux/arm64 needs such a machine or an emulator',
   );
   expect(built.stderr).toMatch(
-    /fix: have a BuildKit do it: --builder linux\/arm64=ADDRESS, or .*qemu-user-binfmt/,
+    /fix: build it with BuildKit: --builder linux\/arm64=ADDRESS, or .*qemu-user-binfmt/,
   );
 });
 

@@ -72,7 +72,7 @@ async function unpackFile(
     if (!(error instanceof LktError) || !['ARCHIVE_INVALID', 'UNSUPPORTED'].includes(error.code))
       throw error;
     const message = `${shown} cannot be unpacked: ${error.message}`;
-    const fix = 'use COPY, or ADD --unpack=false, to have the archive itself in the image';
+    const fix = 'use COPY, or ADD --unpack=false, to copy the archive itself';
     throw to.error(message, { cause: error, fix }, error.code);
   }
 }

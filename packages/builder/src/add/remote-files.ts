@@ -52,7 +52,7 @@ async function fetchFile(
     if (!(error instanceof LktError)) throw error;
     const fix =
       error.code === 'DIGEST_MISMATCH'
-        ? 'find out why it has changed; if it is right, write its checksum'
+        ? 'find out why the file changed; if the new one is right, write its checksum'
         : error.fix;
     throw sourceError(error.code, request.dockerfile, position, error.message, {
       length,
@@ -72,7 +72,7 @@ async function headersFor(
   const { isLoopback } = await import('@lkt/http');
   if (url.protocol === 'https:' || isLoopback(url.hostname)) return { authorization };
   throw new LktError('UNSUPPORTED', `the secret for ${url.host} is not sent without TLS`, {
-    fix: 'take the address with https',
+    fix: 'use an https address',
   });
 }
 

@@ -69,7 +69,7 @@ function makeRoom(directory: string, entry: Entry): RawPath {
   if (name.startsWith('.wh.'))
     throw invalid(entry.path, 'has a name that means a deleted file in a layer');
   const parent = resolveIn(directory, parentPath(entry.path));
-  if (parent === undefined) throw invalid(entry.path, 'is below what is no directory');
+  if (parent === undefined) throw invalid(entry.path, 'has a parent that is not a directory');
   makeDirectories(directory, parent, (made) =>
     withOwner(
       () => `/${fromRaw(made)}`,
@@ -78,7 +78,7 @@ function makeRoom(directory: string, entry: Entry): RawPath {
     ),
   );
   if (parent !== '' && statAt(directory, parent)?.isDirectory() !== true)
-    throw invalid(entry.path, 'is below what is no directory');
+    throw invalid(entry.path, 'has a parent that is not a directory');
   const path = joinRaw(parent, name);
   const stats = statAt(directory, path);
   if (stats !== undefined && !(stats.isDirectory() && entry.type === 'directory'))
@@ -110,7 +110,7 @@ async function create(
       if (target === undefined || stats === undefined || stats.isDirectory())
         throw invalid(
           entry.path,
-          `is a hard link to ${JSON.stringify(fromRaw(entry.link ?? ''))}, which is not there`,
+          `is a hard link to ${JSON.stringify(fromRaw(entry.link ?? ''))}, which does not exist`,
         );
       linkSync(pathAt(directory, target), file);
       return true;

@@ -181,7 +181,7 @@ export class Context implements SourceTree {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
       throw new LktError('IO_FAILED', `cannot read ${fromRaw(path)} of the build context`, {
         cause: error,
-        fix: 'check that the file is there and readable, and build again',
+        fix: 'check that the file exists and is readable, and build again',
       });
     }
   }
@@ -193,7 +193,7 @@ export class Context implements SourceTree {
     throw new LktError(
       'DIGEST_MISMATCH',
       `${fromRaw(path)} of the build context is ${digest}, and should be ${expected}`,
-      { fix: 'remove what is damaged with: lkt cache verify --remove' },
+      { fix: 'remove damaged blobs with: lkt cache verify --remove' },
     );
   }
 

@@ -69,9 +69,9 @@ export class CopyTarget {
     }
     if (isDirectory && stats.isDirectory()) return path;
     if (isDirectory || stats.isDirectory()) {
-      const [is, wanted] = isDirectory ? ['no directory', 'a directory'] : ['a directory', 'none'];
+      const [is, copied] = isDirectory ? ['is not', 'is'] : ['is', 'is not'];
       throw this.error(
-        `/${fromRaw(target)} is ${is} in the image, and ${wanted} in what is copied`,
+        `/${fromRaw(target)} ${is} a directory in the image, but its source ${copied}`,
       );
     }
     unlinkSync(file);

@@ -29,7 +29,7 @@ export async function selectionDigest(
       add(['plain', target]);
       continue;
     }
-    if (stats === undefined) throw new Error(`${source} left a file system that nobody writes to`);
+    if (stats === undefined) throw new Error(`${source} was removed from a read-only file system`);
     const { mode, uid, gid, rdev, ino, nlink } = stats;
     const time = Math.min(mtimeOf(stats), SOURCE_DATE_EPOCH);
     const attributes = [...(attributesAt(tree.root, source) ?? [])].map(([name, value]) => [

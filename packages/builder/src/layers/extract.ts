@@ -76,7 +76,7 @@ function makeParents(directory: string, path: RawPath, times: Map<RawPath, numbe
     mkdirSync(pathAt(directory, parent), { mode: 0o755 });
     times.set(parent, SOURCE_DATE_EPOCH);
   } else if (!stats.isDirectory()) {
-    throw invalid(path, `is below ${JSON.stringify(fromRaw(parent))}, which is no directory`);
+    throw invalid(path, `is below ${JSON.stringify(fromRaw(parent))}, which is not a directory`);
   }
 }
 

@@ -11,7 +11,7 @@ import { unpackLayer } from './unpack-layer.ts';
 export interface LayerMountsParts {
   readonly store: Store;
   readonly layers: LayerDirs;
-  /** A directory on the file system of the layers. It becomes the working directory of the process. */
+  /** A directory on the file system of the layers; becomes the process's working directory. */
   readonly temp: string;
   /** As in `extractLayer`. */
   readonly canMakeDevices: boolean;

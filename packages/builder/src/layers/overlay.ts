@@ -86,8 +86,8 @@ export class Overlays {
     if (layers.length > MAX_LAYERS - 1) {
       throw new LktError(
         'UNSUPPORTED',
-        `a stage has ${layers.length} layers, and Linux can put ${MAX_LAYERS - 1} on top of each other`,
-        { fix: 'join some RUN or COPY instructions' },
+        `a stage has ${layers.length} layers, and Linux can stack at most ${MAX_LAYERS - 1}`,
+        { fix: 'merge some RUN or COPY instructions' },
       );
     }
     return layers.toReversed().map(({ diffId, path }) => {
@@ -135,7 +135,7 @@ function overlayError(cause: SystemCallError): LktError {
     case 'EPERM':
       return new LktError('HOST_UNSUPPORTED', 'mounting an overlay file system is forbidden here', {
         cause,
-        fix: 'use Linux 5.12 or later; in a container, give it the right to mount (Docker: --privileged)',
+        fix: 'use Linux 5.12 or later; in a container, allow it to mount (Docker: --privileged)',
       });
     default:
       return new LktError(

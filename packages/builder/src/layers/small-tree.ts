@@ -4,7 +4,9 @@ import { join } from 'node:path';
 /** Removing up to this many files takes no longer than starting another thread. */
 const FEW = 64;
 
-/** Removes a directory, if there is little in it. @returns whether it is gone */
+/**
+ * Removes a directory with few files. Returns false, possibly after removing a part, if it is left.
+ */
 export function removeSmallTree(path: string): boolean {
   try {
     if (count(path, FEW) > FEW) return false;
@@ -15,7 +17,7 @@ export function removeSmallTree(path: string): boolean {
   }
 }
 
-/** How many files are in a directory, as far as these are not too many. */
+/** Returns the number of files in a directory; stops counting above `most`. */
 function count(path: string, most: number): number {
   const entries: readonly Dirent[] = readdirSync(path, { withFileTypes: true });
   let found = entries.length;

@@ -19,7 +19,8 @@ export interface UnpackLayerOptions {
 
 /**
  * Unpacks a layer of the store into an empty directory.
- * @throws LktError IMAGE_INVALID if it is not what `diffId` says, and whatever reading the store or the archive throws
+ * @throws LktError IMAGE_INVALID if its digest is not `diffId`, and the errors of the store and of
+ * archives
  */
 export async function unpackLayer(
   { diffId, descriptor }: { readonly diffId: Digest; readonly descriptor: Descriptor },
@@ -42,7 +43,10 @@ export async function unpackLayer(
   }
 }
 
-/** Each chunk is hashed while it is used: no other is put in its memory. */
+/**
+ * Hashes each chunk while the consumer uses it. The source may reuse a chunk's memory only after
+ * the hash is done.
+ */
 async function* hashed(
   source: AsyncIterable<Uint8Array>,
   digester: AsyncDigester,

@@ -1,4 +1,6 @@
-/** The layer that the upper directory of an overlay mount is, with a blob in the store or without one. */
+/**
+ * Makes a layer of the upper directory of an overlay mount, with or without a blob in the store.
+ */
 import { type Digest, LktError } from '@lkt/core';
 import { type Descriptor, type Store, writeLayer } from '@lkt/oci';
 import type { StepRecord } from '../step-cache.ts';
@@ -10,7 +12,10 @@ interface UpperLayerOptions {
   readonly signal: AbortSignal;
 }
 
-/** A layer with its blob. To compress takes longer than to see that it is one that the store has whole. */
+/**
+ * Returns the layer with its blob. Reuses an intact blob of an equal layer, as verifying it is
+ * faster than compressing.
+ */
 export async function writeUpper(
   upper: string,
   before: StepRecord | undefined,
@@ -27,7 +32,7 @@ export async function writeUpper(
   return writeLayer(store, layerEntries(upper), { signal });
 }
 
-/** A layer that needs no blob, unless it is not what was expected. */
+/** Returns the layer without a blob, unless it differs from the expected one. */
 export async function hashUpper(
   upper: string,
   expected: Digest | undefined,

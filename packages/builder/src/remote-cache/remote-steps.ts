@@ -109,7 +109,7 @@ class Source {
   async find(key: string, signal?: AbortSignal): Promise<StepFact | undefined> {
     this.#parts ??= this.guarded('the cache', [], signal, async () => {
       const parts = await this.#manifest(signal);
-      if (parts === undefined) this.#warn('there is none yet');
+      if (parts === undefined) this.#warn('it does not exist yet');
       return parts ?? [];
     });
     for (const part of await this.#parts) {
@@ -158,8 +158,8 @@ class Source {
       if (!(error instanceof LktError)) throw error;
     }
     if (parts !== undefined) return parts;
-    throw new LktError('CONFIG_INVALID', `what is at ${this.#location.name} is no cache of steps`, {
-      fix: 'take a tag for it that nothing else has',
+    throw new LktError('CONFIG_INVALID', `${this.#location.name} is not a step cache`, {
+      fix: 'use a tag of its own for the cache',
     });
   }
 

@@ -45,10 +45,10 @@ async function fill(
   from: Layers,
   { job, signal, mountLower }: MountSources,
 ): Promise<void> {
-  const isThere = await stat(path).catch((error: unknown) => {
+  const existing = await stat(path).catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT')) throw error;
   });
-  if (isThere !== undefined) return;
+  if (existing !== undefined) return;
   const tree = new HostTree(await mountLower(from));
   const made = await mkdtemp(`${path}.new-`);
   try {

@@ -13,8 +13,8 @@ export function findExecutor(name: string): string | undefined {
   if (name === 'init') return undefined;
   const path = name.includes('/') ? executable(name) : findOnPath(name);
   if (path !== undefined) return path;
-  throw new LktError('TOOL_MISSING', `there is no ${name} to run commands with`, {
-    fix: `install ${PACKAGES[name] ?? name}, or leave out --executor`,
+  throw new LktError('TOOL_MISSING', `the executor ${name} is not installed`, {
+    fix: `install ${PACKAGES[name] ?? name}, or omit --executor`,
   });
 }
 

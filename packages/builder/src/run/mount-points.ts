@@ -12,12 +12,12 @@ import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { joinRaw, pathAt, statAt, textPathAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 
-/** Why something cannot be mounted where the Dockerfile wants it. */
+/** The reason why a mount point cannot be made where the Dockerfile wants it. */
 export class MountPointError extends Error {}
 
 /**
- * Mount points the sandbox needs in the image for a while. What is made is removed afterwards, and the directories it
- * was made in get their time back, so that it leaves no trace in the layer.
+ * Temporary mount points of a sandbox in the file system of the image. `remove` removes those that
+ * were made and restores the times of their directories, so that the layer shows no trace of them.
  */
 export class MountPoints {
   readonly #root: string;
@@ -27,8 +27,8 @@ export class MountPoints {
   readonly #taken = new Map<RawPath, MountPoints | 'empty' | 'closed'>();
 
   /**
-   * @param root where the file system of the image is mounted, or what is mounted in it at `at`.
-   * @param readOnly whether no mount point may be made in it.
+   * @param root the mounted file system of the image, or the source of the mount at `at`
+   * @param readOnly forbids making mount points in it
    */
   constructor(root: string, at = '', readOnly = false) {
     this.#root = root;
@@ -36,7 +36,9 @@ export class MountPoints {
     this.#readOnly = readOnly;
   }
 
-  /** /dev, /proc or /sys, which must not be a link. Where it is missing it is made for good, as runc does. */
+  /**
+   * Makes /dev, /proc or /sys. A missing one stays in the image, as with runc; a link is rejected.
+   */
   makeKernelDirectory(name: string): void {
     const stats = statAt(this.#root, name);
     if (stats === undefined) mkdirSync(pathAt(this.#root, name), { mode: 0o755 });
@@ -45,10 +47,10 @@ export class MountPoints {
   }
 
   /**
-   * @param holds what will be mounted there.
-   * @returns where the mount point really is, from the root of the image, and whether it is to be made by who mounts
-   * what is around it.
-   * @throws MountPointError when it cannot be one.
+   * Returns the real location of a mount point, from the root of the image, and makes it if needed.
+   * `isMissing` is true for one in a mount that does not exist yet: the init makes it there.
+   * @param holds the content of the mount
+   * @throws MountPointError
    */
   make(path: RawPath, isFile: boolean, holds: Holds = 'closed'): MountPoint {
     const around = this.#around(path);
@@ -60,9 +62,9 @@ export class MountPoints {
     if (text === undefined) throw new MountPointError(`${shown} leads to a name that is not UTF-8`);
     const stats = statAt(this.#root, real);
     if (stats !== undefined && stats.isDirectory() === isFile)
-      throw new MountPointError(`${shown} is ${isFile ? 'a directory' : 'no directory'}`);
+      throw new MountPointError(`${shown} is ${isFile ? 'a directory' : 'not a directory'}`);
     if (stats === undefined && this.#readOnly)
-      throw new MountPointError(`${shown} is not there, and ${this.#at} is mounted read-only`);
+      throw new MountPointError(`${shown} does not exist, and ${this.#at} is mounted read-only`);
     for (const parent of parents(real))
       if (statAt(this.#root, parent) === undefined) this.#make(parent, false);
     if (stats === undefined) this.#make(real, isFile);
@@ -74,7 +76,7 @@ export class MountPoints {
     return { target, isMissing: false };
   }
 
-  /** The mount that a path is inside of, and the rest of the path from there. */
+  /** Returns the mount that contains a path, and the rest of the path from there. */
   #around(path: RawPath): { readonly real: RawPath; readonly rest: RawPath } | undefined {
     const parts = path.split('/');
     for (let count = 1; count <= parts.length; count += 1) {
@@ -103,7 +105,7 @@ export class MountPoints {
     );
     if (rest === '' || closed !== undefined) {
       const where = this.#show(closed ?? real);
-      throw new MountPointError(`${this.#show(path)} is inside of another mount, ${where}`);
+      throw new MountPointError(`${this.#show(path)} is inside another mount, ${where}`);
     }
     this.#taken.set(whole, 'closed');
     return { target: this.#show(whole), isMissing: true };
@@ -118,17 +120,17 @@ export class MountPoints {
     for (const made of this.#made.toReversed()) {
       const { path, before, changed } = made;
       const parent = parentPath(path);
-      // The command may have put links where directories were; nothing is done through them.
+      // The command may have replaced directories by links, which must not be followed.
       if (resolveIn(this.#root, path, false) !== path) continue;
       const now = statAt(this.#root, parent);
       if (now === undefined || !this.#removeOne(made)) continue;
-      // A time that the command has changed is its own.
+      // A time that the command has set stays.
       const time = now.mtimeMs === changed ? before : now;
       lutimesSync(pathAt(this.#root, parent), time.atimeMs / 1000, time.mtimeMs / 1000);
     }
   }
 
-  /** Whether it was still as it was made. */
+  /** Removes a mount point. Returns false if it is no longer as it was made. */
   #removeOne({ path, isFile }: Made): boolean {
     const file = pathAt(this.#root, path);
     const stats = statAt(this.#root, path);
@@ -160,21 +162,21 @@ export interface MountPoint {
 }
 
 /**
- * What is mounted at a point, for mounts inside of it: a tree that nobody else changes, a file system that begins empty,
- * or what has no place for others.
+ * The content of a mount, as far as mounts inside it depend on it: a tree that only this step uses,
+ * a file system that begins empty, or one in which no other mount is allowed.
  */
 export type Holds = { readonly source: string; readonly readOnly: boolean } | 'empty' | 'closed';
 
 interface Made {
   readonly path: RawPath;
   readonly isFile: boolean;
-  /** What its directory was before. */
+  /** Attributes of its directory before. */
   readonly before: Stats;
-  /** The time its directory had when it was made. */
+  /** Modification time of its directory after it was made. */
   readonly changed: number;
 }
 
-/** The directories above a path, the outermost first, without the root. */
+/** Returns the directories above a path, the outermost first, without the root. */
 function parents(path: RawPath): RawPath[] {
   const parts = path.split('/');
   return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));

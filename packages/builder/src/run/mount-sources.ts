@@ -10,16 +10,16 @@ export interface MountSources {
   readonly context: Context;
   /** Directory of the store. */
   readonly store: string;
-  /** Marks something there as used; false when it is not there. */
+  /** Marks a path in the store as used; false if it does not exist. */
   readonly keep: (path: string) => Promise<boolean>;
-  /** Whose the caches are: what root leaves in one is not for others, nor the other way round. */
+  /** Owner of the cache mounts: root and other users do not share them. */
   readonly owner: string;
   readonly signal: AbortSignal;
   readonly credentials: Credentials;
-  /** For what must not be on a disk. */
+  /** Files in memory; undefined if the step has no secret and no agent. */
   readonly privates: PrivateFiles | undefined;
-  /** The merged file system of a chain, read-only. */
+  /** Mounts layers read-only. */
   readonly mountLower: (layers: Layers) => Promise<string>;
-  /** The same, to be written to by one command. */
+  /** Mounts layers writable, for one command. */
   readonly mountOwn: (layers: Layers) => Promise<string>;
 }

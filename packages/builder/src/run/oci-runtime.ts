@@ -12,7 +12,7 @@ import {
 } from '../sandbox/sandbox.ts';
 import { seccompProfile } from '../seccomp/profile.ts';
 
-/** Why a user cannot be had, when it is known. */
+/** Returns the error for a user that the image or the user namespace lacks. */
 export function rootlessIdError(sandbox: Sandbox): LktError | undefined {
   const user = commandUser(sandbox);
   if (user === undefined) {
@@ -22,15 +22,15 @@ export function rootlessIdError(sandbox: Sandbox): LktError | undefined {
   if (sandbox.canSetGroups || (user.uid === 0 && user.gid === 0)) return undefined;
   return new LktError(
     'HOST_UNSUPPORTED',
-    `a build without root does not have user ${user.uid}:${user.gid}`,
-    { fix: 'install uidmap and give yourself a range in /etc/subuid and /etc/subgid' },
+    `user ${user.uid}:${user.gid} does not exist in a build without root`,
+    { fix: 'install uidmap, and add a range for your user to /etc/subuid and /etc/subgid' },
   );
 }
 
-/** More than any number in JavaScript holds. */
+/** RLIM_INFINITY, which a number in JavaScript cannot hold. */
 const INFINITY = '18446744073709551615';
 
-/** `config.json` of a bundle: runtime-spec, config.md and config-linux.md. */
+/** Returns `config.json` of a bundle: runtime-spec, config.md and config-linux.md. */
 export function runtimeConfig(sandbox: Sandbox, directory: string): string {
   const user = commandUser(sandbox);
   const { uid = 0, gid = 0, groups = [] } = user ?? {};

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { SandboxLimits } from '../sandbox/sandbox.ts';
 
-/** What a process gets of a limit; `undefined` is no limit. */
+/** A resource limit of a process; `undefined` is unlimited. */
 export interface ResourceLimit {
   /** The name in getrlimit(2), without RLIMIT_. */
   readonly name: string;
@@ -9,7 +9,7 @@ export interface ResourceLimit {
   readonly hard: number | undefined;
 }
 
-/** The limits of the init, as far as this process can give them. */
+/** Returns the limits of the init, as far as this process may set them. */
 export function resourceLimits({ data, processes }: SandboxLimits): readonly ResourceLimit[] {
   const text = readFileSync('/proc/self/limits', 'utf8');
   const within = (name: string, title: string, soft: number, hard?: number): ResourceLimit => {
@@ -27,7 +27,7 @@ export function resourceLimits({ data, processes }: SandboxLimits): readonly Res
   ];
 }
 
-/** The same for prlimit(1). */
+/** Returns the limits as options of prlimit(1). */
 export function limitFlags(limits: SandboxLimits): readonly string[] {
   return resourceLimits(limits).map(
     ({ name, soft, hard }) => `--${name.toLowerCase()}=${valueText(soft)}:${valueText(hard)}`,

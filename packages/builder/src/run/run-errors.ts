@@ -1,4 +1,4 @@
-/** Why the command of a RUN did not do what it should. */
+/** Errors of the command of a RUN. */
 import { statfsSync } from 'node:fs';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import type { RunStep } from '@lkt/dockerfile';
@@ -6,45 +6,45 @@ import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
 import type { ExceededLimit } from '../cgroup/limit-watch.ts';
 import type { SandboxFailure } from '../sandbox/sandbox.ts';
 
-/** Which command, and where it ran. */
+/** A command with its location and limits. */
 export interface RunSource {
   readonly step: RunStep;
   readonly file: SourceFile;
-  /** Where the root file system is mounted. */
+  /** The mounted root file system. */
   readonly root: string;
   /** Directory of the store. */
   readonly store: string;
   readonly limits: Limits;
 }
 
-/** The command was stopped at a limit. */
+/** Returns the error for a command that reached a limit. */
 export function limitError(exceeded: ExceededLimit, tail: string, command: RunSource): LktError {
   const { memory, pids, seconds, output } = { ...DEFAULT_LIMITS, ...command.limits };
   const [what, flag] = {
-    memory: [`wanted more memory than ${memory} bytes`, '--max-memory'],
-    pids: [`wanted more than ${pids} processes at once`, '--max-processes'],
+    memory: [`exceeded ${memory} bytes of memory`, '--max-memory'],
+    pids: [`exceeded ${pids} processes`, '--max-processes'],
     seconds: [`did not end within ${seconds} s`, '--max-time'],
-    output: [`said more than ${output} bytes`, '--max-output'],
+    output: [`wrote more than ${output} bytes of output`, '--max-output'],
   }[exceeded];
   return new LktError('BUILD_FAILED', `${placeOf(command)}: the command ${what}`, {
-    fix: `if that is what it needs, allow it with ${flag}`,
+    fix: `raise the limit with ${flag} if the command needs more`,
     detail: tail === '' ? undefined : tail,
   });
 }
 
-/** The program that runs commands could not start this one. */
+/** Returns the error for a command that an OCI runtime or bubblewrap could not start. */
 export function runtimeError(complaint: string, command: RunSource): LktError {
   const text = `${placeOf(command)}: the command cannot be started: ${complaint}`;
   if (/executable file|no such file|permission denied|exec format/i.test(complaint))
     return new LktError('BUILD_FAILED', text);
-  const fix = 'use --executor init, or see whether the runtime works on this machine';
+  const fix = 'use --executor init, or check that the runtime works on this machine';
   return new LktError('HOST_UNSUPPORTED', text, { fix });
 }
 
 /**
- * The command has failed.
- * @param tail the last lines of what it said
- * @param hasDataLimit whether each of its processes has a limit of memory
+ * Returns the error for a command that failed.
+ * @param tail the last lines of its output
+ * @param hasDataLimit whether each of its processes has a memory limit
  */
 export function commandError(
   status: number | string,
@@ -53,21 +53,22 @@ export function commandError(
   hasDataLimit: boolean,
 ): LktError {
   const { root, store } = command;
-  const how = typeof status === 'number' ? `ended with status ${status}` : `was ended by ${status}`;
+  const how =
+    typeof status === 'number' ? `ended with status ${status}` : `was killed by ${status}`;
   const message = `${placeOf(command)}: the command ${how}`;
   const detail = tail === '' ? {} : { detail: tail };
-  // Programs say it in many ways, and some do not.
+  // Not every program reports a full disk, or in the same words.
   if (isFull(root)) {
-    return new LktError('DISK_FULL', `${message}, and no space is left where it writes`, {
+    return new LktError('DISK_FULL', `${message}, and its file system is full`, {
       ...detail,
-      fix: `make room on the file system of ${store}, or name another store with --cache`,
+      fix: `free space on the file system of ${store}, or use another store with --cache`,
     });
   }
   const [program = ''] = command.step.argv;
   if (status === 127 && tail === `${program}: not found`) {
     return new LktError('BUILD_FAILED', message, {
       ...detail,
-      fix: `the image has no ${program} at this step: take a base that has it, or copy it in before`,
+      fix: `the image has no ${program} at this step: use a base image that has it, or COPY it first`,
     });
   }
   const { memory } = command.limits;
@@ -76,13 +77,13 @@ export function commandError(
     ...detail,
     ...(mayBeShort
       ? {
-          fix: `if it was short of memory: each of its processes has ${memory} bytes (--max-memory)`,
+          fix: `if it ran out of memory, raise --max-memory: each of its processes has ${memory} bytes`,
         }
       : {}),
   });
 }
 
-/** The init could not make the sandbox. @param text what it said, a `SandboxFailure` */
+/** Returns the error for a sandbox that the init could not make. @param text a `SandboxFailure` */
 export function failureError(text: string, { step, file }: RunSource): Error {
   const { kind, message } = JSON.parse(text) as SandboxFailure;
   switch (kind) {
@@ -93,9 +94,9 @@ export function failureError(text: string, { step, file }: RunSource): Error {
         'HOST_UNSUPPORTED',
         file,
         step.position,
-        `a build without root does not have ${message}`,
+        `a build without root lacks ${message}`,
         {
-          fix: 'install uidmap (newuidmap, newgidmap) and give yourself a range in /etc/subuid and /etc/subgid, or build as root',
+          fix: 'install uidmap (newuidmap, newgidmap), and add a range for your user to /etc/subuid and /etc/subgid; or build as root',
         },
       );
     case 'host':
@@ -103,9 +104,9 @@ export function failureError(text: string, { step, file }: RunSource): Error {
         'HOST_UNSUPPORTED',
         file,
         step.position,
-        `the machine does not let RUN have its own namespaces: ${message}`,
+        `this machine does not allow namespaces for RUN: ${message}`,
         {
-          fix: 'in a container, give it the right to mount (Docker: --privileged)',
+          fix: 'in a container, allow it to mount (Docker: --privileged)',
         },
       );
     case 'crash':
@@ -120,7 +121,7 @@ function placeOf({ file, step }: RunSource): string {
   return `${file.path}:${line}:${column}: ${step.title}`;
 }
 
-/** Whether less is free than any write of use needs. */
+/** Reports whether the file system has too little space for any useful write. */
 function isFull(path: string): boolean {
   const { bavail, bsize } = statfsSync(path);
   return bavail * bsize < 256 * 1024;

@@ -14,8 +14,9 @@ import { resolveIn } from '../system/rooted.ts';
 import type { RunMount } from '../sandbox/sandbox-mounts.ts';
 
 /**
- * What a `RUN --mount` mounts; undefined for a secret or an agent that is not given. `lock`: the name of a lock to hold while the command runs.
- * @param from file system it is from; undefined for the context.
+ * Returns the mount of a `RUN --mount`; undefined for an optional secret or agent without a value.
+ * `lock` names a lock to hold while the command runs.
+ * @param from the source file system; undefined for the context
  */
 export async function prepareMount(
   mount: ResolvedMount,
@@ -41,7 +42,7 @@ export async function prepareMount(
           ? { source: path, isFile: false }
           : mountable(path, mount, sources.job.file);
       return {
-        // Other commands change it meanwhile.
+        // Other commands may change it meanwhile.
         mount: { type: 'bind', source, target, readOnly, isFile, isOwn: false },
         lock: mount.sharing === 'shared' ? undefined : `mount-${name}`,
       };
@@ -76,8 +77,8 @@ function accessOf(
 }
 
 /**
- * Variables that secret and ssh mounts set, as `NAME=value`.
- * @throws LktError BUILD_FAILED for a secret that no variable can hold
+ * Returns the variables that secret and ssh mounts set, as `NAME=value`.
+ * @throws LktError BUILD_FAILED for a secret that a variable cannot hold
  */
 export function mountVariables(
   step: RunStep,
@@ -88,7 +89,7 @@ export function mountVariables(
     const bytes = type === 'secret' && env !== undefined ? secrets.get(id) : undefined;
     if (bytes === undefined) return [];
     if (bytes.includes(0) || !isUtf8(bytes)) {
-      const message = `the secret "${id}" is not text, and so cannot be in the variable ${env ?? ''}`;
+      const message = `the secret "${id}" is not text, so the variable ${env ?? ''} cannot hold it`;
       throw sourceError('BUILD_FAILED', file, position, message, { fix: 'use target= instead' });
     }
     return [`${env ?? ''}=${bytes.toString()}`];
@@ -120,7 +121,7 @@ async function bindSource(
   return mountable(root, mount, job.file);
 }
 
-/** What is at the source of a mount in a directory. */
+/** Returns the file or directory at the source path of a mount. */
 function mountable(
   root: string,
   mount: ResolvedMount,
@@ -129,7 +130,7 @@ function mountable(
   const real = resolveIn(root, toRaw(mount.source.slice(1)));
   const stats = real === undefined ? undefined : statAt(root, real);
   if (real === undefined || stats === undefined) {
-    const message = `${mount.source} is not there to be mounted`;
+    const message = `${mount.source} does not exist in the image`;
     throw sourceError('BUILD_FAILED', file, mount.position, message);
   }
   const source = textPathAt(root, real);
@@ -140,7 +141,7 @@ function mountable(
   return { source, isFile: !stats.isDirectory() };
 }
 
-/** The directories above a path, the outermost first, without the root. */
+/** Returns the directories above a path, the outermost first, without the root. */
 function parentsOf(path: RawPath): RawPath[] {
   const parts = path.split('/').slice(0, -1);
   return parts.map((_, index) => parts.slice(0, index + 1).join('/'));

@@ -25,7 +25,7 @@ import { filterText } from '../seccomp/filter-text.ts';
 import { Tail } from './tail.ts';
 
 export interface RunOptions extends RunSource {
-  /** A directory for what the sandbox is told. */
+  /** Directory for the files that describe the sandbox. */
   readonly directory: string;
   readonly mounts: readonly RunMount[];
   readonly network: 'none' | 'host';
@@ -36,17 +36,17 @@ export interface RunOptions extends RunSource {
   readonly groups: Cgroups;
   readonly inits: Inits;
   readonly log: (text: string) => void;
-  /** Takes out what must not be seen of the output. */
+  /** Hides secrets in the output. */
   readonly redactor: Redactor;
   readonly signal: AbortSignal;
 }
 
-/** How much of a failing command's output an error shows. */
+/** Number of lines of a failing command's output in its error. */
 const TAIL_LINES = 40;
 
 /**
- * Runs the command of a RUN in its own namespaces, with the mounted root file system as the only one there is. Nothing
- * of it runs any more when this returns or throws.
+ * Runs the command of a RUN in its own namespaces, where the mounted root file system is the only
+ * one. All its processes have ended when this returns or throws.
  * @throws LktError BUILD_FAILED, HOST_UNSUPPORTED
  */
 export async function runCommand(options: RunOptions): Promise<void> {
@@ -77,7 +77,7 @@ export async function runCommand(options: RunOptions): Promise<void> {
   }
 }
 
-/** An ENV of the Dockerfile goes before it. */
+/** An ENV of the Dockerfile takes precedence. */
 function epochOf({ env }: RunStep): readonly string[] {
   const isSet = env.some((variable) => variable.startsWith('SOURCE_DATE_EPOCH='));
   return isSet ? [] : [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`];

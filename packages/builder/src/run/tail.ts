@@ -1,4 +1,4 @@
-/** The last lines of a text that comes in pieces. */
+/** The last lines of a text that arrives in pieces. */
 export class Tail {
   readonly #limit: number;
   #text = '';

@@ -8,15 +8,15 @@ import { hostEnvironment } from '../system/tools.ts';
 /** A process that runs the command of a RUN, or waits for one. */
 export interface CommandProcess {
   readonly child: ChildProcess;
-  /** Where what it says can be read: standard output and standard error, in their order. */
+  /** Descriptor from which its standard output and standard error are read, in their order. */
   readonly output: number;
-  /** Its exit status or the signal that ended it, once all its pipes are closed. */
+  /** Its exit status, or the signal that ended it, once all its pipes are closed. */
   readonly ended: Promise<number | string>;
 }
 
 /**
  * Starts a program that ends with this process.
- * @param options `store`: its directory. `extra`: what it gets as descriptors from 4; open files are closed here.
+ * @param options `extra`: its descriptors from 4 on; numbers are closed here
  */
 export function startProcess(
   argv: readonly string[],
@@ -30,9 +30,10 @@ export function startProcess(
     readonly extra?: readonly (number | 'pipe')[];
   },
 ): CommandProcess {
-  // One pipe for both keeps the order of what is said.
+  // One pipe for both keeps their order.
   const output = makePipe();
-  // Whoever kills this process kills all of it: unshare dies with it, the namespace's first process with unshare.
+  // If this process is killed, unshare dies with it, and the namespace's first process with
+  // unshare.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...processors(limits), ...argv], {
     stdio: ['ignore', output.write, output.write, 'pipe', ...extra],
     env: hostEnvironment(store),
@@ -42,7 +43,7 @@ export function startProcess(
     child.on('error', reject);
     child.on('close', (code, by) => resolve(code ?? by ?? 'unknown'));
   });
-  // Whoever waits for it is told; it may fail before anybody does.
+  // The caller handles a failure; one before the caller waits must not count as unhandled.
   ended.catch(() => undefined);
   for (const descriptor of [output.write, ...extra])
     if (typeof descriptor === 'number') closeSync(descriptor);

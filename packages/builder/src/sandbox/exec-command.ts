@@ -1,4 +1,7 @@
-/** The last part of the init of a RUN: it gives up its rights and becomes the command. It must not import much. */
+/**
+ * The last part of the init of a RUN: drops its privileges and executes the command. Few imports,
+ * to start fast.
+ */
 import {
   accessSync,
   constants,
@@ -24,7 +27,7 @@ import {
   setLimit,
 } from '../system/syscalls.ts';
 
-/** Becomes the command, with the root file system of the sandbox as the one there is. Does not return. */
+/** Executes the command in the root file system of the sandbox. Does not return. */
 export function execCommand(box: Sandbox): never {
   const user = findUser(
     box.user,
@@ -45,7 +48,8 @@ export function execCommand(box: Sandbox): never {
   } catch (error) {
     fail('user', `cannot enter the working directory ${box.workdir}: ${String(error)}`);
   }
-  // While it may: without no_new_privs, so that sudo and the like work as in Docker, this takes CAP_SYS_ADMIN.
+  // Without no_new_privs, so that sudo works as in Docker, this needs CAP_SYS_ADMIN, which is
+  // dropped next.
   if (box.filter !== undefined) filterSystemCalls(Buffer.from(box.filter, 'base64'));
   changeUser(user, box.canSetGroups);
   const [name = ''] = box.argv;
@@ -54,17 +58,20 @@ export function execCommand(box: Sandbox): never {
   passDescriptors();
   defaultSignals();
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
-  // At the end, as this process is larger than some commands may be.
+  // Last, because this process is larger than some commands may be.
   const [RLIMIT_DATA, RLIMIT_NPROC] = [2, 6];
   const { data, processes } = box.limits;
   if (processes !== undefined) setLimit(RLIMIT_NPROC, BigInt(processes), BigInt(processes));
   if (data !== undefined) setLimit(RLIMIT_DATA, BigInt(data), BigInt(data));
-  // Not process.execve, which ends in a crash when it fails.
+  // process.execve crashes if it fails.
   const { message } = execute(program, box.argv, variables);
   quit(NOT_EXECUTABLE, `${name}: cannot be run: ${message}`);
 }
 
-/** Node's own goes round for ever where nothing can be made, as in /proc. */
+/**
+ * Makes a directory and its parents. Node's recursive mkdir never ends in a read-only file system
+ * such as /proc.
+ */
 function makeDirectories(path: string): void {
   const parts = path.split('/');
   for (const end of parts.keys()) {
@@ -104,16 +111,18 @@ function changeUser(
   if (user.uid === 0) setCapabilities(CAPABILITIES);
 }
 
-/** Lets 0, 1 and 2 through to the command, which Node would not, and nothing else, such as what the caller left open. */
+/**
+ * Passes descriptors 0, 1 and 2 to the command, and closes all others, also those of lkt's caller.
+ */
 function passDescriptors(): void {
   for (const name of readdirSync('/proc/self/fd')) {
     const descriptor = Number(name);
     try {
       keepOpen(descriptor, descriptor < 3);
-      // Node itself does not wait at pipes, and no command expects that.
+      // Node makes pipes non-blocking, which commands do not expect.
       if (descriptor < 3) makeBlocking(descriptor);
     } catch (error) {
-      // The one that the list was read with.
+      // The descriptor that the directory was read with.
       if (!(error instanceof SystemCallError) || error.code !== 'EBADF') throw error;
     }
   }

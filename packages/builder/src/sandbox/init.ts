@@ -1,9 +1,9 @@
 /**
- * The first process in the namespaces of a RUN. It makes the root file system the only one there is, takes away what a
- * build does not need, and becomes the command.
+ * The first process in the namespaces of a RUN: makes the root file system the only one, drops
+ * privileges, and executes the command.
  *
- * Started by inits.ts, root in a fresh pid namespace, perhaps before there is anything to run: what to run comes on
- * descriptor 4. It must not import much: this is the time a RUN waits.
+ * Started by inits.ts as root in a new pid namespace, possibly before a command is known: the
+ * sandbox arrives on descriptor 4. Few imports: a RUN waits while this loads.
  */
 import { closeSync, fstatSync, mkdirSync, readdirSync, readSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -50,23 +50,27 @@ function enter(box: Sandbox): void {
   if (box.network === 'none') bringLoopbackUp();
   process.chdir(box.root);
   pivotRoot('.', '.');
-  // The old root lies over the new one now.
+  // The old root is now mounted over the new one.
   detach('.');
   process.chdir('/');
   limitResources();
 }
 
-/** From here on nothing that is done is seen outside. Other threads of Node stay behind, and end with `execute`. */
+/**
+ * Leaves the host's namespaces, so that the following changes are invisible outside. Other threads
+ * of Node stay behind, and end with `execute`.
+ */
 function leaveNamespaces(network: Sandbox['network']): void {
   const net = network === 'none' ? CLONE.net : 0;
-  // What is in the namespace of control groups has them as its root, and does not see what is above.
+  // A cgroup namespace has the process's group as its root, and hides the groups above.
   unshare(CLONE.mount | CLONE.uts | CLONE.ipc | CLONE.cgroup | net);
   mount(null, '/', { flags: MS.private | MS.rec });
 }
 
 /**
- * What the caller of lkt left open leads out of the sandbox: as /proc/self/fd/100 it can be a working directory, or
- * where a program is. Node's own descriptors are neither files nor directories.
+ * Closes files that the caller of lkt left open. They lead out of the sandbox: /proc/self/fd/100
+ * could be a working directory or a program. Node's own descriptors are neither files nor
+ * directories.
  */
 function closeInheritedFiles(): void {
   for (const name of readdirSync('/proc/self/fd')) {
@@ -76,30 +80,30 @@ function closeInheritedFiles(): void {
       const stats = fstatSync(descriptor);
       if (stats.isFile() || stats.isDirectory()) closeSync(descriptor);
     } catch (error) {
-      // The one that the list was read with.
+      // The descriptor that the directory was read with.
       if (!isErrno(error, 'EBADF')) throw error;
     }
   }
 }
 
-/** The keys of the user (Kerberos tickets, of encrypted file systems) are not for commands. */
+/** Leaves the user's keyring: commands must not use keys such as Kerberos tickets. */
 function leaveKeyring(): void {
   try {
     joinNewKeyring();
   } catch (error) {
-    // Docker forbids all of it; a kernel may have no keyrings.
+    // Docker's seccomp profile forbids keyctl(2), and a kernel may have no keyrings.
     if (!(error instanceof SystemCallError) || !['EPERM', 'ENOSYS'].includes(error.code))
       throw error;
   }
 }
 
-/** In a file system that was mounted just now, and has nothing but what this has made. */
+/** Makes a mount point in a file system of the sandbox, which has only what the init made. */
 function makeMountPoint(path: string, kind: 'file' | 'directory'): void {
   mkdirSync(kind === 'file' ? dirname(path) : path, { recursive: true, mode: 0o755 });
   if (kind === 'file') writeFileSync(path, '', { flag: 'a', mode: 0o644 });
 }
 
-/** The same for everyone, whatever the caller has. */
+/** Sets the same limits on every machine, whatever the caller's are. */
 function limitResources(): void {
   const [RLIMIT_STACK, RLIMIT_CORE, RLIMIT_NOFILE] = [3, 4, 7];
   const infinity = 2n ** 64n - 1n;
@@ -112,7 +116,7 @@ function joinGroups(groups: readonly string[]): void {
   for (const path of groups) writeFileSync(path, '0', { flag: 'r+' });
 }
 
-/** Waits for a line; undefined when there is none. */
+/** Reads a line; undefined at the end of input. */
 function readLine(descriptor: number): string | undefined {
   const chunks: Buffer[] = [];
   for (;;) {
@@ -127,9 +131,10 @@ function readLine(descriptor: number): string | undefined {
 const NEWLINE = 0x0a;
 
 try {
-  // This process has no end at which Node would do it.
+  // Node writes its compile cache at exit, which this process never reaches.
   flushCompileCache();
-  // These take a while, joining groups when others have not just done it, and so are not left for later.
+  // Both take a while, the first even more if other groups have not been joined just before, so
+  // they are done while this process waits.
   joinGroups(process.argv.slice(2));
   leaveKeyring();
   const description = readLine(DESCRIPTION);

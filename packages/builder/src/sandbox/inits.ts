@@ -8,19 +8,20 @@ import type { Sandbox } from './sandbox.ts';
 import { addMountFlags, detach, mount, MS } from '../system/syscalls.ts';
 
 /**
- * Strings are hashed with the seed of Node's snapshot, and not all of it anew with a random one, which is a fourth of the
- * start. A seed that is known lets who chooses many names make a table slow: an init reads next to nothing of others.
+ * Keeps the hash seed of Node's snapshot: rehashing with a random seed takes a fourth of the start.
+ * A known seed allows crafted names to slow down tables, but an init reads hardly any foreign
+ * names.
  */
 const NODE_FLAGS = ['--no-warnings', '--no-rehash-snapshot'];
 
-/** A process, and the control group it is in, which is to be removed after it. */
+/** A process with its control group, which is removed after it. */
 export interface GroupedProcess extends CommandProcess {
   readonly group: CommandGroup | undefined;
 }
 
 /**
- * The first processes of RUNs (init.ts). To start one takes longer than most of what a small command does, so while one
- * command runs the next process is started, which then waits for its sandbox. Each is used once.
+ * The first processes of RUNs (init.ts). Starting one takes longer than most small commands, so
+ * while a command runs, the next process is started and waits for its sandbox. Each is used once.
  */
 export class Inits {
   readonly #options: InitOptions;
@@ -32,13 +33,13 @@ export class Inits {
     this.#options = options;
   }
 
-  /** Says how many RUNs there may be. The first process is started now. */
+  /** Announces the maximum number of RUNs, and starts the first process. */
   expect(count: number): void {
     this.#expected = count;
     if (count > 0) this.#waiting ??= this.#start();
   }
 
-  /** Runs a command. @param describe says which, for the group its process is in */
+  /** Runs a command. @param describe returns its sandbox, given the group of its process */
   run(describe: (group: CommandGroup | undefined) => Sandbox): GroupedProcess {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -46,7 +47,7 @@ export class Inits {
     const init = waiting !== undefined && isAlive(waiting) ? waiting : this.#start();
     const groups = this.#joinsLate ? (init.group?.joins ?? []) : [];
     const description = init.child.stdio[4] as Writable;
-    // It may have ended in this moment; that is told by how it ended.
+    // If it has just ended, its status tells.
     description.on('error', () => undefined);
     description.write(`${JSON.stringify({ ...describe(init.group), groups })}\n`);
     this.#expected -= 1;
@@ -54,7 +55,7 @@ export class Inits {
     return init;
   }
 
-  /** Ends the process that waits. */
+  /** Ends the waiting process. */
   async close(): Promise<void> {
     const waiting = this.#waiting;
     this.#waiting = undefined;
@@ -75,15 +76,13 @@ export class Inits {
     const joins = this.#joinsLate ? [] : (group?.joins ?? []);
     const init = programPath(new URL('init.ts', import.meta.url));
     const command = [this.#program(), ...NODE_FLAGS, init, ...joins];
-    // The other namespaces are made when the command is there: in one of its own it would not see what is mounted later.
+    // The init makes the other namespaces once it has a command: an earlier mount namespace would
+    // lack later mounts.
     const argv = ['unshare', '--pid', '--fork', '--kill-child=KILL', '--', ...command];
     return { ...startProcess(argv, { store, limits, extra: ['pipe'] }), group };
   }
 
-  /**
-   * Node, mounted over itself and read-only: it stays in reach of a command as /proc/self/exe, which the command could
-   * become.
-   */
+  /** Returns Node, bind-mounted over itself read-only: a command can reach it as /proc/self/exe. */
   #program(): string {
     if (this.#node === undefined) {
       const node = process.execPath;
@@ -94,7 +93,10 @@ export class Inits {
     return this.#node;
   }
 
-  /** What Node needs to start is not to count for the memory of a command. */
+  /**
+   * True if an init joins its groups late, so that Node's own memory does not count for the
+   * command.
+   */
   get #joinsLate(): boolean {
     return this.#options.limits.memory !== undefined;
   }
@@ -107,7 +109,7 @@ interface InitOptions {
   readonly groups: Cgroups;
 }
 
-/** What a control group holds a command to. */
+/** Returns the limits that a control group enforces. */
 export function groupLimits({ cpus, memory, pids = DEFAULT_LIMITS.pids }: Limits): Limits {
   return {
     pids,

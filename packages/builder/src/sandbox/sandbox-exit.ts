@@ -1,15 +1,15 @@
-/** How the init of a RUN ends where no command takes its place. Nothing here returns. */
+/** Exits of the init of a RUN without a command. Neither function returns. */
 import { writeSync } from 'node:fs';
 import type { SandboxFailure } from './sandbox.ts';
 import { exitNow } from '../system/syscalls.ts';
 
-/** Tells lkt that there is no sandbox, and why. */
+/** Reports to lkt why the sandbox failed. */
 export function fail(kind: SandboxFailure['kind'], message: string): never {
   writeSync(3, JSON.stringify({ kind, message } satisfies SandboxFailure));
   exitNow(1);
 }
 
-/** Ends as the command would, with this as the last that it says. */
+/** Ends like the command would, with a last message. */
 export function quit(status: number, message: string): never {
   writeSync(2, `${message}\n`);
   exitNow(status);

@@ -1,11 +1,11 @@
-/** /proc, /sys and /dev in the root file system of a RUN. Imported by the init, so it must not import much. */
+/** /proc, /sys and /dev in the root file system of a RUN. The init loads this: few imports. */
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { SystemCallError } from '../system/c-library.ts';
 import { MASKED_PATHS, READ_ONLY_PATHS, type Sandbox, thermalThrottles } from './sandbox.ts';
 import { makeNode, S_IFCHR } from '../system/special-files.ts';
 import { addMountFlags, detach, mount, MS } from '../system/syscalls.ts';
 
-/** Mounts them as containers have them (runtime-spec, config-linux.md, "Default Filesystems"). */
+/** Mounts /proc, /sys and /dev (runtime-spec, config-linux.md, "Default Filesystems"). */
 export function mountKernelFileSystems({ root, files, limits }: Sandbox): void {
   const restricted = MS.nosuid | MS.nodev | MS.noexec;
   mount('proc', `${root}/proc`, { type: 'proc', flags: restricted });
@@ -36,8 +36,9 @@ function mountSys(root: string): void {
 }
 
 /**
- * A device node can be opened only where it is mounted: the few there are lie in a file system that is then out of
- * reach, and those that a command makes, in /dev or elsewhere, are of no use.
+ * Mounts /dev. A device node can be opened only where it is bind-mounted: the nodes are in a file
+ * system that is then detached, and those that a command makes, in /dev or elsewhere, cannot be
+ * opened.
  */
 function mountDev(root: string, files: Sandbox['files']): void {
   const dev = `${root}/dev`;
@@ -87,7 +88,10 @@ const DEVICES = [
   ['tty', 5, 0],
 ] as const;
 
-/** Whether it could: not in a user namespace. There the machine's own are safe, as nobody in it owns them. */
+/**
+ * Makes a device. Returns false in a user namespace, where the host's device is used instead: it is
+ * safe because no user of the namespace owns it.
+ */
 function makeDevice(path: string, major: number, minor: number): boolean {
   try {
     makeNode(path, S_IFCHR | 0o666, major, minor);
@@ -99,7 +103,10 @@ function makeDevice(path: string, major: number, minor: number): boolean {
   }
 }
 
-/** Mounts what is at `source` at `target` too, with the file systems below it. A bind mount takes no flags at once. */
+/**
+ * Bind-mounts a path with the file systems below it. The flags need a second call: a bind mount
+ * ignores them.
+ */
 export function bind(source: string, target: string, flags: number): void {
   mount(source, target, { flags: MS.bind | MS.rec });
   if (flags !== 0) addMountFlags(target, flags);

@@ -4,8 +4,8 @@ import type { CommandGroup } from '../cgroup/cgroup.ts';
 import type { SandboxLimits } from './sandbox.ts';
 
 /**
- * What holds a command to its limits where its control group does not.
- * @param isRoot whether it is root of the machine, for whom the kernel does not count processes
+ * Returns the limits that the control group of a command does not enforce.
+ * @param isRoot whether the command is root of the host, whose processes the kernel does not count
  */
 export function sandboxLimits(
   { memory, pids = DEFAULT_LIMITS.pids }: Limits,
@@ -15,7 +15,7 @@ export function sandboxLimits(
   const inGroup = group?.controllers.has('pids') === true;
   const own = hasOwnPidMax();
   return {
-    // The kernel gives none below 300 a second time.
+    // The kernel reserves the pids below 300 after the first round.
     pidMax: !inGroup && own ? 300 + pids : undefined,
     processes: !inGroup && !own && !isRoot ? pids : undefined,
     data: memory !== undefined && group?.controllers.has('memory') !== true ? memory : undefined,

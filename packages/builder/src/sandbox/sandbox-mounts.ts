@@ -6,8 +6,8 @@ import { MountPointError, type Holds, type MountPoints } from '../run/mount-poin
 import type { SandboxMount } from './sandbox.ts';
 
 /**
- * `target` as in the Dockerfile. A bind mount of a file needs a file as its mount point. `isOwn`: nobody else changes
- * what is in it, so others can be mounted there.
+ * A mount with its target as in the Dockerfile. `isFile`: its mount point is a file. `isOwn`: only
+ * this step changes its content, so other mounts may be inside.
  */
 export type RunMount = SandboxMount & { readonly isFile: boolean; readonly isOwn: boolean };
 
@@ -19,9 +19,9 @@ export interface SandboxMountsOptions {
 }
 
 /**
- * The mounts of a RUN in the order in which they are made, with the resolver's file of a machine whose network it has.
- * Their mount points, and those of /dev, /proc and /sys, are made where they are missing.
- * @throws LktError BUILD_FAILED where something is in the way of a mount point
+ * Returns the mounts of a RUN in mount order, with the host's resolv.conf if it uses the host's
+ * network. Makes missing mount points, also /dev, /proc and /sys.
+ * @throws LktError BUILD_FAILED if a mount point cannot be made
  */
 export function sandboxMounts(
   { step, file, network, mounts: given }: SandboxMountsOptions,
@@ -39,7 +39,7 @@ export function sandboxMounts(
   }
   try {
     for (const name of ['dev', 'proc', 'sys']) points.makeKernelDirectory(name);
-    // What is around another comes before it.
+    // A mount comes before those inside it.
     const sorted = mounts.toSorted((a, b) => depthOf(a.mount) - depthOf(b.mount));
     return sorted.map(({ isFile, isOwn, mount }) => {
       const holds = holdsOf(mount, isOwn && !isFile);

@@ -1,6 +1,6 @@
 /**
- * Classic BPF programs over `struct seccomp_data`, put together from parts. Every part ends with a return on each of
- * its ways, so parts can follow one another, and a jump is only ever over a part. See seccomp(2).
+ * A classic BPF program over `struct seccomp_data`. Every path through a part ends with a return,
+ * so parts can be concatenated, and a jump only skips parts. See seccomp(2).
  */
 export type Program = readonly Instruction[];
 
@@ -12,9 +12,9 @@ interface Instruction {
   readonly value: number;
 }
 
-/** The kernel takes no longer program (BPF_MAXINSNS). */
+/** The kernel's maximum length (BPF_MAXINSNS). */
 const MAX_LENGTH = 4096;
-/** What the offset of a conditional jump can say. */
+/** Maximum offset of a conditional jump. */
 const MAX_JUMP = 255;
 
 /** linux/bpf_common.h: class, size, mode, operation. */
@@ -31,7 +31,10 @@ export const CODE = {
 export const NUMBER = 0;
 export const ARCHITECTURE = 4;
 
-/** The lower half of an argument of the call; the upper follows 4 bytes after it. Both machines are little-endian. */
+/**
+ * Returns the offset of the lower half of an argument; the upper half is 4 bytes after it, as both
+ * machines are little-endian.
+ */
 export function argument(index: number): number {
   return 16 + 8 * index;
 }
@@ -44,7 +47,7 @@ export function returns(action: number): Program {
   return [instruction(CODE.return, action)];
 }
 
-/** Loads 32 bits, for the tests that follow. */
+/** Loads 32 bits for the following tests. */
 export function load(offset: number, then: Program): Program {
   return [instruction(CODE.load, offset), ...then];
 }
@@ -53,12 +56,12 @@ export function ifEqual(value: number, then: Program, otherwise: Program): Progr
   return branch(CODE.jumpEqual, value, then, otherwise);
 }
 
-/** Unsigned. */
+/** Compares unsigned. */
 export function ifAtLeast(value: number, then: Program, otherwise: Program): Program {
   return branch(CODE.jumpAtLeast, value, then, otherwise);
 }
 
-/** Whether any bit of the mask is set. */
+/** Tests whether any bit of the mask is set. */
 export function ifAnySet(mask: number, then: Program, otherwise: Program): Program {
   return branch(CODE.jumpSet, mask, then, otherwise);
 }
@@ -72,7 +75,7 @@ function branch(code: number, value: number, then: Program, otherwise: Program):
   return [...test, ...otherwise, ...then];
 }
 
-/** The program as an array of `struct sock_filter`. */
+/** Returns the program as an array of `struct sock_filter`. */
 export function encode(program: Program): Buffer {
   if (program.length > MAX_LENGTH) throw new Error(`a BPF program of ${program.length} steps`);
   const bytes = Buffer.alloc(8 * program.length);

@@ -2,8 +2,8 @@ import { CAPABILITIES } from '../sandbox/sandbox.ts';
 import { seccompFilter } from './profile.ts';
 
 /**
- * The filter of system calls as every sandbox on this machine has it, in base64; undefined where there is no profile.
- * To make it takes 14 ms: a bundle has it made.
+ * The system call filter of every sandbox on this machine, in base64; undefined without a profile.
+ * Computing it takes 14 ms, so a bundle has the value.
  */
 export const filterText: string | undefined = seccompFilter(process.arch, CAPABILITIES)?.toString(
   'base64',

@@ -173,8 +173,8 @@ const NAMESPACES = 0x7e02_0000;
 const withoutNamespaces = load(argument(0), ifAnySet(NAMESPACES, FORBID, ALLOW));
 
 /**
- * AF_VSOCK reaches the host of a virtual machine from any network namespace. The kernel reads only 32
- * bits of the argument.
+ * AF_VSOCK reaches the host of a virtual machine from any network namespace. The kernel reads only
+ * 32 bits of the argument.
  */
 const withoutMachineSockets = load(argument(0), ifEqual(AF_VSOCK, FORBID, ALLOW));
 

@@ -5,20 +5,20 @@ import { withOwner } from '../system/host-error.ts';
 import { limitedAgent } from './ssh-agent.ts';
 import { detach, mount, MS } from '../system/syscalls.ts';
 
-/** Who may use a file of a RUN. */
+/** Mode and owner of a file of a RUN. */
 interface Access {
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
 }
 
-/** Files for the time of one RUN that are in memory only. */
+/** Files of one RUN that exist only in memory. */
 export class PrivateFiles implements AsyncDisposable {
   readonly #directory: string;
   readonly #servers: Server[] = [];
   #count = 0;
 
-  /** @param directory a path where nothing is. */
+  /** @param directory a path that does not exist */
   constructor(directory: string) {
     this.#directory = directory;
     mkdirSync(directory, { mode: 0o700 });
@@ -33,7 +33,7 @@ export class PrivateFiles implements AsyncDisposable {
     return this.#directory;
   }
 
-  /** @returns the path of a file that holds a secret. */
+  /** Returns the path of a file with a secret. */
   addSecret(bytes: Buffer, access: Access): string {
     const path = this.#path();
     writeFileSync(path, bytes, { mode: 0o600, flag: 'wx' });
@@ -41,14 +41,14 @@ export class PrivateFiles implements AsyncDisposable {
     return path;
   }
 
-  /** @returns the path of a socket that leads to an agent, limited to what a RUN may do. */
+  /** Returns the path of a socket of an agent, limited to what a RUN may do. */
   async addAgent(agent: string, access: Access): Promise<string> {
     const path = this.#path();
     const server = limitedAgent(agent);
     this.#servers.push(server);
     await new Promise<void>((resolve, reject) => {
       server.on('error', reject);
-      // The path of a socket can be 107 bytes long, and that of the store may be longer.
+      // The path of a socket has at most 107 bytes, and the store's path may be longer.
       server.listen(relative(process.cwd(), path), resolve);
     });
     give(path, access);

@@ -1,6 +1,9 @@
 import type { SecretFinder } from './secret-finder.ts';
 
-/** Takes secrets out of text that comes in pieces. A piece whose end may be the start of one waits for the next. */
+/**
+ * Replaces secrets in text that arrives in pieces. The end of a piece that may begin a secret waits
+ * for the next piece.
+ */
 export class Redactor {
   readonly #secrets: readonly string[];
   #pending = '';
@@ -17,7 +20,7 @@ export class Redactor {
     return replaced.slice(0, ready);
   }
 
-  /** What is left at the end. */
+  /** Returns the rest of the text. */
   end(): string {
     const rest = this.#pending;
     this.#pending = '';
@@ -30,7 +33,7 @@ export class Redactor {
     return result;
   }
 
-  /** Length of the longest end of a text that a secret starts with. */
+  /** Returns the length of the longest end of a text with which a secret begins. */
   #held(text: string): number {
     let longest = 0;
     for (const secret of this.#secrets) {

@@ -1,16 +1,16 @@
-/** Shorter secrets are not looked for: they are in many files by chance. */
+/** Shorter secrets are ignored: many files contain them by chance. */
 const MIN_LENGTH = 8;
 
-/** Columns after which programs break lines of base64: base64(1), and PEM. */
+/** Line lengths of base64: PEM, and base64(1). */
 const LINE_LENGTHS = [76, 64];
 
 /**
- * Finds secrets in bytes: as they are (without the line break at their end), and in base64 of either alphabet, wherever
- * in what is encoded they stand.
+ * Finds secrets in bytes: verbatim, without the line break at their end, and in base64 of either
+ * alphabet at any offset of the encoded data.
  */
 export class SecretFinder {
   readonly #needles: readonly { readonly id: string; readonly bytes: Buffer }[];
-  /** Of the longest form. */
+  /** Length of the longest form in bytes. */
   readonly maxLength: number;
 
   constructor(secrets: ReadonlyMap<string, Buffer>) {
@@ -20,12 +20,12 @@ export class SecretFinder {
     this.maxLength = Math.max(0, ...this.#needles.map(({ bytes }) => bytes.length));
   }
 
-  /** Whether there is anything to look for. */
+  /** True if there are no secrets to find. */
   get isEmpty(): boolean {
     return this.#needles.length === 0;
   }
 
-  /** The id of a secret that is in the bytes. */
+  /** Returns the id of a secret that the bytes contain. */
   find(bytes: Buffer): string | undefined {
     return this.#needles.find((needle) => bytes.includes(needle.bytes))?.id;
   }
@@ -45,7 +45,7 @@ function formsOf(secret: Buffer): readonly Buffer[] {
   if (bytes.length < MIN_LENGTH) return [];
   const encoded = [0, 1, 2].map((before) => {
     const text = Buffer.concat([Buffer.alloc(before), bytes]).toString('base64');
-    // A character holds six bits; those that share one with a neighbour of the secret are not known.
+    // A character encodes six bits; those that the secret shares with its neighbours are unknown.
     return text.slice(Math.ceil((before * 8) / 6), Math.floor(((before + bytes.length) * 8) / 6));
   });
   const [whole = ''] = encoded;

@@ -4,11 +4,13 @@ import type { SecretFinder } from './secret-finder.ts';
 /** A secret in a layer. */
 export interface Leak {
   readonly id: string;
-  /** Where, for people: never the secret itself. */
+  /** The location, for the user; never the secret itself. */
   readonly where: string;
 }
 
-/** The first secret in the entries of a layer: in a name, a link, an attribute, or the content of a file. */
+/**
+ * Returns the first secret in the entries of a layer: in a name, link target, attribute or content.
+ */
 export async function findLeak(
   entries: Iterable<EntryWithContent> | AsyncIterable<EntryWithContent>,
   finder: SecretFinder,
@@ -19,7 +21,7 @@ export async function findLeak(
     const named = finder.find(Buffer.from(entry.path, 'latin1'));
     if (named !== undefined) {
       const directory = fromRaw(parentPath(entry.path));
-      // The directory's own name would have been found before.
+      // A secret in the name of the directory was found earlier.
       return { id: named, where: `the name of a file in /${directory}` };
     }
     const path = `/${fromRaw(entry.path)}`;

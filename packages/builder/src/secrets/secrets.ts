@@ -9,7 +9,7 @@ import { SecretFinder } from './secret-finder.ts';
 /** As in BuildKit. */
 const MAX_SECRET = 500 * 1024;
 
-/** What the secret and ssh mounts of a plan are given, by id. Ids that are not there were optional. */
+/** The values of a plan's secret and ssh mounts, by id. Optional ones may be missing. */
 export interface Credentials {
   readonly secrets: ReadonlyMap<string, Buffer>;
   /** Sockets of agents. */
@@ -17,8 +17,9 @@ export interface Credentials {
 }
 
 /**
- * Reads the secrets that a plan asks for, and no other.
- * @throws LktError NOT_FOUND at the mount for a required one that is not given; IO_FAILED, UNSUPPORTED
+ * Reads the secrets that a plan uses, and no others.
+ * @throws LktError NOT_FOUND at the mount of a required secret or agent without a value; IO_FAILED,
+ * UNSUPPORTED
  */
 export async function readCredentials(
   plan: BuildPlan,
@@ -30,12 +31,12 @@ export async function readCredentials(
   for (const mount of mountsOf(plan)) {
     const { type, id, required, position } = mount;
     const missing = (what: string, fix: string): LktError =>
-      sourceError('NOT_FOUND', file, position, `${what} is not given`, { fix });
+      sourceError('NOT_FOUND', file, position, `${what} is missing`, { fix });
     if (type === 'secret' && !secrets.has(id)) {
       const source = given.secrets?.get(id);
       if (source !== undefined) secrets.set(id, await readSecret(id, source));
       else if (required)
-        throw missing(`the secret "${id}"`, `give it with --secret id=${id},src=FILE`);
+        throw missing(`the secret "${id}"`, `pass it with --secret id=${id},src=FILE`);
     }
     if (type === 'ssh' && !ssh.has(id)) {
       const socket = given.ssh?.get(id);
@@ -43,7 +44,7 @@ export async function readCredentials(
       else if (required)
         throw missing(
           `the SSH agent "${id}"`,
-          `give it with --ssh ${id === 'default' ? id : `${id}=SOCKET`}`,
+          `pass it with --ssh ${id === 'default' ? id : `${id}=SOCKET`}`,
         );
     }
   }
@@ -51,9 +52,9 @@ export async function readCredentials(
 }
 
 /**
- * What a secret says of the one who fetches from a host: `HTTP_AUTH_HEADER_host` the header Authorization,
- * `HTTP_AUTH_TOKEN_host` its token (Dockerfile reference, "Adding files from a URL").
- * @throws LktError IO_FAILED, UNSUPPORTED for a value that no header can have
+ * Returns the Authorization header for a host from the secrets: `HTTP_AUTH_HEADER_host` is the
+ * header, `HTTP_AUTH_TOKEN_host` a bearer token (Dockerfile reference, "Adding files from a URL").
+ * @throws LktError IO_FAILED; UNSUPPORTED for a value that a header cannot have
  */
 export async function authorizationFor(
   hostname: string,
@@ -74,14 +75,14 @@ export async function authorizationFor(
 }
 
 /**
- * What the image says of itself is for everyone to read.
- * @throws LktError BUILD_FAILED when a secret is in it
+ * Rejects an image config that contains a secret, as everyone can read it.
+ * @throws LktError BUILD_FAILED
  */
 export function refuseSecretConfig(config: NewImageConfig, { secrets }: Credentials): void {
   const id = new SecretFinder(secrets).find(Buffer.from(JSON.stringify(config)));
   if (id === undefined) return;
   throw new LktError('BUILD_FAILED', `the secret "${id}" would be in the config of the image`, {
-    fix: 'do not give it as an ARG, ENV, LABEL or argument of a command',
+    fix: 'do not pass it as an ARG, ENV, LABEL or argument of a command',
   });
 }
 

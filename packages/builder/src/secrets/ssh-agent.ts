@@ -1,6 +1,6 @@
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
-/** draft-ietf-sshm-ssh-agent, "Message numbers": what a command may ask of an agent. */
+/** The requests that a command may send: draft-ietf-sshm-ssh-agent, "Message numbers". */
 const REQUEST_IDENTITIES = 11;
 const SIGN_REQUEST = 13;
 const ALLOWED: ReadonlySet<number> = new Set([REQUEST_IDENTITIES, SIGN_REQUEST]);
@@ -10,9 +10,9 @@ const FAILURE = Buffer.from([0, 0, 0, 1, 5]);
 const MAX_MESSAGE = 256 * 1024;
 
 /**
- * An SSH agent that has the keys of another: they can be listed and sign, and that is all. None can be added or
- * removed, and nothing be locked.
- * @param agent socket of the other
+ * Returns a proxy of an SSH agent that only lists keys and signs. It rejects every other request,
+ * such as adding keys or locking.
+ * @param agent socket of the agent
  */
 export function limitedAgent(agent: string): Server {
   return createServer((client) => {
@@ -30,7 +30,10 @@ export function limitedAgent(agent: string): Server {
   });
 }
 
-/** A refused request is answered here, when the answers to those before it have come: clients wait for each. */
+/**
+ * Forwards allowed requests and rejects others at once: clients wait for each response before the
+ * next request.
+ */
 function forwardRequests(client: Socket, upstream: Socket, end: () => void): void {
   let pending: Buffer = Buffer.alloc(0);
   client.on('data', (chunk: Buffer) => {

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Where Linux says which programs it hands to an interpreter (Documentation/admin-guide/binfmt-misc.rst). */
+/** Interpreters of foreign programs (Documentation/admin-guide/binfmt-misc.rst). */
 const BINFMT_MISC = '/proc/sys/fs/binfmt_misc';
 
-/** `e_machine` of programs, and how many bits they have, by architecture as OCI names it. */
+/** `e_machine` and word size of programs, by OCI architecture. */
 const MACHINES: Readonly<Record<string, readonly [machine: number, bits: 32 | 64]>> = {
   '386': [3, 32],
   amd64: [62, 64],
@@ -15,8 +15,9 @@ const MACHINES: Readonly<Record<string, readonly [machine: number, bits: 32 | 64
 };
 
 /**
- * Whether the kernel runs programs of an architecture through an emulator that works in any root directory: one that it
- * opened when it was registered (flag `F`), as Debian's qemu-user-binfmt registers QEMU.
+ * Reports whether the kernel runs programs of an architecture in an emulator that works in any root
+ * directory: one that it opened at registration (flag `F`), as Debian's qemu-user-binfmt registers
+ * QEMU.
  */
 export function isEmulated(architecture: string, dir: string = BINFMT_MISC): boolean {
   let names: readonly string[];
@@ -32,20 +33,23 @@ export function isEmulated(architecture: string, dir: string = BINFMT_MISC): boo
     try {
       return isHandlerFor(architecture, readFileSync(join(dir, name), 'utf8'));
     } catch {
-      // Gone meanwhile.
+      // Unregistered meanwhile.
       return false;
     }
   });
 }
 
-/** @param text of a handler: `enabled`, `interpreter PATH`, `flags: …`, `offset 0`, `magic HEX`, `mask HEX` */
+/**
+ * Reports whether a handler runs programs of an architecture.
+ * @param text `enabled`, `interpreter PATH`, `flags: …`, `offset 0`, `magic HEX`, `mask HEX`
+ */
 function isHandlerFor(architecture: string, text: string): boolean {
   const value = (key: string): string => new RegExp(`^${key}:? (.*)$`, 'm').exec(text)?.[1] ?? '';
   const [machine, bits] = MACHINES[architecture] ?? [];
   if (machine === undefined || !/^enabled$/m.test(text) || !value('flags').includes('F'))
     return false;
   const magic = Buffer.from(value('magic'), 'hex');
-  // The ELF header: its own magic, the class at 4, the machine at 18.
+  // The ELF header: the magic number, the class at 4, the machine at 18.
   return (
     value('offset') === '0' &&
     magic.length >= 20 &&

@@ -43,10 +43,11 @@ export interface ExecutorParts extends WorkerContext {
 }
 
 /**
- * Does steps with overlay mounts. Runs in a mount namespace of its own; everything it mounts ends with the process.
+ * Executes steps with overlay mounts, in a mount namespace of its own; all its mounts end with the
+ * process.
  *
- * Every step is the same: the layers below are mounted with an empty directory over them, something changes files in
- * there, and what the directory holds then is the layer.
+ * Each step works the same way: the layers below are mounted with an empty upper directory, the
+ * step changes files, and the upper directory becomes the layer.
  */
 export class OverlayExecutor implements StepExecutor {
   readonly #parts: ExecutorParts;
@@ -58,7 +59,7 @@ export class OverlayExecutor implements StepExecutor {
     this.#parts = parts;
     const { job, store, layers, temp, signal } = parts;
     const { isRoot } = parts.setup;
-    // Root without its rights could, and must not go on without them: commands would see other files.
+    // Root without its privileges could skip devices, but must not: commands would see other files.
     const canMakeDevices = isRoot || job.variation?.userNamespace === true;
     this.#mounts = new LayerMounts({ store, layers, temp, canMakeDevices, signal });
     const secrets = job.secrets.map(([id, bytes]) => [id, Buffer.from(bytes, 'base64')] as const);
@@ -66,7 +67,7 @@ export class OverlayExecutor implements StepExecutor {
     this.#secrets = new SecretFinder(this.#credentials.secrets);
   }
 
-  /** Ends the mounts. */
+  /** Unmounts everything. */
   async close(): Promise<void> {
     await this.#mounts.close();
   }
@@ -108,7 +109,7 @@ export class OverlayExecutor implements StepExecutor {
         return;
       }
       for (const part of parts) {
-        // What one part makes may change where a path of the next one leads.
+        // A part may change where a path of the next part leads.
         const target = new CopyTarget(root, step, job.file, signal);
         if ('archive' in part) await unpackContext(target, context, part.archive, isRoot);
         else if ('remote' in part) await addRemote(target, store, part.remote, isRoot);
@@ -167,7 +168,7 @@ export class OverlayExecutor implements StepExecutor {
             file: job.file,
             store: store.dir,
             root,
-            // What it is told may hold a secret.
+            // The description of the sandbox may contain a secret.
             directory: privates?.directory ?? directory,
             mounts: mounts.map(({ mount }) => mount),
             network,
@@ -197,7 +198,7 @@ export class OverlayExecutor implements StepExecutor {
     return written;
   }
 
-  /** Mounts what is below, lets `change` change it, and keeps what has changed. */
+  /** Mounts the layers below, calls `change`, and stores the changes as a layer. */
   async #layer(
     parent: Layers,
     step: Step,
@@ -229,7 +230,7 @@ export class OverlayExecutor implements StepExecutor {
     }
   }
 
-  /** What is in a layer is for everyone to read. */
+  /** Rejects a layer that contains a secret, as everyone can read it. */
   async #refuseLeak(upper: string, { position, title }: Step): Promise<void> {
     if (this.#secrets.isEmpty) return;
     const leak = await findLeak(layerEntries(upper), this.#secrets, this.#parts.signal);
@@ -239,7 +240,7 @@ export class OverlayExecutor implements StepExecutor {
       this.#parts.job.file,
       position,
       `the secret "${leak.id}" would be in the image, in ${leak.where}, which ${title} makes`,
-      { fix: 'have the command use it without writing it, or write below a mount' },
+      { fix: 'do not write the secret to a file, or write it below a mount' },
     );
   }
 

@@ -8,8 +8,8 @@ import { pathAt, statAt } from '../system/raw-fs.ts';
 import { makeDirectories, resolveIn } from '../system/rooted.ts';
 
 /**
- * Makes the directory of a WORKDIR, and those above it, where they are missing; they are of the step's user.
- * @throws LktError BUILD_FAILED if something else has its path, or the file system has no such user
+ * Makes the directory of a WORKDIR and missing parents, owned by the step's user.
+ * @throws LktError BUILD_FAILED if the path is not a directory, or the user does not exist
  */
 export function makeWorkdir(root: string, step: WorkdirStep, file: SourceFile): void {
   const path = resolveIn(root, toRaw(step.path.slice(1)));
@@ -21,7 +21,7 @@ export function makeWorkdir(root: string, step: WorkdirStep, file: SourceFile): 
       `${step.path} is not a directory in the image`,
     );
   }
-  // Who USER is matters only where something has to be made.
+  // The user must exist only if a directory has to be made.
   if (statAt(root, path) !== undefined) return;
   const accounts = readAccounts((name) => readIn(root, name));
   const owner = findOwner(step.user, accounts);

@@ -173,7 +173,7 @@ function isLinked(step: Step): boolean {
   return (step.kind === 'copy' || step.kind === 'add') && step.link && step.chmod === undefined;
 }
 
-/** Reports whether the layers of a stage are in the image: a stage is the target or a base of it. */
+/** Reports whether the image has the layers of a stage: of the target, or one of its bases. */
 function isPartOfTarget({ plan }: Job, index: number): boolean {
   for (let at: number | undefined = plan.target; at !== undefined;) {
     if (at === index) return true;

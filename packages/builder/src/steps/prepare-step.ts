@@ -31,7 +31,7 @@ export interface StepPreparerParts {
   readonly context: Context;
   readonly cache: StepCache;
   readonly probe: RootfsProbe;
-  /** Returns the layers of an origin, once its stage has ended; undefined if a step has no layer. */
+  /** Returns the layers of an origin when its stage has ended; undefined if a step has none. */
   readonly fileSystem: (origin: StagePlan['base']) => Promise<Layers | undefined>;
 }
 
@@ -83,11 +83,11 @@ export class StepPreparer {
         type: mount.type,
         target: mount.target,
         readOnly: mount.readOnly,
-        // Not what the secret is: another one must not run the step again.
+        // Not the secret itself: a changed one does not rerun the step.
         ...(mount.type === 'secret' || mount.type === 'ssh'
           ? { id: mount.id, env: mount.env, mode: mount.mode, uid: mount.uid, gid: mount.gid }
           : {}),
-        // What is in a cache is nobody's input: it must not change the result. What it begins with may.
+        // A cache's later content must not change the result, but its initial content may.
         ...(mount.type === 'cache' && mount.from.kind !== 'scratch'
           ? { source: mount.source, from: diffIds(mounts[index] ?? []) }
           : {}),
@@ -144,7 +144,10 @@ export class StepPreparer {
     };
   }
 
-  /** The files of a commit are copied like those of a stage. What they are is known by its name, before it is fetched. */
+  /**
+   * Prepares the files of a commit, which are copied like those of a stage. The commit identifies
+   * them before they are fetched.
+   */
   async #prepareGit(
     step: CopyStep,
     git: GitSource,

@@ -13,7 +13,7 @@ import { findExecutor } from '../run/find-executor.ts';
 import type { Job } from '../worker/job.ts';
 
 /**
- * Says at once what a Dockerfile asks for that this engine does not do, rather than in the middle of a build.
+ * Rejects instructions that this engine does not support, before the build begins.
  * @throws LktError UNSUPPORTED, TOOL_MISSING
  */
 export function refuseUnsupported(job: Job, executor: string): void {
@@ -37,14 +37,14 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, executor: string, 
   if (!isHosts && !isEmulated(architecture)) {
     throw fail(
       step.position,
-      `RUN for ${stage.platform} needs a machine of that kind, and this one is ${host} and emulates none`,
-      `have a BuildKit do it: --builder ${stage.platform}=ADDRESS, or let the kernel emulate it: apt-get install qemu-user-binfmt`,
+      `RUN for ${stage.platform} needs such a machine or an emulator; this machine is ${host}`,
+      `build it with BuildKit: --builder ${stage.platform}=ADDRESS, or install an emulator: apt-get install qemu-user-binfmt`,
     );
   }
   if (step.security === 'insecure')
     throw fail(
       step.position,
-      'RUN --security=insecure is not supported: a command never has rights over the machine that builds',
+      'RUN --security=insecure is not supported: a command never gets privileges on the host',
       'remove the flag, or build this step with Docker and start FROM its image',
     );
   if (step.network === 'host' && !job.network) {
@@ -57,7 +57,7 @@ function refuseRun(job: Job, stage: StagePlan, step: RunStep, executor: string, 
   if (executor === 'bwrap' && !/^(?:0|root)?(?::(?:0|root))?$/.test(step.user)) {
     throw fail(
       step.position,
-      `bubblewrap runs every command as root, and this one is for USER ${step.user}`,
+      `bubblewrap runs commands only as root, not as USER ${step.user}`,
       'use --executor init, runc or crun',
     );
   }

@@ -1,6 +1,6 @@
 /**
- * Runs while holding every lock, taken in one order, so that two who want the same ones do not wait for each other.
- * @param hold runs something while holding one
+ * Runs a function with all locks held. Locks are taken in a fixed order, so callers never deadlock.
+ * @param hold runs a function with one lock held
  */
 export async function withLocks(
   names: readonly (string | undefined)[],

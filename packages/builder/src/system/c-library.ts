@@ -1,8 +1,8 @@
 import koffi, { type LibraryHandle } from 'koffi';
 
 /**
- * Calls into the C library, for what Node does not offer. Loading this file loads koffi, so only the worker and the init
- * of a step do. Names and paths that are not text are buffers.
+ * The error of a system call. Loading this file loads koffi, so only workers and the init of a step
+ * do. Names and paths that are not text are buffers.
  */
 export class SystemCallError extends Error {
   override readonly name: string = 'SystemCallError';
@@ -24,14 +24,17 @@ const CODES: ReadonlyMap<number, string> = new Map(
 export type Path = string | Buffer;
 
 export const library: LibraryHandle = koffi.load(null);
-/** A path or another string: text goes as UTF-8, a buffer as it is; both end in a NUL. */
+/**
+ * The type of a path or another string: text is passed as UTF-8, a buffer unchanged; both get a
+ * final NUL.
+ */
 export const TEXT: string = 'const void *';
 
 export function call<Arguments extends readonly unknown[]>(
   name: string,
   types: readonly string[],
   subject: (...values: Arguments) => string,
-  // A function that returns int leaves the other half of the register as it is.
+  // A function that returns int leaves the upper half of the register undefined.
   result: 'int' | 'long' = 'int',
 ): (...values: Arguments) => number {
   const native = library.func(name, result, [...types]) as (...values: unknown[]) => number;
@@ -42,7 +45,7 @@ export function call<Arguments extends readonly unknown[]>(
   };
 }
 
-/** Bytes that go to a call as they are, without a NUL. */
+/** Bytes that are passed to a call unchanged, without a final NUL. */
 export class Data {
   readonly bytes: Buffer;
   constructor(bytes: Buffer) {

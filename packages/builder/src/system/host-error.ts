@@ -1,6 +1,9 @@
 import { isErrno, LktError } from '@lkt/core';
 
-/** Runs what sets an owner; the kernel says EINVAL to ids that are not mapped. */
+/**
+ * Runs a change of owner. The kernel rejects ids that are not mapped with EINVAL.
+ * @throws LktError HOST_UNSUPPORTED for an id that is not mapped
+ */
 export function withOwner(what: () => string, id: number, run: () => void): void {
   try {
     run();
@@ -10,14 +13,14 @@ export function withOwner(what: () => string, id: number, run: () => void): void
   }
 }
 
-/** The error for a user id that the user namespace of a rootless build does not have. */
+/** Returns the error for an id that the user namespace of a rootless build lacks. */
 function unmappedId(what: string, id: number, cause: unknown): LktError {
   return new LktError(
     'HOST_UNSUPPORTED',
-    `${what} belongs to id ${id}, which does not exist for a build without root`,
+    `${what} belongs to id ${id}, which does not exist in a build without root`,
     {
       cause,
-      fix: 'install uidmap (newuidmap, newgidmap) and give yourself a range in /etc/subuid and /etc/subgid, or build as root',
+      fix: 'install uidmap (newuidmap, newgidmap), and add a range for your user to /etc/subuid and /etc/subgid; or build as root',
     },
   );
 }

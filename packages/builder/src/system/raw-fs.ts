@@ -3,12 +3,15 @@ import { isErrno, LktError } from '@lkt/core';
 import { compareBytes, type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { getAttribute, listAttributes } from './special-files.ts';
 
-/** A file on this machine: an absolute directory (text) and a path below it (bytes). */
+/** Returns the path of a file below a directory of the host. */
 export function pathAt(directory: string, path: RawPath): Buffer {
   return Buffer.from(path === '' ? toRaw(directory) : `${toRaw(directory)}/${path}`, 'latin1');
 }
 
-/** The same file as `pathAt`, as text. Undefined for a name that is not UTF-8: as text it would be another one. */
+/**
+ * Returns the same path as text; undefined for a name that is not UTF-8, which would become
+ * another.
+ */
 export function textPathAt(directory: string, path: RawPath): string | undefined {
   const text = fromRaw(path);
   if (toRaw(text) !== path) return undefined;
@@ -28,7 +31,7 @@ export function statAt(directory: string, path: RawPath): Stats | undefined {
   }
 }
 
-/** Names in a directory, in byte order. */
+/** Returns the names in a directory, in byte order. */
 export function namesAt(directory: string, path: RawPath): string[] {
   return readdirSync(pathAt(directory, path), { encoding: 'latin1' }).toSorted(compareBytes);
 }
@@ -37,7 +40,7 @@ export function linkAt(directory: string, path: RawPath): RawPath {
   return readlinkSync(pathAt(directory, path), { encoding: 'latin1' });
 }
 
-/** Undefined for a socket, which no archive can hold. */
+/** Returns the type of an entry; undefined for a socket, which an archive cannot contain. */
 export function typeOf(stats: Stats): EntryType | undefined {
   if (stats.isFile()) return 'file';
   if (stats.isDirectory()) return 'directory';
@@ -47,7 +50,7 @@ export function typeOf(stats: Stats): EntryType | undefined {
   return stats.isFIFO() ? 'fifo' : undefined;
 }
 
-/** A deleted file in a directory for overlayfs. */
+/** Reports whether a file is a whiteout of overlayfs. */
 export function isWhiteout(stats: Stats): boolean {
   return stats.isCharacterDevice() && stats.rdev === 0;
 }
@@ -61,17 +64,18 @@ export function deviceNumbers(rdev: number): { devMajor: number; devMinor: numbe
   };
 }
 
-/** Whole seconds. */
+/** Returns the modification time in whole seconds. */
 export function mtimeOf(stats: Stats): number {
   return Math.floor(stats.mtimeMs / 1000);
 }
 
-/** What overlayfs keeps for itself in a directory that it is mounted from with `userxattr`. */
+/** Prefix of overlayfs's own attributes with `userxattr`. */
 export const OVERLAY_PREFIX = 'user.overlay.';
 
 /**
- * Whether an extended attribute belongs to an image. The others are the machine's own (labels of its security module),
- * overlayfs's, or invisible without privileges, so that layers would depend on who builds them.
+ * Reports whether an extended attribute belongs in an image. Others are the host's (security
+ * labels), overlayfs's, or invisible without privileges, so layers would depend on the user who
+ * builds.
  */
 export function isImageAttribute(name: string): boolean {
   return (
@@ -82,7 +86,7 @@ export function isImageAttribute(name: string): boolean {
   );
 }
 
-/** The attributes that belong to an image, sorted; undefined when there are none. */
+/** Returns the attributes that belong in an image, sorted; undefined if there are none. */
 export function attributesAt(
   directory: string,
   path: RawPath,

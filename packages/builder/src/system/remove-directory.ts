@@ -5,8 +5,8 @@ import { removeTree } from '@lkt/oci';
 import { chooseNamespace } from '../worker/namespace.ts';
 
 /**
- * Removes a directory with layers or cache mounts in it, which without root may hold files of other users: those of this
- * user's namespace, in which it is done then.
+ * Removes a directory with layers or cache mounts. Without root it may hold files of other users of
+ * this user's namespace, and is then removed in that namespace.
  */
 export async function removeDirectory(path: string): Promise<void> {
   try {
@@ -14,7 +14,7 @@ export async function removeDirectory(path: string): Promise<void> {
   } catch (error) {
     if (!isErrno(error, 'EACCES', 'EPERM')) throw error;
     const [program = '', ...flags] = chooseNamespace(process.geteuid?.() ?? 0).argv;
-    // What cannot be removed in this way either is found again by the next who looks for what the dead have left.
+    // A later prune retries leftovers.
     await promisify(execFile)(program, [...flags, '--', 'rm', '-rf', '--', path]).catch(
       () => undefined,
     );

@@ -2,13 +2,14 @@ import { mkdirSync } from 'node:fs';
 import { parentPath, type RawPath } from '@lkt/oci';
 import { joinRaw, linkAt, pathAt, statAt } from './raw-fs.ts';
 
-/** As in Linux: more symbolic links on one way are a loop. */
+/** Maximum number of symbolic links in a path, as in Linux. */
 const MAX_LINKS = 40;
 
 /**
- * What a path is when `root` is the root of the file system: without symbolic links, `.` and `..`. Parts that do not
- * exist stay as they are. No part of the result is a link, so it can be used from outside as long as nothing in the
- * tree runs. Undefined when links go round in circles, or a part before the last is a file.
+ * Resolves a path as if `root` were the root of the file system: without symbolic links, `.` and
+ * `..`. Missing parts stay. No part of the result is a link, so it can be used from outside while
+ * nothing in the tree runs. Returns undefined for a loop of links, or if a part before the last is
+ * a file.
  */
 export function resolveIn(root: string, path: RawPath, follow = true): RawPath | undefined {
   let todo = path.split('/').toReversed();
@@ -38,7 +39,7 @@ export function resolveIn(root: string, path: RawPath, follow = true): RawPath |
   return at;
 }
 
-/** Makes a directory and those above it where they are missing; `made` gets each. The path is resolved. */
+/** Makes a directory and missing parents; calls `made` with each. The path must be resolved. */
 export function makeDirectories(
   root: string,
   path: RawPath,

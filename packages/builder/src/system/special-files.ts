@@ -37,10 +37,10 @@ const removeCall = call<[Path, string]>(
   (path, name) => `${name} of ${String(path)}`,
 );
 
-/** Linux has no longer list and no longer value (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
+/** The kernel's maximum size of a list and of a value (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
 const scratch = Buffer.alloc(65_536);
 
-/** Names of the extended attributes of a path; a link is not followed. */
+/** Returns the names of the extended attributes of a path; does not follow a link. */
 export function listAttributes(path: Path): readonly string[] {
   let length: number;
   try {

@@ -5,8 +5,8 @@ import { library } from './c-library.ts';
 const syncfsCall = library.func('syncfs', 'int', ['int']) as KoffiFunc<(file: number) => number>;
 
 /**
- * Waits, without keeping this thread, until what was written to the file system of a directory is on disk. syncfs(2)
- * @returns false if it could not be written
+ * Waits, without blocking this thread, until all data of a directory's file system is on disk
+ * (syncfs(2)). Returns false if writing failed.
  */
 export async function syncFileSystem(directory: string): Promise<boolean> {
   const file = openSync(directory, 'r');

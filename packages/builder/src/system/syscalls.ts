@@ -27,7 +27,7 @@ export function mount(
   mountCall(source, target, options.type ?? null, options.flags ?? 0, options.data ?? null);
 }
 
-/** glibc has no name for it before 2.36, and musl none. */
+/** glibc has a function for it since 2.36, musl has none. */
 const setattrCall = call<[number, number, string, number, Data, number]>(
   'syscall',
   ['long', 'int', TEXT, 'uint', 'void *', 'size_t'],
@@ -35,10 +35,12 @@ const setattrCall = call<[number, number, string, number, Data, number]>(
   'long',
 );
 
-/** Adds flags to a mount and all mounts in it; mount(2) would take away those they have. mount_setattr(2) */
+/**
+ * Adds flags to a mount and all mounts in it; mount(2) would replace their flags. mount_setattr(2)
+ */
 export function addMountFlags(target: string, flags: number): void {
   const [SYS_mount_setattr, AT_FDCWD, AT_RECURSIVE] = [442, -100, 0x8000];
-  // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. These flags have the values of mount(2)'s.
+  // struct mount_attr: attr_set, attr_clr, propagation, userns_fd. These flags equal mount(2)'s.
   const attributes = Buffer.alloc(32);
   attributes.writeBigUInt64LE(BigInt(flags));
   const data = new Data(attributes);
@@ -47,7 +49,7 @@ export function addMountFlags(target: string, flags: number): void {
 
 const umountCall = call<[string, number]>('umount2', [TEXT, 'int'], (target) => target);
 
-/** Takes a mount out of the tree now; it ends when its last user does. */
+/** Detaches a mount; it ends with its last user. */
 export function detach(target: string): void {
   umountCall(target, 2);
 }
@@ -56,7 +58,7 @@ const umountLater = library.func('umount2', 'int', [TEXT, 'int']) as KoffiFunc<
   (target: Buffer, flags: number) => number
 >;
 
-/** The same by another thread: the kernel may wait for all processors, and this one has something else to do. */
+/** Detaches a mount in another thread, as the kernel may wait for all processors. */
 export async function detachLater(target: string): Promise<void> {
   const result = await new Promise<number>((resolve, reject) => {
     umountLater.async(Buffer.from(`${target}\0`), 2, (error: Error | null, returned) => {
@@ -64,7 +66,7 @@ export async function detachLater(target: string): Promise<void> {
       else reject(error);
     });
   });
-  // What it was is not told to this thread.
+  // errno is not visible in this thread.
   if (result < 0) detach(target);
 }
 
@@ -86,7 +88,7 @@ export function unshare(flags: number): void {
 
 const pivotCall = call<[string, string]>('pivot_root', [TEXT, TEXT], (root) => root);
 
-/** pivot_root(2): `root` becomes the root, what was it goes to `old`. */
+/** Makes `root` the root, and moves the previous one to `old`. pivot_root(2) */
 export function pivotRoot(root: string, old: string): void {
   pivotCall(root, old);
 }
@@ -133,7 +135,7 @@ const seccompCall = call<[number, number, number, { len: number; filter: Buffer 
 );
 
 /**
- * Has a filter decide about every system call of the calling thread and what becomes of it, from now on. Needs
+ * Applies a filter to all further system calls of the calling thread and its children. Needs
  * CAP_SYS_ADMIN in the user namespace. seccomp(2)
  * @param filter an array of `struct sock_filter`
  */
@@ -147,7 +149,10 @@ export function filterSystemCalls(filter: Buffer): void {
 
 const capsetCall = call<[Data, Data]>('capset', ['void *', 'void *'], () => '');
 
-/** Makes these the permitted and effective capabilities of the calling thread, and nothing inheritable. */
+/**
+ * Sets the permitted and effective capabilities of the calling thread, and clears the inheritable
+ * ones.
+ */
 export function setCapabilities(numbers: readonly number[]): void {
   const LINUX_CAPABILITY_VERSION_3 = 0x20080522;
   const header = Buffer.alloc(8);
@@ -164,7 +169,7 @@ export function setCapabilities(numbers: readonly number[]): void {
 const getLimitCall = call<[number, Data]>('getrlimit', ['int', 'void *'], (kind) => String(kind));
 const setLimitCall = call<[number, Data]>('setrlimit', ['int', 'void *'], (kind) => String(kind));
 
-/** Sets a resource limit, or as much of it as this process may have. */
+/** Sets a resource limit, or the maximum that this process may have. */
 export function setLimit(kind: number, soft: bigint, hard: bigint): void {
   const limit = Buffer.alloc(16);
   getLimitCall(kind, new Data(limit));
@@ -205,7 +210,10 @@ const signalCall = library.func('signal', 'void *', ['int', 'void *']) as (
   handler: null,
 ) => unknown;
 
-/** Gives every signal the meaning it has for a new program: what this one ignores, its successor would ignore too. */
+/**
+ * Resets every signal to its default action: an ignored one would be ignored by the next program
+ * too.
+ */
 export function defaultSignals(): void {
   for (let signal = 1; signal <= 64; signal += 1) signalCall(signal, null);
 }
@@ -216,7 +224,7 @@ const execveCall = library.func('execve', 'int', [
   'const char **',
 ]) as (path: string, argv: (string | null)[], env: (string | null)[]) => number;
 
-/** execve(2): this process becomes another program. Returns only when it cannot. */
+/** Replaces this process by another program (execve(2)). Returns only on failure. */
 export function execute(
   path: string,
   argv: readonly string[],
@@ -228,7 +236,10 @@ export function execute(
 
 const exitCall = library.func('_exit', 'void', ['int']) as (status: number) => unknown;
 
-/** _exit(2): Node's own end closes an io_uring first, and crashes where a filter forbids that. */
+/**
+ * Exits at once (_exit(2)). Node's exit first closes an io_uring, and crashes if a filter forbids
+ * that.
+ */
 export function exitNow(status: number): never {
   exitCall(status);
   throw new Error('unreachable');
@@ -241,14 +252,14 @@ const fcntlCall = library.func('int fcntl(int descriptor, int command, ...)') as
   value: number,
 ) => number;
 
-/** Whether a descriptor stays open when this process becomes another program. */
+/** Sets whether a descriptor stays open in the next program. */
 export function keepOpen(descriptor: number, keep: boolean): void {
   const [F_SETFD, FD_CLOEXEC] = [2, 1];
   if (fcntlCall(descriptor, F_SETFD, 'int', keep ? 0 : FD_CLOEXEC) < 0)
     throw new SystemCallError('fcntl', String(descriptor), koffi.errno());
 }
 
-/** Has who writes to or reads from an open file wait, whoever has it open. */
+/** Makes reads and writes of an open file block, for all processes that share it. */
 export function makeBlocking(descriptor: number): void {
   const [F_GETFL, F_SETFL, O_NONBLOCK] = [3, 4, 0o4000];
   const flags = fcntlCall(descriptor, F_GETFL, 'int', 0);
@@ -258,7 +269,7 @@ export function makeBlocking(descriptor: number): void {
 
 const pipeCall = call<[Data, number]>('pipe2', ['void *', 'int'], () => '');
 
-/** A pipe: Node's own are sockets, and a socket cannot be opened again as /dev/stdout. */
+/** Makes a pipe. Node's own are sockets, which cannot be opened as /dev/stdout. */
 export function makePipe(): { readonly read: number; readonly write: number } {
   const O_CLOEXEC = 0o2000000;
   const ends = Buffer.alloc(8);

@@ -1,16 +1,16 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Where programs of the machine are looked for: not in what the caller's environment says. */
+/** Search path for programs of the host, independent of the caller's PATH. */
 const HOST_PATH =
   '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/run/current-system/sw/bin:/run/wrappers/bin';
 
 /**
- * What processes of the engine find in their environment: nothing of the caller's, and where Node keeps compiled code,
- * which halves the time they take to start.
+ * Returns the environment of the engine's processes: nothing of the caller's, and the directory of
+ * Node's compile cache, which halves their start time.
  */
 export function hostEnvironment(store: string): Record<string, string> {
-  // Code is taken only from who runs it: root may build into the store of somebody else.
+  // Loads only code that the same user compiled: root may build into another user's store.
   const isOwn = statSync(store).uid === process.geteuid?.();
   return { PATH: HOST_PATH, ...(isOwn ? { NODE_COMPILE_CACHE: join(store, 'compiled') } : {}) };
 }

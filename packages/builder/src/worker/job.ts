@@ -3,11 +3,11 @@ import type { SourceFile } from '@lkt/core';
 import type { BuildRequest } from '../engine.ts';
 import type { Layers } from '../layers/layers.ts';
 
-/** A request and its plan, as far as the steps depend on them. Can be written as JSON. */
+/** A request and its plan, as far as steps depend on them. It can be written as JSON. */
 export interface Job extends Pick<BuildRequest, 'name' | 'context' | 'network' | 'variation'> {
   readonly file: SourceFile;
   readonly plan: BuildPlan;
-  /** Layers of the images the plan names, by `imageKey`. */
+  /** Layers of the plan's images, by `imageKey`. */
   readonly images: Readonly<Record<string, Layers>>;
   readonly noCache: boolean;
   readonly cpus: number;

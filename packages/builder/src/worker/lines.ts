@@ -1,4 +1,7 @@
-/** The lines of a stream without their ends; one that is cut short is none. With `node:readline` a terminal is loaded. */
+/**
+ * Yields the lines of a stream without their ends. A truncated last line is dropped.
+ * `node:readline` would load Node's terminal support.
+ */
 export async function* linesOf(input: AsyncIterable<Buffer>): AsyncGenerator<string, undefined> {
   let parts: Buffer[] = [];
   for await (const chunk of input) {

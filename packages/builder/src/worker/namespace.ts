@@ -4,21 +4,22 @@ import { LktError } from '@lkt/core';
 import type { BuildEnvironment } from '../variation.ts';
 import { findOnPath } from '../system/tools.ts';
 
-/** How a worker gets a mount namespace of its own. */
+/** The mount namespace of a worker. */
 export interface Namespace {
-  /** What to start; the worker follows. */
+  /** Command that makes the namespace; the worker's command follows. */
   readonly argv: readonly string[];
-  /** Root of the machine, not of a user namespace. */
+  /** Whether its root is root of the host. */
   readonly isRoot: boolean;
   /** Whether more than one user exists in it. */
   readonly hasUsers: boolean;
-  /** Names what the owners of files mean in it. */
+  /** Name of the id mapping: layers with other owners of files are separate. */
   readonly owner: string;
 }
 
 /**
- * The namespace of this user. As root: of mounts only. Else a user namespace, with the range of ids in /etc/subuid when
- * newuidmap is installed and there is one, else with one user, which is enough where everything is root's.
+ * Returns the namespace for a user. Root gets a mount namespace. Others get a user namespace too:
+ * with their ids of /etc/subuid if newuidmap is installed, else with one user, which suffices if
+ * root owns all files.
  */
 export function chooseNamespace(uid: number): Namespace {
   if (uid === 0) {
@@ -30,11 +31,13 @@ export function chooseNamespace(uid: number): Namespace {
   return { argv: [...argv, '--map-auto'], isRoot: false, hasUsers: true, owner: `${uid}+` };
 }
 
-/** The same in another world, whose surroundings the worker gets from the programs that start it. */
+/**
+ * Returns the namespace for a varied environment, which the programs that start the worker set up.
+ */
 export function namespaceIn(environment: BuildEnvironment, uid: number): Namespace {
   const usual = chooseNamespace(uid);
   const [unshare = '', ...flags] = usual.argv;
-  // Every user and group there is, under its own number.
+  // Maps every user and group to itself.
   const everyone = '0:0:4294967295';
   const withoutRoot = environment.userNamespace && usual.isRoot;
   const users = withoutRoot
@@ -76,11 +79,11 @@ function nameOf(): string | undefined {
   }
 }
 
-/** What to tell a user whose machine does not allow the namespaces. `said` is unshare's message. */
+/** Returns the error for a machine that forbids the namespaces. `said` is unshare's message. */
 export function namespaceError(uid: number, said: string): LktError {
   if (uid === 0) {
     return new LktError('HOST_UNSUPPORTED', 'root may not make a mount namespace here', {
-      fix: 'in a container, give it the right to mount (Docker: --privileged)',
+      fix: 'in a container, allow it to mount (Docker: --privileged)',
       detail: said,
     });
   }

@@ -25,7 +25,7 @@ export async function runWorker(
     killer = setTimeout(() => child.kill('SIGKILL'), GRACE_MS);
   };
   signal?.addEventListener('abort', stop);
-  // An event of before comes to nobody.
+  // An earlier abort fires no event.
   if (signal?.aborted === true) stop();
   let complaint = '';
   const complain = (chunk: Buffer): void => {

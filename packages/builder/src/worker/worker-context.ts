@@ -12,16 +12,16 @@ import type { WorkerSetup } from './worker-protocol.ts';
 
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 
-/** What a worker builds with, made before it is known what to build. */
+/** The directories and helpers of a worker, made before a job is known. */
 export interface WorkerContext {
   readonly setup: WorkerSetup;
   readonly store: Store;
   readonly layers: LayerDirs;
-  /** Where what is found again by later builds is kept. */
+  /** Directory of the records and cache mounts that later builds find. */
   readonly work: string;
   /** A directory on the file system of the layers. */
   readonly temp: string;
-  /** Whether directories of layers go with this process. */
+  /** Whether directories of layers end with this process. */
   readonly isFleeting: boolean;
   readonly groups: Cgroups;
   readonly inits: Inits;
@@ -39,7 +39,7 @@ export async function withWorkerContext(
   const store = await openStore(dir);
   await using temporary = await store.tempDir();
   chmodSync(temporary.path, 0o700);
-  // In another world nothing is known, and nothing is left.
+  // A varied environment starts without known steps, and leaves none.
   const work = environment === undefined ? dir : temporary.path;
   const layers = new LayerDirs(store, owner, work);
   await layers.create(isWholeLayer);
@@ -51,7 +51,7 @@ export async function withWorkerContext(
   const isFleeting = statfsSync(dir).type === OVERLAYFS_SUPER_MAGIC;
   const inMemory = isFleeting || environment?.memory !== undefined;
   if (inMemory) {
-    // An overlay cannot hold the upper directory of another, nor whiteouts. Memory can.
+    // An overlay file system cannot hold upper directories or whiteouts; memory can.
     const size = environment?.memory === undefined ? '' : `,size=${environment.memory}`;
     mount('tmpfs', layers.dir, { type: 'tmpfs', data: `mode=700${size}` });
     mkdirSync(`${layers.dir}/tmp`);

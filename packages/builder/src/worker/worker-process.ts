@@ -13,7 +13,7 @@ import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
 
 const NODE_FLAGS = ['--no-warnings', `--max-semi-space-size=${MEMORY_POLICY.stream.semiSpaceMib}`];
 
-/** Where a worker builds, and what holds for all that it does. */
+/** Options of a worker, for all its jobs. */
 export interface WorkerOptions {
   /** Directory of the store. */
   readonly store: string;
@@ -21,21 +21,20 @@ export interface WorkerOptions {
   readonly limits?: Limits | undefined;
   readonly executor?: string | undefined;
   readonly environment?: BuildEnvironment | undefined;
-  /** Whether it waits for another job after one that it has done. */
+  /** Whether it stays for further jobs. */
   readonly stays?: boolean | undefined;
 }
 
 /**
- * A process that builds in namespaces of its own. It takes a while to start, so whoever knows that something will have
- * to be built starts it before it is known what. It does one job, if it is not to stay, and ends with this process in any
- * case.
+ * A process that builds in namespaces of its own. Start it early, before the job is known: starting
+ * takes a while. It runs one job, unless it stays, and ends with this process in any case.
  */
 export class WorkerProcess implements AsyncDisposable {
   readonly child: ChildProcess;
   readonly uid: number;
   readonly stays: boolean;
   readonly #setup: WorkerSetup;
-  /** How it ended: its exit status, or the signal that ended it. */
+  /** Its exit status, or the signal that ended it. */
   readonly status: Promise<string>;
   #isTaken = false;
   #messages: AsyncIterator<string, undefined> | undefined;
@@ -49,7 +48,7 @@ export class WorkerProcess implements AsyncDisposable {
       child.once('error', reject);
       child.once('close', (code, by) => resolve(by ?? String(code)));
     });
-    // Whoever waits for it is told; it may fail before anybody does.
+    // The caller handles a failure; one before the caller waits must not count as unhandled.
     this.status.catch(() => undefined);
   }
 
@@ -62,7 +61,7 @@ export class WorkerProcess implements AsyncDisposable {
       environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
     const script = programPath(new URL('worker.ts', import.meta.url));
     const [program = '', ...flags] = argv;
-    // In a process group of its own, so that Ctrl-C reaches this process alone, which then stops the worker in order.
+    // Ctrl-C must not reach its process group: this process stops the worker in order.
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
       env: { ...hostEnvironment(setup.store), ...MALLOC_ENVIRONMENT.worker, ...environment?.env },
@@ -75,7 +74,7 @@ export class WorkerProcess implements AsyncDisposable {
     return worker;
   }
 
-  /** Whether it was still free and is for this place; then it is taken. */
+  /** Reserves the worker. Returns false if it is in use, has ended, or has other options. */
   take(options: WorkerOptions): boolean {
     const wanted = JSON.stringify(setupFor(options));
     const { exitCode, signalCode } = this.child;
@@ -84,7 +83,7 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#isTaken;
   }
 
-  /** Gives it a job. */
+  /** Starts a job. */
   begin(job: WorkerJob): void {
     this.#isTaken = true;
     const line = `${JSON.stringify(job)}\n`;
@@ -92,23 +91,23 @@ export class WorkerProcess implements AsyncDisposable {
     else this.#input.end(line);
   }
 
-  /** Says that it has done its job, and stays. */
+  /** Marks the worker, which stays, as free again. */
   release(): void {
     this.#isTaken = false;
   }
 
-  /** What it complains of. */
+  /** Its standard error. */
   get complaints(): Readable {
     return this.child.stdio[2] as Readable;
   }
 
-  /** What it says, line by line. */
+  /** Its messages, a line of JSON each. */
   get messages(): AsyncIterator<string, undefined> {
     this.#messages ??= linesOf(this.child.stdio[3] as Readable);
     return this.#messages;
   }
 
-  /** Ends it if it has nothing to do. */
+  /** Ends the worker if it has no job. */
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#isTaken) return;
     this.#isTaken = true;
@@ -137,7 +136,7 @@ function setupFor({
     environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
   const { owner, isRoot, hasUsers } = namespace;
   return {
-    // At once: Node would start four threads first.
+    // Synchronous, because Node would first start four threads.
     store: realpathSync.native(store),
     parent: process.pid,
     owner,
@@ -149,7 +148,10 @@ function setupFor({
   };
 }
 
-/** @throws LktError HOST_UNSUPPORTED where the native engine cannot build */
+/**
+ * Returns the effective user id.
+ * @throws LktError HOST_UNSUPPORTED on another system than Linux
+ */
 export function processUid(): number {
   const uid = process.geteuid?.();
   if (process.platform !== 'linux' || uid === undefined) {

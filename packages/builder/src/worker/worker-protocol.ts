@@ -6,19 +6,19 @@ import type { PlanResults } from '../steps/plan-walk.ts';
 import type { Job } from './job.ts';
 
 /**
- * The first line on the standard input of a worker: where it will build. It may come long before there is a job, so
- * that what takes a while is done by then.
+ * The first line on the standard input of a worker. It may arrive long before a job, so that slow
+ * preparations are done by then.
  */
 export interface WorkerSetup {
   /** Directory of the store. */
   readonly store: string;
-  /** Process that waits for the worker. */
+  /** Process id of the parent. */
   readonly parent: number;
   /** As in `Namespace`. */
   readonly owner: string;
   readonly isRoot: boolean;
   readonly hasUsers: boolean;
-  /** As in the job. */
+  /** As in `BuildRequest`. */
   readonly limits: Limits;
   readonly executor: string;
   readonly environment?: BuildEnvironment;
@@ -38,7 +38,7 @@ export interface WorkerJob extends Job {
   readonly digests: readonly (readonly [string, Digest])[];
 }
 
-/** What a worker says: events, then one of the others. */
+/** A message of a worker: events, then one of the others. */
 export type WorkerMessage =
   | { readonly kind: 'event'; readonly event: ProgressEvent }
   | ({ readonly kind: 'result' } & PlanResults)

@@ -1,6 +1,6 @@
 /**
- * The process that builds: alone in a mount namespace, root in it. Gets what it has to do on standard input, and says on
- * descriptor 3, a line of JSON each, what goes on and how it ended. Started by worker-process.ts.
+ * The worker process: root in a mount namespace of its own. It reads a setup and jobs on standard
+ * input, and writes messages on descriptor 3, a line of JSON each. Started by worker-process.ts.
  */
 import { writeSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
@@ -25,7 +25,7 @@ async function main(): Promise<never> {
   const lines = linesOf(process.stdin);
   const setup = JSON.parse((await lines.next()).value ?? 'null') as WorkerSetup;
   applyMemoryPolicy('stream');
-  // With the process that waits for this one, all of it ends.
+  // If the parent ends, this process is killed, and all of its children.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (process.ppid !== setup.parent) process.exit(1);
   process.umask(0o022);
@@ -41,7 +41,7 @@ async function main(): Promise<never> {
       say({ kind: 'crash', stack: error instanceof Error ? (error.stack ?? '') : String(error) });
     }
   }
-  // Node would take itself apart first.
+  // Skips Node's cleanup.
   process.once('exit', () => exitNow(0));
   process.exit(0);
 }
@@ -51,7 +51,7 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
   const groups = new Cgroups();
   const inits = new Inits({ store, limits, groups });
   try {
-    // It takes as long to start as all that builds takes to load, which is imported meanwhile.
+    // The init starts while the modules of the builder load, which takes as long.
     if (executor === 'init') inits.expect(1);
     const { runJobs } = await import('./run-jobs.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
@@ -64,7 +64,7 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
   }
 }
 
-/** Converts the failures of the store's file system to errors for the user; returns others unchanged. */
+/** Converts errors of the store's file system to errors for the user; returns others unchanged. */
 function hostError(error: unknown): unknown {
   return isErrno(error, ...HOST_FAILURES) ? ioError('cannot build in the store', error) : error;
 }
@@ -86,7 +86,7 @@ function say(message: WorkerMessage): void {
     try {
       done += writeSync(3, data, done);
     } catch (error) {
-      // The reader is behind, and the pipe does not wait.
+      // The pipe is full and does not block.
       if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
     }

@@ -14,7 +14,7 @@ const context = join(directory.path, 'context');
 beforeAll(() => writeArchives(context));
 afterAll(() => directory[Symbol.dispose]());
 
-/** The starts of the diffIDs BuildKit gives, from the first layer above the base. */
+/** The first digits of BuildKit's diffIDs, from the first layer above the base. */
 const ARCHIVES = [
   '5fbbc9e42a7a0465',
   '8f4d1c3017e889da',
@@ -34,13 +34,13 @@ const OWNERS = ['27c7c016ed4ca565', '485ccdf86f49c76c'];
 test.each([
   { name: 'archives of every kind', text: ADD_ARCHIVES, expected: ARCHIVES },
   { name: 'owners and devices', text: ADD_OWNERS, expected: OWNERS },
-])('$name: every layer is the one BuildKit gives', async ({ text, expected }) => {
+])('makes the same layers as BuildKit: $name', async ({ text, expected }) => {
   const built = await build(store, text, { context: contextOf(context) });
   const starts = built.diffIds.slice(1).map((diffId) => diffId.slice(7, 23));
   expect(starts).toEqual(expected);
 });
 
-/** The lines of the layer that an ADD of one archive makes. */
+/** Returns the entries, as lines, of the layer of an ADD of one archive. */
 async function added(
   add: string,
   write: (at: (name: string) => string) => void,
@@ -54,19 +54,19 @@ async function added(
   return listing(store, await build(store, text, { context: contextOf(source) }));
 }
 
-/** An archive of hand-made entries. */
+/** Returns an archive of handmade entries. */
 async function archive(entries: readonly EntryWithContent[]): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(writeTar(entries)));
 }
 
-test('--unpack=false keeps an archive as it is', async () => {
+test('copies an archive itself with --unpack=false', async () => {
   const built = await build(store, 'FROM base\nADD --unpack=false small.tgz /\n', {
     context: contextOf(context),
   });
   expect(await listing(store, built)).toEqual(['file 644 0:0 1492533000 small.tgz']);
 });
 
-test('--chown is for everything in the archive too, as in BuildKit from 0.23 on', async () => {
+test('applies --chown to the content of an archive, as BuildKit does since 0.23', async () => {
   const built = await build(store, 'FROM base\nADD --chown=7:8 owners.tar /x/\n', {
     context: contextOf(context),
   });
@@ -74,7 +74,7 @@ test('--chown is for everything in the archive too, as in BuildKit from 0.23 on'
   expect(new Set(owners)).toEqual(new Set(['7:8']));
 });
 
-test('an archive replaces what files before it in the same ADD had, and the other way round', async () => {
+test('replaces earlier files of the same ADD by those of an archive, and vice versa', async () => {
   const packed = await archive([file('a', 'from the archive')]);
   const write = (at: (name: string) => string): void => {
     writeFileSync(at('x.tar'), packed);
@@ -94,7 +94,7 @@ async function said(text: string, write: (at: (name: string) => string) => void)
   return (await build(store, `FROM base\n${text}\n`, { context: contextOf(place.path) })).log;
 }
 
-test('links lead nowhere out of the directory that an archive is unpacked into', async () => {
+test('follows no link out of the directory of an archive', async () => {
   const packed = await archive([
     link('out', '/../../etc'),
     file('out/passwd', 'x'),
@@ -113,7 +113,7 @@ test('links lead nowhere out of the directory that an archive is unpacked into',
   ]);
 });
 
-test('a link to a file of the image is a file of its own in the layer', async () => {
+test('copies a file of the image that an archive links to into the layer', async () => {
   const packed = await archive([{ ...file('again', ''), type: 'hardlink', link: 'old' }]);
   const lines = await added(
     'ADD x.tar /d',
@@ -134,14 +134,14 @@ test.each([
   [
     'a file as a directory',
     [file('x', ''), file('x/y', '')],
-    /"x\/y" .* is below what is no directory/,
+    /"x\/y" .* has a parent that is not a directory/,
   ],
   [
     'links in a circle',
     [link('a', 'b'), link('b', 'a'), file('a/x', '')],
-    /is below what is no directory/,
+    /has a parent that is not a directory/,
   ],
-] as const)('an archive with %s is refused at the ADD', async (_, entries, message) => {
+] as const)('rejects an archive with %s at the ADD', async (_, entries, message) => {
   const packed = await archive(entries as readonly EntryWithContent[]);
   const adding = added('ADD x.tar /in', (at) => writeFileSync(at('x.tar'), packed));
   await expect(adding).rejects.toMatchObject({
@@ -152,7 +152,7 @@ test.each([
   await expect(adding).rejects.toThrow(message);
 });
 
-test('a name with .. is refused', async () => {
+test('rejects a name with ..', async () => {
   const adding = added('ADD x.tar /in', (at) => {
     writeFileSync(at('x'), '');
     const words = ['-cPf', at('x.tar'), '-C', at('.'), '--transform=s,^,../,', 'x'];
@@ -176,17 +176,14 @@ async function compressed(
   });
 }
 
-test.each([['cat'], ...PROGRAMS])(
-  'an archive that %s made is refused when it is cut off',
-  async (...words) => {
-    const whole = await compressed(words, randomBytes(3 << 20));
-    const cut = whole.subarray(0, whole.length - 400_000);
-    const adding = added('ADD x /in', (at) => writeFileSync(at('x'), cut));
-    await expect(adding).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
-  },
-);
+test.each([['cat'], ...PROGRAMS])('rejects a truncated archive of %s', async (...words) => {
+  const whole = await compressed(words, randomBytes(3 << 20));
+  const cut = whole.subarray(0, whole.length - 400_000);
+  const adding = added('ADD x /in', (at) => writeFileSync(at('x'), cut));
+  await expect(adding).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
+});
 
-test.each(PROGRAMS)('what %s packed must not be more than the limit', async (...words) => {
+test.each(PROGRAMS)('rejects %s data that unpacks to more than the limit', async (...words) => {
   using place = scratch();
   const path = join(place.path, 'bomb');
   writeFileSync(path, await compressed(words, Buffer.alloc(8 << 20)));
@@ -198,7 +195,7 @@ test.each(PROGRAMS)('what %s packed must not be more than the limit', async (...
   expect(size).toBeLessThanOrEqual(1 << 20);
 });
 
-test('a program that is missing is named', () => {
+test('names a missing program', () => {
   const script = join(import.meta.dirname, 'read-archive.ts');
   const path = join(context, 'small.tar.xz');
   const { stdout, stderr } = spawnSync(

@@ -3,9 +3,8 @@ import { linkSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 /**
- * Archives of everything an archive can have in it, packed with GNU tar, and the Dockerfile that adds them.
- *
- * BuildKit gives every step the layer that lkt gives it, which is where the digests in add-archive.integration.test.ts come from.
+ * Archives with every kind of entry, packed with GNU tar, and the Dockerfile that adds them. The
+ * digests in add-archive.integration.test.ts are BuildKit's.
  */
 export const ADD_ARCHIVES = `FROM base
 ADD plain.tar /plain
@@ -22,13 +21,13 @@ ADD small.tgz .
 ADD sub /sub
 `;
 
-/** Owners and devices: for a build that may have them. */
+/** Owners and devices: for a build that may create them. */
 export const ADD_OWNERS = `FROM base
 ADD owners.tar /
 ADD owners.tar /tmp/
 `;
 
-/** @param directory the build context; its archives are the same bytes whenever they are made. */
+/** Writes the archives into the build context, with the same bytes each time. */
 export function writeArchives(directory: string): void {
   const tree = join(directory, '..', 'tree');
   const at = (...names: string[]): string => join(tree, ...names);
@@ -64,7 +63,7 @@ export function writeArchives(directory: string): void {
   tar('small.tgz', [...plain, '--gzip', '--format=pax'], ['./d/g', './f']);
   tar('small.tar.bz2', [...plain, '--bzip2', '--format=ustar'], ['d', 'd/e', 'd/e/h']);
   tar('small.tar.xz', [...plain, '--xz', '--format=v7'], ['d/e/h']);
-  // Later names win, and a time after the epoch does not stay.
+  // Later names win, and a time after the epoch is clamped.
   tar('named.bin', [...plain, '--mtime=@2000000000'], ['d', 'f', 'd/g']);
   tar('over.tar', [...plain, '--transform=s,^s$,dir,'], ['lib', 'lib/in-lib', 'tree', 'file', 's']);
   tar('small.tar.zst', [...plain, '--zstd'], ['f']);

@@ -16,7 +16,7 @@ const FILES = {
   'bin/run': '#!/bin/sh\necho run\n',
   'src/a/b': 'b\n',
   'src/link': '-> ../README',
-  // None of this has an effect.
+  // Must have no effect.
   '.gitattributes': '* text eol=crlf ident export-subst filter=evil\nREADME export-ignore\n',
   'src/id': '$Id$ $Format:%H$\n',
 };
@@ -37,7 +37,7 @@ afterAll(async () => {
 
 const TIME = '1492533000';
 
-test('the files of a commit, as git has them', async () => {
+test('adds the files of a commit as git stores them', async () => {
   const built = await build(store, `FROM base\nADD ${address}#${first} /src/\n`);
   expect(await listing(store, built)).toEqual([
     `directory 755 0:0 ${TIME} src`,
@@ -59,7 +59,7 @@ test('the files of a commit, as git has them', async () => {
   expect(check.log).not.toContain(String.raw`\r`);
 });
 
-test('what is known by its commit is not fetched again', async () => {
+test('does not fetch a known commit again', async () => {
   const other = at('gone');
   const id = repository(other, { file: 'x\n' });
   const from = `${server?.address ?? ''}/gone`;
@@ -76,7 +76,7 @@ test('what is known by its commit is not fetched again', async () => {
   ]);
 });
 
-test('a directory of it, other modes, and without some files', async () => {
+test('adds a directory of a commit, with other modes and without excluded files', async () => {
   const text = `FROM base\nADD --chmod=700 --exclude=id ${address}#${first}:/src/ /d/\n`;
   const built = await build(store, text);
   expect(await listing(store, built)).toEqual([
@@ -87,7 +87,7 @@ test('a directory of it, other modes, and without some files', async () => {
   ]);
 });
 
-test('the forms of an address are one', async () => {
+test('treats all forms of an address alike', async () => {
   const { diffIds } = await build(store, `FROM base\nADD ${address}#${first}:src /d/\n`);
   for (const source of [
     `--checksum=${first} ${address}#v1:src`,
@@ -106,7 +106,7 @@ test('the forms of an address are one', async () => {
   expect((await listing(store, old))[1]).toBe('file 644 0:0 1000000000 d/.gitattributes');
 });
 
-test('a commit that no branch leads to any more, and a server that gives files only', async () => {
+test('fetches a commit that no branch reaches, also from a server of plain files', async () => {
   const path = at('bare');
   const old = repository(path, { file: 'old\n' });
   commit(path, { file: 'new\n' });
@@ -132,14 +132,14 @@ test('a commit that no branch leads to any more, and a server that gives files o
   });
 });
 
-test('a repository that uses SHA-256', async () => {
+test('fetches a repository that uses SHA-256', async () => {
   const id = repository(at('long'), { file: 'x\n' }, 'sha256');
   const source = `${server?.address ?? ''}/long#${id}`;
   const built = await build(store, `FROM base\nADD ${source} /\n`);
   expect(await listing(store, built)).toEqual([`file 644 0:0 ${TIME} file`]);
 });
 
-test('submodules are fetched by the commit that the repository names', async () => {
+test('fetches submodules at the commit that the repository names', async () => {
   const inner = repository(at('inner'), { deep: 'deep\n' });
   repository(at('middle'), { m: 'm\n' });
   git(at('middle'), 'submodule', '--quiet', 'add', '--name', 'in', at('inner'), 'inner');
@@ -155,7 +155,7 @@ test('submodules are fetched by the commit that the repository names', async () 
     `[submodule "lib/middle"]\n\tpath = lib/middle\n\turl = ${server?.address ?? ''}/middle\n`,
   );
   const outer = commit(at('outer'), {});
-  // What comes after is not what is named.
+  // A later commit is not used.
   commit(at('inner'), { deep: 'other\n' });
   expect(git(at('inner'), 'rev-parse', 'HEAD~')).toBe(inner);
   const from = `${server?.address ?? ''}/outer`;
@@ -189,7 +189,7 @@ test.each([
   ['ext::sh -c id', 'UNSUPPORTED', 'is not a network URL'],
   ['--upload-pack=id', 'UNSUPPORTED', 'is not a network URL'],
   ['../../../../x', 'UNSUPPORTED', 'leads out of'],
-])('a submodule at %s is not fetched', async (url, code, message) => {
+])('does not fetch a submodule at %s', async (url, code, message) => {
   const path = at(`bad-${Buffer.from(url).toString('hex').slice(0, 16)}`);
   repository(path, { '.gitmodules': `[submodule "s"]\n\tpath = s\n\turl = ${url}\n` });
   git(path, 'update-index', '--add', '--cacheinfo', `160000,${first},s`);
@@ -222,7 +222,7 @@ test.each([
   ['', `?commit=${'0'.repeat(40)}&depth=1`, 'DOCKERFILE_INVALID', /unknown parameter depth/],
   ['--keep-git-dir', `#${'0'.repeat(40)}`, 'UNSUPPORTED', /.git directory cannot be kept/],
   ['', `?commit=${'0'.repeat(40)}&keep-git-dir`, 'UNSUPPORTED', /.git directory cannot be kept/],
-])('ADD %s …%s is refused', async (flags, rest, code, message) => {
+])('rejects ADD %s …%s', async (flags, rest, code, message) => {
   await expect(
     build(store, `FROM base\nADD ${flags} ${address}${rest} /x/\n`),
   ).rejects.toMatchObject({
@@ -232,19 +232,19 @@ test.each([
   });
 });
 
-test('a directory that is not there, a file, and a link are no directory of a commit', async () => {
+test('rejects a missing directory, a file and a link as the directory of a commit', async () => {
   for (const name of ['none', 'README', 'src/link', 'src/a/b/c']) {
     await expect(
       build(store, `FROM base\nADD ${address}#${first}:${name} /x/\n`),
       name,
     ).rejects.toMatchObject({ code: 'NOT_FOUND' });
   }
-  // Nothing is above the root.
+  // `..` does not leave the root.
   const built = await build(store, `FROM base\nADD ${address}#${first}:../../bin /x/\n`);
   expect((await listing(store, built)).at(-1)).toContain('x/run');
 });
 
-test('a tag is no commit, and the commit is named', async () => {
+test('rejects a tag, and names its commit', async () => {
   const tag = git(at('project'), 'rev-parse', 'v1-signed');
   await expect(build(store, `FROM base\nADD ${address}#${tag} /x/\n`)).rejects.toMatchObject({
     code: 'DOCKERFILE_INVALID',
@@ -252,7 +252,7 @@ test('a tag is no commit, and the commit is named', async () => {
   });
 });
 
-test.each(['../out', '.git', '.GIT', '..'])('a tree with the name %s is refused', async (name) => {
+test.each(['../out', '.git', '.GIT', '..'])('rejects a tree with the name %s', async (name) => {
   const path = at(`tree-${Buffer.from(name).toString('hex')}`);
   repository(path, { file: 'x\n' });
   const blob = git(path, 'rev-parse', 'HEAD:file');

@@ -23,7 +23,7 @@ function redirect(location: () => string) {
   };
 }
 
-/** Says what it has been asked with, to whoever has it fetched. */
+/** The authorization header of each request. */
 const asked: (string | undefined)[] = [];
 function guarded({ headers }: IncomingMessage, response: ServerResponse): void {
   asked.push(headers.authorization);
@@ -85,7 +85,7 @@ function add(address: string, digest: string = DIGEST): string {
   return `FROM base\nADD --checksum=${digest} ${address} /x\n`;
 }
 
-/** What a build says that fails, and that it leaves nothing. */
+/** Returns the error of a failing build, and checks that the build leaves nothing behind. */
 async function failure(text: string, options: Parameters<typeof build>[2] = {}): Promise<unknown> {
   using place = scratch();
   const dir = join(place.path, 'store');
@@ -110,7 +110,7 @@ test.each<[path: string, code: string, message: string | RegExp]>([
   ['/there', 'NETWORK_FAILED', /redirects more than 10 times$/],
   ['/nowhere', 'NETWORK_FAILED', /redirects to an invalid address$/],
   ['/to-file', 'NETWORK_FAILED', /which is not https$/],
-])('%s: nothing is taken, and the ADD is named', async (path, code, message) => {
+])('stores nothing and names the ADD for %s', async (path, code, message) => {
   expect(await failure(add(`${plain.address}${path}`))).toMatchObject({
     code,
     message: expect.stringMatching(
@@ -120,7 +120,7 @@ test.each<[path: string, code: string, message: string | RegExp]>([
   });
 });
 
-test('from https nothing leads to http', async () => {
+test('rejects a redirect from https to http', async () => {
   const before = plain.requests.length;
   expect(await failure(add(`${secure.address}/down`))).toMatchObject({
     code: 'NETWORK_FAILED',
@@ -129,14 +129,14 @@ test('from https nothing leads to http', async () => {
   expect(plain.requests).toHaveLength(before);
 });
 
-test('a server whose authority nobody knows', async () => {
+test('rejects a server with an unknown certificate authority', async () => {
   expect(await failure(add(`${secure.address}/file`), { env: {} })).toMatchObject({
     code: 'NETWORK_FAILED',
     fix: expect.stringContaining('SSL_CERT_FILE') as string,
   });
 });
 
-test('nobody listens', async () => {
+test('reports an address on which no server listens', async () => {
   const gone = await serveFiles({});
   await gone[Symbol.asyncDispose]();
   expect(await failure(add(`${gone.address}/x`))).toMatchObject({
@@ -145,7 +145,7 @@ test('nobody listens', async () => {
   });
 });
 
-test('a server that stalls does not hold a build that is stopped', async () => {
+test('stops during a download from a server that stalls', async () => {
   const controller = new AbortController();
   const failing = failure(add(`${plain.address}/stalls`), { signal: controller.signal });
   await vi.waitFor(() => expect(plain.requests).toContain('/stalls'));
@@ -153,14 +153,14 @@ test('a server that stalls does not hold a build that is stopped', async () => {
   expect(await failing).toMatchObject({ name: 'AbortError' });
 });
 
-test('a server that is slow is waited for', async () => {
+test('waits for a slow server', async () => {
   using place = scratch();
   const store = join(place.path, 'store');
   const built = await build(store, add(`${plain.address}/drips`));
   expect(await listing(store, built)).toEqual(['file 600 0:0 1492533000 x']);
 });
 
-test('a secret is for its host alone, and is kept nowhere', async () => {
+test('sends a secret only to its host, and stores it nowhere', async () => {
   using place = scratch();
   const store = join(place.path, 'store');
   const value = 'hunter2-hunter2';
@@ -175,7 +175,7 @@ test('a secret is for its host alone, and is kept nowhere', async () => {
   ]);
   await build(join(place.path, 'other'), add(`${plain.address}/guarded`), { secrets: header });
   expect(asked.splice(0)).toEqual(['Basic abc']);
-  // Another server of the same machine is another one.
+  // Another port of the same machine is another server.
   expect(await failure(add(`${plain.address}/lures`), { secrets })).toMatchObject({
     message: expect.stringContaining('HTTP status 401') as string,
   });
@@ -195,7 +195,7 @@ test('a secret is for its host alone, and is kept nowhere', async () => {
   ).toMatchObject({ code: 'UNSUPPORTED', message: expect.stringContaining('one line') as string });
 });
 
-test('an address with a password is refused', async () => {
+test('rejects an address with a password', async () => {
   expect(await failure(add('https://me:hunter2@example.invalid/x'))).toMatchObject({
     code: 'DOCKERFILE_INVALID',
     fix: 'remove it, and pass the secret HTTP_AUTH_HEADER_example.invalid',

@@ -30,7 +30,7 @@ function answer(request: IncomingMessage, response: ServerResponse): void {
       return;
     case '/breaks':
       breaks += 1;
-      // Half of it, and then nothing more.
+      // Sends half of the content, and then nothing.
       response.writeHead(200, { 'content-length': content.length });
       if (breaks > 1) response.end(content);
       else response.write(content.subarray(0, 8), () => void response.socket?.destroy());
@@ -57,7 +57,7 @@ function add(path: string, destination: string, flags = `--checksum=${digest}`):
   return `FROM base\nADD ${flags} ${at}${path} ${destination}\n`;
 }
 
-test('a file is fetched once, whatever the server says of its time', async () => {
+test("fetches a file once, and ignores the server's time", async () => {
   const built = await build(store, add('/file?version=1', '/dir/'));
   expect(await listing(store, built)).toEqual([
     'directory 755 0:0 1492533000 dir',
@@ -72,7 +72,7 @@ test('a file is fetched once, whatever the server says of its time', async () =>
   expect(requests).toEqual(['/file']);
 });
 
-test('a connection that breaks, and a redirect', async () => {
+test('resumes after a broken connection, and follows a redirect', async () => {
   const own = join(directory.path, 'own');
   const built = await build(own, add('/breaks', '/x'));
   expect(await listing(own, built)).toEqual(['file 600 0:0 1492533000 x']);
@@ -83,7 +83,7 @@ test('a connection that breaks, and a redirect', async () => {
   ]);
 });
 
-test('an archive stays one, unless --unpack says otherwise', async () => {
+test('unpacks an archive only with --unpack', async () => {
   const flags = `--checksum=${digestOf(archive)}`;
   const plain = await build(store, add('/archive.tgz', '/', flags));
   expect(await listing(store, plain)).toEqual(['file 600 0:0 1492533000 archive.tgz']);
@@ -91,12 +91,12 @@ test('an archive stays one, unless --unpack says otherwise', async () => {
   expect(await listing(store, unpacked)).toEqual(['file 644 0:0 1492533000 in']);
 });
 
-test('without a name in the address', async () => {
+test('rejects an address without a file name', async () => {
   const built = await build(store, add('/', '/d/'));
   expect((await listing(store, built)).at(-1)).toContain('d/__unnamed__');
 });
 
-test('nothing is fetched without a checksum', async () => {
+test('requires a checksum', async () => {
   const before = requests.length;
   await expect(build(store, add('/file', '/x', '--chmod=644'))).rejects.toMatchObject({
     code: 'PIN_MISSING',
@@ -109,12 +109,12 @@ test('nothing is fetched without a checksum', async () => {
   expect(requests).toHaveLength(before);
 });
 
-test('what is not what it should be is not taken', async () => {
+test('rejects content with another digest', async () => {
   const wrong = digestOf('something else');
   await expect(build(store, add('/file', '/x', `--checksum=${wrong}`))).rejects.toMatchObject({
     code: 'DIGEST_MISMATCH',
     message: expect.stringMatching(/^Dockerfile:2:\d+: /) as string,
-    fix: 'find out why it has changed; if it is right, write its checksum',
+    fix: 'find out why the file changed; if the new one is right, write its checksum',
   });
   const gone = digestOf('gone');
   await expect(build(store, add('/gone', '/x', `--checksum=${gone}`))).rejects.toMatchObject({

@@ -2,21 +2,21 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
-/** A server of files on this machine. */
+/** A file server on this machine. */
 export interface FileServer extends AsyncDisposable {
   readonly address: string;
-  /** The paths that were asked for. */
+  /** The requested paths. */
   readonly requests: string[];
 }
 
-/** What a path is answered with: content, or by what the test does. */
+/** The response to a path: content, or a handler. */
 export type Answer =
   | string
   | Buffer
   | ((request: IncomingMessage, response: ServerResponse) => void);
 
 /**
- * Serves what is given for paths; others are not there.
+ * Serves files by path; other paths are missing.
  * @param tls for https
  */
 export async function serveFiles(

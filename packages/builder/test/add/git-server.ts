@@ -16,7 +16,7 @@ const IDENTITY = {
   GIT_CONFIG_GLOBAL: '/dev/null',
 };
 
-/** Runs git in a repository, whatever the machine's configuration says. */
+/** Runs git in a repository, without the machine's configuration. */
 export function git(cwd: string, ...args: readonly string[]): string {
   const env = { PATH: '/usr/bin:/bin', ...IDENTITY };
   return execFileSync('git', ['-c', 'protocol.file.allow=always', ...args], {
@@ -27,7 +27,10 @@ export function git(cwd: string, ...args: readonly string[]): string {
   }).trim();
 }
 
-/** Makes a repository with one commit of files; those that begin with `#!` are programs, with `-> ` links. */
+/**
+ * Makes a repository with one commit of files. A content that begins with `#!` makes a program, one
+ * with `-> ` a link.
+ */
 export function repository(
   path: string,
   files: Readonly<Record<string, string>>,
@@ -51,7 +54,7 @@ export function commit(path: string, files: Readonly<Record<string, string>>): s
   return git(path, 'rev-parse', 'HEAD');
 }
 
-/** Serves the repositories of a directory on the loopback interface, by git's own protocol. */
+/** Serves the repositories of a directory on the loopback interface with git's own protocol. */
 export async function serveGit(directory: string): Promise<{ address: string } & AsyncDisposable> {
   const port = await freePort();
   const child = spawn(
@@ -69,7 +72,7 @@ export async function serveGit(directory: string): Promise<{ address: string } &
       git('/', 'ls-remote', `${address}/ready`);
       break;
     } catch (error) {
-      // It listens, and there is no such repository.
+      // The server listens, but has no such repository.
       if (String((error as { stderr?: unknown }).stderr).includes('remote error')) break;
       if (attempt === 100) throw error;
       await sleep(50);
@@ -82,7 +85,7 @@ export async function serveGit(directory: string): Promise<{ address: string } &
   return { address, [Symbol.asyncDispose]: stop };
 }
 
-/** Serves bare repositories as plain files, which is all that some servers can. */
+/** Serves bare repositories as plain files, as simple servers do. */
 export async function serveDumb(
   read: (path: string) => Buffer | undefined,
 ): Promise<{ address: string } & AsyncDisposable> {

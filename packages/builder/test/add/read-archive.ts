@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { readArchive } from '../../src/add/archive.ts';
 
-// For add-archive.integration.test.ts: says in a process of its own why an archive cannot be read.
+// For add-archive.integration.test.ts: prints, in its own process, why an archive is unreadable.
 const [, , path = ''] = process.argv;
 try {
   for await (const chunk of readArchive(path)) void chunk;

@@ -25,7 +25,7 @@ COPY --from=one /both /to
 RUN cat /to
 `;
 
-test('a build of which every step is known starts no process, and loads no native code', async () => {
+test('starts no process and loads no native code if every step is known', async () => {
   using directory = scratch();
   const { store, options } = prepare(directory.path);
   const first = await build(store, TEXT, options);
@@ -33,12 +33,12 @@ test('a build of which every step is known starts no process, and loads no nativ
   const second = await build(store, TEXT, options);
   expect(second.descriptor).toEqual(first.descriptor);
   expect(second.cached).toHaveLength(5);
-  // A worker would leave its mark.
+  // A worker would leave a mark.
   const libraries = process.report.getReport() as unknown as { sharedObjects: string[] };
   expect(libraries.sharedObjects.filter((path) => path.includes('koffi'))).toEqual([]);
 });
 
-test('a change is followed as far as it changes anything', async () => {
+test('reruns only steps whose inputs changed', async () => {
   using directory = scratch();
   const { store, options, context } = prepare(directory.path);
   const first = await build(store, TEXT, options);
@@ -51,7 +51,7 @@ test('a change is followed as far as it changes anything', async () => {
     'RUN cat /to',
   ]);
   expect(second.descriptor.digest).not.toBe(first.descriptor.digest);
-  // Another command that gives the same: what comes after it is known.
+  // Another command with the same result: the steps after it are known.
   const other = TEXT.replace('cat /file /one', 'cat /file /one -');
   const third = await build(store, other, { ...options, context: contextOf(context) });
   expect(third.ran).toEqual(['RUN cat /file /one - > /both']);
@@ -59,7 +59,7 @@ test('a change is followed as far as it changes anything', async () => {
 });
 
 test.each([['ENV A=2'], ['SHELL ["/bin/sh", "-ec"]'], ['WORKDIR /tmp']])(
-  '%s is something a command depends on',
+  'reruns a command for another %s',
   async (line) => {
     using directory = scratch();
     const { store } = prepare(directory.path);
@@ -69,7 +69,7 @@ test.each([['ENV A=2'], ['SHELL ["/bin/sh", "-ec"]'], ['WORKDIR /tmp']])(
   },
 );
 
-test('a label, or a command of the image, is nothing a step depends on', async () => {
+test('reruns no step for another label or command of the image', async () => {
   using directory = scratch();
   const { store } = prepare(directory.path);
   const first = await build(store, 'FROM base\nRUN echo 1 > /one\n');
@@ -79,7 +79,7 @@ test('a label, or a command of the image, is nothing a step depends on', async (
   expect(second.descriptor.digest).not.toBe(first.descriptor.digest);
 });
 
-test('without the cache every step is done again, with the same result', async () => {
+test('reruns every step without the cache, with the same result', async () => {
   using directory = scratch();
   const { store, options } = prepare(directory.path);
   const first = await build(store, TEXT, options);
@@ -88,7 +88,7 @@ test('without the cache every step is done again, with the same result', async (
   expect(second.descriptor).toEqual(first.descriptor);
 });
 
-test('without the cache a blob that is damaged is made again, and one that is whole stays', async () => {
+test('replaces a damaged blob without the cache, and keeps an intact one', async () => {
   using directory = scratch();
   const { store, options } = prepare(directory.path);
   const { descriptor } = await build(store, TEXT, options);
@@ -109,14 +109,14 @@ test('without the cache a blob that is damaged is made again, and one that is wh
   expect(statSync(whole).ino).toBe(ino);
 });
 
-test('what has gone from the store is made again', async () => {
+test('reruns steps whose layers are missing in the store', async () => {
   using directory = scratch();
   const { store, options } = prepare(directory.path);
   const first = await build(store, TEXT, options);
   const opened = await openStore(store);
   for (const name of readdirSync(join(store, 'blobs', 'sha256')))
     rmSync(join(store, 'blobs', 'sha256', name));
-  // The directories of layers give the blobs back.
+  // The blobs are written again from the directories of the layers.
   const second = await build(store, TEXT, options);
   expect(second.descriptor).toEqual(first.descriptor);
   expect(second.ran).toEqual([]);
@@ -132,7 +132,7 @@ test('what has gone from the store is made again', async () => {
   expect(last.descriptor).toEqual(first.descriptor);
 });
 
-test('layers of a machine that crashed before they were on disk do not count', async () => {
+test('ignores layers that were not on disk before a system crash', async () => {
   using directory = scratch();
   const { store, options } = prepare(directory.path);
   const first = await build(store, TEXT, options);
@@ -141,7 +141,7 @@ test('layers of a machine that crashed before they were on disk do not count', a
   const [boot = ''] = readdirSync(pendingSync);
   const layers = readdirSync(join(store, 'layers', owner));
   expect(readdirSync(join(pendingSync, boot)).toSorted()).toEqual(layers.toSorted());
-  // What a crash may do.
+  // Simulates a crash.
   renameSync(join(pendingSync, boot), join(pendingSync, 'another'));
   const whole = layers.filter((layer) => existsSync(join(store, 'layers', owner, layer, 'one')));
   for (const layer of layers) {
@@ -151,14 +151,14 @@ test('layers of a machine that crashed before they were on disk do not count', a
   }
   const second = await build(store, `${TEXT}RUN cat /to\n`, options);
   expect(second.diffIds.slice(0, -1)).toEqual(first.diffIds);
-  // What is whole all the same counts, and blobs are on disk before they have a name.
+  // Intact layers still count. Blobs are on disk before they have a name.
   expect(whole).toHaveLength(1);
   expect(second.ran).toEqual(['COPY file /', 'RUN cat /file /one > /both', 'RUN cat /to']);
   expect(readdirSync(pendingSync)).toEqual([boot]);
   expect(readdirSync(join(store, 'layers', owner)).toSorted()).toEqual(layers.toSorted());
 });
 
-test('what was made a while ago counts after a crash too, once it is known to be on disk', async () => {
+test('keeps older layers after a crash, once they are known to be on disk', async () => {
   using directory = scratch();
   const pendingSync = new PendingSync(directory.path, 'boot');
   const [old, young] = [digestOf('old'), digestOf('young')];
@@ -183,7 +183,7 @@ test('what was made a while ago counts after a crash too, once it is known to be
   expect([syncs, isLost(old), isLost(young)]).toEqual([2, false, true]);
 });
 
-test('only stages the target needs are built, and those at the same time', async () => {
+test('builds only the stages that the target needs, and those concurrently', async () => {
   using directory = scratch();
   const { store } = prepare(directory.path);
   const text = `FROM base AS a

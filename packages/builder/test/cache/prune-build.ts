@@ -1,4 +1,4 @@
-/** A process that builds a Dockerfile of two that have steps in common, and says what came of it. */
+/** Builds one of two Dockerfiles with common steps in its own process, and prints the result. */
 import { build } from '../fixture.ts';
 
 const [store = '', name = ''] = process.argv.slice(2);

@@ -13,7 +13,7 @@ vi.setConfig({ testTimeout: 300_000 });
 
 const SCRIPT = new URL('prune-build.ts', import.meta.url).pathname;
 
-test('processes build the same and others while one prunes all the time, and get what they would alone', async () => {
+test('builds correct images in several processes while another one prunes', async () => {
   using alone = scratch();
   using shared = scratch();
   const expected = { a: await runBuild(alone.path, 'a'), b: await runBuild(alone.path, 'b') };
@@ -40,7 +40,7 @@ test('processes build the same and others while one prunes all the time, and get
   expect(readdirSync(join(shared.path, 'steps'))).toEqual([]);
 });
 
-test('processes that are killed while they build or prune leave a store that is good', async () => {
+test('leaves a valid store if processes are killed while they build or prune', async () => {
   using directory = scratch();
   const expected = await runBuild(directory.path, 'a');
   for (let round = 0; round < 6; round += 1) {
@@ -58,7 +58,7 @@ test('processes that are killed while they build or prune leave a store that is 
   }
 });
 
-test('a step whose layer was pruned is done again, and one whose layer is there is not', async () => {
+test('reruns a step whose layer was pruned, and no other', async () => {
   using directory = scratch();
   const dockerfile = 'FROM base AS one\nRUN echo 1 > /one\nFROM base\nCOPY --from=one /one /\n';
   const first = await build(directory.path, dockerfile);
@@ -71,7 +71,7 @@ test('a step whose layer was pruned is done again, and one whose layer is there 
   expect(third.ran).toEqual([]);
 });
 
-test('without root, what only the namespace of the user may enter is removed too', async () => {
+test("removes files that only the user's namespace may enter, without root", async () => {
   using directory = scratch();
   const store = join(directory.path, 'store');
   mkdirSync(store);
@@ -90,19 +90,19 @@ await store.prune(buildCacheAreas, { before: Infinity }, removeDirectory);`;
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 
-test('what was used last is removed last', async () => {
+test('removes the most recently used records last', async () => {
   using directory = scratch();
   const store = await openStore(directory.path);
   await build(directory.path, 'FROM base\nRUN echo 1 > /one\n');
   await sleep(30);
   await build(directory.path, 'FROM base\nRUN echo 2 > /two\n');
   await sleep(30);
-  // Used again, without being done again.
+  // Used again, but not rerun.
   await build(directory.path, 'FROM base\nRUN echo 1 > /one\n');
   const steps = { only: ({ area }: { area: string }) => area === 'steps' };
   await store.prune(buildCacheAreas);
   const { left } = await store.prune(buildCacheAreas, { dryRun: true });
-  // One byte less than there is: one step goes.
+  // One byte less than the total: one step is removed.
   expect(
     (await store.prune(buildCacheAreas, { keepBytes: left - 1, ...steps })).removed,
   ).toHaveLength(1);

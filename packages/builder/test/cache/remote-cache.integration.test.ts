@@ -28,14 +28,14 @@ const STEPS = 7;
 
 interface Machine extends Disposable {
   readonly store: string;
-  /** Builds with caches; what it has done is pushed. */
+  /** Builds with caches, and pushes the steps. */
   build(
     text: string,
     places: { readonly from?: readonly CacheLocation[]; readonly to?: CacheLocation },
   ): Promise<Built>;
 }
 
-/** A machine of its own, as far as builds can tell. */
+/** Returns a machine with a store of its own. */
 function machine(): Machine {
   const directory = scratch();
   const store = join(directory.path, 'store');
@@ -56,7 +56,7 @@ function machine(): Machine {
 }
 
 test.each(['in this process', 'docker-registry', 'an OCI layout'])(
-  'another machine does none of the steps that the cache has: %s',
+  'reruns no step that the cache has on another machine: %s',
   async (kind) => {
     using directory = scratch();
     await using resources = new AsyncDisposableStack();
@@ -80,7 +80,7 @@ test.each(['in this process', 'docker-registry', 'an OCI layout'])(
     const store = await openStore(second.store);
     expect((await store.verify()).bad).toEqual([]);
 
-    // What is left to do is done on what came from there.
+    // Missing steps run on imported ones.
     using third = machine();
     const other = TEXT.replace('cat /three > /four', 'cat /three /three > /four');
     const partly = await third.build(other, { from: [place], to: place });
@@ -91,14 +91,14 @@ test.each(['in this process', 'docker-registry', 'an OCI layout'])(
     ]);
     expect(partly.descriptor).toEqual((await build(first.store, other)).descriptor);
 
-    // Both are there now, for one who has neither.
+    // Both caches together have every step.
     using fourth = machine();
     expect((await fourth.build(TEXT, { from: [place] })).ran).toEqual([]);
     expect((await fourth.build(other, { from: [place] })).ran).toEqual([]);
   },
 );
 
-test('a lookup takes few requests, only layers of the image are fetched, and nothing is sent twice', async () => {
+test('makes few requests, fetches only layers of the image, and uploads nothing twice', async () => {
   await using server = await startRegistry();
   await using registry = createRegistry();
   const place = registryLocation('ref', registry, parseReference(`${server.host}/cache`));
@@ -111,7 +111,7 @@ test('a lookup takes few requests, only layers of the image are fetched, and not
   using second = machine();
   const { descriptor } = await second.build(TEXT, { from: [place] });
   const gets = server.requests.slice(before).filter(({ method }) => method === 'GET');
-  // The check of the version, the manifest, one part of the records, three layers.
+  // The version check, the manifest, a part of the records, and three layers.
   const blobs = gets.filter(({ path }) => path.includes('/blobs/'));
   expect(blobs).toHaveLength(1 + 3);
   expect(gets.length).toBeLessThanOrEqual(6);
@@ -125,7 +125,7 @@ test.each([
   ['a record is malformed', 'record'],
   ['the records are no JSON', 'json'],
   ['layers have left the registry', 'gone'],
-])('%s: said, and done here', async (_title, kind) => {
+])('warns about %s, and runs the step', async (_title, kind) => {
   await using server = await startRegistry();
   await using registry = createRegistry();
   const place = registryLocation('ref', registry, parseReference(`${server.host}/cache`));
@@ -141,7 +141,7 @@ test.each([
   expect((await store.verify()).bad).toEqual([]);
 });
 
-test('a cache that cannot be asked, is not there, or is none, fails no build', async () => {
+test('fails no build for an unreachable, missing or malformed cache', async () => {
   await using server = await startRegistry();
   await using registry = createRegistry();
   const missing = registryLocation('missing', registry, parseReference(`${server.host}/nothing`));
@@ -152,13 +152,13 @@ test('a cache that cannot be asked, is not there, or is none, fails no build', a
   expect(built.warnings.filter((text) => text.startsWith('cache missing: '))).toHaveLength(1);
   expect(built.warnings.filter((text) => text.startsWith('cache dead: '))).toHaveLength(1);
 
-  // An image is not replaced by a cache.
+  // A cache must not replace an image.
   const store = await openStore(first.store);
   const reference = parseReference(`${server.host}/image:1`);
   await registry.pushImage(store, built.descriptor, reference);
   const image = registryLocation('image', registry, reference);
   const again = await first.build('FROM base\nRUN true\n', { from: [image] });
-  expect(again.warnings[0]).toContain('is no cache of steps');
+  expect(again.warnings[0]).toContain('is not a step cache');
   await expect(first.build(TEXT, { to: image })).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   expect((await registry.resolve(reference)).digest).toBe(built.descriptor.digest);
 });

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { isEmulated } from '../../src/steps/emulation.ts';
 
-/** As the kernel shows what Debian's qemu-user-binfmt registers. */
+/** As the kernel shows the registration of Debian's qemu-user-binfmt. */
 const AARCH64 = `enabled
 interpreter /usr/bin/qemu-aarch64
 flags: POCF
@@ -35,6 +35,6 @@ it.each<[name: string, status: string, handler: string, arm64: boolean]>([
   expect(isEmulated('sparc', dir.path)).toBe(false);
 });
 
-it('nothing is emulated where the kernel does not say so', () => {
+it('reports no emulation if the kernel has none', () => {
   expect(isEmulated('arm64', '/nonexistent')).toBe(false);
 });

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { namespaceError } from '../../src/worker/namespace.ts';
 import { build, leftovers, scratch, untilGone } from '../fixture.ts';
 
-/** Runs a script, which follows, as a user without privileges. */
+/** Command that runs the following script as a user without privileges. */
 const AS_NOBODY = [
   'setpriv',
   '--reuid=65534',
@@ -20,7 +20,7 @@ const AS_NOBODY = [
   '-e',
 ];
 
-test('with the network, a command reaches what this machine reaches', async () => {
+test("reaches the host's network if the network is allowed", async () => {
   using directory = scratch();
   await using server = createServer((_request, response) => response.end('here\n')).listen(
     0,
@@ -37,7 +37,7 @@ test('with the network, a command reaches what this machine reaches', async () =
   await expect(without).rejects.toMatchObject({ code: 'BUILD_FAILED' });
 });
 
-test('a store on an overlay file system works, in memory', async () => {
+test('keeps layers in memory for a store on an overlay file system', async () => {
   using directory = scratch();
   const at = (name: string): string => join(directory.path, name);
   for (const name of ['lower', 'upper', 'work', 'merged']) mkdirSync(at(name));
@@ -59,7 +59,7 @@ test('a store on an overlay file system works, in memory', async () => {
   }
 });
 
-test('a build without root says what it lacks for another owner', async () => {
+test('names the missing id for another owner in a build without root', async () => {
   using directory = scratch();
   chownSync(directory.path, 65_534, 65_534);
   const script = `
@@ -80,7 +80,7 @@ test('a build without root says what it lacks for another owner', async () => {
   expect(lines.at(-1)).toMatch(/mknod.*Operation not permitted/);
 });
 
-test('with further user ids, a build without root makes the owners root makes', async () => {
+test('creates the same owners without root as with root, if there are subordinate ids', async () => {
   using directory = scratch();
   const text = `FROM base
 RUN echo 1 > /one && chown 1000:50 /one && chmod 6755 /one && mkdir -m 700 /d && chown joe /d
@@ -102,7 +102,7 @@ COPY --from=0 / /all/
   `;
   mkdirSync(at('home'));
   chownSync(at('home'), 65_534, 65_534);
-  // The machine's own files stay as they are.
+  // The machine's own files stay unchanged.
   const map = 'mount --bind "$0" /etc/subuid; mount --bind "$0" /etc/subgid; exec "$@"';
   const asUser = [...AS_NOBODY, script, at('home/store'), text];
   const { stdout, stderr } = spawnSync(
@@ -115,7 +115,7 @@ COPY --from=0 / /all/
   expect(readdirSync(at('home/store/layers'))).toEqual(['65534+']);
 });
 
-test('a machine that forbids user namespaces is told of, with the setting that does', () => {
+test('names the setting of a machine that forbids user namespaces', () => {
   using directory = scratch();
   chownSync(directory.path, 65_534, 65_534);
   const script = `
@@ -123,7 +123,7 @@ test('a machine that forbids user namespaces is told of, with the setting that d
     const e = await build(process.argv[1], 'FROM base\\nRUN true\\n').catch((e) => e);
     console.log([e.code, e.message, e.fix, e.detail].join('\\n'));
   `;
-  // The count is of a user namespace of the test, so that the machine's own stays.
+  // The count is that of the test's user namespace, so the machine's own stays.
   const forbid = 'echo 0 > /proc/sys/user/max_user_namespaces; exec "$@"';
   const everyone = '0:0:4294967295';
   const users = ['--user', `--map-users=${everyone}`, `--map-groups=${everyone}`];
@@ -140,10 +140,10 @@ test('a machine that forbids user namespaces is told of, with the setting that d
   expect(detail).toContain('unshare');
 });
 
-test('root without the right to mount is told what gives it', () => {
+test('tells root without the right to mount how to allow it', () => {
   expect(namespaceError(0, '').fix).toContain('--privileged');
 });
 
-test('nothing is left on the machine', async () => {
+test('leaves nothing on the machine', async () => {
   await untilGone(() => leftovers('/lkt-build-'));
 });

@@ -31,7 +31,7 @@ const platform = { os: 'linux', architecture: 'amd64' };
 const bytes = (text: string): Buffer => Buffer.from(text);
 const APPLETS = ['sh', 'cat', 'find', 'head', 'ls', 'stat'];
 
-/** What overlayfs does with a directory or file, as attributes in both forms it knows. */
+/** Returns extended attributes that instruct overlayfs, in both of its forms. */
 function orders(value: string): ReadonlyMap<string, Uint8Array> {
   const names = ['user', 'trusted'].map((space) => `${space}.overlay.`);
   return new Map(
@@ -44,7 +44,7 @@ function orders(value: string): ReadonlyMap<string, Uint8Array> {
   );
 }
 
-/** Builds on a base image whose second layer has these entries. The first has a shell. */
+/** Builds on a base image whose second layer has these entries. The first one has a shell. */
 async function buildOn(entries: readonly EntryWithContent[], text: string): Promise<Built> {
   const at = await openStore(store);
   const shell = [
@@ -62,7 +62,7 @@ async function buildOn(entries: readonly EntryWithContent[], text: string): Prom
 }
 
 describe('a base image', () => {
-  test('has no attributes that are orders to the overlay file system', async () => {
+  test('cannot set attributes that instruct the overlay file system', async () => {
     const { log } = await buildOn(
       [
         { ...directory('data'), xattrs: orders('/secret') },
@@ -73,7 +73,7 @@ describe('a base image', () => {
     expect(log).toBe('above\nbelow\nabove\nbelow\n');
   });
 
-  test('has devices that nobody can open, and none that hides a file', async () => {
+  test('cannot have devices that can be opened, or one that hides a file', async () => {
     const device = { ...file('zero', '', 0o666), type: 'char', devMajor: 1, devMinor: 5 } as const;
     const disk = { ...device, path: 'disk', type: 'block', devMajor: 8, devMinor: 0 } as const;
     const text = 'RUN ! head -c 1 /zero 2>&1 && ! head -c 1 /disk 2>&1 && stat -c %F /zero /disk\n';
@@ -83,7 +83,7 @@ describe('a base image', () => {
     await expect(buildOn([hiding], 'RUN ls\n')).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
-  test.each(['proc', 'sys', 'dev'])('has no /%s that leads elsewhere', async (name) => {
+  test.each(['proc', 'sys', 'dev'])('cannot redirect /%s', async (name) => {
     const failure = buildOn([link(name, '/secret')], 'RUN ls /secret\n');
     await expect(failure).rejects.toMatchObject({
       code: 'BUILD_FAILED',
@@ -91,12 +91,12 @@ describe('a base image', () => {
     });
   });
 
-  test.each(['.wh.', 'data/.wh..', 'data/.wh...'])('has no whiteout %s', async (path) => {
+  test.each(['.wh.', 'data/.wh..', 'data/.wh...'])('cannot have the whiteout %s', async (path) => {
     const failure = buildOn([file(path, '')], 'RUN ls\n');
     await expect(failure).rejects.toMatchObject({ code: 'ARCHIVE_INVALID' });
   });
 
-  test('may say a thing twice: the last counts', async () => {
+  test('may repeat an entry: the last one counts', async () => {
     const { log } = await buildOn(
       [
         file('twice', 'first\n'),
@@ -113,7 +113,7 @@ describe('a base image', () => {
   });
 });
 
-test('an archive that ADD unpacks has no orders to the overlay file system', async () => {
+test('ignores instructions to the overlay file system in an archive of ADD', async () => {
   using source = scratch();
   const xattrs = new Map([
     ['trusted.overlay.opaque', bytes('y')],
@@ -138,7 +138,7 @@ test('an archive that ADD unpacks has no orders to the overlay file system', asy
 });
 
 describe('a command', () => {
-  test('cannot change what a later COPY copies', async () => {
+  test('cannot change the files that a later COPY copies', async () => {
     using source = scratch();
     writeFileSync(join(source.path, 'f'), 'mine\n');
     const { log } = await build(
@@ -155,7 +155,7 @@ RUN cat /copied/f && ls /copied
     expect(readFileSync(join(source.path, 'f'), 'utf8')).toBe('mine\n');
   });
 
-  test('does not lead a COPY, ADD or WORKDIR out of the image with links', async () => {
+  test('cannot lead a COPY, ADD or WORKDIR out of the image with links', async () => {
     using source = scratch();
     using outside = scratch();
     writeFileSync(join(source.path, 'f'), 'text\n');
@@ -193,7 +193,7 @@ COPY --from=one /abs/ /rel/ /got/
     ['a name that hides a file', 'mknod /bin/own c 0 0'],
     ['a new root', 'mkdir /n && mount -o bind / /n'],
     ['other devices', 'echo x > /proc/bus/pci/devices'],
-  ])('ends alone: %s', async (_name, command) => {
+  ])('cannot end lkt: %s', async (_name, command) => {
     const failure = build(store, `FROM base\nRUN ${command}\n`, { limits: { seconds: 30 } });
     await expect(failure).rejects.toMatchObject({ code: 'BUILD_FAILED' });
     await expect(failure).rejects.not.toThrow(/did not end within/);
@@ -201,7 +201,7 @@ COPY --from=one /abs/ /rel/ /got/
     expect(readdirSync(join(store, 'tmp'))).toEqual([]);
   });
 
-  test('finds nothing of the machine below the links of a context', async () => {
+  test('sees no host files below links of a context', async () => {
     using source = scratch();
     using outside = scratch();
     writeFileSync(join(outside.path, 'file'), 'of the machine');

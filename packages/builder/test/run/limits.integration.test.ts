@@ -9,56 +9,56 @@ const directory = scratch();
 const store = join(directory.path, 'store');
 afterAll(() => directory[Symbol.dispose]());
 
-// What it begins with lasts: to sleep it needs no other process.
+// The first process stays: sleeping needs no further one.
 const FORK_BOMB = 'f() { f | f & }; f & exec sleep 1000';
 const MEMORY_HOG = `x=$(head -c 200000000 /dev/zero | tr '\\0' x); echo $x | wc -c`;
 
 test.each<[string, string, Limits, RegExp, string]>([
-  ['a fork bomb', FORK_BOMB, {}, /wanted more than 4096 processes at once/, '--max-processes'],
+  ['a fork bomb', FORK_BOMB, {}, /exceeded 4096 processes/, '--max-processes'],
   [
     'a fork bomb, held shorter',
     FORK_BOMB,
     { pids: 50 },
-    /wanted more than 50 processes at once/,
+    /exceeded 50 processes/,
     '--max-processes',
   ],
   [
     'a process too many, and all is well',
     '(for i in $(seq 60); do sleep 1 & done) 2>/dev/null; wait; true',
     { pids: 30 },
-    /wanted more than 30 processes/,
+    /exceeded 30 processes/,
     '--max-processes',
   ],
   [
     'memory without end',
     MEMORY_HOG,
     { memory: 64 << 20 },
-    /wanted more memory than 67108864 bytes/,
+    /exceeded 67108864 bytes of memory/,
     '--max-memory',
   ],
   [
-    'memory without end, of a child that nobody misses',
+    'memory without end, in a child whose failure is ignored',
     `(${MEMORY_HOG}) || true`,
     { memory: 64 << 20 },
-    /wanted more memory/,
+    /exceeded \d+ bytes of memory/,
     '--max-memory',
   ],
   [
     'output without end',
     'while :; do echo y; done',
     { output: 100_000 },
-    /said more than 100000 bytes/,
+    /wrote more than 100000 bytes/,
     '--max-output',
   ],
   [
     'output without end, by default',
     'cat /dev/zero',
     {},
-    /said more than 67108864 bytes/,
+    /wrote more than 67108864 bytes/,
     '--max-output',
   ],
   ['no end', 'sleep 1000', { seconds: 1 }, /did not end within 1 s/, '--max-time'],
-])('%s is stopped, and the limit named', async (_name, command, limits, message, flag) => {
+])('stops %s, and names the limit', async (_name, command, limits, message, flag) => {
   const others = groups();
   const failure = build(store, `FROM base\n\nRUN ${command}\n`, { limits });
   await expect(failure).rejects.toMatchObject({
@@ -72,7 +72,7 @@ test.each<[string, string, Limits, RegExp, string]>([
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 
-test('what keeps within its limits is as without them, and known to who has none', async () => {
+test('has the same result with limits as without, and shares its cache', async () => {
   const text = 'FROM base\nRUN echo x > /x; for i in $(seq 10); do sleep 0.1 & done; wait\n';
   const limits: Limits = { cpus: 1, memory: 512 << 20, pids: 50, seconds: 60, output: 1000 };
   const limited = await build(store, text, { limits });
@@ -83,13 +83,13 @@ test('what keeps within its limits is as without them, and known to who has none
   expect(again.descriptor).toEqual(limited.descriptor);
 });
 
-test('a command counts the processors it has', async () => {
+test('shows a command only its processors', async () => {
   const text = 'FROM base\nRUN grep Cpus_allowed_list /proc/self/status\n';
   const { log } = await build(store, text, { limits: { cpus: 1 }, noCache: true });
   expect(log).toMatch(/:\t\d+\n$/);
 });
 
-test('a command sees no control group but its own', async () => {
+test('shows a command only its own control group', async () => {
   const { log } = await build(
     store,
     'FROM base\nRUN cat /proc/self/cgroup; cat /proc/self/mounts\n',
@@ -102,7 +102,7 @@ test('a command sees no control group but its own', async () => {
   expect(log).not.toContain('/sys/fs/cgroup');
 });
 
-test('where no control group can be made, the kernel has other means', () => {
+test('enforces limits without control groups', () => {
   using own = scratch();
   chownSync(own.path, 65_534, 65_534);
   const script = `
@@ -124,7 +124,7 @@ test('where no control group can be made, the kernel has other means', () => {
   });
   expect(stderr).toBe('');
   const lines = stdout.trim().split('\n');
-  expect(lines[0]).toMatch(/^BUILD_FAILED .* wanted more than 100 processes .*--max-processes/);
+  expect(lines[0]).toMatch(/^BUILD_FAILED .* exceeded 100 processes .*--max-processes/);
   expect(lines[1]).toMatch(/^BUILD_FAILED .*status .*each of its processes has 67108864 bytes/);
   expect(lines[2]).toBe('ok');
 });

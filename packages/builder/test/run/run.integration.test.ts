@@ -14,12 +14,12 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { keepOpen } from '../../src/system/syscalls.ts';
 import { build, contextOf, leftovers, listing, scratch } from '../fixture.ts';
 
-// One store for all: the base is unpacked once.
+// One store for all tests: the base is unpacked once.
 const directory = scratch();
 const store = join(directory.path, 'store');
 afterAll(() => directory[Symbol.dispose]());
 
-/** What a command says. */
+/** Returns the output of a command. */
 async function said(command: string, before = ''): Promise<string> {
   return (await build(store, `FROM base\n${before}\nRUN ${command}\n`)).log;
 }
@@ -33,14 +33,14 @@ async function failure(text: string, options: Parameters<typeof build>[2] = {}):
   return error as LktError;
 }
 
-test('a command sees a loopback interface that works, and no other', async () => {
+test('has a working loopback interface and no other', async () => {
   const log = await said('ip -o link && ip -o addr && grep -c : /proc/net/dev');
   expect(log).toMatch(/^1: lo: <LOOPBACK,UP,LOWER_UP>/);
   expect(log).toContain('inet 127.0.0.1/8');
   expect(log).toMatch(/\n1\n$/);
 });
 
-test('the environment, host name, umask, limits, working directory and processes are the same everywhere', async () => {
+test('has the same environment, host name, umask, limits, directory and processes everywhere', async () => {
   const log = await said(
     'env | sort; hostname; umask; pwd; ulimit -n -c; echo $$; readlink /proc/self/fd/0; ls /proc/self/fd | wc -l',
     'ENV A=1\nARG B=2\nWORKDIR /w',
@@ -60,13 +60,13 @@ test('the environment, host name, umask, limits, working directory and processes
     expect.stringMatching(/core file.* 0$/) as string,
     '1',
     '/dev/null',
-    // Those and the one that the directory is read with.
+    // The three, and the one that reads the directory.
     '4',
     '',
   ]);
 });
 
-test('a command has the capabilities of Docker and its filter of system calls, and ignores no signal', async () => {
+test("has Docker's capabilities and system call filter, and ignores no signal", async () => {
   const log = await said(
     '["grep", "-E", "^(Cap(Prm|Eff|Bnd|Inh|Amb)|NoNewPrivs|SigIgn|SigBlk|Seccomp:)", "/proc/self/status"]',
   );
@@ -88,10 +88,10 @@ test.each([
   ['echo 1 > /proc/sys/kernel/sysrq', 'sysrq'],
   ['echo c > /proc/sysrq-trigger', 'sysrq-trigger'],
   ['mkdir /sys/x', 'sys'],
-  ['umount /proc/keys', 'what is masked'],
+  ['umount /proc/keys', 'a masked path'],
   ['hostname other', 'the host name'],
   ['ls /proc/1/root/../../../home', 'the host'],
-])('%s: %s is out of reach', async (command) => {
+])('forbids %s (%s)', async (command) => {
   const error = await failure(`FROM base\nRUN ${command}\n`);
   expect(error.code).toBe('BUILD_FAILED');
   expect(error.detail).toMatch(
@@ -99,11 +99,11 @@ test.each([
   );
 });
 
-test('files of the kernel that say too much are empty', async () => {
+test('hides kernel files that reveal too much', async () => {
   expect(await said('cat /proc/keys /proc/timer_list; ls /sys/firmware')).toBe('');
 });
 
-test('/dev has what programs need, and it works', async () => {
+test('has a working /dev with what programs need', async () => {
   const log = await said(
     'cat /dev/null; head -c 2 /dev/zero | wc -c; head -c 2 /dev/urandom | wc -c; echo out > /dev/stdout; echo err > /dev/stderr; touch /dev/shm/x; ls /dev',
   );
@@ -128,7 +128,7 @@ test('/dev has what programs need, and it works', async () => {
   ]);
 });
 
-test('a device that a command makes is of no use', async () => {
+test('cannot open a device that it makes', async () => {
   const { log } = await build(
     store,
     `FROM base
@@ -140,24 +140,24 @@ RUN --mount=type=cache,target=/cache --mount=type=tmpfs,target=/memory \\
   expect(log.match(/Permission denied/g)).toHaveLength(6);
 });
 
-test('nobody else may look into the layers', async () => {
+test('hides the layers from other users', async () => {
   await said('true');
   const [owner = ''] = readdirSync(join(store, 'layers'));
   expect(statSync(join(store, 'layers', owner)).mode & 0o777).toBe(0o700);
 });
 
-test('output of both kinds comes in the order it was written', async () => {
+test('shows standard output and standard error in their order', async () => {
   const log = await said('for i in 1 2 3 4 5; do echo out $i; echo err $i >&2; done');
   expect(log).toBe([1, 2, 3, 4, 5].map((i) => `out ${i}\nerr ${i}\n`).join(''));
 });
 
-test('a command that says more than is read at once waits', async () => {
+test('blocks a command whose output is not read yet', async () => {
   const log = await said('head -c 3000000 /dev/zero | tr "\\\\0" y; echo end $?');
   expect(log.length).toBe(3_000_006);
   expect(log.slice(-6)).toBe('end 0\n');
 });
 
-test('a command sees times as the image will have them', async () => {
+test('shows a command the times that the image will have', async () => {
   using source = scratch();
   writeFileSync(join(source.path, 'file'), 'x');
   const { log } = await build(
@@ -179,7 +179,7 @@ RUN stat -c '%n %Y' /made /dir /dir/y /old /file
   ]);
 });
 
-test('what is mounted for a command leaves no trace in its layer', async () => {
+test('leaves no trace of mounts in the layer', async () => {
   const built = await build(
     store,
     `FROM base AS other
@@ -213,7 +213,7 @@ RUN --mount=type=bind,from=other,source=/tree,target=/mnt/deep/tree \\
   expect(await listing(store, good)).toEqual(['file 644 0:0 1492533000 kept']);
 });
 
-describe('a mount inside of another', () => {
+describe('a mount inside another', () => {
   const TREE = `FROM base AS tree
 RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way && ln -s /etc /tree/out
 `;
@@ -221,7 +221,7 @@ RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way
     `${TREE}FROM base\nRUN ${mounts.map((mount) => `--mount=${mount}`).join(' ')} ${command}\n`;
 
   test.each(['init', 'bwrap', 'runc', 'crun'])(
-    'is there, and leaves nothing: %s',
+    'works and leaves no trace: %s',
     async (executor) => {
       const mounts = [
         'type=tmpfs,target=/t/way/new/x',
@@ -246,16 +246,16 @@ RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way
   test.each([
     [
       ['bind,from=tree,source=/tree,target=/t', 'tmpfs,target=/t/none'],
-      /\/t\/none is not there, and \/t is mounted read-only$/m,
+      /\/t\/none does not exist, and \/t is mounted read-only$/m,
     ],
-    [['cache,target=/c', 'tmpfs,target=/c/d'], /\/c\/d is inside of another mount, \/c$/m],
+    [['cache,target=/c', 'tmpfs,target=/c/d'], /\/c\/d is inside another mount, \/c$/m],
     [
       ['tmpfs,target=/m', 'bind,from=tree,source=/tree,target=/m/t', 'tmpfs,target=/m/t/out/x'],
-      /\/m\/t\/out\/x is inside of another mount, \/m\/t$/m,
+      /\/m\/t\/out\/x is inside another mount, \/m\/t$/m,
     ],
-    [['tmpfs,target=/m', 'cache,target=/m'], /\/m is inside of another mount, \/m$/m],
-    [['tmpfs,target=/proc/x'], /\/proc\/x is inside of another mount, \/proc$/m],
-  ])('%j is refused', async (mounts, message) => {
+    [['tmpfs,target=/m', 'cache,target=/m'], /\/m is inside another mount, \/m$/m],
+    [['tmpfs,target=/proc/x'], /\/proc\/x is inside another mount, \/proc$/m],
+  ])('rejects %j', async (mounts, message) => {
     const error = await failure(
       run(
         mounts.map((mount) => `type=${mount}`),
@@ -266,7 +266,7 @@ RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way
     expect(error.message).toMatch(message);
   });
 
-  test('is below the mount around it, wherever links lead', async () => {
+  test('is below the outer mount, also through links', async () => {
     const mounts = ['type=bind,from=tree,source=/tree,target=/t,rw', 'type=tmpfs,target=/t/out/x'];
     const { log } = await build(store, run(mounts, 'grep -o " /t/.* tmpfs" /proc/self/mounts'));
     expect(log).toBe(' /t/etc/x tmpfs\n');
@@ -274,11 +274,11 @@ RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way
 });
 
 test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
-  'no name of an image leads out of it: --mount=type=%s',
+  'follows no name of an image out of it: --mount=type=%s',
   async (mount) => {
     using outside = scratch();
     writeFileSync(join(outside.path, 'secret'), 'secret');
-    // A byte that is no UTF-8, and a link with the name that it would have as text.
+    // A byte that is not UTF-8, and a link with the name that it has as text.
     const evil = `RUN cd / && d=$(printf '\\377') && mkdir $d && ln -s $d way && ln -s ${outside.path} $(printf '\\357\\277\\275')`;
     const error = await failure(
       `FROM base AS evil\n${evil}\nFROM evil\nRUN --mount=type=${mount} cat /m/secret; false\n`,
@@ -287,10 +287,10 @@ test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
   },
 );
 
-test('what the caller left open leads nowhere', async () => {
+test('closes the descriptors that the caller left open', async () => {
   using outside = scratch();
   writeFileSync(join(outside.path, 'secret'), 'secret');
-  // Node closes the first ones it inherits, and others as long as there is no gap.
+  // Node closes the first ones that it inherits, up to a gap.
   const open = Array.from({ length: 100 }, () => openSync(outside.path, 'r'));
   const last = open.at(-1) ?? 0;
   keepOpen(last, true);
@@ -303,7 +303,7 @@ test('what the caller left open leads nowhere', async () => {
   }
 });
 
-test('a command that becomes the program of the sandbox cannot change it', async () => {
+test('prevents a command from changing the program of the sandbox', async () => {
   using source = scratch();
   const libraries = execFileSync('ldd', [process.execPath], { encoding: 'utf8' });
   for (const [path] of libraries.matchAll(/\/\S+/g)) {
@@ -318,14 +318,14 @@ test('a command that becomes the program of the sandbox cannot change it', async
   expect(log).toBe('EROFS\n');
 });
 
-test('directories nested deeper than a path can say are an error, and do not stay', async () => {
+test('reports directories nested too deep for a path, and removes them', async () => {
   const deep = 'i=0; while [ $i -lt 1000 ]; do mkdir abcd && cd abcd; i=$((i+1)); done';
   const error = await failure(`FROM base\nRUN ${deep}\n`);
   expect(error).toMatchObject({ code: 'IO_FAILED' });
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 
-test('accounts are read from files alone: a pipe would have the build wait for ever', async () => {
+test('reads accounts only from regular files: a pipe would block the build', async () => {
   const built = await build(
     store,
     'FROM base\nRUN rm /etc/passwd && mkfifo /etc/passwd\nWORKDIR /x\nRUN echo fine\n',
@@ -333,7 +333,7 @@ test('accounts are read from files alone: a pipe would have the build wait for e
   expect(built.log).toBe('fine\n');
 });
 
-test('the context can be mounted as it would be copied', async () => {
+test('mounts the context as it would be copied', async () => {
   using source = scratch();
   mkdirSync(join(source.path, 'dir'));
   writeFileSync(join(source.path, 'dir', 'file'), 'x', { mode: 0o600 });
@@ -345,16 +345,16 @@ test('the context can be mounted as it would be copied', async () => {
   expect(again.cached).toEqual([]);
 });
 
-test('a script in the Dockerfile runs with its own interpreter', async () => {
+test('runs a script of the Dockerfile with its own interpreter', async () => {
   const log = await said('<<EOF\n#!/bin/cat\nsome text\nEOF');
   expect(log).toBe('#!/bin/cat\nsome text\n');
 });
 
-test('the exec form runs a program without a shell', async () => {
+test('runs the exec form without a shell', async () => {
   expect(await said('["printf", "%s|", "a b", "$HOME"]')).toBe('a b|$HOME|');
 });
 
-test('a command that fails is named with its place, and the end of what it said', async () => {
+test('reports a failing command with its position and the end of its output', async () => {
   const error = await failure(
     'FROM base\n\nRUN for i in $(seq 1 100); do echo line $i; done; exit 3\n',
   );
@@ -379,7 +379,7 @@ test.each([
 test.each([
   ['RUN --network=host true', /network: true/],
   ['RUN --security=insecure true', /insecure is not supported/],
-])('%s is refused before anything runs', async (line, message) => {
+])('rejects %s before any command runs', async (line, message) => {
   const error = await failure(`FROM base\nRUN false\n${line}\n`);
   expect(error.code).toBe('UNSUPPORTED');
   expect(`${error.message} ${error.fix}`).toMatch(message);
@@ -394,22 +394,24 @@ function seeded(seed: string, command: string): string {
   ].join('\n');
 }
 
-test('a cache begins with what a stage has, and keeps what is added', async () => {
+test('fills a cache from a stage, and keeps added files', async () => {
   using place = scratch();
   const first = await build(place.path, seeded('one', 'cat /c/link; echo more >> /c/file'));
   expect(first.log).toBe('one\n');
   const second = await build(place.path, seeded('one', 'cat /c/file'));
   expect(second.log).toBe('one\nmore\n');
-  // Another content is another cache, and the step is done again.
+  // Other content makes another cache, and reruns the step.
   const other = await build(place.path, seeded('two', 'cat /c/file'));
   expect(other.log).toBe('two\n');
   const missing = seeded('two', 'true').replace('/s/d,', '/none,');
   await expect(build(place.path, missing)).rejects.toMatchObject({
-    message: expect.stringMatching(/^Dockerfile:4:\d+: \/none is not there/) as string,
+    message: expect.stringMatching(
+      /^Dockerfile:4:\d+: \/none does not exist in the image/,
+    ) as string,
   });
 });
 
-test('when it is aborted, nothing goes on and nothing stays', async () => {
+test('leaves no process and no file when it is aborted', async () => {
   const abort = new AbortController();
   const building = build(store, 'FROM base\nRUN echo begun; (setsid sleep 987 &); sleep 987\n', {
     signal: abort.signal,
@@ -422,18 +424,18 @@ test('when it is aborted, nothing goes on and nothing stays', async () => {
   expect(readdirSync(join(store, 'tmp'))).toEqual([]);
 });
 
-test('processes a command leaves behind end with it', async () => {
+test('ends the processes that a command leaves behind', async () => {
   await said('(setsid sleep 986 &) ; true');
   expect(leftovers(store)).toEqual([]);
 });
 
-test('an executor that is not installed is an error before anything runs', async () => {
+test('reports a missing executor before any command runs', async () => {
   const error = await failure('FROM base\nRUN false\n', { executor: 'youki' });
   expect(error).toMatchObject({ code: 'TOOL_MISSING', fix: expect.stringContaining('youki') });
 });
 
 test.each(['runc', 'crun'])(
-  '%s says what cannot be started, and how a command ended',
+  'reports with %s why a command cannot start, and how it ended',
   async (executor) => {
     const missing = await failure('FROM base\nRUN ["/missing"]\n', { executor });
     expect(missing.message).toMatch(/^Dockerfile:2:1: RUN .* cannot be started: .*\/missing/);

@@ -20,12 +20,12 @@ function secrets(...values: readonly [string, string][]): Pick<BuildRequest, 'se
   return { secrets: new Map(given) };
 }
 
-/** Whether any file below a directory has the secret in it. */
+/** Reports whether any file below a directory contains the secret. */
 function isKept(below: string): boolean {
   return spawnSync('grep', ['--recursive', '--quiet', '--text', SECRET, below]).status === 0;
 }
 
-test('a secret is a file in memory, for its command only, and nothing of it is kept', async () => {
+test('keeps a secret in memory, for its command only, and stores it nowhere', async () => {
   const file = join(directory.path, 'secret');
   writeFileSync(file, `${SECRET}\n`);
   const events: ProgressEvent[] = [];
@@ -53,7 +53,7 @@ RUN --mount=type=secret,id=absent test ! -e /run/secrets/absent
   expect(leftovers(store)).toEqual([]);
 });
 
-test('another secret does not run a step again, and without one what is known is used', async () => {
+test('does not rerun a step for another secret, or for none', async () => {
   const text = 'FROM base\nRUN --mount=type=secret,id=key,required echo known\n';
   const first = await build(store, text, secrets(['key', SECRET]));
   const second = await build(store, text, secrets(['key', 'another secret']));
@@ -61,7 +61,7 @@ test('another secret does not run a step again, and without one what is known is
   expect((await build(store, text)).diffIds).toEqual(first.diffIds);
 });
 
-test('what a command says of a secret is not shown, however it comes', async () => {
+test('hides a secret in the output, in whatever pieces it arrives', async () => {
   const text = `FROM base
 RUN --mount=type=secret,id=key cat /run/secrets/key; s=$(cat /run/secrets/key); printf "%s" "$s" | head -c 9; sleep 0.3; printf "%s" "$s" | tail -c +10; echo; echo "$s" >&2; printf "%s" "$s" | od -An -c | head -1 >/dev/null; false
 `;
@@ -75,7 +75,7 @@ RUN --mount=type=secret,id=key cat /run/secrets/key; s=$(cat /run/secrets/key); 
   expect(JSON.stringify(events)).not.toContain('hunter2');
 });
 
-describe('a secret that would be in the image ends the build', () => {
+describe('rejects an image that would contain a secret', () => {
   test.each([
     ['cat /run/secrets/key > /d/file', '/d/file'],
     ['head -c 65530 /dev/zero > /d/far; cat /run/secrets/key >> /d/far', '/d/far'],
@@ -98,7 +98,7 @@ describe('a secret that would be in the image ends the build', () => {
     expect(isKept(store)).toBe(false);
   });
 
-  test('by way of the build context', async () => {
+  test('in a file of the build context', async () => {
     using place = scratch();
     writeFileSync(join(place.path, 'copy'), `token=${SECRET}`);
     const text = 'FROM base\nRUN --mount=type=secret,id=key true\nCOPY copy /\n';
@@ -111,14 +111,14 @@ describe('a secret that would be in the image ends the build', () => {
     );
   });
 
-  test('by way of its config', async () => {
+  test('in its config', async () => {
     const text = `FROM base\nLABEL key="${SECRET}"\nRUN --mount=type=secret,id=key true && true\n`;
     await expect(build(store, text, secrets(['key', SECRET]))).rejects.toThrow(
       'the config of the image',
     );
   });
 
-  test('but a short one may be anywhere by chance', async () => {
+  test('accepts a short secret, which may occur by chance', async () => {
     const text = 'FROM base\nRUN --mount=type=secret,id=key cat /run/secrets/key > /short\n';
     const built = await build(store, text, secrets(['key', '1234567']));
     expect(await listing(store, built)).toEqual(['file 644 0:0 1492533000 short']);
@@ -126,10 +126,10 @@ describe('a secret that would be in the image ends the build', () => {
 });
 
 test.each([
-  ['type=secret,id=key,required', 'the secret "key" is not given', '--secret id=key,src=FILE'],
-  ['type=ssh,required', 'the SSH agent "default" is not given', '--ssh default'],
-  ['type=ssh,id=work,required', 'the SSH agent "work" is not given', '--ssh work=SOCKET'],
-])('--mount=%s is said to be missing before anything is done', async (mount, message, fix) => {
+  ['type=secret,id=key,required', 'the secret "key" is missing', '--secret id=key,src=FILE'],
+  ['type=ssh,required', 'the SSH agent "default" is missing', '--ssh default'],
+  ['type=ssh,id=work,required', 'the SSH agent "work" is missing', '--ssh work=SOCKET'],
+])('reports a missing --mount=%s before any command runs', async (mount, message, fix) => {
   const events: ProgressEvent[] = [];
   const text = `FROM base\nRUN echo ${mount}\nRUN --mount=${mount} true\n`;
   const failing = build(store, text, { onEvent: (event) => events.push(event) });
@@ -141,26 +141,29 @@ test.each([
   expect(events).toEqual([]);
 });
 
-test('a secret that no variable can hold is refused', async () => {
+test('rejects a secret that a variable cannot hold', async () => {
   const text = 'FROM base\nRUN --mount=type=secret,id=key,env=KEY true\n';
   const failing = build(store, text, secrets(['key', 'with\0nul']));
   await expect(failing).rejects.toThrow('cannot be in the variable KEY');
 });
 
-describe('finding', () => {
+describe('SecretFinder', () => {
   const finder = new SecretFinder(new Map([['a', Buffer.from(`${SECRET}\n`)]]));
-  test.each([0, 1, 2, 3, 4, 5])('base64 of it after %i other bytes, and before some', (before) => {
-    for (const encoding of ['base64', 'base64url'] as const) {
-      const bytes = Buffer.from(`${'?'.repeat(before)}${SECRET}~~`).toString(encoding);
-      expect(finder.find(Buffer.from(bytes))).toBe('a');
-    }
-  });
-  test('nothing else', () => {
+  test.each([0, 1, 2, 3, 4, 5])(
+    'finds base64 of a secret after %i other bytes and before some',
+    (before) => {
+      for (const encoding of ['base64', 'base64url'] as const) {
+        const bytes = Buffer.from(`${'?'.repeat(before)}${SECRET}~~`).toString(encoding);
+        expect(finder.find(Buffer.from(bytes))).toBe('a');
+      }
+    },
+  );
+  test('finds nothing else', () => {
     expect(finder.find(Buffer.from(SECRET.slice(1)))).toBeUndefined();
     expect(finder.find(Buffer.alloc(0))).toBeUndefined();
     expect(new SecretFinder(new Map([['a', Buffer.from('\n\n')]])).isEmpty).toBe(true);
   });
-  test('a text in single characters', () => {
+  test('hides a secret that arrives in single characters', () => {
     const redactor = new Redactor(finder);
     const text = `a hunter hunter2+hunter2+ ${SECRET}, ${SECRET}${SECRET} hunt`;
     const shown = Array.from(text, (char) => redactor.add(char)).join('') + redactor.end();
@@ -168,7 +171,7 @@ describe('finding', () => {
   });
 });
 
-/** ssh-add, ssh-keygen and their libraries, as a build context. */
+/** Writes ssh-add, ssh-keygen and their libraries into a build context. */
 function tools(place: string): void {
   for (const program of ['/usr/bin/ssh-add', '/usr/bin/ssh-keygen']) {
     const libraries = execFileSync('ldd', [program], { encoding: 'utf8' });
@@ -195,7 +198,7 @@ describe('an SSH agent', () => {
     await ended;
   });
 
-  test('signs for a command, and takes no orders from it', async () => {
+  test('signs for a command, and rejects its other requests', async () => {
     using place = scratch();
     tools(place.path);
     const built = await build(
@@ -223,7 +226,7 @@ RUN --mount=type=ssh,uid=1000,target=/tmp/agent ssh-add -l > /dev/null && echo j
     expect(leftovers(store)).toEqual([]);
   });
 
-  test('must be one', async () => {
+  test('must have a socket', async () => {
     const text = 'FROM base\nRUN --mount=type=ssh true # again\n';
     const failing = build(store, text, { ssh: new Map([['default', key]]) });
     await expect(failing).rejects.toMatchObject({

@@ -20,13 +20,13 @@ test.each([
   ['equal', ifEqual, [[7, 1] as const, [6, 0] as const, [8, 0] as const]],
   ['at least', ifAtLeast, [[6, 0] as const, [7, 1] as const, [0xffff_ffff, 1] as const]],
   ['any bit of', ifAnySet, [[8, 0] as const, [9, 1] as const, [6, 1] as const]],
-])('%s 7', (_name, test7, cases) => {
+])('tests a number: %s 7', (_name, test7, cases) => {
   const program = load(NUMBER, test7(7, returns(1), returns(0)));
   for (const [number, answer] of cases) expect(run(program, number)).toBe(answer);
 });
 
-test('a jump over more than a byte can say is made of two', () => {
-  // A chain that is longer than that, then one that is far longer.
+test('makes a jump of more than 255 instructions with two', () => {
+  // One length above the limit, and one far above.
   for (const length of [120, 130, 500]) {
     const long = Array.from({ length }, (_, value) => value).reduceRight<Program>(
       (rest, value) => ifEqual(value + 1000, returns(value), rest),
@@ -38,7 +38,7 @@ test('a jump over more than a byte can say is made of two', () => {
   }
 });
 
-test('arguments are told apart, and their halves', () => {
+test('compares both halves of an argument', () => {
   const program = load(
     argument(1),
     ifEqual(2, load(argument(1) + 4, ifEqual(3, returns(1), returns(2))), returns(3)),
@@ -48,7 +48,7 @@ test('arguments are told apart, and their halves', () => {
   expect(run(program, 0, [0n, 0n])).toBe(3);
 });
 
-test('the kernel would refuse a longer program, so none is made', () => {
+test('rejects a program that is too long for the kernel', () => {
   const long = Array.from({ length: 5000 }, () => returns(0)).flat();
   expect(() => encode(long)).toThrow('5000');
 });

@@ -1,13 +1,13 @@
 import { CODE } from '../../src/seccomp/bpf.ts';
 
-/** What a program says of a call. */
+/** A system call as a filter sees it. */
 export interface Call {
   readonly architecture: number;
   readonly number: number;
   readonly args?: readonly bigint[];
 }
 
-/** Runs an array of `struct sock_filter` as the kernel does. @returns what it returns */
+/** Runs an array of `struct sock_filter` as the kernel does, and returns its action. */
 export function interpret(program: Buffer, call: Call): number {
   const data = Buffer.alloc(64);
   data.writeUInt32LE(call.number, 0);

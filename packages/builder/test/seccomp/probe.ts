@@ -1,12 +1,12 @@
-/** A system call, and what a program for Linux on x86-64 makes it as. */
+/** A system call of a test program for Linux on x86-64. */
 export interface Probe {
   readonly number: number;
   readonly args?: readonly number[];
-  /** By `int 0x80`, as a program of 32 bits. */
+  /** Calls with `int 0x80`, as a 32-bit program. */
   readonly is32Bit?: boolean;
 }
 
-/** An ELF program that makes one system call, and whose status is the errno that it gives (0: none). */
+/** Returns an ELF program that makes one system call; its exit status is the errno, or 0. */
 export function probeProgram({ number, args = [], is32Bit = false }: Probe): Buffer {
   const code = Buffer.from([
     ...immediate(0xb8, number), // eax
@@ -25,7 +25,7 @@ export function probeProgram({ number, args = [], is32Bit = false }: Probe): Buf
     0x85,
     0xc0,
     0x79,
-    0x04, // what is not negative is no error
+    0x04, // a result that is not negative is no error
     0x89,
     0xc7,
     0xf7,

@@ -30,7 +30,10 @@ const ALLOW = 0x7fff_0000;
 const ERRNO = 0x0005_0000;
 const [EPERM, ENOSYS] = [1, 38];
 
-/** The kernel's headers, of Debian's package linux-libc-dev; ARM's own calls are not in them by these names. */
+/**
+ * Returns the numbers in the kernel's headers of Debian's package linux-libc-dev. They do not name
+ * ARM's private calls.
+ */
 function numbers(header: string, own: Readonly<Record<string, number>> = {}): Map<string, number> {
   const text = readFileSync(`/usr/include/${header}`, 'utf8');
   const lines = text.matchAll(
@@ -65,7 +68,7 @@ const ABIS = [
   ],
 ] as const;
 
-/** Docker's rules that are in force for a container with these capabilities on this architecture. */
+/** Returns Docker's rules for a container with these capabilities on this architecture. */
 function rulesFor(architecture: string, caps: readonly string[]): Rule[] {
   const holds = ({ caps: of, arches }: Condition): boolean =>
     (of === undefined || of.some((cap) => caps.includes(cap))) &&
@@ -92,7 +95,7 @@ function matches(rule: Rule, args: readonly bigint[]): boolean {
   });
 }
 
-/** Arguments that the conditions of the profile tell apart. */
+/** Arguments that the profile distinguishes. */
 const ARGUMENTS: readonly (readonly bigint[])[] = [
   [0n],
   [8n],
@@ -111,7 +114,7 @@ const ARGUMENTS: readonly (readonly bigint[])[] = [
 const CAPABILITY_NAMES = ['CAP_SYS_CHROOT'];
 
 test.each(ABIS)(
-  'every call of %s is answered as with Docker',
+  'decides about every call of %s like Docker',
   (_abi, machine, goarch, architecture, offset, table) => {
     const filter = seccompFilter(machine, CAPABILITIES);
     if (filter === undefined) throw new Error('no filter');
@@ -140,7 +143,7 @@ test.each(ABIS)(
   },
 );
 
-test('capabilities allow what Docker has them allow', () => {
+test('allows the same calls for a capability as Docker', () => {
   const architecture = 0xc000_003e;
   const table = numbers('x86_64-linux-gnu/asm/unistd_64.h');
   const cases: readonly (readonly [number, string])[] = [
@@ -178,11 +181,11 @@ test('capabilities allow what Docker has them allow', () => {
   }
 });
 
-test('a program of an ABI that the machine should not have is ended', () => {
+test('kills a program of a foreign ABI', () => {
   const filter = seccompFilter('x64', CAPABILITIES) ?? Buffer.alloc(0);
   expect(interpret(filter, { architecture: 0xc000_00b7, number: 64 })).toBe(0x8000_0000);
 });
 
-test('a machine without a profile has no filter', () => {
+test('has no filter for a machine without a profile', () => {
   expect(seccompFilter('riscv64', CAPABILITIES)).toBeUndefined();
 });

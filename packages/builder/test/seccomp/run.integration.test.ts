@@ -7,7 +7,7 @@ import { type Probe, probeProgram } from './probe.ts';
 const [NONE, EPERM, EFAULT, EINVAL, ENOSYS] = [0, 1, 14, 22, 38];
 const X32 = 0x4000_0000;
 
-/** Calls, and the errno they end with: without a filter most of these get further. */
+/** Calls with the errno of the filter: without it, most get further. */
 const CALLS: Readonly<Record<string, Probe & { readonly errno: number }>> = {
   keyctl: { number: 250, args: [0, 0xffff_fffd], errno: EPERM },
   add_key: { number: 248, errno: EPERM },
@@ -37,7 +37,7 @@ const CALLS: Readonly<Record<string, Probe & { readonly errno: number }>> = {
 };
 
 test.each(['init', 'bwrap', 'runc', 'crun'])(
-  'by %s, a RUN may make the calls it may make in Docker',
+  'allows a RUN the same calls as Docker, with %s',
   async (executor) => {
     using directory = scratch();
     const names = Object.keys(CALLS);
@@ -58,7 +58,7 @@ RUN --mount=type=bind,target=/p for i in $(seq 0 ${names.length - 1}); do /p/p$i
     expect(Object.fromEntries(names.map((name, index) => [name, said[index]]))).toEqual(
       Object.fromEntries(
         names.map((name) => {
-          // crun knows no calls of the future.
+          // crun does not know future calls.
           const isUnknown = executor === 'crun' && name === 'a call of the future';
           return [name, isUnknown ? EPERM : CALLS[name]?.errno];
         }),
@@ -68,7 +68,7 @@ RUN --mount=type=bind,target=/p for i in $(seq 0 ${names.length - 1}); do /p/p$i
   60_000,
 );
 
-test('a program that is setuid gives a user its rights, as in Docker', async () => {
+test('lets a setuid program change the user, as in Docker', async () => {
   using directory = scratch();
   using program = scratch();
   // setuid(0)
