@@ -10,7 +10,7 @@ import {
   plainSwitches,
   warn,
 } from './flags/linuxkit.ts';
-import { Flags } from './flags/options.ts';
+import { Flags, switchFlag, valueFlag } from './flags/options.ts';
 import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
@@ -81,16 +81,12 @@ export abstract class LktCommand {
   static run(): void {}
   static readonly enableJsonFlag = true;
   static readonly baseFlags = {
-    cache: Flags.string({
-      summary: 'store directory',
-      helpValue: 'DIR',
-      helpGroup: 'GLOBAL',
-    }),
+    cache: valueFlag('DIR', 'store directory', { helpGroup: 'GLOBAL' }),
     progress: Flags.option({ options: PROGRESS_MODES })({
       summary: 'progress display on standard error',
       helpGroup: 'GLOBAL',
     }),
-    quiet: Flags.boolean({ char: 'q', summary: 'show only errors', helpGroup: 'GLOBAL' }),
+    quiet: switchFlag('show only errors', { char: 'q', helpGroup: 'GLOBAL' }),
     verbose: Flags.integer({
       char: 'v',
       summary: 'level of detail: 0 shows only errors, 2 shows more',

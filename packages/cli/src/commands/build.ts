@@ -7,7 +7,7 @@ import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
 import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { choiceFlag, Flags, requiredArgs, switchFlag } from '../flags/options.ts';
 import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
 import { builderFlags } from '../flags/package.ts';
 import { pullPackages, pullPackagesFlag } from '../flags/pull-packages.ts';
@@ -94,7 +94,7 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
   ];
   static override args = {
-    file: Args.string({ description: 'an image config', required: true, multiple: true }),
+    file: requiredArgs('an image config'),
   };
   static override flags = {
     ...builderFlags,
@@ -104,19 +104,12 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     ...pullFlags,
     ...pullPackagesFlag,
     ...setFlags,
-    'dry-run': Flags.boolean({
-      summary: 'print the merged config with its variables replaced, and build nothing',
-    }),
+    'dry-run': switchFlag('print the merged config with its variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
-    locked: Flags.boolean({
-      summary: 'reject images without a digest: tags, and packages named by directory',
-    }),
+    locked: switchFlag('reject images without a digest: tags, and packages named by directory'),
     ...outputFlags,
     ...diskFlags,
-    arch: Flags.option({ options: ['amd64'] as const })({
-      summary: 'architecture of the image',
-      default: 'amd64',
-    }),
+    arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),
     ...compressorFlags,
     ...sbomFlags,
   };

@@ -1,6 +1,6 @@
 import { type CiPlan as Plan, type PlannedPackage } from '@lkt/image';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { columns } from '../output/columns.ts';
 import { workspaceAt } from '../session/build-tools.ts';
@@ -28,25 +28,16 @@ export class CiPlan extends LktCommand {
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
   ];
   static override args = {
-    file: Args.string({ description: 'an image config', multiple: true }),
+    file: optionalArgs('an image config'),
   };
   static override flags = {
     ...setFlags,
-    base: Flags.string({
-      summary:
-        'commit to compare with: a branch, a tag or an id; without it, or with an id of zeros, plan everything',
-      helpValue: 'REF',
-    }),
-    dirs: Flags.boolean({
-      summary: 'print only the package directories, one per line, dependencies first',
-    }),
-    platforms: Flags.string({
-      summary: 'platforms to plan for; default: all',
-      helpValue: 'linux/amd64,…',
-      delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    base: valueFlag(
+      'REF',
+      'commit to compare with: a branch, a tag or an id; without it, or with an id of zeros, plan everything',
+    ),
+    dirs: switchFlag('print only the package directories, one per line, dependencies first'),
+    platforms: listFlag('linux/amd64,…', 'platforms to plan for; default: all', { delimiter: ',' }),
   };
 
   async run(): Promise<Result> {

@@ -1,6 +1,6 @@
 import type { ImageDiff } from '@lkt/inspect';
 import { LktCommand } from '../command.ts';
-import { Args } from '../flags/options.ts';
+import { requiredArg } from '../flags/options.ts';
 import { diffLines } from '../output/diff-report.ts';
 import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
 
@@ -15,8 +15,8 @@ Like diff, exits with 0 if nothing differs, with 1 if something does, and with 2
     '<%= config.bin %> diff lkt/sshd:TAG pkg/sshd',
   ];
   static override args = {
-    before: Args.string({ description: VIEW_DESCRIPTION, required: true }),
-    after: Args.string({ description: 'the other image, in any of these forms', required: true }),
+    before: requiredArg(VIEW_DESCRIPTION),
+    after: requiredArg('the other image, in any of these forms'),
   };
   static override flags = viewFlags;
   static override failedExit = 2;

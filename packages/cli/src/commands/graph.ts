@@ -4,7 +4,7 @@ import { checkoutConfigs } from '@lkt/image/checkout-configs';
 import { findTopWithoutGit } from '@lkt/git/checkout';
 import { findAction } from '@lkt/pkg/action-cache';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { listFlag, optionalArgs, switchFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { print } from '../output/print.ts';
 import { actionPath, cacheResult } from '../session/action-cache.ts';
@@ -29,22 +29,17 @@ export class Graph extends LktCommand {
     '<%= config.bin %> graph --dot examples/sshd.yml | dot -Tsvg > graph.svg',
   ];
   static override args = {
-    file: Args.string({ description: 'an image config', multiple: true }),
+    file: optionalArgs('an image config'),
   };
   static override flags = {
     ...setFlags,
-    dot: Flags.boolean({ summary: 'print the graph for Graphviz' }),
-    html: Flags.boolean({
-      summary: 'print the graph as a self-contained HTML page',
-      exclusive: ['dot'],
-    }),
-    platforms: Flags.string({
-      summary: 'platform whose build status is shown; default: linux/amd64',
-      helpValue: 'linux/amd64,…',
-      delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    dot: switchFlag('print the graph for Graphviz'),
+    html: switchFlag('print the graph as a self-contained HTML page', { exclusive: ['dot'] }),
+    platforms: listFlag(
+      'linux/amd64,…',
+      'platform whose build status is shown; default: linux/amd64',
+      { delimiter: ',' },
+    ),
   };
 
   async run(): Promise<DependencyGraph> {

@@ -1,7 +1,7 @@
 import type { UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { requiredArg, switchFlag } from '../flags/options.ts';
 import {
   contentsOf,
   type Inspected,
@@ -19,11 +19,11 @@ export class Inspect extends LktCommand {
     '<%= config.bin %> inspect pkg/sshd --json',
   ];
   static override args = {
-    image: Args.string({ description: VIEW_DESCRIPTION, required: true }),
+    image: requiredArg(VIEW_DESCRIPTION),
   };
   static override flags = {
     ...viewFlags,
-    files: Flags.boolean({ summary: 'also list the files in the image' }),
+    files: switchFlag('also list the files in the image'),
   };
 
   async run(): Promise<Inspected> {

@@ -3,7 +3,7 @@ import type { ConfigChanges } from '@lkt/audit';
 import type { SourceUpdate } from '@lkt/pkg';
 import type { UpdatedKernel } from '@lkt/image';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { Args, switchFlag } from '../flags/options.ts';
 import { packageFlags } from '../flags/package.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 
@@ -25,7 +25,7 @@ export class KernelUpdate extends LktCommand {
   };
   static override flags = {
     ...packageFlags,
-    check: Flags.boolean({ summary: 'change nothing, and fail if there is a newer version' }),
+    check: switchFlag('change nothing, and fail if there is a newer version'),
   };
 
   async run(): Promise<UpdatedKernel> {

@@ -2,7 +2,7 @@ import { lstat, open, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { Flags } from '../flags/options.ts';
+import { switchFlag, valueFlag } from '../flags/options.ts';
 
 interface Result {
   readonly privateKey: string;
@@ -21,14 +21,10 @@ The password is COSIGN_PASSWORD if set; otherwise lkt asks for it.`;
     '<%= config.bin %> key generate --output-key-prefix keys/release',
   ];
   static override flags = {
-    'no-password': Flags.boolean({
-      summary: 'encrypt with an empty password: everyone who can read the file can sign',
-    }),
-    'output-key-prefix': Flags.string({
-      summary: 'prefix of both file names',
-      helpValue: 'PREFIX',
-      default: 'cosign',
-    }),
+    'no-password': switchFlag(
+      'encrypt with an empty password: everyone who can read the file can sign',
+    ),
+    'output-key-prefix': valueFlag('PREFIX', 'prefix of both file names', { default: 'cosign' }),
   };
 
   async run(): Promise<Result> {

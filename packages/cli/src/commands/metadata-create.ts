@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../command.ts';
-import { Args } from '../flags/options.ts';
+import { requiredArg } from '../flags/options.ts';
 
 export class MetadataCreate extends LktCommand {
   static override summary = 'Create a metadata disk for a machine';
@@ -10,8 +10,8 @@ export class MetadataCreate extends LktCommand {
     `<%= config.bin %> metadata create data.iso '{"hostname": {"content": "web"}}'`,
   ];
   static override args = {
-    file: Args.string({ description: 'the ISO image to write', required: true }),
-    metadata: Args.string({ description: 'the metadata, as text', required: true }),
+    file: requiredArg('the ISO image to write'),
+    metadata: requiredArg('the metadata, as text'),
   };
 
   async run(): Promise<{ path: string; size: number }> {

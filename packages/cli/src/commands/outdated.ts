@@ -1,6 +1,6 @@
 import type { Outdated as Found } from '@lkt/image';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { requiredArgs, switchFlag } from '../flags/options.ts';
 import { registryFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { workspaceAt } from '../session/build-tools.ts';
@@ -18,12 +18,12 @@ export class Outdated extends LktCommand {
   static override description = `Compares packages of the checkout by their sources, and other images with their registries: another image under the same tag, or a later tag of the same form. Builds, pulls and writes nothing; update with "lkt pin" and "lkt pin --update".`;
   static override examples = ['<%= config.bin %> outdated examples/sshd.yml'];
   static override args = {
-    file: Args.string({ description: 'an image config', required: true, multiple: true }),
+    file: requiredArgs('an image config'),
   };
   static override flags = {
     ...registryFlags,
     ...setFlags,
-    offline: Flags.boolean({ summary: 'contact no registry' }),
+    offline: switchFlag('contact no registry'),
   };
 
   async run(): Promise<{ outdated: readonly Found[] }> {

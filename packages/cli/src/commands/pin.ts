@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { optionalArgs, switchFlag } from '../flags/options.ts';
 import { builderFlags } from '../flags/package.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
@@ -29,16 +29,14 @@ FILE is an image config, DIR a package directory; their dependencies are pinned 
     '<%= config.bin %> pin --check examples/sshd.yml',
   ];
   static override args = {
-    path: Args.string({ description: 'FILE or DIR', multiple: true }),
+    path: optionalArgs('FILE or DIR'),
   };
   static override flags = {
     ...builderFlags,
     ...pullFlags,
     ...setFlags,
-    update: Flags.boolean({
-      summary: 'resolve the tags of external images again, even if they have a digest',
-    }),
-    check: Flags.boolean({ summary: 'change nothing, and fail if a pin is stale' }),
+    update: switchFlag('resolve the tags of external images again, even if they have a digest'),
+    check: switchFlag('change nothing, and fail if a pin is stale'),
   };
 
   async run(): Promise<{ changes: readonly Change[] }> {

@@ -1,13 +1,13 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { Args } from '../flags/options.ts';
+import { optionalArgs } from '../flags/options.ts';
 
 export class Push extends LktCommand {
   static override summary = 'Explain how to upload an image to a cloud';
   static override description =
     "lkt uploads no disk images. The error names the cloud's own program for it. In LinuxKit, this command uploads them.";
   static override args = {
-    cloud: Args.string({ description: 'the cloud, and the arguments of LinuxKit', multiple: true }),
+    cloud: optionalArgs('the cloud, and the arguments of LinuxKit'),
   };
 
   async run(): Promise<never> {

@@ -5,7 +5,14 @@ import { LktError } from '@lkt/core';
 import type { Disk, MachineOptions } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
 import { noop, unsupported, warnIgnored } from '../flags/linuxkit.ts';
-import { Args, Flags } from '../flags/options.ts';
+import {
+  choiceFlag,
+  Flags,
+  listFlag,
+  requiredArgs,
+  switchFlag,
+  valueFlag,
+} from '../flags/options.ts';
 import { openTimelines } from '../output/timeline-files.ts';
 
 const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
@@ -29,11 +36,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     '<%= config.bin %> run minimal --expect "lkt: boot complete" --timeout 120',
   ];
   static override args = {
-    prefix: Args.string({
-      description: 'the image, as PREFIX or a file; may follow the word "qemu"',
-      required: true,
-      multiple: true,
-    }),
+    prefix: requiredArgs('the image, as PREFIX or a file; may follow the word "qemu"'),
   };
   static override flags = {
     mem: Flags.integer({
@@ -44,58 +47,43 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       aliases: ['memory'],
     }),
     cpus: Flags.integer({ summary: 'processors', default: 1, min: 1, max: 255, helpValue: 'N' }),
-    publish: Flags.string({
-      summary: 'forward a host port to the guest; may be repeated',
-      description:
-        'Only this machine can connect (127.0.0.1) unless an address is given. Host port 0 picks a free port and prints it.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: '[ADDR:]PORT:PORT[/udp]',
-    }),
-    disk: Flags.string({
-      summary: 'disk, created if missing; may be repeated, /dev/vda first',
-      description:
-        'A size without unit is in MiB. Without PATH the file is PREFIX-disk.img. The format is raw unless PATH ends in .qcow2.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'PATH[,size=1G][,format=raw|qcow2]',
-    }),
-    expect: Flags.string({
-      summary: 'text on the console that ends the run successfully; may be repeated, in any order',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'TEXT',
-    }),
-    timeout: Flags.string({ summary: 'time limit, in seconds', helpValue: 'SECONDS' }),
-    'console-log': Flags.string({
-      summary: 'file for the console output, instead of standard output',
-      helpValue: 'FILE',
-    }),
-    timeline: Flags.string({
-      summary: 'file for a timeline of the boot; may be repeated for more forms',
+    publish: listFlag(
+      '[ADDR:]PORT:PORT[/udp]',
+      'forward a host port to the guest; may be repeated',
+      {
+        description:
+          'Only this machine can connect (127.0.0.1) unless an address is given. Host port 0 picks a free port and prints it.',
+      },
+    ),
+    disk: listFlag(
+      'PATH[,size=1G][,format=raw|qcow2]',
+      'disk, created if missing; may be repeated, /dev/vda first',
+      {
+        description:
+          'A size without unit is in MiB. Without PATH the file is PREFIX-disk.img. The format is raw unless PATH ends in .qcow2.',
+      },
+    ),
+    expect: listFlag(
+      'TEXT',
+      'text on the console that ends the run successfully; may be repeated, in any order',
+    ),
+    timeout: valueFlag('SECONDS', 'time limit, in seconds'),
+    'console-log': valueFlag('FILE', 'file for the console output, instead of standard output'),
+    timeline: listFlag('FILE', 'file for a timeline of the boot; may be repeated for more forms', {
       description:
         'Times are in seconds, as PID 1 prints them on the console (docs/guest.md). A .svg file is a chart, a .json file is data.',
-      multiple: true,
-      multipleNonGreedy: true,
-      helpValue: 'FILE',
     }),
-    uefi: Flags.boolean({
-      summary: 'boot the disk or ISO image with EFI firmware; with --no-uefi, with a BIOS',
+    uefi: switchFlag('boot the disk or ISO image with EFI firmware; with --no-uefi, with a BIOS', {
       allowNo: true,
     }),
-    networking: Flags.option({ options: ['user', 'none'] as const })({
-      summary: 'network of the guest',
-      default: 'user',
-    }),
-    accel: Flags.option({ options: ['auto', 'kvm', 'tcg'] as const })({
-      summary: 'accelerator: kvm, software, or auto, which is kvm if available',
-      default: 'auto',
-    }),
-    qemu: Flags.string({ summary: 'QEMU program', helpValue: 'PROGRAM' }),
-    arch: Flags.option({ options: ['amd64'] as const })({
-      summary: 'architecture of the image',
-      default: 'amd64',
-    }),
+    networking: choiceFlag(['user', 'none'], 'network of the guest', { default: 'user' }),
+    accel: choiceFlag(
+      ['auto', 'kvm', 'tcg'],
+      'accelerator: kvm, software, or auto, which is kvm if available',
+      { default: 'auto' },
+    ),
+    qemu: valueFlag('PROGRAM', 'QEMU program'),
+    arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),
   };
 
   static override linuxkit = {

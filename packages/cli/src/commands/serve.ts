@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../command.ts';
-import { Flags } from '../flags/options.ts';
+import { valueFlag } from '../flags/options.ts';
 import { printable } from '../output/printable.ts';
 
 export class Serve extends LktCommand {
@@ -9,10 +9,8 @@ export class Serve extends LktCommand {
     'For booting machines from the network, and for experiments. Runs until Ctrl-C. Only this machine can connect (127.0.0.1) unless an address is given; ":8080" is all addresses. Does not follow symbolic links out of the directory.';
   static override examples = ['<%= config.bin %> serve --port :8080 --directory out'];
   static override flags = {
-    directory: Flags.string({ summary: 'directory to serve', helpValue: 'DIR', default: '.' }),
-    port: Flags.string({
-      summary: 'address to listen on; port 0 picks a free port',
-      helpValue: '[ADDR:]PORT',
+    directory: valueFlag('DIR', 'directory to serve', { default: '.' }),
+    port: valueFlag('[ADDR:]PORT', 'address to listen on; port 0 picks a free port', {
       default: '8080',
     }),
   };

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { ImageReport } from '@lkt/image';
 import type { TrustPolicy } from '@lkt/sign';
 import { LktCommand } from '../command.ts';
-import { Args, Flags } from '../flags/options.ts';
+import { listFlag, requiredArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { packageFlags } from '../flags/package.ts';
 import { targetFlags } from '../flags/push.ts';
 import { registryFlags } from '../flags/registry.ts';
@@ -28,35 +28,25 @@ The required signers come from --key, or --identity and --issuer; otherwise from
     '<%= config.bin %> verify examples/sshd.yml',
   ];
   static override args = {
-    target: Args.string({
-      description: 'a reference, a directory or a config',
-      required: true,
-      multiple: true,
-    }),
+    target: requiredArgs('a reference, a directory or a config'),
   };
   static override flags = {
     ...packageFlags,
     ...registryFlags,
     ...trustFlags,
-    identity: Flags.string({
-      summary: 'required signer, exactly as named in the certificate',
-      helpValue: 'SUBJECT',
+    identity: valueFlag('SUBJECT', 'required signer, exactly as named in the certificate', {
       aliases: ['certificate-identity'],
       dependsOn: ['issuer'],
     }),
-    issuer: Flags.string({
-      summary: 'OpenID Connect provider that vouches for --identity',
-      helpValue: 'URL',
+    issuer: valueFlag('URL', 'OpenID Connect provider that vouches for --identity', {
       aliases: ['certificate-oidc-issuer'],
       dependsOn: ['identity'],
     }),
-    key: Flags.string({
-      summary: 'required public key: a file, or env://NAME; if repeated, any one suffices',
-      helpValue: 'FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    offline: Flags.boolean({ summary: 'contact no registry: use the signatures in the store' }),
+    key: listFlag(
+      'FILE',
+      'required public key: a file, or env://NAME; if repeated, any one suffices',
+    ),
+    offline: switchFlag('contact no registry: use the signatures in the store'),
     org: targetFlags.org,
   };
 

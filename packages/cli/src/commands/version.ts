@@ -1,13 +1,13 @@
 import packageJson from '../../package.json' with { type: 'json' };
 import { LktCommand } from '../command.ts';
 import { unsupported } from '../flags/linuxkit.ts';
-import { Flags } from '../flags/options.ts';
+import { switchFlag } from '../flags/options.ts';
 import { processEnvironment, programName } from '../session/environment.ts';
 
 export class Version extends LktCommand {
   static override summary = 'Print the version';
   static override flags = {
-    short: Flags.boolean({ summary: 'print only the number' }),
+    short: switchFlag('print only the number'),
   };
 
   static override linuxkit = {

@@ -1,39 +1,27 @@
-import { Args, Flags } from './options.ts';
+import { requiredArgs, switchFlag, valueFlag } from './options.ts';
 
 /** The flags of commands that audit images. */
 export const auditFlags = {
-  platform: Flags.string({
-    summary: 'platform to inspect in a multi-platform image',
-    helpValue: 'linux/ARCH',
+  platform: valueFlag('linux/ARCH', 'platform to inspect in a multi-platform image', {
     default: 'linux/amd64',
   }),
-  waivers: Flags.string({
-    summary: 'waiver file; default: .audit.yml at the top of the checkout',
-    helpValue: 'FILE',
-  }),
+  waivers: valueFlag('FILE', 'waiver file; default: .audit.yml at the top of the checkout'),
 };
 
 /** The argument of commands that audit images. */
 export const auditArgs = {
-  target: Args.string({
-    description: 'a reference in the store, a package directory or an image config',
-    required: true,
-    multiple: true,
-  }),
+  target: requiredArgs('a reference in the store, a package directory or an image config'),
 };
 
 export const shellFlag = {
-  'no-shell': Flags.boolean({ summary: 'report shells as findings too' }),
+  'no-shell': switchFlag('report shells as findings too'),
 };
 
 /** The audit flags of `lkt build`. */
 export const buildAuditFlags = {
-  audit: Flags.boolean({
-    summary: 'audit the images for unhardened programs and unwanted files; on by default',
+  audit: switchFlag('audit the images for unhardened programs and unwanted files; on by default', {
     allowNo: true,
     default: true,
   }),
-  strict: Flags.boolean({
-    summary: 'write nothing if the audit has findings that .audit.yml does not waive',
-  }),
+  strict: switchFlag('write nothing if the audit has findings that .audit.yml does not waive'),
 };

@@ -3,23 +3,15 @@ import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { EfiSigner } from '@lkt/formats';
 import type { Format } from '@lkt/image';
-import { Flags } from './options.ts';
+import { valueFlag } from './options.ts';
 
 /** The flags for disks, and for the EFI programs on them. */
 export const diskFlags = {
-  size: Flags.string({
-    summary: 'minimum disk size; default: just large enough',
+  size: valueFlag('SIZE', 'minimum disk size; default: just large enough', {
     description: 'A size without unit is in MiB. Extra space stays unpartitioned.',
-    helpValue: 'SIZE',
   }),
-  'uki-key': Flags.string({
-    summary: 'RSA key in PEM form that signs the EFI program',
-    helpValue: 'FILE',
-  }),
-  'uki-cert': Flags.string({
-    summary: 'certificate of that key in PEM form, enrolled in the firmware',
-    helpValue: 'FILE',
-  }),
+  'uki-key': valueFlag('FILE', 'RSA key in PEM form that signs the EFI program'),
+  'uki-cert': valueFlag('FILE', 'certificate of that key in PEM form, enrolled in the firmware'),
 };
 
 interface DiskFlags {

@@ -2,39 +2,27 @@ import { basename, dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { COMPRESSORS } from '@lkt/formats/compressors';
 import { type Format, FORMATS, parseFormat } from '@lkt/image/output-formats';
-import { Flags } from './options.ts';
+import { choiceFlag, Flags, listFlag, valueFlag } from './options.ts';
 
 /** The output flags of `lkt build`. */
 export const outputFlags = {
-  name: Flags.string({
-    summary: 'prefix of the output files; default: the name of the last config',
-    helpValue: 'NAME',
-  }),
-  dir: Flags.string({
-    summary: 'output directory; default: the current directory',
-    helpValue: 'DIR',
-  }),
-  o: Flags.string({
-    summary: 'single output file, or - for standard output; requires one format, tar or docker',
-    helpValue: 'FILE|-',
-    exclusive: ['name', 'dir'],
-  }),
-  format: Flags.string({
-    char: 'f',
-    summary: 'output format; default: kernel+initrd; separate several by commas or repeat the flag',
-    helpValue: FORMATS.join('|'),
-    delimiter: ',',
-    multiple: true,
-    multipleNonGreedy: true,
-  }),
+  name: valueFlag('NAME', 'prefix of the output files; default: the name of the last config'),
+  dir: valueFlag('DIR', 'output directory; default: the current directory'),
+  o: valueFlag(
+    'FILE|-',
+    'single output file, or - for standard output; requires one format, tar or docker',
+    { exclusive: ['name', 'dir'] },
+  ),
+  format: listFlag(
+    FORMATS.join('|'),
+    'output format; default: kernel+initrd; separate several by commas or repeat the flag',
+    { char: 'f', delimiter: ',' },
+  ),
 };
 
 /** The flags for the compression of the initrd. */
 export const compressorFlags = {
-  compressor: Flags.option({ options: COMPRESSORS })({
-    summary: 'compressor of the initrd',
-    default: 'zstd',
-  }),
+  compressor: choiceFlag(COMPRESSORS, 'compressor of the initrd', { default: 'zstd' }),
   'compress-level': Flags.integer({
     summary: 'compression level; default: 3 (zstd), 4 (gzip), 6 (xz)',
     helpValue: 'LEVEL',

@@ -1,48 +1,32 @@
 import { LktError } from '@lkt/core';
 import type { Environment } from '../session/environment.ts';
-import { Flags } from './options.ts';
+import { listFlag, switchFlag, valueFlag } from './options.ts';
 
 /** The flags of every package command, named as in LinuxKit. */
 export const packageFlags = {
-  'build-yml': Flags.string({
-    summary: 'name of the file that describes a package; default: build.yml',
-    helpValue: 'NAME',
-  }),
+  'build-yml': valueFlag('NAME', 'name of the file that describes a package; default: build.yml'),
 };
 
 /** The flags of every command that builds packages. */
 export const builderFlags = {
-  builder: Flags.string({
-    summary:
-      'BuildKit that runs the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; the prefix linux/ARCH= limits it to that platform; may be repeated',
-    helpValue: '[PLATFORM=]ADDRESS',
-    multiple: true,
-    multipleNonGreedy: true,
-  }),
+  builder: listFlag(
+    '[PLATFORM=]ADDRESS',
+    'BuildKit that runs the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; the prefix linux/ARCH= limits it to that platform; may be repeated',
+  ),
 };
 
 export const hashFlags = {
-  org: Flags.string({ summary: 'organization; default: "org" in build.yml', helpValue: 'ORG' }),
-  tag: Flags.string({
-    summary: 'tag template; default: "tag" in build.yml',
-    helpValue: 'TEMPLATE',
-  }),
-  hash: Flags.string({
-    summary: 'source hash to use instead of the computed one',
-    helpValue: 'HASH',
-  }),
-  'hash-commit': Flags.string({ summary: 'commit whose sources are hashed', helpValue: 'COMMIT' }),
-  'hash-path': Flags.string({
-    summary: 'directory to hash instead of the package, which it contains',
-    helpValue: 'DIR',
-  }),
-  'force-dirty': Flags.boolean({ summary: 'tag as if there were uncommitted changes' }),
+  org: valueFlag('ORG', 'organization; default: "org" in build.yml'),
+  tag: valueFlag('TEMPLATE', 'tag template; default: "tag" in build.yml'),
+  hash: valueFlag('HASH', 'source hash to use instead of the computed one'),
+  'hash-commit': valueFlag('COMMIT', 'commit whose sources are hashed'),
+  'hash-path': valueFlag('DIR', 'directory to hash instead of the package, which it contains'),
+  'force-dirty': switchFlag('tag as if there were uncommitted changes'),
 };
 
 /** The flag that replaces organization and hash during development. */
 export const devFlag = {
-  dev: Flags.boolean({
-    summary: 'name the image USER/IMAGE:dev, as with --org $USER --hash dev',
+  dev: switchFlag('name the image USER/IMAGE:dev, as with --org $USER --hash dev', {
     exclusive: ['org'],
   }),
 };

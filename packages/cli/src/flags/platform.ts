@@ -1,23 +1,15 @@
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package } from '@lkt/pkg';
-import { Flags } from './options.ts';
+import { listFlag } from './options.ts';
 
 /** The flags that select the platforms of packages, named as in LinuxKit. */
 export const platformFlags = {
-  platforms: Flags.string({
-    summary: 'platforms to build for; default: all in build.yml',
-    helpValue: 'linux/amd64,…',
+  platforms: listFlag('linux/amd64,…', 'platforms to build for; default: all in build.yml', {
     delimiter: ',',
-    multiple: true,
-    multipleNonGreedy: true,
   }),
-  'skip-platforms': Flags.string({
-    summary: 'platforms in build.yml to leave out',
-    helpValue: 'linux/arm64,…',
+  'skip-platforms': listFlag('linux/arm64,…', 'platforms in build.yml to leave out', {
     delimiter: ',',
-    multiple: true,
-    multipleNonGreedy: true,
     exclusive: ['platforms'],
   }),
 };

@@ -1,12 +1,11 @@
 import type { BuildOptions } from '@lkt/pkg';
-import { Flags } from './options.ts';
+import { switchFlag } from './options.ts';
 
 export const pullPackagesFlag = {
-  pull: Flags.boolean({
-    summary:
-      'pull packages missing from the store by the digests that the checkout pins, instead of building them',
-    exclusive: ['offline'],
-  }),
+  pull: switchFlag(
+    'pull packages missing from the store by the digests that the checkout pins, instead of building them',
+    { exclusive: ['offline'] },
+  ),
 };
 
 /** Returns the build options for `--pull`. */

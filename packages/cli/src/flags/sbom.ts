@@ -1,20 +1,16 @@
-import { Flags } from './options.ts';
+import { switchFlag, valueFlag } from './options.ts';
 
 /** The flags for the documents beside an image. */
 export const sbomFlags = {
-  sbom: Flags.boolean({
-    summary:
-      'also write NAME-sbom.spdx.json, an SPDX 2.3 SBOM of all images; on by default without --o',
-    allowNo: true,
-  }),
-  provenance: Flags.boolean({
-    summary: 'also write NAME-provenance.json, the inputs of the image; on by default without --o',
-    allowNo: true,
-  }),
-  'sbom-output': Flags.string({
-    summary: 'path in the image for a copy of the SBOM; implies --sbom',
-    helpValue: 'PATH',
-  }),
+  sbom: switchFlag(
+    'also write NAME-sbom.spdx.json, an SPDX 2.3 SBOM of all images; on by default without --o',
+    { allowNo: true },
+  ),
+  provenance: switchFlag(
+    'also write NAME-provenance.json, the inputs of the image; on by default without --o',
+    { allowNo: true },
+  ),
+  'sbom-output': valueFlag('PATH', 'path in the image for a copy of the SBOM; implies --sbom'),
 };
 
 /**

@@ -1,14 +1,9 @@
 import { LktError } from '@lkt/core';
-import { Flags } from './options.ts';
+import { listFlag } from './options.ts';
 
 /** The flags of commands that read image configs. */
 export const setFlags = {
-  set: Flags.string({
-    summary: 'value of a config variable; may be repeated',
-    helpValue: 'NAME=VALUE',
-    multiple: true,
-    multipleNonGreedy: true,
-  }),
+  set: listFlag('NAME=VALUE', 'value of a config variable; may be repeated'),
 };
 
 /**

@@ -1,25 +1,21 @@
-import { Flags } from './options.ts';
+import { switchFlag, valueFlag } from './options.ts';
 import { trustFlags } from './trust.ts';
 
 /** The flags of commands that always sign. */
 export const signingFlags = {
-  'fulcio-url': Flags.string({
-    summary: 'URL of the certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
-    helpValue: 'URL',
-  }),
-  key: Flags.string({
-    summary:
-      'signing key: cosign.key, a PEM file, or env://NAME; default: the identity token of the CI job or SIGSTORE_ID_TOKEN',
-    helpValue: 'FILE',
-  }),
-  'rekor-url': Flags.string({
-    summary:
-      'URL of the transparency log of your Sigstore instance (LKT_REKOR_URL); with --key, default: none',
-    helpValue: 'URL',
-  }),
-  'tsa-url': Flags.string({
-    summary: 'URL of a timestamp authority (LKT_TSA_URL)',
-    helpValue: 'URL',
+  'fulcio-url': valueFlag(
+    'URL',
+    'URL of the certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
+  ),
+  key: valueFlag(
+    'FILE',
+    'signing key: cosign.key, a PEM file, or env://NAME; default: the identity token of the CI job or SIGSTORE_ID_TOKEN',
+  ),
+  'rekor-url': valueFlag(
+    'URL',
+    'URL of the transparency log of your Sigstore instance (LKT_REKOR_URL); with --key, default: none',
+  ),
+  'tsa-url': valueFlag('URL', 'URL of a timestamp authority (LKT_TSA_URL)', {
     aliases: ['timestamp-server-url'],
   }),
   'trusted-root': trustFlags['trusted-root'],
@@ -27,7 +23,7 @@ export const signingFlags = {
 
 /** The flags of commands that sign with `--sign`. */
 export const signFlags = {
-  sign: Flags.boolean({ summary: 'sign the pushed images (docs/registries.md)' }),
+  sign: switchFlag('sign the pushed images (docs/registries.md)'),
   ...signingFlags,
 };
 

@@ -1,6 +1,6 @@
 import type { Interfaces } from '@oclif/core';
 import { type CommandClass, LktCommand } from '../command.ts';
-import { Flags } from '../flags/options.ts';
+import { switchFlag } from '../flags/options.ts';
 import { spaced } from './usage.ts';
 
 /** A command as data, for completion scripts and `docs/cli.md`. */
@@ -65,7 +65,7 @@ function argEntry(name: string, arg: Interfaces.ArgInput[string]): ArgEntry {
 }
 
 function flagEntries(own: Interfaces.FlagInput): readonly FlagEntry[] {
-  const json = Flags.boolean({ summary: 'print the result as JSON' });
+  const json = switchFlag('print the result as JSON');
   const common: Interfaces.FlagInput = { ...LktCommand.baseFlags, json };
   return [
     ...Object.entries(own).map((flag) => flagEntry(...flag, false)),

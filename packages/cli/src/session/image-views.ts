@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
-import { Flags } from '../flags/options.ts';
+import { valueFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { workspaceAt } from './build-tools.ts';
 import { readConfigFile } from './config-file.ts';
@@ -13,9 +13,7 @@ import { imageInStore } from './store-image.ts';
 /** The flags of commands that show images in any form. */
 export const viewFlags = {
   ...setFlags,
-  platform: Flags.string({
-    summary: 'platform to show of a multi-platform image',
-    helpValue: 'linux/ARCH',
+  platform: valueFlag('linux/ARCH', 'platform to show of a multi-platform image', {
     default: 'linux/amd64',
   }),
 };

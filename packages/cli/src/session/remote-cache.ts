@@ -3,27 +3,21 @@ import type { CacheLocation, RemoteSteps } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import { Flags } from '../flags/options.ts';
+import { listFlag, valueFlag } from '../flags/options.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
 import { builderSetting } from './environment.ts';
 import { openRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
 export const cacheFromFlags = {
-  'cache-from': Flags.string({
-    summary:
-      'step cache to read: a tag in a registry, or oci-layout:DIR; may be repeated. Everyone who can write there decides what gets built',
-    helpValue: 'REF',
-    multiple: true,
-    multipleNonGreedy: true,
-  }),
+  'cache-from': listFlag(
+    'REF',
+    'step cache to read: a tag in a registry, or oci-layout:DIR; may be repeated. Everyone who can write there decides what gets built',
+  ),
 };
 
 export const cacheToFlags = {
-  'cache-to': Flags.string({
-    summary: 'step cache to write, for --cache-from',
-    helpValue: 'REF',
-  }),
+  'cache-to': valueFlag('REF', 'step cache to write, for --cache-from'),
 };
 
 interface CacheFlags extends RegistryFlags {

@@ -1,6 +1,6 @@
 import { type Digest, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { Flags } from '../flags/options.ts';
+import { switchFlag } from '../flags/options.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
 import { cacheAreas } from './cache-areas.ts';
 import { openRegistries } from './registries.ts';
@@ -8,9 +8,9 @@ import type { Session } from './session.ts';
 
 /** The flag of `lkt cache clean`, named as in LinuxKit. */
 export const publishedOnly = {
-  'published-only': Flags.boolean({
-    summary: 'remove only images that their registries have too, with the same digest',
-  }),
+  'published-only': switchFlag(
+    'remove only images that their registries have too, with the same digest',
+  ),
 };
 
 /** Returns those of `names` whose registries have the same digest as the store. */

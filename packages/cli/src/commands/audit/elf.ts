@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { WaivedElf } from '@lkt/audit';
 import { LktCommand } from '../../command.ts';
 import { auditFlags } from '../../flags/audit.ts';
-import { Args } from '../../flags/options.ts';
+import { requiredArgs } from '../../flags/options.ts';
 import { elfLines } from '../../output/audit-report.ts';
 import { auditTarget } from '../../session/audit-targets.ts';
 import type { Session } from '../../session/session.ts';
@@ -23,11 +23,7 @@ A target is a local file or directory; otherwise a reference in the store, a pac
     '<%= config.bin %> audit elf /usr/bin',
   ];
   static override args = {
-    target: Args.string({
-      description: 'a file, a directory, a reference or an image config',
-      required: true,
-      multiple: true,
-    }),
+    target: requiredArgs('a file, a directory, a reference or an image config'),
   };
   static override flags = auditFlags;
 

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { KernelVerdict } from '@lkt/audit';
 import { LktCommand } from '../../command.ts';
 import { auditFlags } from '../../flags/audit.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { requiredArgs, switchFlag, valueFlag } from '../../flags/options.ts';
 import { columns } from '../../output/columns.ts';
 import { printable } from '../../output/printable.ts';
 import { kernelOf } from '../../session/kernel-targets.ts';
@@ -39,17 +39,15 @@ export class AuditKernel extends LktCommand {
     },
   ];
   static override args = {
-    target: Args.string({
-      description: 'a .config, a reference in the store, a package directory, or an image config',
-      required: true,
-      multiple: true,
-    }),
+    target: requiredArgs(
+      'a .config, a reference in the store, a package directory, or an image config',
+    ),
   };
   static override flags = {
     ...auditFlags,
-    all: Flags.boolean({ summary: 'also show the rules that hold' }),
-    cmdline: Flags.string({ summary: 'kernel command line it boots with', helpValue: 'FILE' }),
-    sysctl: Flags.string({ summary: 'output of "sysctl -a" on that kernel', helpValue: 'FILE' }),
+    all: switchFlag('also show the rules that hold'),
+    cmdline: valueFlag('FILE', 'kernel command line it boots with'),
+    sysctl: valueFlag('FILE', 'output of "sysctl -a" on that kernel'),
   };
 
   async run(): Promise<Result> {

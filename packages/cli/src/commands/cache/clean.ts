@@ -1,6 +1,6 @@
 import { LktCommand } from '../../command.ts';
 import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
-import { Flags } from '../../flags/options.ts';
+import { switchFlag } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { showSize } from '../../flags/sizes.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
@@ -13,11 +13,10 @@ export class CacheClean extends LktCommand {
   static override flags = {
     ...registryFlags,
     ...publishedOnly,
-    unused: Flags.boolean({
-      summary: 'remove only downloads and build steps that no image in the store needs',
+    unused: switchFlag('remove only downloads and build steps that no image in the store needs', {
       exclusive: ['published-only'],
     }),
-    'dry-run': Flags.boolean({ summary: 'only list what would be removed' }),
+    'dry-run': switchFlag('only list what would be removed'),
   };
   /** Flags of LinuxKit's `pkg builder prune`. */
   static override linuxkit = {

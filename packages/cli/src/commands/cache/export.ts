@@ -4,7 +4,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { choiceFlag, listFlag, requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
 import { imageInStore } from '../../session/store-image.ts';
 
 interface Result {
@@ -24,37 +24,25 @@ Contains all platforms in the store unless --platform selects some. The index ke
     '<%= config.bin %> cache export --format docker -o - lkt/sshd:1 | docker load',
   ];
   static override args = {
-    image: Args.string({
-      description: 'a reference, as printed by "lkt cache ls"',
-      required: true,
-    }),
+    image: requiredArg('a reference, as printed by "lkt cache ls"'),
   };
   static override flags = {
-    attestations: Flags.boolean({
-      summary: 'include the referrers of the images: SBOMs, provenance, signatures',
-    }),
-    format: Flags.option({ options: ['oci', 'docker', 'filesystem'] as const })({
-      summary:
-        'archive format: an OCI layout, an archive for Docker, or the flattened files of the image',
-      default: 'oci',
-    }),
-    name: Flags.string({
-      summary: 'name of the image in the archive',
-      helpValue: 'REFERENCE',
-    }),
-    output: Flags.string({
+    attestations: switchFlag('include the referrers of the images: SBOMs, provenance, signatures'),
+    format: choiceFlag(
+      ['oci', 'docker', 'filesystem'],
+      'archive format: an OCI layout, an archive for Docker, or the flattened files of the image',
+      { default: 'oci' },
+    ),
+    name: valueFlag('REFERENCE', 'name of the image in the archive'),
+    output: valueFlag('FILE|-', 'output file, or - for standard output', {
       char: 'o',
-      summary: 'output file, or - for standard output',
-      helpValue: 'FILE|-',
       aliases: ['outfile'],
       required: true,
     }),
-    platform: Flags.string({
-      summary: 'platforms to include; for docker and filesystem one, default: linux/amd64',
-      helpValue: 'OS/ARCH',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    platform: listFlag(
+      'OS/ARCH',
+      'platforms to include; for docker and filesystem one, default: linux/amd64',
+    ),
   };
 
   async run(): Promise<Result> {

@@ -2,7 +2,7 @@ import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { requiredArg, valueFlag } from '../../flags/options.ts';
 
 interface Result {
   readonly images: readonly { readonly reference: string; readonly digest: string }[];
@@ -21,13 +21,10 @@ Checks everything against its digest before it names any image.`;
     '<%= config.bin %> cache import --name example/app:1 app.tar',
   ];
   static override args = {
-    file: Args.string({ description: 'an archive; - is standard input', required: true }),
+    file: requiredArg('an archive; - is standard input'),
   };
   static override flags = {
-    name: Flags.string({
-      summary: 'name of the image; default: the name in the archive',
-      helpValue: 'REFERENCE',
-    }),
+    name: valueFlag('REFERENCE', 'name of the image; default: the name in the archive'),
   };
 
   async run(): Promise<Result> {

@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import { Flags } from '../../flags/options.ts';
+import { switchFlag, valueFlag } from '../../flags/options.ts';
 import { durationOf, showSize, sizeOf } from '../../flags/sizes.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { pruneStore } from '../../session/cache-limit.ts';
@@ -16,16 +16,13 @@ Keeps tagged images, except those of uncommitted sources (-dirty-). Safe to run 
     '<%= config.bin %> cache prune --older-than 14d --all --dry-run',
   ];
   static override flags = {
-    'keep-storage': Flags.string({
-      summary: 'size of the store at which to stop removing',
-      helpValue: 'SIZE',
-    }),
-    'older-than': Flags.string({
-      summary: 'age since the last use from which to remove, such as 14d or 12h',
-      helpValue: 'DURATION',
-    }),
-    all: Flags.boolean({ summary: 'also remove tagged images' }),
-    'dry-run': Flags.boolean({ summary: 'only list what would be removed' }),
+    'keep-storage': valueFlag('SIZE', 'size of the store at which to stop removing'),
+    'older-than': valueFlag(
+      'DURATION',
+      'age since the last use from which to remove, such as 14d or 12h',
+    ),
+    all: switchFlag('also remove tagged images'),
+    'dry-run': switchFlag('only list what would be removed'),
   };
 
   async run(): Promise<{

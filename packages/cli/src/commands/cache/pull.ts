@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { listFlag, requiredArgs } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
 
 interface Row {
@@ -17,16 +17,12 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     '<%= config.bin %> cache pull --platform linux/arm64 registry.example/lkt/sshd:1',
   ];
   static override args = {
-    image: Args.string({ description: 'a reference', required: true, multiple: true }),
+    image: requiredArgs('a reference'),
   };
   static override flags = {
     ...registryFlags,
-    platform: Flags.string({
-      summary: 'platform to pull from an index, or all; may be repeated',
-      helpValue: 'OS/ARCH|all',
+    platform: listFlag('OS/ARCH|all', 'platform to pull from an index, or all; may be repeated', {
       default: ['linux/amd64'],
-      multiple: true,
-      multipleNonGreedy: true,
     }),
   };
 

@@ -1,6 +1,6 @@
 import { LktCommand } from '../../command.ts';
 import { noop } from '../../flags/linuxkit.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { imageInStore } from '../../session/store-image.ts';
 
@@ -21,21 +21,18 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     '<%= config.bin %> cache push lkt/sshd:1 --as registry.example/lkt/sshd:1',
   ];
   static override args = {
-    image: Args.string({
-      description: 'a reference, as printed by "lkt cache ls"',
-      required: true,
-    }),
+    image: requiredArg('a reference, as printed by "lkt cache ls"'),
   };
   static override flags = {
     ...registryFlags,
-    as: Flags.string({
-      summary: 'name of the image in the registry; default: its name in the store',
-      helpValue: 'REFERENCE',
-      aliases: ['remote-name'],
-    }),
-    'with-arch-tags': Flags.boolean({
-      summary: 'also set TAG-ARCH for each image of the index that is in the store',
-    }),
+    as: valueFlag(
+      'REFERENCE',
+      'name of the image in the registry; default: its name in the store',
+      { aliases: ['remote-name'] },
+    ),
+    'with-arch-tags': switchFlag(
+      'also set TAG-ARCH for each image of the index that is in the store',
+    ),
   };
   /** `cache push` always moves the tag. */
   static override linuxkit = { override: noop() };

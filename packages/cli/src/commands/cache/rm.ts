@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { Args } from '../../flags/options.ts';
+import { requiredArgs } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
 
@@ -9,12 +9,9 @@ export class CacheRm extends LktCommand {
   static override description =
     'Keeps layers shared with other images. Deletes the rest at once, unless a running build uses it.';
   static override args = {
-    image: Args.string({
-      description:
-        'a reference, as printed by "lkt cache ls", or one without a tag for all its tags',
-      required: true,
-      multiple: true,
-    }),
+    image: requiredArgs(
+      'a reference, as printed by "lkt cache ls", or one without a tag for all its tags',
+    ),
   };
 
   static override flags = { ...registryFlags, ...publishedOnly };

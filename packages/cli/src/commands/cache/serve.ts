@@ -4,7 +4,7 @@ import { isErrno, LktError } from '@lkt/core';
 import type { Tokens } from '@lkt/server';
 import { LktCommand } from '../../command.ts';
 import { parseAddress } from '../../flags/listen-address.ts';
-import { Flags } from '../../flags/options.ts';
+import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { parseSize } from '../../flags/sizes.ts';
 import { printable } from '../../output/printable.ts';
 import type { Session } from '../../session/session.ts';
@@ -19,47 +19,25 @@ If there are tokens, every request needs one. Give them one per line in the file
     '<%= config.bin %> cache serve --listen :5000 --tls-cert cert.pem --tls-key key.pem --token-file ci.token --read-token-file all.token',
   ];
   static override flags = {
-    'insecure-http': Flags.boolean({
-      summary:
-        'allow other machines to connect without TLS: everyone on the network path can read the tokens',
-    }),
-    'insecure-no-tokens': Flags.boolean({
-      summary: 'allow other machines to connect without a token: everyone can write',
-    }),
-    listen: Flags.string({
-      summary: 'address to listen on; an empty address is all addresses, port 0 any free port',
-      helpValue: '[ADDR:]PORT',
-      default: '5000',
-    }),
-    'max-blob': Flags.string({
-      summary: 'maximum size of a pushed blob; default: 64G',
-      helpValue: 'SIZE',
-    }),
-    'move-tags': Flags.boolean({
-      summary: 'let a push move a tag to another image',
-    }),
-    'read-token-file': Flags.string({
-      summary: 'file with read-only tokens; may be repeated',
-      helpValue: 'FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    'tls-cert': Flags.string({
-      summary: 'certificate of this machine and its chain, in PEM form',
-      helpValue: 'FILE',
+    'insecure-http': switchFlag(
+      'allow other machines to connect without TLS: everyone on the network path can read the tokens',
+    ),
+    'insecure-no-tokens': switchFlag(
+      'allow other machines to connect without a token: everyone can write',
+    ),
+    listen: valueFlag(
+      '[ADDR:]PORT',
+      'address to listen on; an empty address is all addresses, port 0 any free port',
+      { default: '5000' },
+    ),
+    'max-blob': valueFlag('SIZE', 'maximum size of a pushed blob; default: 64G'),
+    'move-tags': switchFlag('let a push move a tag to another image'),
+    'read-token-file': listFlag('FILE', 'file with read-only tokens; may be repeated'),
+    'tls-cert': valueFlag('FILE', 'certificate of this machine and its chain, in PEM form', {
       dependsOn: ['tls-key'],
     }),
-    'tls-key': Flags.string({
-      summary: 'key of the certificate',
-      helpValue: 'FILE',
-      dependsOn: ['tls-cert'],
-    }),
-    'token-file': Flags.string({
-      summary: 'file with read and write tokens; may be repeated',
-      helpValue: 'FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    'tls-key': valueFlag('FILE', 'key of the certificate', { dependsOn: ['tls-cert'] }),
+    'token-file': listFlag('FILE', 'file with read and write tokens; may be repeated'),
   };
 
   async run(): Promise<{ url: string }> {

@@ -1,11 +1,11 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { Flags } from '../../flags/options.ts';
+import { switchFlag } from '../../flags/options.ts';
 
 export class CacheVerify extends LktCommand {
   static override summary = 'Check every blob in the store against its digest';
   static override flags = {
-    remove: Flags.boolean({ summary: 'delete the blobs that do not match their digest' }),
+    remove: switchFlag('delete the blobs that do not match their digest'),
   };
 
   async run(): Promise<{ checked: number; removed: readonly string[] }> {

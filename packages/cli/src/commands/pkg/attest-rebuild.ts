@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import type { SignerId } from '@lkt/sign';
 import { LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { listFlag, requiredArgs, switchFlag } from '../../flags/options.ts';
 import { builderFlags, packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
 import { pullFlags } from '../../flags/registry.ts';
@@ -29,7 +29,7 @@ The attestation is stored beside the image; --push, or a later "lkt pkg push", s
     '<%= config.bin %> pkg attest-rebuild --key cosign.key --push --org registry.example/team pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({ description: 'package directory', required: true, multiple: true }),
+    dir: requiredArgs('package directory'),
   };
   static override flags = {
     ...packageFlags,
@@ -37,14 +37,10 @@ The attestation is stored beside the image; --push, or a later "lkt pkg push", s
     ...pullFlags,
     ...signingFlags,
     org: targetFlags.org,
-    platforms: Flags.string({
-      summary: 'platforms to build for; default: all in build.yml',
-      helpValue: 'linux/amd64,…',
+    platforms: listFlag('linux/amd64,…', 'platforms to build for; default: all in build.yml', {
       delimiter: ',',
-      multiple: true,
-      multipleNonGreedy: true,
     }),
-    push: Flags.boolean({ summary: 'push the attestation to the registry of the image' }),
+    push: switchFlag('push the attestation to the registry of the image'),
     tag: targetFlags.tag,
   };
 

@@ -1,21 +1,15 @@
 import { type CommonFlags, LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { requiredArg, valueFlag } from '../../flags/options.ts';
 import { packageFlags } from '../../flags/package.ts';
 import { attestationsOf, type WantedAttestation } from '../../output/show-attestation.ts';
 
 export const attestationArgs = {
-  image: Args.string({
-    description: 'package directory (built if needed), or an image in the store',
-    required: true,
-  }),
+  image: requiredArg('package directory (built if needed), or an image in the store'),
 };
 
 export const attestationFlags = {
   ...packageFlags,
-  platform: Flags.string({
-    summary: 'platform of the image; default: all platforms',
-    helpValue: 'linux/amd64',
-  }),
+  platform: valueFlag('linux/amd64', 'platform of the image; default: all platforms'),
 };
 
 interface AttestationFlags extends CommonFlags {

@@ -10,7 +10,7 @@ import { secretFlags, sshFlags } from '../../flags/credentials.ts';
 import { layoutsFlag, layoutsOf } from '../../flags/layout.ts';
 import { limitsOf } from '../../flags/limits.ts';
 import { linuxkitBuildFlags, noop, unsupported } from '../../flags/linuxkit.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { countFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../../flags/options.ts';
 import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { pullPackages, pullPackagesFlag } from '../../flags/pull-packages.ts';
@@ -70,10 +70,7 @@ export class PkgBuild extends LktCommand {
     '<%= config.bin %> pkg build --force --no-cache --deps pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({
-      description: 'package directory, with a build.yml',
-      multiple: true,
-    }),
+    dir: optionalArgs('package directory, with a build.yml'),
   };
   static override flags = {
     ...packageFlags,
@@ -81,94 +78,52 @@ export class PkgBuild extends LktCommand {
     ...builderFlags,
     ...pullFlags,
     ...pullPackagesFlag,
-    all: Flags.boolean({
-      summary: 'build every package of the checkout that supports one of the platforms',
-    }),
-    'build-arg': Flags.string({
-      summary:
-        'value of an ARG, instead of the one in build.yml; appends -args-… to the tag of the image',
-      helpValue: 'NAME=VALUE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    'build-arg-file': Flags.string({
-      summary: 'file of such values, one per line',
-      helpValue: 'FILE',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    all: switchFlag('build every package of the checkout that supports one of the platforms'),
+    'build-arg': listFlag(
+      'NAME=VALUE',
+      'value of an ARG, instead of the one in build.yml; appends -args-… to the tag of the image',
+    ),
+    'build-arg-file': listFlag('FILE', 'file of such values, one per line'),
     ...cacheFromFlags,
     ...cacheToFlags,
-    check: Flags.boolean({
-      summary:
-        'check that the packages are reproducible: build them again in a varied environment, and explain differences',
-      exclusive: ['builder'],
-    }),
-    cpus: Flags.integer({
-      summary: 'number of processors for each RUN command',
-      helpValue: 'N',
-      min: 1,
-    }),
-    deps: Flags.boolean({
-      summary: 'treat dependencies as if they were named too: print, check and rebuild them',
-    }),
+    check: switchFlag(
+      'check that the packages are reproducible: build them again in a varied environment, and explain differences',
+      { exclusive: ['builder'] },
+    ),
+    cpus: countFlag('N', 'number of processors for each RUN command'),
+    deps: switchFlag('treat dependencies as if they were named too: print, check and rebuild them'),
     ...devFlag,
-    docker: Flags.boolean({
-      summary:
-        "also load the images into Docker, as TAG-ARCH, and as TAG for this machine's architecture",
-    }),
-    dockerfile: Flags.string({
-      summary: 'Dockerfile to build the named packages from, relative to each',
-      helpValue: 'NAME',
+    docker: switchFlag(
+      "also load the images into Docker, as TAG-ARCH, and as TAG for this machine's architecture",
+    ),
+    dockerfile: valueFlag('NAME', 'Dockerfile to build the named packages from, relative to each', {
       exclusive: ['all'],
     }),
-    executor: Flags.string({
-      summary:
-        'executor of RUN commands: the built-in init (default), bwrap, runc, crun, or the path of another OCI runtime',
-      helpValue: 'NAME',
-    }),
-    force: Flags.boolean({ summary: 'rebuild even if the package is in the store' }),
-    hash: Flags.string({
-      summary: 'hash to use in the tag instead of the source hash',
-      helpValue: 'HASH',
-    }),
-    jobs: Flags.integer({
-      summary: 'number of packages to build in parallel; default: the number of processors',
-      helpValue: 'N',
-      min: 1,
-    }),
-    'max-memory': Flags.string({
-      summary: 'memory limit of the processes of a RUN, such as 2G',
-      helpValue: 'SIZE',
-    }),
-    'max-output': Flags.string({
-      summary: 'output limit of a RUN; default: 64M',
-      helpValue: 'SIZE',
-    }),
-    'max-processes': Flags.integer({
-      summary: 'maximum number of processes in a RUN; default: 4096',
-      helpValue: 'N',
-      min: 1,
-    }),
-    'max-time': Flags.string({
-      summary: 'time limit of a RUN, such as 90s or 1h30m',
-      helpValue: 'DURATION',
-    }),
-    'no-cache': Flags.boolean({ summary: 'ignore the step cache' }),
+    executor: valueFlag(
+      'NAME',
+      'executor of RUN commands: the built-in init (default), bwrap, runc, crun, or the path of another OCI runtime',
+    ),
+    force: switchFlag('rebuild even if the package is in the store'),
+    hash: valueFlag('HASH', 'hash to use in the tag instead of the source hash'),
+    jobs: countFlag(
+      'N',
+      'number of packages to build in parallel; default: the number of processors',
+    ),
+    'max-memory': valueFlag('SIZE', 'memory limit of the processes of a RUN, such as 2G'),
+    'max-output': valueFlag('SIZE', 'output limit of a RUN; default: 64M'),
+    'max-processes': countFlag('N', 'maximum number of processes in a RUN; default: 4096'),
+    'max-time': valueFlag('DURATION', 'time limit of a RUN, such as 90s or 1h30m'),
+    'no-cache': switchFlag('ignore the step cache'),
     ...layoutsFlag,
     org: hashFlags.org,
-    secret: Flags.string({
-      summary: 'secret for RUN --mount=type=secret; never stored, and never part of an image',
-      helpValue: 'id=ID,src=FILE|env=NAME',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
-    ssh: Flags.string({
-      summary: 'SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
-      helpValue: 'default|ID=SOCKET',
-      multiple: true,
-      multipleNonGreedy: true,
-    }),
+    secret: listFlag(
+      'id=ID,src=FILE|env=NAME',
+      'secret for RUN --mount=type=secret; never stored, and never part of an image',
+    ),
+    ssh: listFlag(
+      'default|ID=SOCKET',
+      'SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
+    ),
     tag: hashFlags.tag,
   };
 

@@ -1,6 +1,6 @@
 import type { LockReport } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
-import { Args } from '../../flags/options.ts';
+import { requiredArgs } from '../../flags/options.ts';
 import { packageFlags } from '../../flags/package.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 
@@ -9,11 +9,7 @@ export class PkgLock extends LktCommand {
   static override description =
     'Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this command again.';
   static override args = {
-    dir: Args.string({
-      description: 'package directory with "debian" in its build.yml',
-      required: true,
-      multiple: true,
-    }),
+    dir: requiredArgs('package directory with "debian" in its build.yml'),
   };
   static override flags = { ...packageFlags };
 

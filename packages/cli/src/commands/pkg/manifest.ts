@@ -1,7 +1,7 @@
 import type { SignerId } from '@lkt/sign';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
-import { Args } from '../../flags/options.ts';
+import { requiredArgs } from '../../flags/options.ts';
 import { givenName, packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
 import { registryFlags } from '../../flags/registry.ts';
@@ -30,7 +30,7 @@ export class PkgManifest extends LktCommand {
     '<%= config.bin %> pkg manifest --org registry.example/team --release v1.2 pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({ description: 'package directory', required: true, multiple: true }),
+    dir: requiredArgs('package directory'),
   };
   static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
 

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { SignerId } from '@lkt/sign';
 import { LktCommand } from '../../command.ts';
 import { linuxkitBuildFlags, unsupported, warnIgnored } from '../../flags/linuxkit.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { countFlag, optionalArgs, switchFlag } from '../../flags/options.ts';
 import { builderFlags, givenName, packageFlags } from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { targetFlags } from '../../flags/push.ts';
@@ -45,7 +45,7 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     '<%= config.bin %> pkg push --sign --key cosign.key pkg/sshd',
   ];
   static override args = {
-    dir: Args.string({ description: 'package directory, with a build.yml', multiple: true }),
+    dir: optionalArgs('package directory, with a build.yml'),
   };
   static override flags = {
     ...packageFlags,
@@ -54,23 +54,17 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     ...pullFlags,
     ...signFlags,
     ...targetFlags,
-    all: Flags.boolean({ summary: 'push every package of the checkout' }),
-    force: Flags.boolean({
-      summary: 'rebuild even if the package is in the store',
-      exclusive: ['nobuild'],
-    }),
-    jobs: Flags.integer({
-      summary: 'number of packages to build in parallel; default: the number of processors',
-      helpValue: 'N',
-      min: 1,
-    }),
-    manifest: Flags.boolean({
-      summary:
-        'set the tag of the sources; with --no-manifest only TAG-ARCH, for a later "lkt pkg manifest"',
-      allowNo: true,
-      default: true,
-    }),
-    nobuild: Flags.boolean({ summary: 'push what is in the store, and build nothing' }),
+    all: switchFlag('push every package of the checkout'),
+    force: switchFlag('rebuild even if the package is in the store', { exclusive: ['nobuild'] }),
+    jobs: countFlag(
+      'N',
+      'number of packages to build in parallel; default: the number of processors',
+    ),
+    manifest: switchFlag(
+      'set the tag of the sources; with --no-manifest only TAG-ARCH, for a later "lkt pkg manifest"',
+      { allowNo: true, default: true },
+    ),
+    nobuild: switchFlag('push what is in the store, and build nothing'),
   };
 
   static override linuxkit = {

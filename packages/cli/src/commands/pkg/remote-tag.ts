@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
-import { Args } from '../../flags/options.ts';
+import { requiredArg } from '../../flags/options.ts';
 import { packageFlags } from '../../flags/package.ts';
 import { targetFlags } from '../../flags/push.ts';
 import { registryFlags } from '../../flags/registry.ts';
@@ -26,11 +26,8 @@ export class PkgRemoteTag extends LktCommand {
     '<%= config.bin %> pkg remote-tag registry.example/team/sshd:v1.2 stable --override',
   ];
   static override args = {
-    from: Args.string({
-      description: 'package directory, or a reference',
-      required: true,
-    }),
-    to: Args.string({ description: 'the new tag', required: true }),
+    from: requiredArg('package directory, or a reference'),
+    to: requiredArg('the new tag'),
   };
   static override flags = {
     ...packageFlags,

@@ -1,4 +1,4 @@
-import { Flags } from '../../flags/options.ts';
+import { choiceFlag } from '../../flags/options.ts';
 import { AttestationCommand, attestationArgs, attestationFlags } from './attestation-command.ts';
 
 export class PkgSbom extends AttestationCommand {
@@ -12,10 +12,7 @@ export class PkgSbom extends AttestationCommand {
   static override args = attestationArgs;
   static override flags = {
     ...attestationFlags,
-    format: Flags.option({ options: ['spdx'] as const })({
-      summary: 'format of the SBOM: SPDX 2.3 in JSON',
-      default: 'spdx',
-    }),
+    format: choiceFlag(['spdx'], 'format of the SBOM: SPDX 2.3 in JSON', { default: 'spdx' }),
   };
 
   async run(): Promise<{ documents: readonly unknown[] }> {

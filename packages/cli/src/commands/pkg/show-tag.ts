@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags } from '../../flags/linuxkit.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { requiredArgs, switchFlag } from '../../flags/options.ts';
 import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
 
@@ -10,13 +10,13 @@ export class PkgShowTag extends LktCommand {
   static override description =
     'The tag is the git tree hash of the directory, followed by "-dirty-" and seven digits if it has uncommitted changes.';
   static override args = {
-    dir: Args.string({ description: 'package directory', required: true, multiple: true }),
+    dir: requiredArgs('package directory'),
   };
   static override flags = {
     ...packageFlags,
     ...hashFlags,
     ...devFlag,
-    canonical: Flags.boolean({ summary: 'print the registry too' }),
+    canonical: switchFlag('print the registry too'),
   };
 
   static override linuxkit = linuxkitPackageFlags;

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import type { SignedReference } from '@lkt/pkg';
 import type { SignerId } from '@lkt/sign';
 import { LktCommand } from '../../command.ts';
-import { Args, Flags } from '../../flags/options.ts';
+import { requiredArgs, valueFlag } from '../../flags/options.ts';
 import { builderFlags, packageFlags } from '../../flags/package.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
@@ -31,25 +31,18 @@ Writes both forms: Sigstore bundles as referrers of the image, for cosign 3, and
     '<%= config.bin %> pkg sign registry.example/team/sshd@sha256:…',
   ];
   static override args = {
-    image: Args.string({
-      description: 'package directory, or a reference to an image in a registry',
-      required: true,
-      multiple: true,
-    }),
+    image: requiredArgs('package directory, or a reference to an image in a registry'),
   };
   static override flags = {
     ...packageFlags,
     ...builderFlags,
     ...pullFlags,
     ...signingFlags,
-    org: Flags.string({
-      summary: 'registry and organization of the packages; default: "org" in build.yml',
-      helpValue: 'HOST/ORG',
-    }),
-    tag: Flags.string({
-      summary: 'tag template; default: "tag" in build.yml',
-      helpValue: 'TEMPLATE',
-    }),
+    org: valueFlag(
+      'HOST/ORG',
+      'registry and organization of the packages; default: "org" in build.yml',
+    ),
+    tag: valueFlag('TEMPLATE', 'tag template; default: "tag" in build.yml'),
   };
 
   async run(): Promise<{ images: readonly Signed[] }> {
