@@ -26,17 +26,22 @@ function json(schema: object): string {
   return `${JSON.stringify(schema, null, 2)}\n`;
 }
 
+/** Flags with the same text in this many commands are listed once. */
+const MIN_COMMON = 3;
+
 function cliDocument(table: readonly CommandEntry[]): string {
   const global = table[0]?.flags.filter((flag) => flag.global) ?? [];
+  const common = commonFlags(table);
+  const groups = Map.groupBy(table, ({ name }) => (name.includes(' ') ? name.split(' ')[0] : ''));
   return `# Commands
 
 <!-- Made by tools/docs.ts from packages/cli/src/commands; do not edit. -->
 
-${table.map(({ name, summary }) => `- [\`lkt ${name}\`](#lkt-${name.replaceAll(' ', '-')}): ${lower(summary)}`).join('\n')}
+${[...groups].map(([group = '', commands]) => `- ${group === '' ? '`lkt`' : `\`lkt ${group}\``}: ${commands.map(link).join(', ')}`).join('\n')}
 
 Results go to standard output, progress and errors to standard error. Every command accepts:
 
-${flagList(global)}
+${global.map(flagItem).join('\n')}
 
 | exit code | meaning                                           |
 | --------- | ------------------------------------------------- |
@@ -45,15 +50,41 @@ ${flagList(global)}
 | 2         | invalid command line                              |
 | 130       | interrupted by Ctrl-C                             |
 
-${table.map(commandSection).join('\n')}`;
+## Common options
+
+Options of several commands, which name them under "also".
+
+${[...common.values()].join('\n')}
+
+${table.map((command) => commandSection(command, common)).join('\n')}`;
 }
 
-function commandSection(command: CommandEntry): string {
+function link({ name }: CommandEntry): string {
+  return `[${name.split(' ').at(-1)}](#lkt-${name.replaceAll(' ', '-')})`;
+}
+
+/** Returns the list items of flags that several commands share, by flag name, one per name. */
+function commonFlags(table: readonly CommandEntry[]): ReadonlyMap<string, string> {
+  const flags = table.flatMap((command) => command.flags.filter((flag) => !flag.global));
+  const uses = [...Map.groupBy(flags, flagItem)].filter(([, { length }]) => length >= MIN_COMMON);
+  return new Map(
+    uses
+      .toSorted(([, one], [, other]) => one.length - other.length)
+      .map(([item, [flag]]): [string, string] => [flag?.name ?? '', item])
+      .toSorted(([one], [other]) => (one < other ? -1 : 1)),
+  );
+}
+
+function commandSection(command: CommandEntry, common: ReadonlyMap<string, string>): string {
   const args = command.args.map(({ name, required, multiple }) => {
     const word = multiple ? `${name}…` : name;
     return required ? word : `[${word}]`;
   });
   const own = command.flags.filter((flag) => !flag.global);
+  const isCommon = (flag: FlagEntry): boolean => common.get(flag.name) === flagItem(flag);
+  const items = own.filter((flag) => !isCommon(flag)).map(flagItem);
+  const also = own.filter(isCommon).map(({ name }) => `\`--${name}\``);
+  if (also.length > 0) items.push(`- also ${also.join(', ')}`);
   const parts = [
     `## lkt ${command.name}`,
     `\`\`\`\n${['lkt', command.name, ...args, ...(own.length > 0 ? ['[OPTIONS]'] : [])].join(' ')}\n\`\`\``,
@@ -63,23 +94,20 @@ function commandSection(command: CommandEntry): string {
       ({ name, description, values }) =>
         `\`${name}\`: ${description}${values.length > 0 ? ` (${values.join(', ')})` : ''}.`,
     ),
-    ...(own.length === 0 ? [] : [flagList(own)]),
+    ...(items.length === 0 ? [] : [items.join('\n')]),
     ...(command.examples.length === 0 ? [] : [`\`\`\`sh\n${command.examples.join('\n')}\n\`\`\``]),
   ];
   return `${parts.join('\n\n')}\n`;
 }
 
-function flagList(flags: readonly FlagEntry[]): string {
-  return flags
-    .map(({ name, char, value, values, summary, description, default: fallback }) => {
-      const shown = values.length > 0 ? values.join('|') : value;
-      const long = shown === undefined ? `--${name}` : `--${name} ${shown}`;
-      const short = char === undefined ? '' : `\`-${char}\`, `;
-      const otherwise = fallback === undefined ? '' : ` (default: ${fallback})`;
-      const more = description === undefined ? '' : `. ${description.replace(/\.$/, '')}`;
-      return `- ${short}\`${long}\`: ${summary}${otherwise}${more}`;
-    })
-    .join('\n');
+function flagItem(flag: FlagEntry): string {
+  const { name, char, value, values, summary, description, default: fallback } = flag;
+  const shown = values.length > 0 ? values.join('|') : value;
+  const long = shown === undefined ? `--${name}` : `--${name} ${shown}`;
+  const short = char === undefined ? '' : `\`-${char}\`, `;
+  const otherwise = fallback === undefined ? '' : ` (default: ${fallback})`;
+  const more = description === undefined ? '' : `. ${description.replace(/\.$/, '')}`;
+  return `- ${short}\`${long}\`: ${summary}${otherwise}${more}`;
 }
 
 function errorsDocument(codes: readonly (readonly [string, string])[]): string {
