@@ -87,8 +87,7 @@ function commandSection(command: CommandEntry, common: ReadonlyMap<string, strin
   if (also.length > 0) items.push(`- also ${also.join(', ')}`);
   const parts = [
     `## lkt ${command.name}`,
-    `\`\`\`\n${['lkt', command.name, ...args, ...(own.length > 0 ? ['[OPTIONS]'] : [])].join(' ')}\n\`\`\``,
-    `${command.summary}.`,
+    `\`${['lkt', command.name, ...args].join(' ')}\`: ${lower(command.summary)}.`,
     ...(command.description === undefined ? [] : [command.description]),
     ...command.args.map(
       ({ name, description, values }) =>
