@@ -20,7 +20,7 @@ export async function* fileChunks(
 ): AsyncGenerator<Uint8Array> {
   try {
     await using file = await open(path, 'r');
-    yield* chunksOf(file, canReuseBuffers, part);
+    yield* chunksOf(file, { canReuseBuffers, part });
   } catch (error) {
     throw ioError(`cannot read ${path}`, error);
   }
@@ -35,15 +35,19 @@ interface FilePart {
 /** Buffers for long files; short ones allocate their own. */
 const pool = new BufferPool(CHUNK_BYTES);
 
-async function* chunksOf(
+/** As `fileChunks`, for an open file and with a maximum size of a chunk. */
+export async function* chunksOf(
   file: FileHandle,
-  canReuseBuffers: boolean,
-  part: FilePart | undefined,
+  {
+    canReuseBuffers = false,
+    part,
+    chunkBytes = CHUNK_BYTES,
+  }: { canReuseBuffers?: boolean; part?: FilePart | undefined; chunkBytes?: number },
 ): AsyncGenerator<Uint8Array> {
   const { size } = part ?? (await file.stat());
-  const length = Math.min(CHUNK_BYTES, Math.max(4096, size));
-  const isLong = canReuseBuffers && length === CHUNK_BYTES;
-  const newChunk = (): Buffer => (isLong ? pool.take() : Buffer.allocUnsafeSlow(length));
+  const length = Math.min(chunkBytes, Math.max(4096, size));
+  const isPooled = canReuseBuffers && length === CHUNK_BYTES;
+  const newChunk = (): Buffer => (isPooled ? pool.take() : Buffer.allocUnsafeSlow(length));
   let started = 0;
   const read = async (into: Buffer): Promise<{ readonly bytesRead: number }> => {
     if (part === undefined) return file.read(into, 0, length, null);
@@ -62,6 +66,7 @@ async function* chunksOf(
       const piece = chunk.subarray(0, bytesRead);
       if (done >= size) {
         yield piece;
+        if (part !== undefined) return;
         if (!canReuseBuffers) chunk = newChunk();
         reading = read(chunk);
       } else {
@@ -77,6 +82,6 @@ async function* chunksOf(
   } finally {
     // After an early stop, the consumer may still use its last chunk, but not the one being read.
     await reading.catch(() => undefined);
-    if (isLong) pool.release(chunk, ...(other === undefined ? [] : [other]));
+    if (isPooled) pool.release(chunk, ...(other === undefined ? [] : [other]));
   }
 }

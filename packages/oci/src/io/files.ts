@@ -4,7 +4,7 @@ import { ioError, isErrno } from '@lkt/core';
 
 /**
  * Reports whether a file, directory or symlink exists at `path`. A dangling symlink exists.
- * @throws LktError IO_FAILED if the path cannot be accessed
+ * @throws IO_FAILED if the path cannot be accessed
  */
 export async function exists(path: string): Promise<boolean> {
   try {
@@ -19,6 +19,7 @@ export async function exists(path: string): Promise<boolean> {
 /**
  * Returns the names in a directory, in no order; none if the directory does not exist.
  * @param options.mayBeUnreadable returns no names, too, for a directory that this user may not read
+ * @throws IO_FAILED
  */
 export function namesIn(
   path: string,
@@ -29,6 +30,6 @@ export function namesIn(
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return [];
     if (mayBeUnreadable && isErrno(error, 'EACCES')) return [];
-    throw error;
+    throw ioError(`cannot read ${path}`, error);
   }
 }

@@ -1,9 +1,11 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open, readdir } from 'node:fs/promises';
+import { type FileHandle, mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, ioError, isDigest, isErrno, LktError } from '@lkt/core';
 import { earlyWriteback } from '../io/early-writeback.ts';
 import { createAsyncDigester } from '../io/async-digester.ts';
+import { chunksOf } from '../io/file-chunks.ts';
+import { namesIn } from '../io/files.ts';
 import { writeAtomically } from '../io/temp.ts';
 
 /**
@@ -17,6 +19,12 @@ const REUSED_CHUNK = 2 ** 20;
  * as long.
  */
 const MAX_SYNC_READ = 256 * 1024;
+
+/**
+ * Default limit of a manifest or config in bytes; distribution-spec asks registries to accept
+ * manifests of this size.
+ */
+const MAX_BYTES = 4 * 2 ** 20;
 
 /** Identifies a blob to read. If `size` is given, it is checked too. */
 export interface BlobRef {
@@ -94,23 +102,18 @@ export class Blobs {
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       using digester = await createAsyncDigester(actual);
-      const chunks = new Chunks(file, canReuseBuffers);
-      // Reading the next chunk and hashing this one overlap with its use.
-      let reading = chunks.next(actual);
-      let hashing = Promise.resolve();
       let rest = actual;
-      while (rest > 0) {
-        const part = await reading;
-        if (part.length === 0) break;
-        rest -= part.length;
-        await hashing;
-        reading = chunks.next(rest);
-        reading.catch(() => undefined);
-        hashing = digester.update(part);
+      const part = { offset: 0, size: actual };
+      const chunkBytes = canReuseBuffers ? REUSED_CHUNK : CHUNK;
+      for await (const chunk of chunksOf(file, { canReuseBuffers, part, chunkBytes })) {
+        rest -= chunk.length;
+        const hashing = digester.update(chunk);
         hashing.catch(() => undefined);
         if (rest === 0 && (await digester.digest()) !== digest)
           throw mismatch(digest, path, 'does not match its digest');
-        yield part;
+        // Hashing overlaps with the use of the chunk and the read of the next one.
+        yield chunk;
+        await hashing;
       }
       if (rest > 0 || (actual === 0 && (await digester.digest()) !== digest))
         throw mismatch(digest, path, 'does not match its digest');
@@ -123,7 +126,7 @@ export class Blobs {
    * Returns the whole content of a blob, verified.
    * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer than `limit` bytes
    */
-  async readBytes({ digest, size }: BlobRef, limit: number): Promise<Buffer> {
+  async readBytes({ digest, size }: BlobRef, limit: number = MAX_BYTES): Promise<Buffer> {
     if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
     const path = this.path(digest);
     try {
@@ -184,13 +187,20 @@ export class Blobs {
   }
 
   /** Returns the digests of all blobs in the directory. */
-  async digests(): Promise<Digest[]> {
+  digests(): readonly Digest[] {
+    return namesIn(this.dir)
+      .map((name) => `sha256:${name}`)
+      .filter((name) => isDigest(name));
+  }
+
+  /** Hashes a blob and reports whether it matches its digest. */
+  async isIntact(digest: Digest): Promise<boolean> {
     try {
-      const names = await readdir(this.dir);
-      return names.map((name) => `sha256:${name}`).filter((name) => isDigest(name));
+      for await (const chunk of this.read({ digest }, { canReuseBuffers: true })) void chunk;
+      return true;
     } catch (error) {
-      if (isErrno(error, 'ENOENT')) return [];
-      throw ioError(`cannot read ${this.dir}`, error);
+      if (error instanceof LktError && error.code === 'DIGEST_MISMATCH') return false;
+      throw error;
     }
   }
 }
@@ -229,44 +239,6 @@ async function readLong(path: string, length: number): Promise<Buffer> {
 async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
   for (let done = 0; done < chunk.length;)
     done += (await file.write(chunk, done, chunk.length - done, null)).bytesWritten;
-}
-
-/** Reads a file in chunks, optionally into reused buffers. */
-class Chunks {
-  readonly #file: FileHandle;
-  readonly #size: number;
-  /** The reused buffers: one is filled while the other is in use. */
-  readonly #buffers: (Buffer | undefined)[];
-
-  constructor(file: FileHandle, canReuseBuffers: boolean) {
-    this.#file = file;
-    this.#size = canReuseBuffers ? REUSED_CHUNK : CHUNK;
-    this.#buffers = canReuseBuffers ? [undefined, undefined] : [];
-  }
-
-  /**
-   * Reads the next chunk. Buffers are no larger than the rest: most blobs are small, and large
-   * buffers would keep the garbage collector busy.
-   */
-  async next(rest: number): Promise<Uint8Array> {
-    if (rest === 0) return Buffer.of();
-    const length = Math.min(this.#size, rest);
-    const buffer = this.#buffers.shift() ?? Buffer.allocUnsafeSlow(length);
-    if (this.#size === REUSED_CHUNK) this.#buffers.push(buffer);
-    const { bytesRead } = await this.#file.read(buffer, 0, length, null);
-    return buffer.subarray(0, bytesRead);
-  }
-}
-
-/** Hashes a blob on disk and returns the mismatch, or undefined if it is intact. */
-export async function blobProblem(blobs: Blobs, digest: Digest): Promise<LktError | undefined> {
-  try {
-    for await (const chunk of blobs.read({ digest }, { canReuseBuffers: true })) void chunk;
-    return undefined;
-  } catch (error) {
-    if (error instanceof LktError && error.code === 'DIGEST_MISMATCH') return error;
-    throw error;
-  }
 }
 
 /** Marks an error of the source, or an abort, as opposed to an error of the store. */

@@ -139,10 +139,14 @@ class Reach {
       // A guess may be wrong, and a layout may hold only a part of an index.
       const isGuess = size === 0;
       if (error.code === 'NOT_FOUND' || (isGuess && error.code === 'IMAGE_INVALID')) return [];
-      throw new LktError(error.code, `cannot collect garbage: ${error.message}`, {
-        cause: error,
-        fix: 'run lkt cache verify --remove',
-      });
+      throw new LktError(
+        error.code,
+        `cannot collect garbage: manifest ${digest}: ${error.message}`,
+        {
+          cause: error,
+          fix: 'run lkt cache verify --remove',
+        },
+      );
     }
   }
 }

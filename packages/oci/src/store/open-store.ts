@@ -2,9 +2,8 @@ import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError, isErrno, LktError } from '@lkt/core';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
-import { LayoutStore } from './layout-store.ts';
 import { withLockAt } from './lock.ts';
-import type { Store } from './store.ts';
+import { Store } from './store.ts';
 import { sweep, writeAtomically } from '../io/temp.ts';
 import { WRITER_PREFIX } from './writers.ts';
 
@@ -28,7 +27,7 @@ export async function openStore(
   }
   await sweep(join(dir, 'tmp'));
   await sweep(join(dir, 'locks'), WRITER_PREFIX);
-  return new LayoutStore(dir);
+  return new Store(dir);
 }
 
 async function isLayout(dir: string): Promise<boolean> {

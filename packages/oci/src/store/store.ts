@@ -1,126 +1,330 @@
-import type { Digest } from '@lkt/core';
-import type { BlobInfo, BlobRef, ExpectedBlob, ReadOptions } from './blobs.ts';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestOf, ioError, LktError } from '@lkt/core';
+import {
+  type BlobInfo,
+  type BlobRef,
+  Blobs,
+  type ExpectedBlob,
+  type ReadOptions,
+} from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from '../image/descriptor.ts';
-import type { Inventory } from './inventory.ts';
-import type { Tag } from './layout-index.ts';
-import type { LockOptions } from './lock.ts';
-import type { PruneResult, PruneOptions } from './prune.ts';
+import { type Inventory, takeInventory } from './inventory.ts';
+import {
+  readLayoutIndex,
+  SUBJECT,
+  type Tag,
+  tagEntry,
+  withoutName,
+  writeLayoutIndex,
+} from './layout-index.ts';
+import { type LockOptions, withLockAt } from './lock.ts';
+import { prune, type PruneResult, type PruneOptions } from './prune.ts';
+import { allReferrers, findReferrers, readReferrer } from '../image/referrers.ts';
+import { singleChunk } from '../io/single-chunk.ts';
+import { putFile, removeTree, syncDir, tempDirIn } from '../io/temp.ts';
+import { touch } from '../io/touch.ts';
+import { TreeSizes } from './tree-sizes.ts';
+import { Writers } from './writers.ts';
 
 /**
  * Images and other blobs on disk by digest: an OCI image layout (image-spec, image-layout.md), like
- * LinuxKit's cache.
+ * LinuxKit's cache. `openStore` opens one.
  *
  * Any number of processes may use it. It stays consistent if a process dies or the disk fills up.
  * Content is verified on each read.
  */
-export interface Store {
+export class Store {
   /** The store's directory. */
   readonly dir: string;
+  readonly #used = new Set<string>();
+  readonly #blobs: Blobs;
+  readonly #writers: Writers;
+
+  constructor(dir: string) {
+    this.dir = dir;
+    this.#blobs = new Blobs(dir);
+    this.#writers = new Writers(join(dir, 'locks'));
+  }
+
   /** Reports whether a blob exists. */
-  has(digest: Digest): Promise<boolean>;
+  async has(digest: Digest): Promise<boolean> {
+    return (await this.size(digest)) !== undefined;
+  }
+
   /** Returns the size of a blob in bytes; undefined if it is missing. */
-  size(digest: Digest): Promise<number | undefined>;
+  async size(digest: Digest): Promise<number | undefined> {
+    return this.#blobs.size(digest);
+  }
+
   /** Returns the path of a blob, which need not exist. */
-  blobPath(digest: Digest): string;
+  blobPath(digest: Digest): string {
+    return this.#blobs.path(digest);
+  }
+
   /**
    * Reports whether a blob exists, with `size` if given, and marks it as used now. From then on
-   * only `gc` and `verify` remove it during the life of this process.
+   * only `verify` removes it during the life of this process.
    */
-  keep(digest: Digest, size?: number): Promise<boolean>;
+  async keep(digest: Digest, size?: number): Promise<boolean> {
+    const found = await this.size(digest);
+    if (found === undefined || (size !== undefined && found !== size)) return false;
+    return this.use(this.blobPath(digest));
+  }
+
   /**
    * As `keep`, for a file or directory of the store beside the blobs. Of a directory, only the
    * ctime changes.
    */
-  use(path: string): Promise<boolean>;
+  async use(path: string): Promise<boolean> {
+    try {
+      await this.#writers.enter();
+    } catch (error) {
+      // A store that is not writable is not pruned either.
+      if (!(error instanceof LktError)) throw error;
+    }
+    // Touch first: a collection that starts in between either sees the mark or is detected here.
+    for (;;) {
+      if (!touch(path)) return false;
+      if (!(await this.#writers.settled())) break;
+    }
+    this.#used.add(path);
+    return true;
+  }
+
   /** The paths passed to `keep` and `use`. */
-  readonly used: ReadonlySet<string>;
+  get used(): ReadonlySet<string> {
+    return this.#used;
+  }
+
   /**
    * Streams a blob. Yields the last chunk only after verification, so do not act on earlier chunks
    * alone.
    * @throws NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
-  read(blob: BlobRef, options?: ReadOptions): AsyncIterable<Uint8Array>;
+  read(blob: BlobRef, options?: ReadOptions): AsyncIterable<Uint8Array> {
+    return this.#blobs.read(blob, options);
+  }
+
   /**
    * Returns a verified blob of at most `limit` bytes; default 4 MiB.
    * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer
    */
-  readBytes(blob: BlobRef, limit?: number): Promise<Buffer>;
+  async readBytes(blob: BlobRef, limit?: number): Promise<Buffer> {
+    return this.#blobs.readBytes(blob, limit);
+  }
+
   /**
    * Adds a blob atomically. If digest and size are given and the blob exists, the source is not
    * read. A chunk's memory may be reused once the next chunk is requested.
    * @throws DIGEST_MISMATCH if the content is not as expected; DISK_FULL
    */
-  write(
+  async write(
     source: AsyncIterable<Uint8Array>,
-    expected?: ExpectedBlob,
+    expected: ExpectedBlob = {},
     signal?: AbortSignal,
-  ): Promise<BlobInfo>;
+  ): Promise<BlobInfo> {
+    await this.#writers.enter(signal);
+    const { digest, size } = expected;
+    if (digest !== undefined && size !== undefined && (await this.keep(digest, size))) {
+      await source[Symbol.asyncIterator]().return?.();
+      return { digest, size };
+    }
+    return this.#blobs.write(source, expected, signal);
+  }
+
   /** Adds a blob with this content. */
-  writeBytes(bytes: Uint8Array): Promise<BlobInfo>;
+  async writeBytes(bytes: Uint8Array): Promise<BlobInfo> {
+    return this.write(singleChunk(bytes), { digest: digestOf(bytes), size: bytes.length });
+  }
+
   /** Returns the tagged images, sorted by reference. */
-  tags(): Promise<readonly Tag[]>;
+  async tags(): Promise<readonly Tag[]> {
+    const { entries } = await readLayoutIndex(this.dir);
+    return entries
+      .flatMap(({ reference, descriptor }) =>
+        reference === undefined ? [] : [{ reference, descriptor: withoutName(descriptor) }],
+      )
+      .toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
+  }
+
   /** Returns the descriptor tagged with `reference`; undefined if there is none. */
-  resolve(reference: string): Promise<Descriptor | undefined>;
+  async resolve(reference: string): Promise<Descriptor | undefined> {
+    const { entries } = await readLayoutIndex(this.dir);
+    const found = entries.find((entry) => entry.reference === reference);
+    return found === undefined ? undefined : withoutName(found.descriptor);
+  }
+
   /**
    * Tags an image of the store, replacing an existing tag.
    * @throws NOT_FOUND if the manifest is not in the store
    */
-  tag(reference: string, descriptor: Descriptor): Promise<void>;
-  /** Removes a tag and reports whether it existed. Blobs stay until `gc` or `prune`. */
-  untag(reference: string): Promise<boolean>;
+  async tag(reference: string, descriptor: Descriptor): Promise<void> {
+    if (reference === '') throw new Error('a tag needs a name');
+    await this.#writers.enter();
+    await this.#requireBlobs([descriptor], `cannot tag ${reference}`);
+    await this.#changeIndex(reference, [tagEntry(reference, descriptor)]);
+  }
+
+  /** Removes a tag and reports whether it existed. Blobs stay until `prune`. */
+  async untag(reference: string): Promise<boolean> {
+    return this.#changeIndex(reference, []);
+  }
+
   /**
    * Adds referrers, such as signatures and SBOMs, to the index as entries without a name, like
    * ORAS. They are kept as long as their subject.
    * @throws NOT_FOUND if a manifest is not in the store
    */
-  addReferrer(...manifests: readonly Descriptor[]): Promise<void>;
+  async addReferrer(...manifests: readonly Descriptor[]): Promise<void> {
+    await this.#writers.enter();
+    await this.#requireBlobs(manifests, 'cannot add a referrer');
+    await this.withLock('index', async () => {
+      const { document, entries } = await readLayoutIndex(this.dir);
+      const added = new Map(manifests.map((item) => [item.digest, withoutName(item)]));
+      for (const { reference, descriptor } of entries)
+        if (reference === undefined) added.delete(descriptor.digest);
+      if (added.size === 0) return;
+      await writeLayoutIndex(this.dir, document, [
+        ...entries.map(({ json }) => json),
+        ...(await Promise.all([...added.values()].map(async (item) => this.#withSubject(item)))),
+      ]);
+    });
+  }
+
   /**
    * Returns the referrers of `subject`, sorted by digest; optionally of one artifact type. Do not
    * trust their content: any program with access to the store can add one.
    */
-  referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]>;
+  async referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]> {
+    return findReferrers(this.#blobs, await readLayoutIndex(this.dir), subject, artifactType);
+  }
+
   /** Returns all referrers by the digest of their subject. */
-  allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>>;
+  async allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
+    const found = new Map<Digest, Descriptor[]>();
+    const index = await readLayoutIndex(this.dir);
+    for await (const { subject, referrer } of allReferrers(this.#blobs, index))
+      found.set(subject, [...(found.get(subject) ?? []), referrer]);
+    return found;
+  }
+
   /**
    * Runs `run` exclusively under this name among all processes that use the store.
    * @throws CACHE_LOCKED after the timeout
    */
-  withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T>;
+  async withLock<T>(name: string, run: () => Promise<T>, options?: LockOptions): Promise<T> {
+    return withLockAt(this.#lockPath(name), run, options);
+  }
+
   /**
    * Writes a small file beside the blobs, atomically but without fsync: it may be lost in a crash
    * of the machine.
    */
-  putFile(path: string, text: string): Promise<void>;
+  async putFile(path: string, text: string): Promise<void> {
+    await this.#writers.enter();
+    try {
+      putFile(join(this.dir, 'tmp'), path, text);
+    } catch (error) {
+      throw ioError(`cannot write ${path}`, error);
+    }
+  }
+
   /**
    * Creates a directory in the store's file system for files that will be renamed into place.
    * Disposal removes it.
    */
-  tempDir(): Promise<AsyncDisposable & { path: string }>;
+  async tempDir(): Promise<AsyncDisposable & { path: string }> {
+    await this.#writers.enter();
+    return tempDirIn(join(this.dir, 'tmp')).catch((error: unknown) => {
+      throw ioError('cannot create a temporary directory in the store', error);
+    });
+  }
+
   /** Hashes every blob and returns the damaged ones, removing them with `remove`. */
-  verify(
-    options?: { remove?: boolean },
-    onProgress?: (done: number, total: number) => void,
-  ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }>;
-  /**
-   * Removes blobs that no tag reaches, and referrers without a kept subject.
-   * @throws CACHE_LOCKED while another process writes to the store
-   */
-  gc(): Promise<{ removed: number; bytes: number }>;
+  async verify(
+    { remove = false }: { remove?: boolean } = {},
+    onProgress: (done: number, total: number) => void = () => undefined,
+  ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }> {
+    const digests = await this.#blobs.digests();
+    const bad: { digest: Digest; path: string }[] = [];
+    for (const [index, digest] of digests.entries()) {
+      if (!(await this.#blobs.isIntact(digest))) {
+        const path = this.blobPath(digest);
+        bad.push({ digest, path });
+        if (remove) await rm(path, { force: true });
+      }
+      onProgress(index + 1, digests.length);
+    }
+    return { checked: digests.length, bad };
+  }
+
   /**
    * Returns the contents of the store.
    * @param areas the directories beside the blobs
    */
-  inventory(areas: readonly CacheArea[]): Promise<Inventory>;
+  async inventory(areas: readonly CacheArea[]): Promise<Inventory> {
+    const sizes = new TreeSizes(this.dir);
+    const index = await readLayoutIndex(this.dir);
+    const found = await takeInventory(this.dir, this.#blobs, index, areas, sizes);
+    sizes.save();
+    return found;
+  }
+
   /**
    * Removes garbage and the least recently used items according to the options. Other processes may
    * use the store meanwhile: items they have used since they started stay. Tagged images stay
    * unless `options.images` accepts them.
    * @param removeDir removes directories owned by another user namespace; default: `removeTree`
    */
-  prune(
+  async prune(
     areas: readonly CacheArea[],
-    options?: PruneOptions,
-    removeDir?: (path: string) => Promise<void>,
-  ): Promise<PruneResult>;
+    options: PruneOptions = {},
+    removeDir: (path: string) => Promise<void> = removeTree,
+  ): Promise<PruneResult> {
+    const store = { dir: this.dir, blobs: this.#blobs, writers: this.#writers };
+    const pruned = await prune(store, areas, options);
+    for (const path of pruned.trash) await removeDir(path);
+    return pruned;
+  }
+
+  async #withSubject(descriptor: Descriptor): Promise<Descriptor> {
+    const referrer = await readReferrer(this.#blobs, descriptor);
+    if (referrer?.subject === undefined) return descriptor;
+    const annotations = { ...descriptor.annotations, [SUBJECT]: referrer.subject.digest };
+    return { ...descriptor, annotations };
+  }
+
+  /**
+   * Checks that the blobs of a future entry exist and are synced: the entry must not survive a
+   * crash that they do not.
+   */
+  async #requireBlobs(blobs: readonly Descriptor[], what: string): Promise<void> {
+    for (const { digest, size } of blobs)
+      if ((await this.size(digest)) !== size)
+        throw new LktError('NOT_FOUND', `${what}: blob ${digest} is not in the store`);
+    await syncDir(this.#blobs.dir);
+  }
+
+  /** Replaces the entries of a name. Returns whether there were any. */
+  async #changeIndex(reference: string, replacement: readonly Descriptor[]): Promise<boolean> {
+    return this.withLock('index', async () => {
+      const { document, entries } = await readLayoutIndex(this.dir);
+      const others = entries.filter((entry) => entry.reference !== reference);
+      const hadOne = others.length < entries.length;
+      if (!hadOne && replacement.length === 0) return false;
+      const manifests = [...others.map((entry) => entry.json), ...replacement];
+      await writeLayoutIndex(this.dir, document, manifests);
+      return hadOne;
+    });
+  }
+
+  #lockPath(name: string): string {
+    const safe = encodeURIComponent(name).replaceAll('.', '%2E');
+    // At most NAME_MAX. The digest keeps truncated names distinct.
+    const short =
+      safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestOf(name).slice('sha256:'.length)}`;
+    return join(this.dir, 'locks', `${short}.lock`);
+  }
 }

@@ -1,9 +1,9 @@
 import { lstat, lutimes, mkdir, readdir, symlink, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ioError, isErrno, LktError } from '@lkt/core';
+import { ioError, isErrno } from '@lkt/core';
 import { lockHolder, withLockAt } from './lock.ts';
-import { type OwnerToken, ownerState, ownerToken, pidOf, sameOwner } from './owner.ts';
+import { type OwnerToken, ownerState, ownerToken, sameOwner } from './owner.ts';
 
 /** Prefix of the names of writer marks. */
 export const WRITER_PREFIX = 'writer-';
@@ -68,27 +68,6 @@ export class Writers {
       },
       { timeoutMs },
     );
-  }
-
-  /**
-   * Runs `run` while no other process writes.
-   * @throws CACHE_LOCKED if one does
-   */
-  async exclude<T>(run: () => Promise<T>): Promise<T> {
-    return withLockAt(this.#collection, async () => {
-      const other = (await this.#otherWriters())[0]?.token;
-      if (other === undefined) return run();
-      throw new LktError(
-        'CACHE_LOCKED',
-        `process ${pidOf(other)} is writing to the store, and its blobs have no tags yet`,
-        {
-          fix:
-            ownerState(other) === 'alive'
-              ? 'run the command again when it has ended'
-              : 'run the command again when it has ended; if it was killed in another container, its mark expires after an hour',
-        },
-      );
-    });
   }
 
   async #mark(): Promise<void> {

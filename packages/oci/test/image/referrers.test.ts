@@ -39,7 +39,7 @@ test('finds referrers by subject and type, once each, without tagging them', asy
   });
 });
 
-test('gc keeps the referrers of kept manifests, recursively, and removes the others', async () => {
+test('prune keeps the referrers of kept manifests, recursively, and removes the others', async () => {
   await withStore(async (store) => {
     const kept = await image(store, 'kept');
     const gone = await image(store, 'gone');
@@ -47,9 +47,9 @@ test('gc keeps the referrers of kept manifests, recursively, and removes the oth
     const signature = await attach(store, sbom, 'signature of the sbom');
     const lost = await attach(store, gone.manifest, 'lost');
     const lostToo = await attach(store, lost, 'lost too');
-    expect(await store.gc()).toEqual({ removed: 0, bytes: 0 });
+    expect((await store.prune([])).removed).toEqual([]);
     await store.untag('docker.io/lkt/gone:1');
-    await store.gc();
+    await store.prune([]);
     for (const { digest } of [sbom, signature]) expect(await store.has(digest)).toBe(true);
     for (const { digest } of [lost, lostToo, gone.manifest])
       expect(await store.has(digest)).toBe(false);
@@ -60,7 +60,7 @@ test('gc keeps the referrers of kept manifests, recursively, and removes the oth
   });
 });
 
-test('verify covers referrers, and gc reports a damaged one', async () => {
+test('verify removes a damaged referrer, which a search reports', async () => {
   await withStore(async (store) => {
     const { manifest } = await image(store, 'a');
     const sbom = await attach(store, manifest, 'sbom');
