@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { mergeParts, type Root } from '../src/tree/merge.ts';
-import type { Part, TreeEntry } from '../src/tree/part.ts';
+import { mergeParts, type Root } from '../../src/tree/merge.ts';
+import type { Part, TreeEntry } from '../../src/tree/part.ts';
 
 /** A tree as text: `d/` a directory, `l -> target` a link, anything else a file. */
 function parts(...trees: readonly (readonly string[])[]): readonly Part[] {

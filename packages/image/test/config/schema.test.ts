@@ -4,10 +4,10 @@ import { LktError, parseYaml } from '@lkt/core';
 import { buildYmlSchema, parseBuildYml } from '@lkt/pkg';
 import { Ajv, type ValidateFunction } from 'ajv';
 import { describe, expect, it } from 'vitest';
-import { imageConfigSchema } from '../src/config/config.ts';
-import { parseConfig } from './support.ts';
+import { imageConfigSchema } from '../../src/config/config.ts';
+import { parseConfig } from '../support.ts';
 
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 
 interface Kind {
   readonly files: readonly string[];
@@ -66,7 +66,7 @@ describe.each([
   it('refuses many of them', () => expect(refused).toBeGreaterThan(300));
 });
 
-const fixture = readFileSync(new URL('fixtures/linuxkit-cases.json', import.meta.url), 'utf8');
+const fixture = readFileSync(new URL('../fixtures/linuxkit-cases.json', import.meta.url), 'utf8');
 
 describe("LinuxKit's cases", () => {
   for (const { name, yaml } of JSON.parse(fixture) as { name: string; yaml: string }[]) {

@@ -2,8 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { type LoadedConfig, loadConfig } from '../src/config/load-config.ts';
-import { tempDir } from './support.ts';
+import { type LoadedConfig, loadConfig } from '../../src/config/load-config.ts';
+import { tempDir } from '../support.ts';
 
 /** Writes the files into a directory, and loads the first of them. */
 async function load(

@@ -3,9 +3,9 @@ import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { mergeConfigs } from '../src/config/config.ts';
-import { readTrustFile, workspacePolicy } from '../src/trust/load-policy.ts';
-import { tempDir, parseConfig } from './support.ts';
+import { mergeConfigs } from '../../src/config/config.ts';
+import { readTrustFile, workspacePolicy } from '../../src/trust/load-policy.ts';
+import { tempDir, parseConfig } from '../support.ts';
 
 function newKey(): string {
   const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

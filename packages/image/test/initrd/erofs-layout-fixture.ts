@@ -2,8 +2,8 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPath, type Store } from '@lkt/oci';
 import { expect } from 'vitest';
-import { composeImage } from '../src/compose.ts';
-import type { ComposeOptions } from '../src/compose-options.ts';
+import { composeImage } from '../../src/compose.ts';
+import type { ComposeOptions } from '../../src/compose-options.ts';
 import { readInitrd } from '@lkt/formats';
 import {
   chunks,
@@ -13,7 +13,7 @@ import {
   PLATFORM,
   sampleConfig,
   tempDir,
-} from './support.ts';
+} from '../support.ts';
 
 export const LISTS: readonly string[] = ['usr/share/lkt/manifest', 'usr/share/lkt/roots'];
 

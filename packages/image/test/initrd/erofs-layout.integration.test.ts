@@ -4,7 +4,7 @@ import { crc32 } from 'node:zlib';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import { listDirectory, run } from '@lkt/testing/file-listing';
-import { sampleConfig, tempDir, tempStore } from './support.ts';
+import { sampleConfig, tempDir, tempStore } from '../support.ts';
 import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
 
 it.for(['zstd', 'none'] as const)(

@@ -1,7 +1,7 @@
-import { type segmentArchive, segmentsOf } from '../src/initrd/segment.ts';
-import { mergeParts } from '../src/tree/merge.ts';
-import type { Content, Contents, Part, TreeEntry } from '../src/tree/part.ts';
-import { chunks } from './support.ts';
+import { type segmentArchive, segmentsOf } from '../../src/initrd/segment.ts';
+import { mergeParts } from '../../src/tree/merge.ts';
+import type { Content, Contents, Part, TreeEntry } from '../../src/tree/part.ts';
+import { chunks } from '../support.ts';
 
 export interface Item {
   readonly path: string;

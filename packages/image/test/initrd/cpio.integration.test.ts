@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { segmentArchive } from '../src/initrd/segment.ts';
-import { collect } from './support.ts';
+import { segmentArchive } from '../../src/initrd/segment.ts';
+import { collect } from '../support.ts';
 import { type Item, onlySegment } from './cpio-fixture.ts';
 
 describe('cpio archives', () => {

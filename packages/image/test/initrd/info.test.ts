@@ -1,10 +1,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { infoArchive, memoryFor, readInitrdInfo } from '../src/initrd/info.ts';
-import { mergeParts } from '../src/tree/merge.ts';
-import type { TreeEntry } from '../src/tree/part.ts';
-import { tempDir } from './support.ts';
+import { infoArchive, memoryFor, readInitrdInfo } from '../../src/initrd/info.ts';
+import { mergeParts } from '../../src/tree/merge.ts';
+import type { TreeEntry } from '../../src/tree/part.ts';
+import { tempDir } from '../support.ts';
 
 const MIB = 2 ** 20;
 

@@ -5,8 +5,8 @@ import {
   imageReferencesOf,
   mergeConfigs,
   type SystemConfig,
-} from '../src/config/config.ts';
-import { parseConfig } from './support.ts';
+} from '../../src/config/config.ts';
+import { parseConfig } from '../support.ts';
 
 function parse(text: string): SystemConfig {
   return parseConfig({ path: 'a.yml', text });

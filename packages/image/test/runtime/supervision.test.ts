@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { checkOrder, supervisionOf } from '../src/runtime/supervision.ts';
-import { runtimeJson } from '../src/runtime/runtime-json.ts';
-import { parseConfig } from './support.ts';
+import { checkOrder, supervisionOf } from '../../src/runtime/supervision.ts';
+import { runtimeJson } from '../../src/runtime/runtime-json.ts';
+import { parseConfig } from '../support.ts';
 
 function after(lines: string): Parameters<typeof checkOrder>[0] {
   const { services } = parseConfig({ path: 'a.yml', text: `services:\n${lines}` });

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { packageNames, pinConfig, type PinnedConfig } from '../src/config/pin-config.ts';
-import { parseConfig } from './support.ts';
+import { packageNames, pinConfig, type PinnedConfig } from '../../src/config/pin-config.ts';
+import { parseConfig } from '../support.ts';
 
 const old = `sha256:${'0'.repeat(64)}`;
 const now = `sha256:${'1'.repeat(64)}`;

@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { describe, expect, it } from 'vitest';
-import { loadConfig } from '../src/config/load-config.ts';
-import { parseConfig } from './support.ts';
+import { loadConfig } from '../../src/config/load-config.ts';
+import { parseConfig } from '../support.ts';
 
-const reference = await readFile(new URL('../../../docs/image-yml.md', import.meta.url), 'utf8');
+const reference = await readFile(new URL('../../../../docs/image-yml.md', import.meta.url), 'utf8');
 
 const HOSTNAME = new Map([['HOSTNAME', 'web-1']]);
 

@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { composeImage } from '../src/compose.ts';
-import type { ComposedImage } from '../src/built-image.ts';
-import type { ComposeOptions } from '../src/compose-options.ts';
-import { DISK_FILES, type Format } from '../src/output/formats.ts';
-import { bootLoaderImage, EFI_STUB } from './boot-loader.ts';
-import { PLATFORM, sampleConfig, tempDir, tempStore } from './support.ts';
+import { composeImage } from '../../src/compose.ts';
+import type { ComposedImage } from '../../src/built-image.ts';
+import type { ComposeOptions } from '../../src/compose-options.ts';
+import { DISK_FILES, type Format } from '../../src/output/formats.ts';
+import { bootLoaderImage, EFI_STUB } from '../boot-loader.ts';
+import { PLATFORM, sampleConfig, tempDir, tempStore } from '../support.ts';
 
 type Options = Partial<Pick<ComposeOptions, 'format' | 'diskSize'>> & {
   readonly change?: (config: string) => string;

@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import { readTar } from '@lkt/oci';
 import { expect, it } from 'vitest';
-import { readInitrdInfo } from '../src/initrd/info.ts';
+import { readInitrdInfo } from '../../src/initrd/info.ts';
 import { readFileFacts, readInitrd } from '@lkt/formats';
 import { sha256 } from '@lkt/testing/file-listing';
-import { readMounted } from '../src/initrd/mounted-reader.ts';
+import { readMounted } from '../../src/initrd/mounted-reader.ts';
 import {
   chunks,
   type Content,
@@ -13,7 +13,7 @@ import {
   sampleConfig,
   tarBytes,
   tempStore,
-} from './support.ts';
+} from '../support.ts';
 import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
 
 it('is shown as the system has it once it runs', async () => {

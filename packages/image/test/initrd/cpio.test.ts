@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { segmentArchive, segmentsOf } from '../src/initrd/segment.ts';
-import { mergeParts } from '../src/tree/merge.ts';
-import type { TreeEntry } from '../src/tree/part.ts';
-import { collect } from './support.ts';
+import { segmentArchive, segmentsOf } from '../../src/initrd/segment.ts';
+import { mergeParts } from '../../src/tree/merge.ts';
+import type { TreeEntry } from '../../src/tree/part.ts';
+import { collect } from '../support.ts';
 import { BASE, onlySegment, part } from './cpio-fixture.ts';
 
 describe('cpio archives', () => {

@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { matchesDigest } from '../src/output/matches-digest.ts';
-import { KnownFiles } from '../src/output/known-files.ts';
-import { tempDir } from './support.ts';
+import { matchesDigest } from '../../src/output/matches-digest.ts';
+import { KnownFiles } from '../../src/output/known-files.ts';
+import { tempDir } from '../support.ts';
 
 const CONTENT = Buffer.alloc(300_000, 'what an initrd is made of ');
 const EXPECTED = { digest: digestOf(CONTENT), size: CONTENT.length };
