@@ -20,20 +20,21 @@ export interface BuildImageOptions extends Omit<
 > {
   readonly configs: readonly ConfigFile[];
   readonly trust?: TrustOptions;
-  /** Take nothing but what a digest names: no package by its directory. */
+  /** Accept only references with a digest, and no package by its directory. */
   readonly locked?: boolean;
-  /** Write what went in, and why it was trusted. */
+  /** Write the provenance: the inputs, and why they are trusted. */
   readonly provenance?: boolean;
 }
 
 /**
- * Builds an image from its configs: first the packages of the workspace that they name, as far as they have not been
- * built, each checked to give the digest that is pinned; then the image. The configs are read before the workspace is
- * opened, so their mistakes come first.
+ * Builds an image from its configs: first the packages of the workspace that they name and that are
+ * not built yet, then the image. Reads the configs before it opens the workspace, so their errors
+ * come first.
  *
- * Where a policy asks for signatures, images from elsewhere are verified before anything is pulled, built or written, and
- * the same policies hold for those that Dockerfiles of the packages name.
- * @throws LktError SIGNATURE_INVALID, PIN_MISSING, PIN_STALE, NOT_FOUND at the reference; what `buildPackages` and `composeImage` throw
+ * If a policy requires signatures, verifies external images before it pulls, builds or writes
+ * anything. The same policies apply to the images that the packages' Dockerfiles name.
+ * @throws LktError SIGNATURE_INVALID, PIN_MISSING, PIN_STALE, NOT_FOUND at the reference; the
+ * errors of `buildPackages` and `composeImage`
  */
 export async function buildImage(
   openWorkspace: () => Promise<Workspace>,

@@ -7,19 +7,22 @@ export interface ComposedImage {
   readonly files: readonly OutputFile[];
   /** MiB that a machine needs to unpack the initrd; undefined without one. */
   readonly minimumMemory?: number;
-  /** What register 11 of a TPM has when the EFI program runs, in hexadecimal; undefined without one. */
+  /**
+   * Value of TPM register 11 when the EFI program runs, in hexadecimal; undefined without an EFI
+   * program.
+   */
   readonly pcr11?: string;
-  /** What was found in the images, if it was asked for. */
+  /** Undefined without an audit hook. */
   readonly audit?: ImageAudit;
 }
 
 export interface BuiltImage extends ComposedImage {
-  /** The packages of the workspace that are in the image, and what they were built with. */
+  /** Packages of the workspace that are in the image. */
   readonly packages: readonly BuiltPackage[];
-  /** Why each image that the configs name was accepted; nothing where no policy asks. */
+  /** Why each image that the configs name was accepted; empty without a policy. */
   readonly trust: readonly TrustedImage[];
-  /** What each variable of the configs stood for. */
+  /** Values of the configs' variables. */
   readonly variables: ReadonlyMap<string, string>;
-  /** What the build read, for the action cache; undefined if an input cannot be tracked. */
+  /** Inputs of the build, for the action cache; undefined if an input cannot be tracked. */
   readonly inputs: ActionInputs | undefined;
 }

@@ -15,27 +15,29 @@ import { type CacheArea, fileArea, fileChunks, createAsyncDigester, type Store }
 import type { HeadedBytes } from '@lkt/formats';
 import { KnownFiles } from './output/known-files.ts';
 
-/** A file of the cache, by what was recorded of it. `ComposeCache.read` checks whether it still is so. */
+/** A file of the cache, as recorded. `ComposeCache.read` verifies it. */
 export interface CachedFile {
   readonly path: string;
   readonly digest: Digest;
   readonly size: number;
-  /** CRC-32 of its bytes. */
   readonly crc: number;
 }
 
-/** A part of a file of the cache. */
+/** Part of a file of the cache. */
 export interface CachedRange extends Pick<CachedFile, 'path' | 'size' | 'crc'> {
   readonly offset: number;
 }
 
-/** A file of the cache was found damaged while it was read. It is forgotten, so the next try makes it again. */
+/** A file of the cache is damaged. Its record is removed, so the next attempt makes it again. */
 export class DamagedFile extends Error {}
 
-/** What is read at once of short parts. */
+/** Bytes of one read for short parts. */
 const READ_SIZE = 256 * 1024;
 
-/** What composing keeps in a store beside its blobs: what it makes of an image by itself, and of those of a config. */
+/**
+ * Directories of the composer's cache in a store: files made from one image, and files made from
+ * several.
+ */
 export type ImageArea = 'contents' | 'segments';
 
 export const imageCacheAreas: readonly CacheArea[] = [
@@ -44,24 +46,23 @@ export const imageCacheAreas: readonly CacheArea[] = [
 ];
 
 /**
- * What composing makes from images, beside the store's blobs. A file is named by what it was made from; what it holds is
- * checked against its recorded CRC-32 whenever it is read, and made again when it is damaged or missing. Any number of
- * processes may share it.
+ * Files made from images, in the store. A file is named by its inputs and verified against its
+ * recorded CRC-32 on each read; a damaged or missing file is made again. Processes may share the
+ * cache.
  *
- * A digest would say no more: whoever can change a file here can change what is recorded of it. What goes out is hashed as
- * it is written, so that nothing has to be hashed twice.
+ * A digest would add no protection, since anyone who can change a file can change its record.
+ * Outputs are hashed while they are written.
  */
 export class ComposeCache {
-  /** Of what is written elsewhere. */
+  /** Digests of files outside the cache. */
   readonly knownFiles: KnownFiles;
   readonly #store: Store;
   readonly #dir: string;
   readonly #reporter: Reporter;
   readonly #signal: AbortSignal | undefined;
-  /** What was written by this one, and so hashed on its way. */
+  /** Files written by this instance. */
   readonly #made = new Set<string>();
 
-  /** @param signal aborts what is being made */
   constructor(store: Store, reporter: Reporter, area: ImageArea, signal?: AbortSignal) {
     this.#store = store;
     this.#dir = join(store.dir, area);
@@ -70,7 +71,9 @@ export class ComposeCache {
     this.knownFiles = new KnownFiles(this.#dir);
   }
 
-  /** The file made of `inputs`, which say all that its bytes depend on. */
+  /**
+   * Returns the file made from `inputs`, which determine its bytes; makes it if the cache lacks it.
+   */
   async file(
     inputs: readonly string[],
     make: () => AsyncIterable<Uint8Array>,
@@ -81,7 +84,7 @@ export class ComposeCache {
       : { ...found, cached: !this.#made.has(found.path) };
   }
 
-  /** The same of a file that begins with what is known at its end. */
+  /** Like `file`, for a file whose head is known only at its end. */
   async headedFile(
     inputs: readonly string[],
     make: () => HeadedBytes,
@@ -94,13 +97,13 @@ export class ComposeCache {
     return { ...made, cached: false };
   }
 
-  /** The same, if it is there. */
+  /** Returns the file made from `inputs` if the cache has it. */
   async find(inputs: readonly string[]): Promise<CachedFile | undefined> {
     const path = join(this.#dir, keyOf(inputs));
     try {
       if (!(await this.#store.use(path)) || !(await this.#store.use(`${path}.sum`)))
         return undefined;
-      // At once, since other threads take ten times as long for so little.
+      // Synchronous, because a thread takes ten times as long for so few bytes.
       const [digest = '', size, crc] = readFileSync(`${path}.sum`, 'utf8').split(' ');
       if (crc === undefined) return undefined;
       if (isDigest(digest) && String(statSync(path).size) === size)
@@ -113,7 +116,7 @@ export class ComposeCache {
   }
 
   /**
-   * The bytes of a file or a part of one. A piece is good only until the next is asked for, and costs no memory.
+   * Yields the bytes of a file or range. Each chunk is valid until the next one is requested.
    * @throws DamagedFile at the end
    */
   async *read(file: CachedFile | CachedRange): AsyncGenerator<Uint8Array> {
@@ -130,7 +133,7 @@ export class ComposeCache {
   }
 
   /**
-   * Short parts of a file, in the order in which they are there; what lies close together is read at once.
+   * Yields short parts of a file by offset; adjacent parts share a read.
    * @throws DamagedFile
    */
   async *readParts<T extends Omit<CachedRange, 'path'>>(
@@ -157,7 +160,10 @@ export class ComposeCache {
     }
   }
 
-  /** A small file as a whole. @throws DamagedFile */
+  /**
+   * Returns the text of a small file.
+   * @throws DamagedFile
+   */
   async text(file: CachedFile): Promise<string> {
     const { path, size, crc } = file;
     if (size <= READ_SIZE) {
@@ -185,7 +191,7 @@ export class ComposeCache {
   }
 
   #warn(path: string): void {
-    this.#reporter.emit({ kind: 'warning', text: `${path} is damaged, it is made again` });
+    this.#reporter.emit({ kind: 'warning', text: `${path} is damaged and is made again` });
   }
 
   async #make(
@@ -223,7 +229,7 @@ export class ComposeCache {
         for await (const chunk of fileChunks(data, { canReuseBuffers: true })) await hash(chunk);
       const { size } = digester;
       const digest = await digester.digest();
-      // No fsync: what a crash tears does not have the recorded sum.
+      // No fsync: a file torn by a crash fails its checksum.
       await writeFile(`${data}.sum`, `${digest} ${size} ${crc}`);
       await rename(data, path);
       await rename(`${data}.sum`, `${path}.sum`);
@@ -240,7 +246,7 @@ function keyOf(inputs: readonly string[]): string {
   return digestHex(digestOf(inputs.join('\0')));
 }
 
-/** All of it, where the operating system may take a part. Without `at` it goes where the last ended. */
+/** Writes a whole chunk, at `at` or at the current position. */
 export async function writeAll(file: FileHandle, chunk: Uint8Array, at?: number): Promise<void> {
   for (let done = 0; done < chunk.length;) {
     const position = at === undefined ? null : at + done;

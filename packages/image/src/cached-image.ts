@@ -7,7 +7,7 @@ import { KnownFiles } from './output/known-files.ts';
 import type { OutputFile } from './output/write.ts';
 import type { TrustedImage } from './trust/check-images.ts';
 
-/** The result of `buildImage` as the action cache keeps it. */
+/** The result of `buildImage` as stored in the action cache. */
 export interface CachedImage {
   /** Names of the packages in the image. */
   readonly packages: readonly string[];

@@ -4,43 +4,43 @@ import { affectedPackages, type Workspace } from '@lkt/pkg';
 import { configInputs } from './config-inputs.ts';
 import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-config.ts';
 
-/** A package that a CI has to build. */
+/** A package that CI must build. */
 export interface PlannedPackage {
   readonly name: string;
-  /** From the top of the checkout. */
+  /** Relative to the top of the checkout. */
   readonly dir: string;
-  /** All that it is for and that are wanted. */
+  /** Requested platforms that the package supports. */
   readonly platforms: readonly string[];
-  /** `sources`: its own differ; else the names of the packages in earlier waves that it uses. */
+  /** `sources` if its own changed, else names of changed packages that it uses. */
   readonly because: readonly string[];
 }
 
 interface PlannedImage {
-  /** The config, from the top of the checkout. */
+  /** The config, relative to the top of the checkout. */
   readonly file: string;
-  /** `sources`: the config or a file that it names differs; else names of packages. */
+  /** `sources` if the config or a file that it names changed, else package names. */
   readonly because: readonly string[];
 }
 
 export interface CiPlan {
-  /** The commit that was compared with; without one everything is in the plan. */
+  /** Commit of the comparison; without it everything is planned. */
   readonly base: string | undefined;
-  /** Packages of a wave need nothing but what is in earlier ones. */
+  /** Packages of a wave depend only on earlier waves. */
   readonly waves: readonly (readonly PlannedPackage[])[];
-  /** What can be built after the last wave. */
+  /** Images to build after the last wave. */
   readonly images: readonly PlannedImage[];
 }
 
 /**
- * What differs since a commit and has to be built because of it. Nothing is built to find out.
- * @throws LktError GIT_FAILED for what is no commit; what is wrong with a file
+ * Returns what must be built because of changes since a commit. Builds nothing.
+ * @throws LktError GIT_FAILED for an unknown commit; the errors of reading configs and packages
  */
 export async function planForCi(
   workspace: Workspace,
   configs: readonly ConfigFile[],
   options: {
     readonly base: string | undefined;
-    /** By default all that packages are for. */
+    /** Default: all platforms of each package. */
     readonly platforms?: readonly Platform[] | undefined;
     readonly load?: LoadOptions;
     readonly signal?: AbortSignal;
@@ -51,7 +51,7 @@ export async function planForCi(
   const loaded = await Promise.all(
     configs.map(async (config) => loadConfig([config], options.load)),
   );
-  // A package that a config alone knows by its directory is one of the workspace from then on.
+  // This adds packages outside the usual folders to the workspace.
   const inputs = await Promise.all(loaded.map(async (one) => configInputs(workspace, one)));
   const { changes, waves } = await affectedPackages(workspace, options.base, options.signal);
   const affected = new Set(waves.flat().map(({ item }) => item));
@@ -84,7 +84,7 @@ export async function planForCi(
   };
 }
 
-/** The directory that all that a pattern matches is in. */
+/** Returns the directory above all matches of a pattern. */
 function withoutPattern(source: string): string {
   return source.replace(/\/[^/]*[*?[{].*$/, '');
 }

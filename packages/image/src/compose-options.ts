@@ -11,20 +11,18 @@ export interface ComposeOptions extends Omit<PlanOptions, 'caches'>, LoadOptions
   readonly configs: readonly SourceFile[];
   readonly format: readonly Format[];
   readonly outDir: string;
-  /** What the names of the files start with. */
+  /** Prefix of the output file names. */
   readonly name: string;
   /** Default: zstd. */
   readonly compressor?: Compressor;
-  /** How hard it tries; default: zstd's 3, gzip's 4, xz's 6. */
+  /** Compression level; default: 3 for zstd, 4 for gzip, 6 for xz. */
   readonly level?: number;
-  /** Of disks, in bytes; by default as large as need be. */
+  /** Bytes of a disk; default: just large enough. */
   readonly diskSize?: number;
-  /** The image with what firmware starts; by default the one that lkt names itself. */
+  /** Image with the boot loaders; default: the one that lkt pins. */
   readonly bootLoader?: string;
-  /** Signs EFI programs. */
   readonly efiSigner?: EfiSigner;
-  /** Writes what went in; undefined leaves it out. */
+  /** Writes a provenance statement; default: none. */
   readonly provenance?: Provenance;
-  /** Looks at the images for what should not be in them. */
   readonly audit?: AuditHook;
 }

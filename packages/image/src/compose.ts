@@ -28,10 +28,11 @@ import type { ComposedImage } from './built-image.ts';
 import { ImageCaches } from './image-caches.ts';
 
 /**
- * Composes an image from packages that are in the store and writes it: `NAME-kernel`, `NAME-initrd.img`,
- * `NAME-cmdline`, `NAME-initrd.tar`, `NAME-squashfs.img`, `NAME-erofs.img`, `NAME.iso`, `NAME-squashfs-cmdline`, `NAME-erofs-cmdline`, `NAME-iso-cmdline`, `NAME.tar`, `NAME.docker`, `NAME-oci.tar`, `NAME-sbom.spdx.json` with `sbom`, and `NAME-provenance.json` with `provenance`. The bytes depend on the configs, what they name and the compressor alone. All files are
- * written or none.
- * @throws LktError as `planImage`; USAGE_INVALID for a level that the compressor has not; TOOL_MISSING without xz; CONFIG_INVALID without a kernel where one is needed; DISK_FULL, IO_FAILED
+ * Composes an image from packages in the store and writes its files, all or none. docs/formats.md
+ * lists their names. The bytes depend only on the configs, the files and images that these name,
+ * the formats and the compressor.
+ * @throws LktError as `planImage`; USAGE_INVALID for an unsupported level; TOOL_MISSING without xz;
+ * CONFIG_INVALID if a format needs a kernel and there is none; DISK_FULL, IO_FAILED
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   const loaded = await loadConfig(options.configs, options);
@@ -39,7 +40,7 @@ export async function composeImage(options: ComposeOptions): Promise<ComposedIma
   return await composeConfig(withFormats(loaded, options).config, options, caches);
 }
 
-/** The configs with what the formats need besides. */
+/** Returns the configs with the boot loader image that disk formats need. */
 export function withFormats(
   loaded: LoadedConfig,
   { format, bootLoader }: Pick<ComposeOptions, 'format' | 'bootLoader'>,
@@ -48,8 +49,8 @@ export function withFormats(
 }
 
 /**
- * Plans, composes and writes an image from configs that are merged already. Starts again if a file
- * of the cache turns out to be damaged.
+ * Plans, composes and writes an image from merged configs. Starts again if a file of the cache
+ * turns out to be damaged.
  * @param caches must outlive the call
  */
 export async function composeConfig(
@@ -64,7 +65,7 @@ export async function composeConfig(
     try {
       const plan = await planImage(config, { ...options, caches, ...packing });
       const auditing = startAudit(plan.images, options.audit);
-      // It is awaited when all is written, and the first error is that of the build.
+      // Awaited after writing, so that an error of the build comes first.
       auditing.catch(() => undefined);
       if (options.audit?.isGate === true) await auditing;
       await using outputs = await planOutputs(plan, options, compression);
@@ -79,14 +80,14 @@ export async function composeConfig(
   }
 }
 
-/** The files of an image, not written yet. Disposal removes temporary files. */
+/** The files of an image before they are written. Disposal removes temporary files. */
 interface ImageOutputs extends AsyncDisposable {
   readonly files: readonly NotedOutput[];
   readonly initrd: Initrd | undefined;
   readonly uki: Uki | undefined;
 }
 
-/** Makes the segments and file systems of an image, as far as the cache has none, and lists its files. */
+/** Makes the segments and file systems that the cache lacks, and lists the files of an image. */
 async function planOutputs(
   plan: Plan,
   options: ComposeOptions,
@@ -112,7 +113,7 @@ async function planOutputs(
   return { ...boot, files, [Symbol.asyncDispose]: async () => kept.disposeAsync() };
 }
 
-/** The files that boot the image: kernel, initrd, command line and disks. */
+/** Returns the files that boot the image: kernel, initrd, command line and disks. */
 async function bootFiles(
   plan: Plan,
   options: ComposeOptions,
@@ -139,7 +140,7 @@ async function bootFiles(
   return { files: [...files, ...disks.outputs], initrd, uki: disks.uki };
 }
 
-/** Writes the files of an image, and notes their digests for the next build. */
+/** Writes the files of an image, and records their digests for the next build. */
 async function write(
   plan: Plan,
   { files: outputs, initrd }: ImageOutputs,
@@ -164,19 +165,19 @@ function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): Dis
   };
 }
 
-/** Some formats have LinuxKit's names, which others have too. */
+/** Some LinuxKit file names are shared by two formats. */
 function requireOwnNames(outputs: readonly Output[]): void {
   const seen = new Set<string>();
   for (const { name } of outputs) {
     if (seen.has(name))
-      throw new LktError('USAGE_INVALID', `two of the formats write ${name}`, {
-        fix: 'write them one after the other, with another --name or --dir',
+      throw new LktError('USAGE_INVALID', `two formats write ${name}`, {
+        fix: 'write them in two builds with different --name or --dir',
       });
     seen.add(name);
   }
 }
 
-/** The image of containers waits in a store of its own, which is gone when it was written. */
+/** Returns the container archives, staged in a temporary store until disposal. */
 async function containerOutputs(
   plan: Plan,
   { format, name, platform, store }: ComposeOptions,
@@ -198,8 +199,8 @@ async function containerOutputs(
 }
 
 /**
- * That files can be written where they are asked for, which is worth knowing before hours of building.
- * @throws LktError USAGE_INVALID for their name; IO_FAILED for their directory
+ * Checks that the output files can be written, before a long build.
+ * @throws LktError USAGE_INVALID for the name; IO_FAILED for the directory
  */
 export async function requireOutput({
   outDir,

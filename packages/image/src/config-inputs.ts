@@ -4,19 +4,22 @@ import type { Package, Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from './config/config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 
-/** What an image follows from, as its configs say it. */
+/** The inputs that configs name. */
 export interface ConfigInputs {
-  /** The configs with what they include; absolute. */
+  /** Absolute paths of the configs and their includes. */
   readonly files: readonly string[];
-  /** The files, directories and patterns that `files` of the configs names; absolute but for those in the home directory. */
+  /** Files, directories and patterns in `files`; absolute, except in the home directory. */
   readonly sources: readonly string[];
-  /** The packages of the workspace that are in the image, each once, with the config that names it. */
+  /** Workspace packages in the image, each once, with the config that names it. */
   readonly uses: readonly { readonly package: Package; readonly file: string }[];
-  /** Images from elsewhere, as they are named; sorted. */
+  /** References of external images, sorted. */
   readonly foreign: readonly string[];
 }
 
-/** Nothing is built, and no pin is checked. @throws LktError NOT_FOUND for a directory that is no package */
+/**
+ * Returns the inputs of loaded configs. Builds nothing and checks no pins.
+ * @throws LktError NOT_FOUND for a directory without a package
+ */
 export async function configInputs(
   workspace: Workspace,
   { config, files, fileOf }: LoadedConfig,

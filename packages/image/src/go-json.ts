@@ -1,4 +1,4 @@
-/** What Go's encoding/json can hold; bigint is for the values of uint64 that a number cannot. */
+/** A value of Go's encoding/json; bigint is for uint64 values beyond a number. */
 export type GoValue =
   | string
   | number
@@ -9,8 +9,9 @@ export type GoValue =
   | { readonly [key: string]: GoValue | undefined };
 
 /**
- * JSON as Go's `json.MarshalIndent(value, "", "    ")` writes it: four blanks, `<`, `>`, `&`, U+2028 and U+2029
- * escaped, no newline at the end. Keys keep the order of the object; undefined ones are left out.
+ * Formats JSON as Go's `json.MarshalIndent(value, "", "    ")` does: indented by four, `<`, `>`,
+ * `&`, U+2028 and U+2029 escaped, no final newline. Keeps the order of keys and leaves out
+ * undefined.
  */
 export function goJson(value: GoValue, indent = ''): string {
   if (typeof value === 'string') return goString(value);
@@ -18,7 +19,7 @@ export function goJson(value: GoValue, indent = ''): string {
   return isList(value) ? goList(value, indent) : goObject(value, indent);
 }
 
-/** A copy with the keys in byte order, as Go writes maps. */
+/** Returns a copy with keys in byte order, as Go writes maps. */
 export function goMap<V>(map: Readonly<Record<string, V>>): Record<string, V> {
   return Object.fromEntries(
     Object.entries(map).toSorted(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))),

@@ -24,44 +24,49 @@ import {
 import type { ImageReference } from './config/reference.ts';
 import { directoryOf } from './queries.ts';
 
-/** Something that is built or used: a package of the checkout, an image from elsewhere, or an image config. */
+/**
+ * A node of the graph: a package of the checkout, an external image (`base`), or an image config.
+ */
 export interface GraphNode {
-  /** Unique: `org/image`, the reference of a base as it is named, the path of a config. */
+  /** Unique: `org/image`, the reference of a base as written, or the path of a config. */
   readonly name: string;
   readonly kind: 'package' | 'base' | 'image';
-  /** The directory of a package, from the top of the checkout. */
+  /** Directory of a package, relative to the top of the checkout. */
   readonly dir?: string;
   readonly platforms?: readonly string[];
-  /** What a package is now, if it has been built. */
+  /** Current reference of a built package. */
   readonly reference?: string;
   /**
-   * A package: its sources have been built here. A base: the store has it. An image: the store has all that it is made
-   * from.
+   * Package: its current sources are built. Base: it is in the store. Image: all its inputs are in
+   * the store.
    */
   readonly built: boolean;
-  /** A base: it is named by digest. Else: all that it names has a digest, or is a package of the checkout as it is now. */
+  /**
+   * Base: it is named by digest. Others: every reference has a digest or names a package by its
+   * directory.
+   */
   readonly pinned: boolean;
-  /** It names a package of the checkout by what that one was before: a build refuses it until `lkt pin`. */
+  /** A reference pins an earlier state of a package; builds fail until `lkt pin`. */
   readonly stale: boolean;
-  /** The store has a signature of it. Who has signed, and whether that is enough, says `lkt verify`. */
+  /** The store has a signature of it. `lkt verify` checks the signer. */
   readonly signed: boolean;
 }
 
-/** That one is made from another. */
+/** A dependency between two nodes. */
 export interface GraphEdge {
   readonly from: string;
   readonly to: string;
   /**
-   * `image`: a Dockerfile or a config names it; `archive`: it goes into the build context; `sources`: files of its
-   * directory do.
+   * `image`: named by a Dockerfile or config; `archive`: copied into the build context; `sources`:
+   * files of its directory are.
    */
   readonly as: 'image' | 'archive' | 'sources';
   readonly pin: PinState;
-  /** `FILE:LINE`, the first if there are several. */
+  /** `FILE:LINE` of the first use. */
   readonly place: string;
 }
 
-/** Both are sorted by name; every edge is between nodes. */
+/** Nodes and edges, sorted by name. */
 export interface Graph {
   readonly nodes: readonly GraphNode[];
   readonly edges: readonly GraphEdge[];
@@ -70,8 +75,8 @@ export interface Graph {
 /**
  * Returns the dependency graph and the build status of a checkout and image configs. Builds and
  * pulls nothing.
- * @returns the graph, and what was read, for the action cache; `inputs` is undefined if something is
- * not built yet, which may change without a change of the inputs
+ * @returns the graph, and the files read, for the action cache; `inputs` is undefined if something
+ * is not built yet, which may change without a change of the inputs
  * @throws LktError for a file with an error; a stale or missing pin is part of the graph
  */
 export async function readGraph(
@@ -145,11 +150,11 @@ export async function readGraph(
 
 interface NamedImage {
   readonly image: ImageReference;
-  /** The package of the workspace that it is. */
+  /** The package of the workspace with that name. */
   readonly item: Package | undefined;
 }
 
-/** What a config names. A package that is in none of the usual directories is one of the workspace from then on. */
+/** Returns the images of a config. Adds packages outside the usual folders to the workspace. */
 async function namedBy(loaded: LoadedConfig, workspace: Workspace): Promise<readonly NamedImage[]> {
   return Promise.all(
     imageReferencesOf(loaded.config).map(async (image) => {
@@ -187,7 +192,7 @@ class GraphBuilder {
     return this.#signed.has(digest);
   }
 
-  /** Adds a node with what it is made from. */
+  /** Adds a node with its dependencies. */
   async add(uses: readonly Use[], node: Omit<GraphNode, 'pinned' | 'stale'>): Promise<void> {
     const pinned = uses.every(({ pin }) => pin !== 'missing');
     const stale = uses.some(({ pin }) => pin === 'stale');
@@ -221,7 +226,7 @@ class GraphBuilder {
   }
 }
 
-/** Of the places that name the same, the one that a build stumbles over is shown. */
+/** Pin states by severity; an edge shows the worst. */
 const WORSE: readonly PinState[] = ['current', 'pinned', 'stale', 'missing'];
 
 function sorted<T>(items: ReadonlyMap<string, T>): readonly T[] {

@@ -9,7 +9,7 @@ import type { ImageTree } from './tree/image-tree.ts';
  * another needs them. Disposal aborts what is being made and frees the memory.
  */
 export class ImageCaches implements AsyncDisposable {
-  /** Aborts with the caller's signal, and on disposal. */
+  /** Aborts on disposal or with the caller's signal. */
   readonly signal: AbortSignal;
   /** Compressed segments of initrds, and file systems. */
   readonly segments: ComposeCache;
@@ -20,7 +20,7 @@ export class ImageCaches implements AsyncDisposable {
   readonly trees: Map<string, Promise<ImageTree>> = new Map();
   readonly #stop = new AbortController();
 
-  /** @param options `reporter` is told of damaged files */
+  /** @param options `reporter` receives warnings about damaged files */
   constructor(
     store: Store,
     options: { readonly reporter?: Reporter; readonly signal?: AbortSignal | undefined } = {},
@@ -32,7 +32,7 @@ export class ImageCaches implements AsyncDisposable {
     this.layers = new UnpackedLayers(store);
   }
 
-  /** Aborts what is being made. */
+  /** Aborts running work. */
   abort(): void {
     this.#stop.abort();
   }

@@ -12,11 +12,11 @@ import type { AuditHook } from './audit/audit-hook.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
 
-/** The states of the files that an image build reads, as they were when it began. */
+/** States of the files that an image build reads, from before the build. */
 export type FilesBefore = ReadonlyMap<string, FileState | undefined>;
 
 /**
- * Returns the states of the files that a build of these configs reads, for the action cache. Returns
+ * Returns the states of the files that a build of these configs reads, for the action cache;
  * undefined if an input cannot be tracked: a remote config, a signature policy, a directory or glob
  * in `files`.
  */
@@ -46,7 +46,7 @@ export function filesBefore(
   return new Map([...configs, ...storeState(store, paths)]);
 }
 
-/** Returns what the build of an image read, for the action cache. */
+/** Returns the inputs of an image build, for the action cache. */
 export function imageInputs(
   workspace: Workspace,
   built: readonly BuiltPackage[],

@@ -15,11 +15,11 @@ import {
   type Workspace,
 } from '@lkt/pkg';
 
-/** What a newer source makes of one configuration. */
+/** The effect of a newer source on one configuration. */
 interface UpdatedConfig {
-  /** The package and the directory in its image: `lkt/linux-config: lkt/kernel-config`. */
+  /** Package and file in its image: `lkt/linux-config:/kernel-config`. */
   readonly name: string;
-  /** Undefined when the old source is no longer to be had, so that there is nothing to compare with. */
+  /** Undefined if the old source is no longer available. */
   readonly changes: ConfigChanges | undefined;
 }
 
@@ -30,11 +30,11 @@ export interface UpdatedKernel extends SourceUpdate {
 export type KernelUpdateOptions = BuildOptions & LockPackageOptions;
 
 const SOURCE = 'linux';
-/** Where an image has what a kernel is made with: as the image of a kernel, or one of several flavours. */
+/** Path of a kernel's configuration in an image, or of one of several flavours. */
 const CONFIG_PATH = /^(?:[^/]+\/)?kernel-config$/;
 
 /**
- * The package with the source of Linux: the one that is named, or the only one there is.
+ * Returns the package with the Linux source: the named one, or the only one.
  * @throws LktError NOT_FOUND, USAGE_INVALID
  */
 export async function kernelSource(
@@ -44,11 +44,11 @@ export async function kernelSource(
   if (dir !== undefined) return workspace.packageAt(dir);
   const [found, another] = workspace.all().filter((item) => hasSource(item, SOURCE));
   if (found === undefined)
-    throw new LktError('NOT_FOUND', 'no package here is made from the source of Linux', {
-      fix: 'say in a build.yml: debian: {suite: trixie, sources: [linux (= 6.12.107-1)]}',
+    throw new LktError('NOT_FOUND', 'no package of this workspace has the Linux source', {
+      fix: 'add to a build.yml: debian: {suite: trixie, sources: [linux (= 6.12.107-1)]}',
     });
   if (another !== undefined)
-    throw new LktError('USAGE_INVALID', 'several packages are made from the source of Linux', {
+    throw new LktError('USAGE_INVALID', 'several packages have the Linux source', {
       fix: `name one: lkt kernel update ${workspace.displayPath(found.dir)}`,
     });
   return found;
@@ -64,11 +64,11 @@ export async function findKernelUpdate(
 }
 
 /**
- * Takes the newer source: writes build.yml, the lock and the pins of the packages that have its configuration, and
- * compares what these give with what they gave.
- * @param reopen reads the workspace again, with what was written
- * @throws LktError BUILD_FAILED when the new source does not know what the fragments ask for; the update stays, and the
- * log has the lines
+ * Updates to the newer source: writes build.yml, the lock and the pins of the configuration
+ * packages, and compares their configurations.
+ * @param reopen reads the workspace again after the update
+ * @throws LktError BUILD_FAILED if the new source lacks symbols of the fragments; the update stays,
+ * and the log lists them
  */
 export async function updateKernel(
   workspace: Workspace,
@@ -98,7 +98,7 @@ export async function updateKernel(
   return { ...update, configs };
 }
 
-/** Those of lkt/linux-source are lkt/linux-config, and what begins so. */
+/** For lkt/linux-source these start with lkt/linux-config. */
 function configPackages(workspace: Workspace, { name }: Package): readonly string[] {
   const start = `${name.replace(/-source$/, '')}-config`;
   return [...workspace.packages.keys()].filter((other) => other.startsWith(start));

@@ -2,8 +2,8 @@ import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-con
 import { metadataOf } from './tree/metadata.ts';
 
 /**
- * Configs merged into one, as YAML: a config again, with the full names of images. Nothing is built, and nothing is asked
- * but the files. @throws LktError CONFIG_INVALID
+ * Returns merged configs as one YAML config with full image names. Reads only the configs.
+ * @throws LktError CONFIG_INVALID
  */
 export async function mergedConfig(
   configs: readonly ConfigFile[],

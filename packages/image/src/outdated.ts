@@ -5,26 +5,28 @@ import { imageReferencesOf } from './config/config.ts';
 import { locatedAsync } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-config.ts';
 
-/** An image that a config names, for which there is something newer. */
+/** An image reference with a newer version. */
 export interface Outdated {
   readonly file: string;
   readonly line: number;
   readonly reference: string;
-  /** `source`: the package has other sources; `digest`: the tag is another image; `tag`: there is a later tag. */
+  /**
+   * `source`: the package has other sources; `digest`: the tag moved; `tag`: there is a later tag.
+   */
   readonly because: 'source' | 'digest' | 'tag';
   readonly now: string;
 }
 
-/** What registries have. */
+/** Queries to registries. */
 export interface TagSource {
   resolve(reference: Reference): Promise<Digest>;
   tags(repository: Reference): Promise<readonly string[]>;
 }
 
 /**
- * What configs name that is not the newest: packages of the workspace by their sources, other images by what their
- * registries say. Nothing is built, pulled or written.
- * @param registries without any, other images are not asked for
+ * Returns outdated references: packages of the workspace by their sources, external images by their
+ * registries. Builds, pulls and writes nothing.
+ * @param registries undefined to skip external images
  */
 export async function outdated(
   workspace: Workspace,
@@ -68,8 +70,8 @@ function withoutDigest({ digest: _digest, ...reference }: Reference): Reference 
 }
 
 /**
- * The latest tag of the same form: `1.25.3-alpine` may become `1.27.0-alpine`, and neither `1.27` nor `1.27.0`. A tag
- * without numbers has none.
+ * Returns the latest tag of the same form: `1.25.3-alpine` may become `1.27.0-alpine`, not `1.27`
+ * or `1.27.0`. Ignores tags without numbers.
  */
 export function laterTag(tag: string, tags: readonly string[]): string | undefined {
   const form = formOf(tag);
@@ -80,7 +82,7 @@ export function laterTag(tag: string, tags: readonly string[]): string | undefin
   return later.at(-1);
 }
 
-/** The tag with its version numbers taken out; a hash has none. */
+/** Returns a version tag with its numbers replaced; undefined for other tags, such as hashes. */
 function formOf(tag: string): string | undefined {
   return /^v?\d{1,9}(?:\.\d{1,9})*(?:-[a-z]+)?$/.test(tag)
     ? tag.replaceAll(/\d+/g, '0')

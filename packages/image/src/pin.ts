@@ -18,23 +18,21 @@ import { packageNames, pinConfig } from './config/pin-config.ts';
 export interface PinTargets {
   readonly packages: readonly Package[];
   readonly configs: readonly ConfigFile[];
-  /** Change nothing; stale pins are errors. */
+  /** Report stale pins as errors instead of writing. */
   readonly check: boolean;
-  /** Looks up what a tag is now, in its registry. Without it, images that no package gives stay as they are. */
+  /** Resolves a tag in its registry. Without it external images stay unchanged. */
   readonly resolveTag?: (reference: Reference) => Promise<Digest>;
-  /** Whether what has a digest is looked up again. */
+  /** Resolve references that already have a digest. */
   readonly update?: boolean;
   /** Values of variables. */
   readonly set?: ReadonlyMap<string, string>;
 }
 
 /**
- * Makes Dockerfiles and image configs name the packages of the workspace as they are now: builds the packages and what
- * they use in dependency order, and writes tag and digest of each where it is named.
- *
- * Done twice, the second time changes nothing.
- * @returns what was written, in the order in which it was
- * @throws LktError PIN_STALE, PIN_MISSING (with `check`), and what `pinWorkspace` throws
+ * Pins Dockerfiles and image configs to the current packages of the workspace: builds the packages
+ * and their dependencies in order, then writes tag and digest into each reference. Idempotent.
+ * @returns the changes in writing order
+ * @throws LktError PIN_STALE, PIN_MISSING (with `check`), and the errors of `pinWorkspace`
  */
 export async function pin(
   workspace: Workspace,
@@ -67,7 +65,7 @@ export async function pin(
   return changes;
 }
 
-/** What images that no package of the workspace gives are pinned to, by the references as they are written. */
+/** Returns the pins of external images by reference as written. */
 async function otherPins(
   workspace: Workspace,
   loaded: readonly LoadedConfig[],
@@ -79,7 +77,7 @@ async function otherPins(
     if (reference === undefined || pins.has(text) || workspace.find(reference) !== undefined)
       continue;
     const { digest, tag, ...name } = reference;
-    // A digest without a tag is all that is meant.
+    // A digest without a tag is pinned on purpose.
     if (digest !== undefined && (!update || tag === undefined)) continue;
     const now = await locatedAsync(at, async () => resolveTag({ ...name, tag: tag ?? 'latest' }));
     const written = text.split('@')[0] ?? text;
@@ -88,7 +86,7 @@ async function otherPins(
   return pins;
 }
 
-/** Each by itself: they need not go together. */
+/** Loads each config by itself, since they may not belong together. */
 async function loadEach(
   configs: readonly ConfigFile[],
   set: ReadonlyMap<string, string> | undefined,
@@ -99,7 +97,7 @@ async function loadEach(
   return loaded;
 }
 
-/** Every file once, also when several include it. */
+/** Returns every file once, even if several configs include it. */
 function filesOf(
   loaded: readonly LoadedConfig[],
 ): readonly { readonly file: ConfigFile; readonly config: SystemConfig }[] {

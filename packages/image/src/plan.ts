@@ -23,44 +23,43 @@ import { volumeParts } from './tree/volumes.ts';
 export interface PlanOptions {
   readonly store: Store;
   readonly platform: Platform;
-  /** Shared caches. They must not be disposed of before the contents of the plan were read. */
+  /** Must outlive the reading of the plan's contents. */
   readonly caches: ImageCaches;
-  /** The package that `@pkg:DIR` names; its image must be in the store. */
+  /** Resolves `@pkg:DIR` to a package whose image is in the store. */
   readonly resolvePackage?: (reference: string) => Promise<PackageImage>;
-  /** Whether all has been checked that `trust` of the configs asks for; without it such a config is refused. */
+  /** The caller has verified the policies of the configs; a config with `trust` fails otherwise. */
   readonly isTrusted?: boolean;
-  /** What `~/` in a source of `files` stands for. */
+  /** Home directory, for sources that start with `~/`. */
   readonly homeDir?: string;
-  /** Makes the SBOM of the image, and puts it into the image where a path is given. */
+  /** Make an SBOM of the image, and store it in the image at `path`. */
   readonly sbom?: { readonly path?: string; readonly known?: KnownSboms };
-  /** Packs the contents of images while they are unpacked, for an initrd that takes them so. */
+  /** Pack contents for an initrd of zstd archives while unpacking layers. */
   readonly packing?: Packing;
   readonly reporter?: Reporter;
   readonly signal?: AbortSignal;
 }
 
-/** The image of a package of the same checkout. */
 export interface PackageImage {
   readonly digest: Digest;
-  /** Its reference in full. */
+  /** Full reference. */
   readonly full: string;
 }
 
-/** A composed image: every path of it, and where the contents are. Nothing is written yet. */
+/** A composed image: every path, and sources of the contents. Nothing is written yet. */
 export interface Plan {
   readonly config: SystemConfig;
-  /** What the `files` of the config put into it. */
+  /** Parts of the `files` section. */
   readonly files: readonly Part[];
   readonly kernel?: Kernel;
   readonly bootLoader?: BootLoader;
   readonly root: Root;
-  /** All that it is made from. */
+  /** All images that it is made from. */
   readonly images: readonly SourceImage[];
-  /** The text of the list of all paths. */
+  /** Text of the manifest file. */
   readonly manifest: string;
-  /** SPDX 2.3 in JSON, if it was asked for. */
+  /** SPDX 2.3 in JSON. */
   readonly sbom?: Buffer;
-  /** Of what is made of all of it, and of what single images give. */
+  /** `cache` is for files made from all images, `contents` for those from one. */
   readonly cache: ComposeCache;
   readonly contents: ComposeCache;
   readonly reporter: Reporter;
@@ -68,14 +67,18 @@ export interface Plan {
 }
 
 /**
- * Finds the images of a config in the store by digest and puts them together in memory.
- * @throws LktError PIN_MISSING at a reference without a digest, UNSUPPORTED at a field that lkt refuses, and what
- * finding and merging throw
+ * Finds the images of a config in the store and composes them in memory.
+ * @throws LktError PIN_MISSING at a reference without a digest, UNSUPPORTED at an unsupported
+ * field, and the errors of finding and merging
  */
 export async function planImage(config: SystemConfig, options: PlanOptions): Promise<Plan> {
   const [trust] = config.trust;
   if (trust !== undefined && options.isTrusted !== true)
-    throw errorAt('UNSUPPORTED', trust.at, 'nobody has checked the signatures that it asks for');
+    throw errorAt(
+      'UNSUPPORTED',
+      trust.at,
+      'the signatures that it requires have not been verified',
+    );
   const packages = new Map<string, PackageImage>();
   for (const { text, packageDir } of imageReferencesOf(config)) {
     const { resolvePackage } = options;
@@ -89,7 +92,7 @@ export async function planImage(config: SystemConfig, options: PlanOptions): Pro
   return planConfig(named, options, async (reference) => pinnedDigest(reference, packages));
 }
 
-/** As `planImage`, with another way to find digests. */
+/** Like `planImage`, with a custom resolver of digests. */
 export async function planConfig(
   config: SystemConfig,
   options: PlanOptions,
@@ -107,7 +110,7 @@ export async function planConfig(
     },
     { concurrency: CONCURRENCY },
   );
-  // The largest begin first, so that none is left over at the end.
+  // Starts with the largest, so that none is left over at the end.
   const [kernel] = await mapConcurrent(
     [
       async () =>
@@ -130,7 +133,7 @@ export async function planConfig(
   signal?.throwIfAborted();
   const bootLoader =
     config.bootLoader === undefined ? undefined : await loadBootLoader(config.bootLoader, images);
-  // The order of LinuxKit's tree, in which later things are put over earlier ones.
+  // LinuxKit's order, in which later parts override earlier ones.
   const files = await fileParts(config, homeDir);
   const parts: Part[] = [
     ...(kernel?.part === undefined ? [] : [kernel.part]),
@@ -178,10 +181,10 @@ export async function planConfig(
   };
 }
 
-/** The manifest is made of all the rest, so it is no segment like the others. */
+/** Segment of the manifest, which is made from all other segments. */
 export const MANIFEST_SEGMENT = 'manifest';
 
-/** The images of which the composed one has the files, but for the kernel. */
+/** Returns the images whose files are composed, without the kernel. */
 export function treesOf({
   init,
   volumes,
@@ -195,7 +198,7 @@ export function treesOf({
   return [...init, ...trees, ...[...onboot, ...onshutdown, ...services].map(({ image }) => image)];
 }
 
-/** @throws LktError PIN_MISSING; UNSUPPORTED for a package that is not among those */
+/** @throws LktError PIN_MISSING; UNSUPPORTED for a package without a resolved image */
 export function pinnedDigest(
   { reference, text, at }: ImageReference,
   packages: ReadonlyMap<string, PackageImage>,

@@ -13,7 +13,6 @@ import { loadKernel } from './tree/kernel.ts';
 import type { Packing } from './tree/packed-files.ts';
 import { SourceImages } from './tree/source-image.ts';
 
-/** What prefetching needs to know of a build. */
 export interface PrefetchOptions extends Pick<ComposeOptions, 'format' | 'compressor' | 'level'> {
   readonly store: Store;
   readonly platform: Platform;
@@ -37,7 +36,7 @@ export class Prefetch implements AsyncDisposable {
     this.#work ??= prefetch(config, this.#caches, options).catch(() => undefined);
   }
 
-  /** Waits until everything is prefetched, so that nothing is made twice. */
+  /** Waits for all prefetched data, so that nothing is made twice. */
   async finish(): Promise<void> {
     await this.#work;
   }

@@ -15,8 +15,8 @@ interface PrepareOptions {
 }
 
 /**
- * Does to an image what the first composing that has it would do, with the default compressor: its contents are packed, and
- * of a kernel what boots is taken out. Nothing depends on it but how long that takes.
+ * Fills the cache as the first build with this image would do with the default compressor: packs
+ * contents, and extracts a kernel's boot files.
  * @param name for errors
  * @throws LktError as composing
  */
@@ -45,12 +45,12 @@ async function prepareImage(
   await prepareKernel(kernel, { cache, packing });
 }
 
-/** Bytes of layers. What has less is as fast when it is composed; what has more is most likely what others are built on. */
+/** Bytes of layers. Smaller images gain nothing, and larger ones are usually only base images. */
 const [MIN_LAYER_BYTES, MAX_LAYER_BYTES] = [2 ** 19, 2 ** 26];
 
 /**
- * Does to what was built just now, but for tools, what the first image that has it would do, and looks at it as `lkt build`
- * does. No build fails for that.
+ * Prepares and audits freshly built images, except tools, for the builds that will use them.
+ * Ignores their errors.
  */
 export async function prepareImages(
   store: Store,
@@ -77,7 +77,7 @@ export async function prepareImages(
   }
 }
 
-/** What only other packages are made with. */
+/** Reports whether a package is only a build tool. */
 function isTool(root: string, { dir }: Package): boolean {
   return relative(root, dir).split(sep)[0] === 'tools';
 }

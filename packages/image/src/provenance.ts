@@ -11,9 +11,9 @@ import type { Plan } from './plan.ts';
 import type { Part } from './tree/part.ts';
 import type { TrustedImage } from './trust/check-images.ts';
 
-/** What a plan does not know of what the image is made from. */
+/** Inputs of the provenance statement that a plan does not have. */
 export interface Provenance {
-  /** The configs, in the order in which they were merged. */
+  /** The configs, in merge order. */
   readonly files: readonly ConfigFile[];
   readonly variables: ReadonlyMap<string, string>;
   readonly trust: readonly TrustedImage[];
@@ -28,8 +28,8 @@ interface Asked {
 }
 
 /**
- * The provenance of an image, once its files are known: in-toto Statement v1 with SLSA provenance v1. Nothing of this
- * machine is in it, so configs have their names without directories.
+ * Returns a function from the output files to the provenance of an image: in-toto Statement v1 with
+ * SLSA provenance v1. It has nothing host-specific: configs have no directories.
  */
 export function imageStatement(
   plan: Plan,
@@ -87,7 +87,7 @@ function imagesOf({ config }: Plan, trust: readonly TrustedImage[]): readonly Re
   });
 }
 
-/** A file by its content; of more than one, the list of them. */
+/** Describes a single file by its content, more by a list of all. */
 function hostFilesOf({ config, files }: Plan): readonly ResourceDescriptor[] {
   const parts = new Map(files.map((part) => [part.origin.location, part]));
   return config.files.flatMap(({ content }, index) => {
@@ -112,7 +112,7 @@ function isFileOrParent({ type, isWeak }: Part['entries'][number]): boolean {
   return type === 'file' || isWeak === true;
 }
 
-/** Its key is a list of paths and digests. */
+/** Parses the key of the contents, a list of paths and digests. */
 function digestsOf({ contents: { key } }: Part): ReadonlyMap<string, string> {
   const words = key.split('\0');
   const digests = new Map<string, string>();

@@ -6,7 +6,7 @@ import { errorAt } from './config/fields.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { ImageReference } from './config/reference.ts';
 
-/** What the configs name, and for each `@pkg:DIR` in them the directory. */
+/** Returns the images that configs name, and the directory of each `@pkg:DIR`. */
 export function queriesOf(loaded: LoadedConfig): {
   queries: readonly ImageQuery[];
   directories: ReadonlyMap<string, string>;
@@ -39,7 +39,7 @@ export function queriesOf(loaded: LoadedConfig): {
   return { queries, directories };
 }
 
-/** The directory of an image that is named as `@pkg:DIR`. */
+/** Returns the directory of an image named as `@pkg:DIR`. */
 export function directoryOf(
   { fileOf }: LoadedConfig,
   { packageDir, at }: ImageReference,

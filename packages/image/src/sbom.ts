@@ -15,25 +15,25 @@ import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import type { SourceImage } from './tree/source-image.ts';
 
-/** SBOMs of images by the digests of their manifests: those that are known to be of the build at hand. */
+/** SBOMs of this build by image digest. */
 export type KnownSboms = ReadonlyMap<Digest, Descriptor>;
 
-/** Of documents about the images of a config, and about single images. */
+/** `cache` is for documents about all images, `contents` for those about one. */
 export interface SbomCaches {
   readonly cache: ComposeCache;
   readonly contents: ComposeCache;
 }
 
-/** What the document describes. It has no digest: the document may be in it. */
+/** Subject of the document. It has no digest, since the document may be inside. */
 const SYSTEM: Component = { kind: 'image', name: 'system' };
 
 /** Bump when the document changes for unchanged images. */
 const SBOM_VERSION = 'sbom 1';
 
 /**
- * The SBOM of all images of a config, from theirs. An image without one is looked into. The same images are not asked
- * again.
- * @throws LktError IMAGE_INVALID for an SBOM that cannot be read
+ * Returns the SBOM of a system, merged from those of its images. Scans images without one. Cached
+ * by images and SBOMs.
+ * @throws LktError IMAGE_INVALID for a malformed SBOM
  */
 export async function systemSbom(
   store: Store,
@@ -85,7 +85,7 @@ async function imageSbom(
   return parseSpdx(Buffer.from(await cache.text(file)));
 }
 
-/** A document at a path of an image, and the directories above it. */
+/** Returns entries for a document in an image and its parent directories. */
 export function sbomEntries(path: string, document: Buffer): MemoryEntries {
   const at = sbomPath(path);
   const entries = new MemoryEntries();
@@ -97,7 +97,7 @@ export function sbomEntries(path: string, document: Buffer): MemoryEntries {
 }
 
 /**
- * The path of a document in an image, as in LinuxKit with or without a slash before it.
+ * Returns the path of a document in an image; a leading slash is optional, as in LinuxKit.
  * @throws LktError USAGE_INVALID
  */
 export function sbomPath(path: string): RawPath {

@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import type { Store } from '@lkt/oci';
 import { image, tempDir } from './support.ts';
 
-/** systemd's stub, which is an EFI program for amd64 as a kernel is. */
+/** systemd's stub: like a kernel, an EFI program for amd64. */
 export const EFI_STUB = '/usr/lib/systemd/boot/efi/linuxx64.efi.stub';
 
-/** An image as tools/boot makes it, of what this machine has installed. Gives its reference. */
+/** Writes an image as tools/boot makes it, from the files of this host. Returns its reference. */
 export async function bootLoaderImage(store: Store): Promise<string> {
   const dir = tempDir();
   const disk = join(dir, 'disk');

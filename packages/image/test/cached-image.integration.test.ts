@@ -29,7 +29,7 @@ const ENV = {
 
 const unused = async (): Promise<never> => Promise.reject(new Error('nothing is to be built'));
 
-/** A clean checkout with a config, and a store with the images of the config. */
+/** A clean checkout with a config, and a store with the config's images. */
 class Case {
   readonly dir = tempDir();
   readonly record = join(tempDir(), 'record');

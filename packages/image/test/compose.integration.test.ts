@@ -14,7 +14,7 @@ import {
 import { chunks, image, link, sampleConfig, tarBytes, tempDir, tempStore } from './support.ts';
 import { compose } from './compose-fixture.ts';
 
-/** What the kernel would unpack: the archives one after the other, as one listing. */
+/** Returns what the kernel unpacks: the archives in turn, as one listing. */
 function unpack(initrd: Buffer): { listing: string[]; dir: string } {
   const dir = tempDir();
   const archives = splitArchives(initrd);
@@ -32,9 +32,12 @@ const KERNEL_CONFIG = '# CONFIG_RD_XZ is not set\nCONFIG_RD_GZIP=y\nCONFIG_RD_LZ
 
 const ZSTD = Buffer.from([0x28, 0xb5, 0x2f, 0xfd]);
 
-/** As the kernel reads it: zero bytes in between are skipped, what follows starts at a multiple of four. */
+/**
+ * Splits an initrd as the kernel does: zero bytes are skipped, and an archive starts at a multiple
+ * of four.
+ */
 function splitArchives(initrd: Buffer): Buffer[] {
-  // The last archive is plain and has one file, the trailer is a header of its own.
+  // The last archive is uncompressed and has one file; its trailer is a separate header.
   const trailer = initrd.lastIndexOf('070701');
   const last = initrd.lastIndexOf('070701', trailer - 1);
   expect(last % 4).toBe(0);
@@ -50,7 +53,7 @@ function splitArchives(initrd: Buffer): Buffer[] {
   return [...archives, initrd.subarray(last)];
 }
 
-/** Every path with all that the kernel gives it, but for what an initrd says of itself. */
+/** Lists every path with its attributes, without the info file of the initrd. */
 function whatIsUnpacked(initrd: Buffer): readonly string[] {
   const format = '%y %m %U %G %s %n %P %l\\n';
   const { dir: cwd } = unpack(initrd);
@@ -63,7 +66,7 @@ function whatIsUnpacked(initrd: Buffer): readonly string[] {
 }
 
 describe('composeImage', () => {
-  it('gives the kernel every path once, its directory first', async () => {
+  it('has every path once, after its directory', async () => {
     const store = await tempStore();
     const { read } = await compose(store, await sampleConfig(store));
     const { listing, dir } = unpack(read('system-initrd.img'));
@@ -116,7 +119,7 @@ describe('composeImage', () => {
     expect(paths).toEqual(paths.toSorted());
   });
 
-  it('gives the kernel the same from a single archive, packed as small as can be, where the config says solid', async () => {
+  it('unpacks to the same files from a single maximally compressed archive for layout solid', async () => {
     const store = await tempStore();
     const numbers = Array.from({ length: 20_000 }, (_, i) => (i * i) % 7919).join(' ');
     const sample = await sampleConfig(store);
@@ -128,7 +131,7 @@ describe('composeImage', () => {
       (await compose(store, one)).read('system-initrd.img'),
       (await compose(store, one, { level: 1 })).read('system-initrd.img'),
     ];
-    // All files, the manifest, and what an initrd says of itself.
+    // All files, the manifest, and the info file.
     expect(splitArchives(solid)).toHaveLength(3);
     expect(splitArchives(many).length).toBeGreaterThan(6);
     expect(again.equals(solid)).toBe(true);
@@ -137,7 +140,7 @@ describe('composeImage', () => {
     expect(whatIsUnpacked(solid)).toEqual(whatIsUnpacked(many));
   });
 
-  it('gives the kernel the same files whatever compressor', async () => {
+  it('unpacks to the same files with every compressor', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const facts = async (compressor: Compressor): Promise<FileMap> => {
@@ -156,7 +159,7 @@ describe('composeImage', () => {
         expect(digestHex(digestOf(readFileSync(join(dir, path)))), path).toBe(hash);
   });
 
-  it('packs a long content once, whatever its names and wherever it is put', async () => {
+  it('packs a long content once for all its names and locations', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const { read } = await compose(store, text);
@@ -166,7 +169,7 @@ describe('composeImage', () => {
     expect(first).toMatchObject({ size: 300_000, nlink: 2 });
     expect(second?.ino).toBe(first?.ino);
 
-    // What was packed is all that there is.
+    // Only packed contents are left.
     for (const name of readdirSync(join(store.dir, 'blobs/sha256'))) {
       const path = join(store.dir, 'blobs/sha256', name);
       if (readFileSync(path).readUInt16LE() === 0x8b1f) rmSync(path);
@@ -182,7 +185,7 @@ describe('composeImage', () => {
     ['of the image', { 'config-6.12': KERNEL_CONFIG }, {}],
     ['among the modules', {}, { 'lib/modules/6.12/config': KERNEL_CONFIG }],
   ] as const)(
-    'refuses what the kernel cannot unpack by its config %s',
+    'rejects a compressor that the kernel lacks by its config %s',
     async ([, files, modules]) => {
       const store = await tempStore();
       const kernel = await image(store, [
@@ -193,7 +196,7 @@ describe('composeImage', () => {
         await expect(compose(store, text, { compressor })).rejects.toMatchObject({
           code: 'UNSUPPORTED',
           message: expect.stringContaining(
-            `does not have CONFIG_RD_${compressor.toUpperCase()}=y`,
+            `lacks CONFIG_RD_${compressor.toUpperCase()}=y`,
           ) as string,
           fix: 'use --compressor gzip or none',
         });
@@ -205,8 +208,8 @@ describe('composeImage', () => {
   );
 });
 
-describe('hostile images', () => {
-  it('writes through a link of a lower layer replace the link', async () => {
+describe('images with hostile layers', () => {
+  it('replaces a link when a later layer writes through it', async () => {
     const store = await tempStore();
     const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);
     const bad = await image(store, [{ a: link('/etc') }, { 'a/x': 'evil' }]);
@@ -219,7 +222,7 @@ describe('hostile images', () => {
     expect(listing).not.toContain('etc/x');
   });
 
-  it('device nodes stay what they are, in the guest', async () => {
+  it('keeps device nodes in the guest', async () => {
     const store = await tempStore();
     const kernel = await image(store, [{ kernel: 'k', 'kernel.tar': await tarBytes({}) }]);
     const bad = await image(store, [

@@ -69,7 +69,7 @@ describe('composeImage', () => {
     `);
   });
 
-  it('gives the same, whatever else an image is used for first', async () => {
+  it('has equal bytes whatever an image was used for before', async () => {
     const store = await tempStore();
     const large = Buffer.alloc(200_000, 'all the words, ');
     const both = await image(store, [
@@ -85,14 +85,14 @@ describe('composeImage', () => {
     );
   });
 
-  it('puts microcode in front, as it is', async () => {
+  it('puts microcode first, unchanged', async () => {
     const store = await tempStore();
     const text = (await sampleConfig(store)).replace('cmdline:', 'ucode: ucode.cpio\n  cmdline:');
     const { read } = await compose(store, text);
     expect(read('system-initrd.img').subarray(0, 512)).toEqual(Buffer.alloc(512, 'u'));
   });
 
-  it('takes unchanged segments from the cache, and makes damaged ones again', async () => {
+  it('takes unchanged segments from the cache, and remakes damaged ones', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const first = await compose(store, text);
@@ -117,7 +117,7 @@ describe('composeImage', () => {
     expect(cachedOf(repaired)).not.toContain(true);
   });
 
-  it('notices damage that leaves the size, at the latest while it writes', async () => {
+  it('notices damage that keeps the size, at the latest while writing', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const outDir = tempDir();
@@ -135,7 +135,7 @@ describe('composeImage', () => {
     expect(repaired.events.filter(({ kind }) => kind === 'warning').length).toBeGreaterThan(5);
   });
 
-  it('leaves files that are as they should be, and writes those that are not', async () => {
+  it('keeps files with the expected bytes, and writes the others', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const outDir = tempDir();
@@ -157,7 +157,7 @@ describe('composeImage', () => {
     expect(digestOf(readFileSync(kernel))).toBe(files[0]?.digest);
   });
 
-  it('leaves an initrd, however long its compressed manifest is', async () => {
+  it('keeps an initrd with a manifest of any compressed length', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const options = { outDir: tempDir() };
@@ -189,7 +189,7 @@ describe('composeImage', () => {
     expect(read('system.tar').includes('SCHILY.xattr.security.capability=')).toBe(true);
   });
 
-  it('remakes only the segment of what changed', async () => {
+  it('remakes only the segment of the changed part', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     await compose(store, text);
@@ -198,7 +198,7 @@ describe('composeImage', () => {
     expect(cachedOf(recorder).filter((cached) => !cached)).toHaveLength(1);
   });
 
-  it('reads the modules where they are, without a copy of the archive in the store', async () => {
+  it('reads kernel modules without a copy of their archive in the store', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const before = readdirSync(join(store.dir, 'blobs/sha256'));
@@ -228,7 +228,7 @@ describe('composeImage', () => {
     expect(readdirSync(outDir)).toEqual(good);
   });
 
-  it('refuses a config without a kernel where one is needed', async () => {
+  it('rejects a config without a kernel where one is needed', async () => {
     const store = await tempStore();
     await expect(compose(store, 'init: []')).rejects.toThrow(
       'system.yml: there is no kernel.image',
@@ -262,7 +262,7 @@ describe('composeImage', () => {
   });
 });
 
-describe('hostile images', () => {
+describe('images with hostile layers', () => {
   const cases: readonly (readonly [
     string,
     readonly Readonly<Record<string, Content>>[],
@@ -286,7 +286,7 @@ describe('hostile images', () => {
   });
 });
 
-/** What composing keeps, but for the sums of it. */
+/** Lists the files of the cache without their checksums. */
 function cacheFiles(store: Store): readonly string[] {
   return ['contents', 'segments'].flatMap((area) =>
     readdirSync(join(store.dir, area))

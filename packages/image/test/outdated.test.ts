@@ -8,6 +8,6 @@ it.each([
   ['latest', ['1'], undefined],
   ['71f927d1dde925a29aac23d6511b012b6929262c', ['9'], undefined],
   ['3', ['4', '99999999999999999999'], '4'],
-])('after %s of %j comes %s', (tag, tags, later) => {
+])('laterTag(%s) of %j is %s', (tag, tags, later) => {
   expect(laterTag(tag, tags)).toBe(later);
 });

@@ -72,7 +72,7 @@ describe('references', () => {
     await expect(plan(store, 'init: ["@pkg:x"]')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
-  it('to images that the store does not have are named where they stand', async () => {
+  it('report a missing image at its position', async () => {
     const store = await tempStore();
     const digest = digestOf('nothing');
     await expect(plan(store, `init: [lkt/init:1@${digest}]`)).rejects.toMatchObject({
@@ -81,7 +81,7 @@ describe('references', () => {
     });
   });
 
-  it('to images of another platform too', async () => {
+  it('report a missing platform', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ init: 'x' }]);
     const platform = { os: 'linux', architecture: 'arm64' };
@@ -90,7 +90,7 @@ describe('references', () => {
     );
   });
 
-  it('with a label that is no config name the image', async () => {
+  it('report an invalid label with the name of the image', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }], {
       Labels: { 'org.mobyproject.config': '{"capabilites": []}' },
@@ -104,14 +104,17 @@ describe('references', () => {
   });
 });
 
-describe('what the guest does not know is refused', () => {
+describe('rejects settings that the guest does not support', () => {
   it.each([
     [
       'services: [{name: a, image: IMAGE, restart: always}]',
       '1:121: services[0].restart: no image',
     ],
     ['services: [{name: a, image: IMAGE, seccomp: {defaultAction: SCMP_ACT_LOG}}]', 'no image of'],
-    ['services: [{name: a, image: IMAGE, apparmor: docker-default}]', 'no image of init can do it'],
+    [
+      'services: [{name: a, image: IMAGE, apparmor: docker-default}]',
+      'no image of init supports it',
+    ],
     [
       'onboot: [{name: a, image: IMAGE, onfailure: reboot}]',
       'onboot[0].onfailure: no image of init',
@@ -124,7 +127,7 @@ describe('what the guest does not know is refused', () => {
     await expect(failure).rejects.toMatchObject({ code: 'UNSUPPORTED' });
   });
 
-  it('also what the label of an image has, unless it means nothing in its section', async () => {
+  it('also what the label of an image has, unless it has no effect in its section', async () => {
     const store = await tempStore();
     const Labels = { 'org.mobyproject.config': '{"restart":"always"}' };
     const digest = await image(store, [{ x: 'x' }], { Labels });
@@ -136,7 +139,7 @@ describe('what the guest does not know is refused', () => {
     await plan(store, config('onboot'));
   });
 
-  it('interfaces too, where an image of init says what it knows', async () => {
+  it('checks interfaces too, if an image of init lists its features', async () => {
     const store = await tempStore();
     const Labels = { 'lkt.guest.features': '' };
     const silent = await image(store, [{ init: 'x' }]);
@@ -149,11 +152,11 @@ services:
 `;
     await plan(store, text(silent));
     await expect(plan(store, text(saying))).rejects.toThrow(
-      'system.yml:5:27: services[0].runtime.interfaces: no image of init can do it',
+      'system.yml:5:27: services[0].runtime.interfaces: no image of init supports it',
     );
   });
 
-  it('and written where init finds it when an image of init says that it knows', async () => {
+  it('writes settings that an image of init supports', async () => {
     const store = await tempStore();
     const Labels = { 'lkt.guest.features': 'restart after ready seccomp' };
     const init = await image(store, [{ init: 'x' }], { Labels });
@@ -188,9 +191,9 @@ services:
   });
 });
 
-describe('what is not there yet is refused', () => {
+describe('rejects unsupported fields', () => {
   it.each([
-    ['trust: {org: [lkt]}', '1:8: trust: nobody has checked the signatures that it asks for'],
+    ['trust: {org: [lkt]}', '1:8: trust: the signatures that it requires have not been verified'],
   ])('%s', async (text, message) => {
     const failure = plan(await tempStore(), text);
     await expect(failure).rejects.toThrow(`system.yml:${message}`);
@@ -199,7 +202,7 @@ describe('what is not there yet is refused', () => {
 });
 
 describe('kernel', () => {
-  it('has to have what is asked for', async () => {
+  it('needs the requested files', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ vmlinuz: 'k', 'modules.tar': await tarBytes({}) }]);
     const config = (rest: string): string => `kernel: {image: "lkt/k:1@${digest}"${rest}}`;
@@ -217,7 +220,7 @@ describe('kernel', () => {
     await plan(store, config(`${binary}, tar: modules.tar`));
   });
 
-  it('may have a damaged archive, which is an error that names it', async () => {
+  it('reports a damaged archive by name', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ kernel: 'k', 'kernel.tar': 'no tar' }]);
     await expect(plan(store, `kernel: {image: "lkt/k:1@${digest}"}`)).rejects.toMatchObject({
@@ -228,7 +231,7 @@ describe('kernel', () => {
 });
 
 describe('files', () => {
-  it('have modes, owners and directories above them', async () => {
+  it('have modes, owners and parent directories', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);
     const { root, ...rest } = await plan(
@@ -255,7 +258,7 @@ files:
     });
   });
 
-  it('leave directories that are there as they are', async () => {
+  it('keep existing directories unchanged', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ 'etc/': '', 'opt/': { type: 'directory', mode: 0o711 } }]);
     const planned = await plan(
@@ -265,7 +268,7 @@ files:
     expect(shown(planned)).toMatchObject({ etc: 'directory 755 0:0', opt: 'directory 711 0:0' });
   });
 
-  it('come from the host, relative to the config or to the home directory', async () => {
+  it('are read from the host, relative to the config or the home directory', async () => {
     const store = await tempStore();
     const dir = tempDir();
     mkdirSync(join(dir, 'home'));
@@ -281,13 +284,13 @@ files:
     expect(planned.root.entries.has('o')).toBe(false);
   });
 
-  it('of the host that cannot be read are errors', async () => {
+  it('report unreadable host files', async () => {
     const store = await tempStore();
     const dir = tempDir();
     const path = join(dir, 'system.yml');
     await expect(plan(store, 'files: [{path: a, source: gone}]', { path })).rejects.toMatchObject({
       code: 'NOT_FOUND',
-      fix: 'check the path, or say "optional: true"',
+      fix: 'check the path, or set "optional: true"',
     });
     execFileSync('mkfifo', [join(dir, 'fifo')]);
     await expect(plan(store, 'files: [{path: a, source: fifo}]', { path })).rejects.toThrow(
@@ -304,7 +307,7 @@ files:
     );
   });
 
-  it('of the host that change under way are errors', async () => {
+  it('report host files that change while they are read', async () => {
     const store = await tempStore();
     const dir = tempDir();
     writeFileSync(join(dir, 'f'), 'one');
@@ -316,7 +319,7 @@ files:
     await expect(textOf(planned, 'a')).rejects.toThrow('changed while it was read');
   });
 
-  it('may be directories of the host, with links and leave to execute as they are', async () => {
+  it('include host directories, with links and execute permissions', async () => {
     const store = await tempStore();
     const dir = tempDir();
     mkdirSync(join(dir, 'tree/sub'), { recursive: true });
@@ -347,7 +350,7 @@ files:
     expect(await textOf(planned, 'etc/sub/tool')).toBe('tool');
   });
 
-  it('may be patterns; what matches goes below the path', async () => {
+  it('include matches of a pattern below the path', async () => {
     const store = await tempStore();
     const dir = tempDir();
     mkdirSync(join(dir, 'conf/deep'), { recursive: true });
@@ -383,7 +386,7 @@ files:
     });
   });
 
-  it('may hold the config itself, as JSON and as YAML that is a config again', async () => {
+  it('include the config itself, as JSON and as YAML that is an image config', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);
     const planned = await plan(
@@ -412,7 +415,7 @@ files: [{path: a, metadata: json}, {path: b, metadata: yaml}]
 });
 
 describe('volumes', () => {
-  it('may have an image as it is, for the platforms that are named', async () => {
+  it('include an image as OCI layout, for the named platforms', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);
     const planned = await plan(
@@ -448,7 +451,7 @@ describe('volumes', () => {
 });
 
 describe('containers', () => {
-  it('are bundles, read-only or with an overlay; an image that is used again is there once', async () => {
+  it('are bundles, read-only or with an overlay; a repeated image is stored once', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);
     const planned = await plan(

@@ -10,7 +10,7 @@ import { image, PLATFORM, tempDir, tempStore } from './support.ts';
 
 const APK = 'P:musl\nV:1.2.5-r9\nA:x86_64\n';
 
-/** Two containers of images: one that came with an SBOM, one that has a database of packages. */
+/** Returns a config with two containers: one image has an SBOM, the other a package database. */
 async function config(store: Store): Promise<string> {
   const described = await image(store, [{ 'bin/': '', 'bin/a': 'a' }]);
   const { descriptor } = await loadImage(store, described, PLATFORM);
@@ -58,7 +58,7 @@ async function compose(
   };
 }
 
-test('is what the images say of themselves, and what is found in the others', async () => {
+test("merges the images' SBOMs, and scans images without one", async () => {
   const store = await tempStore();
   const text = await config(store);
   const made = await compose(store, text, {});
@@ -73,14 +73,14 @@ test('is what the images say of themselves, and what is found in the others', as
   expect(
     document.relationships.filter((item) => item.relationshipType === 'CONTAINS'),
   ).toHaveLength(4);
-  // The same from another store, and nothing in the image unasked.
+  // Equal from another store; the image has no SBOM unless requested.
   const other = await tempStore();
   expect(await config(other)).toBe(text);
   expect((await compose(other, text, {})).sbom().equals(made.sbom())).toBe(true);
   expect((await compose(store, text)).tar.equals(made.tar)).toBe(true);
 });
 
-test('is in the image where it is asked for', async () => {
+test('is in the image if requested', async () => {
   const store = await tempStore();
   const text = await config(store);
   const made = await compose(store, text, { path: '/usr/share/sbom.spdx.json' });
@@ -92,7 +92,7 @@ test('is in the image where it is asked for', async () => {
     await expect(compose(store, text, { path })).rejects.toMatchObject({ code: 'USAGE_INVALID' });
 });
 
-test('one that is damaged is not left out', async () => {
+test('rejects a damaged one', async () => {
   const store = await tempStore();
   const text = await config(store);
   const digest = text.match(/described:1@(sha256:[0-9a-f]+)/)?.[1] ?? '';

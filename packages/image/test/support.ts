@@ -28,10 +28,10 @@ export async function tempStore(): Promise<Store> {
   return openStore(join(tempDir(), 'store'));
 }
 
-/** A file by its text, or an entry that is not a plain file. */
+/** A file by its text, or another entry. */
 export type Content = string | Buffer | Partial<EntryWithContent>;
 
-/** Entries of a layer by path, as root's. A path that ends with a slash is a directory. */
+/** Returns entries of a layer by path, owned by root. A trailing slash means a directory. */
 function entries(contents: Readonly<Record<string, Content>>): EntryWithContent[] {
   return Object.entries(contents).map(([path, content]) => {
     const isDirectory = path.endsWith('/');
@@ -84,7 +84,7 @@ export async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer
 /** Long enough to be packed by itself. */
 const LARGE = Buffer.concat([Buffer.alloc(100_000, 'all the words, '), Buffer.alloc(200_000)]);
 
-/** A small image of everything: kernel, two init images, containers, files. */
+/** Returns a small config with all features: kernel, two init images, containers, files. */
 export async function sampleConfig(
   store: Store,
   kernelFile: string | Buffer = 'the kernel\n',
@@ -160,7 +160,7 @@ export class Recorder {
   }
 }
 
-/** One document, of which nothing is included. */
+/** Parses one document without includes. */
 export function parseConfig(file: SourceFile): SystemConfig {
   return readConfig(parseYaml(file));
 }

@@ -2,37 +2,36 @@ import type { Digest } from '@lkt/core';
 import type { LayerArchive } from '@lkt/oci';
 import type { SourceImage } from '../tree/source-image.ts';
 
-/** An image that is in the composed one, to be looked at. */
+/** An image inside the composed one. */
 export interface ImageToAudit {
-  /** The reference in full. */
   readonly full: string;
-  /** Of its manifest. */
+  /** Digest of the manifest. */
   readonly digest: Digest;
   archives(): readonly LayerArchive[];
 }
 
-/** What was found in all of them. */
+/** The result of auditing the images of a build. */
 export interface ImageAudit {
   readonly images: number;
   readonly programs: number;
-  /** Things that should not be, and that nobody lets pass. */
+  /** Number of findings that are not waived. */
   readonly bad: number;
   readonly waived: number;
-  /** Milliseconds since 1970 from which on something else will be found. */
+  /** Milliseconds since 1970 at which the result changes: a certificate expires. */
   readonly until?: number;
 }
 
-/** Looks at the images of a composed one. */
+/** Audits the images of a composed one. */
 export interface AuditHook {
-  /** @throws whatever is to stop the build */
+  /** @throws an error that stops the build */
   readonly run: (images: readonly ImageToAudit[]) => Promise<ImageAudit>;
-  /** Whether nothing is written before it has run. */
+  /** Write outputs only after the audit passes. */
   readonly isGate: boolean;
-  /** Files that decide what is let pass. */
+  /** Files with waivers. */
   readonly inputs: readonly string[];
 }
 
-/** Beside writing, most of which is done by other threads. */
+/** Starts the audit, to run while other threads write. */
 export async function startAudit(
   images: readonly SourceImage[],
   hook: AuditHook | undefined,

@@ -5,14 +5,14 @@ import { canonicalJson, digestHex, digestOf, isErrno, LktError } from '@lkt/core
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
 
-/** Bump when an audit finds something else in the same files. */
+/** Bump when the audit of the same files changes. */
 const AUDIT_VERSION = 1;
 const WAIVERS_FILE = '.audit.yml';
 
-/** What is known of an image, and kept in the store: what is wrong with it, whoever lets it pass. */
+/** The audit of an image before waivers, as the store keeps it. */
 interface Remembered {
   readonly programs: number;
-  /** Those of which not all rules hold. */
+  /** Files that break a rule. */
   readonly elf: readonly ElfReport[];
   readonly findings: readonly Finding[];
   readonly until?: number;
@@ -20,24 +20,24 @@ interface Remembered {
 
 export interface ImageAuditOptions {
   readonly store: Store;
-  /** The directory of the config, in whose checkout the waivers are. */
+  /** Directory of the config; its checkout has the waivers. */
   readonly top: string;
   /** The directory that paths in messages are relative to. */
   readonly cwd: string;
-  /** Stop the build at a finding that is not waived, before anything is written. */
+  /** Stop the build at an unwaived finding, before anything is written. */
   readonly isGate: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Returns the audit of `lkt audit image` for the images of a build. The store remembers the findings of an image by its
- * digest.
- * @throws CONFIG_INVALID for waivers with a mistake
+ * Returns the hook that audits the images of a build as `lkt audit image` does. The store keeps the
+ * findings of an image by its digest.
+ * @throws CONFIG_INVALID for invalid waivers
  */
 export async function createImageAudit(options: ImageAuditOptions): Promise<AuditHook> {
   const { top, cwd, isGate } = options;
   const file = waiversFile(top);
-  // A mistake in it is told of before anything is built; what counts is what it says then.
+  // Reports a mistake before the build; the run uses the file as it is then.
   let read = await readWaiversAt(file, cwd);
   const run = async (images: readonly ImageToAudit[]): Promise<ImageAudit> => {
     read = await readWaiversAt(file, cwd, read);
@@ -51,12 +51,12 @@ export async function createImageAudit(options: ImageAuditOptions): Promise<Audi
 
 type AuditContext = Pick<ImageAuditOptions, 'store' | 'signal'>;
 
-/** Audits an image and remembers the findings, for the builds that will have it. */
+/** Audits an image and stores the findings for later builds. */
 export async function rememberAudit(context: AuditContext, image: ImageToAudit): Promise<void> {
   await auditOnce(context, image);
 }
 
-/** Of the checkout that a directory is in. */
+/** Returns the waivers file of the checkout that contains a directory. */
 function waiversFile(top: string): string {
   for (let dir = top; ; dir = dirname(dir)) {
     if (existsSync(join(dir, '.git'))) return join(dir, WAIVERS_FILE);
@@ -69,7 +69,7 @@ interface ReadWaivers {
   readonly waivers: readonly Waiver[];
 }
 
-/** @param before what was read of it before; it stays where the file is the same */
+/** Returns `before` if the file still has the same text. */
 async function readWaiversAt(
   path: string,
   cwd: string,
@@ -106,7 +106,7 @@ async function auditOnce(context: AuditContext, image: ImageToAudit): Promise<Re
   try {
     await store.putFile(path, canonicalJson(found));
   } catch (error) {
-    // A store that cannot be written to remembers nothing.
+    // A store that is read-only keeps nothing.
     if (!(error instanceof LktError)) throw error;
   }
   return found;
@@ -118,7 +118,7 @@ function recall(path: string): Remembered | undefined {
   try {
     return JSON.parse(text) as Remembered;
   } catch {
-    // A crash has cut it off.
+    // A crash truncated it.
     return undefined;
   }
 }
@@ -147,7 +147,7 @@ async function summarize(
 ): Promise<ImageAudit> {
   const elf: WaivedElf[] = [];
   const findings: WaivedFinding[] = [];
-  // What has no faults needs no rules.
+  // Images without findings need no waivers.
   const faulty = known.filter((image) => image.elf.length + image.findings.length > 0);
   if (faulty.length > 0) {
     const { applyWaivers } = await import('@lkt/audit/waivers');

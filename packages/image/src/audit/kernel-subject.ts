@@ -12,16 +12,16 @@ import { loadConfig } from '../config/load-config.ts';
 import { pinnedReference } from '../config/pinned-reference.ts';
 import { sysctlFilesOf, type SysctlOptions } from './sysctl-files.ts';
 
-/** A kernel, and what is known of it. */
+/** A kernel and the facts known about it. */
 export interface KernelSubject {
-  /** A reference, or the path of a file. */
+  /** Reference, or path of a config. */
   readonly name: string;
-  /** The image's name without tag and digest. */
+  /** Image name without tag and digest. */
   readonly image?: string;
   readonly facts: KernelFacts;
 }
 
-/** Where a kernel's image says what the kernel was made with. */
+/** Paths of the kernel's build configuration in its image. */
 const CONFIG_PATHS = ['kernel-config', 'kernel_config'];
 
 /**
@@ -39,7 +39,7 @@ export async function kernelOfConfig(
   const { image, cmdline = '' } = config.kernel ?? {};
   if (image === undefined)
     throw new LktError('CONFIG_INVALID', `${path} has no kernel`, {
-      fix: 'say in "kernel" which image it is in',
+      fix: 'set kernel.image',
     });
   const kernel = await kernelOfImage(store, pinnedReference(image), platform);
   const parameters = parseCommandLine(cmdline);
@@ -67,8 +67,8 @@ export async function kernelOfImage(
   );
   const [first] = files;
   if (first === undefined)
-    throw new LktError('NOT_FOUND', `${reference} does not say what its kernel was made with`, {
-      fix: `give the .config instead; an image has it as /${CONFIG_PATHS[0]}`,
+    throw new LktError('NOT_FOUND', `${reference} has no kernel configuration`, {
+      fix: `pass the .config instead, or add it to the image as /${CONFIG_PATHS[0]}`,
     });
   const { domain, path } = parseReference(reference);
   const config = parseKernelConfig(`${reference}:/${first[0]}`, first[1]);

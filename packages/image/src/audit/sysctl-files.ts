@@ -5,28 +5,29 @@ import { guestFeatures } from '../runtime/guest-features.ts';
 import { configFilesIn } from '../tree/files.ts';
 
 const DIR = 'etc/sysctl.d';
-/** What the label of an init says whose PID 1 reads that directory: docs/guest.md. */
+/** Feature of an init whose PID 1 reads that directory: docs/guest.md. */
 const FEATURE = 'sysctl';
 
-/** A file of sysctl.d(5): what to call it in a message, and what is in it. */
+/** A file of sysctl.d(5), with its name for messages. */
 interface SettingsFile {
   readonly name: string;
   readonly bytes: Buffer;
 }
 
 export interface SysctlOptions {
-  /** The config, for messages. */
+  /** Path of the config, for messages. */
   readonly path: string;
   /** `linux/amd64`. */
   readonly platform: string;
-  /** The directory that `~/` at the start of a source stands for. */
+  /** Home directory, for sources that start with `~/`. */
   readonly homeDir: string | undefined;
 }
 
 /**
- * The files that set sysctls while a system starts, in the order in which they count: those of its root, if an image of `init`
- * reads them, then those in the images of its onboot containers.
- * @throws LktError PIN_MISSING for an image without a digest, NOT_FOUND for one that is not in the store
+ * Returns the files that set sysctls during boot, in order: those of the root, if an image of
+ * `init` reads them, then those of the onboot images.
+ * @throws LktError PIN_MISSING for an image without a digest, NOT_FOUND for one that is not in the
+ * store
  */
 export async function sysctlFilesOf(
   store: Store | undefined,
@@ -47,7 +48,7 @@ async function filesOfRoot(
   const images = config.init.map(pinnedReference);
   const labels = await Promise.all(images.map((image) => labelsOf(store, image, platform)));
   if (!guestFeatures(labels).has(FEATURE)) return [];
-  // One of the same path takes the place of an earlier one.
+  // A later file replaces one of the same path.
   const files = new Map<string, SettingsFile>();
   for (const image of images)
     for (const [name, file] of await filesOf(store, image, platform)) files.set(name, file);
@@ -57,7 +58,7 @@ async function filesOfRoot(
   return sorted(files);
 }
 
-/** By their names in the directory. */
+/** Returns the settings files of an image by name. */
 async function filesOf(
   store: Store | undefined,
   reference: string,

@@ -2,12 +2,13 @@ import { parseYaml } from '@lkt/core';
 import type { ConfigFile, LoadedConfig } from './load-config.ts';
 import { IMAGE } from './reference.ts';
 
-/** What `tools/boot` makes; a test says when it has to be another. */
+/** Built from `tools/boot`; a test reports when it is out of date. */
 const BOOT_LOADER_IMAGE =
   'lkt/boot:dfc7adac22b5abe4fb1480e0d16c1664b035e134@sha256:8bc8d305bd0a53e626ad88b2446800960e8da90f3a0828dace16015c2a598878';
 
 /**
- * Adds the image with what firmware starts, which is then found, verified and recorded as those that configs name.
+ * Adds the image with the boot loaders, to be found, verified and recorded like those that configs
+ * name.
  */
 export function withBootLoader(
   loaded: LoadedConfig,

@@ -1,7 +1,7 @@
 import { glob } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 
-/** The image configs of a checkout, `examples/*.yml`, as a user in `cwd` would name them. */
+/** Returns the image configs of a checkout, `examples/*.yml`, relative to `cwd`. */
 export async function checkoutConfigs(root: string, cwd: string): Promise<readonly string[]> {
   const files: string[] = [];
   for await (const path of glob('examples/*.yml', { cwd: root }))

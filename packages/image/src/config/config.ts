@@ -26,7 +26,7 @@ import { LAYOUT, type Layout } from './layout.ts';
 import { IMAGE, type ImageReference } from './reference.ts';
 import { TRUST, type TrustSettings } from '../trust/parse-trust.ts';
 
-/** An image config: one YAML file, or several merged. `docs/image-yml.md` describes every field. */
+/** An image config: one YAML file, or several merged. docs/image-yml.md describes every field. */
 export interface SystemConfig {
   readonly kernel: KernelSettings;
   readonly init: readonly ImageReference[];
@@ -35,15 +35,15 @@ export interface SystemConfig {
   readonly services: readonly Container[];
   readonly volumes: readonly Volume[];
   readonly files: readonly FileEntry[];
-  /** Each of them has to be satisfied. */
+  /** All of them must accept an image. */
   readonly trust: readonly TrustSettings[];
   /** Default: cpio. */
   readonly layout?: Layout;
-  /** The image with what firmware starts, where the image is a disk; no config names it. */
+  /** Image with the boot loaders, for disk formats; not a field of configs. */
   readonly bootLoader?: ImageReference;
 }
 
-/** `tar` and `ucode` are `none` or empty where the image has no such file or it is not wanted. */
+/** `tar` and `ucode` are `none` or empty to leave them out. */
 export interface KernelSettings {
   readonly image?: ImageReference;
   readonly cmdline?: string;
@@ -57,7 +57,7 @@ export interface Container {
   readonly name: string;
   readonly image: ImageReference;
   readonly settings: Settings;
-  /** Where the name stands. */
+  /** Position of the name. */
   readonly at: YamlValue;
   readonly item: YamlValue;
 }
@@ -68,20 +68,23 @@ export interface Volume {
   readonly readonly: boolean;
   readonly format: 'filesystem' | 'oci';
   readonly platforms: readonly Platform[];
-  /** Where the name stands. */
+  /** Position of the name. */
   readonly at: YamlValue;
   readonly item: YamlValue;
 }
 
-/** In bytes. Linux for x86 and arm64 keeps no more (COMMAND_LINE_SIZE, with a zero at the end), and drops the rest without a word. */
+/**
+ * Bytes. x86 and arm64 Linux keep no more (COMMAND_LINE_SIZE less a NUL) and silently drop the
+ * rest.
+ */
 const MAX_COMMAND_LINE_LENGTH = 2047;
 
 const COMMAND_LINE = text().transform((line, at) => {
   const length = Buffer.byteLength(line);
   if (length > MAX_COMMAND_LINE_LENGTH)
     throw at.error(
-      `the command line has ${length} bytes, and Linux keeps ${MAX_COMMAND_LINE_LENGTH} of them`,
-      { fix: 'make it shorter: lkt/init sets the sysctls that are in files of /etc/sysctl.d' },
+      `the command line has ${length} bytes, and Linux keeps only ${MAX_COMMAND_LINE_LENGTH}`,
+      { fix: 'shorten it: lkt/init also sets sysctls from files in /etc/sysctl.d' },
     );
   return line;
 });
@@ -89,15 +92,15 @@ const COMMAND_LINE = text().transform((line, at) => {
 const KERNEL: YamlType<KernelSettings> = record({
   image: optional(
     text().transform((name, value) => (name === '' ? undefined : IMAGE.read(value))),
-    'the image with the kernel',
+    'image with the kernel',
   ),
-  cmdline: omitEmpty(COMMAND_LINE, 'its command line'),
-  binary: omitEmpty(text(), 'the file in the image; kernel'),
-  tar: optional(text(), 'the archive in the image that is unpacked into the root; kernel.tar'),
-  ucode: optional(text(), 'the microcode in the image; none'),
+  cmdline: omitEmpty(COMMAND_LINE, 'kernel command line'),
+  binary: omitEmpty(text(), 'file in the image; default: kernel'),
+  tar: optional(text(), 'archive in the image, unpacked into the root; default: kernel.tar'),
+  ucode: optional(text(), 'microcode file in the image; default: none'),
 });
 
-/** containerd's rule for ids (containerd, pkg/identifiers), which also makes a safe directory name. */
+/** containerd's rule for ids (pkg/identifiers); also a safe directory name. */
 const CONTAINER_NAME = text({
   matches: /^(?=.{1,76}$)[A-Za-z0-9]+(?:[._-][A-Za-z0-9]+)*$/,
   problem: (name) => `"${name}" is not a name for a container`,
@@ -107,14 +110,14 @@ const CONTAINER_NAME = text({
 const CONTAINER: YamlType<Container> = withSettings({
   name: required(
     CONTAINER_NAME.transform((name, at) => ({ name, at })),
-    'its name',
+    'unique name',
   ),
-  image: required(IMAGE, 'what it is made from'),
+  image: required(IMAGE, 'image of the container'),
 })
   .transform(({ own: { name, image }, settings }, item) => ({ ...name, image, settings, item }))
   .named('container');
 
-/** The containers of a section, which have no field that means nothing there. */
+/** Returns the type of a section, which rejects fields that have no effect in it. */
 function containers(section: Section): YamlType<readonly Container[]> {
   return list(
     CONTAINER.transform((container, item) => {
@@ -122,8 +125,8 @@ function containers(section: Section): YamlType<readonly Container[]> {
         if (sections.includes(section)) continue;
         const field = item.entries().get(key);
         if (field !== undefined && !field.isNull())
-          throw field.error(`it means nothing in ${section}`, {
-            fix: `it is for ${sections.join(' and ')}`,
+          throw field.error(`it has no effect in ${section}`, {
+            fix: `use it in ${sections.join(' or ')}`,
           });
       }
       return container;
@@ -138,23 +141,23 @@ const VOLUME: YamlType<Volume> = record({
       problem: (name) => `"${name}" is not a name for a volume`,
       fix: 'use a-z, 0-9, "_" and "-"',
     }).transform((name, at) => ({ name, at })),
-    'its name',
+    'unique name',
   ),
-  image: optional(IMAGE, 'what is in it at the start'),
-  readonly: omitEmpty(boolean, 'whether it stays as it is'),
+  image: optional(IMAGE, 'initial contents'),
+  readonly: omitEmpty(boolean, 'read-only'),
   format: optional(
     choice('filesystem', 'oci'),
-    'the files of the image, or the image itself as an OCI layout',
+    'files of the image, or the image as an OCI layout',
   ),
   platforms: omitEmpty(
     list(text().transform((platform, at) => located(at, () => parsePlatform(platform)))),
-    'of format oci: the platforms of the image that it has',
+    'for format oci: platforms of the image to include',
   ),
 }).transform(
   ({ name, image, readonly: isReadonly, format = 'filesystem', platforms = [] }, item) => {
     if (platforms.length > 0 && format !== 'oci')
-      throw item.error('the files in a volume are for one platform: that of the system', {
-        fix: 'leave out "platforms", or say "format: oci"',
+      throw item.error('platforms apply only to a volume of format oci', {
+        fix: 'remove "platforms", or set "format: oci"',
       });
     return {
       ...name,
@@ -184,11 +187,11 @@ const VARIABLES: YamlType<ReadonlyMap<string, string | undefined>> = mapping(
   return variables;
 });
 
-/** What has to be known of a config before the rest of it can be read. */
+/** The fields of a config that are read before the rest. */
 export interface ConfigHead {
-  /** Configs that come before this one. */
+  /** Configs to merge before this one. */
   readonly include: readonly Include[];
-  /** The variables that it uses, with the values they have when nothing else says one; undefined without any. */
+  /** Declared variables with their default values; undefined without `variables`. */
   readonly variables: ReadonlyMap<string, string | undefined> | undefined;
 }
 
@@ -208,35 +211,27 @@ export function readHead(document: YamlValue): ConfigHead {
 }
 
 const CONFIG: YamlType<SystemConfig> = record({
-  include: optional(INCLUDE, 'configs that come before this one, relative to it'),
+  include: optional(INCLUDE, 'configs to merge before this one; relative to it'),
   variables: optional(
     VARIABLES,
-    'what ${NAME} stands for in this file, unless --set NAME=VALUE says otherwise',
+    'default values of ${NAME} in this file; --set NAME=VALUE overrides them',
   ),
   kernel: withDefault(KERNEL, {}, 'the kernel, its command line and modules'),
   init: withDefault(list(IMAGE), [], 'images that make up the root file system'),
-  onboot: withDefault(
-    containers('onboot'),
-    [],
-    'containers that run one after the other before services',
-  ),
-  onshutdown: withDefault(
-    containers('onshutdown'),
-    [],
-    'containers that run one after the other when it is shut off',
-  ),
+  onboot: withDefault(containers('onboot'), [], 'containers that run in order before services'),
+  onshutdown: withDefault(containers('onshutdown'), [], 'containers that run in order at shutdown'),
   services: withDefault(
     containers('services'),
     [],
-    'containers that run side by side from then on',
+    'containers that run concurrently after onboot',
   ),
-  volumes: withDefault(list(VOLUME), [], 'file systems that containers share'),
-  files: withDefault(FILES, [], 'single files, directories and links'),
+  volumes: withDefault(list(VOLUME), [], 'file systems shared by containers'),
+  files: withDefault(FILES, [], 'files, directories and links to add'),
   layout: optional(
     LAYOUT,
-    'how the files are in an initrd: unpacked by the kernel, from an archive for each image or a single one, or in an erofs that is mounted',
+    'layout of an initrd: cpio, an archive per image; solid, a single archive; erofs, mounted file systems',
   ),
-  trust: optional(TRUST, 'whose signatures images need'),
+  trust: optional(TRUST, 'required signatures'),
 }).transform(({ include: _include, variables: _variables, layout, trust, ...config }) =>
   checkNames({
     ...config,
@@ -246,19 +241,22 @@ const CONFIG: YamlType<SystemConfig> = record({
 );
 
 /**
- * One document; what it includes is read elsewhere.
+ * Reads one document, without its includes.
  * @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column
  */
 export function readConfig(document: YamlValue): SystemConfig {
   return CONFIG.read(document);
 }
-/** The JSON schema of an image config: what `readConfig` takes, as far as a schema can say it. */
+/** Returns the JSON schema of an image config, as strict as a schema can be. */
 export function imageConfigSchema(): JsonSchema {
   const writer = new SchemaWriter({ hasVariables: true });
   return writer.document('image.yml', 'An image of lkt or LinuxKit', CONFIG.schema(writer));
 }
 
-/** Later files override fields of the kernel and the layout, and append to the lists of earlier ones; no trust policy goes. */
+/**
+ * Merges configs. Later files override kernel fields and the layout, and append to lists and trust
+ * policies.
+ */
 export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
   const layout = configs.findLast((config) => config.layout !== undefined)?.layout;
   return checkNames({
@@ -274,7 +272,7 @@ export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
   });
 }
 
-/** Every image that a config names, in the order of the tree. */
+/** Returns every image that a config names, in the order of the tree. */
 export function imageReferencesOf(config: SystemConfig): readonly ImageReference[] {
   return [
     config.kernel.image,
@@ -286,7 +284,7 @@ export function imageReferencesOf(config: SystemConfig): readonly ImageReference
   ].filter((image) => image !== undefined);
 }
 
-/** The config with every image that it names changed. */
+/** Returns the config with every image reference mapped. */
 export function mapReferences(
   config: SystemConfig,
   change: (reference: ImageReference) => ImageReference,
@@ -305,7 +303,7 @@ export function mapReferences(
   };
 }
 
-/** The config as plain data: what is written, in the order of LinuxKit's structs, with the names of images in full. */
+/** Returns the config as plain data in the order of LinuxKit's structs, with full image names. */
 export function plainConfig(config: SystemConfig): Readonly<Record<string, unknown>> {
   const { image, cmdline, binary, tar, ucode } = config.kernel;
   return {
@@ -329,15 +327,17 @@ function withImage(plain: unknown, image: ImageReference | undefined): unknown {
 }
 
 /**
- * The numeric ids that stand behind the names of containers: 100 and up in the order onboot, onshutdown, services. A
- * name that appears twice keeps the last.
+ * Returns the numeric ids that container names stand for: from 100 in the order onboot, onshutdown,
+ * services. The last of two equal names wins.
  */
 export function containerIds(config: SystemConfig): ReadonlyMap<string, number> {
   const names = [...config.onboot, ...config.onshutdown, ...config.services];
   return new Map(names.map(({ name }, index) => [name, 100 + index]));
 }
 
-/** Services run at the same time and volumes are shared, so their names are unique; onboot entries are numbered. */
+/**
+ * Checks that names of services and volumes are unique. Onboot entries are numbered and may repeat.
+ */
 function checkNames(config: SystemConfig): SystemConfig {
   for (const [what, named] of [
     ['service', config.services],

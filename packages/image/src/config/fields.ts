@@ -1,6 +1,6 @@
 import { LktError, type LktErrorCode, sourceError, type YamlValue } from '@lkt/core';
 
-/** An error with a code of its own at a value. */
+/** Returns an error with its own code at the position of a value. */
 export function errorAt(
   code: LktErrorCode,
   value: YamlValue,
@@ -13,7 +13,7 @@ export function errorAt(
   return sourceError(code, value.file, value.position, what, { ...options, length });
 }
 
-/** Gives an error of a value's parser the place of the value. */
+/** Runs a parser, and adds the position of the value to its errors. */
 export function located<T>(value: YamlValue, run: () => T): T {
   try {
     return run();
@@ -26,7 +26,7 @@ export function located<T>(value: YamlValue, run: () => T): T {
   }
 }
 
-/** The same of what takes time. */
+/** Like `located`, for async work. */
 export async function locatedAsync<T>(value: YamlValue, run: () => Promise<T>): Promise<T> {
   return run().catch((error: unknown) => located(value, () => raise(error)));
 }

@@ -14,7 +14,7 @@ import {
 import { type RawPath, toRaw } from '@lkt/oci';
 import { ID_OR_NAME, type IdOrName, FILE_MODE } from '@lkt/pkg';
 
-/** One entry of `files`. */
+/** An entry of `files`. */
 export interface FileEntry {
   readonly path: RawPath;
   readonly content: FileContent;
@@ -32,29 +32,29 @@ type FileContent =
   | { readonly kind: 'symlink'; readonly target: string }
   | { readonly kind: 'directory' };
 
-/** A path in the image, with or without a slash in front. */
+/** A path in the image; a leading slash is optional. */
 const PATH: YamlType<RawPath> = text().transform((path, value) => {
   const parts = path.replace(/^\/+/, '').replace(/\/+$/, '').split('/');
   if (parts.some((part) => part === '' || part === '.' || part === '..' || part.includes('\0'))) {
     throw value.error(`"${path}" is not a path in the image`, {
-      fix: 'write it from the root on, without ".", ".." and empty parts',
+      fix: 'write it from the root, without ".", ".." and empty parts',
     });
   }
   return toRaw(parts.join('/'));
 });
 
 const FIELDS = record({
-  path: required(PATH, 'in the image, with or without / in front'),
-  directory: withDefault(boolean, false, 'a directory'),
-  symlink: omitEmpty(text(), 'where a symbolic link leads'),
-  contents: optional(text(), 'the text of the file'),
+  path: required(PATH, 'path in the image; a leading / is optional'),
+  directory: withDefault(boolean, false, 'create a directory'),
+  symlink: omitEmpty(text(), 'target of a symbolic link'),
+  contents: optional(text(), 'text of the file'),
   source: omitEmpty(
     text().transform((source, at) => (source === '' ? '' : { source, at })),
-    'a file or directory of the host, or a pattern; relative to the config, ~/ is the home directory',
+    'file, directory or pattern on the host; relative to the config, ~/ is the home directory',
   ),
-  metadata: omitEmpty(choice('json', 'yaml', ''), 'the config itself, merged'),
-  optional: withDefault(boolean, false, 'leave it out when the source is not there'),
-  mode: optional(FILE_MODE, 'in octal, in quotes'),
+  metadata: omitEmpty(choice('json', 'yaml', ''), 'the merged config, as JSON or YAML'),
+  optional: withDefault(boolean, false, 'skip it if the source does not exist'),
+  mode: optional(FILE_MODE, 'octal, quoted'),
   uid: optional(ID_OR_NAME, 'a number, or the name of a container'),
   gid: optional(ID_OR_NAME, 'a number, or the name of a container'),
 });
@@ -99,7 +99,7 @@ function oneContent(
   );
 }
 
-/** An entry as plain data, in the order of LinuxKit's structs. */
+/** Returns an entry as plain data in the order of LinuxKit's structs. */
 export function plainFile(item: YamlValue): unknown {
   return FIELDS.plain(item);
 }

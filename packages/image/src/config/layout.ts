@@ -1,8 +1,8 @@
 import { choice, type YamlType, type YamlValue } from '@lkt/core';
 
 /**
- * How the files of an image are in an initrd: to be unpacked, in an archive for each image or in a single one, or in file
- * systems that are mounted as they are.
+ * How an initrd holds the files of an image: `cpio` is an archive per image, `solid` a single
+ * archive, `erofs` mounted file systems.
  */
 export interface Layout {
   readonly kind: 'cpio' | 'solid' | 'erofs';

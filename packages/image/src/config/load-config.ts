@@ -13,39 +13,40 @@ import {
 import { isFile } from '../trust/parse-trust.ts';
 import { errorAt } from './fields.ts';
 
-/** An image config, and where it is. */
+/** An image config with its absolute path. */
 export interface ConfigFile extends SourceFile {
   readonly absolute: string;
-  /** From the web: it names nothing of this machine. */
+  /** Downloaded: it may not name files of this host. */
   readonly isRemote?: boolean;
 }
 
 export interface LoadOptions {
-  /** Values of variables, which go before those that the files say. */
+  /** Values of variables; they override those in configs. */
   readonly set?: ReadonlyMap<string, string>;
 }
 
-/** Configs that were read and merged, with all that they include. */
+/** Merged configs, including their includes. */
 export interface LoadedConfig {
   readonly config: SystemConfig;
-  /** Every file, in the order in which they were merged. */
+  /** Every file, in merge order. */
   readonly files: readonly ConfigFile[];
-  /** What each variable stood for. */
+  /** Values of the variables. */
   readonly variables: ReadonlyMap<string, string>;
-  /** The file that a value stands in. */
+  /** Returns the file of a value. */
   readonly fileOf: (value: YamlValue) => ConfigFile;
 }
 
-/** An image config is text that people write. */
+/** Bytes of a config that a person writes. */
 const MAX_SIZE = 16 * 2 ** 20;
 const MAX_DEPTH = 20;
 const MAX_FILES = 1000;
 
 /**
- * Reads configs and what they include, puts values in the place of variables, and merges all from left to right, included
- * files before those that include them.
- * @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column; NOT_FOUND for a file that is included;
- * UNSUPPORTED for a config from the web that names something of this machine; USAGE_INVALID for a value of no variable
+ * Reads configs and their includes, substitutes variables, and merges all from left to right,
+ * includes before the files that include them.
+ * @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column; NOT_FOUND for a missing
+ * include; UNSUPPORTED for a downloaded config that names files of this host; USAGE_INVALID for an
+ * undeclared variable
  */
 export async function loadConfig(
   given: readonly SourceFile[],
@@ -60,7 +61,7 @@ export async function loadConfig(
   const files = documents.map(({ file }) => file);
   const fileOf = (value: YamlValue): ConfigFile => {
     const file = files.find((candidate) => candidate === value.file);
-    if (file === undefined) throw new Error(`${value.file.path} is none of the configs`);
+    if (file === undefined) throw new Error(`${value.file.path} is not one of the configs`);
     return file;
   };
   checkRemote(config, fileOf);
@@ -87,13 +88,13 @@ async function load(
   const way = [...above, file.absolute];
   for (const include of head.include) {
     if (file.isRemote === true)
-      throw errorAt('UNSUPPORTED', include.at, 'a config from the web includes no files', {
-        fix: 'download it first, and look at it',
+      throw errorAt('UNSUPPORTED', include.at, 'a downloaded config cannot include files', {
+        fix: 'save it to a file, review it, and use the file',
       });
     const included = await readIncluded(file, include);
     if (way.includes(included.absolute))
       throw include.at.error(`${include.path} includes itself, by itself or through others`);
-    if (way.length >= MAX_DEPTH) throw include.at.error('files include each other too deep');
+    if (way.length >= MAX_DEPTH) throw include.at.error('includes are nested too deeply');
     await load(included, way, documents);
   }
   if (documents.length >= MAX_FILES) throw root.error(`more than ${MAX_FILES} files are included`);
@@ -104,7 +105,7 @@ async function readIncluded(by: ConfigFile, { path, at }: Include): Promise<Conf
   const absolute = resolve(dirname(by.absolute), path);
   try {
     const { size } = await stat(absolute);
-    if (size > MAX_SIZE) throw at.error(`${path} is longer than a config can be`);
+    if (size > MAX_SIZE) throw at.error(`${path} is too large for a config`);
     return {
       path: path.startsWith('/') ? path : join(dirname(by.path), path),
       absolute,
@@ -119,7 +120,7 @@ async function readIncluded(by: ConfigFile, { path, at }: Include): Promise<Conf
   }
 }
 
-/** Later files go before earlier ones, and what is given before all. */
+/** Returns the values of variables; later files override earlier ones, and `set` overrides all. */
 function valuesOf(
   documents: readonly Document[],
   set: ReadonlyMap<string, string>,
@@ -134,7 +135,7 @@ function valuesOf(
       throw new LktError('USAGE_INVALID', `no config has a variable "${name}"`, {
         fix:
           near === undefined
-            ? 'list it under "variables" of the config that uses it'
+            ? 'declare it under "variables" of the config that uses it'
             : `did you mean "${near}"?`,
       });
     }
@@ -149,7 +150,7 @@ function definite(values: ReadonlyMap<string, string | undefined>): ReadonlyMap<
   );
 }
 
-/** In all of a document but what was read before: `$${NAME}` is `${NAME}`, and stays so. */
+/** Replaces `${NAME}` in a document; `$${NAME}` stands for a literal `${NAME}`. */
 function substitute(
   root: YamlValue,
   own: ReadonlyMap<string, string | undefined>,
@@ -170,7 +171,7 @@ function substitute(
           throw at.error(`there is no variable "${name}" in this file`, {
             fix:
               near === undefined
-                ? `list it under "variables", or write $$\{${name}} where it is no variable`
+                ? `declare it under "variables", or write $$\{${name}} for literal text`
                 : `did you mean "${near}"?`,
           });
         },
@@ -179,7 +180,7 @@ function substitute(
   }
 }
 
-/** What is on the web says nothing about files of this machine: they would be in an image that goes elsewhere. */
+/** Rejects host files in downloaded configs: they would end up in the image. */
 function checkRemote(config: SystemConfig, fileOf: (value: YamlValue) => ConfigFile): void {
   const sources = config.files.flatMap(({ content }) =>
     content.kind === 'source' ? [content.at] : [],
@@ -195,7 +196,7 @@ function checkRemote(config: SystemConfig, fileOf: (value: YamlValue) => ConfigF
   ]);
   for (const at of [...sources, ...packages, ...trusted])
     if (fileOf(at).isRemote === true)
-      throw errorAt('UNSUPPORTED', at, 'a config from the web names nothing of this machine', {
-        fix: 'download it first, and look at it',
+      throw errorAt('UNSUPPORTED', at, 'a downloaded config cannot name files of this host', {
+        fix: 'save it to a file, review it, and use the file',
       });
 }

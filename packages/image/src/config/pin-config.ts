@@ -4,7 +4,7 @@ import { type TextEdit, withPin, applyEdits } from '@lkt/pkg';
 import { imageReferencesOf, type SystemConfig } from './config.ts';
 import { errorAt } from './fields.ts';
 
-/** An image config with its references brought up to date. */
+/** An image config with updated references. */
 export interface PinnedConfig {
   readonly text: string;
   readonly changes: readonly {
@@ -14,7 +14,7 @@ export interface PinnedConfig {
   }[];
 }
 
-/** The names (`org/image`) of the packages that a config names with a tag or digest; `@pkg:` needs no pin. */
+/** Returns the names (`org/image`) of the packages that a config names by reference. */
 export function packageNames(config: SystemConfig): readonly string[] {
   const names = imageReferencesOf(config).flatMap(({ reference }) =>
     reference === undefined
@@ -25,10 +25,10 @@ export function packageNames(config: SystemConfig): readonly string[] {
 }
 
 /**
- * Writes tag and digest into every reference in one of the files; all else stays as it is, byte for byte.
+ * Writes tag and digest into every reference of a file and keeps all other bytes.
  * @param pins `org/image:<source hash>@<digest>` by `org/image`
- * @param others the same for images that no package gives, by the reference as it is written
- * @throws LktError UNSUPPORTED for a reference that is made with variables
+ * @param others pinned references of external images, by the reference as written
+ * @throws LktError UNSUPPORTED for a reference that contains variables
  */
 export function pinConfig(
   file: SourceFile,
@@ -44,11 +44,11 @@ export function pinConfig(
     const pin = pins.get(familiarReference({ domain, path }));
     const to = pin === undefined ? (others.get(from) ?? from) : withPin(from, pin);
     if (to === from) continue;
-    // The value may be in quotes.
+    // The value may be quoted.
     const offset = file.text.indexOf(from, at.range[0]);
     if (offset === -1 || offset + from.length > at.range[1])
-      throw errorAt('UNSUPPORTED', at, 'a reference with variables in it cannot be pinned', {
-        fix: `write it out: ${to}`,
+      throw errorAt('UNSUPPORTED', at, 'a reference that contains variables cannot be pinned', {
+        fix: `write it without variables: ${to}`,
       });
     edits.push({ offset, length: from.length, replacement: to });
     changes.push({ line: at.position.line, from, to });

@@ -1,6 +1,9 @@
 import type { ImageReference } from './reference.ts';
 
-/** A reference of a config, as it stands there. @throws LktError PIN_MISSING without a digest */
+/**
+ * Returns a reference as written in the config.
+ * @throws LktError PIN_MISSING without a digest
+ */
 export function pinnedReference({ text, reference, at }: ImageReference): string {
   if (reference?.digest === undefined)
     throw at.error(`${text} has no digest`, { fix: `run: lkt pin ${at.file.path}` });

@@ -2,11 +2,11 @@ import { text as anyText, type YamlType, type YamlValue } from '@lkt/core';
 import { formatReference, parseReference, type Reference } from '@lkt/oci';
 import { located } from './fields.ts';
 
-/** An image that a config names: by reference, or as a package of the same checkout by its directory. */
+/** An image that a config names, by reference or by the directory of its package. */
 export interface ImageReference {
   /** As written. */
   readonly text: string;
-  /** The reference in full, with registry; for a package of the checkout what is written. */
+  /** Full reference with registry; for a package the text as written. */
   readonly full: string;
   readonly reference?: Reference;
   /** DIR of `@pkg:DIR`, relative to the config. */

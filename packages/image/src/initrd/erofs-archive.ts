@@ -21,17 +21,20 @@ import { type MountedRoot, ROOTS } from './erofs-roots.ts';
 /** Bump when the bytes change for unchanged entries. */
 const VERSION = 'erofs archive 1';
 
-/** A root as a file in an archive of cpio of its own, which is not packed: what is in the file is. */
+/** A cpio archive with a single file: an erofs image of a root. */
 export interface ErofsArchive {
   readonly root: MountedRoot;
-  /** The file, as it is in the archive. */
+  /** Entry of the file in the archive. */
   readonly entry: TreeEntry;
-  /** CRC-32 of the file. */
+  /** CRC-32 of the erofs image. */
   readonly sum: number;
   readonly file: CachedFile;
 }
 
-/** Makes the archive, unless it is in the cache. @throws LktError UNSUPPORTED for what an erofs, or cpio, cannot hold */
+/**
+ * Returns the archive, from the cache if possible.
+ * @throws LktError UNSUPPORTED for entries that erofs or cpio cannot hold
+ */
 export async function erofsArchive(
   plan: Plan,
   root: MountedRoot,
@@ -59,7 +62,7 @@ export async function erofsArchive(
   }
 }
 
-/** All that the bytes of the file depend on. */
+/** Returns a digest of all that determines the bytes of the file. */
 function keyOf({ root: { parts } }: Plan, { entries }: MountedRoot): string {
   const numbers = new Map<number, number>();
   const lines: string[] = [];
@@ -80,7 +83,7 @@ function keyOf({ root: { parts } }: Plan, { entries }: MountedRoot): string {
   return digestOf(lines.join('\n'));
 }
 
-/** What is known at the end is in front: the size in the header, and the head of the file system. */
+/** The head is known only at the end: the size in the cpio header, and the erofs superblock. */
 function archiveOf(path: RawPath, image: HeadedBytes): HeadedBytes {
   let size = 0;
   return {
@@ -111,7 +114,7 @@ function entryOf(path: RawPath, size: number): TreeEntry {
   return { ...entry, size };
 }
 
-/** CRC-32 of what stands between a header and the trailer. */
+/** Returns the CRC-32 of the bytes between the cpio header and trailer. */
 async function sumOf(archive: AsyncIterable<Uint8Array>, header: number): Promise<number> {
   const trailer = cpioTrailer().length;
   let sum = 0;

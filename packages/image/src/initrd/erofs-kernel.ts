@@ -10,7 +10,7 @@ import type { Layout } from '../config/layout.ts';
 import type { Plan } from '../plan.ts';
 import { isRamfs } from './info.ts';
 
-/** What the kernel needs for contents that are packed so. */
+/** Kernel options needed to read each compression. */
 const OPTIONS: Readonly<Partial<Record<Compressor, readonly string[]>>> = {
   none: [],
   lz4: ['EROFS_FS_ZIP'],
@@ -21,10 +21,10 @@ const OPTIONS: Readonly<Partial<Record<Compressor, readonly string[]>>> = {
 const MOUNTING = ['EROFS_FS', 'EROFS_FS_BACKED_BY_FILE'];
 
 /**
- * That the kernel can mount an erofs that is a file of its initramfs, packed so. It is asked as far as its image has its
- * config.
- * @param hasModules whether there is a list of the modules that it takes
- * @returns what packs it
+ * Checks that the kernel can mount a compressed erofs file of its initramfs. Skips options if the
+ * kernel image has no config.
+ * @param hasModules whether the image lists the modules to load
+ * @returns the compressor
  * @throws LktError UNSUPPORTED, CONFIG_INVALID
  */
 export function requireErofs(
@@ -36,11 +36,11 @@ export function requireErofs(
   const { compressor } = compression;
   const found = erofsCompressor(compression);
   if (found === undefined)
-    throw errorAt('UNSUPPORTED', at, `lkt does not pack an erofs with ${compressor}`, {
+    throw errorAt('UNSUPPORTED', at, `lkt cannot compress an erofs with ${compressor}`, {
       fix: 'use --compressor zstd, gzip, lz4 or none',
     });
   if (!isRamfs(kernel?.cmdline ?? ''))
-    throw errorAt('CONFIG_INVALID', at, 'the kernel mounts a file only of a ramfs', {
+    throw errorAt('CONFIG_INVALID', at, 'the kernel can mount a file only from a ramfs', {
       fix: 'add rootfstype=ramfs to kernel.cmdline',
     });
   const config = kernel?.config;
@@ -53,10 +53,10 @@ export function requireErofs(
     throw errorAt(
       'UNSUPPORTED',
       at,
-      `the kernel cannot mount it: ${where} does not have CONFIG_${missing}`,
+      `the kernel cannot mount it: ${where} lacks CONFIG_${missing}`,
       {
         fix: MOUNTING.includes(missing)
-          ? 'use lkt/kernel-debian or lkt/linux, or take out "layout"'
+          ? 'use lkt/kernel-debian or lkt/linux, or remove "layout"'
           : `use --compressor ${others.join(' or ')}`,
       },
     );
@@ -67,7 +67,7 @@ export function requireErofs(
       at,
       `the kernel has erofs as a module: ${where} has CONFIG_EROFS_FS=m, and no /usr/lib/modules/load-root lists it`,
       {
-        fix: 'use a newer lkt/kernel-debian, or take out "layout"',
+        fix: 'use a newer lkt/kernel-debian, or remove "layout"',
       },
     );
   return found;

@@ -15,13 +15,14 @@ import { mountedRoots, type MountedRoot, ROOTS, ROOTS_PATH } from './erofs-roots
 import { escapedPath, MANIFEST_PATH, manifestOf } from './manifest.ts';
 
 const MODULES: RawPath = 'usr/lib/modules';
-/** The modules without which the root cannot be mounted. */
+/** Lists the modules needed to mount the root. */
 const LOAD_PATH: RawPath = `${MODULES}/load-root`;
 
 /**
- * What is in the initrd of a planned image. With the layout erofs that is: its init, the kernel's modules for an erofs, and
- * the files of the image in file systems, which init mounts: docs/guest.md.
- * @throws LktError UNSUPPORTED where the kernel, the compressor or an erofs cannot; CONFIG_INVALID without a ramfs
+ * Returns the plan of the initrd. With the erofs layout it has the init, the kernel's erofs
+ * modules, and the files of the image in file systems that init mounts: docs/guest.md.
+ * @throws LktError UNSUPPORTED if the kernel, compressor or erofs cannot; CONFIG_INVALID without a
+ * ramfs
  */
 export async function layOut(plan: Plan, compression: Compression): Promise<Plan> {
   const { layout } = plan.config;
@@ -59,17 +60,12 @@ function contentSize({ entries }: MountedRoot): number {
 function initOf({ entries }: Root, { at }: Layout): RootEntry {
   const init = entries.get('init');
   if (init?.type === 'file') return init;
-  throw errorAt(
-    'UNSUPPORTED',
-    at,
-    'it needs an init that is the file /init, and no image has one',
-    {
-      fix: 'name lkt/init under init, or take out "layout"',
-    },
-  );
+  throw errorAt('UNSUPPORTED', at, 'it needs the file /init, and no image has one', {
+    fix: 'add lkt/init to init, or remove "layout"',
+  });
 }
 
-/** What `load-root` lists, and that itself. */
+/** Returns the `load-root` file and the modules that it lists. */
 async function modulesOf({ entries, parts }: Root): Promise<readonly RootEntry[]> {
   const list = entries.get(LOAD_PATH);
   const part = parts[list?.part ?? -1];
@@ -87,13 +83,15 @@ async function modulesOf({ entries, parts }: Root): Promise<readonly RootEntry[]
     if (found?.type === 'file') return found;
     throw new LktError(
       'NOT_FOUND',
-      `/${LOAD_PATH} of ${part.label} lists /${MODULES}/${fromRaw(name)}, which is not there`,
+      `/${LOAD_PATH} of ${part.label} lists /${MODULES}/${fromRaw(name)}, which does not exist`,
     );
   });
   return [list, ...modules];
 }
 
-/** What runs before there is a root, from the parts that it is of, with the directories that init mounts on. */
+/**
+ * Returns the parts that run before the root is mounted, with the directories that init mounts on.
+ */
 function starters({ parts }: Root, entries: readonly RootEntry[]): readonly Part[] {
   const directories = new MemoryEntries();
   for (const path of ['dev', 'mnt', 'proc']) directories.directory(path);
@@ -109,7 +107,7 @@ function starters({ parts }: Root, entries: readonly RootEntry[]): readonly Part
   ];
 }
 
-/** An archive has its file, and no directory above it. */
+/** Returns the directories above the archived files, which the archives lack. */
 function directoriesOf(archives: readonly ErofsArchive[]): MemoryEntries {
   const directories = new MemoryEntries();
   for (const { entry } of archives)
@@ -125,10 +123,10 @@ function archivePart({ entry, file, root: { label } }: ErofsArchive): Part {
   return { origin: OWN, label, isRoot: false, segment: path, entries, contents, archive: file };
 }
 
-/** It goes into the initrd as a segment that is made already. */
+/** The segment is in the cache already, so no contents are read. */
 async function* nothing(): AsyncGenerator<never> {}
 
-/** A line each: CRC-32, the file, and where it is mounted. */
+/** Formats a line per root: CRC-32, file, mount point. */
 function listOf(archives: readonly ErofsArchive[]): string {
   const lines = archives.map(({ sum, entry, root: { target } }) => {
     const words = [

@@ -3,27 +3,27 @@ import type { Root, RootEntry } from '../tree/merge.ts';
 import { MANIFEST_PATH } from './manifest.ts';
 import { isBoot } from './segment.ts';
 
-/** Where the file systems are in an initramfs. */
+/** Directory of the file systems in an initramfs. */
 export const ROOTS: RawPath = 'roots';
 
-/** The list of them, in the order in which init mounts them. */
+/** Lists the file systems in mount order. */
 export const ROOTS_PATH: RawPath = 'usr/share/lkt/roots';
 
-/** A directory of an image whose content is a file system of its own. */
+/** A directory of an image that becomes a file system of its own. */
 export interface MountedRoot {
   readonly target: RawPath;
-  /** For messages: what it is from. */
+  /** Origin, for messages. */
   readonly label: string;
-  /** With paths below the target; that of the target itself is empty. */
+  /** Paths are relative to the target, whose own path is empty. */
   readonly entries: readonly RootEntry[];
 }
 
-/** The bundles of containers, which change more often than the root. */
+/** Bundles of containers; they change more often than the root. */
 const BUNDLES: RawPath = 'containers';
 
 /**
- * Cuts an image into what is mounted, each before what is mounted in it: the root, the bundles of the containers, and the
- * root of each image that has one of its own. The list of all paths is left out.
+ * Splits an image into file systems, in mount order: the root, the container bundles, and the root
+ * of each container image. Leaves out the manifest.
  */
 export function mountedRoots(root: Root): readonly MountedRoot[] {
   const labels = new Map([

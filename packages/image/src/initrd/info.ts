@@ -6,11 +6,11 @@ import type { Root } from '../tree/merge.ts';
 import type { TreeEntry } from '../tree/part.ts';
 import { isBoot } from './segment.ts';
 
-/** What an initrd says about itself at its end, uncompressed, for whoever is to boot it. */
+/** Facts about an initrd, stored uncompressed at its end for the boot command. */
 export interface InitrdInfo {
-  /** Bytes that the files take in the root file system. */
+  /** Bytes of all files in the root file system. */
   readonly unpackedBytes: number;
-  /** MiB of memory below which the kernel cannot unpack it whole. */
+  /** MiB of memory that the kernel needs to unpack it. */
   readonly minimumMemory: number;
 }
 
@@ -18,19 +18,21 @@ const INFO_PATH: RawPath = 'usr/share/lkt/initrd';
 const INFO_SIZE = 128;
 const PAGE = 4096;
 const MIB = 2 ** 20;
-/** An inode with its directory entry, in the kernel's own memory. */
+/** Bytes of kernel memory for an inode and its directory entry. */
 const INODE = 1024;
-/** What a kernel takes that does not say so: as much as Debian's for clouds, which is larger than most. */
+/** Default size of a kernel: Debian's cloud kernel, which is larger than most. */
 const KERNEL = 56 * MIB;
 /**
- * What unpacking and starting init take beside that. Measured with Debian's kernel, and with kernel/linux, which is half of it:
- * with 8 to 16 MiB less than the sum some file is missing or there is no init. What runs then is not counted.
+ * Memory to unpack and to start init. Measured with Debian's kernel and kernel/linux, which is half
+ * its size: with 8 to 16 MiB less than the sum, files or init are missing. Excludes memory of
+ * services.
  */
 const WORKING = 24 * MIB;
 
 /**
- * The kernel unpacks into a tmpfs that may take half of what the machine has without the kernel itself and the initrd;
- * with `rootfstype=ramfs` it may take all there is. `kernelSize` is in bytes, unpacked.
+ * Returns the memory that an initrd needs. The kernel unpacks into a tmpfs limited to half of the
+ * memory left by the kernel and the initrd, or with `rootfstype=ramfs` into an unlimited ramfs.
+ * @param kernelSize bytes of the unpacked kernel
  */
 export function memoryFor(
   root: Root,
@@ -56,19 +58,19 @@ export function memoryFor(
   return { unpackedBytes, minimumMemory: Math.ceil(bytes / MIB / 8) * 8 };
 }
 
-/** Whether a kernel with this command line unpacks into a ramfs. */
+/** Reports whether a kernel with this command line unpacks into a ramfs. */
 export function isRamfs(cmdline: string): boolean {
   return /(?:^|\s)rootfstype=ramfs(?:\s|$)/.test(cmdline);
 }
 
-/** The last archive of an initrd: one file of fixed length, so that it is found from the end. */
+/** Returns the last archive of an initrd: one file of fixed length, found from the end. */
 export function infoArchive({ unpackedBytes, minimumMemory }: InitrdInfo): Buffer {
   const text = `lkt-initrd 1\nunpacked-bytes ${unpackedBytes}\nminimum-memory ${minimumMemory}\n`;
   return Buffer.concat([INFO_HEADER, Buffer.from(text.padEnd(INFO_SIZE, '\n')), cpioTrailer()]);
 }
 
 /**
- * What the initrd at `path` says about itself; undefined when it does not, because another program made it.
+ * Reads the facts at the end of an initrd; undefined if another program made it.
  * @throws LktError NOT_FOUND
  */
 export async function readInitrdInfo(path: string): Promise<InitrdInfo | undefined> {

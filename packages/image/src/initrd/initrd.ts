@@ -25,22 +25,22 @@ import { MANIFEST_PATH } from './manifest.ts';
 import { type InitrdPiece, takePacked } from './packed-archives.ts';
 import { type Segment, segmentArchive, segmentKey, segmentsOf, solid } from './segment.ts';
 
-/** An initrd whose segments are in the cache, ready to be put one after the other. */
+/** An initrd whose segments are in the cache, ready to be concatenated. */
 export interface Initrd extends InitrdInfo {
   readonly size: number;
-  /** Of all that its bytes depend on. */
+  /** Digest of the inputs. */
   readonly id: Digest;
-  /** What its bytes are, if that was noted when the same was written before. */
+  /** Digest of the bytes, if recorded by an earlier build. */
   readonly digest?: Digest;
   bytes(): AsyncIterable<Uint8Array>;
-  /** Notes what the bytes were, if the store can be written to. */
+  /** Records the digest of the bytes, if the store is writable. */
   note(digest: Digest): Promise<void>;
 }
 
 /**
- * The initrd of a planned image (Documentation/driver-api/early-userspace/buffer-format): microcode, a compressed
- * archive for each part, which comes from the cache where it did not change, the manifest, and uncompressed what the
- * initrd says about itself.
+ * Builds the initrd of a planned image (Documentation/driver-api/early-userspace/buffer-format):
+ * microcode, a compressed archive per segment from the cache, the manifest, and the uncompressed
+ * info.
  */
 export async function buildInitrd(asked: Plan, compression: Compression): Promise<Initrd> {
   requireUnpacking(asked, compression);
@@ -86,7 +86,10 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   };
 }
 
-/** What packs contents for an initrd of several archives, which are frames of zstd; nothing for any other. */
+/**
+ * Returns the compression for packing file contents, if the initrd consists of zstd archives per
+ * image.
+ */
 export function packingFor(
   { layout }: SystemConfig,
   format: readonly Format[],
@@ -107,7 +110,7 @@ function sizeOf(piece: InitrdPiece): number {
   return piece instanceof Uint8Array ? piece.length : piece.size;
 }
 
-/** A part of a file is named by what the file was made from, which its path says. */
+/** The path identifies the whole file by its inputs. */
 function identityOf(piece: InitrdPiece): string {
   if (piece instanceof Uint8Array) return digestOf(piece);
   if ('digest' in piece) return piece.digest;
@@ -115,7 +118,7 @@ function identityOf(piece: InitrdPiece): string {
   return [basename(path), offset, size, crc].join(' ');
 }
 
-/** A kernel that cannot unpack its initrd says so only when it boots. */
+/** Such a kernel would report the problem only at boot. */
 function requireUnpacking({ kernel }: Plan, { compressor }: Compression): void {
   const config = kernel?.config;
   if (config === undefined || compressor === 'none') return;
@@ -124,7 +127,7 @@ function requireUnpacking({ kernel }: Plan, { compressor }: Compression): void {
   const others = COMPRESSORS.filter((one) => one === 'none' || config.options.has(optionFor(one)));
   throw new LktError(
     'UNSUPPORTED',
-    `the kernel cannot unpack an initrd that ${compressor} has packed: /${config.path} of ${kernel?.origin.source} does not have CONFIG_${option}=y`,
+    `the kernel cannot unpack an initrd compressed with ${compressor}: /${config.path} of ${kernel?.origin.source} lacks CONFIG_${option}=y`,
     { fix: `use --compressor ${others.join(' or ')}` },
   );
 }
@@ -133,7 +136,7 @@ function optionFor(compressor: Compressor): string {
   return `RD_${compressor.toUpperCase()}`;
 }
 
-/** All but the manifest. */
+/** Builds all segments but the manifest. */
 async function buildSegments(
   plan: Plan,
   compression: Compression,
@@ -143,7 +146,7 @@ async function buildSegments(
   return buildAll(plan, [solid(segments)], await withMaxLevel(compression));
 }
 
-/** The largest begin first, so that none is left over at the end. */
+/** Starts with the largest, so that none is left over at the end. */
 async function buildAll(
   plan: Plan,
   segments: readonly Segment[],

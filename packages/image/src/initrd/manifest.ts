@@ -3,7 +3,7 @@ import type { Root } from '../tree/merge.ts';
 import type { TreeEntry } from '../tree/part.ts';
 import { isBoot } from './segment.ts';
 
-/** Where the list of all paths is in an image. It does not list itself. */
+/** Path of the manifest, which lists all paths but its own. */
 export const MANIFEST_PATH: RawPath = 'usr/share/lkt/manifest';
 
 const LETTERS: Readonly<Record<TreeEntry['type'], string>> = {
@@ -16,8 +16,8 @@ const LETTERS: Readonly<Record<TreeEntry['type'], string>> = {
 };
 
 /**
- * Every path of an image in one line each, for init to compare with what the kernel unpacked: type, octal mode, owner,
- * group, size, path, sorted by path. Bytes of a path that are no plain ASCII, blanks and `%` are written as `%XX`.
+ * Returns the manifest, with which init verifies the unpacked files. A line per path, sorted by
+ * path: type, octal mode, owner, group, size, escaped path.
  */
 export function manifestOf(root: Root): string {
   const lines: string[] = [];
@@ -30,7 +30,7 @@ export function manifestOf(root: Root): string {
   return `lkt-manifest 1 ${lines.length}\n${lines.join('')}`;
 }
 
-/** A path as lists of an image write it: bytes that are no plain ASCII, blanks and `%` as `%XX`. */
+/** Escapes bytes other than printable ASCII, blanks and `%` as `%XX`. */
 export function escapedPath(path: RawPath): string {
   return path.replaceAll(
     /[^!-$&-~]/g,

@@ -10,9 +10,9 @@ import { ROOTS, ROOTS_PATH } from './erofs-roots.ts';
 const MAX_LIST = 2 ** 20;
 
 /**
- * The entries of an initrd, with the content of the file systems that its init mounts in the place of these: as the image
- * has its files once it runs. What an initrd has of both, such as its init, comes again. The file systems are kept meanwhile
- * where temporary files are.
+ * Yields the entries of an initrd, with mounted file systems replaced by their files, as in the
+ * running system. Files that both have, such as init, occur twice. Keeps the file systems in
+ * temporary files meanwhile.
  * @throws LktError ARCHIVE_INVALID
  */
 export async function* readMounted(
@@ -39,7 +39,7 @@ export async function* readMounted(
       yield entry;
     }
   }
-  // Without a list these are files like all others.
+  // Without a list they are ordinary files.
   if (list === undefined)
     for (const entry of held) {
       const file = files.get(entry.path);
@@ -52,7 +52,7 @@ export async function* readMounted(
     if (file === undefined)
       throw new LktError(
         'ARCHIVE_INVALID',
-        `/${fromRaw(path)}, which is to be mounted, is not there`,
+        `/${fromRaw(path)} is in the list of roots but does not exist`,
       );
     for await (const entry of readErofs(await randomAccess(file))) {
       const at = below(target, entry.path);
@@ -77,7 +77,7 @@ function rootsIn(list = ''): readonly { readonly path: RawPath; readonly target:
       const [, path = '', target = ''] = line.split(' ');
       const normal = target === '/' ? '' : normalizePath(unescaped(target));
       if (normal === undefined)
-        throw new LktError('ARCHIVE_INVALID', `something is to be mounted out of it: ${target}`);
+        throw new LktError('ARCHIVE_INVALID', `a mount point is outside of the image: ${target}`);
       return { path: unescaped(path), target: normal };
     });
 }

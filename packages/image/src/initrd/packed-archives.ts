@@ -5,22 +5,22 @@ import type { RootEntry } from '../tree/merge.ts';
 import type { PackedContent } from '../tree/packed-files.ts';
 import type { Segment } from './segment.ts';
 
-/** Bytes of an initrd: of a file of the cache, of a part of one, or at hand. */
+/** Bytes of an initrd: a file of the cache, a part of one, or bytes in memory. */
 export type InitrdPiece = CachedFile | CachedRange | Uint8Array;
 
-/** From this window on blocks may be 128 KiB long (RFC 8878, 3.1.1.2.4), as `zstdRawBlocks` makes them. */
+/** Blocks may be 128 KiB long from this window on (RFC 8878, 3.1.1.2.4), as in `zstdRawBlocks`. */
 const MIN_WINDOW_LOG = 17;
 
-/** A file whose content is packed already, with all its names. */
+/** A file with packed content, with all its names. */
 interface PackedEntry {
   readonly names: readonly RootEntry[];
   readonly content: PackedContent;
 }
 
 /**
- * Takes the files out of a segment whose contents are packed already: each is an archive of its own, a frame of zstd in which
- * the blocks of the content stand between headers that are not compressed. So the content is compressed once, wherever it
- * is put. The rest, with all directories, is to come before them.
+ * Takes the files with packed contents out of a segment. Each becomes a zstd frame: uncompressed
+ * cpio headers around the compressed blocks of the content. So a content is compressed once,
+ * wherever it is placed. The rest, with all directories, comes first in the initrd.
  */
 export function takePacked(segment: Segment): {
   readonly rest: Segment;
@@ -46,7 +46,7 @@ export function takePacked(segment: Segment): {
   return { rest: { ...segment, parts }, packed: archivesOf(entries) };
 }
 
-/** What is at hand between two contents is one piece. */
+/** Joins the bytes between two contents to one piece. */
 function archivesOf(entries: readonly PackedEntry[]): readonly InitrdPiece[] {
   const pieces: InitrdPiece[] = [];
   let atHand: Uint8Array[] = [];
@@ -64,7 +64,7 @@ function archivesOf(entries: readonly PackedEntry[]): readonly InitrdPiece[] {
 
 function startOf(names: readonly RootEntry[], windowLog: number): Buffer {
   const inode = { number: 1, links: names.length };
-  // The content stands with the last of the names, as cpio writes it.
+  // cpio stores the content with the last name.
   const headers = names.map((entry, index) =>
     cpioHeader(entry, inode, index === names.length - 1 ? entry.size : 0),
   );

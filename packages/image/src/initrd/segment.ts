@@ -7,16 +7,16 @@ import type { Part } from '../tree/part.ts';
 
 /** Bump when the bytes of an archive change for unchanged entries. */
 const SEGMENT_VERSION = 'segment 1';
-/** What is compressed at once. */
+/** Bytes of one compression step. */
 const BLOCK = ZSTD_CHUNK_BYTES;
 
 /**
- * A cpio archive of its own for what some parts give to the root: with all directories above its entries, none of them
- * over a symbolic link, and no path that another segment has too, but directories, which are the same in all.
+ * A cpio archive of one or more parts. It has every directory above its entries, none below a
+ * symbolic link. Segments share no paths but directories, which are equal in all.
  */
 export interface Segment {
   readonly name: string;
-  /** Default: what its first part is called. */
+  /** Default: the label of the first part. */
   readonly title?: string;
   readonly parts: readonly SegmentPart[];
   readonly directories: readonly RootEntry[];
@@ -27,7 +27,10 @@ interface SegmentPart {
   readonly others: readonly RootEntry[];
 }
 
-/** The segments of a root, in the order of its parts. @throws LktError UNSUPPORTED for what cpio cannot hold */
+/**
+ * Returns the segments of a root, in the order of its parts.
+ * @throws LktError UNSUPPORTED for entries that cpio cannot hold
+ */
 export function segmentsOf(root: Root): readonly Segment[] {
   const groups = new Map<string, { parts: SegmentPart[]; directories: Set<string> }>();
   for (const [index, part] of root.parts.entries()) {
@@ -49,7 +52,7 @@ export function segmentsOf(root: Root): readonly Segment[] {
   }));
 }
 
-/** A single segment with what these have. */
+/** Joins segments to a single one. */
 export function solid(segments: readonly Segment[]): Segment {
   const directories = segments.flatMap((segment) => segment.directories);
   return {
@@ -62,12 +65,12 @@ export function solid(segments: readonly Segment[]): Segment {
   };
 }
 
-/** Kernel, command line and microcode stand beside the initrd, not in it. */
+/** Reports whether a path belongs to the boot files, which are outside of the initrd. */
 export function isBoot(path: string): boolean {
   return path === 'boot' || path.startsWith('boot/');
 }
 
-/** All that the bytes of `segmentArchive` depend on. */
+/** Returns the inputs of `segmentArchive`, for the cache. */
 export function segmentKey(segment: Segment): readonly string[] {
   const lines = [
     ...segment.directories.map(describe),
@@ -80,8 +83,8 @@ export function segmentKey(segment: Segment): readonly string[] {
 }
 
 /**
- * The archive, streamed: directories, then links, devices and empty files, then files as their contents come. A piece is
- * good until the next is asked for.
+ * Yields the archive: directories, then links, devices and empty files, then files in the order of
+ * their contents. Each chunk is valid until the next one is requested.
  */
 export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Array> {
   using blocks = new Blocks();
@@ -120,7 +123,7 @@ async function* archiveFiles(
     const last = names?.at(-1);
     if (names === undefined || last === undefined || !missing.delete(content.name)) continue;
     const inode = inodes.next(names.length);
-    // The content stands with the last of the names, as cpio writes it.
+    // cpio stores the content with the last name.
     for (const entry of names.slice(0, -1))
       for (const block of blocks.add(cpioHeader(entry, inode, 0))) yield block;
     for (const block of blocks.add(cpioHeader(last, inode, last.size))) yield block;
@@ -147,7 +150,7 @@ function wrongSize(entry: RootEntry, part: Part, size: number): LktError {
   );
 }
 
-/** One line that says everything about an entry. */
+/** Formats all fields of an entry. */
 function describe(entry: RootEntry): string {
   const { link = '', devMajor = 0, devMinor = 0, content = '' } = entry;
   return JSON.stringify([...entryRow(entry), link, devMajor, devMinor, content]);
@@ -159,7 +162,7 @@ function entryOf(root: Root, path: string): RootEntry {
   return entry;
 }
 
-/** Numbers inodes in the order in which they are written. */
+/** Numbers inodes in writing order. */
 class Inodes {
   #last = 0;
 
@@ -171,14 +174,14 @@ class Inodes {
 
 const pool = new BufferPool(BLOCK);
 
-/** Gathers pieces in blocks of one size, which compressing takes as they are. */
+/** Gathers bytes in blocks of the compressor's size. */
 class Blocks implements Disposable {
-  /** In turn: the one that was given last is still in use when the next begins. */
+  /** Used in turn: the consumer may still read the block yielded last. */
   readonly #blocks = [pool.take(), pool.take()] as const;
   #current: 0 | 1 = 0;
   #used = 0;
 
-  /** Copies the pieces. @returns the blocks that are full */
+  /** Copies the pieces and yields full blocks. */
   *add(...pieces: readonly Uint8Array[]): Generator<Uint8Array> {
     for (const piece of pieces) {
       for (let done = 0; done < piece.length;) {
@@ -191,7 +194,7 @@ class Blocks implements Disposable {
     }
   }
 
-  /** What is there of the last. */
+  /** Returns the bytes of the last, partial block. */
   end(): Uint8Array {
     const block = this.#blocks[this.#current].subarray(0, this.#used);
     this.#current = this.#current === 0 ? 1 : 0;

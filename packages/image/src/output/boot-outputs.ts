@@ -4,7 +4,7 @@ import { bootTarOf } from './boot-tar.ts';
 import type { Format } from './formats.ts';
 import { type Output, small } from './write.ts';
 
-/** The kernel, the initrd and the command line, as far as the formats have them as files. */
+/** Returns the kernel, initrd and command line files of the formats. */
 export function bootOutputs(
   { cache, kernel }: Plan,
   { name, format }: { readonly name: string; readonly format: readonly Format[] },

@@ -4,7 +4,8 @@ import type { Initrd } from '../initrd/initrd.ts';
 import type { Kernel } from '../tree/kernel.ts';
 
 /**
- * What the kernel boots as one tar archive: `kernel`, `initrd.img` with the microcode in front, `cmdline`.
+ * Writes the boot files as one tar archive: `kernel`, `initrd.img` with the microcode first,
+ * `cmdline`.
  */
 export async function* bootTarOf(
   { kernel, cmdline }: Kernel,

@@ -11,12 +11,12 @@ import {
 import type { Plan } from '../plan.ts';
 import { tarEntriesOf } from './tar.ts';
 
-/** What starts the system, in the order in which it is looked for. */
+/** Candidates for the entrypoint, in order. */
 const INIT = ['bin/rc.init', 'usr/bin/rc.init', 'init', 'sbin/init', 'usr/sbin/init'];
 
 /**
- * A planned image as an image of containers, of one layer which has what `tarOf` gives. It is written into `store`,
- * which whoever calls this throws away.
+ * Writes a planned image as a container image of one layer, with the files of `tarOf`.
+ * @param store a temporary store
  */
 export async function containerImage(
   plan: Plan,
@@ -31,7 +31,7 @@ export async function containerImage(
   return writeImage(store, { config: { config }, layers: [layer], platform });
 }
 
-/** The same as an archive, in which it is called `NAME:latest`. */
+/** Exports the container image as an archive with the name `NAME:latest`. */
 export async function* containerArchive(
   store: Store,
   image: Descriptor,
@@ -41,7 +41,7 @@ export async function* containerArchive(
   yield* await exportImage(store, image, { format, reference: parseReference(imageName(name)) });
 }
 
-/** A name of files as a repository can be called. */
+/** Converts a file name to a repository name. */
 function imageName(name: string): string {
   const plain = name
     .toLowerCase()

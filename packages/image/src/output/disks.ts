@@ -36,29 +36,28 @@ import { DISK_FILES, type DiskFormat, type Format, isDiskFormat } from './format
 import type { Output } from './write.ts';
 
 export interface DiskOptions {
-  /** What the names of the files start with. */
+  /** Prefix of the file names. */
   readonly name: string;
   readonly formats: readonly Format[];
-  /** In bytes; what there is to spare is in no partition. Default: what is needed. */
+  /** Minimum size in bytes; extra space is unpartitioned. Default: just large enough. */
   readonly size?: number;
-  /** Signs EFI programs. */
   readonly signer?: EfiSigner;
 }
 
 export interface DiskOutputs {
   readonly outputs: readonly Output[];
-  /** The EFI program that all formats for EFI start. */
+  /** The EFI program of all EFI formats. */
   readonly uki?: Uki;
 }
 
 const LABEL = 'LKT';
-/** Google takes whole ones only. */
+/** Google accepts whole GiB only. */
 const GIB = 2 ** 30;
 
 /**
- * The disks, ISO images and EFI programs that boot a planned image, each from its initrd.
- * @throws LktError as `planUki`; USAGE_INVALID for a size that is too small; UNSUPPORTED for a command line that the boot loader
- * cannot hold
+ * Returns the disks, ISO images and EFI programs that boot a planned image.
+ * @throws LktError as `planUki`; USAGE_INVALID for a size that is too small; UNSUPPORTED for a
+ * command line that the boot loader cannot hold
  */
 export async function diskOutputs(
   { bootLoader, cache }: Plan,
@@ -105,7 +104,7 @@ interface BootContents {
   readonly ids: Ids;
 }
 
-/** What tells disks apart: it is the same for the same content, and another for another. */
+/** Identifiers derived from the content. */
 interface Ids {
   readonly id: number;
   readonly diskId: string;
@@ -193,7 +192,9 @@ function contentOf(content: Content): Content {
   return { size: content.size, bytes: () => content.bytes() };
 }
 
-/** An ISO image with a file system for firmware, which is a partition as well where the image is put on a disk. */
+/**
+ * Returns an ISO image with an EFI file system, which is also a partition when copied to a disk.
+ */
 function efiIso(uki: Content, { ids }: BootContents): IsoImage {
   const fat = planFat([{ path: 'EFI/BOOT/BOOTX64.EFI', ...contentOf(uki) }], {
     kind: 'smallest',
@@ -211,7 +212,7 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
             type: 0xef,
             isActive: false,
             start: (place?.start ?? 0) * SECTORS,
-            // In whole ones of the image, as the boot catalog says.
+            // Rounded up to ISO sectors, as in the boot catalog.
             sectors: roundUp(fat.size, SECTOR_SIZE * SECTORS) / SECTOR_SIZE,
           },
         ]),
@@ -219,14 +220,14 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
   );
 }
 
-/** Of a disk in one of an ISO image. */
+/** Disk sectors per ISO sector. */
 const SECTORS = 4;
-/** Where the code that starts an ISO image from a disk is told the place of isolinux, in sectors of a disk. */
+/** Offset of isolinux's disk sector in the isohybrid boot code. */
 const ISOLINUX_PLACE = 432;
-/** A partition of a kind that nothing mounts by itself. */
+/** Partition type that no system mounts by itself. */
 const HIDDEN_NTFS = 0x17;
 
-/** An ISO image with isolinux, which starts from a disk too (syslinux's isohybrid). */
+/** Returns an ISO image with isolinux that also boots from a disk (syslinux's isohybrid). */
 function biosIso({ bootLoader, kernel, initrd, cmdline, ids }: BootContents): IsoImage {
   const contents: Readonly<Record<string, Content>> = {
     'isolinux.bin': inMemory(bootLoader.isolinux),

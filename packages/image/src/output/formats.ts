@@ -24,10 +24,10 @@ export const FORMATS = [
   'vmdk',
 ] as const;
 
-/** A form in which an image is written. */
+/** An output format. */
 export type Format = (typeof FORMATS)[number];
 
-/** What is after NAME in the file of a format that boots by itself. */
+/** File name suffixes of the formats that boot by themselves. */
 export const DISK_FILES = {
   'iso-bios': '.iso',
   'iso-efi': '-efi.iso',
@@ -50,21 +50,21 @@ export function isDiskFormat(format: Format): format is DiskFormat {
   return Object.hasOwn(DISK_FILES, format);
 }
 
-/** The forms that have an initrd. */
+/** Formats with an initrd. */
 export const INITRD_FORMATS: readonly Format[] = [
   'kernel+initrd',
   'tar-kernel-initrd',
   ...FORMATS.filter(isDiskFormat),
 ];
 
-/** The forms in which something is packed by the compressor that was asked for. */
+/** Formats that use the compressor. */
 export const PACKED_FORMATS: readonly Format[] = [
   ...INITRD_FORMATS,
   'kernel+squashfs',
   'kernel+erofs',
 ];
 
-/** Formats of LinuxKit that lkt does not write, and what makes them. */
+/** LinuxKit formats that lkt does not write, with alternatives. */
 const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   [
     'rpi3',
@@ -72,7 +72,10 @@ const ELSEWHERE: ReadonlyMap<string, string> = new Map([
   ],
 ]);
 
-/** The format of a name. @throws LktError UNSUPPORTED for one of LinuxKit's only, USAGE_INVALID */
+/**
+ * Parses the name of a format.
+ * @throws LktError UNSUPPORTED for one that only LinuxKit has, USAGE_INVALID
+ */
 export function parseFormat(name: string): Format {
   const format = FORMATS.find((known) => known === name);
   if (format !== undefined) return format;

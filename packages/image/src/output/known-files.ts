@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { type FileState, fileState, isSettled } from '@lkt/oci';
 
-/** Shorter ones are hashed as fast. */
+/** Bytes. Hashing a shorter file is as fast. */
 const WORTH = 256 * 1024;
 
 /**
- * What files were found to hold, as far as they are still the same by their inode, size and times: to read an initrd only to
- * see that nobody has changed it takes longer than all else of a build that changes nothing. In a directory of the store.
+ * Remembers digests of files by inode, size and times. Reading an initrd to see that it is
+ * unchanged would take longer than the rest of an unchanged build.
  */
 export class KnownFiles {
   readonly #directory: string;
@@ -17,7 +17,7 @@ export class KnownFiles {
     this.#directory = directory;
   }
 
-  /** Whether a file in this state was found to have this content. */
+  /** Reports whether a file in this state is known to have a digest. */
   has(path: string, state: FileState, digest: Digest): boolean {
     try {
       return readFileSync(this.#note(path), 'utf8') === `${digest} ${state}`;
@@ -26,7 +26,7 @@ export class KnownFiles {
     }
   }
 
-  /** Notes what a file has, whose name or times this process has changed just now. */
+  /** Records the digest of a file that this process has just renamed or touched. */
   addTouched(
     path: string,
     { digest, size }: { readonly digest: Digest; readonly size: number },
@@ -37,7 +37,7 @@ export class KnownFiles {
       if (stats.size === BigInt(size))
         writeFileSync(this.#note(path), `${digest} ${fileState(stats)}`);
     } catch {
-      // It is read the next time.
+      // The next build hashes the file.
     }
   }
 
@@ -46,7 +46,7 @@ export class KnownFiles {
   }
 }
 
-/** @returns undefined for what is short, or has changed a moment ago */
+/** Returns the state of a file; undefined for a short file, or one changed a moment ago. */
 export function stateOf(path: string): FileState | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
   if (stats === undefined || !stats.isFile() || stats.size < WORTH) return undefined;

@@ -3,13 +3,15 @@ import { type Digest, LktError } from '@lkt/core';
 import { fileChunks, createAsyncDigester } from '@lkt/oci';
 import { type KnownFiles, stateOf } from './known-files.ts';
 
-/** What a file has to be. */
 interface Expected {
   readonly digest: Digest;
   readonly size: number;
 }
 
-/** Whether a file has this content; then it counts as written now. It is read, unless it is known to be as it was then. */
+/**
+ * Reports whether a file has a digest, and if so sets its times to now. Reads the file unless it is
+ * known.
+ */
 export async function matchesDigest(
   path: string,
   { digest, size }: Expected,

@@ -6,7 +6,7 @@ import type { Plan } from '../plan.ts';
 import type { RootEntry } from '../tree/merge.ts';
 import type { Contents, Part } from '../tree/part.ts';
 
-/** The root of a planned image, without `boot/`, as a file system. */
+/** Returns the root of a planned image, without `boot/`, as a file system. */
 export function planFiles({ root, manifest }: Plan): FileSystem {
   const texts = new Map([[MANIFEST_PATH, Buffer.from(manifest)]]);
   return filesOf(
@@ -17,15 +17,15 @@ export function planFiles({ root, manifest }: Plan): FileSystem {
 }
 
 /**
- * Entries of these parts as a file system.
- * @param texts files whose content is at hand, by path
+ * Returns entries of parts as a file system.
+ * @param texts contents in memory, by path
  */
 export function filesOf(
   parts: readonly Part[],
   from: Iterable<RootEntry>,
   texts: ReadonlyMap<RawPath, Buffer> = new Map(),
 ): FileSystem {
-  // By what stands for contents: parts of the same image have them once.
+  // By key of the contents: parts of one image share them.
   const wanted = new Map<string, { readonly contents: Contents; readonly names: Set<string> }>();
   const entries: FsEntry[] = [];
   for (const { part, wantedBy: _, isWeak: __, content, ...entry } of from) {

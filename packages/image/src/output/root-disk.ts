@@ -23,18 +23,18 @@ import { type Output, type OutputFile, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */
 const VERSION = 'root disk 1';
-/** The disk of the machine, as Linux calls the first that is virtio's. */
+/** First virtio disk in Linux. */
 const DISK = '/dev/vda';
 
-/** An output whose bytes are noted once it was written, so that it is known when it is there already. */
+/** An output that is recorded after writing, so that the next build can keep the file. */
 export interface NotedOutput extends Output {
   readonly note?: (file: OutputFile) => Promise<void>;
 }
 
 /**
- * The root of a planned image as the content of a disk which the kernel mounts without an initrd, in each of the
- * formats that are asked for; and for each the command line with which it does.
- * @throws LktError UNSUPPORTED for what the file system cannot hold, or has no such compressor
+ * Returns the root as disks that the kernel mounts without an initrd, and their command lines.
+ * @throws LktError UNSUPPORTED for entries that the file system cannot hold, or a compressor that
+ * it lacks
  */
 export async function rootDisks(
   plan: Plan,
@@ -93,14 +93,14 @@ const ROOT_FORMATS: readonly Format[] = ['kernel+squashfs', 'kernel+erofs', 'ker
 
 function known<T>(what: string, found: T | undefined, { compressor }: Compression): T {
   if (found !== undefined) return found;
-  throw new LktError('UNSUPPORTED', `lkt does not pack ${what} with ${compressor}`, {
+  throw new LktError('UNSUPPORTED', `lkt cannot compress ${what} with ${compressor}`, {
     fix: 'use --compressor zstd, gzip, lz4 or none',
   });
 }
 
 /**
- * What the bytes were when the same was written before, and a way to note it.
- * @param more what else to note, once all was written
+ * Returns the recorded digest of an output, and the function to record it.
+ * @param more additional text to record after writing
  */
 async function notedBytes(
   { cache }: Plan,
@@ -126,7 +126,7 @@ async function notedBytes(
   };
 }
 
-/** Stands for all files and contents of a root. */
+/** Returns a digest of all files and contents of a root. */
 function treeKey({ root, manifest }: Plan): Digest {
   const lines = [manifest, ...root.parts.map(({ contents }) => contents.key)];
   for (const { path, type, mode, uid, gid, mtime, size, part, ...more } of root.entries.values()) {
@@ -139,14 +139,19 @@ function treeKey({ root, manifest }: Plan): Digest {
   return digestOf(lines.join('\n'));
 }
 
-/** The command line of the config, with what mounts the root. Of what is named twice the kernel takes the last. */
+/**
+ * Appends the root to the command line of the config. The kernel uses the last of equal parameters.
+ */
 function rootCmdline(cmdline: string, files: FileSystem, root: string): string {
   const isAsked = /(?:^|\s)init=/.test(cmdline);
   const init = isAsked || hasInit(files) ? '' : ' init=/init';
   return `${cmdline} ${root} ro${init}`.trim();
 }
 
-/** Whether the kernel starts something from a disk, where it does not look for the `/init` of an initrd. */
+/**
+ * Reports whether the kernel finds an init on a disk, where it does not try the `/init` of an
+ * initrd.
+ */
 function hasInit({ inodes }: FileSystem): boolean {
   const paths = new Set(
     inodes.flatMap(({ path, children }) =>
@@ -156,5 +161,5 @@ function hasInit({ inodes }: FileSystem): boolean {
   return !paths.has('init') || INIT.some((path) => paths.has(path));
 }
 
-/** Where it looks; `/sbin` and `/bin` may be links into `/usr`. */
+/** Paths that the kernel tries; `/sbin` and `/bin` may be links into `/usr`. */
 const INIT = ['sbin/init', 'usr/sbin/init', 'etc/init', 'bin/init', 'usr/bin/init'];

@@ -13,14 +13,14 @@ import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Content, Origin, Part } from '../tree/part.ts';
 
 /**
- * A planned image as one tar archive, with kernel, command line and microcode under `boot/`. Each entry has the image
- * it comes from and its place in the config in the PAX records `LINUXKIT.source` and `LINUXKIT.location`.
+ * Writes a planned image as one tar archive, with kernel, command line and microcode under `boot/`.
+ * The PAX records `LINUXKIT.source` and `LINUXKIT.location` have the origin of each entry.
  */
 export function tarOf(plan: Plan): AsyncGenerator<Uint8Array> {
   return writeTar(tarEntriesOf(plan));
 }
 
-/** The entries of that archive. */
+/** Yields the entries of that archive. */
 export async function* tarEntriesOf({
   kernel,
   root,

@@ -23,20 +23,20 @@ export interface OutputFile {
   readonly digest: Digest;
 }
 
-/** A file to write: its name in the directory and its content. */
+/** A file to write into the output directory. */
 export interface Output {
   readonly name: string;
-  /** What the bytes will be, if that is known: a file that is just so already stays, as if it were written anew. */
+  /** The expected bytes, if known: an existing file with them is kept and touched. */
   readonly expected?: { readonly digest: Digest; readonly size: number };
-  /** @param written the files before it */
+  /** @param written earlier outputs */
   readonly bytes: (written: readonly OutputFile[]) => AsyncIterable<Uint8Array>;
-  /** What goes over the beginning once all of `bytes` was written. */
+  /** Overwrites the start of the file after all of `bytes`. */
   readonly head?: () => Iterable<Uint8Array>;
 }
 
-/** Where files are written, and what is known of those that are there. */
+/** The output directory, and the known digests in it. */
 export interface OutputLocation {
-  /** It is made if need be. */
+  /** Created if missing. */
   readonly dir: string;
   readonly known: KnownFiles;
   readonly signal?: AbortSignal | undefined;
@@ -49,7 +49,7 @@ class StagedOutputs implements AsyncDisposable {
   // `finish` waits for all files to reach the disk.
   readonly #syncs: Promise<void>[] = [];
   readonly #files: OutputFile[] = [];
-  /** The outermost directory that was made for them. */
+  /** Outermost directory created for the outputs. */
   #made: string | undefined;
 
   constructor(location: OutputLocation) {
@@ -58,7 +58,7 @@ class StagedOutputs implements AsyncDisposable {
 
   /**
    * Writes a file, unless the existing one has the expected digest.
-   * @param written the files before it
+   * @param written earlier outputs
    * @throws LktError DISK_FULL, IO_FAILED
    */
   async write(
@@ -84,7 +84,10 @@ class StagedOutputs implements AsyncDisposable {
     }
   }
 
-  /** Gives all of them their names. @throws LktError DISK_FULL, IO_FAILED */
+  /**
+   * Renames all files.
+   * @throws LktError DISK_FULL, IO_FAILED
+   */
   async finish(): Promise<void> {
     const { dir, known } = this.#location;
     try {
@@ -120,18 +123,18 @@ class StagedOutputs implements AsyncDisposable {
   }
 }
 
-/** Removes a directory and those above it, up to `last`, as far as nobody has put anything there. */
+/** Removes empty directories from `dir` up to `last`. */
 async function removeEmpty(dir: string, last: string): Promise<void> {
   try {
     for (let at = resolve(dir); at.length >= last.length; at = dirname(at)) await rmdir(at);
   } catch {
-    // It is somebody else's by now.
+    // Another process uses it by now.
   }
 }
 
 /**
- * Writes files into a directory and gives them their names when all are whole. Until then what had these names stays; after
- * an error nothing else is left.
+ * Writes files into a directory and renames them when all are complete. Existing files stay until
+ * then; an error leaves no new files.
  * @throws LktError DISK_FULL, IO_FAILED
  */
 export async function writeOutputs(
@@ -145,7 +148,10 @@ export async function writeOutputs(
   return files;
 }
 
-/** That a directory can be written into, or be made. @throws LktError IO_FAILED */
+/**
+ * Checks that a directory is writable or can be created.
+ * @throws LktError IO_FAILED
+ */
 export async function requireWritable(dir: string): Promise<void> {
   for (let at = dir; ; at = dirname(at)) {
     try {
@@ -157,7 +163,7 @@ export async function requireWritable(dir: string): Promise<void> {
   }
 }
 
-/** A file whose content is at hand. */
+/** Returns an output with content in memory. */
 export function small(name: string, text: string | Buffer): Output {
   const data = Buffer.from(text as string);
   return {
@@ -170,7 +176,7 @@ export function small(name: string, text: string | Buffer): Output {
 interface Writing {
   readonly head: Output['head'];
   readonly signal: AbortSignal | undefined;
-  /** Gets what was written, to be synchronised and closed. */
+  /** Syncs and closes the file later. */
   readonly sync: (file: FileHandle) => void;
 }
 
@@ -204,12 +210,12 @@ async function writePieces(
   for await (const piece of bytes) {
     signal?.throwIfAborted();
     const writing = isZeroChunk(piece) ? undefined : writeAll(file, piece, digester.size);
-    // Where the hash fails, nobody waits for it but the close of the file.
+    // If hashing fails, only the close of the file waits for the write.
     writing?.catch(() => undefined);
     await hashing;
     if (copy.length < piece.length) copy = Buffer.allocUnsafeSlow(piece.length);
     copy.set(piece);
-    // While the next piece is got.
+    // Hashed while the next piece is made.
     hashing = digester.update(copy.subarray(0, piece.length));
     hashing.catch(() => undefined);
     await writing;

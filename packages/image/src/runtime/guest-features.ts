@@ -4,10 +4,10 @@ import { errorAt } from '../config/fields.ts';
 import type { Layout } from '../config/layout.ts';
 import type { Supervision } from './supervision.ts';
 
-/** The label in which images of `init` say what they can do beyond LinuxKit's: names with blanks between. */
+/** Label in which images of `init` list features beyond LinuxKit's, separated by blanks. */
 const FEATURES_LABEL = 'lkt.guest.features';
 
-/** What the fields of a container may need of the guest: docs/guest.md. */
+/** Features that fields of containers require: docs/guest.md. */
 const FEATURES = [
   'restart',
   'after',
@@ -18,21 +18,22 @@ const FEATURES = [
   'interfaces',
 ] as const;
 
-/** Of an init that mounts file systems which are files of the initramfs. */
+/** Feature of an init that mounts file systems from files of the initramfs. */
 const EROFS = 'erofs';
 
-/** What the images of `init` and the kernel can do, by their labels. */
+/** Returns the features of the images of `init` and the kernel, from their labels. */
 export function guestFeatures(
   labels: Iterable<Readonly<Record<string, string>> | undefined>,
 ): ReadonlySet<string> {
   const said = [...labels].flatMap((of) => of?.[FEATURES_LABEL] ?? []);
-  // An init that says nothing is LinuxKit's, or does what LinuxKit's does.
+  // An init without the label behaves like LinuxKit's.
   return new Set([...(said.length === 0 ? ['interfaces'] : []), ...said.join(' ').split(' ')]);
 }
 
 /**
- * That the guest can do what a container needs: a field that init does not know would be passed over in silence.
- * @throws LktError UNSUPPORTED at the field, or at the container when its label has it
+ * Checks that the guest supports all features of a container; an init silently ignores unknown
+ * fields.
+ * @throws LktError UNSUPPORTED at the field, or at the container if its label has it
  */
 export function requireFeatures(
   container: Container,
@@ -57,17 +58,20 @@ export function requireFeatures(
       'UNSUPPORTED',
       field ?? container.at,
       field === undefined
-        ? `the label of ${container.image.text} has "${feature}", and no image of init can do it`
-        : 'no image of init can do it',
-      { fix: `take it out, or name an image of init whose label ${FEATURES_LABEL} has ${feature}` },
+        ? `the label of ${container.image.text} has "${feature}", and no image of init supports it`
+        : 'no image of init supports it',
+      { fix: `remove it, or use an image of init whose label ${FEATURES_LABEL} has ${feature}` },
     );
   }
 }
 
-/** That init finds the files of an image laid out so. @throws LktError UNSUPPORTED */
+/**
+ * Checks that init supports a layout.
+ * @throws LktError UNSUPPORTED
+ */
 export function requireLayout({ kind, at }: Layout, has: ReadonlySet<string>): void {
   if (kind !== 'erofs' || has.has(EROFS)) return;
-  throw errorAt('UNSUPPORTED', at, 'no image of init can do it', {
-    fix: `take it out, or name an image of init whose label ${FEATURES_LABEL} has ${EROFS}`,
+  throw errorAt('UNSUPPORTED', at, 'no image of init supports it', {
+    fix: `remove it, or use an image of init whose label ${FEATURES_LABEL} has ${EROFS}`,
   });
 }

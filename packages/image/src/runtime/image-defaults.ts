@@ -2,18 +2,18 @@ import { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import { parseLabel, type Settings } from '@lkt/pkg';
 
-/** The label in which an image says how it wants to run, in the form of `Settings`. */
+/** Label with an image's default settings, in the form of `Settings`. */
 const CONFIG_LABEL = 'org.mobyproject.config';
 
-/** What an image itself says about its containers. */
+/** Defaults of an image for its containers. */
 export interface ImageDefaults {
   readonly label: Settings;
   readonly config: ContainerConfig;
 }
 
 /**
- * @param name names the image in errors
- * @throws LktError IMAGE_INVALID for a label that is no settings
+ * @param name of the image, for errors
+ * @throws LktError IMAGE_INVALID for an invalid label
  */
 export function imageDefaults(name: string, config: ContainerConfig): ImageDefaults {
   const text = config.Labels?.[CONFIG_LABEL];

@@ -4,14 +4,14 @@ import type { GoValue } from '../go-json.ts';
 
 export type Volumes = ReadonlyMap<string, Volume>;
 
-/** Where the file system of a volume is, once init has made it. */
+/** Returns the mount point of a volume. */
 function volumeMount(name: string): string {
   return `/containers/volumes/${name}/merged`;
 }
 
 /**
- * The mounts of a container, sorted by destination: the defaults, under `tmpfs`, under `binds`, under `mounts`. Only
- * the last one for a destination stays.
+ * Returns the mounts of a container, sorted by destination: defaults, `tmpfs`, `binds`, `mounts`.
+ * The last one of a destination wins.
  */
 export function containerMounts(
   settings: Settings,
@@ -33,7 +33,7 @@ export function containerMounts(
     .map(([, mount]) => mount);
 }
 
-/** runtime-spec, config.md, "Mounts". */
+/** Formats a mount (runtime-spec, config.md, "Mounts"). */
 export function mountJson(mount: Omit<Mount, 'at'>): GoValue {
   const { destination, type, source, options, uidMappings, gidMappings } = mount;
   return {
@@ -51,9 +51,9 @@ function filled<T>(list: readonly T[] | undefined): readonly T[] | undefined {
 }
 
 /**
- * A bind whose source is no absolute path means a volume, which is bound whether the options say so or not: a runtime
- * takes a mount of type `bind` without one for a file system of that name. One that is read-only cannot be bound for
- * writing.
+ * Resolves a bind with a relative source to the mount point of the volume. Adds the option `bind`,
+ * since runtimes otherwise treat `bind` as a file system type. A read-only volume must be bound
+ * read-only.
  */
 function resolveVolume(mount: Mount, volumes: Volumes): Mount {
   const { source, at } = mount;
@@ -76,7 +76,7 @@ function resolveVolume(mount: Mount, volumes: Volumes): Mount {
   };
 }
 
-/** What Docker gives a container, less /dev/shm and /dev/mqueue. */
+/** Docker's default mounts, without /dev/shm and /dev/mqueue. */
 function defaults(
   isReadonly: boolean,
 ): readonly { destination: string; type: string; source: string; options: string[] }[] {

@@ -3,12 +3,12 @@ import { goJson } from '../go-json.ts';
 import { mountJson } from './mounts.ts';
 import { type Supervision, supervisionJson } from './supervision.ts';
 
-/** A mount that init makes for the root file system of a container. */
+/** A mount that init makes for a container's root file system. */
 export type RootfsMount = Omit<Mount, 'at'>;
 
 /**
- * `runtime.json` of a container: what init does for it before it starts, the mounts of its root file system first.
- * Lists and texts are there even when they are empty; what LinuxKit does not have only when it is used.
+ * Returns `runtime.json`: the actions of init before the container starts, with the mounts of its
+ * root file system first. LinuxKit's fields are always present, lkt's own only when used.
  */
 export function runtimeJson(
   runtime: RuntimeSettings,

@@ -2,9 +2,9 @@ import type { Settings } from '@lkt/pkg';
 import type { ImageDefaults } from './image-defaults.ts';
 
 /**
- * What holds for a container: a field of the image config replaces that of the label as a whole, even by an empty list;
- * of the text fields the one that is not empty. `.add` appends to the label's list, and counts only while the image
- * config does not give the list itself. `command`, `env` and `cwd` fall back to the image's own config.
+ * Merges the settings of a container. A field of the image config replaces that of the label, even
+ * by an empty list, but not by an empty text. `.add` appends to the label's list unless the config
+ * sets the list itself. `command`, `env` and `cwd` fall back to the image's own config.
  */
 export function mergeSettings(own: Settings, { label, config }: ImageDefaults): Settings {
   const runtime = { ...label.runtime, ...own.runtime };

@@ -9,20 +9,20 @@ import {
 import { type GoValue, goJson, goMap } from '../go-json.ts';
 import { containerMounts, type Volumes } from './mounts.ts';
 
-/** What the settings of a container refer to. */
+/** The names that settings of a container refer to. */
 export interface SpecContext {
-  /** Numeric ids of the names of containers. */
+  /** Numeric ids by container name. */
   readonly ids: ReadonlyMap<string, number>;
   readonly volumes: Volumes;
 }
 
-/** The runtime-spec that LinuxKit's tree has (config.md, "Specification version"). */
+/** Version of runtime-spec in LinuxKit's tree (config.md, "Specification version"). */
 const OCI_VERSION = '1.2.1';
 
 /**
- * `config.json` of a container (runtime-spec, config.md), in the bytes Go would write: the order of its structs, empty
- * fields left out, four blanks of indent.
- * @throws LktError CONFIG_INVALID at the place of a name that means no container or volume
+ * Returns `config.json` of a container (runtime-spec, config.md), in the bytes that Go writes:
+ * order of structs, empty fields omitted, indented by four.
+ * @throws LktError CONFIG_INVALID at the name of an unknown container or volume
  */
 export function containerSpec(settings: Settings, context: SpecContext): string {
   const isReadonly = settings.readonly ?? false;
@@ -57,7 +57,7 @@ function processOf(settings: Settings, { ids }: SpecContext): GoValue {
   };
 }
 
-/** @throws LktError CONFIG_INVALID at a name that is not that of a container */
+/** @throws LktError CONFIG_INVALID at the name of an unknown container */
 export function numericId(id: IdOrName, ids: ReadonlyMap<string, number>): number {
   if (typeof id === 'number') return id;
   const number = ids.get(id.name);
@@ -105,7 +105,7 @@ function linuxOf(settings: Settings): GoValue {
   };
 }
 
-/** Leave to use its devices is a cgroup rule of the container too. */
+/** Devices need a cgroup rule that allows them. */
 function resourcesOf(resources: Resources, devices: readonly Device[]): GoValue {
   const rules = [
     ...(resources.devices ?? []).map(({ allow, type, major, minor, access }) => ({
@@ -126,7 +126,7 @@ function resourcesOf(resources: Resources, devices: readonly Device[]): GoValue 
   return { devices: filled(rules), ...limits };
 }
 
-/** Written as it is read: in the order of runtime-spec, without what is empty. */
+/** Keeps the order of runtime-spec, without empty fields. */
 function seccompOf(seccomp: Seccomp | undefined): GoValue | undefined {
   if (seccomp === undefined) return undefined;
   const syscalls = seccomp.syscalls?.map((rule) => ({
@@ -136,7 +136,7 @@ function seccompOf(seccomp: Seccomp | undefined): GoValue | undefined {
   return { ...seccomp, syscalls };
 }
 
-/** Network, IPC and UTS are the host's unless said otherwise; PID and mount are new ones. */
+/** By default network, IPC and UTS are the host's; PID and mount are new. */
 function namespacesOf({ net, ipc, uts, pid, userns }: Settings): GoValue {
   const list: GoValue[] = [];
   const add = (type: string, setting: string, ...news: readonly string[]): void => {

@@ -10,7 +10,7 @@ import type { GoValue } from '../go-json.ts';
 
 export type Section = 'onboot' | 'onshutdown' | 'services';
 
-/** What init does around a container beside running it, where that is not what LinuxKit's does. */
+/** Actions of init around a container, where they differ from LinuxKit's. */
 export interface Supervision {
   readonly restart?: Exclude<RestartPolicy, 'never'>;
   readonly after?: readonly ServiceDependency[];
@@ -18,7 +18,7 @@ export interface Supervision {
   readonly onfailure?: Exclude<FailureAction, 'continue'>;
 }
 
-/** Which fields say so, and in which sections they mean something. */
+/** Sections in which each field has an effect. */
 export const SUPERVISION: Readonly<Record<keyof Supervision, readonly Section[]>> = {
   restart: ['services'],
   after: ['services'],
@@ -26,7 +26,10 @@ export const SUPERVISION: Readonly<Record<keyof Supervision, readonly Section[]>
   onfailure: ['onboot', 'onshutdown'],
 };
 
-/** Of the settings of a container. A label may have what another section needs, which counts for nothing here. */
+/**
+ * Returns the supervision of a container; ignores fields of its label that belong to other
+ * sections.
+ */
 export function supervisionOf(
   { restart = 'never', after = [], ready, onfailure = 'continue' }: Settings,
   section: Section,
@@ -39,7 +42,7 @@ export function supervisionOf(
   };
 }
 
-/** As `runtime.json` has it, behind LinuxKit's fields: docs/guest.md. */
+/** Formats the fields of `runtime.json` after LinuxKit's: docs/guest.md. */
 export function supervisionJson({ restart, after, ready, onfailure }: Supervision): {
   readonly [key: string]: GoValue | undefined;
 } {
@@ -52,7 +55,7 @@ export function supervisionJson({ restart, after, ready, onfailure }: Supervisio
 }
 
 /**
- * Checks that every service can start: those that it starts after are there, and none waits for itself.
+ * Checks that every service can start: its dependencies exist and have no cycle.
  * @throws LktError CONFIG_INVALID at the name in `after`
  */
 export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency[]>): void {
@@ -60,7 +63,7 @@ export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency
     for (const { name, at } of names) {
       if (after.has(name)) continue;
       const near = nearest(name, [...after.keys()]);
-      throw at.error(`${service} starts after "${name}", and there is no such service`, {
+      throw at.error(`${service} starts after "${name}", which does not exist`, {
         fix: near === undefined ? 'name an entry of services' : `did you mean "${near}"?`,
       });
     }
@@ -68,11 +71,11 @@ export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency
   const waiting = withoutStarting(after);
   const [first] = waiting.keys();
   if (first === undefined) return;
-  // Whoever still waits does so for another one that does: the way comes back to itself.
+  // Each waiting service waits for another one, so following them finds the cycle.
   const way = new Map<string, ServiceDependency>();
   for (let service = first; ;) {
     const next = waiting.get(service)?.find(({ name }) => waiting.has(name));
-    if (next === undefined) throw new Error(`${service} waits for nobody`);
+    if (next === undefined) throw new Error(`${service} waits for no waiting service`);
     way.set(service, next);
     if (way.has(next.name)) {
       const names = [...way.keys()];
@@ -83,7 +86,7 @@ export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency
   }
 }
 
-/** The services that are left when each that can start has started. */
+/** Returns the services that are left when every service that can start has started. */
 function withoutStarting(
   after: ReadonlyMap<string, readonly ServiceDependency[]>,
 ): ReadonlyMap<string, readonly ServiceDependency[]> {

@@ -3,19 +3,19 @@ import { fromRaw, readArchives } from '@lkt/oci';
 import type { ImageReference } from '../config/reference.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
-/** What firmware starts, as `tools/boot` makes it. */
+/** Boot loaders for BIOS and EFI, from `tools/boot`. */
 export interface BootLoader {
-  /** systemd's stub, of which a unified kernel image is made. */
+  /** systemd's stub, the base of a unified kernel image. */
   readonly efiStub: Buffer;
-  /** The first sector of a disk, which starts that of the partition. */
+  /** First sector of a disk; starts the boot sector of the partition. */
   readonly mbr: Buffer;
-  /** The first sector of a partition with syslinux, and the file that it loads. */
+  /** First sector of a partition with syslinux, and the file that it loads. */
   readonly syslinuxSector: Buffer;
   readonly ldlinuxSys: Buffer;
-  /** What syslinux and isolinux load next. */
+  /** Second stage of syslinux and isolinux. */
   readonly ldlinuxC32: Buffer;
   readonly isolinux: Buffer;
-  /** The first sector of an ISO image that is on a disk. */
+  /** First sector of an ISO image on a disk. */
   readonly isoMbr: Buffer;
 }
 
@@ -29,7 +29,7 @@ const FILES: Readonly<Record<keyof BootLoader, string>> = {
   isoMbr: 'bios/isohdpfx.bin',
 };
 
-/** The largest is a tenth of this. */
+/** Bytes. Ten times the largest file. */
 const MAX_SIZE = 2 ** 20;
 
 /** @throws LktError NOT_FOUND, IMAGE_INVALID */

@@ -2,8 +2,8 @@ import { fromRaw } from '@lkt/oci';
 import type { Plan } from '../plan.ts';
 
 /**
- * Of a format without extended attributes. Most do not matter here; without capabilities a program can do less than it
- * should.
+ * Warns of file capabilities that a format without extended attributes loses. Programs with them
+ * would fail; other attributes rarely matter.
  */
 export function warnOfCapabilities({ root, reporter }: Plan, format: string): void {
   for (const { path, part, xattrs } of root.entries.values()) {

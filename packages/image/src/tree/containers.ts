@@ -14,14 +14,17 @@ import type { Origin, Part } from './part.ts';
 import { defaultEntries, graftImage } from './graft.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
-/** Small files that change with the config share one segment, so that the images' own stay as they are. */
+/**
+ * Segment of small files that change with the config, so that the segments of images stay
+ * unchanged.
+ */
 export const CONFIG_SEGMENT = 'config';
 
 /**
- * The bundles of all containers: `containers/SECTION/NAME` with `config.json`, `runtime.json` and the root file system,
- * read-only in `rootfs`, else in `lower` for an overlay over `rootfs`, which it is too where places for mounts have to be made. An
- * image that is used again is there once; later
- * bundles refer to the first.
+ * Returns the bundles of all containers: `containers/SECTION/NAME` with `config.json`,
+ * `runtime.json` and the root file system. That is in `rootfs` if it is read-only and has all mount
+ * points, else in `lower`, with an overlay on `rootfs`. Bundles of the same image share the first
+ * one's files.
  */
 export async function containerParts(
   config: SystemConfig,
@@ -56,12 +59,12 @@ class Bundler {
   readonly #images: SourceImages;
   readonly #ids: ReadonlyMap<string, number>;
   readonly #volumes: ReadonlyMap<string, Volume>;
-  /** Where the root file system of an image is. */
+  /** Location of each image's root file system. */
   readonly #placed = new Map<Digest, RawPath>();
   readonly #features: ReadonlySet<string>;
-  /** Whether the root of an image is a file system of its own, which nobody can write. */
+  /** Container roots are read-only file systems. */
   readonly #isMounted: boolean;
-  /** The services that each service starts after. */
+  /** Dependencies by service. */
   readonly after = new Map<string, readonly ServiceDependency[]>();
 
   constructor(config: SystemConfig, images: SourceImages, features: ReadonlySet<string>) {
@@ -116,7 +119,7 @@ class Bundler {
   }
 }
 
-/** The root file system of an image at `prefix`, in a segment of its own. */
+/** Returns the root file system of an image at `prefix`, in its own segment. */
 export async function imageParts(
   source: SourceImage,
   origin: Origin,
@@ -163,7 +166,7 @@ function readonlyMounts(dir: RawPath, rootfs: RawPath): readonly RootfsMount[] {
 function overlayMounts(dir: RawPath, lower: RawPath): readonly RootfsMount[] {
   return [
     { destination: `/${dir}/tmp`, type: 'tmpfs', source: 'tmpfs' },
-    // Private, so that what is mounted in there later is not seen elsewhere.
+    // Private, so that later mounts do not propagate.
     { destination: `/${dir}/tmp`, options: ['remount', 'private'] },
     {
       destination: `/${dir}/rootfs`,

@@ -1,6 +1,6 @@
 import type { Entry, EntryType, RawPath } from '@lkt/oci';
 
-/** The fields that every entry has, in the order in which records of the store have them. */
+/** Fields of every entry, in the order of the store's records. */
 export type EntryRow = readonly [
   path: RawPath,
   type: EntryType,
@@ -11,7 +11,6 @@ export type EntryRow = readonly [
   size: number,
 ];
 
-/** Returns the fields of an entry as a row. */
 export function entryRow({ path, type, mode, uid, gid, mtime, size }: Entry): EntryRow {
   return [path, type, mode, uid, gid, mtime, size];
 }

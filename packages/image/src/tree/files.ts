@@ -9,9 +9,9 @@ import { metadataOf } from './metadata.ts';
 import type { Contents, Part } from './part.ts';
 
 /**
- * The `files` section. A directory above a file that nothing else names has the owner of the file, and its mode with
- * leave to enter wherever there is any other.
- * @param homeDir what `~/` at the start of a source stands for
+ * Returns the parts of the `files` section. An implied parent directory has the owner of the file,
+ * and its mode with search permission added where it has any other.
+ * @param homeDir for sources that start with `~/`
  */
 export async function fileParts(
   config: SystemConfig,
@@ -46,9 +46,9 @@ export async function fileParts(
 }
 
 /**
- * The files that the config puts directly into a directory of the root, by their names.
- * @param dir as in `etc/sysctl.d`
- * @param homeDir what `~/` at the start of a source stands for
+ * Returns the files that the config puts directly into a directory, by name.
+ * @param dir such as `etc/sysctl.d`
+ * @param homeDir for sources that start with `~/`
  * @throws LktError NOT_FOUND, CONFIG_INVALID
  */
 export async function configFilesIn(
@@ -59,7 +59,7 @@ export async function configFilesIn(
   const found = new Map<string, Buffer>();
   for (const file of config.files) {
     const path = fromRaw(file.path);
-    // What is elsewhere is not looked at: it need not be there.
+    // Other sources are not read; they may not exist.
     if (!path.startsWith(`${dir}/`) && !`${dir}/`.startsWith(`${path}/`)) continue;
     for (const entry of await entriesOf(file, config, homeDir)) {
       if (fromRaw(parentPath(entry.path)) !== dir || entry.content === undefined) continue;
@@ -87,7 +87,7 @@ async function entriesOf(
   return [{ path, type: 'file', mode: file.mode ?? 0o600, content: bytes }];
 }
 
-/** The directories above `path` of the config. Those in between of a tree are in the tree. */
+/** Returns the directories above `path` of the config. */
 function parentsOf(file: FileEntry, [first]: readonly HostEntry[]): readonly HostEntry[] {
   const mode = file.mode ?? (first?.type === 'directory' ? 0o700 : 0o600);
   const parents: HostEntry[] = [];

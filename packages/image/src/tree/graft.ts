@@ -3,7 +3,7 @@ import { fromRaw, type RawPath, SOURCE_DATE_EPOCH, type TreeNode } from '@lkt/oc
 import type { MemoryEntries } from './memory.ts';
 import type { TreeEntry } from './part.ts';
 
-/** What an image brings along that is the container engine's business, not its own. */
+/** Files that container engines create. */
 const DROPPED: ReadonlySet<RawPath> = new Set([
   '.dockerenv',
   'Dockerfile',
@@ -13,7 +13,7 @@ const DROPPED: ReadonlySet<RawPath> = new Set([
   'etc/hostname',
 ]);
 
-/** Directories every root file system has, as root's with mode 0755 whatever the image says. */
+/** Directories of every root file system; always owned by root with mode 0755. */
 export const DIRECTORIES: readonly RawPath[] = ['dev', 'dev/pts', 'dev/shm', 'etc', 'proc', 'sys'];
 
 const HOSTS = `127.0.0.1       localhost
@@ -25,8 +25,8 @@ ff02::2 ip6-allrouters
 `;
 
 /**
- * The entries of an image below `prefix`, without what is the engine's business, times not after SOURCE_DATE_EPOCH.
- * What `defaultEntries` gives is left out too.
+ * Returns the entries of an image below `prefix`, with times of at most SOURCE_DATE_EPOCH, without
+ * files of the container engine and those of `defaultEntries`.
  */
 export function graftImage(
   nodes: readonly TreeNode[],
@@ -50,8 +50,8 @@ export function graftImage(
 }
 
 /**
- * What every root file system has.
- * @param resolver where name resolution is configured: in a container an empty file, else a link to init's
+ * Adds the entries of every root file system.
+ * @param resolver `etc/resolv.conf` is an empty file in containers, else a link to init's
  */
 export function defaultEntries(
   into: MemoryEntries,
@@ -69,7 +69,7 @@ export function defaultEntries(
   if (!hasMtab) into.symlink(join(prefix, 'etc/mtab'), '/proc/mounts');
 }
 
-/** Every path of an image with the file, directory or other thing that stands there, hard links followed. */
+/** Yields every path of an image with its inode; follows hard links. */
 export function* inodesOf(
   nodes: readonly TreeNode[],
 ): Generator<{ readonly path: RawPath; readonly inode: TreeNode }> {
@@ -84,7 +84,9 @@ export function* inodesOf(
   }
 }
 
-/** The entry of an inode of an image at `path` below `prefix`, with the path in the image as the name of its content. */
+/**
+ * Returns the entry of an inode at `path` below `prefix`. The path in the image names its content.
+ */
 export function graftNode(path: RawPath, inode: TreeNode, prefix: RawPath): TreeEntry {
   const { type, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = inode;
   if (type === 'hardlink') throw new Error(`not an inode: ${path}`);

@@ -6,15 +6,15 @@ import { fileChunks, parentPath, type RawPath, toRaw } from '@lkt/oci';
 import { errorAt } from '../config/fields.ts';
 import type { FileEntry } from '../config/files.ts';
 
-/** A path that an entry of `files` gives. */
+/** A path from an entry of `files`. */
 export interface HostEntry {
   readonly path: RawPath;
   readonly type: 'file' | 'directory' | 'symlink';
   readonly mode: number;
   readonly link?: RawPath;
-  /** Of a directory: that one which is there already keeps its owner and mode. */
+  /** An existing directory keeps its owner and mode. */
   readonly isWeak?: boolean;
-  /** Hashed now and read again later. */
+  /** Hashed now, and read again later. */
   readonly content?: {
     readonly digest: Digest;
     readonly size: number;
@@ -22,14 +22,14 @@ export interface HostEntry {
   };
 }
 
-/** More are hardly meant: a source that is `/` by mistake. */
+/** Exceeded only by a mistake, such as the source `/`. */
 const MAX_ENTRIES = 1_000_000;
 
 /**
- * What a `source` stands for: one file, a directory with all that is in it, or what a pattern matches, below `path`
- * where it stands behind the part without pattern. A relative source starts at the config that names it.
- * @returns parents first, sorted; nothing when it is optional and not there
- * @throws LktError NOT_FOUND; CONFIG_INVALID for what is neither file, directory nor link
+ * Returns the files of a `source`: one file, a directory tree, or the matches of a pattern with
+ * their paths below its fixed part. A relative source starts at the config.
+ * @returns parents first, sorted; empty if the source is optional and missing
+ * @throws LktError NOT_FOUND; CONFIG_INVALID for a special file
  */
 export async function readSource(
   file: FileEntry,
@@ -39,7 +39,7 @@ export async function readSource(
   const path = hostPath(source, at, homeDir);
   const reader = new SourceReader(file, at);
   try {
-    if (hasPattern(source) && !(await isThere(path))) await reader.addMatches(path);
+    if (hasPattern(source) && !(await exists(path))) await reader.addMatches(path);
     else await reader.add(path, file.path, true);
   } catch (error) {
     const isSystem = error instanceof Error && 'syscall' in error;
@@ -47,19 +47,19 @@ export async function readSource(
     if (!isSystem) throw error;
     throw errorAt('NOT_FOUND', at, `cannot read ${source}: ${error.message}`, {
       cause: error,
-      fix: 'check the path, or say "optional: true"',
+      fix: 'check the path, or set "optional: true"',
     });
   }
   if (reader.entries.size === 0 && !file.optional)
     throw errorAt('NOT_FOUND', at, `${source} matches nothing`, {
-      fix: 'check the pattern, or say "optional: true"',
+      fix: 'check the pattern, or set "optional: true"',
     });
   return [...reader.entries.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 /**
- * The path of a source that has no pattern; undefined for a pattern.
- * @throws LktError CONFIG_INVALID without a home directory for `~`
+ * Returns the path of a source; undefined for a pattern.
+ * @throws LktError CONFIG_INVALID for `~` without a home directory
  */
 export function namedFile(
   { source, at }: { readonly source: string; readonly at: YamlValue },
@@ -79,7 +79,10 @@ class SourceReader {
     this.#at = at;
   }
 
-  /** @param isNamed whether the config names it: then a link is followed, and the default mode is that of a secret */
+  /**
+   * @param isNamed the config names the path itself: links are followed, and the default mode is
+   * 0600
+   */
   async add(path: string, target: RawPath, isNamed: boolean): Promise<void> {
     if (this.entries.size >= MAX_ENTRIES)
       throw this.#at.error(`there are more than ${MAX_ENTRIES} files`);
@@ -139,7 +142,7 @@ class SourceReader {
 
   async #content(path: string): Promise<NonNullable<HostEntry['content']>> {
     {
-      // Not to wait for whoever writes into a fifo.
+      // Nonblocking, so that a fifo does not wait for a writer.
       await using handle = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
       const found = await handle.stat();
       if (!found.isFile()) throw this.#at.error(`${path} is not a regular file`);
@@ -152,7 +155,7 @@ class SourceReader {
   }
 }
 
-/** The mode of a directory whose files have this one: leave to enter wherever there is any other. */
+/** Returns a mode with search permission added where it has any other. */
 export function searchable(mode: number): number {
   const some = (bits: number, bit: number): number => ((mode & bits) === 0 ? 0 : bit);
   return mode | some(0o700, 0o100) | some(0o070, 0o010) | some(0o007, 0o001);
@@ -162,14 +165,14 @@ function hasPattern(source: string): boolean {
   return /[*?[{]/.test(source);
 }
 
-/** The directories of a pattern before the first part that is one. */
+/** Returns the directories of a pattern before its first wildcard. */
 function fixedPart(pattern: string): string {
   const parts = pattern.split('/');
   const first = parts.findIndex(hasPattern);
   return parts.slice(0, first).join('/') || '/';
 }
 
-async function isThere(path: string): Promise<boolean> {
+async function exists(path: string): Promise<boolean> {
   return lstat(path).then(
     () => true,
     () => false,

@@ -19,17 +19,17 @@ import {
 } from './packed-files.ts';
 import type { Content, Contents } from './part.ts';
 
-/** Bump when flattening or the form of the listing changes. */
+/** Bump when flattening or the format of listings changes. */
 const LISTING_VERSION = 'tree 1';
 
-/** Contents that were packed when the layers were unpacked. */
+/** Contents packed while the layers were unpacked. */
 interface PackedContents {
   readonly cache: ComposeCache;
   readonly file: CachedFile;
   readonly files: ReadonlyMap<RawPath, PackedFile>;
 }
 
-/** The file system of an image: names at once, contents when they are asked for. */
+/** The file system of an image: names in memory, contents on demand. */
 export class ImageTree implements Contents {
   readonly key: string;
   readonly nodes: readonly TreeNode[];
@@ -54,7 +54,7 @@ export class ImageTree implements Contents {
     return this.#tree;
   }
 
-  /** By path in the image, in the order of the layers, each of which is unpacked once, if at all. */
+  /** Yields contents by path in layer order. Unpacks each layer at most once. */
   async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
     const asTheyWere = this.#asTheyWere(wanted);
     if (this.#packed !== undefined && asTheyWere !== undefined) {
@@ -75,7 +75,7 @@ export class ImageTree implements Contents {
     return { range: { path: this.#packed.file.path, ...range }, windowLog };
   }
 
-  /** Where these are in the cache, if all of them are there without being compressed. */
+  /** Returns the cached ranges of uncompressed contents, if all wanted are. */
   #asTheyWere(
     wanted: ReadonlySet<string>,
   ): readonly (PackedFile & { readonly path: RawPath })[] | undefined {
@@ -89,18 +89,18 @@ export class ImageTree implements Contents {
   }
 }
 
-/** Where the tree of an image comes from. */
+/** The layers of an image tree. */
 export interface TreeSource {
-  /** Names the image in errors. */
+  /** Image name, for errors. */
   readonly name: string;
-  /** Says all that the layers depend on. */
+  /** Identifies the layers. */
   readonly key: string;
   readonly layers: readonly LayerArchive[];
 }
 
 /**
- * The tree of these layers. Flattening unpacks every layer, so what it found is kept; with `packing` the contents are
- * packed on the way, and kept too.
+ * Loads the tree of layers. Flattening unpacks every layer, so the listing is cached, and with
+ * `packing` the packed contents too.
  */
 export async function loadTree(
   cache: ComposeCache,
@@ -122,7 +122,7 @@ export async function loadTree(
     cache.file([PACKED_VERSION, key, packing.key], () => packer.bytes()),
   );
   const listing = await cache.file(listingKey, async function* () {
-    // The packed files were there, without the list of them.
+    // The cache has the packed files without their listing.
     if (packer.tree === undefined) for await (const piece of packer.bytes()) void piece;
     yield Buffer.from(serialize(packer.tree?.walk() ?? [], packer));
   });
@@ -130,7 +130,7 @@ export async function loadTree(
   return new ImageTree(key, layers, nodes, { cache, file, files });
 }
 
-/** Whether what `loadTree` keeps is there, so that the layers need not be unpacked for that. */
+/** Reports whether the cache has all data of `loadTree`. */
 export async function isLoaded(
   cache: ComposeCache,
   digest: Digest,

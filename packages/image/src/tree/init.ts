@@ -5,7 +5,9 @@ import type { Part } from './part.ts';
 import { defaultEntries, graftImage } from './graft.ts';
 import type { SourceImages } from './source-image.ts';
 
-/** The images of `init`, over one another in the root, and what every root file system has. */
+/**
+ * Returns the images of `init`, each over the earlier ones, and the defaults of a root file system.
+ */
 export async function initParts(
   config: SystemConfig,
   images: SourceImages,

@@ -2,22 +2,22 @@ import { fromRaw, type TreeNode } from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import type { ImageTree } from './image-tree.ts';
 
-/** Where kernels keep the config they were built with: beside the kernel, or among the modules. */
+/** Paths of a kernel's build configuration: beside the kernel or among its modules. */
 const PLACES =
   /^(?:\.?config|kernel[-_.]config|(?:boot\/)?config-[^/]+|(?:usr\/)?lib\/modules\/[^/]+\/config)$/;
 const MAX_SIZE = 4 * 2 ** 20;
 
-/** The config of a kernel, as far as it is about what is in an initrd. */
+/** Options of a kernel that matter for initrds. */
 export interface KernelConfig {
-  /** The path of the file in the image. */
+  /** Path in the image. */
   readonly path: string;
-  /** The options `CONFIG_RD_…` and `CONFIG_EROFS_…` that are on, without `CONFIG_`. */
+  /** Enabled `CONFIG_RD_…` and `CONFIG_EROFS_…` options, without `CONFIG_`. */
   readonly options: ReadonlySet<string>;
-  /** Those of them that are modules. */
+  /** The options that are modules. */
   readonly modules: ReadonlySet<string>;
 }
 
-/** What the config says that one of the trees of a kernel has; undefined when none has one. */
+/** Returns the options from the first tree that has a configuration; undefined without any. */
 export async function findKernelConfig(
   trees: readonly ImageTree[],
   cache: ComposeCache,

@@ -10,15 +10,14 @@ import type { Origin, Part } from './part.ts';
 import { graftNode, inodesOf } from './graft.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
-/** What boots an image, and what the kernel brings into its root. */
+/** The boot files of an image, and the kernel's files in its root. */
 export interface Kernel {
   readonly origin: Origin;
   readonly cmdline: string;
   readonly kernel: BootFile;
   readonly ucode?: BootFile;
-  /** The modules. */
   readonly part?: Part;
-  /** What its image says of how it was built. */
+  /** From the build configuration in the kernel's image. */
   readonly config?: KernelConfig;
 }
 
@@ -31,13 +30,14 @@ const TAR = 'kernel.tar';
 
 interface KernelContext {
   readonly cache: ComposeCache;
-  /** Of the modules. */
+  /** For the modules. */
   readonly packing?: Packing;
 }
 
 /**
- * The files that the kernel image holds: `kernel`, `kernel.tar` with what goes into the root, microcode if asked for.
- * @throws LktError NOT_FOUND at the place of the image, for a file that it does not have
+ * Loads the kernel image: `kernel`, `kernel.tar` with the files for the root, and microcode if
+ * requested.
+ * @throws LktError NOT_FOUND at the position of the image, for a missing file
  */
 export async function loadKernel(
   settings: KernelSettings,
@@ -63,12 +63,12 @@ export async function loadKernel(
   };
 }
 
-/** Whether an image has what a kernel image has by default. */
+/** Reports whether an image has the default file of a kernel image. */
 export function isKernel({ tree }: ImageTree): boolean {
   return tree.get(BINARY)?.type === 'file';
 }
 
-/** Takes out of such an image what `loadKernel` takes if the config says no more than its name. */
+/** Fills the cache as `loadKernel` does for default settings. */
 export async function prepareKernel(source: SourceImage, context: KernelContext): Promise<void> {
   const reader = new KernelFiles({}, source, context);
   await reader.file(BINARY);
@@ -95,7 +95,7 @@ class KernelFiles {
     return { ...file, mode };
   }
 
-  /** The tar archive is read as a layer where it is: names first, contents on demand. */
+  /** Returns the tree of a tar archive, read like a layer: names first, contents on demand. */
   async modules(name: string): Promise<ImageTree> {
     const { digest } = this.#source.image.descriptor;
     await this.#node(name);

@@ -2,20 +2,20 @@ import { LktError } from '@lkt/core';
 import { baseName, fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import type { Part } from './part.ts';
 
-/** Symbolic links that are followed for one path; the kernel's own number. */
+/** Maximum links followed in a path, as in the kernel. */
 const MAX_LINKS = 40;
-/** Links whose own path leads through links settle in as many rounds as these are nested. */
+/** Maximum nesting of links whose own paths lead through links. */
 const MAX_ROUNDS = 10;
 
 /**
- * The symbolic links of the root file system, which lead what any part puts below them: with `bin -> usr/bin` of one
- * image, `bin/sh` of another lands at `usr/bin/sh`, in whatever order they come.
+ * Symbolic links of the root file system, which redirect entries of all parts: with `bin ->
+ * usr/bin` in one image, `bin/sh` of another lands at `usr/bin/sh`, in any order.
  */
 export class RootLinks {
   readonly #links: ReadonlyMap<RawPath, RawPath> = new Map<RawPath, RawPath>();
   readonly #resolved = new Map<RawPath, RawPath>();
 
-  /** @throws LktError TREE_CONFLICT when links go round in circles */
+  /** @throws LktError TREE_CONFLICT for a cycle of links */
   constructor(parts: readonly Part[]) {
     const roots = parts.filter((part) => part.isRoot);
     for (let round = 0; ; round += 1) {
@@ -39,14 +39,14 @@ export class RootLinks {
     return this.#links.has(path);
   }
 
-  /** Where an entry with this path is: its directory with links followed, its name. */
+  /** Returns the real path of an entry: links in its directory are followed. */
   place(path: RawPath): RawPath {
     const parent = parentPath(path);
     const real = this.directory(parent);
     return real === parent ? path : join(real, baseName(path));
   }
 
-  /** The directory that a path leads to, whether or not there is one. */
+  /** Returns the real path of a directory, which need not exist. */
   directory(path: RawPath): RawPath {
     if (path === '' || this.#links.size === 0) return path;
     const known = this.#resolved.get(path);
@@ -92,8 +92,5 @@ function sameMap(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>)
 }
 
 function circle(path: RawPath): LktError {
-  return new LktError(
-    'TREE_CONFLICT',
-    `the symbolic links at /${fromRaw(path)} lead round in circles`,
-  );
+  return new LktError('TREE_CONFLICT', `the symbolic links at /${fromRaw(path)} form a cycle`);
 }

@@ -2,7 +2,7 @@ import { digestOf } from '@lkt/core';
 import { type RawPath, singleChunk, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Content, Contents, TreeEntry } from './part.ts';
 
-/** Builds entries that lkt makes itself, and holds their contents. */
+/** Entries made by lkt, with their contents. */
 export class MemoryEntries implements Contents {
   readonly #entries = new Map<RawPath, TreeEntry>();
   readonly #contents = new Map<string, Buffer>();
@@ -11,7 +11,7 @@ export class MemoryEntries implements Contents {
     return this.#add({ ...base(path, mode, owner), type: 'directory' });
   }
 
-  /** A directory that leaves one which is there already as it is. */
+  /** Adds a directory that keeps owner and mode of an existing one. */
   weakDirectory(path: RawPath, mode: number, owner: { uid: number; gid: number }): this {
     return this.#add({ ...base(path, mode, owner), type: 'directory', isWeak: true });
   }

@@ -3,18 +3,20 @@ import { compareBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } fr
 import { RootLinks } from './links.ts';
 import type { Part, TreeEntry } from './part.ts';
 
-/** A path of the composed image and the part that gives it. */
+/** A path of the composed image. */
 export interface RootEntry extends TreeEntry {
   readonly part: number;
-  /** The last part that wants it so; another than `part` where several want the same. */
+  /** The last part with an equal entry. */
   readonly wantedBy: number;
 }
 
-/** The composed image: every path once. */
+/** The composed image, with every path once. */
 export interface Root {
   readonly parts: readonly Part[];
   readonly entries: ReadonlyMap<RawPath, RootEntry>;
-  /** For each part the directories it has entries in or names itself, and the other paths that are its own; sorted. */
+  /**
+   * For each part the directories that it names or has entries in, and its other entries; sorted.
+   */
   readonly byPart: readonly {
     readonly directories: readonly RawPath[];
     readonly others: readonly RootEntry[];
@@ -22,9 +24,9 @@ export interface Root {
 }
 
 /**
- * Puts the parts over one another. A later file, link or device replaces an earlier one, and a later directory gives
- * its owner and mode to an earlier one. Directories that nobody names are root's, with mode 0755.
- * @throws LktError TREE_CONFLICT, naming both parts, where one wants a directory and the other something else
+ * Merges parts. A later file, link or device replaces an earlier one, and a later directory sets
+ * owner and mode. Implied directories belong to root, with mode 0755.
+ * @throws LktError TREE_CONFLICT, naming both parts, for a directory and another type at one path
  */
 export function mergeParts(parts: readonly Part[]): Root {
   const merger = new Merger(parts);
@@ -56,7 +58,7 @@ class Merger {
     if (present?.type === 'directory') throw this.#conflict(path, present, part, entry.type);
     this.#checkTwice(part, entry, path, present);
     this.#imply(part, parentPath(path));
-    // An equal one stays where it is, so that a part that is put on top leaves those below as they are.
+    // An equal entry stays, so that segments of earlier parts do not change.
     const keeps = present !== undefined && isSame(present, entry);
     const owner = keeps ? present.part : part;
     this.#entries.set(path, { ...entry, path, part: owner, wantedBy: part });
@@ -79,7 +81,7 @@ class Merger {
   #addDirectory(part: number, path: RawPath, entry: TreeEntry): void {
     if (path === '') return;
     if (this.#links.has(path)) {
-      // Its place is where the link leads; owner and mode are those of the directory there.
+      // The directory that the link leads to keeps its owner and mode.
       this.#imply(part, this.#links.directory(path));
       return;
     }
@@ -92,7 +94,7 @@ class Merger {
     this.#directories[part]?.add(path);
   }
 
-  /** Makes sure that there is a directory, with all above it. */
+  /** Adds missing directories from the root down to `path`. */
   #imply(part: number, path: RawPath): void {
     const own = this.#directories[part];
     for (let at = path; at !== '' && own?.has(at) === false; at = parentPath(at)) {
@@ -106,12 +108,12 @@ class Merger {
     }
   }
 
-  /** Two paths of one part that a link of another part brings together. */
+  /** Rejects two paths of one part that a link of another part joins. */
   #checkTwice(part: number, entry: TreeEntry, path: RawPath, present: RootEntry | undefined): void {
     if (present?.part !== part || isSame(present, entry)) return;
     throw new LktError(
       'TREE_CONFLICT',
-      `${this.#label(part)} has two things that belong at /${fromRaw(path)}, one of them by its path /${fromRaw(entry.path)}`,
+      `${this.#label(part)} has two entries for /${fromRaw(path)}, one of them under the path /${fromRaw(entry.path)}`,
       { fix: 'build the image with /bin, /sbin and /lib as links into /usr' },
     );
   }
@@ -149,7 +151,7 @@ const WORDS: Readonly<Record<TreeEntry['type'], string>> = {
   fifo: 'fifo',
 };
 
-/** Whether two entries that are not directories are the same thing. Contents of files are not looked at. */
+/** Reports whether two entries are equal and not files. Ignores contents. */
 function isSame(a: TreeEntry, b: TreeEntry): boolean {
   return (
     a.type !== 'file' &&

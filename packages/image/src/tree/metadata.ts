@@ -3,13 +3,13 @@ import { plainConfig, type SystemConfig } from '../config/config.ts';
 import { type GoValue, goJson } from '../go-json.ts';
 
 /**
- * The merged config, for a file with `metadata`: JSON byte for byte as LinuxKit writes it, or the same data as YAML, which
- * is an image config again.
+ * Formats the merged config for `metadata`: as LinuxKit's JSON byte for byte, or as YAML that is an
+ * image config.
  */
 export function metadataOf(config: SystemConfig, format: 'json' | 'yaml'): string {
   const plain = plainConfig(config);
   if (format === 'yaml') return formatYaml(asYaml(plain));
-  // Go has no empty lists here, but none.
+  // Go writes an empty list as null here.
   const sections = Object.entries(plain).map(([key, value]) => [
     key,
     Array.isArray(value) && value.length === 0 ? null : value,
@@ -17,7 +17,7 @@ export function metadataOf(config: SystemConfig, format: 'json' | 'yaml'): strin
   return goJson(Object.fromEntries(sections) as GoValue);
 }
 
-/** As Go's YAML has it: mounts with all their keys, and no mappings with nothing in them. */
+/** Formats like Go's YAML: all keys of mounts, no empty mappings. */
 function asYaml(value: unknown, key = ''): unknown {
   if (Array.isArray(value))
     return value.map((item) => (key === 'mounts' ? mount(item) : asYaml(item)));

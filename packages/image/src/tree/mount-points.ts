@@ -1,13 +1,13 @@
 import { type FileTree, type RawPath, toRaw } from '@lkt/oci';
 import { DIRECTORIES } from './graft.ts';
 
-/** What every root file system has beside its directories. */
+/** Files of every root file system. */
 const FILES: readonly RawPath[] = ['etc/hosts', 'etc/resolv.conf'];
 
 /**
- * Whether an image has a place for each mount of a container. A runtime makes those that are missing, which it cannot where
- * the root is a file system that nobody can write.
- * @param destinations absolute, in the order in which they are mounted
+ * Reports whether an image has a mount point for each mount of a container. A runtime cannot create
+ * missing ones on a read-only file system.
+ * @param destinations absolute, in mount order
  */
 export function hasMountPoints(
   { tree }: { readonly tree: FileTree },
@@ -20,7 +20,7 @@ export function hasMountPoints(
       DIRECTORIES.includes(path) ||
       FILES.includes(path) ||
       tree.lookup(path) !== undefined ||
-      // What is below another mount is made in that.
+      // Mount points below another mount are created in that.
       destinations.slice(0, index).some((above) => destination.startsWith(`${above}/`))
     );
   });

@@ -11,32 +11,32 @@ import type { CachedRange } from '../cache.ts';
 /** Bump when the bytes of packed files change for unchanged layers. */
 export const PACKED_VERSION = 'packed 1';
 
-/** A shorter content is packed together with others, which makes it smaller. */
+/** Bytes. Shorter contents are packed together, which compresses better. */
 const MIN_PACKED_SIZE = 64 * 1024;
-/** How much of short contents is written at once. */
+/** Maximum bytes of a batch of short contents. */
 const BATCH_SIZE = 512 * 1024;
 
-/** What packs: zstd at a level, named by all that its bytes depend on. */
+/** A zstd level; `key` identifies all that determines the bytes. */
 export interface Packing {
   readonly level?: number;
   readonly key: string;
 }
 
-/** Where the content of a file is in what `FilePacker` gives. */
+/** The range of a packed content in the output of `FilePacker`. */
 export interface PackedFile extends Omit<CachedRange, 'path'> {
-  /** Of a content that is blocks of zstd: the logarithm of the window they need. Of one that is as it was: 0. */
+  /** Logarithm of the zstd window; 0 for uncompressed content. */
   readonly windowLog: number;
 }
 
-/** Blocks of zstd that are a content, and the window they need. */
+/** A content as zstd blocks, with their window. */
 export interface PackedContent {
   readonly range: CachedRange;
   readonly windowLog: number;
 }
 
 /**
- * Packs the contents of the files of layers, each by itself, so that it can go into any archive, wherever the file is put
- * there: `zstdBlocks`. What was read on the way is the tree.
+ * Packs each file of layers by itself (`zstdBlocks`), so that its blocks can go into any archive.
+ * Also builds the tree of the layers.
  */
 export class FilePacker {
   readonly #archives: readonly LayerArchive[];
@@ -53,17 +53,20 @@ export class FilePacker {
     this.#files = archives.map(() => []);
   }
 
-  /** The tree of the layers, when all bytes were read. */
+  /** Tree of the layers, once all bytes are read. */
   get tree(): FileTree | undefined {
     return this.#tree;
   }
 
-  /** What is packed of an entry of a layer, if it is a file that is not empty. */
+  /** Returns the packed range of an entry of a layer; undefined unless it is a non-empty file. */
   find(layer: number, ordinal: number): PackedFile | undefined {
     return this.#files[layer]?.[ordinal];
   }
 
-  /** Reads the layers once. A piece is good until the next is asked for. @throws LktError as streamFlatten */
+  /**
+   * Reads the layers once. Each chunk is valid until the next one is requested.
+   * @throws LktError as streamFlatten
+   */
   async *bytes(): AsyncGenerator<Uint8Array> {
     const files = streamFlatten(this.#archives);
     for (;;) {
@@ -121,7 +124,7 @@ export class FilePacker {
   }
 }
 
-/** Short contents one after the other. Offsets are those in it. */
+/** A batch of short contents; offsets are relative to it. */
 interface Run {
   readonly data: Buffer;
   readonly files: {

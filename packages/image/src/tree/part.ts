@@ -2,44 +2,46 @@ import type { InodeEntry } from '@lkt/formats';
 import type { CachedFile } from '../cache.ts';
 import type { PackedContent } from './packed-files.ts';
 
-/** One path of an image that is being composed. */
+/** A path of an image that is being composed. */
 export interface TreeEntry extends InodeEntry {
-  /** Of a file: what its contents call it. Files of a part that share it are hard links to one another. */
+  /** Name of a file's content. Files of a part with equal names are hard links. */
   readonly content?: string;
-  /** Of a directory: that one which is there already keeps its owner and mode. */
+  /** An existing directory keeps its owner and mode. */
   readonly isWeak?: boolean;
 }
 
-/** Where a part comes from, as LinuxKit's tar says it in PAX records. */
+/** Origin of a part, as in the PAX records of LinuxKit's tar. */
 export interface Origin {
-  /** The image in full, or `linuxkit.files` and the like. */
+  /** Full reference, or a name such as `linuxkit.files`. */
   readonly source: string;
-  /** `init[0]`, `services[2]`. */
+  /** Such as `init[0]` or `services[2]`. */
   readonly location: string;
 }
 
-/** What one image, or one section of the config, puts into the composed image. Paths appear once, parents first. */
+/** The entries from one image or one section of the config. Paths are unique, parents first. */
 export interface Part {
   readonly origin: Origin;
   /** For messages: `lkt/sshd:… (services[0])`. */
   readonly label: string;
-  /** Whether its symbolic links stand in the root file system and lead what other parts put there. */
+  /** Its symbolic links belong to the root file system and redirect entries of other parts. */
   readonly isRoot: boolean;
-  /** Parts with the same name share a segment. */
+  /** Parts with equal names share a segment. */
   readonly segment: string;
   readonly entries: readonly TreeEntry[];
   readonly contents: Contents;
-  /** The segment, where it is not made of the entries. */
+  /** The finished segment, if not made from the entries. */
   readonly archive?: CachedFile;
 }
 
-/** The contents of the files of a part. */
+/** Contents of the files of a part. */
 export interface Contents {
-  /** Names the contents for a cache: equal keys stand for equal contents under equal names. */
+  /** Cache key: equal keys mean equal contents under equal names. */
   readonly key: string;
-  /** The wanted contents in an order that depends on the key alone, each read before the next is asked for. */
+  /**
+   * Yields wanted contents in an order determined by the key. Each must be read before the next.
+   */
   read(wanted: ReadonlySet<string>): AsyncIterable<Content>;
-  /** The content as it is in the cache, if it was packed by itself. */
+  /** Returns the packed content from the cache, if it was packed by itself. */
   packed?(name: string): PackedContent | undefined;
 }
 

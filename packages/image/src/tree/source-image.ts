@@ -17,22 +17,22 @@ import type { ImageCaches } from '../image-caches.ts';
 import { type ImageTree, loadTree } from './image-tree.ts';
 import type { Packing } from './packed-files.ts';
 
-/** An image that a config names, found in the store. */
+/** An image that a config names, from the store. */
 export interface SourceImage {
-  /** The reference in full. */
+  /** Full reference. */
   readonly full: string;
-  /** For messages: the reference without its digest. */
+  /** Reference without digest, for messages. */
   readonly label: string;
   readonly image: Image;
-  /** Its file system, flattened when it is first asked for, with contents that are packed if any are. */
+  /** Returns the flattened file system, with packed contents if packing is on. */
   tree(): Promise<ImageTree>;
-  /** The same for whoever wants a few of the files. */
+  /** Returns the file system without packing, to read a few files. */
   bareTree(): Promise<ImageTree>;
-  /** Its layers, each unpacked once. */
+  /** Returns the layers, each unpacked once. */
   archives(): readonly LayerArchive[];
 }
 
-/** Finds images by digest; each tree is loaded once, and its contents are packed on the way if that is asked for. */
+/** Finds images by digest. Loads each tree once, and packs contents if requested. */
 export class SourceImages {
   readonly #store: Store;
   readonly #caches: ImageCaches;
@@ -57,7 +57,9 @@ export class SourceImages {
     this.#packing = packing;
   }
 
-  /** @throws LktError at the place of the reference: NOT_FOUND, IMAGE_INVALID, DIGEST_MISMATCH */
+  /**
+   * @throws LktError at the position of the reference: NOT_FOUND, IMAGE_INVALID, DIGEST_MISMATCH
+   */
   async find(reference: ImageReference): Promise<SourceImage> {
     const found = await this.#findOnce(reference);
     const { digest } = found.image.descriptor;
@@ -65,25 +67,29 @@ export class SourceImages {
     return found;
   }
 
-  /** Bytes of the layers of an image. @throws LktError as `find` */
+  /**
+   * Returns the bytes of an image's layers.
+   * @throws LktError as `find`
+   */
   async size(reference: ImageReference): Promise<number> {
     const { image } = await this.#findOnce(reference);
     return image.manifest.layers.reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Finds an image and loads its tree, for what asks later: in any order, and several at once. */
+  /** Finds an image and loads its tree ahead of use. May run concurrently. */
   async prepare(reference: ImageReference): Promise<void> {
     await (await this.#findOnce(reference)).tree();
   }
 
-  /** The images that `find` gave, each once, in that order. */
+  /** The images returned by `find`, each once, in that order. */
   get all(): Iterable<SourceImage> {
     return this.#found.values();
   }
 
   /**
-   * An image as it is, for these platforms or that of the composed image, as an OCI image layout. `key` says all that
-   * the layout depends on.
+   * Returns an image as an OCI image layout.
+   * @param platforms default: that of the composed image
+   * @returns `key` identifies the bytes of the layout
    * @throws LktError as `find`
    */
   async layout(
@@ -142,7 +148,7 @@ export class SourceImages {
     };
   }
 
-  /** Runs with the reference without its digest, and gives errors the place of the reference. */
+  /** Runs with the reference without digest, and adds the position of the reference to errors. */
   async #located<T>(reference: ImageReference, run: (label: string) => Promise<T>): Promise<T> {
     const label = reference.text.replace(/@sha256:.*$/, '');
     try {
@@ -157,7 +163,7 @@ export class SourceImages {
     }
   }
 
-  /** A service in ten thousand has the image that all others have. */
+  /** Loads an image once, even if ten thousand services use it. */
   async #load(digest: Digest): Promise<Image> {
     const known = this.#images.get(digest);
     if (known !== undefined) return known;

@@ -7,8 +7,8 @@ import type { Part, TreeEntry } from './part.ts';
 import type { SourceImages } from './source-image.ts';
 
 /**
- * `containers/volumes/NAME`: `lower` with the image, its OCI layout or nothing, `merged` where init mounts it, and
- * `tmp` for what is written, which a read-only volume does not have.
+ * Returns the parts of volumes: `containers/volumes/NAME` with `lower` for the image, its OCI
+ * layout or nothing, `merged` as mount point, and `tmp` for writes unless read-only.
  */
 export async function volumeParts(
   config: SystemConfig,
@@ -38,7 +38,7 @@ export async function volumeParts(
   return parts;
 }
 
-/** An image as it is, not its files: for a container that starts containers of its own. */
+/** Returns an image as an OCI layout, for a container that runs containers itself. */
 async function layoutPart(
   { name, platforms }: Volume,
   image: ImageReference,

@@ -16,31 +16,31 @@ import type { LoadedConfig } from '../config/load-config.ts';
 import { loadPolicy } from './load-policy.ts';
 import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
 
-/** Who is trusted besides what the configs say, and where signatures are. */
+/** Trust policies besides those of configs, and sources of signatures. */
 export interface TrustOptions {
-  /** Policies of the workspace, or given by the user. Those of the configs are added. */
+  /** Returns policies of the workspace and the user. Those of the configs are added. */
   readonly policies?: (workspace: Workspace) => Promise<readonly TrustPolicy[]>;
-  /** Whether there may be any, as far as can be said before the workspace is opened. */
+  /** Reports whether there may be any, before the workspace is opened. */
   readonly mayHavePolicy?: () => Promise<boolean>;
-  /** The trusted root of policies that name none. */
+  /** Trusted root of policies that name none. */
   readonly root?: TrustedRoot | undefined;
-  /** Asked one after the other; default: the store. */
+  /** Tried in order; default: the store. */
   readonly sources?: readonly SignatureSource[];
 }
 
-/** An image that was accepted, and why. */
+/** An accepted image, with the reason. */
 export interface TrustedImage {
   readonly reference: string;
   readonly digest: Digest;
-  /** `built here`: from the source that its tag names, with the digest that the pin names. */
+  /** `built here`: built from the source of its tag to the pinned digest. */
   readonly because: 'signed' | 'built here' | 'not required';
   readonly signers: readonly SignerId[];
   readonly rebuilders: readonly SignerId[];
-  /** Where signatures were looked for, in order. */
+  /** Names of the signature sources that were tried, in order. */
   readonly asked: readonly string[];
 }
 
-/** The check of the images of some configs; undefined where no policy asks for one. */
+/** Returns the check for the images of configs; undefined without a policy. */
 export async function startTrustCheck(
   workspace: Workspace,
   { config, fileOf }: LoadedConfig,
@@ -55,10 +55,10 @@ export async function startTrustCheck(
   return new TrustCheck(workspace, new TrustGate(policies, sources, signal));
 }
 
-/** What policies say of the images of some configs. */
+/** Evaluates policies for the images of configs. */
 export class TrustCheck {
   readonly gate: TrustGate;
-  /** For the builds of the packages: what is in an image is also what its packages were made from. */
+  /** For package builds, whose base images end up in the image as well. */
   readonly requireTrusted: (image: NamedImage) => Promise<ReferenceProblem | undefined>;
   readonly #workspace: Workspace;
 
@@ -69,7 +69,7 @@ export class TrustCheck {
   }
 
   /**
-   * Refuses images from elsewhere that are not signed as the policies say.
+   * Rejects external images without the required signatures.
    * @throws LktError SIGNATURE_INVALID at the first of them; PIN_MISSING
    */
   async requireSigned(queries: readonly ImageQuery[], reporter: Reporter): Promise<void> {
@@ -89,7 +89,7 @@ export class TrustCheck {
   }
 
   /**
-   * The image that a query pins; undefined for a package by its directory.
+   * Returns the image that a query pins; undefined for a package by its directory.
    * @throws LktError PIN_MISSING
    */
   pinned(query: ImageQuery): NamedImage | undefined {
@@ -105,7 +105,7 @@ export class TrustCheck {
   }
 
   /**
-   * Why each image is accepted, once the packages of the workspace are built.
+   * Returns why each image is accepted, once the packages are built.
    * @throws LktError SIGNATURE_INVALID for one that is neither signed nor built here
    */
   async results(

@@ -13,9 +13,9 @@ import {
 import { isFile, parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
 
 /**
- * The policy of a workspace; undefined where it has none. A file that is there and cannot be read is an error.
+ * Returns the policy of a workspace; undefined without a file.
  * @param root of the workspace
- * @param shown the name of the file, for people
+ * @param shown name of the file for messages
  * @throws LktError CONFIG_INVALID with line and column, IO_FAILED
  */
 export async function workspacePolicy(
@@ -35,8 +35,8 @@ export async function workspacePolicy(
 }
 
 /**
- * The policy that a file as a whole is, such as a `trust.yml`.
- * @param dir what its paths are relative to
+ * Parses a policy file such as `trust.yml`.
+ * @param dir base of its paths
  * @param given the trusted root if the file names none
  * @throws LktError CONFIG_INVALID with line and column
  */
@@ -50,7 +50,7 @@ export async function readTrustFile(
 
 /**
  * Reads the keys and the trusted root that a policy names.
- * @param dir what its paths are relative to
+ * @param dir base of its paths
  * @param given the trusted root if the policy names none
  * @throws LktError CONFIG_INVALID with line and column, also for a threshold that cannot be reached
  */
@@ -83,12 +83,12 @@ async function loadSigners(
   const loaded = new Map<string, PublicKey>();
   for (const value of keys) {
     const key = await readKey(value, dir);
-    // Under two names it is one key, and one signer.
+    // A key under two names is one signer.
     if (!loaded.has(key.fingerprint)) loaded.set(key.fingerprint, key);
   }
   const [first] = identities;
   if (first !== undefined && root === undefined)
-    throw first.at.error('identities are believed from the authorities of a trusted root', {
+    throw first.at.error('identities need a trusted root', {
       fix: 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE, or --trusted-root FILE',
     });
   const distinct = new Map(
@@ -99,9 +99,7 @@ async function loadSigners(
   );
   const count = loaded.size + distinct.size;
   if (threshold > count)
-    throw at.error(
-      `${threshold} are wanted, of ${count} that ${count === 1 ? 'is' : 'are'} not the same`,
-    );
+    throw at.error(`the threshold is ${threshold}, and the number of distinct signers is ${count}`);
   return { threshold, keys: [...loaded.values()], identities: [...distinct.values()] };
 }
 

@@ -13,7 +13,7 @@ import {
 import { familiarReference, parseReference } from '@lkt/oci';
 import { type ImagePattern, parseImagePattern } from '@lkt/sign';
 
-/** `trust` of an image config, or a `trust.yml`, as it is written: files that it names have not been read. */
+/** `trust` of an image config, or a `trust.yml`, before the files that it names are read. */
 export interface TrustSettings {
   readonly required: readonly ImagePattern[];
   readonly unsigned: readonly ImagePattern[];
@@ -44,7 +44,7 @@ interface IdentitySettings {
 
 const MAX_THRESHOLD = 1000;
 
-/** A list with something in it: an empty one says nothing, which is hardly what is meant. */
+/** A list with at least one item; an empty one is likely a mistake. */
 function filled<T>(item: YamlType<T>): YamlType<readonly T[]> {
   return list(item, { isFilled: true });
 }
@@ -57,48 +57,48 @@ const KEY: YamlType<YamlValue> = text().transform((key, value) => {
   if (key === '') throw value.error('the name of a key is empty');
   if (key.startsWith('env://'))
     throw value.error('a policy does not take keys from the environment', {
-      fix: 'name a file, or write the key itself in PEM form',
+      fix: 'name a file, or write the key in PEM form',
     });
   return value;
 });
 
-/** Who is trusted is said in full: a pattern that was meant to be one could fit more than was thought of. */
+/** An exact name. A wildcard could match more identities than intended. */
 const EXACT = text().transform((name, value) => {
   if (name === '' || name.trim() !== name)
-    throw value.error('it is empty, or has blanks around it');
+    throw value.error('it is empty or has surrounding blanks');
   if (name.includes('*'))
-    throw value.error('identities are compared as they are, and * stands for nothing', {
-      fix: 'write out each identity',
+    throw value.error('identities are compared literally, and * is not a wildcard', {
+      fix: 'list each identity',
     });
   return name;
 });
 
 const IDENTITY: YamlType<IdentitySettings> = record({
-  issuer: required(EXACT, 'who says who they are: the issuer of their OpenID token'),
-  subject: required(EXACT, 'who they are to it'),
+  issuer: required(EXACT, 'issuer of the OpenID token'),
+  subject: required(EXACT, 'subject of the OpenID token'),
 }).transform((identity, at) => ({ ...identity, at }));
 
 const SIGNER_FIELDS = {
   threshold: optional(
     integer(1, MAX_THRESHOLD).transform((count, at) => ({ count, at })),
-    'how many of them have to sign; 1',
+    'number of required signers; default: 1',
   ),
-  keys: optional(filled(KEY), 'public keys: files, or the keys themselves in PEM form'),
-  identities: optional(filled(IDENTITY), 'people and workflows, by Sigstore'),
+  keys: optional(filled(KEY), 'public keys: files, or PEM text'),
+  identities: optional(filled(IDENTITY), 'Sigstore identities of people and workflows'),
 };
 
 const SIGNERS: YamlType<SignerSettings> = record(SIGNER_FIELDS).transform(signersOf);
 
 const RULE: YamlType<RuleSettings> = record({
-  images: required(PATTERNS, 'what the rule is about: lkt/*, registry.example/**'),
+  images: required(PATTERNS, 'image patterns: lkt/*, registry.example/**'),
   ...SIGNER_FIELDS,
-  rebuilders: optional(SIGNERS, 'who have to have built it too, with the same result'),
+  rebuilders: optional(SIGNERS, 'signers who must have rebuilt the image with the same result'),
 }).transform(({ images, rebuilders, ...signers }, at) => {
   const hasSigners = ['keys', 'identities'].some((key) => at.entries().has(key));
   if (!hasSigners && rebuilders === undefined)
-    throw at.error('nobody is named who signs', { fix: 'add keys, identities or rebuilders' });
+    throw at.error('the rule names no signers', { fix: 'add keys, identities or rebuilders' });
   if (!hasSigners && signers.threshold !== undefined)
-    throw signers.threshold.at.error('there are no keys and no identities to count');
+    throw signers.threshold.at.error('it counts keys and identities, and there are none');
   return {
     images,
     signers: hasSigners ? signersOf(signers, at) : undefined,
@@ -107,22 +107,22 @@ const RULE: YamlType<RuleSettings> = record({
   };
 });
 
-/** `trust` of an image config, and what a `trust.yml` is as a whole. */
+/** `trust` of an image config, and a whole `trust.yml`. */
 export const TRUST: YamlType<TrustSettings> = record({
-  required: optional(boolean, 'whether all images have to be signed'),
-  signers: optional(filled(RULE), 'who has to have signed what'),
+  required: optional(boolean, 'require signatures for all images'),
+  signers: optional(filled(RULE), 'rules that say who must sign which images'),
   unsigned: optional(PATTERNS, 'images that need no signature'),
   trustedRoot: optional(
     text().transform((_name, value) => value),
-    'the trusted_root.json of a Sigstore instance; relative to the config',
+    'trusted_root.json of a Sigstore instance; relative to the config',
   ),
   image: optional(
     filled(text().transform(linuxkitImage)),
-    "LinuxKit's: images that have to be signed",
+    "LinuxKit's: images that must be signed",
   ),
   org: optional(
     filled(text().transform(linuxkitOrg)),
-    "LinuxKit's: organisations whose images have to be",
+    "LinuxKit's: organisations whose images must be signed",
   ),
 }).transform((trust, at) => ({
   required: [
@@ -136,7 +136,7 @@ export const TRUST: YamlType<TrustSettings> = record({
   at,
 }));
 
-/** Whether a key is in a file, and not written out. */
+/** Reports whether a key is the name of a file rather than a PEM text. */
 export function isFile(key: YamlValue): boolean {
   return !key.string().includes('-----BEGIN ');
 }
@@ -162,7 +162,7 @@ function signersOf(
   return { threshold: threshold?.count ?? 1, keys, identities, at: threshold?.at ?? at };
 }
 
-/** LinuxKit's `trust.image`: an image by name; its tag, if there is one, makes no difference. */
+/** LinuxKit's `trust.image`: an image by name; ignores the tag. */
 function linuxkitImage(name: string, item: YamlValue): ImagePattern {
   return located(item, () => {
     const { domain, path } = parseReference(name);
@@ -172,7 +172,7 @@ function linuxkitImage(name: string, item: YamlValue): ImagePattern {
 
 /** LinuxKit's `trust.org`: all images of an organisation. */
 function linuxkitOrg(name: string, item: YamlValue): ImagePattern {
-  if (name.includes('*')) throw item.error('* stands for nothing in the name of an organisation');
+  if (name.includes('*')) throw item.error('* is not a wildcard in the name of an organisation');
   return located(item, () => parseImagePattern(`${name}/**`));
 }
 

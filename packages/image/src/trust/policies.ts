@@ -4,18 +4,18 @@ import { findTrustFile, type ReferenceProblem, type Workspace } from '@lkt/pkg';
 import type { SignatureSource, NamedImage, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { TrustGate } from './trust-gate.ts';
 
-/** A policy file that the user names. */
+/** A policy file from the command line. */
 export interface PolicyFile {
   /** As the user wrote it. */
   readonly path: string;
   readonly text: string;
-  /** The directory that paths in it are relative to. */
+  /** Base of its paths. */
   readonly dir: string;
 }
 
 /**
- * Returns the policies for all of a workspace: its `trust.yml`, then the given files. None takes anything from another.
- * Loads nothing where there is none.
+ * Returns the policies of a workspace: its `trust.yml`, then the given files, each independent.
+ * Loads nothing without a policy.
  * @throws CONFIG_INVALID
  */
 export async function trustPolicies(
@@ -24,7 +24,7 @@ export async function trustPolicies(
   root: TrustedRoot | undefined,
 ): Promise<readonly TrustPolicy[]> {
   const path = workspace && (await findTrustFile(workspace.root));
-  // Most workspaces have none; then there is nothing to load.
+  // Most workspaces have no policy and need not load the code.
   if (path === undefined && given.length === 0) return [];
   const { readTrustFile, workspacePolicy } = await import('./load-policy.ts');
   const policies: TrustPolicy[] = [];
@@ -37,7 +37,7 @@ export async function trustPolicies(
   return policies;
 }
 
-/** Reports whether a workspace opened at `top` may have a `trust.yml`: the root is there or above. */
+/** Reports whether `top` or a directory above it has a `trust.yml`. */
 export async function mayHavePolicy(top: string): Promise<boolean> {
   try {
     for (let dir = await realpath(top); ; dir = dirname(dir)) {
@@ -50,7 +50,7 @@ export async function mayHavePolicy(top: string): Promise<boolean> {
   }
 }
 
-/** Evaluates images by the policies of their workspaces. Reads nothing before the first image. */
+/** Evaluates images by the policies of their workspaces. Loads these with the first image. */
 export class WorkspaceGates {
   readonly #policies: (workspace: Workspace) => Promise<readonly TrustPolicy[]>;
   readonly #sources: readonly SignatureSource[];
@@ -67,7 +67,7 @@ export class WorkspaceGates {
     this.#signal = signal;
   }
 
-  /** Returns what is wrong with using an image in a workspace; undefined if nothing is. */
+  /** Returns the problem of using an image in a workspace; undefined without one. */
   async problem(image: NamedImage, workspace: Workspace): Promise<ReferenceProblem | undefined> {
     let gate = this.#gates.get(workspace);
     if (gate === undefined) {

@@ -10,14 +10,14 @@ import {
 } from '@lkt/sign';
 import type { ReferenceProblem } from '@lkt/pkg';
 
-/** Evaluates images by the same policies, each image once. */
+/** Evaluates images by fixed policies, each image once. */
 export class TrustGate {
   readonly policies: readonly TrustPolicy[];
   readonly #sources: readonly SignatureSource[];
   readonly #signal: AbortSignal | undefined;
   readonly #results = new Map<string, Promise<PolicyResult>>();
 
-  /** @param policies each of which has to accept an image */
+  /** @param policies all must accept an image */
   constructor(
     policies: readonly TrustPolicy[],
     sources: readonly SignatureSource[],
@@ -37,26 +37,26 @@ export class TrustGate {
     return result;
   }
 
-  /** What is wrong with using an image; undefined if nothing is. */
+  /** Returns the problem of using an image; undefined if it is accepted. */
   async problem(image: NamedImage): Promise<ReferenceProblem | undefined> {
     return policyProblem(await this.evaluate(image));
   }
 }
 
-/** For people: the first reason in the message, all further ones below. */
+/** Returns a rejection as a problem: the first reason in the message, others as detail. */
 export function policyProblem({ image, verdict }: PolicyResult): ReferenceProblem | undefined {
   if (verdict.accepted) return undefined;
-  const [first = 'nobody says so', ...more] = verdict.reasons;
+  const [first = 'no policy accepts it', ...more] = verdict.reasons;
   const code: LktErrorCode = 'SIGNATURE_INVALID';
   return {
     code,
     message: `${familiarReference(image)} is not trusted: ${first}`,
-    fix: 'see what is there: lkt verify; have it signed, or use an image that is',
+    fix: 'run lkt verify to list its signatures; sign it, or use a signed image',
     detail: more.length === 0 ? undefined : more.map((line) => `  ${line}`).join('\n'),
   };
 }
 
-/** What a store has beside an image. */
+/** Returns the signatures in a store as a source. */
 export function storeSignatures(store: Store): SignatureSource {
   return { name: 'the store', collect: async ({ digest }) => collectFromStore(store, digest) };
 }

@@ -16,27 +16,26 @@ import { queriesOf } from '../queries.ts';
 import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
 import { storeSignatures, TrustGate } from './trust-gate.ts';
 
-/** What was found out about an image. */
+/** The evaluation of one image. */
 export interface ImageReport {
   readonly reference: string;
   readonly digest: Digest;
   readonly accepted: boolean;
-  /** Of an image that is accepted. */
+  /** Set if accepted. */
   readonly because?: 'signed' | 'built here' | 'not required';
-  /** Of one that is not. */
+  /** Empty if accepted. */
   readonly reasons: readonly string[];
-  /** Whose signatures made it accepted. */
+  /** Signers that made it accepted. */
   readonly signers: readonly SignerId[];
   readonly rebuilders: readonly SignerId[];
-  /** All that is good of those who are trusted: signatures and attestations. */
+  /** Valid signatures and attestations of trusted signers. */
   readonly signatures: readonly VerifiedSignature[];
-  /** What counts for nothing, and why. */
+  /** Signatures that do not count, with reasons. */
   readonly rejections: readonly Rejection[];
-  /** Where signatures were looked for, in order. */
+  /** Names of the signature sources that were tried, in order. */
   readonly asked: readonly string[];
 }
 
-/** Returns the report of a result. */
 function reportOf(result: PolicyResult): ImageReport {
   const { image, verdict, signatures, rejections, asked } = result;
   const isSigned = verdict.accepted && verdict.because === 'signed';
@@ -55,7 +54,7 @@ function reportOf(result: PolicyResult): ImageReport {
 }
 
 /**
- * Evaluates one image that the user names. An image that no rule is about is rejected.
+ * Evaluates one image that the user names. Rejects an image that no rule covers.
  * @param policies at least one
  */
 export async function verifyImageReport(
@@ -76,11 +75,12 @@ export async function verifyImageReport(
 }
 
 /**
- * What policies say of every image that configs pin, as `buildImage` has it, but nothing is built or pulled. Packages that
- * are named by their directories are what is built here, and left out.
- * @param only a policy in place of all others: then what was built here needs signatures as well
- * @returns undefined where no policy asks for anything
- * @throws LktError PIN_MISSING at a reference without a digest, and what reading configs and policies throws
+ * Evaluates policies for every image that configs pin, like `buildImage` but without building or
+ * pulling. Skips packages named by directory, since they are built here.
+ * @param only replaces all other policies, and then local builds need signatures as well
+ * @returns undefined without a policy
+ * @throws LktError PIN_MISSING at a reference without a digest, and errors of reading configs and
+ * policies
  */
 export async function verifyConfigs(
   workspace: Workspace,
@@ -99,7 +99,7 @@ export async function verifyConfigs(
       ? await startTrustCheck(workspace, loaded, store, options)
       : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
   if (check === undefined) return undefined;
-  // What was built here needs no signature, so nobody is asked for one.
+  // Local builds need no signature, so only the store is searched.
   const here = new TrustGate(check.gate.policies, [storeSignatures(store)], signal);
   const reports = new Map<string, ImageReport>();
   for (const query of queries) {

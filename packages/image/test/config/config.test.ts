@@ -12,14 +12,14 @@ function parse(text: string): SystemConfig {
   return parseConfig({ path: 'a.yml', text });
 }
 
-/** A service with these lines. */
+/** Returns the config of a service with these lines. */
 function service(...lines: readonly string[]): string {
   return ['services:', '  - name: svc', '    image: img:1', ...lines.map((l) => `    ${l}`)].join(
     '\n',
   );
 }
 
-describe('parseConfig says where and what is wrong', () => {
+describe('parseConfig reports position and problem', () => {
   it.each([
     ['', '1:1: expected a mapping, found nothing'],
     ['- a', '1:1: expected a mapping, found a list'],
@@ -66,8 +66,8 @@ describe('parseConfig says where and what is wrong', () => {
       'unknown key "network" in services[0].runtime.bindNS',
     ],
     [service('restart: sometimes'), '"sometimes" is not one of: never, on-failure, always'],
-    [service('onfailure: reboot'), '4:16: services[0].onfailure: it means nothing in services'],
-    ['onboot: [{name: a, image: i, after: [b]}]', 'it means nothing in onboot'],
+    [service('onfailure: reboot'), '4:16: services[0].onfailure: it has no effect in services'],
+    ['onboot: [{name: a, image: i, after: [b]}]', 'it has no effect in onboot'],
     [
       service('ready: {timeout: 5}'),
       '4:12: services[0].ready: "socket", "exec" or "log" is missing',
@@ -81,7 +81,10 @@ describe('parseConfig says where and what is wrong', () => {
     ['volumes: [{name: ""}]', '"" is not a name for a volume'],
     ['volumes: [{name: a}, {name: a}]', '1:29: volumes[1].name: there are two volumes'],
     ['volumes: [{name: a, format: zip}]', '"zip" is not one of: filesystem, oci'],
-    ['volumes: [{name: a, platforms: [linux/amd64]}]', '1:11: volumes[0]: the files in a volume'],
+    [
+      'volumes: [{name: a, platforms: [linux/amd64]}]',
+      '1:11: volumes[0]: platforms apply only to a volume of format oci',
+    ],
     [
       'volumes: [{name: a, format: oci, platforms: [amd]}]',
       '1:46: volumes[0].platforms[0]: "amd" is not a platform',
@@ -111,7 +114,7 @@ describe('parseConfig says where and what is wrong', () => {
 });
 
 describe('mergeConfigs', () => {
-  it('overrides the kernel by field and appends lists, volumes of all files among them', () => {
+  it('overrides the kernel by field and appends lists, including volumes', () => {
     const merged = mergeConfigs([
       parse('kernel: {image: k:1, cmdline: a}\ninit: [a]\nvolumes: [{name: v}]'),
       parse('kernel: {cmdline: b}\ninit: [b]\nservices: [{name: s, image: i, binds: ["v:/v"]}]'),
@@ -122,13 +125,13 @@ describe('mergeConfigs', () => {
     expect(merged.volumes.map(({ name }) => name)).toEqual(['v']);
   });
 
-  it('checks names over all files', () => {
+  it('checks names across files', () => {
     const config = parse('services: [{name: a, image: i}]');
     expect(() => mergeConfigs([config, config])).toThrow('two services with the name "a"');
   });
 });
 
-it('numbers containers in the order in which they start; a name that appears twice keeps the last', () => {
+it('numbers containers in start order; the last of two equal names wins', () => {
   const config = parse(
     'services: [{name: s, image: i}]\nonboot: [{name: a, image: i}, {name: b, image: i}]\nonshutdown: [{name: a, image: i}]',
   );
@@ -139,7 +142,7 @@ it('numbers containers in the order in which they start; a name that appears twi
   ]);
 });
 
-it('knows all images of a config', () => {
+it('returns all images of a config', () => {
   const config = parse(
     'kernel: {image: k}\ninit: [i, "@pkg:../x"]\nonboot: [{name: a, image: o}]\nservices: [{name: s, image: s}]\nvolumes: [{name: v, image: v}, {name: w}]',
   );

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { type LoadedConfig, loadConfig } from '../../src/config/load-config.ts';
 import { tempDir } from '../support.ts';
 
-/** Writes the files into a directory, and loads the first of them. */
+/** Writes the files to a directory, and loads the first. */
 async function load(
   files: Readonly<Record<string, string>>,
   set: Readonly<Record<string, string>> = {},
@@ -28,7 +28,7 @@ async function loadText(
 }
 
 describe('include', () => {
-  it('merges other files before the one that names them, relative to it', async () => {
+  it('merges included files first, relative to the including file', async () => {
     const { config, files } = await load({
       'a.yml': 'include: [base/b.yml]\nkernel: {cmdline: a}\ninit: [a]',
       'base/b.yml': 'include: [c.yml]\nkernel: {cmdline: b, binary: b}\ninit: [b]',
@@ -59,7 +59,7 @@ describe('include', () => {
 });
 
 describe('variables', () => {
-  it('stand for their defaults, or for what is set', async () => {
+  it('have their defaults, or the values of --set', async () => {
     const text = `
 variables:
   CONSOLE: ttyS0
@@ -99,7 +99,7 @@ files:
     });
   });
 
-  it('are not in a file that lists none, and cannot become more than a text', async () => {
+  it('are rejected in a file without a declaration, and stay text', async () => {
     const plain = await loadText('files: [{path: a, contents: "${HOME}"}]');
     expect(plain.config.files[0]?.content).toMatchObject({ text: '${HOME}' });
     const { config } = await loadText('variables: {X: a}\nkernel: {cmdline: "${X}"}', {
@@ -109,7 +109,7 @@ files:
     expect(config.init).toEqual([]);
   });
 
-  it('are shared with what is included: who includes says another default', async () => {
+  it('are shared with included files, whose defaults the including file overrides', async () => {
     const { config } = await load({
       'a.yml': 'include: [b.yml]\nvariables: {X: a}',
       'b.yml': 'variables: {X: b}\nkernel: {cmdline: "${X}"}',
@@ -140,16 +140,16 @@ files:
 it.each([
   [
     'files: [{path: a, source: /etc/shadow}]',
-    'https://x/a.yml:1:27: files[0].source: a config from',
+    'https://x/a.yml:1:27: files[0].source: a downloaded config',
   ],
-  ['init: ["@pkg:x"]', 'https://x/a.yml:1:8: init[0]: a config from the web names nothing'],
-  ['include: [a.yml]', 'https://x/a.yml:1:11: include[0]: a config from the web includes no'],
+  ['init: ["@pkg:x"]', 'https://x/a.yml:1:8: init[0]: a downloaded config cannot name files'],
+  ['include: [a.yml]', 'https://x/a.yml:1:11: include[0]: a downloaded config cannot include'],
   [
     'trust: {signers: [{images: ["**"], keys: [a.pub]}]}',
-    'https://x/a.yml:1:43: trust.signers[0].keys[0]: a config from the web names nothing',
+    'https://x/a.yml:1:43: trust.signers[0].keys[0]: a downloaded config cannot name files',
   ],
-  ['trust: {trustedRoot: a.json}', 'https://x/a.yml:1:22: trust.trustedRoot: a config from the'],
-])('a config from the web names nothing of this machine: %s', async (text, message) => {
+  ['trust: {trustedRoot: a.json}', 'https://x/a.yml:1:22: trust.trustedRoot: a downloaded config'],
+])('rejects host files in a downloaded config: %s', async (text, message) => {
   const file = { path: 'https://x/a.yml', absolute: '/x/web.yml', text, isRemote: true };
   await expect(loadConfig([file])).rejects.toMatchObject({
     code: 'UNSUPPORTED',

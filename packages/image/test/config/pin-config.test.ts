@@ -28,7 +28,7 @@ function pinned(config: string): PinnedConfig {
   return pinConfig(file, parseConfig(file), pins);
 }
 
-test('references to packages get tag and digest, all else stays', () => {
+test('pins references to packages, and keeps everything else', () => {
   const result = pinned(text);
   expect(result.text).toBe(
     text
@@ -42,7 +42,7 @@ test('references to packages get tag and digest, all else stays', () => {
   expect(pinned(result.text).changes).toEqual([]);
 });
 
-test('the packages a config names, each once', () => {
+test('returns each package of a config once', () => {
   expect(packageNames(parseConfig({ path: 'a.yml', text }))).toEqual([
     'other/kernel',
     'lkt/init',

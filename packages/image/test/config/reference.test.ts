@@ -7,7 +7,7 @@ const reference = await readFile(new URL('../../../../docs/image-yml.md', import
 
 const HOSTNAME = new Map([['HOSTNAME', 'web-1']]);
 
-/** The keys that the first table of a section describes. */
+/** Returns the keys in the first table of a section. */
 function keysOf(section: string): readonly string[] {
   const start = reference.indexOf(`\n## ${section}\n`);
   const end = reference.indexOf('\n## ', start + 1);
@@ -27,7 +27,7 @@ describe('docs/image-yml.md', () => {
     expect([...keysOf(section), ...elsewhere].toSorted()).toEqual(fix?.toSorted());
   });
 
-  it('has examples that are right', async () => {
+  it('has valid examples', async () => {
     const examples = [...reference.matchAll(/^```yaml\n(.*?)^```/gms)].map(
       (match) => match[1] ?? '',
     );
@@ -40,7 +40,7 @@ describe('docs/image-yml.md', () => {
   });
 });
 
-/** What an unknown key is answered with: the known ones. */
+/** Returns the known keys, from the error for an unknown one. */
 function fixOf(wrong: string): string {
   try {
     parseConfig({ path: 'a.yml', text: wrong });

@@ -63,7 +63,7 @@ describe.each([
     },
   );
 
-  it('refuses many of them', () => expect(refused).toBeGreaterThan(300));
+  it('rejects many of them', () => expect(refused).toBeGreaterThan(300));
 });
 
 const fixture = readFileSync(new URL('../fixtures/linuxkit-cases.json', import.meta.url), 'utf8');
@@ -75,7 +75,7 @@ describe("LinuxKit's cases", () => {
   }
 });
 
-describe('the schema refuses', () => {
+describe('rejects', () => {
   it.each([
     ['kernal: {}'],
     ['init: a'],
@@ -114,14 +114,17 @@ describe('the schema refuses', () => {
   });
 });
 
-/** Examples out of the documentation and the files themselves. */
+/** Returns the examples from the documentation, and the files themselves. */
 function examples({ docs, files }: Kind): readonly string[] {
   const text = readFileSync(join(root, docs), 'utf8');
   const blocks = [...text.matchAll(/^```yaml\n(.*?)^```/gms)].map((match) => match[1] ?? '');
   return [...blocks, ...files.slice(0, 2).map((path) => readFileSync(join(root, path), 'utf8'))];
 }
 
-/** The value with each thing in it in turn replaced by another kind of thing, and a key more in each mapping. */
+/**
+ * Yields variants of the value: each part replaced by another type, and an extra key in each
+ * mapping.
+ */
 function* variants(value: unknown): Generator {
   yield* [null, 'text', -1, true, [], { x: 'y' }];
   if (Array.isArray(value)) {

@@ -9,7 +9,7 @@ import { collect } from '../support.ts';
 import { type Item, onlySegment } from './cpio-fixture.ts';
 
 describe('cpio archives', () => {
-  it('are what cpio and bsdcpio unpack, whatever the tree', async () => {
+  it('unpack with cpio and bsdcpio, for any tree', async () => {
     await fc.assert(
       fc.asyncProperty(trees(), async (tree) => {
         const archive = await collect(segmentArchive(onlySegment(tree)));
@@ -28,7 +28,7 @@ describe('cpio archives', () => {
     );
   });
 
-  it('list the names of a file together, the content with the last', async () => {
+  it('list the names of a file together, with the content at the last', async () => {
     const archive = await collect(
       segmentArchive(
         onlySegment([

@@ -6,7 +6,7 @@ import { collect } from '../support.ts';
 import { BASE, onlySegment, part } from './cpio-fixture.ts';
 
 describe('cpio archives', () => {
-  it('have one form', async () => {
+  it('have fixed bytes', async () => {
     const archive = await collect(
       segmentArchive(
         onlySegment([
@@ -26,7 +26,7 @@ describe('cpio archives', () => {
     );
   });
 
-  it('refuse what the format or the kernel cannot take', () => {
+  it('reject entries that the format or the kernel cannot hold', () => {
     for (const [change, message] of [
       [{ size: 2 ** 32 }, '/f of img has 4294967296 bytes'],
       [{ path: `${'d/'.repeat(2050)}f` }, 'a path or target longer than 4095 bytes'],
@@ -38,7 +38,7 @@ describe('cpio archives', () => {
     }
   });
 
-  it('fail on content that is not as long as announced', async () => {
+  it('reject content of a wrong length', async () => {
     const entry: TreeEntry = { ...BASE, path: 'f', type: 'file', size: 9, content: 'f' };
     const [segment] = segmentsOf(mergeParts([part([entry], new Map([['f', 'short']]))]));
     if (segment === undefined) throw new Error('no segment');

@@ -17,7 +17,7 @@ import {
 
 export const LISTS: readonly string[] = ['usr/share/lkt/manifest', 'usr/share/lkt/roots'];
 
-/** The sample, with an init and a command line that take an erofs. */
+/** Returns the sample config with an init and a command line that support erofs. */
 export async function erofsConfig(
   store: Store,
   kernel?: Readonly<Record<string, Content>>,
@@ -51,7 +51,7 @@ export async function compose(
   return join(outDir, 'system');
 }
 
-/** What the kernel unpacks of an initrd, by path; of directories nothing. */
+/** Returns the files that the kernel unpacks from an initrd, by path; directories are empty. */
 export async function filesOf(path: string): Promise<ReadonlyMap<string, Buffer>> {
   const files = new Map<string, Buffer>();
   const seen = new Set(['']);

@@ -8,7 +8,7 @@ import { sampleConfig, tempDir, tempStore } from '../support.ts';
 import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
 
 it.for(['zstd', 'none'] as const)(
-  'the file systems hold the tree, each where the list says, packed by %s',
+  'splits the tree into file systems at the listed mount points, packed by %s',
   async (compressor) => {
     const store = await tempStore();
     const format = ['kernel+initrd', 'tar'] as const;
@@ -19,7 +19,7 @@ it.for(['zstd', 'none'] as const)(
     expect(roots.map(({ file, target }) => [file, target])).toEqual([
       ['roots/root.erofs', '/'],
       ['roots/containers.erofs', '/containers'],
-      // Its image binds /b, which it does not have.
+      // Its image binds /b, which it lacks.
       ['roots/containers/onboot/000-first/lower.erofs', '/containers/onboot/000-first/lower'],
       ['roots/containers/volumes/site/lower.erofs', '/containers/volumes/site/lower'],
     ]);
@@ -53,7 +53,7 @@ it.for(['zstd', 'none'] as const)(
   },
 );
 
-it('puts what the config puts into the root of a container into its file system', async () => {
+it('stores files of the config below a container root in its file system', async () => {
   const store = await tempStore();
   const path = 'containers/onboot/000-first/lower/etc/extra';
   const text = (await erofsConfig(store)).replace(
@@ -70,24 +70,24 @@ it('puts what the config puts into the root of a container into its file system'
 });
 
 it.for([
-  ['xz', (text: string) => text, 'UNSUPPORTED', 'layout: lkt does not pack an erofs with xz'],
+  ['xz', (text: string) => text, 'UNSUPPORTED', 'layout: lkt cannot compress an erofs with xz'],
   [
     'zstd',
     (text: string) => text.replace(' rootfstype=ramfs', ''),
     'CONFIG_INVALID',
-    'layout: the kernel mounts a file only of a ramfs',
+    'layout: the kernel can mount a file only from a ramfs',
   ],
   [
     'zstd',
     (text: string) => text.replace(/ {2}- lkt\/able:.*\n/, ''),
     'UNSUPPORTED',
-    'layout: no image of init can do it',
+    'layout: no image of init supports it',
   ],
   [
     'zstd',
     (text: string) => text.replace(/ {2}- lkt\/init:.*\n/, ''),
     'UNSUPPORTED',
-    'layout: it needs an init that is the file /init, and no image has one',
+    'layout: it needs the file /init, and no image has one',
   ],
 ] as const)('says what is missing: %#', async ([compressor, change, code, message]) => {
   const store = await tempStore();

@@ -16,7 +16,7 @@ import {
 } from '../support.ts';
 import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
 
-it('is shown as the system has it once it runs', async () => {
+it('reads as the files of the running system', async () => {
   const store = await tempStore();
   const built = await compose(store, await erofsConfig(store), {
     format: ['kernel+initrd', 'tar'],
@@ -24,7 +24,7 @@ it('is shown as the system has it once it runs', async () => {
   const initrd = readInitrd(chunks(readFileSync(`${built}-initrd.img`)));
   const shown = new Map(await readFileFacts(readMounted(initrd)));
   const expected = new Map(await readFileFacts(readTar(chunks(readFileSync(`${built}.tar`)))));
-  // What stands only in one of them: the lists of an initrd, and where init mounts.
+  // Present in one of them only: the lists of an initrd, and the mount points of init.
   for (const path of ['mnt', 'usr/share/lkt/initrd', ...LISTS]) shown.delete(path);
   for (const path of expected.keys())
     if (path.startsWith('boot') || LISTS.includes(path)) expected.delete(path);
@@ -35,7 +35,7 @@ it('is shown as the system has it once it runs', async () => {
   expect(Object.fromEntries(shown)).toEqual(Object.fromEntries(plain));
 });
 
-it('files that are called so are files where no list mounts them', async () => {
+it('keeps files in /roots without a list of roots', async () => {
   const store = await tempStore();
   const file = '  - {path: roots/a.erofs, contents: text}\n';
   const text = (await sampleConfig(store)).replace('files:\n', `files:\n${file}`);
@@ -47,7 +47,7 @@ it('files that are called so are files where no list mounts them', async () => {
   expect(shown.get('roots/a.erofs')?.size).toBe(4);
 });
 
-it('lists in the manifest what the kernel unpacks, and says how much memory that takes', async () => {
+it('lists in the manifest what the kernel unpacks, and its memory', async () => {
   const store = await tempStore();
   const built = await compose(store, await erofsConfig(store));
   const files = await filesOf(`${built}-initrd.img`);
@@ -79,7 +79,7 @@ it('has golden digests', async () => {
       "none": "532e087601c9af02cba00f61a71f6c6fe72b300a26e0a1d68e11ced7ed8b98fa",
     }
   `);
-  // What is in the cache is the same.
+  // The cache has the same files.
   const other = await tempStore();
   for (const compressor of ['none', 'lz4'] as const) {
     const fresh = `${await compose(other, await erofsConfig(other), { compressor })}-initrd.img`;
@@ -87,7 +87,7 @@ it('has golden digests', async () => {
   }
 });
 
-it('makes only the file systems anew of which something changed', async () => {
+it('remakes only file systems with changes', async () => {
   const store = await tempStore();
   const text = await erofsConfig(store);
   const made = async (config: string): Promise<readonly string[]> => {
@@ -115,7 +115,7 @@ it('makes only the file systems anew of which something changed', async () => {
   ]);
 });
 
-it('has the root of a read-only container as it is, if that has a place for each of its mounts', async () => {
+it('mounts the root of a read-only container directly if it has every mount point', async () => {
   const store = await tempStore();
   const text = await erofsConfig(store);
   const targets = async (files: Readonly<Record<string, Content>>): Promise<readonly string[]> => {
@@ -133,7 +133,7 @@ it('has the root of a read-only container as it is, if that has a place for each
   expect(await targets(some)).toEqual(['/containers/onboot/000-first/lower']);
 });
 
-it('brings the modules that load-root lists', async () => {
+it('includes the modules that load-root lists', async () => {
   const store = await tempStore();
   const modules = {
     'usr/lib/modules/load': '1/virtio.ko\n',
@@ -159,7 +159,7 @@ it('brings the modules that load-root lists', async () => {
   await expect(
     compose(store, await erofsConfig(store, { ...kernel, 'kernel.tar': await tarBytes(lost) })),
   ).rejects.toThrow(
-    'load-root of kernel.tar of lkt/kernel:1 (kernel) lists /usr/lib/modules/1/lost.ko, which is not there',
+    'load-root of kernel.tar of lkt/kernel:1 (kernel) lists /usr/lib/modules/1/lost.ko, which does not exist',
   );
   const none = { ...kernel, 'kernel.tar': await tarBytes({}) };
   await expect(compose(store, await erofsConfig(store, none))).rejects.toMatchObject({
@@ -171,34 +171,31 @@ it('brings the modules that load-root lists', async () => {
 });
 
 it.for([
-  ['CONFIG_EROFS_FS', 'none', 'use lkt/kernel-debian or lkt/linux, or take out "layout"'],
+  ['CONFIG_EROFS_FS', 'none', 'use lkt/kernel-debian or lkt/linux, or remove "layout"'],
   [
     'CONFIG_EROFS_FS_BACKED_BY_FILE',
     'none',
-    'use lkt/kernel-debian or lkt/linux, or take out "layout"',
+    'use lkt/kernel-debian or lkt/linux, or remove "layout"',
   ],
   ['CONFIG_EROFS_FS_ZIP', 'lz4', 'use --compressor none'],
   ['CONFIG_EROFS_FS_ZIP_DEFLATE', 'gzip', 'use --compressor zstd or lz4 or none'],
   ['CONFIG_EROFS_FS_ZIP_ZSTD', 'zstd', 'use --compressor gzip or lz4 or none'],
-] as const)(
-  'a kernel without %s cannot mount what %s has packed',
-  async ([option, compressor, fix]) => {
-    const store = await tempStore();
-    const options = ['', '_BACKED_BY_FILE', '_ZIP', '_ZIP_DEFLATE', '_ZIP_ZSTD'];
-    const lines = options.map((end) => `CONFIG_EROFS_FS${end}=y\n`);
-    const unpacks = ['GZIP', 'LZ4', 'ZSTD'].map((name) => `CONFIG_RD_${name}=y\n`);
-    const composed = async (config: string): Promise<string> => {
-      const kernel = { kernel: 'k', 'kernel-config': config, 'kernel.tar': await tarBytes({}) };
-      return compose(store, await erofsConfig(store, kernel), { compressor });
-    };
-    const all = [...unpacks, ...lines].join('');
-    expect(statSync(`${await composed(all)}-initrd.img`).size).toBeGreaterThan(0);
-    await expect(
-      composed(all.replace(`${option}=y\n`, `# ${option} is not set\n`)),
-    ).rejects.toMatchObject({
-      code: 'UNSUPPORTED',
-      message: expect.stringContaining(`does not have ${option}`) as string,
-      fix,
-    });
-  },
-);
+] as const)('rejects a kernel without %s for compressor %s', async ([option, compressor, fix]) => {
+  const store = await tempStore();
+  const options = ['', '_BACKED_BY_FILE', '_ZIP', '_ZIP_DEFLATE', '_ZIP_ZSTD'];
+  const lines = options.map((end) => `CONFIG_EROFS_FS${end}=y\n`);
+  const unpacks = ['GZIP', 'LZ4', 'ZSTD'].map((name) => `CONFIG_RD_${name}=y\n`);
+  const composed = async (config: string): Promise<string> => {
+    const kernel = { kernel: 'k', 'kernel-config': config, 'kernel.tar': await tarBytes({}) };
+    return compose(store, await erofsConfig(store, kernel), { compressor });
+  };
+  const all = [...unpacks, ...lines].join('');
+  expect(statSync(`${await composed(all)}-initrd.img`).size).toBeGreaterThan(0);
+  await expect(
+    composed(all.replace(`${option}=y\n`, `# ${option} is not set\n`)),
+  ).rejects.toMatchObject({
+    code: 'UNSUPPORTED',
+    message: expect.stringContaining(`lacks ${option}`) as string,
+    fix,
+  });
+});

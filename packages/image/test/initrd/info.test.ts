@@ -22,8 +22,8 @@ function rootOf(...files: readonly Partial<TreeEntry>[]): ReturnType<typeof merg
 }
 
 describe('memoryFor', () => {
-  // Measured: with 57.4 MiB unpacked from 20.9 MiB, Debian's kernel boots with 160 MiB and not with 144 from a ramfs, with
-  // 200 and not with 184 from a tmpfs.
+  // Measured with 57.4 MiB unpacked from 20.9 MiB: Debian's kernel boots with 160 MiB and not with
+  // 144 from a ramfs, with 200 and not with 184 from a tmpfs.
   it.each([
     ['console=ttyS0 rootfstype=ramfs quiet', 160],
     ['console=ttyS0', 192],
@@ -40,7 +40,7 @@ describe('memoryFor', () => {
     expect(minimumMemory).toBe(64);
   });
 
-  it('counts whole pages, names of one file once, and nothing under boot', () => {
+  it('counts whole pages, a file with several names once, and nothing below boot', () => {
     const root = rootOf(
       { size: 1, content: 'a' },
       { size: 1, content: 'a' },
@@ -52,7 +52,7 @@ describe('memoryFor', () => {
 });
 
 describe('readInitrdInfo', () => {
-  it('reads what stands at the end', async () => {
+  it('reads the info at the end', async () => {
     const path = join(tempDir(), 'initrd');
     const info = { unpackedBytes: 123_456_789, minimumMemory: 512 };
     writeFileSync(path, Buffer.concat([Buffer.alloc(1000, 7), infoArchive(info)]));
@@ -77,7 +77,7 @@ describe('readInitrdInfo', () => {
     expect(await readInitrdInfo(path)).toBeUndefined();
   });
 
-  it('says when there is no file', async () => {
+  it('reports a missing file', async () => {
     await expect(readInitrdInfo('/nonexistent')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 });

@@ -1,4 +1,4 @@
-/** JSON with whole numbers that a double cannot hold as bigint. */
+/** Parses JSON, with integers beyond a double as bigint. */
 export function parseExact(text: string): unknown {
   return JSON.parse(text, (_key, value: unknown, context?: { source?: string }) => {
     const source = context?.source;

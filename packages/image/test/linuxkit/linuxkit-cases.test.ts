@@ -29,20 +29,20 @@ const cases = parseExact(
 ) as readonly Case[];
 
 interface Divergence {
-  /** Its name in docs/linuxkit.md, which says why. */
+  /** Name in docs/linuxkit.md, which gives the reason. */
   readonly rule: string;
   readonly error?: RegExp;
   readonly spec?: object;
 }
 
-/** Where lkt is not as LinuxKit, on purpose: what it does instead. */
+/** Deliberate differences from LinuxKit, with lkt's result. */
 const DIVERGENCES: Readonly<Record<string, Divergence>> = {
-  // A capability that the label and the image config both name appears once.
+  // A capability in both the label and the image config appears once.
   'caps-add-label': {
     rule: 'onceOnly',
     spec: { process: { capabilities: { effective: ['CAP_KILL', 'CAP_SYS_TIME', 'CAP_CHOWN'] } } },
   },
-  // The keys that LinuxKit takes and then drops.
+  // Keys that LinuxKit accepts and ignores.
   'mount-idmap': {
     rule: 'camelCase',
     spec: {
@@ -82,22 +82,22 @@ const DIVERGENCES: Readonly<Record<string, Divergence>> = {
       },
     },
   },
-  // The name of a volume is resolved wherever it stands.
+  // Volume names are resolved in every mount.
   'vol-mount': { rule: 'volumeMounts', spec: volumeMount(['rw', 'bind']) },
   'vol-label-bind': { rule: 'volumeMounts', spec: volumeMount(['rw', 'rbind', 'rshared']) },
-  // "ro" may stand beside other options.
+  // "ro" may be combined with other options.
   'vol-bind-ro-opts': {
     rule: 'volumeOptions',
     spec: volumeMount(['ro', 'rshared', 'rbind'], 'volro'),
   },
-  // Refused where LinuxKit takes something else than what is written.
+  // Rejected where LinuxKit reads something other than written.
   'uid-negative': { rule: 'refused', error: /-1 is not an id/ },
   'anchors-merge': { rule: 'refused', error: /aliases are not allowed/ },
   'multi-doc': { rule: 'refused', error: /Source contains multiple documents/ },
   'bad-ref': { rule: 'refused', error: /"UPPER\/Case:x" is not an image reference/ },
 };
 
-it('every rule is in docs/linuxkit.md', () => {
+it('every rule is documented in docs/linuxkit.md', () => {
   const text = readFileSync(new URL('../../../../docs/linuxkit.md', import.meta.url), 'utf8');
   const vectors = ['linuxkit-golden', 'linuxkit-parsed'].map((name) =>
     readFileSync(new URL(`${name}.vectors.ts`, import.meta.url), 'utf8'),
@@ -139,13 +139,13 @@ describe("LinuxKit's cases", () => {
   }
 });
 
-it('binds a volume of `mounts` also where no option says so', () => {
+it('binds a volume of `mounts` without an option', () => {
   expect(withMountOfVolume('')).toMatchObject(volumeMount(['bind']));
   expect(withMountOfVolume(', options: [ro]')).toMatchObject(volumeMount(['bind', 'ro']));
   expect(withMountOfVolume(', options: [rbind]')).toMatchObject(volumeMount(['rbind']));
 });
 
-/** LinuxKit's answer is that for the last container. */
+/** LinuxKit's result is that of the last container. */
 function run(item: Case): {
   ids: Record<string, number>;
   spec: unknown;

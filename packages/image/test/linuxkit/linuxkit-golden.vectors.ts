@@ -40,14 +40,14 @@ interface Golden {
 
 const SOURCE_DATE_EPOCH = 1492533000;
 
-/** Where lkt's tree is not LinuxKit's, on purpose. `docs/linuxkit.md` says why. */
+/** Deliberate differences from LinuxKit's tree. docs/linuxkit.md gives the reasons. */
 const RULES = {
-  /** Times are not after the epoch. */
+  /** Times are at most the epoch. */
   clampTime: (entry: GoldenEntry): GoldenEntry => ({
     ...entry,
     mtime: Math.min(entry.mtime, SOURCE_DATE_EPOCH),
   }),
-  /** A symbolic link has no mode of its own on Linux. */
+  /** Symbolic links have no mode on Linux. */
   linkMode: (entry: GoldenEntry): GoldenEntry =>
     entry.type === 'symlink' ? { ...entry, mode: '0777' } : entry,
   /** `docker.io/redis` is `docker.io/library/redis`. */
@@ -95,7 +95,7 @@ describe("LinuxKit's trees", () => {
   }
 });
 
-/** LinuxKit's entries by path, the last for each, as lkt should have them. */
+/** Returns the last of LinuxKit's entries for each path, with the rules applied. */
 function expected(
   entries: readonly GoldenEntry[],
   ours: ReadonlyMap<string, GoldenEntry>,
@@ -105,7 +105,7 @@ function expected(
   const before = new Map<string, GoldenEntry>();
   for (const entry of entries) {
     const { name } = entry;
-    // files-parents: a directory above a file of `files` that is there already stays as it is.
+    // files-parents: an existing directory above a file of `files` stays unchanged.
     const present = last.get(name);
     if (isParentOfFile(config, entry) && present !== undefined) continue;
     if (present !== undefined) before.set(name, present);
@@ -113,7 +113,7 @@ function expected(
   }
   const result = new Map<string, GoldenEntry>();
   for (const [name, entry] of last) {
-    // read-only volume: it has no place for writes, which is how init knows that it is one.
+    // read-only volume: it has no directory for writes, by which init recognises it.
     const volume = /^containers\/volumes\/([^/]+)\/tmp$/.exec(name)?.[1];
     if (config.volumes.some((item) => item.readonly && item.name === volume)) continue;
     // opaque: what an opaque directory hides stays hidden.
@@ -122,7 +122,7 @@ function expected(
     const kept =
       entry.pax['LINUXKIT.source'] === 'LINUXKIT.apkinit' ? (before.get(name) ?? entry) : entry;
     let adjusted = kept;
-    // volumeMounts: the names of volumes are resolved in `mounts` too, and bound.
+    // volumeMounts: volume names are resolved in `mounts` too, and bound.
     if (name.endsWith('/config.json')) adjusted = withVolumePaths(adjusted, config);
     for (const rule of Object.values(RULES)) adjusted = rule(adjusted);
     result.set(name, inode(adjusted, last));
@@ -135,7 +135,7 @@ function expected(
   return result;
 }
 
-/** The files of the host that the tree was made with are not there; what was in them is. */
+/** Replaces host files of the original tree, which are missing here, by their contents. */
 function withSources(config: SystemConfig, entries: readonly GoldenEntry[]): SystemConfig {
   return {
     ...config,
@@ -166,7 +166,7 @@ function isParentOfFile(config: SystemConfig, { name, pax, type }: GoldenEntry):
   );
 }
 
-/** A hard link as the file it is. */
+/** Returns a hard link as a file. */
 function inode(
   { content: _content, ...entry }: GoldenEntry,
   all: ReadonlyMap<string, GoldenEntry>,
@@ -183,7 +183,7 @@ function inode(
   };
 }
 
-/** LinuxKit found the hashes of packages in its own checkout. */
+/** Adds package hashes, which LinuxKit took from its own checkout. */
 function named(config: SystemConfig, golden: Golden): SystemConfig {
   return mapReferences(config, (reference) => {
     const [full] = reference.reference === undefined ? storeNames(reference, golden) : [];
@@ -245,7 +245,7 @@ async function treeOf(
 
 function storeNames({ reference, text }: ImageReference, golden: Golden): readonly string[] {
   if (reference === undefined) {
-    // LinuxKit found the hash of the package in its own checkout.
+    // LinuxKit took the hash of the package from its own checkout.
     const name = text.replace(/^@pkg:\.\/(?:pkg\/)?/, 'docker.io/linuxkit/');
     const sources = (golden.entries ?? []).map(({ pax }) => pax['LINUXKIT.source'] ?? '');
     return sources.filter((source) => source.startsWith(`${name}:`)).slice(0, 1);

@@ -46,21 +46,21 @@ const IMAGE_CONFIG: ContainerConfig = {
   User: '1000:1000',
 };
 
-/** Where lkt is not as LinuxKit, on purpose. `docs/linuxkit.md` says why. */
+/** Deliberate differences from LinuxKit. docs/linuxkit.md gives the reasons. */
 const RULES = {
   /** `docker.io/redis` is `docker.io/library/redis`. */
   fullNames: (key: string, value: unknown): unknown =>
     typeof value === 'string' && (key === 'image' || /^\d+$/.test(key))
       ? value.replace(/^docker\.io\/([^/]+)$/, 'docker.io/library/$1')
       : value,
-  /** The images of volumes have their names in full too. */
+  /** Images of volumes have full names too. */
   volumeImages: (key: string, value: unknown): unknown =>
     key === 'image' && typeof value === 'string' && !value.includes('/') && value !== ''
       ? `docker.io/library/${value}`
       : value,
 };
 
-/** LinuxKit found the hashes of packages in its own checkout. */
+/** Adds package hashes, which LinuxKit took from its own checkout. */
 function withPackages(config: SystemConfig, moby: unknown): SystemConfig {
   return mapReferences(config, (reference) => {
     const name = reference.packageDir?.replace(/^\.\/(?:pkg\/)?/, 'docker.io/linuxkit/');
@@ -69,7 +69,7 @@ function withPackages(config: SystemConfig, moby: unknown): SystemConfig {
   });
 }
 
-// metadataScalars: texts in YAML are not broken into lines, and need not have the same quotes.
+// metadataScalars: YAML texts are not wrapped, and quotes may differ.
 function ruledYaml(text: string): string {
   return formatYaml(ruled(parseYaml({ path: 'moby', text }).plain()));
 }
@@ -104,7 +104,7 @@ describe("LinuxKit's runtime specs", () => {
         const check = (image: ContainerConfig, answer: Answer): void => {
           const settings = mergeSettings(container.settings, imageDefaults('img', image));
           const spec = containerSpec(settings, { ids, volumes });
-          // volumeMounts: the names of volumes are resolved in `mounts` too, and bound.
+          // volumeMounts: volume names are resolved in `mounts` too, and bound.
           expect(spec).toBe(withVolumeMounts(goJson(answer.oci), volumes.keys()));
           expect(runtimeJson(settings.runtime ?? {})).toBe(goJson(answer.runtime));
         };

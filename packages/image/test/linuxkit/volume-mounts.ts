@@ -1,4 +1,6 @@
-/** The rule `volumeMounts` on a config.json of LinuxKit's: volumes are found by their names, and bound. */
+/**
+ * Applies the rule `volumeMounts` to LinuxKit's config.json: resolves volume names, and binds them.
+ */
 export function withVolumeMounts(text: string, volumes: Iterable<string>): string {
   const names = new Set(volumes);
   const mount = /( *)"source": "([^"]+)"(,\n *"options": \[)?([^\]}]*)/g;

@@ -42,21 +42,21 @@ function onFat(image: string, path: string): Buffer {
   return execFileSync('mtype', ['-i', image, `::${path}`], { maxBuffer: 2 ** 27 });
 }
 
-/** The first partition of a disk, in a file of its own. */
+/** Copies the first partition of a disk to a file. */
 function partitionOf(disk: string): string {
   const path = join(tempDir(), 'partition');
   writeFileSync(path, readFileSync(disk).subarray(2 ** 20));
   return path;
 }
 
-/** Composes in these formats, and gives the path of a file by its end. */
+/** Composes in these formats. Returns the path of a file by its suffix. */
 async function filesOf(...format: readonly Format[]): Promise<(end: string) => string> {
   const { dir } = await compose({ format });
   return (end) => join(dir, `x${end}`);
 }
 
 describe('disks', () => {
-  it('for EFI have a partition table in which neither sfdisk nor sgdisk finds a fault', async () => {
+  it('for EFI have a partition table that sfdisk and sgdisk accept', async () => {
     const file = await filesOf('raw-efi', 'uki');
     expect(run('sfdisk', '--verify', file('-efi.img'))).toContain('No errors detected.');
     expect(run('sgdisk', '--verify', file('-efi.img'))).toContain('No problems found.');
@@ -72,7 +72,7 @@ describe('disks', () => {
     expect(onFat(fat, 'EFI/BOOT/BOOTX64.EFI').equals(readFileSync(file('.efi')))).toBe(true);
   });
 
-  it('for a BIOS have syslinux, the kernel and the initrd in an active partition', async () => {
+  it('for BIOS have syslinux, the kernel and the initrd in an active partition', async () => {
     const file = await filesOf('raw-bios', 'aws', 'kernel+initrd');
     expect(run('sfdisk', '--verify', file('-bios.img'))).toContain('No errors detected.');
     expect(run('sfdisk', '--dump', file('-bios.img'))).toMatch(/start= +2048,.*type=c, bootable/);
@@ -100,7 +100,7 @@ describe('disks', () => {
     );
   });
 
-  it('for Google are one sparse file of whole GiB, as tar reads it', async () => {
+  it('for Google are one sparse file of whole GiB in a tar archive', async () => {
     const file = await filesOf('gcp', 'raw-bios');
     const out = tempDir();
     run('tar', '--extract', '--gzip', `--file=${file('.img.tar.gz')}`, `--directory=${out}`);
@@ -117,7 +117,7 @@ describe('disks', () => {
     ['iso-efi', /El Torito boot img : +1 +UEFI +y +none /, '0x00  0xef'],
     ['iso-efi-initrd', /El Torito boot img : +1 +UEFI +y +none /, '0x00  0xef'],
   ] as const)(
-    'xorriso finds what boots in %s, from a disk too',
+    'xorriso finds the boot images of %s, also on a disk',
     async ([format, torito, partitions]) => {
       const file = await filesOf(format);
       const end = DISK_FILES[format];
@@ -129,7 +129,7 @@ describe('disks', () => {
     },
   );
 
-  it('for EFI have the EFI program in the file system that firmware reads', async () => {
+  it('for EFI have the EFI program in the file system for firmware', async () => {
     const file = await filesOf('iso-efi', 'uki');
     const out = tempDir();
     const iso = join(tempDir(), 'x.iso');
@@ -142,15 +142,15 @@ describe('disks', () => {
   });
 });
 
-describe('sizes', () => {
-  it('are as large as is asked for, with what is to spare in no partition', async () => {
+describe('disk size', () => {
+  it('is at least the requested size, with extra space unpartitioned', async () => {
     const { dir } = await compose({ format: ['raw-efi', 'qcow2-bios'], diskSize: 2 ** 27 });
     expect(statSync(join(dir, 'x-efi.img')).size).toBe(2 ** 27);
     expect(run('sgdisk', '--verify', join(dir, 'x-efi.img'))).toContain('No problems found.');
     expect(run('qemu-img', 'info', join(dir, 'x.qcow2'))).toContain('(134217728 bytes)');
   });
 
-  it('that are too small are refused', async () => {
+  it('is rejected if too small', async () => {
     await expect(compose({ format: ['raw-bios'], diskSize: 2 ** 20 })).rejects.toThrow(
       expect.objectContaining({ code: 'USAGE_INVALID' }),
     );
@@ -165,16 +165,16 @@ function withoutKernel(config: string): string {
   return config.replace(/^kernel:\n(?: .*\n)+/, '');
 }
 
-describe('what cannot be', () => {
-  it('is two formats in one file', async () => {
+describe('diskOutputs rejects', () => {
+  it('two formats with the same file name', async () => {
     for (const format of [
       ['vhd', 'dynamic-vhd'],
       ['kernel+iso', 'iso-bios'],
     ] as const)
-      await expect(compose({ format })).rejects.toThrow('two of the formats write x.');
+      await expect(compose({ format })).rejects.toThrow('two formats write x.');
   });
 
-  it('is a command line of two lines, of which the boot loader would read one', async () => {
+  it('a command line with two lines, since the boot loader reads one', async () => {
     const change = withTwoLines;
     await expect(compose({ format: ['iso-bios'], change })).rejects.toThrow(
       expect.objectContaining({ code: 'UNSUPPORTED' }),
@@ -182,7 +182,7 @@ describe('what cannot be', () => {
     await compose({ format: ['uki'], change });
   });
 
-  it('is a disk without a kernel', async () => {
+  it('a disk without a kernel', async () => {
     const change = withoutKernel;
     await expect(compose({ format: ['raw-efi'], change })).rejects.toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),

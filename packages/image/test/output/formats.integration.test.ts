@@ -32,18 +32,21 @@ function binary(command: string, ...args: readonly string[]): Buffer {
   return execFileSync(command, args);
 }
 
-/** What bsdtar sees: type, mode, owner, size, time, path and link of each entry, and all contents. */
+/**
+ * Returns bsdtar's listing (type, mode, owner, size, time, path and link of each entry) and all
+ * contents.
+ */
 function treeOf(archive: string): { readonly listing: readonly string[]; readonly text: string } {
   const listing = run('bsdtar', '--numeric-owner', '-tvf', archive).trim().split('\n').toSorted();
   return { listing, text: run('bsdtar', '-xOf', archive) };
 }
 
-/** What is in a disk of what is in a tar. */
+/** Lists a tar's entries as they are on a disk. */
 function rootOf(tar: string): readonly string[] {
   return mtree(tar).filter((line) => !/^\.\/boot[ /]/.test(line));
 }
 
-/** The files and links in a directory. */
+/** Lists the files and links in a directory. */
 function filesIn(dir: string): readonly string[] {
   return listDirectory(dir)
     .filter((line) => /type=(?:file|link)/.test(line))
@@ -51,7 +54,7 @@ function filesIn(dir: string): readonly string[] {
 }
 
 describe('formats', () => {
-  it('has kernel, initrd and command line in one archive', async () => {
+  it('writes kernel, initrd and command line to one archive', async () => {
     const dir = await compose(['kernel+initrd', 'tar-kernel-initrd']);
     const archive = join(dir, 'system-initrd.tar');
     expect(run('bsdtar', '-tf', archive).trim().split('\n')).toEqual([
@@ -92,7 +95,7 @@ describe('formats', () => {
     expect(treeOf(layer)).toEqual(treeOf(join(dir, 'My_System.tar')));
   });
 
-  it('has the root as a disk, and a command line that mounts it', async () => {
+  it('writes the root as a disk, and a command line that mounts it', async () => {
     const dir = await compose(['kernel+squashfs', 'kernel+erofs', 'kernel+iso', 'tar']);
     expect(readdirSync(dir).toSorted()).toEqual([
       'system-cmdline',
@@ -119,7 +122,7 @@ describe('formats', () => {
     expect(mtree(tar)).toEqual(root);
   });
 
-  it('has the root as an erofs, and a command line that mounts it through dm-verity', async () => {
+  it('writes the root as an erofs, and a command line that mounts it through dm-verity', async () => {
     const dir = await compose(['kernel+erofs', 'tar']);
     const disk = join(dir, 'system-erofs.img');
     const cmdline = readFileSync(join(dir, 'system-erofs-cmdline'), 'utf8');
@@ -137,7 +140,7 @@ describe('formats', () => {
     expect(filesIn(out)).toEqual(filesIn(other));
   });
 
-  it('leaves a disk that is there already, and packs a file system by what it has', async () => {
+  it('keeps an unchanged disk, and identifies a file system by its contents', async () => {
     const store = await tempStore();
     const outDir = tempDir();
     const text = await sampleConfig(store);
@@ -158,19 +161,19 @@ describe('formats', () => {
     expect(await again()).toEqual(await again());
     await expect(
       composeImage({ ...options, format: ['kernel+squashfs'], compressor: 'xz' }),
-    ).rejects.toThrow('lkt does not pack a squashfs with xz');
+    ).rejects.toThrow('lkt cannot compress a squashfs with xz');
     await expect(
       composeImage({ ...options, format: ['kernel+erofs'], compressor: 'xz' }),
-    ).rejects.toThrow('lkt does not pack an erofs with xz');
+    ).rejects.toThrow('lkt cannot compress an erofs with xz');
   });
 
-  it('is called as the files are', async () => {
+  it('names the container image after the files', async () => {
     const dir = await compose(['docker'], 'My_System');
     const text = run('bsdtar', '-xOf', join(dir, 'My_System.docker'), 'manifest.json');
     expect(JSON.parse(text)).toMatchObject([{ RepoTags: ['my-system:latest'] }]);
   });
 
-  it('writes a system without a kernel and without init as an image', async () => {
+  it('writes a system without kernel and init as a container image', async () => {
     const store = await tempStore();
     const outDir = tempDir();
     const some = await image(store, [{ file: 'text' }]);
@@ -186,7 +189,7 @@ describe('formats', () => {
     expect(config).not.toContain('Entrypoint');
   });
 
-  it('knows the formats of LinuxKit, and says what makes those that it does not write', () => {
+  it("knows LinuxKit's formats, and names alternatives to those that it does not write", () => {
     for (const format of FORMATS) expect(parseFormat(format)).toBe(format);
     expect(() => parseFormat('rpi3')).toThrow(expect.objectContaining({ code: 'UNSUPPORTED' }));
     expect(() => parseFormat('rpi3')).toThrow('lkt does not write the format rpi3');

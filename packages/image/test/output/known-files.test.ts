@@ -18,13 +18,13 @@ import { tempDir } from '../support.ts';
 const CONTENT = Buffer.alloc(300_000, 'what an initrd is made of ');
 const EXPECTED = { digest: digestOf(CONTENT), size: CONTENT.length };
 
-/** A file that was looked at, and what is known of it. */
+/** A file with a known digest. */
 async function newCase(): Promise<{ path: string; notes: string; known: KnownFiles }> {
   const dir = tempDir();
   const [path, notes] = [join(dir, 'initrd.img'), join(dir, 'notes')];
   mkdirSync(notes);
   writeFileSync(path, CONTENT);
-  // What has just changed is not known by its times.
+  // Times of a file that has just changed are not trusted.
   await sleep(100);
   const known = new KnownFiles(notes);
   expect(await matchesDigest(path, EXPECTED, known)).toBe(true);
@@ -33,9 +33,9 @@ async function newCase(): Promise<{ path: string; notes: string; known: KnownFil
   return { path, notes, known };
 }
 
-it('a file that is as it was is not read again, and counts as written now', async () => {
+it('does not read an unchanged file again, and sets its times to now', async () => {
   const { path, notes, known } = await newCase();
-  // Were it read, this would be found to be wrong.
+  // A wrong record shows that the file is not read.
   const [note = ''] = readdirSync(notes);
   const other = { ...EXPECTED, digest: digestOf('something else') };
   expect(await matchesDigest(path, other, known)).toBe(false);
@@ -69,13 +69,13 @@ it.each<[string, (path: string) => void]>([
     },
   ],
   ['by more at its end', (path) => appendFileSync(path, 'more')],
-])('a file that was changed %s is read, and found to be another', async (_, change) => {
+])('finds the new digest of a file changed %s', async (_, change) => {
   const { path, known } = await newCase();
   change(path);
   expect(await matchesDigest(path, EXPECTED, known)).toBe(false);
 });
 
-it('what cannot be noted is read each time', async () => {
+it('reads a file each time if nothing can be recorded', async () => {
   const { path } = await newCase();
   const nowhere = new KnownFiles(join(tempDir(), 'nowhere'));
   expect(await matchesDigest(path, EXPECTED, nowhere)).toBe(true);

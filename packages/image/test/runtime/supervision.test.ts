@@ -11,8 +11,8 @@ function after(lines: string): Parameters<typeof checkOrder>[0] {
 const service = (name: string, ...names: readonly string[]): string =>
   `  - {name: ${name}, image: i, after: [${names.join(', ')}]}\n`;
 
-describe('services that start after others', () => {
-  it('may form any order', () => {
+describe('services with `after`', () => {
+  it('may form any acyclic order', () => {
     expect(() =>
       checkOrder(after(service('a', 'b', 'c') + service('b', 'c') + service('c'))),
     ).not.toThrow();
@@ -37,7 +37,7 @@ describe('services that start after others', () => {
   });
 });
 
-it('runtime.json has what init does around a container, in the section where it means something', () => {
+it('runtime.json has the supervision of a container, by section', () => {
   const settings = {
     restart: 'always',
     ready: { socket: '/run/x', timeout: 5 },

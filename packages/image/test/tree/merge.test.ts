@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { mergeParts, type Root } from '../../src/tree/merge.ts';
 import type { Part, TreeEntry } from '../../src/tree/part.ts';
 
-/** A tree as text: `d/` a directory, `l -> target` a link, anything else a file. */
+/** Parses a tree: `d/` is a directory, `l -> target` a link, anything else a file. */
 function parts(...trees: readonly (readonly string[])[]): readonly Part[] {
   return trees.map((tree, index) => ({
     origin: { source: `img${index}`, location: `init[${index}]` },
@@ -87,20 +87,16 @@ describe('mergeParts', () => {
     ['directory, file', [['a/'], ['a']], '/a is a directory in img0 and a file in img1'],
     ['below a file', [['a'], ['a/b']], '/a is a file in img0 and a directory in img1'],
     ['link to a file', [['l -> f', 'f'], ['l/x']], '/f is a file in img0 and a directory in img1'],
-    ['circle', [['a -> b', 'b -> a'], ['a/x']], 'the symbolic links at /a lead round in circles'],
-    [
-      'brought together',
-      [USR, ['bin/x', 'usr/bin/x']],
-      'img1 has two things that belong at /usr/bin/x',
-    ],
-  ])('refuses: %s', (_name, trees, message) => {
+    ['circle', [['a -> b', 'b -> a'], ['a/x']], 'the symbolic links at /a form a cycle'],
+    ['brought together', [USR, ['bin/x', 'usr/bin/x']], 'img1 has two entries for /usr/bin/x'],
+  ])('rejects: %s', (_name, trees, message) => {
     expect(() => mergeParts(parts(...trees))).toThrow(message);
     expect(() => mergeParts(parts(...trees))).toThrow(
       expect.objectContaining({ code: 'TREE_CONFLICT' }),
     );
   });
 
-  it('leaves the parts below as they are when an equal link is put on top', () => {
+  it('keeps parts unchanged when a later part repeats a link', () => {
     const [first] = mergeParts(parts(USR)).byPart;
     const [same, later] = mergeParts(parts(USR, USR)).byPart;
     expect(same).toEqual({
@@ -110,17 +106,17 @@ describe('mergeParts', () => {
     expect(later?.others).toEqual([]);
   });
 
-  it('takes out of a part what a later one replaces', () => {
+  it('removes from a part what a later one replaces', () => {
     const { byPart } = mergeParts(parts(['a', 'b'], ['b']));
     expect(byPart.map(({ others }) => others.map(({ path }) => path))).toEqual([['a'], ['b']]);
   });
 
-  it('gives every part all directories above its entries, and none over a link', () => {
+  it('gives every part the directories above its entries, none below a link', () => {
     const { byPart } = mergeParts(parts(USR, ['bin/', 'bin/x', 'etc/a/b']));
     expect(byPart[1]?.directories).toEqual(['etc', 'etc/a', 'usr', 'usr/bin']);
   });
 
-  it('does not lead through links that are not of the root file system', () => {
+  it('does not follow links outside of the root file system', () => {
     const [bundle, files] = parts(['c/l -> /etc'], ['c/l/x']);
     if (bundle === undefined || files === undefined) throw new Error('no parts');
     expect(() => mergeParts([{ ...bundle, isRoot: false }, files])).toThrow(

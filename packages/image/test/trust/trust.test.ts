@@ -27,7 +27,7 @@ function keys(): string {
 
 const IDENTITY = '{issuer: https://i.example, subject: a@b.example}';
 
-describe('a trust.yml says where and what is wrong', () => {
+describe('a trust.yml reports position and problem', () => {
   it.each([
     ['[]', '1:1: expected a mapping'],
     ['require: true', '1:1: unknown key "require"'],
@@ -39,7 +39,7 @@ describe('a trust.yml says where and what is wrong', () => {
     ['signers: []', '1:10: signers: the list is empty'],
     ['signers: [{keys: [a]}]', '1:11: signers[0]: "images" is missing'],
     ['signers: [{images: [], keys: [a]}]', '1:20: signers[0].images: the list is empty'],
-    ['signers: [{images: [a]}]', '1:11: signers[0]: nobody is named who signs'],
+    ['signers: [{images: [a]}]', '1:11: signers[0]: the rule names no signers'],
     ['signers: [{images: [a], keys: []}]', '1:31: signers[0].keys: the list is empty'],
     ['signers: [{images: [a], keys: }]', '1:11: signers[0]: there are no keys and no identities'],
     ['signers: [{images: [a], key: [b]}]', '1:25: unknown key "key" in signers[0]'],
@@ -56,7 +56,7 @@ describe('a trust.yml says where and what is wrong', () => {
     ['signers: [{images: [a], threshold: 1.5, keys: [b]}]', 'expected a whole number'],
     [
       'signers: [{images: [a], threshold: 2, rebuilders: {keys: [b]}}]',
-      '1:36: signers[0].threshold: there are no keys and no identities to count',
+      '1:36: signers[0].threshold: it counts keys and identities, and there are none',
     ],
     ['signers: [{images: [a], rebuilders: {}}]', '1:37: signers[0].rebuilders: there are no keys'],
     [
@@ -70,14 +70,14 @@ describe('a trust.yml says where and what is wrong', () => {
     ['signers: [{images: [a], identities: [{issuer: b}]}]', '"subject" is missing'],
     [
       'signers: [{images: [a], identities: [{issuer: b, subject: "https://x/*"}]}]',
-      '1:59: signers[0].identities[0].subject: identities are compared as they are',
+      '1:59: signers[0].identities[0].subject: identities are compared literally',
     ],
     ['signers: [{images: [a], identities: [{issuer: b, subject: ""}]}]', 'it is empty'],
     [
       `signers: [{images: [a], identities: [${IDENTITY}]}]`,
-      '1:38: signers[0].identities[0]: identities are believed from',
+      '1:38: signers[0].identities[0]: identities need a trusted root',
     ],
-    ['org: [a/*]', '* stands for nothing in the name of an organisation'],
+    ['org: [a/*]', '* is not a wildcard in the name of an organisation'],
     ['image: [A]', '1:9: image[0]: "A" is not an image reference'],
   ])('%s', async (text, message) => {
     await expect(readTrustFile({ path: 'trust.yml', text }, tempDir())).rejects.toMatchObject({
@@ -91,11 +91,11 @@ describe('a trust.yml says where and what is wrong', () => {
     ['signers: [{images: [a], keys: [keys/text.pub]}]', /1:32: /],
     [
       'signers: [{images: [a], threshold: 2, keys: [keys/one.pub, keys/same.pub]}]',
-      /1:36: .*2 are wanted, of 1 that is not the same/,
+      /1:36: .*the threshold is 2, and the number of distinct signers is 1/,
     ],
     [
       'signers: [{images: [a], rebuilders: {threshold: 3, keys: [keys/one.pub, keys/two.pub]}}]',
-      /1:49: .*3 are wanted, of 2/,
+      /1:49: .*the threshold is 3, and the number of distinct signers is 2/,
     ],
     ['trustedRoot: none.json', /1:14: trustedRoot: there is no trusted root at none\.json/],
     ['trustedRoot: root.json', /1:14: trustedRoot: root\.json is not a Sigstore trusted root/],
@@ -107,7 +107,7 @@ describe('a trust.yml says where and what is wrong', () => {
 });
 
 describe('a trust.yml', () => {
-  it('reads keys beside it and in it, and counts one under two names once', async () => {
+  it('reads keys from files and text, and counts a key with two names once', async () => {
     const dir = keys();
     const text = JSON.stringify({
       required: true,
@@ -121,14 +121,14 @@ describe('a trust.yml', () => {
     ]);
   });
 
-  it('that is a link to nothing is not none', async () => {
+  it('rejects a dangling link', async () => {
     const dir = tempDir();
     expect(await workspacePolicy(dir)).toBe(undefined);
     symlinkSync('nothing', join(dir, 'trust.yml'));
     await expect(workspacePolicy(dir)).rejects.toThrow('trust.yml cannot be read');
   });
 
-  it("reads LinuxKit's lists as what is required", async () => {
+  it("reads LinuxKit's lists as required images", async () => {
     const text = 'image: ["linuxkit/kernel:5.10", alpine]\norg: [linuxkit2, ghcr.io/lkt]';
     const { required } = await readTrustFile({ path: 'trust.yml', text }, tempDir());
     const isRequired = (name: string): boolean =>
@@ -141,7 +141,7 @@ describe('a trust.yml', () => {
 });
 
 describe('configs', () => {
-  it('keep every policy when they are merged', () => {
+  it('keep every policy when merged', () => {
     const parsed = [
       'trust: {required: true}',
       'trust: {required: false}',
