@@ -1,6 +1,7 @@
 import { LktError } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { type CopyPlan, planCopy, type SourceNode, type SourceTree } from '../src/copy/copy.ts';
+import { type CopyPlan, planCopy } from '../src/copy/copy.ts';
+import type { SourceNode, SourceTree } from '../src/copy/source-tree.ts';
 import { evaluate } from '../src/evaluate/evaluate.ts';
 import { parseDockerfile } from '../src/parse/parse.ts';
 

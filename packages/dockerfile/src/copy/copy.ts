@@ -1,13 +1,11 @@
 import type { Digest, LktError, SourceFile } from '@lkt/core';
-import { type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import { baseName, compareBytes, type EntryType, fromRaw, type RawPath, toRaw } from '@lkt/oci';
 import { IgnorePatterns } from './dockerignore.ts';
 import { GlobError } from './glob.ts';
 import { type Match, SourceFinder } from './source-finder.ts';
 import { errorAt } from '../parse/source-text.ts';
-import { baseName, joinPath, parentsOf, type SourceTree } from './source-tree.ts';
+import { joinPath, parentsOf, type SourceTree } from './source-tree.ts';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
-
-export type { SourceNode, SourceTree } from './source-tree.ts';
 
 /** A copy of one node: `source` in the tree becomes `target` in the image. */
 export interface CopyEntry {
@@ -157,9 +155,9 @@ class CopyPlanner {
 
   #planned(): CopyPlan {
     return {
-      entries: [...this.#entries.values()].toSorted((a, b) => compare(a.target, b.target)),
+      entries: [...this.#entries.values()].toSorted((a, b) => compareBytes(a.target, b.target)),
       files: [...this.#files].map(([target, content]) => ({ target, content })),
-      directories: [...this.#directories].toSorted(compare),
+      directories: [...this.#directories].toSorted(compareBytes),
     };
   }
 
@@ -282,13 +280,4 @@ class CopyPlanner {
   #error(source: CopySource | undefined, message: string, fix: string): LktError {
     return errorAt(this.#file, source ?? this.#step.instruction, message, fix);
   }
-}
-
-/**
- * Compares raw paths. They have one character per byte, so this is byte order, and a directory
- * comes before its contents.
- */
-function compare(a: RawPath, b: RawPath): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }

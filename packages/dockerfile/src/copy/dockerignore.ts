@@ -1,6 +1,7 @@
 import { posix } from 'node:path';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
 import { compileGlob, type Glob, GlobError } from './glob.ts';
+import { parentsOf } from './source-tree.ts';
 
 /**
  * The patterns of a .dockerignore file. The last pattern that matches a path or one of its parent
@@ -37,7 +38,7 @@ export class IgnorePatterns {
    */
   ignores(path: string): boolean {
     let ignored = false;
-    const parents = this.empty ? [] : ancestorsAndSelf(path);
+    const parents = this.empty ? [] : [path, ...parentsOf(path)];
     for (const { glob, keep } of this.#patterns) {
       // Skips patterns that cannot change the result.
       if (keep === ignored && parents.some((candidate) => glob.matches(candidate))) {
@@ -116,12 +117,4 @@ function cleanPattern(pattern: string): string {
   if (trimmed === '') return '';
   const clean = posix.normalize(trimmed);
   return clean.replace(/^\/+(?=.)/, '').replace(/(?<=.)\/+$/, '');
-}
-
-function ancestorsAndSelf(path: string): readonly string[] {
-  const paths = [path];
-  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
-    paths.push(path.slice(0, slash));
-  }
-  return paths;
 }

@@ -1,4 +1,4 @@
-import { type Digest, isDigest, type SourceFile, sourceError } from '@lkt/core';
+import { type Digest, type LktErrorCode, isDigest, type SourceFile, sourceError } from '@lkt/core';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
 
 /** A file that ADD downloads. Its digest pins it. */
@@ -41,35 +41,26 @@ export function checkRemoteFile(step: CopyStep, file: SourceFile): void {
   const source = step.sources.find(({ kind }) => kind === 'http');
   if (source === undefined) return;
   const { position, length, text } = source;
-  if (!URL.canParse(text))
-    throw sourceError('DOCKERFILE_INVALID', file, position, `${text} is not a URL`, {
-      length,
-    });
-  if (new URL(text).password !== '') {
-    throw sourceError(
-      'DOCKERFILE_INVALID',
-      file,
-      position,
+  const fail = (
+    message: string,
+    fix?: string,
+    code: LktErrorCode = 'DOCKERFILE_INVALID',
+  ): never => {
+    throw sourceError(code, file, position, message, { length, fix });
+  };
+  if (!URL.canParse(text)) fail(`${text} is not a URL`);
+  const { password, hostname } = new URL(text);
+  if (password !== '')
+    fail(
       'the URL contains a password, which would be public',
-      {
-        length,
-        fix: `remove it, and pass the secret HTTP_AUTH_HEADER_${new URL(text).hostname}`,
-      },
+      `remove it, and pass the secret HTTP_AUTH_HEADER_${hostname}`,
     );
-  }
-  if (step.sources.length + step.files.length > 1) {
-    throw sourceError(
-      'DOCKERFILE_INVALID',
-      file,
-      position,
-      'ADD of a URL takes no other sources: --checksum covers one file',
-      { length, fix: 'use an ADD for each' },
+  if (step.sources.length + step.files.length > 1)
+    fail('ADD of a URL takes no other sources: --checksum covers one file', 'use an ADD for each');
+  if (step.checksum === undefined)
+    fail(
+      `no checksum is given for ${text}`,
+      `write ADD --checksum=sha256:…; compute it with: curl -fsSL '${text}' | sha256sum`,
+      'PIN_MISSING',
     );
-  }
-  if (step.checksum === undefined) {
-    throw sourceError('PIN_MISSING', file, position, `no checksum is given for ${text}`, {
-      length,
-      fix: `write ADD --checksum=sha256:…; compute it with: curl -fsSL '${text}' | sha256sum`,
-    });
-  }
 }

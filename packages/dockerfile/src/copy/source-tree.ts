@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { EntryType, RawPath } from '@lkt/oci';
 
 /** The files that a COPY reads: the build context, or the file system of a stage or image. */
@@ -59,9 +60,15 @@ export function joinPath(directory: RawPath, name: string): RawPath {
   return name === '' ? directory : `${directory}/${name}`;
 }
 
-/** Returns the last segment of a path. */
-export function baseName(path: RawPath): string {
-  return path.slice(path.lastIndexOf('/') + 1);
+/** Returns an absolute path without `.`, `..` and trailing slash. `..` stops at the root. */
+export function resolvePath(base: string, path: string): string {
+  // POSIX leaves the meaning of two leading slashes to the system; a Dockerfile has one root.
+  return posix.resolve('/', base, path).replace(/^\/+/, '/');
+}
+
+/** Returns a path relative to the root, without `.` and `..`. */
+export function fromRoot(path: string): string {
+  return resolvePath('/', path).slice(1);
 }
 
 /** Returns the parent directories of a path, outermost first, without the root. */

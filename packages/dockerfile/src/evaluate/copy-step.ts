@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { isCommit, remoteKind } from '../copy/git-source.ts';
+import { fromRoot, resolvePath } from '../copy/source-tree.ts';
 import type { CopyInstruction, Heredoc, Word } from '../parse/ast.ts';
 import { chompTabs } from '../parse/heredoc.ts';
 import type { WordReader } from './scope.ts';
@@ -81,13 +82,6 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
   };
 }
 
-/** Returns an absolute path without `.`, `..` and trailing slash. `..` stops at the root. */
-export function resolvePath(base: string, path: string): string {
-  const resolved = posix.resolve('/', base, path);
-  // POSIX leaves the meaning of two leading slashes to the system; a Dockerfile has one root.
-  return resolved.replace(/^\/+/, '/');
-}
-
 function copySource(
   word: Word,
   text: string,
@@ -122,22 +116,12 @@ function copySource(
       'move the file into the package directory; COPY reads only files below it',
     );
   }
-  return { ...span, kind: 'path', text: relative(text), base: relative(base) };
-}
-
-function relative(path: string): string {
-  return resolvePath('/', path).slice(1);
+  return { ...span, kind: 'path', text: fromRoot(text), base: fromRoot(base) };
 }
 
 /** Reports whether a `..` in the path leads above its root. */
 function climbsOut(path: string): boolean {
-  let depth = 0;
-  for (const part of path.split('/')) {
-    if (part === '..') depth -= 1;
-    else if (part !== '' && part !== '.') depth += 1;
-    if (depth < 0) return true;
-  }
-  return false;
+  return /^\.\.(?:\/|$)/.test(posix.join('.', path));
 }
 
 function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {

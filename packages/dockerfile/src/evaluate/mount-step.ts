@@ -1,5 +1,6 @@
 import type { Mount } from '../parse/ast.ts';
-import { type CopyContext, resolvePath } from './copy-step.ts';
+import { resolvePath } from '../copy/source-tree.ts';
+import type { CopyContext } from './copy-step.ts';
 import { parseMount } from '../parse/mount.ts';
 import type { Origin, ResolvedMount } from './steps.ts';
 

@@ -47,10 +47,9 @@ function casingWarnings(instructions: readonly Instruction[]): readonly Warning[
   }));
   const lower = written.filter(({ keyword }) => keyword === keyword.toLowerCase()).length;
   const upper = written.filter(({ keyword }) => keyword === keyword.toUpperCase()).length;
-  const [wanted, how] =
-    lower > upper ? (['lower', keepLower] as const) : (['upper', keepUpper] as const);
+  const wanted = lower > upper ? 'lower' : 'upper';
   return written
-    .filter(({ keyword }) => keyword !== how(keyword))
+    .filter(({ keyword }) => keyword !== inCase(keyword, wanted))
     .map(({ instruction: { position }, keyword }) => ({
       position,
       text: `${keyword} is not in ${wanted} case like most instructions of the file`,
@@ -58,12 +57,8 @@ function casingWarnings(instructions: readonly Instruction[]): readonly Warning[
     }));
 }
 
-function keepLower(text: string): string {
-  return text.toLowerCase();
-}
-
-function keepUpper(text: string): string {
-  return text.toUpperCase();
+function inCase(text: string, wanted: 'lower' | 'upper'): string {
+  return wanted === 'lower' ? text.toLowerCase() : text.toUpperCase();
 }
 
 function fromWarnings(from: FromInstruction, names: ReadonlySet<string>): readonly Warning[] {

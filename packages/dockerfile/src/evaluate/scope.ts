@@ -154,26 +154,13 @@ export function globalVariables(
   }
   add('TARGETSTAGE', platforms.stage ?? 'default');
   for (const instruction of dockerfile.globalArgs) {
-    for (const { name, value } of instruction.args) {
-      add(
-        name,
-        value === undefined ? undefined : reader.word(value, variables, 'UndefinedArgInFrom'),
-      );
-    }
+    for (const { name, value } of instruction.args)
+      add(name, value && reader.word(value, variables, 'UndefinedArgInFrom'));
   }
   return variables;
 }
 
 /** Build arguments that RUN receives without an ARG (Dockerfile reference, "Predefined ARGs"). */
-export const PROXY_ARGS: readonly string[] = [
-  'HTTP_PROXY',
-  'http_proxy',
-  'HTTPS_PROXY',
-  'https_proxy',
-  'FTP_PROXY',
-  'ftp_proxy',
-  'NO_PROXY',
-  'no_proxy',
-  'ALL_PROXY',
-  'all_proxy',
-];
+export const PROXY_ARGS: readonly string[] = ['HTTP', 'HTTPS', 'FTP', 'NO', 'ALL'].flatMap(
+  (scheme) => [`${scheme}_PROXY`, `${scheme.toLowerCase()}_proxy`],
+);

@@ -1,7 +1,8 @@
 import type { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
 import type { Command, Instruction, Span, Word } from '../parse/ast.ts';
-import { type CopyContext, evaluateCopy, resolvePath } from './copy-step.ts';
+import { resolvePath } from '../copy/source-tree.ts';
+import { type CopyContext, evaluateCopy } from './copy-step.ts';
 import { healthcheck } from './healthcheck.ts';
 import { evaluateExpose } from './ports.ts';
 import { evaluateRun } from './run-step.ts';

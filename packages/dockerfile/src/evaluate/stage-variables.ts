@@ -1,3 +1,5 @@
+import { nameAndValue } from '../parse/raw-words.ts';
+
 /** The PATH of a container whose image sets none. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 const EPOCH = 'SOURCE_DATE_EPOCH';
@@ -21,7 +23,12 @@ export class StageVariables {
     inherited: ReadonlyMap<string, string>,
     buildArgs: ReadonlyMap<string, string>,
   ) {
-    this.#env = new Map(env.map(splitVariable));
+    this.#env = new Map(
+      env.map((text) => {
+        const [name, value = ''] = nameAndValue(text);
+        return [name, value];
+      }),
+    );
     this.#values = new Map([...inherited, ...this.#env]);
     this.#buildArgs = buildArgs;
     // As if every stage declared it: all commands receive it.
@@ -66,9 +73,4 @@ export class StageVariables {
     this.#values.set(name, value);
     this.#scope = undefined;
   }
-}
-
-function splitVariable(text: string): [string, string] {
-  const equals = text.indexOf('=');
-  return equals === -1 ? [text, ''] : [text.slice(0, equals), text.slice(equals + 1)];
 }

@@ -63,20 +63,14 @@ export class StageGraph {
       : (this.#stageNamed(text, from.index) ?? this.#laterStageNamed(text, from.index));
     if (index === undefined) return this.#image(word, text, this.#platform);
     if (index >= this.#dockerfile.stages.length) {
-      throw errorAt(
-        this.#dockerfile.file,
+      throw this.#error(
         word,
         `there is no stage ${text}`,
         `use a number from 0 to ${this.#dockerfile.stages.length - 1}`,
       );
     }
     if (index === from.index) {
-      throw errorAt(
-        this.#dockerfile.file,
-        word,
-        `the stage "${text}" cannot copy from itself`,
-        'name another stage',
-      );
+      throw this.#error(word, `the stage "${text}" cannot copy from itself`, 'name another stage');
     }
     return { kind: 'stage', index };
   }
@@ -122,8 +116,7 @@ export class StageGraph {
         const needed = this.stages[index];
         if (needed === undefined) continue;
         if (open.has(index)) {
-          throw errorAt(
-            this.#dockerfile.file,
+          throw this.#error(
             word,
             `the stages ${[...open].slice([...open].indexOf(index)).join(', ')} depend on each other`,
             'remove one of the references to break the cycle',
@@ -148,8 +141,7 @@ export class StageGraph {
     const { image } = stage.from;
     const text = reader.word(image, variables, 'UndefinedArgInFrom');
     if (text === '') {
-      throw errorAt(
-        this.#dockerfile.file,
+      throw this.#error(
         image,
         `the image of FROM is empty after expanding ${image.text}`,
         reader
@@ -189,8 +181,7 @@ export class StageGraph {
       return formatPlatform(parsePlatform(text));
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
-      throw errorAt(
-        this.#dockerfile.file,
+      throw this.#error(
         word,
         `"${text}" is not a platform`,
         'write it as linux/amd64, or $BUILDPLATFORM',
@@ -212,19 +203,18 @@ export class StageGraph {
 
   /** Returns the index of the last stage with that name before `limit`. */
   #stageNamed(name: string, limit: number): number | undefined {
-    const wanted = name.toLowerCase();
-    const index = this.#dockerfile.stages
+    return this.#dockerfile.stages
       .slice(0, limit)
-      .findLastIndex((stage) => stage.from.name === wanted);
-    return index === -1 ? undefined : index;
+      .findLast(({ from }) => from.name === name.toLowerCase())?.index;
   }
 
-  #laterStageNamed(name: string, from: number): number | undefined {
-    const wanted = name.toLowerCase();
-    const index = this.#dockerfile.stages.findIndex(
-      (stage) => stage.index >= from && stage.from.name === wanted,
-    );
-    return index === -1 ? undefined : index;
+  #laterStageNamed(name: string, first: number): number | undefined {
+    return this.#dockerfile.stages.slice(first).find(({ from }) => from.name === name.toLowerCase())
+      ?.index;
+  }
+
+  #error(word: Word, message: string, fix: string): LktError {
+    return errorAt(this.#dockerfile.file, word, message, fix);
   }
 
   #image(word: Word, text: string, platform: string): ImageOrigin {

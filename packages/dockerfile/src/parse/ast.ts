@@ -36,7 +36,7 @@ export interface Heredoc extends Span {
 /**
  * The common part of all instructions. The span ends with the last line, without here-documents.
  */
-interface InstructionBase extends Span {
+export interface InstructionBase extends Span {
   /**
    * The instruction on one line: continuations joined, comments inside it dropped, otherwise
    * unchanged.
@@ -166,11 +166,11 @@ export interface HealthcheckInstruction extends InstructionBase {
   readonly keyword: 'HEALTHCHECK';
   /** undefined for `HEALTHCHECK NONE`. */
   readonly command: Command | undefined;
-  readonly interval: number | undefined;
-  readonly timeout: number | undefined;
-  readonly startPeriod: number | undefined;
-  readonly startInterval: number | undefined;
-  readonly retries: number | undefined;
+  readonly interval?: number;
+  readonly timeout?: number;
+  readonly startPeriod?: number;
+  readonly startInterval?: number;
+  readonly retries?: number;
 }
 
 /** An ONBUILD; `trigger` runs in images that are FROM this one. */

@@ -1,58 +1,60 @@
-import { type LktError, nearest } from '@lkt/core';
-import type {
-  Command,
-  CopyInstruction,
-  FromInstruction,
-  HealthcheckInstruction,
-  Instruction,
-  Keyword,
-  RunInstruction,
-  Word,
-} from './ast.ts';
+import { nearest } from '@lkt/core';
+import type { ArgInstruction, Instruction, InstructionBase, Keyword, Word } from './ast.ts';
 import { parseDuration } from './duration.ts';
-import { FlagReader } from './flags.ts';
 import { parseMount } from './mount.ts';
+import { NodeReader } from './node-reader.ts';
+import { nameAndValue } from './raw-words.ts';
 import type { SourceText } from './source-text.ts';
 import { isHeredocWord, type SyntaxNode } from './syntax.ts';
 
-const KEYWORDS: readonly Keyword[] = [
-  'FROM',
-  'ARG',
-  'RUN',
-  'COPY',
-  'ADD',
-  'ENV',
-  'LABEL',
-  'WORKDIR',
-  'USER',
-  'CMD',
-  'ENTRYPOINT',
-  'EXPOSE',
-  'VOLUME',
-  'STOPSIGNAL',
-  'SHELL',
-  'HEALTHCHECK',
-  'ONBUILD',
-  'MAINTAINER',
-];
+/** The fields of an instruction that not every instruction has. */
+type Own<K extends Keyword, I = Instruction> = I extends { readonly keyword: infer W }
+  ? K extends W
+    ? Omit<I, 'keyword' | keyof InstructionBase>
+    : never
+  : never;
+
+const READERS: { readonly [K in Keyword]: (reader: NodeReader) => Own<K> } = {
+  FROM: readFrom,
+  ARG: (reader) => ({ args: reader.atLeastOne().map((word) => readArg(word, reader.source)) }),
+  RUN: readRun,
+  COPY: readCopy,
+  ADD: readCopy,
+  ENV: readPairs,
+  LABEL: readPairs,
+  WORKDIR: (reader) => ({ path: reader.exactlyOne() }),
+  USER: (reader) => ({ user: reader.exactlyOne() }),
+  CMD: (reader) => ({ command: reader.command() }),
+  ENTRYPOINT: (reader) => ({ command: reader.command() }),
+  EXPOSE: (reader) => ({ values: reader.atLeastOne() }),
+  VOLUME: readVolume,
+  STOPSIGNAL: (reader) => ({ signal: reader.exactlyOne() }),
+  SHELL: readShell,
+  HEALTHCHECK: readHealthcheck,
+  ONBUILD: readTrigger,
+  MAINTAINER: (reader) => ({ maintainer: reader.exactlyOne().text }),
+};
 
 /**
  * Checks one instruction and returns it with its type.
  * @throws DOCKERFILE_INVALID at the invalid word
  */
 export function parseInstruction(node: SyntaxNode, source: SourceText): Instruction {
-  const keyword = KEYWORDS.find((known) => known === node.name);
-  if (keyword === undefined) {
+  const { name: keyword, position, offset, length, text, flags, heredocs } = node;
+  if (!isKeyword(keyword))
     throw source.error(
       node.keyword,
       `unknown instruction: ${node.keyword.text}`,
       unknownFix(node, source),
     );
-  }
-  const flags = new FlagReader(node, source);
-  const instruction = readInstruction(keyword, node, flags, source);
-  flags.end();
-  return instruction;
+  const reader = new NodeReader(node, source);
+  const own = READERS[keyword](reader);
+  reader.end();
+  return { position, offset, length, text, heredocs, flags, keyword, ...own } as Instruction;
+}
+
+function isKeyword(name: string): name is Keyword {
+  return Object.hasOwn(READERS, name);
 }
 
 function unknownFix(node: SyntaxNode, source: SourceText): string {
@@ -64,261 +66,155 @@ function unknownFix(node: SyntaxNode, source: SourceText): string {
       ?.trim() ?? '';
   if (line > 1 && /(?:&&|\|)$/.test(before) && !before.startsWith('#'))
     return `if line ${line - 1} continues here, end it with \\`;
-  const near = nearest(node.name, KEYWORDS);
+  const near = nearest(node.name, Object.keys(READERS));
   return near === undefined
     ? 'start the line with an instruction such as RUN or COPY, or end the previous line with \\'
     : `did you mean ${near}?`;
 }
 
-function readInstruction(
-  keyword: Keyword,
-  node: SyntaxNode,
-  flags: FlagReader,
-  source: SourceText,
-): Instruction {
-  const { position, offset, length, text, heredocs } = node;
-  const base = { position, offset, length, text, heredocs, flags: node.flags };
-  const fail = failAt(node, source);
-  switch (keyword) {
-    case 'FROM':
-      return { ...base, keyword, ...readFrom(node, flags, fail) };
-    case 'ARG':
-      return {
-        ...base,
-        keyword,
-        args: atLeastOne(node, fail).map((word) => readArg(word, source)),
-      };
-    case 'RUN':
-      return { ...base, keyword, ...readRun(node, flags, fail, source) };
-    case 'COPY':
-    case 'ADD':
-      return { ...base, keyword, ...readCopy(keyword, node, flags, fail, source) };
-    case 'ENV':
-    case 'LABEL':
-      return { ...base, keyword, pairs: readPairs(node, fail, source) };
-    case 'WORKDIR':
-      return { ...base, keyword, path: exactlyOne(node, fail) };
-    case 'USER':
-      return { ...base, keyword, user: exactlyOne(node, fail) };
-    case 'CMD':
-    case 'ENTRYPOINT':
-      return { ...base, keyword, command: command(node) };
-    case 'EXPOSE':
-    case 'VOLUME': {
-      const values = atLeastOne(node, fail);
-      if (keyword === 'VOLUME' && values.some((word) => word.text.trim() === '')) {
-        throw fail('VOLUME has an empty path', 'name a directory');
-      }
-      return { ...base, keyword, values };
-    }
-    case 'STOPSIGNAL':
-      return { ...base, keyword, signal: exactlyOne(node, fail) };
-    case 'SHELL': {
-      if (!node.json || node.args.length === 0) {
-        throw fail(
-          'SHELL needs a JSON array of strings',
-          'write it as SHELL ["/bin/sh", "-c"], with double quotes',
-        );
-      }
-      return { ...base, keyword, argv: node.args.map((word) => word.text) };
-    }
-    case 'HEALTHCHECK':
-      return { ...base, keyword, ...readHealthcheck(node, flags, fail) };
-    case 'ONBUILD':
-      return { ...base, keyword, trigger: readTrigger(node, fail, source) };
-    case 'MAINTAINER':
-      return { ...base, keyword, maintainer: exactlyOne(node, fail).text };
-    default:
-      return keyword satisfies never;
-  }
-}
-
-type Fail = (message: string, fix?: string, at?: Word) => LktError;
-type Own<T> = Omit<T, 'keyword' | 'position' | 'offset' | 'length' | 'text' | 'flags' | 'heredocs'>;
-
-function failAt(node: SyntaxNode, source: SourceText): Fail {
-  return (message, fix, at) => source.error(at ?? node.keyword, message, fix);
-}
-
-function atLeastOne(node: SyntaxNode, fail: Fail): readonly Word[] {
-  if (node.args.length === 0) throw fail(`${node.name} requires at least one argument`);
-  return node.args;
-}
-
-function exactlyOne(node: SyntaxNode, fail: Fail): Word {
-  const [first] = node.args;
-  if (first === undefined) throw fail(`${node.name} requires exactly one argument`);
-  return first;
-}
-
-function command(node: SyntaxNode): Command {
-  if (node.json) return { form: 'exec', argv: node.args.map((word) => word.text) };
-  return { form: 'shell', script: node.args.map((word) => word.text).join(' ') };
-}
-
 const STAGE_NAME = /^[a-z][a-z0-9_.-]*$/;
 
-function readFrom(node: SyntaxNode, flags: FlagReader, fail: Fail): Own<FromInstruction> {
-  const [image, as, name, extra] = node.args;
+function readFrom(reader: NodeReader): Own<'FROM'> {
+  const [image, as, name, extra] = reader.node.args;
   if (image === undefined)
-    throw fail(
+    throw reader.error(
       'FROM requires an image or a stage',
       'write FROM scratch to start without a base image',
     );
-  if (
-    as !== undefined &&
-    (as.text.toUpperCase() !== 'AS' || name === undefined || extra !== undefined)
-  ) {
-    throw fail(
+  const isAs = as?.text.toUpperCase() === 'AS';
+  if (as !== undefined && (!isAs || name === undefined || extra !== undefined))
+    throw reader.error(
       'FROM takes one image and an optional stage name',
       as.text.startsWith('#')
         ? 'put the comment on its own line'
         : 'write it as FROM IMAGE AS NAME',
-      as.text.toUpperCase() === 'AS' ? (extra ?? as) : as,
+      isAs ? (extra ?? as) : as,
     );
-  }
-  if (name !== undefined && !STAGE_NAME.test(name.text.toLowerCase())) {
-    throw fail(
+  if (name !== undefined && !STAGE_NAME.test(name.text.toLowerCase()))
+    throw reader.error(
       `"${name.text}" is not a valid stage name`,
       'start it with a letter, and use only letters, digits, "-", "_" and "."',
       name,
     );
-  }
-  return { image, platform: flags.word('platform'), name: name?.text.toLowerCase() };
+  return { image, platform: reader.word('platform'), name: name?.text.toLowerCase() };
 }
 
-function readArg(
-  word: Word,
-  source: SourceText,
-): { readonly name: string; readonly value: Word | undefined } {
-  const equals = word.text.indexOf('=');
-  const name = equals === -1 ? word.text : word.text.slice(0, equals);
+function readArg(word: Word, source: SourceText): ArgInstruction['args'][number] {
+  const [name, value] = nameAndValue(word.text);
   if (name === '')
     throw source.error(word, 'ARG has a value without a name', 'write ARG name=value');
-  return { name, value: equals === -1 ? undefined : wordFrom(word, equals + 1, source) };
+  return { name, value: value === undefined ? undefined : endOf(word, value, source) };
 }
 
-/** Returns the end of a word, from an index of its text. */
-function wordFrom(word: Word, index: number, source: SourceText): Word {
-  const text = word.text.slice(index);
+/** Returns the end of a word, with the given text. */
+function endOf(word: Word, text: string, source: SourceText): Word {
   // A word over several lines is not contiguous in the file, so the span stays that of the whole
   // word.
   if (word.length !== word.text.length) return { ...word, text };
-  return { ...source.span(word.offset + index, word.offset + word.length), text };
+  const end = word.offset + word.length;
+  return { ...source.span(end - text.length, end), text };
 }
 
-function readRun(
-  node: SyntaxNode,
-  flags: FlagReader,
-  fail: Fail,
-  source: SourceText,
-): Own<RunInstruction> {
-  const mounts = flags.all('mount').map((flag) => parseMount(flag, source));
-  const network = flags.oneOf('network', ['default', 'none', 'host']) ?? 'default';
-  const security = flags.oneOf('security', ['sandbox', 'insecure']) ?? 'sandbox';
-  const [device] = flags.all('device');
-  if (device !== undefined) {
-    throw fail(
+function readRun(reader: NodeReader): Own<'RUN'> {
+  const mounts = reader.all('mount').map((flag) => parseMount(flag, reader.source));
+  const network = reader.oneOf('network', ['default', 'none', 'host']) ?? 'default';
+  const security = reader.oneOf('security', ['sandbox', 'insecure']) ?? 'sandbox';
+  const [device] = reader.all('device');
+  if (device !== undefined)
+    throw reader.error(
       `RUN --device=${device.value ?? ''} is not supported: build commands have no access to devices`,
       'remove the flag, or build this step with Docker and start FROM its image',
-      { ...device, text: device.value ?? '' },
+      device,
     );
-  }
-  if (node.args.length === 0) throw fail('RUN requires a command');
-  return { command: command(node), mounts, network, security };
+  if (reader.node.args.length === 0) throw reader.error('RUN requires a command');
+  return { command: reader.command(), mounts, network, security };
 }
 
-function readCopy(
-  keyword: 'COPY' | 'ADD',
-  node: SyntaxNode,
-  flags: FlagReader,
-  fail: Fail,
-  source: SourceText,
-): Own<CopyInstruction> {
+function readCopy(reader: NodeReader): Own<'COPY'> {
+  const { name: keyword, args, heredocs, json } = reader.node;
   const isAdd = keyword === 'ADD';
-  const [destination, ...reversed] = node.args.toReversed();
-  if (destination === undefined || reversed.length === 0) {
-    throw fail(
+  const destination = args.at(-1);
+  if (destination === undefined || args.length === 1)
+    throw reader.error(
       `${keyword} requires at least one source and a destination`,
       `write it as ${keyword} SOURCE DESTINATION`,
       destination,
     );
-  }
-  if (node.heredocs.length > 0 && isHeredocWord(destination)) {
-    throw fail(
+  if (heredocs.length > 0 && isHeredocWord(destination))
+    throw reader.error(
       `${keyword} cannot have a here-document as its destination`,
       'add the destination path after it',
       destination,
     );
-  }
-  const sources = reversed
-    .toReversed()
-    .filter((word) => node.heredocs.length === 0 || node.json || !isHeredocWord(word));
-  const from = isAdd ? undefined : flags.word('from');
-  if (from?.text.includes('$') === true) {
-    throw source.error(
-      from,
+  const from = isAdd ? undefined : reader.word('from');
+  if (from?.text.includes('$') === true)
+    throw reader.error(
       'variables are not expanded in --from',
       'add a stage FROM the image, and use its name here',
+      from,
     );
-  }
   return {
-    sources,
+    sources: args
+      .slice(0, -1)
+      .filter((word) => heredocs.length === 0 || json || !isHeredocWord(word)),
     destination,
     from,
-    chown: flags.text('chown'),
-    chmod: flags.text('chmod'),
-    link: flags.boolean('link') ?? false,
-    parents: flags.boolean('parents') ?? false,
-    exclude: flags.all('exclude').map((flag) => flag.value ?? ''),
-    checksum: isAdd ? flags.text('checksum') : undefined,
-    keepGitDir: isAdd ? (flags.boolean('keep-git-dir') ?? false) : false,
-    unpack: isAdd ? flags.boolean('unpack') : undefined,
+    chown: reader.text('chown'),
+    chmod: reader.text('chmod'),
+    link: reader.boolean('link') ?? false,
+    parents: reader.boolean('parents') ?? false,
+    exclude: reader.all('exclude').map((flag) => flag.value ?? ''),
+    checksum: isAdd ? reader.text('checksum') : undefined,
+    keepGitDir: isAdd && (reader.boolean('keep-git-dir') ?? false),
+    unpack: isAdd ? reader.boolean('unpack') : undefined,
   };
 }
 
-function readPairs(
-  node: SyntaxNode,
-  fail: Fail,
-  source: SourceText,
-): readonly { readonly name: Word; readonly value: Word }[] {
-  const words = atLeastOne(node, fail);
+/** The syntax pairs each name with a value. */
+function readPairs(reader: NodeReader): Own<'ENV'> {
+  const words = reader.atLeastOne();
   const pairs: { name: Word; value: Word }[] = [];
   for (let index = 0; index + 1 < words.length; index += 2) {
     const [name, value] = [words[index], words[index + 1]];
     if (name === undefined || value === undefined) continue;
     if (name.text === '') {
-      throw source.error(value, `${node.name} has a value without a name`, 'write name=value');
+      const message = `${reader.node.name} has a value without a name`;
+      throw reader.error(message, 'write name=value', value);
     }
     pairs.push({ name, value });
   }
-  return pairs;
+  return { pairs };
 }
 
-function readHealthcheck(
-  node: SyntaxNode,
-  flags: FlagReader,
-  fail: Fail,
-): Own<HealthcheckInstruction> {
-  const [type, ...args] = node.args;
+function readVolume(reader: NodeReader): Own<'VOLUME'> {
+  const values = reader.atLeastOne();
+  if (values.some((word) => word.text.trim() === ''))
+    throw reader.error('VOLUME has an empty path', 'name a directory');
+  return { values };
+}
+
+function readShell(reader: NodeReader): Own<'SHELL'> {
+  const { json, args } = reader.node;
+  if (json && args.length > 0) return { argv: args.map((word) => word.text) };
+  throw reader.error(
+    'SHELL needs a JSON array of strings',
+    'write it as SHELL ["/bin/sh", "-c"], with double quotes',
+  );
+}
+
+function readHealthcheck(reader: NodeReader): Own<'HEALTHCHECK'> {
+  const [type, ...args] = reader.node.args;
   const usage = 'write it as HEALTHCHECK CMD command, or HEALTHCHECK NONE';
-  if (type === undefined) throw fail('HEALTHCHECK requires at least one argument', usage);
+  if (type === undefined) throw reader.error('HEALTHCHECK requires at least one argument', usage);
   const kind = type.text.toUpperCase();
   if (kind === 'NONE') {
-    if (args.length > 0) throw fail('HEALTHCHECK NONE takes no arguments', usage, args[0]);
-    return {
-      command: undefined,
-      interval: undefined,
-      timeout: undefined,
-      startPeriod: undefined,
-      startInterval: undefined,
-      retries: undefined,
-    };
+    if (args.length > 0) throw reader.error('HEALTHCHECK NONE takes no arguments', usage, args[0]);
+    return { command: undefined };
   }
-  if (kind !== 'CMD') throw fail(`unknown type ${type.text} in HEALTHCHECK`, usage, type);
-  if (args.length === 0) throw fail('HEALTHCHECK CMD has no command', usage, type);
+  if (kind !== 'CMD') throw reader.error(`unknown type ${type.text} in HEALTHCHECK`, usage, type);
+  if (args.length === 0) throw reader.error('HEALTHCHECK CMD has no command', usage, type);
   const duration = (name: string): number | undefined =>
-    flags.parsed(name, (value) => {
+    reader.parsed(name, (value) => {
       const nanoseconds = parseDuration(value);
       if (nanoseconds === undefined)
         return { problem: 'is not a duration such as 1m30s', fix: 'write the unit: ms, s, m or h' };
@@ -326,27 +222,25 @@ function readHealthcheck(
       return { value: nanoseconds };
     });
   return {
-    command: node.json
-      ? { form: 'exec', argv: args.map((word) => word.text) }
-      : { form: 'shell', script: args.map((word) => word.text).join(' ') },
+    command: reader.command(args),
     interval: duration('interval'),
     timeout: duration('timeout'),
     startPeriod: duration('start-period'),
     startInterval: duration('start-interval'),
-    retries: flags.parsed('retries', (value) =>
+    retries: reader.parsed('retries', (value) =>
       /^\d{1,9}$/.test(value) ? { value: Number(value) } : { problem: 'is not a whole number' },
     ),
   };
 }
 
-function readTrigger(node: SyntaxNode, fail: Fail, source: SourceText): Instruction {
-  if (node.child === undefined) throw fail('ONBUILD requires at least one argument');
-  if (['ONBUILD', 'FROM', 'MAINTAINER'].includes(node.child.name)) {
-    throw fail(
-      `ONBUILD cannot trigger ${node.child.name}`,
+function readTrigger(reader: NodeReader): Own<'ONBUILD'> {
+  const { child } = reader.node;
+  if (child === undefined) throw reader.error('ONBUILD requires at least one argument');
+  if (['ONBUILD', 'FROM', 'MAINTAINER'].includes(child.name))
+    throw reader.error(
+      `ONBUILD cannot trigger ${child.name}`,
       'use another instruction',
-      node.child.keyword,
+      child.keyword,
     );
-  }
-  return parseInstruction(node.child, source);
+  return { trigger: parseInstruction(child, reader.source) };
 }

@@ -1,7 +1,7 @@
 import type { Directives, Heredoc } from './ast.ts';
 import { readDirectives } from './directives.ts';
 import { findHeredocs, hasHeredocs } from './heredoc.ts';
-import { isSpace } from './raw-words.ts';
+import { isSpace, skipSpaces } from './raw-words.ts';
 import { MappedText, type SourceText } from './source-text.ts';
 
 /** One instruction: its physical lines joined, and the here-documents that follow it. */
@@ -94,11 +94,12 @@ function joinContinuations(
     const line = physical[index];
     if (line === undefined) break;
     if (index > first && isBlankOrComment(text, line)) {
-      if (isBlank(text, line)) pendingBlank ??= line.start;
+      const isBlank = skipSpaces(text, line.start, line.end) === line.end;
+      if (isBlank) pendingBlank ??= line.start;
       continue;
     }
     blank ??= pendingBlank;
-    const start = index === first ? skipBlanks(text, line) : line.start;
+    const start = index === first ? skipSpaces(text, line.start, line.end) : line.start;
     const mark = continuationMark(text, { start, end: line.end }, escape);
     slices.push({ start, end: mark ?? line.end });
     end = line.end;
@@ -177,17 +178,7 @@ function endFix(name: string, rest: string): string {
     : `add a line with only ${name}`;
 }
 
-function isBlankOrComment(text: string, line: PhysicalLine): boolean {
-  const start = skipBlanks(text, line);
-  return start === line.end || text[start] === '#';
-}
-
-function isBlank(text: string, line: PhysicalLine): boolean {
-  return skipBlanks(text, line) === line.end;
-}
-
-function skipBlanks(text: string, line: PhysicalLine): number {
-  let start = line.start;
-  while (start < line.end && isSpace(text[start])) start += 1;
-  return start;
+function isBlankOrComment(text: string, { start, end }: PhysicalLine): boolean {
+  const first = skipSpaces(text, start, end);
+  return first === end || text[first] === '#';
 }

@@ -1,26 +1,12 @@
 import { nearest } from '@lkt/core';
 import type { Flag, Mount, MountType, Word } from './ast.ts';
+import { nameAndValue } from './raw-words.ts';
 import type { SourceText } from './source-text.ts';
 
 const TYPES: readonly MountType[] = ['bind', 'cache', 'tmpfs', 'secret', 'ssh'];
 
-type Key =
-  | 'type'
-  | 'from'
-  | 'source'
-  | 'target'
-  | 'readonly'
-  | 'readwrite'
-  | 'id'
-  | 'sharing'
-  | 'required'
-  | 'env'
-  | 'mode'
-  | 'uid'
-  | 'gid'
-  | 'size';
-
-const ALIASES: Readonly<Record<string, Key>> = {
+/** The names of options, with their aliases. */
+const ALIASES = {
   type: 'type',
   from: 'from',
   source: 'source',
@@ -40,7 +26,9 @@ const ALIASES: Readonly<Record<string, Key>> = {
   uid: 'uid',
   gid: 'gid',
   size: 'size',
-};
+} as const;
+
+type Key = (typeof ALIASES)[keyof typeof ALIASES];
 
 /** The options of each type besides `type` and `target` (Dockerfile reference, "RUN --mount"). */
 const ALLOWED: Readonly<Record<MountType, readonly Key[]>> = {
@@ -51,7 +39,8 @@ const ALLOWED: Readonly<Record<MountType, readonly Key[]>> = {
   ssh: ['id', 'required', 'mode', 'uid', 'gid', 'readonly'],
 };
 
-const SHARING = ['shared', 'private', 'locked'] as const;
+/** Options that may be written without a value. */
+const SWITCHES: readonly Key[] = ['readonly', 'readwrite', 'required'];
 
 /**
  * Parses the options of a `--mount`. Without `expand`, variables are not known yet. An option with
@@ -70,62 +59,41 @@ export function parseMount(
   };
   const options = new Map<Key, string | undefined>();
   for (const field of splitCsv(flag.value ?? '', fail)) {
-    const equals = field.indexOf('=');
-    const written = equals === -1 ? field : field.slice(0, equals);
-    const key = Object.hasOwn(ALIASES, written.toLowerCase())
-      ? ALIASES[written.toLowerCase()]
-      : undefined;
-    if (key === undefined) {
-      const near = nearest(written, Object.keys(ALIASES));
-      return fail(
-        `--mount has no option "${written}"`,
-        near === undefined
-          ? 'see RUN --mount in the Dockerfile reference'
-          : `did you mean ${near}?`,
-      );
-    }
-    let value = equals === -1 ? undefined : field.slice(equals + 1);
-    if (value !== undefined && expand !== undefined && key !== 'from') value = expand(value);
-    if (value === undefined && key !== 'readonly' && key !== 'readwrite' && key !== 'required') {
+    const [written, given] = nameAndValue(field);
+    const key = keyOf(written, fail);
+    const value = given === undefined || key === 'from' ? given : (expand?.(given) ?? given);
+    if (value === undefined && !SWITCHES.includes(key))
       return fail(`the --mount option ${key} has no value`, `write ${key}=VALUE`);
-    }
     options.set(key, value);
   }
 
-  const unknown = (key: Key): boolean =>
+  const isUnknown = (key: Key): boolean =>
     expand === undefined && (options.get(key) ?? '').includes('$');
-  const type = unknown('type')
+  const type = isUnknown('type')
     ? undefined
     : oneOf('type', options.get('type')?.toLowerCase() ?? 'bind', TYPES, fail);
-  for (const key of options.keys()) {
-    if (type !== undefined && key !== 'type' && key !== 'target' && !ALLOWED[type].includes(key)) {
+  for (const key of options.keys())
+    if (type !== undefined && key !== 'type' && key !== 'target' && !ALLOWED[type].includes(key))
       return fail(`--mount=type=${type} has no option "${key}"`, 'remove it, or change the type');
-    }
-  }
   const target = options.get('target');
-  if (type === 'secret' && target === undefined && !options.has('id')) {
+  if (type === 'secret' && target === undefined && !options.has('id'))
     return fail('--mount=type=secret needs an id or a target', 'add id=NAME');
-  }
   const boolean = (key: Key, fallback: boolean): boolean => {
-    if (!options.has(key) || unknown(key)) return fallback;
-    const text = options.get(key) ?? 'true';
-    return (
-      oneOf(key, text.toLowerCase(), ['true', 'false', '1', '0'] as const, fail) === 'true' ||
-      text === '1'
-    );
+    if (!options.has(key) || isUnknown(key)) return fallback;
+    const text = (options.get(key) ?? 'true').toLowerCase();
+    return ['true', '1'].includes(oneOf(key, text, ['true', 'false', '1', '0'], fail));
   };
-  const writable = boolean('readwrite', type !== 'bind');
+  const isWritable = boolean('readwrite', type !== 'bind');
+  const sharing = isUnknown('sharing') ? 'shared' : (options.get('sharing') ?? 'shared');
   return {
     flag,
     type,
     from: fromWord(flag, options.get('from'), source, fail),
     source: options.get('source'),
     target,
-    readOnly: options.has('readonly') ? boolean('readonly', true) : !writable,
+    readOnly: options.has('readonly') ? boolean('readonly', true) : !isWritable,
     id: options.get('id'),
-    sharing: unknown('sharing')
-      ? 'shared'
-      : oneOf('sharing', options.get('sharing') ?? 'shared', SHARING, fail),
+    sharing: oneOf('sharing', sharing, ['shared', 'private', 'locked'], fail),
     required: boolean('required', false),
     env: options.get('env'),
     mode: options.get('mode'),
@@ -136,6 +104,20 @@ export function parseMount(
 }
 
 type Fail = (message: string, fix?: string) => never;
+
+function keyOf(written: string, fail: Fail): Key {
+  const name = written.toLowerCase();
+  if (isName(name)) return ALIASES[name];
+  const near = nearest(written, Object.keys(ALIASES));
+  return fail(
+    `--mount has no option "${written}"`,
+    near === undefined ? 'see RUN --mount in the Dockerfile reference' : `did you mean ${near}?`,
+  );
+}
+
+function isName(name: string): name is keyof typeof ALIASES {
+  return Object.hasOwn(ALIASES, name);
+}
 
 function oneOf<T extends string>(key: string, value: string, values: readonly T[], fail: Fail): T {
   const found = values.find((candidate) => candidate === value);
@@ -173,30 +155,15 @@ function fromWord(
 
 /**
  * Splits one line of RFC 4180: fields between commas, quotes around a field with commas, `""` for a
- * quote.
+ * quote. Text after a closing quote belongs to the field.
  */
 function splitCsv(text: string, fail: Fail): readonly string[] {
   const fields: string[] = [];
-  let index = 0;
-  while (index <= text.length) {
-    let field = '';
-    if (text[index] === '"') {
-      index += 1;
-      for (;;) {
-        const close = text.indexOf('"', index);
-        if (close === -1) return fail('--mount has an unclosed quote', 'close the quote');
-        field += text.slice(index, close);
-        index = close + 1;
-        if (text[index] !== '"') break;
-        field += '"';
-        index += 1;
-      }
-    }
-    const comma = text.indexOf(',', index);
-    const end = comma === -1 ? text.length : comma;
-    field += text.slice(index, end);
+  const pattern = /(?:"([^"]*(?:""[^"]*)*)")?([^,]*),?/g;
+  for (const [, quoted = '', rest = ''] of text.matchAll(pattern)) {
+    if (rest.startsWith('"')) return fail('--mount has an unclosed quote', 'close the quote');
+    const field = quoted.replaceAll('""', '"') + rest;
     if (field !== '') fields.push(field.trim());
-    index = end + 1;
   }
   return fields;
 }

@@ -1,30 +1,55 @@
-import { nearest } from '@lkt/core';
-import type { Flag, Word } from './ast.ts';
+import { type LktError, nearest } from '@lkt/core';
+import type { Command, Flag, Span, Word } from './ast.ts';
 import type { SourceText } from './source-text.ts';
 import type { SyntaxNode } from './syntax.ts';
 
 /**
- * Reads the flags of one instruction by name; `end` rejects the flags that were not read.
+ * Reads the arguments of one instruction, and its flags by name; `end` rejects the flags that were
+ * not read.
  *
- * Every method throws DOCKERFILE_INVALID at an invalid flag.
+ * Every method throws DOCKERFILE_INVALID at an invalid word or flag.
  */
-export class FlagReader {
-  readonly #node: SyntaxNode;
-  readonly #source: SourceText;
+export class NodeReader {
+  readonly node: SyntaxNode;
+  readonly source: SourceText;
   readonly #asked: string[] = [];
 
   constructor(node: SyntaxNode, source: SourceText) {
-    this.#node = node;
-    this.#source = source;
+    this.node = node;
+    this.source = source;
+  }
+
+  error(message: string, fix?: string, at: Span = this.node.keyword): LktError {
+    return this.source.error(at, message, fix);
+  }
+
+  atLeastOne(): readonly Word[] {
+    const { args, name } = this.node;
+    if (args.length === 0) throw this.error(`${name} requires at least one argument`);
+    return args;
+  }
+
+  /** Returns the only argument; the syntax of the instruction allows no second. */
+  exactlyOne(): Word {
+    const [first] = this.node.args;
+    if (first === undefined) throw this.error(`${this.node.name} requires exactly one argument`);
+    return first;
+  }
+
+  command(args: readonly Word[] = this.node.args): Command {
+    const words = args.map(({ text }) => text);
+    return this.node.json
+      ? { form: 'exec', argv: words }
+      : { form: 'shell', script: words.join(' ') };
   }
 
   /** Returns all flags of a name. Each must have a value. */
   all(name: string): readonly Flag[] {
     this.#asked.push(name);
-    const flags = this.#node.flags.filter((flag) => flag.name === name);
+    const flags = this.node.flags.filter((flag) => flag.name === name);
     const bare = flags.find((flag) => flag.value === undefined || flag.value === '');
     if (bare !== undefined) {
-      throw this.#source.error(bare, `the flag --${name} has no value`, `write --${name}=VALUE`);
+      throw this.source.error(bare, `the flag --${name} has no value`, `write --${name}=VALUE`);
     }
     return flags;
   }
@@ -41,15 +66,11 @@ export class FlagReader {
   word(name: string): Word | undefined {
     const flag = this.#single(name);
     if (flag?.value === undefined) return undefined;
-    const written = this.#source.file.text.slice(flag.offset, flag.offset + flag.length);
+    const written = this.source.file.text.slice(flag.offset, flag.offset + flag.length);
     const start = written.endsWith(flag.value) ? flag.offset + flag.length - flag.value.length : -1;
-    const span = start === -1 ? flag : this.#source.span(start, flag.offset + flag.length);
-    return {
-      position: span.position,
-      offset: span.offset,
-      length: span.length,
-      text: flag.value,
-    };
+    const span = start === -1 ? flag : this.source.span(start, flag.offset + flag.length);
+    const { position, offset, length } = span;
+    return { position, offset, length, text: flag.value };
   }
 
   /** Returns the value of a switch; `--name` alone is true, undefined if it is absent. */
@@ -60,7 +81,7 @@ export class FlagReader {
     const value = flag.value?.toLowerCase();
     if (value === undefined || value === 'true') return true;
     if (value === 'false') return false;
-    throw this.#source.error(
+    throw this.source.error(
       flag,
       `"${flag.value ?? ''}" is not a valid value for --${name}`,
       `write --${name} or --${name}=false`,
@@ -87,22 +108,22 @@ export class FlagReader {
     const result = parse(flag.value ?? '');
     if ('value' in result) return result.value;
     const { problem, fix } = result;
-    throw this.#source.error(flag, `"${flag.value ?? ''}" in --${name} ${problem}`, fix);
+    throw this.source.error(flag, `"${flag.value ?? ''}" in --${name} ${problem}`, fix);
   }
 
   /** Rejects unknown flags. Call it after reading all known flags. */
   end(): void {
-    const unknown = this.#node.flags.find((flag) => !this.#asked.includes(flag.name));
+    const unknown = this.node.flags.find((flag) => !this.#asked.includes(flag.name));
     if (unknown === undefined) return;
     const near = nearest(unknown.name, this.#asked);
     const known = this.#asked.map((name) => `--${name}`).join(', ');
     const fix =
       this.#asked.length === 0
-        ? `${this.#node.name} has no flags; put -- before an argument that starts with --`
+        ? `${this.node.name} has no flags; put -- before an argument that starts with --`
         : `use one of: ${known}`;
-    throw this.#source.error(
+    throw this.source.error(
       unknown,
-      `unknown flag --${unknown.name} of ${this.#node.name}`,
+      `unknown flag --${unknown.name} of ${this.node.name}`,
       near === undefined ? fix : `did you mean --${near}?`,
     );
   }
@@ -111,15 +132,15 @@ export class FlagReader {
     this.#asked.push(name);
     const flag = this.#unique(name);
     if (flag !== undefined && (flag.value === undefined || flag.value === '')) {
-      throw this.#source.error(flag, `the flag --${name} has no value`, `write --${name}=VALUE`);
+      throw this.source.error(flag, `the flag --${name} has no value`, `write --${name}=VALUE`);
     }
     return flag;
   }
 
   #unique(name: string): Flag | undefined {
-    const [first, second] = this.#node.flags.filter((flag) => flag.name === name);
+    const [first, second] = this.node.flags.filter((flag) => flag.name === name);
     if (second !== undefined) {
-      throw this.#source.error(second, `the flag --${name} is given twice`, 'remove one of them');
+      throw this.source.error(second, `the flag --${name} is given twice`, 'remove one of them');
     }
     return first;
   }

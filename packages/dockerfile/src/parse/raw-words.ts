@@ -41,33 +41,33 @@ export function rawWords(text: string, from: number, escape: string): readonly R
 /** Splits text at white space only, as FROM, EXPOSE and COPY do. */
 export function plainWords(text: string, from: number): readonly RawWord[] {
   const words: RawWord[] = [];
-  let index = from;
-  while (index < text.length) {
-    if (isSpace(text[index])) {
-      index += 1;
-      continue;
-    }
-    const start = index;
-    while (index < text.length && !isSpace(text[index])) index += 1;
-    words.push({ text: text.slice(start, index), start, end: index });
+  for (let start = skipSpaces(text, from); start < text.length;) {
+    let end = start;
+    while (end < text.length && !isSpace(text[end])) end += 1;
+    words.push({ text: text.slice(start, end), start, end });
+    start = skipSpaces(text, end);
   }
   return words;
 }
 
-/** Reports whether a character is Unicode white space, as Go's unicode.IsSpace does. */
+/** Returns the index of the first character from `from` that is not white space, at most `end`. */
+export function skipSpaces(text: string, from: number, end: number = text.length): number {
+  let index = from;
+  while (index < end && isSpace(text[index])) index += 1;
+  return index;
+}
+
+/** The white space of Unicode, as in Go's unicode.IsSpace. */
+const SPACES: ReadonlySet<string> = new Set(
+  '\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000',
+);
+
 export function isSpace(char: string | undefined): boolean {
-  if (char === undefined) return false;
-  const code = char.charCodeAt(0);
-  if (code <= 0x7f) return code === 0x20 || (code >= 0x09 && code <= 0x0d);
-  return (
-    code === 0x85 ||
-    code === 0xa0 ||
-    code === 0x1680 ||
-    (code >= 0x2000 && code <= 0x200a) ||
-    code === 0x2028 ||
-    code === 0x2029 ||
-    code === 0x202f ||
-    code === 0x205f ||
-    code === 0x3000
-  );
+  return char !== undefined && SPACES.has(char);
+}
+
+/** Splits `name=value` at the first `=`; the value is undefined without one. */
+export function nameAndValue(text: string): readonly [name: string, value: string | undefined] {
+  const equals = text.indexOf('=');
+  return equals === -1 ? [text, undefined] : [text.slice(0, equals), text.slice(equals + 1)];
 }

@@ -1,7 +1,7 @@
 import type { Directives, Flag, Heredoc, Span, Word } from './ast.ts';
 import { parseHeredoc } from './heredoc.ts';
 import { type LogicalLine, readLines } from './lines.ts';
-import { isSpace, plainWords, rawWords } from './raw-words.ts';
+import { nameAndValue, plainWords, rawWords, type RawWord, skipSpaces } from './raw-words.ts';
 import type { MappedText, SourceText } from './source-text.ts';
 
 /**
@@ -95,13 +95,8 @@ function readFlags(
   for (const word of rawWords(line.text, from, escape)) {
     if (!word.text.startsWith('--')) return { flags, next: word.start };
     if (word.text === '--') return { flags, next: word.end };
-    const plain = unquote(word.text.slice(2), escape);
-    const equals = plain.indexOf('=');
-    flags.push({
-      ...line.span(word.start, word.end),
-      name: equals === -1 ? plain : plain.slice(0, equals),
-      value: equals === -1 ? undefined : plain.slice(equals + 1),
-    });
+    const [name, value] = nameAndValue(unquote(word.text.slice(2), escape));
+    flags.push({ ...line.span(word.start, word.end), name, value });
   }
   return { flags, next: line.text.length };
 }
@@ -121,14 +116,10 @@ function unquote(text: string, escape: string): string {
   return result;
 }
 
-interface Arguments {
-  readonly json: boolean;
-  readonly args: readonly Word[];
-  readonly brokenJson: boolean;
-}
+type Arguments = Pick<SyntaxNode, 'json' | 'args' | 'brokenJson'>;
 
 function readArguments(line: MappedText, name: string, start: number, escape: string): Arguments {
-  const words = (list: readonly { start: number; end: number }[]): readonly Word[] =>
+  const words = (list: readonly RawWord[]): readonly Word[] =>
     list.map((word) => line.word(word.start, word.end));
   const all = (from: number): readonly Word[] => {
     const end = line.text.trimEnd().length;
@@ -236,12 +227,6 @@ function readPairs(
     const split = word.start + equals;
     return [line.word(word.start, split), line.word(split + 1, word.end)];
   });
-}
-
-function skipSpaces(text: string, from: number): number {
-  let index = from;
-  while (index < text.length && isSpace(text[index])) index += 1;
-  return index;
 }
 
 /** Reports whether a word of COPY or ADD opens a here-document. */
