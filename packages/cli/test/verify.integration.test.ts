@@ -12,6 +12,7 @@ import {
   type Reference,
   type Store,
   writeImage,
+  writeReferrer,
 } from '@lkt/oci';
 import { createRegistry, type Registry } from '@lkt/registry';
 import {
@@ -24,7 +25,7 @@ import {
   signImage,
   type Signer,
 } from '@lkt/sign';
-import { startRegistry, startSigstore, type TestSigstore } from '@lkt/testing';
+import { startRegistry, startSigstore, type TestRegistry, type TestSigstore } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { main } from './program.ts';
 
@@ -39,7 +40,7 @@ afterAll(async () => cleanup.disposeAsync());
 let directory = '';
 let store: Store;
 let registry: Registry;
-let host = '';
+let server: TestRegistry;
 let instance: TestSigstore;
 let expired: TestSigstore;
 let other: TestSigstore;
@@ -48,7 +49,7 @@ const keys = new Map<string, Signer>();
 beforeAll(async () => {
   directory = cleanup.use(await mkdtempDisposable(join(tmpdir(), 'lkt-verify-'))).path;
   store = await openStore(join(directory, 'images'));
-  host = cleanup.use(await startRegistry()).host;
+  server = cleanup.use(await startRegistry());
   registry = cleanup.use(createRegistry({ backoff: [1, 1] }));
   instance = cleanup.use(await startSigstore());
   other = cleanup.use(await startSigstore());
@@ -102,7 +103,7 @@ async function newImage(): Promise<Pick<Signed, 'name' | 'subject'>> {
   const layers = [{ descriptor: { mediaType: MediaType.layerTar, digest, size }, diffId: digest }];
   const platform = parsePlatform('linux/amd64');
   const subject = await writeImage(store, { config: {}, layers, platform });
-  const name = parseReference(`${host}/app-${digest.slice(7, 19)}`);
+  const name = parseReference(`${server.host}/app-${digest.slice(7, 19)}`);
   await registry.pushImage(store, subject, { ...name, tag: '1' });
   return { name, subject };
 }
@@ -122,8 +123,9 @@ async function put(
 ): Promise<void> {
   for (const bundle of bundles) {
     const bytes = Buffer.from(JSON.stringify(bundle));
-    const layers = [{ mediaType: BUNDLE, bytes }];
-    await registry.pushArtifact(name, { artifactType: BUNDLE, subject, layers });
+    const layers = [{ mediaType: BUNDLE, ...(await store.writeBytes(bytes)) }];
+    const referrer = await writeReferrer(store, { subject, artifactType: BUNDLE, layers });
+    await registry.pushImage(store, referrer, { ...name, digest: referrer.digest });
   }
 }
 
@@ -171,9 +173,10 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
       const image = await signed(keyOf('mine'));
       await pushSignatures(registry, store, image.name, image.subject.digest);
       const { digest } = image.subject;
+      const { manifests, tags } = server.storage.repository(image.name.path);
       for (const found of await registry.referrers({ ...image.name, digest }))
-        await registry.delete({ ...image.name, digest: found.digest });
-      await registry.delete({ ...image.name, tag: `${digest.replace(':', '-')}.sig` });
+        manifests.delete(found.digest);
+      tags.delete(`${digest.replace(':', '-')}.sig`);
       return { image, flags: byKey() };
     },
   ],

@@ -1,8 +1,7 @@
-import { type Digest, digestOf, isDigest, LktError, withPrefix } from '@lkt/core';
+import { digestOf, isDigest, LktError, withPrefix } from '@lkt/core';
 import { type HttpResponse, isLastAttempt, waitBeforeRetry } from '@lkt/http';
 import {
   type Descriptor,
-  formatReference,
   type ImageIndex,
   type ImageManifest,
   isIndexType,
@@ -10,10 +9,9 @@ import {
   MediaType,
   parseIndex,
   parseManifest,
-  type Reference,
 } from '@lkt/oci';
 import { toLktError, readApiError, registryError } from './api-error.ts';
-import type { Remote } from './remote.ts';
+import type { ManifestKey, Remote } from './remote.ts';
 
 /**
  * Maximum bytes of a manifest: the minimum that distribution-spec requires, and the store's limit.
@@ -33,20 +31,23 @@ export interface Manifest {
   readonly bytes: Buffer;
 }
 
+/** A manifest with the ETag for conditional changes of its tag, if the registry has them. */
+export interface TaggedManifest extends Manifest {
+  readonly etag: string | undefined;
+}
+
 /**
  * Returns the descriptor of a tag or digest without its content; undefined if the registry does not
  * have it.
  */
 export async function headManifest(
   remote: Remote,
-  reference: Reference,
-  signal: AbortSignal | undefined,
+  key: ManifestKey,
 ): Promise<Descriptor | undefined> {
-  const response = await remote.request(remote.url(`manifests/${keyOf(reference)}`), {
+  const response = await remote.request(urlOf(remote, key), {
     action: 'pull',
     method: 'HEAD',
     headers: { accept: ACCEPT },
-    signal,
   });
   await response.discard();
   if (response.status === 404) return undefined;
@@ -60,9 +61,8 @@ export async function headManifest(
     isDigest(digest) &&
     mediaType !== '' &&
     size > 0;
-  if (!isWhole) return (await getManifest(remote, reference, signal))?.descriptor;
-  if (reference.digest !== undefined && digest !== reference.digest)
-    throw digestMismatch(remote, reference, digest);
+  if (!isWhole) return (await getManifest(remote, key))?.descriptor;
+  if (key.digest !== undefined && digest !== key.digest) throw digestMismatch(remote, key, digest);
   return { mediaType, digest, size };
 }
 
@@ -72,15 +72,11 @@ export async function headManifest(
  */
 export async function getManifest(
   remote: Remote,
-  reference: Reference,
-  signal: AbortSignal | undefined,
-): Promise<(Manifest & { etag: string | undefined }) | undefined> {
-  const name = formatReference(reference);
-  const { response, bytes } = await remote.read(
-    remote.url(`manifests/${keyOf(reference)}`),
-    { action: 'pull', headers: { accept: ACCEPT }, signal },
-    MAX_MANIFEST,
-  );
+  key: ManifestKey,
+): Promise<TaggedManifest | undefined> {
+  const name = remote.nameOf(key);
+  const options = { headers: { accept: ACCEPT } };
+  const { response, bytes } = await remote.read(urlOf(remote, key), options, MAX_MANIFEST);
   if (response.status === 404) {
     await response.discard();
     return undefined;
@@ -88,8 +84,8 @@ export async function getManifest(
   if (bytes === undefined) throw await registryError(response, `pull ${name}`);
   const digest = digestOf(bytes);
   const stated = response.header('docker-content-digest');
-  const expected = reference.digest ?? (stated !== undefined && isDigest(stated) ? stated : digest);
-  if (digest !== expected) throw digestMismatch(remote, reference, digest);
+  const expected = key.digest ?? (stated !== undefined && isDigest(stated) ? stated : digest);
+  if (digest !== expected) throw digestMismatch(remote, key, digest);
   const mediaType = typeOf(response) === '' ? typeInside(bytes) : typeOf(response);
   const descriptor = { mediaType, digest, size: bytes.length };
   parseDocument({ descriptor, bytes }, name);
@@ -124,29 +120,24 @@ export function parseDocument(
   }
 }
 
-/** The result of a PUT: whether the registry maintains the referrers of the subject. */
-export interface PutManifest {
-  readonly knowsSubject: boolean;
-}
-
 /**
- * Puts a manifest under a tag or digest. Returns undefined if a condition in `headers` failed.
+ * Puts a manifest under a tag or digest.
+ * @returns whether the registry maintains the referrers of the subject; undefined if a condition in
+ * `headers` failed
  * @throws ACCESS_DENIED, DIGEST_MISMATCH, NETWORK_FAILED
  */
 export async function putManifest(
   remote: Remote,
-  reference: Reference,
+  key: ManifestKey,
   { descriptor, bytes }: Manifest,
-  signal: AbortSignal | undefined,
   headers: Readonly<Record<string, string>> = {},
-): Promise<PutManifest | undefined> {
+): Promise<{ readonly knowsSubject: boolean } | undefined> {
   for (let attempt = 0; ; attempt += 1) {
-    const response = await remote.request(remote.url(`manifests/${keyOf(reference)}`), {
+    const response = await remote.request(urlOf(remote, key), {
       action: 'push',
       method: 'PUT',
       headers: { ...headers, 'content-type': descriptor.mediaType },
       body: bytes,
-      signal,
     });
     const { status } = response;
     if (status === 201 || status === 412) {
@@ -154,14 +145,14 @@ export async function putManifest(
       if (status === 412) return undefined;
       const stated = response.header('docker-content-digest');
       if (stated !== undefined && stated.startsWith('sha256:') && stated !== descriptor.digest)
-        throw digestMismatch(remote, reference, stated);
+        throw digestMismatch(remote, key, stated);
       return { knowsSubject: response.header('oci-subject') !== undefined };
     }
     const apiError = await readApiError(response);
     const isMissingContent = apiError.codes.some((code) => MISSING_CONTENT_CODES.has(code));
     if (!isMissingContent || isLastAttempt(attempt, remote.retryPolicy))
-      throw toLktError(apiError, `push ${formatReference(reference)}`);
-    await waitBeforeRetry(attempt, undefined, { ...remote.retryPolicy, signal });
+      throw toLktError(apiError, `push ${remote.nameOf(key)}`);
+    await waitBeforeRetry(attempt, undefined, remote.retryPolicy);
   }
 }
 
@@ -174,28 +165,9 @@ const MISSING_CONTENT_CODES: ReadonlySet<string> = new Set([
   'MANIFEST_BLOB_UNKNOWN',
 ]);
 
-/**
- * Deletes a manifest by digest, or a tag.
- * @throws ACCESS_DENIED, NOT_FOUND, UNSUPPORTED, NETWORK_FAILED
- */
-export async function deleteManifest(
-  remote: Remote,
-  reference: Reference,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const response = await remote.request(remote.url(`manifests/${keyOf(reference)}`), {
-    action: 'delete',
-    method: 'DELETE',
-    signal,
-  });
-  if (response.status !== 202 && response.status !== 200)
-    throw await registryError(response, `delete ${formatReference(reference)}`);
-  await response.discard();
-}
-
 /** The digest takes precedence over the tag. */
-function keyOf({ tag, digest }: Reference): Digest | string {
-  return digest ?? tag ?? 'latest';
+function urlOf(remote: Remote, { tag, digest }: ManifestKey): URL {
+  return remote.url(`manifests/${digest ?? tag ?? 'latest'}`);
 }
 
 /** Returns the media type without parameters, which the specification says to ignore. */
@@ -206,7 +178,8 @@ function typeOf(response: HttpResponse): string {
     : type;
 }
 
-function typeInside(bytes: Buffer): string {
+/** Returns the media type that a manifest states or has by its form. */
+export function typeInside(bytes: Buffer): string {
   try {
     const { mediaType, manifests } = JSON.parse(bytes.toString()) as Record<string, unknown>;
     if (typeof mediaType === 'string') return mediaType;
@@ -216,10 +189,10 @@ function typeInside(bytes: Buffer): string {
   }
 }
 
-function digestMismatch(remote: Remote, reference: Reference, digest: string): LktError {
+function digestMismatch(remote: Remote, key: ManifestKey, digest: string): LktError {
   return new LktError(
     'DIGEST_MISMATCH',
-    `${formatReference(reference)}: ${new URL(remote.base).host} returned ${digest} instead`,
+    `${remote.nameOf(key)}: ${remote.base.host} returned ${digest} instead`,
     { fix: 'do not trust this registry' },
   );
 }

@@ -21,7 +21,13 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import { getManifest, headManifest, type Manifest, parseDocument } from './manifests.ts';
+import {
+  getManifest,
+  headManifest,
+  type Manifest,
+  parseDocument,
+  typeInside,
+} from './manifests.ts';
 import type { Remote } from './remote.ts';
 
 /** Pulls of one blob into one store run one after another. */
@@ -37,7 +43,10 @@ export interface PullOptions {
 /** The environment of a pull. */
 export interface PullContext {
   /** The sources in order of preference: mirrors, then the registry. */
-  readonly remotes: (isByDigest: boolean) => readonly (() => Promise<Remote>)[];
+  readonly remotes: (
+    isByDigest: boolean,
+    signal: AbortSignal | undefined,
+  ) => readonly (() => Promise<Remote>)[];
   readonly limit: Semaphore;
   readonly reporter: Reporter;
 }
@@ -45,28 +54,8 @@ export interface PullContext {
 /** Maximum nesting of indexes. */
 const MAX_DEPTH = 3;
 
-/** Pulls an image into the store unless present. Manifests are written after their content. */
-export async function pullImage(
-  context: PullContext,
-  store: Store,
-  reference: Reference,
-  options: PullOptions,
-): Promise<Descriptor> {
-  return new Pull(context, store, reference, options).run();
-}
-
-/** Pulls one blob of a repository into the store unless present. */
-export async function pullBlob(
-  context: PullContext,
-  store: Store,
-  repository: Reference,
-  blob: Descriptor,
-  options: PullOptions,
-): Promise<void> {
-  await new Pull(context, store, repository, options).blob(blob);
-}
-
-class Pull {
+/** The pull of an image or blob of a repository. Manifests are written after their content. */
+export class Pull {
   readonly #context: PullContext;
   readonly #store: Store;
   readonly #reference: Reference;
@@ -87,6 +76,7 @@ class Pull {
     this.#name = formatReference(reference);
   }
 
+  /** Pulls the image unless present. */
   async run(): Promise<Descriptor> {
     const { reporter } = this.#context;
     const id = `pull ${this.#name}`;
@@ -114,6 +104,7 @@ class Pull {
     }
   }
 
+  /** Pulls one blob unless present. */
   async blob(blob: Descriptor): Promise<void> {
     if ((await this.#store.size(blob.digest)) === blob.size) return;
     await this.#fetch(blob, () => undefined, this.#options.signal);
@@ -123,11 +114,9 @@ class Pull {
   async #resolve(): Promise<Descriptor> {
     const { digest } = this.#reference;
     if (digest !== undefined) return (await this.#manifest({ digest })).descriptor;
-    const { signal } = this.#options;
-    const found = await this.#tryRemotes(false, async (remote) =>
-      headManifest(remote, this.#reference, signal),
+    return this.#tryRemotes(false, this.#options.signal, async (remote) =>
+      headManifest(remote, this.#reference),
     );
-    return found;
   }
 
   async #collect(
@@ -179,13 +168,11 @@ class Pull {
     const { digest, size, mediaType } = descriptor;
     if (await this.#store.has(digest)) {
       const bytes = await this.#store.readBytes({ digest });
-      const known = mediaType ?? typeOf(bytes);
+      const known = mediaType ?? typeInside(bytes);
       return { descriptor: { mediaType: known, digest, size: bytes.length }, bytes };
     }
-    const { domain, path } = this.#reference;
-    const { signal } = this.#options;
-    const found = await this.#tryRemotes(true, async (remote) =>
-      getManifest(remote, { domain, path, digest }, signal),
+    const found = await this.#tryRemotes(true, this.#options.signal, async (remote) =>
+      getManifest(remote, { digest }),
     );
     if (size !== undefined && size !== found.descriptor.size)
       throw new LktError(
@@ -213,14 +200,14 @@ class Pull {
     onBytes: (count: number) => void,
     signal: AbortSignal | undefined,
   ): Promise<void> {
-    await this.#tryRemotes(true, async (remote) => {
+    await this.#tryRemotes(true, signal, async (remote) => {
       let received = 0;
       try {
         const count = (bytes: number): void => {
           received += bytes;
           onBytes(bytes);
         };
-        const options = { size, onBytes: count, canReuseBuffers: true, signal };
+        const options = { size, onBytes: count, canReuseBuffers: true };
         const { content } = await remote.download(digest, options);
         const expected = { digest, size, canHashInThread: true };
         return await this.#store.write(content, expected, signal);
@@ -234,10 +221,10 @@ class Pull {
   /** Tries the sources in order. The error of the last one, the registry, is final. */
   async #tryRemotes<T>(
     isByDigest: boolean,
+    signal: AbortSignal | undefined,
     ask: (remote: Remote) => Promise<T | undefined>,
   ): Promise<T> {
-    const { signal } = this.#options;
-    const remotes = this.#context.remotes(isByDigest);
+    const remotes = this.#context.remotes(isByDigest, signal);
     for (const [index, remote] of remotes.entries()) {
       try {
         const result = await ask(await remote());
@@ -272,7 +259,7 @@ const FALLBACK_CODES: ReadonlySet<string> = new Set([
 
 function explain(error: unknown, what: string, remote: Remote): unknown {
   if (!(error instanceof LktError)) return error;
-  const host = new URL(remote.base).host;
+  const { host } = remote.base;
   if (error.code === 'DIGEST_MISMATCH')
     return new LktError('DIGEST_MISMATCH', `${host} returned wrong content for ${what}`, {
       cause: error,
@@ -281,15 +268,4 @@ function explain(error: unknown, what: string, remote: Remote): unknown {
   if (error.code === 'NOT_FOUND')
     return new LktError('NOT_FOUND', `${host} does not have ${what}`, { cause: error });
   return error;
-}
-
-function typeOf(bytes: Buffer): string {
-  try {
-    const { mediaType, manifests } = JSON.parse(bytes.toString()) as Record<string, unknown>;
-    if (typeof mediaType === 'string') return mediaType;
-    const kind = manifests === undefined ? 'manifest' : 'index';
-    return `application/vnd.oci.image.${kind}.v1+json`;
-  } catch {
-    return 'not JSON';
-  }
 }

@@ -12,7 +12,7 @@ import {
 } from '@lkt/oci';
 import { headManifest, type Manifest, parseDocument, putManifest } from './manifests.ts';
 import { recordReferrer } from './referrers.ts';
-import type { Remote } from './remote.ts';
+import type { ManifestKey, Remote } from './remote.ts';
 import { uploadBlob, type UploadOptions } from './upload.ts';
 
 /** Options of a push. */
@@ -48,20 +48,10 @@ export interface PushContext {
 const MAX_DEPTH = 3;
 
 /**
- * Pushes an image of the store to a registry. Content precedes the manifests that refer to it, and
- * the tag comes last, so an interrupted push leaves no incomplete image, and a second push resumes.
+ * The push of an image of the store. Content precedes the manifests that refer to it, and the tag
+ * comes last, so an interrupted push leaves no incomplete image, and a second push resumes.
  */
-export async function pushImage(
-  context: PushContext,
-  store: Store,
-  descriptor: Descriptor,
-  reference: Reference,
-  options: PushOptions,
-): Promise<PushResult> {
-  return new Push(context, store, reference, options).run(descriptor);
-}
-
-class Push {
+export class Push {
   readonly #context: PushContext;
   readonly #store: Store;
   readonly #reference: Reference;
@@ -81,7 +71,7 @@ class Push {
 
   async run(descriptor: Descriptor): Promise<PushResult> {
     const { reporter, remote } = this.#context;
-    const { signal, title = familiarReference(this.#reference) } = this.#options;
+    const { title = familiarReference(this.#reference) } = this.#options;
     const name = formatReference(this.#reference);
     const id = `push ${name}`;
     reporter.emit({ kind: 'start', id, title: `push ${title}` });
@@ -93,10 +83,9 @@ class Push {
       for (const manifest of this.#manifests) await this.#put(manifest);
       const { tag } = this.#reference;
       if (tag !== undefined) {
-        const { domain, path } = this.#reference;
-        const before = await headManifest(remote, { domain, path, tag }, signal);
+        const before = await headManifest(remote, { tag });
         if (before?.digest !== descriptor.digest)
-          await this.#put(await this.#read(descriptor), { domain, path, tag });
+          await this.#put(await this.#read(descriptor), { tag });
       }
       reporter.emit({ kind: 'done', id, cached: !this.#changed });
       return { descriptor, bytes: this.#bytes, changed: this.#changed };
@@ -110,9 +99,7 @@ class Push {
     const { digest } = descriptor;
     const { remote } = this.#context;
     // A registry accepts a manifest only after its content.
-    const { domain, path } = this.#reference;
-    const target = { domain, path, digest };
-    const exists = (await headManifest(remote, target, this.#options.signal)) !== undefined;
+    const exists = (await headManifest(remote, { digest })) !== undefined;
     if (exists && !(await this.#store.has(digest))) return;
     const manifest = await this.#read(descriptor);
     const document = parseDocument(manifest, digest);
@@ -173,39 +160,28 @@ class Push {
             mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
             chunkSize,
             onBytes,
-            signal,
           };
-          const done = await uploadBlob(remote, { digest, size, read }, options);
+          const to = remote.withSignal(signal);
+          const done = await uploadBlob(to, { digest, size, read }, options);
           if (done === 'uploaded') this.#bytes += size;
           else total -= size;
           if (done !== 'present') this.#changed = true;
         }),
-      { signal: this.#options.signal },
+      { signal: remote.signal },
     );
   }
 
-  async #put(manifest: Manifest, as?: Reference): Promise<void> {
+  /** Pushes a manifest and records it as a referrer of its subject. */
+  async #put(manifest: Manifest, as?: ManifestKey): Promise<void> {
     const { remote } = this.#context;
-    const { signal } = this.#options;
-    const { domain, path } = this.#reference;
-    const target = as ?? { domain, path, digest: manifest.descriptor.digest };
-    await putWithSubject(remote, target, manifest, signal);
+    const { digest } = manifest.descriptor;
+    const put = await putManifest(remote, as ?? { digest }, manifest);
+    if (put === undefined) throw new Error('an unconditional PUT failed its condition');
+    const { subject } = parseDocument(manifest, digest);
+    if (subject !== undefined && !put.knowsSubject)
+      await recordReferrer(remote, manifest, subject.digest);
     this.#changed = true;
   }
-}
-
-/** Pushes a manifest and records it as a referrer of its subject. */
-export async function putWithSubject(
-  remote: Remote,
-  target: Reference,
-  manifest: Manifest,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  const put = await putManifest(remote, target, manifest, signal);
-  if (put === undefined) throw new Error('an unconditional PUT failed its condition');
-  const { subject } = parseDocument(manifest, manifest.descriptor.digest);
-  if (subject !== undefined)
-    await recordReferrer(remote, target, manifest, subject, put.knowsSubject, signal);
 }
 
 async function* from(

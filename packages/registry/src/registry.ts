@@ -1,10 +1,41 @@
-import type { Digest } from '@lkt/core';
+import { type Digest, LktError, Semaphore, silentReporter } from '@lkt/core';
+import { createHttpClient, type HttpClient } from '@lkt/http';
 import type { Descriptor, Reference, Store } from '@lkt/oci';
-import type { Artifact } from './artifact.ts';
-import type { Manifest } from './manifests.ts';
-import type { PullOptions } from './pull.ts';
-import type { PushResult, PushOptions } from './push.ts';
-import type { MergeResult, MergeOptions, TagResult } from './tag-index.ts';
+import { getManifest, headManifest, type Manifest, MAX_MANIFEST } from './manifests.ts';
+import type { RegistryOptions } from './options.ts';
+import { Pull, type PullOptions } from './pull.ts';
+import { Push, type PushOptions, type PushResult } from './push.ts';
+import { listReferrers } from './referrers.ts';
+import type { Remote } from './remote.ts';
+import { type RemoteSource, Remotes } from './remotes.ts';
+import {
+  mergeIndex,
+  type MergeOptions,
+  type MergeResult,
+  taggedImages,
+  tagManifest,
+  type TagResult,
+} from './tag-index.ts';
+import { listTags } from './tags.ts';
+
+/**
+ * Returns a client of registries. It connects on demand; dispose it to close the connections.
+ * @example
+ * ```ts
+ * await using registry = createRegistry({ env: process.env });
+ * const reference = parseReference('alpine:3.22');
+ * await registry.pullImage(store, reference, { platforms: [parsePlatform('linux/amd64')] });
+ * ```
+ */
+export function createRegistry(options: RegistryOptions = {}): Registry {
+  const http = createHttpClient({ ...options, userAgent: options.userAgent ?? 'lkt' });
+  return new Registry(options, http, new Remotes(http, options));
+}
+
+/** Default of `concurrency`. */
+const CONCURRENCY = 6;
+
+type Tagged = Reference & { readonly tag: string };
 
 /**
  * A client of all registries, per the OCI distribution-spec.
@@ -12,79 +43,155 @@ import type { MergeResult, MergeOptions, TagResult } from './tag-index.ts';
  * All methods throw NOT_FOUND, ACCESS_DENIED, NETWORK_FAILED, DIGEST_MISMATCH (content does not
  * match its digest), IMAGE_INVALID, UNSUPPORTED, CONFIG_INVALID (credential files).
  */
-export interface Registry extends AsyncDisposable {
+export class Registry implements AsyncDisposable {
+  readonly #options: RegistryOptions;
+  readonly #http: HttpClient;
+  readonly #remotes: Remotes;
+  readonly #source: RemoteSource;
+  readonly #limit: Semaphore;
+
+  /** @param source the source of requests: `remotes`, or one of their mirrors */
+  constructor(
+    options: RegistryOptions,
+    http: HttpClient,
+    remotes: Remotes,
+    source: RemoteSource = remotes,
+  ) {
+    this.#options = options;
+    this.#http = http;
+    this.#remotes = remotes;
+    this.#source = source;
+    this.#limit = new Semaphore(options.concurrency ?? CONCURRENCY);
+  }
+
   /** Returns the descriptor of a tag or digest. */
-  resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor>;
+  async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
+    const remote = await this.#source.remote(reference, signal);
+    return found(await headManifest(remote, reference), remote, reference);
+  }
+
   /** Returns a manifest or index, verified. */
-  fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest>;
+  async fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest> {
+    const remote = await this.#source.remote(reference, signal);
+    return found(await getManifest(remote, reference), remote, reference);
+  }
+
   /** Returns a blob of at most `limit` bytes (default 4 MiB), verified. */
-  fetchBlob(
+  async fetchBlob(
     repository: Reference,
     blob: Descriptor,
-    options?: { limit?: number; signal?: AbortSignal | undefined },
-  ): Promise<Buffer>;
+    { limit = MAX_MANIFEST, signal }: { limit?: number; signal?: AbortSignal | undefined } = {},
+  ): Promise<Buffer> {
+    return (await this.#source.remote(repository, signal)).readBlob(blob, limit);
+  }
+
   /**
    * Pulls an image into the store, completely for the platforms, and returns its descriptor.
    * Requests only missing content; an image by digest that is complete needs no request. Does not
    * tag it.
    */
-  pullImage(store: Store, reference: Reference, options?: PullOptions): Promise<Descriptor>;
-  /** Pulls one blob into the store unless present. */
-  pullBlob(
+  async pullImage(
     store: Store,
-    repository: Reference,
+    reference: Reference,
+    options: PullOptions = {},
+  ): Promise<Descriptor> {
+    return this.#pull(store, reference, options).run();
+  }
+
+  /** Pulls one blob into the store unless present. */
+  async pullBlob(
+    store: Store,
+    { domain, path }: Reference,
     blob: Descriptor,
     signal?: AbortSignal,
-  ): Promise<void>;
+  ): Promise<void> {
+    await this.#pull(store, { domain, path }, { signal }).blob(blob);
+  }
+
   /** Pushes an image of the store. Sends only missing content, and resumes broken uploads. */
-  pushImage(
+  async pushImage(
     store: Store,
     descriptor: Descriptor,
     reference: Reference,
-    options?: PushOptions,
-  ): Promise<PushResult>;
-  /** Pushes an artifact to a repository, by digest or under the tag of `repository`. */
-  pushArtifact(
-    repository: Reference,
-    artifact: Artifact,
-    signal?: AbortSignal,
-  ): Promise<Descriptor>;
-  /** Returns the referrers of `subject`, sorted by digest; optionally of one artifact type. */
-  referrers(
+    options: PushOptions = {},
+  ): Promise<PushResult> {
+    const context = {
+      remote: await this.#source.remote(reference, options.signal),
+      limit: this.#limit,
+      chunkSize: this.#options.chunkSize,
+      reporter: this.#options.reporter ?? silentReporter,
+    };
+    return new Push(context, store, reference, options).run(descriptor);
+  }
+
+  /** Returns the referrers of `subject`, sorted by digest. */
+  async referrers(
     subject: Reference & { readonly digest: Digest },
-    artifactType?: string,
     signal?: AbortSignal,
-  ): Promise<readonly Descriptor[]>;
+  ): Promise<readonly Descriptor[]> {
+    const list = await listReferrers(await this.#source.remote(subject, signal), subject.digest);
+    return list.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
   /**
    * Makes a tag an index of images of the repository, merged with the tag's images for other
    * platforms.
    * @throws TAG_TAKEN if the tag has another image for one of the platforms
    */
-  mergeIndex(
-    reference: Reference & { readonly tag: string },
+  async mergeIndex(
+    reference: Tagged,
     images: readonly Descriptor[],
-    options?: MergeOptions,
-  ): Promise<MergeResult>;
+    options: MergeOptions = {},
+  ): Promise<MergeResult> {
+    const remote = await this.#source.remote(reference, options.signal);
+    return mergeIndex(remote, reference.tag, images, options);
+  }
+
   /**
    * Tags a manifest of the repository.
    * @throws TAG_TAKEN if the tag refers to another one
    */
-  tagManifest(
-    reference: Reference & { readonly tag: string },
+  async tagManifest(
+    reference: Tagged,
     descriptor: Descriptor,
-    options?: Omit<MergeOptions, 'compare'>,
-  ): Promise<TagResult>;
+    options: Omit<MergeOptions, 'compare'> = {},
+  ): Promise<TagResult> {
+    const remote = await this.#source.remote(reference, options.signal);
+    return tagManifest(remote, reference.tag, descriptor, options);
+  }
+
   /** Returns the images of a tag, each with its platform; empty if the tag does not exist. */
-  taggedImages(reference: Reference, signal?: AbortSignal): Promise<readonly Descriptor[]>;
+  async taggedImages(reference: Reference, signal?: AbortSignal): Promise<readonly Descriptor[]> {
+    return taggedImages(await this.#source.remote(reference, signal), reference);
+  }
+
   /** Returns the tags of a repository, sorted. */
-  tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]>;
-  /** Deletes a manifest by digest, with all its tags; or only a tag. */
-  delete(reference: Reference, signal?: AbortSignal): Promise<void>;
+  async tags(repository: Reference, signal?: AbortSignal): Promise<readonly string[]> {
+    return listTags(await this.#source.remote(repository, signal));
+  }
+
   /**
    * Returns the mirrors of a registry, each usable in its place. Do not trust their tags and
    * referrers. They share the connections of this client and end with it.
    */
-  mirrors(domain: string): readonly RegistryReader[];
+  mirrors(domain: string): readonly RegistryReader[] {
+    const mirrors = this.#remotes.mirrors(domain);
+    return mirrors.map((source) => new Registry(this.#options, this.#http, this.#remotes, source));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#http[Symbol.asyncDispose]();
+  }
+
+  #pull(store: Store, reference: Reference, options: PullOptions): Pull {
+    const context = {
+      remotes: (isByDigest: boolean, signal: AbortSignal | undefined) =>
+        this.#source.remotes(reference, isByDigest, signal),
+      limit: this.#limit,
+      reporter: this.#options.reporter ?? silentReporter,
+    };
+    return new Pull(context, store, reference, options);
+  }
 }
 
 /** The read-only operations of a registry or mirror. */
@@ -92,3 +199,10 @@ export type RegistryReader = Pick<
   Registry,
   'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers'
 >;
+
+function found<T>(value: T | undefined, remote: Remote, reference: Reference): T {
+  if (value !== undefined) return value;
+  throw new LktError('NOT_FOUND', `${remote.nameOf(reference)} is not in the registry`, {
+    fix: 'check its name and tag, and whether it was pushed',
+  });
+}

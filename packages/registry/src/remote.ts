@@ -1,4 +1,4 @@
-import type { Reporter } from '@lkt/core';
+import { digestOf, LktError } from '@lkt/core';
 import {
   type Download,
   download,
@@ -9,12 +9,12 @@ import {
   type RetryPolicy,
   type RequestOptions,
 } from '@lkt/http';
-import { Authorizer, type FindCredentials } from './auth/authorizer.ts';
+import { type Descriptor, formatReference, type Reference } from '@lkt/oci';
 import type { Endpoint } from './endpoint.ts';
 
 const MAX_BODY_ATTEMPTS = 4;
 
-type Action = 'delete' | 'pull' | 'push';
+type Action = 'pull' | 'push';
 
 /** A request about one repository. */
 export interface RemoteRequest extends RequestOptions {
@@ -23,39 +23,53 @@ export interface RemoteRequest extends RequestOptions {
   readonly from?: readonly string[];
 }
 
-/** A repository of a registry or mirror: sends authorized requests. */
-export class Remote {
-  readonly path: string;
-  /** The registry's address with the prefix of `/v2/`. */
-  readonly base: string;
-  readonly #endpoint: Endpoint;
-  readonly #authorizer: Authorizer;
-  readonly #namespace: string | undefined;
-  readonly #warn: (text: string) => void;
+/** The tag or digest of a manifest in a repository. */
+export type ManifestKey = Pick<Reference, 'digest' | 'tag'>;
 
+/** A repository of a registry or mirror: sends authorized requests until its signal aborts. */
+export class Remote {
+  readonly repository: Pick<Reference, 'domain' | 'path'>;
+  readonly signal: AbortSignal | undefined;
+  readonly #endpoint: Endpoint;
+  readonly #isMirror: boolean;
+
+  /** @param repository for a mirror: that of the mirrored registry */
   constructor(
-    path: string,
     endpoint: Endpoint,
-    authorizer: Authorizer,
-    { namespace, warn }: { namespace?: string | undefined; warn: (text: string) => void },
+    { domain, path }: Reference,
+    { isMirror = false, signal }: { isMirror?: boolean; signal: AbortSignal | undefined },
   ) {
-    this.path = path;
-    this.base = endpoint.base;
+    this.repository = { domain, path };
+    this.signal = signal;
     this.#endpoint = endpoint;
-    this.#authorizer = authorizer;
-    this.#namespace = namespace;
-    this.#warn = warn;
+    this.#isMirror = isMirror;
+  }
+
+  /** The registry's address in front of `/v2/`. */
+  get base(): URL {
+    return new URL(this.#endpoint.base);
   }
 
   get retryPolicy(): RetryPolicy {
-    return this.#endpoint.retryPolicy;
+    return { ...this.#endpoint.retryPolicy, signal: this.signal };
+  }
+
+  /** Returns the same repository with another signal. */
+  withSignal(signal: AbortSignal): Remote {
+    return new Remote(this.#endpoint, this.repository, { isMirror: this.#isMirror, signal });
+  }
+
+  /** Returns the full name of a manifest, or of the repository, for messages. */
+  nameOf({ tag, digest }: ManifestKey): string {
+    return formatReference({ ...this.repository, tag, digest });
   }
 
   /** Returns the URL of a path within the repository, such as `blobs/sha256:…`. */
   url(rest: string): URL {
-    const url = new URL(`${this.base}/v2/${this.path}/${rest}`);
+    const { domain, path } = this.repository;
+    const url = new URL(`${this.#endpoint.base}/v2/${path}/${rest}`);
     // A mirror may serve several registries (distribution-spec, "Registry Proxying").
-    if (this.#namespace !== undefined) url.searchParams.set('ns', this.#namespace);
+    if (this.#isMirror) url.searchParams.set('ns', domain);
     return url;
   }
 
@@ -65,14 +79,14 @@ export class Remote {
    * @throws ACCESS_DENIED, NETWORK_FAILED
    */
   async request(target: URL, options: RemoteRequest): Promise<HttpResponse> {
-    const { action, from = [], headers, signal, ...rest } = options;
-    const isOwn = target.origin === new URL(this.base).origin;
-    const scopes = [scopeOf(this.path, action), ...from.map((path) => scopeOf(path, 'pull'))];
+    const { action, from = [], headers, signal = this.signal, ...rest } = options;
+    const { http, authorizer } = this.#endpoint;
+    const { path } = this.repository;
+    const isOwn = target.origin === this.base.origin;
+    const scopes = [scopeOf(path, action), ...from.map((other) => scopeOf(other, 'pull'))];
     for (let attempt = 0; ; attempt += 1) {
-      const authorization = isOwn
-        ? await this.#authorizer.header(this.path, scopes, signal)
-        : undefined;
-      const response = await this.#endpoint.http.request(target, {
+      const authorization = isOwn ? await authorizer.header(path, scopes, signal) : undefined;
+      const response = await http.request(target, {
         ...rest,
         signal,
         headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
@@ -82,7 +96,7 @@ export class Remote {
       const canAnswer = isOwn && attempt === 0 && response.url.origin === target.origin;
       const challenge = response.header('www-authenticate');
       if (response.status !== 401 || !canAnswer || challenge === undefined) return response;
-      if (!(await this.#authorizer.handleChallenge(challenge, this.path, scopes, authorization)))
+      if (!(await authorizer.handleChallenge(challenge, path, scopes, authorization)))
         return response;
       await response.discard();
     }
@@ -94,16 +108,16 @@ export class Remote {
    */
   async read(
     target: URL,
-    options: RemoteRequest,
+    options: Omit<RemoteRequest, 'action'>,
     limit: number,
   ): Promise<{ response: HttpResponse; bytes: Buffer | undefined }> {
     for (let attempt = 1; ; attempt += 1) {
-      const response = await this.request(target, options);
+      const response = await this.request(target, { ...options, action: 'pull' });
       if (response.status !== 200) return { response, bytes: undefined };
       try {
         return { response, bytes: await response.bytes(limit) };
       } catch (error) {
-        options.signal?.throwIfAborted();
+        this.signal?.throwIfAborted();
         const isRetryable =
           error instanceof NetworkError && error.isTemporary && attempt < MAX_BODY_ATTEMPTS;
         if (!isRetryable) throw error;
@@ -114,13 +128,30 @@ export class Remote {
   /** Downloads a blob, resuming after lost connections. The caller verifies it. */
   async download(
     digest: string,
-    options: Omit<DownloadOptions, 'isCheckedByCaller'>,
+    options: Omit<DownloadOptions, 'isCheckedByCaller' | 'signal'>,
   ): Promise<Download> {
     const request: HttpClient['request'] = async (url, inner) =>
       this.request(new URL(url), { ...inner, action: 'pull' });
     return download({ request }, this.retryPolicy, this.url(`blobs/${digest}`), {
       ...options,
       isCheckedByCaller: true,
+      signal: this.signal,
+    });
+  }
+
+  /**
+   * Returns a small blob, verified.
+   * @throws IMAGE_INVALID if it has more than `limit` bytes; DIGEST_MISMATCH, NETWORK_FAILED
+   */
+  async readBlob({ digest, size }: Descriptor, limit: number): Promise<Buffer> {
+    const name = `blob ${digest} of ${this.nameOf({})}`;
+    if (size > limit)
+      throw new LktError('IMAGE_INVALID', `${name} has ${size} bytes, more than ${limit}`);
+    const { content } = await this.download(digest, { size });
+    const bytes = Buffer.concat(await Array.fromAsync(content));
+    if (digestOf(bytes) === digest) return bytes;
+    throw new LktError('DIGEST_MISMATCH', `${this.base.host} returned wrong content for ${name}`, {
+      fix: 'do not trust this registry',
     });
   }
 
@@ -128,25 +159,10 @@ export class Remote {
   #reportWarnings(response: HttpResponse): void {
     const header = response.header('warning');
     for (const [, text = ''] of header?.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g) ?? [])
-      this.#warn(`${response.url.host}: ${text.replaceAll(/\\(.)/g, '$1')}`);
+      this.#endpoint.warn(`${response.url.host}: ${text.replaceAll(/\\(.)/g, '$1')}`);
   }
 }
 
 function scopeOf(path: string, action: Action): string {
   return `repository:${path}:${action === 'push' ? 'pull,push' : action}`;
-}
-
-/** Returns a function that emits each warning once. */
-export function warnOnce(reporter: Reporter): (text: string) => void {
-  const emitted = new Set<string>();
-  return (text) => {
-    if (emitted.has(text) || emitted.size > 100) return;
-    emitted.add(text);
-    reporter.emit({ kind: 'warning', text });
-  };
-}
-
-/** Returns the authorizer of an endpoint. */
-export function authorizerFor(endpoint: Endpoint, find: FindCredentials): Authorizer {
-  return new Authorizer(endpoint.http, new URL(endpoint.base), find);
 }

@@ -1,25 +1,29 @@
-import { LktError, silentReporter } from '@lkt/core';
+import { LktError, type Reporter, silentReporter } from '@lkt/core';
 import { type HttpClient, isLoopback } from '@lkt/http';
 import type { Reference } from '@lkt/oci';
-import type { Authorizer } from './auth/authorizer.ts';
+import { Authorizer } from './auth/authorizer.ts';
 import { findCredentials } from './auth/credentials.ts';
 import type { RegistryOptions } from './options.ts';
-import { authorizerFor, Remote, warnOnce } from './remote.ts';
-import { resolveEndpoint, type Endpoint } from './endpoint.ts';
+import { Remote } from './remote.ts';
+import { resolveAddress, type Endpoint } from './endpoint.ts';
 
-/** Provides the repositories to query for a reference. */
+/** Provides the repositories to query for a reference. Their requests end with the signal. */
 export interface RemoteSource {
   /** Returns the repository itself. */
-  remote(reference: Reference): Promise<Remote>;
-  /** Returns all sources of the reference in order of preference. */
-  remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[];
+  remote(reference: Reference, signal: AbortSignal | undefined): Promise<Remote>;
+  /** Returns all sources of the reference in order of preference; each is resolved when called. */
+  remotes(
+    reference: Reference,
+    isByDigest: boolean,
+    signal: AbortSignal | undefined,
+  ): readonly (() => Promise<Remote>)[];
 }
 
 /** The repositories of registries and their mirrors. Endpoints are resolved once. */
 export class Remotes implements RemoteSource {
   readonly #http: HttpClient;
   readonly #options: RegistryOptions;
-  readonly #endpoints = new Map<string, Promise<{ endpoint: Endpoint; authorizer: Authorizer }>>();
+  readonly #endpoints = new Map<string, Promise<Endpoint>>();
   readonly #warn: (text: string) => void;
 
   constructor(http: HttpClient, options: RegistryOptions) {
@@ -28,33 +32,38 @@ export class Remotes implements RemoteSource {
     this.#warn = warnOnce(options.reporter ?? silentReporter);
   }
 
-  async remote(reference: Reference): Promise<Remote> {
-    const { domain, path } = reference;
-    const { endpoint, authorizer } = await this.#endpoint(domain);
-    return new Remote(path, endpoint, authorizer, { warn: this.#warn });
+  async remote(reference: Reference, signal: AbortSignal | undefined): Promise<Remote> {
+    const { domain } = reference;
+    const endpoint = await this.#endpoint(domain, domain, async () =>
+      resolveAddress(domain, this.#http, this.#options),
+    );
+    return new Remote(endpoint, reference, { signal });
   }
 
-  /** Returns the mirrors and the registry itself; each is resolved when it is called. */
-  remotes(reference: Reference, isByDigest: boolean): (() => Promise<Remote>)[] {
-    const { domain, path } = reference;
+  /** Returns the mirrors and the registry itself. */
+  remotes(
+    reference: Reference,
+    isByDigest: boolean,
+    signal: AbortSignal | undefined,
+  ): (() => Promise<Remote>)[] {
     return [
-      ...this.#mirrorsOf(domain)
+      ...this.#mirrorsOf(reference.domain)
         .filter(({ resolvesTags }) => isByDigest || resolvesTags === true)
         .map(
           ({ url }) =>
             async () =>
-              this.#mirror(path, domain, url),
+              this.#mirror(url, reference, signal),
         ),
-      async () => this.remote(reference),
+      async () => this.remote(reference, signal),
     ];
   }
 
   /** Returns the mirrors of a registry in order of preference, each as a source of its own. */
   mirrors(domain: string): readonly RemoteSource[] {
-    return this.#mirrorsOf(domain).map(({ url }) => {
-      const remote = async ({ path }: Reference): Promise<Remote> =>
-        this.#mirror(path, domain, url);
-      return { remote, remotes: (reference) => [async () => remote(reference)] };
+    return this.#mirrorsOf(domain).map(({ url }): RemoteSource => {
+      const remote: RemoteSource['remote'] = async (reference, signal) =>
+        this.#mirror(url, { ...reference, domain }, signal);
+      return { remote, remotes: (reference, _, signal) => [async () => remote(reference, signal)] };
     });
   }
 
@@ -63,40 +72,33 @@ export class Remotes implements RemoteSource {
     return mirrors[domain] ?? mirrors['*'] ?? [];
   }
 
-  async #mirror(path: string, domain: string, url: string): Promise<Remote> {
-    const { endpoint, authorizer } = await this.#mirrorEndpoint(url);
-    return new Remote(path, endpoint, authorizer, { namespace: domain, warn: this.#warn });
-  }
-
-  async #endpoint(domain: string): Promise<{ endpoint: Endpoint; authorizer: Authorizer }> {
-    const known = this.#endpoints.get(domain);
-    if (known !== undefined) return known;
-    const created = resolveEndpoint(domain, this.#http, this.#options).then((endpoint) => ({
-      endpoint,
-      authorizer: this.#authorizer(endpoint, domain),
-    }));
-    this.#endpoints.set(domain, created);
-    created.catch(() => this.#endpoints.delete(domain));
-    return created;
-  }
-
   /** Uses the credentials for the mirror's own name, never those of the mirrored registry. */
-  async #mirrorEndpoint(address: string): Promise<{ endpoint: Endpoint; authorizer: Authorizer }> {
-    const known = this.#endpoints.get(address);
+  async #mirror(
+    url: string,
+    reference: Reference,
+    signal: AbortSignal | undefined,
+  ): Promise<Remote> {
+    const base = checkedMirror(url, this.#options);
+    const endpoint = await this.#endpoint(url, new URL(base).host, async () => base);
+    return new Remote(endpoint, reference, { isMirror: true, signal });
+  }
+
+  async #endpoint(key: string, domain: string, findBase: () => Promise<string>): Promise<Endpoint> {
+    const known = this.#endpoints.get(key);
     if (known !== undefined) return known;
-    const endpoint = {
-      base: checkedMirror(address, this.#options),
+    const { env = {} } = this.#options;
+    const created = findBase().then((base) => ({
+      base,
       http: this.#http,
       retryPolicy: this.#options,
-    };
-    const created = { endpoint, authorizer: this.#authorizer(endpoint, new URL(address).host) };
-    this.#endpoints.set(address, Promise.resolve(created));
+      authorizer: new Authorizer(this.#http, new URL(base), async (path) =>
+        findCredentials(domain, path, env),
+      ),
+      warn: this.#warn,
+    }));
+    this.#endpoints.set(key, created);
+    created.catch(() => this.#endpoints.delete(key));
     return created;
-  }
-
-  #authorizer(endpoint: Endpoint, domain: string): Authorizer {
-    const { env = {} } = this.#options;
-    return authorizerFor(endpoint, async (path) => findCredentials(domain, path, env));
   }
 }
 
@@ -109,4 +111,14 @@ function checkedMirror(address: string, { insecure = [] }: RegistryOptions): str
   throw new LktError('CONFIG_INVALID', 'a mirror is not an https address', {
     fix: 'write it as https://mirror.example',
   });
+}
+
+/** Returns a function that emits each warning once. */
+function warnOnce(reporter: Reporter): (text: string) => void {
+  const emitted = new Set<string>();
+  return (text) => {
+    if (emitted.has(text) || emitted.size > 100) return;
+    emitted.add(text);
+    reporter.emit({ kind: 'warning', text });
+  };
 }

@@ -9,7 +9,6 @@ export interface SendOptions {
   readonly chunkSize?: number | undefined;
   /** Called with the size of each sent chunk; negative for bytes to be sent again. */
   readonly onBytes?: (count: number) => void;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** A blob to push. */
@@ -28,22 +27,8 @@ export interface UploadSource {
 const LIMITED_CHUNK_BYTES = 32 * 2 ** 20;
 const MAX_ATTEMPTS = 5;
 
-/**
- * Uploads a blob in a started session. Resumes at the registry's offset after an interruption, and
- * cancels the session on failure.
- * @throws ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
- */
-export async function sendBlob(
-  remote: Remote,
-  source: UploadSource,
-  options: SendOptions,
-  session: UploadSession,
-): Promise<void> {
-  await new Upload(remote, source, options, session).send();
-}
-
-/** The upload of one blob. */
-class Upload {
+/** The upload of one blob in a started session. */
+export class Upload {
   readonly #remote: Remote;
   readonly #source: UploadSource;
   readonly #options: SendOptions;
@@ -62,6 +47,11 @@ class Upload {
     this.#chunkSize = options.chunkSize;
   }
 
+  /**
+   * Sends the blob. Resumes at the registry's offset after an interruption, and cancels the session
+   * on failure.
+   * @throws ACCESS_DENIED, DIGEST_MISMATCH (of the source), NETWORK_FAILED
+   */
   async send(): Promise<void> {
     try {
       await this.#sendAll();
@@ -73,18 +63,17 @@ class Upload {
 
   async #sendAll(): Promise<void> {
     const { digest, size } = this.#source;
-    const { signal } = this.#options;
     for (let attempt = 1; ; attempt += 1) {
       const before = this.#offset;
       const failure = await this.#sendRest();
       if (failure === undefined) return;
       if (this.#offset > before) attempt = 1;
-      signal?.throwIfAborted();
+      this.#remote.signal?.throwIfAborted();
       if (failure instanceof Error && !isRetryable(failure)) throw failure;
       if (attempt >= MAX_ATTEMPTS) {
         throw failure instanceof Error
           ? failure
-          : await registryError(failure, `push blob ${digest} to ${this.#remote.path}`);
+          : await registryError(failure, `push blob ${digest} to ${this.#remote.repository.path}`);
       }
       if (!(failure instanceof Error)) {
         const { status } = failure;
@@ -93,7 +82,10 @@ class Upload {
           status === 413 && this.#chunkSize === undefined && size > LIMITED_CHUNK_BYTES;
         const isOver = status === 404 || status >= 500 || status === 408 || status === 429;
         if (!isMisplaced && !isTooLong && !isOver)
-          throw await registryError(failure, `push blob ${digest} to ${this.#remote.path}`);
+          throw await registryError(
+            failure,
+            `push blob ${digest} to ${this.#remote.repository.path}`,
+          );
         await failure.discard();
         if (isTooLong) this.#chunkSize = LIMITED_CHUNK_BYTES;
       }
@@ -145,7 +137,6 @@ class Upload {
         ...(isWhole || end === start ? {} : { 'content-range': `${start}-${end - 1}` }),
       },
       body: () => this.#part(start, end),
-      signal: this.#options.signal,
       // A retry may start at another offset.
       retry: false,
     });
@@ -174,12 +165,10 @@ class Upload {
    * upload.
    */
   async #recover(): Promise<void> {
-    const { signal } = this.#options;
     const response = await this.#remote.request(this.#session.url, {
       action: 'push',
       method: 'GET',
       redirect: false,
-      signal,
     });
     await response.discard();
     const end = rangeEnd(response);
@@ -192,7 +181,7 @@ class Upload {
     }
     await cancelUpload(this.#remote, this.#session);
     this.#offset = 0;
-    this.#session = await startUpload(this.#remote, this.#source.digest, signal);
+    this.#session = await startUpload(this.#remote, this.#source.digest);
   }
 }
 

@@ -1,16 +1,18 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { canonicalJson, digestOf, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatPlatform,
-  formatReference,
-  type ImageIndex,
   isIndexType,
-  MediaType,
   parseImageConfig,
   type Platform,
-  type Reference,
 } from '@lkt/oci';
+import {
+  changedByOthers,
+  changeTag,
+  conditionFor,
+  MAX_CHANGE_ATTEMPTS,
+  newIndex,
+} from './change-tag.ts';
 import {
   getManifest,
   type Manifest,
@@ -18,9 +20,7 @@ import {
   parseDocument,
   putManifest,
 } from './manifests.ts';
-import type { Remote } from './remote.ts';
-
-const MAX_MERGE_ATTEMPTS = 10;
+import type { ManifestKey, Remote } from './remote.ts';
 
 /** Options of changing a tag. */
 export interface MergeOptions {
@@ -45,43 +45,28 @@ export interface MergeResult extends TagResult {
   readonly manifests: readonly Descriptor[];
 }
 
-type Named = Reference & { readonly tag: string };
-
 /**
  * Makes a tag an index of images in the repository, merged with the tag's images for other
- * platforms. The PUT is conditional; since not every registry checks the condition, the result is
- * read again.
+ * platforms.
  * @throws TAG_TAKEN if the tag has another image for one of the platforms
  */
 export async function mergeIndex(
   remote: Remote,
-  reference: Named,
+  tag: string,
   images: readonly Descriptor[],
   options: MergeOptions,
 ): Promise<MergeResult> {
-  const { signal, dryRun = false } = options;
   let changed = false;
-  for (let attempt = 0; attempt < MAX_MERGE_ATTEMPTS; attempt += 1) {
-    const before = await getManifest(remote, reference, signal);
-    const present = before === undefined ? [] : await itemsOf(remote, before, reference, signal);
-    const manifests = merged(reference, present, images, options);
-    const wanted = indexOf(manifests);
-    const { descriptor } = wanted;
-    if (before?.descriptor.digest === descriptor.digest) return { descriptor, manifests, changed };
-    if (dryRun) return { descriptor, manifests, changed: true };
-    await putManifest(remote, reference, wanted, signal, condition(before));
-    changed = true;
-    await delay(
-      10 + Math.random() * 30 * attempt,
-      undefined,
-      signal === undefined ? {} : { signal },
-    );
-  }
-  throw new LktError(
-    'NETWORK_FAILED',
-    `${formatReference(reference)} is being changed by other processes`,
-    { fix: 'try again later' },
-  );
+  let manifests: readonly Descriptor[] = [];
+  let index = newIndex({ manifests });
+  await changeTag(remote, tag, async (present) => {
+    const items = present === undefined ? [] : await itemsOf(remote, present, { tag });
+    manifests = merged(remote.nameOf({ tag }), items, images, options);
+    index = newIndex({ manifests });
+    changed ||= present?.descriptor.digest !== index.descriptor.digest;
+    return options.dryRun === true ? undefined : index;
+  });
+  return { descriptor: index.descriptor, manifests, changed };
 }
 
 /**
@@ -90,40 +75,29 @@ export async function mergeIndex(
  */
 export async function tagManifest(
   remote: Remote,
-  reference: Named,
+  tag: string,
   descriptor: Descriptor,
-  { replace = false, dryRun = false, signal }: Omit<MergeOptions, 'compare'>,
+  { replace = false, dryRun = false }: MergeOptions,
 ): Promise<TagResult> {
-  const { domain, path } = reference;
-  for (let attempt = 0; attempt < MAX_MERGE_ATTEMPTS; attempt += 1) {
-    const before = await getManifest(remote, reference, signal);
-    if (before?.descriptor.digest === descriptor.digest) return { descriptor, changed: false };
-    if (before !== undefined && !replace)
+  const { digest } = descriptor;
+  const name = remote.nameOf({ tag });
+  for (let attempt = 0; attempt < MAX_CHANGE_ATTEMPTS; attempt += 1) {
+    const present = await getManifest(remote, { tag });
+    if (present?.descriptor.digest === digest) return { descriptor, changed: false };
+    if (present !== undefined && !replace)
       throw new LktError(
         'TAG_TAKEN',
-        `${formatReference(reference)} already refers to ${before.descriptor.digest}, not ${descriptor.digest}`,
+        `${name} already refers to ${present.descriptor.digest}, not ${digest}`,
         { fix: 'choose another tag' },
       );
     if (dryRun) return { descriptor, changed: true };
-    const name = { domain, path, digest: descriptor.digest };
-    const manifest = await getManifest(remote, name, signal);
+    const manifest = await getManifest(remote, { digest });
     if (manifest === undefined)
-      throw new LktError('NOT_FOUND', `${formatReference(name)} is not in the registry`);
-    const put = await putManifest(remote, reference, manifest, signal, condition(before));
+      throw new LktError('NOT_FOUND', `${remote.nameOf({ digest })} is not in the registry`);
+    const put = await putManifest(remote, { tag }, manifest, conditionFor(present));
     if (put !== undefined) return { descriptor, changed: true };
   }
-  throw new LktError(
-    'NETWORK_FAILED',
-    `${formatReference(reference)} is being changed by other processes`,
-    { fix: 'try again later' },
-  );
-}
-
-function condition(
-  before: { readonly etag: string | undefined } | undefined,
-): Record<string, string> {
-  if (before === undefined) return { 'if-none-match': '*' };
-  return before.etag === undefined ? {} : { 'if-match': before.etag };
+  throw changedByOthers(name);
 }
 
 /**
@@ -132,27 +106,13 @@ function condition(
 async function itemsOf(
   remote: Remote,
   manifest: Manifest,
-  reference: Reference,
-  signal: AbortSignal | undefined,
+  key: ManifestKey,
 ): Promise<readonly Descriptor[]> {
-  const name = formatReference(reference);
-  const document = parseDocument(manifest, name);
+  const document = parseDocument(manifest, remote.nameOf(key));
   if ('manifests' in document) return document.manifests;
-  const { digest, size } = document.config;
-  if (size > MAX_MANIFEST)
-    throw new LktError('IMAGE_INVALID', `the config of ${name} has ${size} bytes`);
-  const { content } = await remote.download(digest, { size, digest, signal });
-  const parts: Uint8Array[] = [];
-  for await (const part of content) parts.push(part);
-  const bytes = Buffer.concat(parts);
-  if (digestOf(bytes) !== digest)
-    throw new LktError('DIGEST_MISMATCH', `the config of ${name} does not match its digest`);
-  const { os, architecture, variant } = parseImageConfig(bytes);
-  const platform = {
-    os,
-    architecture,
-    variant: variant === undefined || variant === '' ? undefined : variant,
-  };
+  const config = parseImageConfig(await remote.readBlob(document.config, MAX_MANIFEST));
+  const { os, architecture, variant } = config;
+  const platform = { os, architecture, variant: variant === '' ? undefined : variant };
   return [{ ...manifest.descriptor, platform }];
 }
 
@@ -162,7 +122,7 @@ async function itemsOf(
 const REFERENCE_DIGEST = 'vnd.docker.reference.digest';
 
 function merged(
-  reference: Reference,
+  name: string,
   present: readonly Descriptor[],
   images: readonly Descriptor[],
   { replace = false, compare = byName }: MergeOptions,
@@ -177,7 +137,7 @@ function merged(
     if (same.digest !== item.digest && !replace)
       throw new LktError(
         'TAG_TAKEN',
-        `${formatReference(reference)} already has ${item.digest} for ${formatPlatform(same.platform ?? NONE)}, not ${same.digest}`,
+        `${name} already has ${item.digest} for ${formatPlatform(same.platform ?? NONE)}, not ${same.digest}`,
         {
           fix: 'find out why the sources built to two images, or replace the pushed one with --override',
         },
@@ -223,22 +183,14 @@ function byName(a: Platform, b: Platform): number {
   return left < right ? -1 : left > right ? 1 : 0;
 }
 
-function indexOf(manifests: readonly Descriptor[]): Manifest {
-  const index: ImageIndex = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
-  const bytes = Buffer.from(canonicalJson(index));
-  const descriptor = { mediaType: MediaType.ociIndex, digest: digestOf(bytes), size: bytes.length };
-  return { descriptor, bytes };
-}
-
 /** Returns the images of a tag, each with its platform; empty if the tag does not exist. */
 export async function taggedImages(
   remote: Remote,
-  reference: Reference,
-  signal: AbortSignal | undefined,
+  key: ManifestKey,
 ): Promise<readonly Descriptor[]> {
-  const manifest = await getManifest(remote, reference, signal);
+  const manifest = await getManifest(remote, key);
   if (manifest === undefined) return [];
-  const items = await itemsOf(remote, manifest, reference, signal);
+  const items = await itemsOf(remote, manifest, key);
   return items.filter(
     ({ platform, mediaType }) =>
       platform !== undefined && platform.os !== 'unknown' && !isIndexType(mediaType),

@@ -7,16 +7,13 @@ const PAGE = 1000;
 const MAX_PAGE = 8 * 2 ** 20;
 
 /** Returns the tags of a repository, sorted (distribution-spec, "Listing Tags"). */
-export async function listTags(
-  remote: Remote,
-  name: string,
-  signal: AbortSignal | undefined,
-): Promise<string[]> {
+export async function listTags(remote: Remote): Promise<string[]> {
+  const name = remote.nameOf({});
   const found = new Set<string>();
   const first = remote.url('tags/list');
   first.searchParams.set('n', String(PAGE));
   await readPages(first, async (url) => {
-    const { response, bytes } = await remote.read(url, { action: 'pull', signal }, MAX_PAGE);
+    const { response, bytes } = await remote.read(url, {}, MAX_PAGE);
     if (bytes === undefined) throw await registryError(response, `list the tags of ${name}`);
     for (const tag of tagsIn(bytes, name)) found.add(tag);
     return response;

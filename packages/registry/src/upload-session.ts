@@ -15,19 +15,14 @@ export interface UploadSession {
  * Starts an upload.
  * @throws ACCESS_DENIED, NETWORK_FAILED
  */
-export async function startUpload(
-  remote: Remote,
-  digest: Digest,
-  signal: AbortSignal | undefined,
-): Promise<UploadSession> {
+export async function startUpload(remote: Remote, digest: Digest): Promise<UploadSession> {
   const response = await remote.request(remote.url('blobs/uploads/'), {
     action: 'push',
     method: 'POST',
     headers: { 'content-length': '0' },
-    signal,
   });
   if (response.status !== 202)
-    throw await registryError(response, `push blob ${digest} to ${remote.path}`);
+    throw await registryError(response, `push blob ${digest} to ${remote.repository.path}`);
   await response.discard();
   return sessionFrom(remote, response);
 }
@@ -41,7 +36,7 @@ export function sessionFrom(remote: Remote, response: HttpResponse, minChunk = 0
   if (location === undefined || !URL.canParse(location, response.url.href))
     throw new LktError('NETWORK_FAILED', `${response.url.host} returned no upload address`);
   const url = new URL(location, response.url);
-  const own = new URL(remote.base);
+  const own = remote.base;
   if (own.protocol === 'https:' && url.protocol === 'http:') {
     // A registry behind a TLS proxy may state http for itself.
     if (url.hostname !== own.hostname)

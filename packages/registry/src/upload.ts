@@ -1,7 +1,7 @@
 import { type Digest, KeyedMutex, LktError } from '@lkt/core';
 import type { HttpResponse } from '@lkt/http';
 import type { Remote } from './remote.ts';
-import { sendBlob, type SendOptions, type UploadSource } from './send-blob.ts';
+import { type SendOptions, Upload, type UploadSource } from './send-blob.ts';
 import { cancelUpload, sessionFrom, startUpload, type UploadSession } from './upload-session.ts';
 
 /** Uploads of one blob to one repository run one after another. */
@@ -39,32 +39,27 @@ async function transfer(
   source: UploadSource,
   options: UploadOptions,
 ): Promise<UploadResult> {
-  const { mountFrom = [], signal } = options;
-  if (await hasBlob(remote, source.digest, signal)) return 'present';
+  const { mountFrom = [] } = options;
+  if (await hasBlob(remote, source.digest)) return 'present';
   let session: UploadSession | undefined;
   for (const from of mountFrom) {
-    const mount = await tryMount(remote, source, from, signal);
+    const mount = await tryMount(remote, source, from);
     if (mount === undefined) continue;
     // Registries that cannot mount start an upload instead; keep at most one.
     if (session !== undefined) await cancelUpload(remote, session);
     if (mount === 'mounted') return 'mounted';
     session = mount;
   }
-  session ??= await startUpload(remote, source.digest, signal);
-  await sendBlob(remote, source, options, session);
+  session ??= await startUpload(remote, source.digest);
+  await new Upload(remote, source, options, session).send();
   return 'uploaded';
 }
 
 /** Reports whether a repository has a blob. */
-async function hasBlob(
-  remote: Remote,
-  digest: Digest,
-  signal: AbortSignal | undefined,
-): Promise<boolean> {
+async function hasBlob(remote: Remote, digest: Digest): Promise<boolean> {
   const response = await remote.request(remote.url(`blobs/${digest}`), {
     action: 'pull',
     method: 'HEAD',
-    signal,
   });
   await response.discard();
   return response.status === 200;
@@ -78,7 +73,6 @@ async function tryMount(
   remote: Remote,
   { digest }: UploadSource,
   from: string,
-  signal: AbortSignal | undefined,
 ): Promise<UploadSession | 'mounted' | undefined> {
   const url = remote.url('blobs/uploads/');
   url.searchParams.set('mount', digest);
@@ -90,7 +84,6 @@ async function tryMount(
       from: [from],
       method: 'POST',
       headers: { 'content-length': '0' },
-      signal,
     });
   } catch (error) {
     // Some token services deny the whole token if the user may not read one of the repositories.

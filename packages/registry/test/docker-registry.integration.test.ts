@@ -20,6 +20,7 @@ import {
   newImage,
   newIndex,
   newStore,
+  pushReferrer,
   temporary,
 } from './support.ts';
 
@@ -79,17 +80,10 @@ describe.each<[string, (tls: ReturnType<typeof createAuthority>) => DockerRegist
 
     // It lacks the referrers API, so the fallback tag is used.
     const about = { ...at(registry, 'app'), digest: image.digest };
-    const layers = [{ mediaType: 'text/plain', bytes: Buffer.from('x') }];
-    const artifact = { artifactType: 'text/x', subject: image, layers };
-    const referrers = await Promise.all(
-      ['a', 'b', 'c'].map(async (text) =>
-        lkt.pushArtifact(at(registry, 'app'), { ...artifact, annotations: { text } }),
-      ),
+    await Promise.all(
+      ['a', 'b', 'c'].map(async (text) => pushReferrer(lkt, at(registry), image, text)),
     );
     expect(await lkt.referrers(about)).toHaveLength(3);
-    const [first] = referrers;
-    if (first !== undefined) await lkt.delete({ ...about, digest: first.digest });
-    expect(await lkt.referrers(about, 'text/x')).toHaveLength(2);
 
     if (options(tls).auth === undefined) return;
     const error = await failure(
@@ -110,15 +104,10 @@ it('docker-registry accepts concurrent pushes', async () => {
   for (let round = 0; round < 5; round += 1) {
     const name = at(registry, `app${round}:1`);
     await one.pushImage(store, image, name);
-    const layers = [{ mediaType: 'text/plain', bytes: Buffer.from(`${round}`) }];
-    const artifact = { artifactType: 'text/x', subject: image, layers };
     const { domain, path } = name;
     await Promise.all(
       ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'].map(async (text, index) =>
-        (index % 2 === 0 ? one : other).pushArtifact(
-          { domain, path },
-          { ...artifact, annotations: { text } },
-        ),
+        pushReferrer(index % 2 === 0 ? one : other, name, image, `${round} ${text}`),
       ),
     );
     expect(await one.referrers({ domain, path, digest: image.digest })).toHaveLength(8);
@@ -250,12 +239,7 @@ describe('other tools', () => {
     const image = await newImage(store, [100]);
     await lkt.pushImage(store, image, at(registry));
     const name = formatReference(at(registry));
-    const layers = [{ mediaType: 'text/plain', bytes: Buffer.from('by lkt') }];
-    const made = await lkt.pushArtifact(at(registry, 'app'), {
-      artifactType: 'text/lkt',
-      subject: image,
-      layers,
-    });
+    const made = await pushReferrer(lkt, at(registry), image, 'by lkt', 'text/lkt');
     await writeFile(join(directory, 'note.txt'), 'by oras');
     const oras = async (...args: string[]): Promise<string> =>
       (await run('oras', args, { cwd: directory, env: { ...process.env, HOME: directory } }))

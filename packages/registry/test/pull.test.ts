@@ -161,6 +161,21 @@ describe('pullImage', () => {
     expect(bad).toEqual([]);
   });
 
+  it('returns no corrupt or large blob', async () => {
+    const { registry, reference } = await registryWith();
+    const store = await newStore();
+    const image = await client().pullImage(store, reference);
+    const { config } = parseManifest(await store.readBytes(image));
+    registry.fault({ method: 'GET', path: /blobs/ }, { kind: 'corrupt' });
+    expect(await failure(client().fetchBlob(reference, config))).toMatchObject({
+      code: 'DIGEST_MISMATCH',
+    });
+    expect(await failure(client().fetchBlob(reference, config, { limit: 1 }))).toMatchObject({
+      code: 'IMAGE_INVALID',
+    });
+    expect(digestOf(await client().fetchBlob(reference, config))).toBe(config.digest);
+  });
+
   it('rejects other media types and ambiguous manifests', async () => {
     const registry = await serve();
     const put = (mediaType: string, document: object): Descriptor => {

@@ -286,28 +286,6 @@ describe('tags and deletion', () => {
       code: 'NOT_FOUND',
     });
   });
-
-  it('deletes a tag, or a manifest with all its tags', async () => {
-    const registry = await serve();
-    const store = await newStore();
-    const image = await newImage(store);
-    await client().pushImage(store, image, at(registry, 'app:1'));
-    await client().pushImage(store, image, at(registry, 'app:2'));
-    await client().delete(at(registry, 'app:1'));
-    expect(await client().tags(at(registry))).toEqual(['2']);
-    await client().delete(at(registry, `app@${image.digest}`));
-    expect(await client().tags(at(registry))).toEqual([]);
-    expect(await failure(client().resolve(at(registry, 'app:2')))).toMatchObject({
-      code: 'NOT_FOUND',
-    });
-  });
-
-  it('reports a registry without deletion', async () => {
-    const registry = await serve({ deletes: false });
-    const store = await newStore();
-    await client().pushImage(store, await newImage(store), at(registry));
-    expect(await failure(client().delete(at(registry)))).toMatchObject({ code: 'UNSUPPORTED' });
-  });
 });
 
 it('emits each warning of a registry once', async () => {

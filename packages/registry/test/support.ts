@@ -14,6 +14,7 @@ import {
   type Store,
   writeImage,
   writeIndex,
+  writeReferrer,
 } from '@lkt/oci';
 import {
   type RegistryOptions as TestOptions,
@@ -22,8 +23,7 @@ import {
 } from '@lkt/testing';
 import { onTestFinished } from 'vitest';
 import type { RegistryOptions } from '../src/options.ts';
-import { createRegistry } from '../src/registry-client.ts';
-import type { Registry } from '../src/registry.ts';
+import { createRegistry, type Registry } from '../src/registry.ts';
 
 export async function temporary(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'lkt-registry-'));
@@ -49,6 +49,27 @@ export function client(options: RegistryOptions = {}): Registry {
 
 export function at({ host }: { readonly host: string }, name = 'app:1'): Reference {
   return parseReference(`${host}/${name}`);
+}
+
+/** Pushes a referrer of an image with a text as its only layer. */
+export async function pushReferrer(
+  registry: Registry,
+  { domain, path }: Reference,
+  subject: Descriptor,
+  text: string,
+  artifactType: string = 'text/x',
+): Promise<Descriptor> {
+  const store = await newStore();
+  const layer = { mediaType: 'text/plain', ...(await store.writeBytes(Buffer.from(text))) };
+  const annotations = { text };
+  const referrer = await writeReferrer(store, {
+    subject,
+    artifactType,
+    layers: [layer],
+    annotations,
+  });
+  await registry.pushImage(store, referrer, { domain, path, digest: referrer.digest });
+  return referrer;
 }
 
 /** Writes an image with layers of random bytes, which are not archives. */

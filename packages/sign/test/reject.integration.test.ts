@@ -16,6 +16,7 @@ import {
   newKey,
   type Fixture,
   createFixture,
+  pushReferrer,
   sigstore,
   WORKFLOW,
 } from './support.ts';
@@ -83,15 +84,14 @@ describe('an image is rejected', () => {
 
   it('if its signatures were deleted from the registry', async () => {
     const fixture = await createFixture();
-    const { registry, store, subject, name } = fixture;
+    const { registry, server, store, subject, name } = fixture;
     const { signer, trust } = await newKey();
     await signImage(store, { subject, name, signer });
     await pushSignatures(registry, store, name, subject.digest);
     const image = { ...name, digest: subject.digest };
-    for (const { digest } of await registry.referrers(image))
-      await registry.delete({ ...name, digest });
-    const tag = `${subject.digest.replace(':', '-')}.sig`;
-    await registry.delete({ ...name, tag });
+    const repository = server.storage.repository(name.path);
+    for (const { digest } of await registry.referrers(image)) repository.manifests.delete(digest);
+    repository.tags.delete(`${subject.digest.replace(':', '-')}.sig`);
     const collected = await collectFromRegistry(registry, image);
     await expectRejected(fixture, collected, trust, /^$/);
   });
@@ -159,11 +159,8 @@ describe('an image is rejected', () => {
     await expectRejected(fixture, collected, trust, digest);
     // The other image's bundle, attached to this one.
     const bundle = collected.items.find(({ kind }) => kind === 'bundle');
-    await fixture.registry.pushArtifact(name, {
-      artifactType: BUNDLE_V03,
-      subject: fixture.subject,
-      layers: [{ mediaType: BUNDLE_V03, bytes: bundle?.bytes ?? Buffer.of() }],
-    });
+    const layer = { mediaType: BUNDLE_V03, bytes: bundle?.bytes ?? Buffer.of() };
+    await pushReferrer(fixture, fixture.subject, BUNDLE_V03, layer);
     const moved = await collectFromRegistry(fixture.registry, {
       ...name,
       digest: fixture.subject.digest,
@@ -280,12 +277,7 @@ describe('an image is rejected', () => {
     const fixture = await createFixture();
     const { registry, subject, name } = fixture;
     for (let count = 0; count < 201; count += 1)
-      await registry.pushArtifact(name, {
-        artifactType: 'text/plain',
-        subject,
-        layers: [],
-        annotations: { count: String(count) },
-      });
+      await pushReferrer(fixture, subject, 'text/plain', undefined, { count: String(count) });
     await expect(
       collectFromRegistry(registry, { ...name, digest: subject.digest }),
     ).rejects.toMatchObject({ code: 'IMAGE_INVALID' });
@@ -322,10 +314,9 @@ describe('a signature is found', () => {
     await signImage(store, { subject, name, signer });
     await pushSignatures(registry, store, name, subject.digest);
     for (const bytes of ['not JSON', '{}', 'null', '{"mediaType":"x"}'])
-      await registry.pushArtifact(name, {
-        artifactType: 'text/plain',
-        subject,
-        layers: [{ mediaType: BUNDLE_V03, bytes: Buffer.from(bytes) }],
+      await pushReferrer(fixture, subject, 'text/plain', {
+        mediaType: BUNDLE_V03,
+        bytes: Buffer.from(bytes),
       });
     const image = { ...name, digest: subject.digest };
     const collected = await collectFromRegistry(registry, image);

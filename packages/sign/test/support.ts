@@ -12,6 +12,7 @@ import {
   type Reference,
   type Store,
   writeImage,
+  writeReferrer,
 } from '@lkt/oci';
 import { createRegistry, type Registry } from '@lkt/registry';
 import {
@@ -82,6 +83,22 @@ export async function newImage(store: Store): Promise<Descriptor> {
   const { digest, size } = await store.writeBytes(randomBytes(1000));
   const layers = [{ descriptor: { mediaType: MediaType.layerTar, digest, size }, diffId: digest }];
   return writeImage(store, { config: {}, layers, platform: parsePlatform('linux/amd64') });
+}
+
+/** Pushes a referrer of an image with one layer, or none. */
+export async function pushReferrer(
+  { registry, store, name }: Pick<Fixture, 'name' | 'registry' | 'store'>,
+  subject: Descriptor,
+  artifactType: string,
+  layer?: { readonly mediaType: string; readonly bytes: Uint8Array },
+  annotations?: Readonly<Record<string, string>>,
+): Promise<void> {
+  const layers =
+    layer === undefined
+      ? []
+      : [{ mediaType: layer.mediaType, ...(await store.writeBytes(layer.bytes)) }];
+  const referrer = await writeReferrer(store, { subject, artifactType, layers, annotations });
+  await registry.pushImage(store, referrer, { ...name, digest: referrer.digest });
 }
 
 /** Generates a key with its signer, its trust, and the directory with its files for cosign. */

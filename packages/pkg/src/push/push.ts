@@ -222,7 +222,7 @@ async function missingReferrers(
     if (local.length === 0) continue;
     todo.push(...local);
     const about = { ...repository, digest: subject.digest };
-    const there = await registry.referrers(about, undefined, signal);
+    const there = await registry.referrers(about, signal);
     const known = new Set(there.map(({ digest }) => digest));
     missing.push(...local.filter(({ digest }) => !known.has(digest)));
   }

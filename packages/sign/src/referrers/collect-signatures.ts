@@ -84,7 +84,7 @@ export async function collectFromRegistry(
       registry.fetchBlob(repository, descriptor, { limit, signal }),
   });
   const tag = `sha256-${digestHex(digest)}`;
-  const listed = await registry.referrers({ ...repository, digest }, undefined, signal);
+  const listed = await registry.referrers({ ...repository, digest }, signal);
   // A registry that gained the API may still have earlier referrers under the fallback tag.
   const tagged = await manifestAt(registry, { ...repository, tag }, signal);
   const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);

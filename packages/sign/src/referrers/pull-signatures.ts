@@ -63,7 +63,7 @@ export async function pullSignatures(
   const { signal } = options;
   const pull = new Pull(registry, store, { domain, path }, options);
   const tag = `sha256-${digestHex(digest)}`;
-  const listed = await registry.referrers({ domain, path, digest }, undefined, signal);
+  const listed = await registry.referrers({ domain, path, digest }, signal);
   // A registry that gained the API may still have earlier referrers under the fallback tag.
   const tagged = await pull.manifestAt(tag);
   const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);

@@ -60,7 +60,7 @@ export async function pushSignatures(
   const done: PushResult[] = [];
   if (bundles.length > 0) {
     const about = { domain, path, digest: subject };
-    const there = await registry.referrers(about, undefined, signal);
+    const there = await registry.referrers(about, signal);
     const known = new Set(there.map(({ digest }) => digest));
     for (const bundle of bundles.filter(({ digest }) => !known.has(digest))) {
       const target = { domain, path, digest: bundle.digest };
