@@ -1,3 +1,4 @@
+import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
 import type { Store } from '@lkt/oci';
@@ -58,6 +59,24 @@ export function notAllowed(methods: string): ApiError {
   return new ApiError(405, 'UNSUPPORTED', `allowed methods: ${methods}`, { allow: methods });
 }
 
+/**
+ * Requires a method that only reads.
+ * @throws ApiError 405
+ */
+export function requireRead({ method }: Exchange): void {
+  if (method !== 'GET' && method !== 'HEAD') throw notAllowed('GET, HEAD');
+}
+
+/** Sends a response without content. */
+export function sendEmpty(
+  { response }: Exchange,
+  status: number,
+  headers: Readonly<Record<string, string>> = {},
+): void {
+  const length = status === 204 ? {} : { 'content-length': 0 };
+  response.writeHead(status, { ...COMMON_HEADERS, ...headers, ...length }).end();
+}
+
 /** Sends bytes with status 200. */
 export function sendBytes(
   { method, response }: Exchange,
@@ -92,6 +111,41 @@ export async function sendStream(
   response.writeHead(200, { ...COMMON_HEADERS, 'content-length': size, ...headers });
   if (method === 'HEAD') response.end();
   else await pipeline(holdBackLast(source()), response);
+}
+
+/** A part of a file: byte offsets, the end exclusive. It is empty if it is outside of the file. */
+interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/**
+ * Returns the single range that a request asks for (RFC 9110, 14.1.2). Other ranges are ignored,
+ * which the specification allows, and those of other methods than GET.
+ */
+export function rangeOf({ method, headers }: IncomingMessage, size: number): ByteRange | undefined {
+  const [, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(headers.range ?? '') ?? [];
+  if (method !== 'GET' || (from === '' && to === '')) return undefined;
+  const start = from === '' ? Math.max(0, size - Number(to)) : Number(from);
+  const end = from === '' || to === '' ? size : Math.min(size, Number(to) + 1);
+  return { start, end };
+}
+
+/** Sends a part of a file with status 206. */
+export async function sendPart(
+  response: ServerResponse,
+  path: string,
+  { start, end }: ByteRange,
+  size: number,
+  headers: Readonly<Record<string, string>>,
+): Promise<void> {
+  response.writeHead(206, {
+    ...COMMON_HEADERS,
+    ...headers,
+    'content-length': end - start,
+    'content-range': `bytes ${start}-${end - 1}/${size}`,
+  });
+  await pipeline(createReadStream(path, { start, end: end - 1 }), response);
 }
 
 /** Headers of every response. */

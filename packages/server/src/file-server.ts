@@ -1,26 +1,31 @@
 import { createReadStream } from 'node:fs';
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
+import { COMMON_HEADERS, rangeOf, sendPart } from './exchange.ts';
+import { listen } from './listen.ts';
 
+/** Options of serving a directory. */
 export interface ServeOptions {
+  /** Ends the server. */
   readonly signal: AbortSignal;
+  /** Called with the address as `host:port`. */
   readonly onListen: (address: string) => void;
+  /** Called after each request: `200 GET /disk.img`. */
   readonly onRequest: (line: string) => void;
 }
 
 /**
- * Serves the files of a directory until the signal.
- * @param listen where to listen; without a host on all addresses
+ * Serves the files of a directory until the signal is aborted.
+ * @param address an address of this machine, all without a host; port 0 selects a free one
  * @returns the number of requests
- * @throws NOT_FOUND; RUN_FAILED when the port cannot be had
+ * @throws NOT_FOUND if there is no such directory; RUN_FAILED if it cannot listen
  */
 export async function serveDirectory(
   directory: string,
-  { host, port }: { readonly host?: string | undefined; readonly port: number },
+  address: { readonly host?: string | undefined; readonly port: number },
   { signal, onListen, onRequest }: ServeOptions,
 ): Promise<number> {
   const root = await realpath(directory).catch((cause: unknown) => {
@@ -31,23 +36,12 @@ export async function serveDirectory(
   let served = 0;
   const server = createServer((request, response) => {
     served += 1;
-    void answer(root, request, response).then(
-      (status) => onRequest(`${status} ${request.method} ${request.url}`),
+    void respond(root, request, response).then(
+      () => onRequest(`${response.statusCode} ${request.method} ${request.url}`),
       () => response.destroy(),
     );
   });
-  await new Promise<void>((listening, failed) => {
-    server.once('error', (error) =>
-      failed(
-        isErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND')
-          ? new LktError('RUN_FAILED', `cannot listen on ${host ?? ''}:${port}`, { cause: error })
-          : error,
-      ),
-    );
-    server.listen(port, host, listening);
-  });
-  const bound = server.address() as AddressInfo;
-  onListen(`${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`);
+  onListen(await listen(server, address.host, address.port));
   await new Promise<void>((closed) => {
     const close = (): void => {
       server.close(() => closed());
@@ -59,76 +53,55 @@ export async function serveDirectory(
   return served;
 }
 
-/** @returns the status */
-async function answer(
+async function respond(
   root: string,
   request: IncomingMessage,
   response: ServerResponse,
-): Promise<number> {
-  const end = (status: number, text: string, headers: Record<string, string> = {}): number => {
-    response.writeHead(status, {
-      'content-type': 'text/plain; charset=utf-8',
-      'x-content-type-options': 'nosniff',
-      ...headers,
-    });
+): Promise<void> {
+  const end = (status: number, text: string, headers: Record<string, string> = {}): void => {
+    const type = 'text/plain; charset=utf-8';
+    response.writeHead(status, { ...COMMON_HEADERS, 'content-type': type, ...headers });
     response.end(request.method === 'HEAD' ? undefined : text);
-    return status;
   };
   if (request.method !== 'GET' && request.method !== 'HEAD')
     return end(405, 'only GET and HEAD\n', { allow: 'GET, HEAD' });
   const name = pathOf(request.url ?? '');
-  const path = name === undefined ? undefined : await insideOf(root, name);
+  const path = name === undefined ? undefined : await resolveInside(root, name);
   if (path === undefined || name === undefined) return end(404, 'not found\n');
   const found = await stat(path);
   if (found.isDirectory()) {
-    if (!name.endsWith('/')) {
-      const parts = name.split('/').filter((part) => part !== '');
-      return end(301, '', { location: `/${parts.map(encodeURIComponent).join('/')}/` });
-    }
-    const items = await readdir(path, { withFileTypes: true });
-    const names = items.map((item) => `${item.name}${item.isDirectory() ? '/' : ''}`);
-    const links = names
-      .toSorted()
-      .map(
-        (item) =>
-          `<a href="${encodeURI(item).replaceAll(/[?#]/g, encodeURIComponent)}">${html(item)}</a>\n`,
-      );
-    return end(200, `<!doctype html>\n<meta charset="utf-8">\n<pre>\n${links.join('')}</pre>\n`, {
-      'content-type': 'text/html; charset=utf-8',
-    });
+    if (name.endsWith('/'))
+      return end(200, await listing(path), { 'content-type': 'text/html; charset=utf-8' });
+    const parts = name.split('/').filter((part) => part !== '');
+    return end(301, '', { location: `/${parts.map(encodeURIComponent).join('/')}/` });
   }
   if (!found.isFile()) return end(404, 'not found\n');
-  return sendFile(path, found.size, request, response);
-}
-
-/** One range is served, as boot loaders and resumed downloads ask for (RFC 9110, section 14). */
-async function sendFile(
-  path: string,
-  size: number,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<number> {
-  const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/.exec(request.headers.range ?? '') ?? [];
-  const isPart = from !== '' || to !== '';
-  const start = from === '' ? (isPart ? Math.max(0, size - Number(to)) : 0) : Number(from);
-  const last = from === '' || to === '' ? size - 1 : Math.min(Number(to), size - 1);
-  if (isPart && (start > last || start >= size)) {
-    response.writeHead(416, { 'content-range': `bytes */${size}` }).end();
-    return 416;
-  }
-  const status = isPart ? 206 : 200;
-  response.writeHead(status, {
-    'accept-ranges': 'bytes',
-    'content-length': Math.max(0, last - start + 1),
-    'content-type': 'application/octet-stream',
-    'x-content-type-options': 'nosniff',
-    ...(isPart ? { 'content-range': `bytes ${start}-${last}/${size}` } : {}),
-  });
+  const { size } = found;
+  const range = rangeOf(request, size);
+  if (range !== undefined && range.start >= range.end)
+    return end(416, '', { 'content-range': `bytes */${size}` });
+  // Boot loaders and resumed downloads request parts.
+  const headers = { 'accept-ranges': 'bytes', 'content-type': 'application/octet-stream' };
+  if (range !== undefined) return sendPart(response, path, range, size, headers);
+  response.writeHead(200, { ...COMMON_HEADERS, ...headers, 'content-length': size });
   if (request.method === 'HEAD' || size === 0) response.end();
-  else await pipeline(createReadStream(path, { start, end: last }), response);
-  return status;
+  else await pipeline(createReadStream(path, { end: size - 1 }), response);
 }
 
+/** Returns a page of links to the entries of a directory. */
+async function listing(path: string): Promise<string> {
+  const entries = await readdir(path, { withFileTypes: true });
+  const links = entries
+    .map((entry) => `${entry.name}${entry.isDirectory() ? '/' : ''}`)
+    .toSorted()
+    .map((name) => {
+      const url = encodeURI(name).replaceAll(/[?#]/g, encodeURIComponent);
+      return `<a href="${url}">${escapeHtml(name)}</a>\n`;
+    });
+  return `<!doctype html>\n<meta charset="utf-8">\n<pre>\n${links.join('')}</pre>\n`;
+}
+
+/** Returns the decoded path of a URL; undefined if it is malformed. */
 function pathOf(url: string): string | undefined {
   try {
     const path = decodeURIComponent(url.replace(/[?#].*$/, ''));
@@ -138,8 +111,8 @@ function pathOf(url: string): string | undefined {
   }
 }
 
-/** Where a path leads, if that is in the directory, links followed. */
-async function insideOf(root: string, path: string): Promise<string | undefined> {
+/** Returns a path after following links; undefined if it is missing or leaves the directory. */
+async function resolveInside(root: string, path: string): Promise<string | undefined> {
   try {
     const real = await realpath(join(root, path));
     return real === root || real.startsWith(root === sep ? sep : root + sep) ? real : undefined;
@@ -149,6 +122,6 @@ async function insideOf(root: string, path: string): Promise<string | undefined>
   }
 }
 
-function html(text: string): string {
+function escapeHtml(text: string): string {
   return text.replaceAll(/[&<>"]/g, (char) => `&#${char.charCodeAt(0)};`);
 }

@@ -1,9 +1,10 @@
 import { link, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createHash } from 'node:crypto';
-import { isErrno, LktError } from '@lkt/core';
-import { type CacheArea, fileArea } from '@lkt/oci';
-import { chunksOf, type Exchange, notAllowed, sendStream, tooLong } from './exchange.ts';
+import { ioError, isErrno, LktError } from '@lkt/core';
+import { type CacheArea, fileArea, fileChunks } from '@lkt/oci';
+import { exists } from '@lkt/oci/files';
+import { chunksOf, type Exchange, notAllowed, sendEmpty, sendStream, tooLong } from './exchange.ts';
 import { ApiError } from './api-error.ts';
 
 const DIRECTORY = 'nx';
@@ -13,7 +14,6 @@ export const nxCacheArea: CacheArea = fileArea('nx', DIRECTORY);
 
 /** A file ends with the SHA-256 of its content. */
 const TRAILER_BYTES = 32;
-const CHUNK = 256 * 1024;
 
 /**
  * Handles `GET` and `PUT /v1/cache/{hash}` of Nx's self-hosted cache protocol. Records are
@@ -39,39 +39,28 @@ async function sendRecord(exchange: Exchange, path: string): Promise<void> {
   await exchange.store.use(path);
   async function* content(): AsyncGenerator<Uint8Array> {
     const digest = createHash('sha256');
-    for (let at = 0; at < size;) {
-      const length = Math.min(CHUNK, size - at);
-      const { buffer, bytesRead } = await file.read(Buffer.allocUnsafe(length), 0, length, at);
-      if (bytesRead === 0) throw damaged(path);
-      at += bytesRead;
-      const part = buffer.subarray(0, bytesRead);
+    for await (const part of fileChunks(path, { part: { offset: 0, size } })) {
       digest.update(part);
       yield part;
     }
-    const { buffer, bytesRead } = await file.read(
-      Buffer.alloc(TRAILER_BYTES),
-      0,
-      TRAILER_BYTES,
-      size,
-    );
-    if (bytesRead === TRAILER_BYTES && digest.digest().equals(buffer)) return;
+    const trailer = Buffer.alloc(TRAILER_BYTES);
+    await file.read(trailer, 0, TRAILER_BYTES, size);
+    if (digest.digest().equals(trailer)) return;
     // The next request finds none, and the task's output can be stored again.
     await rm(path, { force: true });
-    throw damaged(path);
+    throw new LktError('DIGEST_MISMATCH', `${path} is damaged`);
   }
   await sendStream(exchange, size, content, { 'content-type': 'application/octet-stream' });
 }
 
-async function putRecord(
-  { request, response, store, limits }: Exchange,
-  path: string,
-): Promise<void> {
+async function putRecord(exchange: Exchange, path: string): Promise<void> {
+  const { request, store, limits } = exchange;
   const length = request.headers['content-length'];
   if (length === undefined || !/^\d{1,15}$/.test(length))
     throw new ApiError(411, 'SIZE_INVALID', 'content-length is required');
   const size = Number(length);
   if (size > limits.maxBlobSize) throw tooLong(limits.maxBlobSize);
-  if (await isComplete(path)) throw conflict();
+  if (await exists(path)) throw conflict();
   await using temporary = await store.tempDir();
   const name = join(temporary.path, 'content');
   await writeWithDigest(name, chunksOf(request), size);
@@ -83,7 +72,7 @@ async function putRecord(
     if (isErrno(error, 'EEXIST')) throw conflict();
     throw error;
   }
-  response.writeHead(200, { 'content-length': 0 }).end();
+  sendEmpty(exchange, 200);
 }
 
 async function writeWithDigest(
@@ -105,26 +94,10 @@ async function writeWithDigest(
     await file.writeFile(digest.digest());
     await file.sync();
   } catch (error) {
-    if (!isErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
-    throw new LktError('DISK_FULL', 'the disk is full', { cause: error });
-  }
-}
-
-/** Reports whether a record with its trailer exists. */
-async function isComplete(path: string): Promise<boolean> {
-  try {
-    await using file = await open(path, 'r');
-    return (await file.stat()).size >= TRAILER_BYTES;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return false;
-    throw error;
+    throw ioError('cannot write a record of the Nx cache', error);
   }
 }
 
 function conflict(): ApiError {
   return new ApiError(409, 'CONFLICT', 'the record already exists');
-}
-
-function damaged(path: string): LktError {
-  return new LktError('DIGEST_MISMATCH', `${path} is damaged`);
 }

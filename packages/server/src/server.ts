@@ -5,11 +5,11 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Access, type Tokens } from './access.ts';
-import { notAllowed } from './exchange.ts';
+import { requireRead } from './exchange.ts';
+import { listen } from './listen.ts';
 import { handleNxCache } from './nx-cache.ts';
 import { handleRegistry } from './oci/registry.ts';
 import { Uploads } from './oci/uploads.ts';
@@ -85,9 +85,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await handleRegistry(exchange, uploads, options.canMoveTags === true);
     } else if (pathname.startsWith('/v1/cache/')) {
       await handleNxCache(exchange, pathname.slice('/v1/cache/'.length));
-    } else if (method !== 'GET' && method !== 'HEAD') {
-      throw notAllowed('GET, HEAD');
     } else {
+      requireRead(exchange);
       throw new ApiError(404, 'NOT_FOUND', 'not found');
     }
   };
@@ -111,11 +110,9 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     tls === undefined ? createServer(settings, onRequest) : withTls(tls, settings, onRequest);
   server.timeout = IDLE_TIMEOUT_MS;
   server.maxConnections = MAX_CONNECTIONS;
-  await listen(server, host, port);
-  const bound = server.address() as AddressInfo;
-  const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;
+  const address = await listen(server, host, port);
   return {
-    url: `${tls === undefined ? 'http' : 'https'}://${name}:${bound.port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://${address}`,
     [Symbol.asyncDispose]: async () => {
       const closed = new Promise<void>((done) => server.close(() => done()));
       server.closeAllConnections();
@@ -140,19 +137,6 @@ function withTls(
       fix: 'use PEM files that belong together',
     });
   }
-}
-
-async function listen(server: Http, host: string | undefined, port: number): Promise<void> {
-  await new Promise<void>((listening, failed) => {
-    server.once('error', (error) =>
-      failed(
-        isErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND')
-          ? new LktError('RUN_FAILED', `cannot listen on ${host ?? ''}:${port}`, { cause: error })
-          : error,
-      ),
-    );
-    server.listen(port, host, listening);
-  });
 }
 
 /**

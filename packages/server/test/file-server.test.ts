@@ -11,7 +11,7 @@ interface Answer {
   readonly location: string | undefined;
 }
 
-/** As it stands: `fetch` would take `..` out of a path. */
+/** Sends the path unchanged: `fetch` would resolve `..`. */
 function get(address: string, path: string, headers = {}, method = 'GET'): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const [hostname = '', port = ''] = address.split(':');
@@ -27,7 +27,7 @@ function get(address: string, path: string, headers = {}, method = 'GET'): Promi
   });
 }
 
-test('files, parts of them and listings, and nothing from outside', async () => {
+test('serves files, parts of them and listings, and nothing outside of the directory', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-serve-'));
   const root = join(dir.path, 'root');
   await mkdir(join(root, 'sub'), { recursive: true });

@@ -1,12 +1,13 @@
-import { createReadStream } from 'node:fs';
 import type { IncomingMessage } from 'node:http';
-import { pipeline } from 'node:stream/promises';
 import { type Digest, parseDigest } from '@lkt/core';
 import {
   chunksOf,
-  COMMON_HEADERS,
   type Exchange,
   notAllowed,
+  rangeOf,
+  requireRead,
+  sendEmpty,
+  sendPart,
   sendStream,
   tooLong,
 } from '../exchange.ts';
@@ -16,9 +17,9 @@ import type { Upload, Uploads } from './uploads.ts';
 
 /** Handles a blob request (distribution-spec, "Pulling blobs"). */
 export async function handleBlob(exchange: Exchange, text: string): Promise<void> {
-  const { method, request, response, store } = exchange;
+  const { request, response, store } = exchange;
   const digest = parseDigest(text);
-  if (method !== 'GET' && method !== 'HEAD') throw notAllowed('GET, HEAD');
+  requireRead(exchange);
   const size = await store.size(digest);
   if (size === undefined || !(await store.keep(digest)))
     throw new ApiError(404, 'BLOB_UNKNOWN', 'blob not found');
@@ -28,38 +29,17 @@ export async function handleBlob(exchange: Exchange, text: string): Promise<void
     'docker-content-digest': digest,
     etag: `"${digest}"`,
   };
-  const part = method === 'GET' ? rangeOf(request, size) : undefined;
-  if (part === undefined) {
+  const range = rangeOf(request, size);
+  if (range === undefined) {
     await sendStream(exchange, size, () => store.read({ digest }), headers);
     return;
   }
-  response.writeHead(206, {
-    ...COMMON_HEADERS,
-    ...headers,
-    'content-length': part.end - part.start,
-    'content-range': `bytes ${part.start}-${part.end - 1}/${size}`,
-  });
+  if (range.start >= range.end)
+    throw new ApiError(416, 'RANGE_INVALID', 'the range is outside of the blob', {
+      'content-range': `bytes */${size}`,
+    });
   // The client verifies the digest after joining the parts.
-  const file = createReadStream(store.blobPath(digest), { start: part.start, end: part.end - 1 });
-  await pipeline(file, response);
-}
-
-/**
- * Parses a single range (RFC 9110, 14.1.2). Other ranges are ignored, which the specification
- * allows.
- */
-function rangeOf(
-  { headers }: IncomingMessage,
-  size: number,
-): { readonly start: number; readonly end: number } | undefined {
-  const [all, from = '', to = ''] = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(headers.range ?? '') ?? [];
-  if (all === undefined || (from === '' && to === '')) return undefined;
-  const start = from === '' ? Math.max(0, size - Number(to)) : Number(from);
-  const end = from === '' || to === '' ? size : Math.min(size, Number(to) + 1);
-  if (start < end) return { start, end };
-  throw new ApiError(416, 'RANGE_INVALID', 'the range is outside of the blob', {
-    'content-range': `bytes */${size}`,
-  });
+  await sendPart(response, store.blobPath(digest), range, size, headers);
 }
 
 /**
@@ -94,13 +74,13 @@ export async function continueUpload(
   uploads: Uploads,
   id: string,
 ): Promise<void> {
-  const { request, response, method, url } = exchange;
+  const { request, method, url } = exchange;
   await uploads.use(id, repository.name, async (upload) => {
     if (method === 'GET') {
       sendUpload(exchange, upload, 204);
     } else if (method === 'DELETE') {
       await uploads.end(upload);
-      response.writeHead(204).end();
+      sendEmpty(exchange, 204);
     } else if (method === 'PATCH') {
       await addChunk(request, upload);
       sendUpload(exchange, upload, 202);
@@ -161,16 +141,12 @@ async function* limited(source: AsyncIterable<Buffer>, limit: number): AsyncGene
   }
 }
 
-function sendUpload({ response }: Exchange, upload: Upload, status: number): void {
-  response
-    .writeHead(status, {
-      ...COMMON_HEADERS,
-      location: `/v2/${upload.repository}/blobs/uploads/${upload.id}`,
-      range: rangeHeader(upload),
-      'docker-upload-uuid': upload.id,
-      ...(status === 204 ? {} : { 'content-length': 0 }),
-    })
-    .end();
+function sendUpload(exchange: Exchange, upload: Upload, status: number): void {
+  sendEmpty(exchange, status, {
+    location: `/v2/${upload.repository}/blobs/uploads/${upload.id}`,
+    range: rangeHeader(upload),
+    'docker-upload-uuid': upload.id,
+  });
 }
 
 /** Returns the received range. `0-0` also means no bytes, as in other registries. */
@@ -178,13 +154,9 @@ function rangeHeader({ size }: Upload): string {
   return `0-${Math.max(0, size - 1)}`;
 }
 
-function sendCreated({ response }: Exchange, { name }: Repository, digest: Digest): void {
-  response
-    .writeHead(201, {
-      ...COMMON_HEADERS,
-      location: `/v2/${name}/blobs/${digest}`,
-      'docker-content-digest': digest,
-      'content-length': 0,
-    })
-    .end();
+function sendCreated(exchange: Exchange, { name }: Repository, digest: Digest): void {
+  sendEmpty(exchange, 201, {
+    location: `/v2/${name}/blobs/${digest}`,
+    'docker-content-digest': digest,
+  });
 }

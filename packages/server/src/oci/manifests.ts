@@ -11,11 +11,12 @@ import {
 } from '@lkt/oci';
 import {
   bodyOf,
-  COMMON_HEADERS,
   type Exchange,
   MAX_MANIFEST_BYTES,
   notAllowed,
+  requireRead,
   sendBytes,
+  sendEmpty,
 } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
 import type { Repository } from './names.ts';
@@ -62,7 +63,7 @@ async function putManifest(
   name: string,
   canMoveTags: boolean,
 ): Promise<void> {
-  const { request, response, store } = exchange;
+  const { request, store } = exchange;
   const bytes = await bodyOf(request, MAX_MANIFEST_BYTES);
   const digest = digestOf(bytes);
   const reference = name.includes(':') ? undefined : repository.tagReference(name);
@@ -79,15 +80,11 @@ async function putManifest(
   if (document.subject !== undefined) await store.addReferrer(descriptor);
   if (reference !== undefined)
     await tagManifest(store, reference, descriptor, document, canMoveTags);
-  response
-    .writeHead(201, {
-      ...COMMON_HEADERS,
-      location: `/v2/${repository.name}/manifests/${digest}`,
-      'docker-content-digest': digest,
-      'content-length': 0,
-      ...(document.subject === undefined ? {} : { 'oci-subject': document.subject.digest }),
-    })
-    .end();
+  sendEmpty(exchange, 201, {
+    location: `/v2/${repository.name}/manifests/${digest}`,
+    'docker-content-digest': digest,
+    ...(document.subject === undefined ? {} : { 'oci-subject': document.subject.digest }),
+  });
 }
 
 /** Requires the blobs of a manifest with their stated size. Images of an index may be missing. */
@@ -166,8 +163,8 @@ function typeOf(document: ImageIndex | ImageManifest): string {
 
 /** Sends the referrers of a manifest (distribution-spec, "Listing Referrers"). */
 export async function sendReferrers(exchange: Exchange, text: string): Promise<void> {
-  const { method, store, url } = exchange;
-  if (method !== 'GET' && method !== 'HEAD') throw notAllowed('GET, HEAD');
+  const { store, url } = exchange;
+  requireRead(exchange);
   if (!isDigest(text)) throw new ApiError(400, 'DIGEST_INVALID', 'invalid digest');
   const type = url.searchParams.get('artifactType') ?? undefined;
   const manifests = await store.referrers(text, type);

@@ -1,4 +1,4 @@
-import { familiarReference, formatReference, parseReference, type Tag } from '@lkt/oci';
+import { formatReference, parseReference, type Reference, type Tag } from '@lkt/oci';
 import { LktError } from '@lkt/core';
 import { ApiError } from '../api-error.ts';
 
@@ -26,15 +26,8 @@ export interface Repository {
  */
 export function repositoryOf(name: string): Repository {
   if (name.length > MAX_NAME || !NAME.test(name)) throw invalid(name);
-  let short: string;
-  let reference: ReturnType<typeof parseReference>;
-  try {
-    reference = parseReference(name);
-    short = familiarReference(reference);
-  } catch (error) {
-    if (error instanceof LktError) throw invalid(name);
-    throw error;
-  }
+  const reference = parsed(name);
+  if (reference === undefined) throw invalid(name);
   const { domain, path } = reference;
   return {
     name,
@@ -42,26 +35,21 @@ export function repositoryOf(name: string): Repository {
       if (!TAG.test(tag)) throw new ApiError(400, 'MANIFEST_INVALID', 'invalid tag');
       return formatReference({ domain, path, tag });
     },
-    tagOf: ({ reference: text }) => {
-      try {
-        const found = parseReference(text);
-        return found.tag !== undefined && familiarReference(nameOf(found)) === short
-          ? found.tag
-          : undefined;
-      } catch (error) {
-        // Other programs may use any name in the store.
-        if (error instanceof LktError) return undefined;
-        throw error;
-      }
+    tagOf: (entry) => {
+      // Other programs may use any name in the store.
+      const found = parsed(entry.reference);
+      return found?.domain === domain && found.path === path ? found.tag : undefined;
     },
   };
 }
 
-function nameOf({ domain, path }: ReturnType<typeof parseReference>): {
-  readonly domain: string;
-  readonly path: string;
-} {
-  return { domain, path };
+function parsed(text: string): Reference | undefined {
+  try {
+    return parseReference(text);
+  } catch (error) {
+    if (error instanceof LktError) return undefined;
+    throw error;
+  }
 }
 
 function invalid(name: string): ApiError {

@@ -1,4 +1,4 @@
-import { type Exchange, notAllowed, sendJson } from '../exchange.ts';
+import { type Exchange, notAllowed, requireRead, sendJson } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
 import { handleBlob, continueUpload, startUpload } from './blobs.ts';
 import { handleManifest, sendReferrers } from './manifests.ts';
@@ -38,8 +38,8 @@ const MAX_PAGE = 10_000;
 
 /** Sends a page of tags (distribution-spec, "Listing Tags"). */
 async function sendTags(exchange: Exchange, repository: Repository): Promise<void> {
-  const { method, store, url } = exchange;
-  if (method !== 'GET' && method !== 'HEAD') throw notAllowed('GET, HEAD');
+  const { store, url } = exchange;
+  requireRead(exchange);
   const { name } = repository;
   const all = (await store.tags()).flatMap((tag) => repository.tagOf(tag) ?? []);
   if (all.length === 0) throw new ApiError(404, 'NAME_UNKNOWN', 'repository not found');
