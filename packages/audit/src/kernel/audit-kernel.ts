@@ -3,7 +3,7 @@ import type { KernelArch, KernelFacts } from './facts.ts';
 import { MEMORY_RULES } from './memory-rules.ts';
 import { POLICY_RULES } from './policy-rules.ts';
 import { PROCESSOR_RULES } from './processor-rules.ts';
-import { describeCondition, holds, type KernelRule, RULE_SOURCES } from './rule.ts';
+import { holds, type KernelRule, RULE_SOURCES } from './rule.ts';
 import { SURFACE_RULES } from './surface-rules.ts';
 import { SYSCTL_RULES } from './sysctl-rules.ts';
 
@@ -50,13 +50,13 @@ export function auditKernel(
   return KERNEL_RULES.filter(
     ({ kind, arches, since }) =>
       isKnown[kind] && (arches?.includes(arch) ?? true) && isSince(facts.config?.version, since),
-  ).map(({ id, kind, check, reason, source }) => ({
-    id,
-    kind,
-    holds: holds(check, facts),
-    wanted: describeCondition(check),
-    reason,
-    source: RULE_SOURCES[source],
+  ).map((rule) => ({
+    id: rule.id,
+    kind: rule.kind,
+    holds: holds(rule, facts),
+    wanted: rule.condition,
+    reason: rule.reason,
+    source: RULE_SOURCES[rule.source],
   }));
 }
 

@@ -12,26 +12,15 @@ export const RULE_SOURCES = {
   cis: 'https://www.cisecurity.org/benchmark/distribution_independent_linux',
 } as const;
 
-export type RuleSource = keyof typeof RULE_SOURCES;
-
-/**
- * A condition on a kernel. The value `n` stands for an unset symbol, `null` for an absent
- * parameter.
- */
-export type Condition =
-  | { readonly config: string; readonly is: string }
-  | { readonly config: string; readonly has: string }
-  | { readonly parameter: string; readonly is: string | null }
-  | { readonly sysctl: string; readonly is: string }
-  | { readonly any: readonly Condition[] }
-  | { readonly all: readonly Condition[] };
+type RuleSource = keyof typeof RULE_SOURCES;
 
 /** A kernel setting that makes vulnerabilities harder to exploit. */
 export interface KernelRule {
   /** `kconfig:DEVMEM`, `cmdline:nokaslr`, `sysctl:kernel.kptr_restrict` */
   readonly id: string;
   readonly kind: 'kconfig' | 'cmdline' | 'sysctl';
-  readonly check: Condition;
+  /** Terms joined by `or` and `and`, such as `pti=on`, `no nokaslr`, `CONFIG_KSM is not set`. */
+  readonly condition: string;
   /** Architectures of the rule; undefined for all. */
   readonly arches?: readonly KernelArch[];
   /** First kernel version with the setting. */
@@ -41,109 +30,63 @@ export interface KernelRule {
   readonly source: RuleSource;
 }
 
-type More = Partial<Pick<KernelRule, 'arches' | 'since'>> & {
-  /** Alternative conditions. */
-  readonly or?: readonly Condition[];
-};
-
-/** Restricts a rule to one architecture. */
-export const x86Only: Pick<KernelRule, 'arches'> = { arches: ['x86_64'] };
-export const armOnly: Pick<KernelRule, 'arches'> = { arches: ['arm64'] };
-
-/** Returns the condition that a symbol has a value. */
-export function config(symbol: string, is: string): Condition {
-  return { config: symbol, is };
-}
-
-/** Returns the condition that a parameter has a value, or for null that it is absent. */
-export function parameter(name: string, is: string | null): Condition {
-  return { parameter: name, is };
-}
-
-/** Returns a rule that a symbol is `y`. */
-export function on(symbol: string, reason: string, source: RuleSource, more?: More): KernelRule {
-  return rule('kconfig', symbol, config(symbol, 'y'), reason, source, more);
-}
-
-/** Returns a rule that a symbol is not set. */
-export function off(symbol: string, reason: string, source: RuleSource, more?: More): KernelRule {
-  return rule('kconfig', symbol, config(symbol, 'n'), reason, source, more);
-}
-
-/** Returns a rule with a check and alternatives to it. */
-export function rule(
-  kind: KernelRule['kind'],
-  name: string,
-  check: Condition,
-  reason: string,
-  source: RuleSource,
-  { or, ...more }: More = {},
-): KernelRule {
-  return {
-    id: `${kind}:${name}`,
-    kind,
-    check: or === undefined ? check : { any: [check, ...or] },
-    reason,
-    source,
-    ...more,
-  };
-}
-
-/** Returns a rule that a parameter is absent. */
-export function noParameter(
-  name: string,
-  reason: string,
-  source: RuleSource,
-  more?: More,
-): KernelRule {
-  return rule('cmdline', name, parameter(name, null), reason, source, more);
-}
-
 /**
- * Returns a rule that a parameter has a value, or is absent while the config makes that value the
- * default.
+ * Parses a table of rules with the columns source, condition, reason, and name if that is not the
+ * first word of the condition. An architecture and the first kernel version may follow the source.
  */
-export function parameterOrDefault(
-  name: string,
-  value: string,
-  byDefault: readonly [string, string],
-  reason: string,
-  more?: More,
-): KernelRule {
-  const [symbol, is] = byDefault;
-  return rule(
-    'cmdline',
-    name,
-    { any: [parameter(name, value), { all: [config(symbol, is), parameter(name, null)] }] },
-    reason,
-    'kspp',
-    more,
-  );
+export function parseRules(kind: KernelRule['kind'], table: string): readonly KernelRule[] {
+  return table
+    .trim()
+    .split('\n')
+    .map((row) => {
+      const [scope = '', condition = '', reason = '', named] = row.split(/ +\| /);
+      const [source = '', ...limits] = scope.split(' ');
+      const name = named ?? /^(?:no )?(?:CONFIG_)?([^ =]+)/.exec(condition)?.[1];
+      if (!isSource(source)) throw new Error(`rule of unknown source: ${row}`);
+      const arches = limits.filter((limit) => limit === 'x86_64' || limit === 'arm64');
+      const [major, minor] = limits.at(-1)?.split('.').map(Number) ?? [];
+      return {
+        id: `${kind}:${name}`,
+        kind,
+        condition,
+        reason,
+        source,
+        arches: arches.length === 0 ? undefined : arches,
+        since: major === undefined || minor === undefined ? undefined : [major, minor],
+      };
+    });
 }
 
-/** Reports whether a condition holds. Without a config no symbol condition on a value holds. */
-export function holds(condition: Condition, facts: KernelFacts): boolean {
-  if ('any' in condition) return condition.any.some((one) => holds(one, facts));
-  if ('all' in condition) return condition.all.every((one) => holds(one, facts));
-  if ('sysctl' in condition) return facts.sysctls?.get(condition.sysctl) === condition.is;
-  if ('parameter' in condition)
-    return (facts.parameters?.get(condition.parameter) ?? null) === condition.is;
-  const value = facts.config?.symbols.get(condition.config) ?? 'n';
-  if ('has' in condition) return value.replaceAll('"', '').split(',').includes(condition.has);
-  return facts.config !== undefined && value === condition.is;
+function isSource(name: string): name is RuleSource {
+  return Object.hasOwn(RULE_SOURCES, name);
 }
 
-/** Formats a condition as the user would write it. */
-export function describeCondition(condition: Condition): string {
-  if ('any' in condition) return condition.any.map(describeCondition).join(' or ');
-  if ('all' in condition) return condition.all.map(describeCondition).join(' and ');
-  if ('sysctl' in condition) return `${condition.sysctl}=${condition.is}`;
-  if ('parameter' in condition) {
-    if (condition.is === null) return `no ${condition.parameter}`;
-    return condition.is === '' ? condition.parameter : `${condition.parameter}=${condition.is}`;
-  }
-  if ('has' in condition) return `CONFIG_${condition.config} has ${condition.has}`;
-  return condition.is === 'n'
-    ? `CONFIG_${condition.config} is not set`
-    : `CONFIG_${condition.config}=${condition.is}`;
+/** Reports whether the condition of a rule holds. Without a config no symbol has a value. */
+export function holds({ kind, condition }: KernelRule, facts: KernelFacts): boolean {
+  const settings = kind === 'sysctl' ? facts.sysctls : facts.parameters;
+  return condition
+    .split(' or ')
+    .some((terms) =>
+      terms
+        .split(' and ')
+        .every((term) =>
+          term.startsWith('CONFIG_')
+            ? symbolHolds(term, facts.config?.symbols)
+            : settingHolds(term, settings),
+        ),
+    );
+}
+
+function symbolHolds(term: string, symbols: ReadonlyMap<string, string> | undefined): boolean {
+  const [, name = '', item, wanted = 'n'] =
+    /^CONFIG_(\w+)(?: has (\w+)|=(.+)| .*)$/.exec(term) ?? [];
+  const value = symbols?.get(name) ?? 'n';
+  if (item !== undefined) return value.replaceAll('"', '').split(',').includes(item);
+  return symbols !== undefined && value === wanted;
+}
+
+function settingHolds(term: string, settings: ReadonlyMap<string, string> | undefined): boolean {
+  if (term.startsWith('no ')) return settings?.has(term.slice('no '.length)) !== true;
+  const [name = '', value = ''] = term.split('=');
+  return settings?.get(name) === value;
 }
