@@ -15,22 +15,19 @@ import { type Finding, ROOTFS_RULES, type RootfsRule } from './rootfs/rules.ts';
 import type { ElfReport } from './elf/audit-elf.ts';
 import { KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
 
-/** Rules that need not hold for some files, with the reason. */
-export interface Waiver {
-  readonly rules: readonly (ElfRule['id'] | RootfsRule)[];
-  /** Paths in the image; `/**` at the end matches everything below. */
-  readonly files: readonly string[];
+/** Rules that need not hold for some kernels, with the reason. */
+export interface KernelWaiver {
+  readonly rules: readonly string[];
   /** Image names without tag and digest, as written; undefined for any image. */
   readonly images?: readonly string[] | undefined;
   readonly reason: string;
 }
 
-/** Rules that need not hold for some kernels, with the reason. */
-export interface KernelWaiver {
-  readonly rules: readonly string[];
-  /** Names of kernel images without tag and digest; undefined for any kernel. */
-  readonly images?: readonly string[] | undefined;
-  readonly reason: string;
+/** Rules that need not hold for some files, with the reason. */
+export interface Waiver extends KernelWaiver {
+  readonly rules: readonly (ElfRule['id'] | RootfsRule)[];
+  /** Paths in the image; `/**` at the end matches everything below. */
+  readonly files: readonly string[];
 }
 
 /** The waivers of a file. */
@@ -63,13 +60,12 @@ const REASON = text().transform((reason, at) => {
   });
 });
 
-const KERNEL_RULE = oneOf([...new Set(KERNEL_RULES.map(({ id }) => id))], (parameterOrDefault) => {
-  const meant = nearest(
-    parameterOrDefault,
-    KERNEL_RULES.map(({ id }) => id),
-  );
+const KERNEL_RULE_IDS = [...new Set(KERNEL_RULES.map(({ id }) => id))];
+
+const KERNEL_RULE = oneOf(KERNEL_RULE_IDS, (name) => {
+  const meant = nearest(name, KERNEL_RULE_IDS);
   return {
-    problem: `"${parameterOrDefault}" is not a kernel rule`,
+    problem: `"${name}" is not a kernel rule`,
     fix: meant === undefined ? 'run lkt audit kernel --all for a list' : `write ${meant}`,
   };
 });
@@ -121,9 +117,7 @@ export function waiveKernel(
   waivers: readonly KernelWaiver[],
   image?: string,
 ): readonly (KernelVerdict & { readonly waived?: string })[] {
-  const mine = waivers.filter(
-    ({ images }) => images === undefined || (image !== undefined && images.includes(image)),
-  );
+  const mine = waiversOf(waivers, image);
   return verdicts.map((verdict) => {
     const reason = verdict.holds
       ? undefined
@@ -136,19 +130,12 @@ export function waiveKernel(
  * Returns the report, with the reasons of waivers for its findings.
  * @param image name of the image without tag, for waivers limited to images
  */
-export function applyWaivers<E extends ElfReport, F extends Finding>(
-  { elf, findings }: { readonly elf: readonly E[]; readonly findings: readonly F[] },
+export function applyWaivers(
+  { elf, findings }: { readonly elf: readonly ElfReport[]; readonly findings: readonly Finding[] },
   waivers: readonly Waiver[],
   image?: string,
-): {
-  readonly elf: readonly (E & {
-    readonly waived: Readonly<Partial<Record<ElfRule['id'], string>>>;
-  })[];
-  readonly findings: readonly (F & { readonly waived?: string })[];
-} {
-  const mine = waivers.filter(
-    ({ images }) => images === undefined || (image !== undefined && images.includes(image)),
-  );
+): { readonly elf: readonly WaivedElf[]; readonly findings: readonly WaivedFinding[] } {
+  const mine = waiversOf(waivers, image);
   return {
     elf: elf.map((report) => {
       const waived: Partial<Record<ElfRule['id'], string>> = {};
@@ -163,6 +150,16 @@ export function applyWaivers<E extends ElfReport, F extends Finding>(
       return reason === undefined ? finding : { ...finding, waived: reason };
     }),
   };
+}
+
+/** Returns the waivers for an image: those that name it, and those for any image. */
+function waiversOf<W extends KernelWaiver>(
+  waivers: readonly W[],
+  image: string | undefined,
+): readonly W[] {
+  return waivers.filter(
+    ({ images }) => images === undefined || (image !== undefined && images.includes(image)),
+  );
 }
 
 /** Returns the rules that do not hold and are not waived. */

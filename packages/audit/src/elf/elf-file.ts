@@ -112,37 +112,30 @@ export function offsetOf({ segments }: ElfFile, address: number): number | undef
 
 /** A table with rows of equal length. */
 class Table {
-  readonly #bytes: Buffer;
+  readonly #view: DataView;
   readonly #rowSize: number;
   readonly #isLittle: boolean;
   readonly #wide: boolean;
-  readonly rows: number;
 
   constructor(bytes: Buffer, rowSize: number, isLittle: boolean, wide: boolean) {
-    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
     this.#rowSize = rowSize;
     this.#isLittle = isLittle;
     this.#wide = wide;
-    this.rows = bytes.length / rowSize;
   }
 
   half(row: number, at: number): number {
-    const offset = row * this.#rowSize + at;
-    return this.#isLittle ? this.#bytes.readUInt16LE(offset) : this.#bytes.readUInt16BE(offset);
+    return this.#view.getUint16(row * this.#rowSize + at, this.#isLittle);
   }
 
   word(row: number, at: number): number {
-    const offset = row * this.#rowSize + at;
-    return this.#isLittle ? this.#bytes.readUInt32LE(offset) : this.#bytes.readUInt32BE(offset);
+    return this.#view.getUint32(row * this.#rowSize + at, this.#isLittle);
   }
 
   /** Reads a word of the file's class. Values too large for a double exceed any file anyway. */
   native(row: number, at: number): number {
     if (!this.#wide) return this.word(row, at);
-    const offset = row * this.#rowSize + at;
-    return Number(
-      this.#isLittle ? this.#bytes.readBigUInt64LE(offset) : this.#bytes.readBigUInt64BE(offset),
-    );
+    return Number(this.#view.getBigUint64(row * this.#rowSize + at, this.#isLittle));
   }
 }
 

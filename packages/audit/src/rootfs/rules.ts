@@ -21,43 +21,16 @@ export const ROOTFS_RULES = [
 
 export type RootfsRule = (typeof ROOTFS_RULES)[number];
 
-const PACKAGE_MANAGERS: ReadonlySet<string> = new Set([
-  'apk',
-  'apt',
-  'apt-get',
-  'aptitude',
-  'dnf',
-  'dpkg',
-  'microdnf',
-  'opkg',
-  'pacman',
-  'portage',
-  'rpm',
-  'tdnf',
-  'yum',
-  'zypper',
-  'nix-env',
-  'pip',
-  'pip3',
-  'npm',
-  'gem',
-]);
+const PACKAGE_MANAGERS: ReadonlySet<string> = new Set(
+  (
+    'apk apt apt-get aptitude dnf dpkg microdnf opkg pacman portage rpm tdnf yum zypper ' +
+    'nix-env pip pip3 npm gem'
+  ).split(' '),
+);
 
-const SHELLS: ReadonlySet<string> = new Set([
-  'ash',
-  'bash',
-  'busybox',
-  'csh',
-  'dash',
-  'fish',
-  'hush',
-  'ksh',
-  'mksh',
-  'sh',
-  'tcsh',
-  'toybox',
-  'zsh',
-]);
+const SHELLS: ReadonlySet<string> = new Set(
+  'ash bash busybox csh dash fish hush ksh mksh sh tcsh toybox zsh'.split(' '),
+);
 
 const SETUID = 0o4000;
 const SETGID = 0o2000;
