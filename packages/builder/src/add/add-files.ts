@@ -1,12 +1,12 @@
 /** The parts of ADD that COPY does not have: unpacking archives, and adding downloaded files. */
 import { LktError } from '@lkt/core';
-import { fromRaw, readTar, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
+import { fromRaw, readTar, type Store } from '@lkt/oci';
 import { Context } from '../context/context.ts';
 import { type ArchiveEntry, parentsOf, type RemoteEntry } from '@lkt/dockerfile';
 import { isArchive, readArchive } from './archive.ts';
 import { changedWhileCopied } from '../copy/copy-files.ts';
 import type { CopyTarget } from '../copy/copy-target.ts';
-import { writeContent } from '../layers/extract.ts';
+import { writeContent } from '../layers/create-entry.ts';
 import { pathAt, textPathAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 import { unpackArchive } from './unpack-archive.ts';
@@ -45,8 +45,7 @@ export async function addRemote(
   to.makeDirectories({ directories: parentsOf(target) });
   const path = to.place(target, false);
   await writeContent(pathAt(to.root, path), store.read({ digest }));
-  const owner = to.owner ?? { uid: 0, gid: 0 };
-  to.finish(path, 'file', { ...owner, mode: 0o600, mtime: SOURCE_DATE_EPOCH });
+  to.finish(path, 'file', { mode: 0o600 });
 }
 
 async function unpackFile(

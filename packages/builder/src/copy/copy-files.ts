@@ -2,16 +2,16 @@
 import { constants, copyFileSync, linkSync, type Stats, symlinkSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
 import { Digester, LktError } from '@lkt/core';
-import { fromRaw, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { fromRaw, type RawPath } from '@lkt/oci';
 import type { Context } from '../context/context.ts';
 import type { CopyPlan } from '@lkt/dockerfile';
 import { SystemCallError } from '../system/c-library.ts';
 import type { CopyTarget } from './copy-target.ts';
-import { writeContent } from '../layers/extract.ts';
+import { writeContent } from '../layers/create-entry.ts';
 import type { HostTree } from './host-tree.ts';
 import { contentOf } from '../layers/layer-entries.ts';
 import { attributesAt, deviceNumbers, linkAt, mtimeOf, pathAt, typeOf } from '../system/raw-fs.ts';
-import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO } from '../system/special-files.ts';
+import { makeNode } from '../system/special-files.ts';
 
 /**
  * Copies from the context: modes are normalized, times are SOURCE_DATE_EPOCH, and the owner is root
@@ -29,16 +29,11 @@ export async function copyContext(to: CopyTarget, context: Context, plan: CopyPl
     } else if (type === 'file') {
       const expected = await context.contentDigest(source, to.signal);
       const digester = new Digester();
-      await writeContent(
-        pathAt(to.root, path),
-        tee(contentOf(node.source, '', node.size), digester),
-      );
-      if (digester.digest() !== expected) {
-        throw changedWhileCopied(source);
-      }
+      const content = tee(contentOf(node.source, '', node.size), digester);
+      await writeContent(pathAt(to.root, path), content);
+      if (digester.digest() !== expected) throw changedWhileCopied(source);
     }
-    const owner = to.owner ?? { uid: 0, gid: 0 };
-    to.finish(path, type, { ...owner, mode: node.mode, mtime: SOURCE_DATE_EPOCH });
+    to.finish(path, type, { mode: node.mode });
   }
   await to.writeFiles(plan);
   to.setTimes();
@@ -57,8 +52,7 @@ export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): 
     const path = to.place(target, type === 'directory');
     if (type === 'directory' && stats?.isDirectory() !== true) {
       // --parents turns a symlink in the path into a directory.
-      const owner = to.owner ?? { uid: 0, gid: 0 };
-      to.finish(path, type, { ...owner, mode: 0o755, mtime: SOURCE_DATE_EPOCH });
+      to.finish(path, type, { mode: 0o755 });
       continue;
     }
     if (stats === undefined || typeOf(stats) !== type)
@@ -74,8 +68,8 @@ export async function copyTree(to: CopyTarget, tree: HostTree, plan: CopyPlan): 
     if (type !== 'directory') await copyNode(tree, source, pathAt(to.root, path), stats);
     const xattrs = attributesAt(tree.root, source);
     to.finish(path, type, {
-      uid: to.owner?.uid ?? stats.uid,
-      gid: to.owner?.gid ?? stats.gid,
+      uid: stats.uid,
+      gid: stats.gid,
       mode: stats.mode & 0o7777,
       mtime: mtimeOf(stats),
       xattrs,
@@ -106,9 +100,9 @@ async function copyNode(
     symlinkSync(Buffer.from(linkAt(tree.root, source), 'latin1'), file);
   } else {
     const { devMajor, devMinor } = deviceNumbers(stats.rdev);
-    const kind = stats.isFIFO() ? S_IFIFO : stats.isBlockDevice() ? S_IFBLK : S_IFCHR;
+    const type = stats.isFIFO() ? 'fifo' : stats.isBlockDevice() ? 'block' : 'char';
     try {
-      makeNode(file, kind | 0o600, devMajor, devMinor);
+      makeNode(file, type, 0o600, devMajor, devMinor);
     } catch (error) {
       if (!(error instanceof SystemCallError) || error.code !== 'EPERM') throw error;
       throw new LktError('HOST_UNSUPPORTED', `/${fromRaw(source)} is a device`, {

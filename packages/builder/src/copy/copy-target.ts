@@ -1,13 +1,23 @@
-import { lchownSync, lutimesSync, mkdirSync, unlinkSync } from 'node:fs';
+import { lutimesSync, mkdirSync, unlinkSync } from 'node:fs';
 import { type LktError, type SourceFile, sourceError } from '@lkt/core';
-import { baseName, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import {
+  baseName,
+  type Entry,
+  fromRaw,
+  parentPath,
+  type RawPath,
+  SOURCE_DATE_EPOCH,
+} from '@lkt/oci';
 import type { CopyPlan, CopyStep } from '@lkt/dockerfile';
-import { setMetadata, writeContent } from '../layers/extract.ts';
+import { writeContent } from '../layers/create-entry.ts';
+import { setMetadata } from '../layers/extract.ts';
 import { changeMode } from './file-mode.ts';
-import { withOwner } from '../system/host-error.ts';
-import { findOwner, type Owner, readAccounts, readShort } from './owners.ts';
+import { accountsIn } from './accounts.ts';
+import { findOwner, type Owner } from './owners.ts';
 import { joinRaw, pathAt, statAt } from '../system/raw-fs.ts';
-import { resolveIn } from '../system/rooted.ts';
+import { makeDirectories, resolveIn } from '../system/rooted.ts';
+
+const ROOT: Owner = { uid: 0, gid: 0 };
 
 /**
  * A mounted file system that files are copied into, with BuildKit's semantics. Symbolic links in
@@ -41,17 +51,9 @@ export class CopyTarget {
   makeDirectories(plan: Pick<CopyPlan, 'directories'>): void {
     for (const directory of plan.directories) {
       const path = resolveIn(this.root, directory);
-      const stats = path === undefined ? undefined : statAt(this.root, path);
-      if (stats?.isDirectory() === true) continue;
-      if (path === undefined || stats !== undefined)
+      if (path === undefined || statAt(this.root, path)?.isDirectory() === false)
         throw this.error(`/${fromRaw(directory)} is not a directory in the image`);
-      mkdirSync(pathAt(this.root, path), { mode: 0o755 });
-      const { uid, gid } = this.owner ?? { uid: 0, gid: 0 };
-      withOwner(
-        () => `/${fromRaw(path)}`,
-        uid,
-        () => lchownSync(pathAt(this.root, path), uid, gid),
-      );
+      makeDirectories(this.root, path, this.owner ?? ROOT);
     }
   }
 
@@ -78,25 +80,27 @@ export class CopyTarget {
     return path;
   }
 
-  /** Sets mode, owner, time and extended attributes, as far as flags do not override them. */
+  /**
+   * Sets mode, owner, time and extended attributes, as far as flags do not override them. The
+   * defaults are owner root and time SOURCE_DATE_EPOCH.
+   */
   finish(
     path: RawPath,
     type: CopyPlan['entries'][number]['type'],
-    metadata: Omit<Parameters<typeof setMetadata>[1], 'path' | 'type'>,
+    metadata: Pick<Entry, 'mode'> & Partial<Pick<Entry, 'uid' | 'gid' | 'mtime' | 'xattrs'>>,
   ): void {
-    const mtime = Math.min(metadata.mtime, SOURCE_DATE_EPOCH);
+    const mtime = Math.min(metadata.mtime ?? SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH);
     const mode = this.#mode(metadata.mode, type === 'directory');
-    setMetadata(this.root, { ...metadata, path, type, mode, mtime });
+    setMetadata(this.root, { ...ROOT, ...metadata, ...this.owner, path, type, mode, mtime });
     if (type === 'directory') this.#times.push({ path, time: mtime });
   }
 
   /** Writes the here-documents of a COPY. */
   async writeFiles(plan: CopyPlan): Promise<void> {
-    const owner = this.owner ?? { uid: 0, gid: 0 };
     for (const { target, content } of plan.files) {
       const path = this.place(target, false);
       await writeContent(pathAt(this.root, path), [Buffer.from(content)]);
-      this.finish(path, 'file', { ...owner, mode: 0o644, mtime: SOURCE_DATE_EPOCH });
+      this.finish(path, 'file', { mode: 0o644 });
     }
   }
 
@@ -133,11 +137,7 @@ export class CopyTarget {
   }
 
   #findOwner(text: string): Owner {
-    const accounts = readAccounts((path) => {
-      const file = resolveIn(this.root, path);
-      return file === undefined ? '' : readShort(pathAt(this.root, file));
-    });
-    const owner = findOwner(text, accounts);
+    const owner = findOwner(text, accountsIn(this.root));
     if (owner !== undefined) return owner;
     throw this.error(`--chown=${text}: the image has no such user or group`, {
       fix: 'use numbers',

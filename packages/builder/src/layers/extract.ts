@@ -1,15 +1,4 @@
-import {
-  chmodSync,
-  closeSync,
-  lchownSync,
-  linkSync,
-  lutimesSync,
-  mkdirSync,
-  openSync,
-  rmSync,
-  symlinkSync,
-  writeSync,
-} from 'node:fs';
+import { chmodSync, lutimesSync, mkdirSync, rmSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import {
   baseName,
@@ -20,7 +9,6 @@ import {
   type RawPath,
   SOURCE_DATE_EPOCH,
 } from '@lkt/oci';
-import { withOwner } from '../system/host-error.ts';
 import {
   isImageAttribute,
   isWhiteout,
@@ -30,7 +18,12 @@ import {
   statAt,
 } from '../system/raw-fs.ts';
 import { SystemCallError } from '../system/c-library.ts';
-import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setAttribute } from '../system/special-files.ts';
+import { setOwner } from '../system/set-owner.ts';
+import { makeNode, setAttribute } from '../system/special-files.ts';
+import { createEntry, invalidEntry, isWhiteoutDevice } from './create-entry.ts';
+
+/** The archive in errors. */
+const ARCHIVE = 'a layer';
 
 /**
  * Unpacks a layer into an empty directory in overlayfs form. No entry escapes the directory or
@@ -42,11 +35,13 @@ import { makeNode, S_IFBLK, S_IFCHR, S_IFIFO, setAttribute } from '../system/spe
 export async function extractLayer(
   entries: AsyncIterable<EntryWithContent>,
   directory: string,
-  options: { readonly canMakeDevices: boolean; readonly signal?: AbortSignal },
+  { canMakeDevices, signal }: { readonly canMakeDevices: boolean; readonly signal?: AbortSignal },
 ): Promise<void> {
+  const resolve = (link: RawPath): RawPath | undefined => withoutLinks(directory, link);
+  const creating = { archive: ARCHIVE, canMakeDevices, resolve } as const;
   const times = new Map<RawPath, number>([['', SOURCE_DATE_EPOCH]]);
   for await (const entry of entries) {
-    options.signal?.throwIfAborted();
+    signal?.throwIfAborted();
     const name = baseName(entry.path);
     makeParents(directory, entry.path, times);
     if (name.startsWith('.wh.')) {
@@ -54,7 +49,9 @@ export async function extractLayer(
       continue;
     }
     if (entry.path !== '' && !makeRoom(directory, entry, times)) continue;
-    if (!(await create(directory, entry, options.canMakeDevices))) continue;
+    if (canMakeDevices && isWhiteoutDevice(entry))
+      throw invalidEntry(entry.path, ARCHIVE, 'is a device that means a deleted file');
+    if (!(await createEntry(directory, entry.path, entry, creating))) continue;
     if (entry.type === 'hardlink') continue;
     setMetadata(directory, entry);
     if (entry.type === 'directory') times.set(entry.path, entry.mtime);
@@ -76,7 +73,11 @@ function makeParents(directory: string, path: RawPath, times: Map<RawPath, numbe
     mkdirSync(pathAt(directory, parent), { mode: 0o755 });
     times.set(parent, SOURCE_DATE_EPOCH);
   } else if (!stats.isDirectory()) {
-    throw invalid(path, `is below ${JSON.stringify(fromRaw(parent))}, which is not a directory`);
+    throw invalidEntry(
+      path,
+      ARCHIVE,
+      `is below ${JSON.stringify(fromRaw(parent))}, which is not a directory`,
+    );
   }
 }
 
@@ -89,11 +90,12 @@ function whiteout(directory: string, path: RawPath, name: string): void {
   // Metadata of aufs, which old images still contain.
   if (name.startsWith('.wh..wh.')) return;
   const hidden = name.slice('.wh.'.length);
-  if (hidden === '' || hidden === '.' || hidden === '..') throw invalid(path, 'is a bad whiteout');
+  if (hidden === '' || hidden === '.' || hidden === '..')
+    throw invalidEntry(path, ARCHIVE, 'is a bad whiteout');
   const target = joinRaw(parentPath(path), hidden);
   const stats = statAt(directory, target);
   // The layer's own entry of this name replaces the lower one; a directory must not merge with it.
-  if (stats === undefined) makeNode(pathAt(directory, target), S_IFCHR);
+  if (stats === undefined) makeNode(pathAt(directory, target), 'char', 0);
   else if (stats.isDirectory()) setOpaque(directory, target);
 }
 
@@ -119,72 +121,11 @@ function makeRoom(directory: string, entry: Entry, times: Map<RawPath, number>):
   return true;
 }
 
-/** Reports whether the entry was created. */
-async function create(
-  directory: string,
-  entry: EntryWithContent,
-  canMakeDevices: boolean,
-): Promise<boolean> {
-  const file = pathAt(directory, entry.path);
-  switch (entry.type) {
-    case 'directory':
-      if (statAt(directory, entry.path) === undefined) mkdirSync(file);
-      return true;
-    case 'file':
-      await writeContent(file, entry.content ?? []);
-      return true;
-    case 'symlink':
-      symlinkSync(Buffer.from(entry.link ?? '', 'latin1'), file);
-      return true;
-    case 'hardlink': {
-      const target = entry.link ?? '';
-      const stats = plainStat(directory, target);
-      if (stats === undefined || stats.isDirectory())
-        throw invalid(
-          entry.path,
-          `is a hard link to ${JSON.stringify(fromRaw(target))}, which is not in the layer`,
-        );
-      linkSync(pathAt(directory, target), file);
-      return true;
-    }
-    case 'fifo':
-      makeNode(file, S_IFIFO | 0o600);
-      return true;
-    case 'char':
-    case 'block':
-      if (!canMakeDevices) return false;
-      if (entry.type === 'char' && entry.devMajor === 0 && entry.devMinor === 0)
-        throw invalid(entry.path, 'is a device that means a deleted file');
-      makeNode(
-        file,
-        (entry.type === 'char' ? S_IFCHR : S_IFBLK) | 0o600,
-        entry.devMajor,
-        entry.devMinor,
-      );
-      return true;
-    default:
-      return entry.type satisfies never;
-  }
-}
-
-/** As lstat(2), but does not follow a symbolic link in a directory. */
-function plainStat(directory: string, path: RawPath): ReturnType<typeof statAt> {
+/** Returns a path of the layer, unless a directory part of it is a symbolic link or missing. */
+function withoutLinks(directory: string, path: RawPath): RawPath | undefined {
   for (let parent = parentPath(path); parent !== ''; parent = parentPath(parent))
     if (statAt(directory, parent)?.isDirectory() !== true) return undefined;
-  return statAt(directory, path);
-}
-
-export async function writeContent(
-  file: Buffer,
-  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-): Promise<void> {
-  const descriptor = openSync(file, 'wx', 0o600);
-  try {
-    for await (const chunk of content)
-      for (let done = 0; done < chunk.length;) done += writeSync(descriptor, chunk, done);
-  } finally {
-    closeSync(descriptor);
-  }
+  return path;
 }
 
 /**
@@ -196,10 +137,7 @@ export function setMetadata(
   entry: Pick<Entry, 'path' | 'type' | 'uid' | 'gid' | 'mode' | 'mtime' | 'xattrs'>,
 ): void {
   const file = pathAt(directory, entry.path);
-  const what = (): string => `/${fromRaw(entry.path)}`;
-  withOwner(what, entry.uid === 0 ? entry.gid : entry.uid, () =>
-    lchownSync(file, entry.uid, entry.gid),
-  );
+  setOwner(directory, entry.path, entry);
   if (entry.type !== 'symlink') chmodSync(file, entry.mode);
   for (const [name, value] of entry.xattrs ?? []) {
     if (!isImageAttribute(name)) continue;
@@ -209,14 +147,10 @@ export function setMetadata(
       if (!(error instanceof SystemCallError)) throw error;
       throw new LktError(
         'HOST_UNSUPPORTED',
-        `the file system of the store cannot hold the attribute ${name} of ${what()}`,
+        `the file system of the store cannot hold the attribute ${name} of /${fromRaw(entry.path)}`,
         { cause: error, fix: 'put the store on ext4, xfs or btrfs with LKT_CACHE' },
       );
     }
   }
   lutimesSync(file, entry.mtime, entry.mtime);
-}
-
-function invalid(path: RawPath, what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `${JSON.stringify(fromRaw(path))} in a layer ${what}`);
 }

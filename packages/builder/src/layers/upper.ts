@@ -28,7 +28,6 @@ import {
   listAttributes,
   makeNode,
   removeAttribute,
-  S_IFCHR,
 } from '../system/special-files.ts';
 
 /**
@@ -81,7 +80,7 @@ function settleDirectory(
     const present = new Set(names);
     for (const name of namesAt(lower, path)) {
       if (present.has(name)) continue;
-      makeNode(pathAt(upper, joinRaw(path, name)), S_IFCHR);
+      makeNode(pathAt(upper, joinRaw(path, name)), 'char', 0);
       kept = true;
     }
   }

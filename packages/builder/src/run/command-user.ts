@@ -1,7 +1,5 @@
-import { type RawPath } from '@lkt/oci';
-import { findUser, readAccounts, readShort, type User } from '../copy/owners.ts';
-import { pathAt } from '../system/raw-fs.ts';
-import { resolveIn } from '../system/rooted.ts';
+import { accountsIn } from '../copy/accounts.ts';
+import { findUser, type User } from '../copy/owners.ts';
 import type { Sandbox } from '../sandbox/sandbox.ts';
 
 /** Names of `CAPABILITIES`, in their order. */
@@ -14,11 +12,7 @@ export const CAPABILITY_NAMES: readonly string[] =
  * Returns the user of a command from the image's accounts; undefined if the name does not exist.
  */
 export function commandUser({ root, user }: Sandbox): User | undefined {
-  const read = (path: RawPath): string => {
-    const file = resolveIn(root, path);
-    return file === undefined ? '' : readShort(pathAt(root, file));
-  };
-  return findUser(user, readAccounts(read));
+  return findUser(user, accountsIn(root));
 }
 
 /** Returns the environment of a command. */

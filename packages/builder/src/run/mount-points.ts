@@ -9,6 +9,7 @@ import {
 } from 'node:fs';
 import { isErrno } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
+import { parentsOf } from '@lkt/dockerfile';
 import { joinRaw, pathAt, statAt, textPathAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 
@@ -65,7 +66,7 @@ export class MountPoints {
       throw new MountPointError(`${shown} is ${isFile ? 'a directory' : 'not a directory'}`);
     if (stats === undefined && this.#readOnly)
       throw new MountPointError(`${shown} does not exist, and ${this.#at} is mounted read-only`);
-    for (const parent of parents(real))
+    for (const parent of parentsOf(real))
       if (statAt(this.#root, parent) === undefined) this.#make(parent, false);
     if (stats === undefined) this.#make(real, isFile);
     const target = this.#at + text;
@@ -83,7 +84,7 @@ export class MountPoints {
       const real = resolveIn(this.#root, parts.slice(0, count).join('/'));
       if (real === undefined) return undefined;
       // A link may lead into a mount.
-      const found = [...parents(real), real].find((parent) => this.#taken.has(parent));
+      const found = [...parentsOf(real), real].find((parent) => this.#taken.has(parent));
       if (found === undefined) continue;
       const below = real === found ? [] : [real.slice(found.length + 1)];
       return { real: found, rest: [...below, ...parts.slice(count)].join('/') };
@@ -100,7 +101,7 @@ export class MountPoints {
     const inner = this.#taken.get(real);
     if (rest !== '' && inner instanceof MountPoints) return inner.make(rest, isFile, holds);
     const whole = joinRaw(real, rest);
-    const closed = [...parents(whole), whole].find(
+    const closed = [...parentsOf(whole), whole].find(
       (each) => this.#taken.has(each) && !(each === real && inner === 'empty'),
     );
     if (rest === '' || closed !== undefined) {
@@ -174,10 +175,4 @@ interface Made {
   readonly before: Stats;
   /** Modification time of its directory after it was made. */
   readonly changed: number;
-}
-
-/** Returns the directories above a path, the outermost first, without the root. */
-function parents(path: RawPath): RawPath[] {
-  const parts = path.split('/');
-  return parts.slice(1).map((_, index) => parts.slice(0, index + 1).join('/'));
 }

@@ -1,12 +1,13 @@
 import { isUtf8 } from 'node:buffer';
 import { type SourceFile, sourceError } from '@lkt/core';
-import { type RawPath, toRaw } from '@lkt/oci';
+import { toRaw } from '@lkt/oci';
 import { mountPlan } from '../context/mount-plan.ts';
-import type { ResolvedMount, RunStep } from '@lkt/dockerfile';
+import { parentsOf, type ResolvedMount, type RunStep } from '@lkt/dockerfile';
 import { cacheDirectory } from './cache-mount.ts';
 import type { MountSources } from './mount-sources.ts';
 import { copyContext } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
+import type { Access } from '../secrets/private-files.ts';
 import type { Credentials } from '../secrets/secrets.ts';
 import type { Layers } from '../layers/layers.ts';
 import { statAt, textPathAt } from '../system/raw-fs.ts';
@@ -69,10 +70,7 @@ export async function prepareMount(
   }
 }
 
-function accessOf(
-  { mode, uid, gid }: ResolvedMount,
-  fallback: number,
-): { mode: number; uid: number; gid: number } {
+function accessOf({ mode, uid, gid }: ResolvedMount, fallback: number): Access {
   return { mode: mode ?? fallback, uid: uid ?? 0, gid: gid ?? 0 };
 }
 
@@ -139,10 +137,4 @@ function mountable(
     throw sourceError('BUILD_FAILED', file, mount.position, message);
   }
   return { source, isFile: !stats.isDirectory() };
-}
-
-/** Returns the directories above a path, the outermost first, without the root. */
-function parentsOf(path: RawPath): RawPath[] {
-  const parts = path.split('/').slice(0, -1);
-  return parts.map((_, index) => parts.slice(0, index + 1).join('/'));
 }

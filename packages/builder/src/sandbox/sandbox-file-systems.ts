@@ -2,7 +2,7 @@
 import { chmodSync, existsSync, mkdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { SystemCallError } from '../system/c-library.ts';
 import { MASKED_PATHS, READ_ONLY_PATHS, type Sandbox, thermalThrottles } from './sandbox.ts';
-import { makeNode, S_IFCHR } from '../system/special-files.ts';
+import { makeNode } from '../system/special-files.ts';
 import { addMountFlags, detach, mount, MS } from '../system/syscalls.ts';
 
 /** Mounts /proc, /sys and /dev (runtime-spec, config-linux.md, "Default Filesystems"). */
@@ -94,7 +94,7 @@ const DEVICES = [
  */
 function makeDevice(path: string, major: number, minor: number): boolean {
   try {
-    makeNode(path, S_IFCHR | 0o666, major, minor);
+    makeNode(path, 'char', 0o666, major, minor);
     chmodSync(path, 0o666);
     return true;
   } catch (error) {

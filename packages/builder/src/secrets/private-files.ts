@@ -1,15 +1,14 @@
-import { chmodSync, lchownSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmdirSync, writeFileSync } from 'node:fs';
 import type { Server } from 'node:net';
 import { join, relative } from 'node:path';
-import { withOwner } from '../system/host-error.ts';
+import type { Owner } from '../copy/owners.ts';
+import { setOwner } from '../system/set-owner.ts';
 import { limitedAgent } from './ssh-agent.ts';
 import { detach, mount, MS } from '../system/syscalls.ts';
 
 /** Mode and owner of a file of a RUN. */
-interface Access {
+export interface Access extends Owner {
   readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
 }
 
 /** Files of one RUN that exist only in memory. */
@@ -37,7 +36,7 @@ export class PrivateFiles implements AsyncDisposable {
   addSecret(bytes: Buffer, access: Access): string {
     const path = this.#path();
     writeFileSync(path, bytes, { mode: 0o600, flag: 'wx' });
-    give(path, access);
+    this.#setAccess(path, access);
     return path;
   }
 
@@ -51,7 +50,7 @@ export class PrivateFiles implements AsyncDisposable {
       // The path of a socket has at most 107 bytes, and the store's path may be longer.
       server.listen(relative(process.cwd(), path), resolve);
     });
-    give(path, access);
+    this.#setAccess(path, access);
     return path;
   }
 
@@ -62,17 +61,13 @@ export class PrivateFiles implements AsyncDisposable {
     return Promise.resolve();
   }
 
+  #setAccess(path: string, access: Access): void {
+    setOwner(path, '', access, 'a secret');
+    chmodSync(path, access.mode);
+  }
+
   #path(): string {
     this.#count += 1;
     return join(this.#directory, String(this.#count));
   }
-}
-
-function give(path: string, { mode, uid, gid }: Access): void {
-  withOwner(
-    () => 'a secret',
-    uid === 0 ? gid : uid,
-    () => lchownSync(path, uid, gid),
-  );
-  chmodSync(path, mode);
 }

@@ -1,10 +1,9 @@
-import { lchownSync } from 'node:fs';
 import { type SourceFile, sourceError } from '@lkt/core';
-import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
+import { toRaw } from '@lkt/oci';
 import type { WorkdirStep } from '@lkt/dockerfile';
-import { withOwner } from '../system/host-error.ts';
-import { findOwner, readAccounts, readShort } from '../copy/owners.ts';
-import { pathAt, statAt } from '../system/raw-fs.ts';
+import { accountsIn } from '../copy/accounts.ts';
+import { findOwner } from '../copy/owners.ts';
+import { statAt } from '../system/raw-fs.ts';
 import { makeDirectories, resolveIn } from '../system/rooted.ts';
 
 /**
@@ -23,8 +22,7 @@ export function makeWorkdir(root: string, step: WorkdirStep, file: SourceFile): 
   }
   // The user must exist only if a directory has to be made.
   if (statAt(root, path) !== undefined) return;
-  const accounts = readAccounts((name) => readIn(root, name));
-  const owner = findOwner(step.user, accounts);
+  const owner = findOwner(step.user, accountsIn(root));
   if (owner === undefined)
     throw sourceError(
       'BUILD_FAILED',
@@ -32,16 +30,5 @@ export function makeWorkdir(root: string, step: WorkdirStep, file: SourceFile): 
       step.position,
       `the image has no user or group "${step.user}"`,
     );
-  makeDirectories(root, path, (made) =>
-    withOwner(
-      () => `/${fromRaw(made)}`,
-      owner.uid,
-      () => lchownSync(pathAt(root, made), owner.uid, owner.gid),
-    ),
-  );
-}
-
-function readIn(root: string, path: RawPath): string {
-  const file = resolveIn(root, path);
-  return file === undefined ? '' : readShort(pathAt(root, file));
+  makeDirectories(root, path, owner);
 }

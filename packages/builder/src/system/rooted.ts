@@ -1,6 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { parentPath, type RawPath } from '@lkt/oci';
+import type { Owner } from '../copy/owners.ts';
 import { joinRaw, linkAt, pathAt, statAt } from './raw-fs.ts';
+import { setOwner } from './set-owner.ts';
 
 /** Maximum number of symbolic links in a path, as in Linux. */
 const MAX_LINKS = 40;
@@ -39,14 +41,10 @@ export function resolveIn(root: string, path: RawPath, follow = true): RawPath |
   return at;
 }
 
-/** Makes a directory and missing parents; calls `made` with each. The path must be resolved. */
-export function makeDirectories(
-  root: string,
-  path: RawPath,
-  made: (path: RawPath) => void = () => undefined,
-): void {
+/** Makes a directory and missing parents, with mode 755. The path must be resolved. */
+export function makeDirectories(root: string, path: RawPath, owner: Owner): void {
   if (path === '' || statAt(root, path) !== undefined) return;
-  makeDirectories(root, parentPath(path), made);
+  makeDirectories(root, parentPath(path), owner);
   mkdirSync(pathAt(root, path), { mode: 0o755 });
-  made(path);
+  setOwner(root, path, owner);
 }

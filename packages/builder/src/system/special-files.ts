@@ -4,14 +4,20 @@ const mknodCall = call<[Path, number, number]>('mknod', [TEXT, 'uint', 'uint64']
   String(path),
 );
 
-export const S_IFIFO = 0o010000;
-export const S_IFCHR = 0o020000;
-export const S_IFBLK = 0o060000;
+/** File types of mknod(2). */
+const FILE_TYPES = { fifo: 0o010000, char: 0o020000, block: 0o060000 } as const;
 
-export function makeNode(path: Path, mode: number, major = 0, minor = 0): void {
+/** Makes a fifo or a device. */
+export function makeNode(
+  path: Path,
+  type: keyof typeof FILE_TYPES,
+  permissions: number,
+  major = 0,
+  minor = 0,
+): void {
   // makedev(3)
   const low = ((major & 0xfff) * 2 ** 8 + (minor & 0xff)) >>> 0;
-  mknodCall(path, mode, low + (minor & 0xfff00) * 2 ** 12);
+  mknodCall(path, FILE_TYPES[type] | permissions, low + (minor & 0xfff00) * 2 ** 12);
 }
 
 const listCall = call<[Path, Data, number]>(
