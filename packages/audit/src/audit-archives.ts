@@ -1,11 +1,34 @@
-import { flattenArchives, type LayerArchive, readArchives, type Store } from '@lkt/oci';
+import type { Digest } from '@lkt/core';
+import {
+  flattenArchives,
+  type LayerArchive,
+  loadImage,
+  type Platform,
+  readArchives,
+  type Store,
+  UnpackedLayers,
+} from '@lkt/oci';
 import { type AuditOptions, auditFiles, type FilesReport } from './audit-files.ts';
+
+type ArchiveAuditOptions = Omit<AuditOptions, 'scratch' | 'now'>;
+
+/** Audits the file system of an image in the store, for one platform. */
+export async function auditImage(
+  store: Store,
+  digest: Digest,
+  platform: Platform,
+  options: ArchiveAuditOptions,
+): Promise<FilesReport> {
+  const { manifest } = await loadImage(store, digest, platform);
+  await using unpacked = new UnpackedLayers(store);
+  return await auditArchives(store, unpacked.archives(manifest.layers), options);
+}
 
 /** Audits the file system that layers make, with scratch space in the store. */
 export async function auditArchives(
   store: Store,
   archives: readonly LayerArchive[],
-  options: Omit<AuditOptions, 'scratch' | 'now'>,
+  options: ArchiveAuditOptions,
 ): Promise<FilesReport> {
   const tree = await flattenArchives(archives);
   await using scratch = await store.tempDir();

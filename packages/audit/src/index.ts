@@ -1,4 +1,4 @@
-export { auditArchives } from './audit-archives.ts';
+export { auditArchives, auditImage } from './audit-archives.ts';
 export { type FilesReport } from './audit-files.ts';
 export { type ElfReport } from './elf/audit-elf.ts';
 export { type ElfFacts } from './elf/facts.ts';

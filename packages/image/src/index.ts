@@ -49,5 +49,4 @@ export { type PackageImage, type Plan, planImage, type PlanOptions } from './pla
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
-export { storeSignatures } from './trust/trust-gate.ts';
 export { type ImageReport, verifyConfigs, verifyImageReport } from './trust/verify-images.ts';

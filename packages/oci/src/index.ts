@@ -93,6 +93,8 @@ export { type TarLimits } from './tar/tar-header-reader.ts';
 export { normalizePath } from './tar/tar-path.ts';
 export { readTar, type TarEntry } from './tar/tar-reader.ts';
 export { writeTar } from './tar/tar-writer.ts';
+export { removeImages } from './store/remove-images.ts';
 export { removeTree } from './io/temp.ts';
+export { areaUsage, type AreaUsage, imageUsage, type ImageUsage } from './store/usage.ts';
 export { compareBytes, FileTree, type TreeNode } from './layer/tree.ts';
 export { zstdBlocks, zstdFrameHeader, zstdRawBlocks } from './compression/zstd-blocks.ts';

@@ -25,7 +25,7 @@ export {
 } from './policy/evaluate-policies.ts';
 export { describePredicate } from './policy/predicates.ts';
 export { pullSignatures, type PullSignaturesOptions } from './referrers/pull-signatures.ts';
-export { pullImageSignatures } from './referrers/pull-image-signatures.ts';
+export { pullSignedImage } from './referrers/pull-signed-image.ts';
 export { type PushedSignatures, pushSignatures } from './referrers/push-signatures.ts';
 export {
   type ImagesToSign,

@@ -5,12 +5,10 @@ import type { CachedImage } from '@lkt/image/cached-image';
 import { LktCommand } from '../command.ts';
 import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
-import { layoutsFlag, layoutsOf } from '../flags/layout.ts';
 import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
 import { choiceFlag, Flags, requiredArgs, switchFlag } from '../flags/options.ts';
 import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
-import { builderFlags } from '../flags/package.ts';
-import { pullPackages, pullPackagesFlag } from '../flags/pull-packages.ts';
+import { builderFlags, packageSourceFlags } from '../flags/package.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { sbomFlags, sbomOf } from '../flags/sbom.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
@@ -100,9 +98,8 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     ...builderFlags,
     ...buildAuditFlags,
     ...cacheFromFlags,
-    ...layoutsFlag,
+    ...packageSourceFlags,
     ...pullFlags,
-    ...pullPackagesFlag,
     ...setFlags,
     'dry-run': switchFlag('print the merged config with its variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
@@ -166,8 +163,6 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     const tools = {
       ...(await buildTools(session, flags)),
       ...caches.tools,
-      ...layoutsOf(flags, session),
-      ...pullPackages(flags),
       platforms: [platform],
     };
     const audit = flags.audit

@@ -4,7 +4,7 @@ import { checkoutConfigs } from '@lkt/image/checkout-configs';
 import { findTopWithoutGit } from '@lkt/git/checkout';
 import { findAction } from '@lkt/pkg/action-cache';
 import { LktCommand } from '../command.ts';
-import { listFlag, optionalArgs, switchFlag } from '../flags/options.ts';
+import { type FlagValues, listFlag, optionalArgs, switchFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { print } from '../output/print.ts';
 import { actionPath, cacheResult } from '../session/action-cache.ts';
@@ -59,7 +59,7 @@ export class Graph extends LktCommand {
   async #read(
     session: Session,
     files: readonly string[] | undefined,
-    flags: { readonly platforms?: readonly string[]; readonly set?: readonly string[] },
+    flags: FlagValues<typeof Graph.flags>,
     path: string | undefined,
   ): Promise<DependencyGraph> {
     const { readGraph } = await import('@lkt/image');
@@ -91,10 +91,10 @@ function graphActionPath(
 
 async function textOf(
   graph: DependencyGraph,
-  { dot, html }: { readonly dot: boolean; readonly html: boolean },
+  { dot, html }: FlagValues<typeof Graph.flags>,
 ): Promise<string> {
-  if (dot) return (await import('../graph/dot.ts')).dotText(graph);
-  if (html) return (await import('../graph/html.ts')).htmlPage(graph);
+  if (dot === true) return (await import('../graph/dot.ts')).dotText(graph);
+  if (html === true) return (await import('../graph/html.ts')).htmlPage(graph);
   const { treeLines } = await import('../graph/tree.ts');
   return treeLines(graph)
     .map((line) => `${line}\n`)

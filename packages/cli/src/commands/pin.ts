@@ -1,4 +1,3 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
@@ -9,6 +8,7 @@ import { pullFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { readConfigFile } from '../session/config-file.ts';
+import { isDirectory } from '../session/paths.ts';
 import { openRegistries } from '../session/registries.ts';
 
 interface Change {
@@ -83,11 +83,4 @@ FILE is an image config, DIR a package directory; their dependencies are pinned 
       this.log(`${file}:${line}:\n  - ${from}\n  + ${to}`);
     return { changes };
   }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  return stat(path).then(
-    (found) => found.isDirectory(),
-    () => false,
-  );
 }

@@ -2,20 +2,19 @@ import { LktError } from '@lkt/core';
 import type { ImageReport } from '@lkt/image';
 import type { TrustPolicy } from '@lkt/sign';
 import { LktCommand } from '../command.ts';
-import { listFlag, requiredArgs, switchFlag, valueFlag } from '../flags/options.ts';
-import { packageFlags } from '../flags/package.ts';
-import { targetFlags } from '../flags/push.ts';
+import {
+  type FlagValues,
+  listFlag,
+  requiredArgs,
+  switchFlag,
+  valueFlag,
+} from '../flags/options.ts';
+import { packageFlags, targetFlags } from '../flags/package.ts';
 import { registryFlags } from '../flags/registry.ts';
-import { type TrustFlags, trustFlags } from '../flags/trust.ts';
+import { trustFlags } from '../flags/trust.ts';
 import { printable } from '../output/printable.ts';
 import type { Session } from '../session/session.ts';
 import { givenRoot } from '../session/trust.ts';
-
-interface SignerFlags extends TrustFlags {
-  readonly key?: readonly string[] | undefined;
-  readonly identity?: string | undefined;
-  readonly issuer?: string | undefined;
-}
 
 export class Verify extends LktCommand {
   static override summary = 'Verify the signatures and attestations of images';
@@ -76,7 +75,10 @@ The required signers come from --key, or --identity and --issuer; otherwise from
 }
 
 /** Returns the trust policy given on the command line; undefined if its flags name no signer. */
-async function policyOf(session: Session, flags: SignerFlags): Promise<TrustPolicy | undefined> {
+async function policyOf(
+  session: Session,
+  flags: FlagValues<typeof Verify.flags>,
+): Promise<TrustPolicy | undefined> {
   const { key = [], identity, issuer } = flags;
   if (key.length === 0 && identity === undefined) return undefined;
   const given = key.length === 0 ? '--identity' : '--key';

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { isErrno, LktError, sourceError } from '@lkt/core';
+import { LktError, sourceError } from '@lkt/core';
 import type { BuildArgOverride } from '@lkt/pkg';
+import { readGiven } from '../session/paths.ts';
 
 /**
  * Returns the build arguments of a command line: those of the files in order, then the others. The
@@ -28,12 +28,7 @@ export async function givenArgs(
 
 async function argsOfFile(path: string, cwd: string): Promise<readonly BuildArgOverride[]> {
   const absolute = resolve(cwd, path);
-  const text = await readFile(absolute, 'utf8').catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw error;
-    throw new LktError('NOT_FOUND', `cannot read ${path}, given by --build-arg-file`, {
-      cause: error,
-    });
-  });
+  const text = await readGiven(cwd, path, `${path}, given by --build-arg-file`);
   return text.split('\n').flatMap((line, index) => {
     if (/^\s*(#|$)/.test(line)) return [];
     const at: BuildArgOverride['at'] = {

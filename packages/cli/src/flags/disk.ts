@@ -1,9 +1,8 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { EfiSigner } from '@lkt/formats';
 import type { Format } from '@lkt/image';
-import { valueFlag } from './options.ts';
+import { readGiven } from '../session/paths.ts';
+import { type FlagValues, valueFlag } from './options.ts';
 
 /** The flags for disks, and for the EFI programs on them. */
 export const diskFlags = {
@@ -14,18 +13,12 @@ export const diskFlags = {
   'uki-cert': valueFlag('FILE', 'certificate of that key in PEM form, enrolled in the firmware'),
 };
 
-interface DiskFlags {
-  readonly size?: string | undefined;
-  readonly 'uki-key'?: string | undefined;
-  readonly 'uki-cert'?: string | undefined;
-}
-
 /**
  * Parses the disk size and reads the key that signs EFI programs.
  * @throws LktError USAGE_INVALID; NOT_FOUND for a missing key file
  */
 export async function diskOptions(
-  { size, 'uki-key': key, 'uki-cert': certificate }: DiskFlags,
+  { size, 'uki-key': key, 'uki-cert': certificate }: FlagValues<typeof diskFlags>,
   formats: readonly Format[],
   cwd: string,
 ): Promise<{ readonly diskSize?: number; readonly efiSigner?: EfiSigner }> {
@@ -57,9 +50,5 @@ function parseSize(text: string): number {
 const MAX_DISK = 2 ** 41;
 
 async function pemFile(name: string, cwd: string): Promise<{ name: string; text: string }> {
-  try {
-    return { name, text: await readFile(resolve(cwd, name), 'utf8') };
-  } catch (error) {
-    throw new LktError('NOT_FOUND', `cannot read ${name}`, { cause: error });
-  }
+  return { name, text: await readGiven(cwd, name) };
 }

@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { COMPRESSORS } from '@lkt/formats/compressors';
 import { type Format, FORMATS, parseFormat } from '@lkt/image/output-formats';
-import { choiceFlag, Flags, listFlag, valueFlag } from './options.ts';
+import { type FlagValues, choiceFlag, Flags, listFlag, valueFlag } from './options.ts';
 
 /** The output flags of `lkt build`. */
 export const outputFlags = {
@@ -29,12 +29,7 @@ export const compressorFlags = {
   }),
 };
 
-interface OutputFlags {
-  readonly name?: string | undefined;
-  readonly dir?: string | undefined;
-  readonly o?: string | undefined;
-  readonly format?: readonly string[] | undefined;
-}
+type OutputFlags = FlagValues<typeof outputFlags>;
 
 /**
  * Returns the formats of `--format` without duplicates; default: kernel+initrd, or tar for a single

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import type { Environment } from '../session/environment.ts';
-import { listFlag, switchFlag, valueFlag } from './options.ts';
+import { type FlagValues, listFlag, switchFlag, valueFlag } from './options.ts';
 
 /** The flags of every package command, named as in LinuxKit. */
 export const packageFlags = {
@@ -13,6 +13,23 @@ export const builderFlags = {
     '[PLATFORM=]ADDRESS',
     'BuildKit that runs the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; the prefix linux/ARCH= limits it to that platform; may be repeated',
   ),
+};
+
+/** The flags of commands that build packages from other sources than their own. */
+export const packageSourceFlags = {
+  layouts: valueFlag(
+    'DIR',
+    'directory with an OCI image layout per package; lkt takes packages from it, and pkg build adds the packages it builds. Everyone who can write there decides what gets built',
+  ),
+  pull: switchFlag(
+    'pull packages missing from the store by the digests that the checkout pins, instead of building them',
+    { exclusive: ['offline'] },
+  ),
+};
+
+/** The flags that `buildTools` reads. */
+export type BuilderFlags = FlagValues<typeof builderFlags & typeof packageSourceFlags> & {
+  readonly check?: boolean;
 };
 
 export const hashFlags = {
@@ -31,36 +48,39 @@ export const devFlag = {
   }),
 };
 
-/** The parts of a package's name given by LinuxKit's flags and `LINUXKIT_PKG_ORG`. */
-export interface GivenName {
-  readonly org?: string;
-  readonly tag?: string;
-  readonly hash?: string;
-}
+/** The flags of commands that name packages in a registry, as in LinuxKit. */
+export const targetFlags = {
+  org: valueFlag('HOST/ORG', 'registry and organization; default: "org" in build.yml'),
+  override: switchFlag('replace a tag that names another image; releases are never replaced'),
+  release: valueFlag('TAG', 'additional tag; the push fails if the tag names another image'),
+  tag: hashFlags.tag,
+};
 
 /**
- * Returns the parts of package names that the flags and the environment give.
+ * Returns the parts of package names that the flags, LinuxKit's `LINUXKIT_PKG_ORG` and `USER` give.
  * @throws LktError USAGE_INVALID
  */
 export function givenName(
-  flags: {
-    readonly org?: string | undefined;
-    readonly tag?: string | undefined;
-    readonly hash?: string | undefined;
-    readonly dev?: boolean;
-  },
+  { org, tag, hash, dev = false }: FlagValues<typeof hashFlags & typeof devFlag>,
   { variables }: Environment,
-): GivenName {
-  const { USER = '', LINUXKIT_PKG_ORG = '' } = variables;
-  if (flags.dev === true && USER === '')
+): { readonly org?: string; readonly tag?: string; readonly hash?: string } {
+  const { USER = '', LINUXKIT_PKG_ORG } = variables;
+  if (dev && USER === '')
     throw new LktError('USAGE_INVALID', '--dev needs the variable USER, which is not set', {
       fix: 'use --org and --hash',
     });
-  const org = flags.dev === true ? USER : (flags.org ?? LINUXKIT_PKG_ORG);
-  const hash = flags.hash ?? (flags.dev === true ? 'dev' : undefined);
-  return {
-    org: org === '' ? undefined : org,
-    tag: flags.tag,
-    hash,
-  };
+  const name = dev ? USER : (org ?? LINUXKIT_PKG_ORG);
+  return { org: name === '' ? undefined : name, tag, hash: hash ?? (dev ? 'dev' : undefined) };
+}
+
+/**
+ * Checks that the command line names package directories, or has `--all`, but not both.
+ * @throws LktError USAGE_INVALID
+ */
+export function requireDirsOrAll(dirs: readonly string[], all: boolean): void {
+  if (all !== dirs.length > 0) return;
+  const problem = all ? '--all and package directories exclude each other' : 'DIR is missing';
+  throw new LktError('USAGE_INVALID', problem, {
+    fix: 'name package directories, or give --all',
+  });
 }

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package } from '@lkt/pkg';
-import { listFlag } from './options.ts';
+import { type FlagValues, listFlag } from './options.ts';
 
 /** The flags that select the platforms of packages, named as in LinuxKit. */
 export const platformFlags = {
@@ -19,10 +19,7 @@ export const platformFlags = {
  * @throws LktError USAGE_INVALID if no platform is left
  */
 export async function wantedPlatforms(
-  flags: {
-    readonly platforms?: readonly string[] | undefined;
-    readonly 'skip-platforms'?: readonly string[] | undefined;
-  },
+  flags: FlagValues<typeof platformFlags>,
   items: Iterable<Package>,
 ): Promise<readonly Platform[] | undefined> {
   const { parsePlatform } = await import('@lkt/oci');

@@ -1,4 +1,4 @@
-import { listFlag, switchFlag } from './options.ts';
+import { type FlagValues, listFlag, switchFlag } from './options.ts';
 import { trustFlags } from './trust.ts';
 
 /** The flags of commands that access registries, named as in LinuxKit and Docker. */
@@ -24,8 +24,5 @@ export const pullFlags = {
   offline: switchFlag('pull nothing: use only images in the store'),
 };
 
-export interface RegistryFlags {
-  readonly 'cert-file'?: readonly string[] | undefined;
-  readonly 'insecure-registry'?: readonly string[] | undefined;
-  readonly mirror?: readonly string[] | undefined;
-}
+export type RegistryFlags = FlagValues<typeof registryFlags>;
+export type PullFlags = FlagValues<typeof pullFlags>;

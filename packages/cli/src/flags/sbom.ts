@@ -1,4 +1,4 @@
-import { switchFlag, valueFlag } from './options.ts';
+import { type FlagValues, switchFlag, valueFlag } from './options.ts';
 
 /** The flags for the documents beside an image. */
 export const sbomFlags = {
@@ -17,11 +17,9 @@ export const sbomFlags = {
  * Returns whether to write an SBOM, and its path in the image. The flags are LinuxKit's, but an
  * SBOM enters the image only on request.
  */
-export function sbomOf(flags: {
-  readonly o?: string | undefined;
-  readonly sbom?: boolean | undefined;
-  readonly 'sbom-output'?: string | undefined;
-}): { readonly sbom?: { readonly path?: string } } {
+export function sbomOf(flags: FlagValues<typeof sbomFlags> & { readonly o?: string | undefined }): {
+  readonly sbom?: { readonly path?: string };
+} {
   const path = flags['sbom-output'];
   if (path !== undefined) return { sbom: { path } };
   return (flags.sbom ?? flags.o === undefined) ? { sbom: {} } : {};

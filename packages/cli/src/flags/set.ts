@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { listFlag } from './options.ts';
+import { type FlagValues, listFlag } from './options.ts';
 
 /** The flags of commands that read image configs. */
 export const setFlags = {
@@ -11,12 +11,10 @@ export const setFlags = {
  * @throws LktError USAGE_INVALID
  */
 export function givenVariables({
-  set,
-}: {
-  readonly set?: readonly string[] | undefined;
-}): ReadonlyMap<string, string> {
+  set = [],
+}: FlagValues<typeof setFlags>): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
-  for (const text of set ?? []) {
+  for (const text of set) {
     const equals = text.indexOf('=');
     const name = text.slice(0, Math.max(0, equals));
     if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))

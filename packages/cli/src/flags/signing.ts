@@ -1,4 +1,4 @@
-import { switchFlag, valueFlag } from './options.ts';
+import { type FlagValues, switchFlag, valueFlag } from './options.ts';
 import { trustFlags } from './trust.ts';
 
 /** The flags of commands that always sign. */
@@ -27,10 +27,4 @@ export const signFlags = {
   ...signingFlags,
 };
 
-export interface SigningFlags {
-  readonly 'fulcio-url'?: string | undefined;
-  readonly key?: string | undefined;
-  readonly 'rekor-url'?: string | undefined;
-  readonly 'trusted-root'?: string | undefined;
-  readonly 'tsa-url'?: string | undefined;
-}
+export type SignFlags = FlagValues<typeof signFlags>;

@@ -1,4 +1,4 @@
-import { listFlag, valueFlag } from './options.ts';
+import { type FlagValues, listFlag, valueFlag } from './options.ts';
 
 /** The flags of commands that verify signatures. */
 export const trustFlags = {
@@ -12,7 +12,4 @@ export const trustFlags = {
   ),
 };
 
-export interface TrustFlags {
-  readonly trust?: readonly string[] | undefined;
-  readonly 'trusted-root'?: string | undefined;
-}
+export type TrustFlags = FlagValues<typeof trustFlags>;

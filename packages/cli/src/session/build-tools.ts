@@ -1,11 +1,14 @@
 import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
 import type { Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
+import type { BuilderFlags } from '../flags/package.ts';
+import type { PullFlags } from '../flags/registry.ts';
 import { builderSetting } from './environment.ts';
 import { imageFetcher } from './registries.ts';
 import type { Session } from './session.ts';
-import { trustRequirement, type TrustSettings } from './trust.ts';
+import { trustRequirement } from './trust.ts';
 
 /** Opens the workspace that contains a directory. */
 export async function workspaceAt(
@@ -31,14 +34,11 @@ export async function workspaceAt(
  */
 export async function buildTools(
   session: Session,
-  flags: TrustSettings & {
-    readonly builder?: readonly string[] | undefined;
-    readonly check?: boolean;
-  } = { offline: true },
+  flags: BuilderFlags & PullFlags = { offline: true },
   worker?: WorkerProcess,
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
-  const builders = flags.check === true ? [] : builderSetting(flags.builder, environment).value;
+  const builders = buildersOf(session, flags);
   return {
     store: await session.openStore(),
     engine:
@@ -54,7 +54,14 @@ export async function buildTools(
     reporter,
     signal,
     env: environment.variables,
+    layouts: flags.layouts === undefined ? undefined : resolve(environment.cwd, flags.layouts),
+    pullPackages: flags.pull,
   };
+}
+
+/** Returns the BuildKits that build; none for a rebuild check, which this machine runs. */
+export function buildersOf({ environment }: Session, flags: BuilderFlags): readonly string[] {
+  return flags.check === true ? [] : builderSetting(flags.builder, environment).value;
 }
 
 function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
@@ -73,10 +80,7 @@ function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
  */
 export async function startWorker(
   session: Session,
-  flags: {
-    readonly builder?: readonly string[] | undefined;
-    readonly executor?: string | undefined;
-  },
+  flags: BuilderFlags & { readonly executor?: string | undefined },
   limits: Limits,
 ): Promise<WorkerProcess | undefined> {
   if (builderSetting(flags.builder, session.environment).value.length > 0) return undefined;

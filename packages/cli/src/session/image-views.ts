@@ -1,12 +1,12 @@
-import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
-import { valueFlag } from '../flags/options.ts';
+import { type FlagValues, valueFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
-import { workspaceAt } from './build-tools.ts';
+import { packageTags } from './audit-targets.ts';
 import { readConfigFile } from './config-file.ts';
+import { isDirectory, statOf } from './paths.ts';
 import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
 
@@ -18,13 +18,10 @@ export const viewFlags = {
   }),
 };
 
+type ViewFlags = FlagValues<typeof viewFlags> & { readonly platform: string };
+
 export const VIEW_DESCRIPTION =
   'an output of lkt build (its NAME or one of the files), an image config, a package directory, or a reference in the store';
-
-interface ViewSettings {
-  readonly set?: readonly string[] | undefined;
-  readonly platform: string;
-}
 
 /** A target named on the command line, with its platform. */
 export interface Viewed {
@@ -40,20 +37,20 @@ export interface Viewed {
 export async function viewTarget(
   session: Session,
   target: string,
-  settings: ViewSettings,
+  settings: ViewFlags,
 ): Promise<Viewed> {
   const { parsePlatform } = await import('@lkt/oci');
   const platform = parsePlatform(settings.platform);
   const { viewBuild, viewStored } = await import('@lkt/inspect');
   const path = resolve(session.environment.cwd, target);
-  const isDirectory = await isDirectoryAt(path);
+  const isDir = await isDirectory(path);
   const isConfig = target === '-' || /^https?:\/\//i.test(target) || /\.ya?ml$/.test(target);
-  if (isConfig && !isDirectory)
+  if (isConfig && !isDir)
     return { view: await viewedConfig(session, target, settings, platform), platform };
   // A directory may have the same name as the outputs of a build.
   const build = await viewBuild(path, platform);
   if (build !== undefined) return { view: build, platform };
-  const reference = isDirectory ? await packageTag(session, target) : target;
+  const reference = isDir ? await packageTag(session, target) : target;
   const { store, descriptor } = await imageInStore(session, reference);
   return { view: await viewStored(store, reference, descriptor, platform), platform };
 }
@@ -61,7 +58,7 @@ export async function viewTarget(
 async function viewedConfig(
   session: Session,
   target: string,
-  settings: ViewSettings,
+  settings: ViewFlags,
   platform: Platform,
 ): Promise<ImageView> {
   const { viewConfig } = await import('@lkt/inspect');
@@ -75,12 +72,9 @@ async function viewedConfig(
     signal: session.signal,
     set: givenVariables(settings),
     findPackage: async (directory, { absolute }) => {
-      const { showTags } = await import('@lkt/pkg');
       const { formatReference, parseReference } = await import('@lkt/oci');
-      const dir = resolve(dirname(absolute), directory);
-      const workspace = await workspaceAt(session, dirname(absolute));
-      const item = await workspace.packageAt(dir);
-      const [tag = ''] = await showTags(workspace, [item], { signal: session.signal });
+      const from = dirname(absolute);
+      const [tag = ''] = await packageTags(session, resolve(from, directory), from);
       const full = formatReference(parseReference(tag));
       const found = await store.resolve(full);
       return found && { digest: found.digest, full: `${full}@${found.digest}` };
@@ -89,32 +83,11 @@ async function viewedConfig(
 }
 
 async function packageTag(session: Session, target: string): Promise<string> {
-  const { cwd } = session.environment;
-  if (!(await isFileAt(join(resolve(cwd, target), 'build.yml'))))
+  const file = await statOf(join(resolve(session.environment.cwd, target), 'build.yml'));
+  if (file?.isFile() !== true)
     throw new LktError('NOT_FOUND', `${target} is a directory, but not a package`, {
       fix: 'name an output of lkt build in it, such as DIR/sshd',
     });
-  const { showTags } = await import('@lkt/pkg');
-  const workspace = await workspaceAt(session, cwd);
-  const [tag = ''] = await showTags(workspace, [await workspace.packageAt(target)], {
-    signal: session.signal,
-  });
+  const [tag = ''] = await packageTags(session, target);
   return tag;
-}
-
-async function isDirectoryAt(path: string): Promise<boolean> {
-  return (await statOf(path))?.isDirectory() ?? false;
-}
-
-async function isFileAt(path: string): Promise<boolean> {
-  return (await statOf(path))?.isFile() ?? false;
-}
-
-async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
-  try {
-    return await stat(path);
-  } catch (cause) {
-    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
-  }
 }

@@ -25,46 +25,41 @@ export async function kernelOf(
   settings: KernelSettings,
 ): Promise<KernelSubject> {
   const given = await givenFacts(session, settings);
+  const kernel = await kernelAt(session, target, settings.platform);
+  return { ...kernel, facts: { ...kernel.facts, ...given } };
+}
+
+async function kernelAt(
+  session: Session,
+  target: string,
+  platform: string,
+): Promise<KernelSubject> {
+  const { kernelOfConfig, kernelOfImage } = await import('@lkt/image');
+  const { cwd, home } = session.environment;
   const store = await session.findStore();
-  const kind = await kindOf(resolve(session.environment.cwd, target));
-  if (kind === 'config') {
-    if (/\.ya?ml$/.test(target)) {
-      const { kernelOfConfig } = await import('@lkt/image');
-      const file = await readConfigFile(target, session);
-      const homeDir = session.environment.home;
-      const kernel = await kernelOfConfig(store, file, { platform: settings.platform, homeDir });
-      return withFacts(kernel, given);
-    }
-    const { parseKernelConfig } = await import('@lkt/audit');
-    const bytes = await bytesOf(session, target);
-    return { name: target, facts: { config: parseKernelConfig(target, bytes), ...given } };
+  if ((await kindOf(resolve(cwd, target))) !== 'config') {
+    const [reference = target] = await referencesOf(session, target);
+    return kernelOfImage(store, reference, platform);
   }
-  const [reference = target] = await referencesOf(session, target);
-  const { kernelOfImage } = await import('@lkt/image');
-  const kernel = await kernelOfImage(store, reference, settings.platform);
-  return withFacts(kernel, given);
+  if (/\.ya?ml$/.test(target)) {
+    const file = await readConfigFile(target, session);
+    return kernelOfConfig(store, file, { platform, homeDir: home });
+  }
+  const { parseKernelConfig } = await import('@lkt/audit');
+  const config = parseKernelConfig(target, await bytesOf(session, target));
+  return { name: target, facts: { config } };
 }
 
-function withFacts(kernel: KernelSubject, given: KernelFacts): KernelSubject {
-  const { config, parameters, sysctls } = kernel.facts;
-  return {
-    ...kernel,
-    facts: {
-      config,
-      parameters: given.parameters ?? parameters,
-      sysctls: given.sysctls ?? sysctls,
-    },
-  };
-}
-
-async function givenFacts(session: Session, settings: KernelSettings): Promise<KernelFacts> {
+/** Returns the facts that the flags give. */
+async function givenFacts(
+  session: Session,
+  { cmdline, sysctl }: KernelSettings,
+): Promise<Pick<KernelFacts, 'parameters' | 'sysctls'>> {
   const { parseCommandLine, parseSysctls } = await import('@lkt/audit');
-  const { cmdline, sysctl } = settings;
-  const text = async (path: string): Promise<string> =>
-    (await bytesOf(session, path)).toString('utf8');
+  const text = async (path: string): Promise<string> => String(await bytesOf(session, path));
   return {
-    parameters: cmdline === undefined ? undefined : parseCommandLine(await text(cmdline)),
-    sysctls: sysctl === undefined ? undefined : parseSysctls(sysctl, await text(sysctl)),
+    ...(cmdline !== undefined && { parameters: parseCommandLine(await text(cmdline)) }),
+    ...(sysctl !== undefined && { sysctls: parseSysctls(sysctl, await text(sysctl)) }),
   };
 }
 

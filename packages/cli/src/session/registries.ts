@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
+import type { Store } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import type { RegistryFlags } from '../flags/registry.ts';
+import type { PullFlags, RegistryFlags } from '../flags/registry.ts';
 import { mirrorSetting } from './environment.ts';
+import { readGiven } from './paths.ts';
 import type { Session } from './session.ts';
 
 /** Opens registries, configured by the flags and the environment. */
@@ -22,16 +22,40 @@ export async function openRegistries(session: Session, flags: RegistryFlags): Pr
   });
 }
 
+/** Returns a function that opens the registries once, when first called. */
+export function lazyRegistries(session: Session, flags: RegistryFlags): () => Promise<Registry> {
+  let opened: Promise<Registry> | undefined;
+  return async () => (opened ??= openRegistries(session, flags));
+}
+
+/** Returns those of the store's tags that their registries have too, with the same digest. */
+export async function publishedIn(
+  session: Session,
+  flags: RegistryFlags,
+  store: Store,
+  tags: readonly string[],
+): Promise<readonly string[]> {
+  const { publishedTags } = await import('@lkt/registry');
+  await using registry = await openRegistries(session, flags);
+  return await publishedTags(registry, store, tags, session.signal);
+}
+
 /**
  * Reads the certificates of `--cert-file`.
  * @throws LktError NOT_FOUND, CONFIG_INVALID
  */
 export async function authorities(
   { environment: { cwd } }: Session,
-  flags: RegistryFlags,
+  { 'cert-file': files = [] }: RegistryFlags,
 ): Promise<readonly string[]> {
   return Promise.all(
-    (flags['cert-file'] ?? []).map(async (file) => certificates(resolve(cwd, file), file)),
+    files.map(async (file) => {
+      const text = await readGiven(cwd, file, `--cert-file ${file}`);
+      if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
+      throw new LktError('CONFIG_INVALID', `--cert-file ${file} contains no certificate`, {
+        fix: 'name a file with certificates in PEM form',
+      });
+    }),
   );
 }
 
@@ -39,34 +63,20 @@ export async function authorities(
  * Returns a function that pulls images that a build names by digest and the store lacks. Connects
  * only when first called.
  */
-export function imageFetcher(
-  session: Session,
-  flags: RegistryFlags & { readonly offline?: boolean },
-): Pick<BuildOptions, 'fetchImage'> {
+export function imageFetcher(session: Session, flags: PullFlags): Pick<BuildOptions, 'fetchImage'> {
   if (flags.offline === true) return {};
-  let opened: Promise<Registry> | undefined;
+  const open = lazyRegistries(session, flags);
   return {
-    fetchImage: async (reference, platforms, isNamed) => {
-      opened ??= openRegistries(session, flags);
-      const registry = await opened;
-      const { signal } = session;
-      const store = await session.openStore();
-      const { domain, path, digest } = reference;
+    fetchImage: async ({ domain, path, digest }, platforms, isNamed) => {
+      const registry = await open();
+      const { reporter, signal } = session;
       const name = { domain, path, digest };
       // The blobs are in the store under another name, but the registry must have the image under
       // this name.
       if (!isNamed) await registry.resolve(name, signal);
-      const descriptor = await registry.pullImage(store, name, { platforms, signal });
-      const { formatReference } = await import('@lkt/oci');
-      await store.tag(formatReference(name), descriptor);
-      const { pullImageSignatures } = await import('@lkt/sign');
-      const { reporter } = session;
-      await pullImageSignatures(
-        registry,
-        store,
-        { name, descriptor, platforms },
-        { reporter, signal },
-      );
+      const { pullSignedImage } = await import('@lkt/sign');
+      const options = { platforms, reporter, signal };
+      await pullSignedImage(registry, await session.openStore(), name, options);
     },
   };
 }
@@ -83,14 +93,4 @@ function mirrorsOf(texts: readonly string[]): Record<string, { url: string }[]> 
     (mirrors[registry] ??= []).push({ url });
   }
   return mirrors;
-}
-
-async function certificates(path: string, name: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new LktError('NOT_FOUND', `cannot read --cert-file ${name}`, { cause });
-  });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new LktError('CONFIG_INVALID', `--cert-file ${name} contains no certificate`, {
-    fix: 'name a file with certificates in PEM form',
-  });
 }

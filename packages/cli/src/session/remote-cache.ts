@@ -3,9 +3,10 @@ import type { CacheLocation, RemoteSteps } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import { listFlag, valueFlag } from '../flags/options.ts';
+import { type FlagValues, listFlag, valueFlag } from '../flags/options.ts';
+import type { BuilderFlags } from '../flags/package.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
-import { builderSetting } from './environment.ts';
+import { buildersOf } from './build-tools.ts';
 import { openRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
@@ -20,12 +21,9 @@ export const cacheToFlags = {
   'cache-to': valueFlag('REF', 'step cache to write, for --cache-from'),
 };
 
-interface CacheFlags extends RegistryFlags {
-  readonly builder?: readonly string[] | undefined;
-  readonly check?: boolean;
-  readonly 'cache-from'?: readonly string[] | undefined;
-  readonly 'cache-to'?: string | undefined;
-}
+type CacheFlags = RegistryFlags &
+  BuilderFlags &
+  FlagValues<typeof cacheFromFlags & typeof cacheToFlags>;
 
 /** The remote caches of `--cache-from` and `--cache-to`, for either engine. */
 export interface RemoteCaches extends AsyncDisposable {
@@ -43,16 +41,12 @@ export async function remoteCaches(session: Session, flags: CacheFlags): Promise
   const none = { push: async () => {}, [Symbol.asyncDispose]: async () => {} };
   if (from.length === 0 && to === undefined) return { ...none, tools: {} };
   const remoteCache = { from, to };
-  const builders =
-    flags.check === true ? [] : builderSetting(flags.builder, session.environment).value;
-  if (builders.length > 0) return { ...none, tools: { remoteCache } };
+  if (buildersOf(session, flags).length > 0) return { ...none, tools: { remoteCache } };
   const { RemoteSteps } = await import('@lkt/builder');
   const registries = new AsyncDisposableStack();
   let opened: Promise<Registry> | undefined;
-  const registry = async (): Promise<Registry> => {
-    opened ??= openRegistries(session, flags).then((open) => registries.use(open));
-    return opened;
-  };
+  const registry = async (): Promise<Registry> =>
+    (opened ??= openRegistries(session, flags).then((open) => registries.use(open)));
   const places: CacheLocation[] = [];
   for (const text of from) places.push(await placeOf('--cache-from', text, session, registry));
   const target = to === undefined ? undefined : await placeOf('--cache-to', to, session, registry);

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { SignerId, Signer, SigningKey } from '@lkt/sign';
 import type { RegistryFlags } from '../flags/registry.ts';
-import type { SigningFlags } from '../flags/signing.ts';
+import type { SignFlags } from '../flags/signing.ts';
 import { authorities } from './registries.ts';
 import type { Session } from './session.ts';
 import { givenRoot } from './trust.ts';
@@ -15,7 +15,7 @@ import { givenRoot } from './trust.ts';
  */
 export async function openSigner(
   session: Session,
-  flags: RegistryFlags & SigningFlags,
+  flags: RegistryFlags & SignFlags,
 ): Promise<Signer> {
   const { variables } = session.environment;
   const { ciIdentity, keylessSigner, keySigner } = await import('@lkt/sign');
@@ -45,9 +45,9 @@ export async function openSigner(
  */
 export async function wantedSigner(
   session: Session,
-  flags: RegistryFlags & SigningFlags & { readonly sign: boolean },
+  flags: RegistryFlags & SignFlags,
 ): Promise<Signer | undefined> {
-  if (flags.sign) return openSigner(session, flags);
+  if (flags.sign === true) return openSigner(session, flags);
   const names = ['key', 'fulcio-url', 'rekor-url', 'tsa-url'] as const;
   const given = names.find((name) => flags[name] !== undefined);
   if (given === undefined) return undefined;

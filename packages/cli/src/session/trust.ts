@@ -1,34 +1,29 @@
-import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
 import type { TrustOptions } from '@lkt/image';
 import type { PolicyFile, WorkspaceGates } from '@lkt/image/trust';
 import type { BuildOptions } from '@lkt/pkg';
-import type { Registry } from '@lkt/registry';
 import type { SignatureSource, TrustedRoot } from '@lkt/sign';
-import { registrySignatures } from '@lkt/sign/registry-signatures';
-import type { RegistryFlags } from '../flags/registry.ts';
+import { signatureSources } from '@lkt/sign/signature-sources';
+import type { PullFlags } from '../flags/registry.ts';
 import type { TrustFlags } from '../flags/trust.ts';
 import { trustedRootSetting } from './environment.ts';
-import { openRegistries } from './registries.ts';
+import { readGiven } from './paths.ts';
+import { lazyRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
-export interface TrustSettings extends RegistryFlags, TrustFlags {
-  /** Whether to use only signatures in the store. */
-  readonly offline?: boolean;
-}
-
 /**
- * Returns the trust policies of flags, environment and workspace, and the sources of signatures:
- * the store, then the registry.
+ * Returns the trust policies of flags, environment and workspace, and the sources of signatures.
  * @param top directory in which the workspace will be opened
  */
 export async function trustOptions(
   session: Session,
-  flags: TrustSettings,
+  flags: PullFlags,
   top?: string,
 ): Promise<TrustOptions & { readonly sources: readonly SignatureSource[] }> {
   const root = await givenRoot(session, flags);
+  const { findStore, signal } = session;
+  const openRegistry = flags.offline === true ? undefined : lazyRegistries(session, flags);
+  const hasMirrors = (flags.mirror ?? []).length > 0;
   return {
     policies: async (workspace) => {
       const { trustPolicies } = await import('@lkt/image/trust');
@@ -40,7 +35,7 @@ export async function trustOptions(
       return mayHavePolicy(top);
     },
     root,
-    sources: signatureSources(session, flags),
+    sources: signatureSources({ findStore, openRegistry, hasMirrors, signal }),
   };
 }
 
@@ -56,38 +51,9 @@ export async function givenRoot(
   const { value, from } = trustedRootSetting(given, environment);
   if (value === '') return undefined;
   const shown = given ?? environment.variables['LKT_TRUSTED_ROOT'] ?? value;
-  const text = await readGiven(value, `${from} ${shown}`);
+  const text = await readGiven(environment.cwd, value, `${from} ${shown}`);
   const { parseTrustedRoot } = await import('@lkt/sign');
   return parseTrustedRoot(text, shown);
-}
-
-/**
- * Returns the sources of signatures: the store; unless offline, also mirrors and the registry of
- * the image.
- */
-function signatureSources(session: Session, flags: TrustSettings): readonly SignatureSource[] {
-  const store: SignatureSource = {
-    name: 'the store',
-    collect: async (image) => {
-      const { storeSignatures } = await import('@lkt/image');
-      const found = await session.findStore();
-      return found === undefined
-        ? { items: [], unreadable: [] }
-        : storeSignatures(found).collect(image);
-    },
-  };
-  if (flags.offline === true) return [store];
-  let opened: Promise<Registry> | undefined;
-  const open = async (): Promise<Registry> => (opened ??= openRegistries(session, flags));
-  const { signal } = session;
-  const mirrors = registrySignatures(
-    'the mirror',
-    open,
-    (all, domain) => all.mirrors(domain),
-    signal,
-  );
-  const registry = registrySignatures('the registry', open, (itself) => [itself], signal);
-  return (flags.mirror ?? []).length === 0 ? [store, registry] : [store, mirrors, registry];
 }
 
 /**
@@ -96,7 +62,7 @@ function signatureSources(session: Session, flags: TrustSettings): readonly Sign
  */
 export function trustRequirement(
   session: Session,
-  flags: TrustSettings,
+  flags: PullFlags,
 ): Pick<BuildOptions, 'requireTrusted'> {
   let opened: Promise<WorkspaceGates> | undefined;
   const open = async (): Promise<WorkspaceGates> => {
@@ -116,23 +82,13 @@ export function trustRequirement(
 
 /** Reads the files of `--trust`. */
 async function givenPolicies(
-  session: Session,
+  { environment: { cwd } }: Session,
   { trust = [] }: TrustFlags,
 ): Promise<readonly PolicyFile[]> {
   const files: PolicyFile[] = [];
   for (const path of trust) {
-    const absolute = resolve(session.environment.cwd, path);
-    const text = await readGiven(absolute, `--trust ${path}`);
-    files.push({ path, text, dir: dirname(absolute) });
+    const text = await readGiven(cwd, path, `--trust ${path}`);
+    files.push({ path, text, dir: dirname(resolve(cwd, path)) });
   }
   return files;
-}
-
-async function readGiven(path: string, what: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (cause) {
-    if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw cause;
-    throw new LktError('NOT_FOUND', `cannot read ${what}`, { cause });
-  }
 }

@@ -1,17 +1,18 @@
-import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { dirname, resolve } from 'node:path';
+import { LktError } from '@lkt/core';
 import { type ImageReport, verifyConfigs, verifyImageReport } from '@lkt/image';
 import { type Descriptor, formatReference, parseReference, type Reference } from '@lkt/oci';
 import { committedReferences, type Workspace } from '@lkt/pkg';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
+import type { PullFlags } from '../flags/registry.ts';
 import { buildTools, workspaceAt } from './build-tools.ts';
 import { readConfigFile } from './config-file.ts';
+import { statOf } from './paths.ts';
 import { openRegistries } from './registries.ts';
 import type { Session } from './session.ts';
-import { trustOptions, type TrustSettings } from './trust.ts';
+import { trustOptions } from './trust.ts';
 
-export interface VerifySettings extends TrustSettings {
+interface VerifyFlags extends PullFlags {
   readonly 'build-yml'?: string | undefined;
   readonly org?: string | undefined;
 }
@@ -22,12 +23,12 @@ export interface VerifySettings extends TrustSettings {
  */
 export class TargetVerifier {
   readonly #session: Session;
-  readonly #flags: VerifySettings;
+  readonly #flags: VerifyFlags;
   readonly #only: TrustPolicy | undefined;
   readonly #workspaces = new Map<string, Promise<Workspace>>();
 
   /** @param only policy of the command line, which replaces all others */
-  constructor(session: Session, flags: VerifySettings, only: TrustPolicy | undefined) {
+  constructor(session: Session, flags: VerifyFlags, only: TrustPolicy | undefined) {
     this.#session = session;
     this.#flags = flags;
     this.#only = only;
@@ -38,24 +39,24 @@ export class TargetVerifier {
    * @throws LktError USAGE_INVALID if no policy covers the target
    */
   async verify(target: string): Promise<readonly ImageReport[]> {
-    const kind = await kindOf(resolve(this.#session.environment.cwd, target), target);
+    const { environment, signal } = this.#session;
+    const { cwd } = environment;
+    const kind = await kindOf(resolve(cwd, target), target);
     if (kind === 'config') return this.#config(target);
     const image = await (kind === 'package' ? this.#package(target) : this.#image(target));
-    const { cwd } = this.#session.environment;
     const options = await trustOptions(this.#session, this.#flags);
     const policies =
       this.#only === undefined
         ? ((await options.policies?.(await this.#workspace(cwd))) ?? [])
         : [this.#only];
     if (policies.length === 0) throw uncovered(target);
-    const { sources } = options;
-    return [await verifyImageReport(image, policies, sources, this.#session.signal)];
+    return [await verifyImageReport(image, policies, options.sources, signal)];
   }
 
   async #config(target: string): Promise<readonly ImageReport[]> {
     const session = this.#session;
     const config = await readConfigFile(target, session);
-    const workspace = await this.#workspace(resolve(config.absolute, '..'));
+    const workspace = await this.#workspace(dirname(config.absolute));
     const { policies, root, sources } = await trustOptions(session, this.#flags);
     // Only identifies images that are built already: trust in the images used to build them is not
     // checked.
@@ -67,31 +68,27 @@ export class TargetVerifier {
   }
 
   async #package(dir: string): Promise<NamedImage> {
-    const { cwd } = this.#session.environment;
-    const workspace = await this.#workspace(cwd);
+    const { environment, signal } = this.#session;
+    const workspace = await this.#workspace(environment.cwd);
     const item = await workspace.packageAt(dir);
-    const { signal } = this.#session;
+    const { org } = this.#flags;
     const [own = ''] = await committedReferences(workspace, [item], { signal });
-    const [there = own] = await committedReferences(workspace, [item], {
-      org: this.#flags.org,
-      signal,
-    });
-    const name = parseReference(there);
-    const found = (await this.#inStore(parseReference(own))) ?? (await this.#inRegistry(name));
-    return { ...name, digest: found.digest };
+    const [there = own] = await committedReferences(workspace, [item], { org, signal });
+    return this.#find(parseReference(own), parseReference(there));
   }
 
   async #image(text: string): Promise<NamedImage> {
     const { digest, ...name } = parseReference(text);
     if (digest !== undefined) return { ...name, digest };
     const tagged = { ...name, tag: name.tag ?? 'latest' };
-    const found = (await this.#inStore(tagged)) ?? (await this.#inRegistry(tagged));
-    return { ...tagged, digest: found.digest };
+    return this.#find(tagged, tagged);
   }
 
-  async #inStore({ domain, path, tag = 'latest' }: Reference): Promise<Descriptor | undefined> {
+  /** Returns the image with a name in the store, else the one with `name` in its registry. */
+  async #find({ domain, path, tag = 'latest' }: Reference, name: Reference): Promise<NamedImage> {
     const store = await this.#session.findStore();
-    return store?.resolve(formatReference({ domain, path, tag }));
+    const found = await store?.resolve(formatReference({ domain, path, tag }));
+    return { ...name, digest: (found ?? (await this.#inRegistry(name))).digest };
   }
 
   async #inRegistry(name: Reference): Promise<Descriptor> {
@@ -115,12 +112,9 @@ export class TargetVerifier {
 /** Returns the kind of a target: an image, unless a file or directory of that name exists. */
 async function kindOf(path: string, target: string): Promise<'config' | 'package' | 'image'> {
   if (target === '-') return 'config';
-  try {
-    return (await stat(path)).isDirectory() ? 'package' : 'config';
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-    return /\.ya?ml$/.test(target) ? 'config' : 'image';
-  }
+  const found = await statOf(path);
+  if (found !== undefined) return found.isDirectory() ? 'package' : 'config';
+  return /\.ya?ml$/.test(target) ? 'config' : 'image';
 }
 
 function uncovered(target: string): LktError {

@@ -1,10 +1,11 @@
 import { LktCommand } from '../../command.ts';
 import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
 import { switchFlag } from '../../flags/options.ts';
+import { publishedOnly } from '../../flags/published-only.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { showSize } from '../../flags/sizes.ts';
+import { publishedIn } from '../../session/registries.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
-import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';
@@ -33,8 +34,9 @@ export class CacheClean extends LktCommand {
     if (store === undefined) return { removed: 0, bytes: 0 };
     if (flags['published-only']) {
       const tags = (await store.tags()).map(({ reference }) => reference);
-      const names = await publishedNames(session, flags, store, tags);
-      const freed = await removeImages(store, new Set(names), flags['dry-run']);
+      const names = await publishedIn(session, flags, store, tags);
+      const { removeImages } = await import('@lkt/oci');
+      const freed = await removeImages(store, await cacheAreas(), new Set(names), flags['dry-run']);
       this.endProgress();
       if (flags['dry-run']) for (const name of names) this.log(`images ${name}`);
       this.log(`${verb} ${names.length} images, ${showSize(freed)}`);

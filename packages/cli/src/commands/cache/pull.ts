@@ -29,30 +29,22 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   async run(): Promise<{ images: readonly Row[] }> {
     const { args, flags } = await this.parse(CachePull);
     const session = await this.begin(flags);
-    const { familiarReference, formatReference, parsePlatform, parseReference } =
-      await import('@lkt/oci');
+    const { familiarReference, parsePlatform, parseReference } = await import('@lkt/oci');
     const { openRegistries } = await import('../../session/registries.ts');
-    const { pullImageSignatures } = await import('@lkt/sign');
+    const { pullSignedImage } = await import('@lkt/sign');
     const wanted = args.image.map((text) => parseReference(text));
     const platforms = flags.platform.includes('all')
       ? undefined
       : flags.platform.map(parsePlatform);
     await using registry = await openRegistries(session, flags);
     const store = await session.openStore();
-    const { signal } = session;
+    const { reporter, signal } = session;
+    const options = { platforms, documents: true, reporter, signal };
     const images: Row[] = [];
     for (const { domain, path, tag = 'latest', digest } of wanted) {
       const name = digest === undefined ? { domain, path, tag } : { domain, path, digest };
-      const options = { signal, platforms };
-      const descriptor = await registry.pullImage(store, name, options);
-      await store.tag(formatReference(name), descriptor);
-      await pullImageSignatures(
-        registry,
-        store,
-        { name, descriptor, platforms },
-        { documents: true, reporter: session.reporter, signal },
-      );
-      images.push({ reference: familiarReference(name), digest: descriptor.digest });
+      const pulled = await pullSignedImage(registry, store, name, options);
+      images.push({ reference: familiarReference(name), digest: pulled.digest });
     }
     this.endProgress();
     for (const { reference, digest } of images) this.log(`${reference} ${digest}`);

@@ -1,8 +1,10 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { requiredArgs } from '../../flags/options.ts';
+import { publishedOnly } from '../../flags/published-only.ts';
 import { registryFlags } from '../../flags/registry.ts';
-import { publishedNames, publishedOnly, removeImages } from '../../session/remove-images.ts';
+import { cacheAreas } from '../../session/cache-areas.ts';
+import { publishedIn } from '../../session/registries.ts';
 
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';
@@ -19,7 +21,8 @@ export class CacheRm extends LktCommand {
   async run(): Promise<{ removed: readonly string[]; bytes: number }> {
     const { args, flags } = await this.parse(CacheRm);
     const session = await this.begin(flags);
-    const { familiarReference, formatReference, parseReference } = await import('@lkt/oci');
+    const { familiarReference, formatReference, parseReference, removeImages } =
+      await import('@lkt/oci');
     const store = await session.findStore();
     const tags = ((await store?.tags()) ?? []).map(({ reference }) => reference);
     const removed: string[] = [];
@@ -37,9 +40,9 @@ export class CacheRm extends LktCommand {
     }
     if (store === undefined) return { removed: [], bytes: 0 };
     const chosen = flags['published-only']
-      ? await publishedNames(session, flags, store, removed)
+      ? await publishedIn(session, flags, store, removed)
       : removed;
-    const bytes = await removeImages(store, new Set(chosen));
+    const bytes = await removeImages(store, await cacheAreas(), new Set(chosen));
     const names = chosen.map((tag) => familiarReference(parseReference(tag)));
     for (const name of names) this.log(`removed ${name}`);
     return { removed: names, bytes };

@@ -1,12 +1,11 @@
-import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import type { Tokens } from '@lkt/server';
 import { LktCommand } from '../../command.ts';
 import { parseAddress } from '../../flags/listen-address.ts';
 import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { parseSize } from '../../flags/sizes.ts';
 import { printable } from '../../output/printable.ts';
+import { readGiven } from '../../session/paths.ts';
 import type { Session } from '../../session/session.ts';
 
 export class CacheServe extends LktCommand {
@@ -44,7 +43,8 @@ If there are tokens, every request needs one. Give them one per line in the file
     const { flags } = await this.parse(CacheServe);
     const session = await this.begin(flags);
     const { host, port, isLoopback } = parseAddress('--listen', flags.listen);
-    const { LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN } = session.environment.variables;
+    const { cwd, variables } = session.environment;
+    const { LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN } = variables;
     const tokens: Tokens = {
       write: await tokensOf(session, flags['token-file'], 'LKT_SERVE_TOKEN', LKT_SERVE_TOKEN),
       read: await tokensOf(
@@ -58,7 +58,7 @@ If there are tokens, every request needs one. Give them one per line in the file
     const tls =
       cert === undefined || key === undefined
         ? undefined
-        : { cert: await readText(session, cert), key: await readText(session, key) };
+        : { cert: await readGiven(cwd, cert), key: await readGiven(cwd, key) };
     if (!isLoopback) {
       if (tls === undefined && !flags['insecure-http'])
         throw refused('without TLS', '--tls-cert and --tls-key', '--insecure-http');
@@ -116,18 +116,9 @@ async function tokensOf(
       });
     found.push(...tokens);
   };
-  for (const file of files) add(file, await readText(session, file));
+  for (const file of files) add(file, await readGiven(session.environment.cwd, file));
   if (variable !== '') add(name, variable);
   return found;
-}
-
-async function readText({ environment }: Session, file: string): Promise<string> {
-  try {
-    return await readFile(resolve(environment.cwd, file), 'utf8');
-  } catch (cause) {
-    if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw cause;
-    throw new LktError('NOT_FOUND', `cannot read ${file}`, { cause });
-  }
 }
 
 function sizeOf(text: string | undefined): number | undefined {

@@ -1,23 +1,17 @@
 import { LktError } from '@lkt/core';
-import type { SignerId } from '@lkt/sign';
+import type { AttestedRebuild } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
-import { listFlag, requiredArgs, switchFlag } from '../../flags/options.ts';
-import { builderFlags, packageFlags } from '../../flags/package.ts';
-import { targetFlags } from '../../flags/push.ts';
+import { requiredArgs, switchFlag } from '../../flags/options.ts';
+import { builderFlags, packageFlags, targetFlags } from '../../flags/package.ts';
+import { platformFlags } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { openRegistries } from '../../session/registries.ts';
 import { openSigner, formatSigner } from '../../session/signer.ts';
 
-interface Row {
+interface Rebuilt extends Omit<AttestedRebuild, 'item'> {
   readonly name: string;
-  readonly reference: string;
-  readonly digest: string;
-  readonly platforms: readonly string[];
-  readonly signer: SignerId;
-  /** The number of new attestations. */
-  readonly made: number;
 }
 
 export class PkgAttestRebuild extends LktCommand {
@@ -37,14 +31,12 @@ The attestation is stored beside the image; --push, or a later "lkt pkg push", s
     ...pullFlags,
     ...signingFlags,
     org: targetFlags.org,
-    platforms: listFlag('linux/amd64,…', 'platforms to build for; default: all in build.yml', {
-      delimiter: ',',
-    }),
+    platforms: platformFlags.platforms,
     push: switchFlag('push the attestation to the registry of the image'),
     tag: targetFlags.tag,
   };
 
-  async run(): Promise<{ packages: readonly Row[] }> {
+  async run(): Promise<{ packages: readonly Rebuilt[] }> {
     const { args, flags } = await this.parse(PkgAttestRebuild);
     if (flags.push && flags.offline)
       throw new LktError('USAGE_INVALID', '--push and --offline exclude each other', {
@@ -59,10 +51,7 @@ The attestation is stored beside the image; --push, or a later "lkt pkg push", s
     const workspace = await workspaceAt(session, environment.cwd, flags['build-yml']);
     const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
     const platforms = flags.platforms?.map(parsePlatform);
-    const build = {
-      ...(await buildTools(session, flags)),
-      platforms,
-    };
+    const build = { ...(await buildTools(session, flags)), platforms };
     await using registry = flags.push ? await openRegistries(session, flags) : undefined;
     const rebuilt = await attestRebuilds(workspace, [...new Set(items)], {
       store: build.store,

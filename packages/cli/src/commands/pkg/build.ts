@@ -7,13 +7,19 @@ import type { Package, Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { givenArgs } from '../../flags/build-args.ts';
 import { secretFlags, sshFlags } from '../../flags/credentials.ts';
-import { layoutsFlag, layoutsOf } from '../../flags/layout.ts';
 import { limitsOf } from '../../flags/limits.ts';
 import { linuxkitBuildFlags, noop, unsupported } from '../../flags/linuxkit.ts';
 import { countFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../../flags/options.ts';
-import { builderFlags, devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
+import {
+  builderFlags,
+  devFlag,
+  givenName,
+  hashFlags,
+  packageFlags,
+  packageSourceFlags,
+  requireDirsOrAll,
+} from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
-import { pullPackages, pullPackagesFlag } from '../../flags/pull-packages.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
@@ -77,7 +83,7 @@ export class PkgBuild extends LktCommand {
     ...platformFlags,
     ...builderFlags,
     ...pullFlags,
-    ...pullPackagesFlag,
+    ...packageSourceFlags,
     all: switchFlag('build every package of the checkout that supports one of the platforms'),
     'build-arg': listFlag(
       'NAME=VALUE',
@@ -114,7 +120,6 @@ export class PkgBuild extends LktCommand {
     'max-processes': countFlag('N', 'maximum number of processes in a RUN; default: 4096'),
     'max-time': valueFlag('DURATION', 'time limit of a RUN, such as 90s or 1h30m'),
     'no-cache': switchFlag('ignore the step cache'),
-    ...layoutsFlag,
     org: hashFlags.org,
     secret: listFlag(
       'id=ID,src=FILE|env=NAME',
@@ -138,14 +143,7 @@ export class PkgBuild extends LktCommand {
   async run(): Promise<Summary> {
     const { args, flags } = await this.parse(PkgBuild);
     const dirs = args.dir ?? [];
-    if (flags.all ? dirs.length > 0 : dirs.length === 0) {
-      const problem = flags.all
-        ? '--all and package directories exclude each other'
-        : 'DIR is missing';
-      throw new LktError('USAGE_INVALID', problem, {
-        fix: 'name package directories, or give --all',
-      });
-    }
+    requireDirsOrAll(dirs, flags.all);
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
     const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
@@ -184,12 +182,7 @@ export class PkgBuild extends LktCommand {
     const platforms = await wantedPlatforms(flags, flags.all ? workspace.all() : named);
     const targets = flags.all ? await allPackages(workspace, platforms) : named;
     await using caches = await remoteCaches(session, flags);
-    const tools = {
-      ...(await buildTools(session, flags, worker)),
-      ...caches.tools,
-      ...layoutsOf(flags, session),
-      ...pullPackages(flags),
-    };
+    const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
     const verbose = (flags.verbose ?? 1) > 1;
     const report = await buildPackages(workspace, targets, {
       ...tools,

@@ -1,25 +1,16 @@
-import type { SignerId } from '@lkt/sign';
+import type { PackageManifest } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
 import { requiredArgs } from '../../flags/options.ts';
-import { givenName, packageFlags } from '../../flags/package.ts';
-import { targetFlags } from '../../flags/push.ts';
+import { givenName, packageFlags, targetFlags } from '../../flags/package.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { openRegistries } from '../../session/registries.ts';
 import { wantedSigner } from '../../session/signer.ts';
 
-interface Result {
-  readonly packages: readonly {
-    readonly name: string;
-    readonly reference: string;
-    readonly digest: string;
-    readonly platforms: readonly string[];
-    readonly changed: boolean;
-    /** The signer, with `--sign`. */
-    readonly signer?: SignerId;
-  }[];
+interface Joined extends Omit<PackageManifest, 'item'> {
+  readonly name: string;
 }
 
 export class PkgManifest extends LktCommand {
@@ -36,7 +27,7 @@ export class PkgManifest extends LktCommand {
 
   static override linuxkit = { ...linuxkitPackageFlags, hash: unsupported('value', 'use --tag') };
 
-  async run(): Promise<Result> {
+  async run(): Promise<{ packages: readonly Joined[] }> {
     const { args, flags } = await this.parse(PkgManifest);
     const session = await this.begin(flags);
     const signer = await wantedSigner(session, flags);

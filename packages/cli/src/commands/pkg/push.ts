@@ -1,32 +1,25 @@
 import { LktError } from '@lkt/core';
-import type { SignerId } from '@lkt/sign';
+import type { PushedPackage } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { linuxkitBuildFlags, unsupported, warnIgnored } from '../../flags/linuxkit.ts';
 import { countFlag, optionalArgs, switchFlag } from '../../flags/options.ts';
-import { builderFlags, givenName, packageFlags } from '../../flags/package.ts';
+import {
+  builderFlags,
+  givenName,
+  packageFlags,
+  requireDirsOrAll,
+  targetFlags,
+} from '../../flags/package.ts';
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
-import { targetFlags } from '../../flags/push.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { openRegistries } from '../../session/registries.ts';
 import { formatSigner, wantedSigner } from '../../session/signer.ts';
 
-interface Pushed {
+interface Pushed extends Omit<PushedPackage, 'item' | 'images'> {
   readonly name: string;
-  /** Name and tag in the registry. */
-  readonly reference: string;
-  /** Digest of the tag, including images for other platforms that it had. */
-  readonly digest: string;
-  /** Digest that pins name. */
-  readonly index: string;
   readonly platforms: readonly string[];
-  readonly tags: readonly string[];
-  /** Bytes of the blobs that were sent. */
-  readonly bytes: number;
-  readonly changed: boolean;
-  /** The signer, with `--sign`. */
-  readonly signer?: SignerId;
 }
 
 export class PkgPush extends LktCommand {
@@ -84,14 +77,7 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   async run(): Promise<{ packages: readonly Pushed[] }> {
     const { args, flags } = await this.parse(PkgPush);
     const dirs = args.dir ?? [];
-    if (flags.all ? dirs.length > 0 : dirs.length === 0) {
-      const problem = flags.all
-        ? '--all and package directories exclude each other'
-        : 'DIR is missing';
-      throw new LktError('USAGE_INVALID', problem, {
-        fix: 'name package directories, or give --all',
-      });
-    }
+    requireDirsOrAll(dirs, flags.all);
     if (!flags.manifest && flags.release !== undefined) {
       throw new LktError(
         'USAGE_INVALID',

@@ -1,13 +1,12 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
-import { requiredArg } from '../../flags/options.ts';
-import { packageFlags } from '../../flags/package.ts';
-import { targetFlags } from '../../flags/push.ts';
+import { type FlagValues, requiredArg } from '../../flags/options.ts';
+import { packageFlags, targetFlags } from '../../flags/package.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
+import { isDirectory } from '../../session/paths.ts';
 import { openRegistries } from '../../session/registries.ts';
 import type { Session } from '../../session/session.ts';
 
@@ -79,21 +78,12 @@ export class PkgRemoteTag extends LktCommand {
 async function referenceOf(
   session: Session,
   dir: string,
-  flags: {
-    readonly 'build-yml'?: string | undefined;
-    readonly org?: string | undefined;
-    readonly tag?: string | undefined;
-  },
+  { org, tag, 'build-yml': buildYml }: FlagValues<typeof PkgRemoteTag.flags>,
 ): Promise<string> {
   const { committedReferences } = await import('@lkt/pkg');
-  const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+  const workspace = await workspaceAt(session, session.environment.cwd, buildYml);
   const item = await workspace.packageAt(dir);
-  const options = { org: flags.org, tag: flags.tag, signal: session.signal };
+  const options = { org, tag, signal: session.signal };
   const [reference = ''] = await committedReferences(workspace, [item], options);
   return reference;
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() === true;
 }

@@ -1,25 +1,14 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { SignedReference } from '@lkt/pkg';
-import type { SignerId } from '@lkt/sign';
 import { LktCommand } from '../../command.ts';
-import { requiredArgs, valueFlag } from '../../flags/options.ts';
-import { builderFlags, packageFlags } from '../../flags/package.ts';
+import { requiredArgs } from '../../flags/options.ts';
+import { builderFlags, packageFlags, targetFlags } from '../../flags/package.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { isDirectory } from '../../session/paths.ts';
 import { openRegistries } from '../../session/registries.ts';
 import { openSigner, formatSigner } from '../../session/signer.ts';
-
-interface Signed {
-  readonly reference: string;
-  readonly digest: string;
-  /** Digests of everything signed: indexes, and the images for each platform. */
-  readonly subjects: readonly string[];
-  readonly signer: SignerId;
-  /** The number of new signatures and attestations. */
-  readonly made: number;
-}
 
 export class PkgSign extends LktCommand {
   static override summary = 'Sign packages, or images in a registry';
@@ -38,14 +27,11 @@ Writes both forms: Sigstore bundles as referrers of the image, for cosign 3, and
     ...builderFlags,
     ...pullFlags,
     ...signingFlags,
-    org: valueFlag(
-      'HOST/ORG',
-      'registry and organization of the packages; default: "org" in build.yml',
-    ),
-    tag: valueFlag('TEMPLATE', 'tag template; default: "tag" in build.yml'),
+    org: targetFlags.org,
+    tag: targetFlags.tag,
   };
 
-  async run(): Promise<{ images: readonly Signed[] }> {
+  async run(): Promise<{ images: readonly SignedReference[] }> {
     const { args, flags } = await this.parse(PkgSign);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
@@ -80,9 +66,4 @@ Writes both forms: Sigstore bundles as referrers of the image, for cosign 3, and
     }
     return { images };
   }
-}
-
-async function isDirectory(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isDirectory() === true;
 }

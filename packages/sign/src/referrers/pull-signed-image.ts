@@ -2,6 +2,7 @@ import { LktError, type Reporter } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
+  formatReference,
   isIndexType,
   parseIndex,
   type Platform,
@@ -12,15 +13,10 @@ import {
 import type { Registry, RegistryReader } from '@lkt/registry';
 import { pullSignatures } from './pull-signatures.ts';
 
-/** A pulled image; `platforms` are those that were pulled, default all. */
-export interface PulledImage {
-  readonly name: Reference;
-  readonly descriptor: Descriptor;
-  readonly platforms?: readonly Platform[] | undefined;
-}
-
-/** Options of `pullImageSignatures`. */
-export interface PullImageSignaturesOptions {
+/** Options of `pullSignedImage`. */
+export interface PullSignedImageOptions {
+  /** The platforms to pull of an index; default: all. */
+  readonly platforms: readonly Platform[] | undefined;
   /** Also pull unsigned referrers; default: false. */
   readonly documents?: boolean;
   readonly reporter: Reporter;
@@ -28,14 +24,32 @@ export interface PullImageSignaturesOptions {
 }
 
 /**
- * Pulls signatures and attestations of an image from its registry or a mirror into the store: those
- * of the index and of its pulled images. A failure is a warning.
+ * Pulls an image into the store under its name, with its signatures and attestations. A failure to
+ * pull these is a warning.
  */
-export async function pullImageSignatures(
+export async function pullSignedImage(
   registry: Registry,
   store: Store,
-  { name: { domain, path }, descriptor, platforms }: PulledImage,
-  { documents = false, reporter, signal }: PullImageSignaturesOptions,
+  name: Reference,
+  options: PullSignedImageOptions,
+): Promise<Descriptor> {
+  const { platforms, signal } = options;
+  const descriptor = await registry.pullImage(store, name, { platforms, signal });
+  await store.tag(formatReference(name), descriptor);
+  await pullImageSignatures(registry, store, name, descriptor, options);
+  return descriptor;
+}
+
+/**
+ * Pulls signatures and attestations from the registry of an image or a mirror into the store: those
+ * of the index and of its pulled images.
+ */
+async function pullImageSignatures(
+  registry: Registry,
+  store: Store,
+  { domain, path }: Reference,
+  descriptor: Descriptor,
+  { platforms, documents = false, reporter, signal }: PullSignedImageOptions,
 ): Promise<void> {
   const images = isIndexType(descriptor.mediaType)
     ? parseIndex(await store.readBytes(descriptor)).manifests
