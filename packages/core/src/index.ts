@@ -5,8 +5,8 @@ export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';
 export { canonicalJson } from './json.ts';
 export { nearest } from './nearest.ts';
-export { type ProgressEvent, type Reporter, silentReporter } from './progress.ts';
-export { type Position, positionAt, type SourceFile, sourceError } from './source.ts';
+export { type ProgressEvent, type Reporter, reportStep, silentReporter } from './progress.ts';
+export { type Position, type SourceFile, sourceError } from './source.ts';
 export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';
 export {

@@ -28,3 +28,24 @@ export interface Reporter {
 
 /** A reporter that discards all events. */
 export const silentReporter: Reporter = { emit: () => undefined };
+
+/**
+ * Runs a step and emits its start and its end.
+ * @throws the error of `work`
+ */
+export async function reportStep<T>(
+  reporter: Reporter,
+  step: { readonly id: string; readonly title: string },
+  work: () => Promise<T>,
+): Promise<T> {
+  const { id } = step;
+  reporter.emit({ kind: 'start', ...step });
+  try {
+    const result = await work();
+    reporter.emit({ kind: 'done', id, cached: false });
+    return result;
+  } catch (error) {
+    reporter.emit({ kind: 'failed', id });
+    throw error;
+  }
+}

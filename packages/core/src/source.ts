@@ -12,13 +12,6 @@ export interface Position {
   readonly column: number;
 }
 
-/** Returns the position of a UTF-16 offset in a text. */
-export function positionAt(text: string, offset: number): Position {
-  const before = text.slice(0, offset);
-  const line = before.split('\n').length;
-  return { line, column: offset - (before.lastIndexOf('\n') + 1) + 1 };
-}
-
 /** Maximum length of an excerpt and of its part before the position, in UTF-16 units. */
 const MAX_EXCERPT = 200;
 const MAX_EXCERPT_BEFORE = 80;

@@ -67,16 +67,8 @@ export class YamlValue {
     return parser().isMap(this.#node);
   }
 
-  isList(): boolean {
-    return parser().isSeq(this.#node);
-  }
-
   isString(): boolean {
     return parser().isScalar(this.#node) && typeof valueOf(this.#node) === 'string';
-  }
-
-  isInteger(): boolean {
-    return parser().isScalar(this.#node) && Number.isSafeInteger(valueOf(this.#node));
   }
 
   /**

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { canonicalJson, LktError, positionAt, sourceError } from '../src/index.ts';
+import { canonicalJson, LktError, sourceError } from '../src/index.ts';
 
 test('sourceError shows file:line:col, the line, and a caret aligned under tabs', () => {
   const file = { path: 'Dockerfile', text: 'FROM scratch\n\tRNU true\r\n' };
@@ -39,12 +39,6 @@ test('sourceError shortens a long line around the position', () => {
   expect(detailAt(1, 5000)).toEqual([`  1 | ${'a'.repeat(200)}…`, `    | ${'^'.repeat(201)}`]);
   expect(detailAt(2003, 1)).toEqual([`  1 | …${'c'.repeat(200)}`, `    | ${' '.repeat(200)}^`]);
 });
-
-test('positionAt counts from one', () => {
-  expect(positionAt('ab\ncd', 0)).toEqual({ line: 1, column: 1 });
-  expect(positionAt('ab\ncd', 4)).toEqual({ line: 2, column: 2 });
-});
-
 test('canonicalJson does not depend on key order', () => {
   expect(canonicalJson({ b: [1, { d: 1, c: null }], a: 'x' })).toBe(
     '{"a":"x","b":[1,{"c":null,"d":1}]}',

@@ -1,4 +1,5 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
@@ -17,19 +18,13 @@ export async function run(
   command: string,
   args: readonly string[],
 ): Promise<{ code: number; stdout: string; stderr: string }> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  const ended = new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      resolve(code ?? -1);
+  return new Promise((resolve, reject) => {
+    const child = execFile(command, args, { maxBuffer: 2 ** 20 }, (error, stdout, stderr) => {
+      if (child.pid === undefined) reject(error as Error);
+      else resolve({ code: child.exitCode ?? -1, stdout, stderr });
     });
+    child.stdin?.end();
   });
-  const [code, stdout, stderr] = await Promise.all([
-    ended,
-    text(child.stdout, 1 << 20),
-    text(child.stderr, 1 << 20),
-  ]);
-  return { code, stdout, stderr };
 }
 
 /**
@@ -45,12 +40,7 @@ export async function* pipeThrough(
   what: string,
 ): AsyncGenerator<Uint8Array> {
   const child = spawn(command, args, { stdio: ['pipe', 'pipe', 'pipe'] });
-  const ended = new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      resolve(code ?? -1);
-    });
-  });
+  const ended = once(child, 'close');
   const complaint = text(child.stderr, 4096);
   const fed = pipeline(Readable.from(source), child.stdin);
   const settled = Promise.allSettled([ended, fed, complaint]);
@@ -71,10 +61,11 @@ export async function* pipeThrough(
     throw feed.reason;
   if (exit.status === 'rejected')
     throw new LktError('TOOL_MISSING', `${command} cannot be started`, { cause: exit.reason });
-  if (exit.value !== 0 || feed.status === 'rejected') {
+  const [status] = exit.value as [number | null];
+  if (status !== 0 || feed.status === 'rejected') {
     const said = stderr.status === 'fulfilled' ? stderr.value.trim() : '';
     throw new LktError('ARCHIVE_INVALID', `${what} cannot be unpacked`, {
-      cause: new Error(said === '' ? `${command} ended with status ${exit.value}` : said),
+      cause: new Error(said === '' ? `${command} ended with status ${status ?? 'unknown'}` : said),
     });
   }
 }

@@ -1,7 +1,5 @@
 import { join } from 'node:path';
-import { createGunzip } from 'node:zlib';
-import { Readable } from 'node:stream';
-import { digestHex, LktError, type Reporter } from '@lkt/core';
+import { digestHex, LktError, type Reporter, reportStep } from '@lkt/core';
 import type { HttpClient } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import { download, mirrorClient } from './download.ts';
@@ -11,7 +9,8 @@ import { type KeyringOptions, readInRelease, type Release } from './release.ts';
 import type { PackageSource } from '../lock/resolve.ts';
 import { type IndexedSource, parseSource } from './source-package.ts';
 import { compareVersions } from '../lock/version.ts';
-import { findXzDecoder, unxz } from '../deb/xz.ts';
+import { unpack } from '../deb/unpack.ts';
+import { findXzDecoder } from '../deb/xz.ts';
 
 /** Options to open an archive. */
 export interface ArchiveOptions extends KeyringOptions {
@@ -43,12 +42,12 @@ const MAX_INDEX_BYTES = 1 << 30;
  */
 export class Archive implements PackageSource, AsyncDisposable {
   readonly #indexes: readonly PackagesIndex[];
-  readonly #sources: readonly SourceIndex[];
+  readonly #sources: readonly PackagesIndex[];
   readonly #resources: AsyncDisposableStack;
 
   private constructor(
     indexes: readonly PackagesIndex[],
-    sources: readonly SourceIndex[],
+    sources: readonly PackagesIndex[],
     resources: AsyncDisposableStack,
   ) {
     this.#indexes = indexes;
@@ -66,7 +65,7 @@ export class Archive implements PackageSource, AsyncDisposable {
     const { path: directory } = resources.use(await options.store.tempDir());
     await using http = mirrorClient(mirror);
     const indexes: PackagesIndex[] = [];
-    const sources: SourceIndex[] = [];
+    const sources: PackagesIndex[] = [];
     for (const part of partsOf(suite.suite)) {
       const release = await fetchRelease(part, http, mirror, directory, options);
       for (const component of suite.components ?? ['main']) {
@@ -77,8 +76,7 @@ export class Archive implements PackageSource, AsyncDisposable {
           return resources.use(await PackagesIndex.load(text, join(directory, name), part.archive));
         };
         indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
-        if (suite.withSources !== true) continue;
-        sources.push({ archive: part.archive, index: await load('source', 'Sources') });
+        if (suite.withSources === true) sources.push(await load('source', 'Sources'));
       }
     }
     return new Archive(indexes, sources, resources.move());
@@ -97,8 +95,8 @@ export class Archive implements PackageSource, AsyncDisposable {
    * `withSources`.
    */
   sources(name: string): readonly IndexedSource[] {
-    return this.#sources.flatMap(({ archive, index }) =>
-      index.paragraphs(name).map((paragraph) => parseSource(paragraph, archive)),
+    return this.#sources.flatMap((index) =>
+      index.paragraphs(name).map((paragraph) => parseSource(paragraph, index.archive)),
     );
   }
 
@@ -110,11 +108,6 @@ export class Archive implements PackageSource, AsyncDisposable {
 /** Sorts by version. The sort is stable: of equal versions the main archive's comes first. */
 function newestFirst(packages: readonly IndexedPackage[]): IndexedPackage[] {
   return packages.toSorted((a, b) => compareVersions(b.version, a.version));
-}
-
-interface SourceIndex {
-  readonly archive: ArchiveName;
-  readonly index: PackagesIndex;
 }
 
 interface Part {
@@ -145,8 +138,10 @@ async function fetchRelease(
     mirror,
     archive,
     `dists/${suite}/InRelease`,
-    async (content) =>
-      readInRelease(await collect(content, MAX_RELEASE_BYTES, what), directory, what, options),
+    async (content) => {
+      const whole = unpack('', { content, size: 0, what, limit: MAX_RELEASE_BYTES });
+      return readInRelease(Buffer.concat(await Array.fromAsync(whole)), directory, what, options);
+    },
     { signal: options.signal },
   );
   if (release.codename !== suite && release.suite !== suite) {
@@ -208,48 +203,21 @@ async function fetchIndex(
         canReuseBuffers: true,
       });
     };
-    options.reporter.emit({ kind: 'start', id, title: what });
-    try {
+    await reportStep(options.reporter, { id, title: what }, async () => {
       await get(release.byHash ? byHash : byName).catch(async (error: unknown) => {
         if (!release.byHash || !isCode(error, 'NOT_FOUND')) throw error;
         await get(byName);
       });
-    } catch (error) {
-      options.reporter.emit({ kind: 'failed', id });
+    }).catch((error: unknown) => {
       if (!isCode(error, 'DIGEST_MISMATCH')) throw error;
       throw new LktError('DIGEST_MISMATCH', `${what} does not match its signed digest`, {
         cause: error,
         fix: 'retry in a few minutes, or set LKT_DEBIAN_MIRROR to another mirror',
       });
-    }
-    options.reporter.emit({ kind: 'done', id, cached: false });
+    });
   }
   const limit = release.files.get(base)?.size ?? MAX_INDEX_BYTES;
-  const packed = store.read(file);
-  if (form === '.xz') return capped(unxz(packed, { size: file.size, what, decoder }), limit, what);
-  if (form === '') return packed;
-  return capped(Readable.from(packed).compose(createGunzip()), limit, what);
-}
-
-async function* capped(
-  source: AsyncIterable<Uint8Array>,
-  limit: number,
-  what: string,
-): AsyncGenerator<Uint8Array> {
-  let size = 0;
-  for await (const chunk of source) {
-    size += chunk.length;
-    if (size > limit) throw new LktError('ARCHIVE_INVALID', `${what} exceeds ${limit} bytes`);
-    yield chunk;
-  }
-}
-
-async function collect(
-  source: AsyncIterable<Uint8Array>,
-  limit: number,
-  what: string,
-): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(capped(source, limit, what)));
+  return unpack(form, { content: store.read(file), size: file.size, what, limit, decoder });
 }
 
 function isCode(error: unknown, code: string): boolean {

@@ -1,4 +1,4 @@
-import { LktError, mapConcurrent, type Reporter } from '@lkt/core';
+import { LktError, mapConcurrent, type Reporter, reportStep } from '@lkt/core';
 import type { HttpClient, HttpOptions } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import { Archive, type ArchiveOptions } from './archive.ts';
@@ -39,40 +39,29 @@ export async function fetchPackages(
   if (missing.length === 0) return;
   const from = typeof mirror === 'function' ? await mirror() : mirror;
   const { reporter, signal, concurrency = 6, backoff, idle } = options;
-  await using http = mirrorClient(from, {
-    connections: concurrency,
-    backoff,
-    idle,
-  });
-
+  await using http = mirrorClient(from, { connections: concurrency, backoff, idle });
   const id = `debs ${lock.suite} ${lock.architecture}`;
-  const total = missing.reduce((sum, { size }) => sum + size, 0);
   const title = `${missing.length} Debian package${missing.length === 1 ? '' : 's'}`;
-  reporter.emit({ kind: 'start', id, title });
+  const total = missing.reduce((sum, { size }) => sum + size, 0);
   let current = 0;
   const onBytes = (count: number): void => {
     current += count;
     reporter.emit({ kind: 'progress', id, current, total, unit: 'bytes' });
   };
   let gone: LockedPackage | undefined;
-  try {
-    await mapConcurrent(
-      missing,
-      async (item, stop) => {
-        try {
-          await fetchOne(item, store, http, from, { signal: stop, onBytes });
-        } catch (error) {
-          if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
-          throw error;
-        }
-      },
-      { concurrency, signal },
-    );
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
+  const fetch = async (item: LockedPackage, stop: AbortSignal): Promise<void> => {
+    try {
+      await fetchOne(item, store, http, from, { signal: stop, onBytes });
+    } catch (error) {
+      if (error instanceof LktError && error.code === 'NOT_FOUND') gone ??= item;
+      throw error;
+    }
+  };
+  await reportStep(reporter, { id, title }, async () =>
+    mapConcurrent(missing, fetch, { concurrency, signal }),
+  ).catch(async (error: unknown) => {
     throw gone === undefined ? error : await explainGone(gone, lock, store, from, options, error);
-  }
-  reporter.emit({ kind: 'done', id, cached: false });
+  });
 }
 
 async function fetchOne(
@@ -94,14 +83,11 @@ async function fetchOne(
   } catch (error) {
     if (!(error instanceof LktError) || error.code !== 'DIGEST_MISMATCH') throw error;
     const what = name.startsWith(SOURCE_PREFIX) ? 'tarball' : '.deb';
-    throw new LktError(
-      'DIGEST_MISMATCH',
-      `the ${what} of ${name} ${version} does not match the lock`,
-      {
-        cause: error,
-        fix: 'set LKT_DEBIAN_MIRROR to another mirror',
-      },
-    );
+    const problem = `the ${what} of ${name} ${version} does not match the lock`;
+    throw new LktError('DIGEST_MISMATCH', problem, {
+      cause: error,
+      fix: 'set LKT_DEBIAN_MIRROR to another mirror',
+    });
   }
 }
 

@@ -17,22 +17,22 @@ export interface Mirror {
   readonly env?: HttpOptions['env'];
 }
 
-/** Options of `findMirror`. */
-export interface FindMirrorOptions {
-  /** Variables `LKT_DEBIAN_MIRROR`, and those of proxies and certificates. */
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** apt's configuration directory; default: `/etc/apt`. */
-  readonly aptDir?: string;
-}
-
 /**
  * Returns the mirror of `LKT_DEBIAN_MIRROR`, or else that of apt's sources on this machine.
  *
  * The variable has the archive's URL, optionally followed by a space and the security archive's
  * URL; default for the latter is the former plus `-security`.
+ * @param options.env - `LKT_DEBIAN_MIRROR`, and the variables of proxies and certificates
+ * @param options.aptDir - apt's configuration directory; default: `/etc/apt`
  * @throws CONFIG_INVALID, HOST_UNSUPPORTED
  */
-export async function findMirror({ env, aptDir }: FindMirrorOptions): Promise<Mirror> {
+export async function findMirror({
+  env,
+  aptDir,
+}: {
+  env: Readonly<Record<string, string | undefined>>;
+  aptDir?: string;
+}): Promise<Mirror> {
   const named = env['LKT_DEBIAN_MIRROR']?.trim() ?? '';
   const mirror =
     named === '' ? fromApt(await readAptSources(aptDir ?? '/etc/apt')) : fromVariable(named);

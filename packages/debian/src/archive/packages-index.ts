@@ -1,7 +1,8 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { readSync } from 'node:fs';
-import { type Digest, isDigest, LktError } from '@lkt/core';
+import { isDigest, LktError } from '@lkt/core';
 import { parseDeb822 } from '../deb/deb822.ts';
+import type { LockedPackage } from '../lock/lock.ts';
 import type { ArchiveName } from './mirror.ts';
 import {
   type Alternative,
@@ -11,21 +12,13 @@ import {
 } from '../lock/relation.ts';
 
 /** An entry of an archive's Packages file. */
-export interface IndexedPackage {
-  readonly name: string;
-  readonly version: string;
-  readonly architecture: string;
+export interface IndexedPackage extends LockedPackage {
   readonly priority: string;
   /** Pre-Depends and Depends. */
   readonly depends: readonly Clause[];
   /** Conflicts and Breaks. */
   readonly conflicts: readonly Clause[];
   readonly provides: readonly Alternative[];
-  readonly archive: ArchiveName;
-  /** Below the archive's URL: `pool/…`. */
-  readonly path: string;
-  readonly size: number;
-  readonly digest: Digest;
 }
 
 interface Span {
@@ -42,13 +35,13 @@ const MAX_PARAGRAPH_BYTES = 1 << 20;
  */
 export class PackagesIndex implements AsyncDisposable {
   readonly #file: FileHandle;
-  readonly #archive: ArchiveName;
+  readonly archive: ArchiveName;
   readonly #names = new Map<string, Span[]>();
   readonly #provided = new Map<string, Span[]>();
 
   private constructor(file: FileHandle, archive: ArchiveName) {
     this.#file = file;
-    this.#archive = archive;
+    this.archive = archive;
   }
 
   /**
@@ -136,7 +129,7 @@ export class PackagesIndex implements AsyncDisposable {
   }
 
   #read(span: Span): IndexedPackage {
-    return parsePackage(this.#text(span), this.#archive);
+    return parsePackage(this.#text(span), this.archive);
   }
 }
 

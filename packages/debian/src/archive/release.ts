@@ -1,4 +1,5 @@
-import { access, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, isDigest, LktError } from '@lkt/core';
 import { type Paragraph, parseDeb822, words } from '../deb/deb822.ts';
@@ -39,7 +40,7 @@ export async function readInRelease(
   options: KeyringOptions = {},
 ): Promise<Release> {
   requireOneMessage(Buffer.from(bytes).toString('latin1'), what);
-  const keyrings = await findKeyrings(options);
+  const keyrings = findKeyrings(options);
   const signed = join(directory, 'InRelease');
   const plain = join(directory, 'Release');
   await writeFile(signed, bytes);
@@ -96,15 +97,8 @@ function requireGoodSignature(status: string, stderr: string, what: string): voi
   });
 }
 
-async function findKeyrings({ keyrings }: KeyringOptions): Promise<readonly string[]> {
-  const present: string[] = [];
-  for (const path of keyrings ?? KEYRINGS) {
-    const found = await access(path).then(
-      () => true,
-      () => false,
-    );
-    if (found) present.push(path);
-  }
+function findKeyrings({ keyrings }: KeyringOptions): readonly string[] {
+  const present = (keyrings ?? KEYRINGS).filter((path) => existsSync(path));
   if (present.length > 0) return present;
   if (keyrings === undefined) throw missing("Debian's keyring", 'debian-archive-keyring');
   throw new LktError('NOT_FOUND', `no keyring at ${keyrings.join(', ')}`);

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { type Digest, isDigest, LktError } from '@lkt/core';
+import { isDigest, LktError } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
 import { parseDeb822, words } from '../deb/deb822.ts';
 import { type LockedPackage, SOURCE_ARCHITECTURE, SOURCE_PREFIX } from '../lock/lock.ts';
@@ -9,16 +9,8 @@ import { formatAlternative, satisfies, parseAlternative } from '../lock/relation
 import { compareVersions } from '../lock/version.ts';
 
 /** An entry of an archive's Sources file. */
-export interface IndexedSource {
-  readonly name: string;
-  readonly version: string;
-  readonly archive: ArchiveName;
-  readonly files: readonly {
-    /** Below the archive's URL: `pool/…`. */
-    readonly path: string;
-    readonly size: number;
-    readonly digest: Digest;
-  }[];
+export interface IndexedSource extends Pick<LockedPackage, 'name' | 'version' | 'archive'> {
+  readonly files: readonly Pick<LockedPackage, 'path' | 'size' | 'digest'>[];
 }
 
 /** Returns the path of a source package's tarball in an image. */

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
-import { LktError, mapConcurrent, type Reporter, ResourcePool } from '@lkt/core';
+import { LktError, mapConcurrent, type Reporter, reportStep, ResourcePool } from '@lkt/core';
 import {
   type EntryWithContent,
   fromRaw,
   type RawPath,
   readTar,
+  singleChunk,
   SOURCE_DATE_EPOCH,
   type Store,
   type TarEntry,
@@ -128,25 +129,16 @@ async function unpackAll(
   const how = decoder ?? (await findXzDecoder());
   const id = `unpack ${lock.suite} ${lock.architecture}`;
   const total = lock.packages.length;
-  reporter.emit({ kind: 'start', id, title: `unpack ${total} Debian packages` });
   const unpacked = new Map<string, readonly TreeFile[]>();
-  try {
-    const pool = new ResourcePool(spools);
-    await mapConcurrent(
-      lock.packages,
-      async (item, stop) => {
-        const files = await pool.use(async (spool) => unpack(item, store, spool, how, stop));
-        unpacked.set(item.name, files);
-        reporter.emit({ kind: 'progress', id, current: unpacked.size, total, unit: 'items' });
-      },
-      { concurrency: spools.length, signal },
-    );
+  const pool = new ResourcePool(spools);
+  const work = async (item: LockedPackage, stop: AbortSignal): Promise<void> => {
+    unpacked.set(item.name, await pool.use(async (spool) => unpack(item, store, spool, how, stop)));
+    reporter.emit({ kind: 'progress', id, current: unpacked.size, total, unit: 'items' });
+  };
+  await reportStep(reporter, { id, title: `unpack ${total} Debian packages` }, async () => {
+    await mapConcurrent(lock.packages, work, { concurrency: spools.length, signal });
     for (const spool of spools) await spool.flush();
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    throw error;
-  }
-  reporter.emit({ kind: 'done', id, cached: false });
+  });
   return unpacked;
 }
 
@@ -217,9 +209,6 @@ async function toFile(
       const problem = `${what}: ${fromRaw(path)} is a hard link to a missing file`;
       throw new LktError('ARCHIVE_INVALID', problem);
     }
-    case 'char':
-    case 'block':
-    case 'fifo':
     default:
       throw new LktError('ARCHIVE_INVALID', `${what}: ${fromRaw(path)} is a device or a pipe`);
   }
@@ -243,10 +232,7 @@ function replacesReader(lock: DebianLock, store: Store, { decoder }: AssembleCon
     const other = find(loser);
     if (item === undefined || other === undefined) return false; // one is not a package
     const what = `${winner} ${item.version}`;
-    const control = await debControl(store.read(item), {
-      what,
-      decoder,
-    });
+    const control = await debControl(store.read(item), { what, decoder });
     const candidate = { ...other, provides: [] };
     return parseRelations(control.get('replaces') ?? '').some((clause) =>
       clause.some((wanted) => satisfies(candidate, wanted)),
@@ -264,7 +250,8 @@ function* declared({ links, files, directories }: AssembleOptions): Generator<Tr
       mtime,
     };
   for (const { path, contents, mode } of files ?? []) {
-    const content = Buffer.from(contents, 'utf8');
+    const bytes = Buffer.from(contents, 'utf8');
+    const content: Content = { size: bytes.length, read: () => singleChunk(bytes) };
     yield { path: declaredPath(path), type: 'file', mode: (mode ?? 0o644) & 0o777, mtime, content };
   }
   for (const [path, target] of links ?? [])

@@ -4,7 +4,6 @@ import {
   fromRaw,
   parentPath,
   type RawPath,
-  singleChunk,
   SOURCE_DATE_EPOCH,
 } from '@lkt/oci';
 import type { Content } from './spool.ts';
@@ -20,7 +19,7 @@ export interface TreeFile {
   readonly mtime: number;
   /** Target of a symlink. */
   readonly link?: RawPath;
-  readonly content?: Content | Uint8Array;
+  readonly content?: Content;
 }
 
 interface Node extends TreeFile {
@@ -75,7 +74,7 @@ export class ImageTree {
    */
   *entries(): Generator<EntryWithContent> {
     for (const node of this.#nodes.values()) this.#addParents(node);
-    const first = new Map<TreeFile['content'], RawPath>();
+    const first = new Map<Content, RawPath>();
     const order = [...this.#nodes.keys()].map((path) => [sortKey(path), path] as const);
     order.sort(([a], [b]) => (a < b ? -1 : 1));
     for (const [, path] of order) {
@@ -87,7 +86,7 @@ export class ImageTree {
   /** Returns the non-empty files with their owners. */
   *files(): Generator<{ path: RawPath; size: number; owner: string }> {
     for (const { path, type, content, owner } of this.#nodes.values()) {
-      const size = (content instanceof Uint8Array ? content.length : content?.size) ?? 0;
+      const size = content?.size ?? 0;
       if (type === 'file' && size > 0) yield { path, size, owner };
     }
   }
@@ -109,7 +108,7 @@ function sortKey(path: RawPath): string {
   return path.replaceAll('/', '\0');
 }
 
-function toEntry(node: Node, first: Map<TreeFile['content'], RawPath>): EntryWithContent {
+function toEntry(node: Node, first: Map<Content, RawPath>): EntryWithContent {
   const { path, content, type } = node;
   const base = {
     path,
@@ -119,21 +118,12 @@ function toEntry(node: Node, first: Map<TreeFile['content'], RawPath>): EntryWit
     mtime: Math.min(node.mtime, SOURCE_DATE_EPOCH),
     size: 0,
   };
-  if (type !== 'file') return { ...base, type, link: node.link };
+  if (type !== 'file' || content === undefined) return { ...base, type, link: node.link };
   const earlier = first.get(content);
-  if (content !== undefined && earlier !== undefined)
-    return { ...base, type: 'hardlink', link: earlier };
+  if (earlier !== undefined) return { ...base, type: 'hardlink', link: earlier };
   first.set(content, path);
-  if (content === undefined) return { ...base, type };
-  if (content instanceof Uint8Array)
-    return {
-      ...base,
-      type,
-      size: content.length,
-      ...(content.length > 0 ? { content: singleChunk(content) } : {}),
-    };
-  const { spool, offset, size } = content;
-  return { ...base, type, size, ...(size > 0 ? { content: spool.read(offset, size) } : {}) };
+  const { size } = content;
+  return { ...base, type, size, ...(size > 0 && { content: content.read() }) };
 }
 
 function conflict(path: RawPath, first: string, second: string, below?: RawPath): LktError {

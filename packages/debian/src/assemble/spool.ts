@@ -1,11 +1,11 @@
 import { readSync } from 'node:fs';
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 
-/** A section of a spool. Hard links share one object. */
+/** The contents of a file. Hard links share one object. */
 export interface Content {
-  readonly spool: Spool;
-  readonly offset: number;
+  /** In bytes. */
   readonly size: number;
+  readonly read: () => AsyncIterable<Uint8Array>;
 }
 
 const BUFFER = 1 << 20;
@@ -39,26 +39,18 @@ export class Spool implements AsyncDisposable {
   async append(content: AsyncIterable<Uint8Array> | undefined): Promise<Content> {
     const offset = this.#written + this.#buffered;
     if (content !== undefined) for await (const chunk of content) await this.#add(chunk);
-    return { spool: this, offset, size: this.#written + this.#buffered - offset };
+    const size = this.#written + this.#buffered - offset;
+    return { size, read: () => this.#read(offset, size) };
   }
 
   /** Writes the buffer. Call it before the first `read`. */
   async flush(): Promise<void> {
-    let done = 0;
-    while (done < this.#buffered) {
-      const { bytesWritten } = await this.#file.write(
-        this.#buffer,
-        done,
-        this.#buffered - done,
-        this.#written,
-      );
-      done += bytesWritten;
-      this.#written += bytesWritten;
-    }
+    await this.#file.writeFile(this.#buffer.subarray(0, this.#buffered));
+    this.#written += this.#buffered;
     this.#buffered = 0;
   }
 
-  async *read(offset: number, size: number): AsyncGenerator<Uint8Array> {
+  async *#read(offset: number, size: number): AsyncGenerator<Uint8Array> {
     if (size <= SMALL) {
       // Small files are in the page cache: a trip through the thread pool would take longer.
       const chunk = Buffer.allocUnsafe(size);

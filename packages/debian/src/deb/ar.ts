@@ -1,4 +1,5 @@
 import { LktError } from '@lkt/core';
+import { ByteReader, UnexpectedEndError } from '@lkt/oci';
 
 /** A member of an ar archive. Read or skip its content before requesting the next member. */
 export interface ArMember {
@@ -18,17 +19,27 @@ const HEADER = 60;
 export async function* readAr(source: AsyncIterable<Uint8Array>): AsyncGenerator<ArMember> {
   const reader = new ByteReader(source);
   try {
-    if ((await reader.take(MAGIC.length))?.toString('latin1') !== MAGIC)
+    if ((await reader.read(MAGIC.length))?.toString('latin1') !== MAGIC)
       throw invalid('it does not start with "!<arch>"');
     for (;;) {
-      const header = await reader.take(HEADER);
+      const header = await reader.read(HEADER);
       if (header === undefined) return;
       const { name, size } = parseHeader(header);
-      const content = reader.part(size);
-      yield { name, size, content };
-      for await (const chunk of content) void chunk;
-      if (size % 2 === 1) await reader.take(1);
+      let left = size;
+      const content = async function* (): AsyncGenerator<Uint8Array> {
+        while (left > 0) {
+          const chunk = await reader.take(left);
+          if (chunk === undefined) throw invalid('it is truncated');
+          left -= chunk.length;
+          yield chunk;
+        }
+      };
+      yield { name, size, content: content() };
+      await reader.skip(left);
+      if (size % 2 === 1) await reader.read(1);
     }
+  } catch (error) {
+    throw error instanceof UnexpectedEndError ? invalid('it is truncated') : error;
   } finally {
     await reader.close();
   }
@@ -53,56 +64,4 @@ function parseHeader(header: Buffer): { name: string; size: number } {
 
 function invalid(problem: string): LktError {
   return new LktError('ARCHIVE_INVALID', `not a Debian package: ${problem}`);
-}
-
-class ByteReader {
-  readonly #source: AsyncIterator<Uint8Array>;
-  #buffer: Uint8Array = new Uint8Array(0);
-
-  constructor(source: AsyncIterable<Uint8Array>) {
-    this.#source = source[Symbol.asyncIterator]();
-  }
-
-  /** Returns exactly `size` bytes, or undefined at the end. */
-  async take(size: number): Promise<Buffer | undefined> {
-    const parts: Uint8Array[] = [];
-    let have = 0;
-    while (have < size && (await this.#fill())) {
-      const part = this.#buffer.subarray(0, size - have);
-      this.#buffer = this.#buffer.subarray(part.length);
-      parts.push(part);
-      have += part.length;
-    }
-    if (have === 0 && size > 0) return undefined;
-    if (have < size) throw invalid('it is truncated');
-    return Buffer.concat(parts);
-  }
-
-  /** Returns the next `size` bytes. A second iteration resumes where the first stopped. */
-  part(size: number): AsyncIterable<Uint8Array> {
-    let left = size;
-    const next = async (): Promise<IteratorResult<Uint8Array>> => {
-      if (left === 0) return { done: true, value: undefined };
-      if (!(await this.#fill())) throw invalid('it is truncated');
-      const value = this.#buffer.subarray(0, left);
-      this.#buffer = this.#buffer.subarray(value.length);
-      left -= value.length;
-      return { done: false, value };
-    };
-    return { [Symbol.asyncIterator]: () => ({ next }) };
-  }
-
-  /** Closes the source. */
-  async close(): Promise<void> {
-    await this.#source.return?.();
-  }
-
-  async #fill(): Promise<boolean> {
-    while (this.#buffer.length === 0) {
-      const { done, value } = await this.#source.next();
-      if (done === true) return false;
-      this.#buffer = value;
-    }
-    return true;
-  }
 }

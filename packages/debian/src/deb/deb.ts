@@ -1,18 +1,11 @@
-import { pipeline, Readable } from 'node:stream';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
 import { LktError } from '@lkt/core';
 import { readTar } from '@lkt/oci';
-import { type ArMember, readAr } from './ar.ts';
+import { readAr } from './ar.ts';
 import { type Paragraph, parseDeb822 } from './deb822.ts';
-import { findXzDecoder, unxz, type XzDecoder } from './xz.ts';
+import { type Packed, unpack } from './unpack.ts';
 
-/** Options to read a .deb. */
-export interface DebOptions {
-  /** Name of the package, for messages. */
-  readonly what: string;
-  /** Decoder for xz; default: the fastest on this machine. */
-  readonly decoder?: XzDecoder;
-}
+/** Options to read a .deb. `what` is the name of the package. */
+export type DebOptions = Pick<Packed, 'what' | 'decoder'>;
 
 /** Bytes; far above any package of the archive. Bounds decompression bombs. */
 const MAX_DATA_BYTES = 8 * 1024 ** 3;
@@ -64,58 +57,10 @@ async function* member(
     if (entry.name !== wanted && !entry.name.startsWith(`${wanted}.`)) continue;
     if (seen) throw invalid(options.what, `it has more than one ${wanted}`);
     seen = true;
-    let size = 0;
-    for await (const chunk of unpack(entry, wanted, options)) {
-      size += chunk.length;
-      if (size > limit)
-        throw invalid(options.what, `${entry.name} exceeds ${limit} bytes unpacked`);
-      yield chunk;
-    }
+    const what = `${options.what} ${entry.name}`;
+    yield* unpack(entry.name.slice(wanted.length), { ...options, ...entry, what, limit });
   }
   if (!seen) throw invalid(options.what, `it has no ${wanted}`);
-}
-
-async function* unpack(
-  { name, size, content }: ArMember,
-  wanted: string,
-  { what, decoder }: DebOptions,
-): AsyncGenerator<Uint8Array> {
-  const whole = `${what} ${name}`;
-  switch (name.slice(wanted.length)) {
-    case '':
-      yield* content;
-      return;
-    case '.xz':
-      yield* unxz(content, { size, what: whole, decoder: decoder ?? (await findXzDecoder()) });
-      return;
-    case '.gz':
-      yield* inflate(content, createGunzip(), whole);
-      return;
-    case '.zst':
-      yield* inflate(content, createZstdDecompress(), whole);
-      return;
-    default:
-      throw new LktError('UNSUPPORTED', `${whole} has an unsupported compression`);
-  }
-}
-
-async function* inflate(
-  source: AsyncIterable<Uint8Array>,
-  decoder: NodeJS.ReadWriteStream,
-  what: string,
-): AsyncGenerator<Uint8Array> {
-  let failure: unknown;
-  const input = Readable.from(source).on('error', (error) => {
-    failure = error;
-  });
-  // With the callback form the loop below gets the decoder's error, and `failure` has the source's.
-  const output = pipeline(input, decoder, () => undefined);
-  try {
-    for await (const chunk of output) yield chunk as Uint8Array;
-  } catch (error) {
-    if (failure instanceof Error) throw failure;
-    throw new LktError('ARCHIVE_INVALID', `${what} cannot be unpacked`, { cause: error });
-  }
 }
 
 function invalid(what: string, problem: string): LktError {

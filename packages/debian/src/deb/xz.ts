@@ -25,24 +25,20 @@ export function findXzDecoder(): Promise<XzDecoder> {
  * Unpacks an xz stream of `size` bytes.
  * @throws ARCHIVE_INVALID; TOOL_MISSING if the decoder cannot be started
  */
-export async function* unxz(
+export function unxz(
   source: AsyncIterable<Uint8Array>,
-  options: { readonly size: number; readonly what: string; readonly decoder: XzDecoder },
+  size: number,
+  what: string,
+  decoder: XzDecoder,
 ): AsyncGenerator<Uint8Array> {
-  switch (options.decoder) {
+  switch (decoder) {
     case 'xz':
-      yield* pipeThrough('xz', ['--decompress', '--stdout', '--quiet'], source, options.what);
-      return;
+      return pipeThrough('xz', ['--decompress', '--stdout', '--quiet'], source, what);
     case 'dpkg-deb':
-      yield* pipeThrough(
-        'dpkg-deb',
-        ['--fsys-tarfile', '-'],
-        asDeb(source, options.size),
-        options.what,
-      );
-      return;
+      return pipeThrough('dpkg-deb', ['--fsys-tarfile', '-'], asDeb(source, size), what);
     case 'wasm':
-      yield* wasm(source, options.what);
+    default:
+      return wasm(source, what);
   }
 }
 

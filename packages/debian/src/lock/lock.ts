@@ -93,19 +93,14 @@ export function parseLock(file: SourceFile): DebianLock {
   const packages: LockedPackage[] = [];
   for (const [index, line] of lines.slice(5, -1).entries()) {
     const item = parseLine(file, index + 6, line);
-    const previous = packages.at(-1);
-    if (previous !== undefined && previous.name >= item.name)
-      throw invalid(file, index + 6, 1, `"${item.name}" is duplicated or out of order`);
+    const { name } = item;
+    const fail = (problem: string): LktError => invalid(file, index + 6, 1, `"${name}" ${problem}`);
+    if ((packages.at(-1)?.name ?? '') >= name) throw fail('is duplicated or out of order');
     const isSource = item.architecture === SOURCE_ARCHITECTURE;
-    if (isSource !== item.name.startsWith(SOURCE_PREFIX))
-      throw invalid(
-        file,
-        index + 6,
-        1,
-        `"${item.name}" cannot have the architecture ${item.architecture}`,
-      );
+    if (isSource !== name.startsWith(SOURCE_PREFIX))
+      throw fail(`cannot have the architecture ${item.architecture}`);
     if (!isSource && item.architecture !== architecture && item.architecture !== 'all')
-      throw invalid(file, index + 6, 1, `"${item.name}" is not for ${architecture}`);
+      throw fail(`is not for ${architecture}`);
     packages.push(item);
   }
   return { suite, architecture, request, packages };
@@ -139,24 +134,28 @@ function parseLine(file: SourceFile, line: number, text: string): LockedPackage 
   };
 }
 
-function invalid(file: SourceFile, line: number, column: number, message: string): LktError {
-  return sourceError('CONFIG_INVALID', file, { line, column }, message, {
-    fix: 'run lkt pkg lock DIR',
-  });
+function invalid(
+  file: SourceFile,
+  line: number,
+  column: number,
+  message: string,
+  directory = 'DIR',
+): LktError {
+  const fix = `run lkt pkg lock ${directory}`;
+  return sourceError('CONFIG_INVALID', file, { line, column }, message, { fix });
 }
 
 /** Formats the request of a specification in one line; the order of its lists does not matter. */
 export function formatRequest(spec: DebianSpec): string {
+  const { packages, without, noDependencies, sources, components } = spec;
+  const part = (name: string, values: readonly string[] = []): string[] =>
+    values.length === 0 ? [] : [`${name}=${list(values)}`];
   return [
-    `packages=${list(spec.packages)}`,
-    ...(spec.without === undefined || spec.without.length === 0
-      ? []
-      : [`without=${list(spec.without)}`]),
-    ...(spec.noDependencies === true ? ['no-dependencies'] : []),
-    ...(spec.sources === undefined || spec.sources.length === 0
-      ? []
-      : [`sources=${list(spec.sources)}`]),
-    ...(spec.components === undefined ? [] : [`components=${list(spec.components)}`]),
+    `packages=${list(packages)}`,
+    ...part('without', without),
+    ...(noDependencies === true ? ['no-dependencies'] : []),
+    ...part('sources', sources),
+    ...part('components', components),
   ].join(' ');
 }
 
@@ -182,14 +181,6 @@ export function checkLock(
   ];
   for (const [line, expected, found] of headers) {
     if (expected === found) continue;
-    throw sourceError(
-      'CONFIG_INVALID',
-      file,
-      { line, column: 1 },
-      'the lock does not match build.yml',
-      {
-        fix: `run lkt pkg lock ${directory}`,
-      },
-    );
+    throw invalid(file, line, 1, 'the lock does not match build.yml', directory);
   }
 }

@@ -16,22 +16,17 @@ export function compareVersions(a: string, b: string): number {
 /** The relations of control fields such as `Depends: libc6 (>= 2.36)`. */
 export type Relation = '<<' | '<=' | '=' | '>=' | '>>';
 
+const HOLDS: Readonly<Record<Relation, (order: number) => boolean>> = {
+  '<<': (order) => order < 0,
+  '<=': (order) => order <= 0,
+  '=': (order) => order === 0,
+  '>=': (order) => order >= 0,
+  '>>': (order) => order > 0,
+};
+
 /** Reports whether `version` has the `relation` to `bound`. */
 export function matchesRelation(version: string, relation: Relation, bound: string): boolean {
-  const order = compareVersions(version, bound);
-  switch (relation) {
-    case '<<':
-      return order < 0;
-    case '<=':
-      return order <= 0;
-    case '=':
-      return order === 0;
-    case '>=':
-      return order >= 0;
-    case '>>':
-    default:
-      return order > 0;
-  }
+  return HOLDS[relation](compareVersions(version, bound));
 }
 
 /**
