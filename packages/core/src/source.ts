@@ -38,11 +38,8 @@ export function sourceError(
   const carets = '^'.repeat(Math.max(1, Math.min(options.length ?? 1, line.length - column + 1)));
   const excerpt = `  ${number} | ${line}\n  ${' '.repeat(number.length)} | ${before}${carets}`;
   const detail = options.detail === undefined ? excerpt : `${excerpt}\n${options.detail}`;
-  return new LktError(code, `${file.path}:${at.line}:${at.column}: ${message}`, {
-    cause: 'cause' in options ? options.cause : undefined,
-    fix: options.fix,
-    detail,
-  });
+  const where = `${file.path}:${at.line}:${at.column}`;
+  return new LktError(code, `${where}: ${message}`, { ...options, detail });
 }
 
 /** Returns the excerpt of a line around a position, and the column within the excerpt. */

@@ -122,13 +122,11 @@ export class YamlValue {
     if (!parser().isMap(this.#node)) throw this.error(`expected a mapping, found ${this.#kind()}`);
     const entries = new Map<string, YamlValue>();
     for (const { key, value } of this.#node.items) {
-      const at =
-        (key as Node | null)?.range == null
-          ? this.position
-          : linePosition(this.#lines, (key as Node).range?.[0] ?? 0);
-      if (!parser().isScalar(key) || key.value === null)
+      const range = (key as Node | null)?.range;
+      const at = range == null ? this.position : linePosition(this.#lines, range[0]);
+      const name = keyName(key);
+      if (name === undefined)
         throw sourceError('CONFIG_INVALID', this.file, at, 'expected a simple key');
-      const name = key.source ?? plainText(key.value);
       const path = this.path === '' ? name : `${this.path}.${name}`;
       entries.set(name, new YamlValue(this.file, this.#lines, value as Node | null, path, at));
     }
@@ -227,15 +225,15 @@ function linePosition(lines: LineCounter, offset: number): Position {
 
 function keyPosition(node: Node | null, lines: LineCounter, name: string): Position | undefined {
   if (!parser().isMap(node)) return undefined;
-  for (const { key } of node.items) {
-    if (
-      parser().isScalar(key) &&
-      (key.source ?? plainText(key.value)) === name &&
-      key.range != null
-    )
-      return linePosition(lines, key.range[0]);
-  }
-  return undefined;
+  const key = node.items.map((item) => item.key).find((item) => keyName(item) === name);
+  const range = (key as Node | undefined)?.range;
+  return range == null ? undefined : linePosition(lines, range[0]);
+}
+
+/** Returns the text of a simple key. */
+function keyName(key: unknown): string | undefined {
+  if (!parser().isScalar(key) || key.value === null) return undefined;
+  return key.source ?? plainText(key.value);
 }
 
 /**
@@ -260,30 +258,19 @@ export function parseYaml(file: SourceFile): YamlValue {
       problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'invalid YAML';
     throw sourceError('CONFIG_INVALID', file, at, message);
   }
-  rejectAliases(file, lines, document.contents);
+  rejectAliases(file, lines, document);
   return new YamlValue(file, lines, document.contents, '', { line: 1, column: 1 });
 }
 
-function rejectAliases(file: SourceFile, lines: LineCounter, node: unknown): void {
-  if (parser().isAlias(node)) {
-    throw sourceError(
-      'CONFIG_INVALID',
-      file,
-      linePosition(lines, node.range?.[0] ?? 0),
-      'aliases are not allowed',
-      {
+function rejectAliases(file: SourceFile, lines: LineCounter, document: Document): void {
+  parser().visit(document, {
+    Alias: (_key, { range }) => {
+      const at = linePosition(lines, range?.[0] ?? 0);
+      throw sourceError('CONFIG_INVALID', file, at, 'aliases are not allowed', {
         fix: 'write the value out',
-      },
-    );
-  }
-  if (parser().isMap(node)) {
-    for (const { key, value } of node.items) {
-      rejectAliases(file, lines, key);
-      rejectAliases(file, lines, value);
-    }
-  } else if (parser().isSeq(node)) {
-    for (const item of node.items) rejectAliases(file, lines, item);
-  }
+      });
+    },
+  });
 }
 
 /** Returns data as YAML in the layout of Go's encoder: lists not indented, lines not wrapped. */

@@ -20,7 +20,7 @@ export async function run(
 ): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((resolve, reject) => {
     const child = execFile(command, args, { maxBuffer: 2 ** 20 }, (error, stdout, stderr) => {
-      if (child.pid === undefined) reject(error as Error);
+      if (child.pid === undefined) reject(error);
       else resolve({ code: child.exitCode ?? -1, stdout, stderr });
     });
     child.stdin?.end();

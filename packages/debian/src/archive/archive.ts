@@ -41,19 +41,9 @@ const MAX_INDEX_BYTES = 1 << 30;
  * have the SHA-256 of each .deb.
  */
 export class Archive implements PackageSource, AsyncDisposable {
-  readonly #indexes: readonly PackagesIndex[];
-  readonly #sources: readonly PackagesIndex[];
-  readonly #resources: AsyncDisposableStack;
-
-  private constructor(
-    indexes: readonly PackagesIndex[],
-    sources: readonly PackagesIndex[],
-    resources: AsyncDisposableStack,
-  ) {
-    this.#indexes = indexes;
-    this.#sources = sources;
-    this.#resources = resources;
-  }
+  readonly #indexes: PackagesIndex[] = [];
+  readonly #sources: PackagesIndex[] = [];
+  readonly #resources = new AsyncDisposableStack();
 
   /**
    * Downloads and verifies the indexes of a suite.
@@ -61,11 +51,19 @@ export class Archive implements PackageSource, AsyncDisposable {
    * ARCHIVE_INVALID
    */
   static async open(suite: Suite, mirror: Mirror, options: ArchiveOptions): Promise<Archive> {
-    await using resources = new AsyncDisposableStack();
-    const { path: directory } = resources.use(await options.store.tempDir());
+    const archive = new Archive();
+    try {
+      await archive.#load(suite, mirror, options);
+      return archive;
+    } catch (error) {
+      await archive[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  async #load(suite: Suite, mirror: Mirror, options: ArchiveOptions): Promise<void> {
+    const { path: directory } = this.#resources.use(await options.store.tempDir());
     await using http = mirrorClient(mirror);
-    const indexes: PackagesIndex[] = [];
-    const sources: PackagesIndex[] = [];
     for (const part of partsOf(suite.suite)) {
       const release = await fetchRelease(part, http, mirror, directory, options);
       for (const component of suite.components ?? ['main']) {
@@ -73,13 +71,13 @@ export class Archive implements PackageSource, AsyncDisposable {
           const name = `${part.suite}-${component}-${kind}`.replaceAll('/', '-');
           const location = { ...part, component, kind, index };
           const text = await fetchIndex(location, release, http, mirror, options);
-          return resources.use(await PackagesIndex.load(text, join(directory, name), part.archive));
+          const loaded = await PackagesIndex.load(text, join(directory, name), part.archive);
+          return this.#resources.use(loaded);
         };
-        indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
-        if (suite.withSources === true) sources.push(await load('source', 'Sources'));
+        this.#indexes.push(await load(`binary-${suite.architecture}`, 'Packages'));
+        if (suite.withSources === true) this.#sources.push(await load('source', 'Sources'));
       }
     }
-    return new Archive(indexes, sources, resources.move());
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

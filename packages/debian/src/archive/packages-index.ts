@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { readSync } from 'node:fs';
 import { isDigest, LktError } from '@lkt/core';
-import { parseDeb822 } from '../deb/deb822.ts';
+import { parseDeb822, requiredFields } from '../deb/deb822.ts';
 import type { LockedPackage } from '../lock/lock.ts';
 import type { ArchiveName } from './mirror.ts';
 import {
@@ -147,12 +147,7 @@ function append(map: Map<string, Span[]>, name: string, span: Span): void {
 export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPackage {
   const [fields = new Map<string, string>()] = parseDeb822(paragraph, 'Packages');
   const name = fields.get('package') ?? '';
-  const field = (key: string): string => {
-    const value = fields.get(key);
-    if (value === undefined)
-      throw new LktError('ARCHIVE_INVALID', `the index of ${archive}: ${name} has no ${key}`);
-    return value;
-  };
+  const field = requiredFields(fields, `the index of ${archive}: ${name}`);
   const relations = (...keys: readonly string[]): Clause[] =>
     keys.flatMap((key) => parseRelations(fields.get(key) ?? ''));
   const digest = `sha256:${field('sha256')}`;

@@ -1,7 +1,7 @@
 import { basename } from 'node:path';
 import { isDigest, LktError } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
-import { parseDeb822, words } from '../deb/deb822.ts';
+import { parseDeb822, requiredFields, words } from '../deb/deb822.ts';
 import { type LockedPackage, SOURCE_ARCHITECTURE, SOURCE_PREFIX } from '../lock/lock.ts';
 import type { ArchiveName } from './mirror.ts';
 import { isPoolPath } from './packages-index.ts';
@@ -82,15 +82,7 @@ export function upstreamTarball({ name, version, archive, files }: IndexedSource
 export function parseSource(paragraph: string, archive: ArchiveName): IndexedSource {
   const [fields = new Map<string, string>()] = parseDeb822(paragraph, 'Sources');
   const name = fields.get('package') ?? '';
-  const field = (key: string): string => {
-    const value = fields.get(key);
-    if (value === undefined)
-      throw new LktError(
-        'ARCHIVE_INVALID',
-        `the index of ${archive}: the source ${name} has no ${key}`,
-      );
-    return value;
-  };
+  const field = requiredFields(fields, `the index of ${archive}: the source ${name}`);
   const directory = field('directory');
   const files = field('checksums-sha256')
     .split('\n')

@@ -103,21 +103,17 @@ export async function* assemble(
   const tree = new ImageTree();
   for (const link of usrLinks(lock.architecture)) tree.declare(link, 'the /usr layout');
   const keep = selector(options);
-  const replaces = replacesReader(lock, store, context);
+  const packages = new Map(lock.packages.map((item) => [item.name, item]));
+  const replaces = replacesReader(packages, store, context);
   for (const { name } of lock.packages)
     for (const file of unpacked.get(name) ?? [])
       if (keep(file.path)) await tree.add(file, name, replaces);
   for (const file of declared(options)) tree.declare(file, 'build.yml');
-  if (context.onFile !== undefined) report(tree, lock, context.onFile);
-  yield* tree.entries();
-}
-
-function report(tree: ImageTree, lock: DebianLock, onFile: (file: DebFile) => void): void {
-  const packages = new Map(lock.packages.map((item) => [item.name, item]));
-  for (const { path, size, owner } of tree.files()) {
+  for (const { path: file, size, owner } of tree.files()) {
     const item = packages.get(owner);
-    if (item !== undefined) onFile({ item, path, size });
+    if (item !== undefined) context.onFile?.({ item, path: file, size });
   }
+  yield* tree.entries();
 }
 
 async function unpackAll(
@@ -209,6 +205,9 @@ async function toFile(
       const problem = `${what}: ${fromRaw(path)} is a hard link to a missing file`;
       throw new LktError('ARCHIVE_INVALID', problem);
     }
+    case 'char':
+    case 'block':
+    case 'fifo':
     default:
       throw new LktError('ARCHIVE_INVALID', `${what}: ${fromRaw(path)} is a device or a pipe`);
   }
@@ -224,12 +223,14 @@ function selector({ exclude = [], include = [] }: AssembleOptions): (path: RawPa
  * Returns a function that reads Replaces. The field is only in the .deb, so it is read on the rare
  * path conflict.
  */
-function replacesReader(lock: DebianLock, store: Store, { decoder }: AssembleContext): Replaces {
-  const find = (name: string): LockedPackage | undefined =>
-    lock.packages.find((item) => item.name === name);
+function replacesReader(
+  packages: ReadonlyMap<string, LockedPackage>,
+  store: Store,
+  { decoder }: AssembleContext,
+): Replaces {
   return async (winner, loser) => {
-    const item = find(winner);
-    const other = find(loser);
+    const item = packages.get(winner);
+    const other = packages.get(loser);
     if (item === undefined || other === undefined) return false; // one is not a package
     const what = `${winner} ${item.version}`;
     const control = await debControl(store.read(item), { what, decoder });

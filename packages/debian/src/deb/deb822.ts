@@ -47,3 +47,16 @@ export function parseDeb822(text: string, what: string): Paragraph[] {
 export function words(value: string | undefined): string[] {
   return (value ?? '').split(/\s+/).filter((word) => word !== '');
 }
+
+/**
+ * Returns a function that returns a field's value.
+ * @param what the paragraph, for messages
+ * @throws ARCHIVE_INVALID if a field is missing
+ */
+export function requiredFields(fields: Paragraph, what: string): (name: string) => string {
+  return (name) => {
+    const value = fields.get(name);
+    if (value === undefined) throw new LktError('ARCHIVE_INVALID', `${what} has no ${name}`);
+    return value;
+  };
+}

@@ -56,15 +56,10 @@ async function* asDeb(source: AsyncIterable<Uint8Array>, size: number): AsyncGen
 async function* wasm(source: AsyncIterable<Uint8Array>, what: string): AsyncGenerator<Uint8Array> {
   const { default: library } = await import('xz-decompress');
   let failure: unknown;
-  const watched = async function* (): AsyncGenerator<Uint8Array> {
-    try {
-      yield* source;
-    } catch (error) {
-      failure = error;
-      throw error;
-    }
-  };
-  const input = Readable.toWeb(Readable.from(watched())) as ReadableStream<Uint8Array>;
+  const readable = Readable.from(source).on('error', (error) => {
+    failure = error;
+  });
+  const input = Readable.toWeb(readable) as ReadableStream<Uint8Array>;
   try {
     yield* new library.XzReadableStream(input);
   } catch (error) {

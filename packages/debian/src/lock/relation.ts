@@ -47,9 +47,7 @@ export function parseAlternative(text: string): Alternative {
 
 /** Maps the obsolete `<` and `>` to `<=` and `>=` (policy §7.1). */
 function relation(sign: string): Relation {
-  if (sign === '<') return '<=';
-  if (sign === '>') return '>=';
-  return sign as Relation;
+  return (sign === '<' || sign === '>' ? `${sign}=` : sign) as Relation;
 }
 
 /** Formats a clause as in a control file. */

@@ -62,32 +62,31 @@ function split(version: string): Parts {
 
 /** Compares alternately runs of non-digits, by `weight`, and runs of digits, as numbers. */
 function comparePart(a: string, b: string): number {
-  let i = 0;
-  let j = 0;
-  while (i < a.length || j < b.length) {
-    while ((i < a.length && !isDigit(a, i)) || (j < b.length && !isDigit(b, j))) {
-      const difference = weight(a, i) - weight(b, j);
-      if (difference !== 0) return difference;
-      if (i < a.length) i += 1;
-      if (j < b.length) j += 1;
-    }
-    const endOfA = endOfDigits(a, i);
-    const endOfB = endOfDigits(b, j);
-    const difference = compareNumbers(a.slice(i, endOfA), b.slice(j, endOfB));
-    if (difference !== 0) return difference;
-    i = endOfA;
-    j = endOfB;
+  const left = a.split(/(\d+)/);
+  const right = b.split(/(\d+)/);
+  for (let at = 0; at < left.length || at < right.length; at += 2) {
+    const order =
+      compareText(left[at] ?? '', right[at] ?? '') ||
+      compareNumbers(left[at + 1] ?? '', right[at + 1] ?? '');
+    if (order !== 0) return order;
   }
   return 0;
 }
 
-/** Orders characters: `~`, then the end or a digit, then letters, then the rest. */
+function compareText(a: string, b: string): number {
+  for (let at = 0; at < a.length || at < b.length; at += 1) {
+    const order = weight(a, at) - weight(b, at);
+    if (order !== 0) return order;
+  }
+  return 0;
+}
+
+/** Orders characters: `~`, then the end, then letters, then the rest. */
 function weight(text: string, at: number): number {
-  if (at >= text.length || isDigit(text, at)) return 0;
-  const code = text.charCodeAt(at);
-  if (code === 0x7e) return -1;
-  const letter = (code >= 0x41 && code <= 0x5a) || (code >= 0x61 && code <= 0x7a);
-  return letter ? code : code + 0x10000;
+  const char = text.charAt(at);
+  if (char === '') return 0;
+  if (char === '~') return -1;
+  return text.charCodeAt(at) + (/[A-Za-z]/.test(char) ? 0 : 0x10000);
 }
 
 /** Compares numbers of any length: a version may contain a timestamp that exceeds a double. */
@@ -96,15 +95,4 @@ function compareNumbers(a: string, b: string): number {
   const right = b.replace(/^0+/, '');
   if (left.length !== right.length) return left.length - right.length;
   return left < right ? -1 : left > right ? 1 : 0;
-}
-
-function endOfDigits(text: string, from: number): number {
-  let end = from;
-  while (end < text.length && isDigit(text, end)) end += 1;
-  return end;
-}
-
-function isDigit(text: string, at: number): boolean {
-  const code = text.charCodeAt(at);
-  return code >= 0x30 && code <= 0x39;
 }
