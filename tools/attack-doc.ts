@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { table } from './table.ts';
 
+const ATTACKERS = ['root', 'user', 'login'] as const;
 /** The identity an attack runs as. */
-type Attacker = 'root' | 'user' | 'login';
+type Attacker = (typeof ATTACKERS)[number];
 
 /**
  * An attempt of tools/attack and the expected result per attacker. An attacker that cannot try it
@@ -40,10 +41,12 @@ const RESULTS = [
 
 /** Renders docs/attack.md: the attempts of a hostile container and what stops them. */
 export function attackDocument(root: string): string {
-  const rows = load(root).map(([name, { does, root: asRoot, user, login }]) => [
-    `\`${name}\``,
-    does,
-    ...[asRoot, user, login].map((what) => what ?? '–'),
+  const groups = Map.groupBy(load(root), ([, attempt]) =>
+    ATTACKERS.map((who) => attempt[who] ?? '–').join('|'),
+  );
+  const rows = [...groups].map(([results, attempts]) => [
+    ...results.split('|'),
+    attempts.map(([, { does }]) => does).join('; '),
   ]);
   return `# Attacks and what stops them
 
@@ -58,7 +61,7 @@ machine must still serve, other logs must be complete, and the digest of the roo
 - **user**: the same as user 1000, with \`net: new\`.
 - **login**: root in the container of \`lkt/sshd\`.
 
-${table(['attempt', 'action', 'root', 'user', 'login'], rows)}
+${table([...ATTACKERS, 'attempts'], rows)}
 
 ${table(['result', 'meaning'], RESULTS)}
 

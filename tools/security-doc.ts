@@ -22,6 +22,10 @@ export function securityDocument(root: string): string {
     });
   const hostPid = packages.filter(sharesPid).map(({ image }) => image);
   const rows = packages.map(row).filter((cells) => cells !== undefined);
+  const isShared = HEAD.map((_, column) => new Set(rows.map((cells) => cells[column])).size === 1);
+  const shared = HEAD.map((head, column) => `${head}: ${rows[0]?.[column] ?? ''}`);
+  const own = <T>(cells: readonly T[]): T[] =>
+    cells.filter((_, column) => isShared[column] === false);
   return `# Privileges of each package
 
 <!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
@@ -29,9 +33,9 @@ export function securityDocument(root: string): string {
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
 change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
 those without \`SYS_ADMIN\` a cgroup namespace. None has a capability, device or writable path of
-the machine beyond this table.
+the machine beyond this table. Equal for all: ${shared.filter((_, column) => isShared[column] === true).join('; ')}.
 
-${table(HEAD, rows)}
+${table(own(HEAD), rows.map(own))}
 
 - \`host\`: the machine's own namespace.
 - **machine paths** are writable unless marked \`ro\`.
