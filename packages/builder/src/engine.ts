@@ -1,7 +1,7 @@
 import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
 import type { ContextFile } from './context/context.ts';
-import type { RemoteStepCache } from './remote-cache/remote-step-cache.ts';
+import type { RemoteSteps } from './remote-cache/remote-steps.ts';
 import type { Limits } from './limits.ts';
 import type { WorkerProcess } from './worker/worker-process.ts';
 import type { StepResult, Variation } from './variation.ts';
@@ -82,7 +82,7 @@ export interface BuildContext {
   /** The environment for proxies and certificates of ADD, as in `HttpOptions`. */
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Step records of other machines. Native engine only; BuildKit has `remoteCache`. */
-  readonly cache?: RemoteStepCache;
+  readonly cache?: RemoteSteps;
   /** Called with the result of each step, once all are done. Native engine only. */
   readonly onStep?: (result: StepResult) => void;
   /**

@@ -14,7 +14,6 @@ export type { BuildContext, BuildRequest, Engine, RunOptions, SecretSource } fro
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { nativeEngine } from './native-engine.ts';
 export { type CacheLocation, layoutLocation, registryLocation } from './remote-cache/location.ts';
-export type { RemoteStepCache, StepFact } from './remote-cache/remote-step-cache.ts';
 export { RemoteSteps } from './remote-cache/remote-steps.ts';
 export { layersOf, planRequest, type RequestPlan } from './request-plan.ts';
 export { Redactor } from './secrets/redactor.ts';
@@ -26,5 +25,6 @@ export { removeDirectory } from './system/remove-directory.ts';
 export { findOnPath } from './system/tools.ts';
 export { buildPlatformFor, thisMachine } from './this-machine.ts';
 export { memoryFor } from './worker/layer-memory.ts';
-export { type WorkerOptions, WorkerProcess } from './worker/worker-process.ts';
+export { WorkerProcess } from './worker/worker-process.ts';
+export type { WorkerOptions } from './worker/worker-protocol.ts';
 export { stepId, type StepResult, type BuildEnvironment, type Variation } from './variation.ts';

@@ -1,14 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, type Digest, digestHex, digestOf, isDigest, isErrno } from '@lkt/core';
-import { type Descriptor, ENGINE_EPOCH, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
-
-/** The layer of a step. */
-export interface StepRecord {
-  readonly diffId: Digest;
-  /** The layer's blob; null for a layer of a stage that does not become an image. */
-  readonly descriptor: Descriptor | null;
-}
+import { canonicalJson, digestHex, digestOf, isDigest, isErrno } from '@lkt/core';
+import { ENGINE_EPOCH, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
+import type { LayerRef } from './layers/layers.ts';
 
 /** All inputs of a step or a lookup, as JSON. Equal fields have equal results. */
 export type CacheKeyFields = Readonly<Record<string, unknown>>;
@@ -36,12 +30,12 @@ export class StepCache {
     return digestHex(digestOf(canonicalJson(versioned)));
   }
 
-  async record(key: string): Promise<StepRecord | undefined> {
+  async record(key: string): Promise<LayerRef | undefined> {
     const value = await this.#read(key);
-    return isStepRecord(value) ? value : undefined;
+    return isLayerRef(value) ? value : undefined;
   }
 
-  async store(key: string, record: StepRecord): Promise<void> {
+  async store(key: string, record: LayerRef): Promise<void> {
     await this.#write(key, record);
   }
 
@@ -90,9 +84,9 @@ export class StepCache {
   }
 }
 
-function isStepRecord(value: unknown): value is StepRecord {
+function isLayerRef(value: unknown): value is LayerRef {
   if (typeof value !== 'object' || value === null) return false;
-  const { diffId, descriptor } = value as Partial<StepRecord>;
+  const { diffId, descriptor } = value as Partial<LayerRef>;
   if (typeof diffId !== 'string' || !isDigest(diffId)) return false;
   return descriptor === null || (typeof descriptor === 'object' && isDigest(descriptor.digest));
 }

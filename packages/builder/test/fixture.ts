@@ -29,7 +29,7 @@ import {
   type ContextFile,
   type Engine,
   nativeEngine,
-  type RemoteStepCache,
+  type RemoteSteps,
 } from '../src/index.ts';
 import { COMPILED } from './compiled-code.ts';
 
@@ -117,7 +117,7 @@ export async function build(
     readonly signal?: AbortSignal;
     readonly onEvent?: (event: ProgressEvent) => void;
     readonly engine?: Engine;
-    readonly cache?: RemoteStepCache;
+    readonly cache?: RemoteSteps;
     readonly env?: Readonly<Record<string, string | undefined>>;
   } = {},
 ): Promise<Built> {

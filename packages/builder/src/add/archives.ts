@@ -1,4 +1,3 @@
-import type { Digest } from '@lkt/core';
 import { type RawPath, toRaw } from '@lkt/oci';
 import type { Context } from '../context/context.ts';
 import {
@@ -13,46 +12,50 @@ import {
 import type { StepCache } from '../step-cache.ts';
 import { isArchive } from './archive.ts';
 
-/** Determines which files of the context ADD unpacks. Each content is inspected once. */
-export class Archives {
-  readonly #context: Context;
-  readonly #cache: StepCache;
-  readonly #signal: AbortSignal;
+interface AddSources {
+  readonly context: Context;
+  readonly cache: StepCache;
+  readonly signal: AbortSignal;
+}
 
-  constructor(context: Context, cache: StepCache, signal: AbortSignal) {
-    this.#context = context;
-    this.#cache = cache;
-    this.#signal = signal;
-  }
+/**
+ * Returns the parts of an ADD or COPY from the context, with the archives that ADD unpacks. The
+ * cache remembers which contents are archives.
+ */
+export async function addParts(
+  step: CopyStep,
+  options: PlanOptions,
+  sources: AddSources,
+): Promise<readonly AddPart[]> {
+  const { context } = sources;
+  const remote = step.kind === 'add' ? remoteFile(step) : undefined;
+  if (remote !== undefined) return [remotePart(step, remote, options)];
+  if (step.kind === 'copy' || step.unpack === false || step.parents)
+    return [planCopy(step, context, options)];
+  const candidates = new Set<RawPath>();
+  // The destination does not affect the classification.
+  planAdd(step, context, { ...options, isDirectory: () => true }, (source) => {
+    candidates.add(source);
+    return false;
+  });
+  const found = new Set<RawPath>();
+  for (const source of candidates) if (await isKnownArchive(source, sources)) found.add(source);
+  return planAdd(step, context, options, (source) => found.has(source));
+}
 
-  /** Returns the parts of an ADD or COPY from the context. */
-  async parts(step: CopyStep, options: PlanOptions): Promise<readonly AddPart[]> {
-    const remote = step.kind === 'add' ? remoteFile(step) : undefined;
-    if (remote !== undefined) return [remotePart(step, remote, options)];
-    if (step.kind === 'copy' || step.unpack === false || step.parents)
-      return [planCopy(step, this.#context, options)];
-    const candidates = new Set<RawPath>();
-    // The destination does not affect the classification.
-    planAdd(step, this.#context, { ...options, isDirectory: () => true }, (source) => {
-      candidates.add(source);
-      return false;
-    });
-    const found = new Set<RawPath>();
-    for (const source of candidates) if (await this.#isArchive(source)) found.add(source);
-    return planAdd(step, this.#context, options, (source) => found.has(source));
-  }
-
-  async #isArchive(source: RawPath): Promise<boolean> {
-    const node = this.#context.node(source);
-    if (node === undefined || node.size === 0) return false;
-    const content: Digest = await this.#context.contentDigest(source, this.#signal);
-    const key = this.#cache.key({ kind: 'is-archive', content });
-    const known = await this.#cache.recall(key);
-    if (known !== undefined) return known === 'true';
-    const answer = await isArchive(node.source, { signal: this.#signal });
-    await this.#cache.remember(key, String(answer));
-    return answer;
-  }
+async function isKnownArchive(
+  path: RawPath,
+  { context, cache, signal }: AddSources,
+): Promise<boolean> {
+  const node = context.node(path);
+  if (node === undefined || node.size === 0) return false;
+  const content = await context.contentDigest(path, signal);
+  const key = cache.key({ kind: 'is-archive', content });
+  const known = await cache.recall(key);
+  if (known !== undefined) return known === 'true';
+  const answer = await isArchive(node.source, { signal });
+  await cache.remember(key, String(answer));
+  return answer;
 }
 
 function remotePart(

@@ -1,8 +1,9 @@
-import { LktError, type SourceFile, sourceError } from '@lkt/core';
+import type { SourceFile } from '@lkt/core';
 import type { Layer, Store } from '@lkt/oci';
 import { GitFetcher } from '@lkt/git/fetch';
 import { type BuildPlan, type GitSource, gitSource } from '@lkt/dockerfile';
 import type { BuildContext } from '../engine.ts';
+import { fetchSource } from './fetch-source.ts';
 import { StepCache } from '../step-cache.ts';
 
 /** Returns the cache key of the files of a git source. It does not depend on the address. */
@@ -30,7 +31,9 @@ export async function fetchGitFiles(
     const key = cache.key({ kind: 'git-files', files: gitKey(source) });
     const layer = await around.store.withLock(
       `git-${key}`,
-      async () => (await known(cache, key, around.store)) ?? fetched(source, file, name, around),
+      async () =>
+        (await known(cache, key, around.store)) ??
+        fetchSource(name, file, source.source, around, async () => fetched(source, around)),
       around.signal === undefined ? {} : { signal: around.signal },
     );
     await cache.store(key, layer);
@@ -46,30 +49,8 @@ async function known(cache: StepCache, key: string, store: Store): Promise<Layer
   return (await store.keep(descriptor.digest)) ? { descriptor, diffId } : undefined;
 }
 
-async function fetched(
-  source: GitSource,
-  file: SourceFile,
-  name: string,
-  around: BuildContext,
-): Promise<Layer> {
-  const { text, position, length } = source.source;
-  const { reporter, signal } = around;
-  const id = `${name}:${text}`;
-  reporter.emit({ kind: 'start', id, title: `fetch ${text}` });
-  try {
-    await using directory = await around.store.tempDir();
-    await using fetcher = new GitFetcher(directory.path, around.env ?? process.env, signal);
-    const layer = await fetcher.fetchLayer(source, around.store);
-    reporter.emit({ kind: 'done', id, cached: false });
-    return layer;
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    signal?.throwIfAborted();
-    if (!(error instanceof LktError)) throw error;
-    throw sourceError(error.code, file, position, error.message, {
-      length,
-      cause: error,
-      fix: error.fix,
-    });
-  }
+async function fetched(source: GitSource, { store, env, signal }: BuildContext): Promise<Layer> {
+  await using directory = await store.tempDir();
+  await using fetcher = new GitFetcher(directory.path, env ?? process.env, signal);
+  return await fetcher.fetchLayer(source, store);
 }

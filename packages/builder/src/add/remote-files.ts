@@ -1,10 +1,11 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex, LktError, sourceError } from '@lkt/core';
+import { type Digest, digestHex, LktError } from '@lkt/core';
 import type { HttpClient } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import { type BuildPlan, type RemoteFile, remoteFile } from '@lkt/dockerfile';
 import type { BuildContext, BuildRequest } from '../engine.ts';
+import { fetchSource } from './fetch-source.ts';
 import { authorizationFor } from '../secrets/secrets.ts';
 
 /** Maximum bytes that ADD downloads from an address. */
@@ -35,31 +36,19 @@ async function fetchFile(
   http: HttpClient,
   { source, digest }: RemoteFile,
   request: Pick<BuildRequest, 'dockerfile' | 'name' | 'secrets'>,
-  { store, reporter, signal }: BuildContext,
+  around: BuildContext,
 ): Promise<void> {
-  const { text, position, length } = source;
-  const id = `${request.name}:${text}`;
-  reporter.emit({ kind: 'start', id, title: `fetch ${text}` });
-  try {
+  const { store, signal } = around;
+  const { text } = source;
+  const download = async (): Promise<void> => {
     const headers = await headersFor(new URL(text), request);
     const { content } = await http.download(text, { digest, maxSize: MAX_SIZE, headers, signal });
     await store.write(content, { digest }, signal);
     await noteDownload(store, digest, text);
-    reporter.emit({ kind: 'done', id, cached: false });
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    signal?.throwIfAborted();
-    if (!(error instanceof LktError)) throw error;
-    const fix =
-      error.code === 'DIGEST_MISMATCH'
-        ? 'find out why the file changed; if the new one is right, write its checksum'
-        : error.fix;
-    throw sourceError(error.code, request.dockerfile, position, error.message, {
-      length,
-      cause: error,
-      fix,
-    });
-  }
+  };
+  await fetchSource(request.name, request.dockerfile, source, around, download, {
+    DIGEST_MISMATCH: 'find out why the file changed; if the new one is right, write its checksum',
+  });
 }
 
 /** @throws LktError UNSUPPORTED for credentials over a connection without TLS */

@@ -15,8 +15,8 @@ export interface CreateOptions {
 }
 
 /**
- * Creates an entry of an archive at a path where nothing is, without its metadata. Returns false for
- * a skipped device.
+ * Creates an entry of an archive at an unused path, without its metadata. Returns false for a
+ * skipped device.
  * @throws LktError ARCHIVE_INVALID for a hard link to anything but an existing file
  */
 export async function createEntry(

@@ -1,7 +1,7 @@
 import type { Digest } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
 
-/** A layer of a file system under construction. `descriptor` is null for a layer without a blob. */
+/** A layer of a file system. `descriptor` is null for a layer that is only a directory. */
 export interface LayerRef {
   readonly diffId: Digest;
   readonly descriptor: Descriptor | null;

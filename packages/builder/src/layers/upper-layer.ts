@@ -3,9 +3,9 @@
  */
 import { type Digest, LktError } from '@lkt/core';
 import { type Descriptor, type Store, writeLayer } from '@lkt/oci';
-import type { StepRecord } from '../step-cache.ts';
 import { layerEntries } from './layer-entries.ts';
 import { hashLayer } from './layer-hash.ts';
+import type { LayerRef } from './layers.ts';
 
 interface UpperLayerOptions {
   readonly store: Store;
@@ -18,9 +18,9 @@ interface UpperLayerOptions {
  */
 export async function writeUpper(
   upper: string,
-  before: StepRecord | undefined,
+  before: LayerRef | undefined,
   { store, signal }: UpperLayerOptions,
-): Promise<StepRecord> {
+): Promise<LayerRef> {
   const blob = before?.descriptor ?? undefined;
   if (
     before !== undefined &&
@@ -37,7 +37,7 @@ export async function hashUpper(
   upper: string,
   expected: Digest | undefined,
   { store, signal }: UpperLayerOptions,
-): Promise<StepRecord> {
+): Promise<LayerRef> {
   const diffId = await hashLayer(layerEntries(upper), signal);
   if (expected === undefined || expected === diffId) return { diffId, descriptor: null };
   return writeLayer(store, layerEntries(upper), { signal });

@@ -1,6 +1,9 @@
 import { canonicalJson, digestOf, isDigest } from '@lkt/core';
 import { type Descriptor, type ImageManifest, MediaType } from '@lkt/oci';
-import type { StepFact } from './remote-step-cache.ts';
+import type { LayerRef } from '../layers/layers.ts';
+
+/** The layer of a step, or a fact about files that a step needed. */
+export type StepFact = LayerRef | string;
 
 /**
  * The artifact type of a cache: records of steps, and the layers they refer to, so that a registry

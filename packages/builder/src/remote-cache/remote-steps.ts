@@ -1,14 +1,24 @@
 import { type Digest, Digester, digestOf, LktError, type Reporter } from '@lkt/core';
 import { type Descriptor, decompressLayer, MediaType, parseManifest, type Store } from '@lkt/oci';
-import type { StepRecord } from '../step-cache.ts';
 import type { CacheLocation } from './location.ts';
-import { MAX_RECORDS, type Part, parseRecords, partsOf, writeCache } from './records.ts';
-import type { RemoteStepCache, StepFact } from './remote-step-cache.ts';
+import {
+  MAX_RECORDS,
+  type Part,
+  parseRecords,
+  partsOf,
+  type StepFact,
+  writeCache,
+} from './records.ts';
+import type { LayerRef } from '../layers/layers.ts';
 
 const MAX_PART = 4 * 2 ** 20;
 
-/** Step caches in registries and layouts. Each part is read on demand, once. */
-export class RemoteSteps implements RemoteStepCache {
+/**
+ * Step records of other machines, in registries and layouts. Each part is read on demand, once. A
+ * record is a claim: that a step with this key gave this layer. The layer is verified against its
+ * digest; that the step gives it can only be verified by running the step.
+ */
+export class RemoteSteps {
   readonly #sources: readonly Source[];
   readonly #to: CacheLocation | undefined;
   readonly #reporter: Reporter;
@@ -22,14 +32,20 @@ export class RemoteSteps implements RemoteStepCache {
     this.#reporter = reporter;
   }
 
+  /** True if there is a cache to import from. */
   get imports(): boolean {
     return this.#sources.length > 0;
   }
 
+  /** True if records are exported. */
   get exports(): boolean {
     return this.#to !== undefined;
   }
 
+  /**
+   * Returns the claim for a key; its layer is not fetched yet. Never fails: an unreadable cache
+   * counts as empty, with a warning.
+   */
   async find(key: string, signal?: AbortSignal): Promise<StepFact | undefined> {
     for (const source of this.#sources) {
       const fact = await source.find(key, signal);
@@ -41,9 +57,13 @@ export class RemoteSteps implements RemoteStepCache {
     return undefined;
   }
 
+  /**
+   * Fetches the layer of a claim into the store. Returns false, with a warning, if it is missing or
+   * does not match.
+   */
   async fetch(
     store: Store,
-    { diffId, descriptor }: StepRecord,
+    { diffId, descriptor }: LayerRef,
     signal?: AbortSignal,
   ): Promise<boolean> {
     if (descriptor === null) return false;
@@ -58,6 +78,7 @@ export class RemoteSteps implements RemoteStepCache {
     });
   }
 
+  /** Adds a fact to the export, unless it is a layer without a blob. */
   add(key: string, fact: StepFact): void {
     if (typeof fact === 'string' || fact.descriptor !== null) this.#added.set(key, fact);
   }

@@ -21,7 +21,9 @@ export async function cacheDirectory(
 ): Promise<{ readonly name: string; readonly path: string }> {
   const identity = from.length === 0 ? mount.id : JSON.stringify([mount.id, diffIds(from)]);
   const name = digestHex(digestOf(identity));
-  const caches = join(sources.store, 'mounts', sources.owner);
+  // Root and other users do not share caches.
+  const owner = sources.setup.isRoot ? 'root' : 'user';
+  const caches = join(sources.work, 'mounts', owner);
   const path = join(caches, name);
   do {
     await mkdir(caches, { recursive: true, mode: 0o700 });
@@ -31,7 +33,7 @@ export async function cacheDirectory(
       const made = await mkdir(path, { recursive: true, mode: mount.mode ?? 0o755 });
       if (made !== undefined) lchownSync(path, mount.uid ?? 0, mount.gid ?? 0);
     }
-  } while (!(await sources.keep(path)));
+  } while (!(await sources.store.use(path)));
   return { name, path };
 }
 
@@ -43,13 +45,13 @@ async function fill(
   path: string,
   { position }: ResolvedMount,
   from: Layers,
-  { job, signal, mountLower }: MountSources,
+  { job, signal, mounts }: MountSources,
 ): Promise<void> {
   const existing = await stat(path).catch((error: unknown) => {
     if (!isErrno(error, 'ENOENT')) throw error;
   });
   if (existing !== undefined) return;
-  const tree = new HostTree(await mountLower(from));
+  const tree = new HostTree(await mounts.lower(from));
   const made = await mkdtemp(`${path}.new-`);
   try {
     await chmod(made, 0o755);

@@ -1,25 +1,23 @@
 /** Errors of the command of a RUN. */
 import { statfsSync } from 'node:fs';
-import { LktError, type SourceFile, sourceError } from '@lkt/core';
+import { LktError, type LktErrorCode, sourceError } from '@lkt/core';
 import type { RunStep } from '@lkt/dockerfile';
-import { DEFAULT_LIMITS, type Limits } from '../limits.ts';
+import { DEFAULT_LIMITS } from '../limits.ts';
+import type { JobContext } from '../worker/worker-context.ts';
 import type { ExceededLimit } from '../cgroup/limit-watch.ts';
+import { MAP_IDS } from '../system/set-owner.ts';
 import type { SandboxFailure } from '../sandbox/sandbox.ts';
 
 /** A command with its location and limits. */
-export interface RunSource {
+export interface RunSource extends JobContext {
   readonly step: RunStep;
-  readonly file: SourceFile;
   /** The mounted root file system. */
   readonly root: string;
-  /** Directory of the store. */
-  readonly store: string;
-  readonly limits: Limits;
 }
 
 /** Returns the error for a command that reached a limit. */
 export function limitError(exceeded: ExceededLimit, tail: string, command: RunSource): LktError {
-  const { memory, pids, seconds, output } = { ...DEFAULT_LIMITS, ...command.limits };
+  const { memory, pids, seconds, output } = { ...DEFAULT_LIMITS, ...command.setup.limits };
   const [what, flag] = {
     memory: [`exceeded ${memory} bytes of memory`, '--max-memory'],
     pids: [`exceeded ${pids} processes`, '--max-processes'],
@@ -52,62 +50,43 @@ export function commandError(
   command: RunSource,
   hasDataLimit: boolean,
 ): LktError {
-  const { root, store } = command;
+  const { root, store, setup } = command;
   const how =
     typeof status === 'number' ? `ended with status ${status}` : `was killed by ${status}`;
   const message = `${placeOf(command)}: the command ${how}`;
-  const detail = tail === '' ? {} : { detail: tail };
+  const detail = tail === '' ? undefined : tail;
   // Not every program reports a full disk, or in the same words.
   if (isFull(root)) {
     return new LktError('DISK_FULL', `${message}, and its file system is full`, {
-      ...detail,
-      fix: `free space on the file system of ${store}, or use another store with --cache`,
+      detail,
+      fix: `free space on the file system of ${store.dir}, or use another store with --cache`,
     });
   }
   const [program = ''] = command.step.argv;
-  if (status === 127 && tail === `${program}: not found`) {
-    return new LktError('BUILD_FAILED', message, {
-      ...detail,
-      fix: `the image has no ${program} at this step: use a base image that has it, or COPY it first`,
-    });
-  }
-  const { memory } = command.limits;
-  const mayBeShort = memory !== undefined && hasDataLimit;
-  return new LktError('BUILD_FAILED', message, {
-    ...detail,
-    ...(mayBeShort
-      ? {
-          fix: `if it ran out of memory, raise --max-memory: each of its processes has ${memory} bytes`,
-        }
-      : {}),
-  });
+  const { memory } = setup.limits;
+  let fix: string | undefined;
+  if (status === 127 && tail === `${program}: not found`)
+    fix = `the image has no ${program} at this step: use a base image that has it, or COPY it first`;
+  else if (memory !== undefined && hasDataLimit)
+    fix = `if it ran out of memory, raise --max-memory: each of its processes has ${memory} bytes`;
+  return new LktError('BUILD_FAILED', message, { detail, fix });
 }
 
 /** Returns the error for a sandbox that the init could not make. @param text a `SandboxFailure` */
-export function failureError(text: string, { step, file }: RunSource): Error {
+export function failureError(text: string, { step, job }: RunSource): Error {
   const { kind, message } = JSON.parse(text) as SandboxFailure;
+  const failed = (code: LktErrorCode, what: string, fix?: string): LktError =>
+    sourceError(code, job.file, step.position, what, { fix });
   switch (kind) {
     case 'user':
-      return sourceError('BUILD_FAILED', file, step.position, message);
+      return failed('BUILD_FAILED', message);
     case 'id':
-      return sourceError(
-        'HOST_UNSUPPORTED',
-        file,
-        step.position,
-        `a build without root lacks ${message}`,
-        {
-          fix: 'install uidmap (newuidmap, newgidmap), and add a range for your user to /etc/subuid and /etc/subgid; or build as root',
-        },
-      );
+      return failed('HOST_UNSUPPORTED', `a build without root lacks ${message}`, MAP_IDS);
     case 'host':
-      return sourceError(
+      return failed(
         'HOST_UNSUPPORTED',
-        file,
-        step.position,
         `this machine does not allow namespaces for RUN: ${message}`,
-        {
-          fix: 'in a container, allow it to mount (Docker: --privileged)',
-        },
+        'in a container, allow it to mount (Docker: --privileged)',
       );
     case 'crash':
       return new Error(`the init of a RUN crashed: ${message}`);
@@ -116,9 +95,9 @@ export function failureError(text: string, { step, file }: RunSource): Error {
   }
 }
 
-function placeOf({ file, step }: RunSource): string {
+function placeOf({ job, step }: RunSource): string {
   const { line, column } = step.position;
-  return `${file.path}:${line}:${column}: ${step.title}`;
+  return `${job.file.path}:${line}:${column}: ${step.title}`;
 }
 
 /** Reports whether the file system has too little space for any useful write. */

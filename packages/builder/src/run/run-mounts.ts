@@ -101,12 +101,12 @@ export function mountVariables(
 async function bindSource(
   mount: ResolvedMount,
   from: Layers | undefined,
-  { job, context, signal, mountLower, mountOwn }: MountSources,
+  { job, context, signal, mounts }: MountSources,
 ): Promise<{ readonly source: string; readonly isFile: boolean }> {
   const path = toRaw(mount.source.slice(1));
   let root: string;
   if (from === undefined) {
-    root = await mountOwn([]);
+    ({ root } = await mounts.upper([]));
     const { position } = mount;
     const target = new CopyTarget(root, { position }, job.file, signal);
     await copyContext(target, context, {
@@ -114,7 +114,7 @@ async function bindSource(
       directories: parentsOf(path),
     });
   } else {
-    root = await (mount.readOnly ? mountLower : mountOwn)(from);
+    root = mount.readOnly ? await mounts.lower(from) : (await mounts.upper(from)).root;
   }
   return mountable(root, mount, job.file);
 }

@@ -3,10 +3,10 @@ import { StringDecoder } from 'node:string_decoder';
 import { LktError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { RunStep } from '@lkt/dockerfile';
-import type { CommandGroup, Cgroups } from '../cgroup/cgroup.ts';
+import type { CommandGroup } from '../cgroup/cgroup.ts';
 import { startProcess } from '../sandbox/command-process.ts';
 import { findExecutor } from './find-executor.ts';
-import { type GroupedProcess, groupLimits, type Inits } from '../sandbox/inits.ts';
+import { type GroupedProcess, groupLimits } from '../sandbox/inits.ts';
 import { complaintOf, launch } from './launch.ts';
 import { LimitWatch } from '../cgroup/limit-watch.ts';
 import { MountPoints } from './mount-points.ts';
@@ -22,27 +22,19 @@ import type { Sandbox } from '../sandbox/sandbox.ts';
 import { sandboxLimits } from '../sandbox/sandbox-limits.ts';
 import { type RunMount, sandboxMounts } from '../sandbox/sandbox-mounts.ts';
 import { filterText } from '../seccomp/filter-text.ts';
-import { Tail } from './tail.ts';
 
 export interface RunOptions extends RunSource {
   /** Directory for the files that describe the sandbox. */
   readonly directory: string;
   readonly mounts: readonly RunMount[];
   readonly network: 'none' | 'host';
-  readonly canSetGroups: boolean;
-  readonly isRoot: boolean;
-  /** As in `BuildRequest`. */
-  readonly executor: string;
-  readonly groups: Cgroups;
-  readonly inits: Inits;
   readonly log: (text: string) => void;
   /** Hides secrets in the output. */
   readonly redactor: Redactor;
-  readonly signal: AbortSignal;
 }
 
-/** Number of lines of a failing command's output in its error. */
-const TAIL_LINES = 40;
+/** Maximum number of lines, and of characters, of a failing command's output in its error. */
+const [TAIL_LINES, TAIL_LENGTH] = [40, 64 * 1024];
 
 /**
  * Runs the command of a RUN in its own namespaces, where the mounted root file system is the only
@@ -50,11 +42,11 @@ const TAIL_LINES = 40;
  * @throws LktError BUILD_FAILED, HOST_UNSUPPORTED
  */
 export async function runCommand(options: RunOptions): Promise<void> {
-  const { step, root, network } = options;
+  const { job, step, root, network, setup } = options;
   const points = new MountPoints(root);
   let group: CommandGroup | undefined;
   try {
-    const mounts = sandboxMounts(options, points);
+    const mounts = sandboxMounts({ ...options, file: job.file }, points);
     const process = start(options, (of) => ({
       root,
       mounts,
@@ -64,9 +56,9 @@ export async function runCommand(options: RunOptions): Promise<void> {
       env: [...step.env, ...step.proxyEnv, ...epochOf(step)],
       workdir: step.workdir,
       user: step.user,
-      canSetGroups: options.canSetGroups,
+      canSetGroups: setup.hasUsers,
       groups: of?.joins ?? [],
-      limits: sandboxLimits(options.limits, of, options.isRoot),
+      limits: sandboxLimits(setup.limits, of, setup.isRoot),
       filter: filterText,
     }));
     ({ group } = process);
@@ -87,14 +79,15 @@ function start(
   options: RunOptions,
   describe: (group: CommandGroup | undefined) => Sandbox,
 ): GroupedProcess {
-  const { executor, directory, inits, signal } = options;
+  const { setup, store, directory, groups, inits, signal } = options;
+  const { executor, limits } = setup;
   signal.throwIfAborted();
   const program = findExecutor(executor);
   if (program === undefined) return inits.run(describe);
-  const group = options.groups.create(groupLimits(options.limits));
+  const group = groups.create(groupLimits(limits));
   try {
     const { argv, extra } = launch({ executor, program }, describe(group), directory);
-    return { ...startProcess(argv, { ...options, extra }), group };
+    return { ...startProcess(argv, { store: store.dir, limits, extra }), group };
   } catch (error) {
     group?.remove();
     throw error;
@@ -105,16 +98,17 @@ async function follow(
   { child, output, ended, group }: GroupedProcess,
   options: RunOptions,
 ): Promise<void> {
-  const { signal, limits, isRoot } = options;
+  const { signal, setup } = options;
+  const { limits, isRoot } = setup;
   const kill = (): void => void child.kill('SIGKILL');
   signal.addEventListener('abort', kill);
   using watch = new LimitWatch(limits, group, child.pid, kill);
-  const tail = new Tail(TAIL_LINES);
+  let tail = '';
   const failure: Buffer[] = [];
   const decoder = new StringDecoder();
   const show = (text: string): void => {
     if (text === '') return;
-    tail.add(text);
+    tail = (tail + text).slice(-TAIL_LENGTH);
     options.log(text);
   };
   const reading = new Socket({ fd: output, readable: true, writable: false });
@@ -133,13 +127,13 @@ async function follow(
     await read;
     signal.throwIfAborted();
     const exceeded = watch.finish();
-    if (exceeded !== undefined) throw limitError(exceeded, tail.text, options);
+    if (exceeded !== undefined) throw limitError(exceeded, lastLines(tail), options);
     const complaint = complaintOf(options.directory);
     if (failure.length > 0) throw failureError(Buffer.concat(failure).toString(), options);
     if (status !== 0 && complaint !== '') throw runtimeError(complaint, options);
     if (status !== 0) {
       const { data } = sandboxLimits(limits, group, isRoot);
-      throw commandError(status, tail.text, options, data !== undefined);
+      throw commandError(status, lastLines(tail), options, data !== undefined);
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -152,4 +146,8 @@ async function follow(
   } finally {
     signal.removeEventListener('abort', kill);
   }
+}
+
+function lastLines(text: string): string {
+  return text.replace(/\n$/, '').split('\n').slice(-TAIL_LINES).join('\n');
 }

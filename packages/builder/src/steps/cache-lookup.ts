@@ -2,19 +2,23 @@ import type { Store } from '@lkt/oci';
 import type { Context } from '../context/context.ts';
 import type { LayerDirs } from '../layers/layer-dirs.ts';
 import type { LayerRef } from '../layers/layers.ts';
-import type { RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
-import type { StepCache, StepRecord } from '../step-cache.ts';
+import type { RemoteSteps } from '../remote-cache/remote-steps.ts';
+import type { StepCache } from '../step-cache.ts';
 import type { Job } from '../worker/job.ts';
 import { type PlanResults, type ReadyStep, type StepSolver, walkPlan } from './plan-walk.ts';
 import { RootfsProbe } from './rootfs-probe.ts';
 
-export interface LookupParts {
+/** The caches of this machine. */
+export interface LocalCaches {
   readonly store: Store;
   readonly cache: StepCache;
   readonly layers: LayerDirs;
+}
+
+export interface LookupParts extends LocalCaches {
   readonly context: Context;
   /** Asked for steps that this machine does not have. */
-  readonly remote?: RemoteStepCache | undefined;
+  readonly remote?: RemoteSteps | undefined;
 }
 
 /**
@@ -53,7 +57,7 @@ export async function lookUpPlan(
 class CacheLookup implements StepSolver {
   readonly probe: RootfsProbe;
   /** Records of the remote cache whose layers may not be in the store, by the keys of the steps. */
-  readonly remoteRecords = new Map<string, StepRecord>();
+  readonly remoteRecords = new Map<string, LayerRef>();
   readonly #parts: LookupParts;
   readonly #signal: AbortSignal;
 
@@ -80,7 +84,7 @@ class CacheLookup implements StepSolver {
  */
 export async function cachedLayer(
   key: string,
-  { store, cache, layers }: Pick<LookupParts, 'store' | 'cache' | 'layers'>,
+  { store, cache, layers }: LocalCaches,
 ): Promise<LayerRef | undefined> {
   const record = await cache.record(key);
   if (record === undefined) return undefined;

@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { type Digest, LktError, sourceError } from '@lkt/core';
 import { type RawPath, writeLayer } from '@lkt/oci';
-import type { Context } from '../context/context.ts';
 import {
   type CopyPlan,
   type CopyStep,
@@ -11,15 +10,13 @@ import {
 } from '@lkt/dockerfile';
 import { SecretFinder } from '../secrets/secret-finder.ts';
 import type { Credentials } from '../secrets/secrets.ts';
-import type { StepRecord } from '../step-cache.ts';
 import { addRemote, unpackContext } from '../add/add-files.ts';
 import { LayerMounts } from '../layers/layer-mounts.ts';
 import { copyContext, copyTree } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
 import { HostTree } from '../copy/host-tree.ts';
 import type { Layers, LayerRef } from '../layers/layers.ts';
-import type { WorkerContext } from '../worker/worker-context.ts';
-import type { WorkerJob } from '../worker/worker-protocol.ts';
+import type { JobContext } from '../worker/worker-context.ts';
 import { layerEntries } from '../layers/layer-entries.ts';
 import { makeWorkdir } from './make-workdir.ts';
 import type { UpperMount } from '../layers/overlay.ts';
@@ -31,16 +28,10 @@ import { runCommand } from '../run/run.ts';
 import { mountVariables, prepareMount } from '../run/run-mounts.ts';
 import { findLeak } from '../secrets/secret-scan.ts';
 import { selectionDigest } from '../copy/selection.ts';
-import type { CopyWork, LayerOptions, RunWork, StepExecutor, StepWork } from './step-executor.ts';
+import type { CopyWork, LayerOptions, RunWork, StepWork } from './step-work.ts';
 import { hashUpper, writeUpper } from '../layers/upper-layer.ts';
 import { diffUpper } from '../layers/upper.ts';
 import { withLocks } from './with-locks.ts';
-
-/** A worker and its job. */
-export interface ExecutorParts extends WorkerContext {
-  readonly job: WorkerJob;
-  readonly context: Context;
-}
 
 /**
  * Executes steps with overlay mounts, in a mount namespace of its own; all its mounts end with the
@@ -49,13 +40,13 @@ export interface ExecutorParts extends WorkerContext {
  * Each step works the same way: the layers below are mounted with an empty upper directory, the
  * step changes files, and the upper directory becomes the layer.
  */
-export class OverlayExecutor implements StepExecutor {
-  readonly #parts: ExecutorParts;
+export class OverlayExecutor {
+  readonly #parts: JobContext;
   readonly #mounts: LayerMounts;
   readonly #credentials: Credentials;
   readonly #secrets: SecretFinder;
 
-  constructor(parts: ExecutorParts) {
+  constructor(parts: JobContext) {
     this.#parts = parts;
     const { job, store, layers, temp, signal } = parts;
     const { isRoot } = parts.setup;
@@ -72,18 +63,21 @@ export class OverlayExecutor implements StepExecutor {
     await this.#mounts.close();
   }
 
+  /** Reports whether a path is a directory in a file system; follows links. */
   async isDirectory(layers: Layers, path: RawPath): Promise<boolean> {
     const root = await this.#mounts.lower(layers);
     const real = resolveIn(root, path);
     return real !== undefined && statAt(root, real)?.isDirectory() === true;
   }
 
+  /** Returns the digest of a COPY's selection: names, types, modes, owners, times, contents. */
   async selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<Digest> {
     const tree = new HostTree(await this.#mounts.lower(from));
     return selectionDigest(tree, this.#plan(step, tree, isDirectory), this.#parts.signal);
   }
 
-  async execute(parent: Layers, work: StepWork, options: LayerOptions): Promise<StepRecord> {
+  /** Runs a step on the layers below it. */
+  async execute(parent: Layers, work: StepWork, options: LayerOptions): Promise<LayerRef> {
     switch (work.kind) {
       case 'workdir':
         return this.#workdir(parent, work.step, options);
@@ -96,7 +90,7 @@ export class OverlayExecutor implements StepExecutor {
     }
   }
 
-  async #copy(parent: Layers, work: CopyWork, options: LayerOptions): Promise<StepRecord> {
+  async #copy(parent: Layers, work: CopyWork, options: LayerOptions): Promise<LayerRef> {
     const { job, context, store, signal, setup } = this.#parts;
     const { isRoot } = setup;
     const { step, isDirectory, parts } = work;
@@ -125,15 +119,14 @@ export class OverlayExecutor implements StepExecutor {
     return [layer];
   }
 
-  async #workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<StepRecord> {
+  async #workdir(parent: Layers, step: WorkdirStep, options: LayerOptions): Promise<LayerRef> {
     return this.#layer(parent, step, options, async ({ root }) =>
       makeWorkdir(root, step, this.#parts.job.file),
     );
   }
 
-  async #run(parent: Layers, work: RunWork, options: LayerOptions): Promise<StepRecord> {
-    const { job, context, store, work: kept, setup, groups, inits, signal } = this.#parts;
-    const { isRoot, limits, executor } = setup;
+  async #run(parent: Layers, work: RunWork, options: LayerOptions): Promise<LayerRef> {
+    const { job, store, signal } = this.#parts;
     const { step, network } = work;
     const credentials = this.#credentials;
     return this.#layer(parent, step, options, async ({ root, directory }) => {
@@ -141,21 +134,9 @@ export class OverlayExecutor implements StepExecutor {
       await using privates = hasPrivate
         ? new PrivateFiles(join(this.#parts.temp, this.#mounts.name()))
         : undefined;
+      const sources = { ...this.#parts, credentials, privates, mounts: this.#mounts };
       const prepared = await Promise.all(
-        step.mounts.map(async (mount, index) =>
-          prepareMount(mount, work.mounts[index], {
-            job,
-            context,
-            store: kept,
-            keep: async (path) => store.use(path),
-            owner: isRoot ? 'root' : 'user',
-            signal,
-            credentials,
-            privates,
-            mountLower: async (layers) => this.#mounts.lower(layers),
-            mountOwn: async (layers) => (await this.#mounts.upper(layers)).root,
-          }),
-        ),
+        step.mounts.map(async (mount, index) => prepareMount(mount, work.mounts[index], sources)),
       );
       const mounts = prepared.filter((mount) => mount !== undefined);
       const variables = mountVariables(step, credentials, job.file);
@@ -164,30 +145,23 @@ export class OverlayExecutor implements StepExecutor {
         async (name, run) => store.withLock(name, run, { signal, timeoutMs: 24 * 3600 * 1000 }),
         async () => {
           await runCommand({
+            ...this.#parts,
             step: { ...step, env: [...step.env, ...variables] },
-            file: job.file,
-            store: store.dir,
             root,
             // The description of the sandbox may contain a secret.
             directory: privates?.directory ?? directory,
             mounts: mounts.map(({ mount }) => mount),
             network,
-            canSetGroups: setup.hasUsers,
-            isRoot,
-            executor,
-            limits,
-            groups,
-            inits,
             log: options.log,
             redactor: new Redactor(this.#secrets),
-            signal,
           });
         },
       );
     });
   }
 
-  async withBlob(layer: LayerRef): Promise<StepRecord> {
+  /** Returns a layer with its blob, written from its directory. */
+  async withBlob(layer: LayerRef): Promise<LayerRef> {
     const { store, layers, signal } = this.#parts;
     const written = await writeLayer(store, layerEntries(layers.path(layer.diffId)), { signal });
     if (written.diffId !== layer.diffId) {
@@ -204,7 +178,7 @@ export class OverlayExecutor implements StepExecutor {
     step: Step,
     { blob, expected, before }: LayerOptions,
     change: (mount: UpperMount) => Promise<void>,
-  ): Promise<StepRecord> {
+  ): Promise<LayerRef> {
     const { store, layers, signal, isFleeting } = this.#parts;
     const lower = await this.#mounts.lower(parent);
     const mount = await this.#mounts.upper(parent);

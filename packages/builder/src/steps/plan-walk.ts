@@ -1,13 +1,12 @@
 import { imageKey, type StagePlan, type Step, triggerError } from '@lkt/dockerfile';
 import type { Context } from '../context/context.ts';
 import { type Layers, diffIds, type LayerRef } from '../layers/layers.ts';
-import type { KnownAnswer } from '../remote-cache/remote-step-cache.ts';
 import type { StepCache } from '../step-cache.ts';
 import { stepId, type StepResult } from '../variation.ts';
 import type { Job } from '../worker/job.ts';
 import { StepPreparer } from './prepare-step.ts';
-import type { RootfsProbe } from './rootfs-probe.ts';
-import type { StepWork } from './step-executor.ts';
+import type { KnownAnswer, RootfsProbe } from './rootfs-probe.ts';
+import type { StepWork } from './step-work.ts';
 
 /** A step of a plan. */
 export interface PlannedStep {
@@ -84,11 +83,10 @@ class PlanWalk {
     this.#job = job;
     this.#options = options;
     this.#known = new Map((options.known ?? []).map((step) => [stepId(step), step.layer]));
-    const { context, cache, solver, signal } = options;
-    const { probe } = solver;
     const fileSystem = async (origin: StagePlan['base']): Promise<Layers | undefined> =>
       this.#fileSystem(origin);
-    this.#preparer = new StepPreparer(job, { context, cache, probe, fileSystem }, signal);
+    const { probe } = options.solver;
+    this.#preparer = new StepPreparer({ ...options, job, probe, fileSystem });
   }
 
   /** Returns the layers of a stage, with those of its base; undefined if a step has no layer. */

@@ -13,12 +13,12 @@ import {
 import { mountPlan } from '../context/mount-plan.ts';
 import { gitKey } from '../add/git-layers.ts';
 import type { CacheKeyFields, StepCache } from '../step-cache.ts';
-import { Archives } from '../add/archives.ts';
+import { addParts } from '../add/archives.ts';
 import type { RootfsProbe } from './rootfs-probe.ts';
 import { type Layers, diffIds } from '../layers/layers.ts';
 import type { Job } from '../worker/job.ts';
 import { ownerKey } from '../copy/owners.ts';
-import type { StepWork } from './step-executor.ts';
+import type { StepWork } from './step-work.ts';
 
 /** A step with the inputs that its cache key and its execution need. */
 export interface PreparedStep {
@@ -28,25 +28,21 @@ export interface PreparedStep {
 }
 
 export interface StepPreparerParts {
+  readonly job: Job;
   readonly context: Context;
   readonly cache: StepCache;
   readonly probe: RootfsProbe;
   /** Returns the layers of an origin when its stage has ended; undefined if a step has none. */
   readonly fileSystem: (origin: StagePlan['base']) => Promise<Layers | undefined>;
+  readonly signal: AbortSignal;
 }
 
 /** Prepares the steps of a plan. */
 export class StepPreparer {
-  readonly #job: Job;
   readonly #parts: StepPreparerParts;
-  readonly #archives: Archives;
-  readonly #signal: AbortSignal;
 
-  constructor(job: Job, parts: StepPreparerParts, signal: AbortSignal) {
-    this.#job = job;
+  constructor(parts: StepPreparerParts) {
     this.#parts = parts;
-    this.#archives = new Archives(parts.context, parts.cache, signal);
-    this.#signal = signal;
   }
 
   /**
@@ -71,7 +67,7 @@ export class StepPreparer {
   }
 
   async #prepareRun(step: RunStep, platform: string): Promise<PreparedStep | undefined> {
-    const network = this.#job.network && step.network !== 'none' ? 'host' : 'none';
+    const network = this.#parts.job.network && step.network !== 'none' ? 'host' : 'none';
     const mounts: (Layers | undefined)[] = [];
     for (const { from } of step.mounts) {
       const layers = from.kind === 'context' ? undefined : await this.#parts.fileSystem(from);
@@ -128,11 +124,8 @@ export class StepPreparer {
     if (isDirectory === undefined) return undefined;
     const { chmod } = step;
     const chown = step.chown === undefined ? undefined : ownerKey(step.chown);
-    const { file } = this.#job;
-    const parts =
-      from === undefined
-        ? await this.#archives.parts(step, { file, isDirectory: () => isDirectory })
-        : [];
+    const options = { file: this.#parts.job.file, isDirectory: () => isDirectory };
+    const parts = from === undefined ? await addParts(step, options, this.#parts) : [];
     const input =
       from === undefined
         ? await this.#partsDigest(parts)
@@ -191,11 +184,11 @@ export class StepPreparer {
         continue;
       }
       if (!('archive' in part)) {
-        digests.push(await context.digest(part, this.#signal));
+        digests.push(await context.digest(part, this.#parts.signal));
         continue;
       }
       const { source, target } = part.archive;
-      digests.push(`${await context.contentDigest(source, this.#signal)} ${target}`);
+      digests.push(`${await context.contentDigest(source, this.#parts.signal)} ${target}`);
     }
     const [first = '', second] = digests;
     const isPlain = second === undefined && !first.includes(' ');
@@ -204,6 +197,6 @@ export class StepPreparer {
 
   async #contextDigest(mount: ResolvedMount): Promise<Digest> {
     const { context } = this.#parts;
-    return context.digest(mountPlan(context, mount, this.#job.file), this.#signal);
+    return context.digest(mountPlan(context, mount, this.#parts.job.file), this.#parts.signal);
   }
 }

@@ -1,16 +1,20 @@
 import { toRaw } from '@lkt/oci';
 import type { CopyStep } from '@lkt/dockerfile';
-import type { KnownAnswer, RemoteStepCache } from '../remote-cache/remote-step-cache.ts';
-import type { CacheKeyFields, StepCache } from '../step-cache.ts';
+import type { CacheKeyFields } from '../step-cache.ts';
 import { type Layers, diffIds } from '../layers/layers.ts';
-import type { StepExecutor } from './step-executor.ts';
+import type { LookupParts } from './cache-lookup.ts';
+import type { OverlayExecutor } from './executor.ts';
 
-export interface RootfsProbeParts {
-  readonly cache: StepCache;
-  /** Answers questions that the caches cannot answer. */
-  readonly executor?: StepExecutor;
-  readonly remote?: RemoteStepCache | undefined;
+/** A fact that a build looked up on the way, by its key. */
+export interface KnownAnswer {
+  readonly key: string;
+  readonly answer: string;
 }
+
+/** The caches, and an executor for questions that they cannot answer. */
+type RootfsProbeParts = Pick<LookupParts, 'cache' | 'remote'> & {
+  readonly executor?: OverlayExecutor;
+};
 
 /**
  * Answers the questions about file systems that the cache key of a copy depends on. The cache
@@ -67,7 +71,7 @@ export class RootfsProbe {
 
   async #remembered(
     fields: CacheKeyFields,
-    ask: (executor: StepExecutor) => Promise<string>,
+    ask: (executor: OverlayExecutor) => Promise<string>,
   ): Promise<string | undefined> {
     const { cache, executor, remote } = this.#parts;
     const key = cache.key(fields);

@@ -1,20 +1,15 @@
 import { Semaphore, type Reporter } from '@lkt/core';
-import type { Store } from '@lkt/oci';
-import type { LayerDirs } from '../layers/layer-dirs.ts';
 import type { LayerRef } from '../layers/layers.ts';
-import type { StepCache } from '../step-cache.ts';
 import { stepId } from '../variation.ts';
 import type { Job } from '../worker/job.ts';
-import { cachedLayer } from './cache-lookup.ts';
+import { cachedLayer, type LocalCaches } from './cache-lookup.ts';
 import { type ReadyStep, stepLabel, type StepSolver } from './plan-walk.ts';
 import { RootfsProbe } from './rootfs-probe.ts';
-import type { LayerOptions, StepExecutor } from './step-executor.ts';
+import type { OverlayExecutor } from './executor.ts';
+import type { LayerOptions } from './step-work.ts';
 
-export interface StepRunnerParts {
-  readonly store: Store;
-  readonly cache: StepCache;
-  readonly layers: LayerDirs;
-  readonly executor: StepExecutor;
+export interface StepRunnerParts extends LocalCaches {
+  readonly executor: OverlayExecutor;
   readonly reporter: Reporter;
 }
 

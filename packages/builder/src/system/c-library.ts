@@ -1,4 +1,4 @@
-import koffi, { type LibraryHandle } from 'koffi';
+import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
 
 /**
  * The error of a system call. Loading this file loads koffi, so only workers and the init of a step
@@ -43,6 +43,23 @@ export function call<Arguments extends readonly unknown[]>(
     if (returned < 0) throw new SystemCallError(name, subject(...values), koffi.errno());
     return returned;
   };
+}
+
+/** Returns a function that calls in another thread. Its result does not tell errno. */
+export function asyncCall<Arguments extends readonly unknown[]>(
+  name: string,
+  types: readonly string[],
+): (...values: Arguments) => Promise<number> {
+  const native = library.func(name, 'int', [...types]) as KoffiFunc<
+    (...values: unknown[]) => number
+  >;
+  return async (...values) =>
+    new Promise((resolve, reject) => {
+      native.async(...values, (error: Error | null, result: number) => {
+        if (error === null) resolve(result);
+        else reject(error);
+      });
+    });
 }
 
 /** Bytes that are passed to a call unchanged, without a final NUL. */

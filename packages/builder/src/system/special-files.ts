@@ -37,11 +37,6 @@ const setCall = call<[Path, string, Data, number, number]>(
   [TEXT, TEXT, 'void *', 'size_t', 'int'],
   (path, name) => `${name} of ${String(path)}`,
 );
-const removeCall = call<[Path, string]>(
-  'lremovexattr',
-  [TEXT, TEXT],
-  (path, name) => `${name} of ${String(path)}`,
-);
 
 /** The kernel's maximum size of a list and of a value (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
 const scratch = Buffer.alloc(65_536);
@@ -68,6 +63,8 @@ export function setAttribute(path: Path, name: string, value: Uint8Array): void 
   setCall(path, name, new Data(Buffer.from(value)), value.length, 0);
 }
 
-export function removeAttribute(path: Path, name: string): void {
-  removeCall(path, name);
-}
+export const removeAttribute: (path: Path, name: string) => void = call<[Path, string]>(
+  'lremovexattr',
+  [TEXT, TEXT],
+  (path, name) => `${name} of ${String(path)}`,
+);

@@ -1,8 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
-import type { KoffiFunc } from 'koffi';
-import { library } from './c-library.ts';
+import { asyncCall } from './c-library.ts';
 
-const syncfsCall = library.func('syncfs', 'int', ['int']) as KoffiFunc<(file: number) => number>;
+const syncfsCall = asyncCall<[number]>('syncfs', ['int']);
 
 /**
  * Waits, without blocking this thread, until all data of a directory's file system is on disk
@@ -11,12 +10,7 @@ const syncfsCall = library.func('syncfs', 'int', ['int']) as KoffiFunc<(file: nu
 export async function syncFileSystem(directory: string): Promise<boolean> {
   const file = openSync(directory, 'r');
   try {
-    return await new Promise<boolean>((resolve, reject) => {
-      syncfsCall.async(file, (error: Error | null, result) => {
-        if (error === null) resolve(result === 0);
-        else reject(error);
-      });
-    });
+    return (await syncfsCall(file)) === 0;
   } finally {
     closeSync(file);
   }

@@ -1,5 +1,5 @@
-import koffi, { type KoffiFunc } from 'koffi';
-import { call, Data, library, type Path, SystemCallError, TEXT } from './c-library.ts';
+import koffi from 'koffi';
+import { asyncCall, call, Data, library, type Path, SystemCallError, TEXT } from './c-library.ts';
 
 /** Flags of mount(2). */
 export const MS = {
@@ -54,23 +54,14 @@ export function detach(target: string): void {
   umountCall(target, 2);
 }
 
-const umountLater = library.func('umount2', 'int', [TEXT, 'int']) as KoffiFunc<
-  (target: Buffer, flags: number) => number
->;
+const umountLater = asyncCall<[Buffer, number]>('umount2', [TEXT, 'int']);
 
 /** Detaches a mount in another thread, as the kernel may wait for all processors. */
 export async function detachLater(target: string): Promise<void> {
-  const result = await new Promise<number>((resolve, reject) => {
-    umountLater.async(Buffer.from(`${target}\0`), 2, (error: Error | null, returned) => {
-      if (error === null) resolve(returned);
-      else reject(error);
-    });
-  });
+  const result = await umountLater(Buffer.from(`${target}\0`), 2);
   // errno is not visible in this thread.
   if (result < 0) detach(target);
 }
-
-const unshareCall = call<[number]>('unshare', ['int'], (flags) => flags.toString(16));
 
 /** Flags of unshare(2): namespaces. */
 export const CLONE = {
@@ -82,16 +73,16 @@ export const CLONE = {
 } as const;
 
 /** unshare(2), for the calling thread */
-export function unshare(flags: number): void {
-  unshareCall(flags);
-}
-
-const pivotCall = call<[string, string]>('pivot_root', [TEXT, TEXT], (root) => root);
+export const unshare: (flags: number) => void = call<[number]>('unshare', ['int'], (flags) =>
+  flags.toString(16),
+);
 
 /** Makes `root` the root, and moves the previous one to `old`. pivot_root(2) */
-export function pivotRoot(root: string, old: string): void {
-  pivotCall(root, old);
-}
+export const pivotRoot: (root: string, old: string) => void = call<[string, string]>(
+  'pivot_root',
+  [TEXT, TEXT],
+  (root) => root,
+);
 
 const keyCall = call<[number, number, null]>(
   'syscall',

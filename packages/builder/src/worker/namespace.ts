@@ -21,7 +21,12 @@ export interface Namespace {
  * with their ids of /etc/subuid if newuidmap is installed, else with one user, which suffices if
  * root owns all files.
  */
-export function chooseNamespace(uid: number): Namespace {
+export function chooseNamespace(uid: number, environment?: BuildEnvironment): Namespace {
+  const usual = usualNamespace(uid);
+  return environment === undefined ? usual : variedNamespace(usual, environment);
+}
+
+function usualNamespace(uid: number): Namespace {
   if (uid === 0) {
     const argv = ['unshare', '--mount', '--propagation', 'private'];
     return { argv, isRoot: true, hasUsers: true, owner: '0' };
@@ -34,8 +39,7 @@ export function chooseNamespace(uid: number): Namespace {
 /**
  * Returns the namespace for a varied environment, which the programs that start the worker set up.
  */
-export function namespaceIn(environment: BuildEnvironment, uid: number): Namespace {
-  const usual = chooseNamespace(uid);
+function variedNamespace(usual: Namespace, environment: BuildEnvironment): Namespace {
   const [unshare = '', ...flags] = usual.argv;
   // Maps every user and group to itself.
   const everyone = '0:0:4294967295';

@@ -2,13 +2,14 @@ import { chmodSync, mkdirSync, statfsSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import type { Cgroups } from '../cgroup/cgroup.ts';
+import type { Context } from '../context/context.ts';
 import type { Inits } from '../sandbox/inits.ts';
 import { LayerDirs } from '../layers/layer-dirs.ts';
 import { isWholeLayer } from '../layers/layer-hash.ts';
 import { otherDevices } from './other-devices.ts';
 import { makeTopDir } from './top-dir.ts';
 import { detach, mount, setHostname } from '../system/syscalls.ts';
-import type { WorkerSetup } from './worker-protocol.ts';
+import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
 
 const OVERLAYFS_SUPER_MAGIC = 0x794c7630;
 
@@ -27,6 +28,12 @@ export interface WorkerContext {
   readonly inits: Inits;
   readonly signal: AbortSignal;
   readonly emit: (event: ProgressEvent) => void;
+}
+
+/** A worker context with a job. */
+export interface JobContext extends WorkerContext {
+  readonly job: WorkerJob;
+  readonly context: Context;
 }
 
 /** Runs `use` in a worker context, and removes the context afterwards. */

@@ -4,26 +4,12 @@ import type { Readable, Writable } from 'node:stream';
 import { LktError } from '@lkt/core';
 import { MALLOC_ENVIRONMENT, MEMORY_POLICY } from '@lkt/core/memory';
 import { programPath } from '@lkt/core/program';
-import type { Limits } from '../limits.ts';
-import type { BuildEnvironment } from '../variation.ts';
 import { linesOf } from './lines.ts';
-import { chooseNamespace, namespaceIn } from './namespace.ts';
+import { chooseNamespace } from './namespace.ts';
 import { hostEnvironment } from '../system/tools.ts';
-import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
+import type { WorkerJob, WorkerOptions, WorkerSetup } from './worker-protocol.ts';
 
 const NODE_FLAGS = ['--no-warnings', `--max-semi-space-size=${MEMORY_POLICY.stream.semiSpaceMib}`];
-
-/** Options of a worker, for all its jobs. */
-export interface WorkerOptions {
-  /** Directory of the store. */
-  readonly store: string;
-  /** As in `BuildRequest`. */
-  readonly limits?: Limits | undefined;
-  readonly executor?: string | undefined;
-  readonly environment?: BuildEnvironment | undefined;
-  /** Whether it stays for further jobs. */
-  readonly stays?: boolean | undefined;
-}
 
 /**
  * A process that builds in namespaces of its own. Start it early, before the job is known: starting
@@ -54,17 +40,18 @@ export class WorkerProcess implements AsyncDisposable {
 
   /** @throws LktError HOST_UNSUPPORTED */
   static start(options: WorkerOptions): WorkerProcess {
-    const setup = setupFor(options);
     const uid = processUid();
-    const { environment } = options;
-    const { argv } =
-      environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
+    const { argv, setup } = setupFor(options, uid);
     const script = programPath(new URL('worker.ts', import.meta.url));
     const [program = '', ...flags] = argv;
     // Ctrl-C must not reach its process group: this process stops the worker in order.
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
-      env: { ...hostEnvironment(setup.store), ...MALLOC_ENVIRONMENT.worker, ...environment?.env },
+      env: {
+        ...hostEnvironment(setup.store),
+        ...MALLOC_ENVIRONMENT.worker,
+        ...setup.environment?.env,
+      },
       cwd: '/',
       detached: true,
     });
@@ -76,7 +63,7 @@ export class WorkerProcess implements AsyncDisposable {
 
   /** Reserves the worker. Returns false if it is in use, has ended, or has other options. */
   take(options: WorkerOptions): boolean {
-    const wanted = JSON.stringify(setupFor(options));
+    const wanted = JSON.stringify(setupFor(options, this.uid).setup);
     const { exitCode, signalCode } = this.child;
     if (this.#isTaken || exitCode !== null || signalCode !== null) return false;
     this.#isTaken = wanted === JSON.stringify(this.#setup);
@@ -125,27 +112,15 @@ export class WorkerProcess implements AsyncDisposable {
   }
 }
 
-function setupFor({
-  store,
-  limits = {},
-  executor = 'init',
-  environment,
-}: WorkerOptions): WorkerSetup {
-  const uid = processUid();
-  const namespace =
-    environment === undefined ? chooseNamespace(uid) : namespaceIn(environment, uid);
-  const { owner, isRoot, hasUsers } = namespace;
-  return {
-    // Synchronous, because Node would first start four threads.
-    store: realpathSync.native(store),
-    parent: process.pid,
-    owner,
-    isRoot,
-    hasUsers,
-    limits,
-    executor,
-    environment,
-  };
+function setupFor(
+  { store, limits = {}, executor = 'init', environment }: WorkerOptions,
+  uid: number,
+): { readonly argv: readonly string[]; readonly setup: WorkerSetup } {
+  const { argv, ...namespace } = chooseNamespace(uid, environment);
+  // Synchronous, because Node would first start four threads.
+  const real = realpathSync.native(store);
+  const parent = process.pid;
+  return { argv, setup: { ...namespace, store: real, parent, limits, executor, environment } };
 }
 
 /**

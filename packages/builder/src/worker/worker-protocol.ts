@@ -4,24 +4,29 @@ import type { StepResult, BuildEnvironment } from '../variation.ts';
 import type { LayerRef } from '../layers/layers.ts';
 import type { PlanResults } from '../steps/plan-walk.ts';
 import type { Job } from './job.ts';
+import type { Namespace } from './namespace.ts';
+
+/** Options of a worker, for all its jobs. */
+export interface WorkerOptions {
+  /** Directory of the store. */
+  readonly store: string;
+  /** As in `BuildRequest`. */
+  readonly limits?: Limits | undefined;
+  readonly executor?: string | undefined;
+  readonly environment?: BuildEnvironment | undefined;
+  /** Whether it stays for further jobs. */
+  readonly stays?: boolean | undefined;
+}
 
 /**
  * The first line on the standard input of a worker. It may arrive long before a job, so that slow
  * preparations are done by then.
  */
-export interface WorkerSetup {
-  /** Directory of the store. */
-  readonly store: string;
+export interface WorkerSetup extends Omit<Namespace, 'argv'>, Omit<WorkerOptions, 'stays'> {
   /** Process id of the parent. */
   readonly parent: number;
-  /** As in `Namespace`. */
-  readonly owner: string;
-  readonly isRoot: boolean;
-  readonly hasUsers: boolean;
-  /** As in `BuildRequest`. */
   readonly limits: Limits;
   readonly executor: string;
-  readonly environment?: BuildEnvironment;
 }
 
 /** The job of a worker: each further line on its standard input. Without a job, a worker ends. */

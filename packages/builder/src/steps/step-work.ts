@@ -1,20 +1,6 @@
 import type { Digest } from '@lkt/core';
-import type { RawPath } from '@lkt/oci';
 import type { AddPart, CopyStep, RunStep, WorkdirStep } from '@lkt/dockerfile';
-import type { StepRecord } from '../step-cache.ts';
 import type { Layers, LayerRef } from '../layers/layers.ts';
-
-/** Executes steps and lookups that the cache cannot answer. */
-export interface StepExecutor {
-  /** Reports whether a path is a directory in a file system; follows links. */
-  isDirectory(layers: Layers, path: RawPath): Promise<boolean>;
-  /** Returns the digest of a COPY's selection: names, types, modes, owners, times, contents. */
-  selectionDigest(step: CopyStep, from: Layers, isDirectory: boolean): Promise<Digest>;
-  /** Runs a step on the layers below it. */
-  execute(parent: Layers, work: StepWork, options: LayerOptions): Promise<StepRecord>;
-  /** Returns a layer with its blob, written from its directory. */
-  withBlob(layer: LayerRef): Promise<StepRecord>;
-}
 
 export interface LayerOptions {
   /** Whether the layer is part of the image, and so needs a blob. */
@@ -22,7 +8,7 @@ export interface LayerOptions {
   /** The expected layer; a different one gets a blob in any case. */
   readonly expected?: Digest;
   /** The previous layer of the step; an equal layer reuses its blob. */
-  readonly before?: StepRecord | undefined;
+  readonly before?: LayerRef | undefined;
   /** Called with the output of a command. */
   readonly log: (text: string) => void;
 }
