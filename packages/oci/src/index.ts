@@ -88,7 +88,7 @@ export {
 export { writeReferrer } from './image/referrer-writer.ts';
 export { type NewReferrer } from './image/referrer-writer.ts';
 export { type Store } from './store/store.ts';
-export { isTarHeader } from './tar/tar-header.ts';
+export { isTarHeader } from './tar/tar-fields.ts';
 export { type TarLimits } from './tar/tar-header-reader.ts';
 export { normalizePath } from './tar/tar-path.ts';
 export { readTar, type TarEntry } from './tar/tar-reader.ts';

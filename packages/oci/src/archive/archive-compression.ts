@@ -1,3 +1,4 @@
+import { ByteReader } from '../io/byte-reader.ts';
 import { gunzip, unzstd } from '../compression/compression.ts';
 
 const GZIP = Buffer.from([0x1f, 0x8b]);
@@ -23,34 +24,13 @@ export async function* unpackArchive(
   source: AsyncIterable<Uint8Array>,
   maxBytes: number = 64 * 2 ** 30,
 ): AsyncGenerator<Uint8Array> {
-  const iterator = source[Symbol.asyncIterator]();
-  const buffered: Uint8Array[] = [];
-  let length = 0;
-  while (length < 4) {
-    const next = await iterator.next();
-    if (next.done === true) break;
-    buffered.push(next.value);
-    length += next.value.length;
-  }
-  const whole = joinChunks(buffered, iterator);
-  const compression = compressionOf(Buffer.concat(buffered));
-  if (compression === 'gzip') yield* gunzip(whole, { maxBytes });
-  else if (compression === 'zstd') yield* unzstd(whole, { maxBytes });
-  else yield* whole;
-}
-
-async function* joinChunks(
-  buffered: readonly Uint8Array[],
-  iterator: AsyncIterator<Uint8Array>,
-): AsyncGenerator<Uint8Array> {
+  const reader = new ByteReader(source);
   try {
-    yield* buffered;
-    for (;;) {
-      const next = await iterator.next();
-      if (next.done === true) return;
-      yield next.value;
-    }
+    const compression = compressionOf(await reader.peek(4));
+    if (compression === 'gzip') yield* gunzip(reader.rest(), { maxBytes });
+    else if (compression === 'zstd') yield* unzstd(reader.rest(), { maxBytes });
+    else yield* reader.rest();
   } finally {
-    await iterator.return?.();
+    await reader.close();
   }
 }

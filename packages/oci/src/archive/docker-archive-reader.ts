@@ -7,13 +7,13 @@ import { type Descriptor, objectFrom } from '../image/descriptor.ts';
 import { type RawPath, toRaw } from '../tar/entry.ts';
 import { type ImageManifest, parseImageConfig } from '../image/manifest.ts';
 import { MediaType } from '../image/media-type.ts';
+import { platformOf } from '../image/platform.ts';
 import type { Store } from '../store/store.ts';
 import { normalizePath } from '../tar/tar-path.ts';
 
 const MAX_IMAGES = 1000;
 const MAX_LAYERS = 1000;
 const MAX_LINKS = 8;
-const MAX_CONFIG = 4 * 2 ** 20;
 
 /**
  * Reads the archives of `docker save` and of skopeo's `docker-archive`: a `manifest.json` that
@@ -64,22 +64,15 @@ export class DockerArchiveReader {
       layers,
     };
     const blob = await this.#store.writeBytes(Buffer.from(canonicalJson(document)));
-    const { os, architecture, variant } = config;
-    const platform = {
-      os,
-      architecture,
-      variant: variant === undefined || variant === '' ? undefined : variant,
-    };
-    return { mediaType: MediaType.ociManifest, ...blob, platform };
+    return { mediaType: MediaType.ociManifest, ...blob, platform: platformOf(config) };
   }
 
   async #config(name: string): Promise<Buffer> {
     const path = this.#path(name);
     const json = this.#files.json.get(path);
     const blob = this.#files.blobs.get(path);
-    if (json === undefined && blob === undefined) throw missing(name);
-    const bytes =
-      json ?? (await this.#store.readBytes(blob ?? { digest: digestOf('') }, MAX_CONFIG));
+    const bytes = json ?? (blob && (await this.#store.readBytes(blob)));
+    if (bytes === undefined) throw missing(name);
     const hex = /([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
     if (hex !== undefined && digestOf(bytes) !== `sha256:${hex}`)
       throw new LktError(

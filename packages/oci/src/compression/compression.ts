@@ -13,7 +13,8 @@ import { isKnownZlib } from './deflate-check.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import { readGzipMember } from './gzip-member.ts';
 import { MediaType } from '../image/media-type.ts';
-import type { ByteReader } from '../io/byte-reader.ts';
+import { type ByteReader, UnexpectedEndError } from '../io/byte-reader.ts';
+import { corruptData } from './corrupt-data.ts';
 import { zstdFrame, zstdFrames } from './zstd-frames.ts';
 
 /** The level of every gzip stream lkt writes; part of the engine epoch. */
@@ -51,16 +52,18 @@ export async function* gzip(
 ): AsyncGenerator<Uint8Array> {
   let checksum = 0;
   let size = 0;
-  const counted = map(source, (chunk) => {
-    checksum = crc32(chunk, checksum);
-    size += chunk.length;
-    return chunk;
-  });
+  const counted = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      checksum = crc32(chunk, checksum);
+      size += chunk.length;
+      yield chunk;
+    }
+  };
   yield GZIP_HEADER;
   if (isKnownZlib()) {
-    yield* through(counted, createDeflateRaw({ level, chunkSize: CHUNK, ...ONE_AT_A_TIME }));
+    yield* through(counted(), createDeflateRaw({ level, chunkSize: CHUNK, ...ONE_AT_A_TIME }));
   } else {
-    yield* deflateRawPortable(counted, level);
+    yield* deflateRawPortable(counted(), level);
   }
   const trailer = Buffer.alloc(8);
   trailer.writeUInt32LE(checksum, 0);
@@ -108,12 +111,13 @@ export function unzstd(
 }
 
 async function* unzstdFrames(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+  for await (const frame of zstdFrames(source)) yield* unzstdOne(frame);
+}
+
+function unzstdOne(frame: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
-  for await (const frame of zstdFrames(source))
-    yield* through(
-      frame,
-      createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME }),
-    );
+  const options = { chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME };
+  return through(frame, createZstdDecompress(options));
 }
 
 /**
@@ -126,9 +130,7 @@ export function unzstdFrame(
   magic: Buffer,
   options: DecompressOptions = {},
 ): AsyncGenerator<Uint8Array> {
-  const params = { [constants.ZSTD_d_windowLogMax]: ZSTD_MAX_WINDOW_LOG };
-  const transform = createZstdDecompress({ chunkSize: UNPACKED_CHUNK, params });
-  return decompressed('zstd', through(zstdFrame(reader, magic), transform), options);
+  return decompressed('zstd', unzstdOne(zstdFrame(reader, magic)), options);
 }
 
 /**
@@ -181,7 +183,7 @@ export function decompressLayer(
 }
 
 async function* decompressed(
-  name: string,
+  format: 'gzip' | 'zstd',
   output: AsyncIterable<Uint8Array>,
   { maxBytes = 64 * 2 ** 30 }: DecompressOptions,
 ): AsyncGenerator<Uint8Array> {
@@ -192,17 +194,15 @@ async function* decompressed(
       if (size > maxBytes) {
         throw new LktError(
           'ARCHIVE_INVALID',
-          `the ${name} data unpacks to more than ${maxBytes} bytes`,
+          `the ${format} data unpacks to more than ${maxBytes} bytes`,
         );
       }
       yield chunk;
       collectChunks(chunk.length);
     }
   } catch (cause) {
-    if (!isZlibError(cause)) throw cause;
-    throw new LktError('ARCHIVE_INVALID', `the ${name} data is corrupt: ${cause.message}`, {
-      cause,
-    });
+    if (cause instanceof UnexpectedEndError) throw corruptData(format, 'it is truncated', cause);
+    throw isZlibError(cause) ? corruptData(format, cause.message, cause) : cause;
   }
 }
 
@@ -288,11 +288,4 @@ async function* rechunk(
     }
   }
   if (used > 0) yield chunk.subarray(0, used);
-}
-
-async function* map(
-  source: AsyncIterable<Uint8Array>,
-  use: (chunk: Uint8Array) => Uint8Array,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) yield use(chunk);
 }

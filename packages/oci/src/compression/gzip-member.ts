@@ -1,7 +1,8 @@
 import { once } from 'node:events';
 import { crc32, createInflateRaw } from 'node:zlib';
-import { LktError } from '@lkt/core';
-import { type ByteReader, UnexpectedEndError } from '../io/byte-reader.ts';
+import type { LktError } from '@lkt/core';
+import type { ByteReader } from '../io/byte-reader.ts';
+import { corruptData } from './corrupt-data.ts';
 
 const CHUNK = 64 * 1024;
 const UNPACKED_CHUNK = 256 * 1024;
@@ -11,37 +12,33 @@ const MAX_TEXT = 64 * 1024;
 /**
  * Decompresses one gzip member (RFC 1952) whose first four bytes were read, and leaves the reader
  * at its end. Node's decompressor would parse what follows as another member.
- * @throws ARCHIVE_INVALID, or zlib's error
+ * @throws ARCHIVE_INVALID, UnexpectedEndError, or zlib's error
  */
 export async function* readGzipMember(
   reader: ByteReader,
   start: Buffer,
 ): AsyncGenerator<Uint8Array> {
-  try {
-    await skipHeader(reader, start);
-    let sum = 0;
-    let size = 0;
-    for await (const chunk of inflated(reader)) {
-      sum = crc32(chunk, sum);
-      size += chunk.length;
-      yield chunk;
-    }
-    const trailer = await bytes(reader, 8);
-    if (trailer.readUInt32LE() !== sum || trailer.readUInt32LE(4) !== size % 2 ** 32)
-      throw broken('checksum or length mismatch');
-  } catch (error) {
-    throw error instanceof UnexpectedEndError ? broken('it is truncated') : error;
+  await skipHeader(reader, start);
+  let sum = 0;
+  let size = 0;
+  for await (const chunk of inflated(reader)) {
+    sum = crc32(chunk, sum);
+    size += chunk.length;
+    yield chunk;
   }
+  const trailer = await reader.readExactly(8);
+  if (trailer.readUInt32LE() !== sum || trailer.readUInt32LE(4) !== size % 2 ** 32)
+    throw broken('checksum or length mismatch');
 }
 
 async function skipHeader(reader: ByteReader, start: Buffer): Promise<void> {
   const flags = start[3] ?? 0;
   if (start[2] !== 8 || (flags & 0xe0) !== 0) throw broken('unsupported header');
   await reader.skip(6);
-  if ((flags & 4) !== 0) await reader.skip((await bytes(reader, 2)).readUInt16LE());
+  if ((flags & 4) !== 0) await reader.skip((await reader.readExactly(2)).readUInt16LE());
   for (const flag of [8, 16]) {
     if ((flags & flag) === 0) continue;
-    for (let length = 0; (await bytes(reader, 1))[0] !== 0; length += 1)
+    for (let length = 0; (await reader.readExactly(1))[0] !== 0; length += 1)
       if (length > MAX_TEXT) throw broken('its name or comment is too long');
   }
   if ((flags & 2) !== 0) await reader.skip(2);
@@ -75,12 +72,6 @@ async function* inflated(reader: ByteReader): AsyncGenerator<Uint8Array> {
   }
 }
 
-async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
-  const data = await reader.read(length);
-  if (data === undefined) throw new UnexpectedEndError('unexpected end of data');
-  return data;
-}
-
 function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the gzip data is corrupt: ${what}`);
+  return corruptData('gzip', what);
 }

@@ -1,5 +1,6 @@
-import { LktError } from '@lkt/core';
-import { ByteReader, UnexpectedEndError } from '../io/byte-reader.ts';
+import type { LktError } from '@lkt/core';
+import { ByteReader } from '../io/byte-reader.ts';
+import { corruptData } from './corrupt-data.ts';
 
 /** Magic number of a frame (RFC 8878, 3.1). */
 export const FRAME_MAGIC = 0xfd2fb528;
@@ -12,7 +13,7 @@ export const RLE_BLOCK = 1;
  * next. Skips skippable frames. Needed because Node's decompressor silently stops after one frame,
  * and layers of zstd:chunked and pzstd have many. Parses only lengths; the decompressor validates
  * the rest.
- * @throws ARCHIVE_INVALID
+ * @throws ARCHIVE_INVALID, UnexpectedEndError
  */
 export async function* zstdFrames(
   source: AsyncIterable<Uint8Array>,
@@ -25,7 +26,7 @@ export async function* zstdFrames(
       if (magic === undefined) break;
       const number = magic.readUInt32LE();
       if (number >= SKIPPABLE_MAGIC && number <= SKIPPABLE_MAGIC + 15) {
-        await reader.skip((await bytes(reader, 4)).readUInt32LE());
+        await reader.skip((await reader.readExactly(4)).readUInt32LE());
         continue;
       }
       if (number !== FRAME_MAGIC) throw broken('there is data outside of frames');
@@ -33,8 +34,6 @@ export async function* zstdFrames(
       yield zstdFrame(reader, magic);
     }
     if (count === 0) throw broken('it has no frame');
-  } catch (error) {
-    throw error instanceof UnexpectedEndError ? broken('it is truncated') : error;
   } finally {
     await reader.close();
   }
@@ -42,27 +41,27 @@ export async function* zstdFrames(
 
 /**
  * Yields the bytes of one frame whose magic number was read, and leaves the reader at its end.
- * @throws ARCHIVE_INVALID
+ * @throws UnexpectedEndError
  */
 export async function* zstdFrame(reader: ByteReader, magic: Buffer): AsyncGenerator<Uint8Array> {
-  const descriptor = await bytes(reader, 1);
+  const descriptor = await reader.readExactly(1);
   const flags = descriptor[0] ?? 0;
   const isSingleSegment = (flags & 0x20) !== 0;
   const dictionaryId = [0, 1, 2, 4][flags & 3] ?? 0;
   const contentSize = [isSingleSegment ? 1 : 0, 2, 4, 8][flags >> 6] ?? 0;
-  const header = await bytes(reader, (isSingleSegment ? 0 : 1) + dictionaryId + contentSize);
+  const header = await reader.readExactly((isSingleSegment ? 0 : 1) + dictionaryId + contentSize);
   yield Buffer.concat([magic, descriptor, header]);
   for (let isLast = false; !isLast;) {
-    const blockHeader = await bytes(reader, 3);
+    const blockHeader = await reader.readExactly(3);
     yield blockHeader;
     const value = blockHeader.readUIntLE(0, 3);
     isLast = (value & 1) === 1;
     const type = (value >> 1) & 3;
     const size = value >> 3;
-    yield await bytes(reader, type === RLE_BLOCK ? 1 : size);
+    yield await reader.readExactly(type === RLE_BLOCK ? 1 : size);
   }
   const hasChecksum = (flags & 4) !== 0;
-  if (hasChecksum) yield await bytes(reader, 4);
+  if (hasChecksum) yield await reader.readExactly(4);
 }
 
 /**
@@ -91,17 +90,6 @@ export function windowLogOf(frame: Uint8Array): {
   return { length, windowLog: Math.max(10, Math.ceil(Math.log2(size))) };
 }
 
-/** Returns exactly `length` bytes, which may be 0. */
-async function bytes(reader: ByteReader, length: number): Promise<Buffer> {
-  try {
-    const data = await reader.read(length);
-    if (data !== undefined) return data;
-  } catch (error) {
-    if (!(error instanceof UnexpectedEndError)) throw error;
-  }
-  throw broken('it is truncated');
-}
-
 function broken(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the zstd data is corrupt: ${what}`);
+  return corruptData('zstd', what);
 }

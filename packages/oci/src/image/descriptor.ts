@@ -1,5 +1,5 @@
 import { type Digest, isDigest } from '@lkt/core';
-import type { Platform } from './platform.ts';
+import { type Platform, platformOf } from './platform.ts';
 
 /** Identifies content by media type, digest and size (OCI image-spec, descriptor.md). */
 export interface Descriptor {
@@ -63,9 +63,5 @@ function platformFrom(value: unknown, at: string): Platform {
     throw new Error(`${at} needs os and architecture`);
   if (variant !== undefined && typeof variant !== 'string')
     throw new Error(`${at}.variant is not a string`);
-  return {
-    os,
-    architecture,
-    variant: variant === undefined || variant === '' ? undefined : variant,
-  };
+  return platformOf({ os, architecture, variant });
 }

@@ -11,7 +11,7 @@ import {
   parseManifestOrIndex,
 } from './manifest.ts';
 import { MediaType } from './media-type.ts';
-import { formatPlatform, type Platform, platformMatches } from './platform.ts';
+import { formatPlatform, type Platform, platformMatches, platformOf } from './platform.ts';
 import type { Store } from '../store/store.ts';
 
 /** A loaded image of one platform: manifest and config. */
@@ -62,7 +62,7 @@ export async function writeImage(
     config: { mediaType: MediaType.ociConfig, ...(await writeJson(store, config)) },
     layers: image.layers.map((layer) => layer.descriptor),
   };
-  const platform: Platform = { os, architecture, variant };
+  const platform = { os, architecture, variant };
   return { mediaType: MediaType.ociManifest, ...(await writeJson(store, manifest)), platform };
 }
 
@@ -149,21 +149,8 @@ async function imageOf(
       `image ${digest} has ${layers.length} layers, but its config lists ${config.rootfs.diff_ids.length}`,
     );
   }
-  const { os, architecture, variant } = config;
-  return {
-    descriptor: {
-      mediaType,
-      digest,
-      size,
-      platform: {
-        os,
-        architecture,
-        variant: variant === undefined || variant === '' ? undefined : variant,
-      },
-    },
-    manifest,
-    config,
-  };
+  const descriptor = { mediaType, digest, size, platform: platformOf(config) };
+  return { descriptor, manifest, config };
 }
 
 function at<T>(digest: Digest, parse: () => T): T {

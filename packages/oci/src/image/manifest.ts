@@ -70,6 +70,11 @@ export function isIndex(document: ImageManifest | ImageIndex): document is Image
   return 'manifests' in document;
 }
 
+/** Returns the images of an index, or config and layers of a manifest. */
+export function childrenOf(document: ImageManifest | ImageIndex): readonly Descriptor[] {
+  return isIndex(document) ? document.manifests : [document.config, ...document.layers];
+}
+
 /** An image config (OCI image-spec, config.md). Unknown fields are preserved. */
 export interface ImageConfig {
   readonly created?: string;

@@ -49,6 +49,11 @@ export function platformMatches(available: Platform, wanted: Platform): boolean 
   );
 }
 
+/** Returns the platform of an image config or descriptor. Go writes a missing variant as `''`. */
+export function platformOf({ os, architecture, variant }: Platform): Platform {
+  return { os, architecture, variant: variant === '' ? undefined : variant };
+}
+
 function normalPlatform({ os, architecture, variant }: Platform): Platform {
   const implied =
     variant === undefined || variant === '' || (architecture === 'arm64' && variant === 'v8');

@@ -5,8 +5,6 @@ import { type LayoutIndex, SUBJECT } from '../store/layout-index.ts';
 import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 
-const MAX_MANIFEST = 4 * 2 ** 20;
-
 /**
  * Returns the referrers of `subject` in a layout, sorted by digest, as the referrers API of
  * distribution-spec lists them.
@@ -53,7 +51,7 @@ export async function readReferrer(
   descriptor: Descriptor,
 ): Promise<ImageManifest | ImageIndex | undefined> {
   if (!isManifestType(descriptor.mediaType) && !isIndexType(descriptor.mediaType)) return undefined;
-  const bytes = await blobs.readBytes(descriptor, MAX_MANIFEST).catch((error: unknown) => {
+  const bytes = await blobs.readBytes(descriptor).catch((error: unknown) => {
     if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
     throw error;
   });

@@ -42,6 +42,28 @@ export class ByteReader {
     return whole;
   }
 
+  /**
+   * Returns exactly `length` bytes, which may be 0.
+   * @throws UnexpectedEndError if there are fewer
+   */
+  async readExactly(length: number): Promise<Buffer> {
+    const bytes = await this.read(length);
+    if (bytes === undefined && length > 0) throw new UnexpectedEndError('unexpected end of data');
+    return bytes ?? Buffer.alloc(0);
+  }
+
+  /** Returns the next `length` bytes without consuming them, or fewer at the end. */
+  async peek(length: number): Promise<Buffer> {
+    let start: Buffer = Buffer.alloc(0);
+    while (start.length < length) {
+      const part = await this.take(length - start.length);
+      if (part === undefined) break;
+      start = Buffer.concat([start, part]);
+    }
+    this.unread(start);
+    return start;
+  }
+
   /** Returns the bytes at hand, between 1 and `limit`; undefined at the end. */
   async take(limit: number): Promise<Buffer | undefined> {
     if (!(await this.#fill())) return undefined;
@@ -68,9 +90,13 @@ export class ByteReader {
     }
   }
 
-  /** Reads to the end of the source, so that its final check runs. */
-  async drain(): Promise<void> {
-    while ((await this.take(Number.MAX_SAFE_INTEGER)) !== undefined);
+  /** Yields everything up to the end of the source. */
+  async *rest(): AsyncGenerator<Buffer> {
+    for (;;) {
+      const part = await this.take(Infinity);
+      if (part === undefined) return;
+      yield part;
+    }
   }
 
   /** Ends the source early. */

@@ -1,7 +1,8 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { type FileHandle, lstat, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { isErrno } from '@lkt/core';
+import { statsOf } from '../store/disk-use.ts';
 import { ownerState, ownerToken, tokenOf } from '../store/owner.ts';
 
 /**
@@ -30,27 +31,23 @@ export async function removeTree(path: string): Promise<void> {
   });
 }
 
-/**
- * Writes a file atomically: into `temp`, fsynced, then renamed over the path that `fill` returns.
- * If `fill` returns undefined, the file is discarded.
- */
+/** Writes a file atomically: into `temp`, fsynced, then renamed over the path that `fill` returns. */
 export async function writeAtomically(
   temp: string,
-  fill: (file: FileHandle) => Promise<string | undefined>,
+  fill: (file: FileHandle) => Promise<string>,
 ): Promise<void> {
   await mkdir(temp, { recursive: true });
   const path = join(temp, ownerToken());
   const file = await open(path, 'wx', 0o644);
   try {
-    let target: string | undefined;
+    let target: string;
     try {
       target = await fill(file);
-      if (target !== undefined) await file.sync();
+      await file.sync();
     } finally {
       await file.close();
     }
-    if (target === undefined) await rm(path, { force: true });
-    else await rename(path, target);
+    await rename(path, target);
   } catch (error) {
     await rm(path, { force: true });
     throw error;
@@ -105,14 +102,13 @@ export async function sweep(parent: string, prefix = ''): Promise<void> {
     if (token === undefined) continue;
     const path = join(parent, name);
     const state = ownerState(token);
-    if (state === 'dead' || (state === 'unknown' && (await ageOf(path)) > FOREIGN_MS))
+    if (state === 'dead' || (state === 'unknown' && ageOf(path) > FOREIGN_MS))
       await removeTree(path).catch(() => undefined);
   }
 }
 
-async function ageOf(path: string): Promise<number> {
-  return lstat(path).then(
-    ({ atimeMs, mtimeMs }) => Date.now() - Math.max(atimeMs, mtimeMs),
-    () => 0,
-  );
+/** Returns the milliseconds since the last sign of life of a file's owner. */
+function ageOf(path: string): number {
+  const { atimeMs, mtimeMs } = statsOf(path) ?? { atimeMs: Infinity, mtimeMs: Infinity };
+  return Date.now() - Math.max(atimeMs, mtimeMs);
 }

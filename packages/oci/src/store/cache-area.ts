@@ -1,8 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Digest, isErrno } from '@lkt/core';
-import { namesIn } from '../io/files.ts';
-import { diskUse, statsOf } from './disk-use.ts';
+import { diskUse, entriesIn } from './disk-use.ts';
 import type { TreeSizes } from './tree-sizes.ts';
 
 /** A unit of a store that is kept or removed as a whole. */
@@ -46,24 +44,16 @@ export function fileArea(
   return {
     name,
     list: (store) =>
-      namesIn(join(store, directory), { mayBeUnreadable: true }).flatMap((file) => {
-        const path = join(store, directory, file);
-        const stats = statsOf(path);
-        if (stats === undefined) return [];
-        if (stats.isDirectory()) return [];
-        const blobs = blobsOf === undefined ? [] : blobsIn(path, blobsOf);
-        const { mtimeMs: lastUsed } = stats;
-        return [
-          {
-            area: name,
-            name: join(directory, file),
-            paths: [path],
-            bytes: diskUse(stats),
-            lastUsed,
-            blobs,
-          },
-        ];
-      }),
+      entriesIn(store, directory)
+        .filter(({ stats }) => !stats.isDirectory())
+        .map(({ name: item, path, stats }) => ({
+          area: name,
+          name: item,
+          paths: [path],
+          bytes: diskUse(stats),
+          lastUsed: stats.mtimeMs,
+          blobs: blobsOf === undefined ? [] : blobsIn(path, blobsOf),
+        })),
   };
 }
 
@@ -76,16 +66,16 @@ export function directoryArea(name: string, directory: string, isFixed: boolean)
   return {
     name,
     list: (store, sizes) =>
-      namesIn(join(store, directory), { mayBeUnreadable: true }).flatMap((file) => {
-        const path = join(store, directory, file);
-        const stats = statsOf(path);
-        if (stats?.isDirectory() !== true) return [];
-        const item = join(directory, file);
-        const bytes = sizes.of(item, path, isFixed);
-        return [
-          { area: name, name: item, paths: [path], bytes, lastUsed: stats.ctimeMs, blobs: [] },
-        ];
-      }),
+      entriesIn(store, directory)
+        .filter(({ stats }) => stats.isDirectory())
+        .map(({ name: item, path, stats }) => ({
+          area: name,
+          name: item,
+          paths: [path],
+          bytes: sizes.of(item, path, isFixed),
+          lastUsed: stats.ctimeMs,
+          blobs: [],
+        })),
   };
 }
 

@@ -1,20 +1,17 @@
 import { closeSync, openSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { type Digest, isDigest, LktError } from '@lkt/core';
 import { namesIn } from '../io/files.ts';
 import type { Blobs } from './blobs.ts';
 import { type CacheArea, type CacheItem } from './cache-area.ts';
-import { statsOf } from './disk-use.ts';
-import { diskUse } from './disk-use.ts';
+import { diskUse, entriesIn } from './disk-use.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import type { LayoutIndex } from './layout-index.ts';
-import { isIndex, parseManifestOrIndex } from '../image/manifest.ts';
+import { childrenOf, parseManifestOrIndex } from '../image/manifest.ts';
 import { isIndexType, isManifestType, MediaType } from '../image/media-type.ts';
 import { ownerState, tokenOf } from './owner.ts';
 import { readReferrer } from '../image/referrers.ts';
 import type { TreeSizes } from './tree-sizes.ts';
-
-const MAX_MANIFEST = 4 * 2 ** 20;
 
 interface BlobUse {
   readonly bytes: number;
@@ -41,7 +38,7 @@ export async function takeInventory(
   areas: readonly CacheArea[],
   sizes: TreeSizes,
 ): Promise<Inventory> {
-  const blobs = blobsOf(content);
+  const blobs = blobsOf(store);
   const subjects = await subjectsOf(content, index);
   const reach = new Reach(content, blobs, subjects);
   const referrers = new Set([...subjects.values()].flat().map(({ digest }) => digest));
@@ -130,10 +127,7 @@ class Reach {
     if (!isManifestType(mediaType) && !isIndexType(mediaType)) return [];
     if (!this.#present.has(digest)) return [];
     try {
-      const document = parseManifestOrIndex(
-        await this.#content.readBytes({ digest }, MAX_MANIFEST),
-      );
-      return isIndex(document) ? document.manifests : [document.config, ...document.layers];
+      return childrenOf(parseManifestOrIndex(await this.#content.readBytes({ digest })));
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
       // A guess may be wrong, and a layout may hold only a part of an index.
@@ -167,37 +161,29 @@ async function subjectsOf(
   return found;
 }
 
-function blobsOf(content: Blobs): ReadonlyMap<Digest, BlobUse> {
+function blobsOf(store: string): ReadonlyMap<Digest, BlobUse> {
   const found = new Map<Digest, BlobUse>();
-  for (const name of namesIn(content.dir, { mayBeUnreadable: true })) {
-    const digest = `sha256:${name}`;
-    if (!isDigest(digest)) continue;
-    const stats = statsOf(content.path(digest));
-    if (stats?.isFile() !== true) continue;
-    found.set(digest, { bytes: diskUse(stats), lastUsed: stats.mtimeMs });
+  for (const { name, stats } of entriesIn(store, join('blobs', 'sha256'))) {
+    const digest = `sha256:${basename(name)}`;
+    if (isDigest(digest) && stats.isFile())
+      found.set(digest, { bytes: diskUse(stats), lastUsed: stats.mtimeMs });
   }
   return found;
 }
 
 /** Lists the temporary files of processes; those of dead processes are garbage. */
 function temporary(store: string): readonly CacheItem[] {
-  return namesIn(join(store, 'tmp'), { mayBeUnreadable: true }).flatMap((file) => {
-    const path = join(store, 'tmp', file);
-    const stats = statsOf(path);
-    if (stats === undefined) return [];
-    const token = tokenOf(file);
-    const isGarbage = token !== undefined && ownerState(token) === 'dead';
-    return [
-      {
-        area: 'temporary',
-        name: join('tmp', file),
-        paths: [path],
-        bytes: diskUse(stats),
-        lastUsed: Math.max(stats.mtimeMs, stats.atimeMs),
-        blobs: [],
-        isGarbage,
-      },
-    ];
+  return entriesIn(store, 'tmp').map(({ name, path, stats }) => {
+    const token = tokenOf(basename(name));
+    return {
+      area: 'temporary',
+      name,
+      paths: [path],
+      bytes: diskUse(stats),
+      lastUsed: Math.max(stats.mtimeMs, stats.atimeMs),
+      blobs: [],
+      isGarbage: token !== undefined && ownerState(token) === 'dead',
+    };
   });
 }
 

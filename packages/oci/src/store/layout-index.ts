@@ -92,10 +92,11 @@ function parseLayoutIndex(path: string, text: string): LayoutIndex {
 /** Replaces `index.json` atomically. The caller holds the lock `index`. */
 export async function writeLayoutIndex(
   layout: string,
-  document: Readonly<Record<string, unknown>>,
-  manifests: readonly unknown[],
+  document: LayoutIndex['document'],
+  entries: readonly Pick<IndexEntry, 'json'>[],
 ): Promise<void> {
   const path = join(layout, 'index.json');
+  const manifests = entries.map(({ json }) => json);
   const content = { ...document, schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
   try {
     await writeAtomically(join(layout, 'tmp'), async (file) => {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import { lstatSync, readlinkSync } from 'node:fs';
-import { lstat, lutimes, mkdir, readlink, symlink, unlink } from 'node:fs/promises';
+import { lutimes, mkdir, symlink, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isErrno, LktError } from '@lkt/core';
+import { ioError, isErrno, LktError } from '@lkt/core';
+import { statsOf } from './disk-use.ts';
 import { type OwnerToken, ownerState, ownerToken, pidOf } from './owner.ts';
 
 /** Options of waiting for a lock. */
@@ -40,16 +41,13 @@ export async function withLockAt<T>(
     return await run();
   } finally {
     clearInterval(touching);
-    if ((await holder(path)) === token) await removeLink(path);
+    if (ownerOf(path) === token) await removeLink(path);
   }
 }
 
-/**
- * Returns the live owner of the lock, or undefined. Synchronous, because it runs for every
- * `Store.use`.
- */
+/** Returns the live owner of the lock, or undefined. */
 export function lockHolder(path: string): OwnerToken | undefined {
-  const owner = holderNow(path);
+  const owner = ownerOf(path);
   return owner === undefined || ownerState(owner) === 'dead' ? undefined : owner;
 }
 
@@ -65,23 +63,21 @@ async function acquire(
     const token = await tryAcquire(path, watch);
     if (token !== undefined) return token;
     const left = end - clock();
-    if (left <= 0) throw await lockedError(path, timeoutMs);
+    if (left <= 0) throw lockedError(path, timeoutMs);
     // Jitter spreads waiters that arrived together.
     const pause = Math.min(5 * 1.5 ** Math.min(round, 9), 150) * (0.5 + Math.random());
-    await sleep(Math.min(pause, left), undefined, signal === undefined ? {} : { signal }).catch(
-      (error: unknown) => {
-        signal?.throwIfAborted();
-        throw error;
-      },
-    );
+    await sleep(Math.min(pause, left), undefined, { signal }).catch((error: unknown) => {
+      signal?.throwIfAborted();
+      throw error;
+    });
   }
 }
 
 async function tryAcquire(path: string, watch: Watch): Promise<OwnerToken | undefined> {
   const token = ownerToken();
   if (await createLink(token, path)) return token;
-  const owner = await holder(path);
-  if (owner === undefined || !(await watch.isDead(path, owner))) return undefined;
+  const owner = ownerOf(path);
+  if (owner === undefined || !watch.isDead(path, owner)) return undefined;
   await removeDead(path, owner, watch);
   return undefined;
 }
@@ -97,9 +93,9 @@ async function removeDead(path: string, owner: OwnerToken, watch: Watch): Promis
   const token = await tryAcquire(guard, watch);
   if (token === undefined) return;
   try {
-    if ((await holder(path)) === owner) await removeLink(path);
+    if (ownerOf(path) === owner) await removeLink(path);
   } finally {
-    if ((await holder(guard)) === token) await removeLink(guard);
+    if (ownerOf(guard) === token) await removeLink(guard);
   }
 }
 
@@ -115,10 +111,10 @@ function clock(): number {
 class Watch {
   readonly #seen = new Map<string, { owner: OwnerToken; mtime: number; since: number }>();
 
-  async isDead(path: string, owner: OwnerToken): Promise<boolean> {
+  isDead(path: string, owner: OwnerToken): boolean {
     const state = ownerState(owner);
     if (state !== 'unknown') return state === 'dead';
-    const mtime = await mtimeOf(path);
+    const mtime = statsOf(path)?.mtimeMs ?? 0;
     const seen = this.#seen.get(path);
     const time = clock();
     if (seen === undefined || seen.owner !== owner || seen.mtime !== mtime) {
@@ -137,34 +133,29 @@ async function createLink(token: OwnerToken, path: string): Promise<boolean> {
     } catch (error) {
       if (isErrno(error, 'EEXIST')) return false;
       if (isErrno(error, 'ENOENT')) await mkdir(dirname(path), { recursive: true });
-      else throw lockError(path, error);
+      else throw ioError(`cannot lock ${path}`, error);
     }
   }
 }
 
-async function holder(path: string): Promise<OwnerToken | undefined> {
-  try {
-    return await readlink(path);
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw lockError(path, error);
-  }
-}
-
-function holderNow(path: string): OwnerToken | undefined {
+/**
+ * Returns the owner that a lock names, alive or dead. Synchronous, because it runs for every
+ * `Store.use`.
+ */
+function ownerOf(path: string): OwnerToken | undefined {
   try {
     // Usually there is no lock, and an exception is slower.
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return undefined;
     return readlinkSync(path);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw lockError(path, error);
+    throw ioError(`cannot lock ${path}`, error);
   }
 }
 
 async function removeLink(path: string): Promise<void> {
   await unlink(path).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT')) throw lockError(path, error);
+    if (!isErrno(error, 'ENOENT')) throw ioError(`cannot lock ${path}`, error);
   });
 }
 
@@ -173,21 +164,8 @@ async function touch(path: string): Promise<void> {
   await lutimes(path, now, now).catch(() => undefined);
 }
 
-async function mtimeOf(path: string): Promise<number> {
-  return lstat(path).then(
-    (stat) => stat.mtimeMs,
-    () => 0,
-  );
-}
-
-function lockError(path: string, cause: unknown): LktError {
-  const code = isErrno(cause, 'ENOSPC', 'EDQUOT') ? 'DISK_FULL' : 'IO_FAILED';
-  const why = cause instanceof Error ? cause.message : String(cause);
-  return new LktError(code, `cannot lock ${path}: ${why}`, { cause });
-}
-
-async function lockedError(path: string, timeoutMs: number): Promise<LktError> {
-  const owner = await holder(path);
+function lockedError(path: string, timeoutMs: number): LktError {
+  const owner = ownerOf(path);
   const who = owner === undefined ? 'another process' : `process ${pidOf(owner)}`;
   return new LktError(
     'CACHE_LOCKED',

@@ -60,8 +60,7 @@ async function createLayout(dir: string): Promise<void> {
     await mkdir(join(dir, 'blobs', 'sha256'), { recursive: true });
     await withLockAt(join(dir, 'locks', 'index.lock'), async () => {
       const { document, entries } = await readLayoutIndex(dir);
-      const manifests = entries.map((entry) => entry.json);
-      await writeLayoutIndex(dir, document, manifests);
+      await writeLayoutIndex(dir, document, entries);
     });
   } catch (error) {
     throw ioError(`cannot create a store at ${dir}`, error);

@@ -84,11 +84,7 @@ export async function prune(
         // Entries first: an entry without its blobs is damage, a blob without an entry only
         // garbage.
         if (entries.length < index.entries.length)
-          await writeLayoutIndex(
-            dir,
-            index.document,
-            entries.map(({ json }) => json),
-          );
+          await writeLayoutIndex(dir, index.document, entries);
         const trash = join(dir, 'tmp', ownerToken());
         const paths = [
           ...chosen.result.removed.flatMap((item) => item.paths),

@@ -164,7 +164,7 @@ export class Store {
     if (reference === '') throw new Error('a tag needs a name');
     await this.#writers.enter();
     await this.#requireBlobs([descriptor], `cannot tag ${reference}`);
-    await this.#changeIndex(reference, [tagEntry(reference, descriptor)]);
+    await this.#changeIndex(reference, [{ json: tagEntry(reference, descriptor) }]);
   }
 
   /** Removes a tag and reports whether it existed. Blobs stay until `prune`. */
@@ -186,10 +186,9 @@ export class Store {
       for (const { reference, descriptor } of entries)
         if (reference === undefined) added.delete(descriptor.digest);
       if (added.size === 0) return;
-      await writeLayoutIndex(this.dir, document, [
-        ...entries.map(({ json }) => json),
-        ...(await Promise.all([...added.values()].map(async (item) => this.#withSubject(item)))),
-      ]);
+      const json = await Promise.all([...added.values()].map((item) => this.#withSubject(item)));
+      const more = json.map((item) => ({ json: item }));
+      await writeLayoutIndex(this.dir, document, [...entries, ...more]);
     });
   }
 
@@ -308,14 +307,16 @@ export class Store {
   }
 
   /** Replaces the entries of a name. Returns whether there were any. */
-  async #changeIndex(reference: string, replacement: readonly Descriptor[]): Promise<boolean> {
+  async #changeIndex(
+    reference: string,
+    replacement: readonly { readonly json: Descriptor }[],
+  ): Promise<boolean> {
     return this.withLock('index', async () => {
       const { document, entries } = await readLayoutIndex(this.dir);
       const others = entries.filter((entry) => entry.reference !== reference);
       const hadOne = others.length < entries.length;
       if (!hadOne && replacement.length === 0) return false;
-      const manifests = [...others.map((entry) => entry.json), ...replacement];
-      await writeLayoutIndex(this.dir, document, manifests);
+      await writeLayoutIndex(this.dir, document, [...others, ...replacement]);
       return hadOne;
     });
   }

@@ -1,9 +1,8 @@
-import { readFileSync, writeFileSync, renameSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { namesIn } from '../io/files.ts';
-import { statsOf } from './disk-use.ts';
-import { diskUse } from './disk-use.ts';
-import { ownerToken } from './owner.ts';
+import { putFile } from '../io/temp.ts';
+import { diskUse, statsOf } from './disk-use.ts';
 
 /**
  * Disk use of directories, remembered in the store's `sizes.json`, so that an immutable directory
@@ -22,7 +21,7 @@ export class TreeSizes {
    */
   constructor(store: string, deadline: number = Infinity) {
     this.#path = join(store, 'sizes.json');
-    this.#temp = join(store, 'tmp', ownerToken());
+    this.#temp = join(store, 'tmp');
     this.#known = read(this.#path);
     this.#deadline = deadline;
   }
@@ -52,8 +51,7 @@ export class TreeSizes {
       [...this.#seen].every(([name, size]) => this.#known.get(name) === size);
     if (same) return;
     try {
-      writeFileSync(this.#temp, JSON.stringify(Object.fromEntries(this.#seen)));
-      renameSync(this.#temp, this.#path);
+      putFile(this.#temp, this.#path, JSON.stringify(Object.fromEntries(this.#seen)));
     } catch {
       // The next process measures again.
     }

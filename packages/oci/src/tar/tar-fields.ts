@@ -1,5 +1,5 @@
 /** Reads the fields of a tar header block, including the variants that tar programs write. */
-import { BLOCK, type Field, field, GNU_MAGIC, USTAR_MAGIC } from './tar-header.ts';
+import { BLOCK, checksums, type Field, field, GNU_MAGIC, USTAR_MAGIC } from './tar-header.ts';
 
 /**
  * Parses a number: octal, or GNU's base-256, a two's complement number whose first bit is a flag.
@@ -50,6 +50,18 @@ export function untilNul(value: string): string {
 /** Reports whether a block is zero. Two of them end an archive. */
 export function isZeroBlock(block: Buffer): boolean {
   return block[0] === 0 && block.equals(ZERO);
+}
+
+/** Reports whether the checksum of a header block is correct. */
+export function hasValidChecksum(block: Buffer): boolean {
+  const sum = fieldNumber(block, field.checksum);
+  const { unsigned, signed } = checksums(block);
+  return sum === unsigned || sum === signed;
+}
+
+/** Reports whether a block is a tar header: not zero, with a correct checksum. */
+export function isTarHeader(block: Buffer): boolean {
+  return block.length === BLOCK && !isZeroBlock(block) && hasValidChecksum(block);
 }
 
 const ZERO = Buffer.alloc(BLOCK);

@@ -1,9 +1,16 @@
 import { LktError } from '@lkt/core';
-import { type ByteReader, UnexpectedEndError } from '../io/byte-reader.ts';
+import type { ByteReader } from '../io/byte-reader.ts';
 import { type Entry, type EntryType, fromRaw, type RawPath } from './entry.ts';
 import { paxAttributes, type PaxRecords, parsePax } from './pax.ts';
-import { fieldNumber, fieldText, headerName, isZeroBlock, untilNul } from './tar-fields.ts';
-import { BLOCK, checksums, type Field, field, MAX_META, padding, typeflags } from './tar-header.ts';
+import {
+  fieldNumber,
+  fieldText,
+  hasValidChecksum,
+  headerName,
+  isZeroBlock,
+  untilNul,
+} from './tar-fields.ts';
+import { BLOCK, type Field, field, MAX_META, padding, typeflags } from './tar-header.ts';
 import { MAX_PATH, normalizePath } from './tar-path.ts';
 
 /** Limits on the archives a reader accepts. */
@@ -106,20 +113,16 @@ export class TarHeaderReader {
     this.#count += 1;
     if (this.#count > this.#maxEntries)
       throw this.error(`has more than ${this.#maxEntries} entries`);
-    const sum = this.#number(block, field.checksum, 'checksum');
-    const { unsigned, signed } = checksums(block);
-    if (sum !== unsigned && sum !== signed)
-      throw this.error('has a header with an invalid checksum');
+    if (!hasValidChecksum(block)) throw this.error('has a header with an invalid checksum');
     return block;
   }
 
   async #meta(block: Buffer): Promise<Buffer> {
     const size = this.#number(block, field.size, 'size');
     if (size < 0 || size > MAX_META) throw this.error(`has an extended header of ${size} bytes`);
-    const data = await this.#reader.read(size);
-    if (data === undefined && size > 0) throw new UnexpectedEndError('unexpected end of data');
+    const data = await this.#reader.readExactly(size);
     await this.#reader.skip(padding(size));
-    return data ?? Buffer.alloc(0);
+    return data;
   }
 
   #pax(data: Buffer): PaxRecords {

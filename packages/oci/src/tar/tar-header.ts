@@ -9,25 +9,8 @@ export interface Field {
   readonly length: number;
 }
 
-type FieldName =
-  | 'name'
-  | 'mode'
-  | 'uid'
-  | 'gid'
-  | 'size'
-  | 'mtime'
-  | 'checksum'
-  | 'typeflag'
-  | 'linkname'
-  | 'magic'
-  | 'uname'
-  | 'gname'
-  | 'devMajor'
-  | 'devMinor'
-  | 'prefix';
-
 /** The fields of a ustar header (POSIX.1-2017, pax, "ustar Interchange Format"). */
-export const field: Readonly<Record<FieldName, Field>> = {
+export const field = {
   name: { start: 0, length: 100 },
   mode: { start: 100, length: 8 },
   uid: { start: 108, length: 8 },
@@ -43,7 +26,7 @@ export const field: Readonly<Record<FieldName, Field>> = {
   devMajor: { start: 329, length: 8 },
   devMinor: { start: 337, length: 8 },
   prefix: { start: 345, length: 155 },
-};
+} as const;
 
 /** Magic and version. */
 export const USTAR_MAGIC = 'ustar\x0000';
@@ -107,16 +90,4 @@ export function checksums(block: Uint8Array): { unsigned: number; signed: number
 /** Returns the number of bytes from `size` to the next block boundary. */
 export function padding(size: number): number {
   return (BLOCK - (size % BLOCK)) % BLOCK;
-}
-
-/** Reports whether a block is a tar header: not zero, with a correct checksum. */
-export function isTarHeader(block: Uint8Array): boolean {
-  if (block.length !== BLOCK || block.every((byte) => byte === 0)) return false;
-  const { start, length } = field.checksum;
-  const digits = Buffer.from(block).toString('latin1', start, start + length);
-  const match = /^[ \0]*([0-7]+)[ \0]*$/.exec(digits);
-  if (match === null) return false;
-  const sum = Number.parseInt(match[1] ?? '', 8);
-  const { unsigned, signed } = checksums(block);
-  return sum === unsigned || sum === signed;
 }

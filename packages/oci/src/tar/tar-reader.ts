@@ -42,7 +42,8 @@ export async function* readTar(
       yield { ...entry, content };
       await content.finish();
     }
-    await reader.drain();
+    // The check of the source is at its end.
+    for await (const part of reader.rest()) void part;
     headers.checkLength();
   } catch (error) {
     throw error instanceof UnexpectedEndError ? headers.error('is truncated') : error;
