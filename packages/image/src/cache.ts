@@ -9,10 +9,17 @@ import {
   ioError,
   isDigest,
   isErrno,
+  LktError,
   type Reporter,
 } from '@lkt/core';
-import { type CacheArea, fileArea, fileChunks, createAsyncDigester, type Store } from '@lkt/oci';
-import type { HeadedBytes } from '@lkt/formats';
+import {
+  type CacheArea,
+  fileArea,
+  fileChunks,
+  createAsyncDigester,
+  singleChunk,
+  type Store,
+} from '@lkt/oci';
 import { KnownFiles } from './output/known-files.ts';
 
 /** A file of the cache, as recorded. `ComposeCache.read` verifies it. */
@@ -73,28 +80,17 @@ export class ComposeCache {
 
   /**
    * Returns the file made from `inputs`, which determine its bytes; makes it if the cache lacks it.
+   * @param head bytes that overwrite the start after all of `make`
    */
   async file(
     inputs: readonly string[],
     make: () => AsyncIterable<Uint8Array>,
+    head?: () => Iterable<Uint8Array>,
   ): Promise<CachedFile & { readonly cached: boolean }> {
     const found = await this.find(inputs);
     return found === undefined
-      ? { ...(await this.#make(keyOf(inputs), make)), cached: false }
+      ? { ...(await this.#make(keyOf(inputs), make, head)), cached: false }
       : { ...found, cached: !this.#made.has(found.path) };
-  }
-
-  /** Like `file`, for a file whose head is known only at its end. */
-  async headedFile(
-    inputs: readonly string[],
-    make: () => HeadedBytes,
-  ): Promise<CachedFile & { readonly cached: boolean }> {
-    const found = await this.find(inputs);
-    if (found !== undefined) return { ...found, cached: !this.#made.has(found.path) };
-    const image = make();
-    const head = (): Iterable<Uint8Array> => image.head();
-    const made = await this.#make(keyOf(inputs), () => image.bytes(), head);
-    return { ...made, cached: false };
   }
 
   /** Returns the file made from `inputs` if the cache has it. */
@@ -161,23 +157,43 @@ export class ComposeCache {
   }
 
   /**
-   * Returns the text of a small file.
+   * Returns the text made from `inputs`; makes it if the cache lacks it.
    * @throws DamagedFile
    */
-  async text(file: CachedFile): Promise<string> {
-    const { path, size, crc } = file;
-    if (size <= READ_SIZE) {
-      try {
-        const data = readFileSync(path);
-        if (data.length === size && crc32(data) === crc) return data.toString();
-      } catch (error) {
-        throw ioError(`cannot read ${path}`, error);
-      }
-      throw await this.#damaged(path);
+  async text(inputs: readonly string[], make: () => Promise<string> | string): Promise<string> {
+    return this.#textOf(
+      await this.file(inputs, async function* () {
+        yield Buffer.from(await make());
+      }),
+    );
+  }
+
+  /**
+   * Returns the text recorded for `inputs`; undefined without a record.
+   * @throws DamagedFile
+   */
+  async findText(inputs: readonly string[]): Promise<string | undefined> {
+    const found = await this.find(inputs);
+    return found && this.#textOf(found);
+  }
+
+  /** Records a text for `inputs`, if the store is writable and has none. */
+  async recordText(inputs: readonly string[], text: string): Promise<void> {
+    try {
+      await this.file(inputs, () => singleChunk(Buffer.from(text)));
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
     }
-    const parts: Uint8Array[] = [];
-    for await (const chunk of this.read(file)) parts.push(Uint8Array.from(chunk));
-    return Buffer.concat(parts).toString();
+  }
+
+  async #textOf({ path, size, crc }: CachedFile): Promise<string> {
+    try {
+      const data = readFileSync(path);
+      if (data.length === size && crc32(data) === crc) return data.toString();
+    } catch (error) {
+      throw ioError(`cannot read ${path}`, error);
+    }
+    throw await this.#damaged(path);
   }
 
   async #damaged(path: string): Promise<DamagedFile> {

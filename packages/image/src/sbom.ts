@@ -50,13 +50,13 @@ export async function systemSbom(
   const inputs = found.map(({ image, referrer }) =>
     canonicalJson([image.full, image.image.descriptor.digest, referrer?.digest ?? '']),
   );
-  const file = await cache.file([SBOM_VERSION, ...inputs], async function* () {
+  const text = await cache.text([SBOM_VERSION, ...inputs], async () => {
     const documents: SpdxDocument[] = [];
     for (const { image, referrer } of found)
       documents.push(await imageSbom(store, contents, image, referrer));
-    yield Buffer.from(canonicalJson(mergeSpdx(SYSTEM, documents)));
+    return canonicalJson(mergeSpdx(SYSTEM, documents));
   });
-  return Buffer.from(await cache.text(file));
+  return Buffer.from(text);
 }
 
 async function imageSbom(
@@ -75,14 +75,12 @@ async function imageSbom(
     }
   }
   const name = full.replace(/@sha256:.*$/, '');
-  const file = await cache.file([SBOM_VERSION, 'of', name, digest], async function* () {
+  const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
     const { contents } = await describeImage(store, image, []);
     const component = imageComponent(name, digest, platform);
-    yield Buffer.from(
-      canonicalJson(spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] })),
-    );
+    return canonicalJson(spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] }));
   });
-  return parseSpdx(Buffer.from(await cache.text(file)));
+  return parseSpdx(Buffer.from(text));
 }
 
 /** Returns entries for a document in an image and its parent directories. */

@@ -46,16 +46,16 @@ export async function erofsArchive(
   const id = `segment ${path}`;
   reporter.emit({ kind: 'start', id, title: root.label });
   try {
-    const { cached, ...file } = await cache.headedFile(
-      [VERSION, path, compression.key, keyOf(plan, root)],
-      () => archiveOf(path, planErofs(filesOf(plan.root.parts, root.entries), compressor)),
+    const image = planErofs(filesOf(plan.root.parts, root.entries), compressor);
+    const archive = archiveOf(path, image);
+    const inputs = [VERSION, path, compression.key, keyOf(plan, root)];
+    const { cached, ...file } = await cache.file(inputs, archive.bytes, archive.head);
+    const sum = await cache.text(['crc-32 of an erofs 1', file.digest], async () =>
+      String(await sumOf(cache.read(file), headerOf(path).length)),
     );
-    const note = await cache.file(['crc-32 of an erofs 1', file.digest], async function* () {
-      yield Buffer.from(String(await sumOf(cache.read(file), headerOf(path).length)));
-    });
     reporter.emit({ kind: 'done', id, cached });
     const size = file.size - headerOf(path).length - cpioTrailer().length;
-    return { root, entry: entryOf(path, size), sum: Number(await cache.text(note)), file };
+    return { root, entry: entryOf(path, size), sum: Number(sum), file };
   } catch (error) {
     reporter.emit({ kind: 'failed', id });
     throw error;

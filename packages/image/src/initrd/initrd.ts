@@ -60,22 +60,13 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   const end = infoArchive(info);
   const { cache } = plan;
   const inputs = ['initrd 2', ...pieces.map(identityOf), digestOf(end)];
-  const noted = await cache.find(inputs);
-  const digest = noted === undefined ? '' : await cache.text(noted);
+  const digest = (await cache.findText(inputs)) ?? '';
   return {
     ...info,
     size: size + end.length,
     id: digestOf(inputs.join('\0')),
-    ...(isDigest(digest) ? { digest } : {}),
-    note: async (actual) => {
-      try {
-        await cache.file(inputs, async function* () {
-          yield Buffer.from(actual);
-        });
-      } catch (error) {
-        if (!(error instanceof LktError)) throw error;
-      }
-    },
+    digest: isDigest(digest) ? digest : undefined,
+    note: async (actual) => cache.recordText(inputs, actual),
     bytes: async function* () {
       for (const piece of pieces) {
         if (piece instanceof Uint8Array) yield piece;

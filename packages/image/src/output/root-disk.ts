@@ -107,21 +107,14 @@ async function notedBytes(
   inputs: readonly string[],
   more: () => string = () => '',
 ): Promise<Pick<NotedOutput, 'expected' | 'note'> & { readonly more: string }> {
-  const found = await cache.find(inputs);
-  const text = found === undefined ? '' : await cache.text(found);
+  const text = (await cache.findText(inputs)) ?? '';
   const [digest = '', size, ...rest] = text.split(' ');
   return {
     more: rest.join(' '),
     expected: isDigest(digest) ? { digest, size: Number(size) } : undefined,
     note: async (file) => {
       if (isDigest(digest)) return;
-      try {
-        await cache.file(inputs, async function* () {
-          yield Buffer.from(`${file.digest} ${file.size} ${more()}`.trimEnd());
-        });
-      } catch (error) {
-        if (!(error instanceof LktError)) throw error;
-      }
+      await cache.recordText(inputs, `${file.digest} ${file.size} ${more()}`.trimEnd());
     },
   };
 }

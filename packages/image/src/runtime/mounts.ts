@@ -19,7 +19,7 @@ export function containerMounts(
   volumes: Volumes,
 ): readonly GoValue[] {
   const mounts = new Map<string, GoValue>(
-    defaults(isReadonly).map((mount) => [mount.destination, mount]),
+    defaults(isReadonly).map((mount) => [mount.destination, mountJson(mount)]),
   );
   for (const mount of [
     ...(settings.tmpfs ?? []),
@@ -76,41 +76,21 @@ function resolveVolume(mount: Mount, volumes: Volumes): Mount {
   };
 }
 
-/** Docker's default mounts, without /dev/shm and /dev/mqueue. */
-function defaults(
-  isReadonly: boolean,
-): readonly { destination: string; type: string; source: string; options: string[] }[] {
-  const ro = isReadonly ? ['ro'] : [];
-  return [
-    {
-      destination: '/proc',
-      type: 'proc',
-      source: 'proc',
-      options: ['nosuid', 'nodev', 'noexec', 'relatime'],
-    },
-    {
-      destination: '/dev',
-      type: 'tmpfs',
-      source: 'tmpfs',
-      options: ['nosuid', 'strictatime', 'mode=755', 'size=65536k', ...ro],
-    },
-    {
-      destination: '/dev/pts',
-      type: 'devpts',
-      source: 'devpts',
-      options: ['nosuid', 'noexec', 'newinstance', 'ptmxmode=0666', 'mode=0620'],
-    },
-    {
-      destination: '/sys',
-      type: 'sysfs',
-      source: 'sysfs',
-      options: ['nosuid', 'noexec', 'nodev', ...ro],
-    },
-    {
-      destination: '/sys/fs/cgroup',
-      type: 'cgroup',
-      source: 'cgroup',
-      options: ['nosuid', 'noexec', 'nodev', 'relatime', 'ro'],
-    },
-  ];
+/** Docker's default mounts as in fstab(5), without /dev/shm and /dev/mqueue. */
+const DEFAULTS = `
+proc   /proc          proc   nosuid,nodev,noexec,relatime
+tmpfs  /dev           tmpfs  nosuid,strictatime,mode=755,size=65536k
+devpts /dev/pts       devpts nosuid,noexec,newinstance,ptmxmode=0666,mode=0620
+sysfs  /sys           sysfs  nosuid,noexec,nodev
+cgroup /sys/fs/cgroup cgroup nosuid,noexec,nodev,relatime,ro
+`;
+
+function defaults(isReadonly: boolean): readonly Omit<Mount, 'at'>[] {
+  return DEFAULTS.trim()
+    .split('\n')
+    .map((line) => {
+      const [source, destination = '', type, options = ''] = line.split(/ +/);
+      const ro = isReadonly && (destination === '/dev' || destination === '/sys') ? ['ro'] : [];
+      return { destination, type, source, options: [...options.split(','), ...ro] };
+    });
 }

@@ -68,47 +68,20 @@ export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency
       });
     }
   }
-  const waiting = withoutStarting(after);
-  const [first] = waiting.keys();
-  if (first === undefined) return;
-  // Each waiting service waits for another one, so following them finds the cycle.
-  const way = new Map<string, ServiceDependency>();
-  for (let service = first; ;) {
-    const next = waiting.get(service)?.find(({ name }) => waiting.has(name));
-    if (next === undefined) throw new Error(`${service} waits for no waiting service`);
-    way.set(service, next);
-    if (way.has(next.name)) {
-      const names = [...way.keys()];
-      const circle = [...names.slice(names.indexOf(next.name)), next.name].join(' after ');
-      throw next.at.error(`services wait for each other: ${circle}`);
-    }
-    service = next.name;
-  }
-}
-
-/** Returns the services that are left when every service that can start has started. */
-function withoutStarting(
-  after: ReadonlyMap<string, readonly ServiceDependency[]>,
-): ReadonlyMap<string, readonly ServiceDependency[]> {
-  const waiting = new Map(after);
-  const followers = new Map<string, string[]>();
-  const missing = new Map<string, number>();
-  for (const [service, names] of after) {
-    missing.set(service, names.length);
-    for (const { name } of names) {
-      const list = followers.get(name);
-      if (list === undefined) followers.set(name, [service]);
-      else list.push(service);
+  const checked = new Set<string>();
+  for (const first of after.keys()) {
+    const path = [first];
+    for (let service = path.at(-1); service !== undefined; service = path.at(-1)) {
+      const next = after.get(service)?.find(({ name }) => !checked.has(name));
+      if (next === undefined) {
+        checked.add(service);
+        path.pop();
+      } else if (path.includes(next.name)) {
+        const circle = [...path.slice(path.indexOf(next.name)), next.name].join(' after ');
+        throw next.at.error(`services wait for each other: ${circle}`);
+      } else {
+        path.push(next.name);
+      }
     }
   }
-  const ready = [...after.keys()].filter((service) => missing.get(service) === 0);
-  for (let service = ready.pop(); service !== undefined; service = ready.pop()) {
-    waiting.delete(service);
-    for (const follower of followers.get(service) ?? []) {
-      const left = (missing.get(follower) ?? 0) - 1;
-      missing.set(follower, left);
-      if (left === 0) ready.push(follower);
-    }
-  }
-  return waiting;
 }

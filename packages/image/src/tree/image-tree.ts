@@ -110,23 +110,22 @@ export async function loadTree(
   const { key, layers } = source;
   const listingKey = listingOf(key, packing);
   if (packing === undefined) {
-    const listing = await cache.file(listingKey, async function* () {
-      const tree = await explained(source, flattenArchives(layers));
-      yield Buffer.from(serialize(tree.walk()));
-    });
-    return new ImageTree(key, layers, deserialize(await cache.text(listing)).nodes);
+    const listing = await cache.text(listingKey, async () =>
+      serialize((await explained(source, flattenArchives(layers))).walk()),
+    );
+    return new ImageTree(key, layers, deserialize(listing).nodes);
   }
   const packer = new FilePacker(layers, packing);
   const file = await explained(
     source,
     cache.file([PACKED_VERSION, key, packing.key], () => packer.bytes()),
   );
-  const listing = await cache.file(listingKey, async function* () {
+  const listing = await cache.text(listingKey, async () => {
     // The cache has the packed files without their listing.
     if (packer.tree === undefined) for await (const piece of packer.bytes()) void piece;
-    yield Buffer.from(serialize(packer.tree?.walk() ?? [], packer));
+    return serialize(packer.tree?.walk() ?? [], packer);
   });
-  const { nodes, files } = deserialize(await cache.text(listing));
+  const { nodes, files } = deserialize(listing);
   return new ImageTree(key, layers, nodes, { cache, file, files });
 }
 

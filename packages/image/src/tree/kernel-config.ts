@@ -25,10 +25,10 @@ export async function findKernelConfig(
   for (const tree of trees) {
     const node = tree.nodes.find(isConfig);
     if (node === undefined) continue;
-    const note = await cache.file(['kernel config 2', tree.key, node.path], async function* () {
-      yield Buffer.from(optionsIn(await textOf(tree, node)).join('\n'));
-    });
-    const lines = (await cache.text(note)).split('\n').map((line) => line.split('='));
+    const options = await cache.text(['kernel config 2', tree.key, node.path], async () =>
+      optionsIn(await textOf(tree, node)).join('\n'),
+    );
+    const lines = options.split('\n').map((line) => line.split('='));
     return {
       path: fromRaw(node.path),
       options: new Set(lines.map(([name = '']) => name)),
