@@ -90,7 +90,7 @@ export function sbomEntries(path: string, document: Buffer): MemoryEntries {
   const parents: RawPath[] = [];
   for (let parent = parentPath(at); parent !== ''; parent = parentPath(parent))
     parents.unshift(parent);
-  for (const parent of parents) entries.weakDirectory(parent, 0o755, { uid: 0, gid: 0 });
+  for (const parent of parents) entries.weakDirectory(parent);
   return entries.file(at, document, 0o444);
 }
 

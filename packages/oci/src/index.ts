@@ -22,6 +22,7 @@ export {
   type EntryWithContent,
   entryMetadata,
   fromRaw,
+  joinPath,
   parentPath,
   type RawPath,
   toRaw,
@@ -31,7 +32,7 @@ export { type Inventory } from './store/inventory.ts';
 export { type PruneResult, type PruneOptions } from './store/prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
 export { fileChunks } from './io/file-chunks.ts';
-export { singleChunk } from './io/single-chunk.ts';
+export { joinChunks, singleChunk } from './io/chunks.ts';
 export { type FileState, fileState, isSettled } from './io/file-state.ts';
 export {
   type ArchiveFormat,

@@ -14,7 +14,7 @@ import {
 import type { CachedFile } from '../cache.ts';
 import { filesOf } from '../output/plan-files.ts';
 import type { Plan } from '../plan.ts';
-import { MemoryEntries } from '../tree/memory.ts';
+import { rootEntry } from '../tree/memory.ts';
 import type { TreeEntry } from '../tree/part.ts';
 import { type MountedRoot, ROOTS } from './erofs-roots.ts';
 
@@ -109,9 +109,7 @@ function headerOf(path: RawPath): Buffer {
 }
 
 function entryOf(path: RawPath, size: number): TreeEntry {
-  const [entry] = new MemoryEntries().file(path, '', 0o444).entries;
-  if (entry === undefined) throw new Error(path);
-  return { ...entry, size };
+  return rootEntry(path, 'file', 0o444, size);
 }
 
 /** Returns the CRC-32 of the bytes between the cpio header and trailer. */

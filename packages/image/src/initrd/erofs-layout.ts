@@ -8,7 +8,7 @@ import { CONCURRENCY } from '../concurrency.ts';
 import { CONFIG_SEGMENT, memoryPart } from '../tree/containers.ts';
 import { MemoryEntries } from '../tree/memory.ts';
 import { mergeParts, type Root, type RootEntry } from '../tree/merge.ts';
-import type { Origin, Part } from '../tree/part.ts';
+import { contentText, type Origin, type Part } from '../tree/part.ts';
 import { type ErofsArchive, erofsArchive } from './erofs-archive.ts';
 import { requireErofs } from './erofs-kernel.ts';
 import { mountedRoots, type MountedRoot, ROOTS, ROOTS_PATH } from './erofs-roots.ts';
@@ -70,11 +70,7 @@ async function modulesOf({ entries, parts }: Root): Promise<readonly RootEntry[]
   const list = entries.get(LOAD_PATH);
   const part = parts[list?.part ?? -1];
   if (list?.type !== 'file' || list.content === undefined || part === undefined) return [];
-  const text: Uint8Array[] = [];
-  for await (const { data } of part.contents.read(new Set([list.content])))
-    for await (const piece of data) text.push(Uint8Array.from(piece));
-  const names = Buffer.concat(text)
-    .toString('latin1')
+  const names = (await contentText(part.contents, list.content))
     .split('\n')
     .map((line) => line.trim())
     .filter((line) => line !== '' && !line.startsWith('#'));
@@ -118,13 +114,11 @@ function directoriesOf(archives: readonly ErofsArchive[]): MemoryEntries {
 
 function archivePart({ entry, file, root: { label } }: ErofsArchive): Part {
   const { path } = entry;
-  const contents = { key: file.digest, read: nothing };
+  // The segment is in the cache already, so no contents are read.
+  const contents = { key: file.digest, async *read() {} };
   const entries = [{ ...entry, content: path }];
   return { origin: OWN, label, isRoot: false, segment: path, entries, contents, archive: file };
 }
-
-/** The segment is in the cache already, so no contents are read. */
-async function* nothing(): AsyncGenerator<never> {}
 
 /** Formats a line per root: CRC-32, file, mount point. */
 function listOf(archives: readonly ErofsArchive[]): string {

@@ -1,7 +1,8 @@
 import { open } from 'node:fs/promises';
 import { isErrno, LktError } from '@lkt/core';
-import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import type { RawPath } from '@lkt/oci';
 import { cpioHeader, cpioTrailer } from '@lkt/formats';
+import { rootEntry } from '../tree/memory.ts';
 import type { Root } from '../tree/merge.ts';
 import type { TreeEntry } from '../tree/part.ts';
 import { isBoot } from './segment.ts';
@@ -92,14 +93,6 @@ export async function readInitrdInfo(path: string): Promise<InitrdInfo | undefin
   return { unpackedBytes: Number(match[1]), minimumMemory: Number(match[2]) };
 }
 
-const INFO_ENTRY: TreeEntry = {
-  path: INFO_PATH,
-  type: 'file',
-  mode: 0o444,
-  uid: 0,
-  gid: 0,
-  mtime: SOURCE_DATE_EPOCH,
-  size: INFO_SIZE,
-};
+const INFO_ENTRY: TreeEntry = rootEntry(INFO_PATH, 'file', 0o444, INFO_SIZE);
 
 const INFO_HEADER = cpioHeader(INFO_ENTRY, { number: 1, links: 1 }, INFO_SIZE);

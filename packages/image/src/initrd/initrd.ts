@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { type Digest, digestOf, isDigest, LktError, mapConcurrent } from '@lkt/core';
-import { parentPath, type RawPath } from '@lkt/oci';
+import { joinChunks, parentPath, type RawPath } from '@lkt/oci';
 import {
   compress,
   type Compression,
@@ -49,10 +49,7 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   const pieces: InitrdPiece[] = [];
   if (plan.kernel?.ucode !== undefined) pieces.push(...padded(plan.kernel.ucode));
   pieces.push(...(await buildSegments(plan, compression)));
-  const manifest: Uint8Array[] = [];
-  for await (const chunk of compress(compression, segmentArchive(manifestSegment(plan))))
-    manifest.push(Uint8Array.from(chunk));
-  pieces.push(Buffer.concat(manifest));
+  pieces.push(await joinChunks(compress(compression, segmentArchive(manifestSegment(plan)))));
   const size = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
   const { cmdline = '', kernel } = plan.kernel ?? {};
   const kernelSize = kernel === undefined ? undefined : await kernelInitSize(kernel.path);

@@ -2,7 +2,14 @@ import { type FileHandle, mkdtempDisposable, open } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { type EntryWithContent, fromRaw, normalizePath, type RawPath } from '@lkt/oci';
+import {
+  type EntryWithContent,
+  fromRaw,
+  joinPath,
+  normalizePath,
+  type RawPath,
+  singleChunk,
+} from '@lkt/oci';
 import { randomAccess, readErofs } from '@lkt/formats';
 import { writeAll } from '../cache.ts';
 import { ROOTS, ROOTS_PATH } from './erofs-roots.ts';
@@ -27,7 +34,7 @@ export async function* readMounted(
     const { path, content } = entry;
     if (path === ROOTS_PATH && content !== undefined) {
       list = await textOf(content);
-      yield { ...entry, content: one(list) };
+      yield { ...entry, content: singleChunk(Buffer.from(list, 'latin1')) };
     } else if (path === ROOTS || path.startsWith(`${ROOTS}/`)) {
       held.push(entry);
       if (content === undefined) continue;
@@ -55,17 +62,13 @@ export async function* readMounted(
         `/${fromRaw(path)} is in the list of roots but does not exist`,
       );
     for await (const entry of readErofs(await randomAccess(file))) {
-      const at = below(target, entry.path);
+      const at = joinPath(target, entry.path);
       if (at === '') continue;
       yield entry.type === 'hardlink'
-        ? { ...entry, path: at, link: below(target, entry.link ?? '') }
+        ? { ...entry, path: at, link: joinPath(target, entry.link ?? '') }
         : { ...entry, path: at };
     }
   }
-}
-
-function below(target: RawPath, path: RawPath): RawPath {
-  return [target, path].filter((part) => part !== '').join('/');
 }
 
 function rootsIn(list = ''): readonly { readonly path: RawPath; readonly target: RawPath }[] {
@@ -97,8 +100,4 @@ async function textOf(content: AsyncIterable<Uint8Array>): Promise<string> {
     pieces.push(Uint8Array.from(piece));
   }
   return Buffer.concat(pieces).toString('latin1');
-}
-
-async function* one(text: string): AsyncGenerator<Uint8Array> {
-  yield Buffer.from(text, 'latin1');
 }

@@ -1,7 +1,8 @@
-import { type EntryWithContent, singleChunk, SOURCE_DATE_EPOCH, writeTar } from '@lkt/oci';
+import { type EntryWithContent, singleChunk, writeTar } from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import type { Initrd } from '../initrd/initrd.ts';
 import type { Kernel } from '../tree/kernel.ts';
+import { rootEntry } from '../tree/memory.ts';
 
 /**
  * Writes the boot files as one tar archive: `kernel`, `initrd.img` with the microcode first,
@@ -21,13 +22,5 @@ export async function* bootTarOf(
 }
 
 function file(path: string, size: number, content: AsyncIterable<Uint8Array>): EntryWithContent {
-  const head = {
-    path,
-    type: 'file',
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: SOURCE_DATE_EPOCH,
-  } as const;
-  return { ...head, size, content };
+  return { ...rootEntry(path, 'file', 0o644, size), content };
 }

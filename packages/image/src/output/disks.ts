@@ -1,5 +1,5 @@
 import { digestHex, digestOf, LktError } from '@lkt/core';
-import { gzip, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import { gzip, toRaw } from '@lkt/oci';
 import {
   type Content,
   type Disk,
@@ -32,6 +32,7 @@ import type { Initrd } from '../initrd/initrd.ts';
 import type { Plan } from '../plan.ts';
 import type { BootLoader } from '../tree/boot-loader.ts';
 import type { Kernel } from '../tree/kernel.ts';
+import { rootEntry } from '../tree/memory.ts';
 import { DISK_FILES, type DiskFormat, type Format, isDiskFormat } from './formats.ts';
 import type { Output } from './write.ts';
 
@@ -237,13 +238,7 @@ function biosIso({ bootLoader, kernel, initrd, cmdline, ids }: BootContents): Is
     'initrd.img': initrd,
   };
   const entries = Object.entries(contents).map(([path, { size }]): FsEntry => ({
-    path: toRaw(path),
-    type: 'file',
-    mode: 0o444,
-    uid: 0,
-    gid: 0,
-    mtime: SOURCE_DATE_EPOCH,
-    size,
+    ...rootEntry(toRaw(path), 'file', 0o444, size),
     file: path,
   }));
   const files = fileSystemOf(entries, async function* () {

@@ -1,14 +1,9 @@
-import {
-  entryMetadata,
-  type EntryWithContent,
-  singleChunk,
-  SOURCE_DATE_EPOCH,
-  writeTar,
-} from '@lkt/oci';
+import { entryMetadata, type EntryWithContent, singleChunk, writeTar } from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { BootFile, Kernel } from '../tree/kernel.ts';
+import { rootEntry } from '../tree/memory.ts';
 import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Content, Origin, Part } from '../tree/part.ts';
 
@@ -93,26 +88,22 @@ function bootEntries(
   { origin, cmdline, kernel, ucode }: Kernel,
   cache: ComposeCache,
 ): readonly EntryWithContent[] {
-  const base = { uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, pax: pax(origin) };
   const text = Buffer.from(cmdline);
-  const file = (path: string, from: BootFile): EntryWithContent => ({
-    ...base,
-    path,
-    type: 'file',
-    mode: from.mode,
-    size: from.size,
-    ...(from.size === 0 ? {} : { content: cache.read(from) }),
+  const entry = (
+    path: string,
+    mode: number,
+    size: number,
+    content: AsyncIterable<Uint8Array>,
+  ): EntryWithContent => ({
+    ...rootEntry(path, 'file', mode, size),
+    pax: pax(origin),
+    ...(size === 0 ? {} : { content }),
   });
+  const file = (path: string, from: BootFile): EntryWithContent =>
+    entry(path, from.mode, from.size, cache.read(from));
   return [
-    { ...base, path: 'boot', type: 'directory', mode: 0o755, size: 0 },
-    {
-      ...base,
-      path: 'boot/cmdline',
-      type: 'file',
-      mode: 0o644,
-      size: text.length,
-      ...(text.length === 0 ? {} : { content: singleChunk(text) }),
-    },
+    { ...rootEntry('boot', 'directory', 0o755), pax: pax(origin) },
+    entry('boot/cmdline', 0o644, text.length, singleChunk(text)),
     file('boot/kernel', kernel),
     ...(ucode === undefined ? [] : [file('boot/ucode.cpio', ucode)]),
   ];

@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { fromRaw, readArchives } from '@lkt/oci';
+import { fromRaw, joinChunks, readArchives, singleChunk } from '@lkt/oci';
 import type { ImageReference } from '../config/reference.ts';
 import type { SourceImage, SourceImages } from './source-image.ts';
 
@@ -57,9 +57,7 @@ async function readSmallFiles(
   for await (const { path, size, content } of files) {
     if (size > MAX_SIZE)
       throw new LktError('IMAGE_INVALID', `${fromRaw(path)} of ${source.label} is too large`);
-    const chunks: Uint8Array[] = [];
-    for await (const chunk of content ?? []) chunks.push(Uint8Array.from(chunk));
-    found.set(path, Buffer.concat(chunks));
+    found.set(path, await joinChunks(content ?? singleChunk(Buffer.of())));
   }
   return found;
 }

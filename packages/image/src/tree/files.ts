@@ -1,5 +1,5 @@
 import { digestOf } from '@lkt/core';
-import { fromRaw, parentPath, singleChunk, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
+import { fromRaw, joinChunks, parentPath, singleChunk, SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import { containerIds, type SystemConfig } from '../config/config.ts';
 import type { FileEntry } from '../config/files.ts';
 import { numericId } from '../runtime/spec.ts';
@@ -63,9 +63,8 @@ export async function configFilesIn(
     if (!path.startsWith(`${dir}/`) && !`${dir}/`.startsWith(`${path}/`)) continue;
     for (const entry of await entriesOf(file, config, homeDir)) {
       if (fromRaw(parentPath(entry.path)) !== dir || entry.content === undefined) continue;
-      const pieces: Uint8Array[] = [];
-      for await (const piece of entry.content.read()) pieces.push(Buffer.from(piece));
-      found.set(fromRaw(entry.path).slice(dir.length + 1), Buffer.concat(pieces));
+      const data = await joinChunks(entry.content.read());
+      found.set(fromRaw(entry.path).slice(dir.length + 1), data);
     }
   }
   return found;

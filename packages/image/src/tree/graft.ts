@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { fromRaw, type RawPath, SOURCE_DATE_EPOCH, type TreeNode } from '@lkt/oci';
+import { fromRaw, joinPath, type RawPath, SOURCE_DATE_EPOCH, type TreeNode } from '@lkt/oci';
 import type { MemoryEntries } from './memory.ts';
 import type { TreeEntry } from './part.ts';
 
@@ -59,14 +59,14 @@ export function defaultEntries(
   resolver: 'file' | 'link',
   hasMtab: boolean,
 ): void {
-  for (const path of DIRECTORIES) into.directory(join(prefix, path));
-  into.file(join(prefix, 'etc/hosts'), HOSTS);
+  for (const path of DIRECTORIES) into.directory(joinPath(prefix, path));
+  into.file(joinPath(prefix, 'etc/hosts'), HOSTS);
   if (resolver === 'file') {
-    into.file(join(prefix, 'etc/resolv.conf'), '\n# no resolv.conf configured\n');
+    into.file(joinPath(prefix, 'etc/resolv.conf'), '\n# no resolv.conf configured\n');
   } else {
-    into.symlink(join(prefix, 'etc/resolv.conf'), '/run/resolvconf/resolv.conf');
+    into.symlink(joinPath(prefix, 'etc/resolv.conf'), '/run/resolvconf/resolv.conf');
   }
-  if (!hasMtab) into.symlink(join(prefix, 'etc/mtab'), '/proc/mounts');
+  if (!hasMtab) into.symlink(joinPath(prefix, 'etc/mtab'), '/proc/mounts');
 }
 
 /** Yields every path of an image with its inode; follows hard links. */
@@ -91,7 +91,7 @@ export function graftNode(path: RawPath, inode: TreeNode, prefix: RawPath): Tree
   const { type, uid, gid, mtime, size, link, devMajor, devMinor, xattrs } = inode;
   if (type === 'hardlink') throw new Error(`not an inode: ${path}`);
   return {
-    path: join(prefix, path),
+    path: joinPath(prefix, path),
     type,
     mode: type === 'symlink' ? 0o777 : inode.mode,
     uid,
@@ -104,8 +104,4 @@ export function graftNode(path: RawPath, inode: TreeNode, prefix: RawPath): Tree
     xattrs,
     content: type === 'file' ? inode.path : undefined,
   };
-}
-
-function join(prefix: RawPath, path: RawPath): RawPath {
-  return prefix === '' ? path : `${prefix}/${path}`;
 }

@@ -64,7 +64,8 @@ export class ImageTree implements Contents {
       return;
     }
     const files = readArchives(this.#layers, this.tree, (node) => wanted.has(node.path));
-    for await (const { path, content } of files) yield { name: path, data: content ?? nothing() };
+    for await (const { path, content } of files)
+      yield { name: path, data: content ?? singleChunk(Buffer.of()) };
   }
 
   packed(name: string): PackedContent | undefined {
@@ -222,5 +223,3 @@ function deserialize(text: string): {
   });
   return { nodes, files };
 }
-
-async function* nothing(): AsyncGenerator<Uint8Array> {}

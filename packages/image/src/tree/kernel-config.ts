@@ -1,6 +1,7 @@
 import { fromRaw, type TreeNode } from '@lkt/oci';
 import type { ComposeCache } from '../cache.ts';
 import type { ImageTree } from './image-tree.ts';
+import { contentText } from './part.ts';
 
 /** Paths of a kernel's build configuration: beside the kernel or among its modules. */
 const PLACES =
@@ -26,7 +27,7 @@ export async function findKernelConfig(
     const node = tree.nodes.find(isConfig);
     if (node === undefined) continue;
     const options = await cache.text(['kernel config 2', tree.key, node.path], async () =>
-      optionsIn(await textOf(tree, node)).join('\n'),
+      optionsIn(await contentText(tree, node.path)).join('\n'),
     );
     const lines = options.split('\n').map((line) => line.split('='));
     return {
@@ -40,13 +41,6 @@ export async function findKernelConfig(
 
 function isConfig({ type, path, size }: TreeNode): boolean {
   return type === 'file' && size > 0 && size <= MAX_SIZE && PLACES.test(path);
-}
-
-async function textOf(tree: ImageTree, { path }: TreeNode): Promise<string> {
-  const parts: Uint8Array[] = [];
-  for await (const { data } of tree.read(new Set([path])))
-    for await (const part of data) parts.push(Uint8Array.from(part));
-  return Buffer.concat(parts).toString('latin1');
 }
 
 function optionsIn(text: string): readonly string[] {

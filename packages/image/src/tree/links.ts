@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { baseName, fromRaw, parentPath, type RawPath } from '@lkt/oci';
+import { baseName, fromRaw, joinPath, parentPath, type RawPath } from '@lkt/oci';
 import type { Part } from './part.ts';
 
 /** Maximum links followed in a path, as in the kernel. */
@@ -43,7 +43,7 @@ export class RootLinks {
   place(path: RawPath): RawPath {
     const parent = parentPath(path);
     const real = this.directory(parent);
-    return real === parent ? path : join(real, baseName(path));
+    return real === parent ? path : joinPath(real, baseName(path));
   }
 
   /** Returns the real path of a directory, which need not exist. */
@@ -66,7 +66,7 @@ export class RootLinks {
         at = parentPath(at);
         continue;
       }
-      const next = join(at, name);
+      const next = joinPath(at, name);
       const target = this.#links.get(next);
       if (target === undefined) {
         at = next;
@@ -79,10 +79,6 @@ export class RootLinks {
     }
     return at;
   }
-}
-
-function join(directory: RawPath, name: string): RawPath {
-  return directory === '' ? name : `${directory}/${name}`;
 }
 
 function sameMap(a: ReadonlyMap<string, string>, b: ReadonlyMap<string, string>): boolean {

@@ -7,37 +7,23 @@ export class MemoryEntries implements Contents {
   readonly #entries = new Map<RawPath, TreeEntry>();
   readonly #contents = new Map<string, Buffer>();
 
-  directory(path: RawPath, mode = 0o755, owner: { uid: number; gid: number } = ROOT): this {
-    return this.#add({ ...base(path, mode, owner), type: 'directory' });
+  directory(path: RawPath): this {
+    return this.#add(rootEntry(path, 'directory', 0o755));
   }
 
   /** Adds a directory that keeps owner and mode of an existing one. */
-  weakDirectory(path: RawPath, mode: number, owner: { uid: number; gid: number }): this {
-    return this.#add({ ...base(path, mode, owner), type: 'directory', isWeak: true });
+  weakDirectory(path: RawPath): this {
+    return this.#add({ ...rootEntry(path, 'directory', 0o755), isWeak: true });
   }
 
-  symlink(path: RawPath, link: RawPath, owner: { uid: number; gid: number } = ROOT): this {
-    return this.#add({ ...base(path, 0o777, owner), type: 'symlink', link });
+  symlink(path: RawPath, link: RawPath): this {
+    return this.#add({ ...rootEntry(path, 'symlink', 0o777), link });
   }
 
-  file(
-    path: RawPath,
-    text: string | Buffer,
-    mode = 0o644,
-    owner: { uid: number; gid: number } = ROOT,
-  ): this {
+  file(path: RawPath, text: string | Buffer, mode = 0o644): this {
     const data = Buffer.from(text);
     this.#contents.set(path, data);
-    return this.#add({
-      ...base(path, mode, owner),
-      type: 'file',
-      size: data.length,
-      content: path,
-    });
-  }
-
-  has(path: RawPath): boolean {
-    return this.#entries.has(path);
+    return this.#add({ ...rootEntry(path, 'file', mode, data.length), content: path });
   }
 
   get entries(): readonly TreeEntry[] {
@@ -60,12 +46,12 @@ export class MemoryEntries implements Contents {
   }
 }
 
-const ROOT = { uid: 0, gid: 0 };
-
-function base(
+/** Returns an entry that belongs to root, with the time of all builds. */
+export function rootEntry<T extends TreeEntry['type']>(
   path: RawPath,
+  type: T,
   mode: number,
-  { uid, gid }: { uid: number; gid: number },
-): Omit<TreeEntry, 'type'> {
-  return { path, mode, uid, gid, mtime: SOURCE_DATE_EPOCH, size: 0 };
+  size = 0,
+): Omit<TreeEntry, 'content'> & { readonly type: T } {
+  return { path, type, mode, uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, size };
 }

@@ -1,6 +1,7 @@
 import { LktError } from '@lkt/core';
-import { compareBytes, fromRaw, parentPath, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { compareBytes, fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { RootLinks } from './links.ts';
+import { rootEntry } from './memory.ts';
 import type { Part, TreeEntry } from './part.ts';
 
 /** A path of the composed image. */
@@ -132,15 +133,7 @@ class Merger {
   }
 }
 
-const IMPLIED: TreeEntry = {
-  path: '',
-  type: 'directory',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: SOURCE_DATE_EPOCH,
-  size: 0,
-};
+const IMPLIED: TreeEntry = rootEntry('', 'directory', 0o755);
 
 const WORDS: Readonly<Record<TreeEntry['type'], string>> = {
   file: 'file',

@@ -1,4 +1,5 @@
 import type { InodeEntry } from '@lkt/formats';
+import { joinChunks } from '@lkt/oci';
 import type { CachedFile } from '../cache.ts';
 import type { PackedContent } from './packed-files.ts';
 
@@ -48,4 +49,12 @@ export interface Contents {
 export interface Content {
   readonly name: string;
   readonly data: AsyncIterable<Uint8Array>;
+}
+
+/** Returns one of the contents as latin1 text; empty if there is no such content. */
+export async function contentText(contents: Contents, name: string): Promise<string> {
+  let text = '';
+  for await (const { data } of contents.read(new Set([name])))
+    text = (await joinChunks(data)).toString('latin1');
+  return text;
 }

@@ -1,5 +1,5 @@
 import { canonicalJson, digestHex, Digester, LktError } from '@lkt/core';
-import { singleChunk } from '../io/single-chunk.ts';
+import { singleChunk } from '../io/chunks.ts';
 import { decompressLayer } from '../compression/compression.ts';
 import type { EntryWithContent } from '../tar/entry.ts';
 import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';

@@ -1,5 +1,5 @@
 import { canonicalJson, type Digest, digestHex, LktError } from '@lkt/core';
-import { singleChunk } from '../io/single-chunk.ts';
+import { singleChunk } from '../io/chunks.ts';
 import { CONTAINERD_NAME } from './archive-names.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import type { EntryWithContent } from '../tar/entry.ts';

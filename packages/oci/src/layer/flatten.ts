@@ -5,6 +5,7 @@ import {
   type Entry,
   entryMetadata,
   fromRaw,
+  joinPath,
   parentPath,
   type RawPath,
 } from '../tar/entry.ts';
@@ -205,7 +206,7 @@ class TreeBuilder {
         nodes.push({ ...inode, path, type: 'hardlink', size: 0, link: other });
       }
       const names = [...(this.#children.get(path) ?? [])].toSorted(compareBytes);
-      for (const name of names.toReversed()) todo.push(join(path, name));
+      for (const name of names.toReversed()) todo.push(joinPath(path, name));
     }
     return new FileTree(nodes);
   }
@@ -215,7 +216,8 @@ class TreeBuilder {
     const directory = parentPath(entry.path);
     const name = baseName(entry.path);
     if (name === OPAQUE) {
-      for (const child of this.#children.get(directory) ?? []) this.#remove(join(directory, child));
+      for (const child of this.#children.get(directory) ?? [])
+        this.#remove(joinPath(directory, child));
       return;
     }
     const hidden = name.slice(WHITEOUT.length);
@@ -224,7 +226,7 @@ class TreeBuilder {
         'ARCHIVE_INVALID',
         `invalid whiteout ${JSON.stringify(fromRaw(entry.path))}`,
       );
-    this.#remove(join(directory, hidden));
+    this.#remove(joinPath(directory, hidden));
   }
 
   #add(entry: LayerEntry): void {
@@ -283,7 +285,7 @@ class TreeBuilder {
     if (!this.#inodes.has(path)) return;
     const todo = [path];
     for (let at = todo.pop(); at !== undefined; at = todo.pop()) {
-      for (const name of this.#children.get(at) ?? []) todo.push(join(at, name));
+      for (const name of this.#children.get(at) ?? []) todo.push(joinPath(at, name));
       this.#children.delete(at);
       this.#inodes.delete(at);
     }
@@ -308,8 +310,4 @@ function isWhiteout({ path }: LayerEntry): boolean {
 /** Reports whether this is metadata of Docker's aufs driver, which old images contain. */
 function isAufs({ path }: LayerEntry): boolean {
   return path.split('/').some((part) => part.startsWith('.wh..wh.') && part !== OPAQUE);
-}
-
-function join(directory: RawPath, name: string): RawPath {
-  return directory === '' ? name : `${directory}/${name}`;
 }

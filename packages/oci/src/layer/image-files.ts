@@ -3,6 +3,7 @@ import { loadImage } from '../image/image.ts';
 import type { Platform } from '../image/platform.ts';
 import type { Store } from '../store/store.ts';
 import { fromRaw } from '../tar/entry.ts';
+import { joinChunks, singleChunk } from '../io/chunks.ts';
 import { flattenArchives } from './flatten.ts';
 import { UnpackedLayers } from './layer-archives.ts';
 import { readArchives } from './read-files.ts';
@@ -29,10 +30,7 @@ export async function imageFiles(
     size <= MAX_FILE_BYTES && want(fromRaw(path));
   const files = new Map<string, Buffer>();
   for await (const { path, content } of readArchives(archives, tree, isWanted)) {
-    const pieces: Uint8Array[] = [];
-    // The memory of a piece is used again for the next.
-    for await (const piece of content ?? []) pieces.push(Buffer.from(piece));
-    files.set(fromRaw(path), Buffer.concat(pieces));
+    files.set(fromRaw(path), await joinChunks(content ?? singleChunk(Buffer.of())));
   }
   return files;
 }

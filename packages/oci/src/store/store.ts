@@ -22,7 +22,7 @@ import {
 import { type LockOptions, withLockAt } from './lock.ts';
 import { prune, type PruneResult, type PruneOptions } from './prune.ts';
 import { allReferrers, findReferrers, readReferrer } from '../image/referrers.ts';
-import { singleChunk } from '../io/single-chunk.ts';
+import { singleChunk } from '../io/chunks.ts';
 import { putFile, removeTree, syncDir, tempDirIn } from '../io/temp.ts';
 import { touch } from '../io/touch.ts';
 import { TreeSizes } from './tree-sizes.ts';

@@ -77,6 +77,11 @@ export function parentPath(path: RawPath): RawPath {
   return slash === -1 ? '' : path.slice(0, slash);
 }
 
+/** Joins two paths, either of which may be `''`. */
+export function joinPath(directory: RawPath, path: RawPath): RawPath {
+  return directory === '' || path === '' ? directory + path : `${directory}/${path}`;
+}
+
 /** Returns the last part of a path. */
 export function baseName(path: RawPath): string {
   return path.slice(path.lastIndexOf('/') + 1);
