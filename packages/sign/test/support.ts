@@ -23,6 +23,8 @@ import {
   type TestSigstore,
 } from '@lkt/testing';
 import { onTestFinished } from 'vitest';
+import { parseImagePattern } from '../src/policy/image-pattern.ts';
+import { evaluatePolicy, type Verdict } from '../src/policy/policy.ts';
 import { generateKey, readPublicKey, readSigningKey } from '../src/keys/keys.ts';
 import {
   keylessSigner,
@@ -31,7 +33,7 @@ import {
   type WitnessOptions,
 } from '../src/signing/signer.ts';
 import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
-import type { TrustedSigners } from '../src/verify/verification.ts';
+import type { TrustedSigners, Verification } from '../src/verify/verification.ts';
 
 export const WORKFLOW = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
 
@@ -99,6 +101,18 @@ export async function pushReferrer(
       : [{ mediaType: layer.mediaType, ...(await store.writeBytes(layer.bytes)) }];
   const referrer = await writeReferrer(store, { subject, artifactType, layers, annotations });
   await registry.pushImage(store, referrer, { ...name, digest: referrer.digest });
+}
+
+/** Returns the verdict of a policy that requires a signature by one of the trusted signers. */
+export function verdictOf(
+  { name, subject: { digest } }: Pick<Fixture, 'name' | 'subject'>,
+  verified: Verification,
+  { keys = [], identities = [], root }: TrustedSigners,
+): Verdict {
+  const images = [parseImagePattern('**')];
+  const rules = [{ name: 'the rule', images, signers: { threshold: 1, keys, identities } }];
+  const policy = { name: 'the policy', required: [], unsigned: [], rules, root };
+  return evaluatePolicy(policy, { ...name, digest }, verified);
 }
 
 /** Generates a key with its signer, its trust, and the directory with its files for cosign. */

@@ -10,7 +10,7 @@ import { VerificationError } from '../verify/verification-error.ts';
  */
 export function bundleFromLayer(
   item: Exclude<UnverifiedSignature, { readonly kind: 'bundle' }>,
-): unknown {
+): object {
   const { annotations, bytes } = item;
   const certificate = annotations[LayerAnnotation.certificate];
   const logEntry = annotations[LayerAnnotation.logEntry];
@@ -27,7 +27,7 @@ export function bundleFromLayer(
       },
     },
     ...(item.kind === 'attestation'
-      ? { dsseEnvelope: parse(bytes.toString(), 'the envelope') }
+      ? { dsseEnvelope: parseJson(bytes.toString(), 'the envelope') }
       : {
           messageSignature: {
             messageDigest: {
@@ -54,7 +54,7 @@ function derOf(pem: string): string {
 }
 
 function entryOf(text: string): unknown {
-  const { SignedEntryTimestamp, Payload } = parse(text, 'the log entry') as {
+  const { SignedEntryTimestamp, Payload } = parseJson(text, 'the log entry') as {
     SignedEntryTimestamp?: unknown;
     Payload?: { body?: unknown; integratedTime?: unknown; logIndex?: unknown; logID?: unknown };
   };
@@ -67,7 +67,7 @@ function entryOf(text: string): unknown {
     typeof logID === 'string' &&
     /^[0-9a-f]{64}$/.test(logID);
   if (!isEntry) throw new VerificationError('the log entry is malformed');
-  const { kind, apiVersion } = parse(
+  const { kind, apiVersion } = parseJson(
     Buffer.from(body, 'base64').toString(),
     'the body of the log entry',
   ) as Record<string, unknown>;
@@ -82,10 +82,14 @@ function entryOf(text: string): unknown {
 }
 
 function timestampOf(text: string): unknown {
-  return (parse(text, 'the timestamp') as Record<string, unknown>)['SignedRFC3161Timestamp'];
+  return (parseJson(text, 'the timestamp') as Record<string, unknown>)['SignedRFC3161Timestamp'];
 }
 
-function parse(text: string, what: string): object {
+/**
+ * Parses a JSON object or list.
+ * @throws VerificationError
+ */
+export function parseJson(text: string, what: string): object {
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null) return value;

@@ -1,7 +1,6 @@
 import type { X509Certificate } from 'node:crypto';
 import { LayerAnnotation } from './formats.ts';
 import type { LogEntry } from '../sigstore/rekor.ts';
-import { certificatePem } from '../signing/signer.ts';
 
 /** A signature with its verification material. */
 interface Signature {
@@ -26,8 +25,8 @@ export function layerAnnotations({
 }: Signature): Record<string, string> {
   const annotations: Record<string, string> = { [LayerAnnotation.signature]: signature };
   const [leaf, ...rest] = certificates;
-  if (leaf !== undefined) annotations[LayerAnnotation.certificate] = certificatePem(leaf);
-  if (rest.length > 0) annotations[LayerAnnotation.chain] = rest.map(certificatePem).join('');
+  if (leaf !== undefined) annotations[LayerAnnotation.certificate] = leaf.toString();
+  if (rest.length > 0) annotations[LayerAnnotation.chain] = rest.join('');
   if (entry !== undefined)
     annotations[LayerAnnotation.logEntry] = JSON.stringify({
       SignedEntryTimestamp: entry.inclusionPromise.signedEntryTimestamp,

@@ -27,7 +27,7 @@ export interface TrustPolicy {
 }
 
 /** A rule of a trust policy. All rules that match an image must be satisfied. */
-export interface TrustRule {
+interface TrustRule {
   /** Location of the rule, for messages. */
   readonly name: string;
   readonly images: readonly ImagePattern[];
@@ -70,17 +70,13 @@ export function trustedSigners(policy: TrustPolicy, image: NamedImage): TrustedS
   const all = rules.flatMap(({ signers, rebuilders }) =>
     [signers, rebuilders].flatMap((some) => some ?? []),
   );
-  const keys = new Map(
-    all.flatMap((some) => some.keys.map((key) => [key.fingerprint, key] as const)),
-  );
-  const identities = new Map(
-    all.flatMap((some) =>
-      some.identities.map(
-        (identity) => [idOf({ kind: 'identity', ...identity }), identity] as const,
-      ),
-    ),
-  );
-  return { keys: [...keys.values()], identities: [...identities.values()], root: policy.root };
+  const keys = all.flatMap((some) => some.keys);
+  const identities = all.flatMap((some) => some.identities);
+  return {
+    keys: [...new Map(keys.map((key) => [key.fingerprint, key])).values()],
+    identities: [...new Map(identities.map((one) => [identityKey(one), one])).values()],
+    root: policy.root,
+  };
 }
 
 /**
@@ -113,20 +109,16 @@ export function evaluatePolicy(
   const reasons: string[] = [];
   const signers: SignerId[] = [];
   const rebuilders: SignerId[] = [];
-  for (const rule of rules) {
-    if (rule.signers !== undefined) {
-      const found = distinct(rule.signers, signatures);
-      signers.push(...found);
-      if (found.length < rule.signers.threshold)
-        reasons.push(tooFew(rule, rule.signers, found, 'signed it'));
+  for (const rule of rules)
+    for (const [requirement, candidates, counted, did] of [
+      [rule.signers, signatures, signers, 'signed it'],
+      [rule.rebuilders, good, rebuilders, 'rebuilt it'],
+    ] as const) {
+      if (requirement === undefined) continue;
+      const found = distinct(requirement, candidates);
+      counted.push(...found);
+      if (found.length < requirement.threshold) reasons.push(tooFew(rule, requirement, found, did));
     }
-    if (rule.rebuilders !== undefined) {
-      const found = distinct(rule.rebuilders, good);
-      rebuilders.push(...found);
-      if (found.length < rule.rebuilders.threshold)
-        reasons.push(tooFew(rule, rule.rebuilders, found, 'rebuilt it'));
-    }
-  }
   if (reasons.length === 0)
     return {
       accepted: true,
@@ -147,9 +139,11 @@ export function evaluatePolicy(
  * person has both.
  */
 function idOf(signer: SignerId): string {
-  return signer.kind === 'key'
-    ? `key ${signer.fingerprint}`
-    : `identity ${JSON.stringify([signer.issuer, signer.subject])}`;
+  return signer.kind === 'key' ? `key ${signer.fingerprint}` : `identity ${identityKey(signer)}`;
+}
+
+function identityKey({ issuer, subject }: Identity): string {
+  return JSON.stringify([issuer, subject]);
 }
 
 /** Returns the name of a signer for messages. */
@@ -167,14 +161,18 @@ function isRequired({ required, unsigned }: TrustPolicy, image: Reference): bool
   return has(required) && !has(unsigned);
 }
 
+function signersOf({ keys, identities }: SignerRequirement): readonly SignerId[] {
+  return [
+    ...keys.map(({ fingerprint, name }): SignerId => ({ kind: 'key', fingerprint, name })),
+    ...identities.map((identity): SignerId => ({ kind: 'identity', ...identity })),
+  ];
+}
+
 function distinct(
-  { keys, identities }: SignerRequirement,
+  requirement: SignerRequirement,
   signatures: readonly VerifiedSignature[],
 ): readonly SignerId[] {
-  const wanted = new Set([
-    ...keys.map(({ fingerprint, name }) => idOf({ kind: 'key', fingerprint, name })),
-    ...identities.map((identity) => idOf({ kind: 'identity', ...identity })),
-  ]);
+  const wanted = new Set(signersOf(requirement).map(idOf));
   return once(signatures.map(({ signer }) => signer)).filter((signer) => wanted.has(idOf(signer)));
 }
 
@@ -185,17 +183,13 @@ function once(signers: readonly SignerId[]): readonly SignerId[] {
 
 function tooFew(
   rule: TrustRule,
-  { threshold, keys, identities }: SignerRequirement,
+  requirement: SignerRequirement,
   found: readonly SignerId[],
   did: string,
 ): string {
-  const all = [
-    ...keys.map(({ fingerprint, name }): SignerId => ({ kind: 'key', fingerprint, name })),
-    ...identities.map((identity): SignerId => ({ kind: 'identity', ...identity })),
-  ];
   // In written order, without duplicates.
-  const each = new Map(all.map((signer) => [idOf(signer), signer]));
+  const each = new Map(signersOf(requirement).map((signer) => [idOf(signer), signer]));
   const names = [...each.values()].map(describeSigner).join(', ');
   const whom = found.length === 0 ? 'none has' : `only ${found.map(describeSigner).join(', ')} has`;
-  return `${rule.name} requires ${threshold} of ${names} to have ${did}, but ${whom}`;
+  return `${rule.name} requires ${requirement.threshold} of ${names} to have ${did}, but ${whom}`;
 }

@@ -1,9 +1,8 @@
-import { type Digest, digestHex, LktError } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import {
   type Descriptor,
   type ImageManifest,
   isIndexType,
-  parseIndex,
   parseManifest,
   type Reference,
   type Store,
@@ -16,18 +15,18 @@ import {
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
+import { findManifest, isContentError, referrersOf, referrersTag } from './registry-referrers.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
-/** Bytes. Bundles of SBOMs have some MB. */
+/** Bytes of a bundle or envelope. Those of SBOMs have some MB. */
 export const MAX_BUNDLE_BYTES: number = 64 * 2 ** 20;
-const MAX_ENVELOPE_BYTES = 64 * 2 ** 20;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 
 /** Bounds the work: a party with write access could add any number of referrers. */
-const MAX_REFERRERS = 200;
-const MAX_LAYERS = 200;
+export const MAX_REFERRERS = 200;
+export const MAX_LAYERS = 200;
 /** Bytes. All signatures of one image are in memory at once. */
-const MAX_TOTAL_BYTES = 256 * 2 ** 20;
+export const MAX_TOTAL_BYTES: number = 256 * 2 ** 20;
 
 /**
  * Reports whether a manifest carries a bundle. Reads the manifest itself, because cosign and some
@@ -83,36 +82,16 @@ export async function collectFromRegistry(
     blob: async (descriptor, limit) =>
       registry.fetchBlob(repository, descriptor, { limit, signal }),
   });
-  const tag = `sha256-${digestHex(digest)}`;
-  const listed = await registry.referrers({ ...repository, digest }, signal);
-  // A registry that gained the API may still have earlier referrers under the fallback tag.
-  const tagged = await manifestAt(registry, { ...repository, tag }, signal);
-  const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
-  const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
-  const all = new Map([...listed, ...more].map((item) => [item.digest, item]));
-  await collector.addReferrers(digest, [...all.values()]);
-  for (const suffix of ['sig', 'att'] as const) {
-    const found = await manifestAt(registry, { ...repository, tag: `${tag}.${suffix}` }, signal);
-    if (found === undefined) continue;
-    const source = `${tag}.${suffix}`;
-    await collector.reading(source, async () =>
-      collector.addLayers(source, parseManifest(found.bytes)),
-    );
+  await collector.addReferrers(digest, await referrersOf(registry, image, signal));
+  for (const suffix of ['sig', 'att']) {
+    const tag = `${referrersTag(digest)}.${suffix}`;
+    const found = await findManifest(registry, { ...repository, tag }, signal);
+    if (found !== undefined)
+      await collector.reading(tag, async () =>
+        collector.addLayers(tag, parseManifest(found.bytes)),
+      );
   }
   return collector.collected();
-}
-
-async function manifestAt(
-  registry: RegistryReader,
-  reference: Reference,
-  signal: AbortSignal | undefined,
-): Promise<{ descriptor: Descriptor; bytes: Buffer } | undefined> {
-  try {
-    return await registry.fetchManifest(reference, signal);
-  } catch (error) {
-    if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
-    throw error;
-  }
 }
 
 interface Source {
@@ -163,7 +142,7 @@ class Collector {
       if (!isPayload && layer.mediaType !== DSSE_ENVELOPE) continue;
       const place = layers.length === 1 ? source : `${source}, layer ${index + 1}`;
       await this.reading(place, async () => {
-        const limit = isPayload ? MAX_PAYLOAD_BYTES : MAX_ENVELOPE_BYTES;
+        const limit = isPayload ? MAX_PAYLOAD_BYTES : MAX_BUNDLE_BYTES;
         const bytes = await this.#blob(layer, limit);
         const { annotations = {} } = layer;
         const kind = isPayload ? 'signature' : 'attestation';
@@ -198,11 +177,7 @@ class Collector {
     try {
       await read();
     } catch (error) {
-      const isContent =
-        error instanceof VerificationError ||
-        (error instanceof LktError &&
-          ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code));
-      if (!isContent) throw error;
+      if (!(error instanceof VerificationError) && !isContentError(error)) throw error;
       this.#unreadable.push({ source, reason: error.message });
     }
   }

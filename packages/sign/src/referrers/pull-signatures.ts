@@ -1,29 +1,27 @@
-import { digestHex, LktError } from '@lkt/core';
 import {
   type Descriptor,
   type ImageManifest,
   isIndexType,
-  parseIndex,
   parseManifest,
   type Reference,
   type Store,
   writeReferrer,
 } from '@lkt/oci';
 import type { RegistryReader } from '@lkt/registry';
-import { isBundleManifest } from './collect-signatures.ts';
+import {
+  isBundleManifest,
+  MAX_BUNDLE_BYTES,
+  MAX_LAYERS,
+  MAX_REFERRERS,
+  MAX_TOTAL_BYTES,
+} from './collect-signatures.ts';
+import { findManifest, isContentError, referrersOf, referrersTag } from './registry-referrers.ts';
 import {
   ATTESTATION_ARTIFACT,
   DSSE_ENVELOPE,
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
-
-/** The limit of verification. */
-const MAX_REFERRERS = 200;
-/** Bytes. SBOMs have some MB. */
-const MAX_BLOB_BYTES = 64 * 2 ** 20;
-/** Bytes for all referrers of one image: a registry must not fill the disk. */
-const MAX_TOTAL_BYTES = 256 * 2 ** 20;
 
 /** Options of `pullSignatures`. */
 export interface PullSignaturesOptions {
@@ -60,17 +58,11 @@ export async function pullSignatures(
 ): Promise<number> {
   const { domain, path } = repository;
   const { digest } = subject;
-  const { signal } = options;
   const pull = new Pull(registry, store, { domain, path }, options);
-  const tag = `sha256-${digestHex(digest)}`;
-  const listed = await registry.referrers({ domain, path, digest }, signal);
-  // A registry that gained the API may still have earlier referrers under the fallback tag.
-  const tagged = await pull.manifestAt(tag);
-  const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
-  const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
-  const all = new Map([...listed, ...more].map((item) => [item.digest, item]));
-  for (const referrer of [...all.values()].slice(0, MAX_REFERRERS))
+  const referrers = await referrersOf(registry, { domain, path, digest }, options.signal);
+  for (const referrer of referrers.slice(0, MAX_REFERRERS))
     if (!isIndexType(referrer.mediaType)) await pull.referrer(referrer, subject);
+  const tag = referrersTag(digest);
   await pull.tagOf(`${tag}.sig`, SIGNATURE_ARTIFACT, SIMPLE_SIGNING, subject);
   await pull.tagOf(`${tag}.att`, ATTESTATION_ARTIFACT, DSSE_ENVELOPE, subject);
   await store.addReferrer(...pull.found);
@@ -99,15 +91,6 @@ class Pull {
     this.#signal = signal;
   }
 
-  async manifestAt(tag: string): Promise<{ descriptor: Descriptor; bytes: Buffer } | undefined> {
-    try {
-      return await this.#registry.fetchManifest({ ...this.#repository, tag }, this.#signal);
-    } catch (error) {
-      if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
-      throw error;
-    }
-  }
-
   async referrer({ digest }: Descriptor, subject: Descriptor): Promise<void> {
     await skipInvalid(async () => {
       const reference = { ...this.#repository, digest };
@@ -130,7 +113,8 @@ class Pull {
     subject: Descriptor,
   ): Promise<void> {
     await skipInvalid(async () => {
-      const tagged = await this.manifestAt(tag);
+      const name = { ...this.#repository, tag };
+      const tagged = await findManifest(this.#registry, name, this.#signal);
       if (tagged === undefined) return;
       const layers = parseManifest(tagged.bytes).layers.filter(
         (layer) => layer.mediaType === mediaType,
@@ -162,16 +146,13 @@ function isSigned(manifest: ImageManifest): boolean {
 }
 
 function isSmall(layers: ImageManifest['layers']): boolean {
-  return layers.length <= MAX_REFERRERS && layers.every(({ size }) => size <= MAX_BLOB_BYTES);
+  return layers.length <= MAX_LAYERS && layers.every(({ size }) => size <= MAX_BUNDLE_BYTES);
 }
 
 async function skipInvalid(run: () => Promise<void>): Promise<void> {
   try {
     await run();
   } catch (error) {
-    const isContent =
-      error instanceof LktError &&
-      ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code);
-    if (!isContent) throw error;
+    if (!isContentError(error)) throw error;
   }
 }

@@ -11,16 +11,13 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { Registry, RegistryReader } from '@lkt/registry';
-import { pullSignatures } from './pull-signatures.ts';
+import { pullSignatures, type PullSignaturesOptions } from './pull-signatures.ts';
 
 /** Options of `pullSignedImage`. */
-export interface PullSignedImageOptions {
+export interface PullSignedImageOptions extends PullSignaturesOptions {
   /** The platforms to pull of an index; default: all. */
   readonly platforms: readonly Platform[] | undefined;
-  /** Also pull unsigned referrers; default: false. */
-  readonly documents?: boolean;
   readonly reporter: Reporter;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -49,8 +46,9 @@ async function pullImageSignatures(
   store: Store,
   { domain, path }: Reference,
   descriptor: Descriptor,
-  { platforms, documents = false, reporter, signal }: PullSignedImageOptions,
+  options: PullSignedImageOptions,
 ): Promise<void> {
+  const { platforms, signal } = options;
   const images = isIndexType(descriptor.mediaType)
     ? parseIndex(await store.readBytes(descriptor)).manifests
     : [];
@@ -62,12 +60,12 @@ async function pullImageSignatures(
   try {
     const reader = await readerOf(registry, { domain, path, digest: descriptor.digest }, signal);
     for (const subject of [descriptor, ...pulled])
-      await pullSignatures(reader, store, { domain, path }, subject, { documents, signal });
+      await pullSignatures(reader, store, { domain, path }, subject, options);
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof LktError)) throw error;
     const text = `cannot pull the signatures of ${familiarReference({ domain, path })}: ${error.message}`;
-    reporter.emit({ kind: 'warning', text });
+    options.reporter.emit({ kind: 'warning', text });
   }
 }
 

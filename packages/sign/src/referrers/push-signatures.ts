@@ -1,4 +1,4 @@
-import { type Digest, digestHex, digestOf, LktError } from '@lkt/core';
+import { type Digest, digestOf, LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatReference,
@@ -10,6 +10,7 @@ import {
 } from '@lkt/oci';
 import type { PushResult, Registry } from '@lkt/registry';
 import { isBundleManifest, MAX_BUNDLE_BYTES } from './collect-signatures.ts';
+import { findManifest, referrersTag } from './registry-referrers.ts';
 import { BUNDLE_V03, DSSE_ENVELOPE, LayerAnnotation, SIMPLE_SIGNING } from '../bundle/formats.ts';
 import { attestationLayer } from '../bundle/attestation-layer.ts';
 import { simpleRepository } from '../bundle/simple-signing.ts';
@@ -67,7 +68,7 @@ export async function pushSignatures(
       done.push(await registry.pushImage(store, bundle, target, { signal }));
     }
   }
-  const tag = `sha256-${digestHex(subject)}`;
+  const tag = referrersTag(subject);
   for (const [suffix, type, layers] of [
     ['sig', SIMPLE_SIGNING, simple],
     ['att', DSSE_ENVELOPE, attestations],
@@ -150,11 +151,11 @@ async function layersOf(
 ): Promise<readonly Descriptor[]> {
   let manifest: ImageManifest;
   try {
-    manifest = parseManifest((await registry.fetchManifest(target, signal)).bytes);
+    const tagged = await findManifest(registry, target, signal);
+    if (tagged === undefined) return [];
+    manifest = parseManifest(tagged.bytes);
   } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    if (error.code === 'NOT_FOUND') return [];
-    if (error.code !== 'IMAGE_INVALID') throw error;
+    if (!(error instanceof LktError) || error.code !== 'IMAGE_INVALID') throw error;
     throw notASignatureList(target, error.message, error);
   }
   const { layers, artifactType, config } = manifest;

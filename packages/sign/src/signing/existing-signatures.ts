@@ -1,6 +1,7 @@
-import { createHash, type KeyObject, verify, X509Certificate } from 'node:crypto';
+import { createHash, type KeyObject, verify } from 'node:crypto';
 import type { Digest } from '@lkt/core';
 import type { Bundle } from '@sigstore/bundle';
+import { type ParsedSignature, signerCertificate } from '../bundle/parse-signature.ts';
 import { keyHint } from '../bundle/sign-statement.ts';
 import { identityOfCertificate } from '../verify/certificate-identity.ts';
 import { readSignedPredicate } from '../verify/signed-predicate.ts';
@@ -12,7 +13,7 @@ import type {
 import type { SigningSession } from './signer.ts';
 import { SIGNATURE_PREDICATE } from '../statement/statement.ts';
 import { VerificationError } from '../verify/verification-error.ts';
-import { bundleOf } from '../verify/verify-image.ts';
+import { readSignatures } from '../verify/verify-image.ts';
 
 /** The earlier signatures of an image by the same signer. */
 export interface ExistingSignatures {
@@ -31,18 +32,15 @@ export async function findExistingSignatures(
   subject: Digest,
   session: SigningSession,
 ): Promise<ExistingSignatures> {
-  const found = new Set<string>();
-  let isSigned = false;
-  for (const item of collected.items) {
-    try {
-      const { payload, predicateType } = await readOwn(item, subject, session);
-      found.add(keyOf(item.kind, payload));
-      isSigned ||= predicateType === SIGNATURE_PREDICATE;
-    } catch (error) {
-      if (!(error instanceof VerificationError)) throw error;
-    }
-  }
-  return { isSigned, has: (kind, payload) => found.has(keyOf(kind, payload)) };
+  const { results } = await readSignatures(collected, async (parsed, { kind }) => {
+    const { payload, predicateType } = await readOwn(parsed, subject, session);
+    return { key: keyOf(kind, payload), predicateType };
+  });
+  const found = new Set(results.map(({ key }) => key));
+  return {
+    isSigned: results.some(({ predicateType }) => predicateType === SIGNATURE_PREDICATE),
+    has: (kind, payload) => found.has(keyOf(kind, payload)),
+  };
 }
 
 function keyOf(kind: UnverifiedSignature['kind'], payload: Buffer): string {
@@ -51,59 +49,49 @@ function keyOf(kind: UnverifiedSignature['kind'], payload: Buffer): string {
 
 /** @throws VerificationError if the signature is by another signer or of another image */
 async function readOwn(
-  item: UnverifiedSignature,
+  parsed: ParsedSignature,
   subject: Digest,
   session: SigningSession,
 ): Promise<{ payload: Buffer; predicateType: string }> {
-  const bundle = await bundleOf(item);
-  const detached = item.kind === 'signature' ? item.bytes : undefined;
+  const { bundle } = parsed;
   const key = await keyOfSigner(bundle, session);
-  const { predicateType } = readSignedPredicate(bundle, detached, subject);
+  const { predicateType } = readSignedPredicate(parsed, subject);
   const { tlogEntries, timestampVerificationData } = bundle.verificationMaterial;
   const hasWitnesses =
     (!session.witnesses.log || tlogEntries.length > 0) &&
     (!session.witnesses.timestamp ||
       (timestampVerificationData?.rfc3161Timestamps.length ?? 0) > 0);
   if (!hasWitnesses) throw new VerificationError('not logged or timestamped as it would be now');
-  const { data, signature, payload } = signedContent(bundle, detached);
+  const { data, signature, payload } = signedContent(parsed);
   if (!verify('sha256', data, key, signature))
     throw new VerificationError('the signature does not match the content and key');
   return { payload, predicateType };
 }
 
-function signedContent(
-  { content }: Bundle,
-  detached: Buffer | undefined,
-): { data: Buffer; signature: Buffer; payload: Buffer } {
-  if (content.$case === 'messageSignature') {
-    const payload = detached ?? Buffer.of();
-    return { data: payload, signature: content.messageSignature.signature, payload };
-  }
+function signedContent({ bundle: { content }, payload: detached = Buffer.of() }: ParsedSignature): {
+  data: Buffer;
+  signature: Buffer;
+  payload: Buffer;
+} {
+  if (content.$case === 'messageSignature')
+    return { data: detached, signature: content.messageSignature.signature, payload: detached };
   const { payload, payloadType, signatures } = content.dsseEnvelope;
-  const [{ sig } = { sig: Buffer.of() }] = signatures;
-  return { data: preAuthEncoding(payloadType, payload), signature: sig, payload };
+  const signature = signatures[0]?.sig ?? Buffer.of();
+  return { data: preAuthEncoding(payloadType, payload), signature, payload };
 }
 
-async function keyOfSigner(
-  { verificationMaterial: { content } }: Bundle,
-  { material }: SigningSession,
-): Promise<KeyObject> {
+async function keyOfSigner(bundle: Bundle, { material }: SigningSession): Promise<KeyObject> {
   if (material.kind === 'key') {
+    const { content } = bundle.verificationMaterial;
     const hint = content.$case === 'publicKey' ? content.publicKey.hint : undefined;
     if (hint !== '' && hint !== keyHint(material.publicKey))
       throw new VerificationError('another key');
     return material.publicKey.key;
   }
-  const der =
-    content.$case === 'certificate'
-      ? content.certificate.rawBytes
-      : content.$case === 'x509CertificateChain'
-        ? content.x509CertificateChain.certificates[0]?.rawBytes
-        : undefined;
-  if (der === undefined) throw new VerificationError('signed with a key');
+  const certificate = signerCertificate(bundle);
+  if (certificate === undefined) throw new VerificationError('signed with a key');
   const [, authority] = material.chain;
-  const certificate = new X509Certificate(der);
-  const { subject, issuer } = await identityOfCertificate(der);
+  const { subject, issuer } = await identityOfCertificate(certificate.raw);
   const isSame =
     subject === material.identity.subject &&
     issuer === material.identity.issuer &&

@@ -1,4 +1,4 @@
-import { generateKeyPair, type KeyObject, sign, type X509Certificate } from 'node:crypto';
+import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
 import { identityOfCertificate } from '../verify/certificate-identity.ts';
@@ -16,8 +16,8 @@ import type { Identity } from '../verify/verification.ts';
  * The public instance of Sigstore. Its log publishes signatures together with the signer's
  * identity.
  */
-export const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
-export const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
+const PUBLIC_FULCIO = 'https://fulcio.sigstore.dev';
+const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
 
 /** The log and timestamp authority of a signer. */
 export interface WitnessOptions {
@@ -57,21 +57,6 @@ type SigningMaterial =
       readonly identity: Identity;
     };
 
-/** A signer ready to sign. */
-export interface SigningSession extends AsyncDisposable {
-  readonly material: SigningMaterial;
-  /** The public key or certificate, in PEM form. */
-  readonly verifier: string;
-  /** Whether the session has a log and a timestamp authority. */
-  readonly witnesses: { readonly log: boolean; readonly timestamp: boolean };
-  readonly root: TrustedRoot | undefined;
-  sign(data: Uint8Array): Buffer;
-  /** Returns undefined without a log. */
-  log(proposal: Proposal): Promise<LogEntry | undefined>;
-  /** Returns undefined without a timestamp authority. */
-  timestamp(signature: Uint8Array): Promise<Buffer | undefined>;
-}
-
 /**
  * Returns a signer with a private key. It makes no request unless the options name a log or
  * authority.
@@ -79,7 +64,7 @@ export interface SigningSession extends AsyncDisposable {
 export function keySigner({ key, publicKey }: SigningKey, options: WitnessOptions = {}): Signer {
   return {
     open: async (signal) =>
-      new Session(key, { kind: 'key', publicKey }, client(options), options, signal),
+      new SigningSession(key, { kind: 'key', publicKey }, client(options), options, signal),
   };
 }
 
@@ -93,17 +78,14 @@ export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions)
     open: async (signal) => {
       const http = client(options);
       try {
-        const authority = new Service(
-          http,
-          fulcioUrl ?? PUBLIC_FULCIO,
-          'the certificate authority',
-        );
+        const url = fulcioUrl ?? PUBLIC_FULCIO;
+        const authority = new Service(http, url, 'the certificate authority', signal);
         const token = typeof identity === 'string' ? identity : await identity.token(http, signal);
         const pair = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
-        const chain = await requestCertificate(authority, token, pair, signal);
+        const chain = await requestCertificate(authority, token, pair);
         const who = await identityIn(chain, authority);
         const material = { kind: 'certificate', chain, identity: who } as const;
-        return new Session(pair.privateKey, material, http, options, signal);
+        return new SigningSession(pair.privateKey, material, http, options, signal);
       } catch (error) {
         await http[Symbol.asyncDispose]();
         throw error;
@@ -125,7 +107,8 @@ function client({ http = {} }: WitnessOptions): HttpClient {
   return createHttpClient({ ...http, userAgent: http.userAgent ?? 'lkt' });
 }
 
-class Session implements SigningSession {
+/** A signer ready to sign. */
+export class SigningSession implements AsyncDisposable {
   readonly material: SigningMaterial;
   readonly root: TrustedRoot | undefined;
   readonly #key: KeyObject;
@@ -133,7 +116,6 @@ class Session implements SigningSession {
   readonly #rekor: Service | undefined;
   readonly #tsa: Service | undefined;
   readonly #tsaPath: string;
-  readonly #signal: AbortSignal | undefined;
 
   constructor(
     key: KeyObject,
@@ -146,21 +128,23 @@ class Session implements SigningSession {
     this.material = material;
     this.root = root;
     this.#http = http;
-    this.#signal = signal;
-    this.#rekor = rekorUrl === undefined ? undefined : new Service(http, rekorUrl, 'the log');
-    this.#tsa =
-      tsaUrl === undefined ? undefined : new Service(http, tsaUrl, 'the timestamp authority');
+    const service = (url: string | undefined, what: string): Service | undefined =>
+      url === undefined ? undefined : new Service(http, url, what, signal);
+    this.#rekor = service(rekorUrl, 'the log');
+    this.#tsa = service(tsaUrl, 'the timestamp authority');
     const isServer = tsaUrl !== undefined && new URL(tsaUrl).pathname === '/';
     this.#tsaPath = isServer ? '/api/v1/timestamp' : '';
   }
 
+  /** The public key or certificate, in PEM form. */
   get verifier(): string {
     return this.material.kind === 'key'
       ? this.material.publicKey.key.export({ type: 'spki', format: 'pem' }).toString()
-      : certificatePem(this.material.chain[0]);
+      : this.material.chain[0].toString();
   }
 
-  get witnesses(): SigningSession['witnesses'] {
+  /** Whether the session has a log and a timestamp authority. */
+  get witnesses(): { readonly log: boolean; readonly timestamp: boolean } {
     return { log: this.#rekor !== undefined, timestamp: this.#tsa !== undefined };
   }
 
@@ -168,23 +152,19 @@ class Session implements SigningSession {
     return sign('sha256', data, this.#key);
   }
 
+  /** Returns undefined without a log. */
   async log(proposal: Proposal): Promise<LogEntry | undefined> {
-    if (this.#rekor === undefined) return undefined;
-    return logSignature(this.#rekor, proposal, this.#signal);
+    return this.#rekor === undefined ? undefined : logSignature(this.#rekor, proposal);
   }
 
+  /** Returns undefined without a timestamp authority. */
   async timestamp(signature: Uint8Array): Promise<Buffer | undefined> {
-    if (this.#tsa === undefined) return undefined;
-    return requestTimestamp(this.#tsa, this.#tsaPath, signature, this.#signal);
+    return this.#tsa === undefined
+      ? undefined
+      : requestTimestamp(this.#tsa, this.#tsaPath, signature);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#http[Symbol.asyncDispose]();
   }
-}
-
-/** Returns a certificate in PEM form. */
-export function certificatePem(certificate: X509Certificate): string {
-  // PEM with lines of 64 characters and a final newline.
-  return certificate.toString();
 }

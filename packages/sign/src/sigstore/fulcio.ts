@@ -13,7 +13,6 @@ export async function requestCertificate(
   service: Service,
   token: string,
   pair: { readonly privateKey: KeyObject; readonly publicKey: KeyObject },
-  signal?: AbortSignal,
 ): Promise<CertificateChain> {
   const proof = sign('sha256', Buffer.from(tokenSubject(token)), pair.privateKey);
   const request = {
@@ -26,14 +25,8 @@ export async function requestCertificate(
       proofOfPossession: proof.toString('base64'),
     },
   };
-  const response = await service.post(
-    '/api/v2/signingCert',
-    JSON.stringify(request),
-    undefined,
-    signal,
-  );
-  if (response.status !== 200 && response.status !== 201)
-    throw await service.errorResponse(response, token);
+  const body = JSON.stringify(request);
+  const response = await service.post('/api/v2/signingCert', body, { secret: token });
   const [leaf, ...rest] = chainOf(await service.json(response));
   if (leaf === undefined) throw service.unexpectedResponse('no certificate');
   if (!leaf.publicKey.equals(pair.publicKey))

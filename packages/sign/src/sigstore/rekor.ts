@@ -38,23 +38,16 @@ export type Proposal =
  * Returns the existing entry if the log has it already.
  * @throws NETWORK_FAILED, ACCESS_DENIED
  */
-export async function logSignature(
-  service: Service,
-  proposal: Proposal,
-  signal?: AbortSignal,
-): Promise<LogEntry> {
+export async function logSignature(service: Service, proposal: Proposal): Promise<LogEntry> {
   const path = '/api/v1/log/entries';
   const body = JSON.stringify(proposed(proposal));
-  const response = await service.post(path, body, undefined, signal);
+  const response = await service.post(path, body, { statuses: [201, 409] });
   if (response.status === 201) return entryFrom(service, await service.json(response), proposal);
-  if (response.status !== 409) throw await service.errorResponse(response);
   const place = response.header('location') ?? '';
   await response.discard();
   const uuid = /\/api\/v1\/log\/entries\/([0-9a-f]{64,80})$/.exec(place)?.[1];
   if (uuid === undefined) throw service.unexpectedResponse('no location of the existing entry');
-  const known = await service.get(`${path}/${uuid}`, signal);
-  if (known.status !== 200) throw await service.errorResponse(known);
-  return entryFrom(service, await service.json(known), proposal);
+  return entryFrom(service, await service.get(`${path}/${uuid}`), proposal);
 }
 
 function proposed(proposal: Proposal): object {

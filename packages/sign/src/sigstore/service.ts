@@ -1,5 +1,11 @@
 import { LktError } from '@lkt/core';
-import { type HttpClient, type HttpResponse, isLoopback, redactUrl } from '@lkt/http';
+import {
+  type HttpClient,
+  type HttpResponse,
+  isLoopback,
+  redactUrl,
+  type RequestOptions,
+} from '@lkt/http';
 
 /** Bytes. Certificates and log entries have some KB. */
 const MAX_RESPONSE_BYTES = 4 * 2 ** 20;
@@ -11,30 +17,44 @@ export class Service {
   readonly #http: HttpClient;
   readonly #base: string;
   readonly #what: string;
+  readonly #signal: AbortSignal | undefined;
 
   /**
    * @param what the server's role, for messages: `the log`
    * @throws CONFIG_INVALID unless the URL is https, or http on a loopback address
    */
-  constructor(http: HttpClient, base: string, what: string) {
+  constructor(http: HttpClient, base: string, what: string, signal: AbortSignal | undefined) {
     this.#http = http;
     this.#base = checkedAddress(base, what).replace(/\/+$/, '');
     this.#what = what;
+    this.#signal = signal;
   }
 
+  /**
+   * Sends content and returns the response.
+   * @throws ACCESS_DENIED, NETWORK_FAILED, also for another status; without `secret` in the message
+   */
   async post(
     path: string,
     body: string | Uint8Array,
-    { type = 'application/json', accept = type }: { type?: string; accept?: string } = {},
-    signal?: AbortSignal,
+    {
+      type = 'application/json',
+      accept = type,
+      statuses = [200, 201],
+      secret,
+    }: { type?: string; accept?: string; statuses?: readonly number[]; secret?: string } = {},
   ): Promise<HttpResponse> {
     const headers = { 'content-type': type, accept };
-    return this.#http.request(`${this.#base}${path}`, { method: 'POST', headers, body, signal });
+    return this.#request(path, { method: 'POST', headers, body }, statuses, secret);
   }
 
-  async get(path: string, signal?: AbortSignal): Promise<HttpResponse> {
+  /**
+   * Returns a document.
+   * @throws ACCESS_DENIED, NETWORK_FAILED, also for a status other than 200
+   */
+  async get(path: string): Promise<unknown> {
     const headers = { accept: 'application/json' };
-    return this.#http.request(`${this.#base}${path}`, { headers, signal });
+    return this.json(await this.#request(path, { headers }, [200]));
   }
 
   async bytes(response: HttpResponse): Promise<Buffer> {
@@ -57,15 +77,20 @@ export class Service {
     );
   }
 
-  /**
-   * Returns an error with the server's message, from which `secret` is removed in case the server
-   * echoed it.
-   */
-  async errorResponse(response: HttpResponse, secret?: string): Promise<LktError> {
+  async #request(
+    path: string,
+    options: RequestOptions,
+    statuses: readonly number[],
+    secret?: string,
+  ): Promise<HttpResponse> {
+    const url = `${this.#base}${path}`;
+    const response = await this.#http.request(url, { ...options, signal: this.#signal });
+    if (statuses.includes(response.status)) return response;
     const text = (await this.bytes(response)).toString();
+    // The server may echo the secret.
     const message = withoutSecret(messageOf(text), secret).replace(/\s+/g, ' ').trim();
     const isDenied = [400, 401, 403].includes(response.status);
-    return new LktError(
+    throw new LktError(
       isDenied ? 'ACCESS_DENIED' : 'NETWORK_FAILED',
       `${this.#what} at ${redactUrl(this.#base)} refused the request (${response.status})${message === '' ? '' : `: ${message}`}`,
     );

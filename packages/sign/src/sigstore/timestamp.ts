@@ -13,13 +13,9 @@ export async function requestTimestamp(
   service: Service,
   path: string,
   signature: Uint8Array,
-  signal?: AbortSignal,
 ): Promise<Buffer> {
   const types = { type: 'application/timestamp-query', accept: 'application/timestamp-reply' };
-  const response = await service.post(path, timestampQuery(signature), types, signal);
-  if (response.status !== 200 && response.status !== 201)
-    throw await service.errorResponse(response);
-  return service.bytes(response);
+  return service.bytes(await service.post(path, timestampQuery(signature), types));
 }
 
 /** Encodes a TimeStampReq: version 1, the SHA-256 of the signature, a nonce, and certReq. */

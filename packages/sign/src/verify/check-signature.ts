@@ -1,7 +1,12 @@
-import { X509Certificate } from 'node:crypto';
+import type { X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
-import type { SignedEntity } from '@sigstore/verify';
+import type { SignedEntity, VerifierOptions } from '@sigstore/verify';
+import {
+  certificatesOf,
+  type ParsedSignature,
+  signerCertificate,
+} from '../bundle/parse-signature.ts';
 import { keyHint } from '../bundle/sign-statement.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
 import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
@@ -28,14 +33,13 @@ const NO_ROOT: RootMessage = {
 
 /**
  * Verifies the signature of a bundle with its certificate, log entries and timestamps.
- * @param payload the signed bytes, if the bundle does not contain them
  * @throws VerificationError
  */
 export async function checkSignature(
-  bundle: Bundle,
-  payload: Buffer | undefined,
+  parsed: ParsedSignature,
   trust: TrustedSigners,
 ): Promise<CheckedSignature> {
+  const { bundle } = parsed;
   const { content } = bundle.verificationMaterial;
   if (bundle.content.$case === 'dsseEnvelope') {
     const keyId = bundle.content.dsseEnvelope.signatures[0]?.keyid ?? '';
@@ -44,14 +48,13 @@ export async function checkSignature(
       throw new VerificationError('the envelope names another key than the bundle');
   }
   return content.$case === 'publicKey'
-    ? checkKeySignature(bundle, content.publicKey.hint, payload, trust)
-    : checkCertificateSignature(bundle, payload, trust);
+    ? checkKeySignature(parsed, content.publicKey.hint, trust)
+    : checkCertificateSignature(parsed, trust);
 }
 
 async function checkKeySignature(
-  bundle: Bundle,
+  { bundle, payload }: ParsedSignature,
   hint: string,
-  payload: Buffer | undefined,
   { keys = [], root, keysNeedLog = false }: TrustedSigners,
 ): Promise<CheckedSignature> {
   if (keys.length === 0) throw new VerificationError('signed with a key, but no key is trusted');
@@ -60,25 +63,16 @@ async function checkKeySignature(
   if (keysNeedLog && root === undefined)
     throw new VerificationError('there is no trusted root to verify the log entry');
   // Without a root neither log nor timestamps are trusted, so they are not checked.
-  const checked = root === undefined ? withoutWitnesses(bundle) : bundle;
-  const thresholds = {
-    tlogThreshold: keysNeedLog ? 1 : 0,
-    ctlogThreshold: 0,
-    timestampThreshold: 0,
-  };
+  const checked = { bundle: root === undefined ? withoutWitnesses(bundle) : bundle, payload };
+  const tlogThreshold = keysNeedLog ? 1 : 0;
+  const thresholds = { tlogThreshold, ctlogThreshold: 0, timestampThreshold: 0 };
   let problem: VerificationError | undefined;
   for (const key of candidates) {
     try {
-      const entity = await verifyBundle(
-        checked,
-        payload,
-        root?.message ?? NO_ROOT,
-        thresholds,
-        key,
-      );
-      requireEntriesOf(checked, { kind: 'key', key: key.key });
+      const entity = await verifySigned(checked, root?.message ?? NO_ROOT, thresholds, key);
+      requireEntriesOf(checked.bundle, { kind: 'key', key: key.key });
       const signer = { kind: 'key', fingerprint: key.fingerprint, name: key.name } as const;
-      return { signer, ...witnessed(checked, entity) };
+      return { signer, ...witnessed(checked.bundle, entity) };
     } catch (error) {
       if (!(error instanceof VerificationError)) throw error;
       problem ??= error;
@@ -90,25 +84,24 @@ async function checkKeySignature(
 }
 
 async function checkCertificateSignature(
-  bundle: Bundle,
-  payload: Buffer | undefined,
+  parsed: ParsedSignature,
   { identities = [], root }: TrustedSigners,
 ): Promise<CheckedSignature> {
   if (root === undefined)
     throw new VerificationError('signed with a certificate, but there is no trusted root');
+  const { bundle } = parsed;
   const leaf = leafOf(bundle, root.message);
   requireTimesWithin(bundle, leaf);
   const { certificateAuthorities, ctlogs } = root.message;
   if (certificateAuthorities.length === 0)
     throw new VerificationError(`${root.name} has no certificate authority`);
-  const thresholds = {
-    tlogThreshold: 1,
-    ctlogThreshold: ctlogs.length === 0 ? 0 : 1,
-    timestampThreshold: 1,
-  };
-  const entity = await verifyBundle(bundle, payload, root.message, thresholds, undefined);
+  const ctlogThreshold = ctlogs.length === 0 ? 0 : 1;
+  const thresholds = { tlogThreshold: 1, ctlogThreshold, timestampThreshold: 1 };
+  const entity = await verifySigned(parsed, root.message, thresholds, undefined);
   requireEntriesOf(bundle, { kind: 'certificate', der: leaf.raw });
-  const identity = identityOf(entity);
+  const { identity } = entity;
+  if (identity === undefined)
+    throw new VerificationError('the certificate has no subject or no issuer');
   const isTrusted = identities.some(
     ({ subject, issuer }) => subject === identity.subject && issuer === identity.issuer,
   );
@@ -123,17 +116,10 @@ interface Verified extends SignedEntity {
   readonly identity: Identity | undefined;
 }
 
-interface Thresholds {
-  readonly tlogThreshold: number;
-  readonly ctlogThreshold: number;
-  readonly timestampThreshold: number;
-}
-
-async function verifyBundle(
-  bundle: Bundle,
-  payload: Buffer | undefined,
+async function verifySigned(
+  { bundle, payload }: ParsedSignature,
   root: RootMessage,
-  thresholds: Thresholds,
+  thresholds: VerifierOptions,
   key: PublicKey | undefined,
 ): Promise<Verified> {
   const { toSignedEntity, Verifier } = await import('@sigstore/verify');
@@ -171,30 +157,17 @@ function describeError(error: unknown): string {
   return words === undefined ? `cannot be parsed: ${error.message}` : `${words} (${error.message})`;
 }
 
-function identityOf({ identity }: Verified): Identity {
-  if (identity !== undefined) return identity;
-  throw new VerificationError('the certificate has no subject or no issuer');
-}
-
 /** Returns the signing certificate. Other certificates beside it must be in the trusted root. */
-function leafOf({ verificationMaterial }: Bundle, root: RootMessage): X509Certificate {
-  const { content } = verificationMaterial;
-  const [leaf, ...others] =
-    content.$case === 'certificate'
-      ? [content.certificate]
-      : content.$case === 'x509CertificateChain'
-        ? content.x509CertificateChain.certificates
-        : [];
+function leafOf(bundle: Bundle, root: RootMessage): X509Certificate {
+  const [, ...others] = certificatesOf(bundle);
   const trusted = root.certificateAuthorities.flatMap(
     ({ certChain }) => certChain?.certificates ?? [],
   );
-  if (!others.every((other) => trusted.some(({ rawBytes }) => rawBytes.equals(other.rawBytes))))
+  if (!others.every((other) => trusted.some(({ rawBytes }) => rawBytes.equals(other))))
     throw new VerificationError('the certificate chain has an untrusted authority');
-  try {
-    return new X509Certificate(leaf?.rawBytes ?? Buffer.of());
-  } catch {
-    throw new VerificationError('the certificate cannot be parsed');
-  }
+  const leaf = signerCertificate(bundle);
+  if (leaf === undefined) throw new VerificationError('the certificate cannot be parsed');
+  return leaf;
 }
 
 /** The verifier checks the times too, but without a reason in its message. */

@@ -1,5 +1,5 @@
 import { type Digest, digestHex } from '@lkt/core';
-import type { Bundle } from '@sigstore/bundle';
+import type { ParsedSignature } from '../bundle/parse-signature.ts';
 import {
   IN_TOTO_PAYLOAD,
   SIGNATURE_PREDICATE,
@@ -18,17 +18,13 @@ export interface SignedPredicate {
 
 /**
  * Returns the signed predicate of a signature, without verifying the signature.
- * @param payload of a detached signature
  * @throws VerificationError if about another image, or not a statement
  */
 export function readSignedPredicate(
-  bundle: Bundle,
-  payload: Buffer | undefined,
+  { bundle, payload = Buffer.of() }: ParsedSignature,
   subject: Digest,
 ): SignedPredicate {
   if (bundle.content.$case === 'messageSignature') {
-    if (payload === undefined)
-      throw new VerificationError('the bundle lacks the content that it signs');
     const digest = simpleSubject(payload);
     if (digest !== subject) throw new VerificationError(`of another image, ${digest}`);
     return { predicateType: SIGNATURE_PREDICATE, predicate: {} };

@@ -1,29 +1,20 @@
-import { type Digest, LktError } from '@lkt/core';
-import type { Bundle } from '@sigstore/bundle';
+import type { Digest } from '@lkt/core';
 import { checkSignature } from './check-signature.ts';
 import { readSignedPredicate } from './signed-predicate.ts';
 import type {
   CollectedSignatures,
   UnverifiedSignature,
 } from '../referrers/collected-signatures.ts';
-import { bundleFrom, parseBundle } from '../bundle/parse-bundle.ts';
-import { bundleFromLayer } from '../bundle/bundle-from-layer.ts';
-import { SIGNATURE_PREDICATE } from '../statement/statement.ts';
+import { type ParsedSignature, parseSignature } from '../bundle/parse-signature.ts';
 import { VerificationError } from './verification-error.ts';
-import type { Rejection, TrustedSigners, Verification, VerifiedSignature } from './verification.ts';
+import type { Rejection, TrustedSigners, Verification } from './verification.ts';
 
 /**
  * Verifies the signatures collected for an image against the trusted signers. Uses neither network
  * nor clock.
  *
- * An image without any signature has a result with an empty `signatures`; `requireSignature` and
- * every policy that needs one reject it.
- * @example
- * ```ts
- * const collected = await collectFromStore(store, subject);
- * const trust = { keys: [await readPublicKey('cosign.pub')] };
- * requireSignature(await verifyImage({ subject, collected, trust }), 'lkt/sshd');
- * ```
+ * An image without any signature has a result with an empty `signatures`; every policy that needs
+ * one rejects it.
  */
 export async function verifyImage(options: {
   readonly subject: Digest;
@@ -31,67 +22,28 @@ export async function verifyImage(options: {
   readonly trust: TrustedSigners;
 }): Promise<Verification> {
   const { subject, collected, trust } = options;
-  const signatures: VerifiedSignature[] = [];
-  const rejections: Rejection[] = [...collected.unreadable];
-  for (const item of collected.items) {
+  const { results, rejections } = await readSignatures(collected, async (parsed, { source }) => {
+    const { signer, time, logIndex } = await checkSignature(parsed, trust);
+    const signed = readSignedPredicate(parsed, subject);
+    return { signer, subject, ...signed, time, logIndex, source };
+  });
+  return { subject, signatures: results, rejections };
+}
+
+/** Parses and reads each signature. One that is invalid becomes a rejection. */
+export async function readSignatures<T>(
+  { items, unreadable }: CollectedSignatures,
+  read: (parsed: ParsedSignature, item: UnverifiedSignature) => Promise<T>,
+): Promise<{ readonly results: readonly T[]; readonly rejections: readonly Rejection[] }> {
+  const results: T[] = [];
+  const rejections: Rejection[] = [...unreadable];
+  for (const item of items) {
     try {
-      signatures.push(await verifyItem(item, subject, trust));
+      results.push(await read(await parseSignature(item), item));
     } catch (error) {
       if (!(error instanceof VerificationError)) throw error;
       rejections.push({ source: item.source, reason: error.message });
     }
   }
-  return { subject, signatures, rejections };
-}
-
-/**
- * Requires a valid signature of an image. An attestation does not suffice: it states facts about an
- * image without approving it.
- * @param name of the image, for messages
- * @throws SIGNATURE_INVALID
- */
-export function requireSignature({ signatures, rejections }: Verification, name: string): void {
-  if (signatures.some(({ predicateType }) => predicateType === SIGNATURE_PREDICATE)) return;
-  const [first] = rejections;
-  if (first === undefined)
-    throw new LktError(
-      'SIGNATURE_INVALID',
-      signatures.length === 0
-        ? `${name} is not signed`
-        : `${name} has attestations, but no signature`,
-      { fix: 'sign it with `lkt pkg sign`, or use an image that is signed' },
-    );
-  throw new LktError('SIGNATURE_INVALID', `${name} has no valid signature: ${first.reason}`, {
-    detail: rejections.map(({ source, reason }) => `${source}: ${reason}`).join('\n'),
-    fix: 'use an image that a trusted key or identity has signed',
-  });
-}
-
-async function verifyItem(
-  item: UnverifiedSignature,
-  subject: Digest,
-  trust: TrustedSigners,
-): Promise<VerifiedSignature> {
-  const bundle = await bundleOf(item);
-  const payload = item.kind === 'signature' ? item.bytes : undefined;
-  if (bundle.content.$case === 'messageSignature' && payload === undefined)
-    throw new VerificationError('the bundle lacks the content that it signs');
-  const { signer, time, logIndex } = await checkSignature(bundle, payload, trust);
-  const signed = readSignedPredicate(bundle, payload, subject);
-  return {
-    signer,
-    subject,
-    ...signed,
-    time,
-    logIndex,
-    source: item.source,
-  };
-}
-
-/**
- * Returns the bundle of a signature of either form.
- * @throws VerificationError
- */
-export async function bundleOf(item: UnverifiedSignature): Promise<Bundle> {
-  return item.kind === 'bundle' ? parseBundle(item.bytes) : bundleFrom(bundleFromLayer(item));
+  return { results, rejections };
 }

@@ -1,4 +1,7 @@
+import { X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
+import { bundleFromLayer, parseJson } from './bundle-from-layer.ts';
+import type { UnverifiedSignature } from '../referrers/collected-signatures.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
 /** Media types of bundle versions 0.1 to 0.3. */
@@ -9,28 +12,58 @@ const MEDIA_TYPES: ReadonlySet<string> = new Set([
   'application/vnd.dev.sigstore.bundle.v0.3+json',
 ]);
 
-/**
- * Parses a Sigstore bundle. Everything in it must take part in verification: an unknown field, or a
- * value that is not in canonical form, is an error. sigstore-go rejects unknown fields too.
- * @throws VerificationError
- */
-export async function parseBundle(bytes: Buffer): Promise<Bundle> {
-  let document: unknown;
-  try {
-    document = JSON.parse(bytes.toString());
-  } catch {
-    throw new VerificationError('not JSON');
-  }
-  return bundleFrom(document);
+/** A signature of either form as a bundle. */
+export interface ParsedSignature {
+  readonly bundle: Bundle;
+  /** The signed bytes of a detached signature; undefined if the bundle contains them. */
+  readonly payload: Buffer | undefined;
 }
 
 /**
- * Converts a JSON document to a bundle, with the checks of `parseBundle`.
+ * Parses a signature of either form.
  * @throws VerificationError
  */
-export async function bundleFrom(document: unknown): Promise<Bundle> {
+export async function parseSignature(item: UnverifiedSignature): Promise<ParsedSignature> {
+  const document =
+    item.kind === 'bundle' ? parseJson(item.bytes.toString(), 'the bundle') : bundleFromLayer(item);
+  const bundle = await bundleFrom(document);
+  const payload = item.kind === 'signature' ? item.bytes : undefined;
+  if (bundle.content.$case === 'messageSignature' && payload === undefined)
+    throw new VerificationError('the bundle lacks the content that it signs');
+  return { bundle, payload };
+}
+
+/** Returns the certificates in a bundle in DER, the signer's first; none for a key. */
+export function certificatesOf({ verificationMaterial: { content } }: Bundle): readonly Buffer[] {
+  if (content.$case === 'publicKey') return [];
+  const certificates =
+    content.$case === 'certificate'
+      ? [content.certificate]
+      : content.x509CertificateChain.certificates;
+  return certificates.map(({ rawBytes }) => rawBytes);
+}
+
+/**
+ * Returns the signer's certificate in a bundle; undefined for a key.
+ * @throws VerificationError if it cannot be parsed
+ */
+export function signerCertificate(bundle: Bundle): X509Certificate | undefined {
+  const [leaf] = certificatesOf(bundle);
+  try {
+    return leaf === undefined ? undefined : new X509Certificate(leaf);
+  } catch {
+    throw new VerificationError('the certificate cannot be parsed');
+  }
+}
+
+/**
+ * Converts a JSON document to a bundle. Everything in it must take part in verification: an unknown
+ * field, or a value that is not in canonical form, is an error. sigstore-go rejects unknown fields
+ * too.
+ */
+async function bundleFrom(document: object): Promise<Bundle> {
   const { bundleFromJSON, bundleToJSON } = await import('@sigstore/bundle');
-  const mediaType = (document as { mediaType?: unknown } | null)?.mediaType;
+  const { mediaType } = document as { mediaType?: unknown };
   if (typeof mediaType !== 'string' || !MEDIA_TYPES.has(mediaType))
     throw new VerificationError('not a Sigstore bundle of a supported version');
   let bundle: Bundle;

@@ -1,0 +1,46 @@
+import { type Digest, digestHex, LktError } from '@lkt/core';
+import { type Descriptor, isIndexType, parseIndex, type Reference } from '@lkt/oci';
+import type { RegistryReader } from '@lkt/registry';
+
+/** Returns the tag for the referrers of an image. cosign 2 adds `.sig` and `.att`. */
+export function referrersTag(subject: Digest): string {
+  return `sha256-${digestHex(subject)}`;
+}
+
+/**
+ * Returns the referrers of an image by the API and at the fallback tag: a registry that gained the
+ * API may still have earlier ones there.
+ */
+export async function referrersOf(
+  registry: RegistryReader,
+  { domain, path, digest }: Reference & { readonly digest: Digest },
+  signal: AbortSignal | undefined,
+): Promise<readonly Descriptor[]> {
+  const listed = await registry.referrers({ domain, path, digest }, signal);
+  const tagged = await findManifest(registry, { domain, path, tag: referrersTag(digest) }, signal);
+  const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
+  const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
+  return [...new Map([...listed, ...more].map((item) => [item.digest, item])).values()];
+}
+
+/** Returns a manifest, or undefined if the registry does not have it. */
+export async function findManifest(
+  registry: RegistryReader,
+  reference: Reference,
+  signal: AbortSignal | undefined,
+): Promise<{ readonly descriptor: Descriptor; readonly bytes: Buffer } | undefined> {
+  try {
+    return await registry.fetchManifest(reference, signal);
+  } catch (error) {
+    if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/** Reports whether an error is about the content of a referrer, not about the network. */
+export function isContentError(error: unknown): error is LktError {
+  return (
+    error instanceof LktError &&
+    ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code)
+  );
+}
