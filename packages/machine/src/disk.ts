@@ -1,5 +1,6 @@
-import { spawn } from 'node:child_process';
+import { execFile } from 'node:child_process';
 import { open, stat, unlink } from 'node:fs/promises';
+import { promisify } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
 import { toolMissing } from './tool.ts';
 
@@ -96,19 +97,13 @@ function bytes(text: string): number | undefined {
 }
 
 async function createQcow2(path: string, size: number): Promise<void> {
-  const child = spawn('qemu-img', ['create', '-q', '-f', 'qcow2', '--', path, String(size)], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  let message = '';
-  child.stderr.on('data', (chunk: Buffer) => {
-    message += chunk.toString();
-  });
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', (error) =>
-      reject(isErrno(error, 'ENOENT') ? toolMissing('qemu-img', 'qemu-utils') : error),
-    );
-    child.once('close', resolve);
-  });
-  if (code !== 0)
-    throw new LktError('IO_FAILED', `qemu-img could not create ${path}: ${message.trim()}`);
+  const words = ['create', '-q', '-f', 'qcow2', '--', path, String(size)];
+  try {
+    await promisify(execFile)('qemu-img', words);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) throw toolMissing('qemu-img', 'qemu-utils');
+    if (!(error instanceof Error && 'stderr' in error)) throw error;
+    const message = String(error.stderr).trim();
+    throw new LktError('IO_FAILED', `qemu-img could not create ${path}: ${message}`);
+  }
 }

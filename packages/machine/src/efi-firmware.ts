@@ -1,5 +1,6 @@
-import { access, copyFile } from 'node:fs/promises';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isReadable } from './boot-files.ts';
 import { toolMissing } from './tool.ts';
 
 /** The EFI firmware of a machine: its code, and the file of its variables. */
@@ -28,11 +29,4 @@ export async function prepareEfi(dir: string): Promise<EfiFirmware> {
     return { code, variables: own };
   }
   throw toolMissing('OVMF, the EFI firmware of QEMU,', 'ovmf');
-}
-
-async function isReadable(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false,
-  );
 }

@@ -12,4 +12,3 @@ export { metadataDisk, writeMetadataDisk } from './metadata-disk.ts';
 export { parsePublishedPort, type PublishedPort } from './published-port.ts';
 export { BootRecorder, type Timeline, type TimelineStep } from './timeline.ts';
 export { timelineSvg } from './timeline-svg.ts';
-export { waitForPort, type WaitOptions } from './wait-for-port.ts';

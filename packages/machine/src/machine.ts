@@ -1,33 +1,26 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { access, mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex, Readable, Writable } from 'node:stream';
 import { isErrno, LktError } from '@lkt/core';
 import { type Accelerator, type AcceleratorName, probeAccelerator } from './accelerator.ts';
-import type { BootFiles } from './boot-files.ts';
-import type { BootMedium } from './boot-medium.ts';
+import { isReadable } from './boot-files.ts';
 import { ConsoleWatch } from './console-watch.ts';
-import { type Disk, ensureDisk } from './disk.ts';
+import { ensureDisk } from './disk.ts';
 import { type EfiFirmware, prepareEfi } from './efi-firmware.ts';
 import { resolveHostPort, portInUse, type PublishedPort } from './published-port.ts';
-import { QMP_FD, qemuArguments } from './qemu.ts';
+import { type Hardware, QMP_FD, qemuArguments } from './qemu.ts';
 import { openQmp, type Qmp } from './qmp.ts';
 import { TimelineReporter } from './timeline-reporter.ts';
 import type { Timeline } from './timeline.ts';
 import { toolMissing } from './tool.ts';
 
-/** Options of `runMachine`. */
-export interface MachineOptions {
-  readonly files: BootFiles | BootMedium;
-  /** In MiB; default: 1024. */
-  readonly memory?: number;
+/** Options of `runMachine`. Default: 1024 MiB of memory, one processor, and a network card. */
+export interface MachineOptions extends Partial<Omit<Hardware, 'files'>> {
+  readonly files: Hardware['files'];
   /** Memory in MiB that the image needs to boot. A smaller `memory` is an error. */
   readonly minimumMemory?: number;
-  readonly cpus?: number;
-  readonly publish?: readonly PublishedPort[];
-  readonly disks?: readonly (Disk & { readonly path: string })[];
-  readonly network?: boolean;
   /** Receives the guest's console output. Not ended. */
   readonly console: Writable;
   /**
@@ -86,7 +79,7 @@ export interface MachineResult {
  * ```
  */
 export async function runMachine(options: MachineOptions): Promise<MachineResult> {
-  const memory = options.memory ?? 1024;
+  const { files, memory = 1024, cpus = 1, disks = [], network = true } = options;
   requireMemory(memory, options.minimumMemory ?? 0);
   options.signal?.throwIfAborted();
   const qemu = options.qemu ?? 'qemu-system-x86_64';
@@ -94,19 +87,11 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   const accelerator = await chooseAccelerator(qemu, options);
   const publish: PublishedPort[] = [];
   for (const port of options.publish ?? []) publish.push(await resolveHostPort(port));
-  for (const disk of options.disks ?? []) await ensureDisk(disk);
-  await using efi = await efiOf(options.files);
+  for (const disk of disks) await ensureDisk(disk);
+  await using efi = await efiOf(files);
   options.onStart?.({ accelerator, publish });
-  const args = qemuArguments({
-    files: options.files,
-    efi: efi.firmware,
-    accelerator: accelerator.name,
-    memory,
-    cpus: options.cpus ?? 1,
-    publish,
-    disks: options.disks ?? [],
-    network: options.network ?? true,
-  });
+  const hardware = { files, memory, cpus, publish, disks, network };
+  const args = qemuArguments({ ...hardware, efi: efi.firmware, accelerator: accelerator.name });
   const started = performance.now();
   const reporter = options.onTimeline && new TimelineReporter(started, options.onTimeline);
   const child = await start(qemu, args, options.interactive ?? false);
@@ -172,11 +157,8 @@ async function start(
   interactive: boolean,
 ): Promise<ChildProcess> {
   const guard = '/usr/bin/setpriv';
-  const guarded = await access(guard).then(
-    () => true,
-    () => false,
-  );
-  const [program, ...rest] = guarded ? [guard, '--pdeathsig=KILL', '--', qemu] : [qemu];
+  const isGuarded = await isReadable(guard);
+  const [program, ...rest] = isGuarded ? [guard, '--pdeathsig=KILL', '--', qemu] : [qemu];
   return spawn(program ?? qemu, [...rest, ...args], {
     stdio: [interactive ? 'inherit' : 'ignore', 'pipe', 'pipe', 'pipe'],
   });

@@ -1,4 +1,5 @@
 import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
 import { createServer, isIPv4 } from 'node:net';
 import { isErrno, LktError } from '@lkt/core';
 
@@ -82,26 +83,16 @@ function portNumber(text: string): number | undefined {
   return port <= 65535 ? port : undefined;
 }
 
-function tryTcp(host: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ host, port, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() =>
-        resolve(typeof address === 'object' && address !== null ? address.port : port),
-      );
-    });
-  });
+async function tryTcp(host: string, port: number): Promise<number> {
+  await using server = createServer().listen({ host, port, exclusive: true });
+  await once(server, 'listening');
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : port;
 }
 
-function tryUdp(address: string, port: number): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const socket = createSocket('udp4');
-    socket.once('error', reject);
-    socket.bind({ address, port, exclusive: true }, () => {
-      const bound = socket.address().port;
-      socket.close(() => resolve(bound));
-    });
-  });
+async function tryUdp(address: string, port: number): Promise<number> {
+  await using socket = createSocket('udp4');
+  socket.bind({ address, port, exclusive: true });
+  await once(socket, 'listening');
+  return socket.address().port;
 }

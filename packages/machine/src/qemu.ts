@@ -5,12 +5,9 @@ import type { Disk } from './disk.ts';
 import type { EfiFirmware } from './efi-firmware.ts';
 import type { PublishedPort } from './published-port.ts';
 
-/** Options of `qemuArguments`. */
-export interface QemuOptions {
+/** The parts of a machine. */
+export interface Hardware {
   readonly files: BootFiles | BootMedium;
-  /** Undefined: BIOS. */
-  readonly efi?: EfiFirmware;
-  readonly accelerator: AcceleratorName;
   /** In MiB. */
   readonly memory: number;
   readonly cpus: number;
@@ -18,6 +15,13 @@ export interface QemuOptions {
   readonly disks: readonly (Disk & { readonly path: string })[];
   /** Whether the machine has a network card. */
   readonly network: boolean;
+}
+
+/** Options of `qemuArguments`. */
+export interface QemuOptions extends Hardware {
+  /** Undefined: BIOS. */
+  readonly efi?: EfiFirmware;
+  readonly accelerator: AcceleratorName;
 }
 
 /** File descriptor of QEMU's QMP socket. */
