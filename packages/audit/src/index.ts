@@ -5,7 +5,12 @@ export { type ElfFacts } from './elf/facts.ts';
 export { ELF_RULES, type ElfRule } from './elf/rules.ts';
 export { auditHostFiles } from './host-files.ts';
 export { requireWaived } from './require-waived.ts';
-export { auditKernel, KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
+export {
+  type KernelReport,
+  reportKernel,
+  requireKernelRules,
+  type WaivedVerdict,
+} from './kernel/report.ts';
 export { compareKernelConfigs, type ConfigChanges } from './kernel/compare-configs.ts';
 export {
   type KernelArch,
@@ -22,7 +27,6 @@ export {
   failedRules,
   type KernelWaiver,
   parseWaivers,
-  waiveKernel,
   type WaivedElf,
   type WaivedFinding,
   type Waiver,

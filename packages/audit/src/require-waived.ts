@@ -1,8 +1,6 @@
 import { LktError } from '@lkt/core';
-import { failedRules, type WaivedElf, type WaivedFinding } from './waivers.ts';
+import { failedRules, type WaivedElf, type WaivedFinding, WAIVER_FIX } from './waivers.ts';
 import type { ElfRule } from './elf/rules.ts';
-
-const FIX = 'correct it, or add a waiver with a reason to .audit.yml';
 
 /**
  * Requires that all findings are waived.
@@ -25,6 +23,6 @@ export function requireWaived(
   throw new LktError(
     'AUDIT_FAILED',
     more.length === 0 ? `${first} does not pass` : `${more.length + 1} files do not pass`,
-    { detail: detail === '' ? undefined : detail, fix: FIX, report: { elf, findings } },
+    { detail: detail === '' ? undefined : detail, fix: WAIVER_FIX, report: { elf, findings } },
   );
 }

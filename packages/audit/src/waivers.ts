@@ -15,6 +15,9 @@ import { type Finding, ROOTFS_RULES, type RootfsRule } from './rootfs/rules.ts';
 import type { ElfReport } from './elf/audit-elf.ts';
 import { KERNEL_RULES, type KernelVerdict } from './kernel/audit-kernel.ts';
 
+/** The fix of a failed audit. */
+export const WAIVER_FIX: string = 'correct it, or add a waiver with a reason to .audit.yml';
+
 /** Rules that need not hold for some kernels, with the reason. */
 export interface KernelWaiver {
   readonly rules: readonly string[];
