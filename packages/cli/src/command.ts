@@ -10,7 +10,7 @@ import {
   plainSwitches,
   warn,
 } from './flags/linuxkit.ts';
-import { Flags, switchFlag, valueFlag } from './flags/options.ts';
+import { Flags, switchFlag, valueFlag, type FlagValues } from './flags/options.ts';
 import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
@@ -26,12 +26,7 @@ import { abortOnInterrupt } from './session/interrupt.ts';
 import type { Session } from './session/session.ts';
 
 /** The flags of every command. */
-export interface CommonFlags {
-  readonly cache?: string | undefined;
-  readonly progress?: (typeof PROGRESS_MODES)[number] | undefined;
-  readonly quiet: boolean;
-  readonly verbose?: number | undefined;
-}
+export type CommonFlags = FlagValues<typeof LktCommand.baseFlags>;
 
 type Values = Record<string, unknown>;
 
@@ -158,7 +153,7 @@ export abstract class LktCommand {
   protected async begin(flags: CommonFlags): Promise<Session> {
     const environment = processEnvironment();
     const mode =
-      flags.quiet || flags.verbose === 0
+      flags.quiet === true || flags.verbose === 0
         ? 'quiet'
         : progressSetting(flags.progress, environment, process.stderr).value;
     const { openDisplay } = await import('./progress/open.ts');

@@ -4,10 +4,9 @@ import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Display } from '../src/progress/display.ts';
-import { jsonDisplay } from '../src/progress/json.ts';
 import { describeLog, KeptLogs } from '../src/progress/kept-logs.ts';
+import { openDisplay } from '../src/progress/open.ts';
 import { plainDisplay } from '../src/progress/plain.ts';
-import { quietDisplay } from '../src/progress/quiet.ts';
 import { ttyDisplay } from '../src/progress/tty.ts';
 import { cut, widthOf } from '../src/progress/width.ts';
 import { Terminal } from './terminal.ts';
@@ -230,7 +229,7 @@ test('plain: prints the number of steps of a package, and the overall progress',
 
 test('json: prints no control characters', () => {
   const lines: string[] = [];
-  const display = jsonDisplay({ write: (text) => lines.push(text) }, clock);
+  const display = openDisplay('json', { write: (text) => lines.push(text) }, clock);
   const text = 'a\u001b[31m\u009b31m\u007f\u202eb\u2066';
   display.emit({ kind: 'log', id: 'x', text });
   const line = lines.join('').trimEnd();
@@ -312,7 +311,7 @@ describe('logs of failed steps', () => {
 
 test('json: prints each event on a line', () => {
   const lines: string[] = [];
-  const display = jsonDisplay({ write: (text) => lines.push(text) }, clock);
+  const display = openDisplay('json', { write: (text) => lines.push(text) }, clock);
   run(display, build);
   expect(
     lines
@@ -333,7 +332,7 @@ test('json: prints each event on a line', () => {
 
 test('quiet: prints only the log of a failed step', () => {
   const screen = new Terminal(200, 24);
-  const display = quietDisplay(screen);
+  const display = openDisplay('quiet', screen, () => 0);
   run(display, build);
   expect(screen.text).toBe('');
   run(display, [{ kind: 'failed', id: 'sshd:1' }]);

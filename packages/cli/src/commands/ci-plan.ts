@@ -2,7 +2,7 @@ import { type CiPlan as Plan, type PlannedPackage } from '@lkt/image';
 import { LktCommand } from '../command.ts';
 import { listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
-import { columns } from '../output/columns.ts';
+import { columns } from '../output/lines.ts';
 import { workspaceAt } from '../session/build-tools.ts';
 import { readConfigFile } from '../session/config-file.ts';
 

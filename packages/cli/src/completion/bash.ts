@@ -1,5 +1,5 @@
 import type { CommandEntry } from '../help/table.ts';
-import { fileKind, subcommands } from './kinds.ts';
+import { fileKind, quoted, subcommands } from './kinds.ts';
 
 /**
  * Returns a bash completion function for commands, flags, values of flags, files and directories.
@@ -72,8 +72,4 @@ function compgen(kind: 'directory' | 'file' | 'none'): string {
   if (kind === 'none') return ':';
   const option = kind === 'directory' ? '-d' : '-f';
   return `compopt -o filenames; mapfile -t COMPREPLY < <(compgen ${option} -- "$cur")`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

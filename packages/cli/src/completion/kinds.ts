@@ -22,3 +22,8 @@ export function subcommands(
   }
   return result;
 }
+
+/** Quotes a word for bash and zsh. */
+export function quoted(text: string): string {
+  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
+}

@@ -1,5 +1,5 @@
 import type { ArgEntry, CommandEntry, FlagEntry } from '../help/table.ts';
-import { fileKind, subcommands } from './kinds.ts';
+import { fileKind, quoted, subcommands } from './kinds.ts';
 
 /**
  * Returns a zsh completion function, for a file named `_lkt` in `$fpath`, or to source after
@@ -74,8 +74,4 @@ function action(placeholder: string, values: readonly string[]): string {
 
 function escaped(text: string): string {
   return text.replaceAll(/[\\:[\]]/g, String.raw`\$&`);
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }

@@ -1,45 +1,37 @@
 import type { Limits } from '@lkt/builder';
 import { LktError } from '@lkt/core';
+import { countFlag, type FlagValues, valueFlag } from './options.ts';
+import { sizeOf } from './sizes.ts';
 
-interface LimitFlags {
-  readonly cpus?: number | undefined;
-  readonly 'max-memory'?: string | undefined;
-  readonly 'max-output'?: string | undefined;
-  readonly 'max-processes'?: number | undefined;
-  readonly 'max-time'?: string | undefined;
-}
+/** The flags that limit RUN commands. */
+export const limitFlags = {
+  cpus: countFlag('N', 'number of processors for each RUN command'),
+  'max-memory': valueFlag('SIZE', 'memory limit of the processes of a RUN, such as 2G'),
+  'max-output': valueFlag('SIZE', 'output limit of a RUN; default: 64M'),
+  'max-processes': countFlag('N', 'maximum number of processes in a RUN; default: 4096'),
+  'max-time': valueFlag('DURATION', 'time limit of a RUN, such as 90s or 1h30m'),
+};
+
+type LimitFlags = FlagValues<typeof limitFlags>;
 
 /**
  * Parses the limits of RUN commands.
  * @throws LktError USAGE_INVALID
  */
 export function limitsOf(flags: LimitFlags): Limits {
-  const limits: Record<string, number | undefined> = {
+  const limits = {
     cpus: flags.cpus,
     memory: size(flags, 'max-memory'),
     pids: flags['max-processes'],
     seconds: seconds(flags),
     output: size(flags, 'max-output'),
   };
-  const given = Object.entries(limits).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(given);
+  return Object.fromEntries(Object.entries(limits).filter(([, value]) => value !== undefined));
 }
 
-const UNITS: Readonly<Record<string, number>> = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
-
-/**
- * Returns a size in bytes: `64M`, `2g`, `512MiB`.
- * @throws LktError USAGE_INVALID
- */
 function size(flags: LimitFlags, name: 'max-memory' | 'max-output'): number | undefined {
   const text = flags[name];
-  if (text === undefined) return undefined;
-  const match = /^([1-9]\d{0,9})([KMG]?)(?:I?B)?$/.exec(text.toUpperCase());
-  if (match === null)
-    throw new LktError('USAGE_INVALID', `--${name}: ${text} is not a size`, {
-      fix: 'write a number and K, M or G, such as 512M',
-    });
-  return Number(match[1]) * (UNITS[match[2] ?? ''] ?? 1);
+  return text === undefined ? undefined : sizeOf(`--${name}`, text, 1);
 }
 
 function seconds(flags: LimitFlags): number | undefined {

@@ -18,9 +18,9 @@ export function parseSize(text: string): number | undefined {
  * Parses the size given to a flag, in bytes.
  * @throws LktError USAGE_INVALID
  */
-export function sizeOf(option: string, text: string): number {
+export function sizeOf(option: string, text: string, minimum: number = 0): number {
   const size = parseSize(text);
-  if (size !== undefined) return size;
+  if (size !== undefined && size >= minimum) return size;
   throw new LktError('USAGE_INVALID', `${option}: ${text} is not a size`, {
     fix: 'write a number and K, M or G, such as 512M',
   });

@@ -1,5 +1,5 @@
 import type { Graph, GraphNode } from '@lkt/image';
-import { columns } from '../output/columns.ts';
+import { columns } from '../output/lines.ts';
 import { shortName, statesOf } from './states.ts';
 
 /**

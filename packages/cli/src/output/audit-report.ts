@@ -1,5 +1,5 @@
 import type { ElfReport, WaivedElf, WaivedFinding } from '@lkt/audit';
-import { columns } from './columns.ts';
+import { columns } from './lines.ts';
 import { printable } from './printable.ts';
 
 /** Returns a line for each file: its kind, and the rules that do not hold. */

@@ -33,17 +33,14 @@ export async function reportChecks(
     .map(({ item, report }) => ({ name: item.name, report, ...describeCheck(report) }));
   const [first, ...more] = unexpected;
   if (first === undefined) return;
-  const report = Object.fromEntries(unexpected.map((one) => [one.name, one.report]));
-  if (more.length === 0) {
-    throw new LktError('NOT_REPRODUCIBLE', `${first.name} is not reproducible: ${first.summary}`, {
-      detail: first.detail,
-      report,
-    });
-  }
-  throw new LktError('NOT_REPRODUCIBLE', `${unexpected.length} packages are not reproducible`, {
-    detail: unexpected
-      .map(({ name, summary, detail }) => `${name}: ${summary}\n${detail}`)
-      .join('\n'),
-    report,
+  const isOnly = more.length === 0;
+  const message = isOnly
+    ? `${first.name} is not reproducible: ${first.summary}`
+    : `${unexpected.length} packages are not reproducible`;
+  throw new LktError('NOT_REPRODUCIBLE', message, {
+    detail: isOnly
+      ? first.detail
+      : unexpected.map((one) => `${one.name}: ${one.summary}\n${one.detail}`).join('\n'),
+    report: Object.fromEntries(unexpected.map((one) => [one.name, one.report])),
   });
 }

@@ -1,5 +1,5 @@
 import type { FileChange, ImageDiff, NamedChange, PackageChange, ValueChange } from '@lkt/inspect';
-import { columns } from './columns.ts';
+import { columns, oneLine, section } from './lines.ts';
 import { printable } from './printable.ts';
 
 /**
@@ -31,15 +31,6 @@ export function diffLines(diff: ImageDiff): readonly string[] {
     ),
     ...(unread === undefined ? [] : [`files were not compared: ${unread}`]),
   ].map(printable);
-}
-
-function section(title: string, lines: readonly string[]): readonly string[] {
-  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${oneLine(line)}`)];
-}
-
-/** Replaces line breaks in a name by `?`. */
-function oneLine(text: string): string {
-  return text.replaceAll(/[\r\n]/g, '?');
 }
 
 function packageLines({ before, after, because, files = [] }: PackageChange): readonly string[] {

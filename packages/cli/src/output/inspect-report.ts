@@ -1,6 +1,6 @@
 import type { FileMap, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
 import { showSize } from '../flags/sizes.ts';
-import { columns } from './columns.ts';
+import { columns, oneLine, section } from './lines.ts';
 import { printable } from './printable.ts';
 
 /** A part of an image, with its data in the store. */
@@ -92,14 +92,6 @@ const KINDS: Readonly<Record<ImageView['kind'], string>> = {
   config: '(a config)',
   image: '(in the store)',
 };
-
-function section(title: string, lines: readonly string[]): readonly string[] {
-  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
-}
-
-function oneLine(text: string): string {
-  return text.replaceAll(/[\r\n]/g, '?');
-}
 
 function outputRow({ name, state, size, digest }: Inspected['outputs'][number]): string[] {
   return [

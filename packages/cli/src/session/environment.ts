@@ -35,12 +35,9 @@ export function programName({ variables }: Environment): string {
  * `lkt` in `XDG_CACHE_HOME` or `~/.cache`.
  */
 export function cacheSetting(flag: string | undefined, environment: Environment): Setting {
-  const { cwd, home, variables } = environment;
-  if (flag !== undefined) return { value: resolve(cwd, flag), from: '--cache' };
-  const own = present(variables['LKT_CACHE']);
-  if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_CACHE' };
-  const linuxkit = present(variables['LINUXKIT_CACHE']);
-  if (linuxkit !== undefined) return { value: resolve(cwd, linuxkit), from: 'LINUXKIT_CACHE' };
+  const { home, variables } = environment;
+  const given = givenPath(environment, '--cache', flag, ['LKT_CACHE', 'LINUXKIT_CACHE']);
+  if (given !== undefined) return given;
   const xdg = present(variables['XDG_CACHE_HOME']);
   // A relative path must be ignored (XDG Base Directory Specification, "Basics").
   if (xdg?.startsWith('/') === true) return { value: join(xdg, 'lkt'), from: 'XDG_CACHE_HOME' };
@@ -110,14 +107,21 @@ export function builderSetting(
  * Returns the trusted root for policies that name none: `--trusted-root`, else `LKT_TRUSTED_ROOT`;
  * empty without both.
  */
-export function trustedRootSetting(
-  flag: string | undefined,
+export function trustedRootSetting(flag: string | undefined, environment: Environment): Setting {
+  const given = givenPath(environment, '--trusted-root', flag, ['LKT_TRUSTED_ROOT']);
+  return given ?? { value: '', from: 'the default, none' };
+}
+
+/** Returns the absolute path that a flag gives, else the first variable that is set. */
+function givenPath(
   { cwd, variables }: Environment,
-): Setting {
-  if (flag !== undefined) return { value: resolve(cwd, flag), from: '--trusted-root' };
-  const own = present(variables['LKT_TRUSTED_ROOT']);
-  if (own !== undefined) return { value: resolve(cwd, own), from: 'LKT_TRUSTED_ROOT' };
-  return { value: '', from: 'the default, none' };
+  option: string,
+  flag: string | undefined,
+  names: readonly string[],
+): Setting | undefined {
+  if (flag !== undefined) return { value: resolve(cwd, flag), from: option };
+  const from = names.find((name) => present(variables[name]) !== undefined);
+  return from === undefined ? undefined : { value: resolve(cwd, variables[from] ?? ''), from };
 }
 
 /**
@@ -158,6 +162,7 @@ export function progressSetting(
   return { value: 'tty', from: 'standard error is a terminal' };
 }
 
-function present(value: string | undefined): string | undefined {
+/** Returns a variable that is set and not empty. */
+export function present(value: string | undefined): string | undefined {
   return value === '' ? undefined : value;
 }

@@ -4,6 +4,7 @@ import { LktError } from '@lkt/core';
 import type { SignerId, Signer, SigningKey } from '@lkt/sign';
 import type { RegistryFlags } from '../flags/registry.ts';
 import type { SignFlags } from '../flags/signing.ts';
+import { present } from './environment.ts';
 import { authorities } from './registries.ts';
 import type { Session } from './session.ts';
 import { givenRoot } from './trust.ts';
@@ -94,8 +95,4 @@ async function signingKey(session: Session, source: string): Promise<SigningKey>
 async function isReadByOthers(path: string): Promise<boolean> {
   const { mode } = await stat(path);
   return (mode & 0o044) !== 0;
-}
-
-function present(value: string | undefined): string | undefined {
-  return value === '' ? undefined : value;
 }

@@ -2,7 +2,7 @@ import type { AreaUsage, ImageUsage } from '@lkt/oci';
 import { LktCommand } from '../../command.ts';
 import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
 import { showSize } from '../../flags/sizes.ts';
-import { columns } from '../../output/columns.ts';
+import { columns } from '../../output/lines.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
 
 export class CacheDu extends LktCommand {

@@ -1,15 +1,13 @@
 import { once } from 'node:events';
-import { open, rename, rm } from 'node:fs/promises';
+import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, listFlag, requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
-import { imageInStore } from '../../session/store-image.ts';
+import { type ImageName, imageInStore } from '../../session/store-image.ts';
 
-interface Result {
-  readonly reference: string;
-  readonly digest: string;
+interface Result extends ImageName {
   /** Size of the archive. */
   readonly bytes: number;
 }
@@ -97,18 +95,9 @@ async function toFile(
   signal: AbortSignal,
 ): Promise<number> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
-  let size = 0;
   try {
-    const file = await open(temporary, 'wx');
-    try {
-      for await (const chunk of archive) {
-        signal.throwIfAborted();
-        await file.writeFile(chunk);
-        size += chunk.length;
-      }
-    } finally {
-      await file.close();
-    }
+    await writeFile(temporary, archive, { flag: 'wx', signal });
+    const { size } = await stat(temporary);
     await rename(temporary, path);
     return size;
   } catch (error) {

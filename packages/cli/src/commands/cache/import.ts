@@ -3,9 +3,10 @@ import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { requiredArg, valueFlag } from '../../flags/options.ts';
+import type { ImageName } from '../../session/store-image.ts';
 
 interface Result {
-  readonly images: readonly { readonly reference: string; readonly digest: string }[];
+  readonly images: readonly ImageName[];
   /** The number of imported SBOMs, provenance documents and signatures. */
   readonly attestations: number;
 }

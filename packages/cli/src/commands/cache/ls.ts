@@ -1,14 +1,10 @@
 import { LktCommand } from '../../command.ts';
-
-interface Row {
-  readonly reference: string;
-  readonly digest: string;
-}
+import type { ImageName } from '../../session/store-image.ts';
 
 export class CacheLs extends LktCommand {
   static override summary = 'List the images in the store';
 
-  async run(): Promise<{ images: readonly Row[] }> {
+  async run(): Promise<{ images: readonly ImageName[] }> {
     const { flags } = await this.parse(CacheLs);
     const session = await this.begin(flags);
     const { familiarReference, parseReference } = await import('@lkt/oci');

@@ -1,11 +1,7 @@
 import { LktCommand } from '../../command.ts';
 import { listFlag, requiredArgs } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
-
-interface Row {
-  readonly reference: string;
-  readonly digest: string;
-}
+import type { ImageName } from '../../session/store-image.ts';
 
 export class CachePull extends LktCommand {
   static override summary = 'Pull images from a registry into the store';
@@ -26,7 +22,7 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     }),
   };
 
-  async run(): Promise<{ images: readonly Row[] }> {
+  async run(): Promise<{ images: readonly ImageName[] }> {
     const { args, flags } = await this.parse(CachePull);
     const session = await this.begin(flags);
     const { familiarReference, parsePlatform, parseReference } = await import('@lkt/oci');
@@ -40,7 +36,7 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     const store = await session.openStore();
     const { reporter, signal } = session;
     const options = { platforms, documents: true, reporter, signal };
-    const images: Row[] = [];
+    const images: ImageName[] = [];
     for (const { domain, path, tag = 'latest', digest } of wanted) {
       const name = digest === undefined ? { domain, path, tag } : { domain, path, digest };
       const pulled = await pullSignedImage(registry, store, name, options);

@@ -2,11 +2,9 @@ import { LktCommand } from '../../command.ts';
 import { noop } from '../../flags/linuxkit.ts';
 import { requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
-import { imageInStore } from '../../session/store-image.ts';
+import { type ImageName, imageInStore } from '../../session/store-image.ts';
 
-interface Result {
-  readonly reference: string;
-  readonly digest: string;
+interface Result extends ImageName {
   /** Bytes of the blobs that were sent. */
   readonly bytes: number;
   readonly changed: boolean;

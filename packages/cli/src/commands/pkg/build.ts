@@ -7,7 +7,7 @@ import type { Package, Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { givenArgs } from '../../flags/build-args.ts';
 import { secretFlags, sshFlags } from '../../flags/credentials.ts';
-import { limitsOf } from '../../flags/limits.ts';
+import { limitFlags, limitsOf } from '../../flags/limits.ts';
 import { linuxkitBuildFlags, noop, unsupported } from '../../flags/linuxkit.ts';
 import { countFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../../flags/options.ts';
 import {
@@ -96,7 +96,6 @@ export class PkgBuild extends LktCommand {
       'check that the packages are reproducible: build them again in a varied environment, and explain differences',
       { exclusive: ['builder'] },
     ),
-    cpus: countFlag('N', 'number of processors for each RUN command'),
     deps: switchFlag('treat dependencies as if they were named too: print, check and rebuild them'),
     ...devFlag,
     docker: switchFlag(
@@ -115,10 +114,7 @@ export class PkgBuild extends LktCommand {
       'N',
       'number of packages to build in parallel; default: the number of processors',
     ),
-    'max-memory': valueFlag('SIZE', 'memory limit of the processes of a RUN, such as 2G'),
-    'max-output': valueFlag('SIZE', 'output limit of a RUN; default: 64M'),
-    'max-processes': countFlag('N', 'maximum number of processes in a RUN; default: 4096'),
-    'max-time': valueFlag('DURATION', 'time limit of a RUN, such as 90s or 1h30m'),
+    ...limitFlags,
     'no-cache': switchFlag('ignore the step cache'),
     org: hashFlags.org,
     secret: listFlag(

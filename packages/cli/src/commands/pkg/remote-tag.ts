@@ -9,10 +9,9 @@ import { workspaceAt } from '../../session/build-tools.ts';
 import { isDirectory } from '../../session/paths.ts';
 import { openRegistries } from '../../session/registries.ts';
 import type { Session } from '../../session/session.ts';
+import type { ImageName } from '../../session/store-image.ts';
 
-interface Result {
-  readonly reference: string;
-  readonly digest: string;
+interface Result extends ImageName {
   readonly changed: boolean;
 }
 

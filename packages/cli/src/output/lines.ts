@@ -10,3 +10,13 @@ export function columns(rows: readonly (readonly string[])[]): readonly string[]
       .trimEnd(),
   );
 }
+
+/** Returns a title with indented lines below it; nothing without lines. */
+export function section(title: string, lines: readonly string[]): readonly string[] {
+  return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${oneLine(line)}`)];
+}
+
+/** Replaces line breaks, as in file names, by `?`. */
+export function oneLine(text: string): string {
+  return text.replaceAll(/[\r\n]/g, '?');
+}
