@@ -5,7 +5,7 @@ import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts'
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
 import { parseCommit, parseTree } from './objects.ts';
-import { gitTreeId } from './tree-id.ts';
+import { asTree, type Directory, treeId } from './tree-id.ts';
 
 /** Directories of a work tree without differences to HEAD. */
 export interface CleanCheckout {
@@ -62,25 +62,16 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
   const files = readIndex(join(found.gitDir, 'index'), isWanted);
   if (files === undefined || files.length > MAX_FILES) return undefined;
   const head = new HeadTrees(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
+  const root = asTree(files);
   const trees = new Map<string, string>();
-  for (const [index, path] of paths.entries()) {
-    const prefix = prefixes[index] ?? '';
-    const inside = files
-      .filter((file) => file.path.startsWith(prefix))
-      .map(({ path: whole, mode, id }) => ({ path: whole.slice(prefix.length), mode, id }));
+  for (const path of paths) {
+    const directory = directoryAt(root, path);
     const id = head.tree(path);
-    if (inside.length === 0 || id === undefined || gitTreeId(inside) !== id) return undefined;
+    if (!directory || id === undefined || treeId(directory, 'sha1') !== id) return undefined;
+    const isNested = prefixes.some((prefix, at) => paths[at] !== path && path.startsWith(prefix));
+    if (!isNested && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
+      return undefined;
     trees.set(path, id);
-  }
-  const outermost = paths.filter(
-    (path) =>
-      !paths.some((other) => other !== path && (other === '' || path.startsWith(`${other}/`))),
-  );
-  const nodes = asTree(files);
-  for (const path of outermost) {
-    const node = path === '' ? nodes : nodeAt(nodes, path);
-    const dir = join(found.top, fromBytes(path));
-    if (node === undefined || !isUnchanged(dir, node, path === '')) return undefined;
   }
   return { trees, files };
 }
@@ -89,7 +80,7 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
 class HeadTrees {
   readonly #objects: ObjectDatabase;
   readonly #commit: string;
-  /** By path. */
+  /** The directories in a directory, by its path. */
   readonly #known = new Map<string, ReadonlyMap<string, string>>();
 
   constructor(objects: ObjectDatabase, commit: string) {
@@ -99,15 +90,12 @@ class HeadTrees {
 
   /** Returns the tree id of a directory. */
   tree(path: string): string | undefined {
-    if (path === '') return this.#top();
-    const slash = path.lastIndexOf('/');
-    return this.#directories(path.slice(0, Math.max(slash, 0)))?.get(path.slice(slash + 1));
-  }
-
-  #top(): string | undefined {
+    if (path !== '') {
+      const slash = path.lastIndexOf('/');
+      return this.#directories(path.slice(0, Math.max(slash, 0)))?.get(path.slice(slash + 1));
+    }
     const object = this.#objects.read(this.#commit);
-    if (object?.type !== 'commit') return undefined;
-    return parseCommit(object.content).tree;
+    return object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
   }
 
   /** Returns the tree ids of the directories in a directory, by name. */
@@ -125,44 +113,18 @@ class HeadTrees {
   }
 }
 
-type Directory = Map<string, Directory | IndexEntry>;
-
-function asTree(files: readonly IndexEntry[]): Directory {
-  const root: Directory = new Map();
-  for (const file of files) {
-    const slash = file.path.lastIndexOf('/');
-    const directory = slash === -1 ? root : makeDirectory(root, file.path.slice(0, slash));
-    directory.set(file.path.slice(slash + 1), file);
-  }
-  return root;
-}
-
-function makeDirectory(root: Directory, path: string): Directory {
+function directoryAt(root: Directory<IndexEntry>, path: string): typeof root | undefined {
   let at = root;
-  for (const name of path.split('/')) {
+  for (const name of path.split('/').filter((part) => part !== '')) {
     const next = at.get(name);
-    if (next instanceof Map) {
-      at = next;
-    } else {
-      const made: Directory = new Map();
-      at.set(name, made);
-      at = made;
-    }
+    if (!(next instanceof Map)) return undefined;
+    at = next;
   }
-  return at;
-}
-
-function nodeAt(root: Directory, path: string): Directory | undefined {
-  let at: Directory | undefined = root;
-  for (const name of path.split('/')) {
-    const next: Directory | IndexEntry | undefined = at?.get(name);
-    at = next instanceof Map ? next : undefined;
-  }
-  return at;
+  return at.size === 0 ? undefined : at;
 }
 
 /** Reports whether a directory contains exactly the files of the index, all unchanged. */
-function isUnchanged(dir: string, known: Directory, isTop: boolean): boolean {
+function isUnchanged(dir: string, known: Directory<IndexEntry>, isTop: boolean): boolean {
   let seen = 0;
   for (const name of readdirSync(dir, 'latin1')) {
     if (isTop && name === '.git') continue;

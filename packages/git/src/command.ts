@@ -46,12 +46,8 @@ export interface Git {
  * ```
  */
 export function createGit(env: Environment): Git {
-  const base: Record<string, string> = {};
-  for (const [name, value] of Object.entries(env)) {
-    if (value !== undefined && (!name.startsWith('GIT_') || KEPT_VARIABLES.test(name)))
-      base[name] = value;
-  }
-  Object.assign(base, {
+  const base = {
+    ...variablesOf(env, KEPT_VARIABLES),
     LC_ALL: 'C',
     GIT_OPTIONAL_LOCKS: '0',
     GIT_LITERAL_PATHSPECS: '1',
@@ -59,7 +55,7 @@ export function createGit(env: Environment): Git {
     GIT_TERMINAL_PROMPT: '0',
     // Fetches nothing that a partial clone lacks, not even through a program.
     GIT_ALLOW_PROTOCOL: 'none',
-  });
+  };
   const safe = new Map<string, Promise<Readonly<Record<string, string>>>>();
   const safeSettings = (cwd: string): Promise<Readonly<Record<string, string>>> => {
     let found = safe.get(cwd);
@@ -79,6 +75,15 @@ export function createGit(env: Environment): Git {
       return run(variables, cwd, args, options);
     },
   };
+}
+
+/** Returns an environment without git's variables, except those whose names `kept` matches. */
+export function variablesOf(env: Environment, kept: RegExp): Readonly<Record<string, string>> {
+  const variables: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env))
+    if (value !== undefined && (!name.startsWith('GIT_') || kept.test(name)))
+      variables[name] = value;
+  return variables;
 }
 
 /** The commands that read files of the work tree, through the filters that .gitattributes names. */
@@ -123,7 +128,7 @@ async function run(
       ended,
     ]);
     if (exit === 0 || (options.exits ?? []).includes(exit)) return { stdout, exit };
-    throw gitFailure(args, stderr);
+    throw gitError(args, Buffer.from(stderr, 'latin1').toString());
   } catch (error) {
     child.kill();
     if (isErrno(error, 'ENOENT')) throw startFailure(cwd, error);
@@ -142,19 +147,18 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString('latin1');
 }
 
-function gitFailure(args: readonly string[], stderr: string): LktError {
-  const message = Buffer.from(stderr, 'latin1').toString().trim();
-  const first = message.split('\n')[0] ?? '';
+/** Returns the error for a failed command, with git's error message. */
+export function gitError(args: readonly string[], stderr: string): LktError {
+  const detail = stderr.trim();
+  const lines = detail.split('\n');
+  const main = lines.find((line) => line.startsWith('fatal: ')) ?? lines[0] ?? '';
   // For a repository of another user, git prints the command that allows it.
-  const command = /git config --global --add safe\.directory .*/.exec(message)?.[0];
-  return new LktError(
-    'GIT_FAILED',
-    `git ${args[0] ?? ''}: ${first.replace(/^fatal: /, '') || 'failed'}`,
-    {
-      detail: message,
-      fix: command === undefined ? undefined : `run: ${command}`,
-    },
-  );
+  const command = /git config --global --add safe\.directory .*/.exec(detail)?.[0];
+  const message = `git ${args[0] ?? ''}: ${main.replace(/^fatal: /, '') || 'failed'}`;
+  return new LktError('GIT_FAILED', message, {
+    detail,
+    fix: command === undefined ? undefined : `run: ${command}`,
+  });
 }
 
 /** `spawn` throws ENOENT for a missing program and for a missing working directory. */

@@ -2,8 +2,8 @@ import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
-import { type CleanCheckout, findTopWithoutGit, readCleanCheckout } from './clean-checkout.ts';
-import type { Git } from './command.ts';
+import { findTopWithoutGit, readCleanCheckout } from './clean-checkout.ts';
+import type { Environment, Git } from './command.ts';
 
 /**
  * A file that git tracks or would track. `path` is relative to the top of the work tree, one char
@@ -62,13 +62,12 @@ export async function findTop(git: Git, dir: string): Promise<string | undefined
     if (error instanceof LktError && error.code === 'TOOL_MISSING' && !(await hasGitAbove(dir)))
       return undefined;
     // Any other failure, such as a repository of another user, must not count as "not in git".
-    if (error instanceof LktError && /not a git repository/.test(error.detail ?? ''))
-      return undefined;
-    if (error instanceof LktError && /must be run in a work tree/.test(error.detail ?? ''))
-      return undefined;
+    if (error instanceof LktError && OUTSIDE.test(error.detail ?? '')) return undefined;
     throw error;
   }
 }
+
+const OUTSIDE = /not a git repository|must be run in a work tree/;
 
 async function hasGitAbove(dir: string): Promise<boolean> {
   if (await exists(join(dir, '.git'))) return true;
@@ -93,48 +92,51 @@ export async function readRepository(
 ): Promise<Repository> {
   const pathOf = (dir: string): string => bytes(relative(root, dir));
   const paths = [...new Set(dirs.map(pathOf))];
-  const clean = readCleanCheckout(root, paths, git.env);
-  if (clean !== undefined) return cleanRepository(root, pathOf, clean);
-  const specs = paths.map((path) => (path === '' ? '.' : Buffer.from(path, 'latin1').toString()));
-  const [trees, changes, tracked] = await Promise.all([
-    readTrees(git, root, paths, 'HEAD', signal),
-    readChanges(git, root, specs, signal),
-    readTracked(git, root, specs, signal),
-  ]);
-  const untracked = changes.untracked.map((path) => ({ path, mode: undefined, skipped: false }));
-  const present = tracked.filter(({ path }) => !changes.deleted.has(path));
-  const all: readonly WorkFile[] = [...present, ...untracked];
+  const { trees, changed, untracked, files } =
+    cleanState(root, paths, git.env) ?? (await gitState(git, root, paths, signal));
+  const different = [...new Set([...changed, ...untracked])].toSorted();
   return {
     root,
     pathOf,
     headTree: (path) => trees.get(path),
-    isChanged: (path) =>
-      changes.changed.some((item) => isUnder(item, path)) ||
-      changes.untracked.some((item) => isUnder(item, path)),
-    changes: (path) =>
-      [...new Set([...changes.changed, ...changes.untracked])]
-        .filter((item) => isUnder(item, path))
-        .toSorted(),
-    hasUntracked: (path) => changes.untracked.some((item) => isUnder(item, path)),
-    files: (path) => all.filter((file) => isUnder(file.path, path)),
+    isChanged: (path) => different.some((item) => isUnder(item, path)),
+    changes: (path) => different.filter((item) => isUnder(item, path)),
+    hasUntracked: (path) => untracked.some((item) => isUnder(item, path)),
+    files: (path) => files.filter((file) => isUnder(file.path, path)),
   };
 }
 
-function cleanRepository(
-  root: string,
-  pathOf: Repository['pathOf'],
-  clean: CleanCheckout,
-): Repository {
+/** The state of directories; paths are from the top, one char per byte. */
+interface State {
+  /** Tree ids in HEAD by path. */
+  readonly trees: ReadonlyMap<string, string>;
+  readonly changed: readonly string[];
+  readonly untracked: readonly string[];
+  readonly files: readonly WorkFile[];
+}
+
+function cleanState(root: string, paths: readonly string[], env: Environment): State | undefined {
+  const clean = readCleanCheckout(root, paths, env);
+  if (clean === undefined) return undefined;
   const files = clean.files.map(({ path, mode }) => ({ path, mode, skipped: false }));
-  return {
-    root,
-    pathOf,
-    headTree: (path) => clean.trees.get(path),
-    isChanged: () => false,
-    changes: () => [],
-    hasUntracked: () => false,
-    files: (path) => files.filter((file) => isUnder(file.path, path)),
-  };
+  return { trees: clean.trees, changed: [], untracked: [], files };
+}
+
+async function gitState(
+  git: Git,
+  root: string,
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<State> {
+  const specs = paths.map((path) => (path === '' ? '.' : Buffer.from(path, 'latin1').toString()));
+  const [trees, { changed, untracked, deleted }, tracked] = await Promise.all([
+    readTrees(git, root, paths, 'HEAD', signal),
+    readChanges(git, root, specs, signal),
+    readTracked(git, root, specs, signal),
+  ]);
+  const present = tracked.filter(({ path }) => !deleted.has(path));
+  const added = untracked.map((path) => ({ path, mode: undefined, skipped: false }));
+  return { trees, changed, untracked, files: [...present, ...added] };
 }
 
 /**

@@ -8,13 +8,12 @@ export interface GitFile {
   readonly id: string;
 }
 
-/**
- * Returns the id of the git tree with these files, without writing it. The length of the files' ids
- * selects SHA-1 or SHA-256.
- * @see https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
- */
-export function gitTreeId(files: readonly GitFile[]): string {
-  const root: Directory = new Map();
+/** The files and directories of a directory, by name. */
+export type Directory<File> = Map<string, Directory<File> | File>;
+
+/** Returns files as a tree of directories. */
+export function asTree<File extends GitFile>(files: readonly File[]): Directory<File> {
+  const root: Directory<File> = new Map();
   for (const file of files) {
     const parts = file.path.split('/');
     const name = parts.pop() ?? '';
@@ -24,19 +23,27 @@ export function gitTreeId(files: readonly GitFile[]): string {
       if (next instanceof Map) {
         directory = next;
       } else {
-        const made: Directory = new Map();
+        const made: Directory<File> = new Map();
         directory.set(part, made);
         directory = made;
       }
     }
     directory.set(name, file);
   }
-  return treeId(root, algorithmOf(files[0]?.id ?? ''));
+  return root;
 }
 
-type Directory = Map<string, Directory | GitFile>;
+/**
+ * Returns the id of the git tree with these files, without writing it. The length of the files' ids
+ * selects SHA-1 or SHA-256.
+ * @see https://git-scm.com/book/en/v2/Git-Internals-Git-Objects
+ */
+export function gitTreeId(files: readonly GitFile[]): string {
+  return treeId(asTree(files), algorithmOf(files[0]?.id ?? ''));
+}
 
-function treeId(directory: Directory, algorithm: 'sha1' | 'sha256'): string {
+/** Returns the id of the git tree of a directory. */
+export function treeId(directory: Directory<GitFile>, algorithm: 'sha1' | 'sha256'): string {
   // A directory sorts as if its name ended in a slash.
   const entries = [...directory]
     .map(([name, node]) => ({ name, node, key: node instanceof Map ? `${name}/` : name }))

@@ -3,7 +3,7 @@ import { readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { isErrno, LktError } from '@lkt/core';
-import type { Environment } from '../command.ts';
+import { type Environment, gitError, variablesOf } from '../command.ts';
 import { algorithmOf } from '../objects.ts';
 
 /** Maximum size of a fetched repository. */
@@ -52,11 +52,7 @@ export class BareRepository {
     env: Environment,
     { protocols, signal }: { protocols: readonly string[]; signal?: AbortSignal | undefined },
   ) {
-    const kept = Object.entries(env).filter(
-      (pair): pair is [string, string] =>
-        pair[1] !== undefined && (!pair[0].startsWith('GIT_') || KEPT_VARIABLES.test(pair[0])),
-    );
-    const own = Object.fromEntries(kept);
+    const own = variablesOf(env, KEPT_VARIABLES);
     this.#directory = directory;
     this.#signal = signal;
     this.#env = {
@@ -156,16 +152,7 @@ export class BareRepository {
       });
     });
     this.#signal?.throwIfAborted();
-    if (exit === 0) return;
-    const lines = stderr.trim().split('\n');
-    const main = lines.find((line) => line.startsWith('fatal: ')) ?? lines.at(-1) ?? '';
-    throw new LktError(
-      'GIT_FAILED',
-      `git ${args[0]}: ${main.replace(/^fatal: /, '') || 'failed'}`,
-      {
-        detail: stderr.trim(),
-      },
-    );
+    if (exit !== 0) throw gitError(args, stderr);
   }
 }
 
