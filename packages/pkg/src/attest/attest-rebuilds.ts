@@ -1,25 +1,26 @@
-import { type Digest, LktError, silentReporter } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
   formatPlatform,
   formatReference,
-  parseIndex,
-  parseReference,
   type Reference,
   type Store,
   writeIndex,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
-import { buildPackages } from '../build/build.ts';
-import { hasPlatform, storeName } from '../pins/check-pin.ts';
-import { requireCommitted, targetReference, type TargetOptions } from '../push/push-plan.ts';
-import type { Signing } from '../push/sign-images.ts';
-import { readSources, type Sources } from '../sources/sources.ts';
-import { renderTag } from '../pins/tag.ts';
+import { hasPlatform } from '../pins/check-pin.ts';
+import {
+  buildCommitted,
+  readCommitted,
+  storedIndex,
+  targetReference,
+  type TargetOptions,
+} from '../push/push-plan.ts';
+import { type SignedImages, type Signing, signStatements } from '../push/sign-images.ts';
+import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface RebuildOptions extends Omit<TargetOptions, 'release'>, Signing {
@@ -30,16 +31,13 @@ export interface RebuildOptions extends Omit<TargetOptions, 'release'>, Signing 
 }
 
 /** A package that was rebuilt, with the identity that attests it. */
-export interface AttestedRebuild {
+export interface AttestedRebuild extends SignedImages {
   readonly item: Package;
   /** Name and tag. */
   readonly reference: string;
   /** Digest of the rebuilt index. */
   readonly digest: Digest;
   readonly platforms: readonly string[];
-  readonly signer: SignerId;
-  /** Number of new attestations; 0 if the same signer attested the rebuild before. */
-  readonly made: number;
 }
 
 /**
@@ -59,16 +57,11 @@ export async function attestRebuilds(
   options: RebuildOptions,
 ): Promise<readonly AttestedRebuild[]> {
   const { build, signal } = options;
-  const sources = await readSources(workspace, workspace.packages.values(), { signal });
-  for (const item of items) requireCommitted(item, sources);
+  const sources = await readCommitted(workspace, items, signal, workspace.packages.values());
   const plans: RebuildPlan[] = [];
-  for (const item of items) plans.push(await planRebuild(item, sources, options));
-  const { packages } = await buildPackages(workspace, items, {
-    ...build,
-    force: true,
-    noCache: true,
-  });
-  for (const { item } of packages) requireCommitted(item, sources);
+  for (const item of items) plans.push(await planRebuild(item, sources.hash(item), options));
+  const anew = { ...build, force: true, noCache: true };
+  const packages = await buildCommitted(workspace, items, sources, anew);
   const rebuilt = plans.map((plan) => ({ ...plan, built: builtOf(packages, plan.item) }));
   for (const plan of rebuilt) requireEqualImages(plan);
   for (const plan of rebuilt) await requirePushed(plan, options);
@@ -90,14 +83,12 @@ interface Rebuilt extends RebuildPlan {
 
 async function planRebuild(
   item: Package,
-  sources: Sources,
+  hash: SourceHash,
   options: RebuildOptions,
 ): Promise<RebuildPlan> {
   const { store, registry, signal } = options;
-  const target = targetReference(item, sources, options);
-  const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
-  const index = await store.resolve(name);
-  const local = index === undefined ? [] : parseIndex(await store.readBytes(index)).manifests;
+  const target = targetReference(item, hash, options);
+  const local = (await storedIndex(item, hash, store))?.images ?? [];
   const remote = (await registry?.taggedImages(target, signal)) ?? [];
   const existing = [
     ...local.map((image) => ({ image, location: 'the store' })),
@@ -145,11 +136,10 @@ async function requirePushed(
 
 async function attest(plan: Rebuilt, options: RebuildOptions): Promise<AttestedRebuild> {
   const { item, built, target } = plan;
-  const { store, registry, signer, signal, reporter = silentReporter } = options;
-  const { collectFromRegistry, collectFromStore, pushSignatures, rebuildStatement, signImages } =
-    await import('@lkt/sign');
+  const { store, registry, signal } = options;
+  const { pushSignatures, rebuildStatement } = await import('@lkt/sign');
   const { domain, path } = target;
-  const repository = { domain, path };
+  const name = formatReference({ domain, path });
   const { committed } = built.hash;
   if (committed === undefined) throw new Error(`${item.name} has no hash`);
   const platforms = built.images.map(platformOf);
@@ -160,39 +150,17 @@ async function attest(plan: Rebuilt, options: RebuildOptions): Promise<AttestedR
     if (!subjects.has(subject.digest))
       subjects.set(subject.digest, { subject, platforms: [platformOf(image)] });
   }
-  const id = `sign ${familiarReference(target)}`;
-  reporter.emit({ kind: 'start', id, title: id });
-  try {
-    const images = await Promise.all(
-      [...subjects.values()].map(async ({ subject, platforms: of }) => {
-        const { digest } = subject;
-        const local = await collectFromStore(store, digest);
-        const there =
-          registry === undefined
-            ? []
-            : (await collectFromRegistry(registry, { ...repository, digest }, signal)).items;
-        const statement = rebuildStatement(
-          { name: formatReference(repository), digest },
-          { package: item.name, sourceHash: committed, platforms: of },
-        );
-        const existing = { items: [...local.items, ...there], unreadable: [] };
-        return { subject, statements: [statement], existing };
-      }),
-    );
-    const to = { name: repository, signer, signal, statementsOnly: true };
-    const signed = await signImages(store, { images, ...to });
-    if (registry !== undefined)
-      for (const digest of subjects.keys())
-        await pushSignatures(registry, store, repository, digest, signal);
-    const made = signed.images.reduce((sum, { bundles }) => sum + bundles.length, 0);
-    reporter.emit({ kind: 'done', id, cached: made === 0 });
-    const reference = familiarReference(target);
-    const { digest } = built.index;
-    return { item, reference, digest, platforms, signer: signed.signer, made };
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    throw error;
-  }
+  const images = [...subjects.values()].map(({ subject, platforms: of }) => {
+    const rebuild = { package: item.name, sourceHash: committed, platforms: of };
+    return { subject, statements: [rebuildStatement({ name, digest: subject.digest }, rebuild)] };
+  });
+  const to = { ...options, registry, target, statementsOnly: true };
+  const signed = await signStatements(images, to);
+  if (registry !== undefined)
+    for (const digest of subjects.keys())
+      await pushSignatures(registry, store, { domain, path }, digest, signal);
+  const reference = familiarReference(target);
+  return { item, reference, digest: built.index.digest, platforms, ...signed };
 }
 
 function platformOf({ platform }: Descriptor): string {

@@ -1,5 +1,12 @@
-import { type Descriptor, parseReference, type Platform, type Store, writeIndex } from '@lkt/oci';
-import { indexManifests, sortByArch, hasPlatform, storeName } from '../pins/check-pin.ts';
+import {
+  type Descriptor,
+  formatReference,
+  parseReference,
+  type Platform,
+  type Store,
+  writeIndex,
+} from '@lkt/oci';
+import { indexManifests, sortByArch, hasPlatform } from '../pins/check-pin.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { renderTag } from '../pins/tag.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -33,7 +40,7 @@ export async function tagPackage(
     renderTag(item.tag, hash.hash),
     renderTag(item.tag, hash.committed ?? hash.hash),
   ]);
-  const references = [...tags].map((tag) => storeName(name, `${tag}${suffix}`));
+  const references = [...tags].map((tag) => formatReference({ ...name, tag: `${tag}${suffix}` }));
   let others: readonly Descriptor[] = [];
   // The last tag is of the committed sources; its index is extended.
   const last = references.at(-1);

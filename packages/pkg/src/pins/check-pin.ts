@@ -3,7 +3,6 @@ import {
   type Descriptor,
   familiarReference,
   formatPlatform,
-  formatReference,
   parseIndex,
   type Platform,
   type Reference,
@@ -127,9 +126,4 @@ export function missingPin(reference: Reference): ReferenceProblem {
     message: `${familiarReference(reference)} has no digest`,
     fix: PIN,
   };
-}
-
-/** Returns the name of a package in the store, with registry and tag. */
-export function storeName({ domain, path }: Reference, tag: string): string {
-  return formatReference({ domain, path, tag });
 }

@@ -1,19 +1,13 @@
-import { familiarReference, parseReference } from '@lkt/oci';
-import { storeName } from './check-pin.ts';
+import { familiarReference, formatReference } from '@lkt/oci';
+import { targetReference, type TargetOptions } from '../push/push-plan.ts';
 import type { HashOptions } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
-import { renderTag } from './tag.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** LinuxKit's flags of the same names. */
-export interface TagOptions extends HashOptions {
-  /** Overrides `org` of build.yml. */
-  readonly org?: string | undefined;
-  /** Template; overrides `tag` of build.yml. */
-  readonly tag?: string | undefined;
+export interface TagOptions extends HashOptions, Omit<TargetOptions, 'release'> {
   /** Whether to include the registry, `docker.io`. */
   readonly canonical?: boolean;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /**
@@ -27,11 +21,8 @@ export async function showTags(
 ): Promise<readonly string[]> {
   const sources = await readSources(workspace, packages, options);
   return packages.map((item) => {
-    const name = parseReference(
-      options.org === undefined ? item.name : `${options.org}/${item.image}`,
-    );
-    const full = storeName(name, renderTag(options.tag ?? item.tag, sources.hash(item).hash));
-    return options.canonical === true ? full : familiarReference(parseReference(full));
+    const reference = targetReference(item, sources.hash(item), options);
+    return options.canonical === true ? formatReference(reference) : familiarReference(reference);
   });
 }
 

@@ -8,14 +8,8 @@ import {
 } from '@lkt/oci';
 import type { MergeResult, Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
-import {
-  compareByArch,
-  requireCommitted,
-  type TargetOptions,
-  targetReference,
-} from './push-plan.ts';
+import { compareByArch, readCommitted, type TargetOptions, targetReference } from './push-plan.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
-import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface ManifestOptions extends TargetOptions {
@@ -53,11 +47,10 @@ export async function pushManifests(
   options: ManifestOptions,
 ): Promise<readonly PackageManifest[]> {
   const { registry, release, replace, signal } = options;
-  const sources = await readSources(workspace, items, { signal });
-  for (const item of items) requireCommitted(item, sources);
+  const sources = await readCommitted(workspace, items, signal);
   const results: PackageManifest[] = [];
   for (const item of items) {
-    const target = targetReference(item, sources, options);
+    const target = targetReference(item, sources.hash(item), options);
     const found = new Map<string, Descriptor>();
     for (const arch of item.arches) {
       const tagged = { ...target, tag: `${target.tag}-${arch}` };
@@ -109,19 +102,10 @@ async function sign(
   { registry, signing, signal }: ManifestOptions,
 ): Promise<SignerId | undefined> {
   if (signing === undefined) return undefined;
-  const { domain, path } = target;
-  const repository = { domain, path };
-  const { signer } = await signWithDocuments({
-    ...signing,
-    registry,
-    repository,
-    title: familiarReference(target),
-    subjects: [descriptor],
-    foreign: manifests,
-    signal,
-  });
+  const to = { ...signing, registry, target, foreign: manifests, signal };
+  const { signer } = await signWithDocuments([descriptor], to);
   const { pushSignatures } = await import('@lkt/sign');
-  await pushSignatures(registry, signing.store, repository, descriptor.digest, signal);
+  await pushSignatures(registry, signing.store, target, descriptor.digest, signal);
   return signer;
 }
 
@@ -134,9 +118,6 @@ export async function committedReferences(
   items: readonly Package[],
   options: TargetOptions,
 ): Promise<readonly string[]> {
-  const sources = await readSources(workspace, items, { signal: options.signal });
-  return items.map((item) => {
-    requireCommitted(item, sources);
-    return familiarReference(targetReference(item, sources, options));
-  });
+  const sources = await readCommitted(workspace, items, options.signal);
+  return items.map((item) => familiarReference(targetReference(item, sources.hash(item), options)));
 }

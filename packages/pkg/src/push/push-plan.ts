@@ -2,6 +2,7 @@ import { LktError } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
+  formatReference,
   parseIndex,
   parseReference,
   type Platform,
@@ -9,10 +10,13 @@ import {
   type Store,
   writeIndex,
 } from '@lkt/oci';
-import { storeName } from '../pins/check-pin.ts';
-import type { Sources } from '../sources/sources.ts';
+import type { BuildOptions } from '../build/build-options.ts';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { buildPackages } from '../build/build.ts';
 import { renderTag } from '../pins/tag.ts';
-import type { Package } from '../workspace/workspace.ts';
+import type { SourceHash } from '../sources/source-hash.ts';
+import { readSources, type Sources } from '../sources/sources.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** Overrides for the names of packages in a registry. */
 export interface TargetOptions {
@@ -36,46 +40,79 @@ export interface PushPlan {
   readonly images: readonly Descriptor[];
 }
 
-/** Returns the name of a package in the target registry, without tag. */
-export function targetName(item: Package, { org }: TargetOptions): Reference {
-  return parseReference(org === undefined ? item.name : `${org}/${item.image}`);
-}
-
 /** Returns the name of a package in the target registry, with the tag of its sources. */
 export function targetReference(
   item: Package,
-  sources: Sources,
-  options: TargetOptions,
+  { hash }: SourceHash,
+  { org, tag = item.tag }: TargetOptions = {},
 ): Reference & { readonly tag: string } {
-  const { domain, path } = targetName(item, options);
-  return { domain, path, tag: renderTag(options.tag ?? item.tag, sources.hash(item).hash) };
+  const { domain, path } = parseReference(org === undefined ? item.name : `${org}/${item.image}`);
+  return { domain, path, tag: renderTag(tag, hash) };
 }
 
+/** Returns the index of a package in the store, by its sources, with its images. */
+export async function storedIndex(
+  item: Package,
+  hash: SourceHash,
+  store: Store,
+): Promise<{ readonly index: Descriptor; readonly images: readonly Descriptor[] } | undefined> {
+  const index = await store.resolve(formatReference(targetReference(item, hash)));
+  return index && { index, images: parseIndex(await store.readBytes(index)).manifests };
+}
+
+/** @throws NOT_FOUND if the store lacks the package */
 export async function planPush(
   item: Package,
-  sources: Sources,
+  hash: SourceHash,
   options: TargetOptions & { readonly store: Store },
 ): Promise<PushPlan> {
   const { store } = options;
-  const name = storeName(parseReference(item.name), renderTag(item.tag, sources.hash(item).hash));
-  const index = await store.resolve(name);
-  if (index === undefined)
-    throw new LktError(
-      'NOT_FOUND',
-      `${familiarReference(parseReference(name))} is not in the store`,
-      {
-        fix: 'build it: lkt pkg build DIR',
-      },
-    );
-  const images = parseIndex(await store.readBytes(index)).manifests;
+  const stored = await storedIndex(item, hash, store);
+  if (stored === undefined) {
+    const name = familiarReference(targetReference(item, hash));
+    throw new LktError('NOT_FOUND', `${name} is not in the store`, {
+      fix: 'build it: lkt pkg build DIR',
+    });
+  }
+  const { index, images } = stored;
   const single: Descriptor[] = [];
   for (const image of images) single.push(await writeIndex(store, [image]));
   const indexes = [index, ...single.filter(({ digest }) => digest !== index.digest)];
-  return { item, target: targetReference(item, sources, options), indexes, single, images };
+  return { item, target: targetReference(item, hash, options), indexes, single, images };
+}
+
+/**
+ * Reads the sources of `packages`. Those of `items` must be committed.
+ * @throws NOT_COMMITTED
+ */
+export async function readCommitted(
+  workspace: Workspace,
+  items: readonly Package[],
+  signal: AbortSignal | undefined,
+  packages: Iterable<Package> = items,
+): Promise<Sources> {
+  const sources = await readSources(workspace, packages, { signal });
+  for (const item of items) requireCommitted(item, sources);
+  return sources;
+}
+
+/**
+ * Builds packages. Their sources and those of their dependencies must be committed.
+ * @throws NOT_COMMITTED
+ */
+export async function buildCommitted(
+  workspace: Workspace,
+  items: readonly Package[],
+  sources: Sources,
+  options: BuildOptions,
+): Promise<readonly BuiltPackage[]> {
+  const { packages } = await buildPackages(workspace, items, options);
+  for (const { item } of packages) requireCommitted(item, sources);
+  return packages;
 }
 
 /** @throws NOT_COMMITTED if the package is outside git or differs from the commit */
-export function requireCommitted(item: Package, sources: Sources): void {
+function requireCommitted(item: Package, sources: Sources): void {
   const { hash, committed, dirty } = sources.hash(item);
   if (committed === undefined || hash === '')
     throw new LktError('NOT_COMMITTED', `${item.name} is not in git, so it has no source hash`, {

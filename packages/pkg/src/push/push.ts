@@ -9,18 +9,16 @@ import {
 import type { Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
-import type { BuiltPackage } from '../build/built-package.ts';
-import { buildPackages } from '../build/build.ts';
 import {
+  buildCommitted,
   compareByArch,
-  requireCommitted,
-  targetName,
-  type TargetOptions,
-  type PushPlan,
   planPush,
+  type PushPlan,
+  readCommitted,
+  type TargetOptions,
+  targetReference,
 } from './push-plan.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
-import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface PackagePushOptions extends TargetOptions {
@@ -78,18 +76,21 @@ export async function pushPackages(
   options: PackagePushOptions,
 ): Promise<readonly PushedPackage[]> {
   const { store, build, signal } = options;
-  const sources = await readSources(workspace, workspace.packages.values(), { signal });
-  for (const item of items) requireCommitted(item, sources);
+  const all = workspace.packages.values();
+  const sources = await readCommitted(workspace, items, signal, all);
   const built =
     build === undefined
       ? []
-      : (await buildPackages(workspace, items, { ...build, builtHere: true })).packages;
-  for (const one of built) requireCommitted(one.item, sources);
+      : await buildCommitted(workspace, items, sources, { ...build, builtHere: true });
   const plans: PushPlan[] = [];
-  for (const item of items) plans.push(await planPush(item, sources, options));
+  for (const item of items) plans.push(await planPush(item, sources.hash(item), options));
   for (const plan of plans) await requireUnusedTags(plan, options);
   const blobs = new KnownBlobs();
-  for (const one of built) await blobs.add(store, targetName(one.item, options), imagesOf(one));
+  for (const { item, images, others } of built)
+    await blobs.add(store, targetReference(item, sources.hash(item), options), [
+      ...images,
+      ...others,
+    ]);
   const pushed: PushedPackage[] = [];
   // Push used packages first, so that their blobs can be mounted.
   const place = new Map(built.map(({ item }, index) => [item, index] as const));
@@ -139,8 +140,8 @@ async function push(
     foreign: readonly Descriptor[],
   ): Promise<void> => {
     if (signing === undefined) return;
-    const all = { ...signing, store, registry, repository, title: name, subjects, foreign };
-    ({ signer } = await signWithDocuments({ ...all, signal }));
+    const to = { ...signing, store, registry, target, foreign, signal };
+    ({ signer } = await signWithDocuments(subjects, to));
   };
   const sendReferrers = async (subjects: readonly Descriptor[]): Promise<void> => {
     for (const referrer of await missingReferrers(subjects, repository, options))
@@ -233,10 +234,6 @@ async function missingReferrers(
 function suffixOf({ platform }: Descriptor): string {
   const { architecture = 'unknown', variant } = platform ?? {};
   return variant === undefined ? architecture : `${architecture}-${variant}`;
-}
-
-function imagesOf({ images, others }: BuiltPackage): readonly Descriptor[] {
-  return [...images, ...others];
 }
 
 /** Remembers which repositories may have a blob. */

@@ -1,6 +1,7 @@
 import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
 import {
   type Descriptor,
+  familiarReference,
   formatPlatform,
   formatReference,
   type Reference,
@@ -20,12 +21,12 @@ export interface SignOptions extends Signing {
   readonly store: Store;
   /** A registry to search for existing signatures, so that nothing is signed twice. */
   readonly registry: Registry | undefined;
-  readonly repository: Reference;
-  /** Name of the image for messages. */
-  readonly title: string;
-  readonly subjects: readonly Descriptor[];
+  /** Name of the images. Its tag is for messages only. */
+  readonly target: Reference;
   /** Images of other signers that an index among the subjects names. */
   readonly foreign?: readonly Descriptor[];
+  /** Sign the statements alone, not the images. */
+  readonly statementsOnly?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -36,6 +37,12 @@ export interface SignedImages {
   readonly made: number;
 }
 
+/** An image, with statements about it. */
+interface SignSubject {
+  readonly subject: Descriptor;
+  readonly statements: readonly Statement[];
+}
+
 /**
  * Signs images and attests their documents: the SBOMs and provenance that builds on this machine
  * wrote. Skips documents from registries and everything that the same signer signed before. Adds
@@ -43,33 +50,48 @@ export interface SignedImages {
  * @throws ACCESS_DENIED, NETWORK_FAILED
  * @throws SIGNATURE_INVALID if the signer has not signed one of the `foreign` images
  */
-export async function signWithDocuments(options: SignOptions): Promise<SignedImages> {
-  const { store, repository, subjects, foreign = [], signer, signal, title } = options;
-  const { reporter = silentReporter } = options;
-  const { signImages } = await import('@lkt/sign');
-  const { domain, path } = repository;
+export async function signWithDocuments(
+  subjects: readonly Descriptor[],
+  options: SignOptions,
+): Promise<SignedImages> {
+  const { store, target } = options;
+  const { domain, path } = target;
   const name = formatReference({ domain, path });
+  const own = await ownAttestations(store);
+  const unique = [...new Map(subjects.map((item) => [item.digest, item])).values()];
+  const images = unique.map(async (subject) => ({
+    subject,
+    statements: await documentsOf(store, name, subject.digest, own),
+  }));
+  return signStatements(await Promise.all(images), options);
+}
+
+/** Signs images and statements about them. Skips everything that the same signer signed before. */
+export async function signStatements(
+  subjects: readonly SignSubject[],
+  options: SignOptions,
+): Promise<SignedImages> {
+  const { store, target, foreign = [], reporter = silentReporter, ...rest } = options;
+  const { signImages } = await import('@lkt/sign');
+  const title = familiarReference(target);
   const id = `sign ${title}`;
   reporter.emit({ kind: 'start', id, title: id });
   try {
-    const own = await ownAttestations(store);
-    const unique = [...new Map(subjects.map((item) => [item.digest, item])).values()];
-    const images = await Promise.all(
-      unique.map(async (subject) => ({
-        subject,
-        statements: await documentsOf(store, name, subject.digest, own),
-        existing: await collectSignatures(options, subject.digest),
-      })),
-    );
-    const others = await Promise.all(
-      foreign.map(async ({ digest, platform }) => ({
-        digest,
-        name: `${platform === undefined ? 'an image' : formatPlatform(platform)} of ${title}`,
-        existing: await collectSignatures(options, digest),
-      })),
-    );
-    const to = { name: { domain, path }, signer, signal };
-    const signed = await signImages(store, { images, foreign: others, ...to });
+    const images = subjects.map(async (image) => ({
+      ...image,
+      existing: await collectSignatures(options, image.subject.digest),
+    }));
+    const others = foreign.map(async ({ digest, platform }) => ({
+      digest,
+      name: `${platform === undefined ? 'an image' : formatPlatform(platform)} of ${title}`,
+      existing: await collectSignatures(options, digest),
+    }));
+    const signed = await signImages(store, {
+      ...rest,
+      name: target,
+      images: await Promise.all(images),
+      foreign: await Promise.all(others),
+    });
     const made = signed.images.reduce(
       (sum, { bundles, simple }) => sum + bundles.length + (simple === undefined ? 0 : 1),
       0,
@@ -83,11 +105,10 @@ export async function signWithDocuments(options: SignOptions): Promise<SignedIma
 }
 
 async function collectSignatures(
-  { store, registry, repository, signal }: SignOptions,
+  { store, registry, target: { domain, path }, signal }: SignOptions,
   digest: Digest,
 ): Promise<CollectedSignatures> {
   const { collectFromRegistry, collectFromStore } = await import('@lkt/sign');
-  const { domain, path } = repository;
   const local = await collectFromStore(store, digest);
   if (registry === undefined) return local;
   const there = await collectFromRegistry(registry, { domain, path, digest }, signal);

@@ -9,10 +9,8 @@ import {
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import type { BuildOptions } from '../build/build-options.ts';
-import { buildPackages } from '../build/build.ts';
-import { requireCommitted, type TargetOptions, planPush } from './push-plan.ts';
+import { buildCommitted, planPush, readCommitted, type TargetOptions } from './push-plan.ts';
 import { type SignedImages, type Signing, signWithDocuments } from './sign-images.ts';
-import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface PackageSignOptions extends Omit<TargetOptions, 'release'>, Signing {
@@ -39,31 +37,18 @@ export async function signPackages(
   items: readonly Package[],
   options: PackageSignOptions,
 ): Promise<readonly SignedReference[]> {
-  const { build, signal } = options;
-  const sources = await readSources(workspace, workspace.packages.values(), { signal });
-  for (const item of items) requireCommitted(item, sources);
-  const { packages } = await buildPackages(workspace, items, { ...build, builtHere: true });
-  for (const { item } of packages) requireCommitted(item, sources);
+  const all = workspace.packages.values();
+  const sources = await readCommitted(workspace, items, options.signal, all);
+  await buildCommitted(workspace, items, sources, { ...options.build, builtHere: true });
   const results: SignedReference[] = [];
   for (const item of items) {
-    const { target, indexes, images } = await planPush(item, sources, options);
-    const title = familiarReference(target);
+    const { target, indexes, images } = await planPush(item, sources.hash(item), options);
+    const reference = familiarReference(target);
     const subjects = [...indexes, ...images];
-    const signed = await signWithDocuments({
-      ...options,
-      registry: undefined,
-      repository: target,
-      title,
-      subjects,
-    });
+    const signed = await signWithDocuments(subjects, { ...options, registry: undefined, target });
     const [index] = indexes;
-    if (index === undefined) throw new Error(`${title} has no index`);
-    results.push({
-      reference: title,
-      digest: index.digest,
-      subjects: digests(subjects),
-      ...signed,
-    });
+    if (index === undefined) throw new Error(`${reference} has no index`);
+    results.push({ reference, digest: index.digest, subjects: digests(subjects), ...signed });
   }
   return results;
 }
@@ -87,14 +72,14 @@ export async function signReference(
   const { store, registry, signal } = options;
   const { domain, path } = reference;
   const repository = { domain, path };
-  const title = familiarReference(reference);
   const { descriptor } = await registry.fetchManifest(reference, signal);
   const subjects = await withImages(registry, repository, descriptor, signal);
-  const signed = await signWithDocuments({ ...options, repository, title, subjects });
+  const signed = await signWithDocuments(subjects, { ...options, target: reference });
   const { pushSignatures } = await import('@lkt/sign');
   for (const { digest } of subjects)
     await pushSignatures(registry, store, repository, digest, signal);
-  return { reference: title, digest: descriptor.digest, subjects: digests(subjects), ...signed };
+  const name = familiarReference(reference);
+  return { reference: name, digest: descriptor.digest, subjects: digests(subjects), ...signed };
 }
 
 const MAX_DEPTH = 3;
