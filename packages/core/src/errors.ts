@@ -89,3 +89,18 @@ export function withPrefix(error: unknown, prefix: string): unknown {
 export function isErrno(error: unknown, ...codes: readonly string[]): boolean {
   return error instanceof Error && 'code' in error && codes.includes(String(error.code));
 }
+
+/**
+ * Returns a rejection handler that returns undefined for an error with one of these codes, such as
+ * `ENOENT` or `NOT_FOUND`, and throws any other.
+ * @example
+ * ```ts
+ * const text = await readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
+ * ```
+ */
+export function undefinedIf(...codes: readonly string[]): (error: unknown) => undefined {
+  return (error) => {
+    if (!isErrno(error, ...codes)) throw error;
+    return undefined;
+  };
+}

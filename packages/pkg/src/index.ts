@@ -1,11 +1,11 @@
 export { type FileState, fileStates } from './action-cache/file-state.ts';
-export { storeAction } from './action-cache/store-action.ts';
 export {
   type ActionContext,
   type ActionInputs,
   buildYmlStates,
   noTrustFiles,
   recordAction,
+  storeAction,
   storeState,
 } from './action-cache/record-action.ts';
 export { expandCapabilities } from './container/capabilities.ts';
@@ -91,7 +91,6 @@ export {
   type SourceUpdate,
 } from './debian/update-source.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';
-export { type FetchImage } from './build/other-images.ts';
 export { type PackagePushOptions, type PushedPackage, pushPackages } from './push/push.ts';
 export type { TargetOptions } from './push/push-plan.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';

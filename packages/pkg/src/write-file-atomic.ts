@@ -1,6 +1,6 @@
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError, undefinedIf } from '@lkt/core';
 
 let counter = 0;
 
@@ -13,7 +13,8 @@ export async function writeFileAtomic(path: string, text: string): Promise<void>
   counter += 1;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter}`);
   try {
-    const file = await open(temporary, 'wx', await modeOf(path));
+    const mode = (await stat(path).catch(undefinedIf('ENOENT')))?.mode ?? 0o666;
+    const file = await open(temporary, 'wx', mode & 0o777);
     try {
       await file.writeFile(text);
       await file.sync();
@@ -27,15 +28,6 @@ export async function writeFileAtomic(path: string, text: string): Promise<void>
       throw new LktError('DISK_FULL', `no space left to write ${path}`, { cause: error });
     if (isErrno(error, 'EACCES', 'EPERM', 'EROFS', 'ENOENT'))
       throw new LktError('IO_FAILED', `cannot write ${path}`, { cause: error });
-    throw error;
-  }
-}
-
-async function modeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).mode & 0o777;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return 0o666;
     throw error;
   }
 }

@@ -4,8 +4,7 @@ import { loadImage } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import { buildPackages } from '../src/build/build.ts';
 import { type CachedAction, findAction } from '../src/action-cache/find-action.ts';
-import { recordAction } from '../src/action-cache/record-action.ts';
-import { storeAction } from '../src/action-cache/store-action.ts';
+import { recordAction, storeAction } from '../src/action-cache/record-action.ts';
 import { bench } from './bench.ts';
 import { commit, ENV, git, write } from '../../git/test/checkout.ts';
 

@@ -1,6 +1,8 @@
+import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
-import { digestOf } from '@lkt/core';
+import { digestOf, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
+import type { BuiltPackage } from '../build/built-package.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { TRUST_FILES } from '../workspace/trust-file.ts';
@@ -8,7 +10,6 @@ import type { Package, Workspace } from '../workspace/workspace.ts';
 import { checkoutState, sourceHashOf } from './checkout-state.ts';
 import { type FileState, fileState, fileStates } from './file-state.ts';
 import type { CachedAction } from './find-action.ts';
-import { sourceDirs } from './source-dirs.ts';
 
 /**
  * The inputs that an action read, for the action cache. The function that reads them returns them.
@@ -60,6 +61,53 @@ export function recordAction<Result>(
     states[file] = state;
   }
   return { files: states, checkout, storePaths: [...storePaths], result };
+}
+
+/** Returns the directories that the source hash of a package covers, without symlinks. */
+function sourceDirs({ dir, extraSources }: Package): readonly string[] {
+  return [dir, ...extraSources.map(({ source }) => realpathSync(source))];
+}
+
+/** Writes an entry of the action cache. Does nothing if the store is not writable. */
+export async function storeAction(
+  store: Store,
+  path: string,
+  action: CachedAction<unknown>,
+): Promise<void> {
+  try {
+    await store.putFile(path, JSON.stringify(action));
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+  }
+}
+
+/**
+ * Returns the inputs that a build of packages read: the sources of each package, and every
+ * build.yml of the workspace, because any of them may declare the name that a reference uses.
+ * @param before the state of the store when the build began
+ */
+export function buildInputs(
+  workspace: Workspace,
+  built: readonly BuiltPackage[],
+  store: Store,
+  before: ReadonlyMap<string, FileState | undefined>,
+): ActionInputs {
+  // A hit verifies the manifests against their digests, as the build does.
+  const manifests = built.flatMap(({ index, images }) =>
+    [index, ...images].map(({ digest }) => [store.blobPath(digest), digest] as const),
+  );
+  return {
+    workspace,
+    packages: built.map(({ item }) => item),
+    hashes: new Map(built.map(({ item, hash }) => [item, hash])),
+    files: new Map([
+      ...before,
+      ...noTrustFiles(workspace),
+      ...buildYmlStates(workspace),
+      ...manifests,
+    ]),
+    storePaths: store.used,
+  };
 }
 
 /**

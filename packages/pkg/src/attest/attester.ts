@@ -1,6 +1,6 @@
 import { readdir } from 'node:fs/promises';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
-import { canonicalJson, type Digest, digestHex, digestOf, isErrno } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf, undefinedIf } from '@lkt/core';
 import type { Descriptor, Store } from '@lkt/oci';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
@@ -68,11 +68,8 @@ export class Attester {
  */
 export async function ownAttestations(store: Store): Promise<ReadonlySet<Digest>> {
   const found = new Set<Digest>();
-  const names = await readdir(cacheFilePath(store, 'records', '')).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT')) return [];
-    throw error;
-  });
-  for (const name of names) {
+  const records = readdir(cacheFilePath(store, 'records', ''));
+  for (const name of (await records.catch(undefinedIf('ENOENT'))) ?? []) {
     const [line] = (await readCacheFile(cacheFilePath(store, 'records', name))) ?? [];
     if (line === undefined) continue;
     for (const { digest } of referrersOf(JSON.parse(line) as PackageAttestations))

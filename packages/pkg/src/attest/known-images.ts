@@ -8,8 +8,8 @@ import {
   spdxPackage,
 } from '@lkt/attest';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
-import { type Digest, digestHex, LktError } from '@lkt/core';
-import { type DebFile, debFiles, type DebianLock } from '@lkt/debian';
+import { type Digest, digestHex, undefinedIf } from '@lkt/core';
+import { debFiles, type DebianLock } from '@lkt/debian';
 import { familiarReference, loadImage, parsePlatform, type RawPath, type Store } from '@lkt/oci';
 import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
@@ -41,7 +41,7 @@ export class KnownImages {
       const platform = parsePlatform(use.platform);
       const name = familiarReference({ domain: use.parsed.domain, path: use.parsed.path });
       const component = imageComponent(name, digest, platform);
-      const image = await loadImage(this.#store, digest, platform).catch(ifMissing);
+      const image = await loadImage(this.#store, digest, platform).catch(undefinedIf('NOT_FOUND'));
       const manifest = image?.descriptor.digest ?? digest;
       found.set(manifest, { ...this.#knowledge(manifest), component, image });
     }
@@ -123,21 +123,11 @@ export class KnownImages {
   }
 
   async #debLines(lock: DebianLock): Promise<readonly string[]> {
-    const files: DebFile[] = [];
-    try {
-      for await (const file of debFiles(lock, this.#store, this.#signal)) files.push(file);
-    } catch (error) {
-      // The store may have removed the .debs since the build. The files then count as the image's
-      // own.
-      if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
-      return [];
-    }
-    return files.map(ownerLine);
+    const files = Array.fromAsync(debFiles(lock, this.#store, this.#signal));
+    // The store may have removed the .debs since the build. The files then count as the image's
+    // own.
+    return ((await files.catch(undefinedIf('NOT_FOUND'))) ?? []).map(ownerLine);
   }
-}
-
-function ifMissing(error: unknown): undefined {
-  if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
 }
 
 function once<T>(run: () => Promise<T>): () => Promise<T> {

@@ -1,6 +1,6 @@
 import { readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join, matchesGlob, resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError, undefinedIf } from '@lkt/core';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
@@ -137,10 +137,6 @@ async function matchDirs(pattern: string): Promise<string[]> {
 }
 
 async function isDirectory(path: string): Promise<boolean> {
-  try {
-    return (await stat(path)).isDirectory();
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
-    throw error;
-  }
+  const found = await stat(path).catch(undefinedIf('ENOENT', 'ENOTDIR'));
+  return found?.isDirectory() === true;
 }

@@ -1,5 +1,6 @@
 import { YamlType, type YamlValue } from '@lkt/core';
 import { SETTINGS } from '../container/settings.ts';
+import type { PackageSpec } from './build-yml.ts';
 
 /**
  * The runtime config of an image as checked plain data, with its keys in the order of the label.
@@ -36,4 +37,18 @@ export function imageConfigLabel(config: ImageRuntimeConfig): string {
     /[<>&\u2028\u2029]/g,
     (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
+}
+
+/**
+ * Returns the labels of a package's image: LinuxKit's labels that follow from the sources. Leaves
+ * out the commit and the version of lkt, so that equal sources produce equal images.
+ */
+export function labelsOf({
+  config,
+  gitrepo,
+}: Pick<PackageSpec, 'config' | 'gitrepo'>): Readonly<Record<string, string>> {
+  return {
+    ...(config !== undefined && { [CONFIG_LABEL]: imageConfigLabel(config) }),
+    ...(gitrepo !== undefined && { 'org.opencontainers.image.source': gitrepo }),
+  };
 }

@@ -1,8 +1,9 @@
+import { availableParallelism } from 'node:os';
 import { changedFile } from '@lkt/builder/inputs';
 import type { BuildRequest } from '@lkt/builder';
 import type { CheckReport } from '@lkt/rebuild';
 import type { Descriptor } from '@lkt/oci';
-import type { BuildTools } from './build-tools.ts';
+import type { BuildTools } from './build-options.ts';
 import { buildDebianImage } from '../debian/debian-package.ts';
 import { prefetchBases } from './prefetch-bases.ts';
 import type { DockerfileBuild, PlannedImage } from './plan-image.ts';
@@ -55,9 +56,11 @@ export async function checkImage(
     const again = await buildDebianImage(build.image, { ...tools, reporter: build.reporter });
     return compareImages(first.image, again, tools);
   }
+  const { engine, workerPool } = tools;
+  if (workerPool === undefined) throw new Error('a build without "check" has no workers for it');
   return checkBuild(startRequest(item, build, tools), build.context, {
-    engine: tools.engine,
-    workerPool: await tools.workerPool(),
+    engine,
+    workerPool,
     everyStep: tools.checkEveryStep,
     firstImage: first.image,
     builtAt: first.builtAt,
@@ -71,8 +74,9 @@ export async function checkImage(
 function startRequest(
   item: Package,
   { request, dockerfile }: DockerfileBuild,
-  { cpus, run }: BuildTools,
+  { builds, run }: BuildTools,
 ): BuildRequest {
   const secrets = secretsFor(item, dockerfile, run?.secrets ?? new Map());
-  return { ...request, secrets, cpus: cpus() };
+  const cpus = Math.max(1, Math.floor(availableParallelism() / builds.inUse));
+  return { ...request, secrets, cpus };
 }

@@ -1,27 +1,23 @@
 import type { BuildContext, BuildRequest, Engine, RunOptions } from '@lkt/builder';
+import type { Semaphore } from '@lkt/core';
 import type { Platform, Reference } from '@lkt/oci';
+import type { WorkerPool } from '@lkt/rebuild';
 import type { BuildArgOverride } from '../build-yml/build-args.ts';
-import type { BuiltPackage } from './built-package.ts';
 import type { FindMirror } from '../debian/debian-package.ts';
-import type { Naming } from './naming.ts';
-import type { FetchImage, OtherImages, RequireTrusted } from './other-images.ts';
-import type { Recipe } from './recipe.ts';
-import type { Package, Workspace } from '../workspace/workspace.ts';
+import type { OtherImages } from './other-images.ts';
+import type { Recipes } from './recipe.ts';
+import type { Sources } from '../sources/sources.ts';
+import type { Naming } from './tag-package.ts';
+import type { Workspace } from '../workspace/workspace.ts';
 
 /** The tools and settings of a build. */
 export interface BuildOptions
   extends
-    Pick<BuildContext, 'store' | 'reporter' | 'signal' | 'env' | 'cache'>,
+    OtherImages,
+    Pick<BuildContext, 'reporter' | 'signal' | 'env' | 'cache'>,
     Pick<BuildRequest, 'remoteCache'> {
   readonly engine: Engine;
   readonly mirror: FindMirror;
-  /** Pulls images that are not packages of the workspace. Without it, the store must have them. */
-  readonly fetchImage?: FetchImage;
-  /** Reports a policy violation by such an image. Without it, every pinned image may be used. */
-  readonly requireTrusted?: (
-    reference: Parameters<RequireTrusted>[0],
-    workspace: Workspace,
-  ) => ReturnType<RequireTrusted>;
   /** Secrets are by id; a package receives only those that its build.yml names. */
   readonly run?: RunOptions;
   /** Build nothing: fail with NOT_FOUND for a package without a result. */
@@ -65,24 +61,16 @@ export interface BuildOptions
   readonly jobs?: number;
 }
 
-/**
- * Called before a package is built and after its dependencies are. May change the Dockerfile.
- * @returns whether the Dockerfile was changed
- */
-export type BeforeBuild = (
-  item: Package,
-  recipe: Recipe,
-  built: ReadonlyMap<Package, BuiltPackage>,
-) => Promise<boolean>;
-
-/** Returns the access of a build to images that are not packages of the workspace. */
-export function otherImages(
-  workspace: Workspace,
-  { store, fetchImage, requireTrusted }: BuildOptions,
-): OtherImages {
-  return {
-    store,
-    fetchImage,
-    requireTrusted: requireTrusted && (async (reference) => requireTrusted(reference, workspace)),
-  };
+/** The options of a build, with the state that its packages share. */
+export interface BuildTools extends BuildOptions {
+  readonly workspace: Workspace;
+  readonly sources: Sources;
+  readonly recipes: Recipes;
+  /** Held by each build of a package that runs. */
+  readonly builds: Semaphore;
+  /** The workers for second builds, with `check`. */
+  readonly workerPool: WorkerPool | undefined;
 }
+
+/** Modes of the build of one package, which depend on whether it is a target. */
+export type BuildMode = Required<Pick<BuildOptions, 'force' | 'noCache' | 'check'>>;

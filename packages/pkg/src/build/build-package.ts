@@ -1,24 +1,25 @@
 import type { CheckReport } from '@lkt/rebuild';
 import { LktError } from '@lkt/core';
-import { type Descriptor, formatPlatform, type Platform } from '@lkt/oci';
+import { type Descriptor, formatPlatform } from '@lkt/oci';
 import type { AttestedImage } from '../attest/attestations.ts';
 import { buildImage, checkImage } from './build-image.ts';
-import type { BuildTools } from './build-tools.ts';
+import type { BuildMode, BuildTools } from './build-options.ts';
 import { cachedCheck } from './check-results.ts';
 import { importFromLayouts } from './layouts.ts';
-import type { ImageInputs, ImagePlanner, PlannedImage } from './plan-image.ts';
+import {
+  type BuildTree,
+  type ImageInputs,
+  type KeyedInputs,
+  planDebian,
+  planDockerfile,
+  type PlannedImage,
+  readBuildTree,
+} from './plan-image.ts';
 import { policyViolation, pullPackage } from './pull-package.ts';
-import { pulledAs, readResult, writeResult } from './results.ts';
+import { type BuildResult, readResult, writeResult } from './results.ts';
+import { stepReporter } from './step-reporter.ts';
+import { knownPins } from '../pins/known-pins.ts';
 import type { Package } from '../workspace/workspace.ts';
-
-export interface BuildMode {
-  /** Build even if the store has a result. */
-  readonly force: boolean;
-  /** Ignore cached steps. */
-  readonly noCache: boolean;
-  /** Compare with a second build. */
-  readonly check: boolean;
-}
 
 /** The result of building an image for one platform. */
 export interface BuiltImage {
@@ -37,67 +38,85 @@ const BUILD_TIMEOUT_MS = 24 * 3600_000;
 /** Builds the images of a package, each for one platform. */
 export class PackageBuilder {
   readonly #item: Package;
-  readonly #planner: ImagePlanner;
+  readonly #mode: BuildMode;
   readonly #tools: BuildTools;
+  readonly #severalPlatforms: boolean;
+  #tree: Promise<BuildTree> | undefined;
 
-  constructor(item: Package, planner: ImagePlanner, tools: BuildTools) {
+  /** @param severalPlatforms whether to name the platform in progress events */
+  constructor(item: Package, mode: BuildMode, tools: BuildTools, severalPlatforms: boolean) {
     this.#item = item;
-    this.#planner = planner;
+    this.#mode = mode;
     this.#tools = tools;
+    this.#severalPlatforms = severalPlatforms;
   }
 
   /** Builds an image, or returns its stored result. Concurrent processes build it once. */
-  async build(inputs: ImageInputs, mode: BuildMode): Promise<BuiltImage> {
+  async build(inputs: ImageInputs): Promise<BuiltImage> {
     const item = this.#item;
-    const planned = await this.#planner.plan(inputs);
-    const { key, platform } = planned.inputs;
-    const { store, signal, reporter, onlyKnown = false } = this.#tools;
-    const isForced = mode.force || this.#isExported(planned);
-    const known = await this.#known(key, platform);
-    if (known !== undefined && !isForced) return this.#built(planned, known, true);
+    const { reporter, onlyKnown = false } = this.#tools;
+    const planned = await this.#plan(inputs);
+    const known = await this.#known(planned.inputs);
+    const isForced = this.#mode.force || this.#isExported(planned);
+    if (known !== undefined && !isForced) return builtImage(planned, known, true);
     if (onlyKnown) throw new LktError('NOT_FOUND', `${item.name} has not been built here`);
-    const name = `package ${item.name} ${formatPlatform(platform)}`;
-    const options = { timeoutMs: BUILD_TIMEOUT_MS, signal };
-    const { image, ran } = await store.withLock(
-      name,
-      async () => {
-        const found = isForced ? undefined : await this.#find(planned);
-        if (found !== undefined) return { image: found, ran: false };
-        const built = await buildImage(item, planned, this.#tools, mode.noCache);
-        const result = { ...built, platform };
-        await writeResult(store, key, result);
-        return { image: result, ran: true };
-      },
-      options,
-    );
-    if (known !== undefined && known.digest !== image.digest && item.reproducible) {
+    const { result, ran } = await this.#findOrBuild(planned, isForced);
+    const { digest } = result.image;
+    if (known !== undefined && known.image.digest !== digest && item.reproducible) {
       reporter.emit({
         kind: 'warning',
-        text: `${item.name} is not reproducible: the same sources built ${known.digest} before, and ${image.digest} now`,
+        text: `${item.name} is not reproducible: the same sources built ${known.image.digest} before, and ${digest} now`,
       });
     }
     // An exported build runs the engine although the result is known.
-    return this.#built(planned, image, !ran || (known !== undefined && !mode.force));
+    return builtImage(planned, result, !ran || (known !== undefined && !this.#mode.force));
   }
 
   /** Builds an image again and compares. Reuses a stored check. */
-  async check({ planned, image, builtAt }: BuiltImage, mode: BuildMode): Promise<CheckReport> {
+  async check({ planned, image, builtAt }: BuiltImage): Promise<CheckReport> {
     const { store, checkEveryStep: everyStep = false } = this.#tools;
-    const { descriptor } = image;
-    const at = { key: image.key, image: descriptor.digest };
-    return cachedCheck(store, at, { anew: mode.force, everyStep }, async () =>
+    const { key, descriptor } = image;
+    const at = { key, image: descriptor.digest };
+    return cachedCheck(store, at, { anew: this.#mode.force, everyStep }, async () =>
       checkImage(this.#item, planned, this.#tools, { image: descriptor, builtAt }),
     );
   }
 
-  async #built(planned: PlannedImage, image: Descriptor, cached: boolean): Promise<BuiltImage> {
-    return {
-      planned,
-      image: { ...planned.inputs, descriptor: image },
-      cached,
-      pulled: (await pulledAs(this.#tools.store, planned.inputs.key)) !== undefined,
-      builtAt: cached ? undefined : Date.now(),
-    };
+  /** Reports whether the image equals the stored result of a build with these inputs. */
+  async isResult(image: Descriptor, inputs: ImageInputs): Promise<boolean> {
+    const { key, platform } = (await this.#plan(inputs)).inputs;
+    const known = await readResult(this.#tools.store, key, platform);
+    return known?.image.digest === image.digest;
+  }
+
+  async #plan(inputs: ImageInputs): Promise<PlannedImage> {
+    const { recipe, platform } = inputs;
+    const { sources, reporter } = this.#tools;
+    const name = this.#severalPlatforms ? formatPlatform(platform) : undefined;
+    const tools = { ...this.#tools, reporter: stepReporter(reporter, this.#item.name, name) };
+    if (recipe === undefined) return planDebian(this.#item, inputs, tools);
+    this.#tree ??= readBuildTree(this.#item, sources);
+    return planDockerfile(this.#item, inputs, recipe, await this.#tree, tools);
+  }
+
+  async #findOrBuild(
+    planned: PlannedImage,
+    isForced: boolean,
+  ): Promise<{ readonly result: BuildResult; readonly ran: boolean }> {
+    const { key, platform } = planned.inputs;
+    const { store, signal } = this.#tools;
+    return store.withLock(
+      `package ${this.#item.name} ${formatPlatform(platform)}`,
+      async () => {
+        const found = isForced ? undefined : await this.#find(planned.inputs);
+        if (found !== undefined) return { result: found, ran: false };
+        const image = await buildImage(this.#item, planned, this.#tools, this.#mode.noCache);
+        const result = { image: { ...image, platform }, pin: undefined };
+        await writeResult(store, key, result);
+        return { result, ran: true };
+      },
+      { timeoutMs: BUILD_TIMEOUT_MS, signal },
+    );
   }
 
   /** Reports whether the build exports its steps. The engine exports steps only while it builds. */
@@ -107,43 +126,43 @@ export class PackageBuilder {
     return build.kind === 'dockerfile' && exports;
   }
 
-  /** Returns the image from another process, from a layout or from a registry. */
-  async #find({ inputs }: PlannedImage): Promise<Descriptor | undefined> {
+  /** Returns the result of another process, or an image from a layout or a registry. */
+  async #find(inputs: KeyedInputs): Promise<BuildResult | undefined> {
     const item = this.#item;
-    const { key, platform } = inputs;
+    const known = await this.#known(inputs);
+    const { layouts, pullPackages = false } = this.#tools;
+    if (known !== undefined || (layouts === undefined && !pullPackages)) return known;
+    const pins = await knownPins(item, this.#tools);
     return (
-      (await this.#known(key, platform)) ??
-      (await importFromLayouts(item, { key, platform }, this.#tools)) ??
-      (await pullPackage({ item, ...inputs }, this.#tools))
+      (await importFromLayouts(item, inputs, pins, this.#tools)) ??
+      (await pullPackage(item, inputs, pins, this.#tools))
     );
   }
 
   /** Returns the stored result of a build. Checks a pulled one against the current policies. */
-  async #known(key: string, platform: Platform): Promise<Descriptor | undefined> {
-    const { store, builtHere = false, others, reporter } = this.#tools;
+  async #known({ key, platform }: KeyedInputs): Promise<BuildResult | undefined> {
+    const { store, builtHere = false, reporter } = this.#tools;
     const found = await readResult(store, key, platform);
-    const pin = found && (await pulledAs(store, key));
-    if (pin === undefined) return found;
+    if (found?.pin === undefined) return found;
     if (builtHere) return undefined;
-    const refused = await policyViolation(this.#item, pin, others);
+    const refused = await policyViolation(this.#item, found.pin, this.#tools);
     if (refused === undefined) return found;
-    reporter.emit({
-      kind: 'warning',
-      text: `${refused.message}; ${this.#item.name} is built here`,
-    });
+    const text = `${refused.message}; ${this.#item.name} is built here`;
+    reporter.emit({ kind: 'warning', text });
     return undefined;
   }
+}
 
-  /** Reports whether the image equals the stored result of a build with these inputs. */
-  async isResult(image: Descriptor, inputs: ImageInputs): Promise<boolean> {
-    try {
-      const { key } = (await this.#planner.plan(inputs)).inputs;
-      const known = await readResult(this.#tools.store, key, inputs.platform);
-      return known?.digest === image.digest;
-    } catch (error) {
-      // For example, the lock of this platform is missing, so it cannot be built.
-      if (error instanceof LktError) return false;
-      throw error;
-    }
-  }
+function builtImage(
+  planned: PlannedImage,
+  { image, pin }: BuildResult,
+  cached: boolean,
+): BuiltImage {
+  return {
+    planned,
+    image: { ...planned.inputs, descriptor: image },
+    cached,
+    pulled: pin !== undefined,
+    builtAt: cached ? undefined : Date.now(),
+  };
 }

@@ -1,26 +1,20 @@
 import { availableParallelism } from 'node:os';
-import type { CheckReport, WorkerPool } from '@lkt/rebuild';
-import { type Digest, LktError, Semaphore } from '@lkt/core';
-import type { Platform } from '@lkt/oci';
-import { buildInputs } from '../action-cache/build-inputs.ts';
-import { storeState } from '../action-cache/record-action.ts';
+import type { CheckReport } from '@lkt/rebuild';
+import { LktError, Semaphore } from '@lkt/core';
+import { type Descriptor, type Platform, writeIndex } from '@lkt/oci';
+import { buildInputs, storeState } from '../action-cache/record-action.ts';
 import { Attester } from '../attest/attester.ts';
-import { archivedImages } from '../sources/archived-images.ts';
-import { basesFor } from './bases.ts';
-import { type BeforeBuild, type BuildOptions, otherImages } from './build-options.ts';
+import type { BuildOptions, BuildTools } from './build-options.ts';
 import { loadArgPackages } from '../build-yml/build-args.ts';
-import { type BuildMode, type BuiltImage, PackageBuilder } from './build-package.ts';
-import type { BuildTools } from './build-tools.ts';
+import { type BuiltImage, PackageBuilder } from './build-package.ts';
 import type { BuildReport, BuiltPackage } from './built-package.ts';
-import { knownPins } from '../pins/known-pins.ts';
 import { writePackageLayout } from './layouts.ts';
-import { nameAndAttest } from './name-and-attest.ts';
-import { applyNaming } from './naming.ts';
+import type { ImageInputs } from './plan-image.ts';
+import { type Recipe, recipesOf } from './recipe.ts';
+import { imagesForOthers, storeNames, tagPackage } from './tag-package.ts';
+import { usedImages } from './used-images.ts';
+import { readSources } from '../sources/sources.ts';
 import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
-import { type ImageInputs, ImagePlanner } from './plan-image.ts';
-import type { Recipe } from './recipe.ts';
-import { type Recipes, recipesOf } from './recipes.ts';
-import { readSources, type Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
@@ -49,50 +43,48 @@ export async function buildPackages(
   return { packages, inputs: buildInputs(workspace, packages, options.store, before) };
 }
 
+/**
+ * Called before a package is built and after its dependencies are. May change the Dockerfile.
+ * @returns whether the Dockerfile was changed
+ */
+export type BeforeBuild = (
+  item: Package,
+  recipe: Recipe,
+  built: ReadonlyMap<Package, BuiltPackage>,
+) => Promise<boolean>;
+
 /** One build of packages in dependency order. */
 export class Build {
-  readonly workspace: Workspace;
   /** The targets and their dependencies, each after its own dependencies. */
   readonly order: readonly Package[];
-  readonly #named: ReadonlySet<Package>;
-  readonly #targets: ReadonlySet<Package>;
   readonly #platforms: ReadonlyMap<Package, readonly Platform[]>;
-  #sources: Sources;
-  #recipes: Recipes;
+  /** The packages to which the options of targets apply. */
+  readonly #targets: ReadonlySet<Package>;
+  readonly #named: ReadonlySet<Package>;
   readonly #before: BeforeBuild | undefined;
-  readonly #options: BuildOptions;
-  readonly #builds: Semaphore;
   readonly #writing = new Semaphore(1);
-  readonly #attester: Attester;
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
+  #tools: BuildTools;
+  readonly #attester: Attester;
   readonly #built = new Map<Package, Promise<BuiltPackage>>();
   /** Checks run in the background: dependents do not wait for them. */
   readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
-  #workerPool: Promise<WorkerPool> | undefined;
 
   private constructor(
-    workspace: Workspace,
     { order, platforms }: Needed,
-    targets: readonly Package[],
-    { sources, recipes }: { readonly sources: Sources; readonly recipes: Recipes },
-    options: BuildOptions,
+    named: ReadonlySet<Package>,
+    tools: BuildTools,
     before: BeforeBuild | undefined,
   ) {
-    this.workspace = workspace;
-    this.#before = before;
     this.order = order;
     this.#platforms = platforms;
-    this.#named = new Set(targets);
-    this.#targets = options.deps === true ? new Set(order) : this.#named;
-    this.#sources = sources;
-    this.#recipes = recipes;
-    this.#options = options;
-    this.#builds = new Semaphore(options.jobs ?? availableParallelism());
-    this.#signal = AbortSignal.any(
-      options.signal === undefined ? [this.#stop.signal] : [this.#stop.signal, options.signal],
-    );
-    this.#attester = new Attester(options.store, this.#signal);
+    this.#named = named;
+    this.#targets = tools.deps === true ? new Set(order) : named;
+    this.#before = before;
+    this.#signal = AbortSignal.any([this.#stop.signal, ...(tools.signal ? [tools.signal] : [])]);
+    this.#tools = { ...tools, signal: this.#signal };
+    this.#attester = new Attester(tools.store, this.#signal);
   }
 
   static async start(
@@ -101,34 +93,27 @@ export class Build {
     options: BuildOptions,
     before?: BeforeBuild,
   ): Promise<Build> {
-    await loadArgPackages(workspace, targets, options.buildArgs);
-    const sources = await readSources(workspace, workspace.packages.values(), {
-      signal: options.signal,
-    });
+    const { buildArgs = [], reporter, check = false, jobs = availableParallelism() } = options;
+    await loadArgPackages(workspace, targets, buildArgs);
+    const named = new Set(targets);
+    const tools = {
+      ...options,
+      ...(await readState(workspace, named, options)),
+      workspace,
+      builds: new Semaphore(jobs),
+      workerPool: check ? new (await import('@lkt/rebuild')).WorkerPool(jobs) : undefined,
+    };
     for (const { message } of workspace.problems) {
       const text = `packages that use this one cannot be built: ${message}`;
-      options.reporter.emit({ kind: 'warning', text });
+      reporter.emit({ kind: 'warning', text });
     }
-    const named = new Set(targets);
-    const unused = new Set((options.buildArgs ?? []).map(({ name }) => name));
-    const recipes = recipesOf(workspace, named, sources, options);
-    const needed = await neededPlatforms(
-      workspace,
-      targets,
-      options.platforms,
-      async (item, platform) => {
-        const recipe = await recipes.get(item, [platform]);
-        for (const name of recipe?.given ?? []) unused.delete(name);
-        return recipe;
-      },
-    );
-    for (const name of unused) {
+    const needed = await neededPlatforms(targets, tools);
+    for (const name of new Set(buildArgs.map((arg) => arg.name))) {
       // A name with % expands to several arguments.
-      if (name.includes('%')) continue;
-      const text = `no Dockerfile of this build has ARG ${name}`;
-      options.reporter.emit({ kind: 'warning', text });
+      if (name.includes('%') || needed.givenArgs.has(name)) continue;
+      reporter.emit({ kind: 'warning', text: `no Dockerfile of this build has ARG ${name}` });
     }
-    return new Build(workspace, needed, targets, { sources, recipes }, options, before);
+    return new Build(needed, named, tools, before);
   }
 
   /**
@@ -137,7 +122,7 @@ export class Build {
    */
   async all(): Promise<readonly BuiltPackage[]> {
     let first: { error: unknown } | undefined;
-    this.#options.reporter.emit({ kind: 'total', packages: this.order.length });
+    this.#tools.reporter.emit({ kind: 'total', packages: this.order.length });
     const results = await Promise.allSettled(
       this.order.map((item) =>
         this.#builtAndChecked(item).catch((error: unknown) => {
@@ -147,7 +132,7 @@ export class Build {
         }),
       ),
     );
-    await (await this.#workerPool)?.[Symbol.asyncDispose]();
+    await this.#tools.workerPool?.[Symbol.asyncDispose]();
     if (first !== undefined) throw first.error;
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
   }
@@ -166,24 +151,30 @@ export class Build {
 
   async #build(item: Package): Promise<BuiltPackage> {
     const platforms = this.#platforms.get(item) ?? [];
-    let recipe = await this.#recipes.get(item, platforms);
-    const used = await this.#builtUses(recipe);
-    const before = this.#before;
-    if (recipe !== undefined && before !== undefined) {
-      const given = recipe;
-      // The sources are read again afterwards, so no other Dockerfile may be half-written then.
-      recipe = await this.#writing.run(async () => {
-        if (!(await before(item, given, used))) return given;
-        this.#sources = await readSources(this.workspace, this.workspace.packages.values(), {
-          signal: this.#signal,
-        });
-        this.#recipes = recipesOf(this.workspace, this.#named, this.#sources, this.#options);
-        return this.#recipes.get(item, platforms);
-      });
-    }
+    const recipe = await this.#tools.recipes(item, platforms);
+    const uses = [...(recipe?.uses ?? []), ...(recipe?.archived ?? [])];
+    const items = new Set(uses.flatMap((use) => use.package ?? []));
+    const used = new Map(
+      await Promise.all([...items].map(async (one) => [one, await this.built(one)] as const)),
+    );
+    if (recipe !== undefined) await this.#change(item, recipe, used);
     const inputs: ImageInputs[] = [];
     for (const platform of platforms) inputs.push(await this.#inputs(item, platform, used));
-    return this.#builds.run(() => this.#report(item, inputs, used));
+    return this.#tools.builds.run(() => this.#report(item, inputs, used));
+  }
+
+  /** Lets `before` change the Dockerfile. */
+  async #change(
+    item: Package,
+    recipe: Recipe,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<void> {
+    // The sources are read again afterwards, so no other Dockerfile may be half-written then.
+    await this.#writing.run(async () => {
+      if ((await this.#before?.(item, recipe, used)) !== true) return;
+      const state = await readState(this.#tools.workspace, this.#named, this.#tools);
+      this.#tools = { ...this.#tools, ...state };
+    });
   }
 
   async #inputs(
@@ -191,30 +182,19 @@ export class Build {
     platform: Platform,
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<ImageInputs> {
-    const recipe = await this.#recipes.get(item, [platform]);
-    const others = otherImages(this.workspace, this.#options);
-    const bases =
-      recipe === undefined ? new Map<string, Digest>() : await basesFor(recipe, used, others);
-    const archived =
-      recipe === undefined ? [] : await archivedImages(recipe, platform, used, others);
-    return { platform, recipe, bases, archived };
+    const recipe = await this.#tools.recipes(item, [platform]);
+    if (recipe === undefined) return { platform, recipe, bases: new Map(), archived: [] };
+    return { platform, recipe, ...(await usedImages(recipe, platform, used, this.#tools)) };
   }
 
-  async #builtUses(recipe: Recipe | undefined): Promise<ReadonlyMap<Package, BuiltPackage>> {
-    const uses = [...(recipe?.uses ?? []), ...(recipe?.archived ?? [])];
-    const items = new Set(uses.flatMap((use) => use.package ?? []));
-    return new Map(
-      await Promise.all([...items].map(async (item) => [item, await this.built(item)] as const)),
-    );
-  }
-
+  /** Builds a package and reports its progress. A check runs in the background. */
   async #report(
     item: Package,
     inputs: readonly ImageInputs[],
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<BuiltPackage> {
     this.#signal.throwIfAborted();
-    const { reporter, force = false, noCache = false, check = false } = this.#options;
+    const { reporter, builds, force = false, noCache = false, check = false } = this.#tools;
     const isTarget = this.#targets.has(item);
     const mode = {
       force: isTarget && force,
@@ -227,18 +207,18 @@ export class Build {
       reporter.emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
       throw error;
     };
-    const builder = this.#builder(item, inputs.length > 1);
-    const { built, images } = await this.#images(item, builder, inputs, mode, used).catch(failed);
+    const builder = new PackageBuilder(item, mode, this.#tools, inputs.length > 1);
+    const { built, images } = await this.#images(item, builder, inputs, used).catch(failed);
     const done = (): void => reporter.emit({ kind: 'done', id, cached: built.cached });
     if (!mode.check) {
       done();
       return built;
     }
-    const checked = this.#builds.run(async () => {
+    const checked = builds.run(async () => {
       const reports: CheckReport[] = [];
       for (const image of images) {
         this.#signal.throwIfAborted();
-        reports.push(await builder.check(image, mode));
+        reports.push(await builder.check(image));
       }
       done();
       return reports;
@@ -247,64 +227,70 @@ export class Build {
     return built;
   }
 
-  #builder(item: Package, severalPlatforms: boolean): PackageBuilder {
-    const sources = this.#sources;
-    const tools: BuildTools = {
-      ...this.#options,
-      signal: this.#signal,
-      others: otherImages(this.workspace, this.#options),
-      pins: () =>
-        knownPins(this.workspace, item, sources.hash(item), this.#recipes, this.#options.pins),
-      workerPool: async () => {
-        this.#workerPool ??= import('@lkt/rebuild').then(
-          (module) => new module.WorkerPool(this.#builds.limit),
-        );
-        return this.#workerPool;
-      },
-      cpus: () => Math.max(1, Math.floor(availableParallelism() / this.#builds.inUse)),
-    };
-    const planner = new ImagePlanner(this.workspace, item, sources, tools, severalPlatforms);
-    return new PackageBuilder(item, planner, tools);
-  }
-
+  /** Builds the images of a package, then tags, attests and exports them. */
   async #images(
     item: Package,
     builder: PackageBuilder,
     inputs: readonly ImageInputs[],
-    mode: BuildMode,
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<{ readonly built: BuiltPackage; readonly images: readonly BuiltImage[] }> {
-    const { store } = this.#options;
-    const hash = this.#sources.hash(item);
+    const { sources, store, naming, layouts } = this.#tools;
+    const hash = sources.hash(item);
     const builtImages: BuiltImage[] = [];
-    for (const one of inputs) builtImages.push(await builder.build(one, mode));
-    const made = builtImages.map(({ image }) => image);
-    const cached = builtImages.every((image) => image.cached);
-    const pulled = builtImages.some((image) => image.pulled);
-    const images = made.map(({ descriptor }) => descriptor);
+    for (const one of inputs) builtImages.push(await builder.build(one));
+    const attested = builtImages.map(({ image }) => image);
+    const images = attested.map(({ descriptor }) => descriptor);
     const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
-    const named = await nameAndAttest(
-      { item, hash, images: made },
-      {
-        ...(this.#named.has(item) ? applyNaming(item, hash, this.#options.naming) : { item, hash }),
-        suffix: tagSuffix,
-        images,
-      },
-      { store, attester: this.#attester },
-      async (image, platform) => {
-        const other = await this.#inputs(item, platform, used).catch(ignoreBuildError);
-        return other !== undefined && builder.isResult(image, other);
-      },
-    );
-    const { layouts } = this.#options;
+    const own = this.#named.has(item) ? naming : undefined;
+    const references = storeNames(item, hash, tagSuffix, own);
+    const others: Descriptor[] = [];
+    for (const image of await imagesForOthers(store, item, references.at(-1) ?? '', images))
+      if (await this.#isCurrent(item, image, builder, used)) others.push(image);
+    const tagged = await tagPackage(store, item, references, [...images, ...others]);
+    const index = others.length === 0 ? tagged : await writeIndex(store, images);
+    const work = { item, hash, images: attested, others, index: tagged };
+    const attestations = await this.#attester.attest(work);
     if (layouts !== undefined && this.#targets.has(item))
-      await writePackageLayout(store, layouts, item, { index: named.index, images: made });
-    const built = { item, hash, images, tagSuffix, cached, pulled, checks: [], ...named };
+      await writePackageLayout(store, layouts, item, { index, images: attested });
+    const built = {
+      item,
+      hash,
+      index,
+      images,
+      others,
+      references,
+      tagSuffix,
+      cached: builtImages.every(({ cached }) => cached),
+      pulled: builtImages.some(({ pulled }) => pulled),
+      attestations,
+      checks: [],
+    };
     return { built, images: builtImages };
+  }
+
+  /** Reports whether an image for another platform is the result of the current sources. */
+  async #isCurrent(
+    item: Package,
+    image: Descriptor & { readonly platform: Platform },
+    builder: PackageBuilder,
+    used: ReadonlyMap<Package, BuiltPackage>,
+  ): Promise<boolean> {
+    try {
+      return await builder.isResult(image, await this.#inputs(item, image.platform, used));
+    } catch (error) {
+      // For example, the lock of this platform is missing, so it cannot be built.
+      if (error instanceof LktError) return false;
+      throw error;
+    }
   }
 }
 
-/** Ignores build errors: a platform that cannot be built has no result. */
-function ignoreBuildError(error: unknown): undefined {
-  if (!(error instanceof LktError)) throw error;
+async function readState(
+  workspace: Workspace,
+  named: ReadonlySet<Package>,
+  options: BuildOptions,
+): Promise<Pick<BuildTools, 'sources' | 'recipes'>> {
+  const { signal } = options;
+  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  return { sources, recipes: recipesOf(workspace, named, sources, options) };
 }

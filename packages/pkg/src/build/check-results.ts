@@ -1,7 +1,7 @@
 import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { CheckReport } from '@lkt/rebuild';
-import { type Digest, isErrno } from '@lkt/core';
+import { type Digest, undefinedIf } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { writeFileAtomic } from '../write-file-atomic.ts';
 
@@ -34,15 +34,12 @@ export async function cachedCheck(
 }
 
 async function read(path: string): Promise<CheckReport | undefined> {
+  const text = (await readFile(path, 'utf8').catch(undefinedIf('ENOENT'))) ?? '';
   try {
-    const { epoch, report } = JSON.parse(await readFile(path, 'utf8')) as {
-      epoch?: unknown;
-      report?: CheckReport;
-    };
+    const { epoch, report } = JSON.parse(text) as { epoch?: unknown; report?: CheckReport };
     return epoch === CHECK_EPOCH ? report : undefined;
-  } catch (error) {
+  } catch {
     // A crash may truncate the file; a new check replaces it.
-    if (isErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined;
-    throw error;
+    return undefined;
   }
 }

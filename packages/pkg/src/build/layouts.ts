@@ -12,9 +12,9 @@ import {
   writeIndex,
   writeLayoutDirectory,
 } from '@lkt/oci';
-import type { BuildTools } from './build-tools.ts';
+import type { BuildTools } from './build-options.ts';
 import { indexManifests } from '../pins/check-pin.ts';
-import { writeResult } from './results.ts';
+import { type BuildResult, writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
 
 /** File in a layout with the build keys of its images. */
@@ -70,13 +70,15 @@ async function ignoreInGit(layouts: string): Promise<void> {
 /**
  * Imports the image with this build key from the package's layout, verifying digests. Warns about
  * an invalid layout.
+ * @param pins if there are any, the image must match one
  * @returns undefined if there is no valid image
  */
 export async function importFromLayouts(
   item: Package,
   { key, platform }: Pick<KeyedImage, 'key' | 'platform'>,
-  { store, layouts, pins, reporter, signal }: BuildTools,
-): Promise<Descriptor | undefined> {
+  pins: ReadonlySet<Digest>,
+  { store, layouts, reporter, signal }: BuildTools,
+): Promise<BuildResult | undefined> {
   if (layouts === undefined) return undefined;
   const dir = join(layouts, layoutName(item));
   try {
@@ -84,12 +86,13 @@ export async function importFromLayouts(
     if (digest === undefined) return undefined;
     const taken = await importFromLayout(store, dir, digest, platform, signal);
     const image = { ...taken, platform };
-    const known = [...(await pins())];
+    const known = [...pins];
     const [first] = known;
     if (first !== undefined && !(await matchesPin(known, image, store, await openStore(dir))))
       throw new LktError('PIN_STALE', `its digest is ${image.digest}, but ${first} is pinned`);
-    await writeResult(store, key, image);
-    return image;
+    const result = { image, pin: undefined };
+    await writeResult(store, key, result);
+    return result;
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
     const text = `the layout of ${item.name} is rejected, so it is built here: ${error.message}`;
@@ -114,24 +117,19 @@ async function matchesPin(
 }
 
 async function digestFor(path: string, key: string): Promise<Digest | undefined> {
-  let text: string;
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
+  });
+  if (text === undefined) return undefined;
   try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new LktError('IO_FAILED', `cannot read ${path}`, { cause: error });
-  }
-  try {
-    const { images } = JSON.parse(text) as { readonly images: readonly Partial<KeyedRecord>[] };
+    const { images } = JSON.parse(text) as {
+      readonly images: readonly { readonly key?: string; readonly digest?: string }[];
+    };
     const digest = images.find((image) => image.key === key)?.digest;
     if (digest === undefined || isDigest(digest)) return digest;
   } catch {
     // Same error as for a record without a valid digest.
   }
   throw new LktError('IMAGE_INVALID', `${path} is not a build record`);
-}
-
-interface KeyedRecord {
-  readonly key: string;
-  readonly digest: string;
 }

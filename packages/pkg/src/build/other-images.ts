@@ -1,4 +1,4 @@
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, LktError, undefinedIf } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -8,34 +8,50 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
-import { indexManifests, missingPin, type ReferenceProblem } from '../pins/check-pin.ts';
+import type { BuiltPackage } from './built-package.ts';
+import { checkPin, indexManifests, missingPin, type ReferenceProblem } from '../pins/check-pin.ts';
+import type { Workspace } from '../workspace/workspace.ts';
 
-/**
- * Pulls an image by digest, and names it in the store.
- * @param isNamed whether the store has the digest under this name; otherwise the name must be
- * verified
- */
-export type FetchImage = (
-  reference: Reference & { readonly digest: Digest },
-  platforms: readonly Platform[],
-  isNamed: boolean,
-) => Promise<void>;
-
-/**
- * Returns the violation of a trust policy by an image that is not a package of the workspace.
- * Called before the image is pulled, so only name and digest are known.
- */
-export type RequireTrusted = (
-  reference: Reference & { readonly digest: Digest },
-) => Promise<ReferenceProblem | undefined>;
+/** A reference with a digest. */
+type PinnedReference = Reference & { readonly digest: Digest };
 
 /** Access to images that are not packages of the workspace. */
 export interface OtherImages {
   readonly store: Store;
-  /** Default: the store must have the images. */
-  readonly fetchImage?: FetchImage | undefined;
-  /** Default: every pinned image is accepted. */
-  readonly requireTrusted?: RequireTrusted | undefined;
+  /**
+   * Pulls an image by digest, and names it in the store. Without it, the store must have the
+   * images.
+   * @param isNamed whether the store has the digest under this name; otherwise the name must be
+   * verified
+   */
+  readonly fetchImage?: (
+    reference: PinnedReference,
+    platforms: readonly Platform[],
+    isNamed: boolean,
+  ) => Promise<void>;
+  /**
+   * Returns the violation of a trust policy by an image. Called before the image is pulled, so only
+   * name and digest are known. Without it, every pinned image may be used.
+   */
+  readonly requireTrusted?: (
+    reference: PinnedReference,
+    workspace: Workspace,
+  ) => Promise<ReferenceProblem | undefined>;
+}
+
+/**
+ * Checks a reference to an image: to a package of the workspace that was built, or to another one.
+ * @returns undefined if the reference is correct and the image is in the store now
+ */
+export async function checkReference(
+  reference: Reference,
+  built: BuiltPackage | undefined,
+  platforms: readonly Platform[],
+  tools: OtherImages & { readonly workspace: Workspace },
+): Promise<ReferenceProblem | undefined> {
+  return built === undefined
+    ? checkOther(reference, platforms, tools)
+    : checkPin(reference, built, tools.store);
 }
 
 /**
@@ -47,49 +63,37 @@ export interface OtherImages {
 export async function checkOther(
   reference: Reference,
   platforms: readonly Platform[],
-  { store, fetchImage, requireTrusted }: OtherImages,
+  { store, fetchImage, requireTrusted, workspace }: OtherImages & { readonly workspace: Workspace },
 ): Promise<ReferenceProblem | undefined> {
-  const { digest } = reference;
+  const { domain, path, digest } = reference;
   if (digest === undefined) return missingPin(reference);
-  const refused = await requireTrusted?.({ ...reference, digest });
+  const pinned = { ...reference, digest };
+  const refused = await requireTrusted?.(pinned, workspace);
   if (refused !== undefined) return refused;
-  const text = familiarReference(reference);
-  const { domain, path } = reference;
   const has = await store.has(digest);
   const name = familiarReference({ domain, path });
   const isNamed = has && (await namesOf(store, digest, name)).length > 0;
   if (isNamed && (fetchImage === undefined || (await hasAllBlobs(store, digest, platforms))))
     return undefined;
+  const text = familiarReference(reference);
+  const missing = `${text} is neither in the store nor a package of this workspace`;
+  const fix = 'check the name and the digest';
   if (fetchImage !== undefined) {
     try {
-      await fetchImage({ ...reference, digest }, platforms, isNamed);
+      await fetchImage(pinned, platforms, isNamed);
       return undefined;
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
-      return {
-        code: error.code,
-        message: `${text} is neither in the store nor a package of this workspace, and pulling it failed: ${error.message}`,
-        fix: error.fix ?? CHECK,
-      };
+      const message = `${missing}, and pulling it failed: ${error.message}`;
+      return { code: error.code, message, fix: error.fix ?? fix };
     }
   }
-  if (!has) {
-    return {
-      code: 'NOT_FOUND',
-      message: `${text} is neither in the store nor a package of this workspace`,
-      fix: CHECK,
-    };
-  }
+  if (!has) return { code: 'NOT_FOUND', message: missing, fix };
   const names = await namesOf(store, digest);
   const what = names.length === 0 ? 'has no name for it' : `has it as ${names.join(', ')}`;
-  return {
-    code: 'NOT_FOUND',
-    message: `${text} has the digest of another image: the store ${what}`,
-    fix: CHECK,
-  };
+  const message = `${text} has the digest of another image: the store ${what}`;
+  return { code: 'NOT_FOUND', message, fix };
 }
-
-const CHECK = 'check the name and the digest';
 
 /**
  * Returns the names in the store, without tag, of an index with this digest or with an image of
@@ -112,16 +116,12 @@ async function hasAllBlobs(
   digest: Digest,
   platforms: readonly Platform[],
 ): Promise<boolean> {
-  try {
-    for (const platform of platforms) {
-      const { manifest } = await loadImage(store, digest, platform);
-      for (const layer of manifest.layers) if (!(await store.has(layer.digest))) return false;
-    }
-    return true;
-  } catch (error) {
-    if (error instanceof LktError && error.code === 'NOT_FOUND') return false;
-    throw error;
+  for (const platform of platforms) {
+    const image = await loadImage(store, digest, platform).catch(undefinedIf('NOT_FOUND'));
+    if (image === undefined) return false;
+    for (const layer of image.manifest.layers) if (!(await store.has(layer.digest))) return false;
   }
+  return true;
 }
 
 /** Reports whether a manifest is, or contains, the one with this digest. */

@@ -1,59 +1,44 @@
 import { type Digest, LktError } from '@lkt/core';
-import {
-  type Descriptor,
-  familiarReference,
-  loadImage,
-  MediaType,
-  parseReference,
-  type Platform,
-  type Reference,
-} from '@lkt/oci';
+import { familiarReference, loadImage, MediaType, parseReference, type Reference } from '@lkt/oci';
 import { isCalculated } from '../build-yml/build-args.ts';
-import type { BuildTools } from './build-tools.ts';
-import type { OtherImages } from './other-images.ts';
+import type { BuildTools } from './build-options.ts';
+import type { KeyedInputs } from './plan-image.ts';
 import type { ReferenceProblem } from '../pins/check-pin.ts';
 import type { Recipe } from './recipe.ts';
-import { writeResult } from './results.ts';
+import { type BuildResult, writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** A build whose result may be pulled instead. */
-export interface PullableBuild {
-  readonly item: Package;
-  readonly key: string;
-  readonly platform: Platform;
-  /** Undefined for a package with a `debian` block. */
-  readonly recipe: Recipe | undefined;
-}
-
 /**
- * Pulls the image of a package if the workspace pins its current sources and the policies allow it.
- * Warns about errors, except if the registry lacks the image.
+ * Pulls the image of a package by one of its pins, if its sources determine it and the policies
+ * allow it. Warns about errors, except if the registry lacks the image.
  * @returns undefined if the image must be built
  */
 export async function pullPackage(
-  { item, key, platform, recipe }: PullableBuild,
-  { store, pullPackages = false, others, pins, reporter, signal }: BuildTools,
-): Promise<Descriptor | undefined> {
-  const fetchImage = others.fetchImage;
+  item: Package,
+  { key, platform, recipe }: KeyedInputs,
+  pins: ReadonlySet<Digest>,
+  tools: BuildTools,
+): Promise<BuildResult | undefined> {
+  const { store, pullPackages = false, fetchImage, reporter, signal } = tools;
   if (!pullPackages || fetchImage === undefined) return undefined;
   if (!isDeterminedBySources(item, recipe)) return undefined;
-  for (const digest of await pins()) {
-    const reference = pulledReference(item, digest);
+  for (const pin of pins) {
+    const reference = pulledReference(item, pin);
     const warn = (why: string): void => {
       const text = `${familiarReference(reference)} cannot be pulled, so it is built here: ${why}`;
       reporter.emit({ kind: 'warning', text });
     };
-    const refused = await policyViolation(item, digest, others);
+    const refused = await policyViolation(item, pin, tools);
     if (refused !== undefined) {
       warn(refused.message);
       continue;
     }
     try {
       await fetchImage(reference, [platform], false);
-      const { descriptor } = await loadImage(store, digest, platform);
+      const { descriptor } = await loadImage(store, pin, platform);
       const image = { ...descriptor, mediaType: MediaType.ociManifest, platform };
-      await writeResult(store, key, image, digest);
-      return image;
+      await writeResult(store, key, { image, pin });
+      return { image, pin };
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof LktError)) throw error;
@@ -69,9 +54,9 @@ export async function pullPackage(
 export async function policyViolation(
   item: Package,
   digest: Digest,
-  others: OtherImages,
+  { requireTrusted, workspace }: BuildTools,
 ): Promise<ReferenceProblem | undefined> {
-  return others.requireTrusted?.(pulledReference(item, digest));
+  return requireTrusted?.(pulledReference(item, digest), workspace);
 }
 
 function pulledReference(

@@ -17,10 +17,12 @@ import {
   type SourceFile,
   sourceError,
 } from '@lkt/core';
-import { parseReference, type Platform, type Reference } from '@lkt/oci';
+import { formatPlatform, parseReference, type Platform, type Reference } from '@lkt/oci';
 import { type DockerImage, readDockerImages } from '../build-yml/docker-images.ts';
 import { type BuildArgOverride, resolveBuildArgs } from '../build-yml/build-args.ts';
+import type { BuildOptions } from './build-options.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
+import type { Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** A parsed Dockerfile with the values of all build arguments. */
@@ -62,6 +64,36 @@ export interface ImageUse extends ImageReference {
    * package.
    */
   readonly calculated: boolean;
+}
+
+/**
+ * Returns the recipe of a package for these platforms; undefined for a package with a `debian`
+ * block. Reads each once.
+ */
+export type Recipes = (
+  item: Package,
+  platforms: readonly Platform[],
+) => Promise<Recipe | undefined>;
+
+/**
+ * Returns the recipes of one state of the sources.
+ * @param named the packages that receive the command line's arguments
+ */
+export function recipesOf(
+  workspace: Workspace,
+  named: ReadonlySet<Package>,
+  { hash }: Sources,
+  { buildArgs, engine }: Pick<BuildOptions, 'buildArgs' | 'engine'>,
+): Recipes {
+  const known = new Map<string, Promise<Recipe | undefined>>();
+  return async (item, platforms) => {
+    const key = [item.name, ...platforms.map(formatPlatform)].join(' ');
+    const given = named.has(item) ? buildArgs : [];
+    const found =
+      known.get(key) ?? readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);
+    known.set(key, found);
+    return found;
+  };
 }
 
 /**

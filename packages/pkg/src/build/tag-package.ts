@@ -6,63 +6,62 @@ import {
   type Store,
   writeIndex,
 } from '@lkt/oci';
-import { indexManifests, sortByArch, hasPlatform } from '../pins/check-pin.ts';
-import type { SourceHash } from '../sources/source-hash.ts';
+import { hasPlatform, indexManifests, sortByArch } from '../pins/check-pin.ts';
 import { renderTag } from '../pins/tag.ts';
+import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** A package to tag in the store. */
-export interface TaggedPackage {
-  readonly item: Package;
-  readonly hash: SourceHash;
-  /** Suffix of the tags. */
-  readonly suffix: string;
-  /** Manifests, one per built platform. */
-  readonly images: readonly Descriptor[];
+/** LinuxKit's flags of the same names. `hash` replaces the source hash in a tag template. */
+export interface Naming {
+  readonly org?: string;
+  readonly tag?: string;
+  readonly hash?: string;
 }
 
 /**
- * Tags a package in the store with the tag of its sources, and with the tag they will have once
- * committed, which pins contain.
- *
- * Replaces an existing index, but keeps its images for other platforms if they are of the same
- * sources. As in LinuxKit, a build for some platforms extends the index of an earlier one.
- * @param isCurrent reports whether the image for a platform is the result of the current sources
- * @returns the names, and the kept images for other platforms
+ * Returns the names of a package in the store: by the hash of its sources, and last by the hash
+ * that they will have once committed, which pins contain.
+ * @param suffix of the tags
  */
+export function storeNames(
+  item: Package,
+  { hash, committed = hash }: SourceHash,
+  suffix: string,
+  { org = item.org, tag = item.tag, hash: given }: Naming = {},
+): readonly string[] {
+  const { domain, path } = parseReference(org === item.org ? item.name : `${org}/${item.image}`);
+  const tags = [given ?? hash, given ?? committed].map((own) => `${renderTag(tag, own)}${suffix}`);
+  return [...new Set(tags)].map((own) => formatReference({ domain, path, tag: own }));
+}
+
+/**
+ * Returns the images of the existing index under a name that are for other platforms. As in
+ * LinuxKit, a build for some platforms extends the index of an earlier one.
+ */
+export async function imagesForOthers(
+  store: Store,
+  { arches }: Package,
+  name: string,
+  images: readonly Descriptor[],
+): Promise<readonly (Descriptor & { readonly platform: Platform })[]> {
+  const present = await store.resolve(name);
+  if (present === undefined) return [];
+  return (await indexManifests(store, present.digest)).flatMap((image) => {
+    const { platform } = image;
+    if (platform === undefined || !arches.includes(platform.architecture)) return [];
+    return images.some((own) => hasPlatform(own, platform)) ? [] : [{ ...image, platform }];
+  });
+}
+
+/** Sets the names of a package in the store to the index of these images, which it returns. */
 export async function tagPackage(
   store: Store,
-  { item, hash, suffix, images }: TaggedPackage,
-  isCurrent: (image: Descriptor, platform: Platform) => Promise<boolean>,
-): Promise<{ references: readonly string[]; others: readonly Descriptor[] }> {
-  const name = parseReference(item.name);
-  const tags = new Set([
-    renderTag(item.tag, hash.hash),
-    renderTag(item.tag, hash.committed ?? hash.hash),
-  ]);
-  const references = [...tags].map((tag) => formatReference({ ...name, tag: `${tag}${suffix}` }));
-  let others: readonly Descriptor[] = [];
-  // The last tag is of the committed sources; its index is extended.
-  const last = references.at(-1);
-  const present = last === undefined ? undefined : await store.resolve(last);
-  if (present !== undefined) {
-    const foreign = (await indexManifests(store, present.digest)).filter(
-      ({ platform }) =>
-        platform !== undefined &&
-        item.arches.includes(platform.architecture) &&
-        !images.some((image) => hasPlatform(image, platform)),
-    );
-    const current = await Promise.all(
-      foreign.map(async (image) =>
-        image.platform === undefined ? false : isCurrent(image, image.platform),
-      ),
-    );
-    others = foreign.filter((_image, index) => current[index] === true);
-  }
-  const index = await writeIndex(store, sortByArch(item, [...images, ...others]));
-  for (const reference of references) {
-    if ((await store.resolve(reference))?.digest !== index.digest)
-      await store.tag(reference, index);
-  }
-  return { references, others };
+  item: Package,
+  names: readonly string[],
+  images: readonly Descriptor[],
+): Promise<Descriptor> {
+  const index = await writeIndex(store, sortByArch(item, images));
+  for (const name of names)
+    if ((await store.resolve(name))?.digest !== index.digest) await store.tag(name, index);
+  return index;
 }

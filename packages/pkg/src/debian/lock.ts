@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { isErrno, LktError, type Reporter } from '@lkt/core';
+import { LktError, type Reporter, undefinedIf } from '@lkt/core';
 import {
   type DebianLock,
   formatLock,
@@ -8,7 +8,7 @@ import {
 } from '@lkt/debian/description';
 import type { Platform, Store } from '@lkt/oci';
 import { debianSpec, type FindMirror, lockPath } from './debian-package.ts';
-import { platformsOf } from '../workspace/platforms.ts';
+import { allPlatforms, platformsOf } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileAtomic } from '../write-file-atomic.ts';
 
@@ -60,8 +60,7 @@ export async function lockPackage(
   const { store, reporter, signal, now, keyrings } = options;
   const mirror = await options.mirror();
   const reports: LockReport[] = [];
-  const all = item.arches.map((architecture): Platform => ({ os: 'linux', architecture }));
-  for (const platform of platformsOf(item, options.platforms ?? all)) {
+  for (const platform of platformsOf(item, options.platforms ?? allPlatforms(item))) {
     const path = lockPath(item, platform);
     const file = workspace.displayPath(path);
     const before = await readExisting(path, file);
@@ -87,13 +86,8 @@ async function readExisting(
   path: string,
   name: string,
 ): Promise<{ text: string; lock: DebianLock | undefined } | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (error) {
-    if (isErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  }
+  const text = await readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
+  if (text === undefined) return undefined;
   try {
     return { text, lock: parseLock({ path: name, text }) };
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Digest, LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import { Build } from '../build/build.ts';
-import { type BuildOptions, otherImages } from '../build/build-options.ts';
+import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { checkOther } from '../build/other-images.ts';
 import { checkPin, referenceError, type ReferenceProblem } from './check-pin.ts';
@@ -46,7 +46,7 @@ export async function resolveImages(
     if (item !== undefined && (reference === undefined || reference.digest !== undefined)) continue;
     if (reference === undefined) continue;
     const { platforms = DEFAULT_PLATFORMS } = options;
-    fail(query, await checkOther(reference, platforms, otherImages(workspace, options)));
+    fail(query, await checkOther(reference, platforms, { ...options, workspace }));
   }
   const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
   const pins = wanted.flatMap(({ reference }) => reference ?? []);

@@ -2,6 +2,7 @@ import { type LktError, sourceError } from '@lkt/core';
 import { formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
 import { buildOrder } from './graph.ts';
 import { platformsOf } from './platforms.ts';
+import type { BuildTools } from '../build/build-options.ts';
 import type { ImageUse, Recipe } from '../build/recipe.ts';
 import type { Package, Workspace } from './workspace.ts';
 
@@ -11,10 +12,9 @@ export interface Needed {
   readonly order: readonly Package[];
   /** The platforms to build each package for, in the order of its `arches`. */
   readonly platforms: ReadonlyMap<Package, readonly Platform[]>;
+  /** Names of the command line's arguments that Dockerfiles use. */
+  readonly givenArgs: ReadonlySet<string>;
 }
-
-/** Returns the recipe of a package, or undefined for one with a `debian` block. */
-export type ReadRecipe = (item: Package, platform: Platform) => Promise<Recipe | undefined>;
 
 /**
  * Collects the packages that Dockerfiles use, each with the platforms that it is used for. Those
@@ -23,13 +23,12 @@ export type ReadRecipe = (item: Package, platform: Platform) => Promise<Recipe |
  * @throws CONFIG_INVALID for a dependency cycle
  */
 export async function neededPlatforms(
-  workspace: Workspace,
   targets: readonly Package[],
-  wanted: readonly Platform[] | undefined,
-  readRecipe: ReadRecipe,
+  { workspace, recipes, platforms: wanted }: BuildTools,
 ): Promise<Needed> {
   const needs = new Map<Package, Set<Package>>();
   const platforms = new Map<Package, Map<string, Platform>>();
+  const givenArgs = new Set<string>();
   const todo = targets.flatMap((item) =>
     platformsOf(item, wanted).map((platform) => ({ item, platform })),
   );
@@ -39,23 +38,13 @@ export async function neededPlatforms(
     platforms.set(item, seen);
     if (seen.has(formatPlatform(platform))) continue;
     seen.set(formatPlatform(platform), platform);
-    const recipe = await readRecipe(item, platform);
+    const recipe = await recipes(item, [platform]);
     const uses = needs.get(item) ?? new Set<Package>();
     needs.set(item, uses);
-    for (const use of recipe?.uses ?? []) {
-      if (use.package === undefined || recipe === undefined) continue;
-      const used = parsePlatform(use.platform);
-      if (!use.package.arches.includes(used.architecture))
-        throw unsupportedError(workspace, recipe, use, use.package);
-      uses.add(use.package);
-      todo.push({ item: use.package, platform: used });
-    }
-    for (const use of recipe?.archived ?? []) {
-      if (use.package === undefined) continue;
-      if (!use.package.arches.includes(platform.architecture))
-        throw use.error('UNSUPPORTED', unsupportedMessage(use.package, formatPlatform(platform)));
-      uses.add(use.package);
-      todo.push({ item: use.package, platform });
+    for (const name of recipe?.given ?? []) givenArgs.add(name);
+    for (const used of recipe === undefined ? [] : usesOf(workspace, recipe, platform)) {
+      uses.add(used.item);
+      todo.push(used);
     }
   }
   const order = await buildOrder(
@@ -67,7 +56,29 @@ export async function neededPlatforms(
     const all = [...(platforms.get(item)?.values() ?? [])];
     return [item, platformsOf(item, all)] as const;
   });
-  return { order, platforms: new Map(sorted) };
+  return { order, platforms: new Map(sorted), givenArgs };
+}
+
+/** Returns the packages that a recipe uses, each with its platform. */
+function usesOf(
+  workspace: Workspace,
+  recipe: Recipe,
+  platform: Platform,
+): readonly { readonly item: Package; readonly platform: Platform }[] {
+  const images = recipe.uses.flatMap((use) => {
+    if (use.package === undefined) return [];
+    const used = parsePlatform(use.platform);
+    if (!use.package.arches.includes(used.architecture))
+      throw unsupportedError(workspace, recipe, use, use.package);
+    return [{ item: use.package, platform: used }];
+  });
+  const archived = recipe.archived.flatMap((use) => {
+    if (use.package === undefined) return [];
+    if (!use.package.arches.includes(platform.architecture))
+      throw use.error('UNSUPPORTED', unsupportedMessage(use.package, formatPlatform(platform)));
+    return [{ item: use.package, platform }];
+  });
+  return [...images, ...archived];
 }
 
 function unsupportedMessage({ name, arches }: Package, platform: string): string {

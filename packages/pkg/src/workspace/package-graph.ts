@@ -1,10 +1,11 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
-import { familiarReference, type Platform } from '@lkt/oci';
+import { familiarReference } from '@lkt/oci';
 import { resolveBuildArgs } from '../build-yml/build-args.ts';
 import { readRecipe, type Recipe } from '../build/recipe.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
+import { allPlatforms } from './platforms.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /** A package and its dependencies. */
@@ -52,11 +53,7 @@ export async function packageGraph(
   const sources = await readSources(workspace, [...workspace.packages.values()], { signal });
   return Promise.all(
     all.map(async (item) => {
-      const platforms = item.arches.map((architecture): Platform => ({
-        os: 'linux',
-        architecture,
-      }));
-      const recipe = await readRecipe(workspace, item, platforms, sources.hash);
+      const recipe = await readRecipe(workspace, item, allPlatforms(item), sources.hash);
       const extra = item.extraSources.map(({ source }) => realpath(source));
       return {
         item,

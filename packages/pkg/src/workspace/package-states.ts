@@ -1,10 +1,10 @@
 import { LktError, silentReporter } from '@lkt/core';
-import { parsePlatform, parseReference, type Reference, type Store } from '@lkt/oci';
+import { parseReference, type Reference, type Store } from '@lkt/oci';
 import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { checkPin } from '../pins/check-pin.ts';
-import { supportsPlatforms } from './platforms.ts';
+import { allPlatforms, supportsPlatforms } from './platforms.ts';
 import { readRecipe, type Recipe } from '../build/recipe.ts';
 import { isInside } from '@lkt/git';
 import type { SourceHash } from '../sources/source-hash.ts';
@@ -55,8 +55,7 @@ export async function packageStates(
   const built = await findBuilt(workspace, items, options);
   const nodes: PackageState[] = [];
   for (const item of items) {
-    const platforms = item.arches.map((arch) => parsePlatform(`linux/${arch}`));
-    const recipe = await readRecipe(workspace, item, platforms, sources.hash);
+    const recipe = await readRecipe(workspace, item, allPlatforms(item), sources.hash);
     const uses = recipe === undefined ? [] : await usesOf(recipe, sources.hash, built, options);
     nodes.push({
       item,

@@ -12,6 +12,11 @@ export function supportsPlatforms(
   return wanted.some(({ architecture }) => arches.includes(architecture));
 }
 
+/** Returns all platforms that a package supports. */
+export function allPlatforms({ arches }: Package): readonly Platform[] {
+  return arches.map((architecture) => ({ os: 'linux', architecture }));
+}
+
 /**
  * Returns the platforms to build a package for: the wanted ones that it supports, in the order of
  * its `arches`, so that the order of `wanted` does not change the index.
