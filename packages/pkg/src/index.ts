@@ -76,7 +76,7 @@ export { readAttestations } from './attest/read-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
 export { showTags, sourceReferences, type TagOptions } from './pins/show-tag.ts';
-export { type HashOptions, type SourceHash, sourceHash } from './sources/source-hash.ts';
+export type { HashOptions, SourceHash } from './sources/source-hash.ts';
 export {
   openWorkspace,
   type Package,

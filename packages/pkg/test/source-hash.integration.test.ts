@@ -12,11 +12,19 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { type SourceHash, sourceHash } from '../src/sources/source-hash.ts';
+import { createGit, type Environment } from '@lkt/git';
+import { type HashSubject, type SourceHash, sourceHashes } from '../src/sources/source-hash.ts';
 import { checkout, commit, ENV, git, temporary, write, settled } from '../../git/test/checkout.ts';
 
-const hash = (dir: string, options: object = {}): Promise<SourceHash> =>
-  sourceHash(dir, { env: ENV, ...options });
+async function hash(
+  dir: string,
+  { env = ENV, ...options }: Partial<HashSubject> & { env?: Environment } = {},
+): Promise<SourceHash> {
+  const subject = { extraSources: [], ...options, dir };
+  const [result] = await sourceHashes(createGit(env), [subject]);
+  if (result === undefined) throw new Error('no hash');
+  return result;
+}
 
 const FILES = {
   '.gitignore': '*.ignored\n',
@@ -364,7 +372,7 @@ it('computes the hash of a clean checkout without git', async () => {
   await using repo = await settled();
   const tree = git(repo.path, 'rev-parse', 'HEAD:pkg/a');
   const dir = join(repo.path, 'pkg/a');
-  expect(await sourceHash(dir, { env: { PATH: '/nonexistent' } })).toEqual({
+  expect(await hash(dir, { env: { PATH: '/nonexistent' } })).toEqual({
     hash: tree,
     committed: tree,
     dirty: false,

@@ -4,8 +4,6 @@ import { lstat, realpath } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import {
-  createGit,
-  type Environment,
   filesAsCommitted,
   findTop,
   type Git,
@@ -47,33 +45,25 @@ export interface HashSubject extends HashOptions {
   readonly extraSources: readonly string[];
 }
 
-/**
- * Returns the source hash of one directory.
- * @throws GIT_FAILED, TOOL_MISSING
- * @throws CONFIG_INVALID if `hashPath` does not contain the directory
- * @example
- * ```ts
- * const { hash, dirty } = await sourceHash('pkg/sshd', { env: process.env });
- * ```
- */
-export async function sourceHash(
-  dir: string,
-  options: HashOptions & {
-    readonly env: Environment;
-    readonly extraSources?: readonly string[];
-    readonly signal?: AbortSignal;
-  },
-): Promise<SourceHash> {
-  const git = createGit(options.env);
-  const subject = { ...options, dir, extraSources: options.extraSources ?? [] };
-  const [result] = await sourceHashes(git, [subject], options.signal);
-  if (result === undefined) throw new Error('no hash for the one subject');
-  return result;
+/** The state of the repositories that subjects are in. */
+interface Checkouts {
+  readonly git: Git;
+  /** By directory. */
+  readonly repositories: ReadonlyMap<string, Repository>;
+  /** Tree ids, as if committed now, of the directories that are changed or not in HEAD. */
+  readonly previews: ReadonlyMap<string, string>;
+  readonly signal: AbortSignal | undefined;
 }
 
 /**
  * Returns the source hashes of many directories, in the order of `subjects`, with few calls of git.
  * @param known result of `readRepositories` for all directories of the subjects
+ * @throws GIT_FAILED, TOOL_MISSING
+ * @throws CONFIG_INVALID if `hashPath` does not contain the directory
+ * @example
+ * ```ts
+ * const [source] = await sourceHashes(git, [{ dir: 'pkg/sshd', extraSources: [] }]);
+ * ```
  */
 export async function sourceHashes(
   git: Git,
@@ -82,41 +72,31 @@ export async function sourceHashes(
   known?: ReadonlyMap<string, Repository>,
 ): Promise<readonly SourceHash[]> {
   const resolved = await Promise.all(subjects.map(resolveSubject));
-  const dirs = resolved.flatMap(({ tree, extra }) => [tree, ...extra]);
+  const dirs = resolved.flatMap((subject) => subject.trees);
   const repositories = known ?? (await readRepositories(git, dirs, signal));
   const previews = await previewTrees(git, repositories, signal);
-  return Promise.all(
-    resolved.map((subject) => hashOne(git, subject, repositories, previews, signal)),
-  );
+  const checkouts = { git, repositories, previews, signal };
+  return Promise.all(resolved.map((subject) => hashOne(subject, checkouts)));
 }
 
 interface Subject {
   readonly options: HashOptions;
   /** The package's directory. */
   readonly dir: string;
-  /** The directory whose git tree is hashed: `hashPath` or `dir`. */
-  readonly tree: string;
-  readonly extra: readonly string[];
+  /** The directories whose git trees are hashed: `hashPath` or `dir`, and the extra sources. */
+  readonly trees: readonly [string, ...string[]];
 }
 
-async function resolveSubject(subject: HashSubject): Promise<Subject> {
-  const dir = await realpath(subject.dir);
-  const tree = subject.hashPath === undefined ? dir : await realpath(resolve(subject.hashPath));
-  if (!isInside(dir, tree)) {
-    throw new LktError(
-      'CONFIG_INVALID',
-      `${subject.hashPath ?? ''} is not a parent of ${subject.dir}`,
-      {
-        fix: 'set --hash-path to the directory of the package or a parent of it',
-      },
-    );
-  }
-  return {
-    options: subject,
-    dir,
-    tree,
-    extra: await Promise.all(subject.extraSources.map((path) => realpath(path))),
-  };
+async function resolveSubject({ extraSources, ...options }: HashSubject): Promise<Subject> {
+  const { hashPath } = options;
+  const dir = await realpath(options.dir);
+  const tree = hashPath === undefined ? dir : await realpath(resolve(hashPath));
+  if (!isInside(dir, tree))
+    throw new LktError('CONFIG_INVALID', `${hashPath ?? ''} is not a parent of ${options.dir}`, {
+      fix: 'set --hash-path to the directory of the package or a parent of it',
+    });
+  const extra = await Promise.all(extraSources.map((path) => realpath(path)));
+  return { options, dir, trees: [tree, ...extra] };
 }
 
 /**
@@ -158,20 +138,15 @@ async function knownTop(tops: readonly string[], dir: string): Promise<string | 
   return top;
 }
 
-/** Returns the tree id, as if committed now, of every directory that is changed or not in HEAD. */
 async function previewTrees(
   git: Git,
   repositories: ReadonlyMap<string, Repository>,
   signal: AbortSignal | undefined,
 ): Promise<ReadonlyMap<string, string>> {
-  const stale = new Map<Repository, string[]>();
-  for (const [dir, repository] of repositories) {
-    const path = repository.pathOf(dir);
-    if (repository.headTree(path) !== undefined && !repository.isChanged(path)) continue;
-    stale.set(repository, [...(stale.get(repository) ?? []), dir]);
-  }
+  const stale = [...repositories].filter(([dir, repository]) => isStale(dir, repository));
   const result = new Map<string, string>();
-  for (const [repository, dirs] of stale) {
+  for (const [repository, pairs] of Map.groupBy(stale, ([, repository]) => repository)) {
+    const dirs = pairs.map(([dir]) => dir);
     const files = await filesAsCommitted(git, repository.root, dirs, signal);
     for (const dir of dirs) {
       const path = repository.pathOf(dir);
@@ -185,74 +160,56 @@ async function previewTrees(
   return result;
 }
 
+/** Reports whether a directory is changed or not in HEAD. */
+function isStale(dir: string, repository: Repository): boolean {
+  const path = repository.pathOf(dir);
+  return repository.headTree(path) === undefined || repository.isChanged(path);
+}
+
 async function hashOne(
-  git: Git,
-  subject: Subject,
-  repositories: ReadonlyMap<string, Repository>,
-  previews: ReadonlyMap<string, string>,
-  signal: AbortSignal | undefined,
+  { options, dir, trees }: Subject,
+  checkouts: Checkouts,
 ): Promise<SourceHash> {
-  const { options, tree, extra } = subject;
+  const { repositories, previews } = checkouts;
+  const [tree, ...extra] = trees;
   const repository = repositories.get(tree);
   if (repository === undefined)
     return { hash: options.hash ?? '', committed: undefined, dirty: options.forceDirty ?? false };
-  const outside = extra.find((dir) => !repositories.has(dir));
-  if (outside !== undefined) {
-    throw new LktError('GIT_FAILED', `the extra source ${outside} is not in git`, {
-      fix: 'move it into the repository, or remove it from extra-sources',
-    });
-  }
   const commit = options.hashCommit ?? 'HEAD';
-  const inHead = commit === 'HEAD' && (await isDirty(git, repository, tree, signal));
+  const inHead = commit === 'HEAD' && (await isDirty(tree, repository, checkouts));
   const dirty = options.forceDirty === true || inHead;
-  const extraDirty = extra.some((dir) => isChanged(repositories, dir));
-  const trees = await treesIn(git, commit, [tree, ...extra], repositories, previews, signal);
-  const committed = combineTrees(
-    [tree, ...extra].map((dir) => currentTree(repositories, previews, dir)),
-  );
+  const current: string[] = [];
+  const inCommit: string[] = [];
+  for (const one of trees) {
+    const inside = repositories.get(one);
+    if (inside === undefined)
+      throw new LktError('GIT_FAILED', `the extra source ${one} is not in git`, {
+        fix: 'move it into the repository, or remove it from extra-sources',
+      });
+    const head = inside.headTree(inside.pathOf(one));
+    const now = previews.get(one) ?? head ?? '';
+    current.push(now);
+    inCommit.push(commit === 'HEAD' ? (head ?? now) : await treeIn(commit, one, inside, checkouts));
+  }
   let { hash } = options;
   if (hash === undefined) {
-    hash = combineTrees(trees);
-    if (dirty) hash += `-dirty-${(await contentHash(git, subject.dir, signal)).slice(0, 7)}`;
+    hash = combineTrees(inCommit);
+    if (dirty) hash += `-dirty-${(await contentHash(dir, checkouts)).slice(0, 7)}`;
   }
-  return { hash, committed, dirty: dirty || extraDirty };
+  const isExtraDirty = extra.some((one) => previews.has(one));
+  return { hash, committed: combineTrees(current), dirty: dirty || isExtraDirty };
 }
 
-async function treesIn(
-  git: Git,
+async function treeIn(
   commit: string,
-  dirs: readonly string[],
-  repositories: ReadonlyMap<string, Repository>,
-  previews: ReadonlyMap<string, string>,
-  signal: AbortSignal | undefined,
-): Promise<string[]> {
-  return Promise.all(
-    dirs.map(async (dir) => {
-      const repository = repositories.get(dir);
-      if (repository === undefined) throw new Error(`${dir} is in no repository`);
-      const path = repository.pathOf(dir);
-      if (commit === 'HEAD') return repository.headTree(path) ?? previews.get(dir) ?? '';
-      const id = (await readTrees(git, repository.root, [path], commit, signal)).get(path);
-      if (id === undefined) throw new LktError('GIT_FAILED', `${dir} is not in commit ${commit}`);
-      return id;
-    }),
-  );
-}
-
-function currentTree(
-  repositories: ReadonlyMap<string, Repository>,
-  previews: ReadonlyMap<string, string>,
   dir: string,
-): string {
-  const repository = repositories.get(dir);
-  return previews.get(dir) ?? repository?.headTree(repository.pathOf(dir)) ?? '';
-}
-
-function isChanged(repositories: ReadonlyMap<string, Repository>, dir: string): boolean {
-  const repository = repositories.get(dir);
-  if (repository === undefined) return false;
+  repository: Repository,
+  { git, signal }: Checkouts,
+): Promise<string> {
   const path = repository.pathOf(dir);
-  return repository.headTree(path) === undefined || repository.isChanged(path);
+  const id = (await readTrees(git, repository.root, [path], commit, signal)).get(path);
+  if (id === undefined) throw new LktError('GIT_FAILED', `${dir} is not in commit ${commit}`);
+  return id;
 }
 
 /**
@@ -260,10 +217,9 @@ function isChanged(repositories: ReadonlyMap<string, Repository>, dir: string): 
  * Unlike `git status`, does not count a staged change that the work tree reverts.
  */
 async function isDirty(
-  git: Git,
-  repository: Repository,
   dir: string,
-  signal: AbortSignal | undefined,
+  repository: Repository,
+  { git, signal }: Checkouts,
 ): Promise<boolean> {
   const path = repository.pathOf(dir);
   if (repository.headTree(path) === undefined || repository.hasUntracked(path)) return true;
@@ -277,15 +233,10 @@ async function isDirty(
 /**
  * Returns the SHA-256 over the contents of the regular files, concatenated in git's order, as hex.
  */
-async function contentHash(
-  git: Git,
-  dir: string,
-  signal: AbortSignal | undefined,
-): Promise<string> {
-  const tracked = await git.run(dir, ['ls-files', '-z'], { signal });
-  const others = await git.run(dir, ['ls-files', '-z', '--exclude-standard', '--others'], {
-    signal,
-  });
+async function contentHash(dir: string, { git, signal }: Checkouts): Promise<string> {
+  const list = ['ls-files', '-z'];
+  const tracked = await git.run(dir, list, { signal });
+  const others = await git.run(dir, [...list, '--exclude-standard', '--others'], { signal });
   const hash = createHash('sha256');
   for (const name of [...splitRecords(tracked.stdout), ...splitRecords(others.stdout)]) {
     // LinuxKit lists files without -z, so it cannot open names that git quotes.

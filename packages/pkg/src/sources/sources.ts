@@ -30,52 +30,46 @@ export async function readSources(
   packages: Iterable<Package>,
   options: HashOptions & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Sources> {
-  const problems = new Map<Package, LktError>();
+  const { signal, hashPath } = options;
   // An error of one package is thrown when that package is asked for.
-  const note = (item: Package, error: unknown): [] => {
-    if (!(error instanceof LktError)) throw error;
-    problems.set(item, error);
-    return [];
-  };
-  const all = await Promise.all(
-    [...packages].map(async (item) =>
-      extraDirs(item).then(
-        (extra) => [{ item, extra }],
-        (error: unknown) => note(item, error),
-      ),
+  const extras = new Map(
+    await Promise.all(
+      [...packages].map(async (item) => [item, await extraDirs(item).catch(asValue)] as const),
     ),
   );
-  const read = all.flat();
-  const dirs = read.flatMap(({ item, extra }) => [item.dir, ...extra]);
-  const known =
-    options.hashPath === undefined
-      ? await readRepositories(workspace.git, dirs, options.signal, workspace.gitTop)
-      : undefined;
-  const items = read.filter(({ item, extra }) => {
-    const problem = outsideProblem(workspace, item, extra, known);
-    return problem === undefined || note(item, problem).length > 0;
-  });
-  const subjects = items.map(({ item, extra }) => ({
-    ...options,
-    dir: item.dir,
-    extraSources: extra,
-  }));
-  const hashes = await sourceHashes(workspace.git, subjects, options.signal, known);
-  const found = new Map(
-    items.map(({ item, extra }, index) => [item, { extra, hash: hashes[index] }] as const),
+  const dirs = [...extras].flatMap(([item, extra]) =>
+    extra instanceof LktError ? [] : [item.dir, ...extra],
   );
-  const of = (item: Package): { extra: readonly string[]; hash: SourceHash } => {
-    const problem = problems.get(item);
-    if (problem !== undefined) throw problem;
-    const { hash, extra } = found.get(item) ?? {};
+  const known =
+    hashPath === undefined
+      ? await readRepositories(workspace.git, dirs, signal, workspace.gitTop)
+      : undefined;
+  for (const [item, extra] of extras)
+    if (!(extra instanceof LktError))
+      extras.set(item, outsideError(workspace, item, extra, known) ?? extra);
+  const valid = [...extras].flatMap(([item, extra]) =>
+    extra instanceof LktError ? [] : [{ ...options, item, dir: item.dir, extraSources: extra }],
+  );
+  const all = await sourceHashes(workspace.git, valid, signal, known);
+  const hashes = new Map(valid.map(({ item }, index) => [item, all[index]]));
+  const of = (item: Package): { readonly extra: readonly string[]; readonly hash: SourceHash } => {
+    const extra = extras.get(item);
+    if (extra instanceof LktError) throw extra;
+    const hash = hashes.get(item);
     if (hash === undefined || extra === undefined) throw new Error(`${item.name} was not read`);
     return { extra, hash };
   };
+  const repositories = known ?? new Map<string, Repository>();
   return {
     hash: (item) => of(item).hash,
-    context: (item) => contextOf(workspace, item, of(item).extra, known ?? new Map()),
-    changes: (item) => changesIn([item.dir, ...of(item).extra], known ?? new Map()),
+    context: (item) => contextOf(workspace, item, of(item).extra, repositories),
+    changes: (item) => changesIn([item.dir, ...of(item).extra], repositories),
   };
+}
+
+function asValue(error: unknown): LktError {
+  if (!(error instanceof LktError)) throw error;
+  return error;
 }
 
 function changesIn(
@@ -95,36 +89,27 @@ function contextOf(
   extra: readonly string[],
   repositories: ReadonlyMap<string, Repository>,
 ): Promise<readonly ContextFile[]> {
-  const roots = [
-    { dir: item.dir, destination: '' },
-    ...extra.map((dir, index) => ({
-      dir,
-      destination: item.extraSources[index]?.destination ?? '',
-    })),
-  ];
-  return contextFiles(
-    roots.map((root) => ({ ...root, repository: repositories.get(root.dir) })),
-    item.dockerfile,
-    (path) => workspace.displayPath(path),
-  );
+  const destinations = ['', ...item.extraSources.map(({ destination }) => destination)];
+  const roots = [item.dir, ...extra].map((dir, index) => ({
+    dir,
+    destination: destinations[index] ?? '',
+    repository: repositories.get(dir),
+  }));
+  return contextFiles(roots, item.dockerfile, (path) => workspace.displayPath(path));
 }
 
 /** Returns an error if an extra source is outside the repository: a clone would lack it. */
-function outsideProblem(
+function outsideError(
   workspace: Workspace,
   item: Package,
   extra: readonly string[],
   repositories: ReadonlyMap<string, Repository> | undefined,
-): Error | undefined {
+): LktError | undefined {
   const top = repositories?.get(item.dir)?.root ?? workspace.root;
   if (!isInside(item.dir, top)) return undefined;
-  for (const [index, dir] of extra.entries()) {
-    if (isInside(dir, top)) continue;
-    const message = `${workspace.displayPath(dir)} is outside the repository ${workspace.displayPath(top)}`;
-    const fix = 'move it into the repository';
-    return item.extraSources[index]?.at.error(message, { fix }) ?? new Error(message);
-  }
-  return undefined;
+  const index = extra.findIndex((dir) => !isInside(dir, top));
+  const message = `${workspace.displayPath(extra[index] ?? '')} is outside the repository ${workspace.displayPath(top)}`;
+  return item.extraSources[index]?.at.error(message, { fix: 'move it into the repository' });
 }
 
 async function extraDirs(item: Package): Promise<string[]> {
