@@ -29,14 +29,13 @@ export {
 } from './container/settings.ts';
 export { affectedPackages } from './workspace/affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
-export type { BuildArgOverride } from './build-yml/build-args.ts';
+export type { BuildArg } from './build-yml/build-args.ts';
 export type { Attestations } from './attest/attestations.ts';
 export type { BuildOptions } from './build/build-options.ts';
 export type { BuildReport, BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
 export {
-  type BuildArg,
   buildYmlSchema,
   type ExtraSource,
   type PackageSpec,

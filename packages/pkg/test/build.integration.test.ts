@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf, LktError } from '@lkt/core';
 import { loadImage, parseIndex, writeIndex } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import type { BuildArgOverride } from '../src/build-yml/build-args.ts';
+import type { BuildArg } from '../src/build-yml/build-args.ts';
 import type { BuildOptions } from '../src/build/build-options.ts';
 import { buildPackages } from '../src/build/build.ts';
 import type { BuiltPackage } from '../src/build/built-package.ts';
@@ -411,7 +411,7 @@ describe('calculated build arguments', () => {
   });
 });
 
-function give(dir: string, args: Readonly<Record<string, string>>): BuildArgOverride[] {
+function give(dir: string, args: Readonly<Record<string, string>>): BuildArg[] {
   return Object.entries(args).map(([name, value]) => ({
     name,
     value,

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { LktError, sourceError } from '@lkt/core';
-import type { BuildArgOverride } from '@lkt/pkg';
+import type { BuildArg } from '@lkt/pkg';
 import { readGiven } from '../session/paths.ts';
 
 /**
@@ -13,11 +13,11 @@ export async function givenArgs(
   flags: readonly string[],
   files: readonly string[],
   cwd: string,
-): Promise<readonly BuildArgOverride[]> {
-  const args: BuildArgOverride[] = [];
+): Promise<readonly BuildArg[]> {
+  const args: BuildArg[] = [];
   for (const file of files) args.push(...(await argsOfFile(file, cwd)));
   for (const text of flags) {
-    const at: BuildArgOverride['at'] = {
+    const at: BuildArg['at'] = {
       error: (message, options) =>
         new LktError('USAGE_INVALID', `--build-arg ${text}: ${message}`, options),
     };
@@ -26,12 +26,12 @@ export async function givenArgs(
   return args;
 }
 
-async function argsOfFile(path: string, cwd: string): Promise<readonly BuildArgOverride[]> {
+async function argsOfFile(path: string, cwd: string): Promise<readonly BuildArg[]> {
   const absolute = resolve(cwd, path);
   const text = await readGiven(cwd, path, `${path}, given by --build-arg-file`);
   return text.split('\n').flatMap((line, index) => {
     if (/^\s*(#|$)/.test(line)) return [];
-    const at: BuildArgOverride['at'] = {
+    const at: BuildArg['at'] = {
       error: (message, options = {}) =>
         sourceError('CONFIG_INVALID', { path, text }, { line: index + 1, column: 1 }, message, {
           ...options,
@@ -42,7 +42,7 @@ async function argsOfFile(path: string, cwd: string): Promise<readonly BuildArgO
   });
 }
 
-function parseArg(text: string, dir: string, at: BuildArgOverride['at']): BuildArgOverride {
+function parseArg(text: string, dir: string, at: BuildArg['at']): BuildArg {
   const equals = text.indexOf('=');
   if (equals <= 0)
     throw at.error(`"${text}" is not a build argument`, { fix: 'write it as NAME=VALUE' });

@@ -29,10 +29,7 @@ export class Attester {
     const attestations = await this.#attest(work);
     for (const [index, image] of work.images.entries()) {
       const sbom = attestations.images[index]?.sbom;
-      this.#known.set(image.descriptor.digest, {
-        ...image,
-        ...(sbom === undefined ? {} : { sbom }),
-      });
+      this.#known.set(image.descriptor.digest, { ...image, sbom });
     }
     return attestations;
   }
@@ -41,9 +38,8 @@ export class Attester {
     const note = cacheFilePath(this.#store, 'records', recordKey(work));
     const found = await this.#read(note);
     if (found !== undefined) return found;
-    const { AttestationWriter } = await import('./attestation-writer.ts');
-    const writer = new AttestationWriter(this.#store, this.#known, this.#signal);
-    const written = await writer.write(work);
+    const { writeAttestations } = await import('./attestation-writer.ts');
+    const written = await writeAttestations(work, this.#store, this.#known, this.#signal);
     await this.#store.addReferrer(...referrersOf(written));
     await writeCacheFile(note, [JSON.stringify(written)]);
     return written;

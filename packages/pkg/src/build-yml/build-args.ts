@@ -4,11 +4,12 @@ import { LktError, undefinedIf } from '@lkt/core';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
- * A build argument from the command line. It overrides the argument of the same name in build.yml.
+ * A build argument of build.yml, or of the command line, which overrides that of the same name in
+ * build.yml.
  */
-export interface BuildArgOverride {
+export interface BuildArg {
   readonly name: string;
-  /** May be a calculated value, as in build.yml; see `resolveBuildArgs`. */
+  /** May be a calculated value; see `resolveBuildArgs`. */
   readonly value: string;
   /** Absolute directory that relative paths in the value start from. */
   readonly dir: string;
@@ -32,7 +33,7 @@ export type ResolvedArg =
 export async function resolveBuildArgs(
   workspace: Workspace,
   item: Package,
-  args: readonly BuildArgOverride[],
+  args: readonly BuildArg[],
 ): Promise<readonly ResolvedArg[]> {
   const resolved: ResolvedArg[] = [];
   for (const arg of args) {
@@ -63,12 +64,11 @@ export async function resolveBuildArgs(
 export async function loadArgPackages(
   workspace: Workspace,
   targets: readonly Package[],
-  given: readonly BuildArgOverride[] = [],
+  given: readonly BuildArg[] = [],
 ): Promise<void> {
   const todo = new Set([...targets, ...workspace.packages.values()]);
   for (const item of todo) {
-    const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
-    const args = [...own, ...(targets.includes(item) ? given : [])];
+    const args = [...item.buildArgs, ...(targets.includes(item) ? given : [])];
     try {
       for (const arg of await resolveBuildArgs(workspace, item, args))
         if ('package' in arg) todo.add(arg.package);
@@ -85,11 +85,7 @@ export function isCalculated(value: string): boolean {
   return value.startsWith(PREFIX);
 }
 
-async function packageOf(
-  workspace: Workspace,
-  dir: string,
-  arg: BuildArgOverride,
-): Promise<Package> {
+async function packageOf(workspace: Workspace, dir: string, arg: BuildArg): Promise<Package> {
   try {
     return await workspace.packageAt(dir);
   } catch (error) {
@@ -101,7 +97,7 @@ async function packageOf(
 async function expandPattern(
   workspace: Workspace,
   item: Package,
-  arg: BuildArgOverride,
+  arg: BuildArg,
   pattern: string,
 ): Promise<ResolvedArg[]> {
   if (!arg.name.includes('%')) {

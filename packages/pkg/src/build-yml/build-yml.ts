@@ -21,6 +21,7 @@ import {
 } from '@lkt/core';
 import { DEBIAN, type DebianBlock } from '@lkt/debian/description';
 import { familiarReference, parseReference, type RawPath, toRaw } from '@lkt/oci';
+import type { BuildArg } from './build-args.ts';
 import { DEPENDS, type DockerImages, relativePath } from './docker-images.ts';
 import { IMAGE_CONFIG, type ImageRuntimeConfig } from './image-config.ts';
 import { DEFAULT_TAG, renderTag } from '../pins/tag.ts';
@@ -75,15 +76,6 @@ export interface ExtraSource {
   readonly at: YamlValue;
 }
 
-/**
- * A build argument of build.yml, `NAME=value`. The value may be calculated; see `resolveBuildArgs`.
- */
-export interface BuildArg {
-  readonly name: string;
-  readonly value: string;
-  readonly at: YamlValue;
-}
-
 /** The id of a secret in build.yml. */
 export interface SecretId {
   readonly id: string;
@@ -126,7 +118,7 @@ const EXTRA_SOURCE: YamlType<ExtraSource> = anyText({
   return { source, destination: toRaw(destination), at };
 });
 
-const BUILD_ARG: YamlType<BuildArg> = anyText({
+const BUILD_ARG: YamlType<Omit<BuildArg, 'dir'>> = anyText({
   matches: /^[^=]+=/,
   problem: (arg) => `"${arg}" is not a build argument`,
   fix: 'write it as NAME=VALUE',
@@ -244,7 +236,7 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
     network: given.network,
     disableCache: given['disable-cache'],
     config: given.config,
-    buildArgs: given.buildArgs,
+    buildArgs: given.buildArgs.map((arg) => ({ ...arg, dir })),
     depends: depends?.value,
     secrets: secrets?.value ?? [],
     target: target === undefined ? undefined : { stage: target.value, at: target.at },

@@ -2,7 +2,7 @@ import type { BuildContext, BuildRequest, Engine, RunOptions } from '@lkt/builde
 import type { Semaphore } from '@lkt/core';
 import type { Platform, Reference } from '@lkt/oci';
 import type { WorkerPool } from '@lkt/rebuild';
-import type { BuildArgOverride } from '../build-yml/build-args.ts';
+import type { BuildArg } from '../build-yml/build-args.ts';
 import type { FindMirror } from '../debian/debian-package.ts';
 import type { OtherImages } from './other-images.ts';
 import type { Recipes } from './recipe.ts';
@@ -50,7 +50,7 @@ export interface BuildOptions
   /** Let `check` also compare steps that do not reach the image. */
   readonly checkEveryStep?: boolean;
   /** Build arguments for the targets. A Dockerfile without a matching ARG ignores them. */
-  readonly buildArgs?: readonly BuildArgOverride[];
+  readonly buildArgs?: readonly BuildArg[];
   /** Names of the targets in the store; default: from build.yml and the source hash. */
   readonly naming?: Naming;
   /** Default: linux/amd64. A package is built for those of them that its `arches` lists. */

@@ -19,7 +19,7 @@ import {
 } from '@lkt/core';
 import { formatPlatform, parseReference, type Platform, type Reference } from '@lkt/oci';
 import { type DockerImage, readDockerImages } from '../build-yml/docker-images.ts';
-import { type BuildArgOverride, resolveBuildArgs } from '../build-yml/build-args.ts';
+import { type BuildArg, resolveBuildArgs } from '../build-yml/build-args.ts';
 import type { BuildOptions } from './build-options.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Sources } from '../sources/sources.ts';
@@ -107,16 +107,14 @@ export async function readRecipe(
   item: Package,
   platforms: readonly Platform[],
   hashOf: (other: Package) => SourceHash,
-  given: readonly BuildArgOverride[] = [],
+  given: readonly BuildArg[] = [],
   buildPlatform: (platform: Platform) => Platform = buildPlatformFor,
 ): Promise<Recipe | undefined> {
   if (item.debian !== undefined) return undefined;
   const dockerfile = parseDockerfile(await readDockerfile(workspace, item));
   const buildArgs = new Map<string, string>();
   const calculated = new Set<string>();
-  const valuesOf = async (
-    args: readonly BuildArgOverride[],
-  ): Promise<ReadonlyMap<string, string>> => {
+  const valuesOf = async (args: readonly BuildArg[]): Promise<ReadonlyMap<string, string>> => {
     const values = new Map<string, string>();
     for (const arg of await resolveBuildArgs(workspace, item, args)) {
       if ('value' in arg) {
@@ -129,8 +127,7 @@ export async function readRecipe(
     }
     return values;
   };
-  const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
-  for (const [name, value] of await valuesOf(own)) buildArgs.set(name, value);
+  for (const [name, value] of await valuesOf(item.buildArgs)) buildArgs.set(name, value);
   const declared = declaredArgs(dockerfile);
   for (const [name, value] of automaticArgs(item, hashOf(item)))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);

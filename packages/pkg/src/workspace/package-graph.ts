@@ -83,9 +83,9 @@ async function usesOf(
     add(use.package, join(item.dir, item.dockerfile), use.parsed.tag !== undefined);
   for (const use of recipe?.archived ?? [])
     add(use.package, buildYml, use.reference.tag !== undefined);
-  const own = item.buildArgs.map((arg) => ({ ...arg, dir: item.dir }));
   // The value of such an argument contains the hash, whether or not the Dockerfile uses it.
-  for (const arg of recipe === undefined ? [] : await resolveBuildArgs(workspace, item, own))
+  const args = recipe === undefined ? [] : item.buildArgs;
+  for (const arg of await resolveBuildArgs(workspace, item, args))
     if ('package' in arg) add(arg.package, buildYml, true);
   return [...found.values()];
 }
