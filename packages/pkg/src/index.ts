@@ -1,6 +1,5 @@
 export { type FileState, fileStates } from './action-cache/file-state.ts';
 export {
-  type ActionContext,
   type ActionInputs,
   buildYmlStates,
   noTrustFiles,
@@ -30,59 +29,26 @@ export {
 export { affectedPackages } from './workspace/affected.ts';
 export { packageCacheAreas } from './cache-areas.ts';
 export type { BuildArg } from './build-yml/build-args.ts';
-export type { Attestations } from './attest/attestations.ts';
 export type { BuildOptions } from './build/build-options.ts';
-export type { BuildReport, BuiltPackage } from './build/built-package.ts';
+export type { BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
-export {
-  buildYmlSchema,
-  type ExtraSource,
-  type PackageSpec,
-  parseBuildYml,
-  type SecretId,
-} from './build-yml/build-yml.ts';
-export { BUILD_YML } from './workspace/package-dirs.ts';
-export { packageGraph, type PackageNode, type PackageUse } from './workspace/package-graph.ts';
-export type { FindMirror } from './debian/debian-package.ts';
+export { buildYmlSchema, type PackageSpec, parseBuildYml } from './build-yml/build-yml.ts';
+export { packageGraph, type PackageNode } from './workspace/package-graph.ts';
 export { type Environment } from '@lkt/git';
-export {
-  CONFIG_LABEL,
-  IMAGE_CONFIG,
-  imageConfigLabel,
-  type ImageRuntimeConfig,
-  parseImageRuntimeConfig,
-} from './build-yml/image-config.ts';
-export {
-  packageStates,
-  type PackageState,
-  type PinState,
-  pinState,
-  type UsedImage,
-} from './workspace/package-states.ts';
+export { imageConfigLabel } from './build-yml/image-config.ts';
+export { packageStates, type PinState, pinState } from './workspace/package-states.ts';
 export { layoutName } from './build/layouts.ts';
 export { lockPackage, type LockPackageOptions, type LockReport } from './debian/lock.ts';
-export { type PinChange, type PinReport, pinWorkspace } from './pins/pin-workspace.ts';
+export { type PinChange, pinWorkspace } from './pins/pin-workspace.ts';
 export { supportsPlatforms } from './workspace/platforms.ts';
-export {
-  checkPin,
-  missingPin,
-  pinOf,
-  referenceError,
-  type ReferenceProblem,
-} from './pins/check-pin.ts';
+export { missingPin, pinOf, referenceError, type ReferenceProblem } from './pins/check-pin.ts';
 export { readAttestations } from './attest/read-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
-export { showTags, sourceReferences, type TagOptions } from './pins/show-tag.ts';
-export type { HashOptions, SourceHash } from './sources/source-hash.ts';
-export {
-  openWorkspace,
-  type Package,
-  type Workspace,
-  type WorkspaceOptions,
-} from './workspace/workspace.ts';
-export { findTrustFile, TRUST_FILE, TRUST_FILES } from './workspace/trust-file.ts';
+export { showTags, sourceReferences } from './pins/show-tag.ts';
+export { openWorkspace, type Package, type Workspace } from './workspace/workspace.ts';
+export { findTrustFile, TRUST_FILE } from './workspace/trust-file.ts';
 export {
   applySourceUpdate,
   findSourceUpdate,
@@ -90,12 +56,7 @@ export {
   type SourceUpdate,
 } from './debian/update-source.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';
-export { type PackagePushOptions, type PushedPackage, pushPackages } from './push/push.ts';
-export type { TargetOptions } from './push/push-plan.ts';
+export { pushPackages } from './push/push.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';
-export { committedReferences, type PackageManifest, pushManifests } from './push/manifest.ts';
-export {
-  attestRebuilds,
-  type AttestedRebuild,
-  type RebuildOptions,
-} from './attest/attest-rebuilds.ts';
+export { committedReferences, pushManifests } from './push/manifest.ts';
+export { attestRebuilds } from './attest/attest-rebuilds.ts';
