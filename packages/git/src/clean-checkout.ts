@@ -61,12 +61,12 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
   const isWanted = (path: string): boolean => prefixes.some((prefix) => path.startsWith(prefix));
   const files = readIndex(join(found.gitDir, 'index'), isWanted);
   if (files === undefined || files.length > MAX_FILES) return undefined;
-  const head = new HeadTrees(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
+  const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
   const root = asTree(files);
   const trees = new Map<string, string>();
   for (const path of paths) {
     const directory = directoryAt(root, path);
-    const id = head.tree(path);
+    const id = headTree(path);
     if (!directory || id === undefined || treeId(directory, 'sha1') !== id) return undefined;
     const isNested = prefixes.some((prefix, at) => paths[at] !== path && path.startsWith(prefix));
     if (!isNested && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
@@ -76,41 +76,33 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
   return { trees, files };
 }
 
-/** The trees of a commit. */
-class HeadTrees {
-  readonly #objects: ObjectDatabase;
-  readonly #commit: string;
-  /** The directories in a directory, by its path. */
-  readonly #known = new Map<string, ReadonlyMap<string, string>>();
-
-  constructor(objects: ObjectDatabase, commit: string) {
-    this.#objects = objects;
-    this.#commit = commit;
-  }
-
-  /** Returns the tree id of a directory. */
-  tree(path: string): string | undefined {
-    if (path !== '') {
-      const slash = path.lastIndexOf('/');
-      return this.#directories(path.slice(0, Math.max(slash, 0)))?.get(path.slice(slash + 1));
+/** Returns a function that returns the tree id of a directory in a commit. */
+function treesOf(objects: ObjectDatabase, commit: string): (path: string) => string | undefined {
+  /** The tree ids of the directories in a directory, by its path. */
+  const known = new Map<string, ReadonlyMap<string, string>>();
+  const treeAt = (path: string): string | undefined => {
+    if (path === '') {
+      const object = objects.read(commit);
+      return object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
     }
-    const object = this.#objects.read(this.#commit);
-    return object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
-  }
+    const slash = path.lastIndexOf('/');
+    const parent = path.slice(0, Math.max(slash, 0));
+    const siblings = known.get(parent) ?? directoriesIn(objects, treeAt(parent));
+    known.set(parent, siblings);
+    return siblings.get(path.slice(slash + 1));
+  };
+  return treeAt;
+}
 
-  /** Returns the tree ids of the directories in a directory, by name. */
-  #directories(path: string): ReadonlyMap<string, string> | undefined {
-    const known = this.#known.get(path);
-    if (known !== undefined) return known;
-    const id = this.tree(path);
-    const object = id === undefined ? undefined : this.#objects.read(id);
-    if (id === undefined || object?.type !== 'tree') return undefined;
-    const found = new Map<string, string>();
-    for (const { mode, name, id: child } of parseTree(id, object.content))
-      if (mode === '40000') found.set(name, child);
-    this.#known.set(path, found);
-    return found;
-  }
+/** Returns the tree ids of the directories in a tree, by name; none if there is no such tree. */
+function directoriesIn(
+  objects: ObjectDatabase,
+  id: string | undefined,
+): ReadonlyMap<string, string> {
+  const object = id === undefined ? undefined : objects.read(id);
+  if (id === undefined || object?.type !== 'tree') return new Map();
+  const entries = [...parseTree(id, object.content)].filter(({ mode }) => mode === '40000');
+  return new Map(entries.map((entry) => [entry.name, entry.id]));
 }
 
 function directoryAt(root: Directory<IndexEntry>, path: string): typeof root | undefined {

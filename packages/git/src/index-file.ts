@@ -1,19 +1,5 @@
 import { closeSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
 
-/** A file in the index. */
-export interface IndexEntry {
-  /** One char per byte, from the top of the work tree. */
-  readonly path: string;
-  /** In octal with leading zeros: `100644`. */
-  readonly mode: string;
-  readonly id: string;
-  /**
-   * Reports whether the file is unchanged since it was added, by its times, size, owner and mode;
-   * false if they cannot tell.
-   */
-  matches(stats: BigIntStats): boolean;
-}
-
 /** Maximum size of an index read here; git reads a larger one faster, with several threads. */
 const MAX_INDEX_BYTES = 8 * 1024 * 1024;
 
@@ -45,7 +31,7 @@ export function readIndex(
     const path = bytes.toString('latin1', begin, end);
     if (wanted(path)) {
       if ((flags & ANY_FLAG) !== 0) return undefined;
-      found.push(new Entry(bytes.subarray(at, at + ENTRY_SIZE), path, stats));
+      found.push(new IndexEntry(bytes.subarray(at, at + ENTRY_SIZE), path, stats));
     }
     // One to eight NULs pad an entry to a multiple of eight bytes.
     at += (end - at + 8) & ~7;
@@ -81,8 +67,10 @@ function hasOnlyOptional(bytes: Buffer, from: number): boolean {
   return at === checksum;
 }
 
-class Entry implements IndexEntry {
+/** A file in the index. */
+export class IndexEntry {
   readonly #bytes: Buffer;
+  /** One char per byte, from the top of the work tree. */
   readonly path: string;
   readonly #index: BigIntStats;
 
@@ -92,6 +80,7 @@ class Entry implements IndexEntry {
     this.#index = index;
   }
 
+  /** In octal with leading zeros: `100644`. */
   get mode(): string {
     return this.#number(24).toString(8).padStart(6, '0');
   }
@@ -100,6 +89,10 @@ class Entry implements IndexEntry {
     return this.#bytes.toString('hex', 40, 60);
   }
 
+  /**
+   * Reports whether the file is unchanged since it was added, by its times, size, owner and mode;
+   * false if they cannot tell.
+   */
   matches(stats: BigIntStats): boolean {
     const isSame =
       this.#time(0) === stats.ctimeNs &&

@@ -1,17 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
-import { rename, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canonicalJson, digestOf } from '@lkt/core';
 import { findAction } from '@lkt/pkg/action-cache';
 import type { Settings } from './options.ts';
 import { rethrowPlain } from './plain-error.ts';
-import type { Projects } from './projects.ts';
+import type { Environment, Projects } from './projects.ts';
+import { writeJson } from './write-json.ts';
 
 /** The entry of the action cache, in the directory of package layouts. */
 const ENTRY = '.projects.json';
-
-type Environment = Readonly<Record<string, string | undefined>>;
 
 interface CachedProjects {
   readonly key: string;
@@ -42,7 +40,8 @@ export async function cachedProjects(
   if (key !== undefined && inputs !== undefined && existsSync(dirname(path))) {
     const { recordAction } = await import('@lkt/pkg');
     const result = { key, projects } satisfies CachedProjects;
-    await write(path, recordAction(inputs, { start: root, env }, result));
+    const action = recordAction(inputs, { start: root, env }, result);
+    if (action !== undefined) await writeJson(path, action);
   }
   return projects;
 }
@@ -73,11 +72,4 @@ function keyOf(
       variables: Object.fromEntries(read),
     }),
   );
-}
-
-async function write(path: string, entry: object | undefined): Promise<void> {
-  if (entry === undefined) return;
-  const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, JSON.stringify(entry));
-  await rename(temporary, path);
 }

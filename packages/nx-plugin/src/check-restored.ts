@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
 import type { PostTasksExecutionContext } from '@nx/devkit';
@@ -7,6 +7,7 @@ import { isErrno } from '@lkt/core';
 import { buildArguments, shellCommand } from './command.ts';
 import type { Settings } from './options.ts';
 import { PlainError } from './plain-error.ts';
+import { writeJson } from './write-json.ts';
 
 /** Hashes of the tasks whose layouts were checked, in the directory of layouts. */
 const CHECKED = '.checked.json';
@@ -36,7 +37,7 @@ export async function checkRestored(
     if (isRestored || status === 'success') checked[id] = hash;
   }
   if (restored.size > 0) await importRestored(settings, workspaceRoot, [...restored]);
-  if (JSON.stringify(checked) !== JSON.stringify(known)) await writeChecked(path, checked);
+  if (JSON.stringify(checked) !== JSON.stringify(known)) await writeJson(path, checked);
 }
 
 /** Builds packages, which imports their layouts, and prints lkt's warnings. */
@@ -76,10 +77,4 @@ async function readChecked(path: string): Promise<Checked> {
     if (isErrno(error, 'ENOENT', 'ENOTDIR') || error instanceof SyntaxError) return {};
     throw error;
   }
-}
-
-async function writeChecked(path: string, checked: Checked): Promise<void> {
-  const temporary = `${path}.${process.pid}`;
-  await writeFile(temporary, `${JSON.stringify(checked, undefined, 1)}\n`);
-  await rename(temporary, path);
 }

@@ -24,7 +24,8 @@ export async function generateImage(tree: Tree, options: ImageOptions): Promise<
   const workspace = await openWorkspace(tree.root, { env: process.env }).catch(rethrowPlain);
   const inConfig = (item: Package): string =>
     `@pkg:${relative(join(tree.root, directory), join(tree.root, relative(workspace.root, item.dir)))}`;
-  const kernel = options.kernel ?? optional(kernelOf(workspace), inConfig);
+  const own = kernelOf(workspace);
+  const kernel = options.kernel ?? (own && inConfig(own));
   if (kernel === undefined)
     throw new PlainError('no package of this workspace is a kernel: pass an image with --kernel');
   const init = options.init ?? initOf(workspace).map(inConfig);
@@ -38,10 +39,6 @@ export async function generateImage(tree: Tree, options: ImageOptions): Promise<
 init:
 ${init.map((image) => `  - "${image}"\n`).join('')}`,
   );
-}
-
-function optional<T, R>(value: T | undefined, map: (value: T) => R): R | undefined {
-  return value === undefined ? undefined : map(value);
 }
 
 /** Prefers `kernel` to names with a suffix, such as `kernel-debug`. */

@@ -6,7 +6,6 @@ import { type WorkspaceModel, readModel } from './workspace-model.ts';
 import type { Settings } from './options.ts';
 import { packageTargets } from './package-targets.ts';
 import { workspacePath } from './workspace-path.ts';
-import { projectNames } from './project-names.ts';
 
 /** The projects and dependencies that the plugin adds to Nx's graph. */
 export interface Projects {
@@ -23,7 +22,7 @@ interface Edge {
   readonly file?: string;
 }
 
-type Environment = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the packages and images of a workspace as Nx projects.
@@ -100,4 +99,20 @@ function edgesOf({ root, packages, images }: WorkspaceModel): readonly Edge[] {
       return [{ from, to, file }];
     }),
   );
+}
+
+/**
+ * Returns project names by directory: `pkg-sshd` for `pkg/sshd`, unless two directories would share
+ * the name.
+ */
+function projectNames(dirs: ReadonlySet<string>): ReadonlyMap<string, string> {
+  const counts = new Map<string, number>();
+  for (const dir of dirs) counts.set(short(dir), (counts.get(short(dir)) ?? 0) + 1);
+  return new Map(
+    [...dirs].map((dir) => [dir, (counts.get(short(dir)) ?? 0) > 1 ? dir : short(dir)]),
+  );
+}
+
+function short(dir: string): string {
+  return dir === '.' ? 'root' : dir.replaceAll('/', '-');
 }

@@ -1,9 +1,9 @@
 import { parseYaml } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { imageConfigLabel, parseImageRuntimeConfig } from '../src/build-yml/image-config.ts';
+import { IMAGE_CONFIG, imageConfigLabel } from '../src/build-yml/image-config.ts';
 
 const label = (text: string): string =>
-  imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'x', text })));
+  imageConfigLabel(IMAGE_CONFIG.read(parseYaml({ path: 'x', text })));
 
 // The expected text is the output of LinuxKit's Go structs for the same YAML.
 it.each([

@@ -1,4 +1,4 @@
-import { YamlType, type YamlValue } from '@lkt/core';
+import { YamlType } from '@lkt/core';
 import { SETTINGS } from '../container/settings.ts';
 import type { PackageSpec } from './build-yml.ts';
 
@@ -10,7 +10,10 @@ export type ImageRuntimeConfig = Readonly<Record<string, unknown>>;
 /** The image label that holds an {@link ImageRuntimeConfig} as JSON. */
 export const CONFIG_LABEL = 'org.mobyproject.config';
 
-/** Parses `config` of build.yml. Accepts numbers and booleans as strings, as LinuxKit does. */
+/**
+ * Parses `config` of build.yml. Accepts numbers and booleans as strings, as LinuxKit does. Rejects
+ * unknown keys and values of the wrong type with CONFIG_INVALID.
+ */
 export const IMAGE_CONFIG: YamlType<ImageRuntimeConfig> = new YamlType({
   read: (value) => {
     SETTINGS.read(value, { isLenient: true });
@@ -19,14 +22,6 @@ export const IMAGE_CONFIG: YamlType<ImageRuntimeConfig> = new YamlType({
   plain: (value) => SETTINGS.plain(value),
   schema: (writer) => SETTINGS.named('container').schema(writer),
 });
-
-/**
- * Parses the runtime config of an image.
- * @throws CONFIG_INVALID at an unknown key or a value of the wrong type
- */
-export function parseImageRuntimeConfig(value: YamlValue): ImageRuntimeConfig {
-  return IMAGE_CONFIG.read(value);
-}
 
 /**
  * Returns the value of the label: JSON as Go's `json.Marshal` writes it, with `<`, `>`, `&`, U+2028

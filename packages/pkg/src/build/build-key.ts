@@ -1,22 +1,18 @@
+import type { BuildRequest } from '@lkt/builder';
 import { Context, type ContextFile } from '@lkt/builder/inputs';
 import { canonicalJson, type Digest, digestHex, digestOf, mapConcurrent } from '@lkt/core';
 import type { DebianBlock, DebianLock } from '@lkt/debian';
 import { ENGINE_EPOCH, formatPlatform, type Platform } from '@lkt/oci';
 
 /** All inputs of an image with a Dockerfile. */
-export interface DockerfileInputs {
+export interface DockerfileInputs extends Pick<
+  BuildRequest,
+  'context' | 'buildArgs' | 'labels' | 'bases' | 'network' | 'target' | 'platform'
+> {
   /** Text of the Dockerfile. */
   readonly dockerfile: string;
-  readonly context: readonly ContextFile[];
   /** The context as a tree, which caches file digests for the keys of other platforms. */
   readonly tree?: Context;
-  readonly buildArgs: ReadonlyMap<string, string>;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly bases: ReadonlyMap<string, Digest>;
-  readonly network: boolean;
-  /** The stage to build; default: the last. */
-  readonly target?: string | undefined;
-  readonly platform: Platform;
 }
 
 /** All inputs of an image made from Debian packages. */

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError, type Reporter, type SourceFile } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import type { DebFile, Mirror } from '@lkt/debian';
 import { checkLock, type DebianLock, type DebianSpec, parseLock } from '@lkt/debian/description';
-import { type Descriptor, type Platform, type Store, writeImage, writeLayer } from '@lkt/oci';
+import { type Descriptor, type Platform, writeImage, writeLayer } from '@lkt/oci';
 import { writeOwners } from '../attest/deb-owners.ts';
 import type { DebianInputs } from '../build/build-key.ts';
+import type { BuildOptions } from '../build/build-options.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** Returns the Debian mirror. Called only if a .deb is missing from the store. */
@@ -27,16 +28,14 @@ export async function readLock(
   const spec = debianSpec(item, platform);
   const path = lockPath(item, platform);
   const dir = workspace.displayPath(item.dir);
-  let file: SourceFile;
-  try {
-    file = { path: workspace.displayPath(path), text: await readFile(path, 'utf8') };
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    if (!isErrno(cause, 'ENOENT')) throw cause;
     throw new LktError('NOT_FOUND', `${workspace.displayPath(path)} is missing`, {
-      cause: error,
+      cause,
       fix: `run: lkt pkg lock ${dir}`,
     });
-  }
+  });
+  const file = { path: workspace.displayPath(path), text };
   const lock = parseLock(file);
   checkLock(lock, spec, file, dir);
   return lock;
@@ -51,12 +50,7 @@ export interface DebianImage extends DebianInputs {
 /** Builds the image of a package with a `debian` block: one layer, without running any command. */
 export async function buildDebianImage(
   image: DebianImage,
-  context: {
-    readonly store: Store;
-    readonly mirror: FindMirror;
-    readonly reporter: Reporter;
-    readonly signal?: AbortSignal | undefined;
-  },
+  context: Pick<BuildOptions, 'store' | 'mirror' | 'reporter' | 'signal'>,
 ): Promise<Descriptor> {
   const { lock, block, labels, platform, directory } = image;
   const { store, mirror, reporter, signal } = context;
@@ -65,7 +59,7 @@ export async function buildDebianImage(
   const files: DebFile[] = [];
   const onFile = (file: DebFile): void => void files.push(file);
   const entries = assemble(lock, store, block, { reporter, signal, onFile });
-  const layer = await writeLayer(store, entries, signal === undefined ? {} : { signal });
+  const layer = await writeLayer(store, entries, { signal });
   const descriptor = await writeImage(store, {
     config: { config: { Env: [PATH], ...(Object.keys(labels).length > 0 && { Labels: labels }) } },
     layers: [layer],

@@ -1,13 +1,14 @@
 import { readFile } from 'node:fs/promises';
-import { LktError, type Reporter, undefinedIf } from '@lkt/core';
+import { LktError, undefinedIf } from '@lkt/core';
 import {
   type DebianLock,
   formatLock,
   type LockedPackage,
   parseLock,
 } from '@lkt/debian/description';
-import type { Platform, Store } from '@lkt/oci';
-import { debianSpec, type FindMirror, lockPath } from './debian-package.ts';
+import type { Platform } from '@lkt/oci';
+import type { BuildOptions } from '../build/build-options.ts';
+import { debianSpec, lockPath } from './debian-package.ts';
 import { allPlatforms, platformsOf } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileAtomic } from '../write-file-atomic.ts';
@@ -23,11 +24,10 @@ export interface LockReport {
   readonly total: number;
 }
 
-export interface LockPackageOptions {
-  readonly store: Store;
-  readonly mirror: FindMirror;
-  readonly reporter: Reporter;
-  readonly signal?: AbortSignal | undefined;
+export interface LockPackageOptions extends Pick<
+  BuildOptions,
+  'store' | 'mirror' | 'reporter' | 'signal'
+> {
   /** Default: all architectures of the package. */
   readonly platforms?: readonly Platform[];
   /** The time at which the archive's indexes must be valid. Default: now. */
@@ -57,7 +57,6 @@ export async function lockPackage(
       fix: 'name a package with a "debian" block',
     });
   }
-  const { store, reporter, signal, now, keyrings } = options;
   const mirror = await options.mirror();
   const reports: LockReport[] = [];
   for (const platform of platformsOf(item, options.platforms ?? allPlatforms(item))) {
@@ -65,13 +64,7 @@ export async function lockPackage(
     const file = workspace.displayPath(path);
     const before = await readExisting(path, file);
     const { resolveLock } = await import('@lkt/debian');
-    const lock = await resolveLock(debianSpec(item, platform), mirror, {
-      store,
-      reporter,
-      signal,
-      now,
-      keyrings,
-    });
+    const lock = await resolveLock(debianSpec(item, platform), mirror, options);
     const text = formatLock(lock);
     if (text !== before?.text) await writeFileAtomic(path, text);
     reports.push({ file, ...difference(before?.lock?.packages ?? [], lock.packages) });

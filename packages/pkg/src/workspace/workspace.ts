@@ -10,55 +10,6 @@ import { BUILD_YML, packageDirs } from './package-dirs.ts';
 /** A package of a workspace. */
 export type Package = PackageSpec;
 
-/**
- * The packages of a checkout: the directories with a build.yml directly under `pkg/`, `tools/` and
- * `kernel/`, those three themselves, and directories added by `packageAt`.
- */
-export interface Workspace {
-  /**
-   * Top of the git work tree. Outside git: the nearest parent directory with packages, else the
-   * start.
-   */
-  readonly root: string;
-  /** Top of the git work tree; undefined outside git. */
-  readonly gitTop: string | undefined;
-  /** Keyed by `org/image`, sorted. */
-  readonly packages: ReadonlyMap<string, Package>;
-  readonly byDir: ReadonlyMap<string, Package>;
-  readonly git: Git;
-  /**
-   * Errors of packages that are not in `packages`. A build that needs one of them fails with its
-   * error.
-   */
-  readonly problems: readonly LktError[];
-  /**
-   * Returns all packages.
-   * @throws LktError the first of `problems`
-   */
-  all(): readonly Package[];
-  /** File name of package descriptions, normally `build.yml`. */
-  readonly buildYml: string;
-  /**
-   * Returns the package in a directory, and adds it if it is outside the usual ones.
-   * @param dir relative to the directory that the workspace was opened from
-   * @throws NOT_FOUND if the directory or its build.yml is missing
-   * @throws CONFIG_INVALID
-   */
-  packageAt(dir: string): Promise<Package>;
-  /**
-   * Returns the package that a reference names, ignoring tag and digest.
-   * @throws CONFIG_INVALID if it may be a package with an error
-   */
-  find(reference: Reference): Package | undefined;
-  /**
-   * Returns the package with this name, `org/image`.
-   * @throws NOT_FOUND with the most similar name
-   */
-  get(name: string): Package;
-  /** Returns a path relative to the directory that the workspace was opened from. */
-  displayPath(path: string): string;
-}
-
 export interface WorkspaceOptions {
   /** The environment that git runs with. */
   readonly env: Environment;
@@ -82,17 +33,30 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
   const root = gitTop ?? (await findRoot(start));
-  const workspace = new OpenWorkspace(root, gitTop, start, git, options);
+  const workspace = new Workspace(root, gitTop, start, git, options);
   for (const found of packageDirs(root, workspace.buildYml)) await workspace.loadOrRecord(found);
   return workspace;
 }
 
-class OpenWorkspace implements Workspace {
+/**
+ * The packages of a checkout: the directories with a build.yml directly under `pkg/`, `tools/` and
+ * `kernel/`, those three themselves, and directories added by `packageAt`.
+ */
+export class Workspace {
+  /**
+   * Top of the git work tree. Outside git: the nearest parent directory with packages, else the
+   * start.
+   */
   readonly root: string;
+  /** Top of the git work tree; undefined outside git. */
   readonly gitTop: string | undefined;
-  readonly packages = new Map<string, Package>();
-  readonly byDir = new Map<string, Package>();
+  readonly #packages = new Map<string, Package>();
+  /** Keyed by `org/image`, sorted. */
+  readonly packages: ReadonlyMap<string, Package> = this.#packages;
+  readonly #byDir = new Map<string, Package>();
+  readonly byDir: ReadonlyMap<string, Package> = this.#byDir;
   readonly git: Git;
+  /** File name of package descriptions, normally `build.yml`. */
   readonly buildYml: string;
   readonly #start: string;
   readonly #dockerfile: string | undefined;
@@ -114,16 +78,30 @@ class OpenWorkspace implements Workspace {
     this.#dockerfile = dockerfile;
   }
 
+  /**
+   * Errors of packages that are not in `packages`. A build that needs one of them fails with its
+   * error.
+   */
   get problems(): readonly LktError[] {
     return this.#broken.errors;
   }
 
+  /**
+   * Returns all packages.
+   * @throws LktError the first of `problems`
+   */
   all(): readonly Package[] {
     const [problem] = this.problems;
     if (problem !== undefined) throw problem;
     return [...this.packages.values()];
   }
 
+  /**
+   * Returns the package in a directory, and adds it if it is outside the usual ones.
+   * @param dir relative to the directory that the workspace was opened from
+   * @throws NOT_FOUND if the directory or its build.yml is missing
+   * @throws CONFIG_INVALID
+   */
   async packageAt(dir: string): Promise<Package> {
     const path = resolve(this.#start, dir);
     const real = await realpath(path).catch((error: unknown) => {
@@ -136,8 +114,8 @@ class OpenWorkspace implements Workspace {
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
-    this.byDir.set(real, changed);
-    this.packages.set(changed.name, changed);
+    this.#byDir.set(real, changed);
+    this.#packages.set(changed.name, changed);
     return changed;
   }
 
@@ -145,14 +123,15 @@ class OpenWorkspace implements Workspace {
   async #loadOnce(dir: string): Promise<Package> {
     const begun = this.#loading.get(dir);
     if (begun !== undefined) return begun;
-    const loading = this.load(dir).finally(() => this.#loading.delete(dir));
+    const loading = this.#load(dir).finally(() => this.#loading.delete(dir));
     this.#loading.set(dir, loading);
     return loading;
   }
 
+  /** Adds the package in a directory, or its error to `problems`. */
   async loadOrRecord(dir: string): Promise<void> {
     try {
-      await this.load(dir);
+      await this.#load(dir);
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
       const text = await readFile(join(dir, this.buildYml), 'utf8').catch(() => '');
@@ -160,7 +139,7 @@ class OpenWorkspace implements Workspace {
     }
   }
 
-  async load(dir: string): Promise<Package> {
+  async #load(dir: string): Promise<Package> {
     const path = join(dir, this.buildYml);
     const text = await readFile(path, 'utf8').catch((error: unknown) => {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
@@ -179,21 +158,29 @@ class OpenWorkspace implements Workspace {
         { fix: 'change "image" or "org" in one of them' },
       );
     }
-    this.byDir.set(dir, loaded);
+    this.#byDir.set(dir, loaded);
     const sorted = [...this.packages, [loaded.name, loaded] as const].toSorted(([a], [b]) =>
       a < b ? -1 : 1,
     );
-    this.packages.clear();
-    for (const [name, item] of sorted) this.packages.set(name, item);
+    this.#packages.clear();
+    for (const [name, item] of sorted) this.#packages.set(name, item);
     return loaded;
   }
 
+  /**
+   * Returns the package that a reference names, ignoring tag and digest.
+   * @throws CONFIG_INVALID if it may be a package with an error
+   */
   find({ domain, path }: Reference): Package | undefined {
     const name = familiarReference({ domain, path });
     this.#broken.throwIfBrokenName(name);
     return this.packages.get(name);
   }
 
+  /**
+   * Returns the package with this name, `org/image`.
+   * @throws NOT_FOUND with the most similar name
+   */
   get(name: string): Package {
     this.#broken.throwIfBrokenName(name);
     const found = this.packages.get(name);
@@ -204,6 +191,7 @@ class OpenWorkspace implements Workspace {
     });
   }
 
+  /** Returns a path relative to the directory that the workspace was opened from. */
   displayPath(path: string): string {
     return relative(this.#start, path) || '.';
   }

@@ -2,7 +2,7 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseYaml } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { imageConfigLabel, parseImageRuntimeConfig } from '../../src/build-yml/image-config.ts';
+import { IMAGE_CONFIG, imageConfigLabel } from '../../src/build-yml/image-config.ts';
 
 const dir = join(process.env['LKT_VECTORS'] ?? '', 'parsed');
 
@@ -30,5 +30,5 @@ it.each([...labels])('%s', (label) => {
 
 /** Returns JSON, which is also YAML. */
 function write(text: string): string {
-  return imageConfigLabel(parseImageRuntimeConfig(parseYaml({ path: 'build.yml', text })));
+  return imageConfigLabel(IMAGE_CONFIG.read(parseYaml({ path: 'build.yml', text })));
 }
