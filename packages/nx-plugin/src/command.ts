@@ -1,15 +1,16 @@
 import type { TargetConfiguration } from '@nx/devkit';
 import { BUILD_YML, type Settings } from './options.ts';
 
-/** Returns a target that runs lkt in a shell. */
+/** Returns a target that runs lkt in a shell, without caching unless `more` allows it. */
 export function runTarget(
+  description: string,
   lkt: string,
   args: readonly string[],
-  env: Readonly<Record<string, string>> = {},
+  { env, ...more }: TargetConfiguration & { readonly env?: Readonly<Record<string, string>> } = {},
 ): TargetConfiguration {
-  const command = shellCommand(lkt, args);
-  const options = { command, env: Object.keys(env).length === 0 ? undefined : env };
-  return { executor: 'nx:run-commands', options };
+  const options = { command: shellCommand(lkt, args), env };
+  const metadata = { description };
+  return { executor: 'nx:run-commands', options, cache: false, metadata, ...more };
 }
 
 /** Returns the arguments of lkt to build packages; append their directories. */

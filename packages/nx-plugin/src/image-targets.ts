@@ -43,40 +43,41 @@ function oneImage(
   const files = filesOf(inputs ?? { files: [join(root, file)], sources: [] }, root);
   const texts = expect.flatMap((text) => ['--expect', text]);
   return {
-    [build]: {
-      ...runTarget(lkt, ['build', '--layouts', layouts, '--dir', dir, file]),
-      // lkt detects an unchanged image quickly. A cached one would also have to be trusted.
-      cache: false,
-      inputs: [...files, ...NO_NPM_PACKAGES, DEPENDENCY_OUTPUTS],
-      outputs: [`{workspaceRoot}/${dir}`],
-      dependsOn:
-        packages.length === 0
-          ? []
-          : [{ projects: packages, target: 'pkg-build', params: 'ignore' }],
-      metadata: { description: `Build the image of ${file}` },
-    },
-    [`image-run--${name}`]: {
-      ...runTarget(lkt, ['run', prefix]),
-      cache: false,
+    [build]: runTarget(
+      `Build the image of ${file}`,
+      lkt,
+      ['build', '--layouts', layouts, '--dir', dir, file],
+      {
+        // lkt detects an unchanged image quickly. A cached one would also have to be trusted.
+        cache: false,
+        inputs: [...files, ...NO_NPM_PACKAGES, DEPENDENCY_OUTPUTS],
+        outputs: [`{workspaceRoot}/${dir}`],
+        dependsOn:
+          packages.length === 0
+            ? []
+            : [{ projects: packages, target: 'pkg-build', params: 'ignore' }],
+      },
+    ),
+    [`image-run--${name}`]: runTarget(`Boot the image of ${file}`, lkt, ['run', prefix], {
       continuous: true,
       dependsOn: [build],
-      metadata: { description: `Boot the image of ${file}` },
-    },
-    [`image-test--${name}`]: {
-      ...runTarget(lkt, ['run', prefix, ...texts, '--timeout', String(timeout)]),
-      cache: true,
-      inputs: [...NO_NPM_PACKAGES, { dependentTasksOutputFiles: '**/*' }],
-      outputs: [],
-      dependsOn: [build],
-      metadata: {
-        description: `Boot the image of ${file} until its console shows the expected texts`,
+    }),
+    [`image-test--${name}`]: runTarget(
+      `Boot the image of ${file} until its console shows the expected texts`,
+      lkt,
+      ['run', prefix, ...texts, '--timeout', String(timeout)],
+      {
+        cache: true,
+        inputs: [...NO_NPM_PACKAGES, { dependentTasksOutputFiles: '**/*' }],
+        outputs: [],
+        dependsOn: [build],
       },
-    },
-    [`verify--${name}`]: {
-      ...runTarget(lkt, ['verify', file]),
-      cache: false,
-      metadata: { description: `Verify the signatures of the packages in the image of ${file}` },
-    },
+    ),
+    [`verify--${name}`]: runTarget(
+      `Verify the signatures of the packages in the image of ${file}`,
+      lkt,
+      ['verify', file],
+    ),
   };
 }
 

@@ -30,44 +30,29 @@ export function packageTargets(
   const named = buildYmlArguments(settings);
   const inputs = inputsOf(node, root);
   const env = { LKT_SOURCE: sourceKey(node) };
-  const verify: TargetConfiguration = {
-    ...runTarget(lkt, ['verify', ...named, dir]),
-    cache: false,
-    metadata: { description: 'Verify the signatures of the package' },
-  };
-  if (
-    !supportsPlatforms(node.item, platforms.length === 0 ? undefined : platforms.map(parsePlatform))
-  )
-    return { verify };
+  const verify = runTarget('Verify the signatures of the package', lkt, ['verify', ...named, dir]);
+  const wanted = platforms.length === 0 ? undefined : platforms.map(parsePlatform);
+  if (!supportsPlatforms(node.item, wanted)) return { verify };
+  const build = buildArguments(settings);
+  const dependsOn = ['pkg-build'];
   return {
-    'pkg-build': {
-      ...runTarget(lkt, [...buildArguments(settings), dir], env),
+    'pkg-build': runTarget('Build the package', lkt, [...build, dir], {
       cache: true,
       inputs,
+      env,
       outputs: [`{workspaceRoot}/${layouts}/${layoutName(node.item)}`],
       dependsOn: ['^pkg-build'],
-      metadata: { description: 'Build the package' },
-    },
-    'pkg-check': {
-      ...runTarget(lkt, [...buildArguments(settings), '--check', dir], env),
-      cache: true,
-      inputs,
-      outputs: [],
-      dependsOn: ['pkg-build'],
-      metadata: { description: 'Check that the package is reproducible' },
-    },
-    'pkg-push': {
-      ...runTarget(lkt, ['pkg', 'push', ...named, dir]),
-      cache: false,
-      dependsOn: ['pkg-build'],
-      metadata: { description: 'Push the package to its registry' },
-    },
-    'pkg-sign': {
-      ...runTarget(lkt, ['pkg', 'sign', ...named, dir]),
-      cache: false,
-      dependsOn: ['pkg-build'],
-      metadata: { description: 'Sign the package' },
-    },
+    }),
+    'pkg-check': runTarget(
+      'Check that the package is reproducible',
+      lkt,
+      [...build, '--check', dir],
+      { cache: true, inputs, env, outputs: [], dependsOn },
+    ),
+    'pkg-push': runTarget('Push the package to its registry', lkt, ['pkg', 'push', ...named, dir], {
+      dependsOn,
+    }),
+    'pkg-sign': runTarget('Sign the package', lkt, ['pkg', 'sign', ...named, dir], { dependsOn }),
     verify,
   };
 }

@@ -5,6 +5,7 @@ it.each([
   ['{{.Hash}}', 'abc', 'abc'],
   ['v1-{{ .Hash }}-x', 'abc', 'v1-abc-x'],
   ['v1 {{- .Hash -}} x', 'abc', 'v1abcx'],
+  ['v1 {{ .Hash -}} x', 'abc', undefined],
   ['fixed', 'abc', 'fixed'],
   ['{{.Hash}}', '', 'latest'],
   ['{{.Hash}}{{.Hash}}', 'a$&', undefined],

@@ -1,8 +1,9 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
-import { readdirSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { isErrno, LktError } from '@lkt/core';
+import { namesIn } from '@lkt/oci/files';
 import { type Environment, gitError, variablesOf } from '../command.ts';
 import { algorithmOf } from '../objects.ts';
 
@@ -159,11 +160,7 @@ export class BareRepository {
 function packedSize(directory: string): number {
   const packs = join(directory, 'objects', 'pack');
   let size = 0;
-  try {
-    for (const name of readdirSync(packs))
-      size += statSync(join(packs, name), { throwIfNoEntry: false })?.size ?? 0;
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
+  for (const name of namesIn(packs))
+    size += statSync(join(packs, name), { throwIfNoEntry: false })?.size ?? 0;
   return size;
 }

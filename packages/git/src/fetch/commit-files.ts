@@ -9,13 +9,6 @@ const MAX_ENTRIES = 1_000_000;
 const MAX_PATH_BYTES = 4095;
 const MAX_LINK_BYTES = 4095;
 
-/** A parsed commit: the id of its tree, and its time. */
-export interface GitCommit {
-  readonly tree: string;
-  /** Committer time in seconds since 1970. */
-  readonly time: number;
-}
-
 /** A commit's tree in an opened repository. */
 export interface GitCheckout {
   readonly objects: CatFile;
@@ -25,11 +18,15 @@ export interface GitCheckout {
 }
 
 /**
- * Reads a commit object (gitformat-commit(5)); undefined if it does not exist.
+ * Returns the tree of a commit, and its committer time in seconds since 1970; undefined if there is
+ * no such object.
  * @throws DOCKERFILE_INVALID for another kind of object
  * @throws IMAGE_INVALID for a commit without a tree
  */
-export async function readCommit(objects: CatFile, id: string): Promise<GitCommit | undefined> {
+export async function readCommit(
+  objects: CatFile,
+  id: string,
+): Promise<{ readonly tree: string; readonly time: number } | undefined> {
   const object = await objects.read(id);
   if (object === undefined) return undefined;
   if (object.type !== 'commit') {

@@ -4,7 +4,7 @@ import { type Descriptor, formatPlatform } from '@lkt/oci';
 import type { AttestedImage } from '../attest/attestations.ts';
 import { buildImage, checkImage } from './build-image.ts';
 import type { BuildMode, BuildTools } from './build-options.ts';
-import { cachedCheck } from './check-results.ts';
+import { readCheck, writeCheck } from './check-results.ts';
 import { importFromLayouts } from './layouts.ts';
 import {
   type BuildTree,
@@ -76,10 +76,14 @@ export class PackageBuilder {
   async check({ planned, image, builtAt }: BuiltImage): Promise<CheckReport> {
     const { store, checkEveryStep: everyStep = false } = this.#tools;
     const { key, descriptor } = image;
-    const at = { key, image: descriptor.digest };
-    return cachedCheck(store, at, { anew: this.#mode.force, everyStep }, async () =>
-      checkImage(this.#item, planned, this.#tools, { image: descriptor, builtAt }),
-    );
+    const known = this.#mode.force
+      ? undefined
+      : await readCheck(store, key, descriptor.digest, everyStep);
+    if (known !== undefined) return known;
+    const first = { image: descriptor, builtAt };
+    const report = await checkImage(this.#item, planned, this.#tools, first);
+    await writeCheck(store, key, report);
+    return report;
   }
 
   /** Reports whether the image equals the stored result of a build with these inputs. */

@@ -9,28 +9,30 @@ import { writeFileAtomic } from '../write-file-atomic.ts';
 const CHECK_EPOCH = 1;
 
 /**
- * Returns the check of an image. Stores it as `checks/<build key>` if the image is reproducible,
- * and reuses the stored check.
- * @param anew whether to ignore a stored check
- * @param everyStep whether a stored check must cover steps that do not reach the image
+ * Returns the stored check of an image; undefined if there is none.
+ * @param everyStep whether the check must cover steps that do not reach the image
  */
-export async function cachedCheck(
+export async function readCheck(
   store: Store,
-  { key, image }: { readonly key: string; readonly image: Digest },
-  { anew, everyStep }: { readonly anew: boolean; readonly everyStep: boolean },
-  check: () => Promise<CheckReport>,
-): Promise<CheckReport> {
-  const path = join(store.dir, 'checks', `${key}.json`);
-  const known = anew ? undefined : await read(path);
-  const isEnough =
-    known?.reproducible === true &&
-    (!everyStep || known.differences.every(({ files }) => files.length > 0));
-  if (isEnough && known.first === image) return known;
-  const report = await check();
-  if (!report.reproducible) return report;
+  key: string,
+  image: Digest,
+  everyStep: boolean,
+): Promise<CheckReport | undefined> {
+  const known = await read(checkPath(store, key));
+  if (known?.first !== image || !known.reproducible) return undefined;
+  const isEnough = !everyStep || known.differences.every(({ files }) => files.length > 0);
+  return isEnough ? known : undefined;
+}
+
+/** Stores the check of a reproducible image as `checks/<build key>`. */
+export async function writeCheck(store: Store, key: string, report: CheckReport): Promise<void> {
+  if (!report.reproducible) return;
   await mkdir(join(store.dir, 'checks'), { recursive: true });
-  await writeFileAtomic(path, JSON.stringify({ epoch: CHECK_EPOCH, report }));
-  return report;
+  await writeFileAtomic(checkPath(store, key), JSON.stringify({ epoch: CHECK_EPOCH, report }));
+}
+
+function checkPath(store: Store, key: string): string {
+  return join(store.dir, 'checks', `${key}.json`);
 }
 
 async function read(path: string): Promise<CheckReport | undefined> {

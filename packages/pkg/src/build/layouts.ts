@@ -6,13 +6,14 @@ import {
   formatPlatform,
   openStore,
   parseReference,
-  type Platform,
   type Store,
   importFromLayout,
   writeIndex,
   writeLayoutDirectory,
 } from '@lkt/oci';
+import type { AttestedPackage } from '../attest/attester.ts';
 import type { BuildTools } from './build-options.ts';
+import type { KeyedInputs } from './plan-image.ts';
 import { indexManifests } from '../pins/check-pin.ts';
 import { type BuildResult, writeResult } from './results.ts';
 import type { Package } from '../workspace/workspace.ts';
@@ -27,13 +28,6 @@ export function layoutName({ name }: Pick<Package, 'name'>): string {
   return name.replaceAll('/', '+');
 }
 
-/** An image for one platform, with its build key. */
-interface KeyedImage {
-  readonly key: string;
-  readonly descriptor: Descriptor;
-  readonly platform: Platform;
-}
-
 /**
  * Writes a package to a directory: an OCI image layout of its index, and the build keys of its
  * images. A machine with the directory need not build the package. The index does not contain
@@ -43,7 +37,7 @@ export async function writePackageLayout(
   store: Store,
   layouts: string,
   item: Package,
-  { index, images }: { readonly index: Descriptor; readonly images: readonly KeyedImage[] },
+  { index, images }: Pick<AttestedPackage, 'index' | 'images'>,
 ): Promise<void> {
   const { domain, path } = parseReference(item.name);
   const record = images.map(({ key, descriptor: { digest }, platform }) => ({
@@ -75,7 +69,7 @@ async function ignoreInGit(layouts: string): Promise<void> {
  */
 export async function importFromLayouts(
   item: Package,
-  { key, platform }: Pick<KeyedImage, 'key' | 'platform'>,
+  { key, platform }: KeyedInputs,
   pins: ReadonlySet<Digest>,
   { store, layouts, reporter, signal }: BuildTools,
 ): Promise<BuildResult | undefined> {

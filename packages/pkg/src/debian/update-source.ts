@@ -20,13 +20,6 @@ export interface SourceUpdate {
   readonly notServed: readonly string[];
 }
 
-/** A source package in build.yml with an exact version: `linux (= 6.12.107-1)`. */
-interface PinnedSource {
-  /** The text in build.yml. */
-  readonly text: string;
-  readonly version: string;
-}
-
 /**
  * Looks for a newer version of a source package in the same series. Writes nothing.
  * @throws CONFIG_INVALID if build.yml has no exact version of the source package
@@ -43,8 +36,8 @@ export async function findSourceUpdate(
   source: string,
   options: LockPackageOptions,
 ): Promise<SourceUpdate> {
-  const { newestSource, parseAlternative, upstreamVersion } = await import('@lkt/debian');
-  const { version: from } = pinnedSource(item, source, parseAlternative);
+  const { newestSource, upstreamVersion } = await import('@lkt/debian');
+  const { version: from } = await pinnedSource(item, source);
   const series = seriesOf(upstreamVersion(from), item);
   const [architecture = 'amd64'] = item.arches;
   const { newest, notServed } = await newestSource(
@@ -73,8 +66,7 @@ export async function applySourceUpdate(
   options: LockPackageOptions,
 ): Promise<void> {
   if (to === undefined) return;
-  const { parseAlternative } = await import('@lkt/debian');
-  const { text } = pinnedSource(item, source, parseAlternative);
+  const { text } = await pinnedSource(item, source);
   const at = item.file.text.indexOf(text);
   if (at === -1 || item.file.text.includes(text, at + 1))
     throw invalid(item, `"${text}" does not occur exactly once`);
@@ -95,14 +87,15 @@ export function hasSource(item: Package, source: string): boolean {
   return item.debian?.sources?.some((text) => /^[^\s(]+/.exec(text)?.[0] === source) ?? false;
 }
 
-function pinnedSource(
+/** Returns the text in build.yml that pins a source package, such as `linux (= 6.12.107-1)`. */
+async function pinnedSource(
   item: Package,
   source: string,
-  parse: (text: string) => { readonly relation?: string; readonly version?: string },
-): PinnedSource {
+): Promise<{ readonly text: string; readonly version: string }> {
+  const { parseAlternative } = await import('@lkt/debian');
   const text = item.debian?.sources?.find((one) => /^[^\s(]+/.exec(one)?.[0] === source);
   if (text === undefined) throw invalid(item, `has no source package ${source}`);
-  const { relation, version } = parse(text);
+  const { relation, version } = parseAlternative(text);
   if (relation !== '=' || version === undefined)
     throw invalid(item, `has no exact version of ${source}, so the lock has the newest`);
   return { text, version };

@@ -11,17 +11,15 @@ export const DEFAULT_TAG = '{{.Hash}}';
 export function renderTag(template: string, hash: string): string {
   const rendered = template.replaceAll(
     ACTION,
-    (action, before: string, body: string, after: string) => {
+    (action, leading: string, trimLeft: string | undefined, body: string, ...rest) => {
+      const [trimRight, trailing] = rest as [string | undefined, string];
       if (body.trim() !== '.Hash') {
-        throw new LktError(
-          'CONFIG_INVALID',
-          `unknown value ${action.trim()} in the tag template "${template}"`,
-          {
-            fix: 'use {{.Hash}}, the only supported value',
-          },
-        );
+        const problem = `unknown value ${action.trim()} in the tag template "${template}"`;
+        throw new LktError('CONFIG_INVALID', problem, {
+          fix: 'use {{.Hash}}, the only supported value',
+        });
       }
-      return `${before === '' ? leadingBlanks(action) : ''}${hash}${after === '' ? trailingBlanks(action) : ''}`;
+      return [trimLeft ? '' : leading, hash, trimRight ? '' : trailing].join('');
     },
   );
   const tag = rendered === '' ? 'latest' : rendered;
@@ -33,15 +31,7 @@ export function renderTag(template: string, hash: string): string {
   return tag;
 }
 
-const ACTION = /\s*\{\{(- )?(.*?)( -)?\}\}\s*/gs;
+const ACTION = /(\s*)\{\{(- )?(.*?)( -)?\}\}(\s*)/gs;
 
 /** OCI distribution-spec, "Pulling manifests". */
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
-
-function leadingBlanks(action: string): string {
-  return /^\s*/.exec(action)?.[0] ?? '';
-}
-
-function trailingBlanks(action: string): string {
-  return /\s*$/.exec(action)?.[0] ?? '';
-}

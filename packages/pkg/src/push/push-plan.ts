@@ -34,7 +34,7 @@ export interface PushPlan {
   readonly item: Package;
   readonly target: Reference & { readonly tag: string };
   /** The index in the store, and those of `single`. */
-  readonly indexes: readonly Descriptor[];
+  readonly indexes: readonly [Descriptor, ...Descriptor[]];
   /** An index of each image alone, which pins name that a machine for one platform made. */
   readonly single: readonly Descriptor[];
   readonly images: readonly Descriptor[];
@@ -77,8 +77,9 @@ export async function planPush(
   const { index, images } = stored;
   const single: Descriptor[] = [];
   for (const image of images) single.push(await writeIndex(store, [image]));
-  const indexes = [index, ...single.filter(({ digest }) => digest !== index.digest)];
-  return { item, target: targetReference(item, hash, options), indexes, single, images };
+  const others = single.filter(({ digest }) => digest !== index.digest);
+  const target = targetReference(item, hash, options);
+  return { item, target, indexes: [index, ...others], single, images };
 }
 
 /**

@@ -187,7 +187,7 @@ async function push(
     item,
     reference: name,
     digest,
-    index: indexes[0]?.digest ?? digest,
+    index: indexes[0].digest,
     images,
     tags,
     bytes,

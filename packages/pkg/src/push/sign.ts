@@ -46,9 +46,8 @@ export async function signPackages(
     const reference = familiarReference(target);
     const subjects = [...indexes, ...images];
     const signed = await signWithDocuments(subjects, { ...options, registry: undefined, target });
-    const [index] = indexes;
-    if (index === undefined) throw new Error(`${reference} has no index`);
-    results.push({ reference, digest: index.digest, subjects: digests(subjects), ...signed });
+    const [{ digest }] = indexes;
+    results.push({ reference, digest, subjects: digests(subjects), ...signed });
   }
   return results;
 }
