@@ -150,42 +150,19 @@ export async function readTrees(
   commit: string,
   signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> {
-  const named = paths.filter((path) => path !== '');
-  // One call if possible.
-  if (named.length === paths.length) {
-    const trees = await listTrees(git, root, named, `${commit}^{tree}`, { exits: [128], signal });
-    if (trees !== undefined) return trees;
-  }
-  const verified = await git.run(
-    root,
-    ['rev-parse', '--verify', '--quiet', '--end-of-options', `${commit}^{tree}`],
-    { exits: [1], signal },
-  );
-  if (verified.exit !== 0) {
+  const verify = ['rev-parse', '--verify', '--quiet', '--end-of-options', `${commit}^{tree}`];
+  const { stdout, exit } = await git.run(root, verify, { exits: [1], signal });
+  if (exit !== 0) {
     if (commit === 'HEAD') return new Map();
     throw new LktError('GIT_FAILED', `git has no commit "${commit}"`);
   }
-  const top = verified.stdout.trim();
-  const trees = (await listTrees(git, root, named, top, { signal })) ?? new Map<string, string>();
-  if (named.length < paths.length) trees.set('', top);
-  return trees;
-}
-
-/** Returns the tree ids of directories in a tree; undefined if git exits with one of `exits`. */
-async function listTrees(
-  git: Git,
-  root: string,
-  paths: readonly string[],
-  tree: string,
-  options: { readonly exits?: readonly number[]; readonly signal: AbortSignal | undefined },
-): Promise<Map<string, string> | undefined> {
-  const trees = new Map<string, string>();
-  if (paths.length === 0) return trees;
-  const names = paths.map((path) => Buffer.from(path, 'latin1').toString());
-  const list = ['ls-tree', '-z', '--full-tree', '--end-of-options', tree, '--', ...names];
-  const { stdout, exit } = await git.run(root, list, options);
-  if (exit !== 0) return undefined;
-  for (const record of splitRecords(stdout)) {
+  const top = stdout.trim();
+  const trees = new Map([['', top]]);
+  const named = paths.filter((path) => path !== '');
+  if (named.length === 0) return trees;
+  const names = named.map((path) => Buffer.from(path, 'latin1').toString());
+  const list = ['ls-tree', '-z', '--full-tree', '--end-of-options', top, '--', ...names];
+  for (const record of splitRecords((await git.run(root, list, { signal })).stdout)) {
     const match = /^\d{6} tree ([0-9a-f]+)\t(.+)$/s.exec(record);
     if (match?.[1] !== undefined && match[2] !== undefined) trees.set(match[2], match[1]);
   }

@@ -4,7 +4,6 @@ import { type Descriptor, formatPlatform } from '@lkt/oci';
 import type { AttestedImage } from '../attest/attestations.ts';
 import { buildImage, checkImage } from './build-image.ts';
 import type { BuildMode, BuildTools } from './build-options.ts';
-import { readCheck, writeCheck } from './check-results.ts';
 import { importFromLayouts } from './layouts.ts';
 import {
   type BuildTree,
@@ -15,10 +14,9 @@ import {
   type PlannedImage,
   readBuildTree,
 } from './plan-image.ts';
-import { policyViolation, pullPackage } from './pull-package.ts';
-import { type BuildResult, readResult, writeResult } from './results.ts';
+import { knownPins, policyViolation, pullPackage } from './pull-package.ts';
+import { type BuildResult, readCheck, readResult, writeCheck, writeResult } from './results.ts';
 import { stepReporter } from './step-reporter.ts';
-import { knownPins } from '../pins/known-pins.ts';
 import type { Package } from '../workspace/workspace.ts';
 
 /** The result of building an image for one platform. */

@@ -86,11 +86,10 @@ export async function pushPackages(
   for (const item of items) plans.push(await planPush(item, sources.hash(item), options));
   for (const plan of plans) await requireUnusedTags(plan, options);
   const blobs = new KnownBlobs();
-  for (const { item, images, others } of built)
-    await blobs.add(store, targetReference(item, sources.hash(item), options), [
-      ...images,
-      ...others,
-    ]);
+  for (const { item, images, others } of built) {
+    const target = targetReference(item, sources.hash(item), options);
+    await blobs.add(store, target, [...images, ...others]);
+  }
   const pushed: PushedPackage[] = [];
   // Push used packages first, so that their blobs can be mounted.
   const place = new Map(built.map(({ item }, index) => [item, index] as const));
@@ -104,13 +103,11 @@ async function requireUnusedTags(
   { item, target, images }: PushPlan,
   { registry, manifest = true, replace, release, signal }: PackagePushOptions,
 ): Promise<void> {
-  const options = { compare: compareByArch(item), replace, dryRun: true, signal };
-  const merged = await registry.mergeIndex(target, images, options);
+  const options = { dryRun: true, signal };
+  const merge = { ...options, compare: compareByArch(item), replace };
+  const { descriptor } = await registry.mergeIndex(target, images, merge);
   if (manifest && release !== undefined)
-    await registry.tagManifest({ ...target, tag: release }, merged.descriptor, {
-      dryRun: true,
-      signal,
-    });
+    await registry.tagManifest({ ...target, tag: release }, descriptor, options);
 }
 
 async function push(
@@ -127,7 +124,7 @@ async function push(
     bytes += done.bytes ?? 0;
     changed ||= done.changed;
   };
-  const name = familiarReference(target);
+  const reference = familiarReference(target);
   const send = async (descriptor: Descriptor, title: string): Promise<void> => {
     const { digest } = descriptor;
     const mountFrom = (blob: Digest): readonly string[] => blobs.elsewhere(blob, repository);
@@ -135,17 +132,19 @@ async function push(
     count(await registry.pushImage(store, descriptor, as, { mountFrom, title, signal }));
   };
   let signer: SignerId | undefined;
+  const own = new Set(images.map(({ digest }) => digest));
   const sign = async (
     subjects: readonly Descriptor[],
-    foreign: readonly Descriptor[],
+    manifests: readonly Descriptor[],
   ): Promise<void> => {
     if (signing === undefined) return;
+    const foreign = manifests.filter(({ digest }) => !own.has(digest));
     const to = { ...signing, store, registry, target, foreign, signal };
     ({ signer } = await signWithDocuments(subjects, to));
   };
   const sendReferrers = async (subjects: readonly Descriptor[]): Promise<void> => {
     for (const referrer of await missingReferrers(subjects, repository, options))
-      await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${name}`);
+      await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${reference}`);
     const { pushSignatures } = await import('@lkt/sign');
     for (const { digest } of subjects)
       count(await pushSignatures(registry, store, repository, digest, signal));
@@ -153,11 +152,10 @@ async function push(
 
   const merge = { compare: compareByArch(item), replace, signal };
   const wanted = await registry.mergeIndex(target, images, { ...merge, dryRun: true });
-  const foreign = foreignTo(images);
   const subjects = [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])];
   // Sign first: it may fail.
-  await sign(subjects, manifest ? wanted.manifests.filter(foreign) : []);
-  for (const index of indexes) await send(index, name);
+  await sign(subjects, manifest ? wanted.manifests : []);
+  for (const index of indexes) await send(index, reference);
   await blobs.add(store, repository, images);
   await sendReferrers(subjects);
 
@@ -176,30 +174,15 @@ async function push(
     count(merged);
     // Another push changed the index since the dry run.
     if (merged.descriptor.digest !== digest) {
-      await sign([merged.descriptor], merged.manifests.filter(foreign));
+      await sign([merged.descriptor], merged.manifests);
       await sendReferrers([merged.descriptor]);
     }
     ({ digest } = merged.descriptor);
     tags.push(tag);
     if (release !== undefined) await set(release, merged.descriptor, true);
   }
-  return {
-    item,
-    reference: name,
-    digest,
-    index: indexes[0].digest,
-    images,
-    tags,
-    bytes,
-    changed,
-    signer,
-  };
-}
-
-/** Returns a predicate for images of an index that are not among `images`. */
-function foreignTo(images: readonly Descriptor[]): (item: Descriptor) => boolean {
-  const own = new Set(images.map(({ digest }) => digest));
-  return ({ digest }) => !own.has(digest);
+  const index = indexes[0].digest;
+  return { item, reference, digest, index, images, tags, bytes, changed, signer };
 }
 
 /**

@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:pa
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
-import { BrokenPackages } from './broken-packages.ts';
+import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
 import { createGit, type Environment, findTop, type Git } from '@lkt/git';
 import { BUILD_YML, packageDirs } from './package-dirs.ts';
 
@@ -61,7 +61,7 @@ export class Workspace {
   readonly #start: string;
   readonly #dockerfile: string | undefined;
   readonly #loading = new Map<string, Promise<Package>>();
-  readonly #broken = new BrokenPackages();
+  readonly #broken: BrokenPackage[] = [];
 
   constructor(
     root: string,
@@ -83,7 +83,7 @@ export class Workspace {
    * error.
    */
   get problems(): readonly LktError[] {
-    return this.#broken.errors;
+    return this.#broken.map(({ error }) => error);
   }
 
   /**
@@ -108,9 +108,10 @@ export class Workspace {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
     });
-    this.#broken.throwIfBroken(real);
+    const broken = this.#broken.find((one) => one.dir === real);
+    if (broken !== undefined) throw broken.error;
     const found = this.byDir.get(real) ?? (await this.#loadOnce(real));
-    this.#broken.throwIfBrokenName(found.name);
+    this.#throwIfBroken(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
@@ -135,7 +136,7 @@ export class Workspace {
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
       const text = await readFile(join(dir, this.buildYml), 'utf8').catch(() => '');
-      this.#broken.add({ dir, text, error });
+      this.#broken.push({ dir, text, error });
     }
   }
 
@@ -173,7 +174,7 @@ export class Workspace {
    */
   find({ domain, path }: Reference): Package | undefined {
     const name = familiarReference({ domain, path });
-    this.#broken.throwIfBrokenName(name);
+    this.#throwIfBroken(name);
     return this.packages.get(name);
   }
 
@@ -182,13 +183,19 @@ export class Workspace {
    * @throws NOT_FOUND with the most similar name
    */
   get(name: string): Package {
-    this.#broken.throwIfBrokenName(name);
+    this.#throwIfBroken(name);
     const found = this.packages.get(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);
     throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
       fix: near === undefined ? 'use the name in a build.yml: org/image' : `did you mean ${near}?`,
     });
+  }
+
+  /** @throws LktError the error of a package that may have this name, `org/image` */
+  #throwIfBroken(name: string): void {
+    const found = this.#broken.find((one) => mayBeNamed(one, name));
+    if (found !== undefined) throw found.error;
   }
 
   /** Returns a path relative to the directory that the workspace was opened from. */

@@ -1,0 +1,26 @@
+import { posix } from 'node:path';
+import type { LktError } from '@lkt/core';
+
+/** A package with an invalid build.yml, or with the name of another package. */
+export interface BrokenPackage {
+  readonly dir: string;
+  /** Text of the build.yml. */
+  readonly text: string;
+  readonly error: LktError;
+}
+
+/**
+ * Reports whether a broken package may have a name in familiar form, `org/image`. Guesses its name
+ * from the `image` line of build.yml, else from the directory.
+ */
+export function mayBeNamed({ dir, text }: BrokenPackage, name: string): boolean {
+  const image = valueOf(text, 'image') ?? posix.basename(dir);
+  const org = valueOf(text, 'org');
+  if (org === undefined) return posix.basename(name) === image;
+  const whole = `${org}/${image}`;
+  return whole === name || whole.endsWith(`/${name}`);
+}
+
+function valueOf(text: string, key: string): string | undefined {
+  return new RegExp(`^${key}:\\s*["']?([^\\s"'#]+)`, 'm').exec(text)?.[1];
+}
