@@ -14,20 +14,13 @@ export interface Changes {
   readonly has: (path: string) => boolean;
 }
 
-/** A directory and its git work tree. */
-interface WorkTree {
-  readonly git: Git;
-  readonly root: string;
-  /** Top of the work tree; undefined if `root` is not in one. */
-  readonly gitTop: string | undefined;
-}
-
 /** The null object id, which forges send for the push of a new branch. */
 const NULL_ID = /^0{40,64}$/;
 
 /**
  * Compares the work tree with the merge base of HEAD and another commit, so that later commits on
  * the other branch do not count. Ignored files do not count either.
+ * @param workTree `gitTop` is the top of the work tree; undefined if `root` is not in one
  * @param base a revision, as git takes it; without one, or for a null id, everything counts as new
  * @throws GIT_FAILED if `base` is not a commit of this repository
  * @example
@@ -37,7 +30,11 @@ const NULL_ID = /^0{40,64}$/;
  * ```
  */
 export async function changesSince(
-  { git, root, gitTop }: WorkTree,
+  {
+    git,
+    root,
+    gitTop,
+  }: { readonly git: Git; readonly root: string; readonly gitTop: string | undefined },
   base: string | undefined,
   signal?: AbortSignal,
 ): Promise<Changes> {

@@ -1,7 +1,7 @@
 import { copyFile, mkdir, mkdtempDisposable, stat, utimes } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative, resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError, undefinedIf } from '@lkt/core';
 import type { Git } from './command.ts';
 import type { GitFile } from './tree-id.ts';
 import { splitRecords } from './repository.ts';
@@ -54,15 +54,12 @@ export async function filesAsCommitted(
  * within the second of the last index write; a copy with a later time would prevent that.
  */
 async function copyIndex(from: string, to: string): Promise<void> {
-  try {
-    const { mtimeMs } = await stat(from);
-    await copyFile(from, to);
-    const seconds = Math.floor(mtimeMs / 1000);
-    await utimes(to, seconds, seconds);
-  } catch (error) {
-    // There is no index before the first `git add`.
-    if (!isErrno(error, 'ENOENT')) throw error;
-  }
+  const stats = await stat(from).catch(undefinedIf('ENOENT'));
+  // There is no index before the first `git add`.
+  if (stats === undefined) return;
+  await copyFile(from, to);
+  const seconds = Math.floor(stats.mtimeMs / 1000);
+  await utimes(to, seconds, seconds);
 }
 
 /** Quotes a path as a C string if the colon-separated list of alternates requires it. */

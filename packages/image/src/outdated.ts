@@ -1,6 +1,6 @@
 import type { Digest } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
-import { sourceReferences, type Workspace } from '@lkt/pkg';
+import { sourceReference, type Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from './config/config.ts';
 import { locatedAsync } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-config.ts';
@@ -45,7 +45,7 @@ export async function outdated(
       };
       const item = workspace.find(reference);
       if (item !== undefined) {
-        const now = (await sourceReferences(workspace, [item])).get(item);
+        const now = await sourceReference(workspace, item);
         if (now !== undefined && familiarReference(withoutDigest(reference)) !== now)
           add('source', now);
         continue;

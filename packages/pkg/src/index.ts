@@ -1,4 +1,4 @@
-export { type FileState, fileStates } from './action-cache/file-state.ts';
+export { type FileState, fileStates } from './action-cache/find-action.ts';
 export {
   type ActionInputs,
   buildYmlStates,
@@ -46,7 +46,7 @@ export { missingPin, pinOf, referenceError, type ReferenceProblem } from './pins
 export { readAttestations } from './attest/read-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
-export { showTags, sourceReferences } from './pins/show-tag.ts';
+export { showTags, sourceReference } from './pins/show-tag.ts';
 export { openWorkspace, type Package, type Workspace } from './workspace/workspace.ts';
 export { findTrustFile, TRUST_FILE } from './workspace/trust-file.ts';
 export {
@@ -58,5 +58,5 @@ export {
 export { writeFileAtomic } from './write-file-atomic.ts';
 export { pushPackages } from './push/push.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';
-export { committedReferences, pushManifests } from './push/manifest.ts';
+export { committedReference, pushManifests } from './push/manifest.ts';
 export { attestRebuilds } from './attest/attest-rebuilds.ts';

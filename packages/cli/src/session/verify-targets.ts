@@ -2,7 +2,7 @@ import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type ImageReport, verifyConfigs, verifyImageReport } from '@lkt/image';
 import { type Descriptor, formatReference, parseReference, type Reference } from '@lkt/oci';
-import { committedReferences, type Workspace } from '@lkt/pkg';
+import { committedReference, type Workspace } from '@lkt/pkg';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
 import { buildTools, workspaceAt } from './build-tools.ts';
@@ -72,8 +72,8 @@ export class TargetVerifier {
     const workspace = await this.#workspace(environment.cwd);
     const item = await workspace.packageAt(dir);
     const { org } = this.#flags;
-    const [own = ''] = await committedReferences(workspace, [item], { signal });
-    const [there = own] = await committedReferences(workspace, [item], { org, signal });
+    const own = await committedReference(workspace, item, { signal });
+    const there = await committedReference(workspace, item, { org, signal });
     return this.#find(parseReference(own), parseReference(there));
   }
 

@@ -1,6 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
+import type { Environment } from '@lkt/git';
 import type { Store } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
@@ -8,8 +9,7 @@ import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { TRUST_FILES } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { checkoutState, sourceHashOf } from './checkout-state.ts';
-import { type FileState, fileState, fileStates } from './file-state.ts';
-import type { CachedAction } from './find-action.ts';
+import { type CachedAction, type FileState, fileState, fileStates } from './find-action.ts';
 
 /**
  * The inputs that an action read, for the action cache. The function that reads them returns them.
@@ -28,17 +28,11 @@ export interface ActionInputs {
   readonly storePaths: Iterable<string>;
 }
 
-/** The part of an action's inputs that the caller knows. */
-export interface ActionContext {
-  /** The directory that the workspace was opened from. */
-  readonly start: string;
-  readonly env: Readonly<Record<string, string | undefined>>;
-}
-
 /**
  * Returns an entry for the action cache, or undefined if the result must not be reused: sources
  * differ from the commit, a package has errors, an input changed since it was read, or an input
  * cannot be tracked.
+ * @param context `start` is the directory that the workspace was opened from
  * @example
  * ```ts
  * const action = recordAction(inputs, { start: process.cwd(), env: process.env }, result);
@@ -47,7 +41,7 @@ export interface ActionContext {
  */
 export function recordAction<Result>(
   { workspace, packages, hashes, files, storePaths }: ActionInputs,
-  { start, env }: ActionContext,
+  { start, env }: { readonly start: string; readonly env: Environment },
   result: Result,
 ): CachedAction<Result> | undefined {
   if (workspace.problems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;

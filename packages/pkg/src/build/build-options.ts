@@ -1,5 +1,5 @@
 import type { BuildContext, BuildRequest, Engine, RunOptions } from '@lkt/builder';
-import type { Semaphore } from '@lkt/core';
+import { type Semaphore, silentReporter } from '@lkt/core';
 import type { Platform, Reference } from '@lkt/oci';
 import type { WorkerPool } from '@lkt/rebuild';
 import type { BuildArg } from '../build-yml/build-args.ts';
@@ -74,3 +74,8 @@ export interface BuildTools extends BuildOptions {
 
 /** Modes of the build of one package, which depend on whether it is a target. */
 export type BuildMode = Required<Pick<BuildOptions, 'force' | 'noCache' | 'check'>>;
+
+/** Returns options that look up results, but build, pull and report nothing. */
+export function knownOnly(options: BuildOptions): BuildOptions {
+  return { ...options, fetchImage: undefined, onlyKnown: true, reporter: silentReporter };
+}

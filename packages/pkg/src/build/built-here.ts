@@ -1,6 +1,6 @@
-import { type Digest, LktError, silentReporter } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
-import type { BuildOptions } from './build-options.ts';
+import { type BuildOptions, knownOnly } from './build-options.ts';
 import type { BuiltPackage } from './built-package.ts';
 import { buildPackages } from './build.ts';
 import { checkPin } from '../pins/check-pin.ts';
@@ -25,14 +25,9 @@ export async function isBuiltHere(
 ): Promise<boolean> {
   const item = workspace.find(reference);
   if (item === undefined) return false;
-  const { fetchImage: _none, ...rest } = options;
+  const known = { ...knownOnly(options), builtHere: true };
   try {
-    const { packages } = await buildPackages(workspace, [item], {
-      ...rest,
-      onlyKnown: true,
-      builtHere: true,
-      reporter: silentReporter,
-    });
+    const { packages } = await buildPackages(workspace, [item], known);
     const built = packages.find((one) => one.item === item);
     return (
       built !== undefined &&

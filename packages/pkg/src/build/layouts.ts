@@ -11,7 +11,7 @@ import {
   writeIndex,
   writeLayoutDirectory,
 } from '@lkt/oci';
-import type { AttestedPackage } from '../attest/attester.ts';
+import type { AttestedPackage } from '../attest/attestations.ts';
 import type { BuildTools } from './build-options.ts';
 import type { KeyedInputs } from './plan-image.ts';
 import { indexManifests } from '../pins/check-pin.ts';

@@ -27,19 +27,13 @@ export async function showTags(
 }
 
 /**
- * Returns `org/image:HASH` of each package, with the hash that its sources will have once
- * committed. Omits packages outside git.
+ * Returns `org/image:HASH` of a package, with the hash that its sources will have once committed;
+ * undefined outside git.
  */
-export async function sourceReferences(
+export async function sourceReference(
   workspace: Workspace,
-  packages: readonly Package[],
-  options: Pick<TagOptions, 'signal'> = {},
-): Promise<ReadonlyMap<Package, string>> {
-  const sources = await readSources(workspace, packages, options);
-  return new Map(
-    packages.flatMap((item) => {
-      const { committed } = sources.hash(item);
-      return committed === undefined ? [] : [[item, `${item.name}:${committed}`] as const];
-    }),
-  );
+  item: Package,
+): Promise<string | undefined> {
+  const { committed } = (await readSources(workspace, [item])).hash(item);
+  return committed === undefined ? undefined : `${item.name}:${committed}`;
 }

@@ -110,14 +110,14 @@ async function sign(
 }
 
 /**
- * Returns the names that packages have in a registry, by their committed sources.
+ * Returns the name that a package has in a registry, by its committed sources.
  * @throws NOT_COMMITTED
  */
-export async function committedReferences(
+export async function committedReference(
   workspace: Workspace,
-  items: readonly Package[],
+  item: Package,
   options: TargetOptions,
-): Promise<readonly string[]> {
-  const sources = await readCommitted(workspace, items, options.signal);
-  return items.map((item) => familiarReference(targetReference(item, sources.hash(item), options)));
+): Promise<string> {
+  const sources = await readCommitted(workspace, [item], options.signal);
+  return familiarReference(targetReference(item, sources.hash(item), options));
 }

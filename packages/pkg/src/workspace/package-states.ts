@@ -1,7 +1,7 @@
-import { LktError, silentReporter } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import { parseReference, type Reference, type Store } from '@lkt/oci';
 import { Build } from '../build/build.ts';
-import type { BuildOptions } from '../build/build-options.ts';
+import { type BuildOptions, knownOnly } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { checkPin } from '../pins/check-pin.ts';
 import { allPlatforms, supportsPlatforms } from './platforms.ts';
@@ -70,22 +70,17 @@ export async function packageStates(
 async function findBuilt(
   workspace: Workspace,
   items: readonly Package[],
-  { fetchImage: _none, platforms, ...rest }: BuildOptions,
+  options: BuildOptions,
 ): Promise<ReadonlyMap<Package, BuiltPackage>> {
-  const targets = items.filter((item) => supportsPlatforms(item, platforms));
-  const build = await Build.start(workspace, targets, {
-    ...rest,
-    platforms,
-    onlyKnown: true,
-    reporter: silentReporter,
-  });
+  const targets = items.filter((item) => supportsPlatforms(item, options.platforms));
+  const build = await Build.start(workspace, targets, knownOnly(options));
   const built = new Map<Package, BuiltPackage>();
   await Promise.all(
     build.order.map(async (item) => {
       try {
         built.set(item, await build.built(item));
       } catch (error) {
-        rest.signal?.throwIfAborted();
+        options.signal?.throwIfAborted();
         // For example a stale pin: then the package has no result.
         if (!(error instanceof LktError)) throw error;
       }

@@ -79,10 +79,9 @@ async function referenceOf(
   dir: string,
   { org, tag, 'build-yml': buildYml }: FlagValues<typeof PkgRemoteTag.flags>,
 ): Promise<string> {
-  const { committedReferences } = await import('@lkt/pkg');
+  const { committedReference } = await import('@lkt/pkg');
   const workspace = await workspaceAt(session, session.environment.cwd, buildYml);
   const item = await workspace.packageAt(dir);
   const options = { org, tag, signal: session.signal };
-  const [reference = ''] = await committedReferences(workspace, [item], options);
-  return reference;
+  return committedReference(workspace, item, options);
 }
