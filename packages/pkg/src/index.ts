@@ -56,7 +56,7 @@ export {
   type SourceUpdate,
 } from './debian/update-source.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';
-export { pushPackages } from './push/push.ts';
+export { pushPackages, type PushedPackage } from './push/push.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';
-export { committedReference, pushManifests } from './push/manifest.ts';
-export { attestRebuilds } from './attest/attest-rebuilds.ts';
+export { committedReference, type PackageManifest, pushManifests } from './push/manifest.ts';
+export { type AttestedRebuild, attestRebuilds } from './attest/attest-rebuilds.ts';

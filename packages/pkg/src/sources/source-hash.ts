@@ -145,7 +145,7 @@ async function previewTrees(
 ): Promise<ReadonlyMap<string, string>> {
   const stale = [...repositories].filter(([dir, repository]) => isStale(dir, repository));
   const result = new Map<string, string>();
-  for (const [repository, pairs] of Map.groupBy(stale, ([, repository]) => repository)) {
+  for (const [repository, pairs] of Map.groupBy(stale, (pair) => pair[1])) {
     const dirs = pairs.map(([dir]) => dir);
     const files = await filesAsCommitted(git, repository.root, dirs, signal);
     for (const dir of dirs) {
