@@ -17,5 +17,5 @@ export {
   writeProvenance,
   writeSbom,
 } from './attestations.ts';
-export { packageUrl } from './purl.ts';
+export { packageUrl, type PackageUrlParts, parsePackageUrl } from './purl.ts';
 export { contentsOf, type SpdxDocument, spdxOf, spdxPackage } from './spdx.ts';

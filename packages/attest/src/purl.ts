@@ -22,3 +22,38 @@ export function packageUrl(parts: PackageUrlParts): string {
     qualifiers.length === 0 ? '' : `?${qualifiers.join('&')}`,
   ].join('');
 }
+
+/**
+ * Parses a package URL (purl-spec, "How to parse a purl string in its components"), without its
+ * subpath.
+ * @returns undefined if the text is no package URL
+ */
+export function parsePackageUrl(text: string): PackageUrlParts | undefined {
+  const [, type, path, version, query = ''] =
+    /^pkg:\/{0,2}([A-Za-z][A-Za-z0-9.+-]*)\/([^@?#]+)(?:@([^?#]*))?(?:\?([^#]*))?/.exec(text) ?? [];
+  if (type === undefined || path === undefined) return undefined;
+  try {
+    const segments = path.split('/').filter(Boolean).map(decodeURIComponent);
+    const name = segments.pop();
+    if (name === undefined) return undefined;
+    return {
+      type: type.toLowerCase(),
+      namespace: segments.length === 0 ? undefined : segments.join('/'),
+      name,
+      version: version && decodeURIComponent(version),
+      qualifiers: Object.fromEntries(
+        query
+          .split('&')
+          .filter(Boolean)
+          .map((pair) => {
+            const [key = '', ...value] = pair.split('=');
+            return [key.toLowerCase(), decodeURIComponent(value.join('='))] as const;
+          }),
+      ),
+    };
+  } catch (error) {
+    // An invalid percent encoding.
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,113 @@
+import { createReadStream } from 'node:fs';
+import { readdir, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { ioError, LktError } from '@lkt/core';
+import type { Advisory } from './advisory.ts';
+import { isTrackerPackage, parseTrackerPackage } from './debian-tracker.ts';
+import { parseOsv } from './osv.ts';
+
+/** Maximum size of one OSV record in bytes; the largest published ones have about 2 MB. */
+const MAX_RECORD_BYTES = 16 * 2 ** 20;
+/** Maximum size of a JSON file in bytes; the tracker's has about 80 MB. */
+const MAX_FILE_BYTES = 2 ** 30;
+
+/**
+ * Reads the advisories of a database: the JSON of Debian's security tracker, an OSV record, a
+ * directory of OSV records, or a zip archive of them as https://osv.dev publishes per ecosystem.
+ * Holds one record, or one package of the tracker, at a time.
+ * @throws NOT_FOUND, IO_FAILED
+ * @throws CONFIG_INVALID for a file in another format
+ */
+export async function readDatabase(
+  path: string,
+  onAdvisory: (advisory: Advisory) => void,
+): Promise<void> {
+  try {
+    const info = await stat(path);
+    if (info.isDirectory()) {
+      const names = await readdir(path, { recursive: true });
+      for (const name of names.filter((one) => one.endsWith('.json')).toSorted())
+        await readFileRecords(join(path, name), MAX_RECORD_BYTES, onAdvisory);
+    } else if (path.endsWith('.zip')) {
+      await readZip(path, onAdvisory);
+    } else {
+      await readFileRecords(path, MAX_FILE_BYTES, onAdvisory);
+    }
+  } catch (error) {
+    throw databaseError(error, path);
+  }
+}
+
+async function readFileRecords(
+  path: string,
+  limit: number,
+  onAdvisory: (advisory: Advisory) => void,
+): Promise<void> {
+  const { size } = await stat(path);
+  if (size > limit) throw tooLarge(path, limit);
+  await readRecords(createReadStream(path), basename(path), onAdvisory);
+}
+
+/** Reads the OSV records of a zip archive. The library checks the size of each entry. */
+async function readZip(path: string, onAdvisory: (advisory: Advisory) => void): Promise<void> {
+  const { default: yauzl } = await import('yauzl');
+  const archive = await yauzl.openPromise(path, { autoClose: false });
+  try {
+    for await (const entry of archive.eachEntry()) {
+      if (!entry.fileName.endsWith('.json')) continue;
+      if (entry.uncompressedSize > MAX_RECORD_BYTES)
+        throw tooLarge(`${path}: ${entry.fileName}`, MAX_RECORD_BYTES);
+      const stream = await archive.openReadStreamPromise(entry);
+      await readRecords(stream, entry.fileName, onAdvisory);
+    }
+  } finally {
+    archive.close();
+  }
+}
+
+/** Reads an OSV record, or the packages of the tracker, by the fields of the outermost object. */
+async function readRecords(
+  stream: Readable,
+  name: string,
+  onAdvisory: (advisory: Advisory) => void,
+): Promise<void> {
+  const { default: streamObject } = await import('stream-json/streamers/stream-object.js');
+  const record: Record<string, unknown> = {};
+  let isTracker = false;
+  const consume = async (entries: AsyncIterable<Entry>): Promise<void> => {
+    for await (const { key, value } of entries) {
+      if (!isTrackerPackage(value)) {
+        record[key] = value;
+        continue;
+      }
+      isTracker = true;
+      for (const advisory of parseTrackerPackage(key, value)) onAdvisory(advisory);
+    }
+  };
+  await pipeline(stream, streamObject.withParserAsStream(), consume);
+  if (isTracker) return;
+  const advisory = parseOsv(record, name);
+  if (advisory !== undefined) onAdvisory(advisory);
+}
+
+interface Entry {
+  readonly key: string;
+  readonly value: unknown;
+}
+
+function tooLarge(what: string, limit: number): LktError {
+  return new LktError('CONFIG_INVALID', `${what} has more than ${limit / 2 ** 20} MiB`);
+}
+
+/** Returns the error of a database; what the parsers of JSON and zip throw names no file. */
+function databaseError(cause: unknown, path: string): unknown {
+  if (cause instanceof LktError) return cause;
+  const error = ioError(`cannot read the database ${path}`, cause);
+  if (error instanceof LktError || !(cause instanceof Error)) return error;
+  return new LktError('CONFIG_INVALID', `the database ${path} is damaged: ${cause.message}`, {
+    cause,
+    fix: 'fetch it again with: lkt vulns update',
+  });
+}

@@ -1,0 +1,124 @@
+import { type Advisory, type AffectedPackage, type Severity, worse } from './advisory.ts';
+import { affects } from './affects.ts';
+import type { SbomPackage } from './sbom.ts';
+import { compareIn } from './version-order.ts';
+
+/** A vulnerability of one package of an SBOM. */
+export interface Vulnerability {
+  /** The CVE where one is known, else the id of the first advisory. */
+  readonly id: string;
+  /** Ids of all advisories about it, with their aliases, sorted. */
+  readonly ids: readonly string[];
+  readonly package: SbomPackage;
+  readonly severity: Severity;
+  readonly summary: string;
+  /** The first version of the source package without it; undefined if there is none yet. */
+  readonly fixed?: string;
+  /** Every database that has the vulnerability calls it negligible. */
+  readonly negligible: boolean;
+}
+
+/** Advisories by the package that they affect. */
+export class AdvisoryIndex {
+  readonly #byPackage = new Map<string, [Advisory, AffectedPackage][]>();
+
+  add(advisory: Advisory): void {
+    for (const item of advisory.affected) {
+      const key = `${item.ecosystem} ${item.name}`;
+      const list = this.#byPackage.get(key);
+      if (list === undefined) this.#byPackage.set(key, [[advisory, item]]);
+      else list.push([advisory, item]);
+    }
+  }
+
+  /** Returns the advisories about a package in its release. */
+  about(item: SbomPackage): readonly (readonly [Advisory, AffectedPackage])[] {
+    const list = this.#byPackage.get(`${item.ecosystem} ${item.source.name}`) ?? [];
+    // Without a release in the SBOM, all releases count: a wrong match can be seen, a missing one cannot.
+    return list.filter(
+      ([, { release }]) =>
+        release === undefined || item.release === undefined || release === item.release,
+    );
+  }
+}
+
+/**
+ * Returns the vulnerabilities of packages, the worst first. Advisories of several databases about
+ * one vulnerability give one entry, with the worst severity.
+ */
+export function findVulnerabilities(
+  packages: readonly SbomPackage[],
+  advisories: AdvisoryIndex,
+): readonly Vulnerability[] {
+  return packages
+    .flatMap((item) => vulnerabilitiesOf(item, advisories))
+    .toSorted(
+      (a, b) =>
+        rank(b.severity) - rank(a.severity) ||
+        compareText(a.package.purl, b.package.purl) ||
+        compareText(a.id, b.id),
+    );
+}
+
+function vulnerabilitiesOf(item: SbomPackage, advisories: AdvisoryIndex): readonly Vulnerability[] {
+  const found: Vulnerability[] = [];
+  for (const [advisory, affected] of advisories.about(item)) {
+    const result = affects(affected, item.source.version);
+    if (!result.affected) continue;
+    const one = vulnerability(item, advisory, affected, result.fixed);
+    const same = found.findIndex(({ ids }) => ids.some((id) => one.ids.includes(id)));
+    if (same === -1) found.push(one);
+    else found[same] = merge(found[same] ?? one, one);
+  }
+  return found;
+}
+
+function vulnerability(
+  item: SbomPackage,
+  { id, aliases, severity, summary }: Advisory,
+  affected: AffectedPackage,
+  fixed: string | undefined,
+): Vulnerability {
+  const ids = sortIds([id, ...aliases]);
+  const negligible = affected.ignored === true;
+  return { id: ids[0] ?? id, ids, package: item, severity, summary, fixed, negligible };
+}
+
+function merge(a: Vulnerability, b: Vulnerability): Vulnerability {
+  const ids = sortIds([...a.ids, ...b.ids]);
+  return {
+    id: ids[0] ?? a.id,
+    ids,
+    package: a.package,
+    severity: worse(a.severity, b.severity),
+    summary: a.summary === '' ? b.summary : a.summary,
+    fixed: laterOf(a, b),
+    negligible: a.negligible && b.negligible,
+  };
+}
+
+/** Returns the later of two fixes: a version that only one database calls fixed is not enough. */
+function laterOf(a: Vulnerability, b: Vulnerability): string | undefined {
+  if (a.fixed === undefined || b.fixed === undefined) return a.fixed ?? b.fixed;
+  return (compareIn(a.package.ecosystem, a.fixed, b.fixed) ?? 0) < 0 ? b.fixed : a.fixed;
+}
+
+/** Sorts ids without duplicates, CVEs first. */
+function sortIds(ids: readonly string[]): readonly string[] {
+  return [...new Set(ids)].toSorted((a, b) => isCve(b) - isCve(a) || compareText(a, b));
+}
+
+function isCve(id: string): number {
+  return Number(id.startsWith('CVE-'));
+}
+
+function rank(severity: Severity): number {
+  return SEVERITY_ORDER.indexOf(severity);
+}
+
+/** For sorting, an unknown severity comes between medium and high: it may be either. */
+const SEVERITY_ORDER: readonly Severity[] = ['low', 'medium', 'unknown', 'high', 'critical'];
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}

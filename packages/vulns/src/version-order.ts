@@ -1,0 +1,26 @@
+import { compareVersions } from '@lkt/debian';
+import semver from 'semver';
+import type { Ecosystem } from './advisory.ts';
+
+/**
+ * Compares two versions of a package as its ecosystem does. Negative if `a` is older.
+ * @returns undefined if one of them is not a version: `(devel)`, a branch, a commit
+ */
+export function compareIn(ecosystem: Ecosystem, a: string, b: string): number | undefined {
+  if (ecosystem === 'debian') return compareVersions(a, b);
+  const left = parseGoVersion(a);
+  const right = parseGoVersion(b);
+  return left === null || right === null ? undefined : semver.compare(left, right);
+}
+
+/**
+ * Parses the version of a Go module (`v0.22.0`, https://go.dev/ref/mod#versions), of the toolchain
+ * (`go1.24.4`, `go1.25rc1`, https://go.dev/doc/toolchain#version), or one of an advisory (`1.24.0-0`).
+ */
+function parseGoVersion(text: string): semver.SemVer | null {
+  const [, release, prerelease = ''] =
+    /^(?:go|v)?(\d+(?:\.\d+){0,2})((?:rc|beta)\d+)?$/.exec(text) ?? [];
+  if (release === undefined) return semver.parse(text);
+  const numbers = [...release.split('.'), '0', '0'].slice(0, 3).join('.');
+  return semver.parse(prerelease === '' ? numbers : `${numbers}-${prerelease}`);
+}

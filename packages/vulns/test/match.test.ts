@@ -1,0 +1,211 @@
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { Advisory } from '../src/advisory.ts';
+import { readDatabase } from '../src/database.ts';
+import { AdvisoryIndex, findVulnerabilities, type Vulnerability } from '../src/match.ts';
+import { parseOpenVex, statementFor } from '../src/open-vex.ts';
+import { parseSbom } from '../src/sbom.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-vulns-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const RUNC = 'pkg:deb/debian/runc@1.1.15%2Bds1-2%2Bb4?arch=amd64&distro=trixie';
+const LIBC = 'pkg:deb/debian/libc6@2.41-12%2Bdeb13u5?arch=amd64&distro=trixie&upstream=glibc';
+const SYS = 'pkg:golang/golang.org/x/sys@v0.22.0';
+const IMAGE = 'pkg:oci/runc@sha256%3Aaa?repository_url=docker.io/lkt/runc';
+
+const TRACKER = {
+  runc: {
+    'CVE-2025-31133': {
+      description: 'masked paths can be bypassed',
+      releases: {
+        trixie: { status: 'resolved', fixed_version: '1.1.15+ds1-2+deb13u1', urgency: 'high' },
+        bookworm: { status: 'open', urgency: 'not yet assigned' },
+      },
+    },
+  },
+  glibc: {
+    'CVE-2019-1010022': { releases: { trixie: { status: 'open', urgency: 'unimportant' } } },
+    'CVE-2026-1': {
+      releases: { trixie: { status: 'resolved', fixed_version: '0', urgency: 'high' } },
+    },
+    'CVE-2026-2': { releases: { bookworm: { status: 'open', urgency: 'high' } } },
+    'CVE-2026-3': { releases: { trixie: { status: 'undetermined', urgency: 'not yet assigned' } } },
+  },
+};
+
+function sbom(...purls: readonly string[]): unknown {
+  return {
+    spdxVersion: 'SPDX-2.3',
+    packages: purls.map((purl) => ({
+      externalRefs: [{ referenceType: 'purl', referenceLocator: purl }],
+    })),
+  };
+}
+
+async function find(
+  document: unknown,
+  ...databases: readonly string[]
+): Promise<readonly Vulnerability[]> {
+  const index = new AdvisoryIndex();
+  for (const path of databases) await readDatabase(path, (advisory) => index.add(advisory));
+  return findVulnerabilities(parseSbom(document, 'sbom').packages, index);
+}
+
+function write(name: string, value: unknown): string {
+  const path = join(dir, name);
+  mkdirSync(join(path, '..'), { recursive: true });
+  writeFileSync(path, typeof value === 'string' ? value : JSON.stringify(value));
+  return path;
+}
+
+const tracker = write('tracker.json', TRACKER);
+
+test('matches a rebuilt binary package by the version of its source', async () => {
+  const [found, ...others] = await find(sbom(RUNC), tracker);
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({
+    id: 'CVE-2025-31133',
+    severity: 'high',
+    fixed: '1.1.15+ds1-2+deb13u1',
+    negligible: false,
+    package: { name: 'runc', source: { version: '1.1.15+ds1-2' } },
+  });
+});
+
+test('matches by source package and release, and counts an undetermined state', async () => {
+  const found = await find(sbom(LIBC), tracker);
+  expect(found.map(({ id, negligible }) => [id, negligible])).toEqual([
+    ['CVE-2026-3', false],
+    ['CVE-2019-1010022', true],
+  ]);
+});
+
+test('counts every release if the SBOM names none', async () => {
+  const found = await find(sbom('pkg:deb/debian/runc@1.1.15%2Bds1-2%2Bdeb13u1'), tracker);
+  expect(found.map(({ id, fixed }) => [id, fixed])).toEqual([['CVE-2025-31133', undefined]]);
+});
+
+test('merges the advisories of several databases into one entry', async () => {
+  write('osv/DEBIAN-CVE-2025-31133.json', {
+    id: 'DEBIAN-CVE-2025-31133',
+    upstream: ['CVE-2025-31133'],
+    severity: [{ score: 'CVSS:3.1/AV:L/AC:L/PR:N/UI:R/S:C/C:H/I:H/A:H' }],
+    affected: [
+      {
+        package: { ecosystem: 'Debian:13', name: 'runc' },
+        ranges: [
+          { type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: '1.1.15+ds1-2+deb13u2' }] },
+        ],
+      },
+    ],
+  });
+  const [found, ...others] = await find(sbom(RUNC), tracker, join(dir, 'osv'));
+  expect(others).toEqual([]);
+  expect(found).toMatchObject({
+    id: 'CVE-2025-31133',
+    ids: ['CVE-2025-31133', 'DEBIAN-CVE-2025-31133'],
+    severity: 'high',
+    fixed: '1.1.15+ds1-2+deb13u2',
+  });
+});
+
+test('reads components of CycloneDX at every depth, and names those that no database covers', () => {
+  const document = {
+    bomFormat: 'CycloneDX',
+    components: [{ purl: RUNC, components: [{ purl: SYS }, { purl: 'pkg:apk/alpine/musl@1' }] }],
+  };
+  const { packages, uncovered } = parseSbom(document, 'sbom');
+  expect(packages.map(({ purl }) => purl)).toEqual([RUNC, SYS]);
+  expect(uncovered).toEqual(['pkg:apk/alpine/musl@1']);
+});
+
+test('rejects a document that is no SBOM', () => {
+  expect(() => parseSbom({ name: 'x' }, 'x.json')).toThrow(
+    'x.json is neither SPDX 2 nor CycloneDX JSON',
+  );
+});
+
+test.each([
+  ['truncated.json', '{"id": "X"'],
+  ['list.json', '[1]'],
+  ['other.json', '{"name": "x"}'],
+  ['empty.zip', 'PK'],
+])('rejects the database %s', async (name, text) => {
+  const path = write(name, text);
+  await expect(readDatabase(path, () => {})).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+});
+
+function vex(...statements: readonly object[]): unknown {
+  return {
+    '@context': 'https://openvex.dev/ns/v0.2.0',
+    timestamp: '2026-01-01T00:00:00Z',
+    statements,
+  };
+}
+
+describe('statementFor', () => {
+  const statement = {
+    vulnerability: { name: 'CVE-2025-31133' },
+    products: [{ '@id': 'pkg:deb/debian/runc' }],
+    status: 'not_affected',
+    justification: 'vulnerable_code_not_in_execute_path',
+  };
+  const status = async (document: unknown): Promise<string | undefined> => {
+    const [found] = await find(sbom(RUNC), tracker);
+    if (found === undefined) throw new Error('nothing was found');
+    return statementFor(found, [IMAGE], parseOpenVex(document, 'vex.json'))?.status;
+  };
+
+  test('matches a package URL without version and qualifiers', async () => {
+    expect(await status(vex(statement))).toBe('not_affected');
+  });
+
+  test.each([
+    ['another version', { products: [{ '@id': 'pkg:deb/debian/runc@1.0' }] }],
+    ['another distribution', { products: [{ '@id': 'pkg:deb/debian/runc?distro=bookworm' }] }],
+    ['another vulnerability', { vulnerability: { name: 'CVE-2025-1' } }],
+    [
+      'another part of the image',
+      { products: [{ '@id': IMAGE, subcomponents: [{ '@id': SYS }] }] },
+    ],
+  ])('does not match %s', async (_, change) => {
+    expect(await status(vex({ ...statement, ...change }))).toBeUndefined();
+  });
+
+  test('matches the image, and its part', async () => {
+    expect(await status(vex({ ...statement, products: [{ '@id': IMAGE }] }))).toBe('not_affected');
+    const products = [{ '@id': 'pkg:oci/runc', subcomponents: [{ identifiers: { purl: RUNC } }] }];
+    expect(await status(vex({ ...statement, products }))).toBe('not_affected');
+  });
+
+  test('prefers the latest statement', async () => {
+    const later = { ...statement, status: 'affected', timestamp: '2026-02-01T00:00:00Z' };
+    expect(await status(vex(later, statement))).toBe('affected');
+  });
+
+  test.each([
+    ['no reason', { justification: undefined }, 'statement 1 gives no reason'],
+    ['no product', { products: [] }, 'statement 1 names no product'],
+    ['an unknown status', { status: 'fine' }, 'statement 1 has no valid status'],
+    ['no vulnerability', { vulnerability: {} }, 'statement 1 names no vulnerability'],
+  ])('rejects a statement with %s', (_, change, message) => {
+    expect(() => parseOpenVex(vex({ ...statement, ...change }), 'vex.json')).toThrow(message);
+  });
+});
+
+test('an index returns advisories of the package alone', () => {
+  const index = new AdvisoryIndex();
+  const advisory: Advisory = {
+    id: 'GO-1',
+    aliases: [],
+    summary: '',
+    severity: 'low',
+    affected: [{ ecosystem: 'go', name: 'golang.org/x/sys', ranges: [{}], versions: [] }],
+  };
+  index.add(advisory);
+  const { packages } = parseSbom(sbom(SYS, RUNC), 'sbom');
+  expect(packages.map((item) => index.about(item).length)).toEqual([0, 1]);
+});

@@ -1,0 +1,74 @@
+import { appendFileSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { saveDatabase, savedDatabases } from '../src/saved-databases.ts';
+
+const URL = 'https://example.org/debian.json';
+const NOW = new Date('2026-01-02T03:04:05Z');
+
+let dir: string;
+beforeEach(() => {
+  dir = mkdtempSync(join(tmpdir(), 'lkt-saved-'));
+});
+afterEach(() => rmSync(dir, { recursive: true, force: true }));
+
+async function* chunks(...texts: readonly (string | Error)[]): AsyncGenerator<Uint8Array> {
+  for (const text of texts) {
+    if (text instanceof Error) throw text;
+    yield Buffer.from(text);
+  }
+}
+
+async function save(...texts: readonly (string | Error)[]): ReturnType<typeof saveDatabase> {
+  return saveDatabase(dir, { name: 'debian', url: URL }, chunks(...texts), NOW);
+}
+
+test('returns nothing for a directory that does not exist', async () => {
+  expect(await savedDatabases(join(dir, 'none'))).toEqual([]);
+});
+
+test('records address, time and digest', async () => {
+  const saved = await save('{', '}');
+  expect(saved).toMatchObject({
+    url: URL,
+    fetched: '2026-01-02T03:04:05.000Z',
+    digest: 'sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a',
+  });
+  expect(await savedDatabases(dir)).toEqual([saved]);
+});
+
+test('replaces the earlier download, and only that', async () => {
+  await save('{}');
+  const go = await saveDatabase(
+    dir,
+    { name: 'go', url: 'https://e.org/all.zip' },
+    chunks('z'),
+    NOW,
+  );
+  const again = await save('{ }');
+  expect(await savedDatabases(dir)).toEqual([again, go]);
+  expect(readdirSync(dir)).toHaveLength(4);
+});
+
+test('keeps the earlier download if the next one fails', async () => {
+  const saved = await save('{}');
+  await expect(save('{', new Error('connection lost'))).rejects.toThrow('connection lost');
+  expect(await savedDatabases(dir)).toEqual([saved]);
+  expect(readdirSync(dir)).toHaveLength(2);
+});
+
+test('rejects a file that changed', async () => {
+  const { path } = await save('{}');
+  appendFileSync(path, ' ');
+  await expect(savedDatabases(dir)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+});
+
+test.each(['', '{}', '{"url":"u","fetched":"t","file":"../x","digest":"sha256:00"}'])(
+  'rejects a damaged entry: %s',
+  async (text) => {
+    await save('{}');
+    writeFileSync(join(dir, 'debian.saved.json'), text);
+    await expect(savedDatabases(dir)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+  },
+);
