@@ -24,6 +24,7 @@ const LAYERS = [
   'attest',
   'sign',
   'debian',
+  'vulns',
   'dockerfile',
   'git',
   'builder',

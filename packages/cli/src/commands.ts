@@ -46,6 +46,7 @@ const COMMANDS = {
   serve: async () => (await import('./commands/serve.ts')).Serve,
   verify: async () => (await import('./commands/verify.ts')).Verify,
   version: async () => (await import('./commands/version.ts')).Version,
+  vulns: async () => (await import('./commands/vulns.ts')).Vulns,
 } satisfies Readonly<Record<string, () => Promise<CommandClass>>>;
 
 type CommandId = keyof typeof COMMANDS;

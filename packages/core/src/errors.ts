@@ -35,7 +35,8 @@ export type LktErrorCode =
   | 'TOOL_MISSING' // a required program is not installed on the host
   | 'TREE_CONFLICT' // two parts of an image need different files at the same path
   | 'UNSUPPORTED' // the input is valid, but this version does not support it
-  | 'USAGE_INVALID'; // the command line is invalid
+  | 'USAGE_INVALID' // the command line is invalid
+  | 'VULNERABLE'; // a package has a known vulnerability that no VEX statement excludes
 
 /**
  * An expected error of lkt; anything else that is thrown is a bug and prints a stack.

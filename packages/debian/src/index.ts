@@ -10,6 +10,11 @@ export {
 } from './lock/lock.ts';
 export { findMirror, type Mirror } from './archive/mirror.ts';
 export { newestSource } from './archive/newest-source.ts';
+export {
+  type InstalledPackage,
+  type SecurityUpdate,
+  securityUpdates,
+} from './archive/security-updates.ts';
 export { parseAlternative } from './lock/relation.ts';
 export { resolveLock } from './lock/resolve-lock.ts';
 export { type DebianBlock } from './lock/debian-block.ts';

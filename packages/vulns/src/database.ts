@@ -3,7 +3,7 @@ import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { ioError, LktError } from '@lkt/core';
+import { ioError, isErrno, LktError } from '@lkt/core';
 import type { Advisory } from './advisory.ts';
 import { isTrackerPackage, parseTrackerPackage } from './debian-tracker.ts';
 import { parseOsv } from './osv.ts';
@@ -17,26 +17,28 @@ const MAX_FILE_BYTES = 2 ** 30;
  * Reads the advisories of a database: the JSON of Debian's security tracker, an OSV record, a
  * directory of OSV records, or a zip archive of them as https://osv.dev publishes per ecosystem.
  * Holds one record, or one package of the tracker, at a time.
+ * @param name of the database in errors
  * @throws NOT_FOUND, IO_FAILED
  * @throws CONFIG_INVALID for a file in another format
  */
 export async function readDatabase(
   path: string,
   onAdvisory: (advisory: Advisory) => void,
+  name: string = path,
 ): Promise<void> {
   try {
     const info = await stat(path);
     if (info.isDirectory()) {
       const names = await readdir(path, { recursive: true });
-      for (const name of names.filter((one) => one.endsWith('.json')).toSorted())
-        await readFileRecords(join(path, name), MAX_RECORD_BYTES, onAdvisory);
+      for (const file of names.filter((one) => one.endsWith('.json')).toSorted())
+        await readFileRecords(join(path, file), MAX_RECORD_BYTES, onAdvisory);
     } else if (path.endsWith('.zip')) {
       await readZip(path, onAdvisory);
     } else {
       await readFileRecords(path, MAX_FILE_BYTES, onAdvisory);
     }
   } catch (error) {
-    throw databaseError(error, path);
+    throw databaseError(error, name);
   }
 }
 
@@ -102,12 +104,13 @@ function tooLarge(what: string, limit: number): LktError {
 }
 
 /** Returns the error of a database; what the parsers of JSON and zip throw names no file. */
-function databaseError(cause: unknown, path: string): unknown {
+function databaseError(cause: unknown, name: string): unknown {
   if (cause instanceof LktError) return cause;
-  const error = ioError(`cannot read the database ${path}`, cause);
+  if (isErrno(cause, 'ENOENT')) return new LktError('NOT_FOUND', `there is no database ${name}`);
+  const error = ioError(`cannot read the database ${name}`, cause);
   if (error instanceof LktError || !(cause instanceof Error)) return error;
-  return new LktError('CONFIG_INVALID', `the database ${path} is damaged: ${cause.message}`, {
+  return new LktError('CONFIG_INVALID', `the database ${name} is damaged: ${cause.message}`, {
     cause,
-    fix: 'fetch it again with: lkt vulns update',
+    fix: 'fetch it again with: lkt vulns --update',
   });
 }

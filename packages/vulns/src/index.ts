@@ -8,8 +8,9 @@ export {
   type VersionRange,
 } from './advisory.ts';
 export { readDatabase } from './database.ts';
-export { AdvisoryIndex, findVulnerabilities, type Vulnerability } from './match.ts';
-export { parseOpenVex, statementFor, type VexStatement } from './open-vex.ts';
+export { evaluate, failing, type Finding, isExcluded, type Subject } from './evaluate.ts';
+export { AdvisoryIndex } from './match.ts';
+export { parseOpenVex, type VexStatement } from './open-vex.ts';
 export { parseSbom, type SbomPackage, type SbomPackages } from './sbom.ts';
-export { sarifOf, type SarifFinding } from './sarif.ts';
+export { sarifOf } from './sarif.ts';
 export { DATABASES, saveDatabase, type SavedDatabase, savedDatabases } from './saved-databases.ts';

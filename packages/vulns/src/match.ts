@@ -34,7 +34,7 @@ export class AdvisoryIndex {
   /** Returns the advisories about a package in its release. */
   about(item: SbomPackage): readonly (readonly [Advisory, AffectedPackage])[] {
     const list = this.#byPackage.get(`${item.ecosystem} ${item.source.name}`) ?? [];
-    // Without a release in the SBOM, all releases count: a wrong match can be seen, a missing one cannot.
+    // Without a release in the SBOM all count: users see a wrong match, and not a missing one.
     return list.filter(
       ([, { release }]) =>
         release === undefined || item.release === undefined || release === item.release,

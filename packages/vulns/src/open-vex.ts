@@ -15,14 +15,14 @@ export interface VexStatement {
   readonly time: number;
 }
 
-export interface VexProduct {
+interface VexProduct {
   /** Package URLs, or other identifiers of the product. */
   readonly ids: readonly string[];
   /** Identifiers of the parts that the statement is about; empty: the product itself. */
   readonly subcomponents: readonly string[];
 }
 
-export type VexStatus = (typeof STATES)[number];
+type VexStatus = (typeof STATES)[number];
 
 const STATES = ['not_affected', 'affected', 'fixed', 'under_investigation'] as const;
 
@@ -115,7 +115,7 @@ export function statementFor(
     );
 }
 
-/** Reports whether a package URL names `purl`: what it leaves out (version, qualifiers) matches all. */
+/** Reports whether a package URL names `purl`. Without version or qualifier it names all. */
 function matchesPackageUrl(pattern: string, purl: string): boolean {
   const wanted = parsePackageUrl(pattern);
   const given = parsePackageUrl(purl);

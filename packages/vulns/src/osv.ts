@@ -62,7 +62,7 @@ function ecosystemOf(name: string): { ecosystem: Ecosystem; release?: string } |
   return release === undefined ? undefined : { ecosystem: 'debian', release: codenameOf(release) };
 }
 
-/** Returns the ranges of a list of events, which may have any order. Ranges of git commits are skipped. */
+/** Returns the ranges of events, which may have any order. Skips ranges of git commits. */
 function rangesOf(range: Fields | undefined, ecosystem: Ecosystem): readonly VersionRange[] {
   if (range === undefined || range['type'] === 'GIT') return [];
   const events = items(range['events']).flatMap((item) => {

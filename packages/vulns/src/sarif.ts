@@ -1,24 +1,15 @@
 import type { Severity } from './advisory.ts';
+import { type Finding, isExcluded } from './evaluate.ts';
 import type { Vulnerability } from './match.ts';
 
-/** A vulnerability of a target, as reported. */
-export interface SarifFinding {
-  readonly vulnerability: Vulnerability;
-  /** The file, directory or image that was asked about. */
-  readonly target: string;
-  /** Why it does not apply, by a VEX statement. */
-  readonly suppressed?: string;
-}
-
 /**
- * Returns a SARIF 2.1.0 log, which code hosts show as alerts: a rule per vulnerability, a result per
- * affected package and target.
+ * Returns a SARIF 2.1.0 log, which code hosts show as alerts: a rule per vulnerability, and a
+ * result per affected package and subject.
  * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/
  */
-export function sarifOf(findings: readonly SarifFinding[], toolVersion: string): object {
-  const ids = [...new Set(findings.map(({ vulnerability }) => vulnerability.id))].toSorted();
-  const first = (id: string): SarifFinding | undefined =>
-    findings.find(({ vulnerability }) => vulnerability.id === id);
+export function sarifOf(findings: readonly Finding[], toolVersion: string): object {
+  const rules = new Map(findings.map((finding) => [finding.id, ruleOf(finding)]));
+  const ids = [...rules.keys()].toSorted();
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
     version: '2.1.0',
@@ -28,7 +19,7 @@ export function sarifOf(findings: readonly SarifFinding[], toolVersion: string):
           driver: {
             name: 'lkt',
             version: toolVersion,
-            rules: ids.map((id) => ruleOf(id, first(id)?.vulnerability)),
+            rules: ids.map((id) => rules.get(id)),
           },
         },
         results: findings.map((finding) => resultOf(finding, ids)),
@@ -37,26 +28,19 @@ export function sarifOf(findings: readonly SarifFinding[], toolVersion: string):
   };
 }
 
-function ruleOf(id: string, vulnerability: Vulnerability | undefined): object {
-  const text = vulnerability?.summary === '' ? id : (vulnerability?.summary ?? id);
+function ruleOf({ id, severity, summary }: Vulnerability): object {
   return {
     id,
-    shortDescription: { text },
+    shortDescription: { text: summary === '' ? id : summary },
     helpUri: id.startsWith('CVE-')
       ? `https://www.cve.org/CVERecord?id=${id}`
       : `https://osv.dev/vulnerability/${id}`,
-    properties: {
-      'security-severity': SCORES[vulnerability?.severity ?? 'unknown'],
-      tags: ['security'],
-    },
+    properties: { 'security-severity': SCORES[severity], tags: ['security'] },
   };
 }
 
-function resultOf(
-  { vulnerability, target, suppressed }: SarifFinding,
-  ids: readonly string[],
-): object {
-  const { id, package: item, severity, fixed } = vulnerability;
+function resultOf(finding: Finding, ids: readonly string[]): object {
+  const { id, subject, package: item, severity, fixed, vex } = finding;
   const remedy = fixed === undefined ? 'no fix is known' : `fixed in ${fixed}`;
   return {
     ruleId: id,
@@ -65,15 +49,14 @@ function resultOf(
     message: { text: `${item.name} ${item.version} has ${id}: ${remedy}` },
     locations: [
       {
-        physicalLocation: { artifactLocation: { uri: encodeURI(target) } },
+        physicalLocation: { artifactLocation: { uri: encodeURI(subject) } },
         logicalLocations: [{ fullyQualifiedName: item.purl, kind: 'package' }],
       },
     ],
-    partialFingerprints: { vulnerability: `${target} ${item.purl} ${id}` },
-    suppressions:
-      suppressed === undefined
-        ? undefined
-        : [{ kind: 'external', status: 'accepted', justification: suppressed }],
+    partialFingerprints: { vulnerability: `${subject} ${item.purl} ${id}` },
+    suppressions: isExcluded(finding)
+      ? [{ kind: 'external', status: 'accepted', justification: vex?.reason }]
+      : undefined,
   };
 }
 

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { AdvisoryIndex, findVulnerabilities } from '../src/match.ts';
+import { evaluate } from '../src/evaluate.ts';
+import { AdvisoryIndex } from '../src/match.ts';
 import { sarifOf } from '../src/sarif.ts';
 import { parseSbom } from '../src/sbom.ts';
 
@@ -15,15 +16,20 @@ test('returns a rule per vulnerability and a result per target', () => {
     { bomFormat: 'CycloneDX', components: [{ purl: PURL }] },
     'sbom.json',
   );
-  const [vulnerability] = findVulnerabilities(packages, index);
-  if (vulnerability === undefined) throw new Error('nothing was found');
-  const log = sarifOf(
-    [
-      { vulnerability, target: 'examples/my image.yml' },
-      { vulnerability, target: 'pkg/sshd', suppressed: 'the code is not reached' },
-    ],
-    '1.2.3',
-  );
+  const reason = 'the code is not reached';
+  const products = [{ ids: ['pkg:oci/sshd'], subcomponents: [] }];
+  const statement = {
+    ids: ['CVE-2026-1'],
+    products,
+    status: 'not_affected',
+    reason,
+    time: 0,
+  } as const;
+  const subjects = [
+    { name: 'examples/my image.yml', images: [], packages },
+    { name: 'pkg/sshd', images: ['pkg:oci/sshd@sha256%3Aaa'], packages },
+  ];
+  const log = sarifOf(evaluate(subjects, index, [statement]), '1.2.3');
   expect(log).toMatchObject({
     version: '2.1.0',
     runs: [

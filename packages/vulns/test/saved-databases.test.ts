@@ -48,14 +48,14 @@ test('replaces the earlier download, and only that', async () => {
   );
   const again = await save('{ }');
   expect(await savedDatabases(dir)).toEqual([again, go]);
-  expect(readdirSync(dir)).toHaveLength(4);
+  expect(readdirSync(join(dir, 'debian'))).toHaveLength(2);
 });
 
 test('keeps the earlier download if the next one fails', async () => {
   const saved = await save('{}');
   await expect(save('{', new Error('connection lost'))).rejects.toThrow('connection lost');
   expect(await savedDatabases(dir)).toEqual([saved]);
-  expect(readdirSync(dir)).toHaveLength(2);
+  expect(readdirSync(join(dir, 'debian'))).toHaveLength(2);
 });
 
 test('rejects a file that changed', async () => {
@@ -68,7 +68,7 @@ test.each(['', '{}', '{"url":"u","fetched":"t","file":"../x","digest":"sha256:00
   'rejects a damaged entry: %s',
   async (text) => {
     await save('{}');
-    writeFileSync(join(dir, 'debian.saved.json'), text);
+    writeFileSync(join(dir, 'debian', 'saved.json'), text);
     await expect(savedDatabases(dir)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   },
 );

@@ -26,7 +26,14 @@ export class Env extends LktCommand {
     const cache = cacheSetting(flags.cache, environment);
     const max = cacheMaxSetting(environment, cache.value);
     const builders = builderSetting(undefined, environment);
-    const addresses = ['LKT_FULCIO_URL', 'LKT_REKOR_URL', 'LKT_TSA_URL', 'LKT_TRUSTED_ROOT'];
+    const addresses = [
+      'LKT_FULCIO_URL',
+      'LKT_REKOR_URL',
+      'LKT_TSA_URL',
+      'LKT_TRUSTED_ROOT',
+      'LKT_VULNS_DEBIAN',
+      'LKT_VULNS_GO',
+    ];
     const settings: InForce[] = [
       { name: 'LKT_BUILDER', value: builders.value.join(','), from: builders.from },
       { name: 'LKT_CACHE', ...cache },

@@ -1,13 +1,21 @@
 import type { CacheArea } from '@lkt/oci';
+import { DATABASE_DIRECTORY } from './vulnerability-databases.ts';
 
 /** Returns every area of the store that packages of lkt keep beside its blobs. */
 export async function cacheAreas(): Promise<readonly CacheArea[]> {
-  const [{ buildCacheAreas }, { packageCacheAreas }, { imageCacheAreas }, { nxCacheArea }] =
-    await Promise.all([
-      import('@lkt/builder'),
-      import('@lkt/pkg'),
-      import('@lkt/image'),
-      import('@lkt/server'),
-    ]);
-  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea];
+  const [
+    { directoryArea },
+    { buildCacheAreas },
+    { packageCacheAreas },
+    { imageCacheAreas },
+    { nxCacheArea },
+  ] = await Promise.all([
+    import('@lkt/oci'),
+    import('@lkt/builder'),
+    import('@lkt/pkg'),
+    import('@lkt/image'),
+    import('@lkt/server'),
+  ]);
+  const vulns = directoryArea('vulns', DATABASE_DIRECTORY, false);
+  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea, vulns];
 }

@@ -1,0 +1,181 @@
+import { writeFile } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import type { SecurityUpdate } from '@lkt/debian';
+import type { Finding, SbomPackage } from '@lkt/vulns';
+import { LktCommand } from '../command.ts';
+import { Flags, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
+import { columns } from '../output/columns.ts';
+import { subjectsOf } from '../session/sbom-targets.ts';
+import { archiveUpdates } from '../session/security-archive.ts';
+import type { Session } from '../session/session.ts';
+import { vexStatements } from '../session/vex.ts';
+import {
+  loadDatabases,
+  updateDatabases,
+  type UsedDatabase,
+} from '../session/vulnerability-databases.ts';
+
+interface Result {
+  readonly databases: readonly UsedDatabase[];
+  /** Number of packages that were looked up. */
+  readonly packages: number;
+  /** Package URLs of types that the databases do not cover. */
+  readonly uncovered: readonly string[];
+  readonly vulnerabilities: readonly Finding[];
+  /** With `--security-archive`. */
+  readonly updates?: readonly SecurityUpdate[];
+}
+
+interface Settings {
+  readonly db: string[] | undefined;
+  readonly 'fail-on': (typeof THRESHOLDS)[number];
+  readonly platform: string;
+  readonly sarif: string | undefined;
+  readonly vex: string[] | undefined;
+}
+
+const THRESHOLDS = ['low', 'medium', 'high', 'critical', 'none'] as const;
+
+export class Vulns extends LktCommand {
+  static override summary = 'List known vulnerabilities of images';
+  static override description = `Looks up the Debian packages and Go modules of SBOMs in vulnerability databases. Exits with 1 if a vulnerability is at least as severe as --fail-on, or of unknown severity, and no VEX document excludes it.`;
+  static override examples = [
+    '<%= config.bin %> vulns --update examples/sshd.yml',
+    '<%= config.bin %> vulns --db debian.json --fail-on high pkg/sshd',
+    '<%= config.bin %> vulns --security-archive sshd-sbom.spdx.json',
+  ];
+  static override args = {
+    target: optionalArgs(
+      'image config, package directory, reference in the store, or SBOM file ending in .json',
+    ),
+  };
+  static override flags = {
+    db: listFlag(
+      'PATH',
+      "database to use instead of the fetched ones: the JSON of Debian's security tracker, or OSV records as a file, directory or zip archive; may be repeated",
+    ),
+    'fail-on': Flags.option({ options: THRESHOLDS })({
+      summary: 'lowest severity that makes the command fail',
+      default: 'low',
+    }),
+    platform: valueFlag('linux/ARCH', 'platform to inspect in a multi-platform image', {
+      default: 'linux/amd64',
+    }),
+    sarif: valueFlag('FILE', 'also write the vulnerabilities as SARIF, for code hosts'),
+    'security-archive': switchFlag(
+      "use no database: list packages with a security update in Debian's signed archive",
+    ),
+    update: switchFlag('fetch the databases first'),
+    vex: listFlag(
+      'FILE',
+      'OpenVEX document; default: .vex.json at the top of the checkout; may be repeated',
+    ),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(Vulns);
+    const targets = args.target ?? [];
+    const session = await this.begin(flags);
+    if (targets.length === 0 && !flags.update)
+      throw new LktError('USAGE_INVALID', 'TARGET is missing', {
+        fix: 'name an image config, a package directory, an image or an SBOM file',
+      });
+    const fetched = flags.update ? await updateDatabases(session) : [];
+    if (targets.length === 0)
+      return { databases: fetched, packages: 0, uncovered: [], vulnerabilities: [] };
+    return flags['security-archive']
+      ? this.#securityUpdates(session, targets, flags.platform)
+      : this.#vulnerabilities(session, targets, flags);
+  }
+
+  async #securityUpdates(
+    session: Session,
+    targets: readonly string[],
+    platform: string,
+  ): Promise<Result> {
+    const { subjects, uncovered } = await subjectsOf(session, targets, platform);
+    const packages = distinct(subjects.flatMap((subject) => subject.packages));
+    const [, architecture = ''] = platform.split('/');
+    const updates = await archiveUpdates(session, packages, architecture);
+    const result = {
+      databases: [],
+      packages: packages.length,
+      uncovered,
+      vulnerabilities: [],
+      updates,
+    };
+    this.endProgress();
+    const rows = updates.map(({ name, version, newest }) => [name, version, `update: ${newest}`]);
+    for (const line of columns(rows)) this.log(line);
+    this.log(`${counted(packages.length, 'package')} looked up in the archive`);
+    if (updates.length === 0) return result;
+    throw new LktError('VULNERABLE', `${counted(updates.length, 'security update')} available`, {
+      fix: 'update the lock files: lkt pkg lock DIR',
+      report: result,
+    });
+  }
+
+  async #vulnerabilities(
+    session: Session,
+    targets: readonly string[],
+    settings: Settings,
+  ): Promise<Result> {
+    const { AdvisoryIndex, evaluate, failing } = await import('@lkt/vulns');
+    const statements = await vexStatements(session, settings.vex);
+    const advisories = new AdvisoryIndex();
+    const databases = await loadDatabases(session, settings.db ?? [], advisories);
+    const { subjects, uncovered } = await subjectsOf(session, targets, settings.platform);
+    const vulnerabilities = evaluate(subjects, advisories, statements);
+    if (settings.sarif !== undefined)
+      await writeSarif(resolve(session.environment.cwd, settings.sarif), vulnerabilities);
+    const packages = distinct(subjects.flatMap((subject) => subject.packages)).length;
+    const result = { databases, packages, uncovered, vulnerabilities };
+    this.endProgress();
+    for (const { name } of subjects) this.#show(name, vulnerabilities);
+    this.log(`${counted(packages, 'package')} looked up in ${databases.map(titleOf).join(', ')}`);
+    const threshold = settings['fail-on'];
+    const stopped = threshold === 'none' ? [] : failing(vulnerabilities, threshold);
+    if (stopped.length === 0) return result;
+    throw new LktError('VULNERABLE', `${counted(stopped.length, 'vulnerability')} found`, {
+      fix: 'update the packages, or state in a VEX document why they are not affected',
+      report: result,
+    });
+  }
+
+  #show(subject: string, vulnerabilities: readonly Finding[]): void {
+    const rows = vulnerabilities.filter((one) => one.subject === subject).map(rowOf);
+    if (rows.length === 0) return;
+    this.log(subject);
+    for (const line of columns(rows)) this.log(`  ${line}`);
+  }
+}
+
+function titleOf(database: UsedDatabase): string {
+  if ('path' in database) return database.path;
+  return `${database.name} (fetched ${database.fetched.slice(0, 10)})`;
+}
+
+function distinct(packages: readonly SbomPackage[]): readonly SbomPackage[] {
+  return new Map(packages.map((item) => [item.purl, item])).values().toArray();
+}
+
+function rowOf(finding: Finding): readonly string[] {
+  const { id, severity, package: item, fixed, negligible, vex } = finding;
+  const state = fixed === undefined ? 'no fix' : `fixed in ${fixed}`;
+  const note =
+    vex === undefined ? (negligible ? 'negligible' : '') : `${vex.status}: ${vex.reason}`;
+  return [severity, id, item.name, item.version, state, note];
+}
+
+function counted(count: number, noun: string): string {
+  if (count === 1) return `1 ${noun}`;
+  return `${count} ${noun.replace(/y$/, 'ie')}s`;
+}
+
+async function writeSarif(path: string, findings: readonly Finding[]): Promise<void> {
+  const { sarifOf } = await import('@lkt/vulns');
+  const { default: packageJson } = await import('../../package.json', { with: { type: 'json' } });
+  const log = sarifOf(findings, packageJson.version);
+  await writeFile(path, `${JSON.stringify(log, undefined, 2)}\n`);
+}

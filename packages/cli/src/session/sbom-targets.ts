@@ -1,0 +1,78 @@
+import { stat } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import type { Subject } from '@lkt/vulns';
+import { referencesOf } from './audit-targets.ts';
+import { parseJsonFile } from './json-file.ts';
+import type { Session } from './session.ts';
+import { imageInStore } from './store-image.ts';
+
+/**
+ * Returns the packages of targets by their SBOMs: JSON files, or the images of package directories,
+ * image configs and references in the store. An image without SBOM is inspected.
+ * @throws NOT_FOUND, CONFIG_INVALID, PIN_MISSING
+ */
+export async function subjectsOf(
+  session: Session,
+  targets: readonly string[],
+  platform: string,
+): Promise<{ readonly subjects: readonly Subject[]; readonly uncovered: readonly string[] }> {
+  const { parseSbom } = await import('@lkt/vulns');
+  const subjects: Subject[] = [];
+  const uncovered = new Set<string>();
+  for (const target of targets) {
+    for (const { name, images, document } of await sbomsOf(session, target, platform)) {
+      const sbom = parseSbom(document, name);
+      subjects.push({ name, images, packages: sbom.packages });
+      for (const purl of sbom.uncovered) uncovered.add(purl);
+    }
+  }
+  return { subjects, uncovered: [...uncovered].toSorted() };
+}
+
+interface TargetSbom extends Omit<Subject, 'packages'> {
+  readonly document: unknown;
+}
+
+async function sbomsOf(
+  session: Session,
+  target: string,
+  platform: string,
+): Promise<readonly TargetSbom[]> {
+  const path = resolve(session.environment.cwd, target);
+  if (target.endsWith('.json') && (await isFile(path)))
+    return [{ name: target, images: [], document: await parseJsonFile(path, target) }];
+  const sboms: TargetSbom[] = [];
+  for (const reference of await referencesOf(session, target))
+    sboms.push(await imageSbom(session, reference, platform));
+  return sboms;
+}
+
+async function imageSbom(
+  session: Session,
+  reference: string,
+  platformText: string,
+): Promise<TargetSbom> {
+  const { familiarReference, loadImage, parsePlatform } = await import('@lkt/oci');
+  const { describeImage, findAttestations, imageComponent, readAttestation, spdxOf } =
+    await import('@lkt/attest');
+  const { store, source, descriptor } = await imageInStore(session, reference);
+  const platform = parsePlatform(platformText);
+  const image = await loadImage(store, descriptor.digest, platform);
+  const { digest } = image.descriptor;
+  const name = familiarReference({ domain: source.domain, path: source.path });
+  const component = imageComponent(name, digest, platform);
+  const images = [name, reference, component.purl ?? ''];
+  const [found] = await findAttestations(store, digest, 'sbom');
+  if (found !== undefined) {
+    const document: unknown = JSON.parse(String(await readAttestation(store, found)));
+    return { name: reference, images, document };
+  }
+  const { contents } = await describeImage(store, image, [], session.signal);
+  const document = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
+  return { name: reference, images, document };
+}
+
+async function isFile(path: string): Promise<boolean> {
+  const found = await stat(path).catch(() => undefined);
+  return found?.isFile() === true;
+}

@@ -1,0 +1,78 @@
+import { execFile } from 'node:child_process';
+import { createServer } from 'node:http';
+import { mkdtempDisposable, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { main } from './program.ts';
+
+const TRACKER = JSON.stringify({
+  runc: { 'CVE-2025-31133': { releases: { trixie: { status: 'open', urgency: 'high' } } } },
+});
+/** A zip archive without entries. */
+const EMPTY_ZIP = Buffer.concat([Buffer.from('PK\x05\x06', 'latin1'), Buffer.alloc(18)]);
+const SBOM = JSON.stringify({
+  bomFormat: 'CycloneDX',
+  components: [{ purl: 'pkg:deb/debian/runc@1.1.15%2Bds1-2?distro=trixie' }],
+});
+
+interface Done {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+test('--update fetches databases, and later runs use them without a network', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  await writeFile(join(dir.path, 'sbom.json'), SBOM);
+  const answers = new Map<string, string | Buffer>([
+    ['/tracker', TRACKER],
+    ['/all.zip', EMPTY_ZIP],
+  ]);
+  const server = createServer((request, response) => {
+    const body = answers.get(request.url ?? '');
+    response.writeHead(body === undefined ? 404 : 200).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  const lkt = async (...args: readonly string[]): Promise<Done> =>
+    new Promise((resolve) => {
+      const env = {
+        PATH: process.env['PATH'],
+        HOME: dir.path,
+        LKT_CACHE: join(dir.path, 'store'),
+        LKT_VULNS_DEBIAN: `${url}/tracker`,
+        LKT_VULNS_GO: `${url}/all.zip`,
+      };
+      execFile(
+        process.execPath,
+        [main, 'vulns', ...args],
+        { cwd: dir.path, env },
+        (error, stdout, stderr) =>
+          resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+      );
+    });
+
+  const updated = await lkt('--update', '--json');
+  expect(updated.status, updated.stderr).toBe(0);
+  expect(JSON.parse(updated.stdout)).toMatchObject({
+    databases: [
+      { name: 'debian', url: `${url}/tracker`, digest: expect.stringMatching(/^sha256:/) },
+      { name: 'go', url: `${url}/all.zip` },
+    ],
+  });
+
+  // A database that cannot be fetched leaves the earlier one.
+  answers.delete('/tracker');
+  const failed = await lkt('--update');
+  expect(failed.status).toBe(1);
+  expect(failed.stderr).toContain('error: ');
+
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  const found = await lkt('sbom.json');
+  expect(found.status).toBe(1);
+  expect(found.stdout).toContain('high  CVE-2025-31133  runc');
+  expect(found.stdout).toMatch(/^1 package looked up in debian \(fetched \d{4}-\d\d-\d\d\), go/m);
+});
