@@ -18,4 +18,4 @@ export {
 export { parseAlternative } from './lock/relation.ts';
 export { resolveLock } from './lock/resolve-lock.ts';
 export { type DebianBlock } from './lock/debian-block.ts';
-export { upstreamVersion } from './lock/version.ts';
+export { compareVersions, upstreamVersion } from './lock/version.ts';
