@@ -5,7 +5,7 @@ import type { SecurityUpdate } from '@lkt/debian';
 import type { Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { Flags, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
-import { columns } from '../output/columns.ts';
+import { columns, section } from '../output/lines.ts';
 import { subjectsOf } from '../session/sbom-targets.ts';
 import { archiveUpdates } from '../session/security-archive.ts';
 import type { Session } from '../session/session.ts';
@@ -145,9 +145,7 @@ export class Vulns extends LktCommand {
 
   #show(subject: string, vulnerabilities: readonly Finding[]): void {
     const rows = vulnerabilities.filter((one) => one.subject === subject).map(rowOf);
-    if (rows.length === 0) return;
-    this.log(subject);
-    for (const line of columns(rows)) this.log(`  ${line}`);
+    for (const line of section(subject, columns(rows))) this.log(line);
   }
 }
 

@@ -1,8 +1,8 @@
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import type { Subject } from '@lkt/vulns';
 import { referencesOf } from './audit-targets.ts';
 import { parseJsonFile } from './json-file.ts';
+import { statOf } from './paths.ts';
 import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
 
@@ -39,7 +39,7 @@ async function sbomsOf(
   platform: string,
 ): Promise<readonly TargetSbom[]> {
   const path = resolve(session.environment.cwd, target);
-  if (target.endsWith('.json') && (await isFile(path)))
+  if (target.endsWith('.json') && (await statOf(path))?.isFile() === true)
     return [{ name: target, images: [], document: await parseJsonFile(path, target) }];
   const sboms: TargetSbom[] = [];
   for (const reference of await referencesOf(session, target))
@@ -70,9 +70,4 @@ async function imageSbom(
   const { contents } = await describeImage(store, image, [], session.signal);
   const document = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   return { name: reference, images, document };
-}
-
-async function isFile(path: string): Promise<boolean> {
-  const found = await stat(path).catch(() => undefined);
-  return found?.isFile() === true;
 }
