@@ -14,7 +14,7 @@ indirect_target_selection tsa vmscape`
   })
   .join('\n');
 
-/** Rules for the command line: parameters that disable built-in protection, and those that add it. */
+/** Rules for the command line: parameters that disable protection, and those that add it. */
 export const CMDLINE_RULES: readonly KernelRule[] = parseRules(
   'cmdline',
   `

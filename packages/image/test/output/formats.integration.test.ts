@@ -136,7 +136,7 @@ describe('formats', () => {
     run('fsck.erofs', '-d1', `--extract=${out}`, '--no-preserve-owner', disk);
     const other = join(dir, 'other');
     mkdirSync(other);
-    run('bsdtar', '-xf', join(dir, 'system.tar'), '--exclude', '../boot', '-C', other);
+    run('bsdtar', '-xf', join(dir, 'system.tar'), '--exclude', './boot', '-C', other);
     expect(filesIn(out)).toEqual(filesIn(other));
   });
 
