@@ -1,21 +1,16 @@
 import { dirname } from 'node:path';
 import { findAction } from '@lkt/pkg/action-cache';
-import type { ImageAudit } from './audit/audit-hook.ts';
 import type { BuiltImage } from './built-image.ts';
-import { matchesDigest } from './output/matches-digest.ts';
 import { KnownFiles } from './output/known-files.ts';
-import type { OutputFile } from './output/write.ts';
-import type { TrustedImage } from './trust/check-images.ts';
 
 /** The result of `buildImage` as stored in the action cache. */
-export interface CachedImage {
+export interface CachedImage extends Pick<
+  BuiltImage,
+  'files' | 'minimumMemory' | 'trust' | 'audit'
+> {
   /** Names of the packages in the image. */
   readonly packages: readonly string[];
-  readonly files: readonly OutputFile[];
-  readonly minimumMemory?: number;
-  readonly trust: readonly TrustedImage[];
   readonly variables: Readonly<Record<string, string>>;
-  readonly audit?: ImageAudit;
 }
 
 /** Returns the part of a result that the action cache keeps. */
@@ -48,6 +43,6 @@ export async function findCachedImage(
   const image = findAction<CachedImage>(path, env)?.result;
   if (image === undefined || now >= (image.audit?.until ?? Infinity)) return undefined;
   const known = new KnownFiles(dirname(path));
-  const matches = image.files.map(async (file) => matchesDigest(file.path, file, known, signal));
+  const matches = image.files.map(async (file) => known.matches(file.path, file, signal));
   return (await Promise.all(matches)).includes(false) ? undefined : image;
 }

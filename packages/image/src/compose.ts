@@ -10,7 +10,7 @@ import { loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
 import { bootOutputs } from './output/boot-outputs.ts';
 import { containerArchive, containerImage } from './output/container.ts';
-import { type DiskOptions, diskOutputs } from './output/disks.ts';
+import { diskOutputs } from './output/disks.ts';
 import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { type NotedOutput, rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
@@ -64,11 +64,12 @@ export async function composeConfig(
   for (;;) {
     try {
       const plan = await planImage(config, { ...options, caches, ...packing });
+      await using stack = new AsyncDisposableStack();
       const auditing = startAudit(plan.images, options.audit);
       // Awaited after writing, so that an error of the build comes first.
       auditing.catch(() => undefined);
       if (options.audit?.isGate === true) await auditing;
-      await using outputs = await planOutputs(plan, options, compression);
+      const outputs = await planOutputs(plan, options, compression, stack);
       const files = await write(plan, outputs, options);
       const { initrd, uki } = outputs;
       const audit = await auditing;
@@ -80,8 +81,8 @@ export async function composeConfig(
   }
 }
 
-/** The files of an image before they are written. Disposal removes temporary files. */
-interface ImageOutputs extends AsyncDisposable {
+/** The files of an image before they are written. */
+interface ImageOutputs {
   readonly files: readonly NotedOutput[];
   readonly initrd: Initrd | undefined;
   readonly uki: Uki | undefined;
@@ -92,15 +93,14 @@ async function planOutputs(
   plan: Plan,
   options: ComposeOptions,
   compression: Compression,
+  stack: AsyncDisposableStack,
 ): Promise<ImageOutputs> {
   const { name, format } = options;
-  await using stack = new AsyncDisposableStack();
   const boot = await bootFiles(plan, options, compression);
   const files = [...boot.files];
   if (plan.sbom !== undefined) files.push(small(`${name}-sbom.spdx.json`, plan.sbom));
   if (format.includes('tar')) files.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
-  const containers = stack.use(await containerOutputs(plan, options));
-  files.push(...containers.outputs);
+  files.push(...(await containerOutputs(plan, options, stack)));
   if (options.provenance !== undefined) {
     const statement = imageStatement(plan, options, options.provenance, compression);
     files.push({
@@ -109,8 +109,7 @@ async function planOutputs(
     });
   }
   requireOwnNames(files);
-  const kept = stack.move();
-  return { ...boot, files, [Symbol.asyncDispose]: async () => kept.disposeAsync() };
+  return { ...boot, files };
 }
 
 /** Returns the files that boot the image: kernel, initrd, command line and disks. */
@@ -118,7 +117,7 @@ async function bootFiles(
   plan: Plan,
   options: ComposeOptions,
   compression: Compression,
-): Promise<Pick<ImageOutputs, 'files' | 'initrd' | 'uki'>> {
+): Promise<ImageOutputs> {
   const { configs, format } = options;
   if (!format.some((one) => one.includes('kernel') || isDiskFormat(one)))
     return { files: [], initrd: undefined, uki: undefined };
@@ -136,7 +135,7 @@ async function bootFiles(
     ...(await rootDisks(plan, kernel, options, compression)),
   ];
   if (initrd === undefined) return { files, initrd, uki: undefined };
-  const disks = await diskOutputs(plan, kernel, initrd, diskOptions(options));
+  const disks = await diskOutputs(plan, kernel, initrd, options);
   return { files: [...files, ...disks.outputs], initrd, uki: disks.uki };
 }
 
@@ -156,15 +155,6 @@ async function write(
   return files;
 }
 
-function diskOptions({ name, format, diskSize, efiSigner }: ComposeOptions): DiskOptions {
-  return {
-    name,
-    formats: format,
-    size: diskSize,
-    signer: efiSigner,
-  };
-}
-
 /** Some LinuxKit file names are shared by two formats. */
 function requireOwnNames(outputs: readonly Output[]): void {
   const seen = new Set<string>();
@@ -181,21 +171,17 @@ function requireOwnNames(outputs: readonly Output[]): void {
 async function containerOutputs(
   plan: Plan,
   { format, name, platform, store }: ComposeOptions,
-): Promise<AsyncDisposable & { readonly outputs: readonly Output[] }> {
+  stack: AsyncDisposableStack,
+): Promise<readonly Output[]> {
   const wanted = (['docker', 'oci'] as const).filter((known) => format.includes(known));
-  await using stack = new AsyncDisposableStack();
-  if (wanted.length === 0) return { outputs: [], [Symbol.asyncDispose]: async () => {} };
+  if (wanted.length === 0) return [];
   const temp = stack.use(await store.tempDir());
   const own = await openStore(join(temp.path, 'image'));
   const image = await containerImage(plan, own, platform);
-  const kept = stack.move();
-  return {
-    outputs: wanted.map((kind) => ({
-      name: kind === 'docker' ? `${name}.docker` : `${name}-oci.tar`,
-      bytes: () => containerArchive(own, image, kind, name),
-    })),
-    [Symbol.asyncDispose]: async () => kept.disposeAsync(),
-  };
+  return wanted.map((kind) => ({
+    name: kind === 'docker' ? `${name}.docker` : `${name}-oci.tar`,
+    bytes: () => containerArchive(own, image, kind, name),
+  }));
 }
 
 /**

@@ -3,7 +3,7 @@ import { LktError, silentReporter } from '@lkt/core';
 import { type Image, type LayerArchive, loadImage, type Store, UnpackedLayers } from '@lkt/oci';
 import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
 import { chooseCompression } from '@lkt/formats';
-import { rememberAudit } from './audit/image-audit.ts';
+import { auditOnce } from './audit/image-audit.ts';
 import { ComposeCache } from './cache.ts';
 import { loadTree } from './tree/image-tree.ts';
 import { isKernel, prepareKernel } from './tree/kernel.ts';
@@ -70,7 +70,7 @@ export async function prepareImages(
         if (total < MIN_LAYER_BYTES || total > MAX_LAYER_BYTES) continue;
         await prepareImage(item.name, image, { store, unpacked, signal });
         const archives = (): readonly LayerArchive[] => unpacked.archives(layers);
-        await rememberAudit({ store, signal }, { full: item.name, digest, archives });
+        await auditOnce({ store, signal }, { full: item.name, digest, archives });
       }
   } catch (error) {
     if (!(error instanceof LktError) || signal?.aborted === true) throw error;

@@ -51,11 +51,6 @@ export async function createImageAudit(options: ImageAuditOptions): Promise<Audi
 
 type AuditContext = Pick<ImageAuditOptions, 'store' | 'signal'>;
 
-/** Audits an image and stores the findings for later builds. */
-export async function rememberAudit(context: AuditContext, image: ImageToAudit): Promise<void> {
-  await auditOnce(context, image);
-}
-
 /** Returns the waivers file of the checkout that contains a directory. */
 function waiversFile(top: string): string {
   for (let dir = top; ; dir = dirname(dir)) {
@@ -93,7 +88,8 @@ function textOf(path: string): string | undefined {
   }
 }
 
-async function auditOnce(context: AuditContext, image: ImageToAudit): Promise<Remembered> {
+/** Audits an image, unless the store has its findings, and stores them for later builds. */
+export async function auditOnce(context: AuditContext, image: ImageToAudit): Promise<Remembered> {
   const { store } = context;
   const key = digestHex(digestOf(`audit ${AUDIT_VERSION} ${image.digest}`));
   const path = join(store.dir, 'contents', `${key}.audit`);

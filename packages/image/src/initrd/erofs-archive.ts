@@ -1,5 +1,4 @@
 import { crc32 } from 'node:zlib';
-import { digestOf } from '@lkt/core';
 import type { RawPath } from '@lkt/oci';
 import {
   checkCpioEntry,
@@ -12,7 +11,7 @@ import {
   zeros,
 } from '@lkt/formats';
 import type { CachedFile } from '../cache.ts';
-import { filesOf } from '../output/plan-files.ts';
+import { filesKey, filesOf } from '../output/plan-files.ts';
 import type { Plan } from '../plan.ts';
 import { rootEntry } from '../tree/memory.ts';
 import type { TreeEntry } from '../tree/part.ts';
@@ -48,7 +47,7 @@ export async function erofsArchive(
   try {
     const image = planErofs(filesOf(plan.root.parts, root.entries), compressor);
     const archive = archiveOf(path, image);
-    const inputs = [VERSION, path, compression.key, keyOf(plan, root)];
+    const inputs = [VERSION, path, compression.key, filesKey(plan.root.parts, root.entries)];
     const { cached, ...file } = await cache.file(inputs, archive.bytes, archive.head);
     const sum = await cache.text(['crc-32 of an erofs 1', file.digest], async () =>
       String(await sumOf(cache.read(file), headerOf(path).length)),
@@ -60,27 +59,6 @@ export async function erofsArchive(
     reporter.emit({ kind: 'failed', id });
     throw error;
   }
-}
-
-/** Returns a digest of all that determines the bytes of the file. */
-function keyOf({ root: { parts } }: Plan, { entries }: MountedRoot): string {
-  const numbers = new Map<number, number>();
-  const lines: string[] = [];
-  const numberOf = (part: number): number => {
-    const known = numbers.get(part);
-    if (known !== undefined) return known;
-    lines.push(`part ${parts[part]?.contents.key}`);
-    numbers.set(part, numbers.size);
-    return numbers.size - 1;
-  };
-  for (const { part, xattrs = [], ...entry } of entries) {
-    const { path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, content } = entry;
-    const attributes = [...xattrs].map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
-    const from = content === undefined ? [] : [numberOf(part), content];
-    const all = [path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor, attributes];
-    lines.push(JSON.stringify([...all, ...from]));
-  }
-  return digestOf(lines.join('\n'));
 }
 
 /** The head is known only at the end: the size in the cpio header, and the erofs superblock. */

@@ -1,7 +1,7 @@
 import { zstdFrameHeader, zstdRawBlocks } from '@lkt/oci';
 import { cpioHeader, cpioTrailer, cpioPadding } from '@lkt/formats';
 import type { CachedFile, CachedRange } from '../cache.ts';
-import type { RootEntry } from '../tree/merge.ts';
+import { namesByContent, type RootEntry } from '../tree/merge.ts';
 import type { PackedContent } from '../tree/packed-files.ts';
 import type { Segment } from './segment.ts';
 
@@ -30,18 +30,14 @@ export function takePacked(segment: Segment): {
   const parts = segment.parts.map(({ part, others }) => {
     const { contents } = part;
     if (contents.packed === undefined) return { part, others };
-    const files = new Map<string, RootEntry[]>();
-    const rest: RootEntry[] = [];
-    for (const entry of others) {
-      const { content } = entry;
-      if (content === undefined || contents.packed(content) === undefined) rest.push(entry);
-      else if (files.get(content)?.push(entry) === undefined) files.set(content, [entry]);
-    }
-    for (const [name, names] of files) {
+    const packed = new Set<string | undefined>();
+    for (const [name, names] of namesByContent(others)) {
       const content = contents.packed(name);
-      if (content !== undefined) entries.push({ names, content });
+      if (content === undefined) continue;
+      entries.push({ names, content });
+      packed.add(name);
     }
-    return { part, others: rest };
+    return { part, others: others.filter(({ content }) => !packed.has(content)) };
   });
   return { rest: { ...segment, parts }, packed: archivesOf(entries) };
 }

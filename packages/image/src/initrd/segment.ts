@@ -2,7 +2,7 @@ import { digestOf, LktError, BufferPool } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import { checkCpioEntry, type CpioInode, cpioHeader, cpioTrailer, cpioPadding } from '@lkt/formats';
 import { entryRow } from '../tree/entry-row.ts';
-import type { Root, RootEntry } from '../tree/merge.ts';
+import { hasContent, namesByContent, type Root, type RootEntry } from '../tree/merge.ts';
 import type { Part } from '../tree/part.ts';
 
 /** Bump when the bytes of an archive change for unchanged entries. */
@@ -92,19 +92,13 @@ export async function* segmentArchive(segment: Segment): AsyncGenerator<Uint8Arr
   for (const directory of segment.directories)
     for (const block of blocks.add(cpioHeader(directory, inodes.next(2), 0))) yield block;
   for (const { part, others } of segment.parts) {
-    const files = new Map<string, RootEntry[]>();
     for (const entry of others) {
-      if (entry.type === 'file' && entry.size > 0) {
-        const names = files.get(entry.content ?? '');
-        if (names === undefined) files.set(entry.content ?? '', [entry]);
-        else names.push(entry);
-        continue;
-      }
+      if (hasContent(entry)) continue;
       const body = Buffer.from(entry.link ?? '', 'latin1');
       const header = cpioHeader(entry, inodes.next(1), body.length);
       for (const block of blocks.add(header, body, cpioPadding(body.length))) yield block;
     }
-    yield* archiveFiles(part, files, inodes, blocks);
+    yield* archiveFiles(part, namesByContent(others), inodes, blocks);
   }
   for (const block of blocks.add(cpioTrailer())) yield block;
   yield blocks.end();

@@ -4,7 +4,6 @@ import {
   type Content,
   type Disk,
   dynamicVhdBytes,
-  type EfiSigner,
   fileSystemOf,
   FIRST_PARTITION_SECTOR,
   type FsEntry,
@@ -28,22 +27,14 @@ import {
   vhdBytes,
   vmdkBytes,
 } from '@lkt/formats';
+import type { ComposeOptions } from '../compose-options.ts';
 import type { Initrd } from '../initrd/initrd.ts';
 import type { Plan } from '../plan.ts';
 import type { BootLoader } from '../tree/boot-loader.ts';
 import type { Kernel } from '../tree/kernel.ts';
 import { rootEntry } from '../tree/memory.ts';
-import { DISK_FILES, type DiskFormat, type Format, isDiskFormat } from './formats.ts';
+import { DISK_FILES, type DiskFormat, isDiskFormat } from './formats.ts';
 import type { Output } from './write.ts';
-
-export interface DiskOptions {
-  /** Prefix of the file names. */
-  readonly name: string;
-  readonly formats: readonly Format[];
-  /** Minimum size in bytes; extra space is unpartitioned. Default: just large enough. */
-  readonly size?: number;
-  readonly signer?: EfiSigner;
-}
 
 export interface DiskOutputs {
   readonly outputs: readonly Output[];
@@ -64,9 +55,10 @@ export async function diskOutputs(
   { bootLoader, cache }: Plan,
   kernel: Kernel,
   initrd: Initrd,
-  { name, formats, size = 0, signer }: DiskOptions,
+  options: Pick<ComposeOptions, 'name' | 'format' | 'diskSize' | 'efiSigner'>,
 ): Promise<DiskOutputs> {
-  const wanted = formats.filter(isDiskFormat);
+  const { name, diskSize: size = 0, efiSigner: signer } = options;
+  const wanted = options.format.filter(isDiskFormat);
   if (wanted.length === 0) return { outputs: [] };
   if (bootLoader === undefined) throw new Error('there is no boot loader');
   const files: BootContents = {
@@ -145,11 +137,8 @@ function requireRoom(disk: Disk, size: number): void {
 }
 
 function idsOf({ kernel, cmdline }: Kernel, { id }: Initrd): Ids {
-  return idsFrom([kernel.digest, id, cmdline].join('\0'));
-}
-
-function idsFrom(text: string): Ids {
-  const hash = (what: string): string => digestHex(digestOf(`${what}\0${text}`));
+  const hash = (what: string): string =>
+    digestHex(digestOf([what, kernel.digest, id, cmdline].join('\0')));
   const uuid = (what: string): string =>
     hash(what).replace(/^(.{8})(.{4}).(.{3}).(.{3})(.{12}).*$/, '$1-$2-8$3-8$4-$5');
   return {

@@ -1,10 +1,17 @@
 import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex, digestOf } from '@lkt/core';
-import { type FileState, fileState, isSettled } from '@lkt/oci';
+import { type Digest, digestHex, digestOf, LktError } from '@lkt/core';
+import { createAsyncDigester, fileChunks, type FileState, fileState, isSettled } from '@lkt/oci';
 
 /** Bytes. Hashing a shorter file is as fast. */
-const WORTH = 256 * 1024;
+const MIN_SIZE = 256 * 1024;
+
+/** The content of a file, by its digest. */
+export interface FileDigest {
+  readonly digest: Digest;
+  readonly size: number;
+}
 
 /**
  * Remembers digests of files by inode, size and times. Reading an initrd to see that it is
@@ -17,21 +24,32 @@ export class KnownFiles {
     this.#directory = directory;
   }
 
-  /** Reports whether a file in this state is known to have a digest. */
-  has(path: string, state: FileState, digest: Digest): boolean {
+  /**
+   * Reports whether a file has a digest, and if so sets its times to now. Reads the file unless it
+   * is known.
+   */
+  async matches(path: string, expected: FileDigest, signal?: AbortSignal): Promise<boolean> {
+    const { digest, size } = expected;
     try {
-      return readFileSync(this.#note(path), 'utf8') === `${digest} ${state}`;
-    } catch {
-      return false;
+      const stats = await lstat(path);
+      if (!stats.isFile() || stats.size !== size) return false;
+      const before = stateOf(path);
+      const isKnown = before !== undefined && this.#has(path, before, digest);
+      if (!isKnown && (await digestOfFile(path, size, signal)) !== digest) return false;
+      const isSure = before !== undefined && before === stateOf(path);
+      const now = new Date();
+      await utimes(path, now, now);
+      if (isSure) this.record(path, expected);
+      return true;
+    } catch (error) {
+      if (error instanceof LktError || (error instanceof Error && 'syscall' in error)) return false;
+      throw error;
     }
   }
 
   /** Records the digest of a file that this process has just renamed or touched. */
-  addTouched(
-    path: string,
-    { digest, size }: { readonly digest: Digest; readonly size: number },
-  ): void {
-    if (size < WORTH) return;
+  record(path: string, { digest, size }: FileDigest): void {
+    if (size < MIN_SIZE) return;
     try {
       const stats = lstatSync(path, { bigint: true });
       if (stats.size === BigInt(size))
@@ -41,14 +59,36 @@ export class KnownFiles {
     }
   }
 
+  #has(path: string, state: FileState, digest: Digest): boolean {
+    try {
+      return readFileSync(this.#note(path), 'utf8') === `${digest} ${state}`;
+    } catch {
+      return false;
+    }
+  }
+
   #note(path: string): string {
     return join(this.#directory, `${digestHex(digestOf(path))}.known`);
   }
 }
 
+/** Returns the digest of a file's content. */
+export async function digestOfFile(
+  path: string,
+  size: number,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  using digester = await createAsyncDigester(size);
+  for await (const chunk of fileChunks(path, { canReuseBuffers: true })) {
+    signal?.throwIfAborted();
+    await digester.update(chunk);
+  }
+  return digester.digest();
+}
+
 /** Returns the state of a file; undefined for a short file, or one changed a moment ago. */
-export function stateOf(path: string): FileState | undefined {
+function stateOf(path: string): FileState | undefined {
   const stats = lstatSync(path, { bigint: true, throwIfNoEntry: false });
-  if (stats === undefined || !stats.isFile() || stats.size < WORTH) return undefined;
+  if (stats === undefined || !stats.isFile() || stats.size < MIN_SIZE) return undefined;
   return isSettled(stats) ? fileState(stats) : undefined;
 }

@@ -1,19 +1,38 @@
+import { type Digest, digestOf } from '@lkt/core';
 import { type RawPath, singleChunk } from '@lkt/oci';
 import { type FileSystem, fileSystemOf, type FsEntry } from '@lkt/formats';
 import { isBoot } from '../initrd/segment.ts';
 import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
-import type { RootEntry } from '../tree/merge.ts';
+import { entryRow } from '../tree/entry-row.ts';
+import type { Root, RootEntry } from '../tree/merge.ts';
 import type { Contents, Part } from '../tree/part.ts';
 
 /** Returns the root of a planned image, without `boot/`, as a file system. */
 export function planFiles({ root, manifest }: Plan): FileSystem {
   const texts = new Map([[MANIFEST_PATH, Buffer.from(manifest)]]);
-  return filesOf(
-    root.parts,
-    [...root.entries.values()].filter(({ path }) => !isBoot(path)),
-    texts,
-  );
+  return filesOf(root.parts, rootEntries(root), texts);
+}
+
+/** Returns a digest of all that determines the bytes of `planFiles`. */
+export function planKey({ root, manifest }: Plan): Digest {
+  return digestOf([filesKey(root.parts, rootEntries(root)), manifest].join('\n'));
+}
+
+function rootEntries({ entries }: Root): readonly RootEntry[] {
+  return [...entries.values()].filter(({ path }) => !isBoot(path));
+}
+
+/** Returns a digest of all that determines the bytes of `filesOf` without texts. */
+export function filesKey(parts: readonly Part[], entries: Iterable<RootEntry>): Digest {
+  const keys = parts.map(({ contents }) => digestOf(contents.key));
+  const lines = Array.from(entries, (entry) => {
+    const { part, link, devMajor, devMinor, content, xattrs = [] } = entry;
+    const attributes = [...xattrs].map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
+    const from = content === undefined ? [] : [keys[part], content];
+    return JSON.stringify([...entryRow(entry), link, devMajor, devMinor, attributes, ...from]);
+  });
+  return digestOf(lines.join('\n'));
 }
 
 /**

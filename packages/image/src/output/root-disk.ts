@@ -1,4 +1,4 @@
-import { type Digest, digestOf, isDigest, LktError } from '@lkt/core';
+import { isDigest, LktError } from '@lkt/core';
 import {
   blockCompressor,
   type Compression,
@@ -13,12 +13,11 @@ import {
   type VerityRoot,
 } from '@lkt/formats';
 import { singleChunk } from '@lkt/oci';
-import { isBoot } from '../initrd/segment.ts';
 import type { Plan } from '../plan.ts';
 import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { Kernel } from '../tree/kernel.ts';
 import type { Format } from './formats.ts';
-import { planFiles } from './plan-files.ts';
+import { planFiles, planKey } from './plan-files.ts';
 import { type Output, type OutputFile, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */
@@ -58,7 +57,7 @@ export async function rootDisks(
     rootCmdline(kernel.cmdline, files, `${device} rootfstype=${fstype}`);
   if (!wanted.some((format) => ROOT_FORMATS.includes(format))) return outputs;
   const files = planFiles(plan);
-  const tree = treeKey(plan);
+  const tree = planKey(plan);
   if (wanted.includes('kernel+squashfs')) {
     const image = planSquashfs(
       files,
@@ -117,19 +116,6 @@ async function notedBytes(
       await cache.recordText(inputs, `${file.digest} ${file.size} ${more()}`.trimEnd());
     },
   };
-}
-
-/** Returns a digest of all files and contents of a root. */
-function treeKey({ root, manifest }: Plan): Digest {
-  const lines = [manifest, ...root.parts.map(({ contents }) => contents.key)];
-  for (const { path, type, mode, uid, gid, mtime, size, part, ...more } of root.entries.values()) {
-    if (isBoot(path)) continue;
-    const { link, devMajor, devMinor, content, xattrs = [] } = more;
-    const attributes = [...xattrs].map(([key, value]) => [key, Buffer.from(value).toString('hex')]);
-    const entry = [path, type, mode, uid, gid, mtime, size, link, devMajor, devMinor];
-    lines.push(JSON.stringify([...entry, part, content, attributes]));
-  }
-  return digestOf(lines.join('\n'));
 }
 
 /**

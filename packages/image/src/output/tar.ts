@@ -4,7 +4,7 @@ import { MANIFEST_PATH } from '../initrd/manifest.ts';
 import type { Plan } from '../plan.ts';
 import type { BootFile, Kernel } from '../tree/kernel.ts';
 import { rootEntry } from '../tree/memory.ts';
-import type { Root, RootEntry } from '../tree/merge.ts';
+import { hasContent, namesByContent, type Root, type RootEntry } from '../tree/merge.ts';
 import type { Content, Origin, Part } from '../tree/part.ts';
 
 /**
@@ -56,16 +56,8 @@ async function* partEntries(
   entries: readonly RootEntry[],
   root: Root,
 ): AsyncGenerator<EntryWithContent> {
-  const files = new Map<string, RootEntry[]>();
-  for (const entry of entries) {
-    if (entry.type === 'file' && entry.size > 0) {
-      const names = files.get(entry.content ?? '');
-      if (names === undefined) files.set(entry.content ?? '', [entry]);
-      else names.push(entry);
-    } else {
-      yield header(entry, root);
-    }
-  }
+  for (const entry of entries) if (!hasContent(entry)) yield header(entry, root);
+  const files = namesByContent(entries);
   if (files.size === 0) return;
   const wanted = new Set(files.keys());
   for await (const content of part.contents.read(wanted))

@@ -10,24 +10,21 @@ import {
   rmdir,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { type Digest, digestOf, ioError, isErrno } from '@lkt/core';
-import { createAsyncDigester, fileChunks, singleChunk } from '@lkt/oci';
+import { digestOf, ioError, isErrno } from '@lkt/core';
+import { createAsyncDigester, singleChunk } from '@lkt/oci';
 import { isZeroChunk } from '@lkt/formats';
 import { writeAll } from '../cache.ts';
-import { matchesDigest } from './matches-digest.ts';
-import type { KnownFiles } from './known-files.ts';
+import { digestOfFile, type FileDigest, type KnownFiles } from './known-files.ts';
 
-export interface OutputFile {
+export interface OutputFile extends FileDigest {
   readonly path: string;
-  readonly size: number;
-  readonly digest: Digest;
 }
 
 /** A file to write into the output directory. */
 export interface Output {
   readonly name: string;
   /** The expected bytes, if known: an existing file with them is kept and touched. */
-  readonly expected?: { readonly digest: Digest; readonly size: number };
+  readonly expected?: FileDigest;
   /** @param written earlier outputs */
   readonly bytes: (written: readonly OutputFile[]) => AsyncIterable<Uint8Array>;
   /** Overwrites the start of the file after all of `bytes`. */
@@ -45,10 +42,10 @@ export interface OutputLocation {
 /** Output files under temporary names. Disposal removes those that `finish` has not renamed. */
 class StagedOutputs implements AsyncDisposable {
   readonly #location: OutputLocation;
-  readonly #temps = new Map<string, string>();
+  /** By temporary path. */
+  readonly #staged = new Map<string, OutputFile>();
   // `finish` waits for all files to reach the disk.
   readonly #syncs: Promise<void>[] = [];
-  readonly #files: OutputFile[] = [];
   /** Outermost directory created for the outputs. */
   #made: string | undefined;
 
@@ -61,23 +58,18 @@ class StagedOutputs implements AsyncDisposable {
    * @param written earlier outputs
    * @throws LktError DISK_FULL, IO_FAILED
    */
-  async write(
-    { name, bytes, head, expected }: Output,
-    written: readonly OutputFile[],
-  ): Promise<OutputFile> {
+  async write(output: Output, written: readonly OutputFile[]): Promise<OutputFile> {
+    const { name, expected } = output;
     const { dir, known, signal } = this.#location;
     const path = join(dir, name);
     const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
     try {
       this.#made ??= await mkdir(dir, { recursive: true });
-      if (expected !== undefined && (await matchesDigest(path, expected, known, signal))) {
-        const { digest, size } = expected;
-        return this.#add({ path, digest, size });
-      }
-      const sync = (file: FileHandle): void => this.#sync(file);
-      const file = { path, ...(await writeFile(temp, bytes(written), { head, signal, sync })) };
-      this.#temps.set(path, temp);
-      return this.#add(file);
+      if (expected !== undefined && (await known.matches(path, expected, signal)))
+        return { path, digest: expected.digest, size: expected.size };
+      const file = { path, ...(await this.#writeTemp(temp, output, written)) };
+      this.#staged.set(temp, file);
+      return file;
     } catch (error) {
       await rm(temp, { force: true });
       throw ioError(`cannot write into ${dir}`, error);
@@ -92,13 +84,13 @@ class StagedOutputs implements AsyncDisposable {
     const { dir, known } = this.#location;
     try {
       await Promise.all(this.#syncs);
-      const written = new Set(this.#temps.keys());
-      for (const [path, temp] of this.#temps) {
+      const staged = [...this.#staged];
+      for (const [temp, { path }] of staged) {
         await rename(temp, path);
-        this.#temps.delete(path);
+        this.#staged.delete(temp);
       }
       this.#made = undefined;
-      for (const file of this.#files) if (written.has(file.path)) known.addTouched(file.path, file);
+      for (const [, file] of staged) known.record(file.path, file);
     } catch (error) {
       throw ioError(`cannot write into ${dir}`, error);
     }
@@ -106,20 +98,31 @@ class StagedOutputs implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.allSettled(this.#syncs);
-    for (const temp of this.#temps.values()) await rm(temp, { force: true });
-    this.#temps.clear();
+    for (const temp of this.#staged.keys()) await rm(temp, { force: true });
+    this.#staged.clear();
     if (this.#made !== undefined) await removeEmpty(this.#location.dir, this.#made);
   }
 
-  #add(file: OutputFile): OutputFile {
-    this.#files.push(file);
-    return file;
-  }
-
-  #sync(file: FileHandle): void {
-    const done = file.datasync().finally(async () => file.close());
-    done.catch(() => undefined);
-    this.#syncs.push(done);
+  async #writeTemp(
+    path: string,
+    { bytes, head }: Output,
+    written: readonly OutputFile[],
+  ): Promise<FileDigest> {
+    const { signal } = this.#location;
+    const file = await open(path, 'wx');
+    try {
+      const result =
+        head === undefined
+          ? await writePieces(file, bytes(written), signal)
+          : await writeHeaded(file, path, bytes(written), head, signal);
+      const synced = file.datasync().finally(async () => file.close());
+      synced.catch(() => undefined);
+      this.#syncs.push(synced);
+      return result;
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
   }
 }
 
@@ -173,37 +176,11 @@ export function small(name: string, text: string | Buffer): Output {
   };
 }
 
-interface Writing {
-  readonly head: Output['head'];
-  readonly signal: AbortSignal | undefined;
-  /** Syncs and closes the file later. */
-  readonly sync: (file: FileHandle) => void;
-}
-
-async function writeFile(
-  path: string,
-  bytes: AsyncIterable<Uint8Array>,
-  { head, signal, sync }: Writing,
-): Promise<{ size: number; digest: Digest }> {
-  const file = await open(path, 'wx');
-  try {
-    const written =
-      head === undefined
-        ? await writePieces(file, bytes, signal)
-        : await writeHeaded(file, path, bytes, head, signal);
-    sync(file);
-    return written;
-  } catch (error) {
-    await file.close();
-    throw error;
-  }
-}
-
 async function writePieces(
   file: FileHandle,
   bytes: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
-): Promise<{ size: number; digest: Digest }> {
+): Promise<FileDigest> {
   using digester = await createAsyncDigester(Infinity);
   let hashing = Promise.resolve();
   let copy = Buffer.of();
@@ -232,7 +209,7 @@ async function writeHeaded(
   bytes: AsyncIterable<Uint8Array>,
   head: NonNullable<Output['head']>,
   signal: AbortSignal | undefined,
-): Promise<{ size: number; digest: Digest }> {
+): Promise<FileDigest> {
   let end = 0;
   for await (const piece of bytes) {
     signal?.throwIfAborted();
@@ -245,11 +222,5 @@ async function writeHeaded(
     await writeAll(file, piece, at);
     at += piece.length;
   }
-  using digester = await createAsyncDigester(end);
-  for await (const piece of fileChunks(path, { canReuseBuffers: true })) {
-    signal?.throwIfAborted();
-    await digester.update(piece);
-  }
-  const { size } = digester;
-  return { size, digest: await digester.digest() };
+  return { size: end, digest: await digestOfFile(path, end, signal) };
 }

@@ -144,6 +144,18 @@ const WORDS: Readonly<Record<TreeEntry['type'], string>> = {
   fifo: 'fifo',
 };
 
+/** Returns the names of each non-empty file, by content. */
+export function namesByContent(
+  entries: readonly RootEntry[],
+): ReadonlyMap<string, readonly RootEntry[]> {
+  return Map.groupBy(entries.filter(hasContent), ({ content = '' }) => content);
+}
+
+/** Reports whether an entry is a non-empty file. */
+export function hasContent({ type, size }: TreeEntry): boolean {
+  return type === 'file' && size > 0;
+}
+
 /** Reports whether two entries are equal and not files. Ignores contents. */
 function isSame(a: TreeEntry, b: TreeEntry): boolean {
   return (

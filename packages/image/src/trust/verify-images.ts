@@ -1,4 +1,3 @@
-import type { Digest } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
 import { type BuildOptions, isBuiltHere, type Workspace } from '@lkt/pkg';
 import {
@@ -7,33 +6,29 @@ import {
   type PolicyResult,
   type Rejection,
   type SignatureSource,
-  type SignerId,
   type TrustPolicy,
   type VerifiedSignature,
 } from '@lkt/sign';
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
-import { startTrustCheck, TrustCheck, type TrustOptions } from './check-images.ts';
+import {
+  startTrustCheck,
+  TrustCheck,
+  type TrustedImage,
+  type TrustOptions,
+} from './check-images.ts';
 import { storeSignatures, TrustGate } from './trust-gate.ts';
 
-/** The evaluation of one image. */
-export interface ImageReport {
-  readonly reference: string;
-  readonly digest: Digest;
+/** The evaluation of one image. `because` is set if it is accepted. */
+export interface ImageReport
+  extends Omit<TrustedImage, 'because'>, Partial<Pick<TrustedImage, 'because'>> {
   readonly accepted: boolean;
-  /** Set if accepted. */
-  readonly because?: 'signed' | 'built here' | 'not required';
   /** Empty if accepted. */
   readonly reasons: readonly string[];
-  /** Signers that made it accepted. */
-  readonly signers: readonly SignerId[];
-  readonly rebuilders: readonly SignerId[];
   /** Valid signatures and attestations of trusted signers. */
   readonly signatures: readonly VerifiedSignature[];
   /** Signatures that do not count, with reasons. */
   readonly rejections: readonly Rejection[];
-  /** Names of the signature sources that were tried, in order. */
-  readonly asked: readonly string[];
 }
 
 function reportOf(result: PolicyResult): ImageReport {

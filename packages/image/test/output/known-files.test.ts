@@ -11,7 +11,6 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, it } from 'vitest';
-import { matchesDigest } from '../../src/output/matches-digest.ts';
 import { KnownFiles } from '../../src/output/known-files.ts';
 import { tempDir } from '../support.ts';
 
@@ -27,7 +26,7 @@ async function newCase(): Promise<{ path: string; notes: string; known: KnownFil
   // Times of a file that has just changed are not trusted.
   await sleep(100);
   const known = new KnownFiles(notes);
-  expect(await matchesDigest(path, EXPECTED, known)).toBe(true);
+  expect(await known.matches(path, EXPECTED)).toBe(true);
   expect(readdirSync(notes)).toHaveLength(1);
   await sleep(100);
   return { path, notes, known };
@@ -38,14 +37,14 @@ it('does not read an unchanged file again, and sets its times to now', async () 
   // A wrong record shows that the file is not read.
   const [note = ''] = readdirSync(notes);
   const other = { ...EXPECTED, digest: digestOf('something else') };
-  expect(await matchesDigest(path, other, known)).toBe(false);
+  expect(await known.matches(path, other)).toBe(false);
   const { dev, ino, size, mtimeNs, ctimeNs } = statSync(path, { bigint: true });
   writeFileSync(join(notes, note), [other.digest, dev, ino, size, mtimeNs, ctimeNs].join(' '));
-  expect(await matchesDigest(path, other, known)).toBe(true);
+  expect(await known.matches(path, other)).toBe(true);
   expect(statSync(path, { bigint: true }).mtimeNs).toBeGreaterThan(mtimeNs);
   // The next time too.
   await sleep(100);
-  expect(await matchesDigest(path, other, known)).toBe(true);
+  expect(await known.matches(path, other)).toBe(true);
 });
 
 it.each<[string, (path: string) => void]>([
@@ -72,13 +71,13 @@ it.each<[string, (path: string) => void]>([
 ])('finds the new digest of a file changed %s', async (_, change) => {
   const { path, known } = await newCase();
   change(path);
-  expect(await matchesDigest(path, EXPECTED, known)).toBe(false);
+  expect(await known.matches(path, EXPECTED)).toBe(false);
 });
 
 it('reads a file each time if nothing can be recorded', async () => {
   const { path } = await newCase();
   const nowhere = new KnownFiles(join(tempDir(), 'nowhere'));
-  expect(await matchesDigest(path, EXPECTED, nowhere)).toBe(true);
+  expect(await nowhere.matches(path, EXPECTED)).toBe(true);
   await sleep(100);
-  expect(await matchesDigest(path, EXPECTED, nowhere)).toBe(true);
+  expect(await nowhere.matches(path, EXPECTED)).toBe(true);
 });
