@@ -27,7 +27,7 @@ function json(schema: object): string {
 }
 
 /** Flags with the same text in this many commands are listed once. */
-const MIN_COMMON = 3;
+const MIN_COMMON = 2;
 
 function cliDocument(table: readonly CommandEntry[]): string {
   const global = table[0]?.flags.filter((flag) => flag.global) ?? [];
