@@ -293,35 +293,27 @@ export type Values<F extends Fields> = {
 export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
   const keys = Object.keys(fields);
   const entries = Object.entries(fields);
+  const convert = (
+    value: YamlValue,
+    convertItem: (type: YamlType<unknown>, item: YamlValue) => unknown,
+  ): Record<string, unknown> => {
+    const given = value.fields(keys);
+    const result: Record<string, unknown> = {};
+    for (const [key, field] of entries) {
+      const item = given[key];
+      const converted = isPresent(item) ? convertItem(field.type, item) : undefined;
+      if (converted === undefined && field.presence === 'required')
+        throw missing(value, key, field.fix);
+      if (converted === undefined && field.presence === 'default') result[key] = field.default;
+      if (converted === undefined || (field.presence === 'omitEmpty' && isEmpty(converted)))
+        continue;
+      result[key] = converted;
+    }
+    return result;
+  };
   return new YamlType({
-    read: (value, mode) => {
-      const given = value.fields(keys);
-      const result: Record<string, unknown> = {};
-      for (const [key, field] of entries) {
-        const item = given[key];
-        const read = isPresent(item) ? field.type.read(item, mode) : undefined;
-        if (read === undefined && field.presence === 'required')
-          throw missing(value, key, field.fix);
-        if (read === undefined && field.presence === 'default') result[key] = field.default;
-        if (read === undefined || (field.presence === 'omitEmpty' && isEmpty(read))) continue;
-        result[key] = read;
-      }
-      return result as never;
-    },
-    plain: (value) => {
-      const given = value.fields(keys);
-      const result: Record<string, unknown> = {};
-      for (const [key, { type, presence, default: defaultValue }] of entries) {
-        const item = given[key];
-        if (!isPresent(item)) {
-          if (presence === 'default') result[key] = defaultValue;
-          continue;
-        }
-        const plain = type.plain(item);
-        if (presence !== 'omitEmpty' || !isEmpty(plain)) result[key] = plain;
-      }
-      return result;
-    },
+    read: (value, mode) => convert(value, (type, item) => type.read(item, mode)) as never,
+    plain: (value) => convert(value, (type, item) => type.plain(item)),
     schema: (writer) => writer.object(entries),
   });
 }

@@ -105,15 +105,8 @@ export class YamlValue {
 
   list(): readonly YamlValue[] {
     if (!parser().isSeq(this.#node)) throw this.error(`expected a list, found ${this.#kind()}`);
-    return this.#node.items.map(
-      (item, index) =>
-        new YamlValue(
-          this.file,
-          this.#lines,
-          item as Node | null,
-          `${this.path}[${index}]`,
-          this.position,
-        ),
+    return this.#node.items.map((item, index) =>
+      this.#child(item, `${this.path}[${index}]`, this.position),
     );
   }
 
@@ -128,7 +121,7 @@ export class YamlValue {
       if (name === undefined)
         throw sourceError('CONFIG_INVALID', this.file, at, 'expected a simple key');
       const path = this.path === '' ? name : `${this.path}.${name}`;
-      entries.set(name, new YamlValue(this.file, this.#lines, value as Node | null, path, at));
+      entries.set(name, this.#child(value, path, at));
     }
     return entries;
   }
@@ -144,16 +137,11 @@ export class YamlValue {
       if (key === undefined) {
         const near = nearest(name, known);
         const where = this.path === '' ? '' : ` in ${this.path}`;
-        throw sourceError(
-          'CONFIG_INVALID',
-          this.file,
-          keyPosition(this.#node, this.#lines, name) ?? value.position,
-          `unknown key "${name}"${where}`,
-          {
-            length: name.length,
-            fix: near === undefined ? `use one of: ${known.join(', ')}` : `did you mean "${near}"?`,
-          },
-        );
+        const at = keyPosition(this.#node, this.#lines, name) ?? value.position;
+        throw sourceError('CONFIG_INVALID', this.file, at, `unknown key "${name}"${where}`, {
+          length: name.length,
+          fix: near === undefined ? `use one of: ${known.join(', ')}` : `did you mean "${near}"?`,
+        });
       }
       result[key] = value;
     }
@@ -182,6 +170,10 @@ export class YamlValue {
   /** Returns the value as plain data, for free-form values such as annotations. */
   plain(): unknown {
     return this.#node === null ? null : this.#node.toJS(doc(this.#node));
+  }
+
+  #child(node: unknown, path: string, at: Position): YamlValue {
+    return new YamlValue(this.file, this.#lines, node as Node | null, path, at);
   }
 
   #scalar(): Scalar {

@@ -5,18 +5,20 @@ import type { Store } from '@lkt/oci';
 import { download, mirrorClient } from './download.ts';
 import type { ArchiveName, Mirror } from './mirror.ts';
 import { type IndexedPackage, PackagesIndex } from './packages-index.ts';
-import { type KeyringOptions, readInRelease, type Release } from './release.ts';
+import { readInRelease, type Release } from './release.ts';
 import type { PackageSource } from '../lock/resolve.ts';
 import { type IndexedSource, parseSource } from './source-package.ts';
-import { compareVersions } from '../lock/version.ts';
+import { newestFirst } from '../lock/version.ts';
 import { unpack } from '../deb/unpack.ts';
 import { findXzDecoder } from '../deb/xz.ts';
 
 /** Options to open an archive. */
-export interface ArchiveOptions extends KeyringOptions {
+export interface ArchiveOptions {
   readonly store: Store;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
+  /** OpenPGP keyrings, one of which must have signed; default: Debian's archive keyring. */
+  readonly keyrings?: readonly string[] | undefined;
   /** Time at which an index must still be valid; without it, indexes do not expire. */
   readonly now?: Date | undefined;
 }
@@ -84,6 +86,7 @@ export class Archive implements PackageSource, AsyncDisposable {
     await this.#resources.disposeAsync();
   }
 
+  /** Of equal versions, the main archive's comes first. */
   versions(name: string): readonly IndexedPackage[] {
     return newestFirst(this.#indexes.flatMap((index) => index.versions(name)));
   }
@@ -101,11 +104,6 @@ export class Archive implements PackageSource, AsyncDisposable {
   providers(name: string): readonly IndexedPackage[] {
     return this.#indexes.flatMap((index) => index.providers(name));
   }
-}
-
-/** Sorts by version. The sort is stable: of equal versions the main archive's comes first. */
-function newestFirst(packages: readonly IndexedPackage[]): IndexedPackage[] {
-  return packages.toSorted((a, b) => compareVersions(b.version, a.version));
 }
 
 interface Part {
@@ -138,7 +136,8 @@ async function fetchRelease(
     `dists/${suite}/InRelease`,
     async (content) => {
       const whole = unpack('', { content, size: 0, what, limit: MAX_RELEASE_BYTES });
-      return readInRelease(Buffer.concat(await Array.fromAsync(whole)), directory, what, options);
+      const bytes = Buffer.concat(await Array.fromAsync(whole));
+      return readInRelease(bytes, directory, what, options.keyrings);
     },
     { signal: options.signal },
   );

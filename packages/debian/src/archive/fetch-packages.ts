@@ -5,18 +5,19 @@ import { Archive, type ArchiveOptions } from './archive.ts';
 import { download, type DownloadOptions, mirrorClient } from './download.ts';
 import { type DebianLock, type LockedPackage, SOURCE_PREFIX } from '../lock/lock.ts';
 import type { Mirror } from './mirror.ts';
-import { newestVersion } from './source-package.ts';
+import { newestFirst } from '../lock/version.ts';
 
 /** Options of `fetchPackages`. */
 export interface FetchOptions extends Pick<HttpOptions, 'backoff' | 'idle'> {
   readonly reporter: Reporter;
   readonly signal?: AbortSignal | undefined;
-  /** Maximum concurrent downloads; default 6. */
-  readonly concurrency?: number;
   /** Directory of the package, for the `fix` of DEB_GONE. */
   readonly directory?: string;
   readonly keyrings?: ArchiveOptions['keyrings'];
 }
+
+/** Maximum concurrent downloads. */
+const DOWNLOADS = 6;
 
 /**
  * Downloads the .debs of a lock into the store, and verifies each digest on the way. Skips those
@@ -38,8 +39,8 @@ export async function fetchPackages(
   for (const item of lock.packages) if (!(await store.keep(item.digest))) missing.push(item);
   if (missing.length === 0) return;
   const from = typeof mirror === 'function' ? await mirror() : mirror;
-  const { reporter, signal, concurrency = 6, backoff, idle } = options;
-  await using http = mirrorClient(from, { connections: concurrency, backoff, idle });
+  const { reporter, signal, backoff, idle } = options;
+  await using http = mirrorClient(from, { connections: DOWNLOADS, backoff, idle });
   const id = `debs ${lock.suite} ${lock.architecture}`;
   const title = `${missing.length} Debian package${missing.length === 1 ? '' : 's'}`;
   const total = missing.reduce((sum, { size }) => sum + size, 0);
@@ -58,7 +59,7 @@ export async function fetchPackages(
     }
   };
   await reportStep(reporter, { id, title }, async () =>
-    mapConcurrent(missing, fetch, { concurrency, signal }),
+    mapConcurrent(missing, fetch, { concurrency: DOWNLOADS, signal }),
   ).catch(async (error: unknown) => {
     throw gone === undefined ? error : await explainGone(gone, lock, store, from, options, error);
   });
@@ -108,11 +109,11 @@ async function explainGone(
     const withSources = name.startsWith(SOURCE_PREFIX);
     const suite = { ...lock, withSources };
     await using archive = await Archive.open(suite, mirror, { store, reporter, signal, keyrings });
-    const newest = withSources
-      ? newestVersion(archive.sources(name.slice(SOURCE_PREFIX.length)))
-      : archive.versions(name)[0]?.version;
+    const [newest] = withSources
+      ? newestFirst(archive.sources(name.slice(SOURCE_PREFIX.length)))
+      : archive.versions(name);
     if (newest === undefined) newer = ', and the archive has no other version';
-    else if (newest !== version) newer = `; the archive has ${newest} now`;
+    else if (newest.version !== version) newer = `; the archive has ${newest.version} now`;
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
   }

@@ -28,14 +28,13 @@ export interface Mirror {
  */
 export async function findMirror({
   env,
-  aptDir,
+  aptDir = '/etc/apt',
 }: {
   env: Readonly<Record<string, string | undefined>>;
   aptDir?: string;
 }): Promise<Mirror> {
   const named = env['LKT_DEBIAN_MIRROR']?.trim() ?? '';
-  const mirror =
-    named === '' ? fromApt(await readAptSources(aptDir ?? '/etc/apt')) : fromVariable(named);
+  const mirror = named === '' ? fromApt(await readAptSources(aptDir)) : fromVariable(named);
   return { ...mirror, env };
 }
 

@@ -5,7 +5,7 @@ import { download, mirrorClient } from './download.ts';
 import type { DebianSpec, LockedPackage } from '../lock/lock.ts';
 import type { Mirror } from './mirror.ts';
 import { upstreamTarball } from './source-package.ts';
-import { compareVersions, upstreamVersion } from '../lock/version.ts';
+import { compareVersions, newestFirst, upstreamVersion } from '../lock/version.ts';
 
 /** The result of `newestSource`. */
 export interface NewestSource {
@@ -39,10 +39,9 @@ export async function newestSource(
   options: ArchiveOptions,
 ): Promise<NewestSource> {
   await using archive = await Archive.open({ ...spec, withSources: true }, mirror, options);
-  const sources = archive
-    .sources(name)
-    .filter(({ version }) => accepts(version) && isNewer(version, than))
-    .toSorted((a, b) => compareVersions(b.version, a.version));
+  const sources = newestFirst(
+    archive.sources(name).filter(({ version }) => accepts(version) && isNewer(version, than)),
+  );
   // Both the main and the security archive may have the version.
   await using http = mirrorClient(mirror);
   const notServed = new Set<string>();

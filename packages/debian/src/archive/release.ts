@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, isDigest, LktError } from '@lkt/core';
 import { type Paragraph, parseDeb822, words } from '../deb/deb822.ts';
-import { programExists, run } from '../process.ts';
+import { run } from '../process.ts';
 
 /** The verified contents of a Release file. */
 export interface Release {
@@ -16,12 +16,6 @@ export interface Release {
   readonly files: ReadonlyMap<string, { readonly digest: Digest; readonly size: number }>;
 }
 
-/** The keys that may sign an archive. */
-export interface KeyringOptions {
-  /** OpenPGP keyrings, one of which must have signed; default: Debian's archive keyring. */
-  readonly keyrings?: readonly string[] | undefined;
-}
-
 const KEYRINGS = [
   '/usr/share/keyrings/debian-archive-keyring.pgp',
   '/usr/share/keyrings/debian-archive-keyring.gpg',
@@ -31,30 +25,29 @@ const KEYRINGS = [
  * Verifies a clear-signed InRelease with gpgv and parses its signed part.
  * @param directory private directory for gpgv's files
  * @param what name of the file, for messages
+ * @param keyrings see `ArchiveOptions`
  * @throws SIGNATURE_INVALID, TOOL_MISSING, ARCHIVE_INVALID, NOT_FOUND
  */
 export async function readInRelease(
   bytes: Uint8Array,
   directory: string,
   what: string,
-  options: KeyringOptions = {},
+  keyrings?: readonly string[],
 ): Promise<Release> {
   requireOneMessage(Buffer.from(bytes).toString('latin1'), what);
-  const keyrings = findKeyrings(options);
   const signed = join(directory, 'InRelease');
   const plain = join(directory, 'Release');
   await writeFile(signed, bytes);
   const { stdout, stderr } = await run('gpgv', [
     '--homedir',
     directory,
-    ...keyrings.flatMap((keyring) => ['--keyring', keyring]),
+    ...findKeyrings(keyrings).flatMap((keyring) => ['--keyring', keyring]),
     '--status-fd',
     '1',
     '--output',
     plain,
     signed,
-  ]).catch(async (error: unknown) => {
-    if (await programExists('gpgv', ['--version'])) throw error;
+  ]).catch((error: unknown) => {
     throw missing('gpgv', 'gpgv', error);
   });
   requireGoodSignature(stdout, stderr, what);
@@ -97,7 +90,7 @@ function requireGoodSignature(status: string, stderr: string, what: string): voi
   });
 }
 
-function findKeyrings({ keyrings }: KeyringOptions): readonly string[] {
+function findKeyrings(keyrings: readonly string[] | undefined): readonly string[] {
   const present = (keyrings ?? KEYRINGS).filter((path) => existsSync(path));
   if (present.length > 0) return present;
   if (keyrings === undefined) throw missing("Debian's keyring", 'debian-archive-keyring');

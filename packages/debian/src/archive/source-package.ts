@@ -6,7 +6,7 @@ import { type LockedPackage, SOURCE_ARCHITECTURE, SOURCE_PREFIX } from '../lock/
 import type { ArchiveName } from './mirror.ts';
 import { isPoolPath } from './packages-index.ts';
 import { formatAlternative, satisfies, parseAlternative } from '../lock/relation.ts';
-import { compareVersions } from '../lock/version.ts';
+import { newestFirst } from '../lock/version.ts';
 
 /** An entry of an archive's Sources file. */
 export interface IndexedSource extends Pick<LockedPackage, 'name' | 'version' | 'archive'> {
@@ -29,7 +29,7 @@ export function resolveSources(
 ): LockedPackage[] {
   return requirements.map((text) => {
     const wanted = parseAlternative(text);
-    const found = versions(wanted.name).toSorted((a, b) => compareVersions(b.version, a.version));
+    const found = newestFirst(versions(wanted.name));
     const item = found.find((source) =>
       satisfies({ ...source, architecture: SOURCE_ARCHITECTURE, provides: [] }, wanted),
     );
@@ -43,14 +43,6 @@ export function resolveSources(
       fix: 'correct the names under "sources" of "debian"',
     });
   });
-}
-
-/** Returns the newest version of the sources; undefined for an empty list. */
-export function newestVersion(sources: readonly IndexedSource[]): string | undefined {
-  return sources
-    .map(({ version }) => version)
-    .toSorted(compareVersions)
-    .at(-1);
 }
 
 /**

@@ -52,11 +52,7 @@ function mode(allowed: number): YamlType<number> {
 }
 
 const LINKS: YamlType<ReadonlyMap<string, string>> = mapping(
-  text().transform((target, value) => {
-    if (target === '' || target.includes('\0'))
-      throw value.error('expected the target of the link');
-    return target;
-  }),
+  matching(/^[^\0]+$/, 'the target of the link'),
 );
 
 const FILES: YamlType<readonly DeclaredFile[]> = list(

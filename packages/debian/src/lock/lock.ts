@@ -11,6 +11,7 @@ export interface DebianSpec {
   readonly components?: readonly string[];
   /** Debian's name: `amd64`. */
   readonly architecture: string;
+  /** Names, or relations such as `gcc-14 (= 14.2.0-19)`. */
   readonly packages: readonly string[];
   /** Packages that satisfy dependencies but are left out. */
   readonly without?: readonly string[];

@@ -1,5 +1,6 @@
 import { LktError } from '@lkt/core';
 import type { IndexedPackage } from '../archive/packages-index.ts';
+import type { DebianSpec } from './lock.ts';
 import {
   type Alternative,
   type Clause,
@@ -19,13 +20,7 @@ export interface PackageSource {
 }
 
 /** The packages to resolve. */
-export interface Requirements {
-  /** Names, or relations such as `gcc-14 (= 14.2.0-19)`. */
-  readonly packages: readonly string[];
-  /** Packages that satisfy dependencies but are left out. */
-  readonly without?: readonly string[] | undefined;
-  readonly noDependencies?: boolean | undefined;
-}
+export type Requirements = Pick<DebianSpec, 'packages' | 'without' | 'noDependencies'>;
 
 /**
  * Returns the required packages with all dependencies (Pre-Depends, Depends), without conflicts.

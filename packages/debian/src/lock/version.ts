@@ -13,6 +13,11 @@ export function compareVersions(a: string, b: string): number {
   );
 }
 
+/** Sorts by version. The sort is stable: equal versions keep their order. */
+export function newestFirst<T extends { readonly version: string }>(items: readonly T[]): T[] {
+  return items.toSorted((a, b) => compareVersions(b.version, a.version));
+}
+
 /** The relations of control fields such as `Depends: libc6 (>= 2.36)`. */
 export type Relation = '<<' | '<=' | '=' | '>=' | '>>';
 
