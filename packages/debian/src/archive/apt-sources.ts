@@ -39,14 +39,8 @@ export function parseOneLineSources(text: string): AptSource[] {
     const [, options, uri, suite, components] = match ?? [];
     if (uri === undefined || suite === undefined) return [];
     const trusted = words(options).find((option) => option.startsWith('trusted='));
-    return [
-      {
-        uri,
-        suite,
-        components: words(components),
-        signed: !isYes(trusted?.slice('trusted='.length)),
-      },
-    ];
+    const signed = !isYes(trusted?.slice('trusted='.length));
+    return [{ uri, suite, components: words(components), signed }];
   });
 }
 

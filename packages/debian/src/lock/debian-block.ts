@@ -52,7 +52,11 @@ function mode(allowed: number): YamlType<number> {
 }
 
 const LINKS: YamlType<ReadonlyMap<string, string>> = mapping(
-  matching(/^[^\0]+$/, 'the target of the link'),
+  text().transform((target, value) => {
+    if (target === '' || target.includes('\0'))
+      throw value.error('expected the target of the link');
+    return target;
+  }),
 );
 
 const FILES: YamlType<readonly DeclaredFile[]> = list(
