@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,39 +25,18 @@ export interface Authority extends Disposable {
 export function createAuthority(names: readonly string[] = []): Authority {
   const directory = mkdtempSync(join(tmpdir(), 'lkt-testing-'));
   const path = (name: string): string => join(directory, name);
-  const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   const [caFile, keyFile, certFile] = [path('ca.pem'), path('server.key'), path('server.pem')];
-  const days = ['-days', '2'];
-  openssl(
-    'req',
-    '-x509',
-    ...newKey,
-    '-keyout',
-    path('ca.key'),
-    '-out',
-    caFile,
-    ...days,
-    '-subj',
-    '/CN=test CA',
-  );
-  openssl('req', ...newKey, '-keyout', keyFile, '-out', path('csr'), '-subj', '/CN=localhost');
+  const caKey = path('ca.key');
+  newCertificate('/CN=test CA', caKey, caFile);
   const alternatives = ['localhost', '127.0.0.1', ...names].map(
     (name) => `${isIP(name) === 0 ? 'DNS' : 'IP'}:${name}`,
   );
-  writeFileSync(path('extensions'), `subjectAltName=${alternatives.join(',')}\n`);
-  const issuer = ['-CA', caFile, '-CAkey', path('ca.key')];
-  openssl(
-    'x509',
-    '-req',
-    '-in',
-    path('csr'),
+  const issuer = ['-CA', caFile, '-CAkey', caKey];
+  const extensions = [`subjectAltName=${alternatives.join(',')}`, 'basicConstraints=CA:FALSE'];
+  newCertificate('/CN=localhost', keyFile, certFile, [
     ...issuer,
-    '-out',
-    certFile,
-    ...days,
-    '-extfile',
-    path('extensions'),
-  );
+    ...extensions.flatMap((extension) => ['-addext', extension]),
+  ]);
   return {
     ca: readFileSync(caFile, 'utf8'),
     caFile,
@@ -71,6 +50,14 @@ export function createAuthority(names: readonly string[] = []): Authority {
   };
 }
 
-function openssl(...args: string[]): void {
-  execFileSync('openssl', args, { stdio: 'pipe' });
+/** Creates a key and its certificate, signed by itself or the issuer in `options`. */
+export function newCertificate(
+  subject: string,
+  keyFile: string,
+  certFile: string,
+  options: readonly string[] = [],
+): void {
+  const key = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const output = ['-subj', subject, '-days', '2', '-keyout', keyFile, '-out', certFile];
+  execFileSync('openssl', ['req', '-x509', ...key, ...output, ...options], { stdio: 'pipe' });
 }

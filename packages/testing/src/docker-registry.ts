@@ -10,11 +10,11 @@ import {
   readFileSync,
 } from 'node:fs';
 import { createServer } from 'node:http';
-import { type AddressInfo, createServer as createSocket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Authority } from './authority.ts';
+import { listen } from './local-server.ts';
 import type { LoggedRequest } from './registry/logged-request.ts';
 import { startTokenService } from './token-service.ts';
 
@@ -51,14 +51,14 @@ export async function startDockerRegistry(
   cleanup.defer(() => {
     rmSync(directory, { recursive: true, force: true });
   });
-  const port = await freePort();
+  // A port that is free after its server was closed.
+  const free = await listen(createServer());
+  await free[Symbol.asyncDispose]();
+  const { port } = free;
   const config: Record<string, unknown> = {
     version: '0.1',
     log: { level: 'error', accesslog: { disabled: true } },
-    storage: {
-      filesystem: { rootdirectory: join(directory, 'data') },
-      delete: { enabled: true },
-    },
+    storage: { filesystem: { rootdirectory: join(directory, 'data') } },
     http: {
       addr: `127.0.0.1:${port}`,
       ...(tls === undefined ? {} : { tls: { certificate: tls.certFile, key: tls.keyFile } }),
@@ -74,14 +74,8 @@ export async function startDockerRegistry(
   }
   if (auth === 'token') {
     const service = cleanup.use(await startTokenService(directory, users, requests));
-    config['auth'] = {
-      token: {
-        realm: service.url,
-        service: 'test',
-        issuer: 'lkt-test',
-        rootcertbundle: service.certFile,
-      },
-    };
+    const { url: realm, certFile: rootcertbundle } = service;
+    config['auth'] = { token: { realm, service: 'test', issuer: 'lkt-test', rootcertbundle } };
   }
   if (redirectBlobs === true) {
     const storage = cleanup.use(await serveFiles(join(directory, 'data'), requests));
@@ -134,14 +128,6 @@ async function untilReady(child: ChildProcess, port: number, log: string): Promi
   throw new Error(`docker-registry does not respond: ${readFileSync(log, 'utf8')}`);
 }
 
-async function freePort(): Promise<number> {
-  const socket = createSocket();
-  await new Promise<void>((resolve) => socket.listen(0, '127.0.0.1', resolve));
-  const { port } = socket.address() as AddressInfo;
-  await new Promise((resolve) => socket.close(resolve));
-  return port;
-}
-
 /** Serves files as cloud storage does: it rejects an authorization header. */
 async function serveFiles(
   root: string,
@@ -159,12 +145,6 @@ async function serveFiles(
       else createReadStream(path).pipe(response);
     } else response.writeHead(400).end();
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  const { port, [Symbol.asyncDispose]: close } = await listen(server);
+  return { url: `http://127.0.0.1:${port}/`, [Symbol.asyncDispose]: close };
 }

@@ -10,18 +10,17 @@ const EMPTY = createHash('sha256').digest('hex');
  * digests.
  */
 export function listing(archive: string): readonly string[] {
-  const options = '!all,type,mode,uid,gid,size,link,sha256,device,time';
-  return run('bsdtar', '-cf', '-', '--format=mtree', `--options=${options}`, `@${archive}`)
-    .split('\n')
-    .filter((line) => line.startsWith('./'))
-    .map((line) => line.replace(` sha256digest=${EMPTY}`, ''))
-    .toSorted();
+  return mtree('', `@${archive}`).map((line) => line.replace(` sha256digest=${EMPTY}`, ''));
 }
 
 /** Returns libarchive's view of a directory, without the directory itself. */
 export function listDirectory(dir: string): readonly string[] {
-  const options = '!all,type,mode,uid,gid,size,link,sha256,device,time,nlink';
-  return run('bsdtar', '-cf', '-', '--format=mtree', `--options=${options}`, '-C', dir, '.')
+  return mtree(',nlink', '-C', dir, '.');
+}
+
+function mtree(moreFields: string, ...args: readonly string[]): readonly string[] {
+  const options = `!all,type,mode,uid,gid,size,link,sha256,device,time${moreFields}`;
+  return run('bsdtar', '-cf', '-', '--format=mtree', `--options=${options}`, ...args)
     .split('\n')
     .filter((line) => line.startsWith('./'))
     .toSorted();

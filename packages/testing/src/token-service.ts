@@ -1,9 +1,9 @@
-import { execFileSync } from 'node:child_process';
 import { createPrivateKey, type KeyObject, randomUUID, sign, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { createServer, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { newCertificate } from './authority.ts';
+import { listen } from './local-server.ts';
 import type { LoggedRequest } from './registry/logged-request.ts';
 
 const TOKEN_SECONDS = 60;
@@ -20,9 +20,7 @@ export async function startTokenService(
 ): Promise<AsyncDisposable & { url: string; certFile: string }> {
   const keyFile = join(directory, 'token.key');
   const certFile = join(directory, 'token.pem');
-  const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  const output = ['-keyout', keyFile, '-out', certFile, '-days', '2', '-subj', '/CN=tokens'];
-  execFileSync('openssl', ['req', '-x509', ...curve, ...output], { stdio: 'pipe' });
+  newCertificate('/CN=tokens', keyFile, certFile);
   const key = createPrivateKey(readFileSync(keyFile));
   const certificate = new X509Certificate(readFileSync(certFile)).raw.toString('base64');
   const server = createServer((request, response) => {
@@ -38,15 +36,8 @@ export async function startTokenService(
     response.writeHead(200, { 'content-type': 'application/json' });
     response.end(JSON.stringify({ token, expires_in: TOKEN_SECONDS }));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/token`,
-    certFile,
-    [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    },
-  };
+  const { port, [Symbol.asyncDispose]: close } = await listen(server);
+  return { url: `http://127.0.0.1:${port}/token`, certFile, [Symbol.asyncDispose]: close };
 }
 
 /** Returns the user, empty if anonymous; undefined for a wrong password. */

@@ -10,7 +10,6 @@ export function handleBlob(context: RequestContext, digest: string): void {
   const bytes = blobs.get(digest);
   if (bytes === undefined) throw new ApiError(404, 'BLOB_UNKNOWN');
   if (method === 'DELETE') {
-    if (options.deletes === false) throw new ApiError(405, 'UNSUPPORTED');
     blobs.delete(digest);
     response.writeHead(202, { 'content-length': 0 }).end();
     return;
@@ -49,7 +48,6 @@ export async function handleUpload(context: RequestContext, id: string): Promise
   } else if (method === 'GET') {
     sendUpload(context, upload, 204);
   } else if (method === 'PATCH') {
-    if (options.chunks === false) throw new ApiError(405, 'UNSUPPORTED');
     await takeChunk(context, upload, true);
     upload.state += 'x';
     sendUpload(context, upload, 202);

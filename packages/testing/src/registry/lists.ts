@@ -27,21 +27,14 @@ export function handleReferrers(context: RequestContext, digest: string): void {
   if (options.referrers === false) throw new ApiError(404, 'UNSUPPORTED');
   parsedDigest(digest);
   const repository = storage.repositories.get(name);
-  const wanted = options.filters === false ? null : url.searchParams.get('artifactType');
+  const wanted = url.searchParams.get('artifactType');
   const all = [...(repository?.manifests ?? [])].flatMap(([own, manifest]) => {
     const { subject, config, artifactType, annotations } = documentOf(manifest);
     const type = artifactType ?? config?.mediaType;
     if (subject?.digest !== digest || (wanted !== null && type !== wanted)) return [];
     const { mediaType, bytes } = manifest;
-    return [
-      {
-        mediaType,
-        digest: own,
-        size: bytes.length,
-        artifactType: type,
-        annotations,
-      },
-    ];
+    const size = bytes.length;
+    return [{ mediaType, digest: own, size, artifactType: type, annotations }];
   });
   const sorted = all.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
   const { items, headers } = page(context, sorted, (item) => item.digest, undefined);

@@ -33,7 +33,6 @@ export async function handleManifest(context: RequestContext, reference: string)
   if (found === undefined) throw new ApiError(404, 'MANIFEST_UNKNOWN');
   const { digest, manifest } = found;
   if (method === 'DELETE') {
-    if (options.deletes === false) throw new ApiError(405, 'UNSUPPORTED');
     if (isTag) repository.tags.delete(reference);
     else deleteManifest(repository, digest);
     response.writeHead(202, { 'content-length': 0 }).end();

@@ -31,8 +31,6 @@ export interface RegistryOptions {
   readonly referrers?: boolean;
   /** Whether `OCI-Subject` is sent; default: as `referrers`. */
   readonly ociSubject?: boolean;
-  /** Whether referrers are filtered by type; default: true. */
-  readonly filters?: boolean;
   /** Whether `Range` is supported; default: true. */
   readonly ranges?: boolean;
   /** Whether blobs are redirected to another origin. */
@@ -43,12 +41,8 @@ export interface RegistryOptions {
   readonly uploadQuery?: string;
   /** Minimum bytes of every chunk except the last. */
   readonly minChunk?: number;
-  /** Whether chunked uploads are supported; default: true. */
-  readonly chunks?: boolean;
   /** Whether blobs can be mounted from another repository; default: true. */
   readonly mounts?: boolean;
-  /** Whether deletion is supported; default: true. */
-  readonly deletes?: boolean;
   /** Whether HEAD has a content length; default: true. */
   readonly headLength?: boolean;
   /** Whether the digest of content is sent as a header; default: true. */

@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { createServer as createSecureServer } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import { listen } from '../local-server.ts';
 import { ApiError, sendError } from './responses.ts';
 import { Authorizer } from './authorizer.ts';
 import { handleBlob, handleUpload } from './blobs.ts';
@@ -12,31 +12,23 @@ import { handleManifest } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
 import { Storage } from './storage.ts';
 
-/** A complete in-memory registry of the OCI distribution-spec, in this process, on 127.0.0.1. */
-export interface TestRegistry extends AsyncDisposable {
-  /** `127.0.0.1:PORT` */
-  readonly host: string;
-  readonly url: string;
-  readonly storage: Storage;
-  /** Received requests, in order. */
-  readonly requests: readonly LoggedRequest[];
-  /** Makes matching requests fail. */
-  fault(matcher: RequestMatcher, fault: Fault): void;
-}
-
 /** Starts a registry. Disposing stops it. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
-  const registry = new Registry(options);
+  const registry = new TestRegistry(options);
   await registry.listen();
   return registry;
 }
 
-class Registry implements TestRegistry {
+type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
+
+/** A complete in-memory registry of the OCI distribution-spec, in this process, on 127.0.0.1. */
+export class TestRegistry implements AsyncDisposable {
   readonly storage: Storage = new Storage();
+  /** Received requests, in order. */
   readonly requests: LoggedRequest[] = [];
   readonly #options: RegistryOptions;
   readonly #faults = new Faults();
-  readonly #servers: Server[] = [];
+  readonly #servers = new AsyncDisposableStack();
   #authorizer: Authorizer | undefined;
   #blobOrigin: string | undefined;
   url = '';
@@ -45,48 +37,38 @@ class Registry implements TestRegistry {
     this.#options = options;
   }
 
+  /** `127.0.0.1:PORT` */
   get host(): string {
     return new URL(this.url).host;
   }
 
+  /** Makes matching requests fail. */
   fault(matcher: RequestMatcher, fault: Fault): void {
     this.#faults.plan(matcher, fault);
   }
 
   async listen(): Promise<void> {
-    const { tls, auth, redirectBlobs } = this.#options;
-    const answer = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#serve(request, response, this.#handle.bind(this));
-    const scheme = tls === undefined ? 'http' : 'https';
-    const server = tls === undefined ? createServer(answer) : createSecureServer(tls, answer);
-    this.url = `${scheme}://127.0.0.1:${await this.#open(server)}`;
+    const { auth, redirectBlobs } = this.#options;
+    this.url = await this.#open(this.#handle.bind(this));
     if (auth !== undefined) this.#authorizer = new Authorizer(auth, this.url);
-    if (redirectBlobs !== true) return;
-    const fromStorage = (request: IncomingMessage, response: ServerResponse): void =>
-      void this.#serve(request, response, this.#handleStorage.bind(this));
-    const storage =
-      tls === undefined ? createServer(fromStorage) : createSecureServer(tls, fromStorage);
-    this.#blobOrigin = `${scheme}://127.0.0.1:${await this.#open(storage)}`;
+    if (redirectBlobs === true) this.#blobOrigin = await this.#open(this.#handleStorage.bind(this));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const server of this.#servers) {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
-    }
+    await this.#servers.disposeAsync();
   }
 
-  async #open(server: Server): Promise<number> {
-    this.#servers.push(server);
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    return (server.address() as AddressInfo).port;
+  /** Starts a server and returns its URL. */
+  async #open(handle: Handler): Promise<string> {
+    const { tls } = this.#options;
+    const answer = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#serve(request, response, handle);
+    const server = tls === undefined ? createServer(answer) : createSecureServer(tls, answer);
+    const { port } = this.#servers.use(await listen(server));
+    return `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}`;
   }
 
-  async #serve(
-    request: IncomingMessage,
-    response: ServerResponse,
-    answer: (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>,
-  ): Promise<void> {
+  async #serve(request: IncomingMessage, response: ServerResponse, handle: Handler): Promise<void> {
     const { method = 'GET', url: path = '/', headers } = request;
     const url = new URL(path, this.url);
     const server = url.pathname.startsWith('/storage/')
@@ -101,7 +83,7 @@ class Registry implements TestRegistry {
     const { warning } = this.#options;
     if (warning !== undefined) response.setHeader('warning', `299 - "${warning}"`);
     try {
-      await answer(request, response, url);
+      await handle(request, response, url);
     } catch (error) {
       request.resume();
       if (request.socket.destroyed) return;

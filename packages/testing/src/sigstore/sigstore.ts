@@ -1,9 +1,9 @@
 import { createHash, generateKeyPairSync, type KeyPairKeyObjectResult, sign } from 'node:crypto';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { listen } from '../local-server.ts';
 import type { LoggedRequest } from '../registry/logged-request.ts';
 import { bytesOf, issueCertificate } from './certificates.ts';
 import { TokenIssuer } from './token-issuer.ts';
@@ -16,8 +16,6 @@ import { trustedRoot } from './trusted-root.ts';
 export interface SigstoreOptions {
   /** Start of the certificates' validity of ten minutes; default: now. */
   readonly certificatesFrom?: Date;
-  /** The log's current time; default: now. */
-  readonly logTime?: Date;
 }
 
 /**
@@ -59,19 +57,13 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
   const tsa = await initializeTSA(keys.tsa, clock);
   const timestamps = tsaHandler(tsa, { strict: true });
 
-  const requests: LoggedRequest[] = [];
-  let handler: Handler = notReady;
-  const server = createServer((request, response) => {
-    const { method = 'GET', url = '/', headers } = request;
-    requests.push({ server: 'sigstore', method, path: url, headers });
-    void respond(request, response, handler);
-  });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const server = createServer();
+  const { port, [Symbol.asyncDispose]: close } = await listen(server);
+  const host = `127.0.0.1:${port}`;
   const url = `http://${host}`;
 
   const issuer = new TokenIssuer('https://issuer.example');
-  const log = new TransparencyLog(keys.log, host, () => options.logTime ?? new Date());
+  const log = new TransparencyLog(keys.log, host);
   log.add(firstEntry(keys.log));
   const services: Services = {
     log,
@@ -85,14 +77,19 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
       return { status: statusCode, type: 'application/timestamp-reply', body: reply };
     },
   };
+  const requests: LoggedRequest[] = [];
   const left = new Map<string, number>();
-  handler = async (request) => {
-    const { pathname } = request.url;
-    const count = left.get(pathname);
-    if (count === 0) return json(400, { code: 400, message: 'not today' });
-    if (count !== undefined) left.set(pathname, count - 1);
-    return handle(services, request);
-  };
+  server.on('request', (request, response) => {
+    const { method = 'GET', url: path = '/', headers } = request;
+    requests.push({ server: 'sigstore', method, path, headers });
+    void respond(request, response, async (whole) => {
+      const { pathname } = whole.url;
+      const count = left.get(pathname);
+      if (count === 0) return json(400, { code: 400, message: 'not today' });
+      if (count !== undefined) left.set(pathname, count - 1);
+      return handle(services, whole);
+    });
+  });
 
   const certificates = [bytesOf(authority.rootCertificate)];
   const timestampCertificates = [bytesOf(tsa.intCertificate), bytesOf(tsa.rootCertificate)];
@@ -124,8 +121,7 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     trustedRoot: root,
     directory,
     [Symbol.asyncDispose]: async () => {
-      server.closeAllConnections();
-      await new Promise((resolve) => server.close(resolve));
+      await close();
       await rm(directory, { recursive: true, force: true });
     },
   };
@@ -169,12 +165,6 @@ interface Request {
   readonly body: Buffer;
 }
 
-type Handler = (request: Request) => Promise<Response>;
-
-async function notReady(): Promise<Response> {
-  return { status: 503, body: '' };
-}
-
 interface Services {
   readonly log: TransparencyLog;
   readonly logKey: string;
@@ -187,7 +177,7 @@ interface Services {
 async function respond(
   incoming: IncomingMessage,
   response: ServerResponse,
-  handler: Handler,
+  handler: (request: Request) => Promise<Response>,
 ): Promise<void> {
   const parts: Uint8Array[] = [];
   for await (const part of incoming) parts.push(part as Uint8Array);
@@ -292,26 +282,16 @@ function handleLog({ log, logKey }: Services, { method, url, body }: Request): R
     return json(409, { code: 409, message }, headers);
   }
   if (key === 'GET /entries') return found(log.view(Number(url.searchParams.get('logIndex'))));
-  if (key === 'POST /entries/retrieve') return json(200, retrieve(log, body));
-  if (path.startsWith('/entries/')) {
-    const index = log.find(path.slice('/entries/'.length));
-    return found(index === undefined ? undefined : log.view(index));
+  if (key === 'POST /entries/retrieve') {
+    const { entryUUIDs } = JSON.parse(body.toString()) as { entryUUIDs: readonly string[] };
+    return json(
+      200,
+      entryUUIDs.flatMap((uuid) => log.view(log.find(uuid)) ?? []),
+    );
   }
+  if (path.startsWith('/entries/'))
+    return found(log.view(log.find(path.slice('/entries/'.length))));
   return json(404, { code: 404, message: `there is no ${key}` });
-}
-
-function retrieve(log: TransparencyLog, body: Buffer): readonly object[] {
-  const requested = JSON.parse(body.toString()) as {
-    readonly logIndexes?: readonly number[] | null;
-    readonly entryUUIDs?: readonly string[] | null;
-    readonly entries?: readonly unknown[] | null;
-  };
-  const indexes = [
-    ...(requested.logIndexes ?? []),
-    ...(requested.entryUUIDs ?? []).map((uuid) => log.find(uuid) ?? -1),
-    ...(requested.entries ?? []).map((entry) => log.findProposed(entry) ?? -1),
-  ];
-  return indexes.flatMap((index) => log.view(index) ?? []);
 }
 
 function found(entry: object | undefined): Response {

@@ -15,22 +15,16 @@ export class TransparencyLog {
   readonly #key: KeyObject;
   readonly #id: Buffer;
   readonly #origin: string;
-  readonly #now: () => Date;
   readonly #tree = new MerkleTree();
   readonly #entries: LogEntry[] = [];
   readonly treeId: bigint = BigInt(`0x${randomBytes(6).toString('hex')}`);
 
   /** @param host origin of the checkpoints */
-  constructor(
-    keys: { publicKey: KeyObject; privateKey: KeyObject },
-    host: string,
-    now: () => Date,
-  ) {
+  constructor(keys: { publicKey: KeyObject; privateKey: KeyObject }, host: string) {
     this.#key = keys.privateKey;
     const spki = keys.publicKey.export({ type: 'spki', format: 'der' });
     this.#id = createHash('sha256').update(spki).digest();
     this.#origin = host;
-    this.#now = now;
   }
 
   get size(): number {
@@ -47,34 +41,19 @@ export class TransparencyLog {
     const uuid = `${this.treeId.toString(16).padStart(16, '0')}${leaf.toString('hex')}`;
     const known = this.#entries.findIndex((entry) => entry.uuid === uuid);
     if (known !== -1) return { index: known, uuid, isNew: false };
-    const integratedTime = Math.floor(this.#now().getTime() / 1000);
+    const integratedTime = Math.floor(Date.now() / 1000);
     const index = this.#tree.add(leaf);
-    const promise = canonicalJson({
-      body: body.toString('base64'),
-      integratedTime,
-      logID: this.#id.toString('hex'),
-      logIndex: index,
-    });
+    const text = body.toString('base64');
+    const logID = this.#id.toString('hex');
+    const promise = canonicalJson({ body: text, integratedTime, logID, logIndex: index });
     const signedEntryTimestamp = sign('sha256', Buffer.from(promise), this.#key).toString('base64');
-    this.#entries.push({
-      uuid,
-      body: body.toString('base64'),
-      integratedTime,
-      signedEntryTimestamp,
-    });
+    this.#entries.push({ uuid, body: text, integratedTime, signedEntryTimestamp });
     return { index, uuid, isNew: true };
   }
 
-  /** Returns the index of an entry by its UUID, with or without the tree id. */
-  find(uuid: string): number | undefined {
-    const index = this.#entries.findIndex((entry) => entry.uuid.endsWith(uuid.slice(-64)));
-    return index === -1 ? undefined : index;
-  }
-
-  /** Returns the index of the entry for a proposal. */
-  findProposed(proposed: unknown): number | undefined {
-    const body = canonicalEntry(proposed as Parameters<typeof canonicalEntry>[0]);
-    return this.find(leafHash(body).toString('hex'));
+  /** Returns the index of an entry by its UUID, with or without the tree id; -1 if there is none. */
+  find(uuid: string): number {
+    return this.#entries.findIndex((entry) => entry.uuid.endsWith(uuid.slice(-64)));
   }
 
   /** Returns an entry as in the API, with an inclusion proof for the current tree. */
