@@ -29,7 +29,7 @@ FILE is an image config, DIR a package directory; their dependencies are pinned 
     '<%= config.bin %> pin --check examples/sshd.yml',
   ];
   static override args = {
-    path: optionalArgs('FILE or DIR'),
+    path: optionalArgs('an image config (FILE) or a package directory (DIR)'),
   };
   static override flags = {
     ...builderFlags,

@@ -7,7 +7,7 @@ export class Push extends LktCommand {
   static override description =
     "lkt uploads no disk images. The error names the cloud's own program for it. In LinuxKit, this command uploads them.";
   static override args = {
-    cloud: optionalArgs('the cloud, and the arguments of LinuxKit'),
+    cloud: optionalArgs("the cloud, followed by LinuxKit's arguments"),
   };
 
   async run(): Promise<never> {

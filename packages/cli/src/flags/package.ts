@@ -37,7 +37,10 @@ export const hashFlags = {
   tag: valueFlag('TEMPLATE', 'tag template; default: "tag" in build.yml'),
   hash: valueFlag('HASH', 'source hash to use instead of the computed one'),
   'hash-commit': valueFlag('COMMIT', 'commit whose sources are hashed'),
-  'hash-path': valueFlag('DIR', 'directory to hash instead of the package, which it contains'),
+  'hash-path': valueFlag(
+    'DIR',
+    'directory to hash instead of the package directory, which it must contain',
+  ),
   'force-dirty': switchFlag('tag as if there were uncommitted changes'),
 };
 
@@ -78,7 +81,7 @@ export function givenName(
  * @throws LktError USAGE_INVALID
  */
 export function requireDirsOrAll(dirs: readonly string[], all: boolean): void {
-  if (all !== dirs.length > 0) return;
+  if (all ? dirs.length === 0 : dirs.length > 0) return;
   const problem = all ? '--all and package directories exclude each other' : 'DIR is missing';
   throw new LktError('USAGE_INVALID', problem, {
     fix: 'name package directories, or give --all',

@@ -16,10 +16,10 @@ Keeps tagged images, except those of uncommitted sources (-dirty-). Safe to run 
     '<%= config.bin %> cache prune --older-than 14d --all --dry-run',
   ];
   static override flags = {
-    'keep-storage': valueFlag('SIZE', 'size of the store at which to stop removing'),
+    'keep-storage': valueFlag('SIZE', 'maximum size of the store afterwards, such as 10G'),
     'older-than': valueFlag(
       'DURATION',
-      'age since the last use from which to remove, such as 14d or 12h',
+      'minimum time since the last use of removed data, such as 14d or 12h',
     ),
     all: switchFlag('also remove tagged images'),
     'dry-run': switchFlag('only list what would be removed'),

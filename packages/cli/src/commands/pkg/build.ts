@@ -1,15 +1,24 @@
 import { resolve } from 'node:path';
 import { platform } from 'node:process';
-import type { CheckReport } from '@lkt/rebuild';
+import type { Limits } from '@lkt/builder';
+import type { WorkerProcess } from '@lkt/builder/worker';
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
-import type { Package, Workspace } from '@lkt/pkg';
-import { LktCommand } from '../../command.ts';
+import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
+import type { CheckReport } from '@lkt/rebuild';
+import { type CommonFlags, LktCommand } from '../../command.ts';
 import { givenArgs } from '../../flags/build-args.ts';
 import { secretFlags, sshFlags } from '../../flags/credentials.ts';
 import { limitFlags, limitsOf } from '../../flags/limits.ts';
 import { linuxkitBuildFlags, noop, unsupported } from '../../flags/linuxkit.ts';
-import { countFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../../flags/options.ts';
+import {
+  countFlag,
+  type FlagValues,
+  listFlag,
+  optionalArgs,
+  switchFlag,
+  valueFlag,
+} from '../../flags/options.ts';
 import {
   builderFlags,
   devFlag,
@@ -23,6 +32,7 @@ import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
 import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
+import type { Session } from '../../session/session.ts';
 
 interface Built {
   readonly name: string;
@@ -89,14 +99,14 @@ export class PkgBuild extends LktCommand {
       'NAME=VALUE',
       'value of an ARG, instead of the one in build.yml; appends -args-… to the tag of the image',
     ),
-    'build-arg-file': listFlag('FILE', 'file of such values, one per line'),
+    'build-arg-file': listFlag('FILE', 'file with values for --build-arg, one per line'),
     ...cacheFromFlags,
     ...cacheToFlags,
     check: switchFlag(
       'check that the packages are reproducible: build them again in a varied environment, and explain differences',
       { exclusive: ['builder'] },
     ),
-    deps: switchFlag('treat dependencies as if they were named too: print, check and rebuild them'),
+    deps: switchFlag('print, check and rebuild dependencies too, as if they were named'),
     ...devFlag,
     docker: switchFlag(
       "also load the images into Docker, as TAG-ARCH, and as TAG for this machine's architecture",
@@ -145,7 +155,7 @@ export class PkgBuild extends LktCommand {
     const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
     await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
     // Imported late, so that the worker starts earlier.
-    const { actionPath, cacheResult, reportCached } = await import('../../session/action-cache.ts');
+    const { actionPath } = await import('../../session/action-cache.ts');
     const action = actionPath(session, {
       area: 'results',
       name: 'packages',
@@ -153,96 +163,114 @@ export class PkgBuild extends LktCommand {
       flags,
       trackedFlags: TRACKED_FLAGS,
     });
-    if (action !== undefined) {
-      const { findAction } = await import('@lkt/pkg/action-cache');
-      const cached = findAction<Summary>(action, session.environment.variables)?.result;
-      if (cached !== undefined) {
-        reportCached(
-          session.reporter,
-          cached.packages.map(({ name }) => name),
-        );
-        return this.#show(cached);
-      }
-    }
-    if (flags.docker) await (await import('../../session/docker-load.ts')).checkDocker(session);
-    const naming = givenName(flags, session.environment);
-    const isRenamed = Object.values(naming).some((part) => part !== undefined);
-    const { buildPackages, pinOf } = await import('@lkt/pkg');
-    const { familiarReference, parseReference } = await import('@lkt/oci');
-    const { cwd, variables } = session.environment;
-    const secrets = secretFlags(flags.secret ?? [], variables, cwd);
-    const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
-    const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
-    const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
-    const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-    const platforms = await wantedPlatforms(flags, flags.all ? workspace.all() : named);
-    const targets = flags.all ? await allPackages(workspace, platforms) : named;
-    await using caches = await remoteCaches(session, flags);
-    const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
-    const verbose = (flags.verbose ?? 1) > 1;
-    const report = await buildPackages(workspace, targets, {
-      ...tools,
-      force: flags.force,
-      noCache: flags['no-cache'],
-      check: flags.check,
-      checkEveryStep: verbose,
-      deps: flags.deps,
-      buildArgs,
-      naming,
-      run: { limits, secrets, ssh, executor: flags.executor },
-      jobs: flags.jobs,
-      platforms,
-    });
-    await caches.push();
-    if (report.packages.some(({ cached }) => !cached)) {
-      const { enforceCacheMax } = await import('../../session/cache-limit.ts');
-      const { prepareImages } = await import('@lkt/image/prepare');
-      await prepareImages(tools.store, workspace, report.packages, session.signal);
-      await enforceCacheMax(session, tools.store);
-    }
-    if (flags.check) {
-      const { reportChecks } = await import('../../output/check-report.ts');
-      await reportChecks(report.packages, { reporter: session.reporter, verbose });
-    }
-    const docker = flags.docker ? await import('../../session/docker-load.ts') : undefined;
-    const packages: Built[] = [];
-    for (const built of report.packages) {
-      const target = flags.deps || targets.includes(built.item);
-      const [reference = built.item.name] = built.references.map((name) =>
-        familiarReference(parseReference(name)),
-      );
-      const pin =
-        isRenamed && targets.includes(built.item)
-          ? `${reference}@${built.index.digest}`
-          : pinOf(built);
-      packages.push({
-        name: built.item.name,
-        reference: pin ?? `${built.item.name}@${built.index.digest}`,
-        digest: built.index.digest,
-        cached: built.cached,
-        target,
-        checks: flags.check ? built.checks : undefined,
-        docker:
-          docker !== undefined && target
-            ? await docker.loadIntoDocker(session, tools.store, built)
-            : undefined,
-      });
-    }
-    const shown = { packages };
-    const isUnchanged = report.packages.every(({ cached }) => cached);
-    // A symlink may lead to another package on the next run.
-    if (isUnchanged && dirs.every((dir) => workspace.byDir.has(resolve(cwd, dir)))) {
-      const { inputs } = report;
-      await cacheResult(session, tools.store, action, { inputs, start: cwd, result: shown });
-    }
-    return this.#show(shown);
-  }
-
-  #show(shown: Summary): Summary {
+    const summary =
+      (await cachedSummary(session, action)) ??
+      (await buildAll(session, dirs, flags, { limits, worker, action }));
     this.endProgress();
-    for (const { reference, target } of shown.packages) if (target) this.log(reference);
-    return shown;
+    for (const { reference, target } of summary.packages) if (target) this.log(reference);
+    return summary;
   }
+}
+
+type BuildFlags = FlagValues<typeof PkgBuild.flags> & CommonFlags;
+
+/** Returns the cached result of the same command, if nothing changed since. */
+async function cachedSummary(
+  { environment, reporter }: Session,
+  action: string | undefined,
+): Promise<Summary | undefined> {
+  if (action === undefined) return undefined;
+  const { findAction } = await import('@lkt/pkg/action-cache');
+  const cached = findAction<Summary>(action, environment.variables)?.result;
+  if (cached === undefined) return undefined;
+  const { reportCached } = await import('../../session/action-cache.ts');
+  const names = cached.packages.map(({ name }) => name);
+  reportCached(reporter, names);
+  return cached;
+}
+
+/** Builds the packages, with everything that the flags add: checks, caches and Docker. */
+async function buildAll(
+  session: Session,
+  dirs: readonly string[],
+  flags: BuildFlags,
+  { limits, worker, action }: { limits: Limits; worker?: WorkerProcess; action?: string },
+): Promise<Summary> {
+  const docker = flags.docker === true ? await import('../../session/docker-load.ts') : undefined;
+  await docker?.checkDocker(session);
+  const { reporter, signal } = session;
+  const { cwd, variables } = session.environment;
+  const naming = givenName(flags, session.environment);
+  const secrets = secretFlags(flags.secret ?? [], variables, cwd);
+  const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
+  const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
+  const { buildPackages } = await import('@lkt/pkg');
+  const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
+  const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+  const platforms = await wantedPlatforms(flags, flags.all ? workspace.all() : named);
+  const targets = flags.all ? await allPackages(workspace, platforms) : named;
+  await using caches = await remoteCaches(session, flags);
+  const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
+  const verbose = (flags.verbose ?? 1) > 1;
+  const { packages: built, inputs } = await buildPackages(workspace, targets, {
+    ...tools,
+    force: flags.force,
+    noCache: flags['no-cache'],
+    check: flags.check,
+    checkEveryStep: verbose,
+    deps: flags.deps,
+    buildArgs,
+    naming,
+    run: { limits, secrets, ssh, executor: flags.executor },
+    jobs: flags.jobs,
+    platforms,
+  });
+  await caches.push();
+  const isUnchanged = built.every(({ cached }) => cached);
+  if (!isUnchanged) {
+    const { enforceCacheMax } = await import('../../session/cache-limit.ts');
+    const { prepareImages } = await import('@lkt/image/prepare');
+    await prepareImages(tools.store, workspace, built, signal);
+    await enforceCacheMax(session, tools.store);
+  }
+  if (flags.check) {
+    const { reportChecks } = await import('../../output/check-report.ts');
+    await reportChecks(built, { reporter, verbose });
+  }
+  const packages: Built[] = [];
+  for (const one of built) {
+    const target = flags.deps === true || targets.includes(one.item);
+    packages.push({
+      name: one.item.name,
+      reference: await pinOf(one, targets.includes(one.item) && isRenamed(naming)),
+      digest: one.index.digest,
+      cached: one.cached,
+      target,
+      checks: flags.check ? one.checks : undefined,
+      docker: target ? await docker?.loadIntoDocker(session, tools.store, one) : undefined,
+    });
+  }
+  // A symlink may lead to another package on the next run.
+  if (isUnchanged && dirs.every((dir) => workspace.byDir.has(resolve(cwd, dir)))) {
+    const { cacheResult } = await import('../../session/action-cache.ts');
+    const result: Summary = { packages };
+    await cacheResult(session, tools.store, action, { inputs, start: cwd, result });
+  }
+  return { packages };
+}
+
+function isRenamed(naming: ReturnType<typeof givenName>): boolean {
+  return Object.values(naming).some((part) => part !== undefined);
+}
+
+/** Returns the reference of a package with its digest; by a name of the command line, its tag. */
+async function pinOf(built: BuiltPackage, hasGivenName: boolean): Promise<string> {
+  const { pinOf: pinInSources } = await import('@lkt/pkg');
+  const { familiarReference, parseReference } = await import('@lkt/oci');
+  const { item, index, references } = built;
+  const [tag = item.name] = references.map((name) => familiarReference(parseReference(name)));
+  const own = hasGivenName ? undefined : pinInSources(built);
+  return own ?? `${hasGivenName ? tag : item.name}@${index.digest}`;
 }
 
 async function allPackages(
