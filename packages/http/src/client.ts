@@ -9,8 +9,23 @@ import type { RequestOptions } from './request.ts';
 import { type HttpResponse, responseFrom } from './response.ts';
 import { isLastAttempt, isTemporaryStatus, waitBeforeRetry } from './retry.ts';
 
+/** Returns a client; dispose it to close its connections. */
+export function createHttpClient(options: HttpOptions = {}): HttpClient {
+  return new HttpClient(options);
+}
+
+const MAX_REDIRECTS = 10;
+
 /** An HTTP client with proxies, trusted certificates and retries. */
-export interface HttpClient extends AsyncDisposable {
+export class HttpClient implements AsyncDisposable {
+  readonly #options: HttpOptions;
+  readonly #transports: Transports;
+
+  constructor(options: HttpOptions) {
+    this.#options = options;
+    this.#transports = new Transports(options);
+  }
+
   /**
    * Sends a request and returns the response, whatever its status. Retries after lost connections,
    * overload and server errors, waiting as long as the server asks. Follows redirects of GET and
@@ -24,32 +39,6 @@ export interface HttpClient extends AsyncDisposable {
    * const index = await response.bytes(1_000_000);
    * ```
    */
-  request(url: URL | string, options?: RequestOptions): Promise<HttpResponse>;
-  /**
-   * Downloads a file. Resumes after a lost connection and verifies the content at its end, so do
-   * not act on chunks before that.
-   * @throws NETWORK_FAILED; NOT_FOUND; DIGEST_MISMATCH at the end, or as soon as the content is too
-   * long
-   */
-  download(url: URL | string, options?: DownloadOptions): Promise<Download>;
-}
-
-/** Returns a client; dispose it to close its connections. */
-export function createHttpClient(options: HttpOptions = {}): HttpClient {
-  return new Client(options);
-}
-
-const MAX_REDIRECTS = 10;
-
-class Client implements HttpClient {
-  readonly #options: HttpOptions;
-  readonly #transports: Transports;
-
-  constructor(options: HttpOptions) {
-    this.#options = options;
-    this.#transports = new Transports(options);
-  }
-
   async request(url: URL | string, options: RequestOptions = {}): Promise<HttpResponse> {
     const { signal, retry = true } = options;
     const retryPolicy = { ...this.#options, signal };
@@ -69,6 +58,12 @@ class Client implements HttpClient {
     }
   }
 
+  /**
+   * Downloads a file. Resumes after a lost connection and verifies the content at its end, so do
+   * not act on chunks before that.
+   * @throws NETWORK_FAILED; NOT_FOUND; DIGEST_MISMATCH at the end, or as soon as the content is too
+   * long
+   */
   async download(url: URL | string, options: DownloadOptions = {}): Promise<Download> {
     return download(this, this.#options, addressOf(url), options);
   }

@@ -6,6 +6,11 @@ export type ConnectionErrorCode =
   | 'HTTP_IDLE'
   | 'HTTP_SHORT';
 
+/** Returns the error for a message that breaks the protocol. */
+export function broken(message: string): ConnectionError {
+  return new ConnectionError('HTTP_BROKEN', message);
+}
+
 /** A failure of a connection, converted by `toNetworkError`. */
 export class ConnectionError extends Error {
   readonly code: ConnectionErrorCode;

@@ -99,6 +99,7 @@ export class Connection {
   #part: Uint8Array | undefined;
   #failure: Error | undefined;
   #hasEnded = false;
+  #parkedUntil = Infinity;
   #wake: (() => void) | undefined;
   /** No byte has arrived since the last `activate`. */
   isSilent = true;
@@ -126,10 +127,11 @@ export class Connection {
     });
   }
 
-  /** Reports whether the connection is open and no unexpected byte has arrived. */
+  /** Reports whether the connection is open, not parked too long, and without unexpected bytes. */
   get isUsable(): boolean {
     const { readableLength, destroyed } = this.#socket;
-    return !destroyed && !this.#hasEnded && this.#part === undefined && readableLength === 0;
+    const isOpen = !destroyed && !this.#hasEnded && performance.now() < this.#parkedUntil;
+    return isOpen && this.#part === undefined && readableLength === 0;
   }
 
   /** Delivers a part to the reader. */
@@ -167,8 +169,12 @@ export class Connection {
     });
   }
 
-  /** Marks the connection as idle: it does not keep the process alive and watches for its end. */
-  park(): void {
+  /**
+   * Marks the connection as idle, usable for some milliseconds: it does not keep the process alive
+   * and watches for its end.
+   */
+  park(milliseconds: number): void {
+    this.#parkedUntil = performance.now() + milliseconds;
     this.#socket.unref();
     this.#socket.resume();
   }
@@ -177,6 +183,7 @@ export class Connection {
   activate(): void {
     this.#socket.ref();
     this.isSilent = true;
+    this.#parkedUntil = Infinity;
   }
 
   /** Closes the connection. A pending read fails with `reason`, or reports the end. */

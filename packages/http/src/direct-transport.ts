@@ -12,15 +12,9 @@ import { ConnectionError } from './connection-error.ts';
  */
 const KEEP_ALIVE_MS = 4000;
 
-interface IdleConnection {
-  readonly connection: Connection;
-  /** Time of `performance.now()`. */
-  readonly until: number;
-}
-
 /** The connections to one server. */
 interface Origin {
-  readonly idle: IdleConnection[];
+  readonly idle: Connection[];
   /** Limits the connections in use. */
   readonly inUse: Semaphore;
 }
@@ -49,38 +43,30 @@ export class DirectTransport implements Transport {
     const { signal, method } = request;
     const origin = this.#origin(url);
     await origin.inUse.acquire();
-    for (;;) {
-      const reused = origin.idle.pop();
-      let connection: Connection;
-      try {
-        this.#check(signal);
-        if (
-          reused !== undefined &&
-          !(reused.connection.isUsable && performance.now() < reused.until)
-        ) {
-          reused.connection.destroy();
-          this.#open.delete(reused.connection);
-          continue;
-        }
-        connection = reused?.connection ?? (await this.#connect(url, signal));
-      } catch (error) {
-        origin.inUse.release();
-        throw error;
-      }
-      let isReturned = false;
-      try {
-        connection.activate();
-        return await exchange(connection, url, request, (head) => {
-          isReturned = true;
-          this.#return(origin, connection, head);
-        });
-      } catch (error) {
-        if (!isReturned) throw error;
-        // The server closed the idle connection while the request was in transit (RFC 9110, 9.2.2).
-        const isStale = reused !== undefined && connection.isSilent && signal?.aborted !== true;
-        if (!isStale || (method !== 'GET' && method !== 'HEAD')) throw error;
-        return await this.send(url, request);
-      }
+    let connection: Connection;
+    let isReused = false;
+    try {
+      this.#check(signal);
+      const reused = this.#takeIdle(origin);
+      isReused = reused !== undefined;
+      connection = reused ?? (await this.#connect(url, signal));
+    } catch (error) {
+      origin.inUse.release();
+      throw error;
+    }
+    let isReturned = false;
+    try {
+      connection.activate();
+      return await exchange(connection, url, request, (head) => {
+        isReturned = true;
+        this.#return(origin, connection, head);
+      });
+    } catch (error) {
+      if (!isReturned) throw error;
+      // The server closed the idle connection while the request was in transit (RFC 9110, 9.2.2).
+      const isStale = isReused && connection.isSilent && signal?.aborted !== true;
+      if (!isStale || (method !== 'GET' && method !== 'HEAD')) throw error;
+      return this.send(url, request);
     }
   }
 
@@ -103,6 +89,20 @@ export class DirectTransport implements Transport {
     return created;
   }
 
+  /** Returns an idle connection that can still be used. */
+  #takeIdle({ idle }: Origin): Connection | undefined {
+    for (let last = idle.pop(); last !== undefined; last = idle.pop()) {
+      if (last.isUsable) return last;
+      this.#drop(last);
+    }
+    return undefined;
+  }
+
+  #drop(connection: Connection): void {
+    connection.destroy();
+    this.#open.delete(connection);
+  }
+
   async #connect(url: URL, signal: AbortSignal | undefined): Promise<Connection> {
     const { idle, secureContext } = this.#options;
     const connection = await openConnection(url, { idle, secureContext, signal });
@@ -121,11 +121,10 @@ export class DirectTransport implements Transport {
         seconds === undefined
           ? KEEP_ALIVE_MS
           : Math.min(KEEP_ALIVE_MS, Number(seconds) * 1000 - 1000);
-      connection.park();
-      origin.idle.push({ connection, until: performance.now() + keepAliveMs });
+      connection.park(keepAliveMs);
+      origin.idle.push(connection);
     } else {
-      connection.destroy();
-      this.#open.delete(connection);
+      this.#drop(connection);
     }
     origin.inUse.release();
   }

@@ -2,7 +2,7 @@ import { contentOf, type Framing, framingOf, isReusable } from './framing.ts';
 import { formatHead, type ResponseHead, readHead } from './head.ts';
 import { type TransportResponse, MAX_DISCARD_BYTES, type TransportRequest } from './transport.ts';
 import type { Connection } from './connection.ts';
-import { ConnectionError } from './connection-error.ts';
+import { broken, ConnectionError } from './connection-error.ts';
 
 const LAST_CHUNK = Buffer.from('0\r\n\r\n');
 const LINE = Buffer.from('\r\n');
@@ -142,7 +142,7 @@ class RequestWriter {
       if (part.length === 0) continue;
       sent += part.length;
       if (size !== undefined && sent > size)
-        throw new ConnectionError('HTTP_BROKEN', 'the body is longer than its content-length');
+        throw broken('the body is longer than its content-length');
       // Work of the source after its last byte, such as closing a file, is not awaited.
       if (sent === size) this.isWhole = true;
       await this.#connection.write(size === undefined ? chunk(part) : part);
@@ -151,7 +151,7 @@ class RequestWriter {
       this.isWhole = true;
       await this.#connection.write(LAST_CHUNK);
     } else if (size !== undefined && sent < size) {
-      throw new ConnectionError('HTTP_BROKEN', 'the body is shorter than its content-length');
+      throw broken('the body is shorter than its content-length');
     }
   }
 }

@@ -1,6 +1,6 @@
 import { type ResponseHead, readUntil } from './head.ts';
 import type { Connection } from './connection.ts';
-import { ConnectionError } from './connection-error.ts';
+import { broken, ConnectionError } from './connection-error.ts';
 
 /**
  * The end of a body: after a number of bytes, after its last chunk, or with the connection (RFC
@@ -91,8 +91,4 @@ async function line(connection: Connection): Promise<string> {
     if (!(error instanceof ConnectionError) || error.code !== 'HTTP_CLOSED') throw error;
     throw new ConnectionError('HTTP_SHORT', 'the response is incomplete');
   }
-}
-
-function broken(message: string): ConnectionError {
-  return new ConnectionError('HTTP_BROKEN', message);
 }

@@ -1,5 +1,5 @@
 import type { Connection } from './connection.ts';
-import { ConnectionError } from './connection-error.ts';
+import { broken, ConnectionError } from './connection-error.ts';
 
 /** Status and headers of a response (RFC 9112, 4 and 5). */
 export interface ResponseHead {
@@ -78,12 +78,8 @@ export function formatHead(
   let text = `${method} ${url.pathname}${url.search} HTTP/1.1\r\nhost: ${url.host}\r\n`;
   for (const [name, value] of Object.entries(headers)) {
     if (!NAME.test(name) || !VALUE.test(value))
-      throw new ConnectionError('HTTP_BROKEN', `the header ${JSON.stringify(name)} cannot be sent`);
+      throw broken(`the header ${JSON.stringify(name)} cannot be sent`);
     text += `${name}: ${value}\r\n`;
   }
   return `${text}\r\n`;
-}
-
-function broken(message: string): ConnectionError {
-  return new ConnectionError('HTTP_BROKEN', message);
 }

@@ -15,14 +15,22 @@ const NO_TLS: ReadonlySet<string> = new Set([
  */
 export function toNetworkError(url: URL, error: unknown): unknown {
   if (error instanceof LktError || !(error instanceof Error)) return error;
-  const code = codeOf(error);
+  const causes = withCauses(error);
+  const code = causes
+    .map((one) => ('code' in one ? one.code : undefined))
+    .findLast((one) => typeof one === 'string');
   // An error without a code is a bug, except for a failed body.
   if (code === undefined && error.name === 'TypeError') return error;
-  const why = explain(code, url) ?? firstMessage(error);
+  const why =
+    code === 'ENOTFOUND'
+      ? `host ${url.hostname} not found`
+      : (REASONS[code ?? ''] ?? causes.at(-1)?.message.split('\n')[0]);
   return new NetworkError(`${redactUrl(url)} cannot be reached: ${why}`, {
     isTemporary: !isTls(code) && !PERMANENT.has(code ?? ''),
     speaksTls: !NO_TLS.has(code ?? ''),
-    fix: fixFor(code),
+    fix: isUntrusted(code)
+      ? 'add its certificate authority with SSL_CERT_FILE or NODE_EXTRA_CA_CERTS'
+      : undefined,
   });
 }
 
@@ -38,9 +46,9 @@ export class NetworkError extends LktError {
 
   constructor(
     message: string,
-    options: { isTemporary: boolean; speaksTls?: boolean; fix?: string | undefined },
+    options: { isTemporary: boolean; speaksTls?: boolean; fix?: string },
   ) {
-    super('NETWORK_FAILED', message, options.fix === undefined ? {} : { fix: options.fix });
+    super('NETWORK_FAILED', message, { fix: options.fix });
     this.isTemporary = options.isTemporary;
     this.speaksTls = options.speaksTls ?? true;
   }
@@ -49,11 +57,6 @@ export class NetworkError extends LktError {
 /** Reports whether this is a connection error that a retry may fix. */
 export function isTemporary(error: unknown): boolean {
   return error instanceof NetworkError && error.isTemporary;
-}
-
-function explain(code: string | undefined, { hostname }: URL): string | undefined {
-  if (code === 'ENOTFOUND') return `host ${hostname} not found`;
-  return REASONS[code ?? ''];
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -77,12 +80,6 @@ const REASONS: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection was lost',
 };
 
-function fixFor(code: string | undefined): string | undefined {
-  return isUntrusted(code)
-    ? 'add its certificate authority with SSL_CERT_FILE or NODE_EXTRA_CA_CERTS'
-    : undefined;
-}
-
 function isUntrusted(code: string | undefined): boolean {
   return /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_SELF_SIGNED)/.test(code ?? '');
 }
@@ -91,20 +88,8 @@ function isTls(code: string | undefined): boolean {
   return isUntrusted(code) || /^(?:CERT_|ERR_TLS_|ERR_SSL_|EPROTO|UND_ERR_PRX)/.test(code ?? '');
 }
 
-/** Returns the code of the innermost error: `fetch failed` has one cause per tried address. */
-function codeOf(error: Error): string | undefined {
-  const inner = innerOf(error);
-  const found = inner === undefined ? undefined : codeOf(inner);
-  if (found !== undefined) return found;
-  return 'code' in error && typeof error.code === 'string' ? error.code : undefined;
-}
-
-function firstMessage(error: Error): string {
-  const inner = innerOf(error);
-  return (inner === undefined ? error.message : firstMessage(inner)).split('\n')[0] ?? '';
-}
-
-function innerOf(error: Error): Error | undefined {
+/** Returns an error and its causes, the innermost last: `fetch failed` has one per tried address. */
+function withCauses(error: Error): readonly Error[] {
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error.cause;
-  return inner instanceof Error ? inner : undefined;
+  return inner instanceof Error ? [error, ...withCauses(inner)] : [error];
 }

@@ -38,7 +38,7 @@ export async function waitBeforeRetry(
   const own = (backoff[attempt] ?? 0) * (0.75 + Math.random() / 2);
   const requested = retryAfterMs(retryAfter, Date.now());
   const wait = requested === undefined ? own : Math.min(requested, maxRetryAfter);
-  await delay(wait, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
+  await delay(wait, undefined, { signal }).catch((error: unknown) => {
     signal?.throwIfAborted();
     throw error;
   });
