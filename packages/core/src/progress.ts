@@ -31,18 +31,20 @@ export const silentReporter: Reporter = { emit: () => undefined };
 
 /**
  * Runs a step and emits its start and its end.
+ * @param isCached reports whether the step had nothing to do; default: never
  * @throws the error of `work`
  */
 export async function reportStep<T>(
   reporter: Reporter,
   step: { readonly id: string; readonly title: string },
   work: () => Promise<T>,
+  isCached: (result: T) => boolean = () => false,
 ): Promise<T> {
   const { id } = step;
   reporter.emit({ kind: 'start', ...step });
   try {
     const result = await work();
-    reporter.emit({ kind: 'done', id, cached: false });
+    reporter.emit({ kind: 'done', id, cached: isCached(result) });
     return result;
   } catch (error) {
     reporter.emit({ kind: 'failed', id });

@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { Digest, LktError, Reporter } from '@lkt/core';
+import { type Digest, type LktError, type Reporter, reportStep } from '@lkt/core';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import {
   type BuiltPackage,
@@ -74,18 +74,13 @@ export class TrustCheck {
    */
   async requireSigned(queries: readonly ImageQuery[], reporter: Reporter): Promise<void> {
     const id = 'signatures';
-    reporter.emit({ kind: 'start', id, title: id });
-    try {
+    await reportStep(reporter, { id, title: id }, async () => {
       for (const query of queries) {
         if (query.packageDir !== undefined || this.#isOfWorkspace(query)) continue;
         const image = this.pinned(query);
         if (image !== undefined) await this.#require(query, image);
       }
-      reporter.emit({ kind: 'done', id, cached: false });
-    } catch (error) {
-      reporter.emit({ kind: 'failed', id });
-      throw error;
-    }
+    });
   }
 
   /**

@@ -1,4 +1,4 @@
-import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
+import { type Digest, LktError, type Reporter, reportStep, silentReporter } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -75,8 +75,7 @@ export async function signStatements(
   const { signImages } = await import('@lkt/sign');
   const title = familiarReference(target);
   const id = `sign ${title}`;
-  reporter.emit({ kind: 'start', id, title: id });
-  try {
+  const work = async (): Promise<SignedImages> => {
     const images = subjects.map(async (image) => ({
       ...image,
       existing: await collectSignatures(options, image.subject.digest),
@@ -96,12 +95,9 @@ export async function signStatements(
       (sum, { bundles, simple }) => sum + bundles.length + (simple === undefined ? 0 : 1),
       0,
     );
-    reporter.emit({ kind: 'done', id, cached: made === 0 });
     return { signer: signed.signer, made };
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    throw error;
-  }
+  };
+  return reportStep(reporter, { id, title: id }, work, ({ made }) => made === 0);
 }
 
 async function collectSignatures(
