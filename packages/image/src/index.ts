@@ -43,7 +43,7 @@ export { ImageCaches } from './image-caches.ts';
 export { mergedConfig } from './merged-config.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
-export { type Outdated, outdated } from './outdated.ts';
+export { type Outdated, outdated, type TagSource } from './outdated.ts';
 export { pin, type PinTargets } from './pin.ts';
 export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';
 export { guestFeatures } from './runtime/guest-features.ts';

@@ -71,10 +71,10 @@ export async function writeMetadataDisk(path: string, metadata: Uint8Array): Pro
 function primary(sector: Buffer, sectors: number): void {
   descriptor(sector, 1);
   sector.fill(' ', 8, 72).write('CONFIG', 40, 'latin1');
-  both32(sectors).copy(sector, 80);
-  for (const at of [120, 124]) both16(1).copy(sector, at);
-  both16(SECTOR).copy(sector, 128);
-  both32(PATH_TABLE_SIZE).copy(sector, 132);
+  both(sectors, 4).copy(sector, 80);
+  for (const at of [120, 124]) both(1, 2).copy(sector, at);
+  both(SECTOR, 2).copy(sector, 128);
+  both(PATH_TABLE_SIZE, 4).copy(sector, 132);
   sector.writeUInt32LE(PATHS_LITTLE, 140);
   sector.writeUInt32BE(PATHS_BIG, 148);
   record(ROOT, SECTOR, '\0', true).copy(sector, 156);
@@ -94,25 +94,19 @@ function descriptor(sector: Buffer, type: number): void {
 function record(start: number, size: number, name: string, isDirectory: boolean): Buffer {
   const bytes = Buffer.alloc((33 + name.length + 1) & ~1);
   bytes[0] = bytes.length;
-  both32(start).copy(bytes, 2);
-  both32(size).copy(bytes, 10);
+  both(start, 4).copy(bytes, 2);
+  both(size, 4).copy(bytes, 10);
   bytes[25] = isDirectory ? 2 : 0;
-  both16(1).copy(bytes, 28);
+  both(1, 2).copy(bytes, 28);
   bytes[32] = name.length;
   bytes.write(name, 33, 'latin1');
   return bytes;
 }
 
-function both16(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt16LE(value, 0);
-  bytes.writeUInt16BE(value, 2);
-  return bytes;
-}
-
-function both32(value: number): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeUInt32LE(value, 0);
-  bytes.writeUInt32BE(value, 4);
+/** Returns a number in little-endian order, then in big-endian order (ECMA-119, 7.2.3, 7.3.3). */
+function both(value: number, size: 2 | 4): Buffer {
+  const bytes = Buffer.alloc(2 * size);
+  bytes.writeUIntLE(value, 0, size);
+  bytes.writeUIntBE(value, size, size);
   return bytes;
 }

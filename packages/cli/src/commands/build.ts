@@ -7,17 +7,23 @@ import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
 import { choiceFlag, Flags, requiredArgs, switchFlag } from '../flags/options.ts';
-import { compressorFlags, formatsOf, outputFlags, outputOf } from '../flags/output.ts';
+import {
+  compressorFlags,
+  formatsOf,
+  outputFlags,
+  outputOf,
+  sbomFlags,
+  sbomOf,
+} from '../flags/output.ts';
 import { builderFlags, packageSourceFlags } from '../flags/package.ts';
 import { pullFlags } from '../flags/registry.ts';
-import { sbomFlags, sbomOf } from '../flags/sbom.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { openSingleOutput } from '../output/single-output.ts';
 import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { enforceCacheMax } from '../session/cache-limit.ts';
-import { readConfigFile } from '../session/config-file.ts';
-import { cacheFromFlags, remoteCaches } from '../session/remote-cache.ts';
+import { readConfigFiles } from '../session/config-file.ts';
+import { remoteCaches } from '../session/remote-cache.ts';
 import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
 
@@ -97,7 +103,6 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
   static override flags = {
     ...builderFlags,
     ...buildAuditFlags,
-    ...cacheFromFlags,
     ...packageSourceFlags,
     ...pullFlags,
     ...setFlags,
@@ -146,8 +151,7 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
         fix: 'name another file to write',
       });
     const disks = await diskOptions(flags, format, cwd);
-    const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
-    for (const file of args.file) configs.push(await readConfigFile(file, session));
+    const configs = await readConfigFiles(args.file, session);
     const set = givenVariables(flags);
     if (flags['dry-run']) {
       const config = await mergedConfig(configs, { set });

@@ -4,7 +4,7 @@ import { listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { columns } from '../output/lines.ts';
 import { workspaceAt } from '../session/build-tools.ts';
-import { readConfigFile } from '../session/config-file.ts';
+import { readConfigFiles } from '../session/config-file.ts';
 
 /** One package for one platform: the unit that a CI job builds. */
 interface Job {
@@ -49,7 +49,7 @@ export class CiPlan extends LktCommand {
     const platforms = flags.platforms?.map(parsePlatform);
     const workspace = await workspaceAt(session, cwd);
     const files = args.file ?? (await checkoutConfigs(workspace.root, cwd));
-    const configs = await Promise.all(files.map((file) => readConfigFile(file, session)));
+    const configs = await readConfigFiles(files, session);
     const plan = await planForCi(workspace, configs, {
       base: flags.base,
       platforms,

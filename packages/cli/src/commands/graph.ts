@@ -9,7 +9,7 @@ import { givenVariables, setFlags } from '../flags/set.ts';
 import { print } from '../output/print.ts';
 import { actionPath, cacheResult } from '../session/action-cache.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { readConfigFile } from '../session/config-file.ts';
+import { readConfigFiles } from '../session/config-file.ts';
 import type { Session } from '../session/session.ts';
 
 export class Graph extends LktCommand {
@@ -67,7 +67,7 @@ export class Graph extends LktCommand {
     const { cwd } = session.environment;
     const workspace = await workspaceAt(session, cwd);
     const names = files ?? (await checkoutConfigs(workspace.root, cwd));
-    const configs = await Promise.all(names.map((file) => readConfigFile(file, session)));
+    const configs = await readConfigFiles(names, session);
     const platforms = flags.platforms?.map(parsePlatform);
     const tools = await buildTools(session);
     const options = platforms === undefined ? tools : { ...tools, platforms };

@@ -1,4 +1,4 @@
-import { lstat, open, rm } from 'node:fs/promises';
+import { lstat, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
@@ -68,16 +68,12 @@ async function requireFree(path: string): Promise<void> {
 }
 
 async function writeNew(path: string, text: string, mode: number): Promise<void> {
-  await using file = await open(path, 'wx', mode).catch((error: unknown) => {
+  try {
+    await writeFile(path, text, { flag: 'wx', mode, flush: true });
+  } catch (error) {
     if (isErrno(error, 'EEXIST')) throw taken(path);
     if (isErrno(error, 'ENOENT', 'ENOTDIR'))
       throw new LktError('NOT_FOUND', `there is no directory for ${path}`, { cause: error });
-    throw error;
-  });
-  try {
-    await file.writeFile(text);
-    await file.sync();
-  } catch (error) {
     await rm(path, { force: true });
     throw error;
   }

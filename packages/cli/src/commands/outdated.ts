@@ -4,8 +4,8 @@ import { requiredArgs, switchFlag } from '../flags/options.ts';
 import { registryFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { workspaceAt } from '../session/build-tools.ts';
-import { readConfigFile } from '../session/config-file.ts';
-import { openRegistries } from '../session/registries.ts';
+import { readConfigFiles } from '../session/config-file.ts';
+import { openRegistries, tagSource } from '../session/registries.ts';
 
 const REASONS = {
   source: 'current sources are',
@@ -29,21 +29,11 @@ export class Outdated extends LktCommand {
   async run(): Promise<{ outdated: readonly Found[] }> {
     const { args, flags } = await this.parse(Outdated);
     const session = await this.begin(flags);
-    const configs: Awaited<ReturnType<typeof readConfigFile>>[] = [];
-    for (const file of args.file) configs.push(await readConfigFile(file, session));
+    const configs = await readConfigFiles(args.file, session);
     const { outdated } = await import('@lkt/image');
     const workspace = await workspaceAt(session, session.environment.cwd);
     await using registry = flags.offline ? undefined : await openRegistries(session, flags);
-    const { signal } = session;
-    const source =
-      registry === undefined
-        ? undefined
-        : {
-            resolve: async (reference: Parameters<typeof registry.resolve>[0]) =>
-              (await registry.resolve(reference, signal)).digest,
-            tags: async (reference: Parameters<typeof registry.tags>[0]) =>
-              registry.tags(reference, signal),
-          };
+    const source = tagSource(registry, session.signal);
     const found = await outdated(workspace, configs, source, { set: givenVariables(flags) });
     this.endProgress();
     for (const { file, line, reference, because, now } of found)

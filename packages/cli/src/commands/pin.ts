@@ -1,15 +1,14 @@
 import { resolve } from 'node:path';
-import { type Digest, LktError } from '@lkt/core';
-import type { Reference } from '@lkt/oci';
+import { LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
 import { optionalArgs, switchFlag } from '../flags/options.ts';
 import { builderFlags } from '../flags/package.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { readConfigFile } from '../session/config-file.ts';
+import { readConfigFiles } from '../session/config-file.ts';
 import { isDirectory } from '../session/paths.ts';
-import { openRegistries } from '../session/registries.ts';
+import { openRegistries, tagSource } from '../session/registries.ts';
 
 interface Change {
   readonly file: string;
@@ -61,21 +60,15 @@ FILE is an image config, DIR a package directory; their dependencies are pinned 
       packages: all
         ? workspace.all()
         : await Promise.all(dirs.map((dir) => workspace.packageAt(dir))),
-      configs: await Promise.all(files.toSorted().map((file) => readConfigFile(file, session))),
+      configs: await readConfigFiles(files.toSorted(), session),
       set: givenVariables(flags),
       check: flags.check,
     };
     await using registry = flags.offline ? undefined : await openRegistries(session, flags);
-    const lookUp =
-      registry === undefined
-        ? {}
-        : {
-            resolveTag: async (reference: Reference): Promise<Digest> =>
-              (await registry.resolve(reference, session.signal)).digest,
-          };
+    const resolveTag = tagSource(registry, session.signal)?.resolve;
     const changes = await pin(
       workspace,
-      { ...targets, ...lookUp, update: flags.update },
+      { ...targets, resolveTag, update: flags.update },
       await buildTools(session, flags),
     );
     this.endProgress();

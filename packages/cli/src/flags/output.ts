@@ -2,7 +2,7 @@ import { basename, dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { COMPRESSORS } from '@lkt/formats/compressors';
 import { type Format, FORMATS, parseFormat } from '@lkt/image/output-formats';
-import { type FlagValues, choiceFlag, Flags, listFlag, valueFlag } from './options.ts';
+import { choiceFlag, Flags, type FlagValues, listFlag, switchFlag, valueFlag } from './options.ts';
 
 /** The output flags of `lkt build`. */
 export const outputFlags = {
@@ -63,4 +63,29 @@ export function outputOf(
   }
   const plain = lastFile === '-' ? 'moby' : basename(lastFile).replace(/\.ya?ml$/, '');
   return { outDir: resolve(cwd, dir ?? '.'), name: name ?? plain };
+}
+
+/** The flags for the documents beside an image. */
+export const sbomFlags = {
+  sbom: switchFlag(
+    'also write NAME-sbom.spdx.json, an SPDX 2.3 SBOM of all images; on by default without --o',
+    { allowNo: true },
+  ),
+  provenance: switchFlag(
+    'also write NAME-provenance.json, the inputs of the image; on by default without --o',
+    { allowNo: true },
+  ),
+  'sbom-output': valueFlag('PATH', 'path in the image for a copy of the SBOM; implies --sbom'),
+};
+
+/**
+ * Returns whether to write an SBOM, and its path in the image. The flags are LinuxKit's, but an
+ * SBOM enters the image only on request.
+ */
+export function sbomOf(flags: FlagValues<typeof sbomFlags> & { readonly o?: string | undefined }): {
+  readonly sbom?: { readonly path?: string };
+} {
+  const path = flags['sbom-output'];
+  if (path !== undefined) return { sbom: { path } };
+  return (flags.sbom ?? flags.o === undefined) ? { sbom: {} } : {};
 }

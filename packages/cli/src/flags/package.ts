@@ -17,6 +17,10 @@ export const builderFlags = {
 
 /** The flags of commands that build packages from other sources than their own. */
 export const packageSourceFlags = {
+  'cache-from': listFlag(
+    'REF',
+    'step cache to read: a tag in a registry, or oci-layout:DIR; may be repeated. Everyone who can write there decides what gets built',
+  ),
   layouts: valueFlag(
     'DIR',
     'directory with an OCI image layout per package; lkt takes packages from it, and pkg build adds the packages it builds. Everyone who can write there decides what gets built',
@@ -27,10 +31,14 @@ export const packageSourceFlags = {
   ),
 };
 
-/** The flags that `buildTools` reads. */
-export type BuilderFlags = FlagValues<typeof builderFlags & typeof packageSourceFlags> & {
-  readonly check?: boolean;
+export const cacheToFlag = {
+  'cache-to': valueFlag('REF', 'step cache to write, for --cache-from'),
 };
+
+/** The flags that `buildTools` and `remoteCaches` read. */
+export type BuilderFlags = FlagValues<
+  typeof builderFlags & typeof packageSourceFlags & typeof cacheToFlag
+> & { readonly check?: boolean };
 
 export const hashFlags = {
   org: valueFlag('ORG', 'organization; default: "org" in build.yml'),

@@ -24,5 +24,12 @@ export const pullFlags = {
   offline: switchFlag('pull nothing: use only images in the store'),
 };
 
+/** The flag of `lkt cache clean`, named as in LinuxKit. */
+export const publishedOnly = {
+  'published-only': switchFlag(
+    'remove only images that their registries have too, with the same digest',
+  ),
+};
+
 export type RegistryFlags = FlagValues<typeof registryFlags>;
 export type PullFlags = FlagValues<typeof pullFlags>;

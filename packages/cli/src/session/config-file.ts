@@ -7,6 +7,16 @@ import type { Session } from './session.ts';
 /** Maximum bytes of a config, far above any written by hand. */
 const MAX_SIZE = 16 * 2 ** 20;
 
+/** Reads configs one after the other, as one of them may be standard input. */
+export async function readConfigFiles(
+  names: readonly string[],
+  session: Session,
+): Promise<readonly ConfigFile[]> {
+  const configs: ConfigFile[] = [];
+  for (const name of names) configs.push(await readConfigFile(name, session));
+  return configs;
+}
+
 /**
  * Reads a config named on the command line, and returns it with its absolute path. `-` is standard
  * input, a URL is downloaded.

@@ -1,4 +1,5 @@
 import { LktError } from '@lkt/core';
+import type { TagSource } from '@lkt/image';
 import type { Store } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
@@ -26,6 +27,19 @@ export async function openRegistries(session: Session, flags: RegistryFlags): Pr
 export function lazyRegistries(session: Session, flags: RegistryFlags): () => Promise<Registry> {
   let opened: Promise<Registry> | undefined;
   return async () => (opened ??= openRegistries(session, flags));
+}
+
+/** Returns the lookups of tags in registries; undefined without registries. */
+export function tagSource(
+  registry: Registry | undefined,
+  signal: AbortSignal,
+): TagSource | undefined {
+  return (
+    registry && {
+      resolve: async (reference) => (await registry.resolve(reference, signal)).digest,
+      tags: async (repository) => registry.tags(repository, signal),
+    }
+  );
 }
 
 /** Returns those of the store's tags that their registries have too, with the same digest. */

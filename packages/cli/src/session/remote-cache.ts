@@ -3,27 +3,11 @@ import type { CacheLocation, RemoteSteps } from '@lkt/builder';
 import { LktError } from '@lkt/core';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import { type FlagValues, listFlag, valueFlag } from '../flags/options.ts';
 import type { BuilderFlags } from '../flags/package.ts';
 import type { RegistryFlags } from '../flags/registry.ts';
 import { buildersOf } from './build-tools.ts';
 import { openRegistries } from './registries.ts';
 import type { Session } from './session.ts';
-
-export const cacheFromFlags = {
-  'cache-from': listFlag(
-    'REF',
-    'step cache to read: a tag in a registry, or oci-layout:DIR; may be repeated. Everyone who can write there decides what gets built',
-  ),
-};
-
-export const cacheToFlags = {
-  'cache-to': valueFlag('REF', 'step cache to write, for --cache-from'),
-};
-
-type CacheFlags = RegistryFlags &
-  BuilderFlags &
-  FlagValues<typeof cacheFromFlags & typeof cacheToFlags>;
 
 /** The remote caches of `--cache-from` and `--cache-to`, for either engine. */
 export interface RemoteCaches extends AsyncDisposable {
@@ -36,7 +20,10 @@ export interface RemoteCaches extends AsyncDisposable {
  * Opens the remote caches that the flags name.
  * @throws LktError USAGE_INVALID
  */
-export async function remoteCaches(session: Session, flags: CacheFlags): Promise<RemoteCaches> {
+export async function remoteCaches(
+  session: Session,
+  flags: RegistryFlags & BuilderFlags,
+): Promise<RemoteCaches> {
   const { 'cache-from': from = [], 'cache-to': to } = flags;
   const none = { push: async () => {}, [Symbol.asyncDispose]: async () => {} };
   if (from.length === 0 && to === undefined) return { ...none, tools: {} };

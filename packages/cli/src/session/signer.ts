@@ -84,15 +84,11 @@ async function signingKey(session: Session, source: string): Promise<SigningKey>
     env: variables,
     password: async () => passwordFor({ name: source, variables }),
   });
-  if (!isVariable && (await isReadByOthers(resolve(cwd, source))))
+  const { mode } = isVariable ? { mode: 0 } : await stat(resolve(cwd, source));
+  if ((mode & 0o044) !== 0)
     reporter.emit({
       kind: 'warning',
       text: `other users of this machine can read ${source}; run: chmod 600 ${source}`,
     });
   return key;
-}
-
-async function isReadByOthers(path: string): Promise<boolean> {
-  const { mode } = await stat(path);
-  return (mode & 0o044) !== 0;
 }

@@ -1,8 +1,7 @@
 import { LktCommand } from '../../command.ts';
 import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
 import { switchFlag } from '../../flags/options.ts';
-import { publishedOnly } from '../../flags/published-only.ts';
-import { registryFlags } from '../../flags/registry.ts';
+import { publishedOnly, registryFlags } from '../../flags/registry.ts';
 import { showSize } from '../../flags/sizes.ts';
 import { publishedIn } from '../../session/registries.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';

@@ -1,8 +1,7 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { requiredArgs } from '../../flags/options.ts';
-import { publishedOnly } from '../../flags/published-only.ts';
-import { registryFlags } from '../../flags/registry.ts';
+import { publishedOnly, registryFlags } from '../../flags/registry.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { publishedIn } from '../../session/registries.ts';
 

@@ -21,6 +21,7 @@ import {
 } from '../../flags/options.ts';
 import {
   builderFlags,
+  cacheToFlag,
   devFlag,
   givenName,
   hashFlags,
@@ -31,7 +32,7 @@ import {
 import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
-import { cacheFromFlags, cacheToFlags, remoteCaches } from '../../session/remote-cache.ts';
+import { remoteCaches } from '../../session/remote-cache.ts';
 import type { Session } from '../../session/session.ts';
 
 interface Built {
@@ -100,8 +101,7 @@ export class PkgBuild extends LktCommand {
       'value of an ARG, instead of the one in build.yml; appends -args-… to the tag of the image',
     ),
     'build-arg-file': listFlag('FILE', 'file with values for --build-arg, one per line'),
-    ...cacheFromFlags,
-    ...cacheToFlags,
+    ...cacheToFlag,
     check: switchFlag(
       'check that the packages are reproducible: build them again in a varied environment, and explain differences',
       { exclusive: ['builder'] },
