@@ -2,6 +2,7 @@ export { isArchive } from './add/archive.ts';
 export { fetchGitFiles, gitKey } from './add/git-layers.ts';
 export { fetchRemoteFiles } from './add/remote-files.ts';
 export { buildCacheAreas } from './cache-areas.ts';
+export { allowedProcessors } from './cgroup/processors.ts';
 export {
   changedFile,
   Context,

@@ -1,5 +1,4 @@
 import { readFileSync } from 'node:fs';
-import { availableParallelism, hostname, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
@@ -20,7 +19,7 @@ import { type DivergentStep, findDivergentSteps } from './divergent-steps.ts';
 import { findMarks } from './marks.ts';
 import { fileDifferences } from './file-differences.ts';
 import { cause } from './cause.ts';
-import { compareImages } from './compare-images.ts';
+import { compareImages, machineFacts } from './compare-images.ts';
 import type { WorkerPool, PooledWorker } from './worker-pool.ts';
 import { diffLayers } from './layer-diff.ts';
 import { varyContext } from './vary-context.ts';
@@ -84,11 +83,13 @@ export async function checkBuild(
     first = await build(engine, { ...request, keepLayers: true }, context);
     divergent = findDivergentSteps(stages, target, first.results, second.results);
   }
-  const facts: Omit<BuildFacts, 'command'> = {
+  const usual = machineFacts();
+  const [processors] = usual.processors;
+  const facts: BuildFacts = {
+    ...usual,
     now,
-    processors: [availableParallelism(), variation.cpu === undefined ? availableParallelism() : 1],
-    hostnames: [hostname(), variation.hostname],
-    kernel: release(),
+    processors: [processors, variation.cpu === undefined ? processors : 1],
+    hostnames: [...usual.hostnames, variation.hostname],
   };
   const differences: StepDifference[] = [];
   for (const step of divergent)
@@ -106,7 +107,7 @@ export async function checkBuild(
       store,
       ownLayers(planned, second),
       request.context,
-      { now, kernel: release(), bootId: bootId() },
+      { now, kernel: facts.kernel, bootId: bootId() },
       signal,
     ),
     notes,
@@ -166,14 +167,15 @@ async function buildVaried(
   const { store, signal } = context;
   await using directory = await store.tempDir();
   const sources = await varyContext(request.context, `${directory.path}/sources`, signal);
-  const notes = [...pooled.notes];
-  const { memory, ...onDisk } = pooled.environment;
+  const { environment } = pooled.varied;
+  const notes = [...pooled.varied.notes];
+  const { memory, ...onDisk } = environment;
   const fits =
     memory !== undefined && memory >= memoryFor([...planned.images.values()].flatMap(layersOf));
   if (!fits)
     notes.push('the order of directories is not varied: too little free memory for the layers');
   let variation: Variation = {
-    ...(fits ? pooled.environment : onDisk),
+    ...(fits ? environment : onDisk),
     expected: Object.fromEntries(
       [...expected].map(([id, { layer }]): [string, Digest] => [id, layer.diffId]),
     ),
@@ -211,7 +213,7 @@ async function compareStep(
   divergent: DivergentStep,
   request: BuildRequest,
   { store, signal }: BuildContext,
-  facts: Omit<BuildFacts, 'command'>,
+  facts: BuildFacts,
 ): Promise<StepDifference> {
   const { step, first, second, sameInputs, reachesImage } = divergent;
   const location = locationOf(divergent, request);

@@ -46,19 +46,15 @@ const AR_FIX = 'archive with ar D (and ranlib -D), and name the members in a fix
 function classifyIndex(path: string, first: Buffer, second: Buffer): FormatDifference | undefined {
   if (path.endsWith('var/cache/ldconfig/aux-cache')) {
     const fix = 'remove it in the same RUN: rm -f /var/cache/ldconfig/aux-cache';
-    return {
-      kind: 'known',
-      text: 'is the ldconfig cache',
-      cause: cause('file-system', { text: 'times and inodes of libraries', fix }),
-    };
+    const why = cause('file-system', { text: 'times and inodes of libraries', fix });
+    return known('is the ldconfig cache', why);
   }
   if ([first, second].every((data) => data.toString('latin1', 0, 4) === 'DIRC')) {
     const fix = 'remove .git in the same RUN';
-    return {
-      kind: 'known',
-      text: 'is a git index',
-      cause: cause('file-system', { text: 'times and inodes of files', fix }),
-    };
+    return known(
+      'is a git index',
+      cause('file-system', { text: 'times and inodes of files', fix }),
+    );
   }
   return undefined;
 }
@@ -72,11 +68,10 @@ function classifyPyc(first: Buffer, second: Buffer): FormatDifference | undefine
   if (one === other) return undefined;
   const fix =
     'compile with --invalidation-mode unchecked-hash, or do not compile: set PYTHONDONTWRITEBYTECODE=1';
-  return {
-    kind: 'known',
-    text: `has different source times: ${one} and ${other}`,
-    cause: cause('time', { text: 'the source time in compiled Python', fix }),
-  };
+  return known(
+    `has different source times: ${one} and ${other}`,
+    cause('time', { text: 'the source time in compiled Python', fix }),
+  );
 }
 
 function classifyArchive(
@@ -122,7 +117,7 @@ function known(text: string, why: Cause): FormatDifference {
   return { kind: 'known', text, cause: why };
 }
 
-/** Parses a tar archive (POSIX, ustar Interchange FormatDifference). */
+/** Parses a tar archive (POSIX, ustar Interchange Format). */
 function tarMembers(data: Buffer): readonly Member[] | undefined {
   const members: Member[] = [];
   let at = 0;

@@ -33,13 +33,7 @@ async function differences(
     await loadImage(store, first.digest, platform),
     await loadImage(store, second.digest, platform),
   ];
-  const facts: BuildFacts = {
-    now: Math.floor(Date.now() / 1000),
-    command: '',
-    processors: [availableParallelism(), availableParallelism()],
-    hostnames: [hostname()],
-    kernel: release(),
-  };
+  const facts = machineFacts();
   const found: StepDifference[] = [];
   for (const [index, layer] of a.manifest.layers.entries()) {
     const other = b.manifest.layers[index];
@@ -48,4 +42,15 @@ async function differences(
     found.push({ reachesImage: true, files: fileDifferences(entries, facts), more });
   }
   return found;
+}
+
+/** Returns the facts about two builds in this environment now, by an unknown command. */
+export function machineFacts(): BuildFacts {
+  return {
+    now: Math.floor(Date.now() / 1000),
+    command: '',
+    processors: [availableParallelism(), availableParallelism()],
+    hostnames: [hostname()],
+    kernel: release(),
+  };
 }

@@ -5,8 +5,8 @@ const MONTHS =
 export const DAY_SECONDS = 86_400;
 
 /**
- * Returns the source of a regular expression that matches common spellings of the days facts a
- * moment, in UTC. Adjacent digits prevent a match.
+ * Returns the source of a regular expression that matches common spellings of the days around
+ * a moment, in UTC. Adjacent digits prevent a match.
  */
 export function dayPattern(seconds: number): string {
   const days = [-DAY_SECONDS, 0, DAY_SECONDS].map((offset) => new Date((seconds + offset) * 1000));

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { findOnPath, type BuildEnvironment } from '@lkt/builder';
+import { allowedProcessors, type BuildEnvironment, findOnPath } from '@lkt/builder';
 
 /** An environment as different as the machine allows, and the parts that could not be varied. */
 export interface VariedEnvironment {
@@ -51,11 +51,7 @@ export function varyEnvironment(index: number, count: number): VariedEnvironment
 /** Returns one of the processors that this process may use, the last ones first. */
 function otherCpu(index: number): number | undefined {
   if (availableParallelism() < 2 || findOnPath('taskset') === undefined) return undefined;
-  const list = /^Cpus_allowed_list:\s*(\S+)/m.exec(read('/proc/self/status'))?.[1];
-  const allowed = (list ?? '').split(',').flatMap((range) => {
-    const [first = NaN, last = first] = range.split('-').map(Number);
-    return Array.from({ length: last - first + 1 }, (_, offset) => first + offset);
-  });
+  const allowed = allowedProcessors();
   return allowed.at(-1 - (index % allowed.length));
 }
 

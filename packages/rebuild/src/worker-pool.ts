@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { ResourcePool } from '@lkt/core';
-import { type BuildEnvironment, type WorkerOptions, WorkerProcess } from '@lkt/builder';
+import { type WorkerOptions, WorkerProcess } from '@lkt/builder';
 import { memoryForLayers, type VariedEnvironment, varyEnvironment } from './vary-environment.ts';
 
 const MAX_WORKERS = 4;
@@ -38,7 +38,7 @@ export class WorkerPool implements AsyncDisposable {
 export class PooledWorker implements AsyncDisposable {
   readonly #index: number;
   readonly #count: number;
-  #cached: VariedEnvironment | undefined;
+  #varied: VariedEnvironment | undefined;
   #worker: WorkerProcess | undefined;
 
   constructor(index: number, count: number) {
@@ -46,18 +46,15 @@ export class PooledWorker implements AsyncDisposable {
     this.#count = count;
   }
 
-  get environment(): BuildEnvironment {
-    return this.#environmentAndNotes.environment;
-  }
-
-  /** Parts of the environment that could not be varied. */
-  get notes(): readonly string[] {
-    return this.#environmentAndNotes.notes;
+  /** The environment of the worker, and the parts that could not be varied. */
+  get varied(): VariedEnvironment {
+    this.#varied ??= varyEnvironment(this.#index, this.#count);
+    return this.#varied;
   }
 
   /** Returns the worker process, reserved for one build. */
-  async worker(facts: Omit<WorkerOptions, 'environment' | 'stays'>): Promise<WorkerProcess> {
-    const options = { ...facts, environment: this.environment, stays: true };
+  async worker(given: Omit<WorkerOptions, 'environment' | 'stays'>): Promise<WorkerProcess> {
+    const options = { ...given, environment: this.varied.environment, stays: true };
     const worker = this.#worker;
     if (worker !== undefined) {
       if (worker.take(options)) return worker;
@@ -69,10 +66,5 @@ export class PooledWorker implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#worker?.[Symbol.asyncDispose]();
-  }
-
-  get #environmentAndNotes(): VariedEnvironment {
-    this.#cached ??= varyEnvironment(this.#index, this.#count);
-    return this.#cached;
   }
 }

@@ -69,7 +69,7 @@ test('lends each worker to one build at a time', async () => {
   await Promise.all(Array.from({ length: 5 }, async () => workerPool.lend(build)));
   expect(most).toBe(2);
   const processors = new Set(
-    [...workers].map((worker) => (worker as PooledWorker).environment.cpu),
+    [...workers].map((worker) => (worker as PooledWorker).varied.environment.cpu),
   );
   expect(processors.size).toBe(2);
 });

@@ -65,8 +65,7 @@ export function ownerKey(text: string): string {
 
 function primaryGroup(name: string, passwd: string): number | undefined {
   if (isNumber(name)) return undefined;
-  const number = lines(passwd).find(([user]) => user === name)?.[3];
-  return number !== undefined && isNumber(number) ? Number(number) : undefined;
+  return numberOf(name, passwd, 3);
 }
 
 /** Parses `user[:group]` of USER as runc does. Returns undefined if the name does not exist. */
@@ -93,8 +92,12 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
 /** In passwd(5) and group(5), the name is the first field and the id the third. */
 function idOf(text: string, file: string): number | undefined {
   if (isNumber(text)) return Number(text);
-  const number = lines(file).find(([name]) => name === text)?.[2];
-  return number !== undefined && isNumber(number) ? Number(number) : undefined;
+  return numberOf(text, file, 2);
+}
+
+function numberOf(name: string, file: string, field: number): number | undefined {
+  const text = lines(file).find(([first]) => first === name)?.[field];
+  return text !== undefined && isNumber(text) ? Number(text) : undefined;
 }
 
 function lines(file: string): string[][] {

@@ -1,22 +1,17 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, digestOf, LktError } from '@lkt/core';
-import { removeTree, type Store } from '@lkt/oci';
+import { removeTree } from '@lkt/oci';
 import type { Layers, LayerRef } from './layers.ts';
-import type { LayerDirs } from './layer-dirs.ts';
+import type { WorkerContext } from '../worker/worker-context.ts';
+import type { CreateOptions } from './create-entry.ts';
 import { type LayerDir, Overlays, type UpperMount } from './overlay.ts';
 import { removeSmallTree } from './small-tree.ts';
 import { unpackLayer } from './unpack-layer.ts';
 
-export interface LayerMountsParts {
-  readonly store: Store;
-  readonly layers: LayerDirs;
-  /** A directory on the file system of the layers; becomes the process's working directory. */
-  readonly temp: string;
-  /** As in `extractLayer`. */
-  readonly canMakeDevices: boolean;
-  readonly signal: AbortSignal;
-}
+/** Parts of a worker context. `temp` becomes the working directory of the process. */
+type LayerMountsParts = Pick<WorkerContext, 'store' | 'layers' | 'temp' | 'signal'> &
+  Pick<CreateOptions, 'canMakeDevices'>;
 
 /**
  * Mounts file systems of layers with overlayfs. Unpacks layers that have no directory yet, once.
@@ -101,21 +96,16 @@ export class LayerMounts {
   }
 
   async #unpackNow(layer: LayerRef): Promise<void> {
-    const { store, layers, temp, canMakeDevices, signal } = this.#parts;
+    const { layers, temp } = this.#parts;
     const { diffId, descriptor } = layer;
     if (await layers.has(diffId)) return;
     if (descriptor === null) {
-      throw new LktError(
-        'NOT_FOUND',
-        `layer ${diffId} was removed from the store while it was used`,
-        {
-          fix: 'build again',
-        },
-      );
+      const message = `layer ${diffId} was removed from the store while it was used`;
+      throw new LktError('NOT_FOUND', message, { fix: 'build again' });
     }
     const directory = join(temp, this.name());
     mkdirSync(directory, { mode: 0o755 });
-    await unpackLayer({ diffId, descriptor }, directory, { store, canMakeDevices, signal });
+    await unpackLayer({ diffId, descriptor }, directory, this.#parts);
     await layers.publish(directory, diffId);
     this.remove(directory);
   }

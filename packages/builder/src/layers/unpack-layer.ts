@@ -1,19 +1,18 @@
-import { type Digest, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import {
   decompressLayer,
-  type Descriptor,
+  type Layer,
   explainLayerError,
   type AsyncDigester,
   createAsyncDigester,
   readTar,
   type Store,
 } from '@lkt/oci';
+import type { CreateOptions } from './create-entry.ts';
 import { extractLayer } from './extract.ts';
 
-export interface UnpackLayerOptions {
+interface UnpackLayerOptions extends Pick<CreateOptions, 'canMakeDevices'> {
   readonly store: Store;
-  /** As for `extractLayer`. */
-  readonly canMakeDevices: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -23,7 +22,7 @@ export interface UnpackLayerOptions {
  * archives
  */
 export async function unpackLayer(
-  { diffId, descriptor }: { readonly diffId: Digest; readonly descriptor: Descriptor },
+  { diffId, descriptor }: Layer,
   directory: string,
   { store, canMakeDevices, signal }: UnpackLayerOptions,
 ): Promise<void> {

@@ -1,45 +1,37 @@
-/**
- * Makes a layer of the upper directory of an overlay mount, with or without a blob in the store.
- */
 import { type Digest, LktError } from '@lkt/core';
 import { type Descriptor, type Store, writeLayer } from '@lkt/oci';
 import { layerEntries } from './layer-entries.ts';
 import { hashLayer } from './layer-hash.ts';
 import type { LayerRef } from './layers.ts';
 
-interface UpperLayerOptions {
-  readonly store: Store;
-  readonly signal: AbortSignal;
+/** The needs of a layer, and the layers that it may equal. */
+export interface UpperLayerOptions {
+  /** Whether the layer needs a blob. */
+  readonly blob: boolean;
+  /** The expected layer; a different one gets a blob in any case. */
+  readonly expected?: Digest;
+  /** The previous layer of the step; an equal layer reuses its blob. */
+  readonly before?: LayerRef | undefined;
 }
 
 /**
- * Returns the layer with its blob. Reuses an intact blob of an equal layer, as verifying it is
- * faster than compressing.
+ * Makes a layer of the upper directory of an overlay mount, with or without a blob in the store.
+ * Reuses an intact blob of an equal layer, as verifying it is faster than compressing.
  */
-export async function writeUpper(
+export async function upperLayer(
   upper: string,
-  before: LayerRef | undefined,
-  { store, signal }: UpperLayerOptions,
+  { blob, expected, before }: UpperLayerOptions,
+  { store, signal }: { readonly store: Store; readonly signal: AbortSignal },
 ): Promise<LayerRef> {
-  const blob = before?.descriptor ?? undefined;
-  if (
-    before !== undefined &&
-    blob !== undefined &&
-    before.diffId === (await hashLayer(layerEntries(upper), signal)) &&
-    (await hasWhole(store, blob))
-  )
-    return before;
-  return writeLayer(store, layerEntries(upper), { signal });
-}
-
-/** Returns the layer without a blob, unless it differs from the expected one. */
-export async function hashUpper(
-  upper: string,
-  expected: Digest | undefined,
-  { store, signal }: UpperLayerOptions,
-): Promise<LayerRef> {
-  const diffId = await hashLayer(layerEntries(upper), signal);
-  if (expected === undefined || expected === diffId) return { diffId, descriptor: null };
+  const known = before?.descriptor ?? undefined;
+  if (blob && before !== undefined && known !== undefined) {
+    const isSame = before.diffId === (await hashLayer(layerEntries(upper), signal));
+    if (isSame && (await hasWhole(store, known))) return before;
+  }
+  if (!blob) {
+    const diffId = await hashLayer(layerEntries(upper), signal);
+    if (expected === undefined || expected === diffId) return { diffId, descriptor: null };
+  }
   return writeLayer(store, layerEntries(upper), { signal });
 }
 

@@ -1,6 +1,6 @@
 import { accountsIn } from '../copy/accounts.ts';
 import { findUser, type User } from '../copy/owners.ts';
-import type { Sandbox } from '../sandbox/sandbox.ts';
+import { environmentOf, type Sandbox } from '../sandbox/sandbox.ts';
 
 /** Names of `CAPABILITIES`, in their order. */
 export const CAPABILITY_NAMES: readonly string[] =
@@ -17,11 +17,5 @@ export function commandUser({ root, user }: Sandbox): User | undefined {
 
 /** Returns the environment of a command. */
 export function commandEnvironment(sandbox: Sandbox): Readonly<Record<string, string>> {
-  const given = Object.fromEntries(
-    sandbox.env.map((entry) => {
-      const at = entry.indexOf('=');
-      return [entry.slice(0, at), entry.slice(at + 1)];
-    }),
-  );
-  return { HOME: commandUser(sandbox)?.home ?? '/', ...given };
+  return { HOME: commandUser(sandbox)?.home ?? '/', ...environmentOf(sandbox.env) };
 }

@@ -1,6 +1,5 @@
-import { accessSync, constants } from 'node:fs';
-import { isErrno, LktError } from '@lkt/core';
-import { findOnPath } from '../system/tools.ts';
+import { LktError } from '@lkt/core';
+import { findOnPath, isExecutable } from '../system/tools.ts';
 
 /** Names of Debian packages. */
 const PACKAGES: Readonly<Record<string, string>> = { bwrap: 'bubblewrap' };
@@ -11,19 +10,9 @@ const PACKAGES: Readonly<Record<string, string>> = { bwrap: 'bubblewrap' };
  */
 export function findExecutor(name: string): string | undefined {
   if (name === 'init') return undefined;
-  const path = name.includes('/') ? executable(name) : findOnPath(name);
+  const path = name.includes('/') ? [name].find(isExecutable) : findOnPath(name);
   if (path !== undefined) return path;
   throw new LktError('TOOL_MISSING', `the executor ${name} is not installed`, {
     fix: `install ${PACKAGES[name] ?? name}, or omit --executor`,
   });
-}
-
-function executable(path: string): string | undefined {
-  try {
-    accessSync(path, constants.X_OK);
-    return path;
-  } catch (error) {
-    if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR')) return undefined;
-    throw error;
-  }
 }

@@ -91,28 +91,22 @@ function mount(path: string, type: string, options: readonly string[]): RuntimeM
   return { destination: path, type, source: type, options };
 }
 
+function bind(path: string, source: string, options: readonly string[]): RuntimeMount {
+  return { destination: path, type: 'bind', source, options };
+}
+
 function deviceFiles({ files }: Sandbox, directory: string): readonly RuntimeMount[] {
   return files.map(({ path, content, mode }, index) => {
     const source = join(directory, `file${index}`);
     writeFileSync(source, content, { mode });
-    return { destination: path, type: 'bind', source, options: ['bind', 'nodev'] };
+    return bind(path, source, ['bind', 'nodev']);
   });
 }
 
 function ownMounts({ mounts }: Sandbox): readonly RuntimeMount[] {
   return mounts.map((own) =>
     own.type === 'tmpfs'
-      ? {
-          destination: own.target,
-          type: 'tmpfs',
-          source: 'tmpfs',
-          options: ['nosuid', 'nodev', ...own.options.split(',')],
-        }
-      : {
-          destination: own.target,
-          type: 'bind',
-          source: own.source,
-          options: ['rbind', 'nodev', own.readOnly ? 'ro' : 'rw'],
-        },
+      ? mount(own.target, 'tmpfs', ['nosuid', 'nodev', ...own.options.split(',')])
+      : bind(own.target, own.source, ['rbind', 'nodev', own.readOnly ? 'ro' : 'rw']),
   );
 }

@@ -14,7 +14,7 @@ import {
 import { isErrno } from '@lkt/core/errors';
 import { SystemCallError } from '../system/c-library.ts';
 import { findUser, readAccounts, readShort } from '../copy/owners.ts';
-import { CAPABILITIES, NOT_EXECUTABLE, NOT_FOUND, type Sandbox } from './sandbox.ts';
+import { CAPABILITIES, environmentOf, NOT_EXECUTABLE, NOT_FOUND, type Sandbox } from './sandbox.ts';
 import { fail, quit } from './sandbox-exit.ts';
 import {
   defaultSignals,
@@ -35,12 +35,7 @@ export function execCommand(box: Sandbox): never {
   );
   if (user === undefined)
     fail('user', `the image has no user or group ${JSON.stringify(box.user)}`);
-  const env = Object.fromEntries(
-    box.env.map((entry) => [
-      entry.slice(0, entry.indexOf('=')),
-      entry.slice(entry.indexOf('=') + 1),
-    ]),
-  );
+  const env = environmentOf(box.env);
   if (env['HOME'] === undefined) env['HOME'] = user.home;
   try {
     makeDirectories(box.workdir);

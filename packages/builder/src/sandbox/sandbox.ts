@@ -53,6 +53,16 @@ export type SandboxMount = { readonly missing?: 'file' | 'directory' } & (
   | { readonly type: 'tmpfs'; readonly target: string; readonly options: string }
 );
 
+/** Returns variables of the form `NAME=value` as an object. */
+export function environmentOf(variables: readonly string[]): Record<string, string> {
+  return Object.fromEntries(
+    variables.map((variable) => {
+      const at = variable.indexOf('=');
+      return [variable.slice(0, at), variable.slice(at + 1)];
+    }),
+  );
+}
+
 /** The descriptor on which the init reads its sandbox. */
 export const DESCRIPTION = 4;
 

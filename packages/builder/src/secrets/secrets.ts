@@ -93,22 +93,21 @@ function mountsOf(plan: BuildPlan): readonly ResolvedMount[] {
 }
 
 async function readSecret(id: string, source: SecretSource): Promise<Buffer> {
-  const bytes =
-    source.kind === 'env' ? Buffer.from(source.value) : await readSecretFile(id, source);
-  if (bytes.length <= MAX_SECRET) return bytes;
+  const bytes = await bytesOf(id, source);
+  if (bytes !== undefined && bytes.length <= MAX_SECRET) return bytes;
   throw new LktError('UNSUPPORTED', `the secret "${id}" is longer than ${MAX_SECRET} bytes`);
 }
 
-async function readSecretFile(id: string, { path }: { path: string }): Promise<Buffer> {
+/** Returns the value of a secret; undefined for a file that is too long to read. */
+async function bytesOf(id: string, source: SecretSource): Promise<Buffer | undefined> {
+  if (source.kind === 'env') return Buffer.from(source.value);
+  const { path } = source;
   try {
-    if (statSync(path).size > MAX_SECRET)
-      throw new LktError('UNSUPPORTED', `the secret "${id}" is longer than ${MAX_SECRET} bytes`);
-    return await readFile(path);
+    return statSync(path).size > MAX_SECRET ? undefined : await readFile(path);
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR')) throw error;
-    throw new LktError('IO_FAILED', `cannot read the secret "${id}" from ${path}`, {
-      cause: error,
-    });
+    const message = `cannot read the secret "${id}" from ${path}`;
+    throw new LktError('IO_FAILED', message, { cause: error });
   }
 }
 

@@ -29,7 +29,7 @@ import { mountVariables, prepareMount } from '../run/run-mounts.ts';
 import { findLeak } from '../secrets/secret-scan.ts';
 import { selectionDigest } from '../copy/selection.ts';
 import type { CopyWork, LayerOptions, RunWork, StepWork } from './step-work.ts';
-import { hashUpper, writeUpper } from '../layers/upper-layer.ts';
+import { upperLayer } from '../layers/upper-layer.ts';
 import { diffUpper } from '../layers/upper.ts';
 import { withLocks } from './with-locks.ts';
 
@@ -48,11 +48,10 @@ export class OverlayExecutor {
 
   constructor(parts: JobContext) {
     this.#parts = parts;
-    const { job, store, layers, temp, signal } = parts;
-    const { isRoot } = parts.setup;
+    const { job, setup } = parts;
     // Root without its privileges could skip devices, but must not: commands would see other files.
-    const canMakeDevices = isRoot || job.variation?.userNamespace === true;
-    this.#mounts = new LayerMounts({ store, layers, temp, canMakeDevices, signal });
+    const canMakeDevices = setup.isRoot || job.variation?.userNamespace === true;
+    this.#mounts = new LayerMounts({ ...parts, canMakeDevices });
     const secrets = job.secrets.map(([id, bytes]) => [id, Buffer.from(bytes, 'base64')] as const);
     this.#credentials = { secrets: new Map(secrets), ssh: new Map(job.ssh) };
     this.#secrets = new SecretFinder(this.#credentials.secrets);
@@ -191,10 +190,8 @@ export class OverlayExecutor {
       unmounted.catch(() => undefined);
       diffUpper(mount.upper, lower);
       await this.#refuseLeak(mount.upper, step);
-      const record =
-        blob || isFleeting
-          ? await writeUpper(mount.upper, before, { store, signal })
-          : await hashUpper(mount.upper, expected, { store, signal });
+      const needs = { blob: blob || isFleeting, expected, before };
+      const record = await upperLayer(mount.upper, needs, { store, signal });
       await unmounted;
       await layers.publish(mount.upper, record.diffId);
       return record;

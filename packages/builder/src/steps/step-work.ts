@@ -1,14 +1,8 @@
-import type { Digest } from '@lkt/core';
 import type { AddPart, CopyStep, RunStep, WorkdirStep } from '@lkt/dockerfile';
-import type { Layers, LayerRef } from '../layers/layers.ts';
+import type { Layers } from '../layers/layers.ts';
+import type { UpperLayerOptions } from '../layers/upper-layer.ts';
 
-export interface LayerOptions {
-  /** Whether the layer is part of the image, and so needs a blob. */
-  readonly blob: boolean;
-  /** The expected layer; a different one gets a blob in any case. */
-  readonly expected?: Digest;
-  /** The previous layer of the step; an equal layer reuses its blob. */
-  readonly before?: LayerRef | undefined;
+export interface LayerOptions extends UpperLayerOptions {
   /** Called with the output of a command. */
   readonly log: (text: string) => void;
 }

@@ -1,12 +1,6 @@
-import { type LktError, type Position, sourceError } from '@lkt/core';
+import { type LktError, sourceError } from '@lkt/core';
 import { formatPlatform } from '@lkt/oci';
-import {
-  checkGitSource,
-  checkRemoteFile,
-  type CopyStep,
-  type RunStep,
-  type StagePlan,
-} from '@lkt/dockerfile';
+import { checkGitSource, checkRemoteFile, type RunStep, type StagePlan } from '@lkt/dockerfile';
 import { thisMachine } from '../this-machine.ts';
 import { isEmulated } from './emulation.ts';
 import { findExecutor } from '../run/find-executor.ts';
@@ -18,52 +12,44 @@ import type { Job } from '../worker/job.ts';
  */
 export function refuseUnsupported(job: Job, executor: string): void {
   findExecutor(executor);
-  const fail = (position: Position, what: string, fix?: string): LktError =>
-    sourceError('UNSUPPORTED', job.file, position, what, fix === undefined ? {} : { fix });
   for (const stage of job.plan.stages) {
     for (const step of stage.steps) {
-      if (step.kind === 'run') refuseRun(job, stage, step, executor, fail);
-      if (step.kind === 'copy' || step.kind === 'add') checkSources(job, step);
+      if (step.kind === 'run') refuseRun(job, stage, step, executor);
+      if (step.kind !== 'copy' && step.kind !== 'add') continue;
+      checkRemoteFile(step, job.file);
+      checkGitSource(step, job.file);
     }
   }
 }
 
-type Fail = (position: Position, what: string, fix?: string) => LktError;
-
-function refuseRun(job: Job, stage: StagePlan, step: RunStep, executor: string, fail: Fail): void {
+function refuseRun(job: Job, stage: StagePlan, step: RunStep, executor: string): void {
+  const fail = (what: string, fix: string): LktError =>
+    sourceError('UNSUPPORTED', job.file, step.position, what, { fix });
   const host = formatPlatform(thisMachine());
   const [, architecture = ''] = stage.platform.split('/');
   const isHosts = stage.platform === host || stage.platform.startsWith(`${host}/`);
   if (!isHosts && !isEmulated(architecture)) {
     throw fail(
-      step.position,
       `RUN for ${stage.platform} needs such a machine or an emulator; this machine is ${host}`,
       `build it with BuildKit: --builder ${stage.platform}=ADDRESS, or install an emulator: apt-get install qemu-user-binfmt`,
     );
   }
-  if (step.security === 'insecure')
+  if (step.security === 'insecure') {
     throw fail(
-      step.position,
       'RUN --security=insecure is not supported: a command never gets privileges on the host',
       'remove the flag, or build this step with Docker and start FROM its image',
     );
+  }
   if (step.network === 'host' && !job.network) {
     throw fail(
-      step.position,
       'RUN --network=host needs the network, which this package does not have',
       'write network: true in its build.yml',
     );
   }
   if (executor === 'bwrap' && !/^(?:0|root)?(?::(?:0|root))?$/.test(step.user)) {
     throw fail(
-      step.position,
       `bubblewrap runs commands only as root, not as USER ${step.user}`,
       'use --executor init, runc or crun',
     );
   }
-}
-
-function checkSources(job: Job, step: CopyStep): void {
-  checkRemoteFile(step, job.file);
-  checkGitSource(step, job.file);
 }

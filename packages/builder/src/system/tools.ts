@@ -15,15 +15,19 @@ export function hostEnvironment(store: string): Record<string, string> {
   return { PATH: HOST_PATH, ...(isOwn ? { NODE_COMPILE_CACHE: join(store, 'compiled') } : {}) };
 }
 
+/** Returns the path of a program of the host. */
 export function findOnPath(program: string): string | undefined {
   return HOST_PATH.split(':')
     .map((directory) => `${directory}/${program}`)
-    .find((path) => {
-      try {
-        accessSync(path, constants.X_OK);
-        return true;
-      } catch {
-        return false;
-      }
-    });
+    .find(isExecutable);
+}
+
+/** Reports whether this process may execute a file. */
+export function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
