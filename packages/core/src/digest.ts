@@ -37,6 +37,19 @@ export function digestOf(data: Uint8Array | string): Digest {
   return `sha256:${createHash('sha256').update(data).digest('hex')}` as Digest;
 }
 
+/** Returns the SHA-256 digest of a stream. */
+export async function digestOfStream(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal?: AbortSignal,
+): Promise<Digest> {
+  const digester = new Digester();
+  for await (const chunk of source) {
+    signal?.throwIfAborted();
+    digester.update(chunk);
+  }
+  return digester.digest();
+}
+
 /** An incremental SHA-256. `digest()` may be called once, at the end. */
 export class Digester {
   readonly #hash: Hash = createHash('sha256');
@@ -46,6 +59,14 @@ export class Digester {
     this.#hash.update(data);
     this.#size += data.length;
     return this;
+  }
+
+  /** Yields the chunks of a stream, and hashes them on the way. */
+  async *through(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
+    for await (const chunk of source) {
+      this.update(chunk);
+      yield chunk;
+    }
   }
 
   /** Bytes hashed so far. */

@@ -1,5 +1,13 @@
 export { KeyedMutex, mapConcurrent, ResourcePool, Semaphore } from './concurrency.ts';
-export { type Digest, Digester, digestHex, digestOf, isDigest, parseDigest } from './digest.ts';
+export {
+  type Digest,
+  Digester,
+  digestHex,
+  digestOf,
+  digestOfStream,
+  isDigest,
+  parseDigest,
+} from './digest.ts';
 export { isErrno, LktError, type LktErrorCode, undefinedIf, withPrefix } from './errors.ts';
 export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';

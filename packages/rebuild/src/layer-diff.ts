@@ -1,4 +1,4 @@
-import { Digester } from '@lkt/core';
+import { digestOfStream } from '@lkt/core';
 import {
   decompressLayer,
   type Descriptor,
@@ -93,9 +93,7 @@ async function list(
   const found = new Map<RawPath, Listed>();
   for await (const item of readTar(decompressLayer(layer, store.read(layer)))) {
     signal?.throwIfAborted();
-    const digester = new Digester();
-    for await (const chunk of item.content ?? []) digester.update(chunk);
-    const content = digester.digest();
+    const content = await digestOfStream(item.content ?? []);
     const entry = entryMetadata(item);
     const xattrs = [...(entry.xattrs ?? [])].map(([name, value]) => [
       name,

@@ -29,7 +29,7 @@ export async function copyContext(to: CopyTarget, context: Context, plan: CopyPl
     } else if (type === 'file') {
       const expected = await context.contentDigest(source, to.signal);
       const digester = new Digester();
-      const content = tee(contentOf(node.source, '', node.size), digester);
+      const content = digester.through(contentOf(node.source, '', node.size));
       await writeContent(pathAt(to.root, path), content);
       if (digester.digest() !== expected) throw changedWhileCopied(source);
     }
@@ -115,13 +115,3 @@ async function copyNode(
 
 /** Larger files are copied asynchronously. */
 const LARGE = 1 << 20;
-
-async function* tee(
-  source: AsyncIterable<Uint8Array>,
-  digester: Digester,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) {
-    digester.update(chunk);
-    yield chunk;
-  }
-}

@@ -1,4 +1,4 @@
-import { type Digest, Digester, digestOf } from '@lkt/core';
+import { type Digest, Digester, digestOf, digestOfStream } from '@lkt/core';
 import { compareBytes, type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { CopyPlan } from '@lkt/dockerfile';
 import type { HostTree } from './host-tree.ts';
@@ -42,15 +42,9 @@ export async function selectionDigest(
     const isLinked = nlink > 1 && !isNamed;
     const first = isLinked ? inodes.get(ino) : undefined;
     if (isLinked && first === undefined) inodes.set(ino, target);
-    add([first ?? (await contentDigest(tree, source, stats.size))]);
+    add([first ?? (await digestOfStream(contentOf(tree.root, source, stats.size)))]);
   }
   const files = plan.files.toSorted((a, b) => compareBytes(a.target, b.target));
   for (const { target, content } of files) add(['inline', target, digestOf(content)]);
-  return digester.digest();
-}
-
-async function contentDigest(tree: HostTree, path: RawPath, size: number): Promise<Digest> {
-  const digester = new Digester();
-  for await (const chunk of contentOf(tree.root, path, size)) digester.update(chunk);
   return digester.digest();
 }

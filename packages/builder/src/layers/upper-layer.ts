@@ -25,11 +25,11 @@ export async function upperLayer(
 ): Promise<LayerRef> {
   const known = before?.descriptor ?? undefined;
   if (blob && before !== undefined && known !== undefined) {
-    const isSame = before.diffId === (await hashLayer(layerEntries(upper), signal));
+    const isSame = before.diffId === (await hashLayer(upper, signal));
     if (isSame && (await hasWhole(store, known))) return before;
   }
   if (!blob) {
-    const diffId = await hashLayer(layerEntries(upper), signal);
+    const diffId = await hashLayer(upper, signal);
     if (expected === undefined || expected === diffId) return { diffId, descriptor: null };
   }
   return writeLayer(store, layerEntries(upper), { signal });

@@ -1,4 +1,4 @@
-import { type Digest, Digester, digestOf, LktError, type Reporter } from '@lkt/core';
+import { type Digest, digestOf, digestOfStream, LktError, type Reporter } from '@lkt/core';
 import { type Descriptor, decompressLayer, MediaType, parseManifest, type Store } from '@lkt/oci';
 import type { CacheLocation } from './location.ts';
 import {
@@ -211,12 +211,7 @@ async function diffIdOf(
   descriptor: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<Digest> {
-  const digester = new Digester();
   // Deflate expands by a factor of at most 1032.
   const maxBytes = descriptor.size * 1100 + 2 ** 20;
-  for await (const chunk of decompressLayer(descriptor, store.read(descriptor), { maxBytes })) {
-    signal?.throwIfAborted();
-    digester.update(chunk);
-  }
-  return digester.digest();
+  return digestOfStream(decompressLayer(descriptor, store.read(descriptor), { maxBytes }), signal);
 }

@@ -29,18 +29,8 @@ export async function writeLayer(
   { compression = 'gzip', signal }: { compression?: 'gzip' | 'none'; signal?: AbortSignal } = {},
 ): Promise<Layer> {
   const digester = new Digester();
-  const archive = hashed(writeTar(entries), digester);
+  const archive = digester.through(writeTar(entries));
   const blob = await store.write(compression === 'gzip' ? gzip(archive) : archive, {}, signal);
   const mediaType = compression === 'gzip' ? MediaType.layerGzip : MediaType.layerTar;
   return { descriptor: { mediaType, ...blob }, diffId: digester.digest() };
-}
-
-async function* hashed(
-  source: AsyncIterable<Uint8Array>,
-  digester: Digester,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of source) {
-    digester.update(chunk);
-    yield chunk;
-  }
 }
