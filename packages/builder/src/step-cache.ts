@@ -35,10 +35,6 @@ export class StepCache {
     return isLayerRef(value) ? value : undefined;
   }
 
-  async store(key: string, record: LayerRef): Promise<void> {
-    await this.#write(key, record);
-  }
-
   /**
    * Returns a stored fact about a file system or its files, such as the digest of a COPY's
    * selection.
@@ -48,8 +44,11 @@ export class StepCache {
     return typeof value === 'string' ? value : undefined;
   }
 
-  async remember(key: string, answer: string): Promise<void> {
-    await this.#write(key, answer);
+  /** Stores a record or a fact, unless it is stored already. */
+  async store(key: string, value: LayerRef | string): Promise<void> {
+    const text = JSON.stringify({ value });
+    // Some file systems wait for the disk when a file is replaced.
+    if ((await this.#text(key)) !== text) await this.#store.putFile(this.#path(key), text);
   }
 
   async #read(key: string): Promise<unknown> {
@@ -71,12 +70,6 @@ export class StepCache {
       if (isErrno(error, 'ENOENT')) return undefined;
       throw error;
     }
-  }
-
-  async #write(key: string, value: unknown): Promise<void> {
-    const text = JSON.stringify({ value });
-    // Some file systems wait for the disk when a file is replaced.
-    if ((await this.#text(key)) !== text) await this.#store.putFile(this.#path(key), text);
   }
 
   #path(key: string): string {

@@ -54,7 +54,7 @@ async function isKnownArchive(
   const known = await cache.recall(key);
   if (known !== undefined) return known === 'true';
   const answer = await isArchive(node.source, { signal });
-  await cache.remember(key, String(answer));
+  await cache.store(key, String(answer));
   return answer;
 }
 

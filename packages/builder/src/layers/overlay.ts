@@ -73,12 +73,9 @@ export class Overlays {
     if (this.#mounted.delete(target)) await detachLater(target);
   }
 
-  unmount(target: string): void {
-    if (this.#mounted.delete(target)) detach(target);
-  }
-
   unmountAll(): void {
-    for (const target of [...this.#mounted].toReversed()) this.unmount(target);
+    for (const target of [...this.#mounted].toReversed()) detach(target);
+    this.#mounted.clear();
   }
 
   /** Returns the names of layers from the topmost down, as the option lowerdir takes them. */

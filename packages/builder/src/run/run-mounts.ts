@@ -7,7 +7,6 @@ import { cacheDirectory } from './cache-mount.ts';
 import type { MountSources } from './mount-sources.ts';
 import { copyContext } from '../copy/copy-files.ts';
 import { CopyTarget } from '../copy/copy-target.ts';
-import type { Access } from '../secrets/private-files.ts';
 import type { Credentials } from '../secrets/secrets.ts';
 import type { Layers } from '../layers/layers.ts';
 import { statAt, textPathAt } from '../system/raw-fs.ts';
@@ -48,19 +47,11 @@ export async function prepareMount(
         lock: mount.sharing === 'shared' ? undefined : `mount-${name}`,
       };
     }
-    case 'secret': {
-      const bytes = sources.credentials.secrets.get(mount.id);
-      if (bytes === undefined || sources.privates === undefined || mount.target === undefined)
-        return undefined;
-      const source = sources.privates.addSecret(bytes, accessOf(mount, 0o400));
-      return {
-        mount: { type: 'bind', source, target, readOnly: true, isFile: true, isOwn: false },
-      };
-    }
+    case 'secret':
     case 'ssh': {
-      const agent = sources.credentials.ssh.get(mount.id);
-      if (agent === undefined || sources.privates === undefined) return undefined;
-      const source = await sources.privates.addAgent(agent, accessOf(mount, 0o600));
+      // A secret may be only in a variable.
+      const source = mount.target === undefined ? undefined : await privateFile(mount, sources);
+      if (source === undefined) return undefined;
       return {
         mount: { type: 'bind', source, target, readOnly: true, isFile: true, isOwn: false },
       };
@@ -70,8 +61,16 @@ export async function prepareMount(
   }
 }
 
-function accessOf({ mode, uid, gid }: ResolvedMount, fallback: number): Access {
-  return { mode: mode ?? fallback, uid: uid ?? 0, gid: gid ?? 0 };
+/** Returns the path of a file in memory: a secret, or the socket of an agent. */
+async function privateFile(
+  mount: ResolvedMount,
+  { credentials, privates }: MountSources,
+): Promise<string | undefined> {
+  const { type, id, mode = type === 'secret' ? 0o400 : 0o600, uid = 0, gid = 0 } = mount;
+  const secret = type === 'secret' ? credentials.secrets.get(id) : undefined;
+  if (secret !== undefined) return privates?.addSecret(secret, { mode, uid, gid });
+  const agent = type === 'ssh' ? credentials.ssh.get(id) : undefined;
+  return agent === undefined ? undefined : privates?.addAgent(agent, { mode, uid, gid });
 }
 
 /**

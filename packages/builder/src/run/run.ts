@@ -23,7 +23,7 @@ import { sandboxLimits } from '../sandbox/sandbox-limits.ts';
 import { type RunMount, sandboxMounts } from '../sandbox/sandbox-mounts.ts';
 import { filterText } from '../seccomp/filter-text.ts';
 
-export interface RunOptions extends RunSource {
+export interface RunCommandOptions extends RunSource {
   /** Directory for the files that describe the sandbox. */
   readonly directory: string;
   readonly mounts: readonly RunMount[];
@@ -41,7 +41,7 @@ const [TAIL_LINES, TAIL_LENGTH] = [40, 64 * 1024];
  * one. All its processes have ended when this returns or throws.
  * @throws LktError BUILD_FAILED, HOST_UNSUPPORTED
  */
-export async function runCommand(options: RunOptions): Promise<void> {
+export async function runCommand(options: RunCommandOptions): Promise<void> {
   const { job, step, root, network, setup } = options;
   const points = new MountPoints(root);
   let group: CommandGroup | undefined;
@@ -76,7 +76,7 @@ function epochOf({ env }: RunStep): readonly string[] {
 }
 
 function start(
-  options: RunOptions,
+  options: RunCommandOptions,
   describe: (group: CommandGroup | undefined) => Sandbox,
 ): GroupedProcess {
   const { setup, store, directory, groups, inits, signal } = options;
@@ -96,7 +96,7 @@ function start(
 
 async function follow(
   { child, output, ended, group }: GroupedProcess,
-  options: RunOptions,
+  options: RunCommandOptions,
 ): Promise<void> {
   const { signal, setup } = options;
   const { limits, isRoot } = setup;

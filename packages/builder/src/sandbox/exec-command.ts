@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { isErrno } from '@lkt/core/errors';
 import { SystemCallError } from '../system/c-library.ts';
-import { findUser, readAccounts, readShort } from '../copy/owners.ts';
+import { findUser, readAccounts, readShort, type User } from '../copy/owners.ts';
 import { CAPABILITIES, environmentOf, NOT_EXECUTABLE, NOT_FOUND, type Sandbox } from './sandbox.ts';
 import { fail, quit } from './sandbox-exit.ts';
 import {
@@ -79,10 +79,7 @@ function makeDirectories(path: string): void {
   }
 }
 
-function changeUser(
-  user: { uid: number; gid: number; groups: readonly number[] },
-  canSetGroups: boolean,
-): void {
+function changeUser(user: User, canSetGroups: boolean): void {
   const [PR_CAPBSET_DROP, PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL] = [24, 47, 4];
   for (let capability = 0; capability < 64; capability += 1) {
     if (CAPABILITIES.includes(capability)) continue;

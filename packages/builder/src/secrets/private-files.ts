@@ -7,7 +7,7 @@ import { limitedAgent } from './ssh-agent.ts';
 import { detach, mount, MS } from '../system/syscalls.ts';
 
 /** Mode and owner of a file of a RUN. */
-export interface Access extends Owner {
+interface Access extends Owner {
   readonly mode: number;
 }
 

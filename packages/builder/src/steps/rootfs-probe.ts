@@ -80,7 +80,7 @@ export class RootfsProbe {
     const answer = typeof claim === 'string' ? claim : executor && (await ask(executor));
     if (answer === undefined) return undefined;
     this.#answers.set(key, answer);
-    if (known === undefined) await cache.remember(key, answer);
+    if (known === undefined) await cache.store(key, answer);
     return answer;
   }
 }
