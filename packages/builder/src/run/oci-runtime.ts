@@ -10,6 +10,7 @@ import {
   type Sandbox,
   thermalThrottles,
 } from '../sandbox/sandbox.ts';
+import { MAP_IDS } from '../system/set-owner.ts';
 import { seccompProfile } from '../seccomp/profile.ts';
 
 /** Returns the error for a user that the image or the user namespace lacks. */
@@ -20,11 +21,8 @@ export function rootlessIdError(sandbox: Sandbox): LktError | undefined {
     return new LktError('BUILD_FAILED', `the image has no user or group ${name}`);
   }
   if (sandbox.canSetGroups || (user.uid === 0 && user.gid === 0)) return undefined;
-  return new LktError(
-    'HOST_UNSUPPORTED',
-    `user ${user.uid}:${user.gid} does not exist in a build without root`,
-    { fix: 'install uidmap, and add a range for your user to /etc/subuid and /etc/subgid' },
-  );
+  const message = `user ${user.uid}:${user.gid} does not exist in a build without root`;
+  return new LktError('HOST_UNSUPPORTED', message, { fix: MAP_IDS });
 }
 
 /** RLIM_INFINITY, which a number in JavaScript cannot hold. */

@@ -35,8 +35,8 @@ export async function lookUpPlan(
   const { store, cache, context, remote } = parts;
   const abort = new AbortController();
   const either = AbortSignal.any([abort.signal, ...(signal === undefined ? [] : [signal])]);
-  const lookup = new CacheLookup(parts, either);
-  const results = await walkPlan(job, { context, cache, solver: lookup, abort, signal: either });
+  const lookup = new CacheLookup({ ...parts, signal: either });
+  const results = await walkPlan({ job, context, cache, solver: lookup, abort, signal: either });
   if (remote === undefined) return results;
   const needed = results.layers && new Set(results.layers.map(({ diffId }) => diffId));
   const fetched = await Promise.all(
@@ -58,20 +58,19 @@ class CacheLookup implements StepSolver {
   readonly probe: RootfsProbe;
   /** Records of the remote cache whose layers may not be in the store, by the keys of the steps. */
   readonly remoteRecords = new Map<string, LayerRef>();
-  readonly #parts: LookupParts;
-  readonly #signal: AbortSignal;
+  readonly #parts: LookupParts & { readonly signal: AbortSignal };
 
-  constructor(parts: LookupParts, signal: AbortSignal) {
-    this.probe = new RootfsProbe(parts, signal);
+  constructor(parts: LookupParts & { readonly signal: AbortSignal }) {
+    this.probe = new RootfsProbe(parts);
     this.#parts = parts;
-    this.#signal = signal;
   }
 
   async solve({ key, blob }: ReadyStep): Promise<LayerRef | undefined> {
     const layer = await cachedLayer(key, this.#parts);
     // Only a worker can make the blob of a layer that is a directory.
     if (layer !== undefined && (layer.descriptor !== null || !blob)) return layer;
-    const record = await this.#parts.remote?.find(key, this.#signal);
+    const { remote, signal } = this.#parts;
+    const record = await remote?.find(key, signal);
     if (typeof record !== 'object') return undefined;
     this.remoteRecords.set(key, record);
     return record;

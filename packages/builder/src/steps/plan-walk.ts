@@ -45,6 +45,7 @@ export interface PlanResults {
 }
 
 export interface PlanWalkOptions {
+  readonly job: Job;
   readonly context: Context;
   readonly cache: StepCache;
   readonly solver: StepSolver;
@@ -61,32 +62,31 @@ export interface PlanWalkOptions {
  * step without a layer. When this returns or throws, every stage has ended.
  * @throws the first error of a stage
  */
-export async function walkPlan(job: Job, options: PlanWalkOptions): Promise<PlanResults> {
-  const walk = new PlanWalk(job, options);
-  const stages = job.plan.stages.map(async ({ index }) => walk.stage(index));
+export async function walkPlan(options: PlanWalkOptions): Promise<PlanResults> {
+  const walk = new PlanWalk(options);
+  const { plan } = options.job;
+  const stages = plan.stages.map(async ({ index }) => walk.stage(index));
   for (const stage of stages) stage.catch((error: unknown) => options.abort.abort(error));
   await Promise.allSettled(stages);
   options.abort.signal.throwIfAborted();
-  const layers = await walk.stage(job.plan.target);
+  const layers = await walk.stage(plan.target);
   return { layers, steps: walk.results, answers: options.solver.probe.answers };
 }
 
 class PlanWalk {
   readonly results: StepResult[] = [];
-  readonly #job: Job;
   readonly #options: PlanWalkOptions;
   readonly #known: ReadonlyMap<string, LayerRef>;
   readonly #stages = new Map<number, Promise<Layers | undefined>>();
   readonly #preparer: StepPreparer;
 
-  constructor(job: Job, options: PlanWalkOptions) {
-    this.#job = job;
+  constructor(options: PlanWalkOptions) {
     this.#options = options;
     this.#known = new Map((options.known ?? []).map((step) => [stepId(step), step.layer]));
     const fileSystem = async (origin: StagePlan['base']): Promise<Layers | undefined> =>
       this.#fileSystem(origin);
     const { probe } = options.solver;
-    this.#preparer = new StepPreparer({ ...options, job, probe, fileSystem });
+    this.#preparer = new StepPreparer({ ...options, probe, fileSystem });
   }
 
   /** Returns the layers of a stage, with those of its base; undefined if a step has no layer. */
@@ -100,9 +100,10 @@ class PlanWalk {
   }
 
   async #walkStage(index: number): Promise<Layers | undefined> {
-    const stage = this.#job.plan.stages.find((item) => item.index === index);
+    const { job } = this.#options;
+    const stage = job.plan.stages.find((item) => item.index === index);
     if (stage === undefined) throw new Error(`stage ${index} is not in the plan`);
-    const blob = this.#job.keepLayers || isPartOfTarget(this.#job, index);
+    const blob = job.keepLayers || isPartOfTarget(job, index);
     let layers = await this.#fileSystem(stage.base);
     for (const [before, step] of stage.steps.entries()) {
       if (layers === undefined) return undefined;
@@ -141,7 +142,7 @@ class PlanWalk {
       case 'stage':
         return this.stage(origin.index);
       case 'image': {
-        const layers = this.#job.images[imageKey(origin)];
+        const layers = this.#options.job.images[imageKey(origin)];
         if (layers === undefined) throw new Error(`${origin.text} is not among the images`);
         return layers;
       }

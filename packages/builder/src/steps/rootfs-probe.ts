@@ -14,6 +14,7 @@ export interface KnownAnswer {
 /** The caches, and an executor for questions that they cannot answer. */
 type RootfsProbeParts = Pick<LookupParts, 'cache' | 'remote'> & {
   readonly executor?: OverlayExecutor;
+  readonly signal: AbortSignal;
 };
 
 /**
@@ -22,12 +23,10 @@ type RootfsProbeParts = Pick<LookupParts, 'cache' | 'remote'> & {
  */
 export class RootfsProbe {
   readonly #parts: RootfsProbeParts;
-  readonly #signal: AbortSignal;
   readonly #answers = new Map<string, string>();
 
-  constructor(parts: RootfsProbeParts, signal: AbortSignal) {
+  constructor(parts: RootfsProbeParts) {
     this.#parts = parts;
-    this.#signal = signal;
   }
 
   /** The answers given. */
@@ -73,10 +72,10 @@ export class RootfsProbe {
     fields: CacheKeyFields,
     ask: (executor: OverlayExecutor) => Promise<string>,
   ): Promise<string | undefined> {
-    const { cache, executor, remote } = this.#parts;
+    const { cache, executor, remote, signal } = this.#parts;
     const key = cache.key(fields);
     const known = await cache.recall(key);
-    const claim = known ?? (await remote?.find(key, this.#signal));
+    const claim = known ?? (await remote?.find(key, signal));
     const answer = typeof claim === 'string' ? claim : executor && (await ask(executor));
     if (answer === undefined) return undefined;
     this.#answers.set(key, answer);

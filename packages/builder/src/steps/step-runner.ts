@@ -9,8 +9,10 @@ import type { OverlayExecutor } from './executor.ts';
 import type { LayerOptions } from './step-work.ts';
 
 export interface StepRunnerParts extends LocalCaches {
+  readonly job: Job;
   readonly executor: OverlayExecutor;
   readonly reporter: Reporter;
+  readonly signal: AbortSignal;
 }
 
 /** Locks of steps last as long as the step runs. */
@@ -19,33 +21,29 @@ const STEP_TIMEOUT_MS = 24 * 3600 * 1000;
 /** Runs steps, and stores their layers in the cache. Concurrent processes run a step once. */
 export class StepRunner implements StepSolver {
   readonly probe: RootfsProbe;
-  readonly #job: Job;
   readonly #parts: StepRunnerParts;
-  readonly #signal: AbortSignal;
   readonly #running: Semaphore;
 
-  constructor(job: Job, parts: StepRunnerParts, signal: AbortSignal) {
-    this.probe = new RootfsProbe(parts, signal);
-    this.#job = job;
+  constructor(parts: StepRunnerParts) {
+    this.probe = new RootfsProbe(parts);
     this.#parts = parts;
-    this.#signal = signal;
-    this.#running = new Semaphore(Math.max(1, job.cpus));
+    this.#running = new Semaphore(Math.max(1, parts.job.cpus));
   }
 
   async solve(step: ReadyStep): Promise<LayerRef> {
-    const { reporter, store } = this.#parts;
-    const { id, title } = stepLabel(this.#job, step);
+    const { job, reporter, store, signal } = this.#parts;
+    const { id, title } = stepLabel(job, step);
     reporter.emit({ kind: 'start', id, title });
     const log = (text: string): void => reporter.emit({ kind: 'log', id, text });
     try {
-      const wait = { signal: this.#signal, timeoutMs: STEP_TIMEOUT_MS };
-      const { layer, cached } = this.#job.noCache
+      const wait = { signal, timeoutMs: STEP_TIMEOUT_MS };
+      const { layer, cached } = job.noCache
         ? { layer: await this.#run(step, log), cached: false }
         : await store.withLock(`step-${step.key}`, async () => this.#reuseOrRun(step, log), wait);
       reporter.emit({ kind: 'done', id, cached });
       return layer;
     } catch (error) {
-      reporter.emit({ kind: 'failed', id, ...(this.#signal.aborted && { stopped: true }) });
+      reporter.emit({ kind: 'failed', id, ...(signal.aborted && { stopped: true }) });
       throw error;
     }
   }
@@ -65,12 +63,12 @@ export class StepRunner implements StepSolver {
   }
 
   async #run(step: ReadyStep, log: LayerOptions['log']): Promise<LayerRef> {
-    const { cache, executor } = this.#parts;
+    const { job, cache, executor, signal } = this.#parts;
     const { stage, number, key, work, parent, blob } = step;
-    const expected = this.#job.variation?.expected[stepId({ stage: stage.index, number })];
+    const expected = job.variation?.expected[stepId({ stage: stage.index, number })];
     const before = blob ? await cache.record(key) : undefined;
     const execute = async (): Promise<LayerRef> => {
-      this.#signal.throwIfAborted();
+      signal.throwIfAborted();
       const record = await executor.execute(parent, work, { blob, expected, before, log });
       await cache.store(key, record);
       return record;

@@ -62,13 +62,13 @@ async function runSteps(worker: WorkerContext, job: WorkerJob): Promise<PlanResu
   const abort = new AbortController();
   const signal = AbortSignal.any([worker.signal, abort.signal]);
   const executor = new OverlayExecutor({ ...worker, job, context, signal });
-  const parts = { store, cache, layers, executor, reporter: { emit } };
-  const solver = new StepRunner(job, parts, signal);
+  const parts = { job, store, cache, layers, executor, reporter: { emit }, signal };
+  const solver = new StepRunner(parts);
   const settled = layers.settle(async () => syncFileSystem(store.dir));
   // Awaited in the end.
   settled.catch(() => undefined);
   try {
-    return await walkPlan(job, { context, cache, solver, known, abort, signal });
+    return await walkPlan({ job, context, cache, solver, known, abort, signal });
   } finally {
     await executor.close();
     await settled;
