@@ -28,6 +28,7 @@ export type LktErrorCode =
   | 'OUTDATED' // a newer version than the locked one exists
   | 'PIN_MISSING' // a reference lacks a digest
   | 'PIN_STALE' // a package no longer builds to its pinned digest
+  | 'POLICY_MISSING' // no trust policy applies, and the command needs one
   | 'REFERENCE_INVALID' // text is not an image reference
   | 'RUN_FAILED' // the virtual machine did not behave as expected
   | 'SIGNATURE_INVALID' // a signature is missing, wrong or not trusted

@@ -1,17 +1,18 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
+import { LktError } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
-import { type ConfigFile, loadConfig } from './config/load-config.ts';
+import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { ImageCaches } from './image-caches.ts';
 import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
 import { Prefetch } from './prefetch.ts';
 import { queriesOf } from './queries.ts';
 import { type KnownSboms, sbomPath } from './sbom.ts';
-import { startTrustCheck, type TrustOptions } from './trust/check-images.ts';
+import { configDirs, configPolicies, trustCheck, type TrustOptions } from './trust/check-images.ts';
 import type { BuiltImage } from './built-image.ts';
 
 export interface BuildImageOptions extends Omit<
@@ -22,6 +23,8 @@ export interface BuildImageOptions extends Omit<
   readonly trust?: TrustOptions;
   /** Accept only references with a digest, and no package by its directory. */
   readonly locked?: boolean;
+  /** Fail if no trust policy applies to the configs. */
+  readonly requirePolicy?: boolean;
   /** Write the provenance: the inputs, and why they are trusted. */
   readonly provenance?: boolean;
 }
@@ -47,15 +50,18 @@ export async function buildImage(
   await using caches = new ImageCaches(tools.store, options);
   await using prefetch = new Prefetch(caches);
   // Where a policy may apply, no image is read before its signatures are verified.
-  if (!(await mayHavePolicy(loaded.config, options.trust))) prefetch.start(loaded.config, options);
+  const policies = await configPolicies(loaded, options.trust);
+  if (options.requirePolicy === true) requirePolicy(policies, loaded);
+  if (policies.length === 0) prefetch.start(loaded.config, options);
   const workspace = await openWorkspace();
   const { queries, directories } = queriesOf(loaded);
-  const check = await startTrustCheck(workspace, loaded, tools.store, options);
+  const check = trustCheck(workspace, policies, tools.store, options);
   await check?.requireSigned(queries, tools.reporter);
   prefetch.start(loaded.config, options);
   const resolved = await resolveImages(workspace, queries, {
     ...tools,
-    requireTrusted: check?.requireTrusted ?? tools.requireTrusted,
+    requireTrusted: async (image, place) =>
+      (await check?.requireTrusted(image)) ?? tools.requireTrusted?.(image, place),
   });
   const trust = (await check?.results(queries, resolved.packages)) ?? [];
   await prefetch.finish();
@@ -73,8 +79,16 @@ export async function buildImage(
     caches,
   );
   const { packages } = resolved;
-  const inputs = before && imageInputs(workspace, packages, tools.store, before);
-  return { ...image, packages, trust, variables, inputs };
+  const inputs =
+    before && imageInputs(workspace, packages, tools.store, before, configDirs(loaded));
+  return {
+    ...image,
+    packages,
+    policies: policies.map(({ name }) => name),
+    trust,
+    variables,
+    inputs,
+  };
 }
 
 /** Checks what can be checked before the workspace is opened and packages are built. */
@@ -108,13 +122,12 @@ function sbomsOf(packages: readonly BuiltPackage[]): KnownSboms {
   );
 }
 
-/** Reports whether a policy may reject an image, as far as is known without the workspace. */
-async function mayHavePolicy(
-  { trust }: SystemConfig,
-  options: TrustOptions = {},
-): Promise<boolean> {
-  if (trust.length > 0) return true;
-  return options.policies !== undefined && (await options.mayHavePolicy?.()) !== false;
+/** @throws LktError POLICY_MISSING without a policy */
+function requirePolicy(policies: readonly unknown[], { files }: LoadedConfig): void {
+  if (policies.length > 0) return;
+  throw new LktError('POLICY_MISSING', `no trust policy applies to ${files[0]?.path}`, {
+    fix: 'write a trust.yml above the config, or give --no-policy-found ignore',
+  });
 }
 
 /** @throws LktError PIN_MISSING at the first reference without a digest */

@@ -19,6 +19,8 @@ export interface ComposedImage {
 export interface BuiltImage extends ComposedImage {
   /** Packages of the workspace that are in the image. */
   readonly packages: readonly BuiltPackage[];
+  /** Names of the trust policies in force: `trust.yml:1`. */
+  readonly policies: readonly string[];
   /** Why each image that the configs name was accepted; empty without a policy. */
   readonly trust: readonly TrustedImage[];
   /** Values of the configs' variables. */

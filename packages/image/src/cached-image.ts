@@ -6,7 +6,7 @@ import { KnownFiles } from './output/known-files.ts';
 /** The result of `buildImage` as stored in the action cache. */
 export interface CachedImage extends Pick<
   BuiltImage,
-  'files' | 'minimumMemory' | 'trust' | 'audit'
+  'files' | 'minimumMemory' | 'policies' | 'trust' | 'audit'
 > {
   /** Names of the packages in the image. */
   readonly packages: readonly string[];
@@ -15,11 +15,12 @@ export interface CachedImage extends Pick<
 
 /** Returns the part of a result that the action cache keeps. */
 export function toCachedImage(image: BuiltImage): CachedImage {
-  const { files, minimumMemory, trust, audit } = image;
+  const { files, minimumMemory, policies, trust, audit } = image;
   return {
     packages: image.packages.map(({ item }) => item.name),
     files,
     minimumMemory,
+    policies,
     trust,
     variables: Object.fromEntries(image.variables),
     audit,

@@ -46,18 +46,22 @@ export function filesBefore(
   return new Map([...configs, ...storeState(store, paths)]);
 }
 
-/** Returns the inputs of an image build, for the action cache. */
+/**
+ * Returns the inputs of an image build, for the action cache.
+ * @param dirs directories of the configs
+ */
 export function imageInputs(
   workspace: Workspace,
   built: readonly BuiltPackage[],
   store: Store,
   before: FilesBefore,
+  dirs: readonly string[],
 ): ActionInputs {
   return {
     workspace,
     packages: workspace.packages.values(),
     hashes: new Map(built.map(({ item, hash }) => [item, hash])),
-    files: new Map([...before, ...noTrustFiles(workspace)]),
+    files: new Map([...before, ...noTrustFiles(workspace, dirs)]),
     storePaths: store.used,
   };
 }

@@ -48,7 +48,7 @@ export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
 export { showTags, sourceReference } from './pins/show-tag.ts';
 export { openWorkspace, type Package, type Workspace } from './workspace/workspace.ts';
-export { findTrustFile, TRUST_FILE } from './workspace/trust-file.ts';
+export { findTrustFiles, policyDirs } from './workspace/trust-file.ts';
 export {
   applySourceUpdate,
   findSourceUpdate,

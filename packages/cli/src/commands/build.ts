@@ -41,6 +41,8 @@ interface Result {
   /** The value of TPM register 11 when the EFI program starts. */
   readonly pcr11?: string;
   /** The policy result of each image, where a policy requires one. */
+  /** Names of the trust policies in force. */
+  readonly policies?: readonly string[];
   readonly trust?: readonly TrustedImage[];
 }
 
@@ -59,6 +61,7 @@ const TRACKED_FLAGS: ReadonlySet<string> = new Set([
   'layouts',
   'locked',
   'name',
+  'no-policy-found',
   'offline',
   'provenance',
   'sbom',
@@ -109,6 +112,9 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     'dry-run': switchFlag('print the merged config with its variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
     locked: switchFlag('reject images without a digest: tags, and packages named by directory'),
+    'no-policy-found': Flags.option({ options: ['error', 'ignore'] as const })({
+      summary: 'whether to fail if no trust policy applies; default: error if CI=true, else ignore',
+    }),
     ...outputFlags,
     ...diskFlags,
     arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),
@@ -184,10 +190,12 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
         ...tools,
         ...output,
         signal: session.signal,
-        trust: await trustOptions(session, flags, top),
+        trust: await trustOptions(session, flags),
         configs,
         set,
         locked: flags.locked,
+        requirePolicy:
+          (flags['no-policy-found'] ?? (isCi(session) ? 'error' : 'ignore')) === 'error',
         format,
         platform,
         homeDir: home,
@@ -224,21 +232,29 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     return this.#show(image, environment.cwd);
   }
 
-  #show({ audit, files, minimumMemory, pcr11, trust, variables }: Summary, cwd: string): Result {
+  #show(summary: Summary, cwd: string): Result {
+    const { audit, files, minimumMemory, pcr11, policies, trust, variables } = summary;
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     if (pcr11 !== undefined) this.log(`PCR 11  ${pcr11}`);
     if (audit !== undefined) this.log(auditLine(audit));
+    if (policies.length > 0) this.log(`policy  ${policies.join(', ')}`);
     return {
       files,
       ...auditResult(audit),
       minimumMemory,
       pcr11,
+      policies: policies.length === 0 ? undefined : policies,
       trust: trust.length === 0 ? undefined : trust,
       variables: Object.keys(variables).length === 0 ? undefined : variables,
     };
   }
+}
+
+/** Reports whether a continuous integration service runs lkt. */
+function isCi({ environment }: Session): boolean {
+  return /^(?:1|true)$/i.test(environment.variables['CI'] ?? '');
 }
 
 function auditResult(audit: ImageAudit | undefined): Pick<Result, 'audit'> {

@@ -11,28 +11,19 @@ import { readGiven } from './paths.ts';
 import { lazyRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
-/**
- * Returns the trust policies of flags, environment and workspace, and the sources of signatures.
- * @param top directory in which the workspace will be opened
- */
+/** Returns the trust policies of flags and directories, and the sources of signatures. */
 export async function trustOptions(
   session: Session,
   flags: PullFlags,
-  top?: string,
 ): Promise<TrustOptions & { readonly sources: readonly SignatureSource[] }> {
   const root = await givenRoot(session, flags);
   const { findStore, signal } = session;
   const openRegistry = flags.offline === true ? undefined : lazyRegistries(session, flags);
   const hasMirrors = (flags.mirror ?? []).length > 0;
   return {
-    policies: async (workspace) => {
+    policies: async (dirs) => {
       const { trustPolicies } = await import('@lkt/image/trust');
-      return trustPolicies(workspace, await givenPolicies(session, flags), root);
-    },
-    mayHavePolicy: async () => {
-      if ((flags.trust ?? []).length > 0 || top === undefined) return true;
-      const { mayHavePolicy } = await import('@lkt/image/trust');
-      return mayHavePolicy(top);
+      return trustPolicies(dirs, await givenPolicies(session, flags), root);
     },
     root,
     sources: signatureSources({ findStore, openRegistry, hasMirrors, signal }),
@@ -69,7 +60,7 @@ export function trustRequirement(
     const gates = await import('@lkt/image/trust');
     const { policies, sources } = await trustOptions(session, flags);
     return new gates.WorkspaceGates(
-      async (workspace) => (await policies?.(workspace)) ?? [],
+      async (dirs) => (await policies?.(dirs)) ?? [],
       sources,
       session.signal,
     );

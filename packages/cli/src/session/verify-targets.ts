@@ -41,13 +41,14 @@ export class TargetVerifier {
   async verify(target: string): Promise<readonly ImageReport[]> {
     const { environment, signal } = this.#session;
     const { cwd } = environment;
-    const kind = await kindOf(resolve(cwd, target), target);
+    const path = resolve(cwd, target);
+    const kind = await kindOf(path, target);
     if (kind === 'config') return this.#config(target);
     const image = await (kind === 'package' ? this.#package(target) : this.#image(target));
     const options = await trustOptions(this.#session, this.#flags);
     const policies =
       this.#only === undefined
-        ? ((await options.policies?.(await this.#workspace(cwd))) ?? [])
+        ? ((await options.policies?.(kind === 'package' ? [cwd, dirname(path)] : [cwd])) ?? [])
         : [this.#only];
     if (policies.length === 0) throw uncovered(target);
     return [await verifyImageReport(image, policies, options.sources, signal)];

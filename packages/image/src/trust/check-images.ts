@@ -1,3 +1,4 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Digest, type LktError, type Reporter, reportStep } from '@lkt/core';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
@@ -18,10 +19,11 @@ import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
 
 /** Trust policies besides those of configs, and sources of signatures. */
 export interface TrustOptions {
-  /** Returns policies of the workspace and the user. Those of the configs are added. */
-  readonly policies?: (workspace: Workspace) => Promise<readonly TrustPolicy[]>;
-  /** Reports whether there may be any, before the workspace is opened. */
-  readonly mayHavePolicy?: () => Promise<boolean>;
+  /**
+   * Returns the policies of the user, and those in and above some directories. Those of the configs
+   * are added.
+   */
+  readonly policies?: (dirs: readonly string[]) => Promise<readonly TrustPolicy[]>;
   /** Trusted root of policies that name none. */
   readonly root?: TrustedRoot | undefined;
   /** Tried in order; default: the store. */
@@ -40,18 +42,41 @@ export interface TrustedImage {
   readonly asked: readonly string[];
 }
 
+/**
+ * Returns the policies that apply to configs: those of the user, every `trust.yml` in and above
+ * their directories, and `trust` of the configs.
+ * @throws CONFIG_INVALID, IO_FAILED
+ */
+export async function configPolicies(
+  loaded: LoadedConfig,
+  { policies: given, root }: TrustOptions = {},
+): Promise<readonly TrustPolicy[]> {
+  const policies = [...((await given?.(configDirs(loaded))) ?? [])];
+  for (const settings of loaded.config.trust)
+    policies.push(await loadPolicy(settings, dirname(loaded.fileOf(settings.at).absolute), root));
+  return policies;
+}
+
+/**
+ * Returns the directories of configs, of each symlink also its target's. One that was downloaded or
+ * read from standard input counts as a file of the current directory.
+ */
+export function configDirs({ files }: Pick<LoadedConfig, 'files'>): readonly string[] {
+  const paths = files.flatMap(({ absolute }) =>
+    existsSync(absolute) ? [absolute, realpathSync(absolute)] : [absolute],
+  );
+  return [...new Set(paths.map((path) => dirname(path)))];
+}
+
 /** Returns the check for the images of configs; undefined without a policy. */
-export async function startTrustCheck(
+export function trustCheck(
   workspace: Workspace,
-  { config, fileOf }: LoadedConfig,
+  policies: readonly TrustPolicy[],
   store: Store,
   { trust = {}, signal }: { readonly trust?: TrustOptions; readonly signal?: AbortSignal },
-): Promise<TrustCheck | undefined> {
-  const { policies: given, root, sources = [storeSignatures(store)] } = trust;
-  const policies = [...((await given?.(workspace)) ?? [])];
-  for (const settings of config.trust)
-    policies.push(await loadPolicy(settings, dirname(fileOf(settings.at).absolute), root));
+): TrustCheck | undefined {
   if (policies.length === 0) return undefined;
+  const { sources = [storeSignatures(store)] } = trust;
   return new TrustCheck(workspace, new TrustGate(policies, sources, signal));
 }
 

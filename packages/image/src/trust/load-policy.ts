@@ -1,7 +1,6 @@
 import { readFile } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { isErrno, LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
-import { findTrustFile, TRUST_FILE } from '@lkt/pkg';
 import {
   parseTrustedRoot,
   type PublicKey,
@@ -13,25 +12,23 @@ import {
 import { isFile, parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
 
 /**
- * Returns the policy of a workspace; undefined without a file.
- * @param root of the workspace
+ * Returns the policy of a `trust.yml`.
  * @param shown name of the file for messages
+ * @param given the trusted root if the file names none
  * @throws LktError CONFIG_INVALID with line and column, IO_FAILED
  */
-export async function workspacePolicy(
-  root: string,
-  shown: string = TRUST_FILE,
-  given?: TrustedRoot,
-): Promise<TrustPolicy | undefined> {
-  const path = await findTrustFile(root);
-  if (path === undefined) return undefined;
+export async function filePolicy(
+  path: string,
+  shown: string,
+  given: TrustedRoot | undefined,
+): Promise<TrustPolicy> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
     throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
   }
-  return readTrustFile({ path: shown, text }, root, given);
+  return readTrustFile({ path: shown, text }, dirname(path), given);
 }
 
 /**

@@ -1,6 +1,5 @@
-import { realpath } from 'node:fs/promises';
-import { dirname } from 'node:path';
-import { findTrustFile, type ReferenceProblem, type Workspace } from '@lkt/pkg';
+import { relative } from 'node:path';
+import { findTrustFiles, policyDirs, type ReferenceProblem, type Workspace } from '@lkt/pkg';
 import type { SignatureSource, NamedImage, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { TrustGate } from './trust-gate.ts';
 
@@ -14,51 +13,41 @@ export interface PolicyFile {
 }
 
 /**
- * Returns the policies of a workspace: its `trust.yml`, then the given files, each independent.
- * Loads nothing without a policy.
- * @throws CONFIG_INVALID
+ * Returns the policies that apply below some directories: each `trust.yml` in and above them, then
+ * the given files. They are independent, and an image must satisfy all. Loads nothing without a
+ * policy.
+ * @throws CONFIG_INVALID, IO_FAILED
  */
 export async function trustPolicies(
-  workspace: Workspace | undefined,
+  dirs: readonly string[],
   given: readonly PolicyFile[],
   root: TrustedRoot | undefined,
 ): Promise<readonly TrustPolicy[]> {
-  const path = workspace && (await findTrustFile(workspace.root));
+  const paths = await findTrustFiles(dirs);
   // Most workspaces have no policy and need not load the code.
-  if (path === undefined && given.length === 0) return [];
-  const { readTrustFile, workspacePolicy } = await import('./load-policy.ts');
+  if (paths.length === 0 && given.length === 0) return [];
+  const { filePolicy, readTrustFile } = await import('./load-policy.ts');
   const policies: TrustPolicy[] = [];
-  if (workspace !== undefined && path !== undefined) {
-    const own = await workspacePolicy(workspace.root, workspace.displayPath(path), root);
-    if (own !== undefined) policies.push(own);
-  }
+  for (const path of paths) policies.push(await filePolicy(path, shortPath(path, dirs), root));
   for (const { path: name, text, dir } of given)
     policies.push(await readTrustFile({ path: name, text }, dir, root));
   return policies;
 }
 
-/** Reports whether `top` or a directory above it has a `trust.yml`. */
-export async function mayHavePolicy(top: string): Promise<boolean> {
-  try {
-    for (let dir = await realpath(top); ; dir = dirname(dir)) {
-      if ((await findTrustFile(dir)) !== undefined) return true;
-      if (dir === dirname(dir)) return false;
-    }
-  } catch {
-    // Opening the workspace reports the error.
-    return true;
-  }
+/** Returns a path relative to the first directory, for messages. */
+function shortPath(path: string, [first = '/']: readonly string[]): string {
+  return relative(first, path);
 }
 
 /** Evaluates images by the policies of their workspaces. Loads these with the first image. */
 export class WorkspaceGates {
-  readonly #policies: (workspace: Workspace) => Promise<readonly TrustPolicy[]>;
+  readonly #policies: (dirs: readonly string[]) => Promise<readonly TrustPolicy[]>;
   readonly #sources: readonly SignatureSource[];
   readonly #signal: AbortSignal | undefined;
   readonly #gates = new Map<Workspace, Promise<TrustGate | undefined>>();
 
   constructor(
-    policies: (workspace: Workspace) => Promise<readonly TrustPolicy[]>,
+    policies: (dirs: readonly string[]) => Promise<readonly TrustPolicy[]>,
     sources: readonly SignatureSource[],
     signal?: AbortSignal,
   ) {
@@ -78,7 +67,7 @@ export class WorkspaceGates {
   }
 
   async #open(workspace: Workspace): Promise<TrustGate | undefined> {
-    const policies = await this.#policies(workspace);
+    const policies = await this.#policies(policyDirs(workspace));
     if (policies.length === 0) return undefined;
     const { TrustGate: Gate } = await import('./trust-gate.ts');
     return new Gate(policies, this.#sources, this.#signal);

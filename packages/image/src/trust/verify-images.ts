@@ -12,8 +12,9 @@ import {
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
 import {
-  startTrustCheck,
+  configPolicies,
   TrustCheck,
+  trustCheck,
   type TrustedImage,
   type TrustOptions,
 } from './check-images.ts';
@@ -91,7 +92,7 @@ export async function verifyConfigs(
   const options = { trust, signal };
   const check =
     only === undefined
-      ? await startTrustCheck(workspace, loaded, store, options)
+      ? trustCheck(workspace, await configPolicies(loaded, trust), store, options)
       : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
   if (check === undefined) return undefined;
   // Local builds need no signature, so only the store is searched.

@@ -82,7 +82,8 @@ export type FileState = string;
  */
 export function fileState(path: string): FileState | undefined {
   try {
-    const stats = statSync(path);
+    const stats = statSync(path, { throwIfNoEntry: false });
+    if (stats === undefined) return isLink(path) ? undefined : 'absent';
     return stats.isFile() && stats.size <= MAX_SIZE ? digestOf(readFileSync(path)) : undefined;
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return isLink(path) ? undefined : 'absent';

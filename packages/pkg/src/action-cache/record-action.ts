@@ -6,7 +6,7 @@ import type { Store } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
-import { TRUST_FILES } from '../workspace/trust-file.ts';
+import { policyDirs, trustFilePaths } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { checkoutState, sourceHashOf } from './checkout-state.ts';
 import { type CachedAction, type FileState, fileState, fileStates } from './find-action.ts';
@@ -124,9 +124,13 @@ export function buildYmlStates({ packages }: Workspace): ReadonlyMap<string, Fil
 }
 
 /**
- * Returns the file states of a workspace without a trust policy. A build under a policy is not
- * cached.
+ * Returns the states of trust policies that do not exist, for a workspace and the directories of
+ * configs. A build under a policy is not cached.
  */
-export function noTrustFiles({ gitTop }: Workspace): ReadonlyMap<string, FileState> {
-  return new Map(TRUST_FILES.map((name) => [join(gitTop ?? '', name), 'absent']));
+export function noTrustFiles(
+  workspace: Workspace,
+  dirs: readonly string[] = [],
+): ReadonlyMap<string, FileState> {
+  const paths = trustFilePaths([...policyDirs(workspace), ...dirs]);
+  return new Map(paths.map((path) => [path, 'absent']));
 }

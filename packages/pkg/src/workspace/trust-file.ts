@@ -1,25 +1,95 @@
-import { join } from 'node:path';
-import { LktError } from '@lkt/core';
-import { exists } from '@lkt/oci/files';
+import { realpathSync } from 'node:fs';
+import { lstat, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
+import type { Workspace } from './workspace.ts';
 
-/** The file name of a workspace's trust policy, in its root. */
+/** The file name of a trust policy. It applies to everything below its directory. */
 export const TRUST_FILE = 'trust.yml';
-const OTHER_NAME = 'trust.yaml';
-/** A workspace without any of these files has no trust policy. */
-export const TRUST_FILES: readonly string[] = [TRUST_FILE, OTHER_NAME];
+/** Names that would be ignored, although the user surely meant a policy. */
+const MISSPELLED: readonly string[] = [
+  'trust.yaml',
+  '.trust.yml',
+  '.trust.yaml',
+  'Trust.yml',
+  'Trust.yaml',
+  'TRUST.yml',
+  'TRUST.yaml',
+  'TRUST.YML',
+];
 
 /**
- * Returns the path of a workspace's trust policy, or undefined if it has none. Does not read the
- * file.
- * @param root top directory of the workspace
- * @throws CONFIG_INVALID for a policy named trust.yaml, which would otherwise be ignored
+ * Returns the trust policies that apply to files in some directories: each `trust.yml` in them and
+ * in the directories above them, the nearest first. Git has no say: neither a nested repository nor
+ * a missing one hides a policy. Does not read the files.
+ * @param dirs absolute paths; of a symlink, the directories above its target count too
+ * @throws CONFIG_INVALID for a policy under a wrong name, and for one that is not a regular file
  * @throws IO_FAILED
  */
-export async function findTrustFile(root: string): Promise<string | undefined> {
-  const path = join(root, TRUST_FILE);
-  if (await exists(path)) return path;
-  if (!(await exists(join(root, OTHER_NAME)))) return undefined;
-  throw new LktError('CONFIG_INVALID', `a trust policy must not be named ${OTHER_NAME}`, {
-    fix: `rename it to ${TRUST_FILE}`,
+export async function findTrustFiles(dirs: Iterable<string>): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (const dir of withAncestors(dirs)) {
+    const path = join(dir, TRUST_FILE);
+    const own = await inodeOf(path);
+    if (own !== undefined) {
+      await requireRegularFile(path);
+      found.push(path);
+    }
+    for (const name of MISSPELLED) {
+      const other = await inodeOf(join(dir, name));
+      // Where names are case-insensitive, Trust.yml is the same file.
+      if (other === undefined || other === own) continue;
+      throw new LktError('CONFIG_INVALID', `a trust policy must not be named ${name}`, {
+        fix: `rename ${join(dir, name)} to ${TRUST_FILE}`,
+      });
+    }
+  }
+  return found;
+}
+
+/** Returns every path that `findTrustFiles` looks at. */
+export function trustFilePaths(dirs: Iterable<string>): readonly string[] {
+  return withAncestors(dirs).flatMap((dir) =>
+    [TRUST_FILE, ...MISSPELLED].map((name) => join(dir, name)),
+  );
+}
+
+/**
+ * Returns the directories whose policies apply to the packages of a workspace: the one that it was
+ * opened from, and those that contain packages. A file in a package's own directory is a source.
+ */
+export function policyDirs({ start, byDir }: Workspace): readonly string[] {
+  return [...new Set([start, ...[...byDir.keys()].map((dir) => dirname(dir))])];
+}
+
+function withAncestors(dirs: Iterable<string>): readonly string[] {
+  const found = new Set<string>();
+  for (const given of dirs) {
+    for (let dir of [given, realpathSync(given)]) {
+      for (; !found.has(dir); dir = dirname(dir)) found.add(dir);
+    }
+  }
+  return [...found];
+}
+
+async function inodeOf(path: string): Promise<string | undefined> {
+  try {
+    const { dev, ino } = await lstat(path, { bigint: true });
+    return `${dev} ${ino}`;
+  } catch (cause) {
+    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw new LktError('IO_FAILED', `cannot access ${path}`, { cause });
+  }
+}
+
+/** @throws CONFIG_INVALID for a directory, a pipe, a device or a dangling symlink */
+async function requireRegularFile(path: string): Promise<void> {
+  const found = await stat(path).catch((error: unknown) => {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
+    throw error;
+  });
+  if (found?.isFile() === true) return;
+  throw new LktError('CONFIG_INVALID', `the trust policy ${path} is not a regular file`, {
+    fix: 'replace it by a file, or remove it',
   });
 }

@@ -58,7 +58,8 @@ export class Workspace {
   readonly git: Git;
   /** File name of package descriptions, normally `build.yml`. */
   readonly buildYml: string;
-  readonly #start: string;
+  /** The directory that the workspace was opened from, without symlinks. */
+  readonly start: string;
   readonly #dockerfile: string | undefined;
   readonly #loading = new Map<string, Promise<Package>>();
   readonly #broken: BrokenPackage[] = [];
@@ -72,7 +73,7 @@ export class Workspace {
   ) {
     this.root = root;
     this.gitTop = gitTop;
-    this.#start = start;
+    this.start = start;
     this.git = git;
     this.buildYml = buildYml;
     this.#dockerfile = dockerfile;
@@ -103,7 +104,7 @@ export class Workspace {
    * @throws CONFIG_INVALID
    */
   async packageAt(dir: string): Promise<Package> {
-    const path = resolve(this.#start, dir);
+    const path = resolve(this.start, dir);
     const real = await realpath(path).catch((error: unknown) => {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
@@ -200,7 +201,7 @@ export class Workspace {
 
   /** Returns a path relative to the directory that the workspace was opened from. */
   displayPath(path: string): string {
-    return relative(this.#start, path) || '.';
+    return relative(this.start, path) || '.';
   }
 }
 
