@@ -24,6 +24,7 @@ export {
   fromRaw,
   joinPath,
   parentPath,
+  plainFile,
   type RawPath,
   toRaw,
 } from './tar/entry.ts';

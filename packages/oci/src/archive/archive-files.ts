@@ -1,6 +1,7 @@
 import { type Digest, isDigest, LktError } from '@lkt/core';
 import { unpackArchive } from './archive-compression.ts';
 import { fromRaw, type RawPath } from '../tar/entry.ts';
+import { singleChunk } from '../io/chunks.ts';
 import type { Store } from '../store/store.ts';
 import type { TarLimits } from '../tar/tar-header-reader.ts';
 import { readTar } from '../tar/tar-reader.ts';
@@ -39,7 +40,7 @@ export async function readArchive(
     ...limits,
     maxEntries: limits.maxEntries ?? MAX_ENTRIES,
   });
-  for await (const { path, type, link, size, content = noContent() } of tar) {
+  for await (const { path, type, link, size, content = singleChunk(Buffer.of()) } of tar) {
     signal?.throwIfAborted();
     if (type === 'directory') continue;
     if (json.has(path) || blobs.has(path) || links.has(path))
@@ -56,9 +57,7 @@ export async function readArchive(
       read += size;
       if (size > MAX_JSON || read > MAX_TOTAL_JSON)
         throw invalid(`exceeds the limit for JSON files at ${quotePath(path)}`);
-      const parts: Uint8Array[] = [];
-      for await (const part of content) parts.push(part);
-      json.set(path, Buffer.concat(parts));
+      json.set(path, Buffer.concat(await Array.fromAsync(content)));
     } else if (!path.startsWith('blobs/')) {
       blobs.set(path, await store.write(content, { size }, signal));
     }
@@ -82,10 +81,6 @@ function resolveLink(path: RawPath, link: RawPath): RawPath {
     if (part !== '..' && part !== '.' && part !== '') parts.push(part);
   }
   return parts.join('/');
-}
-
-async function* noContent(): AsyncGenerator<Uint8Array> {
-  // Empty.
 }
 
 function quotePath(path: RawPath): string {

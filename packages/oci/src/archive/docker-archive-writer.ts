@@ -1,8 +1,6 @@
 import { canonicalJson, digestHex, Digester, LktError } from '@lkt/core';
-import { singleChunk } from '../io/chunks.ts';
 import { decompressLayer } from '../compression/compression.ts';
-import type { EntryWithContent } from '../tar/entry.ts';
-import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';
+import { type EntryWithContent, plainFile } from '../tar/entry.ts';
 import type { Image } from '../image/image.ts';
 import type { Layer } from '../layer/layer.ts';
 import type { Store } from '../store/store.ts';
@@ -29,12 +27,12 @@ export interface TaggedImage {
  * await writeFile('app.tar', writeDockerArchive(store, [{ image, tags: ['app:1'] }]));
  * ```
  */
-export async function* writeDockerArchive(
+export function writeDockerArchive(
   store: Store,
   images: readonly TaggedImage[],
   signal?: AbortSignal,
 ): AsyncGenerator<Uint8Array> {
-  yield* writeTar(entriesOf(store, images, signal));
+  return writeTar(entriesOf(store, images, signal));
 }
 
 async function* entriesOf(
@@ -46,7 +44,7 @@ async function* entriesOf(
   const manifest: unknown[] = [];
   for (const { image, tags } of images) {
     const config = `${digestHex(image.manifest.config.digest)}.json`;
-    if (!written.has(config)) yield whole(config, await store.readBytes(image.manifest.config));
+    if (!written.has(config)) yield plainFile(config, await store.readBytes(image.manifest.config));
     written.add(config);
     const layers: string[] = [];
     for (const layer of layersOf(image)) {
@@ -55,7 +53,7 @@ async function* entriesOf(
       if (written.has(path)) continue;
       written.add(path);
       const size = await sizeOf(store, image, layer, signal);
-      yield file(path, size, unpacked(store, layer, signal));
+      yield { ...plainFile(path), size, content: unpacked(store, layer, signal) };
     }
     manifest.push({
       Config: config,
@@ -64,7 +62,7 @@ async function* entriesOf(
       RepoTags: tags.length === 0 ? null : tags,
     });
   }
-  yield whole('manifest.json', Buffer.from(`${canonicalJson(manifest)}\n`));
+  yield plainFile('manifest.json', Buffer.from(`${canonicalJson(manifest)}\n`));
 }
 
 function layersOf({ manifest, config }: Image): readonly Layer[] {
@@ -99,21 +97,4 @@ async function* unpacked(
     signal?.throwIfAborted();
     yield chunk;
   }
-}
-
-function whole(path: string, bytes: Uint8Array): EntryWithContent {
-  return file(path, bytes.length, singleChunk(bytes));
-}
-
-function file(path: string, size: number, content: AsyncIterable<Uint8Array>): EntryWithContent {
-  return {
-    path,
-    type: 'file',
-    mode: 0o644,
-    uid: 0,
-    gid: 0,
-    mtime: SOURCE_DATE_EPOCH,
-    size,
-    content,
-  };
 }

@@ -1,9 +1,7 @@
 import { canonicalJson, type Digest, digestHex, LktError } from '@lkt/core';
-import { singleChunk } from '../io/chunks.ts';
 import { CONTAINERD_NAME } from './archive-names.ts';
 import type { Descriptor } from '../image/descriptor.ts';
-import type { EntryWithContent } from '../tar/entry.ts';
-import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';
+import { type EntryWithContent, plainFile } from '../tar/entry.ts';
 import { flatArchive } from './flat-archive.ts';
 import { loadImage } from '../image/image.ts';
 import { tagEntry } from '../store/layout-index.ts';
@@ -76,7 +74,7 @@ export async function exportImage(
   const files = [
     layoutFile(),
     indexFile(reference, image.descriptor, contents.referrers),
-    file('manifest.json', canonicalJson([manifest])),
+    plainFile('manifest.json', canonicalJson([manifest])),
   ];
   return writeTar(entries(files, contents));
 }
@@ -179,11 +177,11 @@ async function* entries(
   yield directory('blobs/sha256');
   const sorted = [...blobs].toSorted(([a], [b]) => (a < b ? -1 : 1));
   for (const [digest, size] of sorted)
-    yield { ...head(blobPath(digest)), size, content: store.read({ digest, size }) };
+    yield { ...plainFile(blobPath(digest)), size, content: store.read({ digest, size }) };
 }
 
 function layoutFile(): EntryWithContent {
-  return file('oci-layout', canonicalJson({ imageLayoutVersion: '1.0.0' }));
+  return plainFile('oci-layout', canonicalJson({ imageLayoutVersion: '1.0.0' }));
 }
 
 function indexFile(
@@ -196,7 +194,7 @@ function indexFile(
     ...referrers.toSorted((a, b) => (a.digest < b.digest ? -1 : 1)),
   ];
   const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
-  return file('index.json', canonicalJson(index));
+  return plainFile('index.json', canonicalJson(index));
 }
 
 function named(reference: Reference | undefined, descriptor: Descriptor): Descriptor {
@@ -212,15 +210,6 @@ function blobPath(digest: Digest): string {
   return `blobs/sha256/${digestHex(digest)}`;
 }
 
-function file(path: string, text: string): EntryWithContent {
-  const bytes = Buffer.from(text);
-  return { ...head(path), size: bytes.length, content: singleChunk(bytes) };
-}
-
-function head(path: string): EntryWithContent {
-  return { path, type: 'file', mode: 0o644, uid: 0, gid: 0, mtime: SOURCE_DATE_EPOCH, size: 0 };
-}
-
 function directory(path: string): EntryWithContent {
-  return { ...head(path), type: 'directory', mode: 0o755 };
+  return { ...plainFile(path), type: 'directory', mode: 0o755 };
 }

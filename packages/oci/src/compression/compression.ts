@@ -14,6 +14,7 @@ import type { Descriptor } from '../image/descriptor.ts';
 import { readGzipMember } from './gzip-member.ts';
 import { MediaType } from '../image/media-type.ts';
 import { type ByteReader, UnexpectedEndError } from '../io/byte-reader.ts';
+import { rechunk } from '../io/rechunk.ts';
 import { corruptData } from './corrupt-data.ts';
 import { zstdFrame, zstdFrames } from './zstd-frames.ts';
 
@@ -96,7 +97,7 @@ export function zstd(
 ): AsyncGenerator<Uint8Array> {
   const params = { [constants.ZSTD_c_compressionLevel]: level };
   const transform = createZstdCompress({ chunkSize: UNPACKED_CHUNK, params, ...ONE_AT_A_TIME });
-  return through(rechunk(source, ZSTD_CHUNK_BYTES), transform);
+  return through(rechunk(source, ZSTD_CHUNK_BYTES, true), transform);
 }
 
 /**
@@ -262,30 +263,4 @@ async function* deflateRawPortable(
   }
   deflate.push(new Uint8Array(0), true);
   yield* ready;
-}
-
-async function* rechunk(
-  source: AsyncIterable<Uint8Array>,
-  size: number,
-): AsyncGenerator<Uint8Array> {
-  let chunk = Buffer.allocUnsafeSlow(size);
-  let used = 0;
-  for await (const part of source) {
-    if (used === 0 && part.length === size) {
-      yield part;
-      continue;
-    }
-    let rest = part;
-    while (rest.length > 0) {
-      const piece = rest.subarray(0, size - used);
-      chunk.set(piece, used);
-      used += piece.length;
-      rest = rest.subarray(piece.length);
-      if (used < size) continue;
-      yield chunk;
-      chunk = Buffer.allocUnsafeSlow(size);
-      used = 0;
-    }
-  }
-  if (used > 0) yield chunk.subarray(0, used);
 }

@@ -65,10 +65,11 @@ export async function readFile(
       `/${fromRaw(path)} has ${node.size} bytes, more than ${limit}`,
     );
   }
-  const parts: Uint8Array[] = [];
-  for await (const file of readFiles(store, layers, tree, (item) => item === node))
-    for await (const part of file.content ?? []) parts.push(part);
-  return Buffer.concat(parts);
+  let whole = Buffer.alloc(0);
+  // Read to the end, where the layer is verified.
+  for await (const { content } of readFiles(store, layers, tree, (item) => item === node))
+    whole = Buffer.concat(await Array.fromAsync(content ?? []));
+  return whole;
 }
 
 async function* readArchive(

@@ -1,4 +1,5 @@
 import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';
+import { singleChunk } from '../io/chunks.ts';
 
 /**
  * A path inside an image, byte for byte: one char per byte (latin1), no leading or trailing slash,
@@ -45,6 +46,15 @@ export interface Entry {
 /** An entry with its content: present for files with a size above 0, readable once. */
 export interface EntryWithContent extends Entry {
   readonly content?: AsyncIterable<Uint8Array>;
+}
+
+/** Returns the entry of a file of root with mode 0644, SOURCE_DATE_EPOCH as mtime, this content. */
+export function plainFile(path: RawPath, data: Uint8Array | string = ''): EntryWithContent {
+  const bytes = Buffer.from(data);
+  const size = bytes.length;
+  const content = size === 0 ? undefined : singleChunk(bytes);
+  const [uid, gid, mtime] = [0, 0, SOURCE_DATE_EPOCH];
+  return { path, type: 'file', mode: 0o644, uid, gid, mtime, size, content };
 }
 
 /** Returns the metadata of an entry without its content or other properties of the object. */

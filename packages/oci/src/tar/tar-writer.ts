@@ -1,4 +1,5 @@
 import { LktError } from '@lkt/core';
+import { rechunk } from '../io/rechunk.ts';
 import { type EntryWithContent, fromRaw, type RawPath } from './entry.ts';
 import {
   BLOCK,
@@ -28,18 +29,24 @@ const CHUNK = 64 * 1024;
  * await writeFile('files.tar', writeTar(entries.map((entry) => clampEntry(entry))));
  * ```
  */
-export async function* writeTar(
+export function writeTar(
   entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,
 ): AsyncGenerator<Uint8Array> {
-  const chunks = new Chunks();
+  // Small files cause no small writes.
+  return rechunk(pieces(entries), CHUNK);
+}
+
+async function* pieces(
+  entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,
+): AsyncGenerator<Uint8Array> {
   for await (const entry of entries) {
-    yield* chunks.add(header(entry));
+    yield header(entry);
     if (entry.type !== 'file' || entry.size === 0) continue;
     let missing = entry.size;
     for await (const part of entry.content ?? []) {
       missing -= part.length;
       if (missing < 0) break;
-      yield* chunks.add(part);
+      yield part;
     }
     if (missing !== 0) {
       const relation = missing < 0 ? 'longer' : 'shorter';
@@ -49,34 +56,9 @@ export async function* writeTar(
         { fix: 'do not change files while lkt reads them' },
       );
     }
-    yield* chunks.add(Buffer.alloc(padding(entry.size)));
+    yield Buffer.alloc(padding(entry.size));
   }
-  yield* chunks.add(Buffer.alloc(2 * BLOCK));
-  yield* chunks.end();
-}
-
-/** Joins pieces into chunks of one size, so that small files cause no small writes. */
-class Chunks {
-  #chunk = Buffer.allocUnsafeSlow(CHUNK);
-  #used = 0;
-
-  *add(data: Uint8Array): Generator<Uint8Array> {
-    let rest = data;
-    while (rest.length > 0) {
-      const part = rest.subarray(0, CHUNK - this.#used);
-      this.#chunk.set(part, this.#used);
-      this.#used += part.length;
-      rest = rest.subarray(part.length);
-      if (this.#used < CHUNK) continue;
-      yield this.#chunk;
-      this.#chunk = Buffer.allocUnsafeSlow(CHUNK);
-      this.#used = 0;
-    }
-  }
-
-  *end(): Generator<Uint8Array> {
-    if (this.#used > 0) yield this.#chunk.subarray(0, this.#used);
-  }
+  yield Buffer.alloc(2 * BLOCK);
 }
 
 function header(entry: EntryWithContent): Buffer {
