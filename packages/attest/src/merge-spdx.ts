@@ -1,4 +1,4 @@
-import { canonicalJson, digestHex, digestOf, LktError } from '@lkt/core';
+import { canonicalJson, digestHex, digestOf, readJson } from '@lkt/core';
 import type { Component } from './component.ts';
 import {
   describes,
@@ -67,23 +67,19 @@ function idFor(item: SpdxPackage, packages: ReadonlyMap<string, SpdxPackage>): s
  * @throws IMAGE_INVALID
  */
 export function parseSpdx(bytes: Uint8Array): SpdxDocument {
-  try {
-    const document = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as Record<
-      string,
-      unknown
-    >;
-    if (document['spdxVersion'] !== 'SPDX-2.3') throw new Error('spdxVersion is not SPDX-2.3');
-    const packages = records(document['packages'], 'packages', ['SPDXID', 'name']);
-    const relationships = records(document['relationships'], 'relationships', [
-      'spdxElementId',
-      'relationshipType',
-      'relatedSpdxElement',
-    ]);
-    return { ...document, packages, relationships } as unknown as SpdxDocument;
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('IMAGE_INVALID', `not a valid SPDX document: ${why}`, { cause });
-  }
+  return readJson(bytes, spdxFrom, { code: 'IMAGE_INVALID', what: 'not a valid SPDX document' });
+}
+
+function spdxFrom(value: unknown): SpdxDocument {
+  const document = value as Record<string, unknown>;
+  if (document['spdxVersion'] !== 'SPDX-2.3') throw new Error('spdxVersion is not SPDX-2.3');
+  const packages = records(document['packages'], 'packages', ['SPDXID', 'name']);
+  const relationships = records(document['relationships'], 'relationships', [
+    'spdxElementId',
+    'relationshipType',
+    'relatedSpdxElement',
+  ]);
+  return { ...document, packages, relationships } as unknown as SpdxDocument;
 }
 
 function records(value: unknown, what: string, texts: readonly string[]): readonly unknown[] {

@@ -11,7 +11,7 @@ export {
 export { isErrno, LktError, type LktErrorCode, undefinedIf, withPrefix } from './errors.ts';
 export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';
-export { canonicalJson } from './json.ts';
+export { canonicalJson, readJson } from './json.ts';
 export { nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, reportStep, silentReporter } from './progress.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';

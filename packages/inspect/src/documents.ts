@@ -1,6 +1,6 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { parseSpdx, type SpdxDocument } from '@lkt/attest';
-import { type Digest, ioError, isDigest, isErrno, LktError, withPrefix } from '@lkt/core';
+import { type Digest, ioError, isDigest, isErrno, LktError, readJson, withPrefix } from '@lkt/core';
 
 /** SBOMs of large images have several MB. */
 const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
@@ -29,23 +29,21 @@ export interface ImageProvenance {
 export async function readProvenance(path: string): Promise<ImageProvenance | undefined> {
   const bytes = await readDocument(path);
   if (bytes === undefined) return undefined;
-  try {
-    const statement = object(JSON.parse(bytes.toString()), 'the document');
-    const definition = object(
-      object(statement['predicate'], 'predicate')['buildDefinition'],
-      'buildDefinition',
-    );
-    return {
-      subjects: list(statement['subject'], 'subject').map((item) => named(item, 'subject')),
-      parameters: object(definition['externalParameters'], 'externalParameters'),
-      inputs: list(definition['resolvedDependencies'], 'resolvedDependencies').map(inputOf),
-    };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('IMAGE_INVALID', `${path} is not the provenance of an image: ${why}`, {
-      cause,
-    });
-  }
+  const what = `${path} is not the provenance of an image`;
+  return readJson(bytes, provenanceFrom, { code: 'IMAGE_INVALID', what });
+}
+
+function provenanceFrom(value: unknown): ImageProvenance {
+  const statement = object(value, 'the document');
+  const definition = object(
+    object(statement['predicate'], 'predicate')['buildDefinition'],
+    'buildDefinition',
+  );
+  return {
+    subjects: list(statement['subject'], 'subject').map((item) => named(item, 'subject')),
+    parameters: object(definition['externalParameters'], 'externalParameters'),
+    inputs: list(definition['resolvedDependencies'], 'resolvedDependencies').map(inputOf),
+  };
 }
 
 /**

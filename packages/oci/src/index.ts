@@ -16,7 +16,6 @@ export { type Descriptor } from './image/descriptor.ts';
 export { writeDockerArchive, type TaggedImage } from './archive/docker-archive-writer.ts';
 export {
   baseName,
-  clampEntry,
   type Entry,
   type EntryType,
   type EntryWithContent,

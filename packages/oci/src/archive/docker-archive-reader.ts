@@ -1,9 +1,9 @@
-import { canonicalJson, type Digest, Digester, digestOf, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, Digester, digestOf, LktError, readJson } from '@lkt/core';
 import type { ArchiveFiles } from './archive-files.ts';
 import { compressionOf } from './archive-compression.ts';
 import { fullName } from './archive-names.ts';
 import { gunzip, unzstd } from '../compression/compression.ts';
-import { type Descriptor, objectFrom } from '../image/descriptor.ts';
+import { type Descriptor, listFrom, objectFrom, textFrom } from '../image/descriptor.ts';
 import { type RawPath, toRaw } from '../tar/entry.ts';
 import { type ImageManifest, parseImageConfig } from '../image/manifest.ts';
 import { MediaType } from '../image/media-type.ts';
@@ -133,34 +133,30 @@ interface SavedImage {
 }
 
 function parseManifest(bytes: Buffer): readonly SavedImage[] {
-  try {
-    const list: unknown = JSON.parse(bytes.toString());
-    if (!Array.isArray(list) || list.length > MAX_IMAGES) throw new Error('it is not a list');
-    return list.map((item, at) => {
-      const { Config, Layers, RepoTags } = objectFrom(item, `[${at}]`);
-      if (typeof Config !== 'string') throw new Error(`[${at}].Config is not a string`);
-      return {
-        config: Config,
-        layers: stringList(Layers, `[${at}].Layers`),
-        names: stringList(RepoTags, `[${at}].RepoTags`),
-      };
-    });
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('ARCHIVE_INVALID', `invalid manifest.json in the archive: ${why}`, {
-      cause,
-    });
-  }
+  const what = 'invalid manifest.json in the archive';
+  return readJson(bytes, imagesFrom, { code: 'ARCHIVE_INVALID', what });
+}
+
+function imagesFrom(value: unknown): readonly SavedImage[] {
+  return listOf(value, MAX_IMAGES, 'it').map((item, at) => {
+    const { Config, Layers, RepoTags } = objectFrom(item, `[${at}]`);
+    return {
+      config: textFrom(Config, `[${at}].Config`),
+      layers: stringList(Layers, `[${at}].Layers`),
+      names: stringList(RepoTags, `[${at}].RepoTags`),
+    };
+  });
 }
 
 /** Parses a list of strings. Go writes an empty list as null. */
 function stringList(value: unknown, at: string): readonly string[] {
-  if (value === null || value === undefined) return [];
-  if (!Array.isArray(value) || value.length > MAX_LAYERS) throw new Error(`${at} is not a list`);
-  return value.map((item, index) => {
-    if (typeof item !== 'string') throw new Error(`${at}[${index}] is not a string`);
-    return item;
-  });
+  return listOf(value ?? [], MAX_LAYERS, at).map((item, i) => textFrom(item, `${at}[${i}]`));
+}
+
+function listOf(value: unknown, limit: number, at: string): readonly unknown[] {
+  const list = listFrom(value, at);
+  if (list.length > limit) throw new Error(`${at} has more than ${limit} items`);
+  return list;
 }
 
 function missing(name: string): LktError {

@@ -1,4 +1,4 @@
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, LktError, readJson } from '@lkt/core';
 import { entryName, fullName } from './archive-names.ts';
 import { readArchive } from './archive-files.ts';
 import { type Descriptor, objectFrom } from '../image/descriptor.ts';
@@ -80,14 +80,10 @@ interface ArchiveEntry {
 }
 
 function layoutEntries(layout: Buffer, index: Buffer): readonly ArchiveEntry[] {
-  let version: unknown;
-  try {
-    version = objectFrom(JSON.parse(layout.toString()), 'it')['imageLayoutVersion'];
-  } catch (cause) {
-    throw new LktError('ARCHIVE_INVALID', 'oci-layout in the archive is not JSON', {
-      cause,
-    });
-  }
+  const version = readJson(layout, (value) => objectFrom(value, 'it')['imageLayoutVersion'], {
+    code: 'ARCHIVE_INVALID',
+    what: 'invalid oci-layout in the archive',
+  });
   if (typeof version !== 'string' || !/^1\.0\.\d+$/.test(version))
     throw new LktError('UNSUPPORTED', 'the archive is not an OCI layout of version 1.0');
   return parseIndex(index).manifests.map((descriptor) => {

@@ -24,15 +24,13 @@ export function descriptorFrom(value: unknown, at: string): Descriptor {
     throw new Error(`${at}.digest is not a sha256 digest`);
   if (!Number.isSafeInteger(size) || Number(size) < 0)
     throw new Error(`${at}.size is not a whole number of bytes`);
-  if (artifactType !== undefined && typeof artifactType !== 'string')
-    throw new Error(`${at}.artifactType is not a string`);
   return {
     mediaType,
     digest,
     size: Number(size),
     annotations: annotations == null ? undefined : stringsFrom(annotations, `${at}.annotations`),
     platform: platform == null ? undefined : platformFrom(platform, `${at}.platform`),
-    artifactType,
+    artifactType: optionalTextFrom(artifactType, `${at}.artifactType`),
   };
 }
 
@@ -47,13 +45,35 @@ export function objectFrom(value: unknown, at: string): Record<string, unknown> 
 }
 
 /**
+ * Returns a JSON value as text.
+ * @throws Error with the reason
+ */
+export function textFrom(value: unknown, at: string): string {
+  if (typeof value !== 'string') throw new Error(`${at} is not a string`);
+  return value;
+}
+
+/** As `textFrom`, for a field that may be missing. */
+export function optionalTextFrom(value: unknown, at: string): string | undefined {
+  return value === undefined ? undefined : textFrom(value, at);
+}
+
+/**
+ * Returns a JSON value as a list.
+ * @throws Error with the reason
+ */
+export function listFrom(value: unknown, at: string): readonly unknown[] {
+  if (!Array.isArray(value)) throw new Error(`${at} is not a list`);
+  return value;
+}
+
+/**
  * Returns a JSON value as an object of strings.
  * @throws Error with the reason
  */
 export function stringsFrom(value: unknown, at: string): Record<string, string> {
   const object = objectFrom(value, at);
-  for (const [key, item] of Object.entries(object))
-    if (typeof item !== 'string') throw new Error(`${at}["${key}"] is not a string`);
+  for (const [key, item] of Object.entries(object)) textFrom(item, `${at}["${key}"]`);
   return object as Record<string, string>;
 }
 
@@ -61,7 +81,5 @@ function platformFrom(value: unknown, at: string): Platform {
   const { os, architecture, variant } = objectFrom(value, at);
   if (typeof os !== 'string' || typeof architecture !== 'string')
     throw new Error(`${at} needs os and architecture`);
-  if (variant !== undefined && typeof variant !== 'string')
-    throw new Error(`${at}.variant is not a string`);
-  return platformOf({ os, architecture, variant });
+  return platformOf({ os, architecture, variant: optionalTextFrom(variant, `${at}.variant`) });
 }

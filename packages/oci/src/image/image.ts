@@ -12,6 +12,7 @@ import {
 } from './manifest.ts';
 import { MediaType } from './media-type.ts';
 import { formatPlatform, type Platform, platformMatches, platformOf } from './platform.ts';
+import type { BlobInfo, BlobRef } from '../store/blobs.ts';
 import type { Store } from '../store/store.ts';
 
 /** A loaded image of one platform: manifest and config. */
@@ -88,8 +89,14 @@ export async function writeIndex(
  */
 export async function loadImage(store: Store, digest: Digest, platform: Platform): Promise<Image> {
   const available = new Set<string>();
-  const found = await find(store, { digest }, platform, available, MAX_DEPTH);
-  if (found !== undefined) return found;
+  for await (const image of imagesOf(store, { digest }, platform, available)) {
+    const [count, listed] = [image.manifest.layers.length, image.config.rootfs.diff_ids.length];
+    if (count === listed) return image;
+    throw new LktError(
+      'IMAGE_INVALID',
+      `image ${image.descriptor.digest} has ${count} layers, but its config lists ${listed}`,
+    );
+  }
   const list = [...available].toSorted().join(', ');
   throw new LktError(
     'NOT_FOUND',
@@ -97,58 +104,44 @@ export async function loadImage(store: Store, digest: Digest, platform: Platform
   );
 }
 
-async function find(
+/** Yields the images of a manifest or index for a platform; adds the other ones to `available`. */
+async function* imagesOf(
   store: Store,
-  blob: { readonly digest: Digest; readonly size?: number },
+  blob: BlobRef,
   platform: Platform,
   available: Set<string>,
-  depth: number,
-): Promise<Image | undefined> {
+  depth = MAX_DEPTH,
+): AsyncGenerator<Image> {
   const bytes = await store.readBytes(blob);
   const document = at(blob.digest, () => parseManifestOrIndex(bytes));
-  if (!isIndex(document))
-    return imageOf(store, blob.digest, bytes.length, document, platform, available);
+  if (!isIndex(document)) {
+    const image = await imageOf(store, { ...blob, size: bytes.length }, document);
+    if (image === undefined) return;
+    if (platformMatches(image.config, platform)) yield image;
+    else available.add(formatPlatform(image.config));
+    return;
+  }
   if (depth === 0)
     throw new LktError('IMAGE_INVALID', `image index ${blob.digest} is nested too deeply`);
   for (const item of document.manifests) {
-    if (item.platform !== undefined && !platformMatches(item.platform, platform)) {
-      // Attestations appear in an index as images of an unknown platform.
-      if (item.platform.os !== 'unknown') available.add(formatPlatform(item.platform));
-      continue;
-    }
-    const found = await find(store, item, platform, available, depth - 1);
-    if (found !== undefined) return found;
+    if (item.platform === undefined || platformMatches(item.platform, platform))
+      yield* imagesOf(store, item, platform, available, depth - 1);
+    // Attestations appear in an index as images of an unknown platform.
+    else if (item.platform.os !== 'unknown') available.add(formatPlatform(item.platform));
   }
-  return undefined;
 }
 
+/** Returns the image of a manifest; undefined for another artifact. */
 async function imageOf(
   store: Store,
-  digest: Digest,
-  size: number,
+  { digest, size }: BlobInfo,
   manifest: ImageManifest,
-  platform: Platform,
-  available: Set<string>,
 ): Promise<Image | undefined> {
-  const mediaType = manifest.mediaType ?? MediaType.ociManifest;
-  const { config: configBlob, layers } = manifest;
-  if (
-    configBlob.mediaType !== MediaType.ociConfig &&
-    configBlob.mediaType !== MediaType.dockerConfig
-  )
+  const { mediaType = MediaType.ociManifest, config: blob } = manifest;
+  if (blob.mediaType !== MediaType.ociConfig && blob.mediaType !== MediaType.dockerConfig)
     return undefined;
-  const bytes = await store.readBytes(configBlob);
-  const config = at(configBlob.digest, () => parseImageConfig(bytes));
-  if (!platformMatches(config, platform)) {
-    available.add(formatPlatform(config));
-    return undefined;
-  }
-  if (config.rootfs.diff_ids.length !== layers.length) {
-    throw new LktError(
-      'IMAGE_INVALID',
-      `image ${digest} has ${layers.length} layers, but its config lists ${config.rootfs.diff_ids.length}`,
-    );
-  }
+  const bytes = await store.readBytes(blob);
+  const config = at(blob.digest, () => parseImageConfig(bytes));
   const descriptor = { mediaType, digest, size, platform: platformOf(config) };
   return { descriptor, manifest, config };
 }
@@ -161,6 +154,6 @@ function at<T>(digest: Digest, parse: () => T): T {
   }
 }
 
-async function writeJson(store: Store, value: unknown): Promise<{ digest: Digest; size: number }> {
+async function writeJson(store: Store, value: unknown): Promise<BlobInfo> {
   return store.writeBytes(Buffer.from(canonicalJson(value)));
 }

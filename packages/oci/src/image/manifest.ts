@@ -1,5 +1,13 @@
-import { type Digest, isDigest, LktError } from '@lkt/core';
-import { type Descriptor, descriptorFrom, objectFrom, stringsFrom } from './descriptor.ts';
+import { type Digest, isDigest, readJson } from '@lkt/core';
+import {
+  type Descriptor,
+  descriptorFrom,
+  listFrom,
+  objectFrom,
+  optionalTextFrom,
+  stringsFrom,
+  textFrom,
+} from './descriptor.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 
 /** An image manifest (OCI image-spec, manifest.md). Docker's schema 2 has the same fields. */
@@ -122,9 +130,8 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     const { rootfs, config, architecture, os, variant, created, history } = document;
     for (const [name, value] of Object.entries({ architecture, os }))
       if (typeof value !== 'string') throw new Error(`${name} is missing`);
-    for (const [name, value] of Object.entries({ variant, created }))
-      if (value !== undefined && typeof value !== 'string')
-        throw new Error(`${name} is not a string`);
+    optionalTextFrom(variant, 'variant');
+    optionalTextFrom(created, 'created');
     const { type, diff_ids: diffIds } = objectFrom(rootfs, 'rootfs');
     if (type !== 'layers') throw new Error('rootfs.type is not "layers"');
     // Go writes an empty list as null.
@@ -142,23 +149,25 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   });
 }
 
+/** The checks of the fields of `config`. */
+const CONTAINER_FIELDS: readonly (readonly [string, (value: unknown, at: string) => unknown])[] = [
+  ...['User', 'WorkingDir', 'StopSignal'].map((name) => [name, textFrom] as const),
+  ...['Env', 'Entrypoint', 'Cmd', 'Shell', 'OnBuild'].map((name) => [name, textsFrom] as const),
+  ...['ExposedPorts', 'Volumes'].map((name) => [name, objectFrom] as const),
+  ['Labels', stringsFrom],
+];
+
+function textsFrom(value: unknown, at: string): void {
+  for (const [index, item] of listFrom(value, at).entries()) textFrom(item, `${at}[${index}]`);
+}
+
 /** Parses `config`, dropping null fields: Go writes unset ones so. */
 function containerConfigFrom(value: unknown): ContainerConfig {
   const config = Object.fromEntries(
     Object.entries(objectFrom(value, 'config')).filter(([, item]) => item !== null),
   );
-  for (const name of ['User', 'WorkingDir', 'StopSignal'])
-    if (config[name] !== undefined && typeof config[name] !== 'string')
-      throw new Error(`config.${name} is not a string`);
-  for (const name of ['Env', 'Entrypoint', 'Cmd', 'Shell', 'OnBuild']) {
-    const list = config[name];
-    if (list === undefined) continue;
-    if (!listFrom(list, `config.${name}`).every((item) => typeof item === 'string'))
-      throw new Error(`config.${name} contains something other than strings`);
-  }
-  for (const name of ['ExposedPorts', 'Volumes'])
-    if (config[name] !== undefined) objectFrom(config[name], `config.${name}`);
-  if (config['Labels'] !== undefined) stringsFrom(config['Labels'], 'config.Labels');
+  for (const [name, check] of CONTAINER_FIELDS)
+    if (config[name] !== undefined) check(config[name], `config.${name}`);
   return config;
 }
 
@@ -170,12 +179,10 @@ function commonFrom(
   if (schemaVersion !== 2) throw new Error('schemaVersion is not 2');
   if (mediaType !== undefined && (typeof mediaType !== 'string' || !expected(mediaType)))
     throw new Error(`its mediaType is ${JSON.stringify(mediaType)}`);
-  if (artifactType !== undefined && typeof artifactType !== 'string')
-    throw new Error('artifactType is not a string');
   return {
     schemaVersion,
     mediaType,
-    artifactType,
+    artifactType: optionalTextFrom(artifactType, 'artifactType'),
     subject: subject == null ? undefined : descriptorFrom(subject, 'subject'),
     annotations: annotations == null ? undefined : stringsFrom(annotations, 'annotations'),
   };
@@ -185,22 +192,13 @@ function descriptorsFrom(value: unknown, at: string): Descriptor[] {
   return listFrom(value ?? [], at).map((item, index) => descriptorFrom(item, `${at}[${index}]`));
 }
 
-function listFrom(value: unknown, at: string): unknown[] {
-  if (!Array.isArray(value)) throw new Error(`${at} is not a list`);
-  return value;
-}
-
 function parsing<T>(
   what: string,
   bytes: Uint8Array,
   read: (document: Record<string, unknown>) => T,
 ): T {
-  try {
-    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    return read(objectFrom(JSON.parse(text), 'the document'));
-  } catch (cause) {
-    if (cause instanceof LktError) throw cause;
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('IMAGE_INVALID', `not a valid ${what}: ${why}`, { cause });
-  }
+  return readJson(bytes, (value) => read(objectFrom(value, 'the document')), {
+    code: 'IMAGE_INVALID',
+    what: `not a valid ${what}`,
+  });
 }

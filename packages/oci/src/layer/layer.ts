@@ -19,8 +19,7 @@ export interface Layer {
  * Writes entries as a layer in the given order, unmodified. Streams: holds only a few chunks.
  * @example
  * ```ts
- * const file: EntryWithContent = { ...metadata, path: 'etc/motd', size: 3, content };
- * const { descriptor, diffId } = await writeLayer(store, [file].map((entry) => clampEntry(entry)));
+ * const { descriptor, diffId } = await writeLayer(store, [plainFile('etc/motd', 'hello\n')]);
  * ```
  */
 export async function writeLayer(

@@ -47,10 +47,9 @@ export class FileTree {
 
   /**
    * Returns the node that a process in the image would find at `path`. Follows links inside the
-   * image, and a link at the last part unless `follow` is false. Returns undefined if there is no
-   * node, or after 40 links.
+   * image. Returns undefined if there is no node, or after 40 links.
    */
-  lookup(path: RawPath, { follow = true }: { follow?: boolean } = {}): TreeNode | undefined {
+  lookup(path: RawPath): TreeNode | undefined {
     let todo = path.split('/').toReversed();
     let at = this.#nodes.get('');
     let links = 0;
@@ -63,8 +62,7 @@ export class FileTree {
         continue;
       }
       const next = this.#nodes.get(at.path === '' ? part : `${at.path}/${part}`);
-      const isLast = todo.every((rest) => rest === '' || rest === '.');
-      if (next?.type !== 'symlink' || (isLast && !follow)) {
+      if (next?.type !== 'symlink') {
         at = next;
         continue;
       }

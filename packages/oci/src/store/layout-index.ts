@@ -1,7 +1,7 @@
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ioError, isErrno, LktError } from '@lkt/core';
-import { type Descriptor, descriptorFrom, objectFrom } from '../image/descriptor.ts';
+import { ioError, isErrno, readJson } from '@lkt/core';
+import { type Descriptor, descriptorFrom, listFrom, objectFrom } from '../image/descriptor.ts';
 import { type FileState, fileState, isSettled } from '../io/file-state.ts';
 import { MediaType } from '../image/media-type.ts';
 import { syncDir, writeAtomically } from '../io/temp.ts';
@@ -49,7 +49,7 @@ const known = new Map<string, { readonly state: FileState; readonly index: Layou
  */
 export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
   const path = join(layout, 'index.json');
-  let text: string;
+  let bytes: Buffer;
   let state: FileState | undefined;
   try {
     await using file = await open(path);
@@ -58,35 +58,32 @@ export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
     const before = known.get(path);
     if (before?.state === state) return before.index;
     if (!isSettled(stats)) state = undefined;
-    text = await file.readFile('utf8');
+    bytes = await file.readFile();
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };
     throw ioError(`cannot read ${path}`, error);
   }
-  const index = parseLayoutIndex(path, text);
+  const index = parseLayoutIndex(path, bytes);
   if (state !== undefined) known.set(path, { state, index });
   return index;
 }
 
-function parseLayoutIndex(path: string, text: string): LayoutIndex {
-  try {
-    if (text.length > MAX_INDEX) throw new Error(`it is longer than ${MAX_INDEX} bytes`);
-    const document = objectFrom(JSON.parse(text), 'the document');
-    const { schemaVersion, manifests } = document;
-    if (schemaVersion !== 2) throw new Error('schemaVersion is not 2');
-    if (!Array.isArray(manifests ?? [])) throw new Error('manifests is not a list');
-    const entries = ((manifests ?? []) as unknown[]).map((json, index) => {
+function parseLayoutIndex(path: string, bytes: Buffer): LayoutIndex {
+  const read = (value: unknown): LayoutIndex => {
+    if (bytes.length > MAX_INDEX) throw new Error(`it is longer than ${MAX_INDEX} bytes`);
+    const document = objectFrom(value, 'the document');
+    if (document['schemaVersion'] !== 2) throw new Error('schemaVersion is not 2');
+    const entries = listFrom(document['manifests'] ?? [], 'manifests').map((json, index) => {
       const descriptor = descriptorFrom(json, `manifests[${index}]`);
       return { reference: descriptor.annotations?.[REF_NAME], descriptor, json };
     });
     return { document, entries };
-  } catch (cause) {
-    const why = cause instanceof Error ? cause.message : String(cause);
-    throw new LktError('IMAGE_INVALID', `${path} is not a valid index of an OCI layout: ${why}`, {
-      cause,
-      fix: 'move the store away; lkt rebuilds or downloads its contents',
-    });
-  }
+  };
+  return readJson(bytes, read, {
+    code: 'IMAGE_INVALID',
+    what: `${path} is not a valid index of an OCI layout`,
+    fix: 'move the store away; lkt rebuilds or downloads its contents',
+  });
 }
 
 /** Replaces `index.json` atomically. The caller holds the lock `index`. */

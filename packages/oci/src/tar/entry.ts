@@ -76,11 +76,6 @@ export function entryMetadata(entry: Entry): Entry {
   };
 }
 
-/** Returns the entry with the mtime that lkt's layers use: whole seconds, at most `epoch`. */
-export function clampEntry<E extends Entry>(entry: E, epoch: number = SOURCE_DATE_EPOCH): E {
-  return { ...entry, mtime: Math.min(Math.floor(entry.mtime), epoch) };
-}
-
 /** Returns the parent directory; `''` for names in the root. */
 export function parentPath(path: RawPath): RawPath {
   const slash = path.lastIndexOf('/');

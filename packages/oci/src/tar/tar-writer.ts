@@ -26,7 +26,7 @@ const CHUNK = 64 * 1024;
  * attributes of an entry exceed 1 MiB
  * @example
  * ```ts
- * await writeFile('files.tar', writeTar(entries.map((entry) => clampEntry(entry))));
+ * await writeFile('files.tar', writeTar([plainFile('etc/motd', 'hello\n')]));
  * ```
  */
 export function writeTar(

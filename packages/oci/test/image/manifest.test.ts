@@ -177,7 +177,7 @@ describe('rejects', () => {
       'Cmd of numbers',
       parseImageConfig,
       { ...config, config: { Cmd: [1] } },
-      'config.Cmd contains something other than strings',
+      'config.Cmd[0] is not a string',
     ],
     [
       'User as a number',

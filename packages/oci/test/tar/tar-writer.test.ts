@@ -1,6 +1,6 @@
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { clampEntry, writeTar } from '../../src/index.ts';
+import { writeTar } from '../../src/index.ts';
 import { chunks, collect, entry, failure, file, run } from '../support.ts';
 import { everything, LONG_NAME } from './tar-writer-fixture.ts';
 
@@ -109,10 +109,4 @@ test.each([
 test('rejects attributes beyond the limit of readers', async () => {
   const bad = entry('a', { xattrs: new Map([['user.a', Buffer.alloc(2 ** 20)]]) });
   await failure('UNSUPPORTED', collect(writeTar([bad])));
-});
-
-test('clampEntry limits mtime to whole seconds of the epoch', () => {
-  expect(clampEntry(entry('a', { mtime: 1e10 })).mtime).toBe(1_492_533_000);
-  expect(clampEntry(entry('a', { mtime: 12.9 })).mtime).toBe(12);
-  expect(clampEntry(entry('a', { mtime: 12 }), 5).mtime).toBe(5);
 });
