@@ -1,7 +1,7 @@
 import { type Digest, isDigest, LktError } from '@lkt/core';
 import { unpackArchive } from './archive-compression.ts';
 import { fromRaw, type RawPath } from '../tar/entry.ts';
-import { singleChunk } from '../io/chunks.ts';
+import { joinChunks, singleChunk } from '../io/chunks.ts';
 import type { Store } from '../store/store.ts';
 import type { TarLimits } from '../tar/tar-header-reader.ts';
 import { readTar } from '../tar/tar-reader.ts';
@@ -57,7 +57,7 @@ export async function readArchive(
       read += size;
       if (size > MAX_JSON || read > MAX_TOTAL_JSON)
         throw invalid(`exceeds the limit for JSON files at ${quotePath(path)}`);
-      json.set(path, Buffer.concat(await Array.fromAsync(content)));
+      json.set(path, await joinChunks(content));
     } else if (!path.startsWith('blobs/')) {
       blobs.set(path, await store.write(content, { size }, signal));
     }

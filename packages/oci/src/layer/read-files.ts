@@ -2,6 +2,7 @@ import { LktError } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
 import { type EntryWithContent, fromRaw, type RawPath } from '../tar/entry.ts';
 import { type LayerArchive, layerArchives } from './layer-archives.ts';
+import { joinChunks, singleChunk } from '../io/chunks.ts';
 import type { Store } from '../store/store.ts';
 import { readTar } from '../tar/tar-reader.ts';
 import type { FileTree, TreeNode } from './tree.ts';
@@ -65,10 +66,10 @@ export async function readFile(
       `/${fromRaw(path)} has ${node.size} bytes, more than ${limit}`,
     );
   }
-  let whole = Buffer.alloc(0);
+  let whole: Buffer = Buffer.alloc(0);
   // Read to the end, where the layer is verified.
   for await (const { content } of readFiles(store, layers, tree, (item) => item === node))
-    whole = Buffer.concat(await Array.fromAsync(content ?? []));
+    whole = await joinChunks(content ?? singleChunk(whole));
   return whole;
 }
 
