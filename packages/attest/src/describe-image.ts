@@ -1,3 +1,4 @@
+import { uniqueBy } from '@lkt/core';
 import { type Descriptor, fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import type { Component, Content } from './component.ts';
 import { goContent } from './go-build-info.ts';
@@ -130,7 +131,7 @@ async function matchFiles(
 }
 
 function unique(layers: readonly Descriptor[]): readonly Descriptor[] {
-  return [...new Map(layers.map((layer) => [layer.digest, layer])).values()];
+  return uniqueBy(layers, ({ digest }) => digest);
 }
 
 /** Collects contents by component and joins the paths of each. */

@@ -15,6 +15,7 @@ export { canonicalJson, readJson } from './json.ts';
 export { nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, reportStep, silentReporter } from './progress.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';
+export { uniqueBy } from './unique-by.ts';
 export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';
 export {

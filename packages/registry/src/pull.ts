@@ -4,6 +4,7 @@ import {
   LktError,
   mapConcurrent,
   type Reporter,
+  reportStep,
   type Semaphore,
 } from '@lkt/core';
 import {
@@ -66,7 +67,6 @@ export class Pull {
   readonly #blobs = new Map<Digest, Descriptor>();
   readonly #manifests: Manifest[] = [];
   #matches = 0;
-  #current = 0;
 
   constructor(context: PullContext, store: Store, reference: Reference, options: PullOptions) {
     this.#context = context;
@@ -78,30 +78,33 @@ export class Pull {
 
   /** Pulls the image unless present. */
   async run(): Promise<Descriptor> {
-    const { reporter } = this.#context;
     const id = `pull ${this.#name}`;
-    reporter.emit({ kind: 'start', id, title: `pull ${familiarReference(this.#reference)}` });
-    try {
-      const top = await this.#resolve();
-      await this.#collect(top, MAX_DEPTH, undefined);
-      if (this.#matches === 0) throw this.#platformError();
-      // Longest first, so that none of them runs alone at the end.
-      const missing = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
-      const total = missing.reduce((sum, { size }) => sum + size, 0);
-      const onBytes = (count: number): void => {
-        this.#current += count;
-        reporter.emit({ kind: 'progress', id, current: this.#current, total, unit: 'bytes' });
-      };
-      await mapConcurrent(missing, async (blob, signal) => this.#fetch(blob, onBytes, signal), {
-        signal: this.#options.signal,
-      });
-      for (const { bytes } of this.#manifests) await this.#store.writeBytes(bytes);
-      reporter.emit({ kind: 'done', id, cached: missing.length + this.#manifests.length === 0 });
-      return top;
-    } catch (error) {
-      reporter.emit({ kind: 'failed', id });
-      throw error;
-    }
+    const title = `pull ${familiarReference(this.#reference)}`;
+    return reportStep(
+      this.#context.reporter,
+      { id, title },
+      async () => this.#pull(id),
+      () => this.#blobs.size + this.#manifests.length === 0,
+    );
+  }
+
+  async #pull(id: string): Promise<Descriptor> {
+    const top = await this.#resolve();
+    await this.#collect(top, MAX_DEPTH, undefined);
+    if (this.#matches === 0) throw this.#platformError();
+    // Longest first, so that none of them runs alone at the end.
+    const missing = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
+    const total = missing.reduce((sum, { size }) => sum + size, 0);
+    let current = 0;
+    const onBytes = (count: number): void => {
+      current += count;
+      this.#context.reporter.emit({ kind: 'progress', id, current, total, unit: 'bytes' });
+    };
+    await mapConcurrent(missing, async (blob, signal) => this.#fetch(blob, onBytes, signal), {
+      signal: this.#options.signal,
+    });
+    for (const { bytes } of this.#manifests) await this.#store.writeBytes(bytes);
+    return top;
   }
 
   /** Pulls one blob unless present. */

@@ -1,4 +1,11 @@
-import { type Digest, LktError, mapConcurrent, type Reporter, type Semaphore } from '@lkt/core';
+import {
+  type Digest,
+  LktError,
+  mapConcurrent,
+  type Reporter,
+  reportStep,
+  type Semaphore,
+} from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -70,29 +77,29 @@ export class Push {
   }
 
   async run(descriptor: Descriptor): Promise<PushResult> {
-    const { reporter, remote } = this.#context;
     const { title = familiarReference(this.#reference) } = this.#options;
     const name = formatReference(this.#reference);
-    const id = `push ${name}`;
-    reporter.emit({ kind: 'start', id, title: `push ${title}` });
-    try {
-      if (this.#reference.digest !== undefined && this.#reference.digest !== descriptor.digest)
-        throw new LktError('DIGEST_MISMATCH', `cannot push ${descriptor.digest} as ${name}`);
-      await this.#collect(descriptor, MAX_DEPTH);
-      await this.#pushBlobs(id);
-      for (const manifest of this.#manifests) await this.#put(manifest);
-      const { tag } = this.#reference;
-      if (tag !== undefined) {
-        const before = await headManifest(remote, { tag });
-        if (before?.digest !== descriptor.digest)
-          await this.#put(await this.#read(descriptor), { tag });
-      }
-      reporter.emit({ kind: 'done', id, cached: !this.#changed });
-      return { descriptor, bytes: this.#bytes, changed: this.#changed };
-    } catch (error) {
-      reporter.emit({ kind: 'failed', id });
-      throw error;
+    if (this.#reference.digest !== undefined && this.#reference.digest !== descriptor.digest)
+      throw new LktError('DIGEST_MISMATCH', `cannot push ${descriptor.digest} as ${name}`);
+    return reportStep(
+      this.#context.reporter,
+      { id: `push ${name}`, title: `push ${title}` },
+      async () => this.#push(descriptor, `push ${name}`),
+      ({ changed }) => !changed,
+    );
+  }
+
+  async #push(descriptor: Descriptor, id: string): Promise<PushResult> {
+    const { tag } = this.#reference;
+    await this.#collect(descriptor, MAX_DEPTH);
+    await this.#pushBlobs(id);
+    for (const manifest of this.#manifests) await this.#put(manifest);
+    if (tag !== undefined) {
+      const before = await headManifest(this.#context.remote, { tag });
+      if (before?.digest !== descriptor.digest)
+        await this.#put(await this.#read(descriptor), { tag });
     }
+    return { descriptor, bytes: this.#bytes, changed: this.#changed };
   }
 
   async #collect(descriptor: Descriptor, depth: number): Promise<void> {

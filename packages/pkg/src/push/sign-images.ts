@@ -1,4 +1,11 @@
-import { type Digest, LktError, type Reporter, reportStep, silentReporter } from '@lkt/core';
+import {
+  type Digest,
+  LktError,
+  type Reporter,
+  reportStep,
+  silentReporter,
+  uniqueBy,
+} from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -58,7 +65,7 @@ export async function signWithDocuments(
   const { domain, path } = target;
   const name = formatReference({ domain, path });
   const own = await ownAttestations(store);
-  const unique = [...new Map(subjects.map((item) => [item.digest, item])).values()];
+  const unique = uniqueBy(subjects, ({ digest }) => digest);
   const images = unique.map(async (subject) => ({
     subject,
     statements: await documentsOf(store, name, subject.digest, own),

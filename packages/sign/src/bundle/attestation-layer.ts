@@ -1,21 +1,10 @@
 import { X509Certificate } from 'node:crypto';
 import type { Descriptor, Store } from '@lkt/oci';
+import type { SerializedBundle } from '@sigstore/bundle';
 import { DSSE_ENVELOPE } from './formats.ts';
 import { layerAnnotations } from './layer-annotations.ts';
 import type { LogEntry } from '../sigstore/rekor.ts';
 import { SIGNATURE_PREDICATE, type Statement } from '../statement/statement.ts';
-
-/** A bundle as `signStatement` writes it. */
-interface WrittenBundle {
-  readonly verificationMaterial: {
-    readonly certificate?: { readonly rawBytes: string };
-    readonly tlogEntries: readonly LogEntry[];
-    readonly timestampVerificationData: {
-      readonly rfc3161Timestamps: readonly { readonly signedTimestamp: string }[];
-    };
-  };
-  readonly dsseEnvelope: { readonly payload: string };
-}
 
 /**
  * Returns the layer of cosign 2's tag `.att` for an attestation in a bundle. The layer has the same
@@ -27,8 +16,10 @@ export async function attestationLayer(
   bundle: Buffer,
 ): Promise<Descriptor | undefined> {
   try {
-    const { verificationMaterial, dsseEnvelope } = JSON.parse(bundle.toString()) as WrittenBundle;
-    const statement = Buffer.from(dsseEnvelope.payload, 'base64').toString();
+    const { verificationMaterial, dsseEnvelope } = JSON.parse(
+      bundle.toString(),
+    ) as SerializedBundle;
+    const statement = Buffer.from(dsseEnvelope?.payload ?? '', 'base64').toString();
     const { predicateType } = JSON.parse(statement) as Statement;
     if (predicateType === SIGNATURE_PREDICATE) return undefined;
     const { certificate, tlogEntries, timestampVerificationData } = verificationMaterial;
@@ -40,8 +31,8 @@ export async function attestationLayer(
           certificate === undefined
             ? []
             : [new X509Certificate(Buffer.from(certificate.rawBytes, 'base64'))],
-        entry: tlogEntries[0],
-        timestamp: timestampVerificationData.rfc3161Timestamps[0]?.signedTimestamp,
+        entry: tlogEntries[0] as LogEntry | undefined,
+        timestamp: timestampVerificationData?.rfc3161Timestamps[0]?.signedTimestamp,
       }),
       predicateType,
     };

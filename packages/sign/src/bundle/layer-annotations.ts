@@ -6,12 +6,7 @@ import type { LogEntry } from '../sigstore/rekor.ts';
 interface Signature {
   readonly signature: string;
   readonly certificates?: readonly X509Certificate[];
-  readonly entry?:
-    | Pick<
-        LogEntry,
-        'canonicalizedBody' | 'inclusionPromise' | 'integratedTime' | 'logId' | 'logIndex'
-      >
-    | undefined;
+  readonly entry?: LogEntry | undefined;
   /** TimeStampResp, in base64. */
   readonly timestamp?: string | undefined;
 }

@@ -57,15 +57,8 @@ export function simplePayload(name: string, digest: Digest): Buffer {
 
 /** Returns the repository that a payload names, or undefined if it names none. */
 export function simpleRepository(payload: Buffer): string | undefined {
-  try {
-    const { critical } = JSON.parse(payload.toString()) as {
-      critical?: { identity?: Record<string, unknown> };
-    };
-    const name = critical?.identity?.['docker-reference'];
-    return typeof name === 'string' ? name : undefined;
-  } catch {
-    return undefined;
-  }
+  const name = criticalPart(payload)?.identity?.['docker-reference'];
+  return typeof name === 'string' ? name : undefined;
 }
 
 /**
@@ -73,14 +66,23 @@ export function simpleRepository(payload: Buffer): string | undefined {
  * @throws VerificationError if the payload is not that of an image signature
  */
 export function simpleSubject(payload: Buffer): string {
-  let critical: { type?: unknown; image?: Record<string, unknown> } | undefined;
-  try {
-    ({ critical } = JSON.parse(payload.toString()) as { critical?: typeof critical });
-  } catch {
-    throw new VerificationError('the payload is not JSON');
-  }
+  const critical = criticalPart(payload);
   const digest = critical?.image?.['docker-manifest-digest'];
   if (critical?.type !== TYPE || typeof digest !== 'string')
     throw new VerificationError('the payload is not that of an image signature');
   return digest;
+}
+
+interface Critical {
+  readonly type?: unknown;
+  readonly identity?: Readonly<Record<string, unknown>>;
+  readonly image?: Readonly<Record<string, unknown>>;
+}
+
+function criticalPart(payload: Buffer): Critical | undefined {
+  try {
+    return (JSON.parse(payload.toString()) as { critical?: Critical } | null)?.critical;
+  } catch {
+    return undefined;
+  }
 }

@@ -1,4 +1,4 @@
-import { digestOf, LktError } from '@lkt/core';
+import { digestOf, LktError, uniqueBy } from '@lkt/core';
 import type { CollectedSignatures } from '../referrers/collected-signatures.ts';
 import {
   evaluatePolicy,
@@ -8,7 +8,12 @@ import {
   type Verdict,
 } from './policy.ts';
 import { predicateProblem } from './predicates.ts';
-import type { Rejection, Verification, VerifiedSignature } from '../verify/verification.ts';
+import type {
+  Rejection,
+  SignerId,
+  Verification,
+  VerifiedSignature,
+} from '../verify/verification.ts';
 import { verifyImage } from '../verify/verify-image.ts';
 
 /** A store or registry that may have signatures of an image. */
@@ -84,41 +89,40 @@ async function evaluate(
   policies: readonly TrustPolicy[],
   perSource: readonly CollectedSignatures[],
 ): Promise<Evaluated> {
-  const collected = merge(perSource);
+  const collected = {
+    items: uniqueBy(
+      perSource.flatMap(({ items }) => items),
+      keyOf,
+    ),
+    unreadable: perSource.flatMap(({ unreadable }) => unreadable),
+  };
   const verdicts: Verdict[] = [];
-  const signatures = new Map<string, VerifiedSignature>();
+  const verified: VerifiedSignature[] = [];
   const rejected: Rejection[] = [];
   for (const policy of policies) {
     const trust = trustedSigners(policy, image);
     const verification =
       trust === undefined
-        ? emptyVerification(image)
+        ? { subject: image.digest, signatures: [], rejections: [] }
         : rejectContradictions(
             await verifyImage({ subject: image.digest, collected, trust }),
             image,
           );
     verdicts.push(evaluatePolicy(policy, image, verification));
-    for (const one of verification.signatures)
-      signatures.set(JSON.stringify([one.source, one.signer]), one);
+    verified.push(...verification.signatures);
     rejected.push(...verification.rejections);
   }
-  const good = [...signatures.values()];
+  const signatures = uniqueBy(verified, ({ source, signer }) => JSON.stringify([source, signer]));
   // A signature that one policy does not trust may satisfy another.
-  const used = new Set(good.map(({ source }) => source));
-  const rejections = new Map(
-    rejected
-      .filter(({ source }) => !used.has(source))
-      .map((one) => [`${one.source}: ${one.reason}`, one]),
-  );
+  const used = new Set(signatures.map(({ source }) => source));
   return {
     verdict: combineVerdicts(verdicts),
-    signatures: good,
-    rejections: [...rejections.values()],
+    signatures,
+    rejections: uniqueBy(
+      rejected.filter(({ source }) => !used.has(source)),
+      ({ source, reason }) => `${source}: ${reason}`,
+    ),
   };
-}
-
-function emptyVerification({ digest }: NamedImage): Verification {
-  return { subject: digest, signatures: [], rejections: [] };
 }
 
 /** Moves signatures whose predicate contradicts the image to the rejections. */
@@ -147,21 +151,8 @@ function combineVerdicts(verdicts: readonly Verdict[]): Verdict {
   };
 }
 
-function distinct<T>(items: readonly T[]): readonly T[] {
-  return [...new Map(items.map((item) => [JSON.stringify(item), item])).values()];
-}
-
-/** Merges the signatures of several sources, without duplicates. */
-function merge(perSource: readonly CollectedSignatures[]): CollectedSignatures {
-  const items = new Map(
-    perSource.flatMap(({ items: some }) => some).map((item) => [keyOf(item), item]),
-  );
-  const unreadable = new Map(
-    perSource
-      .flatMap(({ unreadable: some }) => some)
-      .map((one) => [`${one.source}: ${one.reason}`, one]),
-  );
-  return { items: [...items.values()], unreadable: [...unreadable.values()] };
+function distinct(signers: readonly SignerId[]): readonly SignerId[] {
+  return uniqueBy(signers, (signer) => JSON.stringify(signer));
 }
 
 function keyOf(item: CollectedSignatures['items'][number]): string {

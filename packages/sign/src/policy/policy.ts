@@ -1,4 +1,4 @@
-import { type Digest } from '@lkt/core';
+import { type Digest, uniqueBy } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
 import type { ImagePattern } from './image-pattern.ts';
 import type { PublicKey } from '../keys/keys.ts';
@@ -73,8 +73,8 @@ export function trustedSigners(policy: TrustPolicy, image: NamedImage): TrustedS
   const keys = all.flatMap((some) => some.keys);
   const identities = all.flatMap((some) => some.identities);
   return {
-    keys: [...new Map(keys.map((key) => [key.fingerprint, key])).values()],
-    identities: [...new Map(identities.map((one) => [identityKey(one), one])).values()],
+    keys: uniqueBy(keys, ({ fingerprint }) => fingerprint),
+    identities: uniqueBy(identities, identityKey),
     root: policy.root,
   };
 }
@@ -177,8 +177,7 @@ function distinct(
 }
 
 function once(signers: readonly SignerId[]): readonly SignerId[] {
-  const byId = new Map(signers.map((signer) => [idOf(signer), signer]));
-  return [...byId].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, signer]) => signer);
+  return uniqueBy(signers, idOf).toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
 }
 
 function tooFew(
@@ -187,9 +186,7 @@ function tooFew(
   found: readonly SignerId[],
   did: string,
 ): string {
-  // In written order, without duplicates.
-  const each = new Map(signersOf(requirement).map((signer) => [idOf(signer), signer]));
-  const names = [...each.values()].map(describeSigner).join(', ');
+  const names = uniqueBy(signersOf(requirement), idOf).map(describeSigner).join(', ');
   const whom = found.length === 0 ? 'none has' : `only ${found.map(describeSigner).join(', ')} has`;
   return `${rule.name} requires ${requirement.threshold} of ${names} to have ${did}, but ${whom}`;
 }

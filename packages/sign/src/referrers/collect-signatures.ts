@@ -15,7 +15,7 @@ import {
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
-import { findManifest, isContentError, referrersOf, referrersTag } from './registry-referrers.ts';
+import { findManifest, CONTENT_ERRORS, referrersOf, referrersTag } from './registry-referrers.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
 /** Bytes of a bundle or envelope. Those of SBOMs have some MB. */
@@ -177,7 +177,8 @@ class Collector {
     try {
       await read();
     } catch (error) {
-      if (!(error instanceof VerificationError) && !isContentError(error)) throw error;
+      const isContent = error instanceof LktError && CONTENT_ERRORS.includes(error.code);
+      if (!isContent && !(error instanceof VerificationError)) throw error;
       this.#unreadable.push({ source, reason: error.message });
     }
   }

@@ -1,3 +1,4 @@
+import { undefinedIf } from '@lkt/core';
 import {
   type Descriptor,
   type ImageManifest,
@@ -15,7 +16,7 @@ import {
   MAX_REFERRERS,
   MAX_TOTAL_BYTES,
 } from './collect-signatures.ts';
-import { findManifest, isContentError, referrersOf, referrersTag } from './registry-referrers.ts';
+import { findManifest, CONTENT_ERRORS, referrersOf, referrersTag } from './registry-referrers.ts';
 import {
   ATTESTATION_ARTIFACT,
   DSSE_ENVELOPE,
@@ -58,13 +59,14 @@ export async function pullSignatures(
 ): Promise<number> {
   const { domain, path } = repository;
   const { digest } = subject;
+  const skip = undefinedIf(...CONTENT_ERRORS);
   const pull = new Pull(registry, store, { domain, path }, options);
   const referrers = await referrersOf(registry, { domain, path, digest }, options.signal);
   for (const referrer of referrers.slice(0, MAX_REFERRERS))
-    if (!isIndexType(referrer.mediaType)) await pull.referrer(referrer, subject);
+    if (!isIndexType(referrer.mediaType)) await pull.referrer(referrer, subject).catch(skip);
   const tag = referrersTag(digest);
-  await pull.tagOf(`${tag}.sig`, SIGNATURE_ARTIFACT, SIMPLE_SIGNING, subject);
-  await pull.tagOf(`${tag}.att`, ATTESTATION_ARTIFACT, DSSE_ENVELOPE, subject);
+  await pull.tagOf(`${tag}.sig`, SIGNATURE_ARTIFACT, SIMPLE_SIGNING, subject).catch(skip);
+  await pull.tagOf(`${tag}.att`, ATTESTATION_ARTIFACT, DSSE_ENVELOPE, subject).catch(skip);
   await store.addReferrer(...pull.found);
   return pull.found.length;
 }
@@ -92,18 +94,15 @@ class Pull {
   }
 
   async referrer({ digest }: Descriptor, subject: Descriptor): Promise<void> {
-    await skipInvalid(async () => {
-      const reference = { ...this.#repository, digest };
-      const { descriptor, bytes } = await this.#registry.fetchManifest(reference, this.#signal);
-      const manifest = parseManifest(bytes);
-      // Do not trust the index of referrers: the manifest must name the subject.
-      if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
-      if (!this.#documents && !isSigned(manifest)) return;
-      if (!this.#takes([manifest.config, ...manifest.layers])) return;
-      await this.#blobs([manifest.config, ...manifest.layers]);
-      await this.#store.writeBytes(bytes);
-      this.found.push(descriptor);
-    });
+    const reference = { ...this.#repository, digest };
+    const { descriptor, bytes } = await this.#registry.fetchManifest(reference, this.#signal);
+    const manifest = parseManifest(bytes);
+    // Do not trust the index of referrers: the manifest must name the subject.
+    if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
+    if (!this.#documents && !isSigned(manifest)) return;
+    if (!(await this.#pullBlobs([manifest.config, ...manifest.layers]))) return;
+    await this.#store.writeBytes(bytes);
+    this.found.push(descriptor);
   }
 
   async tagOf(
@@ -112,30 +111,23 @@ class Pull {
     mediaType: string,
     subject: Descriptor,
   ): Promise<void> {
-    await skipInvalid(async () => {
-      const name = { ...this.#repository, tag };
-      const tagged = await findManifest(this.#registry, name, this.#signal);
-      if (tagged === undefined) return;
-      const layers = parseManifest(tagged.bytes).layers.filter(
-        (layer) => layer.mediaType === mediaType,
-      );
-      if (layers.length === 0 || !isSmall(layers) || !this.#takes(layers)) return;
-      await this.#blobs(layers);
-      this.found.push(await writeReferrer(this.#store, { subject, artifactType, layers }));
-    });
+    const name = { ...this.#repository, tag };
+    const tagged = await findManifest(this.#registry, name, this.#signal);
+    if (tagged === undefined) return;
+    const all = parseManifest(tagged.bytes).layers;
+    const layers = all.filter((layer) => layer.mediaType === mediaType);
+    if (layers.length === 0 || !isSmall(layers) || !(await this.#pullBlobs(layers))) return;
+    this.found.push(await writeReferrer(this.#store, { subject, artifactType, layers }));
   }
 
-  /** Adds blobs to the total size; reports whether they fit. */
-  #takes(blobs: readonly Descriptor[]): boolean {
+  /** Pulls blobs if they fit into the total size; reports whether they do. */
+  async #pullBlobs(blobs: readonly Descriptor[]): Promise<boolean> {
     const size = blobs.reduce((sum, blob) => sum + blob.size, this.#size);
     if (size > MAX_TOTAL_BYTES) return false;
     this.#size = size;
-    return true;
-  }
-
-  async #blobs(blobs: readonly Descriptor[]): Promise<void> {
     for (const blob of blobs)
       await this.#registry.pullBlob(this.#store, this.#repository, blob, this.#signal);
+    return true;
   }
 }
 
@@ -147,12 +139,4 @@ function isSigned(manifest: ImageManifest): boolean {
 
 function isSmall(layers: ImageManifest['layers']): boolean {
   return layers.length <= MAX_LAYERS && layers.every(({ size }) => size <= MAX_BUNDLE_BYTES);
-}
-
-async function skipInvalid(run: () => Promise<void>): Promise<void> {
-  try {
-    await run();
-  } catch (error) {
-    if (!isContentError(error)) throw error;
-  }
 }

@@ -1,4 +1,4 @@
-import { type Digest, digestHex, LktError } from '@lkt/core';
+import { type Digest, digestHex, undefinedIf, uniqueBy } from '@lkt/core';
 import { type Descriptor, isIndexType, parseIndex, type Reference } from '@lkt/oci';
 import type { RegistryReader } from '@lkt/registry';
 
@@ -20,7 +20,7 @@ export async function referrersOf(
   const tagged = await findManifest(registry, { domain, path, tag: referrersTag(digest) }, signal);
   const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
   const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
-  return [...new Map([...listed, ...more].map((item) => [item.digest, item])).values()];
+  return uniqueBy([...listed, ...more], (item) => item.digest);
 }
 
 /** Returns a manifest, or undefined if the registry does not have it. */
@@ -29,18 +29,8 @@ export async function findManifest(
   reference: Reference,
   signal: AbortSignal | undefined,
 ): Promise<{ readonly descriptor: Descriptor; readonly bytes: Buffer } | undefined> {
-  try {
-    return await registry.fetchManifest(reference, signal);
-  } catch (error) {
-    if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
-    throw error;
-  }
+  return registry.fetchManifest(reference, signal).catch(undefinedIf('NOT_FOUND'));
 }
 
-/** Reports whether an error is about the content of a referrer, not about the network. */
-export function isContentError(error: unknown): error is LktError {
-  return (
-    error instanceof LktError &&
-    ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'].includes(error.code)
-  );
-}
+/** Codes of errors about the content of a referrer, not about the network. */
+export const CONTENT_ERRORS: readonly string[] = ['DIGEST_MISMATCH', 'IMAGE_INVALID', 'NOT_FOUND'];

@@ -1,24 +1,12 @@
+import type { SerializedBundle } from '@sigstore/bundle';
 import type { Service } from './service.ts';
 
-/**
- * An entry of a transparency log, in the JSON form of a bundle (sigstore_rekor.proto,
- * TransparencyLogEntry).
- */
-export interface LogEntry {
-  readonly logIndex: string;
-  readonly logId: { readonly keyId: string };
-  readonly kindVersion: { readonly kind: string; readonly version: string };
-  readonly integratedTime: string;
-  readonly inclusionPromise: { readonly signedEntryTimestamp: string };
-  readonly inclusionProof: {
-    readonly logIndex: string;
-    readonly rootHash: string;
-    readonly treeSize: string;
-    readonly hashes: readonly string[];
-    readonly checkpoint: { readonly envelope: string };
-  };
-  readonly canonicalizedBody: string;
-}
+type SerializedEntry = SerializedBundle['verificationMaterial']['tlogEntries'][number];
+
+/** An entry of a transparency log, in the JSON form of a bundle, complete. */
+export type LogEntry = {
+  readonly [Field in keyof SerializedEntry]: NonNullable<SerializedEntry[Field]>;
+};
 
 /**
  * A proposed log entry: a DSSE envelope, or a signature over a digest; `verifier` is the key or

@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
 import { listen } from '../local-server.ts';
 import type { LoggedRequest } from '../registry/logged-request.ts';
 import { bytesOf, issueCertificate } from './certificates.ts';
@@ -74,7 +75,8 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
       clock.setTime(Math.floor(Date.now() / 1000) * 1000);
       const { statusCode, response } = await timestamps.fn(timestampQuery(body));
       const reply = typeof response === 'string' ? response : bytesOf(response);
-      return { status: statusCode, type: 'application/timestamp-reply', body: reply };
+      const headers = { 'content-type': 'application/timestamp-reply' };
+      return new Response(reply, { status: statusCode, headers });
     },
   };
   const requests: LoggedRequest[] = [];
@@ -83,9 +85,9 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     const { method = 'GET', url: path = '/', headers } = request;
     requests.push({ server: 'sigstore', method, path, headers });
     void respond(request, response, async (whole) => {
-      const { pathname } = whole.url;
+      const { pathname } = new URL(whole.url);
       const count = left.get(pathname);
-      if (count === 0) return json(400, { code: 400, message: 'not today' });
+      if (count === 0) return refusal(400, 'not today');
       if (count !== undefined) left.set(pathname, count - 1);
       return handle(services, whole);
     });
@@ -151,27 +153,13 @@ function firstEntry({ publicKey, privateKey }: ReturnType<typeof newKey>): objec
   return { apiVersion: '0.0.1', kind: 'hashedrekord', spec };
 }
 
-interface Response {
-  readonly status: number;
-  readonly type?: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body: Uint8Array | string;
-}
-
-interface Request {
-  readonly method: string;
-  readonly url: URL;
-  readonly authorization: string;
-  readonly body: Buffer;
-}
-
 interface Services {
   readonly log: TransparencyLog;
   readonly logKey: string;
   readonly issueCertificate: (
     request: Parameters<typeof issueCertificate>[3],
   ) => Promise<readonly string[]>;
-  readonly timestamp: (body: Buffer) => Promise<Response>;
+  readonly timestamp: (query: Buffer) => Promise<Response>;
 }
 
 async function respond(
@@ -179,31 +167,26 @@ async function respond(
   response: ServerResponse,
   handler: (request: Request) => Promise<Response>,
 ): Promise<void> {
-  const parts: Uint8Array[] = [];
-  for await (const part of incoming) parts.push(part as Uint8Array);
-  const request = {
-    method: incoming.method ?? 'GET',
-    url: new URL(incoming.url ?? '/', 'http://sigstore'),
-    authorization: incoming.headers.authorization ?? '',
-    body: Buffer.concat(parts),
-  };
-  const result = await handler(request).catch((error: unknown) =>
-    json(400, { code: 400, message: String(error) }),
-  );
-  const type = result.type ?? 'text/plain';
-  response.writeHead(result.status, { 'content-type': type, ...result.headers });
-  response.end(result.body);
+  const { method = 'GET', url = '/', headers } = incoming;
+  const request = new Request(new URL(url, 'http://sigstore'), {
+    method,
+    headers: { authorization: headers.authorization ?? '' },
+    body: method === 'GET' ? null : await buffer(incoming),
+  });
+  const result = await handler(request).catch((error: unknown) => refusal(400, String(error)));
+  response.writeHead(result.status, Object.fromEntries(result.headers));
+  response.end(await result.bytes());
 }
 
 async function handle(services: Services, request: Request): Promise<Response> {
-  const { method, url } = request;
-  switch (`${method} ${url.pathname}`) {
+  const { pathname } = new URL(request.url);
+  switch (`${request.method} ${pathname}`) {
     case 'POST /api/v2/signingCert':
       return handleSigningCertV2(services, request);
     case 'POST /api/v1/signingCert':
       return handleSigningCertV1(services, request);
     case 'POST /api/v1/timestamp':
-      return services.timestamp(request.body);
+      return services.timestamp(Buffer.from(await request.bytes()));
     default:
       return handleLog(services, request);
   }
@@ -212,9 +195,9 @@ async function handle(services: Services, request: Request): Promise<Response> {
 /** Handles API version 2 (https://github.com/sigstore/fulcio/blob/main/fulcio.proto). */
 async function handleSigningCertV2(
   { issueCertificate: issue }: Services,
-  { authorization, body }: Request,
+  request: Request,
 ): Promise<Response> {
-  const requested = JSON.parse(body.toString()) as {
+  const requested = (await request.json()) as {
     readonly credentials?: { readonly oidcIdentityToken: string };
     readonly publicKeyRequest: {
       readonly publicKey: { readonly content: string };
@@ -223,36 +206,37 @@ async function handleSigningCertV2(
   };
   const chain = await issue({
     // sigstore-go sends the token as a header.
-    token: requested.credentials?.oidcIdentityToken ?? authorization.replace(/^Bearer /, ''),
+    token: requested.credentials?.oidcIdentityToken ?? bearerToken(request),
     publicKey: requested.publicKeyRequest.publicKey.content,
     proof: Buffer.from(requested.publicKeyRequest.proofOfPossession, 'base64'),
   });
-  return json(200, { signedCertificateEmbeddedSct: { chain: { certificates: chain } } });
+  return Response.json({ signedCertificateEmbeddedSct: { chain: { certificates: chain } } });
 }
 
 /** Handles API version 1, which cosign uses. */
 async function handleSigningCertV1(
   { issueCertificate: issue }: Services,
-  { authorization, body }: Request,
+  request: Request,
 ): Promise<Response> {
-  const requested = JSON.parse(body.toString()) as {
+  const requested = (await request.json()) as {
     readonly publicKey: { readonly content: string };
     readonly signedEmailAddress: string;
   };
   const chain = await issue({
-    token: authorization.replace(/^Bearer /, ''),
+    token: bearerToken(request),
     publicKey: requested.publicKey.content,
     proof: Buffer.from(requested.signedEmailAddress, 'base64'),
   });
-  return { status: 201, type: 'application/pem-certificate-chain', body: chain.join('') };
+  const headers = { 'content-type': 'application/pem-certificate-chain' };
+  return new Response(chain.join(''), { status: 201, headers });
 }
 
-/**
- * Converts a query of RFC 3161, 2.4.1, to the JSON that sigstore-js sends, and returns JSON as it
- * is.
- */
+function bearerToken({ headers }: Request): string {
+  return headers.get('authorization')?.replace(/^Bearer /, '') ?? '';
+}
+
+/** Converts a query of RFC 3161, 2.4.1, to the JSON that sigstore-js sends. */
 function timestampQuery(body: Buffer): string {
-  if (body[0] === 0x7b) return body.toString();
   // The hash is an OCTET STRING of 32 bytes, followed by the nonce, an INTEGER.
   const at = body.indexOf(Buffer.of(0x04, 0x20));
   if (at === -1) throw new Error('the query has no sha256');
@@ -268,40 +252,39 @@ function timestampQuery(body: Buffer): string {
 }
 
 /** Handles requests to the log (https://github.com/sigstore/rekor/blob/main/openapi.yaml). */
-function handleLog({ log, logKey }: Services, { method, url, body }: Request): Response {
-  const path = url.pathname.replace('/api/v1/log', '');
-  const key = `${method} ${path}`;
-  if (key === 'GET /publicKey')
-    return { status: 200, type: 'application/x-pem-file', body: logKey };
-  if (key === 'GET ') return json(200, log.state());
-  if (key === 'POST /entries') {
-    const { index, uuid, isNew } = log.add(JSON.parse(body.toString()));
-    const headers = { location: `/api/v1/log/entries/${uuid}` };
-    if (isNew) return json(201, log.view(index) ?? {}, { ...headers, etag: uuid });
-    const message = `an equivalent entry already exists in the transparency log with UUID ${uuid}`;
-    return json(409, { code: 409, message }, headers);
+async function handleLog({ log, logKey }: Services, request: Request): Promise<Response> {
+  const { pathname, searchParams } = new URL(request.url);
+  const path = pathname.replace('/api/v1/log', '');
+  switch (`${request.method} ${path}`) {
+    case 'GET ':
+      return Response.json(log.state());
+    case 'GET /publicKey':
+      return new Response(logKey, { headers: { 'content-type': 'application/x-pem-file' } });
+    case 'GET /entries':
+      return found(log.view(Number(searchParams.get('logIndex'))));
+    case 'POST /entries':
+      return addEntry(log, await request.json());
+    case 'POST /entries/retrieve': {
+      const { entryUUIDs } = (await request.json()) as { entryUUIDs: readonly string[] };
+      return Response.json(entryUUIDs.flatMap((uuid) => log.view(log.find(uuid)) ?? []));
+    }
+    default:
+      return found(log.view(log.find(path.replace('/entries/', ''))));
   }
-  if (key === 'GET /entries') return found(log.view(Number(url.searchParams.get('logIndex'))));
-  if (key === 'POST /entries/retrieve') {
-    const { entryUUIDs } = JSON.parse(body.toString()) as { entryUUIDs: readonly string[] };
-    return json(
-      200,
-      entryUUIDs.flatMap((uuid) => log.view(log.find(uuid)) ?? []),
-    );
-  }
-  if (path.startsWith('/entries/'))
-    return found(log.view(log.find(path.slice('/entries/'.length))));
-  return json(404, { code: 404, message: `there is no ${key}` });
+}
+
+function addEntry(log: TransparencyLog, proposed: unknown): Response {
+  const { index, uuid, isNew } = log.add(proposed);
+  const headers = { location: `/api/v1/log/entries/${uuid}`, etag: uuid };
+  if (isNew) return Response.json(log.view(index), { status: 201, headers });
+  const message = `an equivalent entry already exists in the transparency log with UUID ${uuid}`;
+  return refusal(409, message, headers);
 }
 
 function found(entry: object | undefined): Response {
-  return entry === undefined ? json(404, { code: 404, message: 'no entry' }) : json(200, entry);
+  return entry === undefined ? refusal(404, 'no entry') : Response.json(entry);
 }
 
-function json(
-  status: number,
-  document: object,
-  headers: Readonly<Record<string, string>> = {},
-): Response {
-  return { status, type: 'application/json', headers, body: JSON.stringify(document) };
+function refusal(code: number, message: string, headers?: Record<string, string>): Response {
+  return Response.json({ code, message }, { status: code, headers });
 }
