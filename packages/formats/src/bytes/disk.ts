@@ -68,7 +68,7 @@ export function runsOf({ extents }: Disk, unit: number): readonly Run[] {
 export async function* runBytes({ offset, size, extents }: Run): AsyncGenerator<Uint8Array> {
   let at = offset;
   for (const extent of extents) {
-    if (extent.offset < at) throw new Error('paddedBlocks of a disk overlap');
+    if (extent.offset < at) throw new Error('extents of a disk overlap');
     yield* zeros(extent.offset - at);
     yield* exactBytes(extent);
     at = extent.offset + extent.size;
@@ -85,30 +85,4 @@ export async function* exactBytes(content: Content): AsyncGenerator<Uint8Array> 
     yield chunk;
   }
   if (got !== size) throw new Error(`there are ${got} bytes where ${size} were announced`);
-}
-
-/**
- * Splits a stream into blocks of `size` bytes; zeros fill the last. A block is valid only until the
- * next is requested.
- */
-export async function* paddedBlocks(
-  source: AsyncIterable<Uint8Array>,
-  size: number,
-): AsyncGenerator<Uint8Array> {
-  const piece = new Uint8Array(size);
-  let used = 0;
-  for await (const chunk of source) {
-    for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + size - used);
-      piece.set(part, used);
-      used += part.length;
-      at += part.length;
-      if (used < size) continue;
-      yield piece;
-      used = 0;
-    }
-  }
-  if (used === 0) return;
-  piece.fill(0, used);
-  yield piece;
 }

@@ -2,12 +2,12 @@
 import { LktError } from '@lkt/core';
 import {
   type ByteReader,
-  type EntryType,
   type EntryWithContent,
   normalizePath,
   type RawPath,
   UnexpectedEndError,
 } from '@lkt/oci';
+import { typeOf } from '../file-system/inode-entry.ts';
 import { cpioPadding } from './cpio.ts';
 
 /** The common first four bytes of all ASCII cpio formats. */
@@ -16,28 +16,23 @@ const HEADER_SIZE = 110;
 const MAX_NAME = 4096;
 const TRAILER = 'TRAILER!!!';
 
-const TYPES: ReadonlyMap<number, EntryType> = new Map([
-  [0o010000, 'fifo'],
-  [0o020000, 'char'],
-  [0o040000, 'directory'],
-  [0o060000, 'block'],
-  [0o100000, 'file'],
-  [0o120000, 'symlink'],
-]);
+/** The fields of a header after its magic number, each of eight hexadecimal digits. */
+const FIELDS = [
+  'inode',
+  'mode',
+  'uid',
+  'gid',
+  'links',
+  'mtime',
+  'size',
+  'ownMajor',
+  'ownMinor',
+  'devMajor',
+  'devMinor',
+  'nameSize',
+] as const;
 
-interface Header {
-  readonly inode: number;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly links: number;
-  readonly mtime: number;
-  readonly size: number;
-  readonly device: string;
-  readonly devMajor: number;
-  readonly devMinor: number;
-  readonly nameSize: number;
-}
+type Header = Readonly<Record<(typeof FIELDS)[number], number>>;
 
 /**
  * Reads the entries of a cpio archive (newc, with or without checksums) up to its trailer. Its
@@ -119,21 +114,9 @@ function parseHeader(bytes: Buffer): Header {
     throw cpioError('an entry has no newc magic number');
   const text = bytes.toString('latin1', 6);
   if (!/^[0-9A-Fa-f]+$/.test(text)) throw cpioError('a header field is not a number');
-  const field = (index: number): number =>
-    Number.parseInt(text.slice(8 * index, 8 * index + 8), 16);
-  return {
-    inode: field(0),
-    mode: field(1),
-    uid: field(2),
-    gid: field(3),
-    links: field(4),
-    mtime: field(5),
-    size: field(6),
-    device: `${field(7)}:${field(8)}`,
-    devMajor: field(9),
-    devMinor: field(10),
-    nameSize: field(11),
-  };
+  return Object.fromEntries(
+    FIELDS.map((name, index) => [name, Number.parseInt(text.slice(8 * index, 8 * index + 8), 16)]),
+  ) as Header;
 }
 
 async function nameOf(reader: ByteReader, { nameSize }: Header): Promise<string> {
@@ -145,7 +128,7 @@ async function nameOf(reader: ByteReader, { nameSize }: Header): Promise<string>
 
 function entryOf(header: Header, name: string): { entry: EntryWithContent; inode: string } {
   const { mode, uid, gid, mtime, devMajor, devMinor } = header;
-  const type = TYPES.get(mode & 0o170000);
+  const type = typeOf(mode);
   if (type === undefined) throw cpioError(`${quoted(name)} has an unknown type`);
   const path = normalizePath(name);
   if (path === undefined) throw cpioError(`${quoted(name)} leads out of the archive`);
@@ -153,7 +136,7 @@ function entryOf(header: Header, name: string): { entry: EntryWithContent; inode
   const head = { path, type, mode: mode & 0o7777, uid, gid, mtime, size: 0 } as const;
   return {
     entry: { ...head, ...(isDevice ? { devMajor, devMinor } : {}) },
-    inode: `${header.device} ${header.inode}`,
+    inode: `${header.ownMajor}:${header.ownMinor} ${header.inode}`,
   };
 }
 

@@ -1,7 +1,7 @@
 // https://docs.kernel.org/driver-api/early-userspace/buffer-format.html (newc)
 import { LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
-import type { InodeEntry } from '../file-system/inode-entry.ts';
+import { FILE_TYPE, type InodeEntry } from '../file-system/inode-entry.ts';
 
 const MAGIC = '070701';
 const TRAILER = 'TRAILER!!!';
@@ -10,15 +10,6 @@ const HEADER_SIZE = 110;
 const MAX_SIZE = 2 ** 32 - 1;
 /** PATH_MAX without its NUL; the kernel skips longer names and targets. */
 const MAX_PATH = 4095;
-
-const FORMAT: Readonly<Record<InodeEntry['type'], number>> = {
-  fifo: 0o010000,
-  char: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
-};
 
 /** The inode number of an entry, and the number of its names in the archive. */
 export interface CpioInode {
@@ -34,7 +25,7 @@ export function cpioHeader(entry: InodeEntry, inode: CpioInode, size: number): B
   const isDevice = entry.type === 'char' || entry.type === 'block';
   return header(entry.path, [
     inode.number,
-    FORMAT[entry.type] | entry.mode,
+    FILE_TYPE[entry.type] | entry.mode,
     entry.uid,
     entry.gid,
     inode.links,

@@ -1,4 +1,5 @@
 // fs/erofs/erofs_fs.h: z_erofs_lcluster_index, compact indexes
+import { packer } from '../bytes/pack.ts';
 import { BLOCK_SIZE } from './inode.ts';
 
 /** A stored part of a file's content. */
@@ -19,6 +20,9 @@ const BLOCK_COUNT_FLAG = 0x800;
 /** Chunks may take more than one block (Z_EROFS_ADVISE_BIG_PCLUSTER_1). */
 const BIG_CHUNKS = 2;
 const HEADER_SIZE = 16;
+const indexHeader = packer('<4xHB9x');
+const clusterEntry = packer('<HHI');
+const laterEntry = packer('<H2xHH');
 const ENTRY_SIZE = 8;
 
 /** Returns the maximum length of `compressedIndex` for a content of `size` bytes. */
@@ -36,36 +40,25 @@ export function compressedIndex(
   { size, chunkSize, algorithm }: Readonly<Record<'size' | 'chunkSize' | 'algorithm', number>>,
   before: number,
 ): Buffer {
-  const header = Buffer.alloc((-before & 7) + HEADER_SIZE);
-  header.writeUInt16LE(BIG_CHUNKS, header.length - HEADER_SIZE + 4);
-  header.writeUInt8(algorithm, header.length - HEADER_SIZE + 6);
+  const header = indexHeader(BIG_CHUNKS, algorithm);
   const entries = chunks.map((chunk, index) =>
     chunkEntries(chunk, Math.min(chunkSize, size - index * chunkSize)),
   );
-  return Buffer.concat([header, ...entries]);
+  return Buffer.concat([Buffer.alloc(-before & 7), header, ...entries]);
 }
 
 function chunkEntries({ start, blocks, isCompressed }: StoredChunk, size: number): Buffer {
-  const count = Math.ceil(size / BLOCK_SIZE);
-  const bytes = Buffer.alloc(count * ENTRY_SIZE);
   const whole = Math.floor(size / BLOCK_SIZE);
-  for (let index = 0; index < count; index += 1) {
-    const at = index * ENTRY_SIZE;
-    if (!isCompressed) {
-      bytes.writeUInt16LE(PLAIN_CLUSTER, at);
-      bytes.writeUInt32LE(start + index, at + 4);
-    } else if (index === 0) {
-      bytes.writeUInt16LE(HEAD_CLUSTER, at);
-      bytes.writeUInt32LE(start, at + 4);
-    } else if (index < whole) {
-      bytes.writeUInt16LE(LATER_CLUSTER, at);
-      bytes.writeUInt16LE(index === 1 ? BLOCK_COUNT_FLAG | blocks : index, at + 4);
-      bytes.writeUInt16LE(whole - index, at + 6);
-    } else {
-      // At the last, partial cluster of a file another chunk would begin.
-      bytes.writeUInt16LE(PLAIN_CLUSTER, at);
-      bytes.writeUInt16LE(size % BLOCK_SIZE, at + 2);
-    }
-  }
-  return bytes;
+  const entries = Array.from({ length: Math.ceil(size / BLOCK_SIZE) }, (_, index) => {
+    if (!isCompressed) return clusterEntry(PLAIN_CLUSTER, 0, start + index);
+    if (index === 0) return clusterEntry(HEAD_CLUSTER, 0, start);
+    // At the last, partial cluster of a file another chunk would begin.
+    if (index === whole) return clusterEntry(PLAIN_CLUSTER, size % BLOCK_SIZE, 0);
+    return laterEntry(
+      LATER_CLUSTER,
+      index === 1 ? BLOCK_COUNT_FLAG | blocks : index,
+      whole - index,
+    );
+  });
+  return Buffer.concat(entries);
 }

@@ -1,10 +1,18 @@
 import { hash } from 'node:crypto';
 import { blocksOf } from '../bytes/blocks.ts';
+import { roundUp } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 import type { ErofsCompressor } from './compressor.ts';
 import { compressedIndex, compressedIndexSize, type StoredChunk } from './cluster-index.ts';
 import { BLOCK_SIZE, CHUNK_SIZE, headSize, InodeArea, type InodeContent, LAYOUT } from './inode.ts';
-import type { FileContent, FileGroup, Inode } from '../file-system/file-system.ts';
+import {
+  deviceNumber,
+  type FileContent,
+  type FileGroup,
+  type Inode,
+} from '../file-system/file-system.ts';
 
+const blockNumber = packer('<I');
 const BLOCKS_PER_CHUNK = CHUNK_SIZE / BLOCK_SIZE;
 /** Number of chunks that are compressed in parallel and wait to be written. */
 const MAX_PENDING = 8;
@@ -56,7 +64,7 @@ export class DataWriter {
     const data = Buffer.from(inode.link ?? '', 'latin1');
     const size = data.length;
     if (size === 0) {
-      this.#inodes.add(inode, { layout: LAYOUT.flat, size, word: deviceOf(inode) });
+      this.#inodes.add(inode, { layout: LAYOUT.flat, size, word: deviceNumber(inode) });
     } else if (headSize(inode, size) + size <= BLOCK_SIZE) {
       this.#inodes.add(inode, { layout: LAYOUT.inline, size, word: 0, body: data });
     } else {
@@ -112,7 +120,7 @@ export class DataWriter {
     }
     const chunk = { start: 0, blocks: 0, isCompressed: false };
     this.#known.set(key, chunk);
-    const whole = toBlock(plain.length);
+    const whole = roundUp(plain.length, BLOCK_SIZE);
     const compressing = this.#compress(
       block,
       isAlone ? whole + tail - compressedIndexSize(block.length) : whole - 1,
@@ -122,12 +130,8 @@ export class DataWriter {
       async function* (this: DataWriter) {
         const compressed = await compressing;
         const bytes = compressed ?? padded(plain);
-        const { length } = bytes;
-        Object.assign(chunk, {
-          start: this.#at,
-          blocks: length / BLOCK_SIZE,
-          isCompressed: compressed !== undefined,
-        });
+        const isCompressed = compressed !== undefined;
+        Object.assign(chunk, { start: this.#at, blocks: bytes.length / BLOCK_SIZE, isCompressed });
         yield* this.#put(bytes);
       }.bind(this),
     );
@@ -142,7 +146,7 @@ export class DataWriter {
     const compressed = await this.#compression?.compress(block);
     // The compressed data begins at the first non-zero byte.
     if (compressed === undefined || compressed[0] === 0) return undefined;
-    const size = toBlock(compressed.length);
+    const size = roundUp(compressed.length, BLOCK_SIZE);
     if (size > maxBytes) return undefined;
     const bytes = Buffer.alloc(size);
     bytes.set(compressed, size - compressed.length);
@@ -162,8 +166,7 @@ export class DataWriter {
     const { size } = inode;
     if (this.#compression === undefined) {
       this.hasChunks = true;
-      const body = Buffer.alloc(4 * chunks.length);
-      for (const [index, { start }] of chunks.entries()) body.writeUInt32LE(start, 4 * index);
+      const body = Buffer.concat(chunks.map(({ start }) => blockNumber(start)));
       return { layout: LAYOUT.chunks, size, word: Math.log2(BLOCKS_PER_CHUNK), body };
     }
     const { algorithm } = this.#compression;
@@ -219,18 +222,8 @@ function flat({ files, chunks, last, tail }: Chunked): InodeContent {
   return { layout: LAYOUT.inline, size, word, body: last.subarray(last.length - tail) };
 }
 
-/** Returns the device number as `new_encode_dev` in Linux encodes it. */
-function deviceOf({ type, devMajor = 0, devMinor = 0 }: Inode): number {
-  if (type !== 'char' && type !== 'block') return 0;
-  return ((devMinor & 0xff) | (devMajor << 8) | ((devMinor & ~0xff) << 12)) >>> 0;
-}
-
-function toBlock(size: number): number {
-  return Math.ceil(size / BLOCK_SIZE) * BLOCK_SIZE;
-}
-
 function padded(data: Uint8Array): Buffer {
-  return Buffer.concat([data], toBlock(data.length));
+  return Buffer.concat([data], roundUp(data.length, BLOCK_SIZE));
 }
 
 function chunkKey(data: Uint8Array, plain: number, isAlone: boolean): string {

@@ -1,8 +1,10 @@
 import { compareBytes, type RawPath } from '@lkt/oci';
+import { packer } from '../bytes/pack.ts';
 import { BLOCK_SIZE } from './inode.ts';
 import type { Inode } from '../file-system/file-system.ts';
 
 const ENTRY_SIZE = 12;
+const entryHead = packer('<QHBx');
 /** File types of directory entries (EROFS_FT_…). */
 const TYPE: Readonly<Record<Inode['type'], number>> = {
   file: 1,
@@ -52,20 +54,16 @@ export class DirectoryContent {
    * @param numberOf returns the erofs number of an inode
    */
   bytes(numberOf: (inode: Inode) => number): Buffer {
-    const all = Buffer.alloc(this.size);
-    for (const [index, entries] of this.#blocks.entries()) {
-      const block = all.subarray(index * BLOCK_SIZE, (index + 1) * BLOCK_SIZE);
-      let at = 0;
+    const blocks = this.#blocks.map((entries) => {
+      const names = entries.map(({ name }) => Buffer.from(name, 'latin1'));
       let nameAt = ENTRY_SIZE * entries.length;
-      for (const { name, inode } of entries) {
-        block.writeBigUInt64LE(BigInt(numberOf(inode)), at);
-        block.writeUInt16LE(nameAt, at + 8);
-        block.writeUInt8(TYPE[inode.type], at + 10);
-        block.write(name, nameAt, 'latin1');
-        at += ENTRY_SIZE;
+      const heads = entries.map(({ name, inode }) => {
+        const head = entryHead(numberOf(inode), nameAt, TYPE[inode.type]);
         nameAt += name.length;
-      }
-    }
-    return all;
+        return head;
+      });
+      return Buffer.concat([...heads, ...names], BLOCK_SIZE);
+    });
+    return Buffer.concat(blocks, this.size);
   }
 }

@@ -16,6 +16,7 @@ import {
 import { xattrBytes } from './xattrs.ts';
 import { type FileSystem, type Inode, requireNames } from '../file-system/file-system.ts';
 import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
+import { packer } from '../bytes/pack.ts';
 
 /** NAME_MAX */
 const MAX_NAME_LENGTH = 255;
@@ -126,6 +127,8 @@ const CHUNKED_FILES = 0x04;
 const SHARED_CHUNKS = 0x20;
 /** Compatible feature: times are modification times. */
 const MTIME = 0x02;
+const superblockRecord = packer('<I4xIBxHQQ4xI40xIH42x');
+const optionsLength = packer('<H');
 
 function superblock(
   { inodes }: FileSystem,
@@ -133,22 +136,22 @@ function superblock(
   { hasChunks, hasShared }: DataWriter,
   end: number,
 ): Buffer {
-  const block = Buffer.alloc(SUPERBLOCK_SIZE);
-  block.writeUInt32LE(0xe0f5_e1e2, 0);
-  block.writeUInt32LE(MTIME, 8);
-  block.writeUInt8(Math.log2(BLOCK_SIZE), 12);
-  block.writeUInt16LE(ROOT_OFFSET / SLOT_SIZE, 14);
-  block.writeBigUInt64LE(BigInt(inodes.length), 16);
-  block.writeBigUInt64LE(BigInt(BUILD_TIME), 24);
-  block.writeUInt32LE(end, 36);
   const features =
     (hasChunks ? CHUNKED_FILES : 0) |
     (compression === undefined ? 0 : ZERO_PADDING | COMPRESSOR_OPTIONS) |
     (compression !== undefined && hasShared ? SHARED_CHUNKS : 0);
-  block.writeUInt32LE(features, 80);
+  const block = superblockRecord(
+    0xe0f5_e1e2,
+    MTIME,
+    Math.log2(BLOCK_SIZE),
+    ROOT_OFFSET / SLOT_SIZE,
+    inodes.length,
+    BUILD_TIME,
+    end,
+    features,
+    compression === undefined ? 0 : 2 ** compression.algorithm,
+  );
   if (compression === undefined) return block;
-  block.writeUInt16LE(2 ** compression.algorithm, 84);
-  const length = Buffer.alloc(2);
-  length.writeUInt16LE(compression.options.length);
-  return Buffer.concat([block, length, compression.options]);
+  const { options } = compression;
+  return Buffer.concat([block, optionsLength(options.length), options]);
 }

@@ -1,8 +1,8 @@
 // https://docs.kernel.org/filesystems/erofs.html, fs/erofs/erofs_fs.h
 import { inflateRawSync, zstdDecompressSync } from 'node:zlib';
 import { LktError } from '@lkt/core';
-import type { EntryType } from '@lkt/oci';
 import { unlz4Block } from '../compression/unlz4.ts';
+import { type InodeEntry, typeOf } from '../file-system/inode-entry.ts';
 import { BLOCK_SIZE, CHUNK_SIZE, LAYOUT, SLOT_SIZE } from './inode.ts';
 import { XATTR_HEADER, XATTR_PREFIXES } from './xattrs.ts';
 
@@ -19,7 +19,7 @@ export interface RandomAccess {
 /** An inode of an erofs image. */
 export interface ErofsInode {
   readonly id: number;
-  readonly type: Exclude<EntryType, 'hardlink'>;
+  readonly type: InodeEntry['type'];
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
@@ -36,15 +36,6 @@ export interface ErofsInode {
 
 const SUPERBLOCK_OFFSET = 1024;
 const MAGIC = 0xe0f5_e1e2;
-
-const TYPES: ReadonlyMap<number, ErofsInode['type']> = new Map([
-  [0o010000, 'fifo'],
-  [0o020000, 'char'],
-  [0o040000, 'directory'],
-  [0o060000, 'block'],
-  [0o100000, 'file'],
-  [0o120000, 'symlink'],
-]);
 
 /** Decompressors, by the algorithm of a compressed file. */
 const DECOMPRESS: ReadonlyMap<number, (packed: Buffer, size: number) => Buffer> = new Map([
@@ -83,7 +74,7 @@ export class ErofsImage {
     const isLong = (format & 1) === 1;
     const head = isLong ? await this.#bytes.read(at, 64) : short;
     const mode = head.readUInt16LE(4);
-    const type = TYPES.get(mode & 0o170000);
+    const type = typeOf(mode);
     if (type === undefined) throw erofsError('an inode has an unknown type');
     const words = head.readUInt16LE(2);
     const attributes = words === 0 ? 0 : XATTR_HEADER + 4 * (words - 1);

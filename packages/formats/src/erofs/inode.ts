@@ -1,6 +1,7 @@
 // https://docs.kernel.org/filesystems/erofs.html, fs/erofs/erofs_fs.h: inodes
 import { LktError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { packer } from '../bytes/pack.ts';
 import { type Inode, nameOf, statMode } from '../file-system/file-system.ts';
 import { xattrBytes } from './xattrs.ts';
 
@@ -11,6 +12,8 @@ export const CHUNK_SIZE = 131_072;
 /** Inodes begin at multiples of this size; the quotient is their number. */
 export const SLOT_SIZE = 32;
 const EXTENDED_SIZE = 64;
+const compactInode = packer('<HHHHI4xIIHH4x');
+const extendedInode = packer('<HHH2xQIIIIq4xI16x');
 
 /** The time of compact inodes, which store none. */
 export const BUILD_TIME: number = SOURCE_DATE_EPOCH;
@@ -40,28 +43,16 @@ export function headSize(inode: Inode, size: number): number {
 export function inodeBytes(inode: Inode, content: InodeContent): Buffer {
   const { layout, size, word, body = Buffer.alloc(0) } = content;
   const attributes = xattrBytes(inode);
+  const { uid, gid, links, mtime, number } = inode;
   const isCompactInode = isCompact(inode, size);
-  const head = Buffer.alloc(isCompactInode ? SLOT_SIZE : EXTENDED_SIZE);
-  head.writeUInt16LE((layout << 1) | (isCompactInode ? 0 : 1), 0);
-  head.writeUInt16LE(attributes.length === 0 ? 0 : (attributes.length - 12) / 4 + 1, 2);
-  head.writeUInt16LE(statMode(inode), 4);
-  head.writeUInt32LE(word, 16);
-  head.writeUInt32LE(inode.number, 20);
-  const { uid, gid, links, mtime } = inode;
-  if (isCompactInode) {
-    head.writeUInt16LE(links, 6);
-    head.writeUInt32LE(size, 8);
-    head.writeUInt16LE(uid, 24);
-    head.writeUInt16LE(gid, 26);
-  } else {
-    if (Math.max(uid, gid) > 0xffff_ffff)
-      throw new LktError('UNSUPPORTED', `${nameOf(inode)} has an owner above 4294967295`);
-    head.writeBigUInt64LE(BigInt(size), 8);
-    head.writeUInt32LE(uid, 24);
-    head.writeUInt32LE(gid, 28);
-    head.writeBigInt64LE(BigInt(Math.floor(mtime)), 32);
-    head.writeUInt32LE(links, 44);
-  }
+  if (!isCompactInode && Math.max(uid, gid) > 0xffff_ffff)
+    throw new LktError('UNSUPPORTED', `${nameOf(inode)} has an owner above 4294967295`);
+  const format = (layout << 1) | (isCompactInode ? 0 : 1);
+  const words = attributes.length === 0 ? 0 : (attributes.length - 12) / 4 + 1;
+  const mode = statMode(inode);
+  const head = isCompactInode
+    ? compactInode(format, words, mode, links, size, word, number, uid, gid)
+    : extendedInode(format, words, mode, size, word, number, uid, gid, Math.floor(mtime), links);
   return Buffer.concat([head, attributes, body]);
 }
 

@@ -1,6 +1,8 @@
 // https://docs.kernel.org/filesystems/erofs.html, fs/erofs/erofs_fs.h: extended attributes
 import { LktError } from '@lkt/core';
 import { compareBytes } from '@lkt/oci';
+import { roundUp } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 import { type Inode, nameOf } from '../file-system/file-system.ts';
 
 /** Prefixes of attribute names with their indexes (EROFS_XATTR_INDEX_…). */
@@ -13,6 +15,7 @@ export const XATTR_PREFIXES: ReadonlyMap<string, number> = new Map([
 ]);
 /** Size of the header before the first attribute. */
 export const XATTR_HEADER = 12;
+const entryHead = packer('<BBH');
 const MAX_NAME_LENGTH = 0xff;
 const MAX_VALUE_LENGTH = 0xffff;
 /** The inode stores their size as a 16-bit count of words. */
@@ -46,11 +49,6 @@ function entryOf(inode: Inode, name: string, value: Uint8Array): readonly Buffer
       'UNSUPPORTED',
       `${nameOf(inode)} has an extended attribute ${name} of ${value.length} bytes; an erofs allows at most ${MAX_VALUE_LENGTH}`,
     );
-  const entry = Buffer.alloc(Math.ceil((4 + rest.length + value.length) / 4) * 4);
-  entry.writeUInt8(rest.length, 0);
-  entry.writeUInt8(index, 1);
-  entry.writeUInt16LE(value.length, 2);
-  entry.set(rest, 4);
-  entry.set(value, 4 + rest.length);
-  return [entry];
+  const head = entryHead(rest.length, index, value.length);
+  return [Buffer.concat([head, rest, value], roundUp(head.length + rest.length + value.length, 4))];
 }

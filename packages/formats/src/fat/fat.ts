@@ -1,7 +1,15 @@
 // Microsoft, "FAT: General Overview of On-Disk Format", 1.03
 import { LktError } from '@lkt/core';
-import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { type Content, type Disk, type Extent, roundUp, SECTOR_SIZE } from '../bytes/disk.ts';
+import { parentPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import {
+  type Content,
+  type Disk,
+  type Extent,
+  inMemory,
+  roundUp,
+  SECTOR_SIZE,
+} from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 
 /**
  * A file of a FAT file system. Its path has 8.3 names; base and extension are each all lower or all
@@ -122,9 +130,9 @@ export function planFat(files: readonly FatFile[], options: FatOptions): FatImag
         extents.push(extentAt(dataSector - rootSectors, directory(nodes[0], options.label)));
       for (const node of nodes) {
         if (node.cluster === 0) continue;
-        const data = node.file ?? { bytes: () => [directory(node, options.label)], size: 0 };
-        const size = node.file?.size ?? directory(node, options.label).length;
-        extents.push({ offset: sectorOf(node) * SECTOR_SIZE, size, bytes: () => data.bytes() });
+        const data = node.file ?? inMemory(directory(node, options.label));
+        const offset = sectorOf(node) * SECTOR_SIZE;
+        extents.push({ offset, size: data.size, bytes: () => data.bytes() });
       }
       return { size: geometry.sectors * SECTOR_SIZE, extents };
     },
@@ -132,7 +140,7 @@ export function planFat(files: readonly FatFile[], options: FatOptions): FatImag
 }
 
 function extentAt(sector: number, data: Uint8Array): Extent {
-  return { offset: sector * SECTOR_SIZE, size: data.length, bytes: () => [data] };
+  return { offset: sector * SECTOR_SIZE, ...inMemory(data) };
 }
 
 /** Returns the root, then directories before their contents, then files in the given order. */
@@ -142,30 +150,19 @@ function treeOf(files: readonly FatFile[]): readonly Node[] {
   const leaves: Node[] = [];
   const add = (path: string, parent: Node, file?: FatFile): Node => {
     const name = path.slice(path.lastIndexOf('/') + 1);
-    const node: Node = {
-      name,
-      file,
-      children: [],
-      parent,
-      cluster: 0,
-      clusters: 0,
-    };
+    const node: Node = { name, file, children: [], parent, cluster: 0, clusters: 0 };
     parent.children.push(node);
     return node;
   };
   const directoryAt = (path: string): Node => {
     const known = directories.get(path);
     if (known !== undefined) return known;
-    const node = add(path, directoryAt(parentOf(path)));
+    const node = add(path, directoryAt(parentPath(path)));
     directories.set(path, node);
     return node;
   };
-  for (const file of files) leaves.push(add(file.path, directoryAt(parentOf(file.path)), file));
+  for (const file of files) leaves.push(add(file.path, directoryAt(parentPath(file.path)), file));
   return [...directories.values(), ...leaves];
-}
-
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(0, path.lastIndexOf('/')));
 }
 
 function clustersOf(node: Node, clusterSize: number, bits: FatBits): number {
@@ -206,38 +203,39 @@ function bootSector(
   { id, label, hidden = 0 }: FatOptions,
   code: Uint8Array = NO_CODE,
 ): Buffer {
+  const isFat32 = bits === 32;
+  const isSmall = !isFat32 && sectors < 0x1_0000;
+  const parameters = [
+    biosParameters(
+      code === NO_CODE ? 'LKT' : 'SYSLINUX',
+      SECTOR_SIZE,
+      sectorsPerCluster,
+      reserved,
+      2,
+      rootSectors === 0 ? 0 : ROOT_ENTRIES,
+      isSmall ? sectors : 0,
+      MEDIA,
+      isFat32 ? 0 : fatSectors,
+      63,
+      255,
+      hidden,
+      isSmall ? 0 : sectors,
+    ),
+    isFat32 ? fat32Parameters(fatSectors, 2, 1, BACKUP_BOOT_SECTOR) : Buffer.alloc(0),
+    extendedParameters(0x80, 0x29, id, label.padEnd(11), `FAT${bits}   `),
+  ];
   const sector = Buffer.alloc(SECTOR_SIZE);
   sector.set(code);
-  sector.fill(0, 3, bits === 32 ? 90 : 62);
-  sector.write(code === NO_CODE ? 'LKT' : 'SYSLINUX', 3, 8, 'latin1');
-  sector.writeUInt16LE(SECTOR_SIZE, 11);
-  sector.writeUInt8(sectorsPerCluster, 13);
-  sector.writeUInt16LE(reserved, 14);
-  sector.writeUInt8(2, 16);
-  sector.writeUInt16LE(rootSectors === 0 ? 0 : ROOT_ENTRIES, 17);
-  const isSmall = bits !== 32 && sectors < 0x1_0000;
-  sector.writeUInt16LE(isSmall ? sectors : 0, 19);
-  sector.writeUInt8(MEDIA, 21);
-  sector.writeUInt16LE(bits === 32 ? 0 : fatSectors, 22);
-  sector.writeUInt16LE(63, 24);
-  sector.writeUInt16LE(255, 26);
-  sector.writeUInt32LE(hidden, 28);
-  sector.writeUInt32LE(isSmall ? 0 : sectors, 32);
-  if (bits === 32) {
-    sector.writeUInt32LE(fatSectors, 36);
-    sector.writeUInt32LE(2, 44);
-    sector.writeUInt16LE(1, 48);
-    sector.writeUInt16LE(BACKUP_BOOT_SECTOR, 50);
-  }
-  const extended = bits === 32 ? 64 : 36;
-  sector.writeUInt8(0x80, extended);
-  sector.writeUInt8(0x29, extended + 2);
-  sector.writeUInt32LE(id, extended + 3);
-  sector.write(label.padEnd(11), extended + 7, 11, 'latin1');
-  sector.write(`FAT${bits}   `, extended + 18, 8, 'latin1');
+  Buffer.concat(parameters).copy(sector, 3);
   sector.writeUInt16LE(0xaa55, 510);
   return sector;
 }
+
+const biosParameters = packer('<8sHBHBHHBHHHII');
+const fat32Parameters = packer('<I4xIHH12x');
+const extendedParameters = packer('<BxBI11s8s');
+const infoRecord = packer('<4s480x4sII12xI');
+const directoryEntry = packer('<11sBBxHHHHHHHI');
 
 /** Without a boot loader the sector jumps to the position of the code and halts there. */
 const NO_CODE: Uint8Array = Buffer.concat(
@@ -246,13 +244,7 @@ const NO_CODE: Uint8Array = Buffer.concat(
 );
 
 function infoSector({ clusters }: Geometry, next: number): Buffer {
-  const sector = Buffer.alloc(SECTOR_SIZE);
-  sector.write('RRaA', 0, 'latin1');
-  sector.write('rrAa', 484, 'latin1');
-  sector.writeUInt32LE(clusters + 2 - next, 488);
-  sector.writeUInt32LE(next, 492);
-  sector.writeUInt32LE(0xaa55_0000, 508);
-  return sector;
+  return infoRecord('RRaA', 'rrAa', clusters + 2 - next, next, 0xaa55_0000);
 }
 
 /** Returns the used part of the table, in whole sectors. */
@@ -298,21 +290,24 @@ function directory(node: Node | undefined, label: string): Buffer {
 }
 
 function entry(name: string, attributes: number, cluster = 0, size = 0, flags = 0): Buffer {
-  const bytes = Buffer.alloc(ENTRY_SIZE);
-  bytes.write(name, 0, 11, 'latin1');
-  bytes.writeUInt8(attributes, 11);
-  bytes.writeUInt8(flags, 12);
   const time = new Date(SOURCE_DATE_EPOCH * 1000);
   const clock =
     (time.getUTCHours() << 11) | (time.getUTCMinutes() << 5) | (time.getUTCSeconds() >> 1);
   const day =
     ((time.getUTCFullYear() - 1980) << 9) | ((time.getUTCMonth() + 1) << 5) | time.getUTCDate();
-  for (const at of [14, 22]) bytes.writeUInt16LE(clock, at);
-  for (const at of [16, 18, 24]) bytes.writeUInt16LE(day, at);
-  bytes.writeUInt16LE(cluster >>> 16, 20);
-  bytes.writeUInt16LE(cluster & 0xffff, 26);
-  bytes.writeUInt32LE(size, 28);
-  return bytes;
+  return directoryEntry(
+    name,
+    attributes,
+    flags,
+    clock,
+    day,
+    day,
+    cluster >>> 16,
+    clock,
+    day,
+    cluster & 0xffff,
+    size,
+  );
 }
 
 /** Returns an 8.3 name as stored, and the flags for lower-case base and extension. */

@@ -7,7 +7,7 @@ import {
   type RawPath,
   SOURCE_DATE_EPOCH,
 } from '@lkt/oci';
-import type { InodeEntry } from './inode-entry.ts';
+import { FILE_TYPE, type InodeEntry } from './inode-entry.ts';
 
 /** A path of a file system to write. Entries with the same `file` are hard links to each other. */
 export interface FsEntry extends InodeEntry {
@@ -157,18 +157,15 @@ export function nameOf({ path, label }: Pick<FsEntry, 'path' | 'label'>): string
   return label === undefined ? `/${fromRaw(path)}` : `/${fromRaw(path)} of ${label}`;
 }
 
-const FORMAT: Readonly<Record<Inode['type'], number>> = {
-  fifo: 0o010000,
-  char: 0o020000,
-  directory: 0o040000,
-  block: 0o060000,
-  file: 0o100000,
-  symlink: 0o120000,
-};
-
 /** Returns `st_mode` of stat(2): permissions and type. */
 export function statMode({ type, mode }: Pick<Inode, 'type' | 'mode'>): number {
-  return FORMAT[type] | (mode & 0o7777);
+  return FILE_TYPE[type] | (mode & 0o7777);
+}
+
+/** Returns a device number as `new_encode_dev` in Linux encodes it; 0 for other inodes. */
+export function deviceNumber({ type, devMajor = 0, devMinor = 0 }: Inode): number {
+  if (type !== 'char' && type !== 'block') return 0;
+  return ((devMinor & 0xff) | (devMajor << 8) | ((devMinor & ~0xff) << 12)) >>> 0;
 }
 
 /**

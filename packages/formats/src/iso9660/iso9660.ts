@@ -8,16 +8,16 @@ import {
   nameOf,
   requireNames,
 } from '../file-system/file-system.ts';
+import { roundUp } from '../bytes/disk.ts';
 import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
+import { packer } from '../bytes/pack.ts';
 import { isoChildren } from './names.ts';
 import {
-  both16,
-  both32,
   ContinuationArea,
   directoryBytes,
   type IsoExtent,
+  rootRecord,
   SECTOR_SIZE,
-  toSector,
 } from './record.ts';
 
 /** Options of `planIso`. */
@@ -103,6 +103,7 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
     next += sectorsOf(image.size);
     return extent;
   });
+  const extentOf = (inode: Inode): IsoExtent => extentByInode.get(inode) ?? { start: 0, size: 0 };
   const dataStart = next;
   for (const group of files.files) if (!isInBoot(group)) next += sectorsOf(group[0].size);
   if (next > MAX_SECTORS)
@@ -132,17 +133,11 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
       if (systemArea.length > SYSTEM_AREA_SECTORS * SECTOR_SIZE)
         throw new Error('the system area is too long');
       yield Buffer.concat([systemArea], SYSTEM_AREA_SECTORS * SECTOR_SIZE);
-      yield primaryDescriptor(
-        options.volumeId,
-        size / SECTOR_SIZE,
-        pathTable,
-        extentByInode.get(files.root),
-      );
-      if (boot.length > 0) yield bootRecord(catalog);
+      const root = extentOf(files.root);
+      yield primaryDescriptor(options.volumeId, size / SECTOR_SIZE, pathTable, root);
+      if (boot.length > 0) yield descriptor(0, bootRecord('EL TORITO SPECIFICATION', catalog));
       yield descriptor(255);
       if (boot.length > 0) yield bootCatalog(boot, extents);
-      const extentOf = (inode: Inode): IsoExtent =>
-        extentByInode.get(inode) ?? { start: 0, size: 0 };
       for (const { inode, children } of directories) {
         const own = extentOf(inode);
         const continuation = new ContinuationArea(own.start + own.size / SECTOR_SIZE);
@@ -151,7 +146,7 @@ export function planIso(files: FileSystem, options: IsoOptions): IsoImage {
       }
       for (const order of ['LE', 'BE'] as const) {
         const table = pathTableBytes(directories, extentByInode, order);
-        yield Buffer.concat([table], toSector(table.length));
+        yield Buffer.concat([table], roundUp(table.length, SECTOR_SIZE));
       }
     },
   };
@@ -225,69 +220,51 @@ function bootBytes(
 }
 
 /** Returns a volume descriptor (ECMA-119 §8.1). */
-function descriptor(type: number): Buffer {
-  const sector = Buffer.alloc(SECTOR_SIZE);
-  sector.writeUInt8(type, 0);
-  sector.write('CD001\x01', 1, 'latin1');
-  return sector;
+function descriptor(type: number, fields: Buffer = Buffer.alloc(0)): Buffer {
+  return Buffer.concat([descriptorHead(type, 'CD001', 1), fields], SECTOR_SIZE);
 }
+
+const descriptorHead = packer('<B5sB');
+const primaryFields = packer('<x32s32s8xD32xWWWDI4x4s4x34s384s128s111s17s17s17s17sB');
+const uint32be = packer('>I');
+/** The boot record volume descriptor (El Torito §2.0). */
+const bootRecord = packer('<32s32xI');
+const validationEntry = packer('<BB26xHH');
+const sectionHeader = packer('<BBH28x');
+const bootEntry = packer('<B5xHI20x');
 
 /** Returns the primary volume descriptor (ECMA-119 §8.4). */
 function primaryDescriptor(
   volumeId: string,
   total: number,
   pathTable: IsoExtent,
-  root: IsoExtent = { start: 0, size: 0 },
+  root: IsoExtent,
 ): Buffer {
-  const sector = descriptor(1);
-  const text = (value: string, at: number, length: number): void => {
-    sector.write(value.padEnd(length).slice(0, length), at, 'latin1');
-  };
-  text('', 8, 32);
-  text(volumeId, 40, 32);
-  both32(sector, total, 80);
-  both16(sector, 1, 120);
-  both16(sector, 1, 124);
-  both16(sector, SECTOR_SIZE, 128);
-  both32(sector, pathTable.size, 132);
-  sector.writeUInt32LE(pathTable.start, 140);
-  sector.writeUInt32BE(pathTable.start + sectorsOf(pathTable.size), 148);
-  sector.writeUInt8(34, 156);
-  both32(sector, root.start, 158);
-  both32(sector, root.size, 166);
-  const date = new Date(SOURCE_DATE_EPOCH * 1000);
-  Buffer.of(
-    date.getUTCFullYear() - 1900,
-    date.getUTCMonth() + 1,
-    date.getUTCDate(),
-    date.getUTCHours(),
-    date.getUTCMinutes(),
-    date.getUTCSeconds(),
-    0,
-    2,
-  ).copy(sector, 174);
-  both16(sector, 1, 184);
-  sector.writeUInt8(1, 188);
-  text('', 190, 128);
-  text('', 318, 128);
-  text('', 446, 128);
-  text('LKT', 574, 128);
-  text('', 702, 37);
-  text('', 739, 37);
-  text('', 776, 37);
-  const digits = `${date.toISOString().replaceAll(/\D/g, '').slice(0, 14)}00`;
-  for (const [index, value] of [digits, digits, '0'.repeat(16), digits].entries())
-    sector.write(value, 813 + 17 * index, 'latin1');
-  sector.writeUInt8(1, 881);
-  return sector;
-}
-
-/** Returns the boot record volume descriptor (El Torito §2.0). */
-function bootRecord(catalog: number): Buffer {
-  const sector = descriptor(0);
-  sector.write('EL TORITO SPECIFICATION', 7, 'latin1');
-  sector.writeUInt32LE(catalog, 0x47);
-  return sector;
+  const time = new Date(SOURCE_DATE_EPOCH * 1000).toISOString();
+  const digits = `${time.replaceAll(/\D/g, '').slice(0, 14)}00`;
+  const fields = primaryFields(
+    ' '.repeat(32),
+    volumeId.padEnd(32),
+    total,
+    1,
+    1,
+    SECTOR_SIZE,
+    pathTable.size,
+    pathTable.start,
+    uint32be(pathTable.start + sectorsOf(pathTable.size)),
+    rootRecord(root),
+    // Volume set, publisher and preparer.
+    ' '.repeat(384),
+    'LKT'.padEnd(128),
+    // Copyright, abstract and bibliographic files.
+    ' '.repeat(111),
+    digits,
+    digits,
+    '0'.repeat(16),
+    digits,
+    1,
+  );
+  return descriptor(1, fields);
 }
 
 const PLATFORM = { bios: 0, efi: 0xef } as const;
@@ -297,29 +274,20 @@ const PLATFORM = { bios: 0, efi: 0xef } as const;
  * a section of its own.
  */
 function bootCatalog(boot: readonly BootImage[], extents: readonly IsoExtent[]): Buffer {
-  const sector = Buffer.alloc(SECTOR_SIZE);
   const [first] = boot;
   if (boot.length > 32 || first === undefined) throw new Error('too many boot images');
-  sector.writeUInt8(1, 0);
-  sector.writeUInt8(PLATFORM[first.platform], 1);
-  sector.writeUInt16LE(0xaa55, 30);
-  let sum = 0;
-  for (let at = 0; at < 32; at += 2) sum += sector.readUInt16LE(at);
-  sector.writeUInt16LE(-sum & 0xffff, 28);
-  let at = 32;
-  for (const [index, image] of boot.entries()) {
-    if (index > 0) {
-      sector.writeUInt8(index === boot.length - 1 ? 0x91 : 0x90, at);
-      sector.writeUInt8(PLATFORM[image.platform], at + 1);
-      sector.writeUInt16LE(1, at + 2);
-      at += 32;
-    }
-    sector.writeUInt8(0x88, at);
-    sector.writeUInt16LE(loadSectors(image), at + 6);
-    sector.writeUInt32LE(extents[index]?.start ?? 0, at + 8);
-    at += 32;
-  }
-  return sector;
+  const platform = PLATFORM[first.platform];
+  const checksum = -(1 + platform * 0x100 + 0xaa55) & 0xffff;
+  const entries = boot.flatMap((image, index) => {
+    const head = sectionHeader(
+      index === boot.length - 1 ? 0x91 : 0x90,
+      PLATFORM[image.platform],
+      1,
+    );
+    const entry = bootEntry(0x88, loadSectors(image), extents[index]?.start ?? 0);
+    return index === 0 ? [entry] : [head, entry];
+  });
+  return Buffer.concat([validationEntry(1, platform, checksum, 0xaa55), ...entries], SECTOR_SIZE);
 }
 
 /** UEFI 2.10 §13.3.2.1: 0 means up to the end of the medium, for sizes that exceed 16 bits. */
@@ -336,14 +304,11 @@ function pathTableBytes(
   extentByInode: ReadonlyMap<Inode, IsoExtent>,
   order: 'LE' | 'BE',
 ): Buffer {
+  const head = packer(order === 'LE' ? '<BxIH' : '>BxIH');
   const records = directories.map(({ inode, identifier, parent }) => {
     const { length } = identifier;
-    const record = Buffer.alloc(8 + length + (length % 2));
-    record.writeUInt8(length, 0);
-    record[`writeUInt32${order}`](extentByInode.get(inode)?.start ?? 0, 2);
-    record[`writeUInt16${order}`](parent, 6);
-    record.write(identifier, 8, 'latin1');
-    return record;
+    const record = head(length, extentByInode.get(inode)?.start ?? 0, parent);
+    return Buffer.concat([record, Buffer.from(identifier, 'latin1')], 8 + roundUp(length, 2));
   });
   return Buffer.concat(records);
 }

@@ -1,4 +1,6 @@
-import type { RawPath } from '@lkt/oci';
+import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { roundUp } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 import { type Inode, statMode } from '../file-system/file-system.ts';
 
 /** Sector size of an ISO image. */
@@ -67,7 +69,7 @@ export function directoryBytes(
       done += part;
     }
   }
-  records.push(Buffer.alloc(toSector(end) - end));
+  records.push(Buffer.alloc(-end & (SECTOR_SIZE - 1)));
   return Buffer.concat(records);
 }
 
@@ -94,10 +96,8 @@ export class ContinuationArea {
     const room = SECTOR_SIZE - (this.#end % SECTOR_SIZE);
     const length = lengthOf(own) + (others.length === 0 ? 0 : CE_SIZE);
     if (length > room || others.length > 0) this.#put(Buffer.alloc(room % SECTOR_SIZE));
-    const entry = systemEntry('CE', CE_SIZE - 4);
-    both32(entry, this.#start + Math.floor(this.#end / SECTOR_SIZE), 4);
-    both32(entry, this.#end % SECTOR_SIZE, 12);
-    both32(entry, length, 20);
+    const sector = this.#start + Math.floor(this.#end / SECTOR_SIZE);
+    const entry = systemEntry('CE', location(sector, this.#end % SECTOR_SIZE, length));
     if (others.length === 0) {
       this.#put(...own);
     } else {
@@ -115,17 +115,12 @@ export class ContinuationArea {
 
   /** In bytes, a multiple of the sector size. */
   get size(): number {
-    return toSector(this.#end);
+    return roundUp(this.#end, SECTOR_SIZE);
   }
 
   bytes(): Buffer {
     return Buffer.concat(this.#chunks, this.size);
   }
-}
-
-/** Rounds a size up to whole sectors. */
-export function toSector(size: number): number {
-  return Math.ceil(size / SECTOR_SIZE) * SECTOR_SIZE;
 }
 
 interface RecordHead {
@@ -145,19 +140,19 @@ function recordOf(
   const count = fitting(system, MAX_RECORD_SIZE - head);
   const inline = system.slice(0, count);
   if (count < system.length) inline.push(continuation.add(system.slice(count)));
-  const used = head + lengthOf(inline);
-  const record = Buffer.alloc(used + (used % 2));
-  record.writeUInt8(record.length, 0);
-  both32(record, extent.start, 2);
-  both32(record, extent.size, 10);
-  shortDate(mtime).copy(record, 18);
-  record.writeUInt8(flags, 25);
-  both16(record, 1, 28);
-  record.writeUInt8(length, 32);
-  record.write(identifier, 33, 'latin1');
-  Buffer.concat(inline).copy(record, head);
-  return record;
+  const size = roundUp(head + lengthOf(inline), 2);
+  const name = Buffer.concat([Buffer.from(identifier, 'latin1')], head - 33);
+  const fields = recordFields(size, extent.start, extent.size, shortDate(mtime), flags, 1, length);
+  return Buffer.concat([fields, name, ...inline], size);
 }
+
+/** Returns the record of a root directory without Rock Ridge, for a volume descriptor. */
+export function rootRecord(extent: IsoExtent): Buffer {
+  const head = { identifier: '\0', extent, flags: DIRECTORY, mtime: SOURCE_DATE_EPOCH };
+  return recordOf(head, [], new ContinuationArea(0));
+}
+
+const recordFields = packer('<BxDD7sB2xWB');
 
 function lengthOf(buffers: readonly Buffer[]): number {
   return buffers.reduce((sum, { length }) => sum + length, 0);
@@ -178,47 +173,39 @@ function fitting(entries: readonly Buffer[], room: number): number {
   return entries.length;
 }
 
-function systemEntry(signature: string, dataLength: number): Buffer {
-  const entry = Buffer.alloc(4 + dataLength);
-  entry.write(signature, 'latin1');
-  entry.writeUInt8(entry.length, 2);
-  entry.writeUInt8(1, 3);
-  return entry;
+/** Returns a system use entry (SUSP 4.1) of version 1. */
+function systemEntry(signature: string, ...data: readonly Buffer[]): Buffer {
+  return Buffer.concat([entryHead(signature, 4 + lengthOf(data), 1), ...data]);
 }
 
+const entryHead = packer('<2sBB');
+/** Sector, offset and length of `CE`. */
+const location = packer('<DDD');
+const posixAttributes = packer('<DDDDD');
+const timestamps = packer('<B7s7s7s');
+const extensionHead = packer('<BBBB');
+const deviceNumbers = packer('<DD');
+
 /** Declares that SUSP is used from the first byte. */
-const SUSP_ENTRY = ((): Buffer => {
-  const entry = systemEntry('SP', 3);
-  entry.writeUInt16BE(0xbeef, 4);
-  return entry;
-})();
+const SUSP_ENTRY = systemEntry('SP', Buffer.of(0xbe, 0xef, 0));
 
 /** Declares the extension: Rock Ridge. */
 const ROCK_RIDGE_ENTRY = ((): Buffer => {
   const id = 'IEEE_1282';
   const text = 'THE IEEE 1282 PROTOCOL PROVIDES SUPPORT FOR POSIX FILE SYSTEM SEMANTICS';
   const source = 'PLEASE CONTACT THE IEEE STANDARDS DEPARTMENT, PISCATAWAY, NJ, USA';
-  const entry = systemEntry('ER', 4 + id.length + text.length + source.length);
-  entry.writeUInt8(id.length, 4);
-  entry.writeUInt8(text.length, 5);
-  entry.writeUInt8(source.length, 6);
-  entry.writeUInt8(1, 7);
-  entry.write(id + text + source, 8, 'latin1');
-  return entry;
+  const head = extensionHead(id.length, text.length, source.length, 1);
+  return systemEntry('ER', head, Buffer.from(id + text + source, 'latin1'));
 })();
 
 /** Returns the entries for mode, owner and times. */
 function attributes(inode: Inode): Buffer[] {
-  const posix = systemEntry('PX', 40);
-  both32(posix, statMode(inode), 4);
-  both32(posix, inode.links, 12);
-  both32(posix, inode.uid, 20);
-  both32(posix, inode.gid, 28);
-  both32(posix, inode.number, 36);
-  const times = systemEntry('TF', 22);
-  times.writeUInt8(MODIFIED | ACCESSED | CHANGED, 4);
-  for (const at of [5, 12, 19]) shortDate(inode.mtime).copy(times, at);
-  return [posix, times];
+  const { links, uid, gid, number } = inode;
+  const date = shortDate(inode.mtime);
+  return [
+    systemEntry('PX', posixAttributes(statMode(inode), links, uid, gid, number)),
+    systemEntry('TF', timestamps(MODIFIED | ACCESSED | CHANGED, date, date, date)),
+  ];
 }
 
 const MODIFIED = 2;
@@ -233,10 +220,8 @@ function alternateName(name: RawPath): Buffer[] {
   const entries: Buffer[] = [];
   for (let done = 0; done < name.length; done += MAX_TEXT_LENGTH) {
     const part = name.slice(done, done + MAX_TEXT_LENGTH);
-    const entry = systemEntry('NM', 1 + part.length);
-    entry.writeUInt8(done + part.length < name.length ? CONTINUES : 0, 4);
-    entry.write(part, 5, 'latin1');
-    entries.push(entry);
+    const flags = done + part.length < name.length ? CONTINUES : 0;
+    entries.push(systemEntry('NM', Buffer.of(flags), Buffer.from(part, 'latin1')));
   }
   return entries;
 }
@@ -245,13 +230,13 @@ function alternateName(name: RawPath): Buffer[] {
 function specific({ type, link = '', devMajor = 0, devMinor = 0 }: Inode): Buffer[] {
   if (type === 'symlink') return symbolicLink(link);
   if (type !== 'char' && type !== 'block') return [];
-  const entry = systemEntry('PN', 16);
   // All readers know small numbers in the low word; the kernel (fs/isofs/rock.c) also knows large
   // ones.
-  const isSmall = devMinor < 256;
-  both32(entry, isSmall ? 0 : devMajor, 4);
-  both32(entry, isSmall ? devMajor * 256 + devMinor : devMinor, 12);
-  return [entry];
+  const numbers =
+    devMinor < 256
+      ? deviceNumbers(0, devMajor * 256 + devMinor)
+      : deviceNumbers(devMajor, devMinor);
+  return [systemEntry('PN', numbers)];
 }
 
 /**
@@ -291,11 +276,9 @@ function symbolicLink(target: RawPath): Buffer[] {
       done += length;
     }
   }
-  return entries.map(({ components, size }, index) => {
-    const entry = systemEntry('SL', 1 + size);
-    entry.writeUInt8(index < entries.length - 1 ? CONTINUES : 0, 4);
-    Buffer.concat(components).copy(entry, 5);
-    return entry;
+  return entries.map(({ components }, index) => {
+    const flags = index < entries.length - 1 ? CONTINUES : 0;
+    return systemEntry('SL', Buffer.of(flags), ...components);
   });
 }
 
@@ -319,15 +302,3 @@ function shortDate(mtime: number): Buffer {
 
 const FIRST_DATE = Date.UTC(1900, 0, 1) / 1000;
 const LAST_DATE = Date.UTC(2155, 11, 31) / 1000;
-
-/** Writes a number in both byte orders, little-endian first. */
-export function both32(buffer: Buffer, value: number, at: number): void {
-  buffer.writeUInt32LE(value, at);
-  buffer.writeUInt32BE(value, at + 4);
-}
-
-/** Writes a number in both byte orders, little-endian first. */
-export function both16(buffer: Buffer, value: number, at: number): void {
-  buffer.writeUInt16LE(value, at);
-  buffer.writeUInt16BE(value, at + 2);
-}

@@ -1,6 +1,7 @@
 // UEFI 2.10, chapter 5: GUID Partition Table (GPT) Disk Layout, with the legacy MBR (5.2)
 import { crc32 } from 'node:zlib';
-import { type Disk, type Extent, MIB, roundUp, SECTOR_SIZE } from '../bytes/disk.ts';
+import { type Disk, type Extent, inMemory, MIB, roundUp, SECTOR_SIZE } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 
 /** The first sector of the first partition: at 1 MiB, the common alignment. */
 export const FIRST_PARTITION_SECTOR: number = MIB / SECTOR_SIZE;
@@ -14,8 +15,10 @@ export interface MbrOptions {
 }
 
 const ENTRIES = 128;
-const ENTRY_SIZE = 128;
 const HEADER_SIZE = 92;
+const gptHeader = packer('<8sII8xQQQQ16sQIII');
+const gptEntry = packer('<16s16sQQ8x72s');
+const mbrEntry = packer('<B3sB3sII');
 const EFI_SYSTEM = 'c12a7328-f81f-11d2-ba4b-00a0c93ec93b';
 const FAT32_LBA = 0x0c;
 
@@ -34,7 +37,7 @@ export function mbrDisk(content: Disk, { code, id }: MbrOptions, size = 0): Disk
   ]);
   return {
     size: Math.max(roundUp(MIB + content.size, MIB), roundUp(size, MIB)),
-    extents: [{ offset: 0, size: SECTOR_SIZE, bytes: () => [sector] }, ...moved(content, MIB)],
+    extents: [{ offset: 0, ...inMemory(sector) }, ...moved(content, MIB)],
   };
 }
 
@@ -52,44 +55,46 @@ export function gptDisk(content: Disk, { diskId, partitionId }: GptOptions, size
   // The backup table is at the end.
   const total = Math.max(roundUp(MIB + content.size, MIB) + MIB, roundUp(size, MIB));
   const sectors = total / SECTOR_SIZE;
-  const entries = Buffer.alloc(ENTRIES * ENTRY_SIZE);
-  guid(EFI_SYSTEM).copy(entries, 0);
-  guid(partitionId).copy(entries, 16);
-  entries.writeBigUInt64LE(BigInt(FIRST_PARTITION_SECTOR), 32);
-  entries.writeBigUInt64LE(
-    BigInt(FIRST_PARTITION_SECTOR + roundUp(content.size, MIB) / SECTOR_SIZE - 1),
-    40,
+  const last = FIRST_PARTITION_SECTOR + roundUp(content.size, MIB) / SECTOR_SIZE - 1;
+  const name = Buffer.from('EFI system partition', 'utf16le');
+  const partition = gptEntry(
+    guid(EFI_SYSTEM),
+    guid(partitionId),
+    FIRST_PARTITION_SECTOR,
+    last,
+    name,
   );
-  entries.write('EFI system partition', 56, 'utf16le');
+  const entries = Buffer.concat([partition], ENTRIES * partition.length);
   const tableSectors = entries.length / SECTOR_SIZE;
   const header = (own: number, other: number, table: number): Buffer => {
-    const bytes = Buffer.alloc(SECTOR_SIZE);
-    bytes.write('EFI PART', 0, 'latin1');
-    bytes.writeUInt32LE(0x1_0000, 8);
-    bytes.writeUInt32LE(HEADER_SIZE, 12);
-    bytes.writeBigUInt64LE(BigInt(own), 24);
-    bytes.writeBigUInt64LE(BigInt(other), 32);
-    bytes.writeBigUInt64LE(BigInt(2 + tableSectors), 40);
-    bytes.writeBigUInt64LE(BigInt(sectors - 2 - tableSectors), 48);
-    guid(diskId).copy(bytes, 56);
-    bytes.writeBigUInt64LE(BigInt(table), 72);
-    bytes.writeUInt32LE(ENTRIES, 80);
-    bytes.writeUInt32LE(ENTRY_SIZE, 84);
-    bytes.writeUInt32LE(crc32(entries), 88);
-    bytes.writeUInt32LE(crc32(bytes.subarray(0, HEADER_SIZE)), 16);
-    return bytes;
+    const bytes = gptHeader(
+      'EFI PART',
+      0x1_0000,
+      HEADER_SIZE,
+      own,
+      other,
+      2 + tableSectors,
+      sectors - 2 - tableSectors,
+      guid(diskId),
+      table,
+      ENTRIES,
+      partition.length,
+      crc32(entries),
+    );
+    bytes.writeUInt32LE(crc32(bytes), 16);
+    return Buffer.concat([bytes], SECTOR_SIZE);
   };
   const protective = masterBootRecord(new Uint8Array(), 0, [
     { type: 0xee, isActive: false, start: 1, sectors: Math.min(sectors - 1, 0xffff_ffff) },
   ]);
   const first = Buffer.concat([protective, header(1, sectors - 1, 2), entries]);
-  const last = Buffer.concat([entries, header(sectors - 1, 1, sectors - 1 - tableSectors)]);
+  const backup = Buffer.concat([entries, header(sectors - 1, 1, sectors - 1 - tableSectors)]);
   return {
     size: total,
     extents: [
-      { offset: 0, size: first.length, bytes: () => [first] },
+      { offset: 0, ...inMemory(first) },
       ...moved(content, MIB),
-      { offset: total - last.length, size: last.length, bytes: () => [last] },
+      { offset: total - backup.length, ...inMemory(backup) },
     ],
   };
 }
@@ -115,14 +120,11 @@ export function masterBootRecord(
   const sector = Buffer.alloc(SECTOR_SIZE);
   sector.set(code.subarray(0, 440));
   sector.writeUInt32LE(id, 440);
+  const last = Buffer.of(0xfe, 0xff, 0xff);
   for (const [index, { type, isActive, start, sectors }] of partitions.entries()) {
-    const at = 446 + 16 * index;
-    sector.writeUInt8(isActive ? 0x80 : 0, at);
-    sector.set(start <= 1 ? [0, start + 1, 0] : [0xfe, 0xff, 0xff], at + 1);
-    sector.writeUInt8(type, at + 4);
-    sector.set([0xfe, 0xff, 0xff], at + 5);
-    sector.writeUInt32LE(start, at + 8);
-    sector.writeUInt32LE(sectors, at + 12);
+    const first = start <= 1 ? Buffer.of(0, start + 1, 0) : last;
+    const entry = mbrEntry(isActive ? 0x80 : 0, first, type, last, start, sectors);
+    entry.copy(sector, 446 + entry.length * index);
   }
   sector.writeUInt16LE(0xaa55, 510);
   return sector;

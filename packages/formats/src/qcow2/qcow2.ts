@@ -1,9 +1,11 @@
 // https://www.qemu.org/docs/master/interop/qcow2.html (version 3)
 import { type Disk, roundUp, runBytes, runsOf } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 
 const CLUSTER_BITS = 16;
 const CLUSTER_SIZE = 2 ** CLUSTER_BITS;
 const HEADER_LENGTH = 104;
+const header = packer('>4sI12xIQ4xIQQI36xII');
 /** The cluster has a reference count of one, so that it can be written in place. */
 const COPIED = 1n << 63n;
 
@@ -31,18 +33,19 @@ export async function* qcow2Bytes(disk: Disk): AsyncGenerator<Uint8Array> {
   const dataAt = l2At + used.size;
   const total = dataAt + dataClusters;
 
-  const header = Buffer.alloc(CLUSTER_SIZE);
-  header.write('QFI\xfb', 0, 'latin1');
-  header.writeUInt32BE(3, 4);
-  header.writeUInt32BE(CLUSTER_BITS, 20);
-  header.writeBigUInt64BE(BigInt(disk.size), 24);
-  header.writeUInt32BE(l1Entries, 36);
-  header.writeBigUInt64BE(BigInt(l1At * CLUSTER_SIZE), 40);
-  header.writeBigUInt64BE(BigInt(CLUSTER_SIZE), 48);
-  header.writeUInt32BE(tableClusters, 56);
-  header.writeUInt32BE(4, 96);
-  header.writeUInt32BE(HEADER_LENGTH, 100);
-  yield header;
+  const fields = header(
+    'QFI\xfb',
+    3,
+    CLUSTER_BITS,
+    disk.size,
+    l1Entries,
+    l1At * CLUSTER_SIZE,
+    CLUSTER_SIZE,
+    tableClusters,
+    4,
+    HEADER_LENGTH,
+  );
+  yield Buffer.concat([fields], CLUSTER_SIZE);
 
   const refcountTable = Buffer.alloc(tableClusters * CLUSTER_SIZE);
   for (let index = 0; index < blocks; index += 1)

@@ -1,8 +1,11 @@
+import { packer } from '../bytes/pack.ts';
 import type { BlockCompressor } from './compressor.ts';
 
 /** Size of an uncompressed metadata block. */
 const BLOCK_SIZE = 8192;
-const UNCOMPRESSED_FLAG = 0x8000;
+/** Flag in the size of a block. */
+export const UNCOMPRESSED_METADATA = 0x8000;
+const blockSize = packer('<H');
 
 /** A location in a metadata table. */
 export interface MetadataLocation {
@@ -10,6 +13,11 @@ export interface MetadataLocation {
   readonly block: number;
   /** Offset in the uncompressed block. */
   readonly offset: number;
+}
+
+/** Returns a location as one number, as other tables store it. */
+export function positionOf({ block, offset }: MetadataLocation): number {
+  return block * 0x1_0000 + offset;
 }
 
 /** A metadata table: compressed blocks of 8 KiB, each preceded by its size. */
@@ -51,9 +59,8 @@ export class MetadataWriter {
     const plain = this.#current.subarray(0, this.#used);
     const compressed = this.#compress?.sync(plain) ?? plain;
     const isPlain = compressed.length >= plain.length;
-    const head = Buffer.alloc(2);
-    const body = isPlain ? Buffer.from(plain) : compressed;
-    head.writeUInt16LE(body.length | (isPlain ? UNCOMPRESSED_FLAG : 0));
+    const body = isPlain ? plain : compressed;
+    const head = blockSize(body.length | (isPlain ? UNCOMPRESSED_METADATA : 0));
     this.#blocks.push(head, Buffer.from(body));
     this.#starts.push(this.#size);
     this.#size += 2 + body.length;

@@ -1,11 +1,22 @@
 // https://docs.kernel.org/filesystems/squashfs.html (4.0)
 import { LktError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import { type FileSystem, type Inode, requireNames } from '../file-system/file-system.ts';
+import {
+  deviceNumber,
+  type FileSystem,
+  type Inode,
+  requireNames,
+} from '../file-system/file-system.ts';
 import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
+import { packer } from '../bytes/pack.ts';
 import type { BlockCompressor } from './compressor.ts';
 import { BLOCK_SIZE, DataWriter, type FileLocation } from './data.ts';
-import { type MetadataLocation, MetadataWriter } from './metadata.ts';
+import {
+  type MetadataLocation,
+  MetadataWriter,
+  positionOf,
+  UNCOMPRESSED_METADATA,
+} from './metadata.ts';
 import { type AttributeTable, attributeTable } from './xattrs.ts';
 
 /** NAME_MAX */
@@ -13,6 +24,16 @@ const MAX_NAME_LENGTH = 255;
 const SUPERBLOCK_SIZE = 96;
 const NONE_32 = 0xffff_ffff;
 const NONE_64 = 0xffff_ffff_ffff_ffffn;
+const superblockRecord = packer('<4sIIIIHHHHHHQQQQQQQQ');
+const inodeHead = packer('<HHHHII');
+const basicDirectory = packer('<IIHHI');
+const extendedDirectory = packer('<IIIIHHI');
+const extendedFile = packer('<QQQ');
+const listingEntry = packer('<HhHH');
+const fragmentEntry = packer('<QI4x');
+const attributesHead = packer('<QI4x');
+const word16 = packer('<H');
+const word64 = packer('<Q');
 /** The end is padded to the block size of devices. */
 const PAGE_SIZE = 4096;
 
@@ -35,7 +56,11 @@ const EXTENDED_TYPE = 7;
 export function planSquashfs(files: FileSystem, compressor: BlockCompressor): HeadedBytes {
   requireNames(files, 'a squashfs', MAX_NAME_LENGTH);
   const { options } = compressor;
-  const optionsBlock = options === undefined ? Buffer.alloc(0) : plainMetadata(options);
+  // A block of uncompressed metadata.
+  const optionsBlock =
+    options === undefined
+      ? Buffer.alloc(0)
+      : Buffer.concat([word16(options.length | UNCOMPRESSED_METADATA), options]);
   let superblock = Buffer.alloc(0);
   return {
     bytes: async function* () {
@@ -50,12 +75,6 @@ export function planSquashfs(files: FileSystem, compressor: BlockCompressor): He
     },
     head: () => [superblock],
   };
-}
-
-function plainMetadata(data: Buffer): Buffer {
-  const head = Buffer.alloc(2);
-  head.writeUInt16LE(data.length | 0x8000);
-  return Buffer.concat([head, data]);
 }
 
 /** The tables after the data. */
@@ -87,13 +106,10 @@ class Tables {
       if (inode.type === 'directory') this.#put(inode, this.#directory(inode, directories));
     const inodes = this.#append(this.#inodes.end().bytes);
     const listed = this.#append(directories.end().bytes);
-    const fragments = this.#lookupTable(16, data.fragments, (entry, { start, size }) => {
-      entry.writeBigUInt64LE(BigInt(start), 0);
-      entry.writeUInt32LE(size, 8);
-    });
-    const ids = this.#lookupTable(4, [...this.#ids.keys()], (entry, id) => {
-      entry.writeUInt32LE(id, 0);
-    });
+    const fragments = this.#lookupTable(
+      data.fragments.map(({ start, size }) => fragmentEntry(start, size)),
+    );
+    const ids = this.#lookupTable([...this.#ids.keys()].map((id) => words(id)));
     this.#starts = { inodes, directories: listed, fragments, ids };
     this.#attributesStart = this.#appendAttributes();
   }
@@ -104,34 +120,29 @@ class Tables {
 
   superblock(hasOptions: boolean): Buffer {
     const { inodes, directories, fragments, ids } = this.#starts;
-    const { inodes: all, root } = this.#files;
-    const block = Buffer.alloc(SUPERBLOCK_SIZE);
-    block.write('hsqs', 'latin1');
-    block.writeUInt32LE(all.length, 4);
-    block.writeUInt32LE(SOURCE_DATE_EPOCH, 8);
-    block.writeUInt32LE(BLOCK_SIZE, 12);
-    block.writeUInt32LE(this.#data.fragments.length, 16);
-    block.writeUInt16LE(this.#compressor.id, 20);
-    block.writeUInt16LE(Math.log2(BLOCK_SIZE), 22);
-    block.writeUInt16LE(this.#flags(hasOptions), 24);
-    block.writeUInt16LE(this.#ids.size, 26);
-    block.writeUInt16LE(4, 28);
-    block.writeUInt16LE(0, 30);
-    const location = this.#inodeLocations.get(root) ?? { block: 0, offset: 0 };
-    block.writeBigUInt64LE(BigInt(location.block) * 65_536n + BigInt(location.offset), 32);
-    const { fragments: list } = this.#data;
-    const starts = [
+    const { fragments: fragmentBlocks } = this.#data;
+    const root = this.#inodeLocations.get(this.#files.root) ?? { block: 0, offset: 0 };
+    return superblockRecord(
+      'hsqs',
+      this.#files.inodes.length,
+      SOURCE_DATE_EPOCH,
+      BLOCK_SIZE,
+      fragmentBlocks.length,
+      this.#compressor.id,
+      Math.log2(BLOCK_SIZE),
+      this.#flags(hasOptions),
+      this.#ids.size,
+      4,
+      0,
+      positionOf(root),
       this.#end,
       ids,
-      this.#attributesStart,
+      this.#attributesStart ?? NONE_64,
       inodes,
       directories,
-      list.length === 0 ? undefined : fragments,
-      undefined,
-    ];
-    for (const [index, start] of starts.entries())
-      block.writeBigUInt64LE(start === undefined ? NONE_64 : BigInt(start), 40 + 8 * index);
-    return block;
+      fragmentBlocks.length === 0 ? NONE_64 : fragments,
+      NONE_64,
+    );
   }
 
   #flags(hasOptions: boolean): number {
@@ -153,17 +164,9 @@ class Tables {
   }
 
   /** Writes blocks of metadata, followed by their offsets. */
-  #lookupTable<T>(
-    size: number,
-    items: readonly T[],
-    fill: (entry: Buffer, item: T) => void,
-  ): number {
+  #lookupTable(entries: readonly Buffer[]): number {
     const table = new MetadataWriter(this.#compressor);
-    for (const item of items) {
-      const entry = Buffer.alloc(size);
-      fill(entry, item);
-      table.write(entry);
-    }
+    for (const entry of entries) table.write(entry);
     const { bytes, starts } = table.end();
     const first = this.#append(bytes);
     return this.#append(pointers(starts, first));
@@ -174,22 +177,16 @@ class Tables {
     if (count === 0) return undefined;
     const first = this.#append(pairs);
     const start = this.#append(sets.bytes);
-    const head = Buffer.alloc(16);
-    head.writeBigUInt64LE(BigInt(first), 0);
-    head.writeUInt32LE(count, 8);
-    return this.#append(Buffer.concat([head, pointers(sets.starts, start)]));
+    return this.#append(
+      Buffer.concat([attributesHead(first, count), pointers(sets.starts, start)]),
+    );
   }
 
   #put(inode: Inode, body: { readonly type: number; readonly fields: Buffer }): void {
     this.#inodeLocations.set(inode, this.#inodes.location);
-    const head = Buffer.alloc(16);
-    head.writeUInt16LE(body.type, 0);
-    head.writeUInt16LE(inode.mode & 0o7777, 2);
-    head.writeUInt16LE(this.#id(inode.uid), 4);
-    head.writeUInt16LE(this.#id(inode.gid), 6);
-    head.writeUInt32LE(Math.min(Math.max(inode.mtime, 0), NONE_32), 8);
-    head.writeUInt32LE(inode.number, 12);
-    this.#inodes.write(head);
+    const [uid, gid] = [this.#id(inode.uid), this.#id(inode.gid)];
+    const mtime = Math.min(Math.max(inode.mtime, 0), NONE_32);
+    this.#inodes.write(inodeHead(body.type, inode.mode & 0o7777, uid, gid, mtime, inode.number));
     this.#inodes.write(body.fields);
   }
 
@@ -205,12 +202,11 @@ class Tables {
 
   #plainInode(inode: Inode): { type: number; fields: Buffer } {
     if (inode.type === 'file') return this.#file(inode);
-    const { type, links, link = '', devMajor = 0, devMinor = 0 } = inode;
+    const { type, links, link = '' } = inode;
     const attributes = this.#attributes.of.get(inode);
     const parts = [words(links)];
     if (type === 'symlink') parts.push(words(link.length), Buffer.from(link, 'latin1'));
-    if (type === 'char' || type === 'block')
-      parts.push(words(((devMinor & 0xff) | (devMajor << 8) | ((devMinor & ~0xff) << 12)) >>> 0));
+    if (type === 'char' || type === 'block') parts.push(words(deviceNumber(inode)));
     if (attributes !== undefined) parts.push(words(attributes));
     const more = attributes === undefined ? 0 : EXTENDED_TYPE;
     return { type: TYPE[type] + more, fields: Buffer.concat(parts) };
@@ -229,10 +225,7 @@ class Tables {
         type: TYPE.file,
         fields: Buffer.concat([words(start), tail, words(size), words(...blocks)]),
       };
-    const head = Buffer.alloc(24);
-    head.writeBigUInt64LE(BigInt(start), 0);
-    head.writeBigUInt64LE(BigInt(size), 8);
-    head.writeBigUInt64LE(BigInt(sparse), 16);
+    const head = extendedFile(start, size, sparse);
     const fields = [head, words(links), tail, words(attributes ?? NONE_32), words(...blocks)];
     return { type: TYPE.file + EXTENDED_TYPE, fields: Buffer.concat(fields) };
   }
@@ -247,22 +240,10 @@ class Tables {
       listings.write(bytes);
     }
     const above = parent === inode ? this.#files.inodes.length + 1 : parent.number;
-    if (attributes === undefined && size <= 0xffff) {
-      const fields = Buffer.alloc(16);
-      fields.writeUInt32LE(block, 0);
-      fields.writeUInt32LE(links, 4);
-      fields.writeUInt16LE(size, 8);
-      fields.writeUInt16LE(offset, 10);
-      fields.writeUInt32LE(above, 12);
-      return { type: TYPE.directory, fields };
-    }
+    if (attributes === undefined && size <= 0xffff)
+      return { type: TYPE.directory, fields: basicDirectory(block, links, size, offset, above) };
     if (size > NONE_32) throw new Error(`directory ${number} is too large`);
-    const fields = Buffer.alloc(24);
-    for (const [index, value] of [links, size, block, above].entries())
-      fields.writeUInt32LE(value, 4 * index);
-    fields.writeUInt16LE(0, 16);
-    fields.writeUInt16LE(offset, 18);
-    fields.writeUInt32LE(attributes ?? NONE_32, 20);
+    const fields = extendedDirectory(links, size, block, above, 0, offset, attributes ?? NONE_32);
     return { type: TYPE.directory + EXTENDED_TYPE, fields };
   }
 
@@ -282,13 +263,13 @@ class Tables {
         run = [];
       }
       if (run.length === 0) base = { block, number: inode.number };
-      const entry = Buffer.alloc(8 + name.length);
-      entry.writeUInt16LE(offset, 0);
-      entry.writeInt16LE(inode.number - base.number, 2);
-      entry.writeUInt16LE(TYPE[inode.type], 4);
-      entry.writeUInt16LE(name.length - 1, 6);
-      entry.write(name, 8, 'latin1');
-      run.push(entry);
+      const entry = listingEntry(
+        offset,
+        inode.number - base.number,
+        TYPE[inode.type],
+        name.length - 1,
+      );
+      run.push(Buffer.concat([entry, Buffer.from(name, 'latin1')]));
     }
     if (run.length > 0) yield Buffer.concat([head(), ...run]);
   }
@@ -311,8 +292,5 @@ function words(...values: readonly number[]): Buffer {
 }
 
 function pointers(starts: readonly number[], first: number): Buffer {
-  const bytes = Buffer.alloc(8 * starts.length);
-  for (const [index, start] of starts.entries())
-    bytes.writeBigUInt64LE(BigInt(first + start), 8 * index);
-  return bytes;
+  return Buffer.concat(starts.map((start) => word64(first + start)));
 }

@@ -1,7 +1,8 @@
 import { compareBytes } from '@lkt/oci';
+import { packer } from '../bytes/pack.ts';
 import type { FileSystem, Inode } from '../file-system/file-system.ts';
 import type { BlockCompressor } from './compressor.ts';
-import { MetadataWriter } from './metadata.ts';
+import { MetadataWriter, positionOf } from './metadata.ts';
 
 /** The extended attributes of a squashfs; each distinct set is stored once. */
 export interface AttributeTable {
@@ -14,11 +15,10 @@ export interface AttributeTable {
   readonly sets: { readonly bytes: Buffer; readonly starts: readonly number[] };
 }
 
+const setRecord = packer('<QII');
+const nameHead = packer('<HH');
+const valueHead = packer('<I');
 const PREFIXES = ['user.', 'trusted.', 'security.'];
-
-function isKept(name: string): boolean {
-  return PREFIXES.some((prefix) => name.startsWith(prefix));
-}
 
 /** Collects the extended attributes of all inodes. */
 export function attributeTable(
@@ -30,7 +30,9 @@ export function attributeTable(
   const pairs = new MetadataWriter(compressor);
   const sets = new MetadataWriter(compressor);
   for (const inode of inodes) {
-    const kept = [...(inode.xattrs ?? [])].filter(([name]) => isKept(name));
+    const kept = [...(inode.xattrs ?? [])].filter(([name]) =>
+      PREFIXES.some((prefix) => name.startsWith(prefix)),
+    );
     if (kept.length === 0) continue;
     const bytes = Buffer.concat(kept.toSorted(([a], [b]) => compareBytes(a, b)).map(pair));
     const key = bytes.toString('latin1');
@@ -38,12 +40,7 @@ export function attributeTable(
     if (index === undefined) {
       index = known.size;
       known.set(key, index);
-      const { block, offset } = pairs.location;
-      const set = Buffer.alloc(16);
-      set.writeBigUInt64LE(BigInt(block) * 65_536n + BigInt(offset), 0);
-      set.writeUInt32LE(kept.length, 8);
-      set.writeUInt32LE(bytes.length, 12);
-      sets.write(set);
+      sets.write(setRecord(positionOf(pairs.location), kept.length, bytes.length));
       pairs.write(bytes);
     }
     of.set(inode, index);
@@ -54,10 +51,5 @@ export function attributeTable(
 function pair([name, value]: readonly [string, Uint8Array]): Buffer {
   const type = PREFIXES.findIndex((prefix) => name.startsWith(prefix));
   const rest = Buffer.from(name.slice(PREFIXES[type]?.length ?? 0));
-  const head = Buffer.alloc(4);
-  head.writeUInt16LE(type, 0);
-  head.writeUInt16LE(rest.length, 2);
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(value.length);
-  return Buffer.concat([head, rest, length, value]);
+  return Buffer.concat([nameHead(type, rest.length), rest, valueHead(value.length), value]);
 }

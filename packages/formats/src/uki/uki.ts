@@ -5,6 +5,7 @@ import { kernelRelease } from '../linux-boot/kernel-header.ts';
 import { type EfiSigner, signPe } from '../pe/authenticode.ts';
 import { type Content, exactBytes, inMemory, roundUp } from '../bytes/disk.ts';
 import { zeros } from '../bytes/headed-bytes.ts';
+import { packer } from '../bytes/pack.ts';
 import { NX_COMPAT, PE_CERTIFICATES, PE_CHECKSUM, readPe, SECTION_HEADER_SIZE } from '../pe/pe.ts';
 import { pcr11 } from './pcr.ts';
 
@@ -35,6 +36,8 @@ const CODE = 0x20;
 const READABLE = 0x4000_0000;
 /** Header of a certificate table entry, which begins at a multiple of eight. */
 const CERTIFICATE_HEAD = 8;
+const certificateHead = packer('<IHH');
+const sectionHeader = packer('<8sIIII12xI');
 
 interface Section {
   readonly name: string;
@@ -107,14 +110,8 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
           fix: 'use --format kernel+initrd, or raw-bios',
         },
       );
-    head.fill(0, header, header + SECTION_HEADER_SIZE);
-    head.write(name, header, 8, 'latin1');
-    for (const [index, value] of [content.size, address, rawSize, offset].entries())
-      head.writeUInt32LE(value, header + 8 + 4 * index);
-    head.writeUInt32LE(
-      (READABLE | (name === '.linux' ? CODE : INITIALIZED_DATA)) >>> 0,
-      header + 36,
-    );
+    const flags = (READABLE | (name === '.linux' ? CODE : INITIALIZED_DATA)) >>> 0;
+    sectionHeader(name, content.size, address, rawSize, offset, flags).copy(head, header);
     placed.push({ name, content, offset, rawSize });
     initialized += content.size;
     header += SECTION_HEADER_SIZE;
@@ -187,12 +184,8 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
 
 /** Returns a WIN_CERTIFICATE: its length, revision 2.0, PKCS #7. */
 function certificateTable(signature: Buffer, size: number): Buffer {
-  const table = Buffer.alloc(size);
-  table.writeUInt32LE(CERTIFICATE_HEAD + signature.length, 0);
-  table.writeUInt16LE(0x0200, 4);
-  table.writeUInt16LE(0x0002, 6);
-  signature.copy(table, CERTIFICATE_HEAD);
-  return table;
+  const head = certificateHead(CERTIFICATE_HEAD + signature.length, 0x0200, 0x0002);
+  return Buffer.concat([head, signature], size);
 }
 
 interface KernelFacts {

@@ -1,10 +1,12 @@
 // https://docs.kernel.org/admin-guide/device-mapper/verity.html
 import { hash } from 'node:crypto';
 import type { HeadedBytes } from '../bytes/headed-bytes.ts';
+import { packer } from '../bytes/pack.ts';
 
 const BLOCK_SIZE = 4096;
 const DIGEST_SIZE = 32;
 const SECTOR_SIZE = 512;
+const superblockFields = packer('<8sII16x32sIIQ');
 
 /** The parameters of a verity device. */
 export interface VerityRoot {
@@ -99,13 +101,6 @@ function digest(data: Uint8Array): Buffer {
 
 /** Returns the superblock (https://gitlab.com/cryptsetup/cryptsetup/-/wikis/DMVerity). */
 function superblock(blocks: number): Buffer {
-  const block = Buffer.alloc(BLOCK_SIZE);
-  block.write('verity', 'latin1');
-  block.writeUInt32LE(1, 8);
-  block.writeUInt32LE(1, 12);
-  block.write('sha256', 32, 'latin1');
-  block.writeUInt32LE(BLOCK_SIZE, 64);
-  block.writeUInt32LE(BLOCK_SIZE, 68);
-  block.writeBigUInt64LE(BigInt(blocks), 72);
-  return block;
+  const fields = superblockFields('verity', 1, 1, 'sha256', BLOCK_SIZE, BLOCK_SIZE, blocks);
+  return Buffer.concat([fields], BLOCK_SIZE);
 }

@@ -1,15 +1,9 @@
 // Microsoft, "Virtual Hard Disk Image Format Specification", 1.0
 import { createHash } from 'node:crypto';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import {
-  type Disk,
-  paddedBlocks,
-  rawBytes,
-  roundUp,
-  runBytes,
-  runsOf,
-  SECTOR_SIZE,
-} from '../bytes/disk.ts';
+import { blocksOf } from '../bytes/blocks.ts';
+import { type Disk, rawBytes, roundUp, runBytes, runsOf, SECTOR_SIZE } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 
 const FIXED = 2;
 const DYNAMIC = 3;
@@ -18,6 +12,11 @@ const EPOCH_2000 = 946_684_800;
 const BLOCK_SIZE = 2 ** 21;
 /** A bit for each sector of a block, in one sector. */
 const BITMAP = Buffer.alloc(SECTOR_SIZE, 0xff);
+const NO_OFFSET = 0xffff_ffff_ffff_ffffn;
+const VERSION = 0x0001_0000;
+const footerRecord = packer('>8sIIQI4sI4sQQ4sI4x16s428x');
+const dynamicHeader = packer('>8sQQIII988x');
+const diskGeometry = packer('>HBB');
 
 /**
  * Streams a disk as fixed VHD (Virtual Hard Disk Image Format Specification 1.0): the whole disk
@@ -35,18 +34,13 @@ export async function* dynamicVhdBytes(disk: Disk, id: string): AsyncGenerator<U
   const end = footer(size, DYNAMIC, id);
   yield end;
   const blocks = Math.ceil(size / BLOCK_SIZE);
-  const header = Buffer.alloc(1024);
-  header.write('cxsparse', 0, 'latin1');
-  header.fill(0xff, 8, 16);
-  header.writeBigUInt64BE(BigInt(SECTOR_SIZE + header.length), 16);
-  header.writeUInt32BE(0x0001_0000, 24);
-  header.writeUInt32BE(blocks, 28);
-  header.writeUInt32BE(BLOCK_SIZE, 32);
+  const tableAt = SECTOR_SIZE + 1024;
+  const header = dynamicHeader('cxsparse', NO_OFFSET, tableAt, VERSION, blocks, BLOCK_SIZE);
   header.writeUInt32BE(checksum(header), 36);
   yield header;
   const table = Buffer.alloc(roundUp(blocks * 4, SECTOR_SIZE), 0xff);
   const runs = runsOf(disk, BLOCK_SIZE);
-  let next = (SECTOR_SIZE + header.length + table.length) / SECTOR_SIZE;
+  let next = (tableAt + table.length) / SECTOR_SIZE;
   for (const run of runs) {
     for (let at = run.offset; at < run.offset + run.size; at += BLOCK_SIZE) {
       table.writeUInt32BE(next, (at / BLOCK_SIZE) * 4);
@@ -55,7 +49,7 @@ export async function* dynamicVhdBytes(disk: Disk, id: string): AsyncGenerator<U
   }
   yield table;
   for (const run of runs) {
-    for await (const block of paddedBlocks(runBytes(run), BLOCK_SIZE)) {
+    for await (const block of blocksOf(runBytes(run), BLOCK_SIZE)) {
       yield BITMAP;
       yield block;
     }
@@ -69,22 +63,22 @@ function sizeOf({ size }: Disk): number {
 }
 
 function footer(size: number, type: number, id: string): Buffer {
-  const bytes = Buffer.alloc(SECTOR_SIZE);
-  bytes.write('conectix', 0, 'latin1');
-  bytes.writeUInt32BE(2, 8);
-  bytes.writeUInt32BE(0x0001_0000, 12);
-  if (type === FIXED) bytes.fill(0xff, 16, 24);
-  else bytes.writeBigUInt64BE(BigInt(SECTOR_SIZE), 16);
-  bytes.writeUInt32BE(SOURCE_DATE_EPOCH - EPOCH_2000, 24);
-  // For this creator, qemu-img and Xen read the size from its field, not from the geometry.
-  bytes.write('win ', 28, 'latin1');
-  bytes.writeUInt32BE(0x0005_0003, 32);
-  bytes.write('Wi2k', 36, 'latin1');
-  bytes.writeBigUInt64BE(BigInt(size), 40);
-  bytes.writeBigUInt64BE(BigInt(size), 48);
-  geometry(size / SECTOR_SIZE).copy(bytes, 56);
-  bytes.writeUInt32BE(type, 60);
-  createHash('sha256').update(`vhd ${id}`).digest().copy(bytes, 68, 0, 16);
+  const bytes = footerRecord(
+    'conectix',
+    2,
+    VERSION,
+    type === FIXED ? NO_OFFSET : SECTOR_SIZE,
+    SOURCE_DATE_EPOCH - EPOCH_2000,
+    // For this creator, qemu-img and Xen read the size from its field, not from the geometry.
+    'win ',
+    0x0005_0003,
+    'Wi2k',
+    size,
+    size,
+    geometry(size / SECTOR_SIZE),
+    type,
+    createHash('sha256').update(`vhd ${id}`).digest().subarray(0, 16),
+  );
   bytes.writeUInt32BE(checksum(bytes), 64);
   return bytes;
 }
@@ -110,11 +104,7 @@ function geometry(sectors: number): Buffer {
       tracks = Math.floor(total / perTrack);
     }
   }
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt16BE(Math.floor(tracks / heads), 0);
-  bytes.writeUInt8(heads, 2);
-  bytes.writeUInt8(perTrack, 3);
-  return bytes;
+  return diskGeometry(Math.floor(tracks / heads), heads, perTrack);
 }
 
 /** Returns the one's complement of the sum of all bytes, with the checksum field zero. */

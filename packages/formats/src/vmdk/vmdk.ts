@@ -1,11 +1,13 @@
 // VMware, "Virtual Disk Format 5.0": monolithicSparse
 import { type Disk, roundUp, runBytes, runsOf, SECTOR_SIZE } from '../bytes/disk.ts';
+import { packer } from '../bytes/pack.ts';
 
 /** Sizes and offsets in sectors. */
 const GRAIN_SECTORS = 128;
 const DESCRIPTOR_AT = 1;
 const DESCRIPTOR_SIZE = 20;
 const GRAINS_PER_TABLE = 512;
+const header = packer('<4sIIQQQQIQQQx4s');
 const TABLE_SIZE = (GRAINS_PER_TABLE * 4) / SECTOR_SIZE;
 
 /**
@@ -28,16 +30,21 @@ export async function* vmdkBytes(
   const dataAt = roundUp(directoryAt + copySize, GRAIN_SECTORS);
 
   const head = Buffer.alloc(dataAt * SECTOR_SIZE);
-  head.write('KDMV', 0, 'latin1');
-  head.writeUInt32LE(1, 4);
-  head.writeUInt32LE(3, 8);
-  const places = [capacity, GRAIN_SECTORS, DESCRIPTOR_AT, DESCRIPTOR_SIZE];
-  for (const [index, value] of places.entries())
-    head.writeBigUInt64LE(BigInt(value), 12 + 8 * index);
-  head.writeUInt32LE(GRAINS_PER_TABLE, 44);
-  for (const [index, value] of [spareAt, directoryAt, dataAt].entries())
-    head.writeBigUInt64LE(BigInt(value), 48 + 8 * index);
-  head.write('\n \r\n', 73, 'latin1');
+  const fields = header(
+    'KDMV',
+    1,
+    3,
+    capacity,
+    GRAIN_SECTORS,
+    DESCRIPTOR_AT,
+    DESCRIPTOR_SIZE,
+    GRAINS_PER_TABLE,
+    spareAt,
+    directoryAt,
+    dataAt,
+    '\n \r\n',
+  );
+  fields.copy(head);
   head.write(descriptor(capacity, fileName, id), DESCRIPTOR_AT * SECTOR_SIZE, 'utf8');
 
   const runs = runsOf(disk, GRAIN_SECTORS * SECTOR_SIZE);
