@@ -1,12 +1,19 @@
 import { dirname, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { BuiltImage, ImageAudit, TrustedImage } from '@lkt/image';
+import type {
+  BuildImageOptions,
+  BuiltImage,
+  ConfigFile,
+  ImageAudit,
+  TrustedImage,
+} from '@lkt/image';
 import type { CachedImage } from '@lkt/image/cached-image';
-import { LktCommand } from '../command.ts';
+import type { Store } from '@lkt/oci';
+import { type CommonFlags, LktCommand } from '../command.ts';
 import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
-import { choiceFlag, Flags, requiredArgs, switchFlag } from '../flags/options.ts';
+import { choiceFlag, Flags, requiredArgs, switchFlag, type ParsedFlags } from '../flags/options.ts';
 import {
   compressorFlags,
   formatsOf,
@@ -45,6 +52,8 @@ interface Result {
   readonly policies?: readonly string[];
   readonly trust?: readonly TrustedImage[];
 }
+
+type BuildFlags = ParsedFlags<typeof Build.flags> & CommonFlags;
 
 /** A built or cached image. */
 type Summary = Omit<CachedImage, 'packages'> & Pick<BuiltImage, 'pcr11'>;
@@ -136,88 +145,45 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
 
   async run(): Promise<Result | { readonly config: string }> {
     const { args, flags } = await this.parse(Build);
-    const { o, 'input-tar': input } = flags;
-    if (o === '-' && this.jsonEnabled())
+    if (flags.o === '-' && this.jsonEnabled())
       throw new LktError('USAGE_INVALID', '--o - and --json both write to standard output', {
         fix: 'name a file',
       });
     const session = await this.begin(flags);
-    if (input !== undefined) warn(session.reporter, [INPUT_TAR_WARNING]);
-    const { cwd, home } = session.environment;
+    if (flags['input-tar'] !== undefined) warn(session.reporter, [INPUT_TAR_WARNING]);
     const action = buildActionPath(session, args.file, flags);
     const hit = action === undefined ? undefined : await this.#cached(action, session);
     if (hit !== undefined) return hit;
-    if (!flags.audit && flags.strict)
-      throw new LktError('USAGE_INVALID', '--strict and --no-audit exclude each other');
-    const { buildImage, createImageAudit, mergedConfig, toCachedImage } =
-      await import('@lkt/image');
+    const { cwd } = session.environment;
+    requireConsistent(flags, cwd);
     const format = formatsOf(flags);
-    if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
-      throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
-        fix: 'name another file to write',
-      });
     const disks = await diskOptions(flags, format, cwd);
     const configs = await readConfigFiles(args.file, session);
-    const set = givenVariables(flags);
     if (flags['dry-run']) {
-      const config = await mergedConfig(configs, { set });
+      const { mergedConfig } = await import('@lkt/image');
+      const config = await mergedConfig(configs, { set: givenVariables(flags) });
       this.endProgress();
       this.log(config.trimEnd());
       return { config };
     }
-    await using single = await openSingleOutput(o, format, cwd);
+    await using single = await openSingleOutput(flags.o, format, cwd);
     const output = single ?? outputOf(flags, args.file.at(-1) ?? '', cwd);
-    const top = dirname(configs[0]?.absolute ?? cwd);
-    const platform = { os: 'linux', architecture: flags.arch };
-    await using caches = await remoteCaches(session, flags);
-    const tools = {
-      ...(await buildTools(session, flags)),
-      ...caches.tools,
-      platforms: [platform],
-    };
-    const audit = flags.audit
-      ? await createImageAudit({
-          store: tools.store,
-          top,
-          cwd,
-          isGate: flags.strict,
-          signal: session.signal,
-        })
-      : undefined;
-    const image = await buildImage(
-      () => workspaceAt(session, top),
-      {
-        ...tools,
-        ...output,
-        signal: session.signal,
-        trust: await trustOptions(session, flags),
-        configs,
-        set,
-        locked: flags.locked,
-        requirePolicy:
-          (flags['no-policy-found'] ?? (isCi(session) ? 'error' : 'ignore')) === 'error',
-        format,
-        platform,
-        homeDir: home,
-        compressor: flags.compressor,
-        level: flags['compress-level'],
-        provenance: flags.provenance ?? o === undefined,
-        ...sbomOf(flags),
-        audit,
-        ...disks,
-      },
-      tools,
-    );
-    if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, tools.store);
+    const { image, store, top } = await build(session, flags, configs, {
+      ...output,
+      ...disks,
+      format,
+    });
+    if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, store);
     const files = single === undefined ? image.files : [await single.finish(image.files)];
-    if (o === '-') {
+    if (flags.o === '-') {
       this.endProgress();
       return { files };
     }
-    const { inputs } = image;
+    const { toCachedImage } = await import('@lkt/image');
+    const { inputs, pcr11 } = image;
     const result = toCachedImage(image);
-    await cacheResult(session, tools.store, action, { inputs, start: top, result });
-    return this.#show({ ...result, files, pcr11: image.pcr11 }, cwd);
+    await cacheResult(session, store, action, { inputs, start: top, result });
+    return this.#show({ ...result, files, pcr11 }, cwd);
   }
 
   /** Returns the cached result of the same build, if nothing changed since. */
@@ -255,6 +221,65 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
 /** Reports whether a continuous integration service runs lkt. */
 function isCi({ environment }: Session): boolean {
   return /^(?:1|true)$/i.test(environment.variables['CI'] ?? '');
+}
+
+/**
+ * Rejects flags that contradict each other.
+ * @throws LktError USAGE_INVALID
+ */
+function requireConsistent(
+  { audit, strict, o, 'input-tar': input }: BuildFlags,
+  cwd: string,
+): void {
+  if (!audit && strict)
+    throw new LktError('USAGE_INVALID', '--strict and --no-audit exclude each other');
+  if (input !== undefined && o !== undefined && resolve(cwd, input) === resolve(cwd, o))
+    throw new LktError('USAGE_INVALID', '--input-tar and --o are the same file', {
+      fix: 'name another file to write',
+    });
+}
+
+/** Builds the image, in the workspace of the first config. */
+async function build(
+  session: Session,
+  flags: BuildFlags,
+  configs: readonly ConfigFile[],
+  output: Pick<BuildImageOptions, 'diskSize' | 'efiSigner' | 'format' | 'name' | 'outDir'>,
+): Promise<{ readonly image: BuiltImage; readonly store: Store; readonly top: string }> {
+  const { buildImage, createImageAudit } = await import('@lkt/image');
+  const { environment, signal } = session;
+  const { cwd, home } = environment;
+  const top = dirname(configs[0]?.absolute ?? cwd);
+  const platform = { os: 'linux', architecture: flags.arch };
+  await using caches = await remoteCaches(session, flags);
+  const tools = {
+    ...(await buildTools(session, flags)),
+    ...caches.tools,
+    platforms: [platform],
+  };
+  const { store } = tools;
+  const audit = flags.audit
+    ? await createImageAudit({ store, top, cwd, isGate: flags.strict, signal })
+    : undefined;
+  const options = {
+    ...tools,
+    ...output,
+    ...sbomOf(flags),
+    signal,
+    trust: await trustOptions(session, flags),
+    configs,
+    set: givenVariables(flags),
+    locked: flags.locked,
+    requirePolicy: (flags['no-policy-found'] ?? (isCi(session) ? 'error' : 'ignore')) === 'error',
+    platform,
+    homeDir: home,
+    compressor: flags.compressor,
+    level: flags['compress-level'],
+    provenance: flags.provenance ?? flags.o === undefined,
+    audit,
+  };
+  const image = await buildImage(() => workspaceAt(session, top), options, tools);
+  return { image, store, top };
 }
 
 function auditResult(audit: ImageAudit | undefined): Pick<Result, 'audit'> {

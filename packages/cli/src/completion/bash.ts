@@ -13,23 +13,15 @@ export function bash(table: readonly CommandEntry[]): string {
       `    ${quoted(name)}) flags=${quoted(list.map((flag) => `--${flag.name}`).join(' '))} ;;`,
   );
   const values = table.flatMap(({ name, flags: list }) =>
-    list.flatMap((flag) => {
-      if (flag.value === undefined) return [];
-      const reply =
-        flag.values.length > 0
-          ? `mapfile -t COMPREPLY < <(compgen -W ${quoted(flag.values.join(' '))} -- "$cur")`
-          : compgen(fileKind(flag.value));
-      return [`    ${quoted(`${name} --${flag.name}`)}) ${reply}; return ;;`];
-    }),
+    list.flatMap((flag) =>
+      flag.value === undefined
+        ? []
+        : [`    ${quoted(`${name} --${flag.name}`)}) ${reply(flag.value, flag.values)}; return ;;`],
+    ),
   );
-  const args = table.flatMap(({ name, args: [arg] }) => {
-    if (arg === undefined) return [];
-    const reply =
-      arg.values.length > 0
-        ? `mapfile -t COMPREPLY < <(compgen -W ${quoted(arg.values.join(' '))} -- "$cur")`
-        : compgen(fileKind(arg.name));
-    return [`    ${quoted(name)}) ${reply} ;;`];
-  });
+  const args = table.flatMap(({ name, args: [arg] }) =>
+    arg === undefined ? [] : [`    ${quoted(name)}) ${reply(arg.name, arg.values)} ;;`],
+  );
   return `# bash completion for lkt
 _lkt() {
   local cur=\${COMP_WORDS[COMP_CWORD]} prev=\${COMP_WORDS[COMP_CWORD-1]} name= word words= flags=
@@ -68,7 +60,11 @@ complete -F _lkt lkt linuxkit
 `;
 }
 
-function compgen(kind: 'directory' | 'file' | 'none'): string {
+/** Returns the command that completes a value: one of `values`, else what its placeholder says. */
+function reply(placeholder: string, values: readonly string[]): string {
+  if (values.length > 0)
+    return `mapfile -t COMPREPLY < <(compgen -W ${quoted(values.join(' '))} -- "$cur")`;
+  const kind = fileKind(placeholder);
   if (kind === 'none') return ':';
   const option = kind === 'directory' ? '-d' : '-f';
   return `compopt -o filenames; mapfile -t COMPREPLY < <(compgen ${option} -- "$cur")`;

@@ -6,8 +6,10 @@ import * as Flags from '@oclif/core/flags';
 type Settings<T> = Omit<Partial<Interfaces.OptionFlag<T>>, 'default' | 'multiple' | 'required'>;
 type SwitchSettings = Partial<Interfaces.BooleanFlag<boolean>>;
 
-/** The values of a command's flags. */
-export type FlagValues<F> = Partial<Interfaces.InferredFlags<F>>;
+/** The values of a command's flags, as parsed. */
+export type ParsedFlags<F> = Interfaces.InferredFlags<F>;
+/** The values of flags that a command may have. */
+export type FlagValues<F> = Partial<ParsedFlags<F>>;
 
 /**
  * Defines a flag with a value.

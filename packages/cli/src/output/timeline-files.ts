@@ -1,4 +1,4 @@
-import { type FileHandle, open } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Timeline } from '@lkt/machine';
@@ -21,13 +21,13 @@ export async function openTimelines(
   cwd: string,
 ): Promise<TimelineFiles | undefined> {
   if (names.length === 0) return undefined;
-  const forms = names.map(formOf);
+  const renderers = names.map(rendererOf);
   const files = await Promise.all(names.map(async (name) => open(resolve(cwd, name), 'w')));
   let written: Promise<unknown> = Promise.resolve();
   return {
     write: (timeline) => {
       written = Promise.all(
-        files.map(async (file, index) => writeTo(file, forms[index], timeline)),
+        renderers.map(async (render, index) => files[index]?.writeFile(await render(timeline))),
       );
       // `finished` throws its errors.
       written.catch(() => undefined);
@@ -42,24 +42,16 @@ export async function openTimelines(
   };
 }
 
-type Form = 'json' | 'svg';
+/** Renderers of a timeline, by the extension of its file. */
+const RENDERERS: Readonly<Record<string, (timeline: Timeline) => Promise<string>>> = {
+  '.json': async (timeline) => `${JSON.stringify(timeline, undefined, 2)}\n`,
+  '.svg': async (timeline) => (await import('@lkt/machine')).timelineSvg(timeline),
+};
 
-function formOf(name: string): Form {
-  const end = extname(name);
-  if (end === '.json') return 'json';
-  if (end === '.svg') return 'svg';
+function rendererOf(name: string): (timeline: Timeline) => Promise<string> {
+  const render = RENDERERS[extname(name)];
+  if (render !== undefined) return render;
   throw new LktError('USAGE_INVALID', `--timeline ${name} ends in neither .json nor .svg`, {
     fix: 'choose a form: --timeline boot.json, or --timeline boot.svg',
   });
-}
-
-async function writeTo(
-  file: FileHandle,
-  form: Form | undefined,
-  timeline: Timeline,
-): Promise<void> {
-  if (form === 'svg') {
-    const { timelineSvg } = await import('@lkt/machine');
-    await file.writeFile(timelineSvg(timeline));
-  } else await file.writeFile(`${JSON.stringify(timeline, undefined, 2)}\n`);
 }

@@ -1,16 +1,33 @@
 import { join, resolve } from 'node:path';
 import type { WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
+import type { auditFlags, shellFlag } from '../flags/audit.ts';
+import type { FlagValues, ParsedFlags } from '../flags/options.ts';
 import { workspaceAt } from './build-tools.ts';
 import { readConfigFile } from './config-file.ts';
 import { statOf } from './paths.ts';
 import type { Session } from './session.ts';
 import { imageInStore } from './store-image.ts';
+import { readWaivers } from './waivers.ts';
+
+type AuditFlags = ParsedFlags<typeof auditFlags> & FlagValues<typeof shellFlag>;
 
 /** An image in the store, with its findings. */
 export interface AuditedImage {
   readonly reference: string;
   readonly elf: readonly WaivedElf[];
   readonly findings: readonly WaivedFinding[];
+}
+
+/** Audits the images of targets, with the waivers of the flags or the checkout. */
+export async function auditTargets(
+  session: Session,
+  targets: readonly string[],
+  flags: AuditFlags,
+): Promise<readonly AuditedImage[]> {
+  const { files } = await readWaivers(session, flags.waivers);
+  const images: AuditedImage[] = [];
+  for (const target of targets) images.push(...(await auditTarget(session, target, flags, files)));
+  return images;
 }
 
 /**
@@ -20,7 +37,7 @@ export interface AuditedImage {
 export async function auditTarget(
   session: Session,
   target: string,
-  flags: { readonly 'no-shell'?: boolean; readonly platform: string },
+  flags: AuditFlags,
   waivers: readonly Waiver[],
 ): Promise<readonly AuditedImage[]> {
   const { applyWaivers, auditImage } = await import('@lkt/audit');

@@ -2,7 +2,7 @@ import { dirname, join, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
-import { type FlagValues, valueFlag } from '../flags/options.ts';
+import { type ParsedFlags, valueFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { packageTags } from './audit-targets.ts';
 import { readConfigFile } from './config-file.ts';
@@ -18,7 +18,7 @@ export const viewFlags = {
   }),
 };
 
-type ViewFlags = FlagValues<typeof viewFlags> & { readonly platform: string };
+type ViewFlags = ParsedFlags<typeof viewFlags>;
 
 export const VIEW_DESCRIPTION =
   'an output of lkt build (its NAME or one of the files), an image config, a package directory, or a reference in the store';

@@ -1,16 +1,7 @@
-import type { WaivedFinding } from '@lkt/audit';
 import { LktCommand } from '../../command.ts';
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
 import { findingLines } from '../../output/audit-report.ts';
-import { auditTarget } from '../../session/audit-targets.ts';
-import { readWaivers } from '../../session/waivers.ts';
-
-interface Result {
-  readonly images: readonly {
-    readonly reference: string;
-    readonly findings: readonly WaivedFinding[];
-  }[];
-}
+import { type AuditedImage, auditTargets } from '../../session/audit-targets.ts';
 
 export class AuditRootfs extends LktCommand {
   static override summary = 'Find unwanted files in the file system of an image';
@@ -20,15 +11,12 @@ export class AuditRootfs extends LktCommand {
   static override args = auditArgs;
   static override flags = { ...auditFlags, ...shellFlag };
 
-  async run(): Promise<Result> {
+  async run(): Promise<{ images: readonly Omit<AuditedImage, 'elf'>[] }> {
     const { args, flags } = await this.parse(AuditRootfs);
     const session = await this.begin(flags);
     const { requireWaived } = await import('@lkt/audit');
-    const waivers = (await readWaivers(session, flags.waivers)).files;
-    const images: Result['images'][number][] = [];
-    for (const target of args.target)
-      for (const { reference, findings } of await auditTarget(session, target, flags, waivers))
-        images.push({ reference, findings });
+    const audited = await auditTargets(session, args.target, flags);
+    const images = audited.map(({ reference, findings }) => ({ reference, findings }));
     this.endProgress();
     for (const { reference, findings } of images) {
       this.log(`${reference}  ${findings.length === 0 ? 'ok' : `${findings.length} found`}`);
