@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, digestHex, digestOf, isDigest, isErrno } from '@lkt/core';
+import { canonicalJson, digestHex, digestOf, isDigest, undefinedIf } from '@lkt/core';
 import { ENGINE_EPOCH, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import type { LayerRef } from './layers/layers.ts';
 
@@ -63,13 +63,9 @@ export class StepCache {
   }
 
   async #text(key: string): Promise<string | undefined> {
-    try {
-      if (!(await this.#store.use(this.#path(key)))) return undefined;
-      return await readFile(this.#path(key), 'utf8');
-    } catch (error) {
-      if (isErrno(error, 'ENOENT')) return undefined;
-      throw error;
-    }
+    const path = this.#path(key);
+    if (!(await this.#store.use(path))) return undefined;
+    return readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
   }
 
   #path(key: string): string {

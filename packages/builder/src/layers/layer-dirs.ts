@@ -1,6 +1,6 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Digest, digestHex, isErrno } from '@lkt/core';
+import { type Digest, digestHex, isErrno, undefinedIf } from '@lkt/core';
 import { removeTree, type Store } from '@lkt/oci';
 import { PendingSync } from './pending-sync.ts';
 
@@ -29,9 +29,7 @@ export class LayerDirs {
    */
   async create(isWhole: IsWhole): Promise<void> {
     await mkdir(dirname(this.dir), { recursive: true });
-    await mkdir(this.dir, { mode: 0o700 }).catch((error: unknown) => {
-      if (!isErrno(error, 'EEXIST')) throw error;
-    });
+    await mkdir(this.dir, { mode: 0o700 }).catch(undefinedIf('EEXIST'));
     await this.#removeLost(isWhole);
   }
 

@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { undefinedIf } from '@lkt/core';
 import {
   type Descriptor,
   MediaType,
@@ -33,7 +33,9 @@ export function registryLocation(
   return {
     name,
     manifest: async (signal) =>
-      registry.fetchManifest(tagged, signal).then(({ bytes }) => Buffer.from(bytes), ifMissing),
+      registry
+        .fetchManifest(tagged, signal)
+        .then(({ bytes }) => Buffer.from(bytes), undefinedIf('NOT_FOUND')),
     blob: async (blob, limit, signal) => registry.fetchBlob(tagged, blob, { limit, signal }),
     pull: async (store, blob, signal) => registry.pullBlob(store, tagged, blob, signal),
     push: async (store, manifest, signal) => {
@@ -48,7 +50,7 @@ const TAG = 'lkt.invalid/steps:latest';
 /** Returns the location of an OCI layout in a directory, such as one that CI keeps between runs. */
 export function layoutLocation(name: string, directory: string): CacheLocation {
   const existing = async (): Promise<Store | undefined> =>
-    openStore(directory, { create: false }).catch(ifMissing);
+    openStore(directory, { create: false }).catch(undefinedIf('NOT_FOUND'));
   const required = async (): Promise<Store> => openStore(directory, { create: false });
   return {
     name,
@@ -76,8 +78,4 @@ export function layoutLocation(name: string, directory: string): CacheLocation {
       });
     },
   };
-}
-
-function ifMissing(error: unknown): undefined {
-  if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
 }

@@ -1,7 +1,7 @@
 import { lchownSync } from 'node:fs';
 import { chmod, mkdir, mkdtemp, rename, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { digestHex, digestOf, isErrno } from '@lkt/core';
+import { digestHex, digestOf, isErrno, undefinedIf } from '@lkt/core';
 import { type RawPath, removeTree } from '@lkt/oci';
 import { type CopyEntry, joinPath, type ResolvedMount } from '@lkt/dockerfile';
 import { copyTree } from '../copy/copy-files.ts';
@@ -47,9 +47,7 @@ async function fill(
   from: Layers,
   { job, signal, mounts }: MountSources,
 ): Promise<void> {
-  const existing = await stat(path).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT')) throw error;
-  });
+  const existing = await stat(path).catch(undefinedIf('ENOENT'));
   if (existing !== undefined) return;
   const tree = new HostTree(await mounts.lower(from));
   const made = await mkdtemp(`${path}.new-`);

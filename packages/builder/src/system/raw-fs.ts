@@ -22,11 +22,13 @@ export function joinRaw(directory: RawPath, name: string): RawPath {
   return directory === '' ? name : `${directory}/${name}`;
 }
 
+/** Returns the attributes of a path, without following a link; undefined if it does not exist. */
 export function statAt(directory: string, path: RawPath): Stats | undefined {
   try {
-    return lstatSync(pathAt(directory, path));
+    // Most calls find nothing, and an exception takes five times as long.
+    return lstatSync(pathAt(directory, path), { throwIfNoEntry: false });
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (isErrno(error, 'ENOTDIR')) return undefined;
     throw error;
   }
 }
