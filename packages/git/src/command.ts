@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { isErrno, LktError } from '@lkt/core';
 import { overrides, settingVariables } from './config.ts';
 
@@ -58,13 +59,11 @@ export function createGit(env: Environment): Git {
   };
   const safe = new Map<string, Promise<Readonly<Record<string, string>>>>();
   const safeSettings = (cwd: string): Promise<Readonly<Record<string, string>>> => {
-    let found = safe.get(cwd);
-    if (found === undefined) {
-      found = run(base, cwd, ['config', '--list', '--show-scope', '--includes', '-z'], {}).then(
-        ({ stdout }) => settingVariables(overrides(stdout), base),
-      );
-      safe.set(cwd, found);
-    }
+    const list = ['config', '--list', '--show-scope', '--includes', '-z'];
+    const found =
+      safe.get(cwd) ??
+      run(base, cwd, list, {}).then(({ stdout }) => settingVariables(overrides(stdout), base));
+    safe.set(cwd, found);
     return found;
   };
   return {
@@ -117,16 +116,12 @@ async function run(
     stdio: ['ignore', 'pipe', 'pipe'],
     signal: options.signal,
   });
-  const ended = new Promise<number>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => resolve(code ?? -1));
-  });
   try {
-    const [stdout, stderr, exit] = await Promise.all([
+    const [stdout, stderr, [exit]] = (await Promise.all([
       collect(child.stdout),
       collect(child.stderr),
-      ended,
-    ]);
+      once(child, 'close'),
+    ])) as [string, string, [number]];
     if (exit === 0 || (options.exits ?? []).includes(exit)) return { stdout, exit };
     throw gitError(args, Buffer.from(stderr, 'latin1').toString());
   } catch (error) {

@@ -42,10 +42,8 @@ export async function filesAsCommitted(
   await git.run(root, ['add', '--all', '--', ...specs], { env, settings, signal });
   const { stdout } = await git.run(root, ['ls-files', '-z', '-s', '--', ...specs], { env, signal });
   return splitRecords(stdout).flatMap((record) => {
-    const match = /^(\d{6}) ([0-9a-f]+) \d\t(.+)$/s.exec(record);
-    return match?.[1] === undefined || match[2] === undefined || match[3] === undefined
-      ? []
-      : [{ mode: match[1], id: match[2], path: match[3] }];
+    const [, mode, id, path] = /^(\d{6}) ([0-9a-f]+) \d\t(.+)$/s.exec(record) ?? [];
+    return mode === undefined || id === undefined || path === undefined ? [] : [{ mode, id, path }];
   });
 }
 

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join, normalize } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -52,10 +53,7 @@ async function importRestored(
     shell: true,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  const exited = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject).once('exit', resolve);
-  });
-  const [output, code] = await Promise.all([text(child.stderr), exited]);
+  const [output, [code]] = await Promise.all([text(child.stderr), once(child, 'exit')]);
   const lines = output.split('\n').flatMap(plainLine);
   if (code !== 0)
     throw new PlainError(['the restored packages cannot be used', ...lines].join('\n'));

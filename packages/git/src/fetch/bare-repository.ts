@@ -1,4 +1,5 @@
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
@@ -141,10 +142,7 @@ export class BareRepository {
     child.stderr.on('data', (chunk: Buffer) => {
       stderr = (stderr + chunk.toString()).slice(-4000);
     });
-    const exit = await new Promise<number | null>((resolve, reject) => {
-      child.once('error', reject);
-      child.once('close', resolve);
-    }).catch((error: unknown) => {
+    const [exit] = await once(child, 'close').catch((error: unknown) => {
       this.#signal?.throwIfAborted();
       if (!isErrno(error, 'ENOENT')) throw error;
       throw new LktError('TOOL_MISSING', 'git is not installed, and ADD needs it', {

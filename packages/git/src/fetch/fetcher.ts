@@ -68,7 +68,7 @@ export class GitFetcher implements AsyncDisposable {
     });
     const files = new CommitFiles(time === 'commit' ? committed : Number.POSITIVE_INFINITY);
     const entries = files.read(checkout, toRaw(directory));
-    return writeLayer(store, entries, this.#signal === undefined ? {} : { signal: this.#signal });
+    return writeLayer(store, entries, { signal: this.#signal });
   }
 
   async #repository(commit: string): Promise<BareRepository> {

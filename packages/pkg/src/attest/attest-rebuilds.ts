@@ -5,27 +5,18 @@ import {
   formatPlatform,
   formatReference,
   type Reference,
-  type Store,
   writeIndex,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { hasPlatform } from '../pins/check-pin.ts';
-import {
-  buildCommitted,
-  readCommitted,
-  storedIndex,
-  targetReference,
-  type TargetOptions,
-} from '../push/push-plan.ts';
-import { type SignedImages, type Signing, signStatements } from '../push/sign-images.ts';
+import { buildCommitted, readCommitted, storedIndex, targetReference } from '../push/push-plan.ts';
+import type { PackageSignOptions } from '../push/sign.ts';
+import { type SignedImages, signStatements } from '../push/sign-images.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
-export interface RebuildOptions extends Omit<TargetOptions, 'release'>, Signing {
-  readonly store: Store;
-  readonly build: BuildOptions;
+export interface RebuildOptions extends PackageSignOptions {
   /** Where to push the attestations. The images must be there already. */
   readonly registry?: Registry | undefined;
 }
@@ -62,7 +53,10 @@ export async function attestRebuilds(
   for (const item of items) plans.push(await planRebuild(item, sources.hash(item), options));
   const anew = { ...build, force: true, noCache: true };
   const packages = await buildCommitted(workspace, items, sources, anew);
-  const rebuilt = plans.map((plan) => ({ ...plan, built: builtOf(packages, plan.item) }));
+  const rebuilt = plans.flatMap((plan) => {
+    const built = packages.find((one) => one.item === plan.item);
+    return built === undefined ? [] : [{ ...plan, built }];
+  });
   for (const plan of rebuilt) requireEqualImages(plan);
   for (const plan of rebuilt) await requirePushed(plan, options);
   const results: AttestedRebuild[] = [];
@@ -95,12 +89,6 @@ async function planRebuild(
     ...remote.map((image) => ({ image, location: 'the registry' })),
   ];
   return { item, target, existing };
-}
-
-function builtOf(packages: readonly BuiltPackage[], item: Package): BuiltPackage {
-  const built = packages.find((one) => one.item === item);
-  if (built === undefined) throw new Error(`${item.name} was not built`);
-  return built;
 }
 
 function requireEqualImages({ item, target, existing, built }: Rebuilt): void {

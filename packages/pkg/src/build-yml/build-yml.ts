@@ -165,7 +165,7 @@ const FIELDS = {
   org: optional(located(text), 'organization before the name; default: linuxkit'),
   tag: withDefault(TAG, DEFAULT_TAG, 'template for the tag; {{.Hash}} is the source hash'),
   dockerfile: optional(
-    located(text.transform((_path, value) => relativePath(value))),
+    text.transform((_path, value) => relativePath(value)),
     'path of the Dockerfile in the package; default: Dockerfile',
   ),
   arches: withDefault(list(ARCH), ['amd64', 'arm64', 'riscv64'], 'supported architectures'),
@@ -179,8 +179,8 @@ const FIELDS = {
   'disable-cache': withDefault(boolean, false, 'whether to ignore cached steps'),
   config: optional(IMAGE_CONFIG, "runtime settings of the image's container"),
   buildArgs: withDefault(list(BUILD_ARG), [], 'build arguments of the Dockerfile: NAME=VALUE'),
-  depends: optional(located(DEPENDS), 'images to put into the build context'),
-  secrets: optional(located(SECRETS), 'ids of the secrets that RUN may use'),
+  depends: optional(DEPENDS, 'images to put into the build context'),
+  secrets: optional(SECRETS, 'ids of the secrets that RUN may use'),
   target: optional(
     located(scalar),
     'stage of the Dockerfile that becomes the image; default: the last',
@@ -212,36 +212,45 @@ export function buildYmlSchema(): JsonSchema {
  * ```
  */
 export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
-  const { dockerfile, target, secrets, depends, debian, ...given } = BUILD.read(parseYaml(file));
-  for (const other of [dockerfile, target, secrets, depends]) {
-    if (debian === undefined || other === undefined) continue;
-    throw other.at.error('a package with "debian" has no Dockerfile', {
+  const value = parseYaml(file);
+  const {
+    image,
+    org,
+    'extra-sources': extraSources,
+    'disable-cache': disableCache,
+    target,
+    reproducible,
+    gitrepo,
+    config,
+    depends,
+    debian,
+    ...given
+  } = BUILD.read(value);
+  for (const key of ['dockerfile', 'target', 'secrets', 'depends']) {
+    const other = value.entries().get(key);
+    if (debian === undefined || other === undefined || other.isNull()) continue;
+    throw other.error('a package with "debian" has no Dockerfile', {
       fix: 'remove one of the two',
     });
   }
   return {
+    ...given,
+    gitrepo,
+    config,
+    depends,
+    debian,
     dir,
     file,
-    name: nameOf(given),
-    org: given.org?.value ?? 'linuxkit',
-    image: given.image.value,
-    tag: given.tag,
-    dockerfile: dockerfile?.value ?? 'Dockerfile',
-    arches: given.arches,
-    extraSources: given['extra-sources'].map((extra) => ({
-      ...extra,
-      source: resolve(dir, extra.source),
-    })),
-    gitrepo: given.gitrepo,
-    network: given.network,
-    disableCache: given['disable-cache'],
-    config: given.config,
+    name: nameOf({ image, org }),
+    org: org?.value ?? 'linuxkit',
+    image: image.value,
+    dockerfile: given.dockerfile ?? 'Dockerfile',
+    extraSources: extraSources.map((extra) => ({ ...extra, source: resolve(dir, extra.source) })),
+    disableCache,
     buildArgs: given.buildArgs.map((arg) => ({ ...arg, dir })),
-    depends: depends?.value,
-    secrets: secrets?.value ?? [],
+    secrets: given.secrets ?? [],
     target: target === undefined ? undefined : { stage: target.value, at: target.at },
-    ...(given.reproducible ?? { reproducible: true, nonReproducibleReason: undefined }),
-    debian,
+    ...(reproducible ?? { reproducible: true, nonReproducibleReason: undefined }),
   };
 }
 

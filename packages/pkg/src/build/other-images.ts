@@ -1,6 +1,5 @@
 import { type Digest, LktError, undefinedIf } from '@lkt/core';
 import {
-  type Descriptor,
   familiarReference,
   loadImage,
   parseReference,
@@ -105,7 +104,8 @@ async function namesOf(store: Store, digest: Digest, only?: string): Promise<rea
   for (const { reference, descriptor } of await store.tags()) {
     const name = nameOf(reference);
     if (name === undefined || names.has(name) || (only !== undefined && name !== only)) continue;
-    if (await containsManifest(store, descriptor, digest)) names.add(name);
+    const manifests = [descriptor, ...(await indexManifests(store, descriptor.digest))];
+    if (manifests.some((manifest) => manifest.digest === digest)) names.add(name);
   }
   return [...names];
 }
@@ -122,17 +122,6 @@ async function hasAllBlobs(
     for (const layer of image.manifest.layers) if (!(await store.has(layer.digest))) return false;
   }
   return true;
-}
-
-/** Reports whether a manifest is, or contains, the one with this digest. */
-async function containsManifest(
-  store: Store,
-  { digest }: Descriptor,
-  wanted: Digest,
-): Promise<boolean> {
-  if (digest === wanted) return true;
-  const manifests = await indexManifests(store, digest);
-  return manifests.some((manifest) => manifest.digest === wanted);
 }
 
 /** Returns the name without tag and digest, or undefined for a name that another program wrote. */

@@ -43,8 +43,7 @@ export async function resolveImages(
   const wanted = await Promise.all(queries.map((query) => lookUp(workspace, query)));
   // Report problems that need no build before building.
   for (const { query, reference, item } of wanted) {
-    if (item !== undefined && (reference === undefined || reference.digest !== undefined)) continue;
-    if (reference === undefined) continue;
+    if (reference === undefined || (item !== undefined && reference.digest !== undefined)) continue;
     const { platforms = DEFAULT_PLATFORMS } = options;
     fail(query, await checkOther(reference, platforms, { ...options, workspace }));
   }

@@ -26,9 +26,11 @@ export interface PackageManifest {
   readonly item: Package;
   /** Name and tag in the registry. */
   readonly reference: string;
+  /** The index that the tag names now, including images for other platforms that it had before. */
   readonly digest: Digest;
   readonly platforms: readonly string[];
   readonly changed: boolean;
+  /** Undefined if nothing was signed. */
   readonly signer?: SignerId;
 }
 

@@ -18,6 +18,7 @@ import {
   type TargetOptions,
   targetReference,
 } from './push-plan.ts';
+import type { PackageManifest } from './manifest.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
@@ -36,21 +37,13 @@ export interface PackagePushOptions extends TargetOptions {
   readonly signing?: Signing | undefined;
 }
 
-export interface PushedPackage {
-  readonly item: Package;
-  /** Name and tag in the registry. */
-  readonly reference: string;
-  /** The index that the tag names now, including images for other platforms that it had before. */
-  readonly digest: Digest;
+export interface PushedPackage extends Omit<PackageManifest, 'platforms'> {
   /** The index of the images in the store; pins name its digest. */
   readonly index: Digest;
   readonly images: readonly Descriptor[];
   readonly tags: readonly string[];
   /** Bytes of blobs that were sent. */
   readonly bytes: number;
-  readonly changed: boolean;
-  /** Undefined if nothing was signed. */
-  readonly signer?: SignerId;
 }
 
 /**

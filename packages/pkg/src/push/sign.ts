@@ -10,7 +10,12 @@ import {
 import type { Registry } from '@lkt/registry';
 import type { BuildOptions } from '../build/build-options.ts';
 import { buildCommitted, planPush, readCommitted, type TargetOptions } from './push-plan.ts';
-import { type SignedImages, type Signing, signWithDocuments } from './sign-images.ts';
+import {
+  type SignedImages,
+  type Signing,
+  type SignOptions,
+  signWithDocuments,
+} from './sign-images.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface PackageSignOptions extends Omit<TargetOptions, 'release'>, Signing {
@@ -52,12 +57,6 @@ export async function signPackages(
   return results;
 }
 
-export interface ReferenceSignOptions extends Signing {
-  readonly store: Store;
-  readonly registry: Registry;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /**
  * Signs an image in a registry, or an index with all its images, and pushes the signatures. Of the
  * documents beside it, attests only those that builds on this machine wrote.
@@ -66,7 +65,9 @@ export interface ReferenceSignOptions extends Signing {
  */
 export async function signReference(
   reference: Reference,
-  options: ReferenceSignOptions,
+  options: Pick<SignOptions, 'store' | 'signer' | 'reporter' | 'signal'> & {
+    readonly registry: Registry;
+  },
 ): Promise<SignedReference> {
   const { store, registry, signal } = options;
   const { domain, path } = reference;

@@ -31,23 +31,17 @@ export async function contextFiles(
   displayPath: (path: string) => string,
 ): Promise<readonly ContextFile[]> {
   const files = new Map<RawPath, ContextFile>();
-  for (const root of roots) {
-    for (const file of await filesOf(root)) {
-      const path = root.destination === '' ? file.path : `${root.destination}/${file.path}`;
-      files.set(path, { path, source: file.source });
+  for (const { dir, destination, repository } of roots) {
+    const found = repository === undefined ? await walk(dir, '') : trackedFiles(repository, dir);
+    for (const { path: inside, source } of found) {
+      const path = destination === '' ? inside : `${destination}/${inside}`;
+      files.set(path, { path, source });
     }
   }
   const sorted = [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const show = (file: ContextFile): string => displayPath(file.source);
+  const textOf = ({ source }: ContextFile): Promise<string> => readFile(source, 'utf8');
   return withoutIgnored(sorted, dockerfile, textOf, fromRaw, show);
-}
-
-function textOf({ source }: ContextFile): Promise<string> {
-  return readFile(source, 'utf8');
-}
-
-async function filesOf({ dir, repository }: ContextRoot): Promise<readonly ContextFile[]> {
-  return repository === undefined ? walk(dir, '') : trackedFiles(repository, dir);
 }
 
 function trackedFiles(repository: Repository, dir: string): readonly ContextFile[] {

@@ -105,14 +105,10 @@ async function usesOf(
     const place = `${dockerfile.file.path}:${position.line}`;
     found.push({ as: 'image', reference, package: item, pin, place });
   }
-  for (const { reference, package: item, place } of archived)
-    found.push({
-      as: 'archive',
-      reference,
-      package: item,
-      pin: await pinOf(reference, item),
-      place,
-    });
+  for (const { reference, package: item, place } of archived) {
+    const pin = await pinOf(reference, item);
+    found.push({ as: 'archive', reference, package: item, pin, place });
+  }
   return found;
 }
 
