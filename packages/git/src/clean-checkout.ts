@@ -1,3 +1,5 @@
+// Loads little code, because every command starts with it.
+
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from './command.ts';
@@ -6,6 +8,8 @@ import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
 import { parseCommit, parseTree } from './objects.ts';
 import { asTree, type Directory, treeId } from './tree-id.ts';
+
+export type { Environment };
 
 /** Directories of a work tree without differences to HEAD. */
 export interface CleanCheckout {

@@ -118,12 +118,13 @@ async function run(
   });
   try {
     const [stdout, stderr, [exit]] = (await Promise.all([
-      collect(child.stdout),
-      collect(child.stderr),
+      collectOutput(child.stdout),
+      collectOutput(child.stderr),
       once(child, 'close'),
-    ])) as [string, string, [number]];
-    if (exit === 0 || (options.exits ?? []).includes(exit)) return { stdout, exit };
-    throw gitError(args, Buffer.from(stderr, 'latin1').toString());
+    ])) as [Buffer, Buffer, [number]];
+    const isExpected = exit === 0 || options.exits?.includes(exit) === true;
+    if (!isExpected) throw gitError(args, stderr.toString());
+    return { stdout: stdout.toString('latin1'), exit };
   } catch (error) {
     child.kill();
     if (isErrno(error, 'ENOENT')) throw startFailure(cwd, error);
@@ -131,7 +132,8 @@ async function run(
   }
 }
 
-async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
+/** @throws GIT_FAILED for more than 256 MiB of output */
+export async function collectOutput(stream: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of stream) {
@@ -139,7 +141,7 @@ async function collect(stream: AsyncIterable<Buffer>): Promise<string> {
     if (size > MAX_OUTPUT_BYTES) throw new LktError('GIT_FAILED', 'git printed more than 256 MiB');
     chunks.push(chunk);
   }
-  return Buffer.concat(chunks).toString('latin1');
+  return Buffer.concat(chunks);
 }
 
 /** Returns the error for a failed command, with git's error message. */

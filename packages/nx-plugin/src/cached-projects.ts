@@ -2,10 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canonicalJson, digestOf } from '@lkt/core';
+import type { Environment } from '@lkt/pkg';
 import { findAction } from '@lkt/pkg/action-cache';
 import type { Settings } from './options.ts';
 import { rethrowPlain } from './plain-error.ts';
-import type { Environment, Projects } from './projects.ts';
+import type { Projects } from './projects.ts';
 import { writeJson } from './write-json.ts';
 
 /** The entry of the action cache, in the directory of package layouts. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { CreateNodesResult } from '@nx/devkit';
-import { type ActionInputs, buildYmlStates, fileStates } from '@lkt/pkg';
+import { type ActionInputs, buildYmlStates, type Environment, fileStates } from '@lkt/pkg';
 import { imageTargets } from './image-targets.ts';
 import { type WorkspaceModel, readModel } from './workspace-model.ts';
 import type { Settings } from './options.ts';
@@ -21,8 +21,6 @@ interface Edge {
   /** File that declares the dependency, if it is in the workspace. */
   readonly file?: string;
 }
-
-export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * Reads the packages and images of a workspace as Nx projects.

@@ -5,13 +5,11 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 import { isErrno, LktError } from '@lkt/core';
 import { namesIn } from '@lkt/oci/files';
-import { type Environment, gitError, variablesOf } from '../command.ts';
+import { collectOutput, type Environment, gitError, variablesOf } from '../command.ts';
 import { algorithmOf } from '../objects.ts';
 
 /** Maximum size of a fetched repository. */
 export const MAX_REPOSITORY_BYTES: number = 16 * 2 ** 30;
-/** Maximum output of a command, which is kept in memory. */
-const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 const SIZE_CHECK_MS = 500;
 
 /**
@@ -90,29 +88,21 @@ export class BareRepository {
   async run(args: readonly string[]): Promise<Buffer> {
     const child = this.start(args);
     child.stdin.end();
-    const exited = this.exited(child, args);
-    const chunks: Buffer[] = [];
-    let size = 0;
     let isTooBig = false;
-    child.stdout.on('data', (chunk: Buffer) => {
-      size += chunk.length;
-      if (size > MAX_OUTPUT_BYTES) child.kill('SIGKILL');
-      else chunks.push(chunk);
-    });
     const watch = setInterval(() => {
       if (packedSize(this.#directory) <= MAX_REPOSITORY_BYTES) return;
       isTooBig = true;
       child.kill('SIGKILL');
     }, SIZE_CHECK_MS);
     try {
-      await exited;
+      const exited = this.exited(child, args);
+      return (await Promise.all([collectOutput(child.stdout), exited]))[0];
     } catch (error) {
       if (isTooBig) throw new LktError('GIT_FAILED', 'the repository has more than 16 GiB');
       throw error;
     } finally {
       clearInterval(watch);
     }
-    return Buffer.concat(chunks);
   }
 
   /** Starts a command with open stdin and stdout. */

@@ -3,10 +3,7 @@ import { LktError } from '@lkt/core';
 import { algorithmOf, type GitObject, objectHash, type ObjectType } from '../objects.ts';
 import type { BareRepository } from './bare-repository.ts';
 
-interface ObjectHead {
-  readonly type: ObjectType;
-  readonly size: number;
-}
+type ObjectHead = Readonly<{ type: ObjectType; size: number }>;
 
 /** Maximum size of an object that is kept in memory. */
 const MAX_OBJECT_BYTES = 64 * 2 ** 20;

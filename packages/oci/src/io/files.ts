@@ -33,3 +33,5 @@ export function namesIn(
     throw ioError(`cannot read ${path}`, error);
   }
 }
+
+export { touch } from './touch.ts';

@@ -1,6 +1,7 @@
-import { lstatSync, readFileSync, statSync, utimesSync } from 'node:fs';
-import { digestOf, isErrno } from '@lkt/core';
+import { lstatSync, readFileSync, statSync } from 'node:fs';
+import { digestOf, LktError } from '@lkt/core';
 import type { Environment } from '@lkt/git/checkout';
+import { touch } from '@lkt/oci/files';
 import { type CheckoutState, isCheckoutState } from './checkout-state.ts';
 
 /** An entry of the action cache: the inputs that an action read, and its result. */
@@ -51,23 +52,9 @@ function isCurrent(
     return isCheckoutState(checkout, env) && storePaths.every(touch);
   } catch (error) {
     // The command itself reports an unreadable file better.
-    if (error instanceof Error && 'syscall' in error) return false;
+    if (error instanceof LktError || (error instanceof Error && 'syscall' in error)) return false;
     throw error;
   }
-}
-
-/** Marks a path as used, as `Store.use` does. Returns false if it is missing. */
-function touch(path: string): boolean {
-  const stats = lstatSync(path, { throwIfNoEntry: false });
-  if (stats === undefined) return false;
-  const now = new Date();
-  try {
-    if (stats.isDirectory()) utimesSync(path, stats.atime, stats.mtime);
-    else utimesSync(path, now, now);
-  } catch (error) {
-    if (!isErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
-  }
-  return true;
 }
 
 /** Larger files are not hashed: hashing would take longer than the action that the cache skips. */
@@ -83,10 +70,10 @@ export type FileState = string;
 export function fileState(path: string): FileState | undefined {
   try {
     const stats = statSync(path, { throwIfNoEntry: false });
-    if (stats === undefined) return isLink(path) ? undefined : 'absent';
+    if (stats === undefined)
+      return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'absent' : undefined;
     return stats.isFile() && stats.size <= MAX_SIZE ? digestOf(readFileSync(path)) : undefined;
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return isLink(path) ? undefined : 'absent';
     if (error instanceof Error && 'syscall' in error) return undefined;
     throw error;
   }
@@ -95,12 +82,4 @@ export function fileState(path: string): FileState | undefined {
 /** Returns the state of each file, keyed by path. */
 export function fileStates(paths: Iterable<string>): ReadonlyMap<string, FileState | undefined> {
   return new Map([...paths].map((path) => [path, fileState(path)]));
-}
-
-function isLink(path: string): boolean {
-  try {
-    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
-  } catch {
-    return false;
-  }
 }

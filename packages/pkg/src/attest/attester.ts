@@ -26,7 +26,8 @@ export class Attester {
   }
 
   async attest(work: AttestedPackage): Promise<PackageAttestations> {
-    const attestations = await this.#attest(work);
+    const note = cacheFilePath(this.#store, 'records', recordKey(work));
+    const attestations = (await this.#read(note)) ?? (await this.#write(work, note));
     for (const [index, image] of work.images.entries()) {
       const sbom = attestations.images[index]?.sbom;
       this.#known.set(image.descriptor.digest, { ...image, sbom });
@@ -34,10 +35,7 @@ export class Attester {
     return attestations;
   }
 
-  async #attest(work: AttestedPackage): Promise<PackageAttestations> {
-    const note = cacheFilePath(this.#store, 'records', recordKey(work));
-    const found = await this.#read(note);
-    if (found !== undefined) return found;
+  async #write(work: AttestedPackage, note: string): Promise<PackageAttestations> {
     const { writeAttestations } = await import('./attestation-writer.ts');
     const written = await writeAttestations(work, this.#store, this.#known, this.#signal);
     await this.#store.addReferrer(...referrersOf(written));

@@ -124,13 +124,16 @@ export class Build {
     let first: { error: unknown } | undefined;
     this.#tools.reporter.emit({ kind: 'total', packages: this.order.length });
     const results = await Promise.allSettled(
-      this.order.map((item) =>
-        this.#builtAndChecked(item).catch((error: unknown) => {
+      this.order.map(async (item) => {
+        try {
+          const built = await this.built(item);
+          return { ...built, checks: (await this.#checked.get(item)) ?? [] };
+        } catch (error) {
           first ??= { error };
           this.#stop.abort(error);
           throw error;
-        }),
-      ),
+        }
+      }),
     );
     await this.#tools.workerPool?.[Symbol.asyncDispose]();
     if (first !== undefined) throw first.error;
@@ -142,11 +145,6 @@ export class Build {
     const promise = this.#built.get(item) ?? this.#build(item);
     this.#built.set(item, promise);
     return promise;
-  }
-
-  async #builtAndChecked(item: Package): Promise<BuiltPackage> {
-    const built = await this.built(item);
-    return { ...built, checks: (await this.#checked.get(item)) ?? [] };
   }
 
   async #build(item: Package): Promise<BuiltPackage> {

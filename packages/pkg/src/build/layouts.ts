@@ -80,9 +80,8 @@ export async function importFromLayouts(
     if (digest === undefined) return undefined;
     const taken = await importFromLayout(store, dir, digest, platform, signal);
     const image = { ...taken, platform };
-    const known = [...pins];
-    const [first] = known;
-    if (first !== undefined && !(await matchesPin(known, image, store, await openStore(dir))))
+    const [first] = pins;
+    if (first !== undefined && !(await matchesPin(pins, image, [store, await openStore(dir)])))
       throw new LktError('PIN_STALE', `its digest is ${image.digest}, but ${first} is pinned`);
     const result = { image, pin: undefined };
     await writeResult(store, key, result);
@@ -97,17 +96,16 @@ export async function importFromLayouts(
 
 /** Reports whether a pin names the image itself or an index that contains it. */
 async function matchesPin(
-  pins: readonly Digest[],
+  pins: ReadonlySet<Digest>,
   image: Descriptor,
-  ...stores: readonly Store[]
+  stores: readonly [Store, Store],
 ): Promise<boolean> {
-  if (pins.includes(image.digest)) return true;
+  if (pins.has(image.digest)) return true;
   for (const store of stores)
     for (const pin of pins)
       if ((await indexManifests(store, pin)).some(({ digest }) => digest === image.digest))
         return true;
-  const [store] = stores;
-  return store !== undefined && pins.includes((await writeIndex(store, [image])).digest);
+  return pins.has((await writeIndex(stores[0], [image])).digest);
 }
 
 async function digestFor(path: string, key: string): Promise<Digest | undefined> {

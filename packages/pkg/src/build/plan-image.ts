@@ -33,7 +33,9 @@ export interface KeyedInputs extends ImageInputs {
 /** An image that is ready to build. */
 export interface PlannedImage {
   readonly inputs: KeyedInputs;
-  readonly build: DockerfileBuild | DebianBuild;
+  readonly build:
+    | DockerfileBuild
+    | { readonly kind: 'debian'; readonly image: DebianImage; readonly reporter: Reporter };
 }
 
 export interface DockerfileBuild {
@@ -43,12 +45,6 @@ export interface DockerfileBuild {
   readonly context: BuildContext;
   /** The build context, with the state of each file when it was read for the key. */
   readonly tree: Context;
-}
-
-export interface DebianBuild {
-  readonly kind: 'debian';
-  readonly image: DebianImage;
-  readonly reporter: Reporter;
 }
 
 /** A build context as list and as tree. */

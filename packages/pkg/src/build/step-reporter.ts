@@ -11,13 +11,11 @@ export function stepReporter(
   platform: string | undefined,
 ): Reporter {
   const owner = `${name}:`;
-  const idOf = (id: string): string => {
-    const own = id.startsWith(owner) ? id.slice(owner.length) : id;
-    return platform === undefined ? `${owner}${own}` : `${owner}${platform} ${own}`;
-  };
+  const prefix = platform === undefined ? owner : `${owner}${platform} `;
   const named = (event: ProgressEvent): ProgressEvent => {
     if (!('id' in event)) return event;
-    const id = idOf(event.id);
+    const own = event.id.startsWith(owner) ? event.id.slice(owner.length) : event.id;
+    const id = `${prefix}${own}`;
     if (event.kind !== 'start' || platform === undefined) return { ...event, id };
     return { ...event, id, title: `${platform} ${event.title}` };
   };

@@ -71,32 +71,23 @@ const CPU: YamlType<Limits> = record({
 });
 
 const WEIGHT = integer(0, 1000);
+const WEIGHTS = {
+  weight: optional(WEIGHT, 'relative weight, 10 to 1000'),
+  leafWeight: optional(WEIGHT, 'weight of tasks in the group itself; cgroup v1'),
+};
+const DEVICE = {
+  major: withDefault(NUMBER, 0, 'major number of the device'),
+  minor: withDefault(NUMBER, 0, 'minor number of the device'),
+};
 
 const THROTTLE = omitEmpty(
-  list(
-    record({
-      major: withDefault(NUMBER, 0, 'major number of the device'),
-      minor: withDefault(NUMBER, 0, 'minor number of the device'),
-      rate: withDefault(NUMBER, 0, 'bytes or operations per second'),
-    }),
-  ),
+  list(record({ ...DEVICE, rate: withDefault(NUMBER, 0, 'bytes or operations per second') })),
   'limits per device',
 );
 
 const BLOCK_IO: YamlType<Limits> = record({
-  weight: optional(WEIGHT, 'relative weight, 10 to 1000'),
-  leafWeight: optional(WEIGHT, 'weight of tasks in the group itself; cgroup v1'),
-  weightDevice: omitEmpty(
-    list(
-      record({
-        major: withDefault(NUMBER, 0, 'major number of the device'),
-        minor: withDefault(NUMBER, 0, 'minor number of the device'),
-        weight: optional(WEIGHT, 'relative weight, 10 to 1000'),
-        leafWeight: optional(WEIGHT, 'weight of tasks in the group itself; cgroup v1'),
-      }),
-    ),
-    'weights per device',
-  ),
+  ...WEIGHTS,
+  weightDevice: omitEmpty(list(record({ ...DEVICE, ...WEIGHTS })), 'weights per device'),
   throttleReadBpsDevice: THROTTLE,
   throttleWriteBpsDevice: THROTTLE,
   throttleReadIOPSDevice: THROTTLE,

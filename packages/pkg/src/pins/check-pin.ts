@@ -98,13 +98,19 @@ export function hasPlatform({ platform }: Descriptor, wanted: Platform): boolean
   return platform !== undefined && formatPlatform(platform) === formatPlatform(wanted);
 }
 
-/** Sorts images of a package by the order of its `arches`, as in its index. */
-export function sortByArch(
-  { arches }: Package,
-  images: readonly Descriptor[],
-): readonly Descriptor[] {
-  const place = ({ platform }: Descriptor): number => arches.indexOf(platform?.architecture ?? '');
-  return images.toSorted((a, b) => place(a) - place(b));
+/** Compares platforms by the order of a package's `arches`, as in its index; others come last. */
+export function compareByArch({ arches }: Package): (a?: Platform, b?: Platform) => number {
+  const place = (platform: Platform | undefined): number => {
+    const at = arches.indexOf(platform?.architecture ?? '');
+    return at === -1 ? arches.length : at;
+  };
+  return (a, b) => place(a) - place(b);
+}
+
+/** Sorts images of a package as in its index. */
+export function sortByArch(item: Package, images: readonly Descriptor[]): readonly Descriptor[] {
+  const compare = compareByArch(item);
+  return images.toSorted((a, b) => compare(a.platform, b.platform));
 }
 
 function subsets<T>(items: readonly T[]): readonly (readonly T[])[] {

@@ -3,7 +3,7 @@ import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { pinOf } from './check-pin.ts';
-import type { ImageUse, Recipe } from '../build/recipe.ts';
+import type { Recipe } from '../build/recipe.ts';
 import { type TextEdit, withPin, applyEdits } from './text-edit.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileAtomic } from '../write-file-atomic.ts';
@@ -89,21 +89,15 @@ async function pinDockerfile(
     if (used === undefined || use.calculated) continue;
     const to = withPin(use.written, pinnedReference(used));
     if (to === use.written) continue;
-    if (use.written !== use.text) throw notLiteralError(use, file, to);
+    if (use.written !== use.text) {
+      const problem = `cannot pin ${use.written}: it contains variables`;
+      const fix = `write it without variables: ${to}`;
+      throw sourceError('PIN_MISSING', file, use.position, problem, { length: use.length, fix });
+    }
     edits.push({ offset: use.offset, length: use.length, replacement: to });
     changes.push({ file: file.path, line: use.position.line, from: use.written, to });
   }
   if (edits.length > 0)
     await writeFileAtomic(join(item.dir, item.dockerfile), applyEdits(file.text, edits));
   return changes;
-}
-
-function notLiteralError(use: ImageUse, file: Recipe['dockerfile']['file'], to: string): LktError {
-  return sourceError(
-    'PIN_MISSING',
-    file,
-    use.position,
-    `cannot pin ${use.written}: it contains variables`,
-    { length: use.length, fix: `write it without variables: ${to}` },
-  );
 }

@@ -5,7 +5,6 @@ import {
   formatReference,
   parseIndex,
   parseReference,
-  type Platform,
   type Reference,
   type Store,
   writeIndex,
@@ -127,13 +126,4 @@ function requireCommitted(item: Package, sources: Sources): void {
     detail: shown.join('\n'),
     fix: 'commit them',
   });
-}
-
-/** Compares platforms by the order of `arches`, as in the package's index in the store. */
-export function compareByArch({ arches }: Package): (a: Platform, b: Platform) => number {
-  const place = ({ architecture }: Platform): number => {
-    const at = arches.indexOf(architecture);
-    return at === -1 ? arches.length : at;
-  };
-  return (a, b) => place(a) - place(b);
 }

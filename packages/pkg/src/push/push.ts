@@ -11,7 +11,6 @@ import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import {
   buildCommitted,
-  compareByArch,
   planPush,
   type PushPlan,
   readCommitted,
@@ -20,6 +19,7 @@ import {
 } from './push-plan.ts';
 import type { PackageManifest } from './manifest.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
+import { compareByArch } from '../pins/check-pin.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 export interface PackagePushOptions extends TargetOptions {
@@ -214,29 +214,24 @@ function suffixOf({ platform }: Descriptor): string {
 
 /** Remembers which repositories may have a blob. */
 class KnownBlobs {
-  readonly #repositories = new Map<Digest, Set<string>>();
+  readonly #repositories = new Map<Digest, Reference[]>();
 
-  async add(
-    store: Store,
-    { domain, path }: Reference,
-    images: readonly Descriptor[],
-  ): Promise<void> {
+  async add(store: Store, repository: Reference, images: readonly Descriptor[]): Promise<void> {
     for (const { digest, platform } of images) {
       if (platform === undefined) continue;
       const { manifest } = await loadImage(store, digest, platform);
-      for (const blob of manifest.layers) {
-        const known = this.#repositories.get(blob.digest) ?? new Set();
-        this.#repositories.set(blob.digest, known.add(`${domain}/${path}`));
-      }
+      for (const blob of manifest.layers)
+        this.#repositories.set(blob.digest, [...this.#in(blob.digest), repository]);
     }
+  }
+
+  #in(blob: Digest): readonly Reference[] {
+    return this.#repositories.get(blob) ?? [];
   }
 
   /** Returns up to three other repositories of the same registry that may have the blob. */
   elsewhere(blob: Digest, { domain, path }: Reference): readonly string[] {
-    const prefix = `${domain}/`;
-    return [...(this.#repositories.get(blob) ?? [])]
-      .filter((name) => name.startsWith(prefix) && name !== `${domain}/${path}`)
-      .map((name) => name.slice(prefix.length))
-      .slice(0, 3);
+    const others = this.#in(blob).filter((one) => one.domain === domain && one.path !== path);
+    return [...new Set(others.map((one) => one.path))].slice(0, 3);
   }
 }

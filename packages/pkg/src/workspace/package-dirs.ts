@@ -1,6 +1,5 @@
 import { realpathSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno } from '@lkt/core';
 import { namesIn } from '@lkt/oci/files';
 
 /** The file that makes a directory a package. */
@@ -19,17 +18,9 @@ export function packageDirs(root: string, buildYml: string): readonly string[] {
     const names = namesIn(join(root, parent)).toSorted((a, b) => (a < b ? -1 : 1));
     for (const name of ['', ...names]) {
       const dir = join(root, parent, name);
-      if (isFile(join(dir, buildYml))) found.add(realpathSync(dir));
+      const stats = statSync(join(dir, buildYml), { throwIfNoEntry: false });
+      if (stats?.isFile() === true) found.add(realpathSync(dir));
     }
   }
   return [...found];
-}
-
-function isFile(path: string): boolean {
-  try {
-    return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
-  } catch (error) {
-    if (isErrno(error, 'ENOTDIR')) return false;
-    throw error;
-  }
 }

@@ -1,1 +1,0 @@
-export { GitFetcher, type RemoteTree } from './fetcher.ts';
