@@ -10,7 +10,8 @@ import {
 import type { Registry } from '@lkt/registry';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { hasPlatform } from '../pins/check-pin.ts';
-import { buildCommitted, readCommitted, storedIndex, targetReference } from '../push/push-plan.ts';
+import { buildCommitted, readCommitted, storedIndex } from '../push/push-plan.ts';
+import { targetReference } from '../pins/tag.ts';
 import type { PackageSignOptions } from '../push/sign.ts';
 import { type SignedImages, signStatements } from '../push/sign-images.ts';
 import type { SourceHash } from '../sources/source-hash.ts';

@@ -1,20 +1,11 @@
-import {
-  type Descriptor,
-  formatReference,
-  parseReference,
-  type Platform,
-  type Store,
-  writeIndex,
-} from '@lkt/oci';
+import { type Descriptor, formatReference, type Platform, type Store, writeIndex } from '@lkt/oci';
 import { hasPlatform, indexManifests, sortByArch } from '../pins/check-pin.ts';
-import { renderTag } from '../pins/tag.ts';
+import { targetReference, type TargetOptions } from '../pins/tag.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
 /** LinuxKit's flags of the same names. `hash` replaces the source hash in a tag template. */
-export interface Naming {
-  readonly org?: string;
-  readonly tag?: string;
+export interface Naming extends Pick<TargetOptions, 'org' | 'tag'> {
   readonly hash?: string;
 }
 
@@ -27,11 +18,13 @@ export function storeNames(
   item: Package,
   { hash, committed = hash }: SourceHash,
   suffix: string,
-  { org = item.org, tag = item.tag, hash: given }: Naming = {},
+  naming: Naming = {},
 ): readonly string[] {
-  const { domain, path } = parseReference(org === item.org ? item.name : `${org}/${item.image}`);
-  const tags = [given ?? hash, given ?? committed].map((own) => `${renderTag(tag, own)}${suffix}`);
-  return [...new Set(tags)].map((own) => formatReference({ domain, path, tag: own }));
+  const names = [naming.hash ?? hash, naming.hash ?? committed].map((own) => {
+    const { tag, ...name } = targetReference(item, { hash: own }, naming);
+    return formatReference({ ...name, tag: `${tag}${suffix}` });
+  });
+  return [...new Set(names)];
 }
 
 /**

@@ -1,8 +1,8 @@
 import { either, list, nearest, oneOf, text, type YamlType } from '@lkt/core';
-import names from './capabilities.json' with { type: 'json' };
+import shortNames from './capabilities.json' with { type: 'json' };
 
 /** The capabilities of Linux in the order of their numbers, 0 to 40 (linux/capability.h). */
-const CAPABILITIES: readonly string[] = names.map((name) => `CAP_${name}`);
+const CAPABILITIES: readonly string[] = shortNames.map((name) => `CAP_${name}`);
 
 const WORD = /^(?:[Aa][Ll][Ll]|[Nn][Oo][Nn][Ee])$/;
 

@@ -40,7 +40,15 @@ export async function resolveImages(
   readonly digests: ReadonlyMap<string, Digest>;
   readonly packages: readonly BuiltPackage[];
 }> {
-  const wanted = await Promise.all(queries.map((query) => lookUp(workspace, query)));
+  // A query for `@pkg:` has no reference.
+  const wanted = await Promise.all(
+    queries.map(async (query) => {
+      if (query.packageDir !== undefined)
+        return { query, reference: undefined, item: await workspace.packageAt(query.packageDir) };
+      const reference = query.reference ?? parseReference(query.text);
+      return { query, reference, item: workspace.find(reference) };
+    }),
+  );
   // Report problems that need no build before building.
   for (const { query, reference, item } of wanted) {
     if (reference === undefined || (item !== undefined && reference.digest !== undefined)) continue;
@@ -61,20 +69,6 @@ export async function resolveImages(
     if (digest !== undefined) digests.set(query.text, digest);
   }
   return { digests, packages };
-}
-
-interface Wanted {
-  readonly query: ImageQuery;
-  /** Undefined for `@pkg:`. */
-  readonly reference: Reference | undefined;
-  readonly item: Package | undefined;
-}
-
-async function lookUp(workspace: Workspace, query: ImageQuery): Promise<Wanted> {
-  if (query.packageDir !== undefined)
-    return { query, reference: undefined, item: await workspace.packageAt(query.packageDir) };
-  const reference = query.reference ?? parseReference(query.text);
-  return { query, reference, item: workspace.find(reference) };
 }
 
 function fail(query: ImageQuery, problem: ReferenceProblem | undefined): void {

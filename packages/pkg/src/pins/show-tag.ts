@@ -1,5 +1,5 @@
 import { familiarReference, formatReference } from '@lkt/oci';
-import { targetReference, type TargetOptions } from '../push/push-plan.ts';
+import { targetReference, type TargetOptions } from './tag.ts';
 import type { HashOptions } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';

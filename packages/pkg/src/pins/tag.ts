@@ -1,4 +1,18 @@
 import { LktError } from '@lkt/core';
+import { parseReference, type Reference } from '@lkt/oci';
+import type { SourceHash } from '../sources/source-hash.ts';
+import type { Package } from '../workspace/workspace.ts';
+
+/** Overrides for the names of packages in a registry. */
+export interface TargetOptions {
+  /** Overrides `org` of build.yml: `registry.example/team`. */
+  readonly org?: string | undefined;
+  /** Template; overrides `tag` of build.yml. */
+  readonly tag?: string | undefined;
+  /** A further tag, which is never moved to another image. */
+  readonly release?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
 
 /** The default tag template of packages. */
 export const DEFAULT_TAG = '{{.Hash}}';
@@ -35,3 +49,13 @@ const ACTION = /(\s*)\{\{(- )?(.*?)( -)?\}\}(\s*)/gs;
 
 /** OCI distribution-spec, "Pulling manifests". */
 const TAG = /^[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}$/;
+
+/** Returns the name of a package in the target registry, with the tag of its sources. */
+export function targetReference(
+  item: Package,
+  { hash }: Pick<SourceHash, 'hash'>,
+  { org, tag = item.tag }: TargetOptions = {},
+): Reference & { readonly tag: string } {
+  const { domain, path } = parseReference(org === undefined ? item.name : `${org}/${item.image}`);
+  return { domain, path, tag: renderTag(tag, hash) };
+}

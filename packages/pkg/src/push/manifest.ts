@@ -8,7 +8,8 @@ import {
 } from '@lkt/oci';
 import type { MergeResult, Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
-import { readCommitted, type TargetOptions, targetReference } from './push-plan.ts';
+import { readCommitted } from './push-plan.ts';
+import { type TargetOptions, targetReference } from '../pins/tag.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import { compareByArch } from '../pins/check-pin.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';

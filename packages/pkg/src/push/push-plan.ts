@@ -4,7 +4,6 @@ import {
   familiarReference,
   formatReference,
   parseIndex,
-  parseReference,
   type Reference,
   type Store,
   writeIndex,
@@ -12,21 +11,10 @@ import {
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { buildPackages } from '../build/build.ts';
-import { renderTag } from '../pins/tag.ts';
+import { targetReference, type TargetOptions } from '../pins/tag.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { readSources, type Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-
-/** Overrides for the names of packages in a registry. */
-export interface TargetOptions {
-  /** Overrides `org` of build.yml: `registry.example/team`. */
-  readonly org?: string | undefined;
-  /** Template; overrides `tag` of build.yml. */
-  readonly tag?: string | undefined;
-  /** A further tag, which is never moved to another image. */
-  readonly release?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** A package with the images to push. */
 export interface PushPlan {
@@ -37,16 +25,6 @@ export interface PushPlan {
   /** An index of each image alone, which pins name that a machine for one platform made. */
   readonly single: readonly Descriptor[];
   readonly images: readonly Descriptor[];
-}
-
-/** Returns the name of a package in the target registry, with the tag of its sources. */
-export function targetReference(
-  item: Package,
-  { hash }: SourceHash,
-  { org, tag = item.tag }: TargetOptions = {},
-): Reference & { readonly tag: string } {
-  const { domain, path } = parseReference(org === undefined ? item.name : `${org}/${item.image}`);
-  return { domain, path, tag: renderTag(tag, hash) };
 }
 
 /** Returns the index of a package in the store, by its sources, with its images. */

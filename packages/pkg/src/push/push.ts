@@ -9,14 +9,8 @@ import {
 import type { Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
-import {
-  buildCommitted,
-  planPush,
-  type PushPlan,
-  readCommitted,
-  type TargetOptions,
-  targetReference,
-} from './push-plan.ts';
+import { buildCommitted, planPush, type PushPlan, readCommitted } from './push-plan.ts';
+import { type TargetOptions, targetReference } from '../pins/tag.ts';
 import type { PackageManifest } from './manifest.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import { compareByArch } from '../pins/check-pin.ts';

@@ -9,7 +9,8 @@ import {
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import type { BuildOptions } from '../build/build-options.ts';
-import { buildCommitted, planPush, readCommitted, type TargetOptions } from './push-plan.ts';
+import { buildCommitted, planPush, readCommitted } from './push-plan.ts';
+import { type TargetOptions } from '../pins/tag.ts';
 import {
   type SignedImages,
   type Signing,

@@ -40,8 +40,11 @@ export async function contextFiles(
   }
   const sorted = [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const show = (file: ContextFile): string => displayPath(file.source);
-  const textOf = ({ source }: ContextFile): Promise<string> => readFile(source, 'utf8');
   return withoutIgnored(sorted, dockerfile, textOf, fromRaw, show);
+}
+
+function textOf({ source }: ContextFile): Promise<string> {
+  return readFile(source, 'utf8');
 }
 
 function trackedFiles(repository: Repository, dir: string): readonly ContextFile[] {
