@@ -18,7 +18,7 @@ import { givenRoot } from '../session/trust.ts';
 
 export class Verify extends LktCommand {
   static override summary = 'Verify the signatures and attestations of images';
-  static override description = `TARGET is an image in the store or a registry, a package directory, or an image config, for every image that it pins. Verifies signatures, certificates and their identities, transparency log entries, timestamps, the signed digest, and attestations: provenance, SBOMs, rebuilds.
+  static override description = `TARGET is an image by digest or by a tag of its registry, a package directory, or an image config, for every image that it pins. Prints the verified digests. Verifies signatures, certificates and their identities, transparency log entries, timestamps, the signed digest, and attestations: provenance, SBOMs, rebuilds.
 
 The required signers come from --key, or --identity and --issuer; otherwise from --trust, the trust.yml of the checkout, and "trust" of the config. Uses the signatures in the store if they suffice, and otherwise asks the registry. Never downloads trusted roots or keys.`;
   static override examples = [
@@ -45,7 +45,8 @@ The required signers come from --key, or --identity and --issuer; otherwise from
       'FILE',
       'required public key: a file, or env://NAME; if repeated, any one suffices',
     ),
-    offline: switchFlag('contact no registry: use the signatures in the store'),
+    local: switchFlag('take tags from the store instead of the registry'),
+    offline: switchFlag('contact no registry: use the tags and signatures in the store'),
     org: targetFlags.org,
   };
 
@@ -68,6 +69,12 @@ The required signers come from --key, or --identity and --issuer; otherwise from
         ? `${first.reference} is not trusted: ${first.reasons[0] ?? ''}`
         : `${refused.length} of ${images.length} images are not trusted`;
     throw new LktError('SIGNATURE_INVALID', message, {
+      detail:
+        images.length === 1
+          ? undefined
+          : refused
+              .map(({ reference, reasons: [why = ''] }) => `  ${reference}: ${why}`)
+              .join('\n'),
       report: { images },
       fix: 'use signed images instead',
     });

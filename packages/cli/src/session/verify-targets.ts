@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type ImageReport, verifyConfigs, verifyImageReport } from '@lkt/image';
-import { type Descriptor, formatReference, parseReference, type Reference } from '@lkt/oci';
+import { formatReference, parseReference, type Reference } from '@lkt/oci';
 import { committedReference, type Workspace } from '@lkt/pkg';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
@@ -13,6 +13,7 @@ import type { Session } from './session.ts';
 import { trustOptions } from './trust.ts';
 
 interface VerifyFlags extends PullFlags {
+  readonly local?: boolean;
   readonly 'build-yml'?: string | undefined;
   readonly org?: string | undefined;
 }
@@ -74,31 +75,44 @@ export class TargetVerifier {
     const item = await workspace.packageAt(dir);
     const { org } = this.#flags;
     const own = await committedReference(workspace, item, { signal });
-    const there = await committedReference(workspace, item, { org, signal });
-    return this.#find(parseReference(own), parseReference(there));
+    const name = parseReference(await committedReference(workspace, item, { org, signal }));
+    // With --org the package is meant as pushed; without, as built here.
+    return org === undefined || this.#isLocal
+      ? this.#inStore(parseReference(own), name)
+      : this.#inRegistry(name);
   }
 
   async #image(text: string): Promise<NamedImage> {
     const { digest, ...name } = parseReference(text);
     if (digest !== undefined) return { ...name, digest };
     const tagged = { ...name, tag: name.tag ?? 'latest' };
-    return this.#find(tagged, tagged);
+    // A tag may have moved since it was pulled.
+    return this.#isLocal ? this.#inStore(tagged, tagged) : this.#inRegistry(tagged);
   }
 
-  /** Returns the image with a name in the store, else the one with `name` in its registry. */
-  async #find({ domain, path, tag = 'latest' }: Reference, name: Reference): Promise<NamedImage> {
+  /** Whether tags are those of the store. */
+  get #isLocal(): boolean {
+    return this.#flags.local === true || this.#flags.offline === true;
+  }
+
+  /** Returns the image that the store has under a name, as an image called `name`. */
+  async #inStore(
+    { domain, path, tag = 'latest' }: Reference,
+    name: Reference,
+  ): Promise<NamedImage> {
     const store = await this.#session.findStore();
-    const found = await store?.resolve(formatReference({ domain, path, tag }));
-    return { ...name, digest: (found ?? (await this.#inRegistry(name))).digest };
+    const text = formatReference({ domain, path, tag });
+    const found = await store?.resolve(text);
+    if (found !== undefined) return { ...name, digest: found.digest };
+    throw new LktError('NOT_FOUND', `${text} is not in the store`, {
+      fix: 'pull it with lkt cache pull, or build it',
+    });
   }
 
-  async #inRegistry(name: Reference): Promise<Descriptor> {
-    if (this.#flags.offline === true)
-      throw new LktError('NOT_FOUND', `${formatReference(name)} is not in the store`, {
-        fix: 'pull it: lkt cache pull',
-      });
+  async #inRegistry(name: Reference): Promise<NamedImage> {
     await using registry = await openRegistries(this.#session, this.#flags);
-    return registry.resolve(name, this.#session.signal);
+    const { digest } = await registry.resolve(name, this.#session.signal);
+    return { ...name, digest };
   }
 
   async #workspace(dir: string): Promise<Workspace> {
