@@ -2,7 +2,7 @@ import type { ImageDiff } from '@lkt/inspect';
 import { LktCommand } from '../command.ts';
 import { requiredArg } from '../flags/options.ts';
 import { diffLines } from '../output/diff-report.ts';
-import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
+import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../targets/image-view.ts';
 
 export class Diff extends LktCommand {
   static override summary = 'Show what differs between two images, and why';

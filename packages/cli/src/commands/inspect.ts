@@ -8,7 +8,7 @@ import {
   type InspectedImage,
   inspectLines,
 } from '../output/inspect-report.ts';
-import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../session/image-views.ts';
+import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../targets/image-view.ts';
 
 export class Inspect extends LktCommand {
   static override summary = 'Show the contents of an image';

@@ -54,7 +54,7 @@ The required signers come from --key, or --identity and --issuer; otherwise from
     const { args, flags } = await this.parse(Verify);
     const session = await this.begin(flags);
     const only = await policyOf(session, flags);
-    const { TargetVerifier } = await import('../session/verify-targets.ts');
+    const { TargetVerifier } = await import('../targets/target-verifier.ts');
     const verifier = new TargetVerifier(session, flags, only);
     const images: ImageReport[] = [];
     for (const target of args.target) images.push(...(await verifier.verify(target)));

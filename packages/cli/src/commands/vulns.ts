@@ -6,7 +6,7 @@ import type { Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { Flags, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { columns, section } from '../output/lines.ts';
-import { subjectsOf } from '../session/sbom-targets.ts';
+import { subjectsOf } from '../targets/sboms.ts';
 import { archiveUpdates } from '../session/security-archive.ts';
 import type { Session } from '../session/session.ts';
 import { vexStatements } from '../session/vex.ts';

@@ -5,9 +5,9 @@ import { LktCommand } from '../../command.ts';
 import { auditFlags } from '../../flags/audit.ts';
 import { requiredArgs } from '../../flags/options.ts';
 import { elfLines } from '../../output/audit-report.ts';
-import { auditTarget } from '../../session/audit-targets.ts';
+import { auditTarget } from '../../targets/audited-images.ts';
 import type { Session } from '../../session/session.ts';
-import { readWaivers } from '../../session/waivers.ts';
+import { readWaivers } from '../../targets/waivers.ts';
 
 interface Result {
   readonly files: readonly WaivedElf[];

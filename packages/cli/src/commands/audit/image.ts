@@ -1,7 +1,7 @@
 import { LktCommand } from '../../command.ts';
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
 import { elfLines, findingLines } from '../../output/audit-report.ts';
-import { type AuditedImage, auditTargets } from '../../session/audit-targets.ts';
+import { type AuditedImage, auditTargets } from '../../targets/audited-images.ts';
 
 export class AuditImage extends LktCommand {
   static override summary = 'Audit the programs and the file system of an image';

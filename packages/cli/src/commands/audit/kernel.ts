@@ -4,8 +4,8 @@ import { auditFlags } from '../../flags/audit.ts';
 import { requiredArgs, switchFlag, valueFlag } from '../../flags/options.ts';
 import { columns } from '../../output/lines.ts';
 import { printable } from '../../output/printable.ts';
-import { kernelOf } from '../../session/kernel-targets.ts';
-import { readWaivers } from '../../session/waivers.ts';
+import { kernelOf } from '../../targets/kernel.ts';
+import { readWaivers } from '../../targets/waivers.ts';
 
 export class AuditKernel extends LktCommand {
   static override summary = 'Check how a kernel is configured and booted';

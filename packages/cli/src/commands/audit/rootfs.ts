@@ -1,7 +1,7 @@
 import { LktCommand } from '../../command.ts';
 import { auditArgs, auditFlags, shellFlag } from '../../flags/audit.ts';
 import { findingLines } from '../../output/audit-report.ts';
-import { type AuditedImage, auditTargets } from '../../session/audit-targets.ts';
+import { type AuditedImage, auditTargets } from '../../targets/audited-images.ts';
 
 export class AuditRootfs extends LktCommand {
   static override summary = 'Find unwanted files in the file system of an image';

@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, listFlag, requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
-import { type ImageName, imageInStore } from '../../session/store-image.ts';
+import { type ImageName, imageInStore } from '../../targets/store-image.ts';
 
 interface Result extends ImageName {
   /** Size of the archive. */

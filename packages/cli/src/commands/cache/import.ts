@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { requiredArg, valueFlag } from '../../flags/options.ts';
-import type { ImageName } from '../../session/store-image.ts';
+import type { ImageName } from '../../targets/store-image.ts';
 
 interface Result {
   readonly images: readonly ImageName[];

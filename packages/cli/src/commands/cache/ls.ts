@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import type { ImageName } from '../../session/store-image.ts';
+import type { ImageName } from '../../targets/store-image.ts';
 
 export class CacheLs extends LktCommand {
   static override summary = 'List the images in the store';

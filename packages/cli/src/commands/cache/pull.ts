@@ -1,7 +1,7 @@
 import { LktCommand } from '../../command.ts';
 import { listFlag, requiredArgs } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
-import type { ImageName } from '../../session/store-image.ts';
+import type { ImageName } from '../../targets/store-image.ts';
 
 export class CachePull extends LktCommand {
   static override summary = 'Pull images from a registry into the store';

@@ -2,7 +2,7 @@ import { LktCommand } from '../../command.ts';
 import { noop } from '../../flags/linuxkit.ts';
 import { requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
-import { type ImageName, imageInStore } from '../../session/store-image.ts';
+import { type ImageName, imageInStore } from '../../targets/store-image.ts';
 
 interface Result extends ImageName {
   /** Bytes of the blobs that were sent. */

@@ -9,7 +9,7 @@ import { workspaceAt } from '../../session/build-tools.ts';
 import { isDirectory } from '../../session/paths.ts';
 import { openRegistries } from '../../session/registries.ts';
 import type { Session } from '../../session/session.ts';
-import type { ImageName } from '../../session/store-image.ts';
+import type { ImageName } from '../../targets/store-image.ts';
 
 interface Result extends ImageName {
   readonly changed: boolean;

@@ -3,9 +3,9 @@ import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { KernelFacts } from '@lkt/audit';
 import type { KernelSubject } from '@lkt/image';
-import { kindOf, referencesOf } from './audit-targets.ts';
-import { readConfigFile } from './config-file.ts';
-import type { Session } from './session.ts';
+import { kindOf, referencesOf } from './audited-images.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import type { Session } from '../session/session.ts';
 
 export interface KernelSettings {
   readonly platform: string;

@@ -1,5 +1,5 @@
 import type { StoreImage } from '@lkt/oci';
-import type { Session } from './session.ts';
+import type { Session } from '../session/session.ts';
 
 /** An image in the store, for `--json`. */
 export interface ImageName {

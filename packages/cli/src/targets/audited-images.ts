@@ -2,10 +2,10 @@ import { join, resolve } from 'node:path';
 import type { WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
 import type { auditFlags, shellFlag } from '../flags/audit.ts';
 import type { FlagValues, ParsedFlags } from '../flags/options.ts';
-import { workspaceAt } from './build-tools.ts';
-import { readConfigFile } from './config-file.ts';
-import { statOf } from './paths.ts';
-import type { Session } from './session.ts';
+import { workspaceAt } from '../session/build-tools.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { statOf } from '../session/paths.ts';
+import type { Session } from '../session/session.ts';
 import { imageInStore } from './store-image.ts';
 import { readWaivers } from './waivers.ts';
 

@@ -2,8 +2,8 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { Waivers } from '@lkt/audit';
-import { workspaceAt } from './build-tools.ts';
-import type { Session } from './session.ts';
+import { workspaceAt } from '../session/build-tools.ts';
+import type { Session } from '../session/session.ts';
 
 const WAIVERS_FILE = '.audit.yml';
 

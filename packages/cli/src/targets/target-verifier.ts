@@ -5,12 +5,12 @@ import { formatReference, parseReference, type Reference } from '@lkt/oci';
 import { committedReference, type Workspace } from '@lkt/pkg';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
-import { buildTools, workspaceAt } from './build-tools.ts';
-import { readConfigFile } from './config-file.ts';
-import { statOf } from './paths.ts';
-import { openRegistries } from './registries.ts';
-import type { Session } from './session.ts';
-import { trustOptions } from './trust.ts';
+import { buildTools, workspaceAt } from '../session/build-tools.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { statOf } from '../session/paths.ts';
+import { openRegistries } from '../session/registries.ts';
+import type { Session } from '../session/session.ts';
+import { trustOptions } from '../session/trust.ts';
 
 interface VerifyFlags extends PullFlags {
   readonly local?: boolean;

@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import type { Subject } from '@lkt/vulns';
-import { referencesOf } from './audit-targets.ts';
-import { parseJsonFile } from './json-file.ts';
-import { statOf } from './paths.ts';
-import type { Session } from './session.ts';
+import { referencesOf } from './audited-images.ts';
+import { parseJsonFile } from '../session/json-file.ts';
+import { statOf } from '../session/paths.ts';
+import type { Session } from '../session/session.ts';
 import { imageInStore } from './store-image.ts';
 
 /**

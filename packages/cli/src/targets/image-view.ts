@@ -4,10 +4,10 @@ import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
 import { type ParsedFlags, valueFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
-import { packageTags } from './audit-targets.ts';
-import { readConfigFile } from './config-file.ts';
-import { isDirectory, statOf } from './paths.ts';
-import type { Session } from './session.ts';
+import { packageTags } from './audited-images.ts';
+import { readConfigFile } from '../session/config-file.ts';
+import { isDirectory, statOf } from '../session/paths.ts';
+import type { Session } from '../session/session.ts';
 import { imageInStore } from './store-image.ts';
 
 /** The flags of commands that show images in any form. */
