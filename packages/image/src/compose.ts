@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { openStore, singleChunk } from '@lkt/oci';
 import { chooseCompression, type Compression, type Uki } from '@lkt/formats';
-import { startAudit } from './audit/audit-hook.ts';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
@@ -65,9 +64,9 @@ export async function composeConfig(
     try {
       const plan = await planImage(config, { ...options, caches, ...packing });
       await using stack = new AsyncDisposableStack();
-      const auditing = startAudit(plan.images, options.audit);
+      const auditing = options.audit?.run(plan.images);
       // Awaited after writing, so that an error of the build comes first.
-      auditing.catch(() => undefined);
+      auditing?.catch(() => undefined);
       if (options.audit?.isGate === true) await auditing;
       const outputs = await planOutputs(plan, options, compression, stack);
       const files = await write(plan, outputs, options);

@@ -1,8 +1,8 @@
 import { dirname, resolve } from 'node:path';
 import { familiarReference } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
-import { imageReferencesOf } from './config/config.ts';
 import type { LoadedConfig } from './config/load-config.ts';
+import { namedImages } from './queries.ts';
 
 /** The inputs that configs name. */
 export interface ConfigInputs {
@@ -22,17 +22,14 @@ export interface ConfigInputs {
  */
 export async function configInputs(
   workspace: Workspace,
-  { config, files, fileOf }: LoadedConfig,
+  loaded: LoadedConfig,
 ): Promise<ConfigInputs> {
+  const { config, files, fileOf } = loaded;
   const uses = new Map<Package, string>();
   const foreign = new Set<string>();
-  for (const { reference, packageDir, at } of imageReferencesOf(config)) {
-    const file = fileOf(at).absolute;
-    const item =
-      reference === undefined
-        ? await workspace.packageAt(resolve(dirname(file), packageDir ?? ''))
-        : workspace.find(reference);
-    if (item !== undefined) uses.set(item, uses.get(item) ?? file);
+  for (const { image, item } of await namedImages(loaded, workspace)) {
+    const { reference, at } = image;
+    if (item !== undefined) uses.set(item, uses.get(item) ?? fileOf(at).absolute);
     else if (reference !== undefined) foreign.add(familiarReference(reference));
   }
   const sources = config.files.flatMap(({ content }) =>

@@ -4,25 +4,18 @@ import { familiarReference, type Reference, type Store } from '@lkt/oci';
 import {
   type ActionInputs,
   type BuildOptions,
-  type Package,
   packageStates,
   type PinState,
   pinOf,
-  noTrustFiles,
   pinState,
   storeState,
+  type UsedImage,
   type Workspace,
 } from '@lkt/pkg';
 import { isSignature } from '@lkt/sign';
-import { imageReferencesOf } from './config/config.ts';
-import {
-  type ConfigFile,
-  loadConfig,
-  type LoadedConfig,
-  type LoadOptions,
-} from './config/load-config.ts';
-import type { ImageReference } from './config/reference.ts';
-import { directoryOf } from './queries.ts';
+import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-config.ts';
+import { imageInputs } from './image-inputs.ts';
+import { type NamedImage, namedImages } from './queries.ts';
 
 /**
  * A node of the graph: a package of the checkout, an external image (`base`), or an image config.
@@ -91,7 +84,7 @@ export async function readGraph(
   for (const config of configs) {
     const loaded = await loadConfig([config], load);
     for (const { absolute, text } of loaded.files) files.set(absolute, digestOf(text));
-    images.push({ path: config.path, named: await namedBy(loaded, workspace) });
+    images.push({ path: config.path, named: await namedImages(loaded, workspace) });
   }
   const packages = await packageStates(workspace, options);
   const nodes = new Map(packages.map((node) => [node.item, node]));
@@ -138,41 +131,13 @@ export async function readGraph(
   const graph = builder.graph();
   const isTracked = configs.every(({ isRemote }) => isRemote !== true);
   if (!isTracked || !graph.nodes.every(({ built }) => built)) return { graph, inputs: undefined };
-  const inputs: ActionInputs = {
-    workspace,
-    packages: workspace.packages.values(),
-    hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
-    files: new Map([...before, ...files, ...noTrustFiles(workspace)]),
-    storePaths: store.used,
-  };
-  return { graph, inputs };
+  const read = new Map([...before, ...files]);
+  return { graph, inputs: imageInputs(workspace, packages, store, read) };
 }
 
-interface NamedImage {
-  readonly image: ImageReference;
-  /** The package of the workspace with that name. */
-  readonly item: Package | undefined;
-}
-
-/** Returns the images of a config. Adds packages outside the usual folders to the workspace. */
-async function namedBy(loaded: LoadedConfig, workspace: Workspace): Promise<readonly NamedImage[]> {
-  return Promise.all(
-    imageReferencesOf(loaded.config).map(async (image) => {
-      const dir = directoryOf(loaded, image);
-      const { reference } = image;
-      const item =
-        dir === undefined ? reference && workspace.find(reference) : await workspace.packageAt(dir);
-      return { image, item };
-    }),
-  );
-}
-
-interface Use {
-  readonly as: GraphEdge['as'];
-  readonly place: string;
-  readonly pin: PinState;
+interface Use extends Omit<UsedImage, 'reference'> {
+  /** Undefined for a package named by its directory. */
   readonly reference: Reference | undefined;
-  readonly package: Package | undefined;
 }
 
 class GraphBuilder {

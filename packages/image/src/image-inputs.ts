@@ -8,7 +8,7 @@ import {
   storeState,
   type Workspace,
 } from '@lkt/pkg';
-import type { AuditHook } from './audit/audit-hook.ts';
+import type { ComposeOptions } from './compose-options.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
 
@@ -22,15 +22,7 @@ export type FilesBefore = ReadonlyMap<string, FileState | undefined>;
  */
 export function filesBefore(
   { config, files }: LoadedConfig,
-  {
-    store,
-    homeDir,
-    audit,
-  }: {
-    readonly store: Store;
-    readonly homeDir?: string | undefined;
-    readonly audit?: AuditHook | undefined;
-  },
+  { store, homeDir, audit }: Pick<ComposeOptions, 'store' | 'homeDir' | 'audit'>,
 ): FilesBefore | undefined {
   if (files.some(({ isRemote }) => isRemote === true)) return undefined;
   if (config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined))
@@ -48,19 +40,21 @@ export function filesBefore(
 
 /**
  * Returns the inputs of an image build, for the action cache.
+ * @param packages that were read
+ * @param before states of other files from before the build
  * @param dirs directories of the configs
  */
 export function imageInputs(
   workspace: Workspace,
-  built: readonly BuiltPackage[],
+  packages: readonly Pick<BuiltPackage, 'item' | 'hash'>[],
   store: Store,
   before: FilesBefore,
-  dirs: readonly string[],
+  dirs: readonly string[] = [],
 ): ActionInputs {
   return {
     workspace,
     packages: workspace.packages.values(),
-    hashes: new Map(built.map(({ item, hash }) => [item, hash])),
+    hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
     files: new Map([...before, ...noTrustFiles(workspace, dirs)]),
     storePaths: store.used,
   };

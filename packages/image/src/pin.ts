@@ -40,7 +40,8 @@ export async function pin(
   options: BuildOptions,
 ): Promise<readonly PinChange[]> {
   const { packages, configs, check, set } = targets;
-  const loaded = await loadEach(configs, set);
+  // Each by itself, since they may not belong together.
+  const loaded = await Array.fromAsync(configs, async (file) => loadConfig([file], { set }));
   const named = loaded
     .flatMap(({ config }) => packageNames(config))
     .map((name) => workspace.find(parseReference(name)));
@@ -84,17 +85,6 @@ async function otherPins(
     pins.set(text, `${tag === undefined ? `${written}:latest` : written}@${now}`);
   }
   return pins;
-}
-
-/** Loads each config by itself, since they may not belong together. */
-async function loadEach(
-  configs: readonly ConfigFile[],
-  set: ReadonlyMap<string, string> | undefined,
-): Promise<readonly LoadedConfig[]> {
-  const loaded: LoadedConfig[] = [];
-  for (const file of configs)
-    loaded.push(await loadConfig([file], set === undefined ? {} : { set }));
-  return loaded;
 }
 
 /** Returns every file once, even if several configs include it. */

@@ -69,8 +69,8 @@ async function prefetch(
   ): Promise<void> => {
     if (caches.signal.aborted || reference.reference?.digest === undefined) return;
     try {
-      const { image } = await images.find(reference);
-      if (!(await isLoaded(contents, image.descriptor.digest, packs))) await run();
+      const { digest } = await images.find(reference);
+      if (!(await isLoaded(contents, digest, packs))) await run();
     } catch {
       // The build reports it.
     }

@@ -1,48 +1,27 @@
 import { relative, sep } from 'node:path';
-import { LktError, silentReporter } from '@lkt/core';
-import { type Image, type LayerArchive, loadImage, type Store, UnpackedLayers } from '@lkt/oci';
+import { LktError } from '@lkt/core';
+import { loadImage, type Store } from '@lkt/oci';
 import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
 import { chooseCompression } from '@lkt/formats';
 import { auditOnce } from './audit/image-audit.ts';
-import { ComposeCache } from './cache.ts';
-import { loadTree } from './tree/image-tree.ts';
+import type { ComposeCache } from './cache.ts';
+import { ImageCaches } from './image-caches.ts';
 import { isKernel, prepareKernel } from './tree/kernel.ts';
-
-interface PrepareOptions {
-  readonly store: Store;
-  readonly unpacked: UnpackedLayers;
-  readonly signal?: AbortSignal;
-}
+import type { Packing } from './tree/packed-files.ts';
+import { type SourceImage, sourceImage } from './tree/source-image.ts';
 
 /**
  * Fills the cache as the first build with this image would do with the default compressor: packs
  * contents, and extracts a kernel's boot files.
- * @param name for errors
  * @throws LktError as composing
  */
 async function prepareImage(
-  name: string,
-  image: Image,
-  { store, unpacked, signal }: PrepareOptions,
+  image: SourceImage,
+  cache: ComposeCache,
+  packing: Packing,
 ): Promise<void> {
-  const cache = new ComposeCache(store, silentReporter, 'contents', signal);
-  const packing = await chooseCompression('zstd');
-  const { descriptor, manifest } = image;
-  const source = { name, key: descriptor.digest, layers: unpacked.archives(manifest.layers) };
-  const bareTree = await loadTree(cache, source);
-  if (!isKernel(bareTree)) {
-    await loadTree(cache, source, packing);
-    return;
-  }
-  const kernel = {
-    full: name,
-    label: name,
-    image,
-    tree: async () => loadTree(cache, source, packing),
-    bareTree: async () => bareTree,
-    archives: () => source.layers,
-  };
-  await prepareKernel(kernel, { cache, packing });
+  if (isKernel(await image.bareTree())) await prepareKernel(image, { cache, packing });
+  else await image.tree();
 }
 
 /** Bytes of layers. Smaller images gain nothing, and larger ones are usually only base images. */
@@ -60,7 +39,8 @@ export async function prepareImages(
 ): Promise<void> {
   const built = packages.filter(({ cached, item }) => !cached && !isTool(root, item));
   try {
-    await using unpacked = new UnpackedLayers(store);
+    await using caches = new ImageCaches(store, { signal });
+    const packing = await chooseCompression('zstd');
     for (const { item, images } of built)
       for (const { digest, platform: of } of images) {
         if (of === undefined) continue;
@@ -68,9 +48,11 @@ export async function prepareImages(
         const { layers } = image.manifest;
         const total = layers.reduce((sum, { size }) => sum + size, 0);
         if (total < MIN_LAYER_BYTES || total > MAX_LAYER_BYTES) continue;
-        await prepareImage(item.name, image, { store, unpacked, signal });
-        const archives = (): readonly LayerArchive[] => unpacked.archives(layers);
-        await auditOnce({ store, signal }, { full: item.name, digest, archives });
+        const { name } = item;
+        const source = sourceImage({ full: name, label: name }, image, caches, packing);
+        await prepareImage(source, caches.contents, packing);
+        await auditOnce({ store, signal }, source);
+        caches.trees.clear();
       }
   } catch (error) {
     if (!(error instanceof LktError) || signal?.aborted === true) throw error;

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { ImageQuery } from '@lkt/pkg';
+import type { ImageQuery, Package, Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { LoadedConfig } from './config/load-config.ts';
@@ -45,4 +45,29 @@ export function directoryOf(
   { packageDir, at }: ImageReference,
 ): string | undefined {
   return packageDir === undefined ? undefined : resolve(dirname(fileOf(at).absolute), packageDir);
+}
+
+/** An image of a config, with the package of the workspace that it names. */
+export interface NamedImage {
+  readonly image: ImageReference;
+  readonly item: Package | undefined;
+}
+
+/**
+ * Returns the images of a config. Adds packages outside the usual folders to the workspace.
+ * @throws LktError NOT_FOUND for a directory without a package
+ */
+export async function namedImages(
+  loaded: LoadedConfig,
+  workspace: Workspace,
+): Promise<readonly NamedImage[]> {
+  return Promise.all(
+    imageReferencesOf(loaded.config).map(async (image) => {
+      const dir = directoryOf(loaded, image);
+      const { reference } = image;
+      const item =
+        dir === undefined ? reference && workspace.find(reference) : await workspace.packageAt(dir);
+      return { image, item };
+    }),
+  );
 }

@@ -43,12 +43,12 @@ export async function systemSbom(
 ): Promise<Buffer> {
   const found: { readonly image: SourceImage; readonly referrer: Descriptor | undefined }[] = [];
   for (const image of images) {
-    const { digest } = image.image.descriptor;
+    const { digest } = image;
     const referrer = known.get(digest) ?? (await findAttestations(store, digest, 'sbom'))[0];
     found.push({ image, referrer });
   }
   const inputs = found.map(({ image, referrer }) =>
-    canonicalJson([image.full, image.image.descriptor.digest, referrer?.digest ?? '']),
+    canonicalJson([image.full, image.digest, referrer?.digest ?? '']),
   );
   const text = await cache.text([SBOM_VERSION, ...inputs], async () => {
     const documents: SpdxDocument[] = [];

@@ -37,7 +37,12 @@ export { buildYmlSchema, type PackageSpec, parseBuildYml } from './build-yml/bui
 export { packageGraph, type PackageNode } from './workspace/package-graph.ts';
 export { type Environment } from '@lkt/git';
 export { imageConfigLabel } from './build-yml/image-config.ts';
-export { packageStates, type PinState, pinState } from './workspace/package-states.ts';
+export {
+  packageStates,
+  type PinState,
+  pinState,
+  type UsedImage,
+} from './workspace/package-states.ts';
 export { layoutName } from './build/layouts.ts';
 export { lockPackage, type LockPackageOptions, type LockReport } from './debian/lock.ts';
 export { type PinChange, pinWorkspace } from './pins/pin-workspace.ts';

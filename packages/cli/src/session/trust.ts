@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import type { TrustOptions } from '@lkt/image';
-import type { PolicyFile, WorkspaceGates } from '@lkt/image/trust';
+import type { PolicyFile } from '@lkt/image/trust';
 import type { BuildOptions } from '@lkt/pkg';
 import type { SignatureSource, TrustedRoot } from '@lkt/sign';
 import { signatureSources } from '@lkt/sign/signature-sources';
@@ -55,19 +55,15 @@ export function trustRequirement(
   session: Session,
   flags: PullFlags,
 ): Pick<BuildOptions, 'requireTrusted'> {
-  let opened: Promise<WorkspaceGates> | undefined;
-  const open = async (): Promise<WorkspaceGates> => {
-    const gates = await import('@lkt/image/trust');
+  type Gate = NonNullable<BuildOptions['requireTrusted']>;
+  let opened: Promise<Gate> | undefined;
+  const open = async (): Promise<Gate> => {
+    const { workspaceGate } = await import('@lkt/image/trust');
     const { policies, sources } = await trustOptions(session, flags);
-    return new gates.WorkspaceGates(
-      async (dirs) => (await policies?.(dirs)) ?? [],
-      sources,
-      session.signal,
-    );
+    return workspaceGate(policies, sources, session.signal);
   };
   return {
-    requireTrusted: async (image, workspace) =>
-      (await (opened ??= open())).problem(image, workspace),
+    requireTrusted: async (image, workspace) => (await (opened ??= open()))(image, workspace),
   };
 }
 

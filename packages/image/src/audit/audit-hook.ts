@@ -1,14 +1,7 @@
-import type { Digest } from '@lkt/core';
-import type { LayerArchive } from '@lkt/oci';
 import type { SourceImage } from '../tree/source-image.ts';
 
 /** An image inside the composed one. */
-export interface ImageToAudit {
-  readonly full: string;
-  /** Digest of the manifest. */
-  readonly digest: Digest;
-  archives(): readonly LayerArchive[];
-}
+export type ImageToAudit = Pick<SourceImage, 'full' | 'digest' | 'archives'>;
 
 /** The result of auditing the images of a build. */
 export interface ImageAudit {
@@ -29,18 +22,4 @@ export interface AuditHook {
   readonly isGate: boolean;
   /** Files with waivers. */
   readonly inputs: readonly string[];
-}
-
-/** Starts the audit, to run while other threads write. */
-export async function startAudit(
-  images: readonly SourceImage[],
-  hook: AuditHook | undefined,
-): Promise<ImageAudit | undefined> {
-  return hook?.run(
-    images.map((source) => ({
-      full: source.full,
-      digest: source.image.descriptor.digest,
-      archives: () => source.archives(),
-    })),
-  );
 }

@@ -1,6 +1,8 @@
+import { plainFile, writeTar } from '@lkt/oci';
+import type { ComposeCache } from '../cache.ts';
 import type { Initrd } from '../initrd/initrd.ts';
 import type { Plan } from '../plan.ts';
-import { bootTarOf } from './boot-tar.ts';
+import type { Kernel } from '../tree/kernel.ts';
 import type { Format } from './formats.ts';
 import { type Output, small } from './write.ts';
 
@@ -33,4 +35,20 @@ export function bootOutputs(
     outputs.push({ name: `${name}-initrd.tar`, bytes });
   }
   return outputs;
+}
+
+/**
+ * Writes the boot files as one tar archive: `kernel`, `initrd.img` with the microcode first,
+ * `cmdline`.
+ */
+function bootTarOf(
+  { kernel, cmdline }: Kernel,
+  initrd: Initrd,
+  cache: ComposeCache,
+): AsyncGenerator<Uint8Array> {
+  return writeTar([
+    { ...plainFile('kernel'), size: kernel.size, content: cache.read(kernel) },
+    { ...plainFile('initrd.img'), size: initrd.size, content: initrd.bytes() },
+    plainFile('cmdline', cmdline),
+  ]);
 }

@@ -89,13 +89,12 @@ class Bundler {
     if (section === 'services') this.after.set(container.name, supervision.after ?? []);
     const isReadonly = settings.readonly ?? false;
     const origin = { source: source.full, location };
-    const { digest } = source.image.descriptor;
-    const first = this.#placed.get(digest);
+    const first = this.#placed.get(source.digest);
     const spec = containerSpec(settings, { ids: this.#ids, volumes: this.#volumes });
     const isAlone =
       isReadonly && (!this.#isMounted || hasMountPoints(await source.tree(), mountsIn(spec)));
     const rootfs = first ?? `${dir}/${isAlone ? 'rootfs' : 'lower'}`;
-    this.#placed.set(digest, rootfs);
+    this.#placed.set(source.digest, rootfs);
 
     const files = new MemoryEntries()
       .directory('containers')

@@ -89,7 +89,7 @@ class KernelFiles {
   }
 
   async file(name: string): Promise<BootFile> {
-    const { digest } = this.#source.image.descriptor;
+    const { digest } = this.#source;
     const { mode } = await this.#node(name);
     const file = await this.#context.cache.file(['file 1', digest, name], () => this.#read(name));
     return { ...file, mode };
@@ -97,7 +97,7 @@ class KernelFiles {
 
   /** Returns the tree of a tar archive, read like a layer: names first, contents on demand. */
   async modules(name: string): Promise<ImageTree> {
-    const { digest } = this.#source.image.descriptor;
+    const { digest } = this.#source;
     await this.#node(name);
     const source = {
       name: this.#label(name),

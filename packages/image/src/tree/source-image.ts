@@ -24,6 +24,8 @@ export interface SourceImage {
   /** Reference without digest, for messages. */
   readonly label: string;
   readonly image: Image;
+  /** Of the manifest. */
+  readonly digest: Digest;
   /** Returns the flattened file system, with packed contents if packing is on. */
   tree(): Promise<ImageTree>;
   /** Returns the file system without packing, to read a few files. */
@@ -62,8 +64,7 @@ export class SourceImages {
    */
   async find(reference: ImageReference): Promise<SourceImage> {
     const found = await this.#findOnce(reference);
-    const { digest } = found.image.descriptor;
-    if (!this.#found.has(digest)) this.#found.set(digest, found);
+    if (!this.#found.has(found.digest)) this.#found.set(found.digest, found);
     return found;
   }
 
@@ -138,14 +139,7 @@ export class SourceImages {
   }
 
   #source({ full }: ImageReference, label: string, image: Image): SourceImage {
-    return {
-      full,
-      label,
-      image,
-      tree: async () => this.#tree(label, image, this.#packing),
-      bareTree: async () => this.#tree(label, image),
-      archives: () => this.#caches.layers.archives(image.manifest.layers),
-    };
+    return sourceImage({ full, label }, image, this.#caches, this.#packing);
   }
 
   /** Runs with the reference without digest, and adds the position of the reference to errors. */
@@ -171,22 +165,34 @@ export class SourceImages {
     this.#images.set(digest, loading);
     return loading;
   }
+}
 
-  async #tree(
-    label: string,
-    { descriptor, manifest }: Image,
-    packing?: Packing,
-  ): Promise<ImageTree> {
-    const { digest } = descriptor;
-    const key = `${digest} ${packing?.key ?? ''}`;
-    const { contents, trees } = this.#caches;
+/** Returns an image whose tree and layers are in the caches, or will be. */
+export function sourceImage(
+  { full, label }: Pick<SourceImage, 'full' | 'label'>,
+  image: Image,
+  { contents, layers, trees }: ImageCaches,
+  packing?: Packing,
+): SourceImage {
+  const { digest } = image.descriptor;
+  const load = async (by?: Packing): Promise<ImageTree> => {
+    const key = `${digest} ${by?.key ?? ''}`;
     const found = trees.get(key);
     if (found !== undefined) return found;
-    const layers = this.#caches.layers.archives(manifest.layers, { isOnce: packing !== undefined });
-    const tree = loadTree(contents, { name: label, key: digest, layers }, packing);
+    const archives = layers.archives(image.manifest.layers, { isOnce: by !== undefined });
+    const tree = loadTree(contents, { name: label, key: digest, layers: archives }, by);
     trees.set(key, tree);
     // A failure is not cached: it is reported where the tree is needed.
     tree.catch(() => trees.delete(key));
     return tree;
-  }
+  };
+  return {
+    full,
+    label,
+    image,
+    digest,
+    tree: async () => load(packing),
+    bareTree: async () => load(),
+    archives: () => layers.archives(image.manifest.layers),
+  };
 }

@@ -9,7 +9,13 @@ import {
   type TrustedRoot,
   type TrustPolicy,
 } from '@lkt/sign';
-import { isFile, parseTrust, type SignerSettings, type TrustSettings } from './parse-trust.ts';
+import {
+  errorOf,
+  isFile,
+  parseTrust,
+  type SignerSettings,
+  type TrustSettings,
+} from './parse-trust.ts';
 
 /**
  * Returns the policy of a `trust.yml`.
@@ -107,7 +113,7 @@ async function readKey(value: YamlValue, dir: string): Promise<PublicKey> {
     const key = await readPublicKey(isText ? text : resolve(dir, text));
     return { ...key, name: isText ? key.fingerprint : text };
   } catch (cause) {
-    throw locate(value, cause);
+    throw errorOf(value, cause);
   }
 }
 
@@ -118,16 +124,8 @@ async function readRoot(value: YamlValue, dir: string): Promise<TrustedRoot> {
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'))
       throw value.error(`there is no trusted root at ${text}`, { cause });
-    throw locate(value, cause);
+    throw errorOf(value, cause);
   }
-}
-
-function locate(value: YamlValue, cause: unknown): unknown {
-  if (!(cause instanceof LktError)) return cause;
-  return value.error(cause.message, {
-    cause,
-    fix: cause.fix,
-  });
 }
 
 function placeOf({ file, position }: YamlValue): string {

@@ -180,10 +180,12 @@ function located<T>(item: YamlValue, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw item.error(error.message, {
-      cause: error,
-      fix: error.fix,
-    });
+    throw errorOf(item, error);
   }
+}
+
+/** Returns an error at the position of a value; `cause` itself unless it is an LktError. */
+export function errorOf(value: YamlValue, cause: unknown): unknown {
+  if (!(cause instanceof LktError)) return cause;
+  return value.error(cause.message, { cause, fix: cause.fix });
 }

@@ -39,37 +39,25 @@ function shortPath(path: string, [first = '/']: readonly string[]): string {
   return relative(first, path);
 }
 
-/** Evaluates images by the policies of their workspaces. Loads these with the first image. */
-export class WorkspaceGates {
-  readonly #policies: (dirs: readonly string[]) => Promise<readonly TrustPolicy[]>;
-  readonly #sources: readonly SignatureSource[];
-  readonly #signal: AbortSignal | undefined;
-  readonly #gates = new Map<Workspace, Promise<TrustGate | undefined>>();
-
-  constructor(
-    policies: (dirs: readonly string[]) => Promise<readonly TrustPolicy[]>,
-    sources: readonly SignatureSource[],
-    signal?: AbortSignal,
-  ) {
-    this.#policies = policies;
-    this.#sources = sources;
-    this.#signal = signal;
-  }
-
-  /** Returns the problem of using an image in a workspace; undefined without one. */
-  async problem(image: NamedImage, workspace: Workspace): Promise<ReferenceProblem | undefined> {
-    let gate = this.#gates.get(workspace);
-    if (gate === undefined) {
-      gate = this.#open(workspace);
-      this.#gates.set(workspace, gate);
-    }
-    return (await gate)?.problem(image);
-  }
-
-  async #open(workspace: Workspace): Promise<TrustGate | undefined> {
-    const policies = await this.#policies(policyDirs(workspace));
+/**
+ * Returns a function that evaluates images by the policies of their workspaces, and returns the
+ * problem of using an image; undefined without one. Loads the policies with the first image.
+ */
+export function workspaceGate(
+  policiesOf: ((dirs: readonly string[]) => Promise<readonly TrustPolicy[]>) | undefined,
+  sources: readonly SignatureSource[],
+  signal?: AbortSignal,
+): (image: NamedImage, workspace: Workspace) => Promise<ReferenceProblem | undefined> {
+  const gates = new Map<Workspace, Promise<TrustGate | undefined>>();
+  const open = async (workspace: Workspace): Promise<TrustGate | undefined> => {
+    const policies = (await policiesOf?.(policyDirs(workspace))) ?? [];
     if (policies.length === 0) return undefined;
-    const { TrustGate: Gate } = await import('./trust-gate.ts');
-    return new Gate(policies, this.#sources, this.#signal);
-  }
+    const gate = await import('./trust-gate.ts');
+    return new gate.TrustGate(policies, sources, signal);
+  };
+  return async (image, workspace) => {
+    const gate = gates.get(workspace) ?? open(workspace);
+    gates.set(workspace, gate);
+    return (await gate)?.problem(image);
+  };
 }
