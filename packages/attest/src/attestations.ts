@@ -24,7 +24,7 @@ export async function writeSbom(
   subject: Descriptor,
   document: SpdxDocument,
 ): Promise<Descriptor> {
-  return write(store, subject, SPDX_JSON, document, {});
+  return write(store, subject, SPDX_JSON, document);
 }
 
 /**
@@ -45,16 +45,11 @@ async function write(
   subject: Descriptor,
   mediaType: string,
   document: unknown,
-  annotations: Readonly<Record<string, string>>,
+  annotations?: Readonly<Record<string, string>>,
 ): Promise<Descriptor> {
   const blob = await store.writeBytes(Buffer.from(canonicalJson(document)));
-  const some = Object.keys(annotations).length === 0 ? {} : { annotations };
-  return writeReferrer(store, {
-    subject,
-    artifactType: mediaType,
-    layers: [{ mediaType, ...blob, ...some }],
-    ...some,
-  });
+  const layers = [{ mediaType, ...blob, annotations }];
+  return writeReferrer(store, { subject, artifactType: mediaType, layers, annotations });
 }
 
 /** Returns the referrers of one kind that the store has for an image, ordered by digest. */

@@ -1,5 +1,5 @@
 import { uniqueBy } from '@lkt/core';
-import { type Descriptor, fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
+import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import type { Component, Content } from './component.ts';
 import { goContent } from './go-build-info.ts';
 import { type InspectedFile, inspectImage } from './inspect-image.ts';
@@ -113,7 +113,8 @@ async function matchFiles(
   const found: { readonly from: KnownImage; readonly paths: ReadonlyMap<string, RawPath> }[] = [];
   for (const from of wanted.size === 0 ? [] : known) {
     const paths = new Map<string, RawPath>();
-    for (const layer of unique(from.image?.manifest.layers ?? []))
+    const { layers = [] } = from.image?.manifest ?? {};
+    for (const layer of uniqueBy(layers, ({ digest }) => digest))
       for (const { hash, path } of await layerFiles(store, layer, wanted, signal))
         paths.set(hash, path);
     if (paths.size > 0) found.push({ from, paths });
@@ -128,10 +129,6 @@ async function matchFiles(
       return [];
     }),
   );
-}
-
-function unique(layers: readonly Descriptor[]): readonly Descriptor[] {
-  return uniqueBy(layers, ({ digest }) => digest);
 }
 
 /** Collects contents by component and joins the paths of each. */

@@ -47,10 +47,11 @@ const MAX_INFO_BYTES = 4 * 2 ** 20;
 export class GoBuildInfoScanner {
   /** The last bytes seen, or all bytes since a possible start of a blob. */
   #held: Buffer = Buffer.alloc(0);
-  #found: GoBuildInfo | undefined;
+  /** Undefined until a blob was found. */
+  result: GoBuildInfo | undefined;
 
   push(chunk: Uint8Array): void {
-    if (this.#found !== undefined) return;
+    if (this.result !== undefined) return;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     // Without a magic in the chunk, keep only the bytes in which one may begin.
     if (this.#held.length < MAGIC.length && !this.#begins(bytes)) {
@@ -69,7 +70,7 @@ export class GoBuildInfoScanner {
       const info = parseBlob(this.#held);
       if (info === 'more') return;
       if (info !== undefined) {
-        this.#found = info;
+        this.result = info;
         return;
       }
       // Programs that search for build info contain the magic as well.
@@ -81,10 +82,6 @@ export class GoBuildInfoScanner {
   #begins(chunk: Buffer): boolean {
     const border = Buffer.concat([this.#held, chunk.subarray(0, MAGIC.length - 1)]);
     return border.includes(MAGIC) || chunk.includes(MAGIC);
-  }
-
-  get result(): GoBuildInfo | undefined {
-    return this.#found;
   }
 }
 
@@ -160,28 +157,24 @@ export function goContent(info: GoBuildInfo, path: string): Content {
   const { main, settings } = info;
   const name = main?.path ?? info.path ?? 'command-line-arguments';
   return {
-    component: goComponent({ path: name, version: main?.version ?? '' }, settings.join(' ')),
+    component: goComponent(
+      { path: name, version: main?.version ?? '' },
+      settings.join(' ') || undefined,
+    ),
     paths: [path],
     parts: [
-      goComponent({
-        path: 'stdlib',
-        version: info.goVersion.replace(/^go/, '').split(' ')[0] ?? '',
-      }),
-      ...info.modules.map((module) =>
-        goComponent(
-          module,
-          module.directory === undefined
-            ? module.sum === undefined
-              ? ''
-              : `go.sum ${module.sum}`
-            : `compiled from ${module.directory}`,
-        ),
-      ),
+      goComponent({ path: 'stdlib', version: info.goVersion.replace(/^go| .*/g, '') }),
+      ...info.modules.map((module) => goComponent(module, originOf(module))),
     ],
   };
 }
 
-function goComponent({ path, version }: GoModule, comment = ''): Component {
+function originOf({ directory, sum }: GoModule): string | undefined {
+  if (directory !== undefined) return `compiled from ${directory}`;
+  return sum === undefined ? undefined : `go.sum ${sum}`;
+}
+
+function goComponent({ path, version }: GoModule, comment?: string): Component {
   const known = version === '' || version === '(devel)' ? undefined : version;
   const slash = path.lastIndexOf('/');
   // Module paths begin with a domain; `_/src` and the like are directories.
@@ -190,15 +183,15 @@ function goComponent({ path, version }: GoModule, comment = ''): Component {
     kind: 'go',
     name: path,
     version: known,
-    ...(isModule && {
-      purl: packageUrl({
-        type: 'golang',
-        // purl-spec, golang: "must be lowercased".
-        namespace: slash === -1 ? undefined : path.slice(0, slash).toLowerCase(),
-        name: path.slice(slash + 1).toLowerCase(),
-        version: known,
-      }),
-    }),
-    comment: comment === '' ? undefined : comment,
+    // purl-spec, golang: "must be lowercased".
+    purl: isModule
+      ? packageUrl({
+          type: 'golang',
+          namespace: slash === -1 ? undefined : path.slice(0, slash).toLowerCase(),
+          name: path.slice(slash + 1).toLowerCase(),
+          version: known,
+        })
+      : undefined,
+    comment,
   };
 }

@@ -182,13 +182,12 @@ type Fields = [
 function parseLine(line: string): InspectedEntry {
   const hash = line.slice(0, HASH);
   const fields = JSON.parse(line.slice(HASH + 1)) as Fields;
-  const [type, path, size, mode, uid, gid, mtime, link = null, go = null, text] = fields;
-  const entry = { type, path, size, mode, uid, gid, mtime };
+  const [type, path, size, mode, uid, gid, mtime, link, go, text] = fields;
+  const entry = { type, path, size, mode, uid, gid, mtime, text };
   return {
     ...entry,
-    ...(hash === NO_HASH ? {} : { hash }),
-    ...(link === null ? {} : { link }),
-    ...(go === null ? {} : { go }),
-    text,
+    hash: hash === NO_HASH ? undefined : hash,
+    link: link ?? undefined,
+    go: go ?? undefined,
   };
 }

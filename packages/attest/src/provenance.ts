@@ -72,7 +72,7 @@ export interface ProvenanceStatement<Parameters = ExternalParameters> {
     readonly buildDefinition: {
       readonly buildType: string;
       readonly externalParameters: Parameters;
-      readonly internalParameters: Readonly<Record<string, number | string>>;
+      readonly internalParameters: Readonly<Record<string, number | string | undefined>>;
       readonly resolvedDependencies: readonly ResourceDescriptor[];
     };
     readonly runDetails: { readonly builder: { readonly id: string } };
@@ -95,13 +95,13 @@ export function imageProvenanceOf(
   inputs: ProvenanceInputs<ImageParameters>,
   compressor: string | undefined,
 ): ProvenanceStatement<ImageParameters> {
-  return statementOf(IMAGE_BUILD_TYPE, inputs, compressor === undefined ? {} : { compressor });
+  return statementOf(IMAGE_BUILD_TYPE, inputs, { compressor });
 }
 
 function statementOf<Parameters>(
   buildType: string,
   inputs: ProvenanceInputs<Parameters>,
-  internal: Readonly<Record<string, string>> = {},
+  internal: { readonly compressor?: string | undefined } = {},
 ): ProvenanceStatement<Parameters> {
   const dependencies = new Map(inputs.dependencies.map((item) => [canonicalJson(item), item]));
   return {

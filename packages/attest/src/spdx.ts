@@ -72,24 +72,27 @@ const MAX_PATHS = 32;
  * current time nor random numbers.
  */
 export function spdxOf(sbom: Sbom): SpdxDocument {
-  const packages = new Packages();
-  const root = packages.id(sbom.image);
+  const packages = new Map<string, SpdxPackage>();
+  const idOf = (component: Component): string => {
+    const item = spdxPackage(component);
+    packages.set(item.SPDXID, item);
+    return item.SPDXID;
+  };
+  const root = idOf(sbom.image);
   const relationships: SpdxRelationship[] = [describes(root)];
   for (const { component, paths = [], parts = [] } of sbom.contents) {
-    const id = packages.id(component);
+    const id = idOf(component);
     relationships.push({
       ...relate(root, 'CONTAINS', id),
       ...(paths.length === 0 ? {} : { comment: listed(paths) }),
     });
-    for (const part of parts) relationships.push(relate(id, 'CONTAINS', packages.id(part)));
+    for (const part of parts) relationships.push(relate(id, 'CONTAINS', idOf(part)));
   }
   for (const source of sbom.generatedFrom)
-    relationships.push(relate(root, 'GENERATED_FROM', packages.id(source)));
-  if (sbom.base !== undefined)
-    relationships.push(relate(root, 'DESCENDANT_OF', packages.id(sbom.base)));
-  for (const tool of sbom.buildTools)
-    relationships.push(relate(packages.id(tool), 'BUILD_TOOL_OF', root));
-  return spdxDocument(sbom.image.name, packages.all(), relationships);
+    relationships.push(relate(root, 'GENERATED_FROM', idOf(source)));
+  if (sbom.base !== undefined) relationships.push(relate(root, 'DESCENDANT_OF', idOf(sbom.base)));
+  for (const tool of sbom.buildTools) relationships.push(relate(idOf(tool), 'BUILD_TOOL_OF', root));
+  return spdxDocument(sbom.image.name, [...packages.values()], relationships);
 }
 
 /**
@@ -153,7 +156,7 @@ export function spdxPackage(component: Component): SpdxPackage {
     sourceInfo,
     licenseDeclared: license,
     comment,
-    ...PURPOSE[kind],
+    primaryPackagePurpose: PURPOSE[kind],
     externalRefs:
       purl === undefined
         ? undefined
@@ -172,35 +175,30 @@ export function spdxPackage(component: Component): SpdxPackage {
  * write.
  */
 export function contentsOf(document: SpdxDocument): readonly Content[] {
-  const components = new Map(
-    document.packages.flatMap((item) => {
-      const component = componentOf(item);
-      return component === undefined ? [] : [[item.SPDXID, component] as const];
-    }),
+  const components = new Map(document.packages.map((item) => [item.SPDXID, componentOf(item)]));
+  const inside = Map.groupBy(
+    document.relationships.filter(({ relationshipType: type }) =>
+      ['CONTAINS', 'DESCRIBES'].includes(type),
+    ),
+    ({ spdxElementId }) => spdxElementId,
   );
-  const inside = new Map<string, string[]>();
-  for (const { spdxElementId, relationshipType, relatedSpdxElement } of document.relationships) {
-    if (relationshipType !== 'CONTAINS' && relationshipType !== 'DESCRIBES') continue;
-    const list = inside.get(spdxElementId);
-    if (list === undefined) inside.set(spdxElementId, [relatedSpdxElement]);
-    else list.push(relatedSpdxElement);
-  }
-  const found = (ids: readonly string[] = []): readonly { id: string; component: Component }[] =>
-    ids.flatMap((id) => {
+  const partsOf = (whole: string): readonly { id: string; component: Component }[] =>
+    (inside.get(whole) ?? []).flatMap(({ relatedSpdxElement: id }) => {
       const component = components.get(id);
       return component === undefined ? [] : [{ id, component }];
     });
-  return (inside.get(DOCUMENT) ?? []).flatMap((root) =>
-    found(inside.get(root)).map(({ id, component }) => ({
+  return (inside.get(DOCUMENT) ?? []).flatMap(({ relatedSpdxElement: root }) =>
+    partsOf(root).map(({ id, component }) => ({
       component,
-      parts: found(inside.get(id)).map((part) => part.component),
+      parts: partsOf(id).map((part) => part.component),
     })),
   );
 }
 
 /** Returns the component from which `spdxPackage` made a package. */
 function componentOf(item: SpdxPackage): Component | undefined {
-  const kind = KINDS.find((known) => item.SPDXID.startsWith(`SPDXRef-${known}-`));
+  const kinds = Object.keys(PURPOSE) as Component['kind'][];
+  const kind = kinds.find((known) => item.SPDXID.startsWith(`SPDXRef-${known}-`));
   if (kind === undefined) return undefined;
   const { name, versionInfo, packageFileName, licenseDeclared, sourceInfo, comment } = item;
   const purl = item.externalRefs?.[0]?.referenceLocator;
@@ -219,31 +217,13 @@ function componentOf(item: SpdxPackage): Component | undefined {
   return spdxPackage(component).SPDXID === item.SPDXID ? component : undefined;
 }
 
-const KINDS: readonly Component['kind'][] = ['apk', 'deb', 'go', 'image', 'source'];
-
-const PURPOSE: Readonly<
-  Record<Component['kind'], { primaryPackagePurpose?: 'CONTAINER' | 'LIBRARY' | 'SOURCE' }>
-> = {
-  apk: {},
-  deb: {},
-  go: { primaryPackagePurpose: 'LIBRARY' },
-  image: { primaryPackagePurpose: 'CONTAINER' },
-  source: { primaryPackagePurpose: 'SOURCE' },
+const PURPOSE: Readonly<Record<Component['kind'], SpdxPackage['primaryPackagePurpose']>> = {
+  apk: undefined,
+  deb: undefined,
+  go: 'LIBRARY',
+  image: 'CONTAINER',
+  source: 'SOURCE',
 };
-
-class Packages {
-  readonly #byId = new Map<string, SpdxPackage>();
-
-  id(component: Component): string {
-    const item = spdxPackage(component);
-    this.#byId.set(item.SPDXID, item);
-    return item.SPDXID;
-  }
-
-  all(): readonly SpdxPackage[] {
-    return [...this.#byId.values()];
-  }
-}
 
 function listed(paths: readonly string[]): string {
   const shown = paths.toSorted().slice(0, MAX_PATHS);
