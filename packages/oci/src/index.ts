@@ -1,5 +1,5 @@
 export { ByteReader, UnexpectedEndError } from './io/byte-reader.ts';
-export { type BlobInfo, type BlobRef } from './store/blobs.ts';
+export { type BlobInfo } from './store/blobs.ts';
 export { type CacheArea, type CacheItem, directoryArea, fileArea } from './store/cache-area.ts';
 export {
   type DecompressOptions,
@@ -13,7 +13,7 @@ export {
   ZSTD_CHUNK_BYTES,
 } from './compression/compression.ts';
 export { type Descriptor } from './image/descriptor.ts';
-export { writeDockerArchive, type TaggedImage } from './archive/docker-archive-writer.ts';
+export { writeDockerArchive } from './archive/docker-archive-writer.ts';
 export {
   baseName,
   type Entry,
@@ -55,18 +55,15 @@ export {
   writeImage,
   writeIndex,
 } from './image/image.ts';
-export { importImages, type ImportResult, type ImportOptions } from './archive/import-archive.ts';
+export { importImages } from './archive/import-archive.ts';
 export { isStoreWellBelow } from './store/store-size.ts';
 export { explainLayerError } from './layer/layer-error.ts';
 export { type LayerArchive, layerArchives, UnpackedLayers } from './layer/layer-archives.ts';
 export { type Layer, writeLayer } from './layer/layer.ts';
 export { importFromLayout, writeLayoutDirectory } from './archive/layout-directory.ts';
 export { type Tag } from './store/layout-index.ts';
-export { type LockOptions } from './store/lock.ts';
 export {
   type ContainerConfig,
-  type HistoryEntry,
-  type ImageConfig,
   type ImageIndex,
   type ImageManifest,
   parseImageConfig,
@@ -87,7 +84,6 @@ export {
   type Reference,
 } from './image/reference.ts';
 export { writeReferrer } from './image/referrer-writer.ts';
-export { type NewReferrer } from './image/referrer-writer.ts';
 export { type Store } from './store/store.ts';
 export { isTarHeader } from './tar/tar-fields.ts';
 export { type TarLimits } from './tar/tar-header-reader.ts';

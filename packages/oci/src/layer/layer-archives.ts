@@ -249,7 +249,7 @@ function openLayer(
       while ((await blob.next()).done !== true);
     },
     [Symbol.asyncDispose]: async () => {
-      await blob.return?.();
+      await blob.return(undefined);
     },
   };
 }

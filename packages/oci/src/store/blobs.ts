@@ -58,28 +58,27 @@ export interface BlobInfo {
   readonly size: number;
 }
 
-/** The `blobs/sha256` directory of an OCI layout (image-spec, image-layout.md, "Blobs"). */
+/** The blobs of an OCI layout (image-spec, image-layout.md, "Blobs"). */
 export class Blobs {
-  readonly #dir: string;
-  readonly #temp: string;
+  /** The directory of the layout. */
+  readonly dir: string;
+  /** The directory of the blobs. */
+  protected readonly blobsDir: string;
 
-  constructor(layout: string) {
-    this.#dir = join(layout, 'blobs', 'sha256');
-    this.#temp = join(layout, 'tmp');
+  constructor(dir: string) {
+    this.dir = dir;
+    this.blobsDir = join(dir, 'blobs', 'sha256');
   }
 
-  get dir(): string {
-    return this.#dir;
-  }
-
-  path(digest: Digest): string {
-    return join(this.#dir, digestHex(digest));
+  /** Returns the path of a blob, which need not exist. */
+  blobPath(digest: Digest): string {
+    return join(this.blobsDir, digestHex(digest));
   }
 
   /** Returns the size of a blob in bytes; undefined if it is missing. */
   async size(digest: Digest): Promise<number | undefined> {
     try {
-      const found = statSync(this.path(digest), { throwIfNoEntry: false });
+      const found = statSync(this.blobPath(digest), { throwIfNoEntry: false });
       return found?.isFile() === true ? found.size : undefined;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
@@ -88,14 +87,15 @@ export class Blobs {
   }
 
   /**
-   * Streams a blob. Yields the last chunk only after size and digest match.
-   * @throws NOT_FOUND, DIGEST_MISMATCH
+   * Streams a blob. Yields the last chunk only after size and digest match, so do not act on earlier
+   * chunks alone.
+   * @throws NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
   async *read(
     { digest, size }: BlobRef,
     { canReuseBuffers = false }: ReadOptions = {},
   ): AsyncGenerator<Uint8Array> {
-    const path = this.path(digest);
+    const path = this.blobPath(digest);
     try {
       await using file = await open(path, 'r');
       const actual = (await file.stat()).size;
@@ -124,11 +124,12 @@ export class Blobs {
 
   /**
    * Returns the whole content of a blob, verified.
-   * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer than `limit` bytes
+   * @param limit maximum length in bytes; default 4 MiB
+   * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer
    */
   async readBytes({ digest, size }: BlobRef, limit: number = MAX_BYTES): Promise<Buffer> {
     if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
-    const path = this.path(digest);
+    const path = this.blobPath(digest);
     try {
       const { actual, small } = readSmall(path);
       if (size !== undefined && actual !== size)
@@ -157,8 +158,8 @@ export class Blobs {
     using digester = await createAsyncDigester(canHashInThread ? size : undefined);
     let info: BlobInfo | undefined;
     try {
-      await mkdir(this.#dir, { recursive: true });
-      await writeAtomically(this.#temp, async (file) => {
+      await mkdir(this.blobsDir, { recursive: true });
+      await writeAtomically(join(this.dir, 'tmp'), async (file) => {
         const writeback = earlyWriteback(file);
         try {
           for await (const chunk of marked(source, signal)) {
@@ -176,7 +177,7 @@ export class Blobs {
           throw unexpected(digest, `it has ${info.size} bytes, not ${size}`);
         if (digest !== undefined && info.digest !== digest)
           throw unexpected(digest, `its digest is ${info.digest}`);
-        return this.path(info.digest);
+        return this.blobPath(info.digest);
       });
     } catch (error) {
       if (error instanceof SourceError) throw error.cause;
@@ -188,7 +189,7 @@ export class Blobs {
 
   /** Returns the digests of all blobs in the directory. */
   digests(): readonly Digest[] {
-    return namesIn(this.dir)
+    return namesIn(this.blobsDir)
       .map((name) => `sha256:${name}`)
       .filter((name) => isDigest(name));
   }

@@ -32,15 +32,14 @@ const DOWNLOADS = 'downloads';
 
 /** Takes the inventory of a store. Reads no blobs except manifests. */
 export async function takeInventory(
-  store: string,
-  content: Blobs,
+  store: Blobs,
   index: LayoutIndex,
   areas: readonly CacheArea[],
   sizes: TreeSizes,
 ): Promise<Inventory> {
-  const blobs = blobsOf(store);
-  const subjects = await subjectsOf(content, index);
-  const reach = new Reach(content, blobs, subjects);
+  const blobs = blobsOf(store.dir);
+  const subjects = await subjectsOf(store, index);
+  const reach = new Reach(store, blobs, subjects);
   const referrers = new Set([...subjects.values()].flat().map(({ digest }) => digest));
   const items: CacheItem[] = [];
   for (const { reference, descriptor } of index.entries) {
@@ -56,25 +55,25 @@ export async function takeInventory(
     });
   }
   for (const area of areas) {
-    for (const item of area.list(store, sizes)) {
+    for (const item of area.list(store.dir, sizes)) {
       const all = new Set<Digest>();
       for (const digest of item.blobs)
         for (const found of await reach.fromDigest(digest)) all.add(found);
       items.push({ ...item, blobs: [...all] });
     }
   }
-  items.push(...temporary(store));
+  items.push(...temporary(store.dir));
   const needed = new Set(items.flatMap((item) => item.blobs));
-  const fetched = new Set(namesIn(join(store, DOWNLOADS), { mayBeUnreadable: true }));
+  const fetched = new Set(namesIn(join(store.dir, DOWNLOADS), { mayBeUnreadable: true }));
   for (const [digest, { lastUsed }] of blobs) {
     if (needed.has(digest)) continue;
     const note = digest.slice('sha256:'.length);
     const isFetched = fetched.has(note);
-    const isDownload = isFetched || isDeb(content.path(digest));
+    const isDownload = isFetched || isDeb(store.blobPath(digest));
     items.push({
       area: isDownload ? DOWNLOADS : 'unreferenced',
       name: digest,
-      paths: isFetched ? [join(store, DOWNLOADS, note)] : [],
+      paths: isFetched ? [join(store.dir, DOWNLOADS, note)] : [],
       bytes: 0,
       lastUsed,
       blobs: [digest],
@@ -104,7 +103,7 @@ class Reach {
   /** As `from`, for a blob of unknown type: a small one may be a manifest. */
   async fromDigest(digest: Digest): Promise<readonly Digest[]> {
     const size = this.#present.get(digest)?.bytes ?? Infinity;
-    const mayBeManifest = size < 2 ** 16 && looksLikeJson(this.#content.path(digest));
+    const mayBeManifest = size < 2 ** 16 && looksLikeJson(this.#content.blobPath(digest));
     const mediaType = mayBeManifest ? MediaType.ociManifest : 'application/octet-stream';
     return this.from({ mediaType, digest, size: 0 });
   }

@@ -52,15 +52,16 @@ const SLACK_MS = 2_000;
  * only while the store is examined; items that a running process has used stay.
  */
 export async function prune(
-  store: { readonly dir: string; readonly blobs: Blobs; readonly writers: Writers },
+  store: Blobs,
+  writers: Writers,
   areas: readonly CacheArea[],
   options: PruneOptions,
 ): Promise<PruneResult> {
-  const { dir, blobs, writers } = store;
+  const { dir } = store;
   const deadline = performance.now() + (options.sizingTimeoutMs ?? Infinity);
   // Measured before the lock is taken, since it takes the most time.
   const sizes = new TreeSizes(dir, deadline);
-  const before = await takeInventory(dir, blobs, await readLayoutIndex(dir), areas, sizes);
+  const before = await takeInventory(store, await readLayoutIndex(dir), areas, sizes);
   sizes.save();
   const total = sizeOf(before);
   if (options.isOnlyAbove === true && total <= (options.keepBytes ?? Infinity)) {
@@ -72,7 +73,7 @@ export async function prune(
       withLockAt(join(dir, 'locks', 'index.lock'), async () => {
         const index = await readLayoutIndex(dir);
         const now = new TreeSizes(dir, performance.now());
-        const inventory = await takeInventory(dir, blobs, index, areas, now);
+        const inventory = await takeInventory(store, index, areas, now);
         const since = Math.min(inUse ?? Infinity, options.since ?? Infinity) - SLACK_MS;
         const chosen = choose(inventory, options, since);
         if (options.dryRun === true) return { ...chosen.result, trash: [] };
@@ -88,7 +89,7 @@ export async function prune(
         const trash = join(dir, 'tmp', ownerToken());
         const paths = [
           ...chosen.result.removed.flatMap((item) => item.paths),
-          ...[...chosen.blobs].map((digest) => blobs.path(digest)),
+          ...[...chosen.blobs].map((digest) => store.blobPath(digest)),
         ];
         if (paths.length > 0) await mkdir(trash, { recursive: true, mode: 0o700 });
         for (const [number, path] of paths.entries())

@@ -1,13 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestOf, ioError, LktError } from '@lkt/core';
-import {
-  type BlobInfo,
-  type BlobRef,
-  Blobs,
-  type ExpectedBlob,
-  type ReadOptions,
-} from './blobs.ts';
+import { type BlobInfo, Blobs, type ExpectedBlob } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
@@ -35,32 +29,18 @@ import { Writers } from './writers.ts';
  * Any number of processes may use it. It stays consistent if a process dies or the disk fills up.
  * Content is verified on each read.
  */
-export class Store {
-  /** The store's directory. */
-  readonly dir: string;
+export class Store extends Blobs {
   readonly #used = new Set<string>();
-  readonly #blobs: Blobs;
   readonly #writers: Writers;
 
   constructor(dir: string) {
-    this.dir = dir;
-    this.#blobs = new Blobs(dir);
+    super(dir);
     this.#writers = new Writers(join(dir, 'locks'));
   }
 
   /** Reports whether a blob exists. */
   async has(digest: Digest): Promise<boolean> {
     return (await this.size(digest)) !== undefined;
-  }
-
-  /** Returns the size of a blob in bytes; undefined if it is missing. */
-  async size(digest: Digest): Promise<number | undefined> {
-    return this.#blobs.size(digest);
-  }
-
-  /** Returns the path of a blob, which need not exist. */
-  blobPath(digest: Digest): string {
-    return this.#blobs.path(digest);
   }
 
   /**
@@ -99,28 +79,11 @@ export class Store {
   }
 
   /**
-   * Streams a blob. Yields the last chunk only after verification, so do not act on earlier chunks
-   * alone.
-   * @throws NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
-   */
-  read(blob: BlobRef, options?: ReadOptions): AsyncIterable<Uint8Array> {
-    return this.#blobs.read(blob, options);
-  }
-
-  /**
-   * Returns a verified blob of at most `limit` bytes; default 4 MiB.
-   * @throws NOT_FOUND, DIGEST_MISMATCH; IMAGE_INVALID if it is longer
-   */
-  async readBytes(blob: BlobRef, limit?: number): Promise<Buffer> {
-    return this.#blobs.readBytes(blob, limit);
-  }
-
-  /**
    * Adds a blob atomically. If digest and size are given and the blob exists, the source is not
    * read. A chunk's memory may be reused once the next chunk is requested.
    * @throws DIGEST_MISMATCH if the content is not as expected; DISK_FULL
    */
-  async write(
+  override async write(
     source: AsyncIterable<Uint8Array>,
     expected: ExpectedBlob = {},
     signal?: AbortSignal,
@@ -131,7 +94,7 @@ export class Store {
       await source[Symbol.asyncIterator]().return?.();
       return { digest, size };
     }
-    return this.#blobs.write(source, expected, signal);
+    return super.write(source, expected, signal);
   }
 
   /** Adds a blob with this content. */
@@ -197,14 +160,14 @@ export class Store {
    * trust their content: any program with access to the store can add one.
    */
   async referrers(subject: Digest, artifactType?: string): Promise<readonly Descriptor[]> {
-    return findReferrers(this.#blobs, await readLayoutIndex(this.dir), subject, artifactType);
+    return findReferrers(this, await readLayoutIndex(this.dir), subject, artifactType);
   }
 
   /** Returns all referrers by the digest of their subject. */
   async allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
     const found = new Map<Digest, Descriptor[]>();
     const index = await readLayoutIndex(this.dir);
-    for await (const { subject, referrer } of allReferrers(this.#blobs, index))
+    for await (const { subject, referrer } of allReferrers(this, index))
       found.set(subject, [...(found.get(subject) ?? []), referrer]);
     return found;
   }
@@ -246,10 +209,10 @@ export class Store {
     { remove = false }: { remove?: boolean } = {},
     onProgress: (done: number, total: number) => void = () => undefined,
   ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }> {
-    const digests = await this.#blobs.digests();
+    const digests = await this.digests();
     const bad: { digest: Digest; path: string }[] = [];
     for (const [index, digest] of digests.entries()) {
-      if (!(await this.#blobs.isIntact(digest))) {
+      if (!(await this.isIntact(digest))) {
         const path = this.blobPath(digest);
         bad.push({ digest, path });
         if (remove) await rm(path, { force: true });
@@ -266,7 +229,7 @@ export class Store {
   async inventory(areas: readonly CacheArea[]): Promise<Inventory> {
     const sizes = new TreeSizes(this.dir);
     const index = await readLayoutIndex(this.dir);
-    const found = await takeInventory(this.dir, this.#blobs, index, areas, sizes);
+    const found = await takeInventory(this, index, areas, sizes);
     sizes.save();
     return found;
   }
@@ -282,14 +245,13 @@ export class Store {
     options: PruneOptions = {},
     removeDir: (path: string) => Promise<void> = removeTree,
   ): Promise<PruneResult> {
-    const store = { dir: this.dir, blobs: this.#blobs, writers: this.#writers };
-    const pruned = await prune(store, areas, options);
+    const pruned = await prune(this, this.#writers, areas, options);
     for (const path of pruned.trash) await removeDir(path);
     return pruned;
   }
 
   async #withSubject(descriptor: Descriptor): Promise<Descriptor> {
-    const referrer = await readReferrer(this.#blobs, descriptor);
+    const referrer = await readReferrer(this, descriptor);
     if (referrer?.subject === undefined) return descriptor;
     const annotations = { ...descriptor.annotations, [SUBJECT]: referrer.subject.digest };
     return { ...descriptor, annotations };
@@ -303,7 +265,7 @@ export class Store {
     for (const { digest, size } of blobs)
       if ((await this.size(digest)) !== size)
         throw new LktError('NOT_FOUND', `${what}: blob ${digest} is not in the store`);
-    await syncDir(this.#blobs.dir);
+    await syncDir(this.blobsDir);
   }
 
   /** Replaces the entries of a name. Returns whether there were any. */
