@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, type Digest, isDigest, isErrno, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, isDigest, isErrno, LktError, readJson } from '@lkt/core';
 import {
   type Descriptor,
   formatPlatform,
@@ -109,19 +109,18 @@ async function matchesPin(
 }
 
 async function digestFor(path: string, key: string): Promise<Digest | undefined> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+  const bytes = await readFile(path).catch((cause: unknown) => {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
     throw new LktError('IO_FAILED', `cannot read ${path}`, { cause });
   });
-  if (text === undefined) return undefined;
-  try {
-    const { images } = JSON.parse(text) as {
+  if (bytes === undefined) return undefined;
+  const find = (value: unknown): Digest | undefined => {
+    const { images } = value as {
       readonly images: readonly { readonly key?: string; readonly digest?: string }[];
     };
     const digest = images.find((image) => image.key === key)?.digest;
     if (digest === undefined || isDigest(digest)) return digest;
-  } catch {
-    // Same error as for a record without a valid digest.
-  }
-  throw new LktError('IMAGE_INVALID', `${path} is not a build record`);
+    throw new Error(`"${digest}" is not a digest`);
+  };
+  return readJson(bytes, find, { code: 'IMAGE_INVALID', what: `${path} is not a build record` });
 }

@@ -1,6 +1,6 @@
 import {
   type Digest,
-  LktError,
+  readJson,
   type Reporter,
   reportStep,
   silentReporter,
@@ -131,7 +131,10 @@ async function documentsOf(
   for (const kind of ['provenance', 'sbom'] as const)
     for (const referrer of await findAttestations(store, digest, kind)) {
       if (!own.has(referrer.digest)) continue;
-      const document = parse(await readAttestation(store, referrer), referrer);
+      const document = readJson(await readAttestation(store, referrer), (value) => value, {
+        code: 'IMAGE_INVALID',
+        what: `invalid document ${referrer.digest}`,
+      });
       statements.push(
         kind === 'provenance'
           ? (document as Statement)
@@ -139,12 +142,4 @@ async function documentsOf(
       );
     }
   return statements;
-}
-
-function parse(bytes: Buffer, { digest }: Descriptor): unknown {
-  try {
-    return JSON.parse(bytes.toString());
-  } catch (cause) {
-    throw new LktError('IMAGE_INVALID', `the document ${digest} is not JSON`, { cause });
-  }
 }

@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import { lstat, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError, undefinedIf } from '@lkt/core';
 import type { Workspace } from './workspace.ts';
 
 /** The file name of a trust policy. It applies to everything below its directory. */
@@ -84,10 +84,7 @@ async function inodeOf(path: string): Promise<string | undefined> {
 
 /** @throws CONFIG_INVALID for a directory, a pipe, a device or a dangling symlink */
 async function requireRegularFile(path: string): Promise<void> {
-  const found = await stat(path).catch((error: unknown) => {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP')) return undefined;
-    throw error;
-  });
+  const found = await stat(path).catch(undefinedIf('ENOENT', 'ENOTDIR', 'ELOOP'));
   if (found?.isFile() === true) return;
   throw new LktError('CONFIG_INVALID', `the trust policy ${path} is not a regular file`, {
     fix: 'replace it by a file, or remove it',
