@@ -265,30 +265,26 @@ function resultOf(
   const { stop, shutdown, watch } = outcome;
   if (stop === 'expected') return 'expected';
   if (stop === 'interrupted') throw new LktError('INTERRUPTED', 'the machine was stopped');
+  const lines = watch.lastLines(20);
   const missing = watch.missing.map((text) => JSON.stringify(text)).join(', ');
   if (watch.panicked || shutdown === 'guest-panic')
-    throw failure('the kernel of the machine panicked', watch);
+    throw failure('the kernel of the machine panicked', lines);
   if (stop === 'timeout') {
-    const after = `within ${(options.timeoutMs ?? 0) / 1000} s`;
-    throw missing === ''
-      ? failure(`the machine did not end ${after}`, watch)
-      : failure(`the console did not show ${missing} ${after}`, watch);
+    const what = missing === '' ? 'the machine did not end' : `the console did not show ${missing}`;
+    throw failure(`${what} within ${(options.timeoutMs ?? 0) / 1000} s`, lines);
   }
   if (shutdown === undefined) throw qemuFailed(outcome, publish);
   if (missing !== '')
-    throw failure(`the machine ended before the console showed ${missing}`, watch);
+    throw failure(`the machine ended before the console showed ${missing}`, lines);
   if (shutdown === 'guest-shutdown') return 'powered-off';
   if (shutdown === 'guest-reset') return 'restarted';
   return 'stopped';
 }
 
-function failure(message: string, watch: ConsoleWatch): LktError {
-  const lines = watch.lastLines(20).map((line) => `  | ${line}`);
-  return new LktError(
-    'RUN_FAILED',
-    message,
-    lines.length === 0 ? {} : { detail: lines.join('\n') },
-  );
+/** Returns the error of a run, with the last lines of the console or of QEMU. */
+function failure(message: string, lines: readonly string[]): LktError {
+  const detail = lines.map((line) => `  | ${line}`).join('\n');
+  return new LktError('RUN_FAILED', message, { detail: detail === '' ? undefined : detail });
 }
 
 function qemuFailed(outcome: Outcome, publish: readonly PublishedPort[]): LktError {
@@ -301,10 +297,5 @@ function qemuFailed(outcome: Outcome, publish: readonly PublishedPort[]): LktErr
     });
   }
   const how = outcome.exitCode === null ? 'was killed' : `ended with status ${outcome.exitCode}`;
-  const detail = outcome.errors.split('\n').map((line) => `  | ${line}`);
-  return new LktError(
-    'RUN_FAILED',
-    `QEMU ${how}`,
-    outcome.errors === '' ? {} : { detail: detail.join('\n') },
-  );
+  return failure(`QEMU ${how}`, outcome.errors === '' ? [] : outcome.errors.split('\n'));
 }

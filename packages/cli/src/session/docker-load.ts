@@ -1,3 +1,7 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { BuiltPackage } from '@lkt/pkg';
@@ -47,9 +51,6 @@ async function docker(
   words: readonly string[],
   input?: AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const { spawn } = await import('node:child_process');
-  const { Readable } = await import('node:stream');
-  const { pipeline } = await import('node:stream/promises');
   const child = spawn('docker', words, {
     env: environment.variables,
     stdio: ['pipe', 'ignore', 'pipe'],
@@ -59,20 +60,17 @@ async function docker(
   child.stderr.on('data', (chunk: Buffer) => {
     said = (said + chunk.toString()).slice(-4000);
   });
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
+  const ended = once(child, 'close');
   const sent =
     input === undefined
-      ? Promise.resolve(child.stdin.end())
+      ? child.stdin.end()
       : pipeline(Readable.from(input, { objectMode: false }), child.stdin).catch(
           (error: unknown) => {
             // docker has ended early; its exit status and stderr say why.
             if (!isErrno(error, 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE')) throw error;
           },
         );
-  const [exit] = await Promise.all([ended, sent]).catch((error: unknown) => {
+  const [[exit]] = await Promise.all([ended, sent]).catch((error: unknown) => {
     signal.throwIfAborted();
     if (!isErrno(error, 'ENOENT')) throw error;
     throw new LktError('TOOL_MISSING', '--docker needs docker, which is not installed', {
