@@ -66,17 +66,17 @@ test('loads built images into Docker, one tag per platform and one for this mach
 
 test.each([
   [
-    'docker that is not installed',
+    'docker is not installed',
     { PATH: '/nowhere' },
     /^error: --docker needs docker, which is not installed$/m,
   ],
   [
-    'a Docker that does not run',
+    'Docker does not run',
     { PATH: '/usr/bin:/bin', DOCKER_HOST: 'unix:///nowhere/docker.sock' },
     /^error: docker version failed: .*\/nowhere\/docker.sock/m,
   ],
 ])(
-  '%s ends the build before it begins',
+  'fails before the build if %s',
   (_what, environment, message) => {
     const built = lkt(environment, 'pkg', 'build', '--docker', 'pkg/two');
     expect(built.status).toBe(1);

@@ -165,9 +165,13 @@ interface Case {
 }
 
 const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
-  ['that is not signed', /but none has/, async () => ({ image: await newImage(), flags: byKey() })],
   [
-    'whose signature was deleted',
+    'without a signature',
+    /but none has/,
+    async () => ({ image: await newImage(), flags: byKey() }),
+  ],
+  [
+    'with a deleted signature',
     /but none has/,
     async () => {
       const image = await signed(keyOf('mine'));
@@ -190,7 +194,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'signed by somebody else',
+    'signed by an untrusted identity',
     /signed by jane@example\.org \(https:\/\/issuer\.example\), who is not trusted/,
     async () => {
       const image = await signed(identity(instance, 'jane@example.org'));
@@ -199,7 +203,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'signed by who is trusted, as another provider says',
+    'signed by a trusted subject of another provider',
     /who is not trusted/,
     async () => {
       const image = await signed(identity());
@@ -211,7 +215,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'whose signer another instance vouches for',
+    'with a certificate of another instance',
     /authority|the signing time is not proven/,
     async () => {
       const image = await signed(identity(other));
@@ -220,7 +224,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'signed when the certificate had expired',
+    'signed after its certificate expired',
     /valid from .* to .*, but the signature was logged at/,
     async () => {
       const image = await signed(identity(expired));
@@ -238,7 +242,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'whose log entry has no proof',
+    'with a log entry without a proof',
     /inclusionProof/,
     async () => {
       const image = await signed(identity());
@@ -247,7 +251,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'in no log',
+    'without a log entry',
     /not in a trusted log/,
     async () => {
       const image = await signed(identity());
@@ -266,7 +270,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
     },
   ],
   [
-    'with what is no bundle',
+    'with malformed bundles',
     /not|none/,
     async () => {
       const image = await newImage();
@@ -276,7 +280,7 @@ const CASES: readonly [string, RegExp, () => Promise<Case>][] = [
   ],
 ];
 
-describe('lkt verify refuses an image', () => {
+describe('lkt verify rejects an image', () => {
   test.concurrent.each(CASES)('%s', async (_name, reason, prepare) => {
     const { image, flags } = await prepare();
     const { status, stdout, stderr } = await verify(image, flags);
