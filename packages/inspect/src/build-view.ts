@@ -28,13 +28,14 @@ const MAX_CMDLINE_BYTES = 64 * 1024;
 const MAX_PE_HEADER_BYTES = 2 ** 20;
 const READ_SIZE = 2 ** 20;
 
+type FileReader = (
+  path: string,
+  signal: AbortSignal | undefined,
+  platform: Platform,
+) => Promise<FileMap>;
+
 /** Readers of the files of an image, by suffix in order of preference. */
-const READERS: Readonly<
-  Record<
-    string,
-    (path: string, signal: AbortSignal | undefined, platform: Platform) => Promise<FileMap>
-  >
-> = {
+const READERS: Readonly<Record<string, FileReader>> = {
   '.tar': async (path, signal) => readFileFacts(readTar(fileChunks(path)), {}, signal),
   '-initrd.img': async (path, signal) => readInitrdFiles(fileChunks(path), signal),
   '-initrd.tar': readBootTar,
@@ -87,9 +88,9 @@ export async function viewBuild(path: string, platform: Platform): Promise<Image
   const provenance = await readProvenance(join(directory, `${name}${PROVENANCE_SUFFIX}`));
   const sbom = await readSbom(join(directory, `${name}${SBOM_SUFFIX}`));
   const cmdline = await readDocument(join(directory, `${name}-cmdline`), MAX_CMDLINE_BYTES);
-  const reader = readerFor(isFile ? [base.slice(name.length)] : Object.keys(READERS), (suffix) =>
-    existing.has(`${name}${suffix}`),
-  );
+  const suffixes = isFile ? [base.slice(name.length)] : Object.keys(READERS);
+  const suffix = suffixes.find((one) => READERS[one] !== undefined && existing.has(name + one));
+  const read = READERS[suffix ?? ''];
   return {
     kind: 'build',
     name: isFile ? base : name,
@@ -99,33 +100,16 @@ export async function viewBuild(path: string, platform: Platform): Promise<Image
     ...dependenciesOf(provenance),
     sbom,
     files:
-      reader === undefined
-        ? undefined
-        : async (signal) =>
-            withFileName(
-              `${name}${reader.suffix}`,
-              reader.read(join(directory, `${name}${reader.suffix}`), signal, platform),
-            ),
+      read &&
+      (async (signal) => {
+        const file = `${name}${suffix}`;
+        try {
+          return await read(join(directory, file), signal, platform);
+        } catch (cause) {
+          throw withPrefix(cause, `${file}: `);
+        }
+      }),
   };
-}
-
-function readerFor(
-  suffixes: readonly string[],
-  exists: (suffix: string) => boolean,
-): { suffix: string; read: (typeof READERS)[string] } | undefined {
-  for (const suffix of suffixes) {
-    const read = READERS[suffix];
-    if (read !== undefined && exists(suffix)) return { suffix, read };
-  }
-  return undefined;
-}
-
-async function withFileName(name: string, reading: Promise<FileMap>): Promise<FileMap> {
-  try {
-    return await reading;
-  } catch (cause) {
-    throw withPrefix(cause, `${name}: `);
-  }
 }
 
 async function filesIn(directory: string): Promise<ReadonlySet<string>> {

@@ -10,35 +10,34 @@ export interface NamedChange<T> {
   readonly after?: T;
 }
 
-/** Pairs the items that differ, by name. Items with the same name are paired in their order. */
-function changedPairs<T>(
+/**
+ * Pairs the items that differ in their id, by name. Items with the same name are paired in their
+ * order.
+ * @param valueOf returns what to report of an item
+ */
+function changedPairs<T, V>(
   before: readonly T[],
   after: readonly T[],
   nameOf: (item: T) => string,
   idOf: (item: T) => string,
-): readonly NamedChange<T>[] {
-  const same = new Set(before.map(idOf).filter((id) => after.some((item) => idOf(item) === id)));
-  const groups = new Map<string, { old: T[]; now: T[] }>();
-  const add = (item: T, side: 'old' | 'now'): void => {
-    if (same.has(idOf(item))) return;
-    const group = groups.get(nameOf(item)) ?? { old: [], now: [] };
-    group[side].push(item);
-    groups.set(nameOf(item), group);
-  };
-  for (const item of before) add(item, 'old');
-  for (const item of after) add(item, 'now');
-  return [...groups]
-    .toSorted(([a], [b]) => (a < b ? -1 : 1))
-    .flatMap(([name, { old, now }]) =>
-      Array.from({ length: Math.max(old.length, now.length) }, (_, index) => {
-        const [left, right] = [old[index], now[index]];
-        return {
-          name,
-          before: left,
-          after: right,
-        };
-      }),
+  valueOf: (item: T) => V,
+): readonly NamedChange<V>[] {
+  const same = new Set(before.map(idOf)).intersection(new Set(after.map(idOf)));
+  const byName = (items: readonly T[]): ReadonlyMap<string, readonly T[]> =>
+    Map.groupBy(
+      items.filter((item) => !same.has(idOf(item))),
+      nameOf,
     );
+  const [old, now] = [byName(before), byName(after)];
+  return [...new Set([...old.keys(), ...now.keys()])].toSorted().flatMap((name) => {
+    const [left, right] = [old, now].map((items) => (items.get(name) ?? []).map(valueOf));
+    const count = Math.max(left?.length ?? 0, right?.length ?? 0);
+    return Array.from({ length: count }, (_, index) => ({
+      name,
+      before: left?.[index],
+      after: right?.[index],
+    }));
+  });
 }
 
 /** Returns the images that differ, paired by repository. */
@@ -51,6 +50,7 @@ export function compareUsedImages(
     after,
     ({ name }) => repositoryOf(name),
     ({ name, digest }) => `${name} ${digest}`,
+    (image) => image,
   );
 }
 
@@ -74,11 +74,8 @@ export function compareInputs(
     after,
     ({ name }) => inputName(name),
     ({ name, digest }) => `${name} ${digest}`,
-  ).map(({ name, before: old, after: now }) => ({
-    name,
-    before: old?.digest,
-    after: now?.digest,
-  }));
+    ({ digest }) => digest,
+  );
 }
 
 /**
@@ -138,9 +135,6 @@ export function compareListedPackages(
     after,
     ({ name }) => name,
     ({ name, version }) => `${name} ${version}`,
-  ).map(({ name, before: old, after: now }) => ({
-    name,
-    before: old?.version,
-    after: now?.version,
-  }));
+    ({ version }) => version,
+  );
 }

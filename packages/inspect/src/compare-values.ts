@@ -14,7 +14,7 @@ export function compareValues(before: unknown, after: unknown, path = ''): reado
   if (JSON.stringify(before) === JSON.stringify(after)) return [];
   const old = fieldsOf(before);
   const now = fieldsOf(after);
-  if (old === undefined || now === undefined) return [changeOf(path, before, after)];
+  if (old === undefined || now === undefined) return [{ path, before, after }];
   const changes = [...new Set([...old.keys(), ...now.keys()])].flatMap((key) =>
     compareValues(
       old.get(key),
@@ -23,15 +23,7 @@ export function compareValues(before: unknown, after: unknown, path = ''): reado
     ),
   );
   // Equal items in a different order.
-  return changes.length === 0 ? [changeOf(`${path} (order)`, before, after)] : changes;
-}
-
-function changeOf(path: string, before: unknown, after: unknown): ValueChange {
-  return {
-    path,
-    before,
-    after,
-  };
+  return changes.length === 0 ? [{ path: `${path} (order)`, before, after }] : changes;
 }
 
 /** Returns the fields of a value by key; undefined for a value that is compared as a whole. */

@@ -35,15 +35,21 @@ export async function readProvenance(path: string): Promise<ImageProvenance | un
 
 function provenanceFrom(value: unknown): ImageProvenance {
   const statement = object(value, 'the document');
-  const definition = object(
-    object(statement['predicate'], 'predicate')['buildDefinition'],
-    'buildDefinition',
-  );
+  const definition = buildDefinition(statement);
   return {
     subjects: list(statement['subject'], 'subject').map((item) => named(item, 'subject')),
     parameters: object(definition['externalParameters'], 'externalParameters'),
     inputs: list(definition['resolvedDependencies'], 'resolvedDependencies').map(inputOf),
   };
+}
+
+/**
+ * Returns `predicate.buildDefinition` of an in-toto statement with a SLSA predicate.
+ * @throws Error if it has none
+ */
+export function buildDefinition(statement: Fields): Fields {
+  const predicate = object(statement['predicate'], 'predicate');
+  return object(predicate['buildDefinition'], 'buildDefinition');
 }
 
 /**
@@ -106,13 +112,15 @@ function named(item: unknown, where: string): NamedDigest {
   return { name, digest: sum };
 }
 
-function object(value: unknown, what: string): Readonly<Record<string, unknown>> {
+type Fields = Readonly<Record<string, unknown>>;
+
+export function object(value: unknown, what: string): Fields {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Error(`${what} is not an object`);
-  return value as Readonly<Record<string, unknown>>;
+  return value as Fields;
 }
 
-function list(value: unknown, what: string): readonly unknown[] {
+export function list(value: unknown, what: string): readonly unknown[] {
   if (!Array.isArray(value)) throw new Error(`${what} is not a list`);
   return value as unknown[];
 }

@@ -1,8 +1,8 @@
 import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
-import { isDigest, LktError } from '@lkt/core';
+import { isDigest, readJson } from '@lkt/core';
 import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
 import { readFileFacts } from '@lkt/formats';
-import type { NamedDigest } from './documents.ts';
+import { buildDefinition, list, type NamedDigest, object } from './documents.ts';
 import { storedEntries } from './stored-entries.ts';
 import type { ImageView } from './view.ts';
 
@@ -38,34 +38,27 @@ export async function viewStored(
 async function provenanceOf(
   store: Store,
   subject: Descriptor['digest'],
-): Promise<{
-  readonly parameters: Readonly<Record<string, unknown>>;
-  readonly inputs: readonly NamedDigest[];
-}> {
+): Promise<Pick<ImageView, 'parameters' | 'inputs'>> {
   const [first] = await findAttestations(store, subject, 'provenance');
   if (first === undefined) return { parameters: {}, inputs: [] };
-  try {
-    const statement = JSON.parse((await readAttestation(store, first)).toString()) as {
-      predicate: {
-        buildDefinition: {
-          externalParameters: Readonly<Record<string, unknown>>;
-          resolvedDependencies: readonly {
-            name?: unknown;
-            uri?: unknown;
-            digest?: Readonly<Record<string, unknown>>;
-          }[];
-        };
-      };
-    };
-    const { externalParameters, resolvedDependencies } = statement.predicate.buildDefinition;
-    const inputs = resolvedDependencies.flatMap(({ name, uri, digest }) => {
-      const text = typeof name === 'string' ? name : typeof uri === 'string' ? uri : undefined;
-      const sum = `sha256:${String(digest?.['sha256'])}`;
-      return text === undefined || !isDigest(sum) ? [] : [{ name: text, digest: sum }];
-    });
-    return { parameters: { ...externalParameters }, inputs };
-  } catch (cause) {
-    if (!(cause instanceof SyntaxError || cause instanceof TypeError)) throw cause;
-    throw new LktError('IMAGE_INVALID', `cannot read the provenance of ${subject}`, { cause });
-  }
+  const bytes = await readAttestation(store, first);
+  const what = `cannot read the provenance of ${subject}`;
+  return readJson(bytes, provenanceFrom, { code: 'IMAGE_INVALID', what });
+}
+
+function provenanceFrom(value: unknown): Pick<ImageView, 'parameters' | 'inputs'> {
+  const definition = buildDefinition(object(value, 'the document'));
+  const inputs = list(definition['resolvedDependencies'], 'resolvedDependencies');
+  return {
+    parameters: object(definition['externalParameters'] ?? {}, 'externalParameters'),
+    inputs: inputs.flatMap(inputOf),
+  };
+}
+
+/** Other tools name inputs by their URI, and some without a digest; those are left out. */
+function inputOf(item: unknown): readonly NamedDigest[] {
+  const { name, uri, digest } = object(item, 'an entry of resolvedDependencies');
+  const text = [name, uri].find((value) => typeof value === 'string');
+  const sum = `sha256:${String(object(digest ?? {}, 'a digest')['sha256'])}`;
+  return text === undefined || !isDigest(sum) ? [] : [{ name: text, digest: sum }];
 }

@@ -75,6 +75,22 @@ describe('viewStored', () => {
     });
   });
 
+  it('rejects an invalid provenance', async () => {
+    const store = await tempStore();
+    const subject = await storeImage(store, { a: 'a' });
+    const statement = provenanceOf({
+      subjects: [],
+      parameters: { package: 'example/app', platforms: [] },
+      dependencies: [],
+    });
+    const broken = { ...statement, predicate: {} } as unknown as typeof statement;
+    await store.addReferrer(await writeProvenance(store, subject, broken));
+    await expect(viewStored(store, 'app', subject, PLATFORM)).rejects.toMatchObject({
+      code: 'IMAGE_INVALID',
+      message: `cannot read the provenance of ${subject.digest}: buildDefinition is not an object`,
+    });
+  });
+
   it('rejects an image that is not in the store', async () => {
     const digest = digestOf('none');
     await expect(viewStored(await tempStore(), 'app', { digest }, PLATFORM)).rejects.toMatchObject({

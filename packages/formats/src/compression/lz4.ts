@@ -1,5 +1,8 @@
 // https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md#legacy-frame and lz4_Block_format.md,
 // as read by the kernel (lib/decompress_unlz4.c).
+import { blocksOf } from '../bytes/blocks.ts';
+import { packer } from '../bytes/pack.ts';
+
 const MAGIC = 0x184c2102;
 const BLOCK_SIZE = 8 * 2 ** 20;
 /** The last match must begin this far from the end of a block, and the last bytes are literals. */
@@ -16,24 +19,9 @@ const SKIP_TRIGGER = 6;
  * end it, because the kernel would take anything else for a damaged block.
  */
 export async function* lz4(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  const start = Buffer.alloc(4);
-  start.writeUInt32LE(MAGIC);
-  yield start;
-  const block = Buffer.allocUnsafeSlow(BLOCK_SIZE);
+  yield packer('<I')(MAGIC);
   const table = new Int32Array(2 ** HASH_BITS);
-  let used = 0;
-  for await (const chunk of source) {
-    for (let done = 0; done < chunk.length;) {
-      const part = chunk.subarray(done, done + BLOCK_SIZE - used);
-      block.set(part, used);
-      used += part.length;
-      done += part.length;
-      if (used < BLOCK_SIZE) continue;
-      yield lz4Block(block, table);
-      used = 0;
-    }
-  }
-  if (used > 0) yield lz4Block(block.subarray(0, used), table);
+  for await (const block of blocksOf(source, BLOCK_SIZE)) yield lz4Block(block, table);
   yield Buffer.alloc(4);
 }
 

@@ -74,10 +74,7 @@ export async function readFileFacts(
       );
     const source = interned(entry.pax?.get('LINUXKIT.source'));
     const location = interned(entry.pax?.get('LINUXKIT.location'));
-    const from = {
-      source,
-      location,
-    };
+    const from = { source, location };
     if (entry.type === 'hardlink') {
       const target = files.get(entry.link ?? '');
       if (target === undefined)
