@@ -26,13 +26,12 @@ export function parseBuilders(texts: readonly string[]): Builders {
     const [, prefix, address = ''] = /^(?:([a-z0-9]+\/[^=:]*)=)?(.*)$/s.exec(text) ?? [];
     const builder = parseBuilder(address);
     const platform = prefix === undefined ? undefined : formatPlatform(parsePlatform(prefix));
-    if (platform === undefined ? others !== undefined : platforms.has(platform)) {
+    if (platform === undefined ? others !== undefined : platforms.has(platform))
       throw new LktError(
         'USAGE_INVALID',
         `two builders are given for ${platform ?? 'all platforms'}`,
         { fix: 'give one, or one for each platform: --builder linux/arm64=ADDRESS' },
       );
-    }
     if (platform === undefined) others = builder;
     else platforms.set(platform, builder);
   }

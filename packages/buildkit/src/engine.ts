@@ -81,7 +81,7 @@ async function build(
   around: BuildContext,
 ): Promise<Descriptor> {
   const { store, reporter, signal } = around;
-  if (Object.keys(request.limits ?? {}).length > 0 || request.executor !== undefined) {
+  if (Object.keys(request.limits ?? {}).length > 0 || request.executor !== undefined)
     throw new LktError(
       'UNSUPPORTED',
       'limits and executors of RUN work only for builds on this machine',
@@ -89,7 +89,6 @@ async function build(
         fix: 'remove --builder, or set limits on the machine of that BuildKit',
       },
     );
-  }
   const planned = await planRequest(request, around);
   rejectUnsupported(planned, request);
   const { platform, labels } = request;

@@ -180,13 +180,12 @@ class CopyPlanner {
       ({ type, source: path }) =>
         type !== 'directory' && !(type === 'file' && this.#isArchive(path)),
     );
-    if (files.length > 1 && !this.#intoDirectory(destination)) {
+    if (files.length > 1 && !this.#intoDirectory(destination))
       throw this.#error(
         source,
         `${source.text} matches ${files.length} files, but ${this.#step.destination} is not a directory`,
         `end the destination with a slash: ${this.#step.destination}/`,
       );
-    }
     for (const match of matches) {
       if (match.type === 'directory') {
         this.#makeParents(destination);
@@ -248,13 +247,12 @@ class CopyPlanner {
 
   #put(entry: CopyEntry, source?: CopySource): void {
     const other = this.#entries.get(entry.target);
-    if (other !== undefined && (other.type === 'directory') !== (entry.type === 'directory')) {
+    if (other !== undefined && (other.type === 'directory') !== (entry.type === 'directory'))
       throw this.#error(
         source,
         `${fromRaw(entry.target)} is a directory in one source but not in another`,
         'use a COPY for each',
       );
-    }
     this.#entries.set(entry.target, entry);
   }
 

@@ -103,9 +103,8 @@ export async function withoutIgnored<F extends { readonly path: string }>(
     files.find((file) => file.path === '.dockerignore');
   if (ignoreFile === undefined) return files;
   const text = await read(ignoreFile);
-  if (text.length > MAX_IGNORE_FILE_LENGTH) {
+  if (text.length > MAX_IGNORE_FILE_LENGTH)
     throw new LktError('DOCKERFILE_INVALID', `${show(ignoreFile)} is larger than 1 MiB`);
-  }
   const patterns = parseDockerignore({ path: show(ignoreFile), text });
   return files.filter((file) => !patterns.ignores(decode(file.path)));
 }

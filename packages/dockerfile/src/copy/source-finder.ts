@@ -58,9 +58,8 @@ export class SourceFinder {
     return found.flatMap(({ real, path }) => {
       const target = this.#step.parents ? real : resolveLinks(this.#tree, real);
       const node = target === undefined ? undefined : this.#tree.node(target);
-      if (target !== undefined && node !== undefined) {
+      if (target !== undefined && node !== undefined)
         return [{ source: target, path, type: node.type }];
-      }
       if (wild) return [];
       throw this.#error(
         source,

@@ -50,14 +50,13 @@ function parseChecks(check: Word, { file }: Dockerfile): Checks {
   const fields = new Map<string, string>();
   for (const field of check.text.split(';')) {
     const [, name = '', value = ''] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(field) ?? [];
-    if (!['skip', 'error', 'experimental'].includes(name) || value === '' || fields.has(name)) {
+    if (!['skip', 'error', 'experimental'].includes(name) || value === '' || fields.has(name))
       throw errorAt(
         file,
         check,
         `invalid directive "check": ${field.trim()}`,
         'write it as skip=RULE,RULE;error=true',
       );
-    }
     fields.set(name, value);
   }
   const error = (fields.get('error') ?? 'false').toLowerCase();

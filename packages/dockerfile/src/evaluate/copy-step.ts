@@ -34,13 +34,12 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
   const files = instruction.heredocs.map((heredoc) => inlineFile(heredoc, context));
   const destination = reader.word(instruction.destination, variables);
   const destinationIsDirectory = /(?:^|\/)\.?$/.test(destination);
-  if (sources.length + files.length > 1 && !destinationIsDirectory) {
+  if (sources.length + files.length > 1 && !destinationIsDirectory)
     throw source.error(
       instruction.destination,
       `${instruction.keyword} with more than one source needs a directory as its destination`,
       `end it with a slash: ${destination}/`,
     );
-  }
   const flagText = (name: string, text: string | undefined): string | undefined => {
     if (text === undefined) return undefined;
     const flag = instruction.flags.find((candidate) => candidate.name === name) ?? instruction;
@@ -91,31 +90,28 @@ function copySource(
 ): CopySource {
   const { position, offset, length } = word;
   const span = { position, offset, length };
-  if (text === '') {
+  if (text === '')
     throw source.error(
       word,
       `a source of ${instruction.keyword} is empty after expanding ${word.text}`,
       'set the variable, or write . to copy everything',
     );
-  }
   const kind = instruction.keyword === 'ADD' ? remoteKind(text) : undefined;
   if (kind !== undefined) return { ...span, kind, text, base: '' };
-  if (instruction.keyword === 'COPY' && /^[a-z]+:\/\//i.test(text)) {
+  if (instruction.keyword === 'COPY' && /^[a-z]+:\/\//i.test(text))
     throw source.error(
       word,
       'COPY does not accept URLs',
       remoteKind(text) === 'git' ? 'use ADD, and name the commit' : 'use ADD --checksum=sha256:…',
     );
-  }
   const pivot = instruction.parents ? text.indexOf('/./') : -1;
   const base = pivot === -1 ? '' : text.slice(0, pivot);
-  if (from.kind === 'context' && climbsOut(text)) {
+  if (from.kind === 'context' && climbsOut(text))
     throw source.error(
       word,
       `${text} is outside of the build context`,
       'move the file into the package directory; COPY reads only files below it',
     );
-  }
   return { ...span, kind: 'path', text: fromRoot(text), base: fromRoot(base) };
 }
 
@@ -126,13 +122,12 @@ function climbsOut(path: string): boolean {
 
 function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {
   const { name } = heredoc;
-  if (name.includes('/') || name === '.' || name === '..') {
+  if (name.includes('/') || name === '.' || name === '..')
     throw context.source.error(
       heredoc,
       `"${name}" is not a valid file name`,
       'use a simple name, and write the directory in the destination',
     );
-  }
   const content = heredoc.chomp ? chompTabs(heredoc.content) : heredoc.content;
   return {
     name,

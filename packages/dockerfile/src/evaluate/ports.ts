@@ -13,13 +13,12 @@ export function evaluateExpose(
   for (const word of instruction.values) {
     for (const text of reader.words(word, variables)) {
       const exposed = exposedPorts(text);
-      if (exposed === undefined) {
+      if (exposed === undefined)
         throw source.error(
           word,
           `"${text}" is not a port`,
           'write a number from 1 to 65535, or a range such as 8000-8010, with /udp if it is not TCP',
         );
-      }
       if (exposed.isMapping) {
         const message = `EXPOSE takes only the container's port, here ${exposed.ports[0] ?? ''}; publish ports when you run the image`;
         reader.warn(word, message, 'ExposeInvalidFormat');

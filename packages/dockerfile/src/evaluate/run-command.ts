@@ -29,9 +29,8 @@ export function evaluateCommand(
   }
   const content = first.chomp ? chompTabs(first.content) : first.content;
   if (!content.startsWith('#!')) return { argv: [...shell, content], files: [] };
-  if (!/^[^/]+$/.test(first.name) || first.name === '.' || first.name === '..') {
+  if (!/^[^/]+$/.test(first.name) || first.name === '.' || first.name === '..')
     throw source.error(first, `"${first.name}" is not a valid file name`, 'use a simple name');
-  }
   const path = `${SCRIPT_DIRECTORY}/${first.name}`;
   return { argv: [...shell, path], files: [{ path, content, mode: 0o755 }] };
 }

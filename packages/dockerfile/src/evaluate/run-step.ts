@@ -21,9 +21,8 @@ export interface RunContext extends CopyContext {
 export function evaluateRun(instruction: RunInstruction, context: RunContext): RunStep {
   const { source, shell, environment, buildArgs, variables, workdir, user } = context;
   const { argv, files } = evaluateCommand(instruction, shell, source);
-  if (argv.some((argument) => argument.includes('\0'))) {
+  if (argv.some((argument) => argument.includes('\0')))
     throw source.error(instruction, 'a RUN argument contains a NUL byte', 'remove the \\u0000');
-  }
   return {
     kind: 'run',
     instruction,

@@ -212,9 +212,8 @@ export class StageEvaluator {
 
   #name(word: Word, variables: ReadonlyMap<string, string>): string {
     const name = this.#context.reader.word(word, variables);
-    if (name === '' || name.includes('=')) {
+    if (name === '' || name.includes('='))
       throw this.#error(word, `"${name}" is not a valid variable name`);
-    }
     return name;
   }
 

@@ -62,16 +62,14 @@ export class StageGraph {
       ? Number(text)
       : (this.#stageNamed(text, from.index) ?? this.#laterStageNamed(text, from.index));
     if (index === undefined) return this.#image(word, text, this.#platform);
-    if (index >= this.#dockerfile.stages.length) {
+    if (index >= this.#dockerfile.stages.length)
       throw this.#error(
         word,
         `there is no stage ${text}`,
         `use a number from 0 to ${this.#dockerfile.stages.length - 1}`,
       );
-    }
-    if (index === from.index) {
+    if (index === from.index)
       throw this.#error(word, `the stage "${text}" cannot copy from itself`, 'name another stage');
-    }
     return { kind: 'stage', index };
   }
 
@@ -115,13 +113,12 @@ export class StageGraph {
       for (const { index, word } of current.needs) {
         const needed = this.stages[index];
         if (needed === undefined) continue;
-        if (open.has(index)) {
+        if (open.has(index))
           throw this.#error(
             word,
             `the stages ${[...open].slice([...open].indexOf(index)).join(', ')} depend on each other`,
             'remove one of the references to break the cycle',
           );
-        }
         visit(needed);
       }
       open.delete(current.stage.index);
@@ -140,7 +137,7 @@ export class StageGraph {
   ): ResolvedStage {
     const { image } = stage.from;
     const text = reader.word(image, variables, 'UndefinedArgInFrom');
-    if (text === '') {
+    if (text === '')
       throw this.#error(
         image,
         `the image of FROM is empty after expanding ${image.text}`,
@@ -148,7 +145,6 @@ export class StageGraph {
           .emptyFix(image, variables)
           .replace(/^set.*/, 'set a default, as in ARG NAME=value before FROM'),
       );
-    }
     const written = this.#writtenPlatform(stage, reader, variables);
     const index = this.#stageNamed(text, stage.index);
     const parent = index === undefined ? undefined : earlier[index];

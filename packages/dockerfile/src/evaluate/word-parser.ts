@@ -161,13 +161,11 @@ class WordParser {
     if (this.#depth > MAX_DEPTH) throw new WordError(index, '${…} is nested too deeply');
     this.#at += 1;
     const name = this.#name();
-    if (name === '') {
+    if (name === '')
       throw new WordError(index, 'bad substitution: ${ is not followed by a name', 'escape the $');
-    }
     const operation = this.#operation(index, name);
-    if (this.#text[this.#at] !== '}') {
+    if (this.#text[this.#at] !== '}')
       throw new WordError(index, `bad substitution: \${${name} has no closing }`, 'add the }');
-    }
     this.#at += 1;
     this.#depth -= 1;
     return { kind: 'variable', name, index, quoted, operation };
@@ -202,13 +200,12 @@ class WordParser {
       const all = this.#text[this.#at + 1] === '/';
       this.#at += all ? 2 : 1;
       const pattern = this.parts('/}', true);
-      if (this.#text[this.#at] !== '/') {
+      if (this.#text[this.#at] !== '/')
         throw new WordError(
           index,
           `bad substitution: \${${name}/ has a pattern but no replacement`,
           `write \${${name}/pattern/replacement}`,
         );
-      }
       this.#at += 1;
       return { kind: all ? '//' : '/', pattern, replacement: this.parts('}', true) };
     }

@@ -102,9 +102,8 @@ class Expander {
       return this.#counted(this.#edit(set ?? '', operation));
     } catch (error) {
       if (error instanceof GlobError) throw new WordError(part.index, error.message);
-      if (error instanceof PatternLimitError) {
+      if (error instanceof PatternLimitError)
         throw new WordError(part.index, `the value of ${name} is too long for this pattern`);
-      }
       throw error;
     }
   }
@@ -135,9 +134,8 @@ class Expander {
 
   #counted(text: string): string {
     this.#length += text.length;
-    if (this.#length > MAX_EXPANDED_LENGTH) {
+    if (this.#length > MAX_EXPANDED_LENGTH)
       throw new WordError(0, 'the expanded text is longer than 1 MiB');
-    }
     return text;
   }
 }

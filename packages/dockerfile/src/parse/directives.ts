@@ -31,24 +31,22 @@ export function readDirectives(
       ...source.span(line.start + span[0], line.start + span[1]),
       text: match[2] ?? '',
     };
-    if (found.has(name)) {
+    if (found.has(name))
       throw source.error(
         source.span(line.start, line.end),
         `the directive "${name}" is given twice`,
         'remove one of them',
       );
-    }
     found.set(name, value);
     next = index + 1;
   }
   const escape = found.get('escape');
-  if (escape !== undefined && escape.text !== '\\' && escape.text !== '`') {
+  if (escape !== undefined && escape.text !== '\\' && escape.text !== '`')
     throw source.error(
       escape,
       `"${escape.text}" cannot be the escape character`,
       'use \\ or ` as the escape character',
     );
-  }
   return {
     directives: {
       syntax: found.get('syntax'),

@@ -30,14 +30,13 @@ export function findHeredocs(line: MappedText, escape: string): readonly Heredoc
   for (const word of words) {
     const opening = parseHeredoc(word.text);
     if (opening === undefined) continue;
-    if (opening === 'unbalanced') {
+    if (opening === 'unbalanced')
       throw line.error(
         word.start,
         word.end,
         `the here-document name ${word.text} has an unclosed quote`,
         'close the quote',
       );
-    }
     openings.push({ ...line.span(word.start, word.end), ...opening });
   }
   return openings;

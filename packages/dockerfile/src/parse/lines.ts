@@ -152,13 +152,12 @@ function readHeredocs(
     let bodyEnd: number | undefined;
     while (bodyEnd === undefined) {
       const candidate = physical[index];
-      if (candidate === undefined) {
+      if (candidate === undefined)
         throw source.error(
           opening,
           `the here-document "${opening.name}" is not terminated`,
           endFix(opening.name, text.slice(bodyStart)),
         );
-      }
       const content = text.slice(candidate.start, candidate.end);
       if ((opening.chomp ? content.replace(/^\t+/, '') : content) === opening.name) {
         bodyEnd = candidate.start;

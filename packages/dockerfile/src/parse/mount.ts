@@ -137,18 +137,16 @@ function fromWord(
 ): Word | undefined {
   if (text === undefined) return undefined;
   if (text === '') return fail('the --mount option from is empty', 'name a stage or an image');
-  if (text.includes('$')) {
+  if (text.includes('$'))
     return fail(
       'variables are not expanded in the --mount option from',
       'add a stage FROM the image, and use its name here',
     );
-  }
   const written = source.file.text.slice(flag.offset, flag.offset + flag.length);
   const index = /(?:^|[=,"])from=/.exec(written);
   const start = index === null ? -1 : written.indexOf('from=', index.index) + 'from='.length;
-  if (!written.startsWith(text, start)) {
+  if (!written.startsWith(text, start))
     return { text, position: flag.position, offset: flag.offset, length: flag.length };
-  }
   const offset = flag.offset + start;
   return { text, ...source.span(offset, offset + text.length) };
 }

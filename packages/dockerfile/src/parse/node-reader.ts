@@ -48,9 +48,8 @@ export class NodeReader {
     this.#asked.push(name);
     const flags = this.node.flags.filter((flag) => flag.name === name);
     const bare = flags.find((flag) => flag.value === undefined || flag.value === '');
-    if (bare !== undefined) {
+    if (bare !== undefined)
       throw this.source.error(bare, `the flag --${name} has no value`, `write --${name}=VALUE`);
-    }
     return flags;
   }
 
@@ -131,17 +130,15 @@ export class NodeReader {
   #single(name: string): Flag | undefined {
     this.#asked.push(name);
     const flag = this.#unique(name);
-    if (flag !== undefined && (flag.value === undefined || flag.value === '')) {
+    if (flag !== undefined && (flag.value === undefined || flag.value === ''))
       throw this.source.error(flag, `the flag --${name} has no value`, `write --${name}=VALUE`);
-    }
     return flag;
   }
 
   #unique(name: string): Flag | undefined {
     const [first, second] = this.node.flags.filter((flag) => flag.name === name);
-    if (second !== undefined) {
+    if (second !== undefined)
       throw this.source.error(second, `the flag --${name} is given twice`, 'remove one of them');
-    }
     return first;
   }
 }

@@ -32,9 +32,8 @@ export function parseDockerfile(file: SourceFile): Dockerfile {
     const instruction = parseInstruction(node, source);
     const stage = stages.at(-1);
     if (instruction.keyword === 'FROM') {
-      if (stages.length === MAX_STAGES) {
+      if (stages.length === MAX_STAGES)
         throw source.error(node.keyword, `the Dockerfile has more than ${MAX_STAGES} stages`);
-      }
       stages.push({ index: stages.length, from: instruction, instructions: [] });
     } else if (stage !== undefined) {
       stage.instructions.push(instruction);
@@ -48,13 +47,12 @@ export function parseDockerfile(file: SourceFile): Dockerfile {
       );
     }
   }
-  if (stages.length === 0) {
+  if (stages.length === 0)
     throw source.error(
       source.span(0, 0),
       'the Dockerfile has no FROM',
       'add FROM scratch, or FROM an image',
     );
-  }
   return {
     file,
     directives: syntax.directives,

@@ -74,9 +74,8 @@ export class MappedText {
 
   /** Returns the offset in the file of the character at `index`, or of the end of the text. */
   offset(index: number): number {
-    if (index >= this.text.length) {
+    if (index >= this.text.length)
       return this.text.length === 0 ? this.#end : this.offset(this.text.length - 1) + 1;
-    }
     let found = { at: 0, offset: 0 };
     for (const piece of this.#pieces) {
       if (piece.at > index) break;

@@ -42,13 +42,12 @@ export interface FileSyntax {
  */
 export function parseSyntax(source: SourceText): FileSyntax {
   const { directives, lines } = readLines(source);
-  if (lines.length === 0) {
+  if (lines.length === 0)
     throw source.error(
       source.span(0, 0),
       'the Dockerfile has no instructions',
       'start it with FROM',
     );
-  }
   return {
     directives,
     nodes: lines.map((line) => parseNode(line, 0, directives.escape)),
@@ -176,14 +175,13 @@ function readJson(line: MappedText, name: string, start: number): Arguments | un
     return { json: false, args: [line.word(start, end)], brokenJson: true };
   }
   const span = line.span(start, end);
-  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string')) {
+  if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
     throw line.error(
       start,
       end,
       `the array after ${name} has elements that are not strings`,
       'put every element in double quotes',
     );
-  }
   return { json: true, args: value.map((item) => ({ ...span, text: item })), brokenJson: false };
 }
 
@@ -204,26 +202,24 @@ function readPairs(
     const [name = first] = plainWords(line.text, start);
     const value = skipSpaces(line.text, name.end);
     const end = line.text.trimEnd().length;
-    if (value >= end) {
+    if (value >= end)
       throw line.error(
         name.start,
         name.end,
         `${keyword} ${name.text} has no value`,
         `write ${keyword} ${name.text}=value`,
       );
-    }
     return [line.word(name.start, name.end), line.word(value, end)];
   }
   return words.flatMap((word) => {
     const equals = word.text.indexOf('=');
-    if (equals === -1) {
+    if (equals === -1)
       throw line.error(
         word.start,
         word.end,
         `"${word.text}" is not of the form name=value`,
         'quote values that contain blanks',
       );
-    }
     const split = word.start + equals;
     return [line.word(word.start, split), line.word(split + 1, word.end)];
   });
