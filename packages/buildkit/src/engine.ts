@@ -85,9 +85,7 @@ async function build(
     throw new LktError(
       'UNSUPPORTED',
       'limits and executors of RUN work only for builds on this machine',
-      {
-        fix: 'remove --builder, or set limits on the machine of that BuildKit',
-      },
+      { fix: 'remove --builder, or set limits on the machine of that BuildKit' },
     );
   const planned = await planRequest(request, around);
   rejectUnsupported(planned, request);

@@ -35,11 +35,12 @@ export async function fetchedImages(
   request: BuildRequest,
   around: BuildContext,
 ): Promise<readonly FetchedImage[]> {
+  const { platform } = request;
   await fetchRemoteFiles(plan, request, around);
   const layers = await fetchGitFiles(plan, request.dockerfile, request.name, around);
   const images: FetchedImage[] = [];
   const add = async (step: CopyStep, layer: Layer, path: string): Promise<void> => {
-    const digest = await imageOf(layer, request, around);
+    const { digest } = await writeImage(around.store, { config: {}, layers: [layer], platform });
     images.push({ step, name: `lkt-fetched-${images.length}`, digest, path });
   };
   for (const step of plan.stages.flatMap(({ steps }) => steps)) {
@@ -97,12 +98,4 @@ async function layerOf({ digest, name }: RemoteFile, around: BuildContext): Prom
   const layer = await writeLayer(store, [entry], options);
   await cache.store(key, layer);
   return layer;
-}
-
-async function imageOf(
-  layer: Layer,
-  { platform }: BuildRequest,
-  { store }: BuildContext,
-): Promise<Digest> {
-  return (await writeImage(store, { config: {}, layers: [layer], platform })).digest;
 }

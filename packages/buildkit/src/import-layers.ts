@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type Digest, Digester, LktError } from '@lkt/core';
 import {
   decompressLayer,
-  type Descriptor,
   gzip,
   type Layer,
   loadImage,
@@ -67,13 +66,9 @@ export async function importLayers(
     }
     const archive = verifyDiffId(decompressLayer(descriptor, from.read(descriptor)), diffId);
     const blob = await store.write(gzip(archive), {}, signal);
-    layers.push({ diffId, descriptor: layerDescriptor(blob) });
+    layers.push({ diffId, descriptor: { mediaType: MediaType.layerGzip, ...blob } });
   }
   return layers;
-}
-
-function layerDescriptor(blob: { readonly digest: Digest; readonly size: number }): Descriptor {
-  return { mediaType: MediaType.layerGzip, digest: blob.digest, size: blob.size };
 }
 
 async function* verifyDiffId(

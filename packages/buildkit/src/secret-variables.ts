@@ -5,10 +5,11 @@ import type { Edit } from './text-edit.ts';
 /** The directory of the files: every container has a tmpfs at /dev, so no layer contains them. */
 const DIRECTORY = '/dev/lkt-secrets';
 
-function variablesOf(step: RunStep): readonly (ResolvedMount & { readonly env: string })[] {
-  return step.mounts.filter(
-    (mount): mount is ResolvedMount & { readonly env: string } =>
-      mount.type === 'secret' && mount.env !== undefined,
+type SecretVariable = ResolvedMount & { readonly env: string };
+
+function variablesOf({ mounts }: RunStep): readonly SecretVariable[] {
+  return mounts.filter(
+    (mount): mount is SecretVariable => mount.type === 'secret' && mount.env !== undefined,
   );
 }
 

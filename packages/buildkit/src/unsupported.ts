@@ -15,13 +15,7 @@ import {
  */
 export function rejectUnsupported({ plan, dockerfile }: RequestPlan, request: BuildRequest): void {
   const fail = (position: Position, what: string, fix?: string): never => {
-    throw sourceError(
-      'UNSUPPORTED',
-      request.dockerfile,
-      position,
-      what,
-      fix === undefined ? {} : { fix },
-    );
+    throw sourceError('UNSUPPORTED', request.dockerfile, position, what, { fix });
   };
   for (const step of plan.stages.flatMap(({ steps }) => steps)) {
     if (step.kind === 'run') rejectRun(step, request.network, fail);

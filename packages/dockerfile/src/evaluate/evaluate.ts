@@ -3,7 +3,7 @@ import { type ContainerConfig, parseReference, type Platform } from '@lkt/oci';
 import type { Dockerfile, Warning } from '../parse/ast.ts';
 import { checkedWarnings } from './checks.ts';
 import { fileWarnings, stageWarnings } from './rules.ts';
-import { globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
+import { declaredArgs, globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
 import { SourceText } from '../parse/source-text.ts';
 import { StageEvaluator, type StageState } from './stage-evaluator.ts';
 import { StageGraph } from './stages.ts';
@@ -115,12 +115,7 @@ function unusedArgs(
   dockerfile: Dockerfile,
   buildArgs: ReadonlyMap<string, string>,
 ): readonly Warning[] {
-  const declared = new Set(
-    [...dockerfile.globalArgs, ...dockerfile.stages.flatMap((stage) => stage.instructions)].flatMap(
-      (instruction) =>
-        instruction.keyword === 'ARG' ? instruction.args.map((arg) => arg.name) : [],
-    ),
-  );
+  const declared = new Set(declaredArgs(dockerfile));
   return [...buildArgs.keys()]
     .filter(
       (name) => !declared.has(name) && !PROXY_ARGS.includes(name) && !BUILT_IN_ARGS.test(name),

@@ -90,11 +90,7 @@ export class WordReader {
   }
 
   #nearestName(name: string, variables: ReadonlyMap<string, string>): string | undefined {
-    const { globalArgs, stages } = this.#dockerfile;
-    const declared = [...globalArgs, ...stages.flatMap(({ instructions }) => instructions)].flatMap(
-      (instruction) => (instruction.keyword === 'ARG' ? instruction.args : []),
-    );
-    const names = [...variables.keys(), ...declared.map((arg) => arg.name)].slice(0, 500);
+    const names = [...variables.keys(), ...declaredArgs(this.#dockerfile)].slice(0, 500);
     const others = names.filter((other) => other !== name);
     return name.length > 2 ? nearest(name, others) : undefined;
   }
@@ -124,6 +120,14 @@ function inside(span: Span, written: string, index: number): Span {
     offset: span.offset + index,
     length: span.length - index,
   };
+}
+
+/** Returns the names that any ARG of the file declares. */
+export function declaredArgs({ globalArgs, stages }: Dockerfile): readonly string[] {
+  return [...globalArgs, ...stages.flatMap(({ instructions }) => instructions)].flatMap(
+    (instruction) =>
+      instruction.keyword === 'ARG' ? instruction.args.map(({ name }) => name) : [],
+  );
 }
 
 /**

@@ -104,9 +104,7 @@ export class StageEvaluator {
     switch (instruction.keyword) {
       case 'ARG': {
         const variables = this.#variables.scope;
-        for (const { name, value } of instruction.args) {
-          this.#declare(name, value, variables);
-        }
+        for (const { name, value } of instruction.args) this.#declare(name, value, variables);
         return;
       }
       case 'ENV': {
@@ -118,13 +116,10 @@ export class StageEvaluator {
         return;
       }
       case 'LABEL': {
-        const variables = this.#variables.scope;
-        const labels = new Map(Object.entries(this.#config.Labels ?? {}));
-        for (const { name, value } of instruction.pairs) {
-          const key = this.#context.reader.word(name, variables);
-          labels.set(key, this.#context.reader.word(value, variables));
-        }
-        this.#config.Labels = Object.fromEntries(labels);
+        const expand = (word: Word): string =>
+          this.#context.reader.word(word, this.#variables.scope);
+        const labels = instruction.pairs.map(({ name, value }) => [expand(name), expand(value)]);
+        this.#config.Labels = { ...this.#config.Labels, ...Object.fromEntries(labels) };
         return;
       }
       case 'RUN':
@@ -169,15 +164,13 @@ export class StageEvaluator {
         if (!this.#hasCommand) this.#config.Cmd = [];
         return;
       case 'EXPOSE': {
-        const ports = new Map(Object.entries(this.#config.ExposedPorts ?? {}));
-        for (const port of evaluateExpose(instruction, this.#copyContext())) ports.set(port, {});
-        this.#config.ExposedPorts = Object.fromEntries(ports);
+        const ports = evaluateExpose(instruction, this.#copyContext());
+        this.#config.ExposedPorts = { ...this.#config.ExposedPorts, ...keysOf(ports) };
         return;
       }
       case 'VOLUME': {
-        const volumes = new Map(Object.entries(this.#config.Volumes ?? {}));
-        for (const word of instruction.values) volumes.set(this.#text(word, 'VOLUME'), {});
-        this.#config.Volumes = Object.fromEntries(volumes);
+        const paths = instruction.values.map((word) => this.#text(word, 'VOLUME'));
+        this.#config.Volumes = { ...this.#config.Volumes, ...keysOf(paths) };
         return;
       }
       case 'STOPSIGNAL':
@@ -276,4 +269,9 @@ export class StageEvaluator {
   #error(span: Span, message: string, fix?: string): LktError {
     return this.#source.error(span, message, fix);
   }
+}
+
+/** Returns a set as image configs store it. */
+function keysOf(names: readonly string[]): Readonly<Record<string, object>> {
+  return Object.fromEntries(names.map((name) => [name, {}]));
 }

@@ -1,6 +1,14 @@
 import type { Position } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
-import type { Instruction, MountType, Span, Warning } from '../parse/ast.ts';
+import type {
+  CopyInstruction,
+  Instruction,
+  Mount,
+  MountType,
+  RunInstruction,
+  Span,
+  Warning,
+} from '../parse/ast.ts';
 
 /** The source of the files of a stage, a COPY or a mount. */
 export type Origin =
@@ -33,7 +41,7 @@ interface StepBase {
 }
 
 /** An expanded RUN. */
-export interface RunStep extends StepBase {
+export interface RunStep extends StepBase, Pick<RunInstruction, 'network' | 'security'> {
   readonly kind: 'run';
   /** In shell form it begins with the stage's shell. Never empty. */
   readonly argv: readonly string[];
@@ -51,8 +59,6 @@ export interface RunStep extends StepBase {
   readonly workdir: string;
   /** The value of USER: `name`, `uid`, `name:group`…; `''` is root. */
   readonly user: string;
-  readonly network: 'default' | 'none' | 'host';
-  readonly security: 'sandbox' | 'insecure';
   readonly mounts: readonly ResolvedMount[];
   /**
    * Files that exist only while the command runs: the body of a `RUN <<EOF` that starts with `#!`.
@@ -65,7 +71,7 @@ export interface RunStep extends StepBase {
 }
 
 /** A mount with everything expanded and every default filled in. */
-export interface ResolvedMount {
+export interface ResolvedMount extends Pick<Mount, 'readOnly' | 'sharing' | 'required' | 'env'> {
   readonly type: MountType;
   readonly position: Position;
   /** Only used by `bind` and `cache`. Default: the context for bind, scratch for cache. */
@@ -74,11 +80,7 @@ export interface ResolvedMount {
   readonly source: string;
   /** Absolute; undefined for a secret with `env` and without a written target. */
   readonly target: string | undefined;
-  readonly readOnly: boolean;
   readonly id: string;
-  readonly sharing: 'shared' | 'private' | 'locked';
-  readonly required: boolean;
-  readonly env: string | undefined;
   /** Permission bits; undefined if not written. */
   readonly mode: number | undefined;
   readonly uid: number | undefined;
@@ -88,7 +90,8 @@ export interface ResolvedMount {
 }
 
 /** An expanded COPY or ADD. */
-export interface CopyStep extends StepBase {
+export interface CopyStep
+  extends StepBase, Pick<CopyInstruction, 'link' | 'parents' | 'keepGitDir' | 'unpack'> {
   readonly kind: 'copy' | 'add';
   readonly from: Origin;
   /**
@@ -106,13 +109,9 @@ export interface CopyStep extends StepBase {
   readonly chown: string | undefined;
   /** Octal bits or a symbolic mode; undefined: as in the source. */
   readonly chmod: number | string | undefined;
-  readonly link: boolean;
-  readonly parents: boolean;
   /** Patterns as in .dockerignore. */
   readonly exclude: readonly string[];
   readonly checksum: string | undefined;
-  readonly keepGitDir: boolean;
-  readonly unpack: boolean | undefined;
 }
 
 /** A source of COPY or ADD. Only ADD has `http` and `git` sources. */

@@ -1,4 +1,5 @@
 // zstd: RFC 8878; gzip: RFC 1952; xz: xz-file-format.txt; lz4: lz4_Frame_format.md, "Legacy frame".
+import { constants, type ZstdOptions } from 'node:zlib';
 import { LktError } from '@lkt/core';
 import { ENGINE_EPOCH, gzip, zstd } from '@lkt/oci';
 import { cpioPadding } from '../cpio/cpio.ts';
@@ -54,11 +55,8 @@ export async function chooseCompression(
   const version = await versionOf(compressor);
   const isDefault = level === undefined || level === DEFAULT_LEVEL[compressor];
   const name = [compressor, ...version, ...(isDefault ? [] : [`level ${level}`])].join(' ');
-  return {
-    compressor,
-    level: isDefault ? undefined : level,
-    key: `${name} epoch ${ENGINE_EPOCH}`,
-  };
+  const key = `${name} epoch ${ENGINE_EPOCH}`;
+  return { compressor, level: isDefault ? undefined : level, key };
 }
 
 /** Returns the compression at its strongest level, unless the caller has chosen a level. */
@@ -98,4 +96,12 @@ const PACK: Readonly<Record<Compressor, Pack>> = {
 async function versionOf(compressor: Compressor): Promise<readonly string[]> {
   if (compressor === 'zstd') return [process.versions['zstd'] ?? ''];
   return compressor === 'xz' ? [await xzVersion()] : [];
+}
+
+/**
+ * Returns the zstd options for a block of a file system, which the kernel reads with a window of one
+ * block: a pledged size limits the window to the length of the data.
+ */
+export function zstdOptions({ length }: Uint8Array, level = 3): ZstdOptions {
+  return { params: { [constants.ZSTD_c_compressionLevel]: level }, pledgedSrcSize: length };
 }

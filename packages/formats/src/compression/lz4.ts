@@ -3,8 +3,8 @@
 import { blocksOf } from '../bytes/blocks.ts';
 import { packer } from '../bytes/pack.ts';
 
-const MAGIC = 0x184c2102;
-const BLOCK_SIZE = 8 * 2 ** 20;
+export const LZ4_MAGIC = 0x184c2102;
+export const LZ4_BLOCK_SIZE: number = 8 * 2 ** 20;
 /** The last match must begin this far from the end of a block, and the last bytes are literals. */
 const MATCH_DISTANCE = 12;
 const LAST_LITERALS = 5;
@@ -19,9 +19,9 @@ const SKIP_TRIGGER = 6;
  * end it, because the kernel would take anything else for a damaged block.
  */
 export async function* lz4(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield packer('<I')(MAGIC);
+  yield packer('<I')(LZ4_MAGIC);
   const table = new Int32Array(2 ** HASH_BITS);
-  for await (const block of blocksOf(source, BLOCK_SIZE)) yield lz4Block(block, table);
+  for await (const block of blocksOf(source, LZ4_BLOCK_SIZE)) yield lz4Block(block, table);
   yield Buffer.alloc(4);
 }
 

@@ -1,11 +1,10 @@
 // https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md#legacy-frame, lz4_Block_format.md
 import { LktError } from '@lkt/core';
 import type { ByteReader } from '@lkt/oci';
+import { LZ4_BLOCK_SIZE, LZ4_MAGIC } from './lz4.ts';
 
-const MAGIC = 0x184c2102;
-const BLOCK_SIZE = 8 * 2 ** 20;
 /** LZ4_COMPRESSBOUND of a block. */
-const MAX_COMPRESSED_SIZE = BLOCK_SIZE + Math.ceil(BLOCK_SIZE / 255) + 16;
+const MAX_COMPRESSED_SIZE = LZ4_BLOCK_SIZE + Math.ceil(LZ4_BLOCK_SIZE / 255) + 16;
 
 /**
  * Decompresses an LZ4 legacy frame, as `lz4 -l` writes it. The magic number has been read; blocks
@@ -19,11 +18,11 @@ export async function* unlz4(reader: ByteReader, maxBytes: number): AsyncGenerat
     if (head === undefined) return;
     const size = head.readUInt32LE();
     if (size === 0) return;
-    if (size === MAGIC) continue;
+    if (size === LZ4_MAGIC) continue;
     if (size > MAX_COMPRESSED_SIZE) throw lz4Error('a block is too long');
     const packed = await reader.read(size);
     if (packed === undefined) throw lz4Error('it is truncated');
-    const block = unlz4Block(packed, BLOCK_SIZE);
+    const block = unlz4Block(packed, LZ4_BLOCK_SIZE);
     total += block.length;
     if (total > maxBytes)
       throw new LktError(

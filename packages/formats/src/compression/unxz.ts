@@ -52,9 +52,7 @@ export async function* unxz(
       throw new LktError(
         'TOOL_MISSING',
         'xz is not installed, and the initrd is compressed with it',
-        {
-          fix: 'sudo apt-get install xz-utils',
-        },
+        { fix: 'sudo apt-get install xz-utils' },
       );
     if (child.exitCode !== 0) throw xzError('xz rejects it');
   } finally {

@@ -7,13 +7,13 @@ import {
   UnexpectedEndError,
   unzstdFrame,
 } from '@lkt/oci';
+import { LZ4_MAGIC } from '../compression/lz4.ts';
 import { unlz4 } from '../compression/unlz4.ts';
 import { unxz } from '../compression/unxz.ts';
 import { CPIO_MAGIC, readCpio } from './cpio-reader.ts';
 
 const GZIP = 0x8b1f;
 const ZSTD = 0xfd2fb528;
-const LZ4 = 0x184c2102;
 const XZ = 0x587a37fd;
 
 const CHUNK_SIZE = 4096;
@@ -61,7 +61,7 @@ function decompress(reader: ByteReader, magic: Buffer): AsyncIterable<Uint8Array
   switch (magic.readUInt32LE()) {
     case ZSTD:
       return unzstdFrame(reader, magic, limit);
-    case LZ4:
+    case LZ4_MAGIC:
       return unlz4(reader, MAX_DECOMPRESSED_BYTES);
     case XZ:
       return unxz(reader, magic, MAX_DECOMPRESSED_BYTES);

@@ -1,6 +1,7 @@
 import { constants, deflateRaw, type ZlibOptions, zstdCompress, type ZstdOptions } from 'node:zlib';
 import { promisify } from 'node:util';
-import type { Compression } from '../compression/compressor.ts';
+import { packer } from '../bytes/pack.ts';
+import { type Compression, zstdOptions } from '../compression/compressor.ts';
 import { lz4Bytes } from '../compression/lz4.ts';
 import { BLOCK_SIZE, CHUNK_SIZE } from './inode.ts';
 
@@ -18,20 +19,14 @@ export interface ErofsCompressor {
 const deflateAsync = promisify<Uint8Array, ZlibOptions, Buffer>(deflateRaw);
 const zstdAsync = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
 
-function lz4Async(block: Uint8Array): Promise<Uint8Array> {
-  return Promise.resolve(lz4Bytes(block));
-}
-
 /** Returns the erofs compressor; undefined if erofs does not support it here. */
 export function erofsCompressor({ compressor, level }: Compression): ErofsCompressor | undefined {
   if (compressor === 'none') return {};
   if (compressor === 'lz4') {
     // Maximum match distance: the limit of the block format; and the maximum number of blocks per
     // chunk.
-    const options = Buffer.alloc(14);
-    options.writeUInt16LE(0xffff, 0);
-    options.writeUInt16LE(CHUNK_SIZE / BLOCK_SIZE, 2);
-    return { compression: { algorithm: 0, options, compress: lz4Async } };
+    const options = packer('<HH10x')(0xffff, CHUNK_SIZE / BLOCK_SIZE);
+    return { compression: { algorithm: 0, options, compress: async (block) => lz4Bytes(block) } };
   }
   if (compressor === 'gzip') {
     const options = Buffer.of(constants.Z_MAX_WINDOWBITS, 0, 0, 0, 0, 0);
@@ -41,12 +36,8 @@ export function erofsCompressor({ compressor, level }: Compression): ErofsCompre
   }
   if (compressor === 'zstd') {
     const options = Buffer.of(0, Math.log2(CHUNK_SIZE) - 10, 0, 0, 0, 0);
-    // A pledged size limits the window to the length of the data.
     const compress = async (block: Uint8Array): Promise<Uint8Array> =>
-      zstdAsync(block, {
-        params: { [constants.ZSTD_c_compressionLevel]: level ?? 3 },
-        pledgedSrcSize: block.length,
-      });
+      zstdAsync(block, zstdOptions(block, level));
     return { compression: { algorithm: 3, options, compress } };
   }
   return undefined;

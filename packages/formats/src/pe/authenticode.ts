@@ -56,9 +56,10 @@ function readKey(name: string, text: string): KeyObject {
     throw new LktError(
       'KEY_INVALID',
       isEncrypted ? `${name} is encrypted` : `${name} is not a PEM private key`,
-      isEncrypted
-        ? { fix: `decrypt it: openssl pkey -in ${name} -out PLAIN.key`, cause: error }
-        : { cause: error },
+      {
+        fix: isEncrypted ? `decrypt it: openssl pkey -in ${name} -out PLAIN.key` : undefined,
+        cause: error,
+      },
     );
   }
 }

@@ -1,13 +1,7 @@
-import {
-  constants,
-  deflate,
-  deflateSync,
-  zstdCompress,
-  zstdCompressSync,
-  type ZstdOptions,
-} from 'node:zlib';
+import { deflate, deflateSync, zstdCompress, zstdCompressSync, type ZstdOptions } from 'node:zlib';
 import { promisify } from 'node:util';
-import type { Compression } from '../compression/compressor.ts';
+import { packer } from '../bytes/pack.ts';
+import { type Compression, zstdOptions } from '../compression/compressor.ts';
 import { lz4Bytes } from '../compression/lz4.ts';
 
 /** The compression of blocks in a squashfs. */
@@ -28,20 +22,14 @@ const zstdAsync = promisify<Uint8Array, ZstdOptions, Buffer>(zstdCompress);
 
 /** Returns the squashfs compressor; undefined if squashfs does not support it here. */
 export function blockCompressor({ compressor, level }: Compression): BlockCompressor | undefined {
-  if (compressor === 'zstd') {
-    // The kernel's window is one block. A pledged size limits the window to the length of the data.
-    const optionsFor = ({ length }: Uint8Array): ZstdOptions => ({
-      params: { [constants.ZSTD_c_compressionLevel]: level ?? 3 },
-      pledgedSrcSize: length,
-    });
+  if (compressor === 'zstd')
     return {
       id: 6,
       compress: {
-        sync: (block) => zstdCompressSync(block, optionsFor(block)),
-        async: async (block) => zstdAsync(block, optionsFor(block)),
+        sync: (block) => zstdCompressSync(block, zstdOptions(block, level)),
+        async: async (block) => zstdAsync(block, zstdOptions(block, level)),
       },
     };
-  }
   if (compressor === 'gzip') {
     const options = { level: level ?? 6 };
     return {
@@ -54,12 +42,8 @@ export function blockCompressor({ compressor, level }: Compression): BlockCompre
   }
   if (compressor === 'lz4') {
     // The version of the format, and no flags.
-    const options = Buffer.alloc(8);
-    options.writeUInt32LE(1);
-    const compress = {
-      sync: lz4Bytes,
-      async: (block: Uint8Array) => Promise.resolve(lz4Bytes(block)),
-    };
+    const options = packer('<II')(1, 0);
+    const compress = { sync: lz4Bytes, async: async (block: Uint8Array) => lz4Bytes(block) };
     return { id: 5, options, compress };
   }
   return compressor === 'none' ? { id: 1 } : undefined;

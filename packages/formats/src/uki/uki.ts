@@ -106,9 +106,7 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
       throw new LktError(
         'UNSUPPORTED',
         'the kernel and the initrd are too large for an EFI program',
-        {
-          fix: 'use --format kernel+initrd, or raw-bios',
-        },
+        { fix: 'use --format kernel+initrd, or raw-bios' },
       );
     const flags = (READABLE | (name === '.linux' ? CODE : INITIALIZED_DATA)) >>> 0;
     sectionHeader(name, content.size, address, rawSize, offset, flags).copy(head, header);
@@ -151,32 +149,30 @@ export async function planUki(options: UkiOptions): Promise<Uki> {
         written.writeUInt32LE(certificates, directory + 4);
       }
       yield written;
-      for (const gap of zeros(start - written.length)) {
-        pe.update(gap);
-        yield gap;
-      }
+      const hashed = async function* (
+        chunks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+      ): AsyncGenerator<Uint8Array> {
+        for await (const chunk of chunks) {
+          pe.update(chunk);
+          yield chunk;
+        }
+      };
+      yield* hashed(zeros(start - written.length));
       const measured = new Map<string, Buffer>([
         ['.sbat', createHash('sha256').update(sbatText).digest()],
       ]);
       for (const { name, content, rawSize } of placed) {
         const hash = createHash('sha256');
-        for await (const chunk of exactBytes(content)) {
+        for await (const chunk of hashed(exactBytes(content))) {
           hash.update(chunk);
-          pe.update(chunk);
           yield chunk;
         }
         measured.set(name, hash.digest());
-        for (const gap of zeros(rawSize - content.size)) {
-          pe.update(gap);
-          yield gap;
-        }
+        yield* hashed(zeros(rawSize - content.size));
       }
       result = pcr11(measured);
       if (signer === undefined) return;
-      for (const gap of zeros(aligned - unsigned)) {
-        pe.update(gap);
-        yield gap;
-      }
+      yield* hashed(zeros(aligned - unsigned));
       yield certificateTable(signPe(pe.digest(), signer), certificates);
     },
   };
