@@ -1,9 +1,8 @@
-import type { SecureContext } from 'node:tls';
 import { Semaphore } from '@lkt/core';
 import { exchange } from './exchange.ts';
 import type { ResponseHead } from './head.ts';
 import type { TransportResponse, TransportRequest, Transport } from './transport.ts';
-import { openConnection, type Connection } from './connection.ts';
+import { openConnection, type Connection, type ConnectionOptions } from './connection.ts';
 import { ConnectionError } from './connection-error.ts';
 
 /**
@@ -20,12 +19,9 @@ interface Origin {
 }
 
 /** Options of a {@link DirectTransport}. */
-export interface DirectOptions {
+export interface DirectOptions extends Omit<ConnectionOptions, 'signal'> {
   /** Maximum connections per server. */
   readonly connections: number;
-  /** Milliseconds without a byte after which an attempt fails. */
-  readonly idle: number;
-  readonly secureContext: SecureContext | undefined;
 }
 
 /** HTTP/1.1 without a proxy, over persistent connections. */
@@ -104,8 +100,7 @@ export class DirectTransport implements Transport {
   }
 
   async #connect(url: URL, signal: AbortSignal | undefined): Promise<Connection> {
-    const { idle, secureContext } = this.#options;
-    const connection = await openConnection(url, { idle, secureContext, signal });
+    const connection = await openConnection(url, { ...this.#options, signal });
     if (this.#isClosed) connection.destroy();
     this.#check(signal);
     this.#open.add(connection);

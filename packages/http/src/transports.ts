@@ -1,4 +1,3 @@
-import type { SecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
 import { isLoopback } from './address.ts';
 import type { HttpOptions } from './options.ts';
@@ -40,28 +39,31 @@ export class Transports implements AsyncDisposable {
 
   async #connect(isSecure: boolean, proxy: string): Promise<Transport> {
     const { idle = IDLE_TIMEOUT_MS, connections = 8 } = this.#options;
-    const secureContext = isSecure || proxy !== '' ? await authorities(this.#options) : undefined;
+    // Loaded on demand, as they take a while.
+    const secureContext =
+      isSecure || proxy !== ''
+        ? await (await import('./certificates.ts')).trustedAuthorities(this.#options)
+        : undefined;
     if (proxy === '') {
       const { DirectTransport } = await import('./direct-transport.ts');
       return new DirectTransport({ connections, idle, secureContext });
     }
     const { ProxyTransport } = await import('./proxy-transport.ts');
     const { proxyAgent } = await import('./undici.ts');
-    const tls = {
-      timeout: CONNECT_TIMEOUT_MS,
-      allowH2: false,
-      secureContext,
-    };
+    const address = proxy.includes('://') ? proxy : `http://${proxy}`;
     // One HTTP/2 stream is slower than several connections.
-    const common = { connections, headersTimeout: idle, bodyTimeout: idle, allowH2: false };
+    const tls = { timeout: CONNECT_TIMEOUT_MS, allowH2: false, secureContext };
     try {
       const agent = proxyAgent({
-        ...common,
+        connections,
+        headersTimeout: idle,
+        bodyTimeout: idle,
+        allowH2: false,
         connect: tls,
         requestTls: tls,
         proxyTls: tls,
-        httpProxy: isSecure ? '' : proxyAddress(proxy),
-        httpsProxy: isSecure ? proxyAddress(proxy) : '',
+        httpProxy: isSecure ? '' : address,
+        httpsProxy: isSecure ? address : '',
         noProxy: this.#variable('no_proxy'),
       });
       return new ProxyTransport(agent);
@@ -79,14 +81,4 @@ export class Transports implements AsyncDisposable {
     const { env = {} } = this.#options;
     return (env[name] ?? env[name.toUpperCase()] ?? '').trim();
   }
-}
-
-/** Loads the certificate module on demand. */
-async function authorities(options: HttpOptions): Promise<SecureContext> {
-  const { trustedAuthorities } = await import('./certificates.ts');
-  return trustedAuthorities(options);
-}
-
-function proxyAddress(text: string): string {
-  return text.includes('://') ? text : `http://${text}`;
 }

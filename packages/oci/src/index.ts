@@ -83,6 +83,7 @@ export {
   parseReference,
   type Reference,
 } from './image/reference.ts';
+export { describeReferrer } from './image/referrers.ts';
 export { writeReferrer } from './image/referrer-writer.ts';
 export { type Store } from './store/store.ts';
 export { isTarHeader } from './tar/tar-fields.ts';

@@ -1,8 +1,8 @@
 import { type Digest, digestHex, KeyedMutex, LktError, withPrefix } from '@lkt/core';
 import {
   type Descriptor,
+  describeReferrer,
   type ImageIndex,
-  type ImageManifest,
   MediaType,
   parseIndex,
 } from '@lkt/oci';
@@ -75,7 +75,8 @@ export async function recordReferrer(
 ): Promise<void> {
   // Some registries support referrers without stating so.
   if ((await queryReferrersApi(remote, subject)) !== undefined) return;
-  const descriptor = referrerDescriptor(remote, manifest);
+  const name = remote.nameOf({ digest: manifest.descriptor.digest });
+  const descriptor = describeReferrer(manifest.descriptor, parseDocument(manifest, name));
   const tag = fallbackTag(subject);
   await fallbackMerges.run(remote.url(tag).href, async () =>
     changeTag(remote, tag, async (present) => {
@@ -85,15 +86,6 @@ export async function recordReferrer(
       return newIndex({ manifests: [...manifests, descriptor], annotations });
     }),
   );
-}
-
-/** Returns the index entry of a referrer (distribution-spec, "Pushing Manifests with Subject"). */
-function referrerDescriptor(remote: Remote, manifest: Manifest): Descriptor {
-  const { mediaType, digest, size } = manifest.descriptor;
-  const document: ImageIndex | ImageManifest = parseDocument(manifest, remote.nameOf({ digest }));
-  const configType = 'config' in document ? document.config.mediaType : undefined;
-  const artifactType = document.artifactType ?? configType;
-  return { mediaType, digest, size, artifactType, annotations: document.annotations };
 }
 
 /** Returns the fallback tag (distribution-spec, "Referrers Tag Schema"). */

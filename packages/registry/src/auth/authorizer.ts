@@ -83,14 +83,7 @@ export class Authorizer {
     const known = this.#tokens.get(name);
     if (known !== undefined && (await known).expires > performance.now()) return known;
     // Concurrent requests share the token, so an abort of the first must not cancel it.
-    const pending = requestToken(
-      this.#http,
-      this.#registry,
-      challenge,
-      scopes,
-      credentials,
-      undefined,
-    );
+    const pending = requestToken(this.#http, this.#registry, challenge, scopes, credentials);
     this.#tokens.set(name, pending);
     pending.catch(() => this.#tokens.delete(name));
     const token = await pending;

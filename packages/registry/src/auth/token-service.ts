@@ -28,7 +28,6 @@ export async function requestToken(
   { parameters }: Challenge,
   scopes: readonly string[],
   credentials: Exclude<Credentials, { kind: 'bearer' }> | undefined,
-  signal: AbortSignal | undefined,
 ): Promise<Token> {
   const realm = checkedRealm(parameters['realm'] ?? '', registry, registry);
   const { service } = parameters;
@@ -41,7 +40,6 @@ export async function requestToken(
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: form.toString(),
-      signal,
     });
     return tokenFrom(response, registry, true);
   }
@@ -54,7 +52,7 @@ export async function requestToken(
     headers = { authorization: basic(credentials) };
   }
   for (let hop = 0; ; hop += 1) {
-    const response = await http.request(url, { headers, signal, redirect: false });
+    const response = await http.request(url, { headers, redirect: false });
     const location = response.header('location');
     if (response.status < 300 || response.status > 399 || location === undefined)
       return tokenFrom(response, registry, credentials !== undefined);

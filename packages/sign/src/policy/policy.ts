@@ -5,12 +5,13 @@ import type { PublicKey } from '../keys/keys.ts';
 import { REBUILD_PREDICATE, rebuildProblem } from '../statement/rebuild.ts';
 import { SIGNATURE_PREDICATE } from '../statement/statement.ts';
 import type { TrustedRoot } from '../sigstore/trusted-root.ts';
-import type {
-  Identity,
-  SignerId,
-  TrustedSigners,
-  Verification,
-  VerifiedSignature,
+import {
+  type Identity,
+  type SignerId,
+  signerOfKey,
+  type TrustedSigners,
+  type Verification,
+  type VerifiedSignature,
 } from '../verify/verification.ts';
 
 /** Rules that say which images need whose signatures. docs/trust.md describes the fields. */
@@ -163,7 +164,7 @@ function isRequired({ required, unsigned }: TrustPolicy, image: Reference): bool
 
 function signersOf({ keys, identities }: SignerRequirement): readonly SignerId[] {
   return [
-    ...keys.map(({ fingerprint, name }): SignerId => ({ kind: 'key', fingerprint, name })),
+    ...keys.map(signerOfKey),
     ...identities.map((identity): SignerId => ({ kind: 'identity', ...identity })),
   ];
 }

@@ -52,16 +52,14 @@ export async function pushSignatures(
     if (manifest === undefined) continue;
     if (isBundleManifest(manifest)) {
       bundles.push(referrer);
-      const layer = await attestationOf(store, manifest);
-      if (layer !== undefined) attestations.push(layer);
+      attestations.push(...(await attestationsIn(store, manifest)));
     } else {
       simple.push(...(await signaturesFor(store, name, manifest)));
     }
   }
   const done: PushResult[] = [];
   if (bundles.length > 0) {
-    const about = { domain, path, digest: subject };
-    const there = await registry.referrers(about, signal);
+    const there = await registry.referrers({ domain, path, digest: subject }, signal);
     const known = new Set(there.map(({ digest }) => digest));
     for (const bundle of bundles.filter(({ digest }) => !known.has(digest))) {
       const target = { domain, path, digest: bundle.digest };
@@ -99,12 +97,13 @@ async function signaturesFor(
   return found;
 }
 
-async function attestationOf(
+async function attestationsIn(
   store: Store,
   { layers: [layer] }: ImageManifest,
-): Promise<Descriptor | undefined> {
-  if (layer === undefined || layer.mediaType !== BUNDLE_V03) return undefined;
-  return attestationLayer(store, await store.readBytes(layer, MAX_BUNDLE_BYTES));
+): Promise<readonly Descriptor[]> {
+  if (layer === undefined || layer.mediaType !== BUNDLE_V03) return [];
+  const found = await attestationLayer(store, await store.readBytes(layer, MAX_BUNDLE_BYTES));
+  return found === undefined ? [] : [found];
 }
 
 /** A tag with signatures of cosign 2, and the media type of its layers. */
@@ -127,7 +126,11 @@ async function pushSimple(
     const have = new Set(present.map(identity));
     const missing = layers.filter((layer) => !have.has(identity(layer)));
     if (missing.length === 0) return done;
-    for (const layer of present) await fetchInto(registry, store, target, layer, signal);
+    for (const layer of present) {
+      if (await store.has(layer.digest)) continue;
+      const limits = { limit: MAX_BUNDLE_BYTES, signal };
+      await store.writeBytes(await registry.fetchBlob(target, layer, limits));
+    }
     const manifest = await writeManifest(store, [...present, ...missing]);
     done.push(await registry.pushImage(store, manifest, target, { signal }));
   }
@@ -171,18 +174,6 @@ function notASignatureList(target: Reference, why: string, cause?: LktError): Lk
     cause,
     fix: 'move the image to another tag: cosign 2 keeps signatures under this one',
   });
-}
-
-async function fetchInto(
-  registry: Registry,
-  store: Store,
-  { domain, path }: Reference,
-  layer: Descriptor,
-  signal: AbortSignal | undefined,
-): Promise<void> {
-  if (await store.has(layer.digest)) return;
-  const limit = MAX_BUNDLE_BYTES;
-  await store.writeBytes(await registry.fetchBlob({ domain, path }, layer, { limit, signal }));
 }
 
 /**

@@ -27,33 +27,31 @@ import {
   statementAbout,
   statementBytes,
 } from '../statement/statement.ts';
-import type { SignerId } from '../verify/verification.ts';
+import { type SignerId, signerOfKey } from '../verify/verification.ts';
 import { verifyImage } from '../verify/verify-image.ts';
 
 /** An image to sign, with statements about it. */
-interface Subject {
+interface ImageToSign {
   readonly subject: Descriptor;
   /**
    * Statements to sign as well, such as provenance or an SBOM. Each must name the image as a
    * subject.
    */
   readonly statements?: readonly Statement[];
+  /** Signatures beside the image; those by the same signer are not repeated. */
+  readonly existing?: CollectedSignatures;
 }
 
-/** Options of `signImage`. */
-export interface ImageToSign extends Subject {
+interface SignOptions {
   /** Name in the target registry: domain and path. */
   readonly name: Reference;
   readonly signer: Signer;
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Options of `signImages`. */
-export interface ImagesToSign {
-  readonly images: readonly (Subject & {
-    /** Signatures beside the image; those by the same signer are not repeated. */
-    readonly existing?: CollectedSignatures;
-  })[];
+export interface ImagesToSign extends SignOptions {
+  readonly images: readonly ImageToSign[];
   /**
    * Images of others that an index names. If the signer has not signed all of them, nothing is
    * signed.
@@ -64,14 +62,10 @@ export interface ImagesToSign {
     readonly name: string;
     readonly existing: CollectedSignatures;
   }[];
-  /** Name in the target registry: domain and path. */
-  readonly name: Reference;
   /**
    * Sign the statements only, for a party that attests facts about an image without approving it.
    */
   readonly statementsOnly?: boolean;
-  readonly signer: Signer;
-  readonly signal?: AbortSignal | undefined;
 }
 
 /** The referrers that were written. */
@@ -93,9 +87,9 @@ export interface SignedImage {
  */
 export async function signImage(
   store: Store,
-  { subject, statements, ...options }: ImageToSign,
+  { name, signer, signal, ...image }: ImageToSign & SignOptions,
 ): Promise<SignedImage> {
-  const image = { subject, statements };
+  const options = { name, signer, signal };
   const [signed] = (await signImages(store, { ...options, images: [image] })).images;
   if (signed === undefined) throw new Error('nothing was signed');
   return signed;
@@ -151,7 +145,7 @@ interface NewSignatures {
 async function sign(
   session: SigningSession,
   name: string,
-  { subject, statements = [], existing = NOTHING }: ImagesToSign['images'][number],
+  { subject, statements = [], existing = NOTHING }: ImageToSign,
   statementsOnly: boolean,
 ): Promise<NewSignatures> {
   const { digest } = subject;
@@ -234,9 +228,9 @@ async function writeBundle(
 }
 
 function signedBy({ material }: SigningSession): SignerId {
-  if (material.kind === 'certificate') return { kind: 'identity', ...material.identity };
-  const { fingerprint, name } = material.publicKey;
-  return { kind: 'key', fingerprint, name };
+  return material.kind === 'certificate'
+    ? { kind: 'identity', ...material.identity }
+    : signerOfKey(material.publicKey);
 }
 
 /** A signed statement about another image would never verify. */

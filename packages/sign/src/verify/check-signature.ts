@@ -13,14 +13,15 @@ import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
 import type { PublicKey } from '../keys/keys.ts';
 import { trustMaterial } from '../sigstore/trust-material.ts';
 import { VerificationError } from './verification-error.ts';
-import type { Identity, SignerId, TrustedSigners } from './verification.ts';
+import {
+  type Identity,
+  signerOfKey,
+  type TrustedSigners,
+  type VerifiedSignature,
+} from './verification.ts';
 
 /** A verified signature; time and log index only as far as the trusted root confirms them. */
-export interface CheckedSignature {
-  readonly signer: SignerId;
-  readonly time: Date | undefined;
-  readonly logIndex: number | undefined;
-}
+type CheckedSignature = Pick<VerifiedSignature, 'logIndex' | 'signer' | 'time'>;
 
 /** A root without authorities, for signatures by keys. */
 const NO_ROOT: RootMessage = {
@@ -71,8 +72,7 @@ async function checkKeySignature(
     try {
       const entity = await verifySigned(checked, root?.message ?? NO_ROOT, thresholds, key);
       requireEntriesOf(checked.bundle, { kind: 'key', key: key.key });
-      const signer = { kind: 'key', fingerprint: key.fingerprint, name: key.name } as const;
-      return { signer, ...witnessed(checked.bundle, entity) };
+      return { signer: signerOfKey(key), ...witnessed(checked.bundle, entity) };
     } catch (error) {
       if (!(error instanceof VerificationError)) throw error;
       problem ??= error;

@@ -9,12 +9,7 @@ import {
 } from '../statement/statement.ts';
 import { simpleSubject } from '../bundle/simple-signing.ts';
 import { VerificationError } from './verification-error.ts';
-
-/** The signed content about an image. */
-export interface SignedPredicate {
-  readonly predicateType: string;
-  readonly predicate: unknown;
-}
+import type { VerifiedSignature } from './verification.ts';
 
 /**
  * Returns the signed predicate of a signature, without verifying the signature.
@@ -23,7 +18,7 @@ export interface SignedPredicate {
 export function readSignedPredicate(
   { bundle, payload = Buffer.of() }: ParsedSignature,
   subject: Digest,
-): SignedPredicate {
+): Pick<VerifiedSignature, 'predicate' | 'predicateType'> {
   if (bundle.content.$case === 'messageSignature') {
     const digest = simpleSubject(payload);
     if (digest !== subject) throw new VerificationError(`of another image, ${digest}`);

@@ -25,6 +25,11 @@ export type SignerId =
   | { readonly kind: 'key'; readonly fingerprint: Digest; readonly name: string }
   | ({ readonly kind: 'identity' } & Identity);
 
+/** Returns the signer that a key is. */
+export function signerOfKey({ fingerprint, name }: PublicKey): SignerId {
+  return { kind: 'key', fingerprint, name };
+}
+
 /** A valid signature by a trusted signer. */
 export interface VerifiedSignature {
   readonly signer: SignerId;
