@@ -29,7 +29,7 @@ export function toNetworkError(url: URL, error: unknown): unknown {
     isTemporary: !isTls(code) && !PERMANENT.has(code ?? ''),
     speaksTls: !NO_TLS.has(code ?? ''),
     fix: isUntrusted(code)
-      ? 'add its certificate authority with SSL_CERT_FILE or NODE_EXTRA_CA_CERTS'
+      ? 'name the file of its certificate authority: --cert-file for registries, or SSL_CERT_FILE'
       : undefined,
   });
 }

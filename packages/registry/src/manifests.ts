@@ -81,7 +81,7 @@ export async function getManifest(
     await response.discard();
     return undefined;
   }
-  if (bytes === undefined) throw await registryError(response, `pull ${name}`);
+  if (bytes === undefined) throw await registryError(response, `read ${name}`);
   const digest = digestOf(bytes);
   const stated = response.header('docker-content-digest');
   const expected = key.digest ?? (stated !== undefined && isDigest(stated) ? stated : digest);

@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { COMMON_HEADERS, rangeOf, sendPart } from './exchange.ts';
 import { listen } from './listen.ts';
+import { logLine } from './log-line.ts';
 
 /** Options of serving a directory. */
 export interface ServeOptions {
@@ -37,7 +38,7 @@ export async function serveDirectory(
   const server = createServer((request, response) => {
     served += 1;
     void respond(root, request, response).then(
-      () => onRequest(`${response.statusCode} ${request.method} ${request.url}`),
+      () => onRequest(logLine(request, response)),
       () => response.destroy(),
     );
   });

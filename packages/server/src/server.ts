@@ -10,6 +10,7 @@ import type { Store } from '@lkt/oci';
 import { Access, type Tokens } from './access.ts';
 import { requireRead } from './exchange.ts';
 import { listen } from './listen.ts';
+import { logLine } from './log-line.ts';
 import { handleNxCache } from './nx-cache.ts';
 import { handleRegistry } from './oci/registry.ts';
 import { Uploads } from './oci/uploads.ts';
@@ -92,9 +93,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   };
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
-    response.on('close', () =>
-      options.onRequest?.(`${response.statusCode} ${request.method} ${request.url}`),
-    );
+    response.on('close', () => options.onRequest?.(logLine(request, response)));
     handle(request, response).catch((error: unknown) => {
       const isGone = request.destroyed && !request.complete;
       const isDamage = response.headersSent && error instanceof LktError;

@@ -64,4 +64,6 @@ test('serves files, parts of them and listings, and nothing outside of the direc
   stop.abort();
   expect(await served).toBe(lines.length);
   expect(lines[0]).toBe('200 GET /');
+  // A query may contain a token.
+  expect(lines).toContain('200 GET /a&b%23c');
 });
