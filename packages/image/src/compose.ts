@@ -11,15 +11,9 @@ import { bootOutputs } from './output/boot-outputs.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { diskOutputs } from './output/disks.ts';
 import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
-import { type NotedOutput, rootDisks } from './output/root-disk.ts';
+import { rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
-import {
-  type Output,
-  type OutputFile,
-  requireWritable,
-  small,
-  writeOutputs,
-} from './output/write.ts';
+import { type Output, requireWritable, small, writeOutputs } from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -57,6 +51,7 @@ export async function composeConfig(
   options: ComposeOptions,
   caches: ImageCaches,
 ): Promise<ComposedImage> {
+  const { outDir, signal } = options;
   await requireOutput(options);
   const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
   const packing = packingFor(config, options.format, compression);
@@ -69,7 +64,8 @@ export async function composeConfig(
       auditing?.catch(() => undefined);
       if (options.audit?.isGate === true) await auditing;
       const outputs = await planOutputs(plan, options, compression, stack);
-      const files = await write(plan, outputs, options);
+      const known = plan.cache.knownFiles;
+      const files = await writeOutputs({ dir: outDir, known, signal }, outputs.files);
       const { initrd, uki } = outputs;
       const audit = await auditing;
       return { files, audit, minimumMemory: initrd?.minimumMemory, pcr11: uki?.pcr11 };
@@ -82,7 +78,7 @@ export async function composeConfig(
 
 /** The files of an image before they are written. */
 interface ImageOutputs {
-  readonly files: readonly NotedOutput[];
+  readonly files: readonly Output[];
   readonly initrd: Initrd | undefined;
   readonly uki: Uki | undefined;
 }
@@ -129,29 +125,13 @@ async function bootFiles(
   const initrd = INITRD_FORMATS.some((known) => format.includes(known))
     ? await buildInitrd(plan, compression)
     : undefined;
-  const files: NotedOutput[] = [
+  const files: Output[] = [
     ...bootOutputs(plan, options, initrd),
     ...(await rootDisks(plan, kernel, options, compression)),
   ];
   if (initrd === undefined) return { files, initrd, uki: undefined };
   const disks = await diskOutputs(plan, kernel, initrd, options);
   return { files: [...files, ...disks.outputs], initrd, uki: disks.uki };
-}
-
-/** Writes the files of an image, and records their digests for the next build. */
-async function write(
-  plan: Plan,
-  { files: outputs, initrd }: ImageOutputs,
-  { outDir: dir, name, signal }: ComposeOptions,
-): Promise<readonly OutputFile[]> {
-  const known = plan.cache.knownFiles;
-  const files = await writeOutputs({ dir, known, signal }, outputs);
-  for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
-  const path = join(dir, `${name}-initrd.img`);
-  const written = files.find((file) => file.path === path);
-  if (initrd !== undefined && initrd.digest === undefined && written !== undefined)
-    await initrd.note(written.digest);
-  return files;
 }
 
 /** Some LinuxKit file names are shared by two formats. */

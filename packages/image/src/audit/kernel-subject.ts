@@ -1,16 +1,9 @@
 import type { KernelFacts } from '@lkt/audit';
 import { LktError, type SourceFile } from '@lkt/core';
-import {
-  familiarReference,
-  findImage,
-  imageFiles,
-  parsePlatform,
-  parseReference,
-  type Store,
-} from '@lkt/oci';
+import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import { loadConfig } from '../config/load-config.ts';
 import { pinnedReference } from '../config/pinned-reference.ts';
-import { sysctlFilesOf, type SysctlOptions } from './sysctl-files.ts';
+import { storeFiles, sysctlFilesOf, type SysctlOptions } from './sysctl-files.ts';
 
 /** A kernel and the facts known about it. */
 export interface KernelSubject {
@@ -60,11 +53,7 @@ export async function kernelOfImage(
   platform: string,
 ): Promise<KernelSubject> {
   const { parseKernelConfig } = await import('@lkt/audit');
-  const { store: found, descriptor } = await findImage(store, reference);
-  const { digest } = descriptor;
-  const files = await imageFiles(found, digest, parsePlatform(platform), (name) =>
-    CONFIG_PATHS.includes(name),
-  );
+  const files = await storeFiles(store, reference, platform, (name) => CONFIG_PATHS.includes(name));
   const [first] = files;
   if (first === undefined)
     throw new LktError('NOT_FOUND', `${reference} has no kernel configuration`, {

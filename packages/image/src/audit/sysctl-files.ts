@@ -65,11 +65,10 @@ async function filesOf(
   platform: string,
 ): Promise<ReadonlyMap<string, SettingsFile>> {
   const start = `${DIR}/`;
-  const { store: found, descriptor } = await findImage(store, reference);
-  const files = await imageFiles(
-    found,
-    descriptor.digest,
-    parsePlatform(platform),
+  const files = await storeFiles(
+    store,
+    reference,
+    platform,
     (name) => name.startsWith(start) && isSettings(name.slice(start.length)),
   );
   return new Map(
@@ -78,6 +77,17 @@ async function filesOf(
       { name: `${reference}:/${name}`, bytes },
     ]),
   );
+}
+
+/** Returns the files of a stored image that `want` accepts, as `imageFiles` does. */
+export async function storeFiles(
+  store: Store | undefined,
+  reference: string,
+  platform: string,
+  want: (path: string) => boolean,
+): Promise<ReadonlyMap<string, Buffer>> {
+  const { store: found, descriptor } = await findImage(store, reference);
+  return imageFiles(found, descriptor.digest, parsePlatform(platform), want);
 }
 
 async function labelsOf(

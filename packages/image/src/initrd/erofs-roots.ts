@@ -26,10 +26,8 @@ const BUNDLES: RawPath = 'containers';
  * of each container image. Leaves out the manifest.
  */
 export function mountedRoots(root: Root): readonly MountedRoot[] {
-  const labels = new Map([
-    ['', 'the root'],
-    ...(hasDirectory(root, BUNDLES) ? [BUNDLES_LABEL] : []),
-  ]);
+  const labels = new Map([['', 'the root']]);
+  if (hasDirectory(root, BUNDLES)) labels.set(BUNDLES, 'the bundles of containers');
   for (const { segment, label, isRoot } of root.parts)
     if (!isRoot && segment.startsWith(`${BUNDLES}/`) && hasDirectory(root, segment))
       labels.set(segment, labels.get(segment) ?? label);
@@ -54,8 +52,6 @@ export function mountedRoots(root: Root): readonly MountedRoot[] {
     .map(([target, entries]) => ({ target, label: labels.get(target) ?? '', entries }))
     .toSorted((a, b) => (a.target < b.target ? -1 : 1));
 }
-
-const BUNDLES_LABEL = [BUNDLES, 'the bundles of containers'] as const;
 
 function hasDirectory({ entries }: Root, path: RawPath): boolean {
   return entries.get(path)?.type === 'directory';

@@ -13,6 +13,7 @@ import {
 import type { CachedFile } from '../cache.ts';
 import type { SystemConfig } from '../config/config.ts';
 import { type Format, INITRD_FORMATS } from '../output/formats.ts';
+import type { Output } from '../output/write.ts';
 import { MANIFEST_SEGMENT, type Plan, type PlanOptions } from '../plan.ts';
 import { CONCURRENCY } from '../concurrency.ts';
 import { memoryPart } from '../tree/containers.ts';
@@ -26,15 +27,11 @@ import { type InitrdPiece, takePacked } from './packed-archives.ts';
 import { type Segment, segmentArchive, segmentKey, segmentsOf, solid } from './segment.ts';
 
 /** An initrd whose segments are in the cache, ready to be concatenated. */
-export interface Initrd extends InitrdInfo {
+export interface Initrd extends InitrdInfo, Pick<Output, 'expected' | 'note'> {
   readonly size: number;
   /** Digest of the inputs. */
   readonly id: Digest;
-  /** Digest of the bytes, if recorded by an earlier build. */
-  readonly digest?: Digest;
   bytes(): AsyncIterable<Uint8Array>;
-  /** Records the digest of the bytes, if the store is writable. */
-  note(digest: Digest): Promise<void>;
 }
 
 /**
@@ -58,12 +55,13 @@ export async function buildInitrd(asked: Plan, compression: Compression): Promis
   const { cache } = plan;
   const inputs = ['initrd 2', ...pieces.map(identityOf), digestOf(end)];
   const digest = (await cache.findText(inputs)) ?? '';
+  const total = size + end.length;
   return {
     ...info,
-    size: size + end.length,
+    size: total,
     id: digestOf(inputs.join('\0')),
-    digest: isDigest(digest) ? digest : undefined,
-    note: async (actual) => cache.recordText(inputs, actual),
+    expected: isDigest(digest) ? { digest, size: total } : undefined,
+    note: async (written) => cache.recordText(inputs, written.digest),
     bytes: async function* () {
       for (const piece of pieces) {
         if (piece instanceof Uint8Array) yield piece;

@@ -21,14 +21,8 @@ export function bootOutputs(
       expected: kernel.kernel,
       bytes: () => cache.read(kernel.kernel),
     });
-  if (initrd !== undefined && format.includes('kernel+initrd')) {
-    const { digest, size } = initrd;
-    outputs.push({
-      name: `${name}-initrd.img`,
-      expected: digest === undefined ? undefined : { digest, size },
-      bytes: () => initrd.bytes(),
-    });
-  }
+  if (initrd !== undefined && format.includes('kernel+initrd'))
+    outputs.push({ ...initrd, name: `${name}-initrd.img` });
   if (hasKernel) outputs.push(small(`${name}-cmdline`, kernel.cmdline));
   if (initrd !== undefined && format.includes('tar-kernel-initrd')) {
     const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, initrd, cache);

@@ -36,18 +36,13 @@ import { rootEntry } from '../tree/memory.ts';
 import { DISK_FILES, type DiskFormat, isDiskFormat } from './formats.ts';
 import type { Output } from './write.ts';
 
-export interface DiskOutputs {
-  readonly outputs: readonly Output[];
-  /** The EFI program of all EFI formats. */
-  readonly uki?: Uki;
-}
-
 const LABEL = 'LKT';
 /** Google accepts whole GiB only. */
 const GIB = 2 ** 30;
 
 /**
- * Returns the disks, ISO images and EFI programs that boot a planned image.
+ * Returns the disks, ISO images and EFI programs that boot a planned image, and the EFI program of
+ * all EFI formats.
  * @throws LktError as `planUki`; USAGE_INVALID for a size that is too small; UNSUPPORTED for a
  * command line that the boot loader cannot hold
  */
@@ -56,7 +51,7 @@ export async function diskOutputs(
   kernel: Kernel,
   initrd: Initrd,
   options: Pick<ComposeOptions, 'name' | 'format' | 'diskSize' | 'efiSigner'>,
-): Promise<DiskOutputs> {
+): Promise<{ readonly outputs: readonly Output[]; readonly uki?: Uki }> {
   const { name, diskSize: size = 0, efiSigner: signer } = options;
   const wanted = options.format.filter(isDiskFormat);
   if (wanted.length === 0) return { outputs: [] };

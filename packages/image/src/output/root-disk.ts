@@ -18,17 +18,12 @@ import { warnOfCapabilities } from '../tree/capabilities.ts';
 import type { Kernel } from '../tree/kernel.ts';
 import type { Format } from './formats.ts';
 import { planFiles, planKey } from './plan-files.ts';
-import { type Output, type OutputFile, small } from './write.ts';
+import { type Output, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */
 const VERSION = 'root disk 1';
 /** First virtio disk in Linux. */
 const DISK = '/dev/vda';
-
-/** An output that is recorded after writing, so that the next build can keep the file. */
-export interface NotedOutput extends Output {
-  readonly note?: (file: OutputFile) => Promise<void>;
-}
 
 /**
  * Returns the root as disks that the kernel mounts without an initrd, and their command lines.
@@ -40,8 +35,8 @@ export async function rootDisks(
   kernel: Kernel,
   { name, format: wanted }: { readonly name: string; readonly format: readonly Format[] },
   compression: Compression,
-): Promise<readonly NotedOutput[]> {
-  const outputs: NotedOutput[] = [];
+): Promise<readonly Output[]> {
+  const outputs: Output[] = [];
   const add = async (
     kind: string,
     file: string,
@@ -105,7 +100,7 @@ async function notedBytes(
   { cache }: Plan,
   inputs: readonly string[],
   more: () => string = () => '',
-): Promise<Pick<NotedOutput, 'expected' | 'note'> & { readonly more: string }> {
+): Promise<Pick<Output, 'expected' | 'note'> & { readonly more: string }> {
   const text = (await cache.findText(inputs)) ?? '';
   const [digest = '', size, ...rest] = text.split(' ');
   return {

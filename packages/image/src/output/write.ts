@@ -27,6 +27,8 @@ export interface Output {
   readonly expected?: FileDigest;
   /** @param written earlier outputs */
   readonly bytes: (written: readonly OutputFile[]) => AsyncIterable<Uint8Array>;
+  /** Records the digest after writing, so that the next build can keep the file. */
+  readonly note?: (file: FileDigest) => Promise<void>;
   /** Overwrites the start of the file after all of `bytes`. */
   readonly head?: () => Iterable<Uint8Array>;
 }
@@ -148,6 +150,7 @@ export async function writeOutputs(
   const files: OutputFile[] = [];
   for (const output of outputs) files.push(await staged.write(output, files));
   await staged.finish();
+  for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
   return files;
 }
 

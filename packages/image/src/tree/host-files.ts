@@ -89,18 +89,13 @@ class SourceReader {
     const found = await lstat(path);
     if (found.isSymbolicLink() && !isNamed) {
       const link = toRaw(await readlink(path));
-      this.entries.set(target, { path: target, type: 'symlink', mode: 0o777, link });
+      this.#set({ path: target, type: 'symlink', mode: 0o777, link });
     } else if (found.isDirectory() || (isNamed && (await isDirectory(path)))) {
       await this.#addDirectory(path, target);
     } else {
       const mode =
         this.#file.mode ?? (isNamed ? 0o600 : (found.mode & 0o100) === 0 ? 0o644 : 0o755);
-      this.entries.set(target, {
-        path: target,
-        type: 'file',
-        mode,
-        content: await this.#content(path),
-      });
+      this.#set({ path: target, type: 'file', mode, content: await this.#content(path) });
     }
   }
 
@@ -131,13 +126,12 @@ class SourceReader {
 
   #directory(path: RawPath): void {
     if (this.entries.has(path)) return;
-    const { mode } = this.#file;
-    this.entries.set(path, {
-      path,
-      type: 'directory',
-      mode: mode === undefined ? 0o755 : searchable(mode),
-      isWeak: true,
-    });
+    const mode = searchable(this.#file.mode ?? 0o755);
+    this.#set({ path, type: 'directory', mode, isWeak: true });
+  }
+
+  #set(entry: HostEntry): void {
+    this.entries.set(entry.path, entry);
   }
 
   async #content(path: string): Promise<NonNullable<HostEntry['content']>> {
