@@ -8,6 +8,8 @@ import type { WorkerJob, WorkerMessage } from './worker-protocol.ts';
 /** How long a worker may take to stop before it is killed. */
 const GRACE_MS = 10_000;
 
+type WorkerOutcome = Exclude<WorkerMessage, { kind: 'event' }>;
+
 /**
  * Has a worker run a job. When this returns or throws, the worker, its processes and its mounts are
  * gone, unless the worker stays for further jobs. If this process is killed, the worker ends too.
@@ -16,9 +18,10 @@ const GRACE_MS = 10_000;
 export async function runWorker(
   worker: WorkerProcess,
   job: WorkerJob,
-  { reporter, signal }: Pick<BuildContext, 'reporter' | 'signal'>,
+  context: Pick<BuildContext, 'reporter' | 'signal'>,
 ): Promise<PlanResults> {
-  const { child, uid } = worker;
+  const { child } = worker;
+  const { signal } = context;
   let killer: NodeJS.Timeout | undefined;
   const stop = (): void => {
     child.kill('SIGTERM');
@@ -34,47 +37,15 @@ export async function runWorker(
   try {
     worker.begin(job);
     worker.complaints.on('data', complain);
-    let last: Exclude<WorkerMessage, { kind: 'event' }> | undefined;
-    const read = async (): Promise<void> => {
-      for (;;) {
-        const { value: line } = await worker.messages.next();
-        if (line === undefined) return;
-        const message = JSON.parse(line) as WorkerMessage;
-        if (message.kind === 'event') {
-          reporter.emit(message.event);
-          continue;
-        }
-        last = message;
-        if (message.kind === 'result' && worker.stays && signal?.aborted !== true) return;
-      }
-    };
-    const reading = read();
-    const goesOn =
-      worker.stays &&
-      (await reading.then(
-        () => last?.kind === 'result',
-        () => false,
-      ));
-    if (goesOn) worker.release();
-    const [status] = goesOn ? [] : await Promise.all([worker.status, reading]);
+    const reading = readOutcome(worker, context);
+    if (worker.stays && (await reading.catch(() => undefined))?.kind === 'result') worker.release();
+    else await Promise.all([worker.status, reading]);
+    const outcome = await reading;
     signal?.throwIfAborted();
-    if (last === undefined) {
-      if (complaint.startsWith('unshare:')) throw namespaceError(uid, complaint.trim());
-      if (status === 'SIGKILL') {
-        throw new LktError('BUILD_FAILED', 'the process of the build was killed', {
-          fix: 'see whether the machine was out of memory, and build again',
-        });
-      }
-      throw new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);
-    }
-    if (last.kind === 'result') return last;
-    if (last.kind === 'crash') throw new Error(`the worker of the build crashed: ${last.stack}`);
-    const { code, message, fix, detail, cause } = last;
-    throw new LktError(code, message, {
-      cause: cause === undefined ? undefined : new Error(cause),
-      fix,
-      detail,
-    });
+    if (outcome?.kind === 'result') return outcome;
+    throw outcome === undefined
+      ? endError(worker.uid, await worker.status, complaint)
+      : outcomeError(outcome);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
     throw new LktError('TOOL_MISSING', 'unshare is not installed', {
@@ -86,4 +57,48 @@ export async function runWorker(
     worker.complaints.off('data', complain);
     signal?.removeEventListener('abort', stop);
   }
+}
+
+/**
+ * Reports the events of a worker. Returns its last message when it ends, or its result if it stays;
+ * undefined if there was none.
+ */
+async function readOutcome(
+  worker: WorkerProcess,
+  { reporter, signal }: Pick<BuildContext, 'reporter' | 'signal'>,
+): Promise<WorkerOutcome | undefined> {
+  let last: WorkerOutcome | undefined;
+  for (;;) {
+    const { value: line } = await worker.messages.next();
+    if (line === undefined) return last;
+    const message = JSON.parse(line) as WorkerMessage;
+    if (message.kind === 'event') {
+      reporter.emit(message.event);
+      continue;
+    }
+    last = message;
+    if (message.kind === 'result' && worker.stays && signal?.aborted !== true) return last;
+  }
+}
+
+/** Returns the error for a worker that ended without an outcome. */
+function endError(uid: number, status: string, complaint: string): Error {
+  if (complaint.startsWith('unshare:')) return namespaceError(uid, complaint.trim());
+  if (status === 'SIGKILL') {
+    return new LktError('BUILD_FAILED', 'the process of the build was killed', {
+      fix: 'see whether the machine was out of memory, and build again',
+    });
+  }
+  return new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);
+}
+
+function outcomeError(outcome: Exclude<WorkerOutcome, { kind: 'result' }>): Error {
+  if (outcome.kind === 'crash')
+    return new Error(`the worker of the build crashed: ${outcome.stack}`);
+  const { code, message, fix, detail, cause } = outcome;
+  return new LktError(code, message, {
+    cause: cause === undefined ? undefined : new Error(cause),
+    fix,
+    detail,
+  });
 }
