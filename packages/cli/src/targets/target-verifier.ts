@@ -90,7 +90,7 @@ export class TargetVerifier {
     return this.#isLocal ? this.#inStore(tagged, tagged) : this.#inRegistry(tagged);
   }
 
-  /** Whether tags are those of the store. */
+  /** Reports whether tags are those of the store. */
   get #isLocal(): boolean {
     return this.#flags.local === true || this.#flags.offline === true;
   }
