@@ -81,7 +81,10 @@ export async function diffImages(
       before.kind === after.kind && before.kind !== 'config'
         ? compareInputs(before.inputs, after.inputs)
         : [],
-    outputs: isBuild && before.kind === after.kind ? outputChanges(before, after) : [],
+    outputs:
+      isBuild && before.kind === after.kind
+        ? compareInputs(outputDigests(before), outputDigests(after))
+        : [],
     listed:
       before.sbom === undefined || after.sbom === undefined
         ? []
@@ -205,10 +208,6 @@ function wordsWithout(text: string, others: string): readonly string[] {
     if (at !== -1) rest.splice(at, 1);
     return at === -1 && word !== '';
   });
-}
-
-function outputChanges(before: ImageView, after: ImageView): readonly NamedChange<Digest>[] {
-  return compareInputs(outputDigests(before), outputDigests(after));
 }
 
 /**

@@ -103,9 +103,8 @@ export function planCopy(step: CopyStep, tree: SourceTree, options: PlanOptions)
 class CopyPlanner {
   readonly #step: CopyStep;
   readonly #tree: SourceTree;
-  readonly #file: SourceFile;
+  readonly #options: PlanOptions;
   readonly #finder: SourceFinder;
-  readonly #isDirectory: (path: RawPath) => boolean;
   readonly #exclude: IgnorePatterns;
   readonly #isArchive: (source: RawPath) => boolean;
   readonly #parts: AddPart[] = [];
@@ -121,9 +120,8 @@ class CopyPlanner {
   ) {
     this.#step = step;
     this.#tree = tree;
-    this.#file = options.file;
+    this.#options = options;
     this.#finder = new SourceFinder(step, tree, options.file);
-    this.#isDirectory = options.isDirectory;
     this.#isArchive = isArchive;
     this.#exclude = this.#pattern(undefined, () => new IgnorePatterns(step.exclude));
   }
@@ -171,7 +169,9 @@ class CopyPlanner {
 
   #intoDirectory(destination: RawPath): boolean {
     return (
-      destination === '' || this.#step.destinationIsDirectory || this.#isDirectory(destination)
+      destination === '' ||
+      this.#step.destinationIsDirectory ||
+      this.#options.isDirectory(destination)
     );
   }
 
@@ -267,7 +267,7 @@ class CopyPlanner {
       if (!(error instanceof GlobError)) throw error;
       const flag = this.#step.instruction.flags.find(({ name }) => name === 'exclude');
       throw errorAt(
-        this.#file,
+        this.#options.file,
         source ?? flag ?? this.#step.instruction,
         `bad pattern: ${error.message}`,
         'write [[] for a literal [',
@@ -276,6 +276,6 @@ class CopyPlanner {
   }
 
   #error(source: CopySource | undefined, message: string, fix: string): LktError {
-    return errorAt(this.#file, source ?? this.#step.instruction, message, fix);
+    return errorAt(this.#options.file, source ?? this.#step.instruction, message, fix);
   }
 }

@@ -100,12 +100,12 @@ export class SourceFinder {
   }
 
   #where(): string {
-    const { from } = this.#step;
+    const { from, instruction } = this.#step;
     switch (from.kind) {
       case 'context':
         return 'the build context';
       case 'stage':
-        return `stage ${this.#stageName() ?? from.index}`;
+        return `stage ${(instruction.keyword === 'COPY' ? instruction.from?.text : undefined) ?? from.index}`;
       case 'image':
         return from.text;
       case 'scratch':
@@ -113,11 +113,6 @@ export class SourceFinder {
       default:
         return from satisfies never;
     }
-  }
-
-  #stageName(): string | undefined {
-    const { instruction } = this.#step;
-    return instruction.keyword === 'COPY' ? instruction.from?.text : undefined;
   }
 
   #error(source: CopySource, message: string, fix: string): LktError {

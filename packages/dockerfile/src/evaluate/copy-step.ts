@@ -1,7 +1,8 @@
 import { posix } from 'node:path';
+import { isDigest } from '@lkt/core';
 import { isCommit, remoteKind } from '../copy/git-source.ts';
 import { fromRoot, resolvePath } from '../copy/source-tree.ts';
-import type { CopyInstruction, Heredoc, Word } from '../parse/ast.ts';
+import type { CopyInstruction, Heredoc, Span, Word } from '../parse/ast.ts';
 import { chompTabs } from '../parse/heredoc.ts';
 import type { WordReader } from './scope.ts';
 import type { SourceText } from '../parse/source-text.ts';
@@ -40,26 +41,20 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
       `${instruction.keyword} with more than one source needs a directory as its destination`,
       `end it with a slash: ${destination}/`,
     );
-  const flagText = (name: string, text: string | undefined): string | undefined => {
-    if (text === undefined) return undefined;
-    const flag = instruction.flags.find((candidate) => candidate.name === name) ?? instruction;
-    return reader.text(flag, text, variables);
-  };
+  const flagOf = (name: string): Span =>
+    instruction.flags.find((flag) => flag.name === name) ?? instruction;
+  const flagText = (name: string, text: string | undefined): string | undefined =>
+    text === undefined ? undefined : reader.text(flagOf(name), text, variables);
   const checksum = flagText('checksum', instruction.checksum);
-  if (checksum !== undefined) {
-    const isGit = sources.some(({ kind }) => kind === 'git');
-    const isGood = isGit ? isCommit(checksum) : /^sha256:[0-9a-f]{64}$/.test(checksum);
-    if (!isGood) {
-      const flag = instruction.flags.find(({ name }) => name === 'checksum') ?? instruction;
-      throw source.error(
-        flag,
-        `"${checksum}" is not a ${isGit ? 'commit' : 'sha256 checksum'}`,
-        isGit
-          ? 'write all of its 40 (or 64) lower-case hexadecimal digits'
-          : 'write it as sha256: and 64 lower-case hex digits',
-      );
-    }
-  }
+  const isGit = sources.some(({ kind }) => kind === 'git');
+  if (checksum !== undefined && !(isGit ? isCommit(checksum) : isDigest(checksum)))
+    throw source.error(
+      flagOf('checksum'),
+      `"${checksum}" is not a ${isGit ? 'commit' : 'sha256 checksum'}`,
+      isGit
+        ? 'write all of its 40 (or 64) lower-case hexadecimal digits'
+        : 'write it as sha256: and 64 lower-case hex digits',
+    );
   return {
     kind: instruction.keyword === 'ADD' ? 'add' : 'copy',
     instruction,
@@ -71,7 +66,7 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
     destination: resolvePath(context.workdir, destination),
     destinationIsDirectory,
     chown: flagText('chown', instruction.chown),
-    chmod: fileMode(flagText('chmod', instruction.chmod), instruction, source),
+    chmod: fileMode(flagText('chmod', instruction.chmod), flagOf('chmod'), source),
     link: instruction.link,
     parents: instruction.parents,
     exclude: instruction.exclude.map((text) => flagText('exclude', text) ?? ''),
@@ -137,14 +132,14 @@ function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; con
 
 function fileMode(
   text: string | undefined,
-  instruction: CopyInstruction,
+  flag: Span,
   source: SourceText,
 ): number | string | undefined {
   if (text === undefined) return undefined;
   if (/^[0-7]{1,4}$/.test(text)) return Number.parseInt(text, 8);
   if (SYMBOLIC_MODE.test(text)) return text;
   throw source.error(
-    instruction.flags.find(({ name }) => name === 'chmod') ?? instruction,
+    flag,
     `"${text}" is not a file mode`,
     'write it as an octal number such as 755, or as u=rwX,go=rX',
   );

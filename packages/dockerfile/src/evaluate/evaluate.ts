@@ -1,23 +1,22 @@
 import { LktError } from '@lkt/core';
-import { type ContainerConfig, parseReference, type Platform } from '@lkt/oci';
+import { type ContainerConfig, parseReference } from '@lkt/oci';
 import type { Dockerfile, Warning } from '../parse/ast.ts';
 import { checkedWarnings } from './checks.ts';
 import { fileWarnings, stageWarnings } from './rules.ts';
-import { declaredArgs, globalVariables, PROXY_ARGS, WordReader } from './scope.ts';
+import {
+  declaredArgs,
+  globalVariables,
+  PROXY_ARGS,
+  type ScopeOptions,
+  WordReader,
+} from './scope.ts';
 import { SourceText } from '../parse/source-text.ts';
 import { StageEvaluator, type StageState } from './stage-evaluator.ts';
 import { StageGraph } from './stages.ts';
 import type { BuildPlan, ImageOrigin, StagePlan } from './steps.ts';
 
 /** The inputs of an evaluation besides the Dockerfile. */
-export interface EvaluateOptions {
-  readonly buildArgs: ReadonlyMap<string, string>;
-  /** The platform to build for: TARGETPLATFORM and its parts. */
-  readonly platform: Platform;
-  /** The platform of the build machine: BUILDPLATFORM and its parts. Default: `platform`. */
-  readonly buildPlatform?: Platform;
-  /** Name or number of the stage to build. Default: the last. */
-  readonly target?: string;
+export interface EvaluateOptions extends ScopeOptions {
   /**
    * Names of build arguments that every build sets, so that an ARG of that name needs no default.
    */
@@ -43,20 +42,7 @@ export interface EvaluateOptions {
 export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): BuildPlan {
   const source = new SourceText(dockerfile.file);
   const warnings: Warning[] = [...dockerfile.warnings, ...fileWarnings(dockerfile)];
-  const reader = new WordReader(dockerfile, warnings);
-  const platforms = {
-    target: options.platform,
-    build: options.buildPlatform ?? options.platform,
-    stage: options.target,
-  };
-  const variables = globalVariables(dockerfile, reader, options.buildArgs, platforms);
-  const graph = new StageGraph(
-    dockerfile,
-    reader,
-    variables,
-    options.platform,
-    options.imageConfig,
-  );
+  const graph = new StageGraph(dockerfile, options, warnings);
   const target = graph.target(options.target);
   const states = new Map<number, StageState>();
   const stages: StagePlan[] = [];
@@ -66,34 +52,27 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
       resolved.base.kind === 'image' ? options.imageConfig(resolved.base) : undefined;
     const shell = (parent?.config ?? imageConfig)?.Shell ?? [];
     warnings.push(...stageWarnings(resolved.stage, dockerfile.file.text, shell.length > 0));
-    const evaluator = new StageEvaluator(source, resolved, {
-      reader,
-      graph,
-      globals: variables,
-      buildArgs: options.buildArgs,
-      parent,
-      imageConfig,
-    });
+    const { buildArgs } = options;
+    const context = { graph, buildArgs, parent, imageConfig };
+    const evaluator = new StageEvaluator(source, resolved, context);
     const { plan, state } = evaluator.run();
     states.set(resolved.stage.index, state);
     stages.push(plan);
   }
   warnings.push(
-    ...defaultWarnings(dockerfile, platforms, options),
+    ...defaultWarnings(dockerfile, options),
     ...unusedArgs(dockerfile, options.buildArgs),
   );
   return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
 }
 
 /** Returns a warning for each FROM whose image name is invalid without build arguments. */
-function defaultWarnings(
-  dockerfile: Dockerfile,
-  platforms: { readonly target: Platform; readonly build: Platform },
-  { buildArgs, alwaysGiven }: EvaluateOptions,
-): readonly Warning[] {
+function defaultWarnings(dockerfile: Dockerfile, options: EvaluateOptions): readonly Warning[] {
   const reader = new WordReader(dockerfile, []);
-  const always = new Map([...buildArgs].filter(([name]) => alwaysGiven?.has(name) === true));
-  const variables = globalVariables(dockerfile, reader, always, platforms);
+  const buildArgs = new Map(
+    [...options.buildArgs].filter(([name]) => options.alwaysGiven?.has(name) === true),
+  );
+  const variables = globalVariables(dockerfile, reader, { ...options, buildArgs });
   return dockerfile.stages.flatMap(({ from: { image } }) => {
     if (isReference(reader.word(image, variables))) return [];
     const text = `without build arguments, ${image.text} is not an image name; give its ARG a default`;

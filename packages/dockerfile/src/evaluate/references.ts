@@ -1,7 +1,7 @@
 import { nearest, type Position } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Dockerfile } from '../parse/ast.ts';
-import { globalVariables, WordReader } from './scope.ts';
+import type { ScopeOptions } from './scope.ts';
 import { type ImageConfigLookup, fromReferences, StageGraph } from './stages.ts';
 
 /** A reference in a Dockerfile to an image that is not one of its stages. */
@@ -49,19 +49,11 @@ export function imageReferences(
   dockerfile: Dockerfile,
   buildArgs: ReadonlyMap<string, string>,
   platform: Platform,
-  options: {
-    readonly target?: string;
-    readonly buildPlatform?: Platform;
+  options: Pick<ScopeOptions, 'target' | 'buildPlatform'> & {
     readonly imageConfig?: ImageConfigLookup;
   } = {},
 ): readonly ImageReference[] {
-  const reader = new WordReader(dockerfile, []);
-  const variables = globalVariables(dockerfile, reader, buildArgs, {
-    target: platform,
-    build: options.buildPlatform ?? platform,
-    stage: options.target,
-  });
-  const graph = new StageGraph(dockerfile, reader, variables, platform, options.imageConfig);
+  const graph = new StageGraph(dockerfile, { ...options, buildArgs, platform });
   const names = dockerfile.stages.flatMap(({ from: { name } }) => name ?? []);
   const stages =
     options.target === undefined ? graph.stages : graph.order(graph.target(options.target));

@@ -130,6 +130,17 @@ export function declaredArgs({ globalArgs, stages }: Dockerfile): readonly strin
   );
 }
 
+/** The values that the variables in scope of FROM depend on besides the Dockerfile. */
+export interface ScopeOptions {
+  readonly buildArgs: ReadonlyMap<string, string>;
+  /** The platform to build for: TARGETPLATFORM and its parts. */
+  readonly platform: Platform;
+  /** The platform of the build machine: BUILDPLATFORM and its parts. Default: `platform`. */
+  readonly buildPlatform?: Platform;
+  /** Name or number of the stage to build. Default: the last. */
+  readonly target?: string;
+}
+
 /**
  * Returns the variables in scope of FROM: the platform arguments and the ARGs before the first
  * FROM. A build argument overrides a default (Dockerfile reference, "Understand how ARG and FROM
@@ -139,24 +150,23 @@ export function declaredArgs({ globalArgs, stages }: Dockerfile): readonly strin
 export function globalVariables(
   dockerfile: Dockerfile,
   reader: WordReader,
-  buildArgs: ReadonlyMap<string, string>,
-  platforms: { readonly target: Platform; readonly build: Platform; readonly stage?: string },
+  { buildArgs, platform, buildPlatform = platform, target = 'default' }: ScopeOptions,
 ): ReadonlyMap<string, string> {
   const variables = new Map<string, string>();
   const add = (name: string, fallback: string | undefined): void => {
     const value = buildArgs.get(name) ?? fallback;
     if (value !== undefined) variables.set(name, value);
   };
-  for (const [prefix, platform] of [
-    ['BUILD', platforms.build],
-    ['TARGET', platforms.target],
+  for (const [prefix, of] of [
+    ['BUILD', buildPlatform],
+    ['TARGET', platform],
   ] as const) {
-    add(`${prefix}PLATFORM`, formatPlatform(platform));
-    add(`${prefix}OS`, platform.os);
-    add(`${prefix}ARCH`, platform.architecture);
-    add(`${prefix}VARIANT`, platform.variant ?? '');
+    add(`${prefix}PLATFORM`, formatPlatform(of));
+    add(`${prefix}OS`, of.os);
+    add(`${prefix}ARCH`, of.architecture);
+    add(`${prefix}VARIANT`, of.variant ?? '');
   }
-  add('TARGETSTAGE', platforms.stage ?? 'default');
+  add('TARGETSTAGE', target);
   for (const instruction of dockerfile.globalArgs) {
     for (const { name, value } of instruction.args)
       add(name, value && reader.word(value, variables, 'UndefinedArgInFrom'));

@@ -6,7 +6,6 @@ import { type CopyContext, evaluateCopy } from './copy-step.ts';
 import { healthcheck } from './healthcheck.ts';
 import { evaluateExpose } from './ports.ts';
 import { evaluateRun } from './run-step.ts';
-import type { WordReader } from './scope.ts';
 import { isSignal } from './signals.ts';
 import type { SourceText } from '../parse/source-text.ts';
 import { DEFAULT_PATH, StageVariables } from './stage-variables.ts';
@@ -24,9 +23,7 @@ export interface StageState {
 
 /** The inputs of a stage's evaluation. */
 export interface StageContext {
-  readonly reader: WordReader;
   readonly graph: StageGraph;
-  readonly globals: ReadonlyMap<string, string>;
   readonly buildArgs: ReadonlyMap<string, string>;
   /** The state of the stage this one is FROM. */
   readonly parent: StageState | undefined;
@@ -111,13 +108,13 @@ export class StageEvaluator {
         const variables = this.#variables.scope;
         for (const { name, value } of instruction.pairs) {
           const key = this.#name(name, variables);
-          this.#variables.set(key, this.#context.reader.word(value, variables));
+          this.#variables.set(key, this.#context.graph.reader.word(value, variables));
         }
         return;
       }
       case 'LABEL': {
         const expand = (word: Word): string =>
-          this.#context.reader.word(word, this.#variables.scope);
+          this.#context.graph.reader.word(word, this.#variables.scope);
         const labels = instruction.pairs.map(({ name, value }) => [expand(name), expand(value)]);
         this.#config.Labels = { ...this.#config.Labels, ...Object.fromEntries(labels) };
         return;
@@ -196,27 +193,28 @@ export class StageEvaluator {
   }
 
   #declare(name: string, fallback: Word | undefined, variables: ReadonlyMap<string, string>): void {
-    const { buildArgs, globals, reader } = this.#context;
+    const { buildArgs, graph } = this.#context;
     const given = buildArgs.get(name);
     const value =
-      given ?? (fallback === undefined ? globals.get(name) : reader.word(fallback, variables));
+      given ??
+      (fallback === undefined ? graph.globals.get(name) : graph.reader.word(fallback, variables));
     if (value !== undefined) this.#variables.declare(name, value);
   }
 
   #name(word: Word, variables: ReadonlyMap<string, string>): string {
-    const name = this.#context.reader.word(word, variables);
+    const name = this.#context.graph.reader.word(word, variables);
     if (name === '' || name.includes('='))
       throw this.#error(word, `"${name}" is not a valid variable name`);
     return name;
   }
 
   #text(word: Word, keyword: string): string {
-    const text = this.#context.reader.word(word, this.#variables.scope);
+    const text = this.#context.graph.reader.word(word, this.#variables.scope);
     if (text !== '') return text;
     throw this.#error(
       word,
       `${keyword} is empty after expanding ${word.text}`,
-      this.#context.reader.emptyFix(word, this.#variables.scope),
+      this.#context.graph.reader.emptyFix(word, this.#variables.scope),
     );
   }
 
@@ -236,7 +234,7 @@ export class StageEvaluator {
   #copyContext(): CopyContext {
     return {
       source: this.#source,
-      reader: this.#context.reader,
+      reader: this.#context.graph.reader,
       variables: this.#variables.scope,
       workdir: this.#workdir(),
       origin: (word) => this.#context.graph.origin(word, this.#resolved.stage),

@@ -1,7 +1,7 @@
-import { type ContainerConfig, formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
+import { type ContainerConfig, formatPlatform, parsePlatform } from '@lkt/oci';
 import { LktError } from '@lkt/core';
-import type { Dockerfile, Instruction, Stage, Word } from '../parse/ast.ts';
-import type { WordReader } from './scope.ts';
+import type { Dockerfile, Instruction, Stage, Warning, Word } from '../parse/ast.ts';
+import { globalVariables, type ScopeOptions, WordReader } from './scope.ts';
 import { errorAt } from '../parse/source-text.ts';
 import type { ImageOrigin, Origin } from './steps.ts';
 import { parseTriggers, type Trigger, triggerText } from '../parse/triggers.ts';
@@ -29,24 +29,26 @@ export type ImageConfigLookup = (image: ImageOrigin) => ContainerConfig | undefi
 /** The stages of a Dockerfile with their bases resolved. */
 export class StageGraph {
   readonly stages: readonly ResolvedStage[];
+  readonly reader: WordReader;
+  /** The variables in scope of FROM. */
+  readonly globals: ReadonlyMap<string, string>;
   readonly #dockerfile: Dockerfile;
   readonly #platform: string;
   readonly #imageConfig: ImageConfigLookup;
 
+  /** @param warnings receives a warning for each unset variable */
   constructor(
     dockerfile: Dockerfile,
-    reader: WordReader,
-    variables: ReadonlyMap<string, string>,
-    target: Platform,
-    imageConfig: ImageConfigLookup = () => undefined,
+    options: ScopeOptions & { readonly imageConfig?: ImageConfigLookup },
+    warnings: Warning[] = [],
   ) {
+    this.reader = new WordReader(dockerfile, warnings);
+    this.globals = globalVariables(dockerfile, this.reader, options);
     this.#dockerfile = dockerfile;
-    this.#platform = formatPlatform(target);
-    this.#imageConfig = imageConfig;
+    this.#platform = formatPlatform(options.platform);
+    this.#imageConfig = options.imageConfig ?? (() => undefined);
     const resolved: ResolvedStage[] = [];
-    for (const stage of dockerfile.stages) {
-      resolved.push(this.#resolve(stage, resolved, reader, variables));
-    }
+    for (const stage of dockerfile.stages) resolved.push(this.#resolve(stage, resolved));
     this.stages = resolved;
   }
 
@@ -129,23 +131,18 @@ export class StageGraph {
     return order;
   }
 
-  #resolve(
-    stage: Stage,
-    earlier: readonly ResolvedStage[],
-    reader: WordReader,
-    variables: ReadonlyMap<string, string>,
-  ): ResolvedStage {
+  #resolve(stage: Stage, earlier: readonly ResolvedStage[]): ResolvedStage {
     const { image } = stage.from;
-    const text = reader.word(image, variables, 'UndefinedArgInFrom');
+    const text = this.reader.word(image, this.globals, 'UndefinedArgInFrom');
     if (text === '')
       throw this.#error(
         image,
         `the image of FROM is empty after expanding ${image.text}`,
-        reader
-          .emptyFix(image, variables)
+        this.reader
+          .emptyFix(image, this.globals)
           .replace(/^set.*/, 'set a default, as in ARG NAME=value before FROM'),
       );
-    const written = this.#writtenPlatform(stage, reader, variables);
+    const written = this.#writtenPlatform(stage);
     const index = this.#stageNamed(text, stage.index);
     const parent = index === undefined ? undefined : earlier[index];
     const platform = written ?? parent?.platform ?? this.#platform;
@@ -165,14 +162,10 @@ export class StageGraph {
     return { stage, platform, base, triggers, needs };
   }
 
-  #writtenPlatform(
-    stage: Stage,
-    reader: WordReader,
-    variables: ReadonlyMap<string, string>,
-  ): string | undefined {
+  #writtenPlatform(stage: Stage): string | undefined {
     const word = stage.from.platform;
     if (word === undefined) return undefined;
-    const text = reader.word(word, variables, 'UndefinedArgInFrom');
+    const text = this.reader.word(word, this.globals, 'UndefinedArgInFrom');
     try {
       return formatPlatform(parsePlatform(text));
     } catch (error) {

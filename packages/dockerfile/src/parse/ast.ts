@@ -129,36 +129,10 @@ interface PairsInstruction extends InstructionBase {
   readonly pairs: readonly { readonly name: Word; readonly value: Word }[];
 }
 
-interface WorkdirInstruction extends InstructionBase {
-  readonly keyword: 'WORKDIR';
-  readonly path: Word;
-}
-
-interface UserInstruction extends InstructionBase {
-  readonly keyword: 'USER';
-  readonly user: Word;
-}
-
-/** `CMD []` and `ENTRYPOINT []` clear the base's value: exec form with an empty argv. */
-interface CommandInstruction extends InstructionBase {
-  readonly keyword: 'CMD' | 'ENTRYPOINT';
-  readonly command: Command;
-}
-
 /** An EXPOSE or VOLUME. */
 export interface ListInstruction extends InstructionBase {
   readonly keyword: 'EXPOSE' | 'VOLUME';
   readonly values: readonly Word[];
-}
-
-interface StopSignalInstruction extends InstructionBase {
-  readonly keyword: 'STOPSIGNAL';
-  readonly signal: Word;
-}
-
-interface ShellInstruction extends InstructionBase {
-  readonly keyword: 'SHELL';
-  readonly argv: readonly string[];
 }
 
 /** Durations are in nanoseconds, as in the image config; undefined if not written. */
@@ -179,11 +153,6 @@ export interface OnbuildInstruction extends InstructionBase {
   readonly trigger: Instruction;
 }
 
-interface MaintainerInstruction extends InstructionBase {
-  readonly keyword: 'MAINTAINER';
-  readonly maintainer: string;
-}
-
 /** An instruction of a Dockerfile, parsed and unexpanded. `keyword` tells the variants apart. */
 export type Instruction =
   | FromInstruction
@@ -191,15 +160,16 @@ export type Instruction =
   | RunInstruction
   | CopyInstruction
   | PairsInstruction
-  | WorkdirInstruction
-  | UserInstruction
-  | CommandInstruction
+  | (InstructionBase & { readonly keyword: 'WORKDIR'; readonly path: Word })
+  | (InstructionBase & { readonly keyword: 'USER'; readonly user: Word })
+  // `CMD []` and `ENTRYPOINT []` clear the base's value: exec form with an empty argv.
+  | (InstructionBase & { readonly keyword: 'CMD' | 'ENTRYPOINT'; readonly command: Command })
   | ListInstruction
-  | StopSignalInstruction
-  | ShellInstruction
+  | (InstructionBase & { readonly keyword: 'STOPSIGNAL'; readonly signal: Word })
+  | (InstructionBase & { readonly keyword: 'SHELL'; readonly argv: readonly string[] })
   | HealthcheckInstruction
   | OnbuildInstruction
-  | MaintainerInstruction;
+  | (InstructionBase & { readonly keyword: 'MAINTAINER'; readonly maintainer: string });
 
 /** An instruction's keyword in upper case. */
 export type Keyword = Instruction['keyword'];

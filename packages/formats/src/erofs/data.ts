@@ -126,16 +126,20 @@ export class DataWriter {
       isAlone ? whole + tail - compressedIndexSize(block.length) : whole - 1,
     );
     compressing.catch(() => undefined);
-    this.#pending.push(
-      async function* (this: DataWriter) {
-        const compressed = await compressing;
-        const bytes = compressed ?? padded(plain);
-        const isCompressed = compressed !== undefined;
-        Object.assign(chunk, { start: this.#at, blocks: bytes.length / BLOCK_SIZE, isCompressed });
-        yield* this.#put(bytes);
-      }.bind(this),
-    );
+    this.#pending.push(() => this.#writeChunk(chunk, compressing, plain));
     return chunk;
+  }
+
+  async *#writeChunk(
+    chunk: StoredChunk,
+    compressing: Promise<Buffer | undefined>,
+    plain: Buffer,
+  ): AsyncGenerator<Uint8Array> {
+    const compressed = await compressing;
+    const bytes = compressed ?? padded(plain);
+    const isCompressed = compressed !== undefined;
+    Object.assign(chunk, { start: this.#at, blocks: bytes.length / BLOCK_SIZE, isCompressed });
+    yield* this.#put(bytes);
   }
 
   /**

@@ -17,16 +17,9 @@ export interface RandomAccess {
 }
 
 /** An inode of an erofs image. */
-export interface ErofsInode {
+export interface ErofsInode extends Omit<InodeEntry, 'path' | 'link' | 'devMajor' | 'devMinor'> {
   readonly id: number;
-  readonly type: InodeEntry['type'];
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  readonly size: number;
   readonly links: number;
-  readonly xattrs?: ReadonlyMap<string, Uint8Array>;
   /** The first block of the content, or another value, depending on the layout. */
   readonly word: number;
   readonly layout: number;
@@ -84,16 +77,15 @@ export class ErofsImage {
       mode: mode & 0o7777,
       layout: format >> 1,
       word: head.readUInt32LE(16),
+      bodyAt: at + head.length + attributes,
+      xattrs:
+        attributes === 0
+          ? undefined
+          : attributesIn(await this.#bytes.read(at + head.length, attributes)),
     };
-    const xattrs =
-      attributes === 0
-        ? {}
-        : { xattrs: attributesIn(await this.#bytes.read(at + head.length, attributes)) };
-    const rest = { bodyAt: at + head.length + attributes, ...xattrs };
     return isLong
       ? {
           ...base,
-          ...rest,
           size: Number(head.readBigUInt64LE(8)),
           uid: head.readUInt32LE(24),
           gid: head.readUInt32LE(28),
@@ -102,7 +94,6 @@ export class ErofsImage {
         }
       : {
           ...base,
-          ...rest,
           size: head.readUInt32LE(8),
           uid: head.readUInt16LE(24),
           gid: head.readUInt16LE(26),

@@ -58,8 +58,7 @@ function headOf(
   { type, mode, uid, gid, mtime, xattrs }: ErofsInode,
   path: RawPath,
 ): EntryWithContent {
-  const head = { path, type, mode, uid, gid, mtime, size: 0 };
-  return xattrs === undefined ? head : { ...head, xattrs };
+  return { path, type, mode, uid, gid, mtime, size: 0, xattrs };
 }
 
 async function entryOf(
