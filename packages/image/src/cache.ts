@@ -30,6 +30,11 @@ export interface CachedFile {
   readonly crc: number;
 }
 
+/** A file of the cache, and whether an earlier build made it. */
+export interface MadeFile extends CachedFile {
+  readonly cached: boolean;
+}
+
 /** Part of a file of the cache. */
 export interface CachedRange extends Pick<CachedFile, 'path' | 'size' | 'crc'> {
   readonly offset: number;
@@ -86,7 +91,7 @@ export class ComposeCache {
     inputs: readonly string[],
     make: () => AsyncIterable<Uint8Array>,
     head?: () => Iterable<Uint8Array>,
-  ): Promise<CachedFile & { readonly cached: boolean }> {
+  ): Promise<MadeFile> {
     const found = await this.find(inputs);
     return found === undefined
       ? { ...(await this.#make(keyOf(inputs), make, head)), cached: false }

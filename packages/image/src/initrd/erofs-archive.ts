@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { reportStep } from '@lkt/core';
 import type { RawPath } from '@lkt/oci';
 import {
   checkCpioEntry,
@@ -10,7 +11,7 @@ import {
   planErofs,
   zeros,
 } from '@lkt/formats';
-import type { CachedFile } from '../cache.ts';
+import type { MadeFile } from '../cache.ts';
 import { filesKey, filesOf } from '../output/plan-files.ts';
 import type { Plan } from '../plan.ts';
 import { rootEntry } from '../tree/memory.ts';
@@ -27,7 +28,7 @@ export interface ErofsArchive {
   readonly entry: TreeEntry;
   /** CRC-32 of the erofs image. */
   readonly sum: number;
-  readonly file: CachedFile;
+  readonly file: MadeFile;
 }
 
 /**
@@ -42,23 +43,19 @@ export async function erofsArchive(
 ): Promise<ErofsArchive> {
   const { cache, reporter } = plan;
   const path = `${ROOTS}/${root.target === '' ? 'root' : root.target}.erofs`;
-  const id = `segment ${path}`;
-  reporter.emit({ kind: 'start', id, title: root.label });
-  try {
+  const step = { id: `segment ${path}`, title: root.label };
+  const work = async (): Promise<ErofsArchive> => {
     const image = planErofs(filesOf(plan.root.parts, root.entries), compressor);
     const archive = archiveOf(path, image);
     const inputs = [VERSION, path, compression.key, filesKey(plan.root.parts, root.entries)];
-    const { cached, ...file } = await cache.file(inputs, archive.bytes, archive.head);
+    const file = await cache.file(inputs, archive.bytes, archive.head);
     const sum = await cache.text(['crc-32 of an erofs 1', file.digest], async () =>
       String(await sumOf(cache.read(file), headerOf(path).length)),
     );
-    reporter.emit({ kind: 'done', id, cached });
     const size = file.size - headerOf(path).length - cpioTrailer().length;
     return { root, entry: entryOf(path, size), sum: Number(sum), file };
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    throw error;
-  }
+  };
+  return reportStep(reporter, step, work, ({ file }) => file.cached);
 }
 
 /** The head is known only at the end: the size in the cpio header, and the erofs superblock. */

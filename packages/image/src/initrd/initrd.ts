@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { type Digest, digestOf, isDigest, LktError, mapConcurrent } from '@lkt/core';
+import { type Digest, digestOf, isDigest, LktError, mapConcurrent, reportStep } from '@lkt/core';
 import { joinChunks, parentPath, type RawPath } from '@lkt/oci';
 import {
   compress,
@@ -163,18 +163,17 @@ async function buildSegment(
   if (made !== undefined) return padded(made);
   const id = `segment ${segment.name}`;
   const title = segment.title ?? segment.parts[0]?.part.label ?? segment.name;
-  reporter.emit({ kind: 'start', id, title });
-  try {
-    const { rest, packed } = takePacked(segment);
-    const { cached, ...file } = await cache.file([...segmentKey(rest), compression.key], () =>
-      compress(compression, segmentArchive(rest)),
-    );
-    reporter.emit({ kind: 'done', id, cached });
-    return [...padded(file), ...packed];
-  } catch (error) {
-    reporter.emit({ kind: 'failed', id });
-    throw error;
-  }
+  const { rest, packed } = takePacked(segment);
+  const file = await reportStep(
+    reporter,
+    { id, title },
+    async () =>
+      cache.file([...segmentKey(rest), compression.key], () =>
+        compress(compression, segmentArchive(rest)),
+      ),
+    ({ cached }) => cached,
+  );
+  return [...padded(file), ...packed];
 }
 
 function manifestSegment({ root, manifest }: Plan): Segment {

@@ -1,4 +1,4 @@
-import { digestOf, LktError, BufferPool } from '@lkt/core';
+import { BufferPool, digestOf, LktError, uniqueBy } from '@lkt/core';
 import { fromRaw, ZSTD_CHUNK_BYTES } from '@lkt/oci';
 import { checkCpioEntry, type CpioInode, cpioHeader, cpioTrailer, cpioPadding } from '@lkt/formats';
 import { entryRow } from '../tree/entry-row.ts';
@@ -59,8 +59,8 @@ export function solid(segments: readonly Segment[]): Segment {
     name: 'solid',
     title: 'all files',
     parts: segments.flatMap(({ parts }) => parts),
-    directories: [...new Map(directories.map((entry) => [entry.path, entry])).values()].toSorted(
-      (a, b) => (a.path < b.path ? -1 : 1),
+    directories: uniqueBy(directories, ({ path }) => path).toSorted((a, b) =>
+      a.path < b.path ? -1 : 1,
     ),
   };
 }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { isErrno, LktError, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
+import { isErrno, LktError, parseYaml, type SourceFile, uniqueBy, type YamlValue } from '@lkt/core';
 import {
   parseTrustedRoot,
   type PublicKey,
@@ -94,16 +94,12 @@ async function loadSigners(
     throw first.at.error('identities need a trusted root', {
       fix: 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE, or --trusted-root FILE',
     });
-  const distinct = new Map(
-    identities.map(({ issuer, subject }) => [
-      JSON.stringify([issuer, subject]),
-      { issuer, subject },
-    ]),
-  );
-  const count = loaded.size + distinct.size;
+  const names = identities.map(({ issuer, subject }) => ({ issuer, subject }));
+  const distinct = uniqueBy(names, ({ issuer, subject }) => JSON.stringify([issuer, subject]));
+  const count = loaded.size + distinct.length;
   if (threshold > count)
     throw at.error(`the threshold is ${threshold}, and the number of distinct signers is ${count}`);
-  return { threshold, keys: [...loaded.values()], identities: [...distinct.values()] };
+  return { threshold, keys: [...loaded.values()], identities: distinct };
 }
 
 async function readKey(value: YamlValue, dir: string): Promise<PublicKey> {
