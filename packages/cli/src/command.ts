@@ -10,7 +10,7 @@ import {
   plainSwitches,
   warn,
 } from './flags/linuxkit.ts';
-import { Flags, switchFlag, valueFlag, type FlagValues } from './flags/options.ts';
+import { choiceFlag, Flags, switchFlag, valueFlag, type FlagValues } from './flags/options.ts';
 import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
@@ -77,8 +77,7 @@ export abstract class LktCommand {
   static readonly enableJsonFlag = true;
   static readonly baseFlags = {
     cache: valueFlag('DIR', 'store directory', { helpGroup: 'GLOBAL' }),
-    progress: Flags.option({ options: PROGRESS_MODES })({
-      summary: 'progress display on standard error',
+    progress: choiceFlag(PROGRESS_MODES, 'progress display on standard error', {
       helpGroup: 'GLOBAL',
     }),
     quiet: switchFlag('show only errors', { char: 'q', helpGroup: 'GLOBAL' }),

@@ -121,9 +121,10 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     'dry-run': switchFlag('print the merged config with its variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
     locked: switchFlag('reject images without a digest: tags, and packages named by directory'),
-    'no-policy-found': Flags.option({ options: ['error', 'ignore'] as const })({
-      summary: 'whether to fail if no trust policy applies; default: error if CI=true, else ignore',
-    }),
+    'no-policy-found': choiceFlag(
+      ['error', 'ignore'],
+      'whether to fail if no trust policy applies; default: error if CI=true, else ignore',
+    ),
     ...outputFlags,
     ...diskFlags,
     arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),

@@ -4,7 +4,7 @@ import { LktError } from '@lkt/core';
 import type { SecurityUpdate } from '@lkt/debian';
 import type { Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
-import { Flags, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
+import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { columns, section } from '../output/lines.ts';
 import { subjectsOf } from '../targets/sboms.ts';
 import { archiveUpdates } from '../session/security-archive.ts';
@@ -55,8 +55,7 @@ export class Vulns extends LktCommand {
       'PATH',
       "database to use instead of the fetched ones: the JSON of Debian's security tracker, or OSV records as a file, directory or zip archive; may be repeated",
     ),
-    'fail-on': Flags.option({ options: THRESHOLDS })({
-      summary: 'lowest severity that makes the command fail',
+    'fail-on': choiceFlag(THRESHOLDS, 'lowest severity that makes the command fail', {
       default: 'low',
     }),
     platform: valueFlag('linux/ARCH', 'platform to inspect in a multi-platform image', {

@@ -66,7 +66,17 @@ export function choiceFlag<const T extends readonly string[]>(
   options: T,
   summary: string,
   settings: { default: T[number] },
-): Interfaces.OptionFlag<T[number]> {
+): Interfaces.OptionFlag<T[number]>;
+export function choiceFlag<const T extends readonly string[]>(
+  options: T,
+  summary: string,
+  settings?: { helpGroup: string },
+): Interfaces.OptionFlag<T[number] | undefined>;
+export function choiceFlag<const T extends readonly string[]>(
+  options: T,
+  summary: string,
+  settings: { default?: T[number]; helpGroup?: string } = {},
+): Interfaces.OptionFlag<T[number] | undefined> {
   return Flags.option({ options })({ ...settings, summary });
 }
 
