@@ -88,7 +88,7 @@ function isTls(code: string | undefined): boolean {
   return isUntrusted(code) || /^(?:CERT_|ERR_TLS_|ERR_SSL_|EPROTO|UND_ERR_PRX)/.test(code ?? '');
 }
 
-/** Returns an error and its causes, the innermost last: `fetch failed` has one per tried address. */
+/** Returns an error and its causes, the innermost last. Of several addresses the first counts. */
 function withCauses(error: Error): readonly Error[] {
   const inner: unknown = error instanceof AggregateError ? error.errors[0] : error.cause;
   return inner instanceof Error ? [error, ...withCauses(inner)] : [error];

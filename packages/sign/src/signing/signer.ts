@@ -143,7 +143,7 @@ export class SigningSession implements AsyncDisposable {
       : this.material.chain[0].toString();
   }
 
-  /** Whether the session has a log and a timestamp authority. */
+  /** Reports whether the session has a log and a timestamp authority. */
   get witnesses(): { readonly log: boolean; readonly timestamp: boolean } {
     return { log: this.#rekor !== undefined, timestamp: this.#tsa !== undefined };
   }

@@ -51,7 +51,7 @@ export class TransparencyLog {
     return { index, uuid, isNew: true };
   }
 
-  /** Returns the index of an entry by its UUID, with or without the tree id; -1 if there is none. */
+  /** Returns the index of an entry by its UUID, with or without the tree id; otherwise -1. */
   find(uuid: string): number {
     return this.#entries.findIndex((entry) => entry.uuid.endsWith(uuid.slice(-64)));
   }
