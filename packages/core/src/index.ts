@@ -12,7 +12,7 @@ export { isErrno, LktError, type LktErrorCode, undefinedIf, withPrefix } from '.
 export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';
 export { canonicalJson, readJson } from './json.ts';
-export { nearest } from './nearest.ts';
+export { didYouMean, nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, reportStep, silentReporter } from './progress.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';
 export { uniqueBy } from './unique-by.ts';

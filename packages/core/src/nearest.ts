@@ -12,6 +12,12 @@ export function nearest<K extends string>(word: string, candidates: readonly K[]
   return best;
 }
 
+/** Returns a fix that suggests the nearest candidate; `otherwise` if none is close enough. */
+export function didYouMean(word: string, candidates: Iterable<string>, otherwise: string): string {
+  const near = nearest(word, [...candidates]);
+  return near === undefined ? otherwise : `did you mean "${near}"?`;
+}
+
 function editDistance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, index) => index);
   for (let i = 1; i <= a.length; i += 1) {

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type * as Yaml from 'yaml';
 import type { Document, LineCounter, Node, Scalar } from 'yaml';
 import type { LktError } from './errors.ts';
-import { nearest } from './nearest.ts';
+import { didYouMean } from './nearest.ts';
 import { type Position, type SourceFile, sourceError } from './source.ts';
 
 /**
@@ -135,12 +135,11 @@ export class YamlValue {
     for (const [name, value] of this.entries()) {
       const key = known.find((candidate) => candidate === name);
       if (key === undefined) {
-        const near = nearest(name, known);
         const where = this.path === '' ? '' : ` in ${this.path}`;
         const at = keyPosition(this.#node, this.#lines, name) ?? value.position;
         throw sourceError('CONFIG_INVALID', this.file, at, `unknown key "${name}"${where}`, {
           length: name.length,
-          fix: near === undefined ? `use one of: ${known.join(', ')}` : `did you mean "${near}"?`,
+          fix: didYouMean(name, known, `use one of: ${known.join(', ')}`),
         });
       }
       result[key] = value;

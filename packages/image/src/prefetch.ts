@@ -1,6 +1,5 @@
 import { mapConcurrent } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
-import type { Platform, Store } from '@lkt/oci';
 import { CONCURRENCY } from './concurrency.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import type { SystemConfig } from './config/config.ts';
@@ -13,10 +12,10 @@ import { loadKernel } from './tree/kernel.ts';
 import type { Packing } from './tree/packed-files.ts';
 import { SourceImages } from './tree/source-image.ts';
 
-export interface PrefetchOptions extends Pick<ComposeOptions, 'format' | 'compressor' | 'level'> {
-  readonly store: Store;
-  readonly platform: Platform;
-}
+type PrefetchOptions = Pick<
+  ComposeOptions,
+  'format' | 'compressor' | 'level' | 'store' | 'platform'
+>;
 
 /**
  * Warms the caches for the pinned images of a config while the workspace is opened and packages are

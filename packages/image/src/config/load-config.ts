@@ -1,6 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { isErrno, LktError, nearest, parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
+import {
+  isErrno,
+  LktError,
+  didYouMean,
+  parseYaml,
+  type SourceFile,
+  type YamlValue,
+} from '@lkt/core';
 import {
   type ConfigHead,
   imageReferencesOf,
@@ -65,7 +72,10 @@ export async function loadConfig(
     return file;
   };
   checkRemote(config, fileOf);
-  return { config, files, variables: definite(variables), fileOf };
+  const definite = [...variables].filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
+  return { config, files, variables: new Map(definite), fileOf };
 }
 
 interface Document {
@@ -131,23 +141,14 @@ function valuesOf(
       if (value !== undefined || !values.has(name)) values.set(name, value);
   for (const [name, value] of set) {
     if (!values.has(name)) {
-      const near = nearest(name, [...values.keys()]);
+      const fix = 'declare it under "variables" of the config that uses it';
       throw new LktError('USAGE_INVALID', `no config has a variable "${name}"`, {
-        fix:
-          near === undefined
-            ? 'declare it under "variables" of the config that uses it'
-            : `did you mean "${near}"?`,
+        fix: didYouMean(name, values.keys(), fix),
       });
     }
     values.set(name, value);
   }
   return values;
-}
-
-function definite(values: ReadonlyMap<string, string | undefined>): ReadonlyMap<string, string> {
-  return new Map(
-    [...values].flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
-  );
 }
 
 /** Replaces `${NAME}` in a document; `$${NAME}` stands for a literal `${NAME}`. */
@@ -167,12 +168,9 @@ function substitute(
           if (own.has(name) && found !== undefined) return found;
           if (own.has(name))
             throw at.error(`the variable "${name}" has no value`, { fix: `--set ${name}=VALUE` });
-          const near = nearest(name, [...own.keys()]);
+          const fix = `declare it under "variables", or write $$\{${name}} for literal text`;
           throw at.error(`there is no variable "${name}" in this file`, {
-            fix:
-              near === undefined
-                ? `declare it under "variables", or write $$\{${name}} for literal text`
-                : `did you mean "${near}"?`,
+            fix: didYouMean(name, own.keys(), fix),
           });
         },
       ),

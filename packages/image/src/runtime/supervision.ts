@@ -1,4 +1,4 @@
-import { nearest } from '@lkt/core';
+import { didYouMean } from '@lkt/core';
 import type {
   ServiceDependency,
   FailureAction,
@@ -62,9 +62,8 @@ export function checkOrder(after: ReadonlyMap<string, readonly ServiceDependency
   for (const [service, names] of after) {
     for (const { name, at } of names) {
       if (after.has(name)) continue;
-      const near = nearest(name, [...after.keys()]);
       throw at.error(`${service} starts after "${name}", which does not exist`, {
-        fix: near === undefined ? 'name an entry of services' : `did you mean "${near}"?`,
+        fix: didYouMean(name, after.keys(), 'name an entry of services'),
       });
     }
   }

@@ -101,8 +101,7 @@ class SourceReader {
 
   async addMatches(pattern: string): Promise<void> {
     const base = fixedPart(pattern);
-    const matches: string[] = [];
-    for await (const match of glob(pattern)) matches.push(match);
+    const matches = await Array.fromAsync(glob(pattern));
     for (const match of matches.toSorted()) {
       const below = relative(base, match).split(sep).join('/');
       const target = below === '' ? this.#file.path : `${this.#file.path}/${toRaw(below)}`;
