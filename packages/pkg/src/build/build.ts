@@ -206,7 +206,12 @@ export class Build {
       throw error;
     };
     const builder = new PackageBuilder(item, mode, this.#tools, inputs.length > 1);
-    const { built, images } = await this.#images(item, builder, inputs, used).catch(failed);
+    const images: BuiltImage[] = [];
+    const build = async (): Promise<BuiltPackage> => {
+      for (const one of inputs) images.push(await builder.build(one));
+      return this.#store(item, builder, images, used);
+    };
+    const built = await build().catch(failed);
     const done = (): void => reporter.emit({ kind: 'done', id, cached: built.cached });
     if (!mode.check) {
       done();
@@ -225,20 +230,18 @@ export class Build {
     return built;
   }
 
-  /** Builds the images of a package, then tags, attests and exports them. */
-  async #images(
+  /** Tags, attests and exports the built images of a package. */
+  async #store(
     item: Package,
     builder: PackageBuilder,
-    inputs: readonly ImageInputs[],
+    builtImages: readonly BuiltImage[],
     used: ReadonlyMap<Package, BuiltPackage>,
-  ): Promise<{ readonly built: BuiltPackage; readonly images: readonly BuiltImage[] }> {
+  ): Promise<BuiltPackage> {
     const { sources, store, naming, layouts } = this.#tools;
     const hash = sources.hash(item);
-    const builtImages: BuiltImage[] = [];
-    for (const one of inputs) builtImages.push(await builder.build(one));
     const attested = builtImages.map(({ image }) => image);
     const images = attested.map(({ descriptor }) => descriptor);
-    const tagSuffix = inputs[0]?.recipe?.tagSuffix ?? '';
+    const tagSuffix = attested[0]?.recipe?.tagSuffix ?? '';
     const own = this.#named.has(item) ? naming : undefined;
     const references = storeNames(item, hash, tagSuffix, own);
     const others: Descriptor[] = [];
@@ -250,7 +253,7 @@ export class Build {
     const attestations = await this.#attester.attest(work);
     if (layouts !== undefined && this.#targets.has(item))
       await writePackageLayout(store, layouts, item, { index, images: attested });
-    const built = {
+    return {
       item,
       hash,
       index,
@@ -263,7 +266,6 @@ export class Build {
       attestations,
       checks: [],
     };
-    return { built, images: builtImages };
   }
 
   /** Reports whether an image for another platform is the result of the current sources. */
