@@ -1,8 +1,8 @@
-import { canonicalJson, type Digest, Digester, digestOf, LktError, readJson } from '@lkt/core';
+import { canonicalJson, type Digest, digestOf, LktError, readJson } from '@lkt/core';
 import type { ArchiveFiles } from './archive-files.ts';
 import { compressionOf } from './archive-compression.ts';
 import { fullName } from './archive-names.ts';
-import { gunzip, unzstd } from '../compression/compression.ts';
+import { unpackedInfo } from '../layer/unpacked-layer.ts';
 import { type Descriptor, listFrom, objectFrom, textFrom } from '../image/descriptor.ts';
 import { type RawPath, toRaw } from '../tar/entry.ts';
 import { type ImageManifest, parseImageConfig } from '../image/manifest.ts';
@@ -87,31 +87,19 @@ export class DockerArchiveReader {
     if (blob === undefined) throw missing(name);
     if (blob.digest === diffId) return { mediaType: MediaType.layerTar, ...blob };
     const compression = compressionOf(await this.#start(blob));
-    const unpacked = await this.#unpacked(blob, compression);
-    if (compression === undefined || unpacked !== diffId)
-      throw new LktError(
-        'DIGEST_MISMATCH',
-        `${name} in the archive does not match the diff id ${String(diffId)} of the config`,
-      );
     const mediaType = compression === 'gzip' ? MediaType.layerGzip : MediaType.layerZstd;
-    return { mediaType, ...blob };
+    const layer = { mediaType, ...blob };
+    if (compression !== undefined && (await unpackedInfo(this.#store, layer)).digest === diffId)
+      return layer;
+    throw new LktError(
+      'DIGEST_MISMATCH',
+      `${name} in the archive does not match the diff id ${String(diffId)} of the config`,
+    );
   }
 
   async #start(blob: { readonly digest: Digest }): Promise<Uint8Array> {
     for await (const chunk of this.#store.read(blob)) return chunk;
     return Buffer.alloc(0);
-  }
-
-  async #unpacked(
-    blob: { readonly digest: Digest },
-    compression: 'gzip' | 'zstd' | undefined,
-  ): Promise<Digest | undefined> {
-    if (compression === undefined) return undefined;
-    const source = this.#store.read(blob);
-    const digester = new Digester();
-    for await (const chunk of compression === 'gzip' ? gunzip(source) : unzstd(source))
-      digester.update(chunk);
-    return digester.digest();
   }
 
   /** Returns the path of a file after following links. */

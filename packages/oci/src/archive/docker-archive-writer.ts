@@ -1,5 +1,5 @@
-import { canonicalJson, digestHex, Digester, LktError } from '@lkt/core';
-import { decompressLayer } from '../compression/compression.ts';
+import { canonicalJson, digestHex, LktError } from '@lkt/core';
+import { unpackedInfo, unpackedLayer } from '../layer/unpacked-layer.ts';
 import { type EntryWithContent, plainFile } from '../tar/entry.ts';
 import type { Image } from '../image/image.ts';
 import type { Layer } from '../layer/layer.ts';
@@ -53,7 +53,7 @@ async function* entriesOf(
       if (written.has(path)) continue;
       written.add(path);
       const size = await sizeOf(store, image, layer, signal);
-      yield { ...plainFile(path), size, content: unpacked(store, layer, signal) };
+      yield { ...plainFile(path), size, content: unpackedLayer(store, layer.descriptor, signal) };
     }
     manifest.push({
       Config: config,
@@ -79,22 +79,10 @@ async function sizeOf(
   layer: Layer,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const digester = new Digester();
-  for await (const chunk of unpacked(store, layer, signal)) digester.update(chunk);
-  if (digester.digest() === layer.diffId) return digester.size;
+  const { digest, size } = await unpackedInfo(store, layer.descriptor, signal);
+  if (digest === layer.diffId) return size;
   throw new LktError(
     'IMAGE_INVALID',
     `layer ${layer.descriptor.digest} of image ${descriptor.digest} does not match its diff id ${layer.diffId}`,
   );
-}
-
-async function* unpacked(
-  store: Store,
-  { descriptor }: Layer,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Uint8Array> {
-  for await (const chunk of decompressLayer(descriptor, store.read(descriptor))) {
-    signal?.throwIfAborted();
-    yield chunk;
-  }
 }

@@ -154,7 +154,7 @@ class Walk {
 function namedAs(entries: readonly ArchiveEntry[], wanted: string | undefined): readonly Tag[] {
   const digests = new Set(entries.map(({ descriptor }) => descriptor.digest));
   const [first] = entries;
-  if (first === undefined) throw invalid('contains no image');
+  if (first === undefined) throw new LktError('ARCHIVE_INVALID', 'the archive contains no image');
   if (wanted !== undefined && digests.size > 1)
     throw new LktError(
       'USAGE_INVALID',
@@ -176,8 +176,4 @@ function tagOf(reference: string | undefined, descriptor: Descriptor): Tag {
   if (at !== -1 && reference.slice(at + 1) !== descriptor.digest)
     throw new LktError('DIGEST_MISMATCH', `the archive lists ${descriptor.digest} as ${reference}`);
   return { reference, descriptor };
-}
-
-function invalid(what: string): LktError {
-  return new LktError('ARCHIVE_INVALID', `the archive ${what}`);
 }

@@ -1,4 +1,4 @@
-import { copyFile, link, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { copyFile, link, mkdir, mkdtempDisposable, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { type Digest, ioError, isErrno } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
@@ -29,23 +29,18 @@ export async function writeLayoutDirectory(
   await store.withLock(`layout ${dir}`, async () => {
     try {
       await mkdir(dirname(dir), { recursive: true });
-      const temporary = await mkdtemp(join(dirname(dir), `.${basename(dir)}-`));
-      try {
-        for await (const { path, type, content } of files) {
-          const target = join(temporary, path);
-          const [, blob] = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path) ?? [];
-          if (type === 'directory') await mkdir(target);
-          else if (blob === undefined) await writeFile(target, content ?? '');
-          else await linkOrCopy(store.blobPath(`sha256:${blob}` as Digest), target);
-        }
-        for (const [name, text] of Object.entries(more))
-          await writeFile(join(temporary, name), text);
-        await rm(dir, { recursive: true, force: true });
-        await rename(temporary, dir);
-      } catch (error) {
-        await rm(temporary, { recursive: true, force: true });
-        throw error;
+      await using temporary = await mkdtempDisposable(join(dirname(dir), `.${basename(dir)}-`));
+      for await (const { path, type, content } of files) {
+        const target = join(temporary.path, path);
+        const [, blob] = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path) ?? [];
+        if (type === 'directory') await mkdir(target);
+        else if (blob === undefined) await writeFile(target, content ?? '');
+        else await linkOrCopy(store.blobPath(`sha256:${blob}` as Digest), target);
       }
+      for (const [name, text] of Object.entries(more))
+        await writeFile(join(temporary.path, name), text);
+      await rm(dir, { recursive: true, force: true });
+      await rename(temporary.path, dir);
     } catch (error) {
       throw ioError(`cannot write ${dir}`, error);
     }

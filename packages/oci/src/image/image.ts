@@ -1,4 +1,4 @@
-import { canonicalJson, type Digest, LktError, withPrefix } from '@lkt/core';
+import { canonicalJson, type Digest, LktError } from '@lkt/core';
 import type { Descriptor } from './descriptor.ts';
 import { SOURCE_DATE_EPOCH } from './epoch.ts';
 import type { Layer } from '../layer/layer.ts';
@@ -7,6 +7,7 @@ import {
   type ImageIndex,
   type ImageManifest,
   isIndex,
+  parseBlob,
   parseImageConfig,
   parseManifestOrIndex,
 } from './manifest.ts';
@@ -113,7 +114,7 @@ async function* imagesOf(
   depth = MAX_DEPTH,
 ): AsyncGenerator<Image> {
   const bytes = await store.readBytes(blob);
-  const document = at(blob.digest, () => parseManifestOrIndex(bytes));
+  const document = parseBlob(blob.digest, bytes, parseManifestOrIndex);
   if (!isIndex(document)) {
     const image = await imageOf(store, { ...blob, size: bytes.length }, document);
     if (image === undefined) return;
@@ -140,18 +141,9 @@ async function imageOf(
   const { mediaType = MediaType.ociManifest, config: blob } = manifest;
   if (blob.mediaType !== MediaType.ociConfig && blob.mediaType !== MediaType.dockerConfig)
     return undefined;
-  const bytes = await store.readBytes(blob);
-  const config = at(blob.digest, () => parseImageConfig(bytes));
+  const config = parseBlob(blob.digest, await store.readBytes(blob), parseImageConfig);
   const descriptor = { mediaType, digest, size, platform: platformOf(config) };
   return { descriptor, manifest, config };
-}
-
-function at<T>(digest: Digest, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw withPrefix(error, `${digest} is `);
-  }
 }
 
 async function writeJson(store: Store, value: unknown): Promise<BlobInfo> {

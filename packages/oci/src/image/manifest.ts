@@ -1,4 +1,4 @@
-import { type Digest, isDigest, readJson } from '@lkt/core';
+import { type Digest, isDigest, readJson, withPrefix } from '@lkt/core';
 import {
   type Descriptor,
   descriptorFrom,
@@ -71,6 +71,22 @@ export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIn
     return typeof mediaType === 'string' ? isIndexType(mediaType) : 'manifests' in document;
   });
   return saysIndex ? parseIndex(bytes) : parseManifest(bytes);
+}
+
+/**
+ * Returns the result of a parser for the blob with this digest, which an error names.
+ * @throws IMAGE_INVALID
+ */
+export function parseBlob<T>(
+  digest: Digest,
+  bytes: Uint8Array,
+  parse: (bytes: Uint8Array) => T,
+): T {
+  try {
+    return parse(bytes);
+  } catch (error) {
+    throw withPrefix(error, `${digest} is `);
+  }
 }
 
 /** Reports whether the document is an index. */

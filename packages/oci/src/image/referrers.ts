@@ -2,7 +2,13 @@ import { type Digest, LktError } from '@lkt/core';
 import type { Blobs } from '../store/blobs.ts';
 import type { Descriptor } from './descriptor.ts';
 import { type LayoutIndex, SUBJECT } from '../store/layout-index.ts';
-import { type ImageIndex, type ImageManifest, isIndex, parseManifestOrIndex } from './manifest.ts';
+import {
+  type ImageIndex,
+  type ImageManifest,
+  isIndex,
+  parseBlob,
+  parseManifestOrIndex,
+} from './manifest.ts';
 import { isIndexType, isManifestType } from './media-type.ts';
 
 /**
@@ -27,8 +33,19 @@ export async function findReferrers(
   return found.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
 }
 
+/** Returns the referrers in a layout by the digest of their subject. */
+export async function referrersBySubject(
+  blobs: Blobs,
+  index: LayoutIndex,
+): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
+  const found = new Map<Digest, Descriptor[]>();
+  for await (const { subject, referrer } of allReferrers(blobs, index))
+    found.set(subject, [...(found.get(subject) ?? []), referrer]);
+  return found;
+}
+
 /** Yields every referrer in a layout once, with its subject. */
-export async function* allReferrers(
+async function* allReferrers(
   blobs: Blobs,
   { entries }: LayoutIndex,
 ): AsyncGenerator<{ readonly subject: Digest; readonly referrer: Descriptor }> {
@@ -56,7 +73,7 @@ export async function readReferrer(
     throw error;
   });
   if (bytes === undefined) return undefined;
-  const document = parseManifestOrIndex(bytes);
+  const document = parseBlob(descriptor.digest, bytes, parseManifestOrIndex);
   return document.subject === undefined ? undefined : document;
 }
 

@@ -10,7 +10,7 @@ import type { LayoutIndex } from './layout-index.ts';
 import { childrenOf, parseManifestOrIndex } from '../image/manifest.ts';
 import { isIndexType, isManifestType, MediaType } from '../image/media-type.ts';
 import { ownerState, tokenOf } from './owner.ts';
-import { readReferrer } from '../image/referrers.ts';
+import { referrersBySubject } from '../image/referrers.ts';
 import type { TreeSizes } from './tree-sizes.ts';
 
 interface BlobUse {
@@ -38,7 +38,7 @@ export async function takeInventory(
   sizes: TreeSizes,
 ): Promise<Inventory> {
   const blobs = blobsOf(store.dir);
-  const subjects = await subjectsOf(store, index);
+  const subjects = await referrersBySubject(store, index);
   const reach = new Reach(store, blobs, subjects);
   const referrers = new Set([...subjects.values()].flat().map(({ digest }) => digest));
   const items: CacheItem[] = [];
@@ -142,22 +142,6 @@ class Reach {
       );
     }
   }
-}
-
-async function subjectsOf(
-  content: Blobs,
-  index: LayoutIndex,
-): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
-  const found = new Map<Digest, Descriptor[]>();
-  for (const { reference, descriptor } of index.entries) {
-    if (reference !== undefined) continue;
-    const referrer = await readReferrer(content, descriptor).catch(() => undefined);
-    const subject = referrer?.subject?.digest;
-    // An entry with neither name nor subject belongs to another program and stays.
-    if (subject === undefined) continue;
-    found.set(subject, [...(found.get(subject) ?? []), descriptor]);
-  }
-  return found;
 }
 
 function blobsOf(store: string): ReadonlyMap<Digest, BlobUse> {

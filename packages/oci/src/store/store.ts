@@ -15,7 +15,7 @@ import {
 } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
 import { prune, type PruneResult, type PruneOptions } from './prune.ts';
-import { allReferrers, findReferrers, readReferrer } from '../image/referrers.ts';
+import { findReferrers, readReferrer, referrersBySubject } from '../image/referrers.ts';
 import { singleChunk } from '../io/chunks.ts';
 import { putFile, removeTree, syncDir, tempDirIn } from '../io/temp.ts';
 import { touch } from '../io/touch.ts';
@@ -165,11 +165,7 @@ export class Store extends Blobs {
 
   /** Returns all referrers by the digest of their subject. */
   async allReferrers(): Promise<ReadonlyMap<Digest, readonly Descriptor[]>> {
-    const found = new Map<Digest, Descriptor[]>();
-    const index = await readLayoutIndex(this.dir);
-    for await (const { subject, referrer } of allReferrers(this, index))
-      found.set(subject, [...(found.get(subject) ?? []), referrer]);
-    return found;
+    return referrersBySubject(this, await readLayoutIndex(this.dir));
   }
 
   /**
