@@ -1,4 +1,4 @@
-import { type FileHandle, mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { crc32 } from 'node:zlib';
@@ -19,6 +19,7 @@ import {
   createAsyncDigester,
   singleChunk,
   type Store,
+  writeAll,
 } from '@lkt/oci';
 import { KnownFiles } from './output/known-files.ts';
 
@@ -265,12 +266,4 @@ export class ComposeCache {
 
 function keyOf(inputs: readonly string[]): string {
   return digestHex(digestOf(inputs.join('\0')));
-}
-
-/** Writes a whole chunk, at `at` or at the current position. */
-export async function writeAll(file: FileHandle, chunk: Uint8Array, at?: number): Promise<void> {
-  for (let done = 0; done < chunk.length;) {
-    const position = at === undefined ? null : at + done;
-    done += (await file.write(chunk, done, chunk.length - done, position)).bytesWritten;
-  }
 }

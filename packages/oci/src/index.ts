@@ -31,7 +31,7 @@ export { type AsyncDigester, createAsyncDigester } from './io/async-digester.ts'
 export { type Inventory } from './store/inventory.ts';
 export { type PruneResult, type PruneOptions } from './store/prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
-export { fileChunks } from './io/file-chunks.ts';
+export { fileChunks, writeAll } from './io/file-chunks.ts';
 export { joinChunks, singleChunk } from './io/chunks.ts';
 export { type FileState, fileState, isSettled } from './io/file-state.ts';
 export {

@@ -17,6 +17,8 @@ export interface Exchange {
 interface Limits {
   /** Maximum bytes of a blob or Nx artifact. */
   readonly maxBlobSize: number;
+  /** Accept a tag for another image. */
+  readonly canMoveTags: boolean;
 }
 
 /**

@@ -66,11 +66,12 @@ const MAX_CONNECTIONS = 1024;
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { store, host, port, tokens, tls } = options;
-  const limits = { maxBlobSize: options.maxBlobSize ?? 64 * 2 ** 30 };
+  const { maxBlobSize = 64 * 2 ** 30, canMoveTags = false } = options;
+  const limits = { maxBlobSize, canMoveTags };
   const uploads = new Uploads(store, {
     maxUploads: options.maxUploads ?? 256,
     idleMs: options.uploadIdleMs ?? 600_000,
-    ...limits,
+    maxBlobSize,
   });
   const isLoopback = host !== undefined && (LOOPBACK.has(host) || host.startsWith('127.'));
   const access = new Access(tokens, isLoopback ? new Set([...LOOPBACK, host]) : undefined);
@@ -83,7 +84,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     const { pathname } = url;
     if (pathname === '/v2' || pathname.startsWith('/v2/')) {
       if (pathname === '/v2') url.pathname = '/v2/';
-      await handleRegistry(exchange, uploads, options.canMoveTags === true);
+      await handleRegistry(exchange, uploads);
     } else if (pathname.startsWith('/v1/cache/')) {
       await handleNxCache(exchange, pathname.slice('/v1/cache/'.length));
     } else {

@@ -9,9 +9,9 @@ import {
   normalizePath,
   type RawPath,
   singleChunk,
+  writeAll,
 } from '@lkt/oci';
 import { randomAccess, readErofs } from '@lkt/formats';
-import { writeAll } from '../cache.ts';
 import { ROOTS, ROOTS_PATH } from './erofs-roots.ts';
 
 const MAX_LIST = 2 ** 20;

@@ -11,9 +11,8 @@ import {
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { digestOf, ioError, isErrno } from '@lkt/core';
-import { createAsyncDigester, singleChunk } from '@lkt/oci';
+import { createAsyncDigester, singleChunk, writeAll } from '@lkt/oci';
 import { isZeroChunk } from '@lkt/formats';
-import { writeAll } from '../cache.ts';
 import { digestOfFile, type FileDigest, type KnownFiles } from './known-files.ts';
 
 export interface OutputFile extends FileDigest {

@@ -3,6 +3,13 @@ import type { Descriptor } from '../image/descriptor.ts';
 import { REF_NAME } from '../store/layout-index.ts';
 import { formatReference, parseReference } from '../image/reference.ts';
 
+/** An image of an archive. */
+export interface ArchiveEntry {
+  readonly descriptor: Descriptor;
+  /** The full reference, if the archive has one. */
+  readonly name: string | undefined;
+}
+
 /** The annotation in which containerd, Docker and BuildKit store an image's name in a layout. */
 export const CONTAINERD_NAME = 'io.containerd.image.name';
 

@@ -1,7 +1,7 @@
 import { canonicalJson, type Digest, digestOf, LktError, readJson } from '@lkt/core';
 import type { ArchiveFiles } from './archive-files.ts';
 import { compressionOf } from './archive-compression.ts';
-import { fullName } from './archive-names.ts';
+import { type ArchiveEntry, fullName } from './archive-names.ts';
 import { unpackedInfo } from '../layer/unpacked-layer.ts';
 import { type Descriptor, listFrom, objectFrom, textFrom } from '../image/descriptor.ts';
 import { type RawPath, toRaw } from '../tar/entry.ts';
@@ -33,10 +33,8 @@ export class DockerArchiveReader {
    * Writes the manifests into the store and returns them with their names.
    * @throws ARCHIVE_INVALID, IMAGE_INVALID, DIGEST_MISMATCH
    */
-  async images(
-    manifest: Buffer,
-  ): Promise<readonly { descriptor: Descriptor; name: string | undefined }[]> {
-    const images: { descriptor: Descriptor; name: string | undefined }[] = [];
+  async images(manifest: Buffer): Promise<readonly ArchiveEntry[]> {
+    const images: ArchiveEntry[] = [];
     for (const { config, layers, names } of parseManifest(manifest)) {
       const descriptor = await this.#image(config, layers);
       if (names.length === 0) images.push({ descriptor, name: undefined });

@@ -1,5 +1,5 @@
 import { type Digest, LktError, readJson } from '@lkt/core';
-import { entryName, fullName } from './archive-names.ts';
+import { type ArchiveEntry, entryName, fullName } from './archive-names.ts';
 import { readArchive } from './archive-files.ts';
 import { type Descriptor, objectFrom } from '../image/descriptor.ts';
 import { DockerArchiveReader } from './docker-archive-reader.ts';
@@ -61,7 +61,7 @@ export async function importImages(
       'the archive contains no image: neither an OCI layout nor a manifest.json',
     );
   const walk = new Walk(store);
-  const named: { descriptor: Descriptor; name: string | undefined }[] = [];
+  const named: ArchiveEntry[] = [];
   const referrers: Descriptor[] = [];
   for (const entry of entries) {
     const { isReferrer } = await walk.check(entry.descriptor);
@@ -72,11 +72,6 @@ export async function importImages(
   if (referrers.length > 0) await store.addReferrer(...referrers);
   for (const { reference, descriptor } of tags) await store.tag(reference, descriptor);
   return { images: tags, referrers };
-}
-
-interface ArchiveEntry {
-  readonly descriptor: Descriptor;
-  readonly name: string | undefined;
 }
 
 function layoutEntries(layout: Buffer, index: Buffer): readonly ArchiveEntry[] {

@@ -85,3 +85,18 @@ export async function* chunksOf(
     if (isPooled) pool.release(chunk, ...(other === undefined ? [] : [other]));
   }
 }
+
+/**
+ * Writes a whole chunk, at the end of the file unless a position is given. On a full disk, write(2)
+ * first writes a part and fails on the next call.
+ */
+export async function writeAll(
+  file: FileHandle,
+  chunk: Uint8Array,
+  position?: number,
+): Promise<void> {
+  for (let done = 0; done < chunk.length;) {
+    const at = position === undefined ? null : position + done;
+    done += (await file.write(chunk, done, chunk.length - done, at)).bytesWritten;
+  }
+}

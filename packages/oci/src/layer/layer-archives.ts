@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type Digest, digestHex, ioError } from '@lkt/core';
 import { decompressLayer } from '../compression/compression.ts';
 import type { Descriptor } from '../image/descriptor.ts';
+import { chunksOf, writeAll } from '../io/file-chunks.ts';
 import { explainLayerError } from './layer-error.ts';
 import { LayerMemory } from './layer-memory.ts';
 import type { Store } from '../store/store.ts';
@@ -112,7 +113,8 @@ export class UnpackedLayers implements AsyncDisposable {
     if (held !== undefined && held.archive.length <= maxBytes) {
       yield* readHeld(held);
     } else if (kept !== undefined) {
-      yield* readKept(kept);
+      const part = { offset: 0, size: kept.size };
+      yield* chunksOf(kept.file, { canReuseBuffers: true, part, chunkBytes: CHUNK });
     } else if (this.#reading.has(digest)) {
       yield* unpack().data;
     } else {
@@ -209,24 +211,13 @@ interface KeptArchive {
   readonly size: number;
 }
 
-async function* readKept({ file, size }: KeptArchive): AsyncGenerator<Uint8Array> {
-  const chunk = Buffer.allocUnsafeSlow(CHUNK);
-  for (let at = 0; at < size;) {
-    const { bytesRead } = await file.read(chunk, 0, Math.min(CHUNK, size - at), at);
-    if (bytesRead === 0) throw new Error('an unlinked temporary file became shorter');
-    at += bytesRead;
-    yield chunk.subarray(0, bytesRead);
-  }
-}
-
 function isZero(chunk: Uint8Array): boolean {
   return chunk.length <= CHUNK && ZEROS.subarray(0, chunk.length).equals(chunk);
 }
 
 async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): Promise<void> {
   try {
-    for (let done = 0; done < chunk.length;)
-      done += (await file.write(chunk, done, chunk.length - done, position + done)).bytesWritten;
+    await writeAll(file, chunk, position);
   } catch (error) {
     throw ioError('cannot unpack a layer in the store', error);
   }

@@ -1,10 +1,10 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { type FileHandle, mkdir, open } from 'node:fs/promises';
+import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, ioError, isDigest, isErrno, LktError } from '@lkt/core';
 import { earlyWriteback } from '../io/early-writeback.ts';
 import { createAsyncDigester } from '../io/async-digester.ts';
-import { chunksOf } from '../io/file-chunks.ts';
+import { chunksOf, writeAll } from '../io/file-chunks.ts';
 import { namesIn } from '../io/files.ts';
 import { writeAtomically } from '../io/temp.ts';
 
@@ -135,8 +135,7 @@ export class Blobs {
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       if (actual > limit) throw tooLong(digest, actual, limit);
-      const bytes = small ?? (await readLong(path, actual));
-      if (bytes.length < actual) throw mismatch(digest, path, 'was truncated while it was read');
+      const bytes = small ?? (await readFile(path));
       if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'does not match its digest');
       return bytes;
     } catch (error) {
@@ -220,26 +219,6 @@ function readSmall(path: string): { readonly actual: number; readonly small?: Bu
   } finally {
     closeSync(file);
   }
-}
-
-/** Reads up to `length` bytes from the start of a file. */
-async function readLong(path: string, length: number): Promise<Buffer> {
-  await using file = await open(path, 'r');
-  const bytes = Buffer.allocUnsafeSlow(length);
-  for (let done = 0; done < length;) {
-    const { bytesRead } = await file.read(bytes, done, length - done, done);
-    if (bytesRead === 0) return bytes.subarray(0, done);
-    done += bytesRead;
-  }
-  return bytes;
-}
-
-/**
- * Writes the whole chunk. On a full disk, write(2) first writes a part and fails on the next call.
- */
-async function writeAll(file: FileHandle, chunk: Uint8Array): Promise<void> {
-  for (let done = 0; done < chunk.length;)
-    done += (await file.write(chunk, done, chunk.length - done, null)).bytesWritten;
 }
 
 /** Marks an error of the source, or an abort, as opposed to an error of the store. */

@@ -29,11 +29,10 @@ export async function handleManifest(
   exchange: Exchange,
   repository: Repository,
   name: string,
-  canMoveTags: boolean,
 ): Promise<void> {
   const { method } = exchange;
   if (method === 'GET' || method === 'HEAD') await sendManifest(exchange, repository, name);
-  else if (method === 'PUT') await putManifest(exchange, repository, name, canMoveTags);
+  else if (method === 'PUT') await putManifest(exchange, repository, name);
   else throw notAllowed('GET, HEAD, PUT');
 }
 
@@ -61,7 +60,6 @@ async function putManifest(
   exchange: Exchange,
   repository: Repository,
   name: string,
-  canMoveTags: boolean,
 ): Promise<void> {
   const { request, store } = exchange;
   const bytes = await bodyOf(request, MAX_MANIFEST_BYTES);
@@ -78,8 +76,7 @@ async function putManifest(
   await store.writeBytes(bytes);
   const descriptor = { mediaType, digest, size: bytes.length };
   if (document.subject !== undefined) await store.addReferrer(descriptor);
-  if (reference !== undefined)
-    await tagManifest(store, reference, descriptor, document, canMoveTags);
+  if (reference !== undefined) await tagManifest(exchange, reference, descriptor, document);
   sendEmpty(exchange, 201, {
     location: `/v2/${repository.name}/manifests/${digest}`,
     'docker-content-digest': digest,
@@ -101,18 +98,17 @@ async function requireContent(store: Store, document: ImageIndex | ImageManifest
 
 /** Tags a manifest. One request at a time, so that a concurrent one cannot replace the tag. */
 async function tagManifest(
-  store: Store,
+  { store, limits }: Exchange,
   reference: string,
   descriptor: Descriptor,
   document: ImageIndex | ImageManifest,
-  canMoveTags: boolean,
 ): Promise<void> {
   await store.withLock(`serve ${reference}`, async () => {
     const present = await store.resolve(reference);
     if (present?.digest === descriptor.digest) return;
     if (
       present !== undefined &&
-      !canMoveTags &&
+      !limits.canMoveTags &&
       !(await isSuperset(store, present.digest, document))
     )
       throw new ApiError(409, 'DENIED', `the tag already refers to ${present.digest}`);

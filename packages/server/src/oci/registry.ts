@@ -9,11 +9,7 @@ import type { Uploads } from './uploads.ts';
  * Handles the registry API over a store (distribution-spec 1.1): pull, push, tags and referrers. It
  * deletes nothing and moves no tag.
  */
-export async function handleRegistry(
-  exchange: Exchange,
-  uploads: Uploads,
-  canMoveTags: boolean,
-): Promise<void> {
+export async function handleRegistry(exchange: Exchange, uploads: Uploads): Promise<void> {
   const path = exchange.url.pathname.slice('/v2/'.length);
   if (path === '') {
     sendJson(exchange, {});
@@ -28,7 +24,7 @@ export async function handleRegistry(
     else if (exchange.method === 'POST') await startUpload(exchange, repository, uploads);
     else throw notAllowed('POST');
   } else if (kind === 'blobs') await handleBlob(exchange, rest);
-  else if (kind === 'manifests') await handleManifest(exchange, repository, rest, canMoveTags);
+  else if (kind === 'manifests') await handleManifest(exchange, repository, rest);
   else if (kind === 'referrers') await sendReferrers(exchange, rest);
   else if (rest === 'list') await sendTags(exchange, repository);
   else throw new ApiError(404, 'NAME_UNKNOWN', 'not found');
