@@ -19,7 +19,7 @@ export interface Provenance {
   readonly trust: readonly TrustedImage[];
 }
 
-interface Asked {
+interface StatementOptions {
   readonly platform: Platform;
   readonly format: readonly string[];
   readonly sbom?: { readonly path?: string };
@@ -33,7 +33,7 @@ interface Asked {
  */
 export function imageStatement(
   plan: Plan,
-  { platform, format, sbom, diskSize, efiSigner }: Asked,
+  { platform, format, sbom, diskSize, efiSigner }: StatementOptions,
   { files, variables, trust }: Provenance,
   compression: Compression,
 ): (written: readonly OutputFile[]) => Buffer {

@@ -54,7 +54,7 @@ function splitArchives(initrd: Buffer): Buffer[] {
 }
 
 /** Lists every path with its attributes, without the info file of the initrd. */
-function whatIsUnpacked(initrd: Buffer): readonly string[] {
+function unpackedEntries(initrd: Buffer): readonly string[] {
   const format = '%y %m %U %G %s %n %P %l\\n';
   const { dir: cwd } = unpack(initrd);
   return execFileSync('find', ['.', '-mindepth', '1', '-printf', format], { cwd })
@@ -137,7 +137,7 @@ describe('composeImage', () => {
     expect(again.equals(solid)).toBe(true);
     expect(solid.length).toBeLessThan(many.length);
     expect(solid.length).toBeLessThan(level.length);
-    expect(whatIsUnpacked(solid)).toEqual(whatIsUnpacked(many));
+    expect(unpackedEntries(solid)).toEqual(unpackedEntries(many));
   });
 
   it('unpacks to the same files with every compressor', async () => {

@@ -49,7 +49,7 @@ await compose('signed', 'zstd', ['uki', 'raw-efi'], { efiSigner: efiSigner(pem(k
 console.log(JSON.stringify({ digests, node: process.versions.node, host: hostname() }));
 `;
 
-interface Place {
+interface Environment {
   readonly umask: string;
   readonly env: Readonly<Record<string, string>>;
   readonly dir: string;
@@ -64,7 +64,7 @@ it('has equal bytes for any directory, file system, time zone, umask, locale, ho
   const memory = mkdtempSync('/dev/shm/lkt-image-');
   onTestFinished(() => rmSync(memory, { recursive: true, force: true }));
   chmodSync(memory, 0o755);
-  const places: readonly Place[] = [
+  const environments: readonly Environment[] = [
     { umask: '022', env: { TZ: 'UTC', LC_ALL: 'C' }, dir: join(dir, 'a') },
     {
       umask: '077',
@@ -84,8 +84,8 @@ it('has equal bytes for any directory, file system, time zone, umask, locale, ho
   const nodes = new Set<string>();
   const hosts = new Set<string>();
   const signer = await makeKey(dir);
-  for (const place of places) {
-    for (const found of await composeAt(place, signer)) {
+  for (const environment of environments) {
+    for (const found of await composeAt(environment, signer)) {
       digests.add(JSON.stringify(found.digests));
       nodes.add(found.node.split('.')[0] ?? '');
       hosts.add(found.host);
@@ -114,8 +114,11 @@ async function makeKey(dir: string): Promise<readonly string[]> {
 }
 
 /** Composes with an empty cache, then with the filled one. */
-async function composeAt(place: Place, signer: readonly string[]): Promise<readonly Found[]> {
-  const { umask, env, dir, user, host, node = process.execPath } = place;
+async function composeAt(
+  environment: Environment,
+  signer: readonly string[],
+): Promise<readonly Found[]> {
+  const { umask, env, dir, user, host, node = process.execPath } = environment;
   mkdirSync(dir, { recursive: true });
   const storeDir = join(dir, 'store');
   const store = await openStore(storeDir);

@@ -149,7 +149,10 @@ try {
 console.log(JSON.stringify({ message, rss: process.resourceUsage().maxRSS / 1024 }));
 `;
 
-async function composeApart(store: Store, text: string): Promise<{ message: string; rss: number }> {
+async function composeInProcess(
+  store: Store,
+  text: string,
+): Promise<{ message: string; rss: number }> {
   const dir = tempDir();
   const config = join(dir, 'system.yml');
   writeFileSync(config, text);
@@ -168,7 +171,7 @@ describe('limits', () => {
   it('rejects a million entries and one', async () => {
     const store = await tempStore();
     const digest = await imageOf(store, manyEntries(), MediaType.layerTar);
-    const { message, rss } = await composeApart(store, await configOf(store, digest));
+    const { message, rss } = await composeInProcess(store, await configOf(store, digest));
     expect(message).toMatch(
       /lkt\/evil:1: layer sha256:.*has more than 1000000 entries \(at or after "d\/0999999"\)/,
     );
@@ -181,7 +184,7 @@ describe('limits', () => {
   ] as const)('a layer that unpacks to %s times its size', async ([, layer, mediaType]) => {
     const store = await tempStore();
     const digest = await imageOf(store, layer(), mediaType);
-    const { message, rss } = await composeApart(store, await configOf(store, digest));
+    const { message, rss } = await composeInProcess(store, await configOf(store, digest));
     expect(message).toContain('lkt/evil:1');
     expect(message).toContain('/evil');
     expect(message).toContain('4 GiB');
@@ -193,7 +196,7 @@ describe('limits', () => {
     const digest = digestOf('another content');
     writeFileSync(store.blobPath(digest), '{"schemaVersion":2,');
     truncateSync(store.blobPath(digest), 2 ** 30);
-    const { message, rss } = await composeApart(store, await configOf(store, digest));
+    const { message, rss } = await composeInProcess(store, await configOf(store, digest));
     expect(message).toMatch(/lkt\/evil:1.*has 1073741824 bytes/);
     expect(rss).toBeLessThan(200);
   });
@@ -207,7 +210,7 @@ it('composes ten thousand services', async () => {
     { length: 10_000 },
     (_, index) => `  - {name: s${index}, image: lkt/a:1@${service}}\n`,
   );
-  const { message, rss } = await composeApart(store, `${text}services:\n${services.join('')}`);
+  const { message, rss } = await composeInProcess(store, `${text}services:\n${services.join('')}`);
   expect(message).toBe('');
   expect(rss).toBeLessThan(600);
 });

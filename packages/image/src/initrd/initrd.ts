@@ -39,10 +39,10 @@ export interface Initrd extends InitrdInfo, Pick<Output, 'expected' | 'note'> {
  * microcode, a compressed archive per segment from the cache, the manifest, and the uncompressed
  * info.
  */
-export async function buildInitrd(asked: Plan, compression: Compression): Promise<Initrd> {
-  requireUnpacking(asked, compression);
-  const plan = await layOut(asked, compression);
-  if (plan === asked) warnOfCapabilities(plan, 'an initramfs');
+export async function buildInitrd(planned: Plan, compression: Compression): Promise<Initrd> {
+  requireUnpacking(planned, compression);
+  const plan = await layOut(planned, compression);
+  if (plan === planned) warnOfCapabilities(plan, 'an initramfs');
   const pieces: InitrdPiece[] = [];
   if (plan.kernel?.ucode !== undefined) pieces.push(...padded(plan.kernel.ucode));
   pieces.push(...(await buildSegments(plan, compression)));

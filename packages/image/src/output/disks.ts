@@ -191,12 +191,12 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
     {
       volumeId: LABEL,
       boot: [{ platform: 'efi', size: fat.size, data: () => rawBytes(fat) }],
-      systemArea: ({ boot: [place] }) =>
+      systemArea: ({ boot: [entry] }) =>
         masterBootRecord(new Uint8Array(), ids.id, [
           {
             type: 0xef,
             isActive: false,
-            start: (place?.start ?? 0) * SECTORS,
+            start: (entry?.start ?? 0) * SECTORS,
             // Rounded up to ISO sectors, as in the boot catalog.
             sectors: roundUp(fat.size, SECTOR_SIZE * SECTORS) / SECTOR_SIZE,
           },
@@ -208,7 +208,7 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
 /** Disk sectors per ISO sector. */
 const SECTORS = 4;
 /** Offset of isolinux's disk sector in the isohybrid boot code. */
-const ISOLINUX_PLACE = 432;
+const ISOLINUX_OFFSET = 432;
 /** Partition type that no system mounts by itself. */
 const HIDDEN_NTFS = 0x17;
 
@@ -241,9 +241,9 @@ function biosIso({ bootLoader, kernel, initrd, cmdline, ids }: BootContents): Is
         infoTable: true,
       },
     ],
-    systemArea: ({ size, boot: [place] }) => {
-      const code = Buffer.concat([bootLoader.isoMbr.subarray(0, ISOLINUX_PLACE)], 440);
-      code.writeUInt32LE((place?.start ?? 0) * SECTORS, ISOLINUX_PLACE);
+    systemArea: ({ size, boot: [entry] }) => {
+      const code = Buffer.concat([bootLoader.isoMbr.subarray(0, ISOLINUX_OFFSET)], 440);
+      code.writeUInt32LE((entry?.start ?? 0) * SECTORS, ISOLINUX_OFFSET);
       return masterBootRecord(code, ids.id, [
         { type: HIDDEN_NTFS, isActive: true, start: 0, sectors: size / SECTOR_SIZE },
       ]);

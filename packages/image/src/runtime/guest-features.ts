@@ -25,9 +25,12 @@ const EROFS = 'erofs';
 export function guestFeatures(
   labels: Iterable<Readonly<Record<string, string>> | undefined>,
 ): ReadonlySet<string> {
-  const said = [...labels].flatMap((of) => of?.[FEATURES_LABEL] ?? []);
+  const features = [...labels].flatMap((of) => of?.[FEATURES_LABEL] ?? []);
   // An init without the label behaves like LinuxKit's.
-  return new Set([...(said.length === 0 ? ['interfaces'] : []), ...said.join(' ').split(' ')]);
+  return new Set([
+    ...(features.length === 0 ? ['interfaces'] : []),
+    ...features.join(' ').split(' '),
+  ]);
 }
 
 /**

@@ -60,7 +60,7 @@ class Bundler {
   readonly #ids: ReadonlyMap<string, number>;
   readonly #volumes: ReadonlyMap<string, Volume>;
   /** Location of each image's root file system. */
-  readonly #placed = new Map<Digest, RawPath>();
+  readonly #rootfs = new Map<Digest, RawPath>();
   readonly #features: ReadonlySet<string>;
   /** Container roots are read-only file systems. */
   readonly #isMounted: boolean;
@@ -89,12 +89,12 @@ class Bundler {
     if (section === 'services') this.after.set(container.name, supervision.after ?? []);
     const isReadonly = settings.readonly ?? false;
     const origin = { source: source.full, location };
-    const first = this.#placed.get(source.digest);
+    const first = this.#rootfs.get(source.digest);
     const spec = containerSpec(settings, { ids: this.#ids, volumes: this.#volumes });
     const isAlone =
       isReadonly && (!this.#isMounted || hasMountPoints(await source.tree(), mountsIn(spec)));
     const rootfs = first ?? `${dir}/${isAlone ? 'rootfs' : 'lower'}`;
-    this.#placed.set(source.digest, rootfs);
+    this.#rootfs.set(source.digest, rootfs);
 
     const files = new MemoryEntries()
       .directory('containers')

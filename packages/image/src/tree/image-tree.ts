@@ -56,10 +56,10 @@ export class ImageTree implements Contents {
 
   /** Yields contents by path in layer order. Unpacks each layer at most once. */
   async *read(wanted: ReadonlySet<string>): AsyncGenerator<Content> {
-    const asTheyWere = this.#asTheyWere(wanted);
-    if (this.#packed !== undefined && asTheyWere !== undefined) {
+    const uncompressed = this.#uncompressed(wanted);
+    if (this.#packed !== undefined && uncompressed !== undefined) {
       const { cache, file } = this.#packed;
-      for await (const { part, data } of cache.readParts(file, asTheyWere))
+      for await (const { part, data } of cache.readParts(file, uncompressed))
         yield { name: part.path, data: singleChunk(data) };
       return;
     }
@@ -77,7 +77,7 @@ export class ImageTree implements Contents {
   }
 
   /** Returns the cached ranges of uncompressed contents, if all wanted are. */
-  #asTheyWere(
+  #uncompressed(
     wanted: ReadonlySet<string>,
   ): readonly (PackedFile & { readonly path: RawPath })[] | undefined {
     const found: (PackedFile & { readonly path: RawPath })[] = [];
@@ -112,12 +112,12 @@ export async function loadTree(
   const listingKey = listingOf(key, packing);
   if (packing === undefined) {
     const listing = await cache.text(listingKey, async () =>
-      serialize((await explained(source, flattenArchives(layers))).walk()),
+      serialize((await withName(source, flattenArchives(layers))).walk()),
     );
     return new ImageTree(key, layers, deserialize(listing).nodes);
   }
   const packer = new FilePacker(layers, packing);
-  const file = await explained(
+  const file = await withName(
     source,
     cache.file([PACKED_VERSION, key, packing.key], () => packer.bytes()),
   );
@@ -148,7 +148,7 @@ function listingOf(key: string, packing: Packing | undefined): string[] {
     : [LISTING_VERSION, key, PACKED_VERSION, packing.key];
 }
 
-async function explained<T>({ name }: TreeSource, work: Promise<T>): Promise<T> {
+async function withName<T>({ name }: TreeSource, work: Promise<T>): Promise<T> {
   try {
     return await work;
   } catch (error) {

@@ -4,7 +4,7 @@ import type { ImageTree } from './image-tree.ts';
 import { contentText } from './part.ts';
 
 /** Paths of a kernel's build configuration: beside the kernel or among its modules. */
-const PLACES =
+const CONFIG_PATHS =
   /^(?:\.?config|kernel[-_.]config|(?:boot\/)?config-[^/]+|(?:usr\/)?lib\/modules\/[^/]+\/config)$/;
 const MAX_SIZE = 4 * 2 ** 20;
 
@@ -40,7 +40,7 @@ export async function findKernelConfig(
 }
 
 function isConfig({ type, path, size }: TreeNode): boolean {
-  return type === 'file' && size > 0 && size <= MAX_SIZE && PLACES.test(path);
+  return type === 'file' && size > 0 && size <= MAX_SIZE && CONFIG_PATHS.test(path);
 }
 
 function optionsIn(text: string): readonly string[] {

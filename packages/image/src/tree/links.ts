@@ -23,7 +23,7 @@ export class RootLinks {
       for (const { entries } of roots) {
         for (const { path, type, link = '' } of entries) {
           if (type === 'directory') continue;
-          const at = this.place(path);
+          const at = this.realPath(path);
           if (type === 'symlink') links.set(at, link);
           else links.delete(at);
         }
@@ -40,7 +40,7 @@ export class RootLinks {
   }
 
   /** Returns the real path of an entry: links in its directory are followed. */
-  place(path: RawPath): RawPath {
+  realPath(path: RawPath): RawPath {
     const parent = parentPath(path);
     const real = this.directory(parent);
     return real === parent ? path : joinPath(real, baseName(path));

@@ -50,7 +50,7 @@ class Merger {
   }
 
   add(part: number, entry: TreeEntry): void {
-    const path = this.#links.place(entry.path);
+    const path = this.#links.realPath(entry.path);
     if (entry.type === 'directory') {
       this.#addDirectory(part, path, entry);
       return;

@@ -68,13 +68,13 @@ export async function loadPolicy(
   const rules: TrustPolicy['rules'][number][] = [];
   for (const { images, signers, rebuilders, at: rule } of settings.rules) {
     rules.push({
-      name: placeOf(rule),
+      name: positionOf(rule),
       images,
       signers: signers === undefined ? undefined : await loadSigners(signers, dir, root),
       rebuilders: rebuilders === undefined ? undefined : await loadSigners(rebuilders, dir, root),
     });
   }
-  const name = placeOf(at);
+  const name = positionOf(at);
   return { name, required, unsigned, rules, root };
 }
 
@@ -124,6 +124,6 @@ async function readRoot(value: YamlValue, dir: string): Promise<TrustedRoot> {
   }
 }
 
-function placeOf({ file, position }: YamlValue): string {
+function positionOf({ file, position }: YamlValue): string {
   return `${file.path}:${position.line}`;
 }
