@@ -1,8 +1,9 @@
 import { LktError } from '@lkt/core';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry, collectFromStore } from '../src/referrers/collect-signatures.ts';
+import { collectFromStore, registrySignatures } from '../src/referrers/collect-signatures.ts';
 import { parseImagePattern } from '../src/policy/image-pattern.ts';
 import { type SignatureSource, evaluatePolicies } from '../src/policy/evaluate-policies.ts';
+import type { CollectedSignatures } from '../src/referrers/collected-signatures.ts';
 import type { NamedImage, TrustPolicy } from '../src/policy/policy.ts';
 import { pushSignatures } from '../src/referrers/push-signatures.ts';
 import { rebuildStatement } from '../src/statement/rebuild.ts';
@@ -28,16 +29,16 @@ function sourcesOf({ store, registry }: Fixture, asked: string[]): readonly Sign
   return [
     {
       name: 'the store',
-      collect: async ({ digest }) => {
+      async *collect({ digest }) {
         asked.push('the store');
-        return collectFromStore(store, digest);
+        yield await collectFromStore(store, digest);
       },
     },
     {
       name: 'the registry',
-      collect: async (image) => {
+      async *collect(image) {
         asked.push('the registry');
-        return collectFromRegistry(registry, image);
+        yield* registrySignatures(registry, image);
       },
     },
   ];
@@ -96,7 +97,11 @@ describe('sources', () => {
     const { trust } = await newKey();
     const silent: SignatureSource = {
       name: 'the registry',
-      collect: async () => Promise.reject(new LktError('NETWORK_FAILED', 'connection refused')),
+      async *collect() {
+        yield await Promise.reject<CollectedSignatures>(
+          new LktError('NETWORK_FAILED', 'connection refused'),
+        );
+      },
     };
     const { verdict } = await evaluatePolicies(imageOf(fixture), [policyOf('p', trust)], [silent]);
     expect(verdict).toMatchObject({

@@ -1,8 +1,15 @@
-import { writeReferrer } from '@lkt/oci';
+import { MediaType, writeReferrer } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { signStatement } from '../src/bundle/sign-statement.ts';
-import { collectFromRegistry, collectFromStore } from '../src/referrers/collect-signatures.ts';
+import {
+  collectFromRegistry,
+  collectFromStore,
+  registrySignatures,
+} from '../src/referrers/collect-signatures.ts';
 import type { CollectedSignatures } from '../src/referrers/collected-signatures.ts';
+import type { Verdict } from '../src/policy/policy.ts';
+import { evaluatePolicies } from '../src/policy/evaluate-policies.ts';
+import { parseImagePattern } from '../src/policy/image-pattern.ts';
 import { BUNDLE_V03 } from '../src/bundle/formats.ts';
 import { pushSignatures } from '../src/referrers/push-signatures.ts';
 import { signImage } from '../src/signing/sign-images.ts';
@@ -267,14 +274,103 @@ describe('an image is rejected', () => {
     expect(verdictOf(fixture, verified, trust).accepted).toBe(false);
   });
 
-  it('if it has too many referrers', async () => {
+  it.each([
+    ['twice the same key', '{"payload":"","payload":""}', /has the key "payload" twice/],
+    ['an escaped key twice', '{"a":[{"b":1}],"\\u0061":2}', /has the key "a" twice/],
+    [
+      'a long list',
+      JSON.stringify({ signatures: Array.from({ length: 65 }, () => ({})) }),
+      /a list of more than 64/,
+    ],
+    ['megabytes', JSON.stringify({ hint: 'x'.repeat(2 ** 21) }), /larger than 1 MiB/],
+  ])('if its bundle has %s', async (_, text, reason) => {
     const fixture = await createFixture();
-    const { registry, subject, name } = fixture;
-    for (let count = 0; count < 201; count += 1)
-      await pushReferrer(fixture, subject, 'text/plain', undefined, { count: String(count) });
-    await expect(
-      collectFromRegistry(registry, { ...name, digest: subject.digest }),
-    ).rejects.toMatchObject({ code: 'IMAGE_INVALID' });
+    const { trust } = await newKey();
+    const items = [{ kind: 'bundle', source: 'here', bytes: Buffer.from(text) }] as const;
+    await expectRejected(fixture, { items, unreadable: [] }, trust, reason);
+  });
+});
+
+/** Evaluates a policy for an image with a good signature, after a change of its registry. */
+async function verdictWith(change: (fixture: Fixture) => Promise<void> | void): Promise<Verdict> {
+  const fixture = await createFixture();
+  const { registry, store, subject, name } = fixture;
+  const { signer, trust } = await newKey();
+  await signImage(store, { subject, name, signer });
+  await pushSignatures(registry, store, name, subject.digest);
+  await change(fixture);
+  const image = { ...name, digest: subject.digest };
+  const rule = {
+    name: 'p',
+    images: [parseImagePattern('**')],
+    signers: { threshold: 1, keys: trust.keys ?? [], identities: [] },
+  };
+  const source = { name: 'the registry', collect: () => registrySignatures(registry, image) };
+  const policy = { name: 'p', required: [], unsigned: [], rules: [rule] };
+  return (await evaluatePolicies(image, [policy], [source])).verdict;
+}
+function tagOf({ subject }: Fixture, suffix: string): string {
+  return `${subject.digest.replace(':', '-')}${suffix}`;
+}
+
+describe('a good signature counts', () => {
+  const removeSig = (fixture: Fixture): void =>
+    void fixture.server.storage.repository(fixture.name.path).tags.delete(tagOf(fixture, '.sig'));
+
+  it.each([401, 403, 500])('if the list of referrers has status %i', async (status) => {
+    const verdict = await verdictWith(({ server }) =>
+      server.fault({ method: 'GET', path: /referrers/, times: 1000 }, { kind: 'respond', status }),
+    );
+    expect(verdict).toMatchObject({ accepted: true });
+  });
+
+  it.each([401, 403, 500])('if the tag of signatures has status %i', async (status) => {
+    const verdict = await verdictWith(({ server }) =>
+      server.fault({ method: 'GET', path: /\.sig$/, times: 1000 }, { kind: 'respond', status }),
+    );
+    expect(verdict).toMatchObject({ accepted: true });
+  });
+
+  it.each(['', '.sig', '.att'])('if the tag sha256-HEX%s is not JSON', async (suffix) => {
+    const verdict = await verdictWith((fixture) =>
+      fixture.server.fault(
+        { method: 'GET', path: new RegExp(`${tagOf(fixture, suffix)}$`), times: 1000 },
+        {
+          kind: 'respond',
+          status: 200,
+          headers: { 'content-type': MediaType.ociIndex },
+          body: 'not JSON',
+        },
+      ),
+    );
+    expect(verdict).toMatchObject({ accepted: true });
+  });
+
+  it('beside hundreds of other referrers', async () => {
+    const verdict = await verdictWith(async (fixture) => {
+      removeSig(fixture);
+      for (let count = 0; count < 300; count += 1)
+        await pushReferrer(fixture, fixture.subject, 'text/plain', undefined, {
+          count: `${count}`,
+        });
+    });
+    expect(verdict).toMatchObject({ accepted: true });
+  });
+
+  it('beside bundles that would fill the memory', async () => {
+    const verdict = await verdictWith(async (fixture) => {
+      removeSig(fixture);
+      const bytes = Buffer.alloc(50 * 2 ** 20);
+      for (let count = 0; count < 6; count += 1)
+        await pushReferrer(
+          fixture,
+          fixture.subject,
+          BUNDLE_V03,
+          { mediaType: BUNDLE_V03, bytes },
+          { count: `${count}` },
+        );
+    });
+    expect(verdict).toMatchObject({ accepted: true });
   });
 });
 

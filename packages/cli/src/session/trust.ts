@@ -17,7 +17,7 @@ export async function trustOptions(
   flags: PullFlags,
 ): Promise<TrustOptions & { readonly sources: readonly SignatureSource[] }> {
   const root = await givenRoot(session, flags);
-  const { findStore, signal } = session;
+  const { signal } = session;
   const openRegistry = flags.offline === true ? undefined : lazyRegistries(session, flags);
   const hasMirrors = (flags.mirror ?? []).length > 0;
   return {
@@ -26,7 +26,12 @@ export async function trustOptions(
       return trustPolicies(dirs, await givenPolicies(session, flags), root);
     },
     root,
-    sources: signatureSources({ findStore, openRegistry, hasMirrors, signal }),
+    sources: signatureSources({
+      findStore: async () => session.findStore(),
+      openRegistry,
+      hasMirrors,
+      signal,
+    }),
   };
 }
 

@@ -58,5 +58,10 @@ export function policyProblem({ image, verdict }: PolicyResult): ReferenceProble
 
 /** Returns the signatures in a store as a source. */
 export function storeSignatures(store: Store): SignatureSource {
-  return { name: 'the store', collect: async ({ digest }) => collectFromStore(store, digest) };
+  return {
+    name: 'the store',
+    async *collect({ digest }) {
+      yield await collectFromStore(store, digest);
+    },
+  };
 }

@@ -1,6 +1,7 @@
 import { createHash, X509Certificate } from 'node:crypto';
 import type { UnverifiedSignature } from '../referrers/collected-signatures.ts';
 import { LayerAnnotation } from './formats.ts';
+import { parseJson } from './parse-json.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
 /**
@@ -83,16 +84,4 @@ function entryOf(text: string): unknown {
 
 function timestampOf(text: string): unknown {
   return (parseJson(text, 'the timestamp') as Record<string, unknown>)['SignedRFC3161Timestamp'];
-}
-
-/**
- * Parses a JSON object or list.
- * @throws VerificationError
- */
-export function parseJson(text: string, what: string): object {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value;
-  } catch {}
-  throw new VerificationError(`${what} is not JSON`);
 }

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
-import { bundleFromLayer, parseJson } from './bundle-from-layer.ts';
+import { bundleFromLayer } from './bundle-from-layer.ts';
+import { parseJson } from './parse-json.ts';
 import type { UnverifiedSignature } from '../referrers/collected-signatures.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
@@ -26,11 +27,36 @@ export interface ParsedSignature {
 export async function parseSignature(item: UnverifiedSignature): Promise<ParsedSignature> {
   const document =
     item.kind === 'bundle' ? parseJson(item.bytes.toString(), 'the bundle') : bundleFromLayer(item);
+  requireBounded(document, item.bytes.length);
   const bundle = await bundleFrom(document);
   const payload = item.kind === 'signature' ? item.bytes : undefined;
   if (bundle.content.$case === 'messageSignature' && payload === undefined)
     throw new VerificationError('the bundle lacks the content that it signs');
   return { bundle, payload };
+}
+
+/** Bytes of a bundle without its payload; those of Sigstore have about 10 KB. */
+const MAX_MATERIAL_BYTES = 2 ** 20;
+/** Entries of each list in a bundle; a proof of inclusion has one per level of the log's tree. */
+const MAX_ENTRIES = 64;
+
+/**
+ * Requires that a document is small, apart from the payload of a statement: the library takes
+ * minutes for lists with a million entries.
+ * @throws VerificationError
+ */
+function requireBounded(document: object, size: number): void {
+  const { dsseEnvelope } = document as { dsseEnvelope?: { payload?: unknown } };
+  const payload = dsseEnvelope?.payload;
+  if (size - (typeof payload === 'string' ? payload.length : 0) > MAX_MATERIAL_BYTES)
+    throw new VerificationError('the bundle is larger than 1 MiB without its payload');
+  const open: object[] = [document];
+  for (let value = open.pop(); value !== undefined; value = open.pop()) {
+    const values: readonly unknown[] = Object.values(value);
+    if (values.length > MAX_ENTRIES)
+      throw new VerificationError(`the bundle has a list of more than ${MAX_ENTRIES} entries`);
+    for (const inner of values) if (typeof inner === 'object' && inner !== null) open.push(inner);
+  }
 }
 
 /** Returns the certificates in a bundle in DER, the signer's first; none for a key. */

@@ -1,3 +1,4 @@
+import { parseJson } from './parse-json.ts';
 import { createHash } from 'node:crypto';
 import type { Digest } from '@lkt/core';
 import { layerAnnotations } from './layer-annotations.ts';
@@ -81,7 +82,7 @@ interface Critical {
 
 function criticalPart(payload: Buffer): Critical | undefined {
   try {
-    return (JSON.parse(payload.toString()) as { critical?: Critical } | null)?.critical;
+    return (parseJson(payload.toString(), 'the payload') as { critical?: Critical }).critical;
   } catch {
     return undefined;
   }

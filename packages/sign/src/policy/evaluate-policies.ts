@@ -20,7 +20,8 @@ import { verifyImage } from '../verify/verify-image.ts';
 export interface SignatureSource {
   /** For messages: `the store`, or the registry's name. */
   readonly name: string;
-  readonly collect: (image: NamedImage) => Promise<CollectedSignatures>;
+  /** Yields signatures in parts. The rest is not requested once they suffice. */
+  readonly collect: (image: NamedImage) => AsyncIterable<CollectedSignatures>;
 }
 
 /** The result of evaluating trust policies for an image. */
@@ -42,8 +43,7 @@ export interface PolicyResult {
  * the rejection.
  * @example
  * ```ts
- * const collect = async ({ digest }) => collectFromStore(store, digest);
- * const { verdict } = await evaluatePolicies(image, [policy], [{ name: 'the store', collect }]);
+ * const { verdict } = await evaluatePolicies(image, [policy], [storeSignatures(store)]);
  * if (!verdict.accepted) throw new LktError('SIGNATURE_INVALID', verdict.reasons.join('\n'));
  * ```
  */
@@ -61,15 +61,19 @@ export async function evaluatePolicies(
     if (evaluated.verdict.accepted) break;
     signal?.throwIfAborted();
     try {
-      perSource.push(await source.collect(image));
+      for await (const part of source.collect(image)) {
+        perSource.push(part);
+        for (const { message } of part.failures ?? [])
+          unreachable.push({ source: source.name, reason: message });
+        evaluated = await evaluate(image, policies, perSource);
+        if (evaluated.verdict.accepted) break;
+      }
       asked.push(source.name);
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof LktError)) throw error;
       unreachable.push({ source: source.name, reason: error.message });
-      continue;
     }
-    evaluated = await evaluate(image, policies, perSource);
   }
   const { verdict, signatures, rejections } = evaluated;
   const all = [...rejections, ...unreachable];

@@ -1,4 +1,4 @@
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, LktError, uniqueBy } from '@lkt/core';
 import {
   type Descriptor,
   type ImageManifest,
@@ -15,7 +15,13 @@ import {
   SIGNATURE_ARTIFACT,
   SIMPLE_SIGNING,
 } from '../bundle/formats.ts';
-import { findManifest, CONTENT_ERRORS, referrersOf, referrersTag } from './registry-referrers.ts';
+import {
+  CONTENT_ERRORS,
+  findManifest,
+  listedReferrers,
+  referrersTag,
+  taggedReferrers,
+} from './registry-referrers.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
 /** Bytes of a bundle or envelope. Those of SBOMs have some MB. */
@@ -23,8 +29,12 @@ export const MAX_BUNDLE_BYTES: number = 64 * 2 ** 20;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 
 /** Bounds the work: a party with write access could add any number of referrers. */
-export const MAX_REFERRERS = 200;
+export const MAX_REFERRERS = 2000;
 export const MAX_LAYERS = 200;
+/** Referrers in the first part that `registrySignatures` yields. Later parts double. */
+const FIRST_PART = 32;
+/** Bytes. Larger layers are read last, so that they cannot use up the total size. */
+const SMALL_LAYER_BYTES = 64 * 1024;
 /** Bytes. All signatures of one image are in memory at once. */
 export const MAX_TOTAL_BYTES: number = 256 * 2 ** 20;
 
@@ -59,12 +69,15 @@ export async function collectFromStore(
     manifest: async (descriptor) => store.readBytes(descriptor),
     blob: async (descriptor, limit) => store.readBytes(descriptor, limit),
   });
-  await collector.addReferrers(subject, await store.referrers(subject));
-  return collector.collected();
+  const referrers = await store.referrers(subject);
+  await collector.addReferrers(subject, referrers.slice(0, MAX_REFERRERS));
+  if (referrers.length > MAX_REFERRERS) collector.skipped(referrers.length - MAX_REFERRERS);
+  await collector.addLarge();
+  return collector.take();
 }
 
 /**
- * Returns the signatures that a registry has for an image: its referrers, by the API or the
+ * Returns the signatures that a registry has for an image: its referrers, by the API and the
  * fallback tag, and cosign 2's tags `.sig` and `.att`.
  * @throws NETWORK_FAILED, ACCESS_DENIED, IMAGE_INVALID: a failed request never counts as an empty
  * list
@@ -74,6 +87,28 @@ export async function collectFromRegistry(
   image: Reference & { readonly digest: Digest },
   signal?: AbortSignal,
 ): Promise<CollectedSignatures> {
+  const parts: CollectedSignatures[] = [];
+  for await (const part of registrySignatures(registry, image, signal)) {
+    const [failure] = part.failures ?? [];
+    if (failure !== undefined) throw failure;
+    parts.push(part);
+  }
+  return {
+    items: parts.flatMap(({ items }) => items),
+    unreadable: parts.flatMap(({ unreadable }) => unreadable),
+  };
+}
+
+/**
+ * Yields the signatures that a registry has for an image, in parts, so that a caller can stop at a
+ * good one. A place that cannot be read is a failure of its part, and the next one follows, so that
+ * write access to the repository is not enough to hide a signature.
+ */
+export async function* registrySignatures(
+  registry: RegistryReader,
+  image: Reference & { readonly digest: Digest },
+  signal?: AbortSignal,
+): AsyncGenerator<CollectedSignatures> {
   const { domain, path, digest } = image;
   const repository = { domain, path };
   const collector = new Collector({
@@ -82,16 +117,34 @@ export async function collectFromRegistry(
     blob: async (descriptor, limit) =>
       registry.fetchBlob(repository, descriptor, { limit, signal }),
   });
-  await collector.addReferrers(digest, await referrersOf(registry, image, signal));
   for (const suffix of ['sig', 'att']) {
     const tag = `${referrersTag(digest)}.${suffix}`;
-    const found = await findManifest(registry, { ...repository, tag }, signal);
-    if (found !== undefined)
-      await collector.reading(tag, async () =>
-        collector.addLayers(tag, parseManifest(found.bytes)),
-      );
+    await collector.trying(signal, async () => {
+      const found = await findManifest(registry, { ...repository, tag }, signal);
+      if (found !== undefined)
+        await collector.reading(tag, async () =>
+          collector.addLayers(tag, parseManifest(found.bytes)),
+        );
+    });
   }
-  return collector.collected();
+  yield collector.take();
+  const referrers: Descriptor[] = [];
+  for (const list of [listedReferrers, taggedReferrers])
+    await collector.trying(signal, async () => {
+      referrers.push(...(await list(registry, image, signal)));
+    });
+  const known = uniqueBy(referrers, (item) => item.digest);
+  // Types in the list are only a hint, and decide nothing but the order.
+  const sorted = known.toSorted((a, b) => Number(isSignature(b)) - Number(isSignature(a)));
+  const read = sorted.slice(0, MAX_REFERRERS);
+  if (read.length < sorted.length) collector.skipped(sorted.length - read.length);
+  for (let start = 0, size = FIRST_PART; start < read.length; start += size, size = start) {
+    const part = read.slice(start, start + size);
+    await collector.trying(signal, async () => collector.addReferrers(digest, part));
+    yield collector.take();
+  }
+  await collector.trying(signal, async () => collector.addLarge());
+  yield collector.take();
 }
 
 interface Source {
@@ -101,24 +154,33 @@ interface Source {
 
 class Collector {
   readonly #source: Source;
-  readonly #items: UnverifiedSignature[] = [];
-  readonly #unreadable: { source: string; reason: string }[] = [];
+  #items: UnverifiedSignature[] = [];
+  #unreadable: { source: string; reason: string }[] = [];
+  #failures: LktError[] = [];
+  /** Bundles to read after all others. */
+  readonly #large: { readonly source: string; readonly layer: Descriptor }[] = [];
   #size = 0;
 
   constructor(source: Source) {
     this.#source = source;
   }
 
-  collected(): CollectedSignatures {
-    return { items: this.#items, unreadable: this.#unreadable };
+  /** Returns what was collected since the last call. */
+  take(): CollectedSignatures {
+    const taken = { items: this.#items, unreadable: this.#unreadable, failures: this.#failures };
+    this.#items = [];
+    this.#unreadable = [];
+    this.#failures = [];
+    return taken;
+  }
+
+  /** Records that some referrers are not read. */
+  skipped(count: number): void {
+    const reason = `more than ${MAX_REFERRERS} referrers: ${count} were not read`;
+    this.#unreadable.push({ source: 'the list of referrers', reason });
   }
 
   async addReferrers(subject: Digest, referrers: readonly Descriptor[]): Promise<void> {
-    if (referrers.length > MAX_REFERRERS)
-      throw new LktError(
-        'IMAGE_INVALID',
-        `${subject} has ${referrers.length} referrers, more than ${MAX_REFERRERS}`,
-      );
     for (const referrer of referrers) {
       if (isIndexType(referrer.mediaType)) continue;
       const source = `referrer ${referrer.digest}`;
@@ -131,6 +193,12 @@ class Collector {
         else await this.addLayers(source, manifest);
       });
     }
+  }
+
+  /** Reads the large bundles, the smallest first. */
+  async addLarge(): Promise<void> {
+    for (const { source, layer } of this.#large.toSorted((a, b) => a.layer.size - b.layer.size))
+      await this.reading(source, async () => this.#readBundle(source, layer));
   }
 
   /** Adds the layers that are signatures or attestations in cosign 2's form, and skips others. */
@@ -155,6 +223,11 @@ class Collector {
     const [layer, ...more] = layers;
     if (layer === undefined || more.length > 0)
       throw new VerificationError('does not have exactly one layer');
+    if (layer.size > SMALL_LAYER_BYTES) this.#large.push({ source, layer });
+    else await this.#readBundle(source, layer);
+  }
+
+  async #readBundle(source: string, layer: Descriptor): Promise<void> {
     const bytes = await this.#blob(layer, MAX_BUNDLE_BYTES);
     this.#items.push({ kind: 'bundle', source, bytes });
   }
@@ -167,6 +240,17 @@ class Collector {
     const bytes = await this.#source.blob(layer, limit);
     this.#size += bytes.length;
     return bytes;
+  }
+
+  /** Runs `read` and records errors of the network, of access and of content as failures. */
+  async trying(signal: AbortSignal | undefined, read: () => Promise<void>): Promise<void> {
+    try {
+      await read();
+    } catch (error) {
+      signal?.throwIfAborted();
+      if (!(error instanceof LktError)) throw error;
+      this.#failures.push(error);
+    }
   }
 
   /**

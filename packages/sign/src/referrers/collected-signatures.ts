@@ -1,3 +1,5 @@
+import type { LktError } from '@lkt/core';
+
 /**
  * The signatures found beside an image, unverified: any party with write access there could have
  * added or removed some.
@@ -6,6 +8,8 @@ export interface CollectedSignatures {
   readonly items: readonly UnverifiedSignature[];
   /** Entries that could not be read as a signature, with the reason. Each counts as a rejection. */
   readonly unreadable: readonly { readonly source: string; readonly reason: string }[];
+  /** Errors of places that could not be read at all, so that signatures may be missing. */
+  readonly failures?: readonly LktError[];
 }
 
 /** A signature found beside an image. `source` says where, for messages. */

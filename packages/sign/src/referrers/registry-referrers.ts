@@ -7,20 +7,40 @@ export function referrersTag(subject: Digest): string {
   return `sha256-${digestHex(subject)}`;
 }
 
+type Subject = Reference & { readonly digest: Digest };
+
 /**
  * Returns the referrers of an image by the API and at the fallback tag: a registry that gained the
  * API may still have earlier ones there.
  */
 export async function referrersOf(
   registry: RegistryReader,
-  { domain, path, digest }: Reference & { readonly digest: Digest },
+  image: Subject,
   signal: AbortSignal | undefined,
 ): Promise<readonly Descriptor[]> {
-  const listed = await registry.referrers({ domain, path, digest }, signal);
+  const listed = await listedReferrers(registry, image, signal);
+  const tagged = await taggedReferrers(registry, image, signal);
+  return uniqueBy([...listed, ...tagged], (item) => item.digest);
+}
+
+/** Returns the referrers that the registry lists: by the API, else at the fallback tag. */
+export async function listedReferrers(
+  registry: RegistryReader,
+  { domain, path, digest }: Subject,
+  signal: AbortSignal | undefined,
+): Promise<readonly Descriptor[]> {
+  return registry.referrers({ domain, path, digest }, signal);
+}
+
+/** Returns the referrers at the fallback tag. */
+export async function taggedReferrers(
+  registry: RegistryReader,
+  { domain, path, digest }: Subject,
+  signal: AbortSignal | undefined,
+): Promise<readonly Descriptor[]> {
   const tagged = await findManifest(registry, { domain, path, tag: referrersTag(digest) }, signal);
   const isIndex = tagged !== undefined && isIndexType(tagged.descriptor.mediaType);
-  const more = isIndex ? parseIndex(tagged.bytes).manifests : [];
-  return uniqueBy([...listed, ...more], (item) => item.digest);
+  return isIndex ? parseIndex(tagged.bytes).manifests : [];
 }
 
 /** Returns a manifest, or undefined if the registry does not have it. */

@@ -1,3 +1,4 @@
+import { parseJson } from '../bundle/parse-json.ts';
 import { createPublicKey, type KeyObject, X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
 import { VerificationError } from './verification-error.ts';
@@ -53,11 +54,7 @@ interface Body {
 }
 
 function parseBody(bytes: Buffer): Body {
-  try {
-    return JSON.parse(bytes.toString()) as Body;
-  } catch {
-    throw new VerificationError('the log entry is not JSON');
-  }
+  return parseJson(bytes.toString(), 'the log entry') as Body;
 }
 
 /** Returns the verifiers of an entry, which each kind of entry has elsewhere. */

@@ -1,4 +1,5 @@
 import { type Digest, digestHex } from '@lkt/core';
+import { parseJson } from '../bundle/parse-json.ts';
 import type { ParsedSignature } from '../bundle/parse-signature.ts';
 import {
   IN_TOTO_PAYLOAD,
@@ -38,15 +39,13 @@ export function readSignedPredicate(
 }
 
 function parseStatement(content: Buffer): Statement {
-  try {
-    const statement = JSON.parse(content.toString()) as Statement;
-    const { _type, subject, predicateType } = statement;
-    const isStatement =
-      (_type === STATEMENT_V1 || _type === STATEMENT_V01) &&
-      Array.isArray(subject) &&
-      typeof predicateType === 'string' &&
-      predicateType !== '';
-    if (isStatement) return statement;
-  } catch {}
+  const statement = parseJson(content.toString(), 'the signed payload') as Statement;
+  const { _type, subject, predicateType } = statement;
+  const isStatement =
+    (_type === STATEMENT_V1 || _type === STATEMENT_V01) &&
+    Array.isArray(subject) &&
+    typeof predicateType === 'string' &&
+    predicateType !== '';
+  if (isStatement) return statement;
   throw new VerificationError('the signed payload is not an in-toto statement');
 }
