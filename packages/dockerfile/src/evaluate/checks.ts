@@ -26,7 +26,8 @@ export function checkedWarnings(
   const { skip, error } = parseChecks(check, dockerfile);
   const unknown = [...skip].flatMap((name) => {
     if (name === '' || name === 'all' || RULES.includes(name)) return [];
-    const near = nearest(name, RULES) ?? RULES.find((rule) => isSameLetters(rule, name));
+    const near =
+      nearest(name, RULES) ?? RULES.find((rule) => rule.toLowerCase() === name.toLowerCase());
     const hint = near === undefined ? '' : `; did you mean ${near}?`;
     return [{ position: check.position, text: `unknown check "${name}" in skip${hint}` }];
   });
@@ -64,8 +65,4 @@ function parseChecks(check: Word, { file }: Dockerfile): Checks {
     throw errorAt(file, check, `"${error}" is not a valid value for error`, 'write error=true');
   const skip = (fields.get('skip') ?? '').split(',').map((rule) => rule.trim());
   return { skip: new Set(skip), error: error === 'true' || error === '1' };
-}
-
-function isSameLetters(one: string, other: string): boolean {
-  return one.toLowerCase() === other.toLowerCase();
 }

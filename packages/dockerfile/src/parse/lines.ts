@@ -8,8 +8,6 @@ import { MappedText, type SourceText } from './source-text.ts';
 export interface LogicalLine {
   readonly line: MappedText;
   readonly heredocs: readonly Heredoc[];
-  /** Offset of the first character of the instruction. */
-  readonly start: number;
   /** Offset after its last character, here-documents excluded. */
   readonly end: number;
   /** Offset of the first blank line inside the continued instruction. */
@@ -39,32 +37,83 @@ interface PhysicalLine {
 export function readLines(source: SourceText): FileLines {
   const physical = physicalLines(source);
   const { directives, next } = readDirectives(source, physical);
-  const lines: LogicalLine[] = [];
-  let index = next;
-  while (index < physical.length) {
-    const line = physical[index];
-    if (line === undefined) break;
-    if (isBlankOrComment(source.file.text, line)) {
-      index += 1;
-      continue;
+  return { directives, lines: new LineReader(source, physical, directives.escape, next).lines() };
+}
+
+class LineReader {
+  readonly #source: SourceText;
+  readonly #text: string;
+  readonly #physical: readonly PhysicalLine[];
+  readonly #escape: string;
+  /** Index of the next physical line. */
+  #next: number;
+
+  constructor(source: SourceText, physical: readonly PhysicalLine[], escape: string, next: number) {
+    this.#source = source;
+    this.#text = source.file.text;
+    this.#physical = physical;
+    this.#escape = escape;
+    this.#next = next;
+  }
+
+  lines(): readonly LogicalLine[] {
+    const lines: LogicalLine[] = [];
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      if (isBlankOrComment(this.#text, next)) {
+        this.#next += 1;
+        continue;
+      }
+      const joined = this.#join(next);
+      const heredocs = hasHeredocs(joined.line.text) ? this.#heredocs(joined.line) : [];
+      lines.push({ ...joined, heredocs });
     }
-    const joined = joinContinuations(source, physical, index, directives.escape);
-    index = joined.next;
-    let heredocs: readonly Heredoc[] = [];
-    if (hasHeredocs(joined.line.text)) {
-      const bodies = readHeredocs(source, physical, index, joined.line, directives.escape);
-      heredocs = bodies.heredocs;
-      index = bodies.next;
+    return lines;
+  }
+
+  #peek(): PhysicalLine | undefined {
+    return this.#physical[this.#next];
+  }
+
+  /** Joins an instruction's first line and its continuations. */
+  #join(first: PhysicalLine): Omit<LogicalLine, 'heredocs'> {
+    const text = this.#text;
+    const slices: PhysicalLine[] = [];
+    let { end } = first;
+    let blankContinuation: number | undefined;
+    let pendingBlank: number | undefined;
+    for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+      this.#next += 1;
+      if (next !== first && isBlankOrComment(text, next)) {
+        const isBlank = skipSpaces(text, next.start, next.end) === next.end;
+        if (isBlank) pendingBlank ??= next.start;
+        continue;
+      }
+      blankContinuation ??= pendingBlank;
+      const start = next === first ? skipSpaces(text, next.start, next.end) : next.start;
+      const mark = continuationMark(text, { start, end: next.end }, this.#escape);
+      slices.push({ start, end: mark ?? next.end });
+      end = next.end;
+      if (mark === undefined) break;
     }
-    lines.push({
-      line: joined.line,
-      heredocs,
-      start: joined.line.offset(0),
-      end: joined.end,
-      blankContinuation: joined.blank,
+    return { line: new MappedText(this.#source, trim(text, slices), end), end, blankContinuation };
+  }
+
+  #heredocs(line: MappedText): readonly Heredoc[] {
+    return findHeredocs(line, this.#escape).map((opening) => {
+      const start = this.#peek()?.start ?? this.#text.length;
+      for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
+        this.#next += 1;
+        const content = this.#text.slice(next.start, next.end);
+        if ((opening.chomp ? content.replace(/^\t+/, '') : content) === opening.name)
+          return { ...opening, content: this.#text.slice(start, next.start) };
+      }
+      throw this.#source.error(
+        opening,
+        `the here-document "${opening.name}" is not terminated`,
+        endFix(opening.name, this.#text.slice(start)),
+      );
     });
   }
-  return { directives, lines };
 }
 
 function physicalLines(source: SourceText): readonly PhysicalLine[] {
@@ -78,39 +127,6 @@ function physicalLines(source: SourceText): readonly PhysicalLine[] {
   });
 }
 
-function joinContinuations(
-  source: SourceText,
-  physical: readonly PhysicalLine[],
-  first: number,
-  escape: string,
-): { line: MappedText; next: number; end: number; blank: number | undefined } {
-  const { text } = source.file;
-  const slices: { start: number; end: number }[] = [];
-  let end = physical[first]?.end ?? 0;
-  let blank: number | undefined;
-  let pendingBlank: number | undefined;
-  let index = first;
-  for (; index < physical.length; index += 1) {
-    const line = physical[index];
-    if (line === undefined) break;
-    if (index > first && isBlankOrComment(text, line)) {
-      const isBlank = skipSpaces(text, line.start, line.end) === line.end;
-      if (isBlank) pendingBlank ??= line.start;
-      continue;
-    }
-    blank ??= pendingBlank;
-    const start = index === first ? skipSpaces(text, line.start, line.end) : line.start;
-    const mark = continuationMark(text, { start, end: line.end }, escape);
-    slices.push({ start, end: mark ?? line.end });
-    end = line.end;
-    if (mark === undefined) {
-      index += 1;
-      break;
-    }
-  }
-  return { line: new MappedText(source, trim(text, slices), end), next: index, end, blank };
-}
-
 /** Returns the offset of the escape character that continues the line. */
 function continuationMark(text: string, line: PhysicalLine, escape: string): number | undefined {
   let at = line.end;
@@ -121,10 +137,7 @@ function continuationMark(text: string, line: PhysicalLine, escape: string): num
 }
 
 /** Removes the blanks around the whole instruction, across its slices. */
-function trim(
-  text: string,
-  slices: readonly { start: number; end: number }[],
-): readonly { start: number; end: number }[] {
+function trim(text: string, slices: readonly PhysicalLine[]): readonly PhysicalLine[] {
   const kept = slices.map((slice) => ({ ...slice }));
   for (const slice of kept) {
     while (slice.start < slice.end && isSpace(text[slice.start])) slice.start += 1;
@@ -135,38 +148,6 @@ function trim(
     if (slice.end > slice.start) break;
   }
   return kept;
-}
-
-function readHeredocs(
-  source: SourceText,
-  physical: readonly PhysicalLine[],
-  first: number,
-  line: MappedText,
-  escape: string,
-): { heredocs: readonly Heredoc[]; next: number } {
-  const { text } = source.file;
-  const heredocs: Heredoc[] = [];
-  let index = first;
-  for (const opening of findHeredocs(line, escape)) {
-    const bodyStart = physical[index]?.start ?? text.length;
-    let bodyEnd: number | undefined;
-    while (bodyEnd === undefined) {
-      const candidate = physical[index];
-      if (candidate === undefined)
-        throw source.error(
-          opening,
-          `the here-document "${opening.name}" is not terminated`,
-          endFix(opening.name, text.slice(bodyStart)),
-        );
-      const content = text.slice(candidate.start, candidate.end);
-      if ((opening.chomp ? content.replace(/^\t+/, '') : content) === opening.name) {
-        bodyEnd = candidate.start;
-      }
-      index += 1;
-    }
-    heredocs.push({ ...opening, content: text.slice(bodyStart, bodyEnd) });
-  }
-  return { heredocs, next: index };
 }
 
 /** @param rest the text after the line that opens the here-document */

@@ -51,9 +51,7 @@ export function parseSyntax(source: SourceText): FileSyntax {
   return {
     directives,
     nodes: lines.map((line) => parseNode(line, 0, directives.escape)),
-    blankContinuations: lines
-      .map((line) => line.blankContinuation)
-      .filter((offset) => offset !== undefined),
+    blankContinuations: lines.flatMap(({ blankContinuation }) => blankContinuation ?? []),
   };
 }
 
