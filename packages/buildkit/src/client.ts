@@ -72,13 +72,11 @@ export async function runClient(
 }
 
 function missingProgram(program: string, cause: unknown): LktError {
-  return program === 'docker'
-    ? new LktError('TOOL_MISSING', 'docker is not installed', {
-        cause,
-        fix: 'sudo apt-get install docker-cli docker-buildx',
-      })
-    : new LktError('TOOL_MISSING', 'buildctl is not installed', {
-        cause,
-        fix: 'put buildctl from a BuildKit release (github.com/moby/buildkit) on the PATH, or use --builder buildx:NAME after sudo apt-get install docker-cli docker-buildx',
-      });
+  return new LktError('TOOL_MISSING', `${program} is not installed`, {
+    cause,
+    fix:
+      program === 'docker'
+        ? 'sudo apt-get install docker-cli docker-buildx'
+        : 'put buildctl from a BuildKit release (github.com/moby/buildkit) on the PATH, or use --builder buildx:NAME after sudo apt-get install docker-cli docker-buildx',
+  });
 }

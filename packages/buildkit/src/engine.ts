@@ -98,8 +98,7 @@ async function build(
   await using directory = await store.tempDir();
   const fetched = await fetchedImages(planned, request, around);
   const images = [...(await namedContexts(planned, store)), ...fetched];
-  const { program } = builder;
-  const context = await stageInputs(directory.path, planned, request, { ...around, program });
+  const context = await stageInputs(directory.path, planned, request, around, builder.program);
   const staged = await stageCredentials(directory.path, credentials, request);
   const { words } = staged;
   const command = buildCommand(builder, planned, request, { context, credentials: words, images });

@@ -48,12 +48,8 @@ export function parseStatus(text: string): SolveStatus | undefined {
   }
 }
 
-function transferOf({
-  id,
-  vertex,
-  current,
-  total,
-}: Readonly<Record<string, unknown>>): readonly Transfer[] {
+function transferOf(status: Readonly<Record<string, unknown>>): readonly Transfer[] {
+  const { id, vertex, current, total } = status;
   if (typeof id !== 'string' || typeof vertex !== 'string' || !isCount(current)) return [];
   return [{ id, vertex, current, total: isCount(total) ? total : undefined }];
 }

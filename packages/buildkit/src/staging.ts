@@ -47,13 +47,8 @@ export async function stageInputs(
   directory: string,
   planned: RequestPlan,
   request: BuildRequest,
-  {
-    store,
-    signal,
-    program,
-  }: BuildContext & {
-    readonly program: Builder['program'];
-  },
+  { store, signal }: BuildContext,
+  program: Builder['program'],
 ): Promise<string> {
   for (const name of ['context', DOCKERFILE_DIR, LAYOUT_DIR]) await mkdir(join(directory, name));
   const context = new Context(request.context);

@@ -76,12 +76,8 @@ describe('choice of the ignore file', () => {
     path,
   }));
   const left = async (dockerfile: string): Promise<readonly string[]> => {
-    const kept = await withoutIgnored(
-      files,
-      dockerfile,
-      ({ path }) =>
-        Promise.resolve(path === '.dockerignore' ? 'a\n.dockerignore' : 'b\n*ockerfile'),
-      (path) => path,
+    const kept = await withoutIgnored(files, dockerfile, ({ path }) =>
+      Promise.resolve(path === '.dockerignore' ? 'a\n.dockerignore' : 'b\n*ockerfile'),
     );
     return kept.map(({ path }) => path);
   };

@@ -1,4 +1,4 @@
-import { compareBytes, fromRaw, type RawPath } from '@lkt/oci';
+import { compareBytes, fromRaw } from '@lkt/oci';
 import type { FileFacts, FileMap } from '@lkt/formats';
 
 /** A path that differs between two images. */
@@ -23,27 +23,18 @@ export function compareFiles(before: FileMap, after: FileMap): readonly FileChan
     const now = after.get(path);
     const what = old !== undefined && now !== undefined ? differences(old, now) : [];
     if (old !== undefined && now !== undefined && what.length === 0) continue;
-    changes.push(changeOf(path, old, now, what));
+    const { source, location } = now ?? old ?? {};
+    changes.push({
+      path: `/${fromRaw(path)}`,
+      change: old === undefined ? 'added' : now === undefined ? 'removed' : 'changed',
+      what: what.length > 0 ? what : [describe(now ?? old)],
+      before: old?.hash,
+      after: now?.hash,
+      source: source === undefined ? undefined : Buffer.from(source, 'latin1').toString(),
+      location,
+    });
   }
   return changes;
-}
-
-function changeOf(
-  path: RawPath,
-  old: FileFacts | undefined,
-  now: FileFacts | undefined,
-  what: readonly string[],
-): FileChange {
-  const { source, location } = now ?? old ?? {};
-  return {
-    path: `/${fromRaw(path)}`,
-    change: old === undefined ? 'added' : now === undefined ? 'removed' : 'changed',
-    what: what.length > 0 ? what : [describe(now ?? old)],
-    before: old?.hash === undefined ? undefined : old.hash,
-    after: now?.hash === undefined ? undefined : now.hash,
-    source: source === undefined ? undefined : Buffer.from(source, 'latin1').toString(),
-    location,
-  };
 }
 
 function describe(facts: FileFacts | undefined): string {

@@ -107,15 +107,15 @@ function usedImages(
   config: SystemConfig,
   packages: ReadonlyMap<string, PackageImage>,
 ): readonly UsedImage[] {
-  const used = new Map<string, { image: UsedImage; places: string[] }>();
+  const used = new Map<string, UsedImage & { readonly places: string[] }>();
   for (const { place, reference } of imageUses(config)) {
     const image = usedImage(reference, packages);
     const key = `${image.name} ${image.digest}`;
-    const known = used.get(key);
-    if (known === undefined) used.set(key, { image, places: [place] });
-    else known.places.push(place);
+    const known = used.get(key) ?? { ...image, places: [] };
+    known.places.push(place);
+    used.set(key, known);
   }
-  return [...used.values()].map(({ image, places: all }) => ({ ...image, places: all }));
+  return [...used.values()];
 }
 
 function usedImage(

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, LktError, silentReporter } from '@lkt/core';
-import { fromRaw, openStore, type Store } from '@lkt/oci';
+import { openStore, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nativeEngine } from '@lkt/builder';
 import { imageReferences, parseDockerfile, withoutIgnored } from '@lkt/dockerfile';
@@ -59,7 +59,7 @@ async function buildCase({ context, dockerfile, buildArgs }: ConformanceCase): P
       {
         name: 'test',
         dockerfile: file,
-        context: await withoutIgnored(contextOf(context), dockerfile, readSource, fromRaw),
+        context: await withoutIgnored(contextOf(context), dockerfile, readSource),
         buildArgs: args,
         labels: {},
         platform,

@@ -1,5 +1,6 @@
 import { posix } from 'node:path';
 import { LktError, type SourceFile, sourceError } from '@lkt/core';
+import { fromRaw, type RawPath } from '@lkt/oci';
 import { compileGlob, type Glob, GlobError } from './glob.ts';
 import { parentsOf } from './source-tree.ts';
 
@@ -82,21 +83,20 @@ export function parseDockerignore(file: SourceFile): IgnorePatterns {
  * Returns the files of a build context that its ignore file does not exclude. The ignore file is
  * `<Dockerfile>.dockerignore` if it exists, else `.dockerignore`. Patterns can also exclude the
  * Dockerfile and the ignore file.
- * @param files paths in any encoding; `decode` turns one into text, `read` returns the text of a
- * file
+ * @param files with raw paths
+ * @param read returns the text of a file
  * @param show returns the path of the ignore file for error messages
  * @throws DOCKERFILE_INVALID for a malformed pattern or an ignore file over 1 MiB; errors of `read`
  * @example
  * ```ts
- * const kept = await withoutIgnored(files, 'Dockerfile', (file) => readText(file), fromRaw);
+ * const kept = await withoutIgnored(files, 'Dockerfile', (file) => readText(file));
  * ```
  */
-export async function withoutIgnored<F extends { readonly path: string }>(
+export async function withoutIgnored<F extends { readonly path: RawPath }>(
   files: readonly F[],
   dockerfileName: string,
   read: (file: F) => Promise<string>,
-  decode: (path: string) => string,
-  show: (file: F) => string = ({ path }) => decode(path),
+  show: (file: F) => string = ({ path }) => fromRaw(path),
 ): Promise<readonly F[]> {
   const ignoreFile =
     files.find((file) => file.path === `${dockerfileName}.dockerignore`) ??
@@ -106,7 +106,7 @@ export async function withoutIgnored<F extends { readonly path: string }>(
   if (text.length > MAX_IGNORE_FILE_LENGTH)
     throw new LktError('DOCKERFILE_INVALID', `${show(ignoreFile)} is larger than 1 MiB`);
   const patterns = parseDockerignore({ path: show(ignoreFile), text });
-  return files.filter((file) => !patterns.ignores(decode(file.path)));
+  return files.filter((file) => !patterns.ignores(fromRaw(file.path)));
 }
 
 const MAX_IGNORE_FILE_LENGTH = 1024 * 1024;

@@ -163,7 +163,6 @@ function accepts(token: Token, char: string): boolean {
     case 'char':
       return token.char === char;
     case 'any':
-      return char !== token.except;
     case 'star':
       return char !== token.except;
     case 'optional':

@@ -3,14 +3,6 @@ import type { Dockerfile, Warning, Word } from '../parse/ast.ts';
 import { RULES } from './rules.ts';
 import { errorAt } from '../parse/source-text.ts';
 
-/** The directive `# check=` (Dockerfile reference, "check"). */
-interface Checks {
-  /** Rules that are skipped; `all` skips every rule. */
-  readonly skip: ReadonlySet<string>;
-  /** Whether a warning fails the build. */
-  readonly error: boolean;
-}
-
 /**
  * Returns the warnings that `# check=skip=RULE,…` does not skip. Warnings without a rule always
  * stay.
@@ -45,9 +37,14 @@ export function checkedWarnings(
 }
 
 /**
- * Parses `skip=RULE,RULE;error=true`. Ignores `experimental=`, whose rules lkt does not implement.
+ * Parses `skip=RULE,RULE;error=true` (Dockerfile reference, "check"): the rules to skip, or
+ * `all`, and whether a warning fails the build. Ignores `experimental=`, whose rules lkt does not
+ * implement.
  */
-function parseChecks(check: Word, { file }: Dockerfile): Checks {
+function parseChecks(
+  check: Word,
+  { file }: Dockerfile,
+): { readonly skip: ReadonlySet<string>; readonly error: boolean } {
   const fields = new Map<string, string>();
   for (const field of check.text.split(';')) {
     const [, name = '', value = ''] = /^\s*(\w+)\s*=\s*(.*?)\s*$/.exec(field) ?? [];

@@ -3,7 +3,7 @@ import { isDigest } from '@lkt/core';
 import { isCommit, remoteKind } from '../copy/git-source.ts';
 import { fromRoot, resolvePath } from '../copy/source-tree.ts';
 import type { CopyInstruction, Heredoc, Span, Word } from '../parse/ast.ts';
-import { chompTabs } from '../parse/heredoc.ts';
+import { bodyOf, isFileName } from '../parse/heredoc.ts';
 import type { WordReader } from './scope.ts';
 import type { SourceText } from '../parse/source-text.ts';
 import type { BaseOrigin } from './stages.ts';
@@ -117,17 +117,15 @@ function climbsOut(path: string): boolean {
 
 function inlineFile(heredoc: Heredoc, context: CopyContext): { name: string; content: string } {
   const { name } = heredoc;
-  if (name.includes('/') || name === '.' || name === '..')
+  if (!isFileName(name))
     throw context.source.error(
       heredoc,
       `"${name}" is not a valid file name`,
       'use a simple name, and write the directory in the destination',
     );
-  const content = heredoc.chomp ? chompTabs(heredoc.content) : heredoc.content;
-  return {
-    name,
-    content: heredoc.expand ? context.reader.body(heredoc, content, context.variables) : content,
-  };
+  const body = bodyOf(heredoc);
+  const content = heredoc.expand ? context.reader.body(heredoc, body, context.variables) : body;
+  return { name, content };
 }
 
 function fileMode(

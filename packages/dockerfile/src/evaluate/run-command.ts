@@ -1,5 +1,5 @@
 import type { RunInstruction } from '../parse/ast.ts';
-import { chompTabs, parseHeredoc } from '../parse/heredoc.ts';
+import { bodyOf, isFileName, parseHeredoc } from '../parse/heredoc.ts';
 import type { SourceText } from '../parse/source-text.ts';
 import type { RunStep } from './steps.ts';
 
@@ -27,9 +27,9 @@ export function evaluateCommand(
     const bodies = heredocs.map(({ content, name }) => `\n${content}${name}`).join('');
     return { argv: [...shell, command.script + bodies], files: [] };
   }
-  const content = first.chomp ? chompTabs(first.content) : first.content;
+  const content = bodyOf(first);
   if (!content.startsWith('#!')) return { argv: [...shell, content], files: [] };
-  if (!/^[^/]+$/.test(first.name) || first.name === '.' || first.name === '..')
+  if (!isFileName(first.name))
     throw source.error(first, `"${first.name}" is not a valid file name`, 'use a simple name');
   const path = `${SCRIPT_DIRECTORY}/${first.name}`;
   return { argv: [...shell, path], files: [{ path, content, mode: 0o755 }] };

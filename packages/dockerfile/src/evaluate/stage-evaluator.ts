@@ -1,6 +1,5 @@
-import type { LktError } from '@lkt/core';
 import type { ContainerConfig } from '@lkt/oci';
-import type { Command, Instruction, Span, Word } from '../parse/ast.ts';
+import type { Command, Instruction, Word } from '../parse/ast.ts';
 import { resolvePath } from '../copy/source-tree.ts';
 import { type CopyContext, evaluateCopy } from './copy-step.ts';
 import { healthcheck } from './healthcheck.ts';
@@ -180,7 +179,7 @@ export class StageEvaluator {
         this.#config.Healthcheck = healthcheck(instruction);
         return;
       case 'ONBUILD':
-        this.#triggers.push(triggerText(instruction));
+        this.#triggers.push(triggerText(instruction.trigger));
         return;
       case 'MAINTAINER':
         this.#author = instruction.maintainer;
@@ -204,14 +203,14 @@ export class StageEvaluator {
   #name(word: Word, variables: ReadonlyMap<string, string>): string {
     const name = this.#context.graph.reader.word(word, variables);
     if (name === '' || name.includes('='))
-      throw this.#error(word, `"${name}" is not a valid variable name`);
+      throw this.#source.error(word, `"${name}" is not a valid variable name`);
     return name;
   }
 
   #text(word: Word, keyword: string): string {
     const text = this.#context.graph.reader.word(word, this.#variables.scope);
     if (text !== '') return text;
-    throw this.#error(
+    throw this.#source.error(
       word,
       `${keyword} is empty after expanding ${word.text}`,
       this.#context.graph.reader.emptyFix(word, this.#variables.scope),
@@ -244,7 +243,7 @@ export class StageEvaluator {
   #signal(word: Word): string {
     const signal = this.#text(word, 'STOPSIGNAL');
     if (isSignal(signal)) return signal;
-    throw this.#error(
+    throw this.#source.error(
       word,
       `"${signal}" is not a signal`,
       'write a name such as SIGTERM, or a number from 1 to 64',
@@ -262,10 +261,6 @@ export class StageEvaluator {
       if (config[key]?.length === 0) delete config[key];
     }
     return config;
-  }
-
-  #error(span: Span, message: string, fix?: string): LktError {
-    return this.#source.error(span, message, fix);
   }
 }
 

@@ -184,7 +184,7 @@ export class StageGraph {
         ? (this.#imageConfig(base)?.OnBuild ?? [])
         : base.kind === 'stage'
           ? (this.#dockerfile.stages[base.index]?.instructions ?? []).flatMap((instruction) =>
-              instruction.keyword === 'ONBUILD' ? [triggerText(instruction)] : [],
+              instruction.keyword === 'ONBUILD' ? [triggerText(instruction.trigger)] : [],
             )
           : [];
     return parseTriggers(texts, this.#dockerfile.file, stage.from);

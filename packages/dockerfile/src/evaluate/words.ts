@@ -99,16 +99,17 @@ class Expander {
     }
     if (set === undefined) this.#options.onUnset?.(name);
     try {
-      return this.#counted(this.#edit(set ?? '', operation));
+      const edited = this.#edit(set ?? '', operation);
+      if (edited !== undefined) return this.#counted(edited);
     } catch (error) {
       if (error instanceof GlobError) throw new WordError(part.index, error.message);
-      if (error instanceof PatternLimitError)
-        throw new WordError(part.index, `the value of ${name} is too long for this pattern`);
       throw error;
     }
+    throw new WordError(part.index, `the value of ${name} is too long for this pattern`);
   }
 
-  #edit(value: string, operation: Edit): string {
+  /** Returns undefined if the value is too long for the pattern. */
+  #edit(value: string, operation: Edit): string | undefined {
     const glob = compileGlob(this.text(operation.pattern), {
       separator: '',
       deep: false,
@@ -150,12 +151,11 @@ function cutPrefix(value: string, glob: Glob, longest: boolean): string {
   return characters.slice(cut).join('');
 }
 
-class PatternLimitError extends Error {}
-
 /**
  * Replaces the first or every match, each leftmost and longest. An empty match replaces nothing.
+ * @returns undefined if that takes too many steps, or the result is too long
  */
-function replace(value: string, glob: Glob, replacement: string, all: boolean): string {
+function replace(value: string, glob: Glob, replacement: string, all: boolean): string | undefined {
   const characters = Array.from(value);
   let result = '';
   let steps = 0;
@@ -167,7 +167,7 @@ function replace(value: string, glob: Glob, replacement: string, all: boolean): 
       longest = length;
     }
     steps += 1;
-    if (steps > MAX_PATTERN_STEPS) throw new PatternLimitError();
+    if (steps > MAX_PATTERN_STEPS) return undefined;
     if (longest === 0) {
       result += characters[index] ?? '';
       index += 1;
@@ -175,7 +175,7 @@ function replace(value: string, glob: Glob, replacement: string, all: boolean): 
     }
     result += replacement;
     index += longest;
-    if (result.length > MAX_EXPANDED_LENGTH) throw new PatternLimitError();
+    if (result.length > MAX_EXPANDED_LENGTH) return undefined;
     if (!all) break;
   }
   return result + characters.slice(index).join('');

@@ -148,7 +148,7 @@ export interface HealthcheckInstruction extends InstructionBase {
 }
 
 /** An ONBUILD; `trigger` runs in images that are FROM this one. */
-export interface OnbuildInstruction extends InstructionBase {
+interface OnbuildInstruction extends InstructionBase {
   readonly keyword: 'ONBUILD';
   readonly trigger: Instruction;
 }

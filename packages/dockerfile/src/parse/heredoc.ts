@@ -71,7 +71,12 @@ export function parseHeredoc(word: string): OpeningFacts | 'unbalanced' | undefi
   return { name, expand: !quoted, chomp: dash === '-', descriptor: Number(descriptor) };
 }
 
-/** Removes the tabs at the start of every line, for `<<-`. */
-export function chompTabs(content: string): string {
-  return content.replaceAll(/^\t+/gm, '');
+/** Returns the body of a here-document, for `<<-` without the tabs at the start of its lines. */
+export function bodyOf({ content, chomp }: Heredoc): string {
+  return chomp ? content.replaceAll(/^\t+/gm, '') : content;
+}
+
+/** Reports whether the name of a here-document can name its file. */
+export function isFileName(name: string): boolean {
+  return /^[^/]+$/.test(name) && name !== '.' && name !== '..';
 }

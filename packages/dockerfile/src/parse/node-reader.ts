@@ -65,11 +65,13 @@ export class NodeReader {
   word(name: string): Word | undefined {
     const flag = this.#single(name);
     if (flag?.value === undefined) return undefined;
-    const written = this.source.file.text.slice(flag.offset, flag.offset + flag.length);
-    const start = written.endsWith(flag.value) ? flag.offset + flag.length - flag.value.length : -1;
-    const span = start === -1 ? flag : this.source.span(start, flag.offset + flag.length);
-    const { position, offset, length } = span;
-    return { position, offset, length, text: flag.value };
+    const { position, offset, length, value: text } = flag;
+    const end = offset + length;
+    const isLiteral = this.source.file.text.slice(offset, end).endsWith(text);
+    const span = isLiteral
+      ? this.source.span(end - text.length, end)
+      : { position, offset, length };
+    return { ...span, text };
   }
 
   /** Returns the value of a switch; `--name` alone is true, undefined if it is absent. */

@@ -1,5 +1,5 @@
 import { LktError, type SourceFile } from '@lkt/core';
-import type { FromInstruction, Instruction, OnbuildInstruction, Span } from './ast.ts';
+import type { FromInstruction, Instruction, Span } from './ast.ts';
 import { parseInstruction } from './instructions.ts';
 import { errorAt, SourceText } from './source-text.ts';
 import { parseSyntax } from './syntax.ts';
@@ -17,12 +17,8 @@ export interface Trigger {
 /** A limit, because triggers are parsed on every use of the image. No real image has so many. */
 const MAX_TRIGGERS = 1000;
 
-/** Returns an ONBUILD as images store it: the instruction, then the here-documents it opens. */
-export function triggerText({ trigger }: OnbuildInstruction): string {
-  return instructionText(trigger);
-}
-
-function instructionText({ text, heredocs }: Instruction): string {
+/** Returns a trigger as images store it: the instruction, then the here-documents it opens. */
+export function triggerText({ text, heredocs }: Instruction): string {
   return text + heredocs.map(({ content, name }) => `\n${content}${name}`).join('');
 }
 
@@ -45,7 +41,7 @@ export function parseTriggers(
       const instruction = parseTrigger({ path: file.path, text });
       return {
         title,
-        text: instructionText(instruction),
+        text: triggerText(instruction),
         instruction: spannedAt(span, instruction),
       };
     } catch (error) {

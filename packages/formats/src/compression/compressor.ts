@@ -99,8 +99,8 @@ async function versionOf(compressor: Compressor): Promise<readonly string[]> {
 }
 
 /**
- * Returns the zstd options for a block of a file system, which the kernel reads with a window of one
- * block: a pledged size limits the window to the length of the data.
+ * Returns the zstd options for a block of a file system, which the kernel reads with a window of
+ * one block: a pledged size limits the window to the length of the data.
  */
 export function zstdOptions({ length }: Uint8Array, level = 3): ZstdOptions {
   return { params: { [constants.ZSTD_c_compressionLevel]: level }, pledgedSrcSize: length };

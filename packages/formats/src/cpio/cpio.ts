@@ -1,6 +1,7 @@
 // https://docs.kernel.org/driver-api/early-userspace/buffer-format.html (newc)
 import { LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
+import type { Inode } from '../file-system/file-system.ts';
 import { FILE_TYPE, type InodeEntry } from '../file-system/inode-entry.ts';
 
 const MAGIC = '070701';
@@ -12,10 +13,7 @@ const MAX_SIZE = 2 ** 32 - 1;
 const MAX_PATH = 4095;
 
 /** The inode number of an entry, and the number of its names in the archive. */
-export interface CpioInode {
-  readonly number: number;
-  readonly links: number;
-}
+export type CpioInode = Pick<Inode, 'number' | 'links'>;
 
 /**
  * Returns the header of an entry, its name and cpioPadding. `size` is the length of the data that

@@ -1,7 +1,7 @@
-import { compareBytes, type RawPath } from '@lkt/oci';
+import { compareBytes } from '@lkt/oci';
 import { packer } from '../bytes/pack.ts';
 import { BLOCK_SIZE } from './inode.ts';
-import type { Inode } from '../file-system/file-system.ts';
+import type { Child, Inode } from '../file-system/file-system.ts';
 
 const ENTRY_SIZE = 12;
 const entryHead = packer('<QHBx');
@@ -15,18 +15,13 @@ const TYPE: Readonly<Record<Inode['type'], number>> = {
   symlink: 7,
 };
 
-interface Named {
-  readonly name: RawPath;
-  readonly inode: Inode;
-}
-
 /**
  * The content of a directory: its entries with `.` and `..`, sorted. Each block has entries, then
  * their names.
  */
 export class DirectoryContent {
   readonly size: number;
-  readonly #blocks: readonly (readonly Named[])[];
+  readonly #blocks: readonly (readonly Child[])[];
 
   constructor(directory: Inode) {
     const entries = [
@@ -34,7 +29,7 @@ export class DirectoryContent {
       { name: '..', inode: directory.parent },
       ...directory.children,
     ].toSorted((a, b) => compareBytes(a.name, b.name));
-    const blocks: Named[][] = [];
+    const blocks: Child[][] = [];
     let used = BLOCK_SIZE;
     for (const entry of entries) {
       const size = ENTRY_SIZE + entry.name.length;

@@ -1,19 +1,15 @@
 import { createHash } from 'node:crypto';
 import { LktError } from '@lkt/core';
-import { type EntryType, type EntryWithContent, fromRaw, type RawPath } from '@lkt/oci';
+import { type EntryWithContent, fromRaw, type RawPath } from '@lkt/oci';
+import type { InodeEntry } from './inode-entry.ts';
 
 /** The metadata of a path in an image. */
-export interface FileFacts {
-  readonly type: Exclude<EntryType, 'hardlink'>;
-  readonly mode: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly mtime: number;
-  readonly size: number;
+export interface FileFacts extends Pick<
+  InodeEntry,
+  'type' | 'mode' | 'uid' | 'gid' | 'mtime' | 'size' | 'link'
+> {
   /** SHA-256 of a non-empty file, 64 hex digits. */
   readonly hash?: string;
-  /** Target of a symbolic link. */
-  readonly link?: RawPath;
   /** Device number, `major:minor`. */
   readonly device?: string;
   /** Digest of the names and values of extended attributes. */

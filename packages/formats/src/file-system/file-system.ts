@@ -30,7 +30,8 @@ export interface Inode extends Omit<FsEntry, 'file' | 'content'> {
   readonly parent: Inode;
 }
 
-interface Child {
+/** A name in a directory. */
+export interface Child {
   readonly name: RawPath;
   readonly inode: Inode;
 }

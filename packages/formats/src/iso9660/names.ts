@@ -32,9 +32,7 @@ export function isoChildren({ children }: Inode): readonly IsoChild[] {
     const key = chosen.padEnd(MAX_NAME_LENGTH + 1) + extension.padEnd(MAX_NAME_LENGTH + 1);
     return { identifier, name, inode, key };
   });
-  return named
-    .toSorted((a, b) => compareBytes(a.key, b.key))
-    .map(({ identifier, name, inode }) => ({ identifier, name, inode }));
+  return named.toSorted((a, b) => compareBytes(a.key, b.key));
 }
 
 function plain(name: string): string {

@@ -243,17 +243,16 @@ function specific({ type, link = '', devMajor = 0, devMinor = 0 }: Inode): Buffe
  * Splits a target inside of a component if possible: libarchive loses the slash after a whole one.
  */
 function symbolicLink(target: RawPath): Buffer[] {
-  const entries: { components: Buffer[]; size: number }[] = [];
+  const entries: Buffer[][] = [];
   const roomFor = (length: number): number => {
-    const size = entries.at(-1)?.size ?? MAX_TEXT_LENGTH;
-    if (MAX_TEXT_LENGTH - size >= COMPONENT_HEAD + length) return MAX_TEXT_LENGTH - size;
-    entries.push({ components: [], size: 0 });
+    const last = entries.at(-1);
+    const room = last === undefined ? 0 : MAX_TEXT_LENGTH - lengthOf(last);
+    if (room >= COMPONENT_HEAD + length) return room;
+    entries.push([]);
     return MAX_TEXT_LENGTH;
   };
   const add = (flags: number, text: string): void => {
-    const entry = entries.at(-1);
-    entry?.components.push(Buffer.of(flags, text.length), Buffer.from(text, 'latin1'));
-    if (entry !== undefined) entry.size += COMPONENT_HEAD + text.length;
+    entries.at(-1)?.push(Buffer.of(flags, text.length), Buffer.from(text, 'latin1'));
   };
   const rest = target.replace(/^\//, '');
   const parts = [...(rest === target ? [] : ['/']), ...(rest === '' ? [] : rest.split('/'))];
@@ -272,11 +271,11 @@ function symbolicLink(target: RawPath): Buffer[] {
       if (isSplit) length -= 1;
       isWhole = done + length === part.length;
       add(isWhole ? 0 : CONTINUES, part.slice(done, done + length));
-      if (isSplit) entries.push({ components: [], size: 0 });
+      if (isSplit) entries.push([]);
       done += length;
     }
   }
-  return entries.map(({ components }, index) => {
+  return entries.map((components, index) => {
     const flags = index < entries.length - 1 ? CONTINUES : 0;
     return systemEntry('SL', Buffer.of(flags), ...components);
   });

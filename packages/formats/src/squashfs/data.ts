@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import { blocksOf } from '../bytes/blocks.ts';
 import type { FileContent, FileGroup, Inode } from '../file-system/file-system.ts';
 import type { BlockCompressor } from './compressor.ts';
@@ -71,7 +71,7 @@ export class DataWriter {
     const parts: Uint8Array[] = [];
     for await (const part of data) parts.push(Uint8Array.from(part));
     const content = Buffer.concat(parts);
-    const key = hash(content);
+    const key = hash('sha256', content);
     let location = this.#short.get(key);
     if (location === undefined) {
       if (this.#fragmentUsed + content.length > BLOCK_SIZE) this.#endFragment();
@@ -94,7 +94,7 @@ export class DataWriter {
     for await (const block of blocksOf(data, BLOCK_SIZE)) {
       digest.update(block);
       if (first === undefined) {
-        first = `${files[0].size} ${hash(block)}`;
+        first = `${files[0].size} ${hash('sha256', block)}`;
         if (this.#begun.has(first)) held = [];
       }
       const compressing = this.#compress(block, (compressed) => {
@@ -181,7 +181,3 @@ interface CompressedBlock {
 }
 
 const ZEROS = Buffer.alloc(BLOCK_SIZE);
-
-function hash(data: Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex');
-}

@@ -40,7 +40,7 @@ export async function contextFiles(
   }
   const sorted = [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const show = (file: ContextFile): string => displayPath(file.source);
-  return withoutIgnored(sorted, dockerfile, textOf, fromRaw, show);
+  return withoutIgnored(sorted, dockerfile, textOf, show);
 }
 
 function textOf({ source }: ContextFile): Promise<string> {
