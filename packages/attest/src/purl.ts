@@ -40,7 +40,7 @@ export function parsePackageUrl(text: string): PackageUrlParts | undefined {
       type: type.toLowerCase(),
       namespace: segments.length === 0 ? undefined : segments.join('/'),
       name,
-      version: version && decodeURIComponent(version),
+      version: version === undefined ? undefined : decodeURIComponent(version),
       qualifiers: Object.fromEntries(
         query
           .split('&')

@@ -19,8 +19,8 @@ export interface Outdated {
 
 /** Queries to registries. */
 export interface TagSource {
-  resolve(reference: Reference): Promise<Digest>;
-  tags(repository: Reference): Promise<readonly string[]>;
+  readonly resolve: (reference: Reference) => Promise<Digest>;
+  readonly tags: (repository: Reference) => Promise<readonly string[]>;
 }
 
 /**

@@ -313,10 +313,11 @@ function tagOf({ subject }: Fixture, suffix: string): string {
   return `${subject.digest.replace(':', '-')}${suffix}`;
 }
 
-describe('a good signature counts', () => {
-  const removeSig = (fixture: Fixture): void =>
-    void fixture.server.storage.repository(fixture.name.path).tags.delete(tagOf(fixture, '.sig'));
+function removeSig(fixture: Fixture): void {
+  fixture.server.storage.repository(fixture.name.path).tags.delete(tagOf(fixture, '.sig'));
+}
 
+describe('a good signature counts', () => {
   it.each([401, 403, 500])('if the list of referrers has status %i', async (status) => {
     const verdict = await verdictWith(({ server }) =>
       server.fault({ method: 'GET', path: /referrers/, times: 1000 }, { kind: 'respond', status }),

@@ -48,7 +48,11 @@ export async function erofsArchive(
     const image = planErofs(filesOf(plan.root.parts, root.entries), compressor);
     const archive = archiveOf(path, image);
     const inputs = [VERSION, path, compression.key, filesKey(plan.root.parts, root.entries)];
-    const file = await cache.file(inputs, archive.bytes, archive.head);
+    const file = await cache.file(
+      inputs,
+      () => archive.bytes(),
+      () => archive.head(),
+    );
     const sum = await cache.text(['crc-32 of an erofs 1', file.digest], async () =>
       String(await sumOf(cache.read(file), headerOf(path).length)),
     );

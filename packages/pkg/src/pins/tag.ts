@@ -33,7 +33,8 @@ export function renderTag(template: string, hash: string): string {
           fix: 'use {{.Hash}}, the only supported value',
         });
       }
-      return [trimLeft ? '' : leading, hash, trimRight ? '' : trailing].join('');
+      const [before, after] = [trimLeft, trimRight].map((marker) => (marker ?? '') !== '');
+      return [before ? '' : leading, hash, after ? '' : trailing].join('');
     },
   );
   const tag = rendered === '' ? 'latest' : rendered;

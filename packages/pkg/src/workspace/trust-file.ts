@@ -5,7 +5,7 @@ import { isErrno, LktError, undefinedIf } from '@lkt/core';
 import type { Workspace } from './workspace.ts';
 
 /** The file name of a trust policy. It applies to everything below its directory. */
-export const TRUST_FILE = 'trust.yml';
+const TRUST_FILE = 'trust.yml';
 /** Names that would be ignored, although the user surely meant a policy. */
 const MISSPELLED: readonly string[] = [
   'trust.yaml',

@@ -207,8 +207,8 @@ async function buildAll(
   const { buildPackages } = await import('@lkt/pkg');
   const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
   const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-  const platforms = await wantedPlatforms(flags, flags.all ? workspace.all() : named);
-  const targets = flags.all ? await allPackages(workspace, platforms) : named;
+  const platforms = await wantedPlatforms(flags, flags.all === true ? workspace.all() : named);
+  const targets = flags.all === true ? await allPackages(workspace, platforms) : named;
   await using caches = await remoteCaches(session, flags);
   const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
   const verbose = (flags.verbose ?? 1) > 1;
@@ -233,7 +233,7 @@ async function buildAll(
     await prepareImages(tools.store, workspace, built, signal);
     await enforceCacheMax(session, tools.store);
   }
-  if (flags.check) {
+  if (flags.check === true) {
     const { reportChecks } = await import('../../output/check-report.ts');
     await reportChecks(built, { reporter, verbose });
   }
@@ -246,7 +246,7 @@ async function buildAll(
       digest: one.index.digest,
       cached: one.cached,
       target,
-      checks: flags.check ? one.checks : undefined,
+      checks: flags.check === true ? one.checks : undefined,
       docker: target ? await docker?.loadIntoDocker(session, tools.store, one) : undefined,
     });
   }
