@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { redactUrl } from './address.ts';
 import { Transports } from './transports.ts';
-import { type Download, download, type DownloadOptions } from './download.ts';
+import { download, type DownloadOptions } from './download.ts';
 import { isTemporary, toNetworkError } from './network-error.ts';
 import { redirectTarget, withoutCredentials } from './redirect.ts';
 import type { HttpOptions } from './options.ts';
@@ -61,10 +61,14 @@ export class HttpClient implements AsyncDisposable {
   /**
    * Downloads a file. Resumes after a lost connection and verifies the content at its end, so do
    * not act on chunks before that.
+   * @returns the content, readable once: read it to its end, or call the iterator's `return`
    * @throws NETWORK_FAILED; NOT_FOUND; DIGEST_MISMATCH at the end, or as soon as the content is too
    * long
    */
-  async download(url: URL | string, options: DownloadOptions = {}): Promise<Download> {
+  async download(
+    url: URL | string,
+    options: DownloadOptions = {},
+  ): Promise<AsyncIterable<Uint8Array>> {
     return download(this, this.#options, addressOf(url), options);
   }
 

@@ -32,20 +32,10 @@ export interface Requester {
   request(url: URL | string, options?: RequestOptions): Promise<HttpResponse>;
 }
 
-/** A download in progress. */
-export interface Download {
-  /** The address of the content after redirects. */
-  readonly url: URL;
-  readonly header: (name: string) => string | undefined;
-  /** The size of the whole content, if the server states it. */
-  readonly size: number | undefined;
-  /** The content, readable once. Read it to its end, or call the iterator's `return`. */
-  readonly content: AsyncIterable<Uint8Array>;
-}
-
 /**
  * Downloads a file through any client, such as one that adds credentials; otherwise as
  * `HttpClient.download`.
+ * @returns the content, readable once: read it to its end, or call the iterator's `return`
  * @throws NETWORK_FAILED, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function download(
@@ -53,24 +43,17 @@ export async function download(
   retryPolicy: RetryPolicy,
   url: URL,
   options: DownloadOptions,
-): Promise<Download> {
+): Promise<AsyncIterable<Uint8Array>> {
   const response = await client.request(url, options);
   if (response.status !== 200) throw await statusError(url, response);
   const length = response.header('content-length');
-  const size = length === undefined ? undefined : Number(length);
-  if (size !== undefined) {
-    const problem = sizeProblem(url, size, true, options);
-    if (problem !== undefined) {
-      await response.discard();
-      throw problem;
-    }
+  const problem =
+    length === undefined ? undefined : sizeProblem(url, Number(length), true, options);
+  if (problem !== undefined) {
+    await response.discard();
+    throw problem;
   }
-  return {
-    url: response.url,
-    header: response.header,
-    size,
-    content: new Transfer(client, retryPolicy, url, options, response),
-  };
+  return new Transfer(client, retryPolicy, url, options, response);
 }
 
 /** The download of one file over as many connections as needed. */

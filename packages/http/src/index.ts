@@ -1,7 +1,7 @@
 export { createHttpClient, type HttpClient } from './client.ts';
 export { type RequestOptions } from './request.ts';
 export { type HttpOptions } from './options.ts';
-export { download, type Download, type DownloadOptions } from './download.ts';
+export { download, type DownloadOptions } from './download.ts';
 export { isLoopback, redactUrl } from './address.ts';
 export { NetworkError } from './network-error.ts';
 export { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';

@@ -31,7 +31,7 @@ describe('large content', () => {
       const http = client({ ca: [ca] });
       for (const url of [await serve(listener), address]) {
         const parts: Uint8Array[] = [];
-        const { content: coming } = await http.download(url, { digest, canReuseBuffers });
+        const coming = await http.download(url, { digest, canReuseBuffers });
         for await (const part of coming) {
           parts.push(canReuseBuffers ? Buffer.from(part) : part);
           // A slow consumer finds the chunk unchanged.

@@ -205,9 +205,9 @@ describe('a connection', () => {
     expect(most).toBe(2);
     const long = await serve((_request, response) => response.end(Buffer.alloc(1e6)));
     for (let count = 0; count < 4; count += 1) {
-      const { content } = await http.download(long);
+      const content = await http.download(long);
       await content[Symbol.asyncIterator]().return?.();
-      for await (const part of (await http.download(long)).content) if (part.length > 0) break;
+      for await (const part of await http.download(long)) if (part.length > 0) break;
       await (await http.request(long)).discard();
     }
   });

@@ -15,7 +15,7 @@ const digest = digestOf(CONTENT);
 async function get(url: string, options: DownloadOptions = {}, idle = 10_000): Promise<string> {
   const client = createHttpClient({ backoff: [1, 1], idle });
   onTestFinished(async () => client[Symbol.asyncDispose]());
-  return collect((await client.download(url, options)).content);
+  return collect(await client.download(url, options));
 }
 
 /** A server that sends three bytes per connection. */

@@ -211,7 +211,7 @@ export class Pull {
           onBytes(bytes);
         };
         const options = { size, onBytes: count, canReuseBuffers: true };
-        const { content } = await remote.download(digest, options);
+        const content = await remote.download(digest, options);
         const expected = { digest, size, canHashInThread: true };
         return await this.#store.write(content, expected, signal);
       } catch (error) {

@@ -1,6 +1,5 @@
 import { digestOf, LktError } from '@lkt/core';
 import {
-  type Download,
   download,
   type DownloadOptions,
   type HttpClient,
@@ -129,7 +128,7 @@ export class Remote {
   async download(
     digest: string,
     options: Omit<DownloadOptions, 'isCheckedByCaller' | 'signal'>,
-  ): Promise<Download> {
+  ): Promise<AsyncIterable<Uint8Array>> {
     const request: HttpClient['request'] = async (url, inner) =>
       this.request(new URL(url), { ...inner, action: 'pull' });
     return download({ request }, this.retryPolicy, this.url(`blobs/${digest}`), {
@@ -147,7 +146,7 @@ export class Remote {
     const name = `blob ${digest} of ${this.nameOf({})}`;
     if (size > limit)
       throw new LktError('IMAGE_INVALID', `${name} has ${size} bytes, more than ${limit}`);
-    const { content } = await this.download(digest, { size });
+    const content = await this.download(digest, { size });
     const bytes = Buffer.concat(await Array.fromAsync(content));
     if (digestOf(bytes) === digest) return bytes;
     throw new LktError('DIGEST_MISMATCH', `${this.base.host} returned wrong content for ${name}`, {

@@ -42,7 +42,7 @@ async function fetchFile(
   const { text } = source;
   const download = async (): Promise<void> => {
     const headers = await headersFor(new URL(text), request);
-    const { content } = await http.download(text, { digest, maxSize: MAX_SIZE, headers, signal });
+    const content = await http.download(text, { digest, maxSize: MAX_SIZE, headers, signal });
     await store.write(content, { digest }, signal);
     await noteDownload(store, digest, text);
   };

@@ -61,7 +61,7 @@ async function readRemote(
     );
   await using http = createHttpClient({ env: variables });
   const path = redactUrl(url);
-  const { content } = await http.download(url, { maxSize: MAX_SIZE, signal });
+  const content = await http.download(url, { maxSize: MAX_SIZE, signal });
   return {
     path,
     absolute: resolve(cwd, 'web.yml'),

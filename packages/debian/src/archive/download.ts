@@ -46,7 +46,7 @@ export async function download<T>(
       onBytes?.(bytes);
     };
     try {
-      const { content } = await http.download(`${address}/${path}`, { ...options, onBytes: count });
+      const content = await http.download(`${address}/${path}`, { ...options, onBytes: count });
       return await consumeAndClose(content, consume);
     } catch (error) {
       options.signal?.throwIfAborted();
