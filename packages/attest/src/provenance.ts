@@ -1,5 +1,6 @@
-import { canonicalJson, type Digest, digestHex } from '@lkt/core';
+import { type Digest, digestHex } from '@lkt/core';
 import { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { sortedUnique } from './sorted-unique.ts';
 import {
   BUILD_TYPE,
   BUILDER_ID,
@@ -103,7 +104,6 @@ function statementOf<Parameters>(
   inputs: ProvenanceInputs<Parameters>,
   internal: { readonly compressor?: string | undefined } = {},
 ): ProvenanceStatement<Parameters> {
-  const dependencies = new Map(inputs.dependencies.map((item) => [canonicalJson(item), item]));
   return {
     _type: IN_TOTO_STATEMENT,
     subject: inputs.subjects.map(({ name, digest }) => ({
@@ -120,9 +120,7 @@ function statementOf<Parameters>(
           engineEpoch: ENGINE_EPOCH,
           sourceDateEpoch: SOURCE_DATE_EPOCH,
         },
-        resolvedDependencies: [...dependencies]
-          .toSorted(([a], [b]) => (a < b ? -1 : 1))
-          .map(([, item]) => item),
+        resolvedDependencies: sortedUnique(inputs.dependencies),
       },
       runDetails: { builder: { id: BUILDER_ID } },
     },

@@ -1,6 +1,7 @@
 import { canonicalJson, digestHex, digestOf, isDigest } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Component, Content } from './component.ts';
+import { sortedUnique } from './sorted-unique.ts';
 import { SPDX_NAMESPACE } from './uris.ts';
 
 /** The fields that lkt writes of an SPDX 2.3 document (spdx-spec, schemas/spdx-schema.json). */
@@ -104,11 +105,10 @@ export function spdxDocument(
   packages: readonly SpdxPackage[],
   relationships: readonly SpdxRelationship[],
 ): SpdxDocument {
-  const unique = new Map(relationships.map((item) => [canonicalJson(item), item]));
   const body = {
     name,
     packages: packages.toSorted((a, b) => (a.SPDXID < b.SPDXID ? -1 : 1)),
-    relationships: [...unique].toSorted(([a], [b]) => (a < b ? -1 : 1)).map(([, item]) => item),
+    relationships: sortedUnique(relationships),
   };
   return {
     spdxVersion: 'SPDX-2.3',

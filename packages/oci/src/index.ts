@@ -58,7 +58,12 @@ export {
 export { importImages } from './archive/import-archive.ts';
 export { isStoreWellBelow } from './store/store-size.ts';
 export { explainLayerError } from './layer/layer-error.ts';
-export { type LayerArchive, layerArchives, UnpackedLayers } from './layer/layer-archives.ts';
+export {
+  type LayerArchive,
+  layerArchives,
+  openArchive,
+  UnpackedLayers,
+} from './layer/layer-archives.ts';
 export { type Layer, writeLayer } from './layer/layer.ts';
 export { importFromLayout, writeLayoutDirectory } from './archive/layout-directory.ts';
 export { type Tag } from './store/layout-index.ts';

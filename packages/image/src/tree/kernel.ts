@@ -1,5 +1,12 @@
 import { LktError } from '@lkt/core';
-import { type LayerArchive, fromRaw, readArchives, toRaw, type TreeNode } from '@lkt/oci';
+import {
+  type LayerArchive,
+  fromRaw,
+  openArchive,
+  readArchives,
+  toRaw,
+  type TreeNode,
+} from '@lkt/oci';
 import type { CachedFile, ComposeCache } from '../cache.ts';
 import type { KernelSettings } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
@@ -126,20 +133,7 @@ class KernelFiles {
   }
 
   #archive(name: string): LayerArchive {
-    return {
-      open: () => {
-        const data = this.#read(name);
-        return {
-          data: { [Symbol.asyncIterator]: () => ({ next: async () => data.next() }) },
-          finish: async () => {
-            while ((await data.next()).done !== true);
-          },
-          [Symbol.asyncDispose]: async () => {
-            await data.return(undefined);
-          },
-        };
-      },
-    };
+    return { open: () => openArchive(this.#read(name)) };
   }
 
   async #node(name: string): Promise<TreeNode> {

@@ -150,7 +150,7 @@ export function gunzipMember(
 /** Limits of a decompression. */
 export interface DecompressOptions {
   /** Maximum output in bytes; default 64 GiB. */
-  readonly maxBytes?: number;
+  readonly maxBytes?: number | undefined;
 }
 
 /**

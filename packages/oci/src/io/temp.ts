@@ -31,7 +31,9 @@ export async function removeTree(path: string): Promise<void> {
   });
 }
 
-/** Writes a file atomically: into `temp`, fsynced, then renamed over the path that `fill` returns. */
+/**
+ * Writes a file atomically: into `temp`, fsynced, then renamed to the path that `fill` returns.
+ */
 export async function writeAtomically(
   temp: string,
   fill: (file: FileHandle) => Promise<string>,

@@ -32,7 +32,8 @@ export function layerArchives(
   layers: readonly Descriptor[],
 ): readonly LayerArchive[] {
   return layers.map((layer) => ({
-    open: (maxBytes) => openLayer(store, layer, maxBytes),
+    open: (maxBytes) =>
+      openArchive(store.read(layer), (blob) => decompressLayer(layer, blob, { maxBytes })),
     explain: async (error) => explainLayerError(store, layer, error),
   }));
 }
@@ -223,24 +224,21 @@ async function writeAt(file: FileHandle, chunk: Uint8Array, position: number): P
   }
 }
 
-function openLayer(
-  store: Store,
-  layer: Descriptor,
-  maxBytes: number | undefined,
+/**
+ * Opens an archive whose bytes `unpack` makes of a source. The end of a read of the bytes does not
+ * end the source, whose check runs at its end.
+ */
+export function openArchive(
+  source: AsyncGenerator<Uint8Array>,
+  unpack: (source: AsyncIterable<Uint8Array>) => AsyncIterable<Uint8Array> = (bytes) => bytes,
 ): OpenLayerArchive {
-  const blob = store.read(layer)[Symbol.asyncIterator]();
-  // Ending the decompressor must not end the blob, whose check runs at its end.
-  const source: AsyncIterable<Uint8Array> = {
-    [Symbol.asyncIterator]: () => ({ next: async () => blob.next() }),
-  };
-  const options = maxBytes === undefined ? {} : { maxBytes };
   return {
-    data: decompressLayer(layer, source, options),
+    data: unpack({ [Symbol.asyncIterator]: () => ({ next: async () => source.next() }) }),
     finish: async () => {
-      while ((await blob.next()).done !== true);
+      while ((await source.next()).done !== true);
     },
     [Symbol.asyncDispose]: async () => {
-      await blob.return(undefined);
+      await source.return(undefined);
     },
   };
 }

@@ -87,8 +87,8 @@ export class Blobs {
   }
 
   /**
-   * Streams a blob. Yields the last chunk only after size and digest match, so do not act on earlier
-   * chunks alone.
+   * Streams a blob. Yields the last chunk only after size and digest match, so do not act on
+   * earlier chunks alone.
    * @throws NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
   async *read(
