@@ -40,6 +40,7 @@ export interface EvaluateOptions extends ScopeOptions {
  * ```
  */
 export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): BuildPlan {
+  const { buildArgs } = options;
   const source = new SourceText(dockerfile.file);
   const warnings: Warning[] = [...dockerfile.warnings, ...fileWarnings(dockerfile)];
   const graph = new StageGraph(dockerfile, options, warnings);
@@ -52,17 +53,13 @@ export function evaluate(dockerfile: Dockerfile, options: EvaluateOptions): Buil
       resolved.base.kind === 'image' ? options.imageConfig(resolved.base) : undefined;
     const shell = (parent?.config ?? imageConfig)?.Shell ?? [];
     warnings.push(...stageWarnings(resolved.stage, dockerfile.file.text, shell.length > 0));
-    const { buildArgs } = options;
     const context = { graph, buildArgs, parent, imageConfig };
     const evaluator = new StageEvaluator(source, resolved, context);
     const { plan, state } = evaluator.run();
     states.set(resolved.stage.index, state);
     stages.push(plan);
   }
-  warnings.push(
-    ...defaultWarnings(dockerfile, options),
-    ...unusedArgs(dockerfile, options.buildArgs),
-  );
+  warnings.push(...defaultWarnings(dockerfile, options), ...unusedArgs(dockerfile, buildArgs));
   return { stages, target: target.stage.index, warnings: checkedWarnings(dockerfile, warnings) };
 }
 

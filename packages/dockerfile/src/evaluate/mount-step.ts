@@ -19,11 +19,11 @@ export function evaluateMount(written: Mount, index: number, context: CopyContex
   );
   const { type = 'bind' } = mount;
   const number = (
-    name: string,
-    text: string | undefined,
+    name: 'mode' | 'uid' | 'gid',
     pattern: RegExp,
     radix: number,
   ): number | undefined => {
+    const text = mount[name];
     if (text === undefined) return undefined;
     if (pattern.test(text)) return Number.parseInt(text, radix);
     throw context.source.error(
@@ -44,9 +44,9 @@ export function evaluateMount(written: Mount, index: number, context: CopyContex
     sharing: mount.sharing,
     required: mount.required,
     env: mount.env,
-    mode: number('mode', mount.mode, /^[0-7]{1,4}$/, 8),
-    uid: number('uid', mount.uid, /^\d{1,9}$/, 10),
-    gid: number('gid', mount.gid, /^\d{1,9}$/, 10),
+    mode: number('mode', /^[0-7]{1,4}$/, 8),
+    uid: number('uid', /^\d{1,9}$/, 10),
+    gid: number('gid', /^\d{1,9}$/, 10),
     size: sizeInBytes(mount, context),
   };
 }

@@ -31,9 +31,8 @@ export function findHeredocs(line: MappedText, escape: string): readonly Heredoc
     const opening = parseHeredoc(word.text);
     if (opening === undefined) continue;
     if (opening === 'unbalanced')
-      throw line.error(
-        word.start,
-        word.end,
+      throw line.source.error(
+        line.span(word.start, word.end),
         `the here-document name ${word.text} has an unclosed quote`,
         'close the quote',
       );

@@ -93,8 +93,4 @@ export class MappedText {
   word(start: number, end: number): Word {
     return { ...this.span(start, end), text: this.text.slice(start, end) };
   }
-
-  error(start: number, end: number, message: string, fix?: string): LktError {
-    return this.source.error(this.span(start, end), message, fix);
-  }
 }

@@ -174,9 +174,8 @@ function readJson(line: MappedText, name: string, start: number): Arguments | un
   }
   const span = line.span(start, end);
   if (!Array.isArray(value) || !value.every((item) => typeof item === 'string'))
-    throw line.error(
-      start,
-      end,
+    throw line.source.error(
+      span,
       `the array after ${name} has elements that are not strings`,
       'put every element in double quotes',
     );
@@ -201,9 +200,8 @@ function readPairs(
     const value = skipSpaces(line.text, name.end);
     const end = line.text.trimEnd().length;
     if (value >= end)
-      throw line.error(
-        name.start,
-        name.end,
+      throw line.source.error(
+        line.span(name.start, name.end),
         `${keyword} ${name.text} has no value`,
         `write ${keyword} ${name.text}=value`,
       );
@@ -212,9 +210,8 @@ function readPairs(
   return words.flatMap((word) => {
     const equals = word.text.indexOf('=');
     if (equals === -1)
-      throw line.error(
-        word.start,
-        word.end,
+      throw line.source.error(
+        line.span(word.start, word.end),
         `"${word.text}" is not of the form name=value`,
         'quote values that contain blanks',
       );

@@ -114,9 +114,11 @@ function parseHeader(bytes: Buffer): Header {
     throw cpioError('an entry has no newc magic number');
   const text = bytes.toString('latin1', 6);
   if (!/^[0-9A-Fa-f]+$/.test(text)) throw cpioError('a header field is not a number');
-  return Object.fromEntries(
-    FIELDS.map((name, index) => [name, Number.parseInt(text.slice(8 * index, 8 * index + 8), 16)]),
-  ) as Header;
+  const header: Partial<Record<keyof Header, number>> = {};
+  FIELDS.forEach((name, index) => {
+    header[name] = Number.parseInt(text.slice(8 * index, 8 * index + 8), 16);
+  });
+  return header as Header;
 }
 
 async function nameOf(reader: ByteReader, { nameSize }: Header): Promise<string> {
