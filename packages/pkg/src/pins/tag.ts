@@ -33,8 +33,9 @@ export function renderTag(template: string, hash: string): string {
           fix: 'use {{.Hash}}, the only supported value',
         });
       }
-      const [before, after] = [trimLeft, trimRight].map((marker) => (marker ?? '') !== '');
-      return [before ? '' : leading, hash, after ? '' : trailing].join('');
+      const before = (trimLeft ?? '') === '' ? leading : '';
+      const after = (trimRight ?? '') === '' ? trailing : '';
+      return `${before}${hash}${after}`;
     },
   );
   const tag = rendered === '' ? 'latest' : rendered;
