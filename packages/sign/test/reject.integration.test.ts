@@ -70,6 +70,14 @@ interface BundleJson {
   readonly dsseEnvelope: { signatures: { sig: string; keyid?: string }[] };
 }
 
+/** Removes what a Rekor 2 does not state. */
+function withoutLogTime({ verificationMaterial: { tlogEntries } }: BundleJson): void {
+  for (const entry of tlogEntries) {
+    delete entry['inclusionPromise'];
+    delete entry['integratedTime'];
+  }
+}
+
 async function signedStatement(signer: Signer, statement: Statement): Promise<CollectedSignatures> {
   await using session = await signer.open();
   const { bytes } = await signStatement(session, statement);
@@ -207,6 +215,13 @@ describe('an image is rejected', () => {
       },
     );
     await expectRejected(fixture, collected, trust, reason);
+  });
+
+  it('if neither its log, as Rekor 2, nor an authority states a time', async () => {
+    const fixture = await createFixture();
+    const { signer, trust } = await keyless(await sigstore());
+    const collected = onlyBundle(await signAndCollect(fixture, signer), withoutLogTime);
+    await expectRejected(fixture, collected, trust, /the signing time is not proven/);
   });
 
   it('if it is in no log', async () => {
@@ -435,6 +450,15 @@ describe('a signature is found', () => {
     });
     expect(signatures).toHaveLength(4);
     expect(new Set(signatures.map(({ signer }) => JSON.stringify(signer))).size).toBe(2);
+  });
+
+  it('with the time of an authority, if its log states none, as Rekor 2', async () => {
+    const fixture = await createFixture();
+    const { signer, trust } = await keyless(await sigstore(), { tsa: true });
+    const collected = onlyBundle(await signAndCollect(fixture, signer), withoutLogTime);
+    const verified = await verifyImage({ subject: fixture.subject.digest, collected, trust });
+    expect(verified.rejections).toEqual([]);
+    expect(verified.signatures[0]?.time).toBeInstanceOf(Date);
   });
 
   it('by a logged key, with its time', async () => {

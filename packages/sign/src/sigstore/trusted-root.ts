@@ -31,6 +31,7 @@ export async function parseTrustedRoot(text: string, name: string): Promise<Trus
     const message = Message.fromJSON(document);
     if (message.tlogs.length === 0 && message.timestampAuthorities.length === 0)
       throw new Error('it has neither a log nor a timestamp authority');
+    requireStarts(message);
     return { name, message };
   } catch (cause) {
     throw new LktError('CONFIG_INVALID', `${name} is not a Sigstore trusted root`, {
@@ -38,4 +39,14 @@ export async function parseTrustedRoot(text: string, name: string): Promise<Trus
       fix: 'save the trusted root of your Sigstore instance with `cosign trusted-root create`',
     });
   }
+}
+
+/** Requires the start of each authority's validity, without which it would be trusted for all time. */
+function requireStarts(root: RootMessage): void {
+  const periods = [
+    ...[...root.tlogs, ...root.ctlogs].map((log) => log.publicKey?.validFor),
+    ...[...root.certificateAuthorities, ...root.timestampAuthorities].map((one) => one.validFor),
+  ];
+  if (!periods.every((period) => period?.start !== undefined))
+    throw new Error('an authority or log has no validFor.start');
 }
