@@ -84,13 +84,19 @@ export async function putJson(
   return { mediaType, ...(await store.writeBytes(Buffer.from(JSON.stringify(value)))) };
 }
 
-/** Returns the LktError that is thrown, after checking its code. */
-export async function failure(code: LktErrorCode, work: Promise<unknown>): Promise<LktError> {
+/** Returns the LktError that is thrown. */
+export async function thrown(work: Promise<unknown>): Promise<LktError> {
   const error: unknown = await work.then(
     () => new Error('nothing was thrown'),
     (reason: unknown) => reason,
   );
-  if (!(error instanceof LktError)) throw error;
+  if (error instanceof LktError) return error;
+  throw error;
+}
+
+/** Returns the LktError that is thrown, after checking its code. */
+export async function failure(code: LktErrorCode, work: Promise<unknown>): Promise<LktError> {
+  const error = await thrown(work);
   expect(error.code).toBe(code);
   return error;
 }

@@ -129,7 +129,7 @@ export interface ContainerConfig {
 }
 
 /** A step in the history of an image (OCI image-spec, config.md, "history"). */
-export interface HistoryEntry {
+interface HistoryEntry {
   readonly created?: string;
   readonly created_by?: string;
   readonly author?: string;

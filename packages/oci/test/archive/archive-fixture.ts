@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LktError } from '@lkt/core';
 import { onTestFinished } from 'vitest';
 import {
   type Descriptor,
@@ -58,13 +57,4 @@ export async function exported(
   return collect(
     await exportImage(store, descriptor, { reference: NAME, format: 'oci', ...options }),
   );
-}
-
-export async function failure(promise: Promise<unknown>): Promise<LktError> {
-  const error: unknown = await promise.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  );
-  if (error instanceof LktError) return error;
-  throw new Error(`no error of lkt: ${String(error)}`);
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { exportImage, importImages, loadImage } from '../../src/index.ts';
-import { chunks, run } from '../support.ts';
+import { chunks, run, thrown } from '../support.ts';
 import {
   NAME,
   FULL,
@@ -15,7 +15,6 @@ import {
   newImage,
   newIndex,
   exported,
-  failure,
 } from './archive-fixture.ts';
 
 function skopeo(...args: readonly string[]): string {
@@ -39,7 +38,7 @@ describe('OCI archive', () => {
     // A bare tag is no image name.
     skopeo('copy', '-q', '--all', `oci-archive:${ours}`, `oci-archive:${dir}/tag.tar:v1`);
     const nameless = importImages(await newStore(), createReadStream(join(dir, 'tag.tar')));
-    expect(await failure(nameless)).toMatchObject({
+    expect(await thrown(nameless)).toMatchObject({
       code: 'USAGE_INVALID',
       fix: 'pass a name: --name registry.example/team/app:1',
     });
@@ -69,7 +68,7 @@ describe('Docker archive', () => {
     const { descriptor } = await loadImage(store, index.digest, ARM);
     expect(images).toEqual([{ reference: FULL, descriptor }]);
     const two = exportImage(store, index, { ...options, reference: NAME, platforms: [ARM, AMD] });
-    expect(await failure(two)).toMatchObject({ code: 'USAGE_INVALID' });
+    expect(await thrown(two)).toMatchObject({ code: 'USAGE_INVALID' });
   });
 
   it('reads skopeo archives: links, uncompressed layers, several names', async () => {

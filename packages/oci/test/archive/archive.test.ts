@@ -12,18 +12,8 @@ import {
   writeReferrer,
   writeTar,
 } from '../../src/index.ts';
-import { chunks, collect, entry, file, symlink } from '../support.ts';
-import {
-  NAME,
-  FULL,
-  ARM,
-  AMD,
-  newStore,
-  newImage,
-  newIndex,
-  exported,
-  failure,
-} from './archive-fixture.ts';
+import { chunks, collect, entry, file, symlink, thrown } from '../support.ts';
+import { NAME, FULL, ARM, AMD, newStore, newImage, newIndex, exported } from './archive-fixture.ts';
 
 describe('OCI archive', () => {
   it('moves an image of all platforms between stores with reproducible bytes', async () => {
@@ -47,7 +37,7 @@ describe('OCI archive', () => {
     await importImages(other, chunks(bytes));
     expect(await other.resolve(FULL)).toEqual(index);
     await loadImage(other, index.digest, ARM);
-    expect(await failure(loadImage(other, index.digest, AMD))).toMatchObject({ code: 'NOT_FOUND' });
+    expect(await thrown(loadImage(other, index.digest, AMD))).toMatchObject({ code: 'NOT_FOUND' });
     // The incomplete index can be exported again.
     expect((await exported(other, index)).equals(bytes)).toBe(true);
     const riscv = exportImage(store, index, {
@@ -55,7 +45,7 @@ describe('OCI archive', () => {
       format: 'oci',
       platforms: [parsePlatform('linux/riscv64')],
     });
-    expect((await failure(riscv)).message).toMatch(/only for linux\/amd64, linux\/arm64$/);
+    expect((await thrown(riscv)).message).toMatch(/only for linux\/amd64, linux\/arm64$/);
   });
 
   it('includes referrers, and referrers of referrers', async () => {
@@ -106,7 +96,7 @@ describe('Docker archive', () => {
     ];
     for (const [bad, code] of cases) {
       const other = await newStore();
-      expect(await failure(importImages(other, writeTar([...entries(), bad])))).toMatchObject({
+      expect(await thrown(importImages(other, writeTar([...entries(), bad])))).toMatchObject({
         code,
       });
       expect(await other.tags()).toEqual([]);
@@ -247,7 +237,7 @@ describe('importImages tags nothing from a hostile archive', () => {
   ];
   it.each(cases)('%s', async (_what, make, code, message) => {
     const store = await newStore();
-    const error = await failure(importImages(store, chunks(await make())));
+    const error = await thrown(importImages(store, chunks(await make())));
     expect(error).toMatchObject({ code });
     expect(error.message).toMatch(message);
     expect(await store.tags()).toEqual([]);
@@ -258,7 +248,7 @@ describe('importImages tags nothing from a hostile archive', () => {
     for (const archive of [bytes, gzipSync(bytes)]) {
       const store = await newStore();
       const limits = { maxBytes: 5000 };
-      const error = await failure(importImages(store, chunks(archive), { limits }));
+      const error = await thrown(importImages(store, chunks(archive), { limits }));
       expect(error).toMatchObject({ code: 'ARCHIVE_INVALID' });
       expect(await store.tags()).toEqual([]);
     }
@@ -274,11 +264,11 @@ describe('importImages tags nothing from a hostile archive', () => {
         file('index.json', JSON.stringify(document)),
       ]),
     );
-    expect(
-      await failure(importImages(store, chunks(bytes), { name: 'example/app' })),
-    ).toMatchObject({
-      code: 'USAGE_INVALID',
-    });
+    expect(await thrown(importImages(store, chunks(bytes), { name: 'example/app' }))).toMatchObject(
+      {
+        code: 'USAGE_INVALID',
+      },
+    );
     expect(await store.tags()).toEqual([]);
   });
 });
