@@ -45,7 +45,7 @@ export async function tempStore(): Promise<Store> {
 export type Files = Readonly<Record<string, string | FixtureEntry>>;
 
 /** `data` is the content of a file. */
-export type FixtureEntry = Partial<EntryWithContent> & { readonly data?: string };
+type FixtureEntry = Partial<EntryWithContent> & { readonly data?: string };
 
 type Fixture = InodeEntry & Pick<EntryWithContent, 'pax'> & { readonly data: Buffer };
 
