@@ -1,11 +1,11 @@
 // https://docs.kernel.org/admin-guide/device-mapper/verity.html
 import { hash } from 'node:crypto';
+import { SECTOR_SIZE } from '../bytes/disk.ts';
 import type { HeadedBytes } from '../bytes/headed-bytes.ts';
 import { packer } from '../bytes/pack.ts';
 
 const BLOCK_SIZE = 4096;
 const DIGEST_SIZE = 32;
-const SECTOR_SIZE = 512;
 const superblockFields = packer('<8sII16x32sIIQ');
 
 /** The parameters of a verity device. */
