@@ -40,7 +40,7 @@ export function queriesOf(loaded: LoadedConfig): {
 }
 
 /** Returns the directory of an image named as `@pkg:DIR`. */
-export function directoryOf(
+function directoryOf(
   { fileOf }: LoadedConfig,
   { packageDir, at }: ImageReference,
 ): string | undefined {

@@ -46,10 +46,10 @@ export function call<Arguments extends readonly unknown[]>(
 }
 
 /** Returns a function that calls in another thread. Its result does not tell errno. */
-export function asyncCall<Arguments extends readonly unknown[]>(
+export function asyncCall(
   name: string,
   types: readonly string[],
-): (...values: Arguments) => Promise<number> {
+): (...values: readonly (Buffer | number)[]) => Promise<number> {
   const native = library.func(name, 'int', [...types]) as KoffiFunc<
     (...values: unknown[]) => number
   >;

@@ -1,7 +1,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { asyncCall } from './c-library.ts';
 
-const syncfsCall = asyncCall<[number]>('syncfs', ['int']);
+const syncfsCall = asyncCall('syncfs', ['int']);
 
 /**
  * Waits, without blocking this thread, until all data of a directory's file system is on disk

@@ -54,7 +54,7 @@ export function detach(target: string): void {
   umountCall(target, 2);
 }
 
-const umountLater = asyncCall<[Buffer, number]>('umount2', [TEXT, 'int']);
+const umountLater = asyncCall('umount2', [TEXT, 'int']);
 
 /** Detaches a mount in another thread, as the kernel may wait for all processors. */
 export async function detachLater(target: string): Promise<void> {

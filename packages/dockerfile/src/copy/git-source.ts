@@ -52,7 +52,7 @@ export function gitSource(step: CopyStep): GitSource | undefined {
   if (step.kind !== 'add' || source === undefined) return undefined;
   const [, remote = '', query, fragment] = URL_PARTS.exec(source.text) ?? [];
   const options = query === undefined ? fromFragment(fragment) : fromQuery(query, fragment);
-  if (step.keepGitDir || options.keepGitDir)
+  if (step.keepGitDir || options.keepGitDir === true)
     throw new GitSourceError(
       'the .git directory cannot be kept: its packs, times and index are not reproducible',
       'remove --keep-git-dir; pass the version to commands that would ask git, for example with ARG',
@@ -82,7 +82,7 @@ export function gitSource(step: CopyStep): GitSource | undefined {
       `"${ref}" is not a valid branch or tag name`,
       'write its name, such as v1.2 or refs/tags/v1.2',
     );
-  const branch = isPinned || options.byCommit ? undefined : ref;
+  const branch = isPinned || options.byCommit === true ? undefined : ref;
   return { source, remote, commit, ref: branch, directory, submodules, time };
 }
 

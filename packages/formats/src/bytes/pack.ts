@@ -34,7 +34,7 @@ export function packer(format: string): (...values: readonly Value[]) => Buffer 
   let end = 0;
   for (const [, count, letter = ''] of format.matchAll(/(\d*)([BHhIQqWDsx])/g)) {
     const kind = letter as Kind;
-    const size = SIZES[kind] * Number(count || 1);
+    const size = SIZES[kind] * (count === undefined || count === '' ? 1 : Number(count));
     if (kind !== 'x') fields.push({ kind, at: end, size, isBig });
     end += size;
   }

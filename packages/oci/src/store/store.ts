@@ -205,7 +205,7 @@ export class Store extends Blobs {
     { remove = false }: { remove?: boolean } = {},
     onProgress: (done: number, total: number) => void = () => undefined,
   ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }> {
-    const digests = await this.digests();
+    const digests = this.digests();
     const bad: { digest: Digest; path: string }[] = [];
     for (const [index, digest] of digests.entries()) {
       if (!(await this.isIntact(digest))) {

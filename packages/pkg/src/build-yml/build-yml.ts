@@ -68,7 +68,7 @@ export interface PackageSpec {
 /**
  * A directory outside the package whose files are part of the build context and of the source hash.
  */
-export interface ExtraSource {
+interface ExtraSource {
   /** Absolute path. */
   readonly source: string;
   /** Path in the build context; empty for its top. */
@@ -77,7 +77,7 @@ export interface ExtraSource {
 }
 
 /** The id of a secret in build.yml. */
-export interface SecretId {
+interface SecretId {
   readonly id: string;
   readonly at: YamlValue;
 }

@@ -8,7 +8,7 @@ import type { PackageSpec } from './build-yml.ts';
 export type ImageRuntimeConfig = Readonly<Record<string, unknown>>;
 
 /** The image label that holds an {@link ImageRuntimeConfig} as JSON. */
-export const CONFIG_LABEL = 'org.mobyproject.config';
+const CONFIG_LABEL = 'org.mobyproject.config';
 
 /**
  * Parses `config` of build.yml. Accepts numbers and booleans as strings, as LinuxKit does. Rejects

@@ -21,7 +21,7 @@ export interface PackageNode {
 }
 
 /** A dependency on another package. */
-export interface PackageUse {
+interface PackageUse {
   readonly package: Package;
   /** Absolute path of the file with the reference. */
   readonly file: string;

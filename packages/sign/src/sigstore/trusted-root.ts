@@ -41,7 +41,7 @@ export async function parseTrustedRoot(text: string, name: string): Promise<Trus
   }
 }
 
-/** Requires the start of each authority's validity, without which it would be trusted for all time. */
+/** Requires the start of each validity, without which a key would be trusted for all time. */
 function requireStarts(root: RootMessage): void {
   const periods = [
     ...[...root.tlogs, ...root.ctlogs].map((log) => log.publicKey?.validFor),
