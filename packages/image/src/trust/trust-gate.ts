@@ -32,7 +32,9 @@ export class TrustGate {
     const key = familiarReference(image);
     const known = this.#results.get(key);
     if (known !== undefined) return known;
-    const result = evaluatePolicies(image, this.policies, this.#sources, this.#signal);
+    const result = evaluatePolicies(image, this.policies, this.#sources, {
+      signal: this.#signal,
+    });
     this.#results.set(key, result);
     return result;
   }

@@ -59,7 +59,9 @@ export async function verifyImageReport(
   sources: readonly SignatureSource[],
   signal?: AbortSignal,
 ): Promise<ImageReport> {
-  const report = reportOf(await evaluatePolicies(image, policies, sources, signal));
+  const report = reportOf(
+    await evaluatePolicies(image, policies, sources, { signal, readAll: true }),
+  );
   if (report.because !== 'not required') return report;
   const names = policies.map(({ name }) => name).join(', ');
   return {

@@ -38,7 +38,7 @@ export interface PolicyResult {
 /**
  * Evaluates several policies for an image; each must accept it.
  *
- * Queries the sources in order until the signatures suffice. A further source can only add
+ * Queries the sources in order until the signatures suffice, with `readAll` each to its end. A further source can only add
  * signatures. An unreachable source counts as one without signatures, and its error is a reason for
  * the rejection.
  * @example
@@ -51,7 +51,7 @@ export async function evaluatePolicies(
   image: NamedImage,
   policies: readonly TrustPolicy[],
   sources: readonly SignatureSource[],
-  signal?: AbortSignal,
+  { signal, readAll = false }: { readonly signal?: AbortSignal; readonly readAll?: boolean } = {},
 ): Promise<PolicyResult> {
   const perSource: CollectedSignatures[] = [];
   const asked: string[] = [];
@@ -66,7 +66,7 @@ export async function evaluatePolicies(
         for (const { message } of part.failures ?? [])
           unreachable.push({ source: source.name, reason: message });
         evaluated = await evaluate(image, policies, perSource);
-        if (evaluated.verdict.accepted) break;
+        if (evaluated.verdict.accepted && !readAll) break;
       }
       asked.push(source.name);
     } catch (error) {
