@@ -205,7 +205,7 @@ describe.concurrent('the DHCP client', () => {
     await rogue(lan, 's', '10.99.0.1', 'hostile');
     const { station, start, names } = client(lan);
     const running = start();
-    await running.says('eth0 has');
+    await running.says('for 262800h0m0s\n');
     expect(running.output()).toBe('dhcp: eth0 has 10.99.0.50/24 from 10.99.0.1 for 262800h0m0s\n');
     expect(processes(running)).toHaveLength(3);
     expect(station.addresses()).toEqual(['10.99.0.50/24']);
