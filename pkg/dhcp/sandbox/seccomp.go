@@ -36,6 +36,9 @@ func (r Role) Enter() error {
 	if err := startThreads(); err != nil {
 		return err
 	}
+	// no_new_privs belongs to a thread, and the kernel requires it of the one that sets the filter.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("no_new_privs: %w", err)
 	}
