@@ -38,9 +38,9 @@ export interface PolicyResult {
 /**
  * Evaluates several policies for an image; each must accept it.
  *
- * Queries the sources in order until the signatures suffice, with `readAll` each to its end. A further source can only add
- * signatures. An unreachable source counts as one without signatures, and its error is a reason for
- * the rejection.
+ * Queries the sources in order until the signatures suffice, with `readAll` each queried source to
+ * its end. A further source can only add signatures. An unreachable source counts as one without
+ * signatures, and its error is a reason for the rejection.
  * @example
  * ```ts
  * const { verdict } = await evaluatePolicies(image, [policy], [storeSignatures(store)]);
