@@ -2,18 +2,9 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parentPath, type Store } from '@lkt/oci';
 import { expect } from 'vitest';
-import { composeImage } from '../../src/compose.ts';
-import type { ComposeOptions } from '../../src/compose-options.ts';
 import { readInitrd } from '@lkt/formats';
-import {
-  chunks,
-  collect,
-  type Content,
-  image,
-  PLATFORM,
-  sampleConfig,
-  tempDir,
-} from '../support.ts';
+import { compose } from '../compose-fixture.ts';
+import { chunks, collect, type Content, image, sampleConfig } from '../support.ts';
 
 export const LISTS: readonly string[] = ['usr/share/lkt/manifest', 'usr/share/lkt/roots'];
 
@@ -32,23 +23,9 @@ export async function erofsConfig(
   return `${own}layout: erofs\n`;
 }
 
-export async function compose(
-  store: Store,
-  text: string,
-  options: Partial<ComposeOptions> = {},
-): Promise<string> {
-  const outDir = tempDir();
-  await composeImage({
-    configs: [{ path: 'system.yml', text }],
-    store,
-    format: ['kernel+initrd'],
-    outDir,
-    name: 'system',
-    platform: PLATFORM,
-    homeDir: outDir,
-    ...options,
-  });
-  return join(outDir, 'system');
+/** Composes an image and returns the path of its outputs, without their endings. */
+export async function composeAt(...given: Parameters<typeof compose>): Promise<string> {
+  return join((await compose(...given)).outDir, 'system');
 }
 
 /** Returns the files that the kernel unpacks from an initrd, by path; directories are empty. */

@@ -5,7 +5,7 @@ import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import { listDirectory, run } from '@lkt/testing/file-listing';
 import { sampleConfig, tempDir, tempStore } from '../support.ts';
-import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
+import { LISTS, composeAt, erofsConfig, filesOf, listed } from './erofs-layout-fixture.ts';
 
 it.for(['zstd', 'none'] as const)(
   'splits the tree into file systems at the listed mount points, packed by %s',
@@ -13,7 +13,7 @@ it.for(['zstd', 'none'] as const)(
     const store = await tempStore();
     const format = ['kernel+initrd', 'tar'] as const;
     const text = `${await erofsConfig(store)}volumes: [{name: site, image: ${/lkt\/runc:1@\S+/.exec(await sampleConfig(store))?.[0]}}]\n`;
-    const built = await compose(store, text, { compressor, format });
+    const built = await composeAt(store, text, { compressor, format });
     const files = await filesOf(`${built}-initrd.img`);
     const roots = listed(files);
     expect(roots.map(({ file, target }) => [file, target])).toEqual([
@@ -60,7 +60,7 @@ it('stores files of the config below a container root in its file system', async
     'files:\n',
     `files:\n  - {path: ${path}, contents: more}\n  - {path: manifest, directory: true}\n`,
   );
-  const files = await filesOf(`${await compose(store, text)}-initrd.img`);
+  const files = await filesOf(`${await composeAt(store, text)}-initrd.img`);
   const dir = tempDir();
   const own = listed(files).find(({ target }) => target.endsWith('/lower'));
   writeFileSync(join(dir, 'x'), files.get(own?.file ?? '') ?? '');
@@ -92,10 +92,10 @@ it.for([
 ] as const)('says what is missing: %#', async ([compressor, change, code, message]) => {
   const store = await tempStore();
   const text = change(await erofsConfig(store));
-  await expect(compose(store, text, { compressor })).rejects.toMatchObject({
+  await expect(composeAt(store, text, { compressor })).rejects.toMatchObject({
     code,
     message: expect.stringContaining(message) as string,
     fix: expect.any(String) as string,
   });
-  await compose(store, text.replace('layout: erofs', 'layout: cpio'), { compressor });
+  await composeAt(store, text.replace('layout: erofs', 'layout: cpio'), { compressor });
 });

@@ -14,11 +14,11 @@ import {
   tarBytes,
   tempStore,
 } from '../support.ts';
-import { LISTS, erofsConfig, compose, filesOf, listed } from './erofs-layout-fixture.ts';
+import { LISTS, composeAt, erofsConfig, filesOf, listed } from './erofs-layout-fixture.ts';
 
 it('reads as the files of the running system', async () => {
   const store = await tempStore();
-  const built = await compose(store, await erofsConfig(store), {
+  const built = await composeAt(store, await erofsConfig(store), {
     format: ['kernel+initrd', 'tar'],
   });
   const initrd = readInitrd(chunks(readFileSync(`${built}-initrd.img`)));
@@ -39,7 +39,7 @@ it('keeps files in /roots without a list of roots', async () => {
   const store = await tempStore();
   const file = '  - {path: roots/a.erofs, contents: text}\n';
   const text = (await sampleConfig(store)).replace('files:\n', `files:\n${file}`);
-  const data = readFileSync(`${await compose(store, text)}-initrd.img`);
+  const data = readFileSync(`${await composeAt(store, text)}-initrd.img`);
   const shown = await readFileFacts(readMounted(readInitrd(chunks(data))));
   expect(Object.fromEntries(shown)).toEqual(
     Object.fromEntries(await readFileFacts(readInitrd(chunks(data)))),
@@ -49,7 +49,7 @@ it('keeps files in /roots without a list of roots', async () => {
 
 it('lists in the manifest what the kernel unpacks, and its memory', async () => {
   const store = await tempStore();
-  const built = await compose(store, await erofsConfig(store));
+  const built = await composeAt(store, await erofsConfig(store));
   const files = await filesOf(`${built}-initrd.img`);
   const lines = (files.get(LISTS[0] ?? '') ?? '').toString().trim().split('\n').slice(1);
   const named = lines.filter((line) => line.startsWith('f ')).map((line) => line.split(' '));
@@ -72,7 +72,7 @@ it('has golden digests', async () => {
   const store = await tempStore();
   const text = await erofsConfig(store);
   const digestOf = async (compressor: 'none' | 'lz4'): Promise<string> =>
-    sha256(`${await compose(store, text, { compressor })}-initrd.img`);
+    sha256(`${await composeAt(store, text, { compressor })}-initrd.img`);
   expect({ none: await digestOf('none'), lz4: await digestOf('lz4') }).toMatchInlineSnapshot(`
     {
       "lz4": "2734b52ab4ce686694a21ef7c9051ee2d8403df3d77f61d0ab7345669ede3377",
@@ -82,7 +82,7 @@ it('has golden digests', async () => {
   // The cache has the same files.
   const other = await tempStore();
   for (const compressor of ['none', 'lz4'] as const) {
-    const fresh = `${await compose(other, await erofsConfig(other), { compressor })}-initrd.img`;
+    const fresh = `${await composeAt(other, await erofsConfig(other), { compressor })}-initrd.img`;
     expect(sha256(fresh)).toBe(await digestOf(compressor));
   }
 });
@@ -92,7 +92,7 @@ it('remakes only file systems with changes', async () => {
   const text = await erofsConfig(store);
   const made = async (config: string): Promise<readonly string[]> => {
     const recorder = new Recorder();
-    await compose(store, config, { reporter: recorder });
+    await composeAt(store, config, { reporter: recorder });
     return recorder.events.flatMap((event) =>
       event.kind === 'done' && !event.cached ? [event.id] : [],
     );
@@ -123,7 +123,7 @@ it('mounts the root of a read-only container directly if it has every mount poin
     const labels = { 'org.mobyproject.config': JSON.stringify({ binds }) };
     const service = await image(store, [files], { Cmd: ['/bin/serve'], Labels: labels });
     const config = text.replaceAll(/lkt\/service:1@\S+/g, `lkt/service:1@${service}`);
-    const built = await compose(store, config);
+    const built = await composeAt(store, config);
     const roots = listed(await filesOf(`${built}-initrd.img`));
     return roots.flatMap(({ target }) => (target.includes('first') ? [target] : []));
   };
@@ -145,7 +145,7 @@ it('includes the modules that load-root lists', async () => {
   const config =
     'CONFIG_RD_ZSTD=y\nCONFIG_EROFS_FS=m\nCONFIG_EROFS_FS_BACKED_BY_FILE=y\nCONFIG_EROFS_FS_ZIP=y\nCONFIG_EROFS_FS_ZIP_ZSTD=y\n';
   const kernel = { kernel: 'k', 'kernel-config': config, 'kernel.tar': await tarBytes(modules) };
-  const built = await compose(store, await erofsConfig(store, kernel));
+  const built = await composeAt(store, await erofsConfig(store, kernel));
   const files = await filesOf(`${built}-initrd.img`);
   const names = [...files.keys()].filter((path) => path.startsWith('usr/lib/'));
   expect(names.toSorted()).toEqual(
@@ -157,12 +157,12 @@ it('includes the modules that load-root lists', async () => {
 
   const lost = { ...modules, 'usr/lib/modules/load-root': '1/lost.ko\n' };
   await expect(
-    compose(store, await erofsConfig(store, { ...kernel, 'kernel.tar': await tarBytes(lost) })),
+    composeAt(store, await erofsConfig(store, { ...kernel, 'kernel.tar': await tarBytes(lost) })),
   ).rejects.toThrow(
     'load-root of kernel.tar of lkt/kernel:1 (kernel) lists /usr/lib/modules/1/lost.ko, which does not exist',
   );
   const none = { ...kernel, 'kernel.tar': await tarBytes({}) };
-  await expect(compose(store, await erofsConfig(store, none))).rejects.toMatchObject({
+  await expect(composeAt(store, await erofsConfig(store, none))).rejects.toMatchObject({
     code: 'UNSUPPORTED',
     message: expect.stringContaining(
       'has CONFIG_EROFS_FS=m, and no /usr/lib/modules/load-root lists it',
@@ -187,7 +187,7 @@ it.for([
   const unpacks = ['GZIP', 'LZ4', 'ZSTD'].map((name) => `CONFIG_RD_${name}=y\n`);
   const composed = async (config: string): Promise<string> => {
     const kernel = { kernel: 'k', 'kernel-config': config, 'kernel.tar': await tarBytes({}) };
-    return compose(store, await erofsConfig(store, kernel), { compressor });
+    return composeAt(store, await erofsConfig(store, kernel), { compressor });
   };
   const all = [...unpacks, ...lines].join('');
   expect(statSync(`${await composed(all)}-initrd.img`).size).toBeGreaterThan(0);
