@@ -16,8 +16,8 @@ type Input = readonly [stamp: string, sha256: string];
 export const NODE: string = `${process.version} ${process.arch}`;
 
 /**
- * Returns the directory of the build of a checkout; undefined if there is none, or if a file that
- * it was made from has changed.
+ * Returns the directory of the build of a checkout; undefined without a build, or if a file
+ * that it was made from has changed.
  */
 export function currentBuild(root: string): string | undefined {
   try {

@@ -85,11 +85,7 @@ type Text = Pick<Piece, 'offset' | 'text'>;
 
 function* phrasesIn({ offset, text }: Text, { phrases }: AvoidedWords): Generator<Problem> {
   for (const [phrase, use] of phrases) {
-    // "If there is none" is plain English.
-    const pattern = new RegExp(
-      `(?<![\\w-]|\\bthere\\s+)${phrase.split(' ').join('\\s+')}(?![\\w-])`,
-      'gi',
-    );
+    const pattern = new RegExp(`(?<![\\w-])${phrase.split(' ').join('\\s+')}(?![\\w-])`, 'gi');
     for (const { index } of text.matchAll(pattern))
       yield { offset: offset + index, message: avoid(phrase, use) };
   }

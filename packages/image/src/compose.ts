@@ -25,7 +25,7 @@ import { ImageCaches } from './image-caches.ts';
  * lists their names. The bytes depend only on the configs, the files and images that these name,
  * the formats and the compressor.
  * @throws LktError as `planImage`; USAGE_INVALID for an unsupported level; TOOL_MISSING without xz;
- * CONFIG_INVALID if a format needs a kernel and there is none; DISK_FULL, IO_FAILED
+ * CONFIG_INVALID if a format needs a kernel and the config names none; DISK_FULL, IO_FAILED
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   const loaded = await loadConfig(options.configs, options);

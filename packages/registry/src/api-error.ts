@@ -11,7 +11,7 @@ export interface ApiError {
   readonly url: URL;
   /** Codes of distribution-spec, "Error Codes". */
   readonly codes: readonly string[];
-  /** The registry's messages on one line; empty if there are none. */
+  /** The registry's messages on one line; empty if it sent no message. */
   readonly message: string;
 }
 

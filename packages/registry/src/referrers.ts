@@ -17,7 +17,7 @@ const fallbackMerges = new KeyedMutex();
 
 /**
  * Returns the referrers of `subject` (distribution-spec, "Listing Referrers"): from the API, or
- * from the fallback tag if there is none.
+ * from the fallback tag if the registry lacks it.
  */
 export async function listReferrers(
   remote: Remote,

@@ -12,7 +12,7 @@ export interface Vulnerability {
   readonly package: SbomPackage;
   readonly severity: Severity;
   readonly summary: string;
-  /** The first version of the source package without it; undefined if there is none yet. */
+  /** The first version of the source package without it; undefined if no fix is known. */
   readonly fixed?: string;
   /** Every database that has the vulnerability calls it negligible. */
   readonly negligible: boolean;

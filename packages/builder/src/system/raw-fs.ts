@@ -88,7 +88,7 @@ export function isImageAttribute(name: string): boolean {
   );
 }
 
-/** Returns the attributes that belong in an image, sorted; undefined if there are none. */
+/** Returns the attributes that belong in an image, sorted; undefined for a file without any. */
 export function attributesAt(
   directory: string,
   path: RawPath,

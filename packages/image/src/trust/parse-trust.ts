@@ -98,7 +98,7 @@ const RULE: YamlType<RuleSettings> = record({
   if (!hasSigners && rebuilders === undefined)
     throw at.error('the rule names no signers', { fix: 'add keys, identities or rebuilders' });
   if (!hasSigners && signers.threshold !== undefined)
-    throw signers.threshold.at.error('it counts keys and identities, and there are none');
+    throw signers.threshold.at.error('a threshold needs keys or identities to count');
   return {
     images,
     signers: hasSigners ? signersOf(signers, at) : undefined,

@@ -56,7 +56,7 @@ describe('a trust.yml reports position and problem', () => {
     ['signers: [{images: [a], threshold: 1.5, keys: [b]}]', 'expected a whole number'],
     [
       'signers: [{images: [a], threshold: 2, rebuilders: {keys: [b]}}]',
-      '1:36: signers[0].threshold: it counts keys and identities, and there are none',
+      '1:36: signers[0].threshold: a threshold needs keys or identities to count',
     ],
     ['signers: [{images: [a], rebuilders: {}}]', '1:37: signers[0].rebuilders: there are no keys'],
     [

@@ -1,4 +1,4 @@
-/** Yields the bytes as one chunk; no chunk if there are none. */
+/** Yields the bytes as one chunk; yields nothing for empty bytes. */
 export async function* singleChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
   if (bytes.length > 0) yield bytes;
 }

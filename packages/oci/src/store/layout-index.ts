@@ -44,7 +44,7 @@ export interface IndexEntry {
 const known = new Map<string, { readonly state: FileState; readonly index: LayoutIndex }>();
 
 /**
- * Reads the index of a layout; empty if there is none.
+ * Reads the index of a layout; a missing file counts as an empty index.
  * @throws IMAGE_INVALID
  */
 export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {

@@ -112,7 +112,7 @@ export class Store extends Blobs {
       .toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
   }
 
-  /** Returns the descriptor tagged with `reference`; undefined if there is none. */
+  /** Returns the descriptor tagged with `reference`; undefined if the tag does not exist. */
   async resolve(reference: string): Promise<Descriptor | undefined> {
     const { entries } = await readLayoutIndex(this.dir);
     const found = entries.find((entry) => entry.reference === reference);

@@ -41,8 +41,8 @@ export class Writers {
   }
 
   /**
-   * Waits for a running collection to end and returns true; false if there is none. Anything found
-   * and marked before may be gone and must be looked up again.
+   * Waits for a running collection to end and returns true; false if no collection runs. Anything
+   * found and marked before may be gone and must be looked up again.
    */
   async settled(): Promise<boolean> {
     if (lockHolder(this.#collection) === undefined) return false;
@@ -53,7 +53,7 @@ export class Writers {
   /**
    * Runs `run` while no other process starts to use the store, or another part of it.
    * @param run receives the start time of the oldest other writer in milliseconds since 1970;
-   * undefined if there is none
+   * undefined without another writer
    */
   async collect<T>(
     run: (since: number | undefined) => Promise<T>,

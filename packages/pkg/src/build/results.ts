@@ -52,7 +52,7 @@ export async function writeResult(
 }
 
 /**
- * Returns the stored check of an image; undefined if there is none.
+ * Returns the stored check of an image; undefined if it has not been checked.
  * @param everyStep whether the check must cover steps that do not reach the image
  */
 export async function readCheck(
