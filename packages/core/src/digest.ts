@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import { LktError } from './errors.ts';
 
 /**
@@ -34,7 +34,7 @@ export function digestHex(digest: Digest): string {
 
 /** Returns the SHA-256 digest of data; a string is hashed as UTF-8. */
 export function digestOf(data: Uint8Array | string): Digest {
-  return `sha256:${createHash('sha256').update(data).digest('hex')}` as Digest;
+  return `sha256:${hash('sha256', data)}` as Digest;
 }
 
 /** Returns the SHA-256 digest of a stream. */

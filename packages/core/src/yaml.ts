@@ -249,7 +249,7 @@ export function parseYaml(file: SourceFile): YamlValue {
       problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'invalid YAML';
     throw sourceError('CONFIG_INVALID', file, at, message);
   }
-  rejectAliases(file, lines, document);
+  if (file.text.includes('*')) rejectAliases(file, lines, document);
   return new YamlValue(file, lines, document.contents, '', { line: 1, column: 1 });
 }
 

@@ -61,8 +61,8 @@ function attempt<T>(work: () => T | undefined): T | undefined {
 function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout | undefined {
   const commit = headCommit(found);
   if (commit === undefined) return undefined;
-  const prefixes = paths.map((path) => (path === '' ? '' : `${path}/`));
-  const isWanted = (path: string): boolean => prefixes.some((prefix) => path.startsWith(prefix));
+  const wanted = new Set(paths);
+  const isWanted = (path: string): boolean => isInAny(path, wanted);
   const files = readIndex(join(found.gitDir, 'index'), isWanted);
   if (files === undefined || files.length > MAX_FILES) return undefined;
   const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
@@ -72,12 +72,19 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
     const directory = directoryAt(root, path);
     const id = headTree(path);
     if (!directory || id === undefined || treeId(directory, 'sha1') !== id) return undefined;
-    const isNested = prefixes.some((prefix, at) => paths[at] !== path && path.startsWith(prefix));
-    if (!isNested && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
+    if (!isInAny(path, wanted) && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
       return undefined;
     trees.set(path, id);
   }
   return { trees, files };
+}
+
+/** Reports whether a path is inside one of these directories, and not one itself. */
+function isInAny(path: string, directories: ReadonlySet<string>): boolean {
+  if (path !== '' && directories.has('')) return true;
+  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1))
+    if (directories.has(path.slice(0, at))) return true;
+  return false;
 }
 
 /** Returns a function that returns the tree id of a directory in a commit. */

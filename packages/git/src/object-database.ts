@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { inflateSync } from 'node:zlib';
-import { type GitObject, objectHash, type ObjectType } from './objects.ts';
+import { type GitObject, objectId, type ObjectType } from './objects.ts';
 
 /** Maximum size of one object; commits and trees are far smaller. */
 const MAX_OBJECT_BYTES = 16 * 1024 * 1024;
@@ -30,8 +30,7 @@ export class ObjectDatabase {
     const found = this.#loose(id) ?? this.#packed(id);
     if (found === undefined) return undefined;
     const { type, content } = found;
-    const hash = objectHash('sha1', type, content.length).update(content).digest('hex');
-    return hash === id ? found : undefined;
+    return objectId('sha1', type, content) === id ? found : undefined;
   }
 
   #loose(id: string): GitObject | undefined {

@@ -1,4 +1,4 @@
-import { createHash, type Hash } from 'node:crypto';
+import { createHash, hash, type Hash } from 'node:crypto';
 import { LktError } from '@lkt/core';
 
 /** The types of git objects (gitformat-pack(5)). */
@@ -30,6 +30,15 @@ export function algorithmOf(id: string): 'sha1' | 'sha256' {
  */
 export function objectHash(algorithm: 'sha1' | 'sha256', type: ObjectType, size: number): Hash {
   return createHash(algorithm).update(`${type} ${size}\0`);
+}
+
+/** Returns the id of an object. */
+export function objectId(
+  algorithm: 'sha1' | 'sha256',
+  type: ObjectType,
+  content: Buffer,
+): string {
+  return hash(algorithm, Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]));
 }
 
 /**

@@ -1,4 +1,4 @@
-import { algorithmOf, objectHash } from './objects.ts';
+import { algorithmOf, objectId } from './objects.ts';
 
 /** A file of a git tree. `path` has one char per byte and no leading slash. */
 export interface GitFile {
@@ -55,5 +55,5 @@ export function treeId(directory: Directory<GitFile>, algorithm: 'sha1' | 'sha25
       return [Buffer.from(`${mode} ${name}\0`, 'latin1'), Buffer.from(id, 'hex')];
     }),
   );
-  return objectHash(algorithm, 'tree', body.length).update(body).digest('hex');
+  return objectId(algorithm, 'tree', body);
 }

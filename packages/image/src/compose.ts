@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { openStore, singleChunk } from '@lkt/oci';
+import { openStore } from '@lkt/oci';
 import { chooseCompression, type Compression, type Uki } from '@lkt/formats';
 import { DamagedFile } from './cache.ts';
 import type { SystemConfig } from './config/config.ts';
@@ -13,7 +13,7 @@ import { diskOutputs } from './output/disks.ts';
 import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
-import { type Output, requireWritable, small, writeOutputs } from './output/write.ts';
+import { type Output, type OutputFile, requireWritable, small, writeOutputs } from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -65,7 +65,7 @@ export async function composeConfig(
       if (options.audit?.isGate === true) await auditing;
       const outputs = await planOutputs(plan, options, compression, stack);
       const known = plan.cache.knownFiles;
-      const files = await writeOutputs({ dir: outDir, known, signal }, outputs.files);
+      const files = await writeOutputs({ dir: outDir, known, signal }, outputs.files, outputs.provenance);
       const { initrd, uki } = outputs;
       const audit = await auditing;
       return { files, audit, minimumMemory: initrd?.minimumMemory, pcr11: uki?.pcr11 };
@@ -79,6 +79,8 @@ export async function composeConfig(
 /** The files of an image before they are written. */
 interface ImageOutputs {
   readonly files: readonly Output[];
+  /** Returns the provenance of the other files. */
+  readonly provenance?: ((written: readonly OutputFile[]) => Output) | undefined;
   readonly initrd: Initrd | undefined;
   readonly uki: Uki | undefined;
 }
@@ -96,15 +98,12 @@ async function planOutputs(
   if (plan.sbom !== undefined) files.push(small(`${name}-sbom.spdx.json`, plan.sbom));
   if (format.includes('tar')) files.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   files.push(...(await containerOutputs(plan, options, stack)));
-  if (options.provenance !== undefined) {
-    const statement = imageStatement(plan, options, options.provenance, compression);
-    files.push({
-      name: `${name}-provenance.json`,
-      bytes: (written) => singleChunk(statement(written)),
-    });
-  }
   requireOwnNames(files);
-  return { ...boot, files };
+  if (options.provenance === undefined) return { ...boot, files };
+  const statement = imageStatement(plan, options, options.provenance, compression);
+  const provenance: ImageOutputs['provenance'] = (written) =>
+    small(`${name}-provenance.json`, statement(written));
+  return { ...boot, files, provenance };
 }
 
 /** Returns the files that boot the image: kernel, initrd, command line and disks. */

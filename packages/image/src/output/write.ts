@@ -10,7 +10,7 @@ import {
   rmdir,
 } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { digestOf, ioError, isErrno } from '@lkt/core';
+import { digestOf, ioError, isErrno, mapConcurrent } from '@lkt/core';
 import { createAsyncDigester, singleChunk, writeAll } from '@lkt/oci';
 import { isZeroChunk } from '@lkt/formats';
 import { digestOfFile, type FileDigest, type KnownFiles } from './known-files.ts';
@@ -24,8 +24,7 @@ export interface Output {
   readonly name: string;
   /** The expected bytes, if known: an existing file with them is kept and touched. */
   readonly expected?: FileDigest;
-  /** @param written earlier outputs */
-  readonly bytes: (written: readonly OutputFile[]) => AsyncIterable<Uint8Array>;
+  readonly bytes: () => AsyncIterable<Uint8Array>;
   /** Records the digest after writing, so that the next build can keep the file. */
   readonly note?: (file: FileDigest) => Promise<void>;
   /** Overwrites the start of the file after all of `bytes`. */
@@ -56,10 +55,9 @@ class StagedOutputs implements AsyncDisposable {
 
   /**
    * Writes a file, unless the existing one has the expected digest.
-   * @param written earlier outputs
    * @throws LktError DISK_FULL, IO_FAILED
    */
-  async write(output: Output, written: readonly OutputFile[]): Promise<OutputFile> {
+  async write(output: Output): Promise<OutputFile> {
     const { name, expected } = output;
     const { dir, known, signal } = this.#location;
     const path = join(dir, name);
@@ -68,7 +66,7 @@ class StagedOutputs implements AsyncDisposable {
       this.#made ??= await mkdir(dir, { recursive: true });
       if (expected !== undefined && (await known.matches(path, expected, signal)))
         return { path, digest: expected.digest, size: expected.size };
-      const file = { path, ...(await this.#writeTemp(temp, output, written)) };
+      const file = { path, ...(await this.#writeTemp(temp, output)) };
       this.#staged.set(temp, file);
       return file;
     } catch (error) {
@@ -104,18 +102,14 @@ class StagedOutputs implements AsyncDisposable {
     if (this.#made !== undefined) await removeEmpty(this.#location.dir, this.#made);
   }
 
-  async #writeTemp(
-    path: string,
-    { bytes, head }: Output,
-    written: readonly OutputFile[],
-  ): Promise<FileDigest> {
+  async #writeTemp(path: string, { bytes, head }: Output): Promise<FileDigest> {
     const { signal } = this.#location;
     const file = await open(path, 'wx');
     try {
       const result =
         head === undefined
-          ? await writePieces(file, bytes(written), signal)
-          : await writeHeaded(file, path, bytes(written), head, signal);
+          ? await writePieces(file, bytes(), signal)
+          : await writeHeaded(file, path, bytes(), head, signal);
       const synced = file.datasync().finally(async () => file.close());
       synced.catch(() => undefined);
       this.#syncs.push(synced);
@@ -136,20 +130,30 @@ async function removeEmpty(dir: string, last: string): Promise<void> {
   }
 }
 
+/** Files that are written at once. Each takes 3 MiB of buffers; two keep two processors busy. */
+const CONCURRENT_FILES = 2;
+
 /**
  * Writes files into a directory and renames them when all are complete. Existing files stay until
  * then; an error leaves no new files.
+ * @param last returns a file that describes the others
  * @throws LktError DISK_FULL, IO_FAILED
  */
 export async function writeOutputs(
   location: OutputLocation,
   outputs: readonly Output[],
+  last?: (written: readonly OutputFile[]) => Output,
 ): Promise<readonly OutputFile[]> {
   await using staged = new StagedOutputs(location);
-  const files: OutputFile[] = [];
-  for (const output of outputs) files.push(await staged.write(output, files));
+  const written = await mapConcurrent(outputs, async (output) => staged.write(output), {
+    concurrency: CONCURRENT_FILES,
+  });
+  const files = last === undefined ? written : [...written, await staged.write(last(written))];
   await staged.finish();
-  for (const [index, file] of files.entries()) await outputs[index]?.note?.(file);
+  for (const [index, output] of outputs.entries()) {
+    const file = files[index];
+    if (file !== undefined) await output.note?.(file);
+  }
   return files;
 }
 
