@@ -72,7 +72,10 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
     const directory = directoryAt(root, path);
     const id = headTree(path);
     if (!directory || id === undefined || treeId(directory, 'sha1') !== id) return undefined;
-    if (!isInAny(path, wanted) && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
+    if (
+      !isInAny(path, wanted) &&
+      !isUnchanged(join(found.top, fromBytes(path)), directory, path === '')
+    )
       return undefined;
     trees.set(path, id);
   }
@@ -134,7 +137,7 @@ function isUnchanged(dir: string, known: Directory<IndexEntry>, isTop: boolean):
     const node = known.get(name);
     if (node === undefined) return false;
     seen += 1;
-    const path = join(dir, fromBytes(name));
+    const path = `${dir}/${fromBytes(name)}`;
     const stats = lstatSync(path, { bigint: true });
     if (node instanceof Map) {
       if (!stats.isDirectory() || !isUnchanged(path, node, false)) return false;

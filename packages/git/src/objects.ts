@@ -33,11 +33,7 @@ export function objectHash(algorithm: 'sha1' | 'sha256', type: ObjectType, size:
 }
 
 /** Returns the id of an object. */
-export function objectId(
-  algorithm: 'sha1' | 'sha256',
-  type: ObjectType,
-  content: Buffer,
-): string {
+export function objectId(algorithm: 'sha1' | 'sha256', type: ObjectType, content: Buffer): string {
   return hash(algorithm, Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]));
 }
 

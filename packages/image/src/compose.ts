@@ -13,7 +13,13 @@ import { diskOutputs } from './output/disks.ts';
 import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
-import { type Output, type OutputFile, requireWritable, small, writeOutputs } from './output/write.ts';
+import {
+  type Output,
+  type OutputFile,
+  requireWritable,
+  small,
+  writeOutputs,
+} from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -65,7 +71,11 @@ export async function composeConfig(
       if (options.audit?.isGate === true) await auditing;
       const outputs = await planOutputs(plan, options, compression, stack);
       const known = plan.cache.knownFiles;
-      const files = await writeOutputs({ dir: outDir, known, signal }, outputs.files, outputs.provenance);
+      const files = await writeOutputs(
+        { dir: outDir, known, signal },
+        outputs.files,
+        outputs.provenance,
+      );
       const { initrd, uki } = outputs;
       const audit = await auditing;
       return { files, audit, minimumMemory: initrd?.minimumMemory, pcr11: uki?.pcr11 };

@@ -47,9 +47,9 @@ interface Result {
   readonly minimumMemory?: number;
   /** The value of TPM register 11 when the EFI program starts. */
   readonly pcr11?: string;
-  /** The policy result of each image, where a policy requires one. */
   /** Names of the trust policies in force. */
   readonly policies?: readonly string[];
+  /** The policy result of each image, where a policy requires one. */
   readonly trust?: readonly TrustedImage[];
 }
 

@@ -71,6 +71,7 @@ export async function rootDisks(
     const root = (): VerityRoot => image.root() ?? (JSON.parse(noted) as VerityRoot);
     outputs.push({
       name: `${name}-erofs-cmdline`,
+      isDerived: true,
       bytes: () =>
         singleChunk(Buffer.from(cmdline('erofs', `${verityCmdline(root(), DISK)} root=/dev/dm-0`))),
     });

@@ -25,6 +25,8 @@ export interface Output {
   /** The expected bytes, if known: an existing file with them is kept and touched. */
   readonly expected?: FileDigest;
   readonly bytes: () => AsyncIterable<Uint8Array>;
+  /** Whether `bytes` needs other outputs to be written first. */
+  readonly isDerived?: boolean;
   /** Records the digest after writing, so that the next build can keep the file. */
   readonly note?: (file: FileDigest) => Promise<void>;
   /** Overwrites the start of the file after all of `bytes`. */
@@ -145,15 +147,18 @@ export async function writeOutputs(
   last?: (written: readonly OutputFile[]) => Output,
 ): Promise<readonly OutputFile[]> {
   await using staged = new StagedOutputs(location);
-  const written = await mapConcurrent(outputs, async (output) => staged.write(output), {
-    concurrency: CONCURRENT_FILES,
-  });
+  const byOutput = new Map<Output, OutputFile>();
+  const write = async (output: Output): Promise<void> => {
+    byOutput.set(output, await staged.write(output));
+  };
+  const derived = outputs.filter(({ isDerived }) => isDerived === true);
+  const others = outputs.filter((output) => !derived.includes(output));
+  await mapConcurrent(others, write, { concurrency: CONCURRENT_FILES });
+  for (const output of derived) await write(output);
+  const written = outputs.flatMap((output) => byOutput.get(output) ?? []);
   const files = last === undefined ? written : [...written, await staged.write(last(written))];
   await staged.finish();
-  for (const [index, output] of outputs.entries()) {
-    const file = files[index];
-    if (file !== undefined) await output.note?.(file);
-  }
+  for (const [output, file] of byOutput) await output.note?.(file);
   return files;
 }
 

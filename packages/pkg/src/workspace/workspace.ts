@@ -124,12 +124,14 @@ export class Workspace {
   /** Adds the packages in these directories, or their errors to `problems`. */
   load(dirs: readonly string[]): void {
     for (const dir of dirs) {
-      const file = this.#read(dir);
+      let text = '';
       try {
+        const file = this.#read(dir);
+        text = file.text;
         this.#parse(dir, file);
       } catch (error) {
         if (!(error instanceof LktError)) throw error;
-        this.#broken.push({ dir, text: file.text, error });
+        this.#broken.push({ dir, text, error });
       }
     }
     this.#sort();
