@@ -7,13 +7,15 @@ const reference = await readFile(new URL('../../../../docs/image-yml.md', import
 
 const HOSTNAME = new Map([['HOSTNAME', 'web-1']]);
 
-/** Returns the keys in the first table of a section. */
+/** Returns the keys in the lists of a section, before its first subsection. */
 function keysOf(section: string): readonly string[] {
   const start = reference.indexOf(`\n## ${section}\n`);
   const end = reference.indexOf('\n## ', start + 1);
   const body = reference.slice(start, end === -1 ? undefined : end);
-  const table = body.split('\n### ')[0] ?? '';
-  return [...table.matchAll(/^\| `([^`]+)`/gm)].map((match) => match[1] ?? '');
+  const lists = body.split('\n### ')[0] ?? '';
+  return [...lists.matchAll(/^- (`[^:]*`):/gm)].flatMap(([, keys = '']) =>
+    keys.split(', ').map((key) => key.replaceAll('`', '')),
+  );
 }
 
 describe('docs/image-yml.md', () => {
