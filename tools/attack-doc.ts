@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { table } from './table.ts';
 
 const ATTACKERS = ['root', 'user', 'login'] as const;
 /** The identity an attack runs as. */
@@ -32,28 +31,33 @@ const RESULTS = [
   ['`ENOENT`, `ESRCH`', 'no such file or process is visible'],
   ['`ENOSYS`', 'the kernel lacks the system call'],
   ['killed, no room, `EAGAIN`, bounded', 'a limit stopped it'],
-  ['own layer, own files', 'the change is visible in the container only'],
-  [
-    'shared network',
-    'loopback and abstract sockets are shared within a network namespace; `net: new` separates them',
-  ],
+  ['own layer, own files', 'only the container sees the change'],
+  ['shared network', '`net: new` separates loopback and abstract sockets'],
 ];
+
+function sentence(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
+}
+
+/** Returns the result for all attackers, or one for each. */
+function resultsOf(attempt: Attempt): string {
+  const results = ATTACKERS.map((who) => attempt[who] ?? '–');
+  return new Set(results).size === 1 ? (results[0] ?? '–') : results.join(', ');
+}
 
 /** Renders docs/attack.md: the attempts of a hostile container and what stops them. */
 export function attackDocument(root: string): string {
-  const groups = Map.groupBy(load(root), ([, attempt]) =>
-    ATTACKERS.map((who) => attempt[who] ?? '–').join('|'),
+  const groups = Map.groupBy(load(root), ([, attempt]) => resultsOf(attempt));
+  const items = [...groups].map(
+    ([results, attempts]) =>
+      `- **${results}**: ${attempts.map(([, { does }]) => sentence(does)).join(' ')}`,
   );
-  const rows = [...groups].map(([results, attempts]) => [
-    ...results.split('|'),
-    attempts.map(([, { does }]) => does).join('; '),
-  ]);
   return `# Attacks and what stops them
 
 <!-- Made by tools/attack-doc.ts from ${EXPECTED}; do not edit. -->
 
 \`tools/test/system/attack.system.test.ts\` boots a machine twice, with its files unpacked and with \`layout: erofs\`.
-It runs the attacks of \`tools/attack\` inside and compares the results with this table. Afterwards the
+It runs the attacks of \`tools/attack\` inside and compares the results with this list. Afterwards the
 machine must still serve, other logs must be complete, and the digest of the root's files unchanged.
 
 - **root**: user root in a service whose config only limits memory and tasks. It shares the machine's
@@ -61,9 +65,13 @@ machine must still serve, other logs must be complete, and the digest of the roo
 - **user**: the same as user 1000, with \`net: new\`.
 - **login**: root in the container of \`lkt/sshd\`.
 
-${table([...ATTACKERS, 'attempts'], rows)}
+The attempts, with their result for all, or for root, user and login (–: not tried):
 
-${table(['result', 'meaning'], RESULTS)}
+${items.join('\n')}
+
+The results:
+
+${RESULTS.map(([result, meaning]) => `- ${result}: ${meaning}`).join('\n')}
 
 A container that the config gives \`CAP_SYS_ADMIN\`, a device or a writable directory of the machine can do more.
 `;

@@ -5,7 +5,12 @@ import { buildYmlSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
 import { securityDocument } from './security-doc.ts';
 import { loadAllCommands } from '../packages/cli/src/commands.ts';
-import { type CommandEntry, commandTable, type FlagEntry } from '../packages/cli/src/help/table.ts';
+import {
+  type ArgEntry,
+  type CommandEntry,
+  commandTable,
+  type FlagEntry,
+} from '../packages/cli/src/help/table.ts';
 
 const root = join(import.meta.dirname, '..');
 
@@ -39,20 +44,20 @@ function cliDocument(table: readonly CommandEntry[]): string {
 
 ${[...groups].map(([group = '', commands]) => `- ${group === '' ? '`lkt`' : `\`lkt ${group}\``}: ${commands.map(link).join(', ')}`).join('\n')}
 
-Results go to standard output, progress and errors to standard error. Every command accepts:
+Results go to standard output, progress and errors to standard error. \`…\` marks what may be repeated. Every command accepts:
 
 ${global.map(flagItem).join('\n')}
 
-| exit code | meaning                                           |
-| --------- | ------------------------------------------------- |
-| 0         | success                                           |
-| 1         | failure; [errors.md](errors.md) lists the reasons |
-| 2         | invalid command line                              |
-| 130       | interrupted by Ctrl-C                             |
+Exit codes:
+
+- 0: success
+- 1: failure; [errors.md](errors.md) lists the reasons
+- 2: invalid command line
+- 130: interrupted by Ctrl-C
 
 ## Common options
 
-Options of several commands, which name them under "also".
+Options that commands name under "also":
 
 ${[...common.values()].join('\n')}
 
@@ -76,27 +81,26 @@ function commonFlags(table: readonly CommandEntry[]): ReadonlyMap<string, string
 }
 
 function commandSection(command: CommandEntry, common: ReadonlyMap<string, string>): string {
-  const args = command.args.map(({ name, required, multiple }) => {
-    const word = multiple ? `${name}…` : name;
-    return required ? word : `[${word}]`;
-  });
   const own = command.flags.filter((flag) => !flag.global);
   const isCommon = (flag: FlagEntry): boolean => common.get(flag.name) === flagItem(flag);
-  const items = own.filter((flag) => !isCommon(flag)).map(flagItem);
+  const flags = own.filter((flag) => !isCommon(flag));
+  const items = [...command.args.map(argItem), ...flags.map(flagItem)];
   const also = own.filter(isCommon).map(({ name }) => `\`--${name}\``);
   if (also.length > 0) items.push(`- also ${also.join(', ')}`);
   const parts = [
     `## lkt ${command.name}`,
-    `\`${['lkt', command.name, ...args].join(' ')}\`: ${lower(command.summary)}.`,
+    `${command.summary}.`,
     ...(command.description === undefined ? [] : [command.description]),
-    ...command.args.map(
-      ({ name, description, values }) =>
-        `\`${name}\`: ${description}${values.length > 0 ? ` (${values.join(', ')})` : ''}.`,
-    ),
     ...(items.length === 0 ? [] : [items.join('\n')]),
     ...(command.examples.length === 0 ? [] : [`\`\`\`sh\n${command.examples.join('\n')}\n\`\`\``]),
   ];
   return `${parts.join('\n\n')}\n`;
+}
+
+function argItem({ name, description, required, multiple, values }: ArgEntry): string {
+  const word = multiple ? `${name}…` : name;
+  const among = values.length > 0 ? ` (${values.join(', ')})` : '';
+  return `- \`${required ? word : `[${word}]`}\`: ${description}${among}`;
 }
 
 function flagItem(flag: FlagEntry): string {
@@ -136,10 +140,6 @@ function errorCodes(source: string): readonly (readonly [string, string])[] {
     return [code, meaning] as const;
   });
   return codes;
-}
-
-function lower(text: string): string {
-  return text.charAt(0).toLowerCase() + text.slice(1);
 }
 
 if (import.meta.main) {

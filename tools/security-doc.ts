@@ -7,7 +7,6 @@ import {
   parseLabel,
   type Settings,
 } from '@lkt/pkg';
-import { table } from './table.ts';
 
 /**
  * Renders docs/security.md: the privileges of the packages below `pkg/`, from their build.yml and
@@ -22,10 +21,9 @@ export function securityDocument(root: string): string {
     });
   const hostPid = packages.filter(sharesPid).map(({ image }) => image);
   const rows = packages.map(row).filter((cells) => cells !== undefined);
-  const isShared = HEAD.map((_, column) => new Set(rows.map((cells) => cells[column])).size === 1);
-  const shared = HEAD.map((head, column) => `${head}: ${rows[0]?.[column] ?? ''}`);
-  const own = <T>(cells: readonly T[]): T[] =>
-    cells.filter((_, column) => isShared[column] === false);
+  const usual = PRIVILEGES.map((name, column) =>
+    LISTS.has(name) ? codes([]) : mostFrequent(rows.map(({ cells }) => cells[column])),
+  );
   return `# Privileges of each package
 
 <!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
@@ -33,29 +31,29 @@ export function securityDocument(root: string): string {
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
 change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
 those without \`SYS_ADMIN\` a cgroup namespace. None has a capability, device or writable path of
-the machine beyond this table. Equal for all: ${shared.filter((_, column) => isShared[column] === true).join('; ')}.
+the machine beyond this list. Each has, unless its item says otherwise: ${privileges(usual)}.
 
-${table(own(HEAD), rows.map(own))}
+${rows.map(({ name, cells }) => item(`\`${name}\``, privileges(cells, usual))).join('\n')}
+
+Meanings:
 
 - \`host\`: the machine's own namespace.
 - **machine paths** are writable unless marked \`ro\`.
 - **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only.
-- **seccomp** \`default\` is described in [guest.md](guest.md#confinement), with the other restrictions.
-- **devices** such as \`block r\` cover every device of the type: \`r\` to read, \`w\` to write, \`m\` to create its node.
+- **seccomp** \`default\` and other restrictions are in [guest.md](guest.md#confinement).
+- **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 
 ## Packages with several processes
 
 These open what they need, then split into processes with fewer privileges than their container.
 Each process has its own user, \`no_new_privs\`, and a seccomp filter that kills it at any other
-system call. The program reads its privileges from the file this table is made from, and tests
+system call. The program reads its privileges from the file this list is made from, and tests
 compare them with \`/proc\` of a booted machine.
 
-${table(
-  ROLES_HEAD,
-  globSync('pkg/*/sandbox/roles.json', { cwd: root })
-    .toSorted()
-    .flatMap((path) => roleRows(root, path)),
-)}
+${globSync('pkg/*/sandbox/roles.json', { cwd: root })
+  .toSorted()
+  .flatMap((path) => roleItems(root, path))
+  .join('\n')}
 
 Every process also has \`/dev/null\`, the log and the Go timers' descriptors open. It may make the
 system calls that the Go runtime needs: futex, epoll_pwait, nanosleep, sched_yield, memory that is
@@ -63,8 +61,6 @@ neither executable nor file-backed, signal masks, clocks, exit. None can open a 
 create a process or thread, or send a signal.
 `;
 }
-
-const ROLES_HEAD = ['process', 'task', 'user', 'capabilities', 'open', 'system calls'];
 
 interface Role {
   readonly description: string;
@@ -74,30 +70,47 @@ interface Role {
   readonly syscalls: readonly string[];
 }
 
-function roleRows(root: string, path: string): string[][] {
+function roleItems(root: string, path: string): string[] {
   const roles = JSON.parse(readFileSync(join(root, path), 'utf8')) as Record<string, Role>;
-  return Object.entries(roles).map(
-    ([name, { description, uid, capabilities, files, syscalls }]) => [
+  return Object.entries(roles).map(([name, { description, uid, capabilities, files, syscalls }]) =>
+    item(
       `\`${path.split('/')[1] ?? ''}\` ${name}`,
-      description,
-      String(uid),
-      codes(capabilities),
-      codes(files),
-      codes(syscalls),
-    ],
+      `${description}. User ${uid}; capabilities ${codes(capabilities)}; open ${codes(files)}; system calls ${codes(syscalls)}`,
+    ),
   );
 }
 
-const HEAD = [
-  'package',
+function item(name: string, text: string): string {
+  return `- ${name}: ${text}`;
+}
+
+/** Returns the privileges that differ from the usual ones, each with its name. */
+function privileges(cells: readonly string[], usual: readonly string[] = []): string {
+  const named = PRIVILEGES.map((name, column) => `${name} ${cells[column] ?? ''}`);
+  const differing = named.filter((_, column) => cells[column] !== usual[column]);
+  return differing.length === 0 ? 'as usual' : differing.join('; ');
+}
+
+/** Returns the most frequent text; of equally frequent ones, the first. */
+function mostFrequent(texts: readonly (string | undefined)[]): string {
+  const groups = [...Map.groupBy(texts, (text) => text ?? '')];
+  const [[text] = ['']] = groups.toSorted(([, one], [, other]) => other.length - one.length);
+  return text;
+}
+
+/** The privileges that are lists; usually a package has none of them. */
+const LISTS: ReadonlySet<string> = new Set(['capabilities', 'machine paths', 'devices']);
+
+const PRIVILEGES = [
   'capabilities',
   'user',
   'network',
-  'IPC, UTS',
+  'IPC',
+  'UTS',
   'root',
-  'no new privileges',
+  'new privileges',
   'seccomp',
-  'memory, MiB',
+  'memory',
   'tasks',
   'machine paths',
   'devices',
@@ -112,24 +125,31 @@ function settingsOf(path: string, config: NonNullable<PackageSpec['config']>): S
   return parseLabel({ path, text: imageConfigLabel(config) });
 }
 
-function row({ image, file, config }: PackageSpec): string[] | undefined {
+interface Row {
+  readonly name: string;
+  /** The texts of PRIVILEGES. */
+  readonly cells: readonly string[];
+}
+
+function row({ image, file, config }: PackageSpec): Row | undefined {
   if (config === undefined) return undefined;
   const settings = settingsOf(file.path, config);
-  return [
-    `\`${image}\``,
+  const cells = [
     codes(settings.capabilities?.map((name) => name.replace(/^CAP_/, ''))),
     typeof settings.uid === 'object' ? settings.uid.name : String(settings.uid ?? 0),
     settings.net ?? 'host',
-    `${settings.ipc ?? 'host'}, ${settings.uts ?? 'host'}`,
+    settings.ipc ?? 'host',
+    settings.uts ?? 'host',
     settings.readonly === true ? 'read-only' : 'writable, in memory',
-    settings.noNewPrivileges === true ? 'yes' : 'no',
+    settings.noNewPrivileges === true ? 'none' : 'allowed',
     seccomp(settings),
-    limit(settings.resources?.memory?.['limit'], 2 ** 20),
+    limit(settings.resources?.memory?.['limit'], 2 ** 20, ' MiB'),
     limit(settings.resources?.pids?.['limit']),
     codes(settings.binds?.map(bindSource)),
     codes([...(settings.devices ?? []).map(({ path }) => path), ...allowedDevices(settings)]),
     String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
   ];
+  return { name: image, cells };
 }
 
 /** With CAP_SYS_ADMIN, a container without a filter of its own gets none. */
@@ -138,8 +158,8 @@ function seccomp({ seccomp: own, capabilities }: Settings): string {
   return capabilities?.includes('CAP_SYS_ADMIN') === true ? 'none' : 'default';
 }
 
-function limit(value: unknown, unit = 1): string {
-  return typeof value === 'number' ? String(value / unit) : 'none';
+function limit(value: unknown, unit = 1, name = ''): string {
+  return typeof value === 'number' ? `${value / unit}${name}` : 'unlimited';
 }
 
 /** Returns the allowed devices without a node in the container, such as `block r`. */
@@ -158,5 +178,5 @@ function bindSource({ source, options = [] }: NonNullable<Settings['binds']>[num
 }
 
 function codes(names: readonly string[] = []): string {
-  return names.length === 0 ? '–' : names.map((name) => `\`${name}\``).join(', ');
+  return names.length === 0 ? 'none' : names.map((name) => `\`${name}\``).join(', ');
 }

@@ -9,15 +9,11 @@ const GLOSSARY = `# Glossary
 
 ### Names to avoid
 
-| avoid             | use                |
-| ----------------- | ------------------ |
-| World, \`Elsewhere\` | Variation, WorkerPool |
+- World, \`Elsewhere\`: Variation, WorkerPool
 
 ### Phrases to avoid
 
-| avoid                       | use                 |
-| --------------------------- | ------------------- |
-| \`nobody\`, \`what is there\` | name the actor      |
+- \`nobody\`, \`what is there\`: name the actor
 `;
 const avoided = avoidedWords(GLOSSARY);
 
@@ -41,8 +37,8 @@ describe('avoidedWords', () => {
     expect([...avoided.phrases.keys()]).toEqual(['nobody', 'what is there']);
   });
 
-  test('rejects a glossary without the tables', () => {
-    expect(() => avoidedWords('# Glossary\n')).toThrow('no table under "Names to avoid"');
+  test('rejects a glossary without the lists', () => {
+    expect(() => avoidedWords('# Glossary\n')).toThrow('no list under "Names to avoid"');
   });
 });
 

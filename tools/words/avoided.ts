@@ -7,23 +7,23 @@ export interface AvoidedWords {
 }
 
 /**
- * Reads the tables "Names to avoid" and "Phrases to avoid" of the glossary. Only words in
+ * Reads the lists "Names to avoid" and "Phrases to avoid" of the glossary. Only words in
  * backticks count; a name that is right in some contexts is listed without.
  *
- * @throws Error when a table is missing or empty
+ * @throws Error when a list is missing or empty
  */
 export function avoidedWords(glossary: string): AvoidedWords {
   return {
-    names: tableUnder(glossary, 'Names to avoid'),
-    phrases: tableUnder(glossary, 'Phrases to avoid'),
+    names: listUnder(glossary, 'Names to avoid'),
+    phrases: listUnder(glossary, 'Phrases to avoid'),
   };
 }
 
-function tableUnder(glossary: string, heading: string): ReadonlyMap<string, string> {
+function listUnder(glossary: string, heading: string): ReadonlyMap<string, string> {
   const section = glossary.split(/^#+ /m).find((text) => text.startsWith(`${heading}\n`)) ?? '';
   const words = new Map<string, string>();
-  for (const [, avoid = '', use = ''] of section.matchAll(/^\|([^|\n]*)\|([^|\n]*)\|$/gm))
+  for (const [, avoid = '', use = ''] of section.matchAll(/^- ([^:\n]*): (.*)$/gm))
     for (const [, word = ''] of avoid.matchAll(/`([^`]+)`/g)) words.set(word, use.trim());
-  if (words.size === 0) throw new Error(`docs/glossary.md has no table under "${heading}"`);
+  if (words.size === 0) throw new Error(`docs/glossary.md has no list under "${heading}"`);
   return words;
 }

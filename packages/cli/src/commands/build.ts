@@ -94,17 +94,9 @@ const INPUT_TAR_WARNING = '--input-tar has no effect: lkt always reuses unchange
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
-  static override description = `Merges several configs from left to right; "-" is standard input, and https://… is downloaded. Packages in the configs that are missing from the store are built first, and each must have the pinned digest. Signatures that "trust" in a config or a trust.yml requires are verified before anything is written.
+  static override description = `Merges several configs from left to right; "-" is standard input, and https://… is downloaded. Builds packages missing from the store first; each must have its pinned digest. Verifies the signatures that a policy requires ("trust" in a config, or trust.yml) before it writes anything.
 
-By format, writes:
-
-- kernel+initrd: NAME-kernel, NAME-initrd.img and NAME-cmdline; tar-kernel-initrd: the three in NAME-initrd.tar
-- the root as a disk instead of the initrd, with its command line; kernel+squashfs: NAME-squashfs.img, NAME-squashfs-cmdline; kernel+erofs: NAME-erofs.img, NAME-erofs-cmdline; kernel+iso: NAME.iso, NAME-iso-cmdline
-- tar: the tree as NAME.tar
-- a container image; docker: NAME.docker for docker load; oci: NAME-oci.tar, an OCI image layout in an archive
-- a bootable image: NAME.iso (iso-bios), NAME-efi.iso, NAME-efi-initrd.iso, NAME-bios.img (raw-bios), NAME-efi.img, NAME.qcow2 (qcow2-bios), NAME-efi.qcow2, NAME.efi (uki), NAME.raw (aws), NAME.img.tar.gz (gcp), NAME.vhd or NAME.vmdk (docs/formats.md)
-
-Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md). The same configs produce the same bytes.`;
+Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-cmdline (docs/formats.md), with SBOM and provenance (docs/attestations.md). The same configs produce the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
@@ -118,12 +110,12 @@ Also writes NAME-sbom.spdx.json and NAME-provenance.json (docs/attestations.md).
     ...packageSourceFlags,
     ...pullFlags,
     ...setFlags,
-    'dry-run': switchFlag('print the merged config with its variables replaced, and build nothing'),
+    'dry-run': switchFlag('print the merged config with variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
     locked: switchFlag('reject images without a digest: tags, and packages named by directory'),
     'no-policy-found': choiceFlag(
       ['error', 'ignore'],
-      'whether to fail if no trust policy applies; default: error if CI=true, else ignore',
+      'what to do without a trust policy; default: error if CI=true, else ignore',
     ),
     ...outputFlags,
     ...diskFlags,

@@ -20,21 +20,21 @@ interface Result extends Plan {
 
 export class CiPlan extends LktCommand {
   static override summary = 'List the packages and images that a CI has to build, in waves';
-  static override description = `Lists the packages changed since the merge base of the checkout and --base, and the packages and image configs that use them. Packages in one wave can be built in parallel on any number of machines; a wave needs the waves before it. Builds nothing.
+  static override description = `Lists the packages changed since the merge base of the checkout and --base, and the packages and image configs that use them. Packages of one wave can be built in parallel; a wave needs the waves before it. Builds nothing.
 
---json prints "waves" with the platforms of each package, and "jobs" with one entry per package and platform, for the matrix of a CI; docs/ci has workflows. Without FILE, reads examples/*.yml.`;
+--json prints "waves" with the platforms of each package, and "jobs" with one entry per package and platform, for the matrix of a CI (docs/ci).`;
   static override examples = [
     '<%= config.bin %> ci plan --base origin/main',
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
   ];
   static override args = {
-    file: optionalArgs('an image config'),
+    file: optionalArgs('an image config; default: examples/*.yml'),
   };
   static override flags = {
     ...setFlags,
     base: valueFlag(
       'REF',
-      'commit to compare with: a branch, a tag or an id; without it, or with an id of zeros, plan everything',
+      'commit to compare with; without it, or with an id of zeros, plan everything',
     ),
     dirs: switchFlag('print only the package directories, one per line, dependencies first'),
     platforms: listFlag('linux/amd64,…', 'platforms to plan for; default: all', { delimiter: ',' }),

@@ -6,17 +6,16 @@ import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../targets/image-view.t
 
 export class Diff extends LktCommand {
   static override summary = 'Show what differs between two images, and why';
-  static override description = `Compares two builds, two configs or two packages: changed packages and which inputs changed them, config values, the kernel command line, versions in the SBOMs, and each added, removed or changed file with its package. Builds and writes nothing.
+  static override description = `Shows changed packages with the changed inputs, config values, the kernel command line, versions in the SBOMs, and changed files with their packages. Builds and writes nothing.
 
-Like diff, exits with 0 if nothing differs, with 1 if something does, and with 2 on an error (docs/inspect.md).`;
+Exits with 0 if nothing differs, 1 if something does, 2 on an error (docs/inspect.md).`;
   static override examples = [
     '<%= config.bin %> diff old/sshd new/sshd',
-    '<%= config.bin %> diff examples/minimal.yml examples/sshd.yml',
     '<%= config.bin %> diff lkt/sshd:TAG pkg/sshd',
   ];
   static override args = {
     before: requiredArg(VIEW_DESCRIPTION),
-    after: requiredArg('the other image, in any of these forms'),
+    after: requiredArg('the other image, likewise'),
   };
   static override flags = viewFlags;
   static override failedExit = 2;

@@ -14,22 +14,21 @@ import type { Session } from '../session/session.ts';
 
 export class Graph extends LktCommand {
   static override summary = 'Show the dependency graph and build status of packages and images';
-  static override description = `Shows all packages of the checkout, the image configs (FILE, or examples/*.yml by default), and the images that they name. Builds, pulls and writes nothing.
+  static override description = `Shows all packages of the checkout, the image configs, and the images that they name. Builds, pulls and writes nothing.
 
 - built: the current sources are built here
 - pinned: every reference has a digest, or is a package of the checkout in its current state
-- stale: it names an earlier state of a package of the checkout, see "lkt pin"
-- signed: the store has a signature, see "lkt verify"
+- stale: it names an earlier state of a package; run "lkt pin"
+- signed: the store has a signature, not verified
 - ready: the store has everything the image is made from
 
-… marks an entry shown above.`;
+… marks an entry shown above (docs/graph.md).`;
   static override examples = [
-    '<%= config.bin %> graph',
     '<%= config.bin %> graph --html > graph.html',
     '<%= config.bin %> graph --dot examples/sshd.yml | dot -Tsvg > graph.svg',
   ];
   static override args = {
-    file: optionalArgs('an image config'),
+    file: optionalArgs('an image config; default: examples/*.yml'),
   };
   static override flags = {
     ...setFlags,

@@ -12,11 +12,10 @@ import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../targets/image-view.t
 
 export class Inspect extends LktCommand {
   static override summary = 'Show the contents of an image';
-  static override description = `Shows its packages with digests, sizes and signatures, its SBOM, its config, and whether its files are unchanged since the build. Builds and writes nothing. Shows signatures, but does not verify them: use "lkt verify" (docs/inspect.md).`;
+  static override description = `Shows its packages with digests, sizes and signatures, its SBOM, its config, and whether its files are as built. Builds and writes nothing, and verifies no signature: use "lkt verify" (docs/inspect.md).`;
   static override examples = [
     '<%= config.bin %> inspect sshd',
     '<%= config.bin %> inspect --files sshd-initrd.img',
-    '<%= config.bin %> inspect pkg/sshd --json',
   ];
   static override args = {
     image: requiredArg(VIEW_DESCRIPTION),

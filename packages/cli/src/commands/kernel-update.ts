@@ -10,7 +10,7 @@ import { buildTools, workspaceAt } from '../session/build-tools.ts';
 export class KernelUpdate extends LktCommand {
   static override summary = 'Update to the newest kernel source that the archive serves';
   static override description =
-    'Finds the newest version of the series in build.yml (6.12 for "linux (= 6.12.107-1)"). Writes it to build.yml, debian.lock and the packages with its configuration (lkt/linux-config for lkt/linux-source), and shows how their configuration changes. A symbol in a fragment that the new version lacks is an error with its line. Compiles nothing. Then run "lkt pin" to build the kernel.';
+    'Finds the newest version of the series in build.yml (6.12 for "linux (= 6.12.107-1)"), writes it to build.yml, debian.lock and the packages with its configuration, and shows how the configuration changes. Compiles nothing: run "lkt pin" to build the kernel (docs/kernel.md).';
   static override examples = [
     '<%= config.bin %> kernel update',
     {
@@ -20,7 +20,7 @@ export class KernelUpdate extends LktCommand {
   ];
   static override args = {
     dir: Args.string({
-      description: 'directory of the source package; default: the only one in the checkout',
+      description: 'directory of the source package; default: the only one',
     }),
   };
   static override flags = {

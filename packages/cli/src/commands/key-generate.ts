@@ -13,13 +13,8 @@ interface Result {
 
 export class KeyGenerate extends LktCommand {
   static override summary = 'Generate a key for signing images';
-  static override description = `Writes PREFIX.key and PREFIX.pub in the format of cosign: an ECDSA P-256 key, encrypted with a password, and the public key for verifying its signatures. Never overwrites a file.
-
-The password is COSIGN_PASSWORD if set; otherwise lkt asks for it.`;
-  static override examples = [
-    '<%= config.bin %> key generate',
-    '<%= config.bin %> key generate --output-key-prefix keys/release',
-  ];
+  static override description = `Writes PREFIX.key and PREFIX.pub in the format of cosign: an ECDSA P-256 key, encrypted with a password, and its public key. Never overwrites a file. Asks for the password unless COSIGN_PASSWORD is set.`;
+  static override examples = ['<%= config.bin %> key generate --output-key-prefix keys/release'];
   static override flags = {
     'no-password': switchFlag(
       'encrypt with an empty password: everyone who can read the file can sign',

@@ -5,7 +5,7 @@ import { requiredArg } from '../flags/options.ts';
 export class MetadataCreate extends LktCommand {
   static override summary = 'Create a metadata disk for a machine';
   static override description =
-    'The disk is an ISO image with one file, "config", which lkt/metadata reads at boot. Pass it to "lkt run --disk". Equal metadata produces equal bytes.';
+    'Writes an ISO image with one file, "config", which lkt/metadata reads at boot, for "lkt run --disk". Equal metadata produces equal bytes.';
   static override examples = [
     `<%= config.bin %> metadata create data.iso '{"hostname": {"content": "web"}}'`,
   ];

@@ -1,7 +1,7 @@
 import type { Outdated as Found } from '@lkt/image';
 import { LktCommand } from '../command.ts';
-import { requiredArgs, switchFlag } from '../flags/options.ts';
-import { registryFlags } from '../flags/registry.ts';
+import { requiredArgs } from '../flags/options.ts';
+import { offlineFlag, registryFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { workspaceAt } from '../session/build-tools.ts';
 import { readConfigFiles } from '../session/config-file.ts';
@@ -15,7 +15,7 @@ const REASONS = {
 
 export class Outdated extends LktCommand {
   static override summary = 'List references with newer versions';
-  static override description = `Compares packages of the checkout by their sources, and other images with their registries: another image under the same tag, or a later tag of the same form. Builds, pulls and writes nothing; update with "lkt pin" and "lkt pin --update".`;
+  static override description = `Compares packages of the checkout by their sources, and other images with their registries: another image under the tag, or a later tag of the same form. Builds, pulls and writes nothing; update with "lkt pin" and "lkt pin --update".`;
   static override examples = ['<%= config.bin %> outdated examples/sshd.yml'];
   static override args = {
     file: requiredArgs('an image config'),
@@ -23,7 +23,7 @@ export class Outdated extends LktCommand {
   static override flags = {
     ...registryFlags,
     ...setFlags,
-    offline: switchFlag('contact no registry'),
+    ...offlineFlag,
   };
 
   async run(): Promise<{ outdated: readonly Found[] }> {

@@ -20,21 +20,18 @@ interface Change {
 export class Pin extends LktCommand {
   static override summary =
     'Pin packages: write their tags and digests into the files that name them';
-  static override description = `Builds packages in dependency order, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them.
-
-FILE is an image config, DIR a package directory; their dependencies are pinned too. An external image gets the digest of its tag in the registry; once pinned, only --update changes it. Without arguments, pins all packages of the checkout and examples/*.yml.`;
-  static override examples = [
-    '<%= config.bin %> pin',
-    '<%= config.bin %> pin --check examples/sshd.yml',
-  ];
+  static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An external image gets the digest of its tag in the registry; later only --update changes it.`;
+  static override examples = ['<%= config.bin %> pin --check examples/sshd.yml'];
   static override args = {
-    path: optionalArgs('an image config (FILE) or a package directory (DIR)'),
+    path: optionalArgs(
+      'an image config or a package directory; default: all packages of the checkout, and examples/*.yml',
+    ),
   };
   static override flags = {
     ...builderFlags,
     ...pullFlags,
     ...setFlags,
-    update: switchFlag('resolve the tags of external images again, even if they have a digest'),
+    update: switchFlag('resolve the tags of external images again'),
     check: switchFlag('change nothing, and fail if a pin is stale'),
   };
 

@@ -5,7 +5,7 @@ import { optionalArgs } from '../flags/options.ts';
 export class Push extends LktCommand {
   static override summary = 'Explain how to upload an image to a cloud';
   static override description =
-    "lkt uploads no disk images. The error names the cloud's own program for it. In LinuxKit, this command uploads them.";
+    "lkt uploads no disk images, unlike LinuxKit. The error names the cloud's own program for it.";
   static override args = {
     cloud: optionalArgs("the cloud, followed by LinuxKit's arguments"),
   };

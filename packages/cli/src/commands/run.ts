@@ -21,15 +21,13 @@ export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
   static override description = `The image is one of these:
 
-- the files PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline that "lkt build" writes
-- a root disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with its kernel and command line; PREFIX also selects it if there is no initrd
-- a bootable file: a disk (NAME-efi.img, NAME.qcow2, …), an ISO image, or an EFI program (NAME.efi)
+- PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline
+- a root disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with its kernel and command line; PREFIX selects it if there is no initrd
+- a bootable disk (NAME-efi.img, NAME.qcow2, …), ISO image or EFI program (NAME.efi), with the firmware it is made for
 
-Uses EFI firmware if the file is made for it. The guest writes to its boot disk.
+The guest writes to its boot disk. The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json there is no input, and Ctrl-C ends the machine.
 
-The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json the machine gets no input, and Ctrl-C ends it.
-
-Exits with 0 when the machine powers off, restarts, or has shown every expected text; with 1 when its kernel panics, or when it ends or times out before that.`;
+Exits with 0 when the machine powers off, restarts, or has shown every expected text; with 1 on a kernel panic, or if it ends or times out before that.`;
   static override examples = [
     '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
     '<%= config.bin %> run sshd-efi.qcow2',
@@ -47,17 +45,13 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       aliases: ['memory'],
     }),
     cpus: Flags.integer({ summary: 'processors', default: 1, min: 1, max: 255, helpValue: 'N' }),
-    publish: listFlag(
-      '[ADDR:]PORT:PORT[/udp]',
-      'forward a host port to the guest; may be repeated',
-      {
-        description:
-          'Only this machine can connect (127.0.0.1) unless an address is given. Host port 0 picks a free port and prints it.',
-      },
-    ),
+    publish: listFlag('[ADDR:]PORT:PORT[/udp]', 'forward a host port to the guest', {
+      description:
+        'Only this machine can connect unless an address is given. Host port 0 picks a free port and prints it.',
+    }),
     disk: listFlag(
       'PATH[,size=1G][,format=raw|qcow2]',
-      'disk, created if missing; may be repeated, /dev/vda first',
+      'disk, created if missing; the first is /dev/vda',
       {
         description:
           'A size without unit is in MiB. Without PATH the file is PREFIX-disk.img. The format is raw unless PATH ends in .qcow2.',
@@ -65,23 +59,18 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     ),
     expect: listFlag(
       'TEXT',
-      'text on the console that ends the run successfully; may be repeated, in any order',
+      'text on the console; the run succeeds once all have appeared, in any order',
     ),
-    timeout: valueFlag('SECONDS', 'time limit, in seconds'),
+    timeout: valueFlag('SECONDS', 'time limit'),
     'console-log': valueFlag('FILE', 'file for the console output, instead of standard output'),
-    timeline: listFlag('FILE', 'file for a timeline of the boot; may be repeated for more forms', {
-      description:
-        'Times are in seconds, as PID 1 prints them on the console (docs/guest.md). A .svg file is a chart, a .json file is data.',
-    }),
-    uefi: switchFlag('boot the disk or ISO image with EFI firmware; with --no-uefi, with a BIOS', {
+    timeline: listFlag('FILE', 'file for a timeline of the boot, .svg or .json (docs/guest.md)'),
+    uefi: switchFlag('boot with EFI firmware; with --no-uefi, with a BIOS', {
       allowNo: true,
     }),
     networking: choiceFlag(['user', 'none'], 'network of the guest', { default: 'user' }),
-    accel: choiceFlag(
-      ['auto', 'kvm', 'tcg'],
-      'accelerator: kvm, software, or auto, which is kvm if available',
-      { default: 'auto' },
-    ),
+    accel: choiceFlag(['auto', 'kvm', 'tcg'], 'accelerator: KVM, software, or KVM if available', {
+      default: 'auto',
+    }),
     qemu: valueFlag('PROGRAM', 'QEMU program'),
     arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),
   };

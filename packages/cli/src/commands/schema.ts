@@ -6,9 +6,7 @@ const FILES = ['image', 'build'] as const;
 
 export class Schema extends LktCommand {
   static override summary = 'Print the JSON schema of image configs or of build.yml';
-  static override description = `For completion and documentation in editors, and for programs that write such files. The schema comes from the parser, and accepts everything that lkt accepts; lkt checks more.
-
-docs/schema has a copy of each. In an editor with yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
+  static override description = `For editors, and programs that write such files. lkt checks more than the schema. docs/schema has a copy of each. With yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
   static override examples = ['<%= config.bin %> schema image > image.json'];
   static override args = {
     file: Args.string({ description: 'the kind of file', required: true, options: [...FILES] }),

@@ -6,13 +6,17 @@ import { printable } from '../output/printable.ts';
 export class Serve extends LktCommand {
   static override summary = 'Serve the files of a directory over HTTP';
   static override description =
-    'For booting machines from the network, and for experiments. Runs until Ctrl-C. Only this machine can connect (127.0.0.1) unless an address is given; ":8080" is all addresses. Does not follow symbolic links out of the directory.';
+    'For booting from the network, and experiments. Runs until Ctrl-C. Only this machine can connect unless an address is given. Does not follow symbolic links out of the directory.';
   static override examples = ['<%= config.bin %> serve --port :8080 --directory out'];
   static override flags = {
     directory: valueFlag('DIR', 'directory to serve', { default: '.' }),
-    port: valueFlag('[ADDR:]PORT', 'address to listen on; port 0 picks a free port', {
-      default: '8080',
-    }),
+    port: valueFlag(
+      '[ADDR:]PORT',
+      'address to listen on; :PORT is all addresses, port 0 any free port',
+      {
+        default: '8080',
+      },
+    ),
   };
 
   async run(): Promise<{ served: number }> {

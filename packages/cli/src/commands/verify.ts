@@ -10,43 +10,39 @@ import {
   valueFlag,
 } from '../flags/options.ts';
 import { packageFlags, targetFlags } from '../flags/package.ts';
-import { registryFlags } from '../flags/registry.ts';
-import { trustFlags } from '../flags/trust.ts';
+import { pullFlags } from '../flags/registry.ts';
 import { printable } from '../output/printable.ts';
 import type { Session } from '../session/session.ts';
 import { givenRoot } from '../session/trust.ts';
 
 export class Verify extends LktCommand {
   static override summary = 'Verify the signatures and attestations of images';
-  static override description = `TARGET is an image by digest or by a tag of its registry, a package directory, or an image config, for every image that it pins. Prints the verified digests. Verifies signatures, certificates and their identities, transparency log entries, timestamps, the signed digest, and attestations: provenance, SBOMs, rebuilds.
+  static override description = `Verifies signatures, certificates and their identities, transparency log entries, timestamps, the signed digest, and attestations: provenance, SBOMs, rebuilds. Prints the verified digests.
 
-The required signers come from --key, or --identity and --issuer; otherwise from --trust, the trust.yml of the checkout, and "trust" of the config. Uses the signatures in the store if they suffice, and otherwise asks the registry. Never downloads trusted roots or keys.`;
+The required signers come from --key, or --identity and --issuer; otherwise from --trust, trust.yml, and "trust" of the config. Asks the registry if the signatures in the store do not suffice. Never downloads trusted roots or keys.`;
   static override examples = [
     '<%= config.bin %> verify --key cosign.pub registry.example/team/sshd:1',
     '<%= config.bin %> verify --offline --trusted-root trusted_root.json --issuer https://token.actions.githubusercontent.com --identity https://github.com/lkt/lkt/.github/workflows/release.yml@refs/heads/main pkg/sshd',
     '<%= config.bin %> verify examples/sshd.yml',
   ];
   static override args = {
-    target: requiredArgs('a reference, a directory or a config'),
+    target: requiredArgs(
+      'an image by digest or by a tag of its registry, a package directory, or an image config, for every image it pins',
+    ),
   };
   static override flags = {
     ...packageFlags,
-    ...registryFlags,
-    ...trustFlags,
+    ...pullFlags,
     identity: valueFlag('SUBJECT', 'required signer, exactly as named in the certificate', {
       aliases: ['certificate-identity'],
       dependsOn: ['issuer'],
     }),
-    issuer: valueFlag('URL', 'OpenID Connect provider that vouches for --identity', {
+    issuer: valueFlag('URL', 'OpenID Connect provider of --identity', {
       aliases: ['certificate-oidc-issuer'],
       dependsOn: ['identity'],
     }),
-    key: listFlag(
-      'FILE',
-      'required public key: a file, or env://NAME; if repeated, any one suffices',
-    ),
+    key: listFlag('FILE', 'required public key: a file, or env://NAME; any one suffices'),
     local: switchFlag('take tags from the store instead of the registry'),
-    offline: switchFlag('contact no registry: use the tags and signatures in the store'),
     org: targetFlags.org,
   };
 

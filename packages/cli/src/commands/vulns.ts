@@ -5,6 +5,7 @@ import type { SecurityUpdate } from '@lkt/debian';
 import type { Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
+import { platformFlag } from '../flags/platform.ts';
 import { columns, section } from '../output/lines.ts';
 import { subjectsOf } from '../targets/sboms.ts';
 import { archiveUpdates } from '../session/security-archive.ts';
@@ -39,7 +40,7 @@ const THRESHOLDS = ['low', 'medium', 'high', 'critical', 'none'] as const;
 
 export class Vulns extends LktCommand {
   static override summary = 'List known vulnerabilities of images';
-  static override description = `Looks up the Debian packages and Go modules of SBOMs in vulnerability databases. Exits with 1 if a vulnerability is at least as severe as --fail-on, or of unknown severity, and no VEX document excludes it.`;
+  static override description = `Looks up the Debian packages and Go modules of SBOMs in databases. Exits with 1 if a vulnerability is at least as severe as --fail-on, or of unknown severity, and no VEX document excludes it (docs/vulns.md).`;
   static override examples = [
     '<%= config.bin %> vulns --update examples/sshd.yml',
     '<%= config.bin %> vulns --db debian.json --fail-on high pkg/sshd',
@@ -53,23 +54,18 @@ export class Vulns extends LktCommand {
   static override flags = {
     db: listFlag(
       'PATH',
-      "database to use instead of the fetched ones: the JSON of Debian's security tracker, or OSV records as a file, directory or zip archive; may be repeated",
+      "database to use instead: the JSON of Debian's security tracker, or OSV records as a file, directory or zip archive",
     ),
     'fail-on': choiceFlag(THRESHOLDS, 'lowest severity that makes the command fail', {
       default: 'low',
     }),
-    platform: valueFlag('linux/ARCH', 'platform to inspect in a multi-platform image', {
-      default: 'linux/amd64',
-    }),
-    sarif: valueFlag('FILE', 'also write the vulnerabilities as SARIF, for code hosts'),
+    ...platformFlag,
+    sarif: valueFlag('FILE', 'also write SARIF, for code hosts'),
     'security-archive': switchFlag(
-      "use no database: list packages with a security update in Debian's signed archive",
+      "list packages with an update in Debian's signed archive instead, without a database",
     ),
     update: switchFlag('fetch the databases first'),
-    vex: listFlag(
-      'FILE',
-      'OpenVEX document; default: .vex.json at the top of the checkout; may be repeated',
-    ),
+    vex: listFlag('FILE', 'OpenVEX document; default: .vex.json at the top of the checkout'),
   };
 
   async run(): Promise<Result> {

@@ -1,10 +1,9 @@
 import { requiredArgs, switchFlag, valueFlag } from './options.ts';
+import { platformFlag } from './platform.ts';
 
 /** The flags of commands that audit images. */
 export const auditFlags = {
-  platform: valueFlag('linux/ARCH', 'platform to inspect in a multi-platform image', {
-    default: 'linux/amd64',
-  }),
+  ...platformFlag,
   waivers: valueFlag('FILE', 'waiver file; default: .audit.yml at the top of the checkout'),
 };
 
@@ -14,14 +13,14 @@ export const auditArgs = {
 };
 
 export const shellFlag = {
-  'no-shell': switchFlag('report shells as findings too'),
+  'no-shell': switchFlag('report shells too'),
 };
 
 /** The audit flags of `lkt build`. */
 export const buildAuditFlags = {
-  audit: switchFlag('audit the images for unhardened programs and unwanted files; on by default', {
+  audit: switchFlag('audit the images (docs/audit.md); on by default', {
     allowNo: true,
     default: true,
   }),
-  strict: switchFlag('write nothing if the audit has findings that .audit.yml does not waive'),
+  strict: switchFlag('write nothing if a finding is not waived'),
 };

@@ -5,11 +5,11 @@ import { sizeOf } from './sizes.ts';
 
 /** The flags that limit RUN commands. */
 export const limitFlags = {
-  cpus: countFlag('N', 'number of processors for each RUN command'),
-  'max-memory': valueFlag('SIZE', 'memory limit of the processes of a RUN, such as 2G'),
-  'max-output': valueFlag('SIZE', 'output limit of a RUN; default: 64M'),
-  'max-processes': countFlag('N', 'maximum number of processes in a RUN; default: 4096'),
-  'max-time': valueFlag('DURATION', 'time limit of a RUN, such as 90s or 1h30m'),
+  cpus: countFlag('N', 'processors of each RUN'),
+  'max-memory': valueFlag('SIZE', 'memory of each RUN, such as 2G'),
+  'max-output': valueFlag('SIZE', 'output of each RUN; default: 64M'),
+  'max-processes': countFlag('N', 'processes of each RUN; default: 4096'),
+  'max-time': valueFlag('DURATION', 'time of each RUN, such as 90s or 1h30m'),
 };
 
 type LimitFlags = FlagValues<typeof limitFlags>;

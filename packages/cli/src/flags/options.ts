@@ -33,7 +33,7 @@ export function valueFlag(
   return Flags.string({ ...settings, helpValue, summary });
 }
 
-/** Defines a flag that may be repeated, one value each. */
+/** Defines a flag that may be repeated, one value each; help shows `VALUE…`. */
 export function listFlag(
   helpValue: string,
   summary: string,
@@ -50,7 +50,8 @@ export function listFlag(
   settings: Settings<string[]> = {},
 ): Interfaces.OptionFlag<string[] | undefined> {
   const repeated = { multiple: true, multipleNonGreedy: true } as const;
-  return Flags.string({ ...settings, ...repeated, helpValue, summary });
+  const shown = settings.delimiter === undefined ? `${helpValue}…` : helpValue;
+  return Flags.string({ ...settings, ...repeated, helpValue: shown, summary });
 }
 
 /** Defines a flag with a number of at least 1. */

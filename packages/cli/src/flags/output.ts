@@ -8,16 +8,13 @@ import { choiceFlag, Flags, type FlagValues, listFlag, switchFlag, valueFlag } f
 export const outputFlags = {
   name: valueFlag('NAME', 'prefix of the output files; default: the name of the last config'),
   dir: valueFlag('DIR', 'output directory; default: the current directory'),
-  o: valueFlag(
-    'FILE|-',
-    'single output file, or - for standard output; requires one format, tar or docker',
-    { exclusive: ['name', 'dir'] },
-  ),
-  format: listFlag(
-    FORMATS.join('|'),
-    'output format; default: kernel+initrd; separate several by commas or repeat the flag',
-    { char: 'f', delimiter: ',' },
-  ),
+  o: valueFlag('FILE|-', 'single output file, or - for standard output; only for tar or docker', {
+    exclusive: ['name', 'dir'],
+  }),
+  format: listFlag(FORMATS.join('|'), 'output formats, comma-separated; default: kernel+initrd', {
+    char: 'f',
+    delimiter: ',',
+  }),
 };
 
 /** The flags for the compression of the initrd. */
@@ -67,15 +64,13 @@ export function outputOf(
 
 /** The flags for the documents beside an image. */
 export const sbomFlags = {
-  sbom: switchFlag(
-    'also write NAME-sbom.spdx.json, an SPDX 2.3 SBOM of all images; on by default without --o',
-    { allowNo: true },
-  ),
-  provenance: switchFlag(
-    'also write NAME-provenance.json, the inputs of the image; on by default without --o',
-    { allowNo: true },
-  ),
-  'sbom-output': valueFlag('PATH', 'path in the image for a copy of the SBOM; implies --sbom'),
+  sbom: switchFlag('write NAME-sbom.spdx.json (SPDX 2.3); on by default without --o', {
+    allowNo: true,
+  }),
+  provenance: switchFlag('write NAME-provenance.json; on by default without --o', {
+    allowNo: true,
+  }),
+  'sbom-output': valueFlag('PATH', 'path of a copy of the SBOM in the image; implies --sbom'),
 };
 
 /**

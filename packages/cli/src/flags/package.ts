@@ -11,7 +11,7 @@ export const packageFlags = {
 export const builderFlags = {
   builder: listFlag(
     '[PLATFORM=]ADDRESS',
-    'BuildKit that runs the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; the prefix linux/ARCH= limits it to that platform; may be repeated',
+    'BuildKit to run the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; for one platform, or all',
   ),
 };
 
@@ -19,14 +19,14 @@ export const builderFlags = {
 export const packageSourceFlags = {
   'cache-from': listFlag(
     'REF',
-    'step cache to read: a tag in a registry, or oci-layout:DIR; may be repeated. Everyone who can write there decides what gets built',
+    'step cache to read: a tag in a registry, or oci-layout:DIR. Its writers decide what is built',
   ),
   layouts: valueFlag(
     'DIR',
-    'directory with an OCI image layout per package; lkt takes packages from it, and pkg build adds the packages it builds. Everyone who can write there decides what gets built',
+    'directory of OCI image layouts, one per package, to take packages from; pkg build adds those it builds. Its writers decide what is built',
   ),
   pull: switchFlag(
-    'pull packages missing from the store by the digests that the checkout pins, instead of building them',
+    'pull missing packages by the digests that the checkout pins, instead of building them',
     { exclusive: ['offline'] },
   ),
 };
@@ -41,29 +41,26 @@ export type BuilderFlags = FlagValues<
 > & { readonly check?: boolean };
 
 export const hashFlags = {
-  org: valueFlag('ORG', 'organization; default: "org" in build.yml'),
+  org: valueFlag('[HOST/]ORG', 'organization, with its registry; default: "org" in build.yml'),
   tag: valueFlag('TEMPLATE', 'tag template; default: "tag" in build.yml'),
-  hash: valueFlag('HASH', 'source hash to use instead of the computed one'),
+  hash: valueFlag('HASH', 'hash to use in the tag instead of the source hash'),
   'hash-commit': valueFlag('COMMIT', 'commit whose sources are hashed'),
-  'hash-path': valueFlag(
-    'DIR',
-    'directory to hash instead of the package directory, which it must contain',
-  ),
+  'hash-path': valueFlag('DIR', 'directory to hash: a parent of the package directory'),
   'force-dirty': switchFlag('tag as if there were uncommitted changes'),
 };
 
 /** The flag that replaces organization and hash during development. */
 export const devFlag = {
-  dev: switchFlag('name the image USER/IMAGE:dev, as with --org $USER --hash dev', {
+  dev: switchFlag('same as --org $USER --hash dev', {
     exclusive: ['org'],
   }),
 };
 
 /** The flags of commands that name packages in a registry, as in LinuxKit. */
 export const targetFlags = {
-  org: valueFlag('HOST/ORG', 'registry and organization; default: "org" in build.yml'),
-  override: switchFlag('replace a tag that names another image; releases are never replaced'),
-  release: valueFlag('TAG', 'additional tag; the push fails if the tag names another image'),
+  org: hashFlags.org,
+  override: switchFlag('replace a tag of another image, but never a release'),
+  release: valueFlag('TAG', 'additional tag; fails if it names another image'),
   tag: hashFlags.tag,
 };
 

@@ -1,14 +1,21 @@
 import { LktError } from '@lkt/core';
 import type { Platform } from '@lkt/oci';
 import type { Package } from '@lkt/pkg';
-import { type FlagValues, listFlag } from './options.ts';
+import { type FlagValues, listFlag, valueFlag } from './options.ts';
+
+/** The flag of commands that read one platform of an image. */
+export const platformFlag = {
+  platform: valueFlag('linux/ARCH', 'platform to read of a multi-platform image', {
+    default: 'linux/amd64',
+  }),
+};
 
 /** The flags that select the platforms of packages, named as in LinuxKit. */
 export const platformFlags = {
-  platforms: listFlag('linux/amd64,…', 'platforms to build for; default: all in build.yml', {
+  platforms: listFlag('linux/amd64,…', 'platforms to build for; default: linux/amd64', {
     delimiter: ',',
   }),
-  'skip-platforms': listFlag('linux/arm64,…', 'platforms in build.yml to leave out', {
+  'skip-platforms': listFlag('linux/arm64,…', 'build for all platforms in build.yml but these', {
     delimiter: ',',
     exclusive: ['platforms'],
   }),

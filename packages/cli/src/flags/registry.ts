@@ -3,31 +3,33 @@ import { trustFlags } from './trust.ts';
 
 /** The flags of commands that access registries, named as in LinuxKit and Docker. */
 export const registryFlags = {
-  'cert-file': listFlag(
-    'FILE',
-    'certificates of additional authorities for registries, in PEM form; may be repeated',
-  ),
+  'cert-file': listFlag('FILE', 'certificates of additional authorities, in PEM form'),
   'insecure-registry': listFlag(
     'HOST[:PORT]',
-    'registry to access over plain HTTP, without a password; may be repeated',
+    'registry to access over plain HTTP, without a password',
   ),
   mirror: listFlag(
     '[REGISTRY=]URL',
-    'mirror to ask first for blobs of REGISTRY by digest; without REGISTRY, for all registries; may be repeated',
+    'mirror to ask first for blobs by digest, of one registry or all',
   ),
+};
+
+/** The flag of commands that work without a network if the store suffices. */
+export const offlineFlag = {
+  offline: switchFlag('contact no registry: use only the store'),
 };
 
 /** The flags of commands that pull missing images after a policy check. */
 export const pullFlags = {
   ...registryFlags,
   ...trustFlags,
-  offline: switchFlag('pull nothing: use only images in the store'),
+  ...offlineFlag,
 };
 
 /** The flag of `lkt cache clean`, named as in LinuxKit. */
 export const publishedOnly = {
   'published-only': switchFlag(
-    'remove only images that their registries have too, with the same digest',
+    'remove only images that their registries have with the same digest',
   ),
 };
 

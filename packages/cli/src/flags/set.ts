@@ -3,7 +3,7 @@ import { type FlagValues, listFlag } from './options.ts';
 
 /** The flags of commands that read image configs. */
 export const setFlags = {
-  set: listFlag('NAME=VALUE', 'value of a config variable; may be repeated'),
+  set: listFlag('NAME=VALUE', 'value of a config variable'),
 };
 
 /**

@@ -5,17 +5,17 @@ import { trustFlags } from './trust.ts';
 export const signingFlags = {
   'fulcio-url': valueFlag(
     'URL',
-    'URL of the certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
+    'certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
   ),
   key: valueFlag(
     'FILE',
-    'signing key: cosign.key, a PEM file, or env://NAME; default: the identity token of the CI job or SIGSTORE_ID_TOKEN',
+    'signing key: cosign.key, a PEM file or env://NAME; default: the identity token of the CI job or SIGSTORE_ID_TOKEN',
   ),
   'rekor-url': valueFlag(
     'URL',
-    'URL of the transparency log of your Sigstore instance (LKT_REKOR_URL); with --key, default: none',
+    'transparency log of your Sigstore instance (LKT_REKOR_URL); default with --key: none',
   ),
-  'tsa-url': valueFlag('URL', 'URL of a timestamp authority (LKT_TSA_URL)', {
+  'tsa-url': valueFlag('URL', 'timestamp authority (LKT_TSA_URL)', {
     aliases: ['timestamp-server-url'],
   }),
   'trusted-root': trustFlags['trusted-root'],

@@ -2,7 +2,8 @@ import { dirname, join, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { ImageView } from '@lkt/inspect';
 import type { Platform } from '@lkt/oci';
-import { type ParsedFlags, valueFlag } from '../flags/options.ts';
+import type { ParsedFlags } from '../flags/options.ts';
+import { platformFlag } from '../flags/platform.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { packageTags } from './audited-images.ts';
 import { readConfigFile } from '../session/config-file.ts';
@@ -13,15 +14,13 @@ import { imageInStore } from './store-image.ts';
 /** The flags of commands that show images in any form. */
 export const viewFlags = {
   ...setFlags,
-  platform: valueFlag('linux/ARCH', 'platform to show of a multi-platform image', {
-    default: 'linux/amd64',
-  }),
+  ...platformFlag,
 };
 
 type ViewFlags = ParsedFlags<typeof viewFlags>;
 
 export const VIEW_DESCRIPTION =
-  'an output of lkt build (its NAME or one of the files), an image config, a package directory, or a reference in the store';
+  'an output of lkt build (its NAME or a file), an image config, a package directory, or a reference in the store';
 
 /** A target named on the command line, with its platform. */
 export interface Viewed {

@@ -15,15 +15,12 @@ interface Result {
 
 export class AuditElf extends LktCommand {
   static override summary = 'Check how programs and libraries were compiled and linked';
-  static override description = `Checks for position-independent code (pie), a non-executable stack (nx), and no memory that is writable and executable (wx). Also checks for read-only relocations (relro) resolved at startup (bind-now), no library search path in the file (rpath), and stack canaries (stack-protector; not for Go and Rust, which check bounds).
-
-A target is a local file or directory; otherwise a reference in the store, a package directory, or an image config. Exits with 1 if a rule does not hold.`;
-  static override examples = [
-    '<%= config.bin %> audit elf pkg/sshd',
-    '<%= config.bin %> audit elf /usr/bin',
-  ];
+  static override description = `The rules are pie, nx, wx, relro, bind-now, rpath and stack-protector (docs/audit.md). Exits with 1 if one does not hold.`;
+  static override examples = ['<%= config.bin %> audit elf /usr/bin'];
   static override args = {
-    target: requiredArgs('a file, a directory, a reference or an image config'),
+    target: requiredArgs(
+      'a local file or directory; else a reference in the store, a package directory or an image config',
+    ),
   };
   static override flags = auditFlags;
 

@@ -10,10 +10,9 @@ import { readWaivers } from '../../targets/waivers.ts';
 export class AuditKernel extends LktCommand {
   static override summary = 'Check how a kernel is configured and booted';
   static override description =
-    "Compares a kernel's configuration with the recommendations of the Kernel Self Protection Project and others. For an image config, also checks the command line, and /etc/sysctl.d in its root and onboot images. Exits with 1 if a rule that is not waived does not hold.";
+    "Compares a kernel's configuration with the recommendations of the Kernel Self Protection Project and others. For an image config, also checks the command line, and /etc/sysctl.d in its root and onboot images. Exits with 1 if a rule without waiver does not hold.";
   static override examples = [
     '<%= config.bin %> audit kernel examples/minimal.yml',
-    '<%= config.bin %> audit kernel kernel/linux',
     {
       description: 'This machine:',
       command:
@@ -28,7 +27,7 @@ export class AuditKernel extends LktCommand {
   static override flags = {
     ...auditFlags,
     all: switchFlag('also show the rules that hold'),
-    cmdline: valueFlag('FILE', 'kernel command line it boots with'),
+    cmdline: valueFlag('FILE', 'kernel command line'),
     sysctl: valueFlag('FILE', 'output of "sysctl -a" on that kernel'),
   };
 

@@ -8,12 +8,11 @@ import { cacheAreas } from '../../session/cache-areas.ts';
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';
-  static override description =
-    'Everything removed can be built or downloaded again. Keeps the files that a running build uses.';
+  static override description = 'Keeps the files that a running build uses.';
   static override flags = {
     ...registryFlags,
     ...publishedOnly,
-    unused: switchFlag('remove only downloads and build steps that no image in the store needs', {
+    unused: switchFlag('remove only downloads and build steps that no image needs', {
       exclusive: ['published-only'],
     }),
     'dry-run': switchFlag('only list what would be removed'),

@@ -8,7 +8,7 @@ import { cacheAreas } from '../../session/cache-areas.ts';
 export class CacheDu extends LktCommand {
   static override summary = 'Show the disk usage of the store';
   static override description =
-    'A shared blob counts for its first user, in the order images, results, steps. With "-v 2" (or --json), lists each image and the bytes that only this image needs.';
+    'A shared blob counts for its first user, in the order images, results, steps. With "-v 2" or --json, lists each image and the bytes that it alone needs.';
 
   /** Flags of LinuxKit's `pkg builder du`. */
   static override linuxkit = {

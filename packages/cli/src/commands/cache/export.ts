@@ -14,9 +14,7 @@ interface Result extends ImageName {
 
 export class CacheExport extends LktCommand {
   static override summary = 'Export an image from the store as an archive';
-  static override description = `The archive is an OCI image layout, for podman, skopeo and "lkt cache import"; or an archive for "docker load", or the plain files of the image, each for one platform. The same image produces the same bytes.
-
-Contains all platforms in the store unless --platform selects some. The index keeps its digest even if some of its images are missing, so pins remain valid.`;
+  static override description = `An OCI image layout is for podman, skopeo and "lkt cache import". Its index keeps its digest even if some platforms are missing, so pins remain valid. The same image produces the same bytes.`;
   static override examples = [
     '<%= config.bin %> cache export -o sshd.tar lkt/sshd:1',
     '<%= config.bin %> cache export --format docker -o - lkt/sshd:1 | docker load',
@@ -25,10 +23,10 @@ Contains all platforms in the store unless --platform selects some. The index ke
     image: requiredArg('a reference, as printed by "lkt cache ls"'),
   };
   static override flags = {
-    attestations: switchFlag('include the referrers of the images: SBOMs, provenance, signatures'),
+    attestations: switchFlag('include referrers: SBOMs, provenance, signatures'),
     format: choiceFlag(
       ['oci', 'docker', 'filesystem'],
-      'archive format: an OCI layout, an archive for Docker, or the flattened files of the image',
+      'archive format: an OCI image layout, an archive for "docker load", or the plain files',
       { default: 'oci' },
     ),
     name: valueFlag('REFERENCE', 'name of the image in the archive'),
@@ -39,7 +37,7 @@ Contains all platforms in the store unless --platform selects some. The index ke
     }),
     platform: listFlag(
       'OS/ARCH',
-      'platforms to include; for docker and filesystem one, default: linux/amd64',
+      'platforms to include; default: all in the store; for docker and filesystem one, default: linux/amd64',
     ),
   };
 

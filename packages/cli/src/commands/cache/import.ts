@@ -13,11 +13,8 @@ interface Result {
 
 export class CacheImport extends LktCommand {
   static override summary = 'Import the images of an archive into the store';
-  static override description = `Reads OCI image layouts, as written by podman, skopeo, "docker buildx" and "lkt cache export", and archives of "docker save", also compressed.
-
-Checks everything against its digest before it names any image.`;
+  static override description = `Reads OCI image layouts, as written by podman, skopeo, "docker buildx" and "lkt cache export", and archives of "docker save", also compressed. Checks everything against its digest first.`;
   static override examples = [
-    '<%= config.bin %> cache import sshd.tar',
     'docker save redis | <%= config.bin %> cache import -',
     '<%= config.bin %> cache import --name example/app:1 app.tar',
   ];
@@ -25,7 +22,7 @@ Checks everything against its digest before it names any image.`;
     file: requiredArg('an archive; - is standard input'),
   };
   static override flags = {
-    name: valueFlag('REFERENCE', 'name of the image; default: the name in the archive'),
+    name: valueFlag('REFERENCE', 'name of the image; default: as in the archive'),
   };
 
   async run(): Promise<Result> {

@@ -7,20 +7,16 @@ import { cacheMaxSetting } from '../../session/environment.ts';
 
 export class CachePrune extends LktCommand {
   static override summary = 'Remove unneeded and least recently used data from the store';
-  static override description = `Always removes unreachable blobs and leftovers of processes that died. Then removes the least recently used data as far as the options say; without options, until the store takes no more than LKT_CACHE_MAX.
+  static override description = `Removes unreachable blobs and leftovers of processes that died; then the least recently used data, as far as the options say, or until the store takes no more than LKT_CACHE_MAX.
 
-Keeps tagged images, except those of uncommitted sources (-dirty-). Safe to run at any time: it keeps everything that another process uses, and removed data is built or downloaded again when needed.`;
+Keeps tagged images, except those of uncommitted sources (-dirty-), and everything that another process uses.`;
   static override examples = [
-    '<%= config.bin %> cache prune',
     '<%= config.bin %> cache prune --keep-storage 10G',
     '<%= config.bin %> cache prune --older-than 14d --all --dry-run',
   ];
   static override flags = {
-    'keep-storage': valueFlag('SIZE', 'maximum size of the store afterwards, such as 10G'),
-    'older-than': valueFlag(
-      'DURATION',
-      'minimum time since the last use of removed data, such as 14d or 12h',
-    ),
+    'keep-storage': valueFlag('SIZE', 'maximum size of the store, such as 10G'),
+    'older-than': valueFlag('DURATION', 'minimum time since the last use, such as 14d or 12h'),
     all: switchFlag('also remove tagged images'),
     'dry-run': switchFlag('only list what would be removed'),
   };

@@ -5,9 +5,9 @@ import type { ImageName } from '../../targets/store-image.ts';
 
 export class CachePull extends LktCommand {
   static override summary = 'Pull images from a registry into the store';
-  static override description = `Pulls only what the store lacks. A reference with a digest is pulled by the digest alone, and stored under it. Signatures, attestations, and unsigned SBOMs and provenance are pulled too.
+  static override description = `Pulls only what the store lacks, with signatures, attestations, and unsigned SBOMs and provenance. A reference with a digest is pulled by the digest alone, and stored under it.
 
-Uses the credentials of docker, podman and skopeo: log in with one of these.`;
+Log in with docker, podman or skopeo.`;
   static override examples = [
     '<%= config.bin %> cache pull docker.io/library/alpine:3.20',
     '<%= config.bin %> cache pull --platform linux/arm64 registry.example/lkt/sshd:1',
@@ -17,7 +17,7 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   };
   static override flags = {
     ...registryFlags,
-    platform: listFlag('OS/ARCH|all', 'platform to pull from an index, or all; may be repeated', {
+    platform: listFlag('OS/ARCH|all', 'platform to pull, or all', {
       default: ['linux/amd64'],
     }),
   };

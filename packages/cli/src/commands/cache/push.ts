@@ -14,7 +14,7 @@ export class CachePush extends LktCommand {
   static override summary = 'Push an image from the store to a registry';
   static override description = `Sends only what the registry lacks, so repeat an interrupted push to resume it. Sets the tag last.
 
-Uses the credentials of docker, podman and skopeo: log in with one of these.`;
+Log in with docker, podman or skopeo.`;
   static override examples = [
     '<%= config.bin %> cache push lkt/sshd:1 --as registry.example/lkt/sshd:1',
   ];
@@ -23,14 +23,10 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
   };
   static override flags = {
     ...registryFlags,
-    as: valueFlag(
-      'REFERENCE',
-      'name of the image in the registry; default: its name in the store',
-      { aliases: ['remote-name'] },
-    ),
-    'with-arch-tags': switchFlag(
-      'also set TAG-ARCH for each image of the index that is in the store',
-    ),
+    as: valueFlag('REFERENCE', 'name in the registry; default: as in the store', {
+      aliases: ['remote-name'],
+    }),
+    'with-arch-tags': switchFlag('also set TAG-ARCH for each stored image of the index'),
   };
   /** `cache push` always moves the tag. */
   static override linuxkit = { override: noop() };

@@ -10,33 +10,30 @@ import type { Session } from '../../session/session.ts';
 
 export class CacheServe extends LktCommand {
   static override summary = 'Serve the store as a registry and an Nx remote cache';
-  static override description = `Push and pull packages as with any registry. "--cache-from" and "--cache-to" of "lkt pkg build" name a tag in it, and Nx finds it by NX_SELF_HOSTED_REMOTE_CACHE_SERVER. Content never changes: blobs have a digest, Nx outputs a hash, and a tag keeps naming the same image. Runs until Ctrl-C.
+  static override description = `Serves registry clients, "--cache-from" and "--cache-to", and Nx by NX_SELF_HOSTED_REMOTE_CACHE_SERVER (docs/server.md). Runs until Ctrl-C.
 
-If there are tokens, every request needs one. Give them one per line in the files, or in the variables LKT_SERVE_TOKEN and LKT_SERVE_READ_TOKEN. Clients send a token as a Bearer token, or as the password of any user. Only this machine can connect unless an address is given; connections from other machines need TLS and a token.`;
+With tokens, in the files (one per line), LKT_SERVE_TOKEN or LKT_SERVE_READ_TOKEN, every request needs one. Only this machine can connect unless an address is given; other machines need TLS and a token.`;
   static override examples = [
-    '<%= config.bin %> cache serve',
     '<%= config.bin %> cache serve --listen :5000 --tls-cert cert.pem --tls-key key.pem --token-file ci.token --read-token-file all.token',
   ];
   static override flags = {
     'insecure-http': switchFlag(
-      'allow other machines to connect without TLS: everyone on the network path can read the tokens',
+      'serve other machines without TLS: everyone on the path can read the tokens',
     ),
-    'insecure-no-tokens': switchFlag(
-      'allow other machines to connect without a token: everyone can write',
-    ),
+    'insecure-no-tokens': switchFlag('serve other machines without tokens: everyone can write'),
     listen: valueFlag(
       '[ADDR:]PORT',
-      'address to listen on; an empty address is all addresses, port 0 any free port',
+      'address to listen on; :PORT is all addresses, port 0 any free port',
       { default: '5000' },
     ),
     'max-blob': valueFlag('SIZE', 'maximum size of a pushed blob; default: 64G'),
     'move-tags': switchFlag('let a push move a tag to another image'),
-    'read-token-file': listFlag('FILE', 'file with read-only tokens; may be repeated'),
-    'tls-cert': valueFlag('FILE', 'certificate of this machine and its chain, in PEM form', {
+    'read-token-file': listFlag('FILE', 'file with read-only tokens'),
+    'tls-cert': valueFlag('FILE', 'certificate and its chain, in PEM form', {
       dependsOn: ['tls-key'],
     }),
     'tls-key': valueFlag('FILE', 'key of the certificate', { dependsOn: ['tls-cert'] }),
-    'token-file': listFlag('FILE', 'file with read and write tokens; may be repeated'),
+    'token-file': listFlag('FILE', 'file with read and write tokens'),
   };
 
   async run(): Promise<{ url: string }> {

@@ -5,7 +5,7 @@ import { switchFlag } from '../../flags/options.ts';
 export class CacheVerify extends LktCommand {
   static override summary = 'Check every blob in the store against its digest';
   static override flags = {
-    remove: switchFlag('delete the blobs that do not match their digest'),
+    remove: switchFlag('delete those that do not match'),
   };
 
   async run(): Promise<{ checked: number; removed: readonly string[] }> {

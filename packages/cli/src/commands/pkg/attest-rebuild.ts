@@ -16,9 +16,9 @@ interface Rebuilt extends Omit<AttestedRebuild, 'item'> {
 
 export class PkgAttestRebuild extends LktCommand {
   static override summary = 'Rebuild packages from source, and sign that the result is the same';
-  static override description = `Runs every step of the packages again, without any cache. The rebuilt image must be the one in the store and, with --push, the one in the registry; if it differs, nothing is signed. The signed attestation says "I built this source and got this image"; it is not an image signature. A trust policy counts its signers as "rebuilders".
+  static override description = `Runs every step again, without any cache. Signs only if the image is the one in the store and, with --push, in the registry. The attestation says "I built this source and got this image"; it is not an image signature. A trust policy counts its signers as "rebuilders" (docs/trust.md).
 
-The attestation is stored beside the image; --push, or a later "lkt pkg push", sends it to the registry.`;
+--push, or a later "lkt pkg push", sends the attestation to the registry.`;
   static override examples = [
     '<%= config.bin %> pkg attest-rebuild --key cosign.key --push --org registry.example/team pkg/sshd',
   ];
@@ -32,7 +32,7 @@ The attestation is stored beside the image; --push, or a later "lkt pkg push", s
     ...signingFlags,
     org: targetFlags.org,
     platforms: platformFlags.platforms,
-    push: switchFlag('push the attestation to the registry of the image'),
+    push: switchFlag('push the attestation'),
     tag: targetFlags.tag,
   };
 

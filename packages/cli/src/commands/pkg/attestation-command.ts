@@ -13,7 +13,7 @@ export const attestationArgs = {
 
 export const attestationFlags = {
   ...packageFlags,
-  platform: valueFlag('linux/amd64', 'platform of the image; default: all platforms'),
+  platform: valueFlag('linux/amd64', 'platform of the image; default: all'),
 };
 
 type AttestationFlags = FlagValues<typeof attestationFlags>;

@@ -79,7 +79,7 @@ const TRACKED_FLAGS: ReadonlySet<string> = new Set([
 export class PkgBuild extends LktCommand {
   static override summary = 'Build packages and their dependencies';
   static override description =
-    'Prints the reference of each package. Skips packages whose sources, arguments and bases have not changed.';
+    'Prints the reference of each package. Skips packages whose sources, arguments and bases are unchanged.';
   static override examples = [
     '<%= config.bin %> pkg build pkg/sshd',
     '<%= config.bin %> pkg build --all --jobs 4',
@@ -95,46 +95,34 @@ export class PkgBuild extends LktCommand {
     ...builderFlags,
     ...pullFlags,
     ...packageSourceFlags,
-    all: switchFlag('build every package of the checkout that supports one of the platforms'),
+    all: switchFlag('build all packages of the checkout that support a platform'),
     'build-arg': listFlag(
       'NAME=VALUE',
-      'value of an ARG, instead of the one in build.yml; appends -args-… to the tag of the image',
+      'value of an ARG, instead of that in build.yml; appends -args-… to the tag',
     ),
-    'build-arg-file': listFlag('FILE', 'file with values for --build-arg, one per line'),
+    'build-arg-file': listFlag('FILE', 'file of --build-arg values, one per line'),
     ...cacheToFlag,
-    check: switchFlag(
-      'check that the packages are reproducible: build them again in a varied environment, and explain differences',
-      { exclusive: ['builder'] },
-    ),
-    deps: switchFlag('print, check and rebuild dependencies too, as if they were named'),
+    check: switchFlag('build the packages again in a varied environment, and explain differences', {
+      exclusive: ['builder'],
+    }),
+    deps: switchFlag('print, check and rebuild dependencies too'),
     ...devFlag,
-    docker: switchFlag(
-      "also load the images into Docker, as TAG-ARCH, and as TAG for this machine's architecture",
-    ),
-    dockerfile: valueFlag('NAME', 'Dockerfile to build the named packages from, relative to each', {
+    docker: switchFlag("also load the images into Docker as TAG-ARCH, and this machine's as TAG"),
+    dockerfile: valueFlag('NAME', 'Dockerfile to use, relative to each named package', {
       exclusive: ['all'],
     }),
     executor: valueFlag(
       'NAME',
-      'executor of RUN commands: the built-in init (default), bwrap, runc, crun, or the path of another OCI runtime',
+      'executor of RUN: the built-in init (default), bwrap, runc, crun, or the path of an OCI runtime',
     ),
     force: switchFlag('rebuild even if the package is in the store'),
-    hash: valueFlag('HASH', 'hash to use in the tag instead of the source hash'),
-    jobs: countFlag(
-      'N',
-      'number of packages to build in parallel; default: the number of processors',
-    ),
+    hash: hashFlags.hash,
+    jobs: countFlag('N', 'packages to build in parallel; default: one per processor'),
     ...limitFlags,
     'no-cache': switchFlag('ignore the step cache'),
     org: hashFlags.org,
-    secret: listFlag(
-      'id=ID,src=FILE|env=NAME',
-      'secret for RUN --mount=type=secret; never stored, and never part of an image',
-    ),
-    ssh: listFlag(
-      'default|ID=SOCKET',
-      'SSH agent for RUN --mount=type=ssh: yours, or the one at a socket',
-    ),
+    secret: listFlag('id=ID,src=FILE|env=NAME', 'secret for RUN --mount=type=secret; never stored'),
+    ssh: listFlag('default|ID=SOCKET', 'SSH agent for RUN --mount=type=ssh: yours, or at a socket'),
     tag: hashFlags.tag,
   };
 

@@ -7,7 +7,7 @@ import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 export class PkgLock extends LktCommand {
   static override summary = 'Resolve and lock the Debian packages of a package';
   static override description =
-    'Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this command again.';
+    'Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.';
   static override args = {
     dir: requiredArgs('package directory with "debian" in its build.yml'),
   };

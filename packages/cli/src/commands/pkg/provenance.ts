@@ -1,9 +1,10 @@
 import { AttestationCommand, attestationArgs, attestationFlags } from './attestation-command.ts';
 
 export class PkgProvenance extends AttestationCommand {
-  static override summary = 'Print the provenance of an image: its inputs and how it was built';
+  static override summary =
+    'Print the SLSA provenance of an image: its inputs and how it was built';
   static override description =
-    'Every package build stores an in-toto statement with SLSA provenance beside the image, with the digest of each input. The same sources produce the same bytes. If several builds produced one image, prints one line for each.';
+    'Every package build stores this in-toto statement beside the image (docs/attestations.md). If several builds produced one image, prints one line for each.';
   static override examples = ['<%= config.bin %> pkg provenance pkg/sshd'];
   static override args = attestationArgs;
   static override flags = attestationFlags;

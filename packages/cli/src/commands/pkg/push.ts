@@ -24,13 +24,11 @@ interface Pushed extends Omit<PushedPackage, 'item' | 'images'> {
 
 export class PkgPush extends LktCommand {
   static override summary = 'Build packages if needed, and push them to a registry';
-  static override description = `Prints the references. Also pushes the SBOM, provenance and other referrers of the images. Sends only what the registry lacks, so repeat an interrupted push to resume it.
+  static override description = `Prints the references. Also pushes SBOMs, provenance and other referrers. Sends only what the registry lacks, so repeat an interrupted push to resume it. Log in with docker, podman or skopeo.
 
-The tag is the hash of the committed sources; uncommitted changes are not pushed. The tag becomes an index of the pushed images and of those for other platforms that it had; TAG-ARCH names the image for one platform. Replaces an image only with --override, and a release never.
+The tag is the hash of the committed sources; uncommitted changes are not pushed. It names an index of the pushed images and of those for other platforms that it had; TAG-ARCH names the image of one platform. Replaces an image only with --override, and a release never.
 
-With --sign, signs every pushed image, and its SBOM and provenance as attestations, before it sets the tag (docs/registries.md).
-
-Uses the credentials of docker, podman and skopeo: log in with one of these.`;
+With --sign, signs every pushed image, and its SBOM and provenance as attestations, before it sets the tag (docs/registries.md).`;
   static override examples = [
     '<%= config.bin %> pkg push pkg/sshd',
     '<%= config.bin %> pkg push --org registry.example/team --release v1.2 pkg/sshd pkg/dhcpcd',
@@ -49,12 +47,9 @@ Uses the credentials of docker, podman and skopeo: log in with one of these.`;
     ...targetFlags,
     all: switchFlag('push every package of the checkout'),
     force: switchFlag('rebuild even if the package is in the store', { exclusive: ['nobuild'] }),
-    jobs: countFlag(
-      'N',
-      'number of packages to build in parallel; default: the number of processors',
-    ),
+    jobs: countFlag('N', 'packages to build in parallel; default: one per processor'),
     manifest: switchFlag(
-      'set the tag of the sources; with --no-manifest only TAG-ARCH, for a later "lkt pkg manifest"',
+      'set the tag; with --no-manifest only TAG-ARCH, for a later "lkt pkg manifest"',
       { allowNo: true, default: true },
     ),
     nobuild: switchFlag('push what is in the store, and build nothing'),

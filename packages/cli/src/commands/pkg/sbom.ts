@@ -4,7 +4,7 @@ import { AttestationCommand, attestationArgs, attestationFlags } from './attesta
 export class PkgSbom extends AttestationCommand {
   static override summary = 'Print the SBOM of an image';
   static override description =
-    'Every package build stores an SBOM of its actual inputs beside the image. The same sources produce the same bytes (docs/attestations.md).';
+    'Every package build stores it beside the image (docs/attestations.md).';
   static override examples = [
     '<%= config.bin %> pkg sbom pkg/sshd',
     '<%= config.bin %> pkg sbom lkt/sshd@sha256:…',
@@ -12,7 +12,7 @@ export class PkgSbom extends AttestationCommand {
   static override args = attestationArgs;
   static override flags = {
     ...attestationFlags,
-    format: choiceFlag(['spdx'], 'format of the SBOM: SPDX 2.3 in JSON', { default: 'spdx' }),
+    format: choiceFlag(['spdx'], 'SPDX 2.3 in JSON', { default: 'spdx' }),
   };
 
   async run(): Promise<{ documents: readonly unknown[] }> {

@@ -8,7 +8,7 @@ import { workspaceAt } from '../../session/build-tools.ts';
 export class PkgShowTag extends LktCommand {
   static override summary = 'Print the references of packages, computed from their sources';
   static override description =
-    'The tag is the git tree hash of the directory, followed by "-dirty-" and seven digits if it has uncommitted changes.';
+    'The tag is the git tree hash of the directory, with "-dirty-" and seven digits if it has uncommitted changes.';
   static override args = {
     dir: requiredArgs('package directory'),
   };

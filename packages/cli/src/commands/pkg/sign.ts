@@ -12,15 +12,15 @@ import { openSigner, formatSigner } from '../../session/signer.ts';
 
 export class PkgSign extends LktCommand {
   static override summary = 'Sign packages, or images in a registry';
-  static override description = `Builds a package if needed, and signs it in the store with its SBOM and provenance; "lkt pkg push" sends the signatures to a registry. Signs a reference in its registry. For an index, signs all its images too. Skips what the same signer has signed already.
+  static override description = `Builds a package if needed, and signs it in the store with its SBOM and provenance; "lkt pkg push" sends the signatures. Signs a reference in its registry. For an index, signs all its images too. Skips what the same signer has signed already.
 
-Writes both forms: Sigstore bundles as referrers of the image, for cosign 3, and the tags sha256-….sig and .att, for cosign 2, skopeo and podman (docs/registries.md).`;
+Writes Sigstore bundles as referrers, for cosign 3, and the tags sha256-….sig and .att, for cosign 2, skopeo and podman (docs/registries.md).`;
   static override examples = [
     '<%= config.bin %> pkg sign --key cosign.key pkg/sshd',
     '<%= config.bin %> pkg sign registry.example/team/sshd@sha256:…',
   ];
   static override args = {
-    image: requiredArgs('package directory, or a reference to an image in a registry'),
+    image: requiredArgs('package directory, or a reference in a registry'),
   };
   static override flags = {
     ...packageFlags,
