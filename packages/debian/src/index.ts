@@ -11,11 +11,13 @@ export {
 export { findMirror, type Mirror } from './archive/mirror.ts';
 export { newestSource } from './archive/newest-source.ts';
 export {
+  findUpdates,
   type InstalledPackage,
-  type SecurityUpdate,
-  securityUpdates,
-} from './archive/security-updates.ts';
+  type PackageUpdate,
+  type UpdateOptions,
+} from './archive/updates.ts';
 export { parseAlternative } from './lock/relation.ts';
 export { resolveLock } from './lock/resolve-lock.ts';
 export { type DebianBlock } from './lock/debian-block.ts';
-export { compareVersions, upstreamVersion } from './lock/version.ts';
+export { namedVulnerabilities } from './deb/changelog.ts';
+export { compareVersions, upstreamVersion, withoutRebuild } from './lock/version.ts';

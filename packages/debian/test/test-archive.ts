@@ -12,6 +12,7 @@ const exec = promisify(execFile);
 
 type TestFile =
   | string
+  | Buffer
   | { readonly text: string; readonly mode: number }
   | { readonly symlink: string }
   | { readonly hardlink: string }
@@ -61,7 +62,8 @@ export async function buildDeb(deb: TestDeb): Promise<Buffer> {
 
 async function place(tree: string, path: string, file: TestFile): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o755 });
-  if (typeof file === 'string') await writeFile(path, file, { mode: 0o644 });
+  if (typeof file === 'string' || Buffer.isBuffer(file))
+    await writeFile(path, file, { mode: 0o644 });
   else if ('text' in file) {
     await writeFile(path, file.text);
     await chmod(path, file.mode);

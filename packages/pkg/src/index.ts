@@ -44,7 +44,16 @@ export {
   type UsedImage,
 } from './workspace/package-states.ts';
 export { layoutName } from './build/layouts.ts';
-export { lockPackage, type LockPackageOptions, type LockReport } from './debian/lock.ts';
+export {
+  lockPackage,
+  type LockPackageOptions,
+  type LockReport,
+  type ResolvedLock,
+  resolvePackage,
+  writeLock,
+} from './debian/lock.ts';
+export { lockPath } from './debian/debian-package.ts';
+export { findLockUpdates, lockedPackages, type LockUpdates } from './debian/lock-updates.ts';
 export { type PinChange, pinWorkspace } from './pins/pin-workspace.ts';
 export { supportsPlatforms } from './workspace/platforms.ts';
 export { missingPin, pinOf, referenceError, type ReferenceProblem } from './pins/check-pin.ts';
@@ -52,6 +61,7 @@ export { readAttestations } from './attest/read-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
 export { showTags, sourceReference } from './pins/show-tag.ts';
+export { withDependencies, withDependents } from './workspace/related-packages.ts';
 export { openWorkspace, type Package, type Workspace } from './workspace/workspace.ts';
 export { findTrustFiles, policyDirs } from './workspace/trust-file.ts';
 export {

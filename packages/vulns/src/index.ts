@@ -9,7 +9,7 @@ export {
 } from './advisory.ts';
 export { readDatabase } from './database.ts';
 export { evaluate, failing, type Finding, isExcluded, type Subject } from './evaluate.ts';
-export { AdvisoryIndex } from './match.ts';
+export { AdvisoryIndex, fixedVulnerabilities, type Vulnerability } from './match.ts';
 export { parseOpenVex, type VexStatement } from './open-vex.ts';
 export { parseSbom, type SbomPackage, type SbomPackages } from './sbom.ts';
 export { sarifOf } from './sarif.ts';

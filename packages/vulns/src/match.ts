@@ -60,6 +60,18 @@ export function findVulnerabilities(
     );
 }
 
+/** Returns the vulnerabilities of a package that another version of it does not have. */
+export function fixedVulnerabilities(
+  before: SbomPackage,
+  after: SbomPackage,
+  advisories: AdvisoryIndex,
+): readonly Vulnerability[] {
+  const left = new Set(findVulnerabilities([after], advisories).flatMap(({ ids }) => ids));
+  return findVulnerabilities([before], advisories).filter(
+    ({ ids }) => !ids.some((id) => left.has(id)),
+  );
+}
+
 function vulnerabilitiesOf(item: SbomPackage, advisories: AdvisoryIndex): readonly Vulnerability[] {
   const found: Vulnerability[] = [];
   for (const [advisory, affected] of advisories.about(item)) {

@@ -1,5 +1,6 @@
 import { parsePackageUrl } from '@lkt/attest';
 import { LktError } from '@lkt/core';
+import { withoutRebuild } from '@lkt/debian';
 import type { Ecosystem } from './advisory.ts';
 import { codenameOf } from './debian-releases.ts';
 import { items, record, text } from './json-fields.ts';
@@ -85,15 +86,10 @@ function packageOf(purl: string): SbomPackage | undefined {
       version,
       ecosystem: 'debian',
       release: distro === undefined ? undefined : codenameOf(distro),
-      source: { name: sourceName, version: sourceVersion ?? withoutBinNmu(version) },
+      source: { name: sourceName, version: sourceVersion ?? withoutRebuild(version) },
     };
   }
   if (type !== 'golang') return undefined;
   const path = namespace === undefined ? name : `${namespace}/${name}`;
   return { purl, name: path, version, ecosystem: 'go', source: { name: path, version } };
-}
-
-/** Returns the source version of a binary package that was rebuilt unchanged: `+b10` is removed. */
-function withoutBinNmu(version: string): string {
-  return version.replace(/\+b\d+$/, '');
 }

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { SecurityUpdate } from '@lkt/debian';
+import type { PackageUpdate } from '@lkt/debian';
 import type { Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
@@ -25,7 +25,7 @@ interface Result {
   readonly uncovered: readonly string[];
   readonly vulnerabilities: readonly Finding[];
   /** With `--security-archive`. */
-  readonly updates?: readonly SecurityUpdate[];
+  readonly updates?: readonly PackageUpdate[];
 }
 
 interface Settings {
@@ -106,7 +106,7 @@ export class Vulns extends LktCommand {
     this.log(`${counted(packages.length, 'package')} looked up in the archive`);
     if (updates.length === 0) return result;
     throw new LktError('VULNERABLE', `${counted(updates.length, 'security update')} available`, {
-      fix: 'update the lock files: lkt pkg lock DIR',
+      fix: 'update the lock files: lkt update --security',
       report: result,
     });
   }

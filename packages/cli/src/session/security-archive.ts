@@ -1,4 +1,4 @@
-import type { InstalledPackage, SecurityUpdate } from '@lkt/debian';
+import type { InstalledPackage, PackageUpdate } from '@lkt/debian';
 import type { SbomPackage } from '@lkt/vulns';
 import { buildTools } from './build-tools.ts';
 import type { Session } from './session.ts';
@@ -11,8 +11,8 @@ export async function archiveUpdates(
   session: Session,
   packages: readonly SbomPackage[],
   architecture: string,
-): Promise<readonly SecurityUpdate[]> {
-  const { securityUpdates } = await import('@lkt/debian');
+): Promise<readonly PackageUpdate[]> {
+  const { findUpdates } = await import('@lkt/debian');
   const { mirror: findMirror, store, reporter, signal } = await buildTools(session);
   const mirror = await findMirror();
   const suites = new Map<string, InstalledPackage[]>();
@@ -21,10 +21,10 @@ export async function archiveUpdates(
     const list = suites.get(release) ?? [];
     suites.set(release, [...list, { name, version }]);
   }
-  const updates: SecurityUpdate[] = [];
+  const updates: PackageUpdate[] = [];
   for (const [suite, installed] of suites) {
     const options = { store, reporter, signal, now: new Date() };
-    updates.push(...(await securityUpdates({ suite, architecture }, installed, mirror, options)));
+    updates.push(...(await findUpdates({ suite, architecture }, installed, mirror, options)));
   }
-  return updates;
+  return updates.filter(({ isSecurity }) => isSecurity);
 }

@@ -5,6 +5,8 @@ import { ByteReader, UnexpectedEndError } from '@lkt/oci';
 export interface ArMember {
   readonly name: string;
   readonly size: number;
+  /** Seconds since 1970; undefined if 0 or not a number. */
+  readonly time: number | undefined;
   readonly content: AsyncIterable<Uint8Array>;
 }
 
@@ -24,7 +26,7 @@ export async function* readAr(source: AsyncIterable<Uint8Array>): AsyncGenerator
     for (;;) {
       const header = await reader.read(HEADER);
       if (header === undefined) return;
-      const { name, size } = parseHeader(header);
+      const { name, size, time } = parseHeader(header);
       let left = size;
       const content = async function* (): AsyncGenerator<Uint8Array> {
         while (left > 0) {
@@ -34,7 +36,7 @@ export async function* readAr(source: AsyncIterable<Uint8Array>): AsyncGenerator
           yield chunk;
         }
       };
-      yield { name, size, content: content() };
+      yield { name, size, time, content: content() };
       await reader.skip(left);
       if (size % 2 === 1) await reader.read(1);
     }
@@ -53,13 +55,14 @@ export function arHeader(name: string, size: number): Buffer {
   );
 }
 
-function parseHeader(header: Buffer): { name: string; size: number } {
+function parseHeader(header: Buffer): Omit<ArMember, 'content'> {
   const text = header.toString('latin1');
   const name = text.slice(0, 16).trimEnd().replace(/\/$/, '');
   const size = text.slice(48, 58).trimEnd();
   if (text.slice(58) !== '`\n' || !/^\d{1,10}$/.test(size) || !/^[\w.+-]+$/.test(name))
     throw invalid('a member header is malformed');
-  return { name, size: Number(size) };
+  const [time] = /^\d{1,11}(?= *$)/.exec(text.slice(16, 28)) ?? [];
+  return { name, size: Number(size), time: Number(time ?? 0) || undefined };
 }
 
 function invalid(problem: string): LktError {

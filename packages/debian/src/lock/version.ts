@@ -48,6 +48,11 @@ export function upstreamVersion(version: string): string {
   return epoch === '0' ? upstream : `${epoch}:${upstream}`;
 }
 
+/** Returns the version of the source of a package that was rebuilt unchanged: without `+b4`. */
+export function withoutRebuild(version: string): string {
+  return version.replace(/\+b\d+$/, '');
+}
+
 interface Parts {
   readonly epoch: string;
   readonly upstream: string;

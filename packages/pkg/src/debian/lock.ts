@@ -36,6 +36,16 @@ export interface LockPackageOptions extends Pick<
   readonly keyrings?: readonly string[] | undefined;
 }
 
+/** A lock that is not written yet. */
+export interface ResolvedLock {
+  /** The package that it belongs to. */
+  readonly item: Package;
+  readonly path: string;
+  readonly text: string;
+  readonly lock: DebianLock;
+  readonly report: LockReport;
+}
+
 /**
  * Resolves the `debian` block of a package and writes one lock file per platform. Leaves an
  * unchanged lock file alone.
@@ -52,40 +62,56 @@ export async function lockPackage(
   item: Package,
   options: LockPackageOptions,
 ): Promise<readonly LockReport[]> {
+  const locks = await resolvePackage(workspace, item, options);
+  for (const lock of locks) await writeLock(lock);
+  return locks.map(({ report }) => report);
+}
+
+/**
+ * Resolves the `debian` block of a package for each platform. Writes nothing.
+ * @throws LktError as `lockPackage` does
+ */
+export async function resolvePackage(
+  workspace: Workspace,
+  item: Package,
+  options: LockPackageOptions,
+): Promise<readonly ResolvedLock[]> {
   if (item.debian === undefined) {
     throw new LktError('CONFIG_INVALID', `${item.file.path} has no "debian" block to lock`, {
       fix: 'name a package with a "debian" block',
     });
   }
   const mirror = await options.mirror();
-  const reports: LockReport[] = [];
+  const locks: ResolvedLock[] = [];
   for (const platform of platformsOf(item, options.platforms ?? allPlatforms(item))) {
     const path = lockPath(item, platform);
     const file = workspace.displayPath(path);
     const before = await readExisting(path, file);
     const { resolveLock } = await import('@lkt/debian');
     const lock = await resolveLock(debianSpec(item, platform), mirror, options);
-    const text = formatLock(lock);
-    if (text !== before?.text) await writeFileAtomic(path, text);
-    reports.push({ file, ...difference(before?.lock?.packages ?? [], lock.packages) });
+    const report = { file, ...difference(before?.packages ?? [], lock.packages) };
+    locks.push({ item, path, text: formatLock(lock), lock, report });
   }
-  return reports;
+  return locks;
+}
+
+/** Writes a lock file, unless it has the same content. */
+export async function writeLock({ path, text }: ResolvedLock): Promise<void> {
+  const before = await readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
+  if (text !== before) await writeFileAtomic(path, text);
 }
 
 /**
- * Returns the existing lock file, without its content if it is invalid: it is about to be replaced.
+ * Returns the existing lock; undefined if it is missing or invalid: it is about to be replaced.
  */
-async function readExisting(
-  path: string,
-  name: string,
-): Promise<{ text: string; lock: DebianLock | undefined } | undefined> {
+async function readExisting(path: string, name: string): Promise<DebianLock | undefined> {
   const text = await readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
   if (text === undefined) return undefined;
   try {
-    return { text, lock: parseLock({ path: name, text }) };
+    return parseLock({ path: name, text });
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
-    return { text, lock: undefined };
+    return undefined;
   }
 }
 
