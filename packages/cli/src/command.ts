@@ -193,8 +193,8 @@ export abstract class LktCommand {
    */
   async #withLog(error: Error): Promise<Error> {
     const log = this.#logs?.failed;
-    if (!(error instanceof LktError) || error.code !== 'BUILD_FAILED' || log === undefined)
-      return error;
+    if (!(error instanceof LktError) || log === undefined) return error;
+    if (error.code !== 'BUILD_FAILED' && error.code !== 'TEST_FAILED') return error;
     const { describeLog } = await import('./progress/kept-logs.ts');
     const { code, message, fix, cause } = error;
     return new LktError(code, message, {

@@ -41,6 +41,7 @@ export {
 } from './kernel-update.ts';
 export { ImageCaches } from './image-caches.ts';
 export { mergedConfig } from './merged-config.ts';
+export { neededPackages } from './needed-packages.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
 export { type Outdated, outdated, type TagSource } from './outdated.ts';
@@ -48,5 +49,8 @@ export { pin, type PinTargets } from './pin.ts';
 export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
+export { update, type UpdateOptions, type UpdateReport } from './update/update.ts';
+export { type FixedVulnerability, type UpdatedPackage } from './update/updated-packages.ts';
+export { containerSpecs } from './runtime/container-specs.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 export { type ImageReport, verifyConfigs, verifyImageReport } from './trust/verify-images.ts';

@@ -21,7 +21,7 @@ export interface PinTargets {
   /** Report stale pins as errors instead of writing. */
   readonly check: boolean;
   /** Resolves a tag in its registry. Without it external images stay unchanged. */
-  readonly resolveTag?: (reference: Reference) => Promise<Digest>;
+  readonly resolveTag?: ((reference: Reference) => Promise<Digest>) | undefined;
   /** Resolve references that already have a digest. */
   readonly update?: boolean;
   /** Values of variables. */
@@ -57,20 +57,54 @@ export async function pin(
     pins = report.references;
   }
   const others = await otherPins(workspace, loaded, targets);
-  for (const { file, config } of filesOf(loaded)) {
-    const pinned = pinConfig(file, config, pins, others);
-    if (!check && pinned.changes.length > 0) await writeFileAtomic(file.absolute, pinned.text);
-    changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
-  }
+  const configPins = await (check ? findPins : writePins)(loaded, pins, others);
+  changes.push(...configPins.changes);
   if (check && changes.length > 0) throw stale(changes);
   return changes;
 }
 
+/** References of image configs that are not current, and the files with the current ones. */
+export interface ConfigPins {
+  readonly changes: readonly PinChange[];
+  readonly files: readonly { readonly before: ConfigFile; readonly after: ConfigFile }[];
+}
+
+/**
+ * Writes pins into loaded configs and their includes.
+ * @param pins as for `pinConfig`
+ * @param others as for `pinConfig`
+ */
+export async function writePins(
+  loaded: readonly LoadedConfig[],
+  pins: ReadonlyMap<string, string>,
+  others: ReadonlyMap<string, string>,
+): Promise<ConfigPins> {
+  const found = findPins(loaded, pins, others);
+  for (const { after } of found.files) await writeFileAtomic(after.absolute, after.text);
+  return found;
+}
+
+function findPins(
+  loaded: readonly LoadedConfig[],
+  pins: ReadonlyMap<string, string>,
+  others: ReadonlyMap<string, string>,
+): ConfigPins {
+  const changes: PinChange[] = [];
+  const files: ConfigPins['files'][number][] = [];
+  for (const { file, config } of filesOf(loaded)) {
+    const pinned = pinConfig(file, config, pins, others);
+    if (pinned.changes.length === 0) continue;
+    changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
+    files.push({ before: file, after: { ...file, text: pinned.text } });
+  }
+  return { changes, files };
+}
+
 /** Returns the pins of external images by reference as written. */
-async function otherPins(
+export async function otherPins(
   workspace: Workspace,
   loaded: readonly LoadedConfig[],
-  { resolveTag, update = false }: PinTargets,
+  { resolveTag, update = false }: Pick<PinTargets, 'resolveTag' | 'update'>,
 ): Promise<ReadonlyMap<string, string>> {
   const pins = new Map<string, string>();
   if (resolveTag === undefined) return pins;
@@ -88,7 +122,7 @@ async function otherPins(
 }
 
 /** Returns every file once, even if several configs include it. */
-function filesOf(
+export function filesOf(
   loaded: readonly LoadedConfig[],
 ): readonly { readonly file: ConfigFile; readonly config: SystemConfig }[] {
   const files = new Map<string, { readonly file: ConfigFile; readonly config: SystemConfig }>();

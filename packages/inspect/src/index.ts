@@ -1,3 +1,4 @@
+export { compareContainers, type ContainerChange } from './compare-containers.ts';
 export { type FileChange } from './compare-files.ts';
 export { type ListedPackage, listedPackages, type NamedChange } from './compare-packages.ts';
 export { type ValueChange } from './compare-values.ts';

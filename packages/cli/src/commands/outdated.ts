@@ -1,10 +1,13 @@
 import type { Outdated as Found } from '@lkt/image';
+import type { LockUpdates } from '@lkt/pkg';
 import { LktCommand } from '../command.ts';
-import { requiredArgs } from '../flags/options.ts';
+import { optionalArgs } from '../flags/options.ts';
 import { offlineFlag, registryFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { lockUpdateLines } from '../output/lock-updates.ts';
 import { workspaceAt } from '../session/build-tools.ts';
 import { readConfigFiles } from '../session/config-file.ts';
+import { lockUpdates } from '../session/lock-updates.ts';
 import { openRegistries, tagSource } from '../session/registries.ts';
 
 const REASONS = {
@@ -14,11 +17,14 @@ const REASONS = {
 } as const;
 
 export class Outdated extends LktCommand {
-  static override summary = 'List references with newer versions';
-  static override description = `Compares packages of the checkout by their sources, and other images with their registries: another image under the tag, or a later tag of the same form. Builds, pulls and writes nothing; update with "lkt pin" and "lkt pin --update".`;
-  static override examples = ['<%= config.bin %> outdated examples/sshd.yml'];
+  static override summary = 'List references and Debian packages with newer versions';
+  static override description = `Compares packages of the checkout by their sources, other images with their registries (another image under the tag, or a later tag of the same form), and lock files with Debian's signed archive. Warns of security updates older than a week. Without arguments, compares examples/*.yml and all lock files. Builds, pulls and writes nothing; update with "lkt pin", "lkt pin --update" and "lkt update".`;
+  static override examples = [
+    '<%= config.bin %> outdated',
+    '<%= config.bin %> outdated examples/sshd.yml',
+  ];
   static override args = {
-    file: requiredArgs('an image config'),
+    file: optionalArgs('an image config'),
   };
   static override flags = {
     ...registryFlags,
@@ -26,18 +32,29 @@ export class Outdated extends LktCommand {
     ...offlineFlag,
   };
 
-  async run(): Promise<{ outdated: readonly Found[] }> {
+  async run(): Promise<{ outdated: readonly Found[]; locks: readonly LockUpdates[] }> {
     const { args, flags } = await this.parse(Outdated);
     const session = await this.begin(flags);
-    const configs = await readConfigFiles(args.file, session);
-    const { outdated } = await import('@lkt/image');
-    const workspace = await workspaceAt(session, session.environment.cwd);
+    const { checkoutConfigs, neededPackages, outdated } = await import('@lkt/image');
+    const { lockedPackages } = await import('@lkt/pkg');
+    const { cwd } = session.environment;
+    const workspace = await workspaceAt(session, cwd);
+    const named = args.file ?? [];
+    const isAll = named.length === 0;
+    const files = isAll ? await checkoutConfigs(workspace.root, cwd) : named;
+    const configs = await readConfigFiles(files, session);
+    const set = givenVariables(flags);
     await using registry = flags.offline ? undefined : await openRegistries(session, flags);
     const source = tagSource(registry, session.signal);
-    const found = await outdated(workspace, configs, source, { set: givenVariables(flags) });
+    const found = await outdated(workspace, configs, source, { set });
+    const packages = isAll ? workspace.all() : await neededPackages(workspace, configs, { set });
+    const locks = flags.offline
+      ? []
+      : await lockUpdates(session, workspace, lockedPackages(packages));
     this.endProgress();
     for (const { file, line, reference, because, now } of found)
       this.log(`${file}:${line}: ${reference}\n  ${REASONS[because]} ${now}`);
-    return { outdated: found };
+    for (const line of lockUpdateLines(locks)) this.log(line);
+    return { outdated: found, locks };
   }
 }

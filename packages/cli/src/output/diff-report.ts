@@ -93,7 +93,8 @@ function shortSource(source: string): string {
   return source.replace(/^docker\.io\//, '').replace(/@sha256:[0-9a-f]{64}/, '');
 }
 
-function valueLine({ path, before, after }: ValueChange): string {
+/** Returns a changed value as a line. */
+export function valueLine({ path, before, after }: ValueChange): string {
   if (before === undefined) return `+ ${path}: ${shownValue(after)}`;
   if (after === undefined) return `- ${path}: ${shownValue(before)}`;
   return `~ ${path}: ${shownValue(before)} → ${shownValue(after)}`;

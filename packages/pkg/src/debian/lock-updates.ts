@@ -4,7 +4,7 @@ import type { DebianLock, DebianSpec } from '@lkt/debian/description';
 import { allPlatforms } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { debianSpec, lockPath, readLock } from './debian-package.ts';
-import type { LockPackageOptions } from './lock.ts';
+import { type LockPackageOptions, requireDebian } from './lock.ts';
 
 /** The packages of a lock file that have newer versions. */
 export interface LockUpdates {
@@ -36,7 +36,7 @@ export function lockedPackages(items: Iterable<Package>): readonly Package[] {
 /**
  * Compares lock files with the archive's current indexes, each of which is read once. Returns the
  * locks that have newer versions, in the order of `items`. Writes nothing.
- * @param items packages with a `debian` block
+ * @throws CONFIG_INVALID for a package without `debian` block
  * @throws NOT_FOUND, CONFIG_INVALID for a lock that is missing or does not match its build.yml
  * @throws LktError as `findUpdates` does
  * @example
@@ -76,6 +76,7 @@ export async function findLockUpdates(
 }
 
 async function locksOf(workspace: Workspace, item: Package): Promise<readonly OpenLock[]> {
+  requireDebian(item);
   return Promise.all(
     allPlatforms(item).map(async (platform) => ({
       item,

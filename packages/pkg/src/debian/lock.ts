@@ -76,11 +76,7 @@ export async function resolvePackage(
   item: Package,
   options: LockPackageOptions,
 ): Promise<readonly ResolvedLock[]> {
-  if (item.debian === undefined) {
-    throw new LktError('CONFIG_INVALID', `${item.file.path} has no "debian" block to lock`, {
-      fix: 'name a package with a "debian" block',
-    });
-  }
+  requireDebian(item);
   const mirror = await options.mirror();
   const locks: ResolvedLock[] = [];
   for (const platform of platformsOf(item, options.platforms ?? allPlatforms(item))) {
@@ -93,6 +89,14 @@ export async function resolvePackage(
     locks.push({ item, path, text: formatLock(lock), lock, report });
   }
   return locks;
+}
+
+/** @throws CONFIG_INVALID for a package without `debian` block */
+export function requireDebian(item: Package): void {
+  if (item.debian !== undefined) return;
+  throw new LktError('CONFIG_INVALID', `${item.file.path} has no "debian" block to lock`, {
+    fix: 'name a package with a "debian" block',
+  });
 }
 
 /** Writes a lock file, unless it has the same content. */

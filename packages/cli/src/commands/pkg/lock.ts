@@ -1,24 +1,54 @@
-import type { LockReport } from '@lkt/pkg';
+import { LktError } from '@lkt/core';
+import type { LockReport, LockUpdates, Package, Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
-import { requiredArgs } from '../../flags/options.ts';
-import { packageFlags } from '../../flags/package.ts';
+import { optionalArgs, switchFlag } from '../../flags/options.ts';
+import { packageFlags, requireDirsOrAll } from '../../flags/package.ts';
+import { lockUpdateLines } from '../../output/lock-updates.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { lockUpdates } from '../../session/lock-updates.ts';
+import type { Session } from '../../session/session.ts';
+
+type Result = { readonly locks: readonly (LockReport | LockUpdates)[] };
 
 export class PkgLock extends LktCommand {
   static override summary = 'Resolve and lock the Debian packages of a package';
-  static override description =
-    'Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.';
-  static override args = {
-    dir: requiredArgs('package directory with "debian" in its build.yml'),
-  };
-  static override flags = { ...packageFlags };
+  static override description = `Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.
 
-  async run(): Promise<{ locks: readonly LockReport[] }> {
+With --check, lists newer versions, and warns of security updates older than a week.`;
+  static override examples = [
+    '<%= config.bin %> pkg lock tools/go',
+    '<%= config.bin %> pkg lock --all --check',
+  ];
+  static override args = {
+    dir: optionalArgs('package directory with "debian" in its build.yml'),
+  };
+  static override flags = {
+    ...packageFlags,
+    all: switchFlag('lock all packages of the checkout'),
+    check: switchFlag('change nothing, and fail if the archive has newer versions'),
+  };
+
+  async run(): Promise<Result> {
     const { args, flags } = await this.parse(PkgLock);
     const session = await this.begin(flags);
-    const { lockPackage } = await import('@lkt/pkg');
+    const { lockedPackages } = await import('@lkt/pkg');
+    const dirs = args.dir ?? [];
+    requireDirsOrAll(dirs, flags.all);
     const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
-    const packages = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
+    const packages = flags.all
+      ? lockedPackages(workspace.all())
+      : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
+    return flags.check
+      ? this.#check(session, workspace, packages)
+      : this.#lock(session, workspace, packages);
+  }
+
+  async #lock(
+    session: Session,
+    workspace: Workspace,
+    packages: readonly Package[],
+  ): Promise<Result> {
+    const { lockPackage } = await import('@lkt/pkg');
     const tools = await buildTools(session);
     const locks: LockReport[] = [];
     for (const item of packages)
@@ -32,5 +62,22 @@ export class PkgLock extends LktCommand {
         this.log(`  ~ ${to.name} ${from.version} → ${to.version}`);
     }
     return { locks };
+  }
+
+  async #check(
+    session: Session,
+    workspace: Workspace,
+    packages: readonly Package[],
+  ): Promise<Result> {
+    const locks = await lockUpdates(session, workspace, packages);
+    this.endProgress();
+    for (const line of lockUpdateLines(locks)) this.log(line);
+    const count = locks.reduce((sum, { updates }) => sum + updates.length, 0);
+    if (count === 0) return { locks };
+    throw new LktError(
+      'OUTDATED',
+      `the archive has newer versions of ${count} locked package${count === 1 ? '' : 's'}`,
+      { fix: 'update the locks: lkt update, or lkt pkg lock DIR', report: { locks } },
+    );
   }
 }

@@ -1,0 +1,228 @@
+import { join } from 'node:path';
+import type { Digest } from '@lkt/core';
+import type { Reference } from '@lkt/oci';
+import {
+  findLockUpdates,
+  hasSource,
+  lockedPackages,
+  lockPath,
+  type LockUpdates,
+  type Package,
+  type PinChange,
+  pinWorkspace,
+  type ResolvedLock,
+  resolvePackage,
+  type SourceUpdate,
+  withDependents,
+  type Workspace,
+  writeLock,
+} from '@lkt/pkg';
+import type { AdvisoryIndex } from '@lkt/vulns';
+import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-config.ts';
+import {
+  findKernelUpdate,
+  kernelSource,
+  type KernelUpdateOptions,
+  type UpdatedKernel,
+  updateKernel,
+} from '../kernel-update.ts';
+import { filesOf, otherPins, writePins } from '../pin.ts';
+import { SavedFiles } from './saved-files.ts';
+import { describeChanges, type UpdatedPackage } from './updated-packages.ts';
+
+export interface UpdateOptions extends KernelUpdateOptions {
+  /** Image configs to pin. */
+  readonly configs: readonly ConfigFile[];
+  /** Values of the configs' variables. */
+  readonly set?: ReadonlyMap<string, string>;
+  /** Update only locks with security updates, and no external images. */
+  readonly isSecurityOnly: boolean;
+  /** Write nothing. */
+  readonly isDryRun: boolean;
+  /** Reports whether the lock or the source of a package must stay. */
+  readonly isExcluded: (item: Package) => boolean;
+  /** Resolves a tag in its registry. Without it external images stay. */
+  readonly resolveTag?: ((reference: Reference) => Promise<Digest>) | undefined;
+  /** Names the fixed vulnerabilities, beside the changelogs. */
+  readonly advisories?: AdvisoryIndex | undefined;
+  /** Runs after the build; if it fails, the update is undone. */
+  readonly test?: () => Promise<void>;
+  /** Reads the workspace again after a change. */
+  readonly reopen: () => Promise<Workspace>;
+}
+
+/** A summary of an update, for review. */
+export interface UpdateReport {
+  readonly isDryRun: boolean;
+  readonly packages: readonly UpdatedPackage[];
+  /** The kernel source, if it has a newer version. */
+  readonly kernel?: SourceUpdate | UpdatedKernel;
+  /** Names of the packages with other inputs now, which were built. */
+  readonly affected: readonly string[];
+  /** References written into Dockerfiles and image configs; none in a dry run. */
+  readonly pins: readonly PinChange[];
+  /** Image configs with other references, before and after. */
+  readonly configs: readonly { readonly before: ConfigFile; readonly after: ConfigFile }[];
+  /** Newer versions that were left: of excluded packages, or held back by build.yml. */
+  readonly left: readonly LockUpdates[];
+}
+
+/**
+ * Updates the checkout to the newest versions in Debian's archive: locks, the Linux source, and the
+ * pins of all packages that depend on them. Builds these packages. All locks are resolved before
+ * the first is written; if anything fails later, all files get their earlier text.
+ * @throws LktError like `findLockUpdates`, `lockPackage`, `updateKernel` and `pin`
+ */
+export async function update(workspace: Workspace, options: UpdateOptions): Promise<UpdateReport> {
+  const { isSecurityOnly, isDryRun, isExcluded, set } = options;
+  const loaded = await Array.fromAsync(options.configs, async (file) =>
+    loadConfig([file], { set }),
+  );
+  const items = lockedPackages(workspace.all());
+  const available = await findLockUpdates(workspace, items, options);
+  const wanted = available.filter(
+    (lock) => !isSecurityOnly || lock.updates.some(({ isSecurity }) => isSecurity),
+  );
+  const locks = await resolveLocks(
+    workspace,
+    items.filter((item) => !isExcluded(item) && wanted.some((lock) => lock.package === item.name)),
+    options,
+  );
+  const kernel = await kernelUpdate(workspace, options);
+  const packages = await describeChanges(locks, available, options.store, options.advisories);
+  const changed = [
+    ...locks.map(({ item }) => item),
+    ...(kernel === undefined ? [] : [kernel.item]),
+  ];
+  const affected = changed.length === 0 ? [] : await withDependents(workspace, changed);
+  const report: UpdateReport = {
+    isDryRun,
+    packages,
+    ...(kernel && { kernel: kernel.update }),
+    affected: affected.map(({ name }) => name),
+    pins: [],
+    configs: [],
+    left: leftOf(available, locks, kernel?.update, isSecurityOnly),
+  };
+  if (isDryRun) return report;
+  const files = filesOf(loaded).map(({ file }) => file);
+  const saved = await SavedFiles.read([
+    ...locks.map(({ path }) => path),
+    ...affected.flatMap((item) => [
+      join(item.dir, workspace.buildYml),
+      join(item.dir, item.dockerfile),
+      ...item.arches.map((architecture) => lockPath(item, { os: 'linux', architecture })),
+    ]),
+    ...files.map(({ absolute }) => absolute),
+  ]);
+  try {
+    return { ...report, ...(await apply({ locks, kernel, affected, loaded }, options)) };
+  } catch (error) {
+    const restored = await saved.restore();
+    if (restored.length > 0)
+      options.reporter.emit({
+        kind: 'warning',
+        text: `the update failed, so ${restored.length} files have their earlier text again; to repair such an update, run lkt pkg lock and lkt pin`,
+      });
+    throw error;
+  }
+}
+
+/** Resolves the locks of packages, and downloads their new .debs. Returns those that change. */
+async function resolveLocks(
+  workspace: Workspace,
+  items: readonly Package[],
+  options: UpdateOptions,
+): Promise<readonly ResolvedLock[]> {
+  const { fetchPackages } = await import('@lkt/debian');
+  const { store, mirror, reporter, signal } = options;
+  const changed: ResolvedLock[] = [];
+  for (const item of items)
+    for (const lock of await resolvePackage(workspace, item, options)) {
+      const { added, removed, changed: replaced } = lock.report;
+      const news = [...added, ...replaced.map(({ to }) => to)];
+      if (news.length + removed.length === 0) continue;
+      const directory = workspace.displayPath(item.dir);
+      await fetchPackages({ ...lock.lock, packages: news }, store, mirror, {
+        reporter,
+        signal,
+        directory,
+      });
+      changed.push(lock);
+    }
+  return changed;
+}
+
+interface KernelToUpdate {
+  readonly item: Package;
+  readonly update: SourceUpdate;
+}
+
+/** Returns the Linux source if it has a newer version; a stable series consists of fixes. */
+async function kernelUpdate(
+  workspace: Workspace,
+  options: UpdateOptions,
+): Promise<KernelToUpdate | undefined> {
+  const sources = workspace.all().filter((item) => hasSource(item, 'linux'));
+  if (sources.filter((item) => !options.isExcluded(item)).length === 0) return undefined;
+  const item = await kernelSource(workspace, undefined);
+  const found = await findKernelUpdate(workspace, item, options);
+  return found.to === undefined ? undefined : { item, update: found };
+}
+
+interface Changes {
+  readonly locks: readonly ResolvedLock[];
+  readonly kernel: KernelToUpdate | undefined;
+  readonly affected: readonly Package[];
+  readonly loaded: readonly LoadedConfig[];
+}
+
+async function apply(
+  { locks, kernel, affected, loaded }: Changes,
+  options: UpdateOptions,
+): Promise<Pick<UpdateReport, 'pins' | 'configs'> & { kernel?: UpdatedKernel }> {
+  for (const lock of locks) await writeLock(lock);
+  const updated =
+    kernel &&
+    (await updateKernel(
+      await options.reopen(),
+      kernel.item,
+      kernel.update,
+      options.reopen,
+      options,
+    ));
+  const now = await options.reopen();
+  const targets = affected.map(({ name }) => now.get(name));
+  const { changes, references } = await pinWorkspace(now, targets, options);
+  const names = new Set(affected.map(({ name }) => name));
+  const pins = new Map([...references].filter(([name]) => names.has(name)));
+  const others = options.isSecurityOnly
+    ? new Map<string, string>()
+    : await otherPins(now, loaded, { resolveTag: options.resolveTag, update: true });
+  const written = await writePins(loaded, pins, others);
+  if (targets.length + written.changes.length > 0) await options.test?.();
+  return {
+    pins: [...changes, ...written.changes],
+    configs: written.files,
+    ...(updated && { kernel: updated }),
+  };
+}
+
+/** Returns the updates that no new lock has. */
+function leftOf(
+  available: readonly LockUpdates[],
+  locks: readonly ResolvedLock[],
+  kernel: SourceUpdate | undefined,
+  isSecurityOnly: boolean,
+): readonly LockUpdates[] {
+  return available.flatMap((lock) => {
+    const now = locks.find(({ report }) => report.file === lock.file)?.lock.packages;
+    const updates = lock.updates.filter(
+      ({ name, version, isSecurity }) =>
+        (isSecurity || !isSecurityOnly) &&
+        (now === undefined || now.some((item) => item.name === name && item.version === version)) &&
+        !(kernel !== undefined && name === `src:${kernel.source}`),
+    );
+    return updates.length === 0 ? [] : [{ ...lock, updates }];
+  });
+}
