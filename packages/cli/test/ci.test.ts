@@ -12,6 +12,8 @@ interface Step {
   readonly uses?: string;
   readonly run?: string;
   readonly if?: string;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly with?: Readonly<Record<string, unknown>>;
 }
 
 interface Job {
@@ -57,7 +59,7 @@ async function accept(words: readonly string[]): Promise<void> {
 }
 
 test('has workflows for GitHub and GitLab', () => {
-  expect(files).toEqual(['github-wave.yml', 'github.yml', 'gitlab.yml']);
+  expect(files).toEqual(['github-updates.yml', 'github-wave.yml', 'github.yml', 'gitlab.yml']);
 });
 
 describe.each(files)('%s', (name) => {
@@ -101,6 +103,22 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
       const called = parse(read(basename(job.uses))) as Workflow;
       const inputs = Object.keys(called.on['workflow_call']?.inputs ?? {});
       expect(Object.keys(job.with ?? {})).toEqual(inputs);
+    }
+  });
+
+  test('uses actions by commit', () => {
+    for (const { uses } of jobs.flatMap(([, { steps = [] }]) => steps))
+      if (uses !== undefined) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+  });
+
+  test('gives no token for writing to the repository to steps that run lkt', () => {
+    for (const [id, { steps = [], permissions = {} }] of jobs) {
+      if (permissions['contents'] !== 'write') continue;
+      for (const { run = '', uses, env, with: inputs } of steps) {
+        if (uses !== undefined) expect(inputs?.['persist-credentials'], id).toBe(false);
+        if (JSON.stringify(env ?? {}).includes('github.token'))
+          expect(run, id).not.toMatch(/\.\/lkt /);
+      }
     }
   });
 
