@@ -15,8 +15,8 @@ interface Manifest {
 /** The layers, lowest first: a package imports only from those before it (docs/architecture.md). */
 const LAYERS = [
   'core',
-  'oci',
   'testing',
+  'oci',
   'formats',
   'http',
   'registry',

@@ -1,0 +1,45 @@
+import { fuzz } from '@lkt/testing/fuzz';
+import { expect, test } from 'vitest';
+import { GoBuildInfoScanner } from '../src/go-build-info.ts';
+import { parsePackageUrl } from '../src/purl.ts';
+
+test('parsePackageUrl never fails', async () => {
+  const purl = 'pkg:deb/debian/libc6@2.41-12%2Bdeb13u5?arch=amd64&distro=trixie#sub/path';
+  await fuzz(
+    [Buffer.from(purl)],
+    (input) => parsePackageUrl(input.toString()),
+    () => false,
+  );
+});
+
+/** Returns a string after its length, a varint of two bytes. */
+function text(value: string): Buffer {
+  const length = Buffer.from([(value.length & 0x7f) | 0x80, value.length >> 7]);
+  return Buffer.concat([length, Buffer.from(value)]);
+}
+
+test('GoBuildInfoScanner never fails, and holds a bounded part of its input', async () => {
+  const modules = 'path\tx\nmod\tx\tv1.0.0\th1:abc=\ndep\ty\tv2.0.0\n';
+  const head = Buffer.alloc(32);
+  head.write('\xff Go buildinf:', 'latin1');
+  head.writeUInt8(8, 14);
+  head.writeUInt8(2, 15);
+  const sentinel = '0'.repeat(16);
+  const seed = Buffer.concat([
+    Buffer.from('before'),
+    head,
+    text('go1.24.4'),
+    text(`${sentinel}${modules}${sentinel}`),
+  ]);
+  await fuzz(
+    [seed],
+    (input) => {
+      const scanner = new GoBuildInfoScanner();
+      for (let at = 0; at < input.length; at += 50) scanner.push(input.subarray(at, at + 50));
+    },
+    () => false,
+  );
+  const scanner = new GoBuildInfoScanner();
+  scanner.push(seed);
+  expect(scanner.result?.goVersion).toBe('go1.24.4');
+});
