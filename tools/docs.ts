@@ -37,12 +37,9 @@ const MIN_COMMON = 2;
 function cliDocument(table: readonly CommandEntry[]): string {
   const global = table[0]?.flags.filter((flag) => flag.global) ?? [];
   const common = commonFlags(table);
-  const groups = Map.groupBy(table, ({ name }) => (name.includes(' ') ? name.split(' ')[0] : ''));
   return `# Commands
 
 <!-- Made by tools/docs.ts from packages/cli/src/commands; do not edit. -->
-
-${[...groups].map(([group = '', commands]) => `- ${group === '' ? '`lkt`' : `\`lkt ${group}\``}: ${commands.map(link).join(', ')}`).join('\n')}
 
 Results go to standard output, progress and errors to standard error. \`…\` marks what may be repeated. Every command accepts:
 
@@ -62,10 +59,6 @@ Options that commands name under "also":
 ${[...common.values()].join('\n')}
 
 ${table.map((command) => commandSection(command, common)).join('\n')}`;
-}
-
-function link({ name }: CommandEntry): string {
-  return `[${name.split(' ').at(-1)}](#lkt-${name.replaceAll(' ', '-')})`;
 }
 
 /** Returns the list items of flags that several commands share, by flag name, one per name. */

@@ -47,8 +47,7 @@ Meanings:
 
 These open what they need, then split into processes with fewer privileges than their container.
 Each process has its own user, \`no_new_privs\`, and a seccomp filter that kills it at any other
-system call. The program reads its privileges from the file this list is made from, and tests
-compare them with \`/proc\` of a booted machine.
+system call. Tests compare these with \`/proc\` of a booted machine.
 
 ${globSync('pkg/*/sandbox/roles.json', { cwd: root })
   .toSorted()

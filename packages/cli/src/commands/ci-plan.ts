@@ -24,7 +24,6 @@ export class CiPlan extends LktCommand {
 
 --json prints "waves" with the platforms of each package, "jobs" with one entry per package and platform, for the matrix of a CI (docs/ci), "images" and "base".`;
   static override examples = [
-    '<%= config.bin %> ci plan --base origin/main',
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
   ];
   static override args = {

@@ -30,7 +30,6 @@ The guest writes to its boot disk. The console is on standard input and output. 
 Exits with 0 when the machine powers off, restarts, or has shown every expected text; with 1 on a kernel panic, or if it ends or times out before that.`;
   static override examples = [
     '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
-    '<%= config.bin %> run sshd-efi.qcow2',
     '<%= config.bin %> run minimal --expect "lkt: boot complete" --timeout 120',
   ];
   static override args = {

@@ -12,6 +12,8 @@ const root = join(import.meta.dirname, '../../../..');
 interface Kind {
   readonly files: readonly string[];
   readonly docs: string;
+  /** Examples of fields that the reference only names. */
+  readonly more: readonly string[];
   readonly isValid: ValidateFunction;
   readonly parse: (text: string) => unknown;
 }
@@ -22,6 +24,20 @@ const image: Kind = {
     exclude: (path) => path.includes('node_modules') || path.endsWith('build.yml'),
   }),
   docs: 'docs/image-yml.md',
+  more: [
+    `layout: erofs
+onboot:
+  - { name: disk, image: b, onfailure: poweroff }
+services:
+  - name: web
+    image: c
+    resources: { unified: { memory.high: '268435456', cpu.weight: 200 } }
+    seccomp:
+      defaultAction: SCMP_ACT_ERRNO
+      architectures: [SCMP_ARCH_X86_64]
+      syscalls: [{ names: [read, write], action: SCMP_ACT_ALLOW }]
+`,
+  ],
   isValid: new Ajv({ allErrors: true, allowUnionTypes: true }).compile(imageConfigSchema()),
   parse: (text) => parseConfig({ path: 'a.yml', text }),
 };
@@ -32,6 +48,7 @@ const build: Kind = {
     exclude: (path) => path.includes('node_modules'),
   }),
   docs: 'docs/build-yml.md',
+  more: [],
   isValid: new Ajv({ allErrors: true, allowUnionTypes: true }).compile(buildYmlSchema()),
   parse: (text) => parseBuildYml({ path: 'build.yml', text }, '/x'),
 };
@@ -115,10 +132,14 @@ describe('rejects', () => {
 });
 
 /** Returns the examples from the documentation, and the files themselves. */
-function examples({ docs, files }: Kind): readonly string[] {
+function examples({ docs, files, more }: Kind): readonly string[] {
   const text = readFileSync(join(root, docs), 'utf8');
   const blocks = [...text.matchAll(/^```yaml\n(.*?)^```/gms)].map((match) => match[1] ?? '');
-  return [...blocks, ...files.slice(0, 2).map((path) => readFileSync(join(root, path), 'utf8'))];
+  return [
+    ...blocks,
+    ...more,
+    ...files.slice(0, 2).map((path) => readFileSync(join(root, path), 'utf8')),
+  ];
 }
 
 /**

@@ -9,7 +9,6 @@ export class CachePull extends LktCommand {
 
 Log in with docker, podman or skopeo.`;
   static override examples = [
-    '<%= config.bin %> cache pull docker.io/library/alpine:3.20',
     '<%= config.bin %> cache pull --platform linux/arm64 registry.example/lkt/sshd:1',
   ];
   static override args = {

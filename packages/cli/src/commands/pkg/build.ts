@@ -81,9 +81,7 @@ export class PkgBuild extends LktCommand {
   static override description =
     'Prints the reference of each package. Skips packages whose sources, arguments and bases are unchanged.';
   static override examples = [
-    '<%= config.bin %> pkg build pkg/sshd',
     '<%= config.bin %> pkg build --all --jobs 4',
-    '<%= config.bin %> pkg build --check --all',
     '<%= config.bin %> pkg build --force --no-cache --deps pkg/sshd',
   ];
   static override args = {

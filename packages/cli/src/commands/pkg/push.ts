@@ -30,9 +30,7 @@ The tag is the hash of the committed sources; uncommitted changes are not pushed
 
 With --sign, signs every pushed image, and its SBOM and provenance as attestations, before it sets the tag (docs/registries.md).`;
   static override examples = [
-    '<%= config.bin %> pkg push pkg/sshd',
     '<%= config.bin %> pkg push --org registry.example/team --release v1.2 pkg/sshd pkg/dhcpcd',
-    '<%= config.bin %> pkg push --nobuild --all',
     '<%= config.bin %> pkg push --sign --key cosign.key pkg/sshd',
   ];
   static override args = {

@@ -19,7 +19,6 @@ export class PkgRemoteTag extends LktCommand {
   static override summary = 'Tag an image in a registry';
   static override description = 'Transfers only the manifest.';
   static override examples = [
-    '<%= config.bin %> pkg remote-tag pkg/sshd v1.2',
     '<%= config.bin %> pkg remote-tag registry.example/team/sshd:v1.2 stable --override',
   ];
   static override args = {

@@ -5,10 +5,7 @@ export class PkgSbom extends AttestationCommand {
   static override summary = 'Print the SBOM of an image';
   static override description =
     'Every package build stores it beside the image (docs/attestations.md).';
-  static override examples = [
-    '<%= config.bin %> pkg sbom pkg/sshd',
-    '<%= config.bin %> pkg sbom lkt/sshd@sha256:…',
-  ];
+  static override examples = ['<%= config.bin %> pkg sbom lkt/sshd@sha256:…'];
   static override args = attestationArgs;
   static override flags = {
     ...attestationFlags,
