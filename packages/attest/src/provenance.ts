@@ -1,4 +1,4 @@
-import { type Digest, digestHex } from '@lkt/core';
+import { type Digest, digestSet } from '@lkt/core';
 import { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { sortedUnique } from './sorted-unique.ts';
 import {
@@ -108,7 +108,7 @@ function statementOf<Parameters>(
     _type: IN_TOTO_STATEMENT,
     subject: inputs.subjects.map(({ name, digest }) => ({
       name,
-      digest: { sha256: digestHex(digest) },
+      digest: digestSet(digest),
     })),
     predicateType: SLSA_PROVENANCE,
     predicate: {

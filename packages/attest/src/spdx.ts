@@ -1,4 +1,4 @@
-import { canonicalJson, digestHex, digestOf, isDigest } from '@lkt/core';
+import { canonicalJson, digestAlgorithm, digestFromHex, digestHex, digestOf } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { Component, Content } from './component.ts';
 import { sortedUnique } from './sorted-unique.ts';
@@ -24,7 +24,10 @@ export interface SpdxPackage {
   readonly packageFileName?: string;
   readonly downloadLocation: string;
   readonly filesAnalyzed: boolean;
-  readonly checksums?: readonly { readonly algorithm: 'SHA256'; readonly checksumValue: string }[];
+  readonly checksums?: readonly {
+    readonly algorithm: 'SHA256' | 'SHA512';
+    readonly checksumValue: string;
+  }[];
   readonly sourceInfo?: string;
   readonly licenseDeclared?: string;
   readonly comment?: string;
@@ -152,7 +155,12 @@ export function spdxPackage(component: Component): SpdxPackage {
     checksums:
       digest === undefined
         ? undefined
-        : [{ algorithm: 'SHA256', checksumValue: digestHex(digest) }],
+        : [
+            {
+              algorithm: digestAlgorithm(digest) === 'sha256' ? 'SHA256' : 'SHA512',
+              checksumValue: digestHex(digest),
+            },
+          ],
     sourceInfo,
     licenseDeclared: license,
     comment,
@@ -202,13 +210,12 @@ function componentOf(item: SpdxPackage): Component | undefined {
   if (kind === undefined) return undefined;
   const { name, versionInfo, packageFileName, licenseDeclared, sourceInfo, comment } = item;
   const purl = item.externalRefs?.[0]?.referenceLocator;
-  const digest = `sha256:${item.checksums?.[0]?.checksumValue ?? ''}`;
   const component: Component = {
     kind,
     name,
     version: versionInfo,
     purl,
-    digest: isDigest(digest) ? digest : undefined,
+    digest: digestFromHex(item.checksums?.[0]?.checksumValue ?? ''),
     license: licenseDeclared,
     fileName: packageFileName,
     sourceInfo,

@@ -11,7 +11,7 @@ export type LktErrorCode =
   | 'CONFIG_INVALID' // build.yml, an image config or a lock file is invalid
   | 'DEB_GONE' // the mirror no longer has a locked .deb
   | 'DEPENDENCY_UNRESOLVED' // no set of Debian packages satisfies the request
-  | 'DIGEST_INVALID' // text is not a sha256 digest
+  | 'DIGEST_INVALID' // text is not a sha256 or sha512 digest
   | 'DIGEST_MISMATCH' // content does not match its digest or size
   | 'DISK_FULL' // the disk is full
   | 'DOCKERFILE_INVALID' // a Dockerfile violates the syntax or the rules of its instructions

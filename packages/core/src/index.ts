@@ -1,11 +1,19 @@
 export { KeyedMutex, mapConcurrent, ResourcePool, Semaphore } from './concurrency.ts';
 export {
   type Digest,
+  DIGEST_ALGORITHMS,
+  digestAlgorithm,
+  type DigestAlgorithm,
   Digester,
+  digestFromHex,
+  digestFromSet,
   digestHex,
   digestOf,
   digestOfStream,
+  digestSet,
+  hasDigest,
   isDigest,
+  isSha256,
   parseDigest,
 } from './digest.ts';
 export { isErrno, LktError, type LktErrorCode, undefinedIf, withPrefix } from './errors.ts';

@@ -1,10 +1,16 @@
 import { expect, test } from 'vitest';
 import {
+  digestAlgorithm,
   Digester,
+  digestFromHex,
+  digestFromSet,
   digestHex,
   digestOf,
   digestOfStream,
+  digestSet,
+  hasDigest,
   isDigest,
+  isSha256,
   parseDigest,
 } from '../src/index.ts';
 
@@ -17,6 +23,27 @@ test('digestOf and Digester match the vectors of FIPS 180-2', () => {
   expect(digester.size).toBe(3);
   expect(digester.digest()).toBe(ABC);
   expect(digestHex(parseDigest(ABC))).toBe(ABC.slice(7));
+});
+
+// FIPS 180-2, appendix C.1.
+const ABC_512 =
+  'sha512:ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f';
+
+test('knows SHA-512', () => {
+  expect(digestOf('abc', 'sha512')).toBe(ABC_512);
+  expect(new Digester('sha512').update(Buffer.from('abc')).digest()).toBe(ABC_512);
+  const digest = parseDigest(ABC_512);
+  expect(digestAlgorithm(digest)).toBe('sha512');
+  expect(digestHex(digest)).toBe(ABC_512.slice(7));
+  expect(isSha256(digest)).toBe(false);
+  expect(hasDigest(Buffer.from('abc'), digest)).toBe(true);
+  expect(hasDigest(Buffer.from('abd'), digest)).toBe(false);
+  for (const text of [ABC, ABC_512]) {
+    expect(digestFromHex(digestHex(parseDigest(text)))).toBe(text);
+    expect(digestFromSet(digestSet(parseDigest(text)))).toBe(text);
+  }
+  expect(digestFromHex('00')).toBe(undefined);
+  expect(digestFromSet({ sha384: '00' })).toBe(undefined);
 });
 
 test('digestOfStream and Digester.through hash a stream', async () => {
@@ -36,8 +63,10 @@ test.each([
   `${ABC}0`,
   ABC.slice(0, -1),
   `sha512:${ABC.slice(7)}`,
+  `sha256:${ABC_512.slice(7)}`,
+  `sha384:${ABC.slice(7)}`,
   `${ABC}\n`,
 ])('parseDigest rejects %j', (text) => {
   expect(isDigest(text)).toBe(false);
-  expect(() => parseDigest(text)).toThrow(/is not a sha256 digest/);
+  expect(() => parseDigest(text)).toThrow(/is not a sha256 or sha512 digest/);
 });

@@ -1,6 +1,6 @@
 import { basename } from 'node:path';
 import { imageProvenanceOf, type ResourceDescriptor } from '@lkt/attest';
-import { canonicalJson, digestHex, digestOf } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf, digestSet, isDigest } from '@lkt/core';
 import { formatPlatform, fromRaw, type Platform } from '@lkt/oci';
 import type { Compression, EfiSigner } from '@lkt/formats';
 import { imageReferencesOf } from './config/config.ts';
@@ -69,21 +69,20 @@ function configName({ path, isRemote }: ConfigFile): string {
 
 function resource(
   name: string,
-  digest: ReturnType<typeof digestOf>,
+  digest: Digest,
   annotations?: Readonly<Record<string, unknown>>,
 ): ResourceDescriptor {
-  const sums = { sha256: digestHex(digest) };
-  return { name, digest: sums, annotations };
+  return { name, digest: digestSet(digest), annotations };
 }
 
 function imagesOf({ config }: Plan, trust: readonly TrustedImage[]): readonly ResourceDescriptor[] {
   return imageReferencesOf(config).flatMap(({ full }) => {
-    const [name = '', hex] = full.split('@sha256:');
-    if (hex === undefined) return [];
-    const found = trust.find(({ digest }) => digest === `sha256:${hex}`);
-    if (found === undefined) return [{ name, digest: { sha256: hex } }];
+    const [name = '', text = ''] = full.split('@');
+    if (!isDigest(text)) return [];
+    const found = trust.find(({ digest }) => digest === text);
+    if (found === undefined) return [{ name, digest: digestSet(text) }];
     const { because, signers, rebuilders } = found;
-    return [{ name, digest: { sha256: hex }, annotations: { because, signers, rebuilders } }];
+    return [{ name, digest: digestSet(text), annotations: { because, signers, rebuilders } }];
   });
 }
 
@@ -95,9 +94,8 @@ function hostFilesOf({ config, files }: Plan): readonly ResourceDescriptor[] {
     if (content.kind !== 'source' || part === undefined) return [];
     const digests = digestsOf(part);
     const [only] = digests.values();
-    const isFile = only !== undefined && part.entries.every(isFileOrParent);
-    if (isFile && digests.size === 1)
-      return [{ name: content.source, digest: { sha256: only.replace('sha256:', '') } }];
+    const isFile = only !== undefined && isDigest(only) && part.entries.every(isFileOrParent);
+    if (isFile && digests.size === 1) return [resource(content.source, only)];
     const list = part.entries.map(({ path, type, mode, link = '' }) => [
       fromRaw(path),
       type,

@@ -74,7 +74,7 @@ async function imageSbom(
       throw withPrefix(cause, `the SBOM of ${label} is `);
     }
   }
-  const name = full.replace(/@sha256:.*$/, '');
+  const name = full.replace(/@.*$/, '');
   const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
     const { contents } = await describeImage(store, image, []);
     const component = imageComponent(name, digest, platform);

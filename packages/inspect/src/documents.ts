@@ -1,6 +1,14 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { parseSpdx, type SpdxDocument } from '@lkt/attest';
-import { type Digest, ioError, isDigest, isErrno, LktError, readJson, withPrefix } from '@lkt/core';
+import {
+  type Digest,
+  digestFromSet,
+  ioError,
+  isErrno,
+  LktError,
+  readJson,
+  withPrefix,
+} from '@lkt/core';
 
 /** SBOMs of large images have several MB. */
 const MAX_DOCUMENT_BYTES = 256 * 2 ** 20;
@@ -106,9 +114,9 @@ function inputOf(item: unknown): NamedDigest & { readonly because?: string } {
 
 function named(item: unknown, where: string): NamedDigest {
   const { name, digest } = object(item, `an entry of ${where}`);
-  const sum = `sha256:${String(object(digest, `the digest of an entry of ${where}`)['sha256'])}`;
-  if (typeof name !== 'string' || !isDigest(sum))
-    throw new Error(`an entry of ${where} has no name or no sha256 digest`);
+  const sum = digestFromSet(object(digest, `the digest of an entry of ${where}`));
+  if (typeof name !== 'string' || sum === undefined)
+    throw new Error(`an entry of ${where} has no name, or no sha256 or sha512 digest`);
   return { name, digest: sum };
 }
 

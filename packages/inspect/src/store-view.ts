@@ -1,5 +1,5 @@
 import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
-import { isDigest, readJson } from '@lkt/core';
+import { digestFromSet, readJson } from '@lkt/core';
 import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
 import { readFileFacts } from '@lkt/formats';
 import { buildDefinition, list, type NamedDigest, object } from './documents.ts';
@@ -59,6 +59,6 @@ function provenanceFrom(value: unknown): Pick<ImageView, 'parameters' | 'inputs'
 function inputOf(item: unknown): readonly NamedDigest[] {
   const { name, uri, digest } = object(item, 'an entry of resolvedDependencies');
   const text = [name, uri].find((value) => typeof value === 'string');
-  const sum = `sha256:${String(object(digest ?? {}, 'a digest')['sha256'])}`;
-  return text === undefined || !isDigest(sum) ? [] : [{ name: text, digest: sum }];
+  const sum = digestFromSet(object(digest ?? {}, 'a digest'));
+  return text === undefined || sum === undefined ? [] : [{ name: text, digest: sum }];
 }

@@ -1,4 +1,4 @@
-import { digestOf, isDigest, LktError, withPrefix } from '@lkt/core';
+import { digestAlgorithm, digestOf, hasDigest, isDigest, LktError, withPrefix } from '@lkt/core';
 import { type HttpResponse, isLastAttempt, waitBeforeRetry } from '@lkt/http';
 import {
   type Descriptor,
@@ -82,9 +82,10 @@ export async function getManifest(
     return undefined;
   }
   if (bytes === undefined) throw await registryError(response, `read ${name}`);
-  const digest = digestOf(bytes);
   const stated = response.header('docker-content-digest');
-  const expected = key.digest ?? (stated !== undefined && isDigest(stated) ? stated : digest);
+  const named = stated !== undefined && isDigest(stated) ? stated : undefined;
+  const expected = key.digest ?? named ?? digestOf(bytes);
+  const digest = digestOf(bytes, digestAlgorithm(expected));
   if (digest !== expected) throw digestMismatch(remote, key, digest);
   const mediaType = typeOf(response) === '' ? typeInside(bytes) : typeOf(response);
   const descriptor = { mediaType, digest, size: bytes.length };
@@ -144,8 +145,8 @@ export async function putManifest(
       await response.discard();
       if (status === 412) return undefined;
       const stated = response.header('docker-content-digest');
-      if (stated !== undefined && stated.startsWith('sha256:') && stated !== descriptor.digest)
-        throw digestMismatch(remote, key, stated);
+      const isWrong = stated !== undefined && isDigest(stated) && !hasDigest(bytes, stated);
+      if (isWrong) throw digestMismatch(remote, key, stated);
       return { knowsSubject: response.header('oci-subject') !== undefined };
     }
     const apiError = await readApiError(response);

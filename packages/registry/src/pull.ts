@@ -103,7 +103,8 @@ export class Pull {
     await mapConcurrent(missing, async (blob, signal) => this.#fetch(blob, onBytes, signal), {
       signal: this.#options.signal,
     });
-    for (const { bytes } of this.#manifests) await this.#store.writeBytes(bytes);
+    for (const { bytes, descriptor } of this.#manifests)
+      await this.#store.writeBytes(bytes, descriptor.digest);
     return top;
   }
 

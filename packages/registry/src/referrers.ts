@@ -1,4 +1,11 @@
-import { type Digest, digestHex, KeyedMutex, LktError, withPrefix } from '@lkt/core';
+import {
+  type Digest,
+  digestAlgorithm,
+  digestHex,
+  KeyedMutex,
+  LktError,
+  withPrefix,
+} from '@lkt/core';
 import {
   type Descriptor,
   describeReferrer,
@@ -90,7 +97,7 @@ export async function recordReferrer(
 
 /** Returns the fallback tag (distribution-spec, "Referrers Tag Schema"). */
 function fallbackTag(digest: Digest): string {
-  return `sha256-${digestHex(digest)}`;
+  return `${digestAlgorithm(digest)}-${digestHex(digest).slice(0, 64)}`;
 }
 
 function fallbackIndex(remote: Remote, tag: string, manifest: Manifest): ImageIndex {

@@ -1,4 +1,4 @@
-import { digestOf, LktError } from '@lkt/core';
+import { hasDigest, LktError } from '@lkt/core';
 import {
   download,
   type DownloadOptions,
@@ -148,7 +148,7 @@ export class Remote {
       throw new LktError('IMAGE_INVALID', `${name} has ${size} bytes, more than ${limit}`);
     const content = await this.download(digest, { size });
     const bytes = Buffer.concat(await Array.fromAsync(content));
-    if (digestOf(bytes) === digest) return bytes;
+    if (hasDigest(bytes, digest)) return bytes;
     throw new LktError('DIGEST_MISMATCH', `${this.base.host} returned wrong content for ${name}`, {
       fix: 'do not trust this registry',
     });

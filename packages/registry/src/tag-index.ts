@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { hasDigest, LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatPlatform,
@@ -83,7 +83,8 @@ export async function tagManifest(
   const name = remote.nameOf({ tag });
   for (let attempt = 0; attempt < MAX_CHANGE_ATTEMPTS; attempt += 1) {
     const present = await getManifest(remote, { tag });
-    if (present?.descriptor.digest === digest) return { descriptor, changed: false };
+    if (present !== undefined && hasDigest(present.bytes, digest))
+      return { descriptor, changed: false };
     if (present !== undefined && !replace)
       throw new LktError(
         'TAG_TAKEN',

@@ -1,5 +1,5 @@
 /** Upload sessions (distribution-spec, "Pushing Blobs"): start, continuation and cancellation. */
-import { type Digest, LktError } from '@lkt/core';
+import { type Digest, digestAlgorithm, LktError } from '@lkt/core';
 import { type HttpResponse, redactUrl } from '@lkt/http';
 import { registryError } from './api-error.ts';
 import type { Remote } from './remote.ts';
@@ -16,7 +16,10 @@ export interface UploadSession {
  * @throws ACCESS_DENIED, NETWORK_FAILED
  */
 export async function startUpload(remote: Remote, digest: Digest): Promise<UploadSession> {
-  const response = await remote.request(remote.url('blobs/uploads/'), {
+  const url = remote.url('blobs/uploads/');
+  const algorithm = digestAlgorithm(digest);
+  if (algorithm !== 'sha256') url.searchParams.set('digest-algorithm', algorithm);
+  const response = await remote.request(url, {
     action: 'push',
     method: 'POST',
     headers: { 'content-length': '0' },

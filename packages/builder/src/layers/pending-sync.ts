@@ -8,7 +8,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { type Digest, digestHex, isDigest, isErrno } from '@lkt/core';
+import { type Digest, digestFromHex, digestHex, isErrno } from '@lkt/core';
 import { namesIn } from '@lkt/oci/files';
 
 /** After this time most data is on disk anyway, and syncing is fast. */
@@ -52,8 +52,8 @@ export class PendingSync {
   async review(look: (layer: Digest) => Promise<void>): Promise<void> {
     for (const boot of this.#others()) {
       for (const name of namesIn(boot)) {
-        const layer = `sha256:${name}`;
-        if (isDigest(layer)) await look(layer);
+        const layer = digestFromHex(name);
+        if (layer !== undefined) await look(layer);
       }
       rmSync(boot, { recursive: true, force: true });
     }

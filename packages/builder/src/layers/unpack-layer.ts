@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { digestAlgorithm, LktError } from '@lkt/core';
 import {
   decompressLayer,
   type Layer,
@@ -26,7 +26,7 @@ export async function unpackLayer(
   directory: string,
   { store, canMakeDevices, signal }: UnpackLayerOptions,
 ): Promise<void> {
-  using digester = await createAsyncDigester(descriptor.size);
+  using digester = await createAsyncDigester(descriptor.size, digestAlgorithm(diffId));
   const archive = hashed(decompressLayer(descriptor, store.read(descriptor)), digester);
   try {
     await extractLayer(readTar(archive), directory, { canMakeDevices, signal });

@@ -1,4 +1,4 @@
-import { type Digest, isDigest, type LktError, type SourceFile, sourceError } from '@lkt/core';
+import { type Digest, isSha256, type LktError, type SourceFile, sourceError } from '@lkt/core';
 import type { ArchiveName } from '../archive/mirror.ts';
 import { isPoolPath } from '../archive/packages-index.ts';
 import { isVersion } from './version.ts';
@@ -122,7 +122,7 @@ function parseLine(file: SourceFile, line: number, text: string): LockedPackage 
   if (archive === undefined || path === undefined || !isPoolPath(path))
     throw fail(3, 'a path such as debian/pool/main/b/bash/bash_5.2_amd64.deb');
   if (!/^[1-9]\d{0,11}$/.test(size)) throw fail(4, 'a size in bytes');
-  if (!isDigest(digest)) throw fail(5, 'a sha256 digest');
+  if (!isSha256(digest)) throw fail(5, 'a sha256 digest');
   if (fields.length > 6) throw fail(6, 'the end of the line');
   return {
     name,

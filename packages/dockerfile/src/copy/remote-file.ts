@@ -1,4 +1,4 @@
-import { type Digest, type LktErrorCode, isDigest, type SourceFile, sourceError } from '@lkt/core';
+import { type Digest, type LktErrorCode, isSha256, type SourceFile, sourceError } from '@lkt/core';
 import type { CopySource, CopyStep } from '../evaluate/steps.ts';
 
 /** A file that ADD downloads. Its digest pins it. */
@@ -15,7 +15,7 @@ export interface RemoteFile {
  */
 export function remoteFile({ sources, checksum }: CopyStep): RemoteFile | undefined {
   const [source] = sources;
-  if (source?.kind !== 'http' || checksum === undefined || !isDigest(checksum)) return undefined;
+  if (source?.kind !== 'http' || checksum === undefined || !isSha256(checksum)) return undefined;
   const name = decodedName(new URL(source.text).pathname.split('/').at(-1) ?? '');
   return { source, digest: checksum, name };
 }

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import { isDigest } from '@lkt/core';
+import { isSha256 } from '@lkt/core';
 import { isCommit, remoteKind } from '../copy/git-source.ts';
 import { fromRoot, resolvePath } from '../copy/source-tree.ts';
 import type { CopyInstruction, Heredoc, Span, Word } from '../parse/ast.ts';
@@ -47,7 +47,7 @@ export function evaluateCopy(instruction: CopyInstruction, context: CopyContext)
     text === undefined ? undefined : reader.text(flagOf(name), text, variables);
   const checksum = flagText('checksum', instruction.checksum);
   const isGit = sources.some(({ kind }) => kind === 'git');
-  if (checksum !== undefined && !(isGit ? isCommit(checksum) : isDigest(checksum)))
+  if (checksum !== undefined && !(isGit ? isCommit(checksum) : isSha256(checksum)))
     throw source.error(
       flagOf('checksum'),
       `"${checksum}" is not a ${isGit ? 'commit' : 'sha256 checksum'}`,

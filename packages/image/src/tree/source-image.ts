@@ -144,7 +144,7 @@ export class SourceImages {
 
   /** Runs with the reference without digest, and adds the position of the reference to errors. */
   async #located<T>(reference: ImageReference, run: (label: string) => Promise<T>): Promise<T> {
-    const label = reference.text.replace(/@sha256:.*$/, '');
+    const label = reference.text.replace(/@.*$/, '');
     try {
       return await run(label);
     } catch (error) {

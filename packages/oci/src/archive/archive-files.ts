@@ -65,10 +65,11 @@ export async function readArchive(
   return { json, blobs, links };
 }
 
-function digestOfPath(path: RawPath): Digest | undefined {
-  const hex = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path)?.[1];
-  const digest = `sha256:${hex ?? ''}`;
-  return hex !== undefined && isDigest(digest) ? digest : undefined;
+/** Returns the digest of a blob by its path in a layout. */
+export function digestOfPath(path: RawPath): Digest | undefined {
+  const [, algorithm = '', hex = ''] = /^blobs\/([^/]*)\/([^/]*)$/.exec(path) ?? [];
+  const digest = `${algorithm}:${hex}`;
+  return isDigest(digest) ? digest : undefined;
 }
 
 /**

@@ -1,4 +1,12 @@
-import { canonicalJson, type Digest, digestOf, LktError, readJson } from '@lkt/core';
+import {
+  canonicalJson,
+  type Digest,
+  digestAlgorithm,
+  digestFromHex,
+  hasDigest,
+  LktError,
+  readJson,
+} from '@lkt/core';
 import type { ArchiveFiles } from './archive-files.ts';
 import { compressionOf } from './archive-compression.ts';
 import { type ArchiveEntry, fullName } from './archive-names.ts';
@@ -71,8 +79,8 @@ export class DockerArchiveReader {
     const blob = this.#files.blobs.get(path);
     const bytes = json ?? (blob && (await this.#store.readBytes(blob)));
     if (bytes === undefined) throw missing(name);
-    const hex = /([0-9a-f]{64})(?:\.json)?$/.exec(name)?.[1];
-    if (hex !== undefined && digestOf(bytes) !== `sha256:${hex}`)
+    const digest = digestFromHex(/([0-9a-f]*)(?:\.json)?$/.exec(name)?.[1] ?? '');
+    if (digest !== undefined && !hasDigest(bytes, digest))
       throw new LktError(
         'DIGEST_MISMATCH',
         `${name} in the archive does not match the digest in its name`,
@@ -84,11 +92,9 @@ export class DockerArchiveReader {
     const blob = this.#files.blobs.get(this.#path(name));
     if (blob === undefined) throw missing(name);
     if (blob.digest === diffId) return { mediaType: MediaType.layerTar, ...blob };
-    const compression = compressionOf(await this.#start(blob));
-    const mediaType = compression === 'gzip' ? MediaType.layerGzip : MediaType.layerZstd;
-    const layer = { mediaType, ...blob };
-    if (compression !== undefined && (await unpackedInfo(this.#store, layer)).digest === diffId)
-      return layer;
+    const layer = { mediaType: layerType(compressionOf(await this.#start(blob))), ...blob };
+    const algorithm = diffId === undefined ? 'sha256' : digestAlgorithm(diffId);
+    if ((await unpackedInfo(this.#store, layer, algorithm)).digest === diffId) return layer;
     throw new LktError(
       'DIGEST_MISMATCH',
       `${name} in the archive does not match the diff id ${String(diffId)} of the config`,
@@ -110,6 +116,11 @@ export class DockerArchiveReader {
     }
     throw missing(name);
   }
+}
+
+function layerType(compression: 'gzip' | 'zstd' | undefined): string {
+  if (compression === undefined) return MediaType.layerTar;
+  return compression === 'gzip' ? MediaType.layerGzip : MediaType.layerZstd;
 }
 
 interface SavedImage {

@@ -1,4 +1,4 @@
-import { canonicalJson, digestHex, LktError } from '@lkt/core';
+import { canonicalJson, digestAlgorithm, digestHex, LktError } from '@lkt/core';
 import { unpackedInfo, unpackedLayer } from '../layer/unpacked-layer.ts';
 import { type EntryWithContent, plainFile } from '../tar/entry.ts';
 import type { Image } from '../image/image.ts';
@@ -79,7 +79,8 @@ async function sizeOf(
   layer: Layer,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const { digest, size } = await unpackedInfo(store, layer.descriptor, signal);
+  const algorithm = digestAlgorithm(layer.diffId);
+  const { digest, size } = await unpackedInfo(store, layer.descriptor, algorithm, signal);
   if (digest === layer.diffId) return size;
   throw new LktError(
     'IMAGE_INVALID',

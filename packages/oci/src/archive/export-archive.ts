@@ -1,4 +1,4 @@
-import { canonicalJson, type Digest, digestHex, LktError } from '@lkt/core';
+import { canonicalJson, type Digest, digestAlgorithm, digestHex, LktError } from '@lkt/core';
 import { CONTAINERD_NAME } from './archive-names.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import { type EntryWithContent, plainFile } from '../tar/entry.ts';
@@ -174,7 +174,8 @@ async function* entries(
 ): AsyncGenerator<EntryWithContent> {
   yield* files;
   yield directory('blobs');
-  yield directory('blobs/sha256');
+  const algorithms = new Set([...blobs.keys()].map(digestAlgorithm));
+  for (const algorithm of [...algorithms].toSorted()) yield directory(`blobs/${algorithm}`);
   const sorted = [...blobs].toSorted(([a], [b]) => (a < b ? -1 : 1));
   for (const [digest, size] of sorted)
     yield { ...plainFile(blobPath(digest)), size, content: store.read({ digest, size }) };
@@ -207,7 +208,7 @@ function named(reference: Reference | undefined, descriptor: Descriptor): Descri
 }
 
 function blobPath(digest: Digest): string {
-  return `blobs/sha256/${digestHex(digest)}`;
+  return `blobs/${digestAlgorithm(digest)}/${digestHex(digest)}`;
 }
 
 function directory(path: string): EntryWithContent {

@@ -2,6 +2,7 @@ import { copyFile, link, mkdir, mkdtempDisposable, rename, rm, writeFile } from 
 import { basename, dirname, join } from 'node:path';
 import { type Digest, ioError, isErrno } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
+import { digestOfPath } from './archive-files.ts';
 import { imageLayout, type LayoutOptions } from './export-archive.ts';
 import { loadImage } from '../image/image.ts';
 import { MediaType } from '../image/media-type.ts';
@@ -32,10 +33,10 @@ export async function writeLayoutDirectory(
       await using temporary = await mkdtempDisposable(join(dirname(dir), `.${basename(dir)}-`));
       for await (const { path, type, content } of files) {
         const target = join(temporary.path, path);
-        const [, blob] = /^blobs\/sha256\/([0-9a-f]{64})$/.exec(path) ?? [];
+        const blob = digestOfPath(path);
         if (type === 'directory') await mkdir(target);
         else if (blob === undefined) await writeFile(target, content ?? '');
-        else await linkOrCopy(store.blobPath(`sha256:${blob}` as Digest), target);
+        else await linkOrCopy(store.blobPath(blob), target);
       }
       for (const [name, text] of Object.entries(more))
         await writeFile(join(temporary.path, name), text);
@@ -74,6 +75,7 @@ export async function importFromLayout(
   for (const blob of [manifest.config, ...manifest.layers])
     await store.write(layout.read(blob), { digest: blob.digest, size: blob.size }, signal);
   // Written last, after the blobs it refers to.
-  await store.writeBytes(await layout.readBytes({ digest: descriptor.digest }));
+  const image = { digest: descriptor.digest };
+  await store.writeBytes(await layout.readBytes(image), image.digest);
   return { ...descriptor, mediaType: MediaType.ociManifest };
 }

@@ -21,7 +21,7 @@ export function descriptorFrom(value: unknown, at: string): Descriptor {
   if (typeof mediaType !== 'string' || mediaType === '')
     throw new Error(`${at}.mediaType is missing`);
   if (typeof digest !== 'string' || !isDigest(digest))
-    throw new Error(`${at}.digest is not a sha256 digest`);
+    throw new Error(`${at}.digest is not a sha256 or sha512 digest`);
   if (!Number.isSafeInteger(size) || Number(size) < 0)
     throw new Error(`${at}.size is not a whole number of bytes`);
   return {

@@ -153,7 +153,7 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     // Go writes an empty list as null.
     const list = listFrom(diffIds ?? [], 'rootfs.diff_ids');
     if (!list.every((item) => typeof item === 'string' && isDigest(item)))
-      throw new Error('rootfs.diff_ids contains something other than sha256 digests');
+      throw new Error('rootfs.diff_ids contains something other than sha256 and sha512 digests');
     if (history != null) listFrom(history, 'history').forEach((h) => objectFrom(h, 'history'));
     const { config: _config, history: _history, ...rest } = document;
     return {

@@ -30,7 +30,7 @@ export function parseReference(text: string): Reference {
   const at = text.indexOf('@');
   const digest = at === -1 ? undefined : text.slice(at + 1);
   if (digest !== undefined && !isDigest(digest))
-    throw invalid(text, `"${digest}" is not a sha256 digest`);
+    throw invalid(text, `"${digest}" is not a sha256 or sha512 digest`);
   const beforeDigest = at === -1 ? text : text.slice(0, at);
   const colon = beforeDigest.lastIndexOf(':');
   const hasTag = colon > beforeDigest.lastIndexOf('/');

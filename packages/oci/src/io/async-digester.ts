@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { type Digest, Digester } from '@lkt/core';
+import { type Digest, type DigestAlgorithm, Digester } from '@lkt/core';
 import { type NativeHash, nativeHashes } from './native-hash.ts';
 
 /** For shorter content, hashing on the calling thread is faster than a handover. */
@@ -18,15 +18,24 @@ export interface AsyncDigester extends Disposable {
  * Returns a digester for content of about `size` bytes. Long content is hashed on the thread pool,
  * so the source need not wait for the hash of earlier chunks.
  */
-export async function createAsyncDigester(size: number | undefined): Promise<AsyncDigester> {
+export async function createAsyncDigester(
+  size: number | undefined,
+  algorithm: DigestAlgorithm = 'sha256',
+): Promise<AsyncDigester> {
   if (size === undefined || size < MIN_THREADED_BYTES || availableParallelism() < 2)
-    return new InlineDigester();
+    return new InlineDigester(algorithm);
   const create = await nativeHashes();
-  return create === undefined ? new InlineDigester() : new ThreadedDigester(create());
+  return create === undefined
+    ? new InlineDigester(algorithm)
+    : new ThreadedDigester(algorithm, create(algorithm));
 }
 
 class InlineDigester implements AsyncDigester {
-  readonly #digester = new Digester();
+  readonly #digester: Digester;
+
+  constructor(algorithm: DigestAlgorithm) {
+    this.#digester = new Digester(algorithm);
+  }
 
   get size(): number {
     return this.#digester.size;
@@ -44,12 +53,14 @@ class InlineDigester implements AsyncDigester {
 }
 
 class ThreadedDigester implements AsyncDigester {
+  readonly #algorithm: DigestAlgorithm;
   readonly #hash: NativeHash;
   #size = 0;
   /** The last call. A state may be used by one thread at a time, and freed only when idle. */
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(hash: NativeHash) {
+  constructor(algorithm: DigestAlgorithm, hash: NativeHash) {
+    this.#algorithm = algorithm;
     this.#hash = hash;
   }
 
@@ -66,7 +77,7 @@ class ThreadedDigester implements AsyncDigester {
 
   async digest(): Promise<Digest> {
     await this.#last;
-    return `sha256:${this.#hash.digest().toString('hex')}` as Digest;
+    return `${this.#algorithm}:${this.#hash.digest().toString('hex')}` as Digest;
   }
 
   [Symbol.dispose](): void {

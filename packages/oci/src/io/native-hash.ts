@@ -1,4 +1,6 @@
-/** A SHA-256 state outside the JavaScript heap; call `free` when done. */
+import type { DigestAlgorithm } from '@lkt/core';
+
+/** A hash state outside the JavaScript heap; call `free` when done. */
 export interface NativeHash {
   /**
    * Hashes bytes on another thread. One call at a time; the bytes must not change until it
@@ -12,34 +14,40 @@ export interface NativeHash {
 }
 
 /**
- * Returns a constructor of SHA-256 states of the OpenSSL bundled with Node (EVP_DigestInit(3)) that
+ * Returns a constructor of hash states of the OpenSSL bundled with Node (EVP_DigestInit(3)) that
  * run on the thread pool. Node's own API hashes on the calling thread, and starting a worker takes
  * as long as hashing 20 MB.
  * @returns undefined if this Node does not export OpenSSL's symbols
  */
-export async function nativeHashes(): Promise<(() => NativeHash) | undefined> {
+export async function nativeHashes(): Promise<CreateHash | undefined> {
   loading ??= load();
   return loading;
 }
 
-let loading: Promise<(() => NativeHash) | undefined> | undefined;
+type CreateHash = (algorithm: DigestAlgorithm) => NativeHash;
 
-const SIZE = 32;
+let loading: Promise<CreateHash | undefined> | undefined;
 
-async function load(): Promise<(() => NativeHash) | undefined> {
+/** Bytes of a hash. */
+const SIZES: Readonly<Record<DigestAlgorithm, number>> = { sha256: 32, sha512: 64 };
+
+async function load(): Promise<CreateHash | undefined> {
   try {
     // Loaded on demand: most processes need no hashing.
     const { default: koffi } = await import('koffi');
     const node = koffi.load(null);
-    const sha256 = node.func('EVP_sha256', 'void *', []);
+    const algorithms = {
+      sha256: node.func('EVP_sha256', 'void *', []),
+      sha512: node.func('EVP_sha512', 'void *', []),
+    };
     const create = node.func('EVP_MD_CTX_new', 'void *', []);
     const begin = node.func('EVP_DigestInit_ex', 'int', ['void *', 'void *', 'void *']);
     const update = node.func('EVP_DigestUpdate', 'int', ['void *', 'const void *', 'size_t']);
     const end = node.func('EVP_DigestFinal_ex', 'int', ['void *', 'void *', 'void *']);
     const free = node.func('EVP_MD_CTX_free', 'void', ['void *']);
-    return () => {
+    return (algorithm) => {
       const context: unknown = create();
-      check(context !== null && begin(context, sha256(), null) === 1);
+      check(context !== null && begin(context, algorithms[algorithm](), null) === 1);
       /** Keeps the bytes alive while a thread reads them. */
       let held: Uint8Array | undefined;
       return {
@@ -54,7 +62,7 @@ async function load(): Promise<(() => NativeHash) | undefined> {
           });
         },
         digest: () => {
-          const hash = Buffer.alloc(SIZE);
+          const hash = Buffer.alloc(SIZES[algorithm]);
           check(end(context, hash, null) === 1);
           return hash;
         },

@@ -1,4 +1,4 @@
-import { Digester } from '@lkt/core';
+import { type DigestAlgorithm, Digester } from '@lkt/core';
 import { decompressLayer } from '../compression/compression.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import type { BlobInfo } from '../store/blobs.ts';
@@ -16,13 +16,14 @@ export async function* unpackedLayer(
   }
 }
 
-/** Returns the diff id of a layer and the size of its tar archive. */
+/** Returns the diff id of a layer by an algorithm, and the size of its tar archive. */
 export async function unpackedInfo(
   store: Store,
   layer: Descriptor,
+  algorithm: DigestAlgorithm,
   signal?: AbortSignal,
 ): Promise<BlobInfo> {
-  const digester = new Digester();
+  const digester = new Digester(algorithm);
   for await (const chunk of unpackedLayer(store, layer, signal)) digester.update(chunk);
   return { digest: digester.digest(), size: digester.size };
 }

@@ -1,9 +1,21 @@
 import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
 import { mkdir, open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestHex, digestOf, ioError, isDigest, isErrno, LktError } from '@lkt/core';
+import {
+  type Digest,
+  DIGEST_ALGORITHMS,
+  type DigestAlgorithm,
+  digestAlgorithm,
+  digestHex,
+  hasDigest,
+  ioError,
+  isDigest,
+  isErrno,
+  LktError,
+} from '@lkt/core';
 import { earlyWriteback } from '../io/early-writeback.ts';
 import { createAsyncDigester } from '../io/async-digester.ts';
+import { Digesters } from '../io/digesters.ts';
 import { chunksOf, writeAll } from '../io/file-chunks.ts';
 import { namesIn } from '../io/files.ts';
 import { writeAtomically } from '../io/temp.ts';
@@ -44,6 +56,8 @@ export interface ReadOptions {
 /** The known properties of a blob to write. */
 export interface ExpectedBlob {
   readonly digest?: Digest;
+  /** Returns the digest once the source has ended, if it is unknown before. */
+  readonly finalDigest?: () => Digest;
   readonly size?: number;
   /**
    * Hash long content of known size on another thread, in parallel with the write. Costs 10 MB of
@@ -62,17 +76,19 @@ export interface BlobInfo {
 export class Blobs {
   /** The directory of the layout. */
   readonly dir: string;
-  /** The directory of the blobs. */
-  protected readonly blobsDir: string;
 
   constructor(dir: string) {
     this.dir = dir;
-    this.blobsDir = join(dir, 'blobs', 'sha256');
+  }
+
+  /** Returns the directory of the blobs with digests of an algorithm. */
+  protected blobsDir(algorithm: DigestAlgorithm): string {
+    return join(this.dir, 'blobs', algorithm);
   }
 
   /** Returns the path of a blob, which need not exist. */
   blobPath(digest: Digest): string {
-    return join(this.blobsDir, digestHex(digest));
+    return join(this.blobsDir(digestAlgorithm(digest)), digestHex(digest));
   }
 
   /** Returns the size of a blob in bytes; undefined if it is missing. */
@@ -101,7 +117,7 @@ export class Blobs {
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
-      using digester = await createAsyncDigester(actual);
+      using digester = await createAsyncDigester(actual, digestAlgorithm(digest));
       let rest = actual;
       const part = { offset: 0, size: actual };
       const chunkBytes = canReuseBuffers ? REUSED_CHUNK : CHUNK;
@@ -136,7 +152,7 @@ export class Blobs {
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       if (actual > limit) throw tooLong(digest, actual, limit);
       const bytes = small ?? (await readFile(path));
-      if (digestOf(bytes) !== digest) throw mismatch(digest, path, 'does not match its digest');
+      if (!hasDigest(bytes, digest)) throw mismatch(digest, path, 'does not match its digest');
       return bytes;
     } catch (error) {
       throw readError(digest, error);
@@ -153,29 +169,35 @@ export class Blobs {
     signal?: AbortSignal,
   ): Promise<BlobInfo> {
     signal?.throwIfAborted();
-    const { digest, size, canHashInThread = false } = expected;
-    using digester = await createAsyncDigester(canHashInThread ? size : undefined);
+    const { digest, finalDigest, size, canHashInThread = false } = expected;
+    const known = digest === undefined ? 'sha256' : digestAlgorithm(digest);
+    using digesters = await Digesters.create(
+      finalDigest === undefined ? [known] : DIGEST_ALGORITHMS,
+      canHashInThread ? size : undefined,
+    );
     let info: BlobInfo | undefined;
     try {
-      await mkdir(this.blobsDir, { recursive: true });
       await writeAtomically(join(this.dir, 'tmp'), async (file) => {
         const writeback = earlyWriteback(file);
         try {
           for await (const chunk of marked(source, signal)) {
-            if (size !== undefined && digester.size + chunk.length > size)
+            if (size !== undefined && digesters.size + chunk.length > size)
               throw unexpected(digest, `it is longer than ${size} bytes`);
             // Both run on the thread pool.
-            await Promise.all([writeAll(file, chunk), digester.update(chunk)]);
+            await Promise.all([writeAll(file, chunk), digesters.update(chunk)]);
             writeback.advance(chunk.length);
           }
         } finally {
           await writeback.settled();
         }
-        info = { digest: await digester.digest(), size: digester.size };
+        const wanted = digest ?? finalDigest?.();
+        const algorithm = wanted === undefined ? known : digestAlgorithm(wanted);
+        info = { digest: await digesters.digest(algorithm), size: digesters.size };
         if (size !== undefined && info.size !== size)
-          throw unexpected(digest, `it has ${info.size} bytes, not ${size}`);
-        if (digest !== undefined && info.digest !== digest)
-          throw unexpected(digest, `its digest is ${info.digest}`);
+          throw unexpected(wanted, `it has ${info.size} bytes, not ${size}`);
+        if (wanted !== undefined && info.digest !== wanted)
+          throw unexpected(wanted, `its digest is ${info.digest}`);
+        await mkdir(this.blobsDir(algorithm), { recursive: true });
         return this.blobPath(info.digest);
       });
     } catch (error) {
@@ -188,9 +210,9 @@ export class Blobs {
 
   /** Returns the digests of all blobs in the directory. */
   digests(): readonly Digest[] {
-    return namesIn(this.blobsDir)
-      .map((name) => `sha256:${name}`)
-      .filter((name) => isDigest(name));
+    return DIGEST_ALGORITHMS.flatMap((algorithm) =>
+      namesIn(this.blobsDir(algorithm)).map((name) => `${algorithm}:${name}`),
+    ).filter((name) => isDigest(name));
   }
 
   /** Hashes a blob and reports whether it matches its digest. */

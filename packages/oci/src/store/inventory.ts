@@ -1,6 +1,6 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { type Digest, isDigest, LktError } from '@lkt/core';
+import { type Digest, DIGEST_ALGORITHMS, digestHex, isDigest, LktError } from '@lkt/core';
 import { namesIn } from '../io/files.ts';
 import type { Blobs } from './blobs.ts';
 import { type CacheArea, type CacheItem } from './cache-area.ts';
@@ -67,7 +67,7 @@ export async function takeInventory(
   const fetched = new Set(namesIn(join(store.dir, DOWNLOADS), { mayBeUnreadable: true }));
   for (const [digest, { lastUsed }] of blobs) {
     if (needed.has(digest)) continue;
-    const note = digest.slice('sha256:'.length);
+    const note = digestHex(digest);
     const isFetched = fetched.has(note);
     const isDownload = isFetched || isDeb(store.blobPath(digest));
     items.push({
@@ -146,11 +146,12 @@ class Reach {
 
 function blobsOf(store: string): ReadonlyMap<Digest, BlobUse> {
   const found = new Map<Digest, BlobUse>();
-  for (const { name, stats } of entriesIn(store, join('blobs', 'sha256'))) {
-    const digest = `sha256:${basename(name)}`;
-    if (isDigest(digest) && stats.isFile())
-      found.set(digest, { bytes: diskUse(stats), lastUsed: stats.mtimeMs });
-  }
+  for (const algorithm of DIGEST_ALGORITHMS)
+    for (const { name, stats } of entriesIn(store, join('blobs', algorithm))) {
+      const digest = `${algorithm}:${basename(name)}`;
+      if (isDigest(digest) && stats.isFile())
+        found.set(digest, { bytes: diskUse(stats), lastUsed: stats.mtimeMs });
+    }
   return found;
 }
 

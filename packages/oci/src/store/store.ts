@@ -1,6 +1,14 @@
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, digestOf, ioError, LktError } from '@lkt/core';
+import {
+  type Digest,
+  DIGEST_ALGORITHMS,
+  digestHex,
+  digestOf,
+  ioError,
+  isErrno,
+  LktError,
+} from '@lkt/core';
 import { type BlobInfo, Blobs, type ExpectedBlob } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from '../image/descriptor.ts';
@@ -97,9 +105,12 @@ export class Store extends Blobs {
     return super.write(source, expected, signal);
   }
 
-  /** Adds a blob with this content. */
-  async writeBytes(bytes: Uint8Array): Promise<BlobInfo> {
-    return this.write(singleChunk(bytes), { digest: digestOf(bytes), size: bytes.length });
+  /**
+   * Adds a blob with this content.
+   * @param digest default: its SHA-256 digest
+   */
+  async writeBytes(bytes: Uint8Array, digest: Digest = digestOf(bytes)): Promise<BlobInfo> {
+    return this.write(singleChunk(bytes), { digest, size: bytes.length });
   }
 
   /** Returns the tagged images, sorted by reference. */
@@ -261,7 +272,10 @@ export class Store extends Blobs {
     for (const { digest, size } of blobs)
       if ((await this.size(digest)) !== size)
         throw new LktError('NOT_FOUND', `${what}: blob ${digest} is not in the store`);
-    await syncDir(this.blobsDir);
+    for (const algorithm of DIGEST_ALGORITHMS)
+      await syncDir(this.blobsDir(algorithm)).catch((error: unknown) => {
+        if (!isErrno(error, 'ENOENT')) throw error;
+      });
   }
 
   /** Replaces the entries of a name. Returns whether there were any. */
@@ -282,8 +296,7 @@ export class Store extends Blobs {
   #lockPath(name: string): string {
     const safe = encodeURIComponent(name).replaceAll('.', '%2E');
     // At most NAME_MAX. The digest keeps truncated names distinct.
-    const short =
-      safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestOf(name).slice('sha256:'.length)}`;
+    const short = safe.length <= 200 ? safe : `${safe.slice(0, 120)}-${digestHex(digestOf(name))}`;
     return join(this.dir, 'locks', `${short}.lock`);
   }
 }

@@ -109,7 +109,7 @@ describe('rejects', () => {
       'bad digest',
       parseManifest,
       { ...manifest, layers: [blob, { ...blob, digest: 'sha256:0' }] },
-      'layers[1].digest is not a sha256 digest',
+      'layers[1].digest is not a sha256 or sha512 digest',
     ],
     [
       'traversal in a digest',

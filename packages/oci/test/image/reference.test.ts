@@ -61,9 +61,9 @@ describe('rejects', () => {
     ['a:', '"" is not a tag', undefined],
     ['a:-', '"-" is not a tag', undefined],
     [`a:${'t'.repeat(129)}`, 'is not a tag', undefined],
-    ['a@sha256:00', '"sha256:00" is not a sha256 digest', undefined],
-    ['a@', '"" is not a sha256 digest', undefined],
-    [`a@${DIGEST}@${DIGEST}`, 'is not a sha256 digest', undefined],
+    ['a@sha256:00', '"sha256:00" is not a sha256 or sha512 digest', undefined],
+    ['a@', '"" is not a sha256 or sha512 digest', undefined],
+    [`a@${DIGEST}@${DIGEST}`, 'is not a sha256 or sha512 digest', undefined],
     ['0'.repeat(64), 'it is a bare digest', `write it as name@sha256:${'0'.repeat(64)}`],
     [`${'n'.repeat(250)}/x`, 'its name is longer than 255 characters', undefined],
   ])('%s', (text, why, fix) => {

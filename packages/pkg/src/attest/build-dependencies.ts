@@ -5,7 +5,7 @@ import {
   type ResourceDescriptor,
 } from '@lkt/attest';
 import { type CopyStep, evaluate, gitSource } from '@lkt/dockerfile';
-import { type Digest, digestHex, digestOf } from '@lkt/core';
+import { type Digest, digestOf, digestSet } from '@lkt/core';
 import { familiarReference, type Platform } from '@lkt/oci';
 import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
@@ -88,5 +88,5 @@ function gitUri(remote: string): string {
 }
 
 function resource(name: string, digest: Digest, uri?: string): ResourceDescriptor {
-  return { name, uri, digest: { sha256: digestHex(digest) } };
+  return { name, uri, digest: digestSet(digest) };
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { type Digest, parseDigest } from '@lkt/core';
+import { type Digest, DIGEST_ALGORITHMS, parseDigest } from '@lkt/core';
 import {
   chunksOf,
   type Exchange,
@@ -64,6 +64,9 @@ export async function startUpload(
     await receiveBlob(exchange, repository, parseDigest(digest));
     return;
   }
+  const algorithm = url.searchParams.get('digest-algorithm');
+  if (algorithm !== null && !DIGEST_ALGORITHMS.some((known) => known === algorithm))
+    throw new ApiError(400, 'DIGEST_INVALID', 'the digest algorithm is neither sha256 nor sha512');
   sendUpload(exchange, uploads.start(repository.name), 202);
 }
 

@@ -1,4 +1,4 @@
-import { type Digest, digestOf, isDigest, LktError, parseDigest } from '@lkt/core';
+import { type Digest, digestAlgorithm, digestOf, isDigest, LktError, parseDigest } from '@lkt/core';
 import {
   type Descriptor,
   type ImageIndex,
@@ -63,9 +63,10 @@ async function putManifest(
 ): Promise<void> {
   const { request, store } = exchange;
   const bytes = await bodyOf(request, MAX_MANIFEST_BYTES);
-  const digest = digestOf(bytes);
-  const reference = name.includes(':') ? undefined : repository.tagReference(name);
-  if (reference === undefined && parseDigest(name) !== digest)
+  const given = name.includes(':') ? parseDigest(name) : undefined;
+  const reference = given === undefined ? repository.tagReference(name) : undefined;
+  const digest = digestOf(bytes, given === undefined ? 'sha256' : digestAlgorithm(given));
+  if (given !== undefined && given !== digest)
     throw new ApiError(400, 'DIGEST_INVALID', `the digest of the content is ${digest}`);
   const document = parseManifestOrIndex(bytes);
   const mediaType = typeOf(document);

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
-import { type Digest, Digester } from '@lkt/core';
+import type { Digest } from '@lkt/core';
 import type { BlobInfo, Store } from '@lkt/oci';
 import { chunksOf, tooLong } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
@@ -20,7 +20,6 @@ export class Upload {
   readonly #store: Store;
   readonly #limit: number;
   readonly #content = new PassThrough();
-  readonly #digester = new Digester();
   #writing: Promise<BlobInfo | undefined> | undefined;
   #expectedDigest: Digest | undefined;
   #failure: unknown;
@@ -37,16 +36,17 @@ export class Upload {
    * after them.
    */
   async add(request: IncomingMessage): Promise<void> {
-    // The expected digest is known only at the end.
-    this.#writing ??= this.#store.write(this.#checked()).catch((error: unknown) => {
-      this.#failure ??= error;
-      this.#content.destroy();
-      return undefined;
-    });
+    const finalDigest = (): Digest => this.#requireDigest();
+    this.#writing ??= this.#store
+      .write(this.#received(), { finalDigest })
+      .catch((error: unknown) => {
+        this.#failure ??= error;
+        this.#content.destroy();
+        return undefined;
+      });
     for await (const chunk of chunksOf(request)) {
       if (this.size + chunk.length > this.#limit) throw tooLong(this.#limit);
       this.size += chunk.length;
-      this.#digester.update(chunk);
       if (this.#content.destroyed) throw this.#failed();
       if (!this.#content.write(chunk)) await drained(this.#content);
     }
@@ -72,16 +72,15 @@ export class Upload {
     await this.#writing;
   }
 
-  async *#checked(): AsyncGenerator<Uint8Array> {
+  async *#received(): AsyncGenerator<Uint8Array> {
     yield* this.#content;
+    this.#requireDigest();
+  }
+
+  /** Returns the digest that the client states at the end. */
+  #requireDigest(): Digest {
     if (this.#expectedDigest === undefined) throw this.#failed();
-    const digest = this.#digester.digest();
-    if (digest !== this.#expectedDigest)
-      throw new ApiError(
-        400,
-        'DIGEST_INVALID',
-        `the digest of the content is ${digest}, not ${this.#expectedDigest}`,
-      );
+    return this.#expectedDigest;
   }
 
   #failed(): unknown {

@@ -101,7 +101,7 @@ class Pull {
     if (manifest.subject?.digest !== subject.digest || !isSmall(manifest.layers)) return;
     if (!this.#documents && !isSigned(manifest)) return;
     if (!(await this.#pullBlobs([manifest.config, ...manifest.layers]))) return;
-    await this.#store.writeBytes(bytes);
+    await this.#store.writeBytes(bytes, digest);
     this.found.push(descriptor);
   }
 

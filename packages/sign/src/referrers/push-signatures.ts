@@ -129,7 +129,7 @@ async function pushSimple(
     for (const layer of present) {
       if (await store.has(layer.digest)) continue;
       const limits = { limit: MAX_BUNDLE_BYTES, signal };
-      await store.writeBytes(await registry.fetchBlob(target, layer, limits));
+      await store.writeBytes(await registry.fetchBlob(target, layer, limits), layer.digest);
     }
     const manifest = await writeManifest(store, [...present, ...missing]);
     done.push(await registry.pushImage(store, manifest, target, { signal }));

@@ -1,10 +1,13 @@
-import { type Digest, digestHex, undefinedIf, uniqueBy } from '@lkt/core';
+import { type Digest, digestAlgorithm, digestHex, undefinedIf, uniqueBy } from '@lkt/core';
 import { type Descriptor, isIndexType, parseIndex, type Reference } from '@lkt/oci';
 import type { RegistryReader } from '@lkt/registry';
 
-/** Returns the tag for the referrers of an image. cosign 2 adds `.sig` and `.att`. */
+/**
+ * Returns the tag for the referrers of an image (distribution-spec, "Referrers Tag Schema"). cosign
+ * 2 adds `.sig` and `.att`.
+ */
 export function referrersTag(subject: Digest): string {
-  return `sha256-${digestHex(subject)}`;
+  return `${digestAlgorithm(subject)}-${digestHex(subject).slice(0, 64)}`;
 }
 
 type Subject = Reference & { readonly digest: Digest };

@@ -1,4 +1,4 @@
-import { type Digest, digestHex, LktError } from '@lkt/core';
+import { type Digest, digestAlgorithm, digestHex, LktError } from '@lkt/core';
 import {
   type Descriptor,
   formatReference,
@@ -235,7 +235,8 @@ function signedBy({ material }: SigningSession): SignerId {
 
 /** A signed statement about another image would never verify. */
 function requireSubject(statement: Statement, { digest }: Descriptor, name: string): void {
-  const isAbout = statement.subject.some((item) => item.digest?.['sha256'] === digestHex(digest));
+  const algorithm = digestAlgorithm(digest);
+  const isAbout = statement.subject.some((item) => item.digest?.[algorithm] === digestHex(digest));
   if (isAbout) return;
   throw new LktError(
     'IMAGE_INVALID',

@@ -1,4 +1,4 @@
-import { canonicalJson, type Digest, digestHex } from '@lkt/core';
+import { canonicalJson, type Digest, digestSet } from '@lkt/core';
 
 /** An in-toto Statement v1: asserts `predicate` about the subjects with these digests. */
 export interface Statement {
@@ -32,7 +32,7 @@ export function statementAbout(
 ): Statement {
   return {
     _type: STATEMENT_V1,
-    subject: [{ name: subject.name, digest: { sha256: digestHex(subject.digest) } }],
+    subject: [{ name: subject.name, digest: digestSet(subject.digest) }],
     predicateType,
     predicate,
   };

@@ -1,4 +1,4 @@
-import { type Digest, digestHex } from '@lkt/core';
+import { type Digest, digestAlgorithm, digestHex } from '@lkt/core';
 import { parseJson } from '../bundle/parse-json.ts';
 import type { ParsedSignature } from '../bundle/parse-signature.ts';
 import {
@@ -31,9 +31,10 @@ export function readSignedPredicate(
       `the signed payload is not an in-toto statement, but ${payloadType}`,
     );
   const statement = parseStatement(content);
-  const subjects = statement.subject.map((item) => item?.digest?.['sha256']);
+  const algorithm = digestAlgorithm(subject);
+  const subjects = statement.subject.map((item) => item?.digest?.[algorithm]);
   if (!subjects.includes(digestHex(subject)))
-    throw new VerificationError(`about another image, sha256:${subjects[0] ?? '?'}`);
+    throw new VerificationError(`about another image, ${algorithm}:${subjects[0] ?? '?'}`);
   const { predicateType, predicate } = statement;
   return { predicateType, predicate };
 }
