@@ -2,8 +2,16 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { ApiError } from './api-error.ts';
 
-/** Access tokens by right. Without any, every client that reaches the server may do everything. */
+/** A right; each includes those before it. */
+export type Right = 'read' | 'write' | 'delete';
+
+/**
+ * Access tokens by right. Without any, every client that reaches the server may read and write. No
+ * client may delete without a token for that.
+ */
 export interface Tokens {
+  /** Tokens for reading, writing and deleting. */
+  readonly delete: readonly string[];
   /** Tokens for reading and writing. */
   readonly write: readonly string[];
   /** Tokens for reading. */
@@ -13,9 +21,11 @@ export interface Tokens {
 /** Minimum length of a token in characters; shorter ones could be guessed. */
 export const MIN_TOKEN_LENGTH: number = 16;
 
+const RIGHTS: readonly Right[] = ['read', 'write', 'delete'];
+
 interface KnownToken {
   readonly hash: Buffer;
-  readonly canWrite: boolean;
+  readonly right: Right;
 }
 
 /** Authorizes requests by token, sent as `Bearer` or as the password of any user. */
@@ -27,19 +37,19 @@ export class Access {
    * @param hosts accepted host names without tokens, in lower case. They block DNS rebinding: web
    * pages whose name resolves to this machine.
    */
-  constructor({ read, write }: Tokens, hosts: ReadonlySet<string> | undefined) {
-    this.#known = [
-      ...write.map((token) => ({ hash: hashOf(token), canWrite: true })),
-      ...read.map((token) => ({ hash: hashOf(token), canWrite: false })),
-    ];
+  constructor(tokens: Tokens, hosts: ReadonlySet<string> | undefined) {
+    // The highest right of a token counts.
+    this.#known = RIGHTS.toReversed().flatMap((right) =>
+      tokens[right].map((token) => ({ hash: hashOf(token), right })),
+    );
     this.#hosts = hosts;
   }
 
   /**
    * Checks a request.
-   * @throws ApiError 401 or 403
+   * @throws ApiError 401 or 403; 405 if no token may delete
    */
-  check({ headers }: IncomingMessage, isWrite: boolean): void {
+  check({ headers }: IncomingMessage, right: Right): void {
     // Only browsers send an origin.
     if (headers.origin !== undefined)
       throw new ApiError(403, 'DENIED', 'requests of web pages are not allowed');
@@ -47,6 +57,7 @@ export class Access {
       const host = (headers.host ?? '').toLowerCase().replace(/:\d+$/, '');
       if (this.#hosts?.has(host) === false)
         throw new ApiError(403, 'DENIED', 'the host name is not allowed');
+      if (right === 'delete') throw noDeletion();
       return;
     }
     const given = hashOf(tokenOf(headers.authorization ?? ''));
@@ -57,8 +68,17 @@ export class Access {
       throw new ApiError(401, 'UNAUTHORIZED', 'a token is required', {
         'www-authenticate': 'Basic realm="lkt", charset="UTF-8"',
       });
-    if (isWrite && !found.canWrite) throw new ApiError(403, 'DENIED', 'the token is read-only');
+    if (RIGHTS.indexOf(right) <= RIGHTS.indexOf(found.right)) return;
+    if (right === 'delete' && !this.#known.some((known) => known.right === 'delete'))
+      throw noDeletion();
+    throw new ApiError(403, 'DENIED', `the token may not ${right}`);
   }
+}
+
+function noDeletion(): ApiError {
+  return new ApiError(405, 'UNSUPPORTED', 'the server has no token for deleting', {
+    allow: 'GET, HEAD, PUT',
+  });
 }
 
 /** Hashes have the same length for every token. */

@@ -7,7 +7,7 @@ import {
 import { createServer as createTlsServer } from 'node:https';
 import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { Access, type Tokens } from './access.ts';
+import { Access, type Right, type Tokens } from './access.ts';
 import { requireRead } from './exchange.ts';
 import { listen } from './listen.ts';
 import { logLine } from './log-line.ts';
@@ -56,11 +56,11 @@ const MAX_CONNECTIONS = 1024;
 /**
  * Serves a store as a registry (distribution-spec) under `/v2/` and as a remote cache of Nx under
  * `/v1/cache/`. Uploads stream to disk and become visible when complete and verified. Existing
- * content is never changed.
+ * content is never changed, and deleted only with a token for that.
  * @throws RUN_FAILED if it cannot listen; KEY_INVALID for an invalid certificate or key
  * @example
  * ```ts
- * const tokens = { read: [], write: [token] };
+ * const tokens = { read: [], write: [token], delete: [] };
  * await using server = await startServer({ store, host: '127.0.0.1', port: 0, tokens });
  * ```
  */
@@ -79,7 +79,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const method = request.method ?? '';
     const url = urlOf(request);
-    access.check(request, method !== 'GET' && method !== 'HEAD');
+    access.check(request, rightFor(method, url));
     const exchange = { request, response, method, url, store, limits };
     const { pathname } = url;
     if (pathname === '/v2' || pathname.startsWith('/v2/')) {
@@ -120,6 +120,12 @@ export async function startServer(options: ServerOptions): Promise<Server> {
       await closed;
     },
   };
+}
+
+/** Returns the right that a request needs. Ending an upload deletes no content. */
+function rightFor(method: string, { pathname }: URL): Right {
+  if (method === 'GET' || method === 'HEAD') return 'read';
+  return method === 'DELETE' && !pathname.includes('/blobs/uploads/') ? 'delete' : 'write';
 }
 
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;

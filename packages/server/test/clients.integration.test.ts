@@ -8,7 +8,7 @@ test(
   'skopeo copies an image in both directions, with a token as password',
   { timeout: 60_000 },
   async () => {
-    await using served = await serve({ tokens: { write: [WRITE], read: [READ] } });
+    await using served = await serve({ tokens: { write: [WRITE], read: [READ], delete: [] } });
     const { store, dir, host } = served;
     const layer = await writeLayer(store, entries());
     const platform = { os: 'linux', architecture: 'amd64' };

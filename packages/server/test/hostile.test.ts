@@ -6,9 +6,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { pushBlob, pushContent, READ, errorOf, serve, type Served, WRITE } from './support.ts';
+import {
+  DELETE,
+  pushBlob,
+  pushContent,
+  READ,
+  errorOf,
+  serve,
+  type Served,
+  WRITE,
+} from './support.ts';
 
-const tokens = { write: [WRITE], read: [READ] };
+const tokens = { write: [WRITE], read: [READ], delete: [] };
 const bearer = (token: string): RequestInit => ({ headers: { authorization: `Bearer ${token}` } });
 const basic = (token: string): RequestInit => ({
   headers: { authorization: `Basic ${Buffer.from(`anybody:${token}`).toString('base64')}` },
@@ -40,12 +49,31 @@ describe('authorization', () => {
       ['POST', uploads],
       ['PATCH', started.headers.get('location') ?? ''],
       ['PUT', '/v2/a/manifests/1'],
-      ['DELETE', '/v2/a/manifests/1'],
+      ['DELETE', started.headers.get('location') ?? ''],
       ['PUT', '/v1/cache/1'],
     ] as const)
       expect(await errorOf(await served.fetch(path, { method, ...bearer(READ) }))).toBe(
         '403 DENIED',
       );
+  });
+
+  test('lets only a token for deleting delete', async () => {
+    await using none = await serve({ tokens });
+    await using served = await serve({ tokens: { ...tokens, delete: [DELETE] } });
+    for (const path of ['/v2/a/manifests/1', `/v2/a/blobs/${digestOf('')}`]) {
+      const status = async (on: Served, token: string): Promise<string> =>
+        errorOf(await on.fetch(path, { method: 'DELETE', ...bearer(token) }));
+      expect(await status(none, WRITE)).toBe('405 UNSUPPORTED');
+      expect(await status(served, READ)).toBe('403 DENIED');
+      expect(await status(served, WRITE)).toBe('403 DENIED');
+      expect(await status(served, DELETE)).toMatch(/^404 /);
+      expect(await status(served, 'none')).toBe('401 UNAUTHORIZED');
+    }
+    for (const [method, path] of [
+      ['GET', '/v2/'],
+      ['POST', '/v2/a/blobs/uploads/'],
+    ] as const)
+      expect((await served.fetch(path, { method, ...bearer(DELETE) })).ok).toBe(true);
   });
 
   test('logs no token', async () => {

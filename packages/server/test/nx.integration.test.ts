@@ -39,7 +39,7 @@ test('breaks off a damaged record and removes it', async () => {
 });
 
 test('Nx shares its outputs between machines', { timeout: 120_000 }, async () => {
-  await using served = await serve({ tokens: { write: [WRITE], read: [READ] } });
+  await using served = await serve({ tokens: { write: [WRITE], read: [READ], delete: [] } });
   const machine = async (name: string, token: string, text: string): Promise<string> => {
     const dir = join(served.dir, name);
     await mkdir(join(dir, 'app'), { recursive: true });

@@ -17,6 +17,8 @@ export const run: (
 /** Tokens for reading and writing, and for reading. */
 export const WRITE: string = randomBytes(24).toString('hex');
 export const READ: string = randomBytes(24).toString('hex');
+/** A token for deleting too. */
+export const DELETE: string = randomBytes(24).toString('hex');
 
 export interface Served extends AsyncDisposable {
   readonly url: string;
@@ -41,7 +43,7 @@ export async function serve(options: Partial<ServerOptions> = {}): Promise<Serve
       store,
       host: '127.0.0.1',
       port: 0,
-      tokens: { read: [], write: [] },
+      tokens: { read: [], write: [], delete: [] },
       onError: (error) => void errors.push(error),
       onRequest: (line) => void lines.push(line),
       ...options,

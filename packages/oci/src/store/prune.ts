@@ -9,7 +9,7 @@ import { recordStoreSize } from './store-size.ts';
 import { withLockAt } from './lock.ts';
 import { ownerToken } from './owner.ts';
 import { TreeSizes } from './tree-sizes.ts';
-import type { Writers } from './writers.ts';
+import { CLOCK_SLACK_MS, type Writers } from './writers.ts';
 
 /** The choice of items to remove from a store. */
 export interface PruneOptions {
@@ -44,9 +44,6 @@ export interface PruneResult {
   readonly trash: readonly string[];
 }
 
-/** Clocks of file systems lag behind the system clock. */
-const SLACK_MS = 2_000;
-
 /**
  * Removes garbage and the least recently used items while other processes use the store. They pause
  * only while the store is examined; items that a running process has used stay.
@@ -74,7 +71,7 @@ export async function prune(
         const index = await readLayoutIndex(dir);
         const now = new TreeSizes(dir, performance.now());
         const inventory = await takeInventory(store, index, areas, now);
-        const since = Math.min(inUse ?? Infinity, options.since ?? Infinity) - SLACK_MS;
+        const since = Math.min(inUse ?? Infinity, options.since ?? Infinity) - CLOCK_SLACK_MS;
         const chosen = choose(inventory, options, since);
         if (options.dryRun === true) return { ...chosen.result, trash: [] };
         const entries = index.entries.filter(

@@ -12,6 +12,7 @@ import {
 import { type BlobInfo, Blobs, type ExpectedBlob } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
 import type { Descriptor } from '../image/descriptor.ts';
+import { type BlobDeletion, deleteBlob } from './delete-blob.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import {
   readLayoutIndex,
@@ -53,7 +54,7 @@ export class Store extends Blobs {
 
   /**
    * Reports whether a blob exists, with `size` if given, and marks it as used now. From then on
-   * only `verify` removes it during the life of this process.
+   * only `verify` and `delete` remove it during the life of this process.
    */
   async keep(digest: Digest, size?: number): Promise<boolean> {
     const found = await this.size(digest);
@@ -139,6 +140,14 @@ export class Store extends Blobs {
     await this.#writers.enter();
     await this.#requireBlobs([descriptor], `cannot tag ${reference}`);
     await this.#changeIndex(reference, [{ json: tagEntry(reference, descriptor) }]);
+  }
+
+  /**
+   * Deletes a blob, and if it is a manifest, its tags that `owns` accepts and its entry as a
+   * referrer. Changes nothing if an image or another process needs the blob.
+   */
+  async delete(digest: Digest, owns: (reference: string) => boolean): Promise<BlobDeletion> {
+    return deleteBlob(this, this.#writers, digest, owns);
   }
 
   /** Removes a tag and reports whether it existed. Blobs stay until `prune`. */

@@ -7,6 +7,8 @@ import { type OwnerToken, ownerState, ownerToken, sameOwner } from './owner.ts';
 
 /** Prefix of the names of writer marks. */
 export const WRITER_PREFIX = 'writer-';
+/** Milliseconds by which clocks of file systems may lag behind the system clock. */
+export const CLOCK_SLACK_MS = 2_000;
 /** Age in milliseconds at which the mark of an unobservable writer (another container) expires. */
 const FOREIGN_MS = 3600 * 1000;
 /** Interval in milliseconds at which a process refreshes its mark. */

@@ -5,21 +5,22 @@ import {
   type Exchange,
   notAllowed,
   rangeOf,
-  requireRead,
   sendEmpty,
   sendPart,
   sendStream,
   tooLong,
 } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
+import { deleteContent } from './delete.ts';
 import type { Repository } from './names.ts';
 import type { Upload, Uploads } from './uploads.ts';
 
-/** Handles a blob request (distribution-spec, "Pulling blobs"). */
+/** Handles a blob request (distribution-spec, "Pulling blobs", "Deleting Blobs"). */
 export async function handleBlob(exchange: Exchange, text: string): Promise<void> {
-  const { request, response, store } = exchange;
+  const { request, response, method, store } = exchange;
   const digest = parseDigest(text);
-  requireRead(exchange);
+  if (method === 'DELETE') return deleteContent(exchange, digest, () => false, 'BLOB_UNKNOWN');
+  if (method !== 'GET' && method !== 'HEAD') throw notAllowed('DELETE, GET, HEAD');
   const size = await store.size(digest);
   if (size === undefined || !(await store.keep(digest)))
     throw new ApiError(404, 'BLOB_UNKNOWN', 'blob not found');

@@ -19,12 +19,16 @@ import {
   sendEmpty,
 } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
+import { changes, deleteContent, deleteTag } from './delete.ts';
 import type { Repository } from './names.ts';
 
 /** Artifact type of build steps from `lkt pkg build --cache-to`, whose tag may move. */
 const BUILD_STEPS_TYPE = 'application/vnd.lkt.steps.v1+json';
 
-/** Handles a manifest request (distribution-spec, "Pulling manifests", "Pushing Manifests"). */
+/**
+ * Handles a manifest request (distribution-spec, "Pulling manifests", "Pushing Manifests",
+ * "Deleting Manifests").
+ */
 export async function handleManifest(
   exchange: Exchange,
   repository: Repository,
@@ -33,7 +37,8 @@ export async function handleManifest(
   const { method } = exchange;
   if (method === 'GET' || method === 'HEAD') await sendManifest(exchange, repository, name);
   else if (method === 'PUT') await putManifest(exchange, repository, name);
-  else throw notAllowed('GET, HEAD, PUT');
+  else if (method === 'DELETE') await deleteManifest(exchange, repository, name);
+  else throw notAllowed('DELETE, GET, HEAD, PUT');
 }
 
 async function sendManifest(
@@ -56,6 +61,20 @@ async function sendManifest(
   });
 }
 
+async function deleteManifest(
+  exchange: Exchange,
+  repository: Repository,
+  name: string,
+): Promise<void> {
+  if (!name.includes(':')) return deleteTag(exchange, repository, name);
+  const digest = parseDigest(name);
+  const unknown = 'MANIFEST_UNKNOWN';
+  if ((await documentAt(exchange.store, digest)) === undefined)
+    throw new ApiError(404, unknown, 'manifest not found');
+  const owns = (reference: string): boolean => repository.tagOf(reference) !== undefined;
+  await deleteContent(exchange, digest, owns, unknown);
+}
+
 async function putManifest(
   exchange: Exchange,
   repository: Repository,
@@ -70,14 +89,16 @@ async function putManifest(
     throw new ApiError(400, 'DIGEST_INVALID', `the digest of the content is ${digest}`);
   const document = parseManifestOrIndex(bytes);
   const mediaType = typeOf(document);
-  const given = request.headers['content-type']?.replace(/;.*$/, '').trim();
-  if (given !== undefined && given !== mediaType)
-    throw new ApiError(400, 'MANIFEST_INVALID', `the manifest is ${mediaType}, not ${given}`);
-  await requireContent(store, document);
-  await store.writeBytes(bytes);
-  const descriptor = { mediaType, digest, size: bytes.length };
-  if (document.subject !== undefined) await store.addReferrer(descriptor);
-  if (reference !== undefined) await tagManifest(exchange, reference, descriptor, document);
+  const type = request.headers['content-type']?.replace(/;.*$/, '').trim();
+  if (type !== undefined && type !== mediaType)
+    throw new ApiError(400, 'MANIFEST_INVALID', `the manifest is ${mediaType}, not ${type}`);
+  await changes.run(store.dir, async () => {
+    await requireContent(store, document);
+    await store.writeBytes(bytes, digest);
+    const descriptor = { mediaType, digest, size: bytes.length };
+    if (document.subject !== undefined) await store.addReferrer(descriptor);
+    if (reference !== undefined) await tagManifest(exchange, reference, descriptor, document);
+  });
   sendEmpty(exchange, 201, {
     location: `/v2/${repository.name}/manifests/${digest}`,
     'docker-content-digest': digest,

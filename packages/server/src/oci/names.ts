@@ -1,4 +1,4 @@
-import { formatReference, parseReference, type Reference, type Tag } from '@lkt/oci';
+import { formatReference, parseReference, type Reference } from '@lkt/oci';
 import { LktError } from '@lkt/core';
 import { ApiError } from '../api-error.ts';
 
@@ -17,7 +17,7 @@ export interface Repository {
    */
   tagReference(tag: string): string;
   /** Returns the tag of a store reference; undefined if it belongs to another repository. */
-  tagOf(tag: Tag): string | undefined;
+  tagOf(reference: string): string | undefined;
 }
 
 /**
@@ -35,9 +35,9 @@ export function repositoryOf(name: string): Repository {
       if (!TAG.test(tag)) throw new ApiError(400, 'MANIFEST_INVALID', 'invalid tag');
       return formatReference({ domain, path, tag });
     },
-    tagOf: (entry) => {
+    tagOf: (text) => {
       // Other programs may use any name in the store.
-      const found = parsed(entry.reference);
+      const found = parsed(text);
       return found?.domain === domain && found.path === path ? found.tag : undefined;
     },
   };

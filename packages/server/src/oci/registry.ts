@@ -6,8 +6,8 @@ import { type Repository, repositoryOf } from './names.ts';
 import type { Uploads } from './uploads.ts';
 
 /**
- * Handles the registry API over a store (distribution-spec 1.1): pull, push, tags and referrers. It
- * deletes nothing and moves no tag.
+ * Handles the registry API over a store (distribution-spec 1.1): pull, push, tags, referrers and
+ * deletion.
  */
 export async function handleRegistry(exchange: Exchange, uploads: Uploads): Promise<void> {
   const path = exchange.url.pathname.slice('/v2/'.length);
@@ -37,7 +37,7 @@ async function sendTags(exchange: Exchange, repository: Repository): Promise<voi
   const { store, url } = exchange;
   requireRead(exchange);
   const { name } = repository;
-  const all = (await store.tags()).flatMap((tag) => repository.tagOf(tag) ?? []);
+  const all = (await store.tags()).flatMap((tag) => repository.tagOf(tag.reference) ?? []);
   if (all.length === 0) throw new ApiError(404, 'NAME_UNKNOWN', 'repository not found');
   const requested = url.searchParams.get('n');
   if (requested !== null && !/^\d{1,9}$/.test(requested))

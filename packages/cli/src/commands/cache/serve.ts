@@ -12,11 +12,15 @@ export class CacheServe extends LktCommand {
   static override summary = 'Serve the store as a registry and an Nx remote cache';
   static override description = `Serves registry clients, "--cache-from" and "--cache-to", and Nx by NX_SELF_HOSTED_REMOTE_CACHE_SERVER (docs/server.md). Runs until Ctrl-C.
 
-With tokens, in the files (one per line), LKT_SERVE_TOKEN or LKT_SERVE_READ_TOKEN, every request needs one. Only this machine can connect unless an address is given; other machines need TLS and a token.`;
+With tokens, in the files (one per line), LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN or LKT_SERVE_DELETE_TOKEN, every request needs one. Only this machine can connect unless an address is given; other machines need TLS and a token.`;
   static override examples = [
     '<%= config.bin %> cache serve --listen :5000 --tls-cert cert.pem --tls-key key.pem --token-file ci.token --read-token-file all.token',
   ];
   static override flags = {
+    'delete-token-file': listFlag(
+      'FILE',
+      'file with read, write and delete tokens; default: nothing is deleted',
+    ),
     'insecure-http': switchFlag(
       'serve other machines without TLS: everyone on the path can read the tokens',
     ),
@@ -41,7 +45,7 @@ With tokens, in the files (one per line), LKT_SERVE_TOKEN or LKT_SERVE_READ_TOKE
     const session = await this.begin(flags);
     const { host, port, isLoopback } = parseAddress('--listen', flags.listen);
     const { cwd, variables } = session.environment;
-    const { LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN } = variables;
+    const { LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN, LKT_SERVE_DELETE_TOKEN } = variables;
     const tokens: Tokens = {
       write: await tokensOf(session, flags['token-file'], 'LKT_SERVE_TOKEN', LKT_SERVE_TOKEN),
       read: await tokensOf(
@@ -49,6 +53,12 @@ With tokens, in the files (one per line), LKT_SERVE_TOKEN or LKT_SERVE_READ_TOKE
         flags['read-token-file'],
         'LKT_SERVE_READ_TOKEN',
         LKT_SERVE_READ_TOKEN,
+      ),
+      delete: await tokensOf(
+        session,
+        flags['delete-token-file'],
+        'LKT_SERVE_DELETE_TOKEN',
+        LKT_SERVE_DELETE_TOKEN,
       ),
     };
     const [cert, key] = [flags['tls-cert'], flags['tls-key']];
@@ -59,7 +69,8 @@ With tokens, in the files (one per line), LKT_SERVE_TOKEN or LKT_SERVE_READ_TOKE
     if (!isLoopback) {
       if (tls === undefined && !flags['insecure-http'])
         throw refused('without TLS', '--tls-cert and --tls-key', '--insecure-http');
-      if (tokens.write.length + tokens.read.length === 0 && !flags['insecure-no-tokens'])
+      const count = Object.values(tokens).flat().length;
+      if (count === 0 && !flags['insecure-no-tokens'])
         throw refused('without a token', '--token-file', '--insecure-no-tokens');
     }
     const maxBlobSize = sizeOf(flags['max-blob']);
