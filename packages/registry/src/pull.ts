@@ -22,6 +22,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
+import type { BlobSources } from './blob-sources.ts';
 import {
   getManifest,
   headManifest,
@@ -50,6 +51,7 @@ export interface PullContext {
   ) => readonly (() => Promise<Remote>)[];
   readonly limit: Semaphore;
   readonly reporter: Reporter;
+  readonly sources: BlobSources;
 }
 
 /** Maximum nesting of indexes. */
@@ -195,8 +197,23 @@ export class Pull {
     await pulls.run(`${this.#store.dir} ${blob.digest}`, async () => {
       signal?.throwIfAborted();
       if ((await this.#store.size(blob.digest)) === blob.size) onBytes(blob.size);
-      else await this.#context.limit.run(async () => this.#download(blob, onBytes, signal));
+      else await this.#context.limit.run(async () => this.#fetchLocked(blob, onBytes, signal));
     });
+    this.#context.sources.add(this.#reference, blob.digest);
+  }
+
+  /** As `#fetch`, among processes: waits while another one downloads the blob, however long. */
+  async #fetchLocked(
+    blob: Descriptor,
+    onBytes: (count: number) => void,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    const fetch = async (): Promise<void> => {
+      if ((await this.#store.size(blob.digest)) === blob.size) onBytes(blob.size);
+      else await this.#download(blob, onBytes, signal);
+    };
+    const waiting = { timeoutMs: Infinity, ...(signal === undefined ? {} : { signal }) };
+    await this.#store.withLock(`pull ${blob.digest}`, fetch, waiting);
   }
 
   async #download(

@@ -1,11 +1,4 @@
-import {
-  type Digest,
-  LktError,
-  mapConcurrent,
-  type Reporter,
-  reportStep,
-  type Semaphore,
-} from '@lkt/core';
+import { LktError, mapConcurrent, type Reporter, reportStep, type Semaphore } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -17,6 +10,7 @@ import {
   type Reference,
   type Store,
 } from '@lkt/oci';
+import { type BlobSources, blobsOf } from './blob-sources.ts';
 import { headManifest, type Manifest, parseDocument, putManifest } from './manifests.ts';
 import { recordReferrer } from './referrers.ts';
 import type { ManifestKey, Remote } from './remote.ts';
@@ -24,11 +18,6 @@ import { uploadBlob, type UploadOptions } from './upload.ts';
 
 /** Options of a push. */
 export interface PushOptions {
-  /**
-   * Repositories of the same registry, such as `lkt/base`, that may already contain the blobs, or a
-   * given blob.
-   */
-  readonly mountFrom?: readonly string[] | ((blob: Digest) => readonly string[]);
   /** The name in progress events; default: the reference. */
   readonly title?: string;
   readonly signal?: AbortSignal | undefined;
@@ -49,6 +38,7 @@ export interface PushContext {
   readonly limit: Semaphore;
   readonly chunkSize: number | undefined;
   readonly reporter: Reporter;
+  readonly sources: BlobSources;
 }
 
 /** Maximum nesting of indexes. */
@@ -111,6 +101,7 @@ export class Push {
     const manifest = await this.#read(descriptor);
     const document = parseDocument(manifest, digest);
     if (exists) {
+      this.#context.sources.add(remote.repository, ...(await blobsOf(this.#store, digest)));
       // A previous push may have stopped before recording the referrer.
       if (document.subject !== undefined) this.#manifests.push(manifest);
       return;
@@ -147,8 +138,8 @@ export class Push {
   }
 
   async #pushBlobs(id: string): Promise<void> {
-    const { remote, limit, chunkSize, reporter } = this.#context;
-    const { mountFrom } = this.#options;
+    const { remote, limit, chunkSize, reporter, sources } = this.#context;
+    const { repository } = remote;
     // Longest first, so that none of them runs alone at the end.
     const blobs = [...this.#blobs.values()].toSorted((one, other) => other.size - one.size);
     let total = blobs.reduce((sum, { size }) => sum + size, 0);
@@ -164,12 +155,13 @@ export class Push {
           const read = (offset: number): AsyncIterable<Uint8Array> =>
             from(this.#store.read({ digest, size }, { canReuseBuffers: true }), offset);
           const options: UploadOptions = {
-            mountFrom: typeof mountFrom === 'function' ? mountFrom(digest) : mountFrom,
+            mountFrom: async () => sources.of(this.#store, repository, digest),
             chunkSize,
             onBytes,
           };
           const to = remote.withSignal(signal);
           const done = await uploadBlob(to, { digest, size, read }, options);
+          sources.add(repository, digest);
           if (done === 'uploaded') this.#bytes += size;
           else total -= size;
           if (done !== 'present') this.#changed = true;

@@ -38,7 +38,7 @@ export async function listReferrers(
 }
 
 /** Returns the result of the referrers API; undefined if the registry lacks it. */
-async function queryReferrersApi(
+export async function queryReferrersApi(
   remote: Remote,
   subject: Digest,
 ): Promise<Descriptor[] | undefined> {

@@ -1,11 +1,12 @@
 import { type Digest, LktError, Semaphore, silentReporter } from '@lkt/core';
 import { createHttpClient, type HttpClient } from '@lkt/http';
 import type { Descriptor, Reference, Store } from '@lkt/oci';
+import { BlobSources } from './blob-sources.ts';
 import { getManifest, headManifest, type Manifest, MAX_MANIFEST } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
 import { Pull, type PullOptions } from './pull.ts';
 import { Push, type PushOptions, type PushResult } from './push.ts';
-import { listReferrers } from './referrers.ts';
+import { listReferrers, queryReferrersApi } from './referrers.ts';
 import type { Remote } from './remote.ts';
 import { type RemoteSource, Remotes } from './remotes.ts';
 import {
@@ -49,6 +50,7 @@ export class Registry implements AsyncDisposable {
   readonly #remotes: Remotes;
   readonly #source: RemoteSource;
   readonly #limit: Semaphore;
+  readonly #blobSources: BlobSources = new BlobSources();
 
   /** @param source the source of requests: `remotes`, or one of their mirrors */
   constructor(
@@ -120,6 +122,7 @@ export class Registry implements AsyncDisposable {
       limit: this.#limit,
       chunkSize: this.#options.chunkSize,
       reporter: this.#options.reporter ?? silentReporter,
+      sources: this.#blobSources,
     };
     return new Push(context, store, reference, options).run(descriptor);
   }
@@ -131,6 +134,14 @@ export class Registry implements AsyncDisposable {
   ): Promise<readonly Descriptor[]> {
     const list = await listReferrers(await this.#source.remote(subject, signal), subject.digest);
     return list.toSorted((a, b) => (a.digest < b.digest ? -1 : 1));
+  }
+
+  /** As `referrers`, only by the API; undefined if the registry lacks it. */
+  async queryReferrers(
+    subject: Reference & { readonly digest: Digest },
+    signal?: AbortSignal,
+  ): Promise<readonly Descriptor[] | undefined> {
+    return queryReferrersApi(await this.#source.remote(subject, signal), subject.digest);
   }
 
   /**
@@ -189,6 +200,7 @@ export class Registry implements AsyncDisposable {
         this.#source.remotes(reference, isByDigest, signal),
       limit: this.#limit,
       reporter: this.#options.reporter ?? silentReporter,
+      sources: this.#blobSources,
     };
     return new Pull(context, store, reference, options);
   }
@@ -197,7 +209,7 @@ export class Registry implements AsyncDisposable {
 /** The read-only operations of a registry or mirror. */
 export type RegistryReader = Pick<
   Registry,
-  'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers'
+  'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers' | 'queryReferrers'
 >;
 
 function found<T>(value: T | undefined, remote: Remote, reference: Reference): T {

@@ -9,8 +9,8 @@ const uploads = new KeyedMutex();
 
 /** Options of an upload. */
 export interface UploadOptions extends SendOptions {
-  /** Repositories of the same registry that may have the blob. */
-  readonly mountFrom?: readonly string[] | undefined;
+  /** Returns the repositories of the same registry that may have the blob. */
+  readonly mountFrom: () => Promise<readonly string[]>;
 }
 
 /** How a blob got into the repository. */
@@ -39,10 +39,9 @@ async function transfer(
   source: UploadSource,
   options: UploadOptions,
 ): Promise<UploadResult> {
-  const { mountFrom = [] } = options;
   if (await hasBlob(remote, source.digest)) return 'present';
   let session: UploadSession | undefined;
-  for (const from of mountFrom) {
+  for (const from of await options.mountFrom()) {
     const mount = await tryMount(remote, source, from);
     if (mount === undefined) continue;
     // Registries that cannot mount start an upload instead; keep at most one.

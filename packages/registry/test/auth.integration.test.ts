@@ -112,10 +112,9 @@ describe('tokens', () => {
     expect(asked.map(({ path }) => new URL(path, 'http://x').searchParams.getAll('scope'))).toEqual(
       [['repository:app:pull'], ['repository:app:pull,push']],
     );
-    const options = { mountFrom: ['app'] };
-    expect(
-      await registryClient.pushImage(store, image, at(registry, 'other:1'), options),
-    ).toMatchObject({ bytes: 0 });
+    expect(await registryClient.pushImage(store, image, at(registry, 'other:1'))).toMatchObject({
+      bytes: 0,
+    });
   });
 
   it('follow a redirect of the token service without the password', async () => {

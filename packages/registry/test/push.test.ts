@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
-import { parseManifest } from '@lkt/oci';
+import { formatReference, parseManifest, type Reference, type Store } from '@lkt/oci';
 import { type Fault, type RegistryOptions as TestOptions } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
+import type { Registry } from '../src/registry.ts';
 import {
   at,
   client,
@@ -55,12 +56,40 @@ describe('pushImage', () => {
     const registry = await serve();
     const store = await newStore();
     const image = await newImage(store);
-    await client().pushImage(store, image, at(registry, 'base:1'));
+    const one = client();
+    await one.pushImage(store, image, at(registry, 'base:1'));
     (registry.requests as unknown[]).length = 0;
-    const options = { mountFrom: ['nothing', 'base'] };
-    const pushed = await client().pushImage(store, image, at(registry), options);
+    const pushed = await one.pushImage(store, image, at(registry));
     expect(pushed).toMatchObject({ bytes: 0, changed: true });
     expect(methods(registry, /blobs/)).not.toContain('PUT');
+  });
+
+  it.each<[string, (registry: Registry, reference: Reference, store: Store) => Promise<unknown>]>([
+    ['pulled from it', async (lkt, from, store) => lkt.pullImage(store, from)],
+    [
+      'pushed to it again',
+      async (lkt, to, store) => lkt.pushImage(store, await client().pullImage(store, to), to),
+    ],
+    [
+      'tagged with it in the store',
+      async (_, from, store) =>
+        store.tag(formatReference(from), await client().pullImage(store, from)),
+    ],
+  ])('mounts blobs of a repository when they were %s', async (_what, learn) => {
+    const registry = await serve();
+    const source = await newStore();
+    const image = await newIndex(source, ['linux/amd64', 'linux/arm64']);
+    await client().pushImage(source, image, at(registry, 'base:1'));
+    const store = await newStore();
+    const lkt = client();
+    await learn(lkt, at(registry, 'base:1'), store);
+    // A name without the blobs is tried too, and another registry's is not.
+    await store.tag(`${registry.host}/nothing:1`, image);
+    await store.tag('other.example/secret:1', image);
+    (registry.requests as unknown[]).length = 0;
+    expect(await lkt.pushImage(store, image, at(registry))).toMatchObject({ bytes: 0 });
+    expect(methods(registry, /blobs/)).not.toContain('PUT');
+    expect(methods(registry, /secret/)).toEqual([]);
   });
 
   it.each([true, false])(
@@ -77,13 +106,9 @@ describe('pushImage', () => {
       const auths = { [registry.host]: { username: 'me', password: 'pass' } };
       await writeFile(env.REGISTRY_AUTH_FILE, JSON.stringify({ auths }));
       const store = await newStore();
-      const options = { mountFrom: ['base'] };
-      const pushed = await client({ env }).pushImage(
-        store,
-        await newImage(store),
-        at(registry),
-        options,
-      );
+      const image = await newImage(store);
+      await store.tag(`${registry.host}/base:1`, image);
+      const pushed = await client({ env }).pushImage(store, image, at(registry));
       expect(pushed.bytes).toBeGreaterThan(300_000);
     },
   );
@@ -91,12 +116,12 @@ describe('pushImage', () => {
   it('uploads blobs that cannot be mounted', async () => {
     const registry = await serve({ mounts: false });
     const store = await newStore();
-    const options = { mountFrom: ['base'] };
     const image = await newImage(store);
+    await store.tag(`${registry.host}/base:1`, image);
     registry.fault({ path: /mount=/ }, { kind: 'respond', status: 403 });
-    expect((await client().pushImage(store, image, at(registry), options)).bytes).toBeGreaterThan(
-      300_000,
-    );
+    const { bytes } = await client().pushImage(store, image, at(registry));
+    expect(bytes).toBeGreaterThan(300_000);
+    expect(methods(registry, /mount=/)).toHaveLength(3);
     expect(registry.storage.repository('app').uploads.size).toBe(0);
   });
 

@@ -3,7 +3,7 @@ import { formatPlatform, parseIndex, writeIndex } from '@lkt/oci';
 import { startDockerRegistry } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
 import type { Registry } from '../src/registry.ts';
-import { at, client, failure, methods, newImage, newStore, serve } from './support.ts';
+import { at, client, failure, newImage, newStore, serve } from './support.ts';
 
 const TAG = { tag: '1' } as const;
 
@@ -128,21 +128,4 @@ it('drops Docker’s attestations of removed images and keeps others', async () 
     arm.digest,
     notes[1].digest,
   ]);
-});
-
-it('mounts a blob from the repository that the caller names', async () => {
-  const registry = await serve();
-  const lkt = client();
-  const store = await newStore();
-  const image = await newImage(store, [1000, 2000]);
-  await lkt.pushImage(store, image, at(registry, 'base:1'));
-  const asked: string[] = [];
-  const mountFrom = (digest: string): readonly string[] => {
-    asked.push(digest);
-    return ['base'];
-  };
-  const pushed = await lkt.pushImage(store, image, at(registry, 'app:1'), { mountFrom });
-  expect(pushed).toMatchObject({ bytes: 0, changed: true });
-  expect(asked).toHaveLength(3);
-  expect(methods(registry, /app\/blobs\/uploads.*mount=/)).toEqual(['POST', 'POST', 'POST']);
 });

@@ -1,16 +1,10 @@
 import type { Digest } from '@lkt/core';
-import {
-  type Descriptor,
-  familiarReference,
-  loadImage,
-  type Reference,
-  type Store,
-} from '@lkt/oci';
+import { type Descriptor, familiarReference, type Reference, type Store } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
 import type { BuildOptions } from '../build/build-options.ts';
 import { buildCommitted, planPush, type PushPlan, readCommitted } from './push-plan.ts';
-import { type TargetOptions, targetReference } from '../pins/tag.ts';
+import type { TargetOptions } from '../pins/tag.ts';
 import type { PackageManifest } from './manifest.ts';
 import { type Signing, signWithDocuments } from './sign-images.ts';
 import { compareByArch } from '../pins/check-pin.ts';
@@ -62,7 +56,7 @@ export async function pushPackages(
   items: readonly Package[],
   options: PackagePushOptions,
 ): Promise<readonly PushedPackage[]> {
-  const { store, build, signal } = options;
+  const { build, signal } = options;
   const all = workspace.packages.values();
   const sources = await readCommitted(workspace, items, signal, all);
   const built =
@@ -72,16 +66,11 @@ export async function pushPackages(
   const plans: PushPlan[] = [];
   for (const item of items) plans.push(await planPush(item, sources.hash(item), options));
   for (const plan of plans) await requireUnusedTags(plan, options);
-  const blobs = new KnownBlobs();
-  for (const { item, images, others } of built) {
-    const target = targetReference(item, sources.hash(item), options);
-    await blobs.add(store, target, [...images, ...others]);
-  }
   const pushed: PushedPackage[] = [];
   // Push used packages first, so that their blobs can be mounted.
   const place = new Map(built.map(({ item }, index) => [item, index] as const));
   const sorted = plans.toSorted((a, b) => (place.get(a.item) ?? 0) - (place.get(b.item) ?? 0));
-  for (const plan of sorted) pushed.push(await push(plan, blobs, options));
+  for (const plan of sorted) pushed.push(await push(plan, options));
   return items.flatMap((item) => pushed.find((one) => one.item === item) ?? []);
 }
 
@@ -99,7 +88,6 @@ async function requireUnusedTags(
 
 async function push(
   { item, target, indexes, single, images }: PushPlan,
-  blobs: KnownBlobs,
   options: PackagePushOptions,
 ): Promise<PushedPackage> {
   const { store, registry, manifest = true, replace, release, signing, signal } = options;
@@ -114,9 +102,8 @@ async function push(
   const reference = familiarReference(target);
   const send = async (descriptor: Descriptor, title: string): Promise<void> => {
     const { digest } = descriptor;
-    const mountFrom = (blob: Digest): readonly string[] => blobs.elsewhere(blob, repository);
     const as = { ...repository, digest };
-    count(await registry.pushImage(store, descriptor, as, { mountFrom, title, signal }));
+    count(await registry.pushImage(store, descriptor, as, { title, signal }));
   };
   let signer: SignerId | undefined;
   const own = new Set(images.map(({ digest }) => digest));
@@ -143,7 +130,6 @@ async function push(
   // Sign first: it may fail.
   await sign(subjects, manifest ? wanted.manifests : []);
   for (const index of indexes) await send(index, reference);
-  await blobs.add(store, repository, images);
   await sendReferrers(subjects);
 
   const tags: string[] = [];
@@ -204,28 +190,4 @@ async function missingReferrers(
 function suffixOf({ platform }: Descriptor): string {
   const { architecture = 'unknown', variant } = platform ?? {};
   return variant === undefined ? architecture : `${architecture}-${variant}`;
-}
-
-/** Remembers which repositories may have a blob. */
-class KnownBlobs {
-  readonly #repositories = new Map<Digest, Reference[]>();
-
-  async add(store: Store, repository: Reference, images: readonly Descriptor[]): Promise<void> {
-    for (const { digest, platform } of images) {
-      if (platform === undefined) continue;
-      const { manifest } = await loadImage(store, digest, platform);
-      for (const blob of manifest.layers)
-        this.#repositories.set(blob.digest, [...this.#in(blob.digest), repository]);
-    }
-  }
-
-  #in(blob: Digest): readonly Reference[] {
-    return this.#repositories.get(blob) ?? [];
-  }
-
-  /** Returns up to three other repositories of the same registry that may have the blob. */
-  elsewhere(blob: Digest, { domain, path }: Reference): readonly string[] {
-    const others = this.#in(blob).filter((one) => one.domain === domain && one.path !== path);
-    return [...new Set(others.map((one) => one.path))].slice(0, 3);
-  }
 }

@@ -41,10 +41,8 @@ Log in with docker, podman or skopeo.`;
     const target =
       given.tag === undefined && given.digest === undefined ? { ...given, tag: 'latest' } : given;
     await using registry = await openRegistries(session, flags);
-    const isElsewhere = target.domain !== source.domain || target.path === source.path;
     const { bytes, changed } = await registry.pushImage(store, descriptor, target, {
       signal: session.signal,
-      mountFrom: isElsewhere ? [] : [source.path],
     });
     if (flags['with-arch-tags'] && target.tag !== undefined && isIndexType(descriptor.mediaType)) {
       const { domain, path, tag } = target;
