@@ -76,7 +76,7 @@ export {
   parseManifest,
   parseManifestOrIndex,
 } from './image/manifest.ts';
-export { isIndexType, isManifestType, MediaType } from './image/media-type.ts';
+export { isDistributable, isIndexType, isManifestType, MediaType } from './image/media-type.ts';
 export { findImage, type StoreImage } from './image/find-image.ts';
 export { imageFiles } from './layer/image-files.ts';
 export { openStore } from './store/open-store.ts';

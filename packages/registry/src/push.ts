@@ -5,6 +5,7 @@ import {
   formatPlatform,
   formatReference,
   type ImageManifest,
+  isDistributable,
   isIndexType,
   isManifestType,
   type Reference,
@@ -119,7 +120,7 @@ export class Push {
 
   #collectBlobs({ config, layers }: ImageManifest): void {
     for (const blob of [config, ...layers])
-      if (!blob.mediaType.includes('nondistributable')) this.#blobs.set(blob.digest, blob);
+      if (isDistributable(blob.mediaType)) this.#blobs.set(blob.digest, blob);
   }
 
   async #read(descriptor: Descriptor): Promise<Manifest> {

@@ -135,6 +135,11 @@ describe('push', () => {
       '404 MANIFEST_BLOB_UNKNOWN',
     );
     expect((await served.fetch('/v2/a/tags/list')).status).toBe(404);
+    const elsewhere = other.replace(
+      'text/plain',
+      'application/vnd.oci.image.layer.nondistributable.v1.tar',
+    );
+    expect((await putManifest(served, 'a', '1', elsewhere)).status).toBe(201);
   });
 
   test('deletes nothing', async () => {

@@ -6,7 +6,7 @@ import { flatArchive } from './flat-archive.ts';
 import { loadImage } from '../image/image.ts';
 import { tagEntry } from '../store/layout-index.ts';
 import { isIndex, parseManifestOrIndex } from '../image/manifest.ts';
-import { isIndexType, isManifestType, MediaType } from '../image/media-type.ts';
+import { isDistributable, isIndexType, isManifestType, MediaType } from '../image/media-type.ts';
 import { type Platform, platformMatches } from '../image/platform.ts';
 import { familiarReference, formatReference, type Reference } from '../image/reference.ts';
 import type { Store } from '../store/store.ts';
@@ -159,7 +159,7 @@ class Contents {
   }
 
   async #blob({ digest, size, mediaType }: Descriptor): Promise<void> {
-    if (mediaType.includes('nondistributable') && !(await this.store.has(digest))) return;
+    if (!isDistributable(mediaType) && !(await this.store.has(digest))) return;
     if ((await this.store.size(digest)) !== size)
       throw new LktError('NOT_FOUND', `blob ${digest} is not in the store`, {
         fix: 'pull or build the image again',

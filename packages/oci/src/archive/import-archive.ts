@@ -5,7 +5,7 @@ import { type Descriptor, objectFrom } from '../image/descriptor.ts';
 import { DockerArchiveReader } from './docker-archive-reader.ts';
 import type { Tag } from '../store/layout-index.ts';
 import { isIndex, parseIndex, parseManifestOrIndex } from '../image/manifest.ts';
-import { isIndexType, isManifestType } from '../image/media-type.ts';
+import { isDistributable, isIndexType, isManifestType } from '../image/media-type.ts';
 import type { Store } from '../store/store.ts';
 import type { TarLimits } from '../tar/tar-header-reader.ts';
 
@@ -140,7 +140,7 @@ class Walk {
   async #require({ digest, size, mediaType }: Descriptor): Promise<void> {
     const actual = await this.#store.size(digest);
     if (actual === size) return;
-    if (actual === undefined && mediaType.includes('nondistributable')) return;
+    if (actual === undefined && !isDistributable(mediaType)) return;
     const what = actual === undefined ? 'is missing' : `has ${actual} bytes, not ${size}`;
     throw new LktError('NOT_FOUND', `the archive is incomplete: ${digest} ${what}`);
   }

@@ -19,6 +19,14 @@ export function isManifestType(mediaType: string): boolean {
   return mediaType === MediaType.ociManifest || mediaType === MediaType.dockerManifest;
 }
 
+/**
+ * Reports whether registries have the blobs of this media type: those of layers with a restricted
+ * licence may be elsewhere (image-spec, layer.md, "Non-Distributable Layers").
+ */
+export function isDistributable(mediaType: string): boolean {
+  return !/\.(?:nondistributable|foreign)\./.test(mediaType);
+}
+
 /** Reports whether this is the media type of an image index. */
 export function isIndexType(mediaType: string): boolean {
   return mediaType === MediaType.ociIndex || mediaType === MediaType.dockerList;

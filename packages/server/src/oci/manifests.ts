@@ -3,6 +3,7 @@ import {
   type Descriptor,
   type ImageIndex,
   type ImageManifest,
+  isDistributable,
   isIndexType,
   isManifestType,
   MediaType,
@@ -106,11 +107,14 @@ async function putManifest(
   });
 }
 
-/** Requires the blobs of a manifest with their stated size. Images of an index may be missing. */
+/**
+ * Requires the blobs of a manifest with their stated size. Images of an index and non-distributable
+ * layers may be missing.
+ */
 async function requireContent(store: Store, document: ImageIndex | ImageManifest): Promise<void> {
   if ('manifests' in document) return;
-  for (const { digest, size } of [document.config, ...document.layers])
-    if (!(await store.keep(digest, size)))
+  for (const { digest, size, mediaType } of [document.config, ...document.layers])
+    if (!(await store.keep(digest, size)) && isDistributable(mediaType))
       throw new ApiError(
         404,
         'MANIFEST_BLOB_UNKNOWN',
