@@ -81,10 +81,10 @@ async function entryLines(
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   const path = cacheFilePath(store, 'entries', digestHex(layer.digest));
-  const known = await readCacheFile(path);
+  const known = readCacheFile(store, path);
   if (known !== undefined) return known;
   const list = async (): Promise<readonly string[]> =>
-    writeCacheFile(path, await listEntries(store, layer, signal));
+    writeCacheFile(store, path, await listEntries(store, layer, signal));
   const other = inProgress.get(path);
   // The other caller's signal may have aborted it.
   if (other !== undefined) return other.catch(list);

@@ -1,13 +1,14 @@
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { type Digest, isDigest } from '@lkt/core';
-import { type CacheArea, directoryArea, fileArea } from '@lkt/oci';
+import { adoptable, type CacheArea, directoryArea, fileArea } from '@lkt/oci';
 import { namesIn } from '@lkt/oci/files';
 
 /** The cache areas that engines keep in a store beside its blobs. */
 export const buildCacheAreas: readonly CacheArea[] = [
-  fileArea('steps', 'steps', blobsOfStep),
-  byOwner('layers', 'layers', true),
+  fileArea('steps', 'steps', { ...adoptable, blobsOf: blobsOfStep }),
+  { ...byOwner('layers', 'layers', true), isIntact: isIntactLayer },
   byOwner('mounts', 'mounts', false),
+  // From earlier versions, and only cleaned up.
   directoryArea('compiled', 'compiled', false),
 ];
 
@@ -20,6 +21,16 @@ function byOwner(name: string, directory: string, isFixed: boolean): CacheArea {
         directoryArea(name, join(directory, owner), isFixed).list(store, sizes),
       ),
   };
+}
+
+/** Root sees only its own layers as they are: those of a user namespace have other owners. */
+async function isIntactLayer(path: string): Promise<boolean | undefined> {
+  const layer = `sha256:${basename(path)}`;
+  const isOwn = process.geteuid?.() === 0 && basename(dirname(path)) === '0';
+  if (!isOwn || !isDigest(layer)) return undefined;
+  // Loads native code.
+  const { isWholeLayer } = await import('./layers/layer-hash.ts');
+  return isWholeLayer(path, layer);
 }
 
 /** @throws SyntaxError */

@@ -50,7 +50,8 @@ async function build(
   await fetchRemoteFiles(job.plan, request, around);
   const gitFiles = await fetchGitFiles(job.plan, job.file, request.name, around);
   around.signal?.throwIfAborted();
-  const setup = { store: around.store.dir, limits, executor, environment: job.variation };
+  const { dir, sealed } = around.store;
+  const setup = { store: dir, key: sealed.key, limits, executor, environment: job.variation };
   const worker =
     around.worker ?? (waiting?.take(setup) === true ? waiting : WorkerProcess.start(setup));
   const results = await runWorker(

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { canonicalJson, digestHex, digestOf, isDigest, undefinedIf } from '@lkt/core';
+import { canonicalJson, digestHex, digestOf, isDigest } from '@lkt/core';
 import { ENGINE_EPOCH, SOURCE_DATE_EPOCH, type Store } from '@lkt/oci';
 import type { LayerRef } from './layers/layers.ts';
 
@@ -11,8 +10,8 @@ export type CacheKeyFields = Readonly<Record<string, unknown>>;
  * Records of steps: `steps/<key>.json` in the store. A key is the hash of all inputs of the step.
  * The layers below count by content, so a step that produces the same layer again ends a rebuild.
  *
- * A record is written atomically. An unreadable one, such as one that a system crash truncated, is
- * ignored. The layer of a record may no longer exist.
+ * A record is written atomically and sealed. One without the seal of the store, such as one that a
+ * system crash truncated, is ignored. The layer of a record may no longer exist.
  */
 export class StepCache {
   readonly #dir: string;
@@ -48,24 +47,17 @@ export class StepCache {
   async store(key: string, value: LayerRef | string): Promise<void> {
     const text = JSON.stringify({ value });
     // Some file systems wait for the disk when a file is replaced.
-    if ((await this.#text(key)) !== text) await this.#store.putFile(this.#path(key), text);
+    if ((await this.#text(key)) !== text) await this.#store.putSealed(this.#path(key), text);
   }
 
   async #read(key: string): Promise<unknown> {
     const text = await this.#text(key);
-    if (text === undefined) return undefined;
-    try {
-      return (JSON.parse(text) as { value?: unknown }).value;
-    } catch {
-      // Truncated by a system crash.
-      return undefined;
-    }
+    return text === undefined ? undefined : (JSON.parse(text) as { value?: unknown }).value;
   }
 
   async #text(key: string): Promise<string | undefined> {
     const path = this.#path(key);
-    if (!(await this.#store.use(path))) return undefined;
-    return readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
+    return (await this.#store.use(path)) ? this.#store.sealed.read(path) : undefined;
   }
 
   #path(key: string): string {

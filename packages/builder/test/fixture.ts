@@ -1,12 +1,5 @@
-import {
-  chmodSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  symlinkSync,
-} from 'node:fs';
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { enableCompileCache } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -99,15 +92,8 @@ export interface Built {
   readonly warnings: readonly string[];
 }
 
-/** Gives a store the shared compile cache, so that workers do not compile their code again. */
-export function shareCompiledCode({ dir }: Store): void {
-  try {
-    symlinkSync(COMPILED, join(dir, 'compiled'));
-  } catch (error) {
-    // Left by an earlier build.
-    if (!isErrno(error, 'EEXIST')) throw error;
-  }
-}
+// Workers share the compile cache of this process, so that they do not compile their code again.
+enableCompileCache(COMPILED);
 
 /** Builds a Dockerfile, with the native engine by default. `base` is the image of `writeBase`. */
 export async function build(
@@ -123,7 +109,6 @@ export async function build(
 ): Promise<Built> {
   const { signal, onEvent, engine = nativeEngine(), cache, env, ...request } = options;
   const store = await openStore(storeDir);
-  shareCompiledCode(store);
   const events: ProgressEvent[] = [];
   const descriptor = await engine.build(
     {

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
+import { type KeySource, SealedFiles } from '@lkt/oci/files';
 import type { Interfaces } from '@oclif/core';
 import { parse } from '@oclif/core/parser';
 import {
@@ -24,6 +25,7 @@ import {
 } from './session/environment.ts';
 import { abortOnInterrupt } from './session/interrupt.ts';
 import type { Session } from './session/session.ts';
+import { createStoreKey } from './session/store-key.ts';
 
 /** The flags of every command. */
 export type CommonFlags = FlagValues<typeof LktCommand.baseFlags>;
@@ -163,12 +165,16 @@ export abstract class LktCommand {
     const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), display);
     this.#logs = logs;
     warn(logs, this.#warnings);
+    const storeKey = createStoreKey(environment, logs);
     const signal = abortOnInterrupt(() => display.close(false));
     return {
       environment,
       cacheDir,
-      openStore: async () => (await import('@lkt/oci')).openStore(cacheDir),
-      findStore: async () => findStore(cacheDir),
+      storeKey,
+      sealed: new SealedFiles(cacheDir, storeKey),
+      openStore: async (options) =>
+        (await import('@lkt/oci')).openStore(cacheDir, { ...options, key: storeKey }),
+      findStore: async () => findStore(cacheDir, storeKey),
       reporter: logs,
       hasWarned: () => logs.hasWarned,
       signal,
@@ -216,10 +222,10 @@ function stamp(): string {
   return `${time}-${process.pid}`;
 }
 
-async function findStore(dir: string): Promise<Store | undefined> {
+async function findStore(dir: string, key: KeySource): Promise<Store | undefined> {
   const { openStore } = await import('@lkt/oci');
   try {
-    return await openStore(dir, { create: false });
+    return await openStore(dir, { create: false, key });
   } catch (error) {
     if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
     throw error;

@@ -7,6 +7,7 @@ const COMMANDS = {
   'audit:kernel': async () => (await import('./commands/audit/kernel.ts')).AuditKernel,
   'audit:rootfs': async () => (await import('./commands/audit/rootfs.ts')).AuditRootfs,
   build: async () => (await import('./commands/build.ts')).Build,
+  'cache:adopt': async () => (await import('./commands/cache/adopt.ts')).CacheAdopt,
   'cache:clean': async () => (await import('./commands/cache/clean.ts')).CacheClean,
   'cache:du': async () => (await import('./commands/cache/du.ts')).CacheDu,
   'cache:export': async () => (await import('./commands/cache/export.ts')).CacheExport,

@@ -72,6 +72,7 @@ function runWith(
       PATH: process.env['PATH'],
       HOME: '/nonexistent',
       LKT_CACHE: join(checkout, 'store'),
+      LKT_STORE_KEY: 'c'.repeat(64),
       NO_COLOR: '1',
       ...env,
     },
@@ -230,7 +231,9 @@ async function runScript(text: string): Promise<void> {
       PATH: process.env['PATH'] ?? '',
       NO_COLOR: '1',
       LC_ALL: 'C.UTF-8',
+      NODE: process.execPath,
       LKT_CACHE: join(dir.path, '.store'),
+      LKT_STORE_KEY: 'c'.repeat(64),
       GIT_CONFIG_GLOBAL: '/dev/null',
       GIT_AUTHOR_NAME: 'A',
       GIT_AUTHOR_EMAIL: 'a@example.com',
@@ -259,6 +262,20 @@ COPY build.yml /
 -- pkg/link/.keep --
 `;
 
+/** Edits the entries of one kind, and seals them with a key. */
+const EDIT = `
+-- edit.mjs --
+import { createHmac } from 'node:crypto';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
+const [kind, key] = process.argv.slice(2);
+for (const name of globSync('results/*' + kind, { cwd: '.store' })) {
+  const content = readFileSync('.store/' + name, 'utf8');
+  const text = content.replace(/ hmac-sha256:.*$/, '').replaceAll('example/a', 'example/cached');
+  const mac = createHmac('sha256', key).update(['lkt sealed file 1', name, text].join('\\0'));
+  writeFileSync('.store/' + name, text + ' hmac-sha256:' + mac.digest('hex'));
+}
+`;
+
 describe('the action cache', () => {
   test.each([
     ['pkg build pkg/a', 'packages'],
@@ -266,14 +283,20 @@ describe('the action cache', () => {
   ])('holds the result of lkt %s', async (command, kind) => {
     await runScript(`${PACKAGE}
 lkt ${command}
-exec sh -c 'sed -i s,example/a,example/cached,g .store/results/*.${kind}'
+exec $NODE edit.mjs .${kind} $LKT_STORE_KEY
 # The result comes from the entry while nothing changes.
+lkt ${command}
+stdout example/cached
+exec $NODE edit.mjs .${kind} another-key
+lkt ${command}
+! stdout example/cached
+exec $NODE edit.mjs .${kind} $LKT_STORE_KEY
 lkt ${command}
 stdout example/cached
 replace pkg/a/Dockerfile scratch 'scratch AS stage'
 lkt ${command}
 ! stdout example/cached
-${FILES}`);
+${FILES}${EDIT}`);
   });
 
   test('stores no build that printed a warning', async () => {

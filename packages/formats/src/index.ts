@@ -32,7 +32,7 @@ export { type FileFacts, readFileFacts, type FileMap } from './file-system/file-
 export { type FileSystem, fileSystemOf, type FsEntry } from './file-system/file-system.ts';
 export { type InodeEntry } from './file-system/inode-entry.ts';
 export { type IsoImage, planIso } from './iso9660/iso9660.ts';
-export { kernelRelease, kernelInitSize } from './linux-boot/kernel-header.ts';
+export { KERNEL_HEADER_BYTES, kernelRelease, kernelInitSize } from './linux-boot/kernel-header.ts';
 export {
   FIRST_PARTITION_SECTOR,
   gptDisk,

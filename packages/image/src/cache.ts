@@ -1,7 +1,6 @@
 import { mkdir, open, rename, rm, writeFile } from 'node:fs/promises';
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import { crc32 } from 'node:zlib';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { extname, join } from 'node:path';
 import {
   type Digest,
   digestHex,
@@ -17,18 +16,18 @@ import {
   fileArea,
   fileChunks,
   createAsyncDigester,
+  type SealedFiles,
   singleChunk,
   type Store,
   writeAll,
 } from '@lkt/oci';
-import { KnownFiles } from './output/known-files.ts';
+import { digestOfFile, KnownFiles } from './output/known-files.ts';
 
 /** A file of the cache, as recorded. `ComposeCache.read` verifies it. */
 export interface CachedFile {
   readonly path: string;
   readonly digest: Digest;
   readonly size: number;
-  readonly crc: number;
 }
 
 /** A file of the cache, and whether an earlier build made it. */
@@ -37,7 +36,7 @@ export interface MadeFile extends CachedFile {
 }
 
 /** Part of a file of the cache. */
-export interface CachedRange extends Pick<CachedFile, 'path' | 'size' | 'crc'> {
+export interface CachedRange extends CachedFile {
   readonly offset: number;
 }
 
@@ -54,17 +53,25 @@ const READ_SIZE = 256 * 1024;
 export type ImageArea = 'contents' | 'segments';
 
 export const imageCacheAreas: readonly CacheArea[] = [
-  fileArea('contents', 'contents'),
-  fileArea('segments', 'segments'),
+  fileArea('contents', 'contents', { isIntact }),
+  fileArea('segments', 'segments', { isIntact }),
 ];
 
+/** A content is verified with its record, and is not used without one. */
+async function isIntact(path: string, sealed: SealedFiles): Promise<boolean | undefined> {
+  if (extname(path) === '') return undefined;
+  const text = sealed.read(path);
+  if (text === undefined || !path.endsWith('.sum')) return text !== undefined;
+  const [digest, size] = text.split(' ');
+  const content = path.slice(0, -'.sum'.length);
+  if (!existsSync(content)) return undefined;
+  return (await digestOfFile(content, Number(size))) === digest;
+}
+
 /**
- * Files made from images, in the store. A file is named by its inputs and verified against its
- * recorded CRC-32 on each read; a damaged or missing file is made again. Processes may share the
- * cache.
- *
- * A digest would add no protection, since anyone who can change a file can change its record.
- * Outputs are hashed while they are written.
+ * Files made from images, in the store. A file is named by its inputs, and its sealed record has
+ * its digest, which each read verifies. A missing or damaged file, or one whose record has not the
+ * seal of the store, is made again. Processes may share the cache.
  */
 export class ComposeCache {
   /** Digests of files outside the cache. */
@@ -81,7 +88,7 @@ export class ComposeCache {
     this.#dir = join(store.dir, area);
     this.#reporter = reporter;
     this.#signal = signal;
-    this.knownFiles = new KnownFiles(this.#dir);
+    this.knownFiles = new KnownFiles(this.#dir, store.sealed);
   }
 
   /**
@@ -105,11 +112,10 @@ export class ComposeCache {
     try {
       if (!(await this.#store.use(path)) || !(await this.#store.use(`${path}.sum`)))
         return undefined;
-      // Synchronous, because a thread takes ten times as long for so few bytes.
-      const [digest = '', size, crc] = readFileSync(`${path}.sum`, 'utf8').split(' ');
-      if (crc === undefined) return undefined;
+      const [digest = '', size] = this.#store.sealed.read(`${path}.sum`)?.split(' ') ?? [];
+      if (size === undefined) return undefined;
       if (isDigest(digest) && String(statSync(path).size) === size)
-        return { path, digest, size: Number(size), crc: Number(crc) };
+        return { path, digest, size: Number(size) };
       this.#warn(path);
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw ioError(`cannot read ${path}`, error);
@@ -122,16 +128,19 @@ export class ComposeCache {
    * @throws DamagedFile at the end
    */
   async *read(file: CachedFile | CachedRange): AsyncGenerator<Uint8Array> {
-    const { path, size, crc } = file;
-    let [sum, length] = [0, 0];
+    const { path, size, digest } = file;
+    using digester = await createAsyncDigester(size);
     const part = 'offset' in file ? { part: file } : {};
     for await (const chunk of fileChunks(path, { canReuseBuffers: true, ...part })) {
-      sum = crc32(chunk, sum);
-      length += chunk.length;
-      if (length > size) break;
+      // Hashed while the caller uses the chunk.
+      const hashing = digester.update(chunk);
+      hashing.catch(() => undefined);
+      if (digester.size > size) break;
       yield chunk;
+      await hashing;
     }
-    if (length !== size || sum !== crc) throw await this.#damaged(path);
+    if (digester.size !== size || (await digester.digest()) !== digest)
+      throw await this.#damaged(path);
   }
 
   /**
@@ -154,7 +163,8 @@ export class ComposeCache {
           start = part.offset;
         }
         const data = run.subarray(part.offset - start, part.offset - start + part.size);
-        if (data.length !== part.size || crc32(data) !== part.crc) throw await this.#damaged(path);
+        if (data.length !== part.size || digestOf(data) !== part.digest)
+          throw await this.#damaged(path);
         yield { part, data };
       }
     } catch (error) {
@@ -192,10 +202,10 @@ export class ComposeCache {
     }
   }
 
-  async #textOf({ path, size, crc }: CachedFile): Promise<string> {
+  async #textOf({ path, digest }: CachedFile): Promise<string> {
     try {
       const data = readFileSync(path);
-      if (data.length === size && crc32(data) === crc) return data.toString();
+      if (digestOf(data) === digest) return data.toString();
     } catch (error) {
       throw ioError(`cannot read ${path}`, error);
     }
@@ -212,8 +222,8 @@ export class ComposeCache {
     return new DamagedFile(path);
   }
 
-  #warn(path: string): void {
-    this.#reporter.emit({ kind: 'warning', text: `${path} is damaged and is made again` });
+  #warn(path: string, problem = 'is damaged'): void {
+    this.#reporter.emit({ kind: 'warning', text: `${path} ${problem} and is made again` });
   }
 
   async #make(
@@ -223,11 +233,6 @@ export class ComposeCache {
   ): Promise<CachedFile> {
     const path = join(this.#dir, key);
     using digester = await createAsyncDigester(Infinity);
-    let crc = 0;
-    const hash = async (chunk: Uint8Array): Promise<void> => {
-      crc = crc32(chunk, crc);
-      await digester.update(chunk);
-    };
     await using temp = await this.#store.tempDir();
     try {
       await mkdir(this.#dir, { recursive: true });
@@ -237,7 +242,7 @@ export class ComposeCache {
         let end = 0;
         for await (const chunk of make()) {
           this.#signal?.throwIfAborted();
-          const hashing = head === undefined ? hash(chunk) : undefined;
+          const hashing = head === undefined ? digester.update(chunk) : undefined;
           await Promise.all([writeAll(file, chunk, end), hashing]);
           end += chunk.length;
         }
@@ -248,16 +253,20 @@ export class ComposeCache {
         }
       }
       if (head !== undefined)
-        for await (const chunk of fileChunks(data, { canReuseBuffers: true })) await hash(chunk);
+        for await (const chunk of fileChunks(data, { canReuseBuffers: true }))
+          await digester.update(chunk);
       const { size } = digester;
       const digest = await digester.digest();
-      // No fsync: a file torn by a crash fails its checksum.
-      await writeFile(`${data}.sum`, `${digest} ${size} ${crc}`);
+      // No fsync: a file torn by a crash does not match its digest.
+      const record = `${digest} ${size}`;
+      if ((this.#store.sealed.readIgnored(`${path}.sum`) ?? record) !== record)
+        this.#warn(path, 'is not what its inputs give');
+      await writeFile(`${data}.sum`, this.#store.sealed.seal(`${path}.sum`, record));
       await rename(data, path);
       await rename(`${data}.sum`, `${path}.sum`);
       for (const made of [path, `${path}.sum`]) await this.#store.use(made);
       this.#made.add(path);
-      return { path, digest, size, crc };
+      return { path, digest, size };
     } catch (error) {
       throw ioError('cannot write into the store', error);
     }

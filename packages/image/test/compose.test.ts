@@ -12,10 +12,13 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { digestOf, LktError } from '@lkt/core';
-import { readTar, type Store } from '@lkt/oci';
+import { openStore, readTar, type Store } from '@lkt/oci';
+import { SealedFiles } from '@lkt/oci/files';
 import { describe, expect, it } from 'vitest';
+import { imageCacheAreas } from '../src/cache.ts';
 import { readInitrdInfo } from '../src/initrd/info.ts';
 import {
   type Content,
@@ -133,6 +136,99 @@ describe('composeImage', () => {
     const second = await compose(store, text, { outDir, reporter: repaired });
     expect(second.files).toEqual(first.files);
     expect(repaired.events.filter(({ kind }) => kind === 'warning').length).toBeGreaterThan(5);
+  });
+
+  const other = new SealedFiles('/', () => 'the key of another user');
+  it.each<[string, (store: Store, path: string, record: string) => string]>([
+    ['without a seal', (_store, _path, record) => record],
+    [
+      'with the seal of another key',
+      ({ dir }, path, record) => other.seal(join('/', relative(dir, path)), record),
+    ],
+    [
+      'with the seal of another file',
+      ({ sealed }, path, record) => sealed.seal(`${path}.sum`, record),
+    ],
+  ])('remakes what was swapped together with its record, %s', async (_, recordOf) => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const options = { sbom: { path: 'sbom.json' } };
+    const first = await compose(store, text, options);
+    for (const path of cacheFiles(store)) {
+      const data = readFileSync(path);
+      // A digit, so that texts remain JSON.
+      const at = data.findLastIndex((byte) => byte >= 0x30 && byte <= 0x37);
+      data[at] = (data[at] ?? 0) ^ 1;
+      chmodSync(path, 0o644);
+      writeFileSync(path, data);
+      const sum = `${path}.sum`;
+      const record = `${digestOf(data)} ${data.length}`;
+      writeFileSync(sum, recordOf(store, sum, `${record} ${crc32(data)}`));
+    }
+    const areas = imageCacheAreas;
+    const { cached } = await store.verify({ areas });
+    expect(cached.bad).toHaveLength(cacheFiles(store).length);
+    const repaired = new Recorder();
+    const second = await compose(store, text, { ...options, reporter: repaired });
+    expect(second.files.map(({ digest }) => digest)).toEqual(
+      first.files.map(({ digest }) => digest),
+    );
+    expect(cachedOf(repaired)).not.toContain(true);
+    expect((await store.verify({ areas })).cached.bad).toEqual([]);
+  });
+
+  it('derives again what it shall not reuse, and tells what was different', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const first = await compose(store, text);
+    const swapped = cacheFiles(store).filter((path) => statSync(path).size > 200);
+    for (const path of swapped) {
+      const data = Buffer.alloc(statSync(path).size, '1');
+      chmodSync(path, 0o644);
+      writeFileSync(path, data);
+      const sum = `${path}.sum`;
+      writeFileSync(sum, store.sealed.seal(sum, `${digestOf(data)} ${data.length}`));
+    }
+    expect((await store.verify({ areas: imageCacheAreas })).cached.bad).toEqual([]);
+    const strict = await openStore(store.dir, { ignored: ['contents', 'segments'] });
+    const recorder = new Recorder();
+    const second = await compose(strict, text, { reporter: recorder });
+    expect(second.files.map(({ digest }) => digest)).toEqual(
+      first.files.map(({ digest }) => digest),
+    );
+    expect(cachedOf(recorder)).not.toContain(true);
+    const warnings = recorder.events.filter(({ kind }) => kind === 'warning');
+    expect(warnings).toHaveLength(swapped.length);
+    expect(warnings[0]).toMatchObject({
+      text: expect.stringMatching(/ is not what its inputs give and is made again$/),
+    });
+    const third = await compose(store, text);
+    expect(third.files.map(({ digest }) => digest)).toEqual(
+      first.files.map(({ digest }) => digest),
+    );
+  });
+
+  it('finds changes that keep size and CRC-32', async () => {
+    const store = await tempStore();
+    const text = await sampleConfig(store);
+    const first = await compose(store, text);
+    const changed = cacheFiles(store).filter((path) => statSync(path).size > 200);
+    for (const path of changed) {
+      const data = readFileSync(path);
+      const before = crc32(data);
+      addPolynomial(data, data.length >> 1);
+      expect(crc32(data)).toBe(before);
+      chmodSync(path, 0o644);
+      writeFileSync(path, data);
+    }
+    expect(changed.length).toBeGreaterThan(5);
+    expect((await store.verify({ areas: imageCacheAreas })).cached.bad).toHaveLength(
+      changed.length,
+    );
+    const second = await compose(store, text);
+    expect(second.files.map(({ digest }) => digest)).toEqual(
+      first.files.map(({ digest }) => digest),
+    );
   });
 
   it('keeps files with the expected bytes, and writes the others', async () => {
@@ -285,6 +381,16 @@ describe('images with hostile layers', () => {
     await expect(failure).rejects.toThrow(message);
   });
 });
+
+/** Changes bytes by the generator polynomial, which leaves the CRC-32 of the whole unchanged. */
+function addPolynomial(data: Buffer, at: number): void {
+  const polynomial = 0x104c11db7n;
+  for (let bit = 0; bit <= 32; bit += 1) {
+    const byte = at + (bit >> 3);
+    const isSet = (polynomial >> BigInt(32 - bit)) & 1n;
+    if (isSet === 1n) data[byte] = (data[byte] ?? 0) ^ (1 << (bit & 7));
+  }
+}
 
 /** Lists the files of the cache without their checksums. */
 function cacheFiles(store: Store): readonly string[] {

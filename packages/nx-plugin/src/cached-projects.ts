@@ -32,7 +32,7 @@ export async function cachedProjects(
   const key = keyOf(root, files, settings, env);
   const path = join(root, settings.layouts, ENTRY);
   if (key !== undefined) {
-    const cached = findAction<CachedProjects>(path, env)?.result;
+    const cached = findAction<CachedProjects>(textAt(path), env)?.result;
     if (cached?.key === key) return cached.projects;
   }
   const { readProjects } = await import('./projects.ts');
@@ -45,6 +45,14 @@ export async function cachedProjects(
     if (action !== undefined) await writeJson(path, action);
   }
   return projects;
+}
+
+function textAt(path: string): string | undefined {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return undefined;
+  }
 }
 
 /**

@@ -1,6 +1,12 @@
 export { ByteReader, UnexpectedEndError } from './io/byte-reader.ts';
 export { type BlobInfo } from './store/blobs.ts';
-export { type CacheArea, type CacheItem, directoryArea, fileArea } from './store/cache-area.ts';
+export {
+  adoptable,
+  type CacheArea,
+  type CacheItem,
+  directoryArea,
+  fileArea,
+} from './store/cache-area.ts';
 export {
   type DecompressOptions,
   decompressLayer,
@@ -79,7 +85,7 @@ export {
 export { isDistributable, isIndexType, isManifestType, MediaType } from './image/media-type.ts';
 export { findImage, type StoreImage } from './image/find-image.ts';
 export { imageFiles } from './layer/image-files.ts';
-export { openStore } from './store/open-store.ts';
+export { openStore, type OpenOptions } from './store/open-store.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './image/platform.ts';
 export { readArchives, readFile, readFiles } from './layer/read-files.ts';
 export {
@@ -90,7 +96,8 @@ export {
 } from './image/reference.ts';
 export { describeReferrer } from './image/referrers.ts';
 export { writeReferrer } from './image/referrer-writer.ts';
-export { type Store } from './store/store.ts';
+export { type SealedFiles } from './store/sealed-files.ts';
+export { type Store, type StoreCheck } from './store/store.ts';
 export { isTarHeader } from './tar/tar-fields.ts';
 export { type TarLimits } from './tar/tar-header-reader.ts';
 export { normalizePath } from './tar/tar-path.ts';

@@ -184,8 +184,9 @@ async function buildVaried(
   for (;;) {
     const now = Math.floor(Date.now() / 1000);
     const { limits, executor } = request;
-    const worker =
-      isFirst && fits ? await pooled.worker({ store: store.dir, limits, executor }) : undefined;
+    const { dir, sealed } = store;
+    const options = { store: dir, key: sealed.key, limits, executor };
+    const worker = isFirst && fits ? await pooled.worker(options) : undefined;
     isFirst = false;
     try {
       const again = { ...request, context: sources, variation };

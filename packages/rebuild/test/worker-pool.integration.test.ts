@@ -14,8 +14,8 @@ afterEach(() => directory[Symbol.dispose]());
 
 /** Returns the process id of a pooled worker. */
 async function pidIn(pooled: PooledWorker): Promise<number | undefined> {
-  const { dir: store } = await openStore(directory.path);
-  const worker = await pooled.worker({ store });
+  const { dir: store, sealed } = await openStore(directory.path);
+  const worker = await pooled.worker({ store, key: sealed.key });
   worker.release();
   return worker.child.pid;
 }

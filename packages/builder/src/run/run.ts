@@ -79,7 +79,7 @@ function start(
   options: RunCommandOptions,
   describe: (group: CommandGroup | undefined) => Sandbox,
 ): GroupedProcess {
-  const { setup, store, directory, groups, inits, signal } = options;
+  const { setup, directory, groups, inits, signal } = options;
   const { executor, limits } = setup;
   signal.throwIfAborted();
   const program = findExecutor(executor);
@@ -87,7 +87,7 @@ function start(
   const group = groups.create(groupLimits(limits));
   try {
     const { argv, extra } = launch({ executor, program }, describe(group), directory);
-    return { ...startProcess(argv, { store: store.dir, limits, extra }), group };
+    return { ...startProcess(argv, { limits, extra }), group };
   } catch (error) {
     group?.remove();
     throw error;

@@ -21,11 +21,9 @@ export interface CommandProcess {
 export function startProcess(
   argv: readonly string[],
   {
-    store,
     limits,
     extra = [],
   }: {
-    readonly store: string;
     readonly limits: Limits;
     readonly extra?: readonly (number | 'pipe')[];
   },
@@ -36,7 +34,7 @@ export function startProcess(
   // unshare.
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...processors(limits), ...argv], {
     stdio: ['ignore', output.write, output.write, 'pipe', ...extra],
-    env: hostEnvironment(store),
+    env: hostEnvironment(),
     cwd: '/',
   });
   const ended = new Promise<number | string>((resolve, reject) => {

@@ -71,7 +71,7 @@ export class Inits {
   }
 
   #start(): GroupedProcess {
-    const { groups, store, limits } = this.#options;
+    const { groups, limits } = this.#options;
     const group = groups.create(groupLimits(limits));
     const joins = this.#joinsLate ? [] : (group?.joins ?? []);
     const init = programPath(new URL('init.ts', import.meta.url));
@@ -79,7 +79,7 @@ export class Inits {
     // The init makes the other namespaces once it has a command: an earlier mount namespace would
     // lack later mounts.
     const argv = ['unshare', '--pid', '--fork', '--kill-child=KILL', '--', ...command];
-    return { ...startProcess(argv, { store, limits, extra: ['pipe'] }), group };
+    return { ...startProcess(argv, { limits, extra: ['pipe'] }), group };
   }
 
   /** Returns Node, bind-mounted over itself read-only: a command can reach it as /proc/self/exe. */
@@ -103,8 +103,6 @@ export class Inits {
 }
 
 interface InitOptions {
-  /** Directory of the store. */
-  readonly store: string;
   readonly limits: Limits;
   readonly groups: Cgroups;
 }

@@ -42,8 +42,8 @@ export async function withWorkerContext(
   { groups, inits, signal, emit }: Pick<WorkerContext, 'groups' | 'inits' | 'signal' | 'emit'>,
   use: (worker: WorkerContext) => Promise<void>,
 ): Promise<void> {
-  const { store: dir, environment, owner } = setup;
-  const store = await openStore(dir);
+  const { store: dir, key, environment, owner } = setup;
+  const store = await openStore(dir, { key: () => key });
   await using temporary = await store.tempDir();
   chmodSync(temporary.path, 0o700);
   // A varied environment starts without known steps, and leaves none.

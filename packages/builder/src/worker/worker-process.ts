@@ -48,7 +48,7 @@ export class WorkerProcess implements AsyncDisposable {
     const child = spawn(program, [...flags, '--', process.execPath, ...NODE_FLAGS, script], {
       stdio: ['pipe', 'ignore', 'pipe', 'pipe'],
       env: {
-        ...hostEnvironment(setup.store),
+        ...hostEnvironment(),
         ...MALLOC_ENVIRONMENT.worker,
         ...setup.environment?.env,
       },
@@ -113,14 +113,15 @@ export class WorkerProcess implements AsyncDisposable {
 }
 
 function setupFor(
-  { store, limits = {}, executor = 'init', environment }: WorkerOptions,
+  { store, key, limits = {}, executor = 'init', environment }: WorkerOptions,
   uid: number,
 ): { readonly argv: readonly string[]; readonly setup: WorkerSetup } {
   const { argv, ...namespace } = chooseNamespace(uid, environment);
   // Synchronous, because Node would first start four threads.
   const real = realpathSync.native(store);
   const parent = process.pid;
-  return { argv, setup: { ...namespace, store: real, parent, limits, executor, environment } };
+  const setup = { ...namespace, store: real, key, parent, limits, executor, environment };
+  return { argv, setup };
 }
 
 /**

@@ -10,6 +10,8 @@ import type { Namespace } from './namespace.ts';
 export interface WorkerOptions {
   /** Directory of the store. */
   readonly store: string;
+  /** Key of its sealed files. */
+  readonly key: string;
   /** As in `BuildRequest`. */
   readonly limits?: Limits | undefined;
   readonly executor?: string | undefined;

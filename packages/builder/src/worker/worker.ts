@@ -47,9 +47,9 @@ async function main(): Promise<never> {
 }
 
 async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>): Promise<void> {
-  const { store, limits, executor } = setup;
+  const { limits, executor } = setup;
   const groups = new Cgroups();
-  const inits = new Inits({ store, limits, groups });
+  const inits = new Inits({ limits, groups });
   try {
     // The init starts while the modules of the builder load, which takes as long.
     if (executor === 'init') inits.expect(1);

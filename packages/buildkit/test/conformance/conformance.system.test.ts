@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nativeEngine } from '@lkt/builder';
 import { imageReferences, parseDockerfile, withoutIgnored } from '@lkt/dockerfile';
 import { type Dockerd, startDockerd } from '../dockerd.ts';
-import { contextOf, scratch, shareCompiledCode } from '../../../builder/test/fixture.ts';
+import { contextOf, scratch } from '../../../builder/test/fixture.ts';
 import { builtImage, differences } from './built-image.ts';
 import { buildahPeer, buildkitPeer, type Outcome, type Peer } from './peers.ts';
 import { type Rule, RULES } from './rules.ts';
@@ -25,7 +25,6 @@ let peers: Readonly<Record<'buildah' | 'buildkit', Peer>>;
 beforeAll(async () => {
   dockerd = await startDockerd(at('docker'));
   store = await openStore(at('store'));
-  shareCompiledCode(store);
   images = await writeStandIns(store);
   peers = {
     buildah: buildahPeer(at('buildah')),

@@ -113,6 +113,9 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     'dry-run': switchFlag('print the merged config with variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
     locked: switchFlag('reject images without a digest: tags, and packages named by directory'),
+    'no-cached-segments': switchFlag(
+      'derive everything in the image again from its packages, instead of reusing cached parts',
+    ),
     'no-policy-found': choiceFlag(
       ['error', 'ignore'],
       'what to do without a trust policy; default: error if CI=true, else ignore',
@@ -182,10 +185,10 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
   /** Returns the cached result of the same build, if nothing changed since. */
   async #cached(
     path: string,
-    { environment, reporter, signal }: Session,
+    { environment, reporter, sealed, signal }: Session,
   ): Promise<Result | undefined> {
     const { findCachedImage } = await import('@lkt/image/cached-image');
-    const image = await findCachedImage(path, environment.variables, Date.now(), signal);
+    const image = await findCachedImage(sealed, path, environment.variables, Date.now(), signal);
     if (image === undefined) return undefined;
     reportCached(reporter, image.packages);
     return this.#show(image, environment.cwd);
@@ -245,8 +248,9 @@ async function build(
   const top = dirname(configs[0]?.absolute ?? cwd);
   const platform = { os: 'linux', architecture: flags.arch };
   await using caches = await remoteCaches(session, flags);
+  const ignored = flags['no-cached-segments'] ? DERIVED : [];
   const tools = {
-    ...(await buildTools(session, flags)),
+    ...(await buildTools(withIgnored(session, ignored), flags)),
     ...caches.tools,
     platforms: [platform],
   };
@@ -273,6 +277,13 @@ async function build(
   };
   const image = await buildImage(() => workspaceAt(session, top), options, tools);
   return { image, store, top };
+}
+
+/** Directories of the store with what is derived from images. */
+const DERIVED: readonly string[] = ['attestations/entries', 'contents', 'segments'];
+
+function withIgnored(session: Session, ignored: readonly string[]): Session {
+  return { ...session, openStore: async () => session.openStore({ ignored }) };
 }
 
 function auditResult(audit: ImageAudit | undefined): Pick<Result, 'audit'> {

@@ -48,7 +48,10 @@ export class Graph extends LktCommand {
     const top = findTopWithoutGit(realpathSync(cwd), variables);
     const files = args.file ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
     const path = files === undefined ? undefined : graphActionPath(session, files, flags);
-    const cached = path === undefined ? undefined : findAction<DependencyGraph>(path, variables);
+    const cached =
+      path === undefined
+        ? undefined
+        : findAction<DependencyGraph>(session.sealed.read(path), variables);
     const graph = cached?.result ?? (await this.#read(session, files, flags, path));
     this.endProgress();
     if (!this.jsonEnabled()) print(await textOf(graph, flags));

@@ -8,8 +8,14 @@ import type { Session } from './session.ts';
 /** Flags that don't affect the result. */
 const IGNORED_FLAGS: ReadonlySet<string> = new Set(['json', 'progress', 'quiet', 'verbose']);
 
-/** Shell bookkeeping variables. */
-const IGNORED_VARIABLES: ReadonlySet<string> = new Set(['_', 'OLDPWD', 'PWD', 'SHLVL']);
+/** Shell bookkeeping variables, and one that no result depends on. */
+const IGNORED_VARIABLES: ReadonlySet<string> = new Set([
+  '_',
+  'LKT_STORE_KEY',
+  'OLDPWD',
+  'PWD',
+  'SHLVL',
+]);
 
 /** A command line whose result may be in the action cache. */
 export interface Action {

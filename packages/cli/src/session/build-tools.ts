@@ -87,8 +87,9 @@ export async function startWorker(
   const { WorkerProcess } = await import('@lkt/builder/worker');
   // Opening the store loads more code than starting a worker, which opens the store itself.
   const { cacheDir } = session;
+  const key = session.storeKey();
   const store = existsSync(cacheDir) ? cacheDir : (await session.openStore()).dir;
-  return WorkerProcess.start({ store, limits, executor: flags.executor });
+  return WorkerProcess.start({ store, key, limits, executor: flags.executor });
 }
 
 /** Opens a BuildKit engine. Validates its address at once, even if nothing needs a build. */

@@ -1,5 +1,6 @@
 import type { Reporter } from '@lkt/core';
-import type { Store } from '@lkt/oci';
+import type { OpenOptions, Store } from '@lkt/oci';
+import type { SealedFiles } from '@lkt/oci/files';
 import type { Environment } from './environment.ts';
 
 /** The environment of a running command. */
@@ -7,7 +8,11 @@ export interface Session {
   readonly environment: Environment;
   /** The store directory; not created before a command opens the store to write. */
   readonly cacheDir: string;
-  openStore(): Promise<Store>;
+  /** Key of the store, from outside the store. */
+  readonly storeKey: () => string;
+  /** Sealed files of the store, for a command that may end before it opens the store. */
+  readonly sealed: SealedFiles;
+  openStore(options?: Pick<OpenOptions, 'ignored'>): Promise<Store>;
   /** Opens the store if it exists. */
   findStore(): Promise<Store | undefined>;
   readonly reporter: Reporter;

@@ -1,8 +1,8 @@
 // https://docs.kernel.org/arch/x86/boot.html
-import { open } from 'node:fs/promises';
 
-/** Offsets in the header of an x86 kernel (Documentation/arch/x86/boot.rst). */
-const HEADER_SIZE = 0x264;
+/** Bytes of an x86 kernel up to the end of its header (Documentation/arch/x86/boot.rst). */
+export const KERNEL_HEADER_BYTES = 0x264;
+/** Offsets in the header. */
 const MAGIC_OFFSET = 0x202;
 const VERSION_OFFSET = 0x206;
 const RELEASE_OFFSET = 0x20e;
@@ -11,14 +11,13 @@ const INIT_SIZE_OFFSET = 0x260;
 const INIT_SIZE_VERSION = 0x020a;
 
 /**
- * Returns `init_size` of a kernel file: the bytes of memory that the kernel needs until it has
- * started. undefined without an x86 boot header.
+ * Returns `init_size` of a kernel: the bytes of memory that the kernel needs until it has started.
+ * undefined without an x86 boot header.
+ * @param head the first `KERNEL_HEADER_BYTES` of the kernel
  */
-export async function kernelInitSize(path: string): Promise<number | undefined> {
-  await using file = await open(path, 'r');
-  const head = Buffer.alloc(HEADER_SIZE);
-  await file.read(head, 0, HEADER_SIZE, 0);
-  if (!isKernel(head) || head.readUInt16LE(VERSION_OFFSET) < INIT_SIZE_VERSION) return undefined;
+export function kernelInitSize(head: Buffer): number | undefined {
+  if (head.length < KERNEL_HEADER_BYTES || !isKernel(head)) return undefined;
+  if (head.readUInt16LE(VERSION_OFFSET) < INIT_SIZE_VERSION) return undefined;
   return head.readUInt32LE(INIT_SIZE_OFFSET);
 }
 

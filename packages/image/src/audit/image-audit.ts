@@ -93,14 +93,14 @@ export async function auditOnce(context: AuditContext, image: ImageToAudit): Pro
   const { store } = context;
   const key = digestHex(digestOf(`audit ${AUDIT_VERSION} ${image.digest}`));
   const path = join(store.dir, 'contents', `${key}.audit`);
-  const before = recall(path);
+  const before = recall(store, path);
   if (before !== undefined && Date.now() < (before.until ?? Infinity)) {
     await store.use(path);
     return before;
   }
   const found = await auditNow(context, image);
   try {
-    await store.putFile(path, canonicalJson(found));
+    await store.putSealed(path, canonicalJson(found));
   } catch (error) {
     // A store that is read-only keeps nothing.
     if (!(error instanceof LktError)) throw error;
@@ -108,15 +108,9 @@ export async function auditOnce(context: AuditContext, image: ImageToAudit): Pro
   return found;
 }
 
-function recall(path: string): Remembered | undefined {
-  const text = textOf(path);
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as Remembered;
-  } catch {
-    // A crash truncated it.
-    return undefined;
-  }
+function recall({ sealed }: Store, path: string): Remembered | undefined {
+  const text = sealed.read(path);
+  return text === undefined ? undefined : (JSON.parse(text) as Remembered);
 }
 
 async function auditNow({ store, signal }: AuditContext, image: ImageToAudit): Promise<Remembered> {

@@ -8,9 +8,10 @@ import {
   COMPRESSORS,
   withMaxLevel,
   cpioPadding,
+  KERNEL_HEADER_BYTES,
   kernelInitSize,
 } from '@lkt/formats';
-import type { CachedFile } from '../cache.ts';
+import type { CachedFile, ComposeCache } from '../cache.ts';
 import type { SystemConfig } from '../config/config.ts';
 import { type Format, INITRD_FORMATS } from '../output/formats.ts';
 import type { Output } from '../output/write.ts';
@@ -49,7 +50,7 @@ export async function buildInitrd(planned: Plan, compression: Compression): Prom
   pieces.push(await joinChunks(compress(compression, segmentArchive(manifestSegment(plan)))));
   const size = pieces.reduce((sum, piece) => sum + sizeOf(piece), 0);
   const { cmdline = '', kernel } = plan.kernel ?? {};
-  const kernelSize = kernel === undefined ? undefined : await kernelInitSize(kernel.path);
+  const kernelSize = kernel === undefined ? undefined : await initSizeOf(plan.cache, kernel);
   const info = memoryFor(plan.root, size, cmdline, kernelSize);
   const end = infoArchive(info);
   const { cache } = plan;
@@ -70,6 +71,18 @@ export async function buildInitrd(planned: Plan, compression: Compression): Prom
       yield end;
     },
   };
+}
+
+/** Returns the `init_size` of a kernel. Reads all of the kernel once, to verify it. */
+async function initSizeOf(cache: ComposeCache, kernel: CachedFile): Promise<number | undefined> {
+  const text = await cache.text(['kernel init size 1', kernel.digest], async () => {
+    let head = Buffer.alloc(0);
+    for await (const chunk of cache.read(kernel))
+      if (head.length < KERNEL_HEADER_BYTES)
+        head = Buffer.concat([head, chunk.subarray(0, KERNEL_HEADER_BYTES)]);
+    return String(kernelInitSize(head) ?? '');
+  });
+  return text === '' ? undefined : Number(text);
 }
 
 /**
@@ -99,7 +112,7 @@ function sizeOf(piece: InitrdPiece): number {
 /** The path identifies the whole file by its inputs. */
 function identityOf(piece: InitrdPiece): string {
   if (piece instanceof Uint8Array) return digestOf(piece);
-  if ('digest' in piece) return piece.digest;
+  if (!('offset' in piece)) return piece.digest;
   const { path, offset, size, crc } = piece;
   return [basename(path), offset, size, crc].join(' ');
 }

@@ -1,12 +1,12 @@
 import { zstdFrameHeader, zstdRawBlocks } from '@lkt/oci';
 import { cpioHeader, cpioTrailer, cpioPadding } from '@lkt/formats';
-import type { CachedFile, CachedRange } from '../cache.ts';
+import type { CachedFile } from '../cache.ts';
 import { namesByContent, type RootEntry } from '../tree/merge.ts';
-import type { PackedContent } from '../tree/packed-files.ts';
+import type { PackedContent, PackedRange } from '../tree/packed-files.ts';
 import type { Segment } from './segment.ts';
 
 /** Bytes of an initrd: a file of the cache, a part of one, or bytes in memory. */
-export type InitrdPiece = CachedFile | CachedRange | Uint8Array;
+export type InitrdPiece = CachedFile | PackedRange | Uint8Array;
 
 /** Blocks may be 128 KiB long from this window on (RFC 8878, 3.1.1.2.4), as in `zstdRawBlocks`. */
 const MIN_WINDOW_LOG = 17;

@@ -1,8 +1,15 @@
-import { lstatSync, readFileSync, writeFileSync } from 'node:fs';
+import { lstatSync, writeFileSync } from 'node:fs';
 import { lstat, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, LktError } from '@lkt/core';
-import { createAsyncDigester, fileChunks, type FileState, fileState, isSettled } from '@lkt/oci';
+import {
+  createAsyncDigester,
+  fileChunks,
+  type FileState,
+  fileState,
+  isSettled,
+  type SealedFiles,
+} from '@lkt/oci';
 
 /** Bytes. Hashing a shorter file is as fast. */
 const MIN_SIZE = 256 * 1024;
@@ -19,9 +26,12 @@ export interface FileDigest {
  */
 export class KnownFiles {
   readonly #directory: string;
+  readonly #sealed: SealedFiles;
 
-  constructor(directory: string) {
+  /** @param directory of the notes, in the store of `sealed` */
+  constructor(directory: string, sealed: SealedFiles) {
     this.#directory = directory;
+    this.#sealed = sealed;
   }
 
   /**
@@ -52,8 +62,9 @@ export class KnownFiles {
     if (size < MIN_SIZE) return;
     try {
       const stats = lstatSync(path, { bigint: true });
-      if (stats.size === BigInt(size))
-        writeFileSync(this.#note(path), `${digest} ${fileState(stats)}`);
+      if (stats.size !== BigInt(size)) return;
+      const note = this.#note(path);
+      writeFileSync(note, this.#sealed.seal(note, `${digest} ${fileState(stats)}`));
     } catch {
       // The next build hashes the file.
     }
@@ -61,7 +72,7 @@ export class KnownFiles {
 
   #has(path: string, state: FileState, digest: Digest): boolean {
     try {
-      return readFileSync(this.#note(path), 'utf8') === `${digest} ${state}`;
+      return this.#sealed.read(this.#note(path)) === `${digest} ${state}`;
     } catch {
       return false;
     }

@@ -1,4 +1,4 @@
-import { canonicalJson, type Digest, withPrefix } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, withPrefix } from '@lkt/core';
 import {
   FileTree,
   flattenArchives,
@@ -20,7 +20,7 @@ import {
 import type { Content, Contents } from './part.ts';
 
 /** Bump when flattening or the format of listings changes. */
-const LISTING_VERSION = 'tree 1';
+const LISTING_VERSION = 'tree 2';
 
 /** Contents packed while the layers were unpacked. */
 interface PackedContents {
@@ -164,7 +164,10 @@ type Row = readonly [
   devMajor: number,
   devMinor: number,
   xattrs: Readonly<Record<string, string>> | 0,
-  packed?: readonly [offset: number, size: number, crc: number, windowLog: number],
+  packed?: readonly [
+    ...[offset: number, size: number, crc: number, windowLog: number],
+    digest: string,
+  ],
 ];
 
 function serialize(nodes: Iterable<TreeNode>, packer?: FilePacker): string {
@@ -182,8 +185,9 @@ function serialize(nodes: Iterable<TreeNode>, packer?: FilePacker): string {
     if (packed === undefined) {
       rows.push(canonicalJson(row));
     } else {
-      const { offset, size: packedSize, crc, windowLog } = packed;
-      rows.push(canonicalJson([...row, [offset, packedSize, crc, windowLog]]));
+      const { offset, size: packedSize, crc, windowLog, digest } = packed;
+      const range = [offset, packedSize, crc, windowLog, digestHex(digest)];
+      rows.push(canonicalJson([...row, range]));
     }
   }
   return `[${rows.join(',\n')}]`;
@@ -198,8 +202,9 @@ function deserialize(text: string): {
     const [path, type, mode, uid, gid, mtime, size, layer, ordinal, link] = row;
     const [, , , , , , , , , , devMajor, devMinor, xattrs, packed] = row;
     if (packed !== undefined) {
-      const [offset, packedSize, crc, windowLog] = packed;
-      files.set(path, { offset, size: packedSize, crc, windowLog });
+      const [offset, packedSize, crc, windowLog, hash] = packed;
+      const digest = `sha256:${hash}` as Digest;
+      files.set(path, { offset, size: packedSize, crc, windowLog, digest });
     }
     return {
       path,

@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { Digester, digestOf } from '@lkt/core';
 import {
   type LayerArchive,
   type FileTree,
@@ -23,14 +24,19 @@ export interface Packing {
 }
 
 /** The range of a packed content in the output of `FilePacker`. */
-export interface PackedFile extends Omit<CachedRange, 'path'> {
+export interface PackedFile extends Omit<PackedRange, 'path'> {
   /** Logarithm of the zstd window; 0 for uncompressed content. */
   readonly windowLog: number;
 }
 
+/** A range of the output of `FilePacker`. The CRC-32 is an input of the ids of disks. */
+export interface PackedRange extends CachedRange {
+  readonly crc: number;
+}
+
 /** A content as zstd blocks, with their window. */
 export interface PackedContent {
-  readonly range: CachedRange;
+  readonly range: PackedRange;
   readonly windowLog: number;
 }
 
@@ -83,14 +89,16 @@ export class FilePacker {
   async *#pack({ layer, ordinal, size, content }: LayerFile): AsyncGenerator<Uint8Array> {
     const blocks = zstdBlocks(content, size, this.#level);
     const offset = this.#size;
+    const digester = new Digester();
     let crc = 0;
     for (;;) {
       const step = await blocks.next();
       if (step.done === true) {
-        const packed = { offset, size: this.#size - offset, crc, windowLog: step.value };
-        return this.#note(layer, ordinal, packed);
+        const range = { offset, size: this.#size - offset, crc, digest: digester.digest() };
+        return this.#note(layer, ordinal, { ...range, windowLog: step.value });
       }
       crc = crc32(step.value, crc);
+      digester.update(step.value);
       this.#size += step.value.length;
       yield step.value;
     }
@@ -104,8 +112,9 @@ export class FilePacker {
       data.set(chunk, this.#run.used);
       this.#run.used += chunk.length;
     }
-    const crc = crc32(data.subarray(offset, offset + size));
-    files.push({ layer, ordinal, packed: { offset, size, crc, windowLog: 0 } });
+    const bytes = data.subarray(offset, offset + size);
+    const range = { offset, size, crc: crc32(bytes), digest: digestOf(bytes) };
+    files.push({ layer, ordinal, packed: { ...range, windowLog: 0 } });
   }
 
   *#endRun(): Generator<Uint8Array> {

@@ -35,3 +35,5 @@ export function namesIn(
 }
 
 export { touch } from './touch.ts';
+export { type KeySource, SealedFiles } from '../store/sealed-files.ts';
+export { type KeyEnvironment, loadStoreKey } from '../store/store-key.ts';

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { type Digest, isErrno } from '@lkt/core';
 import { diskUse, entriesIn } from './disk-use.ts';
+import { type SealedFiles, withoutSeal } from './sealed-files.ts';
 import type { TreeSizes } from './tree-sizes.ts';
 
 /** A unit of a store that is kept or removed as a whole. */
@@ -30,18 +31,44 @@ export interface CacheItem {
 export interface CacheArea {
   readonly name: string;
   list(store: string, sizes: TreeSizes): readonly CacheItem[];
+  /**
+   * Reports whether the item at `path` is as this user's lkt made it; undefined if that cannot be
+   * told, or another item tells it.
+   */
+  readonly isIntact?:
+    | ((path: string, sealed: SealedFiles) => Promise<boolean | undefined>)
+    | undefined;
+  /** Returns the text that `Store.adopt` seals for that of a file. Default: it seals nothing. */
+  readonly adopt?: ((text: string) => string) | undefined;
+}
+
+/** The parts of an area of sealed files that `Store.adopt` may seal. */
+export const adoptable: Pick<CacheArea, 'isIntact' | 'adopt'> = {
+  isIntact: isSealed,
+  adopt: (text) => text,
+};
+
+/** Reports whether a file of an area of sealed files is intact. */
+async function isSealed(path: string, sealed: SealedFiles): Promise<boolean> {
+  return sealed.read(path) !== undefined;
 }
 
 /**
  * Returns an area in which each file is an item. `blobsOf` returns the blobs that a file's content
- * refers to.
+ * refers to, without its seal.
  */
 export function fileArea(
   name: string,
   directory: string,
-  blobsOf?: (content: string) => readonly Digest[],
+  {
+    blobsOf,
+    ...checks
+  }: Pick<CacheArea, 'isIntact' | 'adopt'> & {
+    readonly blobsOf?: (content: string) => readonly Digest[];
+  } = {},
 ): CacheArea {
   return {
+    ...checks,
     name,
     list: (store) =>
       entriesIn(store, directory)
@@ -81,7 +108,7 @@ export function directoryArea(name: string, directory: string, isFixed: boolean)
 
 function blobsIn(path: string, blobsOf: (content: string) => readonly Digest[]): readonly Digest[] {
   try {
-    return blobsOf(readFileSync(path, 'utf8'));
+    return blobsOf(withoutSeal(readFileSync(path, 'utf8')));
   } catch (error) {
     // A file truncated by a crash refers to no blobs.
     if (isErrno(error, 'ENOENT') || error instanceof SyntaxError) return [];

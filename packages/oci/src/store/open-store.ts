@@ -3,9 +3,19 @@ import { join } from 'node:path';
 import { ioError, isErrno, LktError } from '@lkt/core';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
 import { withLockAt } from './lock.ts';
+import { type KeySource, SealedFiles } from './sealed-files.ts';
 import { Store } from './store.ts';
 import { sweep, writeAtomically } from '../io/temp.ts';
 import { WRITER_PREFIX } from './writers.ts';
+
+export interface OpenOptions {
+  /** Default: true. */
+  readonly create?: boolean;
+  /** Key of its sealed files. Default: a key of this process. */
+  readonly key?: KeySource;
+  /** Directories of the store whose sealed files count as missing, except those written here. */
+  readonly ignored?: readonly string[];
+}
 
 /**
  * Opens the store at `dir`, creating it unless `create` is false. Opening writes nothing to an
@@ -19,7 +29,7 @@ import { WRITER_PREFIX } from './writers.ts';
  */
 export async function openStore(
   dir: string,
-  { create = true }: { create?: boolean } = {},
+  { create = true, key, ignored }: OpenOptions = {},
 ): Promise<Store> {
   if (!(await isLayout(dir))) {
     if (!create) throw new LktError('NOT_FOUND', `no store at ${dir}`);
@@ -27,7 +37,7 @@ export async function openStore(
   }
   await sweep(join(dir, 'tmp'));
   await sweep(join(dir, 'locks'), WRITER_PREFIX);
-  return new Store(dir);
+  return new Store(dir, new SealedFiles(dir, key, ignored));
 }
 
 async function isLayout(dir: string): Promise<boolean> {

@@ -1,4 +1,4 @@
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Digest,
@@ -28,8 +28,17 @@ import { findReferrers, readReferrer, referrersBySubject } from '../image/referr
 import { singleChunk } from '../io/chunks.ts';
 import { putFile, removeTree, syncDir, tempDirIn } from '../io/temp.ts';
 import { touch } from '../io/touch.ts';
+import { type SealedFiles, withoutSeal } from './sealed-files.ts';
 import { TreeSizes } from './tree-sizes.ts';
 import { Writers } from './writers.ts';
+
+/** The result of `Store.verify`. */
+export interface StoreCheck {
+  readonly checked: number;
+  readonly bad: readonly { readonly digest: Digest; readonly path: string }[];
+  /** Cached results of steps, builds and composing. */
+  readonly cached: { readonly checked: number; readonly bad: readonly string[] };
+}
 
 /**
  * Images and other blobs on disk by digest: an OCI image layout (image-spec, image-layout.md), like
@@ -39,11 +48,13 @@ import { Writers } from './writers.ts';
  * Content is verified on each read.
  */
 export class Store extends Blobs {
+  readonly sealed: SealedFiles;
   readonly #used = new Set<string>();
   readonly #writers: Writers;
 
-  constructor(dir: string) {
+  constructor(dir: string, sealed: SealedFiles) {
     super(dir);
+    this.sealed = sealed;
     this.#writers = new Writers(join(dir, 'locks'));
   }
 
@@ -209,6 +220,11 @@ export class Store extends Blobs {
     }
   }
 
+  /** As `putFile`, for a file that `sealed` reads. */
+  async putSealed(path: string, text: string): Promise<void> {
+    await this.putFile(path, this.sealed.seal(path, text));
+  }
+
   /**
    * Creates a directory in the store's file system for files that will be renamed into place.
    * Disposal removes it.
@@ -220,12 +236,22 @@ export class Store extends Blobs {
     });
   }
 
-  /** Hashes every blob and returns the damaged ones, removing them with `remove`. */
+  /**
+   * Hashes every blob, and checks the items of areas that can be checked. Returns the damaged and
+   * foreign ones, removing them with `remove`.
+   */
   async verify(
-    { remove = false }: { remove?: boolean } = {},
+    { remove = false, areas = [] }: { remove?: boolean; areas?: readonly CacheArea[] } = {},
     onProgress: (done: number, total: number) => void = () => undefined,
-  ): Promise<{ checked: number; bad: { digest: Digest; path: string }[] }> {
+  ): Promise<StoreCheck> {
     const digests = this.digests();
+    const sizes = new TreeSizes(this.dir);
+    const items = areas.flatMap((area) =>
+      area.isIntact === undefined
+        ? []
+        : area.list(this.dir, sizes).flatMap(({ paths }) => paths.map((path) => ({ path, area }))),
+    );
+    const total = digests.length + items.length;
     const bad: { digest: Digest; path: string }[] = [];
     for (const [index, digest] of digests.entries()) {
       if (!(await this.isIntact(digest))) {
@@ -233,9 +259,38 @@ export class Store extends Blobs {
         bad.push({ digest, path });
         if (remove) await rm(path, { force: true });
       }
-      onProgress(index + 1, digests.length);
+      onProgress(index + 1, total);
     }
-    return { checked: digests.length, bad };
+    const cached: { checked: number; bad: string[] } = { checked: 0, bad: [] };
+    for (const [index, { path, area }] of items.entries()) {
+      const isIntact = await area.isIntact?.(path, this.sealed);
+      if (isIntact !== undefined) cached.checked += 1;
+      if (isIntact === false) {
+        cached.bad.push(path);
+        if (remove) await removeTree(path);
+      }
+      onProgress(digests.length + index + 1, total);
+    }
+    return { checked: digests.length, bad, cached };
+  }
+
+  /**
+   * Seals the files of areas that have no valid seal, after their owner has decided to trust them.
+   * Returns their paths.
+   */
+  async adopt(areas: readonly CacheArea[]): Promise<readonly string[]> {
+    const sizes = new TreeSizes(this.dir);
+    const adopted: string[] = [];
+    for (const { adopt, list } of areas) {
+      if (adopt === undefined) continue;
+      for (const path of list(this.dir, sizes).flatMap(({ paths }) => paths)) {
+        if (this.sealed.read(path) !== undefined) continue;
+        const content = await readFile(path, 'utf8');
+        await this.putSealed(path, adopt(withoutSeal(content)));
+        adopted.push(path);
+      }
+    }
+    return adopted;
   }
 
   /**

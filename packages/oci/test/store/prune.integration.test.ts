@@ -8,7 +8,7 @@ import { directoryArea, fileArea, openStore } from '../../src/index.ts';
 import { runScript, tempDir } from '../support.ts';
 
 const areas = [
-  fileArea('notes', 'notes', (text) => [text.trim() as Digest]),
+  fileArea('notes', 'notes', { blobsOf: (text) => [text.trim() as Digest] }),
   directoryArea('trees', 'trees', true),
 ];
 const everything = { before: Infinity };

@@ -24,7 +24,7 @@ import {
 import { file, tempDir } from '../support.ts';
 
 const areas = [
-  fileArea('notes', 'notes', (text) => [text.trim() as Digest]),
+  fileArea('notes', 'notes', { blobsOf: (text) => [text.trim() as Digest] }),
   directoryArea('trees', 'trees', true),
 ];
 const everything = { before: Infinity };

@@ -2,7 +2,14 @@ import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { type Descriptor, MediaType, openStore, type Store } from '../../src/index.ts';
+import {
+  adoptable,
+  type Descriptor,
+  fileArea,
+  MediaType,
+  openStore,
+  type Store,
+} from '../../src/index.ts';
 import { chunks, collect, failure, run, tempDir, putJson, withStore } from '../support.ts';
 
 const ABSENT = digestOf('absent');
@@ -337,13 +344,48 @@ describe('verify and prune', () => {
       await writeFile(path, 'dab');
       await writeFile(join(store.dir, 'blobs/sha256/README'), '');
       const seen: string[] = [];
-      const found = { checked: 2, bad: [{ digest: bad.digest, path }] };
+      const cached = { checked: 0, bad: [] };
+      const found = { checked: 2, bad: [{ digest: bad.digest, path }], cached };
       expect(await store.verify({}, (done, total) => seen.push(`${done}/${total}`))).toEqual(found);
       expect(seen).toEqual(['1/2', '2/2']);
       expect(await store.has(bad.digest)).toBe(true);
       expect(await store.verify({ remove: true })).toEqual(found);
       expect([await store.has(bad.digest), await store.has(good.digest)]).toEqual([false, true]);
-      expect(await store.verify()).toEqual({ checked: 1, bad: [] });
+      expect(await store.verify()).toEqual({ checked: 1, bad: [], cached });
+    });
+  });
+
+  const area = fileArea('notes', 'notes', adoptable);
+
+  test('verify finds sealed files of another key and removes them on request', async () => {
+    await withStore(async (store) => {
+      const [own, other] = [join(store.dir, 'notes/own'), join(store.dir, 'notes/other')];
+      await store.putSealed(own, 'text');
+      await (await openStore(store.dir, { key: () => 'another' })).putSealed(other, 'text');
+      const seen: string[] = [];
+      const options = { areas: [area], remove: true };
+      const { cached } = await store.verify({ areas: [area] }, (done, total) =>
+        seen.push(`${done}/${total}`),
+      );
+      expect(cached).toEqual({ checked: 2, bad: [other] });
+      expect(seen).toEqual(['1/2', '2/2']);
+      expect((await store.verify(options)).cached.bad).toEqual([other]);
+      expect(await readdir(join(store.dir, 'notes'))).toEqual(['own']);
+      expect((await store.verify(options)).cached).toEqual({ checked: 1, bad: [] });
+    });
+  });
+
+  test('adopt seals what another key sealed, and what has no seal', async () => {
+    await withStore(async (store) => {
+      const paths = ['own', 'other', 'old'].map((name) => join(store.dir, 'notes', name));
+      const [own = '', other = '', old = ''] = paths;
+      await store.putSealed(own, 'own\n');
+      await (await openStore(store.dir, { key: () => 'another' })).putSealed(other, 'other\n');
+      await store.putFile(old, 'old\n');
+      expect(await store.adopt([fileArea('notes', 'notes')])).toEqual([]);
+      expect((await store.adopt([area])).toSorted()).toEqual([old, other].toSorted());
+      expect(paths.map((path) => store.sealed.read(path))).toEqual(['own\n', 'other\n', 'old\n']);
+      expect(await store.adopt([area])).toEqual([]);
     });
   });
 

@@ -15,30 +15,31 @@ export interface CachedAction<Result> {
 }
 
 /**
- * Returns the cached action at `path`, or undefined if there is no entry or one of its inputs has
- * changed. A hit marks the store paths of the action as used. Synchronous, and loads little code,
- * because a command without work to do spends most of its time here.
- * @param path the file that `storeAction` wrote
+ * Returns a cached action, or undefined if there is no entry or one of its inputs has changed. A
+ * hit marks the store paths of the action as used. Synchronous, and loads little code, because a
+ * command without work to do spends most of its time here.
+ * @param entry the text that `storeAction` wrote, undefined without an entry
  * @param env the environment that configures git
  * @example
  * ```ts
- * const hit = findAction<Summary>(join(store.dir, 'actions', key), process.env);
+ * const entry = store.sealed.read(join(store.dir, 'actions', key));
+ * const hit = findAction<Summary>(entry, process.env);
  * if (hit !== undefined) return hit.result;
  * ```
  */
 export function findAction<Result>(
-  path: string,
+  entry: string | undefined,
   env: Environment,
 ): CachedAction<Result> | undefined {
-  const action = readAction<Result>(path);
+  const action = parseAction<Result>(entry);
   return action !== undefined && isCurrent(action, env) ? action : undefined;
 }
 
-function readAction<Result>(path: string): CachedAction<Result> | undefined {
+function parseAction<Result>(entry: string | undefined): CachedAction<Result> | undefined {
   try {
-    return JSON.parse(readFileSync(path, 'utf8')) as CachedAction<Result>;
+    return entry === undefined ? undefined : (JSON.parse(entry) as CachedAction<Result>);
   } catch {
-    // The file is missing, or a crash truncated it.
+    // A crash truncated an entry outside of a store.
     return undefined;
   }
 }

@@ -69,7 +69,7 @@ export async function storeAction(
   action: CachedAction<unknown>,
 ): Promise<void> {
   try {
-    await store.putFile(path, JSON.stringify(action));
+    await store.putSealed(path, JSON.stringify(action));
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
   }

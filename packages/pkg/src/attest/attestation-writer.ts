@@ -94,7 +94,7 @@ async function imageSbom(
   const owners = [...found.owners].map(
     ([path, owner]) => `${spdxPackage(owner).SPDXID} ${JSON.stringify(path)}`,
   );
-  await writeCacheFile(cacheFilePath(store, 'owners', digestHex(descriptor.digest)), owners);
+  await writeCacheFile(store, cacheFilePath(store, 'owners', digestHex(descriptor.digest)), owners);
   const sources = [...found.sources].filter((source) => source !== found.base);
   const took = new Set([...sources, found.base].map((one) => one?.component.digest));
   return spdxOf({

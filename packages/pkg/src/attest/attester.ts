@@ -39,13 +39,13 @@ export class Attester {
     const { writeAttestations } = await import('./attestation-writer.ts');
     const written = await writeAttestations(work, this.#store, this.#known, this.#signal);
     await this.#store.addReferrer(...referrersOf(written));
-    await writeCacheFile(note, [JSON.stringify(written)]);
+    await writeCacheFile(this.#store, note, [JSON.stringify(written)]);
     return written;
   }
 
   /** Returns the attestations that were recorded for a build, if the store still has them. */
   async #read(note: string): Promise<PackageAttestations | undefined> {
-    const [line] = (await readCacheFile(note)) ?? [];
+    const [line] = readCacheFile(this.#store, note) ?? [];
     if (line === undefined) return undefined;
     const found = JSON.parse(line) as PackageAttestations;
     const present = await Promise.all([
@@ -64,7 +64,7 @@ export async function ownAttestations(store: Store): Promise<ReadonlySet<Digest>
   const found = new Set<Digest>();
   const records = readdir(cacheFilePath(store, 'records', ''));
   for (const name of (await records.catch(undefinedIf('ENOENT'))) ?? []) {
-    const [line] = (await readCacheFile(cacheFilePath(store, 'records', name))) ?? [];
+    const [line] = readCacheFile(store, cacheFilePath(store, 'records', name)) ?? [];
     if (line === undefined) continue;
     for (const { digest } of referrersOf(JSON.parse(line) as PackageAttestations))
       found.add(digest);

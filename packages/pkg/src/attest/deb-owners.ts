@@ -16,5 +16,9 @@ export async function writeOwners(
   image: Digest,
   files: readonly DebFile[],
 ): Promise<void> {
-  await writeCacheFile(cacheFilePath(store, 'owners', digestHex(image)), files.map(ownerLine));
+  await writeCacheFile(
+    store,
+    cacheFilePath(store, 'owners', digestHex(image)),
+    files.map(ownerLine),
+  );
 }

@@ -82,7 +82,7 @@ export class KnownImages {
         ]),
       );
       const lines =
-        (await readCacheFile(cacheFilePath(this.#store, 'owners', digestHex(image)))) ?? [];
+        readCacheFile(this.#store, cacheFilePath(this.#store, 'owners', digestHex(image))) ?? [];
       const owners = new Map(
         lines.map((line) => {
           const blank = line.indexOf(' ');
@@ -111,7 +111,8 @@ export class KnownImages {
     const read = once(async () => {
       const path = cacheFilePath(this.#store, 'owners', digestHex(image));
       const lines =
-        (await readCacheFile(path)) ?? (await writeCacheFile(path, await this.#debLines(lock)));
+        readCacheFile(this.#store, path) ??
+        (await writeCacheFile(this.#store, path, await this.#debLines(lock)));
       return new Map(
         lines.map((line) => {
           const [name = '', ...rest] = line.split(' ');

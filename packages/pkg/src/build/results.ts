@@ -1,9 +1,7 @@
-import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, isDigest, undefinedIf } from '@lkt/core';
 import type { CheckReport } from '@lkt/rebuild';
 import { type Descriptor, loadImage, MediaType, type Platform, type Store } from '@lkt/oci';
-import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /** Increase it when checks find differences that earlier ones did not. */
 const CHECK_EPOCH = 1;
@@ -25,7 +23,7 @@ export async function readResult(
   platform: Platform,
 ): Promise<BuildResult | undefined> {
   const path = resultPath(store, key);
-  const [digest = '', pin = ''] = ((await readText(path)) ?? '').trim().split(' ');
+  const [digest = '', pin = ''] = (store.sealed.read(path) ?? '').split(' ');
   if (!isDigest(digest)) return undefined;
   const found = await loadImage(store, digest, platform).catch(undefinedIf('NOT_FOUND'));
   if (found === undefined) return undefined;
@@ -44,11 +42,10 @@ export async function writeResult(
   { image: { digest }, pin }: BuildResult,
 ): Promise<void> {
   const path = resultPath(store, key);
-  const text = pin === undefined ? `${digest}\n` : `${digest} ${pin}\n`;
+  const text = pin === undefined ? digest : `${digest} ${pin}`;
   // A repeated build has the same result, and need not wait for the disk.
-  if ((await readText(path)) === text && (await store.use(path))) return;
-  await mkdir(join(store.dir, 'results'), { recursive: true });
-  await writeFileAtomic(path, text);
+  if (store.sealed.read(path) === text && (await store.use(path))) return;
+  await store.putSealed(path, text);
 }
 
 /**
@@ -61,7 +58,7 @@ export async function readCheck(
   image: Digest,
   everyStep: boolean,
 ): Promise<CheckReport | undefined> {
-  const known = await parseCheck(checkPath(store, key));
+  const known = parseCheck(store, key);
   if (known?.first !== image || !known.reproducible) return undefined;
   const isEnough = !everyStep || known.differences.every(({ files }) => files.length > 0);
   return isEnough ? known : undefined;
@@ -70,27 +67,18 @@ export async function readCheck(
 /** Stores the check of a reproducible image as `checks/<build key>`. */
 export async function writeCheck(store: Store, key: string, report: CheckReport): Promise<void> {
   if (!report.reproducible) return;
-  await mkdir(join(store.dir, 'checks'), { recursive: true });
-  await writeFileAtomic(checkPath(store, key), JSON.stringify({ epoch: CHECK_EPOCH, report }));
+  await store.putSealed(checkPath(store, key), JSON.stringify({ epoch: CHECK_EPOCH, report }));
 }
 
 function checkPath(store: Store, key: string): string {
   return join(store.dir, 'checks', `${key}.json`);
 }
 
-async function parseCheck(path: string): Promise<CheckReport | undefined> {
-  const text = (await readText(path)) ?? '';
-  try {
-    const { epoch, report } = JSON.parse(text) as { epoch?: unknown; report?: CheckReport };
-    return epoch === CHECK_EPOCH ? report : undefined;
-  } catch {
-    // A crash may truncate the file; a new check replaces it.
-    return undefined;
-  }
-}
-
-function readText(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
+function parseCheck(store: Store, key: string): CheckReport | undefined {
+  const text = store.sealed.read(checkPath(store, key));
+  if (text === undefined) return undefined;
+  const { epoch, report } = JSON.parse(text) as { epoch?: unknown; report?: CheckReport };
+  return epoch === CHECK_EPOCH ? report : undefined;
 }
 
 function resultPath(store: Store, key: string): string {

@@ -59,13 +59,13 @@ async function archiveOf(
   return store.withLock(
     `archive ${key}`,
     async () => {
-      const [known] = (await readCacheFile(note)) ?? [];
+      const [known] = readCacheFile(store, note) ?? [];
       if (known !== undefined && isDigest(known) && (await store.keep(known))) {
         await store.use(note);
         return known;
       }
       const { digest } = await store.write(writeDockerArchive(store, named, signal), {}, signal);
-      await writeCacheFile(note, [digest]);
+      await writeCacheFile(store, note, [digest]);
       return digest;
     },
     { timeoutMs: 3600_000, signal },

@@ -162,12 +162,12 @@ type BuildFlags = FlagValues<typeof PkgBuild.flags> & CommonFlags;
 
 /** Returns the cached result of the same command, if nothing changed since. */
 async function cachedSummary(
-  { environment, reporter }: Session,
+  { environment, reporter, sealed }: Session,
   action: string | undefined,
 ): Promise<Summary | undefined> {
   if (action === undefined) return undefined;
   const { findAction } = await import('@lkt/pkg/action-cache');
-  const cached = findAction<Summary>(action, environment.variables)?.result;
+  const cached = findAction<Summary>(sealed.read(action), environment.variables)?.result;
   if (cached === undefined) return undefined;
   const { reportCached } = await import('../../session/action-cache.ts');
   const names = cached.packages.map(({ name }) => name);
