@@ -4,7 +4,7 @@ import { IMAGE } from './reference.ts';
 
 /** Built from `tools/boot`; a test reports when it is out of date. */
 const BOOT_LOADER_IMAGE =
-  'lkt/boot:dfc7adac22b5abe4fb1480e0d16c1664b035e134@sha256:8bc8d305bd0a53e626ad88b2446800960e8da90f3a0828dace16015c2a598878';
+  'lkt/boot:211b8ea82243789967faf1362c4c3787476a755d@sha256:8bc8d305bd0a53e626ad88b2446800960e8da90f3a0828dace16015c2a598878';
 
 /**
  * Adds the image with the boot loaders, to be found, verified and recorded like those that configs
