@@ -1,6 +1,7 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions, SecureContext } from 'node:tls';
-import { ConnectionError } from './connection-error.ts';
+import { ConnectionError, tooSlow } from './connection-error.ts';
+import { type SpeedLimit, SpeedMeter } from './speed-meter.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 /** Few large reads into existing memory are much faster than many small ones. */
@@ -12,6 +13,7 @@ export interface ConnectionOptions {
   readonly secureContext: SecureContext | undefined;
   /** Milliseconds without a byte in either direction after which a wait fails. */
   readonly idle: number;
+  readonly minSpeed: SpeedLimit;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -20,7 +22,7 @@ export interface ConnectionOptions {
  * @throws ConnectionError; errors of the operating system and TLS
  */
 export async function openConnection(url: URL, options: ConnectionOptions): Promise<Connection> {
-  const { secureContext, idle, signal } = options;
+  const { secureContext, signal } = options;
   signal?.throwIfAborted();
   const host = url.hostname.replaceAll(/[[\]]/g, '');
   const isSecure = url.protocol === 'https:';
@@ -58,7 +60,7 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
     };
     socket = connect({ ...common, onread });
   }
-  connection = new Connection(socket, idle, !isSecure);
+  connection = new Connection(socket, options, !isSecure);
   await opened(socket, isSecure ? 'secureConnect' : 'connect', signal);
   return connection;
 }
@@ -94,19 +96,29 @@ async function opened(
 export class Connection {
   readonly #socket: Socket;
   readonly #idle: number;
+  readonly #minSpeed: SpeedLimit;
   /** Parts arrive through `push`, in the same memory. */
   readonly #isPushed: boolean;
   #part: Uint8Array | undefined;
+  /** Bytes of the part that were counted before they were put back. */
+  #unreadBytes = 0;
   #failure: Error | undefined;
   #hasEnded = false;
   #parkedUntil = Infinity;
   #wake: (() => void) | undefined;
+  /** Measures since the first byte of a response. */
+  #meter: SpeedMeter | undefined;
   /** No byte has arrived since the last `activate`. */
   isSilent = true;
 
-  constructor(socket: Socket, idle: number, isPushed: boolean) {
+  constructor(
+    socket: Socket,
+    { idle, minSpeed }: Pick<ConnectionOptions, 'idle' | 'minSpeed'>,
+    isPushed: boolean,
+  ) {
     this.#socket = socket;
     this.#idle = idle;
+    this.#minSpeed = minSpeed;
     this.#isPushed = isPushed;
     const wake = (): void => this.#wake?.();
     if (!isPushed)
@@ -142,10 +154,13 @@ export class Connection {
 
   /** Returns the next bytes, valid until the next call; undefined at the end. */
   async read(): Promise<Uint8Array | undefined> {
+    const start = performance.now();
     for (;;) {
       const part = this.#take();
       if (part !== undefined) {
         this.isSilent = false;
+        this.#measure(part.length - this.#unreadBytes, performance.now() - start);
+        this.#unreadBytes = 0;
         return part;
       }
       if (this.#failure !== undefined) throw this.#failure;
@@ -154,9 +169,16 @@ export class Connection {
     }
   }
 
+  /** Begins to wait for a response: the time until its first byte does not count as slow. */
+  awaitResponse(): void {
+    this.#meter = undefined;
+  }
+
   /** Puts back the end of the last part for the next `read`. */
   unread(part: Uint8Array): void {
-    if (part.length > 0) this.#part = part;
+    if (part.length === 0) return;
+    this.#part = part;
+    this.#unreadBytes = part.length;
   }
 
   /** Writes bytes, which must not change until it resolves. */
@@ -200,6 +222,11 @@ export class Connection {
       return part;
     }
     return this.#isPushed ? undefined : ((this.#socket.read() as Buffer | null) ?? undefined);
+  }
+
+  #measure(bytes: number, waited: number): void {
+    if (this.#meter === undefined) this.#meter = new SpeedMeter(this.#minSpeed);
+    else if (!this.#meter.isFastEnough(bytes, waited)) throw tooSlow(this.#minSpeed);
   }
 
   async #wait(): Promise<void> {

@@ -5,6 +5,7 @@ import type { RequestOptions } from './request.ts';
 import { isTemporary, NetworkError } from './network-error.ts';
 import type { HttpResponse } from './response.ts';
 import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
+import { MIN_SPEED, SpeedMeter } from './speed-meter.ts';
 
 /** Options of a download. */
 export interface DownloadOptions {
@@ -99,7 +100,9 @@ class Transfer implements AsyncIterable<Uint8Array> {
 
   async *#parts(): AsyncGenerator<Uint8Array> {
     const { onBytes, signal } = this.#options;
+    const meter = new SpeedMeter(this.#retryPolicy.minSpeed ?? MIN_SPEED);
     let attempt = 0;
+    let start = performance.now();
     for (;;) {
       let rest: AsyncIterable<Uint8Array> = this.#response.body();
       try {
@@ -109,10 +112,11 @@ class Transfer implements AsyncIterable<Uint8Array> {
           this.#received += chunk.length;
           const problem = sizeProblem(this.#url, this.#received, false, this.#options);
           if (problem !== undefined) throw problem;
-          // Progress resets the retry count.
-          attempt = 0;
+          // Progress resets the retry count, unless connections and waits together are too slow.
+          if (meter.isFastEnough(chunk.length, performance.now() - start)) attempt = 0;
           onBytes?.(chunk.length);
           yield this.#options.canReuseBuffers === true ? chunk : Buffer.from(chunk);
+          start = performance.now();
         }
         if (this.#received < (this.#options.size ?? 0)) throw this.#tooShort();
         break;

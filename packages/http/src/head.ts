@@ -16,13 +16,18 @@ const NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 /** A header value without line ends and other control characters. */
 const VALUE = /^[\t\u0020-\u007e\u0080-\u00ff]*$/;
 
+/** Interim responses before the final one; real servers send one. */
+const MAX_INTERIM = 5;
+
 /** Reads the final response head, skipping interim (1xx) responses. */
 export async function readHead(connection: Connection): Promise<ResponseHead> {
-  for (;;) {
+  for (let count = 0; count <= MAX_INTERIM; count += 1) {
+    connection.awaitResponse();
     const head = parseHead(await readUntil(connection, END));
     if (head.status === 101) throw broken('the server switched to another protocol');
     if (head.status >= 200) return head;
   }
+  throw broken('the server sends only interim responses');
 }
 
 /** Returns the text before `mark` and skips the mark. */

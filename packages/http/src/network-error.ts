@@ -28,9 +28,7 @@ export function toNetworkError(url: URL, error: unknown): unknown {
   return new NetworkError(`${redactUrl(url)} cannot be reached: ${why}`, {
     isTemporary: !isTls(code) && !PERMANENT.has(code ?? ''),
     speaksTls: !NO_TLS.has(code ?? ''),
-    fix: isUntrusted(code)
-      ? 'name the file of its certificate authority: --cert-file for registries, or SSL_CERT_FILE'
-      : undefined,
+    fix: fixOf(code),
   });
 }
 
@@ -79,6 +77,13 @@ const REASONS: Readonly<Record<string, string>> = {
   UND_ERR_RES_CONTENT_LENGTH_MISMATCH: 'the response is incomplete',
   UND_ERR_SOCKET: 'the connection was lost',
 };
+
+function fixOf(code: string | undefined): string | undefined {
+  if (code === 'HTTP_SLOW') return 'run the command again; files that arrived whole are kept';
+  return isUntrusted(code)
+    ? 'name the file of its certificate authority: --cert-file for registries, or SSL_CERT_FILE'
+    : undefined;
+}
 
 function isUntrusted(code: string | undefined): boolean {
   return /^(?:UNABLE_TO_|SELF_SIGNED_|DEPTH_ZERO_SELF_SIGNED)/.test(code ?? '');

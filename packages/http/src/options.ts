@@ -1,4 +1,5 @@
 import type { RetryPolicy } from './retry.ts';
+import type { SpeedLimit } from './speed-meter.ts';
 
 /** Options of a client. */
 export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {
@@ -11,6 +12,8 @@ export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {
   readonly ca?: readonly string[];
   /** Milliseconds without a byte after which an attempt fails; default one minute. */
   readonly idle?: number;
+  /** Speed below which an attempt fails; default 1 KiB per second, measured over a minute. */
+  readonly minSpeed?: SpeedLimit;
   /** Maximum connections per server; default 8. */
   readonly connections?: number;
   /** The `user-agent` header. */

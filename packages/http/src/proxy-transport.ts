@@ -1,4 +1,6 @@
 import type { Dispatcher } from 'undici';
+import { tooSlow } from './connection-error.ts';
+import { type SpeedLimit, SpeedMeter } from './speed-meter.ts';
 import {
   type TransportResponse,
   MAX_DISCARD_BYTES,
@@ -11,9 +13,11 @@ type Body = NonNullable<Dispatcher.DispatchOptions['body']> | null;
 /** HTTP through a proxy, by undici. */
 export class ProxyTransport implements Transport {
   readonly #dispatcher: Dispatcher;
+  readonly #minSpeed: SpeedLimit;
 
-  constructor(dispatcher: Dispatcher) {
+  constructor(dispatcher: Dispatcher, minSpeed: SpeedLimit) {
     this.#dispatcher = dispatcher;
+    this.#minSpeed = minSpeed;
   }
 
   async send(
@@ -35,7 +39,7 @@ export class ProxyTransport implements Transport {
         const value = response.headers[name];
         return Array.isArray(value) ? value.join(', ') : value;
       },
-      content: response.body as AsyncIterable<Uint8Array>,
+      content: fastEnough(response.body, this.#minSpeed),
       discard: async () => {
         await response.body.dump({ limit: MAX_DISCARD_BYTES }).catch(() => undefined);
       },
@@ -44,5 +48,19 @@ export class ProxyTransport implements Transport {
 
   async close(): Promise<void> {
     await this.#dispatcher.destroy();
+  }
+}
+
+/** Yields a body, and fails once it is slower than the limit. */
+async function* fastEnough(
+  body: AsyncIterable<Uint8Array>,
+  minSpeed: SpeedLimit,
+): AsyncGenerator<Uint8Array> {
+  const meter = new SpeedMeter(minSpeed);
+  let start = performance.now();
+  for await (const part of body) {
+    if (!meter.isFastEnough(part.length, performance.now() - start)) throw tooSlow(minSpeed);
+    yield part;
+    start = performance.now();
   }
 }

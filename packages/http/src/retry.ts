@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import type { SpeedLimit } from './speed-meter.ts';
 
 /** Default waits before the second, third, … attempt, in milliseconds. */
 const BACKOFF: readonly number[] = [250, 1000, 3000];
@@ -21,6 +22,8 @@ export interface RetryPolicy {
   readonly backoff?: readonly number[] | undefined;
   /** Maximum wait that a server may request by Retry-After, in milliseconds; default one minute. */
   readonly maxRetryAfter?: number | undefined;
+  /** Speed below which a download makes no progress, so that its retries are exhausted. */
+  readonly minSpeed?: SpeedLimit | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -1,6 +1,7 @@
 import { LktError } from '@lkt/core';
 import { isLoopback } from './address.ts';
 import type { HttpOptions } from './options.ts';
+import { MIN_SPEED } from './speed-meter.ts';
 import type { Transport } from './transport.ts';
 
 const IDLE_TIMEOUT_MS = 60_000;
@@ -38,7 +39,7 @@ export class Transports implements AsyncDisposable {
   }
 
   async #connect(isSecure: boolean, proxy: string): Promise<Transport> {
-    const { idle = IDLE_TIMEOUT_MS, connections = 8 } = this.#options;
+    const { idle = IDLE_TIMEOUT_MS, minSpeed = MIN_SPEED, connections = 8 } = this.#options;
     // Loaded on demand, as they take a while.
     const secureContext =
       isSecure || proxy !== ''
@@ -46,7 +47,7 @@ export class Transports implements AsyncDisposable {
         : undefined;
     if (proxy === '') {
       const { DirectTransport } = await import('./direct-transport.ts');
-      return new DirectTransport({ connections, idle, secureContext });
+      return new DirectTransport({ connections, idle, minSpeed, secureContext });
     }
     const { ProxyTransport } = await import('./proxy-transport.ts');
     const { proxyAgent } = await import('./undici.ts');
@@ -66,7 +67,7 @@ export class Transports implements AsyncDisposable {
         httpsProxy: isSecure ? address : '',
         noProxy: this.#variable('no_proxy'),
       });
-      return new ProxyTransport(agent);
+      return new ProxyTransport(agent, minSpeed);
     } catch {
       // The cause would reveal the address, and with it a password.
       throw new LktError(
