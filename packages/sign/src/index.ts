@@ -19,6 +19,7 @@ export {
   type Verdict,
 } from './policy/policy.ts';
 export { describePredicate } from './policy/predicates.ts';
+export { parseRefPattern, type RefPattern } from './verify/ref-pattern.ts';
 export {
   collectFromRegistry,
   collectFromStore,
@@ -34,4 +35,9 @@ export { parseTrustedRoot, type TrustedRoot } from './sigstore/trusted-root.ts';
 export { type Rebuild, rebuildStatement } from './statement/rebuild.ts';
 export { SPDX_PREDICATE, type Statement, statementAbout } from './statement/statement.ts';
 export { type UnverifiedSigner, unverifiedSigners } from './verify/unverified-signers.ts';
+export {
+  identityKey,
+  type TrustedClaims,
+  type TrustedIdentity,
+} from './verify/trusted-identity.ts';
 export { type Rejection, type SignerId, type VerifiedSignature } from './verify/verification.ts';

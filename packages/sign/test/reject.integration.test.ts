@@ -15,6 +15,7 @@ import { pushSignatures } from '../src/referrers/push-signatures.ts';
 import { signImage } from '../src/signing/sign-images.ts';
 import type { Signer } from '../src/signing/signer.ts';
 import { SIGNATURE_PREDICATE, type Statement, statementAbout } from '../src/statement/statement.ts';
+import type { TrustedIdentity } from '../src/verify/trusted-identity.ts';
 import type { TrustedSigners } from '../src/verify/verification.ts';
 import { verifyImage } from '../src/verify/verify-image.ts';
 import {
@@ -126,7 +127,7 @@ describe('an image is rejected', () => {
     await expectRejected(fixture, collected, {}, /no key is trusted/);
   });
 
-  it.each<[string, (who: { subject: string; issuer: string }) => object]>([
+  it.each<[string, (who: TrustedIdentity) => object]>([
     ['another subject', ({ issuer }) => ({ issuer, subject: 'https://github.example/evil' })],
     ['another issuer', ({ subject }) => ({ subject, issuer: 'https://issuer.example.org' })],
     ['the start of the subject', ({ issuer }) => ({ issuer, subject: WORKFLOW.slice(0, -1) })],

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { isErrno, LktError, parseYaml, type SourceFile, uniqueBy, type YamlValue } from '@lkt/core';
 import {
+  identityKey,
   parseTrustedRoot,
   type PublicKey,
   readPublicKey,
@@ -94,8 +95,7 @@ async function loadSigners(
     throw first.at.error('identities need a trusted root', {
       fix: 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE, or --trusted-root FILE',
     });
-  const names = identities.map(({ issuer, subject }) => ({ issuer, subject }));
-  const distinct = uniqueBy(names, ({ issuer, subject }) => JSON.stringify([issuer, subject]));
+  const distinct = uniqueBy(identities, identityKey).map(({ at: _at, ...identity }) => identity);
   const count = loaded.size + distinct.length;
   if (threshold > count)
     throw at.error(`the threshold is ${threshold}, and the number of distinct signers is ${count}`);

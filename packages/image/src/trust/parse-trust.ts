@@ -11,7 +11,13 @@ import {
   type YamlValue,
 } from '@lkt/core';
 import { familiarReference, parseReference } from '@lkt/oci';
-import { type ImagePattern, parseImagePattern } from '@lkt/sign';
+import {
+  type ImagePattern,
+  parseImagePattern,
+  parseRefPattern,
+  type TrustedClaims,
+  type TrustedIdentity,
+} from '@lkt/sign';
 
 /** `trust` of an image config, or a `trust.yml`, before the files that it names are read. */
 export interface TrustSettings {
@@ -36,11 +42,7 @@ export interface SignerSettings {
   readonly at: YamlValue;
 }
 
-interface IdentitySettings {
-  readonly issuer: string;
-  readonly subject: string;
-  readonly at: YamlValue;
-}
+type IdentitySettings = TrustedIdentity & { readonly at: YamlValue };
 
 const MAX_THRESHOLD = 1000;
 
@@ -73,10 +75,41 @@ const EXACT = text().transform((name, value) => {
   return name;
 });
 
+/** The URL of a repository or workflow, as certificates have it. */
+const CLAIMED_URL = EXACT.transform((url, value) => {
+  if (!URL.canParse(url) || !url.startsWith('https://') || url.endsWith('/'))
+    throw value.error('it is not an https URL without a slash at its end', {
+      fix: 'write it as the certificate states it: https://github.com/ORG/NAME',
+    });
+  return url;
+});
+
+const CLAIMS: YamlType<TrustedClaims> = record({
+  repository: required(CLAIMED_URL, 'repository of the workflow: https://github.com/ORG/NAME'),
+  workflow: optional(
+    CLAIMED_URL.transform((url, value) => {
+      if (url.includes('@refs/'))
+        throw value.error('the workflow has a ref', { fix: 'move it to `ref`' });
+      return url;
+    }),
+    'workflow file: https://github.com/ORG/NAME/.github/workflows/FILE',
+  ),
+  ref: optional(
+    text().transform((ref, value) => located(value, () => parseRefPattern(ref))),
+    'branch or tag: refs/tags/v*, where * matches text without a slash',
+  ),
+  environment: optional(EXACT, 'environment that the workflow deploys to'),
+});
+
 const IDENTITY: YamlType<IdentitySettings> = record({
   issuer: required(EXACT, 'issuer of the OpenID token'),
-  subject: required(EXACT, 'subject of the OpenID token'),
-}).transform((identity, at) => ({ ...identity, at }));
+  subject: optional(EXACT, 'subject of the certificate'),
+  claims: optional(CLAIMS, 'claims in the certificate about a workflow'),
+}).transform((identity, at) => {
+  if (identity.subject === undefined && identity.claims === undefined)
+    throw at.error('the identity has neither a subject nor claims');
+  return { ...identity, at };
+});
 
 const SIGNER_FIELDS = {
   threshold: optional(

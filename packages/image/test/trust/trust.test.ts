@@ -26,6 +26,11 @@ function keys(): string {
 }
 
 const IDENTITY = '{issuer: https://i.example, subject: a@b.example}';
+const REPOSITORY = 'repository: https://x.example/a';
+
+function claims(text: string): string {
+  return `signers: [{images: [a], identities: [{issuer: b, claims: {${text}}}]}]`;
+}
 
 describe('a trust.yml reports position and problem', () => {
   it.each([
@@ -67,7 +72,29 @@ describe('a trust.yml reports position and problem', () => {
       'signers: [{images: [a], identities: [{subject: a}]}]',
       '1:38: signers[0].identities[0]: "issuer" is missing',
     ],
-    ['signers: [{images: [a], identities: [{issuer: b}]}]', '"subject" is missing'],
+    [
+      'signers: [{images: [a], identities: [{issuer: b}]}]',
+      '1:38: signers[0].identities[0]: the identity has neither a subject nor claims',
+    ],
+    [
+      claims('ref: refs/heads/main'),
+      '1:58: signers[0].identities[0].claims: "repository" is missing',
+    ],
+    [
+      claims('repository: lkt/lkt'),
+      '1:71: signers[0].identities[0].claims.repository: it is not an',
+    ],
+    [claims('repository: "https://x.example/a/"'), 'it is not an https URL without a slash'],
+    [claims('repository: "https://x.example/*"'), '* is not a wildcard'],
+    [
+      claims(`${REPOSITORY}, workflow: "https://x.example/a/b/w.yml@refs/heads/main"`),
+      '.claims.workflow: the workflow has a ref',
+    ],
+    [claims(`${REPOSITORY}, ref: main`), '1:97: signers[0].identities[0].claims.ref: invalid ref'],
+    [claims(`${REPOSITORY}, ref: "refs/*/main"`), '* cannot match the kind of ref'],
+    [claims(`${REPOSITORY}, ref: "refs/tags/**"`), '* cannot match a slash'],
+    [claims(`${REPOSITORY}, environment: ""`), 'it is empty'],
+    [claims(`${REPOSITORY}, branch: main`), 'unknown key "branch"'],
     [
       'signers: [{images: [a], identities: [{issuer: b, subject: "https://x/*"}]}]',
       '1:59: signers[0].identities[0].subject: identities are compared literally',

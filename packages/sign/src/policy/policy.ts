@@ -6,7 +6,12 @@ import { REBUILD_PREDICATE, rebuildProblem } from '../statement/rebuild.ts';
 import { SIGNATURE_PREDICATE } from '../statement/statement.ts';
 import type { TrustedRoot } from '../sigstore/trusted-root.ts';
 import {
-  type Identity,
+  describeIdentity,
+  identityKey,
+  identityProblem,
+  type TrustedIdentity,
+} from '../verify/trusted-identity.ts';
+import {
   type SignerId,
   signerOfKey,
   type TrustedSigners,
@@ -42,7 +47,7 @@ interface TrustRule {
 export interface SignerRequirement {
   readonly threshold: number;
   readonly keys: readonly PublicKey[];
-  readonly identities: readonly Identity[];
+  readonly identities: readonly TrustedIdentity[];
 }
 
 /** The decision of a policy about one image. */
@@ -140,11 +145,9 @@ export function evaluatePolicy(
  * person has both.
  */
 function idOf(signer: SignerId): string {
-  return signer.kind === 'key' ? `key ${signer.fingerprint}` : `identity ${identityKey(signer)}`;
-}
-
-function identityKey({ issuer, subject }: Identity): string {
-  return JSON.stringify([issuer, subject]);
+  return JSON.stringify(
+    signer.kind === 'key' ? [signer.fingerprint] : [signer.issuer, signer.subject],
+  );
 }
 
 /** Returns the name of a signer for messages. */
@@ -162,23 +165,36 @@ function isRequired({ required, unsigned }: TrustPolicy, image: Reference): bool
   return has(required) && !has(unsigned);
 }
 
-function signersOf({ keys, identities }: SignerRequirement): readonly SignerId[] {
-  return [
-    ...keys.map(signerOfKey),
-    ...identities.map((identity): SignerId => ({ kind: 'identity', ...identity })),
-  ];
-}
-
+/**
+ * Returns a signer for each key and identity of a requirement that signed. A signature counts for
+ * the first one that it matches, so one signer never counts as two.
+ */
 function distinct(
-  requirement: SignerRequirement,
+  { keys, identities }: SignerRequirement,
   signatures: readonly VerifiedSignature[],
 ): readonly SignerId[] {
-  const wanted = new Set(signersOf(requirement).map(idOf));
-  return once(signatures.map(({ signer }) => signer)).filter((signer) => wanted.has(idOf(signer)));
+  const found = new Map<string, SignerId>();
+  for (const { signer, claims = {} } of signatures.toSorted((a, b) =>
+    bySigner(a.signer, b.signer),
+  )) {
+    const as =
+      signer.kind === 'key'
+        ? keys.find(({ fingerprint }) => fingerprint === signer.fingerprint)?.fingerprint
+        : identities
+            .filter((trusted) => identityProblem(trusted, signer, claims) === undefined)
+            .map(identityKey)[0];
+    if (as !== undefined && !found.has(as)) found.set(as, signer);
+  }
+  return [...found.values()];
 }
 
 function once(signers: readonly SignerId[]): readonly SignerId[] {
-  return uniqueBy(signers, idOf).toSorted((a, b) => (idOf(a) < idOf(b) ? -1 : 1));
+  return uniqueBy(signers, idOf).toSorted(bySigner);
+}
+
+function bySigner(a: SignerId, b: SignerId): number {
+  const [first, second] = [idOf(a), idOf(b)];
+  return first < second ? -1 : Number(first > second);
 }
 
 function tooFew(
@@ -187,7 +203,9 @@ function tooFew(
   found: readonly SignerId[],
   did: string,
 ): string {
-  const names = uniqueBy(signersOf(requirement), idOf).map(describeSigner).join(', ');
+  const { keys, identities, threshold } = requirement;
+  const names = [...keys.map(signerOfKey).map(describeSigner), ...identities.map(describeIdentity)];
   const whom = found.length === 0 ? 'none has' : `only ${found.map(describeSigner).join(', ')} has`;
-  return `${rule.name} requires ${requirement.threshold} of ${names} to have ${did}, but ${whom}`;
+  const whose = [...new Set(names)].join(', ');
+  return `${rule.name} requires ${threshold} of ${whose} to have ${did}, but ${whom}`;
 }

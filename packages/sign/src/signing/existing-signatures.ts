@@ -91,7 +91,7 @@ async function keyOfSigner(bundle: Bundle, { material }: SigningSession): Promis
   const certificate = signerCertificate(bundle);
   if (certificate === undefined) throw new VerificationError('signed with a key');
   const [, authority] = material.chain;
-  const { subject, issuer } = await identityOfCertificate(certificate.raw);
+  const { subject, issuer } = (await identityOfCertificate(certificate.raw)).identity;
   const isSame =
     subject === material.identity.subject &&
     issuer === material.identity.issuer &&

@@ -1,7 +1,7 @@
 import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
 import { promisify } from 'node:util';
 import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
-import { identityOfCertificate } from '../verify/certificate-identity.ts';
+import { type Identity, identityOfCertificate } from '../verify/certificate-identity.ts';
 import { type CertificateChain, requestCertificate } from '../sigstore/fulcio.ts';
 import type { PublicKey, SigningKey } from '../keys/keys.ts';
 import { type LogEntry, logSignature, type Proposal } from '../sigstore/rekor.ts';
@@ -10,7 +10,6 @@ import { requestTimestamp } from '../sigstore/timestamp.ts';
 import type { IdentityProvider } from '../sigstore/token.ts';
 import type { TrustedRoot } from '../sigstore/trusted-root.ts';
 import { VerificationError } from '../verify/verification-error.ts';
-import type { Identity } from '../verify/verification.ts';
 
 /**
  * The public instance of Sigstore. Its log publishes signatures together with the signer's
@@ -96,7 +95,7 @@ export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions)
 
 async function identityIn([leaf]: CertificateChain, authority: Service): Promise<Identity> {
   try {
-    return await identityOfCertificate(leaf.raw);
+    return (await identityOfCertificate(leaf.raw)).identity;
   } catch (error) {
     if (!(error instanceof VerificationError)) throw error;
     throw authority.unexpectedResponse(error.message);

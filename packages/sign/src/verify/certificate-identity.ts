@@ -1,25 +1,90 @@
+import type { X509Certificate } from '@sigstore/core';
 import { VerificationError } from './verification-error.ts';
-import type { Identity } from './verification.ts';
+
+/** An OIDC identity, as a certificate states it. */
+export interface Identity {
+  /** URL of the OpenID Connect provider. */
+  readonly issuer: string;
+  /** Subject alternative name of the certificate: the URL of a workflow, or an email address. */
+  readonly subject: string;
+}
+
+/** The claims of a certificate about the run of a workflow that signed. */
+export interface Claims {
+  /** URL of the source repository. */
+  readonly repository?: string;
+  /** URL of the top-level workflow file, `@`, and its ref. */
+  readonly workflow?: string;
+  /** Branch or tag of the source: `refs/heads/main`. */
+  readonly ref?: string;
+  readonly environment?: string;
+}
 
 // https://github.com/sigstore/fulcio/blob/main/docs/oid-info.md
-const ISSUER_V1 = '1.3.6.1.4.1.57264.1.1';
-const ISSUER_V2 = '1.3.6.1.4.1.57264.1.8';
+const FULCIO = '1.3.6.1.4.1.57264.1';
+const ISSUER_V1 = `${FULCIO}.1`;
+const ISSUER_V2 = `${FULCIO}.8`;
+const CLAIMS: Readonly<Record<keyof Claims, string>> = {
+  repository: `${FULCIO}.12`,
+  ref: `${FULCIO}.14`,
+  workflow: `${FULCIO}.18`,
+  environment: `${FULCIO}.23`,
+};
+
+/** DER tag of a UTF8String. */
+const UTF8_STRING = 0x0c;
 
 /**
- * Returns the identity in a certificate of Fulcio. Does not verify the certificate.
+ * Returns the identity and claims in a certificate of Fulcio. Does not verify the certificate.
  * @throws VerificationError
  */
-export async function identityOfCertificate(der: Buffer): Promise<Identity> {
-  const { X509Certificate } = await import('@sigstore/core');
+export async function identityOfCertificate(
+  der: Buffer,
+): Promise<{ readonly identity: Identity; readonly claims: Claims }> {
+  const { ASN1Obj, X509Certificate: Certificate } = await import('@sigstore/core');
+  const textOf = (value: Buffer | undefined): string | undefined => {
+    if (value === undefined) return undefined;
+    const isText = value[0] === UTF8_STRING;
+    const object = isText ? ASN1Obj.parseBuffer(Buffer.from(value)) : undefined;
+    if (object?.toDER().equals(value) !== true)
+      throw new VerificationError('the certificate has an extension that is not a UTF8String');
+    return utf8(object.value);
+  };
+  let identity: Partial<Identity>;
+  let claims: Claims;
   try {
-    const certificate = X509Certificate.parse(Buffer.from(der));
-    const subject = certificate.subjectAltName;
-    const issuer =
-      certificate.extension(ISSUER_V2)?.valueObj.subs[0]?.value.toString() ??
-      certificate.extension(ISSUER_V1)?.value.toString();
-    if (subject !== undefined && issuer !== undefined) return { subject, issuer };
-  } catch {
-    // Not valid DER: reported below.
+    const certificate = Certificate.parse(Buffer.from(der));
+    const issuer = textOf(extension(certificate, ISSUER_V2));
+    // The first version has the text itself; later ones have DER.
+    const issuerV1 = extension(certificate, ISSUER_V1);
+    identity = {
+      subject: certificate.subjectAltName,
+      issuer: issuer ?? (issuerV1 === undefined ? undefined : utf8(issuerV1)),
+    };
+    claims = Object.fromEntries(
+      Object.entries(CLAIMS).flatMap(([name, oid]) => {
+        const text = textOf(extension(certificate, oid));
+        return text === undefined ? [] : [[name, text]];
+      }),
+    );
+  } catch (error) {
+    if (error instanceof VerificationError) throw error;
+    throw new VerificationError('the certificate cannot be parsed');
   }
+  const { subject, issuer } = identity;
+  if (subject !== undefined && issuer !== undefined)
+    return { identity: { subject, issuer }, claims };
   throw new VerificationError('the certificate has no subject or no issuer');
+}
+
+/** Returns the value of an extension; undefined if the certificate lacks it. */
+function extension({ extensions }: X509Certificate, oid: string): Buffer | undefined {
+  const [found, ...more] = extensions.filter(({ subs }) => subs[0]?.toOID() === oid);
+  if (more.length > 0)
+    throw new VerificationError(`the certificate has the extension ${oid} twice`);
+  return found?.subs.at(-1)?.value;
+}
+
+function utf8(bytes: Buffer): string {
+  return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
 }

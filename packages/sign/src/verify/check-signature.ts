@@ -13,15 +13,12 @@ import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
 import type { PublicKey } from '../keys/keys.ts';
 import { trustMaterial } from '../sigstore/trust-material.ts';
 import { VerificationError } from './verification-error.ts';
-import {
-  type Identity,
-  signerOfKey,
-  type TrustedSigners,
-  type VerifiedSignature,
-} from './verification.ts';
+import { identityOfCertificate } from './certificate-identity.ts';
+import { identityProblem } from './trusted-identity.ts';
+import { signerOfKey, type TrustedSigners, type VerifiedSignature } from './verification.ts';
 
 /** A verified signature; time and log index only as far as the trusted root confirms them. */
-type CheckedSignature = Pick<VerifiedSignature, 'logIndex' | 'signer' | 'time'>;
+type CheckedSignature = Pick<VerifiedSignature, 'claims' | 'logIndex' | 'signer' | 'time'>;
 
 /** A root without authorities, for signatures by keys. */
 const NO_ROOT: RootMessage = {
@@ -99,21 +96,20 @@ async function checkCertificateSignature(
   const thresholds = { tlogThreshold: 1, ctlogThreshold, timestampThreshold: 1 };
   const entity = await verifySigned(parsed, root.message, thresholds, undefined);
   requireEntriesOf(bundle, { kind: 'certificate', der: leaf.raw });
-  const { identity } = entity;
-  if (identity === undefined)
-    throw new VerificationError('the certificate has no subject or no issuer');
-  const isTrusted = identities.some(
-    ({ subject, issuer }) => subject === identity.subject && issuer === identity.issuer,
-  );
-  if (!isTrusted)
-    throw new VerificationError(
-      `signed by ${identity.subject} (${identity.issuer}), who is not trusted`,
+  const { identity, claims } = await identityOfCertificate(leaf.raw);
+  const problems = identities.map((trusted) => ({
+    trusted,
+    problem: identityProblem(trusted, identity, claims),
+  }));
+  if (problems.every(({ problem }) => problem !== undefined)) {
+    const who = `signed by ${identity.subject} (${identity.issuer}), who is not trusted`;
+    // A subject differs visibly; claims do not.
+    const near = problems.find(
+      ({ trusted }) => trusted.claims !== undefined && trusted.issuer === identity.issuer,
     );
-  return { signer: { kind: 'identity', ...identity }, ...witnessed(bundle, entity) };
-}
-
-interface Verified extends SignedEntity {
-  readonly identity: Identity | undefined;
+    throw new VerificationError(near === undefined ? who : `${who}: ${near.problem}`);
+  }
+  return { signer: { kind: 'identity', ...identity }, claims, ...witnessed(bundle, entity) };
 }
 
 async function verifySigned(
@@ -121,18 +117,15 @@ async function verifySigned(
   root: RootMessage,
   thresholds: VerifierOptions,
   key: PublicKey | undefined,
-): Promise<Verified> {
+): Promise<SignedEntity> {
   const { toSignedEntity, Verifier } = await import('@sigstore/verify');
   // The parsers throw arbitrary errors for hostile bytes.
   try {
     const entity = toSignedEntity(bundle, payload);
     if (entity.key.$case === 'certificate') cacheCertificateEncoding(entity.key.certificate);
     const material = await trustMaterial(root, key);
-    const { identity } = new Verifier(material, thresholds).verify(entity);
-    const subject = identity?.subjectAlternativeName;
-    const issuer = identity?.extensions?.issuer;
-    const isWhole = subject !== undefined && issuer !== undefined;
-    return { ...entity, identity: isWhole ? { subject, issuer } : undefined };
+    new Verifier(material, thresholds).verify(entity);
+    return entity;
   } catch (error) {
     throw new VerificationError(describeError(error));
   }

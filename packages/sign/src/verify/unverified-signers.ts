@@ -1,10 +1,10 @@
 import type { Digest } from '@lkt/core';
 import { certificatesOf } from '../bundle/parse-signature.ts';
-import { identityOfCertificate } from './certificate-identity.ts';
+import { type Identity, identityOfCertificate } from './certificate-identity.ts';
 import { readSignedPredicate } from './signed-predicate.ts';
 import type { CollectedSignatures } from '../referrers/collected-signatures.ts';
 import { VerificationError } from './verification-error.ts';
-import type { Identity, Rejection } from './verification.ts';
+import type { Rejection } from './verification.ts';
 import { readSignatures } from './verify-image.ts';
 
 /** The signer that a signature names. Not verified. */
@@ -35,7 +35,8 @@ export async function unverifiedSigners(
     }
     const [leaf] = certificatesOf(parsed.bundle);
     if (leaf === undefined) throw new VerificationError('no certificate');
-    return { ...signer, identity: await identityOfCertificate(leaf) };
+    const { identity } = await identityOfCertificate(leaf);
+    return { ...signer, identity };
   });
   return { signers: results, rejections };
 }

@@ -1,23 +1,17 @@
 import type { Digest } from '@lkt/core';
 import type { PublicKey } from '../keys/keys.ts';
 import type { TrustedRoot } from '../sigstore/trusted-root.ts';
+import type { Claims, Identity } from './certificate-identity.ts';
+import type { TrustedIdentity } from './trusted-identity.ts';
 
 /** The trusted signers. A signature by any other signer is a rejection. */
 export interface TrustedSigners {
   readonly keys?: readonly PublicKey[];
-  readonly identities?: readonly Identity[];
+  readonly identities?: readonly TrustedIdentity[];
   /** Trusted root for identities and times. Required for identities. */
   readonly root?: TrustedRoot | undefined;
   /** Whether signatures by keys must be in a log of `root`; default false. */
   readonly keysNeedLog?: boolean;
-}
-
-/** An OIDC identity. Both fields are compared literally, without patterns. */
-export interface Identity {
-  /** URL of the OpenID Connect provider. */
-  readonly issuer: string;
-  /** Subject alternative name of the certificate: the URL of a workflow, or an email address. */
-  readonly subject: string;
 }
 
 /** A signer: a key by its fingerprint, or an identity. */
@@ -33,6 +27,8 @@ export function signerOfKey({ fingerprint, name }: PublicKey): SignerId {
 /** A valid signature by a trusted signer. */
 export interface VerifiedSignature {
   readonly signer: SignerId;
+  /** Claims in the signer's certificate; undefined for a key. */
+  readonly claims?: Claims;
   /** Digest of the image. */
   readonly subject: Digest;
   /** Type of the statement; `https://sigstore.dev/cosign/sign/v1` for a plain signature. */

@@ -23,9 +23,9 @@ export async function verifyImage(options: {
 }): Promise<Verification> {
   const { subject, collected, trust } = options;
   const { results, rejections } = await readSignatures(collected, async (parsed, { source }) => {
-    const { signer, time, logIndex } = await checkSignature(parsed, trust);
+    const { signer, claims, time, logIndex } = await checkSignature(parsed, trust);
     const signed = readSignedPredicate(parsed, subject);
-    return { signer, subject, ...signed, time, logIndex, source };
+    return { signer, claims, subject, ...signed, time, logIndex, source };
   });
   return { subject, signatures: results, rejections };
 }

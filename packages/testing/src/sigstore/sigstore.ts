@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { listen } from '../local-server.ts';
 import type { LoggedRequest } from '../registry/logged-request.ts';
-import { bytesOf, issueCertificate } from './certificates.ts';
+import { bytesOf, type CertificateExtension, issueCertificate } from './certificates.ts';
 import { TokenIssuer } from './token-issuer.ts';
 import { TransparencyLog } from './transparency-log.ts';
 import { pem } from './pem.ts';
@@ -17,6 +17,8 @@ import { trustedRoot } from './trusted-root.ts';
 export interface SigstoreOptions {
   /** Start of the certificates' validity of ten minutes; default: now. */
   readonly certificatesFrom?: Date;
+  /** Extensions to add to each certificate. */
+  readonly extensions?: readonly CertificateExtension[];
 }
 
 /**
@@ -70,7 +72,7 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     log,
     logKey: keys.log.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     issueCertificate: async (request) =>
-      issueCertificate(authority, keys.ca.privateKey, issuer, request),
+      issueCertificate(authority, keys.ca.privateKey, issuer, request, options.extensions),
     timestamp: async (body) => {
       clock.setTime(Math.floor(Date.now() / 1000) * 1000);
       const { statusCode, response } = await timestamps.fn(timestampQuery(body));

@@ -9,6 +9,12 @@ export interface Claims {
   readonly aud: string;
   readonly exp: number;
   readonly email?: string;
+  /** Claims of a workflow, as GitHub names them; `server_url` is its base URL. */
+  readonly server_url?: string;
+  readonly repository?: string;
+  readonly ref?: string;
+  readonly workflow_ref?: string;
+  readonly environment?: string;
 }
 
 /** An OpenID Connect provider, as far as a certificate authority needs one. */
