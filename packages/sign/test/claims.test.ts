@@ -122,6 +122,7 @@ describe('a threshold', () => {
     subject: image.digest,
     predicateType: SIGNATURE_PREDICATE,
     predicate: {},
+    repositories: [],
     source: ref,
   });
 

@@ -54,6 +54,7 @@ function signature(signer: SignerId, rest: Partial<VerifiedSignature> = {}): Ver
     subject: IMAGE.digest,
     predicateType: SIGNATURE_PREDICATE,
     predicate: {},
+    repositories: [],
     source: 'somewhere',
     ...rest,
   };

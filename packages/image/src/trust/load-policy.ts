@@ -67,10 +67,11 @@ export async function loadPolicy(
   const root =
     settings.trustedRoot === undefined ? given : await readRoot(settings.trustedRoot, dir);
   const rules: TrustPolicy['rules'][number][] = [];
-  for (const { images, signers, rebuilders, at: rule } of settings.rules) {
+  for (const { images, bindRepository, signers, rebuilders, at: rule } of settings.rules) {
     rules.push({
       name: positionOf(rule),
       images,
+      bindRepository,
       signers: signers === undefined ? undefined : await loadSigners(signers, dir, root),
       rebuilders: rebuilders === undefined ? undefined : await loadSigners(rebuilders, dir, root),
     });

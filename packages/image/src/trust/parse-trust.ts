@@ -30,6 +30,7 @@ export interface TrustSettings {
 
 interface RuleSettings {
   readonly images: readonly ImagePattern[];
+  readonly bindRepository: boolean;
   readonly signers?: SignerSettings;
   readonly rebuilders?: SignerSettings;
   readonly at: YamlValue;
@@ -125,15 +126,22 @@ const SIGNERS: YamlType<SignerSettings> = record(SIGNER_FIELDS).transform(signer
 const RULE: YamlType<RuleSettings> = record({
   images: required(PATTERNS, 'image patterns: lkt/*, registry.example/**'),
   ...SIGNER_FIELDS,
+  bindRepository: optional(
+    boolean.transform((isBound, at) => ({ isBound, at })),
+    'require signatures for the repository that the image is taken from',
+  ),
   rebuilders: optional(SIGNERS, 'signers who must have rebuilt the image with the same result'),
-}).transform(({ images, rebuilders, ...signers }, at) => {
+}).transform(({ images, rebuilders, bindRepository, ...signers }, at) => {
   const hasSigners = ['keys', 'identities'].some((key) => at.entries().has(key));
   if (!hasSigners && rebuilders === undefined)
     throw at.error('the rule names no signers', { fix: 'add keys, identities or rebuilders' });
   if (!hasSigners && signers.threshold !== undefined)
     throw signers.threshold.at.error('a threshold needs keys or identities to count');
+  if (!hasSigners && bindRepository !== undefined)
+    throw bindRepository.at.error('it needs keys or identities to apply to');
   return {
     images,
+    bindRepository: bindRepository?.isBound ?? false,
     signers: hasSigners ? signersOf(signers, at) : undefined,
     rebuilders,
     at,

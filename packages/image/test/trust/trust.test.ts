@@ -47,6 +47,11 @@ describe('a trust.yml reports position and problem', () => {
     ['signers: [{images: [a]}]', '1:11: signers[0]: the rule names no signers'],
     ['signers: [{images: [a], keys: []}]', '1:31: signers[0].keys: the list is empty'],
     ['signers: [{images: [a], keys: }]', '1:11: signers[0]: there are no keys and no identities'],
+    ['signers: [{images: [a], bindRepository: 1, keys: [b]}]', 'expected true or false'],
+    [
+      'signers: [{images: [a], bindRepository: true, rebuilders: {keys: [b]}}]',
+      '1:41: signers[0].bindRepository: it needs keys or identities to apply to',
+    ],
     ['signers: [{images: [a], key: [b]}]', '1:25: unknown key "key" in signers[0]'],
     [
       'signers: [{images: ["a[b]"], keys: [c]}]',

@@ -82,6 +82,17 @@ function parsedName(text: string, name: string): { domain: string; path: string 
   };
 }
 
+/** Reports whether a name, such as that in a signature, is of an image's repository. */
+export function isRepository(name: string, image: Pick<Reference, 'domain' | 'path'>): boolean {
+  try {
+    const { domain, path } = parseReference(name);
+    return registryOf(domain) === registryOf(image.domain) && path === image.path;
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    return false;
+  }
+}
+
 /**
  * Normalises a registry name: letter case, zeros before the port, the default https port, and
  * Docker Hub's aliases.

@@ -1,6 +1,6 @@
 import { type Digest, uniqueBy } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
-import type { ImagePattern } from './image-pattern.ts';
+import { type ImagePattern, isRepository } from './image-pattern.ts';
 import type { PublicKey } from '../keys/keys.ts';
 import { REBUILD_PREDICATE, rebuildProblem } from '../statement/rebuild.ts';
 import { SIGNATURE_PREDICATE } from '../statement/statement.ts';
@@ -37,6 +37,8 @@ interface TrustRule {
   /** Location of the rule, for messages. */
   readonly name: string;
   readonly images: readonly ImagePattern[];
+  /** Whether signatures must be for the image's repository; default false. */
+  readonly bindRepository?: boolean;
   /** SignerRequirement of the image itself. */
   readonly signers?: SignerRequirement;
   /** SignerRequirement of a statement that a rebuild from source produced the same image. */
@@ -115,9 +117,14 @@ export function evaluatePolicy(
   const reasons: string[] = [];
   const signers: SignerId[] = [];
   const rebuilders: SignerId[] = [];
-  for (const rule of rules)
+  const elsewhere: string[] = [];
+  for (const rule of rules) {
+    const bound =
+      rule.bindRepository === true ? signatures.filter((one) => isFor(one, image)) : signatures;
+    const unbound = signatures.filter((one) => !bound.includes(one));
+    elsewhere.push(...unbound.map(describeRepository));
     for (const [requirement, candidates, counted, did] of [
-      [rule.signers, signatures, signers, 'signed it'],
+      [rule.signers, bound, signers, 'signed it'],
       [rule.rebuilders, good, rebuilders, 'rebuilt it'],
     ] as const) {
       if (requirement === undefined) continue;
@@ -125,6 +132,7 @@ export function evaluatePolicy(
       counted.push(...found);
       if (found.length < requirement.threshold) reasons.push(tooFew(rule, requirement, found, did));
     }
+  }
   if (reasons.length === 0)
     return {
       accepted: true,
@@ -137,7 +145,19 @@ export function evaluatePolicy(
     return problem === undefined ? [] : [`${source}: ${problem}`];
   });
   const rejected = verification.rejections.map(({ source, reason }) => `${source}: ${reason}`);
-  return { accepted: false, reasons: [...reasons, ...[...others, ...rejected].toSorted()] };
+  return {
+    accepted: false,
+    reasons: [...reasons, ...[...new Set(elsewhere), ...others, ...rejected].toSorted()],
+  };
+}
+
+function isFor({ repositories }: VerifiedSignature, image: Reference): boolean {
+  return repositories.some((name) => isRepository(name, image));
+}
+
+function describeRepository({ source, repositories }: VerifiedSignature): string {
+  const names = repositories.filter((name) => name !== '').join(', ');
+  return `${source}: ${names === '' ? 'it names no repository' : `made for ${names}`}`;
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   STATEMENT_V1,
   type Statement,
 } from '../statement/statement.ts';
-import { simpleSubject } from '../bundle/simple-signing.ts';
+import { simpleRepository, simpleSubject } from '../bundle/simple-signing.ts';
 import { VerificationError } from './verification-error.ts';
 import type { VerifiedSignature } from './verification.ts';
 
@@ -19,11 +19,13 @@ import type { VerifiedSignature } from './verification.ts';
 export function readSignedPredicate(
   { bundle, payload = Buffer.of() }: ParsedSignature,
   subject: Digest,
-): Pick<VerifiedSignature, 'predicate' | 'predicateType'> {
+): Pick<VerifiedSignature, 'predicate' | 'predicateType' | 'repositories'> {
   if (bundle.content.$case === 'messageSignature') {
     const digest = simpleSubject(payload);
     if (digest !== subject) throw new VerificationError(`of another image, ${digest}`);
-    return { predicateType: SIGNATURE_PREDICATE, predicate: {} };
+    const repository = simpleRepository(payload);
+    const repositories = repository === undefined ? [] : [repository];
+    return { predicateType: SIGNATURE_PREDICATE, predicate: {}, repositories };
   }
   const { payloadType, payload: content } = bundle.content.dsseEnvelope;
   if (payloadType !== IN_TOTO_PAYLOAD)
@@ -31,12 +33,15 @@ export function readSignedPredicate(
       `the signed payload is not an in-toto statement, but ${payloadType}`,
     );
   const statement = parseStatement(content);
+  const { predicateType, predicate, subject: subjects } = statement;
   const algorithm = digestAlgorithm(subject);
-  const subjects = statement.subject.map((item) => item?.digest?.[algorithm]);
-  if (!subjects.includes(digestHex(subject)))
-    throw new VerificationError(`about another image, ${algorithm}:${subjects[0] ?? '?'}`);
-  const { predicateType, predicate } = statement;
-  return { predicateType, predicate };
+  const own = subjects.filter((item) => item?.digest?.[algorithm] === digestHex(subject));
+  if (own.length === 0) {
+    const other = subjects[0]?.digest?.[algorithm] ?? '?';
+    throw new VerificationError(`about another image, ${algorithm}:${other}`);
+  }
+  const repositories = own.flatMap(({ name }) => (typeof name === 'string' ? [name] : []));
+  return { predicateType, predicate, repositories };
 }
 
 function parseStatement(content: Buffer): Statement {

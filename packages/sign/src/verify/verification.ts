@@ -34,6 +34,8 @@ export interface VerifiedSignature {
   /** Type of the statement; `https://sigstore.dev/cosign/sign/v1` for a plain signature. */
   readonly predicateType: string;
   readonly predicate: unknown;
+  /** Repositories that the signer named with the image; none in some forms. */
+  readonly repositories: readonly string[];
   /** Signing time, if a log or timestamp authority confirms it. */
   readonly time?: Date;
   readonly logIndex?: number;
