@@ -1,5 +1,6 @@
 export {
   generateKey,
+  type KeyType,
   type PublicKey,
   readPublicKey,
   readSigningKey,

@@ -49,10 +49,10 @@ describe.each([
   ['with the referrers API', {}],
   ['without it', { referrers: false }],
 ])('in a registry %s, cosign', (_what, options) => {
-  it('accepts a signature by a key', async () => {
+  it.each(['ecdsa', 'ed25519'] as const)('accepts a signature by a key: %s', async (type) => {
     const fixture = await createFixture(options);
     const { store, subject, name, registry, reference } = fixture;
-    const { signer, directory } = await newKey();
+    const { signer, directory } = await newKey({}, type);
     const statement = statementAbout(
       { name: 'app', digest: subject.digest },
       PROVENANCE,
@@ -67,10 +67,10 @@ describe.each([
     });
     const root = join(directory, 'empty-root.json');
     await run('cosign', ['trusted-root', 'create', '--out', root]);
-    for (const type of [SIGNATURE_PREDICATE, PROVENANCE]) {
-      const bundles = ['--new-bundle-format', '--trusted-root', root, '--type', type];
+    for (const predicateType of [SIGNATURE_PREDICATE, PROVENANCE]) {
+      const bundles = ['--new-bundle-format', '--trusted-root', root, '--type', predicateType];
       const args = ['verify-attestation', ...bundles, ...key, ...noLog, reference];
-      expect(await run('cosign', args), type).toMatchObject({ status: 0 });
+      expect(await run('cosign', args), predicateType).toMatchObject({ status: 0 });
     }
     const old = ['verify-attestation', ...key, ...noLog, '--type', PROVENANCE, reference];
     expect(await run('cosign', old)).toMatchObject({ status: 0 });
@@ -109,26 +109,29 @@ describe.each([
     }
   });
 
-  it('signs with a key and lkt accepts it', async () => {
-    const fixture = await createFixture(options);
-    const { trust, directory } = await newKey();
-    const key = ['--key', join(directory, 'cosign.key'), '-y', '--tlog-upload=false'];
-    expect(await run('cosign', ['sign', ...key, fixture.reference])).toMatchObject({ status: 0 });
-    const predicate = join(directory, 'predicate.json');
-    await writeFile(predicate, JSON.stringify(PREDICATE));
-    const attest = ['attest', ...key, '--type', 'slsaprovenance1', '--predicate', predicate];
-    for (const format of [[], ['--new-bundle-format']])
-      expect(await run('cosign', [...attest, ...format, fixture.reference])).toMatchObject({
-        status: 0,
-      });
-    const { signatures, rejections } = await verified(fixture, trust);
-    expect(rejections).toEqual([]);
-    expect(signatures.map(({ predicateType }) => predicateType).toSorted()).toEqual(
-      [PROVENANCE, PROVENANCE, SIGNATURE_PREDICATE].toSorted(),
-    );
-    const [provenance] = signatures.filter(({ predicateType }) => predicateType === PROVENANCE);
-    expect(provenance?.predicate).toMatchObject(PREDICATE);
-  });
+  it.each(['ecdsa', 'ed25519'] as const)(
+    'signs with a key and lkt accepts it: %s',
+    async (type) => {
+      const fixture = await createFixture(options);
+      const { trust, directory } = await newKey({}, type);
+      const key = ['--key', join(directory, 'cosign.key'), '-y', '--tlog-upload=false'];
+      expect(await run('cosign', ['sign', ...key, fixture.reference])).toMatchObject({ status: 0 });
+      const predicate = join(directory, 'predicate.json');
+      await writeFile(predicate, JSON.stringify(PREDICATE));
+      const attest = ['attest', ...key, '--type', 'slsaprovenance1', '--predicate', predicate];
+      for (const format of [[], ['--new-bundle-format']])
+        expect(await run('cosign', [...attest, ...format, fixture.reference])).toMatchObject({
+          status: 0,
+        });
+      const { signatures, rejections } = await verified(fixture, trust);
+      expect(rejections).toEqual([]);
+      expect(signatures.map(({ predicateType }) => predicateType).toSorted()).toEqual(
+        [PROVENANCE, PROVENANCE, SIGNATURE_PREDICATE].toSorted(),
+      );
+      const [provenance] = signatures.filter(({ predicateType }) => predicateType === PROVENANCE);
+      expect(provenance?.predicate).toMatchObject(PREDICATE);
+    },
+  );
 
   it('signs as an identity and lkt accepts it', async () => {
     const fixture = await createFixture(options);

@@ -11,9 +11,9 @@ function cosign(cwd: string, password: string, ...args: readonly string[]): stri
 }
 
 describe('keys', () => {
-  it('made by lkt are read by cosign and by lkt', async () => {
+  it.each(['ecdsa', 'ed25519'] as const)('made by lkt are read by cosign: %s', async (type) => {
     const directory = await temporary();
-    const pair = await generateKey('sesame');
+    const pair = await generateKey('sesame', type);
     await writeFile(join(directory, 'cosign.key'), pair.privateKey);
     expect(cosign(directory, 'sesame', 'public-key', '--key', 'cosign.key').trim()).toBe(
       pair.publicKey.trim(),

@@ -11,6 +11,15 @@ describe('keys', () => {
     expect(key.equals(privateKey)).toBe(true);
   });
 
+  it('of Ed25519 are generated, and read in either form', async () => {
+    const pair = await generateKey('sesame', 'ed25519');
+    const { key, publicKey } = await readSigningKey(pair.privateKey, { password: 'sesame' });
+    expect(key.asymmetricKeyType).toBe('ed25519');
+    expect(publicKey.fingerprint).toBe((await readPublicKey(pair.publicKey)).fingerprint);
+    const plain = key.export({ type: 'pkcs8', format: 'pem' }).toString();
+    expect((await readSigningKey(plain)).publicKey.fingerprint).toBe(publicKey.fingerprint);
+  });
+
   it('are read from the block that RFC 7468 allows, although OpenSSL would accept another', async () => {
     const [first, second] = [await generateKey(''), await generateKey('')];
     // RFC 7468 has no headers; OpenSSL accepts them.
@@ -46,6 +55,8 @@ describe('keys', () => {
 
   it.each<[string, string, RegExp]>([
     ['an unsupported curve', ec('secp256k1'), /on the unsupported curve secp256k1/],
+    ['Ed448', spki(generateKeyPairSync('ed448').publicKey), /unsupported type ed448/],
+    ['X25519', spki(generateKeyPairSync('x25519').publicKey), /unsupported type x25519/],
     ['a short RSA key', rsa(1024), /1024 bits/],
     ['nothing', 'nothing -----BEGIN ', /no key/],
     ['two keys', ec('P-256') + ec('P-256'), /more than one/],

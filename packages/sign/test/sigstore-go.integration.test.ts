@@ -33,13 +33,13 @@ async function bundleFile({ store, subject }: Fixture, directory: string): Promi
 }
 
 describe('sigstore-go', () => {
-  it(
-    'accepts a signature by a key, for that key and image only',
+  it.each(['ecdsa', 'ed25519'] as const)(
+    'accepts a signature by a key, for that key and image only: %s',
     { timeout: 120_000 },
-    async () => {
+    async (type) => {
       const fixture = await createFixture();
       const { store, subject, name } = fixture;
-      const { signer, directory } = await newKey();
+      const { signer, directory } = await newKey({}, type);
       await signImage(store, { subject, name, signer });
       const bundle = await bundleFile(fixture, directory);
       const verify = async (key: string, digest = subject.digest): Promise<number> => {

@@ -25,7 +25,7 @@ import {
 import { onTestFinished } from 'vitest';
 import { parseImagePattern } from '../src/policy/image-pattern.ts';
 import { evaluatePolicy, type Verdict } from '../src/policy/policy.ts';
-import { generateKey, readPublicKey, readSigningKey } from '../src/keys/keys.ts';
+import { generateKey, type KeyType, readPublicKey, readSigningKey } from '../src/keys/keys.ts';
 import {
   keylessSigner,
   keySigner,
@@ -116,7 +116,10 @@ export function verdictOf(
 }
 
 /** Generates a key with its signer, its trust, and the directory with its files for cosign. */
-export async function newKey(options?: WitnessOptions): Promise<{
+export async function newKey(
+  options?: WitnessOptions,
+  type?: KeyType,
+): Promise<{
   signer: Signer;
   /** A signer with the same key and other witnesses. */
   with: (options: WitnessOptions) => Signer;
@@ -124,7 +127,7 @@ export async function newKey(options?: WitnessOptions): Promise<{
   directory: string;
 }> {
   const directory = await temporary();
-  const pair = await generateKey('');
+  const pair = await generateKey('', type);
   await writeFile(join(directory, 'cosign.key'), pair.privateKey);
   await writeFile(join(directory, 'cosign.pub'), pair.publicKey);
   const trust = { keys: [await readPublicKey(join(directory, 'cosign.pub'))] };

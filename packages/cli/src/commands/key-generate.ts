@@ -2,7 +2,7 @@ import { lstat, rm, writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../command.ts';
-import { switchFlag, valueFlag } from '../flags/options.ts';
+import { choiceFlag, switchFlag, valueFlag } from '../flags/options.ts';
 
 interface Result {
   readonly privateKey: string;
@@ -13,12 +13,17 @@ interface Result {
 
 export class KeyGenerate extends LktCommand {
   static override summary = 'Generate a key for signing images';
-  static override description = `Writes PREFIX.key and PREFIX.pub in the format of cosign: an ECDSA P-256 key, encrypted with a password, and its public key. Never overwrites a file. Asks for the password unless COSIGN_PASSWORD is set.`;
-  static override examples = ['<%= config.bin %> key generate --output-key-prefix keys/release'];
+  static override description = `Writes PREFIX.key and PREFIX.pub in the format of cosign: a private key, encrypted with a password, and its public key. Never overwrites a file. Asks for the password unless COSIGN_PASSWORD is set.`;
+  static override examples = [
+    '<%= config.bin %> key generate --type ed25519 --output-key-prefix keys/release',
+  ];
   static override flags = {
     'no-password': switchFlag(
       'encrypt with an empty password: everyone who can read the file can sign',
     ),
+    type: choiceFlag(['ecdsa', 'ed25519'], 'type of the key: ECDSA on P-256, or Ed25519', {
+      default: 'ecdsa',
+    }),
     'output-key-prefix': valueFlag('PREFIX', 'prefix of both file names', { default: 'cosign' }),
   };
 
@@ -36,7 +41,7 @@ export class KeyGenerate extends LktCommand {
       ? ''
       : await passwordFor({ name: privateKey, isNew: true, variables: environment.variables });
     const { generateKey, readPublicKey } = await import('@lkt/sign');
-    const pair = await generateKey(password);
+    const pair = await generateKey(password, flags.type);
     await writeNew(privatePath, pair.privateKey, 0o600);
     try {
       await writeNew(publicPath, pair.publicKey, 0o644);

@@ -50,16 +50,23 @@ export interface SigningKeyOptions extends KeyOptions {
 /** Bytes. Key files have some hundred bytes. */
 const MAX_KEY_BYTES = 64 * 1024;
 
+/** A type of key to generate: ECDSA on P-256, which every Sigstore client supports, or Ed25519. */
+export type KeyType = 'ecdsa' | 'ed25519';
+
 /**
- * Generates an ECDSA key on P-256, which every Sigstore client supports.
+ * Generates a key.
  * @param password may be empty
  * @returns the private key in the form of `cosign.key`, encrypted with the password, and the public
  * key in PEM
  */
 export async function generateKey(
   password: string,
+  type: KeyType = 'ecdsa',
 ): Promise<{ readonly privateKey: string; readonly publicKey: string }> {
-  const pair = await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
+  const pair =
+    type === 'ed25519'
+      ? await promisify(generateKeyPair)('ed25519')
+      : await promisify(generateKeyPair)('ec', { namedCurve: 'P-256' });
   const pkcs8 = pair.privateKey.export({ type: 'pkcs8', format: 'der' });
   const privateKey = await encryptKey(pkcs8, password);
   pkcs8.fill(0);
@@ -116,6 +123,14 @@ export async function readPublicKey(source: string, options: KeyOptions = {}): P
   );
 }
 
+/**
+ * Returns the hash of the signatures by a key: SHA-256, or null for Ed25519 (RFC 8032), which signs
+ * the message itself.
+ */
+export function signatureHash({ asymmetricKeyType }: KeyObject): 'sha256' | null {
+  return asymmetricKeyType === 'ed25519' ? null : 'sha256';
+}
+
 /** @throws KEY_INVALID for a weak key, or a type that Sigstore does not support */
 function describePublicKey(given: KeyObject, name: string): PublicKey {
   const problem = weakness(given);
@@ -138,8 +153,7 @@ function canonicalKey(key: KeyObject): KeyObject {
 }
 
 function weakness({ asymmetricKeyType, asymmetricKeyDetails }: KeyObject): string | undefined {
-  // Ed25519 signs the message, not its digest; a hashedrekord entry, which cosign 2's form needs,
-  // has the digest.
+  if (asymmetricKeyType === 'ed25519') return undefined;
   if (asymmetricKeyType === 'ec') {
     const curve = asymmetricKeyDetails?.namedCurve ?? '';
     const isKnown = ['prime256v1', 'secp384r1', 'secp521r1'].includes(curve);

@@ -2,6 +2,7 @@ import { createHash, type KeyObject, verify } from 'node:crypto';
 import type { Digest } from '@lkt/core';
 import type { Bundle } from '@sigstore/bundle';
 import { type ParsedSignature, signerCertificate } from '../bundle/parse-signature.ts';
+import { signatureHash } from '../keys/keys.ts';
 import { keyHint } from '../bundle/sign-statement.ts';
 import { identityOfCertificate } from '../verify/certificate-identity.ts';
 import { readSignedPredicate } from '../verify/signed-predicate.ts';
@@ -63,7 +64,7 @@ async function readOwn(
       (timestampVerificationData?.rfc3161Timestamps.length ?? 0) > 0);
   if (!hasWitnesses) throw new VerificationError('not logged or timestamped as it would be now');
   const { data, signature, payload } = signedContent(parsed);
-  if (!verify('sha256', data, key, signature))
+  if (!verify(signatureHash(key), data, key, signature))
     throw new VerificationError('the signature does not match the content and key');
   return { payload, predicateType };
 }

@@ -75,7 +75,7 @@ export interface SignedImage {
    * Bundles: of the signature first, then of each statement; without existing or unrequested ones.
    */
   readonly bundles: readonly Descriptor[];
-  /** The signature in cosign 2's form; undefined if it exists or was not requested. */
+  /** The signature in cosign 2's form; undefined if it exists, or was not requested or possible. */
   readonly simple: Descriptor | undefined;
 }
 
@@ -156,7 +156,7 @@ async function sign(
     if (!before.has('bundle', statementBytes(statement)))
       signed.push(await signStatement(session, statement));
   const simple =
-    statementsOnly || before.has('signature', simplePayload(name, digest))
+    statementsOnly || !session.canSignSimply || before.has('signature', simplePayload(name, digest))
       ? undefined
       : await signSimply(session, name, digest);
   return { subject, statements: signed, simple };

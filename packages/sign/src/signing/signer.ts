@@ -3,7 +3,7 @@ import { promisify } from 'node:util';
 import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
 import { type Identity, identityOfCertificate } from '../verify/certificate-identity.ts';
 import { type CertificateChain, requestCertificate } from '../sigstore/fulcio.ts';
-import type { PublicKey, SigningKey } from '../keys/keys.ts';
+import { type PublicKey, signatureHash, type SigningKey } from '../keys/keys.ts';
 import { type LogEntry, logSignature, type Proposal } from '../sigstore/rekor.ts';
 import { Service } from '../sigstore/service.ts';
 import { requestTimestamp } from '../sigstore/timestamp.ts';
@@ -147,8 +147,16 @@ export class SigningSession implements AsyncDisposable {
     return { log: this.#rekor !== undefined, timestamp: this.#tsa !== undefined };
   }
 
+  /**
+   * Reports whether the session can sign in the form of cosign 2. Of such a signature a log has only
+   * the digest, by which no pure Ed25519 signature can be verified.
+   */
+  get canSignSimply(): boolean {
+    return this.#rekor === undefined || signatureHash(this.#key) !== null;
+  }
+
   sign(data: Uint8Array): Buffer {
-    return sign('sha256', data, this.#key);
+    return sign(signatureHash(this.#key), data, this.#key);
   }
 
   /** Returns undefined without a log. */

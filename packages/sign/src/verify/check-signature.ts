@@ -1,4 +1,4 @@
-import type { X509Certificate } from 'node:crypto';
+import { verify, type X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { SignedEntity, VerifierOptions } from '@sigstore/verify';
@@ -10,7 +10,7 @@ import {
 import { keyHint } from '../bundle/sign-statement.ts';
 import { checkLogEntry, type SignedWith } from './check-log.ts';
 import { cacheCertificateEncoding } from '../bundle/cached-encoding.ts';
-import type { PublicKey } from '../keys/keys.ts';
+import { type PublicKey, signatureHash } from '../keys/keys.ts';
 import { trustMaterial } from '../sigstore/trust-material.ts';
 import { VerificationError } from './verification-error.ts';
 import { identityOfCertificate } from './certificate-identity.ts';
@@ -122,6 +122,11 @@ async function verifySigned(
   // The parsers throw arbitrary errors for hostile bytes.
   try {
     const entity = toSignedEntity(bundle, payload);
+    const { signature } = entity;
+    // For content outside the bundle the library always hashes, also for Ed25519.
+    if (payload !== undefined)
+      signature.verifySignature = (by) =>
+        verify(signatureHash(by), payload, by, signature.signature);
     if (entity.key.$case === 'certificate') cacheCertificateEncoding(entity.key.certificate);
     const material = await trustMaterial(root, key);
     new Verifier(material, thresholds).verify(entity);

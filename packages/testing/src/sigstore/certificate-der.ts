@@ -22,6 +22,25 @@ export function withEmailName(certificate: Buffer): Buffer {
   return changed;
 }
 
+/** DER of a SubjectPublicKeyInfo for P-256 (RFC 5480), up to the point; the whole has 91 bytes. */
+const P256_KEY = Buffer.from('3059301306072a8648ce3d020106082a8648ce3d030107034200', 'hex');
+const P256_KEY_BYTES = 91;
+
+/**
+ * Replaces the public key of a certificate if it is one of `keys`, which has the replacement by the
+ * hexadecimal key: @sigstore/mock certifies P-256 keys only. The signature is no longer valid.
+ */
+export function withPublicKey(certificate: Buffer, keys: ReadonlyMap<string, Buffer>): Buffer {
+  const [, content] = element(certificate);
+  const [, signed, rest] = element(content);
+  const at = signed.indexOf(P256_KEY);
+  const end = at + P256_KEY_BYTES;
+  const key = keys.get(signed.toString('hex', at, end));
+  if (at === -1 || key === undefined) return certificate;
+  const changed = Buffer.concat([signed.subarray(0, at), key, signed.subarray(end)]);
+  return wrapped(0x30, Buffer.concat([wrapped(0x30, changed), rest]));
+}
+
 /** Signs a certificate again, with ecdsa-with-SHA384. */
 export function resign(key: KeyObject, certificate: Buffer): Buffer {
   const [, content] = element(certificate);

@@ -1,8 +1,8 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { createPublicKey, generateKeyPairSync, type KeyObject, verify } from 'node:crypto';
 import type { initializeCA } from '@sigstore/mock';
 import { pem } from './pem.ts';
 import type { Claims, TokenIssuer } from './token-issuer.ts';
-import { withEmailName, resign } from './certificate-der.ts';
+import { resign, withEmailName, withPublicKey } from './certificate-der.ts';
 
 type CertificateAuthority = Awaited<ReturnType<typeof initializeCA>>;
 
@@ -24,7 +24,7 @@ export interface CertificateExtension {
 /** A request to Fulcio. */
 export interface CertificateRequest {
   readonly token: string;
-  /** PEM, or base64 of PEM or DER. */
+  /** PEM, or base64 of PEM or DER: P-256 or Ed25519. */
   readonly publicKey: string;
   /** Signature over the token's subject, by the certified key. */
   readonly proof: Buffer;
@@ -44,10 +44,12 @@ export async function issueCertificate(
   const claims = issuer.claims(request.token);
   const subject = claims.email ?? claims.sub;
   const key = publicKeyFrom(request.publicKey);
-  if (!verify('sha256', Buffer.from(subject), key, request.proof))
+  const isEd25519 = key.asymmetricKeyType === 'ed25519';
+  if (!verify(isEd25519 ? null : 'sha256', Buffer.from(subject), key, request.proof))
     throw new Error('the proof of possession does not verify');
+  const spki = key.export({ type: 'spki', format: 'der' });
   const leaf = await authority.issueCertificate({
-    publicKey: Buffer.from(key.export({ type: 'spki', format: 'der' })),
+    publicKey: isEd25519 ? placeholder(spki) : Buffer.from(spki),
     subjectAltName: subject,
     extensions: [
       { oid: ISSUER_V1, value: claims.iss, legacy: true },
@@ -56,8 +58,23 @@ export async function issueCertificate(
       ...extensions.map(({ oid, value, isRaw = false }) => ({ oid, value, legacy: isRaw })),
     ],
   });
-  const certificate = resign(authorityKey, withEmailName(bytesOf(leaf)));
+  const certificate = resign(authorityKey, completed(bytesOf(leaf)));
   return [certificate, bytesOf(authority.rootCertificate)].map((der) => pem('CERTIFICATE', der));
+}
+
+/** Keys for which a P-256 key stands in, by its hexadecimal SubjectPublicKeyInfo. */
+const substituted = new Map<string, Buffer>();
+
+function placeholder(spki: Buffer): Buffer<ArrayBuffer> {
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  const other = publicKey.export({ type: 'spki', format: 'der' });
+  substituted.set(other.toString('hex'), spki);
+  return Buffer.from(other);
+}
+
+/** Returns a certificate with what @sigstore/mock cannot write. Its signature is not valid. */
+export function completed(certificate: Buffer): Buffer {
+  return withPublicKey(withEmailName(certificate), substituted);
 }
 
 /** Returns the claims of a workflow as Fulcio writes them for GitHub. */

@@ -6,11 +6,10 @@ import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
 import { listen } from '../local-server.ts';
 import type { LoggedRequest } from '../registry/logged-request.ts';
-import { bytesOf, type CertificateExtension, issueCertificate } from './certificates.ts';
+import { bytesOf, type CertificateExtension, completed, issueCertificate } from './certificates.ts';
 import { TokenIssuer } from './token-issuer.ts';
 import { TransparencyLog } from './transparency-log.ts';
 import { pem } from './pem.ts';
-import { withEmailName } from './certificate-der.ts';
 import { trustedRoot } from './trusted-root.ts';
 
 /** Options of `startSigstore`. */
@@ -52,7 +51,7 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     publicKey,
     logID,
     log: async (certificate: ArrayBuffer, issuerId: ArrayBuffer) =>
-      certificateLog.log(arrayOf(withEmailName(Buffer.from(certificate))), issuerId),
+      certificateLog.log(arrayOf(completed(Buffer.from(certificate))), issuerId),
   };
   const authority = await initializeCA(keys.ca, logged, options.certificatesFrom);
   // Whole seconds: not every reader parses the mock authority's fractions.
