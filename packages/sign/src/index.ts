@@ -31,6 +31,7 @@ export { pullSignedImage } from './referrers/pull-signed-image.ts';
 export { pushSignatures } from './referrers/push-signatures.ts';
 export { signImage, signImages } from './signing/sign-images.ts';
 export { keylessSigner, keySigner, type Signer } from './signing/signer.ts';
+export { parseSigningConfig, type SigningServices } from './sigstore/signing-config.ts';
 export { ciIdentity } from './sigstore/token.ts';
 export { parseTrustedRoot, type TrustedRoot } from './sigstore/trusted-root.ts';
 export { type Rebuild, rebuildStatement } from './statement/rebuild.ts';

@@ -29,6 +29,7 @@ export class Env extends LktCommand {
     const addresses = [
       'LKT_FULCIO_URL',
       'LKT_REKOR_URL',
+      'LKT_SIGNING_CONFIG',
       'LKT_TSA_URL',
       'LKT_TRUSTED_ROOT',
       'LKT_VULNS_DEBIAN',

@@ -15,6 +15,10 @@ export const signingFlags = {
     'URL',
     'transparency log of your Sigstore instance (LKT_REKOR_URL); default with --key: none',
   ),
+  'signing-config': valueFlag(
+    'FILE',
+    'signing_config.json of your Sigstore instance, instead of the URLs (LKT_SIGNING_CONFIG)',
+  ),
   'tsa-url': valueFlag('URL', 'timestamp authority (LKT_TSA_URL)', {
     aliases: ['timestamp-server-url'],
   }),

@@ -1,10 +1,11 @@
 import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { SignerId, Signer, SigningKey } from '@lkt/sign';
+import type { SignerId, Signer, SigningKey, SigningServices } from '@lkt/sign';
 import type { RegistryFlags } from '../flags/registry.ts';
 import type { SignFlags } from '../flags/signing.ts';
 import { present } from './environment.ts';
+import { readGiven } from './paths.ts';
 import { authorities } from './registries.ts';
 import type { Session } from './session.ts';
 import { givenRoot } from './trust.ts';
@@ -21,8 +22,7 @@ export async function openSigner(
   const { variables } = session.environment;
   const { ciIdentity, keylessSigner, keySigner } = await import('@lkt/sign');
   const options = {
-    rekorUrl: flags['rekor-url'] ?? present(variables['LKT_REKOR_URL']),
-    tsaUrl: flags['tsa-url'] ?? present(variables['LKT_TSA_URL']),
+    ...(await signingServices(session, flags)),
     root: await givenRoot(session, flags),
     http: { env: variables, ca: await authorities(session, flags) },
   };
@@ -36,8 +36,36 @@ export async function openSigner(
         fix: 'give --key cosign.key; in a job of GitHub, set `permissions: id-token: write`; elsewhere set SIGSTORE_ID_TOKEN',
       },
     );
-  const fulcioUrl = flags['fulcio-url'] ?? present(variables['LKT_FULCIO_URL']);
-  return keylessSigner({ ...options, identity, fulcioUrl });
+  return keylessSigner({ ...options, identity });
+}
+
+/**
+ * Returns the services of the signing config, or those of the URLs.
+ * @throws LktError USAGE_INVALID for both; CONFIG_INVALID, UNSUPPORTED, NOT_FOUND
+ */
+async function signingServices(
+  { environment: { cwd, variables } }: Session,
+  flags: SignFlags,
+): Promise<SigningServices> {
+  const urls: SigningServices = {
+    fulcioUrl: flags['fulcio-url'] ?? present(variables['LKT_FULCIO_URL']),
+    rekorUrl: flags['rekor-url'] ?? present(variables['LKT_REKOR_URL']),
+    tsaUrl: flags['tsa-url'] ?? present(variables['LKT_TSA_URL']),
+  };
+  const given = flags['signing-config'] ?? present(variables['LKT_SIGNING_CONFIG']);
+  if (given === undefined) return urls;
+  if (Object.values(urls).some((url) => url !== undefined))
+    throw new LktError(
+      'USAGE_INVALID',
+      'a signing config and URLs of its services exclude each other',
+      {
+        fix: 'give --signing-config alone, and unset LKT_FULCIO_URL, LKT_REKOR_URL and LKT_TSA_URL',
+      },
+    );
+  const from = flags['signing-config'] === undefined ? 'LKT_SIGNING_CONFIG' : '--signing-config';
+  const text = await readGiven(cwd, given, `${from} ${given}`);
+  const { parseSigningConfig } = await import('@lkt/sign');
+  return parseSigningConfig(text, given, new Date());
 }
 
 /**
@@ -49,7 +77,7 @@ export async function wantedSigner(
   flags: RegistryFlags & SignFlags,
 ): Promise<Signer | undefined> {
   if (flags.sign === true) return openSigner(session, flags);
-  const names = ['key', 'fulcio-url', 'rekor-url', 'tsa-url'] as const;
+  const names = ['key', 'fulcio-url', 'rekor-url', 'tsa-url', 'signing-config'] as const;
   const given = names.find((name) => flags[name] !== undefined);
   if (given === undefined) return undefined;
   throw new LktError('USAGE_INVALID', `--${given} has no effect without --sign`, {

@@ -9,7 +9,7 @@ import { SIGNATURE_PREDICATE, type Statement } from '../statement/statement.ts';
 /**
  * Returns the layer of cosign 2's tag `.att` for an attestation in a bundle. The layer has the same
  * envelope and log entry, so nothing is signed again. Undefined if the bundle is a plain signature,
- * or is not in the form that lkt writes.
+ * is logged by Rekor 2, or is not in the form that lkt writes.
  */
 export async function attestationLayer(
   store: Store,
@@ -23,6 +23,9 @@ export async function attestationLayer(
     const { predicateType } = JSON.parse(statement) as Statement;
     if (predicateType === SIGNATURE_PREDICATE) return undefined;
     const { certificate, tlogEntries, timestampVerificationData } = verificationMaterial;
+    const entry = tlogEntries[0] as LogEntry | undefined;
+    // cosign 2 reads no entry of Rekor 2.
+    if (entry !== undefined && entry.inclusionPromise === undefined) return undefined;
     const annotations = {
       // Empty here: the envelope has the signature.
       ...layerAnnotations({
@@ -31,7 +34,7 @@ export async function attestationLayer(
           certificate === undefined
             ? []
             : [new X509Certificate(Buffer.from(certificate.rawBytes, 'base64'))],
-        entry: tlogEntries[0] as LogEntry | undefined,
+        entry,
         timestamp: timestampVerificationData?.rfc3161Timestamps[0]?.signedTimestamp,
       }),
       predicateType,

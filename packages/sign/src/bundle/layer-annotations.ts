@@ -22,7 +22,7 @@ export function layerAnnotations({
   const [leaf, ...rest] = certificates;
   if (leaf !== undefined) annotations[LayerAnnotation.certificate] = leaf.toString();
   if (rest.length > 0) annotations[LayerAnnotation.chain] = rest.join('');
-  if (entry !== undefined)
+  if (entry?.inclusionPromise !== undefined)
     annotations[LayerAnnotation.logEntry] = JSON.stringify({
       SignedEntryTimestamp: entry.inclusionPromise.signedEntryTimestamp,
       Payload: {

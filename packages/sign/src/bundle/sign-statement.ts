@@ -11,7 +11,7 @@ import { IN_TOTO_PAYLOAD, type Statement, statementBytes } from '../statement/st
 export interface SignedStatement {
   readonly predicateType: string;
   readonly bytes: Buffer;
-  /** Time of the log entry. */
+  /** Time of the log entry; undefined if it states none. */
   readonly time: Date | undefined;
 }
 
@@ -24,15 +24,16 @@ export async function signStatement(
   statement: Statement,
 ): Promise<SignedStatement> {
   const payload = statementBytes(statement);
-  const signature = session.sign(preAuthEncoding(IN_TOTO_PAYLOAD, payload));
+  const signed = preAuthEncoding(IN_TOTO_PAYLOAD, payload);
+  const signature = session.sign(signed);
   // No keyid: cosign would look it up among its own keys and find no match.
   const envelope = {
     payload: payload.toString('base64'),
     payloadType: IN_TOTO_PAYLOAD,
     signatures: [{ sig: signature.toString('base64') }],
   };
-  const { material, verifier } = session;
-  const entry = await session.log({ kind: 'dsse', envelope: JSON.stringify(envelope), verifier });
+  const { material } = session;
+  const entry = await session.log({ signed, signature, envelope: JSON.stringify(envelope) });
   const timestamp = await session.timestamp(signature);
   const bundle = {
     mediaType: BUNDLE_V03,
@@ -51,7 +52,10 @@ export async function signStatement(
   return {
     predicateType: statement.predicateType,
     bytes: Buffer.from(JSON.stringify(bundle)),
-    time: entry === undefined ? undefined : new Date(Number(entry.integratedTime) * 1000),
+    time:
+      entry?.inclusionPromise === undefined
+        ? undefined
+        : new Date(Number(entry.integratedTime) * 1000),
   };
 }
 

@@ -1,5 +1,4 @@
 import { parseJson } from './parse-json.ts';
-import { createHash } from 'node:crypto';
 import type { Digest } from '@lkt/core';
 import { layerAnnotations } from './layer-annotations.ts';
 import type { SigningSession } from '../signing/signer.ts';
@@ -25,9 +24,8 @@ export async function signSimply(
 ): Promise<SimpleSignature> {
   const payload = simplePayload(name, digest);
   const signature = session.sign(payload);
-  const { material, verifier } = session;
-  const sha256 = createHash('sha256').update(payload).digest('hex');
-  const entry = await session.log({ kind: 'hashedrekord', sha256, signature, verifier });
+  const { material } = session;
+  const entry = await session.log({ signed: payload, signature });
   const timestamp = await session.timestamp(signature);
   const annotations = layerAnnotations({
     signature: signature.toString('base64'),

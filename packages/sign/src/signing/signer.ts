@@ -1,10 +1,12 @@
-import { generateKeyPair, type KeyObject, sign } from 'node:crypto';
+import { generateKeyPair, type KeyObject, sign, type X509Certificate } from 'node:crypto';
 import { promisify } from 'node:util';
+import { LktError } from '@lkt/core';
 import { createHttpClient, type HttpClient, type HttpOptions } from '@lkt/http';
 import { type Identity, identityOfCertificate } from '../verify/certificate-identity.ts';
 import { type CertificateChain, requestCertificate } from '../sigstore/fulcio.ts';
 import { type PublicKey, signatureHash, type SigningKey } from '../keys/keys.ts';
 import { type LogEntry, logSignature, type Proposal } from '../sigstore/rekor.ts';
+import { keyDetails, logSignature2 } from '../sigstore/rekor2.ts';
 import { Service } from '../sigstore/service.ts';
 import { requestTimestamp } from '../sigstore/timestamp.ts';
 import type { IdentityProvider } from '../sigstore/token.ts';
@@ -20,8 +22,10 @@ const PUBLIC_REKOR = 'https://rekor.sigstore.dev';
 
 /** The log and timestamp authority of a signer. */
 export interface WitnessOptions {
-  /** URL of a transparency log for the signatures (Rekor 1). */
+  /** URL of a transparency log for the signatures. */
   readonly rekorUrl?: string | undefined;
+  /** Major version of the log's API; default 1. Version 2 has no key but P-256 and RSA. */
+  readonly rekorVersion?: 1 | 2 | undefined;
   /** URL of a timestamp authority (RFC 3161), or of the server that it runs on. */
   readonly tsaUrl?: string | undefined;
   /** Trusted root that must accept the new signatures before they are written. */
@@ -62,8 +66,11 @@ type SigningMaterial =
  */
 export function keySigner({ key, publicKey }: SigningKey, options: WitnessOptions = {}): Signer {
   return {
-    open: async (signal) =>
-      new SigningSession(key, { kind: 'key', publicKey }, client(options), options, signal),
+    open: async (signal) => {
+      if (options.rekorUrl !== undefined && options.rekorVersion === 2) keyDetails(publicKey.key);
+      const material = { kind: 'key', publicKey } as const;
+      return new SigningSession(key, material, client(options), options, signal);
+    },
   };
 }
 
@@ -73,6 +80,10 @@ export function keySigner({ key, publicKey }: SigningKey, options: WitnessOption
  */
 export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions): Signer {
   const options = { ...given, rekorUrl: given.rekorUrl ?? PUBLIC_REKOR };
+  if (options.rekorVersion === 2 && options.tsaUrl === undefined)
+    throw new LktError('CONFIG_INVALID', 'a log of Rekor 2 proves no time of an identity', {
+      fix: 'name a timestamp authority too',
+    });
   return {
     open: async (signal) => {
       const http = client(options);
@@ -113,6 +124,7 @@ export class SigningSession implements AsyncDisposable {
   readonly #key: KeyObject;
   readonly #http: HttpClient;
   readonly #rekor: Service | undefined;
+  readonly #rekorVersion: 1 | 2;
   readonly #tsa: Service | undefined;
   readonly #tsaPath: string;
 
@@ -120,7 +132,7 @@ export class SigningSession implements AsyncDisposable {
     key: KeyObject,
     material: SigningMaterial,
     http: HttpClient,
-    { rekorUrl, tsaUrl, root }: WitnessOptions,
+    { rekorUrl, rekorVersion = 1, tsaUrl, root }: WitnessOptions,
     signal: AbortSignal | undefined,
   ) {
     this.#key = key;
@@ -130,16 +142,10 @@ export class SigningSession implements AsyncDisposable {
     const service = (url: string | undefined, what: string): Service | undefined =>
       url === undefined ? undefined : new Service(http, url, what, signal);
     this.#rekor = service(rekorUrl, 'the log');
+    this.#rekorVersion = rekorVersion;
     this.#tsa = service(tsaUrl, 'the timestamp authority');
     const isServer = tsaUrl !== undefined && new URL(tsaUrl).pathname === '/';
     this.#tsaPath = isServer ? '/api/v1/timestamp' : '';
-  }
-
-  /** The public key or certificate, in PEM form. */
-  get verifier(): string {
-    return this.material.kind === 'key'
-      ? this.material.publicKey.key.export({ type: 'spki', format: 'pem' }).toString()
-      : this.material.chain[0].toString();
   }
 
   /** Reports whether the session has a log and a timestamp authority. */
@@ -148,11 +154,12 @@ export class SigningSession implements AsyncDisposable {
   }
 
   /**
-   * Reports whether the session can sign in the form of cosign 2. Of such a signature a log has only
-   * the digest, by which no pure Ed25519 signature can be verified.
+   * Reports whether the session can sign in the form of cosign 2. With a log, that form needs a
+   * promise of Rekor 1, which has only the digest, by which no pure Ed25519 signature verifies.
    */
   get canSignSimply(): boolean {
-    return this.#rekor === undefined || signatureHash(this.#key) !== null;
+    if (this.#rekor === undefined) return true;
+    return this.#rekorVersion === 1 && signatureHash(this.#key) !== null;
   }
 
   sign(data: Uint8Array): Buffer {
@@ -161,7 +168,12 @@ export class SigningSession implements AsyncDisposable {
 
   /** Returns undefined without a log. */
   async log(proposal: Proposal): Promise<LogEntry | undefined> {
-    return this.#rekor === undefined ? undefined : logSignature(this.#rekor, proposal);
+    if (this.#rekor === undefined) return undefined;
+    const { material } = this;
+    const verifier: KeyObject | X509Certificate =
+      material.kind === 'key' ? material.publicKey.key : material.chain[0];
+    const log = this.#rekorVersion === 2 ? logSignature2 : logSignature;
+    return log(this.#rekor, proposal, verifier);
   }
 
   /** Returns undefined without a timestamp authority. */

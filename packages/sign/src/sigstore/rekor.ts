@@ -1,34 +1,38 @@
+import { createHash, type KeyObject, X509Certificate } from 'node:crypto';
 import type { SerializedBundle } from '@sigstore/bundle';
 import type { Service } from './service.ts';
 
 type SerializedEntry = SerializedBundle['verificationMaterial']['tlogEntries'][number];
 
-/** An entry of a transparency log, in the JSON form of a bundle, complete. */
-export type LogEntry = {
+type CompleteEntry = {
   readonly [Field in keyof SerializedEntry]: NonNullable<SerializedEntry[Field]>;
 };
 
-/**
- * A proposed log entry: a DSSE envelope, or a signature over a digest; `verifier` is the key or
- * certificate in PEM.
- */
-export type Proposal =
-  | { readonly kind: 'dsse'; readonly envelope: string; readonly verifier: string }
-  | {
-      readonly kind: 'hashedrekord';
-      readonly sha256: string;
-      readonly signature: Buffer;
-      readonly verifier: string;
-    };
+/** An entry of a transparency log, in the JSON form of a bundle; only Rekor 1 makes a promise. */
+export type LogEntry = Omit<CompleteEntry, 'inclusionPromise'> &
+  Partial<Pick<CompleteEntry, 'inclusionPromise'>>;
+
+/** A signature to log, in an envelope or over the content itself. */
+export interface Proposal {
+  /** The bytes that are signed. */
+  readonly signed: Buffer;
+  readonly signature: Buffer;
+  /** The DSSE envelope with the signature, as JSON. */
+  readonly envelope?: string;
+}
 
 /**
  * Adds a signature to a log (Rekor 1: https://github.com/sigstore/rekor/blob/main/openapi.yaml).
  * Returns the existing entry if the log has it already.
  * @throws NETWORK_FAILED, ACCESS_DENIED
  */
-export async function logSignature(service: Service, proposal: Proposal): Promise<LogEntry> {
+export async function logSignature(
+  service: Service,
+  proposal: Proposal,
+  verifier: KeyObject | X509Certificate,
+): Promise<LogEntry> {
   const path = '/api/v1/log/entries';
-  const body = JSON.stringify(proposed(proposal));
+  const body = JSON.stringify(proposed(proposal, verifier));
   const response = await service.post(path, body, { statuses: [201, 409] });
   if (response.status === 201) return entryFrom(service, await service.json(response), proposal);
   const place = response.header('location') ?? '';
@@ -38,23 +42,25 @@ export async function logSignature(service: Service, proposal: Proposal): Promis
   return entryFrom(service, await service.get(`${path}/${uuid}`), proposal);
 }
 
-function proposed(proposal: Proposal): object {
-  const verifier = Buffer.from(proposal.verifier).toString('base64');
-  if (proposal.kind === 'dsse')
+function proposed(
+  { signed, signature, envelope }: Proposal,
+  by: KeyObject | X509Certificate,
+): object {
+  const pem = by instanceof X509Certificate ? by : by.export({ type: 'spki', format: 'pem' });
+  const verifier = Buffer.from(pem.toString()).toString('base64');
+  if (envelope !== undefined)
     return {
       apiVersion: '0.0.1',
       kind: 'dsse',
-      spec: { proposedContent: { envelope: proposal.envelope, verifiers: [verifier] } },
+      spec: { proposedContent: { envelope, verifiers: [verifier] } },
     };
+  const value = createHash('sha256').update(signed).digest('hex');
   return {
     apiVersion: '0.0.1',
     kind: 'hashedrekord',
     spec: {
-      data: { hash: { algorithm: 'sha256', value: proposal.sha256 } },
-      signature: {
-        content: proposal.signature.toString('base64'),
-        publicKey: { content: verifier },
-      },
+      data: { hash: { algorithm: 'sha256', value } },
+      signature: { content: signature.toString('base64'), publicKey: { content: verifier } },
     },
   };
 }
@@ -77,7 +83,7 @@ interface EntryResponse {
 }
 
 /** Checks the form of an entry; verification checks its content. */
-function entryFrom(service: Service, document: unknown, { kind }: Proposal): LogEntry {
+function entryFrom(service: Service, document: unknown, { envelope }: Proposal): LogEntry {
   try {
     const [entry, ...more] = Object.values(document as Record<string, EntryResponse>);
     if (entry === undefined || more.length > 0) throw new Error('not one entry');
@@ -85,6 +91,7 @@ function entryFrom(service: Service, document: unknown, { kind }: Proposal): Log
       kind: string;
       apiVersion: string;
     };
+    const kind = envelope === undefined ? 'hashedrekord' : 'dsse';
     if (body.kind !== kind) throw new Error('another kind of entry');
     const { inclusionProof: proof, signedEntryTimestamp } = entry.verification;
     return {

@@ -10,7 +10,8 @@ import { bytesOf, type CertificateExtension, completed, issueCertificate } from 
 import { TokenIssuer } from './token-issuer.ts';
 import { TransparencyLog } from './transparency-log.ts';
 import { pem } from './pem.ts';
-import { trustedRoot } from './trusted-root.ts';
+import { TiledLog } from './tiled-log.ts';
+import { signingConfig, trustedRoot } from './trusted-root.ts';
 
 /** Options of `startSigstore`. */
 export interface SigstoreOptions {
@@ -21,21 +22,25 @@ export interface SigstoreOptions {
 }
 
 /**
- * A Sigstore instance at one address: a certificate authority with its log, a transparency log and
- * a timestamp authority.
+ * A Sigstore instance at one address: a certificate authority with its log, transparency logs of
+ * Rekor 1 and 2, and a timestamp authority.
  */
 export interface TestSigstore extends AsyncDisposable {
   readonly url: string;
   readonly issuer: TokenIssuer;
   readonly log: TransparencyLog;
+  /** The log of Rekor 2. */
+  readonly tiledLog: TiledLog;
   readonly requests: readonly LoggedRequest[];
   /** Rejects requests to a path, such as `/api/v1/log/entries`, after `good` successful ones. */
   refuse(path: string, good: number): void;
   /** Text of `trusted_root.json`. */
   readonly trustedRoot: string;
+  /** Text of `signing_config.json`, with the log of Rekor 2. */
+  readonly signingConfig: string;
   /**
-   * Directory with `trusted_root.json`, `fulcio.pem`, `ctfe.pub`, `rekor.pub` and `tsa.pem`, as
-   * cosign reads them.
+   * Directory with `trusted_root.json`, `signing_config.json`, `fulcio.pem`, `ctfe.pub`,
+   * `rekor.pub` and `tsa.pem`, as cosign reads them.
    */
   readonly directory: string;
 }
@@ -67,8 +72,11 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
   const issuer = new TokenIssuer('https://issuer.example');
   const log = new TransparencyLog(keys.log, host);
   log.add(firstEntry(keys.log));
+  const tiledKeys = generateKeyPairSync('ed25519');
+  const tiledLog = new TiledLog(tiledKeys, host);
   const services: Services = {
     log,
+    tiledLog,
     logKey: keys.log.publicKey.export({ type: 'spki', format: 'pem' }).toString(),
     issueCertificate: async (request) =>
       issueCertificate(authority, keys.ca.privateKey, issuer, request, options.extensions),
@@ -100,14 +108,17 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     trustedRoot({
       url,
       log: keys.log.publicKey,
+      tiledLog: { key: tiledKeys.publicKey, id: tiledLog.id },
       certificateLog: keys.certificateLog.publicKey,
       certificates,
       timestampCertificates,
     }),
   );
+  const config = JSON.stringify(signingConfig(url));
   const directory = await mkdtemp(join(tmpdir(), 'lkt-sigstore-'));
   const files: Readonly<Record<string, string>> = {
     'trusted_root.json': root,
+    'signing_config.json': config,
     'fulcio.pem': certificates.map((item) => pem('CERTIFICATE', item)).join(''),
     'tsa.pem': timestampCertificates.map((item) => pem('CERTIFICATE', item)).join(''),
     'rekor.pub': services.logKey,
@@ -119,9 +130,11 @@ export async function startSigstore(options: SigstoreOptions = {}): Promise<Test
     url,
     issuer,
     log,
+    tiledLog,
     requests,
     refuse: (path, good) => void left.set(path, good),
     trustedRoot: root,
+    signingConfig: config,
     directory,
     [Symbol.asyncDispose]: async () => {
       await close();
@@ -156,6 +169,7 @@ function firstEntry({ publicKey, privateKey }: ReturnType<typeof newKey>): objec
 
 interface Services {
   readonly log: TransparencyLog;
+  readonly tiledLog: TiledLog;
   readonly logKey: string;
   readonly issueCertificate: (
     request: Parameters<typeof issueCertificate>[3],
@@ -188,6 +202,8 @@ async function handle(services: Services, request: Request): Promise<Response> {
       return handleSigningCertV1(services, request);
     case 'POST /api/v1/timestamp':
       return services.timestamp(Buffer.from(await request.bytes()));
+    case 'POST /api/v2/log/entries':
+      return Response.json(services.tiledLog.add(await request.json()), { status: 201 });
     default:
       return handleLog(services, request);
   }
