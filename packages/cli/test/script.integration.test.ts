@@ -1,8 +1,8 @@
-import { globSync, readFileSync } from 'node:fs';
+import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { startRegistry, startSigstore } from '@lkt/testing';
+import { startRegistry, startSigstore, startTufRepository } from '@lkt/testing';
 import { test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
 import { main } from './program.ts';
@@ -22,6 +22,11 @@ for (const file of globSync('*/*.txtar', { cwd: scripts })) {
     const text = readFileSync(join(scripts, file), 'utf8');
     await using registry = text.includes('$REGISTRY') ? await startRegistry() : undefined;
     await using sigstore = text.includes('$SIGSTORE') ? await startSigstore() : undefined;
+    await using tuf = text.includes('$TUF') ? await startTufRepository() : undefined;
+    if (tuf !== undefined && sigstore !== undefined) {
+      tuf.publish({ 'trusted_root.json': sigstore.trustedRoot });
+      writeFileSync(join(dir.path, 'tuf-root.json'), tuf.root);
+    }
     const exp = Math.floor(Date.now() / 1000) + HOUR;
     await runArchive(parseArchive(text), {
       dir: dir.path,
@@ -39,6 +44,7 @@ for (const file of globSync('*/*.txtar', { cwd: scripts })) {
         SIGSTORE: sigstore?.url ?? '',
         SIGSTORE_FILES: sigstore?.directory ?? '',
         TRUSTED_ROOT: join(sigstore?.directory ?? '', 'trusted_root.json'),
+        TUF: tuf?.url ?? '',
         ISSUER: sigstore?.issuer.url ?? '',
         SIGNER,
         OTHER_SIGNER,

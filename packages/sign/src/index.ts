@@ -33,6 +33,7 @@ export { signImage, signImages } from './signing/sign-images.ts';
 export { keylessSigner, keySigner, type Signer } from './signing/signer.ts';
 export { parseSigningConfig, type SigningServices } from './sigstore/signing-config.ts';
 export { ciIdentity } from './sigstore/token.ts';
+export { type FetchedRoot, fetchTrustedRoot, PUBLIC_TUF } from './sigstore/tuf.ts';
 export { parseTrustedRoot, type TrustedRoot } from './sigstore/trusted-root.ts';
 export { type Rebuild, rebuildStatement } from './statement/rebuild.ts';
 export { SPDX_PREDICATE, type Statement, statementAbout } from './statement/statement.ts';

@@ -10,3 +10,4 @@ export { type RegistryOptions } from './registry/options.ts';
 export { type LoggedRequest } from './registry/logged-request.ts';
 export { type Claims, type TokenIssuer } from './sigstore/token-issuer.ts';
 export { type SigstoreOptions, startSigstore, type TestSigstore } from './sigstore/sigstore.ts';
+export { startTufRepository, type TufRepository } from './sigstore/tuf-repository.ts';

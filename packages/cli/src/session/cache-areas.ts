@@ -1,6 +1,9 @@
 import type { CacheArea } from '@lkt/oci';
 import { DATABASE_DIRECTORY } from './vulnerability-databases.ts';
 
+/** Directory of TUF metadata in the store. */
+export const TUF_DIRECTORY = 'tuf';
+
 /** Returns every area of the store that packages of lkt keep beside its blobs. */
 export async function cacheAreas(): Promise<readonly CacheArea[]> {
   const [
@@ -17,5 +20,6 @@ export async function cacheAreas(): Promise<readonly CacheArea[]> {
     import('@lkt/server'),
   ]);
   const vulns = directoryArea('vulns', DATABASE_DIRECTORY, false);
-  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea, vulns];
+  const tuf = directoryArea('tuf', TUF_DIRECTORY, false);
+  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea, vulns, tuf];
 }

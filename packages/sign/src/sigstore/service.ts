@@ -118,7 +118,11 @@ function withoutSecret(text: string, secret: string | undefined): string {
   return clean.slice(0, MAX_MESSAGE_CHARS);
 }
 
-function checkedAddress(address: string, what: string): string {
+/**
+ * Returns an address.
+ * @throws CONFIG_INVALID unless it is https, or http on a loopback address
+ */
+export function checkedAddress(address: string, what: string): string {
   const url = URL.canParse(address) ? new URL(address) : undefined;
   if (url?.protocol === 'https:') return address;
   if (url?.protocol === 'http:' && isLoopback(url.hostname)) return address;
