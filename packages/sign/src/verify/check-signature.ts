@@ -1,6 +1,6 @@
 import { verify, type X509Certificate } from 'node:crypto';
 import type { Bundle } from '@sigstore/bundle';
-import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
+import type { TimeRange, TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
 import type { SignedEntity, VerifierOptions } from '@sigstore/verify';
 import {
   certificatesOf,
@@ -69,6 +69,7 @@ async function checkKeySignature(
     try {
       const entity = await verifySigned(checked, root?.message ?? NO_ROOT, thresholds, key);
       requireEntriesOf(checked.bundle, { kind: 'key', key: key.key });
+      requireValidLogs(root?.message ?? NO_ROOT, entity);
       return { signer: signerOfKey(key), ...witnessed(checked.bundle, entity) };
     } catch (error) {
       if (!(error instanceof VerificationError)) throw error;
@@ -96,6 +97,7 @@ async function checkCertificateSignature(
   const thresholds = { tlogThreshold: 1, ctlogThreshold, timestampThreshold: 1 };
   const entity = await verifySigned(parsed, root.message, thresholds, undefined);
   requireEntriesOf(bundle, { kind: 'certificate', der: leaf.raw });
+  requireValidLogs(root.message, entity);
   const { identity, claims } = await identityOfCertificate(leaf.raw);
   const problems = identities.map((trusted) => ({
     trusted,
@@ -190,6 +192,36 @@ function requireEntriesOf({ verificationMaterial }: Bundle, signedWith: SignedWi
   for (const entry of verificationMaterial.tlogEntries) checkLogEntry(entry, signedWith);
 }
 
+/**
+ * Requires that the log of each entry without a promise was valid at the signing time; the verifier
+ * checks only promises for that. Without any time, a log that has ended is not trusted.
+ */
+function requireValidLogs({ tlogs }: RootMessage, { tlogEntries, timestamps }: SignedEntity): void {
+  const times = authorityTimes(timestamps);
+  for (const { logId, inclusionPromise } of tlogEntries) {
+    if (inclusionPromise !== undefined) continue;
+    const periods = tlogs.flatMap((log) =>
+      log.logId?.keyId.equals(logId.keyId) === true ? [log.publicKey?.validFor] : [],
+    );
+    const isValid = periods.some((period) =>
+      times.length === 0
+        ? period?.end === undefined
+        : times.every((time) => isWithin(time, period)),
+    );
+    if (!isValid) throw new VerificationError('the log was not valid at the signing time');
+  }
+}
+
+function isWithin(time: Date, { start, end }: Partial<TimeRange> = {}): boolean {
+  return start !== undefined && start <= time && (end === undefined || time <= end);
+}
+
+function authorityTimes(timestamps: SignedEntity['timestamps']): readonly Date[] {
+  return timestamps.flatMap((item) =>
+    item.$case === 'timestamp-authority' ? [item.timestamp.signingTime] : [],
+  );
+}
+
 function withoutWitnesses(bundle: Bundle): Bundle {
   const verificationMaterial = {
     ...bundle.verificationMaterial,
@@ -205,9 +237,7 @@ function witnessed(
   { timestamps }: SignedEntity,
 ): Pick<CheckedSignature, 'time' | 'logIndex'> {
   const [entry] = verificationMaterial.tlogEntries;
-  const stamps = timestamps.flatMap((item) =>
-    item.$case === 'timestamp-authority' ? [item.timestamp.signingTime] : [],
-  );
+  const stamps = authorityTimes(timestamps);
   const hasPromise = entry?.inclusionPromise !== undefined;
   const logTime = hasPromise ? new Date(Number(entry.integratedTime) * 1000) : undefined;
   // The promise states the entry's global index; the proof, its index in the shard.
