@@ -1,16 +1,8 @@
 import { spawn } from 'node:child_process';
 import { constants } from 'node:fs';
-import {
-  access,
-  mkdir,
-  mkdtempDisposable,
-  readFile,
-  rename,
-  stat,
-  writeFile,
-} from 'node:fs/promises';
+import { access, mkdtempDisposable, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { isErrno } from '@lkt/core';
 
 /** QEMU's accelerators: the processor's virtualisation (`kvm`) or software translation (`tcg`). */
@@ -26,7 +18,10 @@ export interface Accelerator {
 /** Options of `probeAccelerator`. */
 export interface ProbeOptions {
   readonly qemu: string;
-  /** File that caches the result until the next boot of the host. Without it, every call probes. */
+  /**
+   * File that caches the result until the next boot of the host. Every call probes without it, or
+   * if its directory does not exist.
+   */
   readonly cacheFile?: string;
   readonly device?: string;
   readonly timeoutMs?: number;
@@ -141,7 +136,8 @@ async function readCached(file: string | undefined, key: string): Promise<Accele
     const reason = 'reason' in saved ? String(saved.reason) : 'the last probe failed';
     return { name: 'tcg', reason };
   } catch (error) {
-    if (error instanceof SyntaxError || isErrno(error, 'ENOENT')) return undefined;
+    if (error instanceof SyntaxError || isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES'))
+      return undefined;
     throw error;
   }
 }
@@ -152,8 +148,13 @@ async function writeCached(
   result: Accelerator,
 ): Promise<void> {
   if (file === undefined) return;
-  await mkdir(dirname(file), { recursive: true });
   const temporary = `${file}.${process.pid}`;
-  await writeFile(temporary, `${JSON.stringify({ key, ...result })}\n`);
-  await rename(temporary, file);
+  try {
+    await writeFile(temporary, `${JSON.stringify({ key, ...result })}\n`);
+    await rename(temporary, file);
+  } catch (error) {
+    // The next start probes again.
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'EROFS', 'ENOSPC', 'EDQUOT'))
+      throw error;
+  }
 }

@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -20,7 +20,7 @@ test('falls back to tcg without the device, with the reason', async () => {
 
 test('caches the result for this boot, and ignores a damaged cache', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-accel-'));
-  const cacheFile = join(dir.path, 'sub/kvm.json');
+  const cacheFile = join(dir.path, 'kvm.json');
   const options = { qemu: '/nonexistent/qemu', device: '/dev/null', cacheFile };
   expect(await probeAccelerator(options)).toEqual({
     name: 'tcg',
@@ -33,4 +33,16 @@ test('caches the result for this boot, and ignores a damaged cache', async () =>
     await writeFile(cacheFile, broken);
     expect((await probeAccelerator(options)).name).toBe('tcg');
   }
+});
+
+test('creates no directory for its cache', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-accel-'));
+  const options = { qemu: '/nonexistent/qemu', device: '/dev/null' };
+  for (const cacheFile of [
+    join(dir.path, 'sub/kvm.json'),
+    '/proc/x/kvm.json',
+    '/dev/null/kvm.json',
+  ])
+    expect((await probeAccelerator({ ...options, cacheFile })).name).toBe('tcg');
+  expect(await readdir(dir.path)).toEqual([]);
 });

@@ -1,4 +1,12 @@
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { ProgressEvent, Reporter } from '@lkt/core';
 import { Steps } from './steps.ts';
@@ -72,7 +80,8 @@ export class KeptLogs implements Reporter {
     try {
       let open = this.#files.get(id);
       if (open === undefined) {
-        mkdirSync(this.#dir, { recursive: true });
+        // Its parent is the store.
+        if (!existsSync(this.#dir)) mkdirSync(this.#dir);
         this.#prune();
         const name = `${this.#stamp}-${id.replaceAll(/[^A-Za-z0-9_-]+/g, '-').slice(0, 80)}.log`;
         const path = join(this.#dir, name);

@@ -1,17 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import {
-  access,
-  constants,
-  type FileHandle,
-  mkdir,
-  open,
-  rename,
-  rm,
-  rmdir,
-} from 'node:fs/promises';
+import { access, constants, type FileHandle, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { digestOf, ioError, isErrno, mapConcurrent } from '@lkt/core';
 import { createAsyncDigester, singleChunk, writeAll } from '@lkt/oci';
+import { makeDirectories } from '@lkt/oci/files';
 import { isZeroChunk } from '@lkt/formats';
 import { digestOfFile, type FileDigest, type KnownFiles } from './known-files.ts';
 
@@ -65,7 +57,7 @@ class StagedOutputs implements AsyncDisposable {
     const path = join(dir, name);
     const temp = join(dir, `.${name}.${randomBytes(6).toString('hex')}`);
     try {
-      this.#made ??= await mkdir(dir, { recursive: true });
+      this.#made ??= await makeDirectories(dir);
       if (expected !== undefined && (await known.matches(path, expected, signal)))
         return { path, digest: expected.digest, size: expected.size };
       const file = { path, ...(await this.#writeTemp(temp, output)) };

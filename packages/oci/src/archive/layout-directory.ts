@@ -4,6 +4,7 @@ import { type Digest, ioError, isErrno } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
 import { digestOfPath } from './archive-files.ts';
 import { imageLayout, type LayoutOptions } from './export-archive.ts';
+import { makeDirectories } from '../io/files.ts';
 import { loadImage } from '../image/image.ts';
 import { MediaType } from '../image/media-type.ts';
 import { openStore } from '../store/open-store.ts';
@@ -29,7 +30,7 @@ export async function writeLayoutDirectory(
   const files = await imageLayout(store, descriptor, options);
   await store.withLock(`layout ${dir}`, async () => {
     try {
-      await mkdir(dirname(dir), { recursive: true });
+      await makeDirectories(dirname(dir));
       await using temporary = await mkdtempDisposable(join(dirname(dir), `.${basename(dir)}-`));
       for await (const { path, type, content } of files) {
         const target = join(temporary.path, path);

@@ -1,5 +1,6 @@
 import { readdirSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { lstat, mkdir, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { ioError, isErrno } from '@lkt/core';
 
 /**
@@ -13,6 +14,31 @@ export async function exists(path: string): Promise<boolean> {
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
     throw ioError(`cannot access ${path}`, error);
+  }
+}
+
+/**
+ * Creates a directory and its missing parents.
+ *
+ * The `recursive` of Node's mkdir never ends where mkdir(2) answers ENOENT although the parent
+ * exists, as in /proc. Use this function for a path that the user gives.
+ * @returns the outermost directory that was created; undefined if `path` is a directory already
+ */
+export async function makeDirectories(path: string): Promise<string | undefined> {
+  try {
+    if ((await stat(path)).isDirectory()) return undefined;
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+  }
+  const parent = dirname(path);
+  const first = parent === path ? undefined : await makeDirectories(parent);
+  try {
+    await mkdir(path);
+    return first ?? path;
+  } catch (error) {
+    // Another process was faster.
+    if (isErrno(error, 'EEXIST') && (await stat(path)).isDirectory()) return first;
+    throw error;
   }
 }
 

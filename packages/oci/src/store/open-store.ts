@@ -5,6 +5,7 @@ import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
 import { withLockAt } from './lock.ts';
 import { type KeySource, SealedFiles } from './sealed-files.ts';
 import { Store } from './store.ts';
+import { makeDirectories } from '../io/files.ts';
 import { sweep, writeAtomically } from '../io/temp.ts';
 import { WRITER_PREFIX } from './writers.ts';
 
@@ -55,7 +56,7 @@ async function isLayout(dir: string): Promise<boolean> {
 
 async function createLayout(dir: string): Promise<void> {
   try {
-    await mkdir(dir, { recursive: true });
+    await makeDirectories(dir);
     // Leftovers of an interrupted or concurrent creation are acceptable.
     const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
     if (foreign !== undefined && !(await isLayout(dir))) {
