@@ -55,7 +55,8 @@ export async function buildImage(
   if (policies.length === 0) prefetch.start(loaded.config, options);
   const workspace = await openWorkspace();
   const { queries, directories } = queriesOf(loaded);
-  const check = trustCheck(workspace, policies, tools.store, options);
+  const { hasImage } = tools;
+  const check = trustCheck(workspace, policies, tools.store, { ...options, hasImage });
   await check?.requireSigned(queries, tools.reporter);
   prefetch.start(loaded.config, options);
   const resolved = await resolveImages(workspace, queries, {

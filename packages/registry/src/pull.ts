@@ -31,6 +31,7 @@ import {
   typeInside,
 } from './manifests.ts';
 import type { Remote } from './remote.ts';
+import { notInRegistry, tryRemotes } from './try-remotes.ts';
 
 /** Pulls of one blob into one store run one after another. */
 const pulls = new KeyedMutex();
@@ -239,26 +240,15 @@ export class Pull {
     });
   }
 
-  /** Tries the sources in order. The error of the last one, the registry, is final. */
   async #tryRemotes<T>(
     isByDigest: boolean,
     signal: AbortSignal | undefined,
     ask: (remote: Remote) => Promise<T | undefined>,
   ): Promise<T> {
     const remotes = this.#context.remotes(isByDigest, signal);
-    for (const [index, remote] of remotes.entries()) {
-      try {
-        const result = await ask(await remote());
-        if (result !== undefined) return result;
-      } catch (error) {
-        signal?.throwIfAborted();
-        const isLast = index === remotes.length - 1;
-        if (isLast || !(error instanceof LktError) || !FALLBACK_CODES.has(error.code)) throw error;
-      }
-    }
-    throw new LktError('NOT_FOUND', `${this.#name} is not in the registry`, {
-      fix: 'check its name and tag, and whether it was pushed',
-    });
+    const found = await tryRemotes(remotes, signal, ask);
+    if (found === undefined) throw notInRegistry(this.#name);
+    return found;
   }
 
   #platformError(): LktError {
@@ -270,13 +260,6 @@ export class Pull {
     );
   }
 }
-
-const FALLBACK_CODES: ReadonlySet<string> = new Set([
-  'ACCESS_DENIED',
-  'DIGEST_MISMATCH',
-  'NETWORK_FAILED',
-  'NOT_FOUND',
-]);
 
 function explain(error: unknown, what: string, remote: Remote): unknown {
   if (!(error instanceof LktError)) return error;

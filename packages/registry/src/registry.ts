@@ -1,6 +1,6 @@
-import { type Digest, LktError, Semaphore, silentReporter } from '@lkt/core';
+import { type Digest, Semaphore, silentReporter } from '@lkt/core';
 import { createHttpClient, type HttpClient } from '@lkt/http';
-import type { Descriptor, Reference, Store } from '@lkt/oci';
+import { type Descriptor, formatReference, type Reference, type Store } from '@lkt/oci';
 import { BlobSources } from './blob-sources.ts';
 import { getManifest, headManifest, type Manifest, MAX_MANIFEST } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
@@ -18,6 +18,7 @@ import {
   type TagResult,
 } from './tag-index.ts';
 import { listTags } from './tags.ts';
+import { notInRegistry, tryRemotes } from './try-remotes.ts';
 
 /**
  * Returns a client of registries. It connects on demand; dispose it to close the connections.
@@ -66,16 +67,14 @@ export class Registry implements AsyncDisposable {
     this.#limit = new Semaphore(options.concurrency ?? CONCURRENCY);
   }
 
-  /** Returns the descriptor of a tag or digest. */
+  /** Returns the descriptor of a tag or digest. Asks mirrors first for a digest. */
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
-    const remote = await this.#source.remote(reference, signal);
-    return found(await headManifest(remote, reference), remote, reference);
+    return this.#ask(reference, signal, async (remote) => headManifest(remote, reference));
   }
 
-  /** Returns a manifest or index, verified. */
+  /** Returns a manifest or index, verified. Asks mirrors first for a digest. */
   async fetchManifest(reference: Reference, signal?: AbortSignal): Promise<Manifest> {
-    const remote = await this.#source.remote(reference, signal);
-    return found(await getManifest(remote, reference), remote, reference);
+    return this.#ask(reference, signal, async (remote) => getManifest(remote, reference));
   }
 
   /** Returns a blob of at most `limit` bytes (default 4 MiB), verified. */
@@ -194,6 +193,18 @@ export class Registry implements AsyncDisposable {
     await this.#http[Symbol.asyncDispose]();
   }
 
+  /** @throws NOT_FOUND if no source has the reference */
+  async #ask<T>(
+    reference: Reference,
+    signal: AbortSignal | undefined,
+    ask: (remote: Remote) => Promise<T | undefined>,
+  ): Promise<T> {
+    const remotes = this.#source.remotes(reference, reference.digest !== undefined, signal);
+    const found = await tryRemotes(remotes, signal, ask);
+    if (found === undefined) throw notInRegistry(formatReference(reference));
+    return found;
+  }
+
   #pull(store: Store, reference: Reference, options: PullOptions): Pull {
     const context = {
       remotes: (isByDigest: boolean, signal: AbortSignal | undefined) =>
@@ -211,10 +222,3 @@ export type RegistryReader = Pick<
   Registry,
   'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers' | 'queryReferrers'
 >;
-
-function found<T>(value: T | undefined, remote: Remote, reference: Reference): T {
-  if (value !== undefined) return value;
-  throw new LktError('NOT_FOUND', `${remote.nameOf(reference)} is not in the registry`, {
-    fix: 'check its name and tag, and whether it was pushed',
-  });
-}

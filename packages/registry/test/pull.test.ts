@@ -317,6 +317,20 @@ describe('mirrors', () => {
     expect(mirror.requests.every(({ path }) => path.includes(`ns=127.0.0.1%3A`))).toBe(true);
   });
 
+  it('answer for a digest when the registry cannot be reached', async () => {
+    const { registry, reference } = await registryWith();
+    const { digest } = await client().resolve(reference);
+    const elsewhere = { ...reference, tag: undefined, digest, domain: 'registry.invalid' };
+    const mirrors = { 'registry.invalid': [{ url: registry.url }] };
+    expect(await client({ mirrors }).resolve(elsewhere)).toMatchObject({ digest });
+    expect((await client({ mirrors }).fetchManifest(elsewhere)).descriptor).toMatchObject({
+      digest,
+    });
+    const other = { ...elsewhere, digest: digestOf(Buffer.from('other')) };
+    const options = { mirrors, backoff: [] };
+    expect(await failure(client(options).resolve(other))).toMatchObject({ code: 'NETWORK_FAILED' });
+  });
+
   it('that return wrong content are skipped', async () => {
     const { registry, reference } = await registryWith();
     const mirror = await serve();

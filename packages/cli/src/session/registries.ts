@@ -74,13 +74,23 @@ export async function authorities(
 }
 
 /**
- * Returns a function that pulls images that a build names by digest and the store lacks. Connects
- * only when first called.
+ * Returns functions that find and pull images that a build names by digest and the store lacks.
+ * They connect only when first called.
  */
-export function imageFetcher(session: Session, flags: PullFlags): Pick<BuildOptions, 'fetchImage'> {
+export function imageFetcher(
+  session: Session,
+  flags: PullFlags,
+): Pick<BuildOptions, 'fetchImage' | 'hasImage'> {
   if (flags.offline === true) return {};
   const open = lazyRegistries(session, flags);
   return {
+    hasImage: async (name) => {
+      const registry = await open();
+      return registry.resolve(name, session.signal).then(
+        () => true,
+        (error: unknown) => !(error instanceof LktError && error.code === 'NOT_FOUND'),
+      );
+    },
     fetchImage: async ({ domain, path, digest }, platforms, isNamed) => {
       const registry = await open();
       const { reporter, signal } = session;

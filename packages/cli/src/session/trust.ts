@@ -6,7 +6,7 @@ import type { SignatureSource, TrustedRoot } from '@lkt/sign';
 import { signatureSources } from '@lkt/sign/signature-sources';
 import type { PullFlags } from '../flags/registry.ts';
 import type { TrustFlags } from '../flags/trust.ts';
-import { trustedRootSetting } from './environment.ts';
+import { mirrorSetting, trustedRootSetting } from './environment.ts';
 import { readGiven } from './paths.ts';
 import { lazyRegistries } from './registries.ts';
 import type { Session } from './session.ts';
@@ -19,7 +19,7 @@ export async function trustOptions(
   const root = await givenRoot(session, flags);
   const { signal } = session;
   const openRegistry = flags.offline === true ? undefined : lazyRegistries(session, flags);
-  const hasMirrors = (flags.mirror ?? []).length > 0;
+  const hasMirrors = mirrorSetting(flags.mirror, session.environment).length > 0;
   return {
     policies: async (dirs) => {
       const { trustPolicies } = await import('@lkt/image/trust');

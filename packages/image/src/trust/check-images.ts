@@ -3,9 +3,11 @@ import { dirname } from 'node:path';
 import { type Digest, type LktError, type Reporter, reportStep } from '@lkt/core';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import {
+  type BuildOptions,
   type BuiltPackage,
   type ImageQuery,
   matchesItsTag,
+  missingImage,
   missingPin,
   type Package,
   referenceError,
@@ -68,16 +70,21 @@ export function configDirs({ files }: Pick<LoadedConfig, 'files'>): readonly str
   return [...new Set(paths.map((path) => dirname(path)))];
 }
 
+interface TrustCheckOptions extends Pick<BuildOptions, 'hasImage'> {
+  readonly trust?: TrustOptions;
+  readonly signal?: AbortSignal;
+}
+
 /** Returns the check for the images of configs; undefined without a policy. */
 export function trustCheck(
   workspace: Workspace,
   policies: readonly TrustPolicy[],
   store: Store,
-  { trust = {}, signal }: { readonly trust?: TrustOptions; readonly signal?: AbortSignal },
+  { trust = {}, signal, hasImage }: TrustCheckOptions,
 ): TrustCheck | undefined {
   if (policies.length === 0) return undefined;
   const { sources = [storeSignatures(store)] } = trust;
-  return new TrustCheck(workspace, new TrustGate(policies, sources, signal));
+  return new TrustCheck(workspace, new TrustGate(policies, sources, signal), { store, hasImage });
 }
 
 /** Evaluates policies for the images of configs. */
@@ -86,16 +93,23 @@ export class TrustCheck {
   /** For package builds, whose base images end up in the image as well. */
   readonly requireTrusted: (image: NamedImage) => Promise<ReferenceProblem | undefined>;
   readonly #workspace: Workspace;
+  readonly #images: Pick<BuildOptions, 'hasImage' | 'store'>;
 
-  constructor(workspace: Workspace, gate: TrustGate) {
+  /** @param images tell a missing image from an unsigned one */
+  constructor(
+    workspace: Workspace,
+    gate: TrustGate,
+    images: Pick<BuildOptions, 'hasImage' | 'store'>,
+  ) {
     this.#workspace = workspace;
+    this.#images = images;
     this.gate = gate;
     this.requireTrusted = async (image) => gate.problem(image);
   }
 
   /**
    * Rejects external images without the required signatures.
-   * @throws LktError SIGNATURE_INVALID at the first of them; PIN_MISSING
+   * @throws LktError SIGNATURE_INVALID at the first of them, NOT_FOUND if it is missing; PIN_MISSING
    */
   async requireSigned(queries: readonly ImageQuery[], reporter: Reporter): Promise<void> {
     const id = 'signatures';
@@ -165,7 +179,8 @@ export class TrustCheck {
   async #require(query: ImageQuery, image: NamedImage): Promise<TrustedImage> {
     const result = await this.gate.evaluate(image);
     const problem = policyProblem(result);
-    if (problem !== undefined) throw failure(query, problem);
+    if (problem !== undefined)
+      throw failure(query, (await missingImage(image, this.#images)) ?? problem);
     const { verdict, asked } = result;
     const isSigned = verdict.accepted && verdict.because === 'signed';
     return {

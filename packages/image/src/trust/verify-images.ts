@@ -95,7 +95,7 @@ export async function verifyConfigs(
   const check =
     only === undefined
       ? trustCheck(workspace, await configPolicies(loaded, trust), store, options)
-      : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal));
+      : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal), { store });
   if (check === undefined) return undefined;
   // Local builds need no signature, so only the store is searched.
   const here = new TrustGate(check.gate.policies, [storeSignatures(store)], signal);

@@ -29,6 +29,11 @@ export interface OtherImages {
     isNamed: boolean,
   ) => Promise<void>;
   /**
+   * Reports whether the registry of an image has it; true if that is unknown. Without it, no
+   * registry is asked.
+   */
+  readonly hasImage?: (reference: PinnedReference) => Promise<boolean>;
+  /**
    * Returns the violation of a trust policy by an image. Called before the image is pulled, so only
    * name and digest are known. Without it, every pinned image may be used.
    */
@@ -62,21 +67,21 @@ export async function checkReference(
 export async function checkOther(
   reference: Reference,
   platforms: readonly Platform[],
-  { store, fetchImage, requireTrusted, workspace }: OtherImages & { readonly workspace: Workspace },
+  tools: OtherImages & { readonly workspace: Workspace },
 ): Promise<ReferenceProblem | undefined> {
+  const { store, fetchImage, requireTrusted, workspace } = tools;
   const { domain, path, digest } = reference;
   if (digest === undefined) return missingPin(reference);
   const pinned = { ...reference, digest };
   const refused = await requireTrusted?.(pinned, workspace);
-  if (refused !== undefined) return refused;
+  if (refused !== undefined) return (await missingImage(pinned, tools)) ?? refused;
   const has = await store.has(digest);
   const name = familiarReference({ domain, path });
   const isNamed = has && (await namesOf(store, digest, name)).length > 0;
   if (isNamed && (fetchImage === undefined || (await hasAllBlobs(store, digest, platforms))))
     return undefined;
   const text = familiarReference(reference);
-  const missing = `${text} is neither in the store nor a package of this workspace`;
-  const fix = 'check the name and the digest';
+  const missing = missingText(reference);
   if (fetchImage !== undefined) {
     try {
       await fetchImage(pinned, platforms, isNamed);
@@ -84,14 +89,36 @@ export async function checkOther(
     } catch (error) {
       if (!(error instanceof LktError)) throw error;
       const message = `${missing}, and pulling it failed: ${error.message}`;
-      return { code: error.code, message, fix: error.fix ?? fix };
+      return { code: error.code, message, fix: error.fix ?? MISSING_FIX };
     }
   }
-  if (!has) return { code: 'NOT_FOUND', message: missing, fix };
+  if (!has) return { code: 'NOT_FOUND', message: missing, fix: MISSING_FIX };
   const names = await namesOf(store, digest);
   const what = names.length === 0 ? 'has no name for it' : `has it as ${names.join(', ')}`;
   const message = `${text} has the digest of another image: the store ${what}`;
-  return { code: 'NOT_FOUND', message, fix };
+  return { code: 'NOT_FOUND', message, fix: MISSING_FIX };
+}
+
+const MISSING_FIX = 'check the name and the digest';
+
+function missingText(reference: Reference): string {
+  return `${familiarReference(reference)} is neither in the store nor a package of this workspace`;
+}
+
+/**
+ * Returns the problem that an image is missing, which explains a missing signature; undefined if the
+ * store or its registry has it. Pulls nothing.
+ */
+export async function missingImage(
+  reference: PinnedReference,
+  { store, hasImage }: Pick<OtherImages, 'hasImage' | 'store'>,
+): Promise<ReferenceProblem | undefined> {
+  if (await store.has(reference.digest)) return undefined;
+  const missing = missingText(reference);
+  if (hasImage === undefined) return { code: 'NOT_FOUND', message: missing, fix: MISSING_FIX };
+  if (await hasImage(reference)) return undefined;
+  const message = `${missing}, and its registry does not have it`;
+  return { code: 'NOT_FOUND', message, fix: MISSING_FIX };
 }
 
 /**

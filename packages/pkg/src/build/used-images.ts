@@ -1,5 +1,13 @@
 import { type Digest, LktError, sourceError } from '@lkt/core';
-import { loadImage, parsePlatform, type Platform, type Store, writeIndex } from '@lkt/oci';
+import {
+  familiarReference,
+  loadImage,
+  parsePlatform,
+  type Platform,
+  type Reference,
+  type Store,
+  writeIndex,
+} from '@lkt/oci';
 import type { BuildTools } from './build-options.ts';
 import type { BuiltPackage } from './built-package.ts';
 import { checkReference } from './other-images.ts';
@@ -68,9 +76,18 @@ async function baseOf(
   if (problem === undefined) return use.parsed.digest;
   const { code, message, ...options } = problem;
   const { position, length, similarStage } = use;
-  const isStage = code === 'PIN_MISSING' && similarStage !== undefined;
-  const fix = isStage ? `did you mean the stage ${similarStage}?` : problem.fix;
+  const fix =
+    code === 'PIN_MISSING' && built === undefined
+      ? unpinnedFix(use.parsed, similarStage)
+      : problem.fix;
   throw sourceError(code, recipe.dockerfile.file, position, message, { ...options, length, fix });
+}
+
+/** `lkt pin` does not pin the images of others in Dockerfiles. */
+function unpinnedFix({ domain, path, tag = 'latest' }: Reference, similarStage?: string): string {
+  if (similarStage !== undefined) return `did you mean the stage ${similarStage}?`;
+  const name = familiarReference({ domain, path, tag });
+  return `append its digest, which this command prints: lkt cache pull ${name}`;
 }
 
 async function indexFor(
