@@ -9,6 +9,30 @@ interface PackageJson {
   readonly peerDependencies: Readonly<Record<string, string>>;
 }
 
+interface EngineJson {
+  readonly engines: { readonly node: string };
+}
+
+/**
+ * Returns a program that an older Node can read, unlike the bundle. npm only warns about `engines`.
+ * @param range such as `>=24.15.0`
+ */
+function versionCheck(name: string, range: string): string {
+  const [, least] = /^>=(\d+(?:\.\d+)+)$/.exec(range) ?? [];
+  if (least === undefined) throw new Error(`unsupported range of engines.node: ${range}`);
+  return `'use strict';
+const least = '${least}'.split('.').map(Number);
+const [difference = 0] = process.versions.node
+  .split('.')
+  .map((part, index) => Number(part) - least[index])
+  .filter((part) => part !== 0);
+if (difference < 0) {
+  throw new Error('${name} needs Node ${least} or later, and this is ' + process.version);
+}
+module.exports = require('./plugin.js');
+`;
+}
+
 /**
  * Writes the package of the Nx plugin for other repositories into a directory, ready for `npm
  * pack`. It is a bundle, as Node removes no types below `node_modules`, and depends on Nx alone.
@@ -24,7 +48,7 @@ export async function buildNxPlugin(
   const source = join(root, 'packages/nx-plugin');
   const build = await rolldown({
     input: {
-      index: join(source, 'src/index.ts'),
+      plugin: join(source, 'src/index.ts'),
       'generate-image': join(source, 'src/generate-image.ts'),
       'generate-package': join(source, 'src/generate-package.ts'),
     },
@@ -40,7 +64,7 @@ export async function buildNxPlugin(
     ...COMMON_OUTPUT,
     dir: directory,
     entryFileNames: '[name].js',
-    // The hash makes index.js, which names the parts, differ where a part does.
+    // The hash makes plugin.js, which names the parts, differ where a part does.
     chunkFileNames: 'part-[name]-[hash].js',
   });
   for (const path of await build.watchFiles) inputs.add(path);
@@ -52,12 +76,16 @@ export async function buildNxPlugin(
   const { name, version, peerDependencies } = JSON.parse(
     read(join(source, 'package.json')),
   ) as PackageJson;
+  const { engines } = JSON.parse(read(join(root, 'package.json'))) as EngineJson;
+  const { node } = engines;
+  writeFileSync(join(directory, 'index.js'), versionCheck(name, node));
   const packageJson = {
     name,
     version,
     description: 'Packages and images of lkt in Nx',
     license: 'Apache-2.0',
     type: 'commonjs',
+    engines: { node },
     main: './index.js',
     generators: './generators.json',
     peerDependencies,

@@ -66,7 +66,7 @@ function keyOf(
   env: Environment,
 ): string | undefined {
   const program = fileURLToPath(import.meta.url);
-  if (basename(program) !== 'index.js') return undefined;
+  if (basename(program) !== 'plugin.js') return undefined;
   const read = Object.entries(env).filter(([name]) =>
     /^(?:GIT_|HOME$|XDG_CONFIG_HOME$)/.test(name),
   );

@@ -34,6 +34,26 @@ test('the npm package works in another repository, as Nx loads plugins by defaul
   ]);
 });
 
+test('the npm package tells an older Node what it needs', async () => {
+  await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
+  await workspace.install();
+  const plugin = join(workspace.dir, 'node_modules/@lkt/nx-plugin');
+  const { engines } = JSON.parse(readFileSync(join(plugin, 'package.json'), 'utf8')) as {
+    engines: { node: string };
+  };
+  expect(engines).toEqual({ node: '>=24.15.0' });
+  const load = (version: string): Promise<string> => {
+    const set = `Object.defineProperty(process, 'versions', { value: { node: '${version}' } })`;
+    return workspace.run(process.execPath, '-e', `${set}; require(${JSON.stringify(plugin)})`);
+  };
+  for (const version of ['20.20.2', '24.9.9'])
+    await expect(load(version)).rejects.toThrow('@lkt/nx-plugin needs Node 24.15.0 or later');
+  for (const version of ['24.15.0', '25.0.0']) await load(version);
+  // The whole file must be readable for the oldest Node that Nx runs on.
+  const program = readFileSync(join(plugin, 'index.js'), 'utf8');
+  expect(program).not.toMatch(/\b(?:using|import|export)\b/);
+});
+
 test('generated packages and images build without changes', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: LKT });
   await workspace.nx('g', '@lkt/nx-plugin:package', 'hello');
