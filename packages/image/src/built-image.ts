@@ -12,6 +12,8 @@ export interface ComposedImage {
    * program.
    */
   readonly pcr11?: string;
+  /** What the user should know about the image. */
+  readonly warnings: readonly string[];
   /** Undefined without an audit hook. */
   readonly audit?: ImageAudit;
 }

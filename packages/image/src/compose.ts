@@ -24,6 +24,7 @@ import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import type { ComposedImage } from './built-image.ts';
+import { missingKeys } from './tree/files.ts';
 import { ImageCaches } from './image-caches.ts';
 
 /**
@@ -78,7 +79,13 @@ export async function composeConfig(
       );
       const { initrd, uki } = outputs;
       const audit = await auditing;
-      return { files, audit, minimumMemory: initrd?.minimumMemory, pcr11: uki?.pcr11 };
+      return {
+        files,
+        audit,
+        minimumMemory: initrd?.minimumMemory,
+        pcr11: uki?.pcr11,
+        warnings: missingKeys(config, plan.root),
+      };
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;
       caches.trees.clear();

@@ -1,6 +1,6 @@
 import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { ImageQuery, Package, Workspace } from '@lkt/pkg';
+import type { ImageQuery, Package, ReferenceProblem, Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { LoadedConfig } from './config/load-config.ts';
@@ -17,11 +17,14 @@ export function queriesOf(loaded: LoadedConfig): {
   for (const image of imageReferencesOf(config)) {
     const { text, reference, at } = image;
     const file = fileOf(at);
-    const error: ImageQuery['error'] = ({ code, message, fix, ...rest }) =>
-      errorAt(code, at, message, {
+    const error: ImageQuery['error'] = (problem) => {
+      if (image === config.bootLoader) return bootLoaderError(loaded, problem);
+      const { code, message, fix, ...rest } = problem;
+      return errorAt(code, at, message, {
         ...rest,
         fix: fix === 'run: lkt pin' ? `run: lkt pin ${file.path}` : fix,
       });
+    };
     const dir = directoryOf(loaded, image);
     if (dir === undefined) {
       queries.push({ text, error, reference });
@@ -37,6 +40,18 @@ export function queriesOf(loaded: LoadedConfig): {
     queries.push({ text: dir, packageDir: dir, error });
   }
   return { queries, directories };
+}
+
+/** Returns an error at the first config: no file names the boot loaders. */
+function bootLoaderError(
+  { files }: LoadedConfig,
+  { code, message, fix, ...rest }: ReferenceProblem,
+): LktError {
+  const isMissing = code !== 'SIGNATURE_INVALID' && code !== 'PIN_STALE';
+  return new LktError(code, `${files[0]?.path}: the boot loaders of the format: ${message}`, {
+    ...rest,
+    fix: isMissing ? 'in a checkout of lkt, run: lkt pkg build tools/boot' : fix,
+  });
 }
 
 /** Returns the directory of an image named as `@pkg:DIR`. */

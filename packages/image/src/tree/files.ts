@@ -6,6 +6,7 @@ import { numericId } from '../runtime/spec.ts';
 import { CONFIG_SEGMENT } from './containers.ts';
 import { type HostEntry, readSource, searchable } from './host-files.ts';
 import { metadataOf } from './metadata.ts';
+import type { Root } from './merge.ts';
 import type { Contents, Part } from './part.ts';
 
 /**
@@ -68,6 +69,21 @@ export async function configFilesIn(
     }
   }
   return found;
+}
+
+/**
+ * Returns warnings about SSH keys that the config makes optional, if the image ends up without them.
+ */
+export function missingKeys({ files }: SystemConfig, { entries }: Root): readonly string[] {
+  return files.flatMap(({ path, content, optional, at }) => {
+    const name = fromRaw(path);
+    if (!optional || content.kind !== 'source' || !name.endsWith('/authorized_keys')) return [];
+    if (entries.get(path) !== undefined) return [];
+    const { line, column } = at.position;
+    const where = `${at.file.path}:${line}:${column}`;
+    const what = `${name} is left out, so nobody can log in by SSH`;
+    return [`${where}: ${what}: ${content.source} does not exist`];
+  });
 }
 
 async function entriesOf(
