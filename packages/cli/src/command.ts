@@ -56,6 +56,7 @@ export interface CommandClass {
   readonly linuxkit: LinuxkitFlags;
   readonly failedExit: number;
   id: string;
+  usage: string;
   new (words: readonly string[], allCommands: LktCommand['allCommands']): LktCommand;
 }
 
@@ -65,6 +66,8 @@ export interface CommandClass {
  */
 export abstract class LktCommand {
   static id = '';
+  /** The line under USAGE in the help. */
+  static usage = '';
   static summary = '';
   static description: string | undefined;
   static examples: CommandClass['examples'];

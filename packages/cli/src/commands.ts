@@ -1,4 +1,5 @@
 import type { CommandClass } from './command.ts';
+import { usageLine } from './help/usage.ts';
 
 /** Loaders of the commands, by id. oclif writes the space in `cache ls` as a colon. */
 const COMMANDS = {
@@ -65,5 +66,6 @@ export async function loadAllCommands(): Promise<Readonly<Record<string, Command
 export async function loadCommand(id: string): Promise<CommandClass> {
   const command: CommandClass = await COMMANDS[id as CommandId]();
   command.id = id;
+  command.usage = usageLine(command);
   return command;
 }

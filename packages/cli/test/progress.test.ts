@@ -67,6 +67,30 @@ test('plain: prints a line for every change, with its step', () => {
   );
 });
 
+test('plain: prints one line for a step that ends soon', () => {
+  const screen = new Terminal(200, 24);
+  const display = plainDisplay(screen, clock);
+  run(display, [
+    { kind: 'start', id: 'sign lkt/sshd', title: 'sign lkt/sshd' },
+    { kind: 'done', id: 'sign lkt/sshd', cached: false },
+    { kind: 'start', id: 'sshd:1', title: 'COPY a /' },
+    100,
+    { kind: 'done', id: 'sshd:1', cached: false },
+    { kind: 'start', id: 'sshd:2', title: 'COPY b /' },
+    300,
+    { kind: 'done', id: 'sshd:2', cached: false },
+  ]);
+  display.close(true);
+  expect(screen.text).toBe(
+    [
+      'sign lkt/sshd: done 0.0s',
+      'sshd:1: COPY a /: done 0.1s',
+      'sshd:2: COPY b /',
+      'sshd:2: done 0.3s',
+    ].join('\n'),
+  );
+});
+
 test('tty: shows running steps with their logs at the bottom, and ended steps above', () => {
   const screen = new Terminal(60, 24);
   const display = ttyDisplay(screen, clock);

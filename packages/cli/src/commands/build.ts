@@ -13,7 +13,14 @@ import { type CommonFlags, LktCommand } from '../command.ts';
 import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
 import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
-import { choiceFlag, Flags, requiredArgs, switchFlag, type ParsedFlags } from '../flags/options.ts';
+import {
+  choiceFlag,
+  Flags,
+  grouped,
+  requiredArgs,
+  switchFlag,
+  type ParsedFlags,
+} from '../flags/options.ts';
 import {
   compressorFlags,
   formatsOf,
@@ -23,6 +30,7 @@ import {
   sbomOf,
 } from '../flags/output.ts';
 import { builderFlags, packageSourceFlags } from '../flags/package.ts';
+import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
 import { openSingleOutput } from '../output/single-output.ts';
@@ -102,7 +110,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',
   ];
   static override args = {
-    file: requiredArgs('an image config'),
+    config: requiredArgs('an image config'),
   };
   static override flags = {
     ...builderFlags,
@@ -112,17 +120,20 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     ...setFlags,
     'dry-run': switchFlag('print the merged config with variables replaced, and build nothing'),
     'input-tar': Flags.string({ hidden: true }),
-    locked: switchFlag('reject images without a digest: tags, and packages named by directory'),
+    locked: switchFlag('reject images without a digest: tags, and packages named by directory', {
+      helpGroup: 'SIGNATURE',
+    }),
     'no-cached-segments': switchFlag(
       'derive everything in the image again from its packages, instead of reusing cached parts',
     ),
     'no-policy-found': choiceFlag(
       ['error', 'ignore'],
       'what to do without a trust policy; default: error if CI=true, else ignore',
+      { helpGroup: 'SIGNATURE' },
     ),
     ...outputFlags,
     ...diskFlags,
-    arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),
+    ...grouped('OUTPUT', imageArchFlag),
     ...compressorFlags,
     ...sbomFlags,
   };
@@ -145,16 +156,17 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
       throw new LktError('USAGE_INVALID', '--o - and --json both write to standard output', {
         fix: 'name a file',
       });
+    requireAmd64(flags.arch, 'builds');
     const session = await this.begin(flags);
     if (flags['input-tar'] !== undefined) warn(session.reporter, [INPUT_TAR_WARNING]);
-    const action = buildActionPath(session, args.file, flags);
+    const action = buildActionPath(session, args.config, flags);
     const hit = action === undefined ? undefined : await this.#cached(action, session);
     if (hit !== undefined) return hit;
     const { cwd } = session.environment;
     requireConsistent(flags, cwd);
     const format = formatsOf(flags);
     const disks = await diskOptions(flags, format, cwd);
-    const configs = await readConfigFiles(args.file, session);
+    const configs = await readConfigFiles(args.config, session);
     if (flags['dry-run']) {
       const { mergedConfig } = await import('@lkt/image');
       const config = await mergedConfig(configs, { set: givenVariables(flags) });
@@ -163,7 +175,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
       return { config };
     }
     await using single = await openSingleOutput(flags.o, format, cwd);
-    const output = single ?? outputOf(flags, args.file.at(-1) ?? '', cwd);
+    const output = single ?? outputOf(flags, args.config.at(-1) ?? '', cwd);
     const { image, store, top } = await build(session, flags, configs, {
       ...output,
       ...disks,
@@ -172,6 +184,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, store);
     const files = single === undefined ? image.files : [await single.finish(image.files)];
     if (flags.o === '-') {
+      warn(session.reporter, image.warnings);
       this.endProgress();
       return { files };
     }
@@ -179,22 +192,22 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     const { inputs, pcr11 } = image;
     const result = toCachedImage(image);
     await cacheResult(session, store, action, { inputs, start: top, result });
-    return this.#show({ ...result, files, pcr11 }, cwd);
+    return this.#show({ ...result, files, pcr11 }, session);
   }
 
   /** Returns the cached result of the same build, if nothing changed since. */
-  async #cached(
-    path: string,
-    { environment, reporter, sealed, signal }: Session,
-  ): Promise<Result | undefined> {
+  async #cached(path: string, session: Session): Promise<Result | undefined> {
+    const { environment, sealed, signal } = session;
     const { findCachedImage } = await import('@lkt/image/cached-image');
     const image = await findCachedImage(sealed, path, environment.variables, Date.now(), signal);
     if (image === undefined) return undefined;
-    reportCached(reporter, image.packages);
-    return this.#show(image, environment.cwd);
+    reportCached(session.reporter, image.packages);
+    return this.#show(image, session);
   }
 
-  #show(summary: Summary, cwd: string): Result {
+  #show(summary: Summary, { environment: { cwd }, reporter }: Session): Result {
+    // After the result was cached: a cached result repeats its own warnings.
+    warn(reporter, summary.warnings);
     const { audit, files, minimumMemory, pcr11, policies, trust, variables } = summary;
     this.endProgress();
     for (const { path, size, digest } of files)

@@ -27,7 +27,7 @@ export class CiPlan extends LktCommand {
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
   ];
   static override args = {
-    file: optionalArgs('an image config; default: examples/*.yml'),
+    config: optionalArgs('an image config; default: examples/*.yml'),
   };
   static override flags = {
     ...setFlags,
@@ -47,7 +47,7 @@ export class CiPlan extends LktCommand {
     const { parsePlatform } = await import('@lkt/oci');
     const platforms = flags.platforms?.map(parsePlatform);
     const workspace = await workspaceAt(session, cwd);
-    const files = args.file ?? (await checkoutConfigs(workspace.root, cwd));
+    const files = args.config ?? (await checkoutConfigs(workspace.root, cwd));
     const configs = await readConfigFiles(files, session);
     const plan = await planForCi(workspace, configs, {
       base: flags.base,

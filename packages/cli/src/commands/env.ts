@@ -18,6 +18,7 @@ export class Env extends LktCommand {
   static override summary = 'Print the effective settings and their sources';
   static override description =
     'A command-line option overrides an environment variable, which overrides the default.';
+  static override examples = ['<%= config.bin %> env'];
 
   async run(): Promise<{ settings: readonly InForce[] }> {
     const { flags } = await this.parse(Env);

@@ -28,7 +28,7 @@ export class Graph extends LktCommand {
     '<%= config.bin %> graph --dot examples/sshd.yml | dot -Tsvg > graph.svg',
   ];
   static override args = {
-    file: optionalArgs('an image config; default: examples/*.yml'),
+    config: optionalArgs('an image config; default: examples/*.yml'),
   };
   static override flags = {
     ...setFlags,
@@ -46,7 +46,7 @@ export class Graph extends LktCommand {
     const session = await this.begin(flags);
     const { cwd, variables } = session.environment;
     const top = findTopWithoutGit(realpathSync(cwd), variables);
-    const files = args.file ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
+    const files = args.config ?? (top === undefined ? undefined : await checkoutConfigs(top, cwd));
     const path = files === undefined ? undefined : graphActionPath(session, files, flags);
     const cached =
       path === undefined

@@ -24,7 +24,7 @@ export class Outdated extends LktCommand {
     '<%= config.bin %> outdated examples/sshd.yml',
   ];
   static override args = {
-    file: optionalArgs('an image config'),
+    config: optionalArgs('an image config'),
   };
   static override flags = {
     ...registryFlags,
@@ -39,7 +39,7 @@ export class Outdated extends LktCommand {
     const { lockedPackages } = await import('@lkt/pkg');
     const { cwd } = session.environment;
     const workspace = await workspaceAt(session, cwd);
-    const named = args.file ?? [];
+    const named = args.config ?? [];
     const isAll = named.length === 0;
     const files = isAll ? await checkoutConfigs(workspace.root, cwd) : named;
     const configs = await readConfigFiles(files, session);

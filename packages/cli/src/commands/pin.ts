@@ -23,7 +23,7 @@ export class Pin extends LktCommand {
   static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An external image gets the digest of its tag in the registry; later only --update changes it.`;
   static override examples = ['<%= config.bin %> pin --check examples/sshd.yml'];
   static override args = {
-    path: optionalArgs(
+    config: optionalArgs(
       'an image config or a package directory; default: all packages of the checkout, and examples/*.yml',
     ),
   };
@@ -43,15 +43,15 @@ export class Pin extends LktCommand {
     const workspace = await workspaceAt(session, cwd);
     const dirs: string[] = [];
     const files: string[] = [];
-    for (const path of args.path ?? [])
+    for (const path of args.config ?? [])
       if (path === '-' || /^https?:\/\//i.test(path))
         throw new LktError(
           'USAGE_INVALID',
           `${path} is not a regular file, so no pins can be written into it`,
         );
-    for (const path of args.path ?? [])
+    for (const path of args.config ?? [])
       ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
-    const all = args.path === undefined || args.path.length === 0;
+    const all = args.config === undefined || args.config.length === 0;
     if (all) files.push(...(await checkoutConfigs(workspace.root, cwd)));
     const targets = {
       packages: all

@@ -6,6 +6,7 @@ export class Push extends LktCommand {
   static override summary = 'Explain how to upload an image to a cloud';
   static override description =
     "lkt uploads no disk images, unlike LinuxKit. The error names the cloud's own program for it.";
+  static override examples = ['<%= config.bin %> push gcp DISK.tar.gz'];
   static override args = {
     cloud: optionalArgs("the cloud, followed by LinuxKit's arguments"),
   };

@@ -13,6 +13,8 @@ import {
   switchFlag,
   valueFlag,
 } from '../flags/options.ts';
+import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
+import { mebibytesOf } from '../flags/sizes.ts';
 import { openTimelines } from '../output/timeline-files.ts';
 
 const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
@@ -36,11 +38,8 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     prefix: requiredArgs('the image, as PREFIX or a file; may follow the word "qemu"'),
   };
   static override flags = {
-    mem: Flags.integer({
-      summary: 'memory, in MiB',
-      default: 1024,
-      min: 1,
-      helpValue: 'MIB',
+    mem: valueFlag('SIZE', 'memory; without unit in MiB', {
+      default: '1024',
       aliases: ['memory'],
     }),
     cpus: Flags.integer({ summary: 'processors', default: 1, min: 1, max: 255, helpValue: 'N' }),
@@ -71,7 +70,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       default: 'auto',
     }),
     qemu: valueFlag('PROGRAM', 'QEMU program'),
-    arch: choiceFlag(['amd64'], 'architecture of the image', { default: 'amd64' }),
+    ...imageArchFlag,
   };
 
   static override linuxkit = {
@@ -94,6 +93,8 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     const { args, flags } = await this.parse(Run);
     const prefix = onlyImage(args.prefix);
     const timeoutMs = flags.timeout === undefined ? undefined : milliseconds(flags.timeout);
+    const memory = mebibytesOf('--mem', flags.mem);
+    requireAmd64(flags.arch, 'boots');
     const session = await this.begin(flags);
     const { cwd } = session.environment;
     const machine = await import('@lkt/machine');
@@ -114,7 +115,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     };
     const options: MachineOptions = {
       files,
-      memory: flags.mem,
+      memory,
       cpus: flags.cpus,
       publish,
       disks,

@@ -6,6 +6,7 @@ import { processEnvironment, programName } from '../session/environment.ts';
 
 export class Version extends LktCommand {
   static override summary = 'Print the version';
+  static override examples = ['<%= config.bin %> version --short'];
   static override flags = {
     short: switchFlag('print only the number'),
   };

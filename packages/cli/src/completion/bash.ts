@@ -60,12 +60,16 @@ complete -F _lkt lkt linuxkit
 `;
 }
 
+/** Lists directories and YAML files. */
+const CONFIGS =
+  'compgen -d -- "$cur"; compgen -f -X "!*.yml" -- "$cur"; compgen -f -X "!*.yaml" -- "$cur"';
+
 /** Returns the command that completes a value: one of `values`, else what its placeholder says. */
 function reply(placeholder: string, values: readonly string[]): string {
   if (values.length > 0)
     return `mapfile -t COMPREPLY < <(compgen -W ${quoted(values.join(' '))} -- "$cur")`;
   const kind = fileKind(placeholder);
   if (kind === 'none') return ':';
-  const option = kind === 'directory' ? '-d' : '-f';
-  return `compopt -o filenames; mapfile -t COMPREPLY < <(compgen ${option} -- "$cur")`;
+  const list = { config: CONFIGS, directory: 'compgen -d -- "$cur"', file: 'compgen -f -- "$cur"' };
+  return `compopt -o filenames; mapfile -t COMPREPLY < <(${list[kind]})`;
 }

@@ -14,6 +14,9 @@ export function fish(table: readonly CommandEntry[]): string {
     '  end',
     '  test "$words[1..'.concat('$argv[1]]" = "$argv[2..]"'),
     'end',
+    'function __lkt_configs',
+    String.raw`  __fish_complete_path (commandline -ct) | string match -r '.*(?:/|\.ya?ml)(?:\t.*)?$'`,
+    'end',
     'complete -c lkt -f',
     'complete -c linuxkit -w lkt',
   ];
@@ -41,6 +44,8 @@ export function fish(table: readonly CommandEntry[]): string {
       lines.push(`complete -c lkt -n '${at}' -a ${quoted(arg.values.join(' '))}`);
     else if (fileKind(arg.name) === 'directory')
       lines.push(`complete -c lkt -n '${at}' -a '(__fish_complete_directories)'`);
+    else if (fileKind(arg.name) === 'config')
+      lines.push(`complete -c lkt -n '${at}' -a '(__lkt_configs)'`);
     else if (fileKind(arg.name) === 'file') lines.push(`complete -c lkt -n '${at}' -F`);
   }
   return `${lines.join('\n')}\n`;

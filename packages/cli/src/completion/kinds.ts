@@ -1,10 +1,11 @@
 import type { CommandEntry } from '../help/table.ts';
 
 /**
- * Returns what a placeholder completes to: `DIR` a directory, `FILE` and `PREFIX` a file, others
- * nothing.
+ * Returns what a placeholder completes to: `CONFIG` a YAML file, `DIR` a directory, `FILE` and
+ * `PREFIX` a file, others nothing.
  */
-export function fileKind(placeholder: string): 'directory' | 'file' | 'none' {
+export function fileKind(placeholder: string): 'config' | 'directory' | 'file' | 'none' {
+  if (placeholder === 'CONFIG') return 'config';
   if (/\bDIR\b|^DIR/.test(placeholder)) return 'directory';
   return /^(FILE|PATH|PREFIX|PROGRAM)/.test(placeholder) ? 'file' : 'none';
 }

@@ -69,6 +69,7 @@ function action(placeholder: string, values: readonly string[]): string {
   if (values.length > 0) return `(${values.join(' ')})`;
   const kind = fileKind(placeholder);
   if (kind === 'directory') return '_files -/';
+  if (kind === 'config') return '_files -g "*.(yml|yaml)"';
   return kind === 'file' ? '_files' : ' ';
 }
 

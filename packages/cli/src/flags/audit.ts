@@ -1,4 +1,4 @@
-import { requiredArgs, switchFlag, valueFlag } from './options.ts';
+import { grouped, requiredArgs, switchFlag, valueFlag } from './options.ts';
 import { platformFlag } from './platform.ts';
 
 /** The flags of commands that audit images. */
@@ -17,10 +17,10 @@ export const shellFlag = {
 };
 
 /** The audit flags of `lkt build`. */
-export const buildAuditFlags = {
+export const buildAuditFlags = grouped('AUDIT', {
   audit: switchFlag('audit the images (docs/audit.md); on by default', {
     allowNo: true,
     default: true,
   }),
   strict: switchFlag('write nothing if a finding is not waived'),
-};
+});

@@ -2,16 +2,16 @@ import { LktError } from '@lkt/core';
 import type { EfiSigner } from '@lkt/formats';
 import type { Format } from '@lkt/image';
 import { readGiven } from '../session/paths.ts';
-import { type FlagValues, valueFlag } from './options.ts';
+import { type FlagValues, grouped, valueFlag } from './options.ts';
 
 /** The flags for disks, and for the EFI programs on them. */
-export const diskFlags = {
+export const diskFlags = grouped('OUTPUT', {
   size: valueFlag('SIZE', 'minimum disk size; default: just large enough', {
     description: 'A size without unit is in MiB. Extra space stays unpartitioned.',
   }),
   'uki-key': valueFlag('FILE', 'RSA key in PEM form that signs the EFI program'),
   'uki-cert': valueFlag('FILE', 'certificate of that key in PEM form, enrolled in the firmware'),
-};
+});
 
 /**
  * Parses the disk size and reads the key that signs EFI programs.

@@ -2,9 +2,10 @@ const WITH_VALUE = new Set(['--cache', '--cert-file', '--mirror', '--progress', 
 
 /**
  * Rewrites the command line for oclif: `lkt help build` becomes `lkt build --help`, and global
- * flags move behind the command.
+ * flags move behind the command. `lkt -v` alone asks for the version, as in other programs.
  */
 export function commandLine(argv: readonly string[]): readonly string[] {
+  if (argv.length === 1 && argv[0] === '-v') return ['--version'];
   const words = hoistGlobalFlags(argv);
   const [first, ...rest] = words;
   if (first === 'help') return [...rest, '--help'];

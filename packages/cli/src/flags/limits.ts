@@ -1,16 +1,16 @@
 import type { Limits } from '@lkt/builder';
 import { LktError } from '@lkt/core';
-import { countFlag, type FlagValues, valueFlag } from './options.ts';
+import { countFlag, type FlagValues, grouped, valueFlag } from './options.ts';
 import { sizeOf } from './sizes.ts';
 
 /** The flags that limit RUN commands. */
-export const limitFlags = {
+export const limitFlags = grouped('LIMIT', {
   cpus: countFlag('N', 'processors of each RUN'),
   'max-memory': valueFlag('SIZE', 'memory of each RUN, such as 2G'),
   'max-output': valueFlag('SIZE', 'output of each RUN; default: 64M'),
   'max-processes': countFlag('N', 'processes of each RUN; default: 4096'),
   'max-time': valueFlag('DURATION', 'time of each RUN, such as 90s or 1h30m'),
-};
+});
 
 type LimitFlags = FlagValues<typeof limitFlags>;
 

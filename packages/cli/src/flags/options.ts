@@ -33,6 +33,12 @@ export function valueFlag(
   return Flags.string({ ...settings, helpValue, summary });
 }
 
+/** Adds flags to a group of the help. */
+export function grouped<const F extends Interfaces.FlagInput>(helpGroup: string, flags: F): F {
+  const entries = Object.entries(flags).map(([name, flag]) => [name, { ...flag, helpGroup }]);
+  return Object.fromEntries(entries) as F;
+}
+
 /** Defines a flag that may be repeated, one value each; help shows `VALUE…`. */
 export function listFlag(
   helpValue: string,

@@ -2,10 +2,18 @@ import { basename, dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { COMPRESSORS } from '@lkt/formats/compressors';
 import { type Format, FORMATS, parseFormat } from '@lkt/image/output-formats';
-import { choiceFlag, Flags, type FlagValues, listFlag, switchFlag, valueFlag } from './options.ts';
+import {
+  choiceFlag,
+  Flags,
+  type FlagValues,
+  grouped,
+  listFlag,
+  switchFlag,
+  valueFlag,
+} from './options.ts';
 
 /** The output flags of `lkt build`. */
-export const outputFlags = {
+export const outputFlags = grouped('OUTPUT', {
   name: valueFlag('NAME', 'prefix of the output files; default: the name of the last config'),
   dir: valueFlag('DIR', 'output directory; default: the current directory'),
   o: valueFlag('FILE|-', 'single output file, or - for standard output; only for tar or docker', {
@@ -15,16 +23,16 @@ export const outputFlags = {
     char: 'f',
     delimiter: ',',
   }),
-};
+});
 
 /** The flags for the compression of the initrd. */
-export const compressorFlags = {
+export const compressorFlags = grouped('OUTPUT', {
   compressor: choiceFlag(COMPRESSORS, 'compressor of the initrd', { default: 'zstd' }),
   'compress-level': Flags.integer({
     summary: 'compression level; default: 3 (zstd), 4 (gzip), 6 (xz)',
     helpValue: 'LEVEL',
   }),
-};
+});
 
 type OutputFlags = FlagValues<typeof outputFlags>;
 
@@ -63,7 +71,7 @@ export function outputOf(
 }
 
 /** The flags for the documents beside an image. */
-export const sbomFlags = {
+export const sbomFlags = grouped('OUTPUT', {
   sbom: switchFlag('write NAME-sbom.spdx.json (SPDX 2.3); on by default without --o', {
     allowNo: true,
   }),
@@ -71,7 +79,7 @@ export const sbomFlags = {
     allowNo: true,
   }),
   'sbom-output': valueFlag('PATH', 'path of a copy of the SBOM in the image; implies --sbom'),
-};
+});
 
 /**
  * Returns whether to write an SBOM, and its path in the image. The flags are LinuxKit's, but an

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import type { Environment } from '../session/environment.ts';
-import { type FlagValues, listFlag, switchFlag, valueFlag } from './options.ts';
+import { type FlagValues, grouped, listFlag, switchFlag, valueFlag } from './options.ts';
 
 /** The flags of every package command, named as in LinuxKit. */
 export const packageFlags = {
@@ -8,15 +8,15 @@ export const packageFlags = {
 };
 
 /** The flags of every command that builds packages. */
-export const builderFlags = {
+export const builderFlags = grouped('PACKAGE', {
   builder: listFlag(
     '[PLATFORM=]ADDRESS',
     'BuildKit to run the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; for one platform, or all',
   ),
-};
+});
 
 /** The flags of commands that build packages from other sources than their own. */
-export const packageSourceFlags = {
+export const packageSourceFlags = grouped('PACKAGE', {
   'cache-from': listFlag(
     'REF',
     'step cache to read: a tag in a registry, or oci-layout:DIR. Its writers decide what is built',
@@ -29,7 +29,7 @@ export const packageSourceFlags = {
     'pull missing packages by the digests that the checkout pins, instead of building them',
     { exclusive: ['offline'] },
   ),
-};
+});
 
 export const cacheToFlag = {
   'cache-to': valueFlag('REF', 'step cache to write, for --cache-from'),

@@ -40,3 +40,21 @@ export async function wantedPlatforms(
     fix: 'see "arches" in build.yml',
   });
 }
+
+/** The flag of the commands for whole images, named as in LinuxKit. */
+export const imageArchFlag = {
+  arch: valueFlag('amd64', 'architecture of the image', { default: 'amd64' }),
+};
+
+/**
+ * Rejects `--arch` of another architecture than amd64.
+ * @param verb what the command does with images
+ * @throws LktError UNSUPPORTED
+ */
+export function requireAmd64(arch: string, verb: 'boots' | 'builds'): void {
+  if (arch === 'amd64') return;
+  const why = 'PID 1 and the disk formats exist for amd64 alone';
+  throw new LktError('UNSUPPORTED', `--arch ${arch}: lkt ${verb} images for amd64 only: ${why}`, {
+    fix: 'omit --arch. Single packages are built for others: lkt pkg build --platforms',
+  });
+}

@@ -1,8 +1,8 @@
-import { type FlagValues, listFlag, switchFlag } from './options.ts';
+import { type FlagValues, grouped, listFlag, switchFlag } from './options.ts';
 import { trustFlags } from './trust.ts';
 
 /** The flags of commands that access registries, named as in LinuxKit and Docker. */
-export const registryFlags = {
+export const registryFlags = grouped('REGISTRY', {
   'cert-file': listFlag('FILE', 'certificates of additional authorities, in PEM form'),
   'insecure-registry': listFlag(
     'HOST[:PORT]',
@@ -12,12 +12,12 @@ export const registryFlags = {
     '[REGISTRY=]URL',
     'mirror to ask first for blobs by digest, of one registry or all',
   ),
-};
+});
 
 /** The flag of commands that work without a network if the store suffices. */
-export const offlineFlag = {
+export const offlineFlag = grouped('REGISTRY', {
   offline: switchFlag('contact no registry: use only the store'),
-};
+});
 
 /** The flags of commands that pull missing images after a policy check. */
 export const pullFlags = {

@@ -1,8 +1,8 @@
-import { type FlagValues, switchFlag, valueFlag } from './options.ts';
+import { type FlagValues, grouped, switchFlag, valueFlag } from './options.ts';
 import { trustFlags } from './trust.ts';
 
 /** The flags of commands that always sign. */
-export const signingFlags = {
+export const signingFlags = grouped('SIGNATURE', {
   'fulcio-url': valueFlag(
     'URL',
     'certificate authority of your Sigstore instance (LKT_FULCIO_URL)',
@@ -23,7 +23,7 @@ export const signingFlags = {
     aliases: ['timestamp-server-url'],
   }),
   'trusted-root': trustFlags['trusted-root'],
-};
+});
 
 /** The flags of commands that sign with `--sign`. */
 export const signFlags = {

@@ -16,14 +16,30 @@ export function parseSize(text: string): number | undefined {
 
 /**
  * Parses the size given to a flag, in bytes.
+ * @param option the flag, for the error
  * @throws LktError USAGE_INVALID
  */
 export function sizeOf(option: string, text: string, minimum: number = 0): number {
   const size = parseSize(text);
   if (size !== undefined && size >= minimum) return size;
-  throw new LktError('USAGE_INVALID', `${option}: ${text} is not a size`, {
+  throw notSize(option, text);
+}
+
+function notSize(option: string, text: string): LktError {
+  return new LktError('USAGE_INVALID', `${option}: ${text} is not a size`, {
     fix: 'write a number and K, M or G, such as 512M',
   });
+}
+
+/**
+ * Parses the size given to a flag as LinuxKit does: a number without unit is in MiB.
+ * @returns whole MiB, at least 1
+ * @throws LktError USAGE_INVALID
+ */
+export function mebibytesOf(option: string, text: string): number {
+  const size = parseSize(/^\d+$/.test(text) ? `${text}M` : text) ?? 0;
+  if (size >= 2 ** 20) return Math.floor(size / 2 ** 20);
+  throw notSize(option, text);
 }
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };

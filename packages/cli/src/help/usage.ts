@@ -3,9 +3,20 @@ import { LktError, nearest } from '@lkt/core';
 /** The parts of a command that a usage error mentions. */
 interface Documented {
   readonly id: string;
-  readonly args: Readonly<Record<string, { readonly required?: boolean | undefined }>>;
+  readonly args: Readonly<
+    Record<string, { readonly required?: boolean | undefined; readonly multiple?: boolean }>
+  >;
   readonly flags: Readonly<Record<string, { readonly hidden?: boolean | undefined }>>;
   readonly baseFlags: Readonly<Record<string, { readonly hidden?: boolean | undefined }>>;
+}
+
+/** Returns the command line in short. oclif's own usage repeats all flags. */
+export function usageLine({ id, args }: Pick<Documented, 'args' | 'id'>): string {
+  const words = Object.entries(args).map(([name, { multiple, required }]) => {
+    const word = `${name.toUpperCase()}${multiple === true ? '...' : ''}`;
+    return required === true ? word : `[${word}]`;
+  });
+  return [spaced(id), ...words, '[FLAGS]'].join(' ');
 }
 
 /** Converts an error of oclif's parser to an error of lkt. */
@@ -41,6 +52,9 @@ export function usageError(error: Error, command: Documented): LktError {
 export function unknownCommand(argv: readonly string[], ids: readonly string[]): LktError {
   const option = argv.findIndex((word) => word.startsWith('-'));
   const words = option === -1 ? argv : argv.slice(0, option);
+  const fix = 'list the commands: lkt --help';
+  if (words.length === 0)
+    return new LktError('USAGE_INVALID', `no command after ${argv.join(' ')}`, { fix });
   const names = ids.map(spaced);
   // oclif takes an argument of a command that accepts none for a part of its name.
   const command = names.find((name) => words.join(' ').startsWith(`${name} `));
@@ -53,7 +67,7 @@ export function unknownCommand(argv: readonly string[], ids: readonly string[]):
   const near = nearest(words.slice(0, 2).join(' '), names) ?? nearest(words[0] ?? '', names);
   const known = names.some((name) => name.startsWith(`${words[0] ?? ''} `)) ? 2 : 1;
   return new LktError('USAGE_INVALID', `unknown command "${words.slice(0, known).join(' ')}"`, {
-    fix: near === undefined ? 'list the commands: lkt --help' : `did you mean: lkt ${near}`,
+    fix: near === undefined ? fix : `did you mean: lkt ${near}`,
   });
 }
 

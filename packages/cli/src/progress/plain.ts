@@ -3,7 +3,7 @@ import { amount, type Clock, type Display, duration, type Screen } from './displ
 import { isPackage, labelOf, logLines, type Step, Steps } from './steps.ts';
 
 const PROGRESS_INTERVAL_MS = 5000;
-/** A step that turns out to be cached within this time is one line. */
+/** A step that ends within this time is one line. */
 const START_DELAY_MS = 200;
 
 /**
@@ -13,14 +13,17 @@ const START_DELAY_MS = 200;
 export function plainDisplay(screen: Screen, clock: Clock): Display {
   const steps = new Steps(clock);
   const spoken = new Map<string, number>();
-  const starting = new Map<string, { readonly line: string; readonly timer: NodeJS.Timeout }>();
+  /** Starts that are not printed yet. */
+  const starting = new Map<string, Start>();
   const say = (text: string): unknown => screen.write(`${text}\n`);
-  const sayStart = (id: string, aloud: boolean): void => {
+  const takeStart = (id: string): Start | undefined => {
     const start = starting.get(id);
-    if (start === undefined) return;
-    clearTimeout(start.timer);
+    clearTimeout(start?.timer);
     starting.delete(id);
-    if (aloud) say(start.line);
+    return start;
+  };
+  const sayStart = (start: Start | undefined): void => {
+    if (start !== undefined) say(`${start.label}: ${start.title ?? 'started'}`);
   };
   return {
     emit(event: ProgressEvent): void {
@@ -29,14 +32,17 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
         if (event.kind === 'warning') say(`warning: ${logLines(event.text).join(' ')}`);
         return;
       }
-      if (event.kind !== 'start') sayStart(step.id, event.kind !== 'done' || !event.cached);
+      const start = event.kind === 'start' ? undefined : takeStart(step.id);
+      const isOneLine = event.kind === 'done' && step.fresh.length === 0;
+      if (!isOneLine && (event.kind !== 'done' || !event.cached)) sayStart(start);
       for (const line of step.fresh) say(`${labelOf(step)}: | ${line}`);
       switch (event.kind) {
         case 'start':
           spoken.set(step.id, clock());
           starting.set(step.id, {
-            line: `${labelOf(step)}: ${step.id.endsWith(step.title) ? 'started' : step.title}`,
-            timer: setTimeout(() => sayStart(step.id, true), START_DELAY_MS).unref(),
+            label: labelOf(step),
+            title: step.id.endsWith(step.title) ? undefined : step.title,
+            timer: setTimeout(() => sayStart(takeStart(step.id)), START_DELAY_MS).unref(),
           });
           break;
         case 'progress':
@@ -48,7 +54,9 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
           break;
         case 'done':
           say(
-            `${labelOf(step)}: ${event.cached ? 'cached' : `done ${duration(clock() - step.started)}`}${countsOf(step, steps)}`,
+            event.cached
+              ? `${labelOf(step)}: cached${countsOf(step, steps)}`
+              : `${nameOf(step, isOneLine ? start : undefined)}: done ${duration(clock() - step.started)}${countsOf(step, steps)}`,
           );
           break;
         case 'failed':
@@ -60,6 +68,19 @@ export function plainDisplay(screen: Screen, clock: Clock): Display {
       for (const { timer } of starting.values()) clearTimeout(timer);
     },
   };
+}
+
+/** The start of a step. */
+interface Start {
+  readonly label: string;
+  /** Undefined if the label says it. */
+  readonly title: string | undefined;
+  readonly timer: NodeJS.Timeout;
+}
+
+/** Returns the label of a step, with its title if its start was not printed. */
+function nameOf(step: Step, start: Start | undefined): string {
+  return start?.title === undefined ? labelOf(step) : `${labelOf(step)}: ${start.title}`;
 }
 
 /** Returns the counts shown at the end of a package: its steps, and the packages so far. */

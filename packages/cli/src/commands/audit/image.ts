@@ -7,6 +7,7 @@ export class AuditImage extends LktCommand {
   static override summary = 'Audit the programs and the file system of an image';
   static override description =
     'Runs the checks of "lkt audit elf" and "lkt audit rootfs", for an image config on every image it pins. Exits with 1 if there are findings.';
+  static override examples = ['<%= config.bin %> audit image examples/sshd.yml'];
   static override args = auditArgs;
   static override flags = { ...auditFlags, ...shellFlag };
 

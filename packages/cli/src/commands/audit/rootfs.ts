@@ -7,6 +7,7 @@ export class AuditRootfs extends LktCommand {
   static override summary = 'Find unwanted files in the file system of an image';
   static override description =
     'Finds setuid programs, world-writable files, package managers, private keys and passwords (secret), expired certificates, and broken ELF files. Exits with 1 if there are findings.';
+  static override examples = ['<%= config.bin %> audit rootfs pkg/sshd'];
   static override args = auditArgs;
   static override flags = { ...auditFlags, ...shellFlag };
 

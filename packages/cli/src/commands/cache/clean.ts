@@ -9,6 +9,7 @@ import { cacheAreas } from '../../session/cache-areas.ts';
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';
   static override description = 'Keeps the files that a running build uses.';
+  static override examples = ['<%= config.bin %> cache clean --unused'];
   static override flags = {
     ...registryFlags,
     ...publishedOnly,

@@ -9,6 +9,7 @@ export class CacheDu extends LktCommand {
   static override summary = 'Show the disk usage of the store';
   static override description =
     'A shared blob counts for its first user, in the order images, results, steps. With "-v 2" or --json, lists each image and the bytes that it alone needs.';
+  static override examples = ['<%= config.bin %> cache du -v 2'];
 
   /** Flags of LinuxKit's `pkg builder du`. */
   static override linuxkit = {

@@ -3,6 +3,7 @@ import type { ImageName } from '../../targets/store-image.ts';
 
 export class CacheLs extends LktCommand {
   static override summary = 'List the images in the store';
+  static override examples = ['<%= config.bin %> cache ls'];
 
   async run(): Promise<{ images: readonly ImageName[] }> {
     const { flags } = await this.parse(CacheLs);

@@ -8,6 +8,7 @@ import { publishedIn } from '../../session/registries.ts';
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';
   static override description = 'Keeps layers of other images, and what a running build uses.';
+  static override examples = ['<%= config.bin %> cache rm lkt/sshd'];
   static override args = {
     image: requiredArgs(
       'a reference, as printed by "lkt cache ls", or one without a tag for all its tags',

@@ -13,6 +13,7 @@ interface Result {
 
 export class CacheVerify extends LktCommand {
   static override summary = 'Check the store: blobs by their digest, cached results by their seal';
+  static override examples = ['<%= config.bin %> cache verify --remove'];
   static override flags = {
     remove: switchFlag('delete those that do not match'),
   };

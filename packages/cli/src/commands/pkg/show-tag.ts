@@ -9,6 +9,7 @@ export class PkgShowTag extends LktCommand {
   static override summary = 'Print the references of packages, computed from their sources';
   static override description =
     'The tag is the git tree hash of the directory, with "-dirty-" and seven digits if it has uncommitted changes.';
+  static override examples = ['<%= config.bin %> pkg show-tag pkg/sshd'];
   static override args = {
     dir: requiredArgs('package directory'),
   };
