@@ -12,7 +12,7 @@ export interface ComposedImage {
    * program.
    */
   readonly pcr11?: string;
-  /** What the user should know about the image. */
+  /** Problems of the image for its users. */
   readonly warnings: readonly string[];
   /** Undefined without an audit hook. */
   readonly audit?: ImageAudit;

@@ -72,7 +72,7 @@ export async function configFilesIn(
 }
 
 /**
- * Returns warnings about SSH keys that the config makes optional, if the image ends up without them.
+ * Returns a warning for each file of SSH keys that the config makes optional and the image lacks.
  */
 export function missingKeys({ files }: SystemConfig, { entries }: Root): readonly string[] {
   return files.flatMap(({ path, content, optional, at }) => {
@@ -81,7 +81,7 @@ export function missingKeys({ files }: SystemConfig, { entries }: Root): readonl
     if (entries.get(path) !== undefined) return [];
     const { line, column } = at.position;
     const where = `${at.file.path}:${line}:${column}`;
-    const what = `${name} is left out, so nobody can log in by SSH`;
+    const what = `${name} is left out, so no user can log in by SSH`;
     return [`${where}: ${what}: ${content.source} does not exist`];
   });
 }

@@ -109,7 +109,7 @@ export class TrustCheck {
 
   /**
    * Rejects external images without the required signatures.
-   * @throws LktError SIGNATURE_INVALID at the first of them, NOT_FOUND if it is missing; PIN_MISSING
+   * @throws SIGNATURE_INVALID at the first of them; NOT_FOUND if it is missing; PIN_MISSING
    */
   async requireSigned(queries: readonly ImageQuery[], reporter: Reporter): Promise<void> {
     const id = 'signatures';

@@ -106,8 +106,8 @@ function missingText(reference: Reference): string {
 }
 
 /**
- * Returns the problem that an image is missing, which explains a missing signature; undefined if the
- * store or its registry has it. Pulls nothing.
+ * Returns the problem that an image is missing, which explains a missing signature. Pulls nothing.
+ * @returns undefined if the store or its registry has it
  */
 export async function missingImage(
   reference: PinnedReference,
