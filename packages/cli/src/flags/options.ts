@@ -39,7 +39,7 @@ export function grouped<const F extends Interfaces.FlagInput>(helpGroup: string,
   return Object.fromEntries(entries) as F;
 }
 
-/** Defines a flag that may be repeated, one value each; help shows `VALUE…`. */
+/** Defines a flag that may be repeated, one value each; help shows `VALUE...`. */
 export function listFlag(
   helpValue: string,
   summary: string,
@@ -56,8 +56,7 @@ export function listFlag(
   settings: Settings<string[]> = {},
 ): Interfaces.OptionFlag<string[] | undefined> {
   const repeated = { multiple: true, multipleNonGreedy: true } as const;
-  const shown = settings.delimiter === undefined ? `${helpValue}…` : helpValue;
-  return Flags.string({ ...settings, ...repeated, helpValue: shown, summary });
+  return Flags.string({ ...settings, ...repeated, helpValue, summary });
 }
 
 /** Defines a flag with a number of at least 1. */

@@ -84,9 +84,12 @@ function flagEntry(
   if (flag.type === 'boolean') return { ...entry, value: undefined, values: [] };
   const helpValue = flag.helpValue?.toString();
   const values = flag.options ?? wordsOf(helpValue);
+  // As in oclif's help; a list with a delimiter has it in its placeholder.
+  const isRepeated = flag.multiple === true && flag.delimiter === undefined;
+  const value = helpValue ?? (values.length > 0 ? values.join('|') : 'VALUE');
   return {
     ...entry,
-    value: helpValue ?? (values.length > 0 ? values.join('|') : 'VALUE'),
+    value: isRepeated ? `${value}…` : value,
     values,
     default: flag.default === undefined ? undefined : String(flag.default),
     multiple: flag.multiple ?? false,
