@@ -25,14 +25,10 @@ export class Update extends LktCommand {
   static override summary = "Update locks, kernel and pins to Debian's newest packages";
   static override description = `Locks the newest Debian packages, updates the Linux source in its series, builds all that depends on them, and pins it in Dockerfiles and examples/*.yml. External images get the current digests of their tags, except with --security.
 
-Prints a summary for review: packages, what they fix, changed privileges of containers, and what was left. If a build or a test fails, all files get their earlier content (docs/vulns.md).`;
+Prints what changed, what it fixes, and changed privileges of containers. If a build or a test fails, all files get their earlier content (docs/vulns.md).`;
   static override examples = [
-    '<%= config.bin %> update --security --dry-run',
+    '<%= config.bin %> update --security --dry-run --exclude kernel',
     '<%= config.bin %> update --security --test "npm test" --markdown summary.md',
-    {
-      description: 'Leave the kernel.',
-      command: '<%= config.bin %> update --exclude kernel',
-    },
   ];
   static override flags = {
     ...builderFlags,

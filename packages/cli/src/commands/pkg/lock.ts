@@ -12,20 +12,15 @@ type Result = { readonly locks: readonly (LockReport | LockUpdates)[] };
 
 export class PkgLock extends LktCommand {
   static override summary = 'Resolve and lock the Debian packages of a package';
-  static override description = `Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.
-
-With --check, lists newer versions, and warns of security updates older than a week.`;
-  static override examples = [
-    '<%= config.bin %> pkg lock tools/go',
-    '<%= config.bin %> pkg lock --all --check',
-  ];
+  static override description = `Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.`;
+  static override examples = ['<%= config.bin %> pkg lock --all --check'];
   static override args = {
     dir: optionalArgs('package directory with "debian" in its build.yml'),
   };
   static override flags = {
     ...packageFlags,
     all: switchFlag('lock all packages of the checkout'),
-    check: switchFlag('change nothing, and fail if the archive has newer versions'),
+    check: switchFlag('list newer versions, change nothing, and fail if there are any'),
   };
 
   async run(): Promise<Result> {
