@@ -125,6 +125,7 @@ async function buildAsStranger(): Promise<string> {
     env: {
       HOME: home,
       XDG_CACHE_HOME: join(home, '.cache'),
+      XDG_STATE_HOME: join(home, '.local/state'),
       LKT_CACHE: join(home, 'cache'),
       TZ: 'Asia/Kathmandu',
       LANG: 'tr_TR.UTF-8',

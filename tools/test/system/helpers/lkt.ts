@@ -48,10 +48,19 @@ export async function lkt(args: readonly string[], options: Options = {}): Promi
 }
 
 export function startLkt(args: readonly string[], options: Options = {}): ChildProcess {
-  const { PATH = '', HOME = '/', LKT_CACHE, http_proxy, LKT_DEBIAN_MIRROR } = process.env;
-  // A test's own home has no store: use the user's, which has the kernel.
-  const { XDG_CACHE_HOME = join(HOME, '.cache') } = process.env;
-  const inherited = { LKT_CACHE, XDG_CACHE_HOME, http_proxy, LKT_DEBIAN_MIRROR };
+  const {
+    PATH = '',
+    HOME = '/',
+    LKT_CACHE,
+    LKT_STORE_KEY,
+    http_proxy,
+    LKT_DEBIAN_MIRROR,
+  } = process.env;
+  // A test's own home has no store: use the user's, which has the kernel, with its key.
+  const { XDG_CACHE_HOME = join(HOME, '.cache'), XDG_STATE_HOME = join(HOME, '.local/state') } =
+    process.env;
+  const store = { LKT_CACHE, LKT_STORE_KEY, XDG_CACHE_HOME, XDG_STATE_HOME };
+  const inherited = { ...store, http_proxy, LKT_DEBIAN_MIRROR };
   const set = Object.entries(inherited).filter(([, value]) => value !== undefined);
   const env = { PATH, HOME, NO_COLOR: '1', ...Object.fromEntries(set), ...options.env };
   const words = [...(options.under ?? []), join(options.checkout ?? root, 'lkt'), ...args];
