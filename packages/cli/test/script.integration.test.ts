@@ -11,6 +11,13 @@ const { PATH = '' } = process.env;
 
 /** The identities of `$ID_TOKEN` and `$OTHER_ID_TOKEN` in scripts. */
 const SIGNER = 'https://github.example/lkt/.github/workflows/release.yml@refs/heads/main';
+/** The claims of `$ID_TOKEN`, as GitHub names them. */
+const WORKFLOW = {
+  server_url: 'https://github.example',
+  repository: 'lkt',
+  ref: 'refs/heads/main',
+  workflow_ref: 'lkt/.github/workflows/release.yml@refs/heads/main',
+};
 const OTHER_SIGNER = 'release@example.com';
 const HOUR = 3600;
 
@@ -48,7 +55,7 @@ for (const file of globSync('*/*.txtar', { cwd: scripts })) {
         ISSUER: sigstore?.issuer.url ?? '',
         SIGNER,
         OTHER_SIGNER,
-        ID_TOKEN: sigstore?.issuer.token(SIGNER, { exp }) ?? '',
+        ID_TOKEN: sigstore?.issuer.token(SIGNER, { exp, ...WORKFLOW }) ?? '',
         OTHER_ID_TOKEN: sigstore?.issuer.token(OTHER_SIGNER, { exp }) ?? '',
         LC_ALL: 'C.UTF-8',
         LKT_CACHE: join(dir.path, '.store'),

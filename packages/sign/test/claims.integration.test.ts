@@ -1,4 +1,5 @@
 import type { SigstoreOptions, TokenIssuer } from '@lkt/testing';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { parseRefPattern } from '../src/verify/ref-pattern.ts';
 import { collectFromStore } from '../src/referrers/collect-signatures.ts';
@@ -7,6 +8,8 @@ import { keylessSigner } from '../src/signing/signer.ts';
 import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
 import type { TrustedClaims } from '../src/verify/trusted-identity.ts';
 import type { Verification } from '../src/verify/verification.ts';
+import { identityOfCertificate } from '../src/verify/certificate-identity.ts';
+import { VerificationError } from '../src/verify/verification-error.ts';
 import { verifyImage } from '../src/verify/verify-image.ts';
 import { createFixture, sigstore, WORKFLOW } from './support.ts';
 
@@ -89,6 +92,28 @@ it.each([
   const extensions = [{ oid: `${FULCIO}.12`, value, isRaw: true }];
   await expect(verify({}, { repository: REPOSITORY }, { extensions })).rejects.toThrow(
     /an extension that is not a UTF8String|cannot be parsed/,
+  );
+});
+
+it('reads no certificate with another error', async () => {
+  const instance = await sigstore();
+  const identity = instance.issuer.token(WORKFLOW, TOKEN);
+  const services = { fulcioUrl: instance.url, rekorUrl: instance.url };
+  await using session = await keylessSigner({ ...services, identity }).open();
+  const { material } = session;
+  if (material.kind !== 'certificate') throw new Error('no certificate');
+  const { raw } = material.chain[0];
+  await fc.assert(
+    fc.asyncProperty(fc.nat(raw.length - 1), fc.nat(255), fc.nat(20), async (at, byte, cut) => {
+      const changed = Buffer.from(raw.subarray(0, raw.length - (cut === 20 ? at : 0)));
+      changed[at % changed.length] = byte;
+      const error: unknown = await identityOfCertificate(changed).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      expect(error === undefined || error instanceof VerificationError, String(error)).toBe(true);
+    }),
+    { numRuns: 2000 },
   );
 });
 

@@ -1,3 +1,5 @@
+import { LktError } from '@lkt/core';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { parseSigningConfig } from '../src/sigstore/signing-config.ts';
 
@@ -108,6 +110,23 @@ describe('parseSigningConfig', () => {
       code,
       message: expect.stringMatching(message) as string,
     });
+  });
+
+  it('rejects any other document without another error', async () => {
+    const field = fc.constantFrom('caUrls', 'rekorTlogUrls', 'rekorTlogConfig', 'tsaUrls');
+    const value = fc.oneof(
+      fc.jsonValue(),
+      fc.array(fc.constantFrom(service('a'), service('b', 2))),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.dictionary(field, value), async (change) => {
+        const error: unknown = await parseSigningConfig(config(change), 'it', NOW).then(
+          () => undefined,
+          (reason: unknown) => reason,
+        );
+        expect(error === undefined || error instanceof LktError, String(error)).toBe(true);
+      }),
+    );
   });
 
   it('rejects what is not JSON', async () => {
