@@ -19,16 +19,19 @@ export interface Component {
   readonly comment?: string;
 }
 
-/** A component in an image, with its files where they are known. */
-export interface Content {
+/** A component with the components linked into it, or that it packages. */
+export interface Part {
   readonly component: Component;
+  readonly parts?: readonly Part[];
+}
+
+/** A component in an image, with its files where they are known. */
+export interface Content extends Part {
   /**
    * Paths of the component's files in the image; absent when the image contains the whole
    * component.
    */
   readonly paths?: readonly string[];
-  /** Components linked into this one. */
-  readonly parts?: readonly Component[];
 }
 
 /**

@@ -1,7 +1,7 @@
 import { uniqueBy } from '@lkt/core';
 import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
-import type { Component, Content } from './component.ts';
-import { goContent } from './go-build-info.ts';
+import type { Component, Content, Part } from './component.ts';
+import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
 import { type InspectedFile, inspectImage } from './inspect-image.ts';
 import { layerFiles } from './inspect-layer.ts';
 
@@ -19,6 +19,8 @@ export interface KnownImage {
   contents(): Promise<readonly Content[] | undefined>;
   /** Returns the component that owns a file of the image. `size` is in bytes. */
   ownerOf(path: RawPath, size: number): Promise<Component | undefined>;
+  /** Returns the Debian packages in the image that have Go sources. */
+  goSuppliers(): Promise<GoSuppliers>;
 }
 
 /** The contents of an image and the known images that they came from. */
@@ -36,8 +38,8 @@ export interface Description {
  * Returns the contents of an image, read from its files.
  *
  * A file whose SHA-256 equals that of a file in a known image belongs to the same component, under
- * whatever path. Go programs list the modules linked into them. The databases of apk and dpkg list
- * installed packages.
+ * whatever path. Go programs list the modules linked into them, or the source files; known images
+ * have the packages with these. The databases of apk and dpkg list installed packages.
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  * @example
  * ```ts
@@ -61,21 +63,67 @@ export async function describeImage(
   const matches = await matchFiles(store, files, known, signal);
   const sources = new Set<KnownImage>();
   const owners = new Map<RawPath, Component>();
+  const partsOf = partsReader();
   for (const file of files) {
     const match = matches.get(file);
-    const owner = await match?.from.ownerOf(match.path, file.size);
     if (match !== undefined) sources.add(match.from);
-    const path = fromRaw(file.path);
-    if (owner !== undefined) {
-      contents.add({ component: owner, paths: [path] });
-      owners.set(file.path, owner);
-    } else if (file.go !== undefined) {
-      const content = goContent(file.go, path);
-      contents.add(content);
-      owners.set(file.path, content.component);
-    }
+    const content =
+      (match && (await ownedContent(file, match, partsOf))) ??
+      (file.go && goContent(file.go, fromRaw(file.path), await goSuppliers(match, known)));
+    if (content === undefined) continue;
+    contents.add(content);
+    owners.set(file.path, content.component);
   }
   return { contents: contents.all(), base, sources, owners };
+}
+
+/** Returns the content for a file that a component of a known image owns. */
+async function ownedContent(
+  { path, size, go }: InspectedFile,
+  match: Match,
+  partsOf: PartsReader,
+): Promise<Content | undefined> {
+  const component = await match.from.ownerOf(match.path, size);
+  if (component === undefined) return undefined;
+  const listed = await partsOf(match.from, component);
+  // A program that lkt built was described with its image. A distribution's compiler had other
+  // sources than any image here.
+  const linked =
+    go === undefined || component.kind === 'go' ? [] : goContent(go, '', new Map()).parts;
+  return { component, paths: [fromRaw(path)], parts: [...listed, ...(linked ?? [])] };
+}
+
+/** Returns the parts of a component of an image. */
+type PartsReader = (image: KnownImage, component: Component) => Promise<readonly Part[]>;
+
+function partsReader(): PartsReader {
+  const known = new Map<KnownImage, ReadonlyMap<string, readonly Part[]>>();
+  return async (image, component) => {
+    const parts =
+      known.get(image) ??
+      new Map(
+        ((await image.contents()) ?? []).map((content) => [
+          JSON.stringify(content.component),
+          content.parts ?? [],
+        ]),
+      );
+    known.set(image, parts);
+    return parts.get(JSON.stringify(component)) ?? [];
+  };
+}
+
+/**
+ * Returns the packages with which a program can have been compiled: of the image from which it was
+ * copied, or else of all images of the build.
+ */
+async function goSuppliers(
+  match: Match | undefined,
+  known: readonly KnownImage[],
+): Promise<GoSuppliers> {
+  const all: GoSuppliers[] = [];
+  for (const image of match === undefined ? known : [match.from])
+    all.push(await image.goSuppliers());
+  return mergeSuppliers(all);
 }
 
 /** Returns the known image with the most layers, among those whose layers all begin `image`. */

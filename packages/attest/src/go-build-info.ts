@@ -1,6 +1,3 @@
-import type { Component, Content } from './component.ts';
-import { packageUrl } from './purl.ts';
-
 /**
  * The build info that the Go linker embeds in every program (`debug/buildinfo`, `go version -m`).
  */
@@ -16,7 +13,7 @@ export interface GoBuildInfo {
   readonly settings: readonly string[];
 }
 
-interface GoModule {
+export interface GoModule {
   readonly path: string;
   readonly version: string;
   /** `h1:…` of go.sum. */
@@ -147,51 +144,5 @@ function parseModuleInfo(text: string): Omit<GoBuildInfo, 'goVersion'> {
     main,
     modules,
     settings,
-  };
-}
-
-/**
- * Returns the content for a Go program in an image: its main module and the modules linked into it.
- */
-export function goContent(info: GoBuildInfo, path: string): Content {
-  const { main, settings } = info;
-  const name = main?.path ?? info.path ?? 'command-line-arguments';
-  return {
-    component: goComponent(
-      { path: name, version: main?.version ?? '' },
-      settings.join(' ') || undefined,
-    ),
-    paths: [path],
-    parts: [
-      goComponent({ path: 'stdlib', version: info.goVersion.replace(/^go| .*/g, '') }),
-      ...info.modules.map((module) => goComponent(module, originOf(module))),
-    ],
-  };
-}
-
-function originOf({ directory, sum }: GoModule): string | undefined {
-  if (directory !== undefined) return `compiled from ${directory}`;
-  return sum === undefined ? undefined : `go.sum ${sum}`;
-}
-
-function goComponent({ path, version }: GoModule, comment?: string): Component {
-  const known = version === '' || version === '(devel)' ? undefined : version;
-  const slash = path.lastIndexOf('/');
-  // Module paths begin with a domain; `_/src` and the like are directories.
-  const isModule = path === 'stdlib' || path.split('/')[0]?.includes('.') === true;
-  return {
-    kind: 'go',
-    name: path,
-    version: known,
-    // purl-spec, golang: "must be lowercased".
-    purl: isModule
-      ? packageUrl({
-          type: 'golang',
-          namespace: slash === -1 ? undefined : path.slice(0, slash).toLowerCase(),
-          name: path.slice(slash + 1).toLowerCase(),
-          version: known,
-        })
-      : undefined,
-    comment,
   };
 }

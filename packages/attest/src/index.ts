@@ -1,7 +1,15 @@
-export { type Component, type Content, debComponent, imageComponent } from './component.ts';
+export {
+  type Component,
+  type Content,
+  debComponent,
+  imageComponent,
+  type Part,
+} from './component.ts';
 export { describeImage, type Description, type KnownImage } from './describe-image.ts';
 export { prefetchInspection } from './inspect-layer.ts';
 export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
+export { goComponent, type GoSuppliers, mergeSuppliers, STANDARD_LIBRARY } from './go-content.ts';
+export { isWithin, repositoryOf } from './go-packages.ts';
 export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
 export {
   type ExternalParameters,

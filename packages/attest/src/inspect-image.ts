@@ -9,7 +9,7 @@ import {
   type TreeNode,
 } from '@lkt/oci';
 import type { Component } from './component.ts';
-import type { GoBuildInfo } from './go-build-info.ts';
+import type { GoProgram } from './go-content.ts';
 import { inspectLayer, type InspectedEntry } from './inspect-layer.ts';
 import { installedPackages, isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 
@@ -19,7 +19,7 @@ export interface InspectedFile {
   readonly size: number;
   /** SHA-256, 64 hex digits. */
   readonly hash: string;
-  readonly go?: GoBuildInfo;
+  readonly go?: GoProgram;
 }
 
 /** The files and packages found in an image. */

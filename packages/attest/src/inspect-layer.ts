@@ -8,7 +8,9 @@ import {
   readTar,
   type Store,
 } from '@lkt/oci';
-import { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
+import { GoBuildInfoScanner } from './go-build-info.ts';
+import type { GoProgram } from './go-content.ts';
+import { GoFileTableScanner } from './go-file-table.ts';
 import { cacheFilePath, readCacheFile, writeCacheFile } from './cache-file.ts';
 import { isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 
@@ -16,7 +18,7 @@ import { isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 export interface InspectedEntry extends Entry {
   /** SHA-256, 64 hex digits; absent for an empty file. */
   readonly hash?: string;
-  readonly go?: GoBuildInfo;
+  readonly go?: GoProgram;
   /** Content of a package database. */
   readonly text?: string;
 }
@@ -26,7 +28,7 @@ export type LayerFile = Pick<InspectedEntry, 'path' | 'size'> & { readonly hash:
 
 /**
  * Returns the entries of a layer in tar order. Each layer is read once: the entries are then kept
- * beside the store (`attestations/entries`).
+ * beside the store (`attestations/files`).
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function inspectLayer(
@@ -80,7 +82,7 @@ async function entryLines(
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const path = cacheFilePath(store, 'entries', digestHex(layer.digest));
+  const path = cacheFilePath(store, 'files', digestHex(layer.digest));
   const known = readCacheFile(store, path);
   if (known !== undefined) return known;
   const list = async (): Promise<readonly string[]> =>
@@ -127,13 +129,17 @@ async function listEntries(
 }
 
 const ELF = Buffer.from('\x7fELF', 'latin1');
+/** Index of the byte order in an ELF file (elf(5), `EI_DATA`), and its value for big endian. */
+const BYTE_ORDER = 5;
+const BIG_ENDIAN = 2;
 
 /** Collects the facts about one file's content, which arrives in chunks. */
 class ContentInspector {
   readonly #digester = new Digester();
   readonly #kept: Buffer[] | undefined;
-  #scanner: GoBuildInfoScanner | undefined = new GoBuildInfoScanner();
-  /** The first bytes, until they suffice to recognise an ELF file. */
+  readonly #buildInfo = new GoBuildInfoScanner();
+  #fileTable: GoFileTableScanner | undefined;
+  /** The first bytes, until they suffice to recognise an ELF file and its byte order. */
   #head: Buffer | undefined = Buffer.alloc(0);
 
   constructor(path: RawPath, size: number) {
@@ -144,21 +150,28 @@ class ContentInspector {
     this.#digester.update(chunk);
     this.#kept?.push(Buffer.from(chunk));
     if (this.#head === undefined) {
-      this.#scanner?.push(chunk);
+      this.#scan(chunk);
       return;
     }
-    this.#head = Buffer.concat([this.#head, chunk]);
-    if (this.#head.length < ELF.length) return;
-    if (this.#head.subarray(0, ELF.length).equals(ELF)) this.#scanner?.push(this.#head);
-    else this.#scanner = undefined;
-    this.#head = undefined;
+    const head = Buffer.concat([this.#head, chunk]);
+    this.#head = head.length > BYTE_ORDER ? undefined : head;
+    if (this.#head !== undefined || !head.subarray(0, ELF.length).equals(ELF)) return;
+    this.#fileTable = new GoFileTableScanner(head[BYTE_ORDER] === BIG_ENDIAN ? 'big' : 'little');
+    this.#scan(head);
+  }
+
+  #scan(bytes: Uint8Array): void {
+    if (this.#fileTable === undefined) return;
+    this.#buildInfo.push(bytes);
+    this.#fileTable.push(bytes);
   }
 
   result(): Pick<InspectedEntry, 'hash' | 'go' | 'text'> {
-    const go = this.#scanner?.result;
+    const info = this.#buildInfo.result;
+    const { directories = [] } = this.#fileTable ?? {};
     return {
       hash: digestHex(this.#digester.digest()),
-      go,
+      go: info && { ...info, directories: directories.length === 0 ? undefined : directories },
       text: this.#kept === undefined ? undefined : Buffer.concat(this.#kept).toString('utf8'),
     };
   }
@@ -176,7 +189,7 @@ function lineOf({ hash = NO_HASH, ...entry }: InspectedEntry): string {
 
 type Fields = [
   ...[Entry['type'], RawPath, size: number, mode: number, uid: number, gid: number, mtime: number],
-  ...[(RawPath | null)?, (GoBuildInfo | null)?, string?],
+  ...[(RawPath | null)?, (GoProgram | null)?, string?],
 ];
 
 function parseLine(line: string): InspectedEntry {

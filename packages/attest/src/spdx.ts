@@ -1,6 +1,6 @@
 import { canonicalJson, digestAlgorithm, digestFromHex, digestHex, digestOf } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import type { Component, Content } from './component.ts';
+import type { Component, Content, Part } from './component.ts';
 import { sortedUnique } from './sorted-unique.ts';
 import { SPDX_NAMESPACE } from './uris.ts';
 
@@ -84,13 +84,23 @@ export function spdxOf(sbom: Sbom): SpdxDocument {
   };
   const root = idOf(sbom.image);
   const relationships: SpdxRelationship[] = [describes(root)];
-  for (const { component, paths = [], parts = [] } of sbom.contents) {
+  const related = new Map<readonly Part[], string>();
+  const relateParts = (whole: string, parts: readonly Part[] = []): void => {
+    if (related.get(parts) === whole) return;
+    related.set(parts, whole);
+    for (const part of parts) {
+      const id = idOf(part.component);
+      relationships.push(relate(whole, 'CONTAINS', id));
+      relateParts(id, part.parts);
+    }
+  };
+  for (const { component, paths = [], parts } of sbom.contents) {
     const id = idOf(component);
     relationships.push({
       ...relate(root, 'CONTAINS', id),
       ...(paths.length === 0 ? {} : { comment: listed(paths) }),
     });
-    for (const part of parts) relationships.push(relate(id, 'CONTAINS', idOf(part)));
+    relateParts(id, parts);
   }
   for (const source of sbom.generatedFrom)
     relationships.push(relate(root, 'GENERATED_FROM', idOf(source)));
@@ -190,18 +200,23 @@ export function contentsOf(document: SpdxDocument): readonly Content[] {
     ),
     ({ spdxElementId }) => spdxElementId,
   );
-  const partsOf = (whole: string): readonly { id: string; component: Component }[] =>
-    (inside.get(whole) ?? []).flatMap(({ relatedSpdxElement: id }) => {
+  // Parts of the same component are one list, so that a document cannot grow by nesting.
+  const levels = Array.from({ length: MAX_DEPTH }, () => new Map<string, readonly Part[]>());
+  const partsOf = (whole: string, depth: number): readonly Part[] => {
+    const known = levels[depth]?.get(whole);
+    if (known !== undefined || depth === MAX_DEPTH) return known ?? [];
+    const parts = (inside.get(whole) ?? []).flatMap(({ relatedSpdxElement: id }) => {
       const component = components.get(id);
-      return component === undefined ? [] : [{ id, component }];
+      return component === undefined ? [] : [{ component, parts: partsOf(id, depth + 1) }];
     });
-  return (inside.get(DOCUMENT) ?? []).flatMap(({ relatedSpdxElement: root }) =>
-    partsOf(root).map(({ id, component }) => ({
-      component,
-      parts: partsOf(id).map((part) => part.component),
-    })),
-  );
+    levels[depth]?.set(whole, parts);
+    return parts;
+  };
+  return (inside.get(DOCUMENT) ?? []).flatMap(({ relatedSpdxElement: root }) => partsOf(root, 0));
 }
+
+/** An image contains programs, which contain packages, which contain modules. */
+const MAX_DEPTH = 3;
 
 /** Returns the component from which `spdxPackage` made a package. */
 function componentOf(item: SpdxPackage): Component | undefined {

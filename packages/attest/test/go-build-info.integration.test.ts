@@ -1,9 +1,10 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { goContent } from '../src/go-build-info.ts';
+import { GoFileTableScanner } from '../src/go-file-table.ts';
+import { goPackages } from '../src/go-packages.ts';
 import { type GoBuildInfo, GoBuildInfoScanner } from '../src/index.ts';
 
 function scan(bytes: Buffer, piece = bytes.length): GoBuildInfo | undefined {
@@ -78,21 +79,6 @@ test.each([
   expect(scan(bytes)).toBeUndefined();
 });
 
-test('describes a program with its modules', () => {
-  const { component, parts, paths } = goContent(EXPECTED, 'usr/bin/tool');
-  expect(component).toMatchObject({
-    name: 'example.org/Tool',
-    purl: 'pkg:golang/example.org/tool@v1.2.3',
-    comment: '-trimpath=true CGO_ENABLED=0',
-  });
-  expect(paths).toEqual(['usr/bin/tool']);
-  expect(parts?.map(({ purl }) => purl)).toEqual([
-    'pkg:golang/stdlib@1.24.4',
-    'pkg:golang/golang.org/x/sys@v0.1.0',
-    'pkg:golang/example.org/new@v0.0.2',
-  ]);
-});
-
 test('reads the same build info as `go version -m` from a real program', async () => {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-go-'));
   await writeFile(
@@ -129,4 +115,41 @@ test('reads the same build info as `go version -m` from a real program', async (
   expect(fields('dep').map(([, path]) => path)).toEqual(info?.modules.map(({ path }) => path));
   expect(fields('build').map(([, setting]) => setting)).toEqual(info?.settings);
   expect(info?.settings).toContain('-trimpath=true');
+});
+
+test.each([
+  ['with trimmed paths, stripped', ['-trimpath', '-ldflags=-s -w']],
+  ['with the paths of this machine', []],
+  ['as a position-independent program', ['-trimpath', '-buildmode=pie']],
+])('reads the packages of `go list -deps` from a real program, %s', async (_what, flags) => {
+  await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-go-'));
+  const source = join(temp.path, 'src/example.org/hello');
+  await mkdir(join(source, 'vendor/example.net/lib'), { recursive: true });
+  const main = 'package main\n\nimport (\n\t"fmt"\n\t"example.net/lib"\n)\n\n';
+  await writeFile(join(source, 'main.go'), `${main}func main() { fmt.Println(lib.Text()) }\n`);
+  const lib = 'package lib\n\n//go:noinline\nfunc Text() string { return "text" }\n';
+  await writeFile(join(source, 'vendor/example.net/lib/lib.go'), lib);
+  const go = (...args: string[]): string =>
+    execFileSync('/usr/lib/go-1.24/bin/go', args, {
+      cwd: source,
+      encoding: 'utf8',
+      env: {
+        PATH: process.env['PATH'],
+        HOME: temp.path,
+        GO111MODULE: 'off',
+        GOPATH: temp.path,
+        CGO_ENABLED: '0',
+      },
+    });
+  go('build', ...flags, '-o', 'hello', '.');
+  const scanner = new GoFileTableScanner('little');
+  const bytes = await readFile(join(source, 'hello'));
+  for (let at = 0; at < bytes.length; at += 65_536) scanner.push(bytes.subarray(at, at + 65_536));
+  const linked = goPackages(scanner.directories).map(({ importPath }) => importPath);
+  const compiled = go('list', '-deps', '.').trim().split('\n');
+  const own = ['example.net/lib', 'example.org/hello', 'fmt', 'internal/fmtsort', 'runtime'];
+  expect(linked).toEqual(expect.arrayContaining(own));
+  // Packages without a function that is used are not in the table.
+  const expected = compiled.map((path) => path.replace('example.org/hello/vendor/', ''));
+  expect(expected).toEqual(expect.arrayContaining(linked));
 });

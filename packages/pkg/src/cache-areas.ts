@@ -15,10 +15,11 @@ export const packageCacheAreas: readonly CacheArea[] = [
     blobsOf: (content) => content.split('\n').filter((text) => isDigest(text)),
     adopt: withoutEnd,
   }),
-  ...['entries', 'owners', 'records'].map((kind) =>
+  ...['files', 'owners', 'records'].map((kind) =>
     fileArea('attestations', `attestations/${kind}`, { ...adoptable, adopt: withoutEnd }),
   ),
   // From earlier versions, and only cleaned up.
+  fileArea('attestations', 'attestations/entries'),
   fileArea('attestations', 'attestations/layers'),
 ];
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import { join } from 'node:path';
 import { digestHex, digestOf } from '@lkt/core';
@@ -16,8 +16,18 @@ export interface DebianArchive extends AsyncDisposable {
    * Replaces the packages of the archive, for amd64 and arm64: version and dependencies by name.
    */
   publish(
-    packages: Readonly<Record<string, readonly [version: string, depends?: string]>>,
+    packages: Readonly<Record<string, readonly [version: string, depends?: string, more?: More]>>,
   ): Promise<void>;
+}
+
+/** What a package has besides its file `usr/share/NAME/version`. */
+export interface More {
+  /** Name of the source package. */
+  readonly source?: string;
+  /** More lines of the control file. */
+  readonly control?: string;
+  /** Contents by path. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 const ARCHITECTURES = ['amd64', 'arm64'];
@@ -62,15 +72,18 @@ export async function debianArchive(): Promise<DebianArchive> {
     async publish(packages) {
       files.clear();
       const paragraphs = new Map(ARCHITECTURES.map((architecture) => [architecture, '']));
-      for (const [name, [version, depends]] of Object.entries(packages)) {
+      for (const [name, [version, depends, more = {}]] of Object.entries(packages)) {
         for (const architecture of ARCHITECTURES) {
           const fields = `Package: ${name}\nVersion: ${version}\nArchitecture: ${architecture}\n${depends === undefined ? '' : `Depends: ${depends}\n`}`;
           const deb = await buildDeb(
             home.path,
             name,
-            `${fields}Maintainer: Nobody <n@example.org>\nDescription: for tests\n`,
+            `${fields}Maintainer: Nobody <n@example.org>\nDescription: for tests\n${more.control ?? ''}`,
+            more.files,
           );
-          const path = `pool/main/${name}_${version}_${architecture}.deb`;
+          const { source = '' } = more;
+          const pool = source === '' ? 'pool/main' : `pool/main/${source[0]}/${source}`;
+          const path = `${pool}/${name}_${version}_${architecture}.deb`;
           files.set(`/debian/${path}`, deb);
           const entry = `${fields}Filename: ${path}\nSize: ${deb.length}\nSHA256: ${digestHex(digestOf(deb))}\n\n`;
           paragraphs.set(architecture, `${paragraphs.get(architecture) ?? ''}${entry}`);
@@ -109,11 +122,21 @@ export async function debianArchive(): Promise<DebianArchive> {
   };
 }
 
-/** Builds a .deb with one file, `usr/share/NAME/version`. */
-async function buildDeb(dir: string, name: string, control: string): Promise<Buffer> {
+/** Builds a .deb with the file `usr/share/NAME/version`, and others. */
+async function buildDeb(
+  dir: string,
+  name: string,
+  control: string,
+  files: More['files'] = {},
+): Promise<Buffer> {
   const tree = join(dir, 'tree', name);
+  await rm(tree, { recursive: true, force: true });
   await mkdir(tree, { recursive: true });
-  await write(tree, { 'DEBIAN/control': control, [`usr/share/${name}/version`]: control });
+  await write(tree, {
+    'DEBIAN/control': control,
+    [`usr/share/${name}/version`]: control,
+    ...files,
+  });
   const out = join(dir, `${name}.deb`);
   execFileSync('dpkg-deb', ['--root-owner-group', '--build', tree, out], {
     stdio: 'pipe',

@@ -41,13 +41,14 @@ function affectedOf(
 ): readonly AffectedPackage[] {
   const status = text(state?.['status']);
   const fixed = text(state?.['fixed_version']);
-  // Version 0: no version of the release was ever affected.
-  if (status === undefined || fixed === '0') return [];
+  if (status === undefined) return [];
   // An undetermined state counts as affected until the tracker says otherwise.
   const range = status === 'resolved' ? { fixed } : {};
+  // Version 0: no version of the release was ever affected.
+  const ranges = fixed === '0' ? [] : [range];
   const ignored = text(state?.['urgency']) === 'unimportant';
   const place = { ecosystem: 'debian', release: codenameOf(release), name } as const;
-  return [{ ...place, ranges: [range], versions: [], ignored }];
+  return [{ ...place, ranges, versions: [], ignored }];
 }
 
 /** Returns the severity of urgencies such as `medium**`; most are `not yet assigned`. */

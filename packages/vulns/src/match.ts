@@ -74,7 +74,14 @@ export function fixedVulnerabilities(
 
 function vulnerabilitiesOf(item: SbomPackage, advisories: AdvisoryIndex): readonly Vulnerability[] {
   const found: Vulnerability[] = [];
+  // Of a module from Debian packages, only their advisories know whether a patch fixed it.
+  const judged = new Set(
+    (item.suppliers ?? [])
+      .flatMap((supplier) => advisories.about(supplier))
+      .flatMap(([{ id, aliases }]) => [id, ...aliases]),
+  );
   for (const [advisory, affected] of advisories.about(item)) {
+    if ([advisory.id, ...advisory.aliases].some((id) => judged.has(id))) continue;
     const result = affects(affected, item.source.version);
     if (!result.affected) continue;
     const one = vulnerability(item, advisory, affected, result.fixed);

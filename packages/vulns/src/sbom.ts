@@ -15,6 +15,11 @@ export interface SbomPackage {
   readonly release?: string;
   /** Name and version by which advisories know it: those of Debian's source package. */
   readonly source: { readonly name: string; readonly version: string };
+  /**
+   * For a Go module: the Debian packages from which it was compiled, if it came from no other
+   * source. They may have patches that the module's version does not show.
+   */
+  readonly suppliers?: readonly SbomPackage[];
 }
 
 /** The packages of an SBOM, and how many of its components no database of lkt covers. */
@@ -29,47 +34,83 @@ export interface SbomPackages {
  * @throws CONFIG_INVALID
  */
 export function parseSbom(document: unknown, where: string): SbomPackages {
+  const containers = containersOf(record(document), where);
   const found = new Map<string, SbomPackage>();
   const uncovered = new Set<string>();
-  for (const purl of purlsOf(record(document), where)) {
+  for (const purl of containers.keys()) {
     const item = packageOf(purl);
-    if (item === undefined) {
-      if (!/^pkg:(?:oci|generic)\//.test(purl)) uncovered.add(purl);
-    } else {
-      found.set(purl, item);
-    }
+    if (item !== undefined) found.set(purl, item);
+    else if (!/^pkg:(?:oci|generic)\//.test(purl)) uncovered.add(purl);
   }
-  const packages = [...found.values()].toSorted((a, b) => (a.purl < b.purl ? -1 : 1));
+  const packages = [...found.values()]
+    .map((item) => ({ ...item, suppliers: suppliersOf(item, found, containers) }))
+    .toSorted((a, b) => (a.purl < b.purl ? -1 : 1));
   return { packages, uncovered: [...uncovered].toSorted() };
 }
 
-function purlsOf(
+function suppliersOf(
+  { purl, ecosystem }: SbomPackage,
+  found: ReadonlyMap<string, SbomPackage>,
+  containers: Containers,
+): readonly SbomPackage[] | undefined {
+  const inside = [...(containers.get(purl) ?? [])].map((one) => found.get(one));
+  const debs = inside.filter((item) => item?.ecosystem === 'debian') as SbomPackage[];
+  return ecosystem === 'go' && debs.length > 0 && debs.length === inside.length ? debs : undefined;
+}
+
+/** Package URLs of components, with those of the components that contain them, or `''`. */
+type Containers = Map<string, Set<string>>;
+
+function containersOf(
   document: Readonly<Record<string, unknown>> | undefined,
   where: string,
-): readonly string[] {
+): Containers {
   if (text(document?.['spdxVersion'])?.startsWith('SPDX-2.') === true)
-    return items(document?.['packages']).flatMap((item) =>
-      items(record(item)?.['externalRefs']).flatMap((reference) => {
-        const { referenceType, referenceLocator } = record(reference) ?? {};
-        return referenceType === 'purl' ? [text(referenceLocator) ?? ''] : [];
-      }),
-    );
-  if (document?.['bomFormat'] === 'CycloneDX') return cyclonePurls(document);
+    return spdxContainers(document ?? {});
+  if (document?.['bomFormat'] === 'CycloneDX') return cycloneContainers(document);
   throw new LktError('CONFIG_INVALID', `${where} is neither SPDX 2 nor CycloneDX JSON`, {
     fix: 'write it by lkt pkg sbom, or by lkt build --sbom',
   });
 }
 
-/** Returns the purls of components, which may contain components (CycloneDX 1.6, "components"). */
-function cyclonePurls(parent: Readonly<Record<string, unknown>>): readonly string[] {
-  const purls: string[] = [];
-  const open: unknown[] = [...items(parent['components'])];
-  for (let item = record(open.pop()); item !== undefined; item = record(open.pop())) {
-    const purl = text(item['purl']);
-    if (purl !== undefined) purls.push(purl);
-    open.push(...items(item['components']));
+/** Reads the packages and their relationships (SPDX 2.3, clauses 7 and 11). */
+function spdxContainers(document: Readonly<Record<string, unknown>>): Containers {
+  const purls = new Map<string, string>();
+  const containers: Containers = new Map();
+  for (const item of items(document['packages'])) {
+    for (const reference of items(record(item)?.['externalRefs'])) {
+      const { referenceType, referenceLocator } = record(reference) ?? {};
+      const purl = referenceType === 'purl' ? text(referenceLocator) : undefined;
+      if (purl === undefined) continue;
+      purls.set(text(record(item)?.['SPDXID']) ?? '', purl);
+      containers.set(purl, containers.get(purl) ?? new Set());
+    }
   }
-  return purls;
+  for (const item of items(document['relationships'])) {
+    const { spdxElementId, relationshipType, relatedSpdxElement } = record(item) ?? {};
+    const purl = purls.get(text(relatedSpdxElement) ?? '') ?? '';
+    if (relationshipType === 'CONTAINS')
+      containers.get(purl)?.add(purls.get(text(spdxElementId) ?? '') ?? '');
+  }
+  return containers;
+}
+
+/** Reads components, which may contain components (CycloneDX 1.6, "components"). */
+function cycloneContainers(document: Readonly<Record<string, unknown>>): Containers {
+  const containers: Containers = new Map();
+  const open: (readonly [item: unknown, container: string])[] = [];
+  const add = (parent: Readonly<Record<string, unknown>>, container: string): void => {
+    for (const item of items(parent['components'])) open.push([item, container]);
+  };
+  add(document, '');
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const item = record(next[0]) ?? {};
+    const purl = text(item['purl']);
+    if (purl !== undefined)
+      containers.set(purl, (containers.get(purl) ?? new Set<string>()).add(next[1]));
+    add(item, purl ?? '');
+  }
+  return containers;
 }
 
 /** Returns the package of a URL; undefined if no database of lkt covers its type. */

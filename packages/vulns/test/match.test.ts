@@ -12,6 +12,8 @@ const dir = mkdtempSync(join(tmpdir(), 'lkt-vulns-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const RUNC = 'pkg:deb/debian/runc@1.1.15%2Bds1-2%2Bb4?arch=amd64&distro=trixie';
+const RUNC_DEV =
+  'pkg:deb/debian/golang-github-opencontainers-runc-dev@1.1.15%2Bds1-2%2Bdeb13u1?arch=all&distro=trixie&upstream=runc';
 const LIBC = 'pkg:deb/debian/libc6@2.41-12%2Bdeb13u5?arch=amd64&distro=trixie&upstream=glibc';
 const SYS = 'pkg:golang/golang.org/x/sys@v0.22.0';
 const IMAGE = 'pkg:oci/runc@sha256%3Aaa?repository_url=docker.io/lkt/runc';
@@ -120,6 +122,58 @@ test('reads components of CycloneDX at every depth, and names those that no data
   const { packages, uncovered } = parseSbom(document, 'sbom');
   expect(packages.map(({ purl }) => purl)).toEqual([RUNC, SYS]);
   expect(uncovered).toEqual(['pkg:apk/alpine/musl@1']);
+});
+
+describe('a Go module from a Debian package', () => {
+  const deb = RUNC_DEV;
+  const module = 'pkg:golang/github.com/opencontainers/runc@v1.1.15';
+  const other = 'pkg:golang/github.com/opencontainers/runc@v1.1.14';
+  const spdx = (...containers: readonly string[]): unknown => ({
+    spdxVersion: 'SPDX-2.3',
+    packages: [deb, module, 'pkg:oci/x', other].map((purl) => ({
+      SPDXID: purl,
+      externalRefs: [{ referenceType: 'purl', referenceLocator: purl }],
+    })),
+    relationships: containers.map((spdxElementId) => ({
+      spdxElementId,
+      relationshipType: 'CONTAINS',
+      relatedSpdxElement: module,
+    })),
+  });
+  const cyclone = {
+    bomFormat: 'CycloneDX',
+    components: [
+      { purl: other },
+      { name: 'runc', components: [{ purl: deb, components: [{ purl: module }] }] },
+    ],
+  };
+  const records = write('go/GO-1.json', {
+    id: 'GO-1',
+    aliases: ['CVE-2025-31133'],
+    affected: [
+      {
+        package: { ecosystem: 'Go', name: 'github.com/opencontainers/runc' },
+        ranges: [{ type: 'SEMVER', events: [{ introduced: '0' }, { fixed: '1.2.8' }] }],
+      },
+    ],
+  });
+
+  test.each([
+    ['SPDX', spdx(deb)],
+    ['CycloneDX', cyclone],
+  ])('is judged by the tracker, which knows patches: %s', async (_what, document) => {
+    const found = await find(document, tracker, records);
+    expect(found.map((one) => one.package.purl)).toEqual([other]);
+  });
+
+  test.each([
+    ['the tracker does not know the vulnerability', spdx(deb), [records]],
+    ['it also came from elsewhere', spdx(deb, 'pkg:oci/x'), [tracker, records]],
+    ['nothing says where it came from', spdx(), [tracker, records]],
+  ])('counts as any module if %s', async (_what, document, databases) => {
+    const found = await find(document, ...databases);
+    expect(found.map((one) => one.package.purl)).toEqual([other, module]);
+  });
 });
 
 test('rejects a document that is no SBOM', () => {

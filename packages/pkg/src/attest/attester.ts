@@ -5,7 +5,7 @@ import type { Descriptor, Store } from '@lkt/oci';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
 /** Increase it with every change that makes other documents for an unchanged build. */
-const VERSION = 2;
+const VERSION = 3;
 
 /**
  * Writes SBOM and provenance of packages as referrers of their images: of the manifest of each

@@ -1,8 +1,10 @@
 import {
   contentsOf,
   findAttestations,
+  type GoSuppliers,
   imageComponent,
   type KnownImage,
+  mergeSuppliers,
   parseSpdx,
   readAttestation,
   spdxPackage,
@@ -14,6 +16,7 @@ import { familiarReference, loadImage, parsePlatform, type RawPath, type Store }
 import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
 import { ownerLine } from './deb-owners.ts';
+import { goSuppliersOf, type OwnedFile } from './go-sources.ts';
 
 /** Finds the contents and file owners of the images that packages are built from. */
 export class KnownImages {
@@ -52,17 +55,16 @@ export class KnownImages {
    * Returns functions that read contents and owners. Of a foreign image only an SBOM beside it is
    * known.
    */
-  #knowledge(manifest: Digest): Pick<KnownImage, 'contents' | 'ownerOf'> {
+  #knowledge(manifest: Digest): Knowledge & Pick<KnownImage, 'contents'> {
     const made = this.#known.get(manifest);
-    return {
-      contents: async () => this.#contents(manifest),
-      ownerOf:
-        made === undefined
-          ? async () => undefined
-          : made.lock === undefined
-            ? this.#dockerfileOwners(made)
-            : this.#debianOwners(manifest, made.lock),
-    };
+    const contents = once(async () => this.#contents(manifest));
+    if (made === undefined)
+      return { contents, ownerOf: async () => undefined, goSuppliers: async () => new Map() };
+    const knowledge =
+      made.lock === undefined
+        ? this.#dockerfileKnowledge(made, contents)
+        : this.#debianKnowledge(manifest, made.lock);
+    return { contents, ...knowledge };
   }
 
   async #contents(image: Digest): ReturnType<KnownImage['contents']> {
@@ -72,18 +74,19 @@ export class KnownImages {
     return contentsOf(parseSpdx(await readAttestation(this.#store, sbom)));
   }
 
-  #dockerfileOwners(made: AttestedImage): KnownImage['ownerOf'] {
+  #dockerfileKnowledge(made: AttestedImage, contents: KnownImage['contents']): Knowledge {
     const image = made.descriptor.digest;
+    const bases = once(async () => this.bases(made));
     const read = once(async () => {
       const components = new Map(
-        ((await this.#contents(image)) ?? []).map(({ component }) => [
+        ((await contents()) ?? []).map(({ component }) => [
           spdxPackage(component).SPDXID,
           component,
         ]),
       );
       const lines =
         readCacheFile(this.#store, cacheFilePath(this.#store, 'owners', digestHex(image))) ?? [];
-      const owners = new Map(
+      return new Map(
         lines.map((line) => {
           const blank = line.indexOf(' ');
           return [
@@ -92,35 +95,47 @@ export class KnownImages {
           ];
         }),
       );
-      return { owners, bases: await this.bases(made) };
     });
-    return async (path, size) => {
-      const { owners, bases } = await read();
-      const own = owners.get(path);
-      if (own !== undefined) return own;
-      for (const base of bases) {
-        const owner = await base.ownerOf(path, size);
-        if (owner !== undefined) return owner;
-      }
-      return undefined;
+    return {
+      ownerOf: async (path, size) => {
+        const own = (await read()).get(path);
+        if (own !== undefined) return own;
+        for (const base of await bases()) {
+          const owner = await base.ownerOf(path, size);
+          if (owner !== undefined) return owner;
+        }
+        return undefined;
+      },
+      goSuppliers: async () => {
+        const all: GoSuppliers[] = [];
+        for (const base of await bases()) all.push(await base.goSuppliers());
+        return mergeSuppliers(all);
+      },
     };
   }
 
-  #debianOwners(image: Digest, lock: DebianLock): KnownImage['ownerOf'] {
+  #debianKnowledge(image: Digest, lock: DebianLock): Knowledge {
     const debs = new Map(debsOf(lock).map(([{ name }, component]) => [name, component]));
-    const read = once(async () => {
+    const lines = once(async () => {
       const path = cacheFilePath(this.#store, 'owners', digestHex(image));
-      const lines =
+      return (
         readCacheFile(this.#store, path) ??
-        (await writeCacheFile(this.#store, path, await this.#debLines(lock)));
-      return new Map(
-        lines.map((line) => {
-          const [name = '', ...rest] = line.split(' ');
-          return [rest.join(' '), debs.get(name)];
-        }),
+        (await writeCacheFile(this.#store, path, await this.#debLines(lock)))
       );
     });
-    return async (path, size) => (await read()).get(`${size} ${JSON.stringify(path)}`);
+    const owners = once(
+      async () =>
+        new Map(
+          (await lines()).map((line) => {
+            const [name = '', ...rest] = line.split(' ');
+            return [rest.join(' '), debs.get(name)];
+          }),
+        ),
+    );
+    return {
+      ownerOf: async (path, size) => (await owners()).get(`${size} ${JSON.stringify(path)}`),
+      goSuppliers: once(async () => goSuppliersOf((await lines()).map(ownedFile), debs)),
+    };
   }
 
   async #debLines(lock: DebianLock): Promise<readonly string[]> {
@@ -129,6 +144,14 @@ export class KnownImages {
     // own.
     return ((await files.catch(undefinedIf('NOT_FOUND'))) ?? []).map(ownerLine);
   }
+}
+
+type Knowledge = Pick<KnownImage, 'goSuppliers' | 'ownerOf'>;
+
+/** Parses a line of the owners file of an image made from Debian packages. */
+function ownedFile(line: string): OwnedFile {
+  const [owner = '', , ...rest] = line.split(' ');
+  return { owner, path: JSON.parse(rest.join(' ')) as RawPath };
 }
 
 function once<T>(run: () => Promise<T>): () => Promise<T> {
