@@ -6,10 +6,12 @@ import { packageUrl } from './purl.ts';
  * A thing that an image contains or was built from. Equal components are one package in an SBOM.
  */
 export interface Component {
-  readonly kind: 'apk' | 'deb' | 'go' | 'image' | 'source';
+  readonly kind: 'apk' | 'deb' | 'go' | 'image' | 'kernel' | 'source';
   readonly name: string;
   readonly version?: string;
   readonly purl?: string;
+  /** CPE 2.3, as a formatted string. */
+  readonly cpe?: string;
   readonly digest?: Digest;
   /** SPDX license expression, or the text of the packager. */
   readonly license?: string;

@@ -4,6 +4,7 @@ import type { Component, Content, Part } from './component.ts';
 import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
 import { type InspectedFile, inspectImage } from './inspect-image.ts';
 import { layerFiles } from './inspect-layer.ts';
+import { kernelComponent } from './kernel-component.ts';
 
 /** An image that a build used: the base image of a stage, or the source of a `COPY --from`. */
 export interface KnownImage {
@@ -21,6 +22,8 @@ export interface KnownImage {
   ownerOf(path: RawPath, size: number): Promise<Component | undefined>;
   /** Returns the Debian packages in the image that have Go sources. */
   goSuppliers(): Promise<GoSuppliers>;
+  /** Debian source packages in the image, as tarballs. */
+  readonly sourcePackages: readonly Component[];
 }
 
 /** The contents of an image and the known images that they came from. */
@@ -64,12 +67,17 @@ export async function describeImage(
   const sources = new Set<KnownImage>();
   const owners = new Map<RawPath, Component>();
   const partsOf = partsReader();
+  const compiled = uniqueBy(
+    known.flatMap(({ sourcePackages }) => sourcePackages),
+    ({ purl = '' }) => purl,
+  );
   for (const file of files) {
     const match = matches.get(file);
     if (match !== undefined) sources.add(match.from);
     const content =
       (match && (await ownedContent(file, match, partsOf))) ??
-      (file.go && goContent(file.go, fromRaw(file.path), await goSuppliers(match, known)));
+      (file.go && goContent(file.go, fromRaw(file.path), await goSuppliers(match, known))) ??
+      compiledContent(file, match === undefined ? compiled : []);
     if (content === undefined) continue;
     contents.add(content);
     owners.set(file.path, content.component);
@@ -77,9 +85,25 @@ export async function describeImage(
   return { contents: contents.all(), base, sources, owners };
 }
 
+/**
+ * Returns the content for a kernel or another compiled file that no known image has: it was
+ * compiled from the source packages of these images. With several of them, nothing tells which one
+ * made which program.
+ */
+function compiledContent(
+  { path, kernel, isElf = false }: InspectedFile,
+  sources: readonly Component[],
+): Content | undefined {
+  const paths = [fromRaw(path)];
+  const parts = sources.map((component) => ({ component }));
+  if (kernel !== undefined) return { component: kernelComponent(kernel), paths, parts };
+  const [component, ...others] = sources;
+  return isElf && component !== undefined && others.length === 0 ? { component, paths } : undefined;
+}
+
 /** Returns the content for a file that a component of a known image owns. */
 async function ownedContent(
-  { path, size, go }: InspectedFile,
+  { path, size, go, kernel }: InspectedFile,
   match: Match,
   partsOf: PartsReader,
 ): Promise<Content | undefined> {
@@ -90,7 +114,15 @@ async function ownedContent(
   // sources than any image here.
   const linked =
     go === undefined || component.kind === 'go' ? [] : goContent(go, '', new Map()).parts;
-  return { component, paths: [fromRaw(path)], parts: [...listed, ...(linked ?? [])] };
+  const packaged =
+    kernel === undefined || component.kind === 'kernel'
+      ? []
+      : [{ component: kernelComponent(kernel) }];
+  return {
+    component,
+    paths: [fromRaw(path)],
+    parts: [...listed, ...(linked ?? []), ...packaged],
+  };
 }
 
 /** Returns the parts of a component of an image. */

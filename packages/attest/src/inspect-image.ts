@@ -19,7 +19,10 @@ export interface InspectedFile {
   readonly size: number;
   /** SHA-256, 64 hex digits. */
   readonly hash: string;
+  readonly isElf?: boolean;
   readonly go?: GoProgram;
+  /** Version text of a Linux kernel. */
+  readonly kernel?: string;
 }
 
 /** The files and packages found in an image. */
@@ -52,9 +55,9 @@ export async function inspectImage(
   const databases = new Map<RawPath, string>();
   for (const node of filesOf(tree, covered)) {
     const { path, size } = node;
-    const { hash, go, text } = lists[node.layer]?.[node.ordinal ?? NaN] ?? {};
+    const { hash, isElf, go, kernel, text } = lists[node.layer]?.[node.ordinal ?? NaN] ?? {};
     if (hash === undefined) throw new Error(`no layer contains ${path}`);
-    files.push({ path, size, hash, go });
+    files.push({ path, size, hash, isElf, go, kernel });
     if (!isPackageDatabase(path) || size > MAX_DATABASE_BYTES) continue;
     // A hard link has no content of its own: resolve it.
     const read = async (): Promise<string> =>

@@ -11,6 +11,7 @@ import {
 import { GoBuildInfoScanner } from './go-build-info.ts';
 import type { GoProgram } from './go-content.ts';
 import { GoFileTableScanner } from './go-file-table.ts';
+import { KernelScanner } from './kernel-scanner.ts';
 import { cacheFilePath, readCacheFile, writeCacheFile } from './cache-file.ts';
 import { isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 
@@ -18,7 +19,11 @@ import { isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 export interface InspectedEntry extends Entry {
   /** SHA-256, 64 hex digits; absent for an empty file. */
   readonly hash?: string;
+  /** Whether the file is a program, library or object in ELF. */
+  readonly isElf?: boolean;
   readonly go?: GoProgram;
+  /** Version text of a Linux kernel. */
+  readonly kernel?: string;
   /** Content of a package database. */
   readonly text?: string;
 }
@@ -139,16 +144,19 @@ class ContentInspector {
   readonly #kept: Buffer[] | undefined;
   readonly #buildInfo = new GoBuildInfoScanner();
   #fileTable: GoFileTableScanner | undefined;
+  readonly #kernel: KernelScanner;
   /** The first bytes, until they suffice to recognise an ELF file and its byte order. */
   #head: Buffer | undefined = Buffer.alloc(0);
 
   constructor(path: RawPath, size: number) {
     this.#kept = isPackageDatabase(path) && size <= MAX_DATABASE_BYTES ? [] : undefined;
+    this.#kernel = new KernelScanner(path, size);
   }
 
   push(chunk: Uint8Array): void {
     this.#digester.update(chunk);
     this.#kept?.push(Buffer.from(chunk));
+    this.#kernel.push(chunk);
     if (this.#head === undefined) {
       this.#scan(chunk);
       return;
@@ -166,12 +174,14 @@ class ContentInspector {
     this.#fileTable.push(bytes);
   }
 
-  result(): Pick<InspectedEntry, 'hash' | 'go' | 'text'> {
+  result(): Pick<InspectedEntry, 'hash' | 'isElf' | 'go' | 'kernel' | 'text'> {
     const info = this.#buildInfo.result;
     const { directories = [] } = this.#fileTable ?? {};
     return {
       hash: digestHex(this.#digester.digest()),
+      isElf: this.#fileTable === undefined ? undefined : true,
       go: info && { ...info, directories: directories.length === 0 ? undefined : directories },
+      kernel: this.#kernel.result(),
       text: this.#kept === undefined ? undefined : Buffer.concat(this.#kept).toString('utf8'),
     };
   }
@@ -181,26 +191,28 @@ const HASH = 64;
 const NO_HASH = '-'.repeat(HASH);
 
 function lineOf({ hash = NO_HASH, ...entry }: InspectedEntry): string {
-  const { path, type, mode, uid, gid, mtime, size, link, go, text } = entry;
-  const rest = [link ?? null, go ?? null, text ?? null];
+  const { path, type, mode, uid, gid, mtime, size, link, isElf, go, kernel, text } = entry;
+  const rest = [link, isElf, go, kernel, text].map((field) => field ?? null);
   while (rest.at(-1) === null) rest.pop();
   return `${hash} ${JSON.stringify([type, path, size, mode, uid, gid, mtime, ...rest])}`;
 }
 
 type Fields = [
   ...[Entry['type'], RawPath, size: number, mode: number, uid: number, gid: number, mtime: number],
-  ...[(RawPath | null)?, (GoProgram | null)?, string?],
+  ...[(RawPath | null)?, (true | null)?, (GoProgram | null)?, (string | null)?, string?],
 ];
 
 function parseLine(line: string): InspectedEntry {
   const hash = line.slice(0, HASH);
   const fields = JSON.parse(line.slice(HASH + 1)) as Fields;
-  const [type, path, size, mode, uid, gid, mtime, link, go, text] = fields;
+  const [type, path, size, mode, uid, gid, mtime, link, isElf, go, kernel, text] = fields;
   const entry = { type, path, size, mode, uid, gid, mtime, text };
   return {
     ...entry,
     hash: hash === NO_HASH ? undefined : hash,
     link: link ?? undefined,
+    isElf: isElf ?? undefined,
     go: go ?? undefined,
+    kernel: kernel ?? undefined,
   };
 }

@@ -31,13 +31,22 @@ export interface SpdxPackage {
   readonly sourceInfo?: string;
   readonly licenseDeclared?: string;
   readonly comment?: string;
-  readonly primaryPackagePurpose?: 'CONTAINER' | 'LIBRARY' | 'SOURCE';
-  readonly externalRefs?: readonly {
-    readonly referenceCategory: 'PACKAGE-MANAGER';
-    readonly referenceType: 'purl';
-    readonly referenceLocator: string;
-  }[];
+  readonly primaryPackagePurpose?: 'CONTAINER' | 'LIBRARY' | 'OPERATING-SYSTEM' | 'SOURCE';
+  readonly externalRefs?: readonly SpdxReference[];
 }
+
+/** An external reference of an SPDX 2.3 package (spdx-spec, 7.21 and annex F). */
+type SpdxReference =
+  | {
+      readonly referenceCategory: 'PACKAGE-MANAGER';
+      readonly referenceType: 'purl';
+      readonly referenceLocator: string;
+    }
+  | {
+      readonly referenceCategory: 'SECURITY';
+      readonly referenceType: 'cpe23Type';
+      readonly referenceLocator: string;
+    };
 
 /** A relationship between two elements of an SPDX 2.3 document (spdx-spec, clause 11). */
 export interface SpdxRelationship {
@@ -151,7 +160,8 @@ export function relate(
 
 /** Returns the SPDX package of a component. Equal components have the same id in every document. */
 export function spdxPackage(component: Component): SpdxPackage {
-  const { kind, name, version, purl, digest, license, fileName, sourceInfo, comment } = component;
+  const { kind, name, version, purl, cpe, digest, license, fileName, sourceInfo, comment } =
+    component;
   // spdx-spec 3.2: letters, digits, dots and hyphens.
   const readable = name.replaceAll(/[^A-Za-z0-9.-]+/g, '-').slice(0, 80);
   const unique = digestHex(digestOf(canonicalJson(component))).slice(0, 16);
@@ -175,17 +185,25 @@ export function spdxPackage(component: Component): SpdxPackage {
     licenseDeclared: license,
     comment,
     primaryPackagePurpose: PURPOSE[kind],
-    externalRefs:
-      purl === undefined
-        ? undefined
-        : [
-            {
-              referenceCategory: 'PACKAGE-MANAGER',
-              referenceType: 'purl',
-              referenceLocator: purl,
-            },
-          ],
+    externalRefs: purl === undefined && cpe === undefined ? undefined : referencesOf(purl, cpe),
   };
+}
+
+function referencesOf(purl: string | undefined, cpe: string | undefined): readonly SpdxReference[] {
+  const references: SpdxReference[] = [];
+  if (cpe !== undefined)
+    references.push({
+      referenceCategory: 'SECURITY',
+      referenceType: 'cpe23Type',
+      referenceLocator: cpe,
+    });
+  if (purl !== undefined)
+    references.push({
+      referenceCategory: 'PACKAGE-MANAGER',
+      referenceType: 'purl',
+      referenceLocator: purl,
+    });
+  return references;
 }
 
 /**
@@ -224,12 +242,14 @@ function componentOf(item: SpdxPackage): Component | undefined {
   const kind = kinds.find((known) => item.SPDXID.startsWith(`SPDXRef-${known}-`));
   if (kind === undefined) return undefined;
   const { name, versionInfo, packageFileName, licenseDeclared, sourceInfo, comment } = item;
-  const purl = item.externalRefs?.[0]?.referenceLocator;
+  const reference = (type: SpdxReference['referenceType']): string | undefined =>
+    item.externalRefs?.find(({ referenceType }) => referenceType === type)?.referenceLocator;
   const component: Component = {
     kind,
     name,
     version: versionInfo,
-    purl,
+    purl: reference('purl'),
+    cpe: reference('cpe23Type'),
     digest: digestFromHex(item.checksums?.[0]?.checksumValue ?? ''),
     license: licenseDeclared,
     fileName: packageFileName,
@@ -244,6 +264,7 @@ const PURPOSE: Readonly<Record<Component['kind'], SpdxPackage['primaryPackagePur
   deb: undefined,
   go: 'LIBRARY',
   image: 'CONTAINER',
+  kernel: 'OPERATING-SYSTEM',
   source: 'SOURCE',
 };
 

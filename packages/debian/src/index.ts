@@ -7,6 +7,7 @@ export {
   formatLock,
   type LockedPackage,
   parseLock,
+  SOURCE_ARCHITECTURE,
 } from './lock/lock.ts';
 export { findMirror, type Mirror } from './archive/mirror.ts';
 export { newestSource } from './archive/newest-source.ts';

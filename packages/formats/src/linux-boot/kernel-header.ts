@@ -21,15 +21,26 @@ export function kernelInitSize(head: Buffer): number | undefined {
   return head.readUInt32LE(INIT_SIZE_OFFSET);
 }
 
+/** Bytes of a kernel file up to the end of the longest version text that its header can point to. */
+export const KERNEL_HEAD_BYTES: number = 0x200 + 0xff_ff + 256;
+
 /**
- * Returns the release in the header of a kernel; empty if it has no release.
+ * Returns the version text in the header of an x86 kernel: the release, the builder and the build.
+ * Empty without a header or text.
+ * @param head the first bytes of the kernel, at least up to its text
+ */
+export function kernelVersionText(head: Buffer): string {
+  if (head.length < RELEASE_OFFSET + 2 || !isKernel(head)) return '';
+  const at = 0x200 + head.readUInt16LE(RELEASE_OFFSET);
+  return head.toString('latin1', at, at + 256).replace(/\0.*$/s, '');
+}
+
+/**
+ * Returns the release in the header of an x86 kernel; empty if it has no release.
  * @param head the first bytes of the kernel, at least up to its release
  */
 export function kernelRelease(head: Buffer): string {
-  if (!isKernel(head)) return '';
-  const at = 0x200 + head.readUInt16LE(RELEASE_OFFSET);
-  const text = head.toString('latin1', at, at + 128).replace(/\0.*$/s, '');
-  return /^[A-Za-z0-9._+-]+/.exec(text)?.[0] ?? '';
+  return /^[A-Za-z0-9._+-]+/.exec(kernelVersionText(head))?.[0] ?? '';
 }
 
 function isKernel(head: Buffer): boolean {

@@ -11,7 +11,7 @@ import {
 } from '@lkt/attest';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex, undefinedIf } from '@lkt/core';
-import { debFiles, type DebianLock } from '@lkt/debian';
+import { debFiles, type DebianLock, SOURCE_ARCHITECTURE } from '@lkt/debian';
 import { familiarReference, loadImage, parsePlatform, type RawPath, type Store } from '@lkt/oci';
 import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
@@ -59,7 +59,12 @@ export class KnownImages {
     const made = this.#known.get(manifest);
     const contents = once(async () => this.#contents(manifest));
     if (made === undefined)
-      return { contents, ownerOf: async () => undefined, goSuppliers: async () => new Map() };
+      return {
+        contents,
+        ownerOf: async () => undefined,
+        goSuppliers: async () => new Map(),
+        sourcePackages: [],
+      };
     const knowledge =
       made.lock === undefined
         ? this.#dockerfileKnowledge(made, contents)
@@ -111,6 +116,7 @@ export class KnownImages {
         for (const base of await bases()) all.push(await base.goSuppliers());
         return mergeSuppliers(all);
       },
+      sourcePackages: [],
     };
   }
 
@@ -135,6 +141,9 @@ export class KnownImages {
     return {
       ownerOf: async (path, size) => (await owners()).get(`${size} ${JSON.stringify(path)}`),
       goSuppliers: once(async () => goSuppliersOf((await lines()).map(ownedFile), debs)),
+      sourcePackages: debsOf(lock)
+        .filter(([{ architecture }]) => architecture === SOURCE_ARCHITECTURE)
+        .map(([, component]) => component),
     };
   }
 
@@ -146,7 +155,7 @@ export class KnownImages {
   }
 }
 
-type Knowledge = Pick<KnownImage, 'goSuppliers' | 'ownerOf'>;
+type Knowledge = Omit<KnownImage, 'component' | 'contents' | 'image'>;
 
 /** Parses a line of the owners file of an image made from Debian packages. */
 function ownedFile(line: string): OwnedFile {
