@@ -1,5 +1,6 @@
 import type { Digest } from '@lkt/core';
 import { type Platform, parseReference } from '@lkt/oci';
+import { cpeName } from './cpe.ts';
 import { packageUrl } from './purl.ts';
 
 /**
@@ -13,6 +14,8 @@ export interface Component {
   /** CPE 2.3, as a formatted string. */
   readonly cpe?: string;
   readonly digest?: Digest;
+  /** Name of the organization from which the component came. */
+  readonly supplier?: string;
   /** SPDX license expression, or the text of the packager. */
   readonly license?: string;
   readonly fileName?: string;
@@ -65,34 +68,65 @@ export function debComponent(deb: {
   readonly architecture: string;
   readonly suite?: string;
   readonly digest?: Digest;
-  /** Name of the source package. */
+  /** Name of the source package; default: that of the package. */
   readonly source?: string | undefined;
   readonly sourceVersion?: string | undefined;
   readonly distribution?: string;
   readonly fileName?: string;
 }): Component {
-  const { name, version, architecture, digest, source, sourceVersion, fileName, suite } = deb;
-  const upstream =
-    source === undefined || (source === name && (sourceVersion ?? version) === version)
-      ? undefined
-      : `${source}${sourceVersion === undefined ? '' : `@${sourceVersion}`}`;
+  const { name, version, architecture, digest, source = name, fileName, suite } = deb;
+  const { distribution = 'debian' } = deb;
+  const sourceVersion = deb.sourceVersion ?? sourceVersionOf(version);
+  const origin = sourceVersion === version ? source : `${source}@${sourceVersion}`;
   return {
     kind: 'deb',
     name,
     version,
     purl: packageUrl({
       type: 'deb',
-      namespace: deb.distribution ?? 'debian',
+      namespace: distribution,
       name,
       version,
       qualifiers: {
         arch: architecture,
         distro: suite,
-        upstream,
+        upstream: origin === name ? undefined : origin,
       },
     }),
+    cpe: cpeName('a', '*', source, upstreamVersion(sourceVersion)),
     digest,
+    supplier: distributor(distribution),
     fileName,
-    sourceInfo: source === undefined ? undefined : `built from the source package ${source}`,
+    sourceInfo: `built from the source package ${source} ${sourceVersion}`,
   };
+}
+
+/** Returns the organization that supplies the packages of a distribution, by its id in os-release. */
+export function distributor(id: string): string {
+  return DISTRIBUTORS[id] ?? id;
+}
+
+const DISTRIBUTORS: Readonly<Record<string, string>> = {
+  alpine: 'Alpine Linux',
+  debian: 'Debian',
+  ubuntu: 'Ubuntu',
+};
+
+/**
+ * Returns the version of the source package of a binary package. A rebuild without changes has the
+ * version of the source with `+b` and a number (Debian policy, 5.6.12.1).
+ */
+function sourceVersionOf(version: string): string {
+  return version.replace(/\+b\d+$/, '');
+}
+
+/**
+ * Returns the upstream part of a Debian version: without epoch, revision, and the suffix of sources
+ * from which Debian removed files. 1.1.15 for `1.1.15+ds1-2`.
+ */
+export function upstreamVersion(version: string): string {
+  return version
+    .replace(/^\d+:/, '')
+    .replace(/-[^-]*$/, '')
+    .replace(/[+~](?:dfsg|ds|repack)[0-9.]*$/, '');
 }

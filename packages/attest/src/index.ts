@@ -4,6 +4,7 @@ export {
   debComponent,
   imageComponent,
   type Part,
+  upstreamVersion,
 } from './component.ts';
 export { describeImage, type Description, type KnownImage } from './describe-image.ts';
 export { prefetchInspection } from './inspect-layer.ts';

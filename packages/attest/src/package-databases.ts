@@ -1,5 +1,5 @@
 import type { RawPath } from '@lkt/oci';
-import { type Component, debComponent } from './component.ts';
+import { type Component, debComponent, distributor } from './component.ts';
 import { packageUrl } from './purl.ts';
 
 const APK = new Set(['lib/apk/db/installed', 'usr/lib/apk/db/installed']);
@@ -75,6 +75,7 @@ function parseApkInstalled(
             upstream: origin === name ? undefined : origin,
           },
         }),
+        supplier: distributor(id),
         comment: license === undefined || license === '' ? undefined : `license: ${license}`,
         sourceInfo: origin === undefined ? undefined : `built from the source package ${origin}`,
       },

@@ -28,6 +28,7 @@ export interface SpdxPackage {
     readonly algorithm: 'SHA256' | 'SHA512';
     readonly checksumValue: string;
   }[];
+  readonly supplier?: string;
   readonly sourceInfo?: string;
   readonly licenseDeclared?: string;
   readonly comment?: string;
@@ -61,6 +62,10 @@ export interface SpdxRelationship {
   readonly relatedSpdxElement: string;
   readonly comment?: string;
 }
+
+const NOASSERTION = 'NOASSERTION';
+/** Prefix of the name of a supplier (spdx-spec, 7.5). */
+const ORGANIZATION = 'Organization: ';
 
 /** Id of the document itself (spdx-spec, 6.3). */
 export const DOCUMENT = 'SPDXRef-DOCUMENT';
@@ -160,8 +165,8 @@ export function relate(
 
 /** Returns the SPDX package of a component. Equal components have the same id in every document. */
 export function spdxPackage(component: Component): SpdxPackage {
-  const { kind, name, version, purl, cpe, digest, license, fileName, sourceInfo, comment } =
-    component;
+  const { kind, name, version, purl, cpe, digest, supplier, license, fileName } = component;
+  const { sourceInfo, comment } = component;
   // spdx-spec 3.2: letters, digits, dots and hyphens.
   const readable = name.replaceAll(/[^A-Za-z0-9.-]+/g, '-').slice(0, 80);
   const unique = digestHex(digestOf(canonicalJson(component))).slice(0, 16);
@@ -170,7 +175,7 @@ export function spdxPackage(component: Component): SpdxPackage {
     name,
     versionInfo: version,
     packageFileName: fileName,
-    downloadLocation: 'NOASSERTION',
+    downloadLocation: NOASSERTION,
     filesAnalyzed: false,
     checksums:
       digest === undefined
@@ -181,8 +186,9 @@ export function spdxPackage(component: Component): SpdxPackage {
               checksumValue: digestHex(digest),
             },
           ],
+    supplier: supplier === undefined ? NOASSERTION : `${ORGANIZATION}${supplier}`,
     sourceInfo,
-    licenseDeclared: license,
+    licenseDeclared: license ?? NOASSERTION,
     comment,
     primaryPackagePurpose: PURPOSE[kind],
     externalRefs: purl === undefined && cpe === undefined ? undefined : referencesOf(purl, cpe),
@@ -241,7 +247,7 @@ function componentOf(item: SpdxPackage): Component | undefined {
   const kinds = Object.keys(PURPOSE) as Component['kind'][];
   const kind = kinds.find((known) => item.SPDXID.startsWith(`SPDXRef-${known}-`));
   if (kind === undefined) return undefined;
-  const { name, versionInfo, packageFileName, licenseDeclared, sourceInfo, comment } = item;
+  const { name, versionInfo, packageFileName, supplier, sourceInfo, comment } = item;
   const reference = (type: SpdxReference['referenceType']): string | undefined =>
     item.externalRefs?.find(({ referenceType }) => referenceType === type)?.referenceLocator;
   const component: Component = {
@@ -251,7 +257,9 @@ function componentOf(item: SpdxPackage): Component | undefined {
     purl: reference('purl'),
     cpe: reference('cpe23Type'),
     digest: digestFromHex(item.checksums?.[0]?.checksumValue ?? ''),
-    license: licenseDeclared,
+    supplier:
+      supplier?.startsWith(ORGANIZATION) === true ? supplier.slice(ORGANIZATION.length) : undefined,
+    license: item.licenseDeclared === NOASSERTION ? undefined : item.licenseDeclared,
     fileName: packageFileName,
     sourceInfo,
     comment,

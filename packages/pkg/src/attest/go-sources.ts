@@ -6,8 +6,8 @@ import {
   type Part,
   repositoryOf,
   STANDARD_LIBRARY,
+  upstreamVersion,
 } from '@lkt/attest';
-import { upstreamVersion } from '@lkt/debian';
 
 /** A file of an image made from Debian packages. */
 export interface OwnedFile {
@@ -85,8 +85,6 @@ function moduleOf(
  * package has a snapshot or a prerelease.
  */
 function releaseOf(version: string): { readonly text: string; readonly major: number } | undefined {
-  const upstream = upstreamVersion(version).replace(/^\d+:/, '');
-  const [, text, major] =
-    /^((\d+)(?:\.\d+){1,2})(?:[+~](?:dfsg|ds|repack)[0-9.]*)?$/.exec(upstream) ?? [];
+  const [text, major] = /^(\d+)(?:\.\d+){1,2}$/.exec(upstreamVersion(version)) ?? [];
   return text === undefined ? undefined : { text, major: Number(major) };
 }
