@@ -19,7 +19,7 @@ import type { BuiltPackage } from '../src/build/built-package.ts';
 import { lockPackage } from '../src/debian/lock.ts';
 import { readAttestations } from '../src/attest/read-attestations.ts';
 import { openWorkspace } from '../src/workspace/workspace.ts';
-import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
+import { checkout, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from './debian-archive.ts';
 
 const SECRET = 'correct horse battery staple';
@@ -227,6 +227,36 @@ it('lists the digest of every input in the provenance, and no value of a secret'
     const tags = (await store.tags()).filter(({ reference }) => reference.includes(`/${name}:`));
     expect(tags.map(({ descriptor }) => digestHex(descriptor.digest))).toContain(named.get(name));
   }
+});
+
+it('names the repository and the commit in the provenance, if the commit has the sources', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(repo.path, store);
+  git(repo.path, 'add', '--all');
+  git(repo.path, 'commit', '--quiet', '--message=Lock');
+  git(repo.path, 'remote', 'add', 'origin', 'https://user:secret@example.org/repository.git');
+  const commits = async (): Promise<unknown> => {
+    const [image] = (await build(repo.path, store)).attestations.images;
+    const text = String(
+      await readAttestation(store, image?.provenance ?? { digest: digestOf('') }),
+    );
+    const { predicate } = JSON.parse(text) as {
+      predicate: { buildDefinition: { resolvedDependencies: { digest: object }[] } };
+    };
+    return predicate.buildDefinition.resolvedDependencies.filter(
+      ({ digest }) => 'gitCommit' in digest,
+    );
+  };
+  expect(await commits()).toEqual([
+    {
+      uri: 'git+https://example.org/repository.git',
+      digest: { gitCommit: git(repo.path, 'rev-parse', 'HEAD').trim() },
+    },
+  ]);
+  await write(repo.path, { 'pkg/copy/file': 'not committed' });
+  expect(await commits()).toEqual([]);
 });
 
 it('writes the same documents in another store, and none twice', async () => {

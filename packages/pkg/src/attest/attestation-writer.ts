@@ -16,6 +16,7 @@ import {
 } from '@lkt/attest';
 import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex } from '@lkt/core';
+import type { Origin } from '@lkt/git';
 import { formatPlatform, loadImage, type Store } from '@lkt/oci';
 import type {
   Attestations,
@@ -30,11 +31,13 @@ import { KnownImages } from './known-images.ts';
 /**
  * Writes the documents and their manifests to the store. Does not add them as referrers.
  * @param known images of packages by manifest digest, including those that the package uses
+ * @param origin repository and commit with the sources of the package
  */
 export async function writeAttestations(
   work: AttestedPackage,
   store: Store,
   known: ReadonlyMap<Digest, AttestedImage>,
+  origin: Origin | undefined,
   signal: AbortSignal | undefined,
 ): Promise<PackageAttestations> {
   const knowledge = new KnownImages(store, known, signal);
@@ -47,7 +50,7 @@ export async function writeAttestations(
       provenance: await writeProvenance(
         store,
         image.descriptor,
-        imageProvenance(work, image, bases),
+        imageProvenance(work, image, bases, origin),
       ),
     });
   }
@@ -58,6 +61,7 @@ function imageProvenance(
   { item, hash }: AttestedPackage,
   image: AttestedImage,
   bases: readonly KnownImage[],
+  origin: Origin | undefined,
 ): ProvenanceStatement {
   return provenanceOf({
     subjects: [{ name: item.name, digest: image.descriptor.digest }],
@@ -73,7 +77,7 @@ function imageProvenance(
         target: item.target?.stage,
       }),
     },
-    dependencies: dependenciesOf(item, image, bases),
+    dependencies: dependenciesOf(item, image, bases, origin),
   });
 }
 

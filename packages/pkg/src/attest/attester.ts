@@ -1,6 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { canonicalJson, type Digest, digestHex, digestOf, undefinedIf } from '@lkt/core';
+import type { Git, Origin } from '@lkt/git';
 import type { Descriptor, Store } from '@lkt/oci';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
@@ -16,12 +17,14 @@ const VERSION = 3;
  */
 export class Attester {
   readonly #store: Store;
+  readonly #git: Git;
   readonly #signal: AbortSignal | undefined;
   /** Keyed by manifest digest. */
   readonly #known = new Map<Digest, AttestedImage>();
 
-  constructor(store: Store, signal?: AbortSignal) {
+  constructor(store: Store, git: Git, signal?: AbortSignal) {
     this.#store = store;
+    this.#git = git;
     this.#signal = signal;
   }
 
@@ -37,10 +40,23 @@ export class Attester {
 
   async #write(work: AttestedPackage, note: string): Promise<PackageAttestations> {
     const { writeAttestations } = await import('./attestation-writer.ts');
-    const written = await writeAttestations(work, this.#store, this.#known, this.#signal);
+    const written = await writeAttestations(
+      work,
+      this.#store,
+      this.#known,
+      await this.#origin(work),
+      this.#signal,
+    );
     await this.#store.addReferrer(...referrersOf(written));
     await writeCacheFile(this.#store, note, [JSON.stringify(written)]);
     return written;
+  }
+
+  /** Returns the repository and commit of the package; undefined if they lack its sources. */
+  async #origin({ item, hash }: AttestedPackage): Promise<Origin | undefined> {
+    if (hash.dirty || hash.hash === '' || hash.hash !== hash.committed) return undefined;
+    const { readOrigin } = await import('@lkt/git');
+    return readOrigin(this.#git, item.dir, this.#signal);
   }
 
   /** Returns the attestations that were recorded for a build, if the store still has them. */

@@ -6,19 +6,25 @@ import {
 } from '@lkt/attest';
 import { type CopyStep, evaluate, gitSource } from '@lkt/dockerfile';
 import { type Digest, digestOf, digestSet } from '@lkt/core';
+import { gitUri, type Origin } from '@lkt/git';
 import { familiarReference, type Platform } from '@lkt/oci';
 import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** Returns all inputs of an image, as the `resolvedDependencies` of its provenance (SLSA v1). */
+/**
+ * Returns all inputs of an image, as the `resolvedDependencies` of its provenance (SLSA v1).
+ * @param origin repository and commit with the sources
+ */
 export function dependenciesOf(
   item: Package,
   image: AttestedImage,
   bases: readonly KnownImage[],
+  origin: Origin | undefined,
 ): readonly ResourceDescriptor[] {
   const { recipe, contextDigest, lock } = image;
   return [
+    ...(origin === undefined ? [] : [{ uri: origin.uri, digest: { gitCommit: origin.commit } }]),
     resource('build.yml', digestOf(item.file.text)),
     ...(recipe === undefined
       ? []
@@ -78,13 +84,6 @@ function remoteResource(step: CopyStep): readonly ResourceDescriptor[] {
       ? [{ uri: text, digest: { sha256: checksum.replace(/^sha256:/, '') } }]
       : [],
   );
-}
-
-/** Returns the URI of a git repository, as in SPDX download locations: `git+https://…`. */
-function gitUri(remote: string): string {
-  // The scp-like form HOST:PATH of ssh is not a URI.
-  const [, host, path] = /^([^/:]+@[^/:]+):(.*)$/.exec(remote) ?? [];
-  return `git+${host === undefined ? remote : `ssh://${host}/${path}`}`;
 }
 
 function resource(name: string, digest: Digest, uri?: string): ResourceDescriptor {

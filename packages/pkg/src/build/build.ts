@@ -84,7 +84,7 @@ export class Build {
     this.#before = before;
     this.#signal = AbortSignal.any([this.#stop.signal, ...(tools.signal ? [tools.signal] : [])]);
     this.#tools = { ...tools, signal: this.#signal };
-    this.#attester = new Attester(tools.store, this.#signal);
+    this.#attester = new Attester(tools.store, tools.workspace.git, this.#signal);
   }
 
   static async start(
