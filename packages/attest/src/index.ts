@@ -6,6 +6,7 @@ export {
   type Part,
   upstreamVersion,
 } from './component.ts';
+export { type CycloneDxDocument, cycloneDxOf } from './cyclonedx.ts';
 export { describeImage, type Description, type KnownImage } from './describe-image.ts';
 export { prefetchInspection } from './inspect-layer.ts';
 export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
@@ -14,6 +15,7 @@ export { isWithin, repositoryOf } from './go-packages.ts';
 export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
 export {
   type ExternalParameters,
+  type ImageParameters,
   imageProvenanceOf,
   provenanceOf,
   type ProvenanceStatement,

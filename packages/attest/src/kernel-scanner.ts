@@ -56,6 +56,7 @@ export class KernelScanner {
 
   /** Returns the version text of the kernel, as its builder wrote it; undefined for other files. */
   result(): string | undefined {
+    if (this.#kind === 'unknown') this.#recognise();
     if (this.#kind === 'x86') return kernelVersionText(Buffer.concat(this.#kept)) || undefined;
     if (this.#kind === 'gzip') this.#banner.push(unpack(Buffer.concat(this.#kept)));
     return this.#banner.result;

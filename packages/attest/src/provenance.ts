@@ -52,6 +52,8 @@ export interface ImageParameters {
   readonly level?: number | undefined;
   /** Path of the SBOM in the image. */
   readonly sbomPath?: string | undefined;
+  /** Format of that SBOM, if it is not SPDX. */
+  readonly sbomFormat?: 'cyclonedx' | undefined;
   /** Minimum disk size in bytes. */
   readonly diskSize?: number | undefined;
   /** SHA-256 of the certificate that signs EFI programs. */

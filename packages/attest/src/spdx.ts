@@ -63,9 +63,9 @@ export interface SpdxRelationship {
   readonly comment?: string;
 }
 
-const NOASSERTION = 'NOASSERTION';
+export const NOASSERTION = 'NOASSERTION';
 /** Prefix of the name of a supplier (spdx-spec, 7.5). */
-const ORGANIZATION = 'Organization: ';
+export const ORGANIZATION = 'Organization: ';
 
 /** Id of the document itself (spdx-spec, 6.3). */
 export const DOCUMENT = 'SPDXRef-DOCUMENT';

@@ -1,5 +1,7 @@
-import { expect, test } from 'vitest';
+import { digestOf } from '@lkt/core';
+import { describe, expect, test } from 'vitest';
 import {
+  type Component,
   contentsOf,
   debComponent,
   describeImage,
@@ -7,8 +9,10 @@ import {
   type KnownImage,
   spdxOf,
 } from '../src/index.ts';
-import type { Image } from '@lkt/oci';
+import type { Image, Store } from '@lkt/oci';
 import { file, image, withStore } from './support.ts';
+
+const IMAGE = digestOf('image');
 
 const APK = `C:Q1abcdefghijklmnopqrstuvwxyz=
 P:musl
@@ -103,6 +107,8 @@ test('assigns a file to the package that owns equal content in a known image, wh
       image: of,
       contents: async () => [{ component: owner }],
       ownerOf: async (path) => (path.startsWith('etc/') ? undefined : owner),
+      goSuppliers: async () => new Map(),
+      sourcePackages: [],
     });
     const [fromServer, fromBase, fromTool] = [
       known('lkt/server', server, deb),
@@ -136,4 +142,127 @@ test('assigns a file to the package that owns equal content in a known image, wh
     );
     expect(contentsOf(document)).toHaveLength(2);
   });
+});
+
+describe('a file that was compiled from a source package in the build', () => {
+  const crun = debComponent({ name: 'crun', version: '1.21-1', architecture: 'source' });
+  const linux = debComponent({ name: 'linux', version: '6.12.94-1', architecture: 'source' });
+  const ELF = `\x7fELF${' '.repeat(600)}`;
+  const kernel = Buffer.alloc(0x1000);
+  kernel.write('HdrS', 0x202);
+  kernel.writeUInt16LE(0x200, 0x20e);
+  kernel.write('6.12.94 (lkt@lkt) #1 SMP\0', 0x400);
+  const source = async (
+    store: Store,
+    name: string,
+    ...sourcePackages: readonly Component[]
+  ): Promise<KnownImage> => {
+    const made = await image(store, [file(`usr/src/${name}.orig.tar.xz`, name)]);
+    return {
+      component: imageComponent(`lkt/${name}`, made.descriptor.digest),
+      image: made,
+      contents: async () => undefined,
+      ownerOf: async () => undefined,
+      goSuppliers: async () => new Map(),
+      sourcePackages,
+    };
+  };
+
+  test('belongs to it', async () => {
+    await withStore(async (store) => {
+      const known = [await source(store, 'crun', crun), await source(store, 'again', crun)];
+      const made = await image(store, [file('usr/bin/crun', ELF), file('etc/text', 'text')]);
+      const { contents, owners } = await describeImage(store, made, known);
+      expect(contents).toEqual([{ component: crun, paths: ['usr/bin/crun'], parts: [] }]);
+      expect(owners).toEqual(new Map([['usr/bin/crun', crun]]));
+    });
+  });
+
+  test('belongs to none of several', async () => {
+    await withStore(async (store) => {
+      const known = [await source(store, 'crun', crun), await source(store, 'linux', linux)];
+      const made = await image(store, [file('usr/bin/crun', ELF)]);
+      expect((await describeImage(store, made, known)).contents).toEqual([]);
+    });
+  });
+
+  test('is a kernel with its upstream version, in this image and in one with a copy', async () => {
+    await withStore(async (store) => {
+      const made = await image(store, [file('kernel', kernel)]);
+      const built = await describeImage(store, made, [await source(store, 'linux', linux)]);
+      expect(built.contents).toMatchObject([
+        {
+          component: {
+            name: 'linux',
+            purl: 'pkg:generic/linux@6.12.94',
+            cpe: 'cpe:2.3:o:linux:linux_kernel:6.12.94:*:*:*:*:*:*:*',
+          },
+          paths: ['kernel'],
+          parts: [{ component: linux }],
+        },
+      ]);
+      const from: KnownImage = {
+        ...(await source(store, 'linux', linux)),
+        image: made,
+        contents: async () => built.contents,
+        ownerOf: async (path) => built.owners.get(path),
+      };
+      const copy = await image(store, [file('boot/vmlinuz', kernel)]);
+      const [content] = (await describeImage(store, copy, [from])).contents;
+      expect(content).toEqual({ ...built.contents[0], paths: ['boot/vmlinuz'] });
+      // The same without any knowledge, but for the package of the source.
+      const [alone] = (await describeImage(store, copy, [])).contents;
+      expect(alone).toEqual({ ...content, parts: [] });
+    });
+  });
+
+  test('is a part of the package that has the kernel', async () => {
+    await withStore(async (store) => {
+      const deb = debComponent({
+        name: 'linux-image',
+        version: '6.12.94-1',
+        architecture: 'amd64',
+      });
+      const base = await image(store, [file('boot/vmlinuz', kernel)]);
+      const from: KnownImage = {
+        ...(await source(store, 'linux')),
+        image: base,
+        contents: async () => [{ component: deb }],
+        ownerOf: async () => deb,
+      };
+      const made = await image(store, [file('kernel', kernel)]);
+      expect((await describeImage(store, made, [from])).contents).toMatchObject([
+        { component: deb, paths: ['kernel'], parts: [{ component: { version: '6.12.94' } }] },
+      ]);
+    });
+  });
+});
+
+test('parts of parts survive a document, and a hostile document does not grow', async () => {
+  const go = (name: string): Component => ({ kind: 'go', name });
+  const module = { component: go('module') };
+  const deb = { component: go('deb'), parts: [module] };
+  const contents = [{ component: go('program'), parts: [deb] }];
+  const sbom = {
+    image: imageComponent('lkt/a', IMAGE),
+    contents,
+    generatedFrom: [],
+    buildTools: [],
+  };
+  const document = spdxOf(sbom);
+  expect(contentsOf(document)).toMatchObject(contents);
+  // Each package contains all packages, and so on.
+  const many = Array.from({ length: 60 }, (_, index) => ({ component: go(`p${index}`) }));
+  const wide = spdxOf({ ...sbom, contents: many });
+  const ids = wide.packages.map(({ SPDXID }) => SPDXID);
+  const relationships = ids.flatMap((spdxElementId) =>
+    ids.map((relatedSpdxElement) => ({
+      spdxElementId,
+      relationshipType: 'CONTAINS' as const,
+      relatedSpdxElement,
+    })),
+  );
+  const hostile = { ...wide, relationships: [...wide.relationships, ...relationships] };
+  const again = spdxOf({ ...sbom, contents: contentsOf(hostile) });
+  expect(again.relationships.length).toBeLessThan(4 * relationships.length);
 });

@@ -13,7 +13,7 @@ const LAYOUTS: readonly Layout[] = (['little', 'big'] as const).flatMap((endian)
     [0xff_ff_ff_f0, 0xff_ff_ff_f1].map((magic) => ({ endian, size, magic })),
   ),
 );
-const [FIRST = { endian: 'little', size: 8, magic: 0 } as const] = LAYOUTS;
+const FIRST: Layout = { endian: 'little', size: 8, magic: 0xff_ff_ff_f1 };
 
 /** Encodes a table as the linker does: header, function names, units, files, the rest. */
 function table(

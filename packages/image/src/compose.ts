@@ -22,6 +22,7 @@ import {
 } from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
+import { SBOM_SUFFIXES } from './sbom.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import type { ComposedImage } from './built-image.ts';
 import { missingKeys } from './tree/files.ts';
@@ -112,7 +113,7 @@ async function planOutputs(
   const { name, format } = options;
   const boot = await bootFiles(plan, options, compression);
   const files = [...boot.files];
-  if (plan.sbom !== undefined) files.push(small(`${name}-sbom.spdx.json`, plan.sbom));
+  for (const [one, sbom] of plan.sboms) files.push(small(`${name}-${SBOM_SUFFIXES[one]}`, sbom));
   if (format.includes('tar')) files.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   files.push(...(await containerOutputs(plan, options, stack)));
   requireOwnNames(files);

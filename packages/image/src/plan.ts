@@ -6,7 +6,14 @@ import { imageReferencesOf, mapReferences, type SystemConfig } from './config/co
 import { errorAt } from './config/fields.ts';
 import type { ImageReference } from './config/reference.ts';
 import { MANIFEST_PATH, manifestOf } from './initrd/manifest.ts';
-import { type KnownSboms, sbomEntries, systemSbom } from './sbom.ts';
+import {
+  type KnownSboms,
+  sbomEntries,
+  type SbomFormat,
+  sbomIn,
+  type SbomOptions,
+  systemSbom,
+} from './sbom.ts';
 import { CONCURRENCY } from './concurrency.ts';
 import { type BootLoader, loadBootLoader } from './tree/boot-loader.ts';
 import { CONFIG_SEGMENT, containerParts, memoryPart } from './tree/containers.ts';
@@ -32,7 +39,7 @@ export interface PlanOptions {
   /** Home directory, for sources that start with `~/`. */
   readonly homeDir?: string;
   /** Make an SBOM of the image, and store it in the image at `path`. */
-  readonly sbom?: { readonly path?: string; readonly known?: KnownSboms };
+  readonly sbom?: SbomOptions & { readonly known?: KnownSboms };
   /** Pack contents for an initrd of zstd archives while unpacking layers. */
   readonly packing?: Packing;
   readonly reporter?: Reporter;
@@ -57,8 +64,8 @@ export interface Plan {
   readonly images: readonly SourceImage[];
   /** Text of the manifest file. */
   readonly manifest: string;
-  /** SPDX 2.3 in JSON. */
-  readonly sbom?: Buffer;
+  /** SBOMs by format, in the order of the options. */
+  readonly sboms: ReadonlyMap<SbomFormat, Buffer>;
   /** `cache` is for files made from all images, `contents` for those from one. */
   readonly cache: ComposeCache;
   readonly contents: ComposeCache;
@@ -142,10 +149,13 @@ export async function planConfig(
     ...(await containerParts(config, images)),
     ...files,
   ];
-  const sbom =
-    wanted === undefined
-      ? undefined
-      : await systemSbom(store, { cache, contents }, images.all, wanted.known ?? new Map());
+  const sboms = new Map<SbomFormat, Buffer>();
+  if (wanted !== undefined) {
+    const { formats = ['spdx'], known = new Map() } = wanted;
+    const document = await systemSbom(store, { cache, contents }, images.all, known);
+    for (const one of formats) sboms.set(one, sbomIn(one, document));
+  }
+  const [sbom] = sboms.values();
   if (sbom !== undefined && wanted?.path !== undefined) {
     const origin = { source: 'lkt.sbom', location: 'sbom' };
     parts.push(memoryPart(sbomEntries(wanted.path, sbom), origin, 'the SBOM', CONFIG_SEGMENT));
@@ -173,7 +183,7 @@ export async function planConfig(
     root,
     images: [...images.all],
     manifest: manifestOf(root),
-    sbom,
+    sboms,
     cache,
     contents,
     reporter,

@@ -1,5 +1,5 @@
 import { basename } from 'node:path';
-import { imageProvenanceOf, type ResourceDescriptor } from '@lkt/attest';
+import { imageProvenanceOf, type ImageParameters, type ResourceDescriptor } from '@lkt/attest';
 import { canonicalJson, type Digest, digestHex, digestOf, digestSet, isDigest } from '@lkt/core';
 import { formatPlatform, fromRaw, type Platform } from '@lkt/oci';
 import type { Compression, EfiSigner } from '@lkt/formats';
@@ -8,6 +8,7 @@ import type { ConfigFile } from './config/load-config.ts';
 import { PACKED_FORMATS } from './output/formats.ts';
 import type { OutputFile } from './output/write.ts';
 import type { Plan } from './plan.ts';
+import type { SbomOptions } from './sbom.ts';
 import type { Part } from './tree/part.ts';
 import type { TrustedImage } from './trust/check-images.ts';
 
@@ -22,7 +23,7 @@ export interface Provenance {
 interface StatementOptions {
   readonly platform: Platform;
   readonly format: readonly string[];
-  readonly sbom?: { readonly path?: string };
+  readonly sbom?: SbomOptions;
   readonly diskSize?: number;
   readonly efiSigner?: EfiSigner;
 }
@@ -39,7 +40,7 @@ export function imageStatement(
 ): (written: readonly OutputFile[]) => Buffer {
   const isCompressed = PACKED_FORMATS.some((one) => format.includes(one));
   const { compressor, level, key } = compression;
-  const parameters = {
+  const parameters: ImageParameters = {
     configs: files.map(configName),
     variables: Object.fromEntries(variables),
     platform: formatPlatform(platform),
@@ -47,6 +48,8 @@ export function imageStatement(
     compressor: isCompressed ? compressor : undefined,
     level: isCompressed && level !== undefined ? level : undefined,
     sbomPath: sbom?.path === undefined ? undefined : sbom.path,
+    sbomFormat:
+      sbom?.path !== undefined && sbom.formats?.[0] === 'cyclonedx' ? 'cyclonedx' : undefined,
     diskSize,
     efiCertificate:
       efiSigner === undefined ? undefined : digestHex(digestOf(efiSigner.certificate.raw)),

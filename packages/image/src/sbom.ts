@@ -1,5 +1,6 @@
 import {
   type Component,
+  cycloneDxOf,
   describeImage,
   findAttestations,
   imageComponent,
@@ -14,6 +15,19 @@ import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@l
 import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import type { SourceImage } from './tree/source-image.ts';
+
+/** Formats of an SBOM, with the end of the file's name. */
+export const SBOM_SUFFIXES = { spdx: 'sbom.spdx.json', cyclonedx: 'sbom.cdx.json' } as const;
+
+export type SbomFormat = keyof typeof SBOM_SUFFIXES;
+
+/** What to do with the SBOM of a system. */
+export interface SbomOptions {
+  /** Path of a copy in the image, in the first of the formats. */
+  readonly path?: string;
+  /** Default: SPDX. */
+  readonly formats?: readonly SbomFormat[];
+}
 
 /** SBOMs of this build by image digest. */
 export type KnownSboms = ReadonlyMap<Digest, Descriptor>;
@@ -57,6 +71,13 @@ export async function systemSbom(
     return canonicalJson(mergeSpdx(SYSTEM, documents));
   });
   return Buffer.from(text);
+}
+
+/** Returns an SBOM of `systemSbom` in a format. */
+export function sbomIn(format: SbomFormat, document: Buffer): Buffer {
+  return format === 'spdx'
+    ? document
+    : Buffer.from(canonicalJson(cycloneDxOf(parseSpdx(document))));
 }
 
 async function imageSbom(

@@ -95,20 +95,33 @@ function spdxContainers(document: Readonly<Record<string, unknown>>): Containers
   return containers;
 }
 
-/** Reads components, which may contain components (CycloneDX 1.6, "components"). */
+/**
+ * Reads components, which may contain components, and dependencies between them (CycloneDX 1.6,
+ * "components" and "dependencies").
+ */
 function cycloneContainers(document: Readonly<Record<string, unknown>>): Containers {
   const containers: Containers = new Map();
-  const open: (readonly [item: unknown, container: string])[] = [];
-  const add = (parent: Readonly<Record<string, unknown>>, container: string): void => {
+  const purls = new Map<string, string>();
+  const open: (readonly [item: unknown, container: string | undefined])[] = [];
+  const add = (parent: Readonly<Record<string, unknown>>, container?: string): void => {
     for (const item of items(parent['components'])) open.push([item, container]);
   };
-  add(document, '');
+  add(document);
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const item = record(next[0]) ?? {};
     const purl = text(item['purl']);
-    if (purl !== undefined)
-      containers.set(purl, (containers.get(purl) ?? new Set<string>()).add(next[1]));
+    const id = text(item['bom-ref']);
+    if (purl !== undefined) {
+      const known = containers.get(purl) ?? new Set();
+      containers.set(purl, next[1] === undefined ? known : known.add(next[1]));
+      if (id !== undefined) purls.set(id, purl);
+    }
     add(item, purl ?? '');
+  }
+  for (const item of items(document['dependencies'])) {
+    const { ref, dependsOn } = record(item) ?? {};
+    for (const id of items(dependsOn))
+      containers.get(purls.get(text(id) ?? '') ?? '')?.add(purls.get(text(ref) ?? '') ?? '');
   }
   return containers;
 }

@@ -147,6 +147,11 @@ describe('a Go module from a Debian package', () => {
       { name: 'runc', components: [{ purl: deb, components: [{ purl: module }] }] },
     ],
   };
+  const flat = (...refs: readonly string[]): unknown => ({
+    bomFormat: 'CycloneDX',
+    components: [other, deb, module, 'pkg:oci/x'].map((purl) => ({ 'bom-ref': purl, purl })),
+    dependencies: refs.map((ref) => ({ ref, dependsOn: [module] })),
+  });
   const records = write('go/GO-1.json', {
     id: 'GO-1',
     aliases: ['CVE-2025-31133'],
@@ -161,6 +166,7 @@ describe('a Go module from a Debian package', () => {
   test.each([
     ['SPDX', spdx(deb)],
     ['CycloneDX', cyclone],
+    ['CycloneDX with dependencies', flat(deb)],
   ])('is judged by the tracker, which knows patches: %s', async (_what, document) => {
     const found = await find(document, tracker, records);
     expect(found.map((one) => one.package.purl)).toEqual([other]);
@@ -170,6 +176,8 @@ describe('a Go module from a Debian package', () => {
     ['the tracker does not know the vulnerability', spdx(deb), [records]],
     ['it also came from elsewhere', spdx(deb, 'pkg:oci/x'), [tracker, records]],
     ['nothing says where it came from', spdx(), [tracker, records]],
+    ['it also came from elsewhere, in CycloneDX', flat(deb, 'pkg:oci/x'), [tracker, records]],
+    ['nothing says where it came from, in CycloneDX', flat(), [tracker, records]],
   ])('counts as any module if %s', async (_what, document, databases) => {
     const found = await find(document, ...databases);
     expect(found.map((one) => one.package.purl)).toEqual([other, module]);

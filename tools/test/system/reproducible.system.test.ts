@@ -158,7 +158,7 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
     const config = join(checkout, `examples/${name}.yml`);
     const disks: Readonly<Record<string, string>> = ON_DISKS.includes(name) ? DISKS : {};
     const formats = ['--format', ['kernel+initrd', ...Object.keys(disks)].join(',')];
-    const built = await lkt(['build', '--sbom', '--dir', out, ...formats, config], {
+    const built = await lkt(['build', '--sbom', 'spdx', '--dir', out, ...formats, config], {
       ...options,
       env,
     });

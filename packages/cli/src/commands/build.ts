@@ -79,6 +79,7 @@ const TRACKED_FLAGS: ReadonlySet<string> = new Set([
   'locked',
   'name',
   'no-policy-found',
+  'no-sbom',
   'offline',
   'provenance',
   'sbom',

@@ -70,15 +70,21 @@ export function outputOf(
   return { outDir: resolve(cwd, dir ?? '.'), name: name ?? plain };
 }
 
+export const SBOM_FORMATS = ['spdx', 'cyclonedx'] as const;
+type SbomFormat = (typeof SBOM_FORMATS)[number];
+
 /** The flags for the documents beside an image. */
 export const sbomFlags = grouped('OUTPUT', {
-  sbom: switchFlag('write NAME-sbom.spdx.json (SPDX 2.3); on by default without --o', {
-    allowNo: true,
-  }),
+  sbom: listFlag(
+    'spdx|cyclonedx',
+    'write NAME-sbom.spdx.json (SPDX 2.3) or NAME-sbom.cdx.json (CycloneDX 1.6), or both, separated by a comma; default: spdx, none with --o',
+    { delimiter: ',', options: [...SBOM_FORMATS] },
+  ),
+  'no-sbom': switchFlag('write no SBOM', { exclusive: ['sbom', 'sbom-output'] }),
   provenance: switchFlag('write NAME-provenance.json; on by default without --o', {
     allowNo: true,
   }),
-  'sbom-output': valueFlag('PATH', 'path of a copy of the SBOM in the image; implies --sbom'),
+  'sbom-output': valueFlag('PATH', 'path of a copy of the SBOM in the image, in the first format'),
 });
 
 /**
@@ -86,9 +92,10 @@ export const sbomFlags = grouped('OUTPUT', {
  * SBOM enters the image only on request.
  */
 export function sbomOf(flags: FlagValues<typeof sbomFlags> & { readonly o?: string | undefined }): {
-  readonly sbom?: { readonly path?: string };
+  readonly sbom?: { readonly path?: string; readonly formats?: readonly SbomFormat[] };
 } {
   const path = flags['sbom-output'];
-  if (path !== undefined) return { sbom: { path } };
-  return (flags.sbom ?? flags.o === undefined) ? { sbom: {} } : {};
+  const formats = flags.sbom as readonly SbomFormat[] | undefined;
+  const isWanted = formats !== undefined || path !== undefined || flags.o === undefined;
+  return flags['no-sbom'] === true || !isWanted ? {} : { sbom: { path, formats } };
 }

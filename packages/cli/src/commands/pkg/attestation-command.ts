@@ -21,14 +21,20 @@ type Kind = 'provenance' | 'sbom';
 
 /** Base of the commands that print the documents beside an image. */
 export abstract class AttestationCommand extends LktCommand {
-  /** Prints the documents of an image, byte for byte as stored, and returns them parsed. */
+  /**
+   * Prints the documents of an image and returns them parsed.
+   * @param convert conversion to another format; default: byte for byte as stored
+   */
   protected async show(
     kind: Kind,
     image: string,
     flags: CommonFlags & AttestationFlags,
+    convert: (text: string) => Promise<string> = async (text) => text,
   ): Promise<readonly unknown[]> {
     const session = await this.begin(flags);
-    const texts = await documentsOf(session, kind, image, flags);
+    const texts: string[] = [];
+    for (const text of await documentsOf(session, kind, image, flags))
+      texts.push(await convert(text));
     this.endProgress();
     for (const text of texts) this.log(text);
     return texts.map((text) => JSON.parse(text) as unknown);
