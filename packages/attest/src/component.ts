@@ -101,7 +101,7 @@ export function debComponent(deb: {
   };
 }
 
-/** Returns the organization that supplies the packages of a distribution, by its id in os-release. */
+/** Returns the organization that supplies a distribution's packages, by its id in os-release. */
 export function distributor(id: string): string {
   return DISTRIBUTORS[id] ?? id;
 }

@@ -29,7 +29,7 @@ export interface CycloneDxDocument {
 }
 
 /** A component of a CycloneDX 1.6 document. */
-export interface CycloneDxComponent {
+interface CycloneDxComponent {
   readonly type: 'application' | 'container' | 'file' | 'library' | 'operating-system';
   readonly 'bom-ref': string;
   readonly supplier?: { readonly name: string };

@@ -66,7 +66,7 @@ function inVersionedModule(importPath: string, { main, modules }: GoProgram): bo
   );
 }
 
-/** Returns the modules of the build info, without those that were compiled from supplied sources. */
+/** Returns the modules of the build info, without those compiled from supplied sources. */
 function listedModules({ modules }: GoProgram, supplied: readonly Part[]): readonly Component[] {
   const names = new Set(
     supplied.flatMap(({ parts = [] }) => parts.map(({ component }) => component.name)),

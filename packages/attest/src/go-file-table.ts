@@ -152,8 +152,8 @@ function parseTable(table: Buffer, files: number): readonly string[] {
   for (let count = 0; count < files; count += 1) {
     const end = table.indexOf(0, start);
     if (end <= start || end - start > MAX_PATH_BYTES) return [];
+    if (table.subarray(start, end).some((byte) => byte < 0x20 || byte === 0x7f)) return [];
     const name = table.toString('utf8', start, end);
-    if (/[\0-\x1f\x7f]/.test(name)) return [];
     const slash = name.lastIndexOf('/');
     if (slash > 0) directories.add(name.slice(0, slash));
     start = end + 1;

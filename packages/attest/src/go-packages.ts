@@ -1,5 +1,5 @@
 /** A Go module, at the version that a path names. */
-export interface GoModuleVersion {
+interface GoModuleVersion {
   readonly path: string;
   readonly version?: string;
 }
@@ -14,9 +14,9 @@ export interface GoPackage {
 /**
  * Returns the Go packages of the directories in a program's file table.
  *
- * A directory is an import path if the program was built with `-trimpath`. Otherwise it is in the Go
- * tree, in the module cache, or below `src` of a GOPATH. A package in a `vendor` directory has its
- * own path. Directories of none of these kinds are skipped.
+ * A directory is an import path if the program was built with `-trimpath`. Otherwise it is in the
+ * Go tree, in the module cache, or below `src` of a GOPATH. A package in a `vendor` directory has
+ * its own path. Directories of none of these kinds are skipped.
  * @see https://go.dev/ref/mod#module-cache
  */
 export function goPackages(directories: readonly string[]): readonly GoPackage[] {

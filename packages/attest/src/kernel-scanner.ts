@@ -10,7 +10,7 @@ const BANNER_FORM = /^Linux version (\d[^ ()\0]* \([^()\0]*@[^()\0]*\)) \([^\0\n
 const MAX_BANNER_BYTES = 512;
 
 const ELF = '\x7fELF';
-/** The magic of arm64 and RISC-V kernels (arch/arm64/boot.rst, arch/riscv/boot-image-header.rst). */
+/** Magics of arm64 and RISC-V kernels (arch/arm64/booting.rst, riscv/boot-image-header.rst). */
 const IMAGE_MAGIC_OFFSET = 0x38;
 const IMAGE_MAGICS = ['ARM\x64', 'RSC\x05'];
 const X86_MAGIC_OFFSET = 0x202;

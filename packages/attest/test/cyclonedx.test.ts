@@ -17,13 +17,14 @@ beforeAll(() => {
   };
   // The formats of strings are checked below; the schema has annotations that ajv does not know.
   const ajv = new Ajv({ strict: false, validateFormats: false });
-  for (const name of ['spdx', 'jsf-0.82']) ajv.addSchema(schema(name));
+  for (const name of ['spdx', 'jsf-0.82'])
+    ajv.addSchema(schema(name), `http://cyclonedx.org/schema/${name}.SNAPSHOT.schema.json`);
   validate = ajv.compile(schema('bom-1.6'));
 });
 
 /** Checks a document against the official schema, and that its references name components. */
 function check(document: unknown): void {
-  expect(validate(document), JSON.stringify(validate.errors)).toBe(true);
+  expect(validate(JSON.parse(canonicalJson(document))), JSON.stringify(validate.errors)).toBe(true);
   const { components, dependencies, metadata } = document as ReturnType<typeof cycloneDxOf>;
   const ids = [...components, ...(metadata.component ? [metadata.component] : [])].map(
     (component) => component['bom-ref'],
@@ -71,7 +72,7 @@ test('has what the SPDX document says of a package', () => {
     expect.arrayContaining([
       {
         ref: metadata.component?.['bom-ref'],
-        dependsOn: [...ids, program?.['bom-ref']].toSorted(),
+        dependsOn: [...ids, program?.['bom-ref']].map(String).toSorted(),
       },
       { ref: program?.['bom-ref'], dependsOn: [module?.['bom-ref']] },
     ]),
@@ -81,13 +82,9 @@ test('has what the SPDX document says of a package', () => {
 test('what is not in the image is excluded, with its relationship', () => {
   const { components } = cycloneDxOf(spdxOf(EXAMPLE));
   const excluded = components.filter(({ scope }) => scope === 'excluded');
-  expect(excluded.map(({ name, properties }) => [name, properties?.[0]?.value]).toSorted()).toEqual(
-    [
-      ['lkt/app', 'GENERATED_FROM'],
-      ['lkt/base', 'DESCENDANT_OF'],
-      ['lkt/tool', 'BUILD_TOOL_OF'],
-    ],
-  );
+  expect(
+    excluded.map(({ name, properties }) => `${name} ${properties?.[0]?.value}`).toSorted(),
+  ).toEqual(['lkt/app GENERATED_FROM', 'lkt/base DESCENDANT_OF', 'lkt/tool BUILD_TOOL_OF']);
 });
 
 test.each(['CONTAINS', 'VARIANT_OF'] as const)('a whole of %s images depends on them', (type) => {

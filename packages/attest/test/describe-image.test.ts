@@ -144,6 +144,23 @@ test('assigns a file to the package that owns equal content in a known image, wh
   });
 });
 
+/** Returns an image with tarballs of source packages. */
+async function source(
+  store: Store,
+  name: string,
+  ...sourcePackages: readonly Component[]
+): Promise<KnownImage> {
+  const made = await image(store, [file(`usr/src/${name}.orig.tar.xz`, name)]);
+  return {
+    component: imageComponent(`lkt/${name}`, made.descriptor.digest),
+    image: made,
+    contents: async () => undefined,
+    ownerOf: async () => undefined,
+    goSuppliers: async () => new Map(),
+    sourcePackages,
+  };
+}
+
 describe('a file that was compiled from a source package in the build', () => {
   const crun = debComponent({ name: 'crun', version: '1.21-1', architecture: 'source' });
   const linux = debComponent({ name: 'linux', version: '6.12.94-1', architecture: 'source' });
@@ -152,21 +169,6 @@ describe('a file that was compiled from a source package in the build', () => {
   kernel.write('HdrS', 0x202);
   kernel.writeUInt16LE(0x200, 0x20e);
   kernel.write('6.12.94 (lkt@lkt) #1 SMP\0', 0x400);
-  const source = async (
-    store: Store,
-    name: string,
-    ...sourcePackages: readonly Component[]
-  ): Promise<KnownImage> => {
-    const made = await image(store, [file(`usr/src/${name}.orig.tar.xz`, name)]);
-    return {
-      component: imageComponent(`lkt/${name}`, made.descriptor.digest),
-      image: made,
-      contents: async () => undefined,
-      ownerOf: async () => undefined,
-      goSuppliers: async () => new Map(),
-      sourcePackages,
-    };
-  };
 
   test('belongs to it', async () => {
     await withStore(async (store) => {
@@ -238,8 +240,11 @@ describe('a file that was compiled from a source package in the build', () => {
   });
 });
 
+function go(name: string): Component {
+  return { kind: 'go', name };
+}
+
 test('parts of parts survive a document, and a hostile document does not grow', async () => {
-  const go = (name: string): Component => ({ kind: 'go', name });
   const module = { component: go('module') };
   const deb = { component: go('deb'), parts: [module] };
   const contents = [{ component: go('program'), parts: [deb] }];

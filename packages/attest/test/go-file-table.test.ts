@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type Endian, GoFileTableScanner } from '../src/go-file-table.ts';
 

@@ -1,5 +1,5 @@
 import { gzipSync } from 'node:zlib';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { toRaw } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { kernelComponent } from '../src/kernel-component.ts';

@@ -10,8 +10,8 @@ export interface Origin {
 }
 
 /**
- * Returns the origin of the work tree that contains `dir`: HEAD, and the remote `origin` or the only
- * remote. Undefined outside git, without a commit, and for a remote on this machine.
+ * Returns the origin of the work tree that contains `dir`: HEAD, and the remote `origin` or the
+ * only remote. Undefined outside git, without a commit, and for a remote on this machine.
  * @throws GIT_FAILED, TOOL_MISSING
  */
 export async function readOrigin(

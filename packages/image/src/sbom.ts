@@ -21,7 +21,7 @@ export const SBOM_SUFFIXES = { spdx: 'sbom.spdx.json', cyclonedx: 'sbom.cdx.json
 
 export type SbomFormat = keyof typeof SBOM_SUFFIXES;
 
-/** What to do with the SBOM of a system. */
+/** Formats and place of the SBOM of a system. */
 export interface SbomOptions {
   /** Path of a copy in the image, in the first of the formats. */
   readonly path?: string;

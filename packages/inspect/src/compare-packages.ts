@@ -101,7 +101,8 @@ export interface ListedPackage {
 export function listedPackages(document: SpdxDocument | undefined): readonly ListedPackage[] {
   const listed = new Map<string, ListedPackage>();
   for (const item of document?.packages ?? []) {
-    const { primaryPackagePurpose: purpose, name, versionInfo, licenseDeclared: license } = item;
+    const { primaryPackagePurpose: purpose, name, versionInfo, licenseDeclared: declared } = item;
+    const license = declared === 'NOASSERTION' ? undefined : declared;
     if (purpose === 'CONTAINER' || purpose === 'SOURCE' || name === document?.name) continue;
     const purl = purlOf(item);
     const one = {

@@ -111,12 +111,20 @@ async function documentOf(
 ): Promise<unknown> {
   const workspace = await openWorkspace(path, { env: ENV });
   const target = workspace.get(name);
-  const mirror = async () => archive.mirror;
-  const options = { store, engine, mirror, reporter: silentReporter };
+  const options = { store, engine, mirror: async () => archive.mirror, reporter: silentReporter };
   const { packages } = await buildPackages(workspace, [target], options);
   const [image] = packages.find(({ item }) => item === target)?.attestations.images ?? [];
   if (image === undefined) throw new Error('nothing was built');
   return JSON.parse(String(await readAttestation(store, image.sbom))) as unknown;
+}
+
+/** Returns the files of the Debian package with a module, by path. */
+function filesOf(module: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(SOURCES)
+      .filter(([path]) => path.startsWith(module))
+      .map(([path, text]) => [`${GOCODE}/${path}`, text]),
+  );
 }
 
 it('finds the vulnerabilities of the packages whose sources are in a program', async () => {
@@ -125,12 +133,6 @@ it('finds the vulnerabilities of the packages whose sources are in a program', a
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const store = await openStore(dir.path);
-  const filesOf = (module: string): Record<string, string> =>
-    Object.fromEntries(
-      Object.entries(SOURCES)
-        .filter(([path]) => path.startsWith(module))
-        .map(([path, text]) => [`${GOCODE}/${path}`, text]),
-    );
   const standard = { 'usr/share/go-1.24/src/runtime/proc.go': 'package runtime\n' };
   await archive.publish({
     'golang-1.24-src': [`${version}-1`, undefined, { source: 'golang-1.24', files: standard }],

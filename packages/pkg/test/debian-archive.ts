@@ -20,8 +20,8 @@ export interface DebianArchive extends AsyncDisposable {
   ): Promise<void>;
 }
 
-/** What a package has besides its file `usr/share/NAME/version`. */
-export interface More {
+/** Contents of a package besides its file `usr/share/NAME/version`. */
+interface More {
   /** Name of the source package. */
   readonly source?: string;
   /** More lines of the control file. */

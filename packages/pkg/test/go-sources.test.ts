@@ -2,7 +2,7 @@ import { debComponent } from '@lkt/attest';
 import { expect, test } from 'vitest';
 import { goSuppliersOf } from '../src/attest/go-sources.ts';
 
-/** Returns the package URL of the module of each import path, by files and version of one package. */
+/** Returns the module's package URL of each import path, by files and version of a package. */
 function modules(version: string, ...paths: readonly string[]): Record<string, string | undefined> {
   const files = paths.map((path) => ({ owner: 'deb', path: `usr/share/${path}` }));
   const component = debComponent({ name: 'deb', version, architecture: 'all' });

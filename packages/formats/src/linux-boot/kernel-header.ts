@@ -21,7 +21,7 @@ export function kernelInitSize(head: Buffer): number | undefined {
   return head.readUInt32LE(INIT_SIZE_OFFSET);
 }
 
-/** Bytes of a kernel file up to the end of the longest version text that its header can point to. */
+/** Bytes of a kernel file up to the end of any version text that its header can point to. */
 export const KERNEL_HEAD_BYTES: number = 0x200 + 0xff_ff + 256;
 
 /**
