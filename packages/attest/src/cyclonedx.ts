@@ -37,7 +37,7 @@ interface CycloneDxComponent {
   readonly version?: string;
   readonly description?: string;
   readonly scope?: 'excluded';
-  readonly hashes?: readonly { readonly alg: 'SHA-256'; readonly content: string }[];
+  readonly hashes?: readonly { readonly alg: 'SHA-256' | 'SHA-512'; readonly content: string }[];
   readonly licenses?: readonly CycloneDxLicense[];
   readonly cpe?: string;
   readonly purl?: string;
@@ -93,9 +93,10 @@ function componentOf(item: SpdxPackage): CycloneDxComponent {
   const { SPDXID, name, versionInfo, supplier, comment, checksums = [], licenseDeclared } = item;
   const reference = (type: string): string | undefined =>
     item.externalRefs?.find(({ referenceType }) => referenceType === type)?.referenceLocator;
-  const hashes = checksums
-    .filter(({ algorithm }) => algorithm === 'SHA256')
-    .map(({ checksumValue }) => ({ alg: 'SHA-256' as const, content: checksumValue }));
+  const hashes = checksums.flatMap(({ algorithm, checksumValue: content }) => {
+    const alg = ALGORITHMS.get(algorithm);
+    return alg === undefined ? [] : [{ alg, content }];
+  });
   return {
     type: typeOf(item),
     'bom-ref': SPDXID,
@@ -112,6 +113,12 @@ function componentOf(item: SpdxPackage): CycloneDxComponent {
     purl: reference('purl'),
   };
 }
+
+/** Names of hash algorithms by those of SPDX. */
+const ALGORITHMS: ReadonlyMap<string, 'SHA-256' | 'SHA-512'> = new Map([
+  ['SHA256', 'SHA-256'],
+  ['SHA512', 'SHA-512'],
+]);
 
 function typeOf({ primaryPackagePurpose: purpose }: SpdxPackage): CycloneDxComponent['type'] {
   if (purpose === 'CONTAINER') return 'container';
