@@ -294,7 +294,7 @@ async function build(
 }
 
 /** Directories of the store with what is derived from images. */
-const DERIVED: readonly string[] = ['attestations/entries', 'contents', 'segments'];
+const DERIVED: readonly string[] = ['attestations/files', 'contents', 'segments'];
 
 function withIgnored(session: Session, ignored: readonly string[]): Session {
   return { ...session, openStore: async () => session.openStore({ ignored }) };

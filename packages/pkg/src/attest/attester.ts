@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { canonicalJson, type Digest, digestHex, digestOf, undefinedIf } from '@lkt/core';
-import type { Git, Origin } from '@lkt/git';
+import { type Git, type Origin, readOrigin } from '@lkt/git';
 import type { Descriptor, Store } from '@lkt/oci';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
@@ -55,7 +55,6 @@ export class Attester {
   /** Returns the repository and commit of the package; undefined if they lack its sources. */
   async #origin({ item, hash }: AttestedPackage): Promise<Origin | undefined> {
     if (hash.dirty || hash.hash === '' || hash.hash !== hash.committed) return undefined;
-    const { readOrigin } = await import('@lkt/git');
     return readOrigin(this.#git, item.dir, this.#signal);
   }
 
