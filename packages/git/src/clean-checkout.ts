@@ -7,6 +7,7 @@ import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts'
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
 import { parseCommit, parseTree } from './objects.ts';
+import { directoriesOf, isNamed } from './tracked-directories.ts';
 import { asTree, type Directory, treeId } from './tree-id.ts';
 
 export type { Environment };
@@ -15,6 +16,11 @@ export type { Environment };
 export interface CleanCheckout {
   /** Tree ids of the directories, by path. */
   readonly trees: ReadonlyMap<string, string>;
+  /**
+   * The directories in the whole work tree that have a tracked file of a given name, as
+   * `trackedDirectories` returns them.
+   */
+  readonly named: readonly string[];
   /** All files in the directories; paths are relative to the top. */
   readonly files: readonly Pick<IndexEntry, 'path' | 'mode'>[];
 }
@@ -37,15 +43,17 @@ export function findTopWithoutGit(dir: string, env: Environment): string | undef
  * then asks git.
  * @param top of the work tree; without symlinks
  * @param paths of directories from the top; '' for the top itself; one char per byte
+ * @param name file name for `named`; default: none
  */
 export function readCleanCheckout(
   top: string,
   paths: readonly string[],
   env: Environment,
+  name?: string,
 ): CleanCheckout | undefined {
   return attempt(() => {
     const found = findGitDirectory(top, env);
-    return found?.top === top ? readClean(found, paths) : undefined;
+    return found?.top === top ? readClean(found, paths, name) : undefined;
   });
 }
 
@@ -58,11 +66,21 @@ function attempt<T>(work: () => T | undefined): T | undefined {
   }
 }
 
-function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout | undefined {
+function readClean(
+  found: GitDirectory,
+  paths: readonly string[],
+  name: string | undefined,
+): CleanCheckout | undefined {
   const commit = headCommit(found);
   if (commit === undefined) return undefined;
   const wanted = new Set(paths);
-  const isWanted = (path: string): boolean => isInAny(path, wanted);
+  const hasName = name === undefined ? () => false : isNamed(name);
+  const named: string[] = [];
+  // One pass: decoding the paths takes most of the time.
+  const isWanted = (path: string): boolean => {
+    if (hasName(path)) named.push(path);
+    return isInAny(path, wanted);
+  };
   const files = readIndex(join(found.gitDir, 'index'), isWanted);
   if (files === undefined || files.length > MAX_FILES) return undefined;
   const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
@@ -79,7 +97,7 @@ function readClean(found: GitDirectory, paths: readonly string[]): CleanCheckout
       return undefined;
     trees.set(path, id);
   }
-  return { trees, files };
+  return { trees, named: directoriesOf(named), files };
 }
 
 /** Reports whether a path is inside one of these directories, and not one itself. */

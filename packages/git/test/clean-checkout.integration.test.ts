@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findTopWithoutGit, readCleanCheckout } from '../src/clean-checkout.ts';
+import { trackedDirectories } from '../src/tracked-directories.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
 import { commit, ENV, git, settled, temporary, write } from './checkout.ts';
 
@@ -32,6 +33,16 @@ describe('readCleanCheckout in an unchanged checkout', () => {
       const path = Buffer.from(file?.path ?? '', 'latin1').toString();
       expect(`${file?.mode} ${path}`).toBe(line.replace(/ .*\t/, ' '));
     }
+  });
+
+  it('names the directories of a file anywhere in the index', async () => {
+    await using repo = await settled();
+    const found = readCleanCheckout(repo.path, ['pkg/a'], ENV, 'build.yml');
+    const listed = git(repo.path, 'ls-files', ':(glob)**/build.yml').split('\n');
+    expect(listed).not.toEqual([]);
+    expect(found?.named.map((path) => join(path, 'build.yml'))).toEqual(listed);
+    expect(found?.files.every(({ path }) => path.startsWith('pkg/a/'))).toBe(true);
+    expect(trackedDirectories(repo.path, 'build.yml', ENV)).toEqual(found?.named);
   });
 
   it.each([

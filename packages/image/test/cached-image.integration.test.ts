@@ -145,6 +145,10 @@ it.each<[string, (one: Case) => void]>([
   ['a new file in a package', (one) => one.write('pkg/a/new', '')],
   ['a new package', (one) => one.write('pkg/b/build.yml', 'org: test\nimage: b\n')],
   ['a new package elsewhere', (one) => one.write('tools/build.yml', 'org: test\nimage: b\n')],
+  [
+    'a package elsewhere that git tracks',
+    (one) => (one.write('services/web/build.yml', 'image: b\n'), one.git('add', 'services')),
+  ],
   ['a package, gone', (one) => rmSync(one.path('pkg/a'), { recursive: true })],
   ['the repository', (one) => rmSync(one.path('.git'), { recursive: true })],
   ['the policy', (one) => one.write('trust.yml', 'required: true\n')],

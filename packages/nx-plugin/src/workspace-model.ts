@@ -2,7 +2,13 @@ import { readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, extname, join, matchesGlob } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type ConfigInputs, configInputs, loadConfig } from '@lkt/image';
-import { openWorkspace, packageGraph, type PackageNode, type Workspace } from '@lkt/pkg';
+import {
+  declaresPackage,
+  openWorkspace,
+  packageGraph,
+  type PackageNode,
+  type Workspace,
+} from '@lkt/pkg';
 import type { Settings } from './options.ts';
 
 /** The packages and images of an Nx workspace. */
@@ -82,7 +88,7 @@ async function kindOf(
   // For instance a forge's workflows.
   if (file.split('/').some((part) => part.startsWith('.'))) return undefined;
   const text = await readFile(join(root, file), 'utf8');
-  if (isPackage) return /^(['"]?)image\1\s*:/m.test(text) ? 'package' : undefined;
+  if (isPackage) return declaresPackage(text) ? 'package' : undefined;
   return /^(kernel|init|onboot|onshutdown|services)\s*:/m.test(text) ? 'image' : undefined;
 }
 

@@ -56,6 +56,7 @@ export { lockPath } from './debian/debian-package.ts';
 export { findLockUpdates, lockedPackages, type LockUpdates } from './debian/lock-updates.ts';
 export { type PinChange, pinWorkspace } from './pins/pin-workspace.ts';
 export { supportsPlatforms } from './workspace/platforms.ts';
+export { declaresPackage } from './workspace/package-dirs.ts';
 export { missingImage } from './build/other-images.ts';
 export { missingPin, pinOf, referenceError, type ReferenceProblem } from './pins/check-pin.ts';
 export { readAttestations } from './attest/read-attestations.ts';

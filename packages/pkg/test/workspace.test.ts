@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { openWorkspace } from '../src/workspace/workspace.ts';
-import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
+import { checkout, ENV, git, temporary, write } from '../../git/test/checkout.ts';
 
 const FILES = {
   'pkg/a/build.yml': 'org: lkt\nimage: a\n',
@@ -27,9 +27,71 @@ it('finds the packages from anywhere in the work tree', async () => {
       'lkt/go',
       'lkt/kernel',
       'lkt/kernel-debian',
+      'lkt/t',
     ]);
   }
 });
+
+it('takes a directory for one of several packages of one name', async () => {
+  await using repo = await checkout({
+    ...FILES,
+    'cases/1/build.yml': 'org: lkt\nimage: case\n',
+    'cases/2/build.yml': 'org: lkt\nimage: case\n',
+    'cases/3/build.yml': 'org: lkt\nimage: case\n',
+    'cases/4/build.yml': 'org: lkt\nimage: a\n',
+  });
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  const error = expect.objectContaining({
+    message: 'cases/1/build.yml and cases/2/build.yml are both the package lkt/case',
+  });
+  expect(() => workspace.find(parseReference('lkt/case'))).toThrow(error);
+  expect(() => workspace.all()).toThrow(error);
+  expect(workspace.problems).toEqual([]);
+  expect(workspace.get('lkt/a').dir).toBe(join(repo.path, 'pkg/a'));
+  const third = await workspace.packageAt('cases/3');
+  expect(workspace.get('lkt/case')).toBe(third);
+});
+
+it('leaves out packages deeper below pkg, tools and kernel unless they are named', async () => {
+  await using repo = await checkout({
+    ...FILES,
+    'kernel/flavours/debug/build.yml': 'org: lkt\nimage: debug\n',
+  });
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  expect(workspace.get('lkt/debug').file.path).toBe('kernel/flavours/debug/build.yml');
+  expect(workspace.all().map(({ name }) => name)).toContain('lkt/t');
+  expect(workspace.all().map(({ name }) => name)).not.toContain('lkt/debug');
+});
+
+it.each(['2', '4'])(
+  'finds packages anywhere that git tracks, with an index of version %s',
+  async (version) => {
+    await using repo = await checkout({
+      'build.yml': 'org: acme\nimage: top\n',
+      'services/ü web/build.yml': 'org: acme\nimage: web\n',
+      'a/b/c/d/build.yml': 'org: acme\nimage: deep\nnetwork: maybe\n',
+      // Files of other tools.
+      '.github/workflows/build.yml': 'image: x\n',
+      'services/.ci/build.yml': 'image: x\n',
+      'ci/build.yml': 'stages: [one]\njobs:\n  image: x\n',
+      'ci/other-build.yml': 'image: x\n',
+    });
+    git(repo.path, 'update-index', '--index-version', version);
+    await write(repo.path, {
+      'services/new/build.yml': 'org: acme\nimage: untracked\n',
+      'pkg/new/build.yml': 'org: acme\nimage: new\n',
+    });
+    git(repo.path, 'rm', '--quiet', '--cached', 'build.yml');
+    const workspace = await openWorkspace(join(repo.path, 'ci'), { env: ENV });
+    expect([...workspace.packages.keys()]).toEqual(['acme/new', 'acme/web']);
+    expect(workspace.problems.map(({ message }) => message)).toEqual([
+      expect.stringContaining('a/b/c/d/build.yml:3:10'),
+    ]);
+    git(repo.path, 'add', 'services/new/build.yml', 'build.yml');
+    const names = [...(await openWorkspace(repo.path, { env: ENV })).packages.keys()];
+    expect(names).toEqual(['acme/new', 'acme/top', 'acme/untracked', 'acme/web']);
+  },
+);
 
 it('finds the packages outside git', async () => {
   await using dir = await temporary();

@@ -31,9 +31,8 @@ export function checkoutState(
   if (top === undefined) return undefined;
   const paths = [...new Set(dirs.map((dir) => relative(top, dir)))];
   if (paths.some((path) => path === '..' || path.startsWith(`..${sep}`))) return undefined;
-  const trees = treesOf(top, paths, env);
-  if (trees === undefined) return undefined;
-  return { start, top, packages: packageDirs(top, BUILD_YML), trees };
+  const sources = sourcesOf(top, paths, env);
+  return sources && { start, top, ...sources };
 }
 
 /** Returns the source hash of a package with these source directories, 40 hex digits. */
@@ -47,22 +46,24 @@ export function isCheckoutState(
   env: Environment,
 ): boolean {
   if (findTopWithoutGit(realpathSync(start), env) !== top) return false;
-  const found = packageDirs(top, BUILD_YML);
-  if (found.join('\0') !== packages.join('\0')) return false;
   const paths = Object.keys(trees);
-  const now = treesOf(top, paths, env);
-  return now !== undefined && paths.every((path) => now[path] === trees[path]);
+  const now = sourcesOf(top, paths, env);
+  if (now === undefined || now.packages.join('\0') !== packages.join('\0')) return false;
+  return paths.every((path) => now.trees[path] === trees[path]);
 }
 
-function treesOf(
+function sourcesOf(
   top: string,
   paths: readonly string[],
   env: Environment,
-): Readonly<Record<string, string>> | undefined {
+): Pick<CheckoutState, 'packages' | 'trees'> | undefined {
   // The index holds names as bytes: one character per byte.
   const names = paths.map((path) => Buffer.from(path).toString('latin1'));
-  const clean = readCleanCheckout(top, names, env);
+  const clean = readCleanCheckout(top, names, env, BUILD_YML);
   if (clean === undefined) return undefined;
   const trees = new Map(paths.map((path, at) => [path, clean.trees.get(names[at] ?? '') ?? '']));
-  return Object.fromEntries(trees);
+  return {
+    packages: packageDirs(top, BUILD_YML, clean.named),
+    trees: Object.fromEntries(trees),
+  };
 }

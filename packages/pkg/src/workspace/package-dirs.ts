@@ -1,26 +1,66 @@
-import { realpathSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { join, relative, sep } from 'node:path';
 import { namesIn } from '@lkt/oci/files';
 
 /** The file that makes a directory a package. */
 export const BUILD_YML = 'build.yml';
 
-/** Directories of a checkout that may contain packages, or be packages themselves. */
+/** Directories whose subdirectories are packages even if git does not track them yet. */
 const PARENTS: readonly string[] = ['pkg', 'tools', 'kernel'];
 
 /**
- * Returns the package directories of a checkout, as absolute paths without symlinks.
+ * Returns the package directories of a checkout, as absolute paths without symlinks: `pkg`,
+ * `tools`, `kernel`, the directories directly below them, and those that git tracks.
  * @param buildYml name of the file that makes a directory a package
+ * @param tracked directories with a tracked file of that name, relative to `root`
  */
-export function packageDirs(root: string, buildYml: string): readonly string[] {
+export function packageDirs(
+  root: string,
+  buildYml: string,
+  tracked: readonly string[] = [],
+): readonly string[] {
   const found = new Set<string>();
   for (const parent of PARENTS) {
     const names = namesIn(join(root, parent)).toSorted((a, b) => (a < b ? -1 : 1));
     for (const name of ['', ...names]) {
       const dir = join(root, parent, name);
-      const stats = statSync(join(dir, buildYml), { throwIfNoEntry: false });
-      if (stats?.isFile() === true) found.add(realpathSync(dir));
+      if (isFile(join(dir, buildYml))) found.add(realpathSync(dir));
     }
   }
+  for (const path of tracked) {
+    const dir = join(root, path);
+    if (found.has(dir) || isHidden(path)) continue;
+    const file = join(dir, buildYml);
+    if (isFile(file) && declaresPackage(readFileSync(file, 'utf8'))) found.add(realpathSync(dir));
+  }
   return [...found];
+}
+
+/** Reports whether a package is `pkg`, `tools` or `kernel`, or directly below. */
+export function isUsual(root: string, dir: string): boolean {
+  const [parent = '', ...below] = relative(root, dir).split(sep);
+  return PARENTS.includes(parent) && below.length <= 1;
+}
+
+/**
+ * Reports whether a package is built only when it is named: it is deeper than the directories
+ * directly below `pkg`, `tools` and `kernel`, such as a flavour of a kernel.
+ */
+export function isOnRequest(root: string, dir: string): boolean {
+  const [parent = '', ...below] = relative(root, dir).split(sep);
+  return PARENTS.includes(parent) && below.length > 1;
+}
+
+/** Reports whether a path has a part that begins with a dot, such as a forge's workflows. */
+function isHidden(path: string): boolean {
+  return path.startsWith('.') || path.includes('/.');
+}
+
+/** Reports whether a build.yml is one of a package: other tools have files of that name too. */
+export function declaresPackage(text: string): boolean {
+  return /^(['"]?)image\1\s*:/m.test(text);
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }

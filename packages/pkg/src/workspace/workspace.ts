@@ -6,7 +6,8 @@ import { familiarReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
 import { createGit, type Environment, findTop, type Git } from '@lkt/git';
-import { BUILD_YML, packageDirs } from './package-dirs.ts';
+import { findTrackedDirectories } from '@lkt/git/tracked';
+import { BUILD_YML, isOnRequest, isUsual, packageDirs } from './package-dirs.ts';
 
 /** A package of a workspace. */
 export type Package = PackageSpec;
@@ -35,13 +36,16 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const gitTop = await findTop(git, start);
   const root = gitTop ?? (await findRoot(start));
   const workspace = new Workspace(root, gitTop, start, git, options);
-  workspace.load(packageDirs(root, workspace.buildYml));
+  const tracked =
+    gitTop === undefined ? [] : await findTrackedDirectories(git, gitTop, workspace.buildYml);
+  workspace.load(packageDirs(root, workspace.buildYml, tracked));
   return workspace;
 }
 
 /**
- * The packages of a checkout: the directories with a build.yml directly under `pkg/`, `tools/` and
- * `kernel/`, those three themselves, and directories added by `packageAt`.
+ * The packages of a checkout: the directories with a build.yml that git tracks, those directly
+ * under `pkg/`, `tools/` and `kernel/`, those three themselves, and directories added by
+ * `packageAt`.
  */
 export class Workspace {
   /**
@@ -63,6 +67,8 @@ export class Workspace {
   readonly start: string;
   readonly #dockerfile: string | undefined;
   readonly #broken: BrokenPackage[] = [];
+  /** Errors of names that several packages outside the usual directories have. */
+  readonly #ambiguous = new Map<string, LktError>();
 
   constructor(
     root: string,
@@ -88,13 +94,13 @@ export class Workspace {
   }
 
   /**
-   * Returns all packages.
+   * Returns all packages, except those that are built only when they are named.
    * @throws LktError the first of `problems`
    */
   all(): readonly Package[] {
-    const [problem] = this.problems;
+    const [problem] = [...this.problems, ...this.#ambiguous.values()];
     if (problem !== undefined) throw problem;
-    return [...this.packages.values()];
+    return [...this.packages.values()].filter(({ dir }) => !isOnRequest(this.root, dir));
   }
 
   /**
@@ -121,14 +127,19 @@ export class Workspace {
     return changed;
   }
 
-  /** Adds the packages in these directories, or their errors to `problems`. */
+  /**
+   * Adds the packages in these directories, or their errors to `problems`. Outside the usual
+   * directories, several packages may have one name, as in LinuxKit's tests: then only a directory
+   * tells which is meant.
+   */
   load(dirs: readonly string[]): void {
     for (const dir of dirs) {
       let text = '';
       try {
         const file = this.#read(dir);
         text = file.text;
-        this.#parse(dir, file);
+        if (isUsual(this.root, dir)) this.#parse(dir, file);
+        else this.#addElsewhere(dir, file);
       } catch (error) {
         if (!(error instanceof LktError)) throw error;
         this.#broken.push({ dir, text, error });
@@ -154,16 +165,22 @@ export class Workspace {
   #parse(dir: string, file: SourceFile): Package {
     const found = parseBuildYml(file, dir);
     const other = this.packages.get(found.name);
-    if (other !== undefined) {
-      throw new LktError(
-        'CONFIG_INVALID',
-        `${other.file.path} and ${file.path} are both the package ${found.name}`,
-        { fix: 'change "image" or "org" in one of them' },
-      );
-    }
+    if (other !== undefined) throw sameName(other, found);
     this.#byDir.set(dir, found);
     this.#packages.set(found.name, found);
     return found;
+  }
+
+  #addElsewhere(dir: string, file: SourceFile): void {
+    const found = parseBuildYml(file, dir);
+    const other = this.packages.get(found.name);
+    if (other === undefined) {
+      if (!this.#ambiguous.has(found.name)) this.#parse(dir, file);
+    } else if (!isUsual(this.root, other.dir)) {
+      this.#ambiguous.set(found.name, sameName(other, found));
+      this.#packages.delete(other.name);
+      this.#byDir.delete(other.dir);
+    }
   }
 
   #sort(): void {
@@ -174,6 +191,7 @@ export class Workspace {
 
   #add(dir: string): Package {
     const found = this.#parse(dir, this.#read(dir));
+    this.#ambiguous.delete(found.name);
     this.#sort();
     return found;
   }
@@ -205,13 +223,22 @@ export class Workspace {
   /** @throws LktError the error of a package that may have this name, `org/image` */
   #throwIfBroken(name: string): void {
     const found = this.#broken.find((one) => mayBeNamed(one, name));
-    if (found !== undefined) throw found.error;
+    const error = found?.error ?? this.#ambiguous.get(name);
+    if (error !== undefined) throw error;
   }
 
   /** Returns a path relative to the directory that the workspace was opened from. */
   displayPath(path: string): string {
     return relative(this.start, path) || '.';
   }
+}
+
+function sameName(one: Package, other: Package): LktError {
+  return new LktError(
+    'CONFIG_INVALID',
+    `${one.file.path} and ${other.file.path} are both the package ${one.name}`,
+    { fix: 'change "image" or "org" in one of them' },
+  );
 }
 
 /** @throws USAGE_INVALID for a package without Dockerfile, or a path outside the package */
