@@ -1,7 +1,7 @@
 import { createHash, hash, type Hash } from 'node:crypto';
 import { LktError } from './errors.ts';
 
-/** Registered algorithms of digests (OCI image-spec, descriptor.md, "Registered Algorithms"). */
+/** Algorithms of digests (OCI image-spec, descriptor.md, "Registered Algorithms"). */
 export const DIGEST_ALGORITHMS = ['sha256', 'sha512'] as const;
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 

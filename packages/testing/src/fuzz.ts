@@ -152,6 +152,7 @@ function apply(input: Buffer, one: Mutation): Buffer {
       return Buffer.concat([input.subarray(0, start), part, input.subarray(start)]);
     }
     case 'json':
+    default:
       return replaceJson(input, one.at, one.value);
   }
 }
