@@ -35,7 +35,7 @@ async function main(): Promise<void> {
         'node_modules/.lockfile-installed',
       ].map((path) => join(root, path)),
     );
-    await buildPrograms(root, directory, inputs);
+    await buildPrograms(root, directory, inputs, { start: 'start.ts' });
     await buildNxPlugin(root, join(directory, 'nx-plugin'), inputs);
     put(directory, describe(inputs, start));
   } finally {

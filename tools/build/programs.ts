@@ -1,9 +1,17 @@
-import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type OutputOptions, type Plugin, type PreRenderedChunk, rolldown } from 'rolldown';
 
 /** Files that a build reads, as absolute paths. */
 export type Inputs = Set<string>;
+
+/** Differences between the builds of a checkout and of a release. */
+interface Variant {
+  /** Source of `lkt.cjs`, which starts the others. */
+  readonly start: string;
+  /** Version of lkt, if not that of `packages/cli/package.json`. */
+  readonly version?: string;
+}
 
 /** Source files by the name of the program. */
 type Entries = Readonly<Record<string, string>>;
@@ -29,9 +37,10 @@ export async function buildPrograms(
   root: string,
   directory: string,
   inputs: Inputs,
+  { start, version }: Variant,
 ): Promise<void> {
   const programs: Entries[] = [
-    { lkt: join(root, 'tools/build/start.ts') },
+    { lkt: join(root, 'tools/build', start) },
     { yaml: 'yaml' },
     // oclif loads the file of help by path.
     {
@@ -53,14 +62,14 @@ export async function buildPrograms(
       platform: 'node',
       tsconfig: false,
       logLevel: 'warn',
-      // Loaded only for a proxy, and only a few of its files, by path.
-      external: [/^undici(\/|$)/],
       plugins: [
         programsOf(add),
         constants(inputs),
         lazyRequire(),
         apart('yaml'),
-        replaced({ koffi: koffi(root, directory), debug: DEBUG }),
+        withoutHttp2(),
+        ...(version === undefined ? [] : [withVersion(version)]),
+        replaced({ koffi: KOFFI, debug: DEBUG }),
       ],
     });
     await build.write({
@@ -104,22 +113,61 @@ export function lazyRequire(): Plugin {
 
 const OWN_REQUIRE = 'const require = createRequire(import.meta.url);';
 
-/** Computes the system call filter, which is constant on an architecture and takes 14 ms. */
+/** Leaves out undici's HTTP/2 client, as `stub-http2.ts` does when the sources run. */
+function withoutHttp2(): Plugin {
+  return {
+    name: 'without-http2',
+    load(id) {
+      if (id.endsWith('/undici/lib/dispatcher/client-h2.js'))
+        return "module.exports = () => { throw new Error('HTTP/2 is left out'); };";
+      if (id.endsWith('/http/src/stub-http2.ts'))
+        return 'export const stubHttp2 = () => undefined;';
+      return undefined;
+    },
+  };
+}
+
+/** Gives `packages/cli/package.json` another version. */
+function withVersion(version: string): Plugin {
+  return {
+    name: 'with-version',
+    load(id) {
+      if (!id.endsWith('/packages/cli/package.json')) return undefined;
+      const manifest = JSON.parse(readFileSync(id, 'utf8')) as object;
+      return { code: JSON.stringify({ ...manifest, version }), moduleType: 'json' };
+    },
+  };
+}
+
+/** Computes the system call filters, which are constant on an architecture and take 14 ms. */
 function constants(inputs: Inputs): Plugin {
   return {
     name: 'constants',
     async load(id) {
       if (!id.endsWith('/seccomp/filter-text.ts')) return undefined;
-      const build = await rolldown({ input: id, platform: 'node', tsconfig: false });
-      const { output } = await build.generate({ format: 'esm' });
-      for (const path of await build.watchFiles) inputs.add(path);
-      await build.close();
-      const { filterText } = (await import(
-        `data:text/javascript,${encodeURIComponent(output[0].code)}`
-      )) as { readonly filterText: string | undefined };
-      return `export const filterText = ${JSON.stringify(filterText)};\n`;
+      const x64 = await filterTextOn('x64', id, inputs);
+      const arm64 = await filterTextOn('arm64', id, inputs);
+      const texts = JSON.stringify({ x64, arm64 });
+      return `export const filterText = (${texts})[process.arch];\n`;
     },
   };
+}
+
+/** Returns the export of `filter-text.ts` on an architecture. */
+async function filterTextOn(
+  arch: string,
+  input: string,
+  inputs: Inputs,
+): Promise<string | undefined> {
+  const define = { 'process.arch': JSON.stringify(arch) };
+  const build = await rolldown({ input, platform: 'node', tsconfig: false, transform: { define } });
+  const { output } = await build.generate({ format: 'esm' });
+  for (const path of await build.watchFiles) inputs.add(path);
+  await build.close();
+  const { filterText } = (await import(
+    `data:text/javascript,${encodeURIComponent(output[0].code)}`
+  )) as { readonly filterText: string | undefined };
+  return filterText;
 }
 
 /** Leaves a library that is loaded late in a file of its own, `LIBRARY.cjs`. */
@@ -147,16 +195,8 @@ function replaced(sources: Readonly<Record<string, string>>): Plugin {
  * Loads koffi's native part directly. Koffi searches for it, which takes longer than the rest of
  * the start of the process for a RUN step.
  */
-function koffi(root: string, directory: string): string {
-  const load = createRequire(join(root, 'package.json'));
-  load('koffi');
-  const native = Object.keys(load.cache).find((path) => path.endsWith('/koffi.node'));
-  if (native === undefined) throw new Error('koffi has loaded no koffi.node');
-  return `
-    const native = { exports: {} };
-    process.dlopen(native, \`\${import.meta.dirname}/${relative(directory, native)}\`);
-    export default native.exports;`;
-}
+const KOFFI =
+  'module.exports = require(`@koromix/koffi-linux-${process.arch}/linux_${process.arch}/koffi.node`);';
 
 /** Loads the logger of oclif, for 3 ms, only if it logs. */
 const DEBUG = `module.exports = 'DEBUG' in process.env ? require('debug') : () => () => undefined;`;

@@ -4,26 +4,19 @@
  */
 import { createRequire } from 'node:module';
 import { currentBuild } from './manifest.ts';
+import { type Main, runMain } from './run-main.ts';
 
 const root = `${import.meta.dirname}/..`;
 const load = createRequire(import.meta.url);
 
-void start();
+void runMain(loadMain());
 
-async function start(): Promise<void> {
-  const { done } = loadMain();
-  await done;
-  // Saves Node's cleanup, 10 ms. Output that its reader has not taken yet counts as active.
-  if (process.getActiveResourcesInfo().length === 0) process.exit();
-}
-
-/** `packages/cli/src/main.ts` runs the command when it is loaded. */
-function loadMain(): { readonly done: Promise<void> } {
+function loadMain(): Main {
   const build = currentBuild(root);
   try {
-    if (build !== undefined) return load(`${build}/main.cjs`) as ReturnType<typeof loadMain>;
+    if (build !== undefined) return load(`${build}/main.cjs`) as Main;
   } catch {
     // The build is damaged; the sources do the same, only slower.
   }
-  return load(`${root}/packages/cli/src/main.ts`) as ReturnType<typeof loadMain>;
+  return load(`${root}/packages/cli/src/main.ts`) as Main;
 }

@@ -37,7 +37,7 @@ async function run(argv: readonly string[]): Promise<void> {
   const [first = '', second = ''] = argv;
   const id = [`${first}:${second}`, first].find((name) => commandIds.includes(name));
   const isTopic = argv.length === 1 && commandIds.some((name) => name.startsWith(`${first}:`));
-  if (asksHelp || isTopic || argv.length === 0 || first === '--version') {
+  if (asksHelp || isTopic || argv.length === 0) {
     const { showHelp } = await import('./help/help.ts');
     return showHelp(argv);
   }

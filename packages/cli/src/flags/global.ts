@@ -1,14 +1,15 @@
 const WITH_VALUE = new Set(['--cache', '--cert-file', '--mirror', '--progress', '--verbose', '-v']);
 
 /**
- * Rewrites the command line for oclif: `lkt help build` becomes `lkt build --help`, and global
- * flags move behind the command. `lkt -v` alone asks for the version, as in other programs.
+ * Rewrites the command line for oclif: `lkt help build` becomes `lkt build --help`,
+ * `lkt --version` and `lkt -v` become `lkt version`, and global flags move behind the command.
  */
 export function commandLine(argv: readonly string[]): readonly string[] {
-  if (argv.length === 1 && argv[0] === '-v') return ['--version'];
+  if (argv.length === 1 && argv[0] === '-v') return ['version'];
   const words = hoistGlobalFlags(argv);
   const [first, ...rest] = words;
   if (first === 'help') return [...rest, '--help'];
+  if (first === '--version') return ['version', ...rest];
   return first === 'pkg' ? linuxkitPkg(rest) : words;
 }
 

@@ -54,11 +54,16 @@ async function isLayout(dir: string): Promise<boolean> {
   throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`);
 }
 
+/**
+ * Files that may precede a store: leftovers of an interrupted or concurrent creation, and the code
+ * that Node compiled when lkt started.
+ */
+const ACCEPTED = ['tmp', 'oci-layout', 'compiled'];
+
 async function createLayout(dir: string): Promise<void> {
   try {
     await makeDirectories(dir);
-    // Leftovers of an interrupted or concurrent creation are acceptable.
-    const foreign = (await readdir(dir)).find((name) => name !== 'tmp' && name !== 'oci-layout');
+    const foreign = (await readdir(dir)).find((name) => !ACCEPTED.includes(name));
     if (foreign !== undefined && !(await isLayout(dir))) {
       throw new LktError('IO_FAILED', `${dir} is not a store: it contains ${foreign}`, {
         fix: 'use an empty or new directory',

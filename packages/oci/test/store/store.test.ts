@@ -47,6 +47,13 @@ describe('openStore', () => {
     expect(await readdir(temp.path)).toEqual([]);
   });
 
+  test('creates a layout beside the code that Node compiled when lkt started', async () => {
+    await using temp = await tempDir();
+    await mkdir(join(temp.path, 'compiled'));
+    await openStore(temp.path);
+    expect(await readdir(temp.path)).toContain('oci-layout');
+  });
+
   test('rejects a directory with other content', async () => {
     await using temp = await tempDir();
     await writeFile(join(temp.path, 'thesis.tex'), '');

@@ -1,0 +1,31 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { buildNxPlugin } from '../build/nx-plugin.ts';
+import { writePackage } from './files.ts';
+import { commonFields, type PackageJson, type Release, type Staged } from './release.ts';
+
+/** Stages `@lkt/nx-plugin`, the bundle that `npm run build` writes too. */
+export async function stageNxPlugin(release: Release): Promise<Staged> {
+  const directory = join(release.stage, 'nx-plugin');
+  await buildNxPlugin(release.root, directory, new Set());
+  const text = readFileSync(join(directory, 'package.json'), 'utf8');
+  const packageJson = JSON.parse(text) as PackageJson;
+  writePackage(release, 'packages/nx-plugin', directory, {
+    ...packageJson,
+    ...commonFields(release, 'packages/nx-plugin'),
+  });
+  return {
+    name: packageJson.name,
+    directory,
+    files: [
+      'index.js',
+      'plugin.js',
+      'generate-image.js',
+      'generate-package.js',
+      'generators.json',
+      /^part-[\w$-]+\.js$/,
+      /^schemas\/[\w-]+\.json$/,
+    ],
+    mayImport: ['koffi'],
+  };
+}

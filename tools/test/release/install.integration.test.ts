@@ -1,0 +1,223 @@
+import { spawnSync } from 'node:child_process';
+import {
+  chownSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { LIBRARIES } from '../../release/libraries.ts';
+import { NpmRegistry, REGISTRY } from './npm-registry.ts';
+import { copyTagged } from './tagged-checkout.ts';
+
+vi.setConfig({ testTimeout: 600_000, hookTimeout: 900_000 });
+
+const VERSION = '1.2.3-test.4';
+
+const root = join(import.meta.dirname, '../../..');
+const work = mkdtempSync(join(tmpdir(), 'lkt-install-'));
+const at = (path: string): string => join(work, path);
+const checkout = at('checkout');
+const modules = join(root, 'node_modules');
+
+/** The environment of a user: the system's Node and npm, and an empty home. */
+const user = {
+  PATH: (process.env['PATH'] ?? '')
+    .split(':')
+    .filter((path) => !path.includes('node_modules'))
+    .join(':'),
+  HOME: at('home'),
+  NO_COLOR: '1',
+  GIT_CONFIG_GLOBAL: '/dev/null',
+  npm_config_loglevel: 'error',
+  npm_config_update_notifier: 'false',
+};
+
+let registry: NpmRegistry;
+/** Builds and publishes the packages of the checkout. */
+let release: () => string;
+/** Its output. */
+let listed = '';
+const run = (cwd: string, program: string, ...words: readonly string[]): string =>
+  registry.run(user, cwd, program, ...words);
+
+const install = (...words: readonly string[]): string =>
+  run(user.HOME, 'npm', 'install', '--no-audit', '--no-fund', ...words);
+
+/** The command, installed for the user alone. */
+const lkt = join(user.HOME, '.local/bin/lkt');
+
+beforeAll(async () => {
+  write(at('home/.npmrc'), npmrc(join(user.HOME, '.local')));
+  // Publishing needs a token, though this registry asks for none.
+  write(at('publisher/.npmrc'), `${npmrc(at('publisher'))}${REGISTRY.slice(5)}/:_authToken=none\n`);
+  registry = await NpmRegistry.start(at('registry'));
+  copyTagged(checkout, VERSION);
+  const env = {
+    ...user,
+    HOME: at('publisher'),
+    GITHUB_SERVER_URL: 'https://git.example',
+    GITHUB_REPOSITORY: 'acme/lkt',
+  };
+  const publish = (...words: readonly string[]): unknown =>
+    registry.run(env, checkout, 'npm', 'publish', '--ignore-scripts', ...words);
+  for (const path of machinePackages()) publish(path);
+  for (const name of ['yaml', 'koffi', 'pako']) publish(join(modules, name));
+  // Provenance is for CI.
+  release = () => {
+    const words = ['tools/release/main.ts', '--to', at('packed'), '--no-provenance'];
+    return registry.run(env, checkout, process.execPath, ...words);
+  };
+  listed = release();
+});
+
+afterAll(async () => {
+  await registry[Symbol.asyncDispose]();
+  rmSync(work, { recursive: true });
+});
+
+const npmrc = (prefix: string): string =>
+  `registry=${REGISTRY}\nprefix=${prefix}\nfetch-retries=0\n`;
+
+function write(path: string, text: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, text);
+}
+
+/** Returns the packages with native code: this machine's, and empty ones for the other. */
+function machinePackages(): readonly string[] {
+  return ['x64', 'arm64'].flatMap((cpu) =>
+    [`node-linux-${cpu}`, `@koromix/koffi-linux-${cpu}`].map((name) => {
+      if (cpu === process.arch) return join(modules, name);
+      const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
+        readonly packages: Readonly<Record<string, { readonly version: string }>>;
+      };
+      const { version } = lock.packages[`node_modules/${name}`] ?? {};
+      const manifest = { name, version, os: ['linux'], cpu: [cpu] };
+      write(at(`other/${name}/package.json`), JSON.stringify(manifest));
+      return at(`other/${name}`);
+    }),
+  );
+}
+
+test('a repeated release gives the same bytes, and publishes nothing again', () => {
+  const again = release().split('\n');
+  const ids = listed.split('\n').flatMap((line) => /^(@lkt\/[\w-]+@\S+) {2}/.exec(line)?.[1] ?? []);
+  expect(ids).toContain(`@lkt/cli@${VERSION}`);
+  const files = listed.split('\n').filter((line) => /^(@| {2})/.test(line));
+  expect(again).toEqual([...files, ...ids.map((id) => `${id} is published already`), '']);
+});
+
+test('npm installs lkt and the Node of this machine, and nothing else', () => {
+  install('--global', '@lkt/cli@next');
+  expect(run(user.HOME, lkt, '--version')).toBe(`lkt version ${VERSION}\n`);
+  expect(readdirSync(join(user.HOME, '.local/lib/node_modules'))).toEqual(['@lkt']);
+  const own = join(user.HOME, '.local/lib/node_modules/@lkt/cli/node_modules');
+  expect(readdirSync(own).filter((name) => !name.startsWith('.'))).toEqual([
+    '@koromix',
+    `node-linux-${process.arch}`,
+  ]);
+  expect(readdirSync(join(own, '@koromix'))).toEqual([`koffi-linux-${process.arch}`]);
+  const packageJson = readFileSync(join(own, '../package.json'), 'utf8');
+  // npm's provenance compares it with the repository of the CI run.
+  expect(JSON.parse(packageJson)).toMatchObject({
+    version: VERSION,
+    repository: { type: 'git', url: 'git+https://git.example/acme/lkt.git' },
+  });
+  // Its Node is not the system's.
+  const { node } = JSON.parse(run(user.HOME, lkt, 'version', '--json')) as { node: string };
+  expect(node).toBe(process.version);
+});
+
+test('the installed lkt builds a package and an image', () => {
+  const project = at('project');
+  write(join(project, 'pkg/hello/build.yml'), 'org: acme\nimage: hello\n');
+  write(join(project, 'pkg/hello/Dockerfile'), 'FROM scratch\nCOPY build.yml /hello\n');
+  write(join(project, 'images/os.yml'), 'init:\n  - "@pkg:../pkg/hello"\n');
+  const git = (...words: readonly string[]): string =>
+    run(project, 'git', '-c', 'user.name=A', '-c', 'user.email=a@example.com', ...words);
+  git('init', '--quiet');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'one');
+  const tag = run(project, lkt, 'pkg', 'show-tag', 'pkg/hello').trim();
+  expect(tag).toBe(`acme/hello:${git('rev-parse', 'HEAD:pkg/hello').trim()}`);
+  expect(run(project, lkt, 'pkg', 'build', 'pkg/hello')).toContain(`${tag}@sha256:`);
+  run(project, lkt, 'build', '--format', 'tar', 'images/os.yml');
+  const names = run(project, 'tar', '--list', '--file', 'os.tar').split('\n');
+  expect(names.map((name) => name.replace(/^\.?\//, ''))).toContain('hello');
+});
+
+test('loads compiled code from the cache of the user, and root not from that of another', () => {
+  const compiled = join(user.HOME, '.cache/lkt/compiled');
+  expect(existsSync(compiled)).toBe(true);
+  const other = at('other-home');
+  mkdirSync(other);
+  chownSync(other, 1000, 1000);
+  registry.run({ ...user, HOME: other }, work, lkt, 'version');
+  expect(readdirSync(other)).toEqual([]);
+});
+
+test('runs in a project, where npm puts Node beside it', () => {
+  const project = at('dependent');
+  write(join(project, 'package.json'), '{ "private": true }');
+  install('--prefix', project, '@lkt/cli@next');
+  expect(existsSync(join(project, 'node_modules/@lkt/cli/node_modules'))).toBe(false);
+  expect(run(project, 'npx', 'lkt', 'version', '--short')).toBe(`${VERSION}\n`);
+});
+
+test('says what to do if npm has skipped Node', () => {
+  const project = at('without');
+  write(join(project, 'package.json'), '{ "private": true }');
+  install('--prefix', project, '--omit=optional', '@lkt/cli@next');
+  const done = spawnSync(join(project, 'node_modules/.bin/lkt'), { encoding: 'utf8', env: user });
+  expect(done.status).toBe(1);
+  expect(done.stderr).toMatch(/^error: the Node of lkt is not installed\n {2}cause: .*\n {2}fix: /);
+});
+
+test('a library is installed with its dependencies', () => {
+  const project = at('importer');
+  write(join(project, 'package.json'), '{ "private": true }');
+  install('--prefix', project, '@lkt/dockerfile@next');
+  expect(readdirSync(join(project, 'node_modules/@lkt')).toSorted()).toEqual([
+    'core',
+    'dockerfile',
+    'oci',
+  ]);
+});
+
+test('the libraries load and type-check in another project, by all their entry points', () => {
+  const project = at('all-libraries');
+  const installed = join(project, 'node_modules');
+  for (const library of LIBRARIES) {
+    const directory = join(installed, '@lkt', library);
+    mkdirSync(directory, { recursive: true });
+    const tarball = at(`packed/lkt-${library}-${VERSION}.tgz`);
+    run(directory, 'tar', '--extract', '--file', tarball, '--strip-components=1');
+  }
+  for (const name of readdirSync(modules))
+    if (name !== '@lkt' && !name.startsWith('.'))
+      symlinkSync(join(modules, name), join(installed, name));
+  const entries = LIBRARIES.flatMap((library) => {
+    const text = readFileSync(join(installed, '@lkt', library, 'package.json'), 'utf8');
+    const { exports } = JSON.parse(text) as { readonly exports: object };
+    return Object.keys(exports).map((name) => `@lkt/${library}${name.slice(1)}`);
+  });
+  write(join(project, 'package.json'), '{ "type": "module" }');
+  write(
+    join(project, 'main.ts'),
+    `${entries.map((name, i) => `import * as e${i} from '${name}';\n`).join('')}
+    export const names: string[] = [${entries.map((_, i) => `...Object.keys(e${i})`).join(', ')}];
+    if (e${entries.indexOf('@lkt/oci')}.parseReference('a/b:c').tag !== 'c') throw new Error('tag');
+    console.log(names.length);`,
+  );
+  const flags = ['--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node'];
+  run(project, process.execPath, join(modules, 'typescript/bin/tsc'), ...flags, 'main.ts');
+  expect(Number(run(project, process.execPath, 'main.js'))).toBeGreaterThan(300);
+});
