@@ -134,16 +134,27 @@ function packageOf(purl: string): SbomPackage | undefined {
   if (type === 'deb' && namespace === 'debian') {
     const { upstream, distro } = qualifiers;
     const [sourceName = name, sourceVersion] = upstream?.split('@') ?? [];
+    const source = isSignedKernel(sourceName)
+      ? { name: 'linux', version: withoutRebuild(version) }
+      : { name: sourceName, version: sourceVersion ?? withoutRebuild(version) };
     return {
       purl,
       name,
       version,
       ecosystem: 'debian',
       release: distro === undefined ? undefined : codenameOf(distro),
-      source: { name: sourceName, version: sourceVersion ?? withoutRebuild(version) },
+      source,
     };
   }
   if (type !== 'golang') return undefined;
   const path = namespace === undefined ? name : `${namespace}/${name}`;
   return { purl, name: path, version, ecosystem: 'go', source: { name: path, version } };
+}
+
+/**
+ * Reports whether a source package only adds signatures to kernels of the source package `linux`.
+ * Its binary packages have the versions of that package, by which advisories know them.
+ */
+function isSignedKernel(source: string): boolean {
+  return source.startsWith('linux-signed-');
 }

@@ -85,6 +85,20 @@ test('matches by source package and release, and counts an undetermined state', 
   ]);
 });
 
+function kernel(version: string, upstream: string): string {
+  return `pkg:deb/debian/linux-image-cloud-amd64@${version}?arch=amd64&distro=trixie&upstream=${upstream}`;
+}
+
+test("matches Debian's signed kernel by the source of the kernel", async () => {
+  const fixed = { status: 'resolved', fixed_version: '6.12.119-1', urgency: 'high' };
+  const path = write('linux.json', { linux: { 'CVE-2026-4': { releases: { trixie: fixed } } } });
+  for (const upstream of ['linux-signed-amd64', 'linux-signed-amd64%406.12.118%2B1', 'linux'])
+    expect(await find(sbom(kernel('6.12.118-1', upstream)), path)).toMatchObject([
+      { id: 'CVE-2026-4', package: { source: { name: 'linux', version: '6.12.118-1' } } },
+    ]);
+  expect(await find(sbom(kernel('6.12.119-1', 'linux-signed-amd64')), path)).toEqual([]);
+});
+
 test('counts every release if the SBOM names none', async () => {
   const found = await find(sbom('pkg:deb/debian/runc@1.1.15%2Bds1-2%2Bdeb13u1'), tracker);
   expect(found.map(({ id, fixed }) => [id, fixed])).toEqual([['CVE-2025-31133', undefined]]);
