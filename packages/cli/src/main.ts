@@ -10,7 +10,8 @@ import { printableJson } from './output/printable.ts';
 exitOnClosedPipe();
 
 const [, , topic] = process.argv;
-applyMemoryPolicy(topic === 'build' ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
+const composes = topic === 'build' || topic === 'verify';
+applyMemoryPolicy(composes ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
 
 /** Resolves when the command has ended and its output is written; never rejects. */
 export const done: Promise<void> = runAndReport(commandLine(process.argv.slice(2)));

@@ -292,6 +292,26 @@ describe('lkt verify rejects an image', () => {
   });
 });
 
+test('lkt verify asks about several images at once, over few connections', async () => {
+  const images = await Promise.all(Array.from({ length: 12 }, async () => signed(keyOf('mine'))));
+  for (const { name, subject } of images)
+    await pushSignatures(registry, store, name, subject.digest);
+  const references = images.map(
+    ({ name, subject }) => `${name.domain}/${name.path}@${subject.digest}`,
+  );
+  const [last, ...others] = images.toReversed();
+  if (last === undefined) throw new Error('there is no image');
+  const names = others.toReversed().map(({ name }) => name.path);
+  const before = server.requests.length;
+  const { status, stdout } = await verify(last, [...byKey(), ...references.slice(0, -1)]);
+  expect(status).toBe(0);
+  const order = [...names, last.name.path].map((path) => stdout.indexOf(path));
+  expect(order).toEqual(order.toSorted((a, b) => a - b));
+  expect(order[0]).toBeGreaterThanOrEqual(0);
+  const ports = new Set(server.requests.slice(before).map(({ port }) => port));
+  expect(ports.size).toBeLessThanOrEqual(8);
+});
+
 /** Returns copies of the document, each with one bit of a string or number flipped. */
 function flips(value: unknown, bit: number): unknown[] {
   if (typeof value === 'number') return [value ^ (1 << bit)];

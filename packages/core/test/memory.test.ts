@@ -67,6 +67,7 @@ const LAUNCHERS: Readonly<
 describe.each(Object.entries(LAUNCHERS))('the script %s', (launcher, { node, files }) => {
   test.each([
     ['build', MEMORY_POLICY.compose],
+    ['verify', MEMORY_POLICY.compose],
     ['pkg', MEMORY_POLICY.stream],
     ['cache', MEMORY_POLICY.transfer],
   ])('starts Node for lkt %s as the policy says', async (command, policy) => {

@@ -53,4 +53,5 @@ export { update, type UpdateOptions, type UpdateReport } from './update/update.t
 export { type FixedVulnerability, type UpdatedPackage } from './update/updated-packages.ts';
 export { containerSpecs } from './runtime/container-specs.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
-export { type ImageReport, verifyConfigs, verifyImageReport } from './trust/verify-images.ts';
+export { type ImageReport } from './trust/image-report.ts';
+export { verifyConfigs } from './trust/verify-images.ts';

@@ -220,5 +220,5 @@ export class Registry implements AsyncDisposable {
 /** The read-only operations of a registry or mirror. */
 export type RegistryReader = Pick<
   Registry,
-  'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'referrers' | 'queryReferrers'
+  'resolve' | 'fetchManifest' | 'fetchBlob' | 'pullBlob' | 'queryReferrers'
 >;

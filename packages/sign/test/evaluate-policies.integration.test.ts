@@ -8,9 +8,10 @@ import type { NamedImage, TrustPolicy } from '../src/policy/policy.ts';
 import { pushSignatures } from '../src/referrers/push-signatures.ts';
 import { rebuildStatement } from '../src/statement/rebuild.ts';
 import { signImage, signImages } from '../src/signing/sign-images.ts';
+import { BUNDLE_V03 } from '../src/bundle/formats.ts';
 import { SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
 import type { TrustedSigners } from '../src/verify/verification.ts';
-import { newKey, type Fixture, createFixture } from './support.ts';
+import { newKey, type Fixture, createFixture, pushReferrer } from './support.ts';
 
 const PROVENANCE = 'https://slsa.dev/provenance/v1';
 const SOURCE = 'a'.repeat(40);
@@ -111,6 +112,49 @@ describe('sources', () => {
         'cannot read signatures from the registry: connection refused',
       ],
     });
+  });
+});
+
+describe.each([true, false])('a registry, referrers API: %s', (referrers) => {
+  it('is asked once for each place and manifest', async () => {
+    const fixture = await createFixture({ referrers });
+    const { signer, trust } = await newKey();
+    const { store, subject, name, registry, server } = fixture;
+    await signImage(store, { subject, name, signer });
+    await pushSignatures(registry, store, name, subject.digest);
+    (server.requests as unknown[]).length = 0;
+    const source: SignatureSource = {
+      name: 'the registry',
+      collect: (image) => registrySignatures(registry, image),
+    };
+    const policies = [policyOf('p', trust)];
+    const result = await evaluatePolicies(imageOf(fixture), policies, [source], { readAll: true });
+    expect(result.verdict).toMatchObject({ accepted: true });
+    const paths = server.requests.map(({ path }) => path);
+    expect(paths).toHaveLength(new Set(paths).size);
+  });
+
+  it('shows the other signatures although one cannot be read', async () => {
+    const fixture = await createFixture({ referrers });
+    const { signer, trust } = await newKey();
+    const { store, subject, name, registry, server } = fixture;
+    for (const version of ['1', '2', '3', '4', '5', '6', '7', '8'])
+      await pushReferrer(fixture, subject, `${BUNDLE_V03};v=${version}`);
+    await signImage(store, { subject, name, signer });
+    await pushSignatures(registry, store, name, subject.digest);
+    server.storage.repository('app').tags.delete(`${subject.digest.replace(':', '-')}.sig`);
+    const signed = new Set((await store.referrers(subject.digest)).map(({ digest }) => digest));
+    const found = await registry.referrers({ ...name, digest: subject.digest });
+    const others = found.filter(({ digest }) => !signed.has(digest));
+    expect(others.length).toBeGreaterThanOrEqual(8);
+    for (const { digest } of others)
+      server.fault({ path: new RegExp(digest), times: 9 }, { kind: 'respond', status: 403 });
+    const source: SignatureSource = {
+      name: 'the registry',
+      collect: (image) => registrySignatures(registry, image),
+    };
+    const result = await evaluatePolicies(imageOf(fixture), [policyOf('p', trust)], [source]);
+    expect(result.verdict).toMatchObject({ accepted: true });
   });
 });
 

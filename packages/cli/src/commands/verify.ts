@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { LktError, mapConcurrent } from '@lkt/core';
 import type { ImageReport } from '@lkt/image';
 import type { TrustPolicy } from '@lkt/sign';
 import { LktCommand } from '../command.ts';
@@ -14,6 +14,9 @@ import { pullFlags } from '../flags/registry.ts';
 import { printable } from '../output/printable.ts';
 import type { Session } from '../session/session.ts';
 import { givenRoot } from '../session/trust.ts';
+
+/** Verification mostly waits for the registry. */
+const TARGETS_AT_ONCE = 8;
 
 export class Verify extends LktCommand {
   static override summary = 'Verify the signatures and attestations of images';
@@ -52,8 +55,11 @@ The required signers come from --key, or --identity and --issuer; otherwise from
     const only = await policyOf(session, flags);
     const { TargetVerifier } = await import('../targets/target-verifier.ts');
     const verifier = new TargetVerifier(session, flags, only);
-    const images: ImageReport[] = [];
-    for (const target of args.target) images.push(...(await verifier.verify(target)));
+    const reports = await mapConcurrent(args.target, async (target) => verifier.verify(target), {
+      concurrency: TARGETS_AT_ONCE,
+      signal: session.signal,
+    });
+    const images = reports.flat();
     this.endProgress();
     const { reportLines } = await import('../output/verify-report.ts');
     for (const image of images) this.log(printable(reportLines(image).join('\n')));

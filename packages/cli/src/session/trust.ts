@@ -2,6 +2,7 @@ import { dirname, resolve } from 'node:path';
 import type { TrustOptions } from '@lkt/image';
 import type { PolicyFile } from '@lkt/image/trust';
 import type { BuildOptions } from '@lkt/pkg';
+import type { Registry } from '@lkt/registry';
 import type { SignatureSource, TrustedRoot } from '@lkt/sign';
 import { signatureSources } from '@lkt/sign/signature-sources';
 import type { PullFlags } from '../flags/registry.ts';
@@ -11,14 +12,18 @@ import { readGiven } from './paths.ts';
 import { lazyRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
-/** Returns the trust policies of flags and directories, and the sources of signatures. */
+/**
+ * Returns the trust policies of flags and directories, and the sources of signatures.
+ * @param open opens the registries; called only if the flags allow it
+ */
 export async function trustOptions(
   session: Session,
   flags: PullFlags,
+  open: () => Promise<Registry> = lazyRegistries(session, flags),
 ): Promise<TrustOptions & { readonly sources: readonly SignatureSource[] }> {
   const root = await givenRoot(session, flags);
   const { signal } = session;
-  const openRegistry = flags.offline === true ? undefined : lazyRegistries(session, flags);
+  const openRegistry = flags.offline === true ? undefined : open;
   const hasMirrors = mirrorSetting(flags.mirror, session.environment).length > 0;
   return {
     policies: async (dirs) => {

@@ -1,14 +1,15 @@
 import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import { type ImageReport, verifyConfigs, verifyImageReport } from '@lkt/image';
+import { type ImageReport, verifyImageReport } from '@lkt/image/image-report';
 import { formatReference, parseReference, type Reference } from '@lkt/oci';
-import { committedReference, type Workspace } from '@lkt/pkg';
+import type { Workspace } from '@lkt/pkg';
+import type { Registry } from '@lkt/registry';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { statOf } from '../session/paths.ts';
-import { openRegistries } from '../session/registries.ts';
+import { lazyRegistries } from '../session/registries.ts';
 import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
 
@@ -27,12 +28,18 @@ export class TargetVerifier {
   readonly #flags: VerifyFlags;
   readonly #only: TrustPolicy | undefined;
   readonly #workspaces = new Map<string, Promise<Workspace>>();
+  /** All targets share the connections and the trusted root. */
+  readonly #open: () => Promise<Registry>;
+  readonly #trust: ReturnType<typeof trustOptions>;
 
   /** @param only policy of the command line, which replaces all others */
   constructor(session: Session, flags: VerifyFlags, only: TrustPolicy | undefined) {
     this.#session = session;
     this.#flags = flags;
     this.#only = only;
+    this.#open = lazyRegistries(session, flags);
+    this.#trust = trustOptions(session, flags, this.#open);
+    this.#trust.catch(() => undefined);
   }
 
   /**
@@ -46,7 +53,7 @@ export class TargetVerifier {
     const kind = await kindOf(path, target);
     if (kind === 'config') return this.#config(target);
     const image = await (kind === 'package' ? this.#package(target) : this.#image(target));
-    const options = await trustOptions(this.#session, this.#flags);
+    const options = await this.#trust;
     const policies =
       this.#only === undefined
         ? ((await options.policies?.(kind === 'package' ? [cwd, dirname(path)] : [cwd])) ?? [])
@@ -59,11 +66,13 @@ export class TargetVerifier {
     const session = this.#session;
     const config = await readConfigFile(target, session);
     const workspace = await this.#workspace(dirname(config.absolute));
-    const { policies, root, sources } = await trustOptions(session, this.#flags);
+    const { policies, root, sources } = await this.#trust;
     // Only identifies images that are built already: trust in the images used to build them is not
     // checked.
     const { requireTrusted: _, ...tools } = await buildTools(session);
     const trust = { policies, root, sources };
+    // Loaded on demand: images by name need little of it.
+    const { verifyConfigs } = await import('@lkt/image');
     const reports = await verifyConfigs(workspace, [config], tools, trust, this.#only);
     if (reports === undefined) throw uncovered(target);
     return reports;
@@ -71,6 +80,7 @@ export class TargetVerifier {
 
   async #package(dir: string): Promise<NamedImage> {
     const { environment, signal } = this.#session;
+    const { committedReference } = await import('@lkt/pkg');
     const workspace = await this.#workspace(environment.cwd);
     const item = await workspace.packageAt(dir);
     const { org } = this.#flags;
@@ -110,7 +120,7 @@ export class TargetVerifier {
   }
 
   async #inRegistry(name: Reference): Promise<NamedImage> {
-    await using registry = await openRegistries(this.#session, this.#flags);
+    const registry = await this.#open();
     const { digest } = await registry.resolve(name, this.#session.signal);
     return { ...name, digest };
   }

@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { type Digest, type LktError, type Reporter, reportStep } from '@lkt/core';
+import { type Digest, type LktError, mapConcurrent, type Reporter, reportStep } from '@lkt/core';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import {
   type BuildOptions,
@@ -18,6 +18,9 @@ import type { SignatureSource, NamedImage, SignerId, TrustedRoot, TrustPolicy } 
 import type { LoadedConfig } from '../config/load-config.ts';
 import { loadPolicy } from './load-policy.ts';
 import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
+
+/** Images that are checked at once. Checking mostly waits for registries. */
+export const IMAGES_AT_ONCE = 8;
 
 /** Trust policies besides those of configs, and sources of signatures. */
 export interface TrustOptions {
@@ -114,11 +117,14 @@ export class TrustCheck {
   async requireSigned(queries: readonly ImageQuery[], reporter: Reporter): Promise<void> {
     const id = 'signatures';
     await reportStep(reporter, { id, title: id }, async () => {
-      for (const query of queries) {
-        if (query.packageDir !== undefined || this.#isOfWorkspace(query)) continue;
+      const external = queries.filter(
+        (query) => query.packageDir === undefined && !this.#isOfWorkspace(query),
+      );
+      const require = async (query: ImageQuery): Promise<void> => {
         const image = this.pinned(query);
         if (image !== undefined) await this.#require(query, image);
-      }
+      };
+      await mapConcurrent(external, require, { concurrency: IMAGES_AT_ONCE });
     });
   }
 

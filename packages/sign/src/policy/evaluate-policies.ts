@@ -53,20 +53,20 @@ export async function evaluatePolicies(
   sources: readonly SignatureSource[],
   { signal, readAll = false }: { readonly signal?: AbortSignal; readonly readAll?: boolean } = {},
 ): Promise<PolicyResult> {
-  const perSource: CollectedSignatures[] = [];
+  const checks = policies.map((policy) => new PolicyCheck(policy, image));
   const asked: string[] = [];
   const unreachable: Rejection[] = [];
-  let evaluated = await evaluate(image, policies, perSource);
+  let verdict = combineVerdicts(checks);
   for (const source of sources) {
-    if (evaluated.verdict.accepted) break;
+    if (verdict.accepted) break;
     signal?.throwIfAborted();
     try {
       for await (const part of source.collect(image)) {
-        perSource.push(part);
         for (const { message } of part.failures ?? [])
           unreachable.push({ source: source.name, reason: message });
-        evaluated = await evaluate(image, policies, perSource);
-        if (evaluated.verdict.accepted && !readAll) break;
+        for (const check of checks) await check.add(part);
+        verdict = combineVerdicts(checks);
+        if (verdict.accepted && !readAll) break;
       }
       asked.push(source.name);
     } catch (error) {
@@ -75,7 +75,7 @@ export async function evaluatePolicies(
       unreachable.push({ source: source.name, reason: error.message });
     }
   }
-  const { verdict, signatures, rejections } = evaluated;
+  const { signatures, rejections } = combineResults(checks);
   const all = [...rejections, ...unreachable];
   if (verdict.accepted || unreachable.length === 0)
     return { image, verdict, signatures, rejections: all, asked };
@@ -86,47 +86,55 @@ export async function evaluatePolicies(
   return { image, verdict: { accepted: false, reasons }, signatures, rejections: all, asked };
 }
 
-type Evaluated = Pick<PolicyResult, 'verdict' | 'signatures' | 'rejections'>;
+/** The evaluation of a policy for an image. Verifies each signature once. */
+class PolicyCheck {
+  readonly signatures: VerifiedSignature[] = [];
+  readonly rejections: Rejection[] = [];
+  readonly #policy: TrustPolicy;
+  readonly #image: NamedImage;
+  readonly #seen = new Set<string>();
 
-async function evaluate(
-  image: NamedImage,
-  policies: readonly TrustPolicy[],
-  perSource: readonly CollectedSignatures[],
-): Promise<Evaluated> {
-  const collected = {
-    items: uniqueBy(
-      perSource.flatMap(({ items }) => items),
-      keyOf,
-    ),
-    unreadable: perSource.flatMap(({ unreadable }) => unreadable),
-  };
-  const verdicts: Verdict[] = [];
-  const verified: VerifiedSignature[] = [];
-  const rejected: Rejection[] = [];
-  for (const policy of policies) {
-    const trust = trustedSigners(policy, image);
-    const verification =
-      trust === undefined
-        ? { subject: image.digest, signatures: [], rejections: [] }
-        : rejectContradictions(
-            await verifyImage({ subject: image.digest, collected, trust }),
-            image,
-          );
-    verdicts.push(evaluatePolicy(policy, image, verification));
-    verified.push(...verification.signatures);
-    rejected.push(...verification.rejections);
+  constructor(policy: TrustPolicy, image: NamedImage) {
+    this.#policy = policy;
+    this.#image = image;
   }
-  const signatures = uniqueBy(verified, ({ source, signer }) => JSON.stringify([source, signer]));
+
+  /** Verifies the signatures of a part that no earlier part had. */
+  async add({ items, unreadable }: CollectedSignatures): Promise<void> {
+    const image = this.#image;
+    const trust = trustedSigners(this.#policy, image);
+    if (trust === undefined) return;
+    const fresh = uniqueBy(items, keyOf).filter((item) => !this.#seen.has(keyOf(item)));
+    for (const item of fresh) this.#seen.add(keyOf(item));
+    const collected = { items: fresh, unreadable };
+    const verification = await verifyImage({ subject: image.digest, collected, trust });
+    const { signatures, rejections } = rejectContradictions(verification, image);
+    this.signatures.push(...signatures);
+    this.rejections.push(...rejections);
+  }
+
+  /** Returns the verdict on the signatures so far. */
+  verdict(): Verdict {
+    const { signatures, rejections } = this;
+    const verification = { subject: this.#image.digest, signatures, rejections };
+    return evaluatePolicy(this.#policy, this.#image, verification);
+  }
+}
+
+function combineResults(
+  checks: readonly PolicyCheck[],
+): Pick<PolicyResult, 'rejections' | 'signatures'> {
+  const signatures = uniqueBy(
+    checks.flatMap((check) => check.signatures),
+    ({ source, signer }) => JSON.stringify([source, signer]),
+  );
   // A signature that one policy does not trust may satisfy another.
   const used = new Set(signatures.map(({ source }) => source));
-  return {
-    verdict: combineVerdicts(verdicts),
-    signatures,
-    rejections: uniqueBy(
-      rejected.filter(({ source }) => !used.has(source)),
-      ({ source, reason }) => `${source}: ${reason}`,
-    ),
-  };
+  const rejections = uniqueBy(
+    checks.flatMap((check) => check.rejections).filter(({ source }) => !used.has(source)),
+    ({ source, reason }) => `${source}: ${reason}`,
+  );
+  return { signatures, rejections };
 }
 
 /** Moves signatures whose predicate contradicts the image to the rejections. */
@@ -141,7 +149,8 @@ function rejectContradictions(verification: Verification, image: NamedImage): Ve
   return { ...verification, signatures, rejections };
 }
 
-function combineVerdicts(verdicts: readonly Verdict[]): Verdict {
+function combineVerdicts(checks: readonly PolicyCheck[]): Verdict {
+  const verdicts = checks.map((check) => check.verdict());
   const reasons = verdicts.flatMap((one) => (one.accepted ? [] : one.reasons));
   if (verdicts.some(({ accepted }) => !accepted))
     return { accepted: false, reasons: [...new Set(reasons)] };

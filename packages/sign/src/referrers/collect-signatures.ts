@@ -1,4 +1,4 @@
-import { type Digest, LktError, uniqueBy } from '@lkt/core';
+import { type Digest, LktError, mapConcurrent, uniqueBy } from '@lkt/core';
 import {
   type Descriptor,
   type ImageManifest,
@@ -68,6 +68,7 @@ export async function collectFromStore(
   const collector = new Collector({
     manifest: async (descriptor) => store.readBytes(descriptor),
     blob: async (descriptor, limit) => store.readBytes(descriptor, limit),
+    canFail: false,
   });
   const referrers = await store.referrers(subject);
   await collector.addReferrers(subject, referrers.slice(0, MAX_REFERRERS));
@@ -116,41 +117,47 @@ export async function* registrySignatures(
       (await registry.fetchManifest({ ...repository, digest: descriptor.digest }, signal)).bytes,
     blob: async (descriptor, limit) =>
       registry.fetchBlob(repository, descriptor, { limit, signal }),
+    canFail: true,
+    signal,
   });
-  for (const suffix of ['sig', 'att']) {
+  const addTag = async (part: Collector, suffix: string): Promise<void> => {
     const tag = `${referrersTag(digest)}.${suffix}`;
-    await collector.trying(signal, async () => {
-      const found = await findManifest(registry, { ...repository, tag }, signal);
-      if (found !== undefined)
-        await collector.reading(tag, async () =>
-          collector.addLayers(tag, parseManifest(found.bytes)),
-        );
-    });
-  }
-  yield collector.take();
+    const found = await findManifest(registry, { ...repository, tag }, signal);
+    if (found !== undefined)
+      await part.reading(tag, async () => part.addLayers(tag, parseManifest(found.bytes)));
+  };
   const referrers: Descriptor[] = [];
-  for (const list of [listedReferrers, taggedReferrers])
-    await collector.trying(signal, async () => {
-      referrers.push(...(await list(registry, image, signal)));
-    });
+  const places = [
+    async (part: Collector) => addTag(part, 'sig'),
+    async (part: Collector) => addTag(part, 'att'),
+    async () => void referrers.push(...(await listedReferrers(registry, image, signal))),
+    async () => void referrers.push(...(await taggedReferrers(registry, image, signal))),
+  ];
+  await collector.addAll(places, async (part, read) => read(part));
+  yield collector.take();
   const known = uniqueBy(referrers, (item) => item.digest);
   // Types in the list are only a hint, and decide nothing but the order.
   const sorted = known.toSorted((a, b) => Number(isSignature(b)) - Number(isSignature(a)));
   const read = sorted.slice(0, MAX_REFERRERS);
   if (read.length < sorted.length) collector.skipped(sorted.length - read.length);
   for (let start = 0, size = FIRST_PART; start < read.length; start += size, size = start) {
-    const part = read.slice(start, start + size);
-    await collector.trying(signal, async () => collector.addReferrers(digest, part));
+    await collector.addReferrers(digest, read.slice(start, start + size));
     yield collector.take();
   }
-  await collector.trying(signal, async () => collector.addLarge());
+  await collector.addLarge();
   yield collector.take();
 }
 
 interface Source {
   readonly manifest: (descriptor: Descriptor) => Promise<Buffer>;
   readonly blob: (descriptor: Descriptor, limit: number) => Promise<Buffer>;
+  /** Whether errors of the network and of access are recorded as failures instead of thrown. */
+  readonly canFail: boolean;
+  readonly signal?: AbortSignal | undefined;
 }
+
+/** Items that are read at once. */
+const CONCURRENCY = 8;
 
 class Collector {
   readonly #source: Source;
@@ -159,10 +166,12 @@ class Collector {
   #failures: LktError[] = [];
   /** Bundles to read after all others. */
   readonly #large: { readonly source: string; readonly layer: Descriptor }[] = [];
-  #size = 0;
+  /** Shared by the collectors of one image. */
+  readonly #read: { bytes: number };
 
-  constructor(source: Source) {
+  constructor(source: Source, read: { bytes: number } = { bytes: 0 }) {
     this.#source = source;
+    this.#read = read;
   }
 
   /** Returns what was collected since the last call. */
@@ -180,25 +189,52 @@ class Collector {
     this.#unreadable.push({ source: 'the list of referrers', reason });
   }
 
+  /**
+   * Reads several items at once, each into a collector of its own, and adds what these collected,
+   * in the order of the items.
+   */
+  async addAll<T>(
+    items: readonly T[],
+    read: (part: Collector, item: T) => Promise<void>,
+  ): Promise<void> {
+    const parts = await mapConcurrent(
+      items,
+      async (item) => {
+        const part = new Collector(this.#source, this.#read);
+        await part.#trying(async () => read(part, item));
+        return part;
+      },
+      { concurrency: CONCURRENCY, signal: this.#source.signal },
+    );
+    for (const part of parts) {
+      this.#items.push(...part.#items);
+      this.#unreadable.push(...part.#unreadable);
+      this.#failures.push(...part.#failures);
+      this.#large.push(...part.#large);
+    }
+  }
+
   async addReferrers(subject: Digest, referrers: readonly Descriptor[]): Promise<void> {
-    for (const referrer of referrers) {
-      if (isIndexType(referrer.mediaType)) continue;
+    const manifests = referrers.filter(({ mediaType }) => !isIndexType(mediaType));
+    await this.addAll(manifests, async (part, referrer) => {
       const source = `referrer ${referrer.digest}`;
-      await this.reading(source, async () => {
+      await part.reading(source, async () => {
         const manifest = parseManifest(await this.#source.manifest(referrer));
         // Do not trust the index of referrers: the manifest must name the subject.
         if (manifest.subject?.digest !== subject)
           throw new VerificationError('about another image');
-        if (isBundleManifest(manifest)) await this.#addBundle(source, manifest);
-        else await this.addLayers(source, manifest);
+        if (isBundleManifest(manifest)) await part.#addBundle(source, manifest);
+        else await part.addLayers(source, manifest);
       });
-    }
+    });
   }
 
   /** Reads the large bundles, the smallest first. */
   async addLarge(): Promise<void> {
     for (const { source, layer } of this.#large.toSorted((a, b) => a.layer.size - b.layer.size))
-      await this.reading(source, async () => this.#readBundle(source, layer));
+      await this.#trying(async () =>
+        this.reading(source, async () => this.#readBundle(source, layer)),
+      );
   }
 
   /** Adds the layers that are signatures or attestations in cosign 2's form, and skips others. */
@@ -233,22 +269,22 @@ class Collector {
   }
 
   async #blob(layer: Descriptor, limit: number): Promise<Buffer> {
-    if (this.#size + layer.size > MAX_TOTAL_BYTES)
+    if (this.#read.bytes + layer.size > MAX_TOTAL_BYTES)
       throw new VerificationError(
         `the signatures of the image exceed ${MAX_TOTAL_BYTES / 2 ** 20} MiB`,
       );
-    const bytes = await this.#source.blob(layer, limit);
-    this.#size += bytes.length;
-    return bytes;
+    this.#read.bytes += layer.size;
+    return this.#source.blob(layer, limit);
   }
 
   /** Runs `read` and records errors of the network, of access and of content as failures. */
-  async trying(signal: AbortSignal | undefined, read: () => Promise<void>): Promise<void> {
+  async #trying(read: () => Promise<void>): Promise<void> {
+    const { canFail, signal } = this.#source;
     try {
       await read();
     } catch (error) {
       signal?.throwIfAborted();
-      if (!(error instanceof LktError)) throw error;
+      if (!canFail || !(error instanceof LktError)) throw error;
       this.#failures.push(error);
     }
   }

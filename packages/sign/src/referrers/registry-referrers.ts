@@ -21,18 +21,20 @@ export async function referrersOf(
   image: Subject,
   signal: AbortSignal | undefined,
 ): Promise<readonly Descriptor[]> {
-  const listed = await listedReferrers(registry, image, signal);
-  const tagged = await taggedReferrers(registry, image, signal);
-  return uniqueBy([...listed, ...tagged], (item) => item.digest);
+  const lists = await Promise.all([
+    listedReferrers(registry, image, signal),
+    taggedReferrers(registry, image, signal),
+  ]);
+  return uniqueBy(lists.flat(), (item) => item.digest);
 }
 
-/** Returns the referrers that the registry lists: by the API, else at the fallback tag. */
+/** Returns the referrers that the registry lists by the API. */
 export async function listedReferrers(
   registry: RegistryReader,
   { domain, path, digest }: Subject,
   signal: AbortSignal | undefined,
 ): Promise<readonly Descriptor[]> {
-  return registry.referrers({ domain, path, digest }, signal);
+  return (await registry.queryReferrers({ domain, path, digest }, signal)) ?? [];
 }
 
 /** Returns the referrers at the fallback tag. */

@@ -7,4 +7,6 @@ export interface LoggedRequest {
   /** Path and query. */
   readonly path: string;
   readonly headers: IncomingHttpHeaders;
+  /** The client's port, which tells connections to a registry apart. */
+  readonly port?: number | undefined;
 }

@@ -76,7 +76,7 @@ export class TestRegistry implements AsyncDisposable {
       : url.pathname === '/token'
         ? 'token'
         : 'registry';
-    this.requests.push({ server, method, path, headers });
+    this.requests.push({ server, method, path, headers, port: request.socket.remotePort });
     request.on('error', () => undefined);
     const fault = this.#faults.next(method, path);
     if (fault !== undefined && applyFault(fault, request, response)) return;
