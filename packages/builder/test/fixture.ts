@@ -92,6 +92,9 @@ export interface Built {
   readonly warnings: readonly string[];
 }
 
+/** The key of the stores that `build` uses, also from several processes. */
+export const TEST_KEY = 'the key of tests';
+
 // Workers share the compile cache of this process, so that they do not compile their code again.
 enableCompileCache(COMPILED);
 
@@ -108,7 +111,7 @@ export async function build(
   } = {},
 ): Promise<Built> {
   const { signal, onEvent, engine = nativeEngine(), cache, env, ...request } = options;
-  const store = await openStore(storeDir);
+  const store = await openStore(storeDir, { key: () => TEST_KEY });
   const events: ProgressEvent[] = [];
   const descriptor = await engine.build(
     {

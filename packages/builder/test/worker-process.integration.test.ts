@@ -3,21 +3,19 @@ import { openStore } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { WorkerProcess } from '../src/worker/worker-process.ts';
 import { nativeEngine } from '../src/index.ts';
-import { build, leftovers, scratch } from './fixture.ts';
+import { build, leftovers, scratch, TEST_KEY } from './fixture.ts';
 
 const TEXT = 'FROM base\nRUN echo 1 > /one\n';
 
-async function storeIn(
-  directory: string,
-): Promise<{ readonly store: string; readonly key: string }> {
-  const { dir, sealed } = await openStore(join(directory, 'store'));
-  return { store: dir, key: sealed.key };
+async function storeIn(directory: string): Promise<string> {
+  const { dir } = await openStore(join(directory, 'store'));
+  return dir;
 }
 
 test('uses a worker that was started early for one build, and starts others', async () => {
   using directory = scratch();
-  const { store, key } = await storeIn(directory.path);
-  await using worker = WorkerProcess.start({ store, key });
+  const store = await storeIn(directory.path);
+  await using worker = WorkerProcess.start({ store, key: TEST_KEY });
   const engine = nativeEngine(worker);
   const first = await build(store, TEXT, { engine });
   expect(first.ran).toHaveLength(1);
@@ -30,19 +28,21 @@ test('uses a worker that was started early for one build, and starts others', as
 
 test('uses a worker only for builds with the same options', async () => {
   using directory = scratch();
-  const { store, key } = await storeIn(directory.path);
+  const store = await storeIn(directory.path);
   {
-    await using worker = WorkerProcess.start({ store, key, limits: { pids: 100 } });
+    await using worker = WorkerProcess.start({ store, key: TEST_KEY, limits: { pids: 100 } });
     const { ran } = await build(store, TEXT, { engine: nativeEngine(worker) });
     expect(ran).toHaveLength(1);
     expect(worker.child.exitCode).toBe(null);
-    expect(worker.take({ store, key, limits: { pids: 100 }, executor: 'bwrap' })).toBe(false);
-    expect(worker.take({ store, key, limits: { pids: 100 } })).toBe(true);
-    expect(worker.take({ store, key, limits: { pids: 100 } })).toBe(false);
+    expect(worker.take({ store, key: TEST_KEY, limits: { pids: 100 }, executor: 'bwrap' })).toBe(
+      false,
+    );
+    expect(worker.take({ store, key: TEST_KEY, limits: { pids: 100 } })).toBe(true);
+    expect(worker.take({ store, key: TEST_KEY, limits: { pids: 100 } })).toBe(false);
     worker.child.kill('SIGKILL');
     await worker.status;
   }
-  await using unused = WorkerProcess.start({ store, key });
+  await using unused = WorkerProcess.start({ store, key: TEST_KEY });
   await unused[Symbol.asyncDispose]();
   expect(unused.child.exitCode).toBe(0);
   expect(leftovers(store)).toEqual([]);
