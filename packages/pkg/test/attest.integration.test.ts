@@ -1,4 +1,4 @@
-import { readFile as readHostFile, stat } from 'node:fs/promises';
+import { readFile as readHostFile, stat, writeFile } from 'node:fs/promises';
 import { findAttestations, readAttestation, type SpdxDocument } from '@lkt/attest';
 import type { BuildContext, BuildRequest, Engine } from '@lkt/builder';
 import { digestHex, digestOf, silentReporter } from '@lkt/core';
@@ -274,6 +274,12 @@ it('writes the same documents in another store, and none twice', async () => {
   expect((await build(repo.path, store, engine)).attestations).toEqual(built.attestations);
   expect(engine.builds).toBe(0);
   expect((await stat(`${one.path}/index.json`)).ino).toBe(before.ino);
+
+  // Another user has written the owners of files, which packages built from the image need.
+  const owners = `${one.path}/attestations/owners/${digestHex(built.images[0]?.digest ?? digestOf(''))}`;
+  await writeFile(owners, 'other');
+  expect((await build(repo.path, store, engine)).attestations).toEqual(built.attestations);
+  expect(store.sealed.read(owners)).toBeDefined();
 
   // Other sources that produce the same image are another build of it.
   await write(repo.path, { 'pkg/copy/file': 'other' });

@@ -3,6 +3,7 @@ import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-
 import { canonicalJson, type Digest, digestHex, digestOf, undefinedIf } from '@lkt/core';
 import { type Git, type Origin, readOrigin } from '@lkt/git';
 import type { Descriptor, Store } from '@lkt/oci';
+import { readOwners } from './deb-owners.ts';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
 /** Increase it with every change that makes other documents for an unchanged build. */
@@ -30,7 +31,7 @@ export class Attester {
 
   async attest(work: AttestedPackage): Promise<PackageAttestations> {
     const note = cacheFilePath(this.#store, 'records', recordKey(work));
-    const attestations = (await this.#read(note)) ?? (await this.#write(work, note));
+    const attestations = (await this.#read(work, note)) ?? (await this.#write(work, note));
     for (const [index, image] of work.images.entries()) {
       const sbom = attestations.images[index]?.sbom;
       this.#known.set(image.descriptor.digest, { ...image, sbom });
@@ -59,9 +60,13 @@ export class Attester {
   }
 
   /** Returns the attestations that were recorded for a build, if the store still has them. */
-  async #read(note: string): Promise<PackageAttestations | undefined> {
+  async #read({ images }: AttestedPackage, note: string): Promise<PackageAttestations | undefined> {
     const [line] = readCacheFile(this.#store, note) ?? [];
     if (line === undefined) return undefined;
+    // Packages built from the images need the owners of their files.
+    for (const { descriptor, lock } of images)
+      if (lock === undefined && readOwners(this.#store, descriptor.digest) === undefined)
+        return undefined;
     const found = JSON.parse(line) as PackageAttestations;
     const present = await Promise.all([
       this.#store.use(note),

@@ -1,4 +1,4 @@
-import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
+import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex } from '@lkt/core';
 import type { DebFile } from '@lkt/debian';
 import type { Store } from '@lkt/oci';
@@ -21,4 +21,9 @@ export async function writeOwners(
     cacheFilePath(store, 'owners', digestHex(image)),
     files.map(ownerLine),
   );
+}
+
+/** Returns the lines of the owners file of an image; undefined without one. */
+export function readOwners(store: Store, image: Digest): readonly string[] | undefined {
+  return readCacheFile(store, cacheFilePath(store, 'owners', digestHex(image)));
 }
