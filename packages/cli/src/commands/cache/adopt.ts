@@ -5,6 +5,7 @@ export class CacheAdopt extends LktCommand {
   static override summary = 'Trust the package builds that another machine or user has cached';
   static override description =
     'Results without your seal count as missing (docs/trust.md). Run this only if you trust all who could write to the store.';
+  static override examples = ['<%= config.bin %> cache adopt'];
 
   async run(): Promise<{ readonly adopted: readonly string[] }> {
     const { flags } = await this.parse(CacheAdopt);
