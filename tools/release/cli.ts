@@ -4,6 +4,7 @@ import { join, relative } from 'node:path';
 import { hashOf } from '../build/manifest.ts';
 import { buildPrograms, type Inputs } from '../build/programs.ts';
 import { readPackageJson, writePackage } from './files.ts';
+import { LICENCES, writeLicences } from './licences.ts';
 import { commonFields, type Release, type Staged } from './release.ts';
 
 /**
@@ -17,6 +18,7 @@ export async function stageCli(release: Release): Promise<Staged> {
   mkdirSync(building, { recursive: true });
   const inputs: Inputs = new Set();
   await buildPrograms(root, building, inputs, { start: 'start-installed.ts', version });
+  writeLicences(directory, inputs);
   renameSync(building, join(directory, 'dist', idOf(release, inputs)));
   mkdirSync(join(directory, 'bin'));
   cpSync(join(root, 'packages/cli/bin/lkt'), join(directory, 'bin/lkt'));
@@ -36,6 +38,7 @@ export async function stageCli(release: Release): Promise<Staged> {
     directory,
     files: [
       'bin/lkt',
+      LICENCES,
       ...['lkt', 'main', 'help', 'yaml', 'worker', 'init'].map(program),
       program('(main|help|worker|init)-[\\w.$-]+'),
     ],

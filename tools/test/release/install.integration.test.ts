@@ -131,6 +131,9 @@ test('npm installs lkt and the Node of this machine, and nothing else', () => {
     version: VERSION,
     repository: { type: 'git', url: 'git+https://git.example/acme/lkt.git' },
   });
+  const licences = readFileSync(join(own, '../LICENSES.txt'), 'utf8');
+  for (const name of ['@oclif/core', '@sigstore/verify', 'undici', 'yaml'])
+    expect(licences).toMatch(new RegExp(`^${name}@\\S+ {2}(MIT|ISC|Apache-2.0)$`, 'm'));
   // Its Node is not the system's.
   const { node } = JSON.parse(run(user.HOME, lkt, 'version', '--json')) as { node: string };
   expect(node).toBe(process.version);
