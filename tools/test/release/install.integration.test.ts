@@ -69,7 +69,8 @@ beforeAll(async () => {
   const publish = (...words: readonly string[]): unknown =>
     registry.run(env, checkout, 'npm', 'publish', '--ignore-scripts', ...words);
   for (const path of machinePackages()) publish(path);
-  for (const name of ['yaml', 'koffi', 'pako']) publish(join(modules, name));
+  publish(dependency('core', 'yaml'));
+  for (const name of ['koffi', 'pako']) publish(dependency('oci', name));
   // Provenance is for CI.
   release = () => {
     const words = ['tools/release/main.ts', '--to', at('packed'), '--no-provenance'];
@@ -82,6 +83,12 @@ afterAll(async () => {
   await registry[Symbol.asyncDispose]();
   rmSync(work, { recursive: true });
 });
+
+/** Returns the directory of a library's dependency: another version may be at the top. */
+function dependency(library: string, name: string): string {
+  const own = join(root, 'packages', library, 'node_modules', name);
+  return existsSync(own) ? own : join(modules, name);
+}
 
 const npmrc = (prefix: string): string =>
   `registry=${REGISTRY}\nprefix=${prefix}\nfetch-retries=0\n`;
@@ -203,6 +210,8 @@ test('the libraries load and type-check in another project, by all their entry p
     mkdirSync(directory, { recursive: true });
     const tarball = at(`packed/lkt-${library}-${VERSION}.tgz`);
     run(directory, 'tar', '--extract', '--file', tarball, '--strip-components=1');
+    const own = join(root, 'packages', library, 'node_modules');
+    if (existsSync(own)) symlinkSync(own, join(directory, 'node_modules'));
   }
   for (const name of readdirSync(modules))
     if (name !== '@lkt' && !name.startsWith('.'))
