@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { Errors } from '@oclif/core';
 import { beforeEach, expect, test, vi } from 'vitest';
-import { errorJson, exitCodeOf, render } from '../src/output/error-report.ts';
+import { errorJson, exitCodeOf, render } from '../../src/output/error-report.ts';
 
 beforeEach(() => {
   vi.stubEnv('NO_COLOR', '1');

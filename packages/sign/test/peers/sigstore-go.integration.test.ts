@@ -2,10 +2,10 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestHex } from '@lkt/core';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { collectFromStore } from '../src/referrers/collect-signatures.ts';
-import { signImage } from '../src/signing/sign-images.ts';
-import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import { verifyImage } from '../src/verify/verify-image.ts';
+import { collectFromStore } from '../../src/referrers/collect-signatures.ts';
+import { signImage } from '../../src/signing/sign-images.ts';
+import { SIGNATURE_PREDICATE, statementAbout } from '../../src/statement/statement.ts';
+import { verifyImage } from '../../src/verify/verify-image.ts';
 import { sigstoreGo } from './sigstore-go.ts';
 import {
   keyless,
@@ -16,7 +16,7 @@ import {
   run,
   sigstore,
   WORKFLOW,
-} from './support.ts';
+} from '../support.ts';
 
 let program = '';
 beforeAll(async () => {

@@ -1,16 +1,16 @@
 import { join } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { evaluatePolicies } from '../src/policy/evaluate-policies.ts';
-import { isRepository, parseImagePattern } from '../src/policy/image-pattern.ts';
-import type { TrustPolicy, Verdict } from '../src/policy/policy.ts';
-import { collectFromRegistry, collectFromStore } from '../src/referrers/collect-signatures.ts';
-import type { CollectedSignatures } from '../src/referrers/collected-signatures.ts';
-import { signImage } from '../src/signing/sign-images.ts';
-import { SIGNATURE_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import { signStatement } from '../src/bundle/sign-statement.ts';
-import type { TrustedSigners } from '../src/verify/verification.ts';
-import { createFixture, type Fixture, newKey, run } from './support.ts';
+import { evaluatePolicies } from '../../src/policy/evaluate-policies.ts';
+import { isRepository, parseImagePattern } from '../../src/policy/image-pattern.ts';
+import type { TrustPolicy, Verdict } from '../../src/policy/policy.ts';
+import { collectFromRegistry, collectFromStore } from '../../src/referrers/collect-signatures.ts';
+import type { CollectedSignatures } from '../../src/referrers/collected-signatures.ts';
+import { signImage } from '../../src/signing/sign-images.ts';
+import { SIGNATURE_PREDICATE, statementAbout } from '../../src/statement/statement.ts';
+import { signStatement } from '../../src/bundle/sign-statement.ts';
+import type { TrustedSigners } from '../../src/verify/verification.ts';
+import { createFixture, type Fixture, newKey, run } from '../support.ts';
 
 /** Evaluates a policy with `bindRepository` for an image of a repository. */
 async function judge(

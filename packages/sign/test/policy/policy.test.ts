@@ -3,18 +3,18 @@ import { digestOf } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseImagePattern } from '../src/policy/image-pattern.ts';
-import type { PublicKey } from '../src/keys/keys.ts';
+import { parseImagePattern } from '../../src/policy/image-pattern.ts';
+import type { PublicKey } from '../../src/keys/keys.ts';
 import {
   evaluatePolicy,
   type NamedImage,
   type SignerRequirement,
   trustedSigners,
   type TrustPolicy,
-} from '../src/policy/policy.ts';
-import { REBUILD_PREDICATE, rebuildStatement } from '../src/statement/rebuild.ts';
-import { SIGNATURE_PREDICATE } from '../src/statement/statement.ts';
-import type { SignerId, Verification, VerifiedSignature } from '../src/verify/verification.ts';
+} from '../../src/policy/policy.ts';
+import { REBUILD_PREDICATE, rebuildStatement } from '../../src/statement/rebuild.ts';
+import { SIGNATURE_PREDICATE } from '../../src/statement/statement.ts';
+import type { SignerId, Verification, VerifiedSignature } from '../../src/verify/verification.ts';
 
 const SOURCE = 'a'.repeat(40);
 const IMAGE = named(`lkt/sshd:${SOURCE}@${digestOf('image')}`);

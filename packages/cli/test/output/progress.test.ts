@@ -3,13 +3,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import type { Display } from '../src/progress/display.ts';
-import { describeLog, KeptLogs } from '../src/progress/kept-logs.ts';
-import { openDisplay } from '../src/progress/open.ts';
-import { plainDisplay } from '../src/progress/plain.ts';
-import { ttyDisplay } from '../src/progress/tty.ts';
-import { cut, widthOf } from '../src/progress/width.ts';
-import { Terminal } from './terminal.ts';
+import type { Display } from '../../src/progress/display.ts';
+import { describeLog, KeptLogs } from '../../src/progress/kept-logs.ts';
+import { openDisplay } from '../../src/progress/open.ts';
+import { plainDisplay } from '../../src/progress/plain.ts';
+import { ttyDisplay } from '../../src/progress/tty.ts';
+import { cut, widthOf } from '../../src/progress/width.ts';
+import { Terminal } from '../terminal.ts';
 
 beforeEach(() => {
   vi.useFakeTimers();

@@ -2,12 +2,16 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/referrers/collect-signatures.ts';
-import { pushSignatures } from '../src/referrers/push-signatures.ts';
-import { signImage } from '../src/signing/sign-images.ts';
-import { SIGNATURE_PREDICATE, SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import type { TrustedSigners, Verification } from '../src/verify/verification.ts';
-import { verifyImage } from '../src/verify/verify-image.ts';
+import { collectFromRegistry } from '../../src/referrers/collect-signatures.ts';
+import { pushSignatures } from '../../src/referrers/push-signatures.ts';
+import { signImage } from '../../src/signing/sign-images.ts';
+import {
+  SIGNATURE_PREDICATE,
+  SPDX_PREDICATE,
+  statementAbout,
+} from '../../src/statement/statement.ts';
+import type { TrustedSigners, Verification } from '../../src/verify/verification.ts';
+import { verifyImage } from '../../src/verify/verify-image.ts';
 import {
   keyless,
   newKey,
@@ -17,7 +21,7 @@ import {
   sigstore,
   temporary,
   WORKFLOW,
-} from './support.ts';
+} from '../support.ts';
 
 const PROVENANCE = 'https://slsa.dev/provenance/v1';
 const PREDICATE = {

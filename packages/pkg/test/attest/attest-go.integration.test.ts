@@ -15,11 +15,11 @@ import {
 } from '@lkt/oci';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { AdvisoryIndex, evaluate, parseSbom, readDatabase } from '@lkt/vulns';
-import { buildPackages } from '../src/build/build.ts';
-import { lockPackage } from '../src/debian/lock.ts';
-import { openWorkspace } from '../src/workspace/workspace.ts';
-import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
-import { type DebianArchive, debianArchive } from './debian-archive.ts';
+import { buildPackages } from '../../src/build/build.ts';
+import { lockPackage } from '../../src/debian/lock.ts';
+import { openWorkspace } from '../../src/workspace/workspace.ts';
+import { checkout, ENV, temporary, write } from '../../../git/test/checkout.ts';
+import { type DebianArchive, debianArchive } from '../debian-archive.ts';
 
 const GO = '/usr/lib/go-1.24/bin/go';
 const GOCODE = 'usr/share/gocode/src';

@@ -1,8 +1,8 @@
 import type { PackageUpdate } from '@lkt/debian';
 import type { LockUpdates } from '@lkt/pkg';
 import { describe, expect, test } from 'vitest';
-import { lateUpdates, lockUpdateLines } from '../src/output/lock-updates.ts';
-import { updateLines, updateMarkdown, type UpdateSummary } from '../src/output/update-report.ts';
+import { lateUpdates, lockUpdateLines } from '../../src/output/lock-updates.ts';
+import { updateLines, updateMarkdown, type UpdateSummary } from '../../src/output/update-report.ts';
 
 const RUNC: PackageUpdate = {
   name: 'runc-dev',

@@ -1,8 +1,8 @@
 import { Digester, silentReporter } from '@lkt/core';
 import { writeTar } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { assemble } from '../src/assemble/assemble.ts';
-import { tempStore } from './support.ts';
+import { assemble } from '../../src/assemble/assemble.ts';
+import { tempStore } from '../support.ts';
 import { lockOf, SEVERAL, GOLDEN } from './assemble-fixture.ts';
 
 describe('the same lock', () => {

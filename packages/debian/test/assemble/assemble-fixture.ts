@@ -1,6 +1,6 @@
 import { type Store } from '@lkt/oci';
-import { type DebianLock, type LockedPackage } from '../src/lock/lock.ts';
-import { buildDeb, type TestDeb } from './test-archive.ts';
+import { type DebianLock, type LockedPackage } from '../../src/lock/lock.ts';
+import { buildDeb, type TestDeb } from '../test-archive.ts';
 
 export async function lockOf(store: Store, debs: readonly TestDeb[]): Promise<DebianLock> {
   const packages: LockedPackage[] = [];

@@ -5,10 +5,14 @@ import { fileURLToPath } from 'node:url';
 import { digestOf, silentReporter } from '@lkt/core';
 import { SOURCE_DATE_EPOCH, toRaw } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { assemble, type AssembleContext, type AssembleOptions } from '../src/assemble/assemble.ts';
-import { formatLock } from '../src/lock/lock.ts';
-import { type TestDeb } from './test-archive.ts';
-import { collect, recorder, tempStore } from './support.ts';
+import {
+  assemble,
+  type AssembleContext,
+  type AssembleOptions,
+} from '../../src/assemble/assemble.ts';
+import { formatLock } from '../../src/lock/lock.ts';
+import { type TestDeb } from '../test-archive.ts';
+import { collect, recorder, tempStore } from '../support.ts';
 import { lockOf, SEVERAL, GOLDEN } from './assemble-fixture.ts';
 
 interface Assembled {

@@ -1,14 +1,14 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/referrers/collect-signatures.ts';
-import { BUNDLE_V03 } from '../src/bundle/formats.ts';
-import { pushSignatures } from '../src/referrers/push-signatures.ts';
-import { signImage } from '../src/signing/sign-images.ts';
-import { SPDX_PREDICATE, statementAbout } from '../src/statement/statement.ts';
-import type { Verification } from '../src/verify/verification.ts';
-import { verifyImage } from '../src/verify/verify-image.ts';
-import { newImage, newKey, type Fixture, createFixture, run, temporary } from './support.ts';
+import { collectFromRegistry } from '../../src/referrers/collect-signatures.ts';
+import { BUNDLE_V03 } from '../../src/bundle/formats.ts';
+import { pushSignatures } from '../../src/referrers/push-signatures.ts';
+import { signImage } from '../../src/signing/sign-images.ts';
+import { SPDX_PREDICATE, statementAbout } from '../../src/statement/statement.ts';
+import type { Verification } from '../../src/verify/verification.ts';
+import { verifyImage } from '../../src/verify/verify-image.ts';
+import { newImage, newKey, type Fixture, createFixture, run, temporary } from '../support.ts';
 
 async function oras(...args: readonly string[]): Promise<string> {
   const { status, output } = await run('oras', args);

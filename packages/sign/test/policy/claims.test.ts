@@ -2,18 +2,18 @@ import { digestOf } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseImagePattern } from '../src/policy/image-pattern.ts';
-import { evaluatePolicy } from '../src/policy/policy.ts';
-import { parseRefPattern } from '../src/verify/ref-pattern.ts';
-import { SIGNATURE_PREDICATE } from '../src/statement/statement.ts';
+import { parseImagePattern } from '../../src/policy/image-pattern.ts';
+import { evaluatePolicy } from '../../src/policy/policy.ts';
+import { parseRefPattern } from '../../src/verify/ref-pattern.ts';
+import { SIGNATURE_PREDICATE } from '../../src/statement/statement.ts';
 import {
   describeIdentity,
   identityProblem,
   type TrustedClaims,
   type TrustedIdentity,
-} from '../src/verify/trusted-identity.ts';
-import type { Claims } from '../src/verify/certificate-identity.ts';
-import type { VerifiedSignature } from '../src/verify/verification.ts';
+} from '../../src/verify/trusted-identity.ts';
+import type { Claims } from '../../src/verify/certificate-identity.ts';
+import type { VerifiedSignature } from '../../src/verify/verification.ts';
 
 const ISSUER = 'https://token.example';
 const REPOSITORY = 'https://git.example/lkt/lkt';

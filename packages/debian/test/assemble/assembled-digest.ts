@@ -4,8 +4,8 @@
  */
 import { Digester, silentReporter } from '@lkt/core';
 import { openStore, writeTar } from '@lkt/oci';
-import { assemble } from '../src/assemble/assemble.ts';
-import { parseLock } from '../src/lock/lock.ts';
+import { assemble } from '../../src/assemble/assemble.ts';
+import { parseLock } from '../../src/lock/lock.ts';
 
 const [store = '', text = ''] = process.argv.slice(2);
 const lock = parseLock({ path: 'debian.lock', text });

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { expect, test } from 'vitest';
-import { main } from './program.ts';
+import { main } from '../program.ts';
 
 const words = [process.execPath, main, 'schema', 'image'];
 

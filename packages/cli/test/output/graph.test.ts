@@ -1,9 +1,9 @@
 import type { Graph, GraphNode } from '@lkt/image';
 import { expect, test } from 'vitest';
-import { dotText } from '../src/graph/dot.ts';
-import { htmlPage } from '../src/graph/html.ts';
-import { BOX, layOut } from '../src/graph/layout.ts';
-import { treeLines } from '../src/graph/tree.ts';
+import { dotText } from '../../src/graph/dot.ts';
+import { htmlPage } from '../../src/graph/html.ts';
+import { BOX, layOut } from '../../src/graph/layout.ts';
+import { treeLines } from '../../src/graph/tree.ts';
 
 const node = (name: string): GraphNode => ({
   name,

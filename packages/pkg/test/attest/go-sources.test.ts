@@ -1,6 +1,6 @@
 import { debComponent } from '@lkt/attest';
 import { expect, test } from 'vitest';
-import { goSuppliersOf } from '../src/attest/go-sources.ts';
+import { goSuppliersOf } from '../../src/attest/go-sources.ts';
 
 /** Returns the module's package URL of each import path, by files and version of a package. */
 function modules(version: string, ...paths: readonly string[]): Record<string, string | undefined> {

@@ -1,17 +1,17 @@
 import type { SigstoreOptions, TokenIssuer } from '@lkt/testing';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { parseRefPattern } from '../src/verify/ref-pattern.ts';
-import { collectFromStore } from '../src/referrers/collect-signatures.ts';
-import { signImage } from '../src/signing/sign-images.ts';
-import { keylessSigner } from '../src/signing/signer.ts';
-import { parseTrustedRoot } from '../src/sigstore/trusted-root.ts';
-import type { TrustedClaims } from '../src/verify/trusted-identity.ts';
-import type { Verification } from '../src/verify/verification.ts';
-import { identityOfCertificate } from '../src/verify/certificate-identity.ts';
-import { VerificationError } from '../src/verify/verification-error.ts';
-import { verifyImage } from '../src/verify/verify-image.ts';
-import { createFixture, sigstore, WORKFLOW } from './support.ts';
+import { parseRefPattern } from '../../src/verify/ref-pattern.ts';
+import { collectFromStore } from '../../src/referrers/collect-signatures.ts';
+import { signImage } from '../../src/signing/sign-images.ts';
+import { keylessSigner } from '../../src/signing/signer.ts';
+import { parseTrustedRoot } from '../../src/sigstore/trusted-root.ts';
+import type { TrustedClaims } from '../../src/verify/trusted-identity.ts';
+import type { Verification } from '../../src/verify/verification.ts';
+import { identityOfCertificate } from '../../src/verify/certificate-identity.ts';
+import { VerificationError } from '../../src/verify/verification-error.ts';
+import { verifyImage } from '../../src/verify/verify-image.ts';
+import { createFixture, sigstore, WORKFLOW } from '../support.ts';
 
 type TokenClaims = Parameters<TokenIssuer['token']>[1];
 

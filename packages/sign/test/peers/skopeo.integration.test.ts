@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import type { Descriptor } from '@lkt/oci';
 import type { TestSigstore } from '@lkt/testing';
 import { describe, expect, it } from 'vitest';
-import { collectFromRegistry } from '../src/referrers/collect-signatures.ts';
-import { pushSignatures } from '../src/referrers/push-signatures.ts';
-import { signImage } from '../src/signing/sign-images.ts';
-import { verifyImage } from '../src/verify/verify-image.ts';
+import { collectFromRegistry } from '../../src/referrers/collect-signatures.ts';
+import { pushSignatures } from '../../src/referrers/push-signatures.ts';
+import { signImage } from '../../src/signing/sign-images.ts';
+import { verifyImage } from '../../src/verify/verify-image.ts';
 import {
   keyless,
   newImage,
@@ -16,7 +16,7 @@ import {
   run,
   sigstore,
   temporary,
-} from './support.ts';
+} from '../support.ts';
 
 /** A signer requirement of containers-policy.json(5). */
 type Requirement = Readonly<Record<string, unknown>>;

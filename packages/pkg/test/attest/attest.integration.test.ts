@@ -14,13 +14,13 @@ import {
   writeLayer,
 } from '@lkt/oci';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { buildPackages } from '../src/build/build.ts';
-import type { BuiltPackage } from '../src/build/built-package.ts';
-import { lockPackage } from '../src/debian/lock.ts';
-import { readAttestations } from '../src/attest/read-attestations.ts';
-import { openWorkspace } from '../src/workspace/workspace.ts';
-import { checkout, ENV, git, temporary, write } from '../../git/test/checkout.ts';
-import { type DebianArchive, debianArchive } from './debian-archive.ts';
+import { buildPackages } from '../../src/build/build.ts';
+import type { BuiltPackage } from '../../src/build/built-package.ts';
+import { lockPackage } from '../../src/debian/lock.ts';
+import { readAttestations } from '../../src/attest/read-attestations.ts';
+import { openWorkspace } from '../../src/workspace/workspace.ts';
+import { checkout, ENV, git, temporary, write } from '../../../git/test/checkout.ts';
+import { type DebianArchive, debianArchive } from '../debian-archive.ts';
 
 const SECRET = 'correct horse battery staple';
 const PLATFORM = { os: 'linux', architecture: 'amd64' };

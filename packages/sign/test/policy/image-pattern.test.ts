@@ -1,6 +1,6 @@
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
-import { parseImagePattern } from '../src/policy/image-pattern.ts';
+import { parseImagePattern } from '../../src/policy/image-pattern.ts';
 
 function matches(pattern: string, image: string): boolean {
   return parseImagePattern(pattern).matches(parseReference(image));
