@@ -51,7 +51,7 @@ interface Checkouts {
   /** By directory. */
   readonly repositories: ReadonlyMap<string, Repository>;
   /** Tree ids, as if committed now, of the directories that are changed or not in HEAD. */
-  readonly previews: ReadonlyMap<string, string>;
+  readonly previews: Promise<ReadonlyMap<string, string>>;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -74,9 +74,11 @@ export async function sourceHashes(
   const resolved = await Promise.all(subjects.map(resolveSubject));
   const dirs = resolved.flatMap((subject) => subject.trees);
   const repositories = known ?? (await readRepositories(git, dirs, signal));
-  const previews = await previewTrees(git, repositories, signal);
+  const previews = previewTrees(git, repositories, signal);
   const checkouts = { git, repositories, previews, signal };
-  return Promise.all(resolved.map((subject) => hashOne(subject, checkouts)));
+  const hashes = Promise.all(resolved.map((subject) => hashOne(subject, checkouts)));
+  await Promise.all([previews, hashes]);
+  return hashes;
 }
 
 interface Subject {
@@ -170,14 +172,17 @@ async function hashOne(
   { options, dir, trees }: Subject,
   checkouts: Checkouts,
 ): Promise<SourceHash> {
-  const { repositories, previews } = checkouts;
+  const { repositories } = checkouts;
   const [tree, ...extra] = trees;
   const repository = repositories.get(tree);
   if (repository === undefined)
     return { hash: options.hash ?? '', committed: undefined, dirty: options.forceDirty ?? false };
   const commit = options.hashCommit ?? 'HEAD';
-  const inHead = commit === 'HEAD' && (await isDirty(tree, repository, checkouts));
-  const dirty = options.forceDirty === true || inHead;
+  const [isDifferent, previews] = await Promise.all([
+    commit === 'HEAD' && isDirty(tree, repository, checkouts),
+    checkouts.previews,
+  ]);
+  const dirty = options.forceDirty === true || isDifferent;
   const current: string[] = [];
   const inCommit: string[] = [];
   for (const one of trees) {
@@ -234,11 +239,12 @@ async function isDirty(
  * Returns the SHA-256 over the contents of the regular files, concatenated in git's order, as hex.
  */
 async function contentHash(dir: string, { git, signal }: Checkouts): Promise<string> {
-  const list = ['ls-files', '-z'];
-  const tracked = await git.run(dir, list, { signal });
-  const others = await git.run(dir, [...list, '--exclude-standard', '--others'], { signal });
+  const list = ['ls-files', '-z', '-t', '--cached', '--exclude-standard', '--others'];
+  const records = splitRecords((await git.run(dir, list, { signal })).stdout);
+  const names = (isUntracked: boolean): string[] =>
+    records.filter((record) => record.startsWith('? ') === isUntracked).map((one) => one.slice(2));
   const hash = createHash('sha256');
-  for (const name of [...splitRecords(tracked.stdout), ...splitRecords(others.stdout)]) {
+  for (const name of [...names(false), ...names(true)]) {
     // LinuxKit lists files without -z, so it cannot open names that git quotes.
     if (QUOTED.test(name)) continue;
     const path = join(dir, name);
