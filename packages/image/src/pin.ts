@@ -11,7 +11,7 @@ import {
   writeFileAtomic,
 } from '@lkt/pkg';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
-import { locatedAsync } from './config/fields.ts';
+import { errorAt, locatedAsync } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { packageNames, pinConfig } from './config/pin-config.ts';
 
@@ -20,7 +20,7 @@ export interface PinTargets {
   readonly configs: readonly ConfigFile[];
   /** Report stale pins as errors instead of writing. */
   readonly check: boolean;
-  /** Resolves a tag in its registry. Without it external images stay unchanged. */
+  /** Resolves a tag in its registry. Without it external images need a digest. */
   readonly resolveTag?: ((reference: Reference) => Promise<Digest>) | undefined;
   /** Resolve references that already have a digest. */
   readonly update?: boolean;
@@ -32,7 +32,8 @@ export interface PinTargets {
  * Pins Dockerfiles and image configs to the current packages of the workspace: builds the packages
  * and their dependencies in order, then writes tag and digest into each reference. Idempotent.
  * @returns the changes in writing order
- * @throws LktError PIN_STALE, PIN_MISSING (with `check`), and the errors of `pinWorkspace`
+ * @throws LktError PIN_MISSING for an external image without digest if no tag can be resolved, or
+ * with `check`; PIN_STALE; the errors of `pinWorkspace`
  */
 export async function pin(
   workspace: Workspace,
@@ -42,6 +43,7 @@ export async function pin(
   const { packages, configs, check, set } = targets;
   // Each by itself, since they may not belong together.
   const loaded = await Array.fromAsync(configs, async (file) => loadConfig([file], { set }));
+  if (targets.resolveTag === undefined) requireDigests(workspace, loaded);
   const named = loaded
     .flatMap(({ config }) => packageNames(config))
     .map((name) => workspace.find(parseReference(name)));
@@ -119,6 +121,15 @@ export async function otherPins(
     pins.set(text, `${tag === undefined ? `${written}:latest` : written}@${now}`);
   }
   return pins;
+}
+
+/** @throws LktError PIN_MISSING at the first external image without a digest */
+function requireDigests(workspace: Workspace, loaded: readonly LoadedConfig[]): void {
+  for (const { text, reference, at } of loaded.flatMap(({ config }) => imageReferencesOf(config)))
+    if (reference?.digest === undefined && reference && !workspace.find(reference))
+      throw errorAt('PIN_MISSING', at, `${text} has no digest, and no registry is asked for one`, {
+        fix: 'run lkt pin without --offline, or append the digest',
+      });
 }
 
 /** Returns every file once, even if several configs include it. */
