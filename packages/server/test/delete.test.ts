@@ -20,8 +20,11 @@ async function serveDeleting(): Promise<Served> {
   const authorization = `Bearer ${DELETE}`;
   return {
     ...served,
-    fetch: async (path, init) =>
-      served.fetch(path, { ...init, headers: { authorization, ...init?.headers } }),
+    fetch: async (path, init) => {
+      const headers = new Headers(init?.headers);
+      if (!headers.has('authorization')) headers.set('authorization', authorization);
+      return served.fetch(path, { ...init, headers });
+    },
   };
 }
 

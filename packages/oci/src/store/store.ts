@@ -281,12 +281,12 @@ export class Store extends Blobs {
   async adopt(areas: readonly CacheArea[]): Promise<readonly string[]> {
     const sizes = new TreeSizes(this.dir);
     const adopted: string[] = [];
-    for (const { adopt, list } of areas) {
-      if (adopt === undefined) continue;
-      for (const path of list(this.dir, sizes).flatMap(({ paths }) => paths)) {
+    for (const area of areas) {
+      if (area.adopt === undefined) continue;
+      for (const path of area.list(this.dir, sizes).flatMap(({ paths }) => paths)) {
         if (this.sealed.read(path) !== undefined) continue;
         const content = await readFile(path, 'utf8');
-        await this.putSealed(path, adopt(withoutSeal(content)));
+        await this.putSealed(path, area.adopt(withoutSeal(content)));
         adopted.push(path);
       }
     }
