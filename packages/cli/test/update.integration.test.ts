@@ -290,3 +290,15 @@ it('leaves edits of other files alone when it fails', async () => {
     expect(await read('pkg/alone/Dockerfile')).toBe('FROM scratch\n');
   });
 });
+
+it('warns of a newer kernel source that the archive lists but does not serve', async () => {
+  await inCheckout(async ({ update: run, warnings }) => {
+    await publish([FIXED]);
+    archive.files.delete('debian-security/pool/main/l/linux/linux_6.12.113.orig.tar.xz');
+    const report = await run({ isDryRun: true, isExcluded: () => false });
+    expect(report.kernel).toBeUndefined();
+    expect(warnings.join('\n')).toContain(
+      'the archive lists linux 6.12.113-1, but does not serve its files; 6.12.107-1 stays',
+    );
+  });
+});

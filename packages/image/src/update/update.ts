@@ -167,7 +167,14 @@ async function kernelUpdate(
   if (sources.filter((item) => !options.isExcluded(item)).length === 0) return undefined;
   const item = await kernelSource(workspace, undefined);
   const found = await findKernelUpdate(workspace, item, options);
-  return found.to === undefined ? undefined : { item, update: found };
+  if (found.to !== undefined) return { item, update: found };
+  const [missing] = found.notServed;
+  if (missing !== undefined)
+    options.reporter.emit({
+      kind: 'warning',
+      text: `${found.file}: the archive lists ${found.source} ${missing}, but does not serve its files; ${found.from} stays`,
+    });
+  return undefined;
 }
 
 interface Changes {
