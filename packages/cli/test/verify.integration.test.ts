@@ -24,6 +24,7 @@ import {
   readSigningKey,
   signImage,
   type Signer,
+  type Statement,
 } from '@lkt/sign';
 import { startRegistry, startSigstore, type TestRegistry, type TestSigstore } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -308,8 +309,38 @@ test('lkt verify asks about several images at once, over few connections', async
   const order = [...names, last.name.path].map((path) => stdout.indexOf(path));
   expect(order).toEqual(order.toSorted((a, b) => a - b));
   expect(order[0]).toBeGreaterThanOrEqual(0);
-  const ports = new Set(server.requests.slice(before).map(({ port }) => port));
-  expect(ports.size).toBeLessThanOrEqual(8);
+  const requests = server.requests.slice(before);
+  expect(new Set(requests.map(({ port }) => port)).size).toBeLessThanOrEqual(8);
+  // The signature's manifest and payload, and the list of referrers.
+  for (const { name } of images)
+    expect(requests.filter(({ path }) => path.startsWith(`/v2/${name.path}/`))).toHaveLength(3);
+});
+
+/** Returns what was signed by which key, as the report lists it, sorted. */
+function linesOf(report: string): readonly string[] {
+  return [...report.matchAll(/^ {2}(.+) by the key \S*(mine|theirs)\.pub/gm)]
+    .map(([, what, who]) => `${what} by ${who}`)
+    .toSorted();
+}
+
+test('lkt verify --all lists the signatures and attestations of all signers', async () => {
+  const image = await signed(keyOf('theirs'));
+  const { name, subject } = image;
+  const statement: Statement = {
+    _type: 'https://in-toto.io/Statement/v1',
+    subject: [{ name: 'app', digest: { sha256: subject.digest.slice(7) } }],
+    predicateType: 'https://spdx.dev/Document',
+    predicate: { spdxVersion: 'SPDX-2.3' },
+  };
+  await signImage(store, { subject, name, signer: keyOf('mine'), statements: [statement] });
+  await pushSignatures(registry, store, name, subject.digest);
+  const flags = [...byKey(), '--key', join(directory, 'theirs.pub')];
+  const some = await verify(image, flags);
+  expect(some).toMatchObject({ status: 0 });
+  expect(linesOf(some.stdout)).toHaveLength(1);
+  const all = await verify(image, ['--all', ...flags]);
+  expect(all).toMatchObject({ status: 0 });
+  expect(linesOf(all.stdout)).toEqual(['SBOM by mine', 'signature by mine', 'signature by theirs']);
 });
 
 /** Returns copies of the document, each with one bit of a string or number flipped. */

@@ -8,6 +8,7 @@ export {
 } from './keys/keys.ts';
 export {
   evaluatePolicies,
+  type EvaluationOptions,
   type PolicyResult,
   type SignatureSource,
 } from './policy/evaluate-policies.ts';

@@ -14,6 +14,7 @@ import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
 
 interface VerifyFlags extends PullFlags {
+  readonly all?: boolean;
   readonly local?: boolean;
   readonly 'build-yml'?: string | undefined;
   readonly org?: string | undefined;
@@ -59,7 +60,8 @@ export class TargetVerifier {
         ? ((await options.policies?.(kind === 'package' ? [cwd, dirname(path)] : [cwd])) ?? [])
         : [this.#only];
     if (policies.length === 0) throw uncovered(target);
-    return [await verifyImageReport(image, policies, options.sources, signal)];
+    const evaluation = { signal, readAll: this.#flags.all };
+    return [await verifyImageReport(image, policies, options.sources, evaluation)];
   }
 
   async #config(target: string): Promise<readonly ImageReport[]> {
@@ -70,7 +72,7 @@ export class TargetVerifier {
     // Only identifies images that are built already: trust in the images used to build them is not
     // checked.
     const { requireTrusted: _, ...tools } = await buildTools(session);
-    const trust = { policies, root, sources };
+    const trust = { policies, root, sources, listAll: this.#flags.all };
     // Loaded on demand: images by name need little of it.
     const { verifyConfigs } = await import('@lkt/image');
     const reports = await verifyConfigs(workspace, [config], tools, trust, this.#only);

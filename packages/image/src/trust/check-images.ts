@@ -33,6 +33,8 @@ export interface TrustOptions {
   readonly root?: TrustedRoot | undefined;
   /** Tried in order; default: the store. */
   readonly sources?: readonly SignatureSource[];
+  /** Verify and list every signature, instead of stopping at sufficient ones; default false. */
+  readonly listAll?: boolean | undefined;
 }
 
 /** An accepted image, with the reason. */
@@ -86,8 +88,9 @@ export function trustCheck(
   { trust = {}, signal, hasImage }: TrustCheckOptions,
 ): TrustCheck | undefined {
   if (policies.length === 0) return undefined;
-  const { sources = [storeSignatures(store)] } = trust;
-  return new TrustCheck(workspace, new TrustGate(policies, sources, signal), { store, hasImage });
+  const { sources = [storeSignatures(store)], listAll: readAll } = trust;
+  const gate = new TrustGate(policies, sources, { signal, readAll });
+  return new TrustCheck(workspace, gate, { store, hasImage });
 }
 
 /** Evaluates policies for the images of configs. */

@@ -1,6 +1,7 @@
 import { familiarReference } from '@lkt/oci';
 import {
   evaluatePolicies,
+  type EvaluationOptions,
   type NamedImage,
   type PolicyResult,
   type Rejection,
@@ -16,7 +17,10 @@ export interface ImageReport
   readonly accepted: boolean;
   /** Empty if accepted. */
   readonly reasons: readonly string[];
-  /** Valid signatures and attestations of trusted signers. */
+  /**
+   * Valid signatures and attestations of trusted signers, as far as they were read: the rest is not
+   * once these suffice.
+   */
   readonly signatures: readonly VerifiedSignature[];
   /** Signatures that do not count, with reasons. */
   readonly rejections: readonly Rejection[];
@@ -48,11 +52,9 @@ export async function verifyImageReport(
   image: NamedImage,
   policies: readonly TrustPolicy[],
   sources: readonly SignatureSource[],
-  signal?: AbortSignal,
+  options?: EvaluationOptions,
 ): Promise<ImageReport> {
-  const report = reportOf(
-    await evaluatePolicies(image, policies, sources, { signal, readAll: true }),
-  );
+  const report = reportOf(await evaluatePolicies(image, policies, sources, options));
   if (report.because !== 'not required') return report;
   const names = policies.map(({ name }) => name).join(', ');
   return {

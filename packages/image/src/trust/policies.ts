@@ -53,7 +53,7 @@ export function workspaceGate(
     const policies = (await policiesOf?.(policyDirs(workspace))) ?? [];
     if (policies.length === 0) return undefined;
     const gate = await import('./trust-gate.ts');
-    return new gate.TrustGate(policies, sources, signal);
+    return new gate.TrustGate(policies, sources, { signal });
   };
   return async (image, workspace) => {
     const gate = gates.get(workspace) ?? open(workspace);

@@ -2,6 +2,7 @@ import { type LktErrorCode } from '@lkt/core';
 import { familiarReference, type Store } from '@lkt/oci';
 import {
   collectFromStore,
+  type EvaluationOptions,
   type SignatureSource,
   evaluatePolicies,
   type PolicyResult,
@@ -14,27 +15,25 @@ import type { ReferenceProblem } from '@lkt/pkg';
 export class TrustGate {
   readonly policies: readonly TrustPolicy[];
   readonly #sources: readonly SignatureSource[];
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: EvaluationOptions;
   readonly #results = new Map<string, Promise<PolicyResult>>();
 
   /** @param policies all must accept an image */
   constructor(
     policies: readonly TrustPolicy[],
     sources: readonly SignatureSource[],
-    signal?: AbortSignal,
+    options: EvaluationOptions = {},
   ) {
     this.policies = policies;
     this.#sources = sources;
-    this.#signal = signal;
+    this.#options = options;
   }
 
   async evaluate(image: NamedImage): Promise<PolicyResult> {
     const key = familiarReference(image);
     const known = this.#results.get(key);
     if (known !== undefined) return known;
-    const result = evaluatePolicies(image, this.policies, this.#sources, {
-      signal: this.#signal,
-    });
+    const result = evaluatePolicies(image, this.policies, this.#sources, this.#options);
     this.#results.set(key, result);
     return result;
   }

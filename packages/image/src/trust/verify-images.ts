@@ -34,13 +34,16 @@ export async function verifyConfigs(
   const { queries } = queriesOf(loaded);
   const { signal, store } = tools;
   const options = { trust, signal };
+  const evaluation = { signal, readAll: trust.listAll };
   const check =
     only === undefined
       ? trustCheck(workspace, await configPolicies(loaded, trust), store, options)
-      : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], signal), { store });
+      : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], evaluation), {
+          store,
+        });
   if (check === undefined) return undefined;
   // Local builds need no signature, so only the store is searched.
-  const here = new TrustGate(check.gate.policies, [storeSignatures(store)], signal);
+  const here = new TrustGate(check.gate.policies, [storeSignatures(store)], evaluation);
   const images = uniqueBy(
     queries.flatMap((query) => check.pinned(query) ?? []),
     familiarReference,

@@ -35,11 +35,18 @@ export interface PolicyResult {
   readonly asked: readonly string[];
 }
 
+/** Options of `evaluatePolicies`. */
+export interface EvaluationOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Read each queried source to its end, to list every signature; default false. */
+  readonly readAll?: boolean | undefined;
+}
+
 /**
  * Evaluates several policies for an image; each must accept it.
  *
- * Queries the sources in order until the signatures suffice, with `readAll` each queried source to
- * its end. A further source can only add signatures. An unreachable source counts as one without
+ * Queries the sources in order until the signatures suffice. A further source can only add
+ * signatures. An unreachable source counts as one without
  * signatures, and its error is a reason for the rejection.
  * @example
  * ```ts
@@ -51,7 +58,7 @@ export async function evaluatePolicies(
   image: NamedImage,
   policies: readonly TrustPolicy[],
   sources: readonly SignatureSource[],
-  { signal, readAll = false }: { readonly signal?: AbortSignal; readonly readAll?: boolean } = {},
+  { signal, readAll = false }: EvaluationOptions = {},
 ): Promise<PolicyResult> {
   const checks = policies.map((policy) => new PolicyCheck(policy, image));
   const asked: string[] = [];
@@ -61,13 +68,19 @@ export async function evaluatePolicies(
     if (verdict.accepted) break;
     signal?.throwIfAborted();
     try {
-      for await (const part of source.collect(image)) {
+      parts: for await (const part of source.collect(image)) {
         for (const { message } of part.failures ?? [])
           unreachable.push({ source: source.name, reason: message });
-        for (const check of checks) await check.add(part);
-        verdict = combineVerdicts(checks);
-        if (verdict.accepted && !readAll) break;
+        // One after another, since verification takes longer than anything else.
+        for (const one of separate(part)) {
+          let isNew = false;
+          for (const check of checks) isNew = (await check.add(one)) || isNew;
+          if (!isNew) continue;
+          verdict = combineVerdicts(checks);
+          if (verdict.accepted && !readAll) break parts;
+        }
       }
+      verdict = combineVerdicts(checks);
       asked.push(source.name);
     } catch (error) {
       signal?.throwIfAborted();
@@ -99,11 +112,11 @@ class PolicyCheck {
     this.#image = image;
   }
 
-  /** Verifies the signatures of a part that no earlier part had. */
-  async add({ items, unreadable }: CollectedSignatures): Promise<void> {
+  /** Verifies the signatures of a part that no earlier part had. Reports whether any is valid. */
+  async add({ items, unreadable }: CollectedSignatures): Promise<boolean> {
     const image = this.#image;
     const trust = trustedSigners(this.#policy, image);
-    if (trust === undefined) return;
+    if (trust === undefined) return false;
     const fresh = uniqueBy(items, keyOf).filter((item) => !this.#seen.has(keyOf(item)));
     for (const item of fresh) this.#seen.add(keyOf(item));
     const collected = { items: fresh, unreadable };
@@ -111,6 +124,7 @@ class PolicyCheck {
     const { signatures, rejections } = rejectContradictions(verification, image);
     this.signatures.push(...signatures);
     this.rejections.push(...rejections);
+    return signatures.length > 0;
   }
 
   /** Returns the verdict on the signatures so far. */
@@ -119,6 +133,11 @@ class PolicyCheck {
     const verification = { subject: this.#image.digest, signatures, rejections };
     return evaluatePolicy(this.#policy, this.#image, verification);
   }
+}
+
+/** Returns a part as parts of one signature each; the first has all that is unreadable. */
+function separate({ items, unreadable }: CollectedSignatures): readonly CollectedSignatures[] {
+  return [{ items: [], unreadable }, ...items.map((item) => ({ items: [item], unreadable: [] }))];
 }
 
 function combineResults(

@@ -102,8 +102,9 @@ export async function collectFromRegistry(
 
 /**
  * Yields the signatures that a registry has for an image, in parts, so that a caller can stop at a
- * good one. A place that cannot be read is a failure of its part, and the next one follows, so that
- * write access to the repository is not enough to hide a signature.
+ * good one: most images need the first part alone. A place that cannot be read is a failure of its
+ * part, and the next one follows, so that write access to the repository is not enough to hide a
+ * signature.
  */
 export async function* registrySignatures(
   registry: RegistryReader,
@@ -120,32 +121,56 @@ export async function* registrySignatures(
     canFail: true,
     signal,
   });
-  const addTag = async (part: Collector, suffix: string): Promise<void> => {
-    const tag = `${referrersTag(digest)}.${suffix}`;
-    const found = await findManifest(registry, { ...repository, tag }, signal);
-    if (found !== undefined)
-      await part.reading(tag, async () => part.addLayers(tag, parseManifest(found.bytes)));
-  };
   const referrers: Descriptor[] = [];
-  const places = [
-    async (part: Collector) => addTag(part, 'sig'),
-    async (part: Collector) => addTag(part, 'att'),
-    async () => void referrers.push(...(await listedReferrers(registry, image, signal))),
-    async () => void referrers.push(...(await taggedReferrers(registry, image, signal))),
-  ];
-  await collector.addAll(places, async (part, read) => read(part));
-  yield collector.take();
-  const known = uniqueBy(referrers, (item) => item.digest);
+  const readTag = (suffix: string): Place => {
+    const tag = `${referrersTag(digest)}.${suffix}`;
+    return async (part) => {
+      const found = await findManifest(registry, { ...repository, tag }, signal);
+      if (found !== undefined)
+        await part.reading(tag, async () => part.addLayers(tag, parseManifest(found.bytes)));
+    };
+  };
+  const list =
+    (find: typeof listedReferrers): Place =>
+    async () =>
+      void referrers.push(...(await find(registry, image, signal)));
+  const readPlaces = async (...places: readonly Place[]): Promise<CollectedSignatures> => {
+    await collector.addAll(places, async (part, read) => read(part));
+    return collector.take();
+  };
+  yield await readPlaces(readTag('sig'), list(listedReferrers));
   // Types in the list are only a hint, and decide nothing but the order.
-  const sorted = known.toSorted((a, b) => Number(isSignature(b)) - Number(isSignature(a)));
-  const read = sorted.slice(0, MAX_REFERRERS);
-  if (read.length < sorted.length) collector.skipped(sorted.length - read.length);
-  for (let start = 0, size = FIRST_PART; start < read.length; start += size, size = start) {
-    await collector.addReferrers(digest, read.slice(start, start + size));
-    yield collector.take();
-  }
+  const first = uniqueReferrers(referrers).filter(isSignature).slice(0, MAX_REFERRERS);
+  yield* readReferrers(collector, digest, first);
+  yield await readPlaces(readTag('att'), list(taggedReferrers));
+  const read = new Set(first.map((item) => item.digest));
+  const others = uniqueReferrers(referrers)
+    .filter((item) => !read.has(item.digest))
+    .toSorted((a, b) => Number(isSignature(b)) - Number(isSignature(a)));
+  const rest = others.slice(0, MAX_REFERRERS - first.length);
+  if (rest.length < others.length) collector.skipped(others.length - rest.length);
+  yield* readReferrers(collector, digest, rest);
   await collector.addLarge();
   yield collector.take();
+}
+
+/** A place of a registry that may have signatures, or list them. */
+type Place = (part: Collector) => Promise<void>;
+
+function uniqueReferrers(referrers: readonly Descriptor[]): readonly Descriptor[] {
+  return uniqueBy(referrers, ({ digest }) => digest);
+}
+
+/** Reads referrers and yields their signatures in parts that double. */
+async function* readReferrers(
+  collector: Collector,
+  subject: Digest,
+  referrers: readonly Descriptor[],
+): AsyncGenerator<CollectedSignatures> {
+  for (let start = 0, size = FIRST_PART; start < referrers.length; start += size, size = start) {
+    await collector.addReferrers(subject, referrers.slice(start, start + size));
+    yield collector.take();
+  }
 }
 
 interface Source {

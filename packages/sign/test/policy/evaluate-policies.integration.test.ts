@@ -176,7 +176,8 @@ describe('a signed statement', () => {
     );
     const { bundles } = await signImage(store, { subject, name, statements: [statement], signer });
     const policies = [policyOf('p', trust)];
-    const result = await evaluatePolicies(imageOf(fixture), policies, sourcesOf(fixture, []));
+    const sources = sourcesOf(fixture, []);
+    const result = await evaluatePolicies(imageOf(fixture), policies, sources, { readAll: true });
     expect(result.signatures.map(({ predicateType }) => predicateType)).not.toContain(PROVENANCE);
     expect(result.rejections).toEqual([
       { source: `referrer ${bundles[1]?.digest}`, reason: expect.stringMatching(reason) },
