@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { createRequire } from 'node:module';
+import { basename, dirname, join } from 'node:path';
 import { type OutputOptions, type Plugin, type PreRenderedChunk, rolldown } from 'rolldown';
 
 /** Files that a build reads, as absolute paths. */
@@ -67,6 +68,7 @@ export async function buildPrograms(
         constants(inputs),
         lazyRequire(),
         apart('yaml'),
+        whenUsed(add),
         withoutHttp2(),
         ...(version === undefined ? [] : [withVersion(version)]),
         replaced({ koffi: KOFFI, debug: DEBUG }),
@@ -180,6 +182,32 @@ function apart(library: string): Plugin {
         : undefined,
   };
 }
+
+/**
+ * Loads the errors and the help of oclif, each from a file of its own, when they are used. Its
+ * parser loads them at the start, for 8 ms, and needs them only for a wrong command line.
+ */
+function whenUsed(add: (name: string, path: string) => void): Plugin {
+  const prefix = '\0when-used:';
+  return {
+    name: 'when-used',
+    resolveId(id, importer = '') {
+      if (importer.startsWith(prefix)) return { id, external: true };
+      if (!OCLIF_PARSER.test(importer) || !/^\.\/(?:errors|help)$/.test(id)) return undefined;
+      const path = createRequire(importer).resolve(id);
+      const name = `oclif-${basename(dirname(path))}-${basename(path, '.js')}`;
+      add(name, path);
+      return prefix + name;
+    },
+    load(id) {
+      if (!id.startsWith(prefix)) return undefined;
+      const file = `./${id.slice(prefix.length)}.cjs`;
+      return `module.exports = new Proxy({}, { get: (_, key) => require('${file}')[key] });`;
+    },
+  };
+}
+
+const OCLIF_PARSER = /\/@oclif\/core\/lib\/(?:flags|parser\/(?:index|parse|validate))\.js$/;
 
 /** Replaces libraries, by name, with sources that may load the library. */
 function replaced(sources: Readonly<Record<string, string>>): Plugin {
