@@ -8,20 +8,16 @@ import {
   readdirSync,
   renameSync,
   rmSync,
-  statSync,
   writeFileSync,
 } from 'node:fs';
 import { join, relative } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
-import { hashOf, type Manifest, NODE, readManifest, stampOf } from './manifest.ts';
+import { CLOCK_STEP_MS, inputAt, type Manifest, NODE, readManifest } from './manifest.ts';
 import { buildNxPlugin } from './nx-plugin.ts';
 import { buildPrograms, type Inputs } from './programs.ts';
 
 const root = join(import.meta.dirname, '../..');
 const dist = join(root, 'dist');
-
-/** The clock of file systems advances in steps of up to 10 ms: a later change has a later ctime. */
-const CLOCK_STEP_MS = 100;
 
 async function main(): Promise<void> {
   const start = Date.now();
@@ -85,13 +81,13 @@ function describe(inputs: Inputs, start: number): Manifest {
     .map((path) => relative(root, path))
     .filter((path) => !/^\.\.|^node_modules\/(?!\.lockfile)|\0/.test(path))
     .toSorted();
-  const described = paths.map((path): [string, [string, string]] => {
-    const file = join(root, path);
-    if (statSync(file).ctimeMs > start)
+  const described = paths.map((path) => {
+    const input = inputAt(join(root, path));
+    if (input === undefined || input[2] > start)
       throw new Error(`${path} was changed during the build: run npm run build again`);
-    return [path, [stampOf(file) ?? '', hashOf(file)]];
+    return [path, input] as const;
   });
-  const contents = described.map(([path, [, sha256]]) => [path, sha256]);
+  const contents = described.map(([path, [, , , sha256]]) => [path, sha256]);
   const id = hash('sha256', JSON.stringify([NODE, contents])).slice(0, 16);
   return { id, node: NODE, inputs: Object.fromEntries(described) };
 }

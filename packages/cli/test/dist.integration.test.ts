@@ -150,6 +150,20 @@ describe('lkt', () => {
     expect(run('lkt', 'version')).toEqual(FROM_DIST);
   });
 
+  test('reads a file that was written anew with the same contents only once', async () => {
+    const known = (): unknown => readManifest(checkout).inputs['packages/cli/src/commands/version.ts'];
+    const before = known();
+    writeFileSync(source, text);
+    // Not at once: until the clock of the file system advances, a change may leave no trace.
+    await expect
+      .poll(() => (run('lkt', 'version'), known()), { timeout: 5000 })
+      .not.toEqual(before);
+    const { ino, size, ctimeMs } = statSync(source);
+    expect(known()).toEqual([ino, size, ctimeMs, expect.stringMatching(/^[0-9a-f]{64}$/)]);
+    expect(run('lkt', 'version')).toEqual(FROM_DIST);
+    expect(readdirSync(dist)).toEqual(readdirSync(fresh));
+  });
+
   test('runs the sources after a source is deleted', () => {
     const path = join(checkout, 'packages/machine/src/index.ts');
     renameSync(path, `${path}.gone`);
