@@ -76,52 +76,63 @@ function readClean(
   const wanted = new Set(paths);
   const hasName = name === undefined ? () => false : isNamed(name);
   const named: string[] = [];
-  // One pass: decoding the paths takes most of the time.
+  let [directory, isWantedDirectory] = ['', isIn('', wanted)];
+  // One pass: decoding the paths takes most of the time. The files of a directory are in a row.
   const isWanted = (path: string): boolean => {
     if (hasName(path)) named.push(path);
-    return isInAny(path, wanted);
+    const parent = parentOf(path);
+    if (parent !== directory) [directory, isWantedDirectory] = [parent, isIn(parent, wanted)];
+    return isWantedDirectory;
   };
-  const files = readIndex(join(found.gitDir, 'index'), isWanted);
-  if (files === undefined || files.length > MAX_FILES) return undefined;
-  const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
+  const index = readIndex(join(found.gitDir, 'index'), isWanted);
+  if (index === undefined || index.entries.length > MAX_FILES) return undefined;
+  const { entries: files, trees: known } = index;
+  const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit, known);
   const root = asTree(files);
   const trees = new Map<string, string>();
   for (const path of paths) {
     const directory = directoryAt(root, path);
     const id = headTree(path);
-    if (!directory || id === undefined || treeId(directory, 'sha1') !== id) return undefined;
-    if (
-      !isInAny(path, wanted) &&
-      !isUnchanged(join(found.top, fromBytes(path)), directory, path === '')
-    )
+    if (!directory || id === undefined) return undefined;
+    if ((known.get(path) ?? treeId(directory, 'sha1')) !== id) return undefined;
+    const isInAnother = path !== '' && isIn(parentOf(path), wanted);
+    if (!isInAnother && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
       return undefined;
     trees.set(path, id);
   }
   return { trees, named: directoriesOf(named), files };
 }
 
-/** Reports whether a path is inside one of these directories, and not one itself. */
-function isInAny(path: string, directories: ReadonlySet<string>): boolean {
-  if (path !== '' && directories.has('')) return true;
-  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1))
-    if (directories.has(path.slice(0, at))) return true;
-  return false;
+/** Reports whether a directory is one of `directories`, or in one; '' is the top. */
+function isIn(path: string, directories: ReadonlySet<string>): boolean {
+  for (let at = path; at !== ''; at = parentOf(at)) if (directories.has(at)) return true;
+  return directories.has('');
 }
 
-/** Returns a function that returns the tree id of a directory in a commit. */
-function treesOf(objects: ObjectDatabase, commit: string): (path: string) => string | undefined {
+function parentOf(path: string): string {
+  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
+}
+
+/**
+ * Returns a function that returns the tree id of a directory in a commit.
+ * @param inIndex the tree ids of the index: they are those of the commit if that of the top is
+ */
+function treesOf(
+  objects: ObjectDatabase,
+  commit: string,
+  inIndex: ReadonlyMap<string, string>,
+): (path: string) => string | undefined {
+  const object = objects.read(commit);
+  const top = object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
+  if (top !== undefined && inIndex.get('') === top) return (path) => inIndex.get(path);
   /** The tree ids of the directories in a directory, by its path. */
   const known = new Map<string, ReadonlyMap<string, string>>();
   const treeAt = (path: string): string | undefined => {
-    if (path === '') {
-      const object = objects.read(commit);
-      return object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
-    }
-    const slash = path.lastIndexOf('/');
-    const parent = path.slice(0, Math.max(slash, 0));
+    if (path === '') return top;
+    const parent = parentOf(path);
     const siblings = known.get(parent) ?? directoriesIn(objects, treeAt(parent));
     known.set(parent, siblings);
-    return siblings.get(path.slice(slash + 1));
+    return siblings.get(path.slice(path.lastIndexOf('/') + 1));
   };
   return treeAt;
 }

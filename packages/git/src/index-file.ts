@@ -7,16 +7,24 @@ const HEADER_SIZE = 12;
 /** Size of an entry up to and including the flags, in a SHA-1 repository. */
 const ENTRY_SIZE = 62;
 
+/** The content of an index. */
+export interface Index {
+  /** The selected files, in git's order. */
+  readonly entries: readonly IndexEntry[];
+  /**
+   * Ids of the trees of directories, by path with one char per byte, as far as git has computed
+   * them since the last change below: after a commit or a checkout those of all directories.
+   */
+  readonly trees: ReadonlyMap<string, string>;
+}
+
 /**
- * Returns the entries of an index that `wanted` selects by path, in git's order. Returns undefined
- * for an index of version 4, a split or sparse index, and for entries with conflicts or flags such
- * as assume-unchanged.
+ * Returns the content of an index, with the entries that `wanted` selects by path. Returns
+ * undefined for an index of version 4, a split or sparse index, and for entries with conflicts or
+ * flags such as assume-unchanged.
  * @see https://git-scm.com/docs/gitformat-index
  */
-export function readIndex(
-  file: string,
-  wanted: (path: string) => boolean,
-): readonly IndexEntry[] | undefined {
+export function readIndex(file: string, wanted: (path: string) => boolean): Index | undefined {
   const { bytes, stats } = readWhole(file);
   if (bytes.length > MAX_INDEX_BYTES || bytes.toString('latin1', 0, 4) !== 'DIRC') return undefined;
   const version = bytes.readUInt32BE(4);
@@ -26,8 +34,9 @@ export function readIndex(
   for (let left = bytes.readUInt32BE(8); left > 0; left -= 1) {
     const flags = bytes.readUInt16BE(at + ENTRY_SIZE - 2);
     const begin = at + ENTRY_SIZE + ((flags & EXTENDED) === 0 ? 0 : 2);
-    const end = bytes.indexOf(0, begin);
-    if (end === -1) return undefined;
+    const length = flags & LENGTH;
+    const end = length < LENGTH ? begin + length : bytes.indexOf(0, begin);
+    if (bytes[end] !== 0) return undefined;
     const path = bytes.toString('latin1', begin, end);
     if (wanted(path)) {
       if ((flags & ANY_FLAG) !== 0) return undefined;
@@ -36,9 +45,12 @@ export function readIndex(
     // One to eight NULs pad an entry to a multiple of eight bytes.
     at += (end - at + 8) & ~7;
   }
-  return hasOnlyOptional(bytes, at) ? found : undefined;
+  const extensions = extensionsIn(bytes, at);
+  return extensions && { entries: found, trees: readTrees(extensions.get('TREE')) };
 }
 
+/** Bits for the length of the path; all are set for a longer one. */
+const LENGTH = 0xfff;
 const EXTENDED = 0x4000;
 /** Flags for assume-unchanged, extended, and the stage of a conflict. */
 const ANY_FLAG = 0xf000;
@@ -53,19 +65,53 @@ function readWhole(file: string): { bytes: Buffer; stats: BigIntStats } {
   }
 }
 
-/**
- * Reports whether all extensions from here on are optional: their names begin with a capital
- * letter.
- */
-function hasOnlyOptional(bytes: Buffer, from: number): boolean {
-  const checksum = bytes.length - 20;
+/** Returns the extensions from here on, by name; undefined if one is not optional. */
+function extensionsIn(bytes: Buffer, from: number): ReadonlyMap<string, Buffer> | undefined {
+  const found = new Map<string, Buffer>();
+  const checksum = bytes.length - CHECKSUM_SIZE;
   let at = from;
   while (at + 8 <= checksum) {
-    if (!/^[A-Z]/.test(bytes.toString('latin1', at, at + 4))) return false;
-    at += 8 + bytes.readUInt32BE(at + 4);
+    const name = bytes.toString('latin1', at, at + 4);
+    // The names of optional extensions begin with a capital letter.
+    if (!/^[A-Z]/.test(name)) return undefined;
+    const begin = at + 8;
+    at = begin + bytes.readUInt32BE(at + 4);
+    found.set(name, bytes.subarray(begin, at));
   }
-  return at === checksum;
+  return at === checksum ? found : undefined;
 }
+
+/** Size of the checksum at the end, which is as long as an object id. */
+const CHECKSUM_SIZE = 20;
+
+/**
+ * Reads the extension with the trees, the top first and each directory before those in it:
+ * `NAME NUL FILES SPACE DIRECTORIES LF ID`. If the id is not known, it is missing, and the number
+ * of files is -1.
+ */
+function readTrees(extension: Buffer | undefined): ReadonlyMap<string, string> {
+  const trees = new Map<string, string>();
+  if (extension === undefined) return trees;
+  let at = 0;
+  const readDirectory = (parent: string): void => {
+    const nul = extension.indexOf(0, at);
+    const end = extension.indexOf(LF, nul);
+    if (nul === -1 || end === -1) throw new RangeError('the trees of the index are cut short');
+    const name = extension.toString('latin1', at, nul);
+    const path = parent === '' ? name : `${parent}/${name}`;
+    const [files = 0, directories = 0] = extension.toString('latin1', nul + 1, end).split(' ').map(Number);
+    at = end + 1;
+    if (files >= 0) {
+      trees.set(path, extension.toString('hex', at, at + CHECKSUM_SIZE));
+      at += CHECKSUM_SIZE;
+    }
+    for (let left = directories; left > 0; left -= 1) readDirectory(path);
+  };
+  readDirectory('');
+  return trees;
+}
+
+const LF = 0x0a;
 
 /** A file in the index. */
 export class IndexEntry {

@@ -18,8 +18,8 @@ export function trackedDirectories(
   try {
     const found = findGitDirectory(top, env);
     if (found?.top !== top) return undefined;
-    const files = readIndex(join(found.gitDir, 'index'), isNamed(name));
-    return files && directoriesOf(files.map(({ path }) => path));
+    const index = readIndex(join(found.gitDir, 'index'), isNamed(name));
+    return index && directoriesOf(index.entries.map(({ path }) => path));
   } catch {
     // The caller then asks git, which reports errors better.
     return undefined;

@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { findTopWithoutGit, readCleanCheckout } from '../src/clean-checkout.ts';
+import { readIndex } from '../src/index-file.ts';
 import { trackedDirectories } from '../src/tracked-directories.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
 import { commit, ENV, git, settled, temporary, write } from './checkout.ts';
@@ -94,6 +95,30 @@ describe('readCleanCheckout in an unchanged checkout', () => {
     await settle(path);
     expect(findTopWithoutGit(join(path, 'pkg/a'), ENV)).toBe(path);
     expect(read(path, 'pkg/a')?.trees.get('pkg/a')).toBe(git(path, 'rev-parse', 'HEAD:pkg/a'));
+  });
+});
+
+describe('the trees of an index', () => {
+  const inIndex = (top: string): ReadonlyMap<string, string> | undefined =>
+    readIndex(join(top, '.git/index'), () => false)?.trees;
+
+  it('are those of the commit', async () => {
+    await using repo = await settled();
+    const paths = ['', ...git(repo.path, 'ls-tree', '-rd', '--name-only', 'HEAD').split('\n')];
+    expect(paths).toContain('pkg/a/sub/deep');
+    const ids = paths.map((path) => [path, git(repo.path, 'rev-parse', `HEAD:${path}`)] as const);
+    expect(inIndex(repo.path)).toEqual(new Map(ids));
+  });
+
+  it('are missing for the directories of a staged change', async () => {
+    await using repo = await settled();
+    await write(repo.path, { 'pkg/a/sub.txt': 'other\n' });
+    git(repo.path, 'add', 'pkg/a/sub.txt');
+    expect([...(inIndex(repo.path)?.keys() ?? [])].toSorted()).toEqual([
+      'pkg/a/sub',
+      'pkg/a/sub/deep',
+      'pkg/b',
+    ]);
   });
 });
 

@@ -19,19 +19,20 @@ export function packageDirs(
   buildYml: string,
   tracked: readonly string[] = [],
 ): readonly string[] {
+  // The native realpath asks the kernel once, instead of once for each part of a path.
   const found = new Set<string>();
   for (const parent of PARENTS) {
     const names = namesIn(join(root, parent)).toSorted((a, b) => (a < b ? -1 : 1));
     for (const name of ['', ...names]) {
       const dir = join(root, parent, name);
-      if (isFile(join(dir, buildYml))) found.add(realpathSync(dir));
+      if (isFile(join(dir, buildYml))) found.add(realpathSync.native(dir));
     }
   }
   for (const path of tracked) {
     const dir = join(root, path);
     if (found.has(dir) || isHidden(path)) continue;
     const file = join(dir, buildYml);
-    if (isFile(file) && declaresPackage(readFileSync(file, 'utf8'))) found.add(realpathSync(dir));
+    if (isFile(file) && declaresPackage(readFileSync(file, 'utf8'))) found.add(realpathSync.native(dir));
   }
   return [...found];
 }
