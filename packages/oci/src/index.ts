@@ -39,7 +39,6 @@ export { type PruneResult, type PruneOptions } from './store/prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
 export { fileChunks, writeAll } from './io/file-chunks.ts';
 export { joinChunks, singleChunk } from './io/chunks.ts';
-export { type FileState, fileState, isSettled } from './io/file-state.ts';
 export {
   type ArchiveFormat,
   exportImage,

@@ -1,15 +1,8 @@
 import { lstatSync, writeFileSync } from 'node:fs';
-import { lstat, utimes } from 'node:fs/promises';
+import { lstat, readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, digestOf, LktError } from '@lkt/core';
-import {
-  createAsyncDigester,
-  fileChunks,
-  type FileState,
-  fileState,
-  isSettled,
-  type SealedFiles,
-} from '@lkt/oci';
+import { type FileState, fileState, isSettled, type SealedFiles } from '@lkt/oci/files';
 
 /** Bytes. Hashing a shorter file is as fast. */
 const MIN_SIZE = 256 * 1024;
@@ -45,7 +38,7 @@ export class KnownFiles {
       if (!stats.isFile() || stats.size !== size) return false;
       const before = stateOf(path);
       const isKnown = before !== undefined && this.#has(path, before, digest);
-      if (!isKnown && (await digestOfFile(path, size, signal)) !== digest) return false;
+      if (!isKnown && (await digestNow(path, size, signal)) !== digest) return false;
       const isSure = before !== undefined && before === stateOf(path);
       const now = new Date();
       await utimes(path, now, now);
@@ -83,12 +76,18 @@ export class KnownFiles {
   }
 }
 
+/** As `digestOfFile`. Loads little code for a short file, as for a build without work to do. */
+async function digestNow(path: string, size: number, signal?: AbortSignal): Promise<Digest> {
+  return size < MIN_SIZE ? digestOf(await readFile(path)) : await digestOfFile(path, size, signal);
+}
+
 /** Returns the digest of a file's content. */
 export async function digestOfFile(
   path: string,
   size: number,
   signal?: AbortSignal,
 ): Promise<Digest> {
+  const { createAsyncDigester, fileChunks } = await import('@lkt/oci');
   using digester = await createAsyncDigester(size);
   for await (const chunk of fileChunks(path, { canReuseBuffers: true })) {
     signal?.throwIfAborted();

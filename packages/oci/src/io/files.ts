@@ -60,6 +60,7 @@ export function namesIn(
   }
 }
 
+export { type FileState, fileState, isSettled } from './file-state.ts';
 export { touch } from './touch.ts';
 export { type KeySource, SealedFiles } from '../store/sealed-files.ts';
 export { type KeyEnvironment, loadStoreKey } from '../store/store-key.ts';
