@@ -151,7 +151,8 @@ describe('lkt', () => {
   });
 
   test('reads a file that was written anew with the same contents only once', async () => {
-    const known = (): unknown => readManifest(checkout).inputs['packages/cli/src/commands/version.ts'];
+    const known = (): unknown =>
+      readManifest(checkout).inputs['packages/cli/src/commands/version.ts'];
     const before = known();
     writeFileSync(source, text);
     // Not at once: until the clock of the file system advances, a change may leave no trace.

@@ -76,17 +76,17 @@ function readClean(
   const wanted = new Set(paths);
   const hasName = name === undefined ? () => false : isNamed(name);
   const named: string[] = [];
-  let [directory, isWantedDirectory] = ['', isIn('', wanted)];
+  let [last, isLastWanted] = ['', isIn('', wanted)];
   // One pass: decoding the paths takes most of the time. The files of a directory are in a row.
   const isWanted = (path: string): boolean => {
     if (hasName(path)) named.push(path);
     const parent = parentOf(path);
-    if (parent !== directory) [directory, isWantedDirectory] = [parent, isIn(parent, wanted)];
-    return isWantedDirectory;
+    if (parent !== last) [last, isLastWanted] = [parent, isIn(parent, wanted)];
+    return isLastWanted;
   };
   const index = readIndex(join(found.gitDir, 'index'), isWanted);
   if (index === undefined || index.entries.length > MAX_FILES) return undefined;
-  const { entries: files, trees: known } = index;
+  const [files, known] = [index.entries, index.trees()];
   const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit, known);
   const root = asTree(files);
   const trees = new Map<string, string>();

@@ -15,7 +15,7 @@ export interface Index {
    * Ids of the trees of directories, by path with one char per byte, as far as git has computed
    * them since the last change below: after a commit or a checkout those of all directories.
    */
-  readonly trees: ReadonlyMap<string, string>;
+  readonly trees: () => ReadonlyMap<string, string>;
 }
 
 /**
@@ -46,7 +46,7 @@ export function readIndex(file: string, wanted: (path: string) => boolean): Inde
     at += (end - at + 8) & ~7;
   }
   const extensions = extensionsIn(bytes, at);
-  return extensions && { entries: found, trees: readTrees(extensions.get('TREE')) };
+  return extensions && { entries: found, trees: () => readTrees(extensions.get('TREE')) };
 }
 
 /** Bits for the length of the path; all are set for a longer one. */
@@ -99,7 +99,10 @@ function readTrees(extension: Buffer | undefined): ReadonlyMap<string, string> {
     if (nul === -1 || end === -1) throw new RangeError('the trees of the index are cut short');
     const name = extension.toString('latin1', at, nul);
     const path = parent === '' ? name : `${parent}/${name}`;
-    const [files = 0, directories = 0] = extension.toString('latin1', nul + 1, end).split(' ').map(Number);
+    const [files = 0, directories = 0] = extension
+      .toString('latin1', nul + 1, end)
+      .split(' ')
+      .map(Number);
     at = end + 1;
     if (files >= 0) {
       trees.set(path, extension.toString('hex', at, at + CHECKSUM_SIZE));

@@ -59,7 +59,7 @@ export async function findTop(git: Git, dir: string): Promise<string | undefined
       ? await realpath(Buffer.from(top, 'latin1').toString())
       : undefined;
   } catch (error) {
-    if (error instanceof LktError && error.code === 'TOOL_MISSING' && !(await hasGitAbove(dir)))
+    if (error instanceof LktError && error.code === 'TOOL_MISSING' && !hasGitAbove(dir))
       return undefined;
     // Any other failure, such as a repository of another user, must not count as "not in git".
     if (error instanceof LktError && OUTSIDE.test(error.detail ?? '')) return undefined;
@@ -69,8 +69,8 @@ export async function findTop(git: Git, dir: string): Promise<string | undefined
 
 const OUTSIDE = /not a git repository|must be run in a work tree/;
 
-async function hasGitAbove(dir: string): Promise<boolean> {
-  if (await exists(join(dir, '.git'))) return true;
+function hasGitAbove(dir: string): boolean {
+  if (exists(join(dir, '.git'))) return true;
   return dirname(dir) !== dir && hasGitAbove(dirname(dir));
 }
 

@@ -98,10 +98,10 @@ describe('readCleanCheckout in an unchanged checkout', () => {
   });
 });
 
-describe('the trees of an index', () => {
-  const inIndex = (top: string): ReadonlyMap<string, string> | undefined =>
-    readIndex(join(top, '.git/index'), () => false)?.trees;
+const inIndex = (top: string): ReadonlyMap<string, string> | undefined =>
+  readIndex(join(top, '.git/index'), () => false)?.trees();
 
+describe('the trees of an index', () => {
   it('are those of the commit', async () => {
     await using repo = await settled();
     const paths = ['', ...git(repo.path, 'ls-tree', '-rd', '--name-only', 'HEAD').split('\n')];

@@ -60,7 +60,7 @@ async function putRecord(exchange: Exchange, path: string): Promise<void> {
     throw new ApiError(411, 'SIZE_INVALID', 'content-length is required');
   const size = Number(length);
   if (size > limits.maxBlobSize) throw tooLong(limits.maxBlobSize);
-  if (await exists(path)) throw conflict();
+  if (exists(path)) throw conflict();
   await using temporary = await store.tempDir();
   const name = join(temporary.path, 'content');
   await writeWithDigest(name, chunksOf(request), size);

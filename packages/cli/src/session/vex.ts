@@ -30,5 +30,5 @@ async function ownFiles(
 ): Promise<readonly { readonly path: string; readonly name: string }[]> {
   const workspace = await workspaceAt(session, session.environment.cwd);
   const path = join(workspace.root, VEX_FILE);
-  return (await exists(path)) ? [{ path, name: workspace.displayPath(path) }] : [];
+  return exists(path) ? [{ path, name: workspace.displayPath(path) }] : [];
 }

@@ -1,18 +1,18 @@
-import { readdirSync } from 'node:fs';
-import { lstat, mkdir, stat } from 'node:fs/promises';
+import { lstatSync, readdirSync } from 'node:fs';
+import { mkdir, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ioError, isErrno } from '@lkt/core';
 
 /**
  * Reports whether a file, directory or symlink exists at `path`. A dangling symlink exists.
+ * Synchronous, because the thread pool takes ten times as long.
  * @throws IO_FAILED if the path cannot be accessed
  */
-export async function exists(path: string): Promise<boolean> {
+export function exists(path: string): boolean {
   try {
-    await lstat(path);
-    return true;
+    return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+    if (isErrno(error, 'ENOTDIR')) return false;
     throw ioError(`cannot access ${path}`, error);
   }
 }

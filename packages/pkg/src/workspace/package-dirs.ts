@@ -32,7 +32,8 @@ export function packageDirs(
     const dir = join(root, path);
     if (found.has(dir) || isHidden(path)) continue;
     const file = join(dir, buildYml);
-    if (isFile(file) && declaresPackage(readFileSync(file, 'utf8'))) found.add(realpathSync.native(dir));
+    if (isFile(file) && declaresPackage(readFileSync(file, 'utf8')))
+      found.add(realpathSync.native(dir));
   }
   return [...found];
 }

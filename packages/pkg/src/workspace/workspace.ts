@@ -138,8 +138,9 @@ export class Workspace {
       try {
         const file = this.#read(dir);
         text = file.text;
-        if (isUsual(this.root, dir)) this.#parse(dir, file);
-        else this.#addElsewhere(dir, file);
+        const found = parseBuildYml(file, dir);
+        if (isUsual(this.root, dir)) this.#addUsual(found);
+        else this.#addElsewhere(found);
       } catch (error) {
         if (!(error instanceof LktError)) throw error;
         this.#broken.push({ dir, text, error });
@@ -162,20 +163,18 @@ export class Workspace {
     }
   }
 
-  #parse(dir: string, file: SourceFile): Package {
-    const found = parseBuildYml(file, dir);
+  #addUsual(found: Package): Package {
     const other = this.packages.get(found.name);
     if (other !== undefined) throw sameName(other, found);
-    this.#byDir.set(dir, found);
+    this.#byDir.set(found.dir, found);
     this.#packages.set(found.name, found);
     return found;
   }
 
-  #addElsewhere(dir: string, file: SourceFile): void {
-    const found = parseBuildYml(file, dir);
+  #addElsewhere(found: Package): void {
     const other = this.packages.get(found.name);
     if (other === undefined) {
-      if (!this.#ambiguous.has(found.name)) this.#parse(dir, file);
+      if (!this.#ambiguous.has(found.name)) this.#addUsual(found);
     } else if (!isUsual(this.root, other.dir)) {
       this.#ambiguous.set(found.name, sameName(other, found));
       this.#packages.delete(other.name);
@@ -190,7 +189,7 @@ export class Workspace {
   }
 
   #add(dir: string): Package {
-    const found = this.#parse(dir, this.#read(dir));
+    const found = this.#addUsual(parseBuildYml(this.#read(dir), dir));
     this.#ambiguous.delete(found.name);
     this.#sort();
     return found;
