@@ -53,7 +53,7 @@ export function readManifest(root: string): Manifest {
 const manifestPath = (root: string): string => `${root}/dist/manifest.json`;
 
 /**
- * Describes a file; undefined if there is none. Returns `known` if that has the file's stamp, which
+ * Describes a file; undefined if it is missing. Returns `known` if that has the file's stamp, which
  * changes with every change: a write or a rename sets the ctime, to a time that no program can
  * choose.
  */

@@ -83,6 +83,8 @@ function runWith(
 const build = (): object => run('node_modules/.bin/node', join(checkout, 'tools/build/main.ts'));
 const id = (): string => readManifest(checkout).id;
 const main = (): string => join(dist, id(), 'main.cjs');
+const knownSource = (): unknown =>
+  readManifest(checkout).inputs['packages/cli/src/commands/version.ts'];
 
 /** Makes the build print that it runs. */
 const FROM_DIST = { status: 0, stdout: 'from dist', stderr: '' };
@@ -151,16 +153,14 @@ describe('lkt', () => {
   });
 
   test('reads a file that was written anew with the same contents only once', async () => {
-    const known = (): unknown =>
-      readManifest(checkout).inputs['packages/cli/src/commands/version.ts'];
-    const before = known();
+    const before = knownSource();
     writeFileSync(source, text);
     // Not at once: until the clock of the file system advances, a change may leave no trace.
     await expect
-      .poll(() => (run('lkt', 'version'), known()), { timeout: 5000 })
+      .poll(() => (run('lkt', 'version'), knownSource()), { timeout: 5000 })
       .not.toEqual(before);
     const { ino, size, ctimeMs } = statSync(source);
-    expect(known()).toEqual([ino, size, ctimeMs, expect.stringMatching(/^[0-9a-f]{64}$/)]);
+    expect(knownSource()).toEqual([ino, size, ctimeMs, expect.stringMatching(/^[0-9a-f]{64}$/)]);
     expect(run('lkt', 'version')).toEqual(FROM_DIST);
     expect(readdirSync(dist)).toEqual(readdirSync(fresh));
   });
