@@ -4,6 +4,7 @@ import { chooseCompression } from '@lkt/formats';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
+import { configOrigin } from './config-origin.ts';
 import { errorAt } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { ImageCaches } from './image-caches.ts';
@@ -47,7 +48,7 @@ export async function buildImage(
   const loaded = withFormats(await loadConfig(options.configs, options), options);
   await requireBuildable(loaded.config, options);
   const before = filesBefore(loaded, { ...options, store: tools.store });
-  await using caches = new ImageCaches(tools.store, options);
+  await using caches = new ImageCaches(options.store, options);
   await using prefetch = new Prefetch(caches);
   // Where a policy may apply, no image is read before its signatures are verified.
   const policies = await configPolicies(loaded, options.trust);
@@ -67,6 +68,8 @@ export async function buildImage(
   const trust = (await check?.results(queries, resolved.packages)) ?? [];
   await prefetch.finish();
   const { variables } = loaded;
+  const origin =
+    options.provenance === true ? await configOrigin(workspace, loaded, options.signal) : undefined;
   const image = await composeConfig(
     loaded.config,
     {
@@ -75,7 +78,7 @@ export async function buildImage(
       isTrusted: true,
       sbom: options.sbom && { known: sbomsOf(resolved.packages), ...options.sbom },
       provenance:
-        options.provenance === true ? { files: loaded.files, variables, trust } : undefined,
+        options.provenance === true ? { files: loaded.files, variables, trust, origin } : undefined,
     },
     caches,
   );

@@ -2,6 +2,7 @@ import { basename } from 'node:path';
 import { imageProvenanceOf, type ImageParameters, type ResourceDescriptor } from '@lkt/attest';
 import { canonicalJson, type Digest, digestHex, digestOf, digestSet, isDigest } from '@lkt/core';
 import { formatPlatform, fromRaw, type Platform } from '@lkt/oci';
+import type { Origin } from '@lkt/git';
 import type { Compression, EfiSigner } from '@lkt/formats';
 import { imageReferencesOf } from './config/config.ts';
 import type { ConfigFile } from './config/load-config.ts';
@@ -18,6 +19,8 @@ export interface Provenance {
   readonly files: readonly ConfigFile[];
   readonly variables: ReadonlyMap<string, string>;
   readonly trust: readonly TrustedImage[];
+  /** Repository and commit with the configs. */
+  readonly origin: Origin | undefined;
 }
 
 interface StatementOptions {
@@ -35,7 +38,7 @@ interface StatementOptions {
 export function imageStatement(
   plan: Plan,
   { platform, format, sbom, diskSize, efiSigner }: StatementOptions,
-  { files, variables, trust }: Provenance,
+  { files, variables, trust, origin }: Provenance,
   compression: Compression,
 ): (written: readonly OutputFile[]) => Buffer {
   const isCompressed = PACKED_FORMATS.some((one) => format.includes(one));
@@ -55,6 +58,7 @@ export function imageStatement(
       efiSigner === undefined ? undefined : digestHex(digestOf(efiSigner.certificate.raw)),
   };
   const dependencies = [
+    ...(origin === undefined ? [] : [{ uri: origin.uri, digest: { gitCommit: origin.commit } }]),
     ...files.map((file) => resource(configName(file), digestOf(Buffer.from(file.text)))),
     ...imagesOf(plan, trust),
     ...hostFilesOf(plan),
