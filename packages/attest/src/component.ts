@@ -16,17 +16,36 @@ export interface Component {
   readonly digest?: Digest;
   /** Name of the organization from which the component came. */
   readonly supplier?: string;
-  /** SPDX license expression, or the text of the packager. */
+  /** SPDX license expression that the component declares. */
   readonly license?: string;
+  /** The expression concluded from its text; default: the declared one. */
+  readonly concludedLicense?: string;
+  /** Texts of each `LicenseRef-…` in the expressions, whose ids depend on the texts. */
+  readonly licenseTexts?: readonly LicenseText[];
   readonly fileName?: string;
   /** Origin of the component, as text: "built from the source package …". */
   readonly sourceInfo?: string;
   readonly comment?: string;
 }
 
+/** The text of a licence that SPDX does not list. */
+export interface LicenseText {
+  /** `LicenseRef-…` */
+  readonly id: string;
+  readonly name?: string;
+  readonly text: string;
+}
+
+/**
+ * Relation of a whole to a part: it contains the part, was made from it, or has its code linked in.
+ */
+export type PartRelation = 'CONTAINS' | 'GENERATED_FROM' | 'STATIC_LINK';
+
 /** A component with the components linked into it, or that it packages. */
 export interface Part {
   readonly component: Component;
+  /** Relation of the whole to this part; default: `CONTAINS`. */
+  readonly relation?: PartRelation;
   readonly parts?: readonly Part[];
 }
 
@@ -73,6 +92,7 @@ export function debComponent(deb: {
   readonly sourceVersion?: string | undefined;
   readonly distribution?: string;
   readonly fileName?: string;
+  readonly license?: Pick<Component, 'concludedLicense' | 'license' | 'licenseTexts'> | undefined;
 }): Component {
   const { name, version, architecture, digest, source = name, fileName, suite } = deb;
   const { distribution = 'debian' } = deb;
@@ -97,6 +117,7 @@ export function debComponent(deb: {
     digest,
     supplier: distributor(distribution),
     fileName,
+    ...deb.license,
     sourceInfo: `built from the source package ${source} ${sourceVersion}`,
   };
 }

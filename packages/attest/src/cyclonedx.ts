@@ -2,6 +2,7 @@ import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { sortedUnique } from './sorted-unique.ts';
 import {
   DOCUMENT,
+  isPart,
   NOASSERTION,
   ORGANIZATION,
   type SpdxDocument,
@@ -90,7 +91,8 @@ export function cycloneDxOf(document: SpdxDocument): CycloneDxDocument {
 }
 
 function componentOf(item: SpdxPackage): CycloneDxComponent {
-  const { SPDXID, name, versionInfo, supplier, comment, checksums = [], licenseDeclared } = item;
+  const { SPDXID, name, versionInfo, supplier, comment, checksums = [] } = item;
+  const { licenseConcluded, licenseDeclared } = item;
   const reference = (type: string): string | undefined =>
     item.externalRefs?.find(({ referenceType }) => referenceType === type)?.referenceLocator;
   const hashes = checksums.flatMap(({ algorithm, checksumValue: content }) => {
@@ -108,7 +110,7 @@ function componentOf(item: SpdxPackage): CycloneDxComponent {
     version: versionInfo,
     description: comment,
     hashes: hashes.length === 0 ? undefined : hashes,
-    licenses: licensesOf(licenseDeclared),
+    licenses: licensesOf(licenseConcluded) ?? licensesOf(licenseDeclared),
     cpe: reference('cpe23Type'),
     purl: reference('purl'),
   };
@@ -126,12 +128,12 @@ function typeOf({ primaryPackagePurpose: purpose }: SpdxPackage): CycloneDxCompo
   return purpose === 'SOURCE' ? 'file' : 'library';
 }
 
-function licensesOf(declared: string | undefined): readonly CycloneDxLicense[] | undefined {
-  if (declared === undefined || declared === NOASSERTION || declared === 'NONE') return undefined;
+function licensesOf(license: string | undefined): readonly CycloneDxLicense[] | undefined {
+  if (license === undefined || license === NOASSERTION || license === 'NONE') return undefined;
   // Other tools write any text.
-  return /^[A-Za-z0-9.+:() -]+$/.test(declared)
-    ? [{ expression: declared }]
-    : [{ license: { name: declared } }];
+  return /^[A-Za-z0-9.+:() -]+$/.test(license)
+    ? [{ expression: license }]
+    : [{ license: { name: license } }];
 }
 
 function excluded(
@@ -178,7 +180,10 @@ function dependenciesOf(
   });
 }
 
-/** Maps elements to what they contain. An index contains the images that are variants of it. */
+/**
+ * Maps elements to what they contain, also by linking or as incorporated source. An index contains
+ * the images that are variants of it.
+ */
 function containment(
   relationships: readonly SpdxRelationship[],
 ): ReadonlyMap<string, readonly string[]> {
@@ -188,9 +193,10 @@ function containment(
     if (parts === undefined) inside.set(whole, [part]);
     else parts.push(part);
   };
-  for (const { spdxElementId, relationshipType, relatedSpdxElement } of relationships) {
+  for (const relationship of relationships) {
+    const { spdxElementId, relationshipType, relatedSpdxElement } = relationship;
     if (spdxElementId === DOCUMENT) continue;
-    if (relationshipType === 'CONTAINS') add(spdxElementId, relatedSpdxElement);
+    if (isPart(relationship)) add(spdxElementId, relatedSpdxElement);
     if (relationshipType === 'VARIANT_OF') add(relatedSpdxElement, spdxElementId);
   }
   return inside;

@@ -3,8 +3,14 @@ import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import type { Component, Content, Part } from './component.ts';
 import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
 import { type InspectedFile, inspectImage } from './inspect-image.ts';
-import { layerFiles } from './inspect-layer.ts';
+import { inspectLayer, layerFiles } from './inspect-layer.ts';
 import { kernelComponent } from './kernel-component.ts';
+import {
+  isStaticLibrary,
+  LinkedCode,
+  libraryPatterns,
+  linkedLibraries,
+} from './static-libraries.ts';
 
 /** An image that a build used: the base image of a stage, or the source of a `COPY --from`. */
 export interface KnownImage {
@@ -35,6 +41,8 @@ export interface Description {
   readonly sources: ReadonlySet<KnownImage>;
   /** Components that own files of the image's own layers. */
   readonly owners: ReadonlyMap<RawPath, Component>;
+  /** Source packages from which the build compiled files, if nothing tells which one made which. */
+  readonly compiledFrom: readonly Component[];
 }
 
 /**
@@ -42,7 +50,8 @@ export interface Description {
  *
  * A file whose SHA-256 equals that of a file in a known image belongs to the same component, under
  * whatever path. Go programs list the modules linked into them, or the source files; known images
- * have the packages with these. The databases of apk and dpkg list installed packages.
+ * have the packages with these. The databases of apk and dpkg list installed packages. Static
+ * libraries in known images are linked into a program that has machine code of their functions.
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  * @example
  * ```ts
@@ -71,18 +80,58 @@ export async function describeImage(
     known.flatMap(({ sourcePackages }) => sourcePackages),
     ({ purl = '' }) => purl,
   );
+  const made = files.filter((file) => file.isElf === true && !matches.has(file));
+  const libraries = await librariesIn(store, image, made, known, signal);
+  let isCompiled = false;
   for (const file of files) {
     const match = matches.get(file);
     if (match !== undefined) sources.add(match.from);
+    if (match === undefined && file.isElf === true && file.go === undefined) isCompiled = true;
+    const linked = (libraries.get(file.path) ?? []).map((component) => ({
+      component,
+      relation: 'STATIC_LINK' as const,
+    }));
     const content =
       (match && (await ownedContent(file, match, partsOf))) ??
       (file.go && goContent(file.go, fromRaw(file.path), await goSuppliers(match, known))) ??
       compiledContent(file, match === undefined ? compiled : []);
-    if (content === undefined) continue;
-    contents.add(content);
+    if (content === undefined) {
+      for (const part of linked) contents.add({ ...part, paths: [fromRaw(file.path)] });
+      continue;
+    }
+    contents.add({ ...content, parts: [...(content.parts ?? []), ...linked] });
     owners.set(file.path, content.component);
   }
-  return { contents: contents.all(), base, sources, owners };
+  const compiledFrom = isCompiled && compiled.length > 1 ? compiled : [];
+  return { contents: contents.all(), base, sources, owners, compiledFrom };
+}
+
+/** Returns the components whose static libraries are linked into programs, by their paths. */
+async function librariesIn(
+  store: Store,
+  image: Image,
+  programs: readonly InspectedFile[],
+  known: readonly KnownImage[],
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<RawPath, readonly Component[]>> {
+  if (programs.length === 0) return new Map();
+  const libraries: (readonly [Component, readonly string[]])[] = [];
+  for (const one of known) {
+    if (one.image === undefined) continue;
+    const owners = new Map<string, Component>();
+    for (const layer of one.image.manifest.layers)
+      for (const { path, size, hash } of await inspectLayer(store, layer, signal)) {
+        if (hash === undefined || !isStaticLibrary({ path, size })) continue;
+        const owner = await one.ownerOf(path, size);
+        if (owner !== undefined) owners.set(hash, owner);
+      }
+    if (owners.size === 0) continue;
+    const patterns = await libraryPatterns(store, one.image, new Set(owners.keys()), signal);
+    for (const [hash, owner] of owners) libraries.push([owner, patterns.get(hash) ?? []]);
+  }
+  if (libraries.length === 0) return new Map();
+  const paths = new Set(programs.map(({ path }) => path));
+  return linkedLibraries(store, image, paths, new LinkedCode(libraries), signal);
 }
 
 /**
@@ -216,13 +265,15 @@ class Contents {
   readonly #all = new Map<string, Content>();
 
   add(content: Content): void {
-    const key = JSON.stringify(content.component);
+    const { component, relation } = content;
+    const key = JSON.stringify([relation ?? 'CONTAINS', component]);
     const other = this.#all.get(key);
     const paths = [...(other?.paths ?? []), ...(content.paths ?? [])];
     const isWhole =
       other !== undefined && (other.paths === undefined || content.paths === undefined);
     this.#all.set(key, {
-      component: content.component,
+      component,
+      ...(relation !== undefined && { relation }),
       paths: isWhole || paths.length === 0 ? undefined : paths,
       parts: [...(other?.parts ?? []), ...(content.parts ?? [])],
     });

@@ -6,6 +6,7 @@ import {
   relate,
   type SpdxDocument,
   spdxDocument,
+  type SpdxLicense,
   type SpdxPackage,
   spdxPackage,
   type SpdxRelationship,
@@ -25,9 +26,12 @@ export function mergeSpdx(
   const root = spdxPackage(whole);
   const packages = new Map<string, SpdxPackage>([[root.SPDXID, root]]);
   const relationships: SpdxRelationship[] = [describes(root.SPDXID)];
+  const licenses = new Map<string, SpdxLicense>();
   for (const document of documents) {
     const renamed = new Map<string, string>();
-    for (const item of document.packages) {
+    const references = addLicenses(document, licenses);
+    for (const original of document.packages) {
+      const item = withLicenses(original, references);
       const id = idFor(item, packages);
       renamed.set(item.SPDXID, id);
       packages.set(id, { ...item, SPDXID: id });
@@ -48,7 +52,44 @@ export function mergeSpdx(
         relationships.push({ ...item, spdxElementId: from, relatedSpdxElement: to });
     }
   }
-  return spdxDocument(whole.name, [...packages.values()], relationships);
+  return spdxDocument(whole.name, {
+    licenses: [...licenses.values()],
+    packages: [...packages.values()],
+    relationships,
+  });
+}
+
+/**
+ * Adds the licences of a document. Returns new ids of those whose id another document uses for a
+ * different text.
+ */
+function addLicenses(
+  { hasExtractedLicensingInfos: infos = [] }: SpdxDocument,
+  licenses: Map<string, SpdxLicense>,
+): ReadonlyMap<string, string> {
+  const renamed = new Map<string, string>();
+  for (const info of infos) {
+    const other = licenses.get(info.licenseId);
+    const isOther = other !== undefined && other.extractedText !== info.extractedText;
+    const licenseId = isOther
+      ? `${info.licenseId}-${digestHex(digestOf(info.extractedText)).slice(0, 16)}`
+      : info.licenseId;
+    if (isOther) renamed.set(info.licenseId, licenseId);
+    if (other === undefined || isOther) licenses.set(licenseId, { ...info, licenseId });
+  }
+  return renamed;
+}
+
+function withLicenses(item: SpdxPackage, renamed: ReadonlyMap<string, string>): SpdxPackage {
+  if (renamed.size === 0) return item;
+  const { licenseConcluded, licenseDeclared } = item;
+  const rename = (text: string | undefined): string | undefined =>
+    text?.replaceAll(/LicenseRef-[A-Za-z0-9.-]+/g, (id) => renamed.get(id) ?? id);
+  return {
+    ...item,
+    licenseConcluded: rename(licenseConcluded),
+    licenseDeclared: rename(licenseDeclared),
+  };
 }
 
 /**
@@ -79,7 +120,17 @@ function spdxFrom(value: unknown): SpdxDocument {
     'relationshipType',
     'relatedSpdxElement',
   ]);
-  return { ...document, packages, relationships } as unknown as SpdxDocument;
+  const licenses = document['hasExtractedLicensingInfos'] ?? [];
+  const hasExtractedLicensingInfos = records(licenses, 'hasExtractedLicensingInfos', [
+    'licenseId',
+    'extractedText',
+  ]);
+  return {
+    ...document,
+    ...('hasExtractedLicensingInfos' in document && { hasExtractedLicensingInfos }),
+    packages,
+    relationships,
+  } as unknown as SpdxDocument;
 }
 
 function records(value: unknown, what: string, texts: readonly string[]): readonly unknown[] {

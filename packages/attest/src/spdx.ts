@@ -1,6 +1,6 @@
 import { canonicalJson, digestAlgorithm, digestFromHex, digestHex, digestOf } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
-import type { Component, Content, Part } from './component.ts';
+import type { Component, Content, LicenseText, Part, PartRelation } from './component.ts';
 import { sortedUnique } from './sorted-unique.ts';
 import { SPDX_NAMESPACE } from './uris.ts';
 
@@ -12,8 +12,17 @@ export interface SpdxDocument {
   readonly name: string;
   readonly documentNamespace: string;
   readonly creationInfo: { readonly created: string; readonly creators: readonly string[] };
+  /** Licences that SPDX does not list; absent without any. */
+  readonly hasExtractedLicensingInfos?: readonly SpdxLicense[];
   readonly packages: readonly SpdxPackage[];
   readonly relationships: readonly SpdxRelationship[];
+}
+
+/** A licence of an SPDX 2.3 document (spdx-spec, clause 10). */
+export interface SpdxLicense {
+  readonly licenseId: string;
+  readonly name?: string;
+  readonly extractedText: string;
 }
 
 /** A package of an SPDX 2.3 document (spdx-spec, clause 7). */
@@ -30,6 +39,7 @@ export interface SpdxPackage {
   }[];
   readonly supplier?: string;
   readonly sourceInfo?: string;
+  readonly licenseConcluded?: string;
   readonly licenseDeclared?: string;
   readonly comment?: string;
   readonly primaryPackagePurpose?: 'CONTAINER' | 'LIBRARY' | 'OPERATING-SYSTEM' | 'SOURCE';
@@ -58,6 +68,7 @@ export interface SpdxRelationship {
     | 'DESCENDANT_OF'
     | 'DESCRIBES'
     | 'GENERATED_FROM'
+    | 'STATIC_LINK'
     | 'VARIANT_OF';
   readonly relatedSpdxElement: string;
   readonly comment?: string;
@@ -91,9 +102,11 @@ const MAX_PATHS = 32;
  */
 export function spdxOf(sbom: Sbom): SpdxDocument {
   const packages = new Map<string, SpdxPackage>();
+  const licenses = new Map<string, SpdxLicense>();
   const idOf = (component: Component): string => {
     const item = spdxPackage(component);
     packages.set(item.SPDXID, item);
+    for (const text of component.licenseTexts ?? []) licenses.set(text.id, spdxLicense(text));
     return item.SPDXID;
   };
   const root = idOf(sbom.image);
@@ -104,14 +117,14 @@ export function spdxOf(sbom: Sbom): SpdxDocument {
     related.set(parts, whole);
     for (const part of parts) {
       const id = idOf(part.component);
-      relationships.push(relate(whole, 'CONTAINS', id));
+      relationships.push(relate(whole, part.relation ?? 'CONTAINS', id));
       relateParts(id, part.parts);
     }
   };
-  for (const { component, paths = [], parts } of sbom.contents) {
+  for (const { component, relation = 'CONTAINS', paths = [], parts } of sbom.contents) {
     const id = idOf(component);
     relationships.push({
-      ...relate(root, 'CONTAINS', id),
+      ...relate(root, relation, id),
       ...(paths.length === 0 ? {} : { comment: listed(paths) }),
     });
     relateParts(id, parts);
@@ -120,7 +133,15 @@ export function spdxOf(sbom: Sbom): SpdxDocument {
     relationships.push(relate(root, 'GENERATED_FROM', idOf(source)));
   if (sbom.base !== undefined) relationships.push(relate(root, 'DESCENDANT_OF', idOf(sbom.base)));
   for (const tool of sbom.buildTools) relationships.push(relate(idOf(tool), 'BUILD_TOOL_OF', root));
-  return spdxDocument(sbom.image.name, [...packages.values()], relationships);
+  return spdxDocument(sbom.image.name, {
+    licenses: [...licenses.values()],
+    packages: [...packages.values()],
+    relationships,
+  });
+}
+
+function spdxLicense({ id, name, text }: LicenseText): SpdxLicense {
+  return { licenseId: id, name, extractedText: text };
 }
 
 /**
@@ -129,11 +150,21 @@ export function spdxOf(sbom: Sbom): SpdxDocument {
  */
 export function spdxDocument(
   name: string,
-  packages: readonly SpdxPackage[],
-  relationships: readonly SpdxRelationship[],
+  {
+    licenses,
+    packages,
+    relationships,
+  }: {
+    readonly licenses: readonly SpdxLicense[];
+    readonly packages: readonly SpdxPackage[];
+    readonly relationships: readonly SpdxRelationship[];
+  },
 ): SpdxDocument {
   const body = {
     name,
+    ...(licenses.length > 0 && {
+      hasExtractedLicensingInfos: licenses.toSorted((a, b) => (a.licenseId < b.licenseId ? -1 : 1)),
+    }),
     packages: packages.toSorted((a, b) => (a.SPDXID < b.SPDXID ? -1 : 1)),
     relationships: sortedUnique(relationships),
   };
@@ -166,10 +197,12 @@ export function relate(
 /** Returns the SPDX package of a component. Equal components have the same id in every document. */
 export function spdxPackage(component: Component): SpdxPackage {
   const { kind, name, version, purl, cpe, digest, supplier, license, fileName } = component;
-  const { sourceInfo, comment } = component;
+  const { sourceInfo, comment, concludedLicense = license } = component;
+  // The ids of licences stand for their texts.
+  const { licenseTexts: _, ...identity } = component;
   // spdx-spec 3.2: letters, digits, dots and hyphens.
   const readable = name.replaceAll(/[^A-Za-z0-9.-]+/g, '-').slice(0, 80);
-  const unique = digestHex(digestOf(canonicalJson(component))).slice(0, 16);
+  const unique = digestHex(digestOf(canonicalJson(identity))).slice(0, 16);
   return {
     SPDXID: `SPDXRef-${kind}-${readable}-${unique}`,
     name,
@@ -188,6 +221,7 @@ export function spdxPackage(component: Component): SpdxPackage {
           ],
     supplier: supplier === undefined ? NOASSERTION : `${ORGANIZATION}${supplier}`,
     sourceInfo,
+    licenseConcluded: concludedLicense ?? NOASSERTION,
     licenseDeclared: license ?? NOASSERTION,
     comment,
     primaryPackagePurpose: PURPOSE[kind],
@@ -217,11 +251,14 @@ function referencesOf(purl: string | undefined, cpe: string | undefined): readon
  * write.
  */
 export function contentsOf(document: SpdxDocument): readonly Content[] {
-  const components = new Map(document.packages.map((item) => [item.SPDXID, componentOf(item)]));
+  const texts = new Map(
+    (document.hasExtractedLicensingInfos ?? []).map((one) => [one.licenseId, one]),
+  );
+  const components = new Map(
+    document.packages.map((item) => [item.SPDXID, componentOf(item, texts)]),
+  );
   const inside = Map.groupBy(
-    document.relationships.filter(({ relationshipType: type }) =>
-      ['CONTAINS', 'DESCRIBES'].includes(type),
-    ),
+    document.relationships.filter((one) => one.relationshipType === 'DESCRIBES' || isPart(one)),
     ({ spdxElementId }) => spdxElementId,
   );
   // Parts of the same component are one list, so that a document cannot grow by nesting.
@@ -229,27 +266,49 @@ export function contentsOf(document: SpdxDocument): readonly Content[] {
   const partsOf = (whole: string, depth: number): readonly Part[] => {
     const known = levels[depth]?.get(whole);
     if (known !== undefined || depth === MAX_DEPTH) return known ?? [];
-    const parts = (inside.get(whole) ?? []).flatMap(({ relatedSpdxElement: id }) => {
-      const component = components.get(id);
-      return component === undefined ? [] : [{ component, parts: partsOf(id, depth + 1) }];
-    });
+    const parts = (inside.get(whole) ?? []).flatMap(
+      ({ relatedSpdxElement: id, relationshipType: type }) => {
+        const component = components.get(id);
+        if (component === undefined) return [];
+        const relation = type === 'CONTAINS' ? undefined : (type as PartRelation);
+        return [{ component, relation, parts: partsOf(id, depth + 1) }];
+      },
+    );
     levels[depth]?.set(whole, parts);
     return parts;
   };
-  return (inside.get(DOCUMENT) ?? []).flatMap(({ relatedSpdxElement: root }) => partsOf(root, 0));
+  return (inside.get(DOCUMENT) ?? []).flatMap(({ relatedSpdxElement: id }) => partsOf(id, 0));
+}
+
+/**
+ * Reports whether a relationship is that of a whole to a part. Sources are parts of the Debian
+ * packages whose build incorporated them, but not of images.
+ */
+export function isPart({ spdxElementId, relationshipType: type }: SpdxRelationship): boolean {
+  const isIncorporated = type === 'GENERATED_FROM' && spdxElementId.startsWith('SPDXRef-deb-');
+  return type === 'CONTAINS' || type === 'STATIC_LINK' || isIncorporated;
 }
 
 /** An image contains programs, which contain packages, which contain modules. */
 const MAX_DEPTH = 3;
 
+function expression(field: string | undefined): string | undefined {
+  return field === NOASSERTION ? undefined : field;
+}
+
 /** Returns the component from which `spdxPackage` made a package. */
-function componentOf(item: SpdxPackage): Component | undefined {
+function componentOf(
+  item: SpdxPackage,
+  texts: ReadonlyMap<string, SpdxLicense>,
+): Component | undefined {
   const kinds = Object.keys(PURPOSE) as Component['kind'][];
   const kind = kinds.find((known) => item.SPDXID.startsWith(`SPDXRef-${known}-`));
   if (kind === undefined) return undefined;
   const { name, versionInfo, packageFileName, supplier, sourceInfo, comment } = item;
   const reference = (type: SpdxReference['referenceType']): string | undefined =>
     item.externalRefs?.find(({ referenceType }) => referenceType === type)?.referenceLocator;
+  const license = expression(item.licenseDeclared);
+  const concluded = expression(item.licenseConcluded);
   const component: Component = {
     kind,
     name,
@@ -259,12 +318,26 @@ function componentOf(item: SpdxPackage): Component | undefined {
     digest: digestFromHex(item.checksums?.[0]?.checksumValue ?? ''),
     supplier:
       supplier?.startsWith(ORGANIZATION) === true ? supplier.slice(ORGANIZATION.length) : undefined,
-    license: item.licenseDeclared === NOASSERTION ? undefined : item.licenseDeclared,
+    license,
+    concludedLicense: concluded === license ? undefined : concluded,
+    licenseTexts: textsIn(`${license} ${concluded}`, texts),
     fileName: packageFileName,
     sourceInfo,
     comment,
   };
   return spdxPackage(component).SPDXID === item.SPDXID ? component : undefined;
+}
+
+function textsIn(
+  expressions: string,
+  texts: ReadonlyMap<string, SpdxLicense>,
+): readonly LicenseText[] | undefined {
+  const ids = new Set(expressions.match(/LicenseRef-[A-Za-z0-9.-]+/g));
+  const found = [...ids].toSorted().flatMap((id) => {
+    const { name, extractedText: text } = texts.get(id) ?? {};
+    return text === undefined ? [] : [{ id, ...(name !== undefined && { name }), text }];
+  });
+  return found.length === 0 ? undefined : found;
 }
 
 const PURPOSE: Readonly<Record<Component['kind'], SpdxPackage['primaryPackagePurpose']>> = {

@@ -59,6 +59,7 @@ test('has what the SPDX document says of a package', () => {
     name: 'libstdc++6',
     version: '1:14.2.0-19',
     hashes: [{ alg: 'SHA-256', content: digestOf('deb').slice(7) }],
+    licenses: [{ expression: 'GPL-3.0-or-later AND LicenseRef-copyright-0123456789abcdef' }],
     cpe: 'cpe:2.3:a:*:gcc-14:14.2.0:*:*:*:*:*:*:*',
     purl: 'pkg:deb/debian/libstdc%2B%2B6@1%3A14.2.0-19?arch=amd64&distro=trixie&upstream=gcc-14',
   });
@@ -75,6 +76,11 @@ test('has what the SPDX document says of a package', () => {
         dependsOn: [...ids, program?.['bom-ref']].map(String).toSorted(),
       },
       { ref: program?.['bom-ref'], dependsOn: [module?.['bom-ref']] },
+      // Linked into it, and incorporated by its build.
+      {
+        ref: named('libstdc++6')?.['bom-ref'],
+        dependsOn: ['glibc', 'gmp'].map((name) => named(name)?.['bom-ref']),
+      },
     ]),
   );
 });

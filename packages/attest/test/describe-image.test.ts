@@ -180,11 +180,15 @@ describe('a file that was compiled from a source package in the build', () => {
     });
   });
 
-  test('belongs to none of several', async () => {
+  test('belongs to none of several, from which the image then was compiled', async () => {
     await withStore(async (store) => {
       const known = [await source(store, 'crun', crun), await source(store, 'linux', linux)];
       const made = await image(store, [file('usr/bin/crun', ELF)]);
-      expect((await describeImage(store, made, known)).contents).toEqual([]);
+      const { contents, compiledFrom } = await describeImage(store, made, known);
+      expect(contents).toEqual([]);
+      expect(compiledFrom).toEqual([crun, linux]);
+      const text = await image(store, [file('etc/text', 'text')]);
+      expect((await describeImage(store, text, known)).compiledFrom).toEqual([]);
     });
   });
 

@@ -3,6 +3,7 @@ import { MediaType } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import {
   type Component,
+  contentsOf,
   debComponent,
   findAttestations,
   imageComponent,
@@ -16,6 +17,7 @@ import {
   writeProvenance,
   writeSbom,
 } from '../src/index.ts';
+import { EXAMPLE } from './example-sbom.ts';
 import { withStore } from './support.ts';
 
 const IMAGE = digestOf('image');
@@ -47,7 +49,8 @@ function exampleSbom(paths?: readonly string[]): SpdxDocument {
  * enumerated values, and that relationships name existing elements.
  */
 function checkSpdx(document: SpdxDocument): void {
-  expect(Object.keys(document).toSorted()).toEqual([
+  const { hasExtractedLicensingInfos: licenses = [], ...rest } = document;
+  expect(Object.keys(rest).toSorted()).toEqual([
     'SPDXID',
     'creationInfo',
     'dataLicense',
@@ -83,6 +86,13 @@ function checkSpdx(document: SpdxDocument): void {
         /^(?:PACKAGE-MANAGER purl pkg:[a-z]+\/[^\s@]+(?:@[^\s@?]+)?(?:\?[^\s?]+)?|SECURITY cpe23Type cpe:2\.3:[ao]:\S+)$/,
       );
   }
+  // 10.1: each id once. Annex D: an expression names only licences of SPDX and those.
+  const references = licenses.map(({ licenseId }) => licenseId);
+  expect(new Set(references).size).toBe(references.length);
+  for (const id of references) expect(id).toMatch(/^LicenseRef-[A-Za-z0-9.-]+$/);
+  for (const { licenseConcluded = '', licenseDeclared = '' } of document.packages)
+    for (const [id] of `${licenseConcluded} ${licenseDeclared}`.matchAll(/LicenseRef-[^\s()]+/g))
+      expect(references).toContain(id);
   for (const { spdxElementId, relatedSpdxElement, relationshipType } of document.relationships) {
     expect(ids).toContain(spdxElementId);
     expect(ids).toContain(relatedSpdxElement);
@@ -92,6 +102,7 @@ function checkSpdx(document: SpdxDocument): void {
       'DESCENDANT_OF',
       'DESCRIBES',
       'GENERATED_FROM',
+      'STATIC_LINK',
       'VARIANT_OF',
     ]).toContain(relationshipType);
   }
@@ -110,6 +121,7 @@ test('an SBOM meets SPDX 2.3 and is the same bytes each time', () => {
     versionInfo: '1:14.2.0-19',
     checksums: [{ algorithm: 'SHA256', checksumValue: digestOf('deb').slice(7) }],
     supplier: 'Organization: Debian',
+    licenseConcluded: 'NOASSERTION',
     licenseDeclared: 'NOASSERTION',
     externalRefs: [
       { referenceLocator: 'cpe:2.3:a:*:gcc-14:14.2.0:*:*:*:*:*:*:*' },
@@ -127,7 +139,7 @@ test('an SBOM meets SPDX 2.3 and is the same bytes each time', () => {
     'GENERATED_FROM',
   ]);
   expect(digestOf(canonicalJson(document))).toBe(
-    'sha256:ff65c33d49c52eddaf89d8101513cba7863cf0551e4f4d38bb4fbf5f37083a12',
+    'sha256:62efe3879ca0c5cf1a6c36d66961442d9fcd779c633e63ead0b89fc679a9ae03',
   );
   expect(exampleSbom(['a']).documentNamespace).not.toBe(document.documentNamespace);
 });
@@ -145,6 +157,43 @@ test('a merged SBOM lists a shared package once and keeps another tool’s packa
   expect(parseSpdx(Buffer.from(JSON.stringify(merged)))).toEqual(merged);
   for (const text of ['', '{}', '{"spdxVersion":"SPDX-2.3","packages":[{}],"relationships":[]}'])
     expect(() => parseSpdx(Buffer.from(text))).toThrow(/not a valid SPDX document/);
+});
+
+test('lists the texts of licences that SPDX has not, once for the whole', () => {
+  const document = spdxOf(EXAMPLE);
+  checkSpdx(document);
+  const id = 'LicenseRef-copyright-0123456789abcdef';
+  expect(document.packages.find(({ name }) => name === 'libstdc++6')).toMatchObject({
+    licenseConcluded: `GPL-3.0-or-later AND ${id}`,
+    licenseDeclared: id,
+  });
+  const infos = [{ licenseId: id, extractedText: 'The terms' }];
+  expect(document.hasExtractedLicensingInfos).toEqual(infos);
+  const read = contentsOf(parseSpdx(Buffer.from(canonicalJson(document))));
+  const [whole] = EXAMPLE.contents;
+  const same = read.find(({ component }) => component.name === 'libstdc++6');
+  expect(same?.component).toEqual(whole?.component);
+  expect(same?.parts).toEqual(
+    expect.arrayContaining((whole?.parts ?? []).map((part) => expect.objectContaining(part))),
+  );
+  // Another tool uses the same id for another text.
+  const other = {
+    ...document,
+    hasExtractedLicensingInfos: [{ licenseId: id, extractedText: 'Other' }],
+  };
+  const merged = mergeSpdx({ kind: 'image', name: 'system' }, [document, document, other]);
+  checkSpdx(merged);
+  const renamed = merged.hasExtractedLicensingInfos?.find(
+    ({ extractedText: text }) => text === 'Other',
+  );
+  expect(merged.hasExtractedLicensingInfos).toHaveLength(2);
+  const found = merged.packages.filter(({ name }) => name === 'libstdc++6');
+  expect(new Set(found.map(({ licenseDeclared }) => licenseDeclared))).toEqual(
+    new Set([id, renamed?.licenseId]),
+  );
+  expect(() =>
+    parseSpdx(Buffer.from(JSON.stringify({ ...document, hasExtractedLicensingInfos: [{}] }))),
+  ).toThrow(/not a valid SPDX document/);
 });
 
 test('provenance lists its inputs sorted and nothing of the machine', () => {

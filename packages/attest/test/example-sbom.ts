@@ -16,8 +16,23 @@ export const EXAMPLE: Parameters<typeof spdxOf>[0] = {
         suite: 'trixie',
         digest: digestOf('deb'),
         source: 'gcc-14',
+        license: {
+          license: 'LicenseRef-copyright-0123456789abcdef',
+          concludedLicense: 'GPL-3.0-or-later AND LicenseRef-copyright-0123456789abcdef',
+          licenseTexts: [{ id: 'LicenseRef-copyright-0123456789abcdef', text: 'The terms' }],
+        },
       }),
       paths: ['usr/lib/libstdc++.so.6'],
+      parts: [
+        {
+          component: debComponent({ name: 'glibc', version: '2.41-12', architecture: 'source' }),
+          relation: 'STATIC_LINK',
+        },
+        {
+          component: debComponent({ name: 'gmp', version: '2:6.3-1', architecture: 'source' }),
+          relation: 'GENERATED_FROM',
+        },
+      ],
     },
     { component: kernelComponent('6.12.94 (lkt@lkt) #1 SMP') },
     {

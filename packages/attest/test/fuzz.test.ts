@@ -2,6 +2,8 @@ import { fuzz } from '@lkt/testing/fuzz';
 import { expect, test } from 'vitest';
 import { GoBuildInfoScanner } from '../src/go-build-info.ts';
 import { parsePackageUrl } from '../src/purl.ts';
+import { archivePatterns } from '../src/static-archive.ts';
+import { archive, code, objectFile } from './object-fixture.ts';
 
 test('parsePackageUrl never fails', async () => {
   const purl = 'pkg:deb/debian/libc6@2.41-12%2Bdeb13u5?arch=amd64&distro=trixie#sub/path';
@@ -42,4 +44,13 @@ test('GoBuildInfoScanner never fails, and holds a bounded part of its input', as
   const scanner = new GoBuildInfoScanner();
   scanner.push(seed);
   expect(scanner.result?.goVersion).toBe('go1.24.4');
+});
+
+test('archivePatterns never fails', async () => {
+  const object = objectFile([{ code: code(1, 80) }, { code: code(2, 200), relocations: [40, 90] }]);
+  await fuzz(
+    [archive(Buffer.from('index'), object)],
+    (input) => archivePatterns(input),
+    () => false,
+  );
 });

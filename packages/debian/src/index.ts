@@ -1,5 +1,7 @@
 export { assemble, DEFAULT_EXCLUDES } from './assemble/assemble.ts';
+export type { LicenseText, PackageLicense } from './copyright/license.ts';
 export { type DebFile, debFiles } from './deb/deb-files.ts';
+export { debMetadata, type DebMetadata, type IncorporatedSource } from './deb/deb-metadata.ts';
 export { fetchPackages } from './archive/fetch-packages.ts';
 export {
   checkLock,

@@ -5,9 +5,11 @@ import { parseDeb822Sources, parseOneLineSources } from '../src/archive/apt-sour
 import { parsePackage } from '../src/archive/packages-index.ts';
 import { parseSource } from '../src/archive/source-package.ts';
 import { arHeader, readAr } from '../src/deb/ar.ts';
+import { parseCopyright } from '../src/copyright/copyright-file.ts';
 import { parseDeb822 } from '../src/deb/deb822.ts';
 import { parseLock } from '../src/lock/lock.ts';
 import { parseRelations } from '../src/lock/relation.ts';
+import { parseExpression } from './spdx-expression.ts';
 import { pieces } from './support.ts';
 
 const isRejection = (error: unknown): boolean => error instanceof LktError;
@@ -48,6 +50,27 @@ test.each([
   ['parseRelations', parseRelations, 'two (>= 1) | three, four:any'],
 ] as const)('%s only rejects with an LktError', async (_, parse, seed) => {
   await fuzz([Buffer.from(seed)], (input) => parse(input.toString()), isRejection);
+});
+
+test('parseCopyright never fails, and gives valid expressions', async () => {
+  const copyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+License: GPL-1+ or Artistic, and MIT with Bison exception
+ See /usr/share/common-licenses/GPL-2.
+
+License: MIT
+ text
+`;
+  await fuzz(
+    [Buffer.from(copyright)],
+    (input) => {
+      const { declared, concluded = declared } = parseCopyright(input.toString()) ?? {};
+      for (const expression of [declared, concluded])
+        if (expression !== undefined) parseExpression(expression);
+    },
+    () => false,
+  );
 });
 
 function member(name: string, content: string): string {

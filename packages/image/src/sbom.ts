@@ -42,7 +42,7 @@ export interface SbomCaches {
 const SYSTEM: Component = { kind: 'image', name: 'system' };
 
 /** Bump when the document changes for unchanged images. */
-const SBOM_VERSION = 'sbom 2';
+const SBOM_VERSION = 'sbom 3';
 
 /**
  * Returns the SBOM of a system, merged from those of its images. Scans images without one. Cached

@@ -12,6 +12,7 @@ import {
   toRaw,
 } from '@lkt/oci';
 import type { DebFile } from '../deb/deb-files.ts';
+import { type DebMetadata, isCopyright, MetadataCollector } from '../deb/deb-metadata.ts';
 import { debControl, debTar } from '../deb/deb.ts';
 import { matcher } from './glob.ts';
 import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from '../lock/lock.ts';
@@ -20,6 +21,7 @@ import { sourcePath } from '../archive/source-package.ts';
 import { type Content, Spool } from './spool.ts';
 import { DIRECTORY_MODE, ImageTree, type Replaces, type TreeFile } from './image-tree.ts';
 import { isUsrLink, mergeUsr, usrLinks } from './usr-merge.ts';
+import type { Paragraph } from '../deb/deb822.ts';
 import { findXzDecoder, type XzDecoder } from '../deb/xz.ts';
 
 /** Changes that build.yml makes to the files of packages. */
@@ -55,6 +57,8 @@ export interface AssembleContext {
   readonly signal?: AbortSignal | undefined;
   /** Called for each non-empty file with the package that owns it. */
   readonly onFile?: (file: DebFile) => void;
+  /** Called with what the packages say about themselves. */
+  readonly onMetadata?: (metadata: readonly DebMetadata[]) => void;
   /** Decoder for xz; default: the fastest on this machine. */
   readonly decoder?: XzDecoder;
 }
@@ -99,7 +103,8 @@ export async function* assemble(
   for (let index = 0; index < UNPACKERS; index += 1)
     spools.push(resources.use(await Spool.create(join(path, `spool-${index}`))));
 
-  const unpacked = await unpackAll(lock, store, spools, context);
+  const metadata = new MetadataCollector();
+  const unpacked = await unpackAll(lock, store, spools, metadata, context);
   const tree = new ImageTree();
   for (const link of usrLinks(lock.architecture)) tree.declare(link, 'the /usr layout');
   const keep = selector(options);
@@ -113,13 +118,31 @@ export async function* assemble(
     const item = packages.get(owner);
     if (item !== undefined) context.onFile?.({ item, path: file, size });
   }
+  if (context.onMetadata !== undefined) {
+    for (const files of unpacked.values()) await collectCopyrights(files, metadata);
+    context.onMetadata(metadata.all(lock));
+  }
   yield* tree.entries();
+}
+
+/** Also reads the files that are left out of the image, where documentation is. */
+async function collectCopyrights(
+  files: readonly TreeFile[],
+  metadata: MetadataCollector,
+): Promise<void> {
+  for (const { path, type, link, content } of files) {
+    if (type === 'directory' || !isCopyright({ path, link, size: content?.size ?? 0 })) continue;
+    if (link !== undefined) metadata.addLink(path, link);
+    else if (content !== undefined)
+      metadata.addText(path, Buffer.concat(await Array.fromAsync(content.read())).toString());
+  }
 }
 
 async function unpackAll(
   lock: DebianLock,
   store: Store,
   spools: readonly Spool[],
+  metadata: MetadataCollector,
   { reporter, signal, decoder }: AssembleContext,
 ): Promise<ReadonlyMap<string, readonly TreeFile[]>> {
   const how = decoder ?? (await findXzDecoder());
@@ -128,7 +151,10 @@ async function unpackAll(
   const unpacked = new Map<string, readonly TreeFile[]>();
   const pool = new ResourcePool(spools);
   const work = async (item: LockedPackage, stop: AbortSignal): Promise<void> => {
-    unpacked.set(item.name, await pool.use(async (spool) => unpack(item, store, spool, how, stop)));
+    unpacked.set(
+      item.name,
+      await pool.use(async (spool) => unpack(item, store, spool, metadata, how, stop)),
+    );
     reporter.emit({ kind: 'progress', id, current: unpacked.size, total, unit: 'items' });
   };
   await reportStep(reporter, { id, title: `unpack ${total} Debian packages` }, async () => {
@@ -142,12 +168,14 @@ async function unpack(
   item: LockedPackage,
   store: Store,
   spool: Spool,
+  metadata: MetadataCollector,
   decoder: XzDecoder,
   signal: AbortSignal,
 ): Promise<readonly TreeFile[]> {
   if (item.architecture === SOURCE_ARCHITECTURE) return [await tarball(item, store, spool)];
   const what = `${item.name} ${item.version}`;
-  const data = debTar(store.read(item), { what, decoder });
+  const onControl = (control: Paragraph): void => metadata.addControl(item, control);
+  const data = debTar(store.read(item), { what, decoder }, onControl);
   const files = new Map<RawPath, TreeFile>();
   try {
     // Read to the end, where the digest is verified, before any of it is used.

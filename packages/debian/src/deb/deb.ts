@@ -14,13 +14,22 @@ const MAX_CONTROL_BYTES = 16 * 1024 ** 2;
 /**
  * Returns the unpacked `data.tar` of a .deb (deb(5)). Reads the source to its end, so that a source
  * that verifies its digest there has done so; trust nothing before.
+ * @param onControl receives the control file, before the first bytes
  * @throws ARCHIVE_INVALID, UNSUPPORTED
  */
 export async function* debTar(
   source: AsyncIterable<Uint8Array>,
   options: DebOptions,
+  onControl?: (control: Paragraph) => void,
 ): AsyncGenerator<Uint8Array> {
-  yield* member(source, 'data.tar', MAX_DATA_BYTES, options);
+  const wanted = [
+    ...(onControl === undefined ? [] : ['control.tar' as const]),
+    'data.tar' as const,
+  ];
+  for await (const { name, content } of members(source, wanted, options)) {
+    if (name === 'data.tar') yield* content();
+    else onControl?.(await controlOf(content(), options));
+  }
 }
 
 /**
@@ -31,36 +40,51 @@ export async function debControl(
   source: AsyncIterable<Uint8Array>,
   options: DebOptions,
 ): Promise<Paragraph> {
-  const tar = member(source, 'control.tar', MAX_CONTROL_BYTES, options);
   let control: Paragraph | undefined;
-  for await (const entry of readTar(tar)) {
-    if (entry.path !== 'control' || entry.content === undefined) continue;
-    const chunks = await Array.fromAsync(entry.content);
-    control = parseDeb822(Buffer.concat(chunks).toString(), `${options.what} control file`)[0];
-  }
+  for await (const { content } of members(source, ['control.tar'], options))
+    control = await controlOf(content(), options);
   if (control === undefined) throw invalid(options.what, 'it has no control file');
   return control;
 }
 
-async function* member(
+async function controlOf(tar: AsyncIterable<Uint8Array>, { what }: DebOptions): Promise<Paragraph> {
+  let control: Paragraph | undefined;
+  for await (const entry of readTar(tar)) {
+    if (entry.path !== 'control' || entry.content === undefined) continue;
+    const chunks = await Array.fromAsync(entry.content);
+    control = parseDeb822(Buffer.concat(chunks).toString(), `${what} control file`)[0];
+  }
+  if (control === undefined) throw invalid(what, 'it has no control file');
+  return control;
+}
+
+/** Bytes of the unpacked members of a .deb. */
+const LIMITS = { 'control.tar': MAX_CONTROL_BYTES, 'data.tar': MAX_DATA_BYTES } as const;
+
+/** Yields the wanted members of a .deb, each of which it must have once. */
+async function* members(
   source: AsyncIterable<Uint8Array>,
-  wanted: string,
-  limit: number,
+  wanted: readonly (keyof typeof LIMITS)[],
   options: DebOptions,
-): AsyncGenerator<Uint8Array> {
+): AsyncGenerator<{
+  readonly name: keyof typeof LIMITS;
+  readonly content: () => AsyncIterable<Uint8Array>;
+}> {
   let index = 0;
-  let seen = false;
+  const seen = new Set<string>();
   for await (const entry of readAr(source)) {
     if (index === 0 && entry.name !== 'debian-binary')
       throw invalid(options.what, 'the first member is not debian-binary');
     index += 1;
-    if (entry.name !== wanted && !entry.name.startsWith(`${wanted}.`)) continue;
-    if (seen) throw invalid(options.what, `it has more than one ${wanted}`);
-    seen = true;
+    const name = wanted.find((one) => entry.name === one || entry.name.startsWith(`${one}.`));
+    if (name === undefined) continue;
+    if (seen.has(name)) throw invalid(options.what, `it has more than one ${name}`);
+    seen.add(name);
     const what = `${options.what} ${entry.name}`;
-    yield* unpack(entry.name.slice(wanted.length), { ...options, ...entry, what, limit });
+    const packed = { ...options, ...entry, what, limit: LIMITS[name] };
+    yield { name, content: () => unpack(entry.name.slice(name.length), packed) };
   }
-  if (!seen) throw invalid(options.what, `it has no ${wanted}`);
+  for (const name of wanted) if (!seen.has(name)) throw invalid(options.what, `it has no ${name}`);
 }
 
 function invalid(what: string, problem: string): LktError {

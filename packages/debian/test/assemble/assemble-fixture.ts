@@ -2,12 +2,17 @@ import { type Store } from '@lkt/oci';
 import { type DebianLock, type LockedPackage } from '../../src/lock/lock.ts';
 import { buildDeb, type TestDeb } from '../test-archive.ts';
 
-export async function lockOf(store: Store, debs: readonly TestDeb[]): Promise<DebianLock> {
+/** @param source the source package of all; default: each has its own */
+export async function lockOf(
+  store: Store,
+  debs: readonly TestDeb[],
+  source?: string,
+): Promise<DebianLock> {
   const packages: LockedPackage[] = [];
   for (const deb of debs) {
     const { digest, size } = await store.writeBytes(await buildDeb(deb));
     const { name, version = '1.0', architecture = 'amd64' } = deb;
-    const path = `pool/${name}.deb`;
+    const path = `pool/${source ?? name}/${name}.deb`;
     packages.push({ name, version, architecture, archive: 'debian', path, size, digest });
   }
   return { suite: 'trixie', architecture: 'amd64', request: 'packages=x', packages };

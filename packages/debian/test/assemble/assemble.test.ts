@@ -10,6 +10,7 @@ import {
   type AssembleContext,
   type AssembleOptions,
 } from '../../src/assemble/assemble.ts';
+import { debMetadata, type DebMetadata } from '../../src/deb/deb-metadata.ts';
 import { formatLock } from '../../src/lock/lock.ts';
 import { type TestDeb } from '../test-archive.ts';
 import { collect, recorder, tempStore } from '../support.ts';
@@ -45,6 +46,89 @@ async function put(
   }
   return { lines, contents };
 }
+
+/** Returns the metadata of packages, as they are assembled and as read from the store. */
+async function metadataOf(
+  debs: readonly TestDeb[],
+  source?: string,
+): Promise<readonly DebMetadata[]> {
+  const store = await tempStore();
+  const lock = await lockOf(store, debs, source);
+  let found: readonly DebMetadata[] = [];
+  const onMetadata = (metadata: readonly DebMetadata[]): void => void (found = metadata);
+  const context = { reporter: silentReporter, onMetadata };
+  for await (const { content } of assemble(lock, store, {}, context))
+    if (content !== undefined) await collect(content);
+  expect(await debMetadata(lock, store)).toEqual(found);
+  return found;
+}
+
+describe('metadata of packages', () => {
+  const COPYRIGHT = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+License: Expat
+`;
+
+  it('has the licence, from a copyright file that the image leaves out', async () => {
+    const files = { 'usr/share/doc/one/copyright': COPYRIGHT, 'usr/share/doc/copyright': 'other' };
+    expect(await metadataOf([{ name: 'one', files }, { name: 'two' }])).toEqual([
+      { name: 'one', license: { declared: 'MIT', texts: [] } },
+    ]);
+  });
+
+  it('follows links to the documentation of other packages', async () => {
+    const found = await metadataOf([
+      { name: 'a', files: { 'usr/share/doc/a': { symlink: 'b' } } },
+      { name: 'b', files: { 'usr/share/doc/b': { symlink: '../doc/c' } } },
+      { name: 'c', files: { 'usr/share/doc/c/copyright': COPYRIGHT } },
+      {
+        name: 'd',
+        files: { 'usr/share/doc/d/copyright': { symlink: '/usr/share/doc/c/copyright' } },
+      },
+      { name: 'loop', files: { 'usr/share/doc/loop': { symlink: 'loop' } } },
+      {
+        name: 'out',
+        files: { 'usr/share/doc/out/copyright': { symlink: '../../../../../../etc/x' } },
+      },
+    ]);
+    expect(found.map(({ name, license }) => `${name} ${license?.declared}`)).toEqual([
+      'a MIT',
+      'b MIT',
+      'c MIT',
+      'd MIT',
+    ]);
+  });
+
+  it('has the copyright file of another package from the same source', async () => {
+    const files = { 'usr/share/doc/one/copyright': COPYRIGHT };
+    const debs = [
+      { name: 'one', version: '1-1', files },
+      { name: 'rebuilt', version: '1-1+b2' },
+      { name: 'two', version: '2-1' },
+    ];
+    const found = await metadataOf(debs, 'source');
+    expect(found.map(({ name }) => name)).toEqual(['one', 'rebuilt']);
+  });
+
+  it('has the sources that the build of a package incorporated', async () => {
+    const fields = {
+      'Built-Using': 'glibc (= 2.41-12), gcc-14 (= 14.2.0-19)',
+      'Static-Built-Using': 'golang-1.24 (= 1.24.4-1), broken (>= 1)',
+    };
+    expect(await metadataOf([{ name: 'static', fields }])).toEqual([
+      {
+        name: 'static',
+        builtUsing: [
+          { name: 'glibc', version: '2.41-12', isStatic: false },
+          { name: 'gcc-14', version: '14.2.0-19', isStatic: false },
+          { name: 'golang-1.24', version: '1.24.4-1', isStatic: true },
+        ],
+      },
+    ]);
+    expect(await metadataOf([{ name: 'odd', fields: { 'Built-Using': 'a b c' } }])).toEqual([]);
+  });
+});
 
 /** The entries of every image. */
 const USR = [

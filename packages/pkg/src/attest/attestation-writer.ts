@@ -25,7 +25,8 @@ import type {
   PackageAttestations,
 } from './attestations.ts';
 import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
-import { debsOf } from './deb-components.ts';
+import { debPartsOf } from './deb-components.ts';
+import { readDebMetadata } from './deb-metadata.ts';
 import { KnownImages } from './known-images.ts';
 
 /**
@@ -90,7 +91,8 @@ async function imageSbom(
 ): Promise<SpdxDocument> {
   const component = imageComponent(item.name, descriptor.digest, platform);
   if (lock !== undefined) {
-    const contents = debsOf(lock).map(([, deb]) => ({ component: deb }));
+    const metadata = await readDebMetadata(store, descriptor.digest, lock, signal);
+    const contents = debPartsOf(lock, metadata);
     return spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   }
   const image = await loadImage(store, descriptor.digest, platform);
@@ -110,6 +112,7 @@ async function imageSbom(
         ? []
         : [{ kind: 'source' as const, name: item.name, digest: contextDigest }]),
       ...archivedComponents(archived, platform),
+      ...found.compiledFrom,
     ],
     base: found.base?.component,
     buildTools: bases.map((base) => base.component).filter(({ digest }) => !took.has(digest)),

@@ -44,11 +44,19 @@ export function goSuppliersOf(
     const part = isStandard
       ? standardLibrary(component)
       : moduleOf(importPath, modules.get(owner) ?? [], component);
-    suppliers.set(importPath, [
-      { component, parts: part === undefined ? [] : [{ component: part }] },
-    ]);
+    const module = part && { component: { ...part, ...licenseOf(component) } };
+    suppliers.set(importPath, [{ component, parts: module === undefined ? [] : [module] }]);
   }
   return suppliers;
+}
+
+/** Returns the licence of a package, which is also that of the modules in it. */
+function licenseOf({ license, concludedLicense, licenseTexts }: Component): Partial<Component> {
+  return {
+    ...(license !== undefined && { license }),
+    ...(concludedLicense !== undefined && { concludedLicense }),
+    ...(licenseTexts !== undefined && { licenseTexts }),
+  };
 }
 
 function standardLibrary({ version = '' }: Component): Component {

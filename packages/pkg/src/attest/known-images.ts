@@ -15,6 +15,7 @@ import { debFiles, type DebianLock, SOURCE_ARCHITECTURE } from '@lkt/debian';
 import { familiarReference, loadImage, parsePlatform, type RawPath, type Store } from '@lkt/oci';
 import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
+import { type MetadataByName, readDebMetadata } from './deb-metadata.ts';
 import { ownerLine } from './deb-owners.ts';
 import { goSuppliersOf, type OwnedFile } from './go-sources.ts';
 
@@ -46,7 +47,7 @@ export class KnownImages {
       const component = imageComponent(name, digest, platform);
       const image = await loadImage(this.#store, digest, platform).catch(undefinedIf('NOT_FOUND'));
       const manifest = image?.descriptor.digest ?? digest;
-      found.set(manifest, { ...this.#knowledge(manifest), component, image });
+      found.set(manifest, { ...(await this.#knowledge(manifest)), component, image });
     }
     return [...found.values()];
   }
@@ -55,7 +56,7 @@ export class KnownImages {
    * Returns functions that read contents and owners. Of a foreign image only an SBOM beside it is
    * known.
    */
-  #knowledge(manifest: Digest): Knowledge & Pick<KnownImage, 'contents'> {
+  async #knowledge(manifest: Digest): Promise<Knowledge & Pick<KnownImage, 'contents'>> {
     const made = this.#known.get(manifest);
     const contents = once(async () => this.#contents(manifest));
     if (made === undefined)
@@ -68,7 +69,11 @@ export class KnownImages {
     const knowledge =
       made.lock === undefined
         ? this.#dockerfileKnowledge(made, contents)
-        : this.#debianKnowledge(manifest, made.lock);
+        : this.#debianKnowledge(
+            manifest,
+            made.lock,
+            await readDebMetadata(this.#store, manifest, made.lock, this.#signal),
+          );
     return { contents, ...knowledge };
   }
 
@@ -120,8 +125,9 @@ export class KnownImages {
     };
   }
 
-  #debianKnowledge(image: Digest, lock: DebianLock): Knowledge {
-    const debs = new Map(debsOf(lock).map(([{ name }, component]) => [name, component]));
+  #debianKnowledge(image: Digest, lock: DebianLock, metadata: MetadataByName): Knowledge {
+    const all = debsOf(lock, metadata);
+    const debs = new Map(all.map(([{ name }, component]) => [name, component]));
     const lines = once(async () => {
       const path = cacheFilePath(this.#store, 'owners', digestHex(image));
       return (
@@ -141,7 +147,7 @@ export class KnownImages {
     return {
       ownerOf: async (path, size) => (await owners()).get(`${size} ${JSON.stringify(path)}`),
       goSuppliers: once(async () => goSuppliersOf((await lines()).map(ownedFile), debs)),
-      sourcePackages: debsOf(lock)
+      sourcePackages: all
         .filter(([{ architecture }]) => architecture === SOURCE_ARCHITECTURE)
         .map(([, component]) => component),
     };

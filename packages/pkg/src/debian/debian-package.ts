@@ -1,9 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
-import type { DebFile, Mirror } from '@lkt/debian';
+import type { DebFile, DebMetadata, Mirror } from '@lkt/debian';
 import { checkLock, type DebianLock, type DebianSpec, parseLock } from '@lkt/debian/description';
 import { type Descriptor, type Platform, writeImage, writeLayer } from '@lkt/oci';
+import { writeDebMetadata } from '../attest/deb-metadata.ts';
 import { writeOwners } from '../attest/deb-owners.ts';
 import type { DebianInputs } from '../build/build-key.ts';
 import type { BuildOptions } from '../build/build-options.ts';
@@ -58,7 +59,9 @@ export async function buildDebianImage(
   await fetchPackages(lock, store, mirror, { reporter, signal, directory });
   const files: DebFile[] = [];
   const onFile = (file: DebFile): void => void files.push(file);
-  const entries = assemble(lock, store, block, { reporter, signal, onFile });
+  let metadata: readonly DebMetadata[] = [];
+  const onMetadata = (found: readonly DebMetadata[]): void => void (metadata = found);
+  const entries = assemble(lock, store, block, { reporter, signal, onFile, onMetadata });
   const layer = await writeLayer(store, entries, { signal });
   const descriptor = await writeImage(store, {
     config: { config: { Env: [PATH], ...(Object.keys(labels).length > 0 && { Labels: labels }) } },
@@ -66,6 +69,7 @@ export async function buildDebianImage(
     platform,
   });
   await writeOwners(store, descriptor.digest, files);
+  await writeDebMetadata(store, descriptor.digest, metadata);
   return descriptor;
 }
 
