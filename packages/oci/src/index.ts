@@ -95,6 +95,7 @@ export {
 } from './image/reference.ts';
 export { describeReferrer } from './image/referrers.ts';
 export { writeReferrer } from './image/referrer-writer.ts';
+export { scratchStore } from './store/scratch-store.ts';
 export { type SealedFiles } from './store/sealed-files.ts';
 export { type Store, type StoreCheck } from './store/store.ts';
 export { isTarHeader } from './tar/tar-fields.ts';

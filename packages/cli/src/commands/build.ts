@@ -256,7 +256,7 @@ async function build(
   configs: readonly ConfigFile[],
   output: Pick<BuildImageOptions, 'diskSize' | 'efiSigner' | 'format' | 'name' | 'outDir'>,
 ): Promise<{ readonly image: BuiltImage; readonly store: Store; readonly top: string }> {
-  const { buildImage, createImageAudit } = await import('@lkt/image');
+  const { buildImage, createImageAudit, DERIVED } = await import('@lkt/image');
   const { environment, signal } = session;
   const { cwd, home } = environment;
   const top = dirname(configs[0]?.absolute ?? cwd);
@@ -292,9 +292,6 @@ async function build(
   const image = await buildImage(() => workspaceAt(session, top), options, tools);
   return { image, store, top };
 }
-
-/** Directories of the store with what is derived from images. */
-const DERIVED: readonly string[] = ['attestations/files', 'contents', 'segments'];
 
 function withIgnored(session: Session, ignored: readonly string[]): Session {
   return { ...session, openStore: async () => session.openStore({ ignored }) };

@@ -12,6 +12,14 @@ import {
   valueFlag,
 } from './options.ts';
 
+/** The flag for the formats of an image. */
+export const formatFlag = grouped('OUTPUT', {
+  format: listFlag(FORMATS.join('|'), 'output formats, comma-separated; default: kernel+initrd', {
+    char: 'f',
+    delimiter: ',',
+  }),
+});
+
 /** The output flags of `lkt build`. */
 export const outputFlags = grouped('OUTPUT', {
   name: valueFlag('NAME', 'prefix of the output files; default: the name of the last config'),
@@ -19,10 +27,7 @@ export const outputFlags = grouped('OUTPUT', {
   o: valueFlag('FILE|-', 'single output file, or - for standard output; only for tar or docker', {
     exclusive: ['name', 'dir'],
   }),
-  format: listFlag(FORMATS.join('|'), 'output formats, comma-separated; default: kernel+initrd', {
-    char: 'f',
-    delimiter: ',',
-  }),
+  ...formatFlag,
 });
 
 /** The flags for the compression of the initrd. */
