@@ -15,7 +15,7 @@ export const packageCacheAreas: readonly CacheArea[] = [
     blobsOf: (content) => content.split('\n').filter((text) => isDigest(text)),
     adopt: withoutEnd,
   }),
-  ...['files', 'libraries', 'owners', 'packages', 'records'].map((kind) =>
+  ...['debs', 'files', 'libraries', 'owners', 'records'].map((kind) =>
     fileArea('attestations', `attestations/${kind}`, { ...adoptable, adopt: withoutEnd }),
   ),
   // From earlier versions, and only cleaned up.

@@ -11,6 +11,7 @@ import {
   type TarEntry,
   toRaw,
 } from '@lkt/oci';
+import { upstreamLicense } from '../copyright/upstream-license.ts';
 import type { DebFile } from '../deb/deb-files.ts';
 import { type DebMetadata, isCopyright, MetadataCollector } from '../deb/deb-metadata.ts';
 import { debControl, debTar } from '../deb/deb.ts';
@@ -119,18 +120,25 @@ export async function* assemble(
     if (item !== undefined) context.onFile?.({ item, path: file, size });
   }
   if (context.onMetadata !== undefined) {
-    for (const files of unpacked.values()) await collectCopyrights(files, metadata);
+    for (const item of lock.packages)
+      await collectLicenses(item, unpacked.get(item.name) ?? [], metadata);
     context.onMetadata(metadata.all(lock));
   }
   yield* tree.entries();
 }
 
 /** Also reads the files that are left out of the image, where documentation is. */
-async function collectCopyrights(
+async function collectLicenses(
+  item: LockedPackage,
   files: readonly TreeFile[],
   metadata: MetadataCollector,
 ): Promise<void> {
   for (const { path, type, link, content } of files) {
+    if (item.architecture === SOURCE_ARCHITECTURE && content !== undefined) {
+      const packed = { content: content.read(), size: item.size, what: item.path };
+      const license = await upstreamLicense(packed);
+      if (license !== undefined) metadata.addLicense(item, license);
+    }
     if (type === 'directory' || !isCopyright({ path, link, size: content?.size ?? 0 })) continue;
     if (link !== undefined) metadata.addLink(path, link);
     else if (content !== undefined)

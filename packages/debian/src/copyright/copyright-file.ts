@@ -87,6 +87,23 @@ function plainText(text: string): PackageLicense {
   };
 }
 
+/**
+ * Returns the licence that texts such as those of `COPYING` files declare: by their
+ * `SPDX-License-Identifier`, else the text itself.
+ * @see https://spdx.github.io/spdx-spec/v2.3/using-SPDX-short-identifiers-in-source-files/
+ */
+export function licenseOfTexts(texts: readonly string[]): PackageLicense | undefined {
+  if (texts.length === 0) return undefined;
+  const found = new LicenseTexts([]);
+  const licenses = texts.flatMap((text) => {
+    const ids = [...text.matchAll(/^\W*SPDX-License-Identifier:[ \t]*([^\n*]+)/gm)];
+    return ids.length === 0
+      ? [found.refer(undefined, text)]
+      : ids.map(([, id = '']) => parseLicense(id, (name) => spdxTree(name) ?? found.named(name)));
+  });
+  return { declared: formatLicense(joined('AND', licenses)), texts: found.all() };
+}
+
 /** Returns the licences whose files of Debian a text names (Debian policy, 12.5). */
 function commonLicenses(text: string): License | undefined {
   const found = text.matchAll(/\/usr\/share\/common-licenses\/([A-Z][A-Za-z0-9.-]*[A-Za-z0-9])/g);

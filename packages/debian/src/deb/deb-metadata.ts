@@ -2,6 +2,7 @@ import { LktError } from '@lkt/core';
 import { parentPath, type RawPath, readTar, type Store, toRaw } from '@lkt/oci';
 import { parseCopyright } from '../copyright/copyright-file.ts';
 import type { PackageLicense } from '../copyright/license.ts';
+import { upstreamLicense } from '../copyright/upstream-license.ts';
 import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from '../lock/lock.ts';
 import { parseRelations } from '../lock/relation.ts';
 import { debTar } from './deb.ts';
@@ -50,6 +51,8 @@ export function isCopyright({ path, link, size }: DocumentFile): boolean {
 /** Collects the metadata of the packages of a lock while their files are read. */
 export class MetadataCollector {
   readonly #builtUsing = new Map<string, readonly IncorporatedSource[]>();
+  /** Of tarballs. */
+  readonly #licenses = new Map<string, PackageLicense>();
   /** Texts, and targets of links. */
   readonly #documents = new Map<RawPath, { readonly link: RawPath } | { readonly text: string }>();
 
@@ -59,6 +62,10 @@ export class MetadataCollector {
       ...incorporated(control.get('static-built-using'), true),
     ];
     if (found.length > 0) this.#builtUsing.set(name, found);
+  }
+
+  addLicense({ name }: LockedPackage, license: PackageLicense): void {
+    this.#licenses.set(name, license);
   }
 
   addLink(path: RawPath, link: RawPath): void {
@@ -81,7 +88,7 @@ export class MetadataCollector {
     return packages.flatMap((item) => {
       // The packages of a source have the same copyright file.
       const text = texts.get(item) ?? bySource.get(sourceKey(item));
-      const license = text === undefined ? undefined : parseCopyright(text);
+      const license = text === undefined ? this.#licenses.get(item.name) : parseCopyright(text);
       const builtUsing = this.#builtUsing.get(item.name);
       if (license === undefined && builtUsing === undefined) return [];
       return [
@@ -151,7 +158,15 @@ export async function debMetadata(
   const collector = new MetadataCollector();
   for (const item of lock.packages) {
     signal?.throwIfAborted();
-    if (item.architecture === SOURCE_ARCHITECTURE) continue;
+    if (item.architecture === SOURCE_ARCHITECTURE) {
+      // Verified first, since the search stops before the end.
+      for await (const chunk of store.read(item)) void chunk;
+      const { path, size } = item;
+      const content = store.read(item);
+      const license = await upstreamLicense({ content, size, what: path, decoder });
+      if (license !== undefined) collector.addLicense(item, license);
+      continue;
+    }
     const what = `${item.name} ${item.version}`;
     const onControl = (control: Paragraph): void => collector.addControl(item, control);
     for await (const entry of readTar(debTar(store.read(item), { what, decoder }, onControl))) {

@@ -12,7 +12,7 @@ export async function writeDebMetadata(
   image: Digest,
   metadata: readonly DebMetadata[],
 ): Promise<readonly string[]> {
-  const path = cacheFilePath(store, 'packages', digestHex(image));
+  const path = cacheFilePath(store, 'debs', digestHex(image));
   return writeCacheFile(
     store,
     path,
@@ -31,7 +31,7 @@ export async function readDebMetadata(
   signal: AbortSignal | undefined,
 ): Promise<MetadataByName> {
   const lines =
-    readCacheFile(store, cacheFilePath(store, 'packages', digestHex(image))) ??
+    readCacheFile(store, cacheFilePath(store, 'debs', digestHex(image))) ??
     (await readDebs(store, image, lock, signal));
   const all = lines.map((line) => JSON.parse(line) as DebMetadata);
   return new Map(all.map((one) => [one.name, one]));
