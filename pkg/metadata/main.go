@@ -1,5 +1,5 @@
-// Command metadata configures this machine from a metadata disk or from the services of cloud
-// providers: it writes the metadata of the first one that it finds to /run/config, from which
+// Command metadata configures this machine from a metadata disk or, if named, from the services of
+// cloud providers: it writes the metadata of the first one that it finds to /run/config, from which
 // containers bind files. It needs no capability except for the user data of Scaleway. See
 // docs/guest.md.
 package main
@@ -55,6 +55,9 @@ func run(args []string, log io.Writer) error {
 		}
 	}
 	fmt.Fprintln(log, "metadata: no provider has metadata of this machine")
+	if flags.NArg() == 0 {
+		fmt.Fprintln(log, "  fix: attach a metadata disk, or name the cloud provider: command: [/usr/bin/metadata, aws]")
+	}
 	return nil
 }
 

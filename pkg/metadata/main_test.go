@@ -62,7 +62,10 @@ func TestRejectsUnsafeUserData(t *testing.T) {
 
 func TestSelectSources(t *testing.T) {
 	sources, err := selectSources(nil, "/dev")
-	if err != nil || len(sources) != len(defaultProviders) {
+	if err != nil || len(sources) != 1 || sources[0].name != "cdrom" {
+		t.Errorf("%v, %v", sources, err)
+	}
+	if sources, err := selectSources(knownProviders, "/dev"); err != nil || len(sources) != len(knownProviders) {
 		t.Errorf("%v, %v", sources, err)
 	}
 	for _, name := range []string{"equinixmetal", "vmware", "metaldata", "nobody", ""} {

@@ -12,9 +12,12 @@ import (
 	"lkt/metadata/instance"
 )
 
-// The default providers. The disk is first, because the machine's owner attaches it and reading it
-// takes no time. Distinguishable services come before those that imitate Amazon's.
-var defaultProviders = []string{"cdrom", "gcp", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws"}
+// The default provider is the disk, which the machine's owner attaches. Any station of an untrusted
+// network can imitate a service and its login keys, so the config must name those that it trusts.
+var defaultProviders = []string{"cdrom"}
+
+// The known providers. Distinguishable services come before those that imitate Amazon's.
+var knownProviders = []string{"cdrom", "gcp", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws"}
 
 // Providers of LinuxKit that are not supported, with the reasons.
 var unsupported = map[string]string{
@@ -52,7 +55,7 @@ func selectSources(names []string, devices string) ([]source, error) {
 		case isUnsupported:
 			return nil, fmt.Errorf("provider %s: %s\n  fix: attach a metadata disk and use provider cdrom", name, reason)
 		default:
-			return nil, fmt.Errorf("unknown provider %q\n  fix: use some of %s, file=PATH", name, strings.Join(defaultProviders, ", "))
+			return nil, fmt.Errorf("unknown provider %q\n  fix: use some of %s, file=PATH", name, strings.Join(knownProviders, ", "))
 		}
 		sources = append(sources, s)
 	}

@@ -61,17 +61,35 @@ async function serve(lan: Network, cloud: string): Promise<Program> {
 }
 
 describe.concurrent('metadata', () => {
-  test.each(PROVIDERS)('reads the metadata of %s, named or detected', async (provider) => {
+  test.each(PROVIDERS)('reads the metadata of %s if the config names it', async (provider) => {
     await using lan = network();
     await serve(lan, provider);
     const station = lan.station('c', '169.254.1.1/16');
-    for (const named of [[], [provider]]) {
-      const { config, flags } = machine();
-      const run = station.start(program, ...flags, ...named);
-      expect(await run.ended, run.output()).toBe(0);
-      expect(files(config), run.output()).toEqual(CLOUDS[provider]?.files);
-      expect(statSync(join(config, 'ssh/authorized_keys')).mode & 0o777).toBe(0o600);
-    }
+    const { config, flags } = machine();
+    const run = station.start(program, ...flags, provider);
+    expect(await run.ended, run.output()).toBe(0);
+    expect(files(config), run.output()).toEqual(CLOUDS[provider]?.files);
+    expect(statSync(join(config, 'ssh/authorized_keys')).mode & 0o777).toBe(0o600);
+  });
+
+  test('detects the named provider among several', async () => {
+    await using lan = network();
+    await serve(lan, 'hetzner');
+    const { config, flags } = machine();
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, 'gcp', 'hetzner', 'aws');
+    expect(await run.ended, run.output()).toBe(0);
+    expect(files(config), run.output()).toEqual(CLOUDS['hetzner']?.files);
+  });
+
+  test('takes no key from the network unless the config names its provider', async () => {
+    await using lan = network();
+    const server = await serve(lan, 'aws');
+    const { config, flags } = machine();
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
+    expect(await run.ended, run.output()).toBe(0);
+    expect(run.output()).toContain('no provider has metadata of this machine');
+    expect(files(join(config, '..'))).toEqual({});
+    expect(server.output()).toBe('listening\n');
   });
 
   test('asks only the named providers', async () => {
@@ -110,7 +128,7 @@ describe.concurrent('metadata', () => {
     await using lan = network();
     await serve(lan, 'hostile');
     const { config, flags } = machine();
-    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, 'vultr');
     expect(await run.ended).toBe(0);
     expect(files(config)).toEqual(CLOUDS['hostile']?.files);
     for (const name of ['hostname', 'instance_id', 'region_code', 'ssh keys'])
@@ -123,7 +141,7 @@ describe.concurrent('metadata', () => {
     await using lan = network();
     await serve(lan, 'escaping');
     const { config, flags } = machine();
-    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags);
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, 'digitalocean');
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain('none of its files was written');
     const written = globSync('**/*', { cwd: join(config, '../..') }).map((path) =>
@@ -145,7 +163,7 @@ describe.concurrent('metadata', () => {
     );
     await listener.says('listening');
     const { flags } = machine();
-    const run = station.start(program, ...flags, '-v');
+    const run = station.start(program, ...flags, '-v', ...PROVIDERS);
     expect(await run.ended).toBe(0);
     expect(server.output()).toContain('GET /computeMetadata/v1/instance/hostname');
     const asked = server.output().trim().split('\n');
@@ -167,10 +185,10 @@ describe.concurrent('metadata', () => {
   test('tries an address without a host only once', async () => {
     await using lan = network();
     const { flags } = machine();
-    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, '-v');
+    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, '-v', ...PROVIDERS);
     expect(await run.ended).toBe(0);
-    expect(run.output()).toMatch(/not gcp: .*dial tcp4/);
-    expect(run.output()).toContain('not aws: 169.254.169.254: no host answers\n');
+    expect(run.output()).toMatch(/not aws: .*dial tcp4/);
+    expect(run.output()).toContain('not gcp: 169.254.169.254: no host answers\n');
   });
 
   test('rejects an unknown provider, and lists the known ones', async () => {
