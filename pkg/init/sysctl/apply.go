@@ -17,7 +17,7 @@ func Apply(dir, root string, note func(format string, args ...any)) (failures in
 	if err != nil {
 		return 0, err
 	}
-	for _, s := range settings {
+	for _, s := range expand(settings, root) {
 		err := s.apply(root)
 		switch {
 		case err == nil, s.optional && errors.Is(err, fs.ErrNotExist):
@@ -63,4 +63,31 @@ func readFiles(dir string) ([]setting, error) {
 		}
 	}
 	return once, nil
+}
+
+// expand replaces each pattern by the parameters that match it and that no other setting names. As in
+// sysctl.d(5), a setting that names a parameter precedes any pattern, and a pattern may match none.
+func expand(settings []setting, root string) []setting {
+	named := map[string]bool{}
+	for _, s := range settings {
+		if !s.isPattern() {
+			named[keyPath(s.key)] = true
+		}
+	}
+	var found []setting
+	for _, s := range settings {
+		if !s.isPattern() {
+			found = append(found, s)
+			continue
+		}
+		paths, _ := filepath.Glob(filepath.Join(root, keyPath(s.key))) // parse has checked the pattern
+		for _, path := range paths {
+			if key, err := filepath.Rel(root, path); err == nil && !named[key] {
+				match := s
+				match.key = key
+				found = append(found, match)
+			}
+		}
+	}
+	return found
 }

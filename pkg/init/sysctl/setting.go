@@ -10,7 +10,7 @@ import (
 )
 
 // setting is a line of a sysctl.d(5) file: "key = value", with a minus before the key if it may
-// fail.
+// fail. The key may be a pattern of path.Match.
 type setting struct {
 	location string // file:line
 	key      string
@@ -54,8 +54,11 @@ func isValidKey(key string) bool {
 			}
 		}
 	}
-	return true
+	_, err := filepath.Match(keyPath(key), "")
+	return err == nil
 }
+
+func (s setting) isPattern() bool { return strings.ContainsAny(s.key, "*?[") }
 
 // keyPath returns the path of a key. As in sysctl(8), the first separator decides whether dots or
 // slashes separate; the other one is then part of a name (an interface may be called eth0.5).

@@ -86,8 +86,38 @@ func TestApplyCountsFailures(t *testing.T) {
 	}
 }
 
+func TestApplySetsMatchesOfPattern(t *testing.T) {
+	root := tree(t, map[string]string{
+		"net/ipv6/conf/all/accept_ra": "1", "net/ipv6/conf/eth0/accept_ra": "1", "net/ipv6/conf/eth0.5/accept_ra": "1",
+		"net/ipv6/conf/eth1/accept_ra": "1",
+	})
+	dir := tree(t, map[string]string{
+		"00-a.conf": "net.ipv6.conf.eth1.accept_ra = 2\nnet.ipv6.conf.*.accept_ra = 0\n", "50-b.conf": "net.none.*.x = 1\n",
+	})
+	if failures, err := Apply(dir, root, t.Errorf); err != nil || failures != 0 {
+		t.Fatalf("%d failures, %v", failures, err)
+	}
+	for name, want := range map[string]string{"all": "0\n", "eth0": "0\n", "eth0.5": "0\n", "eth1": "2\n"} {
+		if got, err := os.ReadFile(filepath.Join(root, "net/ipv6/conf", name, "accept_ra")); err != nil || string(got) != want {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
+func TestDefaultsRejectRouterAdvertisements(t *testing.T) {
+	root := tree(t, map[string]string{"net/ipv6/conf/eth0/accept_ra": "1", "net/ipv6/conf/default/accept_ra": "1"})
+	if _, err := Apply(".", root, func(string, ...any) {}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"eth0", "default"} {
+		if got, err := os.ReadFile(filepath.Join(root, "net/ipv6/conf", name, "accept_ra")); err != nil || string(got) != "0\n" {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 func TestApplyRejectsInvalidFile(t *testing.T) {
-	for _, text := range []string{"kernel.a\n", "= 1\n", "kernel..a = 1\n", "../a = 1\n", "kernel/../../a = 1\n", "kernel.a b = 1\n"} {
+	for _, text := range []string{"kernel.a\n", "= 1\n", "kernel..a = 1\n", "../a = 1\n", "kernel/../../a = 1\n", "kernel.a b = 1\n", "kernel.[a = 1\n"} {
 		root := tree(t, map[string]string{"kernel/a": "0"})
 		dir := tree(t, map[string]string{"a.conf": "kernel.a = 1\n" + text})
 		if _, err := Apply(dir, root, t.Logf); err == nil {
