@@ -54,6 +54,9 @@ func launch(o options) error {
 	if files.RouteSocket, err = actuator.OpenRouteSocket(); err != nil {
 		return err
 	}
+	if files.RouteMonitor, err = actuator.OpenRouteMonitor(); err != nil {
+		return err
+	}
 	if o.resolv != "" {
 		if files.Resolv, err = actuator.OpenResolv(o.resolv); err != nil {
 			return err
@@ -142,7 +145,7 @@ func execRole(s setup.Setup) error {
 	if err != nil {
 		return err
 	}
-	for _, fd := range []int{int(s.Files.Engine), s.Files.Lifeline, s.Files.RouteSocket, s.Files.Resolv} {
+	for _, fd := range []int{int(s.Files.Engine), s.Files.Lifeline, s.Files.RouteSocket, s.Files.RouteMonitor, s.Files.Resolv} {
 		if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
 			return fmt.Errorf("keep file descriptor %d: %w", fd, err)
 		}

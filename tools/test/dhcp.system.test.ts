@@ -1,62 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capabilitySet, roles } from './dhcp/roles.ts';
-import { type Network, network, type Program, type Station } from './dhcp/network.ts';
-import { buildGoProgram } from './go-program.ts';
+import { client, dnsmasq, laboratory, type Laboratory, rogue, until } from './dhcp/laboratory.ts';
+import { network, type Program } from './dhcp/network.ts';
 
-const dir = mkdtempSync(join(tmpdir(), 'lkt-dhcp-'));
-const program = join(dir, 'dhcp');
+let lab: Laboratory;
 
-beforeAll(async () => buildGoProgram('pkg/dhcp', program));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-interface Client {
-  readonly station: Station;
-  readonly start: (...args: readonly string[]) => Program;
-  /** Returns the client's resolv.conf. */
-  readonly names: () => string;
-}
-
-function client(lan: Network): Client {
-  const station = lan.station('c');
-  const resolv = join(mkdtempSync(join(dir, 'c-')), 'resolv.conf');
-  return {
-    station,
-    start: (...args) => station.start(program, '-resolv', resolv, ...args, 'eth0'),
-    names: () => readFileSync(resolv, 'utf8'),
-  };
-}
-
-function dnsmasq(station: Station, range: string, ...options: readonly string[]): Program {
-  const usual = ['-d', '-C', '/dev/null', '--port=0', '--interface=eth0', '--bind-interfaces'];
-  const lease = [`--dhcp-leasefile=${mkdtempSync(join(dir, 'd-'))}/leases`, '--dhcp-authoritative'];
-  const quiet = ['--no-ping', '--pid-file=', '--user=root', '--log-dhcp'];
-  return station.start(
-    'dnsmasq',
-    ...usual,
-    ...lease,
-    ...quiet,
-    `--dhcp-range=${range}`,
-    ...options,
-  );
-}
-
-async function rogue(lan: Network, name: string, address: string, word: string): Promise<Program> {
-  const server = lan
-    .station(name, `${address}/24`)
-    .start(process.execPath, join(import.meta.dirname, 'dhcp/server.ts'), address, word);
-  await server.says('listening');
-  return server;
-}
-
-async function until(what: () => boolean): Promise<void> {
-  for (const end = Date.now() + 60_000; !what(); await sleep(50))
-    if (Date.now() > end) throw new Error(`not within a minute: ${String(what)}`);
-}
+beforeAll(async () => {
+  lab = await laboratory();
+});
+afterAll(() => rmSync(lab.dir, { recursive: true, force: true }));
 
 /** Returns a client's processes: those of the program in the network namespace of `started`. */
 function processes(started: Program): { name: string; pid: number }[] {
@@ -82,6 +36,7 @@ describe.concurrent('the DHCP client', () => {
   test('gets a lease of dnsmasq once, keeps it, and renews it', async () => {
     await using lan = network();
     const server = dnsmasq(
+      lab,
       lan.station('s', '10.99.0.1/24'),
       '10.99.0.10,10.99.0.20,2m',
       '--dhcp-option=option:T1,5',
@@ -91,7 +46,7 @@ describe.concurrent('the DHCP client', () => {
       '--dhcp-option=option:classless-static-route,0.0.0.0/0,10.99.0.1,192.0.2.0/24,10.99.0.2',
     );
     await server.says('DHCP, sockets bound');
-    const { station, start, names } = client(lan);
+    const { station, start, names } = client(lab, lan);
     // LinuxKit's examples start dhcpcd with these flags.
     const once = start('--nobackground', '-f', '/dhcpcd.conf', '-1');
     expect(await once.ended, once.output()).toBe(0);
@@ -113,7 +68,7 @@ describe.concurrent('the DHCP client', () => {
   test('runs three processes with exactly the privileges of their roles', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'prolongs');
-    const running = client(lan).start();
+    const running = client(lab, lan).start();
     await until(() => processes(running).length === 3);
     await until(() => processes(running).every(({ pid }) => /^Seccomp:\s2$/m.test(status(pid))));
     for (const { name, pid } of processes(running)) {
@@ -138,13 +93,13 @@ describe.concurrent('the DHCP client', () => {
   test('removes its address when dnsmasq rejects it, and gets another one', async () => {
     await using lan = network();
     const station = lan.station('s', '10.99.0.1/24');
-    const first = dnsmasq(station, '10.99.0.10,10.99.0.10,2m', '--dhcp-option=option:T1,5');
+    const first = dnsmasq(lab, station, '10.99.0.10,10.99.0.10,2m', '--dhcp-option=option:T1,5');
     await first.says('DHCP, sockets bound');
-    const { station: guest, start } = client(lan);
+    const { station: guest, start } = client(lab, lan);
     const running = start();
     await running.says('eth0 has 10.99.0.10/24');
     await first.stop();
-    const second = dnsmasq(station, '10.99.0.30,10.99.0.30,2m');
+    const second = dnsmasq(lab, station, '10.99.0.30,10.99.0.30,2m');
     await running.says('the server refused the address, removing 10.99.0.10');
     await running.says('eth0 has 10.99.0.30/24');
     expect(second.output()).toContain('DHCPNAK(');
@@ -154,7 +109,7 @@ describe.concurrent('the DHCP client', () => {
   test('asks its server, then any server, and removes the address when the lease expires', async () => {
     await using lan = network();
     const server = await rogue(lan, 's', '10.99.0.1', 'once');
-    const { station, start } = client(lan);
+    const { station, start } = client(lab, lan);
     const running = start();
     await running.says('eth0 has 10.99.0.50/24 from 10.99.0.1 for 10s');
     await running.says('the lease expired, removing 10.99.0.50');
@@ -168,7 +123,7 @@ describe.concurrent('the DHCP client', () => {
     await using lan = network();
     const silent = await rogue(lan, 's', '10.99.0.1', 'leaves');
     const other = await rogue(lan, 't', '10.99.0.2', 'prolongs');
-    const { station, start } = client(lan);
+    const { station, start } = client(lab, lan);
     const running = start();
     await running.says('eth0 has 10.99.0.50/24 from 10.99.0.1');
     // At T2 the client broadcasts; at the next T1 it asks this server alone.
@@ -181,7 +136,7 @@ describe.concurrent('the DHCP client', () => {
   test('takes the new address of a server that rejects a renewal', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'refuses');
-    const { station, start } = client(lan);
+    const { station, start } = client(lab, lan);
     const running = start();
     await running.says('eth0 has 10.99.0.50/24');
     await running.says('eth0 has 10.99.0.51/24');
@@ -192,7 +147,7 @@ describe.concurrent('the DHCP client', () => {
     await using lan = network();
     lan.station('n', '10.99.0.50/24');
     const server = await rogue(lan, 's', '10.99.0.1', 'conflict');
-    const { station, start } = client(lan);
+    const { station, start } = client(lab, lan);
     const running = start();
     await server.says('decline 10.99.0.50');
     await running.says('eth0 has 10.99.0.51/24');
@@ -203,7 +158,7 @@ describe.concurrent('the DHCP client', () => {
   test('ignores unusable replies and options of a hostile server', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'hostile');
-    const { station, start, names } = client(lan);
+    const { station, start, names } = client(lab, lan);
     const running = start();
     await running.says('for 262800h0m0s\n');
     expect(running.output()).toBe('dhcp: eth0 has 10.99.0.50/24 from 10.99.0.1 for 262800h0m0s\n');
@@ -216,7 +171,7 @@ describe.concurrent('the DHCP client', () => {
 
   test('reports after -wait that no server answered', async () => {
     await using lan = network();
-    const once = client(lan).start('-1', '-wait', '1s');
+    const once = client(lab, lan).start('-1', '-wait', '1s');
     expect(await once.ended).toBe(1);
     expect(once.output()).toContain('error: actuator: no server answered within 1s');
   });

@@ -37,6 +37,7 @@ test('finds the guest programs that are Go modules', () => {
     'tools/attack',
     'tools/probe',
     'tools/puppet',
+    'tools/rogue',
   ]);
 });
 

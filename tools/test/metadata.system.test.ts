@@ -76,7 +76,9 @@ describe.concurrent('metadata', () => {
     await using lan = network();
     await serve(lan, 'hetzner');
     const { config, flags } = machine();
-    const run = lan.station('c', '169.254.1.1/16').start(program, ...flags, 'gcp', 'hetzner', 'aws');
+    const run = lan
+      .station('c', '169.254.1.1/16')
+      .start(program, ...flags, 'gcp', 'hetzner', 'aws');
     expect(await run.ended, run.output()).toBe(0);
     expect(files(config), run.output()).toEqual(CLOUDS['hetzner']?.files);
   });

@@ -11,8 +11,8 @@ import (
 )
 
 // Messages. wire and engine alternate: the engine answers each Frame or Tick with any number of
-// Frames and then one Wait, and starts with such an answer. The engine sends Bound and Lost to the
-// actuator.
+// Frames and then one Wait, and starts with such an answer. The engine sends Bound, Lost and
+// Claimed to the actuator.
 type (
 	// Frame is a packet from or to the link. Station is its source or destination.
 	Frame struct {
@@ -37,6 +37,11 @@ type (
 		Interface int
 		Reason    engine.Reason
 	}
+	// Claimed tells the actuator to log a station that claims the address.
+	Claimed struct {
+		Interface int
+		Station   packet.HardwareAddr
+	}
 )
 
 const (
@@ -45,6 +50,7 @@ const (
 	kindWait
 	kindBound
 	kindLost
+	kindClaimed
 )
 
 // Encode returns the message in its wire form.
@@ -74,6 +80,12 @@ func (m Lost) Encode() []byte {
 	return append(b, byte(m.Reason))
 }
 
+// Encode returns the message in its wire form.
+func (m Claimed) Encode() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{kindClaimed}, uint32(m.Interface))
+	return append(b, m.Station[:]...)
+}
+
 // Decode parses any message. Messages of other processes are as untrusted as packets from the
 // network.
 func Decode(b []byte) (any, error) {
@@ -99,6 +111,8 @@ func Decode(b []byte) (any, error) {
 		return Bound{Interface: index(rest), Renewed: rest[4] != 0, Lease: l}, nil
 	case kind == kindLost && len(rest) == 5:
 		return Lost{Interface: index(rest), Reason: engine.Reason(rest[4])}, nil
+	case kind == kindClaimed && len(rest) == 10:
+		return Claimed{Interface: index(rest), Station: packet.HardwareAddr(rest[4:])}, nil
 	}
 	return nil, errors.New("unknown message")
 }

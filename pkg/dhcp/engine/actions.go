@@ -7,7 +7,7 @@ import (
 	"lkt/dhcp/packet"
 )
 
-// Action is an action for the caller: Send, SendARP, Bound or Lost.
+// Action is an action for the caller: Send, SendARP, Bound, Lost or Claimed.
 type Action interface{ action() }
 
 // Send is a message to send. From is 0.0.0.0 before there is an address. To is a server, or
@@ -30,10 +30,14 @@ type Bound struct {
 // Lost means that the address must no longer be used.
 type Lost struct{ Reason Reason }
 
+// Claimed reports a station that claims the bound address, for the log.
+type Claimed struct{ Station packet.HardwareAddr }
+
 func (Send) action()    {}
 func (SendARP) action() {}
 func (Bound) action()   {}
 func (Lost) action()    {}
+func (Claimed) action() {}
 
 // Reason is why an address was lost.
 type Reason byte
@@ -42,7 +46,6 @@ type Reason byte
 const (
 	Expired Reason = 1 + iota
 	Nak
-	Conflict
 )
 
 func (r Reason) String() string {
@@ -51,8 +54,6 @@ func (r Reason) String() string {
 		return "the lease expired"
 	case Nak:
 		return "the server refused the address"
-	case Conflict:
-		return "another station uses the address"
 	}
 	return "unknown reason"
 }

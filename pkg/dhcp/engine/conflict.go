@@ -33,6 +33,9 @@ const (
 	announcements    = 2
 	announceInterval = 2 * time.Second
 	defendInterval   = 10 * time.Second
+	// reportInterval is the minimum time between two reports about a station that claims the
+	// address.
+	reportInterval = time.Hour
 )
 
 // conflict is the state of address conflict detection.
@@ -40,6 +43,7 @@ type conflict struct {
 	conflicts    int           // addresses declined since the last renewed lease
 	announced    int           // announcements sent for this address
 	lastDefended time.Duration // when the address was last defended
+	lastReported time.Duration // when a station that claims the address was last reported
 }
 
 // probe sends the next ARP probe, or binds the address if no station has answered in time.
@@ -74,9 +78,10 @@ func (e *Engine) arp(sender, target netip.Addr) *packet.ARP {
 	return &packet.ARP{Sender: e.config.Hardware, SenderIP: sender, TargetIP: target}
 }
 
-// ReceiveARP handles an ARP packet from the network. If another station uses the client's address,
-// the client defends it once, and declines it if that happens again within DEFEND_INTERVAL (RFC
-// 5227 2.4 b).
+// ReceiveARP handles an ARP packet from the network. The client declines an address that another
+// station uses before it is bound. Then it defends the address, at most once per DEFEND_INTERVAL,
+// and keeps it (RFC 5227 2.4 c): the server has granted it, and any station could take it away
+// otherwise.
 func (e *Engine) ReceiveARP(a *packet.ARP, now time.Duration) []Action {
 	if a.Sender == e.config.Hardware {
 		return nil
@@ -92,12 +97,17 @@ func (e *Engine) ReceiveARP(a *packet.ARP, now time.Duration) []Action {
 	if e.held == nil || a.SenderIP != e.held.Address.Addr() {
 		return nil
 	}
-	if now-e.lastDefended < defendInterval {
-		return append([]Action{Lost{Conflict}}, e.declineAddress(e.held, now)...)
+	var actions []Action
+	if now-e.lastReported >= reportInterval {
+		e.lastReported = now
+		actions = append(actions, Claimed{a.Sender})
 	}
-	e.lastDefended = now
-	own := e.held.Address.Addr()
-	return []Action{SendARP{e.arp(own, own)}}
+	if now-e.lastDefended >= defendInterval {
+		e.lastDefended = now
+		own := e.held.Address.Addr()
+		actions = append(actions, SendARP{e.arp(own, own)})
+	}
+	return actions
 }
 
 func (e *Engine) declineAddress(g *grant, now time.Duration) []Action {

@@ -69,6 +69,8 @@ func (c *conversation) note(actions []Action) {
 				word = "renewed"
 			}
 			c.lines = append(c.lines, fmt.Sprintf("%s %s", word, a.Lease.Address))
+		case Claimed:
+			c.lines = append(c.lines, "claimed by "+a.Station.String())
 		case Lost:
 			c.lines = append(c.lines, "lost: "+a.Reason.String())
 		}
@@ -159,7 +161,7 @@ const (
 	renewed  = "renewed 10.0.2.15/24"
 	expired  = "lost: the lease expired"
 	refused  = "lost: the server refused the address"
-	inUse    = "lost: another station uses the address"
+	claimed  = "claimed by 02:00:00:00:00:4d"
 )
 
 // bind takes a new client to the BOUND state.

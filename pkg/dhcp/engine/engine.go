@@ -72,7 +72,7 @@ type Engine struct {
 // New returns a client and its first messages.
 func New(config Config, now time.Duration) (*Engine, []Action) {
 	e := &Engine{config: config}
-	e.lastDefended = now - defendInterval
+	e.lastDefended, e.lastReported = now-defendInterval, now-reportInterval
 	if lease.IsUnicast(config.Previous) {
 		e.begin(rebooting, now)
 	} else {

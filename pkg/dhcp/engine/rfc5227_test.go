@@ -86,24 +86,32 @@ func TestIgnoresHarmlessARP(t *testing.T) {
 	c.expect()
 }
 
-func TestDefendsAddressOnceThenDeclines(t *testing.T) {
+func TestDefendsAndKeepsBoundAddress(t *testing.T) {
 	c := startWith(t, "10.0.2.15", FastProbes)
 	c.answer(packet.Ack)
 	c.expect(reboot, isBound, announce)
 	c.wait(time.Minute)
 	c.expect(announce)
+	c.receiveARP(neighbor, false, "10.0.2.15", "10.0.2.1")
+	c.expect(claimed, announce)
 	for range 3 {
+		for range 1000 {
+			c.receiveARP(neighbor, true, "10.0.2.15", "10.0.2.1")
+		}
+		c.wait(defendInterval - time.Millisecond)
+		c.receiveARP(neighbor, true, "10.0.2.15", "10.0.2.1")
+		c.expect()
+		c.wait(time.Millisecond)
 		c.receiveARP(neighbor, false, "10.0.2.15", "10.0.2.1")
 		c.expect(announce)
-		c.wait(defendInterval)
-		c.expect()
 	}
-	c.receiveARP(neighbor, false, "10.0.2.15", "10.0.2.1")
-	c.wait(defendInterval - time.Millisecond)
+	for range 3 {
+		c.wait(30 * time.Minute)
+		c.answer(packet.Ack)
+	}
+	c.lines = nil
 	c.receiveARP(neighbor, true, "10.0.2.15", "10.0.2.1")
-	c.expect(announce, inUse, decline)
-	c.wait(declineWait)
-	c.expect(discover)
+	c.expect(claimed, announce)
 }
 
 func TestRateLimitsAfterManyConflicts(t *testing.T) {

@@ -64,6 +64,11 @@ var cookie = []byte{99, 130, 83, 99}
 // HardwareAddr is an Ethernet address.
 type HardwareAddr [6]byte
 
+// String returns the address in its usual form: six hexadecimal bytes with colons.
+func (h HardwareAddr) String() string {
+	return fmt.Sprintf("%02x:%02x:%02x:%02x:%02x:%02x", h[0], h[1], h[2], h[3], h[4], h[5])
+}
+
 // BroadcastAddr is the Ethernet broadcast address.
 var BroadcastAddr = HardwareAddr{255, 255, 255, 255, 255, 255}
 

@@ -40,10 +40,11 @@ type Setup struct {
 // ActuatorFiles are the file descriptors of the actuator. It is the starting process itself, so
 // their numbers are not fixed.
 type ActuatorFiles struct {
-	Engine      channel.Conn
-	Lifeline    int // held open until the actuator ends, which the wire notices
-	RouteSocket int // a netlink route socket
-	Resolv      int // the file for name servers, or 0
+	Engine       channel.Conn
+	Lifeline     int // held open until the actuator ends, which the wire notices
+	RouteSocket  int // a netlink route socket
+	RouteMonitor int // a netlink socket for notifications
+	Resolv       int // the file for name servers, or 0
 }
 
 // The file descriptors of wire and engine.

@@ -65,8 +65,9 @@ func readFiles(dir string) ([]setting, error) {
 	return once, nil
 }
 
-// expand replaces each pattern by the parameters that match it and that no other setting names. As in
-// sysctl.d(5), a setting that names a parameter precedes any pattern, and a pattern may match none.
+// expand replaces each pattern by the parameters that match it and that no other setting names. As
+// in sysctl.d(5), a setting that names a parameter precedes any pattern, and a pattern may match
+// none.
 func expand(settings []setting, root string) []setting {
 	named := map[string]bool{}
 	for _, s := range settings {
@@ -80,7 +81,8 @@ func expand(settings []setting, root string) []setting {
 			found = append(found, s)
 			continue
 		}
-		paths, _ := filepath.Glob(filepath.Join(root, keyPath(s.key))) // parse has checked the pattern
+		// parse has checked the pattern.
+		paths, _ := filepath.Glob(filepath.Join(root, keyPath(s.key)))
 		for _, path := range paths {
 			if key, err := filepath.Rel(root, path); err == nil && !named[key] {
 				match := s

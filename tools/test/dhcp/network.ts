@@ -5,10 +5,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Network extends AsyncDisposable {
   /** Connects a station by its `eth0`, with an address if given. */
   station(name: string, address?: string): Station;
+  /** Connects a station of another network by a further interface. */
+  connect(station: Station, link: string): void;
 }
 
 /** A network namespace and its programs. */
 export interface Station {
+  readonly namespace: string;
   /** Runs a command in the namespace and returns its output. */
   run(...command: readonly string[]): string;
   /** Starts a command in the namespace. It is killed when the network is disposed of. */
@@ -45,20 +48,25 @@ export function network(): Network {
   ip('netns', 'add', lan);
   ip('-n', lan, 'link', 'add', 'br0', 'type', 'bridge', 'forward_delay', '0');
   ip('-n', lan, 'link', 'set', 'br0', 'up');
+  const connect = (namespace: string, link: string, port: string): void => {
+    const peer = ['peer', 'name', port, 'netns', lan];
+    ip('link', 'add', link, 'netns', namespace, 'type', 'veth', ...peer);
+    ip('-n', lan, 'link', 'set', 'dev', port, 'master', 'br0', 'up');
+  };
   return {
+    connect: ({ namespace }, link) => connect(namespace, link, `other-${link}`),
     station: (name, address) => {
       const namespace = `${prefix}-${name}`;
       ip('netns', 'add', namespace);
       namespaces.push(namespace);
-      const peer = ['peer', 'name', name, 'netns', lan];
-      ip('link', 'add', 'eth0', 'netns', namespace, 'type', 'veth', ...peer);
-      ip('-n', lan, 'link', 'set', 'dev', name, 'master', 'br0', 'up');
+      connect(namespace, 'eth0', name);
       if (address !== undefined) {
         ip('-n', namespace, 'addr', 'add', address, 'dev', 'eth0');
         ip('-n', namespace, 'link', 'set', 'eth0', 'up');
       }
       const within = ['netns', 'exec', namespace];
       return {
+        namespace,
         run: (...command) => ip(...within, ...command),
         start: (...command) => {
           const program = follow(spawn('ip', [...within, ...command]));

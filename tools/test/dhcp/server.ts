@@ -6,12 +6,20 @@ import { four, parse, type Reply, type Request, seconds, write } from './message
 
 const [, , own = '', word = ''] = process.argv;
 // The namespace has no route to 255.255.255.255; this address reaches all stations too.
-const BROADCAST = '10.99.0.255';
+const subnet = own.slice(0, own.lastIndexOf('.'));
+const BROADCAST = `${subnet}.255`;
 const OFFER = 2;
 const ACK = 5;
 const NAK = 6;
-const FIRST = '10.99.0.50';
-const SECOND = '10.99.0.51';
+const FIRST = `${subnet}.50`;
+const SECOND = `${subnet}.51`;
+const CAPTURED = [
+  '10.77.0.0/24',
+  '10.77.0.128/25',
+  '198.51.100.0/24',
+  '198.51.100.7/32',
+  '10.99.0.0/25',
+];
 const kinds = ['', 'discover', 'offer', 'request', 'decline', 'ack', 'nak', 'release'];
 
 const socket = createSocket({ type: 'udp4', reuseAddr: true });
@@ -25,7 +33,7 @@ function answer(request: Request, type: number, yiaddr: string, times: readonly 
   const options = [
     { code: 54, value: four(own) },
     { code: 1, value: [255, 255, 255, 0] },
-    { code: 3, value: four('10.99.0.1') },
+    { code: 3, value: four(`${subnet}.1`) },
     { code: 51, value: seconds(lease) },
     { code: 58, value: seconds(t1) },
     { code: 59, value: seconds(t2) },
@@ -54,6 +62,8 @@ const behaviours: Readonly<Record<string, (request: Request) => readonly Reply[]
     granted += 1;
     return [answer(request, ACK, FIRST, [60, 5, 8])];
   },
+  // Grants and renews leases.
+  grants: (request) => [answer(request, request.type === 1 ? OFFER : ACK, FIRST, [60, 5, 8])],
   // Offers nothing, but renews every lease.
   prolongs: (request) =>
     request.ciaddr === '0.0.0.0' ? [] : [answer(request, ACK, request.ciaddr, [60, 5, 8])],
@@ -71,9 +81,34 @@ const behaviours: Readonly<Record<string, (request: Request) => readonly Reply[]
     if (request.type === 1) return [answer(request, OFFER, address, [60])];
     return request.type === 3 ? [answer(request, ACK, address, [60])] : [];
   },
+  // Routes for networks that a tunnel and static routes already reach (CVE-2024-3661), and others.
+  captures: (request) => {
+    const renewal = request.ciaddr !== '0.0.0.0';
+    const to = renewal
+      ? ['0.0.0.0/0', '203.0.113.0/24']
+      : ['0.0.0.0/0', ...CAPTURED, '192.0.2.0/24', '172.16.0.0/12'];
+    const reply = answer(request, request.type === 1 ? OFFER : ACK, FIRST, [60, 5, 8]);
+    return [{ ...reply, options: [...reply.options, { code: 121, value: to.flatMap(via) }] }];
+  },
+  // An address whose subnet is part of a tunnel's.
+  overlaps: (request) => {
+    const reply = answer(request, request.type === 1 ? OFFER : ACK, '10.77.0.200', [60, 5, 8]);
+    const options = reply.options.filter(({ code }) => code !== 1 && code !== 3);
+    return [{ ...reply, options: [...options, { code: 1, value: [255, 255, 255, 128] }] }];
+  },
   hostile: (request) =>
     request.type === 1 ? hostile(request, OFFER) : [...refusals(request), ...hostile(request, ACK)],
 };
+
+/** Returns a route by the first station, in the form of option 121. */
+function via(prefix: string): number[] {
+  const [network = '', bits = ''] = prefix.split('/');
+  return [
+    Number(bits),
+    ...four(network).slice(0, Math.ceil(Number(bits) / 8)),
+    ...four('10.99.0.1'),
+  ];
+}
 
 /** Returns rejections that do not count: of another server, another transaction, and no server. */
 function refusals(request: Request): Reply[] {

@@ -24,37 +24,50 @@ type actuator struct {
 	routeSocket routeSocket
 	links       map[int]*link
 	log         func(format string, args ...any)
+	recheck     bool // routes have changed since the last check
+	recheckTime time.Time
 }
 
 // link is an interface and the address that this program may remove.
 type link struct {
 	name    string
+	index   int
+	metric  uint32 // of its routes
 	address netip.Addr
 	subnet  netip.Prefix // invalid for an address of an earlier run
 	bound   bool
+	managed bool          // had a lease, so that its routes are those of wanted
+	wanted  []wantedRoute // of the lease
+	noted   []string      // lines logged about the lease
 }
+
+// recheckInterval is the minimum time between two checks of routes after changes by others.
+const recheckInterval = time.Second
 
 // Run applies leases until the engine ends or, with Once, until there is a lease.
 func Run(s setup.Setup, log func(format string, args ...any)) error {
 	a := actuator{Setup: s, routeSocket: routeSocket{fd: s.Files.RouteSocket}, links: map[int]*link{}, log: log}
-	for _, i := range s.Interfaces {
-		a.links[i.Index] = &link{name: i.Name, address: i.Previous}
+	for at, i := range s.Interfaces {
+		a.links[i.Index] = &link{name: i.Name, index: i.Index, metric: firstMetric + uint32(at), address: i.Previous}
 	}
 	end := time.Now().Add(s.Wait)
 	buffer := make([]byte, channel.MaxSize)
 	for {
+		limit := time.Time{}
 		if s.Once {
-			bound := a.bound()
-			if bound == len(a.links) {
+			if a.bound() == len(a.links) {
 				return nil
 			}
-			if late, err := wait(s.Files.Engine, end); err != nil {
-				return err
-			} else if late && bound > 0 {
-				return nil
-			} else if late {
-				return fmt.Errorf("no server answered within %v", s.Wait)
-			}
+			limit = end
+		}
+		ready, err := a.wait(limit)
+		switch {
+		case err != nil:
+			return err
+		case !ready && a.bound() > 0:
+			return nil
+		case !ready:
+			return fmt.Errorf("no server answered within %v", s.Wait)
 		}
 		raw, err := s.Files.Engine.Receive(buffer)
 		if err != nil {
@@ -74,16 +87,42 @@ func Run(s setup.Setup, log func(format string, args ...any)) error {
 	}
 }
 
-// wait waits for a message, and reports whether end came first.
-func wait(engine channel.Conn, end time.Time) (late bool, err error) {
-	ready := []unix.PollFd{{Fd: int32(engine), Events: unix.POLLIN}}
+// wait waits for a message of the engine, and meanwhile checks routes after others have changed
+// them. It returns false at end, unless that is the zero time.
+func (a *actuator) wait(end time.Time) (ready bool, err error) {
+	files := []unix.PollFd{
+		{Fd: int32(a.Files.Engine), Events: unix.POLLIN}, {Fd: int32(a.Files.RouteMonitor), Events: unix.POLLIN},
+	}
 	for {
-		limit := unix.NsecToTimespec(int64(max(time.Until(end), 0)))
-		n, err := unix.Ppoll(ready, &limit, nil)
-		if errors.Is(err, unix.EINTR) {
-			continue
+		next := end
+		if a.recheck && (end.IsZero() || a.recheckTime.Before(end)) {
+			next = a.recheckTime
 		}
-		return n == 0, err
+		var limit *unix.Timespec
+		if !next.IsZero() {
+			left := unix.NsecToTimespec(int64(max(time.Until(next), 0)))
+			limit = &left
+		}
+		n, err := unix.Ppoll(files, limit, nil)
+		switch {
+		case errors.Is(err, unix.EINTR):
+		case err != nil:
+			return false, err
+		case n == 0 && next == end:
+			return false, nil
+		case n == 0:
+			a.recheck, a.recheckTime = false, time.Now().Add(recheckInterval)
+			if err := a.setRoutes(); err != nil {
+				return false, fmt.Errorf("routes: %w", err)
+			}
+		case files[0].Revents != 0:
+			return true, nil
+		default:
+			if err := drain(a.Files.RouteMonitor); err != nil {
+				return false, fmt.Errorf("netlink: %w", err)
+			}
+			a.recheck = true
+		}
 	}
 }
 
@@ -106,11 +145,22 @@ func (a *actuator) apply(message any) error {
 		return a.set(m, l)
 	case channel.Lost:
 		l, known := a.links[m.Interface]
-		if !known || !l.address.IsValid() {
-			return errors.New("lost an address that is not set")
+		if !known {
+			return fmt.Errorf("lost an address of unknown interface %d", m.Interface)
+		}
+		if !l.address.IsValid() {
+			// It was refused.
+			return nil
 		}
 		a.log("%s: %v, removing %v", l.name, m.Reason, l.address)
 		return a.remove(m.Interface, l)
+	case channel.Claimed:
+		l, known := a.links[m.Interface]
+		if !known {
+			return fmt.Errorf("claim on unknown interface %d", m.Interface)
+		}
+		a.log("%s: %v claims %v, which stays in use", l.name, m.Station, l.address)
+		return nil
 	}
 	return errors.New("unexpected message")
 }
@@ -126,6 +176,15 @@ func (a *actuator) set(m channel.Bound, l *link) error {
 			return err
 		}
 	}
+	if !m.Renewed {
+		l.noted = nil
+	}
+	if r, overlaps, err := a.overlappedSubnet(l, address); err != nil {
+		return fmt.Errorf("%s: routes: %w", l.name, err)
+	} else if overlaps {
+		l.note(a.log, "%s: refused the address %v, which overlaps %v", l.name, address, r.To)
+		return nil
+	}
 	if m.Lease.MTU != 0 {
 		if err := a.routeSocket.setMTU(m.Interface, m.Lease.MTU); err != nil {
 			a.log("%s: MTU %d: %v", l.name, m.Lease.MTU, err)
@@ -135,12 +194,9 @@ func (a *actuator) set(m channel.Bound, l *link) error {
 		return fmt.Errorf("%s: set address %v: %w", l.name, address, err)
 	}
 	l.address, l.subnet, l.bound = address.Addr(), address.Masked(), true
-	for _, route := range m.Lease.Routes {
-		// A route that the kernel rejects, for instance because another interface has it, does not
-		// prevent the others.
-		if err := a.routeSocket.setRoute(m.Interface, route); err != nil {
-			a.log("%s: set route to %v: %v", l.name, route.To, err)
-		}
+	l.managed, l.wanted = true, l.wantedRoutes(m.Lease)
+	if err := a.setRoutes(); err != nil {
+		return fmt.Errorf("%s: routes: %w", l.name, err)
 	}
 	if a.Files.Resolv != 0 && len(m.Lease.NameServers) > 0 {
 		if err := writeResolv(a.Files.Resolv, m.Lease); err != nil {
@@ -155,11 +211,11 @@ func (a *actuator) set(m channel.Bound, l *link) error {
 
 func (a *actuator) remove(index int, l *link) error {
 	address := l.address
-	l.address, l.subnet, l.bound = netip.Addr{}, netip.Prefix{}, false
+	l.address, l.subnet, l.bound, l.wanted, l.managed = netip.Addr{}, netip.Prefix{}, false, nil, true
 	if err := a.routeSocket.removeAddress(index, address); err != nil {
 		return fmt.Errorf("%s: remove %v: %w", l.name, address, err)
 	}
-	return nil
+	return a.setRoutes()
 }
 
 func leaseTime(l *lease.Lease) string {

@@ -128,6 +128,8 @@ func (c *client) perform(index int, actions []engine.Action) error {
 			err = c.actuator.Send(channel.Bound{Interface: index, Renewed: a.Renewed, Lease: a.Lease}.Encode())
 		case engine.Lost:
 			err = c.actuator.Send(channel.Lost{Interface: index, Reason: a.Reason}.Encode())
+		case engine.Claimed:
+			err = c.actuator.Send(channel.Claimed{Interface: index, Station: a.Station}.Encode())
 		}
 		if err != nil {
 			return err

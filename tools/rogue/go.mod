@@ -1,0 +1,3 @@
+module lkt/rogue
+
+go 1.24

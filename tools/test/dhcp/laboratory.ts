@@ -1,0 +1,88 @@
+import { mkdtempSync, readFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { buildGoProgram } from '../go-program.ts';
+import type { Network, Program, Station } from './network.ts';
+
+/** A directory with the programs under test, in which clients and servers keep their files. */
+export interface Laboratory {
+  readonly dir: string;
+  /** The DHCP client. */
+  readonly dhcp: string;
+  /** Sends raw frames. */
+  readonly rogue: string;
+}
+
+/** A station that runs the DHCP client. */
+export interface Client {
+  readonly station: Station;
+  /** Starts the client on `eth0`, with these flags before the name. */
+  readonly start: (...flags: readonly string[]) => Program;
+  /** Returns the client's resolv.conf. */
+  readonly names: () => string;
+}
+
+/** Compiles the programs. The caller removes the directory. */
+export async function laboratory(): Promise<Laboratory> {
+  const dir = mkdtempSync(join(tmpdir(), 'lkt-dhcp-'));
+  const programs = { dhcp: join(dir, 'dhcp'), rogue: join(dir, 'rogue') };
+  await buildGoProgram('pkg/dhcp', programs.dhcp);
+  await buildGoProgram('tools/rogue', programs.rogue);
+  return { dir, ...programs };
+}
+
+/** Connects a client. It runs on `links` interfaces, `eth0` and so on, which one network has. */
+export function client(
+  { dir, dhcp }: Laboratory,
+  lan: Network,
+  links: readonly string[] = ['eth0'],
+): Client {
+  const station = lan.station('c');
+  const resolv = join(mkdtempSync(join(dir, 'c-')), 'resolv.conf');
+  return {
+    station,
+    start: (...flags) => station.start(dhcp, '-resolv', resolv, ...flags, ...links),
+    names: () => readFileSync(resolv, 'utf8'),
+  };
+}
+
+/** Starts dnsmasq as the DHCP server of a range. */
+export function dnsmasq(
+  { dir }: Laboratory,
+  station: Station,
+  range: string,
+  ...options: readonly string[]
+): Program {
+  const usual = ['-d', '-C', '/dev/null', '--port=0', '--interface=eth0', '--bind-interfaces'];
+  const lease = [`--dhcp-leasefile=${mkdtempSync(join(dir, 'd-'))}/leases`, '--dhcp-authoritative'];
+  const quiet = ['--no-ping', '--pid-file=', '--user=root', '--log-dhcp'];
+  return station.start(
+    'dnsmasq',
+    ...usual,
+    ...lease,
+    ...quiet,
+    `--dhcp-range=${range}`,
+    ...options,
+  );
+}
+
+/** Starts a server with a behaviour of server.ts. */
+export async function rogue(
+  lan: Network,
+  name: string,
+  address: string,
+  word: string,
+): Promise<Program> {
+  const server = lan
+    .station(name, `${address}/24`)
+    .start(process.execPath, join(import.meta.dirname, 'server.ts'), address, word);
+  await server.says('listening');
+  return server;
+}
+
+/** Resolves once a condition holds. Fails after a minute. */
+export async function until(what: () => boolean): Promise<void> {
+  for (const end = Date.now() + 60_000; !what(); await sleep(50))
+    if (Date.now() > end) throw new Error(`not within a minute: ${String(what)}`);
+}
