@@ -1,10 +1,11 @@
 import { connect, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions, SecureContext } from 'node:tls';
 import { ConnectionError, tooSlow } from './connection-error.ts';
+import { ReadBuffer } from './read-buffer.ts';
 import { type SpeedLimit, SpeedMeter } from './speed-meter.ts';
 
 const CONNECT_TIMEOUT_MS = 15_000;
-/** Few large reads into existing memory are much faster than many small ones. */
+/** Bytes that a TLS socket buffers. */
 const READ_BUFFER_BYTES = 512 * 1024;
 
 /** Options of a connection. */
@@ -37,6 +38,7 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
   };
   let connection: Connection | undefined;
   let socket: Socket;
+  let buffer: ReadBuffer | undefined;
   if (isSecure) {
     // Loaded on demand: the TLS module takes a while.
     const tls = await import('node:tls');
@@ -50,17 +52,19 @@ export async function openConnection(url: URL, options: ConnectionOptions): Prom
     };
     socket = tls.connect(secure);
   } else {
+    const into = new ReadBuffer();
     const onread = {
-      buffer: Buffer.allocUnsafeSlow(READ_BUFFER_BYTES),
-      callback: (count: number, buffer: Uint8Array): boolean => {
-        connection?.push(buffer.subarray(0, count));
-        // Pauses until this part was consumed.
-        return false;
+      buffer: (): Buffer => into.space(),
+      callback: (count: number): boolean => {
+        const hasSpace = into.receive(count);
+        connection?.wake();
+        return hasSpace;
       },
     };
     socket = connect({ ...common, onread });
+    buffer = into;
   }
-  connection = new Connection(socket, options, !isSecure);
+  connection = new Connection(socket, options, buffer);
   await opened(socket, isSecure ? 'secureConnect' : 'connect', signal);
   return connection;
 }
@@ -97,8 +101,9 @@ export class Connection {
   readonly #socket: Socket;
   readonly #idle: number;
   readonly #minSpeed: SpeedLimit;
-  /** Parts arrive through `push`, in the same memory. */
-  readonly #isPushed: boolean;
+  /** Receives the bytes, if the socket itself does not buffer them. */
+  readonly #buffer: ReadBuffer | undefined;
+  /** Bytes that were put back. */
   #part: Uint8Array | undefined;
   /** Bytes of the part that were counted before they were put back. */
   #unreadBytes = 0;
@@ -114,24 +119,23 @@ export class Connection {
   constructor(
     socket: Socket,
     { idle, minSpeed }: Pick<ConnectionOptions, 'idle' | 'minSpeed'>,
-    isPushed: boolean,
+    buffer?: ReadBuffer,
   ) {
     this.#socket = socket;
     this.#idle = idle;
     this.#minSpeed = minSpeed;
-    this.#isPushed = isPushed;
-    const wake = (): void => this.#wake?.();
-    if (!isPushed)
+    this.#buffer = buffer;
+    if (buffer === undefined)
       socket.on('readable', () => {
         // A socket reports its end only after a read.
         if (this.#wake === undefined && socket.readableLength === 0) socket.read();
-        wake();
+        this.wake();
       });
     socket.on('end', () => this.#end());
     socket.on('close', () => this.#end());
     socket.on('error', (error) => {
       this.#failure ??= error;
-      wake();
+      this.wake();
     });
     socket.on('timeout', () => {
       if (this.#wake !== undefined)
@@ -143,12 +147,12 @@ export class Connection {
   get isUsable(): boolean {
     const { readableLength, destroyed } = this.#socket;
     const isOpen = !destroyed && !this.#hasEnded && performance.now() < this.#parkedUntil;
-    return isOpen && this.#part === undefined && readableLength === 0;
+    const hasBytes = this.#part !== undefined || this.#buffer?.isEmpty === false;
+    return isOpen && !hasBytes && readableLength === 0;
   }
 
-  /** Delivers a part to the reader. */
-  push(part: Uint8Array): void {
-    this.#part = part;
+  /** Tells the reader that bytes or the end have arrived. */
+  wake(): void {
     this.#wake?.();
   }
 
@@ -221,7 +225,11 @@ export class Connection {
       this.#part = undefined;
       return part;
     }
-    return this.#isPushed ? undefined : ((this.#socket.read() as Buffer | null) ?? undefined);
+    if (this.#buffer === undefined) return (this.#socket.read() as Buffer | null) ?? undefined;
+    const received = this.#buffer.take();
+    // Continues to read after a full block, while this part is in use.
+    if (received !== undefined) this.#socket.resume();
+    return received;
   }
 
   #measure(bytes: number, waited: number): void {
@@ -233,7 +241,7 @@ export class Connection {
     this.#socket.setTimeout(this.#idle);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
-      if (this.#isPushed) this.#socket.resume();
+      if (this.#buffer !== undefined) this.#socket.resume();
     });
     this.#wake = undefined;
     this.#socket.setTimeout(0);
@@ -241,6 +249,6 @@ export class Connection {
 
   #end(): void {
     this.#hasEnded = true;
-    this.#wake?.();
+    this.wake();
   }
 }
