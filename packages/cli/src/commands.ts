@@ -46,6 +46,7 @@ const COMMANDS = {
   run: async () => (await import('./commands/run.ts')).Run,
   schema: async () => (await import('./commands/schema.ts')).Schema,
   serve: async () => (await import('./commands/serve.ts')).Serve,
+  'trust:show': async () => (await import('./commands/trust-show.ts')).TrustShow,
   'trust:update': async () => (await import('./commands/trust-update.ts')).TrustUpdate,
   update: async () => (await import('./commands/update.ts')).Update,
   verify: async () => (await import('./commands/verify.ts')).Verify,

@@ -31,7 +31,10 @@ for (const file of globSync('*/*.txtar', { cwd: scripts })) {
     await using sigstore = text.includes('$SIGSTORE') ? await startSigstore() : undefined;
     await using tuf = text.includes('$TUF') ? await startTufRepository() : undefined;
     if (tuf !== undefined && sigstore !== undefined) {
-      tuf.publish({ 'trusted_root.json': sigstore.trustedRoot });
+      tuf.publish({
+        'trusted_root.json': sigstore.trustedRoot,
+        'signing_config.v0.2.json': signingConfig(sigstore.url),
+      });
       writeFileSync(join(dir.path, 'tuf-root.json'), tuf.root);
     }
     const exp = Math.floor(Date.now() / 1000) + HOUR;
@@ -67,5 +70,19 @@ for (const file of globSync('*/*.txtar', { cwd: scripts })) {
         GIT_COMMITTER_EMAIL: 'a@example.com',
       },
     });
+  });
+}
+
+/** Returns a signing config with all services at an address. */
+function signingConfig(url: string): string {
+  const validFor = { start: '2020-01-01T00:00:00Z' };
+  const services = [{ url, majorApiVersion: 1, validFor, operator: 'test' }];
+  return JSON.stringify({
+    mediaType: 'application/vnd.dev.sigstore.signingconfig.v0.2+json',
+    caUrls: services,
+    rekorTlogUrls: services,
+    rekorTlogConfig: { selector: 'ANY' },
+    tsaUrls: services,
+    tsaConfig: { selector: 'ANY' },
   });
 }

@@ -1,29 +1,25 @@
-import { createHash } from 'node:crypto';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { LktError, reportStep } from '@lkt/core';
+import { dirname, join, resolve } from 'node:path';
+import { digestOf, LktError, reportStep } from '@lkt/core';
 import { LktCommand } from '../command.ts';
+import type { RootRecord } from '@lkt/sign';
 import { valueFlag } from '../flags/options.ts';
 import { TUF_DIRECTORY } from '../session/cache-areas.ts';
 import { readGiven } from '../session/paths.ts';
+import { SIGNING_CONFIG } from '../session/signer.ts';
 
-interface Result {
+interface Result extends RootRecord {
   /** The written file. */
   readonly path: string;
-  readonly digest: string;
   /** The file was written because its content is new. */
   readonly changed: boolean;
-  readonly url: string;
-  readonly fetched: string;
-  /** Versions of the TUF metadata, and when that of the trusted root expires. */
-  readonly rootVersion: number;
-  readonly targetsVersion: number;
-  readonly expires: string;
+  /** The written signing config; undefined if the instance publishes none. */
+  readonly signingConfig: string | undefined;
 }
 
 export class TrustUpdate extends LktCommand {
-  static override summary = 'Fetch the trusted root of a Sigstore instance';
-  static override description = `Fetches trusted_root.json from the TUF repository of a Sigstore instance, verified from the root metadata that you give. Keep both files with the sources: policies name the trusted root, and verification uses no network.`;
+  static override summary = 'Fetch the trusted root and signing config of a Sigstore instance';
+  static override description = `Fetches trusted_root.json from the TUF repository of a Sigstore instance, verified from the root metadata that you give; beside it signing_config.json, if the instance publishes one, and a record of the origin. Keep the files with the sources: policies name the trusted root, and verification uses no network.`;
   static override examples = [
     '<%= config.bin %> trust update --root root.json',
     '<%= config.bin %> trust update --root root.json --url https://tuf.example --output keys/trusted_root.json',
@@ -40,7 +36,7 @@ export class TrustUpdate extends LktCommand {
     const { flags } = await this.parse(TrustUpdate);
     const session = await this.begin(flags);
     const { environment, reporter, signal, cacheDir } = session;
-    const { fetchTrustedRoot, PUBLIC_TUF } = await import('@lkt/sign');
+    const { fetchTrustedRoot, PUBLIC_TUF, rootRecordPath } = await import('@lkt/sign');
     const { redactUrl } = await import('@lkt/http');
     const url = flags.url ?? PUBLIC_TUF;
     const options = {
@@ -53,15 +49,22 @@ export class TrustUpdate extends LktCommand {
     };
     await session.openStore();
     const title = `fetch the trusted root of ${redactUrl(url)}`;
-    const { text, ...versions } = await reportStep(reporter, { id: title, title }, async () =>
-      fetchTrustedRoot(options),
-    );
-    const changed = await writeIfNew(resolve(environment.cwd, flags.output), flags.output, text);
-    const digest = `sha256:${createHash('sha256').update(text).digest('hex')}`;
+    const step = { id: title, title };
+    const found = await reportStep(reporter, step, async () => fetchTrustedRoot(options));
+    const { text, signingConfig: config, ...versions } = found;
+    const { output } = flags;
+    const write = async (name: string, content: string): Promise<boolean> =>
+      writeIfNew(resolve(environment.cwd, name), name, content);
+    const changed = await write(output, text);
+    const signingConfig = config === undefined ? undefined : join(dirname(output), SIGNING_CONFIG);
+    if (signingConfig !== undefined) await write(signingConfig, config ?? '');
+    const digest = digestOf(text);
     const fetched = new Date().toISOString();
+    const record: RootRecord = { digest, url: redactUrl(url), fetched, ...versions };
+    await write(rootRecordPath(output), `${JSON.stringify(record, undefined, 2)}\n`);
     this.endProgress();
-    this.log(`${flags.output}: ${digest}, as of ${fetched}${changed ? '' : ' (unchanged)'}`);
-    return { path: flags.output, digest, changed, url: redactUrl(url), fetched, ...versions };
+    this.log(`${output}: ${digest}, as of ${fetched}${changed ? '' : ' (unchanged)'}`);
+    return { path: output, changed, signingConfig, ...record };
   }
 }
 

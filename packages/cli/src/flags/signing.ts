@@ -17,7 +17,7 @@ export const signingFlags = grouped('SIGNATURE', {
   ),
   'signing-config': valueFlag(
     'FILE',
-    'signing_config.json of your Sigstore instance, instead of the URLs (LKT_SIGNING_CONFIG)',
+    'signing_config.json of your Sigstore instance, instead of the URLs (LKT_SIGNING_CONFIG); default without --key: the one beside the trusted root',
   ),
   'tsa-url': valueFlag('URL', 'timestamp authority (LKT_TSA_URL)', {
     aliases: ['timestamp-server-url'],

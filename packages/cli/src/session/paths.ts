@@ -27,10 +27,13 @@ export async function isDirectory(path: string): Promise<boolean> {
  * @throws LktError NOT_FOUND
  */
 export async function readGiven(cwd: string, file: string, what: string = file): Promise<string> {
-  try {
-    return await readFile(resolve(cwd, file), 'utf8');
-  } catch (cause) {
+  return readFile(resolve(cwd, file), 'utf8').catch(unreadable(what));
+}
+
+/** Returns a rejection handler for a file that the user gave. */
+export function unreadable(what: string): (cause: unknown) => never {
+  return (cause) => {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES')) throw cause;
     throw new LktError('NOT_FOUND', `cannot read ${what}`, { cause });
-  }
+  };
 }

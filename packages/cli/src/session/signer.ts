@@ -1,14 +1,18 @@
+import { existsSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { SignerId, Signer, SigningKey, SigningServices } from '@lkt/sign';
 import type { RegistryFlags } from '../flags/registry.ts';
 import type { SignFlags } from '../flags/signing.ts';
-import { present } from './environment.ts';
+import { type Environment, present, trustedRootSetting } from './environment.ts';
 import { readGiven } from './paths.ts';
 import { authorities } from './registries.ts';
 import type { Session } from './session.ts';
 import { givenRoot } from './trust.ts';
+
+/** The signing config that `lkt trust update` writes beside the trusted root. */
+export const SIGNING_CONFIG = 'signing_config.json';
 
 /**
  * Opens the signer that the flags and the environment name. Reads the key and asks for its password
@@ -40,21 +44,21 @@ export async function openSigner(
 }
 
 /**
- * Returns the services of the signing config, or those of the URLs.
+ * Returns the services of the signing config, or those of the URLs. Without both, an identity takes
+ * the signing config beside the trusted root.
  * @throws LktError USAGE_INVALID for both; CONFIG_INVALID, UNSUPPORTED, NOT_FOUND
  */
-async function signingServices(
-  { environment: { cwd, variables } }: Session,
-  flags: SignFlags,
-): Promise<SigningServices> {
+async function signingServices(session: Session, flags: SignFlags): Promise<SigningServices> {
+  const { environment } = session;
+  const { cwd, variables } = environment;
   const urls: SigningServices = {
     fulcioUrl: flags['fulcio-url'] ?? present(variables['LKT_FULCIO_URL']),
     rekorUrl: flags['rekor-url'] ?? present(variables['LKT_REKOR_URL']),
     tsaUrl: flags['tsa-url'] ?? present(variables['LKT_TSA_URL']),
   };
-  const given = flags['signing-config'] ?? present(variables['LKT_SIGNING_CONFIG']);
-  if (given === undefined) return urls;
-  if (Object.values(urls).some((url) => url !== undefined))
+  const hasUrl = Object.values(urls).some((url) => url !== undefined);
+  const named = flags['signing-config'] ?? present(variables['LKT_SIGNING_CONFIG']);
+  if (named !== undefined && hasUrl)
     throw new LktError(
       'USAGE_INVALID',
       'a signing config and URLs of its services exclude each other',
@@ -62,10 +66,21 @@ async function signingServices(
         fix: 'give --signing-config alone, and unset LKT_FULCIO_URL, LKT_REKOR_URL and LKT_TSA_URL',
       },
     );
+  // A key needs no service, and its signatures may not be meant for a log.
+  const isDefault = named === undefined && !hasUrl && flags.key === undefined;
+  const given = isDefault ? configBesideRoot(environment, flags) : named;
+  if (given === undefined) return urls;
   const from = flags['signing-config'] === undefined ? 'LKT_SIGNING_CONFIG' : '--signing-config';
-  const text = await readGiven(cwd, given, `${from} ${given}`);
+  const text = await readGiven(cwd, given, isDefault ? given : `${from} ${given}`);
   const { parseSigningConfig } = await import('@lkt/sign');
   return parseSigningConfig(text, given, new Date());
+}
+
+/** Returns the path of the signing config beside the trusted root; undefined if it is missing. */
+function configBesideRoot(environment: Environment, flags: SignFlags): string | undefined {
+  const root = trustedRootSetting(flags['trusted-root'], environment).value;
+  const path = join(dirname(root), SIGNING_CONFIG);
+  return root !== '' && existsSync(path) ? relative(environment.cwd, path) : undefined;
 }
 
 /**

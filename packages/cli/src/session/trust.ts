@@ -8,7 +8,7 @@ import { signatureSources } from '@lkt/sign/signature-sources';
 import type { PullFlags } from '../flags/registry.ts';
 import type { TrustFlags } from '../flags/trust.ts';
 import { mirrorSetting, trustedRootSetting } from './environment.ts';
-import { readGiven } from './paths.ts';
+import { readGiven, unreadable } from './paths.ts';
 import { lazyRegistries } from './registries.ts';
 import type { Session } from './session.ts';
 
@@ -28,7 +28,9 @@ export async function trustOptions(
   return {
     policies: async (dirs) => {
       const { trustPolicies } = await import('@lkt/image/trust');
-      return trustPolicies(dirs, await givenPolicies(session, flags), root);
+      const policies = await trustPolicies(dirs, await givenPolicies(session, flags), root);
+      for (const policy of policies) remindOfUpdate(session, policy.root);
+      return policies;
     },
     root,
     sources: signatureSources({
@@ -45,16 +47,38 @@ export async function trustOptions(
  * @throws LktError CONFIG_INVALID, NOT_FOUND
  */
 export async function givenRoot(
-  { environment }: Session,
+  session: Session,
   flags: TrustFlags,
 ): Promise<TrustedRoot | undefined> {
+  const { environment } = session;
   const given = flags['trusted-root'];
   const { value, from } = trustedRootSetting(given, environment);
   if (value === '') return undefined;
   const shown = given ?? environment.variables['LKT_TRUSTED_ROOT'] ?? value;
-  const text = await readGiven(environment.cwd, value, `${from} ${shown}`);
-  const { parseTrustedRoot } = await import('@lkt/sign');
-  return parseTrustedRoot(text, shown);
+  const { readTrustedRoot } = await import('@lkt/sign');
+  const root = await readTrustedRoot(value, shown).catch(unreadable(`${from} ${shown}`));
+  remindOfUpdate(session, root);
+  return root;
+}
+
+const reminded = new WeakMap<Session, Set<string>>();
+
+/** Warns once if the metadata has expired by which a trusted root was fetched. */
+export function remindOfUpdate(session: Session, root: TrustedRoot | undefined): void {
+  if (root?.record === undefined || Date.parse(root.record.expires) > Date.now()) return;
+  const names = reminded.get(session) ?? new Set();
+  reminded.set(session, names);
+  if (names.has(root.record.digest)) return;
+  names.add(root.record.digest);
+  const { fetched, expires } = root.record;
+  session.reporter.emit({
+    kind: 'warning',
+    text: `${root.name}, fetched on ${dayOf(fetched)}, expired on ${dayOf(expires)}; run: lkt trust update`,
+  });
+}
+
+function dayOf(time: string): string {
+  return new Date(time).toISOString().slice(0, 10);
 }
 
 /**

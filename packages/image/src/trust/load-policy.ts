@@ -3,9 +3,9 @@ import { dirname, resolve } from 'node:path';
 import { isErrno, LktError, parseYaml, type SourceFile, uniqueBy, type YamlValue } from '@lkt/core';
 import {
   identityKey,
-  parseTrustedRoot,
   type PublicKey,
   readPublicKey,
+  readTrustedRoot,
   type SignerRequirement,
   type TrustedRoot,
   type TrustPolicy,
@@ -117,7 +117,7 @@ async function readKey(value: YamlValue, dir: string): Promise<PublicKey> {
 async function readRoot(value: YamlValue, dir: string): Promise<TrustedRoot> {
   const text = value.string();
   try {
-    return await parseTrustedRoot(await readFile(resolve(dir, text), 'utf8'), text);
+    return await readTrustedRoot(resolve(dir, text), text);
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR', 'EACCES'))
       throw value.error(`there is no trusted root at ${text}`, { cause });

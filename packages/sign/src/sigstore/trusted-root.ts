@@ -1,5 +1,7 @@
 import type { TrustedRoot as RootMessage } from '@sigstore/protobuf-specs';
+import { readFile } from 'node:fs/promises';
 import { LktError } from '@lkt/core';
+import { readRootRecord, type RootRecord } from './root-record.ts';
 
 /**
  * The authorities of a Sigstore instance for certificates, logs and timestamps
@@ -9,6 +11,18 @@ export interface TrustedRoot {
   /** Origin of the file, for messages. */
   readonly name: string;
   readonly message: RootMessage;
+  /** Where the file was fetched from, if a record beside it says so. */
+  readonly record?: RootRecord | undefined;
+}
+
+/**
+ * Reads a `trusted_root.json`, and its record.
+ * @param name of the file, for messages
+ * @throws CONFIG_INVALID; errors of the file system
+ */
+export async function readTrustedRoot(path: string, name: string): Promise<TrustedRoot> {
+  const text = await readFile(path, 'utf8');
+  return { ...(await parseTrustedRoot(text, name)), record: await readRootRecord(path, text) };
 }
 
 /**

@@ -11,6 +11,7 @@ import { parseTrustedRoot } from './trusted-root.ts';
 export const PUBLIC_TUF = 'https://tuf-repo-cdn.sigstore.dev';
 
 const TARGET = 'trusted_root.json';
+const SIGNING_CONFIG = 'signing_config.v0.2.json';
 
 /** Options of {@link fetchTrustedRoot}. */
 export interface TufOptions {
@@ -33,6 +34,8 @@ export interface TufOptions {
 export interface FetchedRoot {
   /** The text of `trusted_root.json`. */
   readonly text: string;
+  /** The text of the signing config; undefined if the repository has none. */
+  readonly signingConfig: string | undefined;
   /** Version of the newest root metadata. */
   readonly rootVersion: number;
   /** Version of the metadata that lists the trusted root. */
@@ -42,8 +45,8 @@ export interface FetchedRoot {
 }
 
 /**
- * Fetches the trusted root of a Sigstore instance from its TUF repository, verified from the
- * initial root on (The Update Framework 1.0, 5).
+ * Fetches the trusted root of a Sigstore instance from its TUF repository, and its signing config
+ * if there is one, verified from the initial root on (The Update Framework 1.0, 5).
  * @throws NETWORK_FAILED; NOT_FOUND without a trusted root; CONFIG_INVALID for an invalid initial
  * root, URL or trusted root; SIGNATURE_INVALID for metadata that is expired, older than before, or
  * not signed as required
@@ -70,22 +73,29 @@ export async function fetchTrustedRoot(options: TufOptions): Promise<FetchedRoot
   } catch (cause) {
     throw new LktError('CONFIG_INVALID', `${rootName} is not the root metadata of TUF`, { cause });
   }
-  const path = join(metadataDir, TARGET);
-  try {
-    const target = await updater.getTargetInfo(TARGET);
-    if (target === undefined)
-      throw new LktError('NOT_FOUND', `${redactUrl(url)} has no ${TARGET}`, {
-        fix: 'give the --url of a Sigstore instance',
-      });
+  const download = async (name: string): Promise<string | undefined> => {
+    const target = await updater.getTargetInfo(name);
+    if (target === undefined) return undefined;
+    const path = join(metadataDir, name);
     await updater.downloadTarget(target, path);
+    return readFile(path, 'utf8');
+  };
+  let text: string | undefined;
+  let signingConfig: string | undefined;
+  try {
+    text = await download(TARGET);
+    signingConfig = await download(SIGNING_CONFIG);
   } catch (error) {
     signal?.throwIfAborted();
     throw fetcher.failure ?? problemOf(url, rootName, error);
   }
-  const text = await readFile(path, 'utf8');
+  if (text === undefined)
+    throw new LktError('NOT_FOUND', `${redactUrl(url)} has no ${TARGET}`, {
+      fix: 'give the --url of a Sigstore instance',
+    });
   await parseTrustedRoot(text, `${redactUrl(url)}: ${TARGET}`);
   await fetcher.keepRoots();
-  return { text, ...(await versionsIn(metadataDir)) };
+  return { text, signingConfig, ...(await versionsIn(metadataDir)) };
 }
 
 function problemOf(url: string, rootName: string, error: unknown): unknown {
@@ -98,7 +108,7 @@ function problemOf(url: string, rootName: string, error: unknown): unknown {
   });
 }
 
-async function versionsIn(directory: string): Promise<Omit<FetchedRoot, 'text'>> {
+async function versionsIn(directory: string): Promise<Omit<FetchedRoot, 'signingConfig' | 'text'>> {
   const read = async (name: string): Promise<{ version: number; expires: string }> =>
     (
       JSON.parse(await readFile(join(directory, name), 'utf8')) as {
