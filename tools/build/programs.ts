@@ -66,6 +66,8 @@ export async function buildPrograms(
       platform: 'node',
       tsconfig: false,
       logLevel: 'warn',
+      // A module of lkt without a used export is left out, with what only that imports.
+      treeshake: { moduleSideEffects: (id) => !OWN_SOURCE.test(id) },
       plugins: [
         programsOf(add),
         constants(inputs),
@@ -87,6 +89,8 @@ export async function buildPrograms(
     await build.close();
   }
 }
+
+const OWN_SOURCE = /\/packages\/[\w-]+\/src\//;
 
 /** Returns the name of a chunk: rolldown's, or of a package instead of `src` for its index.ts. */
 function chunkName({ name, moduleIds }: PreRenderedChunk): string {
