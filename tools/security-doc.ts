@@ -26,7 +26,7 @@ export function securityDocument(root: string): string {
   );
   return `# Privileges of each package
 
-<!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/sandbox/roles.json; do not edit. -->
+<!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/roles.json; do not edit. -->
 
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
 change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
@@ -43,40 +43,72 @@ Meanings:
 - **seccomp** \`default\` and other restrictions are in [guest.md](guest.md#confinement).
 - **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 
-## Packages with several processes
+## Roles of processes
 
-These open what they need, then split into processes with fewer privileges than their container.
-Each process has its own user, \`no_new_privs\`, and a seccomp filter that kills it at any other
-system call. Tests compare these with \`/proc\` of a booted machine.
+These programs open what they need, then confine themselves with \`pkg/sandbox\`, many as several
+processes with fewer privileges than their container. Every process has \`no_new_privs\`, a seccomp
+filter that kills it at any other system call, and Landlock: it opens only the listed paths, uses only
+the listed TCP ports, and signals no other process. Tests compare these with \`/proc\` of a booted machine.
 
-${globSync('pkg/*/sandbox/roles.json', { cwd: root })
+${globSync('pkg/*/roles.json', { cwd: root })
   .toSorted()
   .flatMap((path) => roleItems(root, path))
   .join('\n')}
 
-Every process also has \`/dev/null\`, the log and the Go timers' descriptors open. It may make the
-system calls that the Go runtime needs: futex, epoll_pwait, nanosleep, sched_yield, memory that is
-neither executable nor file-backed, signal masks, clocks, exit. None can open a file, connect,
-create a process or thread, or send a signal.
+A process has only the capabilities, paths and TCP ports of its item. Without a user, it has that of
+its container.
+
+- **Open**: descriptors from its start. All also have \`/dev/null\`, the log, and those of Go's timers.
+- **System calls**: all also have those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield,
+  signal masks, clocks, exit, and memory that is neither executable nor a file.
+- **Threads**: it may start threads. None can start a process or program, or send a signal.
+- **Memory**: the limit beyond what a Go program has at its start.
 `;
 }
 
 interface Role {
   readonly description: string;
-  readonly uid: number;
-  readonly capabilities: readonly string[];
-  readonly files: readonly string[];
+  readonly uid?: number;
+  readonly capabilities?: readonly string[];
+  readonly files?: readonly string[];
   readonly syscalls: readonly string[];
+  readonly threads?: boolean;
+  readonly read?: readonly string[];
+  readonly write?: readonly string[];
+  readonly connect?: readonly number[];
+  readonly bind?: readonly number[];
+  readonly memory: number;
+  readonly cpu?: number;
 }
 
 function roleItems(root: string, path: string): string[] {
   const roles = JSON.parse(readFileSync(join(root, path), 'utf8')) as Record<string, Role>;
-  return Object.entries(roles).map(([name, { description, uid, capabilities, files, syscalls }]) =>
-    item(
-      `\`${path.split('/')[1] ?? ''}\` ${name}`,
-      `${description}. User ${uid}; capabilities ${codes(capabilities)}; open ${codes(files)}; system calls ${codes(syscalls)}`,
-    ),
+  return Object.entries(roles).map(([name, role]) =>
+    item(`\`${path.split('/')[1] ?? ''}\` ${name}`, `${role.description}. ${roleText(role)}`),
   );
+}
+
+/** Returns the privileges of a role, without those that it has not. */
+function roleText(role: Role): string {
+  const lists: [string, readonly (number | string)[] | undefined][] = [
+    ['user', role.uid === undefined ? undefined : [role.uid]],
+    ['capabilities', role.capabilities],
+    ['open', role.files],
+    ['reads', role.read],
+    ['writes', role.write],
+    ['connects to TCP ports', role.connect],
+    ['binds TCP ports', role.bind],
+    ['system calls', role.syscalls],
+  ];
+  const texts = lists
+    .filter(([, values]) => values !== undefined && values.length > 0)
+    .map(([name, values = []]) =>
+      typeof values[0] === 'number' ? `${name} ${values.join(', ')}` : `${name} ${codes(values.map(String))}`,
+    );
+  if (role.threads === true) texts.push('threads');
+  texts.push(`memory ${role.memory} MiB`);
+  if (role.cpu !== undefined) texts.push(`processor time ${role.cpu} s`);
+  return texts.map((text) => text.charAt(0).toUpperCase() + text.slice(1)).join('. ');
 }
 
 function item(name: string, text: string): string {

@@ -4,60 +4,69 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
 	"syscall"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 
-	"lkt/dhcp/channel"
 	"lkt/dhcp/role/actuator"
 	"lkt/dhcp/role/client"
 	"lkt/dhcp/role/wire"
-	"lkt/dhcp/sandbox"
 	"lkt/dhcp/setup"
+	"lkt/sandbox"
 )
 
+//go:embed roles.json
+var rolesFile []byte
+
 func main() {
-	s, found, err := setup.FromEnvironment()
-	if found {
-		os.Exit(runRole(s, err))
+	roles, err := sandbox.Parse("dhcp", rolesFile)
+	if err != nil {
+		fail(err)
+	}
+	var s setup.Setup
+	name, inside, err := sandbox.Inside("dhcp", &s)
+	if err != nil {
+		fail(err)
+	}
+	if inside {
+		os.Exit(runRole(roles, name, s))
 	}
 	o, err := parseOptions(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
 		return
 	}
 	if err == nil {
-		err = launch(o)
+		err = launch(roles, o)
 	}
+	fail(err)
+}
+
+func fail(err error) {
 	log("error: %v", err)
 	os.Exit(1)
 }
 
 // runRole runs one of the three processes and returns its exit status.
-func runRole(s setup.Setup, err error) (status int) {
+func runRole(roles sandbox.Roles, name string, s setup.Setup) (status int) {
+	role, err := roles.Lookup(name)
 	if err != nil {
 		log("error: %v", err)
 		return 1
 	}
-	nameProcess("dhcp-" + s.Role)
-	role, err := sandbox.LookupRole(s.Role)
-	if err != nil {
-		log("error: %v", err)
-		return 1
-	}
-	if s.Role == "actuator" {
+	if name == "actuator" {
 		exitOnSignal()
 	}
 	if err := role.Enter(); err != nil {
-		log("error: %s: %v", s.Role, err)
+		log("error: %s: %v", name, err)
 		return 1
 	}
-	switch s.Role {
+	switch name {
 	case "wire":
 		err = wire.Run(s, log)
 	case "engine":
@@ -66,10 +75,10 @@ func runRole(s setup.Setup, err error) (status int) {
 		err = actuator.Run(s, log)
 	}
 	// Only the actuator's exit status matters. The others end when it ends, which is not a failure.
-	if err == nil || s.Role != "actuator" && errors.Is(err, channel.ErrClosed) {
+	if err == nil || name != "actuator" && errors.Is(err, sandbox.ErrClosed) {
 		return 0
 	}
-	log("error: %s: %v", s.Role, err)
+	log("error: %s: %v", name, err)
 	return 1
 }
 
@@ -87,11 +96,4 @@ func exitOnSignal() {
 // log writes a line to standard error. It uses write(2) only.
 func log(format string, args ...any) {
 	_, _ = unix.Write(2, []byte("dhcp: "+fmt.Sprintf(format, args...)+"\n"))
-}
-
-func nameProcess(name string) {
-	b, err := unix.BytePtrFromString(name)
-	if err == nil {
-		_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(b)), 0, 0, 0)
-	}
 }

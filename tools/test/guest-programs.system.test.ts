@@ -30,6 +30,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/node_exporter',
     'pkg/ntp',
     'pkg/poweroff',
+    'pkg/sandbox',
     'pkg/sshd',
     'pkg/storage',
     'pkg/swap',

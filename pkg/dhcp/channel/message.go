@@ -1,3 +1,4 @@
+// Package channel has the messages between the three processes.
 package channel
 
 import (

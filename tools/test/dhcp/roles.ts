@@ -9,7 +9,7 @@ interface Role {
 
 /** The privileges of the three processes of pkg/dhcp, as the program reads them. */
 export const roles = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../../pkg/dhcp/sandbox/roles.json'), 'utf8'),
+  readFileSync(join(import.meta.dirname, '../../../pkg/dhcp/roles.json'), 'utf8'),
 ) as Readonly<Record<string, Role>>;
 
 /** Numbers of the capabilities that roles keep (linux/capability.h). */

@@ -13,6 +13,7 @@ import (
 	"lkt/dhcp/channel"
 	"lkt/dhcp/lease"
 	"lkt/dhcp/setup"
+	"lkt/sandbox"
 )
 
 // grace is how long "once" waits for the other interfaces after the first has a lease: a cable may
@@ -51,7 +52,7 @@ func Run(s setup.Setup, log func(format string, args ...any)) error {
 		a.links[i.Index] = &link{name: i.Name, index: i.Index, metric: firstMetric + uint32(at), address: i.Previous}
 	}
 	end := time.Now().Add(s.Wait)
-	buffer := make([]byte, channel.MaxSize)
+	buffer := make([]byte, sandbox.MaxMessage)
 	for {
 		limit := time.Time{}
 		if s.Once {

@@ -14,13 +14,14 @@ import (
 	"lkt/dhcp/engine"
 	"lkt/dhcp/packet"
 	"lkt/dhcp/setup"
+	"lkt/sandbox"
 )
 
 // client has the engines of all interfaces and the channels of the process.
 type client struct {
 	engines  map[int]*engine.Engine
-	wire     channel.Conn
-	actuator channel.Conn
+	wire     sandbox.Conn
+	actuator sandbox.Conn
 }
 
 // Run works until one of the other processes ends.
@@ -41,7 +42,7 @@ func Run(s setup.Setup) error {
 			return err
 		}
 	}
-	buffer := make([]byte, channel.MaxSize)
+	buffer := make([]byte, sandbox.MaxMessage)
 	for {
 		if err := c.wait(); err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 	"lkt/dhcp/channel"
 	"lkt/dhcp/packet"
 	"lkt/dhcp/setup"
+	"lkt/sandbox"
 )
 
 type port struct {
@@ -23,14 +24,14 @@ type port struct {
 
 type wire struct {
 	ports  []port
-	engine channel.Conn
+	engine sandbox.Conn
 	buffer []byte
 	log    func(format string, args ...any)
 }
 
 // Run works until the engine ends.
 func Run(s setup.Setup, log func(format string, args ...any)) error {
-	w := wire{engine: setup.WireEngine, buffer: make([]byte, channel.MaxSize), log: log}
+	w := wire{engine: setup.WireEngine, buffer: make([]byte, sandbox.MaxMessage), log: log}
 	for at, i := range s.Interfaces {
 		first := setup.WireSockets + 2*at
 		w.ports = append(w.ports, port{i, packet.EtherIPv4, first}, port{i, packet.EtherARP, first + 1})
@@ -65,7 +66,7 @@ func (w *wire) run() error {
 			continue
 		}
 		if ready[0].Revents != 0 || ready[1].Revents != 0 {
-			return channel.ErrClosed
+			return sandbox.ErrClosed
 		}
 		for at, p := range w.ports {
 			if ready[neighbours+at].Revents == 0 {

@@ -1,6 +1,4 @@
-// Package channel carries messages between the three processes, over a socket pair that keeps
-// message boundaries.
-package channel
+package sandbox
 
 import (
 	"errors"
@@ -9,14 +7,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// MaxSize is the maximum size of a message in bytes. A link-layer frame has at most 2048.
-const MaxSize = 4096
+// MaxMessage is the maximum size of a message in bytes.
+const MaxMessage = 4096
 
-// Conn is the file descriptor of one end of a channel.
+// Conn is the file descriptor of one end of a connection between two processes, which keeps message
+// boundaries. A receiver trusts no message: the other process reads foreign bytes.
 type Conn int
 
-// Pair returns both ends of a new channel.
-func Pair() (a, b Conn, err error) {
+// NewPair returns both ends of a new connection.
+func NewPair() (a, b Conn, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		return 0, 0, fmt.Errorf("socket pair: %w", err)
@@ -27,8 +26,11 @@ func Pair() (a, b Conn, err error) {
 // ErrClosed means that the process at the other end has exited.
 var ErrClosed = errors.New("the other process ended")
 
-// Send sends a message. It blocks while the receiver's queue is full.
+// Send sends a message of 1 to MaxMessage bytes. It blocks while the receiver's queue is full.
 func (c Conn) Send(message []byte) error {
+	if len(message) == 0 || len(message) > MaxMessage {
+		return fmt.Errorf("message of %d bytes", len(message))
+	}
 	for {
 		_, err := unix.Write(int(c), message)
 		switch {
@@ -37,13 +39,13 @@ func (c Conn) Send(message []byte) error {
 		case errors.Is(err, unix.EPIPE), errors.Is(err, unix.ECONNRESET):
 			return ErrClosed
 		case !errors.Is(err, unix.EINTR):
-			return fmt.Errorf("channel: %w", err)
+			return fmt.Errorf("message: %w", err)
 		}
 	}
 }
 
-// Receive waits for a message and reads it into buffer, which must have MaxSize bytes. The result
-// is valid until the next call with the same buffer.
+// Receive waits for a message and reads it into buffer, which must have MaxMessage bytes. The
+// result is valid until the next call with the same buffer.
 func (c Conn) Receive(buffer []byte) ([]byte, error) {
 	for {
 		n, err := unix.Read(int(c), buffer)
@@ -53,7 +55,7 @@ func (c Conn) Receive(buffer []byte) ([]byte, error) {
 		case err == nil, errors.Is(err, unix.ECONNRESET):
 			return nil, ErrClosed
 		case !errors.Is(err, unix.EINTR):
-			return nil, fmt.Errorf("channel: %w", err)
+			return nil, fmt.Errorf("message: %w", err)
 		}
 	}
 }

@@ -1,0 +1,29 @@
+package sandbox
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestParseRejectsInvalidRoles(t *testing.T) {
+	for want, text := range map[string]string{
+		"unknown system call":    `{"a": {"description": "x", "memory": 1, "syscalls": ["execve"]}}`,
+		"unknown capability":     `{"a": {"description": "x", "memory": 1, "capabilities": ["ALL"]}}`,
+		"unknown field":          `{"a": {"description": "x", "memory": 1, "path": ["/"]}}`,
+		"are required":           `{"a": {"description": "x"}}`,
+		"exceeds 15 bytes":       `{"a-very-long-name": {"description": "x", "memory": 1}}`,
+		"roles of p: unexpected": `{`,
+	} {
+		if _, err := Parse("p", []byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+}
+
+func TestNoSystemCallExecutesOrTraces(t *testing.T) {
+	for _, name := range []string{"execve", "execveat", "ptrace", "process_vm_writev", "bpf", "mount", "setns", "unshare", "io_uring_setup", "kill"} {
+		if _, found := rules[name]; found {
+			t.Errorf("roles may call %s", name)
+		}
+	}
+}

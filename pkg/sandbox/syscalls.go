@@ -1,0 +1,101 @@
+package sandbox
+
+import "golang.org/x/sys/unix"
+
+// rule allows a system call whose arguments pass all checks, or fails it with errno.
+type rule struct {
+	number uint32
+	checks []check
+	errno  unix.Errno
+}
+
+// check compares the lower half of an argument: argument & mask == value.
+type check struct {
+	argument    uint32
+	mask, value uint32
+}
+
+func equals(argument, value uint32) check { return check{argument, 0xffffffff, value} }
+
+func call(number uint32, checks ...check) rule { return rule{number: number, checks: checks} }
+
+// runtimeSyscalls are the calls of the Go runtime: scheduling, memory, return from a signal,
+// clocks, exit, and the first calls of a new thread. None creates a thread or a process.
+var runtimeSyscalls = []string{
+	"gettid", "rt_sigprocmask", "rseq", "set_robust_list", "sigaltstack",
+	"futex", "epoll_pwait", "nanosleep", "sched_yield", "madvise", "munmap", "mmap", "rt_sigreturn", "clock_gettime", "exit", "exit_group",
+}
+
+// threadSyscalls create threads with Go or a C library. clone3 has its flags in memory, where a
+// filter cannot see them: C libraries then use clone.
+var threadSyscalls = []string{"clone thread", "clone3", "mprotect"}
+
+// namespaceFlags are the clone flags that make namespaces.
+const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC | unix.CLONE_NEWUSER |
+	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
+
+// rules are all system calls that roles may have. mmap and mprotect never make memory executable,
+// and mmap maps no file. Adding a call that can execute a program or load code is a mistake.
+var rules = map[string]rule{
+	"accept4":         call(unix.SYS_ACCEPT4),
+	"bind":            call(unix.SYS_BIND),
+	"clock_adjtime":   call(unix.SYS_CLOCK_ADJTIME),
+	"adjtimex":        call(unix.SYS_ADJTIMEX),
+	"clock_gettime":   call(unix.SYS_CLOCK_GETTIME),
+	"clone thread":    call(unix.SYS_CLONE, check{0, unix.CLONE_THREAD | namespaceFlags, unix.CLONE_THREAD}),
+	"clone3":          {number: unix.SYS_CLONE3, errno: unix.ENOSYS},
+	"close":           call(unix.SYS_CLOSE),
+	"connect":         call(unix.SYS_CONNECT),
+	"epoll_ctl":       call(unix.SYS_EPOLL_CTL),
+	"epoll_pwait":     call(unix.SYS_EPOLL_PWAIT),
+	"exit":            call(unix.SYS_EXIT),
+	"exit_group":      call(unix.SYS_EXIT_GROUP),
+	"fcntl":           call(unix.SYS_FCNTL),
+	"fstat":           call(unix.SYS_FSTAT),
+	"fsync":           call(unix.SYS_FSYNC),
+	"ftruncate":       call(unix.SYS_FTRUNCATE),
+	"futex":           call(unix.SYS_FUTEX),
+	"getdents64":      call(unix.SYS_GETDENTS64),
+	"getpeername":     call(unix.SYS_GETPEERNAME),
+	"getpid":          call(unix.SYS_GETPID),
+	"getrandom":       call(unix.SYS_GETRANDOM),
+	"getsockname":     call(unix.SYS_GETSOCKNAME),
+	"getsockopt":      call(unix.SYS_GETSOCKOPT),
+	"gettid":          call(unix.SYS_GETTID),
+	"listen":          call(unix.SYS_LISTEN),
+	"lseek":           call(unix.SYS_LSEEK),
+	"madvise":         call(unix.SYS_MADVISE),
+	"mkdirat":         call(unix.SYS_MKDIRAT),
+	"mmap":            call(unix.SYS_MMAP, check{2, unix.PROT_EXEC, 0}, check{3, unix.MAP_ANONYMOUS, unix.MAP_ANONYMOUS}),
+	"mprotect":        call(unix.SYS_MPROTECT, check{2, unix.PROT_EXEC, 0}),
+	"munmap":          call(unix.SYS_MUNMAP),
+	"nanosleep":       call(unix.SYS_NANOSLEEP),
+	"newfstatat":      call(sysNewfstatat),
+	"openat":          call(unix.SYS_OPENAT),
+	"ppoll":           call(unix.SYS_PPOLL),
+	"pread64":         call(unix.SYS_PREAD64),
+	"pwrite64":        call(unix.SYS_PWRITE64),
+	"read":            call(unix.SYS_READ),
+	"readlinkat":      call(unix.SYS_READLINKAT),
+	"recvfrom":        call(unix.SYS_RECVFROM),
+	"recvmsg":         call(unix.SYS_RECVMSG),
+	"renameat":        call(unix.SYS_RENAMEAT),
+	"rseq":            call(unix.SYS_RSEQ),
+	"rt_sigprocmask":  call(unix.SYS_RT_SIGPROCMASK),
+	"rt_sigreturn":    call(unix.SYS_RT_SIGRETURN),
+	"sched_yield":     call(unix.SYS_SCHED_YIELD),
+	"sendmsg":         call(unix.SYS_SENDMSG),
+	"sendto":          call(unix.SYS_SENDTO),
+	"set_robust_list": call(unix.SYS_SET_ROBUST_LIST),
+	"setsockopt":      call(unix.SYS_SETSOCKOPT),
+	"shutdown":        call(unix.SYS_SHUTDOWN),
+	"sigaltstack":     call(unix.SYS_SIGALTSTACK),
+	"socket inet":     call(unix.SYS_SOCKET, equals(0, unix.AF_INET)),
+	"socket inet6":    call(unix.SYS_SOCKET, equals(0, unix.AF_INET6)),
+	"socket unix":     call(unix.SYS_SOCKET, equals(0, unix.AF_UNIX)),
+	"statfs":          call(unix.SYS_STATFS),
+	"uname":           call(unix.SYS_UNAME),
+	"unlinkat":        call(unix.SYS_UNLINKAT),
+	"write":           call(unix.SYS_WRITE),
+	"writev":          call(unix.SYS_WRITEV),
+}
