@@ -103,7 +103,9 @@ function roleText(role: Role): string {
   const texts = lists
     .filter(([, values]) => values !== undefined && values.length > 0)
     .map(([name, values = []]) =>
-      typeof values[0] === 'number' ? `${name} ${values.join(', ')}` : `${name} ${codes(values.map(String))}`,
+      typeof values[0] === 'number'
+        ? `${name} ${values.join(', ')}`
+        : `${name} ${codes(values.map(String))}`,
     );
   if (role.threads === true) texts.push('threads');
   texts.push(`memory ${role.memory} MiB`);
