@@ -28,6 +28,9 @@ export interface Component {
   readonly comment?: string;
 }
 
+/** The licence of a component. */
+export type ComponentLicense = Pick<Component, 'concludedLicense' | 'license' | 'licenseTexts'>;
+
 /** The text of a licence that SPDX does not list. */
 export interface LicenseText {
   /** `LicenseRef-…` */
@@ -92,7 +95,7 @@ export function debComponent(deb: {
   readonly sourceVersion?: string | undefined;
   readonly distribution?: string;
   readonly fileName?: string;
-  readonly license?: Pick<Component, 'concludedLicense' | 'license' | 'licenseTexts'> | undefined;
+  readonly license?: ComponentLicense | undefined;
 }): Component {
   const { name, version, architecture, digest, source = name, fileName, suite } = deb;
   const { distribution = 'debian' } = deb;

@@ -2,7 +2,7 @@ import { uniqueBy } from '@lkt/core';
 import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import type { Component, Content, Part } from './component.ts';
 import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
-import { type InspectedFile, inspectImage } from './inspect-image.ts';
+import { type InspectedFile, type InspectOptions, inspectImage } from './inspect-image.ts';
 import { inspectLayer, layerFiles } from './inspect-layer.ts';
 import { kernelComponent } from './kernel-component.ts';
 import {
@@ -63,12 +63,13 @@ export async function describeImage(
   store: Store,
   image: Image,
   known: readonly KnownImage[],
-  signal?: AbortSignal,
+  options: InspectOptions = {},
 ): Promise<Description> {
+  const { signal } = options;
   const base = baseOf(image, known);
   const inherited = await base?.contents();
   const covered = inherited === undefined || base === undefined ? 0 : depth(base);
-  const { files, installed } = await inspectImage(store, image, covered, signal);
+  const { files, installed } = await inspectImage(store, image, covered, options);
   const contents = new Contents();
   for (const content of inherited ?? []) contents.add(content);
   for (const component of installed) contents.add({ component });

@@ -1,5 +1,6 @@
 export {
   type Component,
+  type ComponentLicense,
   type Content,
   debComponent,
   imageComponent,
@@ -8,6 +9,7 @@ export {
 } from './component.ts';
 export { type CycloneDxDocument, cycloneDxOf } from './cyclonedx.ts';
 export { describeImage, type Description, type KnownImage } from './describe-image.ts';
+export { type InspectOptions } from './inspect-image.ts';
 export { prefetchInspection } from './inspect-layer.ts';
 export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
 export { goComponent, type GoSuppliers, mergeSuppliers, STANDARD_LIBRARY } from './go-content.ts';

@@ -8,10 +8,15 @@ import {
   type Store,
   type TreeNode,
 } from '@lkt/oci';
-import type { Component } from './component.ts';
+import type { Component, ComponentLicense } from './component.ts';
 import type { GoProgram } from './go-content.ts';
 import { inspectLayer, type InspectedEntry } from './inspect-layer.ts';
-import { installedPackages, isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
+import {
+  copyrightPath,
+  installedPackages,
+  isPackageDatabase,
+  MAX_DATABASE_BYTES,
+} from './package-databases.ts';
 
 /** A non-empty file of an image. */
 export interface InspectedFile {
@@ -23,6 +28,14 @@ export interface InspectedFile {
   readonly go?: GoProgram;
   /** Version text of a Linux kernel. */
   readonly kernel?: string;
+}
+
+export interface InspectOptions {
+  /**
+   * Returns the licence that a copyright file of Debian declares. Default: licences are unknown.
+   */
+  readonly parseCopyright?: (text: string) => ComponentLicense | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The files and packages found in an image. */
@@ -41,7 +54,7 @@ export async function inspectImage(
   store: Store,
   { manifest: { layers } }: Image,
   covered: number,
-  signal?: AbortSignal,
+  { signal, parseCopyright }: InspectOptions = {},
 ): Promise<Inspection> {
   const lists: (readonly InspectedEntry[])[] = [];
   for (const layer of layers) lists.push(await inspectLayer(store, layer, signal));
@@ -64,7 +77,14 @@ export async function inspectImage(
       (await readFile(store, layers, tree, path, MAX_DATABASE_BYTES)).toString('utf8');
     databases.set(path, text ?? (await read()));
   }
-  return { files, installed: installedPackages(databases) };
+  const licenseOf = (name: string): ComponentLicense | undefined => {
+    // Follows links: packages of one source share a directory.
+    const found = tree.lookup(copyrightPath(name));
+    const node = found?.type === 'hardlink' ? tree.get(found.link ?? '') : found;
+    const text = node === undefined ? undefined : lists[node.layer]?.[node.ordinal ?? NaN]?.text;
+    return text === undefined ? undefined : parseCopyright?.(text);
+  };
+  return { files, installed: installedPackages(databases, licenseOf) };
 }
 
 /** Returns the files ordered by layer, then by position in the layer. */

@@ -13,7 +13,7 @@ import type { GoProgram } from './go-content.ts';
 import { GoFileTableScanner } from './go-file-table.ts';
 import { KernelScanner } from './kernel-scanner.ts';
 import { cacheFilePath, readCacheFile, writeCacheFile } from './cache-file.ts';
-import { isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
+import { isCopyrightFile, isPackageDatabase, MAX_DATABASE_BYTES } from './package-databases.ts';
 
 /** A layer entry without its attributes, with the facts about its content. */
 export interface InspectedEntry extends Entry {
@@ -24,7 +24,7 @@ export interface InspectedEntry extends Entry {
   readonly go?: GoProgram;
   /** Version text of a Linux kernel. */
   readonly kernel?: string;
-  /** Content of a package database. */
+  /** Content of a package database or a copyright file. */
   readonly text?: string;
 }
 
@@ -33,7 +33,7 @@ export type LayerFile = Pick<InspectedEntry, 'path' | 'size'> & { readonly hash:
 
 /**
  * Returns the entries of a layer in tar order. Each layer is read once: the entries are then kept
- * beside the store (`attestations/files`).
+ * beside the store (`attestations/contents`).
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function inspectLayer(
@@ -87,7 +87,7 @@ async function entryLines(
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const path = cacheFilePath(store, 'files', digestHex(layer.digest));
+  const path = cacheFilePath(store, 'contents', digestHex(layer.digest));
   const known = readCacheFile(store, path);
   if (known !== undefined) return known;
   const list = async (): Promise<readonly string[]> =>
@@ -138,6 +138,10 @@ const ELF = Buffer.from('\x7fELF', 'latin1');
 const BYTE_ORDER = 5;
 const BIG_ENDIAN = 2;
 
+function isKept(path: RawPath, size: number): boolean {
+  return (isPackageDatabase(path) && size <= MAX_DATABASE_BYTES) || isCopyrightFile(path, size);
+}
+
 /** Collects the facts about one file's content, which arrives in chunks. */
 class ContentInspector {
   readonly #digester = new Digester();
@@ -149,7 +153,7 @@ class ContentInspector {
   #head: Buffer | undefined = Buffer.alloc(0);
 
   constructor(path: RawPath, size: number) {
-    this.#kept = isPackageDatabase(path) && size <= MAX_DATABASE_BYTES ? [] : undefined;
+    this.#kept = isKept(path, size) ? [] : undefined;
     this.#kernel = new KernelScanner(path, size);
   }
 

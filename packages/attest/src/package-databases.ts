@@ -1,11 +1,24 @@
-import type { RawPath } from '@lkt/oci';
-import { type Component, debComponent, distributor } from './component.ts';
+import { type RawPath, toRaw } from '@lkt/oci';
+import { type Component, type ComponentLicense, debComponent, distributor } from './component.ts';
 import { packageUrl } from './purl.ts';
 
 const APK = new Set(['lib/apk/db/installed', 'usr/lib/apk/db/installed']);
 const OS_RELEASE = ['etc/os-release', 'usr/lib/os-release'];
 /** Bytes. Longer databases are not read; Debian's status file of a full desktop has some 10 MB. */
 export const MAX_DATABASE_BYTES: number = 64 * 2 ** 20;
+
+/** Bytes. Longer copyright files are not read. */
+const MAX_COPYRIGHT_BYTES = 4 * 2 ** 20;
+
+/** Returns the path of the copyright file of a Debian package (Debian policy, 12.5). */
+export function copyrightPath(name: string): RawPath {
+  return toRaw(`usr/share/doc/${name}/copyright`);
+}
+
+/** Reports whether a file is the copyright file of a Debian package, and of a usual size. */
+export function isCopyrightFile(path: RawPath, size: number): boolean {
+  return size <= MAX_COPYRIGHT_BYTES && /^usr\/share\/doc\/[^/]+\/copyright$/.test(path);
+}
 
 /** Reports whether a file lists installed packages or names the distribution. */
 export function isPackageDatabase(path: RawPath): boolean {
@@ -17,14 +30,20 @@ export function isPackageDatabase(path: RawPath): boolean {
   );
 }
 
+/** Returns the licence of a Debian package by its name. */
+export type LicenseOf = (name: string) => ComponentLicense | undefined;
+
 /** Returns the installed packages listed in the databases, which are keyed by path. */
-export function installedPackages(databases: ReadonlyMap<RawPath, string>): readonly Component[] {
+export function installedPackages(
+  databases: ReadonlyMap<RawPath, string>,
+  licenseOf: LicenseOf,
+): readonly Component[] {
   const release = OS_RELEASE.map((path) => databases.get(path)).find((text) => text !== undefined);
   const distribution = release === undefined ? undefined : parseOsRelease(release);
   const of = (fallback: string): Distribution => distribution ?? { id: fallback };
   return [...databases].flatMap(([path, text]) => {
     if (APK.has(path)) return parseApkInstalled(text, of('alpine'));
-    return OS_RELEASE.includes(path) ? [] : parseDpkgStatus(text, of('debian'));
+    return OS_RELEASE.includes(path) ? [] : parseDpkgStatus(text, of('debian'), licenseOf);
   });
 }
 
@@ -90,6 +109,7 @@ function parseApkInstalled(
 function parseDpkgStatus(
   text: string,
   { id, version: release }: Distribution,
+  licenseOf: LicenseOf,
 ): readonly Component[] {
   return paragraphs(text).flatMap((lines) => {
     const field = (key: string): string | undefined =>
@@ -116,6 +136,7 @@ function parseDpkgStatus(
         suite: release === undefined ? undefined : `${id}-${release}`,
         source: sourceName ?? name,
         sourceVersion,
+        license: licenseOf(name),
       }),
     ];
   });

@@ -2,10 +2,12 @@ import { digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import {
   type Component,
+  type ComponentLicense,
   contentsOf,
   debComponent,
   describeImage,
   imageComponent,
+  type InspectOptions,
   type KnownImage,
   spdxOf,
 } from '../src/index.ts';
@@ -79,6 +81,32 @@ test('reads the databases of apk and dpkg', async () => {
       'pkg:deb/debian/libc6@2.41-1%2Bb1?arch=amd64&distro=debian-13&upstream=glibc%402.41-1',
       'pkg:deb/debian/tzdata@1?arch=all&distro=debian-13',
     ]);
+  });
+});
+
+function parseCopyright(text: string): ComponentLicense {
+  return { license: `${text}!` };
+}
+
+test('reads the licences of installed Debian packages, through links', async () => {
+  await withStore(async (store) => {
+    const link = { ...file('usr/share/doc/tzdata', ''), type: 'symlink' as const, link: 'libc6' };
+    const made = await image(
+      store,
+      [
+        file('var/lib/dpkg/status', DPKG),
+        file('var/lib/dpkg/status.d/tzdata', 'Package: tzdata\nVersion: 1\nArchitecture: all\n'),
+        file('usr/share/doc/libc6/copyright', 'old'),
+        link,
+      ],
+      [file('usr/share/doc/libc6/copyright', 'The terms')],
+    );
+    const licensesOf = async (options?: InspectOptions) =>
+      (await describeImage(store, made, [], options)).contents.map(
+        ({ component: { name, license } }) => `${name} ${license}`,
+      );
+    expect(await licensesOf({ parseCopyright })).toEqual(['libc6 The terms!', 'tzdata The terms!']);
+    expect(await licensesOf()).toEqual(['libc6 undefined', 'tzdata undefined']);
   });
 });
 

@@ -17,7 +17,7 @@ const HASH = digestHex(digestOf('content'));
 const FOUND = [{ hash: HASH, path: 'usr/file', size: 7 }];
 
 async function notes(store: Store): Promise<readonly string[]> {
-  return readdir(cacheFilePath(store, 'files', '')).catch(() => []);
+  return readdir(cacheFilePath(store, 'contents', '')).catch(() => []);
 }
 
 async function withLayer(

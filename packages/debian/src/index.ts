@@ -1,4 +1,5 @@
 export { assemble, DEFAULT_EXCLUDES } from './assemble/assemble.ts';
+export { parseCopyright } from './copyright/copyright-file.ts';
 export type { LicenseText, PackageLicense } from './copyright/license.ts';
 export { type DebFile, debFiles } from './deb/deb-files.ts';
 export { debMetadata, type DebMetadata, type IncorporatedSource } from './deb/deb-metadata.ts';

@@ -55,6 +55,10 @@ export async function buildImage(
   if (options.requirePolicy === true) requirePolicy(policies, loaded);
   if (policies.length === 0) prefetch.start(loaded.config, options);
   const workspace = await openWorkspace();
+  // git runs meanwhile. An error of the build comes first.
+  const finding =
+    options.provenance === true ? configOrigin(workspace, loaded, options.signal) : undefined;
+  finding?.catch(() => undefined);
   const { queries, directories } = queriesOf(loaded);
   const { hasImage } = tools;
   const check = trustCheck(workspace, policies, tools.store, { ...options, hasImage });
@@ -68,8 +72,7 @@ export async function buildImage(
   const trust = (await check?.results(queries, resolved.packages)) ?? [];
   await prefetch.finish();
   const { variables } = loaded;
-  const origin =
-    options.provenance === true ? await configOrigin(workspace, loaded, options.signal) : undefined;
+  const origin = await finding;
   const image = await composeConfig(
     loaded.config,
     {

@@ -12,6 +12,7 @@ import {
 } from '@lkt/attest';
 import { canonicalJson, type Digest, LktError, withPrefix } from '@lkt/core';
 import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@lkt/oci';
+import { inspectOptions } from '@lkt/pkg';
 import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import type { SourceImage } from './tree/source-image.ts';
@@ -42,7 +43,7 @@ export interface SbomCaches {
 const SYSTEM: Component = { kind: 'image', name: 'system' };
 
 /** Bump when the document changes for unchanged images. */
-const SBOM_VERSION = 'sbom 3';
+const SBOM_VERSION = 'sbom 4';
 
 /**
  * Returns the SBOM of a system, merged from those of its images. Scans images without one. Cached
@@ -97,7 +98,7 @@ async function imageSbom(
   }
   const name = full.replace(/@.*$/, '');
   const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
-    const { contents } = await describeImage(store, image, []);
+    const { contents } = await describeImage(store, image, [], await inspectOptions());
     const component = imageComponent(name, digest, platform);
     return canonicalJson(spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] }));
   });

@@ -15,7 +15,7 @@ export interface DerivedCheck {
 }
 
 /** Directories of the store with files derived from images, which builds read. */
-export const DERIVED: readonly string[] = ['attestations/files', 'contents', 'segments'];
+export const DERIVED: readonly string[] = ['attestations/contents', 'contents', 'segments'];
 
 /**
  * Builds an image without anything that the store has derived, and compares the result with it. A

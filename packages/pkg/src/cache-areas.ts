@@ -15,11 +15,12 @@ export const packageCacheAreas: readonly CacheArea[] = [
     blobsOf: (content) => content.split('\n').filter((text) => isDigest(text)),
     adopt: withoutEnd,
   }),
-  ...['debs', 'files', 'libraries', 'owners', 'records'].map((kind) =>
+  ...['contents', 'debs', 'libraries', 'owners', 'records'].map((kind) =>
     fileArea('attestations', `attestations/${kind}`, { ...adoptable, adopt: withoutEnd }),
   ),
   // From earlier versions, and only cleaned up.
   fileArea('attestations', 'attestations/entries'),
+  fileArea('attestations', 'attestations/files'),
   fileArea('attestations', 'attestations/layers'),
 ];
 

@@ -29,7 +29,7 @@ async function withBase(
   const base = await writeImage(store, { config: {}, layers: [layer], platform: AMD64 });
   const bases = new Map([['base', base.digest]]);
   const ahead = prefetchBases(store, bases, AMD64, { emit: () => undefined });
-  const note = cacheFilePath(store, 'files', digestHex(layer.descriptor.digest));
+  const note = cacheFilePath(store, 'contents', digestHex(layer.descriptor.digest));
   await use(ahead, () => existsSync(note));
 }
 

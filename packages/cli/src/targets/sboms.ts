@@ -55,6 +55,7 @@ async function imageSbom(
   const { familiarReference, loadImage, parsePlatform } = await import('@lkt/oci');
   const { describeImage, findAttestations, imageComponent, readAttestation, spdxOf } =
     await import('@lkt/attest');
+  const { inspectOptions } = await import('@lkt/pkg');
   const { store, source, descriptor } = await imageInStore(session, reference);
   const platform = parsePlatform(platformText);
   const image = await loadImage(store, descriptor.digest, platform);
@@ -67,7 +68,7 @@ async function imageSbom(
     const document: unknown = JSON.parse(String(await readAttestation(store, found)));
     return { name: reference, images, document };
   }
-  const { contents } = await describeImage(store, image, [], session.signal);
+  const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
   const document = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   return { name: reference, images, document };
 }

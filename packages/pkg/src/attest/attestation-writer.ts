@@ -27,6 +27,7 @@ import type {
 import { archivedComponents, dependenciesOf } from './build-dependencies.ts';
 import { debPartsOf } from './deb-components.ts';
 import { readDebMetadata } from './deb-metadata.ts';
+import { inspectOptions } from './inspect-options.ts';
 import { KnownImages } from './known-images.ts';
 
 /**
@@ -96,7 +97,7 @@ async function imageSbom(
     return spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   }
   const image = await loadImage(store, descriptor.digest, platform);
-  const found = await describeImage(store, image, bases, signal);
+  const found = await describeImage(store, image, bases, await inspectOptions(signal));
   const owners = [...found.owners].map(
     ([path, owner]) => `${spdxPackage(owner).SPDXID} ${JSON.stringify(path)}`,
   );

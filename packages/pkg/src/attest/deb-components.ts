@@ -1,5 +1,5 @@
-import { type Component, debComponent, type Part } from '@lkt/attest';
-import type { DebianLock, DebMetadata, IncorporatedSource, LockedPackage } from '@lkt/debian';
+import { type Component, type ComponentLicense, debComponent, type Part } from '@lkt/attest';
+import type { DebianLock, IncorporatedSource, LockedPackage, PackageLicense } from '@lkt/debian';
 import type { MetadataByName } from './deb-metadata.ts';
 
 /** Returns the packages of a lock file, each with its SBOM component. */
@@ -13,7 +13,7 @@ export function debsOf(
     // pool/COMPONENT/PREFIX/SOURCE/FILE
     const source = path.split('/').at(-2);
     const fileName = `${archive}/${path}`;
-    const license = licenseOf(metadata.get(item.name));
+    const license = componentLicense(metadata.get(item.name)?.license);
     return [
       item,
       debComponent({ name, version, architecture, suite, digest, source, fileName, license }),
@@ -42,11 +42,12 @@ function incorporatedPart(
   };
 }
 
-function licenseOf(
-  metadata: DebMetadata | undefined,
-): Pick<Component, 'concludedLicense' | 'license' | 'licenseTexts'> | undefined {
-  if (metadata?.license === undefined) return undefined;
-  const { declared, concluded, texts } = metadata.license;
+/** Returns the licence of a component; undefined if that of the package is unknown. */
+export function componentLicense(
+  license: PackageLicense | undefined,
+): ComponentLicense | undefined {
+  if (license === undefined) return undefined;
+  const { declared, concluded, texts } = license;
   return {
     license: declared,
     ...(concluded !== undefined && { concludedLicense: concluded }),
