@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stageCli } from './cli.ts';
+import { stageCollection } from './collection.ts';
 import { stageLibraries } from './libraries.ts';
 import { stageNxPlugin } from './nx-plugin.ts';
 import { pack, type Packed } from './pack.ts';
@@ -59,6 +60,7 @@ async function main({ isDryRun, to, flags }: Options): Promise<number> {
       ...stageLibraries(release),
       await stageCli(release),
       await stageNxPlugin(release),
+      await stageCollection(release),
     ];
     mkdirSync(to, { recursive: true });
     const packed = pack(packages, to);

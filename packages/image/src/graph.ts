@@ -86,7 +86,9 @@ export async function readGraph(
     for (const { absolute, text } of loaded.files) files.set(absolute, digestOf(text));
     images.push({ path: config.path, named: await namedImages(loaded, workspace) });
   }
-  const packages = await packageStates(workspace, options);
+  const inConfigs = images.flatMap(({ named }) => named.flatMap(({ item }) => item ?? []));
+  const ofCollections = inConfigs.filter(({ collection }) => collection !== undefined);
+  const packages = await packageStates(workspace, options, ofCollections);
   const nodes = new Map(packages.map((node) => [node.item, node]));
   const { store } = options;
   const builder = new GraphBuilder(store, await store.allReferrers());

@@ -7,6 +7,7 @@ import {
   type PinChange,
   pinOf,
   pinWorkspace,
+  publishedReference,
   type Workspace,
   writeFileAtomic,
 } from '@lkt/pkg';
@@ -44,25 +45,41 @@ export async function pin(
   // Each by itself, since they may not belong together.
   const loaded = await Array.fromAsync(configs, async (file) => loadConfig([file], { set }));
   if (targets.resolveTag === undefined) requireDigests(workspace, loaded);
-  const named = loaded
-    .flatMap(({ config }) => packageNames(config))
-    .map((name) => workspace.find(parseReference(name)));
-  const wanted = [...new Set([...packages, ...named.filter((item) => item !== undefined)])];
+  const named = new Map<string, Package>();
+  for (const name of loaded.flatMap(({ config }) => packageNames(config))) {
+    const item = workspace.find(parseReference(name));
+    if (item !== undefined) named.set(name, item);
+  }
+  const wanted = new Set(packages);
+  for (const item of named.values()) if (publishedReference(item) === undefined) wanted.add(item);
   const changes: PinChange[] = [];
   let pins: ReadonlyMap<string, string>;
   if (check) {
-    const report = await buildPackages(workspace, wanted, options);
+    const report = await buildPackages(workspace, [...wanted], options);
     pins = new Map(report.packages.map((built) => [built.item.name, pinOf(built) ?? '']));
   } else {
-    const report = await pinWorkspace(workspace, wanted, options);
+    const report = await pinWorkspace(workspace, [...wanted], options);
     changes.push(...report.changes);
     pins = report.references;
   }
   const others = await otherPins(workspace, loaded, targets);
-  const configPins = await (check ? findPins : writePins)(loaded, pins, others);
+  const configPins = await (check ? findPins : writePins)(loaded, pinsByName(named, pins), others);
   changes.push(...configPins.changes);
   if (check && changes.length > 0) throw stale(changes);
   return changes;
+}
+
+/** Returns the pin of each name: of an own package, if it overrides the name. */
+function pinsByName(
+  named: ReadonlyMap<string, Package>,
+  pins: ReadonlyMap<string, string>,
+): ReadonlyMap<string, string> {
+  const found = new Map(pins);
+  for (const [name, item] of named) {
+    const current = publishedReference(item) ?? pins.get(item.name);
+    if (current !== undefined) found.set(name, `${name}${current.slice(item.name.length)}`);
+  }
+  return found;
 }
 
 /** References of image configs that are not current, and the files with the current ones. */

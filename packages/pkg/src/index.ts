@@ -33,6 +33,8 @@ export type { BuildOptions } from './build/build-options.ts';
 export type { BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
+export { COLLECTION_FILE } from './workspace/collection.ts';
+export { readWorkspaceFile, workspaceSchema } from './workspace/workspace-file.ts';
 export { buildYmlSchema, type PackageSpec, parseBuildYml } from './build-yml/build-yml.ts';
 export { packageGraph, type PackageNode } from './workspace/package-graph.ts';
 export { type Environment } from '@lkt/git';
@@ -54,7 +56,7 @@ export {
 } from './debian/lock.ts';
 export { lockPath } from './debian/debian-package.ts';
 export { findLockUpdates, lockedPackages, type LockUpdates } from './debian/lock-updates.ts';
-export { type PinChange, pinWorkspace } from './pins/pin-workspace.ts';
+export { type PinChange, pinWorkspace, publishedReference } from './pins/pin-workspace.ts';
 export { supportsPlatforms } from './workspace/platforms.ts';
 export { declaresPackage } from './workspace/package-dirs.ts';
 export { missingImage } from './build/other-images.ts';

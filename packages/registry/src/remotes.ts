@@ -1,6 +1,6 @@
 import { LktError, type Reporter, silentReporter } from '@lkt/core';
 import { type HttpClient, isLoopback } from '@lkt/http';
-import type { Reference } from '@lkt/oci';
+import { familiarReference, formatReference, type Reference } from '@lkt/oci';
 import { Authorizer } from './auth/authorizer.ts';
 import { findCredentials } from './auth/credentials.ts';
 import type { RegistryOptions } from './options.ts';
@@ -33,6 +33,7 @@ export class Remotes implements RemoteSource {
   }
 
   async remote(reference: Reference, signal: AbortSignal | undefined): Promise<Remote> {
+    requireRegistry(reference);
     const { domain } = reference;
     const endpoint = await this.#endpoint(domain, domain, async () =>
       resolveAddress(domain, this.#http, this.#options),
@@ -46,6 +47,7 @@ export class Remotes implements RemoteSource {
     isByDigest: boolean,
     signal: AbortSignal | undefined,
   ): (() => Promise<Remote>)[] {
+    requireRegistry(reference);
     return [
       ...this.#mirrorsOf(reference.domain)
         .filter(({ resolvesTags }) => isByDigest || resolvesTags === true)
@@ -100,6 +102,18 @@ export class Remotes implements RemoteSource {
     created.catch(() => this.#endpoints.delete(key));
     return created;
   }
+}
+
+/**
+ * Rejects a name without a registry. Its owner on a default registry is a stranger: the reference
+ * most likely means a package or an image of this machine.
+ */
+function requireRegistry({ isRegistryImplied, ...reference }: Reference): void {
+  if (isRegistryImplied !== true) return;
+  const name = familiarReference(reference);
+  throw new LktError('NOT_FOUND', `${name} names no registry`, {
+    fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml`,
+  });
 }
 
 function checkedMirror(address: string, { insecure = [] }: RegistryOptions): string {

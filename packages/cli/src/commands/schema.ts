@@ -2,10 +2,10 @@ import type { JsonSchema } from '@lkt/core';
 import { LktCommand } from '../command.ts';
 import { Args } from '../flags/options.ts';
 
-const FILES = ['image', 'build'] as const;
+const FILES = ['image', 'build', 'workspace'] as const;
 
 export class Schema extends LktCommand {
-  static override summary = 'Print the JSON schema of image configs or of build.yml';
+  static override summary = 'Print the JSON schema of image configs, build.yml or lkt.yml';
   static override description = `For editors, and programs that write such files. lkt checks more than the schema. docs/schema has a copy of each. With yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
   static override examples = ['<%= config.bin %> schema image > image.json'];
   static override args = {
@@ -14,11 +14,14 @@ export class Schema extends LktCommand {
 
   async run(): Promise<JsonSchema> {
     const { args } = await this.parse(Schema);
-    const schema =
-      args.file === 'image'
-        ? (await import('@lkt/image')).imageConfigSchema()
-        : (await import('@lkt/pkg')).buildYmlSchema();
+    const schema = await schemaOf(args.file);
     this.log(JSON.stringify(schema, null, 2));
     return schema;
   }
+}
+
+async function schemaOf(file: string): Promise<JsonSchema> {
+  if (file === 'image') return (await import('@lkt/image')).imageConfigSchema();
+  const { buildYmlSchema, workspaceSchema } = await import('@lkt/pkg');
+  return file === 'build' ? buildYmlSchema() : workspaceSchema();
 }

@@ -5,6 +5,7 @@ import type { WorkerProcess } from '@lkt/builder/worker';
 import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { BuilderFlags } from '../flags/package.ts';
 import type { PullFlags } from '../flags/registry.ts';
+import { collectionCheckout } from './collection-checkout.ts';
 import { builderSetting } from './environment.ts';
 import { imageFetcher } from './registries.ts';
 import type { Session } from './session.ts';
@@ -20,6 +21,7 @@ export async function workspaceAt(
   const { openWorkspace } = await import('@lkt/pkg');
   return openWorkspace(dir, {
     env: session.environment.variables,
+    gitDir: async (url, commit) => collectionCheckout(session, url, commit),
     buildYml,
     dockerfile,
   });

@@ -91,10 +91,10 @@ export function imageFetcher(
         (error: unknown) => !(error instanceof LktError && error.code === 'NOT_FOUND'),
       );
     },
-    fetchImage: async ({ domain, path, digest }, platforms, isNamed) => {
+    fetchImage: async (reference, platforms, isNamed) => {
+      const name = { ...reference, tag: undefined };
       const registry = await open();
       const { reporter, signal } = session;
-      const name = { domain, path, digest };
       // The blobs are in the store under another name, but the registry must have the image under
       // this name.
       if (!isNamed) await registry.resolve(name, signal);

@@ -1,6 +1,15 @@
-import { join } from 'node:path';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { type Layer, type RawPath, type Store, toRaw, writeLayer } from '@lkt/oci';
+import {
+  type EntryWithContent,
+  fromRaw,
+  type Layer,
+  type RawPath,
+  type Store,
+  toRaw,
+  writeLayer,
+} from '@lkt/oci';
 import type { Environment } from '../command.ts';
 import { BareRepository } from './bare-repository.ts';
 import { CatFile } from './cat-file.ts';
@@ -59,6 +68,35 @@ export class GitFetcher implements AsyncDisposable {
    * ```
    */
   async fetchLayer(source: RemoteTree, store: Store): Promise<Layer> {
+    return writeLayer(store, await this.#entries(source), { signal: this.#signal });
+  }
+
+  /**
+   * Fetches a commit and writes its files to a new directory, with modes 644 and 755. Symlinks are
+   * written last, so no file is written through one.
+   * @throws IO_FAILED, and the errors of `fetchLayer`
+   */
+  async fetchFiles(source: RemoteTree, directory: string): Promise<void> {
+    const links: { readonly path: string; readonly link: string }[] = [];
+    try {
+      await mkdir(directory);
+      for await (const entry of await this.#entries(source)) {
+        const path = join(directory, fromRaw(entry.path));
+        if (entry.type === 'directory') await mkdir(path, { recursive: true });
+        else if (entry.type === 'symlink') links.push({ path, link: fromRaw(entry.link ?? '') });
+        else if (entry.type === 'file') {
+          await mkdir(dirname(path), { recursive: true });
+          await writeFile(path, entry.content ?? '', { mode: entry.mode, flag: 'wx' });
+        }
+      }
+      for (const { path, link } of links) await symlink(link, path);
+    } catch (cause) {
+      if (cause instanceof LktError) throw cause;
+      throw new LktError('IO_FAILED', `cannot write ${directory}`, { cause });
+    }
+  }
+
+  async #entries(source: RemoteTree): Promise<AsyncGenerator<EntryWithContent>> {
     const { remote, commit, ref, submodules, directory, time } = source;
     const repository = await this.#repository(commit);
     if (ref !== undefined) await checkRef(repository, remote, ref, commit);
@@ -67,8 +105,7 @@ export class GitFetcher implements AsyncDisposable {
       depth: 0,
     });
     const files = new CommitFiles(time === 'commit' ? committed : Number.POSITIVE_INFINITY);
-    const entries = files.read(checkout, toRaw(directory));
-    return writeLayer(store, entries, { signal: this.#signal });
+    return files.read(checkout, toRaw(directory));
   }
 
   async #repository(commit: string): Promise<BareRepository> {

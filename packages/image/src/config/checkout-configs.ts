@@ -1,8 +1,16 @@
 import { glob } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { readWorkspaceFile } from '@lkt/pkg/workspace-file';
 
-/** Returns the image configs of a checkout, `examples/*.yml`, relative to `cwd`. */
+/** Patterns of image configs for a checkout whose lkt.yml has none. */
+const PATTERNS: readonly string[] = ['examples/*.yml', 'images/*.yml'];
+
+/**
+ * Returns the image configs of a checkout, relative to `cwd`: those that lkt.yml names, else those
+ * in `examples` and `images`.
+ */
 export async function checkoutConfigs(root: string, cwd: string): Promise<readonly string[]> {
-  const paths = await Array.fromAsync(glob('examples/*.yml', { cwd: root }));
-  return paths.map((path) => relative(cwd, join(root, path))).toSorted();
+  const spec = readWorkspaceFile(root, (path) => relative(cwd, path));
+  const paths = await Array.fromAsync(glob(spec?.images ?? PATTERNS, { cwd: root }));
+  return [...new Set(paths.map((path) => relative(cwd, join(root, path))))].toSorted();
 }

@@ -186,10 +186,12 @@ export class TrustCheck {
   }
 
   async #require(query: ImageQuery, image: NamedImage): Promise<TrustedImage> {
-    const result = await this.gate.evaluate(image);
+    // Policies are about the names in registries.
+    const located = { ...this.#workspace.locate(image), digest: image.digest };
+    const result = await this.gate.evaluate(located);
     const problem = policyProblem(result);
     if (problem !== undefined)
-      throw failure(query, (await missingImage(image, this.#images)) ?? problem);
+      throw failure(query, (await missingImage(located, this.#images)) ?? problem);
     const { verdict, asked } = result;
     const isSigned = verdict.accepted && verdict.because === 'signed';
     return {

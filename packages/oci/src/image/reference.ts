@@ -3,6 +3,11 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 /** An image reference: registry domain, repository path, and a tag, a digest or both. */
 export interface Reference {
   readonly domain: string;
+  /**
+   * Set if the text names no registry, so `domain` is Docker's default. Such a name is of a local
+   * image or package: no registry is asked for it.
+   */
+  readonly isRegistryImplied?: true;
   readonly path: string;
   readonly tag?: string;
   readonly digest?: Digest;
@@ -23,7 +28,7 @@ const MAX_NAME = 255;
  * @throws REFERENCE_INVALID
  * @example
  * ```ts
- * parseReference('alpine:3.22'); // { domain: 'docker.io', path: 'library/alpine', tag: '3.22' }
+ * parseReference('alpine:3.22'); // { domain: 'docker.io', path: 'library/alpine', tag: '3.22', … }
  * ```
  */
 export function parseReference(text: string): Reference {
@@ -36,7 +41,9 @@ export function parseReference(text: string): Reference {
   const hasTag = colon > beforeDigest.lastIndexOf('/');
   const tag = hasTag ? beforeDigest.slice(colon + 1) : undefined;
   if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `"${tag}" is not a tag`);
-  const { domain, path } = splitName(hasTag ? beforeDigest.slice(0, colon) : beforeDigest);
+  const { domain, path, isImplied } = splitName(
+    hasTag ? beforeDigest.slice(0, colon) : beforeDigest,
+  );
   if (!DOMAIN.test(domain)) throw invalid(text, `"${domain}" is not a registry name`);
   if (/^[0-9a-f]{64}$/.test(beforeDigest))
     throw invalid(text, 'it is a bare digest', `write it as name@sha256:${beforeDigest}`);
@@ -56,6 +63,7 @@ export function parseReference(text: string): Reference {
     path,
     tag,
     digest,
+    ...(isImplied && { isRegistryImplied: true }),
   };
 }
 
@@ -80,13 +88,14 @@ function suffix({ tag, digest }: Reference): string {
   return `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
-function splitName(name: string): { domain: string; path: string } {
+function splitName(name: string): { domain: string; path: string; isImplied: boolean } {
   const slash = name.indexOf('/');
   const first = slash === -1 ? '' : name.slice(0, slash);
   const isDomain = /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase();
   const domain = isDomain && first !== 'index.docker.io' ? first : 'docker.io';
   const path = isDomain ? name.slice(slash + 1) : name;
-  return { domain, path: domain === 'docker.io' && !path.includes('/') ? `library/${path}` : path };
+  const isOfLibrary = domain === 'docker.io' && !path.includes('/');
+  return { domain, path: isOfLibrary ? `library/${path}` : path, isImplied: !isDomain };
 }
 
 function invalid(text: string, why: string, fix?: string): LktError {

@@ -29,8 +29,9 @@ describe('converts between short and full form', () => {
     const reference = parseReference(text);
     expect(formatReference(reference)).toBe(full);
     expect(familiarReference(reference)).toBe(familiar);
-    expect(parseReference(full)).toEqual(reference);
-    expect(parseReference(familiar)).toEqual(reference);
+    const { isRegistryImplied: _, ...name } = reference;
+    expect(parseReference(full)).toEqual(name);
+    expect(parseReference(familiar)).toMatchObject(name);
   });
 });
 
@@ -41,8 +42,23 @@ test('parses the parts', () => {
     tag: 'e',
     digest: DIGEST,
   });
-  expect(parseReference('c')).toEqual({ domain: 'docker.io', path: 'library/c' });
+  expect(parseReference('c')).toEqual({
+    domain: 'docker.io',
+    path: 'library/c',
+    isRegistryImplied: true,
+  });
 });
+
+test.each(['alpine', 'lkt/sshd:1', `library/x@${DIGEST}`])('%s names no registry', (text) => {
+  expect(parseReference(text).isRegistryImplied).toBe(true);
+});
+
+test.each(['docker.io/alpine', 'index.docker.io/a/b', 'localhost/x', 'a.b/x'])(
+  '%s names a registry',
+  (text) => {
+    expect(parseReference(text).isRegistryImplied).toBeUndefined();
+  },
+);
 
 describe('rejects', () => {
   test.each([
@@ -85,9 +101,9 @@ test('any text is a stable reference or an LktError', () => {
       fc.string({ unit: fc.constantFrom('a', 'B', '1', '.', '-', '_', '/', ':', '@', '[', ']') }),
       (text) => {
         try {
-          const reference = parseReference(text);
-          expect(parseReference(formatReference(reference))).toEqual(reference);
-          expect(parseReference(familiarReference(reference))).toEqual(reference);
+          const { isRegistryImplied: _, ...name } = parseReference(text);
+          expect(parseReference(formatReference(name))).toEqual(name);
+          expect(parseReference(familiarReference(name))).toMatchObject(name);
         } catch (error) {
           if (!(error instanceof LktError)) throw error;
         }

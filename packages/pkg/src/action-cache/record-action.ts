@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
 import type { Environment } from '@lkt/git';
 import type { Store } from '@lkt/oci';
@@ -8,7 +8,9 @@ import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { policyDirs, trustFilePaths } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { checkoutState, sourceHashOf } from './checkout-state.ts';
+import { type Collection, COLLECTION_FILE } from '../workspace/collection.ts';
+import { WORKSPACE_FILE } from '../workspace/workspace-file.ts';
+import { checkoutState, sourceHashOf, type WorkspaceDirs } from './checkout-state.ts';
 import { type CachedAction, type FileState, fileState, fileStates } from './find-action.ts';
 
 /**
@@ -45,16 +47,50 @@ export function recordAction<Result>(
   result: Result,
 ): CachedAction<Result> | undefined {
   if (workspace.problems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;
-  const checkout = checkoutState(start, [...packages].flatMap(sourceDirs), env);
+  const dirs = workspaceDirs(workspace, start);
+  if (dirs === undefined) return undefined;
+  const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirs), env);
   if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
   for (const [item, hash] of hashes)
     if (hash.dirty || hash.committed !== sourceHashOf(checkout, sourceDirs(item))) return undefined;
   const states: Record<string, FileState> = {};
-  for (const [file, state] of files) {
+  for (const [file, state] of [...files, ...workspaceFiles(workspace)]) {
     if (state === undefined || state !== fileState(file)) return undefined;
     states[file] = state;
   }
   return { files: states, checkout, storePaths: [...storePaths], result };
+}
+
+/** Returns undefined if a collection is in git, where its state is not tracked. */
+function workspaceDirs(
+  { root, spec, collections }: Workspace,
+  start: string,
+): WorkspaceDirs | undefined {
+  const all = withInner(collections.values());
+  if (!all.every(({ isPlain }) => isPlain)) return undefined;
+  return {
+    start,
+    root,
+    patterns: spec?.packages,
+    collections: all.map((one) => ({ root: one.root, patterns: one.workspaceSpec?.packages })),
+  };
+}
+
+/** Returns the states of the files that make a workspace: present and absent ones. */
+function workspaceFiles({
+  start,
+  root,
+  gitTop,
+  collections,
+}: Workspace): ReadonlyMap<string, FileState | undefined> {
+  const dirs = [root, ...withInner(collections.values()).map((one) => one.root)];
+  for (let dir = start; dir !== gitTop && dirname(dir) !== dir; dir = dirname(dir)) dirs.push(dir);
+  if (gitTop !== undefined) dirs.push(gitTop);
+  return fileStates(dirs.flatMap((dir) => [join(dir, WORKSPACE_FILE), join(dir, COLLECTION_FILE)]));
+}
+
+function withInner(collections: Iterable<Collection>): readonly Collection[] {
+  return [...collections].flatMap((one) => [one, ...withInner(one.collections.values())]);
 }
 
 /** Returns the directories that the source hash of a package covers, without symlinks. */

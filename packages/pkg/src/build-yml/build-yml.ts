@@ -162,7 +162,10 @@ const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly a
 /** LinuxKit's keys, then those of lkt alone. */
 const FIELDS = {
   image: required(located(text), 'name of the image', 'add: image: NAME'),
-  org: optional(located(text), 'organization before the name; default: linuxkit'),
+  org: optional(
+    located(text),
+    'organization before the name; default: that of lkt.yml, else linuxkit',
+  ),
   tag: withDefault(TAG, DEFAULT_TAG, 'template for the tag; {{.Hash}} is the source hash'),
   dockerfile: optional(
     text.transform((_path, value) => relativePath(value)),
@@ -204,6 +207,7 @@ export function buildYmlSchema(): JsonSchema {
  * Parses a build.yml: LinuxKit's keys with its defaults, and `debian`, `secrets`, `target` and
  * `reproducible`.
  * @param dir absolute directory of the package
+ * @param defaultOrg the organization of a build.yml without one
  * @throws CONFIG_INVALID with line and column
  * @example
  * ```ts
@@ -211,7 +215,7 @@ export function buildYmlSchema(): JsonSchema {
  * const { name, arches } = parseBuildYml(file, resolve('pkg/sshd'));
  * ```
  */
-export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
+export function parseBuildYml(file: SourceFile, dir: string, defaultOrg = 'linuxkit'): PackageSpec {
   const value = parseYaml(file);
   const {
     image,
@@ -241,8 +245,8 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
     debian,
     dir,
     file,
-    name: nameOf({ image, org }),
-    org: org?.value ?? 'linuxkit',
+    name: nameOf({ image, org }, defaultOrg),
+    org: org?.value ?? defaultOrg,
     image: image.value,
     dockerfile: given.dockerfile ?? 'Dockerfile',
     extraSources: extraSources.map((extra) => ({ ...extra, source: resolve(dir, extra.source) })),
@@ -254,8 +258,11 @@ export function parseBuildYml(file: SourceFile, dir: string): PackageSpec {
   };
 }
 
-function nameOf({ image, org }: Pick<Values<typeof FIELDS>, 'image' | 'org'>): string {
-  const name = `${org?.value ?? 'linuxkit'}/${image.value}`;
+function nameOf(
+  { image, org }: Pick<Values<typeof FIELDS>, 'image' | 'org'>,
+  defaultOrg: string,
+): string {
+  const name = `${org?.value ?? defaultOrg}/${image.value}`;
   const reference = wrap((org ?? image).at, () => parseReference(name));
   if (reference.tag !== undefined || reference.digest !== undefined) {
     throw image.at.error('the name of a package must not have a tag or digest', {

@@ -4,6 +4,7 @@ import type { Platform, Reference } from '@lkt/oci';
 import type { WorkerPool } from '@lkt/rebuild';
 import type { BuildArg } from '../build-yml/build-args.ts';
 import type { FindMirror } from '../debian/debian-package.ts';
+import type { CollectionImages } from './collection-images.ts';
 import type { OtherImages } from './other-images.ts';
 import type { Recipes } from './recipe.ts';
 import type { Sources } from '../sources/sources.ts';
@@ -66,6 +67,7 @@ export interface BuildTools extends BuildOptions {
   readonly workspace: Workspace;
   readonly sources: Sources;
   readonly recipes: Recipes;
+  readonly collectionImages: CollectionImages;
   /** Held by each build of a package that runs. */
   readonly builds: Semaphore;
   /** The workers for second builds, with `check`. */

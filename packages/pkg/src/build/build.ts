@@ -4,6 +4,7 @@ import { LktError, Semaphore } from '@lkt/core';
 import { type Descriptor, type Platform, writeIndex } from '@lkt/oci';
 import { buildInputs, storeState } from '../action-cache/record-action.ts';
 import { Attester } from '../attest/attester.ts';
+import { CollectionImages } from './collection-images.ts';
 import type { BuildOptions, BuildTools } from './build-options.ts';
 import { loadArgPackages } from '../build-yml/build-args.ts';
 import { type BuiltImage, PackageBuilder } from './build-package.ts';
@@ -14,6 +15,7 @@ import { type Recipe, recipesOf } from './recipe.ts';
 import { imagesForOthers, storeNames, tagPackage } from './tag-package.ts';
 import { usedImages } from './used-images.ts';
 import { readSources } from '../sources/sources.ts';
+import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
@@ -57,6 +59,8 @@ export type BeforeBuild = (
 export class Build {
   /** The targets and their dependencies, each after its own dependencies. */
   readonly order: readonly Package[];
+  /** Packages of collections whose images are used without a build. */
+  readonly taken: ReadonlySet<Package>;
   readonly #platforms: ReadonlyMap<Package, readonly Platform[]>;
   /** The packages to which the options of targets apply. */
   readonly #targets: ReadonlySet<Package>;
@@ -72,12 +76,13 @@ export class Build {
   readonly #checked = new Map<Package, Promise<readonly CheckReport[]>>();
 
   private constructor(
-    { order, platforms }: Needed,
+    { order, platforms, taken }: Needed,
     named: ReadonlySet<Package>,
     tools: BuildTools,
     before: BeforeBuild | undefined,
   ) {
     this.order = order;
+    this.taken = taken;
     this.#platforms = platforms;
     this.#named = named;
     this.#targets = tools.deps === true ? new Set(order) : named;
@@ -96,10 +101,12 @@ export class Build {
     const { buildArgs = [], reporter, check = false, jobs = availableParallelism() } = options;
     await loadArgPackages(workspace, targets, buildArgs);
     const named = new Set(targets);
+    const state = await readState(workspace, named, options);
     const tools = {
       ...options,
-      ...(await readState(workspace, named, options)),
+      ...state,
       workspace,
+      collectionImages: new CollectionImages(workspace, state.sources, options),
       builds: new Semaphore(jobs),
       workerPool: check ? new (await import('@lkt/rebuild')).WorkerPool(jobs) : undefined,
     };
@@ -107,7 +114,9 @@ export class Build {
       const text = `packages that use this one cannot be built: ${message}`;
       reporter.emit({ kind: 'warning', text });
     }
-    const needed = await neededPlatforms(targets, tools);
+    const pinned = await takeTargets(named, tools);
+    const needed = await neededPlatforms([...named.difference(pinned)], tools);
+    for (const item of pinned) needed.taken.add(item);
     for (const name of new Set(buildArgs.map((arg) => arg.name))) {
       // A name with % expands to several arguments.
       if (name.includes('%') || needed.givenArgs.has(name)) continue;
@@ -151,7 +160,7 @@ export class Build {
     const platforms = this.#platforms.get(item) ?? [];
     const recipe = await this.#tools.recipes(item, platforms);
     const uses = [...(recipe?.uses ?? []), ...(recipe?.archived ?? [])];
-    const items = new Set(uses.flatMap((use) => use.package ?? []));
+    const items = new Set(uses.flatMap((use) => use.package ?? [])).difference(this.taken);
     const used = new Map(
       await Promise.all([...items].map(async (one) => [one, await this.built(one)] as const)),
     );
@@ -283,6 +292,20 @@ export class Build {
       throw error;
     }
   }
+}
+
+/** Returns the targets whose pinned images need no build. */
+async function takeTargets(
+  targets: ReadonlySet<Package>,
+  { workspace, collectionImages, pins = [], platforms = DEFAULT_PLATFORMS }: BuildTools,
+): Promise<ReadonlySet<Package>> {
+  const taken = new Set<Package>();
+  for (const reference of pins) {
+    const item = workspace.find(reference);
+    if (item === undefined || !targets.has(item)) continue;
+    if (await collectionImages.has(item, reference, platforms)) taken.add(item);
+  }
+  return taken;
 }
 
 async function readState(

@@ -73,8 +73,9 @@ export async function checkOther(
   const { domain, path, digest } = reference;
   if (digest === undefined) return missingPin(reference);
   const pinned = { ...reference, digest };
-  const refused = await requireTrusted?.(pinned, workspace);
-  if (refused !== undefined) return (await missingImage(pinned, tools)) ?? refused;
+  const located = { ...workspace.locate(reference), digest };
+  const refused = await requireTrusted?.(located, workspace);
+  if (refused !== undefined) return (await missingImage(located, tools)) ?? refused;
   const has = await store.has(digest);
   const name = familiarReference({ domain, path });
   const isNamed = has && (await namesOf(store, digest, name)).length > 0;
@@ -119,6 +120,17 @@ export async function missingImage(
   if (await hasImage(reference)) return undefined;
   const message = `${missing}, and its registry does not have it`;
   return { code: 'NOT_FOUND', message, fix: MISSING_FIX };
+}
+
+/** Reports whether the store has all of an image, under this name. */
+export async function hasNamed(
+  store: Store,
+  { domain, path, digest }: PinnedReference,
+  platforms: readonly Platform[],
+): Promise<boolean> {
+  if (!(await store.has(digest))) return false;
+  const names = await namesOf(store, digest, familiarReference({ domain, path }));
+  return names.length > 0 && (await hasAllBlobs(store, digest, platforms));
 }
 
 /**

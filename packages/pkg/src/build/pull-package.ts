@@ -7,7 +7,7 @@ import type { ReferenceProblem } from '../pins/check-pin.ts';
 import type { Recipe } from './recipe.ts';
 import { type BuildResult, writeResult } from './results.ts';
 import { allPlatforms } from '../workspace/platforms.ts';
-import type { Package } from '../workspace/workspace.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /**
  * Pulls the image of a package by one of its pins, if its sources determine it and the policies
@@ -24,7 +24,7 @@ export async function pullPackage(
   if (!pullPackages || fetchImage === undefined) return undefined;
   if (!isDeterminedBySources(item, recipe)) return undefined;
   for (const pin of pins) {
-    const reference = pulledReference(item, pin);
+    const reference = pulledReference(tools.workspace, item, pin);
     const warn = (why: string): void => {
       const text = `${familiarReference(reference)} cannot be pulled, so it is built here: ${why}`;
       reporter.emit({ kind: 'warning', text });
@@ -57,7 +57,7 @@ export async function policyViolation(
   digest: Digest,
   { requireTrusted, workspace }: BuildTools,
 ): Promise<ReferenceProblem | undefined> {
-  return requireTrusted?.(pulledReference(item, digest), workspace);
+  return requireTrusted?.(pulledReference(workspace, item, digest), workspace);
 }
 
 /**
@@ -86,10 +86,11 @@ export async function knownPins(
 }
 
 function pulledReference(
+  workspace: Workspace,
   { name }: Package,
   digest: Digest,
 ): Reference & { readonly digest: Digest } {
-  return { ...parseReference(name), digest };
+  return { ...workspace.locate(parseReference(name)), digest };
 }
 
 /**

@@ -146,7 +146,7 @@ export async function readRecipe(
       uses.set(`${reference.offset} ${reference.text}`, {
         ...reference,
         parsed,
-        package: workspace.find(parsed),
+        package: workspace.find(parsed, item),
         calculated: calculated.has(reference.text),
       });
     }
@@ -168,7 +168,7 @@ async function archivedUses(workspace: Workspace, item: Package): Promise<readon
   const images = await readDockerImages(item.dir, item.depends, (path) =>
     workspace.displayPath(path),
   );
-  return images.map((image) => ({ ...image, package: workspace.find(image.reference) }));
+  return images.map((image) => ({ ...image, package: workspace.find(image.reference, item) }));
 }
 
 function tagSuffix(different: readonly (readonly [string, string])[]): string {

@@ -3,7 +3,9 @@ import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { pinOf } from './check-pin.ts';
-import type { Recipe } from '../build/recipe.ts';
+import { readRecipe, type Recipe } from '../build/recipe.ts';
+import { readSources } from '../sources/sources.ts';
+import { platformsOf } from '../workspace/platforms.ts';
 import { type TextEdit, withPin, applyEdits } from './text-edit.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { writeFileAtomic } from '../write-file-atomic.ts';
@@ -49,11 +51,17 @@ export async function pinWorkspace(
   targets: readonly Package[],
   options: BuildOptions,
 ): Promise<PinReport> {
-  const changes: PinChange[] = [];
+  const changes: PinChange[] = [...(await pinPublished(workspace, targets, options))];
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const before = changes.length;
     const build = await Build.start(workspace, targets, options, async (item, recipe, built) => {
-      const made = await pinDockerfile(item, recipe, built);
+      // The pins of a collection are its own.
+      const made = item.collection
+        ? []
+        : await pinDockerfile(item, recipe, (used) => {
+            const found = built.get(used);
+            return found && pinnedReference(found);
+          });
       changes.push(...made);
       return made.length > 0;
     });
@@ -65,6 +73,41 @@ export async function pinWorkspace(
   throw new LktError('CONFIG_INVALID', 'the pins do not converge', {
     fix: 'move packages out of the directories of the packages that they use',
   });
+}
+
+/**
+ * Pins the Dockerfiles of own packages to the images that collections publish. The published digest
+ * needs no build of the package.
+ */
+async function pinPublished(
+  workspace: Workspace,
+  targets: readonly Package[],
+  { platforms, signal }: BuildOptions,
+): Promise<readonly PinChange[]> {
+  const changes: PinChange[] = [];
+  if (workspace.collections.size === 0) return changes;
+  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  const seen = new Set<Package>();
+  const todo = targets.filter(({ collection }) => collection === undefined);
+  for (let item = todo.pop(); item !== undefined; item = todo.pop()) {
+    if (seen.has(item)) continue;
+    seen.add(item);
+    const recipe = await readRecipe(workspace, item, platformsOf(item, platforms), sources.hash);
+    if (recipe === undefined) continue;
+    todo.push(
+      ...recipe.uses.flatMap(({ package: used }) =>
+        used === undefined || used.collection !== undefined ? [] : used,
+      ),
+    );
+    changes.push(...(await pinDockerfile(item, recipe, publishedReference)));
+  }
+  return changes;
+}
+
+/** Returns the pin of a package as its collection publishes it. */
+export function publishedReference(item: Package): string | undefined {
+  const published = item.collection?.publishedAs(item);
+  return published && `${item.name}:${published.hash}@${published.digest}`;
 }
 
 /** @throws GIT_FAILED outside git, where a package has no source hash */
@@ -79,15 +122,15 @@ function pinnedReference(built: BuiltPackage): string {
 async function pinDockerfile(
   item: Package,
   { dockerfile, uses }: Recipe,
-  built: ReadonlyMap<Package, BuiltPackage>,
+  pinFor: (used: Package) => string | undefined,
 ): Promise<readonly PinChange[]> {
   const { file } = dockerfile;
   const edits: TextEdit[] = [];
   const changes: PinChange[] = [];
   for (const use of uses) {
-    const used = use.package && built.get(use.package);
-    if (used === undefined || use.calculated) continue;
-    const to = withPin(use.written, pinnedReference(used));
+    const pin = use.package && pinFor(use.package);
+    if (pin === undefined || use.calculated) continue;
+    const to = withPin(use.written, pin);
     if (to === use.written) continue;
     if (use.written !== use.text) {
       const problem = `cannot pin ${use.written}: it contains variables`;

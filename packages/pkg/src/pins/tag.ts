@@ -58,6 +58,6 @@ export function targetReference(
   { hash }: Pick<SourceHash, 'hash'>,
   { org, tag = item.tag }: TargetOptions = {},
 ): Reference & { readonly tag: string } {
-  const { domain, path } = parseReference(org === undefined ? item.name : `${org}/${item.image}`);
-  return { domain, path, tag: renderTag(tag, hash) };
+  const name = parseReference(org === undefined ? item.name : `${org}/${item.image}`);
+  return { ...name, tag: renderTag(tag, hash) };
 }

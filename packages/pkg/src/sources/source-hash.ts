@@ -10,6 +10,7 @@ import {
   gitTreeId,
   isInside,
   isUnder,
+  readPlainDirectory,
   readRepository,
   readTrees,
   splitRecords,
@@ -106,19 +107,27 @@ function resolveSubject({ extraSources, ...options }: HashSubject): Subject {
 /**
  * Returns the repository of each directory. Omits directories outside git.
  * @param top top of a work tree that is known already
+ * @param plainRoots directories whose files count as committed
  */
 export async function readRepositories(
   git: Git,
   dirs: readonly string[],
   signal?: AbortSignal,
   top?: string,
+  plainRoots: readonly string[] = [],
 ): Promise<ReadonlyMap<string, Repository>> {
   const tops = new Map<string, string[]>(top === undefined ? [] : [[top, []]]);
+  const result = new Map<string, Repository>();
+  for (const root of plainRoots) {
+    const inside = dirs.filter((dir) => isInside(dir, root));
+    const repository = readPlainDirectory(root, inside);
+    for (const dir of inside) result.set(dir, repository);
+  }
   for (const dir of new Set(dirs)) {
+    if (result.has(dir)) continue;
     const found = knownTop([...tops.keys()], dir) ?? (await findTop(git, dir));
     if (found !== undefined) tops.set(found, [...(tops.get(found) ?? []), dir]);
   }
-  const result = new Map<string, Repository>();
   await Promise.all(
     [...tops].map(async ([root, inside]) => {
       if (inside.length === 0) return;

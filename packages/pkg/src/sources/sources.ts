@@ -9,6 +9,7 @@ import {
   type SourceHash,
   sourceHashes,
 } from './source-hash.ts';
+import { COLLECTION_FILE } from '../workspace/collection.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** Hashes and build contexts of packages at one moment, read with few calls of git. */
@@ -31,10 +32,11 @@ export async function readSources(
   options: HashOptions & { readonly signal?: AbortSignal | undefined } = {},
 ): Promise<Sources> {
   const { signal, hashPath } = options;
+  const items = [...packages];
   // An error of one package is thrown when that package is asked for.
   const extras = new Map(
     await Promise.all(
-      [...packages].map(async (item) => [item, await extraDirs(item).catch(asValue)] as const),
+      items.map(async (item) => [item, await extraDirs(item).catch(asValue)] as const),
     ),
   );
   const dirs = [...extras].flatMap(([item, extra]) =>
@@ -42,7 +44,7 @@ export async function readSources(
   );
   const known =
     hashPath === undefined
-      ? await readRepositories(workspace.git, dirs, signal, workspace.gitTop)
+      ? await readRepositories(workspace.git, dirs, signal, workspace.gitTop, plainRoots(items))
       : undefined;
   for (const [item, extra] of extras)
     if (!(extra instanceof LktError))
@@ -57,6 +59,7 @@ export async function readSources(
     if (extra instanceof LktError) throw extra;
     const hash = hashes.get(item);
     if (hash === undefined || extra === undefined) throw new Error(`${item.name} was not read`);
+    requirePublished(item, hash);
     return { extra, hash };
   };
   const repositories = known ?? new Map<string, Repository>();
@@ -65,6 +68,25 @@ export async function readSources(
     context: (item) => contextOf(workspace, item, of(item).extra, repositories),
     changes: (item) => changesIn([item.dir, ...of(item).extra], repositories),
   };
+}
+
+/** @throws CONFIG_INVALID if the files of a collection are not those that it lists */
+function requirePublished(item: Package, { committed }: SourceHash): void {
+  const published = item.collection?.publishedAs(item);
+  if (published === undefined || published.hash === committed) return;
+  throw new LktError(
+    'CONFIG_INVALID',
+    `the files of ${item.name} have the hash ${committed ?? 'none'}, but ${COLLECTION_FILE} lists ${published.hash}`,
+    { fix: `install the collection ${item.collection?.name ?? ''} again` },
+  );
+}
+
+/** Returns the roots of the collections that are not in git. */
+function plainRoots(packages: readonly Package[]): readonly string[] {
+  const roots = packages.flatMap(({ collection }) =>
+    collection?.isPlain === true ? collection.root : [],
+  );
+  return [...new Set(roots)];
 }
 
 function asValue(error: unknown): LktError {

@@ -1,5 +1,5 @@
 import { type LktError, sourceError } from '@lkt/core';
-import { formatPlatform, parsePlatform, type Platform } from '@lkt/oci';
+import { formatPlatform, parsePlatform, type Platform, type Reference } from '@lkt/oci';
 import { buildOrder } from './graph.ts';
 import { platformsOf } from './platforms.ts';
 import type { BuildTools } from '../build/build-options.ts';
@@ -14,6 +14,8 @@ export interface Needed {
   readonly platforms: ReadonlyMap<Package, readonly Platform[]>;
   /** Names of the command line's arguments that Dockerfiles use. */
   readonly givenArgs: ReadonlySet<string>;
+  /** Packages of collections whose images are in the store already. */
+  readonly taken: Set<Package>;
 }
 
 /**
@@ -24,11 +26,12 @@ export interface Needed {
  */
 export async function neededPlatforms(
   targets: readonly Package[],
-  { workspace, recipes, platforms: wanted }: BuildTools,
+  { workspace, recipes, platforms: wanted, collectionImages }: BuildTools,
 ): Promise<Needed> {
   const needs = new Map<Package, Set<Package>>();
   const platforms = new Map<Package, Map<string, Platform>>();
   const givenArgs = new Set<string>();
+  const taken = new Set<Package>();
   const todo = targets.flatMap((item) =>
     platformsOf(item, wanted).map((platform) => ({ item, platform })),
   );
@@ -43,6 +46,10 @@ export async function neededPlatforms(
     needs.set(item, uses);
     for (const name of recipe?.given ?? []) givenArgs.add(name);
     for (const used of recipe === undefined ? [] : usesOf(workspace, recipe, platform)) {
+      if (await collectionImages.has(used.item, used.reference, [used.platform])) {
+        taken.add(used.item);
+        continue;
+      }
       uses.add(used.item);
       todo.push(used);
     }
@@ -56,7 +63,9 @@ export async function neededPlatforms(
     const all = [...(platforms.get(item)?.values() ?? [])];
     return [item, platformsOf(item, all)] as const;
   });
-  return { order, platforms: new Map(sorted), givenArgs };
+  // A reference without a digest needs a build, whatever the others pin.
+  for (const item of platforms.keys()) taken.delete(item);
+  return { order, platforms: new Map(sorted), givenArgs, taken };
 }
 
 /** Returns the packages that a recipe uses, each with its platform. */
@@ -64,19 +73,23 @@ function usesOf(
   workspace: Workspace,
   recipe: Recipe,
   platform: Platform,
-): readonly { readonly item: Package; readonly platform: Platform }[] {
+): readonly {
+  readonly item: Package;
+  readonly platform: Platform;
+  readonly reference: Reference;
+}[] {
   const images = recipe.uses.flatMap((use) => {
     if (use.package === undefined) return [];
     const used = parsePlatform(use.platform);
     if (!use.package.arches.includes(used.architecture))
       throw unsupportedError(workspace, recipe, use, use.package);
-    return [{ item: use.package, platform: used }];
+    return [{ item: use.package, platform: used, reference: use.parsed }];
   });
   const archived = recipe.archived.flatMap((use) => {
     if (use.package === undefined) return [];
     if (!use.package.arches.includes(platform.architecture))
       throw use.error('UNSUPPORTED', unsupportedMessage(use.package, formatPlatform(platform)));
-    return [{ item: use.package, platform }];
+    return [{ item: use.package, platform, reference: use.reference }];
   });
   return [...images, ...archived];
 }

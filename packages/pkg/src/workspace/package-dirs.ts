@@ -1,5 +1,5 @@
-import { lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { globSync, lstatSync, readFileSync, realpathSync, statSync } from 'node:fs';
+import { dirname, join, relative, sep } from 'node:path';
 import { namesIn } from '@lkt/oci/files';
 
 /** The file that makes a directory a package. */
@@ -40,6 +40,45 @@ export function packageDirs(
   return [...found];
 }
 
+/**
+ * Returns the directories of a workspace's own packages: those that `patterns` name, else as
+ * `packageDirs`.
+ * @param tracked absolute directories with a tracked build.yml; those outside `root` are ignored
+ */
+export function ownDirs(
+  root: string,
+  buildYml: string,
+  patterns: readonly string[] | undefined,
+  tracked: readonly string[],
+): readonly string[] {
+  if (patterns !== undefined) return matchingDirs(root, buildYml, patterns);
+  const inside = tracked
+    .map((dir) => relative(root, dir))
+    .filter((path) => path !== '..' && !path.startsWith(`..${sep}`));
+  return packageDirs(root, buildYml, inside);
+}
+
+/**
+ * Returns the directories with a build.yml that patterns name, as absolute paths without symlinks.
+ * Without patterns, all below `root`.
+ */
+export function matchingDirs(
+  root: string,
+  buildYml: string,
+  patterns: readonly string[] = ['**'],
+): readonly string[] {
+  const files = patterns.map((pattern) => `${pattern.replace(/\/+$/, '')}/${buildYml}`);
+  const found = globSync(files, { cwd: root, exclude: isSkipped })
+    .toSorted()
+    .filter((path) => !isHidden(path))
+    .map((path) => dirname(join(root, path)))
+    .filter((dir) => {
+      const file = join(dir, buildYml);
+      return isFile(file) && declaresPackage(readFileSync(file, 'utf8'));
+    });
+  return [...new Set(found.map((dir) => realpathSync(dir)))];
+}
+
 /** Reports whether a package is `pkg`, `tools` or `kernel`, or directly below. */
 export function isUsual(root: string, dir: string): boolean {
   const [parent = '', ...below] = relative(root, dir).split(sep);
@@ -53,6 +92,11 @@ export function isUsual(root: string, dir: string): boolean {
 export function isOnRequest(root: string, dir: string): boolean {
   const [parent = '', ...below] = relative(root, dir).split(sep);
   return PARENTS.includes(parent) && below.length > 1;
+}
+
+/** Reports whether a directory has no packages of the workspace. */
+function isSkipped(path: string): boolean {
+  return /(?:^|\/)(?:node_modules|\.[^/]+)$/.test(path);
 }
 
 /** Reports whether a path has a part that begins with a dot, such as a forge's workflows. */

@@ -8,7 +8,7 @@ import { allPlatforms, supportsPlatforms } from './platforms.ts';
 import { readRecipe, type Recipe } from '../build/recipe.ts';
 import { isInside } from '@lkt/git';
 import type { SourceHash } from '../sources/source-hash.ts';
-import { readSources } from '../sources/sources.ts';
+import { readSources, type Sources } from '../sources/sources.ts';
 import type { Package, Workspace } from './workspace.ts';
 
 /**
@@ -41,17 +41,20 @@ export interface PackageState {
 }
 
 /**
- * Returns the state of every package of a workspace, with its dependencies on all platforms. Builds
- * and pulls nothing. `built` is for the platforms of the options.
+ * Returns the state of every package of a workspace, with its dependencies on all platforms, and of
+ * the packages of collections that these use. Builds and pulls nothing. `built` is for the
+ * platforms of the options.
+ * @param named further packages, such as those that image configs name
  * @throws DOCKERFILE_INVALID, CONFIG_INVALID; a problem with a pin is part of the result
  */
 export async function packageStates(
   workspace: Workspace,
   options: BuildOptions,
+  named: readonly Package[] = [],
 ): Promise<readonly PackageState[]> {
-  const items = workspace.all();
   const { signal } = options;
-  const sources = await readSources(workspace, items, { signal });
+  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  const items = await withCollections(workspace, [...workspace.all(), ...named], sources);
   const built = await findBuilt(workspace, items, options);
   const nodes: PackageState[] = [];
   for (const item of items) {
@@ -65,6 +68,22 @@ export async function packageStates(
     });
   }
   return nodes;
+}
+
+/** Adds the packages of collections that packages use, directly or not. */
+async function withCollections(
+  workspace: Workspace,
+  items: readonly Package[],
+  { hash }: Sources,
+): Promise<readonly Package[]> {
+  const found = new Set(items);
+  if (workspace.collections.size > 0)
+    for (const item of found) {
+      const recipe = await readRecipe(workspace, item, allPlatforms(item), hash);
+      for (const { package: used } of [...(recipe?.uses ?? []), ...(recipe?.archived ?? [])])
+        if (used?.collection !== undefined) found.add(used);
+    }
+  return [...found];
 }
 
 async function findBuilt(

@@ -56,10 +56,12 @@ export function trustFilePaths(dirs: Iterable<string>): readonly string[] {
 
 /**
  * Returns the directories whose policies apply to the packages of a workspace: the one that it was
- * opened from, and those that contain packages. A file in a package's own directory is a source.
+ * opened from, and those that contain its own packages. A file in a package's own directory is a
+ * source.
  */
 export function policyDirs({ start, byDir }: Workspace): readonly string[] {
-  return [...new Set([start, ...[...byDir.keys()].map((dir) => dirname(dir))])];
+  const own = [...byDir.values()].filter(({ collection }) => collection === undefined);
+  return [...new Set([start, ...own.map(({ dir }) => dirname(dir))])];
 }
 
 function withAncestors(dirs: Iterable<string>): readonly string[] {

@@ -1,20 +1,39 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
-import { familiarReference, type Reference } from '@lkt/oci';
+import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
-import { createGit, type Environment, findTop, type Git } from '@lkt/git';
+import { createGit, type Environment, findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
-import { BUILD_YML, isOnRequest, isUsual, packageDirs } from './package-dirs.ts';
+import { Collection, collectionDir, readPublished } from './collection.ts';
+import {
+  BUILD_YML,
+  isOnRequest,
+  isUsual,
+  matchingDirs,
+  ownDirs,
+  packageDirs,
+} from './package-dirs.ts';
+import {
+  type CollectionSpec,
+  readWorkspaceFile,
+  WORKSPACE_FILE,
+  type WorkspaceSpec,
+} from './workspace-file.ts';
 
-/** A package of a workspace. */
-export type Package = PackageSpec;
+/** A package of a workspace, or of one of its collections. */
+export interface Package extends PackageSpec {
+  /** Undefined for a package of the workspace itself. */
+  readonly collection?: Collection;
+}
 
 export interface WorkspaceOptions {
   /** The environment that git runs with. */
   readonly env: Environment;
+  /** Returns a directory with the files of a commit, for a collection in git. */
+  readonly gitDir?: (url: string, commit: string) => Promise<string>;
   readonly buildYml?: string;
   /** Overrides `dockerfile` of packages that `packageAt` returns; relative to the package. */
   readonly dockerfile?: string;
@@ -34,23 +53,32 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const start = await realpath(dir);
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
-  const root = gitTop ?? (await findRoot(start));
+  const root = workspaceRoot(start, gitTop) ?? gitTop ?? (await findRoot(start));
   const workspace = new Workspace(root, gitTop, start, git, options);
-  const tracked =
-    gitTop === undefined ? [] : await findTrackedDirectories(git, gitTop, workspace.buildYml);
-  workspace.load(packageDirs(root, workspace.buildYml, tracked));
+  await workspace.load();
   return workspace;
 }
 
 /**
- * The packages of a checkout: the directories with a build.yml that git tracks, those directly
- * under `pkg/`, `tools/` and `kernel/`, those three themselves, and directories added by
- * `packageAt`.
+ * Returns the nearest directory with an lkt.yml, from `start` up to the top of the git work tree;
+ * outside git up to the root directory.
+ */
+function workspaceRoot(start: string, gitTop: string | undefined): string | undefined {
+  for (let dir = start; ; dir = dirname(dir)) {
+    if (existsSync(join(dir, WORKSPACE_FILE))) return dir;
+    if (dir === gitTop || dirname(dir) === dir) return undefined;
+  }
+}
+
+/**
+ * The packages of a checkout: those that lkt.yml names, else the directories with a build.yml that
+ * git tracks, those directly under `pkg/`, `tools/` and `kernel/`, and those three themselves. Then
+ * directories added by `packageAt`, and the packages of collections.
  */
 export class Workspace {
   /**
-   * Top of the git work tree. Outside git: the nearest parent directory with packages, else the
-   * start.
+   * Directory of lkt.yml, else the top of the git work tree. Outside git: the nearest parent
+   * directory with packages, else the start.
    */
   readonly root: string;
   /** Top of the git work tree; undefined outside git. */
@@ -65,6 +93,14 @@ export class Workspace {
   readonly buildYml: string;
   /** The directory that the workspace was opened from, without symlinks. */
   readonly start: string;
+  /** The content of lkt.yml; undefined without one. */
+  readonly spec: WorkspaceSpec | undefined;
+  readonly #collections = new Map<string, Collection>();
+  /** By the name that stands for their packages. */
+  readonly collections: ReadonlyMap<string, Collection> = this.#collections;
+  /** Own packages, by the names of those that they replace. */
+  readonly #overrides = new Map<string, Package>();
+  readonly #options: WorkspaceOptions;
   readonly #dockerfile: string | undefined;
   readonly #broken: BrokenPackage[] = [];
   /** Errors of names that several packages outside the usual directories have. */
@@ -75,14 +111,17 @@ export class Workspace {
     gitTop: string | undefined,
     start: string,
     git: Git,
-    { buildYml = BUILD_YML, dockerfile }: WorkspaceOptions,
+    options: WorkspaceOptions,
   ) {
+    const { buildYml = BUILD_YML, dockerfile } = options;
     this.root = root;
     this.gitTop = gitTop;
     this.start = start;
     this.git = git;
     this.buildYml = buildYml;
     this.#dockerfile = dockerfile;
+    this.#options = options;
+    this.spec = readWorkspaceFile(root, (path) => this.displayPath(path));
   }
 
   /**
@@ -94,13 +133,15 @@ export class Workspace {
   }
 
   /**
-   * Returns all packages, except those that are built only when they are named.
+   * Returns the workspace's own packages, except those that are built only when they are named.
    * @throws LktError the first of `problems`
    */
   all(): readonly Package[] {
     const [problem] = [...this.problems, ...this.#ambiguous.values()];
     if (problem !== undefined) throw problem;
-    return [...this.packages.values()].filter(({ dir }) => !isOnRequest(this.root, dir));
+    return [...this.packages.values()].filter(
+      ({ dir, collection }) => collection === undefined && !isOnRequest(this.root, dir),
+    );
   }
 
   /**
@@ -128,18 +169,89 @@ export class Workspace {
   }
 
   /**
-   * Adds the packages in these directories, or their errors to `problems`. Outside the usual
-   * directories, several packages may have one name, as in LinuxKit's tests: then only a directory
-   * tells which is meant.
+   * Adds all packages, or their errors to `problems`. Outside the usual directories, several
+   * packages may have one name, as in LinuxKit's tests: then only a directory tells which is meant.
+   * @throws CONFIG_INVALID for an error in lkt.yml, or a collection that is not there
    */
-  load(dirs: readonly string[]): void {
+  async load(): Promise<void> {
+    const { spec } = this;
+    for (const [name, one] of spec?.collections ?? [])
+      this.#collections.set(name, await this.#loadCollection(name, one, this.root, []));
+    this.#loadDirs(await this.#ownDirs());
+    for (const [name, { dir, at }] of spec?.overrides ?? []) {
+      if (!this.packages.has(name))
+        throw at.error(`no collection has the package ${name}`, { fix: 'correct the name' });
+      this.#overrides.set(name, await this.packageAt(join(this.root, dir)));
+    }
+  }
+
+  async #ownDirs(): Promise<readonly string[]> {
+    const { root, buildYml, gitTop } = this;
+    const tracked =
+      gitTop === undefined ? [] : await findTrackedDirectories(this.git, gitTop, buildYml);
+    const absolute = tracked.map((path) => join(gitTop ?? root, path));
+    return ownDirs(root, buildYml, this.spec?.packages, absolute);
+  }
+
+  async #loadCollection(
+    name: string,
+    one: CollectionSpec,
+    from: string,
+    parents: readonly string[],
+  ): Promise<Collection> {
+    const { gitDir = noGit } = this.#options;
+    const root = await collectionDir(one, from, gitDir);
+    if (parents.includes(root))
+      throw one.at.error('the collection contains itself', { fix: 'remove it' });
+    const displayPath = (path: string): string => this.displayPath(path);
+    const gitTop = one.source.kind === 'path' ? await findTop(this.git, root) : undefined;
+    const spec = readWorkspaceFile(root, displayPath);
+    const collection = new Collection(name, {
+      root,
+      spec: one,
+      isPlain: gitTop === undefined,
+      workspaceSpec: spec,
+      published: readPublished(root, displayPath),
+    });
+    const tracked =
+      gitTop === undefined ? [] : await findTrackedDirectories(this.git, gitTop, BUILD_YML);
+    const dirs =
+      gitTop === undefined || spec?.packages !== undefined
+        ? matchingDirs(root, BUILD_YML, spec?.packages)
+        : tracked.map((path) => join(gitTop, path)).filter((dir) => isInside(dir, root));
+    for (const dir of dirs) {
+      let text = '';
+      try {
+        const file = this.#read(dir, BUILD_YML);
+        text = file.text;
+        const own = parseBuildYml(file, dir, spec?.org);
+        const item = { ...own, org: name, name: `${name}/${own.image}`, collection };
+        const other = collection.packages.get(own.name) ?? this.packages.get(item.name);
+        if (other !== undefined) throw sameName(other, item);
+        collection.add(own.name, item);
+        this.#byDir.set(dir, item);
+        this.#packages.set(item.name, item);
+      } catch (error) {
+        if (!(error instanceof LktError)) throw error;
+        collection.addBroken({ dir, text, error });
+      }
+    }
+    for (const [inner, innerSpec] of spec?.collections ?? []) {
+      const path = `${name}/${inner}`;
+      const loaded = await this.#loadCollection(path, innerSpec, root, [...parents, root]);
+      collection.collections.set(inner, loaded);
+    }
+    return collection;
+  }
+
+  #loadDirs(dirs: readonly string[]): void {
     for (const dir of dirs) {
       let text = '';
       try {
         const file = this.#read(dir);
         text = file.text;
-        const found = parseBuildYml(file, dir);
-        if (isUsual(this.root, dir)) this.#addUsual(found);
+        const found = parseBuildYml(file, dir, this.spec?.org);
+        if (this.#isUsual(dir)) this.#addUsual(found);
         else this.#addElsewhere(found);
       } catch (error) {
         if (!(error instanceof LktError)) throw error;
@@ -149,14 +261,18 @@ export class Workspace {
     this.#sort();
   }
 
+  #isUsual(dir: string): boolean {
+    return this.spec?.packages !== undefined || isUsual(this.root, dir);
+  }
+
   /** Synchronous, because the thread pool takes ten times as long for so few bytes. */
-  #read(dir: string): SourceFile {
-    const path = join(dir, this.buildYml);
+  #read(dir: string, name = this.buildYml): SourceFile {
+    const path = join(dir, name);
     try {
       return { path: this.displayPath(path), text: readFileSync(path, 'utf8') };
     } catch (error) {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-      throw new LktError('NOT_FOUND', `${this.displayPath(dir)} has no ${this.buildYml}`, {
+      throw new LktError('NOT_FOUND', `${this.displayPath(dir)} has no ${name}`, {
         cause: error,
         fix: 'name the directory of a package',
       });
@@ -166,6 +282,7 @@ export class Workspace {
   #addUsual(found: Package): Package {
     const other = this.packages.get(found.name);
     if (other !== undefined) throw sameName(other, found);
+    if (this.#collections.has(found.org)) throw nameOfCollection(found);
     this.#byDir.set(found.dir, found);
     this.#packages.set(found.name, found);
     return found;
@@ -175,7 +292,7 @@ export class Workspace {
     const other = this.packages.get(found.name);
     if (other === undefined) {
       if (!this.#ambiguous.has(found.name)) this.#addUsual(found);
-    } else if (!isUsual(this.root, other.dir)) {
+    } else if (!this.#isUsual(other.dir)) {
       this.#ambiguous.set(found.name, sameName(other, found));
       this.#packages.delete(other.name);
       this.#byDir.delete(other.dir);
@@ -189,7 +306,7 @@ export class Workspace {
   }
 
   #add(dir: string): Package {
-    const found = this.#addUsual(parseBuildYml(this.#read(dir), dir));
+    const found = this.#addUsual(parseBuildYml(this.#read(dir), dir, this.spec?.org));
     this.#ambiguous.delete(found.name);
     this.#sort();
     return found;
@@ -197,12 +314,27 @@ export class Workspace {
 
   /**
    * Returns the package that a reference names, ignoring tag and digest.
+   * @param user the package with the reference; in a collection, names are the collection's own
    * @throws CONFIG_INVALID if it may be a package with an error
    */
-  find({ domain, path }: Reference): Package | undefined {
+  find({ domain, path }: Reference, user?: Package): Package | undefined {
+    if (user?.collection !== undefined) return user.collection.find({ domain, path });
     const name = familiarReference({ domain, path });
     this.#throwIfBroken(name);
-    return this.packages.get(name);
+    return this.#overrides.get(name) ?? this.packages.get(name);
+  }
+
+  /**
+   * Returns the name of an image in the registry that serves it: of a package of a collection, in
+   * the collection's registry; otherwise the same name.
+   */
+  locate(reference: Reference): Reference {
+    const { domain, path, ...rest } = reference;
+    const item = this.packages.get(familiarReference({ domain, path }));
+    const registry = item?.collection?.spec.registry;
+    if (item === undefined || registry === undefined) return reference;
+    const located = parseReference(`${registry}/${item.image}`);
+    return { domain: located.domain, path: located.path, tag: rest.tag, digest: rest.digest };
   }
 
   /**
@@ -224,12 +356,29 @@ export class Workspace {
     const found = this.#broken.find((one) => mayBeNamed(one, name));
     const error = found?.error ?? this.#ambiguous.get(name);
     if (error !== undefined) throw error;
+    if (this.packages.has(name)) return;
+    const slash = name.indexOf('/');
+    this.#collections.get(name.slice(0, slash))?.imageNamed(name.slice(slash + 1));
   }
 
   /** Returns a path relative to the directory that the workspace was opened from. */
   displayPath(path: string): string {
     return relative(this.start, path) || '.';
   }
+}
+
+async function noGit(url: string): Promise<never> {
+  throw new LktError('UNSUPPORTED', `the collection ${url} cannot be fetched here`, {
+    fix: 'run lkt build, which fetches it',
+  });
+}
+
+function nameOfCollection({ file, org, name }: Package): LktError {
+  return new LktError(
+    'CONFIG_INVALID',
+    `${file.path} is the package ${name}, but ${org} is a collection in ${WORKSPACE_FILE}`,
+    { fix: `change "org"; to replace the package, add it to "overrides" of ${WORKSPACE_FILE}` },
+  );
 }
 
 function sameName(one: Package, other: Package): LktError {

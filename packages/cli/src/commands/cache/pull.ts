@@ -36,8 +36,8 @@ Log in with docker, podman or skopeo.`;
     const { reporter, signal } = session;
     const options = { platforms, documents: true, reporter, signal };
     const images: ImageName[] = [];
-    for (const { domain, path, tag = 'latest', digest } of wanted) {
-      const name = digest === undefined ? { domain, path, tag } : { domain, path, digest };
+    for (const { tag = 'latest', digest, ...repository } of wanted) {
+      const name = { ...repository, ...(digest === undefined ? { tag } : { digest }) };
       const pulled = await pullSignedImage(registry, store, name, options);
       images.push({ reference: familiarReference(name), digest: pulled.digest });
     }

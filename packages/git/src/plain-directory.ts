@@ -1,0 +1,84 @@
+import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { relative } from 'node:path';
+import { LktError } from '@lkt/core';
+import { objectId } from './objects.ts';
+import { isUnder, type Repository } from './repository.ts';
+import { type GitFile, gitTreeId } from './tree-id.ts';
+
+/**
+ * Returns the state of directories outside git, such as an installed npm package, as if all their
+ * files were committed. Their tree ids equal those of a commit with the same files, modes and links.
+ * Synchronous, because the thread pool takes longer for so few bytes.
+ * @param root absolute, without symlinks; files above it are not read
+ * @param dirs absolute directories inside `root`
+ * @throws IO_FAILED if a file cannot be read
+ * @throws UNSUPPORTED for a pipe, a socket or a device
+ */
+export function readPlainDirectory(root: string, dirs: readonly string[]): Repository {
+  const pathOf = (dir: string): string => Buffer.from(relative(root, dir)).toString('latin1');
+  const files = new Map<string, GitFile>();
+  const trees = new Map<string, string>();
+  for (const path of new Set(dirs.map(pathOf))) {
+    const inside = filesBelow(root, path);
+    for (const file of inside) files.set(file.path, file);
+    if (inside.length > 0) trees.set(path, treeIdBelow(inside, path));
+  }
+  const all = [...files.values()].map(({ path, mode }) => ({ path, mode, skipped: false }));
+  return {
+    root,
+    pathOf,
+    headTree: (path) => trees.get(path),
+    isChanged: () => false,
+    changes: () => [],
+    hasUntracked: () => false,
+    files: (path) => all.filter((file) => isUnder(file.path, path)),
+  };
+}
+
+function treeIdBelow(files: readonly GitFile[], path: string): string {
+  const skip = path === '' ? 0 : path.length + 1;
+  return gitTreeId(files.map((file) => ({ ...file, path: file.path.slice(skip) })));
+}
+
+function filesBelow(root: string, path: string): readonly GitFile[] {
+  const dir = absoluteOf(root, path);
+  let names: readonly Buffer[];
+  try {
+    names = readdirSync(dir, { encoding: 'buffer' });
+  } catch (cause) {
+    throw new LktError('IO_FAILED', `cannot read ${dir.toString()}`, { cause });
+  }
+  return names.flatMap((name) => {
+    if (SKIPPED.has(name.toString())) return [];
+    const text = name.toString('latin1');
+    return entryAt(root, path === '' ? text : `${path}/${text}`);
+  });
+}
+
+/** Names that no collection has: data of git, and dependencies that npm installs below a package. */
+const SKIPPED: ReadonlySet<string> = new Set(['.git', 'node_modules']);
+
+function entryAt(root: string, path: string): readonly GitFile[] {
+  const absolute = absoluteOf(root, path);
+  try {
+    const stats = lstatSync(absolute);
+    if (stats.isDirectory()) return filesBelow(root, path);
+    if (stats.isSymbolicLink()) {
+      const target = readlinkSync(absolute, { encoding: 'buffer' });
+      return [{ path, mode: '120000', id: objectId('sha1', 'blob', target) }];
+    }
+    if (stats.isFile()) {
+      const mode = (stats.mode & 0o100) === 0 ? '100644' : '100755';
+      return [{ path, mode, id: objectId('sha1', 'blob', readFileSync(absolute)) }];
+    }
+  } catch (cause) {
+    throw new LktError('IO_FAILED', `cannot read ${absolute.toString()}`, { cause });
+  }
+  throw new LktError('UNSUPPORTED', `${absolute.toString()} is not a file, directory or symlink`, {
+    fix: 'remove it',
+  });
+}
+
+function absoluteOf(root: string, path: string): Buffer {
+  return Buffer.concat([Buffer.from(`${root}/`), Buffer.from(path, 'latin1')]);
+}

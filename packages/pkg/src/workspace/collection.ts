@@ -1,0 +1,164 @@
+import { realpathSync, statSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type Digest, isDigest, isErrno, readJson } from '@lkt/core';
+import { familiarReference, type Reference } from '@lkt/oci';
+import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
+import type { Package } from './workspace.ts';
+import { type CollectionSpec, readOptional, type WorkspaceSpec } from './workspace-file.ts';
+
+/** The file in a published collection that lists its packages. */
+export const COLLECTION_FILE = 'collection.json';
+
+/** A package as `collection.json` lists it. */
+export interface PublishedPackage {
+  /** The source hash, 40 hex digits. */
+  readonly hash: string;
+  /** The index that these sources build to. */
+  readonly digest: Digest;
+}
+
+type CollectionFiles = Pick<
+  Collection,
+  'isPlain' | 'published' | 'root' | 'spec' | 'workspaceSpec'
+>;
+
+/**
+ * Packages of others under one name: the sources of another workspace. Its own files see the names
+ * of that workspace; here the collection's name replaces their organization.
+ */
+export class Collection {
+  /** `lkt`; of a collection of a collection `acme/lkt`. */
+  readonly name: string;
+  /** Absolute, without symlinks. */
+  readonly root: string;
+  readonly spec: CollectionSpec;
+  /** Whether its files are outside git, so that their hashes are computed from the files. */
+  readonly isPlain: boolean;
+  /** Its own lkt.yml; undefined without one. */
+  readonly workspaceSpec: WorkspaceSpec | undefined;
+  /** The list of `collection.json`, by the names of its own files; empty without that file. */
+  readonly published: ReadonlyMap<string, PublishedPackage>;
+  /** Its own collections, by the names that its files use. */
+  readonly collections: Map<string, Collection> = new Map<string, Collection>();
+  readonly #packages = new Map<string, Package>();
+  readonly #broken: BrokenPackage[] = [];
+
+  constructor(name: string, { root, spec, isPlain, workspaceSpec, published }: CollectionFiles) {
+    this.name = name;
+    this.root = root;
+    this.spec = spec;
+    this.isPlain = isPlain;
+    this.workspaceSpec = workspaceSpec;
+    this.published = published;
+  }
+
+  /** The packages, by the names of its own files. */
+  get packages(): ReadonlyMap<string, Package> {
+    return this.#packages;
+  }
+
+  add(ownName: string, item: Package): void {
+    this.#packages.set(ownName, item);
+  }
+
+  addBroken(broken: BrokenPackage): void {
+    this.#broken.push(broken);
+  }
+
+  /** Throws the error of a package that may have this name in the collection's own files. */
+  throwIfBroken(ownName: string): void {
+    const found = this.#broken.find((one) => mayBeNamed(one, ownName));
+    if (found !== undefined) throw found.error;
+  }
+
+  /** Returns the package that a reference in the collection's own files names. */
+  find({ domain, path }: Reference): Package | undefined {
+    const name = familiarReference({ domain, path });
+    this.throwIfBroken(name);
+    const own = this.#packages.get(name);
+    if (own !== undefined) return own;
+    const slash = name.indexOf('/');
+    const inner = this.collections.get(name.slice(0, slash));
+    return inner?.imageNamed(name.slice(slash + 1));
+  }
+
+  /** Returns the package with this name after the collection's own. */
+  imageNamed(image: string): Package | undefined {
+    const wanted = `${this.name}/${image}`;
+    for (const broken of this.#broken) if (mayBeNamed(broken, `x/${image}`)) throw broken.error;
+    for (const item of this.#packages.values()) if (item.name === wanted) return item;
+    const slash = image.indexOf('/');
+    return this.collections.get(image.slice(0, slash))?.imageNamed(image.slice(slash + 1));
+  }
+
+  /** Returns the published form of one of its packages. */
+  publishedAs(item: Package): PublishedPackage | undefined {
+    for (const [ownName, one] of this.#packages)
+      if (one === item) return this.published.get(ownName);
+    return undefined;
+  }
+}
+
+/**
+ * Returns the directory with the sources of a collection, without symlinks.
+ * @param from directory of the lkt.yml that names it
+ * @param gitDir returns the directory with the files of a commit
+ * @throws NOT_FOUND at the collection in lkt.yml
+ */
+export async function collectionDir(
+  { source, at }: CollectionSpec,
+  from: string,
+  gitDir: (url: string, commit: string) => Promise<string>,
+): Promise<string> {
+  if (source.kind === 'git') return realpathSync(await gitDir(source.url, source.commit));
+  if (source.kind === 'path') {
+    const dir = realDirectory(resolve(from, source.path));
+    if (dir === undefined)
+      throw at.error(`there is no directory ${source.path}`, { fix: 'correct "source"' });
+    return dir;
+  }
+  for (let parent = from; ; parent = dirname(parent)) {
+    const dir = realDirectory(join(parent, 'node_modules', source.name));
+    if (dir !== undefined) return dir;
+    if (dirname(parent) === parent) break;
+  }
+  throw at.error(`the npm package ${source.name} is not installed`, {
+    fix: `npm install --save-dev ${source.name}`,
+  });
+}
+
+function realDirectory(path: string): string | undefined {
+  try {
+    return statSync(path).isDirectory() ? realpathSync(path) : undefined;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Reads the list of packages in a published collection; empty without one.
+ * @throws CONFIG_INVALID
+ */
+export function readPublished(
+  root: string,
+  displayPath: (path: string) => string,
+): ReadonlyMap<string, PublishedPackage> {
+  const path = join(root, COLLECTION_FILE);
+  const file = readOptional(path, displayPath);
+  if (file === undefined) return new Map();
+  const parse = (value: unknown): ReadonlyMap<string, PublishedPackage> => {
+    const { packages } = value as { packages: Readonly<Record<string, PublishedPackage>> };
+    const found = new Map<string, PublishedPackage>();
+    for (const [name, { hash, digest }] of Object.entries(packages)) {
+      if (!/^[0-9a-f]{40}$/.test(hash)) throw new Error(`"${hash}" is not a source hash`);
+      if (!isDigest(digest)) throw new Error(`"${String(digest)}" is not a digest`);
+      found.set(name, { hash, digest });
+    }
+    return found;
+  };
+  return readJson(Buffer.from(file.text), parse, {
+    code: 'CONFIG_INVALID',
+    what: `${file.path} does not list packages`,
+  });
+}
