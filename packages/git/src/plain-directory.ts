@@ -7,7 +7,7 @@ import { type GitFile, gitTreeId } from './tree-id.ts';
 
 /**
  * Returns the state of directories outside git, such as an installed npm package, as if all their
- * files were committed. Their tree ids equal those of a commit with the same files, modes and links.
+ * files were committed. Tree ids equal those of a commit with the same files, modes and links.
  * Synchronous, because the thread pool takes longer for so few bytes.
  * @param root absolute, without symlinks; files above it are not read
  * @param dirs absolute directories inside `root`
@@ -55,7 +55,7 @@ function filesBelow(root: string, path: string): readonly GitFile[] {
   });
 }
 
-/** Names that no collection has: data of git, and dependencies that npm installs below a package. */
+/** Names that no collection has: data of git, and dependencies installed by npm. */
 const SKIPPED: ReadonlySet<string> = new Set(['.git', 'node_modules']);
 
 function entryAt(root: string, path: string): readonly GitFile[] {

@@ -39,11 +39,13 @@ export async function generatePackage(tree: Tree, options: PackageOptions): Prom
   tree.write(join(dir, 'root/etc', name), `This is ${name}.\n`);
 }
 
-/** Returns the most common organisation. */
+/** Returns the organization of lkt.yml, else the most common one of the workspace's packages. */
 async function mostCommonOrg(root: string): Promise<string> {
   const workspace = await openWorkspace(root, { env: process.env }).catch(rethrowPlain);
+  if (workspace.spec?.org !== undefined) return workspace.spec.org;
   const counts = new Map<string, number>();
-  for (const { org } of workspace.packages.values()) counts.set(org, (counts.get(org) ?? 0) + 1);
+  const own = [...workspace.packages.values()].filter(({ collection }) => collection === undefined);
+  for (const { org } of own) counts.set(org, (counts.get(org) ?? 0) + 1);
   const [most] = [...counts].toSorted(([, a], [, b]) => b - a);
   return most?.[0] ?? 'lkt';
 }
