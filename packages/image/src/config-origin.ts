@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { isInside, type Origin, readOrigin } from '@lkt/git';
 import type { Workspace } from '@lkt/pkg';
@@ -14,6 +15,8 @@ export async function configOrigin(
   signal: AbortSignal | undefined,
 ): Promise<Origin | undefined> {
   if (gitTop === undefined || files.some(({ isRemote }) => isRemote === true)) return undefined;
+  // One from standard input is not a file.
+  if (!files.every(({ absolute }) => existsSync(absolute))) return undefined;
   const paths = await Promise.all(files.map(async ({ absolute }) => realpath(absolute)));
   if (!paths.every((path) => isInside(path, gitTop))) return undefined;
   const status = ['status', '--porcelain', '--untracked-files=all', '--ignored', '-z', '--'];
