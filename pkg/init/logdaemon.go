@@ -1,6 +1,7 @@
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"net"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lkt/init/logd"
+	"lkt/init/logs"
+	"lkt/sandbox"
 )
 
 // supervise runs the daemon, and restarts it when it exits.
@@ -100,14 +103,40 @@ func listen(path string, kind int) (*os.File, error) {
 	return file, nil
 }
 
-// logDaemon is the main function of this program under the name "logd".
-func logDaemon() {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		fmt.Fprintf(os.Stderr, "logd: %v\n", err)
-		os.Exit(1)
+//go:embed roles.json
+var rolesFile []byte
+
+// logDaemon is the main function of this program under the name "logd", and again in the role that
+// the settings need. Without a syslog server the daemon cannot open sockets.
+func logDaemon() error {
+	roles, err := sandbox.Parse("init", rolesFile)
+	if err != nil {
+		return err
 	}
-	if err := logd.Main(); err != nil {
-		fmt.Fprintf(os.Stderr, "logd: %v\n", err)
-		os.Exit(1)
+	var setup logd.Setup
+	name, inside, err := sandbox.Inside("init", &setup)
+	if err != nil {
+		return err
 	}
+	if !inside {
+		return execLogDaemon(roles, logs.Dir, logd.Load())
+	}
+	role, err := roles.Lookup(name)
+	if err != nil {
+		return err
+	}
+	return logd.Main(setup, role.Enter)
+}
+
+// execLogDaemon replaces this process by the daemon in its role, with the sockets of PID 1.
+func execLogDaemon(roles sandbox.Roles, dir string, setup logd.Setup) error {
+	role := roles["logd"]
+	if setup.Settings.Network != "" {
+		role = roles["sender"]
+		if port := setup.Settings.Port(); setup.Settings.Network == "tcp" {
+			role.Connect = append(role.Connect, port)
+		}
+	}
+	setup.Dir, role.Write = dir, []string{dir}
+	return role.Exec(setup, logd.ControlFD, logd.WritersFD, logd.QueriesFD)
 }

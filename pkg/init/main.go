@@ -4,6 +4,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,13 +19,9 @@ import (
 )
 
 func main() {
-	if os.Getpid() != 1 && filepath.Base(os.Args[0]) == "logd" {
-		logDaemon()
-		return
-	}
 	if os.Getpid() != 1 {
-		os.Stderr.WriteString("init: must run as PID 1\n")
-		os.Exit(1)
+		notPID1()
+		return
 	}
 	step("init")
 	cmdline := mountProc()
@@ -85,6 +82,20 @@ func main() {
 		step("%s: %v", mode.name, err)
 	}
 	select {}
+}
+
+// notPID1 runs the log daemon, which is this program under another name.
+func notPID1() {
+	switch filepath.Base(os.Args[0]) {
+	case "logd", "init-logd", "init-sender":
+		if err := logDaemon(); err != nil {
+			fmt.Fprintf(os.Stderr, "logd: %v\n", err)
+			os.Exit(1)
+		}
+	default:
+		os.Stderr.WriteString("init: must run as PID 1\n")
+		os.Exit(1)
+	}
 }
 
 // waitForShutdown reports the end of the boot, and returns the mode once a shutdown is requested.

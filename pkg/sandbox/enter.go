@@ -47,6 +47,11 @@ func (r Role) setLimits() error {
 		limits[unix.RLIMIT_NPROC] = 0
 	}
 	for resource, limit := range limits {
+		var current unix.Rlimit
+		if err := unix.Getrlimit(resource, &current); err != nil {
+			return fmt.Errorf("limit of resource %d: %w", resource, err)
+		}
+		limit = min(limit, current.Max)
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: limit, Max: limit}); err != nil {
 			return fmt.Errorf("limit of resource %d: %w", resource, err)
 		}

@@ -62,6 +62,8 @@ var rules = map[string]rule{
 	"getsockname":     call(unix.SYS_GETSOCKNAME),
 	"getsockopt":      call(unix.SYS_GETSOCKOPT),
 	"gettid":          call(unix.SYS_GETTID),
+	"getuid":          call(unix.SYS_GETUID),
+	"ioctl FIONREAD":  call(unix.SYS_IOCTL, equals(1, 0x541b)),
 	"listen":          call(unix.SYS_LISTEN),
 	"lseek":           call(unix.SYS_LSEEK),
 	"madvise":         call(unix.SYS_MADVISE),

@@ -43,23 +43,42 @@ type daemon struct {
 	sources map[*source]bool
 }
 
-// Main runs the daemon until PID 1 closes its end of the control socket, or until SIGTERM. Its
-// standard error is the console.
-func Main() error {
+// Setup is what the daemon needs to know before it is confined.
+type Setup struct {
+	// Dir is the directory of the logs.
+	Dir      string
+	Settings Settings
+	// Problems are errors in the settings.
+	Problems []string
+}
+
+// Load reads the settings of the machine. The daemon trusts nothing else.
+func Load() Setup {
+	// Without a command line there are only the settings of the file.
+	cmdline, _ := os.ReadFile("/proc/cmdline")
+	settings, problems := loadSettings(settingsPath, string(cmdline))
+	s := Setup{Settings: settings}
+	for _, problem := range problems {
+		s.Problems = append(s.Problems, problem.Error())
+	}
+	return s
+}
+
+// Main runs the daemon until PID 1 closes its end of the control socket, or until SIGTERM. It calls
+// confine before it reads anything. Its standard error is the console.
+func Main(s Setup, confine func() error) error {
 	debug.SetMemoryLimit(memoryLimit)
 	stop := make(chan os.Signal, 1)
 	signal.Notify(stop, syscall.SIGTERM)
-	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err := confine(); err != nil {
+		return err
+	}
+	d, err := newDaemon(s.Dir, s.Settings, os.Stderr)
 	if err != nil {
 		return err
 	}
-	settings, problems := loadSettings(settingsPath, string(cmdline))
-	d, err := newDaemon(logs.Dir, settings, os.Stderr)
-	if err != nil {
-		return err
-	}
-	for _, problem := range problems {
-		d.report(problem.Error())
+	for _, problem := range s.Problems {
+		d.report(problem)
 	}
 	control, err := socket(ControlFD)
 	if err != nil {

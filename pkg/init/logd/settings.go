@@ -32,6 +32,13 @@ type Settings struct {
 	Network, Address string
 }
 
+// Port returns the port of the syslog server, or 0 without one.
+func (s Settings) Port() uint16 {
+	_, port, _ := net.SplitHostPort(s.Address)
+	number, _ := strconv.ParseUint(port, 10, 16)
+	return uint16(number)
+}
+
 func defaults() Settings { return Settings{Size: 1 << 20, Total: 16 << 20, Rate: 256 << 10} }
 
 // loadSettings reads the file at path, if it exists, and the kernel command line. It skips invalid
