@@ -57,7 +57,7 @@ function machineReadable(text: string): PackageLicense | undefined {
 /** Returns the paragraphs; none if the file has not the form that it claims. */
 function paragraphsOf(text: string): readonly Paragraph[] {
   try {
-    return parseDeb822(text, 'copyright');
+    return parseDeb822(text, 'copyright', { allowsRepeats: true });
   } catch (error) {
     if (error instanceof LktError && error.code === 'ARCHIVE_INVALID') return [];
     throw error;

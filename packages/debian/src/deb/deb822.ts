@@ -10,11 +10,17 @@ export type Paragraph = ReadonlyMap<string, string>;
  * Parses deb822(5), the format of control files, Release files and apt's `.sources`: paragraphs of
  * `Field: value` lines separated by blank lines, with continuation lines and `#` comments.
  * @param what name of the file, for messages
+ * @param allowsRepeats a paragraph may have a field several times: the first one counts
  * @throws ARCHIVE_INVALID with the line
  */
-export function parseDeb822(text: string, what: string): Paragraph[] {
+export function parseDeb822(
+  text: string,
+  what: string,
+  { allowsRepeats = false }: { readonly allowsRepeats?: boolean } = {},
+): Paragraph[] {
   const paragraphs: Paragraph[] = [];
   let fields = new Map<string, string>();
+  /** Field to which continuation lines belong; empty for a repeated one. */
   let last: string | undefined;
   const end = (): void => {
     if (fields.size > 0) paragraphs.push(fields);
@@ -29,14 +35,16 @@ export function parseDeb822(text: string, what: string): Paragraph[] {
       end();
     } else if (line.startsWith(' ') || line.startsWith('\t')) {
       if (last === undefined) throw invalid('a continuation line without a field');
-      fields.set(last, `${fields.get(last) ?? ''}\n${line.trim()}`);
+      if (last !== '') fields.set(last, `${fields.get(last) ?? ''}\n${line.trim()}`);
     } else {
       const match = /^([!-9;-~]+):(.*)$/.exec(line);
       const name = match?.[1]?.toLowerCase();
       if (name === undefined) throw invalid('expected "Field: value"');
-      if (fields.has(name)) throw invalid(`the field ${match?.[1] ?? ''} appears twice`);
-      fields.set(name, match?.[2]?.trim() ?? '');
-      last = name;
+      const isRepeated = fields.has(name);
+      if (isRepeated && !allowsRepeats)
+        throw invalid(`the field ${match?.[1] ?? ''} appears twice`);
+      if (!isRepeated) fields.set(name, match?.[2]?.trim() ?? '');
+      last = isRepeated ? '' : name;
     }
   }
   end();

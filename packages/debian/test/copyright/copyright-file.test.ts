@@ -91,6 +91,11 @@ describe('a machine-readable copyright file', () => {
     expect(parseCopyright(text.replace('granted', 'denied'))?.declared).not.toBe(found?.declared);
   });
 
+  it('may have a field several times, as that of elfutils has comments', () => {
+    const files = 'Files: *\nComment: a\nComment: b\n c\nLicense: MIT\nLicense: ISC\n text\n';
+    expect(parseCopyright(`${FORMAT}\n${files}`)).toEqual({ declared: 'MIT', texts: [] });
+  });
+
   it('may have the text in place of the short name, or only a licence of the whole', () => {
     expect(declared('Permission is hereby granted, free of charge, to any person')).toMatch(
       /^LicenseRef-copyright-[0-9a-f]{16}$/,
@@ -129,7 +134,7 @@ describe('another copyright file', () => {
   });
 
   it('is known by its text even if it claims to be machine-readable', () => {
-    const text = `${FORMAT}Format: twice\n`;
+    const text = `${FORMAT}not a field\n`;
     expect(parseCopyright(text)?.texts).toEqual([expect.objectContaining({ text })]);
     expect(parseCopyright(' \n')).toBeUndefined();
   });
