@@ -119,11 +119,22 @@ function* unchangedCode(
   relocations: readonly number[],
 ): Generator<readonly [from: number, until: number]> {
   let from = start;
-  for (const place of relocations) {
-    if (place < start) continue;
+  for (let index = firstAtLeast(relocations, start); index < relocations.length; index += 1) {
+    const place = relocations[index] ?? end;
     if (place >= end) break;
     yield [from, place - RELAXED_BEFORE];
     from = place + RELAXED_AFTER;
   }
   yield [from, end];
+}
+
+/** Returns the index of the first of sorted numbers that is at least `minimum`. */
+function firstAtLeast(sorted: readonly number[], minimum: number): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((sorted[middle] ?? 0) < minimum) low = middle + 1;
+    else high = middle;
+  }
+  return low;
 }

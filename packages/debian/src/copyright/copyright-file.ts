@@ -10,6 +10,8 @@ const MAX_NAME = 40;
 const MAX_WORDS = 3;
 /** Characters of a licence's text; that of GPL 3 has 35,000. */
 const MAX_TEXT = 64 * 1024;
+/** Characters of an expression. */
+const MAX_EXPRESSION = 64 * 1024;
 /** Licences of a package; above those of any package of the archive. */
 const MAX_LICENSES = 1000;
 
@@ -51,7 +53,8 @@ function machineReadable(text: string): PackageLicense | undefined {
       ? texts.refer(undefined, field)
       : parseLicense(synopsis, (name) => spdxTree(name) ?? texts.named(name));
   });
-  return { declared: formatLicense(joined('AND', licenses)), texts: texts.all() };
+  const declared = formatLicense(joined('AND', licenses));
+  return declared.length > MAX_EXPRESSION ? undefined : { declared, texts: texts.all() };
 }
 
 /** Returns the paragraphs; none if the file has not the form that it claims. */
@@ -96,7 +99,7 @@ export function licenseOfTexts(texts: readonly string[]): PackageLicense | undef
   if (texts.length === 0) return undefined;
   const found = new LicenseTexts([]);
   const licenses = texts.flatMap((text) => {
-    const ids = [...text.matchAll(/^\W*SPDX-License-Identifier:[ \t]*([^\n*]+)/gm)];
+    const ids = [...text.matchAll(/^[^\w\n]*SPDX-License-Identifier:[ \t]*([^\n*]+)/gm)];
     return ids.length === 0
       ? [found.refer(undefined, text)]
       : ids.map(([, id = '']) => parseLicense(id, (name) => spdxTree(name) ?? found.named(name)));
@@ -108,7 +111,8 @@ export function licenseOfTexts(texts: readonly string[]): PackageLicense | undef
 function commonLicenses(text: string): License | undefined {
   const found = text.matchAll(/\/usr\/share\/common-licenses\/([A-Z][A-Za-z0-9.-]*[A-Za-z0-9])/g);
   const names = new Set([...found].map(([, name = '']) => name));
-  const licenses = [...names].flatMap((name) => spdxTree(withVersion(name, text)) ?? []);
+  const versions = statedVersions(text);
+  const licenses = [...names].flatMap((name) => spdxTree(withVersion(name, versions)) ?? []);
   if (licenses.length === 0) return undefined;
   // The terms of Perl.
   const isChoice =
@@ -116,19 +120,22 @@ function commonLicenses(text: string): License | undefined {
   return joined(isChoice ? 'OR' : 'AND', licenses);
 }
 
-/** Adds what the text says about versions of a GNU licence to the name of its file. */
-function withVersion(name: string, text: string): string {
-  const [, family, number] = /^((?:A|L)?GPL|GFDL)(?:-([\d.]+))?$/.exec(name) ?? [];
-  if (family === undefined) return name;
+/** Returns the versions that a text states for the GNU licences that it names. */
+function statedVersions(text: string): { readonly first?: string; readonly isLater: boolean } {
   const words = text.replaceAll(/\s+/g, ' ');
-  const [, stated] =
-    /version (\d(?:\.\d)?)(?: of the [^.]{0,60}?)?,? or \(?(?:at your option\)? )?any later/i.exec(
-      words,
-    ) ?? [];
+  const [, first] = LATER.exec(words) ?? [];
   const isLater = /any later version|or later\b|or newer\b/i.test(words);
-  const version = number ?? stated;
-  if (version === undefined) return family;
-  return `${family}-${version}${isLater ? '+' : ''}`;
+  return { isLater, ...(first !== undefined && { first }) };
+}
+
+const LATER =
+  /version (\d(?:\.\d)?)(?: of the [^.]{0,60}?)?,? or \(?(?:at your option\)? )?any later/i;
+
+/** Adds the stated versions to the name of the file of a GNU licence. */
+function withVersion(name: string, { first, isLater }: ReturnType<typeof statedVersions>): string {
+  const [, family, version = first] = /^((?:A|L)?GPL|GFDL)(?:-([\d.]+))?$/.exec(name) ?? [];
+  if (family === undefined) return name;
+  return version === undefined ? family : `${family}-${version}${isLater ? '+' : ''}`;
 }
 
 /** Collects the texts of licences that SPDX does not list. */

@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { parseCopyright } from '../../src/copyright/copyright-file.ts';
+import { licenseOfTexts, parseCopyright } from '../../src/copyright/copyright-file.ts';
 import { spdxLicense } from '../../src/copyright/spdx-id.ts';
 import { parseExpression } from '../spdx-expression.ts';
 
@@ -137,5 +137,21 @@ describe('another copyright file', () => {
     const text = `${FORMAT}not a field\n`;
     expect(parseCopyright(text)?.texts).toEqual([expect.objectContaining({ text })]);
     expect(parseCopyright(' \n')).toBeUndefined();
+  });
+});
+
+describe('a hostile file', () => {
+  it('is read in one pass, and gives a bounded expression', () => {
+    const lines = '\n'.repeat(2 ** 20);
+    expect(licenseOfTexts([lines])?.texts[0]?.text).toHaveLength(2 ** 16);
+    const names = Array.from(
+      { length: 20_000 },
+      (_, index) => `/usr/share/common-licenses/GPL-${index}`,
+    );
+    expect(parseCopyright(names.join(lines.slice(0, 500)))?.declared).toMatch(
+      /^LicenseRef-copyright-/,
+    );
+    const licenses = Array.from({ length: 20_000 }, (_, index) => `x${index}`).join(' or ');
+    expect(declared(licenses)).toMatch(/^LicenseRef-copyright-/);
   });
 });
