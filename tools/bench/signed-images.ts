@@ -64,6 +64,7 @@ function commands(
     SIGSTORE_CT_LOG_PUBLIC_KEY_FILE: join(directory, 'ctfe.pub'),
     SIGSTORE_REKOR_PUBLIC_KEY: join(directory, 'rekor.pub'),
   };
+  const [first = ''] = images;
   return [
     { name: 'lkt', env, command: [...lkt, '--offline', '--cache', store, ...images] },
     { name: 'lkt', env, command: [...lkt, '--cache', `${store}-empty`, ...images] },
@@ -72,5 +73,6 @@ function commands(
       env: { ...env, ...roots },
       command: ['cosign', 'verify', ...who, '--offline', ...images],
     },
+    { name: 'lkt', env, command: [...lkt, '--offline', '--cache', store, first] },
   ];
 }
