@@ -57,6 +57,40 @@ export function readCleanCheckout(
   });
 }
 
+/**
+ * Reports whether files are in HEAD, and unchanged in the work tree. Returns undefined if only git
+ * can tell, as for any change.
+ * @param top of the work tree; without symlinks
+ * @param paths of files from the top; one char per byte
+ */
+export function areCommitted(
+  top: string,
+  paths: readonly string[],
+  env: Environment,
+): boolean | undefined {
+  return attempt(() => {
+    const found = findGitDirectory(top, env);
+    if (found?.top !== top) return undefined;
+    const wanted = new Set(paths);
+    const index = readIndex(join(found.gitDir, 'index'), (path) => wanted.has(path));
+    if (index === undefined) return undefined;
+    const { entries } = index;
+    if (entries.length < wanted.size) return false;
+    const isUnedited = entries.every((entry) =>
+      entry.matches(lstatSync(join(top, fromBytes(entry.path)), { bigint: true })),
+    );
+    return isUnedited && isHead(found, index.trees()) ? true : undefined;
+  });
+}
+
+/** Reports whether the index equals HEAD. */
+function isHead(found: GitDirectory, inIndex: ReadonlyMap<string, string>): boolean {
+  const commit = headCommit(found);
+  if (commit === undefined || !inIndex.has('')) return false;
+  const objects = new ObjectDatabase(join(found.commonDir, 'objects'));
+  return treesOf(objects, commit, inIndex)('') === inIndex.get('');
+}
+
 /** Returns undefined for any error: the caller then asks git, which reports it better. */
 function attempt<T>(work: () => T | undefined): T | undefined {
   try {

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import {
   appendFile,
   chmod,
@@ -12,7 +13,7 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { findTopWithoutGit, readCleanCheckout } from '../src/clean-checkout.ts';
+import { areCommitted, findTopWithoutGit, readCleanCheckout } from '../src/clean-checkout.ts';
 import { readIndex } from '../src/index-file.ts';
 import { trackedDirectories } from '../src/tracked-directories.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
@@ -95,6 +96,35 @@ describe('readCleanCheckout in an unchanged checkout', () => {
     await settle(path);
     expect(findTopWithoutGit(join(path, 'pkg/a'), ENV)).toBe(path);
     expect(read(path, 'pkg/a')?.trees.get('pkg/a')).toBe(git(path, 'rev-parse', 'HEAD:pkg/a'));
+  });
+});
+
+describe('areCommitted', () => {
+  const FILE = 'pkg/a/build.yml';
+
+  it('accepts files of HEAD', async () => {
+    await using repo = await settled();
+    expect(areCommitted(repo.path, [FILE, 'pkg/a/sub.txt'], ENV)).toBe(true);
+    expect(areCommitted(repo.path, [], ENV)).toBe(true);
+  });
+
+  it('rejects files that git does not track', async () => {
+    await using repo = await settled();
+    await write(repo.path, { 'pkg/a/new': '', 'pkg/a/x.ignored': '' });
+    for (const path of ['pkg/a/new', 'pkg/a/x.ignored', 'pkg/a', 'none'])
+      expect(areCommitted(repo.path, [FILE, path], ENV)).toBe(false);
+  });
+
+  it.each<[string, (top: string) => Promise<unknown> | string]>([
+    ['edited', (top) => write(top, { [FILE]: 'image: z\n' })],
+    ['removed', (top) => rm(join(top, FILE))],
+    ['staged', (top) => (writeFileSync(join(top, FILE), 'image: z\n'), git(top, 'add', FILE))],
+    ['new in the index', (top) => git(top, 'reset', '--quiet', '--soft', 'HEAD~')],
+    ['assumed unchanged', (top) => git(top, 'update-index', '--assume-unchanged', FILE)],
+  ])('leaves a file to git that is %s', async (_, change) => {
+    await using repo = await settled();
+    await change(repo.path);
+    expect(areCommitted(repo.path, [FILE], ENV)).toBe(undefined);
   });
 });
 

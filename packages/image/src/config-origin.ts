@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { isInside, type Origin, readOrigin } from '@lkt/git';
+import { relative } from 'node:path';
+import { type Git, isInside, type Origin, readOrigin } from '@lkt/git';
+import { areCommitted } from '@lkt/git/checkout';
 import type { Workspace } from '@lkt/pkg';
 import type { LoadedConfig } from './config/load-config.ts';
 
@@ -19,8 +21,21 @@ export async function configOrigin(
   if (!files.every(({ absolute }) => existsSync(absolute))) return undefined;
   const paths = await Promise.all(files.map(async ({ absolute }) => realpath(absolute)));
   if (!paths.every((path) => isInside(path, gitTop))) return undefined;
+  const names = paths.map((path) => Buffer.from(relative(gitTop, path)).toString('latin1'));
+  const known = areCommitted(gitTop, names, git.env);
+  return (known ?? (await areCommittedByGit(git, gitTop, paths, signal)))
+    ? readOrigin(git, gitTop, signal)
+    : undefined;
+}
+
+async function areCommittedByGit(
+  git: Git,
+  top: string,
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   const status = ['status', '--porcelain', '--untracked-files=all', '--ignored', '-z', '--'];
   // 128: a file is in a submodule.
-  const { stdout, exit } = await git.run(gitTop, [...status, ...paths], { exits: [128], signal });
-  return exit === 0 && stdout === '' ? readOrigin(git, gitTop, signal) : undefined;
+  const { stdout, exit } = await git.run(top, [...status, ...paths], { exits: [128], signal });
+  return exit === 0 && stdout === '';
 }
