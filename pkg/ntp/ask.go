@@ -145,23 +145,24 @@ func measure(sent, received time.Time, a packet.Answer) (sample, error) {
 	}, nil
 }
 
-// lookUp returns the distinct addresses of the servers.
-func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failures []error) {
+// lookUp returns the distinct addresses of the servers, and the errors of names without one.
+func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failures map[string]error) {
 	seen := map[netip.AddrPort]bool{}
+	failures = map[string]error{}
 	for _, s := range servers {
-		host, port, err := net.SplitHostPort(s.name)
+		host, port, err := net.SplitHostPort(s.Name)
 		if err != nil {
-			failures = append(failures, err)
+			failures[s.Name] = err
 			continue
 		}
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		cancel()
 		if err != nil {
-			failures = append(failures, err)
+			failures[host] = err
 		}
 		limit := 1
-		if s.isPool {
+		if s.IsPool {
 			limit = poolServers
 		}
 		for _, address := range found[:min(len(found), limit)] {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"lkt/ntp/agree"
+	"lkt/ntp/message"
 	"lkt/ntp/packet"
 )
 
@@ -48,26 +50,25 @@ func serve(t *testing.T, off time.Duration, spoil func(answer []byte, send func(
 			send(answer)
 		}
 	}()
-	return server{name: socket.LocalAddr().String()}
+	return server{Name: socket.LocalAddr().String()}
 }
 
 // fakeClock returns a client that records clock adjustments instead of making them.
-func fakeClock(servers ...server) (c *client, did *[]string) {
+func fakeClock(servers ...server) (c *client, s *setter, did *[]string) {
 	did = &[]string{}
-	return &client{
-		servers: servers, refused: map[netip.AddrPort]bool{}, reported: map[string]string{}, interval: minInterval,
-		step: func(o time.Duration) error { *did = append(*did, "step "+o.Round(time.Second).String()); return nil },
-		slew: func(o, until time.Duration) error {
-			*did = append(*did, "slew "+o.Round(time.Second).String()+" in "+until.String())
-			return nil
-		},
-	}, did
+	s = newSetter()
+	s.step = func(o time.Duration) error { *did = append(*did, "step "+o.Round(time.Second).String()); return nil }
+	s.slew = func(o, until time.Duration) error {
+		*did = append(*did, "slew "+o.Round(time.Second).String()+" in "+until.String())
+		return nil
+	}
+	return newClient(servers, s.settle), s, did
 }
 
 func TestStepsOnce(t *testing.T) {
-	c, did := fakeClock(serve(t, time.Hour, nil), serve(t, time.Hour, nil), serve(t, -time.Hour, nil))
+	c, _, did := fakeClock(serve(t, time.Hour, nil), serve(t, time.Hour, nil), serve(t, -time.Hour, nil))
 	for range 2 {
-		if err := c.once(t.Context(), 1); err != nil {
+		if _, err := c.once(t.Context(), 1); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -77,15 +78,17 @@ func TestStepsOnce(t *testing.T) {
 		t.Error(got)
 	}
 	var tooFar *driftError
-	if err := errors.Join(c.once(t.Context(), 1), c.once(t.Context(), 1)); !errors.As(err, &tooFar) {
+	_, first := c.once(t.Context(), 1)
+	_, second := c.once(t.Context(), 1)
+	if err := errors.Join(first, second); !errors.As(err, &tooFar) {
 		t.Errorf("no error: %v", err)
 	}
 }
 
 func TestSlewsSmallOffset(t *testing.T) {
-	c, did := fakeClock()
+	_, clock, did := fakeClock()
 	for _, o := range []time.Duration{50 * time.Millisecond, time.Millisecond, time.Millisecond, time.Second} {
-		if err := c.apply([]agree.Clock{{Offset: o, Distance: time.Millisecond}}, 1); err != nil {
+		if _, err := clock.settle(message.Round{Clocks: []agree.Clock{{Offset: o, Distance: time.Millisecond}}, Servers: 1}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -95,34 +98,118 @@ func TestSlewsSmallOffset(t *testing.T) {
 }
 
 func TestIgnoresForgedAnswers(t *testing.T) {
-	c, did := fakeClock(serve(t, time.Hour, func(answer []byte, send func([]byte)) {
+	c, _, did := fakeClock(serve(t, time.Hour, func(answer []byte, send func([]byte)) {
 		forged := append([]byte(nil), answer...)
 		forged[31] ^= 1
 		binary.BigEndian.PutUint64(forged[40:], uint64(packet.StampOf(time.Now().Add(-time.Hour))))
 		send(forged)
 		send(make([]byte, 900))
 	}))
-	if err := c.once(t.Context(), 1); err != nil || strings.Join(*did, ", ") != "step 1h0m0s" {
+	if _, err := c.once(t.Context(), 1); err != nil || strings.Join(*did, ", ") != "step 1h0m0s" {
 		t.Errorf("%q, %v", *did, err)
 	}
 }
 
 func TestRequiresMajority(t *testing.T) {
-	silent := server{name: "127.0.0.1:9"}
+	silent := server{Name: "127.0.0.1:9"}
 	var requests atomic.Int32
 	refuses := serve(t, 0, func(answer []byte, _ func([]byte)) {
 		requests.Add(1)
 		answer[1] = 0
 		copy(answer[12:], "DENY")
 	})
-	c, did := fakeClock(silent, refuses, serve(t, time.Hour, nil))
+	c, clock, did := fakeClock(silent, refuses, serve(t, time.Hour, nil))
+	var said []string
+	clock.log.print = func(text string) { said = append(said, text) }
 	for range 2 {
-		if err := c.once(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "1 of 3 servers answer, 1 agree") {
-			t.Error(err)
+		if answer, err := c.once(t.Context(), 1); err != nil || answer.Agreed {
+			t.Error(answer, err)
 		}
+	}
+	if got := strings.Join(said, ", "); got != "1 of 3 servers answer, 1 agree" {
+		t.Error(got)
 	}
 	if len(*did) != 0 || requests.Load() != 1 {
 		t.Errorf("%q, the refusing server was queried %d times", *did, requests.Load())
+	}
+}
+
+// 33 doublings of two seconds overflow, after which a client asked without pause.
+func TestPausesLongerAfterEachFailure(t *testing.T) {
+	c, _, _ := fakeClock()
+	before := time.Duration(0)
+	for failures := 1; failures < 100; failures++ {
+		pause := c.pause(message.Answer{Interval: maxInterval}, failures, false)
+		if pause < max(before, retryDelay) || pause > maxInterval {
+			t.Fatalf("%v after %d failures, %v before", pause, failures, before)
+		}
+		before = pause
+	}
+	for _, interval := range []time.Duration{-1, 0, 1 << 62} {
+		if pause := c.pause(message.Answer{Agreed: true, Interval: interval}, 0, false); pause < minInterval || pause > maxInterval {
+			t.Errorf("%v after a success", pause)
+		}
+	}
+}
+
+// A refusal is not authenticated: it must not exclude the only server forever.
+func TestAsksARefusingServerAgain(t *testing.T) {
+	var requests atomic.Int32
+	c, _, _ := fakeClock(serve(t, 0, func(answer []byte, _ func([]byte)) {
+		if requests.Add(1) == 1 {
+			answer[1] = 0
+			copy(answer[12:], "DENY")
+		}
+	}))
+	if answer, err := c.once(t.Context(), 1); err != nil || answer.Agreed {
+		t.Error(answer, err)
+	}
+	for address := range c.refused {
+		c.refused[address] = time.Now().Add(-time.Second)
+	}
+	if answer, err := c.once(t.Context(), 1); err != nil || !answer.Agreed {
+		t.Error(answer, err)
+	}
+}
+
+func TestRejectsImpossibleTimes(t *testing.T) {
+	for _, years := range []int{-30, 25, 100} {
+		_, clock, did := fakeClock()
+		offset := time.Until(packet.Earliest.AddDate(years, 0, 0))
+		answer, err := clock.settle(message.Round{Clocks: []agree.Clock{{Offset: offset, Distance: 1}}, Servers: 1})
+		if err != nil || answer.Agreed || len(*did) != 0 {
+			t.Errorf("%d years: %+v, %v, %q", years, answer, err, *did)
+		}
+	}
+}
+
+func TestReportsAreLimited(t *testing.T) {
+	r := newReports()
+	lines, now := 0, time.Now()
+	r.print, r.now = func(string) { lines++ }, func() time.Time { return now }
+	for i := range 10_000 {
+		r.report(fmt.Sprintf("192.0.2.%d", i%200), fmt.Sprintf("error %d", i))
+	}
+	if lines != burst || len(r.last) > maxReports {
+		t.Errorf("%d lines, %d subjects", lines, len(r.last))
+	}
+	now = now.Add(2 * linePause)
+	for range 5 {
+		r.report("again", "same")
+	}
+	if lines != burst+1 {
+		t.Errorf("%d lines", lines)
+	}
+}
+
+func TestReasonsOmitLocalPorts(t *testing.T) {
+	for _, err := range []error{
+		&net.OpError{Op: "read", Source: &net.UDPAddr{Port: 54321}, Err: os.ErrDeadlineExceeded},
+		&net.DNSError{Name: "a", Server: "10.0.2.3:53", Err: "read udp 10.0.2.15:54321->10.0.2.3:53: i/o timeout", IsTimeout: true},
+	} {
+		if text := reason(err); strings.Contains(text, "54321") {
+			t.Error(text)
+		}
 	}
 }
 
@@ -131,7 +218,7 @@ func TestExchangeTimesOut(t *testing.T) {
 	defer cancel()
 	silent := serve(t, 0, func(answer []byte, _ func([]byte)) { answer[31] ^= 1 })
 	begin := time.Now()
-	if _, err := exchange(ctx, netip.MustParseAddrPort(silent.name)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
+	if _, err := exchange(ctx, netip.MustParseAddrPort(silent.Name)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
@@ -164,7 +251,7 @@ func TestParseOptions(t *testing.T) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	o, err = read("server a", "-1", "[2001:db8::1]:1123", "2001:db8::2")
-	if err != nil || !o.once || len(o.servers) != 2 || o.servers[0].name != "[2001:db8::1]:1123" || o.servers[1].name != "[2001:db8::2]:123" {
+	if err != nil || !o.once || len(o.servers) != 2 || o.servers[0].Name != "[2001:db8::1]:1123" || o.servers[1].Name != "[2001:db8::2]:123" {
 		t.Errorf("%+v, %v", o, err)
 	}
 	for text, want := range map[string]string{
@@ -189,8 +276,8 @@ func FuzzReadConfig(f *testing.F) {
 		}
 		all, err := readConfig(path)
 		for _, s := range all {
-			if _, _, failure := net.SplitHostPort(s.name); err == nil && failure != nil {
-				t.Fatalf("%q: %v", s.name, failure)
+			if _, _, failure := net.SplitHostPort(s.Name); err == nil && failure != nil {
+				t.Fatalf("%q: %v", s.Name, failure)
 			}
 		}
 	})

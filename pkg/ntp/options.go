@@ -22,8 +22,8 @@ const (
 
 // server is a server, or a pool of servers with one name.
 type server struct {
-	name   string // HOST:PORT
-	isPool bool
+	Name   string // HOST:PORT
+	IsPool bool
 }
 
 type options struct {

@@ -27,8 +27,9 @@ const (
 // 2036.
 type Timestamp uint64
 
-// pivot is a time in the past. Timestamps refer to the 136 years after it.
-var pivot = time.Date(2025, 1, 1, 0, 0, 0, 0, time.UTC)
+// Earliest is a time in the past, when this program was written. Timestamps refer to the 136 years
+// after it. The files of an image have no time to take instead: it would change their digest.
+var Earliest = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 const (
 	toUnix = 2_208_988_800
@@ -38,7 +39,7 @@ const (
 // Time returns the time of the timestamp.
 func (t Timestamp) Time() time.Time {
 	seconds := int64(t >> 32)
-	if first := pivot.Unix() + toUnix; seconds < first {
+	if first := Earliest.Unix() + toUnix; seconds < first {
 		seconds += (first - seconds + era - 1) / era * era
 	}
 	nanoseconds := (uint64(t) & (1<<32 - 1) * uint64(time.Second)) >> 32

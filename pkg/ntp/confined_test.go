@@ -1,0 +1,78 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+func TestMain(m *testing.M) {
+	if strings.HasPrefix(os.Args[0], "ntp-") || os.Getenv("NTP_TEST") != "" {
+		main()
+		os.Exit(0)
+	}
+	os.Exit(m.Run())
+}
+
+// The server refuses, so that the test does not set the clock.
+func TestProcessesAreConfined(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("changing the user needs root")
+	}
+	var requests atomic.Int32
+	refuses := serve(t, 0, func(answer []byte, _ func([]byte)) {
+		requests.Add(1)
+		answer[1] = 16
+	})
+	_, port, _ := net.SplitHostPort(refuses.Name)
+	c := exec.Command("/proc/self/exe", "localhost:"+port, "absent.invalid", "[::1]:9", "192.0.2.1:9")
+	c.Env = []string{"NTP_TEST=1"}
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for deadline := time.Now().Add(20 * time.Second); requests.Load() < 1 && time.Now().Before(deadline); {
+		select {
+		case err := <-ended:
+			t.Fatalf("%v: %s", err, &out)
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	seen := map[string]bool{}
+	tasks, _ := filepath.Glob("/proc/[0-9]*/task/*/status")
+	for _, task := range tasks {
+		text, _ := os.ReadFile(task)
+		process := filepath.Dir(filepath.Dir(filepath.Dir(task)))
+		arguments, _ := os.ReadFile(process + "/cmdline")
+		name := strings.TrimRight(string(arguments), "\x00")
+		environment, _ := os.ReadFile(process + "/environ")
+		if !strings.Contains(string(environment), port) || !strings.HasPrefix(name, "ntp-") {
+			continue
+		}
+		seen[name] = true
+		want := map[string]string{"ntp-asker": "684 0000000000000000", "ntp-setter": "687 0000000002000000"}[name]
+		uid, set, _ := strings.Cut(want, " ")
+		for _, line := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapPrm:\t" + set, fmt.Sprintf("Uid:\t%[1]s\t%[1]s\t%[1]s\t%[1]s", uid)} {
+			if !strings.Contains(string(text), line+"\n") {
+				t.Errorf("%s: %s lacks %q", name, task, line)
+			}
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("processes %v: %s", seen, &out)
+	}
+	_ = c.Process.Signal(os.Interrupt)
+	if err := <-ended; err != nil {
+		t.Errorf("%v: %s", err, &out)
+	}
+}
