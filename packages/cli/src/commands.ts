@@ -25,6 +25,7 @@ const COMMANDS = {
   diff: async () => (await import('./commands/diff.ts')).Diff,
   env: async () => (await import('./commands/env.ts')).Env,
   graph: async () => (await import('./commands/graph.ts')).Graph,
+  init: async () => (await import('./commands/init.ts')).Init,
   inspect: async () => (await import('./commands/inspect.ts')).Inspect,
   'kernel:update': async () => (await import('./commands/kernel-update.ts')).KernelUpdate,
   'key:generate': async () => (await import('./commands/key-generate.ts')).KeyGenerate,

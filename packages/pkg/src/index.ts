@@ -34,7 +34,11 @@ export type { BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
 export { COLLECTION_FILE } from './workspace/collection.ts';
-export { readWorkspaceFile, workspaceSchema } from './workspace/workspace-file.ts';
+export {
+  parseWorkspaceFile,
+  readWorkspaceFile,
+  workspaceSchema,
+} from './workspace/workspace-file.ts';
 export { buildYmlSchema, type PackageSpec, parseBuildYml } from './build-yml/build-yml.ts';
 export { packageGraph, type PackageNode } from './workspace/package-graph.ts';
 export { type Environment } from '@lkt/git';

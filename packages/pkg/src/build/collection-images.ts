@@ -44,7 +44,7 @@ export class CollectionImages {
     { tag, digest }: Reference,
     platforms: readonly Platform[],
   ): Promise<boolean> {
-    const { store, fetchImage, requireTrusted, reporter, signal } = this.#options;
+    const { store, fetchImage, hasImage, requireTrusted, reporter, signal } = this.#options;
     const { collection } = item;
     if (collection?.spec.registry === undefined || digest === undefined) return false;
     const { committed } = this.#sources.hash(item);
@@ -61,10 +61,11 @@ export class CollectionImages {
       return false;
     };
     const refused = await requireTrusted?.(remote, this.#workspace);
-    if (await hasNamed(store, { ...own, digest }, platforms))
-      return refused === undefined ? true : warn(refused.message);
+    // A refused image in the store may be built here: the build knows.
+    if (await hasNamed(store, { ...own, digest }, platforms)) return refused === undefined;
     if (fetchImage === undefined) return false;
-    if (refused !== undefined) return warn(refused.message);
+    if (refused !== undefined)
+      return (await hasImage?.(remote)) === true ? warn(refused.message) : false;
     try {
       await fetchImage(remote, platforms, false);
       const descriptor = await store.resolve(formatReference(remote));

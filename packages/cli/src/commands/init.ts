@@ -1,0 +1,135 @@
+import { existsSync } from 'node:fs';
+import { basename, relative, resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import packageJson from '../../package.json' with { type: 'json' };
+import { LktCommand } from '../command.ts';
+import { Args, choiceFlag, switchFlag, valueFlag } from '../flags/options.ts';
+import { CI_SYSTEMS, LANGUAGES, type Project, projectFiles, TEMPLATES } from '../init/templates.ts';
+import type { Session } from '../session/session.ts';
+
+interface Result {
+  readonly directory: string;
+  /** Relative to the directory. */
+  readonly files: readonly string[];
+  /** The public key that may log in, if any. */
+  readonly key: string | undefined;
+}
+
+export class Init extends LktCommand {
+  static override summary = 'Create a repository for a system of your own';
+  static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, package.json, .gitignore and a CI workflow (docs/workspace.md). Asks nothing. Keeps existing files.
+
+The template sshd lets the key in ~/.ssh/id_ed25519.pub log in, or else the next key of ssh-keygen or of the ssh agent.`;
+  static override examples = [
+    '<%= config.bin %> init my-os',
+    '<%= config.bin %> init my-os --template minimal --lang c',
+  ];
+  static override args = {
+    dir: Args.string({
+      description: 'directory to create or fill; default: the current one',
+      default: '.',
+    }),
+  };
+  static override flags = {
+    template: choiceFlag(TEMPLATES, 'system: without a login, or with one over ssh', {
+      default: 'sshd',
+    }),
+    lang: choiceFlag(LANGUAGES, 'language of the first package', { default: 'go' }),
+    ci: choiceFlag(CI_SYSTEMS, 'CI workflow; default: by the address of the remote "origin"'),
+    org: valueFlag('NAME', 'organization of the packages; default: the name of the directory'),
+    collection: valueFlag('SOURCE', 'source of the collection lkt', {
+      default: 'npm:@lkt/packages',
+    }),
+    registry: valueFlag('HOST/PREFIX', 'registry that serves the images of the collection'),
+    'ssh-key': valueFlag('FILE', 'public key that may log in'),
+    force: switchFlag('write into a directory with files; existing files stay'),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(Init);
+    const session = await this.begin(flags);
+    const { cwd, variables } = session.environment;
+    const dir = resolve(cwd, args.dir);
+    const name = imageName(basename(dir));
+    const { findSshKey, readSshKey } = await import('../init/ssh-keys.ts');
+    const { writeProject } = await import('../init/write-project.ts');
+    const given = flags['ssh-key'];
+    const key =
+      flags.template === 'minimal'
+        ? undefined
+        : given === undefined
+          ? findSshKey(session.environment.home, variables)
+          : readSshKey(resolve(cwd, given), given);
+    if (flags.template === 'sshd' && key === undefined)
+      throw new LktError('NOT_FOUND', 'there is no public key for the login over ssh', {
+        fix: 'run ssh-keygen -t ed25519, or use --ssh-key FILE or --template minimal',
+      });
+    const project: Project = {
+      name,
+      org: flags.org ?? name,
+      template: flags.template,
+      language: flags.lang,
+      ci: flags.ci ?? (await ciOf(session, dir)),
+      source: flags.collection,
+      registry: flags.registry,
+      keys: key === undefined ? [] : [key],
+      version: releasedVersion(),
+    };
+    const files = projectFiles(project);
+    await validate(files);
+    const written = await writeProject(dir, files, flags.force);
+    await initRepository(session, dir);
+    this.endProgress();
+    const shown = relative(cwd, dir) || '.';
+    for (const path of written) this.log(shown === '.' ? path : `${shown}/${path}`);
+    this.log('');
+    if (key !== undefined) this.log(`${key.from} may log in as root`);
+    this.log(
+      `next: ${shown === '.' ? '' : `cd ${shown} && `}npm install && npx lkt pin images/${name}.yml && npm run build && npm start`,
+    );
+    return { directory: dir, files: written, key: key?.from };
+  }
+}
+
+/** Returns a directory's name as the name of an image. */
+function imageName(directory: string): string {
+  const name = directory
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, '-')
+    .replaceAll(/^-+|-+$/g, '');
+  return name === '' ? 'my-os' : name;
+}
+
+/**
+ * Parses what is written, so that a wrong flag is found before.
+ * @throws CONFIG_INVALID
+ */
+async function validate(files: ReadonlyMap<string, string>): Promise<void> {
+  const { parseWorkspaceFile } = await import('@lkt/pkg');
+  parseWorkspaceFile({ path: 'lkt.yml', text: files.get('lkt.yml') ?? '' });
+}
+
+/** Returns the CI system of the remote `origin`. */
+async function ciOf({ environment }: Session, dir: string): Promise<Project['ci']> {
+  const { createGit, findTop } = await import('@lkt/git');
+  const git = createGit(environment.variables);
+  const top = existsSync(dir) ? await findTop(git, dir) : undefined;
+  if (top === undefined) return 'none';
+  const get = ['config', '--get', 'remote.origin.url'];
+  const { stdout: url } = await git.run(top, get, { exits: [1] });
+  if (/\bgithub\b/.test(url)) return 'github';
+  return /\bgitlab\b/.test(url) ? 'gitlab' : 'none';
+}
+
+/** Creates a git repository unless the directory is in one: packages have their hashes from git. */
+async function initRepository({ environment }: Session, dir: string): Promise<void> {
+  const { createGit, findTop } = await import('@lkt/git');
+  const git = createGit(environment.variables);
+  if ((await findTop(git, dir)) === undefined) await git.run(dir, ['init', '--quiet']);
+}
+
+/** Returns the version of lkt; undefined in a checkout. */
+function releasedVersion(): string | undefined {
+  const { version } = packageJson;
+  return version === '0.0.0' ? undefined : version;
+}
