@@ -1,4 +1,4 @@
-import { uniqueBy } from '@lkt/core';
+import { canonicalJson, uniqueBy } from '@lkt/core';
 import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
 import type { Component, Content, Part } from './component.ts';
 import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
@@ -185,12 +185,12 @@ function partsReader(): PartsReader {
       known.get(image) ??
       new Map(
         ((await image.contents()) ?? []).map((content) => [
-          JSON.stringify(content.component),
+          canonicalJson(content.component),
           content.parts ?? [],
         ]),
       );
     known.set(image, parts);
-    return parts.get(JSON.stringify(component)) ?? [];
+    return parts.get(canonicalJson(component)) ?? [];
   };
 }
 
@@ -267,7 +267,7 @@ class Contents {
 
   add(content: Content): void {
     const { component, relation } = content;
-    const key = JSON.stringify([relation ?? 'CONTAINS', component]);
+    const key = canonicalJson([relation ?? 'CONTAINS', component]);
     const other = this.#all.get(key);
     const paths = [...(other?.paths ?? []), ...(content.paths ?? [])];
     const isWhole =

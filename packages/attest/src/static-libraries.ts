@@ -1,4 +1,4 @@
-import { digestHex, digestOf } from '@lkt/core';
+import { canonicalJson, digestHex, digestOf } from '@lkt/core';
 import { decompressLayer, type Image, type RawPath, readTar, type Store } from '@lkt/oci';
 import { cacheFilePath, readCacheFile, writeCacheFile } from './cache-file.ts';
 import type { Component } from './component.ts';
@@ -26,7 +26,7 @@ export class LinkedCode {
   constructor(libraries: readonly (readonly [Component, readonly string[]])[]) {
     const byKey = new Map<string, { component: Component; patterns: Set<string> }>();
     for (const [component, patterns] of libraries) {
-      const key = JSON.stringify(component);
+      const key = canonicalJson(component);
       const known = byKey.get(key) ?? { component, patterns: new Set() };
       for (const pattern of patterns) known.patterns.add(pattern);
       byKey.set(key, known);

@@ -48,10 +48,11 @@ function machineReadable(text: string): PackageLicense | undefined {
     }),
   );
   const licenses = fields.map((field) => {
-    const [synopsis = ''] = field.split('\n');
+    const [synopsis = '', ...lines] = field.split('\n');
+    const own = lines.length === 0 ? undefined : lines.join('\n');
     return isText(synopsis)
       ? texts.refer(undefined, field)
-      : parseLicense(synopsis, (name) => spdxTree(name) ?? texts.named(name));
+      : parseLicense(synopsis, (name) => spdxTree(name) ?? texts.named(name, own));
   });
   const declared = formatLicense(joined('AND', licenses));
   return declared.length > MAX_EXPRESSION ? undefined : { declared, texts: texts.all() };
@@ -147,9 +148,12 @@ class LicenseTexts {
     this.#texts = new Map(texts.toReversed());
   }
 
-  /** Returns the reference to the licence with a short name of this file. */
-  named(name: string): string {
-    return this.refer(name, this.#texts.get(name) ?? name);
+  /**
+   * Returns the reference to the licence with a short name of this file.
+   * @param fallback text of the field that names it, perhaps with others
+   */
+  named(name: string, fallback: string = name): string {
+    return this.refer(name, this.#texts.get(name) ?? fallback);
   }
 
   refer(name: string | undefined, content: string): string {

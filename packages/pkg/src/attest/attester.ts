@@ -7,7 +7,7 @@ import { readOwners } from './deb-owners.ts';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
 /** Increase it with every change that makes other documents for an unchanged build. */
-const VERSION = 6;
+const VERSION = 7;
 
 /**
  * Writes SBOM and provenance of packages as referrers of their images: of the manifest of each

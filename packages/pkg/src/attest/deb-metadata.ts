@@ -1,7 +1,14 @@
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
-import { type Digest, digestHex, undefinedIf } from '@lkt/core';
+import { type Digest, digestHex, digestOf, undefinedIf } from '@lkt/core';
 import type { DebianLock, DebMetadata } from '@lkt/debian';
 import type { Store } from '@lkt/oci';
+
+/** Bump when the metadata of the same packages change. */
+const VERSION = 1;
+
+function pathOf(store: Store, image: Digest): string {
+  return cacheFilePath(store, 'debs', digestHex(digestOf(`debs ${VERSION} ${image}`)));
+}
 
 /** Metadata of the packages of a lock, by name. */
 export type MetadataByName = ReadonlyMap<string, DebMetadata>;
@@ -12,10 +19,9 @@ export async function writeDebMetadata(
   image: Digest,
   metadata: readonly DebMetadata[],
 ): Promise<readonly string[]> {
-  const path = cacheFilePath(store, 'debs', digestHex(image));
   return writeCacheFile(
     store,
-    path,
+    pathOf(store, image),
     metadata.map((one) => JSON.stringify(one)),
   );
 }
@@ -31,8 +37,7 @@ export async function readDebMetadata(
   signal: AbortSignal | undefined,
 ): Promise<MetadataByName> {
   const lines =
-    readCacheFile(store, cacheFilePath(store, 'debs', digestHex(image))) ??
-    (await readDebs(store, image, lock, signal));
+    readCacheFile(store, pathOf(store, image)) ?? (await readDebs(store, image, lock, signal));
   const all = lines.map((line) => JSON.parse(line) as DebMetadata);
   return new Map(all.map((one) => [one.name, one]));
 }

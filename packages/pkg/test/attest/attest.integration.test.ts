@@ -80,8 +80,19 @@ const FILES = {
   'pkg/copy/file': 'source',
 };
 
+const COPYRIGHT = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
+
+Files: *
+License: Expat and custom
+ Do what you like.
+`;
+
 async function prepare(path: string, store: Store): Promise<void> {
-  await archive.publish({ app: ['1.0', 'lib'], lib: ['2.0'], tool: ['3.0'] });
+  const more = {
+    control: 'Static-Built-Using: glibc (= 2.41-12)\n',
+    files: { 'usr/share/doc/app/copyright': COPYRIGHT },
+  };
+  await archive.publish({ app: ['1.0', 'lib', more], lib: ['2.0'], tool: ['3.0'] });
   const workspace = await openWorkspace(path, { env: ENV });
   for (const dir of ['tools/base', 'tools/unused'])
     await lockPackage(workspace, await workspace.packageAt(dir), {
@@ -139,6 +150,7 @@ it('lists the .debs of the files in an image, and the build tools', async () => 
   const built = await build(repo.path, store);
   const document = await sbomOf(store, built);
   expect(relations(document)).toEqual([
+    'app STATIC_LINK glibc',
     'document DESCRIBES lkt/copy',
     'lkt/copy CONTAINS app',
     'lkt/copy GENERATED_FROM lkt/base',
@@ -150,7 +162,11 @@ it('lists the .debs of the files in an image, and the build tools', async () => 
   expect(document.packages.find(({ name }) => name === 'app')).toMatchObject({
     versionInfo: '1.0',
     checksums: [{ algorithm: 'SHA256', checksumValue: deb }],
+    licenseDeclared: expect.stringMatching(/^LicenseRef-custom-[0-9a-f]{16} AND MIT$/),
   });
+  expect(document.hasExtractedLicensingInfos).toMatchObject([
+    { name: 'custom', extractedText: 'Do what you like.' },
+  ]);
   expect(document.relationships.find(({ comment }) => comment !== undefined)?.comment).toBe(
     '/copied',
   );
@@ -169,6 +185,7 @@ it('lists all .debs of an image made from Debian packages, with digests in the p
     PLATFORM,
   );
   expect(relations(JSON.parse(String(text)) as SpdxDocument)).toEqual([
+    'app STATIC_LINK glibc',
     'document DESCRIBES lkt/base',
     'lkt/base CONTAINS app',
     'lkt/base CONTAINS lib',
