@@ -6,8 +6,8 @@ import (
 )
 
 const (
-	// Limits for Argon2: memory in KiB (that of cryptsetup), and total work in KiB (64 passes over
-	// a GiB).
+	// Limits for Argon2: memory in KiB (that of cryptsetup), and the work of all keyslots in KiB
+	// (64 passes over a GiB).
 	maxMemory = 1 << 20
 	maxWork   = 64 << 20
 	maxLanes  = 16

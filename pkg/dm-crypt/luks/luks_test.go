@@ -9,6 +9,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -219,6 +221,61 @@ func TestUnlockReportsUnsupportedKeyslots(t *testing.T) {
 	}
 	if _, err := v.Unlock(bytes.NewReader(b), nil); !errors.Is(err, io.EOF) {
 		t.Error(err)
+	}
+}
+
+// Each keyslot is within its limits, but all together would take a year.
+func TestReadBoundsTheWorkOfAllKeyslots(t *testing.T) {
+	const size = 512 << 10
+	for name, test := range map[string]struct {
+		want   string
+		change func(*metadata, *digest)
+	}{
+		"one keyslot many times": {"lists keyslot", func(_ *metadata, d *digest) { d.Keyslots = slices.Repeat([]string{"0"}, 30_000) }},
+		"many keyslots":          {"33 keyslots", func(m *metadata, d *digest) { addSlots(m, d, 32) }},
+		"PBKDF2": {"too much work", func(m *metadata, d *digest) {
+			slot := m.Keyslots["0"]
+			slot.KDF.Iterations = maxIterations
+			slot.KDF.Memory, slot.KDF.Time = 1<<31, -1<<31
+			m.Keyslots["0"] = slot
+			addSlots(m, d, 1)
+		}},
+		"Argon2": {"too much work", func(m *metadata, d *digest) {
+			slot := m.Keyslots["0"]
+			slot.KDF = kdf{Type: "argon2id", Iterations: -maxIterations, Time: 64, Memory: maxMemory, CPUs: 1}
+			m.Keyslots["0"] = slot
+			addSlots(m, d, 1)
+		}},
+		"digest": {"too much work", func(m *metadata, d *digest) {
+			d.Iterations = maxIterations
+			addSlots(m, d, 1)
+		}},
+	} {
+		m, err := newMetadata(make([]byte, 64), make([]byte, newSalt), make([]byte, newSalt))
+		if err != nil {
+			t.Fatal(err)
+		}
+		slot, segment, d := m.Keyslots["0"], m.Segments["0"], m.Digests["0"]
+		slot.Area.Offset, segment.Offset = 2*size, 16<<20
+		m.Keyslots["0"], m.Segments["0"] = slot, segment
+		test.change(&m, &d)
+		m.Digests["0"] = d
+		b, err := header(m, "01234567-89ab-cdef-0123-456789abcdef", [64]byte{}, size, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(bytes.NewReader(b)); err == nil || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// addSlots adds copies of the first keyslot.
+func addSlots(m *metadata, d *digest, count int) {
+	for i := range count {
+		name := strconv.Itoa(i + 1)
+		m.Keyslots[name] = m.Keyslots["0"]
+		d.Keyslots = append(d.Keyslots, name)
 	}
 }
 

@@ -103,8 +103,10 @@ type Volume struct {
 
 const (
 	stripes = 4000
-	// Higher counts could keep a machine from booting.
+	// maxIterations limits those of all keyslots and digests together: some minutes.
 	maxIterations = 1 << 27
+	// maxKeyslots is cryptsetup's limit.
+	maxKeyslots = 32
 )
 
 func parse(text []byte, headerSize int64) (Volume, error) {
@@ -127,11 +129,23 @@ func parse(text []byte, headerSize int64) (Volume, error) {
 			return Volume{}, err
 		}
 	}
+	if err := v.setSlots(m.Keyslots, headerSize); err != nil {
+		return Volume{}, err
+	}
+	return v, v.checkWork()
+}
+
+func (v *Volume) setSlots(slots map[string]keyslot, headerSize int64) error {
+	seen := map[string]bool{}
 	for _, name := range v.digest.Keyslots {
-		slot, found := m.Keyslots[name]
-		if !found {
-			return Volume{}, fmt.Errorf("missing keyslot %q", name)
+		slot, found := slots[name]
+		switch {
+		case !found:
+			return fmt.Errorf("missing keyslot %q", name)
+		case seen[name]:
+			return fmt.Errorf("the digest lists keyslot %q twice", name)
 		}
+		seen[name] = true
 		if err := slot.check(headerSize); err != nil {
 			v.skipped = fmt.Errorf("keyslot %s: %w", name, err)
 			continue
@@ -141,7 +155,29 @@ func parse(text []byte, headerSize int64) (Volume, error) {
 	if len(v.slots) == 0 && v.skipped == nil {
 		v.skipped = errors.New("no keyslot")
 	}
-	return v, nil
+	if len(v.slots) > maxKeyslots {
+		return fmt.Errorf("%d keyslots exceed the limit of %d", len(v.slots), maxKeyslots)
+	}
+	return nil
+}
+
+// checkWork rejects a header whose keyslots together would keep a machine from booting: a wrong key
+// is tried in each of them.
+func (v *Volume) checkWork() error {
+	iterations, memory := 0, 0
+	for _, slot := range v.slots {
+		iterations += v.digest.Iterations
+		// The other parameters of each type are unused, and unchecked.
+		if slot.KDF.Type == "pbkdf2" {
+			iterations += slot.KDF.Iterations
+		} else {
+			memory += slot.KDF.Memory * slot.KDF.Time
+		}
+	}
+	if iterations > maxIterations || memory > maxWork {
+		return fmt.Errorf("the keyslots ask for too much work: %d iterations, %d KiB", iterations, memory)
+	}
+	return nil
 }
 
 func (v *Volume) setSegment(s segment, headerSize int64) error {
