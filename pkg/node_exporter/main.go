@@ -3,15 +3,22 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"regexp"
 	"time"
+
+	"lkt/sandbox"
 )
+
+//go:embed roles.json
+var rolesFile []byte
 
 func main() {
 	err := run(os.Args[1:])
@@ -21,27 +28,84 @@ func main() {
 	}
 }
 
+// setup is what the process needs to know.
+type setup struct {
+	Proc, Root, Excluded string
+	// Listener is the file descriptor of the listening socket.
+	Listener int
+}
+
 func run(args []string) error {
-	m := machine{}
+	roles, err := sandbox.Parse("node", rolesFile)
+	if err != nil {
+		return err
+	}
+	var s setup
+	name, inside, err := sandbox.Inside("node", &s)
+	if err != nil {
+		return err
+	}
+	if !inside {
+		return launch(roles, args)
+	}
+	role, err := roles.Lookup(name)
+	if err != nil {
+		return err
+	}
+	return serve(role, s)
+}
+
+// launch opens the listening socket and becomes the process that serves it.
+func launch(roles sandbox.Roles, args []string) error {
+	var s setup
 	flags := flag.NewFlagSet("node_exporter", flag.ContinueOnError)
 	address := flags.String("web.listen-address", ":9100", "listen address")
-	flags.StringVar(&m.proc, "path.procfs", "/proc", "path of procfs")
-	flags.StringVar(&m.root, "path.rootfs", "/host", "path of the file systems to report")
+	flags.StringVar(&s.Proc, "path.procfs", "/proc", "path of procfs")
+	flags.StringVar(&s.Root, "path.rootfs", "/host", "path of the file systems to report")
 	flags.String("path.sysfs", "/sys", "no effect: sysfs is not read")
-	mounts := flags.String("collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "regular expression of mount points to exclude")
-	flags.StringVar(mounts, "collector.filesystem.ignored-mount-points", *mounts, "same as -collector.filesystem.mount-points-exclude")
+	flags.StringVar(&s.Excluded, "collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "regular expression of mount points to exclude")
+	flags.StringVar(&s.Excluded, "collector.filesystem.ignored-mount-points", s.Excluded, "same as -collector.filesystem.mount-points-exclude")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
 	if flags.NArg() > 0 {
 		return fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	}
-	var err error
-	if m.excluded, err = regexp.Compile(*mounts); err != nil {
+	if _, err := regexp.Compile(s.Excluded); err != nil {
 		return err
 	}
+	listener, err := net.Listen("tcp", *address)
+	if err != nil {
+		return err
+	}
+	file, err := listener.(*net.TCPListener).File()
+	if err != nil {
+		return err
+	}
+	s.Listener = int(file.Fd())
 	fmt.Printf("node_exporter: listening on %s\n", *address)
-	return server(*address, m).ListenAndServe()
+	role := roles["exporter"]
+	role.Read = []string{s.Proc}
+	return role.Exec(s, s.Listener)
+}
+
+// serve answers requests, without the means to open a socket or a file elsewhere.
+func serve(role sandbox.Role, s setup) error {
+	m := machine{proc: s.Proc, root: s.Root}
+	var err error
+	if m.excluded, err = regexp.Compile(s.Excluded); err != nil {
+		return err
+	}
+	file := os.NewFile(uintptr(s.Listener), "listener")
+	listener, err := net.FileListener(file)
+	if err != nil {
+		return err
+	}
+	file.Close()
+	if err := role.Enter(); err != nil {
+		return err
+	}
+	return server("", m).Serve(listener)
 }
 
 const (
