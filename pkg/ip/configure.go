@@ -13,6 +13,14 @@ import (
 	"lkt/ip/command"
 )
 
+const (
+	// tunnelTable has the routes to the peers of all tunnels. Its rule precedes that of the main
+	// table, so that routes there, for instance from DHCP, cannot take traffic of a tunnel
+	// (CVE-2024-3661).
+	tunnelTable    = "51820"
+	tunnelPriority = "32000"
+)
+
 // The MTU of Ethernet less the overhead of a tunnel over IPv6.
 const defaultMTU = 1420
 
@@ -55,7 +63,7 @@ func configure(args []string) error {
 	}
 	if quick.Table != "off" {
 		for _, p := range device.Peers {
-			if err := addRoutes(tool, name, quick.Table, p.AllowedIPs, quick.Addresses); err != nil {
+			if err := addRoutes(tool, name, quick.Table, p.AllowedIPs); err != nil {
 				return err
 			}
 		}
@@ -67,15 +75,21 @@ func configure(args []string) error {
 	return nil
 }
 
-// addRoutes adds routes to the prefixes that the interface's own addresses do not cover.
-func addRoutes(tool *command.Tool, name, table string, to, own []netip.Prefix) error {
+// addRoutes adds routes to the prefixes, to the tunnels' table unless another is given. A default
+// route goes to the main table, as it must not carry the tunnel's own packets.
+func addRoutes(tool *command.Tool, name, table string, to []netip.Prefix) error {
 	for _, prefix := range to {
-		if (table == "" || table == "auto") && covered(prefix, own) {
-			continue
-		}
 		args := []string{"route", "add", prefix.String(), "dev", name}
-		if table != "" && table != "auto" {
+		switch {
+		case table != "" && table != "auto":
 			args = append(args, "table", table)
+		case prefix.Bits() > 0:
+			if err := addTunnelRule(tool, prefix); err == nil {
+				args = append(args, "table", tunnelTable)
+			} else if !errors.Is(err, syscall.EAFNOSUPPORT) && !errors.Is(err, syscall.EOPNOTSUPP) {
+				return err
+			}
+			// Otherwise the kernel has no rules for this address family.
 		}
 		err := tool.Run(args)
 		if errors.Is(err, syscall.EEXIST) {
@@ -88,11 +102,15 @@ func addRoutes(tool *command.Tool, name, table string, to, own []netip.Prefix) e
 	return nil
 }
 
-func covered(prefix netip.Prefix, own []netip.Prefix) bool {
-	for _, o := range own {
-		if o.Bits() <= prefix.Bits() && o.Contains(prefix.Addr()) {
-			return true
-		}
+// addTunnelRule adds the rule for the tunnels' table unless it exists.
+func addTunnelRule(tool *command.Tool, prefix netip.Prefix) error {
+	everything := "0.0.0.0/0"
+	if prefix.Addr().Is6() {
+		everything = "::/0"
 	}
-	return false
+	err := tool.Run([]string{"rule", "add", "from", everything, "lookup", tunnelTable, "priority", tunnelPriority})
+	if errors.Is(err, syscall.EEXIST) {
+		return nil
+	}
+	return err
 }

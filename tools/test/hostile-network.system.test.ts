@@ -63,6 +63,22 @@ describe.concurrent('a hostile network', () => {
     expect(device(station, '172.16.0.9')).toBe('eth0');
   });
 
+  test('cannot take traffic from the table of WireGuard tunnels', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'captures');
+    const { station, start } = client(lab, lan);
+    const once = start('-1');
+    expect(await once.ended, once.output()).toBe(0);
+    expect(device(station, '10.77.0.200')).toBe('eth0');
+    // As lk-wg-config does, while no client watches the routes.
+    station.run('ip', 'link', 'add', 'tun0', 'type', 'veth', 'peer', 'name', 'tun1');
+    for (const name of ['tun0', 'tun1']) station.run('ip', 'link', 'set', name, 'up');
+    station.run('ip', 'rule', 'add', 'lookup', '51820', 'priority', '32000');
+    for (const to of ['10.77.0.0/24', '198.51.100.0/24'])
+      station.run('ip', 'route', 'add', to, 'dev', 'tun0', 'table', '51820');
+    for (const address of INSIDE) expect(device(station, address), address).toBe('tun0');
+  });
+
   test('gets no address whose subnet is part of a tunnel', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'overlaps');

@@ -30,6 +30,7 @@ function seen(station: Station): string {
     station.run('ip', '-o', 'addr', 'show'),
     station.run('ip', '-o', '-details', 'link', 'show'),
     ...families.map((family) => station.run('ip', family, 'route', 'show', 'table', 'all')),
+    ...families.map((family) => station.run('ip', family, 'rule', 'show')),
   ];
   return parts
     .join('')
@@ -77,6 +78,10 @@ describe.concurrent('ip', () => {
       addr del 192.0.2.5/24 dev br7
       a replace 192.0.2.6/25 dev br7
       link set eth0 address 02:00:00:00:00:06 up
+      rule add from all lookup 51820 priority 32000
+      rule add not fwmark 0xca6c to 10.0.0.0/8 table 300 pref 31000
+      rule add from 192.0.2.0/24 table 7 pref 100
+      rule del pref 100 from 192.0.2.0/24 table 7
       route add 203.0.113.0/25 via 192.0.2.1 dev br7 metric 7 src 192.0.2.6 mtu 1280
       ro add default via 198.51.100.9 onlink dev eth0 proto static table 300
       route add blackhole 10.0.0.0/8

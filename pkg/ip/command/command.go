@@ -1,5 +1,5 @@
-// Package command implements a subset of iproute2's ip(8): addresses, links, routes, and batch
-// files.
+// Package command implements a subset of iproute2's ip(8): addresses, links, routes, rules, and
+// batch files.
 package command
 
 import (
@@ -14,7 +14,7 @@ import (
 	"lkt/ip/netlink"
 )
 
-const usage = "ip [-4|-6] {link|address|route} {add|replace|del|set|show|flush} …, or ip [-force] -batch FILE"
+const usage = "ip [-4|-6] {link|address|route|rule} {add|replace|del|set|show|flush} …, or ip [-force] -batch FILE"
 
 // maxBatchSize limits the size of a batch file.
 const maxBatchSize = 1 << 20
@@ -60,7 +60,7 @@ func (t *Tool) Run(args []string) error {
 func (t *Tool) run(args []string) error {
 	w := &words{args}
 	word, _ := w.next()
-	object, found := match(word, "address", "link", "route")
+	object, found := match(word, "address", "link", "route", "rule")
 	if word == "addr" {
 		object, found = "address", true
 	}
@@ -103,6 +103,10 @@ func (t *Tool) action(object, word string) (func(*words) error, bool) {
 			"replace": t.changeRoute(syscall.RTM_NEWROUTE, netlink.Create|netlink.Replace),
 			"delete":  t.changeRoute(syscall.RTM_DELROUTE, 0),
 			"show":    t.showRoutes, "list": t.showRoutes,
+		},
+		"rule": {
+			"add":    t.changeRule(rtmNewRule, netlink.Create|netlink.Excl),
+			"delete": t.changeRule(rtmDelRule, 0),
 		},
 	}[object]
 	name, _ := match(word, "add", "change", "replace", "delete", "append", "set", "show", "list", "flush")

@@ -33,7 +33,11 @@ func TestRunReportsInvalidCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	for command, want := range map[string]string{
-		"rule show":                                  `unknown object "rule"`,
+		"neighbor show":                              `unknown object "neighbor"`,
+		"rule show":                                  `unknown rule command "show"`,
+		"rule add from all":                          `"table" is missing`,
+		"rule add from 10.0.0.1 to ::1 table 7":      "another address family",
+		"rule add iif lo table 7":                    `unexpected argument "iif"`,
 		"-json link":                                 `unknown option "-json"`,
 		"address add 10.0.0.1/33 dev lo":             "invalid address",
 		"address add 10.0.0.1/24":                    `"dev" is missing`,
