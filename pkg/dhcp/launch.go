@@ -35,23 +35,39 @@ func launch(roles sandbox.Roles, o options) error {
 	if err != nil {
 		return err
 	}
-	wireFiles := []int{int(wireEnd), int(lifelineEnd)}
-	for _, l := range links {
-		sockets, err := wire.Open(l.Index)
-		if err != nil {
-			return fmt.Errorf("%s: %w", l.Name, err)
-		}
-		wireFiles = append(wireFiles, sockets[:]...)
+	monitor, err := wire.OpenMonitor()
+	if err != nil {
+		return err
 	}
-	files := setup.ActuatorFiles{Engine: actuatorEnd, Lifeline: int(lifeline)}
+	sockets, err := wire.Open()
+	if err != nil {
+		return err
+	}
+	wireFiles := append([]int{int(wireEnd), int(lifelineEnd), monitor}, sockets[:]...)
+	files := setup.ActuatorFiles{Engine: actuatorEnd, Lifeline: lifeline}
 	if files.RouteSocket, err = actuator.OpenRouteSocket(); err != nil {
 		return err
 	}
 	if files.RouteMonitor, err = actuator.OpenRouteMonitor(); err != nil {
 		return err
 	}
-	if o.resolv != "" {
-		if files.Resolv, err = actuator.OpenResolv(o.resolv); err != nil {
+	for _, file := range []struct {
+		path string
+		fd   *int
+	}{{o.resolv, &files.Resolv}, {o.hostName, &files.HostName}, {o.timeServers, &files.TimeServers}} {
+		if file.path == "" {
+			continue
+		}
+		if *file.fd, err = actuator.OpenFile(file.path); err != nil {
+			return err
+		}
+	}
+	secret, err := machineSecret(o.state)
+	if err != nil {
+		return err
+	}
+	if o.state != "" {
+		if files.Leases, err = openLeases(o.state, links); err != nil {
 			return err
 		}
 	}
@@ -64,15 +80,16 @@ func launch(roles sandbox.Roles, o options) error {
 	if err := roles["wire"].Start(setup.Setup{Interfaces: links}, wireFiles...); err != nil {
 		return err
 	}
-	client := setup.Setup{Interfaces: links, HostName: host, Probes: o.probes, Seed: seed[:]}
+	client := setup.Setup{
+		Interfaces: links, HostName: host, Probes: o.probes, Seed: seed[:], Options: o.dhcpOptions(), IPv6: o.ipv6, Secret: secret,
+	}
 	if err := roles["engine"].Start(client, int(engineWire), int(engineEnd)); err != nil {
 		return err
 	}
-	kept := []int{int(files.Engine), files.Lifeline, files.RouteSocket, files.RouteMonitor}
-	if files.Resolv != 0 {
-		kept = append(kept, files.Resolv)
+	last := setup.Setup{
+		Interfaces: links, Once: o.once, Privacy: o.privacy, Release: o.release, Wait: o.wait, Files: files,
 	}
-	return roles["actuator"].Exec(setup.Setup{Interfaces: links, Once: o.once, Wait: o.wait, Files: files}, kept...)
+	return roles["actuator"].Exec(last, files.All()...)
 }
 
 func selectLinks(names []string) ([]setup.Interface, error) {

@@ -5,9 +5,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -37,27 +35,12 @@ func findLink(name string) (setup.Interface, error) {
 		data, err := os.ReadFile(filepath.Join(classNet, filepath.Base(name), attribute))
 		return strings.TrimSpace(string(data)), err
 	}
-	text, err := read("ifindex")
-	if err != nil {
-		return l, err
-	}
-	if l.Index, err = strconv.Atoi(text); err != nil {
-		return l, err
-	}
 	mac, err := read("address")
 	if err != nil {
 		return l, err
 	}
-	parts := strings.Split(mac, ":")
-	if len(parts) != len(l.Hardware) {
+	if strings.Count(mac, ":") != 5 {
 		return l, fmt.Errorf("%s is not an Ethernet interface", name)
-	}
-	for i, part := range parts {
-		b, err := strconv.ParseUint(part, 16, 8)
-		if err != nil {
-			return l, err
-		}
-		l.Hardware[i] = byte(b)
 	}
 	l.Previous = previousAddress(name)
 	return l, nil
@@ -76,10 +59,8 @@ func previousAddress(name string) netip.Addr {
 	return netip.AddrFrom4([4]byte(four))
 }
 
-// bringUp sets the interfaces up and waits for carriers: until all have one, until 300 ms after the
-// first, or for 5 seconds.
+// bringUp sets the interfaces up.
 func bringUp(links []setup.Interface) error {
-	const most, moment = 5 * time.Second, 300 * time.Millisecond
 	for _, l := range links {
 		request, err := queryLink(l.Name, unix.SIOCGIFFLAGS)
 		if err == nil {
@@ -90,25 +71,7 @@ func bringUp(links []setup.Interface) error {
 			return fmt.Errorf("%s: bring up: %w", l.Name, err)
 		}
 	}
-	end := time.Now().Add(most)
-	for first := true; ; {
-		running := 0
-		for _, l := range links {
-			if request, err := queryLink(l.Name, unix.SIOCGIFFLAGS); err == nil && request.Uint16()&unix.IFF_RUNNING != 0 {
-				running++
-			}
-		}
-		if running > 0 && first {
-			first = false
-			if soon := time.Now().Add(moment); soon.Before(end) {
-				end = soon
-			}
-		}
-		if running == len(links) || time.Now().After(end) {
-			return nil
-		}
-		time.Sleep(20 * time.Millisecond)
-	}
+	return nil
 }
 
 func queryLink(name string, command uint) (*unix.Ifreq, error) {

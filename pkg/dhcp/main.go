@@ -1,6 +1,6 @@
-// Command dhcp obtains IPv4 addresses for Ethernet interfaces and renews them. It runs as three
-// processes: wire holds the packet sockets, engine makes the decisions, actuator configures the
-// interfaces. See docs/guest.md.
+// Command dhcp obtains IPv4 and IPv6 addresses for Ethernet interfaces and renews them. It runs as
+// three processes: wire holds the packet sockets, engine makes the decisions, actuator configures
+// the interfaces. See docs/guest.md.
 package main
 
 import (
@@ -60,7 +60,7 @@ func runRole(roles sandbox.Roles, name string, s setup.Setup) (status int) {
 		return 1
 	}
 	if name == "actuator" {
-		exitOnSignal()
+		exitOnSignal(s)
 	}
 	if err := role.Enter(); err != nil {
 		log("error: %s: %v", name, err)
@@ -82,13 +82,13 @@ func runRole(roles sandbox.Roles, name string, s setup.Setup) (status int) {
 	return 1
 }
 
-// exitOnSignal makes SIGTERM and SIGINT end the process with status 0. The address stays until its
-// lease expires.
-func exitOnSignal() {
+// exitOnSignal makes SIGTERM and SIGINT end the process with status 0.
+func exitOnSignal(s setup.Setup) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
 	go func() {
 		<-signals
+		actuator.Stop(s)
 		os.Exit(0)
 	}()
 }

@@ -16,6 +16,8 @@ var sysctls = []struct{ key, want string }{
 	{"kernel/unprivileged_bpf_disabled", "1"},
 	{"kernel/randomize_va_space", "2"},
 	{"net/core/bpf_jit_harden", "2"},
+	{"net/ipv6/conf/default/accept_ra", "0"},
+	{"net/ipv6/conf/eth0/accept_ra", "0"},
 	{"fs/protected_symlinks", "1"},
 	{"fs/protected_hardlinks", "1"},
 	{"fs/protected_fifos", "2"},

@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { capabilitySet, roles } from './dhcp/roles.ts';
 import { client, dnsmasq, laboratory, type Laboratory, rogue, until } from './dhcp/laboratory.ts';
@@ -167,6 +168,48 @@ describe.concurrent('the DHCP client', () => {
     expect(names()).toBe('nameserver 10.99.0.1\n');
     expect(station.run('ip', 'link', 'show', 'eth0')).toContain('mtu 1500');
     expect(station.run('ip', 'route').split('\n').filter(Boolean)).toHaveLength(2);
+  });
+
+  test('writes names and time servers, where asked', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'names');
+    const { start, names } = client(lab, lan);
+    const [hostname, times] = [join(lab.dir, 'hostname'), join(lab.dir, 'ntpd.conf')];
+    const once = start('-1', '-hostname', hostname, '-ntp', times);
+    expect(await once.ended, once.output()).toBe(0);
+    expect(names()).toBe('search eng.example.org example.org\nnameserver 10.99.0.1\n');
+    expect(readFileSync(hostname, 'utf8')).toBe('web-1\n');
+    expect(readFileSync(times, 'utf8')).toBe('server 10.99.0.4\nserver 10.99.0.5\n');
+  });
+
+  test('gives its lease back at the end, where asked', async () => {
+    await using lan = network();
+    const server = dnsmasq(lab, lan.station('s', '10.99.0.1/24'), '10.99.0.10,10.99.0.10,2m');
+    await server.says('DHCP, sockets bound');
+    const { station, start } = client(lab, lan);
+    const running = start('-release');
+    await running.says('eth0 has 10.99.0.10/24');
+    process.kill(running.pid, 'SIGTERM');
+    expect(await running.ended, running.output()).toBe(0);
+    await server.says('DHCPRELEASE(');
+    expect(station.addresses()).toEqual([]);
+    expect(station.run('ip', 'route')).toBe('');
+  });
+
+  test('asks for the address of the last boot, where it may store it', async () => {
+    await using lan = network();
+    const server = await rogue(lan, 's', '10.99.0.1', 'grants');
+    const { station, start } = client(lab, lan);
+    const state = mkdtempSync(join(lab.dir, 'state-'));
+    for (const times of [1, 2]) {
+      const running = start('-state', state);
+      await running.says('eth0 has 10.99.0.50/24');
+      await server.says('request 10.99.0.50', times);
+      await running.stop();
+      station.run('ip', 'addr', 'flush', 'dev', 'eth0');
+    }
+    expect(server.output().match(/discover/g)).toHaveLength(1);
+    expect(statSync(join(state, 'secret'))).toMatchObject({ mode: 0o100_600, size: 32 });
   });
 
   test('reports after -wait that no server answered', async () => {

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { arpClaim } from './dhcp/frames.ts';
+import { advertisement, arpClaim } from './dhcp/frames.ts';
 import { client, laboratory, type Laboratory, rogue, until } from './dhcp/laboratory.ts';
 import { network, type Station } from './dhcp/network.ts';
 
@@ -90,6 +90,21 @@ describe.concurrent('a hostile network', () => {
     for (const address of INSIDE) expect(device(station, address), address).toBe('tun0');
   });
 
+  test('keeps its address and gateway inside a wider static route', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'grants');
+    const { station, start } = client(lab, lan);
+    tunnel(station);
+    station.run('ip', 'route', 'add', '10.0.0.0/8', 'via', '10.77.0.2');
+    const running = start();
+    await running.says('eth0 has 10.99.0.50/24');
+    await running.says('refused the route to 10.99.0.0/24, which overlaps 10.0.0.0/8');
+    await until(() => station.run('ip', 'route').includes('default via 10.99.0.1'));
+    expect(station.addresses()).toEqual(['10.99.0.50/24']);
+    expect(device(station, '192.0.2.1')).toBe('eth0');
+    expect(device(station, '10.99.0.7')).toBe('tun0');
+  });
+
   test('leaves a static default route in use', async () => {
     await using lan = network();
     await rogue(lan, 's', '10.99.0.1', 'captures');
@@ -121,6 +136,75 @@ describe.concurrent('a hostile network', () => {
     expect(station.addresses()).toEqual(['10.99.0.50/24']);
     expect(running.output()).not.toContain('removing');
     expect(running.output().split('claims').length - 1).toBe(1);
+  });
+
+  test('bounds what router advertisements can do', async () => {
+    await using lan = network();
+    const attacker = lan.station('a', '10.99.0.66/24');
+    const { station, start } = client(lab, lan);
+    tunnel(station);
+    station.run('ip', 'address', 'add', '2001:db8:77::1/64', 'dev', 'tun0', 'nodad');
+    const running = start();
+    await until(() => station.run('ip', '-6', 'addr', 'show', 'eth0').includes('fe80::'));
+    await until(() => !station.run('ip', '-6', 'addr', 'show', 'eth0').includes('tentative'));
+    // A route to the tunnel's network (RFC 4191), an MTU of 68, and packets of no router.
+    const route = `180340080000${'0e10'.padStart(8, '0')}20010db800770000`.padEnd(48, '0');
+    attacker.run(
+      lab.rogue,
+      'eth0',
+      advertisement({ prefixes: ['2001:db8:61::'], hops: 64 }),
+      advertisement({ prefixes: ['2001:db8:62::'], from: '2001:db8::66' }),
+      advertisement({ prefixes: ['2001:db8:63::'], options: '0300000000000000' }),
+      advertisement({
+        prefixes: ['fe80::', 'ff02::', '2001:db8:77::'],
+        options: `${route}0501000000000044`,
+      }),
+      ...Array.from({ length: 40 }, (_, n) =>
+        advertisement({ from: `fe80::${n + 1}`, prefixes: [`2001:db8:1${n + 10}::`] }),
+      ),
+    );
+    await running.says('which overlaps 2001:db8:77::/64');
+    await until(() => station.addresses6().length >= 5);
+    const addresses = station.addresses6();
+    expect(addresses.length).toBeLessThanOrEqual(8);
+    for (const prefix of ['2001:db8:61', '2001:db8:62', '2001:db8:63', '2001:db8:77'])
+      expect(addresses.filter((one) => one.startsWith(prefix))).toEqual([]);
+    expect(device(station, '2001:db8:77::5')).toBe('tun0');
+    const routes = station.run('ip', '-6', 'route');
+    expect(routes.match(/^default/gm)).toHaveLength(1);
+    expect(routes).not.toMatch(/2001:db8:77:\S+ .*dev eth0/);
+    expect(station.run('ip', 'link', 'show', 'eth0')).toContain('mtu 1500');
+  });
+
+  test('asks for its address again when the cable was out', async () => {
+    await using lan = network();
+    const server = await rogue(lan, 's', '10.99.0.1', 'leaves');
+    const { station, start } = client(lab, lan);
+    const running = start();
+    await running.says('eth0 has 10.99.0.50/24');
+    lan.plug('c', 'down');
+    await until(() => station.run('ip', 'link', 'show', 'eth0').includes('NO-CARRIER'));
+    const before = server.output().split('request 10.99.0.50').length;
+    lan.plug('c', 'up');
+    await server.says('request 10.99.0.50', before);
+    expect(station.addresses()).toEqual(['10.99.0.50/24']);
+    expect(running.output()).not.toContain('removing');
+  });
+
+  test('configures an interface that takes the place of its own', async () => {
+    await using lan = network();
+    await rogue(lan, 's', '10.99.0.1', 'grants');
+    const { station, start } = client(lab, lan);
+    const running = start();
+    await running.says('eth0 has 10.99.0.50/24');
+    station.run('ip', 'link', 'del', 'eth0');
+    lan.connect(station, 'eth0');
+    await running.says('eth0 has 10.99.0.50/24', 2);
+    await until(() => station.run('ip', 'route').includes('default via 10.99.0.1 dev eth0'));
+    // Also when someone sets it down and up, at which the kernel drops the routes.
+    station.run('ip', 'link', 'set', 'eth0', 'down');
+    station.run('ip', 'link', 'set', 'eth0', 'up');
+    await until(() => station.run('ip', 'route').includes('default via 10.99.0.1 dev eth0'));
   });
 
   test('has a default route for each of two interfaces', async () => {

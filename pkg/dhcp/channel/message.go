@@ -4,16 +4,19 @@ package channel
 import (
 	"encoding/binary"
 	"errors"
+	"net/netip"
 	"time"
 
+	"lkt/dhcp/config6"
 	"lkt/dhcp/engine"
 	"lkt/dhcp/lease"
 	"lkt/dhcp/packet"
 )
 
-// Messages. wire and engine alternate: the engine answers each Frame or Tick with any number of
-// Frames and then one Wait, and starts with such an answer. The engine sends Bound, Lost and
-// Claimed to the actuator.
+// Messages. wire and engine alternate: the engine answers each Frame, Tick, Link, Duplicate or Stop
+// with any number of Frames and then one Wait, and starts with such an answer. The engine sends
+// Bound, Lost, Claimed, Paused, Configure and Stopped to the actuator. Interfaces have their
+// position in the setup.
 type (
 	// Frame is a packet from or to the link. Station is its source or destination.
 	Frame struct {
@@ -23,6 +26,21 @@ type (
 		Station   packet.HardwareAddr
 		Packet    []byte
 	}
+	// Link is the state of an interface. LinkLocal is its IPv6 address if it has a unique one.
+	Link struct {
+		Interface int
+		Carrier   bool
+		Hardware  packet.HardwareAddr
+		LinkLocal netip.Addr
+	}
+	// Duplicate tells the engine that another station has an address of this one.
+	Duplicate struct {
+		Interface int
+		Address   netip.Addr
+	}
+	// Stop tells the engine to give its leases back. Without content, it also does so from the
+	// actuator to the wire.
+	Stop struct{}
 	// Tick tells the engine that its Wait is over.
 	Tick struct{}
 	// Wait tells the wire when to send a Tick.
@@ -43,6 +61,18 @@ type (
 		Interface int
 		Station   packet.HardwareAddr
 	}
+	// Configure is the IPv6 configuration of an interface.
+	Configure struct {
+		Interface int
+		Config    *config6.Config
+	}
+	// Paused tells the actuator to log that the network does without IPv4.
+	Paused struct {
+		Interface int
+		For       time.Duration
+	}
+	// Stopped tells the actuator that the leases have been given back.
+	Stopped struct{}
 )
 
 const (
@@ -52,6 +82,12 @@ const (
 	kindBound
 	kindLost
 	kindClaimed
+	kindLink
+	kindDuplicate
+	kindStop
+	kindConfigure
+	kindStopped
+	kindPaused
 )
 
 // Encode returns the message in its wire form.
@@ -87,6 +123,34 @@ func (m Claimed) Encode() []byte {
 	return append(b, m.Station[:]...)
 }
 
+// Encode returns the message in its wire form.
+func (m Link) Encode() []byte {
+	b := binary.BigEndian.AppendUint32([]byte{kindLink}, uint32(m.Interface))
+	b = append(append(b, flag(m.Carrier)), m.Hardware[:]...)
+	return appendIPv6(b, m.LinkLocal)
+}
+
+// Encode returns the message in its wire form.
+func (m Duplicate) Encode() []byte {
+	return appendIPv6(binary.BigEndian.AppendUint32([]byte{kindDuplicate}, uint32(m.Interface)), m.Address)
+}
+
+// Encode returns the message in its wire form.
+func (Stop) Encode() []byte { return []byte{kindStop} }
+
+// Encode returns the message in its wire form.
+func (m Configure) Encode() []byte {
+	return m.Config.Append(binary.BigEndian.AppendUint32([]byte{kindConfigure}, uint32(m.Interface)))
+}
+
+// Encode returns the message in its wire form.
+func (m Paused) Encode() []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint32([]byte{kindPaused}, uint32(m.Interface)), uint64(m.For))
+}
+
+// Encode returns the message in its wire form.
+func (Stopped) Encode() []byte { return []byte{kindStopped} }
+
 // Decode parses any message. Messages of other processes are as untrusted as packets from the
 // network.
 func Decode(b []byte) (any, error) {
@@ -114,6 +178,24 @@ func Decode(b []byte) (any, error) {
 		return Lost{Interface: index(rest), Reason: engine.Reason(rest[4])}, nil
 	case kind == kindClaimed && len(rest) == 10:
 		return Claimed{Interface: index(rest), Station: packet.HardwareAddr(rest[4:])}, nil
+	case kind == kindLink && len(rest) == 27:
+		return Link{
+			Interface: index(rest), Carrier: rest[4] != 0, Hardware: packet.HardwareAddr(rest[5:11]), LinkLocal: readIPv6(rest[11:]),
+		}, nil
+	case kind == kindDuplicate && len(rest) == 20:
+		return Duplicate{Interface: index(rest), Address: readIPv6(rest[4:])}, nil
+	case kind == kindStop && len(rest) == 0:
+		return Stop{}, nil
+	case kind == kindPaused && len(rest) == 12:
+		return Paused{Interface: index(rest), For: time.Duration(binary.BigEndian.Uint64(rest[4:]))}, nil
+	case kind == kindStopped && len(rest) == 0:
+		return Stopped{}, nil
+	case kind == kindConfigure && len(rest) > 4:
+		c, err := config6.Decode(rest[4:])
+		if err != nil {
+			return nil, err
+		}
+		return Configure{Interface: index(rest), Config: c}, nil
 	}
 	return nil, errors.New("unknown message")
 }
@@ -125,4 +207,20 @@ func flag(set bool) byte {
 		return 1
 	}
 	return 0
+}
+
+// appendIPv6 appends an IPv6 address; an invalid one is "::".
+func appendIPv6(b []byte, a netip.Addr) []byte {
+	if !a.Is6() {
+		a = netip.IPv6Unspecified()
+	}
+	sixteen := a.As16()
+	return append(b, sixteen[:]...)
+}
+
+func readIPv6(b []byte) netip.Addr {
+	if a := netip.AddrFrom16([16]byte(b)); !a.IsUnspecified() {
+		return a
+	}
+	return netip.Addr{}
 }

@@ -2,12 +2,13 @@ package engine
 
 import (
 	"net/netip"
+	"time"
 
 	"lkt/dhcp/lease"
 	"lkt/dhcp/packet"
 )
 
-// Action is an action for the caller: Send, SendARP, Bound, Lost or Claimed.
+// Action is an action for the caller: Send, SendARP, Bound, Lost, Claimed or Paused.
 type Action interface{ action() }
 
 // Send is a message to send. From is 0.0.0.0 before there is an address. To is a server, or
@@ -33,11 +34,15 @@ type Lost struct{ Reason Reason }
 // Claimed reports a station that claims the bound address, for the log.
 type Claimed struct{ Station packet.HardwareAddr }
 
+// Paused reports that the network does without IPv4, for a time.
+type Paused struct{ For time.Duration }
+
 func (Send) action()    {}
 func (SendARP) action() {}
 func (Bound) action()   {}
 func (Lost) action()    {}
 func (Claimed) action() {}
+func (Paused) action()  {}
 
 // Reason is why an address was lost.
 type Reason byte
@@ -46,6 +51,7 @@ type Reason byte
 const (
 	Expired Reason = 1 + iota
 	Nak
+	Released
 )
 
 func (r Reason) String() string {
@@ -54,6 +60,8 @@ func (r Reason) String() string {
 		return "the lease expired"
 	case Nak:
 		return "the server refused the address"
+	case Released:
+		return "the lease was given back"
 	}
 	return "unknown reason"
 }

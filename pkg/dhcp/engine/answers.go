@@ -13,12 +13,22 @@ func (e *Engine) receiveAck(m *packet.Message, from packet.HardwareAddr, now tim
 		return nil
 	}
 	e.leaseStart, e.peer = e.requestSent, from
+	g.renew -= e.jitter(g.renew)
+	g.rebind -= e.jitter(g.rebind - g.renew)
 	if e.state == requesting && e.config.Probes.Num > 0 {
 		e.offer, e.state, e.tries = g, probing, 0
 		e.deadline = now + e.between(0, e.config.Probes.Wait)
 		return e.Tick(now)
 	}
 	return e.bind(g, now)
+}
+
+// jitter returns a random part of a duration.
+func (e *Engine) jitter(d time.Duration) time.Duration {
+	if e.config.Jitter == 0 || d <= 0 {
+		return 0
+	}
+	return time.Duration(e.config.Random()%1000) * (d / 1000) * time.Duration(e.config.Jitter) / 100
 }
 
 // isExpectedAck reports whether an ACK answers the request of the current state. A server that

@@ -34,13 +34,16 @@ func start(t *testing.T, previous string) *conversation {
 	return startWith(t, previous, Probes{})
 }
 
-func startWith(t *testing.T, previous string, probes Probes) *conversation {
+func startWith(t *testing.T, previous string, probes Probes, changes ...func(*Config)) *conversation {
 	t.Helper()
 	c := &conversation{t: t, now: time.Hour, arp: probes.Num > 0}
 	n := uint32(0)
 	config := Config{Hardware: hardware, HostName: "lkt", Probes: probes, Random: func() uint32 { n += 1000; return n }}
 	if previous != "" {
 		config.Previous = netip.MustParseAddr(previous)
+	}
+	for _, change := range changes {
+		change(&config)
 	}
 	var actions []Action
 	c.engine, actions = New(config, c.now)
@@ -71,6 +74,8 @@ func (c *conversation) note(actions []Action) {
 			c.lines = append(c.lines, fmt.Sprintf("%s %s", word, a.Lease.Address))
 		case Claimed:
 			c.lines = append(c.lines, "claimed by "+a.Station.String())
+		case Paused:
+			c.lines = append(c.lines, "without IPv4 for "+a.For.String())
 		case Lost:
 			c.lines = append(c.lines, "lost: "+a.Reason.String())
 		}
@@ -84,6 +89,8 @@ func kind(m *packet.Message) string {
 		return "discover"
 	case packet.Decline:
 		name = "decline"
+	case packet.Release:
+		name = "release"
 	}
 	if m.Client.IsValid() {
 		name += " ciaddr=" + m.Client.String()

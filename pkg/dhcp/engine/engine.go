@@ -3,8 +3,10 @@
 package engine
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"lkt/dhcp/lease"
@@ -20,6 +22,12 @@ type Config struct {
 	Previous netip.Addr
 	// Probes are the parameters of address conflict detection for a new address.
 	Probes Probes
+	// Options are codes of options that the client asks for besides the usual ones. With
+	// packet.OptionIPv6Only it does without IPv4 where the network offers that (RFC 8925).
+	Options []byte
+	// Jitter is by how many percent at most T1 and T2 are earlier, so that clients do not
+	// synchronize.
+	Jitter int
 	// Random returns transaction IDs and jitter.
 	Random func() uint32
 }
@@ -35,6 +43,7 @@ const (
 	bound
 	renewing  // requesting an extension from the server of the lease
 	rebinding // requesting an extension from any server
+	offline   // the link is down, or the lease was given back
 )
 
 const (
@@ -44,7 +53,10 @@ const (
 	maxRequests      = 4
 	maxReboots       = 2
 	firstDelay       = time.Second
-	never            = time.Duration(1<<63 - 1)
+	// RFC 8925: MIN_V6ONLY_WAIT, and a limit.
+	minIPv6OnlyWait = 5 * time.Minute
+	maxIPv6OnlyWait = 24 * time.Hour
+	never           = time.Duration(1<<63 - 1)
 )
 
 var (
@@ -92,6 +104,9 @@ func (e *Engine) Tick(now time.Duration) []Action {
 	switch e.state {
 	case probing:
 		return e.probe(now)
+	case offline:
+		e.held, e.deadline = nil, never
+		return []Action{Lost{Expired}}
 	case delaying:
 		return e.restart(now)
 	case requesting:
@@ -130,6 +145,10 @@ func (e *Engine) Receive(m *packet.Message, from packet.HardwareAddr, now time.D
 		if e.state != selecting {
 			return nil
 		}
+		if wait, ok := e.withoutIPv4(m); ok {
+			e.state, e.deadline = delaying, now+wait
+			return []Action{Paused{wait}}
+		}
 		offer, err := readGrant(m)
 		if err != nil {
 			return nil
@@ -143,6 +162,47 @@ func (e *Engine) Receive(m *packet.Message, from packet.HardwareAddr, now time.D
 		return e.receiveNak(m, now)
 	}
 	return nil
+}
+
+// withoutIPv4 reports whether the network offers to do without IPv4, and for how long.
+func (e *Engine) withoutIPv4(m *packet.Message) (time.Duration, bool) {
+	if !slices.Contains(e.config.Options, packet.OptionIPv6Only) || len(m.Options[packet.OptionIPv6Only]) != 4 {
+		return 0, false
+	}
+	seconds := binary.BigEndian.Uint32(m.Options[packet.OptionIPv6Only])
+	return min(max(time.Duration(seconds)*time.Second, minIPv6OnlyWait), maxIPv6OnlyWait), true
+}
+
+// LinkDown tells the client that the link is down. It keeps its lease and is silent.
+func (e *Engine) LinkDown() {
+	e.offer, e.state, e.deadline = nil, offline, never
+	if e.held != nil && e.held.Time != lease.Infinite {
+		e.deadline = e.leaseStart + e.held.Time
+	}
+}
+
+// LinkUp tells the client that the link is up again, perhaps on another network. It asks whether it
+// may keep its address (RFC 2131 3.2).
+func (e *Engine) LinkUp(now time.Duration) []Action {
+	if e.state != offline {
+		return nil
+	}
+	if e.held == nil {
+		return e.restart(now)
+	}
+	e.config.Previous, e.held = e.held.Address.Addr(), nil
+	e.begin(rebooting, now)
+	return e.transmit(now)
+}
+
+// Release gives the lease back, after which the client is silent.
+func (e *Engine) Release() []Action {
+	if e.held == nil || e.state == offline {
+		return nil
+	}
+	send := e.release()
+	e.held, e.state, e.deadline = nil, offline, never
+	return []Action{send, Lost{Released}}
 }
 
 // restart returns to SELECTING, without an address.
@@ -160,6 +220,6 @@ func (e *Engine) begin(s state, now time.Duration) {
 // String returns the state for logs.
 func (e *Engine) String() string {
 	return fmt.Sprintf("%s, try %d", [...]string{
-		"selecting", "requesting", "rebooting", "probing", "delaying", "bound", "renewing", "rebinding",
+		"selecting", "requesting", "rebooting", "probing", "delaying", "bound", "renewing", "rebinding", "offline",
 	}[e.state], e.tries)
 }

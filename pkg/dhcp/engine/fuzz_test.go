@@ -11,7 +11,8 @@ import (
 // busy loop, only leases that pass Lease.Check, and Lost only for an address that was bound.
 //
 // The script is a list of frames, each preceded by its kind, a delay in tenths of a second, and its
-// size. If the low bit of the kind is set, a DHCP message gets the client's transaction ID.
+// size. If the low bit of the kind is set, a DHCP message gets the client's transaction ID. The
+// kinds 126 and 127 are no frames: the link goes down and up.
 func FuzzConversation(f *testing.F) {
 	f.Add([]byte(nil), true)
 	lasts := func(seconds byte) func(*packet.Message) { return option(packet.OptionLeaseTime, 0, 0, 0, seconds) }
@@ -24,6 +25,7 @@ func FuzzConversation(f *testing.F) {
 	f.Add(append(given, scriptedFrame(3, 110, reply(packet.Nak))...), false)
 	f.Add(scriptedFrame(3, 1, reply(packet.Ack, lasts(255))), true)
 	f.Add(scriptedFrame(3, 1, reply(packet.Nak)), true)
+	f.Add(append(append(given, scriptedFrame(126, 100, nil)...), scriptedFrame(127, 10, nil)...), false)
 	f.Add(scriptedFrame(3, 1, reply(packet.Offer, option(packet.OptionClasslessRoutes, 0, 10, 0, 2, 9, 17, 172, 16, 128, 0, 0, 0, 0))), false)
 	f.Fuzz(func(t *testing.T, script []byte, previous bool) {
 		n := uint32(0)
@@ -78,6 +80,13 @@ type invariants struct {
 }
 
 func (w *invariants) frame(kind byte, frame []byte) []Action {
+	switch kind {
+	case 126:
+		w.engine.LinkDown()
+		return nil
+	case 127:
+		return w.engine.LinkUp(w.now)
+	}
 	if kind >= 128 {
 		a, err := packet.ParseARP(frame)
 		if err != nil {

@@ -42,6 +42,18 @@ func readGrant(m *packet.Message) (*grant, error) {
 	if name := strings.TrimRight(string(m.Options[packet.OptionDomainName]), "\x00."); lease.IsDomain(name) {
 		g.Domain = name
 	}
+	g.TimeServers = addressList(m, packet.OptionTimeServers)
+	name := strings.TrimRight(string(m.Options[packet.OptionHostName]), "\x00.")
+	if lease.IsDomain(name) && len(name) <= lease.MaxHostName && !strings.Contains(name, "_") {
+		g.HostName = name
+	}
+	if names, err := packet.Names(m.Options[packet.OptionSearch]); err == nil {
+		for _, name := range names {
+			if lease.IsDomain(name) && len(g.Search) < lease.MaxDomains {
+				g.Search = append(g.Search, name)
+			}
+		}
+	}
 	if v := m.Options[packet.OptionMTU]; len(v) == 2 {
 		if mtu := int(binary.BigEndian.Uint16(v)); mtu >= lease.MinMTU && mtu <= lease.MaxMTU {
 			g.MTU = mtu

@@ -60,8 +60,17 @@ func TestLeaseOptions(t *testing.T) {
 		"name servers":               {option(packet.OptionNameServers, 1, 1, 1, 1, 0, 0, 0, 0), "0.0.0.0/0 via 10.0.2.2, dns 1.1.1.1"},
 		"domain":                     {option(packet.OptionDomainName, []byte("a.example\x00")...), "0.0.0.0/0 via 10.0.2.2, domain a.example"},
 		"domain with line break":     {option(packet.OptionDomainName, []byte("a\nnameserver 6.6.6.6")...), "0.0.0.0/0 via 10.0.2.2"},
-		"mtu":                        {option(packet.OptionMTU, 5, 120), "0.0.0.0/0 via 10.0.2.2, mtu 1400"},
-		"MTU below minimum":          {option(packet.OptionMTU, 0, 68), "0.0.0.0/0 via 10.0.2.2"},
+		"search domains": {
+			option(packet.OptionSearch, []byte("\x03eng\x05apple\x03com\x00\x01b\xc0\x04\x03a b\x00")...),
+			"0.0.0.0/0 via 10.0.2.2, search eng.apple.com b.apple.com",
+		},
+		"looping search domains": {option(packet.OptionSearch, 0xc0, 0), "0.0.0.0/0 via 10.0.2.2"},
+		"host name":              {option(packet.OptionHostName, []byte("web-1\x00")...), "0.0.0.0/0 via 10.0.2.2, host web-1"},
+		"invalid host name":      {option(packet.OptionHostName, []byte("web_1;reboot")...), "0.0.0.0/0 via 10.0.2.2"},
+		"time servers":           {option(packet.OptionTimeServers, 10, 0, 2, 4, 127, 0, 0, 1), "0.0.0.0/0 via 10.0.2.2, ntp 10.0.2.4"},
+		"truncated time servers": {option(packet.OptionTimeServers, 10, 0, 2), "0.0.0.0/0 via 10.0.2.2"},
+		"mtu":                    {option(packet.OptionMTU, 5, 120), "0.0.0.0/0 via 10.0.2.2, mtu 1400"},
+		"MTU below minimum":      {option(packet.OptionMTU, 0, 68), "0.0.0.0/0 via 10.0.2.2"},
 	} {
 		c := start(t, "")
 		c.answer(packet.Offer)
@@ -99,6 +108,15 @@ func describe(l *lease.Lease) string {
 	}
 	if l.Domain != "" {
 		parts = append(parts, "domain "+l.Domain)
+	}
+	if len(l.Search) > 0 {
+		parts = append(parts, "search "+strings.Join(l.Search, " "))
+	}
+	if l.HostName != "" {
+		parts = append(parts, "host "+l.HostName)
+	}
+	for _, a := range l.TimeServers {
+		parts = append(parts, "ntp "+a.String())
 	}
 	if l.MTU != 0 {
 		parts = append(parts, fmt.Sprint("mtu ", l.MTU))

@@ -59,12 +59,12 @@ func (e *Engine) between(least, most time.Duration) time.Duration {
 
 func (e *Engine) options() map[byte][]byte {
 	options := map[byte][]byte{
-		packet.OptionParameters: {
+		packet.OptionParameters: append([]byte{
 			// RFC 3442: 121 must come before 3.
 			packet.OptionSubnetMask, packet.OptionClasslessRoutes, packet.OptionRouters, packet.OptionNameServers,
-			packet.OptionDomainName, packet.OptionMTU, packet.OptionBroadcast,
+			packet.OptionDomainName, packet.OptionMTU, packet.OptionBroadcast, packet.OptionSearch,
 			packet.OptionLeaseTime, packet.OptionRenewalTime, packet.OptionRebindingTime,
-		},
+		}, e.config.Options...),
 		packet.OptionMaxSize:  binary.BigEndian.AppendUint16(nil, 1500),
 		packet.OptionClientID: e.clientID(),
 	}
@@ -87,6 +87,15 @@ func (e *Engine) decline(g *grant) Send {
 			packet.OptionClientID:         e.clientID(),
 			packet.OptionMessage:          []byte("the address is in use"),
 		},
+	}}
+}
+
+// release returns a RELEASE of the lease, with only the options that RFC 2131 table 5 allows.
+func (e *Engine) release() Send {
+	own := e.held.Address.Addr()
+	return Send{From: own, To: e.held.Server, Station: e.peer, Message: &packet.Message{
+		Type: packet.Release, XID: e.config.Random(), Hardware: e.config.Hardware, Client: own,
+		Options: map[byte][]byte{packet.OptionServer: bytesOf(e.held.Server), packet.OptionClientID: e.clientID()},
 	}}
 }
 

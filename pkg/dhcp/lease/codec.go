@@ -23,12 +23,17 @@ func (l *Lease) Append(b []byte) []byte {
 		b = append(b, byte(route.To.Bits()))
 		b = appendAddress(b, route.Via)
 	}
-	b = append(b, byte(len(l.NameServers)))
-	for _, server := range l.NameServers {
-		b = appendAddress(b, server)
+	for _, servers := range [][]netip.Addr{l.NameServers, l.TimeServers} {
+		b = append(b, byte(len(servers)))
+		for _, server := range servers {
+			b = appendAddress(b, server)
+		}
 	}
-	b = append(b, byte(len(l.Domain)))
-	return append(b, l.Domain...)
+	b = append(b, byte(len(l.Search)))
+	for _, text := range append([]string{l.Domain, l.HostName}, l.Search...) {
+		b = append(append(b, byte(len(text))), text...)
+	}
+	return b
 }
 
 // Decode parses the output of Append. It returns only leases that pass Check.
@@ -49,13 +54,15 @@ func Decode(b []byte) (*Lease, error) {
 			break
 		}
 	}
-	for range r.take(1)[0] {
-		l.NameServers = append(l.NameServers, r.address())
+	l.NameServers, l.TimeServers = r.addresses(), r.addresses()
+	domains := int(r.take(1)[0])
+	l.Domain, l.HostName = r.text(), r.text()
+	for range domains {
+		l.Search = append(l.Search, r.text())
 		if r.truncated {
 			break
 		}
 	}
-	l.Domain = string(r.take(int(r.take(1)[0])))
 	if r.truncated || len(r.rest) > 0 {
 		return nil, errTruncated
 	}
@@ -92,3 +99,15 @@ func (r *reader) take(n int) []byte {
 func (r *reader) address() netip.Addr { return netip.AddrFrom4([4]byte(r.take(4))) }
 
 func (r *reader) prefix() netip.Prefix { return netip.PrefixFrom(r.address(), int(r.take(1)[0])) }
+
+func (r *reader) text() string { return string(r.take(int(r.take(1)[0]))) }
+
+func (r *reader) addresses() (all []netip.Addr) {
+	for range r.take(1)[0] {
+		all = append(all, r.address())
+		if r.truncated {
+			break
+		}
+	}
+	return all
+}

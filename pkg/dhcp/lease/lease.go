@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 )
@@ -20,9 +21,12 @@ const (
 	// MaxTime avoids overflow in time arithmetic; 30 years are as good as infinite.
 	MaxTime    = 30 * 365 * 24 * time.Hour
 	MaxServers = 8
+	MaxDomains = 6
 	MaxRoutes  = 32
-	// MinMTU is the size that every IPv4 host must accept (RFC 791), MaxMTU that of jumbo frames.
-	MinMTU = 576
+	// MaxHostName is HOST_NAME_MAX of Linux.
+	MaxHostName = 64
+	// MinMTU is the size that every IPv6 link must carry (RFC 8200), MaxMTU that of jumbo frames.
+	MinMTU = 1280
 	MaxMTU = 9216
 )
 
@@ -33,6 +37,9 @@ type Lease struct {
 	Routes      []Route
 	NameServers []netip.Addr
 	Domain      string
+	Search      []string      // search domains, in place of Domain
+	HostName    string        // of this machine
+	TimeServers []netip.Addr  // NTP
 	MTU         int           // 0: not given
 	Time        time.Duration // how long the address may be used, or Infinite
 }
@@ -58,16 +65,24 @@ func (l *Lease) Check() error {
 	if l.MTU != 0 && (l.MTU < MinMTU || l.MTU > MaxMTU) {
 		return fmt.Errorf("invalid MTU %d", l.MTU)
 	}
-	if len(l.NameServers) > MaxServers {
-		return errors.New("too many name servers")
+	if len(l.NameServers) > MaxServers || len(l.TimeServers) > MaxServers {
+		return errors.New("too many servers")
 	}
-	for _, server := range l.NameServers {
+	for _, server := range slices.Concat(l.NameServers, l.TimeServers) {
 		if !IsUnicast(server) {
-			return fmt.Errorf("invalid name server %v", server)
+			return fmt.Errorf("invalid server %v", server)
 		}
 	}
-	if l.Domain != "" && !IsDomain(l.Domain) {
-		return fmt.Errorf("invalid domain %q", l.Domain)
+	for _, name := range append([]string{l.Domain, l.HostName}, l.Search...) {
+		if name != "" && !IsDomain(name) {
+			return fmt.Errorf("invalid domain %q", name)
+		}
+	}
+	if len(l.HostName) > MaxHostName || strings.Contains(l.HostName, "_") {
+		return fmt.Errorf("invalid host name %q", l.HostName)
+	}
+	if len(l.Search) > MaxDomains || slices.Contains(l.Search, "") {
+		return errors.New("invalid search domains")
 	}
 	if len(l.Routes) > MaxRoutes {
 		return errors.New("too many routes")

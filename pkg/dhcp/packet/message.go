@@ -25,7 +25,7 @@ const (
 	Inform
 )
 
-// Codes of the options that this client uses (RFC 2132, 3442).
+// Codes of the options that this client uses (RFC 2132, 3397, 3442, 8925).
 const (
 	OptionSubnetMask       = 1
 	OptionRouters          = 3
@@ -34,6 +34,7 @@ const (
 	OptionDomainName       = 15
 	OptionMTU              = 26
 	OptionBroadcast        = 28
+	OptionTimeServers      = 42
 	OptionRequestedAddress = 50
 	OptionLeaseTime        = 51
 	optionOverload         = 52
@@ -45,6 +46,8 @@ const (
 	OptionRenewalTime      = 58
 	OptionRebindingTime    = 59
 	OptionClientID         = 61
+	OptionIPv6Only         = 108
+	OptionSearch           = 119
 	OptionClasslessRoutes  = 121
 	optionPad              = 0
 	optionEnd              = 255

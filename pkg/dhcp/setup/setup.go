@@ -6,15 +6,12 @@ import (
 	"net/netip"
 	"time"
 
-	"lkt/dhcp/packet"
 	"lkt/sandbox"
 )
 
-// Interface is an Ethernet interface.
+// Interface is an Ethernet interface. Messages identify it by its position in the setup.
 type Interface struct {
 	Name     string
-	Index    int
-	Hardware packet.HardwareAddr
 	Previous netip.Addr // its current address, or invalid
 }
 
@@ -25,29 +22,50 @@ type Setup struct {
 	HostName string
 	Probes   string
 	Seed     []byte
+	Options  []byte // of DHCP, asked for besides the usual ones
+	IPv6     bool
+	Secret   []byte // known to this machine only
 	// For the actuator.
-	Once  bool
-	Wait  time.Duration
-	Files ActuatorFiles
+	Once    bool
+	Privacy bool // the kernel may make temporary IPv6 addresses
+	Release bool // give leases back on SIGTERM
+	Wait    time.Duration
+	Files   ActuatorFiles
 }
 
 // ActuatorFiles are the file descriptors of the actuator. It is the starting process itself, so
 // their numbers are not fixed.
 type ActuatorFiles struct {
 	Engine       sandbox.Conn
-	Lifeline     int // held open until the actuator ends, which the wire notices
-	RouteSocket  int // a netlink route socket
-	RouteMonitor int // a netlink socket for notifications
-	Resolv       int // the file for name servers, or 0
+	Lifeline     sandbox.Conn // to the wire, which notices when the actuator ends
+	RouteSocket  int          // a netlink route socket
+	RouteMonitor int          // a netlink socket for notifications
+	// Files, or 0.
+	Resolv      int
+	HostName    int
+	TimeServers int
+	Leases      []int // of each interface: its address
+}
+
+// All returns the open files.
+func (f ActuatorFiles) All() []int {
+	all := []int{int(f.Engine), int(f.Lifeline), f.RouteSocket, f.RouteMonitor}
+	for _, fd := range append([]int{f.Resolv, f.HostName, f.TimeServers}, f.Leases...) {
+		if fd != 0 {
+			all = append(all, fd)
+		}
+	}
+	return all
 }
 
 // The file descriptors of wire and engine.
 const (
-	// WireEngine is the channel between wire and engine. In wire, WireLifeline follows, and then
-	// two sockets for each interface, DHCP and ARP.
+	// WireEngine is the channel between wire and engine. In wire follow WireLifeline, a netlink
+	// socket for the state of links, and the packet sockets for DHCP, ARP and IPv6.
 	WireEngine   sandbox.Conn = 3
-	WireLifeline              = 4
-	WireSockets               = 5
+	WireLifeline sandbox.Conn = 4
+	WireMonitor               = 5
+	WireSockets               = 6
 	// EngineActuator is the engine's end of its channel to the actuator.
 	EngineActuator sandbox.Conn = 4
 )

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,13 +32,15 @@ export async function laboratory(): Promise<Laboratory> {
   return { dir, ...programs };
 }
 
-/** Connects a client. It runs on `links` interfaces, `eth0` and so on, which one network has. */
+/** Connects a client. The caller connects further links than `eth0`. */
 export function client(
   { dir, dhcp }: Laboratory,
   lan: Network,
   links: readonly string[] = ['eth0'],
 ): Client {
   const station = lan.station('c');
+  // As PID 1 does.
+  station.run('busybox', 'sysctl', '-qw', 'net.ipv6.conf.eth0.accept_ra=0');
   const resolv = join(mkdtempSync(join(dir, 'c-')), 'resolv.conf');
   return {
     station,
@@ -85,4 +87,32 @@ export async function rogue(
 export async function until(what: () => boolean): Promise<void> {
   for (const end = Date.now() + 60_000; !what(); await sleep(50))
     if (Date.now() > end) throw new Error(`not within a minute: ${String(what)}`);
+}
+
+/** Starts radvd, with the given options of the interface. */
+export async function radvd(
+  { dir }: Laboratory,
+  station: Station,
+  options: string,
+): Promise<Program> {
+  const file = join(mkdtempSync(join(dir, 'r-')), 'radvd.conf');
+  writeFileSync(
+    file,
+    `interface eth0 { AdvSendAdvert on; MinRtrAdvInterval 3; MaxRtrAdvInterval 4; ${options} };\n`,
+  );
+  station.run('busybox', 'sysctl', '-qw', 'net.ipv6.conf.all.forwarding=1');
+  const program = station.start(
+    'radvd',
+    '-n',
+    '-d',
+    '1',
+    '-m',
+    'stderr',
+    '-p',
+    `${file}.pid`,
+    '-C',
+    file,
+  );
+  await program.says('started');
+  return program;
 }

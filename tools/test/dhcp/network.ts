@@ -5,8 +5,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Network extends AsyncDisposable {
   /** Connects a station by its `eth0`, with an address if given. */
   station(name: string, address?: string): Station;
-  /** Connects a station of another network by a further interface. */
+  /** Connects a station, also of another network, by an interface. */
   connect(station: Station, link: string): void;
+  /** Plugs the cable of a station's `eth0` in or out. */
+  plug(name: string, state: 'up' | 'down'): void;
 }
 
 /** A network namespace and its programs. */
@@ -18,6 +20,8 @@ export interface Station {
   start(...command: readonly string[]): Program;
   /** Returns the IPv4 addresses of `eth0`, with prefix lengths. */
   addresses(): readonly string[];
+  /** Returns the IPv6 addresses of `eth0` that are not link-local, with prefix lengths. */
+  addresses6(): readonly string[];
 }
 
 /** A program started in a namespace. */
@@ -54,6 +58,9 @@ export function network(): Network {
     ip('-n', lan, 'link', 'set', 'dev', port, 'master', 'br0', 'up');
   };
   return {
+    plug: (name, state) => {
+      ip('-n', lan, 'link', 'set', 'dev', name, state);
+    },
     connect: ({ namespace }, link) => connect(namespace, link, `other-${link}`),
     station: (name, address) => {
       const namespace = `${prefix}-${name}`;
@@ -73,13 +80,8 @@ export function network(): Network {
           programs.push(program);
           return program;
         },
-        addresses: () => {
-          const text = ip('-n', namespace, '-4', '-j', 'addr', 'show', 'dev', 'eth0');
-          const [link] = JSON.parse(text) as {
-            addr_info?: { local: string; prefixlen: number }[];
-          }[];
-          return (link?.addr_info ?? []).map(({ local, prefixlen }) => `${local}/${prefixlen}`);
-        },
+        addresses: () => addresses(namespace, '-4'),
+        addresses6: () => addresses(namespace, '-6'),
       };
     },
     [Symbol.asyncDispose]: async () => {
@@ -87,6 +89,16 @@ export function network(): Network {
       for (const name of namespaces) ip('netns', 'del', name);
     },
   };
+}
+
+function addresses(namespace: string, family: string): readonly string[] {
+  const text = ip('-n', namespace, family, '-j', 'addr', 'show', 'dev', 'eth0');
+  const [link] = JSON.parse(text) as {
+    addr_info?: { local: string; prefixlen: number; scope: string }[];
+  }[];
+  return (link?.addr_info ?? [])
+    .filter(({ scope }) => scope === 'global')
+    .map(({ local, prefixlen }) => `${local}/${prefixlen}`);
 }
 
 function ip(...args: readonly string[]): string {

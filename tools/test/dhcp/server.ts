@@ -64,6 +64,18 @@ const behaviours: Readonly<Record<string, (request: Request) => readonly Reply[]
   },
   // Grants and renews leases.
   grants: (request) => [answer(request, request.type === 1 ? OFFER : ACK, FIRST, [60, 5, 8])],
+  // Grants leases with names and time servers.
+  names: (request) => {
+    const reply = answer(request, request.type === 1 ? OFFER : ACK, FIRST, [60, 5, 8]);
+    const search = [...Buffer.from('\u0003eng\u0007example\u0003org\0'), 0xc0, 4];
+    const more = [
+      { code: 6, value: four('10.99.0.1') },
+      { code: 12, value: [...Buffer.from('web-1')] },
+      { code: 42, value: [...four('10.99.0.4'), ...four('10.99.0.5')] },
+      { code: 119, value: search },
+    ];
+    return [{ ...reply, options: [...reply.options, ...more] }];
+  },
   // Offers nothing, but renews every lease.
   prolongs: (request) =>
     request.ciaddr === '0.0.0.0' ? [] : [answer(request, ACK, request.ciaddr, [60, 5, 8])],

@@ -13,8 +13,12 @@ const GO = '/usr/lib/go-1.24/bin/go';
  */
 const targets = [
   { module: 'pkg/dhcp', dir: './engine', fuzz: 'FuzzConversation', seconds: 360 },
+  { module: 'pkg/dhcp', dir: './engine6', fuzz: 'FuzzConversation', seconds: 180 },
   { module: 'pkg/dhcp', dir: './packet', fuzz: 'FuzzParse', seconds: 180 },
+  { module: 'pkg/dhcp', dir: './packet', fuzz: 'FuzzNames', seconds: 30 },
+  { module: 'pkg/dhcp', dir: './packet6', fuzz: 'FuzzUnwrap', seconds: 120 },
   { module: 'pkg/dhcp', dir: './lease', fuzz: 'FuzzDecode', seconds: 60 },
+  { module: 'pkg/dhcp', dir: './config6', fuzz: 'FuzzDecode', seconds: 60 },
   { module: 'pkg/ntp', dir: './packet', fuzz: 'FuzzParse', seconds: 30 },
   { module: 'pkg/metadata', dir: './iso9660', fuzz: 'FuzzReadFile', seconds: 120 },
   { module: 'pkg/metadata', dir: './userdata', fuzz: 'FuzzParse', seconds: 60 },
@@ -26,7 +30,7 @@ describe('parsers of untrusted input', () => {
     { timeout: 1_800_000 },
     async ({ module, dir, fuzz, seconds }) => {
       const said = await proven(
-        `fuzz-${fuzz}-${seconds}`,
+        `fuzz-${dir.slice(2)}-${fuzz}-${seconds}`,
         async () => run(module, dir, fuzz, seconds),
         [module],
       );

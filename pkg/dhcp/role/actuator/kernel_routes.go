@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"lkt/dhcp/lease"
+	"lkt/dhcp/rtnl"
 )
 
 const (
@@ -16,6 +17,8 @@ const (
 	// has its own, in order.
 	firstMetric  = 2048
 	protocolDHCP = 16 // RTPROT_DHCP
+	// protocolKernel is that of the routes to the subnets of addresses.
+	protocolKernel = 2
 )
 
 // kernelRoute is a unicast route of the kernel's main table.
@@ -34,8 +37,8 @@ func (r kernelRoute) isOurs() bool { return r.protocol == protocolDHCP && r.metr
 func (k *routeSocket) routes(family byte) ([]kernelRoute, error) {
 	var found []kernelRoute
 	body := append([]byte{family}, make([]byte, sizeofRtMsg-1)...)
-	err := k.dump(unix.RTM_GETROUTE, unix.RTM_NEWROUTE, body, func(data []byte) {
-		if r, ok := parseRoute(data); ok {
+	err := k.do(unix.RTM_GETROUTE, unix.NLM_F_DUMP, body, func(m rtnl.Message) {
+		if r, ok := parseRoute(m.Data); ok && m.Kind == unix.RTM_NEWROUTE && m.Data[0] == family {
 			found = append(found, r)
 		}
 	})
@@ -56,7 +59,7 @@ func parseRoute(data []byte) (kernelRoute, bool) {
 	if size == 16 {
 		to = netip.IPv6Unspecified()
 	}
-	for kind, value := range attributes(data[sizeofRtMsg:]) {
+	for kind, value := range rtnl.Attributes(data[sizeofRtMsg:]) {
 		ip, isAddress := netip.AddrFromSlice(value)
 		isAddress = isAddress && len(value) == size
 		switch {
@@ -88,6 +91,8 @@ func (k *routeSocket) addRoute(r kernelRoute) error {
 	return k.request(unix.RTM_NEWROUTE, unix.NLM_F_CREATE|unix.NLM_F_EXCL, routeBody(r))
 }
 
+const rtnhOnLink = 4 // RTNH_F_ONLINK
+
 // removeRoute removes exactly this route. It succeeds if the route does not exist.
 func (k *routeSocket) removeRoute(r kernelRoute) error {
 	err := k.request(unix.RTM_DELROUTE, 0, routeBody(r))
@@ -110,14 +115,17 @@ func routeBody(r kernelRoute) []byte {
 		family, byte(r.To.Bits()), 0, 0, unix.RT_TABLE_MAIN, protocolDHCP, scope, unix.RTN_UNICAST, 0, 0, 0, 0,
 	}
 	if r.To.Bits() > 0 {
-		body = attribute(body, unix.RTA_DST, r.To.Addr().AsSlice())
+		body = rtnl.Attribute(body, unix.RTA_DST, r.To.Addr().AsSlice())
 	}
 	if r.Via.IsValid() {
-		body = attribute(body, unix.RTA_GATEWAY, r.Via.AsSlice())
+		// The engine has checked that the gateway is on the link, whose route may have been
+		// refused.
+		binary.NativeEndian.PutUint32(body[8:], rtnhOnLink)
+		body = rtnl.Attribute(body, unix.RTA_GATEWAY, r.Via.AsSlice())
 	}
 	if r.source.IsValid() {
-		body = attribute(body, unix.RTA_PREFSRC, r.source.AsSlice())
+		body = rtnl.Attribute(body, unix.RTA_PREFSRC, r.source.AsSlice())
 	}
-	body = attribute(body, unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(r.index)))
-	return attribute(body, unix.RTA_PRIORITY, binary.NativeEndian.AppendUint32(nil, r.metric))
+	body = rtnl.Attribute(body, unix.RTA_OIF, binary.NativeEndian.AppendUint32(nil, uint32(r.index)))
+	return rtnl.Attribute(body, unix.RTA_PRIORITY, binary.NativeEndian.AppendUint32(nil, r.metric))
 }

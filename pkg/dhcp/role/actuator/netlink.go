@@ -3,14 +3,13 @@ package actuator
 import (
 	"encoding/binary"
 	"errors"
-	"fmt"
-	"iter"
 	"net/netip"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"lkt/dhcp/lease"
+	"lkt/dhcp/rtnl"
 )
 
 // routeSocket is a netlink route socket (rtnetlink(7)).
@@ -20,31 +19,15 @@ type routeSocket struct {
 	buffer   []byte
 }
 
+// maxMessages limits an answer of the kernel.
+const maxMessages = 1 << 16
+
 // OpenRouteSocket opens the netlink socket that sets addresses and routes.
-func OpenRouteSocket() (int, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_ROUTE)
-	if err != nil {
-		return -1, fmt.Errorf("netlink: %w", err)
-	}
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("netlink: %w", err)
-	}
-	return fd, nil
-}
+func OpenRouteSocket() (int, error) { return rtnl.Open(0) }
 
 // OpenRouteMonitor opens a socket that is readable after a change of routes or links.
 func OpenRouteMonitor() (int, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.NETLINK_ROUTE)
-	if err != nil {
-		return -1, fmt.Errorf("netlink: %w", err)
-	}
-	const groups = unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE
-	if err := unix.Bind(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK, Groups: groups}); err != nil {
-		unix.Close(fd)
-		return -1, fmt.Errorf("netlink: %w", err)
-	}
-	return fd, nil
+	return rtnl.Open(unix.RTMGRP_LINK | unix.RTMGRP_IPV4_ROUTE | unix.RTMGRP_IPV6_ROUTE)
 }
 
 // drain reads all notifications of a monitor. Their content does not matter.
@@ -62,31 +45,29 @@ func drain(monitor int) error {
 	}
 }
 
-// setAddress sets an address without a route to its subnet, which setRoutes adds. With a lifetime,
+// setAddress sets an address without a route to its subnet, which setRoutes adds. With lifetimes,
 // the kernel removes it by itself if no process renews it.
-func (k *routeSocket) setAddress(index int, address netip.Prefix, lifetime time.Duration) error {
+func (k *routeSocket) setAddress(index int, address netip.Prefix, flags uint32, preferred, valid time.Duration) error {
 	body := addressBody(index, address)
-	four := address.Addr().As4()
-	body = attribute(body, unix.IFA_ADDRESS, four[:])
-	if bits := address.Bits(); bits < 31 {
+	body = rtnl.Attribute(body, unix.IFA_ADDRESS, address.Addr().AsSlice())
+	if bits := address.Bits(); bits < 31 && address.Addr().Is4() {
 		_, last := lease.SubnetLimits(address)
-		four := last.As4()
-		body = attribute(body, unix.IFA_BROADCAST, four[:])
+		body = rtnl.Attribute(body, unix.IFA_BROADCAST, last.AsSlice())
 	}
-	body = attribute(body, unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, unix.IFA_F_NOPREFIXROUTE))
-	if lifetime != lease.Infinite {
-		seconds := uint32(max(lifetime/time.Second, 1))
-		info := binary.NativeEndian.AppendUint32(nil, seconds) // preferred
-		info = binary.NativeEndian.AppendUint32(info, seconds) // valid
-		body = attribute(body, unix.IFA_CACHEINFO, append(info, make([]byte, 8)...))
+	body = rtnl.Attribute(body, unix.IFA_FLAGS, binary.NativeEndian.AppendUint32(nil, flags|unix.IFA_F_NOPREFIXROUTE))
+	body = rtnl.Attribute(body, rtnl.AddressProtocol, []byte{protocolDHCP})
+	if valid != lease.Infinite {
+		info := binary.NativeEndian.AppendUint32(nil, uint32(preferred/time.Second))
+		info = binary.NativeEndian.AppendUint32(info, uint32(max(valid/time.Second, 1)))
+		body = rtnl.Attribute(body, unix.IFA_CACHEINFO, append(info, make([]byte, 8)...))
 	}
 	return k.request(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE, body)
 }
 
 // removeAddress removes an address and its routes. It succeeds if the address does not exist.
-func (k *routeSocket) removeAddress(index int, address netip.Addr) error {
-	err := k.request(unix.RTM_DELADDR, 0, addressBody(index, netip.PrefixFrom(address, 32)))
-	if errors.Is(err, unix.EADDRNOTAVAIL) {
+func (k *routeSocket) removeAddress(index int, address netip.Prefix) error {
+	err := k.request(unix.RTM_DELADDR, 0, addressBody(index, address))
+	if errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV) {
 		return nil
 	}
 	return err
@@ -94,126 +75,82 @@ func (k *routeSocket) removeAddress(index int, address netip.Addr) error {
 
 // addressBody returns struct ifaddrmsg and the local address.
 func addressBody(index int, address netip.Prefix) []byte {
-	body := []byte{unix.AF_INET, byte(address.Bits()), 0, unix.RT_SCOPE_UNIVERSE}
+	family := byte(unix.AF_INET)
+	if address.Addr().Is6() {
+		family = unix.AF_INET6
+	}
+	body := []byte{family, byte(address.Bits()), 0, unix.RT_SCOPE_UNIVERSE}
 	body = binary.NativeEndian.AppendUint32(body, uint32(index))
-	four := address.Addr().As4()
-	return attribute(body, unix.IFA_LOCAL, four[:])
+	return rtnl.Attribute(body, unix.IFA_LOCAL, address.Addr().AsSlice())
 }
 
 // setMTU sends struct ifinfomsg and the MTU.
 func (k *routeSocket) setMTU(index, mtu int) error {
-	body := binary.NativeEndian.AppendUint32([]byte{unix.AF_UNSPEC, 0, 0, 0}, uint32(index))
-	body = append(body, make([]byte, 8)...) // flags and change mask: none
-	body = attribute(body, unix.IFLA_MTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
+	body := linkBody(index, 0)
+	body = rtnl.Attribute(body, unix.IFLA_MTU, binary.NativeEndian.AppendUint32(nil, uint32(mtu)))
 	return k.request(unix.RTM_NEWLINK, 0, body)
+}
+
+func (k *routeSocket) setUp(index int) error {
+	return k.request(unix.RTM_NEWLINK, 0, linkBody(index, unix.IFF_UP))
+}
+
+// linkBody returns struct ifinfomsg that sets flags.
+func linkBody(index int, flags uint32) []byte {
+	body := binary.NativeEndian.AppendUint32([]byte{unix.AF_UNSPEC, 0, 0, 0}, uint32(index))
+	body = binary.NativeEndian.AppendUint32(body, flags)
+	return binary.NativeEndian.AppendUint32(body, flags) // which of them to change
 }
 
 // request sends a message and waits for the kernel's acknowledgement.
 func (k *routeSocket) request(kind, flags uint16, body []byte) error {
-	if err := k.send(kind, flags|unix.NLM_F_ACK, body); err != nil {
-		return err
-	}
-	for {
-		done, err := k.receive(func(uint16, []byte) {})
-		if done || err != nil {
-			return err
-		}
-	}
+	return k.do(kind, flags, body, func(rtnl.Message) {})
 }
 
-// maxAnswers limits the messages of a dump.
-const maxAnswers = 1 << 16
-
-// dump calls each with the data of every message of a kind in a dump.
-func (k *routeSocket) dump(kind, answer uint16, body []byte, each func(data []byte)) error {
-	if err := k.send(kind, unix.NLM_F_DUMP, body); err != nil {
+// do sends a message and calls each with the kernel's answers, until its acknowledgement or the end
+// of the dump.
+func (k *routeSocket) do(kind, flags uint16, body []byte, each func(rtnl.Message)) error {
+	k.sequence++
+	message := rtnl.Request(kind, flags|unix.NLM_F_ACK, k.sequence, body)
+	if err := unix.Sendto(k.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
-	for count := 0; count < maxAnswers; {
-		done, err := k.receive(func(kind uint16, data []byte) {
-			if count++; kind == answer {
-				each(data)
-			}
-		})
-		if done || err != nil {
+	if k.buffer == nil {
+		k.buffer = make([]byte, 1<<16)
+	}
+	for count := 0; count < maxMessages; {
+		size, _, err := unix.Recvfrom(k.fd, k.buffer, 0)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
 			return err
+		}
+		messages, err := rtnl.Messages(k.buffer[:size])
+		if err != nil {
+			return err
+		}
+		for _, m := range messages {
+			switch count++; {
+			case m.Sequence != k.sequence:
+			case m.Kind == unix.NLMSG_DONE:
+				return nil
+			case m.Kind == unix.NLMSG_ERROR:
+				return acknowledgement(m.Data)
+			default:
+				each(m)
+			}
 		}
 	}
 	return errors.New("too many netlink messages")
 }
 
-func (k *routeSocket) send(kind, flags uint16, body []byte) error {
-	k.sequence++
-	message := binary.NativeEndian.AppendUint32(nil, uint32(unix.NLMSG_HDRLEN+len(body)))
-	message = binary.NativeEndian.AppendUint16(message, kind)
-	message = binary.NativeEndian.AppendUint16(message, flags|unix.NLM_F_REQUEST)
-	message = binary.NativeEndian.AppendUint32(message, k.sequence)
-	message = append(binary.NativeEndian.AppendUint32(message, 0), body...)
-	return unix.Sendto(k.fd, message, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-}
-
-// receive reads a datagram with messages. done means an acknowledgement, or the end of a dump.
-func (k *routeSocket) receive(each func(kind uint16, data []byte)) (done bool, err error) {
-	if k.buffer == nil {
-		k.buffer = make([]byte, 1<<16)
+func acknowledgement(data []byte) error {
+	if len(data) < 4 {
+		return rtnl.ErrMalformed
 	}
-	size, _, err := unix.Recvfrom(k.fd, k.buffer, 0)
-	if errors.Is(err, unix.EINTR) {
-		return false, nil
+	if code := -int32(binary.NativeEndian.Uint32(data)); code != 0 {
+		return unix.Errno(code)
 	}
-	if err != nil {
-		return false, err
-	}
-	for rest := k.buffer[:size]; len(rest) >= unix.NLMSG_HDRLEN; {
-		length := int(binary.NativeEndian.Uint32(rest))
-		if length < unix.NLMSG_HDRLEN || length > len(rest) {
-			return false, errors.New("malformed netlink message")
-		}
-		kind, data := binary.NativeEndian.Uint16(rest[4:]), rest[unix.NLMSG_HDRLEN:length]
-		mine := binary.NativeEndian.Uint32(rest[8:]) == k.sequence
-		rest = rest[min((length+3)&^3, len(rest)):]
-		switch {
-		case !mine:
-		case kind == unix.NLMSG_DONE:
-			return true, nil
-		case kind == unix.NLMSG_ERROR:
-			if len(data) < 4 {
-				return false, errors.New("malformed netlink message")
-			}
-			if code := -int32(binary.NativeEndian.Uint32(data)); code != 0 {
-				return true, unix.Errno(code)
-			}
-			return true, nil
-		default:
-			each(kind, data)
-		}
-	}
-	return false, nil
-}
-
-// attributes iterates over well-formed attributes.
-func attributes(b []byte) iter.Seq2[uint16, []byte] {
-	return func(yield func(uint16, []byte) bool) {
-		for len(b) >= 4 {
-			size := int(binary.NativeEndian.Uint16(b))
-			if size < 4 || size > len(b) {
-				return
-			}
-			const flags = 0xc000 // NLA_F_NESTED, NLA_F_NET_BYTEORDER
-			if !yield(binary.NativeEndian.Uint16(b[2:])&^flags, b[4:size]) {
-				return
-			}
-			b = b[min((size+3)&^3, len(b)):]
-		}
-	}
-}
-
-func attribute(body []byte, kind uint16, value []byte) []byte {
-	body = binary.NativeEndian.AppendUint16(body, uint16(4+len(value)))
-	body = binary.NativeEndian.AppendUint16(body, kind)
-	body = append(body, value...)
-	for len(body)%4 != 0 {
-		body = append(body, 0)
-	}
-	return body
+	return nil
 }

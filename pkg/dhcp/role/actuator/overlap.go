@@ -4,6 +4,9 @@ package actuator
 // a route is refused, because a hostile server could take the traffic of a tunnel or a static route
 // (CVE-2024-3661). subnet is whether the route is the link's own subnet.
 //
+// An address is only refused if its subnet is part of another link's: without a route to its
+// subnet, it takes no traffic, and the gateway is reachable.
+//
 // A default route shadows nothing: its metric is larger than that of others.
 func overlapped(wanted kernelRoute, subnet bool, existing []kernelRoute) (kernelRoute, bool) {
 	if wanted.To.Bits() == 0 {

@@ -3,10 +3,12 @@ package wire
 import (
 	"lkt/dhcp/channel"
 	"lkt/dhcp/packet"
+	"lkt/dhcp/packet6"
 )
 
 // permitted reports whether the engine may send the frame: DHCP from the client port to the server
-// port, and ARP with this station's address. Even a compromised engine can send nothing else.
+// port, ARP with this station's address, and router solicitations. Even a compromised engine can
+// send nothing else.
 func permitted(f channel.Frame, own packet.HardwareAddr) bool {
 	switch f.Type {
 	case packet.EtherIPv4:
@@ -14,6 +16,8 @@ func permitted(f channel.Frame, own packet.HardwareAddr) bool {
 	case packet.EtherARP:
 		a, err := packet.ParseARP(f.Packet)
 		return err == nil && a.Sender == own && len(f.Packet) == packet.ARPSize
+	case packet6.EtherIPv6:
+		return packet6.IsFromClient(f.Packet)
 	}
 	return false
 }

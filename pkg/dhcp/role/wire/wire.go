@@ -1,5 +1,5 @@
-// Package wire is the process that holds the packet sockets. It passes frames on and parses as
-// little of them as possible.
+// Package wire is the process that holds the packet sockets and watches the links. It passes frames
+// on and parses as little of them as possible.
 package wire
 
 import (
@@ -12,37 +12,48 @@ import (
 
 	"lkt/dhcp/channel"
 	"lkt/dhcp/packet"
+	"lkt/dhcp/packet6"
 	"lkt/dhcp/setup"
 	"lkt/sandbox"
 )
 
+// port is a packet socket for one type of packets, on all interfaces.
 type port struct {
-	setup.Interface
 	kind uint16
 	fd   int
 }
 
 type wire struct {
-	ports  []port
-	engine sandbox.Conn
-	buffer []byte
-	log    func(format string, args ...any)
+	ports   []port
+	links   []link // in the order of the setup
+	asked   uint16 // the kind of a request to the monitor without an answer yet
+	again   bool   // notifications were lost meanwhile
+	engine  sandbox.Conn
+	buffer  []byte
+	netlink []byte
+	log     func(format string, args ...any)
 }
 
-// Run works until the engine ends.
+// Run works until the engine or the actuator ends.
 func Run(s setup.Setup, log func(format string, args ...any)) error {
-	w := wire{engine: setup.WireEngine, buffer: make([]byte, sandbox.MaxMessage), log: log}
-	for at, i := range s.Interfaces {
-		first := setup.WireSockets + 2*at
-		w.ports = append(w.ports, port{i, packet.EtherIPv4, first}, port{i, packet.EtherARP, first + 1})
+	w := wire{engine: setup.WireEngine, buffer: make([]byte, sandbox.MaxMessage), netlink: make([]byte, 1<<16), log: log}
+	for at, kind := range []uint16{packet.EtherIPv4, packet.EtherARP, packet6.EtherIPv6} {
+		w.ports = append(w.ports, port{kind, setup.WireSockets + at})
+	}
+	for _, i := range s.Interfaces {
+		w.links = append(w.links, link{name: i.Name})
 	}
 	return w.run()
 }
 
 func (w *wire) run() error {
-	// These two are readable only when the other process has ended: the engine sends only answers.
-	ready := []unix.PollFd{{Fd: int32(w.engine), Events: unix.POLLIN}, {Fd: setup.WireLifeline, Events: unix.POLLIN}}
-	const neighbours = 2
+	ready := []unix.PollFd{
+		// Readable only when the other process has ended: the engine sends only answers.
+		{Fd: int32(w.engine), Events: unix.POLLIN},
+		{Fd: int32(setup.WireLifeline), Events: unix.POLLIN},
+		{Fd: setup.WireMonitor, Events: unix.POLLIN},
+	}
+	const others = 3
 	for _, p := range w.ports {
 		ready = append(ready, unix.PollFd{Fd: int32(p.fd), Events: unix.POLLIN})
 	}
@@ -50,36 +61,55 @@ func (w *wire) run() error {
 	if err != nil {
 		return err
 	}
+	if err := w.requestLinks(); err != nil {
+		return err
+	}
+	ask := func(message []byte) (err error) {
+		wait, err = w.ask(message)
+		return err
+	}
 	for {
 		limit := unix.NsecToTimespec(int64(min(wait, time.Hour)))
 		n, err := unix.Ppoll(ready, &limit, nil)
-		if errors.Is(err, unix.EINTR) {
+		switch {
+		case errors.Is(err, unix.EINTR):
 			continue
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("poll: %w", err)
-		}
-		if n == 0 {
-			if wait, err = w.ask(channel.Tick{}.Encode()); err != nil {
+		case n == 0:
+			if err := ask(channel.Tick{}.Encode()); err != nil {
 				return err
 			}
 			continue
-		}
-		if ready[0].Revents != 0 || ready[1].Revents != 0 {
+		case ready[0].Revents != 0:
 			return sandbox.ErrClosed
 		}
+		if ready[1].Revents != 0 {
+			// The actuator has ended, or asks to stop.
+			if _, err := setup.WireLifeline.Receive(w.buffer); err != nil {
+				return err
+			}
+			if err := ask(channel.Stop{}.Encode()); err != nil {
+				return err
+			}
+		}
+		if ready[2].Revents != 0 {
+			if err := w.readLinks(ask); err != nil {
+				return err
+			}
+		}
 		for at, p := range w.ports {
-			if ready[neighbours+at].Revents == 0 {
+			if ready[others+at].Revents == 0 {
 				continue
 			}
 			frame, err := w.receive(p)
-			if err != nil { // the interface is down or gone
-				w.log("%s: receive: %v", p.Name, err)
+			if err != nil { // an interface is down or gone
+				w.log("receive: %v", err)
 			}
 			if frame == nil {
 				continue
 			}
-			if wait, err = w.ask(frame); err != nil {
+			if err := ask(frame); err != nil {
 				return err
 			}
 		}
@@ -122,24 +152,28 @@ func (w *wire) handleAnswer() (wait time.Duration, err error) {
 // retransmits.
 func (w *wire) send(f channel.Frame) error {
 	for _, p := range w.ports {
-		if p.Index != f.Interface || p.kind != f.Type {
+		if p.kind != f.Type || f.Interface < 0 || f.Interface >= len(w.links) {
 			continue
 		}
-		if !permitted(f, p.Hardware) {
+		l := w.links[f.Interface]
+		if !l.carrier {
+			return nil // it has gone down since the engine knew
+		}
+		if !permitted(f, l.hardware) {
 			break
 		}
-		to := &unix.SockaddrLinklayer{Protocol: bigEndian(f.Type), Ifindex: p.Index, Halen: 6}
+		to := &unix.SockaddrLinklayer{Protocol: bigEndian(f.Type), Ifindex: l.index, Halen: 6}
 		copy(to.Addr[:], f.Station[:])
 		if err := unix.Sendto(p.fd, f.Packet, 0, to); err != nil {
-			w.log("%s: send: %v", p.Name, err)
+			w.log("%s: send: %v", l.name, err)
 		}
 		return nil
 	}
 	return errors.New("the engine tried to send a forbidden frame")
 }
 
-// receive returns the next frame as an encoded message, or nil without one or if it cannot come
-// from a DHCP server.
+// receive returns the next frame as an encoded message, or nil without one or if it cannot be for
+// this client.
 func (w *wire) receive(p port) ([]byte, error) {
 	const most = 2048
 	data, control := make([]byte, most), make([]byte, 64)
@@ -150,13 +184,18 @@ func (w *wire) receive(p port) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	link, ok := from.(*unix.SockaddrLinklayer)
+	source, ok := from.(*unix.SockaddrLinklayer)
 	if !ok || flags&unix.MSG_TRUNC != 0 {
 		return nil, nil
 	}
-	f := channel.Frame{Interface: p.Index, Type: p.kind, Checksum: checksumComplete(control[:controlSize]), Packet: data[:size]}
-	copy(f.Station[:], link.Addr[:])
-	return f.Encode(), nil
+	for at, l := range w.links {
+		if l.index == source.Ifindex && l.carrier {
+			f := channel.Frame{Interface: at, Type: p.kind, Checksum: checksumComplete(control[:controlSize]), Packet: data[:size]}
+			copy(f.Station[:], source.Addr[:])
+			return f.Encode(), nil
+		}
+	}
+	return nil, nil
 }
 
 // checksumComplete reads the status of struct tpacket_auxdata.
