@@ -63,7 +63,7 @@ func (c *conversation) note(actions []Action) {
 
 func describeSent(t *testing.T, s Send) string {
 	t.Helper()
-	if !packet6.IsFromClient(s.Packet) {
+	if !packet6.IsFromClient(s.Packet, linkLocal) {
 		t.Errorf("a client may not send %x", s.Packet)
 	}
 	if s.Packet[6] != 17 {

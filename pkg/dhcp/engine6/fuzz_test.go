@@ -111,7 +111,7 @@ func (c *invariants) check(actions []Action) {
 	for _, a := range actions {
 		switch a := a.(type) {
 		case Send:
-			if !packet6.IsFromClient(a.Packet) || len(a.Packet) > config6.MinMTU {
+			if !packet6.IsFromClient(a.Packet, linkLocal) || len(a.Packet) > config6.MinMTU {
 				c.t.Fatalf("sent %x", a.Packet)
 			}
 		case Configure:

@@ -109,14 +109,14 @@ func WrapDHCP(from netip.Addr, message []byte) []byte {
 	return wrap(from, AllServers, udp, 1, u, 6)
 }
 
-// IsFromClient reports whether b is a packet that a client may send: a router solicitation, or a
-// DHCPv6 message to all servers, in the form that this package writes.
-func IsFromClient(b []byte) bool {
+// IsFromClient reports whether b is a packet that a client with the link-local address may send: a
+// router solicitation, or a DHCPv6 message to all servers, in the form that this package writes.
+func IsFromClient(b []byte, own netip.Addr) bool {
 	if len(b) < ipSize+udpSize || b[0] != 0x60 || int(binary.BigEndian.Uint16(b[4:])) != len(b)-ipSize {
 		return false
 	}
 	from, to := netip.AddrFrom16([16]byte(b[8:24])), netip.AddrFrom16([16]byte(b[24:40]))
-	if !from.IsLinkLocalUnicast() {
+	if from != own || !own.IsLinkLocalUnicast() {
 		return false
 	}
 	p := b[ipSize:]

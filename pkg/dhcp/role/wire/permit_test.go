@@ -44,6 +44,7 @@ func TestPermitsOnlyDHCPAndOwnARP(t *testing.T) {
 		"echo request":            {packet6.EtherIPv6, changed(solicitation, 40, 128), false},
 		"forwardable hop limit":   {packet6.EtherIPv6, changed(solicitation, 7, 64), false},
 		"global source":           {packet6.EtherIPv6, changed(solicitation, 8, 0x20), false},
+		"other station":           {packet6.EtherIPv6, changed(solicitation, 23, 2), false},
 		"to all nodes":            {packet6.EtherIPv6, changed(solicitation, 39, 1), false},
 		"longer solicitation":     {packet6.EtherIPv6, append(solicitation[:len(solicitation):len(solicitation)], 0), false},
 		"DHCPv6":                  {packet6.EtherIPv6, dhcp6, true},
@@ -51,7 +52,7 @@ func TestPermitsOnlyDHCPAndOwnARP(t *testing.T) {
 		"DHCPv6 to another group": {packet6.EtherIPv6, changed(dhcp6, 39, 3), false},
 		"IPv6 TCP":                {packet6.EtherIPv6, changed(dhcp6, 6, 6), false},
 	} {
-		if got := permitted(channel.Frame{Type: row.kind, Packet: row.data}, own); got != row.want {
+		if got := permitted(channel.Frame{Type: row.kind, Packet: row.data}, own, netip.MustParseAddr("fe80::1")); got != row.want {
 			t.Errorf("%s: %v", name, got)
 		}
 	}

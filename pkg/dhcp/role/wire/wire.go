@@ -159,7 +159,7 @@ func (w *wire) send(f channel.Frame) error {
 		if !l.carrier {
 			return nil // it has gone down since the engine knew
 		}
-		if !permitted(f, l.hardware) {
+		if !permitted(f, l.hardware, l.linkLocal) {
 			break
 		}
 		to := &unix.SockaddrLinklayer{Protocol: bigEndian(f.Type), Ifindex: l.index, Halen: 6}
