@@ -35,6 +35,9 @@ const (
 	maxRouters    = 4
 	maxPrefixes   = 8
 	maxDomains    = config6.MaxDomains
+	// confirmTime is how long what is known of a network stays after the link was down, unless a
+	// router or server says it again: the link may be another one.
+	confirmTime = 20 * time.Second
 	// RFC 4862 5.5.3 e: no advertisement can shorten the life of an address to less.
 	twoHours = 2 * time.Hour
 )
@@ -108,9 +111,34 @@ func (e *Engine) LinkLocal(address netip.Addr, now time.Duration) []Action {
 		e.dhcp.stop()
 		return nil
 	}
+	e.unconfirm(now + confirmTime)
 	// Duplicate address detection has already delayed the start by a random time (RFC 4861 6.3.7).
 	e.solicit(now)
 	return e.Tick(now)
+}
+
+// unconfirm limits the life of all that is known.
+func (e *Engine) unconfirm(end time.Duration) {
+	for at := range e.routers {
+		e.routers[at].until = min(e.routers[at].until, end)
+	}
+	for at := range e.prefixes {
+		p := &e.prefixes[at]
+		p.onLink, p.valid = min(p.onLink, end), min(p.valid, end)
+		p.preferred = min(p.preferred, p.valid)
+	}
+	for at := range e.servers {
+		e.servers[at].until = min(e.servers[at].until, end)
+	}
+	for at := range e.domains {
+		e.domains[at].until = min(e.domains[at].until, end)
+	}
+	e.dhcp.servers, e.dhcp.domains = nil, nil
+	for at := range e.dhcp.leased {
+		l := &e.dhcp.leased[at]
+		l.valid = min(l.valid, end)
+		l.preferred = min(l.preferred, l.valid)
+	}
 }
 
 // solicit begins to ask for routers.

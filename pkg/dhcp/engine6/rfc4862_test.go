@@ -122,6 +122,23 @@ func TestRoutersAndPrefixes(t *testing.T) {
 			c.advertise()
 			c.expect(usual)
 		},
+		"forgets a network that is not there when the link is up again": func(c *conversation) {
+			c.advertise(func(a *packet6.Advertisement) {
+				a.Servers = []packet6.Servers{{Addresses: []netip.Addr{nameServer}, Lifetime: time.Hour}}
+			})
+			c.expect(usual + ", dns 2001:db8:1::53")
+			c.wait(time.Minute)
+			c.note(c.engine.LinkLocal(netip.Addr{}, c.now))
+			c.wait(time.Minute)
+			c.note(c.engine.LinkLocal(linkLocal, c.now))
+			c.expect("solicit routers")
+			c.wait(time.Second)
+			other := netip.MustParsePrefix("2001:db8:9::/64")
+			c.advertiseFrom(router2, func(a *packet6.Advertisement) { a.Prefixes[0].Prefix = other })
+			c.wait(confirmTime)
+			c.lines = c.lines[len(c.lines)-1:]
+			c.expect("configure 2001:db8:9::/64 stable 3h59m41s/23h59m41s, link 2001:db8:9::/64, via fe80::b")
+		},
 		"configures once a second at most": func(c *conversation) {
 			c.advertise()
 			for range 1000 {
