@@ -1,11 +1,12 @@
 // Command metadata configures this machine from a metadata disk or, if named, from the services of
 // cloud providers: it writes the metadata of the first one that it finds to /run/config, from which
-// containers bind files. It needs no capability except for the user data of Scaleway. See
+// containers bind files. One process reads disks, one the network, and a third one writes. See
 // docs/guest.md.
 package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"flag"
 	"fmt"
@@ -15,47 +16,89 @@ import (
 	"time"
 
 	"lkt/metadata/config"
-	"lkt/metadata/disk"
 	"lkt/metadata/instance"
+	"lkt/metadata/message"
 	"lkt/metadata/userdata"
+	"lkt/sandbox"
 )
 
 // timeout limits the time for all providers together.
 const timeout = 30 * time.Second
 
+//go:embed roles.json
+var rolesFile []byte
+
 func main() {
-	err := run(os.Args[1:], os.Stdout)
+	err := run(os.Args[1:])
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintf(os.Stderr, "metadata: error: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run(args []string, log io.Writer) error {
-	flags := flag.NewFlagSet("metadata", flag.ContinueOnError)
-	dir := flags.String("config", "/run/config", "directory to write to")
-	devices := flags.String("devices", "/host/dev", "directory of the machine's device files")
-	verbose := flags.Bool("v", false, "print why a provider does not apply")
-	if err := flags.Parse(args); err != nil {
+func run(args []string) error {
+	roles, err := sandbox.Parse("metadata", rolesFile)
+	if err != nil {
 		return err
 	}
-	sources, err := selectSources(flags.Args(), *devices)
+	var s setup
+	name, inside, err := sandbox.Inside("metadata", &s)
 	if err != nil {
+		return err
+	}
+	if !inside {
+		if s, err = parse(args); err == nil {
+			err = launch(roles, s)
+		}
+		return err
+	}
+	role, err := roles.Lookup(name)
+	if err != nil {
+		return err
+	}
+	if name == "writer" {
+		if err := role.Enter(); err != nil {
+			return err
+		}
+		return choose(s, s.ask, os.Stdout)
+	}
+	r := s.reader()
+	if err := role.Enter(); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	for _, s := range sources {
-		m, err := s.read(ctx)
+	return r.serve(ctx, readerEnd, s.Sources)
+}
+
+func parse(args []string) (s setup, err error) {
+	flags := flag.NewFlagSet("metadata", flag.ContinueOnError)
+	flags.StringVar(&s.Dir, "config", "/run/config", "directory to write to")
+	flags.StringVar(&s.Devices, "devices", "/host/dev", "directory of the machine's device files")
+	flags.BoolVar(&s.Verbose, "v", false, "print why a provider does not apply")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	s.Sources, err = selectSources(flags.Args())
+	if len(s.Sources) > maxSources {
+		err = fmt.Errorf("more than %d providers", maxSources)
+	}
+	return s, err
+}
+
+// choose writes the metadata of the first source that has some.
+func choose(s setup, read func(index int) (*instance.Metadata, error), log io.Writer) error {
+	for i, from := range s.Sources {
+		m, err := read(i)
 		if err == nil {
-			return write(*dir, m, log)
+			return write(s.Dir, m, log)
 		}
-		if *verbose || s.named || s.name == "cdrom" && !errors.Is(err, disk.ErrNone) {
-			fmt.Fprintf(log, "metadata: not %s: %s\n", s.name, strings.ReplaceAll(err.Error(), "\n", ", "))
+		if s.Verbose || from.Named || !errors.Is(err, message.ErrNone) {
+			fmt.Fprintf(log, "metadata: not %s: %s\n", from.Name, strings.ReplaceAll(err.Error(), "\n", ", "))
 		}
 	}
 	fmt.Fprintln(log, "metadata: no provider has metadata of this machine")
-	if flags.NArg() == 0 {
+	if len(s.Sources) > 0 && !s.Sources[0].Named {
 		fmt.Fprintln(log, "  fix: attach a metadata disk, or name the cloud provider: command: [/usr/bin/metadata, aws]")
 	}
 	return nil

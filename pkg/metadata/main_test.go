@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lkt/metadata/instance"
 )
 
 // runWith runs the program with a file of user data, and returns the directory, the output and the
@@ -18,7 +20,15 @@ func runWith(t *testing.T, text string) (dir, said string, err error) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err = run([]string{"-config", dir, "file=/absent", "file=" + path}, &out)
+	s, err := parse([]string{"-config", dir, "file=/absent", "file=" + path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := openFiles(s.Sources, "/dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = choose(s, func(i int) (*instance.Metadata, error) { return r.read(t.Context(), s.Sources[i]) }, &out)
 	return dir, out.String(), err
 }
 
@@ -61,15 +71,15 @@ func TestRejectsUnsafeUserData(t *testing.T) {
 }
 
 func TestSelectSources(t *testing.T) {
-	sources, err := selectSources(nil, "/dev")
-	if err != nil || len(sources) != 1 || sources[0].name != "cdrom" {
+	sources, err := selectSources(nil)
+	if err != nil || len(sources) != 1 || sources[0].Name != "cdrom" {
 		t.Errorf("%v, %v", sources, err)
 	}
-	if sources, err := selectSources(knownProviders, "/dev"); err != nil || len(sources) != len(knownProviders) {
+	if sources, err := selectSources(knownProviders); err != nil || len(sources) != len(knownProviders) {
 		t.Errorf("%v, %v", sources, err)
 	}
 	for _, name := range []string{"equinixmetal", "vmware", "metaldata", "nobody", ""} {
-		if _, err := selectSources([]string{"cdrom", name}, "/dev"); err == nil || !strings.Contains(err.Error(), "\n  fix: ") {
+		if _, err := selectSources([]string{"cdrom", name}); err == nil || !strings.Contains(err.Error(), "\n  fix: ") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -1,15 +1,10 @@
 package main
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"lkt/metadata/cloud"
-	"lkt/metadata/disk"
-	"lkt/metadata/instance"
 )
 
 // The default provider is the disk, which the machine's owner attaches. Any station of an untrusted
@@ -28,30 +23,37 @@ var unsupported = map[string]string{
 
 const maxFile = 16 << 20
 
+// kind is the process that reads a source.
+type kind string
+
+const (
+	kindDisks kind = "disks" // the metadata disk, or a file
+	kindCloud kind = "cloud"
+)
+
 // source is a provider to read.
 type source struct {
-	name  string
-	named bool // named in the image config
-	read  func(ctx context.Context) (*instance.Metadata, error)
+	Name  string
+	Named bool // named in the image config
+	Kind  kind
 }
 
-func selectSources(names []string, devices string) ([]source, error) {
+// path returns the path of a file.
+func (s source) path() (path string, isFile bool) { return strings.CutPrefix(s.Name, "file=") }
+
+func selectSources(names []string) ([]source, error) {
 	named := len(names) > 0
 	if !named {
 		names = defaultProviders
 	}
-	clouds := cloud.New()
 	var sources []source
 	for _, name := range names {
-		s := source{name: name, named: named}
-		path, isFile := strings.CutPrefix(name, "file=")
+		s := source{Name: name, Named: named, Kind: kindDisks}
+		_, isFile := s.path()
 		switch reason, isUnsupported := unsupported[name]; {
-		case isFile:
-			s.read = func(context.Context) (*instance.Metadata, error) { return readFile(path) }
-		case name == "cdrom":
-			s.read = func(context.Context) (*instance.Metadata, error) { return disk.Read(devices) }
+		case isFile, name == "cdrom":
 		case cloud.Known(name):
-			s.read = func(ctx context.Context) (*instance.Metadata, error) { return clouds.Read(ctx, name) }
+			s.Kind = kindCloud
 		case isUnsupported:
 			return nil, fmt.Errorf("provider %s: %s\n  fix: attach a metadata disk and use provider cdrom", name, reason)
 		default:
@@ -60,22 +62,4 @@ func selectSources(names []string, devices string) ([]source, error) {
 		sources = append(sources, s)
 	}
 	return sources, nil
-}
-
-func readFile(path string) (*instance.Metadata, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	data, err := io.ReadAll(io.LimitReader(file, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxFile {
-		return nil, fmt.Errorf("%s: more than %d bytes", path, maxFile)
-	}
-	m := instance.New(path)
-	m.UserData = data
-	return m, nil
 }

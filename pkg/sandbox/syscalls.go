@@ -50,6 +50,8 @@ var rules = map[string]rule{
 	"epoll_pwait":     call(unix.SYS_EPOLL_PWAIT),
 	"exit":            call(unix.SYS_EXIT),
 	"exit_group":      call(unix.SYS_EXIT_GROUP),
+	"fchmod":          call(unix.SYS_FCHMOD),
+	"fchmodat":        call(unix.SYS_FCHMODAT),
 	"fcntl":           call(unix.SYS_FCNTL),
 	"fstat":           call(unix.SYS_FSTAT),
 	"fsync":           call(unix.SYS_FSYNC),

@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// checkSandboxed prints the privileges and open files of each process of a program, by process
-// name.
-func checkSandboxed(r *report, program string) {
+// checkSandboxed prints the privileges and open files of each process with a role of pkg/sandbox.
+func checkSandboxed(r *report) {
 	kinds := socketKinds()
 	for _, pid := range pids() {
-		exe, err := os.Readlink("/proc/" + pid + "/exe")
-		if err != nil || filepath.Base(exe) != program {
+		// The library sets this variable.
+		if !strings.Contains(readText("/proc/"+pid+"/environ"), "LKT_SANDBOX_SETUP=") {
 			continue
 		}
 		fields := map[string]string{}
@@ -30,6 +29,8 @@ func checkSandboxed(r *report, program string) {
 			}
 			if kind, found := kinds[target]; found {
 				target = kind
+			} else if info, err := os.Stat("/proc/" + pid + "/fd/" + entry.Name()); err == nil && info.Mode()&os.ModeNamedPipe != 0 && target[0] == '/' {
+				target = "fifo"
 			}
 			files[filepath.Base(target)] = true
 		}

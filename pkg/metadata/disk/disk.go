@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 
 	"lkt/metadata/instance"
 	"lkt/metadata/iso9660"
+	"lkt/metadata/message"
 )
 
 const (
@@ -24,28 +26,54 @@ const (
 )
 
 // ErrNone means that no disk has metadata.
-var ErrNone = errors.New("no disk has metadata")
+var ErrNone = fmt.Errorf("no disk has metadata: %w", message.ErrNone)
 
 // Labels of metadata disks that are not CDs, in lower case: that of NoCloud, and that of "lkt
 // metadata create" and LinuxKit.
 var labels = []string{"cidata", "config"}
 
-// Read returns the metadata of the first metadata disk in dir, which is like /dev. It fails with
-// ErrNone without one.
-func Read(dir string) (*instance.Metadata, error) {
+// Device is an open disk, or the reason why it cannot be read.
+type Device struct {
+	Name    string
+	File    *os.File
+	Problem string
+}
+
+// Open opens the disks in dir, which is like /dev, for reading. It leaves out empty drives.
+func Open(dir string) ([]Device, error) {
 	names, err := devices(dir)
 	if err != nil {
 		return nil, err
 	}
-	var problems []error
+	var all []Device
 	for _, name := range names {
-		m, err := readDevice(filepath.Join(dir, name), name)
+		// O_NONBLOCK: do not wait for a disk in an empty drive.
+		file, err := os.OpenFile(filepath.Join(dir, name), os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
+		switch {
+		case err == nil:
+			all = append(all, Device{Name: name, File: file})
+		case !errors.Is(err, syscall.ENOMEDIUM) && !errors.Is(err, syscall.ENXIO):
+			all = append(all, Device{Name: name, Problem: err.Error()})
+		}
+	}
+	return all, nil
+}
+
+// Read returns the metadata of the first metadata disk. It fails with ErrNone without one.
+func Read(all []Device) (*instance.Metadata, error) {
+	var problems []error
+	for _, device := range all {
+		err := errors.New(device.Problem)
+		var m *instance.Metadata
+		if device.File != nil {
+			m, err = readDevice(device.File, device.Name)
+		}
 		if err == nil {
 			m.Problems = append(problems, m.Problems...)
 			return m, nil
 		}
 		if !errors.Is(err, ErrNone) {
-			problems = append(problems, fmt.Errorf("%s: %w", name, err))
+			problems = append(problems, fmt.Errorf("%s: %w", device.Name, err))
 		}
 	}
 	if problems != nil {
@@ -90,16 +118,7 @@ func rank(name string) int {
 }
 
 // readDevice reads a metadata disk. It fails with ErrNone if the disk is not one.
-func readDevice(path, name string) (*instance.Metadata, error) {
-	// O_NONBLOCK: do not wait for a disk in an empty drive.
-	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOFOLLOW, 0)
-	if err != nil {
-		if errors.Is(err, syscall.ENOMEDIUM) || errors.Is(err, syscall.ENXIO) {
-			return nil, ErrNone
-		}
-		return nil, err
-	}
-	defer file.Close()
+func readDevice(file io.ReaderAt, name string) (*instance.Metadata, error) {
 	image, err := iso9660.Open(file)
 	if err != nil || !isCD(name) && !slices.Contains(labels, strings.ToLower(image.Label)) {
 		return nil, ErrNone

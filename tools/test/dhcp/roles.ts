@@ -7,10 +7,16 @@ interface Role {
   readonly files: readonly string[];
 }
 
-/** The privileges of the three processes of pkg/dhcp, as the program reads them. */
-export const roles = JSON.parse(
-  readFileSync(join(import.meta.dirname, '../../../pkg/dhcp/roles.json'), 'utf8'),
-) as Readonly<Record<string, Role>>;
+type Roles = Readonly<Record<string, Role>>;
+
+/** Returns the privileges of a package's processes, as the program reads them. */
+function rolesOf(name: string): Roles {
+  const path = join(import.meta.dirname, '../../../pkg', name, 'roles.json');
+  return JSON.parse(readFileSync(path, 'utf8')) as Roles;
+}
+
+/** The privileges of the three processes of pkg/dhcp. */
+export const roles: Roles = rolesOf('dhcp');
 
 /** Numbers of the capabilities that roles keep (linux/capability.h). */
 const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
@@ -21,20 +27,27 @@ export function capabilitySet({ capabilities }: Role): string {
   return set.toString(16).padStart(16, '0');
 }
 
-/** Returns the facts that tools/probe must print about the three processes, in order. */
+/**
+ * Returns the facts that tools/probe must print about the processes of dhcp and about the log
+ * daemon, in order.
+ */
 export function expectedFacts(): string[] {
-  return Object.entries(roles)
+  const { logd } = rolesOf('init');
+  if (logd === undefined) throw new Error('no role logd');
+  const named = Object.entries(roles).map(([name, role]) => [`dhcp-${name}`, role] as const);
+  return [...named, ['init-logd', logd] as const]
     .map(([name, role]) => {
       const set = capabilitySet(role);
       const sets = `permitted=${set} effective=${set} ambient=${set}`;
-      const who = `dhcp-${name} uid=${role.uid} gid=${role.uid}`;
+      const who = `${name} uid=${role.uid} gid=${role.uid}`;
       return `sandboxed ${who} ${sets} no_new_privs=1 seccomp=2 files=${role.files.join(',')}`;
     })
     .toSorted();
 }
 
 /** Files that every process has open: its log, and the event file descriptors of Go's timers. */
-const COMMON = /^(null|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
+const COMMON =
+  /^(null|console|fifo|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
 
 /** Returns a fact of tools/probe without the files that every process has open. */
 export function withoutCommon(fact: string): string {

@@ -92,7 +92,7 @@ describe('minimal.yml', () => {
     expect(await toldBy(report, dir)).toEqual(verdicts);
   });
 
-  test('runs the three dhcp processes with exactly the privileges of pkg/dhcp/roles.json', () => {
+  test('runs dhcp and the log daemon with exactly the privileges of their roles.json', () => {
     const seen = report.facts.filter((fact) => fact.startsWith('sandboxed ')).toSorted();
     expect(seen.map(withoutCommon)).toEqual(expectedFacts());
   });
