@@ -15,6 +15,7 @@ var capabilities = map[string]uint{
 	"SETGID":           unix.CAP_SETGID,
 	"SETUID":           unix.CAP_SETUID,
 	"CHOWN":            unix.CAP_CHOWN,
+	"KILL":             unix.CAP_KILL,
 	"FOWNER":           unix.CAP_FOWNER,
 	"SYS_ADMIN":        unix.CAP_SYS_ADMIN,
 	"SYS_MODULE":       unix.CAP_SYS_MODULE,

@@ -11,6 +11,9 @@ import (
 // Enter permanently limits this process to the system calls of the role and to its memory, time and
 // descriptors. Any other system call kills the process, and so does too much memory.
 func (r Role) Enter() error {
+	if r.Programs {
+		return errPrograms
+	}
 	// Go opens its epoll descriptor at the first timer, which may be one of the garbage collector.
 	time.Sleep(time.Nanosecond)
 	// setFilter locks a thread, for which Go needs another one at the first time.

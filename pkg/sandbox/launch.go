@@ -17,19 +17,28 @@ const self = "/proc/self/exe"
 // and standard output is this process's standard error. files are the descriptors from 3. They are
 // closed here; all others stay closed there.
 func (r Role) Start(setup any, files ...int) error {
+	_, err := r.StartProcess(setup, 2, files...)
+	return err
+}
+
+// StartProcess is Start with log as standard output and standard error. It returns the process ID.
+func (r Role) StartProcess(setup any, log int, files ...int) (pid int, err error) {
+	if r.Programs {
+		return 0, errPrograms
+	}
 	environment, err := r.environment(setup)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	null, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("/dev/null: %w", err)
+		return 0, fmt.Errorf("/dev/null: %w", err)
 	}
 	defer unix.Close(null)
 	if err := closeOnExec(); err != nil {
-		return err
+		return 0, err
 	}
-	passed := []uintptr{uintptr(null), 2, 2}
+	passed := []uintptr{uintptr(null), uintptr(log), uintptr(log)}
 	for _, fd := range files {
 		passed = append(passed, uintptr(fd))
 	}
@@ -39,22 +48,25 @@ func (r Role) Start(setup any, files ...int) error {
 		runtime.LockOSThread()
 		err := r.confineThread()
 		if err == nil {
-			_, err = syscall.ForkExec(self, []string{r.Name}, &syscall.ProcAttr{Dir: "/", Env: environment, Files: passed})
+			pid, err = syscall.ForkExec(self, []string{r.Name}, &syscall.ProcAttr{Dir: "/", Env: environment, Files: passed})
 		}
 		failure <- err
 	}()
 	if err := <-failure; err != nil {
-		return fmt.Errorf("start %s: %w", r.Name, withFix(err))
+		return 0, fmt.Errorf("start %s: %w", r.Name, withFix(err))
 	}
 	for _, fd := range files {
 		unix.Close(fd)
 	}
-	return nil
+	return pid, nil
 }
 
 // Exec replaces this process by this program in the role. files stay open, with their numbers, and
 // so do the standard ones. Exec returns only on error, after which the process must end.
 func (r Role) Exec(setup any, files ...int) error {
+	if r.Programs {
+		return errPrograms
+	}
 	environment, err := r.environment(setup)
 	if err != nil {
 		return err
@@ -74,6 +86,8 @@ func (r Role) Exec(setup any, files ...int) error {
 	}
 	return os.NewSyscallError("execve", syscall.Exec(self, []string{r.Name}, environment))
 }
+
+var errPrograms = errors.New("the role is for processes that start programs")
 
 // closeOnExec closes all descriptors except the standard ones in programs that this one executes.
 func closeOnExec() error {

@@ -27,6 +27,9 @@ type Role struct {
 	Files []string `json:"files"`
 	// Syscalls are keys of the table in syscalls.go. A name may restrict arguments.
 	Syscalls []string `json:"syscalls"`
+	// Programs says that the process starts programs, which would inherit a filter and Landlock's
+	// rules: it has neither, and nothing here applies the role.
+	Programs bool `json:"programs,omitempty"`
 	// Threads allows new threads. Without it there are four.
 	Threads bool `json:"threads,omitempty"`
 	// Read and Write are the files and directories that may be opened, with all below them.
@@ -74,7 +77,7 @@ func (r Roles) Lookup(name string) (Role, error) {
 }
 
 func (r Role) check() error {
-	if r.Description == "" || r.Memory == 0 {
+	if r.Description == "" || r.Memory == 0 && !r.Programs {
 		return fmt.Errorf("description and memory are required")
 	}
 	if len(r.Name) > 15 {

@@ -20,6 +20,18 @@ func TestParseRejectsInvalidRoles(t *testing.T) {
 	}
 }
 
+// A process that starts programs is listed, and cannot be started in its role.
+func TestRoleWithProgramsHasNoFilter(t *testing.T) {
+	roles, err := Parse("p", []byte(`{"a": {"description": "x", "programs": true}}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	role := roles["a"]
+	if role.Start(nil) == nil || role.Exec(nil) == nil || role.Enter() == nil {
+		t.Error("is confined")
+	}
+}
+
 func TestNoSystemCallExecutesOrTraces(t *testing.T) {
 	for _, name := range []string{"execve", "execveat", "ptrace", "process_vm_writev", "bpf", "mount", "setns", "unshare", "io_uring_setup", "kill"} {
 		if _, found := rules[name]; found {
