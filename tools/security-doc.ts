@@ -48,7 +48,8 @@ Meanings:
 These programs open what they need, then confine themselves with \`pkg/sandbox\`, many as several
 processes with fewer privileges than their container. Every process has \`no_new_privs\`, a seccomp
 filter that kills it at any other system call, and Landlock: it opens only the listed paths, uses only
-the listed TCP ports, and signals no other process. Tests compare these with \`/proc\` of a booted machine.
+the listed TCP ports, and signals no other process. Those that start programs are an exception: the
+programs would inherit both. Tests compare these with \`/proc\` of a booted machine.
 
 ${globSync('pkg/*/roles.json', { cwd: root })
   .toSorted()
@@ -63,6 +64,18 @@ its container.
   signal masks, clocks, exit, and memory that is neither executable nor a file.
 - **Threads**: it may start threads. None can start a process or program, or send a signal.
 - **Memory**: the limit beyond what a Go program has at its start.
+
+## Programs in C
+
+All else in a guest is Go or the kernel. No C program reads the network, except what the config adds
+as its own service (\`valkey\`, \`docker\`).
+
+- \`busybox\` in \`login\`, \`getty\`, \`sshd\`: the shell and the commands of a login, after the login. No
+  shell in Go has POSIX's behaviour and is in the archive.
+- \`mke2fs\`, \`mkfs.xfs\` in \`format\`, \`dm-crypt\`: write file systems to empty disks, once.
+- \`crun\`, instead of \`runc\`, where size counts; and \`libseccomp\` in \`runc\`, which compiles filters.
+- \`iptables\` in \`docker\`: Docker starts it.
+- \`valkey\`: a server of the archive, without privileges.
 `;
 }
 
@@ -71,13 +84,14 @@ interface Role {
   readonly uid?: number;
   readonly capabilities?: readonly string[];
   readonly files?: readonly string[];
-  readonly syscalls: readonly string[];
+  readonly syscalls?: readonly string[];
   readonly threads?: boolean;
+  readonly programs?: boolean;
   readonly read?: readonly string[];
   readonly write?: readonly string[];
   readonly connect?: readonly number[];
   readonly bind?: readonly number[];
-  readonly memory: number;
+  readonly memory?: number;
   readonly cpu?: number;
 }
 
@@ -108,7 +122,8 @@ function roleText(role: Role): string {
         : `${name} ${codes(values.map(String))}`,
     );
   if (role.threads === true) texts.push('threads');
-  texts.push(`memory ${role.memory} MiB`);
+  if (role.programs === true) texts.push('starts programs');
+  if (role.memory !== undefined) texts.push(`memory ${role.memory} MiB`);
   if (role.cpu !== undefined) texts.push(`processor time ${role.cpu} s`);
   return texts.map((text) => text.charAt(0).toUpperCase() + text.slice(1)).join('. ');
 }

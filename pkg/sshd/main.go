@@ -1,51 +1,118 @@
-// Command sshd creates a host key and starts dropbear with public key authentication only. Under
-// the name lkt-logs it shows logs: one file is much smaller than two.
+// Command sshd is an SSH server of several processes, of which only one for each connection parses
+// what a client sends (roles.json). It accepts public keys and certificates, and no passwords.
+// Under the name lkt-logs it shows logs: one file is much smaller than two.
 package main
 
 import (
+	_ "embed"
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
+	"runtime"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
 
 	"lkt/logs/command"
+	"lkt/sandbox"
+	"lkt/sshd/role/keys"
+	"lkt/sshd/role/listener"
+	"lkt/sshd/role/monitor"
+	"lkt/sshd/role/session"
+	"lkt/sshd/role/sftp"
+	"lkt/sshd/role/speaker"
+	"lkt/sshd/setup"
 )
 
-const (
-	// keyPath is in a tmpfs unless the image mounts a persistent directory.
-	keyPath = "/etc/dropbear/dropbear_ed25519_host_key"
-	server  = "/usr/sbin/dropbear"
-)
+const program = "sshd"
+
+//go:embed roles.json
+var rolesFile []byte
+
+// init names this process after its role: all of them execute the same file, and the name of a
+// process is that of its first thread.
+func init() {
+	name := filepath.Base(os.Args[0])
+	if b, err := unix.BytePtrFromString(name); err == nil {
+		_ = unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(b)), 0, 0, 0)
+	}
+	if name == setup.Monitor {
+		// Its threads change their user to start others. The first one, whose user is that of the
+		// process, runs the main goroutine alone.
+		runtime.LockOSThread()
+	}
+}
 
 func main() {
-	if filepath.Base(os.Args[0]) == "lkt-logs" {
+	var err error
+	switch name := filepath.Base(os.Args[0]); name {
+	case "lkt-logs":
 		os.Exit(command.Main(os.Args[1:]))
+	case setup.Monitor:
+		err = runMonitor()
+	case setup.Session:
+		err = runSession()
+	case session.SFTP:
+		err = runSFTP()
+	default:
+		err = run()
 	}
-	if err := run(); err != nil {
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "sshd: %v\n", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
-	key, err := loadOrCreate(keyPath)
+func runMonitor() error {
+	roles, err := sandbox.Parse(program, rolesFile)
 	if err != nil {
-		return fmt.Errorf("host key: %w", err)
+		return err
 	}
-	fmt.Printf("sshd: host key %s\n", fingerprint(key))
-	if _, err := os.Stat("/root/.ssh/authorized_keys"); err != nil {
-		fmt.Println("sshd: logins are impossible:", err)
+	s, err := setup.FromEnvironment()
+	if err != nil {
+		return err
 	}
-	args := []string{
-		filepath.Base(server),
-		"-F", "-E", // in the foreground, log to standard error
-		"-s",       // no passwords
-		"-j", "-k", // no port forwarding: logins are for this machine
-		"-m", // no message of the day
-		"-T", "3", "-I", "3600",
-		"-P", "", // no pid file
-		"-r", keyPath,
-		"-p", "22",
+	return monitor.Run(s, roles["speaker"])
+}
+
+func runSession() error {
+	s, err := setup.FromEnvironment()
+	if err != nil {
+		return err
 	}
-	return syscall.Exec(server, args, []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"})
+	return session.Run(s)
+}
+
+func runSFTP() error {
+	roles, err := sandbox.Parse(program, rolesFile)
+	if err != nil {
+		return err
+	}
+	return sftp.Run(roles["sftp"].Enter)
+}
+
+func run() error {
+	roles, err := sandbox.Parse(program, rolesFile)
+	if err != nil {
+		return err
+	}
+	var s setup.Setup
+	name, inside, err := sandbox.Inside(program, &s)
+	if err != nil {
+		return err
+	}
+	if !inside {
+		return launch(roles, os.Args[1:])
+	}
+	role, err := roles.Lookup(name)
+	if err != nil {
+		return err
+	}
+	switch name {
+	case "listener":
+		return listener.Run(s, role.Enter)
+	case "keys":
+		return keys.Run(s, role.Enter)
+	}
+	return speaker.Run(s, role.Enter)
 }

@@ -3,6 +3,7 @@ import { globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
+import { moduleOptions } from './go-modules.ts';
 
 const top = join(import.meta.dirname, '../..');
 
@@ -48,11 +49,22 @@ test.each(modules)(
     timeout: 300_000,
   },
   async (path) => {
-    const { stdout } = await promisify(execFile)(GO, ['test', '-vet=all', './...'], {
-      cwd: join(top, path),
-      // As in a build, without downloads. Without cgo the tests need no C compiler.
-      env: { ...process.env, CGO_ENABLED: '0', GOFLAGS: '', GOPROXY: 'off', GOTOOLCHAIN: 'local' },
-    });
+    using found = await moduleOptions(join(top, path));
+    const { stdout } = await promisify(execFile)(
+      GO,
+      ['test', '-vet=all', ...found.options, './...'],
+      {
+        cwd: join(top, path),
+        // As in a build, without downloads. Without cgo the tests need no C compiler.
+        env: {
+          ...process.env,
+          CGO_ENABLED: '0',
+          GOFLAGS: '',
+          GOPROXY: 'off',
+          GOTOOLCHAIN: 'local',
+        },
+      },
+    );
     expect(stdout).toMatch(/^ok\s/m);
   },
 );

@@ -5,7 +5,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Timeline } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { expectedFacts, withoutCommon } from '../dhcp/roles.ts';
-import { banner, boot, type Guest, makeHome, ssh } from './helpers/guest.ts';
+import { expectedProcesses } from '../sshd-roles.ts';
+import { banner, boot, type Guest, makeHome, sftp, ssh } from './helpers/guest.ts';
 import { askedOfKernel, foretold, missingIn, toldBy } from './helpers/kernel-report.ts';
 import { type Done, lkt, root } from './helpers/lkt.ts';
 import { probeReport, type ProbeReport } from './helpers/probe.ts';
@@ -155,6 +156,29 @@ describe('sshd.yml', () => {
     ]);
     expect(done.status).toBe(255);
     expect(done.stderr).toMatch(/Permission denied \(publickey\)/);
+  });
+
+  test('runs the ssh processes with exactly the privileges of pkg/sshd/roles.json', () => {
+    const done = ssh(
+      guest.port,
+      home,
+      "for d in /proc/[0-9]*; do echo $(sed -n 's/^\\(Name\\|Uid\\|CapPrm\\|CapEff\\|NoNewPrivs\\|Seccomp_filters\\):[[:space:]]*//p' $d/status); done",
+    );
+    const processes = done.stdout.split('\n').filter((line) => line.startsWith('sshd-'));
+    expect(new Set(processes), done.stderr).toEqual(new Set(expectedProcesses()));
+  });
+
+  test('transfers files by sftp', () => {
+    const file = join(dir, 'sent');
+    writeFileSync(file, 'by sftp\n');
+    const done = sftp(guest.port, home, `put ${file} /tmp/sent\nget /tmp/sent ${file}-back\n`);
+    expect(done.status, done.stderr).toBe(0);
+    expect(readFileSync(`${file}-back`, 'utf8')).toBe('by sftp\n');
+  });
+
+  test('has a terminal, and a login without capabilities', () => {
+    const done = ssh(guest.port, home, 'tty; grep CapEff /proc/self/status', ['RequestTTY=force']);
+    expect(done.stdout).toBe('/dev/pts/0\r\nCapEff:\t0000000000000000\r\n');
   });
 
   test('has a shell that cannot write to the root file system', () => {

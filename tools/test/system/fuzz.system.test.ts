@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { moduleOptions } from '../go-modules.ts';
 import { root } from './helpers/lkt.ts';
 import { proven } from './helpers/proof.ts';
 
@@ -22,6 +23,12 @@ const targets = [
   { module: 'pkg/ntp', dir: './packet', fuzz: 'FuzzParse', seconds: 30 },
   { module: 'pkg/metadata', dir: './iso9660', fuzz: 'FuzzReadFile', seconds: 120 },
   { module: 'pkg/metadata', dir: './userdata', fuzz: 'FuzzParse', seconds: 60 },
+  { module: 'pkg/sshd', dir: './authority', fuzz: 'FuzzAuthorize', seconds: 120 },
+  { module: 'pkg/sshd', dir: './message', fuzz: 'FuzzDecode', seconds: 30 },
+  { module: 'pkg/sshd', dir: './role/keys', fuzz: 'FuzzSpeaker', seconds: 60 },
+  { module: 'pkg/sshd', dir: './role/session', fuzz: 'FuzzModes', seconds: 30 },
+  { module: 'pkg/sshd', dir: './role/speaker', fuzz: 'FuzzClient', seconds: 120 },
+  { module: 'pkg/sshd', dir: './role/speaker', fuzz: 'FuzzRequest', seconds: 60 },
 ];
 
 describe('parsers of untrusted input', () => {
@@ -41,10 +48,12 @@ describe('parsers of untrusted input', () => {
 
 async function run(module: string, dir: string, fuzz: string, seconds: number): Promise<string> {
   const workers = 2;
+  using found = await moduleOptions(join(root, module));
   const child = spawn(
     GO,
     [
       'test',
+      ...found.options,
       dir,
       '-run=^$',
       `-fuzz=^${fuzz}$`,

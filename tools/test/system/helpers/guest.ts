@@ -92,6 +92,20 @@ export function ssh(
   return { status: done.status, stdout: done.stdout, stderr: done.stderr };
 }
 
+/** Runs a batch of sftp(1) as root in the guest, with the key of `home`. */
+export function sftp(port: number, home: string, batch: string): SshResult {
+  const { words, env } = sshCommand(port, home, '');
+  const destination = words.at(-2) ?? '';
+  const options = words.slice(0, -2).map((word) => (word === '-p' ? '-P' : word));
+  const done = spawnSync('sftp', ['-b', '-', ...options, destination], {
+    encoding: 'utf8',
+    timeout: 120_000,
+    env,
+    input: batch,
+  });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
 /**
  * Runs a command as root in the guest and returns its output. Unlike {@link ssh}, it keeps reading
  * the console.
