@@ -109,7 +109,12 @@ func extentOf(path, kind string, size int64) (extent, error) {
 const point = "/mnt"
 
 func growMounted(path, kind string, to extent) error {
-	if err := unix.Mount(path, point, kind, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
+	options := ""
+	if kind == "ext4" {
+		// The superblock may say that an error panics the machine.
+		options = "errors=remount-ro"
+	}
+	if err := unix.Mount(path, point, kind, unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, options); err != nil {
 		return fmt.Errorf("mount: %w", err)
 	}
 	file, err := os.Open(point)

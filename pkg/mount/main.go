@@ -19,6 +19,7 @@ func main() {
 	flag.StringVar(&w.device, "device", "", "device to mount")
 	flag.StringVar(&w.label, "label", "", "label of the file system to mount")
 	flag.StringVar(&w.uuid, "uuid", "", "UUID of the file system to mount")
+	limit := flag.Uint("check", uint(checkTime.Seconds()), "seconds for a check of an ext file system, 0 for none")
 	flag.Parse()
 
 	var point string
@@ -28,10 +29,13 @@ func main() {
 	case 2:
 		w.device, point = flag.Arg(0), flag.Arg(1)
 	default:
-		fail(fmt.Errorf("usage: mountie [-device DEVICE | -label LABEL | -uuid UUID] [DEVICE] DIRECTORY"))
+		fail(fmt.Errorf("usage: mountie [-check SECONDS] [-device DEVICE | -label LABEL | -uuid UUID] [DEVICE] DIRECTORY"))
 	}
 	source, err := wait(disk.SystemDirs, w, waitTimeout)
 	if err != nil {
+		fail(err)
+	}
+	if err := source.check(time.Duration(min(*limit, 86_400)) * time.Second); err != nil {
 		fail(err)
 	}
 	if err := source.mount(point); err != nil {

@@ -15,21 +15,22 @@ import (
 // mount mounts the file system on a directory, which it creates. The mount is nosuid and nodev,
 // like all file systems of the machine.
 func (s source) mount(point string) error {
-	kind := s.filesystem.Type
+	kind, options := s.filesystem.Type, ""
 	if strings.HasPrefix(kind, "ext") {
-		// The ext4 driver handles ext2 and ext3 too.
-		kind = "ext4"
+		// The ext4 driver handles ext2 and ext3 too. The superblock of an untrusted disk may say
+		// that an error panics the machine.
+		kind, options = "ext4", "errors=remount-ro"
 	}
 	if err := os.MkdirAll(point, 0o755); err != nil {
 		return err
 	}
 	const flags = unix.MS_NOSUID | unix.MS_NODEV
 	access := "writable"
-	err := unix.Mount(s.path, point, kind, flags, "")
+	err := unix.Mount(s.path, point, kind, flags, options)
 	if errors.Is(err, unix.EROFS) || errors.Is(err, unix.EACCES) {
 		// A read-only disk or file system.
 		access = "read-only"
-		err = unix.Mount(s.path, point, kind, flags|unix.MS_RDONLY, "")
+		err = unix.Mount(s.path, point, kind, flags|unix.MS_RDONLY, options)
 	}
 	if err != nil {
 		return fmt.Errorf("mount %s (%s) on %s: %w", s.path, s.filesystem, point, err)

@@ -176,6 +176,36 @@ describe('mountie', () => {
     tool('blockdev', '--setrw', ext4.partition);
   });
 
+  test('repairs a file system first, and continues read-only after an error', async () => {
+    using used = disk();
+    expect(format(used.path).status).toBe(0);
+    const point = join(dir, 'volumes/c');
+    const devices = [used.path, used.partition];
+    const debugfs = (request: string): string => tool('debugfs', '-wR', request, used.partition);
+    tool('tune2fs', '-e', 'panic', used.partition);
+    // As after a crash: a free count is wrong, and the superblock has a note of errors.
+    debugfs('set_super_value free_inodes_count 3');
+    debugfs('set_super_value state 2');
+    const show = `findmnt --noheadings --output FSTYPE,OPTIONS ${point}`;
+    const repaired = await mountie(devices, [used.partition, point], show);
+    expect(repaired).toMatch(/^mountie: e2fsck: .*contains a file system with errors/m);
+    expect(repaired).toMatch(/^ext4 +rw,nosuid,nodev,relatime,errors=remount-ro$/m);
+    expect(tool('e2fsck', '-f', '-n', used.partition)).toMatch(/: 12\//);
+    // Without its root directory, it needs a decision.
+    debugfs('clri <2>');
+    debugfs('set_super_value state 2');
+    const failed = mountie(devices, [used.partition, point], show);
+    await expect(failed).rejects.toMatchObject({
+      stdout: expect.stringMatching(
+        /has errors that need a decision: .*exit status 4[^]*fix: attach/,
+      ),
+    });
+    const unchecked = await mountie(devices, ['-check', '0', used.partition, point], show).catch(
+      ({ stdout }: { readonly stdout: string }) => stdout,
+    );
+    expect(unchecked).not.toContain('e2fsck');
+  });
+
   test('waits for its device, and reports the wait', async () => {
     using late = disk();
     expect(format(late.path).status).toBe(0);

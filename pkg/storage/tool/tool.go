@@ -2,34 +2,56 @@
 package tool
 
 import (
+	"context"
 	"fmt"
 	"os/exec"
 	"runtime"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
 // Run runs a program, without capabilities if unprivileged.
 func Run(command []string, unprivileged bool) error {
-	result := make(chan error)
+	output, err := Output(context.Background(), command, unprivileged)
+	if err != nil {
+		return fmt.Errorf("%w: %s", err, output)
+	}
+	return nil
+}
+
+// endTime is how long a program may take to end after SIGTERM.
+const endTime = 10 * time.Second
+
+// Output runs a program, without capabilities if unprivileged, and returns what it prints. It ends
+// the program when ctx ends.
+func Output(ctx context.Context, command []string, unprivileged bool) ([]byte, error) {
+	type result struct {
+		output []byte
+		err    error
+	}
+	results := make(chan result)
 	go func() {
 		// The thread never regains its capabilities: it ends with the goroutine.
 		runtime.LockOSThread()
 		if unprivileged {
 			if err := dropCapabilities(); err != nil {
-				result <- err
+				results <- result{nil, err}
 				return
 			}
 		}
-		child := exec.Command(command[0], command[1:]...)
+		child := exec.CommandContext(ctx, command[0], command[1:]...)
 		child.Env = []string{"PATH=/usr/sbin"}
-		if output, err := child.CombinedOutput(); err != nil {
-			result <- fmt.Errorf("%s: %w: %s", command[0], err, output)
-			return
+		child.Cancel = func() error { return child.Process.Signal(unix.SIGTERM) }
+		child.WaitDelay = endTime
+		output, err := child.CombinedOutput()
+		if err != nil {
+			err = fmt.Errorf("%s: %w", command[0], err)
 		}
-		result <- nil
+		results <- result{output, err}
 	}()
-	return <-result
+	r := <-results
+	return r.output, r.err
 }
 
 // dropCapabilities drops all capabilities of this thread. no_new_privs keeps a program that it

@@ -1,10 +1,21 @@
 package tool
 
 import (
+	"context"
 	"os"
 	"strings"
 	"testing"
+	"time"
 )
+
+func TestOutputEndsAProgramThatTakesTooLong(t *testing.T) {
+	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
+	defer cancel()
+	output, err := Output(ctx, []string{"/bin/sh", "-c", "echo begun; exec /bin/sleep 1000"}, false)
+	if err == nil || ctx.Err() == nil || string(output) != "begun\n" {
+		t.Errorf("%q, %v", output, err)
+	}
+}
 
 func TestUnprivilegedToolHasNoCapabilities(t *testing.T) {
 	if os.Getuid() != 0 {
