@@ -136,3 +136,24 @@ func TestRunRejectsInvalidRequests(t *testing.T) {
 		}
 	}
 }
+
+func FuzzReadKey(f *testing.F) {
+	f.Add([]byte(secret), true)
+	f.Add([]byte(secret[1:]), false)
+	f.Add([]byte(nil), true)
+	f.Fuzz(func(t *testing.T, content []byte, luks bool) {
+		path := filepath.Join(t.TempDir(), "key")
+		if err := os.WriteFile(path, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		key, err := readKey(request{key: path, luks: luks})
+		switch {
+		case len(content) == 0 || !luks && len(content) < plainKey:
+			if err == nil {
+				t.Fatalf("accepted %d bytes", len(content))
+			}
+		case err != nil || !luks && len(key) != plainKey || luks && len(key) != len(content):
+			t.Fatalf("%d bytes of %d, %v", len(key), len(content), err)
+		}
+	})
+}

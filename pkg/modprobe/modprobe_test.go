@@ -129,3 +129,19 @@ func TestLoadStopsAtFailure(t *testing.T) {
 		t.Errorf("%d, %v", count, err)
 	}
 }
+
+// FuzzDepends reads a module's dependencies from its ELF file.
+func FuzzDepends(f *testing.F) {
+	f.Add(module("a,b"))
+	f.Add([]byte("\x7fELF"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "x.ko")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		names, err := depends(path)
+		if err == nil && slices.Contains(names, "") {
+			t.Fatalf("%q", names)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -127,4 +128,30 @@ func TestPrepareKeepsOtherFiles(t *testing.T) {
 	if _, err := os.Lstat(filepath.Join(dir, "large")); err == nil {
 		t.Error("a file that is too large still exists")
 	}
+}
+
+func FuzzIsSwap(f *testing.F) {
+	page := make([]byte, pageSize)
+	copy(page[pageSize-10:], "SWAPSPACE2")
+	f.Add(page)
+	f.Add(page[:pageSize-1])
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if isSwap(bytes.NewReader(data)) && (len(data) < pageSize || string(data[pageSize-10:pageSize]) != "SWAPSPACE2") {
+			t.Fatal("takes something else for swap")
+		}
+	})
+}
+
+func FuzzArguments(f *testing.F) {
+	f.Add("/var/swap", "1G", "part:/var:true")
+	f.Add("/dev/vdb", "", "partsize:/var:10M")
+	f.Fuzz(func(t *testing.T, path, size, text string) {
+		r := request{path: path}
+		if err := r.parse(size, nil); err == nil && !r.isDevice() && (r.size < minPages*pageSize || !strings.HasPrefix(path, "/var/")) {
+			t.Fatalf("%+v", r)
+		}
+		if c, err := parseCondition(text); err == nil && (c.path == "" || c.path[0] != '/' || c.size < 0) {
+			t.Fatalf("%+v", c)
+		}
+	})
 }

@@ -43,6 +43,9 @@ func Config(data []byte) ([]byte, error) {
 	if err := json.Unmarshal(data, &spec); err != nil {
 		return nil, err
 	}
+	if err := checkKeys(data, ""); err != nil {
+		return nil, err
+	}
 	capabilities, err := boundingSet(data)
 	if err != nil {
 		return nil, err

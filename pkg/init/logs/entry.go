@@ -39,14 +39,18 @@ func (e Entry) AppendLine(line []byte) []byte {
 	return append(line, '\n')
 }
 
-// ParseLine parses a line without its line feed. It is the inverse of AppendLine.
+// ParseLine parses a line without its line feed. It is the inverse of AppendLine: it rejects other
+// forms of a time that [time.Parse] accepts, such as a comma for the point.
 func ParseLine(source string, line []byte) (Entry, bool) {
 	stamp, text, found := bytes.Cut(line, []byte(" "))
 	if !found || len(stamp) != len(timeFormat) {
 		return Entry{}, false
 	}
 	at, err := time.Parse(timeFormat, string(stamp))
-	return Entry{at, source, string(text)}, err == nil
+	if err != nil || string(at.AppendFormat(nil, timeFormat)) != string(stamp) {
+		return Entry{}, false
+	}
+	return Entry{at, source, string(text)}, true
 }
 
 // Path returns the path of a source's newer file.

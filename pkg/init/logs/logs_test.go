@@ -198,6 +198,7 @@ func TestPrintable(t *testing.T) {
 
 func FuzzParseLine(f *testing.F) {
 	f.Add([]byte("2020-02-29T12:00:00.000000Z text"))
+	f.Add([]byte("2020-02-29T12:00:00,000000Z a comma"))
 	f.Fuzz(func(t *testing.T, line []byte) {
 		if e, good := ParseLine("x", line); good && string(e.AppendLine(nil)) != string(line)+"\n" {
 			t.Errorf("%q is read as %v", line, e)

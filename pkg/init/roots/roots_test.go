@@ -1,6 +1,7 @@
 package roots
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"strings"
@@ -62,4 +63,21 @@ func TestVerify(t *testing.T) {
 	if err := (Root{File: "y"}).Verify(dir); err == nil {
 		t.Error("verified a missing file")
 	}
+}
+
+func FuzzRead(f *testing.F) {
+	f.Add([]byte("lkt-roots 1 2\n0123abcd root.erofs /\nffffffff a%20b /usr/lib\n"))
+	f.Add([]byte("lkt-roots 1 1\n0123abcd x /%\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		list, err := Read(bytes.NewReader(data))
+		if err != nil {
+			if list != nil {
+				t.Fatal("a list and an error")
+			}
+			return
+		}
+		if len(list) == 0 || list[0].Target != "" || len(list) > len(data)/13 {
+			t.Fatalf("%q is read as %v", data, list)
+		}
+	})
 }
