@@ -119,6 +119,7 @@ describe('rejects settings that the guest does not support', () => {
       'onboot: [{name: a, image: IMAGE, onfailure: reboot}]',
       'onboot[0].onfailure: no image of init',
     ],
+    ['onboot: [{name: a, image: IMAGE, timeout: 30}]', 'onboot[0].timeout: no image of init'],
   ])('%s', async (text, message) => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);

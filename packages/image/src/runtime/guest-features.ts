@@ -13,6 +13,7 @@ const FEATURES = [
   'after',
   'ready',
   'onfailure',
+  'timeout',
   'seccomp',
   'apparmor',
   'interfaces',

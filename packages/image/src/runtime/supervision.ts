@@ -16,6 +16,7 @@ export interface Supervision {
   readonly after?: readonly ServiceDependency[];
   readonly ready?: ReadinessCheck;
   readonly onfailure?: Exclude<FailureAction, 'continue'>;
+  readonly timeout?: number;
 }
 
 /** Sections in which each field has an effect. */
@@ -24,6 +25,7 @@ export const SUPERVISION: Readonly<Record<keyof Supervision, readonly Section[]>
   after: ['services'],
   ready: ['services'],
   onfailure: ['onboot', 'onshutdown'],
+  timeout: ['onboot', 'onshutdown'],
 };
 
 /**
@@ -31,10 +33,11 @@ export const SUPERVISION: Readonly<Record<keyof Supervision, readonly Section[]>
  * sections.
  */
 export function supervisionOf(
-  { restart = 'never', after = [], ready, onfailure = 'continue' }: Settings,
+  { restart = 'never', after = [], ready, onfailure = 'continue', timeout }: Settings,
   section: Section,
 ): Supervision {
-  if (section !== 'services') return onfailure === 'continue' ? {} : { onfailure };
+  if (section !== 'services')
+    return { onfailure: onfailure === 'continue' ? undefined : onfailure, timeout };
   return {
     restart: restart === 'never' ? undefined : restart,
     after: after.length === 0 ? undefined : after,
@@ -43,7 +46,7 @@ export function supervisionOf(
 }
 
 /** Formats the fields of `runtime.json` after LinuxKit's: docs/guest.md. */
-export function supervisionJson({ restart, after, ready, onfailure }: Supervision): {
+export function supervisionJson({ restart, after, ready, onfailure, timeout }: Supervision): {
   readonly [key: string]: GoValue | undefined;
 } {
   return {
@@ -51,6 +54,7 @@ export function supervisionJson({ restart, after, ready, onfailure }: Supervisio
     after: after?.map(({ name }) => name),
     ready: ready === undefined ? undefined : { ...ready },
     onfailure,
+    timeout,
   };
 }
 

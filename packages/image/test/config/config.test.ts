@@ -67,6 +67,8 @@ describe('parseConfig reports position and problem', () => {
     ],
     [service('restart: sometimes'), '"sometimes" is not one of: never, on-failure, always'],
     [service('onfailure: reboot'), '4:16: services[0].onfailure: it has no effect in services'],
+    [service('timeout: 5'), '4:14: services[0].timeout: it has no effect in services'],
+    ['onboot: [{name: a, image: i, timeout: 0}]', 'onboot[0].timeout'],
     ['onboot: [{name: a, image: i, after: [b]}]', 'it has no effect in onboot'],
     [
       service('ready: {timeout: 5}'),

@@ -27,7 +27,7 @@ const image: Kind = {
   more: [
     `layout: erofs
 onboot:
-  - { name: disk, image: b, onfailure: poweroff }
+  - { name: disk, image: b, onfailure: poweroff, timeout: 30 }
 services:
   - name: web
     image: c

@@ -20,10 +20,10 @@ describe('services with `after`', () => {
 
   it.each([
     [service('web', 'databse') + service('database'), '2:35: services[0].after[0]: web starts'],
-    [service('a', 'a'), 'services wait for each other: a after a'],
+    [service('a', 'a'), '2:33: services[0].after[0]: services wait for each other: a after a'],
     [
       service('a', 'b') + service('b', 'c') + service('c', 'b'),
-      'services wait for each other: b after c after b',
+      '4:33: services[2].after[0]: services wait for each other: b after c after b',
     ],
   ])('%j', (lines, message) => {
     expect(() => checkOrder(after(lines))).toThrow(message);
@@ -42,6 +42,7 @@ it('runtime.json has the supervision of a container, by section', () => {
     restart: 'always',
     ready: { socket: '/run/x', timeout: 5 },
     onfailure: 'reboot',
+    timeout: 30,
   } as const;
   const json = (section: 'onboot' | 'services'): unknown =>
     JSON.parse(runtimeJson({}, [], supervisionOf(settings, section)));
@@ -50,7 +51,8 @@ it('runtime.json has the supervision of a container, by section', () => {
     ready: { socket: '/run/x', timeout: 5 },
   });
   expect(json('services')).not.toHaveProperty('onfailure');
-  expect(json('onboot')).toMatchObject({ onfailure: 'reboot' });
+  expect(json('services')).not.toHaveProperty('timeout');
+  expect(json('onboot')).toMatchObject({ onfailure: 'reboot', timeout: 30 });
   expect(json('onboot')).not.toHaveProperty('restart');
   expect(runtimeJson({}, [], supervisionOf({ restart: 'never' }, 'services'))).toBe(
     runtimeJson({}),

@@ -87,6 +87,8 @@ export interface Settings {
   readonly after?: readonly ServiceDependency[];
   readonly ready?: ReadinessCheck;
   readonly onfailure?: FailureAction;
+  /** Seconds after which an onboot or onshutdown container is ended. */
+  readonly timeout?: number;
 }
 
 const TEXTS = list(text());
@@ -153,6 +155,10 @@ const FIELDS = {
   after: optional(SERVICE_DEPENDENCIES, 'services that must be ready before this service starts'),
   ready: optional(READINESS_CHECK, 'readiness check of a service'),
   onfailure: optional(FAILURE_ACTION, 'action when an onboot or onshutdown container fails'),
+  timeout: optional(
+    integer(1, 86_400),
+    'seconds after which an onboot (default 600) or onshutdown (60) container is ended and has failed',
+  ),
 } satisfies Fields;
 
 /** Parses settings alone, as in a label. */
