@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -15,9 +18,13 @@ import (
 // containerdLog is the log of containerd itself.
 const containerdLog = "containerd"
 
+// aliveTime is how long containerd may be without an answer, also while it starts again.
+const aliveTime = 2 * time.Minute
+
 // containerdServices are run by /usr/bin/service, which is containerd with a launcher. The launcher
-// writes lines "step TEXT", "failed TEXT" and "ready FAILURES" to its descriptor 3. On SIGTERM it
-// stops the services and writes "stopped NAME" for each. If it dies, it is restarted and finds its
+// writes lines "step TEXT", "failed TEXT" and "ready FAILURES" to its descriptor 3, and "alive"
+// whenever containerd has answered it. On SIGTERM it stops the services and writes "stopped NAME"
+// for each. If it dies, it is restarted and finds its
 // services running.
 type containerdServices struct {
 	children *reaper
@@ -29,11 +36,22 @@ type containerdServices struct {
 	progress chan struct{}
 	// stopTimeout is the time for one service to stop.
 	stopTimeout time.Duration
-	mutex       sync.Mutex
-	pid         int
+	// alive is the uptime at which containerd last answered, or 0.
+	alive atomic.Int64
+	mutex sync.Mutex
+	pid   int
 }
 
 func (m *containerdServices) ready() <-chan int { return m.started }
+
+// health returns an error if containerd has answered before, and does not any more.
+func (m *containerdServices) health() error {
+	last := time.Duration(m.alive.Load())
+	if silent := uptime() - last; last != 0 && silent > aliveTime {
+		return fmt.Errorf("containerd has not answered for %v", silent.Round(time.Second))
+	}
+	return nil
+}
 
 func (m *containerdServices) supervise(failed int) {
 	defer close(m.stopped)
@@ -94,6 +112,8 @@ func (m *containerdServices) report(pipe *os.File, failed int) {
 		case "failed":
 			step("%s", logs.Printable(text))
 			failed++
+		case "alive":
+			m.alive.Store(int64(uptime()))
 		case "stopped":
 			select {
 			case m.progress <- struct{}{}:
@@ -123,7 +143,7 @@ func (m *containerdServices) signal(s unix.Signal) {
 }
 
 // stop stops the services one after the other, dependents first. Each service has its own timeout.
-func (m *containerdServices) stop() {
+func (m *containerdServices) stop(forced context.Context) {
 	close(m.stopping)
 	m.signal(unix.SIGTERM)
 	for {
@@ -131,6 +151,9 @@ func (m *containerdServices) stop() {
 		case <-m.stopped:
 			return
 		case <-m.progress:
+		case <-forced.Done():
+			m.signal(unix.SIGKILL)
+			return
 		case <-time.After(m.stopTimeout):
 			step("containerd does not stop, killed")
 			m.signal(unix.SIGKILL)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os/exec"
 	"testing"
 	"time"
@@ -63,7 +64,7 @@ func TestStopWaitsForEachService(t *testing.T) {
 		}
 		close(m.stopped)
 	}()
-	m.stop()
+	m.stop(context.Background())
 	if isKilled(command) {
 		t.Error("killed although its services stopped one after the other")
 	}
@@ -71,8 +72,23 @@ func TestStopWaitsForEachService(t *testing.T) {
 
 func TestStopKillsWithoutProgress(t *testing.T) {
 	command := stubborn(t)
-	stopping(command).stop()
+	stopping(command).stop(context.Background())
 	if !isKilled(command) {
 		t.Error("not killed")
+	}
+}
+
+func TestContainerdHealth(t *testing.T) {
+	var m containerdServices
+	if err := m.health(); err != nil {
+		t.Errorf("unhealthy before the first answer: %v", err)
+	}
+	m.alive.Store(int64(uptime()))
+	if err := m.health(); err != nil {
+		t.Error(err)
+	}
+	m.alive.Store(int64(uptime() - aliveTime - time.Second))
+	if err := m.health(); err == nil {
+		t.Error("healthy without an answer")
 	}
 }

@@ -1,7 +1,7 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,17 +19,22 @@ const (
 	runtimePath   = "/usr/bin/runc"
 )
 
-// runAll runs the containers of a stage ("onboot", "onshutdown") one after the other. It reports a
-// failure and goes on with the next container, unless the bundle requests a shutdown. mode is that
-// shutdown, or the one received from stop.
-func runAll(children *reaper, log *logging, stage string, stop <-chan shutdownMode) (failed int, mode *shutdownMode) {
+// defaultTimeout is how long a container of a stage may run without a timeout in runtime.json.
+var defaultTimeout = map[string]time.Duration{"onboot": 10 * time.Minute, "onshutdown": time.Minute}
+
+// runAll runs the containers of a stage ("onboot", "onshutdown") one after the other, each with its
+// deadline. It reports a failure and goes on with the next container, unless the bundle requests a
+// shutdown, whose mode it returns. When stop ends, it stops the running container and returns.
+func runAll(stop, forced context.Context, children *reaper, log *logging, stage string) (failed int, mode *shutdownMode) {
 	for _, name := range directories(filepath.Join(containersDir, stage)) {
-		onFailure, err := runOnce(children, log, stage, name, stop)
-		var stopped *stopError
+		if stop.Err() != nil {
+			return failed, nil
+		}
+		onFailure, err := runOnce(stop, forced, children, log, stage, name)
 		switch {
-		case errors.As(err, &stopped):
+		case err != nil && stop.Err() != nil:
 			step("%s %s stopped", stage, name)
-			return failed, &stopped.mode
+			return failed, nil
 		case err != nil:
 			step("%s %s failed: %v", stage, name, err)
 			log.showTail(stage + "." + name)
@@ -58,12 +63,9 @@ func failureMode(onFailure string) *shutdownMode {
 	return nil
 }
 
-// stopError means that the container was stopped because the machine shuts down.
-type stopError struct{ mode shutdownMode }
-
-func (e *stopError) Error() string { return "stopped" }
-
-func runOnce(children *reaper, log *logging, stage, name string, stop <-chan shutdownMode) (onFailure string, err error) {
+func runOnce(
+	stop, forced context.Context, children *reaper, log *logging, stage, name string,
+) (onFailure string, err error) {
 	dir := filepath.Join(containersDir, stage, name)
 	runtime, err := bundle.Load(dir)
 	if err != nil {
@@ -80,10 +82,15 @@ func runOnce(children *reaper, log *logging, stage, name string, stop <-chan shu
 	}
 	defer log.close(stage + "." + name)
 	defer out.Close()
-	return runtime.OnFailure, runContainer(children, out, dir, name, runtime, stop)
+	limit := runtime.TimeLimit(defaultTimeout[stage])
+	ctx, cancel := context.WithTimeoutCause(stop, limit, fmt.Errorf("did not end within %v", limit))
+	defer cancel()
+	return runtime.OnFailure, runContainer(ctx, forced, children, out, dir, name, runtime)
 }
 
-func runContainer(children *reaper, out *os.File, dir, name string, runtime *bundle.Runtime, stop <-chan shutdownMode) error {
+func runContainer(
+	ctx, forced context.Context, children *reaper, out *os.File, dir, name string, runtime *bundle.Runtime,
+) error {
 	remove := func() { _ = children.run(out, runtimePath, "delete", "--force", name) }
 	bundle, release, err := confinedBundle(dir, name)
 	if err != nil {
@@ -97,7 +104,10 @@ func runContainer(children *reaper, out *os.File, dir, name string, runtime *bun
 		if err != nil {
 			return err
 		}
-		return await(pid, done, stop, remove)
+		return await(ctx, forced, pid, done, func() {
+			remove()
+			_ = unix.Kill(pid, unix.SIGKILL)
+		})
 	}
 	defer remove()
 	pid, err := create(children, out, bundle, name)
@@ -111,24 +121,26 @@ func runContainer(children *reaper, out *os.File, dir, name string, runtime *bun
 	if err := children.run(out, runtimePath, "start", name); err != nil {
 		return err
 	}
-	return await(pid, done, stop, remove)
+	return await(ctx, forced, pid, done, remove)
 }
 
-// await returns the exit status of a container as an error. If the machine shuts down first, it
-// sends SIGTERM, and kills the container after a timeout.
-func await(pid int, done <-chan unix.WaitStatus, stop <-chan shutdownMode, kill func()) error {
+// await returns the exit status of a container as an error. If ctx ends first, it sends SIGTERM,
+// and kills the container after a timeout or when forced ends.
+func await(ctx, forced context.Context, pid int, done <-chan unix.WaitStatus, kill func()) error {
 	select {
 	case status := <-done:
 		return statusError(status)
-	case mode := <-stop:
-		_ = unix.Kill(pid, unix.SIGTERM)
-		select {
-		case <-done:
-		case <-time.After(stopTimeout(pid, 5*time.Second)):
-			kill()
-		}
-		return &stopError{mode}
+	case <-ctx.Done():
 	}
+	_ = unix.Kill(pid, unix.SIGTERM)
+	select {
+	case <-done:
+	case <-forced.Done():
+		kill()
+	case <-time.After(stopTimeout(pid, 5*time.Second)):
+		kill()
+	}
+	return context.Cause(ctx)
 }
 
 // stopTimeout returns how long to wait for a process after SIGTERM: not at all if it ignores the
@@ -152,14 +164,6 @@ func create(children *reaper, out *os.File, bundle, name string) (pid int, err e
 		return 0, err
 	}
 	return strconv.Atoi(string(data))
-}
-
-func (r *reaper) run(out *os.File, args ...string) error {
-	_, done, err := r.start(args, out)
-	if err != nil {
-		return err
-	}
-	return statusError(<-done)
 }
 
 // exitCode returns the status as a shell does: 128 plus the signal for a killed process.

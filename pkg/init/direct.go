@@ -49,8 +49,11 @@ func startDirect(children *reaper, log *logging, rules map[string]supervise.Rule
 
 func (d *directServices) ready() <-chan int { return d.started }
 
+// health returns nil: PID 1 itself supervises the services.
+func (d *directServices) health() error { return nil }
+
 // stop stops the services, dependents first, and kills those that do not exit in time.
-func (d *directServices) stop() {
+func (d *directServices) stop(forced context.Context) {
 	d.cancel()
 	d.supervisor.Stop(func(name string) {
 		d.mutex.Lock()
@@ -62,6 +65,8 @@ func (d *directServices) stop() {
 		_ = unix.Kill(run.pid, unix.SIGTERM)
 		select {
 		case <-run.exited:
+		case <-forced.Done():
+			_ = unix.Kill(run.pid, unix.SIGKILL)
 		case <-time.After(stopTimeout(run.pid, stopTime)):
 			_ = unix.Kill(run.pid, unix.SIGKILL)
 		}

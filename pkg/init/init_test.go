@@ -1,7 +1,11 @@
 package main
 
 import (
+	"context"
+	"errors"
+	"os/signal"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -47,6 +51,8 @@ func TestUnescapeMount(t *testing.T) {
 
 func TestReaperDeliversExitStatus(t *testing.T) {
 	children := newReaper()
+	// Another test waits for its children itself.
+	t.Cleanup(func() { signal.Reset(unix.SIGCHLD) })
 	for want := range 20 {
 		_, done, err := children.start([]string{"/bin/sh", "-c", "exit " + string(rune('0'+want%10))}, nil)
 		if err != nil {
@@ -69,5 +75,64 @@ func TestWithRootMakesPathAbsolute(t *testing.T) {
 	}
 	if _, err := withRoot([]byte(`{}`), "/b"); err == nil {
 		t.Error("accepted a bundle without a root")
+	}
+}
+
+func TestSecondRequestForcesTheShutdown(t *testing.T) {
+	s := newShutdown()
+	s.ask(reboot)
+	if s.requested.Err() == nil || s.forced.Err() != nil || s.current() != reboot {
+		t.Fatal("one request")
+	}
+	s.ask(powerOff)
+	if s.forced.Err() != nil {
+		t.Error("forced by a repetition of the first request")
+	}
+	s.at = s.at.Add(-repeatTime)
+	s.ask(powerOff)
+	if s.forced.Err() == nil || s.current() != reboot {
+		t.Error("not forced, or with another mode")
+	}
+}
+
+func TestOneRequestForcesTheShutdownOfAContainer(t *testing.T) {
+	s := newShutdown()
+	s.begin(powerOff)
+	if s.requested.Err() == nil || s.forced.Err() != nil {
+		t.Fatal("not begun, or forced")
+	}
+	s.at = s.at.Add(-repeatTime)
+	s.ask(reboot)
+	if s.forced.Err() == nil || s.current() != powerOff {
+		t.Error("not forced, or with another mode")
+	}
+}
+
+func TestAwaitKillsAtTheDeadline(t *testing.T) {
+	late := errors.New("late")
+	for name, forced := range map[string]func(context.CancelFunc){
+		"after the time to end": func(context.CancelFunc) {},
+		"once forced":           func(force context.CancelFunc) { force() },
+	} {
+		command := stubborn(t)
+		ctx, cancel := context.WithTimeoutCause(context.Background(), 10*time.Millisecond, late)
+		defer cancel()
+		force, end := context.WithCancel(context.Background())
+		defer end()
+		forced(end)
+		done := make(chan unix.WaitStatus)
+		err := await(ctx, force, command.Process.Pid, done, func() { _ = command.Process.Kill() })
+		if !errors.Is(err, late) || !isKilled(command) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestAwaitReturnsTheStatusOfAContainer(t *testing.T) {
+	done := make(chan unix.WaitStatus, 1)
+	done <- unix.WaitStatus(3 << 8)
+	err := await(context.Background(), context.Background(), -1, done, func() { t.Error("killed") })
+	if err == nil || err.Error() != "exit status 3" {
+		t.Error(err)
 	}
 }

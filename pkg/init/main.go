@@ -4,11 +4,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"golang.org/x/sys/unix"
 
@@ -16,6 +18,7 @@ import (
 	"lkt/init/manifest"
 	"lkt/init/roots"
 	"lkt/init/sysctl"
+	"lkt/init/watchdog"
 )
 
 func main() {
@@ -57,34 +60,54 @@ func main() {
 	log := startLogging(children)
 	step("logs")
 	stop := shutdownRequests()
+	var running atomic.Pointer[services]
+	health := func() error {
+		if err := canStart(children); err != nil {
+			return err
+		}
+		if started := running.Load(); started != nil {
+			return (*started).health()
+		}
+		return nil
+	}
+	dog := watchdog.Start(cmdline, health, step)
 	prepareVolumes()
-	more, mode := runAll(children, log, "onboot", stop)
+	more, mode := runAll(stop.requested, stop.forced, children, log, "onboot")
 	failed += more
+	if dog == nil { // a container may have loaded its driver
+		dog = watchdog.Start(cmdline, health, step)
+	}
 	lockModules(cmdline)
-	var running services
-	if mode == nil {
-		running = startServices(children, log)
-		mode = waitForShutdown(running, failed, stop)
+	if mode != nil {
+		stop.begin(*mode)
 	}
-	step("%s", mode.name)
-	if _, other := runAll(children, log, "onshutdown", nil); other != nil {
-		mode = other
+	if stop.requested.Err() == nil {
+		started := startServices(children, log)
+		running.Store(&started)
+		reportBoot(started, failed, stop.requested)
+		<-stop.requested.Done()
 	}
-	if running != nil {
-		running.stop()
+	dog.ShutDown()
+	step("%s", stop.current().name)
+	if _, other := runAll(stop.forced, stop.forced, children, log, "onshutdown"); other != nil {
+		stop.change(*other)
+	}
+	if started := running.Load(); started != nil {
+		(*started).stop(stop.forced)
 	}
 	log.stop()
-	stopEverything()
-	unmountAll()
+	stopEverything(stop.forced)
+	unmountAll(stop.forced)
 	step("bye")
-	unix.Sync()
-	if err := unix.Reboot(mode.command); err != nil {
-		step("%s: %v", mode.name, err)
+	last := stop.current()
+	dog.End(last == halt)
+	if err := unix.Reboot(last.command); err != nil {
+		step("%s: %v", last.name, err)
 	}
 	select {}
 }
 
-// notPID1 runs the log daemon, which is this program under another name.
+// notPID1 runs the log daemon, or the check of the health: this program under other names.
 func notPID1() {
 	switch filepath.Base(os.Args[0]) {
 	case "logd", "init-logd", "init-sender":
@@ -92,14 +115,15 @@ func notPID1() {
 			fmt.Fprintf(os.Stderr, "logd: %v\n", err)
 			os.Exit(1)
 		}
+	case healthName:
 	default:
 		os.Stderr.WriteString("init: must run as PID 1\n")
 		os.Exit(1)
 	}
 }
 
-// waitForShutdown reports the end of the boot, and returns the mode once a shutdown is requested.
-func waitForShutdown(services services, failed int, stop <-chan shutdownMode) *shutdownMode {
+// reportBoot reports the end of the boot, unless a shutdown is requested before.
+func reportBoot(services services, failed int, requested context.Context) {
 	select {
 	case more := <-services.ready():
 		if failed += more; failed > 0 {
@@ -107,11 +131,8 @@ func waitForShutdown(services services, failed int, stop <-chan shutdownMode) *s
 		} else {
 			step("boot complete")
 		}
-	case mode := <-stop:
-		return &mode
+	case <-requested.Done():
 	}
-	mode := <-stop
-	return &mode
 }
 
 // mountProc mounts /proc for use before the root is switched, and returns the kernel command line.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -60,6 +62,43 @@ func (r *reaper) startAs(p program) (pid int, done <-chan unix.WaitStatus, err e
 	pid = process.Pid
 	_ = process.Release()
 	return pid, r.register(pid), nil
+}
+
+// healthName is the name under which PID 1 starts its own program to check that it can.
+const healthName = "health"
+
+// canStart returns an error unless PID 1 can start a program and collect its status.
+func canStart(children *reaper) error {
+	null, err := os.OpenFile(os.DevNull, os.O_WRONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	_, done, err := children.startAs(program{
+		path: "/proc/self/exe", args: []string{healthName}, out: null, sys: &unix.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return fmt.Errorf("cannot start a program: %w", err)
+	}
+	return statusError(<-done)
+}
+
+// commandTime is how long a command of the container runtime may take.
+const commandTime = 2 * time.Minute
+
+// run runs a program to its end, and kills it after commandTime.
+func (r *reaper) run(out *os.File, args ...string) error {
+	pid, done, err := r.start(args, out)
+	if err != nil {
+		return err
+	}
+	select {
+	case status := <-done:
+		return statusError(status)
+	case <-time.After(commandTime):
+		_ = unix.Kill(pid, unix.SIGKILL)
+		return fmt.Errorf("%s %s did not end within %v", args[0], args[1], commandTime)
+	}
 }
 
 // watch returns a channel for the exit status of a process that is, or will become, a child of PID

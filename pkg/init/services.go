@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"time"
@@ -20,7 +21,10 @@ const (
 type services interface {
 	// ready sends the number of failed services once each service is ready or has failed.
 	ready() <-chan int
-	stop()
+	// stop stops the services, dependents first. When forced ends, it kills the remaining ones.
+	stop(forced context.Context)
+	// health returns an error if the services are no longer supervised.
+	health() error
 }
 
 // startServices starts the services with containerd if the image contains it, otherwise with the

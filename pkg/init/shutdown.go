@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/signal"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -21,25 +23,84 @@ var (
 	halt     = shutdownMode{"halt", unix.LINUX_REBOOT_CMD_HALT}
 )
 
-// shutdownRequests returns a channel of shutdown requests: signals to PID 1 (those of busybox's
-// init, and ctrl-alt-del as SIGINT), or the power button.
-func shutdownRequests() <-chan shutdownMode {
+// repeatTime is how long further requests count as the first one: a machine may have two devices
+// for one power button.
+const repeatTime = time.Second
+
+// shutdown is the request to shut down. The first request sets its mode and ends requested; the
+// second one ends forced, and with it every wait.
+type shutdown struct {
+	requested, forced context.Context
+	request, force    context.CancelFunc
+
+	mutex sync.Mutex
+	mode  shutdownMode
+	at    time.Time
+}
+
+func newShutdown() *shutdown {
+	var s shutdown
+	s.forced, s.force = context.WithCancel(context.Background())
+	s.requested, s.request = context.WithCancel(s.forced)
+	return &s
+}
+
+// shutdownRequests returns the shutdown that signals to PID 1 request (those of busybox's init, and
+// ctrl-alt-del as SIGINT), or the power button.
+func shutdownRequests() *shutdown {
 	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_CAD_OFF); err != nil {
 		step("ctrl-alt-del: %v", err)
 	}
-	requests := make(chan shutdownMode, 1)
-	signals := make(chan os.Signal, 1)
+	s := newShutdown()
+	signals := make(chan os.Signal, 4)
 	signal.Notify(signals, unix.SIGTERM, unix.SIGINT, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPWR)
 	go func() {
-		request := modeForSignal(<-signals)
-		requests <- request
-		for range signals { // ignore later requests
+		for one := range signals {
+			s.ask(modeForSignal(one))
 		}
 	}()
 	for _, path := range inputDevices() {
 		go watchPowerButton(path, signals)
 	}
-	return requests
+	return s
+}
+
+// ask requests a shutdown, or forces the one that has begun.
+func (s *shutdown) ask(mode shutdownMode) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	switch {
+	case s.requested.Err() == nil:
+		s.mode, s.at = mode, time.Now()
+		s.request()
+	case s.forced.Err() == nil && time.Since(s.at) >= repeatTime:
+		step("%s is forced", s.mode.name)
+		s.force()
+	}
+}
+
+// begin starts a shutdown that no signal requested. If one did, begin has no effect.
+func (s *shutdown) begin(mode shutdownMode) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if s.requested.Err() == nil {
+		s.mode, s.at = mode, time.Now()
+		s.request()
+	}
+}
+
+// change replaces the mode of a shutdown that has begun.
+func (s *shutdown) change(mode shutdownMode) {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	s.mode = mode
+}
+
+// current returns the mode of a shutdown that has begun.
+func (s *shutdown) current() shutdownMode {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	return s.mode
 }
 
 func modeForSignal(s os.Signal) shutdownMode {
@@ -80,7 +141,6 @@ func watchPowerButton(path string, signals chan<- os.Signal) {
 		}
 		if isPowerPress(event) {
 			signals <- unix.SIGPWR
-			return
 		}
 	}
 }
@@ -91,19 +151,24 @@ func isPowerPress(event []byte) bool {
 }
 
 // stopEverything sends SIGTERM to all processes, and SIGKILL to those that remain.
-func stopEverything() {
+func stopEverything(forced context.Context) {
 	_ = unix.Kill(-1, unix.SIGTERM)
-	if waitForProcesses(5 * time.Second) {
+	gentle, cancel := context.WithTimeout(forced, 5*time.Second)
+	defer cancel()
+	if waitForProcesses(gentle) {
 		return
 	}
 	_ = unix.Kill(-1, unix.SIGKILL)
-	if !waitForProcesses(5 * time.Second) {
+	last, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	if !waitForProcesses(last) {
 		step("some processes could not be killed")
 	}
 }
 
-func waitForProcesses(limit time.Duration) bool {
-	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+// waitForProcesses reports whether all processes end before ctx does.
+func waitForProcesses(ctx context.Context) bool {
+	for ; ctx.Err() == nil; time.Sleep(10 * time.Millisecond) {
 		if !hasProcesses() {
 			return true
 		}

@@ -1,43 +1,78 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"lkt/init/bounded"
+)
+
+const (
+	// unmountTime is how long the kernel may take for one file system, or to release devices.
+	unmountTime = 20 * time.Second
+	// swapTime is how long it may take to read what was swapped out.
+	swapTime = time.Minute
 )
 
 // unmountAll unmounts all file systems in reverse order, so that disks are clean. It first disables
 // swap, device mappings and loop devices, which keep file systems busy even if they are not mounted
-// in PID 1's namespace.
-func unmountAll() {
-	unix.Sync()
-	swapOff()
-	unmountDisks()
-	removeMappings()
-	detachLoops()
-	if unmountDisks() == 0 {
+// in PID 1's namespace. Each call is bounded, because a disk that does not answer blocks it.
+func unmountAll(forced context.Context) {
+	if err := bounded.Sync(forced); err != nil {
+		step("sync: %v", err)
+	} else {
+		defer func() { _ = bounded.Sync(forced) }()
+	}
+	limited(forced, "swap", swapTime, swapOff)
+	hung := map[string]bool{}
+	unmountDisks(forced, hung)
+	limited(forced, "device mapper", unmountTime, removeMappings)
+	limited(forced, "loop devices", unmountTime, detachLoops)
+	if unmountDisks(forced, hung) == 0 {
 		return
 	}
 	for _, mount := range mounted() {
-		if !mount.isDisk() {
+		if !mount.isDisk() || hung[mount.target] {
 			continue
 		}
-		if err := unix.Mount("", mount.target, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
-			step("unmount %s: %v", mount.target, err)
-		}
+		limited(forced, "unmount "+mount.target, unmountTime, func() {
+			if err := unix.Mount("", mount.target, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+				step("unmount %s: %v", mount.target, err)
+			}
+		})
 	}
 }
 
+// limited calls do, and reports if it takes longer than limit.
+func limited(forced context.Context, what string, limit time.Duration, do func()) (ended bool) {
+	err := bounded.Call(forced, limit, do)
+	if err != nil {
+		step("%s: %v", what, err)
+	}
+	return err == nil
+}
+
 // unmountDisks unmounts as much as possible, and returns the number of remaining disk file systems.
-func unmountDisks() int {
+// It adds those that do not answer to hung, and ignores those that are in it.
+func unmountDisks(forced context.Context, hung map[string]bool) int {
 	left := 0
 	mounts := mounted()
 	for i := len(mounts) - 1; i >= 0; i-- {
-		if err := unix.Unmount(mounts[i].target, 0); err != nil && mounts[i].isDisk() {
+		mount := mounts[i]
+		if hung[mount.target] {
+			continue
+		}
+		failed := make(chan error, 1)
+		if !limited(forced, "unmount "+mount.target, unmountTime, func() { failed <- unix.Unmount(mount.target, 0) }) {
+			hung[mount.target] = true
+		} else if <-failed != nil && mount.isDisk() {
 			left++
 		}
 	}

@@ -2,7 +2,8 @@
 //
 //	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE |
 //	show FILE | fail-until N FILE | mkdir DIR | wait | flood BYTES |
-//	ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT
+//	ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT | link TARGET PATH | put FILE TEXT |
+//	hang | signal NUMBER COMMAND | suspend MAPPING | await FILE | await-not FILE
 package main
 
 import (
@@ -53,6 +54,17 @@ var actions = map[string]struct {
 		fmt.Printf("%s: %s\n", args[0], strings.TrimSpace(string(text)))
 		return err
 	}},
+	"link": {2, func(args []string) error { return os.Symlink(args[0], args[1]) }},
+	"put":  {2, func(args []string) error { return os.WriteFile(args[0], []byte(args[1]), 0o600) }},
+	// Ignores SIGTERM.
+	"hang": {0, func([]string) error {
+		signal.Ignore(syscall.SIGTERM)
+		select {}
+	}},
+	"await":       {1, func(args []string) error { return await(args[0], true) }},
+	"await-not":   {1, func(args []string) error { return await(args[0], false) }},
+	"signal":      {2, sendSignal},
+	"suspend":     {1, suspend},
 	"fail-until":  {2, failUntil},
 	"mkdir":       {1, func(args []string) error { return os.Mkdir(args[0], 0o700) }},
 	"flood":       {1, flood},

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/containerd/containerd/services/server"
 	"github.com/containerd/containerd/services/server/config"
@@ -14,7 +15,11 @@ import (
 	"lkt/supervise"
 )
 
-const address = "/run/containerd/containerd.sock"
+const (
+	rootDir  = "/var/lib/containerd"
+	stateDir = "/run/containerd"
+	address  = stateDir + "/containerd.sock"
+)
 
 // serve runs containerd until ctx ends. It calls onReady, if not nil, once clients can connect, and
 // stops containerd after onReady has returned.
@@ -22,11 +27,13 @@ func serve(ctx context.Context, onReady func(context.Context) error) error {
 	const maxMessage = 16 << 20
 	settings := &config.Config{
 		Version:  2,
-		Root:     "/var/lib/containerd",
-		State:    "/run/containerd",
+		Root:     rootDir,
+		State:    stateDir,
 		OOMScore: -999,
 		GRPC:     config.GRPCConfig{Address: address, MaxRecvMsgSize: maxMessage, MaxSendMsgSize: maxMessage},
 		TTRPC:    config.TTRPCConfig{Address: address + ".ttrpc"},
+		// With the defaults of 5 s, a busy machine loses its services when containerd starts again.
+		Timeouts: map[string]string{"io.containerd.timeout.shim.load": "60s", "io.containerd.timeout.shim.cleanup": "60s"},
 	}
 	// At a lower level every plugin logs a line.
 	if err := log.SetLevel("warn"); err != nil {
@@ -64,6 +71,30 @@ func serve(ctx context.Context, onReady func(context.Context) error) error {
 	}
 }
 
+// alivePeriod is the time between two checks of containerd.
+const alivePeriod = 5 * time.Second
+
+// reportAlive calls report whenever containerd has answered a request, until ctx ends.
+func (s *services) reportAlive(ctx context.Context, report func()) {
+	for ctx.Err() == nil {
+		if s.answers(ctx) {
+			report()
+		}
+		select {
+		case <-time.After(alivePeriod):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// answers reports whether containerd answers a request that reads its database.
+func (s *services) answers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, alivePeriod)
+	defer cancel()
+	_, err := s.client.NamespaceService().List(ctx)
+	return err == nil
+}
+
 // systemInit runs containerd and starts the services of the image in one process. It reports to PID
 // 1 on file descriptor 3.
 func systemInit(ctx context.Context) error {
@@ -89,6 +120,7 @@ func systemInit(ctx context.Context) error {
 		defer s.close()
 		s.bindsDir = "/run/lkt/binds"
 		known, failures := rules(report)
+		go s.reportAlive(ctx, func() { send("alive", "") })
 		supervisor := supervise.New(&supervised{services: s}, report, known)
 		failures += supervisor.Run(ctx)
 		send("ready", strconv.Itoa(failures))

@@ -7,7 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"golang.org/x/sys/unix"
+	"lkt/confine"
 )
 
 // runtime is the part of runtime.json that needs the container's process. PID 1 handles the other
@@ -50,16 +50,8 @@ func (r *runtime) attach(pid int) error {
 		if path == "" {
 			continue
 		}
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := confine.BindNamespace(pid, kind, path); err != nil {
 			return err
-		}
-		file, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY|unix.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return err
-		}
-		file.Close()
-		if err := unix.Mount(fmt.Sprintf("/proc/%d/ns/%s", pid, kind), path, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("bind the %s namespace to %s: %w", kind, path, err)
 		}
 	}
 	return nil

@@ -73,6 +73,10 @@ func (s *services) start(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	if err := s.removeLeftovers(run.namespace(), name); err != nil {
+		_ = container.Delete(ctx)
+		return err
+	}
 	task, err := container.NewTask(ctx, output(name))
 	if err != nil {
 		_ = container.Delete(ctx)
@@ -89,6 +93,15 @@ func (s *services) start(ctx context.Context, name string) error {
 	return err
 }
 
+// removeLeftovers removes the remains of a service that containerd does not know. In a container,
+// they belong to processes that this one cannot see.
+func (s *services) removeLeftovers(namespace, name string) error {
+	if s.bindsDir == "" {
+		return nil
+	}
+	return removeLeftovers(namespace, name)
+}
+
 // removeStale deletes the container and task of an earlier run, and returns errRunning if the
 // service is running.
 func (s *services) removeStale(ctx context.Context, name string) error {
@@ -99,6 +112,10 @@ func (s *services) removeStale(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
+	ns, err := namespaces.NamespaceRequired(ctx)
+	if err != nil {
+		return err
+	}
 	task, err := container.Task(ctx, nil)
 	if err == nil {
 		status, err := task.Status(ctx)
@@ -106,7 +123,10 @@ func (s *services) removeStale(ctx context.Context, name string) error {
 			return errRunning
 		}
 		if _, err := task.Delete(ctx, containerd.WithProcessKill); err != nil && !errdefs.IsNotFound(err) {
-			return err
+			// Without its shim, containerd forgets the task.
+			if s.bindsDir == "" || s.removeLeftovers(ns, name) != nil {
+				return err
+			}
 		}
 	} else if !errdefs.IsNotFound(err) {
 		return err

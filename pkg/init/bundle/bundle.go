@@ -13,8 +13,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
-	"golang.org/x/sys/unix"
+	"lkt/init/confine"
 )
 
 // Runtime is the content of runtime.json.
@@ -28,6 +29,9 @@ type Runtime struct {
 	// OnFailure is the reaction to the failure of an onboot or onshutdown container: "poweroff",
 	// "reboot", or empty to run the next container.
 	OnFailure string `json:"onfailure"`
+	// Timeout is how long an onboot or onshutdown container may run, in seconds; 0 means the
+	// stage's default.
+	Timeout float64 `json:"timeout"`
 }
 
 // Mount is a mount in the form of the OCI runtime spec.
@@ -78,25 +82,26 @@ func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 	var mounted []string
 	undo = func() {
 		for i := len(mounted) - 1; i >= 0; i-- {
-			_ = unix.Unmount(mounted[i], unix.MNT_DETACH)
+			unmount(dir, mounted[i])
 		}
 	}
 	for _, m := range r.Mounts {
-		target := resolvePath(dir, m.Destination)
-		isNew, err := m.mount(target)
+		isNew, err := m.mountIn(dir)
+		if isNew {
+			mounted = append(mounted, m.Destination)
+		}
 		if err != nil {
 			undo()
-			return nil, fmt.Errorf("mount %s on %s: %w", m.Source, target, err)
-		}
-		if isNew {
-			mounted = append(mounted, target)
+			return nil, fmt.Errorf("mount %s on %s: %w", m.Source, m.Destination, err)
 		}
 	}
 	for _, path := range r.Mkdir {
-		if err := os.MkdirAll(resolvePath(dir, path), 0o755); err != nil {
+		target, err := openTarget(dir, path)
+		if err != nil {
 			undo()
 			return nil, err
 		}
+		target.Close()
 	}
 	for _, name := range r.Cgroups {
 		if err := MakeCgroup("/sys/fs/cgroup", name); err != nil {
@@ -105,6 +110,15 @@ func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 		}
 	}
 	return undo, nil
+}
+
+// TimeLimit returns how long the container may run, or without a valid timeout the default.
+func (r *Runtime) TimeLimit(byDefault time.Duration) time.Duration {
+	const limit = 24 * time.Hour
+	if !(r.Timeout > 0) {
+		return byDefault
+	}
+	return time.Duration(min(r.Timeout, limit.Seconds()) * float64(time.Second))
 }
 
 // NeedsProcess reports whether AttachProcess must run between the creation and the start of the
@@ -119,16 +133,8 @@ func (r *Runtime) AttachProcess(pid int) error {
 		return fmt.Errorf("runtime.interfaces (%s) is not supported", r.Interfaces[0].Name)
 	}
 	for kind, path := range r.BindNS.pairs() {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := confine.BindNamespace(pid, kind, path); err != nil {
 			return err
-		}
-		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDONLY|unix.O_NOFOLLOW, 0o600)
-		if err != nil {
-			return err
-		}
-		f.Close()
-		if err := unix.Mount(fmt.Sprintf("/proc/%d/ns/%s", pid, kind), path, "", unix.MS_BIND, ""); err != nil {
-			return fmt.Errorf("bind the %s namespace to %s: %w", kind, path, err)
 		}
 	}
 	return nil
@@ -169,14 +175,6 @@ func EnableControllers(dir string) error {
 		}
 	}
 	return nil
-}
-
-// resolvePath resolves a relative path below the container's root.
-func resolvePath(dir, path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(dir, "rootfs", path)
 }
 
 func (n Namespaces) pairs() map[string]string {

@@ -64,14 +64,6 @@ func TestAttachProcessRejectsInterfaces(t *testing.T) {
 	}
 }
 
-func TestResolvePath(t *testing.T) {
-	for path, want := range map[string]string{"/var/x": "/var/x", "data": "/b/rootfs/data"} {
-		if got := resolvePath("/b", path); got != want {
-			t.Errorf("%s: got %s", path, got)
-		}
-	}
-}
-
 func TestParseOptions(t *testing.T) {
 	o := parseOptions([]string{"rbind", "ro", "rw", "ro", "rslave", "size=1m", "workdir=/w"})
 	if o.set != unix.MS_BIND|unix.MS_REC|unix.MS_RDONLY {

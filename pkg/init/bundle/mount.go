@@ -1,10 +1,12 @@
 package bundle
 
 import (
-	"os"
+	"path/filepath"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"lkt/init/confine"
 )
 
 // options are the flags and the data of a list of mount options.
@@ -14,6 +16,7 @@ type options struct {
 	propagation uintptr
 	data        []string
 	dirs        []string // directories that an overlay needs
+	lower       []string // directories that an overlay shows
 }
 
 var setFlags = map[string]uintptr{
@@ -56,21 +59,86 @@ func parseOptions(list []string) options {
 					o.dirs = append(o.dirs, dir)
 				}
 			}
+			if dirs, found := strings.CutPrefix(name, "lowerdir="); found {
+				o.lower = append(o.lower, strings.Split(dirs, ":")...)
+			}
 		}
 	}
 	return o
 }
 
+// remount returns the flags of the second call for a bind mount with options of its own, or 0.
+func (o options) remount() uintptr {
+	flags := o.set &^ (unix.MS_BIND | unix.MS_REC)
+	if o.set&unix.MS_BIND == 0 || flags&unix.MS_REMOUNT != 0 || flags == 0 {
+		return 0
+	}
+	return unix.MS_BIND | unix.MS_REMOUNT | hardenFlags(flags, o.clear)
+}
+
+// mountIn mounts m for the bundle in dir. No path of m leads through a link that a container could
+// have made.
+func (m Mount) mountIn(dir string) (isNew bool, err error) {
+	o := parseOptions(m.Options)
+	for _, path := range o.dirs {
+		made, err := confine.MakeDirectory(path)
+		if err != nil {
+			return false, err
+		}
+		made.Close()
+	}
+	point, err := openTarget(dir, m.Destination)
+	if err != nil {
+		return false, err
+	}
+	defer point.Close()
+	source := m.Source
+	for _, path := range append(o.lower, source) {
+		if !filepath.IsAbs(path) {
+			continue
+		}
+		file, err := confine.Open(path)
+		if err != nil {
+			return false, err
+		}
+		defer file.Close()
+		// Only a bind mount keeps the name of its file system's device.
+		if path == source && o.set&unix.MS_BIND != 0 {
+			source = file.Path()
+		}
+	}
+	m.Source = source
+	isNew, err = m.mount(o, point.Path())
+	if err != nil || o.remount() == 0 && o.propagation == 0 {
+		return isNew, err
+	}
+	// The open directory is the one below the new mount.
+	mounted, err := openTarget(dir, m.Destination)
+	if err != nil {
+		return isNew, err
+	}
+	defer mounted.Close()
+	if flags := o.remount(); flags != 0 {
+		err = unix.Mount("", mounted.Path(), "", flags, "")
+	}
+	if err == nil && o.propagation != 0 {
+		err = unix.Mount("", mounted.Path(), "", o.propagation, "")
+	}
+	return isNew, err
+}
+
+// unmount unmounts a directory that openTarget accepts.
+func unmount(dir, path string) {
+	if target, err := openTarget(dir, path); err == nil {
+		_ = unix.Unmount(target.Path(), unix.MNT_DETACH)
+		target.Close()
+	}
+}
+
 // mount mounts m on target. New file systems are nosuid and nodev unless the options contain "suid"
 // or "dev": containers get their devices from the runtime, and no file of an image needs to be
 // setuid.
-func (m Mount) mount(target string) (isNew bool, err error) {
-	o := parseOptions(m.Options)
-	for _, dir := range append(o.dirs, target) {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return false, err
-		}
-	}
+func (m Mount) mount(o options, target string) (isNew bool, err error) {
 	data := strings.Join(o.data, ",")
 	kind := o.set & (unix.MS_BIND | unix.MS_REC | unix.MS_REMOUNT)
 	flags := o.set &^ (unix.MS_BIND | unix.MS_REC | unix.MS_REMOUNT)
@@ -81,16 +149,11 @@ func (m Mount) mount(target string) (isNew bool, err error) {
 			err = unix.Mount(m.Source, target, m.Type, kind|hardenFlags(flags, o.clear), data)
 		}
 	case kind&unix.MS_BIND != 0:
-		isNew = true
-		if err = unix.Mount(m.Source, target, "", kind, ""); err == nil && flags != 0 {
-			err = unix.Mount("", target, "", unix.MS_BIND|unix.MS_REMOUNT|hardenFlags(flags, o.clear), "")
-		}
+		err = unix.Mount(m.Source, target, "", kind, "")
+		isNew = err == nil
 	default:
-		isNew = true
 		err = unix.Mount(m.Source, target, m.Type, hardenFlags(flags, o.clear), data)
-	}
-	if err == nil && o.propagation != 0 {
-		err = unix.Mount("", target, "", o.propagation, "")
+		isNew = err == nil
 	}
 	return isNew, err
 }

@@ -93,7 +93,7 @@ func readOnlyOptions(options []string) []string {
 // pin bind-mounts source to target if containers can replace a directory on its path, and reports
 // whether source is writable.
 func pin(source, target string) (made, writable bool, err error) {
-	file, err := openPath(source)
+	file, err := openPath(source, false)
 	if err != nil || file == nil {
 		return false, true, err
 	}

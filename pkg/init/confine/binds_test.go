@@ -23,26 +23,26 @@ func TestOpenPathRejectsReplaceableLinks(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	inside, err := openPath(filepath.Join(shared, "inside"))
+	inside, err := openPath(filepath.Join(shared, "inside"), false)
 	if err != nil || !inside.replaceable || !inside.isDir {
 		t.Fatal(inside, err)
 	}
 	syscall.Close(inside.fd)
 	for _, below := range []string{"link", "link/etc", "./link/../link"} {
-		if _, err := openPath(shared + "/" + below); err == nil || !strings.Contains(err.Error(), "symbolic link") {
+		if _, err := openPath(shared+"/"+below, false); err == nil || !strings.Contains(err.Error(), "symbolic link") {
 			t.Errorf("%s: %v", below, err)
 		}
 	}
-	if _, err := openPath(filepath.Join(shared, "nothing")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := openPath(filepath.Join(shared, "nothing"), false); !errors.Is(err, os.ErrNotExist) {
 		t.Error(err)
 	}
 	trustedLinks = append(trustedLinks, filepath.Join(shared, "link"))
-	file, err := openPath(filepath.Join(shared, "link/dev/null"))
+	file, err := openPath(filepath.Join(shared, "link/dev/null"), false)
 	if err != nil || file.isDir || !file.replaceable {
 		t.Fatal(file, err)
 	}
 	syscall.Close(file.fd)
-	if file, err := openPath("/proc/self/exe"); file != nil || err != nil {
+	if file, err := openPath("/proc/self/exe", false); file != nil || err != nil {
 		t.Error(file, err)
 	}
 }

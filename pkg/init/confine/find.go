@@ -29,15 +29,16 @@ const (
 var trustedLinks = []string{"/var/run"}
 
 // openPath opens a path without following symbolic links that a container could have made. It
-// returns nil for files in /proc and /sys, where the kernel makes the links.
-func openPath(path string) (*openFile, error) {
+// returns nil for files in /proc and /sys, where the kernel makes the links. With create, it makes
+// missing directories.
+func openPath(path string, create bool) (*openFile, error) {
 	replaceable := false
 	for range maxLinks {
 		path = filepath.Clean(path)
 		if strings.HasPrefix(path, "/proc/") || strings.HasPrefix(path, "/sys/") {
 			return nil, nil
 		}
-		file, next, err := walk(path)
+		file, next, err := walk(path, create)
 		if err != nil {
 			return nil, err
 		}
@@ -56,8 +57,8 @@ func openPath(path string) (*openFile, error) {
 }
 
 // walk opens a path component by component. If it meets a symbolic link, it stops and returns the
-// resolved path as next.
-func walk(path string) (file *openFile, next string, err error) {
+// resolved path as next. With create, it makes missing directories.
+func walk(path string, create bool) (file *openFile, next string, err error) {
 	const flags = oPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
 	fd, err := syscall.Open("/", flags|syscall.O_DIRECTORY, 0)
 	if err != nil {
@@ -73,6 +74,11 @@ func walk(path string) (file *openFile, next string, err error) {
 		}
 		file.replaceable = file.replaceable || writable
 		child, err := syscall.Openat(file.fd, name, flags, 0)
+		if create && errors.Is(err, syscall.ENOENT) {
+			if err = syscall.Mkdirat(file.fd, name, 0o755); err == nil || errors.Is(err, syscall.EEXIST) {
+				child, err = syscall.Openat(file.fd, name, flags, 0)
+			}
+		}
 		if err != nil {
 			syscall.Close(file.fd)
 			return nil, "", err

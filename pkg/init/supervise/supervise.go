@@ -56,6 +56,9 @@ type Supervisor struct {
 type service struct {
 	name  string
 	rules Rules
+	// cycle is the cycle of dependencies that contains the service, or "". Such a service is not
+	// started, and the order of its dependencies is ignored at shutdown.
+	cycle string
 	// ready: it has been ready at least once. settled: it has been ready or has failed.
 	ready, settled chan struct{}
 	// abandoned: it will not become ready unless a user starts it.
@@ -69,9 +72,13 @@ type service struct {
 // ignored.
 func New(runtime Runtime, report func(Event), rules map[string]Rules) *Supervisor {
 	s := &Supervisor{runtime: runtime, report: report, services: map[string]*service{}, restartDelay: firstRestartDelay}
+	inCycle := cycles(rules)
 	for name, r := range rules {
+		if inCycle[name] != "" {
+			r.After = nil
+		}
 		s.services[name] = &service{
-			name: name, rules: r,
+			name: name, rules: r, cycle: inCycle[name],
 			ready: make(chan struct{}), settled: make(chan struct{}), abandoned: make(chan struct{}), stopped: make(chan struct{}),
 		}
 	}
@@ -121,6 +128,11 @@ func (s *Supervisor) Stop(stop func(name string)) {
 // supervise starts a service once its dependencies are ready, and restarts it by its rules until
 // ctx ends.
 func (s *Supervisor) supervise(ctx context.Context, svc *service) {
+	if svc.cycle != "" {
+		s.markFailed(svc, "dependencies form a cycle: %s", svc.cycle)
+		svc.abandon()
+		s.runtime.AwaitStart(ctx, svc.name)
+	}
 	if !s.awaitDependencies(ctx, svc) {
 		return
 	}

@@ -209,6 +209,46 @@ func TestFailsIfDependencyFails(t *testing.T) {
 	}
 }
 
+func TestRefusesServicesInACycle(t *testing.T) {
+	m := &machine{programs: map[string]func(context.Context, int) int{
+		"a": runForever, "b": runForever, "c": runForever, "self": runForever, "waits": runForever, "free": runForever,
+	}}
+	s, ctx := start(t, m, map[string]Rules{
+		"a": {After: []string{"free", "b"}}, "b": {After: []string{"c"}}, "c": {After: []string{"a", "unknown"}},
+		"self": {After: []string{"self"}}, "waits": {After: []string{"b"}}, "free": {},
+	})
+	done := make(chan int, 1)
+	go func() { done <- s.Run(ctx) }()
+	select {
+	case failures := <-done:
+		if failures != 5 {
+			t.Errorf("%d failures", failures)
+		}
+	case <-time.After(10 * time.Second):
+		t.Fatal("hangs at boot")
+	}
+	for _, line := range []string{
+		"failed service a failed: dependencies form a cycle: a after b after c after a",
+		"failed service b failed: dependencies form a cycle: b after c after a after b",
+		"failed service self failed: dependencies form a cycle: self after self",
+		"failed service waits failed: dependency b is not ready",
+	} {
+		if !slices.Contains(m.said(), line) {
+			t.Errorf("not said: %s\n%v", line, m.said())
+		}
+	}
+	if got := m.started(); !slices.Equal(got, []string{"free"}) {
+		t.Errorf("started: %v", got)
+	}
+	stopped := make(chan struct{})
+	go func() { s.Stop(func(string) {}); close(stopped) }()
+	select {
+	case <-stopped:
+	case <-time.After(10 * time.Second):
+		t.Fatal("hangs at shutdown")
+	}
+}
+
 func TestWaitsForLateDependency(t *testing.T) {
 	m := &machine{programs: map[string]func(context.Context, int) int{"a": runForever, "b": runForever}}
 	ready := make(chan struct{})
