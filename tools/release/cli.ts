@@ -41,6 +41,7 @@ export async function stageCli(release: Release): Promise<Staged> {
       LICENCES,
       ...['lkt', 'main', 'help', 'yaml', 'worker', 'init'].map(program),
       program('(main|help|worker|init)-[\\w.$-]+'),
+      program('oclif-(errors|help|parser)-\\w+'),
     ],
     mayImport: ['picomatch', 'pnpapi', 'ts-node'],
   };

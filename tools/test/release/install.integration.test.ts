@@ -1,4 +1,4 @@
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import {
   chownSync,
   existsSync,
@@ -180,6 +180,30 @@ test('runs in a project, where npm puts Node beside it', () => {
   install('--prefix', project, '@lkt/cli@next');
   expect(existsSync(join(project, 'node_modules/@lkt/cli/node_modules'))).toBe(false);
   expect(run(project, 'npx', 'lkt', 'version', '--short')).toBe(`${VERSION}\n`);
+});
+
+test('a repository of lkt init pins the packages of the collection without building them', () => {
+  const project = at('my-os');
+  run(work, lkt, 'init', '--template', 'minimal', 'my-os');
+  // Without network there is no compiler.
+  write(join(project, 'pkg/hello/Dockerfile'), 'FROM scratch\nCOPY main.go /hello\n');
+  install('--prefix', project);
+  const pinned = run(project, 'npx', 'lkt', 'pin', '--offline', 'images/my-os.yml');
+  const git = (...words: readonly string[]): string =>
+    execFileSync('git', words, { cwd: root, encoding: 'utf8' }).trim();
+  const hash = git('rev-parse', 'HEAD:kernel/debian');
+  expect(pinned).toMatch(
+    new RegExp(`^ {2}\\+ lkt/kernel-debian:${hash}@sha256:[0-9a-f]{64}$`, 'm'),
+  );
+  expect(pinned).toMatch(/^ {2}\+ my-os\/hello:[0-9a-f]{40}@sha256:/m);
+  // The digest is that of this repository's own examples.
+  const [pin = ''] = /lkt\/kernel-debian:\S+/.exec(pinned) ?? [];
+  expect(readFileSync(join(root, 'examples/debian-kernel.yml'), 'utf8')).toContain(pin);
+  const changed = join(project, 'node_modules/@lkt/packages/pkg/init/main.go');
+  write(changed, 'package main\n');
+  expect(() => run(project, 'npx', 'lkt', 'graph', 'images/my-os.yml')).toThrow(
+    /the files of lkt\/init have the hash [0-9a-f]{40}, but collection.json lists/,
+  );
 });
 
 test('says what to do if npm has skipped Node', () => {

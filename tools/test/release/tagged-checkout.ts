@@ -7,9 +7,12 @@ const root = join(import.meta.dirname, '../../..');
 const SOURCES = [
   '.gitignore',
   'LICENSE',
+  'examples',
+  'kernel',
   'package.json',
   'package-lock.json',
   'packages',
+  'pkg',
   'tools',
   'tsconfig.base.json',
 ];
