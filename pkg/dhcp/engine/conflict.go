@@ -2,6 +2,7 @@ package engine
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"lkt/dhcp/packet"
@@ -33,6 +34,9 @@ const (
 	announcements    = 2
 	announceInterval = 2 * time.Second
 	defendInterval   = 10 * time.Second
+	// maxClaims is how many addresses one station can make the client decline. Such a station
+	// claims every address: it is hostile, or answers for others (proxy ARP).
+	maxClaims = 3
 	// reportInterval is the minimum time between two reports about a station that claims the
 	// address.
 	reportInterval = time.Hour
@@ -44,6 +48,8 @@ type conflict struct {
 	announced    int           // announcements sent for this address
 	lastDefended time.Duration // when the address was last defended
 	lastReported time.Duration // when a station that claims the address was last reported
+	claimant     packet.HardwareAddr
+	claimed      []netip.Addr // the addresses that the claimant has made the client decline
 }
 
 // probe sends the next ARP probe, or binds the address if no station has answered in time.
@@ -90,6 +96,9 @@ func (e *Engine) ReceiveARP(a *packet.ARP, now time.Duration) []Action {
 		wanted := e.offer.Address.Addr()
 		// Another station uses the address, or probes for it too.
 		if a.SenderIP == wanted || !a.Reply && a.SenderIP == unspecified && a.TargetIP == wanted {
+			if !e.believe(a.Sender, wanted) {
+				return nil
+			}
 			return e.declineAddress(e.offer, now)
 		}
 		return nil
@@ -108,6 +117,21 @@ func (e *Engine) ReceiveARP(a *packet.ARP, now time.Duration) []Action {
 		actions = append(actions, SendARP{e.arp(own, own)})
 	}
 	return actions
+}
+
+// believe reports whether the client declines an address because of a station's claim.
+func (e *Engine) believe(station packet.HardwareAddr, address netip.Addr) bool {
+	if station != e.claimant {
+		e.claimant, e.claimed = station, nil
+	}
+	if slices.Contains(e.claimed, address) {
+		return true
+	}
+	if len(e.claimed) == maxClaims {
+		return false
+	}
+	e.claimed = append(e.claimed, address)
+	return true
 }
 
 func (e *Engine) declineAddress(g *grant, now time.Duration) []Action {

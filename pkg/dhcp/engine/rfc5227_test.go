@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"net/netip"
 	"testing"
 	"time"
@@ -126,6 +127,35 @@ func TestRateLimitsAfterManyConflicts(t *testing.T) {
 	c.expect()
 	c.wait(rateLimit - declineWait)
 	c.expect(discover)
+}
+
+func TestIgnoresStationThatClaimsEveryAddress(t *testing.T) {
+	c := startWith(t, "", FastProbes)
+	for n := range maxClaims + 2 {
+		address := fmt.Sprintf("10.0.2.%d", 20+n)
+		c.answer(packet.Offer, withAddress(address))
+		c.answer(packet.Ack, withAddress(address))
+		c.receiveARP(neighbor, true, address, "0.0.0.0")
+		if held := c.engine.state == delaying; held != (n < maxClaims) {
+			t.Errorf("address %d: %v", n, c.engine)
+		}
+		if n < maxClaims {
+			c.wait(declineWait)
+			continue
+		}
+		c.wait(time.Second)
+		if c.engine.state != bound {
+			t.Errorf("address %d: %v", n, c.engine)
+		}
+		c.note(c.engine.restart(c.now))
+	}
+	// An address that another station has.
+	c.answer(packet.Offer)
+	c.answer(packet.Ack)
+	c.receiveARP(packet.HardwareAddr{2, 0, 0, 0, 0, 78}, true, "10.0.2.15", "0.0.0.0")
+	if c.engine.state != delaying {
+		t.Errorf("%v", c.engine)
+	}
 }
 
 // RFC 2131 table 5.
