@@ -27,8 +27,13 @@ describe('parsers of foreign bytes in Go', () => {
     );
     expect(targets).toEqual(
       expect.arrayContaining([
+        'pkg/dhcp/channel FuzzDecode',
+        'pkg/dhcp/config6 FuzzDecode',
         'pkg/dhcp/engine FuzzConversation',
+        'pkg/dhcp/engine6 FuzzConversation',
+        'pkg/dhcp/packet FuzzNames',
         'pkg/dhcp/packet FuzzParse',
+        'pkg/dhcp/packet6 FuzzUnwrap',
         'pkg/dm-crypt FuzzReadKey',
         'pkg/dm-crypt/luks FuzzRead',
         'pkg/init/confine FuzzConfig',
