@@ -24,37 +24,38 @@ const waitTimeout = 10 * time.Second
 // plainCipher is LinuxKit's cipher: a device without a header does not record its own.
 const plainCipher = "aes-cbc-essiv:sha256"
 
-func open(r request) (*drive.Drive, error) {
+func openDrive(r request) (*drive.Drive, error) {
 	if err := disk.WaitFor(r.device, waitTimeout); err != nil {
 		return nil, err
 	}
 	return drive.Open(r.device)
 }
 
+// opener reads and unlocks a LUKS volume.
+type opener func(device *os.File, secret []byte) (luks.Opened, error)
+
 // describe returns the encryption of a device, and whether it is new and needs a file system. It
 // creates a LUKS volume on an empty device.
-func describe(r request, source *drive.Drive, secret []byte) (mapper.Crypt, bool, error) {
+func describe(r request, source *drive.Drive, secret []byte, open opener) (mapper.Crypt, bool, error) {
 	empty := checkNew(source)
 	if !r.luks {
 		crypt := mapper.Crypt{Device: r.device, Cipher: plainCipher, Key: secret, UUID: "CRYPT-PLAIN-" + r.name}
 		return crypt, empty == nil, nil
 	}
-	volume, err := luks.Read(source.File)
-	var key []byte
+	volume, err := open(source.File, secret)
 	switch {
 	case err == nil:
 		empty = errors.New("it has a LUKS header")
-		key, err = volume.Unlock(source.File, secret)
 	case !errors.Is(err, luks.ErrNotLUKS):
 	case empty != nil:
 		err = fmt.Errorf("%w, and %w", err, empty)
 	default:
 		report("creating a LUKS2 volume on %s", r.device)
-		volume, key, err = luks.Create(source.File, source.Size, secret)
+		volume, err = luks.Create(source.File, source.Size, secret)
 	}
 	return mapper.Crypt{
 		Device: r.device, Offset: volume.Offset / 512, Length: volume.Length / 512, Tweak: volume.Tweak,
-		Cipher: volume.Encryption, SectorSize: volume.SectorSize, Key: key,
+		Cipher: volume.Encryption, SectorSize: volume.SectorSize, Key: volume.Key,
 		UUID: "CRYPT-LUKS2-" + strings.ReplaceAll(volume.UUID, "-", "") + "-" + r.name,
 	}, empty == nil, err
 }
@@ -91,9 +92,9 @@ func isUnusedExt4(device io.ReaderAt) bool {
 	return mounted == 0 && mounts == 0 && free < inodes && inodes-free == used
 }
 
-// start creates the device, and a file system if it is new. It removes the device if there is no
-// file system in the end.
-func start(name string, crypt mapper.Crypt, fresh bool) error {
+// mapDevice creates the device, and a file system if it is new. It removes the device if there is
+// no file system in the end.
+func mapDevice(name string, crypt mapper.Crypt, fresh bool) error {
 	target, err := crypt.Target()
 	if err != nil {
 		return err

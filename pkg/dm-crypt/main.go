@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"lkt/sandbox"
 	"lkt/storage/mapper"
 )
 
@@ -17,6 +18,20 @@ import (
 const keyDir = "/etc/dm-crypt"
 
 func main() {
+	if err := start(); err != nil {
+		fmt.Fprintf(os.Stderr, "crypto: %v\n", err)
+		os.Exit(1)
+	}
+}
+
+func start() error {
+	roles, err := sandbox.Parse("crypto", rolesFile)
+	if err != nil {
+		return err
+	}
+	if is, err := inside(roles); is || err != nil {
+		return err
+	}
 	var r request
 	for _, name := range []string{"l", "luks"} {
 		flag.BoolVar(&r.luks, name, false, "use a LUKS2 header")
@@ -27,14 +42,10 @@ func main() {
 	flag.Parse()
 	r.name, r.device = flag.Arg(0), flag.Arg(1)
 
-	err := errors.New("usage: crypto [-l|--luks] [-k|--key-file FILE] NAME DEVICE")
-	if flag.NArg() == 2 {
-		err = run(r)
+	if flag.NArg() != 2 {
+		return errors.New("usage: crypto [-l|--luks] [-k|--key-file FILE] NAME DEVICE")
 	}
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "crypto: %v\n", err)
-		os.Exit(1)
-	}
+	return run(r, unlock(roles))
 }
 
 // request has the arguments of the command line.
@@ -47,7 +58,7 @@ func report(format string, arguments ...any) {
 	fmt.Printf("crypto: "+format+"\n", arguments...)
 }
 
-func run(r request) error {
+func run(r request, open opener) error {
 	if err := mapper.CheckName(r.name); err != nil {
 		return err
 	}
@@ -55,12 +66,12 @@ func run(r request) error {
 	if err != nil {
 		return err
 	}
-	source, err := open(r)
+	source, err := openDrive(r)
 	if err != nil {
 		return err
 	}
 	defer source.File.Close()
-	crypt, fresh, err := describe(r, source, secret)
+	crypt, fresh, err := describe(r, source, secret, open)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.device, err)
 	}
@@ -68,7 +79,7 @@ func run(r request) error {
 	if err := source.File.Close(); err != nil {
 		return err
 	}
-	return start(r.name, crypt, fresh)
+	return mapDevice(r.name, crypt, fresh)
 }
 
 const (

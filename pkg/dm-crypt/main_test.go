@@ -14,6 +14,9 @@ import (
 
 const secret = "abcdefghijklmnopqrstuvwxyz123456"
 
+// openHere unlocks in the test's process.
+func openHere(device *os.File, secret []byte) (luks.Opened, error) { return luks.Open(device, secret) }
+
 func TestReadKey(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, content string) string {
@@ -94,11 +97,11 @@ func TestDescribeDetectsNewDevice(t *testing.T) {
 				t.Fatalf("%s", output)
 			}
 		}
-		crypt, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret))
+		crypt, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret), openHere)
 		if err != nil || fresh != test.fresh || crypt.Offset != 0 || crypt.Cipher != plainCipher || crypt.UUID != "CRYPT-PLAIN-x" {
 			t.Errorf("%s: %+v, %v, %v", name, crypt, fresh, err)
 		}
-		_, fresh, err = describe(request{device: d.Path, name: "x", luks: true}, d, []byte(secret))
+		_, fresh, err = describe(request{device: d.Path, name: "x", luks: true}, d, []byte(secret), openHere)
 		if fresh != test.fresh || (err == nil) != test.fresh || err != nil && !errors.Is(err, drive.ErrNotEmpty) {
 			t.Errorf("%s, LUKS: %v, %v", name, fresh, err)
 		}
@@ -108,19 +111,19 @@ func TestDescribeDetectsNewDevice(t *testing.T) {
 func TestDescribeCreatesVolumeOnce(t *testing.T) {
 	d := source(t)
 	r := request{device: d.Path, name: "x", luks: true}
-	first, fresh, err := describe(r, d, []byte(secret))
+	first, fresh, err := describe(r, d, []byte(secret), openHere)
 	if err != nil || !fresh || first.Offset != 32768 {
 		t.Fatal(first, fresh, err)
 	}
-	second, fresh, err := describe(r, d, []byte(secret))
+	second, fresh, err := describe(r, d, []byte(secret), openHere)
 	if err != nil || fresh || string(second.Key) != string(first.Key) || second.UUID != first.UUID || !strings.HasPrefix(second.UUID, "CRYPT-LUKS2-") {
 		t.Error(second, fresh, err)
 	}
-	if _, _, err := describe(r, d, []byte("another")); !errors.Is(err, luks.ErrKey) {
+	if _, _, err := describe(r, d, []byte("another"), openHere); !errors.Is(err, luks.ErrKey) {
 		t.Error(err)
 	}
 	// Without -l, the volume is random data without a file system, and not new.
-	if _, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret)); fresh || err != nil {
+	if _, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret), openHere); fresh || err != nil {
 		t.Error(fresh, err)
 	}
 }
@@ -131,7 +134,7 @@ func TestRunRejectsInvalidRequests(t *testing.T) {
 		"read key":              {name: "x", key: "/absent"},
 		"is not a block device": {name: "x", key: "/etc/hostname", luks: true, device: "/dev/null"},
 	} {
-		if err := run(r); err == nil || !strings.Contains(err.Error(), want) {
+		if err := run(r, openHere); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 
 	"lkt/metadata/cloud"
@@ -43,6 +44,9 @@ func launch(roles sandbox.Roles, s setup) error {
 	if err != nil {
 		return err
 	}
+	// Start closes the descriptors. The garbage collector must not close later ones with the same
+	// numbers.
+	defer runtime.KeepAlive(files)
 	s.Readers = map[kind]sandbox.Conn{}
 	var kept []int
 	for _, k := range []kind{kindDisks, kindCloud} {

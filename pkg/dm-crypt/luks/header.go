@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 const (
@@ -74,7 +73,7 @@ func readHeader(device io.ReaderAt, at int64, magic string) (Volume, error) {
 		return Volume{}, fmt.Errorf("LUKS header: %w", err)
 	}
 	volume.UUID = text(whole[atUUID : atUUID+40])
-	if strings.ContainsFunc(volume.UUID, func(c rune) bool { return c != '-' && !strings.ContainsRune("0123456789abcdef", c) }) {
+	if !isUUID(volume.UUID) {
 		return Volume{}, errors.New("the LUKS header has no valid UUID")
 	}
 	return volume, nil

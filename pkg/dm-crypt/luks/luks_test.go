@@ -47,22 +47,22 @@ func cryptsetup(t *testing.T, arguments ...string) string {
 
 func TestCryptsetupOpensCreatedVolume(t *testing.T) {
 	file, key := device(t)
-	made, volumeKey, err := Create(file, 20<<20, []byte(secret))
+	made, err := Create(file, 20<<20, []byte(secret))
 	if err != nil {
 		t.Fatal(err)
 	}
 	master := file.Name() + ".master"
 	cryptsetup(t, "luksDump", "--dump-volume-key", "--volume-key-file", master, "--key-file", key, file.Name())
-	if got, err := os.ReadFile(master); err != nil || !bytes.Equal(got, volumeKey) {
+	if got, err := os.ReadFile(master); err != nil || !bytes.Equal(got, made.Key) {
 		t.Errorf("wrong volume key: %v", err)
 	}
 	if dump := cryptsetup(t, "luksDump", file.Name()); !strings.Contains(dump, made.UUID) || !strings.Contains(dump, "cipher: aes-xts-plain64") {
 		t.Error(dump)
 	}
-	if got, err := made.Unlock(file, []byte(secret)); err != nil || !bytes.Equal(got, volumeKey) {
+	if got, err := Open(file, []byte(secret)); err != nil || !bytes.Equal(got.Key, made.Key) {
 		t.Error(err)
 	}
-	if _, err := made.Unlock(file, []byte(secret+"x")); !errors.Is(err, ErrKey) {
+	if _, err := Open(file, []byte(secret+"x")); !errors.Is(err, ErrKey) {
 		t.Error(err)
 	}
 }
@@ -117,7 +117,7 @@ func TestReadWithoutVolume(t *testing.T) {
 	if _, err := Read(bytes.NewReader([]byte(magic))); !errors.Is(err, ErrNotLUKS) {
 		t.Error(err)
 	}
-	if _, _, err := Create(file, 16<<20, []byte(secret)); err == nil || !strings.Contains(err.Error(), "too small") {
+	if _, err := Create(file, 16<<20, []byte(secret)); err == nil || !strings.Contains(err.Error(), "too small") {
 		t.Error(err)
 	}
 	cryptsetup(t, "luksFormat", "--type", "luks1", "--pbkdf-force-iterations", "1000", "--key-file", key, file.Name())

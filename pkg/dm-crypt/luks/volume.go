@@ -78,13 +78,13 @@ const (
 
 // Create creates a volume with one keyslot. It writes the header last, because the header makes the
 // volume valid.
-func Create(device *os.File, size int64, secret []byte) (Volume, []byte, error) {
+func Create(device *os.File, size int64, secret []byte) (Opened, error) {
 	if size < newOffset+(1<<20) {
-		return Volume{}, nil, fmt.Errorf("the device is too small: %d bytes, and LUKS2 needs %d for its header", size, newOffset)
+		return Opened{}, fmt.Errorf("the device is too small: %d bytes, and LUKS2 needs %d for its header", size, newOffset)
 	}
 	random := make([]byte, 16+newKeySize+2*newSalt+64)
 	if _, err := rand.Read(random); err != nil {
-		return Volume{}, nil, err
+		return Opened{}, err
 	}
 	take := func(length int) []byte {
 		part := random[:length:length]
@@ -94,26 +94,26 @@ func Create(device *os.File, size int64, secret []byte) (Volume, []byte, error) 
 	id, key := take(16), take(newKeySize)
 	m, err := newMetadata(key, take(newSalt), take(newSalt))
 	if err != nil {
-		return Volume{}, nil, err
+		return Opened{}, err
 	}
 	if err := m.Keyslots["0"].close(device, secret, key); err != nil {
-		return Volume{}, nil, err
+		return Opened{}, err
 	}
 	salt := [64]byte(take(64))
 	for _, at := range []int64{newHeader, 0} {
 		b, err := header(m, uuid(id), salt, newHeader, at)
 		if err != nil {
-			return Volume{}, nil, err
+			return Opened{}, err
 		}
 		if _, err := device.WriteAt(b, at); err != nil {
-			return Volume{}, nil, err
+			return Opened{}, err
 		}
 		if err := device.Sync(); err != nil {
-			return Volume{}, nil, err
+			return Opened{}, err
 		}
 	}
 	v, err := Read(device)
-	return v, key, err
+	return v.opened(key), err
 }
 
 func newMetadata(key, slotSalt, digestSalt []byte) (metadata, error) {
