@@ -5,6 +5,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"net"
@@ -14,27 +15,69 @@ import (
 	"time"
 
 	"lkt/ip/command"
+	"lkt/sandbox"
 )
 
+//go:embed roles.json
+var rolesFile []byte
+
+// invocation is the name and the arguments of this program.
+type invocation struct {
+	Name string
+	Args []string
+}
+
 func main() {
-	name := filepath.Base(os.Args[0])
-	var err error
-	switch name {
-	case "wg":
-		err = wg(os.Args[1:])
-	case "lk-wg-config":
-		err = configure(os.Args[1:])
-	default:
-		name = "ip"
-		var tool *command.Tool
-		if tool, err = command.New(os.Stdout); err == nil {
-			err = tool.Run(os.Args[1:])
-		}
+	i := invocation{filepath.Base(os.Args[0]), os.Args[1:]}
+	err := confine(&i)
+	if err == nil {
+		err = run(i)
 	}
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: error: %v\n", name, err)
+		fmt.Fprintf(os.Stderr, "%s: error: %v\n", i.Name, err)
 		os.Exit(1)
 	}
+}
+
+// confine begins this program anew without the means to do anything but configure the network and
+// read files. It returns there, with the first invocation.
+func confine(i *invocation) error {
+	roles, err := sandbox.Parse("ip", rolesFile)
+	if err != nil {
+		return err
+	}
+	name, inside, err := sandbox.Inside("ip", i)
+	if err != nil {
+		return err
+	}
+	if inside {
+		role, err := roles.Lookup(name)
+		if err != nil {
+			return err
+		}
+		return role.Enter()
+	}
+	if i.Name != "wg" && i.Name != "lk-wg-config" {
+		i.Name = "ip"
+	}
+	// Any argument may be a file, as in "-batch FILE".
+	role := roles["tool"].Available()
+	role.Read = append(role.Read, i.Args...)
+	return role.Exec(i)
+}
+
+func run(i invocation) error {
+	switch i.Name {
+	case "wg":
+		return wg(i.Args)
+	case "lk-wg-config":
+		return configure(i.Args)
+	}
+	tool, err := command.New(os.Stdout)
+	if err != nil {
+		return err
+	}
+	return tool.Run(i.Args)
 }
 
 // resolveTimeout limits the lookup of a peer's name.

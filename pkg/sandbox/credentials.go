@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,6 +34,20 @@ func (r Role) capabilitySet() (uint32, error) {
 		set |= 1 << number
 	}
 	return set, nil
+}
+
+// Available returns the role without the capabilities that this process has not, for a program that
+// is useful without them.
+func (r Role) Available() Role {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return r
+	}
+	r.Capabilities = slices.DeleteFunc(slices.Clone(r.Capabilities), func(name string) bool {
+		return data[0].Permitted&(1<<capabilities[name]) == 0
+	})
+	return r
 }
 
 // confineThread gives this thread the user, the capabilities, no_new_privs and the file and network

@@ -101,6 +101,7 @@ var rules = map[string]rule{
 	"sigaltstack":     call(unix.SYS_SIGALTSTACK),
 	"socket inet":     call(unix.SYS_SOCKET, equals(0, unix.AF_INET)),
 	"socket inet6":    call(unix.SYS_SOCKET, equals(0, unix.AF_INET6)),
+	"socket netlink":  call(unix.SYS_SOCKET, equals(0, unix.AF_NETLINK)),
 	"socket unix":     call(unix.SYS_SOCKET, equals(0, unix.AF_UNIX)),
 	"statfs":          call(unix.SYS_STATFS),
 	"symlinkat":       call(unix.SYS_SYMLINKAT),
