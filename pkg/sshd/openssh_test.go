@@ -55,6 +55,7 @@ func testUsers(s *server) {
 		s.expect("capabilities of "+user, got, done{0, want, ""})
 	}
 	s.expect("descriptors", s.ssh("ann", nil, "echo /proc/self/fd/*"), done{0, "/proc/self/fd/0 /proc/self/fd/1 /proc/self/fd/2 /proc/self/fd/3\n", ""})
+	s.expect("memory", s.ssh("ann", nil, "cat /proc/self/oom_score_adj"), done{0, "500\n", ""})
 	for _, user := range []string{"bin", "", "stranger"} {
 		if got := s.ssh(user, nil, "true"); got.status != 255 {
 			s.t.Errorf("%q: %+v", user, got)
