@@ -38,7 +38,13 @@ export async function boot(prefix: string, args: readonly string[] = []): Promis
 
 async function waitFor(child: ChildProcess, log: () => string, text: string): Promise<void> {
   const end = Date.now() + 600_000;
-  while (!log().includes(text)) {
+  // A step of PID 1 ends with its time: it has arrived with the end of its line.
+  const isStep = text.startsWith('lkt: ');
+  const has = (): boolean => {
+    const at = log().indexOf(text);
+    return at !== -1 && (!isStep || log().includes('\n', at) || child.exitCode !== null);
+  };
+  while (!has()) {
     if (child.exitCode !== null || Date.now() > end)
       throw new Error(`missing console output ${JSON.stringify(text)}:\n${log().slice(-4000)}`);
     await sleep(100);
