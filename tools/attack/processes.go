@@ -145,11 +145,16 @@ func staysOther(pid int) bool {
 	return true
 }
 
-// isMine reports whether a process shares this process's mount namespace, as all processes of the
-// container do.
+// isMine reports whether a process is in this container: it shares the mount namespace, as all do,
+// or the cgroup if it has privileges that hide its namespaces from this process.
 func isMine(pid int) bool {
 	own, err := os.Readlink("/proc/self/ns/mnt")
 	other, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/mnt", pid))
+	if errors.Is(err2, os.ErrPermission) {
+		ownGroup, err := os.ReadFile("/proc/self/cgroup")
+		group, err2 := os.ReadFile(fmt.Sprintf("/proc/%d/cgroup", pid))
+		return err == nil && err2 == nil && string(ownGroup) == string(group)
+	}
 	return err == nil && err2 == nil && own == other
 }
 
