@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-const ATTACKERS = ['root', 'user', 'login'] as const;
+const ATTACKERS = ['root', 'user', 'login', 'admin', 'mounter'] as const;
 /** The identity an attack runs as. */
 type Attacker = (typeof ATTACKERS)[number];
 
@@ -29,9 +29,11 @@ export function expectedAttempts(root: string, who: Attacker): Record<string, st
 const RESULTS = [
   ['`EPERM`, `EACCES`, `EROFS`, …', "the kernel's error: no permission, not this user, read-only"],
   ['`ENOENT`, `ESRCH`', 'no such file or process is visible'],
-  ['`ENOSYS`', 'the kernel lacks the system call'],
+  ['`EINVAL`', 'the mount is locked'],
   ['killed, no room, `EAGAIN`, bounded', 'a limit stopped it'],
   ['own layer, own files', 'only the container sees the change'],
+  ['own limit', 'the victim in another container still gets its share'],
+  ['score 500', 'the OOM killer ends it before the system and logins, which have lower scores'],
   ['shared network', '`net: new` separates loopback and abstract sockets'],
 ];
 
@@ -39,10 +41,12 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}.`;
 }
 
-/** Returns the result for all attackers, or one for each. */
+/** Returns the result for all attackers that try it, or one for each. */
 function resultsOf(attempt: Attempt): string {
-  const results = ATTACKERS.map((who) => attempt[who] ?? '–');
-  return new Set(results).size === 1 ? (results[0] ?? '–') : results.join(', ');
+  const tried = ATTACKERS.filter((who) => attempt[who] !== undefined);
+  const [first = ''] = tried.map((who) => attempt[who] ?? '');
+  if (tried.every((who) => attempt[who] === first)) return first;
+  return tried.map((who) => `${who}: ${attempt[who] ?? ''}`).join(', ');
 }
 
 /** Renders docs/attack.md: the attempts of a hostile container and what stops them. */
@@ -64,8 +68,11 @@ machine must still serve, other logs must be complete, and the digest of the roo
   network, as LinuxKit's services do, and a directory with another service.
 - **user**: the same as user 1000, with \`net: new\`.
 - **login**: root in the container of \`lkt/sshd\`.
+- **admin**: root with \`capabilities: [all]\`, otherwise the same; for the attempts of a privileged
+  program.
+- **mounter**: admin with \`allow: [bpf, kernel, keys, mount, namespaces, vsock]\`.
 
-The attempts, with their result for all, or for root, user and login (–: not tried):
+The attempts, with their result for all who make them, or for each:
 
 ${items.join('\n')}
 
@@ -73,6 +80,6 @@ The results:
 
 ${RESULTS.map(([result, meaning]) => `- ${result}: ${meaning}`).join('\n')}
 
-A container that the config gives \`CAP_SYS_ADMIN\`, a device or a writable directory of the machine can do more.
+[guest.md](guest.md#what-holds-for-whom) says what a container can do that the config gives more.
 `;
 }

@@ -20,6 +20,7 @@ export function securityDocument(root: string): string {
       return parseBuildYml(file, join(root, dirname(path)));
     });
   const hostPid = packages.filter(sharesPid).map(({ image }) => image);
+  const opened = packages.filter(isOpen).map(({ image }) => image);
   const rows = packages.map(row).filter((cells) => cells !== undefined);
   const usual = PRIVILEGES.map((name, column) =>
     LISTS.has(name) ? codes([]) : mostFrequent(rows.map(({ cells }) => cells[column])),
@@ -30,7 +31,7 @@ export function securityDocument(root: string): string {
 
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
 change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
-those without \`SYS_ADMIN\` a cgroup namespace. None has a capability, device or writable path of
+all but ${codes(opened)} a cgroup namespace. None has a capability, device or writable path of
 the machine beyond this list. Each has, unless its item says otherwise: ${privileges(usual)}.
 
 ${rows.map(({ name, cells }) => item(`\`${name}\``, privileges(cells, usual))).join('\n')}
@@ -40,7 +41,7 @@ Meanings:
 - \`host\`: the machine's own namespace.
 - **machine paths** are writable unless marked \`ro\`.
 - **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only.
-- **seccomp** \`default\` and other restrictions are in [guest.md](guest.md#confinement).
+- **seccomp** \`default\`, the words after it, and other restrictions are in [guest.md](guest.md#confinement).
 - **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 
 ## Roles of processes
@@ -169,6 +170,14 @@ function sharesPid({ file, config }: PackageSpec): boolean {
   return config !== undefined && settingsOf(file.path, config).pid === 'host';
 }
 
+/** Reports whether init leaves out some restrictions: docs/guest.md#confinement. */
+function isOpen({ file, config }: PackageSpec): boolean {
+  if (config === undefined) return false;
+  const { capabilities, allow = [] } = settingsOf(file.path, config);
+  const isAdmin = capabilities?.includes('CAP_SYS_ADMIN') === true;
+  return isAdmin && (allow.includes('mount') || allow.includes('kernel'));
+}
+
 function settingsOf(path: string, config: NonNullable<PackageSpec['config']>): Settings {
   return parseLabel({ path, text: imageConfigLabel(config) });
 }
@@ -186,7 +195,7 @@ function row({ image, file, config }: PackageSpec): Row | undefined {
     codes(settings.capabilities?.map((name) => name.replace(/^CAP_/, ''))),
     typeof settings.uid === 'object' ? settings.uid.name : String(settings.uid ?? 0),
     settings.net ?? 'host',
-    settings.ipc ?? 'host',
+    settings.ipc ?? 'new',
     settings.uts ?? 'host',
     settings.readonly === true ? 'read-only' : 'writable, in memory',
     settings.noNewPrivileges === true ? 'none' : 'allowed',
@@ -200,14 +209,13 @@ function row({ image, file, config }: PackageSpec): Row | undefined {
   return { name: image, cells };
 }
 
-/** With CAP_SYS_ADMIN, a container without a filter of its own gets none. */
-function seccomp({ seccomp: own, capabilities }: Settings): string {
+function seccomp({ seccomp: own, allow = [] }: Settings): string {
   if (own !== undefined) return 'own';
-  return capabilities?.includes('CAP_SYS_ADMIN') === true ? 'none' : 'default';
+  return allow.length === 0 ? 'default' : `default and ${codes(allow)}`;
 }
 
 function limit(value: unknown, unit = 1, name = ''): string {
-  return typeof value === 'number' ? `${value / unit}${name}` : 'unlimited';
+  return typeof value === 'number' && value >= 0 ? `${value / unit}${name}` : 'unlimited';
 }
 
 /** Returns the allowed devices without a node in the container, such as `block r`. */

@@ -26,30 +26,30 @@ func main() {
 		notPID1()
 		return
 	}
+	if initramfs, isLocked := lockedRoot(os.Args); isLocked {
+		boot(initramfs, 0)
+	}
 	step("init")
-	cmdline := mountProc()
-	mounted, err := checkImage(cmdline)
+	proc, initramfs, err := switchRoot()
 	if err != nil {
-		// When PID 1 exits, the kernel panics and follows panic= on its command line.
-		step("the image is incomplete, boot stopped: %v", err)
-		os.Exit(1)
+		stopBoot(err)
 	}
-	if len(mounted) == 0 {
-		loadModules("load")
-	} else if err := mountRoots(mounted); err != nil {
-		step("cannot mount the root, boot stopped: %v", err)
-		os.Exit(1)
-	}
-	if err := readOnlyRoot(len(mounted) > 0); err != nil {
-		step("cannot make the root read-only, boot stopped: %v", err)
-		os.Exit(1)
-	}
-	if len(mounted) > 0 {
-		loadModules("load")
+	// It returns only if it fails.
+	step("the root mount is not locked: %v", lockMounts(proc, initramfs))
+	boot(initramfs, 1)
+}
+
+// boot goes on once the root is mounted. initramfs is nil if its files are the root. failed is the
+// number of failures so far.
+func boot(initramfs *os.File, failed int) {
+	if err := completeRoot(initramfs); err != nil {
+		stopBoot(fmt.Errorf("cannot mount the root: %w", err))
 	}
 	mountAll()
+	cmdline := readCmdline()
+	loadModules("load")
 	hardenDevices()
-	failed := setSysctls()
+	failed += setSysctls()
 	setLimits()
 	bringUp("lo")
 	setHostname()
@@ -122,6 +122,13 @@ func notPID1() {
 	}
 }
 
+// stopBoot ends PID 1. The kernel then panics and follows panic= on its command line.
+func stopBoot(err error) {
+	text, cause, _ := strings.Cut(err.Error(), ": ")
+	step("%s, boot stopped: %s", text, cause)
+	os.Exit(1)
+}
+
 // reportBoot reports the end of the boot, unless a shutdown is requested before.
 func reportBoot(services services, failed int, requested context.Context) {
 	select {
@@ -140,6 +147,11 @@ func mountProc() []string {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		step("mount /proc: %v", err)
 	}
+	return readCmdline()
+}
+
+// readCmdline returns the kernel command line.
+func readCmdline() []string {
 	data, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		step("kernel command line: %v", err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -9,12 +8,7 @@ import (
 	"lkt/init/bundle"
 )
 
-const (
-	hardened = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
-	// newRoot is where the new root is mounted before it becomes "/". The init image contains the
-	// directory.
-	newRoot = "/mnt"
-)
+const hardened = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 
 type mount struct {
 	source, target, fstype string
@@ -25,6 +19,7 @@ type mount struct {
 }
 
 var mounts = []mount{
+	{"devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID | unix.MS_NOEXEC, "mode=755", false},
 	{"proc", "/proc", "proc", hardened, "hidepid=invisible", false},
 	{"sysfs", "/sys", "sysfs", hardened, "", false},
 	{"cgroup2", "/sys/fs/cgroup", "cgroup2", hardened, "nsdelegate,memory_recursiveprot", false},
@@ -52,42 +47,6 @@ var directoriesToMake = []struct {
 var linksToMake = map[string]string{
 	"/dev/fd": "/proc/self/fd", "/dev/stdin": "/proc/self/fd/0", "/dev/stdout": "/proc/self/fd/1",
 	"/dev/stderr": "/proc/self/fd/2", "/var/run": "/run",
-}
-
-// readOnlyRoot makes the root read-only without copying it. Container runtimes call pivot_root,
-// which fails on the kernel's rootfs because its mount has no parent. A bind mount of it has a
-// parent, and so has the root mounted at newRoot.
-func readOnlyRoot(mounted bool) error {
-	if err := unix.Mount("devtmpfs", "/dev", "devtmpfs", unix.MS_NOSUID|unix.MS_NOEXEC, "mode=755"); err != nil &&
-		!errors.Is(err, unix.EBUSY) {
-		return &os.PathError{Op: "mount", Path: "/dev", Err: err}
-	}
-	moves := []mount{{"/dev", newRoot + "/dev", "", unix.MS_MOVE, "", false}}
-	if !mounted {
-		// Not MS_REC: the mounts so far are moved or mounted again.
-		moves = append([]mount{
-			{"/", newRoot, "", unix.MS_BIND, "", false},
-			{"", newRoot, "", unix.MS_BIND | unix.MS_REMOUNT | unix.MS_RDONLY | unix.MS_NODEV | unix.MS_NOSUID, "", false},
-		}, moves...)
-	}
-	for _, m := range moves {
-		if err := unix.Mount(m.source, m.target, m.fstype, m.flags, m.data); err != nil {
-			return &os.PathError{Op: "mount", Path: m.target, Err: err}
-		}
-	}
-	if err := unix.Unmount("/proc", 0); err != nil {
-		return &os.PathError{Op: "unmount", Path: "/proc", Err: err}
-	}
-	if err := os.Chdir(newRoot); err != nil {
-		return err
-	}
-	if err := unix.Mount(".", "/", "", unix.MS_MOVE, ""); err != nil {
-		return &os.PathError{Op: "move", Path: newRoot, Err: err}
-	}
-	if err := unix.Chroot("."); err != nil {
-		return &os.PathError{Op: "chroot", Path: newRoot, Err: err}
-	}
-	return os.Chdir("/")
 }
 
 func mountAll() {

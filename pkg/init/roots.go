@@ -12,10 +12,10 @@ import (
 	"lkt/init/roots"
 )
 
-// verifyRoots verifies the file systems of an image whose root consists of such, and returns them.
-// It returns nil if the root is the unpacked initramfs.
-func verifyRoots() ([]roots.Root, error) {
-	file, err := os.Open(roots.Path)
+// readRoots returns the file systems of an image whose root consists of such, or nil if the root is
+// the initramfs, which is the working directory.
+func readRoots() ([]roots.Root, error) {
+	file, err := os.Open(roots.Path[1:])
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -26,6 +26,15 @@ func verifyRoots() ([]roots.Root, error) {
 	list, err := roots.Read(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", roots.Path, err)
+	}
+	return list, nil
+}
+
+// verifyRoots verifies the file systems of readRoots, and returns them.
+func verifyRoots() ([]roots.Root, error) {
+	list, err := readRoots()
+	if err != nil || list == nil {
+		return nil, err
 	}
 	// In parallel: this takes most of the time before the root is mounted.
 	results := make(chan error, len(list))
@@ -46,24 +55,16 @@ func verifyRoots() ([]roots.Root, error) {
 	return list, nil
 }
 
-// mountRoots mounts the root at newRoot.
-func mountRoots(list []roots.Root) error {
-	loadModules("load-root")
-	for _, root := range list {
-		target := newRoot
-		if root.Target != "" {
-			target += "/" + root.Target
-		}
-		// Mount the file itself, without a loop device: this needs CONFIG_EROFS_FS_BACKED_BY_FILE
-		// and a ramfs.
-		err := unix.Mount("/"+root.File, target, "erofs", unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NODEV, "")
-		if errors.Is(err, unix.ENOTBLK) {
-			err = fmt.Errorf("%w: mounting a file needs CONFIG_EROFS_FS_BACKED_BY_FILE and rootfstype=ramfs", err)
-		}
-		if err != nil {
-			return &os.PathError{Op: "mount", Path: "/" + root.File, Err: err}
-		}
+// mountRoot mounts a file system of the initramfs, which is the working directory.
+func mountRoot(root roots.Root, target string, flags uintptr) error {
+	// Mount the file itself, without a loop device: this needs CONFIG_EROFS_FS_BACKED_BY_FILE and a
+	// ramfs.
+	err := unix.Mount(root.File, target, "erofs", unix.MS_RDONLY|flags, "")
+	if errors.Is(err, unix.ENOTBLK) {
+		err = fmt.Errorf("%w: mounting a file needs CONFIG_EROFS_FS_BACKED_BY_FILE and rootfstype=ramfs", err)
 	}
-	step("roots")
+	if err != nil {
+		return &os.PathError{Op: "mount", Path: "/" + root.File, Err: err}
+	}
 	return nil
 }

@@ -4,10 +4,11 @@
 //	attack NAME: EPERM          an error of the kernel
 //	attack NAME: OPEN           the attempt succeeded
 //
-// Afterwards a service keeps running; "attack once" exits. "attack victim" is a service for others
-// to attack. "attack bound" binds a directory that others can change. "attack done" exits with 0
-// once all attempts were made. "attack digest" prints a digest of the machine's root; "attack
-// serve-digest" is a service that sends it to "attack ask-digest".
+// Afterwards a service keeps running; "attack once" exits. "attack base" makes only some attempts.
+// "attack victim" is a service for others to attack. "attack bound" binds a directory that others
+// can change. "attack done" exits with 0 once all attempts were made. "attack digest" prints a
+// digest of the machine's root; "attack serve-digest" is a service that sends it to "attack
+// ask-digest".
 package main
 
 import (
@@ -28,19 +29,22 @@ type attempt struct {
 }
 
 func main() {
+	if len(os.Args) == 3 {
+		partsOf[os.Args[1]](os.Args[2])
+		return
+	}
 	if len(os.Args) == 2 {
 		if part, found := parts[os.Args[1]]; found {
 			part()
 			return
 		}
 	}
-	attack()
+	attack(files, kernel, processes, network, base, shared, resources)
 	wait()
 }
 
-// attack makes all attempts.
-func attack() {
-	all := [][]attempt{files, kernel, processes, network, resources}
+// attack makes attempts.
+func attack(all ...[]attempt) {
 	for _, attempts := range all {
 		for _, a := range attempts {
 			fmt.Printf("attack %s: %s\n", a.name, result(a.do()))
@@ -58,7 +62,9 @@ const doneFile = "/tmp/done"
 
 // parts are the modes of this program, by their argument.
 var parts = map[string]func(){
-	"once":         attack,
+	"once":         func() { attack(files, kernel, processes, network, base, shared, resources) },
+	"base":         func() { attack(base); wait() },
+	"detach":       func() { fmt.Println(result(detach())) },
 	"victim":       victim,
 	"bound":        bound,
 	"eat":          eatMemory,
@@ -73,6 +79,9 @@ var parts = map[string]func(){
 		}
 	},
 }
+
+// partsOf are the modes with an argument.
+var partsOf = map[string]func(string){"hold": hold, "take": takeOne}
 
 func wait() {
 	signals := make(chan os.Signal, 1)

@@ -65,7 +65,8 @@ func dial(network, address string, timeout time.Duration) error {
 
 // reach connects to another container. A network that both share by configuration does not count.
 func reach(network, address string) error {
-	connection, err := net.DialTimeout(network, address, time.Second)
+	// Emulation may be slow.
+	connection, err := net.DialTimeout(network, address, 30*time.Second)
 	if err != nil {
 		return err
 	}
@@ -97,6 +98,13 @@ func victim() {
 	}
 	if _, err := unix.AddKey("user", "attack-victim", []byte("secret"), unix.KEY_SPEC_USER_KEYRING); err != nil {
 		fmt.Println("add key:", err)
+	}
+	if _, err := unix.SysvShmGet(victimShm, 4096, unix.IPC_CREAT|0o666); err != nil {
+		fmt.Println("shared memory:", err)
+	}
+	if err := serveShares(); err != nil {
+		fmt.Println(err)
+		os.Exit(1)
 	}
 	for i := 0; ; i++ {
 		// Emulation may be slow; only a hang counts.

@@ -32,7 +32,9 @@ var resources = []attempt{
 		return nil
 	}},
 	{"fill-log", func() error {
-		// The log is limited; the test checks the limit, and the logs of others.
+		// The log is limited; the test checks the limit, and the logs of others. The results so far
+		// must be in the log before.
+		time.Sleep(2 * time.Second)
 		log := os.Stderr
 		if service, err := os.OpenFile("/proc/1/fd/2", os.O_WRONLY, 0); err == nil {
 			defer service.Close()

@@ -14,6 +14,8 @@ export interface ComposedImage {
   readonly pcr11?: string;
   /** Problems of the image for its users. */
   readonly warnings: readonly string[];
+  /** Permissions of containers beyond the defaults, such as `services/docker: mount`. */
+  readonly allowances: readonly string[];
   /** Undefined without an audit hook. */
   readonly audit?: ImageAudit;
 }

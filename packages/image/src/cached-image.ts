@@ -7,7 +7,7 @@ import { KnownFiles } from './output/known-files.ts';
 /** The result of `buildImage` as stored in the action cache. */
 export interface CachedImage extends Pick<
   BuiltImage,
-  'files' | 'minimumMemory' | 'policies' | 'trust' | 'audit' | 'warnings'
+  'files' | 'minimumMemory' | 'policies' | 'trust' | 'audit' | 'warnings' | 'allowances'
 > {
   /** Names of the packages in the image. */
   readonly packages: readonly string[];
@@ -16,7 +16,7 @@ export interface CachedImage extends Pick<
 
 /** Returns the part of a result that the action cache keeps. */
 export function toCachedImage(image: BuiltImage): CachedImage {
-  const { files, minimumMemory, policies, trust, audit, warnings } = image;
+  const { files, minimumMemory, policies, trust, audit, warnings, allowances } = image;
   return {
     packages: image.packages.map(({ item }) => item.name),
     files,
@@ -26,6 +26,7 @@ export function toCachedImage(image: BuiltImage): CachedImage {
     variables: Object.fromEntries(image.variables),
     audit,
     warnings,
+    allowances,
   };
 }
 

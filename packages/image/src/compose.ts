@@ -25,6 +25,7 @@ import { imageStatement } from './provenance.ts';
 import { SBOM_SUFFIXES } from './sbom.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import type { ComposedImage } from './built-image.ts';
+import { allowancesOf } from './tree/allowances.ts';
 import { missingKeys } from './tree/files.ts';
 import { ImageCaches } from './image-caches.ts';
 
@@ -86,6 +87,7 @@ export async function composeConfig(
         minimumMemory: initrd?.minimumMemory,
         pcr11: uki?.pcr11,
         warnings: missingKeys(config, plan.root),
+        allowances: await allowancesOf(plan.root),
       };
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;

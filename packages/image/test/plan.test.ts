@@ -5,6 +5,7 @@ import { digestOf, parseYaml } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { ImageCaches } from '../src/image-caches.ts';
+import { allowancesOf } from '../src/tree/allowances.ts';
 import { type PackageImage, type Plan, planImage, type PlanOptions } from '../src/plan.ts';
 import { parseConfig, collect, image, PLATFORM, tarBytes, tempDir, tempStore } from './support.ts';
 
@@ -490,4 +491,29 @@ services: [{name: b, image: "lkt/s:1@${digest}"}]
       'usr/share/lkt/manifest',
     ]);
   });
+});
+
+it('lists what each container may do beyond the defaults', async () => {
+  const store = await tempStore();
+  const Labels = {
+    'lkt.guest.features': 'seccomp',
+    'org.mobyproject.config': '{"allow":["mount"],"ipc":"host"}',
+  };
+  const reference = `"lkt/a:1@${await image(store, [{ init: 'x' }], { Labels })}"`;
+  const { root } = await plan(
+    store,
+    `init: [${reference}]
+onboot:
+  - {name: format, image: ${reference}, allow: [namespaces, bpf, bpf], ipc: new}
+services:
+  - {name: a, image: ${reference}}
+  - {name: b, image: ${reference}, allow: [], ipc: new}
+  - {name: c, image: ${reference}, allow: [], ipc: new, seccomp: {defaultAction: SCMP_ACT_ALLOW}}
+`,
+  );
+  expect(await allowancesOf(root)).toEqual([
+    'onboot/000-format: bpf, namespaces',
+    'services/a: ipc, mount',
+    'services/c: its own seccomp',
+  ]);
 });

@@ -22,9 +22,7 @@ import (
 // error.
 //
 // A source that is read-only on the machine becomes read-only in the container, whatever the
-// options say: a bind mount has flags of its own, and a config without "ro" would make the
-// machine's root writable. This does not apply to a container with CAP_SYS_ADMIN, which can change
-// the flags itself.
+// options say: the kernel refuses a writable bind mount of the machine's root.
 func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	var spec map[string]json.RawMessage
 	var mounts []map[string]json.RawMessage
@@ -39,10 +37,6 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 		return data, func() {}, nil
 	}
 	if err := errors.Join(json.Unmarshal(spec["mounts"], &mounts), json.Unmarshal(spec["mounts"], &binds)); err != nil {
-		return nil, nil, err
-	}
-	isAdmin, err := hasSysAdmin(data)
-	if err != nil {
 		return nil, nil, err
 	}
 	var made []string
@@ -67,7 +61,7 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 			made = append(made, target)
 			mounts[i]["source"], err = json.Marshal(target)
 		}
-		if !isWritable && !isAdmin && err == nil {
+		if !isWritable && err == nil {
 			mounts[i]["options"], err = json.Marshal(readOnlyOptions(bind.Options))
 		}
 		if err != nil {

@@ -125,7 +125,7 @@ func testBindsKeepReadOnly(t *testing.T) {
 	}
 	for capability, want := range map[string][3]string{
 		"CAP_KILL":      {"rbind ro", "ro", "rw bind"},
-		"CAP_SYS_ADMIN": {"rw rbind", "", "rw bind"},
+		"CAP_SYS_ADMIN": {"rbind ro", "ro", "rw bind"},
 	} {
 		config := fmt.Sprintf(`{"hostname": "x", "process": {"capabilities": {"bounding": [%q]}}, "mounts": [
 			{"destination": "/a", "source": %q, "options": ["rw", "rbind"]}, {"destination": "/b", "type": "bind", "source": %q},

@@ -8,8 +8,8 @@ package confine
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
+	"strings"
 )
 
 // readOnlyPaths are files that containers may read but not change.
@@ -31,13 +31,16 @@ var maskedPaths = []string{
 // Config returns the config.json of a container (OCI runtime spec) with these restrictions, where
 // the config does not define its own:
 //
+//   - A filter of system calls.
+//   - An IPC and a cgroup namespace.
+//   - Limits of memory, tasks and terminals, and a preference of the OOM killer.
 //   - readonlyPaths and maskedPaths.
 //   - sysfs is read-only unless its options contain "rw": kernel/uevent_helper names a program that
 //     the kernel starts.
 //   - tmpfs is nosuid and nodev unless its options contain "suid" or "dev".
-//   - A cgroup namespace, a limit of tasks, and a seccomp filter.
 //
-// A container with CAP_SYS_ADMIN could undo most of this, so its config is returned unchanged.
+// The last three do not apply to a container with CAP_SYS_ADMIN that may also mount, since it could
+// undo them.
 func Config(data []byte) ([]byte, error) {
 	var spec, linux map[string]json.RawMessage
 	if err := json.Unmarshal(data, &spec); err != nil {
@@ -50,45 +53,98 @@ func Config(data []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if spec["linux"] == nil || slices.Contains(capabilities, "CAP_SYS_ADMIN") {
+	allowed, err := allowedWords(data)
+	if err != nil {
+		return nil, err
+	}
+	if spec["linux"] == nil {
 		return data, nil
 	}
 	if err := json.Unmarshal(spec["linux"], &linux); err != nil {
 		return nil, err
 	}
-	paths := readOnlyPaths
-	if !slices.Contains(capabilities, "CAP_NET_ADMIN") {
-		paths = append(slices.Clone(paths), networkPath)
-	}
-	for key, value := range map[string]any{"readonlyPaths": paths, "maskedPaths": maskedPaths, "seccomp": seccompFilter} {
-		if _, found := linux[key]; found {
-			continue
+	isOpen := canUndo(capabilities, allowed)
+	defaults := map[string]any{"seccomp": filterFor(capabilities, allowed)}
+	if !isOpen {
+		defaults["readonlyPaths"], defaults["maskedPaths"] = readOnlyPaths, maskedPaths
+		if !slices.Contains(capabilities, "CAP_NET_ADMIN") {
+			defaults["readonlyPaths"] = append(slices.Clone(readOnlyPaths), networkPath)
 		}
-		text, err := json.Marshal(value)
-		if err != nil {
-			return nil, err
-		}
-		linux[key] = text
 	}
-	if linux["namespaces"], err = namespaces(linux["namespaces"]); err != nil {
+	if err := addDefaults(linux, defaults); err != nil {
+		return nil, err
+	}
+	var namespaceTypes []string
+	if !isOpen {
+		namespaceTypes = append(namespaceTypes, "cgroup")
+	}
+	if !slices.Contains(allowed, allowIPC) {
+		namespaceTypes = append(namespaceTypes, "ipc")
+	}
+	if linux["namespaces"], err = namespaces(linux["namespaces"], namespaceTypes); err != nil {
 		return nil, err
 	}
 	if linux["resources"], err = resources(linux["resources"]); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(linux)
-	if err != nil {
+	if spec["linux"], err = json.Marshal(linux); err != nil {
 		return nil, err
 	}
-	spec["linux"] = text
-	if spec["mounts"], err = mounts(spec["mounts"]); err != nil {
+	if spec["process"], err = process(spec["process"]); err != nil {
+		return nil, err
+	}
+	if spec["mounts"], err = mounts(spec["mounts"], isOpen); err != nil {
 		return nil, err
 	}
 	return json.Marshal(spec)
 }
 
-// namespaces adds a cgroup namespace. Without one, a container sees the cgroups of all containers.
-func namespaces(data json.RawMessage) (json.RawMessage, error) {
+// canUndo reports whether a container could make paths writable that Config protects.
+func canUndo(capabilities, allowed []string) bool {
+	return slices.Contains(capabilities, "CAP_SYS_ADMIN") && (slices.Contains(allowed, allowMount) || slices.Contains(allowed, allowKernel))
+}
+
+// addDefaults adds those that object lacks, or has as null.
+func addDefaults(object map[string]json.RawMessage, defaults map[string]any) error {
+	for key, value := range defaults {
+		if has(object, key) {
+			continue
+		}
+		text, err := json.Marshal(value)
+		if err != nil {
+			return err
+		}
+		object[key] = text
+	}
+	return nil
+}
+
+func has(object map[string]json.RawMessage, key string) bool {
+	value, found := object[key]
+	return found && string(value) != "null"
+}
+
+// defaultOOMScore makes the OOM killer prefer a container to PID 1, containerd, and the containers
+// of the system, which have negative scores in their labels. Otherwise a container inherits the
+// score of its runtime, which must not be killed.
+const defaultOOMScore = 500
+
+func process(data json.RawMessage) (json.RawMessage, error) {
+	fields := map[string]json.RawMessage{}
+	if data != nil {
+		if err := json.Unmarshal(data, &fields); err != nil {
+			return nil, err
+		}
+	}
+	if err := addDefaults(fields, map[string]any{"oomScoreAdj": defaultOOMScore}); err != nil {
+		return nil, err
+	}
+	return json.Marshal(fields)
+}
+
+// namespaces adds new namespaces. Without a cgroup namespace, a container sees the cgroups of all
+// containers. In the machine's IPC namespace, shared memory outlives a container and its limits.
+func namespaces(data json.RawMessage, types []string) (json.RawMessage, error) {
 	type namespace struct {
 		Type string `json:"type"`
 		Path string `json:"path,omitempty"`
@@ -99,33 +155,12 @@ func namespaces(data json.RawMessage) (json.RawMessage, error) {
 			return nil, err
 		}
 	}
-	if !slices.ContainsFunc(list, func(n namespace) bool { return n.Type == "cgroup" }) {
-		list = append(list, namespace{Type: "cgroup"})
-	}
-	return json.Marshal(list)
-}
-
-// defaultPidsLimit is podman's default.
-const defaultPidsLimit = 2048
-
-// resources adds a default limit of processes and threads, because all containers and PID
-// 1 share one pool.
-func resources(data json.RawMessage) (json.RawMessage, error) {
-	limits := map[string]json.RawMessage{}
-	if data != nil {
-		if err := json.Unmarshal(data, &limits); err != nil {
-			return nil, err
+	for _, kind := range types {
+		if !slices.ContainsFunc(list, func(n namespace) bool { return n.Type == kind }) {
+			list = append(list, namespace{Type: kind})
 		}
 	}
-	if pids, found := limits["pids"]; !found || string(pids) == "null" {
-		limits["pids"] = json.RawMessage(fmt.Sprintf(`{"limit":%d}`, defaultPidsLimit))
-	}
-	return json.Marshal(limits)
-}
-
-func hasSysAdmin(config []byte) (bool, error) {
-	capabilities, err := boundingSet(config)
-	return slices.Contains(capabilities, "CAP_SYS_ADMIN"), err
+	return json.Marshal(list)
 }
 
 // boundingSet returns the capabilities in the container's bounding set.
@@ -139,8 +174,12 @@ func boundingSet(config []byte) ([]string, error) {
 	return spec.Process.Capabilities.Bounding, err
 }
 
-// mounts adds default options to sysfs and tmpfs mounts.
-func mounts(data json.RawMessage) (json.RawMessage, error) {
+// terminals limits the pseudoterminals of a container; all containers share 4096.
+const terminals = "max=256"
+
+// mounts adds default options to devpts, sysfs and tmpfs mounts, of an open container to devpts
+// only.
+func mounts(data json.RawMessage, isOpen bool) (json.RawMessage, error) {
 	list := []map[string]json.RawMessage{}
 	if data != nil {
 		if err := json.Unmarshal(data, &list); err != nil {
@@ -159,6 +198,12 @@ func mounts(data json.RawMessage) (json.RawMessage, error) {
 			}
 		}
 		switch {
+		case kind == "devpts":
+			if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "max=") }) {
+				options = append(options, terminals)
+			}
+		case isOpen:
+			continue
 		case kind == "sysfs":
 			options = addDefault(options, "ro", "rw")
 		case kind == "tmpfs" && destination == "/dev":

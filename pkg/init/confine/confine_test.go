@@ -79,7 +79,7 @@ func mountsOf(t *testing.T, capabilities, mounts string) (options [][]string) {
 func TestSysfsIsReadOnly(t *testing.T) {
 	mounts := `[{"destination": "/sys", "type": "sysfs", "source": "sysfs", "options": ["nosuid"]},
 		{"destination": "/also", "type": "sysfs"}, {"destination": "/proc", "type": "proc", "options": ["nosuid"]}]`
-	for capabilities, closed := range map[string]bool{``: true, `"CAP_NET_ADMIN"`: true, `"CAP_SYS_ADMIN"`: false} {
+	for capabilities, closed := range map[string]bool{``: true, `"CAP_NET_ADMIN"`: true, `"CAP_SYS_ADMIN"`: true} {
 		options := mountsOf(t, capabilities, mounts)
 		if len(options) != 3 || slices.Contains(options[0], "ro") != closed || slices.Contains(options[1], "ro") != closed ||
 			!slices.Contains(options[0], "nosuid") || slices.Contains(options[2], "ro") {
@@ -132,25 +132,11 @@ func linuxOf(t *testing.T, capabilities, linux string) (is struct {
 	return is
 }
 
-func TestSeccompRejectsKeyCalls(t *testing.T) {
-	is := linuxOf(t, "", `{}`).Seccomp
-	if is == nil || is.DefaultAction != "SCMP_ACT_ALLOW" || len(is.Architectures) == 0 || !slices.Contains(is.Syscalls[0].Names, "keyctl") {
-		t.Errorf("%+v", is)
-	}
-	own := linuxOf(t, "", `{"seccomp": {"defaultAction": "SCMP_ACT_ERRNO"}}`).Seccomp
-	if own.DefaultAction != "SCMP_ACT_ERRNO" || own.Syscalls != nil {
-		t.Errorf("%+v", own)
-	}
-	if is := linuxOf(t, `"CAP_SYS_ADMIN"`, `{}`).Seccomp; is != nil {
-		t.Errorf("%+v", is)
-	}
-}
-
-func TestConfigAddsOneCgroupNamespace(t *testing.T) {
+func TestConfigAddsNamespaces(t *testing.T) {
 	for linux, want := range map[string]string{
-		`{}`: "[{cgroup }]",
-		`{"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/x"}]}`: "[{pid } {network /run/x} {cgroup }]",
-		`{"namespaces": [{"type": "cgroup", "path": "/run/y"}]}`:                   "[{cgroup /run/y}]",
+		`{}`: "[{cgroup } {ipc }]",
+		`{"namespaces": [{"type": "pid"}, {"type": "network", "path": "/run/x"}]}`: "[{pid } {network /run/x} {cgroup } {ipc }]",
+		`{"namespaces": [{"type": "cgroup", "path": "/run/y"}, {"type": "ipc"}]}`:  "[{cgroup /run/y} {ipc }]",
 	} {
 		if got := fmt.Sprint(linuxOf(t, "", linux).Namespaces); got != want {
 			t.Errorf("%s instead of %s", got, want)
@@ -163,9 +149,12 @@ func TestConfigKeepsOwnPaths(t *testing.T) {
 	if !slices.Equal(readonly, []string{"/proc/bus"}) || len(masked) == 0 {
 		t.Error(readonly, masked)
 	}
-	readonly, masked = confined(t, `{"hostname": "x", "linux": {}, "process": {"capabilities": {"bounding": ["CAP_SYS_ADMIN"]}}}`)
-	if readonly != nil || masked != nil {
-		t.Error(readonly, masked)
+	for _, word := range []string{"mount", "kernel"} {
+		readonly, masked = confined(t, `{"hostname": "x", "linux": {}, "annotations": {"lkt.allow": "ipc `+word+`"},
+			"process": {"capabilities": {"bounding": ["CAP_SYS_ADMIN"]}}}`)
+		if readonly != nil || masked != nil {
+			t.Error(word, readonly, masked)
+		}
 	}
 }
 
@@ -173,6 +162,7 @@ func TestConfigRejectsInvalidJSON(t *testing.T) {
 	for _, text := range []string{
 		"", "[]", `{"linux": 1}`, `{"process": {"capabilities": 1}}`, `{"linux": {}, "mounts": 1}`,
 		`{"linux": {}, "mounts": [{"options": 1}]}`, `{"linux": {"namespaces": 1}}`,
+		`{"linux": {"resources": []}}`, `{"linux": {"resources": {"memory": 1}}}`, `{"linux": {}, "annotations": 1}`,
 	} {
 		if _, err := Config([]byte(text)); err == nil {
 			t.Errorf("accepted %q", text)
@@ -180,28 +170,26 @@ func TestConfigRejectsInvalidJSON(t *testing.T) {
 	}
 }
 
-func TestConfigLimitsPids(t *testing.T) {
-	for linux, want := range map[string]string{
-		`{}`: `{"pids":{"limit":2048}}`,
-		`{"resources": {"memory": {"limit": 9}}}`: `{"memory":{"limit":9},"pids":{"limit":2048}}`,
-		`{"resources": {"pids": {"limit": 64}}}`:  `{"pids":{"limit":64}}`,
-		`{"resources": {"pids": null}}`:           `{"pids":{"limit":2048}}`,
-	} {
-		data, err := Config([]byte(`{"linux": ` + linux + `}`))
+func TestTerminalsAreLimited(t *testing.T) {
+	for options, want := range map[string]string{`["newinstance"]`: "newinstance max=256", `["max=9"]`: "max=9"} {
+		for _, capability := range []string{"", `"CAP_SYS_ADMIN"`} {
+			got := mountsOf(t, capability, `[{"destination": "/dev/pts", "type": "devpts", "options": `+options+`}]`)
+			if strings.Join(got[0], " ") != want {
+				t.Error(options, got)
+			}
+		}
+	}
+}
+
+func TestOOMKillerPrefersContainers(t *testing.T) {
+	for process, want := range map[string]int{`{}`: defaultOOMScore, `{"oomScoreAdj": -9}`: -9, `{"oomScoreAdj": 0}`: 0} {
+		data, err := Config([]byte(`{"linux": {}, "process": ` + process + `}`))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var spec struct {
-			Linux struct{ Resources json.RawMessage }
+		var spec struct{ Process struct{ OOMScoreAdj int } }
+		if err := json.Unmarshal(data, &spec); err != nil || spec.Process.OOMScoreAdj != want {
+			t.Error(process, spec, err)
 		}
-		if err := json.Unmarshal(data, &spec); err != nil {
-			t.Fatal(err)
-		}
-		if got := string(spec.Linux.Resources); got != want {
-			t.Errorf("%s: %s", linux, got)
-		}
-	}
-	if _, err := Config([]byte(`{"linux": {"resources": []}}`)); err == nil {
-		t.Error("accepted a list as resources")
 	}
 }

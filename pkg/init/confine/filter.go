@@ -1,22 +1,45 @@
 package confine
 
-import "runtime"
+import (
+	"runtime"
+	"slices"
+)
 
-// seccompFilter rejects system calls that Docker's profile rejects too and that neither namespaces
-// nor capabilities confine: the keys of a user are shared by all containers with this user.
-// io_uring and userfaultfd bypass other filters and ease kernel exploits.
-var seccompFilter = seccomp{
-	DefaultAction: "SCMP_ACT_ALLOW",
-	Architectures: map[string][]string{
-		"amd64": {"SCMP_ARCH_X86_64", "SCMP_ARCH_X86", "SCMP_ARCH_X32"},
-		"arm64": {"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"},
-	}[runtime.GOARCH],
-	Syscalls: []rule{{
-		Names: []string{
-			"add_key", "keyctl", "request_key", "io_uring_setup", "io_uring_enter", "io_uring_register", "userfaultfd",
-		},
-		Action: "SCMP_ACT_ERRNO",
-	}},
+// filterFor returns the filter of system calls of a container: those of Docker's default profile,
+// with these differences. Calls that mount, enter or create namespaces, and bpf, need a word of the
+// config, not only CAP_SYS_ADMIN. Only the machine's own architecture is allowed. Others fail with
+// EPERM.
+func filterFor(capabilities, allowed []string) seccomp {
+	names := slices.Clone(baseCalls)
+	for _, name := range capabilities {
+		names = append(names, capabilityCalls[name]...)
+	}
+	for _, word := range allowed {
+		names = append(names, allowedCalls[word]...)
+	}
+	slices.Sort(names)
+	rules := []rule{{Names: slices.Compact(names), Action: "SCMP_ACT_ALLOW"}}
+	if !slices.Contains(allowed, allowNamespaces) {
+		const newNamespaces = 0x7e020000 // the flags CLONE_NEW… of clone
+		noSuchCall := uint(38)           // ENOSYS: the C library then uses clone
+		rules = append(rules,
+			rule{Names: []string{"clone"}, Action: "SCMP_ACT_ALLOW", Args: []argument{{Value: newNamespaces, Op: "SCMP_CMP_MASKED_EQ"}}},
+			rule{Names: []string{"clone3"}, Action: "SCMP_ACT_ERRNO", Error: &noSuchCall},
+		)
+	}
+	if !slices.Contains(allowed, allowVSock) {
+		const vsock = 40 // AF_VSOCK: the hypervisor, which no network namespace separates
+		rules = append(rules, rule{Names: []string{"socket"}, Action: "SCMP_ACT_ALLOW", Args: []argument{{Value: vsock, Op: "SCMP_CMP_NE"}}})
+	}
+	// Linux, Linux with 16-bit numbers, 32-bit, both, and the query of personality.
+	for _, value := range []uint64{0, 0x8, 0x20000, 0x20008, 0xffffffff} {
+		rules = append(rules, rule{Names: []string{"personality"}, Action: "SCMP_ACT_ALLOW", Args: []argument{{Value: value, Op: "SCMP_CMP_EQ"}}})
+	}
+	return seccomp{
+		DefaultAction: "SCMP_ACT_ERRNO",
+		Architectures: map[string][]string{"amd64": {"SCMP_ARCH_X86_64"}, "arm64": {"SCMP_ARCH_AARCH64"}}[runtime.GOARCH],
+		Syscalls:      rules,
+	}
 }
 
 // seccomp is linux.seccomp of the OCI runtime spec. The default error is EPERM.
@@ -27,6 +50,15 @@ type seccomp struct {
 }
 
 type rule struct {
-	Names  []string `json:"names"`
-	Action string   `json:"action"`
+	Names  []string   `json:"names"`
+	Action string     `json:"action"`
+	Error  *uint      `json:"errnoRet,omitempty"`
+	Args   []argument `json:"args,omitempty"`
+}
+
+type argument struct {
+	Index    uint   `json:"index"`
+	Value    uint64 `json:"value"`
+	ValueTwo uint64 `json:"valueTwo"`
+	Op       string `json:"op"`
 }

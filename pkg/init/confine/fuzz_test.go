@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// FuzzConfig checks that a container without CAP_SYS_ADMIN gets the restrictions, whether the
+// FuzzConfig checks that a container that cannot undo them gets the restrictions, whether the
 // runtime ignores the case of keys (runc) or not (crun).
 func FuzzConfig(f *testing.F) {
 	f.Add([]byte(`{"hostname": "x", "linux": {}}`))
 	f.Add([]byte(`{"process": {"capabilities": {"bounding": ["CAP_SYS_ADMIN"]}}, "linux": {}}`))
 	f.Add([]byte(`{"linux": {"readonlyPaths": ["/a"], "resources": {"pids": null}, "namespaces": [{"type": "net"}]}}`))
 	f.Add([]byte(`{"mounts": [{"destination": "/sys", "type": "sysfs", "options": ["rw"]}, {"type": "tmpfs"}], "linux": {}}`))
+	f.Add([]byte(`{"linux": {"seccomp": null, "resources": {"memory": {"limit": null}}}, "annotations": {"lkt.allow": "mount"}}`))
 	f.Add([]byte(`{"Linux": {}, "linux": {"maskedpaths": []}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		out, err := Config(data)
@@ -24,7 +25,12 @@ func FuzzConfig(f *testing.F) {
 		if err != nil {
 			t.Fatalf("rejects its own result %s: %v", out, err)
 		}
-		if isAdmin, err := hasSysAdmin(out); err != nil || isAdmin {
+		capabilities, err := boundingSet(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		allowed, err := allowedWords(out)
+		if err != nil || canUndo(capabilities, allowed) {
 			return
 		}
 		if bytes.Equal(out, data) && !bytes.Contains(data, []byte(`"linux"`)) {

@@ -8,11 +8,12 @@ import (
 
 // checkedKeys are the keys that this package reads or sets, by the object that has them.
 var checkedKeys = map[string][]string{
-	"":             {"linux", "mounts", "process", "root"},
-	"process":      {"capabilities"},
+	"":             {"annotations", "linux", "mounts", "process", "root"},
+	"process":      {"capabilities", "oomScoreAdj"},
 	"capabilities": {"bounding"},
 	"linux":        {"maskedPaths", "namespaces", "readonlyPaths", "resources", "seccomp"},
-	"resources":    {"pids"},
+	"memory":       {"limit"},
+	"resources":    {"memory", "pids"},
 	"mounts":       {"destination", "options", "source", "type"},
 	"namespaces":   {"path", "type"},
 }

@@ -165,7 +165,7 @@ describe.each([
     const found = [...guest.console().matchAll(/: \/proc\/sys\/[\w/]+\/(\w+): (\S+)\r?$/gm)];
     expect(Object.fromEntries(found.map(([, key, value]) => [key, value]))).toEqual({
       swappiness: '42',
-      max_user_instances: '8192',
+      max_user_instances: '2147483647',
       max_map_count: '100000',
     });
     at('/etc/sysctl.d/90-own.conf:2: unknown parameter vm.not_there');

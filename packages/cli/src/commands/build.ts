@@ -55,6 +55,8 @@ interface Result {
   readonly minimumMemory?: number;
   /** The value of TPM register 11 when the EFI program starts. */
   readonly pcr11?: string;
+  /** Permissions of containers beyond the defaults, such as `services/docker: mount`. */
+  readonly allowances?: readonly string[];
   /** Names of the trust policies in force. */
   readonly policies?: readonly string[];
   /** The policy result of each image, where a policy requires one. */
@@ -209,18 +211,20 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
   #show(summary: Summary, { environment: { cwd }, reporter }: Session): Result {
     // After the result was cached: a cached result repeats its own warnings.
     warn(reporter, summary.warnings);
-    const { audit, files, minimumMemory, pcr11, policies, trust, variables } = summary;
+    const { allowances, audit, files, minimumMemory, pcr11, policies, trust, variables } = summary;
     this.endProgress();
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     if (pcr11 !== undefined) this.log(`PCR 11  ${pcr11}`);
     if (audit !== undefined) this.log(auditLine(audit));
     if (policies.length > 0) this.log(`policy  ${policies.join(', ')}`);
+    for (const line of allowances) this.log(`allows  ${line}`);
     return {
       files,
       ...auditResult(audit),
       minimumMemory,
       pcr11,
+      allowances: allowances.length === 0 ? undefined : allowances,
       policies: policies.length === 0 ? undefined : policies,
       trust: trust.length === 0 ? undefined : trust,
       variables: Object.keys(variables).length === 0 ? undefined : variables,

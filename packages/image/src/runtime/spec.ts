@@ -32,9 +32,19 @@ export function containerSpec(settings: Settings, context: SpecContext): string 
     root: { path: 'rootfs', readonly: isReadonly ? true : undefined },
     hostname: filledText(settings.hostname),
     mounts: containerMounts(settings, isReadonly, context.volumes),
-    annotations: filledMap(settings.annotations),
+    annotations: filledMap(annotationsOf(settings)),
     linux: linuxOf(settings),
   });
+}
+
+/** Lists for init what the container may do beyond the defaults: docs/image-yml.md#allow. */
+export const ALLOW_ANNOTATION = 'lkt.allow';
+
+/** Init gives a container an IPC namespace unless the config names the machine's. */
+function annotationsOf({ allow = [], annotations, ipc }: Settings): Record<string, string> {
+  const words = [...new Set([...allow, ...(ipc === 'host' || ipc === 'root' ? ['ipc'] : [])])];
+  if (words.length === 0) return { ...annotations };
+  return { ...annotations, [ALLOW_ANNOTATION]: words.toSorted().join(' ') };
 }
 
 function processOf(settings: Settings, { ids }: SpecContext): GoValue {

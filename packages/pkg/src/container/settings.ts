@@ -20,6 +20,7 @@ import {
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
+import { type Allowance, ALLOWANCES } from './allow.ts';
 import { CAPABILITY_NAMES } from './capabilities.ts';
 import { type Device, DEVICES } from './devices.ts';
 import { BINDS, ID_MAPPINGS, type IdMapping, type Mount, MOUNTS, TMPFS } from './mounts.ts';
@@ -81,6 +82,8 @@ export interface Settings {
   readonly annotations?: Readonly<Record<string, string>>;
   readonly runtime?: RuntimeSettings;
   readonly seccomp?: Seccomp;
+  /** Permissions beyond the defaults. */
+  readonly allow?: readonly Allowance[];
   /** Name of an AppArmor profile that the kernel has loaded. */
   readonly apparmor?: string;
   readonly restart?: RestartPolicy;
@@ -150,6 +153,7 @@ const FIELDS = {
   annotations: optional(TEXT_MAP, 'metadata for other tools'),
   runtime: optional(RUNTIME, 'actions of init for the container'),
   seccomp: optional(SECCOMP, 'filter of system calls'),
+  allow: optional(ALLOWANCES, 'what the container may do beyond the defaults'),
   apparmor: omitEmpty(text(), 'AppArmor profile'),
   restart: optional(RESTART_POLICY, 'when to restart a service'),
   after: optional(SERVICE_DEPENDENCIES, 'services that must be ready before this service starts'),

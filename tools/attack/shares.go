@@ -1,0 +1,186 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// share is a resource of which the kernel has a limited number for the machine or for a user, who
+// is the same in several containers.
+type share struct {
+	// most exceeds the kernel's default limit.
+	most int
+	// take takes the next one, until the process ends.
+	take func(number int) error
+}
+
+var shares = map[string]share{
+	"terminals": {5000, func(int) error {
+		_, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
+		return err
+	}},
+	"inotify": {9000, func(int) error {
+		_, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+		return err
+	}},
+	"pipes": {1500, func(int) error {
+		var ends [2]int
+		if err := unix.Pipe2(ends[:], unix.O_CLOEXEC); err != nil {
+			return err
+		}
+		if size, err := unix.FcntlInt(uintptr(ends[0]), unix.F_GETPIPE_SZ, 0); err != nil || size < 65536 {
+			return fmt.Errorf("only %d bytes", size)
+		}
+		return nil
+	}},
+	"queues": {300, func(number int) error {
+		name, err := unix.BytePtrFromString(fmt.Sprintf("%d-%d", os.Getpid(), number))
+		if err != nil {
+			return err
+		}
+		_, _, errno := unix.Syscall6(unix.SYS_MQ_OPEN, uintptr(unsafe.Pointer(name)), unix.O_CREAT|unix.O_RDWR|unix.O_CLOEXEC, 0o600, 0, 0, 0)
+		_, _, _ = unix.Syscall(unix.SYS_MQ_UNLINK, uintptr(unsafe.Pointer(name)), 0, 0)
+		return errorOf(errno)
+	}},
+	"timers": {20000, func(int) error {
+		var id int32
+		_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&id)))
+		return errorOf(errno)
+	}},
+}
+
+func errorOf(errno unix.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return errno
+}
+
+// sharesAddress is where the victim takes one of each resource, in the machine's network.
+const sharesAddress = "127.0.0.1:4244"
+
+// fillShare takes all of a resource in a child process, and meanwhile lets the victim take one.
+func fillShare(name string) attempt {
+	return attempt{"fill-" + name, func() error {
+		c := exec.Command("/proc/self/exe", "hold", name)
+		in, err := c.StdinPipe()
+		if err != nil {
+			return err
+		}
+		out, err := c.StdoutPipe()
+		if err != nil {
+			return err
+		}
+		if err := c.Start(); err != nil {
+			return err
+		}
+		_ = write(fmt.Sprintf("/proc/%d/oom_score_adj", c.Process.Pid), "1000")
+		_, _ = out.Read(make([]byte, 1)) // until it holds all, or was killed
+		problem := askVictim(name)
+		_ = in.Close()
+		_ = c.Wait()
+		if problem != "" {
+			fmt.Printf("victim without %s: %s\n", name, problem)
+			return nil
+		}
+		return stopped("own limit")
+	}}
+}
+
+// hold takes all of a resource, and holds it until its input ends.
+func hold(name string) {
+	resource := shares[name]
+	for number := range resource.most {
+		// Pipes get smaller instead of failing.
+		if err := resource.take(number); err != nil && name != "pipes" {
+			fmt.Fprintf(os.Stderr, "%s %d: %v\n", name, number, err)
+			break
+		}
+	}
+	fmt.Println()
+	_, _ = io.Copy(io.Discard, os.Stdin)
+}
+
+// askVictim returns the victim's problem with a resource, or "" without one or if the victim is in
+// another network.
+func askVictim(name string) string {
+	connection, err := net.DialTimeout("tcp", sharesAddress, 30*time.Second)
+	if err != nil {
+		return ""
+	}
+	defer connection.Close()
+	fmt.Fprintln(connection, name)
+	problem, err := io.ReadAll(connection)
+	if err != nil {
+		return err.Error()
+	}
+	return strings.TrimSpace(string(problem))
+}
+
+// serveShares takes one of a resource for each client, in a process of its own.
+func serveShares() error {
+	listener, err := net.Listen("tcp", sharesAddress)
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			client, err := listener.Accept()
+			if err != nil {
+				continue
+			}
+			var name string
+			if _, err := fmt.Fscanln(client, &name); err == nil {
+				out, err := exec.Command("/proc/self/exe", "take", name).CombinedOutput()
+				if err != nil && len(out) == 0 {
+					out = []byte(err.Error())
+				}
+				_, _ = client.Write(out)
+			}
+			client.Close()
+		}
+	}()
+	return nil
+}
+
+// takeOne prints the problem with a resource.
+func takeOne(name string) {
+	if err := shares[name].take(0); err != nil {
+		fmt.Println(err)
+	}
+}
+
+var shared = []attempt{
+	fillShare("terminals"), fillShare("inotify"), fillShare("pipes"), fillShare("queues"), fillShare("timers"),
+	{"ipc-of-other", func() error {
+		_, err := unix.SysvShmGet(victimShm, 0, 0)
+		return err
+	}},
+	{"oom-score", func() error {
+		score, err := os.ReadFile("/proc/self/oom_score_adj")
+		if err != nil {
+			return err
+		}
+		return stopped("score " + strings.TrimSpace(string(score)))
+	}},
+	{"oom-spare", func() error {
+		err := write("/proc/self/oom_score_adj", "-1000")
+		if errors.Is(err, unix.EPERM) {
+			return unix.EACCES // which of both depends on the user
+		}
+		return err
+	}},
+	{"vsock", func() error { return socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) }},
+}
+
+// victimShm is the key of the victim's shared memory.
+const victimShm = 0x766963
