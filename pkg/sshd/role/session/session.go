@@ -29,10 +29,9 @@ type session struct {
 
 // Run serves the speaker until it ends. Then terminals hang up and listeners close.
 func Run(s setup.Setup) error {
-	// When memory is short, the kernel ends programs of logins before the server.
-	if err := os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0); err != nil {
-		return err
-	}
+	// When memory is short, the kernel ends programs of logins before the server. It allows no
+	// lower score than that of the container.
+	_ = os.WriteFile("/proc/self/oom_score_adj", []byte("500"), 0)
 	speaker, err := channel.Open(setup.SessionSpeaker)
 	if err != nil {
 		return err
