@@ -76,7 +76,12 @@ test('lists packages copied from other images, boot loaders and Go modules in th
     'busybox',
     'isolinux',
     'libc6',
+    // Linked into runc, containerd and lkt's own programs.
+    'libc6-dev',
+    'libgcc-14-dev',
+    'libseccomp-dev',
     'linux',
+    'musl-dev',
     'syslinux-common',
     'systemd-boot-efi',
   ]);
