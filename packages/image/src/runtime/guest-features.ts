@@ -35,6 +35,14 @@ export function guestFeatures(
 }
 
 /**
+ * Reports whether the init makes the root read-only for good, so that a runtime cannot make mount
+ * points in it: as erofs, or by a lock on its mount.
+ */
+export function locksRoot(features: ReadonlySet<string>): boolean {
+  return features.has(EROFS);
+}
+
+/**
  * Checks that the guest supports all features of a container; an init silently ignores unknown
  * fields.
  * @throws LktError UNSUPPORTED at the field, or at the container if its label has it

@@ -2,7 +2,7 @@ import type { Digest } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
 import type { ServiceDependency } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
-import { guestFeatures, requireFeatures, requireLayout } from '../runtime/guest-features.ts';
+import { guestFeatures, locksRoot, requireFeatures, requireLayout } from '../runtime/guest-features.ts';
 import { imageDefaults } from '../runtime/image-defaults.ts';
 import { type RootfsMount, runtimeJson } from '../runtime/runtime-json.ts';
 import { mergeSettings } from '../runtime/settings.ts';
@@ -62,15 +62,15 @@ class Bundler {
   /** Location of each image's root file system. */
   readonly #rootfs = new Map<Digest, RawPath>();
   readonly #features: ReadonlySet<string>;
-  /** Container roots are read-only file systems. */
-  readonly #isMounted: boolean;
+  /** The runtime cannot make mount points in container roots: erofs, or an init that locks them. */
+  readonly #isLocked: boolean;
   /** Dependencies by service. */
   readonly after = new Map<string, readonly ServiceDependency[]>();
 
   constructor(config: SystemConfig, images: SourceImages, features: ReadonlySet<string>) {
     this.#images = images;
     this.#features = features;
-    this.#isMounted = config.layout?.kind === 'erofs';
+    this.#isLocked = locksRoot(features);
     this.#ids = containerIds(config);
     this.#volumes = new Map(config.volumes.map((volume) => [volume.name, volume]));
   }
@@ -92,7 +92,7 @@ class Bundler {
     const first = this.#rootfs.get(source.digest);
     const spec = containerSpec(settings, { ids: this.#ids, volumes: this.#volumes });
     const isAlone =
-      isReadonly && (!this.#isMounted || hasMountPoints(await source.tree(), mountsIn(spec)));
+      isReadonly && (!this.#isLocked || hasMountPoints(await source.tree(), mountsIn(spec)));
     const rootfs = first ?? `${dir}/${isAlone ? 'rootfs' : 'lower'}`;
     this.#rootfs.set(source.digest, rootfs);
 
