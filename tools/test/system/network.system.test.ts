@@ -158,8 +158,8 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
   });
 
   test('reach each other through the tunnel', async () => {
-    const routes = await sshOutput(b.port, home, 'ip route show table 51820; ip rule');
-    expect(routes, b.console()).toContain('10.78.0.0/16');
+    const routes = await sshOutput(b.port, home, 'ip route show table all; ip rule');
+    expect(routes).toMatch(/^10\.78\.0\.0\/16 dev wg0 table 51820 /m);
     expect(routes).toMatch(/^32000:\s+from all lookup 51820/m);
     const command = 'wget -q -T 60 -O - http://10.77.0.1:9100/metrics; cat /proc/net/dev';
     const said = await sshOutput(b.port, home, command);

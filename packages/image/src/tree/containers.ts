@@ -2,7 +2,12 @@ import type { Digest } from '@lkt/core';
 import { parentPath, type RawPath, toRaw } from '@lkt/oci';
 import type { ServiceDependency } from '@lkt/pkg';
 import { type Container, containerIds, type SystemConfig, type Volume } from '../config/config.ts';
-import { guestFeatures, locksRoot, requireFeatures, requireLayout } from '../runtime/guest-features.ts';
+import {
+  guestFeatures,
+  locksRoot,
+  requireFeatures,
+  requireLayout,
+} from '../runtime/guest-features.ts';
 import { imageDefaults } from '../runtime/image-defaults.ts';
 import { type RootfsMount, runtimeJson } from '../runtime/runtime-json.ts';
 import { mergeSettings } from '../runtime/settings.ts';
