@@ -55,9 +55,9 @@ const RELATIONSHIP = 'lkt:relationship';
 /**
  * Returns an SPDX document as a CycloneDX document.
  *
- * What contains a package depends on it. What took part in the build without being in the image has
- * the scope `excluded`, and the property `lkt:relationship` with the relationship of SPDX. Equal
- * documents give equal bytes.
+ * Each component depends on the packages that it contains. Components used only by the build, such
+ * as compilers, have the scope `excluded`; their property `lkt:relationship` is the SPDX
+ * relationship. Equal documents give equal bytes.
  */
 export function cycloneDxOf(document: SpdxDocument): CycloneDxDocument {
   const { creationInfo, packages, relationships } = document;
