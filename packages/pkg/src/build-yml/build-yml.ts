@@ -5,7 +5,6 @@ import {
   type Fields,
   type JsonSchema,
   list,
-  LktError,
   optional,
   withDefault,
   parseYaml,
@@ -22,6 +21,7 @@ import {
 import { DEBIAN, type DebianBlock } from '@lkt/debian/description';
 import { familiarReference, parseReference, type RawPath, toRaw } from '@lkt/oci';
 import type { BuildArg } from './build-args.ts';
+import { located } from './located.ts';
 import { DEPENDS, type DockerImages, relativePath } from './docker-images.ts';
 import { IMAGE_CONFIG, type ImageRuntimeConfig } from './image-config.ts';
 import { DEFAULT_TAG, renderTag } from '../pins/tag.ts';
@@ -152,18 +152,20 @@ const REPRODUCIBLE: YamlType<Pick<PackageSpec, 'reproducible' | 'nonReproducible
 );
 
 const TAG: YamlType<string> = scalar.transform((tag, value) => {
-  wrap(value, () => renderTag(tag, '0'.repeat(40)));
+  located(value, () => renderTag(tag, '0'.repeat(40)));
   return tag;
 });
 
-const located = <T>(type: YamlType<T>): YamlType<{ readonly value: T; readonly at: YamlValue }> =>
+const withPosition = <T>(
+  type: YamlType<T>,
+): YamlType<{ readonly value: T; readonly at: YamlValue }> =>
   type.transform((value, at) => ({ value, at }));
 
 /** LinuxKit's keys, then those of lkt alone. */
 const FIELDS = {
-  image: required(located(text), 'name of the image', 'add: image: NAME'),
+  image: required(withPosition(text), 'name of the image', 'add: image: NAME'),
   org: optional(
-    located(text),
+    withPosition(text),
     'organization before the name; default: that of lkt.yml, else linuxkit',
   ),
   tag: withDefault(TAG, DEFAULT_TAG, 'template for the tag; {{.Hash}} is the source hash'),
@@ -185,7 +187,7 @@ const FIELDS = {
   depends: optional(DEPENDS, 'images to put into the build context'),
   secrets: optional(SECRETS, 'ids of the secrets that RUN may use'),
   target: optional(
-    located(scalar),
+    withPosition(scalar),
     'stage of the Dockerfile that becomes the image; default: the last',
   ),
   reproducible: optional(
@@ -263,21 +265,11 @@ function nameOf(
   defaultOrg: string,
 ): string {
   const name = `${org?.value ?? defaultOrg}/${image.value}`;
-  const reference = wrap((org ?? image).at, () => parseReference(name));
+  const reference = located((org ?? image).at, () => parseReference(name));
   if (reference.tag !== undefined || reference.digest !== undefined) {
     throw image.at.error('the name of a package must not have a tag or digest', {
       fix: 'use "tag" for the tag',
     });
   }
   return familiarReference(reference);
-}
-
-/** Runs a parser of a value, and adds the position of the value to its error. */
-function wrap<T>(value: YamlValue, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw value.error(error.message, error.fix === undefined ? {} : { fix: error.fix });
-  }
 }

@@ -18,6 +18,7 @@ import {
   type YamlValue,
 } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
+import { located } from '../build-yml/located.ts';
 
 /** The file that describes a workspace, at its root. */
 export const WORKSPACE_FILE = 'lkt.yml';
@@ -64,7 +65,7 @@ const PATTERN: YamlType<string> = anyText().transform((pattern, at) => {
 });
 
 const ORG: YamlType<string> = anyText().transform((org, at) => {
-  wrap(at, () => parseReference(`${org}/name`));
+  located(at, () => parseReference(`${org}/name`));
   return org;
 });
 
@@ -87,7 +88,7 @@ const SOURCE: YamlType<CollectionSource> = anyText().transform((given, at) => {
 const NPM_NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
 
 const REGISTRY: YamlType<string> = anyText().transform((given, at) => {
-  const { tag, digest, isRegistryImplied } = wrap(at, () => parseReference(`${given}/name`));
+  const { tag, digest, isRegistryImplied } = located(at, () => parseReference(`${given}/name`));
   if (tag === undefined && digest === undefined && isRegistryImplied !== true) return given;
   throw at.error(`"${given}" is not a registry`, {
     fix: 'write HOST or HOST/PREFIX, such as registry.example.com/lkt',
@@ -173,15 +174,6 @@ export function parseWorkspaceFile(file: SourceFile): WorkspaceSpec {
 
 /** Names without a dot or colon, which would be the host of a registry. */
 const KEY = /^[a-z0-9]+(?:-+[a-z0-9]+)*$/;
-
-function wrap<T>(at: YamlValue, run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    throw at.error(error.message, error.fix === undefined ? {} : { fix: error.fix });
-  }
-}
 
 /** Reads lkt.yml in a directory; undefined without one. */
 export function readWorkspaceFile(
