@@ -1,6 +1,7 @@
 import { LktError } from '@lkt/core';
 import {
   familiarReference,
+  formatPlatform,
   formatReference,
   parseReference,
   type Platform,
@@ -32,8 +33,9 @@ export class CollectionImages {
    * False for a package of the workspace itself, and for a collection without a registry.
    */
   has(item: Package, reference: Reference, platforms: readonly Platform[]): Promise<boolean> {
-    const { architecture = '' } = platforms[0] ?? {};
-    const key = `${item.name} ${familiarReference(reference)} ${architecture}`;
+    const key = [item.name, familiarReference(reference), ...platforms.map(formatPlatform)].join(
+      ' ',
+    );
     const found = this.#found.get(key) ?? this.#take(item, reference, platforms);
     this.#found.set(key, found);
     return found;
