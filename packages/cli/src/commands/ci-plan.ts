@@ -27,7 +27,7 @@ export class CiPlan extends LktCommand {
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
   ];
   static override args = {
-    config: optionalArgs('an image config; default: examples/*.yml'),
+    config: optionalArgs('an image config; default: those of the workspace'),
   };
   static override flags = {
     ...setFlags,

@@ -28,7 +28,7 @@ export class Graph extends LktCommand {
     '<%= config.bin %> graph --dot examples/sshd.yml | dot -Tsvg > graph.svg',
   ];
   static override args = {
-    config: optionalArgs('an image config; default: examples/*.yml'),
+    config: optionalArgs('an image config; default: those of the workspace'),
   };
   static override flags = {
     ...setFlags,

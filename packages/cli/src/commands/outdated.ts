@@ -18,7 +18,7 @@ const REASONS = {
 
 export class Outdated extends LktCommand {
   static override summary = 'List references and Debian packages with newer versions';
-  static override description = `Compares packages of the checkout by their sources, other images with their registries (another image under the tag, or a later tag of the same form), and lock files with Debian's archive. Without arguments, compares examples/*.yml and all lock files. Builds, pulls and writes nothing; update with "lkt pin", "lkt pin --update" and "lkt update".`;
+  static override description = `Compares packages of the checkout by their sources, other images with their registries (another image under the tag, or a later tag of the same form), and lock files with Debian's archive. Without arguments, compares all image configs and lock files of the workspace. Builds, pulls and writes nothing; update with "lkt pin", "lkt pin --update" and "lkt update".`;
   static override examples = ['<%= config.bin %> outdated examples/sshd.yml'];
   static override args = {
     config: optionalArgs('an image config'),

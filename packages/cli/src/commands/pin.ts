@@ -24,7 +24,7 @@ export class Pin extends LktCommand {
   static override examples = ['<%= config.bin %> pin --check examples/sshd.yml'];
   static override args = {
     config: optionalArgs(
-      'an image config or a package directory; default: all packages of the checkout, and examples/*.yml',
+      'an image config or a package directory; default: all packages and image configs of the workspace',
     ),
   };
   static override flags = {
