@@ -13,6 +13,7 @@ import {
   required,
   SchemaWriter,
   type SourceFile,
+  type Values,
   text as anyText,
   type YamlType,
   type YamlValue,
@@ -138,22 +139,9 @@ export function workspaceSchema(): JsonSchema {
  */
 export function parseWorkspaceFile(file: SourceFile): WorkspaceSpec {
   const value = parseYaml(file);
-  if (value.isNull())
-    return {
-      file,
-      org: undefined,
-      packages: undefined,
-      images: undefined,
-      collections: new Map(),
-      overrides: new Map(),
-    };
-  const {
-    org,
-    packages,
-    images,
-    collections = new Map(),
-    overrides = new Map(),
-  } = WORKSPACE.read(value);
+  // An empty file is a workspace without settings.
+  const given: Values<typeof FIELDS> = value.isNull() ? {} : WORKSPACE.read(value);
+  const { org, packages, images, collections = new Map(), overrides = new Map() } = given;
   for (const [key, { at }] of collections) {
     if (!KEY.test(key))
       throw at.error(`"${key}" is not the name of a collection`, {
