@@ -35,6 +35,7 @@ const LAYERS = [
   'image',
   'inspect',
   'machine',
+  'fleet',
   'cli',
   'nx-plugin',
 ];

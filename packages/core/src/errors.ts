@@ -15,12 +15,14 @@ export type LktErrorCode =
   | 'DIGEST_MISMATCH' // content does not match its digest or size
   | 'DISK_FULL' // the disk is full
   | 'DOCKERFILE_INVALID' // a Dockerfile violates the syntax or the rules of its instructions
+  | 'FLEET_HALTED' // a roll stopped, because nodes of the wanted image fail
   | 'GIT_FAILED' // git failed, or the directory is not in a repository
   | 'HOST_UNSUPPORTED' // the host forbids or lacks a feature that a build or run needs
   | 'IMAGE_INVALID' // a manifest, index or config of an image violates its specification
   | 'INTERRUPTED' // Ctrl-C or SIGTERM
   | 'IO_FAILED' // the operating system failed to read or write a file
   | 'KEY_INVALID' // the signing key is invalid or its password is wrong
+  | 'LEASE_HELD' // another controller manages the fleet
   | 'NETWORK_FAILED' // a network request failed
   | 'NOT_COMMITTED' // the content to publish differs from the commit
   | 'NOT_FOUND' // a named file, package, image or blob does not exist
@@ -29,6 +31,7 @@ export type LktErrorCode =
   | 'PIN_MISSING' // a reference lacks a digest
   | 'PIN_STALE' // a package no longer builds to its pinned digest
   | 'POLICY_MISSING' // no trust policy applies, and the command needs one
+  | 'PROVIDER_FAILED' // a provider of machines failed, denied a request, or answered nonsense
   | 'REFERENCE_INVALID' // text is not an image reference
   | 'RUN_FAILED' // the virtual machine did not behave as expected
   | 'SIGNATURE_INVALID' // a signature is missing, wrong or not trusted

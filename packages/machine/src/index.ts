@@ -1,7 +1,15 @@
 export { type Accelerator, type AcceleratorName, probeAccelerator } from './accelerator.ts';
 export { type BootFiles, findBootFiles } from './boot-files.ts';
 export { type BootMedium, findBootMedium } from './boot-medium.ts';
-export { type Disk, type DiskFormat, parseDisk } from './disk.ts';
+export {
+  type DetachedMachine,
+  type DetachedOptions,
+  isMachineRunning,
+  killMachine,
+  powerDown,
+  startDetached,
+} from './detached-machine.ts';
+export { type Disk, ensureDisk, type DiskFormat, parseDisk } from './disk.ts';
 export {
   type MachineOptions,
   type MachineResult,
@@ -9,6 +17,7 @@ export {
   type StartedMachine,
 } from './machine.ts';
 export { metadataDisk, writeMetadataDisk } from './metadata-disk.ts';
-export { parsePublishedPort, type PublishedPort } from './published-port.ts';
+export { parsePublishedPort, type PublishedPort, resolveHostPort } from './published-port.ts';
+export { type DetachedFiles } from './qemu.ts';
 export { BootRecorder, type Timeline, type TimelineStep } from './timeline.ts';
 export { timelineSvg } from './timeline-svg.ts';

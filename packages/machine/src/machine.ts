@@ -121,7 +121,11 @@ function requireMemory(memory: number, minimum: number): void {
   );
 }
 
-async function requireQemu(qemu: string): Promise<void> {
+/**
+ * Requires the QEMU program.
+ * @throws TOOL_MISSING
+ */
+export async function requireQemu(qemu: string): Promise<void> {
   const child = spawn(qemu, ['--version'], { stdio: 'ignore' });
   await new Promise((resolve, reject) => {
     child.once('error', (error) =>
@@ -135,7 +139,14 @@ async function requireQemu(qemu: string): Promise<void> {
   });
 }
 
-async function chooseAccelerator(qemu: string, options: MachineOptions): Promise<Accelerator> {
+/**
+ * Returns the accelerator for a machine.
+ * @throws HOST_UNSUPPORTED if KVM was requested but does not work
+ */
+export async function chooseAccelerator(
+  qemu: string,
+  options: Pick<MachineOptions, 'accelerator' | 'acceleratorCache'>,
+): Promise<Accelerator> {
   if (options.accelerator === 'tcg') return { name: 'tcg' };
   const { acceleratorCache: cacheFile } = options;
   const found = await probeAccelerator({ qemu, cacheFile });

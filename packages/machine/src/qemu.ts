@@ -22,6 +22,18 @@ export interface QemuOptions extends Hardware {
   /** Undefined: BIOS. */
   readonly efi?: EfiFirmware;
   readonly accelerator: AcceleratorName;
+  /** Default: the console and QMP on inherited file descriptors, for a supervising parent. */
+  readonly detached?: DetachedFiles;
+}
+
+/** The files of a machine that runs without a parent. */
+export interface DetachedFiles {
+  /** Receives the console output. */
+  readonly console: string;
+  /** Socket of QMP, of at most 107 bytes. */
+  readonly qmp: string;
+  /** Written and locked by QEMU: a second machine with the same file does not start. */
+  readonly pid: string;
 }
 
 /** File descriptor of QEMU's QMP socket. */
@@ -48,9 +60,7 @@ export function qemuArguments(options: QemuOptions): readonly string[] {
       ? ['-accel', 'kvm', '-cpu', 'host']
       : ['-accel', 'tcg,thread=multi', '-cpu', SOFTWARE_CPU],
     ['-m', String(options.memory), '-smp', String(options.cpus)],
-    ['-chardev', 'stdio,id=console,mux=on,signal=off', '-serial', 'chardev:console'],
-    ['-mon', 'chardev=console,mode=readline'],
-    ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
+    options.detached === undefined ? supervised() : detached(options.detached),
     ['-device', 'virtio-rng-pci', '-device', 'pvpanic'],
     options.network ? network(options.publish) : [],
     options.efi === undefined ? [] : firmware(options.efi),
@@ -58,6 +68,22 @@ export function qemuArguments(options: QemuOptions): readonly string[] {
     'root' in options.files && options.files.root !== undefined ? rootDisk(options.files.root) : [],
     options.disks.flatMap(drive),
     'kind' in options.files ? [] : kernel(options.files, options.accelerator),
+  ].flat();
+}
+
+function supervised(): readonly string[] {
+  return [
+    ['-chardev', 'stdio,id=console,mux=on,signal=off', '-serial', 'chardev:console'],
+    ['-mon', 'chardev=console,mode=readline'],
+    ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
+  ].flat();
+}
+
+function detached({ console, qmp, pid }: DetachedFiles): readonly string[] {
+  return [
+    ['-chardev', `file,id=console,path=${escaped(console)}`, '-serial', 'chardev:console'],
+    ['-chardev', `socket,id=qmp,path=${escaped(qmp)},server=on,wait=off`],
+    ['-mon', 'chardev=qmp,mode=control', '-pidfile', pid, '-daemonize'],
   ].flat();
 }
 

@@ -37,7 +37,7 @@ export async function tinyImage(cmdline: string): Promise<TinyImage> {
   return { prefix, dir: dir.path, [Symbol.asyncDispose]: () => dir[Symbol.asyncDispose]() };
 }
 
-async function writeTinyImage(prefix: string, cmdline: string): Promise<void> {
+export async function writeTinyImage(prefix: string, cmdline: string): Promise<void> {
   const kernel = Buffer.alloc(0x401);
   kernel.writeUInt8(1, 0x1f1); // setup_sects
   kernel.writeUInt16LE(0xaa55, 0x1fe);

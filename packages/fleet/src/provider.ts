@@ -1,0 +1,188 @@
+import { type Digest, LktError, type YamlType } from '@lkt/core';
+import type { BootFiles, BootMedium } from '@lkt/machine';
+import type { Node } from './node.ts';
+import type { NodeLabels } from './node-labels.ts';
+
+/** An image whose digest and signatures were verified, as files of this machine. */
+export interface MachineImage {
+  readonly digest: Digest;
+  readonly files: BootFiles | BootMedium;
+}
+
+/** The hardware of the machines of a group. */
+export interface MachineTemplate {
+  readonly cpus: number;
+  /** In MiB. */
+  readonly memory: number;
+  /** TCP ports of the guest that the controller and clients must reach. */
+  readonly publish: readonly number[];
+  /** Disks that outlive the node, in the order in which the guest sees them. */
+  readonly volumes: readonly Volume[];
+}
+
+/** A disk that stays when its node is destroyed, and is attached to the next node of the slot. */
+export interface Volume {
+  /** Unique in the fleet: group, slot and name. */
+  readonly name: string;
+  /** In bytes; a volume that exists keeps its size. */
+  readonly size: number;
+}
+
+/** A node to create. */
+export interface NodeRequest {
+  readonly name: string;
+  /** The result of `Provider.prepare` for the image in `labels`. */
+  readonly image: string;
+  readonly labels: NodeLabels;
+  readonly template: MachineTemplate;
+  /** Metadata for the guest, in the format of `lkt metadata create`; not secret to the provider. */
+  readonly metadata: Uint8Array | undefined;
+  /** Settings of the group for this kind of provider, as its `groupSettings` read them. */
+  readonly settings: unknown;
+}
+
+/** Options of a call that changes something. */
+export interface CallOptions {
+  /**
+   * Generation of the caller's lease. A provider that can compare rejects a smaller one than it has
+   * seen, with kind `fenced`.
+   */
+  readonly generation: number;
+  readonly signal: AbortSignal;
+}
+
+/** Why a node is destroyed. */
+export type DestroyReason =
+  | 'image'
+  | 'template'
+  | 'expired'
+  | 'unhealthy'
+  | 'failed'
+  | 'excess'
+  | 'requested'
+  | 'rolled back';
+
+/** Abilities of a provider beyond the required ones. */
+export interface Capabilities {
+  /** Rejects calls of an older generation. Otherwise only deterministic names protect. */
+  readonly fencing: boolean;
+  /** Has `console`. */
+  readonly console: boolean;
+  /** Attaches volumes. */
+  readonly volumes: boolean;
+  /** Delivers metadata. */
+  readonly metadata: boolean;
+  /**
+   * The machines that exist, by name, where none can be created: bare metal. `create` then starts
+   * the machine of that name, and `destroy` stops it.
+   */
+  readonly machines?: readonly string[];
+}
+
+/**
+ * Where nodes run. A provider keeps the labels of its nodes, so that any controller can continue at
+ * any moment: it has no state in the controller's memory that matters.
+ *
+ * `packages/fleet/test/provider-conformance.ts` is the contract as tests; every provider passes it.
+ *
+ * Every method throws ProviderError for what the provider answers, and the signal's reason when it
+ * is aborted. After an error, the caller lists again before it does anything else.
+ */
+export interface Provider extends AsyncDisposable {
+  readonly capabilities: Capabilities;
+  /**
+   * Makes an image usable for `create`, and returns the provider's name for it. The same digest
+   * gives the same name; a second call transfers nothing. A partial upload is never usable.
+   */
+  prepare(image: MachineImage, options: CallOptions): Promise<string>;
+  /**
+   * Starts to create a node, and returns once the provider has accepted it. The name is a lock: a
+   * node with this name and spec counts as success, also for two calls at once.
+   * @throws ProviderError `conflict` while another node has the name, also a terminating one
+   */
+  create(request: NodeRequest, options: CallOptions): Promise<void>;
+  /**
+   * Starts to destroy a node, by its id. A node that does not exist counts as success. Volumes
+   * stay. First asks the guest to shut down, for as long as `graceMs`.
+   */
+  destroy(
+    id: string,
+    options: CallOptions & { readonly reason: DestroyReason; readonly graceMs: number },
+  ): Promise<void>;
+  /**
+   * Returns all nodes of a fleet, also pending, stopped and terminating ones. Returns every node,
+   * or throws: a partial list would look like lost nodes.
+   */
+  list(fleet: string, options: { readonly signal: AbortSignal }): Promise<readonly Node[]>;
+  /** Replaces the labels of a node. @throws ProviderError `missing` */
+  label(id: string, labels: NodeLabels, options: CallOptions): Promise<void>;
+  /** Returns the last bytes of a node's serial console, at most 256 KiB; empty without any. */
+  console?(id: string, options: { readonly signal: AbortSignal }): Promise<Uint8Array>;
+  /** Returns the names of volumes that exist, for the report of those without a node. */
+  volumes?(fleet: string, options: { readonly signal: AbortSignal }): Promise<readonly string[]>;
+}
+
+/** The environment of a provider. */
+export interface ProviderContext {
+  /** Directory of fleet.yml; base of relative paths in settings. */
+  readonly dir: string;
+  /** Directory for the state of providers without a place of their own. */
+  readonly stateDir: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * A kind of provider: the keys below it in fleet.yml, and its implementation. Lives in
+ * `src/providers/KIND/`, and is listed in `src/providers/kinds.ts`. `open` loads libraries lazily.
+ */
+export interface ProviderKind<S = unknown, G = unknown> {
+  readonly kind: string;
+  /** One line for the schema. */
+  readonly about: string;
+  /** Type of `providers.NAME.KIND`. */
+  readonly settings: YamlType<S>;
+  /** Type of `groups.NAME.KIND`, for what only this kind has, such as an instance type. */
+  readonly groupSettings?: YamlType<G>;
+  /** @throws LktError TOOL_MISSING, CONFIG_INVALID, ACCESS_DENIED */
+  open(settings: S, context: ProviderContext): Promise<Provider>;
+}
+
+/**
+ * Why a call failed.
+ *
+ * - `capacity`: no room now; another node may fit later
+ * - `throttled`: too many calls; wait
+ * - `denied`: the credentials lack a right
+ * - `invalid`: the request can never succeed
+ * - `conflict`: another node has the name
+ * - `missing`: no node has the id
+ * - `fenced`: a controller with a newer generation has taken over
+ * - `unavailable`: no answer, or a failure of the provider; the call may have had its effect
+ * - `nonsense`: an answer that violates the provider's own rules
+ */
+export type ProviderFailure =
+  | 'capacity'
+  | 'throttled'
+  | 'denied'
+  | 'invalid'
+  | 'conflict'
+  | 'missing'
+  | 'fenced'
+  | 'unavailable'
+  | 'nonsense';
+
+/** A failed call. `message` names the provider and the node, never credentials or metadata. */
+export class ProviderError extends LktError {
+  readonly failure: ProviderFailure;
+
+  constructor(
+    failure: ProviderFailure,
+    message: string,
+    options: { cause?: unknown; fix?: string } = {},
+  ) {
+    super('PROVIDER_FAILED', message, options);
+    this.failure = failure;
+  }
+}

@@ -1,0 +1,289 @@
+import { copyFile, mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestHex, isErrno, LktError } from '@lkt/core';
+import {
+  type BootFiles,
+  type Disk,
+  isMachineRunning,
+  killMachine,
+  metadataDisk,
+  powerDown,
+  resolveHostPort,
+  startDetached,
+} from '@lkt/machine';
+import { namesIn } from '@lkt/oci/files';
+import { putFile, removeTree, withLockAt } from '@lkt/oci/shared-files';
+import type { Endpoint, Node } from '../../node.ts';
+import { NAME } from '../../node-labels.ts';
+import {
+  type CallOptions,
+  type Capabilities,
+  type MachineImage,
+  type NodeRequest,
+  type Provider,
+  ProviderError,
+} from '../../provider.ts';
+import {
+  filesOf,
+  formatRecord,
+  type NodeRecord,
+  readRecord,
+  RECORD,
+  toNode,
+} from './node-record.ts';
+import type { QemuSettings } from './settings.ts';
+
+const MAX_CONSOLE_BYTES = 256 * 1024;
+const LOOPBACK = '127.0.0.1';
+
+/** Options of the provider beside its settings. */
+export interface QemuOptions extends QemuSettings {
+  /** Absolute path of a directory for this provider alone. */
+  readonly dir: string;
+}
+
+/**
+ * Runs nodes as QEMU processes of this machine. They survive the controller. The state is beside
+ * them, in a directory:
+ *
+ * - `nodes/NAME`: the record with the labels, QEMU's files, the console, and the metadata disk
+ * - `images/DIGEST`: kernels, initrds and command lines
+ * - `volumes/NAME.img`: disks that stay
+ * - `generation`: the newest generation of a lease that was seen
+ *
+ * A node that was destroyed leaves nothing but its volumes.
+ */
+export class QemuProvider implements Provider {
+  readonly capabilities: Capabilities = {
+    fencing: true,
+    console: true,
+    volumes: true,
+    metadata: true,
+  };
+  readonly #options: QemuOptions;
+
+  constructor(options: QemuOptions) {
+    this.#options = options;
+  }
+
+  async prepare({ digest, files }: MachineImage, options: CallOptions): Promise<string> {
+    if ('kind' in files)
+      throw new ProviderError('invalid', `qemu cannot boot ${files.path}`, {
+        fix: 'use the format kernel+initrd',
+      });
+    const id = digestHex(digest);
+    await this.#change(options, async () => {
+      const target = this.#path('images', id);
+      if (await isDirectory(target)) return;
+      const temporary = `${target}.new`;
+      await removeTree(temporary);
+      await mkdir(temporary, { recursive: true });
+      await copyFile(files.kernel, join(temporary, 'kernel'));
+      if (files.initrd !== undefined) await copyFile(files.initrd, join(temporary, 'initrd.img'));
+      if (files.root !== undefined) await copyFile(files.root, join(temporary, 'root.img'));
+      await writeFile(join(temporary, 'cmdline'), files.cmdline);
+      await rename(temporary, target);
+    });
+    return id;
+  }
+
+  async create(request: NodeRequest, options: CallOptions): Promise<void> {
+    const { name, labels, template } = request;
+    if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a name of a node`);
+    const files = await this.#bootFiles(request.image);
+    await this.#change(options, async () => {
+      const dir = this.#path('nodes', name);
+      const existing = await readRecord(dir);
+      if (existing !== undefined) {
+        if (existing.killAt !== undefined && !isMachineRunning(filesOf(dir))) await removeTree(dir);
+        else if (existing.killAt === undefined && existing.labels.spec === labels.spec) return;
+        else throw new ProviderError('conflict', `another node has the name ${name}`);
+      }
+      await this.#requireRoom();
+      await removeTree(dir);
+      await mkdir(dir, { recursive: true });
+      const published = await publishedPorts(template.publish);
+      const disks: (Disk & { readonly path: string })[] = [];
+      await mkdir(this.#path('volumes'), { recursive: true });
+      for (const { name: volume, size } of template.volumes)
+        disks.push({ path: this.#path('volumes', `${volume}.img`), size, format: 'raw' });
+      if (request.metadata !== undefined) {
+        const path = join(dir, 'metadata.iso');
+        await writeFile(path, metadataDisk(request.metadata), { mode: 0o600 });
+        disks.push({ path, format: 'raw' });
+      }
+      this.#write(dir, { labels, published });
+      try {
+        await startDetached({
+          files,
+          memory: template.memory,
+          cpus: template.cpus,
+          disks,
+          network: true,
+          publish: [...published].map(([guestPort, { host, port }]) => ({
+            address: host,
+            hostPort: port,
+            guestPort,
+            protocol: 'tcp' as const,
+          })),
+          detached: filesOf(dir),
+          accelerator: this.#options.accelerator,
+          acceleratorCache: this.#path('kvm.json'),
+        });
+      } catch (error) {
+        await removeTree(dir);
+        throw startError(name, error);
+      }
+    });
+  }
+
+  async destroy(id: string, options: CallOptions & { readonly graceMs: number }): Promise<void> {
+    if (!NAME.test(id)) return;
+    await this.#change(options, async () => {
+      const dir = this.#path('nodes', id);
+      const record = await readRecord(dir);
+      if (record === undefined) return;
+      const files = filesOf(dir);
+      const killAt = record.killAt ?? Date.now() + options.graceMs;
+      if (record.killAt === undefined) {
+        this.#write(dir, { ...record, killAt });
+        if (options.graceMs > 0) await powerDown(files);
+      }
+      if (Date.now() >= killAt) killMachine(files);
+      if (!isMachineRunning(files)) await removeTree(dir);
+    });
+  }
+
+  async list(
+    fleet: string,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly Node[]> {
+    const nodes: Node[] = [];
+    for (const name of namesIn(this.#path('nodes'))) {
+      signal.throwIfAborted();
+      const dir = this.#path('nodes', name);
+      const record = await readRecord(dir);
+      if (record === undefined || record.labels.fleet !== fleet) continue;
+      // A terminating node stays until a second `destroy` removes its directory.
+      nodes.push(toNode(dir, name, record));
+    }
+    return nodes;
+  }
+
+  async label(id: string, labels: NodeRecord['labels'], options: CallOptions): Promise<void> {
+    await this.#change(options, async () => {
+      const dir = this.#path('nodes', NAME.test(id) ? id : 'none');
+      const record = await readRecord(dir);
+      if (record === undefined) throw new ProviderError('missing', `there is no node ${id}`);
+      this.#write(dir, { ...record, labels });
+    });
+  }
+
+  async console(id: string): Promise<Uint8Array> {
+    if (!NAME.test(id)) return new Uint8Array();
+    try {
+      await using file = await open(filesOf(this.#path('nodes', id)).console);
+      const { size } = await file.stat();
+      const length = Math.min(size, MAX_CONSOLE_BYTES);
+      const bytes = Buffer.alloc(length);
+      const { bytesRead } = await file.read(bytes, 0, length, size - length);
+      return bytes.subarray(0, bytesRead);
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return new Uint8Array();
+      throw error;
+    }
+  }
+
+  async volumes(fleet: string): Promise<readonly string[]> {
+    return namesIn(this.#path('volumes'))
+      .filter((name) => name.startsWith(`${fleet}-`) && name.endsWith('.img'))
+      .map((name) => name.slice(0, -'.img'.length))
+      .toSorted();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  #path(...parts: readonly string[]): string {
+    return join(this.#options.dir, ...parts);
+  }
+
+  #write(dir: string, record: NodeRecord): void {
+    putFile(this.#path('tmp'), join(dir, RECORD), formatRecord(record));
+  }
+
+  /** Runs a change alone among all controllers, unless a newer one has been seen. */
+  async #change({ generation, signal }: CallOptions, run: () => Promise<void>): Promise<void> {
+    await withLockAt(
+      this.#path('lock'),
+      async () => {
+        const path = this.#path('generation');
+        const seen = Number(await readFile(path, 'utf8').catch(() => '0'));
+        if (generation < seen)
+          throw new ProviderError(
+            'fenced',
+            `generation ${generation} is over: a controller of generation ${seen} has taken over`,
+          );
+        if (generation > seen) putFile(this.#path('tmp'), path, `${generation}\n`);
+        await run();
+      },
+      { signal, timeoutMs: 60_000 },
+    );
+  }
+
+  async #requireRoom(): Promise<void> {
+    const { maxNodes } = this.#options;
+    const count = namesIn(this.#path('nodes')).length;
+    if (maxNodes !== undefined && count >= maxNodes)
+      throw new ProviderError('capacity', `this machine runs ${count} nodes, and may run no more`, {
+        fix: 'raise maxNodes of the provider',
+      });
+  }
+
+  async #bootFiles(image: string): Promise<BootFiles> {
+    const dir = this.#path('images', /^[0-9a-f]+$/.test(image) ? image : 'none');
+    if (!(await isDirectory(dir)))
+      throw new ProviderError('invalid', `the image ${image} was not prepared`);
+    const cmdline = await readFile(join(dir, 'cmdline'), 'utf8');
+    const [initrd, root] = [join(dir, 'initrd.img'), join(dir, 'root.img')];
+    return {
+      kernel: join(dir, 'kernel'),
+      ...((await isFile(initrd)) ? { initrd } : {}),
+      ...((await isFile(root)) ? { root } : {}),
+      cmdline,
+    };
+  }
+}
+
+async function publishedPorts(ports: readonly number[]): Promise<ReadonlyMap<number, Endpoint>> {
+  const published = new Map<number, Endpoint>();
+  for (const guestPort of ports) {
+    const free = { address: LOOPBACK, hostPort: 0, guestPort, protocol: 'tcp' as const };
+    const { hostPort } = await resolveHostPort(free);
+    published.set(guestPort, { host: LOOPBACK, port: hostPort });
+  }
+  return published;
+}
+
+/** A port that another process took meanwhile, or too little memory, may be different next time. */
+function startError(name: string, cause: unknown): unknown {
+  if (!(cause instanceof LktError) || cause.code !== 'RUN_FAILED') return cause;
+  const failure = /memory/.test(cause.message) ? 'capacity' : 'unavailable';
+  return new ProviderError(failure, `node ${name} does not start`, { cause });
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await statOf(path))?.isDirectory() === true;
+}
+
+async function isFile(path: string): Promise<boolean> {
+  return (await statOf(path))?.isFile() === true;
+}
+
+async function statOf(path: string): Promise<Awaited<ReturnType<typeof stat>> | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
