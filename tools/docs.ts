@@ -1,6 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { imageConfigSchema } from '@lkt/image';
+import { imageConfigSchema, lockSchema } from '@lkt/image';
 import { buildYmlSchema, workspaceSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
 import { securityDocument } from './security-doc.ts';
@@ -24,6 +24,7 @@ export async function generatedDocs(): Promise<ReadonlyMap<string, string>> {
     ['docs/security.md', securityDocument(root)],
     ['docs/schema/build.json', json(buildYmlSchema())],
     ['docs/schema/image.json', json(imageConfigSchema())],
+    ['docs/schema/lock.json', json(lockSchema())],
     ['docs/schema/workspace.json', json(workspaceSchema())],
   ]);
 }

@@ -109,7 +109,12 @@ async function inCheckout(use: (made: Checkout) => Promise<void>): Promise<void>
   };
   const workspace = await reopen();
   for (const item of lockedPackages(workspace.all())) await lockPackage(workspace, item, options);
-  const targets = { packages: workspace.all(), configs: await configs(), check: false };
+  const targets = {
+    packages: workspace.all(),
+    configs: await configs(),
+    check: false,
+    resolveTag: async () => expect.unreachable(),
+  };
   await pin(workspace, targets, options);
   commit(repo.path);
   await use({

@@ -6,14 +6,25 @@ import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { configOrigin } from './config-origin.ts';
 import { errorAt } from './config/fields.ts';
-import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
+import {
+  type ConfigFile,
+  inputFiles,
+  loadConfig,
+  type LoadedConfig,
+} from './config/load-config.ts';
 import { ImageCaches } from './image-caches.ts';
 import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
 import { Prefetch } from './prefetch.ts';
 import { queriesOf } from './queries.ts';
 import { type KnownSboms, sbomPath } from './sbom.ts';
-import { configDirs, configPolicies, trustCheck, type TrustOptions } from './trust/check-images.ts';
+import {
+  configDirs,
+  configPolicies,
+  trustCheck,
+  type TrustOptions,
+  trustWarnings,
+} from './trust/check-images.ts';
 import type { BuiltImage } from './built-image.ts';
 
 export interface BuildImageOptions extends Omit<
@@ -81,7 +92,9 @@ export async function buildImage(
       isTrusted: true,
       sbom: options.sbom && { known: sbomsOf(resolved.packages), ...options.sbom },
       provenance:
-        options.provenance === true ? { files: loaded.files, variables, trust, origin } : undefined,
+        options.provenance === true
+          ? { files: inputFiles(loaded), variables, trust, origin }
+          : undefined,
     },
     caches,
   );
@@ -90,6 +103,7 @@ export async function buildImage(
     before && imageInputs(workspace, packages, tools.store, before, configDirs(loaded));
   return {
     ...image,
+    warnings: [...loaded.warnings, ...trustWarnings(loaded, policies), ...image.warnings],
     packages,
     policies: policies.map(({ name }) => name),
     trust,

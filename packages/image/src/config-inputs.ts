@@ -1,12 +1,12 @@
 import { dirname, resolve } from 'node:path';
 import { familiarReference } from '@lkt/oci';
 import type { Package, Workspace } from '@lkt/pkg';
-import type { LoadedConfig } from './config/load-config.ts';
+import { inputFiles, type LoadedConfig } from './config/load-config.ts';
 import { namedImages } from './queries.ts';
 
 /** The inputs that configs name. */
 export interface ConfigInputs {
-  /** Absolute paths of the configs and their includes. */
+  /** Absolute paths of the configs, their includes and lock files. */
   readonly files: readonly string[];
   /** Files, directories and patterns in `files`; absolute, except in the home directory. */
   readonly sources: readonly string[];
@@ -24,7 +24,7 @@ export async function configInputs(
   workspace: Workspace,
   loaded: LoadedConfig,
 ): Promise<ConfigInputs> {
-  const { config, files, fileOf } = loaded;
+  const { config, fileOf } = loaded;
   const uses = new Map<Package, string>();
   const foreign = new Set<string>();
   for (const { image, item } of await namedImages(loaded, workspace)) {
@@ -40,7 +40,7 @@ export async function configInputs(
         : [resolve(dirname(fileOf(content.at).absolute), content.source)],
   );
   return {
-    files: files.map(({ absolute }) => absolute),
+    files: inputFiles(loaded).map(({ absolute }) => absolute),
     sources: [...new Set(sources)],
     uses: [...uses].map(([item, file]) => ({ package: item, file })),
     foreign: [...foreign].toSorted(),

@@ -4,7 +4,7 @@ import { relative } from 'node:path';
 import { type Git, isInside, type Origin, readOrigin } from '@lkt/git';
 import { areCommitted } from '@lkt/git/checkout';
 import type { Workspace } from '@lkt/pkg';
-import type { LoadedConfig } from './config/load-config.ts';
+import { inputFiles, type LoadedConfig } from './config/load-config.ts';
 
 /**
  * Returns the repository and commit with the configs of an image; undefined if the commit lacks
@@ -13,9 +13,10 @@ import type { LoadedConfig } from './config/load-config.ts';
  */
 export async function configOrigin(
   { git, gitTop }: Workspace,
-  { files }: LoadedConfig,
+  loaded: LoadedConfig,
   signal: AbortSignal | undefined,
 ): Promise<Origin | undefined> {
+  const files = inputFiles(loaded);
   if (gitTop === undefined || files.some(({ isRemote }) => isRemote === true)) return undefined;
   // One from standard input is not a file.
   if (!files.every(({ absolute }) => existsSync(absolute))) return undefined;

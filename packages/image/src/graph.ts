@@ -1,5 +1,5 @@
 import { relative } from 'node:path';
-import { type Digest, digestOf } from '@lkt/core';
+import type { Digest } from '@lkt/core';
 import { familiarReference, type Reference, type Store } from '@lkt/oci';
 import {
   type ActionInputs,
@@ -13,7 +13,12 @@ import {
   type Workspace,
 } from '@lkt/pkg';
 import { isSignature } from '@lkt/sign';
-import { type ConfigFile, loadConfig, type LoadOptions } from './config/load-config.ts';
+import {
+  type ConfigFile,
+  inputStates,
+  loadConfig,
+  type LoadOptions,
+} from './config/load-config.ts';
 import { imageInputs } from './image-inputs.ts';
 import { type NamedImage, namedImages } from './queries.ts';
 
@@ -83,7 +88,7 @@ export async function readGraph(
   const images: { readonly path: string; readonly named: readonly NamedImage[] }[] = [];
   for (const config of configs) {
     const loaded = await loadConfig([config], load);
-    for (const { absolute, text } of loaded.files) files.set(absolute, digestOf(text));
+    for (const [path, state] of inputStates(loaded)) files.set(path, state);
     images.push({ path: config.path, named: await namedImages(loaded, workspace) });
   }
   const inConfigs = images.flatMap(({ named }) => named.flatMap(({ item }) => item ?? []));

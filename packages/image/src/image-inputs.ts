@@ -1,4 +1,3 @@
-import { digestOf } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import {
   type ActionInputs,
@@ -9,7 +8,7 @@ import {
   type Workspace,
 } from '@lkt/pkg';
 import type { ComposeOptions } from './compose-options.ts';
-import type { LoadedConfig } from './config/load-config.ts';
+import { inputStates, type LoadedConfig } from './config/load-config.ts';
 import { namedFile } from './tree/host-files.ts';
 
 /** States of the files that an image build reads, from before the build. */
@@ -21,9 +20,10 @@ export type FilesBefore = ReadonlyMap<string, FileState | undefined>;
  * in `files`.
  */
 export function filesBefore(
-  { config, files }: LoadedConfig,
+  loaded: LoadedConfig,
   { store, homeDir, audit }: Pick<ComposeOptions, 'store' | 'homeDir' | 'audit'>,
 ): FilesBefore | undefined {
+  const { config, files } = loaded;
   if (files.some(({ isRemote }) => isRemote === true)) return undefined;
   if (config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined))
     return undefined;
@@ -34,8 +34,7 @@ export function filesBefore(
     if (path === undefined) return undefined;
     paths.add(path);
   }
-  const configs = files.map(({ absolute, text }) => [absolute, digestOf(text)] as const);
-  return new Map([...configs, ...storeState(store, paths)]);
+  return new Map([...inputStates(loaded), ...storeState(store, paths)]);
 }
 
 /**

@@ -19,10 +19,12 @@ export {
 } from './config/config.ts';
 export {
   type ConfigFile,
+  inputFiles,
   loadConfig,
   type LoadedConfig,
   type LoadOptions,
 } from './config/load-config.ts';
+export { formatLock, isLockPath, type LockFile, lockPathOf, lockSchema } from './config/lock.ts';
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { checkoutConfigs } from './config/checkout-configs.ts';
 export { pinnedReference } from './config/pinned-reference.ts';

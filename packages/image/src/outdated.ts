@@ -37,7 +37,7 @@ export async function outdated(
   const found: Outdated[] = [];
   for (const config of configs) {
     const loaded = await loadConfig([config], options);
-    for (const { text, reference, at } of imageReferencesOf(loaded.config)) {
+    for (const { text, reference, isLocked, at } of imageReferencesOf(loaded.config)) {
       if (reference === undefined) continue;
       const add = (because: Outdated['because'], now: string): void => {
         const { file, position } = at;
@@ -45,6 +45,8 @@ export async function outdated(
       };
       const item = workspace.find(reference);
       if (item !== undefined) {
+        // The lock file has only a digest: nothing says of which sources.
+        if (isLocked === true && reference.tag === undefined) continue;
         const now = await sourceReference(workspace, item);
         if (now !== undefined && familiarReference(withoutDigest(reference)) !== now)
           add('source', now);

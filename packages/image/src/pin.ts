@@ -11,40 +11,55 @@ import {
   type Workspace,
   writeFileAtomic,
 } from '@lkt/pkg';
-import { imageReferencesOf, type SystemConfig } from './config/config.ts';
-import { errorAt, locatedAsync } from './config/fields.ts';
+import { imageReferencesOf } from './config/config.ts';
+import { locatedAsync } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { packageNames, pinConfig } from './config/pin-config.ts';
+import { pinLock } from './config/pin-lock.ts';
 
 export interface PinTargets {
   readonly packages: readonly Package[];
   readonly configs: readonly ConfigFile[];
   /** Report stale pins as errors instead of writing. */
   readonly check: boolean;
-  /** Resolves a tag in its registry. Without it external images need a digest. */
-  readonly resolveTag?: ((reference: Reference) => Promise<Digest>) | undefined;
+  /** Resolves the tag of an external image. */
+  readonly resolveTag: (reference: Reference) => Promise<Digest>;
   /** Resolve references that already have a digest. */
   readonly update?: boolean;
   /** Values of variables. */
   readonly set?: ReadonlyMap<string, string>;
+  /**
+   * Leave the configs and Dockerfiles as they are, and write digests into lock files beside the
+   * configs. By default, only configs that have a lock file keep their digests there.
+   */
+  readonly intoLocks?: boolean;
 }
 
 /**
  * Pins Dockerfiles and image configs to the current packages of the workspace: builds the packages
- * and their dependencies in order, then writes tag and digest into each reference. Idempotent.
+ * and their dependencies in order, then writes tag and digest into each reference, or into the lock
+ * file of the config. Idempotent.
  * @returns the changes in writing order
- * @throws LktError PIN_MISSING for an external image without digest if no tag can be resolved, or
- * with `check`; PIN_STALE; the errors of `pinWorkspace`
+ * @throws LktError PIN_STALE with `check`; UNSUPPORTED for a config without a file; the errors of
+ * `pinWorkspace` and `resolveTag`
  */
 export async function pin(
   workspace: Workspace,
   targets: PinTargets,
   options: BuildOptions,
 ): Promise<readonly PinChange[]> {
-  const { packages, configs, check, set } = targets;
-  // Each by itself, since they may not belong together.
-  const loaded = await Array.fromAsync(configs, async (file) => loadConfig([file], { set }));
-  if (targets.resolveTag === undefined) requireDigests(workspace, loaded);
+  const { packages, configs, check, set, intoLocks = false } = targets;
+  const [unnamed] = configs.filter(({ isRemote, isStream }) => isRemote ?? isStream ?? false);
+  if (unnamed !== undefined)
+    throw new LktError(
+      'USAGE_INVALID',
+      `${unnamed.path} is not a regular file, so no pins can be written`,
+      { fix: 'save it to a file' },
+    );
+  // Those of a build are one image; others may not belong together.
+  const groups = intoLocks ? [configs] : configs.map((file) => [file]);
+  const loaded = await Array.fromAsync(groups, async (files) => loadConfig(files, { set }));
+  const others = await otherPins(workspace, loaded, targets);
   const named = new Map<string, Package>();
   for (const name of loaded.flatMap(({ config }) => packageNames(config))) {
     const item = workspace.find(parseReference(name));
@@ -54,16 +69,21 @@ export async function pin(
   for (const item of named.values()) if (publishedReference(item) === undefined) wanted.add(item);
   const changes: PinChange[] = [];
   let pins: ReadonlyMap<string, string>;
-  if (check) {
+  if (check || intoLocks) {
     const report = await buildPackages(workspace, [...wanted], options);
-    pins = new Map(report.packages.map((built) => [built.item.name, pinOf(built) ?? '']));
+    pins = new Map(
+      report.packages.map((built) => [
+        built.item.name,
+        pinOf(built) ?? (intoLocks ? `${built.item.name}@${built.index.digest}` : ''),
+      ]),
+    );
   } else {
     const report = await pinWorkspace(workspace, [...wanted], options);
     changes.push(...report.changes);
     pins = report.references;
   }
-  const others = await otherPins(workspace, loaded, targets);
-  const configPins = await (check ? findPins : writePins)(loaded, pinsByName(named, pins), others);
+  const write = check ? findPins : writePins;
+  const configPins = await write(loaded, pinsByName(named, pins), others, intoLocks);
   changes.push(...configPins.changes);
   if (check && changes.length > 0) throw stale(changes);
   return changes;
@@ -89,17 +109,22 @@ export interface ConfigPins {
 }
 
 /**
- * Writes pins into loaded configs and their includes.
+ * Writes pins into loaded configs and their includes, or their lock files.
  * @param pins as for `pinConfig`
  * @param others as for `pinConfig`
+ * @param intoLocks use lock files also for configs without one
  */
 export async function writePins(
   loaded: readonly LoadedConfig[],
   pins: ReadonlyMap<string, string>,
   others: ReadonlyMap<string, string>,
+  intoLocks = false,
 ): Promise<ConfigPins> {
-  const found = findPins(loaded, pins, others);
-  for (const { after } of found.files) await writeFileAtomic(after.absolute, after.text);
+  const found = findPins(loaded, pins, others, intoLocks);
+  for (const { before, after } of found.files) {
+    if (after.lock !== undefined) await writeFileAtomic(after.lock.absolute, after.lock.text);
+    if (after.text !== before.text) await writeFileAtomic(after.absolute, after.text);
+  }
   return found;
 }
 
@@ -107,14 +132,24 @@ function findPins(
   loaded: readonly LoadedConfig[],
   pins: ReadonlyMap<string, string>,
   others: ReadonlyMap<string, string>,
+  intoLocks: boolean,
 ): ConfigPins {
   const changes: PinChange[] = [];
   const files: ConfigPins['files'][number][] = [];
-  for (const { file, config } of filesOf(loaded)) {
-    const pinned = pinConfig(file, config, pins, others);
-    if (pinned.changes.length === 0) continue;
-    changes.push(...pinned.changes.map((change) => ({ file: file.path, ...change })));
-    files.push({ before: file, after: { ...file, text: pinned.text } });
+  for (const { file, loaded: one } of filesOf(loaded)) {
+    const { config, locks } = one;
+    const hasLock = intoLocks || locks.has(file);
+    // `lkt build --pin` writes only lock files.
+    const pinned = intoLocks ? undefined : pinConfig(file, config, pins, others, { hasLock });
+    const lock = hasLock ? pinLock(file, config, one, pins, others) : undefined;
+    const { changes: made = [], text = file.text } = pinned ?? {};
+    if (made.length === 0 && lock === undefined) continue;
+    changes.push(...made.map((change) => ({ file: file.path, ...change })));
+    changes.push(...(lock?.changes.map((change) => ({ file: lock.after.path, ...change })) ?? []));
+    files.push({
+      before: { ...file, ...(lock?.before && { lock: lock.before }) },
+      after: { ...file, text, ...(lock && { lock: lock.after }) },
+    });
   }
   return { changes, files };
 }
@@ -126,7 +161,6 @@ export async function otherPins(
   { resolveTag, update = false }: Pick<PinTargets, 'resolveTag' | 'update'>,
 ): Promise<ReadonlyMap<string, string>> {
   const pins = new Map<string, string>();
-  if (resolveTag === undefined) return pins;
   for (const { text, reference, at } of loaded.flatMap(({ config }) => imageReferencesOf(config))) {
     if (reference === undefined || pins.has(text) || workspace.find(reference) !== undefined)
       continue;
@@ -140,23 +174,14 @@ export async function otherPins(
   return pins;
 }
 
-/** @throws LktError PIN_MISSING at the first external image without a digest */
-function requireDigests(workspace: Workspace, loaded: readonly LoadedConfig[]): void {
-  for (const { text, reference, at } of loaded.flatMap(({ config }) => imageReferencesOf(config)))
-    if (reference?.digest === undefined && reference && !workspace.find(reference))
-      throw errorAt('PIN_MISSING', at, `${text} has no digest, and no registry is asked for one`, {
-        fix: 'run lkt pin without --offline, or append the digest',
-      });
-}
-
 /** Returns every file once, even if several configs include it. */
 export function filesOf(
   loaded: readonly LoadedConfig[],
-): readonly { readonly file: ConfigFile; readonly config: SystemConfig }[] {
-  const files = new Map<string, { readonly file: ConfigFile; readonly config: SystemConfig }>();
-  for (const { config, files: own } of loaded)
-    for (const file of own)
-      if (!files.has(file.absolute)) files.set(file.absolute, { file, config });
+): readonly { readonly file: ConfigFile; readonly loaded: LoadedConfig }[] {
+  const files = new Map<string, { readonly file: ConfigFile; readonly loaded: LoadedConfig }>();
+  for (const one of loaded)
+    for (const file of one.files)
+      if (!files.has(file.absolute)) files.set(file.absolute, { file, loaded: one });
   return [...files.values()];
 }
 

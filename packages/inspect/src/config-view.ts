@@ -6,6 +6,7 @@ import {
   ImageCaches,
   type ImageReference,
   imageReferencesOf,
+  inputFiles,
   loadConfig,
   type LoadedConfig,
   type PackageImage,
@@ -51,7 +52,7 @@ export async function viewConfig(
     parameters: { variables: Object.fromEntries(loaded.variables) },
     cmdline: loaded.config.kernel.cmdline ?? '',
     images: usedImages(loaded.config, packages),
-    inputs: loaded.files.map(({ path, text }) => ({
+    inputs: inputFiles(loaded).map(({ path, text }) => ({
       name: path,
       digest: digestOf(Buffer.from(text)),
     })),

@@ -1,6 +1,12 @@
-import { type Digest, Semaphore, silentReporter } from '@lkt/core';
+import { type Digest, LktError, Semaphore, silentReporter } from '@lkt/core';
 import { createHttpClient, type HttpClient } from '@lkt/http';
-import { type Descriptor, formatReference, type Reference, type Store } from '@lkt/oci';
+import {
+  type Descriptor,
+  familiarReference,
+  formatReference,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
 import { BlobSources } from './blob-sources.ts';
 import { getManifest, headManifest, type Manifest, MAX_MANIFEST } from './manifests.ts';
 import type { RegistryOptions } from './options.ts';
@@ -52,6 +58,8 @@ export class Registry implements AsyncDisposable {
   readonly #source: RemoteSource;
   readonly #limit: Semaphore;
   readonly #blobSources: BlobSources = new BlobSources();
+  /** Errors of registries that could not be reached, by domain. */
+  readonly #unreachable = new Map<string, LktError>();
 
   /** @param source the source of requests: `remotes`, or one of their mirrors */
   constructor(
@@ -70,6 +78,39 @@ export class Registry implements AsyncDisposable {
   /** Returns the descriptor of a tag or digest. Asks mirrors first for a digest. */
   async resolve(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
     return this.#ask(reference, signal, async (remote) => headManifest(remote, reference));
+  }
+
+  /**
+   * Returns the descriptor of a tag: the registry's, or, if the registry cannot be reached, that of
+   * a mirror, with a warning.
+   */
+  async resolveTag(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
+    const { domain } = reference;
+    const mirrors = this.mirrors(domain);
+    let unreachable = this.#unreachable.get(domain);
+    if (unreachable === undefined) {
+      try {
+        return await this.resolve(reference, signal);
+      } catch (error) {
+        const isUnreachable = error instanceof LktError && error.code === 'NETWORK_FAILED';
+        if (!isUnreachable || mirrors.length === 0) throw error;
+        signal?.throwIfAborted();
+        unreachable = error;
+        this.#unreachable.set(domain, error);
+      }
+    }
+    for (const mirror of mirrors) {
+      try {
+        const found = await mirror.resolve(reference, signal);
+        const text = `${domain} cannot be reached: the digest of ${familiarReference(reference)} is from a mirror`;
+        this.#options.reporter?.emit({ kind: 'warning', text });
+        return found;
+      } catch (error) {
+        signal?.throwIfAborted();
+        if (!(error instanceof LktError)) throw error;
+      }
+    }
+    throw unreachable;
   }
 
   /** Returns a manifest or index, verified. Asks mirrors first for a digest. */

@@ -112,7 +112,7 @@ function requireRegistry({ isRegistryImplied, ...reference }: Reference): void {
   if (isRegistryImplied !== true) return;
   const name = familiarReference(reference);
   throw new LktError('NOT_FOUND', `${name} names no registry`, {
-    fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml`,
+    fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml; for LinuxKit's configs, run: lkt migrate`,
   });
 }
 

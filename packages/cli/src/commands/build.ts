@@ -9,6 +9,7 @@ import type {
 } from '@lkt/image';
 import type { CachedImage } from '@lkt/image/cached-image';
 import type { Store } from '@lkt/oci';
+import type { BuildOptions, PinChange } from '@lkt/pkg';
 import { type CommonFlags, LktCommand } from '../command.ts';
 import { buildAuditFlags } from '../flags/audit.ts';
 import { diskFlags, diskOptions } from '../flags/disk.ts';
@@ -33,16 +34,20 @@ import { builderFlags, packageSourceFlags } from '../flags/package.ts';
 import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { pinLines } from '../output/pin-lines.ts';
 import { openSingleOutput } from '../output/single-output.ts';
 import { actionPath, cacheResult, reportCached } from '../session/action-cache.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { enforceCacheMax } from '../session/cache-limit.ts';
 import { readConfigFiles } from '../session/config-file.ts';
+import { openRegistries, tagResolver } from '../session/registries.ts';
 import { remoteCaches } from '../session/remote-cache.ts';
 import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
 
 interface Result {
+  /** Changed entries of lock files. */
+  readonly pins?: readonly PinChange[];
   /** The findings in the images. */
   readonly audit?: Omit<ImageAudit, 'until'>;
   /** The value of each config variable. */
@@ -66,7 +71,8 @@ interface Result {
 type BuildFlags = ParsedFlags<typeof Build.flags> & CommonFlags;
 
 /** A built or cached image. */
-type Summary = Omit<CachedImage, 'packages'> & Pick<BuiltImage, 'pcr11'>;
+type Summary = Omit<CachedImage, 'packages'> &
+  Pick<BuiltImage, 'pcr11'> & { readonly pins?: readonly PinChange[] };
 
 /** Flags whose inputs the action cache tracks. */
 const TRACKED_FLAGS: ReadonlySet<string> = new Set([
@@ -129,6 +135,10 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     'no-cached-segments': switchFlag(
       'derive everything in the image again from its packages, instead of reusing cached parts',
     ),
+    pin: switchFlag(
+      'write the digests of tags and packages into lock files beside the configs first: x.lock.yml of x.yml',
+      { helpGroup: 'SIGNATURE', exclusive: ['dry-run', 'locked'] },
+    ),
     'no-policy-found': choiceFlag(
       ['error', 'ignore'],
       'what to do without a trust policy; default: error if CI=true, else ignore',
@@ -179,7 +189,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     }
     await using single = await openSingleOutput(flags.o, format, cwd);
     const output = single ?? outputOf(flags, args.config.at(-1) ?? '', cwd);
-    const { image, store, top } = await build(session, flags, configs, {
+    const { image, store, top, pins } = await build(session, flags, configs, {
       ...output,
       ...disks,
       format,
@@ -195,7 +205,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     const { inputs, pcr11 } = image;
     const result = toCachedImage(image);
     await cacheResult(session, store, action, { inputs, start: top, result });
-    return this.#show({ ...result, files, pcr11 }, session);
+    return this.#show({ ...result, files, pcr11, pins }, session);
   }
 
   /** Returns the cached result of the same build, if nothing changed since. */
@@ -211,8 +221,10 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
   #show(summary: Summary, { environment: { cwd }, reporter }: Session): Result {
     // After the result was cached: a cached result repeats its own warnings.
     warn(reporter, summary.warnings);
-    const { allowances, audit, files, minimumMemory, pcr11, policies, trust, variables } = summary;
+    const { allowances, audit, files, minimumMemory, pcr11, pins = [], policies } = summary;
+    const { trust, variables } = summary;
     this.endProgress();
+    for (const line of pinLines(pins)) this.log(line);
     for (const { path, size, digest } of files)
       this.log(`${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`);
     if (pcr11 !== undefined) this.log(`PCR 11  ${pcr11}`);
@@ -221,6 +233,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     for (const line of allowances) this.log(`allows  ${line}`);
     return {
       files,
+      pins: pins.length === 0 ? undefined : pins,
       ...auditResult(audit),
       minimumMemory,
       pcr11,
@@ -259,7 +272,12 @@ async function build(
   flags: BuildFlags,
   configs: readonly ConfigFile[],
   output: Pick<BuildImageOptions, 'diskSize' | 'efiSigner' | 'format' | 'name' | 'outDir'>,
-): Promise<{ readonly image: BuiltImage; readonly store: Store; readonly top: string }> {
+): Promise<{
+  readonly image: BuiltImage;
+  readonly store: Store;
+  readonly top: string;
+  readonly pins: readonly PinChange[];
+}> {
   const { buildImage, createImageAudit, DERIVED } = await import('@lkt/image');
   const { environment, signal } = session;
   const { cwd, home } = environment;
@@ -273,6 +291,7 @@ async function build(
     platforms: [platform],
   };
   const { store } = tools;
+  const pins = flags.pin ? await pinConfigs(session, flags, configs, tools) : [];
   const audit = flags.audit
     ? await createImageAudit({ store, top, cwd, isGate: flags.strict, signal })
     : undefined;
@@ -294,7 +313,23 @@ async function build(
     audit,
   };
   const image = await buildImage(() => workspaceAt(session, top), options, tools);
-  return { image, store, top };
+  return { image, store, top, pins };
+}
+
+/** Writes the lock files of configs, and returns their changes. */
+async function pinConfigs(
+  session: Session,
+  flags: BuildFlags,
+  configs: readonly ConfigFile[],
+  tools: BuildOptions,
+): Promise<readonly PinChange[]> {
+  const { pin } = await import('@lkt/image');
+  const { cwd } = session.environment;
+  const workspace = await workspaceAt(session, dirname(configs[0]?.absolute ?? cwd));
+  await using registry = flags.offline ? undefined : await openRegistries(session, flags);
+  const resolveTag = tagResolver(session, registry);
+  const targets = { packages: [], configs, check: false, set: givenVariables(flags) };
+  return await pin(workspace, { ...targets, intoLocks: true, resolveTag }, tools);
 }
 
 function withIgnored(session: Session, ignored: readonly string[]): Session {

@@ -1,26 +1,20 @@
 import { resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import type { PinChange } from '@lkt/pkg';
 import { LktCommand } from '../command.ts';
 import { optionalArgs, switchFlag } from '../flags/options.ts';
 import { builderFlags } from '../flags/package.ts';
 import { pullFlags } from '../flags/registry.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { pinLines } from '../output/pin-lines.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { readConfigFiles } from '../session/config-file.ts';
 import { isDirectory } from '../session/paths.ts';
-import { openRegistries, tagSource } from '../session/registries.ts';
-
-interface Change {
-  readonly file: string;
-  readonly line: number;
-  readonly from: string;
-  readonly to: string;
-}
+import { openRegistries, tagResolver } from '../session/registries.ts';
 
 export class Pin extends LktCommand {
   static override summary =
     'Pin packages: write their tags and digests into the files that name them';
-  static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An external image gets the digest of its tag in the registry; later only --update changes it.`;
+  static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An external image gets the digest of its tag in the registry, with --offline in the store; later only --update changes it. A config with a lock file (x.lock.yml of x.yml) stays as it is, and the digests are written there.`;
   static override examples = ['<%= config.bin %> pin --check examples/sshd.yml'];
   static override args = {
     config: optionalArgs(
@@ -35,7 +29,7 @@ export class Pin extends LktCommand {
     check: switchFlag('change nothing, and fail if a pin is stale'),
   };
 
-  async run(): Promise<{ changes: readonly Change[] }> {
+  async run(): Promise<{ changes: readonly PinChange[] }> {
     const { args, flags } = await this.parse(Pin);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
@@ -43,12 +37,6 @@ export class Pin extends LktCommand {
     const workspace = await workspaceAt(session, cwd);
     const dirs: string[] = [];
     const files: string[] = [];
-    for (const path of args.config ?? [])
-      if (path === '-' || /^https?:\/\//i.test(path))
-        throw new LktError(
-          'USAGE_INVALID',
-          `${path} is not a regular file, so no pins can be written into it`,
-        );
     for (const path of args.config ?? [])
       ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
     const all = args.config === undefined || args.config.length === 0;
@@ -62,15 +50,14 @@ export class Pin extends LktCommand {
       check: flags.check,
     };
     await using registry = flags.offline ? undefined : await openRegistries(session, flags);
-    const resolveTag = tagSource(registry, session.signal)?.resolve;
+    const resolveTag = tagResolver(session, registry);
     const changes = await pin(
       workspace,
       { ...targets, resolveTag, update: flags.update },
       await buildTools(session, flags),
     );
     this.endProgress();
-    for (const { file, line, from, to } of changes)
-      this.log(`${file}:${line}:\n  - ${from}\n  + ${to}`);
+    for (const line of pinLines(changes)) this.log(line);
     return { changes };
   }
 }

@@ -27,7 +27,7 @@ export async function readConfigFile(name: string, session: Session): Promise<Co
   const { cwd } = session.environment;
   if (name === '-') {
     const text = await textOf(process.stdin, 'standard input');
-    return { path: 'standard input', absolute: resolve(cwd, 'stdin.yml'), text };
+    return { path: 'standard input', absolute: resolve(cwd, 'stdin.yml'), text, isStream: true };
   }
   if (/^https?:\/\//i.test(name)) return readRemote(name, session);
   const absolute = resolve(cwd, name);

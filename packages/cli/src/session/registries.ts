@@ -1,6 +1,6 @@
-import { LktError } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import type { TagSource } from '@lkt/image';
-import type { Store } from '@lkt/oci';
+import type { Reference, Store } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import type { PullFlags, RegistryFlags } from '../flags/registry.ts';
@@ -36,10 +36,42 @@ export function tagSource(
 ): TagSource | undefined {
   return (
     registry && {
-      resolve: async (reference) => (await registry.resolve(reference, signal)).digest,
+      resolve: async (reference) => (await registry.resolveTag(reference, signal)).digest,
       tags: async (repository) => registry.tags(repository, signal),
     }
   );
+}
+
+/**
+ * Returns a function that resolves the tags of external images: a name without a registry in the
+ * store, others in their registry; without registries, all in the store.
+ */
+export function tagResolver(
+  session: Session,
+  registry: Registry | undefined,
+): (reference: Reference) => Promise<Digest> {
+  return async (reference) => {
+    if (registry !== undefined && reference.isRegistryImplied !== true)
+      return (await registry.resolveTag(reference, session.signal)).digest;
+    const { familiarReference, formatReference } = await import('@lkt/oci');
+    const store = await session.findStore();
+    const found = await store?.resolve(formatReference(reference));
+    if (found !== undefined) return found.digest;
+    const { tag: _tag, ...name } = reference;
+    if (reference.isRegistryImplied === true)
+      throw new LktError(
+        'NOT_FOUND',
+        `${familiarReference(name)} names no registry, and is neither in the store nor a package`,
+        {
+          fix: `write the registry, such as ${formatReference(reference)}; for LinuxKit's configs, run: lkt migrate`,
+        },
+      );
+    throw new LktError(
+      'PIN_MISSING',
+      `${familiarReference(reference)} has no digest, and no registry is asked for one`,
+      { fix: 'run lkt pin without --offline, or append the digest' },
+    );
+  };
 }
 
 /** Returns those of the store's tags that their registries have too, with the same digest. */

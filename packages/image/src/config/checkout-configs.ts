@@ -1,6 +1,7 @@
 import { glob } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { readWorkspaceFile } from '@lkt/pkg/workspace-file';
+import { isLockPath } from './lock.ts';
 
 /** Patterns of image configs for a checkout whose lkt.yml has none. */
 const PATTERNS: readonly string[] = ['examples/*.yml', 'images/*.yml'];
@@ -12,5 +13,6 @@ const PATTERNS: readonly string[] = ['examples/*.yml', 'images/*.yml'];
 export async function checkoutConfigs(root: string, cwd: string): Promise<readonly string[]> {
   const spec = readWorkspaceFile(root, (path) => relative(cwd, path));
   const paths = await Array.fromAsync(glob(spec?.images ?? PATTERNS, { cwd: root }));
-  return [...new Set(paths.map((path) => relative(cwd, join(root, path))))].toSorted();
+  const configs = paths.filter((path) => !isLockPath(path));
+  return [...new Set(configs.map((path) => relative(cwd, join(root, path))))].toSorted();
 }

@@ -1,6 +1,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import {
+  digestOf,
   isErrno,
   LktError,
   didYouMean,
@@ -8,10 +9,13 @@ import {
   type SourceFile,
   type YamlValue,
 } from '@lkt/core';
+import { formatReference } from '@lkt/oci';
+import type { FileState } from '@lkt/pkg';
 import {
   type ConfigHead,
   imageReferencesOf,
   type Include,
+  mapReferences,
   mergeConfigs,
   readConfig,
   readHead,
@@ -19,12 +23,24 @@ import {
 } from './config.ts';
 import { isFile } from '../trust/parse-trust.ts';
 import { errorAt } from './fields.ts';
+import {
+  type ConfigLock,
+  isLockPath,
+  type LockFile,
+  lockPathOf,
+  parseLock,
+  readLock,
+} from './lock.ts';
 
 /** An image config with its absolute path. */
 export interface ConfigFile extends SourceFile {
   readonly absolute: string;
   /** Downloaded: it may not name files of this host. */
   readonly isRemote?: boolean;
+  /** Read from a stream, so no file is beside it. */
+  readonly isStream?: boolean;
+  /** Its lock file, instead of the one on disk. */
+  readonly lock?: LockFile;
 }
 
 export interface LoadOptions {
@@ -37,6 +53,12 @@ export interface LoadedConfig {
   readonly config: SystemConfig;
   /** Every file, in merge order. */
   readonly files: readonly ConfigFile[];
+  /** The lock files beside them. */
+  readonly locks: ReadonlyMap<ConfigFile, ConfigLock>;
+  /** Files that declare variables: their references depend on `set`. */
+  readonly hasVariables: (file: ConfigFile) => boolean;
+  /** Problems that do not prevent a build, such as entries of lock files without a use. */
+  readonly warnings: readonly string[];
   /** Values of the variables. */
   readonly variables: ReadonlyMap<string, string>;
   /** Returns the file of a value. */
@@ -49,8 +71,8 @@ const MAX_DEPTH = 20;
 const MAX_FILES = 1000;
 
 /**
- * Reads configs and their includes, substitutes variables, and merges all from left to right,
- * includes before the files that include them.
+ * Reads configs, their includes and lock files, substitutes variables, and merges all from left to
+ * right, includes before the files that include them.
  * @throws LktError CONFIG_INVALID, REFERENCE_INVALID with line and column; NOT_FOUND for a missing
  * include; UNSUPPORTED for a downloaded config that names files of this host; USAGE_INVALID for an
  * undeclared variable
@@ -64,8 +86,12 @@ export async function loadConfig(
   const variables = valuesOf(documents, set);
   for (const { root, head } of documents)
     if (head.variables !== undefined) substitute(root, head.variables, variables);
-  const config = mergeConfigs(documents.map(({ root }) => readConfig(root)));
   const files = documents.map(({ file }) => file);
+  const locks = await locksOf(files);
+  const used = new Set<YamlValue>();
+  const config = mergeConfigs(
+    documents.map(({ root, file }) => withLock(readConfig(root), locks.get(file), used)),
+  );
   const fileOf = (value: YamlValue): ConfigFile => {
     const file = files.find((candidate) => candidate === value.file);
     if (file === undefined) throw new Error(`${value.file.path} is not one of the configs`);
@@ -75,7 +101,66 @@ export async function loadConfig(
   const definite = [...variables].filter(
     (entry): entry is [string, string] => entry[1] !== undefined,
   );
-  return { config, files, variables: new Map(definite), fileOf };
+  const hasVariables = (file: ConfigFile): boolean =>
+    documents.some((document) => document.file === file && document.head.variables !== undefined);
+  const warnings = [...locks].flatMap(([file, lock]) =>
+    hasVariables(file) ? [] : unusedEntries(file, lock, used),
+  );
+  const definiteVariables = new Map(definite);
+  return { config, files, locks, hasVariables, warnings, variables: definiteVariables, fileOf };
+}
+
+/** Returns all files of a config: itself, its includes and their lock files. */
+export function inputFiles({ files, locks }: LoadedConfig): readonly ConfigFile[] {
+  return [...files, ...[...locks.values()].map(({ file }) => file)];
+}
+
+/** Returns the states of all files of a config, and of missing lock files, for the action cache. */
+export function inputStates(loaded: LoadedConfig): ReadonlyMap<string, FileState> {
+  const states = new Map<string, FileState>();
+  for (const file of loaded.files)
+    if (!loaded.locks.has(file)) states.set(lockPathOf(file.absolute), 'absent');
+  for (const { absolute, text } of inputFiles(loaded)) states.set(absolute, digestOf(text));
+  return states;
+}
+
+async function locksOf(files: readonly ConfigFile[]): Promise<ReadonlyMap<ConfigFile, ConfigLock>> {
+  const locks = new Map<ConfigFile, ConfigLock>();
+  for (const file of files) {
+    if (file.isRemote === true || file.isStream === true) continue;
+    const lock = file.lock === undefined ? await readLock(file) : parseLock(file.lock);
+    if (lock !== undefined) locks.set(file, lock);
+  }
+  return locks;
+}
+
+/** Returns a config with the digests of its lock file. Adds the entries that it uses to `used`. */
+function withLock(
+  config: SystemConfig,
+  lock: ConfigLock | undefined,
+  used: Set<YamlValue>,
+): SystemConfig {
+  if (lock === undefined) return config;
+  return mapReferences(config, (image) => {
+    const entry = lock.digests.get(image.text);
+    if (entry === undefined || image.reference === undefined) return image;
+    used.add(entry.at);
+    const reference = { ...image.reference, digest: entry.digest };
+    return { ...image, reference, full: formatReference(reference), isLocked: true };
+  });
+}
+
+function unusedEntries(
+  file: ConfigFile,
+  { digests }: ConfigLock,
+  used: ReadonlySet<YamlValue>,
+): readonly string[] {
+  return [...digests]
+    .filter(([, { at }]) => !used.has(at))
+    .map(
+      ([name, { at }]) =>
+        `${at.file.path}:${at.position.line}: ${file.path} does not name ${name}; to remove it: lkt pin ${file.path}`,
+    );
 }
 
 interface Document {
@@ -93,6 +178,10 @@ async function load(
   above: readonly string[],
   documents: Document[],
 ): Promise<void> {
+  if (isLockPath(file.path))
+    throw new LktError('CONFIG_INVALID', `${file.path} is a lock file, not an image config`, {
+      fix: `name the config: ${file.path.replace(/\.lock\.yml$/, '.yml')}`,
+    });
   const root = parseYaml(file);
   const head = readHead(root);
   const way = [...above, file.absolute];

@@ -28,6 +28,7 @@ export function packageNames(config: SystemConfig): readonly string[] {
  * Writes tag and digest into every reference of a file and keeps all other bytes.
  * @param pins `org/image:<source hash>@<digest>` by `org/image`
  * @param others pinned references of external images, by the reference as written
+ * @param options `hasLock`: references without a digest stay, as a lock file has theirs
  * @throws LktError UNSUPPORTED for a reference that contains variables
  */
 export function pinConfig(
@@ -35,11 +36,13 @@ export function pinConfig(
   config: SystemConfig,
   pins: ReadonlyMap<string, string>,
   others: ReadonlyMap<string, string> = new Map(),
+  { hasLock = false }: { readonly hasLock?: boolean } = {},
 ): PinnedConfig {
   const edits: TextEdit[] = [];
   const changes: { line: number; from: string; to: string }[] = [];
   for (const { text: from, reference, at } of imageReferencesOf(config)) {
     if (at.file !== file || reference === undefined || at.range === undefined) continue;
+    if (hasLock && !from.includes('@')) continue;
     const { domain, path } = reference;
     const pin = pins.get(familiarReference({ domain, path }));
     const to = pin === undefined ? (others.get(from) ?? from) : withPin(from, pin);

@@ -9,6 +9,8 @@ export interface ImageReference {
   /** Full reference with registry; for a package the text as written. */
   readonly full: string;
   readonly reference?: Reference;
+  /** The digest is from the lock file of the config. */
+  readonly isLocked?: true;
   /** DIR of `@pkg:DIR`, relative to the config. */
   readonly packageDir?: string;
   readonly at: YamlValue;

@@ -17,6 +17,7 @@ import {
 import type { SignatureSource, NamedImage, SignerId, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { LoadedConfig } from '../config/load-config.ts';
 import { loadPolicy } from './load-policy.ts';
+import type { TrustSettings } from './parse-trust.ts';
 import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
 
 /** Images that are checked at once. Checking mostly waits for registries. */
@@ -51,7 +52,7 @@ export interface TrustedImage {
 
 /**
  * Returns the policies that apply to configs: those of the user, every `trust.yml` in and above
- * their directories, and `trust` of the configs.
+ * their directories, and `trust` of the configs. LinuxKit's lists alone make no policy.
  * @throws CONFIG_INVALID, IO_FAILED
  */
 export async function configPolicies(
@@ -59,9 +60,38 @@ export async function configPolicies(
   { policies: given, root }: TrustOptions = {},
 ): Promise<readonly TrustPolicy[]> {
   const policies = [...((await given?.(configDirs(loaded))) ?? [])];
-  for (const settings of loaded.config.trust)
+  const { trust } = loaded.config;
+  const hasPolicy = policies.length > 0 || trust.some((settings) => !isLinuxkitOnly(settings));
+  for (const settings of hasPolicy ? trust : [])
     policies.push(await loadPolicy(settings, dirname(loaded.fileOf(settings.at).absolute), root));
   return policies;
+}
+
+/**
+ * Returns a warning for each `trust` in LinuxKit's form that no policy enforces: LinuxKit ignores
+ * it, and it does not say who must sign.
+ */
+export function trustWarnings(
+  { config }: LoadedConfig,
+  policies: readonly TrustPolicy[],
+): readonly string[] {
+  if (policies.length > 0) return [];
+  return config.trust.map(({ linuxkit, at }) => {
+    const images = linuxkit.map(({ text }) => `'${text}'`).join(', ');
+    return `${at.file.path}:${at.position.line}: trust: image and org of LinuxKit do not say who must sign, so nothing is verified; add: signers: [{images: [${images}], keys: [cosign.pub]}]`;
+  });
+}
+
+/** Reports whether `trust` only has LinuxKit's lists. */
+function isLinuxkitOnly({
+  required,
+  linuxkit,
+  unsigned,
+  rules,
+  trustedRoot,
+}: TrustSettings): boolean {
+  const own = required.length + unsigned.length + rules.length;
+  return linuxkit.length > 0 && own === 0 && trustedRoot === undefined;
 }
 
 /**

@@ -63,7 +63,8 @@ export async function loadPolicy(
   dir: string,
   given?: TrustedRoot,
 ): Promise<TrustPolicy> {
-  const { required, unsigned, at } = settings;
+  const { unsigned, at } = settings;
+  const required = [...settings.required, ...settings.linuxkit.map(({ pattern }) => pattern)];
   const root =
     settings.trustedRoot === undefined ? given : await readRoot(settings.trustedRoot, dir);
   const rules: TrustPolicy['rules'][number][] = [];

@@ -22,9 +22,19 @@ import {
 /** `trust` of an image config, or a `trust.yml`, before the files that it names are read. */
 export interface TrustSettings {
   readonly required: readonly ImagePattern[];
+  /** LinuxKit's `image` and `org`, which name no signers. */
+  readonly linuxkit: readonly LegacyPattern[];
   readonly unsigned: readonly ImagePattern[];
   readonly rules: readonly RuleSettings[];
   readonly trustedRoot?: YamlValue;
+  readonly at: YamlValue;
+}
+
+/** An entry of LinuxKit's `trust`. */
+export interface LegacyPattern {
+  readonly pattern: ImagePattern;
+  /** As lkt writes it. */
+  readonly text: string;
   readonly at: YamlValue;
 }
 
@@ -166,11 +176,8 @@ export const TRUST: YamlType<TrustSettings> = record({
     "LinuxKit's: organisations whose images must be signed",
   ),
 }).transform((trust, at) => ({
-  required: [
-    ...(trust.required === true ? [parseImagePattern('**')] : []),
-    ...(trust.image ?? []),
-    ...(trust.org ?? []),
-  ],
+  required: trust.required === true ? [parseImagePattern('**')] : [],
+  linuxkit: [...(trust.image ?? []), ...(trust.org ?? [])],
   unsigned: trust.unsigned ?? [],
   rules: trust.signers ?? [],
   trustedRoot: trust.trustedRoot,
@@ -204,17 +211,21 @@ function signersOf(
 }
 
 /** LinuxKit's `trust.image`: an image by name; ignores the tag. */
-function linuxkitImage(name: string, item: YamlValue): ImagePattern {
-  return located(item, () => {
+function linuxkitImage(name: string, at: YamlValue): LegacyPattern {
+  return located(at, () => {
     const { domain, path } = parseReference(name);
-    return parseImagePattern(familiarReference({ domain, path }));
+    return legacyPattern(familiarReference({ domain, path }), at);
   });
 }
 
 /** LinuxKit's `trust.org`: all images of an organisation. */
-function linuxkitOrg(name: string, item: YamlValue): ImagePattern {
-  if (name.includes('*')) throw item.error('* is not a wildcard in the name of an organisation');
-  return located(item, () => parseImagePattern(`${name}/**`));
+function linuxkitOrg(name: string, at: YamlValue): LegacyPattern {
+  if (name.includes('*')) throw at.error('* is not a wildcard in the name of an organisation');
+  return located(at, () => legacyPattern(`${name}/**`, at));
+}
+
+function legacyPattern(name: string, at: YamlValue): LegacyPattern {
+  return { pattern: parseImagePattern(name), text: name, at };
 }
 
 function located<T>(item: YamlValue, read: () => T): T {

@@ -19,6 +19,7 @@ import {
 } from '@lkt/pkg';
 import type { AdvisoryIndex } from '@lkt/vulns';
 import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-config.ts';
+import { lockPathOf } from '../config/lock.ts';
 import {
   findKernelUpdate,
   kernelSource,
@@ -113,7 +114,7 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
       join(item.dir, item.dockerfile),
       ...item.arches.map((architecture) => lockPath(item, { os: 'linux', architecture })),
     ]),
-    ...files.map(({ absolute }) => absolute),
+    ...files.flatMap(({ absolute }) => [absolute, lockPathOf(absolute)]),
   ]);
   try {
     return { ...report, ...(await apply({ locks, kernel, affected, loaded }, options)) };
@@ -203,9 +204,11 @@ async function apply(
   const { changes, references } = await pinWorkspace(now, targets, options);
   const names = new Set(affected.map(({ name }) => name));
   const pins = new Map([...references].filter(([name]) => names.has(name)));
-  const others = options.isSecurityOnly
-    ? new Map<string, string>()
-    : await otherPins(now, loaded, { resolveTag: options.resolveTag, update: true });
+  const { isSecurityOnly, resolveTag } = options;
+  const others =
+    isSecurityOnly || resolveTag === undefined
+      ? new Map<string, string>()
+      : await otherPins(now, loaded, { resolveTag, update: true });
   const written = await writePins(loaded, pins, others);
   if (targets.length + written.changes.length > 0) await options.test?.();
   return {

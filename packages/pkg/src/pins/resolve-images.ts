@@ -3,7 +3,7 @@ import { parseReference, type Reference } from '@lkt/oci';
 import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
-import { checkOther } from '../build/other-images.ts';
+import { checkOther, hasNamed } from '../build/other-images.ts';
 import { checkPin, referenceError, type ReferenceProblem } from './check-pin.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -46,7 +46,8 @@ export async function resolveImages(
       if (query.packageDir !== undefined)
         return { query, reference: undefined, item: await workspace.packageAt(query.packageDir) };
       const reference = query.reference ?? parseReference(query.text);
-      return { query, reference, item: workspace.find(reference) };
+      const isStored = await isStoredImage(reference, options);
+      return { query, reference, item: isStored ? undefined : workspace.find(reference) };
     }),
   );
   // Report problems that need no build before building.
@@ -56,7 +57,7 @@ export async function resolveImages(
     fail(query, await checkOther(reference, platforms, { ...options, workspace }));
   }
   const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
-  const pins = wanted.flatMap(({ reference }) => reference ?? []);
+  const pins = wanted.flatMap(({ reference, item }) => (item && reference) ?? []);
   const build = await Build.start(workspace, [...targets], { ...options, pins });
   const packages = await build.all();
   const built = new Map<Package, BuiltPackage>(packages.map((one) => [one.item, one]));
@@ -69,6 +70,18 @@ export async function resolveImages(
     if (digest !== undefined) digests.set(query.text, digest);
   }
   return { digests, packages };
+}
+
+/**
+ * Reports whether a reference means an image of the store, even if the workspace has a package of
+ * this name: it names Docker Hub, and the store has the digest under this name.
+ */
+async function isStoredImage(
+  { domain, path, digest, isRegistryImplied }: Reference,
+  { store, platforms = DEFAULT_PLATFORMS }: BuildOptions,
+): Promise<boolean> {
+  if (domain !== 'docker.io' || isRegistryImplied === true || digest === undefined) return false;
+  return hasNamed(store, { domain, path, digest }, platforms);
 }
 
 function fail(query: ImageQuery, problem: ReferenceProblem | undefined): void {
