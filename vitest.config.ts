@@ -18,6 +18,8 @@ const tiers = [
   suite('unit', {
     include: ['**/test/**/*.test.ts'],
     exclude: ['**/*.{integration,system}.test.ts'],
+    // It imports JSON without the attribute that Node requires.
+    server: { deps: { inline: [/@actions\/workflow-parser/] } },
   }),
   suite('integration', { include: ['**/test/**/*.integration.test.ts'], globalSetup }),
   suite('system', { include: ['**/test/**/*.system.test.ts'], globalSetup }),

@@ -1,12 +1,16 @@
 import { globSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser';
+import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import { commandIds, loadAllCommands, loadCommand } from '../src/commands.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
-const dir = join(import.meta.dirname, '../../../docs/ci');
-const files = globSync('*.yml', { cwd: dir }).toSorted();
+const root = join(import.meta.dirname, '../../..');
+const dir = join(root, 'docs/ci');
+const component = '../../tools/ci/gitlab.yml';
+const files = [...globSync('*.yml', { cwd: dir }).toSorted(), component];
 
 interface Step {
   readonly uses?: string;
@@ -32,12 +36,16 @@ interface Workflow {
   readonly jobs: Readonly<Record<string, Job>>;
 }
 
-const parse = (text: string): unknown => parseYaml({ path: 'workflow', text }).plain();
+/** Parses a workflow; of a GitLab component the part after its inputs. */
+const parse = (text: string): unknown =>
+  parseYaml({ path: 'workflow', text: text.split(/^---$/m).at(-1) ?? '' }).plain();
 const read = (name: string): string => readFileSync(join(dir, name), 'utf8');
 
-/** Returns the arguments of each `./lkt` call in a script, with a value for each variable. */
+/** Returns the arguments of each lkt call in a script, with a value for each variable. */
 function calls(script: string): string[][] {
-  const lines = script.matchAll(/(xargs [-\w ]*)?(?:^|\s)\.\/lkt\s+([^\n|;&<>]*)/g);
+  const lines = script.matchAll(
+    /(xargs [-\w ]* )?(?:\.\/|(?<=^ *- |--no-run-if-empty ))lkt\s+([^\n|;&<>]*)/gm,
+  );
   return [...lines].map(([, xargs, line = '']) => [
     ...[...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) =>
       single === undefined
@@ -59,7 +67,15 @@ async function accept(words: readonly string[]): Promise<void> {
 }
 
 test('has workflows for GitHub and GitLab', () => {
-  expect(files).toEqual(['github-updates.yml', 'github-wave.yml', 'github.yml', 'gitlab.yml']);
+  expect(files).toEqual([
+    'github-publish.yml',
+    'github-rebuild.yml',
+    'github-updates.yml',
+    'github-wave.yml',
+    'github.yml',
+    'gitlab.yml',
+    component,
+  ]);
 });
 
 describe.each(files)('%s', (name) => {
@@ -87,6 +103,10 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
   const workflow = parse(read(name)) as Workflow;
   const jobs = Object.entries(workflow.jobs);
 
+  test('follows the schema of GitHub', () => {
+    expect(problemsOf(parseWorkflow, read(name))).toEqual([]);
+  });
+
   test('has jobs that run on a runner or call a local workflow, and need only existing jobs', () => {
     expect(workflow.permissions).toEqual({ contents: 'read' });
     for (const [id, job] of jobs) {
@@ -108,14 +128,25 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
 
   test('uses actions by commit', () => {
     for (const { uses } of jobs.flatMap(([, { steps = [] }]) => steps))
-      if (uses !== undefined) expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+      if (uses !== undefined && uses !== './tools/ci/setup-lkt')
+        expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40}$/);
+  });
+
+  test('sets up lkt before it runs lkt', () => {
+    for (const { steps = [] } of jobs.map(([, job]) => job)) {
+      const runs = steps.findIndex(({ run = '' }) => calls(run).length > 0);
+      const setup = steps.findIndex(({ uses }) => uses === './tools/ci/setup-lkt');
+      if (runs >= 0) expect(setup).toBeGreaterThanOrEqual(0);
+      expect(setup).toBeLessThanOrEqual(runs);
+    }
   });
 
   test('gives no token for writing to the repository to steps that run lkt', () => {
     for (const [id, { steps = [], permissions = {} }] of jobs) {
       if (permissions['contents'] !== 'write') continue;
       for (const { run = '', uses, env, with: inputs } of steps) {
-        if (uses !== undefined) expect(inputs?.['persist-credentials'], id).toBe(false);
+        if (uses?.startsWith('actions/checkout@') === true)
+          expect(inputs?.['persist-credentials'], id).toBe(false);
         if (JSON.stringify(env ?? {}).includes('github.token'))
           expect(run, id).not.toMatch(/\.\/lkt /);
       }
@@ -152,13 +183,30 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
   });
 });
 
-test('has GitLab jobs that extend and need existing jobs, and signing jobs with a token', () => {
+test('has an action that follows the schema of GitHub and passes inputs as environment', () => {
+  const text = readFileSync(join(root, 'tools/ci/setup-lkt/action.yml'), 'utf8');
+  expect(problemsOf(parseAction, text)).toEqual([]);
+  expect(problemsOf(parseAction, text.replace('using: composite', 'using: compsite'))).not.toEqual(
+    [],
+  );
+  for (const script of scriptsOf(parse(text))) expect(script).not.toContain('${{');
+});
+
+test('has a GitLab component whose inputs are all used and declared', () => {
+  const [head = '', body = ''] = read(component).split(/^---$/m);
+  const { spec } = parse(head) as { readonly spec: { readonly inputs: object } };
+  const used = [...body.matchAll(/\$\[\[ inputs\.([\w-]+) \]\]/g)].map(([, name]) => name);
+  expect([...new Set(used)].toSorted()).toEqual(Object.keys(spec.inputs).toSorted());
+  for (const script of scriptsOf(parse(body))) expect(script).not.toContain('$[[');
+});
+
+test.each(['gitlab.yml', component])('has GitLab jobs in order: %s', (name) => {
   const {
-    stages,
+    stages = ['build', 'test', 'deploy'],
     default: _default,
     variables: _variables,
     ...jobs
-  } = parse(read('gitlab.yml')) as Record<string, unknown>;
+  } = parse(read(name)) as Record<string, unknown>;
   for (const [id, job] of Object.entries(jobs as Record<string, Record<string, unknown>>)) {
     if (id.startsWith('.')) continue;
     expect(stages, id).toContain(job['stage']);
@@ -170,6 +218,12 @@ test('has GitLab jobs that extend and need existing jobs, and signing jobs with 
     expect(job['rules']).toEqual([{ if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }]);
   }
 });
+
+/** Returns the errors of a parser of GitHub about a file. */
+function problemsOf(parser: typeof parseWorkflow | typeof parseAction, text: string): string[] {
+  const { context } = parser({ name: 'file.yml', content: text }, new NoOperationTraceWriter());
+  return context.errors.getErrors().map(({ message }) => message);
+}
 
 /** Returns all scripts of a workflow. */
 function scriptsOf(value: unknown, key = ''): readonly string[] {

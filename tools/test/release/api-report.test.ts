@@ -17,6 +17,6 @@ test('lists each entry point, and the types that only signatures name', () => {
   expect(text).toMatch(/^# @lkt\/oci\/files$/m);
   const [exported = '', used = ''] = text.split('# not exported');
   expect(exported).toContain('export declare function parseReference(');
-  expect(exported).not.toContain('interface LockOptions');
-  expect(used).toContain('export interface LockOptions {');
+  expect(exported).not.toContain('interface ImportOptions');
+  expect(used).toContain('export interface ImportOptions {');
 });
