@@ -6,4 +6,5 @@ export { isLoopback, redactUrl } from './address.ts';
 export { NetworkError } from './network-error.ts';
 export { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
 export { type HttpResponse } from './response.ts';
+export { type HttpSettings, readHttpSettings } from './settings.ts';
 export { answersTlsWithHttp } from './tls-probe.ts';

@@ -25,7 +25,7 @@ export class Transports implements AsyncDisposable {
     // Like curl and Go: the proxy for http is not used for https, and none for loopback addresses.
     const proxy = isLoopback(hostname)
       ? ''
-      : this.#variable(isSecure ? 'https_proxy' : 'http_proxy');
+      : this.variable(isSecure ? 'https_proxy' : 'http_proxy');
     const key = `${isSecure} ${proxy !== ''}`;
     const open = this.#open.get(key) ?? this.#connect(isSecure, proxy);
     this.#open.set(key, open);
@@ -36,6 +36,12 @@ export class Transports implements AsyncDisposable {
     const open = await Promise.allSettled(this.#open.values());
     this.#open.clear();
     for (const one of open) if (one.status === 'fulfilled') await one.value.close();
+  }
+
+  /** Returns a variable in lower case, else in upper case; empty without both. */
+  variable(name: string): string {
+    const { env = {} } = this.#options;
+    return (env[name] ?? env[name.toUpperCase()] ?? '').trim();
   }
 
   async #connect(isSecure: boolean, proxy: string): Promise<Transport> {
@@ -65,7 +71,7 @@ export class Transports implements AsyncDisposable {
         proxyTls: tls,
         httpProxy: isSecure ? '' : address,
         httpsProxy: isSecure ? address : '',
-        noProxy: this.#variable('no_proxy'),
+        noProxy: this.variable('no_proxy'),
       });
       return new ProxyTransport(agent, minSpeed);
     } catch {
@@ -76,10 +82,5 @@ export class Transports implements AsyncDisposable {
         { fix: 'set it to an address such as http://proxy.example:3128' },
       );
     }
-  }
-
-  #variable(name: string): string {
-    const { env = {} } = this.#options;
-    return (env[name] ?? env[name.toUpperCase()] ?? '').trim();
   }
 }

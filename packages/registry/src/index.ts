@@ -1,3 +1,11 @@
+export { checkLogin } from './auth/check-login.ts';
+export {
+  listLogins,
+  type LoginFile,
+  type LoginPlace,
+  removeLogin,
+  saveLogin,
+} from './auth/login-file.ts';
 export { type MirrorOptions, type RegistryOptions } from './options.ts';
 export { type PullOptions } from './pull.ts';
 export { type PushResult, type PushOptions } from './push.ts';

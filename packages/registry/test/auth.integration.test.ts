@@ -72,7 +72,7 @@ describe.each<[string, NonNullable<TestOptions['auth']>]>([
     const without = await failure(client().pushImage(store, image, at(registry)));
     expect(without).toMatchObject({
       code: 'ACCESS_DENIED',
-      fix: expect.stringMatching(/docker login/) as string,
+      fix: expect.stringMatching(/lkt login/) as string,
     });
     const wrong = Buffer.from('me:wrong-secret').toString('base64');
     const env = await docker((host) => ({ auths: { [host]: { auth: wrong } } }), registry);

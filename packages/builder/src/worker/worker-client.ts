@@ -1,5 +1,6 @@
 import { isErrno, LktError } from '@lkt/core';
 import type { BuildContext } from '../engine.ts';
+import { unshareMissing } from './check-host.ts';
 import { namespaceError } from './namespace.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import type { PlanResults } from '../steps/plan-walk.ts';
@@ -48,10 +49,7 @@ export async function runWorker(
       : outcomeError(outcome);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    throw new LktError('TOOL_MISSING', 'unshare is not installed', {
-      cause: error,
-      fix: 'install util-linux',
-    });
+    throw unshareMissing(error);
   } finally {
     clearTimeout(killer);
     worker.complaints.off('data', complain);

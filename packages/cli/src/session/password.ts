@@ -1,4 +1,5 @@
 import { LktError } from '@lkt/core';
+import { printable } from '../output/printable.ts';
 
 export interface PasswordQuestion {
   /** The name of the key in the prompt: `cosign.key`. */
@@ -32,10 +33,23 @@ export async function passwordFor({ name, isNew, variables }: PasswordQuestion):
   });
 }
 
+/**
+ * Returns a line that the user types on the terminal.
+ * @param isHidden the terminal does not show it
+ * @throws LktError INTERRUPTED; USAGE_INVALID without a terminal
+ */
+export async function askOnTerminal(
+  question: string,
+  { isHidden, fix }: { readonly isHidden: boolean; readonly fix: string },
+): Promise<string> {
+  if (process.stdin.isTTY && process.stderr.isTTY) return ask(question, !isHidden);
+  throw new LktError('USAGE_INVALID', 'there is no terminal to ask on', { fix });
+}
+
 const CTRL_C = '\u0003';
 const CTRL_D = '\u0004';
 
-async function ask(question: string): Promise<string> {
+async function ask(question: string, isShown = false): Promise<string> {
   const { stdin, stderr } = process;
   // Before the prompt, so that even a fast answer is hidden.
   stdin.setRawMode(true);
@@ -50,10 +64,12 @@ async function ask(question: string): Promise<string> {
           if (isEnd || char === CTRL_C) {
             stdin.off('data', read);
             if (isEnd) resolve(typed);
-            else reject(new LktError('INTERRUPTED', 'stopped at the password prompt'));
+            else reject(new LktError('INTERRUPTED', 'stopped at the prompt'));
             return;
           }
           const isErase = char === '\u007f' || char === '\b';
+          if (isShown && isErase && typed !== '') stderr.write('\b \b');
+          if (isShown && !isErase) stderr.write(printable(char));
           typed = isErase ? typed.replace(/.$/su, '') : typed + char;
         }
       };

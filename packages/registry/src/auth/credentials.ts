@@ -1,27 +1,16 @@
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import {
+  type AuthEntry,
+  type AuthFile,
+  authFilePaths,
+  type CredentialEnvironment,
+  helpersOf,
+  hostOf,
+  namesOf,
+  readAuthFile,
+  serverOf,
+} from './auth-file.ts';
 import { runCredentialHelper } from './credential-helper.ts';
 import type { Credentials } from './credential-types.ts';
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** An entry of `auths`. */
-interface AuthEntry {
-  readonly auth?: string;
-  readonly username?: string;
-  readonly password?: string;
-  readonly identitytoken?: string;
-  readonly registrytoken?: string;
-}
-
-/** config.json of Docker, or its subset in auth.json of podman, skopeo and buildah. */
-interface AuthFile {
-  readonly path: string;
-  readonly auths: Readonly<Record<string, AuthEntry>>;
-  readonly credHelpers: Readonly<Record<string, string>>;
-  readonly credsStore: string | undefined;
-}
 
 /**
  * Returns the credentials for a repository, stored by the user's login tools. Searches only
@@ -33,9 +22,9 @@ interface AuthFile {
 export async function findCredentials(
   domain: string,
   path: string,
-  env: Environment,
+  env: CredentialEnvironment,
 ): Promise<Credentials | undefined> {
-  for (const file of pathsOf(env)) {
+  for (const file of authFilePaths(env)) {
     const found = await readAuthFile(file);
     if (found === undefined) continue;
     const credentials = await credentialsIn(found, domain, path, env);
@@ -44,76 +33,24 @@ export async function findCredentials(
   return undefined;
 }
 
-function pathsOf(env: Environment): string[] {
-  const set = (name: string): string | undefined => (env[name] === '' ? undefined : env[name]);
-  const only = set('REGISTRY_AUTH_FILE');
-  if (only !== undefined) return [only];
-  const home = set('HOME');
-  const docker = set('DOCKER_CONFIG') ?? (home === undefined ? undefined : join(home, '.docker'));
-  const config = set('XDG_CONFIG_HOME') ?? (home === undefined ? undefined : join(home, '.config'));
-  const runtime = set('XDG_RUNTIME_DIR');
-  return [
-    ...(docker === undefined ? [] : [join(docker, 'config.json')]),
-    ...(runtime === undefined ? [] : [join(runtime, 'containers', 'auth.json')]),
-    ...(config === undefined ? [] : [join(config, 'containers', 'auth.json')]),
-  ];
-}
-
-async function readAuthFile(path: string): Promise<AuthFile | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, 'utf8');
-  } catch (cause) {
-    if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new LktError('CONFIG_INVALID', `cannot read ${path}`, { cause });
-  }
-  try {
-    const { auths, credHelpers, credsStore } = record(JSON.parse(text));
-    return {
-      path,
-      auths: record(auths ?? {}) as Record<string, AuthEntry>,
-      credHelpers: record(credHelpers ?? {}) as Record<string, string>,
-      credsStore: typeof credsStore === 'string' && credsStore !== '' ? credsStore : undefined,
-    };
-  } catch {
-    // The parser's message would quote the file, which contains passwords.
-    throw new LktError('CONFIG_INVALID', `${path} is not a valid file of registry credentials`);
-  }
-}
-
 async function credentialsIn(
-  { path: file, auths, credHelpers, credsStore }: AuthFile,
+  file: AuthFile,
   domain: string,
   path: string,
-  env: Environment,
+  env: CredentialEnvironment,
 ): Promise<Credentials | undefined> {
-  const names = namesOf(domain);
-  const helper = names.map((name) => credHelpers[name]).find((name) => name !== undefined);
-  const server = domain === 'docker.io' ? DOCKER_HUB : domain;
-  for (const program of [helper, credsStore]) {
-    if (program === undefined) continue;
-    const found = await runCredentialHelper(program, server, file, env);
+  for (const name of helpersOf(file, domain)) {
+    const helper = { name, file: file.path, env };
+    const found = await runCredentialHelper(helper, serverOf(domain));
     if (found !== undefined) return found;
   }
-  const entries = new Map(Object.entries(auths).map(([key, entry]) => [hostOf(key), entry]));
-  for (const key of [...namespacesOf(domain, path), ...names.map(hostOf)]) {
+  const entries = new Map(Object.entries(file.auths).map(([key, entry]) => [hostOf(key), entry]));
+  for (const key of [...namespacesOf(domain, path), ...namesOf(domain).map(hostOf)]) {
     const entry = entries.get(key);
     const found = entry === undefined ? undefined : credentialsOf(entry);
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-const DOCKER_HUB = 'https://index.docker.io/v1/';
-
-/**
- * Returns the names of a registry in auth files. They match as a whole, so `registry.example` does
- * not match `registry.example.org`.
- */
-function namesOf(domain: string): string[] {
-  return domain === 'docker.io'
-    ? [DOCKER_HUB, 'docker.io', 'index.docker.io', 'registry-1.docker.io']
-    : [domain, `https://${domain}`, `http://${domain}`];
 }
 
 /**
@@ -123,13 +60,6 @@ function namesOf(domain: string): string[] {
 function namespacesOf(domain: string, path: string): string[] {
   const parts = path.split('/');
   return parts.map((_, index) => `${domain}/${parts.slice(0, parts.length - index).join('/')}`);
-}
-
-/**
- * Returns `registry.example` for `https://registry.example/v1/`, the form of old Docker versions.
- */
-function hostOf(key: string): string {
-  return key.replace(/^https?:\/\//, '').replace(/\/(?:v[12]\/?)?$/, '');
 }
 
 function credentialsOf(entry: AuthEntry): Credentials | undefined {
@@ -151,9 +81,4 @@ function credentialsOf(entry: AuthEntry): Credentials | undefined {
 
 function isText(value: unknown): value is string {
   return typeof value === 'string' && value !== '';
-}
-
-function record(value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) throw new Error('not an object');
-  return value as Record<string, unknown>;
 }

@@ -68,9 +68,9 @@ export async function requestToken(
   }
 }
 
-/** Returns the fix text for missing credentials. lkt has no login of its own and reads Docker's. */
+/** Returns the fix text for missing credentials. */
 export function loginFix(host: string): string {
-  return `log in, for example with: docker login ${host}`;
+  return `log in: lkt login ${host}`;
 }
 
 /** Returns a `Basic` authorization header (RFC 7617). */

@@ -1,14 +1,14 @@
 import type { Outdated as Found } from '@lkt/image';
 import type { LockUpdates } from '@lkt/pkg';
-import { LktCommand } from '../command.ts';
-import { optionalArgs } from '../flags/options.ts';
-import { offlineFlag, registryFlags } from '../flags/registry.ts';
-import { givenVariables, setFlags } from '../flags/set.ts';
-import { lockUpdateLines } from '../output/lock-updates.ts';
-import { workspaceAt } from '../session/build-tools.ts';
-import { readConfigFiles } from '../session/config-file.ts';
-import { lockUpdates } from '../session/lock-updates.ts';
-import { openRegistries, tagSource } from '../session/registries.ts';
+import { LktCommand } from '../../command.ts';
+import { optionalArgs } from '../../flags/options.ts';
+import { offlineFlag, registryFlags } from '../../flags/registry.ts';
+import { givenVariables, setFlags } from '../../flags/set.ts';
+import { lockUpdateLines } from '../../output/lock-updates.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { readConfigFiles } from '../../session/config-file.ts';
+import { lockUpdates } from '../../session/lock-updates.ts';
+import { openRegistries, tagSource } from '../../session/registries.ts';
 
 const REASONS = {
   source: 'current sources are',

@@ -1,10 +1,10 @@
 import { type CiPlan as Plan, type PlannedPackage } from '@lkt/image';
-import { LktCommand } from '../command.ts';
-import { listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
-import { givenVariables, setFlags } from '../flags/set.ts';
-import { columns } from '../output/lines.ts';
-import { workspaceAt } from '../session/build-tools.ts';
-import { readConfigFiles } from '../session/config-file.ts';
+import { LktCommand } from '../../command.ts';
+import { listFlag, optionalArgs, switchFlag, valueFlag } from '../../flags/options.ts';
+import { givenVariables, setFlags } from '../../flags/set.ts';
+import { columns } from '../../output/lines.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { readConfigFiles } from '../../session/config-file.ts';
 
 /** One package for one platform: the unit that a CI job builds. */
 interface Job {

@@ -3,23 +3,23 @@ import { LktError } from '@lkt/core';
 import type { UpdateReport } from '@lkt/image';
 import type { Package, Workspace } from '@lkt/pkg';
 import type { AdvisoryIndex } from '@lkt/vulns';
-import { LktCommand } from '../command.ts';
-import { listFlag, switchFlag, valueFlag } from '../flags/options.ts';
-import { builderFlags, packageSourceFlags } from '../flags/package.ts';
-import { pullFlags } from '../flags/registry.ts';
-import { givenVariables, setFlags } from '../flags/set.ts';
+import { LktCommand } from '../../command.ts';
+import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
+import { builderFlags, packageSourceFlags } from '../../flags/package.ts';
+import { pullFlags } from '../../flags/registry.ts';
+import { givenVariables, setFlags } from '../../flags/set.ts';
 import {
   type ConfigContainers,
   updateLines,
   updateMarkdown,
   type UpdateSummary,
-} from '../output/update-report.ts';
-import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { readConfigFiles } from '../session/config-file.ts';
-import { openRegistries, tagSource } from '../session/registries.ts';
-import type { Session } from '../session/session.ts';
-import { runTest } from '../session/test-command.ts';
-import { loadDatabases } from '../session/vulnerability-databases.ts';
+} from '../../output/update-report.ts';
+import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { readConfigFiles } from '../../session/config-file.ts';
+import { openRegistries, tagSource } from '../../session/registries.ts';
+import type { Session } from '../../session/session.ts';
+import { runTest } from '../../session/test-command.ts';
+import { loadDatabases } from '../../session/vulnerability-databases.ts';
 
 export class Update extends LktCommand {
   static override summary = "Update locks, kernel and pins to Debian's newest packages";

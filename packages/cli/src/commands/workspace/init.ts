@@ -1,11 +1,17 @@
 import { existsSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import packageJson from '../../package.json' with { type: 'json' };
-import { LktCommand } from '../command.ts';
-import { Args, choiceFlag, switchFlag, valueFlag } from '../flags/options.ts';
-import { CI_SYSTEMS, LANGUAGES, type Project, projectFiles, TEMPLATES } from '../init/templates.ts';
-import type { Session } from '../session/session.ts';
+import packageJson from '../../../package.json' with { type: 'json' };
+import { LktCommand } from '../../command.ts';
+import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
+import {
+  CI_SYSTEMS,
+  LANGUAGES,
+  type Project,
+  projectFiles,
+  TEMPLATES,
+} from '../../init/templates.ts';
+import type { Session } from '../../session/session.ts';
 
 interface Result {
   readonly directory: string;
@@ -51,8 +57,8 @@ The template sshd lets the key in ~/.ssh/id_ed25519.pub log in, or else the next
     const { cwd, variables } = session.environment;
     const dir = resolve(cwd, args.dir);
     const name = imageName(basename(dir));
-    const { findSshKey, readSshKey } = await import('../init/ssh-keys.ts');
-    const { writeProject } = await import('../init/write-project.ts');
+    const { findSshKey, readSshKey } = await import('../../init/ssh-keys.ts');
+    const { writeProject } = await import('../../init/write-project.ts');
     const given = flags['ssh-key'];
     const key =
       flags.template === 'minimal'

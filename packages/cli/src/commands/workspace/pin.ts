@@ -1,15 +1,15 @@
 import { resolve } from 'node:path';
 import type { PinChange } from '@lkt/pkg';
-import { LktCommand } from '../command.ts';
-import { optionalArgs, switchFlag } from '../flags/options.ts';
-import { builderFlags } from '../flags/package.ts';
-import { pullFlags } from '../flags/registry.ts';
-import { givenVariables, setFlags } from '../flags/set.ts';
-import { pinLines } from '../output/pin-lines.ts';
-import { buildTools, workspaceAt } from '../session/build-tools.ts';
-import { readConfigFiles } from '../session/config-file.ts';
-import { isDirectory } from '../session/paths.ts';
-import { openRegistries, tagResolver } from '../session/registries.ts';
+import { LktCommand } from '../../command.ts';
+import { optionalArgs, switchFlag } from '../../flags/options.ts';
+import { builderFlags } from '../../flags/package.ts';
+import { pullFlags } from '../../flags/registry.ts';
+import { givenVariables, setFlags } from '../../flags/set.ts';
+import { pinLines } from '../../output/pin-lines.ts';
+import { buildTools, workspaceAt } from '../../session/build-tools.ts';
+import { readConfigFiles } from '../../session/config-file.ts';
+import { isDirectory } from '../../session/paths.ts';
+import { openRegistries, tagResolver } from '../../session/registries.ts';
 
 export class Pin extends LktCommand {
   static override summary =
