@@ -33,6 +33,7 @@ const COMMANDS = {
   login: async () => (await import('./commands/registry/login.ts')).Login,
   logout: async () => (await import('./commands/registry/logout.ts')).Logout,
   'metadata:create': async () => (await import('./commands/metadata-create.ts')).MetadataCreate,
+  migrate: async () => (await import('./commands/workspace/migrate.ts')).Migrate,
   outdated: async () => (await import('./commands/workspace/outdated.ts')).Outdated,
   pin: async () => (await import('./commands/workspace/pin.ts')).Pin,
   'pkg:attest-rebuild': async () =>

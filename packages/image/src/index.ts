@@ -46,6 +46,14 @@ export { mergedConfig } from './merged-config.ts';
 export { neededPackages } from './needed-packages.ts';
 export { type OutputFile } from './output/write.ts';
 export { tarOf } from './output/tar.ts';
+export { LINUXKIT_PACKAGES, packageList } from './migrate/linuxkit-packages.ts';
+export {
+  type MigratedConfig,
+  migrateConfig,
+  type MigrateOptions,
+  type MigrationChange,
+} from './migrate/migrate-config.ts';
+export { type Note } from './migrate/notes.ts';
 export { type Outdated, outdated, type TagSource } from './outdated.ts';
 export { pin, type PinTargets } from './pin.ts';
 export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';

@@ -1,0 +1,85 @@
+/** The successor of a package of LinuxKit in an image config. */
+export type Successor =
+  /** A package of lkt, by its image name; `note` is for every user of it, `about` for some. */
+  | {
+      readonly kind: 'package';
+      readonly image: string;
+      readonly note?: string;
+      readonly about?: string;
+    }
+  /** Nothing is needed: `by` says what does its work. `image` is for a container with own files. */
+  | { readonly kind: 'removed'; readonly by: string; readonly image?: string }
+  /** lkt has none: LinuxKit's image stays. */
+  | { readonly kind: 'kept'; readonly note: string };
+
+function of(image: string, more: { note?: string; about?: string } = {}): Successor {
+  return { kind: 'package', image, ...more };
+}
+
+function removed(by: string, image?: string): Successor {
+  return { kind: 'removed', by, ...(image !== undefined && { image }) };
+}
+
+function kept(note: string): Successor {
+  return { kind: 'kept', note };
+}
+
+/** All packages in `pkg` of LinuxKit's repository (v1.8.2), by image name. */
+export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
+  ['acpid', removed('PID 1 handles the power button')],
+  ['auditd', kept('needs a kernel with CONFIG_AUDIT')],
+  ['binfmt', kept('needs a kernel with CONFIG_BINFMT_MISC')],
+  ['bpftrace', kept('needs a kernel with CONFIG_BPF_EVENTS')],
+  ['ca-certificates', of('ca-certificates')],
+  ['cadvisor', kept('lkt/node_exporter has metrics of the machine')],
+  ['containerd', of('containerd')],
+  ['dhcpcd', of('dhcp')],
+  ['dm-crypt', of('dm-crypt')],
+  ['dummy', kept('only waits; for tests')],
+  ['extend', of('extend', { about: 'without btrfs' })],
+  ['firmware', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
+  ['firmware-all', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
+  ['format', of('format', { about: 'without btrfs' })],
+  ['getty', of('getty', { note: 'sees logs, and of the machine what the config binds' })],
+  ['host-timesync-daemon', kept('lkt/ntp sets the clock from servers')],
+  ['init', of('init')],
+  ['ip', of('ip')],
+  ['kmsg', kept('kernel messages are on the console')],
+  ['logwrite', removed('PID 1 writes bounded logs to /var/log')],
+  ['losetup', of('losetup')],
+  ['memlogd', removed('PID 1 provides its sockets')],
+  ['metadata', of('metadata', { about: 'reads only disks unless its arguments name a cloud' })],
+  ['mkimage', kept('lkt build writes disks itself')],
+  ['modprobe', of('modprobe')],
+  ['mount', of('mount', { about: 'without btrfs' })],
+  ['node_exporter', of('node_exporter')],
+  ['open-vm-tools', kept('for VMware')],
+  ['openntpd', of('ntp')],
+  ['poweroff', of('poweroff')],
+  ['qemu-ga', kept('for hosts that ask the guest')],
+  ['rngd', removed('the kernel seeds its random numbers')],
+  ['runc', of('runc')],
+  ['sshd', of('sshd', { note: 'logins see logs, and of the machine what the config binds' })],
+  ['swap', of('swap')],
+  ['sysctl', removed('PID 1 sets /etc/sysctl.d of the root, and hardened values', 'sysctl')],
+  ['sysfs', kept('needs binds: [/sys:/sys]')],
+  ['trim-after-delete', kept('for Docker on disks that support discard')],
+  ['tss', kept('needs a TPM')],
+  ['vpnkit-expose-port', kept('for VPNKit on macOS')],
+  ['vpnkit-forwarder', kept('for VPNKit on macOS')],
+  ['vsudd', kept('needs allow: [vsock]')],
+]);
+
+/** Returns the packages as a Markdown list, for docs/linuxkit.md. */
+export function packageList(): readonly string[] {
+  return [...LINUXKIT_PACKAGES].map(([name, successor]) => {
+    if (successor.kind === 'removed') {
+      const { by, image } = successor;
+      const unless = image === undefined ? '' : `; \`lkt/${image}\` if it binds other files`;
+      return `- \`${name}\`: removed: ${by}${unless}`;
+    }
+    if (successor.kind === 'kept') return `- \`${name}\`: LinuxKit's image: ${successor.note}`;
+    const { image, about, note = about } = successor;
+    return `- \`${name}\`: \`lkt/${image}\`${note === undefined ? '' : `: ${note}`}`;
+  });
+}

@@ -1,0 +1,76 @@
+import type { YamlValue } from '@lkt/core';
+
+/** A line for the user about a config. */
+export interface Note {
+  readonly line: number;
+  readonly text: string;
+}
+
+/** Returns the value of a key of a mapping; undefined without it. */
+export function fieldOf(value: YamlValue | undefined, key: string): YamlValue | undefined {
+  const found = value?.isMap() === true ? value.entries().get(key) : undefined;
+  return found === undefined || found.isNull() ? undefined : found;
+}
+
+/** Returns the items of a list that may be missing. */
+export function itemsOf(value: YamlValue | undefined): readonly YamlValue[] {
+  return value === undefined || value.isNull() ? [] : value.list();
+}
+
+/** Returns notes about the `kernel` of a config. */
+export function kernelNotes(kernel: YamlValue | undefined): readonly Note[] {
+  const cmdline = fieldOf(kernel, 'cmdline');
+  return cmdline !== undefined && /linuxkit\.\w+=/.test(cmdline.string())
+    ? [note(cmdline, 'words linuxkit.NAME=VALUE have no effect; cgroups are version 2')]
+    : [];
+}
+
+/** Returns notes about the `trust` of a config. */
+export function trustNotes(trust: YamlValue | undefined): readonly Note[] {
+  const lists = ['image', 'org'].flatMap((key) => fieldOf(trust, key) ?? []);
+  const hasSigners = fieldOf(trust, 'signers') !== undefined;
+  return hasSigners ? [] : lists.slice(0, 1).map((at) => note(at, TRUST));
+}
+
+const TRUST = 'it does not say who must sign: add "signers" (docs/trust.md)';
+
+/** Returns notes about a container whose image is `from` in LinuxKit's config. */
+export function containerNotes(item: YamlValue, from: string): readonly Note[] {
+  const notes: Note[] = [];
+  const [, name = ''] = /^(?:docker\.io\/)?linuxkit\/([^:@/]+)/.exec(from) ?? [];
+  const command = itemsOf(fieldOf(item, 'command'));
+  const words = command.map((word) => word.string());
+  const disk = command.find((word) => /^\/dev\/sd[a-z]/.test(word.string()));
+  if (disk !== undefined)
+    notes.push(note(disk, `under lkt run, ${disk.string()} is ${virtual(disk.string())}`));
+  const btrfs = command.find((word) => word.string() === 'btrfs');
+  if (btrfs !== undefined && ['format', 'extend', 'modprobe', 'mount'].includes(name))
+    notes.push(note(btrfs, 'lkt has no btrfs: use ext4 or xfs'));
+  if (name === 'metadata' && words.length < 2)
+    notes.push(note(item, 'reads only disks: name the cloud, command: [/usr/bin/metadata, aws]'));
+  const interfaces = fieldOf(fieldOf(item, 'runtime'), 'interfaces');
+  if (interfaces !== undefined)
+    notes.push(note(interfaces, 'lkt/init does not support it; see lkt/ip for WireGuard'));
+  const mounts = itemsOf(fieldOf(item, 'mounts'));
+  const cgroup = mounts.find((mount) => fieldOf(mount, 'type')?.string() === 'cgroup');
+  if (cgroup !== undefined)
+    notes.push(note(cgroup, 'shows the cgroups of this container: it has a namespace of its own'));
+  const capabilities = [
+    ...itemsOf(fieldOf(item, 'capabilities')),
+    ...itemsOf(fieldOf(item, 'capabilities.add')),
+  ];
+  const powerful = capabilities.find((one) => /^(?:all|CAP_SYS_ADMIN)$/i.test(one.string()));
+  if (name === '' && powerful !== undefined && fieldOf(item, 'allow') === undefined)
+    notes.push(
+      note(powerful, 'to mount or make namespaces, it also needs allow: [mount, namespaces]'),
+    );
+  return notes;
+}
+
+function note({ position }: YamlValue, text: string): Note {
+  return { line: position.line, text };
+}
+
+function virtual(path: string): string {
+  return path.replace('/dev/sd', '/dev/vd');
+}

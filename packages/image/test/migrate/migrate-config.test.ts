@@ -1,0 +1,187 @@
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { LINUXKIT_PACKAGES, packageList } from '../../src/migrate/linuxkit-packages.ts';
+import { type MigratedConfig, migrateConfig } from '../../src/migrate/migrate-config.ts';
+
+const packages = new Set(['linuxkit/ip', 'team/app']);
+
+function migrate(text: string): MigratedConfig {
+  return migrateConfig({ path: 'a.yml', text }, { kernel: 'lkt/linux', isPackage });
+}
+
+function isPackage(name: string): boolean {
+  return packages.has(name);
+}
+
+function sysctl(more: string): string {
+  return `onboot: [{name: s, image: linuxkit/sysctl${more}}]`;
+}
+
+function service(image: string, more = ''): string {
+  return `services:\n- {name: x, image: "${image}"${more}}`;
+}
+
+function notesOf(text: string): readonly string[] {
+  return migrate(text).notes.map((note) => `${note.line}: ${note.text}`);
+}
+
+it('keeps comments, order, quotes and blank lines', () => {
+  const before = `# Above.
+kernel:
+  image: "linuxkit/kernel:6.12.59" # the kernel
+
+init:
+  - linuxkit/init:abc # PID 1
+  # Logs.
+  - 'docker.io/linuxkit/memlogd:abc'
+  - linuxkit/runc:abc@sha256:${'0'.repeat(64)}
+services:
+    # Random numbers.
+    - name: rngd
+      image: linuxkit/rngd:abc
+      # Inside.
+      command: ["/sbin/rngd",
+        "-1"]
+
+    - {name: dhcp, image: linuxkit/dhcpcd:abc}
+    -   name: web
+        image: nginx:1.19
+# Below.
+`;
+  const { text, changes, notes } = migrate(before);
+  expect(text).toBe(`# Above.
+kernel:
+  image: "lkt/linux" # the kernel
+
+init:
+  - lkt/init # PID 1
+  # Logs.
+  - lkt/runc
+services:
+    # Random numbers.
+
+    - {name: dhcp, image: lkt/dhcp}
+    -   name: web
+        image: docker.io/library/nginx:1.19
+# Below.
+`);
+  expect(notes).toEqual([]);
+  expect(changes.map(({ line, to, why }) => `${line} ${to}${why ?? ''}`)).toEqual([
+    '3 lkt/linux',
+    '6 lkt/init',
+    '8 PID 1 provides its sockets',
+    '9 lkt/runc',
+    '12 the kernel seeds its random numbers',
+    '18 lkt/dhcp',
+    '20 docker.io/library/nginx:1.19',
+  ]);
+  expect(migrate(text)).toMatchObject({ text, changes: [] });
+});
+
+it.each([
+  ['init: [linuxkit/memlogd, linuxkit/init]', 'init: [lkt/init]'],
+  ['init: [linuxkit/init, linuxkit/memlogd, linuxkit/runc]', 'init: [lkt/init, lkt/runc]'],
+  ['init: [linuxkit/init , linuxkit/memlogd]', 'init: [lkt/init]'],
+  ['init: [a/b, linuxkit/memlogd, linuxkit/logwrite]', 'init: [docker.io/a/b]'],
+  ['init: [linuxkit/memlogd, linuxkit/logwrite]', 'init: []'],
+  [
+    'onboot: [{name: a, image: linuxkit/rngd}, {name: b, image: b}]',
+    'onboot: [{name: b, image: docker.io/library/b}]',
+  ],
+  ['init:\n- linuxkit/memlogd\n', 'init:\n'],
+  ['init:\n- linuxkit/memlogd', 'init:\n'],
+  [
+    'init: ["@pkg:../init", "a.example/x", "docker.io/x", lkt/init, team/app]',
+    'init: ["@pkg:../init", "a.example/x", "docker.io/library/x", lkt/init, team/app]',
+  ],
+  [
+    'volumes: [{name: v, image: linuxkit/rngd:1}]',
+    'volumes: [{name: v, image: docker.io/linuxkit/rngd:1}]',
+  ],
+  ['volumes: [{name: v}]\nkernel: {image: ""}', 'volumes: [{name: v}]\nkernel: {image: ""}'],
+  [
+    'onboot:\n- name: a\n  image: linuxkit/rngd\n  env:\n  - |\n    A\n- name: b\n  image: linuxkit/ntp:2',
+    'onboot:\n- name: b\n  image: docker.io/linuxkit/ntp:2',
+  ],
+])('rewrites %j', (before, after) => {
+  expect(migrate(before).text).toBe(after);
+});
+
+describe('sysctl', () => {
+  it.each([
+    ['', 'onboot: []'],
+    [', binds: ["/etc/sysctl.d/01.conf:/etc/sysctl.d/01.conf"]', 'onboot: []'],
+    [', binds.add: ["/etc/sysctl.d:/etc/sysctl.d"]', 'onboot: []'],
+  ])('%s is done by PID 1', (more, after) => {
+    expect(migrate(sysctl(more)).text).toBe(after);
+  });
+  it.each([
+    ', binds: ["/etc/mine.conf:/etc/sysctl.d/01.conf"]',
+    ', mounts: [{type: bind, source: /a, destination: /etc/sysctl.d}]',
+  ])('%s stays a container', (more) => {
+    expect(migrate(sysctl(more)).text).toContain('image: lkt/sysctl');
+  });
+});
+
+describe('notes', () => {
+  it.each([
+    [service('linuxkit/tss:1'), '2: docker.io/linuxkit/tss:1: needs a TPM'],
+    [service('linuxkit/other:1'), '2: docker.io/linuxkit/other:1: lkt has no package for it'],
+    [service('linuxkit/ip:1'), '2: linuxkit/ip:1: it is a package of this workspace, so it stays'],
+    [
+      service('linuxkit/getty'),
+      '2: lkt/getty: sees logs, and of the machine what the config binds',
+    ],
+    [
+      service('linuxkit/metadata'),
+      '2: reads only disks: name the cloud, command: [/usr/bin/metadata, aws]',
+    ],
+    [
+      service('linuxkit/mount', ', command: [mountie, /dev/sdb1, /x]'),
+      '2: under lkt run, /dev/sdb1 is /dev/vdb1',
+    ],
+    [
+      service('linuxkit/format', ', command: [format, -type, btrfs]'),
+      '2: lkt has no btrfs: use ext4 or xfs',
+    ],
+    [
+      service('x', ', mounts: [{type: cgroup}]'),
+      '2: shows the cgroups of this container: it has a namespace of its own',
+    ],
+    [
+      service('x', ', capabilities: [all]'),
+      '2: to mount or make namespaces, it also needs allow: [mount, namespaces]',
+    ],
+    [
+      service('x', ', runtime: {interfaces: [{name: wg0, add: wireguard}]}'),
+      '2: lkt/init does not support it; see lkt/ip for WireGuard',
+    ],
+    [
+      'kernel: {cmdline: linuxkit.unified_cgroup_hierarchy=0}',
+      '1: words linuxkit.NAME=VALUE have no effect; cgroups are version 2',
+    ],
+    ['trust: {org: [linuxkit]}', '1: it does not say who must sign: add "signers" (docs/trust.md)'],
+  ])('of %j', (text, note) => {
+    expect(notesOf(text)).toEqual([note]);
+  });
+  it.each([
+    service('linuxkit/metadata', ', command: [/usr/bin/metadata, openstack]'),
+    service('x', ', capabilities: [all], allow: [mount]'),
+    'trust: {org: [linuxkit], signers: [{images: [a], keys: [b]}]}',
+    'kernel: {cmdline: console=ttyS0}',
+  ])('are not made of %j', (text) => {
+    expect(notesOf(text)).toEqual([]);
+  });
+});
+
+it('rejects what is no config, and leaves anchors to the user', () => {
+  expect(() => migrate('a: 1')).toThrow('a.yml:1:1: unknown key "a"');
+  expect(() => migrate('init: [a/B]')).toThrow('a.yml:1:8: init[0]: "a/B" is not an image');
+  expect(() => migrate('init: &a []\nonboot: *a')).toThrow('aliases are not allowed');
+});
+
+it('is documented for all 42 packages', () => {
+  expect(LINUXKIT_PACKAGES.size).toBe(42);
+  const text = readFileSync(new URL('../../../../docs/linuxkit.md', import.meta.url), 'utf8');
+  expect(text).toContain(packageList().join('\n'));
+});
