@@ -35,6 +35,7 @@ export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
 export { COLLECTION_FILE } from './workspace/collection.ts';
 export {
+  WORKSPACE_FILE,
   parseWorkspaceFile,
   readWorkspaceFile,
   workspaceSchema,

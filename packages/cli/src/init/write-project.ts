@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
@@ -44,6 +45,35 @@ export async function writeProject(
     if (cause instanceof LktError) throw cause;
     throw new LktError('IO_FAILED', `cannot write ${dir}`, { cause });
   }
+}
+
+/**
+ * Writes new files into a workspace: all, or none.
+ * @param files by path, relative to `dir`
+ * @throws USAGE_INVALID if one of them exists; IO_FAILED
+ */
+export async function writeNew(dir: string, files: ReadonlyMap<string, string>): Promise<void> {
+  const present = [...files.keys()].filter((path) => isPresent(join(dir, path)));
+  if (present.length > 0)
+    throw new LktError('USAGE_INVALID', `${present.join(', ')} already there`, {
+      fix: 'use another name, or remove them',
+    });
+  const written: string[] = [];
+  try {
+    for (const [path, text] of files) {
+      await mkdir(dirname(join(dir, path)), { recursive: true });
+      await writeFile(join(dir, path), text, { flag: 'wx' });
+      written.push(path);
+    }
+  } catch (cause) {
+    for (const path of written) await rm(join(dir, path), { force: true });
+    throw new LktError('IO_FAILED', `cannot write ${dir}`, { cause });
+  }
+}
+
+/** Reports whether a path exists; a dangling link does. */
+function isPresent(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
 }
 
 /** Moves a file unless its target exists. Reports whether it did. */

@@ -4,13 +4,9 @@ import { LktError } from '@lkt/core';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { LktCommand } from '../../command.ts';
 import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
-import {
-  CI_SYSTEMS,
-  LANGUAGES,
-  type Project,
-  projectFiles,
-  TEMPLATES,
-} from '../../init/templates.ts';
+import { TEMPLATES } from '../../init/image-template.ts';
+import { LANGUAGES } from '../../init/package-templates.ts';
+import { CI_SYSTEMS, type Project, projectFiles } from '../../init/project-files.ts';
 import type { Session } from '../../session/session.ts';
 
 interface Result {

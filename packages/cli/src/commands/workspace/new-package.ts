@@ -1,0 +1,82 @@
+import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { LktError } from '@lkt/core';
+import { LktCommand } from '../../command.ts';
+import { choiceFlag, requiredArg, valueFlag } from '../../flags/options.ts';
+import { LANGUAGES, packageFiles, TOOLS } from '../../init/package-templates.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
+
+interface Result {
+  /** `org/image`. */
+  readonly package: string;
+  readonly directory: string;
+  /** Relative to the directory. */
+  readonly files: readonly string[];
+}
+
+export class NewPackage extends LktCommand {
+  static override summary = 'Create a package with a service';
+  static override description =
+    'Writes build.yml, a Dockerfile and a program that writes a line a minute, with few privileges. The directory is the first of "packages" in lkt.yml, default pkg. Overwrites nothing.';
+  static override examples = [
+    '<%= config.bin %> new package hello',
+    '<%= config.bin %> new package collector --lang c --dir services',
+  ];
+  static override args = { name: requiredArg('name of the package and of its program') };
+  static override flags = {
+    dir: valueFlag('DIR', 'directory for the directory of the package'),
+    lang: choiceFlag(LANGUAGES, 'language', { default: 'go' }),
+    org: valueFlag('NAME', 'organization; default: "org" in lkt.yml'),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(NewPackage);
+    const session = await this.begin(flags);
+    const { cwd } = session.environment;
+    const { organizationOf, placeOf, requireName } = await import('../../init/place.ts');
+    const { writeNew } = await import('../../init/write-project.ts');
+    const { name } = args;
+    requireName(name);
+    const workspace = await workspaceAt(session, cwd);
+    const { spec } = workspace;
+    const dir = placeOf(workspace, 'packages', name, flags.dir);
+    const org = flags.org ?? spec?.org;
+    if (org === undefined)
+      throw new LktError('USAGE_INVALID', 'the package needs an organization', {
+        fix: 'add org: NAME to lkt.yml, or give --org NAME',
+      });
+    requireName(org);
+    const other = workspace.packages.get(`${org}/${name}`);
+    if (other !== undefined)
+      throw new LktError(
+        'USAGE_INVALID',
+        `${other.name} is already in ${relative(cwd, other.dir)}`,
+        {
+          fix: 'use another name',
+        },
+      );
+    const files = packageFiles({
+      name,
+      org: org === spec?.org ? undefined : org,
+      language: flags.lang,
+      tools: organizationOf(workspace, [TOOLS[flags.lang]]),
+    });
+    const directory = relative(cwd, dir);
+    await writeNew(
+      cwd,
+      new Map(Object.entries(files).map(([file, text]) => [join(directory, file), text])),
+    );
+    this.endProgress();
+    for (const file of Object.keys(files)) this.log(join(directory, file));
+    const [config = 'an image config'] = await this.#configs(workspace.root, cwd);
+    this.log(
+      `\nnext: add "- {name: ${name}, image: ${org}/${name}}" to "services" of ${config}, then lkt pin ${existsSync(config) ? config : 'it'}`,
+    );
+    return { package: `${org}/${name}`, directory: dir, files: Object.keys(files) };
+  }
+
+  async #configs(root: string, cwd: string): Promise<readonly string[]> {
+    const { checkoutConfigs } = await import('@lkt/image');
+    return checkoutConfigs(root, cwd);
+  }
+}
