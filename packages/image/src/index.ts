@@ -61,7 +61,7 @@ export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
 export { update, type UpdateOptions, type UpdateReport } from './update/update.ts';
 export { type FixedVulnerability, type UpdatedPackage } from './update/updated-packages.ts';
-export { containerSpecs } from './runtime/container-specs.ts';
+export { containerSpecs, imageSpec } from './runtime/container-specs.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 export { type ImageReport } from './trust/image-report.ts';
 export { verifyConfigs } from './trust/verify-images.ts';

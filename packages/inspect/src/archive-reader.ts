@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import { fileChunks, importImages, loadImage, openStore, type Platform } from '@lkt/oci';
-import { readFileFacts, type FileMap } from '@lkt/formats';
+import type { FileMap } from '@lkt/formats';
+import { readFacts } from './facts.ts';
 import { storedEntries } from './stored-entries.ts';
 
 /**
@@ -25,7 +26,7 @@ export async function readImageArchive(
       fix: 'import the archive with lkt cache import, then inspect each image',
     });
   const image = await loadImage(store, found.descriptor.digest, platform);
-  const files = new Map(await readFileFacts(storedEntries(store, image), {}, signal));
+  const files = new Map(await readFacts(storedEntries(store, image), signal));
   // No output of a build records metadata of the root directory.
   files.delete('');
   return files;

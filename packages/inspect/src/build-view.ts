@@ -10,15 +10,9 @@ import {
   readTar,
 } from '@lkt/oci';
 import { DISK_FILES, readMounted } from '@lkt/image';
-import {
-  randomAccess,
-  readFileFacts,
-  type FileMap,
-  readErofs,
-  readInitrd,
-  readPe,
-} from '@lkt/formats';
+import { randomAccess, type FileMap, readErofs, readInitrd, readPe } from '@lkt/formats';
 import { readImageArchive } from './archive-reader.ts';
+import { readFacts } from './facts.ts';
 import { type ImageProvenance, readDocument, readSbom, readProvenance } from './documents.ts';
 import type { ImageView, OutputState, UsedImage } from './view.ts';
 
@@ -36,7 +30,7 @@ type FileReader = (
 
 /** Readers of the files of an image, by suffix in order of preference. */
 const READERS: Readonly<Record<string, FileReader>> = {
-  '.tar': async (path, signal) => readFileFacts(readTar(fileChunks(path)), {}, signal),
+  '.tar': async (path, signal) => readFacts(readTar(fileChunks(path)), signal),
   '-initrd.img': async (path, signal) => readInitrdFiles(fileChunks(path), signal),
   '-initrd.tar': readBootTar,
   '.efi': async (path, signal) => readInitrdFiles(initrdOfUki(path), signal),
@@ -201,12 +195,12 @@ async function readInitrdFiles(
   data: AsyncIterable<Uint8Array>,
   signal: AbortSignal | undefined,
 ): Promise<FileMap> {
-  return readFileFacts(readMounted(readInitrd(data)), {}, signal);
+  return readFacts(readMounted(readInitrd(data)), signal);
 }
 
 async function readErofsDisk(path: string, signal: AbortSignal | undefined): Promise<FileMap> {
   await using file = await open(path, 'r');
-  const files = new Map(await readFileFacts(readErofs(await randomAccess(file)), {}, signal));
+  const files = new Map(await readFacts(readErofs(await randomAccess(file)), signal));
   files.delete('');
   return files;
 }

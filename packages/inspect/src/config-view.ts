@@ -16,7 +16,8 @@ import {
   type SystemConfig,
   tarOf,
 } from '@lkt/image';
-import { readFileFacts, type FileMap } from '@lkt/formats';
+import type { FileMap } from '@lkt/formats';
+import { readFacts } from './facts.ts';
 import type { ImageView, UsedImage } from './view.ts';
 
 /** Options of `viewConfig`. */
@@ -92,7 +93,7 @@ async function configFiles(
       throw notBuilt(config, text);
     },
   });
-  return readFileFacts(readTar(tarOf(plan)), {}, signal);
+  return readFacts(readTar(tarOf(plan)), signal);
 }
 
 function notBuilt(config: SystemConfig, text: string): Error {

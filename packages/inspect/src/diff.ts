@@ -11,6 +11,7 @@ import {
 } from './compare-packages.ts';
 import { compareValues, type ValueChange } from './compare-values.ts';
 import type { NamedDigest } from './documents.ts';
+import { pathInImage } from './facts.ts';
 import { viewStored } from './store-view.ts';
 import type { ImageView, UsedImage } from './view.ts';
 
@@ -188,10 +189,7 @@ function addSources(
       changes.set(`${path}\0${before}\0${after}`, name);
   return files.map((file) => {
     if (file.source !== undefined) return file;
-    const path = file.path.replace(
-      /^\/containers\/(?:onboot|onshutdown|services)\/[^/]+\/(?:rootfs|lower)(?=\/)/,
-      '',
-    );
+    const path = pathInImage(file.path);
     const source = changes.get(`${path}\0${file.before ?? ''}\0${file.after ?? ''}`);
     return source === undefined ? file : { ...file, source };
   });

@@ -6,6 +6,8 @@ export { viewBuild } from './build-view.ts';
 export { type ConfigViewOptions, viewConfig } from './config-view.ts';
 export { diffImages, type ImageDiff, type PackageChange } from './diff.ts';
 export { type FileFacts, type FileMap } from '@lkt/formats';
+export { sourcesOf } from './file-sources.ts';
+export { imagePrivileges, type Privileges, privilegesOf } from './privileges.ts';
 export { type SignatureSummary, summarizeSignatures } from './signatures.ts';
 export { viewStored } from './store-view.ts';
 export { type ImageView, type OutputState, type UsedImage } from './view.ts';

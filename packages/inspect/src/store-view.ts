@@ -1,8 +1,8 @@
 import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
 import { digestFromSet, readJson } from '@lkt/core';
 import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
-import { readFileFacts } from '@lkt/formats';
 import { buildDefinition, list, type NamedDigest, object } from './documents.ts';
+import { readFacts } from './facts.ts';
 import { storedEntries } from './stored-entries.ts';
 import type { ImageView } from './view.ts';
 
@@ -30,7 +30,7 @@ export async function viewStored(
     inputs: provenance.inputs,
     config: image.config.config ?? {},
     sbom: sbom === undefined ? undefined : parseSpdx(await readAttestation(store, sbom)),
-    files: async (signal) => readFileFacts(storedEntries(store, image), {}, signal),
+    files: async (signal) => readFacts(storedEntries(store, image), signal),
   };
 }
 

@@ -20,4 +20,4 @@ export { metadataDisk, writeMetadataDisk } from './metadata-disk.ts';
 export { parsePublishedPort, type PublishedPort, resolveHostPort } from './published-port.ts';
 export { type DetachedFiles } from './qemu.ts';
 export { BootRecorder, type Timeline, type TimelineStep } from './timeline.ts';
-export { timelineSvg } from './timeline-svg.ts';
+export { parseTimeline } from './parse-timeline.ts';

@@ -32,8 +32,8 @@ export interface TimelineStep {
   readonly failed?: true;
 }
 
-const MAX_STEPS = 1000;
-const MAX_NAME_CHARS = 120;
+export const MAX_STEPS = 1000;
+export const MAX_NAME_CHARS = 120;
 /** Maximum characters kept of an unfinished line. */
 const MAX_LINE_CHARS = 4096;
 /** May follow a program's prompt on the line. */

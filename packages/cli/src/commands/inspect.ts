@@ -1,14 +1,18 @@
 import type { UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
-import { requiredArg, switchFlag } from '../flags/options.ts';
+import { type FlagValues, requiredArg, switchFlag, valueFlag } from '../flags/options.ts';
+import { htmlFlag, writePage } from '../output/html-file.ts';
 import {
   contentsOf,
   type Inspected,
   type InspectedImage,
   inspectLines,
 } from '../output/inspect-report.ts';
-import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../targets/image-view.ts';
+import { readGivenBytes } from '../session/paths.ts';
+import type { Session } from '../session/session.ts';
+import { trustFlags } from '../flags/trust.ts';
+import { VIEW_DESCRIPTION, type Viewed, viewFlags, viewTarget } from '../targets/image-view.ts';
 
 export class Inspect extends LktCommand {
   static override summary = 'Show the contents of an image';
@@ -16,6 +20,7 @@ export class Inspect extends LktCommand {
   static override examples = [
     '<%= config.bin %> inspect sshd',
     '<%= config.bin %> inspect --files sshd-initrd.img',
+    '<%= config.bin %> inspect --html sshd.html --timeline boot.json sshd',
   ];
   static override args = {
     image: requiredArg(VIEW_DESCRIPTION),
@@ -23,12 +28,22 @@ export class Inspect extends LktCommand {
   static override flags = {
     ...viewFlags,
     files: switchFlag('also list the files in the image'),
+    ...htmlFlag,
+    ...trustFlags,
+    timeline: valueFlag(
+      'FILE',
+      'timeline of a boot for the page, from "lkt run --timeline boot.json"',
+      {
+        dependsOn: ['html'],
+      },
+    ),
   };
 
   async run(): Promise<Inspected> {
     const { args, flags } = await this.parse(Inspect);
     const session = await this.begin(flags);
-    const { view, platform } = await viewTarget(session, args.image, flags);
+    const viewed = await viewTarget(session, args.image, flags);
+    const { view, platform } = viewed;
     const { listedPackages } = await import('@lkt/inspect');
     const store = await session.findStore();
     const own = view.digest === undefined ? [] : [{ name: view.name, digest: view.digest }];
@@ -43,9 +58,35 @@ export class Inspect extends LktCommand {
       packages: sbom === undefined ? undefined : listedPackages(sbom),
       contents,
     };
+    const lines =
+      flags.html === undefined
+        ? inspectLines(result)
+        : await this.#writePage(session, args.image, viewed, result, flags);
     this.endProgress();
-    for (const line of inspectLines(result)) this.log(line);
+    for (const line of lines) this.log(line);
     return result;
+  }
+
+  async #writePage(
+    session: Session,
+    target: string,
+    viewed: Viewed,
+    result: Inspected,
+    { html = '', timeline, ...flags }: FlagValues<typeof Inspect.flags>,
+  ): Promise<readonly string[]> {
+    const { cwd } = session.environment;
+    const boot =
+      timeline === undefined
+        ? undefined
+        : (await import('@lkt/machine')).parseTimeline(
+            await readGivenBytes(cwd, timeline, `--timeline ${timeline}`),
+            timeline,
+          );
+    const { imageDetails } = await import('../targets/image-report.ts');
+    const { inspectPage } = await import('../output/inspect-page.ts');
+    const details = await imageDetails(session, target, viewed, flags);
+    const written = await writePage(html, cwd, inspectPage(result, details, boot));
+    return written === undefined ? [] : [written];
   }
 }
 

@@ -45,7 +45,11 @@ export async function openTimelines(
 /** Renderers of a timeline, by the extension of its file. */
 const RENDERERS: Readonly<Record<string, (timeline: Timeline) => Promise<string>>> = {
   '.json': async (timeline) => `${JSON.stringify(timeline, undefined, 2)}\n`,
-  '.svg': async (timeline) => (await import('@lkt/machine')).timelineSvg(timeline),
+  '.svg': async (timeline) => {
+    const { chartFile } = await import('../page/bar-chart.ts');
+    const { bootChart } = await import('./boot-chart.ts');
+    return chartFile(bootChart(timeline));
+  },
 };
 
 function rendererOf(name: string): (timeline: Timeline) => Promise<string> {

@@ -30,6 +30,21 @@ export async function readGiven(cwd: string, file: string, what: string = file):
   return readFile(resolve(cwd, file), 'utf8').catch(unreadable(what));
 }
 
+/** Maximum size of a small file that the user names, in bytes. */
+const MAX_BYTES = 16 * 2 ** 20;
+
+/**
+ * Reads a small file that the user names.
+ * @param what its name in errors
+ * @throws LktError NOT_FOUND, CONFIG_INVALID if it is larger than 16 MiB
+ */
+export async function readGivenBytes(cwd: string, file: string, what: string): Promise<Buffer> {
+  const path = resolve(cwd, file);
+  if (((await statOf(path))?.size ?? 0) > MAX_BYTES)
+    throw new LktError('CONFIG_INVALID', `${what} is larger than 16 MiB`);
+  return readFile(path).catch(unreadable(what));
+}
+
 /** Returns a rejection handler for a file that the user gave. */
 export function unreadable(what: string): (cause: unknown) => never {
   return (cause) => {

@@ -18,6 +18,8 @@ export interface FileFacts extends Pick<
   readonly source?: string;
   /** `services[2]` */
   readonly location?: string;
+  /** The content of a file that {@link FileLimits.isKept} selects. */
+  readonly content?: Uint8Array;
 }
 
 /** The files of an image by path. */
@@ -29,7 +31,12 @@ export interface FileLimits {
   readonly maxEntries?: number;
   /** Maximum bytes of all paths and targets. Default: 256 MiB. */
   readonly maxNames?: number;
+  /** Selects files whose contents are returned: up to 1 MiB each, and 16 MiB in total. */
+  readonly isKept?: (path: RawPath) => boolean;
 }
+
+const MAX_KEPT_FILE = 2 ** 20;
+const MAX_KEPT = 16 * MAX_KEPT_FILE;
 
 /**
  * Reads all entries and returns every path with its metadata and the digest of its content. Later
@@ -44,7 +51,7 @@ export interface FileLimits {
  */
 export async function readFileFacts(
   entries: AsyncIterable<EntryWithContent>,
-  { maxEntries = 1_000_000, maxNames = 256 * 2 ** 20 }: FileLimits = {},
+  { maxEntries = 1_000_000, maxNames = 256 * 2 ** 20, isKept = () => false }: FileLimits = {},
   signal?: AbortSignal,
 ): Promise<FileMap> {
   const files = new Map<RawPath, FileFacts>();
@@ -57,6 +64,7 @@ export async function readFileFacts(
   };
   let count = 0;
   let names = 0;
+  let kept = 0;
   for await (const entry of entries) {
     signal?.throwIfAborted();
     count += 1;
@@ -81,14 +89,27 @@ export async function readFileFacts(
       files.set(entry.path, { ...target, ...from });
       continue;
     }
-    files.set(entry.path, { ...(await factsOf(entry, entry.type)), ...from });
+    const isWanted =
+      entry.type === 'file' &&
+      isKept(entry.path) &&
+      entry.size <= Math.min(MAX_KEPT_FILE, MAX_KEPT - kept);
+    if (isWanted) kept += entry.size;
+    files.set(entry.path, { ...(await factsOf(entry, entry.type, isWanted)), ...from });
   }
   return files;
 }
 
-async function factsOf(entry: EntryWithContent, type: FileFacts['type']): Promise<FileFacts> {
+async function factsOf(
+  entry: EntryWithContent,
+  type: FileFacts['type'],
+  isKept: boolean,
+): Promise<FileFacts> {
   const { mode, uid, gid, mtime, size, link, devMajor = 0, devMinor = 0, xattrs } = entry;
-  const hash = entry.content === undefined ? undefined : await hashOf(entry.content);
+  const pieces: Uint8Array[] = [];
+  const hash =
+    entry.content === undefined
+      ? undefined
+      : await hashOf(entry.content, isKept ? pieces : undefined);
   return {
     type,
     mode,
@@ -100,12 +121,20 @@ async function factsOf(entry: EntryWithContent, type: FileFacts['type']): Promis
     link: type === 'symlink' ? (link ?? '') : undefined,
     device: type === 'char' || type === 'block' ? `${devMajor}:${devMinor}` : undefined,
     xattrs: xattrs === undefined || xattrs.size === 0 ? undefined : sumOf(xattrs),
+    content: isKept ? Buffer.concat(pieces) : undefined,
   };
 }
 
-async function hashOf(content: AsyncIterable<Uint8Array>): Promise<string> {
+async function hashOf(
+  content: AsyncIterable<Uint8Array>,
+  pieces: Uint8Array[] | undefined,
+): Promise<string> {
   const hash = createHash('sha256');
-  for await (const piece of content) hash.update(piece);
+  for await (const piece of content) {
+    hash.update(piece);
+    // The reader may reuse its buffer.
+    pieces?.push(Uint8Array.from(piece));
+  }
   return hash.digest('hex');
 }
 

@@ -41,14 +41,35 @@ export async function containerSpecs(
         continue;
       }
       const settings = mergeSettings(own, imageDefaults(image.text, defaults));
-      const spec = containerSpec(settings, { ids, volumes });
-      const runtime = runtimeJson(settings.runtime ?? {}, [], supervisionOf(settings, section));
       specs.set(`${section} ${place}`, {
         image: image.text,
-        spec: { config: JSON.parse(spec), runtime: JSON.parse(runtime) },
+        spec: specOf(settings, section, { ids, volumes }),
       });
     }
   return specs;
+}
+
+/**
+ * Returns the spec of a service of an image with the image's own settings.
+ * @param name of the image, for errors
+ * @throws LktError CONFIG_INVALID, IMAGE_INVALID
+ */
+export function imageSpec(
+  name: string,
+  config: ContainerConfig,
+): NonNullable<ContainerSpec['spec']> {
+  const settings = mergeSettings({}, imageDefaults(name, config));
+  return specOf(settings, 'services', { ids: new Map(), volumes: new Map() });
+}
+
+function specOf(
+  settings: ReturnType<typeof mergeSettings>,
+  section: 'onboot' | 'onshutdown' | 'services',
+  context: Parameters<typeof containerSpec>[1],
+): NonNullable<ContainerSpec['spec']> {
+  const config = containerSpec(settings, context);
+  const runtime = runtimeJson(settings.runtime ?? {}, [], supervisionOf(settings, section));
+  return { config: JSON.parse(config), runtime: JSON.parse(runtime) };
 }
 
 async function settingsOf(

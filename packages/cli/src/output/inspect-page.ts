@@ -1,0 +1,283 @@
+import type { Privileges } from '@lkt/inspect';
+import type { Timeline } from '@lkt/machine';
+import { showSize } from '../flags/sizes.ts';
+import { CHART_STYLE, chartFigure } from '../page/bar-chart.ts';
+import { documentOf, reportBody, type Section } from '../page/document.ts';
+import { type Html, markup, type HtmlValue } from '../page/html.ts';
+import { type SizedPath, sizeTree } from '../page/size-tree.ts';
+import { TABLE_SCRIPT, tableOf } from '../page/table.ts';
+import { TREEMAP_SCRIPT, TREEMAP_STYLE, treemapOf } from '../page/treemap.ts';
+import type { ImageDetails } from '../targets/image-report.ts';
+import { bootChart } from './boot-chart.ts';
+import type { Inspected } from './inspect-report.ts';
+
+const KINDS: Readonly<Record<Inspected['kind'], string>> = {
+  build: 'The output of a build',
+  config: 'An image config, as it would be built',
+  image: 'An image in the store',
+};
+
+/** The name of files that belong to no image: written by lkt, or given by the config. */
+const OTHER = 'config and lkt';
+
+/** Returns the page of an image: sizes, packages, signatures, privileges, and its boot. */
+export function inspectPage(
+  image: Inspected,
+  details: ImageDetails,
+  timeline: Timeline | undefined,
+): string {
+  const sections: readonly Section[] = [
+    { title: 'Sizes', body: sizesOf(image, details) },
+    { title: 'Images', body: imagesOf(image) },
+    { title: 'Signatures', body: signaturesOf(image, details) },
+    { title: 'Privileges', body: privilegesTable(details.privileges) },
+    { title: 'Packages', body: packagesOf(image, details) },
+    ...(timeline === undefined ? [] : [{ title: 'Boot', body: chartFigure(bootChart(timeline)) }]),
+    { title: 'Made from', body: madeFrom(image) },
+  ];
+  return documentOf({
+    title: `${image.name} - lkt inspect`,
+    body: reportBody(image.name, markup`<p class="soft">${KINDS[image.kind]}</p>`, sections),
+    style: `${TREEMAP_STYLE}${CHART_STYLE}`,
+    script: `${TREEMAP_SCRIPT}${TABLE_SCRIPT}`,
+  });
+}
+
+function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: ImageDetails): Html {
+  const written = tableOf({
+    label: 'Files of the build',
+    columns: [
+      { title: 'File' },
+      { title: 'Size', isNumber: true },
+      { title: 'State' },
+      { title: 'Digest' },
+    ],
+    rows: outputs.map(({ name, size, state, digest }) => [
+      name,
+      size === undefined ? '' : showSize(size),
+      state === 'there' ? '' : stateOf(state === 'as built', state),
+      digest === undefined ? '' : code(digest),
+    ]),
+  });
+  const outputTable =
+    outputs.length === 0
+      ? undefined
+      : markup`<h3>Files of the build</h3>
+          ${written}`;
+  if (files === undefined)
+    return markup`<p>The contents are not shown: ${unread}.</p>
+      ${outputTable}`;
+  const byDirectory: SizedPath[] = [];
+  const bySource: SizedPath[] = [];
+  const totals = new Map<string, { bytes: number; count: number }>();
+  for (const [raw, { type, size }] of files) {
+    if (type !== 'file' || size === 0) continue;
+    const path = Buffer.from(raw, 'latin1')
+      .toString()
+      .split('/')
+      .filter((part) => part !== '');
+    const source = shortTag(sources.get(raw) ?? OTHER);
+    byDirectory.push({ path, size });
+    bySource.push({ path: [source, ...path], size });
+    const total = totals.get(source) ?? { bytes: 0, count: 0 };
+    totals.set(source, { bytes: total.bytes + size, count: total.count + 1 });
+  }
+  const all = byDirectory.reduce((sum, { size }) => sum + size, 0);
+  const shares = tableOf({
+    label: 'Sizes by package',
+    columns: [
+      { title: 'Package' },
+      { title: 'Size', isNumber: true },
+      { title: 'Files', isNumber: true },
+      { title: 'Share' },
+    ],
+    rows: [...totals]
+      .toSorted(([, a], [, b]) => b.bytes - a.bytes)
+      .map(([name, { bytes, count }]) => [
+        name,
+        showSize(bytes),
+        count,
+        markup`<meter min="0" max="1" value="${(bytes / all).toFixed(4)}"></meter>
+          ${((bytes / all) * 100).toFixed(1)} %`,
+      ]),
+  });
+  return markup`<p>
+      ${showSize(all)} in ${byDirectory.length} files, uncompressed. Enter opens a directory, Escape
+      leaves it.
+    </p>
+    ${treemapOf('Sizes of files', [
+      ...(kind === 'image'
+        ? []
+        : [{ title: 'By package', tree: sizeTree('packages', bySource, { isGrouped: true }) }]),
+      { title: 'By directory', tree: sizeTree('/', byDirectory) },
+    ])}
+    ${
+      kind === 'image'
+        ? undefined
+        : markup`<h3>By package</h3>
+            ${shares}`
+    }${outputTable}`;
+}
+
+function imagesOf({ images }: Inspected): Html {
+  return tableOf({
+    label: 'Images',
+    columns: [
+      { title: 'Image' },
+      { title: 'Size', isNumber: true },
+      { title: 'Used by' },
+      { title: 'Digest' },
+    ],
+    rows: images.map(({ name, size, digest, places, because }) => [
+      name,
+      size === undefined ? 'not in the store' : showSize(size),
+      places?.join(', ') ?? (because === undefined ? '' : `accepted by the build: ${because}`),
+      digest === undefined ? 'not built' : code(digest),
+    ]),
+  });
+}
+
+function signaturesOf({ images }: Inspected, { verdicts, unverified }: ImageDetails): Html {
+  const notes = unverified.map((note) => markup`<p>Not evaluated: ${note}.</p> `);
+  const policies =
+    verdicts.length === 0
+      ? undefined
+      : tableOf({
+          label: 'Policy verdicts',
+          columns: [{ title: 'Image' }, { title: 'Verdict' }, { title: 'Reasons' }],
+          rows: verdicts.map(({ reference, accepted, because, reasons, signers }) => [
+            reference,
+            stateOf(accepted, accepted ? (because ?? 'accepted') : 'refused'),
+            accepted ? listOf(signers.map((signer) => `signed by ${signer}`)) : listOf(reasons),
+          ]),
+        });
+  const signed = images.flatMap(({ name, signatures }) =>
+    signatures.map(({ of, by }) => [name, of, by]),
+  );
+  const found =
+    signed.length === 0
+      ? markup`<p>The store has no signatures of these images.</p>`
+      : tableOf({
+          label: 'Signatures in the store',
+          columns: [{ title: 'Image' }, { title: 'Of' }, { title: 'By, as the signature says' }],
+          rows: signed,
+        });
+  return markup`<h3>Policy verdicts</h3>
+    <p class="soft">By the signatures in the store. No registry was asked.</p>
+    ${notes}${policies}
+    <h3>Signatures in the store</h3>
+    ${found}`;
+}
+
+function privilegesTable(privileges: readonly Privileges[]): Html {
+  if (privileges.length === 0) return markup`<p>No container's spec was read.</p>`;
+  return markup`<p class="soft">
+      From the containers' specs. Init closes more by default, unless “allows” opens it.
+    </p>
+    ${tableOf({
+      label: 'Privileges of containers',
+      columns: [
+        { title: 'Container' },
+        { title: 'Capabilities' },
+        { title: 'Allows' },
+        { title: 'Binds and devices' },
+        { title: 'Own namespaces' },
+        { title: 'Runs as' },
+        { title: 'Limits' },
+      ],
+      rows: privileges.map((one) => [
+        markup`${one.container}<br /><code>${one.command.join(' ')}</code>`,
+        listOf(one.capabilities),
+        listOf(one.allow),
+        listOf([...one.binds, ...one.devices]),
+        one.namespaces.join(', '),
+        listOf([
+          `user ${one.user}`,
+          one.isRootReadonly ? 'read-only root' : 'writable root',
+          ...(one.noNewPrivileges ? ['no new privileges'] : []),
+        ]),
+        listOf([
+          ...(one.memoryLimit === undefined ? [] : [`memory ${showSize(one.memoryLimit)}`]),
+          ...(one.taskLimit === undefined ? [] : [`${one.taskLimit} tasks`]),
+          ...(one.restart === undefined || one.restart === '' ? [] : [`restart ${one.restart}`]),
+        ]),
+      ]),
+    })}`;
+}
+
+function packagesOf({ kind }: Inspected, { packages }: ImageDetails): Html {
+  if (packages.length === 0) return markup`<p>There is no SBOM.</p>`;
+  return tableOf({
+    label: 'Packages in the SBOM',
+    columns: [
+      { title: 'Package' },
+      { title: 'Version' },
+      { title: 'Licence' },
+      ...(kind === 'image' ? [] : [{ title: 'In' }]),
+      { title: 'Package URL' },
+    ],
+    hasSearch: true,
+    rows: packages.map(({ name, version, license, images, purl }) => [
+      name,
+      version,
+      folded(license ?? ''),
+      ...(kind === 'image' ? [] : [listOf(images.map((image) => image.replace(/:[^:/]*$/, '')))]),
+      purl === undefined ? '' : code(purl),
+    ]),
+  });
+}
+
+function madeFrom({ inputs, parameters, cmdline }: Inspected): Html {
+  const facts: readonly (readonly [string, HtmlValue])[] = [
+    ...Object.entries(parameters).flatMap(([key, value]): (readonly [string, HtmlValue])[] => {
+      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      return text === '{}' || text === '[]' ? [] : [[key, text]];
+    }),
+    ...(cmdline === undefined || cmdline === ''
+      ? []
+      : [['kernel command line', code(cmdline)] as const]),
+  ];
+  const table = tableOf({
+    label: 'Inputs',
+    columns: [{ title: 'Input' }, { title: 'Digest' }],
+    rows: inputs.map(({ name, digest }) => [name, code(digest)]),
+  });
+  return markup`<dl>
+      ${facts.map(
+        ([name, value]) =>
+          markup`<dt>${name}</dt>
+            <dd>${value}</dd>`,
+      )}
+    </dl>
+    ${inputs.length === 0 ? undefined : table}`;
+}
+
+/** Shortens a tag that is a source hash. */
+function shortTag(name: string): string {
+  return name.replace(/:([0-9a-f]{8})[0-9a-f]{32}(?=$|-dirty)/, ':$1');
+}
+
+function stateOf(isGood: boolean, text: string): Html {
+  return markup`<span class="${isGood ? 'good' : 'bad'}">${isGood ? '✓' : '✗'} ${text}</span>`;
+}
+
+function listOf(texts: readonly string[]): HtmlValue {
+  if (texts.length < 2) return texts[0];
+  return markup`<ul>
+    ${texts.map((text) => markup`<li>${text}</li>`)}
+  </ul>`;
+}
+
+const MAX_SHORT_CHARS = 60;
+
+function folded(text: string): HtmlValue {
+  if (text.length <= MAX_SHORT_CHARS) return text;
+  return markup`<details>
+    <summary>${text.slice(0, MAX_SHORT_CHARS - 10)}…</summary>
+    ${text}
+  </details>`;
+}
+
+function code(text: string): Html {
+  return markup`<code>${text}</code>`;
+}

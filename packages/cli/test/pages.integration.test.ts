@@ -1,0 +1,277 @@
+import { execFileSync, spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Browser, type BrowserPage, startBrowser } from '@lkt/testing/browser';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { main } from './program.ts';
+
+const HOSTILE = `x"><img src=x onerror=alert(1)>'&`;
+/** As a path, which a slash divides. */
+const HOSTILE_PATH = '<script>alert(1)</script>';
+
+let dir: string;
+let browser: Browser;
+
+beforeAll(async () => {
+  dir = mkdtempSync(join(tmpdir(), 'lkt-pages-'));
+  browser = await startBrowser();
+});
+
+afterAll(async () => {
+  await browser[Symbol.asyncDispose]();
+  rmSync(dir, { recursive: true });
+});
+
+/** Writes a build with files, names and documents that another tool may have made. */
+function writeBuild(folder: string, version: string, size: number): string {
+  const root = join(dir, folder, 'root');
+  const service = join(root, 'containers/services', `web${HOSTILE}`);
+  mkdirSync(join(service, 'rootfs/usr/bin'), { recursive: true });
+  mkdirSync(join(root, HOSTILE_PATH), { recursive: true });
+  writeFileSync(join(root, HOSTILE_PATH, `a${HOSTILE}\u202e`), Buffer.alloc(5000));
+  writeFileSync(join(service, 'rootfs/usr/bin/web'), Buffer.alloc(size));
+  const process = {
+    args: ['web', HOSTILE],
+    capabilities: { bounding: ['CAP_NET_BIND_SERVICE', `CAP_${HOSTILE}`] },
+    user: { uid: 7, gid: 8 },
+    noNewPrivileges: true,
+  };
+  writeFileSync(
+    join(service, 'config.json'),
+    JSON.stringify({
+      process,
+      root: { readonly: true },
+      mounts: [
+        { source: '/var/log', options: ['rbind', 'ro'] },
+        { source: `/${HOSTILE}`, options: ['bind'] },
+        null,
+      ],
+      annotations: { 'lkt.allow': 'ptrace' },
+      linux: { resources: { pids: { limit: 42 } }, namespaces: [{ type: 'pid' }, 5] },
+    }),
+  );
+  writeFileSync(join(service, 'runtime.json'), '{"restart":');
+  const path = join(dir, folder, HOSTILE);
+  execFileSync('tar', ['-cf', `${path}.tar`, '-C', root, '.', '--transform=s,^\\./,,']);
+  const packages = Array.from({ length: 30 }, (_, index) => ({
+    SPDXID: `SPDXRef-${index}`,
+    name: index === 7 ? HOSTILE : `library-${index}`,
+    versionInfo: index === 3 ? version : `1.${index}`,
+    licenseDeclared: index === 3 ? `MIT${HOSTILE}` : 'Apache-2.0',
+  }));
+  writeFileSync(
+    `${path}-sbom.spdx.json`,
+    JSON.stringify({
+      spdxVersion: 'SPDX-2.3',
+      SPDXID: 'SPDXRef-DOCUMENT',
+      name: 'evil',
+      packages,
+      relationships: [],
+    }),
+  );
+  writeFileSync(
+    `${path}-provenance.json`,
+    JSON.stringify({
+      subject: [{ name: `${HOSTILE}.tar`, digest: { sha256: '0'.repeat(64) } }],
+      predicate: {
+        buildDefinition: {
+          externalParameters: { variables: { A: HOSTILE } },
+          resolvedDependencies: [
+            { name: 'docker.io/lkt/web:1', digest: { sha256: '1'.repeat(64) } },
+            { name: HOSTILE, digest: { sha256: (size % 10).toString().repeat(64) } },
+          ],
+        },
+      },
+    }),
+  );
+  return path;
+}
+
+function lkt(args: readonly string[], status = 0): string {
+  const done = spawnSync(process.execPath, [main, ...args], {
+    cwd: dir,
+    env: { ...process.env, LKT_CACHE: join(dir, 'store'), NO_COLOR: '1' },
+    encoding: 'utf8',
+  });
+  expect(done.status, done.stderr).toBe(status);
+  return done.stdout;
+}
+
+/** Opens a page, and expects that it loads and runs nothing but itself. */
+async function openPage(file: string): Promise<BrowserPage> {
+  const page = await browser.open(join(dir, file));
+  expect(await page.evaluate('document.scripts.length')).toBe(
+    await page.evaluate('document.querySelectorAll("script[type], body > script").length'),
+  );
+  expect(
+    await page.evaluate('document.querySelectorAll("img, link, iframe, [onerror]").length'),
+  ).toBe(0);
+  return page;
+}
+
+/** Asks for nothing but the file, and has no errors, also after it was used. */
+function expectQuiet(page: BrowserPage): void {
+  expect(page.requests).toHaveLength(1);
+  expect(page.errors).toEqual([]);
+}
+
+/** Returns the texts of elements. */
+async function texts(page: BrowserPage, selector: string): Promise<readonly string[]> {
+  return page.evaluate(
+    `[...document.querySelectorAll(${JSON.stringify(selector)})].filter((one) => one.checkVisibility()).map((one) => (one.innerText ?? one.textContent).trim())`,
+  );
+}
+
+/** Returns the rows of a table by its label, without the title. */
+async function rows(page: BrowserPage, label: string): Promise<readonly (readonly string[])[]> {
+  return page.evaluate(
+    `[...document.querySelectorAll('[role=region][aria-label="${label}"] tbody tr')].filter((row) => !row.hidden).map((row) => [...row.cells].map((cell) => cell.innerText.trim()))`,
+  );
+}
+
+/** Presses Tab until an element has the focus. */
+async function tabTo(page: BrowserPage, selector: string): Promise<void> {
+  for (let presses = 0; presses < 60; presses += 1) {
+    await page.press('Tab');
+    if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(selector)})`)) return;
+  }
+  throw new Error(`Tab never reaches ${selector}`);
+}
+
+/** Returns the contrast of an element's text with its background (WCAG 2.2). */
+async function contrast(page: BrowserPage, selector: string): Promise<number> {
+  return page.evaluate(`(() => {
+    const context = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const luminance = (color) => {
+      context.fillStyle = color;
+      context.fillRect(0, 0, 1, 1);
+      const [r, g, b] = [...context.getImageData(0, 0, 1, 1).data].map((value) => {
+        const part = value / 255;
+        return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+      });
+      return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    let element = document.querySelector(${JSON.stringify(selector)});
+    const text = getComputedStyle(element);
+    const color = element instanceof SVGElement ? text.fill : text.color;
+    while (getComputedStyle(element).backgroundColor === 'rgba(0, 0, 0, 0)') element = element.parentElement;
+    const behind = getComputedStyle(element).backgroundColor;
+    const [low, high] = [luminance(color), luminance(behind)].sort((a, b) => a - b);
+    return (high + 0.05) / (low + 0.05);
+  })()`);
+}
+
+test('shows an image of foreign names: sizes, packages, privileges and its boot', async () => {
+  const build = writeBuild('one', '2.0', 90_000);
+  writeFileSync(
+    join(dir, 'boot.json'),
+    JSON.stringify({
+      version: 1,
+      end: 'complete',
+      firmware: 1,
+      steps: [{ name: HOSTILE, start: 0, end: 2 }],
+    }),
+  );
+  expect(lkt(['inspect', '--html', 'inspect.html', '--timeline', 'boot.json', build])).toMatch(
+    /^inspect\.html {2}0\.\d MB\n$/,
+  );
+  const page = await openPage('inspect.html');
+  expect(await texts(page, 'h1')).toEqual([HOSTILE]);
+  expect(await texts(page, 'main h2')).toEqual([
+    'Sizes',
+    'Images',
+    'Signatures',
+    'Privileges',
+    'Packages',
+    'Boot',
+    'Made from',
+  ]);
+  expect(await rows(page, 'Files of the build')).toContainEqual([
+    `${HOSTILE}.tar`,
+    expect.stringMatching(/^\d+\.\d kB$/),
+    '✗ changed',
+    expect.stringMatching(/^sha256:/),
+  ]);
+  expect(await rows(page, 'Images')).toEqual([
+    ['lkt/web:1', 'not in the store', '', `sha256:${'1'.repeat(64)}`],
+  ]);
+  expect(await rows(page, 'Privileges of containers')).toEqual([
+    [
+      `services/web${HOSTILE}\nweb ${HOSTILE}`,
+      `NET_BIND_SERVICE\n${HOSTILE}`,
+      'ptrace',
+      `/var/log\n/${HOSTILE} (writable)`,
+      'pid',
+      'user 7:8\nread-only root\nno new privileges',
+      '42 tasks',
+    ],
+  ]);
+  expect(await rows(page, 'Inputs')).toEqual([[HOSTILE, `sha256:${'0'.repeat(64)}`]]);
+  expect(await texts(page, 'svg.chart g text:first-of-type')).toEqual(['firmware', HOSTILE]);
+  expectQuiet(page);
+});
+
+test('searches packages, and opens directories of the treemap by keys', async () => {
+  const page = await openPage('inspect.html');
+  await tabTo(page, '.treemap .map button');
+  const entries = '.treemap .map > button';
+  const names = async (): Promise<readonly string[]> =>
+    page.evaluate(`[...document.querySelectorAll('${entries}')].map((one) => one.ariaLabel)`);
+  expect(await names()).toEqual(['config and lkt, 95.5 kB']);
+  await page.press('Enter');
+  expect(await names()).toEqual([
+    `containers/services/web${HOSTILE}, 90.5 kB`,
+    `<script>alert(1)</script>, 5.0 kB`,
+  ]);
+  await page.press('ArrowRight');
+  await page.press('Enter');
+  // A character that reorders text is shown by its code.
+  expect(await names()).toEqual([`a${HOSTILE}\\u{202e}, 5.0 kB`]);
+  expect(await texts(page, '.treemap output')).toEqual([
+    `config and lkt › <script>alert(1)</script> › a${HOSTILE}\\u{202e}, 5.0 kB, 5.2 %`,
+  ]);
+  await page.press('Escape');
+  await page.press('Escape');
+  expect(await names()).toEqual(['config and lkt, 95.5 kB']);
+  await page.evaluate('document.querySelectorAll(".views button")[1].click()');
+  expect(await names()).toHaveLength(2);
+  await tabTo(page, 'input[type=search]');
+  for (const key of 'mit') await page.press(key);
+  expect(await rows(page, 'Packages in the SBOM')).toEqual([
+    ['library-3', '2.0', `MIT${HOSTILE}`, '', ''],
+  ]);
+  expect(await texts(page, '.searchable output')).toEqual(['1 of 30']);
+  expectQuiet(page);
+});
+
+test('has readable colours in both themes', async () => {
+  const page = await openPage('inspect.html');
+  const colors = new Set<string>();
+  for (const theme of ['light', 'dark'] as const) {
+    await page.prefer(theme);
+    colors.add(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
+    for (const selector of ['h1', '.soft', 'a', '.bad', '.map b', 'svg.chart g text'])
+      expect(await contrast(page, selector), `${selector}, ${theme}`).toBeGreaterThan(4.5);
+  }
+  expect(colors.size).toBe(2);
+});
+
+test('writes a page to standard output, and reports files it cannot use', () => {
+  const build = join(dir, 'one', HOSTILE);
+  expect(lkt(['inspect', '--html', '-', build])).toMatch(/^<!doctype html>\n/);
+  const run = (...args: string[]): string =>
+    spawnSync(process.execPath, [main, 'inspect', ...args, build], {
+      cwd: dir,
+      env: { ...process.env, LKT_CACHE: join(dir, 'store'), NO_COLOR: '1' },
+      encoding: 'utf8',
+    }).stderr;
+  expect(run('--html', 'none/a.html')).toContain('error: cannot write none/a.html');
+  writeFileSync(join(dir, 'bad.json'), '{"version":2}');
+  expect(run('--html', 'b.html', '--timeline', 'bad.json')).toContain(
+    'error: bad.json is not a timeline of lkt run: its version is not 1',
+  );
+  expect(run('--html', 'b.html', '--timeline', 'none.json')).toContain(
+    'error: cannot read --timeline none.json',
+  );
+});
