@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { imageConfigSchema, lockSchema } from '@lkt/image';
 import { buildYmlSchema, workspaceSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
+import { packageDocuments } from './packages-doc.ts';
 import { securityDocument } from './security-doc.ts';
 import { loadAllCommands } from '../packages/cli/src/commands.ts';
 import {
@@ -22,6 +23,7 @@ export async function generatedDocs(): Promise<ReadonlyMap<string, string>> {
     ['docs/cli.md', cliDocument(commandTable(await loadAllCommands()))],
     ['docs/errors.md', errorsDocument(errorCodes(errors))],
     ['docs/security.md', securityDocument(root)],
+    ...packageDocuments(root),
     ['docs/schema/build.json', json(buildYmlSchema())],
     ['docs/schema/image.json', json(imageConfigSchema())],
     ['docs/schema/lock.json', json(lockSchema())],

@@ -4,7 +4,7 @@ import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser'
 import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { commandIds, loadAllCommands, loadCommand } from '../src/commands.ts';
+import { accept, calls } from './calls.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
 const root = join(import.meta.dirname, '../../..');
@@ -40,31 +40,6 @@ interface Workflow {
 const parse = (text: string): unknown =>
   parseYaml({ path: 'workflow', text: text.split(/^---$/m).at(-1) ?? '' }).plain();
 const read = (name: string): string => readFileSync(join(dir, name), 'utf8');
-
-/** Returns the arguments of each lkt call in a script, with a value for each variable. */
-function calls(script: string): string[][] {
-  const lines = script.matchAll(
-    /(xargs [-\w ]* )?(?:\.\/|(?<=^ *- |--no-run-if-empty ))lkt\s+([^\n|;&<>]*)/gm,
-  );
-  return [...lines].map(([, xargs, line = '']) => [
-    ...[...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) =>
-      single === undefined
-        ? (double ?? plain ?? '').replaceAll(/\$(?:\{\w+\}|\w+)/g, 'value')
-        : single,
-    ),
-    ...(xargs === undefined ? [] : ['value']),
-  ]);
-}
-
-async function accept(words: readonly string[]): Promise<void> {
-  const length = [2, 1].find((count) => commandIds.includes(words.slice(0, count).join(':')));
-  if (length === undefined) throw new Error(`no command is named ${words.join(' ')}`);
-  const Command = await loadCommand(words.slice(0, length).join(':'));
-  const command = new Command(words.slice(length), loadAllCommands) as unknown as {
-    parse(command: unknown): Promise<unknown>;
-  };
-  await command.parse(Command);
-}
 
 test('has workflows for GitHub and GitLab', () => {
   expect(files).toEqual([

@@ -1,0 +1,184 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type PackageSpec, parseBuildYml } from '@lkt/pkg';
+
+/** A package in the list of pkg/README.md. */
+interface Entry {
+  readonly name: string;
+  /** Origin of the programs, such as `Go, Debian's sources`; undefined for lkt's own Go. */
+  readonly origin: string | undefined;
+  readonly summary: string;
+}
+
+/**
+ * Renders docs/packages: a page for each package below `pkg/` that images can use, and an index.
+ * From the list in pkg/README.md, build.yml, roles.json, debian.lock, Dockerfiles, the examples and
+ * the sections of docs/guest.md.
+ * @returns the documents by path
+ */
+export function packageDocuments(root: string): ReadonlyMap<string, string> {
+  const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+  const entries = entriesOf(read('pkg/README.md'));
+  const guest = read('docs/guest.md');
+  const examples = globSync('examples/*.yml', { cwd: root })
+    .toSorted()
+    .map((path) => ({ path, text: read(path) }));
+  const pages = entries.map((entry) => {
+    const path = `pkg/${entry.name}/build.yml`;
+    const spec = parseBuildYml({ path, text: read(path) }, join(root, 'pkg', entry.name));
+    const parts = [
+      head(entry),
+      guide(entry.name, guest),
+      usage(entry.name, examples),
+      privileges(spec),
+      processes(root, entry.name),
+      inputs(root, spec),
+    ];
+    const text = parts.filter((part) => part !== '').join('\n\n');
+    return [`docs/packages/${entry.name}.md`, `${text}\n`] as const;
+  });
+  return new Map([['docs/packages/README.md', indexOf(entries)], ...pages]);
+}
+
+const MADE = '<!-- Made by tools/packages-doc.ts; do not edit. -->';
+
+function indexOf(entries: readonly Entry[]): string {
+  const items = entries.map(({ name, summary }) => `- [\`${name}\`](${name}.md): ${summary}`);
+  return `# Packages
+
+${MADE}
+
+The packages that an image config can name, each with its use, privileges and sources:
+
+${items.join('\n')}
+
+[pkg/README.md](../../pkg/README.md) also lists the packages that these are built from.
+`;
+}
+
+/** Packages that only others are built from. The list has the remaining ones several to a line. */
+const BASES: ReadonlySet<string> = new Set(['containerd-programs', 'login']);
+
+/** Returns the packages that images can use. */
+function entriesOf(readme: string): readonly Entry[] {
+  const list = readme.slice(0, readme.indexOf('\n## '));
+  const items = list.matchAll(/^- `([\w-]+)`(?: \((.*?)\))?: ([^]*?)(?=\n- |\n\n)/gm);
+  return [...items]
+    .map(([, name = '', origin, summary = '']) => ({
+      name,
+      origin: origin?.replaceAll('\n  ', ' '),
+      summary: summary.replaceAll('\n  ', ' '),
+    }))
+    .filter(({ name }) => !BASES.has(name));
+}
+
+function head({ name, origin, summary }: Entry): string {
+  const source =
+    origin === undefined
+      ? "lkt's own program, in Go."
+      : `Origin: ${origin.replace(/^also (.*)/, "lkt's own program in Go, with $1")}.`;
+  return `# lkt/${name}
+
+${MADE}
+
+${summary.charAt(0).toUpperCase()}${summary.slice(1)}. ${source}`;
+}
+
+/** Returns a link to the section of docs/guest.md that names the package most often. */
+function guide(name: string, guest: string): string {
+  const mentions = new RegExp(`lkt/${name}(?![\\w-])`, 'g');
+  const sections = guest.split(/^(?=##+ )/m).map((text) => ({
+    title: /^##+ (.+)$/m.exec(text)?.[1] ?? '',
+    count: [...text.matchAll(mentions)].length + (isAbout(text, name) ? 9 : 0),
+  }));
+  const { title, count } = sections.reduce((most, one) => (one.count > most.count ? one : most));
+  if (count === 0) return '';
+  const anchor = title
+    .toLowerCase()
+    .replaceAll(/[^\w\s-]/g, '')
+    .replaceAll(/\s/g, '-');
+  return `Behaviour and options: [${title}](../guest.md#${anchor}) in the guide to the guest.`;
+}
+
+/** Reports whether the first sentence of a section is about a package. */
+function isAbout(section: string, name: string): boolean {
+  return new RegExp(`^##.*\\n\\n(?:- )?[^.]{0,100}\`lkt/${name}\``).test(section);
+}
+
+/** Returns the item of an example that uses the package, if possible the one named after it. */
+function usage(
+  name: string,
+  examples: readonly { readonly path: string; readonly text: string }[],
+): string {
+  const image = new RegExp(`^ +(?:- )?image: lkt/${name}:`, 'm');
+  const own = examples.filter(({ path }) => path === `examples/${name}.yml`);
+  const found = [...own, ...examples].find(({ text }) => image.test(text));
+  if (found !== undefined) {
+    const lines = found.text.split('\n');
+    const at = lines.findIndex((line) => image.test(line));
+    const start = lines.findLastIndex((line, index) => index <= at && line.startsWith('  - '));
+    const after = lines.findIndex((line, index) => index > at && !line.startsWith('    '));
+    const section = lines.findLast((line, index) => index < at && /^\w+:/.test(line)) ?? '';
+    const item = lines.slice(start, after < 0 ? undefined : after).join('\n');
+    return usageOf(found.path, `${section}\n${withoutPins(item)}`);
+  }
+  const init = new RegExp(`^  - lkt/${name}:`, 'm');
+  const part = examples.find(({ text }) => init.test(text));
+  return part === undefined ? '' : usageOf(part.path, `init:\n  - lkt/${name}`);
+}
+
+function usageOf(path: string, yaml: string): string {
+  return `## In an image config
+
+From [${path}](../../${path}); \`lkt pin\` adds tag and digest:
+
+\`\`\`yaml
+${yaml.trimEnd()}
+\`\`\``;
+}
+
+function withoutPins(text: string): string {
+  return text.replaceAll(/(image: lkt\/[\w-]+):\S+/g, '$1');
+}
+
+function privileges({ file, config }: PackageSpec): string {
+  if (config === undefined) return '';
+  const [yaml = ''] = /^config:\n(?:(?: .*)?\n)*/m.exec(file.text) ?? [];
+  return `## Privileges
+
+[build.yml](../../${file.path}) sets them; an image config can [change them](../image-yml.md).
+[security.md](../security.md) compares all packages.
+
+\`\`\`yaml
+${yaml.trimEnd()}
+\`\`\``;
+}
+
+function processes(root: string, name: string): string {
+  const path = join(root, 'pkg', name, 'roles.json');
+  if (!existsSync(path)) return '';
+  const roles = JSON.parse(readFileSync(path, 'utf8')) as Readonly<
+    Record<string, { readonly description: string }>
+  >;
+  const items = Object.entries(roles).map(([role, { description }]) => `- ${role}: ${description}`);
+  return `## Processes
+
+The program confines itself to these [roles](../security.md#roles-of-processes):
+
+${items.join('\n')}`;
+}
+
+function inputs(root: string, { image, dockerfile, debian }: PackageSpec): string {
+  const dir = `pkg/${image}`;
+  const file = join(root, dir, dockerfile);
+  const text = existsSync(file) ? readFileSync(file, 'utf8') : '';
+  const names = text.matchAll(/(?:^FROM |--from=)(lkt\/[\w-]+)/gm);
+  const bases = [...new Set([...names].map(([, name = '']) => `\`${name}\``))].toSorted();
+  const lines = [
+    ...(bases.length === 0 ? [] : [`- Images it is built from: ${bases.join(', ')}`]),
+    ...(debian === undefined ? [] : [`- Debian packages: [debian.lock](../../${dir}/debian.lock)`]),
+    `- \`lkt inspect ${dir}\` lists its files.`,
+    `- \`lkt pkg sbom ${dir}\` lists its parts with versions and licences.`,
+  ];
+  return `## Contents\n\n${lines.join('\n')}`;
+}
