@@ -232,9 +232,12 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       const node = await running(nameOf(1));
       const late = { generation: 1, signal: AbortSignal.timeout(SETTLE_MS) };
       if (!provider.capabilities.fencing) {
-        // The name is the lock: the late call finds the node of the same spec.
+        // The name is the lock, and the node's label has its generation.
         await provider.create(request(1, { generation: 1 }), late);
         expect((await running(nameOf(1))).id).toBe(node.id);
+        const unchanged = { ...late, reason: 'excess', graceMs: 0 } as const;
+        expect(await failureOf(provider.destroy(node.id, unchanged))).toBe('fenced');
+        expect(await failureOf(provider.label(node.id, node.labels, late))).toBe('fenced');
         return;
       }
       const { labels } = node;

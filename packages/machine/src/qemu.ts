@@ -92,8 +92,12 @@ function kernel(
   accelerator: AcceleratorName,
 ): readonly string[] {
   const unpacked = initrd === undefined ? [] : ['-initrd', initrd];
-  const whole = rebootOnPanic(accelerator === 'tcg' ? withoutTimerCheck(cmdline) : cmdline);
-  return ['-kernel', path, ...unpacked, '-append', whole];
+  return ['-kernel', path, ...unpacked, '-append', bootCmdline(cmdline, accelerator)];
+}
+
+/** Returns the kernel command line of an image for a machine that ends when its kernel panics. */
+export function bootCmdline(cmdline: string, accelerator: AcceleratorName): string {
+  return rebootOnPanic(accelerator === 'tcg' ? withoutTimerCheck(cmdline) : cmdline);
 }
 
 /** Returns the root disk, which precedes all others. */

@@ -1,8 +1,9 @@
 import type { ProviderKind } from '../provider.ts';
+import { libvirt } from './libvirt/kind.ts';
 import { qemu } from './qemu/kind.ts';
 
 /**
  * The kinds of providers, in the order of the schema. A new one is a folder beside `qemu/` with its
  * `kind.ts`, and a line here.
  */
-export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu];
+export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt];

@@ -2,30 +2,16 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isErrno } from '@lkt/core';
 import { type DetachedFiles, isMachineRunning } from '@lkt/machine';
-import type { Endpoint, Node, Power } from '../../node.ts';
-import { formatLabels, type NodeLabels, parseLabels } from '../../node-labels.ts';
+import type { Node, Power } from '../../node.ts';
 import { ProviderError } from '../../provider.ts';
+import { type NodeRecord, parseNodeRecord } from '../node-record.ts';
 
 /** The file of a node, in the node's directory. */
 export const RECORD = 'node.json';
 
-/** The provider's record of a node. */
-export interface NodeRecord {
-  readonly labels: NodeLabels;
-  readonly published: ReadonlyMap<number, Endpoint>;
-  /** When the guest is killed if it has not shut down; undefined for a node that is to run. */
-  readonly killAt?: number;
-}
-
 /** Returns the files of QEMU in a node's directory. */
 export function filesOf(dir: string): DetachedFiles {
   return { console: join(dir, 'console'), qmp: join(dir, 'qmp'), pid: join(dir, 'pid') };
-}
-
-/** Returns the record as text. */
-export function formatRecord({ labels, published, killAt }: NodeRecord): string {
-  const ports = [...published].map(([guestPort, endpoint]) => ({ guestPort, ...endpoint }));
-  return `${JSON.stringify({ labels: formatLabels(labels), published: ports, killAt })}\n`;
 }
 
 /**
@@ -41,41 +27,11 @@ export async function readRecord(dir: string): Promise<NodeRecord | undefined> {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
   }
-  const damaged = (cause?: unknown): ProviderError =>
-    new ProviderError('nonsense', `${path} is damaged`, {
-      cause,
-      fix: 'end the QEMU process of this directory, and remove the directory',
-    });
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch (cause) {
-    throw damaged(cause);
-  }
-  if (typeof data !== 'object' || data === null) throw damaged();
-  const { labels: texts, published, killAt } = data as Partial<Record<string, unknown>>;
-  const labels =
-    typeof texts === 'object' && texts !== null
-      ? parseLabels(texts as Record<string, unknown>)
-      : undefined;
-  if (labels === undefined || !Array.isArray(published)) throw damaged();
-  const ports = published.map((item: unknown) => endpointFrom(item, damaged));
-  return {
-    labels,
-    published: new Map(ports),
-    ...(Number.isSafeInteger(killAt) ? { killAt: Number(killAt) } : {}),
-  };
-}
-
-function endpointFrom(item: unknown, damaged: () => ProviderError): readonly [number, Endpoint] {
-  if (typeof item !== 'object' || item === null) throw damaged();
-  const { guestPort, host, port } = item as Partial<Record<string, unknown>>;
-  if (typeof host !== 'string' || !isPort(port) || !isPort(guestPort)) throw damaged();
-  return [guestPort, { host, port }];
-}
-
-function isPort(value: unknown): value is number {
-  return Number.isInteger(value) && Number(value) > 0 && Number(value) <= 65_535;
+  const record = parseNodeRecord(text);
+  if (record !== undefined) return record;
+  throw new ProviderError('nonsense', `${path} is damaged`, {
+    fix: 'end the QEMU process of this directory, and remove the directory',
+  });
 }
 
 /** Returns a node as the provider lists it. */

@@ -23,14 +23,8 @@ import {
   type Provider,
   ProviderError,
 } from '../../provider.ts';
-import {
-  filesOf,
-  formatRecord,
-  type NodeRecord,
-  readRecord,
-  RECORD,
-  toNode,
-} from './node-record.ts';
+import { formatNodeRecord, type NodeRecord } from '../node-record.ts';
+import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
 import type { QemuSettings } from './settings.ts';
 
 const MAX_CONSOLE_BYTES = 256 * 1024;
@@ -208,7 +202,7 @@ export class QemuProvider implements Provider {
   }
 
   #write(dir: string, record: NodeRecord): void {
-    putFile(this.#path('tmp'), join(dir, RECORD), formatRecord(record));
+    putFile(this.#path('tmp'), join(dir, RECORD), `${formatNodeRecord(record)}\n`);
   }
 
   /** Runs a change alone among all controllers, unless a newer one has been seen. */

@@ -1,0 +1,19 @@
+import type { NodeLabels } from '../node-labels.ts';
+import { ProviderError } from '../provider.ts';
+
+/**
+ * Refuses the late write of a controller that was replaced, to a node that a newer one created or
+ * labelled. For providers that cannot compare by themselves.
+ * @throws ProviderError `fenced`
+ */
+export function requireGeneration(
+  name: string,
+  labels: NodeLabels,
+  { generation }: { readonly generation: number },
+): void {
+  if (labels.generation <= generation) return;
+  throw new ProviderError(
+    'fenced',
+    `generation ${generation} is over: ${name} is managed by generation ${labels.generation}`,
+  );
+}

@@ -1,0 +1,46 @@
+import { digestOf } from '@lkt/core';
+import { expect, test } from 'vitest';
+import {
+  formatNodeRecord,
+  type NodeRecord,
+  parseNodeRecord,
+} from '../src/providers/node-record.ts';
+
+const record: NodeRecord = {
+  labels: {
+    fleet: 'shop',
+    group: 'web',
+    spec: '0123456789abcdef',
+    specVersion: 1,
+    image: digestOf('image'),
+    template: '00112233445566ff',
+    generation: 1,
+    attempt: 0,
+    created: 1_700_000_000_000,
+  },
+  published: new Map([[8080, { host: '127.0.0.1', port: 20_001 }]]),
+  killAt: 1_700_000_000_001,
+};
+
+test('parses the record that it formats', () => {
+  expect(parseNodeRecord(formatNodeRecord(record))).toEqual(record);
+  const { killAt: _, ...running } = record;
+  expect(parseNodeRecord(formatNodeRecord(running))).toEqual(running);
+});
+
+test.each<[string, (text: string) => string]>([
+  ['no JSON', (text) => text.slice(1)],
+  ['null', () => 'null'],
+  ['a list', () => '[]'],
+  ['a label that is missing', (text) => text.replace('lkt.group', 'lkt.other')],
+  ['a port out of range', (text) => text.replace('20001', '70000')],
+  ['an empty host', (text) => text.replace('127.0.0.1', '')],
+  ['a host of another type', (text) => text.replace('"127.0.0.1"', '{}')],
+  ['a port that is no object', (text) => text.replace(/\[\{.*?\}\]/, '[null]')],
+  ['a time that is a text', (text) => text.replace('1700000000001', '"soon"')],
+  ['a record that is too long', (text) => `${text}${' '.repeat(20_000)}`],
+])('rejects %s', (_, damage) => {
+  const text = formatNodeRecord(record);
+  expect(damage(text)).not.toBe(text);
+  expect(parseNodeRecord(damage(text))).toBeUndefined();
+});
