@@ -97,7 +97,8 @@ export abstract class LktCommand {
     }),
   };
 
-  readonly #words: readonly string[];
+  /** The command line after the command's name. */
+  protected readonly words: readonly string[];
   protected readonly allCommands: () => Promise<Readonly<Record<string, CommandClass>>>;
 
   /**
@@ -105,7 +106,7 @@ export abstract class LktCommand {
    * @param allCommands loads every command, for completion scripts
    */
   constructor(words: readonly string[], allCommands: LktCommand['allCommands']) {
-    this.#words = words;
+    this.words = words;
     this.allCommands = allCommands;
   }
 
@@ -136,7 +137,7 @@ export abstract class LktCommand {
     const own = { json, ...command.baseFlags, ...command.flags };
     const { linuxkit } = this.constructor as unknown as CommandClass;
     const flags = { ...linuxkitDefinitions(linuxkit, own), ...own };
-    const words = plainSwitches(this.#words, flags);
+    const words = plainSwitches(this.words, flags);
     const input = { args: command.args ?? {}, flags, context: this };
     const given = await parse([...words], input as never);
     this.#warnings = checkLinuxkitFlags(linuxkit, own, given.flags);
@@ -148,8 +149,8 @@ export abstract class LktCommand {
   }
 
   protected jsonEnabled(): boolean {
-    const stop = this.#words.indexOf('--');
-    return this.#words.slice(0, stop === -1 ? undefined : stop).includes('--json');
+    const stop = this.words.indexOf('--');
+    return this.words.slice(0, stop === -1 ? undefined : stop).includes('--json');
   }
 
   #display: Display | undefined;

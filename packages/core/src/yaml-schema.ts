@@ -14,6 +14,7 @@ interface SchemaField {
   readonly type: { schema(writer: SchemaWriter): JsonSchema };
   readonly about: string;
   readonly presence: string;
+  readonly isNullable?: boolean;
 }
 
 /** A text with a variable, whose value is unknown before the file is read. */
@@ -51,12 +52,10 @@ export class SchemaWriter {
     return {
       type: 'object',
       properties: Object.fromEntries(
-        fields.map(([key, { type, about, presence }]) => {
+        fields.map(([key, { type, about, presence, isNullable = true }]) => {
           const schema = type.schema(this);
-          return [
-            key,
-            described(presence === 'required' ? schema : { anyOf: [schema, NULL] }, about),
-          ];
+          const isOptional = presence !== 'required' && isNullable;
+          return [key, described(isOptional ? { anyOf: [schema, NULL] } : schema, about)];
         }),
       ),
       required: required.length === 0 ? undefined : required,

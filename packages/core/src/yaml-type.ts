@@ -246,6 +246,8 @@ export interface Field<T> {
   readonly presence: 'required' | 'optional' | 'omitEmpty' | 'default';
   readonly default?: T;
   readonly fix?: string;
+  /** Whether YAML null counts as a missing value instead of an error; default true. */
+  readonly isNullable?: boolean;
 }
 
 /** The keys of a {@link record}. */
@@ -257,8 +259,12 @@ export function required<T>(type: YamlType<T>, about: string, fix?: string): Fie
 }
 
 /** Returns a key that may be missing. */
-export function optional<T>(type: YamlType<T>, about: string): Field<T | undefined> {
-  return { type, about, presence: 'optional' };
+export function optional<T>(
+  type: YamlType<T>,
+  about: string,
+  options: Pick<Field<T>, 'isNullable'> = {},
+): Field<T | undefined> {
+  return { type, about, presence: 'optional', ...options };
 }
 
 /** Returns an optional key whose empty value counts as missing. */
@@ -288,7 +294,7 @@ export type Values<F extends Fields> = {
 
 /**
  * Returns the type of mappings with exactly these keys. An empty value (YAML null) counts as
- * missing.
+ * missing, unless the key is not nullable.
  */
 export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
   const keys = Object.keys(fields);
@@ -301,6 +307,8 @@ export function record<F extends Fields>(fields: F): YamlType<Values<F>> {
     const result: Record<string, unknown> = {};
     for (const [key, field] of entries) {
       const item = given[key];
+      if (field.isNullable === false && item?.isNull() === true)
+        throw item.error('expected a value, found nothing', { fix: 'remove the key' });
       const converted = isPresent(item) ? convertItem(field.type, item) : undefined;
       if (converted === undefined && field.presence === 'required')
         throw missing(value, key, field.fix);

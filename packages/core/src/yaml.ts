@@ -245,12 +245,38 @@ export function parseYaml(file: SourceFile): YamlValue {
   const problem = document.errors[0] ?? document.warnings[0];
   if (problem !== undefined) {
     const at = linePosition(lines, problem.pos[0]);
+    if (problem.code === 'DUPLICATE_KEY') throw duplicateKey(file, lines, document, problem.pos[0]);
     const message =
       problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'invalid YAML';
     throw sourceError('CONFIG_INVALID', file, at, message);
   }
   if (file.text.includes('*')) rejectAliases(file, lines, document);
   return new YamlValue(file, lines, document.contents, '', { line: 1, column: 1 });
+}
+
+/** Returns an error that names both places of a key. */
+function duplicateKey(
+  file: SourceFile,
+  lines: LineCounter,
+  document: Document,
+  offset: number,
+): LktError {
+  let message = 'the key is there twice';
+  parser().visit(document, {
+    Map: (_key, { items }) => {
+      const keys = items.map(({ key }) => key as Node | null);
+      const second = keys.find((key) => key?.range?.[0] === offset);
+      const name = keyName(second);
+      if (second === undefined || name === undefined) return undefined;
+      const first = keys.find((key) => keyName(key) === name);
+      const { line } = linePosition(lines, first?.range?.[0] ?? offset);
+      message = `"${name}" is already on line ${line}`;
+      return parser().visit.BREAK;
+    },
+  });
+  return sourceError('CONFIG_INVALID', file, linePosition(lines, offset), message, {
+    fix: 'keep one of them',
+  });
 }
 
 function rejectAliases(file: SourceFile, lines: LineCounter, document: Document): void {

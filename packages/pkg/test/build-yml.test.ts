@@ -166,7 +166,7 @@ describe('errors', () => {
     ['image: x\nsecrets: [a, b, a]\n', '2:17', 'duplicate secret'],
     ['image: x\nreproducible: ""\n', '2:15', 'the reason is empty'],
     ['image: x\nreproducible: 1\n', '2:15', 'expected true or false'],
-    ['image: x\nimage: y\n', '2:1', 'unique'],
+    ['image: x\nimage: y\n', '2:1', '"image" is already on line 1'],
     ['image: [x\n', '', ''],
   ])('%j', (text, at, message, fix) => {
     const error = failure(text);

@@ -34,7 +34,8 @@ export async function tryRemotes<T>(
 
 /** Returns the error for an image or repository that no source has. */
 export function notInRegistry(name: string): LktError {
-  return new LktError('NOT_FOUND', `${name} is not in the registry`, {
-    fix: 'check its name and tag, and whether it was pushed',
-  });
+  const fix = name.includes('@')
+    ? 'if its tag has another digest now, write that: lkt pin --update'
+    : 'check its name and tag, and whether it was pushed';
+  return new LktError('NOT_FOUND', `${name} is not in the registry`, { fix });
 }

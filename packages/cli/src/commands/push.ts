@@ -11,15 +11,14 @@ export class Push extends LktCommand {
     cloud: optionalArgs("the cloud, followed by LinuxKit's arguments"),
   };
 
-  async run(): Promise<never> {
-    const { args } = await this.parse(Push);
-    const [cloud = ''] = args.cloud ?? [];
+  run(): Promise<never> {
+    // The flags are LinuxKit's, of each cloud.
+    const cloud = this.words.find((word) => !word.startsWith('-')) ?? '';
     const known = PROGRAMS.get(cloud);
     const fix =
       known ?? "use the cloud's own program; to push a package to a registry: lkt pkg push";
-    throw new LktError('UNSUPPORTED', `lkt does not push to ${cloud === '' ? 'clouds' : cloud}`, {
-      fix,
-    });
+    const message = `lkt does not push to ${cloud === '' ? 'clouds' : cloud}`;
+    return Promise.reject(new LktError('UNSUPPORTED', message, { fix }));
   }
 }
 

@@ -17,6 +17,22 @@ import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
 import { mebibytesOf } from '../flags/sizes.ts';
 import { openTimelines } from '../output/timeline-files.ts';
 
+/** LinuxKit's other backends, with what to do instead. */
+const BACKENDS: ReadonlyMap<string, string> = new Map([
+  ['aws', 'lkt build --format aws, and start it with the aws program'],
+  ['azure', 'lkt build --format vhd, and start it with the az program'],
+  ['equinixmetal', 'lkt serve the kernel and the initrd, and boot them by iPXE'],
+  ['gcp', 'lkt build --format gcp, and start it with the gcloud program'],
+  ['hyperkit', 'lkt run IMAGE'],
+  ['hyperv', 'lkt build --format vhd, and start it with Hyper-V'],
+  ['openstack', 'lkt build --format qcow2-bios, and start it with the openstack program'],
+  ['scaleway', 'lkt build --format raw-efi, and start it with the scw program'],
+  ['vbox', 'lkt build --format iso-bios or vmdk, and start it with VBoxManage'],
+  ['vcenter', 'lkt build --format vmdk, and start it with the govc program'],
+  ['virtualization', 'lkt run IMAGE'],
+  ['vmware', 'lkt build --format vmdk, and start it with vmrun'],
+]);
+
 const METADATA = 'lkt metadata create data.iso TEXT, and --disk data.iso';
 
 export class Run extends LktCommand {
@@ -90,6 +106,12 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
   };
 
   async run(): Promise<object> {
+    const [backend = '', ...more] = this.words;
+    const instead = BACKENDS.get(backend);
+    if (instead !== undefined && more.length > 0)
+      throw new LktError('UNSUPPORTED', `lkt runs images in QEMU only, not with ${backend}`, {
+        fix: instead,
+      });
     const { args, flags } = await this.parse(Run);
     const prefix = onlyImage(args.prefix);
     const timeoutMs = flags.timeout === undefined ? undefined : milliseconds(flags.timeout);

@@ -64,6 +64,21 @@ export const linuxkitPackageFlags: LinuxkitFlags = {
   'registry-creds': unsupported('value', 'log in with docker, podman or skopeo'),
 };
 
+/** LinuxKit's flags of every package command, for those that concern no package. */
+export const ignoredPackageFlags: LinuxkitFlags = {
+  ...Object.fromEntries(
+    Object.entries(linuxkitPackageFlags).map(([name, { takesValue }]) => [
+      name,
+      noop(takesValue ? 'value' : 'switch'),
+    ]),
+  ),
+  'build-yml': noop('value'),
+  dev: noop(),
+  hash: noop('value'),
+  org: noop('value'),
+  tag: noop('value'),
+};
+
 /** LinuxKit's flags of `pkg build` and `pkg push`. */
 export const linuxkitBuildFlags: LinuxkitFlags = {
   ...builderContainerFlags,

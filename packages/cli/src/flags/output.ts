@@ -22,7 +22,10 @@ export const formatFlag = grouped('OUTPUT', {
 
 /** The output flags of `lkt build`. */
 export const outputFlags = grouped('OUTPUT', {
-  name: valueFlag('NAME', 'prefix of the output files; default: the name of the last config'),
+  name: valueFlag(
+    'NAME',
+    'prefix of the output files, which may begin with a directory; default: the name of the last config',
+  ),
   dir: valueFlag('DIR', 'output directory; default: the current directory'),
   o: valueFlag('FILE|-', 'single output file, or - for standard output; only for tar or docker', {
     exclusive: ['name', 'dir'],
@@ -72,7 +75,12 @@ export function outputOf(
     return { outDir: dirname(path), name: basename(path, '.tar') };
   }
   const plain = lastFile === '-' ? 'moby' : basename(lastFile).replace(/\.ya?ml$/, '');
-  return { outDir: resolve(cwd, dir ?? '.'), name: name ?? plain };
+  // A name may begin with a directory.
+  const path = resolve(cwd, dir ?? '.', name ?? plain);
+  const isPlain = name === undefined || /^\.*$/.test(basename(name)) || name.endsWith('/');
+  return isPlain
+    ? { outDir: resolve(cwd, dir ?? '.'), name: name ?? plain }
+    : { outDir: dirname(path), name: basename(path) };
 }
 
 export const SBOM_FORMATS = ['spdx', 'cyclonedx'] as const;

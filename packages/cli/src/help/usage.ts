@@ -34,9 +34,12 @@ export function usageError(error: Error, command: Documented): LktError {
     });
   }
   if (error.constructor.name === 'RequiredArgsError') {
-    const [name = 'argument'] = Object.entries(command.args)
-      .filter(([, arg]) => arg.required === true)
-      .map(([key]) => key.toUpperCase());
+    const missing = missingArgs(fields.args);
+    const required = Object.entries(command.args).filter(([, arg]) => arg.required === true);
+    const [name = 'argument'] = required
+      .map(([key]) => key)
+      .filter((key) => missing.length === 0 || missing.includes(key))
+      .map((key) => key.toUpperCase());
     return new LktError('USAGE_INVALID', `${name} is missing`, { fix: `show usage: ${help}` });
   }
   const message = error.message
@@ -46,6 +49,13 @@ export function usageError(error: Error, command: Documented): LktError {
     .trim();
   const text = message.charAt(0).toLowerCase() + message.slice(1);
   return new LktError('USAGE_INVALID', text, { fix: `show usage: ${help}` });
+}
+
+/** Returns the names of the arguments in an error of oclif. */
+function missingArgs(args: unknown): readonly string[] {
+  return Array.isArray(args)
+    ? args.map((arg: unknown) => String((arg as { readonly name?: unknown }).name))
+    : [];
 }
 
 /** Returns the error for an unknown command. */

@@ -55,8 +55,8 @@ const FIELDS = record({
   metadata: omitEmpty(choice('json', 'yaml', ''), 'the merged config, as JSON or YAML'),
   optional: withDefault(boolean, false, 'skip it if the source does not exist'),
   mode: optional(FILE_MODE, 'octal, quoted'),
-  uid: optional(ID_OR_NAME, 'a number, or the name of a container'),
-  gid: optional(ID_OR_NAME, 'a number, or the name of a container'),
+  uid: optional(ID_OR_NAME, 'a number, or the name of a container', { isNullable: false }),
+  gid: optional(ID_OR_NAME, 'a number, or the name of a container', { isNullable: false }),
 });
 
 const FILE: YamlType<FileEntry> = FIELDS.transform(

@@ -145,7 +145,10 @@ class KernelFiles {
     const files = nodes.filter(({ type, path: at }) => type === 'file' && !at.includes('/'));
     const { image } = this.#settings;
     const message = `there is no file "${name}" in the kernel image ${this.#source.label}`;
-    const fix = `it has: ${files.map(({ path: at }) => fromRaw(at)).join(', ')}`;
+    const fix =
+      files.length === 0
+        ? 'name an image with a kernel: it has no files at the top'
+        : `it has: ${files.map(({ path: at }) => fromRaw(at)).join(', ')}`;
     throw image === undefined
       ? new LktError('NOT_FOUND', message, { fix })
       : errorAt('NOT_FOUND', image.at, message, { fix });

@@ -14,7 +14,12 @@ export interface BuildArg {
   /** Absolute directory that relative paths in the value start from. */
   readonly dir: string;
   /** Creates an error at the position of the argument. */
-  readonly at: { error(message: string, options?: { fix?: string; cause?: unknown }): LktError };
+  readonly at: {
+    error(message: string, options?: { fix?: string; cause?: unknown }): LktError;
+    /** Line and offsets in build.yml; undefined for an argument of the command line. */
+    readonly position?: { readonly line: number };
+    readonly range?: readonly [number, number] | undefined;
+  };
 }
 
 /** A build argument with its value, or with the package whose reference is the value. */

@@ -132,8 +132,12 @@ const FIELDS = {
   readonly: optional(boolean, 'whether the root file system is read-only'),
   maskedPaths: optional(TEXTS, 'paths to hide from the container'),
   readonlyPaths: optional(TEXTS, 'read-only paths'),
-  uid: optional(ID_OR_NAME, 'user id: a number, or the name of a container with its own id'),
-  gid: optional(ID_OR_NAME, 'group id: a number, or the name of a container with its own id'),
+  uid: optional(ID_OR_NAME, 'user id: a number, or the name of a container with its own id', {
+    isNullable: false,
+  }),
+  gid: optional(ID_OR_NAME, 'group id: a number, or the name of a container with its own id', {
+    isNullable: false,
+  }),
   additionalGids: optional(list(ID_OR_NAME), 'further group ids'),
   noNewPrivileges: optional(
     boolean,

@@ -58,7 +58,7 @@ export async function pinWorkspace(
       // The pins of a collection are its own.
       const made = item.collection
         ? []
-        : await pinDockerfile(item, recipe, (used) => {
+        : await pinDockerfile(workspace, item, recipe, (used) => {
             const found = built.get(used);
             return found && pinnedReference(found);
           });
@@ -99,7 +99,7 @@ async function pinPublished(
         used === undefined || used.collection !== undefined ? [] : used,
       ),
     );
-    changes.push(...(await pinDockerfile(item, recipe, publishedReference)));
+    changes.push(...(await pinDockerfile(workspace, item, recipe, publishedReference)));
   }
   return changes;
 }
@@ -120,27 +120,66 @@ function pinnedReference(built: BuiltPackage): string {
 }
 
 async function pinDockerfile(
+  workspace: Workspace,
   item: Package,
   { dockerfile, uses }: Recipe,
   pinFor: (used: Package) => string | undefined,
 ): Promise<readonly PinChange[]> {
   const { file } = dockerfile;
   const edits: TextEdit[] = [];
+  const argumentEdits = new Map<number, TextEdit>();
   const changes: PinChange[] = [];
   for (const use of uses) {
     const pin = use.package && pinFor(use.package);
     if (pin === undefined || use.calculated) continue;
-    const to = withPin(use.written, pin);
-    if (to === use.written) continue;
+    const to = withPin(use.text, pin);
+    if (to === use.text) continue;
     if (use.written !== use.text) {
-      const problem = `cannot pin ${use.written}: it contains variables`;
-      const fix = `write it without variables: ${to}`;
-      throw sourceError('PIN_MISSING', file, use.position, problem, { length: use.length, fix });
+      const found = argumentPin(item, use, to);
+      const known = found && argumentEdits.get(found.edit.offset);
+      if (found === undefined || (known && known.replacement !== found.edit.replacement)) {
+        const problem = `cannot pin ${use.written}: it contains variables`;
+        const fix = `write it without variables: ${to}`;
+        throw sourceError('PIN_MISSING', file, use.position, problem, { length: use.length, fix });
+      }
+      if (known === undefined) changes.push(found.change);
+      argumentEdits.set(found.edit.offset, found.edit);
+      continue;
     }
     edits.push({ offset: use.offset, length: use.length, replacement: to });
     changes.push({ file: file.path, line: use.position.line, from: use.written, to });
   }
   if (edits.length > 0)
     await writeFileAtomic(join(item.dir, item.dockerfile), applyEdits(file.text, edits));
+  if (argumentEdits.size > 0) {
+    const text = applyEdits(item.file.text, [...argumentEdits.values()]);
+    await writeFileAtomic(join(item.dir, workspace.buildYml), text);
+    workspace.reread(item);
+  }
   return changes;
+}
+
+/**
+ * Returns the change of the build argument in build.yml that a reference ends with, as in
+ * `${IMAGE}:${TAG}`; undefined if it cannot be the pin.
+ */
+function argumentPin(
+  item: Package,
+  { written, text }: Recipe['uses'][number],
+  to: string,
+): { readonly edit: TextEdit; readonly change: PinChange } | undefined {
+  const [, braced, plain] = /\$(?:\{(\w+)\}|(\w+))$/.exec(written) ?? [];
+  const name = braced ?? plain;
+  const arg = item.buildArgs.findLast((one) => one.name === name);
+  const { range, position } = arg?.at ?? {};
+  if (arg === undefined || range === undefined || !text.endsWith(arg.value)) return undefined;
+  const before = text.slice(0, text.length - arg.value.length);
+  const from = `${arg.name}=${arg.value}`;
+  const offset = item.file.text.indexOf(from, range[0]);
+  if (!to.startsWith(before) || offset === -1 || offset + from.length > range[1]) return undefined;
+  const replacement = `${arg.name}=${to.slice(before.length)}`;
+  return {
+    edit: { offset, length: from.length, replacement },
+    change: { file: item.file.path, line: position?.line ?? 1, from, to: replacement },
+  };
 }

@@ -168,6 +168,12 @@ export class Workspace {
     return changed;
   }
 
+  /** Reads the build.yml of a package again, after a change. */
+  reread(item: Package): void {
+    // The same object, since it is a key of running builds.
+    Object.assign(item, parseBuildYml(this.#read(item.dir), item.dir, this.spec?.org));
+  }
+
   /**
    * Adds all packages, or their errors to `problems`. Outside the usual directories, several
    * packages may have one name, as in LinuxKit's tests: then only a directory tells which is meant.

@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
+import { builderContainerFlags, ignoredPackageFlags, noop } from '../../flags/linuxkit.ts';
 import { switchFlag } from '../../flags/options.ts';
 import { publishedOnly, registryFlags } from '../../flags/registry.ts';
 import { showSize } from '../../flags/sizes.ts';
@@ -21,6 +21,7 @@ export class CacheClean extends LktCommand {
   /** Flags of LinuxKit's `pkg builder prune`. */
   static override linuxkit = {
     ...builderContainerFlags,
+    ...ignoredPackageFlags,
     builders: noop('value'),
     platforms: noop('value'),
   };

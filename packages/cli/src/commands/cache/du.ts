@@ -1,6 +1,6 @@
 import type { AreaUsage, ImageUsage } from '@lkt/oci';
 import { LktCommand } from '../../command.ts';
-import { builderContainerFlags, noop } from '../../flags/linuxkit.ts';
+import { builderContainerFlags, ignoredPackageFlags, noop } from '../../flags/linuxkit.ts';
 import { showSize } from '../../flags/sizes.ts';
 import { columns } from '../../output/lines.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
@@ -14,6 +14,7 @@ export class CacheDu extends LktCommand {
   /** Flags of LinuxKit's `pkg builder du`. */
   static override linuxkit = {
     ...builderContainerFlags,
+    ...ignoredPackageFlags,
     builders: noop('value'),
     platforms: noop('value'),
   };

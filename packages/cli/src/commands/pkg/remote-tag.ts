@@ -17,13 +17,14 @@ interface Result extends ImageName {
 
 export class PkgRemoteTag extends LktCommand {
   static override summary = 'Tag an image in a registry';
-  static override description = 'Transfers only the manifest.';
+  static override description =
+    'Transfers only the manifest; to another repository also what it lacks.';
   static override examples = [
     '<%= config.bin %> pkg remote-tag registry.example/team/sshd:v1.2 stable --override',
   ];
   static override args = {
     from: requiredArg('package directory, or a reference'),
-    to: requiredArg('the new tag'),
+    to: requiredArg('the new tag, or a reference with tag'),
   };
   static override flags = {
     ...packageFlags,
@@ -51,16 +52,26 @@ export class PkgRemoteTag extends LktCommand {
     const { domain, path } = from;
     const repository = familiarReference({ domain, path });
     const to = parseReference(/[/:@]/.test(args.to) ? args.to : `${repository}:${args.to}`);
-    const { tag } = to;
-    if (to.domain !== domain || to.path !== path || tag === undefined || to.digest !== undefined) {
-      throw new LktError('USAGE_INVALID', `"${args.to}" is not a tag of ${repository}`, {
-        fix: 'name the tag alone; to copy to another repository: lkt cache pull, lkt cache push --as',
+    const { digest, tag, ...other } = to;
+    if (tag === undefined || digest !== undefined)
+      throw new LktError('USAGE_INVALID', `"${args.to}" is not a tag`, {
+        fix: 'name the tag, or a repository with tag: registry.example/team/image:TAG',
       });
-    }
     await using registry = await openRegistries(session, flags);
     const { signal } = session;
     const descriptor = await registry.resolve(from, signal);
-    const target = { domain, path, tag };
+    const isSame = to.domain === domain && to.path === path;
+    const target = isSame ? { domain, path, tag } : { ...other, tag };
+    if (!isSame) {
+      const store = await session.openStore();
+      await registry.pullImage(store, { domain, path, digest: descriptor.digest }, { signal });
+      await registry.pushImage(
+        store,
+        descriptor,
+        { ...other, digest: descriptor.digest },
+        { signal },
+      );
+    }
     const { changed } = await registry.tagManifest(target, descriptor, {
       replace: flags.override,
       signal,
