@@ -24,12 +24,14 @@ afterAll(async () => {
 });
 
 /** Writes a build with files, names and documents that another tool may have made. */
-function writeBuild(folder: string, version: string, size: number): string {
+function writeBuild(folder: string, version: string, size: number, hasPath = true): string {
   const root = join(dir, folder, 'root');
   const service = join(root, 'containers/services', `web${HOSTILE}`);
   mkdirSync(join(service, 'rootfs/usr/bin'), { recursive: true });
-  mkdirSync(join(root, HOSTILE_PATH), { recursive: true });
-  writeFileSync(join(root, HOSTILE_PATH, `a${HOSTILE}\u202e`), Buffer.alloc(5000));
+  if (hasPath) {
+    mkdirSync(join(root, HOSTILE_PATH), { recursive: true });
+    writeFileSync(join(root, HOSTILE_PATH, `a${HOSTILE}\u202e`), Buffer.alloc(5000));
+  }
   writeFileSync(join(service, 'rootfs/usr/bin/web'), Buffer.alloc(size));
   const process = {
     args: ['web', HOSTILE],
@@ -53,7 +55,8 @@ function writeBuild(folder: string, version: string, size: number): string {
   );
   writeFileSync(join(service, 'runtime.json'), '{"restart":');
   const path = join(dir, folder, HOSTILE);
-  execFileSync('tar', ['-cf', `${path}.tar`, '-C', root, '.', '--transform=s,^\\./,,']);
+  const options = ['--mtime=@1', '--sort=name', '--transform=s,^\\./,,'];
+  execFileSync('tar', ['-cf', `${path}.tar`, '-C', root, ...options, '.']);
   const packages = Array.from({ length: 30 }, (_, index) => ({
     SPDXID: `SPDXRef-${index}`,
     name: index === 7 ? HOSTILE : `library-${index}`,
@@ -243,6 +246,55 @@ test('searches packages, and opens directories of the treemap by keys', async ()
   ]);
   expect(await texts(page, '.searchable output')).toEqual(['1 of 30']);
   expectQuiet(page);
+});
+
+test('shows the differences of images of foreign names', async () => {
+  const before = join(dir, 'one', HOSTILE);
+  const after = writeBuild('two', '2.1', 100_001, false);
+  expect(lkt(['diff', '--html', 'diff.html', before, after], 1)).toMatch(
+    /^diff\.html {2}0\.\d MB\n$/,
+  );
+  const page = await openPage('diff.html');
+  expect(await texts(page, 'header p')).toContain(`${before} → ${after}`);
+  expect(await texts(page, 'main h2')).toEqual(['Growth', 'Made from', 'SBOM', 'Files', 'Written']);
+  expect(await texts(page, '#growth p')).toEqual([
+    '+5.0 kB in all: +10.0 kB in 1 files, −5.0 kB in 1 files.',
+  ]);
+  expect(await rows(page, 'Packages in the SBOM')).toEqual([
+    ['library-3', '~ changed', '2.0', '2.1'],
+  ]);
+  expect(await rows(page, 'Inputs')).toEqual([
+    [HOSTILE, '~ changed', `sha256:${'0'.repeat(64)}`, `sha256:${'1'.repeat(64)}`],
+  ]);
+  expect(await rows(page, 'Changed files')).toEqual([
+    ['/<script>alert(1)<', '− removed', 'directory 0755', '', ''],
+    [`/${HOSTILE_PATH}`, '− removed', 'directory 0755', '', ''],
+    [
+      `/${HOSTILE_PATH}/a${HOSTILE}\\u{202e}`,
+      '− removed',
+      expect.stringMatching(/^file 0\d+, 5000 bytes$/),
+      '−5.0 kB',
+      '',
+    ],
+    [
+      `/containers/services/web${HOSTILE}/rootfs/usr/bin/web`,
+      '~ changed',
+      'content (90000 → 100001 bytes)',
+      '+10.0 kB',
+      '',
+    ],
+  ]);
+  await tabTo(page, '.treemap .map button');
+  await page.press('ArrowRight');
+  await page.press('Enter');
+  expect(
+    await page.evaluate(
+      '[...document.querySelectorAll(".treemap .map > button")].map((one) => one.ariaLabel)',
+    ),
+  ).toEqual(['<script>alert(1)</script>, 5.0 kB']);
+  expectQuiet(page);
+  lkt(['diff', '--html', 'same.html', before, before]);
+  expect(await texts(await openPage('same.html'), 'header p')).toContain('No difference.');
 });
 
 test('has readable colours in both themes', async () => {

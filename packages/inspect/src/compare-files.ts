@@ -10,6 +10,8 @@ export interface FileChange {
   /** SHA-256 of a file's content, 64 hex digits. */
   readonly before?: string;
   readonly after?: string;
+  /** Bytes that the second image has more; negative if it has less, missing if none. */
+  readonly growth?: number;
   /** The image or config section that the file comes from, if known. */
   readonly source?: string;
   readonly location?: string;
@@ -24,17 +26,23 @@ export function compareFiles(before: FileMap, after: FileMap): readonly FileChan
     const what = old !== undefined && now !== undefined ? differences(old, now) : [];
     if (old !== undefined && now !== undefined && what.length === 0) continue;
     const { source, location } = now ?? old ?? {};
+    const growth = bytesOf(now) - bytesOf(old);
     changes.push({
       path: `/${fromRaw(path)}`,
       change: old === undefined ? 'added' : now === undefined ? 'removed' : 'changed',
       what: what.length > 0 ? what : [describe(now ?? old)],
       before: old?.hash,
       after: now?.hash,
+      growth: growth === 0 ? undefined : growth,
       source: source === undefined ? undefined : Buffer.from(source, 'latin1').toString(),
       location,
     });
   }
   return changes;
+}
+
+function bytesOf(facts: FileFacts | undefined): number {
+  return facts?.type === 'file' ? facts.size : 0;
 }
 
 function describe(facts: FileFacts | undefined): string {

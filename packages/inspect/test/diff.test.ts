@@ -215,8 +215,20 @@ describe('files that differ', () => {
   it('describes added and removed files, in byte order', async () => {
     const changes = await diffFiles({ b: 'old', same: 's' }, { same: 's', a: 'new!', 'c/': '' });
     expect(changes).toEqual([
-      { path: '/a', change: 'added', what: ['file 0644, 4 bytes'], after: sha256('new!') },
-      { path: '/b', change: 'removed', what: ['file 0644, 3 bytes'], before: sha256('old') },
+      {
+        path: '/a',
+        change: 'added',
+        what: ['file 0644, 4 bytes'],
+        after: sha256('new!'),
+        growth: 4,
+      },
+      {
+        path: '/b',
+        change: 'removed',
+        what: ['file 0644, 3 bytes'],
+        before: sha256('old'),
+        growth: -3,
+      },
       { path: '/c', change: 'added', what: ['directory 0755'] },
     ]);
   });

@@ -82,11 +82,12 @@ export class Inspect extends LktCommand {
             await readGivenBytes(cwd, timeline, `--timeline ${timeline}`),
             timeline,
           );
-    const { imageDetails } = await import('../targets/image-report.ts');
-    const { inspectPage } = await import('../output/inspect-page.ts');
-    const details = await imageDetails(session, target, viewed, flags);
-    const written = await writePage(html, cwd, inspectPage(result, details, boot));
-    return written === undefined ? [] : [written];
+    return writePage(html, cwd, async () => {
+      const { imageDetails } = await import('../targets/image-report.ts');
+      const { inspectPage } = await import('../output/inspect-page.ts');
+      const details = await imageDetails(session, target, viewed, flags);
+      return inspectPage(result, details, boot);
+    });
   }
 }
 

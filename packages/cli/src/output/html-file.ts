@@ -11,22 +11,23 @@ export const htmlFlag = {
 
 /**
  * Writes a page.
- * @returns a line that says so; undefined for standard output
+ * @returns lines for people that say so; none for standard output
  * @throws LktError IO_FAILED
  */
 export async function writePage(
   file: string,
   cwd: string,
-  page: string,
-): Promise<string | undefined> {
+  render: () => Promise<string>,
+): Promise<readonly string[]> {
+  const page = await render();
   if (file === '-') {
     print(page);
-    return undefined;
+    return [];
   }
   try {
     await writeFile(resolve(cwd, file), page);
   } catch (cause) {
     throw ioError(`cannot write ${file}`, cause);
   }
-  return `${file}  ${(Buffer.byteLength(page) / 1e6).toFixed(1)} MB`;
+  return [`${file}  ${(Buffer.byteLength(page) / 1e6).toFixed(1)} MB`];
 }

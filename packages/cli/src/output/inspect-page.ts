@@ -5,6 +5,7 @@ import { CHART_STYLE, chartFigure } from '../page/bar-chart.ts';
 import { documentOf, reportBody, type Section } from '../page/document.ts';
 import { type Html, markup, type HtmlValue } from '../page/html.ts';
 import { type SizedPath, sizeTree } from '../page/size-tree.ts';
+import { codeOf, listOf, shortTag } from '../page/cells.ts';
 import { TABLE_SCRIPT, tableOf } from '../page/table.ts';
 import { TREEMAP_SCRIPT, TREEMAP_STYLE, treemapOf } from '../page/treemap.ts';
 import type { ImageDetails } from '../targets/image-report.ts';
@@ -56,7 +57,7 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
       name,
       size === undefined ? '' : showSize(size),
       state === 'there' ? '' : stateOf(state === 'as built', state),
-      digest === undefined ? '' : code(digest),
+      digest === undefined ? '' : codeOf(digest),
     ]),
   });
   const outputTable =
@@ -132,7 +133,7 @@ function imagesOf({ images }: Inspected): Html {
       name,
       size === undefined ? 'not in the store' : showSize(size),
       places?.join(', ') ?? (because === undefined ? '' : `accepted by the build: ${because}`),
-      digest === undefined ? 'not built' : code(digest),
+      digest === undefined ? 'not built' : codeOf(digest),
     ]),
   });
 }
@@ -222,7 +223,7 @@ function packagesOf({ kind }: Inspected, { packages }: ImageDetails): Html {
       version,
       folded(license ?? ''),
       ...(kind === 'image' ? [] : [listOf(images.map((image) => image.replace(/:[^:/]*$/, '')))]),
-      purl === undefined ? '' : code(purl),
+      purl === undefined ? '' : codeOf(purl),
     ]),
   });
 }
@@ -235,12 +236,12 @@ function madeFrom({ inputs, parameters, cmdline }: Inspected): Html {
     }),
     ...(cmdline === undefined || cmdline === ''
       ? []
-      : [['kernel command line', code(cmdline)] as const]),
+      : [['kernel command line', codeOf(cmdline)] as const]),
   ];
   const table = tableOf({
     label: 'Inputs',
     columns: [{ title: 'Input' }, { title: 'Digest' }],
-    rows: inputs.map(({ name, digest }) => [name, code(digest)]),
+    rows: inputs.map(({ name, digest }) => [name, codeOf(digest)]),
   });
   return markup`<dl>
       ${facts.map(
@@ -252,20 +253,8 @@ function madeFrom({ inputs, parameters, cmdline }: Inspected): Html {
     ${inputs.length === 0 ? undefined : table}`;
 }
 
-/** Shortens a tag that is a source hash. */
-function shortTag(name: string): string {
-  return name.replace(/:([0-9a-f]{8})[0-9a-f]{32}(?=$|-dirty)/, ':$1');
-}
-
 function stateOf(isGood: boolean, text: string): Html {
   return markup`<span class="${isGood ? 'good' : 'bad'}">${isGood ? '✓' : '✗'} ${text}</span>`;
-}
-
-function listOf(texts: readonly string[]): HtmlValue {
-  if (texts.length < 2) return texts[0];
-  return markup`<ul>
-    ${texts.map((text) => markup`<li>${text}</li>`)}
-  </ul>`;
 }
 
 const MAX_SHORT_CHARS = 60;
@@ -276,8 +265,4 @@ function folded(text: string): HtmlValue {
     <summary>${text.slice(0, MAX_SHORT_CHARS - 10)}…</summary>
     ${text}
   </details>`;
-}
-
-function code(text: string): Html {
-  return markup`<code>${text}</code>`;
 }
