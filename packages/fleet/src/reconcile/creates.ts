@@ -1,0 +1,61 @@
+import { canaryRoom } from './canary.ts';
+import type { ClassifiedNode } from './classify.ts';
+import type { Action } from './decision.ts';
+import type { Pass } from './pass.ts';
+import { isUrgent } from './replaces.ts';
+import { earlierImage } from './target.ts';
+
+/** Decides which nodes are created, in view of those that this pass destroys. */
+export function createActions(pass: Pass, replaces: readonly Action[]): readonly Action[] {
+  const { group, target, live, held, observed, surge, isHalted } = pass;
+  if (isHalted) return [];
+  const gone = new Set(replaces.flatMap((one) => (one.kind === 'destroy' ? [one.node.id] : [])));
+  const left = live.filter(({ node }) => !gone.has(node.id));
+  const missing = pass.size - left.length;
+  // What is being destroyed keeps its place until it is no longer listed.
+  const room = pass.size + surge - (observed.nodes.length - held.length);
+  // A canary limits the roll, not the repair of a group with too few nodes.
+  const limit = Math.max(missing, canaryRoom(pass, left) ?? Infinity);
+  const count = Math.min(room, limit, missing + replacements(pass, left));
+  if (count <= 0) return [];
+  const previous = earlierImage(group, target.spec, observed.nodes, observed.earlier);
+  const attempt = observed.failures.get(target.spec) ?? 0;
+  return freeNames(pass, count).map(({ name, slot }) => ({
+    kind: 'create',
+    name,
+    image: target.image,
+    spec: target.spec,
+    attempt,
+    slot,
+    previous: previous === target.image ? undefined : previous,
+    rejected: target.rejected,
+  }));
+}
+
+/** Returns how many nodes beyond the size are wanted, to take the place of stale ones. */
+function replacements({ surge, canRoll, failed }: Pass, left: readonly ClassifiedNode[]): number {
+  if (surge === 0 || failed.length > 0) return 0;
+  const waiting = left.filter(
+    ({ staleFor }) => staleFor !== undefined && (canRoll || isUrgent(staleFor)),
+  );
+  return Math.min(surge, waiting.length);
+}
+
+/** Returns names that no listed node has: those of fixed places, or the first free numbers. */
+function freeNames(
+  { group, target, observed }: Pass,
+  count: number,
+): readonly { readonly name: string; readonly slot?: number }[] {
+  const taken = new Set(observed.nodes.map(({ name }) => name));
+  if (group.names !== undefined)
+    return group.names
+      .map((name, slot) => ({ name, slot }))
+      .filter(({ name }) => !taken.has(name))
+      .slice(0, count);
+  const free: { readonly name: string }[] = [];
+  for (let number = 0; free.length < count; number += 1) {
+    const name = `${group.name}-${target.spec.slice(0, 8)}-${number}`;
+    if (!taken.has(name)) free.push({ name });
+  }
+  return free;
+}

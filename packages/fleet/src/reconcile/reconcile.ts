@@ -1,0 +1,145 @@
+import type { Node } from '../node.ts';
+import { SPEC_VERSION } from '../node-labels.ts';
+import { byAge } from './classify.ts';
+import { createActions } from './creates.ts';
+import type { Action, Decision, Observation } from './decision.ts';
+import type { GroupSpec } from './group-spec.ts';
+import { type Pass, passOf } from './pass.ts';
+import { replaceActions } from './replaces.ts';
+import { earlierImage } from './target.ts';
+import { nextChange } from './windows.ts';
+
+/**
+ * Decides what to do with the nodes of one group. Has no state and no effect: equal arguments give
+ * equal decisions, in any order of the nodes, and a controller may die after any of the actions.
+ *
+ * - Actions never make fewer than `size - unavailable` nodes available.
+ * - A healthy node is destroyed only once a ready node beyond `size` takes its place; without surge,
+ *   within the budget. None is while a node of the wanted spec has failed.
+ * - At most `size + surge` nodes are listed.
+ */
+export function reconcile(group: GroupSpec, observed: Observation, now: number): Decision {
+  const pass = passOf(group, observed, now);
+  const rollback = rollbackActions(pass);
+  const replaced = rollback.length > 0 ? { actions: [], holds: [] } : replaceActions(pass);
+  const creates = rollback.length > 0 ? [] : createActions(pass, replaced.actions);
+  const actions = [
+    ...upkeepActions(pass),
+    ...heldActions(pass),
+    ...rollback,
+    ...replaced.actions,
+    ...creates,
+  ];
+  const { live, terminating, stale, failed, sick, available, size } = pass;
+  const current = live.filter(
+    ({ staleFor, isAvailable }) => staleFor === undefined && isAvailable,
+  ).length;
+  const holds = [...pass.holds, ...replaced.holds];
+  const isConverged =
+    actions.length === 0 && current === size && live.length === size && terminating.length === 0;
+  return {
+    actions: onePerNode(actions),
+    status: {
+      size: group.size,
+      listed: observed.nodes.length,
+      available,
+      current,
+      stale: stale.length,
+      failed: failed.length,
+      sick: sick.length,
+      image: pass.target.image,
+      isRolledBack: pass.target.rejected !== undefined,
+      isHalted: pass.isHalted,
+      isConverged,
+      holds,
+    },
+    nextAt: nextTime(pass),
+  };
+}
+
+/** Returns what keeps the records of nodes, and harms none. */
+function upkeepActions(pass: Pass): readonly Action[] {
+  const { group, target, live, terminating, isHalted } = pass;
+  const needed = neededDrains(pass);
+  const finish = terminating.map((node): Action => ({ kind: 'finish', node }));
+  const upkeep = live.flatMap(({ node, staleFor, becomesReady }): readonly Action[] => {
+    const { labels } = node;
+    if (becomesReady) return [{ kind: 'ready', node }];
+    const isNeeded = staleFor === undefined || isHalted || needed.has(node);
+    if (labels.draining !== undefined && isNeeded) return [{ kind: 'undrain', node }];
+    const isOld = labels.specVersion !== SPEC_VERSION || labels.spec !== target.spec;
+    const isWanted = labels.image === target.image && labels.template === group.template;
+    if (isOld && isWanted) return [{ kind: 'rehash', node, spec: target.spec }];
+    // All nodes carry the mark, so that it survives any of them.
+    const { rejected } = target;
+    if (rejected !== undefined && labels.spec !== rejected && labels.rejected !== rejected)
+      return [{ kind: 'reject', node, rejected }];
+    return [];
+  });
+  return [...finish, ...upkeep];
+}
+
+/**
+ * Returns draining nodes that have to serve again: drains that began under other circumstances may
+ * leave too few.
+ */
+function neededDrains({ group, size, available, live }: Pass): ReadonlySet<Node> {
+  const lacking = size - group.unavailable - available;
+  if (lacking <= 0) return new Set();
+  const healthy = live.filter(
+    ({ node, isHealthy }) => isHealthy && node.labels.draining !== undefined,
+  );
+  return new Set(
+    healthy
+      .toSorted(byAge)
+      .slice(-lacking)
+      .map(({ node }) => node),
+  );
+}
+
+/** Destroys held nodes that the user asked to replace. */
+function heldActions({ held }: Pass): readonly Action[] {
+  return held.flatMap((node): readonly Action[] =>
+    node.labels.replace === undefined ? [] : [{ kind: 'destroy', node, reason: 'requested' }],
+  );
+}
+
+/** Returns the marks that begin a rollback, if the roll has halted and may be rolled back. */
+function rollbackActions({ group, target, live, isHalted, observed }: Pass): readonly Action[] {
+  if (!isHalted || group.rollback !== 'auto' || target.rejected !== undefined) return [];
+  if (earlierImage(group, target.spec, observed.nodes, observed.earlier) === undefined) return [];
+  const kept = live.filter(({ node }) => node.labels.spec !== target.spec);
+  // Without a node of an earlier image, the failed ones carry the mark.
+  return (kept.length > 0 ? kept : live).map(({ node }) => ({
+    kind: 'reject',
+    node,
+    rejected: target.spec,
+  }));
+}
+
+/** Keeps the first action for each node, so that a pass changes no node twice. */
+function onePerNode(actions: readonly Action[]): readonly Action[] {
+  const seen = new Set<string>();
+  return actions.filter((action) => {
+    const key = action.kind === 'create' ? action.name : action.node.name;
+    if (seen.has(key)) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
+function nextTime({ group, live, stale, now }: Pass): number | undefined {
+  let next = Infinity;
+  for (const { changesAt, node } of live) {
+    if (changesAt < next) next = changesAt;
+    const { draining } = node.labels;
+    if (draining !== undefined) next = Math.min(next, draining + (group.drainTimeoutMs ?? 0));
+    const { canary } = group;
+    if (canary !== undefined && stale.length > 0 && node.labels.ready !== undefined) {
+      const bakedAt = node.labels.ready + canary.bakeMs;
+      if (bakedAt > now) next = Math.min(next, bakedAt);
+    }
+  }
+  if (stale.length > 0 && group.windows.length > 0) next = Math.min(next, nextChange(now));
+  return next === Infinity ? undefined : Math.max(next, now + 1);
+}

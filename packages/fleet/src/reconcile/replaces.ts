@@ -1,0 +1,140 @@
+import type { DestroyReason } from '../provider.ts';
+import { canaryRoom } from './canary.ts';
+import { byAge, type ClassifiedNode } from './classify.ts';
+import type { Action } from './decision.ts';
+import { expiryOf } from './expiry.ts';
+import type { Pass } from './pass.ts';
+
+/** Destroying actions, and why others are held back. */
+interface Replaces {
+  readonly actions: readonly Action[];
+  readonly holds: readonly string[];
+}
+
+/** Decides which nodes are drained and destroyed. */
+export function replaceActions(pass: Pass): Replaces {
+  const { group, size, failed, sick, stale, live, isHalted } = pass;
+  const isBlamed = sick.length > Math.max(1, group.maxSick * size);
+  const destroyed = new Map<ClassifiedNode, DestroyReason>();
+
+  // Nodes that never served: nothing is lost with them.
+  for (const one of stale)
+    if (one.node.labels.ready === undefined && !one.isHealthy)
+      destroyed.set(one, one.staleFor ?? 'excess');
+  if (!isHalted) {
+    const retried = oldest(failed);
+    if (retried !== undefined) destroyed.set(retried, 'failed');
+    for (const one of sick) if (one.isOff || !isBlamed) destroyed.set(one, 'unhealthy');
+    const blamed = isBlamed ? staleThoughBlamed(pass) : undefined;
+    if (blamed !== undefined) destroyed.set(blamed, 'unhealthy');
+  }
+
+  const left = live.filter((one) => !destroyed.has(one));
+  const actions = [...destroyed].map(([{ node }, reason]): Action => destroy(node, reason));
+  actions.push(...drainedActions(pass, left));
+  const excess = excessActions(pass, left);
+  actions.push(...excess);
+  if (excess.length === 0 && failed.length === 0) actions.push(...rollActions(pass, left));
+  const holds = [
+    ...(isBlamed ? ['too many nodes are unhealthy (maxSick): the probe may be wrong'] : []),
+    ...(canaryRoom(pass, left) === 0 ? ['the canary of the new image is not baked yet'] : []),
+  ];
+  return { actions, holds };
+}
+
+function destroy(node: ClassifiedNode['node'], reason: DestroyReason): Action {
+  return { kind: 'destroy', node, reason };
+}
+
+/**
+ * Returns a sick node that may be replaced although the probe may be wrong about all: an old one,
+ * while every node of the wanted spec is available. One that is wrongly destroyed is the last, since
+ * its replacement is never ready then.
+ */
+function staleThoughBlamed({
+  live,
+  terminating,
+  sick,
+  size,
+  surge,
+}: Pass): ClassifiedNode | undefined {
+  const own = live.filter(({ staleFor }) => staleFor === undefined);
+  if (own.some(({ isAvailable }) => !isAvailable)) return undefined;
+  if (own.length === 0 && live.length + terminating.length < size + surge) return undefined;
+  return oldest(sick.filter(({ staleFor }) => staleFor !== undefined));
+}
+
+/** Returns the ends of drains: of nodes that are drained, if they can still be spared. */
+function drainedActions(
+  { group, size, now, observed, available, failed }: Pass,
+  left: readonly ClassifiedNode[],
+): readonly Action[] {
+  if (failed.length > 0 || available < size - group.unavailable) return [];
+  return left.flatMap(({ node, staleFor }): readonly Action[] => {
+    const { draining } = node.labels;
+    if (draining === undefined || staleFor === undefined) return [];
+    // A clock that ran backwards does not prolong a drain.
+    const isOver = now - draining >= (group.drainTimeoutMs ?? 0) || now < draining;
+    return isOver || observed.drained.has(node.id) ? [destroy(node, staleFor)] : [];
+  });
+}
+
+/** Returns what reduces a group to its size, unless a roll does. */
+function excessActions(
+  { stale, available, canRoll, size }: Pass,
+  left: readonly ClassifiedNode[],
+): readonly Action[] {
+  const count = left.length - size;
+  if (count <= 0 || (stale.length > 0 && canRoll)) return [];
+  let spare = available - size;
+  const order = (one: ClassifiedNode): number =>
+    (one.isAvailable ? 2 : 0) + (one.staleFor === undefined ? 1 : 0);
+  const actions: Action[] = [];
+  for (const one of left.toSorted((a, b) => order(a) - order(b) || byAge(a, b))) {
+    if (actions.length === count) break;
+    if (one.node.labels.draining !== undefined) continue;
+    if (one.isAvailable || one.isHealthy) {
+      if (spare <= 0) continue;
+      spare -= 1;
+    }
+    actions.push(destroy(one.node, 'excess'));
+  }
+  return actions;
+}
+
+/** Replaces stale nodes that serve, as many as the budget allows, the most urgent first. */
+function rollActions(pass: Pass, left: readonly ClassifiedNode[]): readonly Action[] {
+  const { group, size, available, surge, canRoll } = pass;
+  const candidates = left.filter(
+    ({ node, staleFor, isSick }) =>
+      staleFor !== undefined &&
+      !isSick &&
+      node.labels.draining === undefined &&
+      (canRoll || isUrgent(staleFor)),
+  );
+  // With surge, only a ready node beyond the size takes the place of another.
+  const needed = surge > 0 ? size : size - group.unavailable;
+  const count = Math.min(available - needed, canaryRoom(pass, left) ?? Infinity);
+  if (candidates.length === 0 || count <= 0) return [];
+  const rank = ({ staleFor, node }: ClassifiedNode): number =>
+    staleFor !== undefined && isUrgent(staleFor)
+      ? 0
+      : (expiryOf(group, node.name, node.labels.created) ?? node.labels.created);
+  return candidates
+    .toSorted((a, b) => rank(a) - rank(b) || byAge(a, b))
+    .slice(0, count)
+    .map(({ node, staleFor = 'image' }) =>
+      group.drainTimeoutMs === undefined
+        ? destroy(node, staleFor)
+        : { kind: 'drain', node, reason: staleFor },
+    );
+}
+
+/** Reports whether a replacement waits for no window, and for no pause. */
+export function isUrgent(reason: DestroyReason): boolean {
+  return reason === 'requested' || reason === 'rolled back';
+}
+
+function oldest(nodes: readonly ClassifiedNode[]): ClassifiedNode | undefined {
+  return nodes.toSorted(byAge)[0];
+}

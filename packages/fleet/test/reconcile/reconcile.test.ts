@@ -1,0 +1,215 @@
+import { digestOf } from '@lkt/core';
+import * as fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type GroupSpec, specHash } from '../../src/reconcile/group-spec.ts';
+import { CALM, type Chaos, TEMPLATE, World } from './world.ts';
+
+const HISTORIES = 10_000;
+/** Enough for a group of six, one node at a time, with drains, retries and wrong clocks. */
+const CALM_TICKS = 1500;
+
+const probability = fc.constantFrom(0, 0, 0.02, 0.1, 0.3);
+const chaos: fc.Arbitrary<Chaos> = fc.record({
+  controllerDies: probability,
+  callFails: probability,
+  answerLost: probability,
+  noRoom: probability,
+  nodeCrashes: fc.constantFrom(0, 0.002, 0.02, 0.1),
+  nodeLosesPower: fc.constantFrom(0, 0.002, 0.02),
+  neverBoots: probability,
+  clockJumps: fc.constantFrom(0, 0, 0.02, 0.1),
+  userActs: fc.constantFrom(0, 0.02, 0.1, 0.3),
+});
+
+const group: fc.Arbitrary<GroupSpec> = fc
+  .record({
+    size: fc.integer({ min: 1, max: 6 }),
+    isNamed: fc.boolean(),
+    surge: fc.nat(2),
+    unavailable: fc.nat(2),
+    minReadyMs: fc.constantFrom(0, 20_000),
+    retries: fc.nat(2),
+    expires: fc.boolean(),
+    canary: fc.option(fc.record({ nodes: fc.constantFrom(1, 2), bakeMs: fc.constant(60_000) })),
+    drains: fc.boolean(),
+    maxSick: fc.constantFrom(0.2, 0.5, 1),
+    rollback: fc.constantFrom('off' as const, 'auto' as const),
+  })
+  .map(({ size, isNamed, surge, unavailable, canary, ...rest }) => ({
+    fleet: 'test',
+    name: 'web',
+    image: digestOf('first'),
+    template: TEMPLATE,
+    size,
+    ...(isNamed ? { names: Array.from({ length: size }, (_, slot) => `web-${slot}`) } : {}),
+    surge: isNamed ? 0 : surge,
+    // Without both, no node can ever be replaced, and the parser rejects it.
+    unavailable: isNamed || surge === 0 ? Math.max(1, unavailable) : unavailable,
+    windows: [],
+    startupTimeoutMs: 120_000,
+    minReadyMs: rest.minReadyMs,
+    retries: rest.retries,
+    ...(rest.expires ? { expireAfterMs: 3_600_000 } : {}),
+    jitter: 0.2,
+    maxSick: rest.maxSick,
+    ...(canary === null ? {} : { canary }),
+    ...(rest.drains ? { drainTimeoutMs: 30_000 } : {}),
+    rollback: rest.rollback,
+    isPaused: false,
+  }));
+
+const history = fc.record({
+  group,
+  chaos,
+  seed: fc.nat(),
+  ticks: fc.integer({ min: 10, max: 80 }),
+});
+
+test('keeps its promises in random histories, and converges once the faults end', () => {
+  fc.assert(
+    fc.property(history, ({ group: wanted, chaos: faults, seed, ticks }) => {
+      const world = new World(wanted, seed);
+      for (let tick = 0; tick < ticks; tick += 1) world.tick(faults);
+      world.release();
+      world.want('good');
+      const { image, template, size } = world.group;
+      const isDone = (): boolean =>
+        world.decision?.status.isConverged === true &&
+        world.decision.status.image === image &&
+        world.healthyCount === size;
+      for (let tick = 0; tick < CALM_TICKS && !isDone(); tick += 1) world.tick(CALM);
+      expect(world.decision?.status).toMatchObject({ isConverged: true, isHalted: false, image });
+      const spec = specHash(image, template);
+      expect(world.listed().map(({ labels }) => labels.spec)).toEqual(Array(size).fill(spec));
+      // Nothing flaps.
+      const before = world.actionCount;
+      for (let tick = 0; tick < 5; tick += 1) world.tick(CALM);
+      if (wanted.expireAfterMs === undefined) expect(world.actionCount).toBe(before);
+    }),
+    { numRuns: HISTORIES, endOnFailure: true },
+  );
+});
+
+const steady: GroupSpec = {
+  fleet: 'test',
+  name: 'web',
+  image: digestOf('first'),
+  template: TEMPLATE,
+  size: 5,
+  surge: 1,
+  unavailable: 0,
+  windows: [],
+  startupTimeoutMs: 120_000,
+  minReadyMs: 0,
+  retries: 1,
+  jitter: 0.2,
+  maxSick: 0.4,
+  rollback: 'off',
+  isPaused: false,
+};
+
+function converged(group: GroupSpec, seed: number): World {
+  const world = new World(group, seed);
+  for (let tick = 0; tick < 100 && world.decision?.status.isConverged !== true; tick += 1)
+    world.tick(CALM);
+  expect(world.decision?.status.isConverged).toBe(true);
+  return world;
+}
+
+const imagesOf = (world: World): readonly string[] =>
+  world.listed().map(({ labels }) => labels.image);
+
+test('stops the roll of a bad image before it costs a healthy node, and stays halted', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.nat(2), (seed, size, surge) => {
+      const unavailable = surge === 0 ? 1 : 0;
+      const world = converged({ ...steady, size, surge, unavailable }, seed);
+      const [old = ''] = imagesOf(world);
+      world.want('bad');
+      for (let tick = 0; tick < 300; tick += 1) world.tick(CALM);
+      expect(world.decision?.status).toMatchObject({ isHalted: true, isConverged: false });
+      expect(world.decision?.actions).toEqual([]);
+      expect(imagesOf(world).filter((image) => image === old)).toHaveLength(size - unavailable);
+      // The failed node stays as evidence, and a controller that starts elsewhere sees the halt.
+      const elsewhere = new World(world.group, seed);
+      elsewhere.time = world.time;
+      for (const [id, node] of world.nodes) elsewhere.nodes.set(id, node);
+      elsewhere.tick(CALM);
+      expect(elsewhere.decision?.status.isHalted).toBe(true);
+    }),
+  );
+});
+
+test('rolls a bad image back if told to, and tries it no second time', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.nat(2), (seed, size, surge) => {
+      const unavailable = surge === 0 ? 1 : 0;
+      const world = converged({ ...steady, size, surge, unavailable, rollback: 'auto' }, seed);
+      const [old = ''] = imagesOf(world);
+      world.want('bad');
+      for (let tick = 0; tick < 400; tick += 1) world.tick(CALM);
+      expect(world.decision?.status).toMatchObject({ isConverged: true, isRolledBack: true });
+      expect(imagesOf(world)).toEqual(Array(size).fill(old));
+      const before = world.actionCount;
+      for (let tick = 0; tick < 400; tick += 1) world.tick(CALM);
+      expect(world.actionCount).toBe(before);
+      world.want('good');
+      for (let tick = 0; tick < 400; tick += 1) world.tick(CALM);
+      expect(world.decision?.status).toMatchObject({ isConverged: true, isRolledBack: false });
+      expect(imagesOf(world)).toEqual(Array(size).fill(world.group.image));
+    }),
+  );
+});
+
+test('lets no node grow older than expireAfter and the time that the budget needs', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.nat(2), (seed, size, surge) => {
+      const expireAfterMs = 3_600_000;
+      const unavailable = surge === 0 ? 1 : 0;
+      const world = converged({ ...steady, size, surge, unavailable, expireAfterMs }, seed);
+      // One node after the other, each with a shutdown and a boot of a minute at most.
+      const bound = expireAfterMs + size * 150_000;
+      for (let tick = 0; tick < 1500; tick += 1) {
+        world.tick(CALM);
+        for (const { labels } of world.listed())
+          expect(world.now - labels.created).toBeLessThanOrEqual(bound);
+      }
+      expect(world.actionCount).toBeGreaterThan(size * 3);
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('expires no node in the pass in which the clock jumped', () => {
+  const world = converged({ ...steady, expireAfterMs: 3_600_000, unavailable: 1, surge: 0 }, 1);
+  world.offset += 2_000_000_000;
+  world.tick(CALM);
+  expect(world.decision?.status.stale).toBe(0);
+  world.tick(CALM);
+  expect(world.decision?.status.stale).toBe(5);
+});
+
+test('replaces no node because the rules of the hash changed', () => {
+  const world = converged(steady, 1);
+  for (const node of world.nodes.values())
+    node.labels = { ...node.labels, spec: '0000000000000000', specVersion: 0 };
+  world.tick(CALM);
+  expect(world.decision?.actions.map(({ kind }) => kind)).toEqual(Array(5).fill('rehash'));
+  world.tick(CALM);
+  expect(world.decision?.status.isConverged).toBe(true);
+});
+
+test('replaces nodes only while a window is open', () => {
+  const days = ['Sun', 'Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat'] as const;
+  const now = new Date(1_700_000_000_000);
+  const minute = now.getUTCHours() * 60 + now.getUTCMinutes();
+  const from = (minute + 60) % 1440;
+  const window = { days, from, to: (from + 60) % 1440, zone: 'UTC' };
+  const world = converged({ ...steady, windows: [window] }, 1);
+  world.want('good');
+  for (let tick = 0; tick < 20; tick += 1) world.tick(CALM);
+  expect(world.decision?.actions).toEqual([]);
+  expect(world.decision?.status.holds).toEqual(['no window for replacements is open']);
+  for (let tick = 0; tick < 600; tick += 1) world.tick(CALM);
+  expect(world.decision?.status.isConverged).toBe(true);
+});
