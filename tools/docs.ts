@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fleetSchema } from '@lkt/fleet';
 import { imageConfigSchema, lockSchema } from '@lkt/image';
 import { buildYmlSchema, workspaceSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
@@ -25,6 +26,7 @@ export async function generatedDocs(): Promise<ReadonlyMap<string, string>> {
     ['docs/security.md', securityDocument(root)],
     ...packageDocuments(root),
     ['docs/schema/build.json', json(buildYmlSchema())],
+    ['docs/schema/fleet.json', json(fleetSchema())],
     ['docs/schema/image.json', json(imageConfigSchema())],
     ['docs/schema/lock.json', json(lockSchema())],
     ['docs/schema/workspace.json', json(workspaceSchema())],

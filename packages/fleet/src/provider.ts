@@ -21,7 +21,7 @@ export interface MachineTemplate {
 }
 
 /** A disk that stays when its node is destroyed, and is attached to the next node of the slot. */
-export interface Volume {
+interface Volume {
   /** Unique in the fleet: group, slot and name. */
   readonly name: string;
   /** In bytes; a volume that exists keeps its size. */
@@ -123,7 +123,7 @@ export interface Provider extends AsyncDisposable {
 }
 
 /** The environment of a provider. */
-export interface ProviderContext {
+interface ProviderContext {
   /** Directory of fleet.yml; base of relative paths in settings. */
   readonly dir: string;
   /** Directory for the state of providers without a place of their own. */

@@ -40,6 +40,7 @@ import { actionPath, cacheResult, reportCached } from '../session/action-cache.t
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { enforceCacheMax } from '../session/cache-limit.ts';
 import { readConfigFiles } from '../session/config-file.ts';
+import { isCi } from '../session/environment.ts';
 import { openRegistries, tagResolver } from '../session/registries.ts';
 import { remoteCaches } from '../session/remote-cache.ts';
 import type { Session } from '../session/session.ts';
@@ -245,11 +246,6 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
   }
 }
 
-/** Reports whether a continuous integration service runs lkt. */
-function isCi({ environment }: Session): boolean {
-  return /^(?:1|true)$/i.test(environment.variables['CI'] ?? '');
-}
-
 /**
  * Rejects flags that contradict each other.
  * @throws LktError USAGE_INVALID
@@ -304,7 +300,8 @@ async function build(
     configs,
     set: givenVariables(flags),
     locked: flags.locked,
-    requirePolicy: (flags['no-policy-found'] ?? (isCi(session) ? 'error' : 'ignore')) === 'error',
+    requirePolicy:
+      (flags['no-policy-found'] ?? (isCi(session.environment) ? 'error' : 'ignore')) === 'error',
     platform,
     homeDir: home,
     compressor: flags.compressor,

@@ -2,11 +2,11 @@ import type { JsonSchema } from '@lkt/core';
 import { LktCommand } from '../command.ts';
 import { Args } from '../flags/options.ts';
 
-const FILES = ['image', 'build', 'workspace', 'lock'] as const;
+const FILES = ['image', 'build', 'workspace', 'lock', 'fleet'] as const;
 
 export class Schema extends LktCommand {
   static override summary =
-    'Print the JSON schema of image configs, their lock files, build.yml or lkt.yml';
+    'Print the JSON schema of image configs, their lock files, build.yml, lkt.yml or fleet.yml';
   static override description = `For editors, and programs that write such files. lkt checks more than the schema. docs/schema has a copy of each. With yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
   static override examples = ['<%= config.bin %> schema image > image.json'];
   static override args = {
@@ -24,6 +24,7 @@ export class Schema extends LktCommand {
 async function schemaOf(file: string): Promise<JsonSchema> {
   if (file === 'image') return (await import('@lkt/image')).imageConfigSchema();
   if (file === 'lock') return (await import('@lkt/image')).lockSchema();
+  if (file === 'fleet') return (await import('@lkt/fleet')).fleetSchema();
   const { buildYmlSchema, workspaceSchema } = await import('@lkt/pkg');
   return file === 'build' ? buildYmlSchema() : workspaceSchema();
 }

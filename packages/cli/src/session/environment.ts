@@ -44,6 +44,18 @@ export function cacheSetting(flag: string | undefined, environment: Environment)
   return { value: join(home, '.cache/lkt'), from: 'the default' };
 }
 
+/** Returns the directory for state that outlives commands: `lkt` in `XDG_STATE_HOME`. */
+export function stateSetting({ home, variables }: Environment): string {
+  const xdg = present(variables['XDG_STATE_HOME']);
+  // A relative path must be ignored (XDG Base Directory Specification, "Basics").
+  return xdg?.startsWith('/') === true ? join(xdg, 'lkt') : join(home, '.local/state/lkt');
+}
+
+/** Reports whether a continuous integration service runs lkt. */
+export function isCi({ variables }: Environment): boolean {
+  return /^(?:1|true)$/i.test(variables['CI'] ?? '');
+}
+
 const GB = 2 ** 30;
 
 /**

@@ -12,7 +12,7 @@ export function createActions(pass: Pass, replaces: readonly Action[]): readonly
   const gone = new Set(replaces.flatMap((one) => (one.kind === 'destroy' ? [one.node.id] : [])));
   const left = live.filter(({ node }) => !gone.has(node.id));
   const missing = pass.size - left.length;
-  // What is being destroyed keeps its place until it is no longer listed.
+  // A node that is being destroyed keeps its place until it is no longer listed.
   const room = pass.size + surge - (observed.nodes.length - held.length);
   // A canary limits the roll, not the repair of a group with too few nodes.
   const limit = Math.max(missing, canaryRoom(pass, left) ?? Infinity);

@@ -1,5 +1,6 @@
 import type { Digest } from '@lkt/core';
 import type { Health, Node } from '../node.ts';
+import type { ClassifiedNode } from './classify.ts';
 import type { DestroyReason } from '../provider.ts';
 
 /** Health of a node, and since when it is so, by the controller's clock. */
@@ -19,11 +20,11 @@ export interface Observation {
   /** Nodes that failed since one of their spec was ready, as the controller counts them. */
   readonly failures: ReadonlyMap<string, number>;
   /**
-   * The image of nodes that were ready before, as far as this controller has seen them. Only a group
-   * whose nodes are all gone at once needs it for a rollback.
+   * The image of nodes that were ready before, as far as this controller has seen them. Only a
+   * group whose nodes are all gone at once needs it for a rollback.
    */
   readonly earlier?: Digest;
-  /** The spec that this controller rolled back, for a group of which no node could keep the mark. */
+  /** The spec that this controller rolled back, for a group without a node to keep the mark. */
   readonly rejected?: string;
   /** The provider had no room for the last node. */
   readonly isShort: boolean;
@@ -80,6 +81,8 @@ export interface GroupStatus {
 export interface Decision {
   readonly actions: readonly Action[];
   readonly status: GroupStatus;
+  /** The nodes that are neither terminating nor held. */
+  readonly live: readonly ClassifiedNode[];
   /** When the decision may change though nothing is observed; undefined: never. */
   readonly nextAt: number | undefined;
 }

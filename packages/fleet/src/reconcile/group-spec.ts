@@ -30,9 +30,9 @@ export interface GroupSpec {
   readonly expireAfterMs?: number;
   /** Fraction of `expireAfterMs` by which nodes expire earlier, each by its own part. */
   readonly jitter: number;
-  /** Fraction of sick nodes above which the probe or the provider is to blame, and none is replaced. */
+  /** Fraction of sick nodes above which the probe is to blame, and none is replaced. */
   readonly maxSick: number;
-  /** The first nodes of a new image, which have to be ready for `bakeMs` before the roll continues. */
+  /** The first nodes of a new image: the roll continues once they are ready for `bakeMs`. */
   readonly canary?: { readonly nodes: number; readonly bakeMs: number };
   /** Undefined: nodes are not drained. */
   readonly drainTimeoutMs?: number;

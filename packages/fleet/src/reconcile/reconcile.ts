@@ -14,8 +14,8 @@ import { nextChange } from './windows.ts';
  * equal decisions, in any order of the nodes, and a controller may die after any of the actions.
  *
  * - Actions never make fewer than `size - unavailable` nodes available.
- * - A healthy node is destroyed only once a ready node beyond `size` takes its place; without surge,
- *   within the budget. None is while a node of the wanted spec has failed.
+ * - A healthy node is destroyed only once a ready node beyond `size` takes its place; without
+ *   surge, within the budget. None is while a node of the wanted spec has failed.
  * - At most `size + surge` nodes are listed.
  */
 export function reconcile(group: GroupSpec, observed: Observation, now: number): Decision {
@@ -53,6 +53,7 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
       isConverged,
       holds,
     },
+    live,
     nextAt: nextTime(pass),
   };
 }
@@ -67,9 +68,9 @@ function upkeepActions(pass: Pass): readonly Action[] {
     if (becomesReady) return [{ kind: 'ready', node }];
     const isNeeded = staleFor === undefined || isHalted || needed.has(node);
     if (labels.draining !== undefined && isNeeded) return [{ kind: 'undrain', node }];
-    const isOld = labels.specVersion !== SPEC_VERSION || labels.spec !== target.spec;
+    const isUnlike = labels.specVersion !== SPEC_VERSION || labels.spec !== target.spec;
     const isWanted = labels.image === target.image && labels.template === group.template;
-    if (isOld && isWanted) return [{ kind: 'rehash', node, spec: target.spec }];
+    if (isUnlike && isWanted) return [{ kind: 'rehash', node, spec: target.spec }];
     // All nodes carry the mark, so that it survives any of them.
     const { rejected } = target;
     if (rejected !== undefined && labels.spec !== rejected && labels.rejected !== rejected)

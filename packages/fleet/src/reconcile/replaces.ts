@@ -48,8 +48,8 @@ function destroy(node: ClassifiedNode['node'], reason: DestroyReason): Action {
 
 /**
  * Returns a sick node that may be replaced although the probe may be wrong about all: an old one,
- * while every node of the wanted spec is available. One that is wrongly destroyed is the last, since
- * its replacement is never ready then.
+ * while every node of the wanted spec is available. If the probe is wrong, no other follows, since
+ * the replacement is never ready.
  */
 function staleThoughBlamed({
   live,
@@ -87,10 +87,8 @@ function excessActions(
   const count = left.length - size;
   if (count <= 0 || (stale.length > 0 && canRoll)) return [];
   let spare = available - size;
-  const order = (one: ClassifiedNode): number =>
-    (one.isAvailable ? 2 : 0) + (one.staleFor === undefined ? 1 : 0);
   const actions: Action[] = [];
-  for (const one of left.toSorted((a, b) => order(a) - order(b) || byAge(a, b))) {
+  for (const one of left.toSorted((a, b) => usefulness(a) - usefulness(b) || byAge(a, b))) {
     if (actions.length === count) break;
     if (one.node.labels.draining !== undefined) continue;
     if (one.isAvailable || one.isHealthy) {
@@ -100,6 +98,11 @@ function excessActions(
     actions.push(destroy(one.node, 'excess'));
   }
   return actions;
+}
+
+/** Orders nodes by what is lost with them. */
+function usefulness({ isAvailable, staleFor }: ClassifiedNode): number {
+  return (isAvailable ? 2 : 0) + (staleFor === undefined ? 1 : 0);
 }
 
 /** Replaces stale nodes that serve, as many as the budget allows, the most urgent first. */

@@ -21,7 +21,7 @@ const chaos: fc.Arbitrary<Chaos> = fc.record({
   userActs: fc.constantFrom(0, 0.02, 0.1, 0.3),
 });
 
-const group: fc.Arbitrary<GroupSpec> = fc
+const groups: fc.Arbitrary<GroupSpec> = fc
   .record({
     size: fc.integer({ min: 1, max: 6 }),
     isNamed: fc.boolean(),
@@ -59,7 +59,7 @@ const group: fc.Arbitrary<GroupSpec> = fc
   }));
 
 const history = fc.record({
-  group,
+  group: groups,
   chaos,
   seed: fc.nat(),
   ticks: fc.integer({ min: 10, max: 80 }),
@@ -136,8 +136,35 @@ test('stops the roll of a bad image before it costs a healthy node, and stays ha
       for (const [id, node] of world.nodes) elsewhere.nodes.set(id, node);
       elsewhere.tick(CALM);
       expect(elsewhere.decision?.status.isHalted).toBe(true);
+      // Not even for a node that is lost meanwhile.
+      for (const node of world.nodes.values())
+        if (node.labels.image === old) node.power = 'terminating';
+      world.tick(CALM);
+      expect(world.decision?.actions.filter(({ kind }) => kind === 'create')).toEqual([]);
     }),
   );
+});
+
+test('stays halted when the failed node is older than expireAfter', () => {
+  const world = converged({ ...steady, expireAfterMs: 1_000_000 }, 1);
+  world.want('bad');
+  for (let tick = 0; tick < 400; tick += 1) {
+    world.tick(CALM);
+    const isHalted = world.decision?.status.isHalted === true;
+    // The old nodes expire too, and stay.
+    if (tick > 60) expect([tick, isHalted, world.healthyCount]).toEqual([tick, true, 5]);
+  }
+});
+
+test('does not halt a group that runs the image because one node cannot boot', () => {
+  const world = converged({ ...steady, retries: 0 }, 1);
+  const [lost] = world.nodes.values();
+  if (lost === undefined) throw new Error('no node');
+  lost.power = 'stopped';
+  for (let tick = 0; tick < 40; tick += 1) world.tick({ ...CALM, neverBoots: 1 });
+  expect(world.decision?.status.isHalted).toBe(false);
+  for (let tick = 0; tick < 40; tick += 1) world.tick(CALM);
+  expect(world.decision?.status.isConverged).toBe(true);
 });
 
 test('rolls a bad image back if told to, and tries it no second time', () => {

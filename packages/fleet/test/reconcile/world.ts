@@ -33,7 +33,7 @@ export const CALM: Chaos = {
   userActs: 0,
 };
 
-export const TICK_MS: number = 10_000;
+const TICK_MS = 10_000;
 export const TEMPLATE = '00112233445566ff';
 
 export interface WorldNode {
@@ -48,7 +48,7 @@ export interface WorldNode {
 }
 
 /** A violation of a promise of the reconciler. */
-export class Violation extends Error {}
+class Violation extends Error {}
 
 /** A provider with faults, the nodes that run there, and a controller that may die anywhere. */
 export class World {
@@ -168,7 +168,10 @@ export class World {
 
   listed(): readonly Node[] {
     return [...this.nodes.values()].map(({ id, name, labels, power }) => ({
-      ...{ id, name, labels, power },
+      id,
+      name,
+      labels,
+      power,
       addresses: [],
       published: new Map(),
     }));
@@ -184,9 +187,7 @@ export class World {
       { ...observed, nodes: observed.nodes.toReversed() },
       now,
     );
-    const keys = ({ actions }: Decision): readonly string[] =>
-      actions.map((one) => `${one.kind} ${one.kind === 'create' ? one.name : one.node.name}`);
-    if (keys(reversed).toSorted().join() !== keys(decision).toSorted().join())
+    if (keysOf(reversed).toSorted().join() !== keysOf(decision).toSorted().join())
       throw new Violation('the order of the nodes changes the decision');
   }
 
@@ -248,9 +249,18 @@ export class World {
         id: `i-${this.#count}`,
         name,
         labels: {
-          ...{ fleet: this.group.fleet, group: this.group.name, spec, specVersion: SPEC_VERSION },
-          ...{ image, template: this.group.template, generation: 1, attempt, created: this.now },
-          ...{ slot, previous, rejected },
+          fleet: this.group.fleet,
+          group: this.group.name,
+          spec,
+          specVersion: SPEC_VERSION,
+          image,
+          template: this.group.template,
+          generation: 1,
+          attempt,
+          created: this.now,
+          slot,
+          previous,
+          rejected,
         },
         power: 'running',
         healthyAt: boots ? this.time + Math.round(this.#random() * 60_000) : Infinity,
@@ -327,4 +337,8 @@ function randomOf(seed: number): () => number {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_00_00_00_00;
   };
+}
+
+function keysOf({ actions }: Decision): readonly string[] {
+  return actions.map((one) => `${one.kind} ${one.kind === 'create' ? one.name : one.node.name}`);
 }

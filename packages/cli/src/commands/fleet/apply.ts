@@ -1,0 +1,34 @@
+import { LktCommand } from '../../command.ts';
+import { fleetFlags } from '../../flags/fleet.ts';
+import { Flags, switchFlag } from '../../flags/options.ts';
+import { type FleetReport, reportLines } from '../../fleet/report.ts';
+
+export class FleetApply extends LktCommand {
+  static override summary = 'Make the nodes of a fleet as its file wants them';
+  static override description = `Verifies the images, then creates, replaces and destroys nodes within the budgets, until all are as wanted. It may be killed at any moment and started again, also on another machine: what a node is stands at its provider. Prints events as JSON lines to standard error (docs/fleet.md).
+
+Exits with 1 when a roll halts, because nodes of the wanted image fail; the healthy nodes stay.`;
+  static override examples = ['<%= config.bin %> fleet apply --file fleet.yml --timeout 600'];
+  static override flags = {
+    ...fleetFlags,
+    once: switchFlag('make one pass, and end'),
+    retry: switchFlag('forget rollbacks and failed nodes first'),
+    timeout: Flags.integer({ summary: 'time limit', helpValue: 'SECONDS', min: 1 }),
+  };
+
+  async run(): Promise<FleetReport> {
+    const { flags } = await this.parse(FleetApply);
+    const session = await this.begin(flags);
+    const { runController } = await import('../../fleet/run-controller.ts');
+    this.endProgress();
+    const { once, retry, timeout } = flags;
+    const report = await runController(session, flags, {
+      once,
+      retry,
+      ...(timeout === undefined ? {} : { timeoutMs: timeout * 1000 }),
+      write: (line) => process.stderr.write(`${line}\n`),
+    });
+    for (const line of reportLines(report)) this.log(line);
+    return report;
+  }
+}

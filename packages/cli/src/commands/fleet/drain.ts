@@ -1,0 +1,32 @@
+import { LktCommand } from '../../command.ts';
+import { fleetFileFlag, nodeArg } from '../../flags/fleet.ts';
+import { switchFlag } from '../../flags/options.ts';
+import { findNode, openFleet } from '../../session/fleet.ts';
+
+export class FleetDrain extends LktCommand {
+  static override summary = 'Take a node out of service, and keep it';
+  static override description =
+    'Runs the drain of its group, and excludes the node from all replacing; a group without fixed names gets another node meanwhile. lkt fleet replace destroys it, --undo returns it to service.';
+  static override examples = ['<%= config.bin %> fleet drain web-0'];
+  static override args = nodeArg;
+  static override flags = {
+    ...fleetFileFlag,
+    undo: switchFlag('return the node to service'),
+  };
+
+  async run(): Promise<{ node: string; held: boolean }> {
+    const { args, flags } = await this.parse(FleetDrain);
+    const session = await this.begin(flags);
+    await using fleet = await openFleet(session, flags);
+    const { node, provider } = await findNode(fleet, args.node);
+    const call = { generation: await fleet.lease.current(), signal: session.signal };
+    const { held: _, ...labels } = node.labels;
+    await provider.label(node.id, flags.undo ? labels : { ...labels, held: true }, call);
+    const drain = fleet.config.groups.get(node.labels.group)?.drain;
+    if (!flags.undo && drain !== undefined) {
+      const { drainNode } = await import('@lkt/fleet');
+      await drainNode(node, drain, session.signal);
+    }
+    return { node: node.name, held: !flags.undo };
+  }
+}

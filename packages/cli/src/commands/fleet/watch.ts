@@ -1,0 +1,21 @@
+import { LktCommand } from '../../command.ts';
+import { fleetFlags } from '../../flags/fleet.ts';
+
+export class FleetWatch extends LktCommand {
+  static override summary = 'Keep the nodes of a fleet as its file wants them, until Ctrl-C';
+  static override description =
+    'As lkt fleet apply, without an end: it replaces nodes that fail or expire. Prints events as JSON lines to standard output. Start it again after a change of the file.';
+  static override examples = ['<%= config.bin %> fleet watch'];
+  static override flags = fleetFlags;
+
+  async run(): Promise<object> {
+    const { flags } = await this.parse(FleetWatch);
+    const session = await this.begin(flags);
+    const { runController } = await import('../../fleet/run-controller.ts');
+    this.endProgress();
+    return runController(session, flags, {
+      isEndless: true,
+      write: (line) => this.log(line),
+    });
+  }
+}

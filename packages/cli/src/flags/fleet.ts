@@ -1,0 +1,24 @@
+import { Args, choiceFlag, grouped, valueFlag } from './options.ts';
+import { pullFlags } from './registry.ts';
+
+/** The flag that names the file of a fleet. */
+export const fleetFileFlag = {
+  file: valueFlag('FILE', 'the fleet', { char: 'f', default: 'fleet.yml' }),
+};
+
+/** The flags of commands that verify and pull images of a fleet. */
+export const fleetFlags = {
+  ...fleetFileFlag,
+  ...pullFlags,
+  ...grouped('SIGNATURE', {
+    'no-policy-found': choiceFlag(
+      ['error', 'ignore'],
+      'what to do without a trust policy; default: error if CI=true, else ignore',
+    ),
+  }),
+};
+
+/** The argument of commands about one node. */
+export const nodeArg = {
+  node: Args.string({ description: 'name of the node, from lkt fleet status', required: true }),
+};

@@ -1,0 +1,181 @@
+import type { ClassifiedNode, FleetPass, GroupPass, GroupSpec } from '@lkt/fleet';
+import { expiryOf } from '@lkt/fleet/expiry';
+import { columns } from '../output/lines.ts';
+import { printable } from '../output/printable.ts';
+
+/** A node in a report. */
+export interface NodeReport {
+  readonly name: string;
+  readonly group: string;
+  readonly image: string;
+  readonly state: 'held' | 'draining' | 'ready' | 'starting' | 'failed' | 'sick' | 'terminating';
+  readonly health: string;
+  /** In seconds. */
+  readonly age: number;
+  /** Seconds until it expires; negative once it has; undefined: never. */
+  readonly expiresIn?: number;
+  /** Why it is to be replaced. */
+  readonly replacedFor?: string;
+  /** Where its ports are reachable. */
+  readonly endpoints: Readonly<Record<string, string>>;
+}
+
+/** A group in a report. */
+export interface GroupReport {
+  readonly name: string;
+  readonly size: number;
+  readonly available: number;
+  readonly current: number;
+  readonly stale: number;
+  readonly image: string;
+  readonly isConverged: boolean;
+  readonly isHalted: boolean;
+  readonly isRolledBack: boolean;
+  readonly holds: readonly string[];
+  readonly nodes: readonly NodeReport[];
+}
+
+/** The state of a fleet, for people and programs. */
+export interface FleetReport {
+  readonly fleet: string;
+  readonly isConverged: boolean;
+  readonly groups: readonly GroupReport[];
+  /** Names of nodes whose group is not in the file. */
+  readonly orphans: readonly string[];
+}
+
+/** Returns the report of a pass. */
+export function fleetReport(
+  fleet: string,
+  specs: ReadonlyMap<string, GroupSpec>,
+  { groups, orphans }: FleetPass,
+  now: number,
+): FleetReport {
+  const reports = [...groups].map(([name, pass]) => groupReport(name, specs.get(name), pass, now));
+  return {
+    fleet,
+    isConverged: reports.every(({ isConverged }) => isConverged),
+    groups: reports,
+    orphans: orphans.map(({ name }) => name),
+  };
+}
+
+function groupReport(
+  name: string,
+  spec: GroupSpec | undefined,
+  { decision, nodes, health }: GroupPass,
+  now: number,
+): GroupReport {
+  const { size, available, current, stale, image } = decision.status;
+  const { isConverged, isHalted, isRolledBack, holds } = decision.status;
+  const classified = new Map(decision.live.map((one) => [one.node.id, one]));
+  return {
+    name,
+    size,
+    available,
+    current,
+    stale,
+    image,
+    isConverged,
+    isHalted,
+    isRolledBack,
+    holds,
+    nodes: nodes
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1))
+      .map((node): NodeReport => {
+        const { labels } = node;
+        const one = classified.get(node.id);
+        const expiresAt = spec && expiryOf(spec, node.name, labels.created);
+        return {
+          name: node.name,
+          group: name,
+          image: labels.image,
+          state: stateOf(one, node),
+          health: health.get(node.id)?.health ?? 'unknown',
+          age: Math.max(0, seconds(now - labels.created)),
+          ...(expiresAt === undefined ? {} : { expiresIn: seconds(expiresAt - now) }),
+          ...(one?.staleFor === undefined ? {} : { replacedFor: one.staleFor }),
+          endpoints: Object.fromEntries(
+            [...node.published].map(([port, to]) => [String(port), `${to.host}:${to.port}`]),
+          ),
+        };
+      }),
+  };
+}
+
+function stateOf(
+  one: ClassifiedNode | undefined,
+  { power, labels }: GroupPass['nodes'][number],
+): NodeReport['state'] {
+  if (power === 'terminating') return 'terminating';
+  if (labels.held === true) return 'held';
+  if (one?.hasFailed === true) return 'failed';
+  if (one?.isSick === true) return 'sick';
+  if (labels.draining !== undefined) return 'draining';
+  return labels.ready === undefined ? 'starting' : 'ready';
+}
+
+/** Returns a report as lines. */
+export function reportLines({ groups, orphans }: FleetReport): readonly string[] {
+  const lines = groups.flatMap((group) => [
+    groupLine(group),
+    ...columns(group.nodes.map((node) => [`  ${node.name}`, ...nodeWords(node)])),
+    ...group.holds.map((hold) => `  held back: ${hold}`),
+  ]);
+  const orphan = orphans.map((name) => `orphan ${name}: its group is not in the file`);
+  return [...lines, ...orphan].map(printable);
+}
+
+function groupLine(group: GroupReport): string {
+  const { name, size, available, image, isHalted, isRolledBack, isConverged } = group;
+  const state = isHalted
+    ? 'halted'
+    : isRolledBack
+      ? 'rolled back'
+      : isConverged
+        ? 'converged'
+        : 'changing';
+  return `${name}: ${available} of ${size} available, ${state}, ${shortDigest(image)}`;
+}
+
+function nodeWords(node: NodeReport): readonly string[] {
+  const { state, health, image, age, expiresIn, replacedFor, endpoints } = node;
+  const life = expiresIn === undefined ? '' : ` of ${durationText(Math.max(0, age + expiresIn))}`;
+  const ports = Object.entries(endpoints).map(([port, to]) => `${port}→${to}`);
+  return [
+    state,
+    health,
+    shortDigest(image),
+    `age ${durationText(age)}${life}`,
+    ports.join(' '),
+    replacedFor === undefined ? '' : `replaced for: ${replacedFor}`,
+  ];
+}
+
+/** Returns the beginning of a digest, enough to tell images apart. */
+export function shortDigest(digest: string): string {
+  return digest.replace(/^sha256:/, '').slice(0, 12);
+}
+
+/** Returns seconds as text, in its two largest units: `3d4h`, `5m10s`. */
+export function durationText(duration: number): string {
+  const units = [
+    [86_400, 'd'],
+    [3600, 'h'],
+    [60, 'm'],
+    [1, 's'],
+  ] as const;
+  let rest = Math.round(duration);
+  const parts: string[] = [];
+  for (const [unit, name] of units) {
+    const count = Math.floor(rest / unit);
+    rest -= count * unit;
+    if (count > 0 && parts.length < 2) parts.push(`${count}${name}`);
+    else if (parts.length === 1) break;
+  }
+  return parts.length === 0 ? '0s' : parts.join('');
+}
+
+function seconds(milliseconds: number): number {
+  return Math.round(milliseconds / 1000);
+}

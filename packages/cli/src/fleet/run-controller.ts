@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LktError } from '@lkt/core';
+import type { FleetPass, ProviderError } from '@lkt/fleet';
+import { eventSink, type FleetFlags, openFleet } from '../session/fleet.ts';
+import type { Session } from '../session/session.ts';
+import { type FleetReport, fleetReport } from './report.ts';
+
+/** How to run the controller of a fleet. */
+export interface RunOptions {
+  /** Ends after one pass. */
+  readonly once?: boolean;
+  /** Continues once the fleet has converged, and when its roll has halted. */
+  readonly isEndless?: boolean;
+  readonly timeoutMs?: number;
+  /** Forgets rollbacks, and destroys nodes that failed. */
+  readonly retry?: boolean;
+  readonly write: (line: string) => void;
+  readonly onPass?: (report: FleetReport) => void;
+}
+
+/** Time between passes while something changes, and while nothing does; in milliseconds. */
+const BUSY_MS = 500;
+const IDLE_MS = 5000;
+const MAX_BACKOFF_MS = 60_000;
+
+/**
+ * Runs the controller of a fleet under its lease, until the fleet has converged.
+ * @throws LktError FLEET_HALTED, LEASE_HELD, RUN_FAILED after the timeout; PROVIDER_FAILED
+ */
+export async function runController(
+  session: Session,
+  flags: FleetFlags,
+  options: RunOptions,
+): Promise<FleetReport> {
+  const { FleetController, ProviderError: Failure } = await import('@lkt/fleet');
+  await using fleet = await openFleet(session, flags);
+  const { config, providers, openImage, logDir } = fleet;
+  const sink = eventSink(config, options.write, session.signal);
+  const controller = new FleetController({
+    fleet: config,
+    providers,
+    openImage,
+    logDir,
+    onEvent: sink.onEvent,
+  });
+  const end = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
+  return fleet.lease.hold(async ({ generation, signal }) => {
+    const call = { generation, signal };
+    await controller.prepareImages(call);
+    if (options.retry === true) await forgetFailures(fleet, call);
+    let failures = 0;
+    for (;;) {
+      signal.throwIfAborted();
+      let pass: FleetPass | undefined;
+      try {
+        pass = await controller.pass(call);
+        failures = 0;
+      } catch (error) {
+        if (!(error instanceof Failure) || !isPassing(error) || options.once === true) throw error;
+        failures += 1;
+        const time = new Date().toISOString();
+        const fields = { time, fleet: config.name, kind: 'error', message: error.message };
+        options.write(JSON.stringify(fields));
+      }
+      const report = pass && fleetReport(config.name, controller.specs, pass, Date.now());
+      if (report !== undefined) {
+        options.onPass?.(report);
+        if (options.once === true || (options.isEndless !== true && report.isConverged)) {
+          await sink.settled();
+          return report;
+        }
+        if (options.isEndless !== true) requireProgress(report);
+      }
+      if (performance.now() > end)
+        throw new LktError('RUN_FAILED', `the fleet ${config.name} did not converge in time`, {
+          report: report ?? {},
+          fix: 'see what holds it back: lkt fleet status',
+        });
+      const isIdle = report?.isConverged === true;
+      const backoff = Math.min(BUSY_MS * 2 ** failures, MAX_BACKOFF_MS);
+      await sleep(isIdle ? IDLE_MS : backoff, undefined, { signal }).catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw error;
+      });
+    }
+  }, session.signal);
+}
+
+/** Reports whether a failure may end by itself. */
+function isPassing({ failure }: ProviderError): boolean {
+  return failure === 'unavailable' || failure === 'throttled' || failure === 'capacity';
+}
+
+/** @throws LktError FLEET_HALTED */
+function requireProgress(report: FleetReport): void {
+  const halted = report.groups.find(({ isHalted }) => isHalted);
+  if (halted === undefined) return;
+  throw new LktError(
+    'FLEET_HALTED',
+    `the roll of ${halted.name} halted: ${halted.holds[0] ?? 'a node failed'}`,
+    {
+      report,
+      fix: 'read the console of the failed node, then set another image, or run lkt fleet apply --retry',
+    },
+  );
+}
+
+async function forgetFailures(
+  fleet: Awaited<ReturnType<typeof openFleet>>,
+  call: { readonly generation: number; readonly signal: AbortSignal },
+): Promise<void> {
+  for (const { node, provider } of await fleet.nodes()) {
+    const { rejected, ready, ...labels } = node.labels;
+    if (rejected !== undefined)
+      await provider.label(node.id, ready === undefined ? labels : { ...labels, ready }, call);
+    if (ready === undefined && node.labels.attempt > 0)
+      await provider.destroy(node.id, { ...call, reason: 'failed', graceMs: 0 });
+  }
+}

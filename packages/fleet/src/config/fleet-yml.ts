@@ -1,0 +1,284 @@
+import {
+  anything,
+  boolean,
+  choice,
+  didYouMean,
+  type Digest,
+  type Fields,
+  integer,
+  type JsonSchema,
+  list,
+  mapping,
+  optional,
+  parseYaml,
+  record,
+  required,
+  SchemaWriter,
+  type SourceFile,
+  text,
+  type Values,
+  withDefault,
+  type YamlType,
+  type YamlValue,
+} from '@lkt/core';
+import { parseReference, type Reference } from '@lkt/oci';
+import { NAME } from '../node-labels.ts';
+import type { ProviderKind } from '../provider.ts';
+import { PROVIDER_KINDS } from '../providers/kinds.ts';
+import { day, duration, fraction, share, size, timeOfDay, zone } from './values.ts';
+
+/** Name of the file, and its name in messages. */
+export const FLEET_FILE = 'fleet.yml';
+
+const PORT = integer(1, 65_535);
+const MEBIBYTE = 1024 * 1024;
+
+/** How a node is found healthy. */
+export type HealthCheck =
+  | { readonly kind: 'tcp'; readonly port: number }
+  | { readonly kind: 'http'; readonly port: number; readonly path: string }
+  | { readonly kind: 'console'; readonly text: string };
+
+const ENDPOINT = text({
+  matches: /^:\d{1,5}\/[\x21-\x7e]*$/,
+  problem: (given) => `"${given}" is not a port and a path`,
+  fix: 'write :PORT/PATH, such as :8080/healthz',
+}).transform((given, at) => {
+  const [, port = '', path = ''] = /^:(\d+)(\/.*)$/.exec(given) ?? [];
+  if (Number(port) >= 1 && Number(port) <= 65_535) return { port: Number(port), path };
+  throw at.error(`${port} is not a port`);
+});
+
+const HEALTH = record({
+  tcp: optional(PORT, 'a port of the guest that accepts connections'),
+  http: optional(ENDPOINT, 'a page that answers with status 200 to 399: ":8080/healthz"'),
+  console: optional(text(), 'a text on the serial console; default: "lkt: boot complete"'),
+  interval: withDefault(duration, 5000, 'time between checks'),
+  timeout: withDefault(duration, 3000, 'time for the answer'),
+  failures: withDefault(integer(1, 100), 3, 'failed checks in a row after which it is unhealthy'),
+}).transform(({ tcp, http, console, interval, timeout, failures }, at) => {
+  const kinds = [tcp, http, console].filter((kind) => kind !== undefined);
+  if (kinds.length > 1) throw at.error('tcp, http and console exclude each other');
+  const check: HealthCheck =
+    tcp !== undefined
+      ? { kind: 'tcp', port: tcp }
+      : http !== undefined
+        ? { kind: 'http', ...http }
+        : { kind: 'console', text: console ?? BOOT_COMPLETE };
+  return { check, intervalMs: interval, timeoutMs: timeout, failures };
+});
+
+const BOOT_COMPLETE = 'lkt: boot complete';
+
+const ROLL = record({
+  surge: optional(share, 'nodes beyond the size during a roll; default: 1, or 0 with fixed names'),
+  unavailable: optional(share, 'nodes that may be missing during a roll; default: 0 with surge'),
+  startupTimeout: withDefault(
+    duration,
+    600_000,
+    'time after which a node that is not ready failed',
+  ),
+  minReady: withDefault(duration, 0, 'time for which a node is healthy before it is ready'),
+  retries: withDefault(integer(0, 100), 1, 'attempts after a failed node before the roll halts'),
+  canary: optional(
+    record({
+      nodes: withDefault(integer(1, 1000), 1, 'nodes that get a new image first'),
+      bake: withDefault(duration, 900_000, 'time for which they are ready before the roll goes on'),
+    }),
+    'nodes that get a new image first',
+  ),
+  rollback: withDefault(
+    choice('off', 'auto'),
+    'off',
+    'auto: return to the earlier image when the roll halts',
+  ),
+  paused: withDefault(boolean, false, 'replace no node for its image, template or age'),
+});
+
+const WINDOW = record({
+  days: required(list(day, { isFilled: true }), 'days on which it begins: [Mon, Tue]'),
+  from: required(timeOfDay, 'when it begins: "22:00"'),
+  to: required(timeOfDay, 'when it ends; at or before "from": on the next day'),
+  zone: withDefault(zone, 'UTC', 'time zone'),
+});
+
+const DRAIN = record({
+  http: optional(ENDPOINT, 'a page to which a POST begins the drain'),
+  command: optional(
+    list(text(), { isFilled: true }),
+    'a program that returns once no client uses the node (LKT_NODE, LKT_GROUP, LKT_ENDPOINTS)',
+  ),
+  timeout: withDefault(duration, 60_000, 'time after which the node is destroyed all the same'),
+}).transform((drain, at) => {
+  if ((drain.http === undefined) === (drain.command === undefined))
+    throw at.error('give either http or command');
+  return drain;
+});
+
+const TEMPLATE = record({
+  cpus: withDefault(integer(1, 512), 1, 'processors'),
+  memory: withDefault(size, 512 * MEBIBYTE, 'memory'),
+  publish: withDefault(list(PORT), [], 'TCP ports of the guest that clients reach'),
+  volumes: withDefault(
+    mapping(size),
+    new Map(),
+    'disks that outlive the node, with their sizes, in the order in which the guest sees them',
+  ),
+  metadata: optional(
+    anything({ type: 'object' }),
+    'metadata for the guest (docs/image-yml.md); ${NODE}, ${GROUP} and ${SLOT} are replaced',
+  ),
+});
+
+const IMAGE: YamlType<NamedDigest> = text().transform((given, at) => {
+  const fix = 'write NAME@sha256:…, which lkt fleet image prints';
+  let reference: Reference;
+  try {
+    reference = parseReference(given);
+  } catch (cause) {
+    throw at.error(`"${given}" is not the name of an image`, { cause, fix });
+  }
+  const { digest } = reference;
+  if (digest === undefined) throw at.error(`the image "${given}" has no digest`, { fix });
+  return { reference, digest, text: given, at };
+});
+
+/** An image by its digest, with its place in the file. */
+interface NamedDigest {
+  readonly reference: Reference;
+  readonly digest: Digest;
+  readonly text: string;
+  readonly at: YamlValue;
+}
+
+const GROUP = record({
+  provider: required(text(), 'name of a provider of this file'),
+  image: required(IMAGE, 'image by digest: NAME@sha256:…', 'add: image: NAME@sha256:…'),
+  size: optional(integer(0, 100_000), 'number of nodes'),
+  nodes: optional(list(text(), { isFilled: true }), 'names of the nodes, instead of size'),
+  template: optional(TEMPLATE, 'the machines'),
+  health: optional(HEALTH, 'how a node is found healthy'),
+  roll: optional(ROLL, 'how nodes are replaced'),
+  expire: optional(
+    record({
+      after: required(duration, 'age at which a node is replaced: 30d'),
+      jitter: withDefault(fraction, 0.1, 'part of the time by which nodes are replaced earlier'),
+    }),
+    'maximum age of a node',
+  ),
+  windows: withDefault(
+    list(WINDOW),
+    [],
+    'when nodes are replaced for their image, template or age; without any, at all times',
+  ),
+  maxSick: withDefault(
+    fraction,
+    0.4,
+    'part of unhealthy nodes above which the probe is blamed, and none is replaced',
+  ),
+  drain: optional(DRAIN, 'how clients are led away from a node before it is destroyed'),
+  grace: withDefault(duration, 30_000, 'time for the shutdown of the guest'),
+  ...(Object.fromEntries(
+    PROVIDER_KINDS.flatMap(({ kind, groupSettings }) =>
+      groupSettings === undefined
+        ? []
+        : [[kind, optional(groupSettings, `settings that only ${kind} has`)]],
+    ),
+  ) as object),
+});
+
+const PROVIDER_FIELDS: Fields = Object.fromEntries(
+  PROVIDER_KINDS.map(({ kind, about, settings }) => [kind, optional(settings, about)]),
+);
+
+const PROVIDER = record(PROVIDER_FIELDS).transform((given, at): ConfiguredProvider => {
+  const [found, ...more] = Object.entries(given as Readonly<Record<string, unknown>>);
+  const kind = PROVIDER_KINDS.find((one) => one.kind === found?.[0]);
+  if (found === undefined || kind === undefined || more.length > 0)
+    throw at.error('a provider has exactly one kind', {
+      fix: `use one of: ${PROVIDER_KINDS.map((one) => one.kind).join(', ')}`,
+    });
+  return { kind, settings: found[1] };
+});
+
+/** A provider of the file. */
+export interface ConfiguredProvider {
+  readonly kind: ProviderKind;
+  readonly settings: unknown;
+}
+
+const FIELDS = {
+  version: required(choice('1'), 'version of the format: "1"', 'add: version: "1"'),
+  name: required(text(), 'name of the fleet, unique at its providers', 'add: name: NAME'),
+  providers: required(mapping(PROVIDER), 'where nodes run'),
+  groups: required(mapping(GROUP), 'groups of equal nodes'),
+  lease: optional(text(), 'file:PATH; default: a file beside the state of lkt'),
+  events: optional(
+    record({
+      command: required(
+        list(text(), { isFilled: true }),
+        'a program that reads events as JSON lines on its standard input, one run for each',
+      ),
+    }),
+    'what hears of every change',
+  ),
+};
+
+const FLEET = record(FIELDS);
+
+/** A group as the file has it. */
+export type GroupConfig =
+  Values<typeof FIELDS>['groups'] extends ReadonlyMap<string, infer G>
+    ? G & { readonly name: string; readonly at: YamlValue; readonly settings?: unknown }
+    : never;
+
+/** A fleet as its file describes it. */
+export interface FleetConfig {
+  readonly file: SourceFile;
+  readonly name: string;
+  readonly providers: ReadonlyMap<string, ConfiguredProvider>;
+  readonly groups: ReadonlyMap<string, GroupConfig>;
+  readonly lease: string | undefined;
+  readonly eventCommand: readonly string[] | undefined;
+}
+
+/** Returns the JSON schema of fleet.yml. It accepts every valid file, and some invalid ones. */
+export function fleetSchema(): JsonSchema {
+  const writer = new SchemaWriter();
+  return writer.document('fleet.yml', 'A fleet of machines of lkt images', FLEET.schema(writer));
+}
+
+/**
+ * Parses a fleet.yml.
+ * @throws CONFIG_INVALID with line and column
+ */
+export function parseFleet(file: SourceFile): FleetConfig {
+  const value = parseYaml(file);
+  const { name, providers, groups, lease, events } = FLEET.read(value);
+  const places = value.entries();
+  const nameAt = places.get('name') ?? value;
+  requireName(name, nameAt);
+  const groupsAt = (places.get('groups') ?? value).entries();
+  const result = new Map<string, GroupConfig>();
+  for (const [key, group] of groups) {
+    const at = groupsAt.get(key) ?? value;
+    requireName(key, at);
+    const provider = providers.get(group.provider);
+    if (provider === undefined)
+      throw (at.entries().get('provider') ?? at).error(`there is no provider "${group.provider}"`, {
+        fix: didYouMean(group.provider, [...providers.keys()], 'add it to "providers"'),
+      });
+    const settings = (group as Readonly<Record<string, unknown>>)[provider.kind.kind];
+    result.set(key, { ...group, name: key, at, settings } as GroupConfig);
+  }
+  for (const key of providers.keys())
+    requireName(key, (places.get('providers') ?? value).entries().get(key) ?? value);
+  return { file, name, providers, groups: result, lease, eventCommand: events?.command };
+}
+
+function requireName(name: string, at: YamlValue): void {
+  if (NAME.test(name)) return;
+  throw at.error(`"${name}" is not a name`, {
+    fix: 'use up to 40 lower-case letters, digits and "-", and begin with a letter',
+  });
+}

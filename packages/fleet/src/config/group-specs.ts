@@ -1,0 +1,157 @@
+import type { YamlValue } from '@lkt/core';
+import { NAME } from '../node-labels.ts';
+import type { MachineTemplate } from '../provider.ts';
+import { type GroupSpec, templateHash } from '../reconcile/group-spec.ts';
+import type { FleetConfig, GroupConfig } from './fleet-yml.ts';
+import { nodesOf } from './values.ts';
+
+const DEFAULT_ROLL = { startupTimeout: 600_000, minReady: 0, retries: 1, rollback: 'off' } as const;
+const MEBIBYTE = 1024 * 1024;
+
+/** The template of a group that has none. */
+const DEFAULT_TEMPLATE = {
+  cpus: 1,
+  memory: 512 * MEBIBYTE,
+  publish: [] as readonly number[],
+  volumes: new Map<string, number>() as ReadonlyMap<string, number>,
+  metadata: undefined,
+} as const;
+
+/** Returns the machines of a group, without their volumes, which differ by slot. */
+export function machineOf(group: GroupConfig): Omit<MachineTemplate, 'volumes'> {
+  const { cpus, memory, publish } = group.template ?? DEFAULT_TEMPLATE;
+  const check = group.health?.check;
+  const probed = check === undefined || check.kind === 'console' ? [] : [check.port];
+  const drained = group.drain?.http === undefined ? [] : [group.drain.http.port];
+  // lkt has to reach the ports that it asks.
+  const ports = [...new Set([...publish, ...probed, ...drained])];
+  return { cpus, memory: Math.ceil(memory / MEBIBYTE), publish: ports };
+}
+
+/** Returns the volumes of a slot. */
+export function volumesOf(
+  fleet: FleetConfig,
+  group: GroupConfig,
+  slot: number,
+): MachineTemplate['volumes'] {
+  const { volumes } = group.template ?? DEFAULT_TEMPLATE;
+  return [...volumes].map(([name, size]) => ({
+    name: `${fleet.name}-${group.name}-${slot}-${name}`,
+    size,
+  }));
+}
+
+/**
+ * Returns the desired state of a group.
+ * @param machines the machines of its provider, where none can be created
+ * @throws CONFIG_INVALID at a budget that can never be met, or at names that do not fit
+ */
+export function groupSpecOf(
+  fleet: FleetConfig,
+  group: GroupConfig,
+  machines: readonly string[] | undefined,
+): GroupSpec {
+  const { expire, template = DEFAULT_TEMPLATE, drain, at } = group;
+  const names = namesOf(group, machines);
+  const size = names?.length ?? group.size ?? 1;
+  const isFixed = names !== undefined;
+  const given = group.roll;
+  const roll = given ?? DEFAULT_ROLL;
+  const surge = nodesOf(given?.surge ?? (isFixed || (given?.unavailable ?? 0) !== 0 ? 0 : 1), size);
+  const unavailable = nodesOf(given?.unavailable ?? (surge === 0 ? 1 : 0), size);
+  const rollAt = placeOf(at, 'roll') ?? at;
+  if (isFixed && surge > 0)
+    throw rollAt.error('a group with volumes or named nodes has no surge', {
+      fix: 'remove "surge": a volume belongs to one node at a time',
+    });
+  if (size > 0 && surge === 0 && unavailable === 0)
+    throw rollAt.error('with neither surge nor unavailable nodes, no node can ever be replaced', {
+      fix: 'set surge: 1, or unavailable: 1',
+    });
+  if (unavailable > size)
+    throw rollAt.error(`${unavailable} unavailable nodes are more than the ${size} of the group`);
+  if (expire !== undefined) requireTime(group, { size, step: Math.max(surge, unavailable) });
+  const { volumes, metadata } = template;
+  return {
+    fleet: fleet.name,
+    name: group.name,
+    image: group.image.digest,
+    template: templateHash({
+      ...machineOf(group),
+      volumes: [...volumes],
+      metadata: metadata?.plain(),
+      settings: group.settings,
+    }),
+    size,
+    ...(names === undefined ? {} : { names }),
+    surge,
+    unavailable,
+    windows: group.windows,
+    startupTimeoutMs: roll.startupTimeout,
+    minReadyMs: roll.minReady,
+    retries: roll.retries,
+    ...(expire === undefined ? {} : { expireAfterMs: expire.after }),
+    jitter: expire?.jitter ?? 0,
+    maxSick: group.maxSick,
+    ...(given?.canary === undefined
+      ? {}
+      : { canary: { nodes: given.canary.nodes, bakeMs: given.canary.bake } }),
+    ...(drain === undefined ? {} : { drainTimeoutMs: drain.timeout }),
+    rollback: roll.rollback,
+    isPaused: given?.paused ?? false,
+  };
+}
+
+/** Returns the names of nodes where they are fixed: by the file, by volumes or by the provider. */
+function namesOf(
+  group: GroupConfig,
+  machines: readonly string[] | undefined,
+): readonly string[] | undefined {
+  const { nodes, size, at, template = DEFAULT_TEMPLATE } = group;
+  const nodesAt = placeOf(at, 'nodes') ?? at;
+  if ((nodes === undefined) === (size === undefined)) throw at.error('give either size or nodes');
+  if (nodes !== undefined) {
+    if (new Set(nodes).size < nodes.length) throw nodesAt.error('a name occurs twice');
+    for (const name of nodes) {
+      if (!NAME.test(name)) throw nodesAt.error(`"${name}" is not a name`);
+      if (machines !== undefined && !machines.includes(name))
+        throw nodesAt.error(`the provider has no machine "${name}"`, {
+          fix: `use some of: ${machines.join(', ')}`,
+        });
+    }
+    return nodes;
+  }
+  if (machines !== undefined)
+    throw at.error('the machines of this provider have names', {
+      fix: `list them: nodes: [${machines.slice(0, 3).join(', ')}]`,
+    });
+  if (template.volumes.size === 0) return undefined;
+  return Array.from({ length: size ?? 0 }, (_, slot) => `${group.name}-${slot}`);
+}
+
+/** Rejects an age that cannot be kept, however fast nodes boot. */
+function requireTime(
+  { expire, roll: given, at }: GroupConfig,
+  { size, step }: { readonly size: number; readonly step: number },
+): void {
+  const roll = given ?? DEFAULT_ROLL;
+  const { after = Infinity, jitter = 0 } = expire ?? {};
+  const expireAt = placeOf(at, 'expire') ?? at;
+  if (after * (1 - jitter) <= roll.minReady + BOOT_MS)
+    throw expireAt.error('nodes would expire before they are ready', {
+      fix: 'raise "after": a boot takes ten seconds at least, and then "minReady"',
+    });
+  const rounds = Math.ceil(size / Math.max(1, step));
+  if (rounds * (roll.minReady + BOOT_MS) > after)
+    throw expireAt.error(
+      `replacing ${size} nodes, ${step} at a time, takes longer than a node may live`,
+      { fix: 'raise "after", surge or unavailable' },
+    );
+}
+
+/** Time that a boot takes at least. */
+const BOOT_MS = 10_000;
+
+function placeOf(at: YamlValue, key: string): YamlValue | undefined {
+  return at.entries().get(key);
+}

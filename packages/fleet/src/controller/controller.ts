@@ -1,0 +1,187 @@
+import { join } from 'node:path';
+import type { Digest } from '@lkt/core';
+import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
+import { groupSpecOf } from '../config/group-specs.ts';
+import type { Node } from '../node.ts';
+import { type CallOptions, type MachineImage, type Provider, ProviderError } from '../provider.ts';
+import type { GroupSpec } from '../reconcile/group-spec.ts';
+import type { FleetEvent } from './events.ts';
+import { GroupController, type GroupPass } from './group-controller.ts';
+import { checkMetadata } from './metadata.ts';
+
+/** Options of a {@link FleetController}. */
+export interface ControllerOptions {
+  readonly fleet: FleetConfig;
+  /** The open providers, by their names in the file. */
+  readonly providers: ReadonlyMap<string, Provider>;
+  /** Returns an image whose signatures the trust policies accept. */
+  readonly openImage: (group: GroupConfig, digest: Digest) => Promise<MachineImage>;
+  /** Directory for the consoles of failed nodes. */
+  readonly logDir: string;
+  readonly onEvent: (event: FleetEvent) => void;
+  readonly now?: () => number;
+}
+
+/** The state of a fleet after a pass. */
+export interface FleetPass {
+  readonly groups: ReadonlyMap<string, GroupPass>;
+  /** Nodes of the fleet whose group is not in the file; lkt does not touch them. */
+  readonly orphans: readonly Node[];
+}
+
+/** Keeps the nodes of a fleet as its file wants them. */
+export class FleetController {
+  readonly specs: ReadonlyMap<string, GroupSpec>;
+  readonly #options: ControllerOptions;
+  readonly #groups: ReadonlyMap<string, GroupController>;
+  readonly #prepared = new Map<string, Promise<string>>();
+  /** How many nodes the last list of each provider had. */
+  readonly #counts = new Map<string, number>();
+  readonly #reported = new Set<string>();
+  #call: CallOptions | undefined;
+
+  /** @throws LktError CONFIG_INVALID for a group that its provider or budget does not allow */
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+    const { fleet, now = Date.now } = options;
+    const specs = new Map<string, GroupSpec>();
+    const groups = new Map<string, GroupController>();
+    for (const group of fleet.groups.values()) {
+      const provider = this.#provider(group.provider);
+      const { machines, volumes, metadata } = provider.capabilities;
+      const spec = groupSpecOf(fleet, group, machines);
+      const at = group.at.entries();
+      if (!volumes && (group.template?.volumes.size ?? 0) > 0)
+        throw (at.get('template') ?? group.at).error(`${group.provider} attaches no volumes`);
+      if (!metadata && group.template?.metadata !== undefined)
+        throw (at.get('template') ?? group.at).error(`${group.provider} delivers no metadata`);
+      const readsConsole = group.health === undefined || group.health.check.kind === 'console';
+      if (readsConsole && !provider.capabilities.console)
+        throw (at.get('health') ?? group.at).error(`${group.provider} has no console to check`, {
+          fix: 'check a port: health: {tcp: PORT}',
+        });
+      checkMetadata(group, spec.names !== undefined);
+      specs.set(group.name, spec);
+      const context = {
+        fleet,
+        group,
+        spec,
+        provider,
+        prepare: async (image: Digest) => this.#prepare(group, image),
+        logDir: join(options.logDir, group.name),
+        emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => this.#emit(event),
+        now,
+      };
+      groups.set(group.name, new GroupController(context));
+    }
+    this.specs = specs;
+    this.#groups = groups;
+  }
+
+  /**
+   * Verifies the wanted images and makes them known to the providers, before any node is touched.
+   * @throws LktError SIGNATURE_INVALID, NOT_FOUND, IMAGE_INVALID
+   */
+  async prepareImages(call: CallOptions): Promise<void> {
+    this.#call = call;
+    for (const group of this.#options.fleet.groups.values())
+      await this.#prepare(group, group.image.digest);
+  }
+
+  /** Lists and checks all nodes, without changing any. */
+  async observe(signal: AbortSignal): Promise<FleetPass> {
+    return this.#each(signal, async (group, nodes) => group.observe(nodes, signal));
+  }
+
+  /**
+   * Makes one pass over all groups.
+   * @throws ProviderError if a provider cannot list, or another controller has taken over
+   */
+  async pass(call: CallOptions): Promise<FleetPass> {
+    this.#call = call;
+    return this.#each(call.signal, async (group, nodes, isDoubtful) =>
+      isDoubtful ? group.observe(nodes, call.signal) : group.pass(nodes, call),
+    );
+  }
+
+  async #each(
+    signal: AbortSignal,
+    run: (
+      group: GroupController,
+      nodes: readonly Node[],
+      isDoubtful: boolean,
+    ) => Promise<GroupPass>,
+  ): Promise<FleetPass> {
+    const { fleet, providers } = this.#options;
+    const groups = new Map<string, GroupPass>();
+    const orphans: Node[] = [];
+    for (const [name, provider] of providers) {
+      const nodes = await provider.list(fleet.name, { signal });
+      requireSense(name, fleet.name, nodes);
+      // An empty answer where nodes were may be the provider's failure: ask once more.
+      const isDoubtful = nodes.length === 0 && (this.#counts.get(name) ?? 0) > 0;
+      this.#counts.set(name, nodes.length);
+      const own = Map.groupBy(nodes, ({ labels }) => labels.group);
+      for (const group of fleet.groups.values()) {
+        const controller = this.#groups.get(group.name);
+        if (group.provider !== name || controller === undefined) continue;
+        groups.set(group.name, await run(controller, own.get(group.name) ?? [], isDoubtful));
+        own.delete(group.name);
+      }
+      orphans.push(...[...own.values()].flat());
+    }
+    for (const { id, name, labels } of orphans) {
+      if (this.#reported.has(id)) continue;
+      this.#reported.add(id);
+      const message = `its group ${labels.group} is not of this provider in the file`;
+      this.#emit({ kind: 'orphan', group: labels.group, node: name, message });
+    }
+    return { groups, orphans };
+  }
+
+  async #prepare(group: GroupConfig, image: Digest): Promise<string> {
+    const { provider } = group;
+    const key = `${provider} ${group.name} ${image}`;
+    const known = this.#prepared.get(key);
+    if (known !== undefined) return known;
+    const call = this.#call;
+    if (call === undefined) throw new Error('no image is prepared outside of a pass');
+    const prepared = this.#options
+      .openImage(group, image)
+      .then(async (opened) => this.#provider(provider).prepare(opened, call));
+    this.#prepared.set(key, prepared);
+    prepared.catch(() => this.#prepared.delete(key));
+    return prepared;
+  }
+
+  #provider(name: string): Provider {
+    const provider = this.#options.providers.get(name);
+    if (provider === undefined) throw new Error(`provider ${name} is not open`);
+    return provider;
+  }
+
+  #emit(event: Omit<FleetEvent, 'fleet' | 'time'>): void {
+    const { fleet, now = Date.now, onEvent } = this.#options;
+    onEvent({ time: new Date(now()).toISOString(), fleet: fleet.name, ...event });
+  }
+}
+
+/** Rejects a list that violates what a provider promises, before anything is done with it. */
+function requireSense(provider: string, fleet: string, nodes: readonly Node[]): void {
+  const names = new Set<string>();
+  for (const { id, name, labels } of nodes) {
+    const problem =
+      id === '' || name === ''
+        ? 'a node without id or name'
+        : names.has(name)
+          ? `two nodes of the name ${name}`
+          : labels.fleet === fleet
+            ? undefined
+            : `${name}, which is of the fleet ${labels.fleet}`;
+    if (problem !== undefined)
+      throw new ProviderError('nonsense', `${provider} lists ${problem}`, {
+        fix: 'no node was touched; look at the provider',
+      });
+    names.add(name);
+  }
+}

@@ -1,0 +1,118 @@
+import { spawn } from 'node:child_process';
+import { request } from 'node:http';
+import type { GroupConfig } from '../config/fleet-yml.ts';
+import { endpointOf, type Node } from '../node.ts';
+
+type DrainSettings = NonNullable<GroupConfig['drain']>;
+
+/**
+ * Leads clients away from nodes. A controller that starts elsewhere begins the drains of all
+ * draining nodes again, so both kinds of drains have to bear it.
+ */
+export class Drains {
+  readonly #running = new Map<string, AbortController>();
+  readonly #done = new Set<string>();
+
+  /** Ids of the nodes that no client uses any more. */
+  get done(): ReadonlySet<string> {
+    return this.#done;
+  }
+
+  /** Begins the drain of a node, unless it runs or is done. */
+  begin(node: Node, settings: DrainSettings, fail: (error: Error) => void): void {
+    const { id } = node;
+    if (this.#running.has(id) || this.#done.has(id)) return;
+    const stop = new AbortController();
+    this.#running.set(id, stop);
+    const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(settings.timeout)]);
+    drainNode(node, settings, signal)
+      .then(
+        () => this.#done.add(id),
+        (error: unknown) => {
+          if (!signal.aborted) fail(error instanceof Error ? error : new Error(String(error)));
+        },
+      )
+      .finally(() => this.#running.delete(id));
+  }
+
+  /** Ends the drains of all nodes but these. */
+  keep(ids: ReadonlySet<string>): void {
+    for (const [id, stop] of this.#running) if (!ids.has(id)) stop.abort();
+    for (const id of this.#done) if (!ids.has(id)) this.#done.delete(id);
+  }
+}
+
+/**
+ * Leads the clients away from a node.
+ * @throws Error if the page or the program fails
+ */
+export async function drainNode(
+  node: Node,
+  settings: DrainSettings,
+  signal: AbortSignal,
+): Promise<void> {
+  const { http, command } = settings;
+  if (http !== undefined) await post(node, http, signal);
+  else await runProgram(command ?? [], variablesOf(node), '', signal);
+}
+
+/** Returns the variables that tell a program about a node. */
+function variablesOf(node: Node): Readonly<Record<string, string>> {
+  const endpoints = [...node.published].map(([port, { host, port: reached }]) => [
+    port,
+    `${host}:${reached}`,
+  ]);
+  return {
+    LKT_NODE: node.name,
+    LKT_GROUP: node.labels.group,
+    LKT_FLEET: node.labels.fleet,
+    LKT_ENDPOINTS: JSON.stringify(Object.fromEntries(endpoints)),
+  };
+}
+
+async function post(
+  node: Node,
+  { port, path }: { readonly port: number; readonly path: string },
+  signal: AbortSignal,
+): Promise<void> {
+  const endpoint = endpointOf(node, port);
+  if (endpoint === undefined) throw new Error(`port ${port} of ${node.name} is not reachable`);
+  await new Promise<void>((resolve, reject) => {
+    const { host, port: reached } = endpoint;
+    const options = { host, port: reached, path, method: 'POST', agent: false, signal };
+    const sent = request(options, (response) => {
+      response.resume();
+      const { statusCode = 0 } = response;
+      if (statusCode >= 200 && statusCode < 400) resolve();
+      else reject(new Error(`${node.name} answers a drain with status ${statusCode}`));
+    });
+    sent.once('error', reject).end();
+  });
+}
+
+/**
+ * Runs a program to its end, with a text on its standard input.
+ * @throws Error if it fails, with the last line of its errors
+ */
+export async function runProgram(
+  [program = '', ...args]: readonly string[],
+  variables: Readonly<Record<string, string>>,
+  input: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const env = { ...process.env, ...variables };
+  const child = spawn(program, args, { env, signal, stdio: ['pipe', 'ignore', 'pipe'] });
+  let errors = '';
+  child.stderr.setEncoding('utf8').on('data', (text: string) => {
+    errors = (errors + text).slice(-2048);
+  });
+  child.stdin.on('error', () => undefined).end(input);
+  await new Promise<void>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      const last = errors.trim().split('\n').at(-1) ?? '';
+      if (code === 0) resolve();
+      else reject(new Error(`${program} ended with status ${code ?? 'of a signal'}: ${last}`));
+    });
+  });
+}

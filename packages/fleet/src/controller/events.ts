@@ -1,0 +1,27 @@
+import type { DestroyReason } from '../provider.ts';
+
+/** A change, or what keeps a fleet from one. Printed as a JSON line; contains no secrets. */
+export interface FleetEvent {
+  /** ISO 8601, UTC. */
+  readonly time: string;
+  readonly fleet: string;
+  readonly group?: string;
+  readonly kind:
+    | 'create'
+    | 'destroy'
+    | 'drain'
+    | 'undrain'
+    | 'ready'
+    | 'rollback'
+    | 'halted'
+    | 'converged'
+    | 'error'
+    | 'orphan';
+  readonly node?: string;
+  readonly image?: string;
+  readonly reason?: DestroyReason;
+  readonly attempt?: number;
+  /** File with the console of a node that failed. */
+  readonly console?: string;
+  readonly message?: string;
+}

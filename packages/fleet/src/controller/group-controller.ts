@@ -1,0 +1,238 @@
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Digest } from '@lkt/core';
+import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
+import { machineOf, volumesOf } from '../config/group-specs.ts';
+import type { Node } from '../node.ts';
+import { type NodeLabels, SPEC_VERSION } from '../node-labels.ts';
+import { type CallOptions, type Provider, ProviderError } from '../provider.ts';
+import type { Action, Decision, ObservedHealth } from '../reconcile/decision.ts';
+import { type GroupSpec, specHash } from '../reconcile/group-spec.ts';
+import { reconcile } from '../reconcile/reconcile.ts';
+import { Drains } from './drains.ts';
+import type { FleetEvent } from './events.ts';
+import { HealthChecks } from './health-checks.ts';
+import { metadataOf } from './metadata.ts';
+
+/** The environment of the controller of a group. */
+export interface GroupContext {
+  readonly fleet: FleetConfig;
+  readonly group: GroupConfig;
+  readonly spec: GroupSpec;
+  readonly provider: Provider;
+  /** Returns the provider's name for an image whose signatures were verified. */
+  readonly prepare: (image: Digest) => Promise<string>;
+  /** Directory for the consoles of nodes that failed. */
+  readonly logDir: string;
+  readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
+  readonly now: () => number;
+}
+
+/** The result of a pass over a group. */
+export interface GroupPass {
+  readonly decision: Decision;
+  readonly nodes: readonly Node[];
+  readonly health: ReadonlyMap<string, ObservedHealth>;
+  /** Why the pass ended before its last action. */
+  readonly error?: ProviderError;
+}
+
+const SHORTAGE_MS = 60_000;
+const DEFAULT_HEALTH = {
+  check: { kind: 'console', text: 'lkt: boot complete' },
+  timeoutMs: 3000,
+  failures: 3,
+} as const;
+
+/** Observes one group, and carries out what `reconcile` decides. Its memory only saves retries. */
+export class GroupController {
+  readonly #context: GroupContext;
+  readonly #checks = new HealthChecks();
+  readonly #drains = new Drains();
+  readonly #failures = new Map<string, number>();
+  #earlier: Digest | undefined;
+  #rejected: string | undefined;
+  #shortUntil = 0;
+  #lastPass: { readonly clock: number; readonly monotonic: number } | undefined;
+  #wasHalted = false;
+  #wasConverged = false;
+
+  constructor(context: GroupContext) {
+    this.#context = context;
+  }
+
+  /** Checks the health of nodes and decides, without changing anything. */
+  async observe(nodes: readonly Node[], signal: AbortSignal): Promise<GroupPass> {
+    const { group, spec, provider, now } = this.#context;
+    const settings = group.health ?? DEFAULT_HEALTH;
+    const health = await this.#checks.check(nodes, provider, settings, now, signal);
+    const ids = new Set(nodes.map(({ id }) => id));
+    this.#checks.keep(ids);
+    const draining = nodes.filter(({ labels }) => labels.draining !== undefined);
+    this.#drains.keep(new Set(draining.map(({ id }) => id)));
+    for (const { labels } of nodes)
+      if (labels.ready !== undefined && labels.template === spec.template)
+        if (labels.image !== spec.image) this.#earlier = labels.image;
+    const observed = {
+      nodes,
+      health,
+      drained: this.#drains.done,
+      failures: this.#failures,
+      ...(this.#earlier === undefined ? {} : { earlier: this.#earlier }),
+      ...(this.#rejected === undefined ? {} : { rejected: this.#rejected }),
+      isShort: now() < this.#shortUntil,
+      hasJumped: this.#hasJumped(),
+    };
+    return { decision: reconcile(spec, observed, now()), nodes, health };
+  }
+
+  /**
+   * Makes one pass: observes, and changes what is to be changed, until the first error. The next
+   * pass lists again.
+   * @throws ProviderError `fenced`
+   */
+  async pass(nodes: readonly Node[], options: CallOptions): Promise<GroupPass> {
+    const pass = await this.observe(nodes, options.signal);
+    const { group, emit } = this.#context;
+    const { decision } = pass;
+    const { drain } = group;
+    if (drain !== undefined)
+      for (const node of nodes)
+        if (node.labels.draining !== undefined && node.power === 'running')
+          this.#drains.begin(node, drain, ({ message }) => {
+            emit({ group: group.name, kind: 'error', node: node.name, message });
+          });
+    const { isHalted, isConverged, holds } = decision.status;
+    if (isHalted && !this.#wasHalted)
+      emit({ group: group.name, kind: 'halted', message: holds.join('; ') });
+    if (isConverged && !this.#wasConverged)
+      emit({ group: group.name, kind: 'converged', image: decision.status.image });
+    this.#wasHalted = isHalted;
+    this.#wasConverged = isConverged;
+    for (const action of decision.actions) {
+      try {
+        await this.#run(action, options);
+      } catch (error) {
+        if (!(error instanceof ProviderError) || error.failure === 'fenced') throw error;
+        if (error.failure === 'capacity') this.#shortUntil = this.#context.now() + SHORTAGE_MS;
+        const node = action.kind === 'create' ? action.name : action.node.name;
+        emit({ group: group.name, kind: 'error', node, message: describe(error) });
+        return { ...pass, error };
+      }
+    }
+    return pass;
+  }
+
+  async #run(action: Action, options: CallOptions): Promise<void> {
+    const { provider, group, emit, now } = this.#context;
+    if (action.kind === 'create') return this.#create(action, options);
+    const { node } = action;
+    const label = async (change: Partial<NodeLabels>): Promise<void> =>
+      provider.label(node.id, { ...node.labels, ...change }, options);
+    const event = { group: group.name, node: node.name, image: node.labels.image };
+    switch (action.kind) {
+      case 'destroy': {
+        const isLost = action.reason === 'failed' || action.reason === 'unhealthy';
+        const console = isLost ? await this.#keepConsole(node, options.signal) : undefined;
+        emit({ ...event, kind: 'destroy', reason: action.reason, ...(console && { console }) });
+        const graceMs = isLost ? 0 : group.grace;
+        await provider.destroy(node.id, { ...options, reason: action.reason, graceMs });
+        if (action.reason !== 'failed') return;
+        const { spec } = node.labels;
+        this.#failures.set(spec, (this.#failures.get(spec) ?? 0) + 1);
+        return;
+      }
+      case 'finish':
+        return provider.destroy(node.id, {
+          ...options,
+          reason: 'requested',
+          graceMs: group.grace,
+        });
+      case 'drain':
+        emit({ ...event, kind: 'drain', reason: action.reason });
+        return label({ draining: now() });
+      case 'undrain':
+        emit({ ...event, kind: 'undrain' });
+        return label({ draining: undefined });
+      case 'ready':
+        emit({ ...event, kind: 'ready' });
+        this.#failures.delete(node.labels.spec);
+        return label({ ready: now(), attempt: 0 });
+      case 'reject':
+        if (this.#rejected !== action.rejected) emit({ ...event, kind: 'rollback' });
+        this.#rejected = action.rejected;
+        return label({ rejected: action.rejected });
+      case 'rehash':
+        return label({ spec: action.spec, specVersion: SPEC_VERSION });
+    }
+  }
+
+  async #create(
+    action: Extract<Action, { readonly kind: 'create' }>,
+    options: CallOptions,
+  ): Promise<void> {
+    const { fleet, group, spec, provider, prepare, emit, now } = this.#context;
+    const { name, image, attempt, slot, previous, rejected } = action;
+    const prepared = await prepare(image);
+    emit({ group: group.name, kind: 'create', node: name, image, attempt });
+    const labels: NodeLabels = {
+      fleet: fleet.name,
+      group: group.name,
+      spec: specHash(image, spec.template),
+      specVersion: SPEC_VERSION,
+      image,
+      template: spec.template,
+      generation: options.generation,
+      attempt,
+      created: now(),
+      ...(slot === undefined ? {} : { slot }),
+      ...(previous === undefined ? {} : { previous }),
+      ...(rejected === undefined ? {} : { rejected }),
+    };
+    const volumes = slot === undefined ? [] : volumesOf(fleet, group, slot);
+    await provider.create(
+      {
+        name,
+        image: prepared,
+        labels,
+        template: { ...machineOf(group), volumes },
+        metadata: metadataOf(group, { name, slot }),
+        settings: group.settings,
+      },
+      options,
+    );
+  }
+
+  /** Saves the console of a node before it is destroyed, and returns the file. */
+  async #keepConsole(node: Node, signal: AbortSignal): Promise<string | undefined> {
+    const { provider, logDir } = this.#context;
+    const bytes = await provider.console?.(node.id, { signal }).catch((error: unknown) => {
+      if (error instanceof ProviderError) return undefined;
+      throw error;
+    });
+    if (bytes === undefined || bytes.length === 0) return undefined;
+    await mkdir(logDir, { recursive: true, mode: 0o700 });
+    const path = join(logDir, `${node.name}-${node.labels.created}.log`);
+    await writeFile(path, bytes, { mode: 0o600 });
+    return path;
+  }
+
+  /** Reports whether the clock went another way than time did since the last pass. */
+  #hasJumped(): boolean {
+    const clock = this.#context.now();
+    const monotonic = performance.now();
+    const last = this.#lastPass;
+    this.#lastPass = { clock, monotonic };
+    if (last === undefined) return false;
+    const jump = Math.abs(clock - last.clock - (monotonic - last.monotonic));
+    return jump > Math.min(MAX_JUMP_MS, (this.#context.spec.expireAfterMs ?? Infinity) / 2);
+  }
+}
+
+/** A clock that is set by more than this has jumped. */
+const MAX_JUMP_MS = 3_600_000;
+
+function describe(error: ProviderError): string {
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  return `${error.message}${cause}`;
+}

@@ -1,0 +1,114 @@
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { mapConcurrent } from '@lkt/core';
+import type { HealthCheck } from '../config/fleet-yml.ts';
+import { type Endpoint, endpointOf, type Node } from '../node.ts';
+import type { Provider } from '../provider.ts';
+import type { ObservedHealth } from '../reconcile/decision.ts';
+
+/** A health check with its limits. */
+export interface HealthSettings {
+  readonly check: HealthCheck;
+  readonly timeoutMs: number;
+  /** Failed checks in a row that make a healthy node unhealthy. */
+  readonly failures: number;
+}
+
+const CHECKS_AT_ONCE = 64;
+
+/** Checks nodes, and remembers since when each is as it is. */
+export class HealthChecks {
+  readonly #known = new Map<string, ObservedHealth & { readonly failures: number }>();
+
+  /** Checks the running ones of these nodes, and returns the health of each by id. */
+  async check(
+    nodes: readonly Node[],
+    provider: Provider,
+    settings: HealthSettings,
+    now: () => number,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, ObservedHealth>> {
+    const running = nodes.filter(({ power }) => power === 'running');
+    const results = await mapConcurrent(
+      running,
+      async (node) => [node.id, await checkNode(node, provider, settings, signal)] as const,
+      { concurrency: CHECKS_AT_ONCE, signal },
+    );
+    for (const [id, isHealthy] of results) {
+      const before = this.#known.get(id);
+      const failures = isHealthy ? 0 : (before?.failures ?? 0) + 1;
+      const isSpared = before?.health === 'healthy' && failures < settings.failures;
+      const health = isHealthy || isSpared ? 'healthy' : 'unhealthy';
+      const since = before?.health === health ? before.since : now();
+      this.#known.set(id, { health, since, failures });
+    }
+    return new Map(
+      running.map(({ id }) => [id, this.#known.get(id) ?? { health: 'unknown', since: now() }]),
+    );
+  }
+
+  /** Forgets all nodes but these. */
+  keep(ids: ReadonlySet<string>): void {
+    for (const id of this.#known.keys()) if (!ids.has(id)) this.#known.delete(id);
+  }
+}
+
+async function checkNode(
+  node: Node,
+  provider: Provider,
+  { check, timeoutMs }: HealthSettings,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (check.kind === 'console') {
+    const bytes = await provider.console?.(node.id, { signal });
+    return bytes !== undefined && Buffer.from(bytes).includes(check.text);
+  }
+  const endpoint = endpointOf(node, check.port);
+  if (endpoint === undefined) return false;
+  return check.kind === 'tcp'
+    ? acceptsConnections(endpoint, timeoutMs)
+    : answers(endpoint, check.path, timeoutMs);
+}
+
+/**
+ * Reports whether a port accepts a connection and keeps it: a forwarded port accepts one even if
+ * nothing listens in the guest, and closes it at once.
+ */
+async function acceptsConnections(endpoint: Endpoint, timeoutMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(endpoint);
+    const end = (isOpen: boolean): void => {
+      socket.destroy();
+      resolve(isOpen);
+    };
+    socket.setTimeout(timeoutMs, () => end(false));
+    socket.once('error', () => end(false));
+    socket.once('close', () => end(false));
+    socket.once('data', () => end(true));
+    socket.once('connect', () => {
+      setTimeout(() => end(true), Math.min(STAY_MS, timeoutMs / 2)).unref();
+    });
+    socket.resume();
+  });
+}
+
+/** How long a connection has to stay open. */
+const STAY_MS = 500;
+
+async function answers(
+  { host, port }: Endpoint,
+  path: string,
+  timeoutMs: number,
+): Promise<boolean> {
+  return new Promise((resolve) => {
+    const sent = request({ host, port, path, agent: false, timeout: timeoutMs }, (response) => {
+      const { statusCode = 0 } = response;
+      response.destroy();
+      resolve(statusCode >= 200 && statusCode < 400);
+    });
+    sent.once('timeout', () => sent.destroy());
+    sent.once('error', () => resolve(false));
+    sent.once('close', () => resolve(false));
+    sent.end();
+  });
+}

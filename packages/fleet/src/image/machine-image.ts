@@ -1,0 +1,121 @@
+import { mkdir, rename, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Digest, digestHex, LktError } from '@lkt/core';
+import { findBootFiles } from '@lkt/machine';
+import {
+  type Descriptor,
+  fileChunks,
+  formatReference,
+  MediaType,
+  parseManifest,
+  type Reference,
+  type Store,
+} from '@lkt/oci';
+import { exists } from '@lkt/oci/files';
+import { removeTree } from '@lkt/oci/shared-files';
+import type { MachineImage } from '../provider.ts';
+
+/** Type of an OCI artifact with the files from which a machine boots. */
+const MACHINE_IMAGE_TYPE = 'application/vnd.lkt.machine.v1';
+
+/** Name of the files below the directory of an image, as `lkt build` names them. */
+const PREFIX = 'image';
+
+/** Types of the layers, by the end of their file name. */
+const LAYER_TYPES = {
+  '-kernel': 'application/vnd.lkt.machine.kernel',
+  '-initrd.img': 'application/vnd.lkt.machine.initrd',
+  '-cmdline': 'application/vnd.lkt.machine.cmdline',
+  '-sbom.spdx.json': 'application/spdx+json',
+} as const;
+
+type Part = keyof typeof LAYER_TYPES;
+const PARTS = Object.keys(LAYER_TYPES) as readonly Part[];
+
+/**
+ * Adds the outputs of a build, `PREFIX-kernel` and so on, to a store: an OCI artifact that
+ * registries keep and keys sign. Equal files give equal digests.
+ * @throws LktError NOT_FOUND; UNSUPPORTED for an image whose root is a disk
+ */
+export async function writeMachineImage(
+  store: Store,
+  prefix: string,
+  name: Reference,
+): Promise<Descriptor> {
+  const { root } = await findBootFiles(prefix);
+  if (root !== undefined)
+    throw new LktError('UNSUPPORTED', `a fleet boots no root disk: ${root}`, {
+      fix: 'build the format kernel+initrd',
+    });
+  const layers: Descriptor[] = [];
+  for (const part of PARTS) {
+    const path = `${prefix}${part}`;
+    if (!exists(path)) continue;
+    const { digest, size } = await store.write(fileChunks(path));
+    layers.push({ mediaType: LAYER_TYPES[part], digest, size });
+  }
+  const empty = await store.writeBytes(Buffer.from('{}'));
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: MediaType.ociManifest,
+    artifactType: MACHINE_IMAGE_TYPE,
+    config: { mediaType: MediaType.ociEmpty, digest: empty.digest, size: empty.size },
+    layers,
+  };
+  const blob = await store.writeBytes(Buffer.from(JSON.stringify(manifest)));
+  const descriptor = { mediaType: MediaType.ociManifest, digest: blob.digest, size: blob.size };
+  const { domain, path, tag = 'latest' } = name;
+  await store.tag(formatReference({ domain, path, tag }), descriptor);
+  return descriptor;
+}
+
+/** The files of an image. */
+export interface OpenedImage extends MachineImage {
+  /** Prefix of the files, as of the outputs of a build. */
+  readonly prefix: string;
+}
+
+/**
+ * Returns an image of the store as files below `dir`. Every byte is verified on the way; a call
+ * that is interrupted leaves no usable image.
+ * @throws LktError IMAGE_INVALID if the digest is not that of a machine image; DIGEST_MISMATCH,
+ * NOT_FOUND
+ */
+export async function openMachineImage(
+  store: Store,
+  digest: Digest,
+  dir: string,
+): Promise<OpenedImage> {
+  const target = join(dir, digestHex(digest));
+  if (!exists(target)) {
+    const layers = await layersOf(store, digest);
+    const temporary = `${target}.${process.pid}`;
+    await removeTree(temporary);
+    await mkdir(temporary, { recursive: true });
+    for (const [part, layer] of layers)
+      await writeFile(join(temporary, `${PREFIX}${part}`), store.read(layer));
+    await rename(temporary, target).catch(async (error: unknown) => {
+      // Another process was faster.
+      await removeTree(temporary);
+      if (!exists(target)) throw error;
+    });
+  }
+  const prefix = join(target, PREFIX);
+  return { digest, prefix, files: await findBootFiles(prefix) };
+}
+
+async function layersOf(store: Store, digest: Digest): Promise<ReadonlyMap<Part, Descriptor>> {
+  const size = await store.size(digest);
+  if (size === undefined) throw new LktError('NOT_FOUND', `${digest} is not in the store`);
+  const manifest = parseManifest(await store.readBytes({ digest, size }));
+  const found = new Map<Part, Descriptor>();
+  for (const layer of manifest.layers) {
+    const part = PARTS.find((one) => LAYER_TYPES[one] === layer.mediaType);
+    if (part !== undefined) found.set(part, layer);
+  }
+  const isWhole = found.has('-kernel') && found.has('-initrd.img');
+  if (manifest.artifactType === MACHINE_IMAGE_TYPE && isWhole) return found;
+  throw new LktError('IMAGE_INVALID', `${digest} is not an image that a machine boots`, {
+    fix: 'make one: lkt build CONFIG, then lkt fleet image PREFIX NAME',
+  });
+}

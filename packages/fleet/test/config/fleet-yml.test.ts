@@ -1,0 +1,114 @@
+import { digestOf } from '@lkt/core';
+import { expect, test } from 'vitest';
+import { parseFleet } from '../../src/config/fleet-yml.ts';
+import { groupSpecOf } from '../../src/config/group-specs.ts';
+import type { GroupSpec } from '../../src/reconcile/group-spec.ts';
+
+const IMAGE = `registry.example.com/web@${digestOf('image')}`;
+
+/** Returns a file with these lines in its group. */
+function fleetText(...lines: readonly string[]): string {
+  return `version: "1"
+name: shop
+providers:
+  here: { qemu: {} }
+groups:
+  web:
+    provider: here
+    image: ${IMAGE}
+${lines.map((line) => `    ${line}\n`).join('')}`;
+}
+
+function specOf(text: string, machines?: readonly string[]): GroupSpec {
+  const fleet = parseFleet({ path: 'fleet.yml', text });
+  const [group] = fleet.groups.values();
+  if (group === undefined) throw new Error('no group');
+  return groupSpecOf(fleet, group, machines);
+}
+
+const web = (...lines: readonly string[]): GroupSpec => specOf(fleetText(...lines));
+
+test('reads a group with its defaults', () => {
+  expect(web('size: 3')).toEqual({
+    fleet: 'shop',
+    name: 'web',
+    image: digestOf('image'),
+    template: expect.stringMatching(/^[0-9a-f]{16}$/),
+    size: 3,
+    surge: 1,
+    unavailable: 0,
+    windows: [],
+    startupTimeoutMs: 600_000,
+    minReadyMs: 0,
+    retries: 1,
+    jitter: 0,
+    maxSick: 0.4,
+    rollback: 'off',
+    isPaused: false,
+  });
+});
+
+test('gives a group with volumes fixed names, and no surge', () => {
+  const spec = web('size: 2', 'template: { volumes: { data: 1G } }');
+  expect(spec).toMatchObject({ names: ['web-0', 'web-1'], surge: 0, unavailable: 1 });
+});
+
+test('changes the template only with what makes a node', () => {
+  const { template } = web('size: 2', 'template: { memory: 256M }');
+  expect(web('size: 5', 'template: { memory: 256M }', 'grace: 5s').template).toBe(template);
+  expect(web('size: 2', 'template: { memory: 512M }').template).not.toBe(template);
+  const metadata = 'template: { memory: 256M, metadata: { hostname: { content: a } } }';
+  expect(web('size: 2', metadata).template).not.toBe(template);
+});
+
+test('rounds percentages so that a roll can go on', () => {
+  expect(web('size: 3', 'roll: { unavailable: 25% }')).toMatchObject({ unavailable: 1, surge: 0 });
+  expect(web('size: 20', 'roll: { surge: 25%, unavailable: 0 }')).toMatchObject({ surge: 5 });
+});
+
+test.each([
+  [['size: 2', 'roll: { surge: 0, unavailable: 0 }'], '10:11: .*no node can ever be replaced'],
+  [['size: 2', 'roll: { surge: 0, unavailable: 3 }'], '10:11: .*3 unavailable nodes are more'],
+  [['size: 2', 'template: { volumes: { data: 1G } }', 'roll: { surge: 1 }'], '11:11: .*no surge'],
+  [['size: 2', 'nodes: [a]'], '7:5: .*either size or nodes'],
+  [[], '7:5: .*either size or nodes'],
+  [['nodes: [a, a]'], '9:12: .*occurs twice'],
+  [['nodes: [Rack]'], '9:12: .*"Rack" is not a name'],
+  [['size: 2', 'expire: { after: 5s }'], '10:13: .*expire before they are ready'],
+  [['size: 100', 'expire: { after: 10m }'], '10:13: .*takes longer than a node may live'],
+  [['size: 2', 'expire: { after: 5 }'], '10:22: .*after'],
+  [['size: 2', 'helth: {}'], '10:5: unknown key "helth"'],
+  [
+    ['size: 2', 'windows: [{ days: [Mo], from: "09:00", to: "10:00" }]'],
+    '10:24: .*"Mo" is not a day',
+  ],
+  [
+    ['size: 2', 'windows: [{ days: [Mon], from: "9:00", to: "10:00" }]'],
+    '10:36: .*"9:00" is not a time of day',
+  ],
+  [
+    ['size: 2', 'windows: [{ days: [Mon], from: "09:00", to: "10:00", zone: Mars }]'],
+    '10:64: .*not a time zone',
+  ],
+  [['size: 2', 'health: { tcp: 80, http: ":80/" }'], '10:13: .*exclude each other'],
+  [['size: 2', 'drain: { timeout: 5s }'], '10:12: .*either http or command'],
+])('rejects %j at its place', (lines, message) => {
+  expect(() => web(...lines)).toThrow(new RegExp(`^fleet\\.yml:${message}`));
+});
+
+test.each([
+  [fleetText('size: 1').replace('provider: here', 'provider: her'), '7:15: .*no provider "her"'],
+  [fleetText('size: 1').replace('web:', 'Web:'), '7:5: .*"Web" is not a name'],
+  [fleetText('size: 1').replace(/@sha256.*/, ':latest'), '8:12: .*has no digest'],
+  [fleetText('size: 1').replace('qemu: {}', ''), '4:9: .*exactly one kind'],
+  [fleetText('size: 1').replace('qemu', 'qemux'), '4:11: unknown key "qemux"'],
+])('rejects a file at its place: %#', (text, message) => {
+  expect(() => specOf(text)).toThrow(new RegExp(`^fleet\\.yml:${message}`));
+});
+
+test('takes the names of machines where none can be created', () => {
+  const text = fleetText('nodes: [rack-1]');
+  expect(specOf(text, ['rack-1', 'rack-2'])).toMatchObject({ size: 1, names: ['rack-1'] });
+  expect(() => specOf(text, ['rack-2'])).toThrow(/:9:12: .*the provider has no machine "rack-1"/);
+  expect(() => specOf(fleetText('size: 1'), ['rack-2'])).toThrow(/have names/);
+});
