@@ -74,12 +74,16 @@ export function file(path: string, content: string | Buffer, mode = 0o644): Entr
 
 /** Returns the files below a directory as a build context. */
 export function contextOf(directoryPath: string): ContextFile[] {
-  return readdirSync(directoryPath, { recursive: true, withFileTypes: true })
-    .filter((item) => !item.isDirectory())
-    .map((item) => {
-      const source = join(item.parentPath, item.name);
-      return { path: toRaw(source.slice(directoryPath.length + 1)), source };
+  // A recursive readdir would follow symbolic links.
+  const walk = (parent: string): string[] =>
+    readdirSync(parent, { withFileTypes: true }).flatMap((item) => {
+      const path = join(parent, item.name);
+      return item.isDirectory() ? walk(path) : [path];
     });
+  return walk(directoryPath).map((source) => ({
+    path: toRaw(source.slice(directoryPath.length + 1)),
+    source,
+  }));
 }
 
 export interface Built {

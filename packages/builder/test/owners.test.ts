@@ -24,12 +24,12 @@ test.each([
 });
 
 test.each([
-  ['', { uid: 0, gid: 0, groups: [], home: '/root' }],
-  ['joe', { uid: 1000, gid: 1001, groups: [50, 10], home: '/home/joe' }],
-  ['1000', { uid: 1000, gid: 1001, groups: [50, 10], home: '/home/joe' }],
-  ['joe:staff', { uid: 1000, gid: 50, groups: [], home: '/home/joe' }],
-  ['77:5', { uid: 77, gid: 5, groups: [], home: '/twelve' }],
-  ['12345', { uid: 12_345, gid: 0, groups: [], home: '/' }],
+  ['', { uid: 0, gid: 0, groups: [0], home: '/root' }],
+  ['joe', { uid: 1000, gid: 1001, groups: [1001, 50, 10], home: '/home/joe' }],
+  ['1000', { uid: 1000, gid: 1001, groups: [1001, 50, 10], home: '/home/joe' }],
+  ['joe:staff', { uid: 1000, gid: 50, groups: [50], home: '/home/joe' }],
+  ['77:5', { uid: 77, gid: 5, groups: [5], home: '/twelve' }],
+  ['12345', { uid: 12_345, gid: 0, groups: [0], home: '/' }],
   ['ghost', undefined],
 ])('USER %s', (text, expected) => {
   expect(findUser(text, accounts)).toEqual(expected);
@@ -44,7 +44,7 @@ test('accepts only numbers in an image without accounts', () => {
   expect(findUser('', { passwd: '', group: '' })).toEqual({
     uid: 0,
     gid: 0,
-    groups: [],
+    groups: [0],
     home: '/',
   });
   expect(findOwner('7', { passwd: '', group: '' })).toEqual({ uid: 7, gid: 7 });

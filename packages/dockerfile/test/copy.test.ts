@@ -98,7 +98,7 @@ describe('entries of a COPY', () => {
     ['COPY l /x', ['d/f', 'l -> /d'], ['d/f > x/f']],
     ['COPY d/l /x', ['e', 'd/e', 'd/l -> /e'], ['e > x']],
     ['COPY l /x', ['f', 'l -> ../../../f'], ['f > x']],
-    ['COPY l* /x/', ['l1 -> gone', 'l2'], ['l2 > x/l2']],
+    ['COPY l* /x/', ['l1', 'l2'], ['l1 > x/l1', 'l2 > x/l2']],
     // --exclude matches the path below the source.
     ['COPY --exclude=*/*.png . /x', ['d/a.png', 'd/b.txt'], ['d/ > x/d/', 'd/b.txt > x/d/b.txt']],
     ['COPY --exclude=*.png d* /x/', ['d1/a.png', 'd2/b.txt'], ['d2/b.txt > x/b.txt']],
@@ -194,6 +194,12 @@ describe('rejected sources', () => {
       ['a.c', 'b.c'],
       'Dockerfile:2:6: *.c matches 2 files, but /x is not a directory',
       'end the destination with a slash: /x/',
+    ],
+    [
+      'COPY l* /x/',
+      ['l1 -> gone', 'l2'],
+      'Dockerfile:2:6: l1 is a dangling symlink in the build context',
+      undefined,
     ],
     [
       'COPY l /x',

@@ -12,6 +12,7 @@ COPY --from=build2 /a /
 COPY --from=0 /a /
 FROM \\
   lkt/base:2
+COPY --from=build /a /
 `;
 
 const references = (
@@ -65,7 +66,16 @@ describe('imageReferences', () => {
 
   test('limits the list to one target', () => {
     expect(references({ target: 'build2' })).toEqual([]);
-    expect(references({ target: '3' })).toMatchObject([{ text: 'lkt/base:2' }]);
+    const all = references({ target: 'build' }).map(({ text }) => text);
+    expect(all).not.toContain('lkt/base:2');
+    expect(all).toContain('lkt/go:1');
+  });
+
+  test('leaves out the images of stages that nothing needs', () => {
+    const text = 'FROM unpinned AS tool\nCOPY --from=also-unpinned /f /\nFROM x';
+    const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
+    const found = imageReferences(dockerfile, new Map(), { os: 'linux', architecture: 'amd64' });
+    expect(found.map((reference) => reference.text)).toEqual(['x']);
   });
 
   test('lists images in written order, not build order', () => {

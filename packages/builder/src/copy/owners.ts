@@ -7,7 +7,10 @@ export interface Owner {
 }
 
 export interface User extends Owner {
-  /** Supplementary groups. */
+  /**
+   * Supplementary groups with the primary one, so that a program that leaves its primary group does
+   * not gain what a file denies to that group.
+   */
   readonly groups: readonly number[];
   readonly home: string;
 }
@@ -79,14 +82,15 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
   const home = entry?.[5] === undefined || entry[5] === '' ? '/' : entry[5];
   if (group !== '') {
     const gid = idOf(group, accounts.group);
-    return gid === undefined ? undefined : { uid, gid, groups: [], home };
+    return gid === undefined ? undefined : { uid, gid, groups: [gid], home };
   }
   const name = entry?.[0];
   const groups = lines(accounts.group)
     .filter(([, , , members = '']) => name !== undefined && members.split(',').includes(name))
     .map(([, , number]) => Number(number))
     .filter((number) => Number.isInteger(number));
-  return { uid, gid: Number(entry?.[3] ?? 0), groups, home };
+  const gid = Number(entry?.[3] ?? 0);
+  return { uid, gid, groups: [...new Set([gid, ...groups])], home };
 }
 
 /** In passwd(5) and group(5), the name is the first field and the id the third. */

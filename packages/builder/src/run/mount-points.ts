@@ -11,6 +11,7 @@ import { isErrno } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { parentsOf } from '@lkt/dockerfile';
 import { joinRaw, pathAt, statAt, textPathAt } from '../system/raw-fs.ts';
+import { DEVICE_NAMES } from '../sandbox/sandbox.ts';
 import { resolveIn } from '../system/rooted.ts';
 
 /** The reason why a mount point cannot be made where the Dockerfile wants it. */
@@ -39,12 +40,14 @@ export class MountPoints {
 
   /**
    * Makes /dev, /proc or /sys. A missing one stays in the image, as with runc; a link is rejected.
+   * Mounts may be in /dev, which is new for each command, but not over what it has.
    */
   makeKernelDirectory(name: string): void {
     const stats = statAt(this.#root, name);
     if (stats === undefined) mkdirSync(pathAt(this.#root, name), { mode: 0o755 });
     else if (!stats.isDirectory()) throw new MountPointError(`/${name} is not a directory`);
-    this.#taken.set(name, 'closed');
+    this.#taken.set(name, name === 'dev' ? 'empty' : 'closed');
+    if (name === 'dev') for (const own of DEVICE_NAMES) this.#taken.set(`dev/${own}`, 'closed');
   }
 
   /**

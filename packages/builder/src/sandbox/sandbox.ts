@@ -105,6 +105,12 @@ export const READ_ONLY_PATHS: readonly string[] = [
   '/proc/sysrq-trigger',
 ];
 
+/** The names in the new /dev that no mount may replace. One at /dev/shm may. */
+export const DEVICE_NAMES: readonly string[] =
+  'null zero full random urandom tty console pts ptmx mqueue pipes fd stdin stdout stderr'.split(
+    ' ',
+  );
+
 /** Returns a file per processor that identifies other programs; Docker masks them since 28. */
 export function thermalThrottles(sys: string): readonly string[] {
   const cpus = '/devices/system/cpu';

@@ -243,6 +243,14 @@ RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way
     },
   );
 
+  test.each(['init', 'bwrap', 'runc', 'crun'])('may be below /dev: %s', async (executor) => {
+    const mounts = ['type=tmpfs,target=/dev/shm,size=1m', 'type=tmpfs,target=/dev/mine/deep'];
+    const script = `grep -c "size=1024k" /proc/self/mounts; touch /dev/mine/deep/x && test -c /dev/null # ${executor}`;
+    const built = await build(store, run(mounts, script), { executor });
+    expect(built.log).toBe('1\n');
+    expect(await listing(store, built)).toEqual([]);
+  });
+
   test.each([
     [
       ['bind,from=tree,source=/tree,target=/t', 'tmpfs,target=/t/none'],
@@ -254,6 +262,8 @@ RUN mkdir -p /tree/sub/deep && echo text > /tree/sub/file && ln -s sub /tree/way
       /\/m\/t\/out\/x is inside another mount, \/m\/t$/m,
     ],
     [['tmpfs,target=/m', 'cache,target=/m'], /\/m is inside another mount, \/m$/m],
+    [['tmpfs,target=/dev/pts'], /\/dev\/pts is inside another mount, \/dev\/pts$/m],
+    [['tmpfs,target=/dev/fd/x'], /\/dev\/fd\/x is inside another mount, \/dev\/fd$/m],
     [['tmpfs,target=/proc/x'], /\/proc\/x is inside another mount, \/proc$/m],
   ])('rejects %j', async (mounts, message) => {
     const error = await failure(

@@ -1,19 +1,17 @@
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Digest, LktError, silentReporter } from '@lkt/core';
+import type { Digest } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { nativeEngine } from '@lkt/builder';
-import { imageReferences, parseDockerfile, withoutIgnored } from '@lkt/dockerfile';
 import { type Dockerd, startDockerd } from '../dockerd.ts';
-import { contextOf, scratch } from '../../../builder/test/fixture.ts';
-import { builtImage, differences } from './built-image.ts';
+import { scratch } from '../../../builder/test/fixture.ts';
+import { differences } from './built-image.ts';
+import { buildWithLkt } from './lkt-peer.ts';
 import { buildahPeer, buildkitPeer, type Outcome, type Peer } from './peers.ts';
 import { type Rule, RULES } from './rules.ts';
-import { withoutDigests, writeStandIns } from './stand-ins.ts';
-import { type ConformanceCase, conformanceCases } from './suite.ts';
+import { writeStandIns } from './stand-ins.ts';
+import { conformanceCases } from './suite.ts';
 
-const platform = { os: 'linux', architecture: 'amd64' } as const;
 const directory = scratch();
 const at = (name: string): string => join(directory.path, name);
 const cases = conformanceCases(at('suite')).map((item, index) => ({ ...item, index }));
@@ -37,42 +35,6 @@ afterAll(async () => {
   await dockerd?.[Symbol.asyncDispose]();
   directory[Symbol.dispose]();
 });
-
-async function readSource({ source }: { readonly source: string }): Promise<string> {
-  return readFileSync(source, 'utf8');
-}
-
-/** Builds a case with lkt. Cases share a store, as packages do. */
-async function buildCase({ context, dockerfile, buildArgs }: ConformanceCase): Promise<Outcome> {
-  const text = withoutDigests(readFileSync(join(context, dockerfile), 'utf8'));
-  const file = { path: dockerfile, text };
-  const args = new Map(Object.entries(buildArgs));
-  try {
-    const named = imageReferences(parseDockerfile(file), args, platform);
-    const bases = named.map((image): [string, Digest] => {
-      const digest = images.get(image.text);
-      if (digest === undefined) throw new Error(`nothing stands for ${image.text}`);
-      return [image.text, digest];
-    });
-    const { digest } = await nativeEngine().build(
-      {
-        name: 'test',
-        dockerfile: file,
-        context: await withoutIgnored(contextOf(context), dockerfile, readSource),
-        buildArgs: args,
-        labels: {},
-        platform,
-        network: false,
-        bases: new Map(bases),
-      },
-      { store, reporter: silentReporter },
-    );
-    return { image: await builtImage(at('store'), digest) };
-  } catch (error) {
-    if (!(error instanceof LktError)) throw error;
-    return { error: `${error.code} ${error.message}` };
-  }
-}
 
 function ruleOf<K extends Rule['kind']>(
   name: string,
@@ -98,7 +60,10 @@ describe("buildah's conformance suite", () => {
       const place = join(at('peer'), `case-${item.index}`);
       mkdirSync(place);
       const peer = ruleOf(item.name, 'peer')?.peer ?? 'buildkit';
-      const [ours, theirs] = await Promise.all([buildCase(item), peers[peer](item, place)]);
+      const [ours, theirs] = await Promise.all([
+        buildWithLkt(item, store, at('store'), images),
+        peers[peer](item, place),
+      ]);
       const refused = ruleOf(item.name, 'refused');
       if (refused !== undefined) {
         expect(ends(ours)).toMatch(refused.message);

@@ -1,6 +1,8 @@
 import { execFile } from 'node:child_process';
 import {
   chmodSync,
+  copyFileSync,
+  existsSync,
   lchownSync,
   lutimesSync,
   mkdirSync,
@@ -44,6 +46,8 @@ async function copyContext(test: ConformanceCase, target: string): Promise<strin
  * without digests, which the stand-in images do not have.
  */
 function writeDockerfile(test: ConformanceCase, path: string): string {
+  const ignore = join(test.context, `${test.dockerfile}.dockerignore`);
+  if (existsSync(ignore)) copyFileSync(ignore, `${path}.dockerignore`);
   const text = readFileSync(join(test.context, test.dockerfile), 'utf8');
   writeFileSync(path, withoutDigests(text.replace(/^# *syntax *=.*/, '#')));
   return path;

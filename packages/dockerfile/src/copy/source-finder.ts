@@ -60,10 +60,10 @@ export class SourceFinder {
       const node = target === undefined ? undefined : this.#tree.node(target);
       if (target !== undefined && node !== undefined)
         return [{ source: target, path, type: node.type }];
-      if (wild) return [];
+      // Also one that a pattern matches: the image would lack a file without a word.
       throw this.#error(
         source,
-        `${source.text} is a dangling symlink in ${this.#where()}`,
+        `${fromRaw(path)} is a dangling symlink in ${this.#where()}`,
         'copy its target as well, or remove it',
       );
     });

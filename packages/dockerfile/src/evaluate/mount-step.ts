@@ -1,3 +1,4 @@
+import { posix } from 'node:path';
 import type { Mount } from '../parse/ast.ts';
 import { resolvePath } from '../copy/source-tree.ts';
 import type { CopyContext } from './copy-step.ts';
@@ -68,7 +69,8 @@ function mountTarget(mount: Mount, index: number, context: CopyContext): string 
 function defaultId(mount: Mount, target: string | undefined): string {
   if (mount.type === 'ssh') return 'default';
   if (mount.type === 'secret') return (target ?? '').split('/').at(-1) ?? '';
-  return target ?? '';
+  // As in BuildKit, the target as written: a relative one names the same cache in any directory.
+  return posix.normalize(mount.target ?? '').replace(/(?<=.)\/$/, '');
 }
 
 function sizeInBytes(mount: Mount, context: CopyContext): number | undefined {

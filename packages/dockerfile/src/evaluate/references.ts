@@ -34,10 +34,11 @@ export interface ImageReference {
 
 /**
  * Returns the images that FROM, `COPY --from` and `RUN --mount=from=` name, except stages and
- * `scratch`, in written order. An image that is named twice appears twice.
+ * `scratch`, in written order. An image that is named twice appears twice. Stages that the target
+ * does not need are left out: they are not built, so their images need no pin.
  * @param options.imageConfig returns known configs of base images, whose ONBUILD triggers may name
  * further images
- * @param options.target limits the result to the images that this stage needs; default: all stages
+ * @param options.target the stage that is built; default: the last one
  * @throws DOCKERFILE_INVALID if a word cannot be expanded or names no stage
  * @example
  * ```ts
@@ -55,9 +56,8 @@ export function imageReferences(
 ): readonly ImageReference[] {
   const graph = new StageGraph(dockerfile, { ...options, buildArgs, platform });
   const names = dockerfile.stages.flatMap(({ from: { name } }) => name ?? []);
-  const stages =
-    options.target === undefined ? graph.stages : graph.order(graph.target(options.target));
-  return stages
+  return graph
+    .order(graph.target(options.target))
     .flatMap(({ stage, base, triggers }) => [
       { word: stage.from.image, origin: base, isBase: true, trigger: undefined },
       ...[

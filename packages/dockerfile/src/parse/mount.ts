@@ -135,8 +135,8 @@ function fromWord(
   source: SourceText,
   fail: Fail,
 ): Word | undefined {
-  if (text === undefined) return undefined;
-  if (text === '') return fail('the --mount option from is empty', 'name a stage or an image');
+  // An empty one is the default, as in BuildKit.
+  if (text === undefined || text === '') return undefined;
   if (text.includes('$'))
     return fail(
       'variables are not expanded in the --mount option from',

@@ -1,0 +1,77 @@
+import type { OwnCase } from '../own-case.ts';
+
+const on = (name: string, ...lines: readonly string[]): OwnCase => ({
+  name,
+  dockerfile: ['FROM base', ...lines],
+});
+const fails = (name: string, ...lines: readonly string[]): OwnCase => ({
+  ...on(name, ...lines),
+  expect: { bothFail: /./ },
+});
+
+/** Instructions that change the config. */
+export const METADATA_CASES: readonly OwnCase[] = [
+  on('CMD of a shell', 'CMD echo $A "b"'),
+  on('CMD in JSON', 'CMD ["echo", "$A"]'),
+  on('CMD twice', 'CMD a', 'CMD ["b"]'),
+  on('CMD of another shell', 'SHELL ["/bin/bash", "-c"]', 'CMD echo'),
+  on('ENTRYPOINT of a shell', 'ENTRYPOINT exec top -b'),
+  on('ENTRYPOINT in JSON', 'ENTRYPOINT ["a", "b"]', 'CMD ["c"]'),
+  on('EXPOSE', 'EXPOSE 80 443/tcp 53/udp 8000-8002', 'ARG P=90', 'EXPOSE $P'),
+  on('EXPOSE with a protocol in capitals', 'EXPOSE 80/TCP'),
+  fails('EXPOSE without a port', 'EXPOSE x'),
+  fails('EXPOSE of too large a port', 'EXPOSE 70000'),
+  on('VOLUME', 'VOLUME /a /b', 'VOLUME ["/c d"]'),
+  on('files below a VOLUME', 'VOLUME /v', 'RUN mkdir -p /v && echo 1 > /v/f'),
+  fails('VOLUME without a path', 'VOLUME []'),
+  on('STOPSIGNAL', 'STOPSIGNAL SIGTERM'),
+  on('STOPSIGNAL as a number', 'STOPSIGNAL 9'),
+  fails('an unknown STOPSIGNAL', 'STOPSIGNAL nothing'),
+  on('USER', 'USER bin:mail'),
+  on('USER that is not there', 'USER nobody-here'),
+  on('WORKDIR', 'WORKDIR /a/b'),
+  {
+    ...on('WORKDIR with a slash at its end', 'WORKDIR /a/b/'),
+    expect: {
+      divergence: 'clean WORKDIR',
+      ours: { WorkingDir: '/a/b' },
+      theirs: { WorkingDir: '/a/b/' },
+    },
+  },
+  on('WORKDIR of the root', 'WORKDIR /'),
+  on('MAINTAINER', 'MAINTAINER Somebody <s@example.invalid>'),
+  on(
+    'HEALTHCHECK',
+    'HEALTHCHECK --interval=5m --timeout=3s --start-period=1m --retries=4 CMD true || exit 1',
+  ),
+  on('HEALTHCHECK in JSON', 'HEALTHCHECK CMD ["true"]'),
+  on('no HEALTHCHECK', 'HEALTHCHECK NONE'),
+  fails('HEALTHCHECK too often', 'HEALTHCHECK --interval=1ns CMD true'),
+  fails('HEALTHCHECK twice', 'HEALTHCHECK CMD true', 'HEALTHCHECK --x=1 CMD true'),
+  on('SHELL', 'SHELL ["/bin/bash", "-e"]'),
+  fails('SHELL as words', 'SHELL /bin/bash'),
+  fails('ENV without a value', 'ENV A'),
+  fails('ENV without a name', 'ENV =x'),
+  fails('LABEL without a value', 'LABEL'),
+  fails('FROM without an image', 'FROM'),
+  fails('a stage with a bad name', 'FROM base AS a/b'),
+  on('a stage named scratch', 'FROM base AS scratch'),
+  fails('COPY without a destination', 'COPY Dockerfile'),
+  fails('WORKDIR without a path', 'WORKDIR'),
+  fails('USER without a name', 'USER'),
+  fails('ARG without a name', 'ARG'),
+  fails('ARG with a bad name', 'ARG =x'),
+  fails('an unknown flag', 'COPY --nothing=x Dockerfile /'),
+  fails('a flag twice', 'COPY --chown=1 --chown=2 Dockerfile /'),
+  on(
+    'variables in metadata',
+    'ENV A=/a B=1',
+    'WORKDIR $A',
+    'USER ${B}',
+    'VOLUME $A',
+    'LABEL x=$A',
+    'STOPSIGNAL $B',
+    'CMD ["$A"]',
+    'ENTRYPOINT ["$A"]',
+  ),
+];
