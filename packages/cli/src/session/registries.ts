@@ -57,15 +57,10 @@ export function tagResolver(
     const store = await session.findStore();
     const found = await store?.resolve(formatReference(reference));
     if (found !== undefined) return found.digest;
-    const { tag: _tag, ...name } = reference;
     if (reference.isRegistryImplied === true)
-      throw new LktError(
-        'NOT_FOUND',
-        `${familiarReference(name)} names no registry, and is neither in the store nor a package`,
-        {
-          fix: `write the registry, such as ${formatReference(reference)}; for LinuxKit's configs, run: lkt migrate`,
-        },
-      );
+      throw new LktError('NOT_FOUND', `${familiarReference(reference)} names no registry`, {
+        fix: `write the registry, such as ${formatReference(reference)}; for LinuxKit's configs, run: lkt migrate`,
+      });
     throw new LktError(
       'PIN_MISSING',
       `${familiarReference(reference)} has no digest, and no registry is asked for one`,

@@ -87,7 +87,7 @@ export function recipesOf(
 ): Recipes {
   const known = new Map<string, Promise<Recipe | undefined>>();
   return async (item, platforms) => {
-    const key = [item.name, ...platforms.map(formatPlatform)].join(' ');
+    const key = [item.dir, ...platforms.map(formatPlatform)].join(' ');
     const given = named.has(item) ? buildArgs : [];
     const found =
       known.get(key) ?? readRecipe(workspace, item, platforms, hash, given, engine.buildPlatform);

@@ -47,6 +47,15 @@ export function renderTag(template: string, hash: string): string {
   return tag;
 }
 
+/** Reports whether a tag template can render to a tag. */
+export function mayRender(template: string, tag: string): boolean {
+  const pattern = template
+    .split(/\{\{.*?\}\}/)
+    .map((text) => text.trim().replaceAll(/[.*+?^${}()|[\]\\]/g, String.raw`\$&`))
+    .join('.*');
+  return new RegExp(`^${pattern}$`).test(tag);
+}
+
 const ACTION = /(\s*)\{\{(- )?(.*?)( -)?\}\}(\s*)/gs;
 
 /** OCI distribution-spec, "Pulling manifests". */

@@ -4,6 +4,7 @@ import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:pa
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
+import { mayRender } from '../pins/tag.ts';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
 import { createGit, type Environment, findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
@@ -35,6 +36,11 @@ export interface WorkspaceOptions {
   /** Returns a directory with the files of a commit, for a collection in git. */
   readonly gitDir?: (url: string, commit: string) => Promise<string>;
   readonly buildYml?: string;
+  /**
+   * Read only the packages that `packageAt` returns, unless there are collections. No other is
+   * known by name, and several may have one name.
+   */
+  readonly onlyNamed?: boolean;
   /** Overrides `dockerfile` of packages that `packageAt` returns; relative to the package. */
   readonly dockerfile?: string;
 }
@@ -84,7 +90,7 @@ export class Workspace {
   /** Top of the git work tree; undefined outside git. */
   readonly gitTop: string | undefined;
   readonly #packages = new Map<string, Package>();
-  /** Keyed by `org/image`, sorted. */
+  /** Keyed by `org/image`, sorted; several of one name by `org/image:TAG`, as in build.yml. */
   readonly packages: ReadonlyMap<string, Package> = this.#packages;
   readonly #byDir = new Map<string, Package>();
   readonly byDir: ReadonlyMap<string, Package> = this.#byDir;
@@ -103,6 +109,8 @@ export class Workspace {
   readonly #options: WorkspaceOptions;
   readonly #dockerfile: string | undefined;
   readonly #broken: BrokenPackage[] = [];
+  /** Packages of one name whose tags differ in build.yml. */
+  readonly #variants = new Map<string, readonly Package[]>();
   /** Errors of names that several packages outside the usual directories have. */
   readonly #ambiguous = new Map<string, LktError>();
 
@@ -180,6 +188,7 @@ export class Workspace {
    * @throws CONFIG_INVALID for an error in lkt.yml, or a collection that is not there
    */
   async load(): Promise<void> {
+    if (this.#isPartial) return;
     const { spec } = this;
     for (const [name, one] of spec?.collections ?? [])
       this.#collections.set(name, await this.#loadCollection(name, one, this.root, []));
@@ -189,6 +198,11 @@ export class Workspace {
         throw at.error(`no collection has the package ${name}`, { fix: 'correct the name' });
       this.#overrides.set(name, await this.packageAt(join(this.root, dir)));
     }
+  }
+
+  /** Reports whether packages are only read when `packageAt` names them. */
+  get #isPartial(): boolean {
+    return this.#options.onlyNamed === true && (this.spec?.collections.size ?? 0) === 0;
   }
 
   async #ownDirs(): Promise<readonly string[]> {
@@ -286,17 +300,30 @@ export class Workspace {
   }
 
   #addUsual(found: Package): Package {
-    const other = this.packages.get(found.name);
-    if (other !== undefined) throw sameName(other, found);
+    if (this.#isPartial) {
+      this.#byDir.set(found.dir, found);
+      return found;
+    }
+    const plain = this.packages.get(found.name);
+    const others = this.#variants.get(found.name) ?? (plain === undefined ? [] : [plain]);
+    const same = others.find(({ tag }) => tag === found.tag);
+    if (same !== undefined) throw sameName(same, found);
     if (this.#collections.has(found.org)) throw nameOfCollection(found);
     this.#byDir.set(found.dir, found);
-    this.#packages.set(found.name, found);
+    if (others.length === 0) {
+      this.#packages.set(found.name, found);
+      return found;
+    }
+    this.#packages.delete(found.name);
+    const all = [...others, found];
+    this.#variants.set(found.name, all);
+    for (const one of all) this.#packages.set(`${one.name}:${one.tag}`, one);
     return found;
   }
 
   #addElsewhere(found: Package): void {
     const other = this.packages.get(found.name);
-    if (other === undefined) {
+    if (other === undefined || other.tag !== found.tag) {
       if (!this.#ambiguous.has(found.name)) this.#addUsual(found);
     } else if (!this.#isUsual(other.dir)) {
       this.#ambiguous.set(found.name, sameName(other, found));
@@ -323,11 +350,25 @@ export class Workspace {
    * @param user the package with the reference; in a collection, names are the collection's own
    * @throws CONFIG_INVALID if it may be a package with an error
    */
-  find({ domain, path }: Reference, user?: Package): Package | undefined {
+  find({ domain, path, tag }: Reference, user?: Package): Package | undefined {
     if (user?.collection !== undefined) return user.collection.find({ domain, path });
     const name = familiarReference({ domain, path });
     this.#throwIfBroken(name);
-    return this.#overrides.get(name) ?? this.packages.get(name);
+    return this.#overrides.get(name) ?? this.packages.get(name) ?? this.#variant(name, tag);
+  }
+
+  /**
+   * Returns the package of several with one name that a tag is of.
+   * @throws CONFIG_INVALID if there is not exactly one
+   */
+  #variant(name: string, tag?: string): Package | undefined {
+    const variants = this.#variants.get(name) ?? [];
+    const found = variants.filter((one) => tag !== undefined && mayRender(one.tag, tag));
+    if (found.length === 1 || variants.length === 0) return found[0];
+    const files = variants.map(({ file }) => file.path).join(' and ');
+    throw new LktError('CONFIG_INVALID', `${files} are both the package ${name}`, {
+      fix: 'name it with its tag, or by its directory: @pkg:DIR',
+    });
   }
 
   /**
@@ -349,7 +390,7 @@ export class Workspace {
    */
   get(name: string): Package {
     this.#throwIfBroken(name);
-    const found = this.packages.get(name);
+    const found = this.packages.get(name) ?? this.#variant(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);
     throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
@@ -391,7 +432,7 @@ function sameName(one: Package, other: Package): LktError {
   return new LktError(
     'CONFIG_INVALID',
     `${one.file.path} and ${other.file.path} are both the package ${one.name}`,
-    { fix: 'change "image" or "org" in one of them' },
+    { fix: 'change "image", "org" or "tag" in one of them' },
   );
 }
 

@@ -3,7 +3,6 @@ import { LktCommand } from '../../command.ts';
 import { linuxkitPackageFlags } from '../../flags/linuxkit.ts';
 import { requiredArgs, switchFlag } from '../../flags/options.ts';
 import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
-import { workspaceAt } from '../../session/build-tools.ts';
 
 export class PkgShowTag extends LktCommand {
   static override summary = 'Print the references of packages, computed from their sources';
@@ -26,8 +25,17 @@ export class PkgShowTag extends LktCommand {
     const { args, flags } = await this.parse(PkgShowTag);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { showTags } = await import('@lkt/pkg');
-    const workspace = await workspaceAt(session, cwd, flags['build-yml']);
+    const { showTags } = await import('@lkt/pkg/show-tag');
+    const { openWorkspace } = await import('@lkt/pkg/workspace');
+    const workspace = await openWorkspace(cwd, {
+      env: session.environment.variables,
+      gitDir: async (url, commit) => {
+        const { collectionCheckout } = await import('../../session/collection-checkout.ts');
+        return collectionCheckout(session, url, commit);
+      },
+      buildYml: flags['build-yml'],
+      onlyNamed: true,
+    });
     const packages = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
     const hashPath = flags['hash-path'];
     const tags = await showTags(workspace, packages, {
