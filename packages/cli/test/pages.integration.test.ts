@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Browser, type BrowserPage, startBrowser } from '@lkt/testing/browser';
@@ -91,9 +91,9 @@ function writeBuild(folder: string, version: string, size: number, hasPath = tru
   return path;
 }
 
-function lkt(args: readonly string[], status = 0): string {
+function lkt(args: readonly string[], status = 0, cwd = dir): string {
   const done = spawnSync(process.execPath, [main, ...args], {
-    cwd: dir,
+    cwd,
     env: { ...process.env, LKT_CACHE: join(dir, 'store'), NO_COLOR: '1' },
     encoding: 'utf8',
   });
@@ -295,6 +295,39 @@ test('shows the differences of images of foreign names', async () => {
   expectQuiet(page);
   lkt(['diff', '--html', 'same.html', before, before]);
   expect(await texts(await openPage('same.html'), 'header p')).toContain('No difference.');
+});
+
+test('draws the steps of a build, also of a failed one', async () => {
+  const name = '<img src=x>.txt';
+  mkdirSync(join(dir, 'checkout/pkg/evil'), { recursive: true });
+  const root = join(dir, 'checkout');
+  writeFileSync(join(root, 'pkg/evil/build.yml'), 'image: evil\norg: example\n');
+  writeFileSync(join(root, 'pkg/evil', name), 'text');
+  writeFileSync(join(root, 'pkg/evil/Dockerfile'), `FROM scratch\nCOPY ["${name}", "/"]\n`);
+  for (const args of [
+    ['init', '-q'],
+    ['add', '-A'],
+    ['-c', 'user.name=A', '-c', 'user.email=a@example.com', 'commit', '-qm', 'one'],
+  ])
+    execFileSync('git', args, { cwd: root });
+  const build = ['pkg', 'build', '--timeline', 'build.json', '--timeline', 'build.svg', 'pkg/evil'];
+  lkt(build, 0, root);
+  const page = await browser.open(join(root, 'build.svg'));
+  const labels = await texts(page, 'g text:first-of-type');
+  expect(labels[0]).toBe('example/evil');
+  expect(labels.join('\n')).toContain(name);
+  expect(await page.evaluate('document.querySelectorAll("g.first rect").length')).toBe(1);
+  expectQuiet(page);
+  const trace = JSON.parse(readFileSync(join(root, 'build.json'), 'utf8')) as {
+    readonly traceEvents: readonly { readonly ph: string; readonly name: string }[];
+  };
+  expect(trace.traceEvents.some(({ ph, name: title }) => ph === 'X' && title.includes(name))).toBe(
+    true,
+  );
+  writeFileSync(join(root, 'pkg/evil/Dockerfile'), 'FROM scratch\nCOPY none /\n');
+  lkt(build, 1, root);
+  const failed = await browser.open(join(root, 'build.svg'));
+  expect(await failed.evaluate('document.querySelectorAll("g.failed").length')).toBeGreaterThan(0);
 });
 
 test('has readable colours in both themes', async () => {

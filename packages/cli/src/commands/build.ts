@@ -44,6 +44,7 @@ import { isCi } from '../session/environment.ts';
 import { openRegistries, tagResolver } from '../session/registries.ts';
 import { remoteCaches } from '../session/remote-cache.ts';
 import type { Session } from '../session/session.ts';
+import { recordSteps, timelineFlag } from '../session/timeline.ts';
 import { trustOptions } from '../session/trust.ts';
 
 interface Result {
@@ -150,6 +151,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     ...grouped('OUTPUT', imageArchFlag),
     ...compressorFlags,
     ...sbomFlags,
+    ...grouped('OUTPUT', timelineFlag),
   };
 
   static override linuxkit = {
@@ -172,15 +174,25 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
       });
     requireAmd64(flags.arch, 'builds');
     const session = await this.begin(flags);
+    return recordSteps(session, flags.timeline, async (recorded) =>
+      this.#build(recorded, args.config, flags),
+    );
+  }
+
+  async #build(
+    session: Session,
+    names: readonly string[],
+    flags: BuildFlags,
+  ): Promise<Result | { readonly config: string }> {
     if (flags['input-tar'] !== undefined) warn(session.reporter, [INPUT_TAR_WARNING]);
-    const action = buildActionPath(session, args.config, flags);
+    const action = buildActionPath(session, names, flags);
     const hit = action === undefined ? undefined : await this.#cached(action, session);
     if (hit !== undefined) return hit;
     const { cwd } = session.environment;
     requireConsistent(flags, cwd);
     const format = formatsOf(flags);
     const disks = await diskOptions(flags, format, cwd);
-    const configs = await readConfigFiles(args.config, session);
+    const configs = await readConfigFiles(names, session);
     if (flags['dry-run']) {
       const { mergedConfig } = await import('@lkt/image');
       const config = await mergedConfig(configs, { set: givenVariables(flags) });
@@ -189,7 +201,7 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
       return { config };
     }
     await using single = await openSingleOutput(flags.o, format, cwd);
-    const output = single ?? outputOf(flags, args.config.at(-1) ?? '', cwd);
+    const output = single ?? outputOf(flags, names.at(-1) ?? '', cwd);
     const { image, store, top, pins } = await build(session, flags, configs, {
       ...output,
       ...disks,

@@ -15,7 +15,7 @@ import {
 } from '../flags/options.ts';
 import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
 import { mebibytesOf } from '../flags/sizes.ts';
-import { openTimelines } from '../output/timeline-files.ts';
+import { BOOT_FORMS, openTimelines } from '../output/timeline-files.ts';
 
 /** LinuxKit's other backends, with what to do instead. */
 const BACKENDS: ReadonlyMap<string, string> = new Map([
@@ -124,7 +124,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     const disks = namedDisks((flags.disk ?? []).map(machine.parseDisk), cwd, prefix);
     const medium = await machine.findBootMedium(resolve(cwd, prefix), flags.uefi);
     const files = medium ?? (await machine.findBootFiles(resolve(cwd, prefix)));
-    const timelines = await openTimelines(flags.timeline ?? [], cwd);
+    const timelines = await openTimelines(flags.timeline ?? [], cwd, BOOT_FORMS);
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
     const logStream =

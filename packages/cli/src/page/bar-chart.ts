@@ -18,7 +18,7 @@ export interface BarChart {
 }
 
 const ROW = 22;
-const LABELS = 260;
+const LABELS = 300;
 const PLOT = 640;
 const MARGIN = 12;
 const TOP = 48;

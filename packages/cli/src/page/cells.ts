@@ -13,5 +13,5 @@ export function codeOf(text: string): Html {
 
 /** Shortens a tag that is a source hash. */
 export function shortTag(name: string): string {
-  return name.replace(/:([0-9a-f]{8})[0-9a-f]{32}(?=$|-dirty)/, ':$1');
+  return name.replace(/:([0-9a-f]{8})[0-9a-f]{32}(?![0-9a-f])/, ':$1');
 }

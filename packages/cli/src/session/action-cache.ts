@@ -6,7 +6,13 @@ import type { ActionInputs } from '@lkt/pkg';
 import type { Session } from './session.ts';
 
 /** Flags that don't affect the result. */
-const IGNORED_FLAGS: ReadonlySet<string> = new Set(['json', 'progress', 'quiet', 'verbose']);
+const IGNORED_FLAGS: ReadonlySet<string> = new Set([
+  'json',
+  'progress',
+  'quiet',
+  'timeline',
+  'verbose',
+]);
 
 /** Shell bookkeeping variables, and one that no result depends on. */
 const IGNORED_VARIABLES: ReadonlySet<string> = new Set([

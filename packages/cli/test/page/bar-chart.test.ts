@@ -42,9 +42,9 @@ test('draws bars to one scale and marks failures', () => {
     ...svg.matchAll(/<g class="(\w+)">.*?<rect x="([\d.]+)" y="\d+" width="([\d.]+)"/g),
   ];
   expect(bars.map(([, kind, x, width]) => [kind, Number(x), Number(width)])).toEqual([
-    ['none', 260, 160],
-    ['none', 420, 320],
-    ['failed', 740, 160],
+    ['none', 300, 160],
+    ['none', 460, 320],
+    ['failed', 780, 160],
   ]);
   expect(svg).toContain('boot ended with failures after 4.000 s');
   expect(svg).toContain('prefers-color-scheme: dark');

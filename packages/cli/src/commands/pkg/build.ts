@@ -34,6 +34,7 @@ import { pullFlags } from '../../flags/registry.ts';
 import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
 import { remoteCaches } from '../../session/remote-cache.ts';
 import type { Session } from '../../session/session.ts';
+import { recordSteps, timelineFlag } from '../../session/timeline.ts';
 
 interface Built {
   readonly name: string;
@@ -122,6 +123,7 @@ export class PkgBuild extends LktCommand {
     secret: listFlag('id=ID,src=FILE|env=NAME', 'secret for RUN --mount=type=secret; never stored'),
     ssh: listFlag('default|ID=SOCKET', 'SSH agent for RUN --mount=type=ssh: yours, or at a socket'),
     tag: hashFlags.tag,
+    ...timelineFlag,
   };
 
   static override linuxkit = {
@@ -149,9 +151,13 @@ export class PkgBuild extends LktCommand {
       flags,
       trackedFlags: TRACKED_FLAGS,
     });
-    const summary =
-      (await cachedSummary(session, action)) ??
-      (await buildAll(session, dirs, flags, { limits, worker, action }));
+    const summary = await recordSteps(
+      session,
+      flags.timeline,
+      async (recorded) =>
+        (await cachedSummary(recorded, action)) ??
+        buildAll(recorded, dirs, flags, { limits, worker, action }),
+    );
     this.endProgress();
     for (const { reference, target } of summary.packages) if (target) this.log(reference);
     return summary;
