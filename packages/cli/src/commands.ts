@@ -21,6 +21,8 @@ const COMMANDS = {
   'cache:serve': async () => (await import('./commands/cache/serve.ts')).CacheServe,
   'cache:verify': async () => (await import('./commands/cache/verify.ts')).CacheVerify,
   'ci:plan': async () => (await import('./commands/workspace/ci-plan.ts')).CiPlan,
+  'collection:update': async () =>
+    (await import('./commands/workspace/collection-update.ts')).UpdateCollection,
   completion: async () => (await import('./commands/completion.ts')).Completion,
   diff: async () => (await import('./commands/diff.ts')).Diff,
   doctor: async () => (await import('./commands/doctor.ts')).Doctor,

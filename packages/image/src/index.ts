@@ -55,12 +55,17 @@ export {
 } from './migrate/migrate-config.ts';
 export { type Note } from './migrate/notes.ts';
 export { type Outdated, outdated, type TagSource } from './outdated.ts';
-export { pin, type PinTargets } from './pin.ts';
+export { SavedFiles } from './update/saved-files.ts';
+export { pin, pinnedFiles, type PinTargets } from './pin.ts';
 export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
 export { update, type UpdateOptions, type UpdateReport } from './update/update.ts';
-export { type FixedVulnerability, type UpdatedPackage } from './update/updated-packages.ts';
+export {
+  describeChanges,
+  type FixedVulnerability,
+  type UpdatedPackage,
+} from './update/updated-packages.ts';
 export { containerSpecs, imageSpec } from './runtime/container-specs.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 export { type ImageReport } from './trust/image-report.ts';

@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import {
@@ -11,6 +12,7 @@ import {
   type Workspace,
   writeFileAtomic,
 } from '@lkt/pkg';
+import { lockPathOf } from './config/lock.ts';
 import { imageReferencesOf } from './config/config.ts';
 import { locatedAsync } from './config/fields.ts';
 import { type ConfigFile, loadConfig, type LoadedConfig } from './config/load-config.ts';
@@ -172,6 +174,21 @@ export async function otherPins(
     pins.set(text, `${tag === undefined ? `${written}:latest` : written}@${now}`);
   }
   return pins;
+}
+
+/** Returns the absolute paths of the files that `pin` may write. */
+export async function pinnedFiles(
+  workspace: Workspace,
+  { packages, configs, set }: Pick<PinTargets, 'configs' | 'packages' | 'set'>,
+): Promise<readonly string[]> {
+  const loaded = await Array.fromAsync(configs, async (file) => loadConfig([file], { set }));
+  return [
+    ...packages.flatMap((item) => [
+      join(item.dir, workspace.buildYml),
+      join(item.dir, item.dockerfile),
+    ]),
+    ...filesOf(loaded).flatMap(({ file: { absolute } }) => [absolute, lockPathOf(absolute)]),
+  ];
 }
 
 /** Returns every file once, even if several configs include it. */

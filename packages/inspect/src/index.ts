@@ -1,7 +1,7 @@
 export { compareContainers, type ContainerChange } from './compare-containers.ts';
 export { type FileChange } from './compare-files.ts';
 export { type ListedPackage, listedPackages, type NamedChange } from './compare-packages.ts';
-export { type ValueChange } from './compare-values.ts';
+export { compareValues, type ValueChange } from './compare-values.ts';
 export { viewBuild } from './build-view.ts';
 export { type ConfigViewOptions, viewConfig } from './config-view.ts';
 export { diffImages, type ImageDiff, type PackageChange } from './diff.ts';

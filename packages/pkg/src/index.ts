@@ -33,8 +33,10 @@ export type { BuildOptions } from './build/build-options.ts';
 export type { BuiltPackage } from './build/built-package.ts';
 export { buildPackages } from './build/build.ts';
 export { isBuiltHere, matchesItsTag } from './build/built-here.ts';
-export { COLLECTION_FILE } from './workspace/collection.ts';
+export { type CollectionChanges, compareCollection } from './workspace/compare-collection.ts';
+export { type Collection, COLLECTION_FILE } from './workspace/collection.ts';
 export {
+  type CollectionSource,
   WORKSPACE_FILE,
   parseWorkspaceFile,
   readWorkspaceFile,
@@ -72,7 +74,12 @@ export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';
 export { showTags, sourceReference } from './pins/show-tag.ts';
 export { withDependencies, withDependents } from './workspace/related-packages.ts';
-export { openWorkspace, type Package, type Workspace } from './workspace/workspace.ts';
+export {
+  openWorkspace,
+  type Package,
+  type Workspace,
+  type WorkspaceOptions,
+} from './workspace/workspace.ts';
 export { findTrustFiles, policyDirs } from './workspace/trust-file.ts';
 export {
   applySourceUpdate,

@@ -6,13 +6,13 @@ export const setFlags = {
   set: listFlag('NAME=VALUE', 'value of a config variable'),
 };
 
+export type SetFlags = FlagValues<typeof setFlags>;
+
 /**
  * Parses `--set` into variables by name.
  * @throws LktError USAGE_INVALID
  */
-export function givenVariables({
-  set = [],
-}: FlagValues<typeof setFlags>): ReadonlyMap<string, string> {
+export function givenVariables({ set = [] }: SetFlags): ReadonlyMap<string, string> {
   const values = new Map<string, string>();
   for (const text of set) {
     const equals = text.indexOf('=');

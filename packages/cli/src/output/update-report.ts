@@ -40,14 +40,8 @@ export function updateLines(summary: UpdateSummary): readonly string[] {
 export function updateMarkdown(summary: UpdateSummary): string {
   const { isDryRun, packages, affected, pins, configs, left } = summary;
   const privileges = privilegesOf(configs);
-  const rows = packages.map((item) => {
-    const [name = '', from = '', to = '', fixes = ''] = packageRow(item);
-    return `| ${[name, from, to, fixes].map(escaped).join(' | ')} |`;
-  });
   const blocks = [
-    packages.length === 0
-      ? ['No Debian package changed.']
-      : ['| package | from | to | fixes |', '| --- | --- | --- | --- |', ...rows],
+    packages.length === 0 ? ['No Debian package changed.'] : packageTable(packages),
     listOf('Kernel', kernelLines(summary)),
     listOf(isDryRun ? 'To build' : 'Built', affected),
     listOf('Pins', countsOf(pins.map(({ file }) => file))),
@@ -67,7 +61,17 @@ export function updateMarkdown(summary: UpdateSummary): string {
     .join('\n\n')}\n`;
 }
 
-function packageRow(item: UpdatedPackage): readonly string[] {
+/** Returns a table of changed Debian packages. */
+export function packageTable(packages: readonly UpdatedPackage[]): readonly string[] {
+  const rows = packages.map((item) => {
+    const [name = '', from = '', to = '', fixes = ''] = packageRow(item);
+    return `| ${[name, from, to, fixes].map(escaped).join(' | ')} |`;
+  });
+  return ['| package | from | to | fixes |', '| --- | --- | --- | --- |', ...rows];
+}
+
+/** Returns the columns of a changed Debian package: names, versions and what the update fixes. */
+export function packageRow(item: UpdatedPackage): readonly string[] {
   const { source, names, from = '', to = '', isSecurity, vulnerabilities } = item;
   const others = names.filter((name) => name !== source);
   const fixes =
@@ -113,13 +117,14 @@ function privilegesOf(configs: readonly ConfigContainers[]): readonly string[] {
 }
 
 /** Returns each file once, with the number of its changes. */
-function countsOf(files: readonly string[]): readonly string[] {
+export function countsOf(files: readonly string[]): readonly string[] {
   return [...Map.groupBy(files, (file) => file)].map(([file, all]) =>
     all.length === 1 ? file : `${file} (${all.length})`,
   );
 }
 
-function listOf(title: string, lines: readonly string[]): readonly string[] {
+/** Returns a list with a title; nothing without lines. */
+export function listOf(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0
     ? []
     : [`**${title}**`, '', ...lines.map((line) => `- ${escaped(line)}`)];

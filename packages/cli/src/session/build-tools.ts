@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
-import type { BuildOptions, Workspace } from '@lkt/pkg';
+import type { BuildOptions, Workspace, WorkspaceOptions } from '@lkt/pkg';
 import type { BuilderFlags } from '../flags/package.ts';
 import type { PullFlags } from '../flags/registry.ts';
 import { collectionCheckout } from './collection-checkout.ts';
@@ -18,12 +18,28 @@ export async function workspaceAt(
   buildYml?: string,
   dockerfile?: string,
 ): Promise<Workspace> {
+  return openWith(session, dir, { buildYml, dockerfile });
+}
+
+/** Opens the workspace that contains a directory, with other files of its collections. */
+export async function workspaceWith(
+  session: Session,
+  dir: string,
+  collectionDirs: ReadonlyMap<string, string>,
+): Promise<Workspace> {
+  return openWith(session, dir, { collectionDirs });
+}
+
+async function openWith(
+  session: Session,
+  dir: string,
+  settings: Omit<WorkspaceOptions, 'env' | 'gitDir'>,
+): Promise<Workspace> {
   const { openWorkspace } = await import('@lkt/pkg');
   return openWorkspace(dir, {
     env: session.environment.variables,
     gitDir: async (url, commit) => collectionCheckout(session, url, commit),
-    buildYml,
-    dockerfile,
+    ...settings,
   });
 }
 

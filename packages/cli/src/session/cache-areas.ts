@@ -4,6 +4,9 @@ import { DATABASE_DIRECTORY } from './vulnerability-databases.ts';
 /** Directory of TUF metadata in the store. */
 export const TUF_DIRECTORY = 'tuf';
 
+/** Directory of the commits of collections in the store. */
+export const COLLECTION_DIRECTORY = 'collections';
+
 /** Returns every area of the store that packages of lkt keep beside its blobs. */
 export async function cacheAreas(): Promise<readonly CacheArea[]> {
   const [
@@ -19,7 +22,10 @@ export async function cacheAreas(): Promise<readonly CacheArea[]> {
     import('@lkt/image'),
     import('@lkt/server'),
   ]);
-  const vulns = directoryArea('vulns', DATABASE_DIRECTORY, false);
-  const tuf = directoryArea('tuf', TUF_DIRECTORY, false);
-  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea, vulns, tuf];
+  const own = [
+    directoryArea('vulns', DATABASE_DIRECTORY, false),
+    directoryArea('tuf', TUF_DIRECTORY, false),
+    directoryArea('collections', COLLECTION_DIRECTORY, false),
+  ];
+  return [...buildCacheAreas, ...packageCacheAreas, ...imageCacheAreas, nxCacheArea, ...own];
 }

@@ -10,6 +10,8 @@ import { algorithmOf } from '../objects.ts';
 
 /** Maximum size of a fetched repository. */
 export const MAX_REPOSITORY_BYTES: number = 16 * 2 ** 30;
+/** The protocols by which lkt fetches. */
+export const PROTOCOLS: readonly string[] = ['https', 'http', 'ssh', 'git'];
 const SIZE_CHECK_MS = 500;
 
 /**

@@ -11,9 +11,10 @@ import {
   writeLayer,
 } from '@lkt/oci';
 import type { Environment } from '../command.ts';
-import { BareRepository } from './bare-repository.ts';
+import { BareRepository, PROTOCOLS } from './bare-repository.ts';
 import { CatFile } from './cat-file.ts';
 import { type GitCheckout, CommitFiles, readCommit } from './commit-files.ts';
+import { commitsOf } from './resolve-ref.ts';
 import { submoduleUrl } from './submodules.ts';
 
 /** A limit, because a repository can be its own submodule. */
@@ -116,7 +117,7 @@ export class GitFetcher implements AsyncDisposable {
         `the repository has more than ${MAX_SUBMODULES} submodules`,
       );
     const repository = new BareRepository(join(this.#directory, String(this.#count)), this.#env, {
-      protocols: ['https', 'http', 'ssh', 'git'],
+      protocols: PROTOCOLS,
       signal: this.#signal,
     });
     await repository.init(commit);
@@ -180,24 +181,8 @@ async function checkRef(
   ref: string,
   commit: string,
 ): Promise<void> {
-  const names = ref.startsWith('refs/') ? [ref] : [`refs/tags/${ref}`, `refs/heads/${ref}`];
-  const wanted = names.flatMap((name) => [name, `${name}^{}`]);
-  const answer = await repository.run(['ls-remote', '--quiet', '--', remote, ...wanted]);
-  const found = new Map<string, string>();
-  for (const line of answer.toString('latin1').split('\n')) {
-    const [id = '', name = ''] = line.split('\t');
-    if (name !== '') found.set(name, id);
-  }
-  const commits = names.flatMap((name) => {
-    // For an annotated tag, the commit it points to.
-    const id = found.get(`${name}^{}`) ?? found.get(name);
-    return id === undefined ? [] : [id];
-  });
+  const commits = await commitsOf(repository, remote, ref);
   if (commits.includes(commit)) return;
-  if (commits.length === 0)
-    throw new LktError('NOT_FOUND', `${remote} has no branch or tag ${ref}`, {
-      fix: 'list them with: git ls-remote',
-    });
   throw new LktError(
     'DIGEST_MISMATCH',
     `${ref} of ${remote} is ${commits.join(' and ')}, not ${commit}`,
@@ -206,3 +191,5 @@ async function checkRef(
     },
   );
 }
+
+export { resolveRef } from './resolve-ref.ts';

@@ -1,4 +1,3 @@
-import { join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
 import {
@@ -19,7 +18,6 @@ import {
 } from '@lkt/pkg';
 import type { AdvisoryIndex } from '@lkt/vulns';
 import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-config.ts';
-import { lockPathOf } from '../config/lock.ts';
 import {
   findKernelUpdate,
   kernelSource,
@@ -27,7 +25,7 @@ import {
   type UpdatedKernel,
   updateKernel,
 } from '../kernel-update.ts';
-import { filesOf, otherPins, writePins } from '../pin.ts';
+import { otherPins, pinnedFiles, writePins } from '../pin.ts';
 import { SavedFiles } from './saved-files.ts';
 import { describeChanges, type UpdatedPackage } from './updated-packages.ts';
 
@@ -106,15 +104,13 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     left: leftOf(available, locks, kernel?.update, isSecurityOnly),
   };
   if (isDryRun) return report;
-  const files = filesOf(loaded).map(({ file }) => file);
+  const targets = { packages: affected, configs: options.configs, set };
   const saved = await SavedFiles.read([
     ...locks.map(({ path }) => path),
-    ...affected.flatMap((item) => [
-      join(item.dir, workspace.buildYml),
-      join(item.dir, item.dockerfile),
-      ...item.arches.map((architecture) => lockPath(item, { os: 'linux', architecture })),
-    ]),
-    ...files.flatMap(({ absolute }) => [absolute, lockPathOf(absolute)]),
+    ...affected.flatMap((item) =>
+      item.arches.map((architecture) => lockPath(item, { os: 'linux', architecture })),
+    ),
+    ...(await pinnedFiles(workspace, targets)),
   ]);
   try {
     return { ...report, ...(await apply({ locks, kernel, affected, loaded }, options)) };

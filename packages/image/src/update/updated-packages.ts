@@ -38,14 +38,14 @@ interface Change {
 }
 
 /**
- * Describes the changes of locks by source package and versions, sorted. The store must have the
- * new .debs.
+ * Describes the changes of locks by source package and versions, sorted.
  * @param available the newer versions in the archive before the update
+ * @param store has the new .debs; without it, no changelog is read
  */
 export async function describeChanges(
   locks: readonly ResolvedLock[],
   available: readonly LockUpdates[],
-  store: Store,
+  store: Store | undefined,
   advisories: AdvisoryIndex | undefined,
 ): Promise<readonly UpdatedPackage[]> {
   const security = new Set(
@@ -91,10 +91,10 @@ function sourceOf(item: LockedPackage | undefined): string {
 
 async function vulnerabilitiesOf(
   changes: readonly Change[],
-  store: Store,
+  store: Store | undefined,
   advisories: AdvisoryIndex | undefined,
 ): Promise<readonly FixedVulnerability[] | undefined> {
-  const named = await changelogVulnerabilities(changes, store);
+  const named = store && (await changelogVulnerabilities(changes, store));
   const [change] = changes;
   if (named === undefined && (advisories === undefined || change?.from === undefined))
     return undefined;

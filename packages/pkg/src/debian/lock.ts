@@ -91,6 +91,48 @@ export async function resolvePackage(
   return locks;
 }
 
+/**
+ * Compares the lock files of two versions of a package.
+ * @param before undefined for a new package
+ * @param after undefined for a removed package
+ * @returns the locks with changes; those of a removed package have its earlier text
+ */
+export async function compareLocks(
+  before: Package | undefined,
+  after: Package | undefined,
+  displayPath: (path: string) => string,
+): Promise<readonly ResolvedLock[]> {
+  const old = await existingLocks(before, displayPath);
+  const now = await existingLocks(after, displayPath);
+  const changed: ResolvedLock[] = [];
+  for (const architecture of new Set([...old.keys(), ...now.keys()])) {
+    const was = old.get(architecture);
+    const is = now.get(architecture);
+    const found = is ?? was;
+    if (found === undefined) continue;
+    const change = difference(was?.lock.packages ?? [], is?.lock.packages ?? []);
+    if (change.added.length + change.removed.length + change.changed.length === 0) continue;
+    const report = { file: displayPath(found.path), ...change };
+    changed.push({ ...found, text: formatLock(found.lock), report });
+  }
+  return changed;
+}
+
+/** Returns the valid lock files of a package by architecture. */
+async function existingLocks(
+  item: Package | undefined,
+  displayPath: (path: string) => string,
+): Promise<ReadonlyMap<string, Pick<ResolvedLock, 'item' | 'lock' | 'path'>>> {
+  const found = new Map<string, Pick<ResolvedLock, 'item' | 'lock' | 'path'>>();
+  if (item?.debian === undefined) return found;
+  for (const platform of allPlatforms(item)) {
+    const path = lockPath(item, platform);
+    const lock = await readExisting(path, displayPath(path));
+    if (lock !== undefined) found.set(platform.architecture, { item, lock, path });
+  }
+  return found;
+}
+
 /** @throws CONFIG_INVALID for a package without `debian` block */
 export function requireDebian(item: Package): void {
   if (item.debian !== undefined) return;

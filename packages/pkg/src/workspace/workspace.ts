@@ -35,6 +35,8 @@ export interface WorkspaceOptions {
   readonly env: Environment;
   /** Returns a directory with the files of a commit, for a collection in git. */
   readonly gitDir?: (url: string, commit: string) => Promise<string>;
+  /** Directories that replace the sources of collections of the workspace, by their names. */
+  readonly collectionDirs?: ReadonlyMap<string, string>;
   readonly buildYml?: string;
   /**
    * Read only the packages that `packageAt` returns, unless there are collections. No other is
@@ -219,12 +221,15 @@ export class Workspace {
     from: string,
     parents: readonly string[],
   ): Promise<Collection> {
-    const { gitDir = noGit } = this.#options;
-    const root = await collectionDir(one, from, gitDir);
+    const { gitDir = noGit, collectionDirs } = this.#options;
+    const given = collectionDirs?.get(name);
+    const root =
+      given === undefined ? await collectionDir(one, from, gitDir) : await realpath(given);
     if (parents.includes(root))
       throw one.at.error('the collection contains itself', { fix: 'remove it' });
     const displayPath = (path: string): string => this.displayPath(path);
-    const gitTop = one.source.kind === 'path' ? await findTop(this.git, root) : undefined;
+    const isPath = given === undefined && one.source.kind === 'path';
+    const gitTop = isPath ? await findTop(this.git, root) : undefined;
     const spec = readWorkspaceFile(root, displayPath);
     const collection = new Collection(name, {
       root,

@@ -70,6 +70,9 @@ const ORDER = [
   'checks',
   'compiled',
   'downloads',
+  'collections',
+  'vulns',
+  'tuf',
   'unreferenced',
   'temporary',
 ];

@@ -2,7 +2,6 @@ import { relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { UpdateReport } from '@lkt/image';
 import type { Package, Workspace } from '@lkt/pkg';
-import type { AdvisoryIndex } from '@lkt/vulns';
 import { LktCommand } from '../../command.ts';
 import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { builderFlags, packageSourceFlags } from '../../flags/package.ts';
@@ -19,7 +18,7 @@ import { readConfigFiles } from '../../session/config-file.ts';
 import { openRegistries, tagSource } from '../../session/registries.ts';
 import type { Session } from '../../session/session.ts';
 import { runTest } from '../../session/test-command.ts';
-import { loadDatabases } from '../../session/vulnerability-databases.ts';
+import { knownAdvisories } from '../../session/vulnerability-databases.ts';
 
 export class Update extends LktCommand {
   static override summary = "Update locks, kernel and pins to Debian's newest packages";
@@ -79,7 +78,7 @@ Prints what changed, what it fixes, and changed privileges of containers. If a b
       isDryRun: flags['dry-run'],
       isExcluded,
       resolveTag: tagSource(registry, session.signal)?.resolve,
-      advisories: await advisoriesOf(session, flags.db ?? []),
+      advisories: await knownAdvisories(session, flags.db ?? []),
       test: async () => {
         for (const command of flags.test ?? []) await runTest(session, command, workspace.root);
       },
@@ -112,23 +111,6 @@ function exclusion(
         fix: 'name a package directory, or one above packages',
       });
   return (item) => dirs.some((path) => isBelow(item, path));
-}
-
-/** Reads the given databases, or those that were fetched. */
-async function advisoriesOf(
-  session: Session,
-  paths: readonly string[],
-): Promise<AdvisoryIndex | undefined> {
-  const { AdvisoryIndex } = await import('@lkt/vulns');
-  const advisories = new AdvisoryIndex();
-  try {
-    await loadDatabases(session, paths, advisories);
-    return advisories;
-  } catch (error) {
-    if (paths.length === 0 && error instanceof LktError && error.code === 'NOT_FOUND')
-      return undefined;
-    throw error;
-  }
 }
 
 /** Compares the containers of all configs that the update pinned. */

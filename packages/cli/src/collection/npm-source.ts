@@ -1,0 +1,174 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { lstat, mkdir, readFile, realpath } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { isErrno, LktError, readJson } from '@lkt/core';
+import type { Session } from '../session/session.ts';
+import type { Named, NewSource } from './new-source.ts';
+
+/** Flags that run no scripts of packages, and send no other requests than needed. */
+const QUIET: readonly string[] = [
+  '--ignore-scripts',
+  '--no-audit',
+  '--no-fund',
+  '--loglevel=error',
+];
+
+const VERSION = /^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/;
+
+/** Returns another version of an npm package: the newest, or the one that is wanted. */
+export async function npmSource(
+  session: Session,
+  { collection, root, to, temporary }: Named,
+  name: string,
+): Promise<NewSource> {
+  const project = await projectOf(root, name);
+  const from = await versionIn(collection.root);
+  const wanted = to ?? 'latest';
+  if (!/^[\w.+-]+$/.test(wanted))
+    throw new LktError('USAGE_INVALID', `"${wanted}" is not a version of an npm package`, {
+      fix: 'write a version such as 1.2.3, or a tag such as latest',
+    });
+  const npm = async (...words: readonly string[]): Promise<string> => run(session, project, words);
+  const found = parse(await npm('view', `${name}@${wanted}`, 'version', '--json'), name);
+  const version = typeof found === 'string' ? found : '';
+  if (!VERSION.test(version))
+    throw new LktError('NOT_FOUND', `npm has no version ${wanted} of ${name}`, {
+      fix: `list them: npm view ${name} versions`,
+    });
+  const files = ['package.json', 'package-lock.json'].map((file) => join(project, file));
+  const undo = async (): Promise<void> => void (await npm('install', ...QUIET));
+  if (version === from)
+    return { from, to: version, dir: undefined, files, apply: async () => undefined, undo };
+  const { dir, integrity } = await unpack(npm, name, version, temporary);
+  const apply = async (): Promise<void> => {
+    const exact = (await isExact(project, name)) ? ['--save-exact'] : [];
+    await npm('install', ...QUIET, ...exact, `${name}@${version}`);
+    const now = await lockedIntegrity(project, name);
+    if (now !== integrity)
+      throw new LktError(
+        'DIGEST_MISMATCH',
+        `npm installed other files of ${name}@${version} than those that were compared`,
+        { fix: 'run the command again' },
+      );
+  };
+  return { from, to: version, dir, files, apply, undo };
+}
+
+type Npm = (...words: readonly string[]) => Promise<string>;
+
+/** Downloads a version and unpacks it with npm, which verifies it. */
+async function unpack(
+  npm: Npm,
+  name: string,
+  version: string,
+  temporary: string,
+): Promise<{ readonly dir: string; readonly integrity: string }> {
+  const packed = parse(
+    await npm('pack', `${name}@${version}`, '--json', '--pack-destination', temporary, ...QUIET),
+    name,
+  );
+  const [{ filename = '', integrity = '' } = {}] = packed as readonly {
+    readonly filename?: string;
+    readonly integrity?: string;
+  }[];
+  const prefix = join(temporary, 'unpacked');
+  await mkdir(prefix);
+  const tarball = join(temporary, basename(filename));
+  await npm(
+    'install',
+    '--prefix',
+    prefix,
+    '--no-save',
+    '--no-package-lock',
+    '--offline',
+    ...QUIET,
+    tarball,
+  );
+  return { dir: await realpath(join(prefix, 'node_modules', name)), integrity };
+}
+
+/**
+ * Returns the directory of the package.json that installs a package.
+ * @throws LktError UNSUPPORTED for a link, whose directory somebody else updates
+ */
+async function projectOf(root: string, name: string): Promise<string> {
+  for (let dir = root; ; dir = dirname(dir)) {
+    const found = await lstat(join(dir, 'node_modules', name)).catch((error: unknown) => {
+      if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+      throw error;
+    });
+    if (found?.isSymbolicLink() === true)
+      throw new LktError('UNSUPPORTED', `node_modules/${name} is a link`, {
+        fix: 'update the directory that it leads to',
+      });
+    if (found !== undefined) return dir;
+    if (dirname(dir) === dir) throw new Error(`${name} is not installed`);
+  }
+}
+
+async function versionIn(dir: string): Promise<string> {
+  const { version } = await json(join(dir, 'package.json'));
+  return typeof version === 'string' ? version : 'of an unknown version';
+}
+
+/** Reports whether package.json names one version. */
+async function isExact(project: string, name: string): Promise<boolean> {
+  const { dependencies, devDependencies } = await json(join(project, 'package.json'));
+  const listed = { ...record(dependencies), ...record(devDependencies) };
+  return VERSION.test(String(listed[name] ?? ''));
+}
+
+async function lockedIntegrity(project: string, name: string): Promise<unknown> {
+  const { packages } = await json(join(project, 'node_modules/.package-lock.json'));
+  return record(record(packages)[`node_modules/${name}`])['integrity'];
+}
+
+async function json(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const what = `${path} is not valid JSON`;
+  return readJson(await readFile(path), record, { code: 'CONFIG_INVALID', what });
+}
+
+function record(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function parse(output: string, name: string): unknown {
+  const options = {
+    code: 'NETWORK_FAILED',
+    what: `npm says something unexpected of ${name}`,
+  } as const;
+  return readJson(Buffer.from(output), (value) => value, options);
+}
+
+/** @throws LktError TOOL_MISSING, NOT_FOUND, NETWORK_FAILED */
+async function run(
+  { environment, signal }: Session,
+  cwd: string,
+  words: readonly string[],
+): Promise<string> {
+  const child = spawn('npm', words, {
+    cwd,
+    env: { ...environment.variables, npm_config_update_notifier: 'false' },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+  });
+  try {
+    const [stdout, stderr, [exit]] = await Promise.all([
+      text(child.stdout),
+      text(child.stderr),
+      once(child, 'close') as Promise<[number]>,
+    ]);
+    if (exit === 0) return stdout;
+    const detail = stderr.trim().split('\n').slice(0, 10).join('\n');
+    const code = /\bE404\b|ETARGET/.test(stderr) ? 'NOT_FOUND' : 'NETWORK_FAILED';
+    throw new LktError(code, `npm ${words[0] ?? ''} failed`, { detail });
+  } catch (error) {
+    if (!isErrno(error, 'ENOENT')) throw error;
+    throw new LktError('TOOL_MISSING', 'npm is not installed', {
+      cause: error,
+      fix: 'apt-get install npm',
+    });
+  }
+}
