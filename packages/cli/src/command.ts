@@ -148,6 +148,12 @@ export abstract class LktCommand {
     if (!this.jsonEnabled()) print(`${text}\n`);
   }
 
+  /** The words after the first `--`. */
+  protected get wordsAfterDashes(): readonly string[] {
+    const stop = this.words.indexOf('--');
+    return stop === -1 ? [] : this.words.slice(stop + 1);
+  }
+
   protected jsonEnabled(): boolean {
     const stop = this.words.indexOf('--');
     return this.words.slice(0, stop === -1 ? undefined : stop).includes('--json');

@@ -10,7 +10,7 @@ import { printableJson } from './output/printable.ts';
 exitOnClosedPipe();
 
 const [, , topic] = process.argv;
-const composes = topic === 'build' || topic === 'verify';
+const composes = ['build', 'dev', 'run', 'test', 'verify'].includes(topic ?? '');
 applyMemoryPolicy(composes ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
 
 /** Resolves when the command has ended and its output is written; never rejects. */

@@ -36,7 +36,7 @@ export type LktErrorCode =
   | 'RUN_FAILED' // the virtual machine did not behave as expected
   | 'SIGNATURE_INVALID' // a signature is missing, wrong or not trusted
   | 'TAG_TAKEN' // a registry tag already refers to another image
-  | 'TEST_FAILED' // a command that tests an update failed
+  | 'TEST_FAILED' // a check of an image, or the command that tests an update, failed
   | 'TOOL_MISSING' // a required program is not installed on the host
   | 'TREE_CONFLICT' // two parts of an image need different files at the same path
   | 'UNSUPPORTED' // the input is valid, but this version does not support it

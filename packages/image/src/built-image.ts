@@ -2,6 +2,7 @@ import type { ActionInputs, BuiltPackage } from '@lkt/pkg';
 import type { ImageAudit } from './audit/audit-hook.ts';
 import type { TrustedImage } from './trust/check-images.ts';
 import type { OutputFile } from './output/write.ts';
+import type { ServicePort } from './tree/ports.ts';
 
 export interface ComposedImage {
   readonly files: readonly OutputFile[];
@@ -16,6 +17,10 @@ export interface ComposedImage {
   readonly warnings: readonly string[];
   /** Permissions of containers beyond the defaults, such as `services/docker: mount`. */
   readonly allowances: readonly string[];
+  /** Names of the services. */
+  readonly services: readonly string[];
+  /** Ports on which the services listen. */
+  readonly ports: readonly ServicePort[];
   /** Undefined without an audit hook. */
   readonly audit?: ImageAudit;
 }

@@ -7,7 +7,15 @@ import { KnownFiles } from './output/known-files.ts';
 /** The result of `buildImage` as stored in the action cache. */
 export interface CachedImage extends Pick<
   BuiltImage,
-  'files' | 'minimumMemory' | 'policies' | 'trust' | 'audit' | 'warnings' | 'allowances'
+  | 'files'
+  | 'minimumMemory'
+  | 'policies'
+  | 'trust'
+  | 'audit'
+  | 'warnings'
+  | 'allowances'
+  | 'services'
+  | 'ports'
 > {
   /** Names of the packages in the image. */
   readonly packages: readonly string[];
@@ -16,7 +24,8 @@ export interface CachedImage extends Pick<
 
 /** Returns the part of a result that the action cache keeps. */
 export function toCachedImage(image: BuiltImage): CachedImage {
-  const { files, minimumMemory, policies, trust, audit, warnings, allowances } = image;
+  const { files, minimumMemory, policies, trust, audit, warnings, allowances, services, ports } =
+    image;
   return {
     packages: image.packages.map(({ item }) => item.name),
     files,
@@ -27,6 +36,8 @@ export function toCachedImage(image: BuiltImage): CachedImage {
     audit,
     warnings,
     allowances,
+    services,
+    ports,
   };
 }
 

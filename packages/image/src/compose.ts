@@ -88,6 +88,8 @@ export async function composeConfig(
         pcr11: uki?.pcr11,
         warnings: missingKeys(config, plan.root),
         allowances: await allowancesOf(plan.root),
+        services: config.services.map(({ name }) => name),
+        ports: plan.ports,
       };
     } catch (error) {
       if (!(error instanceof DamagedFile)) throw error;

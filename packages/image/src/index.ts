@@ -27,6 +27,7 @@ export {
 export { formatLock, isLockPath, type LockFile, lockPathOf, lockSchema } from './config/lock.ts';
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { checkoutConfigs } from './config/checkout-configs.ts';
+export { type MachineCheck, type MachineTest } from './config/tests.ts';
 export { pinnedReference } from './config/pinned-reference.ts';
 export { type ImageReference } from './config/reference.ts';
 export { type Graph, type GraphEdge, type GraphNode, readGraph } from './graph.ts';
@@ -60,6 +61,7 @@ export { pin, pinnedFiles, type PinTargets } from './pin.ts';
 export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';
+export { type ServicePort } from './tree/ports.ts';
 export { update, type UpdateOptions, type UpdateReport } from './update/update.ts';
 export {
   describeChanges,

@@ -24,6 +24,7 @@ import { MemoryEntries } from './tree/memory.ts';
 import { mergeParts, type Root } from './tree/merge.ts';
 import type { Packing } from './tree/packed-files.ts';
 import type { Part } from './tree/part.ts';
+import { type ServicePort, servicePorts } from './tree/ports.ts';
 import { type SourceImage, SourceImages } from './tree/source-image.ts';
 import { volumeParts } from './tree/volumes.ts';
 
@@ -62,6 +63,8 @@ export interface Plan {
   readonly root: Root;
   /** All images that it is made from. */
   readonly images: readonly SourceImage[];
+  /** Ports on which the services listen. */
+  readonly ports: readonly ServicePort[];
   /** Text of the manifest file. */
   readonly manifest: string;
   /** SBOMs by format, in the order of the options. */
@@ -182,6 +185,7 @@ export async function planConfig(
     bootLoader,
     root,
     images: [...images.all],
+    ports: await servicePorts(config, images),
     manifest: manifestOf(root),
     sboms,
     cache,

@@ -21,4 +21,8 @@ export { parsePublishedPort, type PublishedPort, resolveHostPort } from './publi
 export { bootCmdline, type DetachedFiles } from './qemu.ts';
 export { BootRecorder, type Timeline, type TimelineStep } from './timeline.ts';
 export { parseTimeline } from './parse-timeline.ts';
+export { followConsoleLog, readConsoleLog } from './records/console-log.ts';
+export { stateOf } from './records/process-id.ts';
+export { type MachineRecord, MachineRecords, type OpenRecord } from './records/records.ts';
+export { announcedHostKey, knownHost, sshAnswers } from './records/ssh-server.ts';
 export { toolMissing } from './tool.ts';

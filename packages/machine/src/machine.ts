@@ -40,7 +40,11 @@ export interface MachineOptions extends Partial<Omit<Hardware, 'files'>> {
   readonly acceleratorCache?: string;
   /** QEMU program; default: `qemu-system-x86_64`. */
   readonly qemu?: string;
-  readonly onStart?: (started: StartedMachine) => void;
+  readonly onStart?: (started: StartedMachine) => void | Promise<void>;
+  /** Receives the guest's console output, before `console` does. */
+  readonly onOutput?: (chunk: Uint8Array) => void;
+  /** Presses the power button when it aborts. */
+  readonly powerButton?: AbortSignal;
   readonly signal?: AbortSignal;
 }
 
@@ -89,7 +93,7 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   for (const port of options.publish ?? []) publish.push(await resolveHostPort(port));
   for (const disk of disks) await ensureDisk(disk);
   await using efi = await efiOf(files);
-  options.onStart?.({ accelerator, publish });
+  await options.onStart?.({ accelerator, publish });
   const hardware = { files, memory, cpus, publish, disks, network };
   const args = qemuArguments({ ...hardware, efi: efi.firmware, accelerator: accelerator.name });
   const started = performance.now();
@@ -216,6 +220,8 @@ async function supervise(
   options.signal?.addEventListener('abort', interrupted);
   // An earlier abort fires no event.
   if (options.signal?.aborted === true) interrupted();
+  const pressed = (): void => qmp.powerDown();
+  options.powerButton?.addEventListener('abort', pressed);
   if (options.timeoutMs !== undefined) later(options.timeoutMs, () => end('timeout'));
   child.stderr?.on('data', (chunk: Buffer) => {
     errors = (errors + chunk.toString()).slice(-4096);
@@ -227,6 +233,7 @@ async function supervise(
   const pumped = pump(child.stdout as Readable, options.console, (chunk) => {
     watch.push(chunk);
     reporter?.push(chunk);
+    options.onOutput?.(chunk);
     if (options.expect !== undefined && options.expect.length > 0 && watch.missing.length === 0)
       // The expected text may be in the line that ends the boot: wait for its end.
       if (reporter?.isOpen === true) later(LINE_GRACE_MS, () => end('expected'));
@@ -241,6 +248,7 @@ async function supervise(
     for (const timer of timers) clearTimeout(timer);
     reporter?.stop();
     options.signal?.removeEventListener('abort', interrupted);
+    options.powerButton?.removeEventListener('abort', pressed);
     child.kill('SIGKILL');
   }
 }

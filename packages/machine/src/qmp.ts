@@ -10,6 +10,8 @@ export interface QmpEvents {
 export interface Qmp {
   /** Asks QEMU to flush its disks and exit. */
   quit(): void;
+  /** Presses the power button of the guest. */
+  powerDown(): void;
 }
 
 const MAX_LINE_CHARS = 1024 * 1024;
@@ -32,7 +34,7 @@ export function openQmp(socket: Duplex, events: QmpEvents): Qmp {
     if (socket.writable) socket.write(`${JSON.stringify({ execute: command })}\n`);
   };
   say('qmp_capabilities');
-  return { quit: () => say('quit') };
+  return { quit: () => say('quit'), powerDown: () => say('system_powerdown') };
 }
 
 function handle(line: string, events: QmpEvents): void {

@@ -41,7 +41,9 @@ function oneImage(
   const build = `image-build--${name}`;
   const packages = (inputs?.uses ?? []).flatMap((use) => projects.get(use.package.name) ?? []);
   const files = filesOf(inputs ?? { files: [join(root, file)], sources: [] }, root);
-  const texts = expect.flatMap((text) => ['--expect', text]);
+  const ready = expect.flatMap((text) => ['--ready', text]);
+  const limits = [...ready, '--boot-timeout', `${timeout}s`];
+  const results = `${prefix}-junit.xml`;
   return {
     [build]: runTarget(
       `Build the image of ${file}`,
@@ -63,13 +65,13 @@ function oneImage(
       dependsOn: [build],
     }),
     [`image-test--${name}`]: runTarget(
-      `Boot the image of ${file} until its console shows the expected texts`,
+      `Boot the image of ${file} and run its tests`,
       lkt,
-      ['run', prefix, ...texts, '--timeout', String(timeout)],
+      ['test', '--layouts', layouts, '--dir', dir, ...limits, '--junit', results, file],
       {
         cache: true,
-        inputs: [...NO_NPM_PACKAGES, { dependentTasksOutputFiles: '**/*' }],
-        outputs: [],
+        inputs: [...files, ...NO_NPM_PACKAGES, { dependentTasksOutputFiles: '**/*' }],
+        outputs: [`{workspaceRoot}/${results}`],
         dependsOn: [build],
       },
     ),

@@ -16,11 +16,11 @@ export interface LktOptions {
   /** Directory for images, each in a directory of its name; default: `out`. */
   readonly out?: string;
   /**
-   * Texts that the console must show for the test of an image to pass; default: the last message of
+   * Texts on the console that end the boot in the test of an image; default: the last message of
    * lkt's init.
    */
   readonly expect?: readonly string[];
-  /** Time limit of the test in seconds; default: 300. */
+  /** Time limit of that boot in seconds; default: 300. */
   readonly timeout?: number;
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -119,17 +120,70 @@ describe('minimal.yml', () => {
 describe('sshd.yml', () => {
   let guest: Guest;
   let report: ProbeReport;
+  const env = { HOME: home, XDG_RUNTIME_DIR: join(dir, 'runtime') };
+  /** Runs `lkt ssh` with the key of the home directory. */
+  const login = async (...words: readonly string[]): Promise<Done> =>
+    lkt(['ssh', '--identity', join(home, '.ssh/id_ed25519'), ...words], { env });
 
   beforeAll(async () => {
-    const done = await build('sshd');
-    expect(done.status, done.stderr).toBe(0);
-    guest = await boot(join(dir, 'sshd'));
+    const config = join(root, 'examples/sshd.yml');
+    // The server announces its host key on the console.
+    const more = join(dir, 'console.yml');
+    const [, cmdline = ''] =
+      /cmdline: >-\n((?: {4}.*\n)+)/.exec(readFileSync(config, 'utf8')) ?? [];
+    writeFileSync(more, `kernel:\n  cmdline: >-\n    lkt.logs.console=all\n${cmdline}`);
+    const args = [probe, more, '--dir', dir];
+    guest = await boot(config, args, { env });
     await guest.until('=== END');
     report = probeReport(guest.console());
-    for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
-      await sleep(500);
+    await guest.until('log in: lkt ssh console');
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
+
+  test('is found by lkt ssh, which exits with the status of the command', async () => {
+    const done = await login('--', 'id -u; exit 7');
+    expect(done, done.stderr).toMatchObject({ status: 7, stdout: '0\n' });
+    expect((await login('console', '--', 'uname')).stdout).toBe('Linux\n');
+    const known = readdirSync(join(env.XDG_RUNTIME_DIR, 'lkt/machines'));
+    expect(known).toHaveLength(1);
+  });
+
+  test('has the host key that its console announced, or lkt ssh refuses it', async () => {
+    const [, fingerprint = ''] = /^sshd: sshd: host key (\S+)\r?$/m.exec(guest.console()) ?? [];
+    const [record = ''] = readdirSync(join(env.XDG_RUNTIME_DIR, 'lkt/machines'));
+    const machine = join(env.XDG_RUNTIME_DIR, 'lkt/machines', record);
+    const hosts = join(machine, 'known_hosts');
+    const [, , key = ''] = readFileSync(hosts, 'utf8').split(' ');
+    const hash = createHash('sha256').update(Buffer.from(key, 'base64')).digest('base64');
+    expect(`SHA256:${hash.replace('=', '')}`).toBe(fingerprint);
+    // Another announcement, before the first login.
+    rmSync(hosts);
+    const log = join(machine, 'console.log');
+    const console = readFileSync(log, 'latin1');
+    writeFileSync(log, console.replaceAll(fingerprint, `SHA256:${'A'.repeat(43)}`), 'latin1');
+    const refused = await login('--', 'true');
+    expect(refused.status).toBe(1);
+    expect(refused.stderr).toContain('has another host key than its console announced');
+    writeFileSync(log, console, 'latin1');
+    // Another key than that of the first login.
+    const other = readFileSync(join(makeHome(join(dir, 'other')), '.ssh/id_ed25519.pub'), 'utf8');
+    writeFileSync(hosts, `${record} ${other}`);
+    expect((await login('--', 'true')).status).toBe(255);
+    rmSync(hosts);
+    expect((await login('--', 'true')).status).toBe(0);
+  });
+
+  test('shows its console, and the log of a service, by lkt logs', async () => {
+    const whole = await lkt(['logs'], { env });
+    expect(whole.stdout).toMatch(/^lkt: boot complete \d/m);
+    const of = await lkt(['logs', 'console', 'sshd'], { env });
+    expect(of.stdout).toMatch(/^lkt: service sshd starts \d/m);
+    expect(of.stdout).toMatch(/^sshd: host key SHA256:/m);
+    expect(of.stdout).not.toMatch(/dhcp|probe/);
+    const missing = await lkt(['logs', 'console', 'web'], { env });
+    expect(missing.status).toBe(1);
+    expect(missing.stderr).toMatch(/no service web\n {2}its services: dhcp, sshd, probe\n/);
+  });
 
   test('accepts the key of the config', () => {
     const done = ssh(guest.port, home, 'id -u; uname -s');

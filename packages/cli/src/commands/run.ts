@@ -2,12 +2,14 @@ import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
-import type { Disk, MachineOptions } from '@lkt/machine';
+import type { Disk, MachineOptions, MachineRecord } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
-import { noop, unsupported, warnIgnored } from '../flags/linuxkit.ts';
+import { bootedBuildFlags, type BootedBuildFlags } from '../flags/build.ts';
+import { machineFlags } from '../flags/machine.ts';
+import { noop, unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
 import {
   choiceFlag,
-  Flags,
+  grouped,
   listFlag,
   requiredArgs,
   switchFlag,
@@ -15,7 +17,18 @@ import {
 } from '../flags/options.ts';
 import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
 import { mebibytesOf } from '../flags/sizes.ts';
+import {
+  type BootableImage,
+  buildBootable,
+  builtBefore,
+  minimumMemory,
+  namesConfigs,
+  servicePublications,
+} from '../machines/image-source.ts';
+import { runRecorded } from '../machines/recorded-run.ts';
+import { buildReport } from '../output/build-report.ts';
 import { BOOT_FORMS, openTimelines } from '../output/timeline-files.ts';
+import type { Session } from '../session/session.ts';
 
 /** LinuxKit's other backends, with what to do instead. */
 const BACKENDS: ReadonlyMap<string, string> = new Map([
@@ -39,26 +52,25 @@ export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
   static override description = `The image is one of these:
 
+- a config, or several to merge: lkt builds it as "lkt build --dir out" does, and forwards a free port of this machine to each port on which its services listen (EXPOSE in their Dockerfiles)
 - PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline
 - a root disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with its kernel and command line; PREFIX selects it if there is no initrd
 - a bootable disk (NAME-efi.img, NAME.qcow2, …), ISO image or EFI program (NAME.efi), with the firmware it is made for
 
-The guest writes to its boot disk. The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json there is no input, and Ctrl-C ends the machine.
+"lkt ssh" and "lkt logs" find the machine by its name while it runs. The guest writes to its boot disk. The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json there is no input, and Ctrl-C ends the machine.
 
 Exits with 0 when the machine powers off, restarts, or has shown every expected text; with 1 on a kernel panic, or if it ends or times out before that.`;
   static override examples = [
+    '<%= config.bin %> run images/my-os.yml',
     '<%= config.bin %> run sshd --publish 127.0.0.1:2222:22',
     '<%= config.bin %> run minimal --expect "lkt: boot complete" --timeout 120',
   ];
   static override args = {
-    prefix: requiredArgs('the image, as PREFIX or a file; may follow the word "qemu"'),
+    image: requiredArgs('a config, or the image as PREFIX or a file; may follow the word "qemu"'),
   };
   static override flags = {
-    mem: valueFlag('SIZE', 'memory; without unit in MiB', {
-      default: '1024',
-      aliases: ['memory'],
-    }),
-    cpus: Flags.integer({ summary: 'processors', default: 1, min: 1, max: 255, helpValue: 'N' }),
+    ...bootedBuildFlags,
+    ...machineFlags,
     publish: listFlag('[ADDR:]PORT:PORT[/udp]', 'forward a host port to the guest', {
       description:
         'Only this machine can connect unless an address is given. Host port 0 picks a free port and prints it.',
@@ -82,11 +94,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       allowNo: true,
     }),
     networking: choiceFlag(['user', 'none'], 'network of the guest', { default: 'user' }),
-    accel: choiceFlag(['auto', 'kvm', 'tcg'], 'accelerator: KVM, software, or KVM if available', {
-      default: 'auto',
-    }),
-    qemu: valueFlag('PROGRAM', 'QEMU program'),
-    ...imageArchFlag,
+    ...grouped('BUILD', imageArchFlag),
   };
 
   static override linuxkit = {
@@ -113,17 +121,22 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
         fix: instead,
       });
     const { args, flags } = await this.parse(Run);
-    const prefix = onlyImage(args.prefix);
     const timeoutMs = flags.timeout === undefined ? undefined : milliseconds(flags.timeout);
     const memory = mebibytesOf('--mem', flags.mem);
     requireAmd64(flags.arch, 'boots');
+    const words = withoutBackend(args.image);
+    if (!namesConfigs(words)) requireOne(words);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
     const machine = await import('@lkt/machine');
-    const publish = (flags.publish ?? []).map(machine.parsePublishedPort);
-    const disks = namedDisks((flags.disk ?? []).map(machine.parseDisk), cwd, prefix);
-    const medium = await machine.findBootMedium(resolve(cwd, prefix), flags.uefi);
-    const files = medium ?? (await machine.findBootFiles(resolve(cwd, prefix)));
+    const given = (flags.publish ?? []).map(machine.parsePublishedPort);
+    const parsedDisks = (flags.disk ?? []).map(machine.parseDisk);
+    const image = await this.#image(session, words, flags);
+    const { name, prefix, built } = image;
+    const disks = namedDisks(parsedDisks, cwd, prefix);
+    const publish = [...given, ...servicePublications(built?.ports ?? [], given)];
+    const medium = await machine.findBootMedium(prefix, flags.uefi);
+    const files = medium ?? (await machine.findBootFiles(prefix));
     const timelines = await openTimelines(flags.timeline ?? [], cwd, BOOT_FORMS);
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
@@ -139,7 +152,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       files,
       memory,
       cpus: flags.cpus,
-      publish,
+      publish: flags.networking === 'user' ? publish : given,
       disks,
       network: flags.networking === 'user',
       console: output,
@@ -152,41 +165,67 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       onTimeline: timelines?.write,
       qemu: flags.qemu,
       onStart: (started) => {
-        const { name, reason } = started.accelerator;
-        if (name === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);
+        const { name: accelerator, reason } = started.accelerator;
+        if (accelerator === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);
         for (const { address, hostPort, guestPort, protocol } of started.publish)
           say(`${address}:${hostPort} forwards to port ${guestPort} (${protocol}) of the machine`);
         if (!detached && process.stdin.isTTY) say('Ctrl-A x ends the machine');
       },
     };
     this.endProgress();
-    const minimumMemory =
-      'kind' in files || files.initrd === undefined ? 0 : await minimumOf(files.initrd);
+    const minimum = await minimumMemory(files);
+    const onRecord = (record: MachineRecord, ended: AbortSignal): void => {
+      if (!flags.quiet) void sayLogin(record, ended, say);
+    };
     try {
-      const result = await machine.runMachine({ ...options, minimumMemory });
+      const services = built?.services;
+      const recorded = { ...options, minimumMemory: minimum };
+      const result = await runRecorded(session, { name, services }, recorded, onRecord);
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
     } finally {
       await timelines?.finished();
       if (logStream !== undefined) await finished(logStream.end());
     }
   }
+
+  /** Returns the image that the command line names, and builds it from configs. */
+  async #image(
+    session: Session,
+    words: readonly string[],
+    flags: BootedBuildFlags,
+  ): Promise<BootableImage> {
+    if (!namesConfigs(words)) return builtBefore(session, words[0] ?? '', flags);
+    const image = await buildBootable(session, words, flags);
+    warn(session.reporter, image.built.warnings);
+    this.endProgress();
+    const lines = buildReport(image.built, session.environment.cwd);
+    if (!this.jsonEnabled()) process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    return image;
+  }
 }
 
-async function minimumOf(initrd: string): Promise<number> {
-  const { readInitrdInfo } = await import('@lkt/image');
-  return (await readInitrdInfo(initrd))?.minimumMemory ?? 0;
+/** Prints how to log in, once the machine's ssh server answers. */
+async function sayLogin(
+  { name, ports }: MachineRecord,
+  ended: AbortSignal,
+  say: (text: string) => void,
+): Promise<void> {
+  const { sshAnswers } = await import('@lkt/machine');
+  const server = ports.find(({ guestPort, protocol }) => guestPort === 22 && protocol === 'tcp');
+  if (server === undefined || !(await sshAnswers(server, ended))) return;
+  say(`log in: lkt ssh ${name}, or ssh -p ${server.hostPort} root@${server.address}`);
 }
 
-/**
- * Returns the image, without the backend that LinuxKit's command line names before it.
- * @throws LktError USAGE_INVALID
- */
-function onlyImage(words: readonly string[]): string {
-  const [first = '', second, ...more] = words;
-  if (second === undefined) return first;
-  if (first === 'qemu' && more.length === 0) return second;
+/** Returns the words without the backend that LinuxKit's command line names before the image. */
+function withoutBackend(words: readonly string[]): readonly string[] {
+  return words[0] === 'qemu' && words.length > 1 ? words.slice(1) : words;
+}
+
+/** @throws LktError USAGE_INVALID */
+function requireOne(words: readonly string[]): void {
+  if (words.length === 1) return;
   throw new LktError('USAGE_INVALID', `lkt runs one image at a time, not ${words.length}`, {
-    fix: 'give one PREFIX',
+    fix: 'give one PREFIX, or only configs',
   });
 }
 

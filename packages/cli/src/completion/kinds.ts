@@ -2,12 +2,12 @@ import type { CommandEntry } from '../help/table.ts';
 
 /**
  * Returns what a placeholder completes to: `CONFIG` a YAML file, `DIR` a directory, `FILE` and
- * `PREFIX` a file, others nothing.
+ * `IMAGE` a file, others nothing.
  */
 export function fileKind(placeholder: string): 'config' | 'directory' | 'file' | 'none' {
   if (placeholder === 'CONFIG') return 'config';
   if (/\bDIR\b|^DIR/.test(placeholder)) return 'directory';
-  return /^(FILE|PATH|PREFIX|PROGRAM)/.test(placeholder) ? 'file' : 'none';
+  return /^(FILE|IMAGE|PATH|PROGRAM)/.test(placeholder) ? 'file' : 'none';
 }
 
 /** Returns the subcommands of each topic; those of the first level under `''`. */

@@ -1,7 +1,19 @@
 /** The names of templates. */
-export const TEMPLATES = ['minimal', 'sshd'] as const;
-/** The systems of image configs: without a login, or with one over ssh. */
+export const TEMPLATES = ['minimal', 'sshd', 'containerd', 'web'] as const;
+/** The systems of image configs, as `TEMPLATE_SUMMARY` says. */
 export type Template = (typeof TEMPLATES)[number];
+
+/** The summary of the flag that chooses a template. */
+export const TEMPLATE_SUMMARY =
+  'system: without a login; with one over ssh; with containers that a login starts; or a web server';
+
+/** Reports whether the systems of a template have a login over ssh. */
+export function hasLogin(template: Template): boolean {
+  return template === 'sshd' || template === 'containerd';
+}
+
+/** The port of the web server. */
+export const WEB_PORT = 8080;
 
 /** A new image config. */
 export interface NewImage {
@@ -24,13 +36,20 @@ export interface NewService {
 
 /** Returns an image config that boots and gets an address by DHCP. */
 export function imageConfig({ name, path, template, system, services, keys }: NewImage): string {
-  const login =
-    template === 'sshd'
-      ? `  - name: sshd
+  const isForContainers = template === 'containerd';
+  const login = hasLogin(template)
+    ? `  - name: sshd
     image: ${system}/sshd
     after: [dhcp]
+    restart: on-failure
+${isForContainers ? CONTAINERD_BINDS : ''}`
+    : '';
+  const programs = isForContainers
+    ? `  # The authorities of registries, and the command ctr for logins.
+  - ${system}/ca-certificates
+  - ${system}/ctr
 `
-      : '';
+    : '';
   const own = services
     .map(
       (service) => `  - name: ${service.name}
@@ -57,8 +76,8 @@ export function imageConfig({ name, path, template, system, services, keys }: Ne
   return `# ${name}: boots, gets an address by DHCP${runs}.
 #
 #   lkt pin ${path}
-#   lkt build --dir out ${path}
-#   lkt run out/${name}${template === 'sshd' ? ' --publish 127.0.0.1:2222:22' : ''}
+#   lkt run ${path}
+#   lkt test ${path}
 #
 # Debian's kernel needs no compiler. For the hardened one, which takes ten minutes and more to
 # compile, write ${system}/linux.
@@ -72,18 +91,36 @@ init:
   - ${system}/init
   - ${system}/runc
   - ${system}/containerd
-services:
+${programs}services:
   - name: dhcp
     image: ${system}/dhcp
     ready: { log: ' has ' } # "eth0 has ADDRESS"
 ${login}${own}${files}# Each image must be built here from its sources or signed as a trust rule requires.
 trust:
   required: true
+tests:
+${checkOf(template)}  - poweroff: true
 `;
+}
+
+const CONTAINERD_BINDS = `    # Access to containerd's socket is root on the machine. Only logins that bind it have it.
+    binds.add:
+      - /usr/lib/login:/usr/local/bin:ro,bind,nosuid,nodev
+      - /etc/ssl/certs:/etc/ssl/certs:ro,bind,nosuid,nodev,noexec
+      - /run/containerd:/run/containerd:rw,bind,nosuid,nodev,noexec
+`;
+
+/** Returns a check of what the template adds to a booted machine. */
+function checkOf(template: Template): string {
+  if (hasLogin(template))
+    return "  - { name: answers over ssh, tcp: { port: 22, matches: '^SSH-2\\.0-' } }\n";
+  if (template !== 'web') return '';
+  return `  - { name: answers, http: { port: ${WEB_PORT}, matches: '.' } }\n`;
 }
 
 /** The packages of an image, by the image's part after the organization. */
 export function packagesOf(template: Template): readonly string[] {
   const always = ['kernel-debian', 'init', 'runc', 'containerd', 'dhcp'];
-  return template === 'sshd' ? [...always, 'sshd'] : always;
+  if (template === 'containerd') return [...always, 'sshd', 'ca-certificates', 'ctr'];
+  return hasLogin(template) ? [...always, 'sshd'] : always;
 }

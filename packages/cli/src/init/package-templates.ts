@@ -1,3 +1,5 @@
+import { serverFiles } from './server-template.ts';
+
 /** The languages of new packages. */
 export const LANGUAGES = ['go', 'c', 'shell'] as const;
 export type Language = (typeof LANGUAGES)[number];
@@ -11,6 +13,8 @@ export interface NewPackage {
   readonly language: Language;
   /** Organization of the toolchains: `lkt`. */
   readonly tools: string;
+  /** The program is a web server at this port. */
+  readonly port?: number | undefined;
 }
 
 /** The image that each language needs, after the organization. */
@@ -20,18 +24,27 @@ export const TOOLS: Readonly<Record<Language, string>> = {
   shell: 'login',
 };
 
-/** Returns the files of a package with a service that writes a line a minute, by name. */
+/**
+ * Returns the files of a package with a service that writes a line a minute, or serves its name, by
+ * name.
+ * @throws USAGE_INVALID for a web server in a language that has none
+ */
 export function packageFiles(item: NewPackage): Readonly<Record<string, string>> {
-  return { 'build.yml': buildYml(item), ...SOURCES[item.language](item) };
+  const sources = SOURCES[item.language](item);
+  return {
+    'build.yml': buildYml(item),
+    ...sources,
+    ...(item.port === undefined ? {} : serverFiles(item, item.port, sources)),
+  };
 }
 
-function buildYml({ name, org }: NewPackage): string {
+function buildYml({ name, org, port }: NewPackage): string {
   return `${org === undefined ? '' : `org: ${org}\n`}image: ${name}
 arches: [amd64]
 config:
   readonly: true
   noNewPrivileges: true
-  net: new
+  net: ${port === undefined ? 'new' : 'host'}
   ipc: new
   uts: new
   uid: 1000

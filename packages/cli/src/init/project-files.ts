@@ -1,4 +1,4 @@
-import { imageConfig, type Template } from './image-template.ts';
+import { imageConfig, type Template, WEB_PORT } from './image-template.ts';
 import { type Language, packageFiles } from './package-templates.ts';
 import type { SshKey } from './ssh-keys.ts';
 
@@ -33,11 +33,12 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
     services: [{ name: 'hello', image: `${org}/hello` }],
     keys: keys.map(({ file }) => `../keys/${file}`),
   });
+  const port = template === 'web' ? WEB_PORT : undefined;
   return new Map([
     ['lkt.yml', workspaceFile(project)],
     [`images/${name}.yml`, image],
     ...keys.map((key) => [`keys/${key.file}`, `${key.line}\n`] as const),
-    ...Object.entries(packageFiles({ name: 'hello', language, tools: SYSTEM })).map(
+    ...Object.entries(packageFiles({ name: 'hello', language, tools: SYSTEM, port })).map(
       ([file, text]) => [`pkg/hello/${file}`, text] as const,
     ),
     ['package.json', packageJson(project)],
@@ -72,7 +73,8 @@ function packageJson({ name, source, version }: Project): string {
       scripts: {
         pin: 'lkt pin',
         build: `lkt build --dir out images/${name}.yml`,
-        start: `lkt run out/${name}`,
+        start: `lkt run images/${name}.yml`,
+        test: `lkt test images/${name}.yml`,
       },
       devDependencies: { '@lkt/cli': wanted, ...(npm === undefined ? {} : { [npm]: wanted }) },
     },

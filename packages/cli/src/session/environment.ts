@@ -56,6 +56,15 @@ export function isCi({ variables }: Environment): boolean {
   return /^(?:1|true)$/i.test(variables['CI'] ?? '');
 }
 
+/**
+ * Returns the directory for state of running programs: `lkt` in `XDG_RUNTIME_DIR`, else that of
+ * `stateSetting`.
+ */
+export function runtimeDir(environment: Environment): string {
+  const xdg = present(environment.variables['XDG_RUNTIME_DIR']);
+  return xdg?.startsWith('/') === true ? join(xdg, 'lkt') : stateSetting(environment);
+}
+
 const GB = 2 ** 30;
 
 /**

@@ -24,6 +24,7 @@ import { located } from './fields.ts';
 import { type FileEntry, FILES, plainFile } from './files.ts';
 import { LAYOUT, type Layout } from './layout.ts';
 import { IMAGE, type ImageReference } from './reference.ts';
+import { type MachineTest, mergeTests, TESTS } from './tests.ts';
 import { TRUST, type TrustSettings } from '../trust/parse-trust.ts';
 
 /** An image config: one YAML file, or several merged. docs/image-yml.md describes every field. */
@@ -37,6 +38,8 @@ export interface SystemConfig {
   readonly files: readonly FileEntry[];
   /** All of them must accept an image. */
   readonly trust: readonly TrustSettings[];
+  /** Checks of `lkt test`; they do not change the image. */
+  readonly tests: readonly MachineTest[];
   /** Default: cpio. */
   readonly layout?: Layout;
   /** Image with the boot loaders, for disk formats; not a field of configs. */
@@ -231,6 +234,7 @@ const CONFIG: YamlType<SystemConfig> = record({
     LAYOUT,
     'layout of an initrd: cpio, an archive per image; solid, a single archive; erofs, mounted file systems',
   ),
+  tests: withDefault(TESTS, [], 'checks of lkt test; they do not change the image'),
   trust: optional(TRUST, 'required signatures'),
 }).transform(({ include: _include, variables: _variables, layout, trust, ...config }) =>
   checkNames({
@@ -267,6 +271,7 @@ export function mergeConfigs(configs: readonly SystemConfig[]): SystemConfig {
     services: configs.flatMap((config) => config.services),
     volumes: configs.flatMap((config) => config.volumes),
     files: configs.flatMap((config) => config.files),
+    tests: mergeTests(configs.map((config) => config.tests)),
     trust: configs.flatMap((config) => config.trust),
     layout,
   });

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
-import { descendants, freePort, startLkt } from './lkt.ts';
+import { descendants, freePort, type Options, startLkt } from './lkt.ts';
 
 /** A machine started by `lkt run`, seen from outside. */
 export interface Guest extends AsyncDisposable {
@@ -18,9 +18,14 @@ export interface Guest extends AsyncDisposable {
   readonly port: number;
 }
 
-export async function boot(prefix: string, args: readonly string[] = []): Promise<Guest> {
+/** Boots an image, or that of a config. */
+export async function boot(
+  image: string,
+  args: readonly string[] = [],
+  options: Options = {},
+): Promise<Guest> {
   const port = await freePort();
-  const child = startLkt(['run', prefix, '--publish', `127.0.0.1:${port}:22`, ...args]);
+  const child = startLkt(['run', image, '--publish', `127.0.0.1:${port}:22`, ...args], options);
   let log = '';
   const collect = (chunk: Buffer): void => {
     log += chunk.toString('latin1');

@@ -4,7 +4,7 @@ import { LktError } from '@lkt/core';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { LktCommand } from '../../command.ts';
 import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
-import { TEMPLATES } from '../../init/image-template.ts';
+import { hasLogin, TEMPLATE_SUMMARY, TEMPLATES } from '../../init/image-template.ts';
 import { LANGUAGES } from '../../init/package-templates.ts';
 import { CI_SYSTEMS, type Project, projectFiles } from '../../init/project-files.ts';
 import type { Session } from '../../session/session.ts';
@@ -21,7 +21,7 @@ export class Init extends LktCommand {
   static override summary = 'Create a repository for a system of your own';
   static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, package.json, .gitignore and a CI workflow (docs/workspace.md). Asks nothing. Keeps existing files.
 
-The template sshd lets the key in ~/.ssh/id_ed25519.pub log in, or else the next key of ssh-keygen or of the ssh agent.`;
+The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, or else the next key of ssh-keygen or of the ssh agent.`;
   static override examples = [
     '<%= config.bin %> init my-os',
     '<%= config.bin %> init my-os --template minimal --lang c',
@@ -33,9 +33,7 @@ The template sshd lets the key in ~/.ssh/id_ed25519.pub log in, or else the next
     }),
   };
   static override flags = {
-    template: choiceFlag(TEMPLATES, 'system: without a login, or with one over ssh', {
-      default: 'sshd',
-    }),
+    template: choiceFlag(TEMPLATES, TEMPLATE_SUMMARY, { default: 'sshd' }),
     lang: choiceFlag(LANGUAGES, 'language of the first package', { default: 'go' }),
     ci: choiceFlag(CI_SYSTEMS, 'CI workflow; default: by the address of the remote "origin"'),
     org: valueFlag('NAME', 'organization of the packages; default: the name of the directory'),
@@ -56,13 +54,12 @@ The template sshd lets the key in ~/.ssh/id_ed25519.pub log in, or else the next
     const { findSshKey, readSshKey } = await import('../../init/ssh-keys.ts');
     const { writeProject } = await import('../../init/write-project.ts');
     const given = flags['ssh-key'];
-    const key =
-      flags.template === 'minimal'
-        ? undefined
-        : given === undefined
-          ? findSshKey(session.environment.home, variables)
-          : readSshKey(resolve(cwd, given), given);
-    if (flags.template === 'sshd' && key === undefined)
+    const key = !hasLogin(flags.template)
+      ? undefined
+      : given === undefined
+        ? findSshKey(session.environment.home, variables)
+        : readSshKey(resolve(cwd, given), given);
+    if (hasLogin(flags.template) && key === undefined)
       throw new LktError('NOT_FOUND', 'there is no public key for the login over ssh', {
         fix: 'run ssh-keygen -t ed25519, or use --ssh-key FILE or --template minimal',
       });
@@ -87,7 +84,7 @@ The template sshd lets the key in ~/.ssh/id_ed25519.pub log in, or else the next
     this.log('');
     if (key !== undefined) this.log(`${key.from} may log in as root`);
     this.log(
-      `next: ${shown === '.' ? '' : `cd ${shown} && `}npm install && npx lkt pin images/${name}.yml && npm run build && npm start`,
+      `next: ${shown === '.' ? '' : `cd ${shown} && `}npm install && npx lkt pin images/${name}.yml && npm start`,
     );
     return { directory: dir, files: written, key: key?.from };
   }

@@ -3,7 +3,14 @@ import { LktError } from '@lkt/core';
 import type { Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, listFlag, requiredArg, valueFlag } from '../../flags/options.ts';
-import { imageConfig, type NewService, packagesOf, TEMPLATES } from '../../init/image-template.ts';
+import {
+  hasLogin,
+  imageConfig,
+  type NewService,
+  packagesOf,
+  TEMPLATE_SUMMARY,
+  TEMPLATES,
+} from '../../init/image-template.ts';
 import { findSshKey, readSshKey, type SshKey } from '../../init/ssh-keys.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
 import type { Session } from '../../session/session.ts';
@@ -27,9 +34,7 @@ export class NewImage extends LktCommand {
     dir: valueFlag('DIR', 'directory for the config'),
     package: listFlag('NAME', 'package of the workspace that runs as a service'),
     'ssh-key': valueFlag('FILE', 'public key that may log in; default: keys/login.pub, else yours'),
-    template: choiceFlag(TEMPLATES, 'system: without a login, or with one over ssh', {
-      default: 'sshd',
-    }),
+    template: choiceFlag(TEMPLATES, TEMPLATE_SUMMARY, { default: 'sshd' }),
   };
 
   async run(): Promise<Result> {
@@ -44,7 +49,7 @@ export class NewImage extends LktCommand {
     const workspace = await workspaceAt(session, cwd);
     const path = placeOf(workspace, 'images', name, flags.dir);
     const keyFile = join(workspace.root, 'keys', 'login.pub');
-    const key = template === 'sshd' ? findKey(session, flags['ssh-key'], keyFile) : undefined;
+    const key = hasLogin(template) ? findKey(session, flags['ssh-key'], keyFile) : undefined;
     const file = relative(cwd, path);
     const written = new Map([
       [
@@ -64,9 +69,7 @@ export class NewImage extends LktCommand {
     this.endProgress();
     for (const one of written.keys()) this.log(one);
     if (key !== undefined) this.log(`\n${key.from} may log in as root`);
-    this.log(
-      `${key === undefined ? '\n' : ''}next: lkt pin ${file} && lkt build --dir out ${file} && lkt run out/${name}`,
-    );
+    this.log(`${key === undefined ? '\n' : ''}next: lkt pin ${file} && lkt run ${file}`);
     return { files: [...written.keys()], key: key?.from };
   }
 }

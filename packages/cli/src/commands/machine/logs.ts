@@ -1,0 +1,81 @@
+import { LktError } from '@lkt/core';
+import type { MachineRecord } from '@lkt/machine';
+import { LktCommand } from '../../command.ts';
+import { Args, switchFlag } from '../../flags/options.ts';
+import { findMachine } from '../../machines/find-machine.ts';
+import { machineRecords } from '../../machines/recorded-run.ts';
+import { ServiceLines } from '../../machines/service-lines.ts';
+
+interface Result {
+  readonly machine: string;
+  readonly lines: readonly string[];
+}
+
+export class Logs extends LktCommand {
+  static override summary = 'Print the console of a running machine';
+  static override description = `Prints the last 4 to 8 MiB of the console of a machine that "lkt run" or "lkt dev" started, without control characters. One word is the name of a machine, or else a service of the only one that runs.
+
+With SERVICE, prints the steps of PID 1 about the service, and its log if the console has that: with lkt.logs.console=all on the kernel command line, else only after a failure (docs/logs.md).`;
+  static override examples = [
+    '<%= config.bin %> logs',
+    '<%= config.bin %> logs my-os hello --follow',
+  ];
+  static override args = {
+    name: Args.string({ description: 'the machine; default: the only one that runs' }),
+    service: Args.string({ description: 'print only the lines of this service' }),
+  };
+  static override flags = {
+    follow: switchFlag('print new lines until the machine or Ctrl-C ends it', { char: 'f' }),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(Logs);
+    if (flags.follow && this.jsonEnabled())
+      throw new LktError('USAGE_INVALID', '--follow and --json exclude each other');
+    const session = await this.begin(flags);
+    const machines = await (await machineRecords(session)).list();
+    const { machine, service } = selected(machines, args.name, args.service);
+    requireService(machine, service);
+    this.endProgress();
+    const { followConsoleLog, readConsoleLog, stateOf } = await import('@lkt/machine');
+    const lines: string[] = [];
+    const reader = new ServiceLines(service, (line) => {
+      if (this.jsonEnabled()) lines.push(line);
+      else this.log(line);
+    });
+    if (flags.follow) {
+      const runs = (): boolean => stateOf(machine.process) === 'running';
+      for await (const chunk of followConsoleLog(machine.dir, runs, session.signal))
+        reader.push(chunk);
+    } else reader.push(await readConsoleLog(machine.dir));
+    reader.end();
+    if (service !== undefined && !reader.hasLog)
+      session.reporter.emit({
+        kind: 'warning',
+        text: `the console has no log of ${service}; add lkt.logs.console=all to the kernel command line, or run: lkt ssh ${machine.name} -- lkt-logs ${service}`,
+      });
+    return { machine: machine.name, lines };
+  }
+}
+
+/** Returns the machine and the service that the words name. */
+function selected(
+  machines: readonly MachineRecord[],
+  first: string | undefined,
+  second: string | undefined,
+): { readonly machine: MachineRecord; readonly service: string | undefined } {
+  const isService = second === undefined && machines.length === 1 && machines[0]?.name !== first;
+  const [name, service] = isService ? [undefined, first] : [first, second];
+  return { machine: findMachine(machines, name, 'lkt logs'), service };
+}
+
+/** @throws LktError NOT_FOUND if the machine is known not to have the service */
+function requireService({ name, services }: MachineRecord, service: string | undefined): void {
+  if (service === undefined || services === undefined || services.includes(service)) return;
+  // Logs of onboot and onshutdown containers, and of the daemons.
+  if (/^(?:onboot|onshutdown)\.|^(?:init|containerd|lkt-logs)$/.test(service)) return;
+  throw new LktError('NOT_FOUND', `the machine ${name} has no service ${service}`, {
+    detail: `  its services: ${services.join(', ') || 'none'}`,
+    fix: `name one of them: lkt logs ${name} ${services[0] ?? 'SERVICE'}`,
+  });
+}

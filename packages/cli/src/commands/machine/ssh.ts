@@ -1,0 +1,74 @@
+import { LktError } from '@lkt/core';
+import { LktCommand } from '../../command.ts';
+import { optionalArgs, valueFlag } from '../../flags/options.ts';
+import { durationOf } from '../../flags/sizes.ts';
+import { findMachine } from '../../machines/find-machine.ts';
+import { machineRecords } from '../../machines/recorded-run.ts';
+import { hostKeyArguments, runSsh, sshPort } from '../../machines/ssh.ts';
+
+interface Result {
+  readonly machine: string;
+  readonly port: number;
+  /** Exit status of ssh. */
+  readonly status: number;
+}
+
+export class Ssh extends LktCommand {
+  static override summary = 'Log in to a running machine';
+  static override description = `Runs the system's ssh with the port, the user and the host key of a machine that "lkt run" or "lkt dev" started. Waits for its ssh server. Without NAME, logs in to the only one that runs. Without COMMAND, opens a shell.
+
+The machine's host key is the one that its console announced, if the kernel command line has lkt.logs.console=all; else that of the first login. It is kept while the machine runs.
+
+Exits with the status of COMMAND, or 255 if ssh fails.`;
+  static override examples = [
+    '<%= config.bin %> ssh',
+    '<%= config.bin %> ssh my-os -- lkt-logs -n 20 sshd',
+  ];
+  static override args = {
+    name: optionalArgs('the machine, by default the only one that runs; then -- COMMAND'),
+  };
+  static override flags = {
+    user: valueFlag('NAME', 'user of the machine', { char: 'l', default: 'root' }),
+    identity: valueFlag('FILE', 'private key; default: those of ssh', { char: 'i' }),
+    wait: valueFlag('DURATION', 'time to wait for the ssh server', { default: '60s' }),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(Ssh);
+    const command = this.wordsAfterDashes;
+    const words = args.name ?? [];
+    const [name, extra] = words.slice(0, words.length - command.length);
+    if (extra !== undefined)
+      throw new LktError('USAGE_INVALID', `"${extra}" follows the name of the machine`, {
+        fix: `write -- before a command: lkt ssh ${name} -- ${extra}`,
+      });
+    const seconds = durationOf('--wait', flags.wait);
+    if (!/^[A-Za-z_][\w.-]*$/.test(flags.user))
+      throw new LktError('USAGE_INVALID', `--user: "${flags.user}" is not the name of a user`);
+    const session = await this.begin(flags);
+    const machines = await (await machineRecords(session)).list();
+    const machine = findMachine(machines, name, 'lkt ssh');
+    const port = sshPort(machine);
+    this.endProgress();
+    const { sshAnswers } = await import('@lkt/machine');
+    const patience = AbortSignal.any([session.signal, AbortSignal.timeout(seconds * 1000)]);
+    if (!(await sshAnswers(port, patience))) {
+      session.signal.throwIfAborted();
+      throw new LktError(
+        'RUN_FAILED',
+        `the ssh server of ${machine.name} has not answered within ${flags.wait}`,
+        { fix: `see why: lkt logs ${machine.name}` },
+      );
+    }
+    const host = await hostKeyArguments(machine, port);
+    const key =
+      flags.identity === undefined ? [] : ['-i', flags.identity, '-o', 'IdentitiesOnly=yes'];
+    const login = ['-p', String(port.hostPort), '-l', flags.user, '--', port.address];
+    const status = await runSsh(
+      [...host, ...key, ...login, ...command],
+      this.jsonEnabled() ? 2 : 1,
+    );
+    process.exitCode = status;
+    return { machine: machine.name, port: port.hostPort, status };
+  }
+}

@@ -1,0 +1,154 @@
+import { open } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
+import { LktCommand } from '../../command.ts';
+import { bootedBuildFlags } from '../../flags/build.ts';
+import { warn } from '../../flags/linuxkit.ts';
+import { listFlag, requiredArgs, valueFlag } from '../../flags/options.ts';
+import { givenVariables } from '../../flags/set.ts';
+import { durationOf, mebibytesOf } from '../../flags/sizes.ts';
+import { machineFlags } from '../../flags/machine.ts';
+import { buildBootable, minimumMemory, namesConfigs } from '../../machines/image-source.ts';
+import { type CheckResult, testMachine } from '../../machines/machine-tests.ts';
+import { junitReport } from '../../output/junit.ts';
+import { readConfigFiles } from '../../session/config-file.ts';
+
+interface Result {
+  readonly image: string;
+  /** The files that were booted. */
+  readonly files: readonly { readonly path: string; readonly digest: string }[];
+  readonly checks: readonly CheckResult[];
+  readonly seconds: number;
+}
+
+/** The last line of lkt's init, which other systems do not print. */
+const READY = 'lkt: boot complete';
+
+export class Test extends LktCommand {
+  static override summary = 'Boot an image and run the checks of its config';
+  static override description = `Builds the image as "lkt build --dir out" does, boots it unchanged, waits for the end of the boot, and runs the checks of the section "tests" in order (docs/image-yml.md#tests). Several configs are merged.
+
+Exits with 0 if the boot and all checks pass, else with 1 and the end of the console.`;
+  static override examples = [
+    '<%= config.bin %> test images/my-os.yml',
+    '<%= config.bin %> test --junit results.xml images/my-os.yml',
+  ];
+  static override args = {
+    config: requiredArgs('an image config'),
+  };
+  static override flags = {
+    ...bootedBuildFlags,
+    ...machineFlags,
+    ready: listFlag('TEXT', 'text on the console that ends the boot; default: that of lkt/init'),
+    'boot-timeout': valueFlag('DURATION', 'time limit of the boot', { default: '5m' }),
+    'console-log': valueFlag('FILE', 'file for the console output'),
+    junit: valueFlag('FILE', 'file for the results in the form of JUnit'),
+  };
+
+  async run(): Promise<Result> {
+    const { args, flags } = await this.parse(Test);
+    const bootMs = durationOf('--boot-timeout', flags['boot-timeout']) * 1000;
+    const memory = mebibytesOf('--mem', flags.mem);
+    if (!namesConfigs(args.config))
+      throw new LktError('USAGE_INVALID', 'lkt test needs configs, whose names end in .yml', {
+        fix: 'name a config, such as images/my-os.yml',
+      });
+    const session = await this.begin(flags);
+    const { cwd } = session.environment;
+    const { loadConfig } = await import('@lkt/image');
+    const configs = await readConfigFiles(args.config, session);
+    const { config } = await loadConfig(configs, { set: givenVariables(flags) });
+    const image = await buildBootable(session, args.config, flags);
+    warn(session.reporter, image.built.warnings);
+    const { findBootFiles } = await import('@lkt/machine');
+    const files = await findBootFiles(image.prefix);
+    await using outputs = await openOutputs(cwd, flags);
+    this.endProgress();
+    const booted = image.built.files.filter(({ path }) => /-(?:kernel|initrd\.img)$/.test(path));
+    this.log(`image  ${image.name}`);
+    for (const { path, digest } of booted)
+      this.log(`${path.slice(path.lastIndexOf('-') + 1)}  ${digest}`);
+    const run = await testMachine(session, {
+      name: image.name,
+      services: image.built.services,
+      machine: {
+        files,
+        memory,
+        cpus: flags.cpus,
+        minimumMemory: await minimumMemory(files),
+        accelerator: flags.accel,
+        acceleratorCache: resolve(session.cacheDir, 'kvm.json'),
+        qemu: flags.qemu,
+        onOutput: (chunk) => outputs.console(chunk),
+      },
+      tests: config.tests,
+      ready: (flags.ready ?? [READY]).map(literal),
+      bootMs,
+      onResult: (result) => this.log(lineOf(result)),
+    });
+    await outputs.junit(junitReport(image.name, run));
+    const { checks, seconds } = run;
+    const result = {
+      image: image.name,
+      files: booted.map(({ path, digest }) => ({ path, digest })),
+      checks,
+      seconds,
+    };
+    const failed = checks.filter(({ outcome }) => outcome === 'failed').length;
+    if (failed === 0) return result;
+    throw new LktError(
+      'TEST_FAILED',
+      `${failed} of ${checks.length} checks of ${image.name} failed`,
+      {
+        detail: run.console.map((line) => `  | ${line}`).join('\n') || undefined,
+        fix: 'see the whole console: --console-log FILE',
+        report: result,
+      },
+    );
+  }
+}
+
+function literal(text: string): RegExp {
+  return new RegExp(text.replaceAll(/[\\^$.*+?()[\]{}|/]/g, String.raw`\$&`), 'u');
+}
+
+function lineOf({ name, outcome, seconds, reason }: CheckResult): string {
+  const why = reason === undefined ? '' : `: ${reason}`;
+  return `${outcome}  ${name}  ${seconds.toFixed(1)} s${why}`;
+}
+
+interface Outputs extends AsyncDisposable {
+  console(chunk: Uint8Array): void;
+  junit(text: string): Promise<void>;
+}
+
+/** Opens the files of results, so that an unwritable file fails before the machine boots. */
+async function openOutputs(
+  cwd: string,
+  flags: { readonly 'console-log'?: string | undefined; readonly junit?: string | undefined },
+): Promise<Outputs> {
+  await using stack = new AsyncDisposableStack();
+  const opened = async (
+    name: string | undefined,
+  ): Promise<Awaited<ReturnType<typeof open>> | undefined> =>
+    name === undefined ? undefined : stack.use(await open(resolve(cwd, name), 'w'));
+  const log = await opened(flags['console-log']);
+  const junit = await opened(flags.junit);
+  let written: Promise<unknown> = Promise.resolve();
+  const kept = stack.move();
+  return {
+    console: (chunk) => {
+      if (log !== undefined) written = written.then(async () => log.write(chunk));
+      // Disposal throws its errors.
+      written.catch(() => undefined);
+    },
+    junit: async (text) => junit?.writeFile(text),
+    [Symbol.asyncDispose]: async () => {
+      try {
+        await written;
+      } finally {
+        await kept.disposeAsync();
+      }
+    },
+  };
+}

@@ -1,0 +1,32 @@
+import { relative } from 'node:path';
+import type { ImageAudit } from '@lkt/image';
+import type { ImageSummary } from '../session/image-build.ts';
+import { pinLines } from './pin-lines.ts';
+
+/** Returns the lines for people about a built image. */
+export function buildReport(summary: ImageSummary, cwd: string): readonly string[] {
+  const { allowances, audit, files, pcr11, pins = [], policies } = summary;
+  return [
+    ...pinLines(pins),
+    ...files.map(
+      ({ path, size, digest }) =>
+        `${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`,
+    ),
+    ...(pcr11 === undefined ? [] : [`PCR 11  ${pcr11}`]),
+    ...(audit === undefined ? [] : [auditLine(audit)]),
+    ...(policies.length > 0 ? [`policy  ${policies.join(', ')}`] : []),
+    ...allowances.map((line) => `allows  ${line}`),
+  ];
+}
+
+function shortPath(cwd: string, path: string): string {
+  const short = relative(cwd, path);
+  return short.startsWith('..') ? path : short;
+}
+
+/** Returns the audit summary, in one line. */
+function auditLine({ images, programs, bad, waived }: ImageAudit): string {
+  const passed = waived === 0 ? '' : `, ${waived} waived`;
+  const found = bad === 0 ? 'no findings' : `${bad} findings, list them with lkt audit image`;
+  return `audit  ${images} images, ${programs} programs: ${found}${passed}`;
+}

@@ -1,0 +1,202 @@
+import { dirname } from 'node:path';
+import type { BuildImageOptions, BuiltImage, ConfigFile, Format } from '@lkt/image';
+import type { CachedImage } from '@lkt/image/cached-image';
+import type { Store } from '@lkt/oci';
+import type { BuildOptions, PinChange } from '@lkt/pkg';
+import { type BuildFlags, requireConsistent } from '../flags/build.ts';
+import { diskOptions } from '../flags/disk.ts';
+import { formatsOf, outputOf, sbomOf } from '../flags/output.ts';
+import { givenVariables } from '../flags/set.ts';
+import { openSingleOutput } from '../output/single-output.ts';
+import { actionPath, cacheResult, reportCached } from './action-cache.ts';
+import { buildTools, workspaceAt } from './build-tools.ts';
+import { enforceCacheMax } from './cache-limit.ts';
+import { readConfigFiles } from './config-file.ts';
+import { isCi } from './environment.ts';
+import { openRegistries, tagResolver } from './registries.ts';
+import { remoteCaches } from './remote-cache.ts';
+import type { Session } from './session.ts';
+import { trustOptions } from './trust.ts';
+
+/** A built or cached image. */
+export type ImageSummary = Omit<CachedImage, 'packages'> &
+  Pick<BuiltImage, 'pcr11'> & {
+    /** Changed entries of lock files. */
+    readonly pins?: readonly PinChange[];
+  };
+
+/** Flags whose inputs the action cache tracks. */
+const TRACKED_FLAGS: ReadonlySet<string> = new Set([
+  'arch',
+  'audit',
+  'cache',
+  'compress-level',
+  'compressor',
+  'dir',
+  'format',
+  'layouts',
+  'locked',
+  'name',
+  'no-policy-found',
+  'no-sbom',
+  'offline',
+  'provenance',
+  'sbom',
+  'sbom-output',
+  'set',
+  'strict',
+]);
+
+/** Formats that depend on nothing but the inputs that the action cache tracks. */
+const TRACKED_FORMATS: ReadonlySet<unknown> = new Set([
+  'kernel+initrd',
+  'kernel+iso',
+  'tar-kernel-initrd',
+  'tar',
+  'docker',
+  'oci',
+]);
+
+/**
+ * Builds an image from the configs that a command line names, or returns the cached result of the
+ * same build if nothing changed since.
+ * @param flags of `lkt build`
+ * @throws LktError as `buildImage`; USAGE_INVALID for flags that contradict each other
+ */
+export async function buildConfigs(
+  session: Session,
+  names: readonly string[],
+  flags: BuildFlags,
+): Promise<ImageSummary> {
+  const action = buildActionPath(session, names, flags);
+  const hit = action === undefined ? undefined : await findCached(action, session);
+  if (hit !== undefined) return hit;
+  const { cwd } = session.environment;
+  const { format, disks } = await checkedOutput(flags, cwd);
+  const configs = await readConfigFiles(names, session);
+  await using single = await openSingleOutput(flags.o, format, cwd);
+  const output = single ?? outputOf(flags, names.at(-1) ?? '', cwd);
+  const { image, store, top, pins } = await build(session, flags, configs, {
+    ...output,
+    ...disks,
+    format,
+  });
+  if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, store);
+  const files = single === undefined ? image.files : [await single.finish(image.files)];
+  const { toCachedImage } = await import('@lkt/image');
+  const { inputs, pcr11 } = image;
+  const result = toCachedImage(image);
+  await cacheResult(session, store, action, { inputs, start: top, result });
+  return { ...result, files, pcr11, pins };
+}
+
+/**
+ * Returns the formats to build, and the options for disks.
+ * @throws LktError USAGE_INVALID for flags that contradict each other; NOT_FOUND for a missing key
+ */
+export async function checkedOutput(
+  flags: BuildFlags,
+  cwd: string,
+): Promise<{
+  readonly format: readonly Format[];
+  readonly disks: Pick<BuildImageOptions, 'diskSize' | 'efiSigner'>;
+}> {
+  requireConsistent(flags, cwd);
+  const format = formatsOf(flags);
+  return { format, disks: await diskOptions(flags, format, cwd) };
+}
+
+/** Returns the cached result of the same build, if nothing changed since. */
+async function findCached(path: string, session: Session): Promise<CachedImage | undefined> {
+  const { environment, sealed, signal } = session;
+  const { findCachedImage } = await import('@lkt/image/cached-image');
+  const image = await findCachedImage(sealed, path, environment.variables, Date.now(), signal);
+  if (image !== undefined) reportCached(session.reporter, image.packages);
+  return image;
+}
+
+/** Builds the image, in the workspace of the first config. */
+async function build(
+  session: Session,
+  flags: BuildFlags,
+  configs: readonly ConfigFile[],
+  output: Pick<BuildImageOptions, 'diskSize' | 'efiSigner' | 'format' | 'name' | 'outDir'>,
+): Promise<{
+  readonly image: BuiltImage;
+  readonly store: Store;
+  readonly top: string;
+  readonly pins: readonly PinChange[];
+}> {
+  const { buildImage, createImageAudit, DERIVED } = await import('@lkt/image');
+  const { environment, signal } = session;
+  const { cwd, home } = environment;
+  const top = dirname(configs[0]?.absolute ?? cwd);
+  const platform = { os: 'linux', architecture: flags.arch };
+  await using caches = await remoteCaches(session, flags);
+  const ignored = flags['no-cached-segments'] ? DERIVED : [];
+  const tools = {
+    ...(await buildTools(withIgnored(session, ignored), flags)),
+    ...caches.tools,
+    platforms: [platform],
+  };
+  const { store } = tools;
+  const pins = flags.pin ? await pinConfigs(session, flags, configs, tools) : [];
+  const audit = flags.audit
+    ? await createImageAudit({ store, top, cwd, isGate: flags.strict, signal })
+    : undefined;
+  const options = {
+    ...tools,
+    ...output,
+    ...sbomOf(flags),
+    signal,
+    trust: await trustOptions(session, flags),
+    configs,
+    set: givenVariables(flags),
+    locked: flags.locked,
+    requirePolicy: (flags['no-policy-found'] ?? (isCi(session.environment) ? 'error' : 'ignore')) === 'error',
+    platform,
+    homeDir: home,
+    compressor: flags.compressor,
+    level: flags['compress-level'],
+    provenance: flags.provenance ?? flags.o === undefined,
+    audit,
+  };
+  const image = await buildImage(() => workspaceAt(session, top), options, tools);
+  return { image, store, top, pins };
+}
+
+/** Writes the lock files of configs, and returns their changes. */
+async function pinConfigs(
+  session: Session,
+  flags: BuildFlags,
+  configs: readonly ConfigFile[],
+  tools: BuildOptions,
+): Promise<readonly PinChange[]> {
+  const { pin } = await import('@lkt/image');
+  const { cwd } = session.environment;
+  const workspace = await workspaceAt(session, dirname(configs[0]?.absolute ?? cwd));
+  await using registry = flags.offline ? undefined : await openRegistries(session, flags);
+  const resolveTag = tagResolver(session, registry);
+  const targets = { packages: [], configs, check: false, set: givenVariables(flags) };
+  return await pin(workspace, { ...targets, intoLocks: true, resolveTag }, tools);
+}
+
+function withIgnored(session: Session, ignored: readonly string[]): Session {
+  return { ...session, openStore: async () => session.openStore({ ignored }) };
+}
+
+/** Returns the action cache's entry for a build; undefined for one that is never cached. */
+function buildActionPath(
+  session: Session,
+  args: readonly string[],
+  flags: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (args.some((name) => name === '-' || /^https?:/i.test(name))) return undefined;
+  const { format, compressor } = flags;
+  // The xz program may change between builds.
+  if (compressor === 'xz') return undefined;
+  if (Array.isArray(format) && !format.every((name) => TRACKED_FORMATS.has(name))) return undefined;
+  if ((session.environment.variables['LKT_TRUSTED_ROOT'] ?? '') !== '') return undefined;
+  const area = 'segments';
+  return actionPath(session, { area, name: 'build', args, flags, trackedFlags: TRACKED_FLAGS });
+}

@@ -1,0 +1,73 @@
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { lkt, root } from './helpers/lkt.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'lkt-test-'));
+afterAll(() => rmSync(dir, { recursive: true, force: true }));
+
+const part = (example: string, from: string): string => {
+  const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
+  return text.slice(text.indexOf(from), text.indexOf('# Each image must'));
+};
+
+const testsOf = (example: string): string => {
+  const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
+  return text.slice(text.indexOf('\ntests:\n') + 1);
+};
+
+test(
+  'lkt test runs the checks of several examples in one machine, and fails with the one that does not hold',
+  { timeout: 1_800_000 },
+  async () => {
+    const more = join(dir, 'more.yml');
+    const others = join(dir, 'others.yml');
+    writeFileSync(more, `services:\n${part('redis', '  - name: valkey')}\n${testsOf('redis')}`);
+    writeFileSync(
+      others,
+      `services:\n${part('node_exporter', '  - name: node_exporter')}\n${testsOf(
+        'node_exporter',
+      ).replace(
+        'tests:\n',
+        "tests:\n  - { name: is refused, http: { port: 9100, path: /none, status: 200 }, timeout: 2 }\n  - { name: listens on no other port, tcp: { port: 9, matches: '.' }, timeout: 2 }\n",
+      )}`,
+    );
+    const junit = join(dir, 'results.xml');
+    const configs = [join(root, 'examples/minimal.yml'), more, others];
+    const done = await lkt(['test', '--json', '--dir', dir, '--junit', junit, ...configs]);
+    expect(done.status, done.stdout + done.stderr).toBe(1);
+    const { error } = JSON.parse(done.stdout) as {
+      readonly error: {
+        readonly code: string;
+        readonly detail: string;
+        readonly report: {
+          readonly checks: readonly {
+            readonly name: string;
+            readonly outcome: string;
+            readonly reason?: string;
+          }[];
+        };
+      };
+    };
+    expect(error.code).toBe('TEST_FAILED');
+    expect(error.report.checks.map(({ name, outcome }) => `${outcome} ${name}`)).toEqual([
+      'passed boots',
+      'passed has an address',
+      'passed answers',
+      'failed is refused',
+      'failed listens on no other port',
+      'passed port 9100 serves /metrics',
+      'passed powers off',
+    ]);
+    const reasons = error.report.checks.flatMap(({ reason }) => reason ?? []);
+    expect(reasons).toEqual([
+      'the status is 404, not 200, not within 2 s',
+      expect.stringMatching(/^the connection was closed, not within 2 s$/),
+    ]);
+    expect(error.detail).toContain('| lkt: bye');
+    expect(readFileSync(junit, 'utf8')).toMatch(
+      /^<testsuites tests="7" failures="2" skipped="0" /m,
+    );
+  },
+);
