@@ -153,7 +153,8 @@ async function build(
     configs,
     set: givenVariables(flags),
     locked: flags.locked,
-    requirePolicy: (flags['no-policy-found'] ?? (isCi(session.environment) ? 'error' : 'ignore')) === 'error',
+    requirePolicy:
+      (flags['no-policy-found'] ?? (isCi(session.environment) ? 'error' : 'ignore')) === 'error',
     platform,
     homeDir: home,
     compressor: flags.compressor,
