@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { cpus, version } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
@@ -107,7 +108,13 @@ export async function checkBuild(
       store,
       ownLayers(planned, second),
       request.context,
-      { now, kernel: facts.kernel, bootId: bootId() },
+      {
+        now,
+        kernel: facts.kernel,
+        kernelVersion: version(),
+        processor: processor(),
+        bootId: bootId(),
+      },
       signal,
     ),
     notes,
@@ -251,6 +258,10 @@ function ownLayers({ plan, target }: RequestPlan, { results }: Outcome): readonl
       base.kind === 'stage' ? plan.stages.find(({ index }) => index === base.index) : undefined;
   }
   return layers;
+}
+
+function processor(): string {
+  return cpus()[0]?.model.trim() ?? '';
 }
 
 function bootId(): string {

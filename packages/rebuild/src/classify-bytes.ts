@@ -110,6 +110,10 @@ function classifyPosition(
   facts: BuildFacts,
 ): ContentDifference {
   const [a, b] = [printableAround(first, offset), printableAround(second, offset)];
+  if (isElf(first) && isPath(a) && isPath(b)) {
+    const text = `differs at byte ${offset}: ${quote(a)} and ${quote(b)}`;
+    return { text, cause: cause('path', DEBUG_PATH) };
+  }
   if (a.length >= 4 && b.length >= 4) {
     const found = classifyText(a, b, facts);
     const text = `differs at byte ${offset}: ${quote(found.first)} and ${quote(found.second)}`;
@@ -122,6 +126,21 @@ function classifyPosition(
     return { text: shown, cause: cause('address') };
   const random = looksRandom(first, second, offset);
   return { text: shown, cause: cause(random ? 'random' : 'unknown', random ? HASHED : {}) };
+}
+
+/** Compilers write the directory and the names of sources into debug information (DWARF). */
+const DEBUG_PATH = {
+  text: 'the path of a source, as in debug information',
+  fix: 'compile in a fixed directory, or with -ffile-prefix-map="$PWD"=. (as: --debug-prefix-map)',
+};
+
+function isElf(data: Buffer): boolean {
+  return data.toString('latin1', 0, 4) === '\x7FELF';
+}
+
+/** Reports whether a text is an absolute path with a directory. */
+function isPath(text: string): boolean {
+  return /^\/[\w.+@~-]+(?:\/[\w.+@~-]+)+\/?$/.test(text);
 }
 
 const HASHED = { text: 'random data, or a hash of differing data' };

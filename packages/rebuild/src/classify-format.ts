@@ -31,7 +31,12 @@ export function classifyFormat(
     classifyIndex(path, first, second) ??
     classifyPyc(first, second) ??
     classifyArchive('tar', TAR_FIX, tarMembers(first), tarMembers(second)) ??
-    classifyArchive('zip', ZIP_FIX, zipMembers(first), zipMembers(second)) ??
+    classifyArchive(
+      'zip',
+      /\.[jwe]ar$/.test(path) ? JAR_FIX : ZIP_FIX,
+      zipMembers(first),
+      zipMembers(second),
+    ) ??
     classifyArchive('ar', AR_FIX, arMembers(first), arMembers(second))
   );
 }
@@ -40,6 +45,8 @@ const TAR_FIX =
   'archive with: tar --sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner';
 const ZIP_FIX =
   'set the times of the files first (touch -d @$SOURCE_DATE_EPOCH), and archive in order: find … | LC_ALL=C sort | TZ=UTC zip -X -@';
+const JAR_FIX =
+  'give the time to jar: jar --date="$(date -u -d @$SOURCE_DATE_EPOCH +%Y-%m-%dT%H:%M:%SZ)" …';
 const AR_FIX = 'archive with ar D (and ranlib -D), and name the members in a fixed order';
 
 /** Files that record inodes and times to detect changes. */

@@ -29,7 +29,7 @@ const MAX_EXCERPT_LENGTH = 60;
 export function classifyText(first: string, second: string, facts: BuildFacts): TextDifference {
   if (isReordered(first, second)) {
     const [one, other] = differingLines(first, second)[0] ?? [first, second];
-    return { first: excerpt(one), second: excerpt(other), cause: cause('order') };
+    return { first: excerpt(one), second: excerpt(other), cause: orderCause(facts.command) };
   }
   let fallback: TextDifference | undefined;
   for (const [one, other] of differingLines(first, second)) {
@@ -43,6 +43,21 @@ export function classifyText(first: string, second: string, facts: BuildFacts): 
     fallback ??= found;
   }
   return fallback ?? { first: excerpt(first), second: excerpt(second), cause: cause('unknown') };
+}
+
+/** Returns the cause of another order, which the files do not reveal, from the command. */
+function orderCause(command: string): Cause {
+  if (/\b(?:make|ninja)\b.* -j|\bxargs\b.* (?:-P|--max-procs)|\bparallel\b/.test(command))
+    return cause('order', {
+      text: 'the order in which parallel commands end',
+      fix: 'let each command write a file of its own, and join the files in a fixed order',
+    });
+  if (/\bpython[\d.]*\b/.test(command))
+    return cause('order', {
+      text: 'the order of a set in Python, or of a directory',
+      fix: 'sort it, or set PYTHONHASHSEED=0',
+    });
+  return cause('order');
 }
 
 /** Causes that a later line may determine more precisely. */
@@ -94,6 +109,11 @@ const CLOCK = /\b\d{1,2}:\d\d:\d\d\b/;
 const SHORT_CLOCK = /^\d{1,2}:\d\d$/;
 /** Addresses of programs, heap, libraries and stacks on 64-bit Linux. */
 const ADDRESS = /(?:\b|0x)(?:5[5-6]|7[c-f])[0-9a-f]{10}\b/i;
+/** Reports whether a text is such an address as a decimal number. */
+function isDecimalAddress(text: string): boolean {
+  return /^\d{14,15}$/.test(text) && ADDRESS.test(BigInt(text).toString(16));
+}
+
 const NUMBERS = /^[\d.,:%kKMGTiB\s-]+$/;
 
 function causeOf(a: string, b: string, one: string, other: string, facts: BuildFacts): Cause {
@@ -103,7 +123,7 @@ function causeOf(a: string, b: string, one: string, other: string, facts: BuildF
   if (isTime(b, now) || isTime(a, now)) return cause('time', { text: 'the time of the build' });
   if (day.test(other) && !day.test(one)) return cause('time', { text: 'the day of the build' });
   if (CLOCK.test(a) && CLOCK.test(b)) return cause('time', { text: 'the time of day' });
-  if (ADDRESS.test(a) && ADDRESS.test(b)) return cause('address');
+  if ([a, b].every((text) => ADDRESS.test(text) || isDecimalAddress(text))) return cause('address');
   if (isProcessorCount(a, b, facts)) return cause('processors');
   if (facts.hostnames.some((name) => hasName(a, name) || hasName(b, name)))
     return cause('hostname');

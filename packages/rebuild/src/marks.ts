@@ -9,6 +9,10 @@ export interface Moment {
   readonly now: number;
   /** The release of the running kernel. */
   readonly kernel: string;
+  /** The build of that kernel, as `uname -v` prints it. */
+  readonly kernelVersion: string;
+  /** The model of the processor. */
+  readonly processor: string;
   /** /proc/sys/kernel/random/boot_id */
   readonly bootId: string;
 }
@@ -18,13 +22,17 @@ export interface Moment {
  */
 export interface Mark {
   readonly path: string;
-  readonly kind: 'day' | 'kernel' | 'boot-id';
+  readonly kind: 'day' | 'kernel' | 'processor' | 'boot-id';
   /** The text as found in the file. */
   readonly text: string;
 }
 
 /** Maximum number of marks. */
 const MAX_MARKS = 10;
+/** Minimum length of the name of a kernel's build, or of a processor, that is searched for. */
+const MIN_NAME = 8;
+/** An option that gcc derives from -march=native, and writes into debug information. */
+const NATIVE_FLAG = '--param=l1-cache-size=';
 /** Overlap of two chunks of a file, so that no match is missed between them. */
 const OVERLAP = 80;
 /** Maximum size of a source file that is searched. */
@@ -65,6 +73,8 @@ export async function findMarks(
 function markFinder({
   now,
   kernel,
+  kernelVersion,
+  processor,
   bootId,
 }: Moment): (window: string) => Omit<Mark, 'path'> | undefined {
   const day = new RegExp(dayPattern(now), 'i');
@@ -74,6 +84,13 @@ function markFinder({
     const spelled = day.exec(window)?.[0];
     if (spelled !== undefined) return { kind: 'day', text: spelled };
     if (isOwnKernel && window.includes(kernel)) return { kind: 'kernel', text: kernel };
+    // Shorter ones are no more than a word.
+    for (const [kind, text] of [
+      ['kernel', kernelVersion],
+      ['processor', processor],
+    ] as const)
+      if (text.length >= MIN_NAME && window.includes(text)) return { kind, text };
+    if (window.includes(NATIVE_FLAG)) return { kind: 'processor', text: NATIVE_FLAG };
     if (bootId !== '' && window.includes(bootId)) return { kind: 'boot-id', text: bootId };
     if (window.includes('\0')) return undefined;
     for (const [word] of window.matchAll(/(?<![\w.])1[5-9]\d{8}(?![\w.])/g))

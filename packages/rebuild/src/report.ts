@@ -100,6 +100,8 @@ export function checkRemarks(
 const MARKS: Readonly<Record<Mark['kind'], string>> = {
   day: 'the day of the build, so another day may change the image',
   kernel: 'the release of the running kernel, so another machine may change the image',
+  processor:
+    'the model of this processor, or what gcc derives from it (-march=native), so another machine may change the image',
   'boot-id': 'the boot id of the machine, so every boot changes the image',
 };
 

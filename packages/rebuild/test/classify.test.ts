@@ -13,6 +13,8 @@ test.each([
   ['kernel', 'Linux 6.12.1\n', 'Linux 6.18.44-fc-v769\n'],
   ['processors', 'jobs: 8\n', 'jobs: 1\n'],
   ['address', 'at 0x7ffd1c2b3a40\n', 'at 0x7fffffffe540\n'],
+  ['address', 'at 139977063662656\n', 'at 140737349960768\n'],
+  ['machine', 'free 339977063662656\n', 'free 340737349960768\n'],
   ['order', 'b a c\n', 'a b c\n'],
   ['path', '# /home/one/src/a.c\n', '# /srv/two/src/a.c\n'],
   ['hostname', 'by root@vm.local\n', 'by root@elsewhere.local\n'],
@@ -62,6 +64,13 @@ describe('binaries', () => {
 
   test('finds a time as a number', () => {
     expect(kindOf(binary(word(now - 60), 'x\0'), binary(word(now), 'x\0'))).toBe('time');
+  });
+
+  test('finds the path of a source', () => {
+    const [first, second] = ['/tmp/7qnTkn/x.c', '/tmp/bVcDb2/x.c'].map((path) =>
+      binary('nop\0', path, '\0x.c\0'),
+    );
+    expect(kindOf(first ?? '', second ?? '')).toBe('path');
   });
 
   test('finds random bytes', () => {

@@ -4,6 +4,7 @@ import { beforeAll, expect, test } from 'vitest';
 import { type CauseKind, type CheckReport, describeCheck } from '../src/index.ts';
 import { contextOf, scratch } from '../../builder/test/fixture.ts';
 import { checked, filesByStage } from './checked.ts';
+import { hostPrograms } from './host-programs.ts';
 
 const FILES = 'mkdir /d; for i in a b c d e f g h i j k l; do touch /d/$i$i; done';
 
@@ -63,17 +64,107 @@ const HARMLESS: Readonly<Record<string, string>> = {
   'times-after': 'touch /f /g',
 };
 
+/** Two recipes that append to one file, the first of which takes longer. */
+const RACE =
+  "printf 'all: a b\\na:\\n\\tsleep 0.6; echo a >> /out\\nb:\\n\\tsleep 0.1; echo b >> /out\\n' > /m";
+
+/**
+ * The same with programs of this machine; the last is the text of the cause and its fix. Paths
+ * avoid the applets that busybox's shell prefers.
+ */
+const PROGRAMS: Readonly<Record<string, readonly [string, string, CauseKind, RegExp]>> = {
+  zip: [
+    `echo x > /f; python3 -c "import zipfile; zipfile.ZipFile('/out', 'w').write('/f')"`,
+    '/out',
+    'time',
+    /times of files in an archive.*zip -X/,
+  ],
+  jar: [
+    `echo x > /f; python3 -c "import zipfile; zipfile.ZipFile('/out.jar', 'w').write('/f')"`,
+    '/out.jar',
+    'time',
+    /times of files in an archive.*jar --date/,
+  ],
+  pycache: [
+    `mkdir /out; echo x = 1 > /out/m.py; cd /out; python3 -c 'import m'`,
+    '/out/__pycache__/m.cpython-',
+    'time',
+    /source time in compiled Python/,
+  ],
+  'gzip-header': [
+    'echo x > /f; /usr/bin/gzip /f; mv /f.gz /out',
+    '/out',
+    'time',
+    /gzip header.*gzip -n/,
+  ],
+  'address-in-decimal': [`python3 -c 'print(id(object()))' > /out`, '/out', 'address', /address/],
+  'address-of-object': [`python3 -c 'print(object())' > /out`, '/out', 'address', /address/],
+  'order-of-hashes': [
+    `python3 -c 'print(*{str(n) + "x" for n in range(40)})' > /out`,
+    '/out',
+    'order',
+    /PYTHONHASHSEED/,
+  ],
+  'random-uuid': [`python3 -c 'import uuid; print(uuid.uuid4())' > /out`, '/out', 'random', /UUID/],
+  'path-in-dwarf': [
+    `d=$(busybox mktemp -d /tmp/XXXXXX); cd $d; echo nop > x.s; as -g x.s -o /out`,
+    '/out',
+    'path',
+    /debug information.*prefix-map/,
+  ],
+  'parallel-make': [
+    `${RACE}; make -s -j$(busybox nproc) -f /m`,
+    '/out',
+    'order',
+    /parallel commands end/,
+  ],
+  'parallel-xargs': [
+    `printf '0.6\\n0.1\\n' | busybox xargs -P$(busybox nproc) -n1 sh -c 'sleep $0; echo $0 >> /out'`,
+    '/out',
+    'order',
+    /parallel commands end/,
+  ],
+  'disk-usage': ['busybox du -sk /usr > /out', '/out', 'file-system', /file system/],
+  'date-in-elf-note': [
+    'date > /d; echo nop | as -o /o; objcopy --add-section .note.date=/d /o /out',
+    '/out',
+    'time',
+    /time/,
+  ],
+};
+
+/** Programs of this machine whose output looks suspicious but is reproducible. */
+const HARMLESS_PROGRAMS: Readonly<Record<string, string>> = {
+  'locale-sort': `printf 'b\\nA\\na\\n\\303\\244\\nI\\n' | /usr/bin/sort > /out`,
+  'debug-information-of-fixed-path': 'cd /tmp; echo nop > x.s; as -g x.s -o /out',
+  'sparse-file': 'busybox truncate -s 1000000 /out; echo x >> /out',
+  'owner-of-files': 'id > /out; stat -c "%u %g" /out >> /out; cat /proc/self/uid_map >> /out',
+};
+
+const ALL_HARMLESS = [...Object.keys(HARMLESS), ...Object.keys(HARMLESS_PROGRAMS)];
+
 const stages = [
   ...Object.entries(HAZARDS).map(([name, [command]]) => [`hazard-${name}`, command] as const),
   ...Object.entries(HARMLESS).map(([name, command]) => [`harmless-${name}`, command] as const),
+];
+const programStages = [
+  ...Object.entries(PROGRAMS).map(([name, [command]]) => [`hazard-${name}`, command] as const),
+  ...Object.entries(HARMLESS_PROGRAMS).map(
+    ([name, command]) => [`harmless-${name}`, command] as const,
+  ),
 ];
 const dockerfile = [
   ...stages.map(
     ([name, command]) =>
       `FROM base AS ${name}\nCOPY name libz.so.1 ldconfig /\nENV NAME=${name}\nRUN ${command}\n`,
   ),
+  'FROM base AS tools\nENV PATH=/usr/bin:/bin\nCOPY tools /\n',
+  ...programStages.map(
+    ([name, command]) => `FROM tools AS ${name}\nENV NAME=${name}\nRUN ${command}\n`,
+  ),
   'FROM scratch',
   ...stages.map(([name]) => `COPY --from=${name} / /${name}/`),
+  ...programStages.map(([name]) => `COPY --from=${name} /out* /${name}/`),
 ].join('\n');
 
 let report: CheckReport;
@@ -86,7 +177,11 @@ beforeAll(async () => {
   // ldconfig of libc-bin is static, and needs a library to index.
   copyFileSync('/sbin/ldconfig', join(context, 'ldconfig'));
   copyFileSync('/lib/x86_64-linux-gnu/libz.so.1', join(context, 'libz.so.1'));
-  report = await checked(join(dir.path, 'store'), dockerfile, { context: contextOf(context) });
+  const names = ['as', 'gzip', 'make', 'objcopy', 'python3', 'sort'];
+  const programs = hostPrograms(names.map((name) => `/usr/bin/${name}`));
+  report = await checked(join(dir.path, 'store'), dockerfile, {
+    context: [...contextOf(context), ...programs],
+  });
 }, 240_000);
 
 test.each(Object.entries(HAZARDS))('finds %s', (name, [, path, kind]) => {
@@ -97,7 +192,15 @@ test.each(Object.entries(HAZARDS))('finds %s', (name, [, path, kind]) => {
   expect(found?.cause.fix).not.toBe('');
 });
 
-test.each(Object.keys(HARMLESS))('accepts %s', (name) => {
+test.each(Object.entries(PROGRAMS))('finds %s', (name, [, path, kind, text]) => {
+  const files = filesByStage(report, dockerfile).get(`hazard-${name}`) ?? [];
+  const found = files.find((file) => file.path.startsWith(path));
+  expect(found, JSON.stringify(files)).toBeDefined();
+  expect(found, JSON.stringify(found)).toMatchObject({ cause: { kind } });
+  expect(`${found?.cause.text}: ${found?.cause.fix}`).toMatch(text);
+});
+
+test.each(ALL_HARMLESS)('accepts %s', (name) => {
   expect(filesByStage(report, dockerfile).get(`harmless-${name}`)).toBeUndefined();
 });
 
