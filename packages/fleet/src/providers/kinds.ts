@@ -1,4 +1,5 @@
 import type { ProviderKind } from '../provider.ts';
+import { aws } from './aws/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
 import { qemu } from './qemu/kind.ts';
 
@@ -6,4 +7,4 @@ import { qemu } from './qemu/kind.ts';
  * The kinds of providers, in the order of the schema. A new one is a folder beside `qemu/` with its
  * `kind.ts`, and a line here.
  */
-export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt];
+export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt, aws];

@@ -147,7 +147,7 @@ function errorOf(stderr: string): ProviderError {
     kind === 'unavailable' && isConnection
       ? 'check that libvirtd runs, and the URI: virsh -c URI version'
       : rule?.fix;
-  return new ProviderError(kind, `libvirt: ${firstLine(stderr)}`, fix === undefined ? {} : { fix });
+  return new ProviderError(kind, `libvirt: ${firstLine(stderr)}`, { fix });
 }
 
 /** Returns virsh's last reason, which says more than its first line "Failed to create domain". */

@@ -1,0 +1,19 @@
+import type { ProviderKind } from '../../provider.ts';
+import {
+  AWS_GROUP_SETTINGS,
+  AWS_SETTINGS,
+  type AwsGroupSettings,
+  type AwsSettings,
+} from './settings.ts';
+
+/** Nodes as EC2 instances. */
+export const aws: ProviderKind<AwsSettings, AwsGroupSettings> = {
+  kind: 'aws',
+  about: 'EC2 instances',
+  settings: AWS_SETTINGS,
+  groupSettings: AWS_GROUP_SETTINGS,
+  open: async (settings) => {
+    const { AwsProvider } = await import('./provider.ts');
+    return new AwsProvider(settings);
+  },
+};
