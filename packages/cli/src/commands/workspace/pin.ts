@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { LktError } from '@lkt/core';
 import type { PinChange } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { optionalArgs, switchFlag } from '../../flags/options.ts';
@@ -37,6 +38,13 @@ export class Pin extends LktCommand {
     const workspace = await workspaceAt(session, cwd);
     const dirs: string[] = [];
     const files: string[] = [];
+    // Before anything is read.
+    for (const path of args.config ?? [])
+      if (path === '-' || /^https?:\/\//i.test(path))
+        throw new LktError(
+          'USAGE_INVALID',
+          `${path} is not a regular file, so no pins can be written into it`,
+        );
     for (const path of args.config ?? [])
       ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
     const all = args.config === undefined || args.config.length === 0;
