@@ -1,7 +1,7 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { type Browser, type BrowserPage, startBrowser } from '@lkt/testing/browser';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { main } from './program.ts';
@@ -99,6 +99,17 @@ function lkt(args: readonly string[], status = 0, cwd = dir): string {
   });
   expect(done.status, done.stderr).toBe(status);
   return done.stdout;
+}
+
+/** Commits all files of a directory. */
+function commit(root: string): void {
+  const name = ['-c', 'user.name=A', '-c', 'user.email=a@example.com'];
+  for (const args of [
+    ['init', '-q'],
+    ['add', '-A'],
+    [...name, 'commit', '-qm', 'one'],
+  ])
+    execFileSync('git', args, { cwd: root });
 }
 
 /** Opens a page, and expects that it loads and runs nothing but itself. */
@@ -304,12 +315,7 @@ test('draws the steps of a build, also of a failed one', async () => {
   writeFileSync(join(root, 'pkg/evil/build.yml'), 'image: evil\norg: example\n');
   writeFileSync(join(root, 'pkg/evil', name), 'text');
   writeFileSync(join(root, 'pkg/evil/Dockerfile'), `FROM scratch\nCOPY ["${name}", "/"]\n`);
-  for (const args of [
-    ['init', '-q'],
-    ['add', '-A'],
-    ['-c', 'user.name=A', '-c', 'user.email=a@example.com', 'commit', '-qm', 'one'],
-  ])
-    execFileSync('git', args, { cwd: root });
+  commit(root);
   const build = ['pkg', 'build', '--timeline', 'build.json', '--timeline', 'build.svg', 'pkg/evil'];
   lkt(build, 0, root);
   const page = await browser.open(join(root, 'build.svg'));
@@ -328,6 +334,82 @@ test('draws the steps of a build, also of a failed one', async () => {
   lkt(build, 1, root);
   const failed = await browser.open(join(root, 'build.svg'));
   expect(await failed.evaluate('document.querySelectorAll("g.failed").length')).toBeGreaterThan(0);
+});
+
+test('shows the graph of a config first, and selects, searches and zooms by keys', async () => {
+  const root = join(dir, 'graph');
+  const files = {
+    'pkg/base/build.yml': 'image: base\norg: example\n',
+    'pkg/base/Dockerfile': 'FROM scratch\nCOPY build.yml /\n',
+    'pkg/app/build.yml': 'image: app\norg: example\nbuildArgs: ["BASE=@lkt:pkg:../base"]\n',
+    'pkg/app/Dockerfile': 'ARG BASE\nFROM ${BASE}\nCOPY build.yml /app\n',
+    'pkg/other/build.yml': 'image: other\norg: example\n',
+    'pkg/other/Dockerfile': 'FROM scratch\nCOPY build.yml /\n',
+    [`${HOSTILE}.yml`]: 'init: ["@pkg:pkg/app"]\n',
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  commit(root);
+  lkt(['pkg', 'build', 'pkg/app'], 0, root);
+  writeFileSync(join(dir, 'graph.html'), lkt(['graph', '--html', `${HOSTILE}.yml`], 0, root));
+  const page = await openPage('graph.html');
+  const config = `${HOSTILE}.yml`;
+  expect(await texts(page, 'h1')).toEqual([config]);
+  const nodes = async (selector: string): Promise<readonly string[]> =>
+    page.evaluate(
+      `[...document.querySelectorAll(${JSON.stringify(selector)})].filter((one) => one.checkVisibility()).map((one) => one.dataset.name)`,
+    );
+  expect((await nodes('.graph g')).toSorted()).toEqual(['example/app', 'example/base', config]);
+  expect(await texts(page, 'details summary')).toEqual([
+    'All 4 packages, bases and images of the checkout',
+  ]);
+  expect(await nodes('[aria-pressed=true]')).toEqual([config]);
+  expect(await texts(page, 'ul.legend li')).toHaveLength(6);
+  expect(await texts(page, '.graph .size')).toEqual(
+    ['0.2 kB', '0.2 kB', '0.2 kB'].map(() => expect.stringMatching(/^0\.\d kB$/)),
+  );
+  const panel = async (): Promise<string> => (await texts(page, '.panel')).join('');
+  expect(await panel()).toMatch(
+    /kind\s+image config\s+status\s+ready, pinned\s+size\s+0\.\d kB, compressed\s+made from\s+example\/app$/,
+  );
+
+  await tabTo(page, '.graph g[data-name="example/app"]');
+  await page.press('ArrowLeft');
+  expect(await nodes('[aria-pressed=true]')).toEqual(['example/base']);
+  expect(await panel()).toContain(`used through\n${config}\n→\nexample/app\nused by\nexample/app`);
+  expect(await page.evaluate('document.querySelectorAll("main > .graph path.way").length')).toBe(2);
+  await page.press('ArrowRight');
+  expect(await nodes('[aria-pressed=true]')).toEqual(['example/app']);
+  const width = async (): Promise<number> =>
+    page.evaluate('document.querySelector(".graph svg").getBoundingClientRect().width');
+  const before = await width();
+  await page.press('+');
+  expect(await width()).toBeGreaterThan(before * 1.2);
+  await page.press('0');
+  expect(await width()).toBe(before);
+  await page.press('Escape');
+  expect(await panel()).toBe('No node is selected.');
+
+  await page.evaluate('document.querySelector("input").focus()');
+  for (const key of 'other') await page.press(key);
+  expect(await texts(page, 'output.found')).toEqual(['1 of 4']);
+  await page.press('Enter');
+  expect(await nodes('[aria-pressed=true]')).toEqual(['example/other']);
+  expect(await page.evaluate('document.querySelector("details").open')).toBe(true);
+  expect(await nodes('.graph g')).toHaveLength(7);
+  for (const theme of ['light', 'dark'] as const) {
+    await page.prefer(theme);
+    for (const selector of ['h1', '.soft', '.panel dt', '.panel dd'])
+      expect(await contrast(page, selector), `${selector}, ${theme}`).toBeGreaterThan(4.5);
+  }
+  expectQuiet(page);
+
+  writeFileSync(join(dir, 'whole.html'), lkt(['graph', '--html'], 0, root));
+  const whole = await openPage('whole.html');
+  expect(await whole.evaluate('document.querySelectorAll(".graph g").length')).toBe(3);
+  expect(await whole.evaluate('document.querySelectorAll("details").length')).toBe(0);
 });
 
 test('has readable colours in both themes', async () => {

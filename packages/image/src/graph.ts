@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
-import type { Digest } from '@lkt/core';
-import { familiarReference, type Reference, type Store } from '@lkt/oci';
+import { type Digest, LktError } from '@lkt/core';
+import { familiarReference, loadImage, type Platform, type Reference, type Store } from '@lkt/oci';
 import {
   type ActionInputs,
   type BuildOptions,
@@ -21,6 +21,8 @@ import {
 } from './config/load-config.ts';
 import { imageInputs } from './image-inputs.ts';
 import { type NamedImage, namedImages } from './queries.ts';
+
+const DEFAULT_PLATFORM: Platform = { os: 'linux', architecture: 'amd64' };
 
 /**
  * A node of the graph: a package of the checkout, an external image (`base`), or an image config.
@@ -48,6 +50,11 @@ export interface GraphNode {
   readonly stale: boolean;
   /** The store has a signature of it. `lkt verify` checks the signer. */
   readonly signed: boolean;
+  /**
+   * Compressed bytes of its layers for the first platform; of a config, of all images that it names
+   * and the store has. Undefined if the store has none.
+   */
+  readonly size?: number;
 }
 
 /** A dependency between two nodes. */
@@ -96,7 +103,11 @@ export async function readGraph(
   const packages = await packageStates(workspace, options, ofCollections);
   const nodes = new Map(packages.map((node) => [node.item, node]));
   const { store } = options;
-  const builder = new GraphBuilder(store, await store.allReferrers());
+  const builder = new GraphBuilder(
+    store,
+    options.platforms?.[0] ?? DEFAULT_PLATFORM,
+    await store.allReferrers(),
+  );
   for (const { item, uses, built } of packages) {
     const digests = built === undefined ? [] : [built.index, ...built.images];
     const reference = built && pinOf(built);
@@ -108,6 +119,7 @@ export async function readGraph(
       reference,
       built: built !== undefined,
       signed: digests.some(({ digest }) => builder.isSigned(digest)),
+      size: await builder.sizeOf(built?.index.digest),
     });
   }
   for (const { path, named } of images) {
@@ -128,11 +140,18 @@ export async function readGraph(
           : nodes.get(item)?.built !== undefined,
       ),
     );
+    const digests = uses.map(({ package: item, reference }) =>
+      item === undefined ? reference?.digest : nodes.get(item)?.built?.index.digest,
+    );
+    const sizes: number[] = [];
+    for (const digest of new Set(digests)) sizes.push((await builder.sizeOf(digest)) ?? 0);
+    const size = sizes.reduce((sum, one) => sum + one, 0);
     await builder.add(uses, {
       name: path,
       kind: 'image',
       built: isStored.every(Boolean),
       signed: false,
+      size: size === 0 ? undefined : size,
     });
   }
   const graph = builder.graph();
@@ -149,12 +168,18 @@ interface Use extends Omit<UsedImage, 'reference'> {
 
 class GraphBuilder {
   readonly #store: Store;
+  readonly #platform: Platform;
   readonly #signed: ReadonlySet<Digest>;
   readonly #nodes = new Map<string, GraphNode>();
   readonly #edges = new Map<string, GraphEdge>();
 
-  constructor(store: Store, referrers: Awaited<ReturnType<Store['allReferrers']>>) {
+  constructor(
+    store: Store,
+    platform: Platform,
+    referrers: Awaited<ReturnType<Store['allReferrers']>>,
+  ) {
     this.#store = store;
+    this.#platform = platform;
     this.#signed = new Set(
       [...referrers].flatMap(([subject, items]) => (items.some(isSignature) ? [subject] : [])),
     );
@@ -164,12 +189,25 @@ class GraphBuilder {
     return this.#signed.has(digest);
   }
 
+  /** Returns the compressed bytes of an image's layers; undefined if the store lacks the image. */
+  async sizeOf(digest: Digest | undefined): Promise<number | undefined> {
+    if (digest === undefined || !(await this.#store.has(digest))) return undefined;
+    try {
+      const { manifest } = await loadImage(this.#store, digest, this.#platform);
+      return manifest.layers.reduce((sum, { size }) => sum + size, 0);
+    } catch (error) {
+      // The image may have other platforms, or not be whole.
+      if (error instanceof LktError) return undefined;
+      throw error;
+    }
+  }
+
   /** Adds a node with its dependencies. */
   async add(uses: readonly Use[], node: Omit<GraphNode, 'pinned' | 'stale'>): Promise<void> {
     const pinned = uses.every(({ pin }) => pin !== 'missing');
     const stale = uses.some(({ pin }) => pin === 'stale');
-    const { signed, ...rest } = node;
-    this.#nodes.set(node.name, { ...rest, pinned, stale, signed });
+    const { signed, size, ...rest } = node;
+    this.#nodes.set(node.name, { ...rest, pinned, stale, signed, size });
     for (const { as, pin, place, reference, package: item } of uses) {
       const to = item?.name ?? (reference === undefined ? '' : familiarReference(reference));
       if (item === undefined) await this.#addBase(to, reference?.digest);
@@ -190,6 +228,7 @@ class GraphBuilder {
       pinned: digest !== undefined,
       stale: false,
       signed: digest !== undefined && this.isSigned(digest),
+      size: await this.sizeOf(digest),
     });
   }
 

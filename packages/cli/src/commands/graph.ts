@@ -24,7 +24,7 @@ export class Graph extends LktCommand {
 
 … marks an entry shown above (docs/graph.md).`;
   static override examples = [
-    '<%= config.bin %> graph --html > graph.html',
+    '<%= config.bin %> graph --html examples/sshd.yml > sshd.html',
     '<%= config.bin %> graph --dot examples/sshd.yml | dot -Tsvg > graph.svg',
   ];
   static override args = {
@@ -54,7 +54,7 @@ export class Graph extends LktCommand {
         : findAction<DependencyGraph>(session.sealed.read(path), variables);
     const graph = cached?.result ?? (await this.#read(session, files, flags, path));
     this.endProgress();
-    if (!this.jsonEnabled()) print(await textOf(graph, flags));
+    if (!this.jsonEnabled()) print(await textOf(graph, flags, args.config !== undefined));
     return graph;
   }
 
@@ -91,12 +91,18 @@ function graphActionPath(
   return actionPath(session, { area: 'results', name: 'graph', args, flags, trackedFlags });
 }
 
+/** @param isSelected whether the user named the configs */
 async function textOf(
   graph: DependencyGraph,
   { dot, html }: FlagValues<typeof Graph.flags>,
+  isSelected: boolean,
 ): Promise<string> {
   if (dot === true) return (await import('../graph/dot.ts')).dotText(graph);
-  if (html === true) return (await import('../graph/html.ts')).htmlPage(graph);
+  if (html === true) {
+    const { htmlPage } = await import('../graph/html.ts');
+    const configs = graph.nodes.filter(({ kind }) => kind === 'image').map(({ name }) => name);
+    return htmlPage(graph, isSelected ? configs : []);
+  }
   const { treeLines } = await import('../graph/tree.ts');
   return treeLines(graph)
     .map((line) => `${line}\n`)

@@ -1,48 +1,104 @@
-import { createHash } from 'node:crypto';
-import type { Graph } from '@lkt/image';
+import type { Graph, GraphNode } from '@lkt/image';
+import { showSize } from '../flags/sizes.ts';
+import { documentOf } from '../page/document.ts';
+import { dataElement, type Html, markup, visible } from '../page/html.ts';
 import { BOX, layOut, type LayoutNode } from './layout.ts';
+import { GRAPH_SCRIPT } from './script.ts';
 import { shortName, statesOf } from './states.ts';
+import { GRAPH_STYLE } from './style.ts';
+import { partOf } from './part.ts';
 
-/** Returns the graph as one HTML file that loads nothing else. Names are escaped. */
-export function htmlPage(graph: Graph): string {
+/**
+ * Returns the graph as one HTML page that loads nothing else.
+ * @param configs the configs that the user named: their part of the graph is shown first, and the
+ * whole graph folded
+ */
+export function htmlPage(graph: Graph, configs: readonly string[] = []): string {
+  const part = configs.length === 0 ? graph : partOf(graph, configs);
+  const isWhole = part.nodes.length === graph.nodes.length;
+  const title = configs.length === 0 ? 'Dependency graph' : configs.join(', ');
+  const drawn = isWhole
+    ? drawing(graph, 'Dependency graph')
+    : markup`${drawing(part, `Dependency graph of ${title}`)}
+<details><summary>All ${graph.nodes.length} packages, bases and images of the checkout</summary>
+${drawing(graph, 'Dependency graph of the checkout')}</details>`;
+  return documentOf({
+    title: `${title} - lkt graph`,
+    style: GRAPH_STYLE,
+    script: GRAPH_SCRIPT,
+    body: markup`<a class="skip" href="#main">Skip to the graph</a>
+<header>
+<h1>${title}</h1>
+<p class="soft">${part.nodes.length} nodes, inputs on the left.</p>
+${LEGEND}
+<div class="tools">
+<input type="search" placeholder="Search" aria-label="Search for nodes"><output class="found" aria-live="polite"></output>
+<span role="group" aria-label="Zoom"><button type="button" data-zoom="out" aria-label="Zoom out">−</button><output class="zoom">100 %</output><button type="button" data-zoom="in" aria-label="Zoom in">+</button><button type="button" data-zoom="fit">Fit</button></span>
+</div>
+<p class="soft">Select a node by click, Tab or the arrow keys. Keys +, − and 0 zoom, Escape selects nothing.</p>
+</header>
+<section class="panel" aria-label="Selected node" aria-live="polite"></section>
+<main id="main" tabindex="-1">
+${drawn}
+</main>
+${dataElement(dataOf(graph, configs))}`,
+  });
+}
+
+/** The data for the script: nodes by index, edges by the indexes of their ends. */
+function dataOf({ nodes, edges }: Graph, configs: readonly string[]): object {
+  const indexes = new Map(nodes.map(({ name }, index) => [name, index]));
+  const isRoot = ({ name, kind }: GraphNode): boolean =>
+    configs.length === 0 ? kind === 'image' : configs.includes(name);
+  return {
+    roots: nodes.filter(isRoot).map(({ name }) => indexes.get(name)),
+    first: configs.length === 0 ? undefined : indexes.get(configs[0] ?? ''),
+    nodes: nodes.map((node) => ({
+      name: visible(node.name),
+      facts: factsOf(node).map(([key, value]) => [key, visible(value)]),
+    })),
+    edges: edges.flatMap(({ from, to, as, pin, place }) => {
+      const [start, end] = [indexes.get(from), indexes.get(to)];
+      if (start === undefined || end === undefined) return [];
+      return [[start, end, visible(`${as === 'image' ? '' : `${as}, `}${pin}, ${place}`)]];
+    }),
+  };
+}
+
+function factsOf(node: GraphNode): readonly (readonly [string, string])[] {
+  const { kind, size, dir, platforms, reference } = node;
+  const kinds = { package: 'package', base: 'base image', image: 'image config' };
+  return [
+    ['kind', kinds[kind]],
+    ['status', statesOf(node).join(', ')],
+    ...(size === undefined ? [] : [['size', `${showSize(size)}, compressed`] as const]),
+    ...(dir === undefined ? [] : [['directory', dir] as const]),
+    ...(platforms === undefined ? [] : [['platforms', platforms.join(', ')] as const]),
+    ...(reference === undefined ? [] : [['reference', reference] as const]),
+  ];
+}
+
+function drawing(graph: Graph, label: string): Html {
   const { placed, width, height } = layOut(graph);
   const lines = graph.edges.flatMap(({ from, to, pin, place }) => {
     const [start, end] = [placed.get(to), placed.get(from)];
     if (start === undefined || end === undefined) return [];
-    const bad = pin === 'stale' || pin === 'missing' ? ' class="bad"' : '';
+    const kind = pin === 'stale' || pin === 'missing' ? 'bad' : '';
     const title = `${shortName(from)} ← ${shortName(to)}, ${pin}: ${place}`;
-    return `<path${bad} data-from="${escaped(from)}" data-to="${escaped(to)}" d="${curve(start, end)}"><title>${escaped(title)}</title></path>`;
+    return markup`<path class="${kind}" data-from="${from}" data-to="${to}" d="${curve(start, end)}"><title>${title}</title></path>\n`;
   });
-  const boxes = [...placed.values()].map(box);
-  const policy = `default-src 'none'; style-src '${sha256(STYLE)}'; script-src '${sha256(SCRIPT)}'`;
-  return `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${policy}">
-<meta name="viewport" content="width=device-width">
-<title>lkt graph</title>
-<style>${STYLE}</style>
-</head>
-<body>
-<p>${graph.nodes.length} nodes, inputs on the left. Dashed: not built or not in the store. Red: the pin is stale or missing. Click a node to show its inputs and its users.</p>
-<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
-${[...lines, ...boxes].join('\n')}
-</svg>
-<script>${SCRIPT}</script>
-</body>
-</html>
-`;
+  return markup`<div class="graph" role="region" aria-label="${label}">
+<svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+${lines}${[...placed.values()].map(box)}</svg>
+</div>`;
 }
 
-function box({ node, x, y }: LayoutNode): string {
-  const { name, kind, built, pinned, stale } = node;
+function box({ node, x, y }: LayoutNode): Html {
+  const { name, kind, built, pinned, stale, size } = node;
   const classes = [kind, ...(built ? [] : ['open']), ...(stale || !pinned ? ['bad'] : [])];
   const states = statesOf(node).join(', ');
-  const title = [name, node.reference, node.platforms?.join(', '), states]
-    .filter((text) => text !== undefined)
-    .join('\n');
-  return `<g class="${classes.join(' ')}" tabindex="0" data-name="${escaped(name)}" transform="translate(${x} ${y})"><title>${escaped(title)}</title><rect width="${BOX.width}" height="${BOX.height}" rx="4"/><text x="8" y="17">${escaped(cut(shortName(name)))}</text><text x="8" y="32" class="state">${escaped(states)}</text></g>`;
+  const label = `${name}, ${states}`;
+  return markup`<g class="${classes.join(' ')}" tabindex="0" role="button" aria-pressed="false" aria-label="${label}" data-name="${name}" transform="translate(${x} ${y})"><title>${label}</title><rect width="${BOX.width}" height="${BOX.height}" rx="4"/><text x="8" y="17">${cut(shortName(name))}</text><text x="8" y="32" class="state">${states}</text>${size === undefined ? undefined : markup`<text x="${BOX.width - 8}" y="32" class="state size">${showSize(size)}</text>`}</g>\n`;
 }
 
 function curve(start: LayoutNode, end: LayoutNode): string {
@@ -57,55 +113,14 @@ function cut(text: string): string {
   return text.length > 33 ? `${text.slice(0, 32)}…` : text;
 }
 
-function escaped(text: string): string {
-  return text.replaceAll(/[&<>"']/g, (char) => `&#${char.charCodeAt(0)};`);
-}
-
-function sha256(text: string): string {
-  return `sha256-${createHash('sha256').update(text).digest('base64')}`;
-}
-
-const STYLE = `
-:root { color-scheme: light dark; --line: #8888; --text: light-dark(#222, #ddd); --bad: light-dark(#b00020, #ff6b6b); }
-body { margin: 0; padding: 8px; font: 12px system-ui, sans-serif; color: var(--text); }
-svg { font: inherit; }
-rect { stroke: var(--line); stroke-width: 1.5; }
-.package rect { fill: light-dark(#e8f0fe, #1f2d45); }
-.base rect { fill: light-dark(#f1f1f1, #2b2b2b); }
-.image rect { fill: light-dark(#e7f6ea, #1e3a26); }
-.open rect { stroke-dasharray: 4 3; }
-.bad rect, path.bad { stroke: var(--bad); }
-text { fill: var(--text); }
-.state { font-size: 10px; opacity: .75; }
-path { fill: none; stroke: var(--line); stroke-width: 1.2; }
-g { cursor: pointer; }
-svg.chosen g, svg.chosen path { opacity: .12; }
-svg.chosen .on { opacity: 1; }
-`;
-
-const SCRIPT = `
-const svg = document.querySelector('svg');
-const boxes = [...svg.querySelectorAll('g')];
-const lines = [...svg.querySelectorAll('path')];
-function show(name) {
-  const on = new Set();
-  for (const [near, far] of [['from', 'to'], ['to', 'from']]) {
-    const todo = [name];
-    const seen = new Set(todo);
-    while (todo.length > 0) {
-      const at = todo.pop();
-      on.add(boxes.find((box) => box.dataset.name === at));
-      for (const line of lines) {
-        if (line.dataset[near] !== at) continue;
-        on.add(line);
-        const next = line.dataset[far];
-        if (!seen.has(next)) { seen.add(next); todo.push(next); }
-      }
-    }
-  }
-  svg.classList.toggle('chosen', name !== undefined);
-  for (const item of [...boxes, ...lines]) item.classList.toggle('on', on.has(item));
-}
-svg.addEventListener('click', ({ target }) => show(target.closest('g')?.dataset.name));
-svg.addEventListener('focusin', ({ target }) => show(target.closest('g')?.dataset.name));
-`;
+const LEGEND: Html = markup`<ul class="legend" aria-label="Legend">
+${(
+  [
+    ['package', 'package'],
+    ['base', 'base image'],
+    ['image', 'image config'],
+    ['open', 'not built, or not in the store'],
+    ['bad', 'stale, or without digest'],
+    ['on', 'selected, with its inputs and users'],
+  ] as const
+).map(([kind, text]) => markup`<li><span class="swatch ${kind}"></span>${text}</li>\n`)}</ul>`;
