@@ -62,22 +62,22 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
 function upkeepActions(pass: Pass): readonly Action[] {
   const { group, target, live, terminating, isHalted } = pass;
   const needed = neededDrains(pass);
-  const finish = terminating.map((node): Action => ({ kind: 'finish', node }));
-  const upkeep = live.flatMap(({ node, staleFor, becomesReady }): readonly Action[] => {
+  const { rejected } = target;
+  const actions: Action[] = terminating.map((node) => ({ kind: 'finish', node }));
+  // A loop, because nearly all nodes need nothing in nearly all passes.
+  for (const { node, staleFor, becomesReady } of live) {
     const { labels } = node;
-    if (becomesReady) return [{ kind: 'ready', node }];
     const isNeeded = staleFor === undefined || isHalted || needed.has(node);
-    if (labels.draining !== undefined && isNeeded) return [{ kind: 'undrain', node }];
     const isUnlike = labels.specVersion !== SPEC_VERSION || labels.spec !== target.spec;
-    const isWanted = labels.image === target.image && labels.template === group.template;
-    if (isUnlike && isWanted) return [{ kind: 'rehash', node, spec: target.spec }];
+    if (becomesReady) actions.push({ kind: 'ready', node });
+    else if (labels.draining !== undefined && isNeeded) actions.push({ kind: 'undrain', node });
+    else if (isUnlike && labels.image === target.image && labels.template === group.template)
+      actions.push({ kind: 'rehash', node, spec: target.spec });
     // All nodes carry the mark, so that it survives any of them.
-    const { rejected } = target;
-    if (rejected !== undefined && labels.spec !== rejected && labels.rejected !== rejected)
-      return [{ kind: 'reject', node, rejected }];
-    return [];
-  });
-  return [...finish, ...upkeep];
+    else if (rejected !== undefined && labels.spec !== rejected && labels.rejected !== rejected)
+      actions.push({ kind: 'reject', node, rejected });
+  }
+  return actions;
 }
 
 /**

@@ -240,3 +240,24 @@ test('replaces nodes only while a window is open', () => {
   for (let tick = 0; tick < 600; tick += 1) world.tick(CALM);
   expect(world.decision?.status.isConverged).toBe(true);
 });
+
+test('gives a new image to the canaries alone until they are baked', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(2), fc.integer({ min: 1, max: 2 }), (seed, surge, canaries) => {
+      const unavailable = surge === 0 ? 2 : 0;
+      const canary = { nodes: canaries, bakeMs: 600_000 };
+      const world = converged({ ...steady, surge, unavailable, canary }, seed);
+      world.want('good');
+      const news = (): number =>
+        imagesOf(world).filter((image) => image === world.group.image).length;
+      for (let tick = 0; tick < 60; tick += 1) {
+        world.tick(CALM);
+        expect(news()).toBeLessThanOrEqual(canaries);
+      }
+      expect(news()).toBe(canaries);
+      for (let tick = 0; tick < 300; tick += 1) world.tick(CALM);
+      expect(world.decision?.status.isConverged).toBe(true);
+    }),
+    { numRuns: 50 },
+  );
+});

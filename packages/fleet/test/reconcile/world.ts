@@ -4,6 +4,7 @@ import { type NodeLabels, SPEC_VERSION } from '../../src/node-labels.ts';
 import type { Action, Decision, ObservedHealth } from '../../src/reconcile/decision.ts';
 import { type GroupSpec, specHash } from '../../src/reconcile/group-spec.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
+import { randomOf } from '../../src/simulation/random.ts';
 
 /** How nodes of an image boot. */
 export type ImageKind = 'good' | 'bad' | 'half';
@@ -326,17 +327,6 @@ export class World {
       node.labels = rest;
     }
   }
-}
-
-/** Returns a source of numbers from 0 to 1 (mulberry32). */
-function randomOf(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d_2b_79_f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 0x1_00_00_00_00;
-  };
 }
 
 function keysOf({ actions }: Decision): readonly string[] {

@@ -25,7 +25,7 @@ import {
 } from '../../provider.ts';
 import { formatNodeRecord, type NodeRecord } from '../node-record.ts';
 import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
-import type { QemuSettings } from './settings.ts';
+import type { QemuGroupSettings, QemuSettings } from './settings.ts';
 
 const MAX_CONSOLE_BYTES = 256 * 1024;
 const LOOPBACK = '127.0.0.1';
@@ -85,6 +85,8 @@ export class QemuProvider implements Provider {
     const { name, labels, template } = request;
     if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a name of a node`);
     const files = await this.#bootFiles(request.image);
+    const hostPorts = fixedPorts(request);
+    requireSocketPath(filesOf(this.#path('nodes', name)).qmp);
     await this.#change(options, async () => {
       const dir = this.#path('nodes', name);
       const existing = await readRecord(dir);
@@ -96,7 +98,7 @@ export class QemuProvider implements Provider {
       await this.#requireRoom();
       await removeTree(dir);
       await mkdir(dir, { recursive: true });
-      const published = await publishedPorts(template.publish);
+      const published = await publishedPorts(template.publish, hostPorts);
       const disks: (Disk & { readonly path: string })[] = [];
       await mkdir(this.#path('volumes'), { recursive: true });
       for (const { name: volume, size } of template.volumes)
@@ -248,14 +250,43 @@ export class QemuProvider implements Provider {
   }
 }
 
-async function publishedPorts(ports: readonly number[]): Promise<ReadonlyMap<number, Endpoint>> {
+/** Maximum bytes of the path of a socket (unix(7)). */
+const MAX_SOCKET_BYTES = 107;
+
+function requireSocketPath(path: string): void {
+  if (Buffer.byteLength(path) > MAX_SOCKET_BYTES)
+    throw new ProviderError('invalid', `the path ${path} is too long for a socket`, {
+      fix: 'name a directory with a shorter path: state',
+    });
+}
+
+/** Returns the host ports that the group's settings fix for a slot, by port of the guest. */
+function fixedPorts({ settings, labels, name }: NodeRequest): ReadonlyMap<number, number> {
+  const { ports = new Map<number, number>() } = (settings ?? {}) as Partial<QemuGroupSettings>;
+  const { slot } = labels;
+  if (ports.size > 0 && slot === undefined)
+    throw new ProviderError('invalid', `${name} has no fixed place, so its ports cannot be fixed`, {
+      fix: 'remove "ports", or name the nodes: nodes: [web-0, web-1]',
+    });
+  return new Map([...ports].map(([guest, host]) => [guest, host + (slot ?? 0)]));
+}
+
+async function publishedPorts(
+  ports: readonly number[],
+  hostPorts: ReadonlyMap<number, number>,
+): Promise<ReadonlyMap<number, Endpoint>> {
   const published = new Map<number, Endpoint>();
   for (const guestPort of ports) {
-    const free = { address: LOOPBACK, hostPort: 0, guestPort, protocol: 'tcp' as const };
-    const { hostPort } = await resolveHostPort(free);
+    const free = { address: LOOPBACK, hostPort: hostPorts.get(guestPort) ?? 0, guestPort };
+    const { hostPort } = await resolveHostPort({ ...free, protocol: 'tcp' }).catch(portTaken);
     published.set(guestPort, { host: LOOPBACK, port: hostPort });
   }
   return published;
+}
+
+function portTaken(cause: unknown): never {
+  if (!(cause instanceof LktError)) throw cause;
+  throw new ProviderError('unavailable', cause.message, { cause });
 }
 
 /** A port that another process took meanwhile, or too little memory, may be different next time. */
