@@ -24,6 +24,7 @@ const COMMANDS = {
   'collection:update': async () =>
     (await import('./commands/workspace/collection-update.ts')).UpdateCollection,
   completion: async () => (await import('./commands/completion.ts')).Completion,
+  dev: async () => (await import('./commands/machine/dev.ts')).Dev,
   diff: async () => (await import('./commands/diff.ts')).Diff,
   doctor: async () => (await import('./commands/doctor.ts')).Doctor,
   env: async () => (await import('./commands/env.ts')).Env,

@@ -16,7 +16,7 @@ import { ImageCaches } from './image-caches.ts';
 import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
 import { Prefetch } from './prefetch.ts';
-import { queriesOf } from './queries.ts';
+import { queriesOf, withSources } from './queries.ts';
 import { type KnownSboms, sbomPath } from './sbom.ts';
 import {
   configDirs,
@@ -39,6 +39,8 @@ export interface BuildImageOptions extends Omit<
   readonly requirePolicy?: boolean;
   /** Write the provenance: the inputs, and why they are trusted. */
   readonly provenance?: boolean;
+  /** Build the packages of the workspace that the configs name from their sources, not by pin. */
+  readonly fromSources?: boolean;
 }
 
 /**
@@ -56,16 +58,17 @@ export async function buildImage(
   options: BuildImageOptions,
   tools: BuildOptions,
 ): Promise<BuiltImage> {
-  const loaded = withFormats(await loadConfig(options.configs, options), options);
-  await requireBuildable(loaded.config, options);
-  const before = filesBefore(loaded, { ...options, store: tools.store });
+  const pinned = withFormats(await loadConfig(options.configs, options), options);
+  await requireBuildable(pinned.config, options);
+  const before = filesBefore(pinned, { ...options, store: tools.store });
   await using caches = new ImageCaches(options.store, options);
   await using prefetch = new Prefetch(caches);
   // Where a policy may apply, no image is read before its signatures are verified.
-  const policies = await configPolicies(loaded, options.trust);
-  if (options.requirePolicy === true) requirePolicy(policies, loaded);
-  if (policies.length === 0) prefetch.start(loaded.config, options);
+  const policies = await configPolicies(pinned, options.trust);
+  if (options.requirePolicy === true) requirePolicy(policies, pinned);
+  if (policies.length === 0) prefetch.start(pinned.config, options);
   const workspace = await openWorkspace();
+  const loaded = options.fromSources === true ? withSources(pinned, workspace) : pinned;
   // git runs meanwhile. An error of the build comes first.
   const finding =
     options.provenance === true ? configOrigin(workspace, loaded, options.signal) : undefined;

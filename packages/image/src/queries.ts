@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { ImageQuery, Package, ReferenceProblem, Workspace } from '@lkt/pkg';
-import { imageReferencesOf } from './config/config.ts';
+import { imageReferencesOf, mapReferences } from './config/config.ts';
 import { errorAt } from './config/fields.ts';
 import type { LoadedConfig } from './config/load-config.ts';
 import type { ImageReference } from './config/reference.ts';
@@ -60,6 +60,17 @@ function directoryOf(
   { packageDir, at }: ImageReference,
 ): string | undefined {
   return packageDir === undefined ? undefined : resolve(dirname(fileOf(at).absolute), packageDir);
+}
+
+/** Returns the configs with own packages of the workspace named by directory instead of by pin. */
+export function withSources(loaded: LoadedConfig, workspace: Workspace): LoadedConfig {
+  const config = mapReferences(loaded.config, (image) => {
+    const item = image.reference && workspace.find(image.reference);
+    if (item === undefined || item.collection !== undefined) return image;
+    const text = `@pkg:${item.dir}`;
+    return { text, full: text, packageDir: item.dir, at: image.at };
+  });
+  return { ...loaded, config };
 }
 
 /** An image of a config, with the package of the workspace that it names. */

@@ -35,7 +35,17 @@ test(
     );
     const junit = join(dir, 'results.xml');
     const configs = [join(root, 'examples/minimal.yml'), more, others];
-    const done = await lkt(['test', '--json', '--dir', dir, '--junit', junit, ...configs]);
+    const done = await lkt([
+      'test',
+      '--json',
+      '--boot-timeout',
+      '25m',
+      '--dir',
+      dir,
+      '--junit',
+      junit,
+      ...configs,
+    ]);
     expect(done.status, done.stdout + done.stderr).toBe(1);
     const { error } = JSON.parse(done.stdout) as {
       readonly error: {

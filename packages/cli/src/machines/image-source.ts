@@ -1,7 +1,7 @@
 import { basename, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BootFiles, BootMedium, PublishedPort } from '@lkt/machine';
-import type { ServicePort } from '@lkt/image';
+import type { BuildImageOptions, ServicePort } from '@lkt/image';
 import {
   type BootedBuildFlags,
   bootedBuildFlags,
@@ -36,9 +36,10 @@ export async function buildBootable(
   configs: readonly string[],
   flags: BootedBuildFlags,
   changes: Partial<BuildFlags> = {},
+  options: Pick<BuildImageOptions, 'fromSources'> = {},
 ): Promise<BootableImage & { readonly built: ImageSummary }> {
   const all = { ...buildFlagsOf(flags), ...changes };
-  const built = await buildConfigs(session, configs, all);
+  const built = await buildConfigs(session, configs, all, options);
   const { outDir, name } = outputOf(all, configs.at(-1) ?? '', session.environment.cwd);
   return { name, prefix: resolve(outDir, name), built };
 }

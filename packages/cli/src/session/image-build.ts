@@ -61,14 +61,16 @@ const TRACKED_FORMATS: ReadonlySet<unknown> = new Set([
  * Builds an image from the configs that a command line names, or returns the cached result of the
  * same build if nothing changed since.
  * @param flags of `lkt build`
+ * @param options never cached with `fromSources`
  * @throws LktError as `buildImage`; USAGE_INVALID for flags that contradict each other
  */
 export async function buildConfigs(
   session: Session,
   names: readonly string[],
   flags: BuildFlags,
+  { fromSources = false }: Pick<BuildImageOptions, 'fromSources'> = {},
 ): Promise<ImageSummary> {
-  const action = buildActionPath(session, names, flags);
+  const action = fromSources ? undefined : buildActionPath(session, names, flags);
   const hit = action === undefined ? undefined : await findCached(action, session);
   if (hit !== undefined) return hit;
   const { cwd } = session.environment;
@@ -80,6 +82,7 @@ export async function buildConfigs(
     ...output,
     ...disks,
     format,
+    fromSources,
   });
   if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, store);
   const files = single === undefined ? image.files : [await single.finish(image.files)];
@@ -120,7 +123,10 @@ async function build(
   session: Session,
   flags: BuildFlags,
   configs: readonly ConfigFile[],
-  output: Pick<BuildImageOptions, 'diskSize' | 'efiSigner' | 'format' | 'name' | 'outDir'>,
+  output: Pick<
+    BuildImageOptions,
+    'diskSize' | 'efiSigner' | 'format' | 'fromSources' | 'name' | 'outDir'
+  >,
 ): Promise<{
   readonly image: BuiltImage;
   readonly store: Store;

@@ -37,7 +37,7 @@ export type MachineCheck =
     }
   | { readonly kind: 'poweroff' };
 
-const DEFAULT_TIMEOUT = 60;
+const DEFAULT_TIMEOUT = 120;
 const MAX_TIMEOUT = 3600;
 
 const PORT = integer(1, 65_535, (port) => `${port} is not a port`);

@@ -18,7 +18,7 @@ describe('tests of an image config', () => {
   - {name: goes down, poweroff: true}
 `;
     expect(testsOf(text)).toEqual([
-      { name: 'console shows up$', timeout: 60, check: { kind: 'log', matches: /up$/mu } },
+      { name: 'console shows up$', timeout: 120, check: { kind: 'log', matches: /up$/mu } },
       {
         name: 'port 22 answers',
         timeout: 5,
@@ -26,10 +26,10 @@ describe('tests of an image config', () => {
       },
       {
         name: 'port 80 serves /',
-        timeout: 60,
+        timeout: 120,
         check: { kind: 'http', port: 80, path: '/', status: 200, headers: new Map() },
       },
-      { name: 'goes down', timeout: 60, check: { kind: 'poweroff' } },
+      { name: 'goes down', timeout: 120, check: { kind: 'poweroff' } },
     ]);
     expect(testsOf('{}')).toEqual([]);
   });

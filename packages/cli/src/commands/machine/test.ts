@@ -40,7 +40,7 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
     ...bootedBuildFlags,
     ...machineFlags,
     ready: listFlag('TEXT', 'text on the console that ends the boot; default: that of lkt/init'),
-    'boot-timeout': valueFlag('DURATION', 'time limit of the boot', { default: '5m' }),
+    'boot-timeout': valueFlag('DURATION', 'time limit of the boot', { default: '10m' }),
     'console-log': valueFlag('FILE', 'file for the console output'),
     junit: valueFlag('FILE', 'file for the results in the form of JUnit'),
   };

@@ -1,0 +1,120 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempDisposable } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { expect, test, vi } from 'vitest';
+import { tinyImage } from '../../machine/test/tiny-kernel.ts';
+import { main } from './program.ts';
+
+const config = (cmdline: string): string => `kernel:
+  image: acme/kernel
+  cmdline: ${JSON.stringify(cmdline)}
+  tar: none
+services:
+  - name: web
+    image: acme/web
+`;
+
+test('lkt dev boots each new image, and keeps the machine when a build fails', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-dev-'));
+  const at = (path: string): string => join(dir.path, path);
+  const write = (path: string, text: string): void => {
+    mkdirSync(dirname(at(path)), { recursive: true });
+    writeFileSync(at(path), text);
+  };
+  const env = {
+    PATH: process.env['PATH'],
+    HOME: dir.path,
+    LKT_CACHE: at('.store'),
+    XDG_RUNTIME_DIR: at('.runtime'),
+    GIT_CONFIG_GLOBAL: '/dev/null',
+    NO_COLOR: '1',
+  };
+  await using tiny = await tinyImage('');
+  for (const name of ['kernel', 'web'])
+    write(`pkg/${name}/build.yml`, `org: acme\nimage: ${name}\narches: [amd64]\n`);
+  write('pkg/kernel/Dockerfile', 'FROM scratch\nCOPY kernel /kernel\n');
+  cpSync(`${tiny.prefix}-kernel`, at('pkg/kernel/kernel'));
+  write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nEXPOSE 8080\n');
+  write('pkg/web/page', 'first');
+  write('.gitignore', '.store\n.runtime\n');
+  write('images/os.yml', config('boot one .'));
+  const git = (...words: readonly string[]): unknown =>
+    execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@b.c', ...words], {
+      cwd: dir.path,
+      env,
+    });
+  git('init', '--quiet');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'one');
+  // Pins of own packages do not stop a change of their sources.
+  execFileSync(process.execPath, [main, 'pin', 'images/os.yml'], { cwd: dir.path, env });
+  expect(readFileSync(at('images/os.yml'), 'utf8')).toContain('acme/web:');
+  const pinned = readFileSync(at('images/os.yml'), 'utf8');
+
+  const child = spawn(process.execPath, [main, 'dev', '--accel', 'tcg', 'images/os.yml'], {
+    cwd: dir.path,
+    env,
+  });
+  let [console, said] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (console += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const shows = async (text: () => string, wanted: string, times = 1): Promise<void> =>
+    vi.waitFor(() => expect(text().split(wanted), console + said).toHaveLength(times + 1), {
+      timeout: 60_000,
+      interval: 100,
+    });
+
+  await shows(() => console, 'boot one .');
+  const [port] = /127\.0\.0\.1:\d+(?= forwards to port 8080 \(tcp\))/.exec(said) ?? [];
+  expect(port, said).toBeDefined();
+  const machines = machinesOf(child);
+  expect(machines).toHaveLength(1);
+
+  writeFileSync(at('images/os.yml'), `${pinned}nothing: {\n`);
+  await shows(() => said, 'the machine still runs the image before');
+  expect(said).toContain('error: images/os.yml:');
+  expect(machinesOf(child)).toEqual(machines);
+
+  writeFileSync(at('images/os.yml'), pinned);
+  await shows(() => said, 'the image is unchanged');
+  expect(machinesOf(child)).toEqual(machines);
+
+  writeFileSync(at('images/os.yml'), pinned.replace('boot one', 'boot two'));
+  await shows(() => console, 'boot two .');
+  expect(machinesOf(child)).not.toEqual(machines);
+  expect(commandOf(machinesOf(child)[0])).toContain(`hostfwd=tcp:${port}-:8080`);
+
+  write('pkg/web/page', 'second');
+  await shows(() => console, 'boot two .', 2);
+  write('pkg/web/new/page', 'a new directory');
+  write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nCOPY new /new\nEXPOSE 8080\n');
+  await shows(() => console, 'boot two .', 3);
+  write('pkg/web/new/page', 'of which changes are seen');
+  await shows(() => console, 'boot two .', 4);
+
+  const records = (): readonly string[] => readdirSync(at('.runtime/lkt/machines'));
+  expect(records()).toHaveLength(1);
+  const last = machinesOf(child);
+  child.kill('SIGINT');
+  expect(await once(child, 'close')).toEqual([130, null]);
+  expect(said).toContain('error: stopped by SIGINT');
+  expect(records()).toEqual([]);
+  for (const pid of last) expect(() => process.kill(pid, 0)).toThrow('ESRCH');
+});
+
+/** Returns the processes of QEMU that a process has started. */
+function machinesOf({ pid }: ChildProcess): readonly number[] {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  return children.map(Number).filter((child) => commandOf(child).includes('qemu-system'));
+}
+
+function commandOf(pid: number | undefined): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+  } catch {
+    return '';
+  }
+}
