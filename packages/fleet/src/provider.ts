@@ -7,6 +7,8 @@ import type { NodeLabels } from './node-labels.ts';
 export interface MachineImage {
   readonly digest: Digest;
   readonly files: BootFiles | BootMedium;
+  /** The same image as a disk, for providers whose machines boot by firmware. */
+  readonly disk?: BootMedium;
 }
 
 /** The hardware of the machines of a group. */

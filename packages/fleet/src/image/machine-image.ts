@@ -1,7 +1,7 @@
 import { mkdir, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Digest, digestHex, LktError } from '@lkt/core';
-import { findBootFiles } from '@lkt/machine';
+import { findBootFiles, findBootMedium } from '@lkt/machine';
 import {
   type Descriptor,
   fileChunks,
@@ -27,30 +27,40 @@ const LAYER_TYPES = {
   '-initrd.img': 'application/vnd.lkt.machine.initrd',
   '-cmdline': 'application/vnd.lkt.machine.cmdline',
   '-sbom.spdx.json': 'application/spdx+json',
+  '-efi.img': 'application/vnd.lkt.machine.disk.efi',
+  '-bios.img': 'application/vnd.lkt.machine.disk.bios',
 } as const;
 
 type Part = keyof typeof LAYER_TYPES;
 const PARTS = Object.keys(LAYER_TYPES) as readonly Part[];
+const DISKS: readonly Part[] = ['-efi.img', '-bios.img'];
 
 /**
  * Adds the outputs of a build, `PREFIX-kernel` and so on, to a store: an OCI artifact that
  * registries keep and keys sign. Equal files give equal digests.
+ * @param options `hasDisk`: add the disk of the same build too, for EFI or else for BIOS
  * @throws LktError NOT_FOUND; UNSUPPORTED for an image whose root is a disk
  */
 export async function writeMachineImage(
   store: Store,
   prefix: string,
   name: Reference,
+  { hasDisk = false }: { readonly hasDisk?: boolean } = {},
 ): Promise<Descriptor> {
   const { root } = await findBootFiles(prefix);
   if (root !== undefined)
     throw new LktError('UNSUPPORTED', `a fleet boots no root disk: ${root}`, {
       fix: 'build the format kernel+initrd',
     });
+  const disk = hasDisk ? DISKS.find((part) => exists(`${prefix}${part}`)) : undefined;
+  if (hasDisk && disk === undefined)
+    throw new LktError('NOT_FOUND', `there is no disk ${prefix}-efi.img or ${prefix}-bios.img`, {
+      fix: 'build both: lkt build --format kernel+initrd,raw-efi',
+    });
   const layers: Descriptor[] = [];
   for (const part of PARTS) {
     const path = `${prefix}${part}`;
-    if (!exists(path)) continue;
+    if (!exists(path) || (DISKS.includes(part) && part !== disk)) continue;
     const { digest, size } = await store.write(fileChunks(path));
     layers.push({ mediaType: LAYER_TYPES[part], digest, size });
   }
@@ -101,7 +111,11 @@ export async function openMachineImage(
     });
   }
   const prefix = join(target, PREFIX);
-  return { digest, prefix, files: await findBootFiles(prefix) };
+  const disks = DISKS.map((part) => `${prefix}${part}`).filter((path) => exists(path));
+  const [disk = ''] = disks;
+  const medium = await findBootMedium(disk, disk.endsWith('-efi.img'));
+  const files = await findBootFiles(prefix);
+  return { digest, prefix, files, ...(medium === undefined ? {} : { disk: medium }) };
 }
 
 async function layersOf(store: Store, digest: Digest): Promise<ReadonlyMap<Part, Descriptor>> {

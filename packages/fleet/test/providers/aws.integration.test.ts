@@ -72,13 +72,14 @@ describe('aws requests', () => {
   test('uploads the blocks that are not zero, and registers an image for UEFI with a TPM', async () => {
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
     const path = join(dir.path, 'disk.img');
-    const disk = Buffer.alloc(3 * 524_288 + 512);
-    disk.fill('first', 0, 524_288);
-    disk.fill('last', 3 * 524_288);
-    await writeFile(path, disk);
+    const bytes = Buffer.alloc(3 * 524_288 + 512);
+    bytes.fill('first', 0, 524_288);
+    bytes.fill('last', 3 * 524_288);
+    await writeFile(path, bytes);
     const digest = digestOf('disk');
-    const files = { path, kind: 'disk', format: 'raw', firmware: 'efi' } as const;
-    const id = await provider.prepare({ digest, files }, options);
+    const disk = { path, kind: 'disk', format: 'raw', firmware: 'efi' } as const;
+    const files = { kernel: '/kernel', cmdline: '' };
+    const id = await provider.prepare({ digest, files, disk }, options);
     expect(id).toMatch(/^ami-[0-9a-f]+$/);
     const blocks = moto.requests.filter(({ path: url }) => /\/blocks\//.test(url));
     expect(blocks.map(({ path: url }) => /blocks\/(\d+)/.exec(url)?.[1])).toEqual(['0', '3']);
@@ -266,7 +267,7 @@ describe('aws requests', () => {
     const prepared = provider.prepare({ digest: digestOf('kernel'), files }, options);
     await expect(prepared).rejects.toMatchObject({
       failure: 'invalid',
-      fix: 'use the format raw-efi or raw-bios',
+      fix: expect.stringContaining('lkt fleet image --disk') as unknown,
     });
   });
 });

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../../command.ts';
-import { Args } from '../../flags/options.ts';
+import { Args, switchFlag } from '../../flags/options.ts';
 
 export class FleetImage extends LktCommand {
   static override summary = 'Add the outputs of a build to the store, as an image for a fleet';
@@ -12,6 +12,10 @@ export class FleetImage extends LktCommand {
     name: Args.string({ description: 'name of the image, with or without a tag', required: true }),
   };
 
+  static override flags = {
+    disk: switchFlag('add the disk of the same build, for clouds: format raw-efi or raw-bios'),
+  };
+
   async run(): Promise<{ image: string; digest: string }> {
     const { args, flags } = await this.parse(FleetImage);
     const session = await this.begin(flags);
@@ -19,7 +23,9 @@ export class FleetImage extends LktCommand {
     const { writeMachineImage } = await import('@lkt/fleet');
     const name = parseReference(args.name);
     const prefix = resolve(session.environment.cwd, args.prefix);
-    const { digest } = await writeMachineImage(await session.openStore(), prefix, name);
+    const { digest } = await writeMachineImage(await session.openStore(), prefix, name, {
+      hasDisk: flags.disk,
+    });
     const image = `${args.name.replace(/@.*$/, '')}@${digest}`;
     this.endProgress();
     this.log(image);

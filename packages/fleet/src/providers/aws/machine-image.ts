@@ -57,21 +57,22 @@ async function findMachineImage(
 export async function prepareMachineImage(
   client: EC2Client,
   settings: AwsSettings,
-  { digest, files }: MachineImage,
+  { digest, files, disk: given }: MachineImage,
   signal: AbortSignal,
 ): Promise<string> {
   const name = `lkt-${digestHex(digest)}`;
   const existing = await findMachineImage(client, name, signal);
   if (existing !== undefined) return existing;
-  if (!('kind' in files) || files.kind !== 'disk' || files.format !== 'raw')
-    throw new ProviderError('invalid', 'aws boots disks only', {
-      fix: 'use the format raw-efi or raw-bios',
+  const disk = given ?? ('kind' in files ? files : undefined);
+  if (disk?.kind !== 'disk' || disk.format !== 'raw')
+    throw new ProviderError('invalid', 'aws boots disks, and the image has none', {
+      fix: 'add it: lkt build --format kernel+initrd,raw-efi, then lkt fleet image --disk',
     });
   const snapshot =
     (await findSnapshot(client, digest, signal)) ??
-    (await uploadSnapshot(settings, { digest, path: files.path }, signal));
+    (await uploadSnapshot(settings, { digest, path: disk.path }, signal));
   await waitForSnapshot(client, snapshot, signal);
-  await register(client, { name, digest, snapshot, firmware: files.firmware }, signal);
+  await register(client, { name, digest, snapshot, firmware: disk.firmware }, signal);
   for (;;) {
     const id = await findMachineImage(client, name, signal);
     if (id !== undefined) return id;
