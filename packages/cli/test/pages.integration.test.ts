@@ -1,5 +1,5 @@
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { type Browser, type BrowserPage, startBrowser } from '@lkt/testing/browser';
@@ -94,7 +94,7 @@ function writeBuild(folder: string, version: string, size: number, hasPath = tru
 function lkt(args: readonly string[], status = 0, cwd = dir): string {
   const done = spawnSync(process.execPath, [main, ...args], {
     cwd,
-    env: { ...process.env, LKT_CACHE: join(dir, 'store'), NO_COLOR: '1' },
+    env: { ...process.env, LKT_CACHE: join(dir, 'store'), NO_COLOR: '1', COSIGN_PASSWORD: '' },
     encoding: 'utf8',
   });
   expect(done.status, done.stderr).toBe(status);
@@ -110,6 +110,28 @@ function commit(root: string): void {
     [...name, 'commit', '-qm', 'one'],
   ])
     execFileSync('git', args, { cwd: root });
+}
+
+/** Returns a checkout with a config and three packages, of which two are built. */
+function builtCheckout(): string {
+  const root = join(dir, 'graph');
+  if (existsSync(root)) return root;
+  const files = {
+    'pkg/base/build.yml': 'image: base\norg: example\n',
+    'pkg/base/Dockerfile': 'FROM scratch\nCOPY build.yml /\n',
+    'pkg/app/build.yml': 'image: app\norg: example\nbuildArgs: ["BASE=@lkt:pkg:../base"]\n',
+    'pkg/app/Dockerfile': 'ARG BASE\nFROM ${BASE}\nCOPY build.yml /app\n',
+    'pkg/other/build.yml': 'image: other\norg: example\n',
+    'pkg/other/Dockerfile': 'FROM scratch\nCOPY build.yml /\n',
+    [`${HOSTILE}.yml`]: 'init: ["@pkg:pkg/app"]\n',
+  };
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  commit(root);
+  lkt(['pkg', 'build', 'pkg/app'], 0, root);
+  return root;
 }
 
 /** Opens a page, and expects that it loads and runs nothing but itself. */
@@ -337,22 +359,7 @@ test('draws the steps of a build, also of a failed one', async () => {
 });
 
 test('shows the graph of a config first, and selects, searches and zooms by keys', async () => {
-  const root = join(dir, 'graph');
-  const files = {
-    'pkg/base/build.yml': 'image: base\norg: example\n',
-    'pkg/base/Dockerfile': 'FROM scratch\nCOPY build.yml /\n',
-    'pkg/app/build.yml': 'image: app\norg: example\nbuildArgs: ["BASE=@lkt:pkg:../base"]\n',
-    'pkg/app/Dockerfile': 'ARG BASE\nFROM ${BASE}\nCOPY build.yml /app\n',
-    'pkg/other/build.yml': 'image: other\norg: example\n',
-    'pkg/other/Dockerfile': 'FROM scratch\nCOPY build.yml /\n',
-    [`${HOSTILE}.yml`]: 'init: ["@pkg:pkg/app"]\n',
-  };
-  for (const [path, text] of Object.entries(files)) {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  }
-  commit(root);
-  lkt(['pkg', 'build', 'pkg/app'], 0, root);
+  const root = builtCheckout();
   writeFileSync(join(dir, 'graph.html'), lkt(['graph', '--html', `${HOSTILE}.yml`], 0, root));
   const page = await openPage('graph.html');
   const config = `${HOSTILE}.yml`;
@@ -410,6 +417,69 @@ test('shows the graph of a config first, and selects, searches and zooms by keys
   const whole = await openPage('whole.html');
   expect(await whole.evaluate('document.querySelectorAll(".graph g").length')).toBe(3);
   expect(await whole.evaluate('document.querySelectorAll("details").length')).toBe(0);
+});
+
+test('shows signatures, and verdicts of policies by the signatures in the store', async () => {
+  const root = builtCheckout();
+  lkt(['key', 'generate', '--no-password'], 0, root);
+  lkt(['pkg', 'sign', '--key', 'cosign.key', 'pkg/app'], 0, root);
+  const rule = '{images: ["**"], keys: [cosign.pub]}';
+  writeFileSync(join(root, 'policy.yml'), `required: true\nsigners: [${rule}]\n`);
+  const inspect = async (name: string): Promise<BrowserPage> => {
+    lkt(['inspect', '--html', 'verdict.html', '--trust', 'policy.yml', `pkg/${name}`], 0, root);
+    return openPage('graph/verdict.html');
+  };
+  const key: unknown = expect.stringMatching(/^the key sha256:[0-9a-f]{64}$/);
+  const signed = await inspect('app');
+  expect(await rows(signed, 'Policy verdicts')).toEqual([
+    [
+      expect.stringMatching(/^example\/app:[0-9a-f]{40}@sha256:/),
+      '✓ signed',
+      'signed by the key cosign.pub',
+    ],
+  ]);
+  expect(await rows(signed, 'Signatures in the store')).toContainEqual([
+    expect.stringMatching(/^example\/app:/),
+    'signature',
+    key,
+  ]);
+  const unsigned = await inspect('base');
+  expect(await rows(unsigned, 'Policy verdicts')).toEqual([
+    [
+      expect.stringMatching(/^example\/base:/),
+      '✗ refused',
+      expect.stringMatching(/signature|signed/),
+    ],
+  ]);
+  expect(await texts(unsigned, '#signatures')).toContainEqual(
+    expect.stringContaining('The store has no signatures of these images.'),
+  );
+  lkt(['inspect', '--html', 'verdict.html', 'pkg/base'], 0, root);
+  const open = await openPage('graph/verdict.html');
+  expect(await texts(open, '#signatures p')).toContainEqual(
+    expect.stringMatching(/^Not evaluated: no trust policy covers example\/base:[0-9a-f]{40}\.$/),
+  );
+  expectQuiet(open);
+});
+
+test('shows a config as it would be built, with sizes by package', async () => {
+  const root = builtCheckout();
+  lkt(['inspect', '--html', 'config.html', `${HOSTILE}.yml`], 0, root);
+  const page = await openPage('graph/config.html');
+  expect(await texts(page, 'header p')).toEqual(['An image config, as it would be built']);
+  expect(await rows(page, 'Images')).toEqual([
+    [
+      expect.stringMatching(/^example\/app:[0-9a-f]{40}$/),
+      expect.stringMatching(/^0\.\d kB$/),
+      'init',
+      expect.stringMatching(/^sha256:/),
+    ],
+  ]);
+  expect((await rows(page, 'Sizes by package')).map(([name]) => name)).toEqual([
+    'lkt.manifest',
+    expect.stringMatching(/^example\/app:[0-9a-f]{8}$/),
+  ]);
+  expectQuiet(page);
 });
 
 test('has readable colours in both themes', async () => {

@@ -1,5 +1,6 @@
 import type { Privileges } from '@lkt/inspect';
 import type { Timeline } from '@lkt/machine';
+import { describeSigner } from '@lkt/sign';
 import { showSize } from '../flags/sizes.ts';
 import { CHART_STYLE, chartFigure } from '../page/bar-chart.ts';
 import { documentOf, reportBody, type Section } from '../page/document.ts';
@@ -149,7 +150,9 @@ function signaturesOf({ images }: Inspected, { verdicts, unverified }: ImageDeta
           rows: verdicts.map(({ reference, accepted, because, reasons, signers }) => [
             reference,
             stateOf(accepted, accepted ? (because ?? 'accepted') : 'refused'),
-            accepted ? listOf(signers.map((signer) => `signed by ${signer}`)) : listOf(reasons),
+            accepted
+              ? listOf(signers.map((signer) => `signed by ${describeSigner(signer)}`))
+              : listOf(reasons),
           ]),
         });
   const signed = images.flatMap(({ name, signatures }) =>
