@@ -16,6 +16,7 @@ import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
 import type { Display, Screen } from './progress/display.ts';
+import type { Durations } from './progress/durations.ts';
 import type { KeptLogs } from './progress/kept-logs.ts';
 import {
   cacheSetting,
@@ -123,6 +124,7 @@ export abstract class LktCommand {
     } finally {
       this.#display?.close(false);
       this.#logs?.close();
+      this.#durations?.save();
     }
   }
 
@@ -160,7 +162,9 @@ export abstract class LktCommand {
   }
 
   #display: Display | undefined;
+  #isTty = false;
   #logs: KeptLogs | undefined;
+  #durations: Durations | undefined;
   #warnings: readonly string[] = [];
 
   /** Opens the session that the command runs in. Call it once, after validating the flags. */
@@ -170,12 +174,17 @@ export abstract class LktCommand {
       flags.quiet === true || flags.verbose === 0
         ? 'quiet'
         : progressSetting(flags.progress, environment, process.stderr).value;
+    this.#isTty = mode === 'tty';
     const { openDisplay } = await import('./progress/open.ts');
-    const display = openDisplay(mode, standardError, milliseconds);
-    this.#display = display;
     const cacheDir = cacheSetting(flags.cache, environment).value;
+    const { Durations } = await import('./progress/durations.ts');
+    const durations = new Durations(join(cacheDir, 'durations.json'));
+    this.#durations = durations;
+    const display = openDisplay(mode, standardError, milliseconds, durations.last);
+    this.#display = display;
     const { KeptLogs } = await import('./progress/kept-logs.ts');
-    const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), display);
+    const measured = durations.measure(display, milliseconds);
+    const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), measured);
     this.#logs = logs;
     warn(logs, this.#warnings);
     const storeKey = createStoreKey(environment, logs);
@@ -192,6 +201,11 @@ export abstract class LktCommand {
       hasWarned: () => logs.hasWarned,
       signal,
     };
+  }
+
+  /** Tells a person at a terminal what to do next; nothing in scripts. */
+  protected suggest(command: string): void {
+    if (this.#isTty && !this.jsonEnabled()) standardError.write(`next: ${command}\n`);
   }
 
   /** Ends the progress display, before other output goes to the terminal. */

@@ -154,7 +154,7 @@ test(
     // The commands have random output, so equal digests prove that none ran again.
     expect(digests('second.json')).toEqual(digests('first.json'));
     expect(digests('second.json')).toHaveLength(2);
-    expect(parts.get('second.log')).toMatch(/example\/base:.*: cached/);
+    expect(parts.get('second.log')).toMatch(/example\/base: done .* cached/);
     expect(parts.get('refused.log')).toMatch(/the token may not write/);
     expect(digests('none.json')).not.toEqual(digests('first.json'));
     expect(parts.get('push.log')).toContain('error:');

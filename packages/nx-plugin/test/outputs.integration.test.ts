@@ -62,7 +62,7 @@ test('a machine with only Nx’s remote cache builds nothing, and has the same i
     '--format=tar',
     'images/all.yml',
   );
-  expect(output).toMatch(/t\/b: cached/);
+  expect(output).toMatch(/^cached: \d packages/m);
   expect(output).not.toMatch(/COPY/);
 });
 

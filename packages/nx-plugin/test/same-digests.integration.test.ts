@@ -70,7 +70,9 @@ test('Nx and lkt produce the same digests in either order, and share a store', a
   const nxSecond = await digestsByNx(second);
   expect(nxSecond.digests).toEqual(nxFirst.digests);
   // Nx's cache is new, so it ran lkt, which found everything in the store.
-  for (const name of DIRS) expect(nxSecond.output).toMatch(new RegExp(`^t/${name}: cached`, 'm'));
+  const counts = [...nxSecond.output.matchAll(/^cached: (\d+) package/gm)];
+  const cached = counts.reduce((sum, [, count]) => sum + Number(count), 0);
+  expect(cached).toBeGreaterThanOrEqual(DIRS.length);
   expect(nxSecond.output).not.toMatch(/COPY/);
 
   const names = [first, second].map((one) => one.lkt('cache', 'ls', '--json'));

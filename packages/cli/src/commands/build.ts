@@ -7,7 +7,8 @@ import { unsupported, warn, warnIgnored } from '../flags/linuxkit.ts';
 import { requiredArgs } from '../flags/options.ts';
 import { requireAmd64 } from '../flags/platform.ts';
 import { givenVariables } from '../flags/set.ts';
-import { buildReport } from '../output/build-report.ts';
+import { buildReport, shortPath } from '../output/build-report.ts';
+import { bootedBy } from '../output/next-run.ts';
 import { readConfigFiles } from '../session/config-file.ts';
 import { buildConfigs, checkedOutput, type ImageSummary } from '../session/image-build.ts';
 import type { Session } from '../session/session.ts';
@@ -90,7 +91,10 @@ Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-c
     warn(session.reporter, summary.warnings);
     this.endProgress();
     if (flags.o === '-') return { files: summary.files };
-    for (const line of buildReport(summary, session.environment.cwd)) this.log(line);
+    const { cwd } = session.environment;
+    for (const line of buildReport(summary, cwd)) this.log(line);
+    const next = bootedBy(summary.files.map(({ path }) => shortPath(cwd, path)));
+    if (next !== undefined) this.suggest(`lkt run ${next}`);
     return resultOf(summary);
   }
 

@@ -19,7 +19,8 @@ export function buildReport(summary: ImageSummary, cwd: string): readonly string
   ];
 }
 
-function shortPath(cwd: string, path: string): string {
+/** Returns a path relative to the current directory, unless it is above. */
+export function shortPath(cwd: string, path: string): string {
   const short = relative(cwd, path);
   return short.startsWith('..') ? path : short;
 }

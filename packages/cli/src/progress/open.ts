@@ -1,17 +1,20 @@
 import { printableJson } from '../output/printable.ts';
 import type { ProgressMode } from '../session/environment.ts';
 import type { Clock, Display, Screen } from './display.ts';
+import type { LastDuration } from './durations.ts';
 import { plainDisplay } from './plain.ts';
 import { failureLog, Steps } from './steps.ts';
 import { ttyDisplay } from './tty.ts';
 
+/** @param last the durations of earlier builds, for estimates */
 export function openDisplay(
   mode: Exclude<ProgressMode, 'auto'>,
   screen: Screen,
   clock: Clock,
+  last?: LastDuration,
 ): Display {
   const open = { tty: ttyDisplay, plain: plainDisplay, json: jsonDisplay, quiet: quietDisplay };
-  return open[mode](screen, clock);
+  return open[mode](screen, clock, last);
 }
 
 /** Prints one JSON object per line: the event, and the seconds since the start. */

@@ -39,8 +39,12 @@ export class Steps {
     this.#clock = clock;
   }
 
-  /** The number of packages, and of those that have ended. */
-  packages = { total: 0, ended: 0 };
+  /** The number of packages, of those that have ended, and of those that needed no build. */
+  packages = { total: 0, ended: 0, cached: 0 };
+  readonly #built = new Set<string>();
+  readonly #unneeded = new Set<string>();
+  /** The number of cached steps that belong to no package. */
+  outside = 0;
   /** The number of steps that have ended, without packages. */
   ended = 0;
   cached = 0;
@@ -49,7 +53,7 @@ export class Steps {
   apply(event: ProgressEvent): Step | undefined {
     if (event.kind === 'warning') return undefined;
     if (event.kind === 'total') {
-      this.packages = { total: event.packages, ended: 0 };
+      this.packages = { ...this.packages, total: event.packages, ended: 0 };
       return undefined;
     }
     if (event.kind === 'start') return this.#begin(event.id, event.title);
@@ -88,11 +92,18 @@ export class Steps {
     const isCached = step.state === 'cached';
     if (isPackage(step)) {
       this.packages.ended += 1;
+      // A package may be reported again after it was built.
+      if (!isCached) this.#built.add(step.id);
+      else if (!this.#built.has(step.id)) this.#unneeded.add(step.id);
+      this.packages.cached = this.#unneeded.size;
       return;
     }
     this.ended += 1;
     if (isCached) this.cached += 1;
-    if (step.parent === undefined) return;
+    if (step.parent === undefined) {
+      if (isCached) this.outside += 1;
+      return;
+    }
     step.parent.ended += 1;
     if (isCached) step.parent.cached += 1;
   }
@@ -143,7 +154,8 @@ export function logLines(text: string): readonly string[] {
     .filter((line) => line !== '');
 }
 
-const PACKAGE = 'package ';
+/** Begins the ids of packages' steps. */
+export const PACKAGE = 'package ';
 
 export function isPackage({ id }: Step): boolean {
   return id.startsWith(PACKAGE);
@@ -152,6 +164,28 @@ export function isPackage({ id }: Step): boolean {
 /** Returns the label of a step at the start of a line: its id; for a package, its name. */
 export function labelOf(step: Step): string {
   return printable(isPackage(step) ? step.id.slice(PACKAGE.length) : step.id);
+}
+
+/** Returns the name of the package that a step is or belongs to. */
+export function packageOf(step: Step): string | undefined {
+  const item = step.parent ?? step;
+  return isPackage(item) ? item.id.slice(PACKAGE.length) : undefined;
+}
+
+/**
+ * Returns a line with the number of cached packages, and of cached steps outside packages;
+ * undefined without any.
+ */
+export function cachedLine({ packages, outside }: Steps): string | undefined {
+  const counts = [
+    ...(packages.cached === 0 ? [] : [counted(packages.cached, 'package')]),
+    ...(outside === 0 ? [] : [counted(outside, 'step')]),
+  ];
+  return counts.length === 0 ? undefined : `cached: ${counts.join(', ')}`;
+}
+
+function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Formats the log of a failed step after the run: its last lines, marked. */

@@ -1,7 +1,16 @@
 import { styleText } from 'node:util';
 import type { ProgressEvent } from '@lkt/core';
 import { amount, type Clock, type Display, duration, type Screen } from './display.ts';
-import { failureLog, isPackage, logLines, type Step, Steps } from './steps.ts';
+import type { LastDuration } from './durations.ts';
+import {
+  cachedLine,
+  failureLog,
+  isPackage,
+  logLines,
+  packageOf,
+  type Step,
+  Steps,
+} from './steps.ts';
 import { cut, fit, widthOf } from './width.ts';
 
 const REDRAW_MS = 100;
@@ -14,13 +23,18 @@ const ERASE_BELOW = '\u001b[J';
 
 /**
  * Returns a display that redraws the running steps at the bottom: the overall progress, then each
- * package with its steps and the last lines of their logs. Ended steps scroll away above it; cached
- * steps are only counted.
+ * package with its steps and the last lines of their logs. Ended steps scroll away above it; what
+ * is cached is one line at the end. In a wide terminal, amounts have a bar and the time left.
  *
  * Draws at most ten times a second, over the previous drawing. Call `close` before `process.exit`:
  * it shows the cursor again.
+ * @param last see `LastDuration`
  */
-export function ttyDisplay(screen: Screen, clock: Clock): Display {
+export function ttyDisplay(
+  screen: Screen,
+  clock: Clock,
+  last: LastDuration = () => undefined,
+): Display {
   const steps = new Steps(clock);
   const start = clock();
   let ended: string[] = [];
@@ -41,7 +55,7 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
     pending = undefined;
     lastDraw = clock();
     const room = Math.max(1, (screen.rows ?? 24) - 2);
-    const lines = live(steps, clock(), clock() - start, width(), room);
+    const lines = live(steps, { now: clock(), start, width: width(), room, last });
     if (lines.length + drawn.length === 0 && ended.length === 0) return;
     const text = [...ended, ...lines.map(styled)].map((line) => `${line}${ERASE_LINE}\n`).join('');
     const cursor = lines.length > 0 ? HIDE_CURSOR : SHOW_CURSOR;
@@ -73,6 +87,8 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
       closed = true;
       clearInterval(tick);
       if (pending !== undefined) clearTimeout(pending);
+      const cached = cachedLine(steps);
+      if (cached !== undefined) ended.push(`  ${cached}`);
       const lines = ended.map((line) => `${line}${ERASE_LINE}\n`).join('');
       const below = drawn.length > 0 ? `${ERASE_BELOW}${SHOW_CURSOR}` : '';
       const logs = failed ? steps.failed.map(failureLog).join('') : '';
@@ -81,6 +97,17 @@ export function ttyDisplay(screen: Screen, clock: Clock): Display {
       drawn = [];
     },
   };
+}
+
+/** The moment and the place of a drawing. */
+interface Frame {
+  readonly now: number;
+  /** When the run started. */
+  readonly start: number;
+  readonly width: number;
+  /** Number of lines. */
+  readonly room: number;
+  readonly last: LastDuration;
 }
 
 interface Line {
@@ -105,17 +132,12 @@ function rowsOf(text: string, columns: number): number {
  * Returns the lines of running steps, at most `room`: drops log lines first, then the steps that
  * started last.
  */
-function live(
-  steps: Steps,
-  now: number,
-  elapsed: number,
-  width: number,
-  room: number,
-): readonly Line[] {
+function live(steps: Steps, { now, start, width, room, last }: Frame): readonly Line[] {
   const tree = treeOf(steps.running);
   if (tree.length === 0) return [];
   const { packages, ended, cached } = steps;
   const done = ended === 0 ? '' : `, ${ended} steps, ${cached} cached`;
+  const elapsed = now - start;
   const header: readonly Line[] =
     packages.total > 1
       ? [
@@ -138,7 +160,15 @@ function live(
     Math.min(LOG_LINES, Math.floor(space / Math.max(1, shown.length)) - 1),
   );
   const lines = shown.flatMap(({ step, depth }): Line[] => [
-    { text: row(step.title, depth, progressOf(step), duration(now - step.started), width) },
+    {
+      text: row(
+        step.title,
+        depth,
+        progressOf(step, now, width, last),
+        duration(now - step.started),
+        width,
+      ),
+    },
     ...(perStep === 0 ? [] : step.log.slice(-perStep)).map((line): Line => ({
       text: cut(`${'  '.repeat(depth + 2)}${line}`, width),
       style: 'dim',
@@ -163,15 +193,41 @@ function treeOf(
     ]);
 }
 
-function progressOf({ progress }: Step): string {
-  return progress === undefined ? '' : amount(progress.current, progress.total, progress.unit);
+/** Columns from which on there is room for bars and estimates. */
+const WIDE = 79;
+const BAR = 12;
+/** An estimate from less time jumps. */
+const MIN_ESTIMATE_MS = 1000;
+
+/** Returns the amount of a step, with a bar and the time left; for a package, its time left. */
+function progressOf(step: Step, now: number, width: number, last: LastDuration): string {
+  const { progress } = step;
+  const elapsed = now - step.started;
+  if (progress === undefined) {
+    const expected = width < WIDE || !isPackage(step) ? undefined : last(packageOf(step) ?? '');
+    return expected === undefined || expected <= elapsed ? '' : left(expected - elapsed);
+  }
+  const { current, total, unit } = progress;
+  const shown = amount(current, total, unit);
+  if (total === undefined || total <= 0 || width < WIDE) return shown;
+  const share = Math.min(1, current / total);
+  const full = '#'.repeat(Math.round(share * BAR)).padEnd(BAR, '.');
+  const time =
+    share === 0 || share === 1 || elapsed < MIN_ESTIMATE_MS
+      ? ''
+      : `, ${left((elapsed * (1 - share)) / share)}`;
+  return `[${full}] ${shown}${time}`;
 }
 
-/** Returns the line of an ended step; undefined for a step of a cached package. */
+function left(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000);
+  return seconds < 60 ? `${seconds}s left` : `${Math.ceil(seconds / 60)}m left`;
+}
+
+/** Returns the line of an ended step; undefined for a cached one. */
 function finished(step: Step, now: number, width: number): Line | undefined {
   const title = step.parent === undefined ? step.title : `${step.parent.title} ${step.title}`;
-  if (step.state === 'cached')
-    return step.parent === undefined ? { text: row(title, 0, 'cached', '', width) } : undefined;
+  if (step.state === 'cached') return undefined;
   const time = duration(now - step.started);
   if (step.state === 'stopped') return { text: row(title, 0, 'stopped', time, width) };
   if (step.state === 'failed') return { text: row(title, 0, 'failed', time, width), style: 'red' };

@@ -1,9 +1,10 @@
-import { mkdtempDisposable, readdir, readFile } from 'node:fs/promises';
+import { mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ProgressEvent } from '@lkt/core';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { Display } from '../../src/progress/display.ts';
+import { Durations } from '../../src/progress/durations.ts';
 import { describeLog, KeptLogs } from '../../src/progress/kept-logs.ts';
 import { openDisplay } from '../../src/progress/open.ts';
 import { plainDisplay } from '../../src/progress/plain.ts';
@@ -53,7 +54,6 @@ test('plain: prints a line for every change, with its step', () => {
   display.close(true);
   expect(screen.text).toBe(
     [
-      'init: cached',
       'sshd:1: RUN make',
       'sshd:1: | cc main.c',
       'sshd:1: | cc 90%',
@@ -63,6 +63,7 @@ test('plain: prints a line for every change, with its step', () => {
       'sshd:1: | no end',
       'sshd:1: done 7.5s',
       'sshd: failed after 7.5s',
+      'cached: 1 step',
     ].join('\n'),
   );
 });
@@ -91,6 +92,130 @@ test('plain: prints one line for a step that ends soon', () => {
   );
 });
 
+test('plain: counts what is cached in one line at the end', () => {
+  const screen = new Terminal(200, 24);
+  const display = plainDisplay(screen, clock);
+  const names = Array.from({ length: 17 }, (_, index) => `package lkt/p${index}`);
+  const cached = names.flatMap((id): ProgressEvent[] => [
+    { kind: 'start', id, title: id },
+    { kind: 'done', id, cached: true },
+  ]);
+  // Some commands report packages again that they built.
+  const built: readonly ProgressEvent[] = [
+    { kind: 'start', id: 'package lkt/new', title: 'lkt/new' },
+    { kind: 'done', id: 'package lkt/new', cached: false },
+    { kind: 'total', packages: 2 },
+    { kind: 'done', id: 'package lkt/new', cached: true },
+    { kind: 'done', id: 'package lkt/p1', cached: true },
+  ];
+  run(display, [{ kind: 'total', packages: 18 }, ...cached, ...built]);
+  display.close(false);
+  display.close(false);
+  expect(screen.text).toBe('lkt/new: done 0.0s [18/18]\ncached: 17 packages');
+});
+
+const quiet: readonly (ProgressEvent | number)[] = [
+  { kind: 'start', id: 'package lkt/linux', title: 'lkt/linux' },
+  { kind: 'start', id: 'lkt/linux:0/1', title: 'RUN make' },
+  10_000,
+  { kind: 'log', id: 'lkt/linux:0/1', text: `CC \u001b[31ma.o\n${'x'.repeat(300)}` },
+  14_000,
+];
+
+test('plain: says every 15 seconds that a step without output runs', () => {
+  const screen = new Terminal(400, 24);
+  const display = plainDisplay(screen, clock, (name) =>
+    name === 'lkt/linux' ? 570_000 : undefined,
+  );
+  run(display, quiet);
+  const before = ['lkt/linux: started', 'lkt/linux:0/1: RUN make', 'lkt/linux:0/1: | CC a.o'];
+  expect(screen.text.split('\n')).toEqual(before);
+  run(display, [1000, 15_000, 15_000]);
+  const beats = ['25.0s', '40.0s', '55.0s'].map(
+    (time) => `lkt/linux:0/1: running for ${time}; lkt/linux took 9m30s last time | CC a.o`,
+  );
+  expect(screen.text.split('\n')).toEqual([...before, ...beats]);
+  run(display, [{ kind: 'done', id: 'lkt/linux:0/1', cached: false }, 14_000]);
+  // The package itself, while none of its steps runs.
+  run(display, [1000]);
+  expect(screen.text.split('\n').at(-1)).toMatch(/^lkt\/linux: running for 1m10s; /);
+  display.close(false);
+  const end = screen.text;
+  vi.advanceTimersByTime(60_000);
+  expect(screen.text).toBe(end);
+});
+
+test('plain: cuts the last line of a step', () => {
+  const screen = new Terminal(400, 24);
+  const display = plainDisplay(screen, clock);
+  run(display, [{ kind: 'log', id: 'x', text: `${'y'.repeat(300)}\n` }, 15_000]);
+  expect(screen.text.split('\n').at(-1)).toBe(`x: running for 15.0s | ${'y'.repeat(200)}`);
+  display.close(false);
+});
+
+test('tty: estimates the time left in a wide terminal', () => {
+  const screen = new Terminal(90, 24);
+  const display = ttyDisplay(screen, clock, (name) => (name === 'lkt/a' ? 60_000 : undefined));
+  run(display, [
+    { kind: 'start', id: 'package lkt/a', title: 'lkt/a' },
+    { kind: 'start', id: 'package lkt/b', title: 'lkt/b' },
+    { kind: 'start', id: 'pull', title: 'pull' },
+    { kind: 'start', id: 'count', title: 'count' },
+    10_000,
+    { kind: 'progress', id: 'pull', current: 5_000_000, total: 20_000_000, unit: 'bytes' },
+    { kind: 'progress', id: 'count', current: 3, unit: 'items' },
+    100,
+  ]);
+  expect(screen.text.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
+    ' lkt/a 50s left 10.1s',
+    ' lkt/b 10.1s',
+    ' pull [###.........] 5.0/20 MB, 31s left 10.1s',
+    ' count 3 10.1s',
+  ]);
+  run(display, [50_000]);
+  expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(' lkt/a 1m00s');
+  display.close(false);
+});
+
+/** The events of the build of a package. */
+const done = (name: string, ms: number, cached = false): readonly (ProgressEvent | number)[] => [
+  { kind: 'start', id: `package ${name}`, title: name },
+  { kind: 'start', id: `${name}:0/1`, title: 'RUN x' },
+  ms,
+  { kind: 'done', id: `${name}:0/1`, cached },
+  { kind: 'done', id: `package ${name}`, cached },
+];
+
+test('remembers how long builds of packages took', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-durations-'));
+  const path = join(dir.path, 'durations.json');
+  const record = (events: readonly (ProgressEvent | number)[]): readonly ProgressEvent[] => {
+    const passed: ProgressEvent[] = [];
+    const durations = new Durations(path);
+    const reporter = durations.measure({ emit: (event) => void passed.push(event) }, clock);
+    run({ ...reporter, close: () => undefined }, events);
+    durations.save();
+    return passed;
+  };
+  record(done('lkt/fast', 100));
+  expect(await readdir(dir.path)).toEqual([]);
+  const events = [...done('lkt/linux', 60_000), ...done('__proto__', 9000)];
+  expect(record(events)).toEqual(events.filter((event) => typeof event !== 'number'));
+  record([...done('lkt/linux', 70_000), ...done('__proto__', 9000, true)]);
+  const { last } = new Durations(path);
+  expect([last('lkt/linux'), last('__proto__'), last('toString')]).toEqual([
+    70_000,
+    9000,
+    undefined,
+  ]);
+  for (const text of ['{', '{"a": 1}', '[["a"], [1, 2], ["b", -1], ["c", "1"], null]', '\u0000']) {
+    await writeFile(path, text);
+    const broken = new Durations(path).last;
+    expect([broken('a'), broken('b'), broken('c')]).toEqual([undefined, undefined, undefined]);
+  }
+  new Durations('/dev/null/durations.json').save();
+});
+
 test('tty: shows running steps with their logs at the bottom, and ended steps above', () => {
   const screen = new Terminal(60, 24);
   const display = ttyDisplay(screen, clock);
@@ -98,7 +223,6 @@ test('tty: shows running steps with their logs at the bottom, and ended steps ab
   vi.advanceTimersByTime(200);
   expect(screen.text).toBe(
     [
-      '  init                                     cached',
       '  sshd                                     12/31 MB    2.6s',
       '  RUN make                                             2.6s',
       '    cc main.c',
@@ -113,9 +237,9 @@ test('tty: shows running steps with their logs at the bottom, and ended steps ab
   display.close(false);
   expect(screen.text).toBe(
     [
-      '  init                                     cached',
       '  RUN make                                             2.7s',
       '  sshd                                                 2.7s',
+      '  cached: 1 step',
     ].join('\n'),
   );
   expect(screen.cursor).toBe(true);
@@ -174,7 +298,6 @@ test('tty: shows packages with their steps, and how many have ended', () => {
   vi.advanceTimersByTime(100);
   expect(screen.text).toBe(
     [
-      '  lkt/init                                 cached',
       '  1/3 packages, 1 steps, 1 cached                      1.0s',
       '  lkt/go                                               1.0s',
       '    [0 2/2] RUN go build                               1.0s',
@@ -191,10 +314,10 @@ test('tty: shows packages with their steps, and how many have ended', () => {
   display.close(false);
   expect(screen.text).toBe(
     [
-      '  lkt/init                                 cached',
       '  lkt/go [0 2/2] RUN go build                          1.1s',
       '  lkt/go                                   built       1.1s',
       '  lkt/sshd [0 1/1] RUN make                failed      1.1s',
+      '  cached: 1 package',
     ].join('\n'),
   );
 });
@@ -246,9 +369,12 @@ test('plain: prints the number of steps of a package, and the overall progress',
   ]);
   display.close(false);
   const lines = screen.text.split('\n');
-  expect(lines).toContain('lkt/init: cached [1/3]');
+  expect(lines).not.toContain('lkt/init: cached [1/3]');
   expect(lines).toContain('lkt/go:0/2: | compiling');
-  expect(lines.at(-1)).toBe('lkt/go: done 1.0s, 2 steps, 1 cached [2/3]');
+  expect(lines.slice(-2)).toEqual([
+    'lkt/go: done 1.0s, 2 steps, 1 cached [2/3]',
+    'cached: 1 package',
+  ]);
 });
 
 test('json: prints no control characters', () => {

@@ -55,10 +55,10 @@ async function isLayout(dir: string): Promise<boolean> {
 }
 
 /**
- * Files that may precede a store: leftovers of an interrupted or concurrent creation, and the code
- * that Node compiled when lkt started.
+ * Files that may precede a store: leftovers of an interrupted or concurrent creation, the code that
+ * Node compiled when lkt started, and the result of the attempt with KVM.
  */
-const ACCEPTED = ['tmp', 'oci-layout', 'compiled'];
+const ACCEPTED = ['tmp', 'oci-layout', 'compiled', 'kvm.json'];
 
 async function createLayout(dir: string): Promise<void> {
   try {
