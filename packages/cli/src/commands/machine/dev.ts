@@ -1,4 +1,4 @@
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { bootedBuildFlags } from '../../flags/build.ts';
@@ -39,13 +39,18 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
       });
     const session = await this.begin(given);
     const { cwd } = session.environment;
+    const outDir = resolve(cwd, given.dir ?? 'out');
+    if (args.config.some((config) => !relative(outDir, resolve(cwd, config)).startsWith('../')))
+      throw new LktError('USAGE_INVALID', 'the directory of the built image contains the config', {
+        fix: 'choose one in which no sources are, such as --dir out',
+      });
     const { findBootFiles, parsePublishedPort } = await import('@lkt/machine');
     const published = (given.publish ?? []).map(parsePublishedPort);
     const say = (text: string): void => {
       if (!given.quiet) process.stderr.write(`lkt dev: ${text}\n`);
     };
     const name = (args.config.at(-1) ?? '').replace(/^.*\/|\.ya?ml$/g, '');
-    using watcher = new SourceWatcher(resolve(cwd, given.dir ?? 'out'));
+    using watcher = new SourceWatcher(outDir);
     await using machine = new DevMachine(session, name, published, say);
     let booted = '';
     let building = session;
