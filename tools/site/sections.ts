@@ -8,6 +8,7 @@ interface Section {
  * below docs/ without `.md`. Every page of docs/ has one place; a test compares.
  */
 export const SECTIONS: readonly Section[] = [
+  { text: 'Tutorial', pages: ['tutorial'] },
   {
     text: 'How to',
     pages: [
@@ -19,6 +20,7 @@ export const SECTIONS: readonly Section[] = [
       'howto/cloud-disk',
       'howto/debug-boot',
       'howto/arm64',
+      'fleet',
       'linuxkit',
       'ci/README',
       'nx',
