@@ -1,3 +1,4 @@
+import type { LktError } from '@lkt/core';
 import type { Settings } from '@lkt/pkg';
 import type { Container } from '../config/config.ts';
 import { errorAt } from '../config/fields.ts';
@@ -60,21 +61,29 @@ export function requireFeatures(
     apparmor: settings.apparmor,
     interfaces: interfaces.length === 0 ? undefined : interfaces,
   };
-  for (const feature of FEATURES) {
-    if (used[feature] === undefined || used[feature] === '' || has.has(feature)) continue;
-    const own = container.item.entries();
-    const runtime = own.get('runtime');
-    const field =
-      own.get(feature) ?? (runtime?.isMap() === true ? runtime.entries().get(feature) : undefined);
-    throw errorAt(
-      'UNSUPPORTED',
-      field ?? container.at,
-      field === undefined
-        ? `the label of ${container.image.text} has "${feature}", and no image of init supports it`
-        : 'no image of init supports it',
-      { fix: `remove it, or use an image of init whose label ${FEATURES_LABEL} has ${feature}` },
-    );
-  }
+  for (const feature of FEATURES)
+    if (used[feature] !== undefined && used[feature] !== '' && !has.has(feature))
+      throw unsupported(container, feature, feature);
+  const { runtimeClass = '' } = settings;
+  // The label names each class: a container must not run without the isolation that it asks for.
+  const feature = `runtimeClass:${runtimeClass}`;
+  if (runtimeClass !== '' && !has.has(feature))
+    throw unsupported(container, 'runtimeClass', feature);
+}
+
+function unsupported(container: Container, field: string, feature: string): LktError {
+  const own = container.item.entries();
+  const runtime = own.get('runtime');
+  const value =
+    own.get(field) ?? (runtime?.isMap() === true ? runtime.entries().get(field) : undefined);
+  return errorAt(
+    'UNSUPPORTED',
+    value ?? container.at,
+    value === undefined
+      ? `the label of ${container.image.text} has "${field}", and no image of init supports it`
+      : 'no image of init supports it',
+    { fix: `remove it, or use an image of init whose label ${FEATURES_LABEL} has ${feature}` },
+  );
 }
 
 /**

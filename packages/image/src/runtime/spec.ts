@@ -40,11 +40,18 @@ export function containerSpec(settings: Settings, context: SpecContext): string 
 /** Lists for init what the container may do beyond the defaults: docs/image-yml.md#allow. */
 export const ALLOW_ANNOTATION = 'lkt.allow';
 
+/** Names the class of runtime to the one that selects it: docs/image-yml.md#runtimeclass. */
+const RUNTIME_CLASS_ANNOTATION = 'lkt.runtimeClass';
+
 /** Init gives a container an IPC namespace unless the config names the machine's. */
-function annotationsOf({ allow = [], annotations, ipc }: Settings): Record<string, string> {
+function annotationsOf(settings: Settings): Record<string, string> {
+  const { allow = [], annotations, ipc, runtimeClass = '' } = settings;
   const words = [...new Set([...allow, ...(ipc === 'host' || ipc === 'root' ? ['ipc'] : [])])];
-  if (words.length === 0) return { ...annotations };
-  return { ...annotations, [ALLOW_ANNOTATION]: words.toSorted().join(' ') };
+  return {
+    ...annotations,
+    ...(words.length === 0 ? {} : { [ALLOW_ANNOTATION]: words.toSorted().join(' ') }),
+    ...(runtimeClass === '' ? {} : { [RUNTIME_CLASS_ANNOTATION]: runtimeClass }),
+  };
 }
 
 function processOf(settings: Settings, { ids }: SpecContext): GoValue {

@@ -19,7 +19,7 @@ interface Kind {
 }
 
 const image: Kind = {
-  files: globSync(['examples/**/*.yml', 'packages/*/test/**/*.yml'], {
+  files: globSync(['examples/**/*.yml', 'projects/*/*.yml', 'packages/*/test/**/*.yml'], {
     cwd: root,
     exclude: (path) => path.includes('node_modules') || path.endsWith('build.yml'),
   }),
@@ -32,6 +32,7 @@ services:
   - name: web
     image: c
     resources: { unified: { memory.high: '268435456', cpu.weight: 200 } }
+    runtimeClass: gvisor
     seccomp:
       defaultAction: SCMP_ACT_ERRNO
       architectures: [SCMP_ARCH_X86_64]
@@ -43,7 +44,7 @@ services:
 };
 
 const build: Kind = {
-  files: globSync(['{pkg,kernel,tools}/**/build.yml'], {
+  files: globSync(['{pkg,kernel,tools,projects}/**/build.yml'], {
     cwd: root,
     exclude: (path) => path.includes('node_modules'),
   }),

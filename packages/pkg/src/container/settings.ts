@@ -84,6 +84,8 @@ export interface Settings {
   readonly seccomp?: Seccomp;
   /** Permissions beyond the defaults. */
   readonly allow?: readonly Allowance[];
+  /** Class of the runtime, such as `gvisor`; runc or crun by default. */
+  readonly runtimeClass?: string;
   /** Name of an AppArmor profile that the kernel has loaded. */
   readonly apparmor?: string;
   readonly restart?: RestartPolicy;
@@ -158,6 +160,7 @@ const FIELDS = {
   runtime: optional(RUNTIME, 'actions of init for the container'),
   seccomp: optional(SECCOMP, 'filter of system calls'),
   allow: optional(ALLOWANCES, 'what the container may do beyond the defaults'),
+  runtimeClass: omitEmpty(text(), 'class of the runtime, such as gvisor; default: runc or crun'),
   apparmor: omitEmpty(text(), 'AppArmor profile'),
   restart: optional(RESTART_POLICY, 'when to restart a service'),
   after: optional(SERVICE_DEPENDENCIES, 'services that must be ready before this service starts'),
