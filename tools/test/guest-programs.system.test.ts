@@ -10,7 +10,7 @@ const top = join(import.meta.dirname, '../..');
 /** The compiler of Debian's golang-1.24-go, independent of other Go installations. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
-const modules = globSync('{pkg,tools}/**/go.mod', { cwd: top }).map(dirname).toSorted();
+const modules = globSync('{pkg,tools,projects}/**/go.mod', { cwd: top }).map(dirname).toSorted();
 
 test('finds the guest programs that are Go modules', () => {
   expect(modules).toEqual([

@@ -148,7 +148,7 @@ test('justifies every dependency in docs/decisions', () => {
 
 test('has no broken link between documents', () => {
   for (const path of globSync(
-    ['*.md', 'docs/**/*.md', '{packages,pkg,tools,kernel}/**/README.md'],
+    ['*.md', 'docs/**/*.md', '{packages,pkg,tools,kernel,projects}/**/README.md'],
     { cwd: root },
   )) {
     if (path.includes('node_modules')) continue;
@@ -161,8 +161,8 @@ test('has no broken link between documents', () => {
 });
 
 test('uses cache mounts in the development kernel alone, which no release uses', () => {
-  const mounting = globSync('{pkg,tools,kernel}/**/Dockerfile*', { cwd: root }).filter((path) =>
-    read(path).includes('type=cache'),
+  const mounting = globSync('{pkg,tools,kernel,projects}/**/Dockerfile*', { cwd: root }).filter(
+    (path) => read(path).includes('type=cache'),
   );
   expect(mounting).toEqual(['kernel/flavours/dev/Dockerfile']);
   for (const path of globSync('{pkg,tools,kernel,examples}/**/{Dockerfile*,*.yml}', { cwd: root }))

@@ -25,6 +25,7 @@ const GUESTS = [
   'kernel',
   'pkg',
   'examples',
+  'projects',
   ':(glob)packages/*/src/**',
   'packages/buildkit/test/dockerd.ts',
 ];

@@ -160,9 +160,6 @@ services:
 
   it('runs no container without the class of runtime that it asks for', async () => {
     const store = await tempStore();
-    const label = (features: string): object => ({
-      Labels: { 'lkt.guest.features': `runtimeClass ${features}` },
-    });
     const digest = await image(store, [{ x: 'x' }]);
     const text = (init: string): string => `init: [lkt/init:1@${init}]
 services:
@@ -170,11 +167,15 @@ services:
     image: lkt/a:1@${digest}
     runtimeClass: gvisor
 `;
-    const other = await image(store, [{ init: 'x' }], label('runtimeClass:other'));
+    const other = await image(store, [{ init: 'x' }], {
+      Labels: { 'lkt.guest.features': 'runtimeClass runtimeClass:other' },
+    });
     await expect(plan(store, text(other))).rejects.toThrow(
       'system.yml:5:19: services[0].runtimeClass: no image of init supports it',
     );
-    const able = await image(store, [{ init: 'x' }], label('runtimeClass:gvisor'));
+    const able = await image(store, [{ init: 'x' }], {
+      Labels: { 'lkt.guest.features': 'runtimeClass:gvisor' },
+    });
     const spec = await textOf(await plan(store, text(able)), 'containers/services/a/config.json');
     expect(JSON.parse(spec)).toMatchObject({ annotations: { 'lkt.runtimeClass': 'gvisor' } });
   });

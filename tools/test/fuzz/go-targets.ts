@@ -26,9 +26,9 @@ export interface FuzzResult {
 
 /** Returns all packages of the guest's programs that have fuzz targets. */
 export function fuzzedPackages(): readonly FuzzedPackage[] {
-  const modules = globSync('{pkg,tools}/**/go.mod', { cwd: top }).map(dirname);
+  const modules = globSync('{pkg,tools,projects}/**/go.mod', { cwd: top }).map(dirname);
   const targets = new Map<string, string[]>();
-  for (const file of globSync('{pkg,tools}/**/*_test.go', { cwd: top }).toSorted()) {
+  for (const file of globSync('{pkg,tools,projects}/**/*_test.go', { cwd: top }).toSorted()) {
     const text = readFileSync(join(top, file), 'utf8');
     const names = [...text.matchAll(/^func (Fuzz\w+)\(\w+ \*testing\.F\)/gm)].map(
       ([, name = '']) => name,

@@ -13,6 +13,7 @@ const SOURCES = [
   'package-lock.json',
   'packages',
   'pkg',
+  'projects',
   'tools',
   'tsconfig.base.json',
 ];

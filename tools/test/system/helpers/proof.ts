@@ -110,6 +110,7 @@ const BUILD = [
   'kernel',
   'pkg',
   'examples',
+  'projects',
 ];
 
 function inputs(patterns: readonly string[]): string {

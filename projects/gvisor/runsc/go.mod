@@ -1,0 +1,3 @@
+module lkt/runsc
+
+go 1.24
