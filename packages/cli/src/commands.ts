@@ -34,6 +34,7 @@ const COMMANDS = {
   'fleet:plan': async () => (await import('./commands/fleet/plan.ts')).FleetPlanCommand,
   'fleet:replace': async () => (await import('./commands/fleet/replace.ts')).FleetReplace,
   'fleet:rollback': async () => (await import('./commands/fleet/rollback.ts')).FleetRollback,
+  'fleet:serve': async () => (await import('./commands/fleet/serve.ts')).FleetServe,
   'fleet:simulate': async () => (await import('./commands/fleet/simulate.ts')).FleetSimulate,
   'fleet:status': async () => (await import('./commands/fleet/status.ts')).FleetStatus,
   'fleet:watch': async () => (await import('./commands/fleet/watch.ts')).FleetWatch,

@@ -1,28 +1,31 @@
-import type { FleetPass, GroupSpec } from '@lkt/fleet';
-import { type FleetFlags, openFleet, type OpenFleet } from '../session/fleet.ts';
-import type { Session } from '../session/session.ts';
+import { FleetController, type FleetPass, type GroupSpec } from '@lkt/fleet';
+import type { OpenFleet } from '../session/fleet.ts';
 import { type FleetReport, fleetReport } from './report.ts';
 
 /** A fleet as it was observed once. */
-export interface ObservedFleet {
+interface ObservedFleet {
   readonly report: FleetReport;
   readonly pass: FleetPass;
   readonly specs: ReadonlyMap<string, GroupSpec>;
 }
 
-/** Opens a fleet, and observes it once. */
-export async function observeFleet(session: Session, flags: FleetFlags): Promise<ObservedFleet> {
-  await using fleet = await openFleet(session, flags);
-  return observe(fleet, session.signal);
-}
-
 /** Lists and checks the nodes of an open fleet, without changing any. */
-export async function observe(fleet: OpenFleet, signal: AbortSignal): Promise<ObservedFleet> {
-  const { FleetController } = await import('@lkt/fleet');
-  const { config, providers, openImage, logDir } = fleet;
-  const options = { fleet: config, providers, openImage, logDir, onEvent: () => undefined };
-  const controller = new FleetController(options);
-  const pass = await controller.observe(signal);
-  const { specs } = controller;
-  return { report: fleetReport(config.name, specs, pass, Date.now()), pass, specs };
+export class Observer {
+  readonly #name: string;
+  readonly #controller: FleetController;
+  readonly #signal: AbortSignal;
+
+  /** @throws LktError CONFIG_INVALID for a group that its provider or budget does not allow */
+  constructor({ config, providers, openImage, logDir }: OpenFleet, signal: AbortSignal) {
+    const options = { fleet: config, providers, openImage, logDir, onEvent: () => undefined };
+    this.#name = config.name;
+    this.#controller = new FleetController(options);
+    this.#signal = signal;
+  }
+
+  async observe(): Promise<ObservedFleet> {
+    const pass = await this.#controller.observe(this.#signal);
+    const { specs } = this.#controller;
+    return { report: fleetReport(this.#name, specs, pass, Date.now()), pass, specs };
+  }
 }

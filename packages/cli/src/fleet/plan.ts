@@ -4,7 +4,7 @@ import { diffLines } from '../output/diff-report.ts';
 import { printable } from '../output/printable.ts';
 import { type FleetFlags, openFleet, type OpenFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
-import { observe } from './observe.ts';
+import { Observer } from './observe.ts';
 import { durationText, type GroupReport, type NodeReport, shortDigest } from './report.ts';
 
 /** The changes that `lkt fleet apply` would make. */
@@ -36,7 +36,7 @@ const MAX_DIFF_LINES = 40;
 /** Verifies the images of a fleet, and returns what would be done. */
 export async function planFleet(session: Session, flags: FleetFlags): Promise<FleetPlan> {
   await using fleet = await openFleet(session, flags);
-  const { report, specs } = await observe(fleet, session.signal);
+  const { report, specs } = await new Observer(fleet, session.signal).observe();
   const groups: GroupPlan[] = [];
   for (const group of report.groups) {
     const config = fleet.config.groups.get(group.name);

@@ -6,7 +6,7 @@ import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { parseSize } from '../../flags/sizes.ts';
 import { printable } from '../../output/printable.ts';
 import { readGiven } from '../../session/paths.ts';
-import type { Session } from '../../session/session.ts';
+import { tokensOf } from '../../session/tokens.ts';
 
 export class CacheServe extends LktCommand {
   static override summary = 'Serve the store as a registry and an Nx remote cache';
@@ -44,22 +44,11 @@ With tokens, in the files (one per line), LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN 
     const { flags } = await this.parse(CacheServe);
     const session = await this.begin(flags);
     const { host, port, isLoopback } = parseAddress('--listen', flags.listen);
-    const { cwd, variables } = session.environment;
-    const { LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN, LKT_SERVE_DELETE_TOKEN } = variables;
+    const { cwd } = session.environment;
     const tokens: Tokens = {
-      write: await tokensOf(session, flags['token-file'], 'LKT_SERVE_TOKEN', LKT_SERVE_TOKEN),
-      read: await tokensOf(
-        session,
-        flags['read-token-file'],
-        'LKT_SERVE_READ_TOKEN',
-        LKT_SERVE_READ_TOKEN,
-      ),
-      delete: await tokensOf(
-        session,
-        flags['delete-token-file'],
-        'LKT_SERVE_DELETE_TOKEN',
-        LKT_SERVE_DELETE_TOKEN,
-      ),
+      write: await tokensOf(session, flags['token-file'], 'LKT_SERVE_TOKEN'),
+      read: await tokensOf(session, flags['read-token-file'], 'LKT_SERVE_READ_TOKEN'),
+      delete: await tokensOf(session, flags['delete-token-file'], 'LKT_SERVE_DELETE_TOKEN'),
     };
     const [cert, key] = [flags['tls-cert'], flags['tls-key']];
     const tls =
@@ -105,28 +94,6 @@ function refused(what: string, needed: string, anyway: string): LktError {
   return new LktError('USAGE_INVALID', `other machines can connect to this address, ${what}`, {
     fix: `give ${needed}, or ${anyway} to allow it`,
   });
-}
-
-async function tokensOf(
-  session: Session,
-  files: readonly string[] = [],
-  name: string,
-  variable = '',
-): Promise<readonly string[]> {
-  const { MIN_TOKEN_LENGTH } = await import('@lkt/server');
-  const found: string[] = [];
-  const add = (from: string, text: string): void => {
-    const tokens = text.split(/\s+/).filter((token) => token !== '');
-    if (tokens.length === 0) throw new LktError('CONFIG_INVALID', `${from} contains no token`);
-    if (tokens.some((token) => token.length < MIN_TOKEN_LENGTH))
-      throw new LktError('CONFIG_INVALID', `a token in ${from} is too short`, {
-        fix: `use ${MIN_TOKEN_LENGTH} characters or more: openssl rand -hex 32`,
-      });
-    found.push(...tokens);
-  };
-  for (const file of files) add(file, await readGiven(session.environment.cwd, file));
-  if (variable !== '') add(name, variable);
-  return found;
 }
 
 function sizeOf(text: string | undefined): number | undefined {

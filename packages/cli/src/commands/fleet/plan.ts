@@ -1,6 +1,6 @@
 import { LktCommand } from '../../command.ts';
 import { fleetFlags } from '../../flags/fleet.ts';
-import { type FleetPlan, planFleet, planLines } from '../../fleet/plan.ts';
+import type { FleetPlan } from '../../fleet/plan.ts';
 
 export class FleetPlanCommand extends LktCommand {
   static override summary = 'Show what lkt fleet apply would do, and why';
@@ -12,6 +12,7 @@ export class FleetPlanCommand extends LktCommand {
   async run(): Promise<FleetPlan> {
     const { flags } = await this.parse(FleetPlanCommand);
     const session = await this.begin(flags);
+    const { planFleet, planLines } = await import('../../fleet/plan.ts');
     const plan = await planFleet(session, flags);
     this.endProgress();
     for (const line of planLines(plan)) this.log(line);

@@ -18,9 +18,9 @@ export class FleetRollback extends LktCommand {
     const { args, flags } = await this.parse(FleetRollback);
     const session = await this.begin(flags);
     const { earlierImage, specHash } = await import('@lkt/fleet');
-    const { observe } = await import('../../fleet/observe.ts');
+    const { Observer } = await import('../../fleet/observe.ts');
     await using fleet = await openFleet(session, flags);
-    const { specs } = await observe(fleet, session.signal);
+    const { specs } = await new Observer(fleet, session.signal).observe();
     const spec = specs.get(args.group);
     if (spec === undefined)
       throw new LktError('NOT_FOUND', `the fleet has no group ${args.group}`, {

@@ -1,0 +1,42 @@
+import type { FleetReport } from './report.ts';
+
+/** Metrics of each group, with the help text of Prometheus. */
+const METRICS = [
+  ['lkt_fleet_nodes_wanted', 'Nodes that the group is to have.', 'size'],
+  ['lkt_fleet_nodes_available', 'Nodes that are ready and healthy.', 'available'],
+  ['lkt_fleet_nodes_current', 'Ready nodes with the wanted image and template.', 'current'],
+  ['lkt_fleet_nodes_stale', 'Nodes that are to be replaced.', 'stale'],
+  ['lkt_fleet_converged', 'Whether all nodes are as wanted.', 'isConverged'],
+  ['lkt_fleet_halted', 'Whether the roll has halted.', 'isHalted'],
+] as const;
+
+/** Returns a report in the text format of Prometheus. */
+export function metricsOf({ fleet, groups, orphans }: FleetReport): string {
+  const group = (name: string): string => `fleet="${fleet}",group="${name}"`;
+  const lines = METRICS.flatMap(([name, help, key]) => [
+    ...heading(name, help),
+    ...groups.map((one) => `${name}{${group(one.name)}} ${Number(one[key])}`),
+  ]);
+  const nodes = groups.flatMap((one) => one.nodes);
+  const ages = nodes.map(
+    ({ group: of, name, age }) => `lkt_fleet_node_age_seconds{${group(of)},node="${name}"} ${age}`,
+  );
+  const lives = nodes.flatMap(({ group: of, name, expiresIn }) =>
+    expiresIn === undefined
+      ? []
+      : [`lkt_fleet_node_expires_in_seconds{${group(of)},node="${name}"} ${expiresIn}`],
+  );
+  return `${[
+    ...lines,
+    ...heading('lkt_fleet_node_age_seconds', 'Age of a node.'),
+    ...ages,
+    ...heading('lkt_fleet_node_expires_in_seconds', 'Time until a node expires.'),
+    ...lives,
+    ...heading('lkt_fleet_orphans', 'Nodes whose group is not in the file.'),
+    `lkt_fleet_orphans{fleet="${fleet}"} ${orphans.length}`,
+  ].join('\n')}\n`;
+}
+
+function heading(name: string, help: string): readonly string[] {
+  return [`# HELP ${name} ${help}`, `# TYPE ${name} gauge`];
+}

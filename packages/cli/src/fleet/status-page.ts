@@ -1,0 +1,45 @@
+import { documentOf, reportBody } from '../page/document.ts';
+import { type Html, markup } from '../page/html.ts';
+import { TABLE_SCRIPT, tableOf } from '../page/table.ts';
+import { durationText, type FleetReport, type GroupReport, shortDigest } from './report.ts';
+
+/** Returns the page of a fleet. */
+export function statusPage(report: FleetReport, time: Date): string {
+  const { fleet, groups, orphans, isConverged } = report;
+  const lead = markup`<p class="soft">${time.toISOString()}: ${isConverged ? 'all nodes are as wanted' : 'nodes are being changed'}.</p>
+${orphans.length === 0 ? undefined : markup`<p class="bad">Nodes whose group is not in the file: ${orphans.join(', ')}.</p>`}`;
+  const sections = groups.map((group) => ({ title: group.name, body: groupBody(group) }));
+  return documentOf({
+    title: `${fleet} - lkt fleet`,
+    body: reportBody(fleet, lead, sections),
+    script: TABLE_SCRIPT,
+  });
+}
+
+function groupBody(group: GroupReport): Html {
+  const { available, size, image, isHalted, isRolledBack, holds, nodes } = group;
+  const state = isHalted ? ', halted' : isRolledBack ? ', rolled back' : '';
+  return markup`<p>${available} of ${size} available${state}; image ${shortDigest(image)}</p>
+${holds.map((hold) => markup`<p class="bad">Held back: ${hold}.</p>`)}
+${tableOf({
+  label: `Nodes of ${group.name}`,
+  columns: [
+    { title: 'Node' },
+    { title: 'State' },
+    { title: 'Health' },
+    { title: 'Image' },
+    { title: 'Age', isNumber: true },
+    { title: 'Expires in', isNumber: true },
+    { title: 'Replaced for' },
+  ],
+  rows: nodes.map(({ name, state: word, health, image: own, age, expiresIn, replacedFor }) => [
+    name,
+    word,
+    health,
+    shortDigest(own),
+    durationText(age),
+    expiresIn === undefined ? 'never' : durationText(Math.max(0, expiresIn)),
+    replacedFor,
+  ]),
+})}`;
+}
