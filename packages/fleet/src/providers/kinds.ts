@@ -1,5 +1,6 @@
 import type { ProviderKind } from '../provider.ts';
 import { aws } from './aws/kind.ts';
+import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
 import { qemu } from './qemu/kind.ts';
 
@@ -7,4 +8,4 @@ import { qemu } from './qemu/kind.ts';
  * The kinds of providers, in the order of the schema. A new one is a folder beside `qemu/` with its
  * `kind.ts`, and a line here.
  */
-export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt, aws];
+export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt, aws, ipmi];

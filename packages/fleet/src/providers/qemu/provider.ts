@@ -12,7 +12,7 @@ import {
   startDetached,
 } from '@lkt/machine';
 import { namesIn } from '@lkt/oci/files';
-import { putFile, removeTree, withLockAt } from '@lkt/oci/shared-files';
+import { putFile, removeTree } from '@lkt/oci/shared-files';
 import type { Endpoint, Node } from '../../node.ts';
 import { NAME } from '../../node-labels.ts';
 import {
@@ -23,6 +23,7 @@ import {
   type Provider,
   ProviderError,
 } from '../../provider.ts';
+import { withGeneration } from '../generation.ts';
 import { formatNodeRecord, type NodeRecord } from '../node-record.ts';
 import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
 import type { QemuGroupSettings, QemuSettings } from './settings.ts';
@@ -207,23 +208,8 @@ export class QemuProvider implements Provider {
     putFile(this.#path('tmp'), join(dir, RECORD), `${formatNodeRecord(record)}\n`);
   }
 
-  /** Runs a change alone among all controllers, unless a newer one has been seen. */
-  async #change({ generation, signal }: CallOptions, run: () => Promise<void>): Promise<void> {
-    await withLockAt(
-      this.#path('lock'),
-      async () => {
-        const path = this.#path('generation');
-        const seen = Number(await readFile(path, 'utf8').catch(() => '0'));
-        if (generation < seen)
-          throw new ProviderError(
-            'fenced',
-            `generation ${generation} is over: a controller of generation ${seen} has taken over`,
-          );
-        if (generation > seen) putFile(this.#path('tmp'), path, `${generation}\n`);
-        await run();
-      },
-      { signal, timeoutMs: 60_000 },
-    );
+  async #change(options: CallOptions, run: () => Promise<void>): Promise<void> {
+    await withGeneration(this.#options.dir, options, run);
   }
 
   async #requireRoom(): Promise<void> {

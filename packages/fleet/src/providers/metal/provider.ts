@@ -1,0 +1,218 @@
+import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestHex, isErrno } from '@lkt/core';
+import type { BootFiles } from '@lkt/machine';
+import { exists, namesIn } from '@lkt/oci/files';
+import { putFile, removeTree } from '@lkt/oci/shared-files';
+import type { Node, Power } from '../../node.ts';
+import { NAME, type NodeLabels } from '../../node-labels.ts';
+import {
+  type CallOptions,
+  type Capabilities,
+  type MachineImage,
+  type NodeRequest,
+  type Provider,
+  ProviderError,
+} from '../../provider.ts';
+import { withGeneration } from '../generation.ts';
+import { formatNodeRecord, type NodeRecord, parseNodeRecord } from '../node-record.ts';
+import { bootScript, COMMON_SCRIPT, scriptName } from './boot-scripts.ts';
+import type { Machine, PowerControl } from './power-control.ts';
+
+/** Options of the provider. */
+export interface MetalOptions<M extends Machine> {
+  /** Absolute path of a directory for this provider alone. */
+  readonly dir: string;
+  readonly machines: readonly M[];
+  readonly power: PowerControl<M>;
+  readonly warn: (text: string) => void;
+}
+
+/**
+ * Runs nodes on machines that exist, which boot from the network. A machine keeps nothing of a
+ * node, so the directory is the record:
+ *
+ * - `boot/`: the directory to serve over HTTP. `boot.ipxe` loads `machines/MAC.ipxe`, which loads
+ *   from `images/DIGEST/`.
+ * - `nodes/NAME.json`: the record of the node on a machine
+ * - `generation`: the newest generation of a lease that was seen
+ */
+export class MetalProvider<M extends Machine> implements Provider {
+  readonly capabilities: Capabilities;
+  readonly #options: MetalOptions<M>;
+
+  constructor(options: MetalOptions<M>) {
+    this.#options = options;
+    this.capabilities = {
+      fencing: true,
+      console: false,
+      volumes: false,
+      metadata: false,
+      machines: options.machines.map(({ name }) => name),
+    };
+  }
+
+  async prepare({ digest, files }: MachineImage, options: CallOptions): Promise<string> {
+    const id = digestHex(digest);
+    if ('kind' in files || files.root !== undefined)
+      throw new ProviderError('invalid', 'a machine without disk boots no disk', {
+        fix: 'use the format kernel+initrd',
+      });
+    bootScript(id, files);
+    await withGeneration(this.#options.dir, options, async () => {
+      const target = this.#path('boot', 'images', id);
+      if (exists(target)) return;
+      const temporary = this.#path('images.new');
+      await removeTree(temporary);
+      await mkdir(temporary, { recursive: true });
+      await mkdir(this.#path('boot', 'images'), { recursive: true });
+      await copyFile(files.kernel, join(temporary, 'kernel'));
+      if (files.initrd !== undefined && (await stat(files.initrd)).size > 0)
+        await copyFile(files.initrd, join(temporary, 'initrd.img'));
+      await writeFile(join(temporary, 'cmdline'), files.cmdline);
+      await rename(temporary, target);
+    });
+    return id;
+  }
+
+  async create(request: NodeRequest, options: CallOptions): Promise<void> {
+    const { name, labels, template } = request;
+    const { power } = this.#options;
+    const machine = this.#machine(name);
+    if (machine === undefined)
+      throw new ProviderError('invalid', `there is no machine ${name}`, {
+        fix: `use one of: ${this.capabilities.machines?.join(', ')}`,
+      });
+    if (template.volumes.length > 0)
+      throw new ProviderError('invalid', 'a machine without disk has no volumes', {
+        fix: 'remove volumes from the group',
+      });
+    const script = bootScript(request.image, await this.#bootFiles(request.image));
+    await withGeneration(this.#options.dir, options, async () => {
+      const existing = await this.#read(name);
+      if (existing !== undefined) {
+        if (existing.killAt === undefined && existing.labels.spec === labels.spec) return;
+        throw new ProviderError('conflict', `the machine ${name} has another node`);
+      }
+      this.#put(this.#path('boot', 'boot.ipxe'), COMMON_SCRIPT);
+      this.#put(this.#path('boot', 'machines', scriptName(machine.mac)), script);
+      // Before the machine starts: a controller that continues has to know of it.
+      this.#write(name, { labels, published: new Map() });
+      if (await power.isOn(machine, options.signal)) await power.off(machine, options.signal);
+      await power.bootFromNetwork(machine, options.signal);
+      await power.on(machine, options.signal);
+    });
+  }
+
+  async destroy(id: string, options: CallOptions & { readonly graceMs: number }): Promise<void> {
+    const machine = this.#machine(id);
+    if (machine === undefined) return;
+    const { power } = this.#options;
+    await withGeneration(this.#options.dir, options, async () => {
+      const record = await this.#read(id);
+      if (record === undefined) return;
+      const killAt = record.killAt ?? Date.now() + options.graceMs;
+      if (record.killAt === undefined) {
+        await rm(this.#path('boot', 'machines', scriptName(machine.mac)), { force: true });
+        this.#write(id, { ...record, killAt });
+        if (options.graceMs > 0) await power.shutDown(machine, options.signal);
+      }
+      if (Date.now() >= killAt) await power.off(machine, options.signal);
+      // A controller may take a while, and the answer to a command is not the state.
+      if (!(await power.isOn(machine, options.signal))) await rm(this.#record(id));
+    });
+  }
+
+  async list(
+    fleet: string,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly Node[]> {
+    signal.throwIfAborted();
+    const names = namesIn(this.#path('nodes')).map((file) => file.replace(/\.json$/, ''));
+    const nodes = await Promise.all(names.map(async (name) => this.#node(name, signal)));
+    return nodes.filter((node) => node?.labels.fleet === fleet) as readonly Node[];
+  }
+
+  async label(id: string, labels: NodeLabels, options: CallOptions): Promise<void> {
+    await withGeneration(this.#options.dir, options, async () => {
+      const record = await this.#read(id);
+      if (record === undefined) throw new ProviderError('missing', `there is no node ${id}`);
+      this.#write(id, { ...record, labels });
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+
+  async #node(name: string, signal: AbortSignal): Promise<Node | undefined> {
+    const record = await this.#read(name);
+    if (record === undefined) return undefined;
+    const machine = this.#machine(name);
+    if (machine === undefined)
+      throw new ProviderError(
+        'invalid',
+        `the machine ${name} has a node, but is not in fleet.yml`,
+        {
+          fix: `add it again, or remove ${this.#record(name)}`,
+        },
+      );
+    const { labels, published } = record;
+    const addresses = machine.address === undefined ? [] : [machine.address];
+    const power = await this.#powerOf(machine, record, signal);
+    return { id: name, name, power, labels, addresses, published };
+  }
+
+  async #powerOf(machine: M, { killAt }: NodeRecord, signal: AbortSignal): Promise<Power> {
+    if (killAt !== undefined) return 'terminating';
+    try {
+      return (await this.#options.power.isOn(machine, signal)) ? 'running' : 'stopped';
+    } catch (error) {
+      // A node may be well while its management controller is not: its health check tells.
+      if (!(error instanceof ProviderError) || error.failure !== 'unavailable') throw error;
+      this.#options.warn(`${machine.name}: ${error.message}`);
+      return 'running';
+    }
+  }
+
+  #machine(name: string): M | undefined {
+    return this.#options.machines.find((machine) => machine.name === name);
+  }
+
+  #path(...parts: readonly string[]): string {
+    return join(this.#options.dir, ...parts);
+  }
+
+  #record(name: string): string {
+    return this.#path('nodes', `${NAME.test(name) ? name : 'none'}.json`);
+  }
+
+  async #read(name: string): Promise<NodeRecord | undefined> {
+    let text: string;
+    try {
+      text = await readFile(this.#record(name), 'utf8');
+    } catch (error) {
+      if (isErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+    const record = parseNodeRecord(text);
+    if (record !== undefined) return record;
+    throw new ProviderError('nonsense', `${this.#record(name)} is damaged`, {
+      fix: `switch the machine ${name} off, and remove the file`,
+    });
+  }
+
+  #write(name: string, record: NodeRecord): void {
+    this.#put(this.#record(name), `${formatNodeRecord(record)}\n`);
+  }
+
+  #put(path: string, text: string): void {
+    putFile(this.#path('tmp'), path, text);
+  }
+
+  async #bootFiles(image: string): Promise<BootFiles> {
+    const dir = this.#path('boot', 'images', /^[0-9a-f]+$/.test(image) ? image : 'none');
+    if (!exists(dir)) throw new ProviderError('invalid', `the image ${image} was not prepared`);
+    const cmdline = await readFile(join(dir, 'cmdline'), 'utf8');
+    const initrd = join(dir, 'initrd.img');
+    return { kernel: join(dir, 'kernel'), ...(exists(initrd) ? { initrd } : {}), cmdline };
+  }
+}
