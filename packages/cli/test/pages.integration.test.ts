@@ -55,7 +55,9 @@ function writeBuild(folder: string, version: string, size: number, hasPath = tru
   );
   writeFileSync(join(service, 'runtime.json'), '{"restart":');
   const path = join(dir, folder, HOSTILE);
-  const options = ['--mtime=@1', '--sort=name', '--transform=s,^\\./,,'];
+  const source = `LINUXKIT.source:=docker.io/lkt/web:1@sha256:${'1'.repeat(64)}`;
+  const pax = hasPath ? ['--format=pax', `--pax-option=${source}`] : [];
+  const options = [...pax, '--mtime=@1', '--sort=name', '--transform=s,^\\./,,'];
   execFileSync('tar', ['-cf', `${path}.tar`, '-C', root, ...options, '.']);
   const packages = Array.from({ length: 30 }, (_, index) => ({
     SPDXID: `SPDXRef-${index}`,
@@ -244,6 +246,7 @@ test('shows an image of foreign names: sizes, packages, privileges and its boot'
     ],
   ]);
   expect(await rows(page, 'Inputs')).toEqual([[HOSTILE, `sha256:${'0'.repeat(64)}`]]);
+  expect(await rows(page, 'Sizes by package')).toEqual([['lkt/web:1', '95.5 kB', '4', '100.0 %']]);
   expect(await texts(page, 'svg.chart g text:first-of-type')).toEqual(['firmware', HOSTILE]);
   expectQuiet(page);
 });
@@ -254,7 +257,7 @@ test('searches packages, and opens directories of the treemap by keys', async ()
   const entries = '.treemap .map > button';
   const names = async (): Promise<readonly string[]> =>
     page.evaluate(`[...document.querySelectorAll('${entries}')].map((one) => one.ariaLabel)`);
-  expect(await names()).toEqual(['config and lkt, 95.5 kB']);
+  expect(await names()).toEqual(['lkt/web:1, 95.5 kB']);
   await page.press('Enter');
   expect(await names()).toEqual([
     `containers/services/web${HOSTILE}, 90.5 kB`,
@@ -265,11 +268,11 @@ test('searches packages, and opens directories of the treemap by keys', async ()
   // A character that reorders text is shown by its code.
   expect(await names()).toEqual([`a${HOSTILE}\\u{202e}, 5.0 kB`]);
   expect(await texts(page, '.treemap output')).toEqual([
-    `config and lkt › <script>alert(1)</script> › a${HOSTILE}\\u{202e}, 5.0 kB, 5.2 %`,
+    `lkt/web:1 › <script>alert(1)</script> › a${HOSTILE}\\u{202e}, 5.0 kB, 5.2 %`,
   ]);
   await page.press('Escape');
   await page.press('Escape');
-  expect(await names()).toEqual(['config and lkt, 95.5 kB']);
+  expect(await names()).toEqual(['lkt/web:1, 95.5 kB']);
   await page.evaluate('document.querySelectorAll(".views button")[1].click()');
   expect(await names()).toHaveLength(2);
   await tabTo(page, 'input[type=search]');
@@ -300,14 +303,14 @@ test('shows the differences of images of foreign names', async () => {
     [HOSTILE, '~ changed', `sha256:${'0'.repeat(64)}`, `sha256:${'1'.repeat(64)}`],
   ]);
   expect(await rows(page, 'Changed files')).toEqual([
-    ['/<script>alert(1)<', '− removed', 'directory 0755', '', ''],
-    [`/${HOSTILE_PATH}`, '− removed', 'directory 0755', '', ''],
+    ['/<script>alert(1)<', '− removed', 'directory 0755', '', 'lkt/web:1'],
+    [`/${HOSTILE_PATH}`, '− removed', 'directory 0755', '', 'lkt/web:1'],
     [
       `/${HOSTILE_PATH}/a${HOSTILE}\\u{202e}`,
       '− removed',
       expect.stringMatching(/^file 0\d+, 5000 bytes$/),
       '−5.0 kB',
-      '',
+      'lkt/web:1',
     ],
     [
       `/containers/services/web${HOSTILE}/rootfs/usr/bin/web`,
@@ -326,6 +329,9 @@ test('shows the differences of images of foreign names', async () => {
     ),
   ).toEqual(['<script>alert(1)</script>, 5.0 kB']);
   expectQuiet(page);
+  lkt(['inspect', '--html', 'other.html', after]);
+  const other = await openPage('other.html');
+  expect(await texts(other, '.views button')).toEqual(['By directory']);
   lkt(['diff', '--html', 'same.html', before, before]);
   expect(await texts(await openPage('same.html'), 'header p')).toContain('No difference.');
 });

@@ -103,21 +103,23 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
           ${((bytes / all) * 100).toFixed(1)} %`,
       ]),
   });
+  // Of a package, or a build of another tool, no file's package is known.
+  const isDivided = kind !== 'image' && sources.size > 0;
+  const byPackage = {
+    title: 'By package',
+    tree: sizeTree('packages', bySource, { isGrouped: true }),
+  };
+  const byPath = { title: 'By directory', tree: sizeTree('/', byDirectory) };
   return markup`<p>
       ${showSize(all)} in ${byDirectory.length} files, uncompressed. Enter opens a directory, Escape
       leaves it.
     </p>
-    ${treemapOf('Sizes of files', [
-      ...(kind === 'image'
-        ? []
-        : [{ title: 'By package', tree: sizeTree('packages', bySource, { isGrouped: true }) }]),
-      { title: 'By directory', tree: sizeTree('/', byDirectory) },
-    ])}
+    ${treemapOf('Sizes of files', [...(isDivided ? [byPackage] : []), byPath])}
     ${
-      kind === 'image'
-        ? undefined
-        : markup`<h3>By package</h3>
+      isDivided
+        ? markup`<h3>By package</h3>
             ${shares}`
+        : undefined
     }${outputTable}`;
 }
 
