@@ -1,0 +1,164 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { main } from '../program.ts';
+
+// Real processes of QEMU with a kernel of 100 bytes, and real controllers that are killed.
+const dir = mkdtempSync(join(tmpdir(), 'lkt-apply-'));
+const file = join(dir, 'fleet.yml');
+const env = { PATH: process.env['PATH'] ?? '', HOME: dir, LKT_CACHE: join(dir, 'store') };
+const images = new Map<string, string>();
+const nodesDir = join(dir, 'nodes/nodes');
+const run = promisify(execFile);
+const controllers: ChildProcess[] = [];
+
+interface Event {
+  readonly kind: string;
+  readonly node?: string;
+  readonly reason?: string;
+}
+
+async function lkt(...args: readonly string[]): Promise<{ stdout: string; stderr: string }> {
+  return run(process.execPath, [main, ...args], { cwd: dir, env });
+}
+
+function want(image: string, expire: string = '30d'): void {
+  writeFileSync(
+    file,
+    `version: "1"
+name: demo
+providers:
+  here: { qemu: { accelerator: tcg, state: nodes } }
+groups:
+  web:
+    provider: here
+    image: ${images.get(image)}
+    size: 3
+    template: { memory: 4M }
+    health: { console: healthy }
+    expire: { after: ${expire}, jitter: 50% }
+    grace: 0s
+`,
+  );
+}
+
+async function apply(): Promise<readonly Event[]> {
+  const { stderr } = await lkt('fleet', 'apply', '--timeout', '150');
+  return eventsOf(`${stderr}\n`);
+}
+
+/** Returns the events of whole lines. */
+function eventsOf(text: string): readonly Event[] {
+  const lines = text.split('\n').slice(0, -1);
+  return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as Event);
+}
+
+/** Starts a controller, and returns it once one of its events is as wanted. */
+async function startUntil(
+  command: string,
+  isWanted: (events: readonly Event[]) => boolean,
+): Promise<ChildProcess> {
+  const child = spawn(process.execPath, [main, 'fleet', command], { cwd: dir, env });
+  controllers.push(child);
+  let text = '';
+  await new Promise<void>((resolve, reject) => {
+    const read = (chunk: Buffer): void => {
+      text += chunk.toString();
+      if (isWanted(eventsOf(text))) resolve();
+    };
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    child.once('close', () => reject(new Error(`the controller ended: ${text}`)));
+  });
+  return child;
+}
+
+async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
+  const closed = new Promise((resolve) => child.once('close', resolve));
+  child.kill(signal);
+  await closed;
+}
+
+async function status(): Promise<{ isConverged: boolean; images: readonly string[] }> {
+  const { stdout } = await lkt('fleet', 'status', '--json');
+  const report = JSON.parse(stdout) as {
+    readonly isConverged: boolean;
+    readonly groups: readonly { readonly nodes: readonly { readonly image: string }[] }[];
+  };
+  const nodes = report.groups[0]?.nodes ?? [];
+  return { isConverged: report.isConverged, images: nodes.map(({ image }) => image) };
+}
+
+/** Reports whether three nodes were destroyed for their age. */
+function haveThreeExpired(events: readonly Event[]): boolean {
+  return (
+    new Set(events.flatMap(({ node, reason }) => (reason === 'expired' ? [node] : []))).size >= 3
+  );
+}
+
+/** Returns three times the digest of an image. */
+function three(name: string): readonly string[] {
+  const digest = images.get(name)?.split('@')[1] ?? '';
+  return [digest, digest, digest];
+}
+
+beforeAll(async () => {
+  for (const name of ['one', 'two']) {
+    await writeTinyImage(join(dir, name), `healthy ${name}`);
+    const { stdout } = await lkt('fleet', 'image', name, `test/app:${name}`);
+    images.set(name, stdout.trim());
+  }
+  want('one');
+  await apply();
+});
+
+afterAll(() => {
+  for (const child of controllers) child.kill('SIGKILL');
+  for (const name of readdirSync(nodesDir))
+    process.kill(Number(readFileSync(join(nodesDir, name, 'pid'), 'utf8')), 'SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('continues a roll whose controller was killed at any of its events', async () => {
+  for (const [image, kind] of [
+    ['two', 'create'],
+    ['one', 'ready'],
+    ['two', 'destroy'],
+  ] as const) {
+    want(image);
+    const child = await startUntil('apply', (events) => events.some((one) => one.kind === kind));
+    await end(child, 'SIGKILL');
+    await apply();
+    expect(await status()).toEqual({ isConverged: true, images: three(image) });
+  }
+});
+
+test('replaces a node whose process was killed', async () => {
+  want('two');
+  const [name = ''] = readdirSync(nodesDir);
+  process.kill(Number(readFileSync(join(nodesDir, name, 'pid'), 'utf8')), 'SIGKILL');
+  const events = await apply();
+  expect(events).toContainEqual(
+    expect.objectContaining({ kind: 'destroy', node: name, reason: 'unhealthy' }),
+  );
+  expect(await status()).toEqual({ isConverged: true, images: three('two') });
+});
+
+test('replaces nodes that have expired, and lets no second controller in meanwhile', async () => {
+  want('two', '40s');
+  const watch = startUntil('watch', haveThreeExpired);
+  const lock = join(dir, '.local/state/lkt/fleet/leases/demo');
+  while (lstatSync(lock, { throwIfNoEntry: false }) === undefined) await sleep(100);
+  await expect(lkt('fleet', 'apply')).rejects.toMatchObject({
+    stderr: expect.stringContaining('error: another controller manages this fleet'),
+  });
+  await end(await watch, 'SIGINT');
+  want('two');
+  await apply();
+  expect(await status()).toEqual({ isConverged: true, images: three('two') });
+});
