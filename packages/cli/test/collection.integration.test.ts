@@ -1,5 +1,13 @@
 import { execFile } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
@@ -133,6 +141,10 @@ test('builds from a collection in git, and updates it', async () => {
   const second = commit(theirs, SECOND);
   git(mine, 'commit', '--quiet', '--all', '--message', 'pinned');
 
+  expect((await lkt(mine, 'outdated')).stdout).toBe(
+    `lkt.yml: they: git:${url} ${first}\n  newer: ${second}\n`,
+  );
+  expect((await lkt(mine, 'outdated', '--offline')).stdout).toBe('');
   const dry = await lkt(mine, 'collection', 'update', '--dry-run');
   expect(dry.stdout).toBe(
     `they: git:${url} ${first.slice(0, 12)} → ${second.slice(0, 12)}\n${CHANGES}to see what the updates fix: lkt vulns --update\n`,
@@ -232,6 +244,12 @@ test('leaves a directory to its owner', async () => {
   expect((await lkt(dir, 'collection', 'update')).stdout).toBe(
     'they: path:they has no versions; update the directory\n',
   );
+  write(dir, { 'lkt.yml': 'collections: {they: {source: "npm:they"}}\n' });
+  mkdirSync(join(dir, 'node_modules'));
+  symlinkSync('../they', join(dir, 'node_modules/they'));
+  expect((await lkt(dir, 'collection', 'update')).stdout).toBe(
+    'they: npm:they has no versions; update the directory\n',
+  );
 });
 
 let registry: NpmRegistry;
@@ -269,6 +287,9 @@ test('updates a collection from npm', async () => {
   rmSync(join(theirs, 'pkg/old'), { recursive: true });
   write(theirs, SECOND);
   publish(theirs, '1.1.0');
+  expect(inside(mine, process.execPath, main, 'outdated')).toBe(
+    'lkt.yml: they: npm:@they/packages 1.0.0\n  newer: 1.1.0\n',
+  );
   const title = 'they: npm:@they/packages 1.0.0 → 1.1.0\n';
   expect(updated(mine, '--dry-run')).toContain(`${title}${CHANGES}`);
   expect(git(mine, 'status', '--short')).toBe('');

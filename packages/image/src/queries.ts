@@ -50,7 +50,9 @@ function bootLoaderError(
   const isMissing = code !== 'SIGNATURE_INVALID' && code !== 'PIN_STALE';
   return new LktError(code, `${files[0]?.path}: the boot loaders of the format: ${message}`, {
     ...rest,
-    fix: isMissing ? 'in a checkout of lkt, run: lkt pkg build tools/boot' : fix,
+    fix: isMissing
+      ? 'add the collection lkt to lkt.yml: {source: npm:@lkt/packages}; in a checkout of lkt, run: lkt pkg build tools/boot'
+      : fix,
   });
 }
 

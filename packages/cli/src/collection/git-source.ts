@@ -8,20 +8,18 @@ import type { Named, NewSource } from './new-source.ts';
 /** Returns another commit of a repository: that of its default branch, or the wanted one. */
 export async function gitSource(
   session: Session,
-  { collection, root, to, temporary }: Named,
+  { collection, root, to }: Named,
   { url, commit }: { readonly url: string; readonly commit: string },
 ): Promise<NewSource> {
   const { resolveRef } = await import('@lkt/git/fetch');
   const isCommit = to !== undefined && /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/.test(to);
   const environment = { env: session.environment.variables, signal: session.signal };
-  const found = isCommit
-    ? to
-    : await resolveRef(join(temporary, 'refs'), url, to ?? 'HEAD', environment);
+  const found = isCommit ? to : await resolveRef(session.cacheDir, url, to ?? 'HEAD', environment);
   const file = join(root, WORKSPACE_FILE);
   return {
     from: commit,
     to: found,
-    dir: found === commit ? undefined : await collectionCheckout(session, url, found),
+    fetch: async () => collectionCheckout(session, url, found),
     files: [file],
     apply: async () => {
       const { at } = collection.spec;

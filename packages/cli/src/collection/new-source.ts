@@ -1,4 +1,4 @@
-import type { Collection } from '@lkt/pkg';
+import type { Collection, CollectionSource } from '@lkt/pkg';
 import type { Session } from '../session/session.ts';
 import { gitSource } from './git-source.ts';
 import { npmSource } from './npm-source.ts';
@@ -8,11 +8,14 @@ export interface NewSource {
   /** Version or commit, as shown to the user. */
   readonly from: string;
   readonly to: string;
-  /** Directory with the files; undefined if the version is the same. */
-  readonly dir: string | undefined;
+  /**
+   * Fetches the files, and returns their directory.
+   * @param temporary an empty directory
+   */
+  fetch(temporary: string): Promise<string>;
   /** Files that `apply` writes, absolute. */
   readonly files: readonly string[];
-  /** Writes the version into the workspace's files. */
+  /** Writes the version into the workspace's files, after `fetch`. */
   apply(): Promise<void>;
   /** Makes the rest as it was, after the files have their earlier texts. */
   undo(): Promise<void>;
@@ -25,13 +28,12 @@ export interface Named {
   readonly root: string;
   /** Version, tag, branch or commit that the user wants; undefined: the newest. */
   readonly to: string | undefined;
-  /** An empty directory for files of the new version. */
-  readonly temporary: string;
 }
 
 /**
- * Finds the newest version of a collection's source, or the one that the user wants.
- * @returns undefined for a directory, which has no versions
+ * Finds the newest version of a collection's source, or the one that the user wants. Fetches no
+ * files.
+ * @returns undefined for a directory or a link to one, which have no versions
  * @throws LktError NOT_FOUND, NETWORK_FAILED, TOOL_MISSING, GIT_FAILED
  */
 export async function newSource(session: Session, named: Named): Promise<NewSource | undefined> {
@@ -40,4 +42,11 @@ export async function newSource(session: Session, named: Named): Promise<NewSour
   return source.kind === 'git'
     ? gitSource(session, named, source)
     : npmSource(session, named, source.name);
+}
+
+/** Returns a source as in lkt.yml, without the commit. */
+export function shownSource(source: CollectionSource | undefined): string {
+  if (source === undefined) return '';
+  if (source.kind === 'git') return `git:${source.url}`;
+  return source.kind === 'npm' ? `npm:${source.name}` : `path:${source.path}`;
 }

@@ -17,13 +17,16 @@ const QUIET: readonly string[] = [
 
 const VERSION = /^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/;
 
-/** Returns another version of an npm package: the newest, or the one that is wanted. */
+/**
+ * Returns another version of an npm package, the newest or the wanted one; undefined for a link.
+ */
 export async function npmSource(
   session: Session,
-  { collection, root, to, temporary }: Named,
+  { collection, root, to }: Named,
   name: string,
-): Promise<NewSource> {
+): Promise<NewSource | undefined> {
   const project = await projectOf(root, name);
+  if (project === undefined) return undefined;
   const from = await versionIn(collection.root);
   const wanted = to ?? 'latest';
   if (!/^[\w.+-]+$/.test(wanted))
@@ -39,21 +42,24 @@ export async function npmSource(
     });
   const files = ['package.json', 'package-lock.json'].map((file) => join(project, file));
   const undo = async (): Promise<void> => void (await npm('install', ...QUIET));
-  if (version === from)
-    return { from, to: version, dir: undefined, files, apply: async () => undefined, undo };
-  const { dir, integrity } = await unpack(npm, name, version, temporary);
+  let compared: string | undefined;
+  const fetch = async (temporary: string): Promise<string> => {
+    const { dir, integrity } = await unpack(npm, name, version, temporary);
+    compared = integrity;
+    return dir;
+  };
   const apply = async (): Promise<void> => {
     const exact = (await isExact(project, name)) ? ['--save-exact'] : [];
     await npm('install', ...QUIET, ...exact, `${name}@${version}`);
     const now = await lockedIntegrity(project, name);
-    if (now !== integrity)
+    if (now !== compared)
       throw new LktError(
         'DIGEST_MISMATCH',
         `npm installed other files of ${name}@${version} than those that were compared`,
         { fix: 'run the command again' },
       );
   };
-  return { from, to: version, dir, files, apply, undo };
+  return { from, to: version, fetch, files, apply, undo };
 }
 
 type Npm = (...words: readonly string[]) => Promise<string>;
@@ -90,19 +96,16 @@ async function unpack(
 }
 
 /**
- * Returns the directory of the package.json that installs a package.
- * @throws LktError UNSUPPORTED for a link, whose directory somebody else updates
+ * Returns the directory of the package.json that installs a package; undefined for a link, whose
+ * target has its own owner.
  */
-async function projectOf(root: string, name: string): Promise<string> {
+async function projectOf(root: string, name: string): Promise<string | undefined> {
   for (let dir = root; ; dir = dirname(dir)) {
     const found = await lstat(join(dir, 'node_modules', name)).catch((error: unknown) => {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw error;
     });
-    if (found?.isSymbolicLink() === true)
-      throw new LktError('UNSUPPORTED', `node_modules/${name} is a link`, {
-        fix: 'update the directory that it leads to',
-      });
+    if (found?.isSymbolicLink() === true) return undefined;
     if (found !== undefined) return dir;
     if (dirname(dir) === dir) throw new Error(`${name} is not installed`);
   }

@@ -12,11 +12,12 @@ import type { NewSource } from './new-source.ts';
  * Pins the packages of a workspace with other collections, and writes the versions of these. If
  * something fails, the files have their earlier texts.
  * @param workspace with the new versions
+ * @param changed the sources of these
  */
 export async function updatePins(
   session: Session,
   workspace: Workspace,
-  sources: readonly (NewSource | undefined)[],
+  changed: readonly NewSource[],
   flags: BuilderFlags & PullFlags & SetFlags,
 ): Promise<readonly PinChange[]> {
   const { checkoutConfigs, pin, pinnedFiles, SavedFiles } = await import('@lkt/image');
@@ -28,10 +29,9 @@ export async function updatePins(
     set: givenVariables(flags),
     check: false,
   };
-  const changed = sources.filter((source) => source?.dir !== undefined);
   const saved = await SavedFiles.read([
     ...(await pinnedFiles(workspace, targets)),
-    ...changed.flatMap((source) => source?.files ?? []),
+    ...changed.flatMap((source) => source.files),
   ]);
   const applied: NewSource[] = [];
   await using registry = flags.offline === true ? undefined : await openRegistries(session, flags);
@@ -39,7 +39,6 @@ export async function updatePins(
     const resolveTag = tagResolver(session, registry);
     const pins = await pin(workspace, { ...targets, resolveTag }, await buildTools(session, flags));
     for (const source of changed) {
-      if (source === undefined) continue;
       applied.push(source);
       await source.apply();
     }

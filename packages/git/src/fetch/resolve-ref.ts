@@ -4,7 +4,7 @@ import { BareRepository, PROTOCOLS } from './bare-repository.ts';
 
 /**
  * Returns the commit of a branch or tag of a remote repository.
- * @param directory a new or empty directory for git's files
+ * @param directory without a repository; nothing is written there
  * @param ref a tag or branch, or `HEAD` for the default branch
  * @throws NOT_FOUND, GIT_FAILED
  */

@@ -79,6 +79,12 @@ async function createLayout(dir: string): Promise<void> {
       await writeLayoutIndex(dir, document, entries);
     });
   } catch (error) {
-    throw ioError(`cannot create a store at ${dir}`, error);
+    const failure = ioError(`cannot create a store at ${dir}`, error);
+    throw failure instanceof LktError && failure.fix === undefined
+      ? new LktError(failure.code, failure.message, {
+          cause: error,
+          fix: 'use another directory: --cache DIR or LKT_CACHE',
+        })
+      : failure;
   }
 }

@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Workspace } from '@lkt/pkg';
 import type { AdvisoryIndex } from '@lkt/vulns';
-import { type NewSource, newSource } from '../../collection/new-source.ts';
+import { type NewSource, newSource, shownSource } from '../../collection/new-source.ts';
 import { updatePins } from '../../collection/update-pins.ts';
 import { LktCommand } from '../../command.ts';
 import { Args, listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
@@ -58,17 +58,15 @@ export class UpdateCollection extends LktCommand {
     const workspace = await workspaceAt(session, cwd);
     await using temporary = await mkdtempDisposable(join(tmpdir(), 'lkt-collection-'));
     const sources = new Map<string, NewSource | undefined>();
+    const dirs = new Map<string, string>();
     for (const [name, collection] of chosen(workspace, args.name)) {
+      const source = await newSource(session, { collection, root: workspace.root, to: flags.to });
+      sources.set(name, source);
+      if (!isNew(source)) continue;
       const dir = join(temporary.path, name);
       await mkdir(dir);
-      const named = { collection, root: workspace.root, to: flags.to, temporary: dir };
-      sources.set(name, await newSource(session, named));
+      dirs.set(name, await source.fetch(dir));
     }
-    const dirs = new Map(
-      [...sources].flatMap(([name, source]) =>
-        source?.dir === undefined ? [] : [[name, source.dir] as const],
-      ),
-    );
     const after = dirs.size === 0 ? workspace : await workspaceWith(session, cwd, dirs);
     const advisories = await knownAdvisories(session, flags.db ?? []);
     const collections: CollectionUpdate[] = [];
@@ -77,7 +75,7 @@ export class UpdateCollection extends LktCommand {
     const pins =
       dirs.size === 0 || flags['dry-run']
         ? []
-        : await updatePins(session, after, [...sources.values()], flags);
+        : await updatePins(session, after, [...sources.values()].filter(isNew), flags);
     const summary = {
       isDryRun: flags['dry-run'],
       hasAdvisories: advisories !== undefined,
@@ -110,6 +108,11 @@ function chosen(workspace: Workspace, name: string | undefined): Workspace['coll
   });
 }
 
+/** Reports whether a source has another version than the workspace. */
+function isNew(source: NewSource | undefined): source is NewSource {
+  return source !== undefined && source.from !== source.to;
+}
+
 async function describe(
   before: Workspace,
   after: Workspace,
@@ -117,15 +120,13 @@ async function describe(
   source: NewSource | undefined,
   advisories: AdvisoryIndex | undefined,
 ): Promise<CollectionUpdate> {
-  const { spec } = before.collections.get(name) ?? {};
-  const shown =
-    spec?.source.kind === 'git'
-      ? `git:${spec.source.url}`
-      : spec?.source.kind === 'npm'
-        ? `npm:${spec.source.name}`
-        : `path:${spec?.source.path ?? ''}`;
-  const one = { name, source: shown, from: source?.from, to: source?.to };
-  if (source?.dir === undefined)
+  const one = {
+    name,
+    source: shownSource(before.collections.get(name)?.spec.source),
+    from: source?.from,
+    to: source?.to,
+  };
+  if (!isNew(source))
     return { ...one, added: [], removed: [], changed: [], debian: [], privileges: [] };
   const { compareCollection } = await import('@lkt/pkg');
   const { describeChanges } = await import('@lkt/image');
