@@ -40,6 +40,8 @@ export function migrateConfig(file: SourceFile, options: MigrateOptions): Migrat
   const migration = new Migration(file.text, options);
   const { kernel, init, volumes, trust, ...more } = Object.fromEntries(root.entries());
   migration.image(fieldOf(kernel, 'image'));
+  if (migration.changes.some(({ to }) => to === options.kernel))
+    migration.microcode(fieldOf(kernel, 'ucode'));
   migration.list(init, (item) => item);
   for (const volume of itemsOf(volumes)) migration.image(fieldOf(volume, 'image'));
   for (const section of ['onboot', 'onshutdown', 'services'])
@@ -69,6 +71,18 @@ class Migration {
     if (at === undefined || from === '') return;
     const { to = from, note } = this.#successorOf(from);
     this.#rewrite(at, from, to, note);
+  }
+
+  /** Leaves out the microcode of LinuxKit's kernel image, which lkt's kernels do not have. */
+  microcode(at: YamlValue | undefined): void {
+    const from = at?.string() ?? '';
+    if (at === undefined || from === '' || from === 'none') return;
+    this.#rewrite(
+      at,
+      from,
+      'none',
+      'the kernel image has no microcode: hosts and firmware load it',
+    );
   }
 
   /** Rewrites a list of images or containers, and removes those whose work PID 1 does. */

@@ -107,6 +107,16 @@ it.each([
   expect(migrate(before).text).toBe(after);
 });
 
+it("leaves out the microcode of LinuxKit's kernel only", () => {
+  const kernel = 'kernel:\n  image: linuxkit/kernel:6\n  ucode: intel-ucode.cpio # early\n';
+  const { text, notes } = migrate(kernel);
+  expect(text).toBe('kernel:\n  image: lkt/linux\n  ucode: none # early\n');
+  expect(notes).toHaveLength(1);
+  expect(migrate(text)).toMatchObject({ text, notes: [] });
+  const other = 'kernel: {image: a.example/k, ucode: u.cpio}';
+  expect(migrate(other).text).toBe(other);
+});
+
 describe('sysctl', () => {
   it.each([
     ['', 'onboot: []'],
