@@ -192,7 +192,7 @@ export async function pinnedFiles(
 }
 
 /** Returns every file once, even if several configs include it. */
-export function filesOf(
+function filesOf(
   loaded: readonly LoadedConfig[],
 ): readonly { readonly file: ConfigFile; readonly loaded: LoadedConfig }[] {
   const files = new Map<string, { readonly file: ConfigFile; readonly loaded: LoadedConfig }>();

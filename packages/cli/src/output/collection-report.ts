@@ -74,7 +74,7 @@ export function collectionMarkdown(summary: CollectionSummary): string {
 const FETCH = 'lkt vulns --update';
 
 /** Reports whether a collection has another version. */
-export function isChanged({ from, to }: CollectionUpdate): boolean {
+function isChanged({ from, to }: CollectionUpdate): boolean {
   return from !== to;
 }
 
