@@ -3,9 +3,10 @@ import { aws } from './aws/kind.ts';
 import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
 import { qemu } from './qemu/kind.ts';
+import { redfish } from './redfish/kind.ts';
 
 /**
  * The kinds of providers, in the order of the schema. A new one is a folder beside `qemu/` with its
  * `kind.ts`, and a line here.
  */
-export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt, aws, ipmi];
+export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt, aws, ipmi, redfish];

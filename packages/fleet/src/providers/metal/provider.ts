@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { digestHex, isErrno } from '@lkt/core';
 import type { BootFiles } from '@lkt/machine';
 import { exists, namesIn } from '@lkt/oci/files';
@@ -18,6 +19,9 @@ import { withGeneration } from '../generation.ts';
 import { formatNodeRecord, type NodeRecord, parseNodeRecord } from '../node-record.ts';
 import { bootScript, COMMON_SCRIPT, scriptName } from './boot-scripts.ts';
 import type { Machine, PowerControl } from './power-control.ts';
+
+const POWER_TRIES = 40;
+const POWER_POLL_MS = 500;
 
 /** Options of the provider. */
 export interface MetalOptions<M extends Machine> {
@@ -98,9 +102,13 @@ export class MetalProvider<M extends Machine> implements Provider {
       this.#put(this.#path('boot', 'machines', scriptName(machine.mac)), script);
       // Before the machine starts: a controller that continues has to know of it.
       this.#write(name, { labels, published: new Map() });
-      if (await power.isOn(machine, options.signal)) await power.off(machine, options.signal);
+      if (await power.isOn(machine, options.signal)) {
+        await power.off(machine, options.signal);
+        await this.#waitFor(false, machine, options.signal);
+      }
       await power.bootFromNetwork(machine, options.signal);
       await power.on(machine, options.signal);
+      await this.#waitFor(true, machine, options.signal);
     });
   }
 
@@ -159,6 +167,18 @@ export class MetalProvider<M extends Machine> implements Provider {
     const addresses = machine.address === undefined ? [] : [machine.address];
     const power = await this.#powerOf(machine, record, signal);
     return { id: name, name, power, labels, addresses, published };
+  }
+
+  /** Waits until the power is as commanded, for which some controllers take seconds. */
+  async #waitFor(isOn: boolean, machine: M, signal: AbortSignal): Promise<void> {
+    for (let tries = 0; tries < POWER_TRIES; tries += 1) {
+      if ((await this.#options.power.isOn(machine, signal)) === isOn) return;
+      await sleep(POWER_POLL_MS, undefined, { signal });
+    }
+    const power = isOn ? 'on' : 'off';
+    throw new ProviderError('unavailable', `the machine ${machine.name} does not switch ${power}`, {
+      fix: 'look at its management controller',
+    });
   }
 
   async #powerOf(machine: M, { killAt }: NodeRecord, signal: AbortSignal): Promise<Power> {

@@ -1,0 +1,21 @@
+import { join, resolve } from 'node:path';
+import type { ProviderKind } from '../../provider.ts';
+import { REDFISH_SETTINGS, type RedfishSettings } from './settings.ts';
+
+/** Nodes on machines with a Redfish service, which boot from the network. */
+export const redfish: ProviderKind<RedfishSettings> = {
+  kind: 'redfish',
+  about: 'machines that boot from the network, switched by Redfish',
+  settings: REDFISH_SETTINGS,
+  open: async (settings, { dir, stateDir, warn }) => {
+    const { openRedfish } = await import('./open.ts');
+    const { state, passwordFile, caFile } = settings;
+    return openRedfish({
+      ...settings,
+      dir: state === undefined ? join(stateDir, 'redfish') : resolve(dir, state),
+      passwordFile: resolve(dir, passwordFile),
+      ...(caFile === undefined ? {} : { caFile: resolve(dir, caFile) }),
+      warn,
+    });
+  },
+};

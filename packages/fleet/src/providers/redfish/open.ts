@@ -1,0 +1,32 @@
+import { readFile } from 'node:fs/promises';
+import { LktError } from '@lkt/core';
+import { readPassword } from '../metal/password.ts';
+import { MetalProvider } from '../metal/provider.ts';
+import { RedfishClient } from './client.ts';
+import { type RedfishMachine, RedfishPower } from './power.ts';
+import type { RedfishSettings } from './settings.ts';
+
+/** Settings with absolute paths. */
+export interface RedfishOptions extends Omit<RedfishSettings, 'state'> {
+  readonly dir: string;
+  readonly warn: (text: string) => void;
+}
+
+/** @throws LktError NOT_FOUND, ACCESS_DENIED, CONFIG_INVALID for the files that settings name */
+export async function openRedfish(options: RedfishOptions): Promise<MetalProvider<RedfishMachine>> {
+  const { dir, user, passwordFile, caFile, firmware, machines, warn } = options;
+  const password = await readPassword(passwordFile);
+  const ca = caFile === undefined ? undefined : await readCertificates(caFile);
+  return new MetalProvider({
+    dir,
+    machines: [...machines].map(([name, machine]) => ({ name, ...machine })),
+    power: new RedfishPower(new RedfishClient({ user, password, ca }), firmware),
+    warn,
+  });
+}
+
+async function readCertificates(path: string): Promise<string> {
+  return readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new LktError('NOT_FOUND', `there is no file ${path} with certificates`, { cause });
+  });
+}

@@ -1,0 +1,109 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ProviderError } from '../../provider.ts';
+import type { Machine, PowerControl } from '../metal/power-control.ts';
+import type { RedfishClient, Resource } from './client.ts';
+import type { RedfishSettings } from './settings.ts';
+
+/** A machine with a Redfish service at `url`. */
+export interface RedfishMachine extends Machine {
+  readonly url: string;
+  readonly system?: string;
+}
+
+const ROOT = '/redfish/v1/';
+/** A link stays on the server. */
+const LINK = /^\/redfish\/v1\/[\w./#~@-]{1,500}$/;
+const LAG_TRIES = 20;
+const LAG_POLL_MS = 500;
+const ON = new Set(['On', 'PoweringOff', 'Paused']);
+const OFF = new Set(['Off', 'PoweringOn']);
+
+/** Switches machines by their Redfish services (DSP0266). */
+export class RedfishPower implements PowerControl<RedfishMachine> {
+  readonly #client: RedfishClient;
+  readonly #firmware: RedfishSettings['firmware'];
+
+  constructor(client: RedfishClient, firmware: RedfishSettings['firmware']) {
+    this.#client = client;
+    this.#firmware = firmware;
+  }
+
+  async isOn(machine: RedfishMachine, signal: AbortSignal): Promise<boolean> {
+    const { body } = await this.#system(machine, signal);
+    const state = typeof body['PowerState'] === 'string' ? body['PowerState'] : '';
+    if (ON.has(state) || OFF.has(state)) return ON.has(state);
+    throw new ProviderError('nonsense', `${machine.url} reports no power state`);
+  }
+
+  async bootFromNetwork(machine: RedfishMachine, signal: AbortSignal): Promise<void> {
+    const { path, etag } = await this.#system(machine, signal);
+    const body = {
+      Boot: {
+        BootSourceOverrideTarget: 'Pxe',
+        BootSourceOverrideEnabled: 'Once',
+        BootSourceOverrideMode: this.#firmware === 'efi' ? 'UEFI' : 'Legacy',
+      },
+    };
+    await this.#client.send('PATCH', machine.url, path, { body, etag, signal });
+  }
+
+  async on(machine: RedfishMachine, signal: AbortSignal): Promise<void> {
+    await this.#reset(machine, 'On', signal);
+  }
+
+  async shutDown(machine: RedfishMachine, signal: AbortSignal): Promise<void> {
+    await this.#reset(machine, 'GracefulShutdown', signal);
+  }
+
+  async off(machine: RedfishMachine, signal: AbortSignal): Promise<void> {
+    await this.#reset(machine, 'ForceOff', signal);
+  }
+
+  async #reset(machine: RedfishMachine, type: string, signal: AbortSignal): Promise<void> {
+    const { body } = await this.#system(machine, signal);
+    const actions = objectOf(body['Actions']);
+    const path = linkOf(machine, objectOf(actions['#ComputerSystem.Reset'])['target']);
+    try {
+      const options = { body: { ResetType: type }, signal };
+      await this.#client.send('POST', machine.url, path, options);
+    } catch (error) {
+      if (!(error instanceof ProviderError) || error.failure !== 'invalid') throw error;
+      // A service without graceful shutdown: the node is switched off at its deadline.
+      if (type === 'GracefulShutdown') return;
+      // Services refuse to switch off what is off, and their power state may lag behind.
+      for (let tries = 0; tries < LAG_TRIES; tries += 1) {
+        if ((await this.isOn(machine, signal)) === (type === 'On')) return;
+        await sleep(LAG_POLL_MS, undefined, { signal });
+      }
+      throw error;
+    }
+  }
+
+  async #system(
+    machine: RedfishMachine,
+    signal: AbortSignal,
+  ): Promise<Resource & { readonly path: string }> {
+    const { url, system } = machine;
+    const root = await this.#client.get(url, ROOT, signal);
+    const systems = linkOf(machine, objectOf(root.body['Systems'])['@odata.id']);
+    const { body } = await this.#client.get(url, systems, signal);
+    const members = Array.isArray(body['Members']) ? (body['Members'] as readonly unknown[]) : [];
+    const paths = members.slice(0, 256).map((one) => linkOf(machine, objectOf(one)['@odata.id']));
+    const named = paths.filter((path) => system === undefined || path.endsWith(`/${system}`));
+    const [path] = named;
+    if (path === undefined || named.length > 1)
+      throw new ProviderError('invalid', `${url} has ${named.length} systems for ${machine.name}`, {
+        fix: `name one of: ${paths.map((one) => one.split('/').at(-1)).join(', ')}`,
+      });
+    return { ...(await this.#client.get(url, path, signal)), path };
+  }
+}
+
+function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+function linkOf({ url }: RedfishMachine, value: unknown): string {
+  if (typeof value === 'string' && LINK.test(value) && !value.includes('..')) return value;
+  throw new ProviderError('nonsense', `${url} has a link that leads out of the service`);
+}
