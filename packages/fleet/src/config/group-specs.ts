@@ -68,7 +68,7 @@ export function groupSpecOf(
     throw rollAt.error('with neither surge nor unavailable nodes, no node can ever be replaced', {
       fix: 'set surge: 1, or unavailable: 1',
     });
-  if (unavailable > size)
+  if (size > 0 && unavailable > size)
     throw rollAt.error(`${unavailable} unavailable nodes are more than the ${size} of the group`);
   if (expire !== undefined) requireTime(group, { size, step: Math.max(surge, unavailable) });
   const { volumes, metadata } = template;

@@ -53,6 +53,10 @@ test('gives a group with volumes fixed names, and no surge', () => {
   expect(spec).toMatchObject({ names: ['web-0', 'web-1'], surge: 0, unavailable: 1 });
 });
 
+test('lets a group have no node, whatever its budget is', () => {
+  expect(web('size: 0', 'roll: { unavailable: 1 }')).toMatchObject({ size: 0, unavailable: 1 });
+});
+
 test('changes the template only with what makes a node', () => {
   const { template } = web('size: 2', 'template: { memory: 256M }');
   expect(web('size: 5', 'template: { memory: 256M }', 'grace: 5s').template).toBe(template);
