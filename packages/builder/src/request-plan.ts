@@ -57,7 +57,10 @@ export async function planRequest(
   // References in triggers are known only once their images are loaded.
   let references: readonly ImageReference[];
   for (;;) {
-    references = imageReferences(dockerfile, buildArgs, platform, { ...wanted, imageConfig });
+    references = imageReferences(dockerfile, buildArgs, platform, {
+      ...wanted,
+      imageConfig,
+    }).filter(({ isNeeded }) => isNeeded);
     const missing = references.filter((reference) => !images.has(imageKey(reference)));
     if (missing.length === 0) break;
     for (const reference of missing) {

@@ -71,11 +71,13 @@ describe('imageReferences', () => {
     expect(all).toContain('lkt/go:1');
   });
 
-  test('leaves out the images of stages that nothing needs', () => {
+  test('tells the images of stages that nothing needs', () => {
     const text = 'FROM unpinned AS tool\nCOPY --from=also-unpinned /f /\nFROM x';
     const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
     const found = imageReferences(dockerfile, new Map(), { os: 'linux', architecture: 'amd64' });
-    expect(found.map((reference) => reference.text)).toEqual(['x']);
+    const needed = found.filter(({ isNeeded }) => isNeeded);
+    expect(needed.map((reference) => reference.text)).toEqual(['x']);
+    expect(found).toHaveLength(3);
   });
 
   test('lists images in written order, not build order', () => {

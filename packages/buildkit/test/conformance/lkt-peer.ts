@@ -28,10 +28,11 @@ export async function buildWithLkt(
   const args = new Map(Object.entries(buildArgs));
   try {
     const named = imageReferences(parseDockerfile(file), args, platform);
-    const bases = named.map((image): [string, Digest] => {
-      const digest = images.get(image.text);
-      if (digest === undefined) throw new Error(`nothing stands for ${image.text}`);
-      return [image.text, digest];
+    const bases = named.flatMap(({ text: name, isNeeded }): [string, Digest][] => {
+      const digest = images.get(name);
+      if (digest !== undefined) return [[name, digest]];
+      if (isNeeded) throw new Error(`nothing stands for ${name}`);
+      return [];
     });
     const { digest } = await nativeEngine().build(
       {

@@ -18,6 +18,11 @@ export interface ImageReference {
   readonly length: number;
   /** The platform of the image, as `os/architecture[/variant]`. */
   readonly platform: string;
+  /**
+   * Whether the target needs the stage, as far as ONBUILD triggers are known. Other stages are not
+   * built, so their images need no pin.
+   */
+  readonly isNeeded: boolean;
   /** Whether a stage is FROM it, so that evaluation needs its config. */
   readonly isBase: boolean;
   /**
@@ -34,11 +39,10 @@ export interface ImageReference {
 
 /**
  * Returns the images that FROM, `COPY --from` and `RUN --mount=from=` name, except stages and
- * `scratch`, in written order. An image that is named twice appears twice. Stages that the target
- * does not need are left out: they are not built, so their images need no pin.
+ * `scratch`, in written order. An image that is named twice appears twice.
  * @param options.imageConfig returns known configs of base images, whose ONBUILD triggers may name
  * further images
- * @param options.target the stage that is built; default: the last one
+ * @param options.target limits the result to the images that this stage needs; default: all stages
  * @throws DOCKERFILE_INVALID if a word cannot be expanded or names no stage
  * @example
  * ```ts
@@ -56,10 +60,17 @@ export function imageReferences(
 ): readonly ImageReference[] {
   const graph = new StageGraph(dockerfile, { ...options, buildArgs, platform });
   const names = dockerfile.stages.flatMap(({ from: { name } }) => name ?? []);
-  return graph
-    .order(graph.target(options.target))
+  const order = graph.order(graph.target(options.target));
+  const needed = new Set(order.map(({ stage }) => stage.index));
+  return (options.target === undefined ? graph.stages : order)
     .flatMap(({ stage, base, triggers }) => [
-      { word: stage.from.image, origin: base, isBase: true, trigger: undefined },
+      {
+        word: stage.from.image,
+        origin: base,
+        isNeeded: needed.has(stage.index),
+        isBase: true,
+        trigger: undefined,
+      },
       ...[
         ...triggers.map(({ title, instruction }) => ({ instruction, trigger: title })),
         ...stage.instructions.map((instruction) => ({ instruction, trigger: undefined })),
@@ -67,19 +78,20 @@ export function imageReferences(
         fromReferences(instruction).map((word) => ({
           word,
           origin: graph.origin(word, stage),
+          isNeeded: needed.has(stage.index),
           isBase: false,
           trigger,
         })),
       ),
     ])
-    .flatMap(({ word, origin, isBase, trigger }) => {
+    .flatMap(({ word, origin, isNeeded, isBase, trigger }) => {
       if (origin.kind !== 'image') return [];
       const { position, offset, length } = word;
       const written = dockerfile.file.text.slice(offset, offset + length);
       const { text, platform: wanted } = origin;
       const similarStage = /^[\w.-]+$/.test(text) ? nearest(text, names) : undefined;
       const span = { written, position, offset, length };
-      return [{ text, ...span, platform: wanted, isBase, trigger, similarStage }];
+      return [{ text, ...span, platform: wanted, isNeeded, isBase, trigger, similarStage }];
     })
     .toSorted((a, b) => a.offset - b.offset);
 }

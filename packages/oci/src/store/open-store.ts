@@ -51,7 +51,9 @@ async function isLayout(dir: string): Promise<boolean> {
     throw ioError(`cannot open the store at ${dir}`, error);
   }
   if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
-  throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`);
+  throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`, {
+    fix: `if lkt made this store, write it again: echo '{"imageLayoutVersion":"1.0.0"}' > ${path}`,
+  });
 }
 
 /**

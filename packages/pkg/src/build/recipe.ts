@@ -143,6 +143,8 @@ export async function readRecipe(
     const options = { ...wanted, buildPlatform: buildPlatform(platform) };
     for (const reference of imageReferences(dockerfile, buildArgs, platform, options)) {
       const parsed = at(dockerfile.file, reference, () => parseReference(reference.text));
+      // A trigger of a base may need the stage: what is pinned stays known.
+      if (!reference.isNeeded && parsed.digest === undefined) continue;
       uses.set(`${reference.offset} ${reference.text}`, {
         ...reference,
         parsed,
