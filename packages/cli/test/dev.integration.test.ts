@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'nod
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { tinyImage } from '../../machine/test/tiny-kernel.ts';
 import { main } from './program.ts';
@@ -94,6 +95,13 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   await shows(() => console, 'boot two .', 3);
   write('pkg/web/new/page', 'of which changes are seen');
   await shows(() => console, 'boot two .', 4);
+
+  // Changes beside the repository are not seen.
+  const unchanged = said.split('the image is unchanged').length;
+  await using beside = await mkdtempDisposable(join(tmpdir(), 'lkt-beside-'));
+  expect(beside.path).toBeTruthy();
+  await sleep(1000);
+  expect(said.split('the image is unchanged')).toHaveLength(unchanged);
 
   const records = (): readonly string[] => readdirSync(at('.runtime/lkt/machines'));
   expect(records()).toHaveLength(1);

@@ -115,5 +115,6 @@ async function sourceFiles(
   if (top === undefined) return own;
   const words = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
   const { stdout } = await git.run(top, words);
-  return [...own, ...stdout.split('\0').map((path) => join(top, path))];
+  const paths = stdout.split('\0').filter((path) => path !== '');
+  return [...own, ...paths.map((path) => join(top, path))];
 }
