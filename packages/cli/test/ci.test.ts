@@ -170,7 +170,7 @@ test('has an action that follows the schema of GitHub and passes inputs as envir
 test('has a GitLab component whose inputs are all used and declared', () => {
   const [head = '', body = ''] = read(component).split(/^---$/m);
   const { spec } = parse(head) as { readonly spec: { readonly inputs: object } };
-  const used = [...body.matchAll(/\$\[\[ inputs\.([\w-]+) \]\]/g)].map(([, name]) => name);
+  const used = [...body.matchAll(/\$\[\[ inputs\.([\w-]+) \]\]/g)].map(([, name = '']) => name);
   expect([...new Set(used)].toSorted()).toEqual(Object.keys(spec.inputs).toSorted());
   for (const script of scriptsOf(parse(body))) expect(script).not.toContain('$[[');
 });

@@ -53,7 +53,7 @@ const flood = (socket: Socket): void => {
 };
 
 const listener: RequestListener = ({ url, headers }, response) =>
-  response.writeHead(418).end(`at ${url} for ${headers['x-who']}`);
+  response.writeHead(418).end(`at ${url} for ${String(headers['x-who'])}`);
 
 const body: RequestListener = (_, response) => response.end('no');
 

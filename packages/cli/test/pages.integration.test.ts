@@ -172,7 +172,10 @@ async function rows(page: BrowserPage, label: string): Promise<readonly (readonl
 async function tabTo(page: BrowserPage, selector: string): Promise<void> {
   for (let presses = 0; presses < 60; presses += 1) {
     await page.press('Tab');
-    if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(selector)})`)) return;
+    const isFocused: unknown = await page.evaluate(
+      `document.activeElement.matches(${JSON.stringify(selector)})`,
+    );
+    if (isFocused === true) return;
   }
   throw new Error(`Tab never reaches ${selector}`);
 }

@@ -5,7 +5,7 @@ import { type EntryWithContent, writeTar } from '@lkt/oci';
 import type { ConformanceCase } from './suite.ts';
 
 /** A file of a context: its text, a program, a symbolic link or a tar archive. */
-export type ContextItem =
+type ContextItem =
   | string
   | { readonly program: string }
   | { readonly link: string }

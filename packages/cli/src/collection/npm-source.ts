@@ -120,7 +120,8 @@ async function versionIn(dir: string): Promise<string> {
 async function isExact(project: string, name: string): Promise<boolean> {
   const { dependencies, devDependencies } = await json(join(project, 'package.json'));
   const listed = { ...record(dependencies), ...record(devDependencies) };
-  return VERSION.test(String(listed[name] ?? ''));
+  const version = listed[name];
+  return typeof version === 'string' && VERSION.test(version);
 }
 
 async function lockedIntegrity(project: string, name: string): Promise<unknown> {

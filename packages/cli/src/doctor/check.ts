@@ -23,10 +23,11 @@ export async function runChecks(
   session: Session,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
-  for (const { name, run } of checks) {
+  for (const check of checks) {
+    const { name } = check;
     session.signal.throwIfAborted();
     try {
-      findings.push({ name, ...(await run(session)) });
+      findings.push({ name, ...(await check.run(session)) });
     } catch (error) {
       if (!(error instanceof LktError) && !isSystemError(error)) throw error;
       const fix = error instanceof LktError ? error.fix : undefined;

@@ -56,7 +56,7 @@ export class DevMachine implements AsyncDisposable {
       .then(
         ({ end: how }) => this.#say(`the machine has ended: ${how}; a change boots it again`),
         (error: unknown) => {
-          started.reject(error as Error);
+          started.reject(error);
           if (stop.signal.aborted || this.#session.signal.aborted) return;
           if (!(error instanceof LktError)) throw error;
           this.#say(`the machine has ended: ${error.message}; a change boots it again`);

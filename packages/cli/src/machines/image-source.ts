@@ -1,4 +1,4 @@
-import { basename, relative, resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BootFiles, BootMedium, PublishedPort } from '@lkt/machine';
 import type { BuildImageOptions, ServicePort } from '@lkt/image';
@@ -88,10 +88,4 @@ export async function minimumMemory(files: BootFiles | BootMedium): Promise<numb
   if ('kind' in files || files.initrd === undefined) return 0;
   const { readInitrdInfo } = await import('@lkt/image');
   return (await readInitrdInfo(files.initrd))?.minimumMemory ?? 0;
-}
-
-/** Returns a path as short as possible, for messages. */
-export function shownPath({ environment: { cwd } }: Session, path: string): string {
-  const short = relative(cwd, path);
-  return short.startsWith('..') ? path : short;
 }

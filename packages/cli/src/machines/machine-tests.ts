@@ -125,6 +125,7 @@ class TestedMachine implements AsyncDisposable {
       case 'tcp':
         return this.#retried(check.port, signal, async (port) => checkTcp(port, check, signal));
       case 'http':
+      default:
         return this.#retried(check.port, signal, async (port) => checkHttp(port, check, signal));
     }
   }

@@ -32,7 +32,7 @@ export interface OpenFleet extends AsyncDisposable {
   /** Directory of opened images. */
   readonly imageDir: string;
   /** Verifies an image against the trust policies, pulls it if needed, and opens it. */
-  openImage(group: GroupConfig, digest: Digest): Promise<OpenedImage>;
+  readonly openImage: (group: GroupConfig, digest: Digest) => Promise<OpenedImage>;
   /** Lists the nodes of all providers, each with its provider. */
   nodes(): Promise<readonly { readonly node: Node; readonly provider: Provider }[]>;
 }

@@ -269,7 +269,7 @@ export function parseFleet(file: SourceFile): FleetConfig {
         fix: didYouMean(group.provider, [...providers.keys()], 'add it to "providers"'),
       });
     const settings = (group as Readonly<Record<string, unknown>>)[provider.kind.kind];
-    result.set(key, { ...group, name: key, at, settings } as GroupConfig);
+    result.set(key, { ...group, name: key, at, settings });
   }
   for (const key of providers.keys())
     requireName(key, (places.get('providers') ?? value).entries().get(key) ?? value);

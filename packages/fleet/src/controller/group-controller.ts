@@ -134,7 +134,12 @@ export class GroupController {
       case 'destroy': {
         const isLost = action.reason === 'failed' || action.reason === 'unhealthy';
         const console = isLost ? await this.#keepConsole(node, options.signal) : undefined;
-        emit({ ...event, kind: 'destroy', reason: action.reason, ...(console && { console }) });
+        emit({
+          ...event,
+          kind: 'destroy',
+          reason: action.reason,
+          ...(console === undefined ? {} : { console }),
+        });
         const graceMs = isLost ? 0 : group.grace;
         await provider.destroy(node.id, { ...options, reason: action.reason, graceMs });
         if (action.reason !== 'failed') return;

@@ -25,7 +25,7 @@ export interface ConfigLock {
   readonly digests: ReadonlyMap<string, LockedDigest>;
 }
 
-export interface LockedDigest {
+interface LockedDigest {
   readonly digest: Digest;
   readonly at: YamlValue;
 }

@@ -133,6 +133,7 @@ function nameOf(check: MachineCheck): string {
     case 'http':
       return `port ${check.port} serves ${check.path}`;
     case 'poweroff':
+    default:
       return 'powers off';
   }
 }

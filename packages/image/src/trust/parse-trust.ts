@@ -31,7 +31,7 @@ export interface TrustSettings {
 }
 
 /** An entry of LinuxKit's `trust`. */
-export interface LegacyPattern {
+interface LegacyPattern {
   readonly pattern: ImagePattern;
   /** As lkt writes it. */
   readonly text: string;
