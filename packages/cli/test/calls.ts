@@ -3,7 +3,7 @@ import { commandIds, loadAllCommands, loadCommand } from '../src/commands.ts';
 /** Returns the arguments of each lkt call in a script, with a value for each variable. */
 export function calls(script: string): string[][] {
   const lines = script.matchAll(
-    /(xargs [-\w ]* )?(?:\.\/|(?<=^ *- |--no-run-if-empty ))lkt\s+([^\n|;&<>]*)/gm,
+    /(xargs [-\w ]* )?(?:\.\/|(?<=^ *- |--no-run-if-empty |\| ))lkt\s+([^\n|;&<>]*)/gm,
   );
   return [...lines].map(([, xargs, line = '']) => [
     ...[...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) =>
