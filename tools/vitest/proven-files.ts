@@ -5,7 +5,7 @@ import { release } from 'node:os';
 import { join } from 'node:path';
 import { filesOf, hashOf, remembered } from '../test/memory.ts';
 
-/** A file of tests that take minutes: they boot machines, or build with every engine. */
+/** A file of tests that take minutes: they boot machines, or work with many peers. */
 export interface ProvenFile {
   /** Relative to the checkout. */
   readonly path: string;
@@ -17,11 +17,15 @@ export interface ProvenFile {
 
 const ENGINES = ['builder', 'buildkit', 'rebuild'];
 
+/** Directories of `tools` that no system test reads. */
+const UNRELATED = ['bench', 'ci', 'release', 'site', 'words'];
+
 /** Inputs of the system tests. */
 const GUESTS = [
   'lkt',
   'package-lock.json',
   'tools',
+  ...UNRELATED.map((name) => `:(exclude)tools/${name}`),
   'kernel',
   'pkg',
   'examples',
@@ -40,6 +44,14 @@ export function provenFiles(root: string): readonly ProvenFile[] {
         ENGINES.map((name) => `:(glob)packages/${name}/test/**/*.${tier}.test.ts`),
       ),
       inputs: ['package-lock.json', ...ENGINES.flatMap((name) => closure(root, name))],
+    },
+    {
+      tests: [':(glob)packages/fleet/test/providers/*.integration.test.ts'],
+      inputs: ['package-lock.json', ...closure(root, 'fleet')],
+    },
+    {
+      tests: ['packages/cli/test/store/decay.integration.test.ts'],
+      inputs: ['package-lock.json', ...closure(root, 'cli')],
     },
   ];
   return groups.flatMap(({ tests, inputs }) => {
