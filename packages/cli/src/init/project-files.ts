@@ -1,4 +1,4 @@
-import { imageConfig, type Template, WEB_PORT } from './image-template.ts';
+import { hasLogin, imageConfig, type Template, WEB_PORT } from './image-template.ts';
 import { type Language, packageFiles } from './package-templates.ts';
 import type { SshKey } from './ssh-keys.ts';
 
@@ -43,6 +43,7 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
     ),
     ['package.json', packageJson(project)],
     ['.gitignore', 'node_modules/\nout/\n*.key\n'],
+    ...(hasLogin(template) ? [['.audit.yml', WAIVERS] as const] : []),
     ...(ci === 'github' ? [['.github/workflows/lkt.yml', GITHUB] as const] : []),
     ...(ci === 'gitlab' ? [['.gitlab-ci.yml', GITLAB] as const] : []),
   ]);
@@ -50,6 +51,15 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
 
 /** The name of the collection with the system's packages and the toolchains. */
 const SYSTEM = 'lkt';
+
+/** The shell of a login is a C program of Debian. */
+const WAIVERS = `# Findings of lkt audit that are accepted, with the reasons.
+waivers:
+  - rules: [stack-protector]
+    files: [/usr/lib64/ld-linux-x86-64.so.2]
+    images: [${SYSTEM}/sshd]
+    reason: it sets up the canaries, so glibc compiles it without them
+`;
 
 function workspaceFile({ org, source, registry }: Project): string {
   const lines = [
