@@ -8,8 +8,8 @@ import { makeHome } from './helpers/guest.ts';
 import { root } from './helpers/lkt.ts';
 
 /**
- * Runs the shell blocks of docs/tutorial.md in order, as a new user would, with two differences: npx
- * runs this checkout, and the collection `lkt` is this checkout instead of the npm package.
+ * Runs the shell blocks of docs/tutorial.md in order, as a new user would, with two differences:
+ * npx runs this checkout, and the collection `lkt` is this checkout instead of the npm package.
  */
 const dir = mkdtempSync(join(tmpdir(), 'lkt-tutorial-'));
 const home = makeHome(join(dir, 'home'));
