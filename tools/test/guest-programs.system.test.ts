@@ -36,6 +36,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/storage',
     'pkg/swap',
     'pkg/sysctl',
+    'projects/gvisor/runsc',
     'tools/attack',
     'tools/probe',
     'tools/puppet',

@@ -15,7 +15,8 @@ export const FILES = {
   'tools/go/build.yml': 'org: lkt\nimage: go\narches: [amd64]\n',
   'tools/go/Dockerfile': 'FROM lkt/base\n',
   'pkg/init/build.yml': 'org: lkt\nimage: init\narches: [amd64]\n',
-  'pkg/init/Dockerfile': 'FROM lkt/go AS build\nFROM scratch\nCOPY --from=lkt/base / /\n',
+  'pkg/init/Dockerfile':
+    'FROM lkt/go AS build\nFROM scratch\nCOPY --from=lkt/base / /\nCOPY --from=build / /\n',
   'pkg/alone/build.yml':
     'org: lkt\nimage: alone\narches: [amd64]\nconfig: {pid: host}\ngitrepo: https://git.example\n',
   'pkg/alone/Dockerfile': 'FROM scratch\nARG PKG_HASH\nARG PKG_IMAGE\nARG SOURCE\n',

@@ -542,6 +542,6 @@ it('keeps the digests of one engine epoch', async () => {
   await using at = await bench();
   const { references } = await at.pin();
   expect(digestOf([...references.values()].join('\n'))).toMatchInlineSnapshot(
-    `"sha256:d1ccffc54d8cc3e08c16b69aacbd353b1598dd08e0443c20fdc84de7911165ce"`,
+    `"sha256:c1a65e17e0e749153c0555da4085c36bdfcadbf75e6b6963dedc33b877a7eb54"`,
   );
 });

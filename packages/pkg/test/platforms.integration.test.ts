@@ -14,7 +14,8 @@ const FILES = {
   'tools/go/Dockerfile': 'FROM scratch\n',
   'pkg/app/build.yml':
     'org: lkt\nimage: app\narches: [amd64, arm64]\nbuildArgs: ["BASE=@lkt:pkg:../../tools/base", "GO=@lkt:pkg:../../tools/go"]\n',
-  'pkg/app/Dockerfile': 'ARG BASE\nARG GO\nFROM --platform=linux/amd64 $GO AS go\nFROM $BASE\n',
+  'pkg/app/Dockerfile':
+    'ARG BASE\nARG GO\nFROM --platform=linux/amd64 $GO AS go\nFROM $BASE\nCOPY --from=go / /\n',
 };
 
 async function build(at: Bench, name: string, ...platforms: string[]): Promise<BuiltPackage> {
@@ -103,7 +104,7 @@ describe('a dependency', () => {
   it('must support the platform', async () => {
     await using at = await bench({
       ...FILES,
-      'pkg/app/Dockerfile': 'ARG BASE\nARG GO\nFROM $GO AS go\nFROM $BASE\n',
+      'pkg/app/Dockerfile': 'ARG BASE\nARG GO\nFROM $GO AS go\nFROM $BASE\nCOPY --from=go / /\n',
     });
     await expect(build(at, 'lkt/app', 'amd64', 'arm64')).rejects.toMatchObject({
       code: 'UNSUPPORTED',

@@ -74,7 +74,7 @@ const FILES = {
   'pkg/copy/build.yml':
     'org: lkt\nimage: copy\narches: [amd64]\nsecrets: [token]\nbuildArgs:\n  - BASE=@lkt:pkg:../../tools/base\n  - UNUSED=@lkt:pkg:../../tools/unused\n',
   'pkg/copy/Dockerfile':
-    'ARG BASE\nARG UNUSED\nFROM ${BASE} AS base\nFROM ${UNUSED} AS tool\nFROM scratch\nCOPY --from=base /usr/share/app/version /copied\nADD --checksum=sha256:' +
+    'ARG BASE\nARG UNUSED\nFROM ${BASE} AS base\nFROM ${UNUSED} AS tool\nFROM scratch\nCOPY --from=base /usr/share/app/version /copied\nCOPY --from=tool /output /output\nADD --checksum=sha256:' +
     'a'.repeat(64) +
     ' https://example.org/file /\n',
   'pkg/copy/file': 'source',
