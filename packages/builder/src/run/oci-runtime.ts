@@ -10,7 +10,7 @@ import {
   type Sandbox,
   thermalThrottles,
 } from '../sandbox/sandbox.ts';
-import { MAP_IDS } from '../system/set-owner.ts';
+import { MAP_IDS } from '../system/map-ids.ts';
 import { seccompProfile } from '../seccomp/profile.ts';
 
 /** Returns the error for a user that the image or the user namespace lacks. */

@@ -5,7 +5,7 @@ import type { RunStep } from '@lkt/dockerfile';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import type { JobContext } from '../worker/worker-context.ts';
 import type { ExceededLimit } from '../cgroup/limit-watch.ts';
-import { MAP_IDS } from '../system/set-owner.ts';
+import { MAP_IDS } from '../system/map-ids.ts';
 import type { SandboxFailure } from '../sandbox/sandbox.ts';
 
 /** A command with its location and limits. */

@@ -2,11 +2,8 @@ import { lchownSync } from 'node:fs';
 import { isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
 import type { Owner } from '../copy/owners.ts';
+import { MAP_IDS } from './map-ids.ts';
 import { pathAt } from './raw-fs.ts';
-
-/** How a user without root gets more ids. */
-export const MAP_IDS =
-  'install uidmap (newuidmap, newgidmap), and add a range for your user to /etc/subuid and /etc/subgid; or build as root';
 
 /**
  * Sets the owner of a file below a directory; does not follow a link.

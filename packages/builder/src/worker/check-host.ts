@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { isErrno, LktError } from '@lkt/core';
-import { MAP_IDS } from '../system/set-owner.ts';
+import { MAP_IDS } from '../system/map-ids.ts';
 import { hostEnvironment } from '../system/tools.ts';
 import { chooseNamespace, namespaceError } from './namespace.ts';
 
