@@ -138,11 +138,12 @@ func (s *Supervisor) supervise(ctx context.Context, svc *service) {
 	}
 	for delay := s.restartDelay; ctx.Err() == nil; {
 		begin := time.Now()
-		status := s.runOnce(ctx, svc)
+		status, isStarted := s.runOnce(ctx, svc)
 		if ctx.Err() != nil {
 			return
 		}
-		if !svc.rules.shouldRestart(status) || s.runtime.Stopped(ctx, svc.name) {
+		// A service that could not be started has no container, like one that was stopped.
+		if !svc.rules.shouldRestart(status) || isStarted && s.runtime.Stopped(ctx, svc.name) {
 			svc.abandon()
 			s.runtime.AwaitStart(ctx, svc.name)
 			continue
@@ -193,16 +194,19 @@ func (s *Supervisor) awaitDependencies(ctx context.Context, svc *service) bool {
 }
 
 // runOnce starts a service and returns its exit status, or -1 if it could not be started.
-func (s *Supervisor) runOnce(ctx context.Context, svc *service) (status int) {
+func (s *Supervisor) runOnce(ctx context.Context, svc *service) (status int, isStarted bool) {
 	from := endOfLog(s.runtime.LogPath(svc.name))
 	s.step(svc, " starts")
 	ended, fresh, err := s.runtime.Start(ctx, svc.name)
 	if ctx.Err() != nil {
-		return -1
+		return -1, false
 	}
 	if err != nil {
+		if isClosed(svc.settled) { // markFailed does not report it
+			s.step(svc, " could not be started: %v", err)
+		}
 		s.markFailed(svc, "%v", err)
-		return -1
+		return -1, false
 	}
 	if !fresh {
 		from = logPosition{}
@@ -224,7 +228,7 @@ func (s *Supervisor) runOnce(ctx context.Context, svc *service) (status int) {
 			s.markFailed(svc, "not ready after %v", svc.rules.Ready.timeout())
 		case status := <-ended:
 			if ctx.Err() != nil {
-				return status
+				return status, true
 			}
 			// Without a readiness check, the service was ready before it exited, even if that event
 			// arrives later.
@@ -233,9 +237,9 @@ func (s *Supervisor) runOnce(ctx context.Context, svc *service) (status int) {
 			}
 			s.step(svc, " exited with status %d", status)
 			s.markFailed(svc, "exited with status %d before it was ready", status)
-			return status
+			return status, true
 		case <-ctx.Done():
-			return -1
+			return -1, true
 		}
 	}
 }

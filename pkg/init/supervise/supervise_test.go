@@ -18,6 +18,8 @@ type machine struct {
 	dir      string
 	programs map[string]func(ctx context.Context, run int) int
 	exec     func(name string, args []string) error
+	// starting may fail. Then there is no container, as if the service had been stopped.
+	starting func(run int) error
 
 	mutex   sync.Mutex
 	runs    map[string]int
@@ -34,6 +36,12 @@ func (m *machine) Start(ctx context.Context, name string) (<-chan int, bool, err
 		return nil, false, errors.New("no program")
 	}
 	m.runs[name]++
+	if m.starting != nil {
+		err := m.starting(m.runs[name])
+		if m.stopped[name] = err != nil; err != nil {
+			return nil, false, err
+		}
+	}
 	m.starts = append(m.starts, name)
 	run, ended := m.runs[name], make(chan int, 1)
 	go func() { ended <- program(ctx, run) }()
@@ -170,6 +178,24 @@ func TestRestartPolicies(t *testing.T) {
 	m.await(t, "four runs, and three", func() bool { return count("on-failure-1") == 4 && count("always") == 3 })
 	if count("never") != 1 || count("on-failure-0") != 1 {
 		t.Fatalf("started: %v", m.started())
+	}
+}
+
+func TestRestartsAServiceThatCouldNotBeStarted(t *testing.T) {
+	m := &machine{
+		programs: map[string]func(context.Context, int) int{"a": exitsWith(1)},
+		starting: func(run int) error {
+			if run == 2 || run == 3 {
+				return errors.New("no memory")
+			}
+			return nil
+		},
+	}
+	s, ctx := start(t, m, map[string]Rules{"a": {Restart: "on-failure"}})
+	go s.Run(ctx)
+	m.await(t, "the second start", func() bool { return len(m.started()) >= 2 })
+	if said := m.said(); !slices.Contains(said, "step service a could not be started: no memory") {
+		t.Errorf("%q", said)
 	}
 }
 
