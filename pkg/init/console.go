@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lkt/init/logs"
 )
 
 // stepLog is PID 1's own log, or nil before logging starts.
@@ -29,6 +31,9 @@ func stepAt(at time.Duration, text string) {
 		log.Close()
 	}
 }
+
+// showLine shows a line of a service's log on the console, after the service's name, as logd does.
+func showLine(text string) { fmt.Fprintf(os.Stderr, "%s\n", logs.Printable(text)) }
 
 func uptime() time.Duration {
 	var now unix.Timespec

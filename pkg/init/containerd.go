@@ -22,7 +22,7 @@ const containerdLog = "containerd"
 const aliveTime = 2 * time.Minute
 
 // containerdServices are run by /usr/bin/service, which is containerd with a launcher. The launcher
-// writes lines "step TEXT", "failed TEXT" and "ready FAILURES" to its descriptor 3, and "alive"
+// writes lines "step TEXT", "failed TEXT", "line TEXT" and "ready FAILURES" to its descriptor 3, and "alive"
 // whenever containerd has answered it. On SIGTERM it stops the services and writes "stopped NAME"
 // for each. If it dies, it is restarted and finds its
 // services running.
@@ -112,6 +112,8 @@ func (m *containerdServices) report(pipe *os.File, failed int) {
 		case "failed":
 			step("%s", logs.Printable(text))
 			failed++
+		case "line":
+			showLine(text)
 		case "alive":
 			m.alive.Store(int64(uptime()))
 		case "stopped":

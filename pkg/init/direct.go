@@ -38,6 +38,10 @@ func startDirect(children *reaper, log *logging, rules map[string]supervise.Rule
 	ctx, cancel := context.WithCancel(context.Background())
 	d := &directServices{children: children, log: log, started: make(chan int, 1), cancel: cancel, runs: map[string]*serviceRun{}}
 	d.supervisor = supervise.New(d, func(e supervise.Event) {
+		if e.Written {
+			showLine(e.Text)
+			return
+		}
 		step("%s", e.Text)
 		if e.Failed {
 			log.showTail(e.Service)

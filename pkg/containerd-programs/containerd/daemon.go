@@ -105,9 +105,12 @@ func systemInit(ctx context.Context) error {
 		}
 	}
 	report := func(e supervise.Event) {
-		if e.Failed {
+		switch {
+		case e.Failed:
 			send("failed", e.Text)
-		} else {
+		case e.Written:
+			send("line", e.Text)
+		default:
 			send("step", e.Text)
 		}
 	}

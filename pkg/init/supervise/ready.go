@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -15,25 +16,30 @@ const (
 	maxPollDelay   = time.Second
 	// readSize is how many bytes of a log to read at once.
 	readSize = 64 << 10
+	// maxLine is how many bytes of a log line to keep while it is incomplete.
+	maxLine = 4096
+	// maxShown is how many bytes of the line that made a service ready are reported.
+	maxShown = 200
 )
 
 // awaitReady polls a service until it is ready. When the timeout ends, it sends to overdue and
-// continues. It returns false when ctx ends.
-func (s *Supervisor) awaitReady(ctx context.Context, svc *service, from logPosition, overdue chan<- struct{}) bool {
+// continues. It returns the line of the log that told so, if the service is ready by one, and false
+// when ctx ends.
+func (s *Supervisor) awaitReady(ctx context.Context, svc *service, from logPosition, overdue chan<- struct{}) (line string, ok bool) {
 	r := svc.rules.Ready
 	if r == nil {
-		return true
+		return "", true
 	}
 	isReadyNow := s.readyCheck(svc, from)
 	late := time.NewTimer(r.timeout())
 	defer late.Stop()
 	for delay := firstPollDelay; ; delay = min(2*delay, maxPollDelay) {
-		if isReadyNow(ctx) && ctx.Err() == nil {
-			return true
+		if line, ok := isReadyNow(ctx); ok && ctx.Err() == nil {
+			return line, true
 		}
 		select {
 		case <-ctx.Done():
-			return false
+			return "", false
 		case <-late.C:
 			overdue <- struct{}{}
 		case <-time.After(delay):
@@ -41,23 +47,27 @@ func (s *Supervisor) awaitReady(ctx context.Context, svc *service, from logPosit
 	}
 }
 
-// readyCheck returns the function that checks whether the service is ready.
-func (s *Supervisor) readyCheck(svc *service, from logPosition) func(context.Context) bool {
+// readyCheck returns the function that checks whether the service is ready. It returns the line of
+// the log that told so, if there is one.
+func (s *Supervisor) readyCheck(svc *service, from logPosition) func(context.Context) (string, bool) {
 	r := svc.rules.Ready
 	switch {
 	case r.Socket != "":
-		return func(ctx context.Context) bool { return acceptsConnections(ctx, r.Socket) }
+		return func(ctx context.Context) (string, bool) { return "", acceptsConnections(ctx, r.Socket) }
 	case len(r.Exec) > 0:
-		return func(ctx context.Context) bool {
+		return func(ctx context.Context) (string, bool) {
 			ctx, cancel := context.WithTimeout(ctx, r.timeout())
 			defer cancel()
-			return s.runtime.Exec(ctx, svc.name, r.Exec) == nil
+			return "", s.runtime.Exec(ctx, svc.name, r.Exec) == nil
 		}
 	case r.Log != "":
 		search := &logSearch{path: s.runtime.LogPath(svc.name), from: from, text: []byte(r.Log)}
-		return func(context.Context) bool { return search.found() }
+		return func(context.Context) (string, bool) {
+			found := search.found()
+			return search.line, found
+		}
 	}
-	return func(context.Context) bool { return true }
+	return func(context.Context) (string, bool) { return "", true }
 }
 
 // acceptsConnections reports whether a Unix socket of any type is listening: a socket of another
@@ -93,8 +103,10 @@ type logSearch struct {
 	path string
 	from logPosition
 	text []byte
-	// kept is the end of the data that was read, in which the text may begin.
+	// kept is the end of the data that was read, in which the text or its line may begin.
 	kept []byte
+	// line is the found line without its time, of at most maxShown bytes.
+	line string
 }
 
 func (l *logSearch) found() bool {
@@ -136,12 +148,28 @@ func (l *logSearch) foundIn(file *os.File) bool {
 		n, err := file.ReadAt(chunk, l.from.offset)
 		l.from.offset += int64(n)
 		l.kept = append(l.kept, chunk[:n]...)
-		if bytes.Contains(l.kept, l.text) {
+		if at := bytes.Index(l.kept, l.text); at >= 0 {
+			l.line = lineAt(l.kept, at)
 			return true
 		}
-		l.kept = bytes.Clone(l.kept[max(0, len(l.kept)-len(l.text)+1):])
+		l.kept = bytes.Clone(l.kept[max(0, len(l.kept)-len(l.text)-maxLine):])
 		if err != nil || n == 0 {
 			return false
 		}
 	}
+}
+
+// lineAt returns the text of the log line around a position.
+func lineAt(data []byte, at int) string {
+	line := data[bytes.LastIndexByte(data[:at], '\n')+1:]
+	if end := bytes.IndexByte(line, '\n'); end >= 0 {
+		line = line[:end]
+	}
+	text := string(line)
+	if stamp, rest, ok := strings.Cut(text, " "); ok {
+		if _, err := time.Parse(time.RFC3339Nano, stamp); err == nil {
+			text = rest
+		}
+	}
+	return strings.ToValidUTF8(text[:min(len(text), maxShown)], "")
 }

@@ -28,11 +28,14 @@ type Runtime interface {
 	LogPath(name string) string
 }
 
-// Event is a change of a service. Failed events count as failures of the boot.
+// Event is a change of a service, or a line that it wrote. Failed events count as failures of the
+// boot.
 type Event struct {
 	Service string
 	Text    string
 	Failed  bool
+	// Written: Text is the service's name and a line of its log.
+	Written bool
 }
 
 const (
@@ -213,16 +216,19 @@ func (s *Supervisor) runOnce(ctx context.Context, svc *service) (status int, isS
 	}
 	asking, stopAsking := context.WithCancel(ctx)
 	defer stopAsking()
-	isReady, overdue := make(chan struct{}), make(chan struct{}, 1)
+	isReady, overdue := make(chan string, 1), make(chan struct{}, 1)
 	go func() {
-		if s.awaitReady(asking, svc, from, overdue) {
-			close(isReady)
+		if line, ok := s.awaitReady(asking, svc, from, overdue); ok {
+			isReady <- line
 		}
 	}()
 	for {
 		select {
-		case <-isReady:
+		case line := <-isReady:
 			s.markReady(svc)
+			if line != "" {
+				s.report(Event{Service: svc.name, Text: svc.name + ": " + line, Written: true})
+			}
 			isReady = nil
 		case <-overdue:
 			s.markFailed(svc, "not ready after %v", svc.rules.Ready.timeout())
@@ -261,13 +267,13 @@ func (s *Supervisor) markFailed(svc *service, format string, args ...any) {
 	if isClosed(svc.settled) {
 		return
 	}
-	s.report(Event{svc.name, "service " + svc.name + " failed: " + fmt.Sprintf(format, args...), true})
+	s.report(Event{Service: svc.name, Text: "service " + svc.name + " failed: " + fmt.Sprintf(format, args...), Failed: true})
 	svc.failed = true
 	close(svc.settled)
 }
 
 func (s *Supervisor) step(svc *service, format string, args ...any) {
-	s.report(Event{svc.name, "service " + svc.name + fmt.Sprintf(format, args...), false})
+	s.report(Event{Service: svc.name, Text: "service " + svc.name + fmt.Sprintf(format, args...)})
 }
 
 func (svc *service) abandon() {

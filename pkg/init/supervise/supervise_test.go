@@ -65,7 +65,14 @@ func (m *machine) LogPath(name string) string { return filepath.Join(m.dir, name
 func (m *machine) report(e Event) {
 	m.mutex.Lock()
 	defer m.mutex.Unlock()
-	m.lines = append(m.lines, map[bool]string{false: "step ", true: "failed "}[e.Failed]+e.Text)
+	kind := "step "
+	switch {
+	case e.Failed:
+		kind = "failed "
+	case e.Written:
+		kind = "line "
+	}
+	m.lines = append(m.lines, kind+e.Text)
 }
 
 func (m *machine) said() []string {
@@ -143,6 +150,24 @@ func TestStartsAfterDependenciesAreReady(t *testing.T) {
 	if got := m.said(); !slices.Equal(got, want) {
 		t.Fatalf("said: %v", got)
 	}
+}
+
+func TestReportsTheLineThatTellsReadiness(t *testing.T) {
+	m := &machine{}
+	m.programs = map[string]func(context.Context, int) int{"a": func(ctx context.Context, _ int) int {
+		line := "2026-11-29T16:00:00.000000Z key SHA256:abc is up\n"
+		if err := os.WriteFile(m.LogPath("a"), []byte(line), 0o600); err != nil {
+			t.Error(err)
+		}
+		<-ctx.Done()
+		return 0
+	}}
+	s, ctx := start(t, m, map[string]Rules{"a": {Ready: &Ready{Log: "key "}}})
+	if failures := s.Run(ctx); failures != 0 {
+		t.Fatalf("%d failures", failures)
+	}
+	want := []string{"step service a starts", "step service a", "line a: key SHA256:abc is up"}
+	m.await(t, "the line", func() bool { return slices.Equal(m.said(), want) })
 }
 
 func TestRestartPolicies(t *testing.T) {
@@ -346,6 +371,14 @@ func TestLogSearchStartsAtPosition(t *testing.T) {
 	write("ady")
 	if !search.found() {
 		t.Fatal("did not find a text written in two parts")
+	}
+	if search.line != strings.Repeat("x", maxShown) {
+		t.Errorf("line is %q", search.line)
+	}
+	search = &logSearch{path: path, from: endOfLog(path), text: []byte("is ready")}
+	write("\n2026-11-29T16:00:00.000000Z eth0 is ready for use\nmore")
+	if !search.found() || search.line != "eth0 is ready for use" {
+		t.Errorf("line is %q", search.line)
 	}
 	if err := os.WriteFile(path, []byte("is ready"), 0o600); err != nil {
 		t.Fatal(err)

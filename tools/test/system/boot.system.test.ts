@@ -190,6 +190,12 @@ describe('sshd.yml', () => {
     expect(done, guest.console().slice(-2000)).toMatchObject({ status: 0, stdout: '0\nLinux\n' });
   });
 
+  test('announces the host key on the console', () => {
+    const done = ssh(guest.port, home, 'lkt-logs sshd');
+    const [, key = 'none'] = / sshd: host key (SHA256:\S{43})$/m.exec(done.stdout) ?? [];
+    expect(guest.console()).toContain(`\nsshd: sshd: host key ${key}\r\n`);
+  });
+
   test('shows the logs', () => {
     const done = ssh(guest.port, home, 'lkt-logs -n 1000 sshd init dhcp; lkt-logs -list');
     expect(done.status, done.stderr).toBe(0);
