@@ -19,7 +19,7 @@ interface Kind {
 }
 
 const image: Kind = {
-  files: globSync(['examples/**/*.yml', 'projects/*/*.yml', 'packages/*/test/**/*.yml'], {
+  files: globSync(['examples/*.yml', 'projects/*/*.yml', 'packages/*/test/**/*.yml'], {
     cwd: root,
     exclude: (path) => path.includes('node_modules') || path.endsWith('build.yml'),
   }),
