@@ -22,10 +22,9 @@ const containerdLog = "containerd"
 const aliveTime = 2 * time.Minute
 
 // containerdServices are run by /usr/bin/service, which is containerd with a launcher. The launcher
-// writes lines "step TEXT", "failed TEXT", "line TEXT" and "ready FAILURES" to its descriptor 3, and "alive"
-// whenever containerd has answered it. On SIGTERM it stops the services and writes "stopped NAME"
-// for each. If it dies, it is restarted and finds its
-// services running.
+// writes lines "step TEXT", "failed TEXT", "line TEXT" and "ready FAILURES" to its descriptor 3,
+// and "alive" whenever containerd has answered it. On SIGTERM it stops the services and writes
+// "stopped NAME" for each. If it dies, it is restarted and finds its services running.
 type containerdServices struct {
 	children *reaper
 	log      *logging
