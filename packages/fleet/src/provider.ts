@@ -81,6 +81,9 @@ export interface Capabilities {
   readonly machines?: readonly string[];
 }
 
+/** Maximum bytes of a console's end that a provider returns. */
+export const MAX_CONSOLE_BYTES: number = 256 * 1024;
+
 /**
  * Where nodes run. A provider keeps the labels of its nodes, so that any controller can continue at
  * any moment: it has no state in the controller's memory that matters.

@@ -17,6 +17,7 @@ import { formatLabels, NAME, type NodeLabels } from '../../node-labels.ts';
 import {
   type CallOptions,
   type Capabilities,
+  MAX_CONSOLE_BYTES,
   type MachineImage,
   type NodeRequest,
   type Provider,
@@ -29,7 +30,6 @@ import { FLEET_TAG, isInstanceId, NAME_TAG, nodeOf, tagsOf } from './instance.ts
 import { prepareMachineImage } from './machine-image.ts';
 import type { AwsGroupSettings, AwsSettings } from './settings.ts';
 
-const MAX_CONSOLE_BYTES = 256 * 1024;
 /** EC2 refuses more user data. */
 const MAX_USER_DATA_BYTES = 16_384;
 const PAGE_SIZE = 1000;

@@ -10,6 +10,7 @@ import { NAME, type NodeLabels } from '../../node-labels.ts';
 import {
   type CallOptions,
   type Capabilities,
+  MAX_CONSOLE_BYTES,
   type MachineImage,
   type NodeRequest,
   type Provider,
@@ -21,7 +22,6 @@ import { type DomainDisk, domainXml, RECORD_URI, recordXml } from './domain-xml.
 import type { LibvirtSettings } from './settings.ts';
 import { Virsh } from './virsh.ts';
 
-const MAX_CONSOLE_BYTES = 256 * 1024;
 const MAX_DISKS = 20;
 const PORT_TRIES = 5;
 const LIST_TRIES = 3;

@@ -18,6 +18,7 @@ import { NAME } from '../../node-labels.ts';
 import {
   type CallOptions,
   type Capabilities,
+  MAX_CONSOLE_BYTES,
   type MachineImage,
   type NodeRequest,
   type Provider,
@@ -28,7 +29,6 @@ import { formatNodeRecord, type NodeRecord } from '../node-record.ts';
 import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
 import type { QemuGroupSettings, QemuSettings } from './settings.ts';
 
-const MAX_CONSOLE_BYTES = 256 * 1024;
 const LOOPBACK = '127.0.0.1';
 
 /** Options of the provider beside its settings. */
