@@ -1,5 +1,5 @@
-import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
+import { EXAMPLE_LABELS } from './example-labels.ts';
 import {
   formatNodeRecord,
   type NodeRecord,
@@ -7,17 +7,7 @@ import {
 } from '../src/providers/node-record.ts';
 
 const record: NodeRecord = {
-  labels: {
-    fleet: 'shop',
-    group: 'web',
-    spec: '0123456789abcdef',
-    specVersion: 1,
-    image: digestOf('image'),
-    template: '00112233445566ff',
-    generation: 1,
-    attempt: 0,
-    created: 1_700_000_000_000,
-  },
+  labels: EXAMPLE_LABELS,
   published: new Map([[8080, { host: '127.0.0.1', port: 20_001 }]]),
   killAt: 1_700_000_000_001,
 };

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { formatLabels } from '../../src/node-labels.ts';
 import { AwsProvider } from '../../src/providers/aws/provider.ts';
 import type { MachineImage, NodeRequest } from '../../src/provider.ts';
@@ -297,17 +298,7 @@ function request(name: string): NodeRequest {
   return {
     name,
     image: 'ami-0123456789abcdef0',
-    labels: {
-      fleet: 'shop',
-      group: 'web',
-      spec: '0123456789abcdef',
-      specVersion: 1,
-      image: digestOf('image'),
-      template: '00112233445566ff',
-      generation: 1,
-      attempt: 0,
-      created: 1_700_000_000_000,
-    },
+    labels: EXAMPLE_LABELS,
     template: TEMPLATE,
     metadata: undefined,
     settings: GROUP,

@@ -5,6 +5,7 @@ import { digestOf, parseYaml } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
 import { serveDirectory } from '@lkt/server';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { openIpmi } from '../../src/providers/ipmi/open.ts';
 import { IPMI_SETTINGS, type IpmiSettings } from '../../src/providers/ipmi/settings.ts';
 import type { MachineImage, NodeRequest, Provider } from '../../src/provider.ts';
@@ -208,17 +209,7 @@ function request(name: string, image: string, { digest }: MachineImage): NodeReq
   return {
     name,
     image,
-    labels: {
-      fleet: 'shop',
-      group: 'web',
-      spec: '0123456789abcdef',
-      specVersion: 1,
-      image: digest,
-      template: '00112233445566ff',
-      generation: 1,
-      attempt: 0,
-      created: 1,
-    },
+    labels: { ...EXAMPLE_LABELS, image: digest },
     template: { cpus: 1, memory: 64, publish: [], volumes: [] },
     metadata: undefined,
     settings: undefined,

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { digestOf, LktError } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { EXAMPLE_LABELS } from '../example-labels.ts';
 import {
   type DomainOptions,
   domainXml,
@@ -151,17 +152,7 @@ describe('libvirt host', () => {
     const request = (name: string, prepared: string): NodeRequest => ({
       name,
       image: prepared,
-      labels: {
-        fleet: 'shop',
-        group: 'web',
-        spec: '0123456789abcdef',
-        specVersion: 1,
-        image: digest,
-        template: '00112233445566ff',
-        generation: 1,
-        attempt: 0,
-        created: 1,
-      },
+      labels: { ...EXAMPLE_LABELS, image: digest },
       template: { cpus: 1, memory: 4, publish: [], volumes: [] },
       metadata: undefined,
       settings: undefined,
