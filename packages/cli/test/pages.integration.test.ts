@@ -369,7 +369,9 @@ test('draws the steps of a build, also of a failed one', async () => {
 
 test('shows the graph of a config first, and selects, searches and zooms by keys', async () => {
   const root = builtCheckout();
-  writeFileSync(join(dir, 'graph.html'), lkt(['graph', '--html', `${HOSTILE}.yml`], 0, root));
+  expect(lkt(['graph', '--html', '../graph.html', `${HOSTILE}.yml`], 0, root)).toMatch(
+    /^\.\.\/graph\.html {2}0\.\d MB\n$/,
+  );
   const page = await openPage('graph.html');
   const config = `${HOSTILE}.yml`;
   expect(await texts(page, 'h1')).toEqual([config]);
@@ -422,7 +424,7 @@ test('shows the graph of a config first, and selects, searches and zooms by keys
   }
   expectQuiet(page);
 
-  writeFileSync(join(dir, 'whole.html'), lkt(['graph', '--html'], 0, root));
+  writeFileSync(join(dir, 'whole.html'), lkt(['graph', '--html', '-'], 0, root));
   const whole = await openPage('whole.html');
   expect(await whole.evaluate('document.querySelectorAll(".graph g").length')).toBe(3);
   expect(await whole.evaluate('document.querySelectorAll("details").length')).toBe(0);
@@ -444,8 +446,12 @@ test('shows signatures, and verdicts of policies by the signatures in the store'
     [
       expect.stringMatching(/^example\/app:[0-9a-f]{40}@sha256:/),
       '✓ signed',
-      'signed by the key cosign.pub',
+      'SBOM, signature by the key cosign.pub',
     ],
+  ]);
+  expect(await rows(signed, 'Policies')).toEqual([
+    ['policy.yml:1', '**', 'a signature by a rule, or a build here'],
+    ['policy.yml:2', '**', 'signed by 1 of: the key cosign.pub'],
   ]);
   expect(await rows(signed, 'Signatures in the store')).toContainEqual([
     expect.stringMatching(/^example\/app:/),
@@ -469,6 +475,22 @@ test('shows signatures, and verdicts of policies by the signatures in the store'
     expect.stringMatching(/^Not evaluated: no trust policy covers example\/base:[0-9a-f]{40}\.$/),
   );
   expectQuiet(open);
+
+  // The policy of a config itself: its signers also of an image that was built here.
+  writeFileSync(join(root, 'own.yml'), `init: [example/app]\ntrust: {signers: [${rule}]}\n`);
+  lkt(['pin', 'own.yml'], 0, root);
+  lkt(['inspect', '--html', 'own.html', 'own.yml'], 0, root);
+  const own = await openPage('graph/own.html');
+  expect(await rows(own, 'Policies')).toEqual([
+    ['own.yml:2', '**', 'signed by 1 of: the key cosign.pub'],
+  ]);
+  expect(await rows(own, 'Policy verdicts')).toEqual([
+    [
+      expect.stringMatching(/^example\/app:[0-9a-f]{40}@sha256:/),
+      '✓ signed',
+      'SBOM, signature by the key cosign.pub',
+    ],
+  ]);
 });
 
 test('shows a config as it would be built, with sizes by package', async () => {
@@ -512,6 +534,9 @@ test('writes a page to standard output, and reports files it cannot use', () => 
       env: { ...process.env, LKT_CACHE: join(dir, 'store'), NO_COLOR: '1' },
       encoding: 'utf8',
     }).stderr;
+  expect(lkt(['inspect', '--html', '-', '--json', build], 2)).toContain(
+    '--json and --html - both need standard output',
+  );
   expect(run('--html', 'none/a.html')).toContain('error: cannot write none/a.html');
   writeFileSync(join(dir, 'bad.json'), '{"version":2}');
   expect(run('--html', 'b.html', '--timeline', 'bad.json')).toContain(

@@ -71,5 +71,5 @@ export {
 export { containerSpecs, imageSpec } from './runtime/container-specs.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
 export { type ImageReport } from './trust/image-report.ts';
-export { verifyConfigs } from './trust/verify-images.ts';
+export { policiesOfConfigs, verifyConfigs } from './trust/verify-images.ts';
 export { DERIVED, type DerivedCheck, removeDerived, verifyDerived } from './verify-derived.ts';

@@ -15,6 +15,7 @@ export {
 export { type ImagePattern, parseImagePattern } from './policy/image-pattern.ts';
 export {
   describeSigner,
+  describeSigners,
   type NamedImage,
   type SignerRequirement,
   type TrustPolicy,

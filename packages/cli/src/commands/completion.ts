@@ -1,5 +1,8 @@
-import { LktCommand } from '../command.ts';
-import { Args } from '../flags/options.ts';
+import { basename } from 'node:path';
+import { LktError } from '@lkt/core';
+import { type CommonFlags, LktCommand } from '../command.ts';
+import { Args, switchFlag } from '../flags/options.ts';
+import { machineRecords } from '../machines/recorded-run.ts';
 
 const SHELLS = ['bash', 'zsh', 'fish'] as const;
 
@@ -20,19 +23,39 @@ export class Completion extends LktCommand {
     },
   ];
   static override args = {
-    shell: Args.string({ description: 'the shell', required: true, options: SHELLS }),
+    shell: Args.string({ description: 'the shell; default: that of $SHELL', options: SHELLS }),
+  };
+  static override flags = {
+    machines: switchFlag('print the names of running machines, for the scripts', { hidden: true }),
   };
 
-  async run(): Promise<{ script: string }> {
-    const { args } = await this.parse(Completion);
+  async run(): Promise<{ readonly script: string } | { readonly machines: readonly string[] }> {
+    const { args, flags } = await this.parse(Completion);
+    if (flags.machines) return this.#machines(flags);
+    const shell = SHELLS.find(
+      (one) => one === (args.shell ?? basename(process.env['SHELL'] ?? '')),
+    );
+    if (shell === undefined)
+      throw new LktError('USAGE_INVALID', '$SHELL has no completion script', {
+        fix: `name one of ${SHELLS.join(', ')}`,
+      });
     const { commandTable } = await import('../help/table.ts');
     const table = commandTable(await this.allCommands());
     const { bash } = await import('../completion/bash.ts');
     const { fish } = await import('../completion/fish.ts');
     const { zsh } = await import('../completion/zsh.ts');
-    const write = { bash, fish, zsh }[args.shell as (typeof SHELLS)[number]];
-    const script = write(table);
+    const script = { bash, fish, zsh }[shell](table);
     this.log(script.trimEnd());
     return { script };
+  }
+
+  async #machines(flags: CommonFlags): Promise<{ readonly machines: readonly string[] }> {
+    const session = await this.begin(flags);
+    const running = await (await machineRecords(session)).list();
+    // A shell expands the words that it is given to choose from.
+    const machines = running.map(({ name }) => name).filter((name) => /^[\w.-]+$/.test(name));
+    this.endProgress();
+    for (const name of machines) this.log(name);
+    return { machines };
   }
 }

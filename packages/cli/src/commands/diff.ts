@@ -33,10 +33,14 @@ Exits with 0 if nothing differs, 1 if something does, 2 on an error (docs/inspec
     const written =
       flags.html === undefined
         ? diffLines(diff)
-        : await writePage(flags.html, session.environment.cwd, async () => {
-            const { diffPage } = await import('../output/diff-page.ts');
-            return diffPage(args.before, args.after, diff);
-          });
+        : await writePage(
+            flags.html,
+            { cwd: session.environment.cwd, json: this.jsonEnabled() },
+            async () => {
+              const { diffPage } = await import('../output/diff-page.ts');
+              return diffPage(args.before, args.after, diff);
+            },
+          );
     this.endProgress();
     for (const line of written) this.log(line);
     // Exit code 2, not an error: the report already says so. Builds with equal files need no

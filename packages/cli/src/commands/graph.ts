@@ -6,6 +6,7 @@ import { findAction } from '@lkt/pkg/action-cache';
 import { LktCommand } from '../command.ts';
 import { type FlagValues, listFlag, optionalArgs, switchFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
+import { htmlFlag, writePage } from '../output/html-file.ts';
 import { print } from '../output/print.ts';
 import { actionPath, cacheResult } from '../session/action-cache.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
@@ -24,7 +25,7 @@ export class Graph extends LktCommand {
 
 … marks an entry shown above (docs/graph.md).`;
   static override examples = [
-    '<%= config.bin %> graph --html examples/sshd.yml > sshd.html',
+    '<%= config.bin %> graph --html sshd.html examples/sshd.yml',
     '<%= config.bin %> graph --dot examples/sshd.yml | dot -Tsvg > graph.svg',
   ];
   static override args = {
@@ -32,8 +33,8 @@ export class Graph extends LktCommand {
   };
   static override flags = {
     ...setFlags,
-    dot: switchFlag('print the graph for Graphviz'),
-    html: switchFlag('print the graph as a self-contained HTML page', { exclusive: ['dot'] }),
+    dot: switchFlag('print the graph for Graphviz', { exclusive: ['html'] }),
+    ...htmlFlag,
     platforms: listFlag(
       'linux/amd64,…',
       'platform whose build status is shown; default: linux/amd64',
@@ -53,8 +54,17 @@ export class Graph extends LktCommand {
         ? undefined
         : findAction<DependencyGraph>(session.sealed.read(path), variables);
     const graph = cached?.result ?? (await this.#read(session, files, flags, path));
+    const written =
+      flags.html === undefined
+        ? undefined
+        : await writePage(flags.html, { cwd, json: this.jsonEnabled() }, async () => {
+            const { htmlPage } = await import('../graph/html.ts');
+            const images = graph.nodes.filter(({ kind }) => kind === 'image');
+            return htmlPage(graph, args.config === undefined ? [] : images.map(({ name }) => name));
+          });
     this.endProgress();
-    if (!this.jsonEnabled()) print(await textOf(graph, flags, args.config !== undefined));
+    for (const line of written ?? []) this.log(line);
+    if (written === undefined && !this.jsonEnabled()) print(await textOf(graph, flags.dot));
     return graph;
   }
 
@@ -91,18 +101,8 @@ function graphActionPath(
   return actionPath(session, { area: 'results', name: 'graph', args, flags, trackedFlags });
 }
 
-/** @param isSelected whether the user named the configs */
-async function textOf(
-  graph: DependencyGraph,
-  { dot, html }: FlagValues<typeof Graph.flags>,
-  isSelected: boolean,
-): Promise<string> {
-  if (dot === true) return (await import('../graph/dot.ts')).dotText(graph);
-  if (html === true) {
-    const { htmlPage } = await import('../graph/html.ts');
-    const configs = graph.nodes.filter(({ kind }) => kind === 'image').map(({ name }) => name);
-    return htmlPage(graph, isSelected ? configs : []);
-  }
+async function textOf(graph: DependencyGraph, isDot: boolean): Promise<string> {
+  if (isDot) return (await import('../graph/dot.ts')).dotText(graph);
   const { treeLines } = await import('../graph/tree.ts');
   return treeLines(graph)
     .map((line) => `${line}\n`)

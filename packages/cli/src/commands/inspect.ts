@@ -82,7 +82,7 @@ export class Inspect extends LktCommand {
             await readGivenBytes(cwd, timeline, `--timeline ${timeline}`),
             timeline,
           );
-    return writePage(html, cwd, async () => {
+    return writePage(html, { cwd, json: this.jsonEnabled() }, async () => {
       const { imageDetails } = await import('../targets/image-report.ts');
       const { inspectPage } = await import('../output/inspect-page.ts');
       const details = await imageDetails(session, target, viewed, flags);

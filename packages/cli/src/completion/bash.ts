@@ -1,5 +1,5 @@
 import type { CommandEntry } from '../help/table.ts';
-import { fileKind, quoted, subcommands } from './kinds.ts';
+import { kindOf, MACHINES, quoted, subcommands } from './kinds.ts';
 
 /**
  * Returns a bash completion function for commands, flags, values of flags, files and directories.
@@ -68,8 +68,10 @@ const CONFIGS =
 function reply(placeholder: string, values: readonly string[]): string {
   if (values.length > 0)
     return `mapfile -t COMPREPLY < <(compgen -W ${quoted(values.join(' '))} -- "$cur")`;
-  const kind = fileKind(placeholder);
+  const kind = kindOf(placeholder);
   if (kind === 'none') return ':';
+  // compgen expands words; the names are without characters that the shell expands.
+  if (kind === 'machine') return `mapfile -t COMPREPLY < <(compgen -W "$(${MACHINES})" -- "$cur")`;
   const list = { config: CONFIGS, directory: 'compgen -d -- "$cur"', file: 'compgen -f -- "$cur"' };
   return `compopt -o filenames; mapfile -t COMPREPLY < <(${list[kind]})`;
 }

@@ -1,5 +1,5 @@
 import type { CommandEntry } from '../help/table.ts';
-import { fileKind, subcommands } from './kinds.ts';
+import { kindOf, MACHINES, subcommands } from './kinds.ts';
 
 /** Returns a fish completion script: one `complete` line for each command, flag and value. */
 export function fish(table: readonly CommandEntry[]): string {
@@ -42,18 +42,23 @@ export function fish(table: readonly CommandEntry[]): string {
     if (arg === undefined) continue;
     if (arg.values.length > 0)
       lines.push(`complete -c lkt -n '${at}' -a ${quoted(arg.values.join(' '))}`);
-    else if (fileKind(arg.name) === 'directory')
-      lines.push(`complete -c lkt -n '${at}' -a '(__fish_complete_directories)'`);
-    else if (fileKind(arg.name) === 'config')
-      lines.push(`complete -c lkt -n '${at}' -a '(__lkt_configs)'`);
-    else if (fileKind(arg.name) === 'file') lines.push(`complete -c lkt -n '${at}' -F`);
+    else if (kindOf(arg.name) !== 'none')
+      lines.push(`complete -c lkt -n '${at}' ${LISTS[kindOf(arg.name)]}`);
   }
   return `${lines.join('\n')}\n`;
 }
 
+const LISTS: Readonly<Record<ReturnType<typeof kindOf>, string>> = {
+  config: "-a '(__lkt_configs)'",
+  directory: "-a '(__fish_complete_directories)'",
+  file: '-F',
+  machine: `-a '(${MACHINES})'`,
+  none: '',
+};
+
 function valueOption(placeholder: string, values: readonly string[]): string {
   if (values.length > 0) return ` -x -a ${quoted(values.join(' '))}`;
-  const kind = fileKind(placeholder);
+  const kind = kindOf(placeholder);
   if (kind === 'directory') return " -x -a '(__fish_complete_directories)'";
   return kind === 'file' ? ' -r -F' : ' -x';
 }

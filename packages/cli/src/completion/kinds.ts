@@ -1,11 +1,15 @@
 import type { CommandEntry } from '../help/table.ts';
 
+/** The command that prints the names of running machines. */
+export const MACHINES = 'lkt completion --machines 2>/dev/null';
+
 /**
- * Returns what a placeholder completes to: `CONFIG` a YAML file, `DIR` a directory, `FILE` and
- * `IMAGE` a file, others nothing.
+ * Returns what a placeholder completes to: `CONFIG` a YAML file, `MACHINE` a running machine, `DIR`
+ * a directory, `FILE` and `IMAGE` a file, others nothing.
  */
-export function fileKind(placeholder: string): 'config' | 'directory' | 'file' | 'none' {
+export function kindOf(placeholder: string): 'config' | 'directory' | 'file' | 'machine' | 'none' {
   if (placeholder === 'CONFIG') return 'config';
+  if (placeholder === 'MACHINE') return 'machine';
   if (/\bDIR\b|^DIR/.test(placeholder)) return 'directory';
   return /^(FILE|IMAGE|PATH|PROGRAM)/.test(placeholder) ? 'file' : 'none';
 }

@@ -1,5 +1,5 @@
 import type { ArgEntry, CommandEntry, FlagEntry } from '../help/table.ts';
-import { fileKind, quoted, subcommands } from './kinds.ts';
+import { kindOf, MACHINES, quoted, subcommands } from './kinds.ts';
 
 /**
  * Returns a zsh completion function, for a file named `_lkt` in `$fpath`, or to source after
@@ -67,9 +67,10 @@ function argSpec(arg: ArgEntry): string {
 
 function action(placeholder: string, values: readonly string[]): string {
   if (values.length > 0) return `(${values.join(' ')})`;
-  const kind = fileKind(placeholder);
+  const kind = kindOf(placeholder);
   if (kind === 'directory') return '_files -/';
   if (kind === 'config') return '_files -g "*.(yml|yaml)"';
+  if (kind === 'machine') return `{compadd -- \${(f)"$(${MACHINES})"}}`;
   return kind === 'file' ? '_files' : ' ';
 }
 

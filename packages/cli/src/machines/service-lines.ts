@@ -1,6 +1,7 @@
 import { printable } from '../output/printable.ts';
 
 const MAX_LINE_CHARS = 8192;
+const MAX_NAMES = 1000;
 
 /**
  * Splits the console output of a machine into printable lines, and selects those of a service: its
@@ -14,6 +15,7 @@ export class ServiceLines {
   /** The last step of PID 1 was about the service. */
   #isAbout = false;
   #hasLog = false;
+  readonly #names = new Set<string>();
 
   /** @param service undefined: all lines */
   constructor(service: string | undefined, take: (line: string) => void) {
@@ -24,6 +26,11 @@ export class ServiceLines {
   /** Reports whether a line of the service's own log was seen. */
   get hasLog(): boolean {
     return this.#hasLog;
+  }
+
+  /** The names of logs that steps of PID 1 are about; empty if no service is selected. */
+  get names(): ReadonlySet<string> {
+    return this.#names;
   }
 
   push(chunk: Uint8Array): void {
@@ -50,7 +57,9 @@ export class ServiceLines {
       if (this.#isAbout) this.#take(line);
     } else if (line.startsWith('lkt: ')) {
       const [, kind, name = ''] = /^lkt: (service|onboot|onshutdown) (\S+)/.exec(line) ?? [];
-      this.#isAbout = name === service || `${kind}.${name}` === service;
+      const log = kind === 'service' ? name : `${kind}.${name}`;
+      if (kind !== undefined && this.#names.size < MAX_NAMES) this.#names.add(log);
+      this.#isAbout = name === service || log === service;
       if (this.#isAbout) this.#take(line);
     }
   }

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ioError } from '@lkt/core';
+import { ioError, LktError } from '@lkt/core';
 import { valueFlag } from '../flags/options.ts';
 import { print } from './print.ts';
 
@@ -11,14 +11,19 @@ export const htmlFlag = {
 
 /**
  * Writes a page.
+ * @param json whether standard output has the result as JSON
  * @returns lines for people that say so; none for standard output
- * @throws LktError IO_FAILED
+ * @throws LktError IO_FAILED; USAGE_INVALID for standard output that has JSON
  */
 export async function writePage(
   file: string,
-  cwd: string,
+  { cwd, json }: { readonly cwd: string; readonly json: boolean },
   render: () => Promise<string>,
 ): Promise<readonly string[]> {
+  if (file === '-' && json)
+    throw new LktError('USAGE_INVALID', '--json and --html - both need standard output', {
+      fix: 'write the page into a file',
+    });
   const page = await render();
   if (file === '-') {
     print(page);

@@ -1,6 +1,6 @@
 import type { Privileges } from '@lkt/inspect';
 import type { Timeline } from '@lkt/machine';
-import { describeSigner } from '@lkt/sign';
+import { describePredicate, describeSigner, describeSigners, type TrustPolicy } from '@lkt/sign';
 import { showSize } from '../flags/sizes.ts';
 import { CHART_STYLE, chartFigure } from '../page/bar-chart.ts';
 import { documentOf, reportBody, type Section } from '../page/document.ts';
@@ -141,20 +141,23 @@ function imagesOf({ images }: Inspected): Html {
   });
 }
 
-function signaturesOf({ images }: Inspected, { verdicts, unverified }: ImageDetails): Html {
+function signaturesOf({ images }: Inspected, details: ImageDetails): Html {
+  const { policies: required, verdicts, unverified } = details;
   const notes = unverified.map((note) => markup`<p>Not evaluated: ${note}.</p> `);
   const policies =
     verdicts.length === 0
       ? undefined
       : tableOf({
           label: 'Policy verdicts',
-          columns: [{ title: 'Image' }, { title: 'Verdict' }, { title: 'Reasons' }],
-          rows: verdicts.map(({ reference, accepted, because, reasons, signers }) => [
+          columns: [
+            { title: 'Image' },
+            { title: 'Verdict' },
+            { title: 'Reasons and trusted signers' },
+          ],
+          rows: verdicts.map(({ reference, accepted, because, reasons, signatures }) => [
             reference,
             stateOf(accepted, accepted ? (because ?? 'accepted') : 'refused'),
-            accepted
-              ? listOf(signers.map((signer) => `signed by ${describeSigner(signer)}`))
-              : listOf(reasons),
+            listOf([...(accepted ? [] : reasons), ...signedBy(signatures)]),
           ]),
         });
   const signed = images.flatMap(({ name, signatures }) =>
@@ -168,11 +171,60 @@ function signaturesOf({ images }: Inspected, { verdicts, unverified }: ImageDeta
           columns: [{ title: 'Image' }, { title: 'Of' }, { title: 'By, as the signature says' }],
           rows: signed,
         });
-  return markup`<h3>Policy verdicts</h3>
+  return markup`${required.length === 0 ? undefined : rulesTable(required)}
+    <h3>Policy verdicts</h3>
     <p class="soft">By the signatures in the store. No registry was asked.</p>
     ${notes}${policies}
     <h3>Signatures in the store</h3>
     ${found}`;
+}
+
+/** Says what each trusted signer signed. */
+function signedBy(signatures: ImageDetails['verdicts'][number]['signatures']): readonly string[] {
+  const kinds = new Map<string, Set<string>>();
+  for (const { predicateType, signer } of signatures) {
+    const name = describeSigner(signer);
+    kinds.set(name, (kinds.get(name) ?? new Set()).add(describePredicate(predicateType)));
+  }
+  return [...kinds].map(([name, some]) => `${[...some].toSorted().join(', ')} by ${name}`);
+}
+
+function patterns(some: TrustPolicy['required']): HtmlValue {
+  return listOf(some.map(({ text }) => text));
+}
+
+/** Lists whose signatures the policies require. */
+function rulesTable(policies: readonly TrustPolicy[]): Html {
+  const rows = policies.flatMap(({ name, required, unsigned, rules }) => [
+    ...(required.length === 0
+      ? []
+      : [[name, patterns(required), 'a signature by a rule, or a build here']]),
+    ...(unsigned.length === 0 ? [] : [[name, patterns(unsigned), 'nothing, unless a rule does']]),
+    ...rules.flatMap((rule) =>
+      (
+        [
+          [rule.signers, 'signed by'],
+          [rule.rebuilders, 'rebuilt by'],
+        ] as const
+      ).flatMap(([some, verb]) =>
+        some === undefined
+          ? []
+          : [
+              [
+                rule.name,
+                patterns(rule.images),
+                markup`${verb} ${some.threshold} of: ${listOf(describeSigners(some))}`,
+              ],
+            ],
+      ),
+    ),
+  ]);
+  return markup`<h3>Policies</h3>
+    ${tableOf({
+      label: 'Policies',
+      columns: [{ title: 'Rule' }, { title: 'Images' }, { title: 'Requires' }],
+      rows,
+    })}`;
 }
 
 function privilegesTable(privileges: readonly Privileges[]): Html {

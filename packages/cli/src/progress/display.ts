@@ -24,6 +24,12 @@ export function duration(milliseconds: number): string {
   return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, '0')}s`;
 }
 
+/** Formats the time that is left: `50s left`, `9m left`. */
+export function left(milliseconds: number): string {
+  const seconds = Math.ceil(milliseconds / 1000);
+  return seconds < 60 ? `${seconds}s left` : `${Math.ceil(seconds / 60)}m left`;
+}
+
 /** Formats an amount: `12.4/31 MB`, `3/9`, `12.4 MB`. */
 export function amount(
   current: number,

@@ -1,5 +1,5 @@
 import type { ProgressEvent } from '@lkt/core';
-import { amount, type Clock, type Display, duration, type Screen } from './display.ts';
+import { amount, type Clock, type Display, duration, left, type Screen } from './display.ts';
 import type { LastDuration } from './durations.ts';
 import { cachedLine, isPackage, labelOf, logLines, packageOf, type Step, Steps } from './steps.ts';
 
@@ -54,7 +54,7 @@ export function plainDisplay(
       const isWaiting = running.some(({ parent }) => parent === step);
       if (isWaiting || clock() - (spoken.get(step.id) ?? step.started) < HEARTBEAT_MS) continue;
       touch(step);
-      say(heartbeat(step, clock() - step.started, last));
+      say(heartbeat(step, clock(), last));
     }
   };
   const beats = setInterval(beat, HEARTBEAT_TICK_MS).unref();
@@ -134,13 +134,15 @@ function nameOf(step: Step, start: Start | undefined): string {
 }
 
 /** Returns the line of a step that runs without output. */
-function heartbeat(step: Step, elapsed: number, last: LastDuration): string {
+function heartbeat(step: Step, now: number, last: LastDuration): string {
   const name = packageOf(step);
   const before = name === undefined ? undefined : last(name);
-  const took = before === undefined ? '' : `; ${name} took ${duration(before)} last time`;
+  const rest = (before ?? 0) - (now - (step.parent ?? step).started);
+  const about = rest > 0 ? `about ${left(rest)}, ` : '';
+  const took = before === undefined ? '' : `; ${about}${name} took ${duration(before)} last time`;
   const line = step.log.at(-1);
   const shown = line === undefined ? '' : ` | ${line.slice(0, MAX_LAST_LINE)}`;
-  return `${labelOf(step)}: running for ${duration(elapsed)}${took}${shown}`;
+  return `${labelOf(step)}: running for ${duration(now - step.started)}${took}${shown}`;
 }
 
 /** Returns the counts shown at the end of a package: its steps, and the packages so far. */

@@ -1,6 +1,6 @@
 import { styleText } from 'node:util';
 import type { ProgressEvent } from '@lkt/core';
-import { amount, type Clock, type Display, duration, type Screen } from './display.ts';
+import { amount, type Clock, type Display, duration, left, type Screen } from './display.ts';
 import type { LastDuration } from './durations.ts';
 import {
   cachedLine,
@@ -145,7 +145,7 @@ function live(steps: Steps, { now, start, width, room, last }: Frame): readonly 
             text: row(
               `${packages.ended}/${packages.total} packages${done}`,
               0,
-              '',
+              width < WIDE ? '' : bar(packages.ended / packages.total),
               duration(elapsed),
               width,
             ),
@@ -205,23 +205,23 @@ function progressOf(step: Step, now: number, width: number, last: LastDuration):
   const elapsed = now - step.started;
   if (progress === undefined) {
     const expected = width < WIDE || !isPackage(step) ? undefined : last(packageOf(step) ?? '');
-    return expected === undefined || expected <= elapsed ? '' : left(expected - elapsed);
+    if (expected === undefined || expected <= elapsed) return '';
+    return `${bar(elapsed / expected)} ${left(expected - elapsed)}`;
   }
   const { current, total, unit } = progress;
   const shown = amount(current, total, unit);
   if (total === undefined || total <= 0 || width < WIDE) return shown;
   const share = Math.min(1, current / total);
-  const full = '#'.repeat(Math.round(share * BAR)).padEnd(BAR, '.');
   const time =
     share === 0 || share === 1 || elapsed < MIN_ESTIMATE_MS
       ? ''
       : `, ${left((elapsed * (1 - share)) / share)}`;
-  return `[${full}] ${shown}${time}`;
+  return `${bar(share)} ${shown}${time}`;
 }
 
-function left(milliseconds: number): string {
-  const seconds = Math.ceil(milliseconds / 1000);
-  return seconds < 60 ? `${seconds}s left` : `${Math.ceil(seconds / 60)}m left`;
+/** @param share from 0 to 1; a package may be counted twice */
+function bar(share: number): string {
+  return `[${'#'.repeat(Math.round(Math.min(1, share) * BAR)).padEnd(BAR, '.')}]`;
 }
 
 /** Returns the line of an ended step; undefined for a cached one. */

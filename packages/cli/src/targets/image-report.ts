@@ -2,6 +2,7 @@ import { LktError } from '@lkt/core';
 import type { FileMap, ImageView, ListedPackage, Privileges } from '@lkt/inspect';
 import type { ImageReport } from '@lkt/image/image-report';
 import type { RawPath, Store } from '@lkt/oci';
+import type { TrustPolicy } from '@lkt/sign';
 import type { TrustFlags } from '../flags/trust.ts';
 import type { Session } from '../session/session.ts';
 import type { Viewed } from './image-view.ts';
@@ -20,6 +21,8 @@ export interface ImageDetails {
   readonly sources: ReadonlyMap<RawPath, string>;
   readonly packages: readonly PlacedPackage[];
   readonly privileges: readonly Privileges[];
+  /** The policies that apply. */
+  readonly policies: readonly TrustPolicy[];
   /** The verdicts of the policies, by the signatures in the store. */
   readonly verdicts: readonly ImageReport[];
   /** Why there is no verdict for some images. */
@@ -103,15 +106,23 @@ async function verdictsOf(
   target: string,
   { kind, name: own, digest, images }: ImageView,
   flags: TrustFlags,
-): Promise<Pick<ImageDetails, 'unverified' | 'verdicts'>> {
+): Promise<Pick<ImageDetails, 'policies' | 'unverified' | 'verdicts'>> {
   const { TargetVerifier } = await import('./target-verifier.ts');
   const verifier = new TargetVerifier(session, { ...flags, offline: true, local: true }, undefined);
   const named = [...(kind === 'image' ? [{ name: own, digest }] : []), ...images].flatMap((one) =>
     one.digest === undefined ? [] : [`${one.name.replace(/@.*/, '')}@${one.digest}`],
   );
+  const policies: TrustPolicy[] = [];
   const verdicts: ImageReport[] = [];
   const uncovered: string[] = [];
   const unverified: string[] = [];
+  try {
+    policies.push(...(await verifier.policies(kind === 'config' ? target : undefined)));
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    // Verification has the same error.
+    if (named.length === 0 && kind !== 'config') unverified.push(error.message);
+  }
   for (const one of kind === 'config' ? [target] : named) {
     try {
       verdicts.push(...(await verifier.verify(one)));
@@ -122,5 +133,5 @@ async function verdictsOf(
     }
   }
   if (uncovered.length > 0) unverified.push(`no trust policy covers ${uncovered.join(', ')}`);
-  return { verdicts, unverified };
+  return { policies, verdicts, unverified };
 }

@@ -64,6 +64,18 @@ export class TargetVerifier {
     return [await verifyImageReport(image, policies, options.sources, evaluation)];
   }
 
+  /**
+   * Returns the policies that apply to a config, or without one those of the current workspace.
+   * @throws LktError CONFIG_INVALID, IO_FAILED
+   */
+  async policies(config?: string): Promise<readonly TrustPolicy[]> {
+    const trust = await this.#trust;
+    if (config === undefined)
+      return (await trust.policies?.([this.#session.environment.cwd])) ?? [];
+    const { policiesOfConfigs } = await import('@lkt/image');
+    return policiesOfConfigs([await readConfigFile(config, this.#session)], trust);
+  }
+
   async #config(target: string): Promise<readonly ImageReport[]> {
     const session = this.#session;
     const config = await readConfigFile(target, session);

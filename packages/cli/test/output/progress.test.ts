@@ -131,8 +131,13 @@ test('plain: says every 15 seconds that a step without output runs', () => {
   const before = ['lkt/linux: started', 'lkt/linux:0/1: RUN make', 'lkt/linux:0/1: | CC a.o'];
   expect(screen.text.split('\n')).toEqual(before);
   run(display, [1000, 15_000, 15_000]);
-  const beats = ['25.0s', '40.0s', '55.0s'].map(
-    (time) => `lkt/linux:0/1: running for ${time}; lkt/linux took 9m30s last time | CC a.o`,
+  const beats = [
+    ['25.0s', '10m'],
+    ['40.0s', '9m'],
+    ['55.0s', '9m'],
+  ].map(
+    ([time, left]) =>
+      `lkt/linux:0/1: running for ${time}; about ${left} left, lkt/linux took 9m30s last time | CC a.o`,
   );
   expect(screen.text.split('\n')).toEqual([...before, ...beats]);
   run(display, [{ kind: 'done', id: 'lkt/linux:0/1', cached: false }, 14_000]);
@@ -143,6 +148,18 @@ test('plain: says every 15 seconds that a step without output runs', () => {
   const end = screen.text;
   vi.advanceTimersByTime(60_000);
   expect(screen.text).toBe(end);
+});
+
+test('plain: does not estimate the rest of a step that takes longer than the last time', () => {
+  const screen = new Terminal(400, 24);
+  const display = plainDisplay(screen, clock, () => 20_000);
+  run(display, [{ kind: 'start', id: 'package lkt/a', title: 'lkt/a' }, 31_000]);
+  expect(screen.text.split('\n')).toEqual([
+    'lkt/a: started',
+    'lkt/a: running for 15.0s; about 5s left, lkt/a took 20.0s last time',
+    'lkt/a: running for 30.0s; lkt/a took 20.0s last time',
+  ]);
+  display.close(false);
 });
 
 test('plain: cuts the last line of a step', () => {
@@ -167,13 +184,22 @@ test('tty: estimates the time left in a wide terminal', () => {
     100,
   ]);
   expect(screen.text.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
-    ' lkt/a 50s left 10.1s',
+    ' lkt/a [##..........] 50s left 10.1s',
     ' lkt/b 10.1s',
     ' pull [###.........] 5.0/20 MB, 31s left 10.1s',
     ' count 3 10.1s',
   ]);
   run(display, [50_000]);
   expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(' lkt/a 1m00s');
+  run(display, [
+    { kind: 'total', packages: 3 },
+    { kind: 'done', id: 'package lkt/b', cached: true },
+    { kind: 'done', id: 'package lkt/c', cached: true },
+    100,
+  ]);
+  expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(
+    ' 2/3 packages [########....] 1m00s',
+  );
   display.close(false);
 });
 

@@ -15,6 +15,18 @@ import { type ImageReport, reportOf } from './image-report.ts';
 import { storeSignatures, TrustGate } from './trust-gate.ts';
 
 /**
+ * Returns the policies that apply to configs, as {@link verifyConfigs} evaluates them.
+ * @throws LktError CONFIG_INVALID, IO_FAILED
+ */
+export async function policiesOfConfigs(
+  configs: readonly ConfigFile[],
+  trust: TrustOptions,
+  values: LoadOptions = {},
+): Promise<readonly TrustPolicy[]> {
+  return configPolicies(await loadConfig(configs, values), trust);
+}
+
+/**
  * Evaluates policies for every image that configs pin, like `buildImage` but without building or
  * pulling. Skips packages named by directory, since they are built here.
  * @param only replaces all other policies, and then local builds need signatures as well

@@ -175,6 +175,11 @@ export function describeSigner(signer: SignerId): string {
   return signer.kind === 'key' ? `the key ${signer.name}` : `${signer.subject} (${signer.issuer})`;
 }
 
+/** Returns the names of the signers that a requirement counts, for messages. */
+export function describeSigners({ keys, identities }: SignerRequirement): readonly string[] {
+  return [...keys.map(signerOfKey).map(describeSigner), ...identities.map(describeIdentity)];
+}
+
 function rulesFor({ rules }: TrustPolicy, image: Reference): readonly TrustRule[] {
   return rules.filter(({ images }) => images.some(({ matches }) => matches(image)));
 }
@@ -223,8 +228,8 @@ function tooFew(
   found: readonly SignerId[],
   did: string,
 ): string {
-  const { keys, identities, threshold } = requirement;
-  const names = [...keys.map(signerOfKey).map(describeSigner), ...identities.map(describeIdentity)];
+  const { threshold } = requirement;
+  const names = describeSigners(requirement);
   const whom = found.length === 0 ? 'none has' : `only ${found.map(describeSigner).join(', ')} has`;
   const whose = [...new Set(names)].join(', ');
   return `${rule.name} requires ${threshold} of ${whose} to have ${did}, but ${whom}`;

@@ -21,7 +21,7 @@ With SERVICE, prints the steps of PID 1 about the service, and its log if the co
     '<%= config.bin %> logs my-os hello --follow',
   ];
   static override args = {
-    name: Args.string({ description: 'the machine; default: the only one that runs' }),
+    machine: Args.string({ description: 'the machine; default: the only one that runs' }),
     service: Args.string({ description: 'print only the lines of this service' }),
   };
   static override flags = {
@@ -34,7 +34,7 @@ With SERVICE, prints the steps of PID 1 about the service, and its log if the co
       throw new LktError('USAGE_INVALID', '--follow and --json exclude each other');
     const session = await this.begin(flags);
     const machines = await (await machineRecords(session)).list();
-    const { machine, service } = selected(machines, args.name, args.service);
+    const { machine, service } = selected(machines, args.machine, args.service);
     requireService(machine, service);
     this.endProgress();
     const { followConsoleLog, readConsoleLog, stateOf } = await import('@lkt/machine');
@@ -49,11 +49,8 @@ With SERVICE, prints the steps of PID 1 about the service, and its log if the co
         reader.push(chunk);
     } else reader.push(await readConsoleLog(machine.dir));
     reader.end();
-    if (service !== undefined && !reader.hasLog)
-      session.reporter.emit({
-        kind: 'warning',
-        text: `the console has no log of ${service}; add lkt.logs.console=all to the kernel command line, or run: lkt ssh ${machine.name} -- lkt-logs ${service}`,
-      });
+    const missing = service === undefined ? undefined : missingLog(machine, service, reader);
+    if (missing !== undefined) session.reporter.emit({ kind: 'warning', text: missing });
     return { machine: machine.name, lines };
   }
 }
@@ -69,11 +66,29 @@ function selected(
   return { machine: findMachine(machines, name, 'lkt logs'), service };
 }
 
+/** Returns a warning about a service without log on the console. */
+function missingLog(
+  { name, services }: MachineRecord,
+  service: string,
+  { hasLog, names }: ServiceLines,
+): string | undefined {
+  if (hasLog) return undefined;
+  // Of an image that was built before, only the console tells the services.
+  if (services?.includes(service) !== true && !names.has(service) && !OWN_LOG.test(service)) {
+    const others = [...names].slice(0, MAX_LISTED).join(', ');
+    return `the console of ${name} shows no service ${service}; it shows ${others || 'none'}`;
+  }
+  return `the console has no log of ${service}; add lkt.logs.console=all to the kernel command line, or run: lkt ssh ${name} -- lkt-logs ${service}`;
+}
+
+const MAX_LISTED = 20;
+/** The logs of the daemons. */
+const OWN_LOG = /^(?:init|containerd|lkt-logs)$/;
+
 /** @throws LktError NOT_FOUND if the machine is known not to have the service */
 function requireService({ name, services }: MachineRecord, service: string | undefined): void {
   if (service === undefined || services === undefined || services.includes(service)) return;
-  // Logs of onboot and onshutdown containers, and of the daemons.
-  if (/^(?:onboot|onshutdown)\.|^(?:init|containerd|lkt-logs)$/.test(service)) return;
+  if (/^(?:onboot|onshutdown)\./.test(service) || OWN_LOG.test(service)) return;
   throw new LktError('NOT_FOUND', `the machine ${name} has no service ${service}`, {
     detail: `  its services: ${services.join(', ') || 'none'}`,
     fix: `name one of them: lkt logs ${name} ${services[0] ?? 'SERVICE'}`,

@@ -15,7 +15,7 @@ interface Result {
 
 export class Ssh extends LktCommand {
   static override summary = 'Log in to a running machine';
-  static override description = `Runs the system's ssh with the port, the user and the host key of a machine that "lkt run" or "lkt dev" started. Waits for its ssh server. Without NAME, logs in to the only one that runs. Without COMMAND, opens a shell.
+  static override description = `Runs the system's ssh with the port, the user and the host key of a machine that "lkt run" or "lkt dev" started. Waits for its ssh server. Without MACHINE, logs in to the only one that runs. Without COMMAND, opens a shell.
 
 The machine's host key is the one that its console announced, if the kernel command line has lkt.logs.console=all; else that of the first login. It is kept while the machine runs.
 
@@ -25,7 +25,7 @@ Exits with the status of COMMAND, or 255 if ssh fails.`;
     '<%= config.bin %> ssh my-os -- lkt-logs -n 20 sshd',
   ];
   static override args = {
-    name: optionalArgs('the machine, by default the only one that runs; then -- COMMAND'),
+    machine: optionalArgs('the machine, by default the only one that runs; then -- COMMAND'),
   };
   static override flags = {
     user: valueFlag('NAME', 'user of the machine', { char: 'l', default: 'root' }),
@@ -36,7 +36,7 @@ Exits with the status of COMMAND, or 255 if ssh fails.`;
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(Ssh);
     const command = this.wordsAfterDashes;
-    const words = args.name ?? [];
+    const words = args.machine ?? [];
     const [name, extra] = words.slice(0, words.length - command.length);
     if (extra !== undefined)
       throw new LktError('USAGE_INVALID', `"${extra}" follows the name of the machine`, {
