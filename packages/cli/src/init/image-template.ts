@@ -26,6 +26,8 @@ export interface NewImage {
   readonly services: readonly NewService[];
   /** Files of public keys that may log in, relative to the config; at most one. */
   readonly keys: readonly string[];
+  /** Whether trust.yml requires signatures; else the config does. */
+  readonly hasTrustFile: boolean;
 }
 
 /** A service of an own package. */
@@ -35,7 +37,8 @@ export interface NewService {
 }
 
 /** Returns an image config that boots and gets an address by DHCP. */
-export function imageConfig({ name, path, template, system, services, keys }: NewImage): string {
+export function imageConfig(settings: NewImage): string {
+  const { name, path, template, system, services, keys, hasTrustFile } = settings;
   const isForContainers = template === 'containerd';
   const login = hasLogin(template)
     ? `  - name: sshd
@@ -95,13 +98,15 @@ ${programs}services:
   - name: dhcp
     image: ${system}/dhcp
     ready: { log: ' has ' } # "eth0 has ADDRESS"
-${login}${own}${files}# Each image must be built here from its sources or signed as a trust rule requires.
-trust:
-  required: true
-tests:
+${login}${own}${files}${hasTrustFile ? '' : TRUST}tests:
 ${checkOf(template)}  - poweroff: true
 `;
 }
+
+const TRUST = `# Each image must be built here from its sources or signed as a trust rule requires.
+trust:
+  required: true
+`;
 
 const CONTAINERD_BINDS = `    # Access to containerd's socket is root on the machine. Only logins that bind it have it.
     binds.add:

@@ -1,6 +1,7 @@
 import { hasLogin, imageConfig, type Template, WEB_PORT } from './image-template.ts';
 import { type Language, packageFiles } from './package-templates.ts';
 import type { SshKey } from './ssh-keys.ts';
+import { trustFile } from './trust-template.ts';
 
 /** The CI systems that have a workflow. */
 export const CI_SYSTEMS = ['github', 'gitlab', 'none'] as const;
@@ -16,6 +17,12 @@ export interface Project {
   /** Source of the collection `lkt`. */
   readonly source: string;
   readonly registry: string | undefined;
+  /** Public key that signed the images of the registry. */
+  readonly registryKey: string | undefined;
+  /** Key that signs own images, as PEM. */
+  readonly signingKey: { readonly publicKey: string; readonly privateKey: string } | undefined;
+  /** `OWNER/REPOSITORY` on GitHub. */
+  readonly github: string | undefined;
   /** For a login over ssh. */
   readonly keys: readonly SshKey[];
   /** Version of lkt; undefined if it is not released. */
@@ -31,11 +38,28 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
     template,
     system: SYSTEM,
     services: [{ name: 'hello', image: `${org}/hello` }],
+    hasTrustFile: true,
     keys: keys.map(({ file }) => `../keys/${file}`),
   });
   const port = template === 'web' ? WEB_PORT : undefined;
+  const { registry, registryKey, signingKey, github } = project;
+  const hasRegistryKey = registry !== undefined && registryKey !== undefined;
+  const trust = trustFile({
+    org,
+    registry: hasRegistryKey ? { prefix: registry, keyFile: REGISTRY_KEY } : undefined,
+    keyFile: signingKey === undefined ? undefined : PUBLIC_KEY,
+    github,
+  });
   return new Map([
     ['lkt.yml', workspaceFile(project)],
+    ['trust.yml', trust],
+    ...(hasRegistryKey ? [[REGISTRY_KEY, registryKey] as const] : []),
+    ...(signingKey === undefined
+      ? []
+      : ([
+          [PUBLIC_KEY, signingKey.publicKey],
+          [PRIVATE_KEY, signingKey.privateKey],
+        ] as const)),
     [`images/${name}.yml`, image],
     ...keys.map((key) => [`keys/${key.file}`, `${key.line}\n`] as const),
     ...Object.entries(packageFiles({ name: 'hello', language, tools: SYSTEM, port })).map(
@@ -48,6 +72,11 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
     ...(ci === 'gitlab' ? [['.gitlab-ci.yml', GITLAB] as const] : []),
   ]);
 }
+
+/** The key that signs own images; git ignores the private one. */
+export const PRIVATE_KEY = 'release.key';
+export const PUBLIC_KEY = 'keys/release.pub';
+const REGISTRY_KEY = 'keys/lkt.pub';
 
 /** The name of the collection with the system's packages and the toolchains. */
 const SYSTEM = 'lkt';

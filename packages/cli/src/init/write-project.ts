@@ -33,7 +33,7 @@ export async function writeProject(
     try {
       for (const [path, text] of files) {
         await mkdir(dirname(join(temporary, path)), { recursive: true });
-        await writeFile(join(temporary, path), text);
+        await writeFile(join(temporary, path), text, { mode: modeOf(path) });
       }
       const written: string[] = [];
       for (const path of files.keys()) if (await move(temporary, dir, path)) written.push(path);
@@ -74,6 +74,11 @@ export async function writeNew(dir: string, files: ReadonlyMap<string, string>):
 /** Reports whether a path exists; a dangling link does. */
 function isPresent(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+/** Others do not read private keys. */
+function modeOf(path: string): number {
+  return path.endsWith('.key') ? 0o600 : 0o666;
 }
 
 /** Moves a file unless its target exists. Reports whether it did. */

@@ -1,12 +1,19 @@
 import { existsSync } from 'node:fs';
-import { basename, relative, resolve } from 'node:path';
+import { basename, join, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { LktCommand } from '../../command.ts';
 import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { hasLogin, TEMPLATE_SUMMARY, TEMPLATES } from '../../init/image-template.ts';
 import { LANGUAGES } from '../../init/package-templates.ts';
-import { CI_SYSTEMS, type Project, projectFiles } from '../../init/project-files.ts';
+import {
+  CI_SYSTEMS,
+  PRIVATE_KEY,
+  type Project,
+  projectFiles,
+  PUBLIC_KEY,
+} from '../../init/project-files.ts';
+import { readGiven } from '../../session/paths.ts';
 import type { Session } from '../../session/session.ts';
 
 interface Result {
@@ -19,7 +26,9 @@ interface Result {
 
 export class Init extends LktCommand {
   static override summary = 'Create a repository for a system of your own';
-  static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, package.json, .gitignore and a CI workflow (docs/workspace.md). Asks nothing. Keeps existing files.
+  static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, trust.yml with a new key pair, package.json, .gitignore and a CI workflow (docs/workspace.md). Asks nothing. Keeps existing files.
+
+The private key, release.key, is encrypted with COSIGN_PASSWORD, or else with an empty password. A clone from GitHub gets no key: trust.yml tells how to accept what CI signs.
 
 The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, or else the next key of ssh-keygen or of the ssh agent.`;
   static override examples = [
@@ -41,7 +50,11 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
       default: 'npm:@lkt/packages',
     }),
     registry: valueFlag('HOST/PREFIX', 'registry that serves the images of the collection'),
+    'registry-key': valueFlag('FILE', 'public key that signed the images of --registry', {
+      dependsOn: ['registry'],
+    }),
     'ssh-key': valueFlag('FILE', 'public key that may log in'),
+    yes: switchFlag('for scripts: init asks nothing anyway', { char: 'y' }),
     force: switchFlag('write into a directory with files; existing files stay'),
   };
 
@@ -63,14 +76,24 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
       throw new LktError('NOT_FOUND', 'there is no public key for the login over ssh', {
         fix: 'run ssh-keygen -t ed25519, or use --ssh-key FILE or --template minimal',
       });
+    const { registry, 'registry-key': registryKey } = flags;
+    const remote = await remoteOf(session, dir);
+    const ci = flags.ci ?? ciOf(remote);
+    const github =
+      ci === 'github'
+        ? /github\.com[/:]([\w.-]+\/[\w.-]+?)(?:\.git)?$/.exec(remote)?.[1]
+        : undefined;
     const project: Project = {
       name,
       org: flags.org ?? name,
       template: flags.template,
       language: flags.lang,
-      ci: flags.ci ?? (await ciOf(session, dir)),
+      ci,
       source: flags.collection,
-      registry: flags.registry,
+      registry,
+      registryKey: registryKey === undefined ? undefined : await keyText(session, registryKey),
+      signingKey: github === undefined ? await newKey(session, dir) : undefined,
+      github,
       keys: key === undefined ? [] : [key],
       version: releasedVersion(),
     };
@@ -83,6 +106,10 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     for (const path of written) this.log(shown === '.' ? path : `${shown}/${path}`);
     this.log('');
     if (key !== undefined) this.log(`${key.from} may log in as root`);
+    if (written.includes(PRIVATE_KEY))
+      this.log(`${PRIVATE_KEY} signs what you publish; git ignores it, so keep a copy`);
+    if (registry !== undefined && registryKey === undefined)
+      this.log(`lkt builds the collection here: no --registry-key is trusted for ${registry}`);
     this.log(
       `next: ${shown === '.' ? '' : `cd ${shown} && `}npm install && npx lkt pin images/${name}.yml && npm start`,
     );
@@ -108,14 +135,37 @@ async function validate(files: ReadonlyMap<string, string>): Promise<void> {
   parseWorkspaceFile({ path: 'lkt.yml', text: files.get('lkt.yml') ?? '' });
 }
 
-/** Returns the CI system of the remote `origin`. */
-async function ciOf({ environment }: Session, dir: string): Promise<Project['ci']> {
+/** Returns a new key pair; undefined if the directory has one. */
+async function newKey(
+  { environment: { variables } }: Session,
+  dir: string,
+): Promise<Project['signingKey']> {
+  if ([PRIVATE_KEY, PUBLIC_KEY].some((path) => existsSync(join(dir, path)))) return undefined;
+  const { generateKey } = await import('@lkt/sign');
+  return generateKey(variables['COSIGN_PASSWORD'] ?? '', 'ecdsa');
+}
+
+/** Returns the text of a public key. */
+async function keyText({ environment: { cwd } }: Session, path: string): Promise<string> {
+  const { readPublicKey } = await import('@lkt/sign');
+  const text = await readGiven(cwd, path, `--registry-key ${path}`);
+  await readPublicKey(path, { cwd });
+  return text;
+}
+
+/** Returns the address of the remote `origin`; empty without one. */
+async function remoteOf({ environment }: Session, dir: string): Promise<string> {
   const { createGit, findTop } = await import('@lkt/git');
   const git = createGit(environment.variables);
   const top = existsSync(dir) ? await findTop(git, dir) : undefined;
-  if (top === undefined) return 'none';
+  if (top === undefined) return '';
   const get = ['config', '--get', 'remote.origin.url'];
-  const { stdout: url } = await git.run(top, get, { exits: [1] });
+  const { stdout } = await git.run(top, get, { exits: [1] });
+  return stdout.trim();
+}
+
+/** Returns the CI system of a remote. */
+function ciOf(url: string): Project['ci'] {
   if (/\bgithub\b/.test(url)) return 'github';
   return /\bgitlab\b/.test(url) ? 'gitlab' : 'none';
 }

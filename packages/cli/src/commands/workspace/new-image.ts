@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Workspace } from '@lkt/pkg';
@@ -59,6 +60,7 @@ export class NewImage extends LktCommand {
           path: file,
           template,
           system: organizationOf(workspace, packagesOf(template)),
+          hasTrustFile: existsSync(join(workspace.root, 'trust.yml')),
           services: (flags.package ?? []).map((given) => serviceOf(workspace, given)),
           keys: key === undefined ? [] : [relative(dirname(path), key.file)],
         }),
