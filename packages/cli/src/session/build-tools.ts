@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
@@ -38,6 +38,8 @@ async function openWith(
   const { openWorkspace } = await import('@lkt/pkg');
   return openWorkspace(dir, {
     env: session.environment.variables,
+    // The workspace of a config may be opened from the config's directory.
+    shownFrom: realpathSync(session.environment.cwd),
     gitDir: async (url, commit) => collectionCheckout(session, url, commit),
     ...settings,
   });

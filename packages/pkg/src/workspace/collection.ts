@@ -123,8 +123,14 @@ export async function collectionDir(
     if (dirname(parent) === parent) break;
   }
   throw at.error(`the npm package ${source.name} is not installed`, {
-    fix: `npm install --save-dev ${source.name}`,
+    fix: dependsOn(from, source.name) ? 'npm install' : `npm install --save-dev ${source.name}`,
   });
+}
+
+/** Reports whether the package.json of a directory names a package. */
+function dependsOn(dir: string, name: string): boolean {
+  const text = readOptional(join(dir, 'package.json'), (path) => path)?.text;
+  return text?.includes(`"${name}":`) === true;
 }
 
 function realDirectory(path: string): string | undefined {

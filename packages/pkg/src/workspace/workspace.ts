@@ -38,6 +38,8 @@ export interface WorkspaceOptions {
   /** Directories that replace the sources of collections of the workspace, by their names. */
   readonly collectionDirs?: ReadonlyMap<string, string>;
   readonly buildYml?: string;
+  /** Directory that paths in messages are relative to; default: the one that is opened. */
+  readonly shownFrom?: string;
   /**
    * Read only the packages that `packageAt` returns, unless there are collections. No other is
    * known by name, and several may have one name.
@@ -413,9 +415,9 @@ export class Workspace {
     this.#collections.get(name.slice(0, slash))?.imageNamed(name.slice(slash + 1));
   }
 
-  /** Returns a path relative to the directory that the workspace was opened from. */
+  /** Returns a path for messages, relative to the directory that the workspace was opened from. */
   displayPath(path: string): string {
-    return relative(this.start, path) || '.';
+    return relative(this.#options.shownFrom ?? this.start, path) || '.';
   }
 }
 
