@@ -1,11 +1,19 @@
 import { expect, test } from 'vitest';
 import { loadAllCommands } from '../src/commands.ts';
+import packageJson from '../package.json' with { type: 'json' };
 import { commandTable } from '../src/help/table.ts';
 
 const commands = await loadAllCommands();
 
 test.each(commandTable(commands))('lkt $name has an example', ({ name, examples }) => {
   expect(examples.filter((example) => example.includes(`lkt ${name}`))).not.toEqual([]);
+});
+
+test('describes each group of commands', () => {
+  const topics = commandTable(commands).flatMap(({ name }) =>
+    name.includes(' ') ? [name.split(' ')[0]] : [],
+  );
+  expect(Object.keys(packageJson.oclif.topics)).toEqual([...new Set(topics)].toSorted());
 });
 
 test('groups the flags of every command with more than 20', () => {

@@ -62,6 +62,7 @@ export class Graph extends LktCommand {
             const images = graph.nodes.filter(({ kind }) => kind === 'image');
             return htmlPage(graph, args.config === undefined ? [] : images.map(({ name }) => name));
           });
+    if (graph.nodes.length === 0) session.reporter.emit({ kind: 'warning', text: NOTHING });
     this.endProgress();
     for (const line of written ?? []) this.log(line);
     if (written === undefined && !this.jsonEnabled()) print(await textOf(graph, flags.dot));
@@ -89,6 +90,9 @@ export class Graph extends LktCommand {
     return graph;
   }
 }
+
+const NOTHING =
+  'there are no packages and image configs here; for a repository of your own: lkt init';
 
 /** Returns the action cache's entry for a graph; undefined for one that reads standard input. */
 function graphActionPath(
