@@ -28,7 +28,12 @@ export async function trustOptions(
   return {
     policies: async (dirs) => {
       const { trustPolicies } = await import('@lkt/image/trust');
-      const policies = await trustPolicies(dirs, await givenPolicies(session, flags), root);
+      const policies = await trustPolicies(
+        dirs,
+        await givenPolicies(session, flags),
+        root,
+        session.environment.cwd,
+      );
       for (const policy of policies) remindOfUpdate(session, policy.root);
       return policies;
     },

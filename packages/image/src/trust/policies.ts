@@ -16,27 +16,24 @@ export interface PolicyFile {
  * Returns the policies that apply below some directories: each `trust.yml` in and above them, then
  * the given files. They are independent, and an image must satisfy all. Loads nothing without a
  * policy.
+ * @param cwd messages have paths relative to it
  * @throws CONFIG_INVALID, IO_FAILED
  */
 export async function trustPolicies(
   dirs: readonly string[],
   given: readonly PolicyFile[],
   root: TrustedRoot | undefined,
+  cwd: string,
 ): Promise<readonly TrustPolicy[]> {
   const paths = await findTrustFiles(dirs);
   // Most workspaces have no policy and need not load the code.
   if (paths.length === 0 && given.length === 0) return [];
   const { filePolicy, readTrustFile } = await import('./load-policy.ts');
   const policies: TrustPolicy[] = [];
-  for (const path of paths) policies.push(await filePolicy(path, shortPath(path, dirs), root));
+  for (const path of paths) policies.push(await filePolicy(path, relative(cwd, path), root));
   for (const { path: name, text, dir } of given)
     policies.push(await readTrustFile({ path: name, text }, dir, root));
   return policies;
-}
-
-/** Returns a path relative to the first directory, for messages. */
-function shortPath(path: string, [first = '/']: readonly string[]): string {
-  return relative(first, path);
 }
 
 /**
