@@ -297,7 +297,7 @@ test('shows the differences of images of foreign names', async () => {
   expect(await texts(page, 'header p')).toContain(`${before} → ${after}`);
   expect(await texts(page, 'main h2')).toEqual(['Growth', 'Made from', 'SBOM', 'Files', 'Written']);
   expect(await texts(page, '#growth p')).toEqual([
-    '+5.0 kB in all: +10.0 kB in 1 files, −5.0 kB in 1 files.',
+    '+5.0 kB in all: +10.0 kB in 1 file, −5.0 kB in 1 file.',
   ]);
   expect(await rows(page, 'Packages in the SBOM')).toEqual([
     ['library-3', '~ changed', '2.0', '2.1'],

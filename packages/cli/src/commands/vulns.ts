@@ -6,7 +6,7 @@ import type { Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { platformFlag } from '../flags/platform.ts';
-import { columns, section } from '../output/lines.ts';
+import { columns, counted, section } from '../output/lines.ts';
 import { subjectsOf } from '../targets/sboms.ts';
 import { archiveUpdates } from '../session/security-archive.ts';
 import type { Session } from '../session/session.ts';
@@ -159,11 +159,6 @@ function rowOf(finding: Finding): readonly string[] {
   const note =
     vex === undefined ? (negligible ? 'negligible' : '') : `${vex.status}: ${vex.reason}`;
   return [severity, id, item.name, item.version, state, note];
-}
-
-function counted(count: number, noun: string): string {
-  if (count === 1) return `1 ${noun}`;
-  return `${count} ${noun.replace(/y$/, 'ie')}s`;
 }
 
 async function writeSarif(path: string, findings: readonly Finding[]): Promise<void> {

@@ -1,6 +1,7 @@
 import { relative } from 'node:path';
 import type { ImageAudit } from '@lkt/image';
 import type { ImageSummary } from '../session/image-build.ts';
+import { counted } from './lines.ts';
 import { pinLines } from './pin-lines.ts';
 
 /** Returns the lines for people about a built image. */
@@ -28,6 +29,9 @@ export function shortPath(cwd: string, path: string): string {
 /** Returns the audit summary, in one line. */
 function auditLine({ images, programs, bad, waived }: ImageAudit): string {
   const passed = waived === 0 ? '' : `, ${waived} waived`;
-  const found = bad === 0 ? 'no findings' : `${bad} findings, list them with lkt audit image`;
-  return `audit  ${images} images, ${programs} programs: ${found}${passed}`;
+  const found =
+    bad === 0
+      ? 'no findings'
+      : `${counted(bad, 'finding')}, list ${bad === 1 ? 'it' : 'them'} with lkt audit image`;
+  return `audit  ${counted(images, 'image')}, ${counted(programs, 'program')}: ${found}${passed}`;
 }

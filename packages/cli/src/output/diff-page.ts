@@ -6,6 +6,7 @@ import { type Html, markup, type HtmlValue } from '../page/html.ts';
 import { sizeTree } from '../page/size-tree.ts';
 import { TABLE_SCRIPT, tableOf } from '../page/table.ts';
 import { TREEMAP_SCRIPT, TREEMAP_STYLE, treemapOf, type TreemapView } from '../page/treemap.ts';
+import { counted } from './lines.ts';
 
 /** Returns the page of the differences of two images, with their names as the user gave them. */
 export function diffPage(before: string, after: string, diff: ImageDiff): string {
@@ -64,7 +65,7 @@ function growthOf(files: readonly FileChange[]): Html {
       })),
       { isGrouped: isMixed || isBySource },
     );
-  return markup`<p>${showGrowth(sum(files))} in all: ${showGrowth(sum(more))} in ${more.length} files, ${showGrowth(sum(less))} in ${less.length} files.</p>
+  return markup`<p>${showGrowth(sum(files))} in all: ${showGrowth(sum(more))} in ${counted(more.length, 'file')}, ${showGrowth(sum(less))} in ${counted(less.length, 'file')}.</p>
 ${treemapOf('Bytes that are more or less', [
   { title: 'By directory', tree: pathsOf(false) },
   { title: 'By package', tree: pathsOf(true) },

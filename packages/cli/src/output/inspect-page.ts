@@ -12,6 +12,7 @@ import { TREEMAP_SCRIPT, TREEMAP_STYLE, treemapOf } from '../page/treemap.ts';
 import type { ImageDetails } from '../targets/image-report.ts';
 import { bootChart } from './boot-chart.ts';
 import type { Inspected } from './inspect-report.ts';
+import { counted } from './lines.ts';
 
 const KINDS: Readonly<Record<Inspected['kind'], string>> = {
   build: 'The output of a build',
@@ -111,7 +112,7 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
   };
   const byPath = { title: 'By directory', tree: sizeTree('/', byDirectory) };
   return markup`<p>
-      ${showSize(all)} in ${byDirectory.length} files, uncompressed. Enter opens a directory, Escape
+      ${showSize(all)} in ${counted(byDirectory.length, 'file')}, uncompressed. Enter opens a directory, Escape
       leaves it.
     </p>
     ${treemapOf('Sizes of files', [...(isDivided ? [byPackage] : []), byPath])}

@@ -11,6 +11,11 @@ export function columns(rows: readonly (readonly string[])[]): readonly string[]
   );
 }
 
+/** Returns a number with a noun: `1 package`, `2 packages`, `3 vulnerabilities`. */
+export function counted(count: number, noun: string): string {
+  return count === 1 ? `1 ${noun}` : `${count} ${noun.replace(/y$/, 'ie')}s`;
+}
+
 /** Returns a title with indented lines below it; nothing without lines. */
 export function section(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${oneLine(line)}`)];

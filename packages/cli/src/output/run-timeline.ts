@@ -1,6 +1,7 @@
 import type { Bar, BarChart } from '../page/bar-chart.ts';
 import { shortTag } from '../page/cells.ts';
 import type { RunTimeline, StepSpan } from '../progress/recorder.ts';
+import { counted } from './lines.ts';
 
 /** More bars would be unreadable. */
 const MAX_BARS = 400;
@@ -15,7 +16,7 @@ export function runChart({ steps, more }: RunTimeline): BarChart {
   const cached = steps.filter(({ state }) => state === 'cached').length;
   const failed = steps.filter(({ state }) => state === 'failed').length;
   const title = [
-    `${steps.length} steps in ${total.toFixed(3)} s`,
+    `${counted(steps.length, 'step')} in ${total.toFixed(3)} s`,
     ...(cached > 0 ? [`${cached} cached`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(left > 0 || more ? [`${more ? 'more' : left} shorter steps are not shown`] : []),

@@ -1,5 +1,6 @@
 import type { ProgressEvent } from '@lkt/core';
 import { amount, type Clock, type Display, duration, left, type Screen } from './display.ts';
+import { counted } from '../output/lines.ts';
 import type { LastDuration } from './durations.ts';
 import { cachedLine, isPackage, labelOf, logLines, packageOf, type Step, Steps } from './steps.ts';
 
@@ -149,6 +150,6 @@ function heartbeat(step: Step, now: number, last: LastDuration): string {
 function countsOf(step: Step, { packages }: Steps): string {
   if (!isPackage(step)) return '';
   const cached = step.cached === 0 ? '' : `, ${step.cached} cached`;
-  const parts = step.ended === 0 ? '' : `, ${step.ended} steps${cached}`;
+  const parts = step.ended === 0 ? '' : `, ${counted(step.ended, 'step')}${cached}`;
   return packages.total > 1 ? `${parts} [${packages.ended}/${packages.total}]` : parts;
 }

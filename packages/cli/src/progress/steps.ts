@@ -1,4 +1,5 @@
 import type { ProgressEvent } from '@lkt/core';
+import { counted } from '../output/lines.ts';
 import { printable } from '../output/printable.ts';
 import type { Clock } from './display.ts';
 
@@ -182,10 +183,6 @@ export function cachedLine({ packages, outside }: Steps): string | undefined {
     ...(outside === 0 ? [] : [counted(outside, 'step')]),
   ];
   return counts.length === 0 ? undefined : `cached: ${counts.join(', ')}`;
-}
-
-function counted(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? '' : 's'}`;
 }
 
 /** Formats the log of a failed step after the run: its last lines, marked. */

@@ -1,6 +1,7 @@
 import { styleText } from 'node:util';
 import type { ProgressEvent } from '@lkt/core';
 import { amount, type Clock, type Display, duration, left, type Screen } from './display.ts';
+import { counted } from '../output/lines.ts';
 import type { LastDuration } from './durations.ts';
 import {
   cachedLine,
@@ -136,7 +137,7 @@ function live(steps: Steps, { now, start, width, room, last }: Frame): readonly 
   const tree = treeOf(steps.running);
   if (tree.length === 0) return [];
   const { packages, ended, cached } = steps;
-  const done = ended === 0 ? '' : `, ${ended} steps, ${cached} cached`;
+  const done = ended === 0 ? '' : `, ${counted(ended, 'step')}, ${cached} cached`;
   const elapsed = now - start;
   const header: readonly Line[] =
     packages.total > 1

@@ -324,7 +324,7 @@ test('tty: shows packages with their steps, and how many have ended', () => {
   vi.advanceTimersByTime(100);
   expect(screen.text).toBe(
     [
-      '  1/3 packages, 1 steps, 1 cached                      1.0s',
+      '  1/3 packages, 1 step, 1 cached                       1.0s',
       '  lkt/go                                               1.0s',
       '    [0 2/2] RUN go build                               1.0s',
       '      compiling',

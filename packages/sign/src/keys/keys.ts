@@ -216,7 +216,10 @@ async function readSource(
     return { text: bytes.toString(), name: source };
   } catch (error) {
     if (isErrno(error, 'ENOENT'))
-      throw new LktError('NOT_FOUND', `there is no key file ${source}`, { cause: error });
+      throw new LktError('NOT_FOUND', `there is no key file ${source}`, {
+        cause: error,
+        fix: 'correct the path, or make a key: lkt key generate',
+      });
     if (error instanceof LktError || !isErrno(error, 'EACCES', 'EISDIR', 'EPERM')) throw error;
     throw new LktError('IO_FAILED', `cannot read the key ${source}`, { cause: error });
   }

@@ -5,6 +5,7 @@ import { publishedOnly, registryFlags } from '../../flags/registry.ts';
 import { showSize } from '../../flags/sizes.ts';
 import { publishedIn } from '../../session/registries.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
+import { counted } from '../../output/lines.ts';
 
 export class CacheClean extends LktCommand {
   static override summary = 'Empty the store';
@@ -39,7 +40,7 @@ export class CacheClean extends LktCommand {
       const freed = await removeImages(store, await cacheAreas(), new Set(names), flags['dry-run']);
       this.endProgress();
       if (flags['dry-run']) for (const name of names) this.log(`images ${name}`);
-      this.log(`${verb} ${names.length} images, ${showSize(freed)}`);
+      this.log(`${verb} ${counted(names.length, 'image')}, ${showSize(freed)}`);
       return { removed: names.length, bytes: freed };
     }
     const { removeDirectory } = await import('@lkt/builder');
