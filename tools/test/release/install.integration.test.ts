@@ -14,8 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { LIBRARIES } from '../../release/libraries.ts';
-import { NpmRegistry, REGISTRY } from './npm-registry.ts';
-import { copyTagged } from './tagged-checkout.ts';
+import { PublishedRelease } from './published-release.ts';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 900_000 });
 
@@ -24,26 +23,11 @@ const VERSION = '1.2.3-test.4';
 const root = join(import.meta.dirname, '../../..');
 const work = mkdtempSync(join(tmpdir(), 'lkt-install-'));
 const at = (path: string): string => join(work, path);
-const checkout = at('checkout');
 const modules = join(root, 'node_modules');
 
-/** The environment of a user: the system's Node and npm, and an empty home. */
-const user = {
-  PATH: (process.env['PATH'] ?? '')
-    .split(':')
-    .filter((path) => !path.includes('node_modules'))
-    .join(':'),
-  HOME: at('home'),
-  NO_COLOR: '1',
-  GIT_CONFIG_GLOBAL: '/dev/null',
-  npm_config_loglevel: 'error',
-  npm_config_update_notifier: 'false',
-};
-
-let registry: NpmRegistry;
-/** Builds and publishes the packages of the checkout. */
-let release: () => string;
-/** Its output. */
+const release = await PublishedRelease.prepare(work, VERSION);
+const { registry, user } = release;
+/** The output of the first release. */
 let listed = '';
 const run = (cwd: string, program: string, ...words: readonly string[]): string =>
   registry.run(user, cwd, program, ...words);
@@ -54,68 +38,22 @@ const install = (...words: readonly string[]): string =>
 /** The command, installed for the user alone. */
 const lkt = join(user.HOME, '.local/bin/lkt');
 
-beforeAll(async () => {
-  write(at('home/.npmrc'), npmrc(join(user.HOME, '.local')));
-  // Publishing needs a token, though this registry asks for none.
-  write(at('publisher/.npmrc'), `${npmrc(at('publisher'))}${REGISTRY.slice(5)}/:_authToken=none\n`);
-  registry = await NpmRegistry.start(at('registry'));
-  copyTagged(checkout, VERSION);
-  const env = {
-    ...user,
-    HOME: at('publisher'),
-    GITHUB_SERVER_URL: 'https://git.example',
-    GITHUB_REPOSITORY: 'acme/lkt',
-  };
-  const publish = (...words: readonly string[]): unknown =>
-    registry.run(env, checkout, 'npm', 'publish', '--ignore-scripts', ...words);
-  for (const path of machinePackages()) publish(path);
-  publish(dependency('core', 'yaml'));
-  for (const name of ['koffi', 'pako']) publish(dependency('oci', name));
-  // Provenance is for CI.
-  release = () => {
-    const words = ['tools/release/main.ts', '--to', at('packed'), '--no-provenance'];
-    return registry.run(env, checkout, process.execPath, ...words);
-  };
-  listed = release();
+beforeAll(() => {
+  listed = release.release();
 });
 
 afterAll(async () => {
-  await registry[Symbol.asyncDispose]();
+  await release[Symbol.asyncDispose]();
   rmSync(work, { recursive: true });
 });
-
-/** Returns the directory of a library's dependency: another version may be at the top. */
-function dependency(library: string, name: string): string {
-  const own = join(root, 'packages', library, 'node_modules', name);
-  return existsSync(own) ? own : join(modules, name);
-}
-
-const npmrc = (prefix: string): string =>
-  `registry=${REGISTRY}\nprefix=${prefix}\nfetch-retries=0\n`;
 
 function write(path: string, text: string): void {
   mkdirSync(dirname(path), { recursive: true });
   writeFileSync(path, text);
 }
 
-/** Returns the packages with native code: this machine's, and empty ones for the other. */
-function machinePackages(): readonly string[] {
-  return ['x64', 'arm64'].flatMap((cpu) =>
-    [`node-linux-${cpu}`, `@koromix/koffi-linux-${cpu}`].map((name) => {
-      if (cpu === process.arch) return join(modules, name);
-      const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as {
-        readonly packages: Readonly<Record<string, { readonly version: string }>>;
-      };
-      const { version } = lock.packages[`node_modules/${name}`] ?? {};
-      const manifest = { name, version, os: ['linux'], cpu: [cpu] };
-      write(at(`other/${name}/package.json`), JSON.stringify(manifest));
-      return at(`other/${name}`);
-    }),
-  );
-}
-
 test('a repeated release gives the same bytes, and publishes nothing again', () => {
-  const again = release().split('\n');
+  const again = release.release().split('\n');
   const ids = listed.split('\n').flatMap((line) => /^(@lkt\/[\w-]+@\S+) {2}/.exec(line)?.[1] ?? []);
   expect(ids).toContain(`@lkt/cli@${VERSION}`);
   const files = listed.split('\n').filter((line) => /^(@| {2})/.test(line));

@@ -73,6 +73,17 @@ export class NpmRegistry implements AsyncDisposable {
     });
   }
 
+  /** Starts a program in the namespace, with its input and output as pipes. */
+  start(
+    env: Readonly<Record<string, string>>,
+    cwd: string,
+    program: string,
+    ...words: readonly string[]
+  ): ChildProcess {
+    const inside = ['--target', String(this.#child.pid), '--net', '--', program, ...words];
+    return spawn('nsenter', inside, { cwd, env });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill();

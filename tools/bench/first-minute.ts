@@ -1,0 +1,61 @@
+/**
+ * Measures what a new user does, with the packed npm packages: `npx @lkt/cli init`, `npm install`,
+ * `lkt pin`, `lkt run` and a login over ssh, from an empty home. The images are in a registry on
+ * this machine, or, with `--from-source`, built from source with Debian's kernel. Also `lkt
+ * --version`, installed so.
+ *
+ *     node_modules/.bin/node tools/bench/first-minute.ts [--from-source] [--runs N] [--json]
+ *
+ * Needs root, docker-registry, cosign and QEMU. Builds what the registry serves if the store lacks
+ * it.
+ */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { firstMinute, serveImages } from '../test/release/first-minute.ts';
+import { PublishedRelease } from '../test/release/published-release.ts';
+
+const { values } = parseArgs({
+  options: {
+    'from-source': { type: 'boolean', default: false },
+    runs: { type: 'string', default: '1' },
+    output: { type: 'string' },
+    json: { type: 'boolean', default: false },
+  },
+});
+
+for (let run = 0; run < Number(values.runs); run += 1) {
+  const work = mkdtempSync(join(tmpdir(), 'lkt-minute-'));
+  try {
+    await using release = await PublishedRelease.prepare(work, '1.2.3');
+    release.release();
+    await using images = values['from-source'] ? undefined : await serveImages(release, work);
+    const [load = 0] = loadavg();
+    const { steps, output } = await firstMinute(release, images, work);
+    if (values.output !== undefined) writeFileSync(values.output, output);
+    const version = versionMs(release, join(work, 'projects/my-os'));
+    const total = steps.reduce((sum, { seconds }) => sum + seconds, 0);
+    const row = { processors: cpus().length, load, steps, total, version };
+    if (values.json) process.stdout.write(`${JSON.stringify(row)}\n`);
+    else {
+      for (const { name, seconds } of steps)
+        process.stdout.write(`${name.padEnd(20)}${seconds.toFixed(1).padStart(7)} s\n`);
+      const shown = `load ${load.toFixed(1)} on ${cpus().length} processors`;
+      process.stdout.write(`${'total'.padEnd(20)}${total.toFixed(1).padStart(7)} s  ${shown}\n`);
+      process.stdout.write(`lkt --version       ${version.toFixed(0).padStart(7)} ms\n`);
+    }
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Returns the median time of `lkt --version`, with that of nsenter. */
+function versionMs({ registry, user }: PublishedRelease, project: string): number {
+  const times = Array.from({ length: 21 }, () => {
+    const start = performance.now();
+    registry.run(user, project, 'node_modules/.bin/lkt', '--version');
+    return performance.now() - start;
+  });
+  return times.toSorted((a, b) => a - b)[10] ?? 0;
+}

@@ -1,0 +1,160 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { PublishedRelease } from './published-release.ts';
+
+const root = join(import.meta.dirname, '../../..');
+
+/** The packages that a new system and its Go service are made from. */
+const SYSTEM = [
+  'kernel/debian',
+  ...['containerd', 'dhcp', 'init', 'runc', 'sshd'].map((name) => `pkg/${name}`),
+  'tools/go-static',
+];
+
+const IMAGES = '127.0.0.1:5000';
+
+/** A registry with the images of the collection, beside that of npm. */
+export interface ImageRegistry extends AsyncDisposable {
+  readonly prefix: string;
+  /** Public key that signed the images. */
+  readonly key: string;
+}
+
+/**
+ * Serves the images of a new system, signed. Builds those that the user's store lacks.
+ * @param work directory for its files
+ */
+export async function serveImages(release: PublishedRelease, work: string): Promise<ImageRegistry> {
+  const { registry } = release;
+  const directory = join(work, 'images');
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, 'config.yml');
+  const storage = { filesystem: { rootdirectory: join(directory, 'data') } };
+  const log = { level: 'error', accesslog: { disabled: true } };
+  // JSON is valid YAML.
+  writeFileSync(file, JSON.stringify({ version: '0.1', log, storage, http: { addr: IMAGES } }));
+  const env = { ...process.env, NO_COLOR: '1', COSIGN_PASSWORD: '' };
+  const lkt = join(root, 'lkt');
+  const prefix = join(directory, 'release');
+  const words = ['key', 'generate', '--output-key-prefix', prefix];
+  execFileSync(lkt, words, { cwd: root, env });
+  execFileSync(lkt, ['pkg', 'build', ...SYSTEM], { cwd: root, env, stdio: 'ignore' });
+  // A pipe would fill up while this process waits for a command.
+  const serve = 'exec docker-registry serve "$0" >/dev/null 2>&1';
+  const server = registry.start(env, directory, 'sh', '-c', serve, file);
+  untilServed(release);
+  const pushed = registry.run(env, root, lkt, 'pkg', 'push', '--org', `${IMAGES}/lkt`, ...SYSTEM);
+  // lkt would keep the signatures in the user's store.
+  for (const [reference] of pushed.matchAll(/^\S+@sha256:[0-9a-f]{64}$/gm)) {
+    const flags = ['--key', `${prefix}.key`, '--yes', '--tlog-upload=false'];
+    registry.run(env, root, 'cosign', 'sign', ...flags, reference.replace(/:[0-9a-f]{40}@/, '@'));
+  }
+  return {
+    prefix: `${IMAGES}/lkt`,
+    key: `${prefix}.pub`,
+    [Symbol.asyncDispose]: async () => end(server),
+  };
+}
+
+function untilServed({ registry, user }: PublishedRelease): void {
+  const get = ['--silent', '--fail', '--retry', '100', '--retry-delay', '0', '--retry-all-errors'];
+  registry.run(user, '/', 'curl', ...get, `http://${IMAGES}/v2/`);
+}
+
+/** The steps of a new user. */
+export interface Minute {
+  readonly steps: readonly { readonly name: string; readonly seconds: number }[];
+  /** Output of the commands. */
+  readonly output: string;
+}
+
+/**
+ * Does what `lkt init` tells a new user to do, from an empty home to a login over ssh.
+ * @param images without a registry, all packages are built from source, with the network of this
+ * process for the archive of Debian
+ */
+export async function firstMinute(
+  release: PublishedRelease,
+  images: ImageRegistry | undefined,
+  work: string,
+): Promise<Minute> {
+  const { registry } = release;
+  const runtime = join(work, 'run');
+  mkdirSync(runtime, { mode: 0o700 });
+  const outside = images === undefined ? networkSettings() : {};
+  const user = { ...release.user, ...outside, XDG_RUNTIME_DIR: runtime };
+  const key = join(user.HOME, '.ssh/id_ed25519');
+  mkdirSync(join(user.HOME, '.ssh'), { mode: 0o700 });
+  execFileSync('ssh-keygen', ['-q', '-t', 'ed25519', '-N', '', '-f', key]);
+  const projects = join(work, 'projects');
+  mkdirSync(projects);
+  const project = join(projects, 'my-os');
+  const steps: { name: string; seconds: number }[] = [];
+  let output = '';
+  const timed = async (name: string, action: () => Promise<void>): Promise<void> => {
+    const start = performance.now();
+    await action();
+    steps.push({ name, seconds: (performance.now() - start) / 1000 });
+  };
+  const start = (cwd: string, program: string, ...words: readonly string[]): ChildProcess => {
+    const isInside = images !== undefined || program !== 'node_modules/.bin/lkt';
+    const child = isInside
+      ? registry.start(user, cwd, program, ...words)
+      : spawn(program, words, { cwd, env: user });
+    for (const stream of [child.stdout, child.stderr])
+      stream?.on('data', (chunk: Buffer) => (output += chunk.toString('latin1')));
+    return child;
+  };
+  const run = async (cwd: string, program: string, ...words: readonly string[]): Promise<void> => {
+    const [status] = (await once(start(cwd, program, ...words), 'close')) as [number | null];
+    if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${output.slice(-4000)}`);
+  };
+  const served =
+    images === undefined ? [] : ['--registry', images.prefix, '--registry-key', images.key];
+  await timed('npx @lkt/cli init', async () =>
+    run(projects, 'npx', '--yes', '@lkt/cli', 'init', 'my-os', ...served),
+  );
+  await timed('npm install', async () => run(project, 'npm', 'install', '--no-audit'));
+  const lkt = 'node_modules/.bin/lkt';
+  await timed('lkt pin', async () => run(project, lkt, 'pin', 'images/my-os.yml'));
+  const machine = start(project, lkt, 'run', 'images/my-os.yml');
+  try {
+    await timed('lkt run', async () =>
+      until(machine, () => output.includes(' forwards to port 22')),
+    );
+    await timed('login', async () =>
+      run(project, lkt, 'ssh', '--identity', key, '--wait', '15m', '--', 'true'),
+    );
+  } finally {
+    await end(machine);
+  }
+  return { steps, output };
+}
+
+/** Returns the settings by which this process reaches the archive of Debian. */
+function networkSettings(): Readonly<Record<string, string>> {
+  const names = ['http_proxy', 'https_proxy', 'no_proxy', 'LKT_DEBIAN_MIRROR'];
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const value = process.env[name];
+      return value === undefined ? [] : [[name, value]];
+    }),
+  );
+}
+
+async function until(child: ChildProcess, condition: () => boolean): Promise<void> {
+  while (!condition()) {
+    if (child.exitCode !== null) throw new Error(`ended with ${child.exitCode}`);
+    await delay(50);
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close');
+  child.kill('SIGINT');
+  await closed;
+}
