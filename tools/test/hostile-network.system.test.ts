@@ -27,6 +27,8 @@ function device(station: Station, address: string): string | undefined {
 
 const INSIDE = ['10.77.0.5', '10.77.0.200', '198.51.100.7', '198.51.100.9'];
 
+const INSIDE6 = ['2001:db8:77::5', '2001:db8:78::5'];
+
 describe.concurrent('a hostile network', () => {
   test('does not replace or shadow kernel routes, static routes and tunnels by option 121', async () => {
     await using lan = network();
@@ -77,6 +79,32 @@ describe.concurrent('a hostile network', () => {
     for (const to of ['10.77.0.0/24', '198.51.100.0/24'])
       station.run('ip', 'route', 'add', to, 'dev', 'tun0', 'table', '51820');
     for (const address of INSIDE) expect(device(station, address), address).toBe('tun0');
+  });
+
+  test('cannot take IPv6 traffic from the table of WireGuard tunnels', async () => {
+    await using lan = network();
+    const attacker = lan.station('a', '10.99.0.66/24');
+    const { station, start } = client(lab, lan);
+    start();
+    await until(() => station.run('ip', '-6', 'addr', 'show', 'eth0').includes('fe80::'));
+    await until(() => !station.run('ip', '-6', 'addr', 'show', 'eth0').includes('tentative'));
+    attacker.run(lab.rogue, 'eth0', advertisement({ prefixes: ['2001:db8:77::'] }));
+    await until(() => /^default .* eth0/m.test(station.run('ip', '-6', 'route')));
+    for (const address of INSIDE6) expect(device(station, address), address).toBe('eth0');
+    // As lk-wg-config does.
+    station.run('ip', 'link', 'add', 'tun0', 'type', 'veth', 'peer', 'name', 'tun1');
+    for (const name of ['tun0', 'tun1']) station.run('ip', 'link', 'set', name, 'up');
+    station.run('ip', '-6', 'rule', 'add', 'lookup', '51820', 'priority', '32000');
+    for (const to of ['2001:db8:77::/64', '2001:db8:78::/64'])
+      station.run('ip', 'route', 'add', to, 'dev', 'tun0', 'table', '51820');
+    // Also when the network then advertises the prefix of a tunnel.
+    attacker.run(
+      lab.rogue,
+      'eth0',
+      advertisement({ prefixes: ['2001:db8:78::', '2001:db8:79::'] }),
+    );
+    await until(() => station.run('ip', '-6', 'route').includes('2001:db8:79::/64'));
+    for (const address of INSIDE6) expect(device(station, address), address).toBe('tun0');
   });
 
   test('gets no address whose subnet is part of a tunnel', async () => {
