@@ -2,11 +2,11 @@ import { isAbsolute, join } from 'node:path';
 import { runTarget } from './command.ts';
 import type { ModelImage } from './workspace-model.ts';
 import type { Settings } from './options.ts';
-import { NO_NPM_PACKAGES, DEPENDENCY_OUTPUTS, type Targets } from './package-targets.ts';
+import { DEPENDENCY_OUTPUTS, NO_NPM_PACKAGES, pinTarget, type Targets } from './package-targets.ts';
 import { workspacePath } from './workspace-path.ts';
 
 /** Kinds of targets that exist for each image and for all images of a directory. */
-const KINDS = ['image-build', 'image-run', 'image-test', 'verify'] as const;
+const KINDS = ['image-build', 'image-run', 'image-test', 'pin', 'verify'] as const;
 
 /**
  * Returns the targets of a directory's image configs: `image-build--NAME` for each, and
@@ -25,7 +25,10 @@ export function imageTargets(
     const all = images.map(({ name }) => `${kind}--${name}`);
     // Machines run until they are stopped, so only a single one is run.
     if (kind === 'image-run' && all.length > 1) continue;
-    targets[kind] = { executor: 'nx:noop', dependsOn: all };
+    // With `pin --check` nothing may write.
+    const params = kind === 'pin' ? 'forward' : 'ignore';
+    const dependsOn = all.map((target) => ({ target, params }) as const);
+    targets[kind] = { executor: 'nx:noop', dependsOn };
   }
   return targets;
 }
@@ -33,9 +36,10 @@ export function imageTargets(
 function oneImage(
   { file, name, inputs }: ModelImage,
   root: string,
-  { lkt, layouts, out, expect, timeout }: Settings,
+  settings: Settings,
   projects: ReadonlyMap<string, string>,
 ): Targets {
+  const { lkt, layouts, out, expect, timeout } = settings;
   const dir = join(out, name);
   const prefix = join(dir, name);
   const build = `image-build--${name}`;
@@ -75,6 +79,7 @@ function oneImage(
         dependsOn: [build],
       },
     ),
+    [`pin--${name}`]: pinTarget(`Pin the images in ${file}`, settings, file),
     [`verify--${name}`]: runTarget(
       `Verify the signatures of the packages in the image of ${file}`,
       lkt,

@@ -52,9 +52,26 @@ export function packageTargets(
     'pkg-push': runTarget('Push the package to its registry', lkt, ['pkg', 'push', ...named, dir], {
       dependsOn,
     }),
+    pin: pinTarget('Pin the images in the Dockerfile', settings, dir, [
+      { target: 'pin', dependencies: true, params: 'forward' },
+    ]),
     'pkg-sign': runTarget('Sign the package', lkt, ['pkg', 'sign', ...named, dir], { dependsOn }),
     verify,
   };
+}
+
+/**
+ * Returns a target that pins what a package or an image config names. It writes the files of
+ * dependencies too, so no other task may run at the same time.
+ */
+export function pinTarget(
+  description: string,
+  settings: Settings,
+  path: string,
+  dependsOn: NonNullable<TargetConfiguration['dependsOn']> = [],
+): TargetConfiguration {
+  const args = ['pin', ...buildYmlArguments(settings), path];
+  return runTarget(description, settings.lkt, args, { parallelism: false, dependsOn });
 }
 
 /** Returns the files that the source hash covers, and the outputs of dependencies. */

@@ -72,14 +72,19 @@ function nodesOf(
   const nodes: [string, CreateNodesResult][] = [];
   for (const found of packages) {
     const targets = packageTargets(found, root, settings);
-    nodes.push([found.file, { projects: { [found.dir]: { ...named(found.dir), targets } } }]);
+    const project = { ...named(found.dir), projectType: 'library' as const, targets };
+    nodes.push([found.file, { projects: { [found.dir]: project } }]);
   }
   for (const dir of new Set(images.map((image) => image.dir))) {
     const own = images.filter((image) => image.dir === dir);
     const targets = imageTargets(own, root, settings, projects);
-    // The package has a target of the same name.
-    if (packages.some((found) => found.dir === dir)) delete targets['verify'];
-    nodes.push([own[0]?.file ?? dir, { projects: { [dir]: { ...named(dir), targets } } }]);
+    // The package has targets of the same names.
+    if (packages.some((found) => found.dir === dir)) {
+      delete targets['pin'];
+      delete targets['verify'];
+    }
+    const project = { ...named(dir), projectType: 'application' as const, targets };
+    nodes.push([own[0]?.file ?? dir, { projects: { [dir]: project } }]);
   }
   return nodes;
 }

@@ -62,12 +62,19 @@ test('the graph has the dependencies in Dockerfiles, build.yml files and image c
   ]);
 });
 
+/** Returns the dependencies of a target on that of each image. */
+function ofImages(target: string, params: string): readonly object[] {
+  return ['one', 'three', 'two'].map((name) => ({ target: `${target}--${name}`, params }));
+}
+
 test('packages and images have targets with the inputs that lkt reads', async () => {
   await using workspace = await TestWorkspace.create(FILES, { lkt: 'npx lkt', out: 'dist' });
   const show = async (project: string): Promise<ProjectConfiguration> =>
     JSON.parse(await workspace.nx('show', 'project', project, '--json')) as ProjectConfiguration;
-  const app = (await show('deep-down-app')).targets ?? {};
+  const { projectType, targets: app = {} } = await show('deep-down-app');
+  expect(projectType).toBe('library');
   expect(Object.keys(app).toSorted()).toEqual([
+    'pin',
     'pkg-build',
     'pkg-check',
     'pkg-push',
@@ -86,12 +93,18 @@ test('packages and images have targets with the inputs that lkt reads', async ()
   expect(app['pkg-build']?.outputs).toEqual(['{workspaceRoot}/.nx/lkt/t+app']);
   expect(Object.keys((await show('pkg-arm')).targets ?? {})).toEqual(['verify']);
 
-  const examples = (await show('examples')).targets ?? {};
-  expect(examples['image-build']?.dependsOn).toEqual([
-    'image-build--one',
-    'image-build--three',
-    'image-build--two',
-  ]);
+  expect(app['pin']).toMatchObject({
+    cache: false,
+    parallelism: false,
+    dependsOn: [{ target: 'pin', dependencies: true, params: 'forward' }],
+  });
+  expect(app['pin']?.options).toMatchObject({ command: 'npx lkt pin deep/down/app' });
+
+  const { projectType: kind, targets: examples = {} } = await show('examples');
+  expect(kind).toBe('application');
+  expect(examples['pin']?.dependsOn).toEqual(ofImages('pin', 'forward'));
+  expect(examples['pin--one']?.options).toMatchObject({ command: 'npx lkt pin examples/one.yml' });
+  expect(examples['image-build']?.dependsOn).toEqual(ofImages('image-build', 'ignore'));
   const one = examples['image-build--one'];
   expect(one?.dependsOn).toEqual([
     { projects: ['deep-down-app'], target: 'pkg-build', params: 'ignore' },
@@ -101,8 +114,8 @@ test('packages and images have targets with the inputs that lkt reads', async ()
     '{workspaceRoot}/lib',
     '{workspaceRoot}/lib/**/*',
   ]);
-  for (const kind of ['image-run', 'image-test', 'verify'])
-    expect(Object.keys(examples)).toContain(`${kind}--two`);
+  for (const name of ['image-run', 'image-test', 'verify'])
+    expect(Object.keys(examples)).toContain(`${name}--two`);
 });
 
 test('an error in a package has its location and no stack', async () => {

@@ -21,3 +21,15 @@ test('the target image-test runs the tests of the config, and depends on it', ()
   });
   expect(target?.inputs).toContain('{workspaceRoot}/images/web.yml');
 });
+
+test('the target pin writes into the config, while no other task runs', () => {
+  const image = { file: 'images/web.yml', dir: 'images', name: 'web', inputs: undefined };
+  const settings = settingsOf({ lkt: './lkt', buildYml: 'package.yml' });
+  const { 'pin--web': target, pin } = imageTargets([image], '/top', settings, new Map());
+  expect(target).toMatchObject({
+    options: { command: './lkt pin --build-yml package.yml images/web.yml' },
+    cache: false,
+    parallelism: false,
+  });
+  expect(pin?.dependsOn).toEqual([{ target: 'pin--web', params: 'forward' }]);
+});
