@@ -142,7 +142,7 @@ test('builds from a collection in git, and updates it', async () => {
   git(mine, 'commit', '--quiet', '--all', '--message', 'pinned');
 
   expect((await lkt(mine, 'outdated')).stdout).toBe(
-    `lkt.yml: they: git:${url} ${first}\n  newer: ${second}\n`,
+    `lkt.yml: they: git:${url} ${first}\n  newer: ${second}\n  update: lkt collection update they\n`,
   );
   expect((await lkt(mine, 'outdated', '--offline')).stdout).toBe('');
   const dry = await lkt(mine, 'collection', 'update', '--dry-run');
@@ -288,7 +288,7 @@ test('updates a collection from npm', async () => {
   write(theirs, SECOND);
   publish(theirs, '1.1.0');
   expect(inside(mine, process.execPath, main, 'outdated')).toBe(
-    'lkt.yml: they: npm:@they/packages 1.0.0\n  newer: 1.1.0\n',
+    'lkt.yml: they: npm:@they/packages 1.0.0\n  newer: 1.1.0\n  update: lkt collection update they\n',
   );
   const title = 'they: npm:@they/packages 1.0.0 → 1.1.0\n';
   expect(updated(mine, '--dry-run')).toContain(`${title}${CHANGES}`);
@@ -314,4 +314,40 @@ test('updates a collection from npm', async () => {
   expect(() => updated(mine)).toThrow(/absent/);
   expect(git(mine, 'status', '--short')).toBe('');
   expect(read(join(mine, 'node_modules/@they/packages/package.json'))).toContain('1.1.0');
+});
+
+test('lists newer npm packages in the registry of the configuration, and warns without it', async () => {
+  const tool = at('npm-tool');
+  const mine = at('npm-outdated');
+  const publishTool = (version: string): void => {
+    write(tool, { 'package.json': JSON.stringify({ name: '@they/tool', version }) });
+    inside(tool, 'npm', 'publish', '--access', 'public');
+  };
+  publishTool('1.0.0');
+  write(mine, { 'package.json': '{"private": true}\n', 'lkt.yml': 'org: acme\n' });
+  inside(mine, 'npm', 'install', '--save-exact', '@they/tool@1.0.0');
+  publishTool('1.1.0');
+  git(mine, 'init', '--quiet', '--initial-branch=main');
+  expect(inside(mine, process.execPath, main, 'outdated')).toBe(
+    'package.json: @they/tool 1.0.0\n  newer: 1.1.0\n  update: npm install @they/tool@1.1.0\n',
+  );
+  const file = join(mine, 'package.json');
+  write(mine, { 'package.json': read(file).replace('1.0.0', '^1.0.0') });
+  expect(JSON.parse(inside(mine, process.execPath, main, 'outdated', '--json'))).toMatchObject({
+    npm: [{ name: '@they/tool', from: '1.0.0', to: '1.1.0', update: 'npm update @they/tool' }],
+    unavailable: [],
+  });
+
+  // Outside of the registry's network, and without npm's cache.
+  rmSync(join(env.HOME, '.npm'), { recursive: true });
+  const alone = await lkt(mine, 'outdated');
+  expect(alone).toMatchObject({ status: 0, stdout: '' });
+  expect(alone.stderr).toMatch(
+    /^warning: npm cannot be asked, so its newer versions are not listed: npm outdated failed: .*ECONNREFUSED/m,
+  );
+  expect(JSON.parse((await lkt(mine, 'outdated', '--json')).stdout)).toMatchObject({
+    npm: [],
+    unavailable: [{ source: 'npm' }],
+  });
+  expect(await lkt(mine, 'outdated', '--offline')).toMatchObject({ status: 0, stderr: '' });
 });

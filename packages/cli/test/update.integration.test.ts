@@ -5,11 +5,19 @@ import { nativeEngine } from '@lkt/builder';
 import { LktError, type ProgressEvent } from '@lkt/core';
 import { type ConfigFile, pin, update, type UpdateOptions, type UpdateReport } from '@lkt/image';
 import { openStore } from '@lkt/oci';
-import { lockedPackages, lockPackage, openWorkspace, type Workspace } from '@lkt/pkg';
+import {
+  type BuildOptions,
+  lockedPackages,
+  lockPackage,
+  openWorkspace,
+  updateLocks,
+  type Workspace,
+} from '@lkt/pkg';
 import { AdvisoryIndex } from '@lkt/vulns';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { TestArchive, type TestDeb, type TestSource } from '../../debian/test/test-archive.ts';
-import { checkout, commit, ENV, git, temporary } from '../../git/test/checkout.ts';
+import { checkout, commit, ENV, git, temporary, write } from '../../git/test/checkout.ts';
+import { debianUpdates } from '../src/outdated/debian.ts';
 
 let archive: TestArchive;
 
@@ -82,6 +90,7 @@ beforeEach(async () => {
 interface Checkout {
   readonly path: string;
   readonly warnings: readonly string[];
+  readonly options: BuildOptions & { readonly keyrings: readonly string[] };
   readonly update: (options?: Partial<UpdateOptions>) => Promise<UpdateReport>;
   readonly read: (name: string) => Promise<string>;
 }
@@ -112,7 +121,6 @@ async function inCheckout(use: (made: Checkout) => Promise<void>): Promise<void>
   const targets = {
     packages: workspace.all(),
     configs: await configs(),
-    check: false,
     resolveTag: async () => expect.unreachable(),
   };
   await pin(workspace, targets, options);
@@ -120,6 +128,7 @@ async function inCheckout(use: (made: Checkout) => Promise<void>): Promise<void>
   await use({
     path: repo.path,
     warnings,
+    options,
     read: async (name) => readFile(join(repo.path, name), 'utf8'),
     update: async (more = {}) =>
       update(await reopen(), {
@@ -304,6 +313,92 @@ it('warns of a newer kernel source that the archive lists but does not serve', a
     expect(report.kernel).toBeUndefined();
     expect(warnings.join('\n')).toContain(
       'the archive lists linux 6.12.113-1, but does not serve its files; 6.12.107-1 stays',
+    );
+  });
+});
+
+it('lists newer versions in the archive, with the commands that update them', async () => {
+  await inCheckout(async ({ path, options }) => {
+    await publish([FIXED], '1.1');
+    const workspace = await openWorkspace(path, { env: ENV });
+    const { kernel, locks } = await debianUpdates(workspace, workspace.all(), options);
+    expect(kernel).toMatchObject([
+      {
+        file: 'kernel/linux-source/build.yml',
+        from: '6.12.107-1',
+        to: '6.12.113-1',
+        update: 'lkt kernel update kernel/linux-source',
+      },
+    ]);
+    expect(locks).toMatchObject([
+      { file: 'tools/base/debian.lock', update: 'lkt pkg lock --update tools/base' },
+      { file: 'tools/held/debian.lock', update: 'lkt pkg lock --update tools/held' },
+      { file: 'tools/other/debian.lock', updates: [{ name: 'plain', newest: '1.1' }] },
+    ]);
+    expect(git(path, 'status', '--porcelain')).toBe('');
+  });
+});
+
+it('refreshes the outdated locks and no others, all or none', async () => {
+  await inCheckout(async ({ path, options, read }) => {
+    const workspace = await openWorkspace(path, { env: ENV });
+    const items = lockedPackages(workspace.all());
+    await expect(updateLocks(workspace, items, options)).resolves.toEqual({ locks: [], left: [] });
+
+    await publish([{ ...FIXED, fields: { Depends: 'missing' } }], '1.1');
+    await expect(updateLocks(workspace, items, options)).rejects.toMatchObject({
+      code: 'DEPENDENCY_UNRESOLVED',
+    });
+    expect(git(path, 'status', '--porcelain')).toBe('');
+
+    await publish([FIXED], '1.1');
+    const { locks, left } = await updateLocks(workspace, items, options);
+    expect(
+      locks.flatMap(({ file, changed }) =>
+        changed.map(({ from, to }) => `${file} ${to.name} ${from.version} ${to.version}`),
+      ),
+    ).toEqual([
+      'tools/base/debian.lock app 1.0-1 1.0-1+deb13u1',
+      'tools/other/debian.lock plain 1.0 1.1',
+    ]);
+    expect(left.map(({ file }) => file)).toEqual([
+      'tools/held/debian.lock',
+      'kernel/linux-source/debian.lock',
+    ]);
+    expect(git(path, 'diff', '--name-only').split('\n')).toEqual([
+      'tools/base/debian.lock',
+      'tools/other/debian.lock',
+    ]);
+    expect(await read('tools/other/debian.lock')).toContain('plain 1.1');
+  });
+});
+
+it('takes the digests that the tags of foreign images in Dockerfiles have now', async () => {
+  await inCheckout(async ({ path, options: { store }, update: run, read }) => {
+    const tags = await store.tags();
+    const [alone, web] = ['lkt/alone', 'lkt/web'].map((name) => {
+      const found = tags.find(({ reference }) => reference.includes(name));
+      if (found === undefined) throw new Error(`no ${name}`);
+      return found.descriptor;
+    });
+    if (alone === undefined || web === undefined) throw new Error('no images');
+    const name = 'registry.example/team/base';
+    await store.tag(`${name}:1`, alone);
+    await store.tag(`${name}:2`, web);
+    await write(path, {
+      'pkg/foreign/build.yml': 'org: lkt\nimage: foreign\narches: [amd64]\n',
+      'pkg/foreign/Dockerfile': `FROM ${name}:1@${alone.digest}\nCOPY Dockerfile /\n`,
+    });
+    commit(path);
+    const resolveTag = async (): Promise<string> => web.digest;
+    expect(await run({ resolveTag })).toMatchObject({ affected: [], pins: [] });
+    const dry = await run({ resolveTag, isSecurityOnly: false, isDryRun: true });
+    expect(dry.affected).toEqual(['lkt/foreign']);
+    const { affected, pins } = await run({ resolveTag, isSecurityOnly: false });
+    expect(affected).toEqual(['lkt/foreign']);
+    expect(pins).toMatchObject([{ file: 'pkg/foreign/Dockerfile', line: 1 }]);
+    expect(await read('pkg/foreign/Dockerfile')).toBe(
+      `FROM ${name}:1@${web.digest}\nCOPY Dockerfile /\n`,
     );
   });
 });

@@ -55,9 +55,16 @@ export {
   type MigrationChange,
 } from './migrate/migrate-config.ts';
 export { type Note } from './migrate/notes.ts';
-export { type Outdated, outdated, type TagSource } from './outdated.ts';
+export {
+  type OutdatedReference,
+  outdatedReferences,
+  type TagSource,
+  type Unavailable,
+  unavailableReason,
+} from './pins/outdated.ts';
 export { SavedFiles } from './update/saved-files.ts';
-export { pin, pinnedFiles, type PinTargets } from './pin.ts';
+export { checkPins } from './pins/check-pins.ts';
+export { pin, pinnedFiles, type PinTargets } from './pins/pin.ts';
 export { type PackageImage, type Plan, planImage, type PlanOptions } from './plan.ts';
 export { guestFeatures } from './runtime/guest-features.ts';
 export { configFilesIn } from './tree/files.ts';

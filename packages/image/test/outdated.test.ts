@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { laterTag } from '../src/outdated.ts';
+import { laterTag } from '../src/pins/outdated.ts';
 
 it.each([
   ['1.25', ['1.26', '1.3', '1.26.1', 'latest'], '1.26'],

@@ -62,8 +62,18 @@ export {
   writeLock,
 } from './debian/lock.ts';
 export { lockPath } from './debian/debian-package.ts';
-export { findLockUpdates, lockedPackages, type LockUpdates } from './debian/lock-updates.ts';
-export { type PinChange, pinWorkspace, publishedReference } from './pins/pin-workspace.ts';
+export {
+  findLockUpdates,
+  lockedPackages,
+  type LockUpdateOptions,
+  type LockUpdates,
+} from './debian/lock-updates.ts';
+export { updateLocks, updatesLeft } from './debian/update-locks.ts';
+export { type PinChange } from './pins/dockerfile-pins.ts';
+export { findPins, UNKNOWN_DIGEST } from './pins/find-pins.ts';
+export { type ForeignImages, pinForeign } from './pins/foreign-images.ts';
+export { ownRecipes } from './pins/own-recipes.ts';
+export { foreignUsers, pinWorkspace, publishedReference } from './pins/pin-workspace.ts';
 export { supportsPlatforms } from './workspace/platforms.ts';
 export { declaresPackage } from './workspace/package-dirs.ts';
 export { missingImage } from './build/other-images.ts';

@@ -1,9 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { lstat, mkdir, readFile, realpath } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { text } from 'node:stream/consumers';
 import { isErrno, LktError, readJson } from '@lkt/core';
+import { parseNpm, runNpm } from '../session/npm.ts';
 import type { Session } from '../session/session.ts';
 import type { Named, NewSource } from './new-source.ts';
 
@@ -33,8 +31,9 @@ export async function npmSource(
     throw new LktError('USAGE_INVALID', `"${wanted}" is not a version of an npm package`, {
       fix: 'write a version such as 1.2.3, or a tag such as latest',
     });
-  const npm = async (...words: readonly string[]): Promise<string> => run(session, project, words);
-  const found = parse(await npm('view', `${name}@${wanted}`, 'version', '--json'), name);
+  const npm = async (...words: readonly string[]): Promise<string> =>
+    runNpm(session, project, words);
+  const found = parseNpm(await npm('view', `${name}@${wanted}`, 'version', '--json'), name);
   const version = typeof found === 'string' ? found : '';
   if (!VERSION.test(version))
     throw new LktError('NOT_FOUND', `npm has no version ${wanted} of ${name}`, {
@@ -71,7 +70,7 @@ async function unpack(
   version: string,
   temporary: string,
 ): Promise<{ readonly dir: string; readonly integrity: string }> {
-  const packed = parse(
+  const packed = parseNpm(
     await npm('pack', `${name}@${version}`, '--json', '--pack-destination', temporary, ...QUIET),
     name,
   );
@@ -136,43 +135,4 @@ async function json(path: string): Promise<Readonly<Record<string, unknown>>> {
 
 function record(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function parse(output: string, name: string): unknown {
-  const options = {
-    code: 'NETWORK_FAILED',
-    what: `npm says something unexpected of ${name}`,
-  } as const;
-  return readJson(Buffer.from(output), (value) => value, options);
-}
-
-/** @throws LktError TOOL_MISSING, NOT_FOUND, NETWORK_FAILED */
-async function run(
-  { environment, signal }: Session,
-  cwd: string,
-  words: readonly string[],
-): Promise<string> {
-  const child = spawn('npm', words, {
-    cwd,
-    env: { ...environment.variables, npm_config_update_notifier: 'false' },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    signal,
-  });
-  try {
-    const [stdout, stderr, [exit]] = await Promise.all([
-      text(child.stdout),
-      text(child.stderr),
-      once(child, 'close') as Promise<[number]>,
-    ]);
-    if (exit === 0) return stdout;
-    const detail = stderr.trim().split('\n').slice(0, 10).join('\n');
-    const code = /\bE404\b|ETARGET/.test(stderr) ? 'NOT_FOUND' : 'NETWORK_FAILED';
-    throw new LktError(code, `npm ${words[0] ?? ''} failed`, { detail });
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    throw new LktError('TOOL_MISSING', 'npm is not installed', {
-      cause: error,
-      fix: 'apt-get install npm',
-    });
-  }
 }

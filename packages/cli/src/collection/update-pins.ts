@@ -27,7 +27,6 @@ export async function updatePins(
     packages: workspace.all(),
     configs: await readConfigFiles(files.toSorted(), session),
     set: givenVariables(flags),
-    check: false,
   };
   const saved = await SavedFiles.read([
     ...(await pinnedFiles(workspace, targets)),

@@ -1,9 +1,20 @@
-import type { LockUpdates } from '@lkt/pkg';
+import type { LockReport, LockUpdates } from '@lkt/pkg';
 import { columns, section } from './lines.ts';
 
 /** Age in days above which a missing security update is worth a warning. */
 const MAX_AGE = 7;
 const DAY = 86_400_000;
+
+/** Returns what a new lock changes as lines. */
+export function lockReportLines(report: LockReport): readonly string[] {
+  const { file, added, removed, changed, total } = report;
+  return [
+    `${file}: ${total} packages`,
+    ...added.map(({ name, version }) => `  + ${name} ${version}`),
+    ...removed.map(({ name, version }) => `  - ${name} ${version}`),
+    ...changed.map(({ from, to }) => `  ~ ${to.name} ${from.version} → ${to.version}`),
+  ];
+}
 
 /** Returns the newer versions of each lock file as lines. */
 export function lockUpdateLines(locks: readonly LockUpdates[]): readonly string[] {

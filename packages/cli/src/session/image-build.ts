@@ -184,7 +184,7 @@ async function pinConfigs(
   const workspace = await workspaceAt(session, dirname(configs[0]?.absolute ?? cwd));
   await using registry = flags.offline ? undefined : await openRegistries(session, flags);
   const resolveTag = tagResolver(session, registry);
-  const targets = { packages: [], configs, check: false, set: givenVariables(flags) };
+  const targets = { packages: [], configs, set: givenVariables(flags) };
   return await pin(workspace, { ...targets, intoLocks: true, resolveTag }, tools);
 }
 

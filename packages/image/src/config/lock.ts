@@ -88,7 +88,7 @@ export function parseLock(file: LockFile): ConfigLock {
 }
 
 /** Returns the text of a lock file. The order of the digests does not matter. */
-export function formatLock(config: string, digests: ReadonlyMap<string, Digest>): string {
+export function formatLock(config: string, digests: ReadonlyMap<string, string>): string {
   const sorted = [...digests].toSorted(([a], [b]) => (a < b ? -1 : 1));
   const about = `# Digests of the tags in ${basename(config)}: lkt build uses them, and lkt pin updates them.\n`;
   return about + formatYaml({ images: Object.fromEntries(sorted) });

@@ -1,8 +1,9 @@
 import type { SourceFile } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
-import { type TextEdit, withPin, applyEdits } from '@lkt/pkg';
+import { type TextEdit, applyEdits } from '@lkt/pkg';
 import { imageReferencesOf, type SystemConfig } from './config.ts';
 import { errorAt } from './fields.ts';
+import type { ImageReference } from './reference.ts';
 
 /** An image config with updated references. */
 export interface PinnedConfig {
@@ -24,29 +25,28 @@ export function packageNames(config: SystemConfig): readonly string[] {
   return [...new Set(names)];
 }
 
+/** Returns the text that a reference should have; undefined for one that stays. */
+export type WantedReference = (image: ImageReference) => string | undefined;
+
 /**
  * Writes tag and digest into every reference of a file and keeps all other bytes.
- * @param pins `org/image:<source hash>@<digest>` by `org/image`
- * @param others pinned references of external images, by the reference as written
  * @param options `hasLock`: references without a digest stay, as a lock file has theirs
  * @throws LktError UNSUPPORTED for a reference that contains variables
  */
 export function pinConfig(
   file: SourceFile,
   config: SystemConfig,
-  pins: ReadonlyMap<string, string>,
-  others: ReadonlyMap<string, string> = new Map(),
+  wanted: WantedReference,
   { hasLock = false }: { readonly hasLock?: boolean } = {},
 ): PinnedConfig {
   const edits: TextEdit[] = [];
   const changes: { line: number; from: string; to: string }[] = [];
-  for (const { text: from, reference, at } of imageReferencesOf(config)) {
+  for (const image of imageReferencesOf(config)) {
+    const { text: from, reference, at } = image;
     if (at.file !== file || reference === undefined || at.range === undefined) continue;
     if (hasLock && !from.includes('@')) continue;
-    const { domain, path } = reference;
-    const pin = pins.get(familiarReference({ domain, path }));
-    const to = pin === undefined ? (others.get(from) ?? from) : withPin(from, pin);
-    if (to === from) continue;
+    const to = wanted(image);
+    if (to === undefined || to === from) continue;
     // The value may be quoted.
     const offset = file.text.indexOf(from, at.range[0]);
     if (offset === -1 || offset + from.length > at.range[1])

@@ -1,9 +1,9 @@
-import { type Digest, isDigest } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
 import { imageReferencesOf, type SystemConfig } from './config.ts';
 import { errorAt } from './fields.ts';
 import type { ConfigFile, LoadedConfig } from './load-config.ts';
 import { formatLock, type LockFile, lockPathOf } from './lock.ts';
+import type { WantedReference } from './pin-config.ts';
 
 /** An updated lock file. */
 export interface PinnedLock {
@@ -20,33 +20,33 @@ export interface PinnedLock {
 /**
  * Returns the lock file of a config with the digest of every reference that has none itself, and no
  * other entries; undefined if it is current.
- * @param pins as for `pinConfig`
- * @param others as for `pinConfig`
  * @throws LktError PIN_STALE for a package whose tag is not of its current sources
  */
 export function pinLock(
   file: ConfigFile,
   config: SystemConfig,
   { locks, hasVariables }: Pick<LoadedConfig, 'locks' | 'hasVariables'>,
-  pins: ReadonlyMap<string, string>,
-  others: ReadonlyMap<string, string>,
+  wanted: WantedReference,
 ): PinnedLock | undefined {
   const lock = locks.get(file);
-  const old = new Map([...(lock?.digests ?? [])].map(([name, { digest }]) => [name, digest]));
+  const old = new Map<string, string>(
+    [...(lock?.digests ?? [])].map(([name, { digest }]) => [name, digest]),
+  );
   // Other values of variables need other entries.
-  const digests = hasVariables(file) ? new Map(old) : new Map<string, Digest>();
-  for (const { text, reference, at } of imageReferencesOf(config)) {
+  const digests = hasVariables(file) ? new Map(old) : new Map<string, string>();
+  for (const image of imageReferencesOf(config)) {
+    const { text, reference, at } = image;
     if (at.file !== file || reference === undefined || text.includes('@')) continue;
     const { domain, path, tag } = reference;
-    const name = familiarReference({ domain, path });
-    const pin = pins.get(name);
-    const [current = '', pinned] = (pin ?? others.get(text) ?? '').split('@');
-    if (pin !== undefined && tag !== undefined && current !== `${name}:${tag}`)
+    const [current = '', pinned] = wanted(image)?.split('@') ?? [];
+    if (pinned !== undefined && tag !== undefined && current !== text) {
+      const name = familiarReference({ domain, path });
       throw errorAt('PIN_STALE', at, `the tag is not of the current sources of ${name}`, {
         fix: `write ${current}, or ${name} without a tag`,
       });
+    }
     const digest = pinned ?? reference.digest;
-    if (digest !== undefined && isDigest(digest)) digests.set(text, digest);
+    if (digest !== undefined) digests.set(text, digest);
   }
   const path = lockPathOf(file.path);
   const text = formatLock(file.path, digests);
@@ -58,7 +58,10 @@ export function pinLock(
       to === undefined
         ? (lock?.digests.get(name)?.at.position.line ?? 1)
         : lines.findIndex((one) => one.endsWith(`: ${to}`) && one.includes(name)) + 1;
-    return [{ line, from: from ? `${name}@${from}` : '', to: to ? `${name}@${to}` : '' }];
+    const [before, after] = [from, to].map((digest) =>
+      digest === undefined ? '' : `${name}@${digest}`,
+    );
+    return [{ line, from: before ?? '', to: after ?? '' }];
   });
   if (changes.length === 0) return undefined;
   const after = { path, absolute: lockPathOf(file.absolute), text };

@@ -1,7 +1,7 @@
-import type { Digest } from '@lkt/core';
-import type { Reference } from '@lkt/oci';
 import {
   findLockUpdates,
+  type ForeignImages,
+  foreignUsers,
   hasSource,
   lockedPackages,
   lockPath,
@@ -12,6 +12,7 @@ import {
   type ResolvedLock,
   resolvePackage,
   type SourceUpdate,
+  updatesLeft,
   withDependents,
   type Workspace,
   writeLock,
@@ -25,7 +26,8 @@ import {
   type UpdatedKernel,
   updateKernel,
 } from '../kernel-update.ts';
-import { otherPins, pinnedFiles, writePins } from '../pin.ts';
+import { otherPins, wantedFrom, writeConfigPins } from '../pins/config-pins.ts';
+import { pinnedFiles } from '../pins/pin.ts';
 import { SavedFiles } from './saved-files.ts';
 import { describeChanges, type UpdatedPackage } from './updated-packages.ts';
 
@@ -41,7 +43,7 @@ export interface UpdateOptions extends KernelUpdateOptions {
   /** Reports whether the lock or the source of a package must stay. */
   readonly isExcluded: (item: Package) => boolean;
   /** Resolves a tag in its registry. Without it external images stay. */
-  readonly resolveTag?: ((reference: Reference) => Promise<Digest>) | undefined;
+  readonly resolveTag?: ForeignImages['resolveTag'] | undefined;
   /** Names the fixed vulnerabilities, beside the changelogs. */
   readonly advisories?: AdvisoryIndex | undefined;
   /** Runs after the build; if it fails, the update is undone. */
@@ -89,9 +91,14 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
   );
   const kernel = await kernelUpdate(workspace, options);
   const packages = await describeChanges(locks, available, options.store, options.advisories);
+  const { resolveTag } = options;
+  const foreign =
+    isSecurityOnly || resolveTag === undefined ? undefined : { resolveTag, update: true };
+  const included = workspace.all().filter((item) => !isExcluded(item));
   const changed = [
     ...locks.map(({ item }) => item),
     ...(kernel === undefined ? [] : [kernel.item]),
+    ...(foreign === undefined ? [] : await foreignUsers(workspace, included, foreign)),
   ];
   const affected = changed.length === 0 ? [] : await withDependents(workspace, changed);
   const report: UpdateReport = {
@@ -113,7 +120,7 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     ...(await pinnedFiles(workspace, targets)),
   ]);
   try {
-    return { ...report, ...(await apply({ locks, kernel, affected, loaded }, options)) };
+    return { ...report, ...(await apply({ locks, kernel, affected, loaded, foreign }, options)) };
   } catch (error) {
     const restored = await saved.restore();
     if (restored.length > 0)
@@ -179,10 +186,12 @@ interface Changes {
   readonly kernel: KernelToUpdate | undefined;
   readonly affected: readonly Package[];
   readonly loaded: readonly LoadedConfig[];
+  /** Undefined if external images stay. */
+  readonly foreign: ForeignImages | undefined;
 }
 
 async function apply(
-  { locks, kernel, affected, loaded }: Changes,
+  { locks, kernel, affected, loaded, foreign }: Changes,
   options: UpdateOptions,
 ): Promise<Pick<UpdateReport, 'pins' | 'configs'> & { kernel?: UpdatedKernel }> {
   for (const lock of locks) await writeLock(lock);
@@ -197,15 +206,12 @@ async function apply(
     ));
   const now = await options.reopen();
   const targets = affected.map(({ name }) => now.get(name));
-  const { changes, references } = await pinWorkspace(now, targets, options);
+  const { changes, references } = await pinWorkspace(now, targets, options, foreign);
   const names = new Set(affected.map(({ name }) => name));
   const pins = new Map([...references].filter(([name]) => names.has(name)));
-  const { isSecurityOnly, resolveTag } = options;
   const others =
-    isSecurityOnly || resolveTag === undefined
-      ? new Map<string, string>()
-      : await otherPins(now, loaded, { resolveTag, update: true });
-  const written = await writePins(loaded, pins, others);
+    foreign === undefined ? new Map<string, string>() : await otherPins(now, loaded, foreign);
+  const written = await writeConfigPins(loaded, wantedFrom(pins, others));
   if (targets.length + written.changes.length > 0) await options.test?.();
   return {
     pins: [...changes, ...written.changes],
@@ -214,19 +220,17 @@ async function apply(
   };
 }
 
-/** Returns the updates that no new lock has. */
+/** Returns the updates that no new lock has, and that are wanted. */
 function leftOf(
   available: readonly LockUpdates[],
   locks: readonly ResolvedLock[],
   kernel: SourceUpdate | undefined,
   isSecurityOnly: boolean,
 ): readonly LockUpdates[] {
-  return available.flatMap((lock) => {
-    const now = locks.find(({ report }) => report.file === lock.file)?.lock.packages;
+  return updatesLeft(available, locks).flatMap((lock) => {
     const updates = lock.updates.filter(
-      ({ name, version, isSecurity }) =>
+      ({ name, isSecurity }) =>
         (isSecurity || !isSecurityOnly) &&
-        (now === undefined || now.some((item) => item.name === name && item.version === version)) &&
         !(kernel !== undefined && name === `src:${kernel.source}`),
     );
     return updates.length === 0 ? [] : [{ ...lock, updates }];

@@ -11,6 +11,7 @@ import {
 import { formatLock, lockPathOf } from '../../src/config/lock.ts';
 import { pinLock, type PinnedLock } from '../../src/config/pin-lock.ts';
 import { pinnedReference } from '../../src/config/pinned-reference.ts';
+import { wantedFrom } from '../../src/pins/config-pins.ts';
 import { tempDir } from '../support.ts';
 
 const [zero, one, two] = ['0', '1', '2'].map((digit) => `sha256:${digit.repeat(64)}`);
@@ -37,8 +38,8 @@ function update(
 ): PinnedLock | undefined {
   const [file] = loaded.files;
   if (file === undefined) throw new Error('no file');
-  const maps = [new Map(Object.entries(pins)), new Map(Object.entries(others))] as const;
-  return pinLock(file, loaded.config, loaded, ...maps);
+  const wanted = wantedFrom(new Map(Object.entries(pins)), new Map(Object.entries(others)));
+  return pinLock(file, loaded.config, loaded, wanted);
 }
 
 it.each([

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { packageNames, pinConfig, type PinnedConfig } from '../../src/config/pin-config.ts';
+import { wantedFrom } from '../../src/pins/config-pins.ts';
 import { parseConfig } from '../support.ts';
 
 const old = `sha256:${'0'.repeat(64)}`;
@@ -25,7 +26,7 @@ services:
 
 function pinned(config: string): PinnedConfig {
   const file = { path: 'a.yml', text: config };
-  return pinConfig(file, parseConfig(file), pins);
+  return pinConfig(file, parseConfig(file), wantedFrom(pins, new Map()));
 }
 
 test('pins references to packages, and keeps everything else', () => {

@@ -1,6 +1,6 @@
 import { type Digest, LktError, sourceError } from '@lkt/core';
 import {
-  familiarReference,
+  formatReference,
   loadImage,
   parsePlatform,
   type Platform,
@@ -83,11 +83,14 @@ async function baseOf(
   throw sourceError(code, recipe.dockerfile.file, position, message, { ...options, length, fix });
 }
 
-/** `lkt pin` does not pin the images of others in Dockerfiles. */
-function unpinnedFix({ domain, path, tag = 'latest' }: Reference, similarStage?: string): string {
+function unpinnedFix(
+  { domain, path, tag, isRegistryImplied }: Reference,
+  similarStage?: string,
+): string {
   if (similarStage !== undefined) return `did you mean the stage ${similarStage}?`;
-  const name = familiarReference({ domain, path, tag });
-  return `append its digest, which this command prints: lkt cache pull ${name}`;
+  if (isRegistryImplied !== true) return 'run: lkt pin';
+  const name = formatReference({ domain, path, ...(tag !== undefined && { tag }) });
+  return `write the registry, such as ${name}, and run: lkt pin`;
 }
 
 async function indexFor(

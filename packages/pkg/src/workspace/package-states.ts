@@ -1,10 +1,9 @@
-import { LktError } from '@lkt/core';
 import { parseReference, type Reference, type Store } from '@lkt/oci';
-import { Build } from '../build/build.ts';
-import { type BuildOptions, knownOnly } from '../build/build-options.ts';
+import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
+import { findBuilt } from '../build/find-built.ts';
 import { checkPin } from '../pins/check-pin.ts';
-import { allPlatforms, supportsPlatforms } from './platforms.ts';
+import { allPlatforms } from './platforms.ts';
 import { readRecipe, type Recipe } from '../build/recipe.ts';
 import { isInside } from '@lkt/git';
 import type { SourceHash } from '../sources/source-hash.ts';
@@ -84,28 +83,6 @@ async function withCollections(
         if (used?.collection !== undefined) found.add(used);
     }
   return [...found];
-}
-
-async function findBuilt(
-  workspace: Workspace,
-  items: readonly Package[],
-  options: BuildOptions,
-): Promise<ReadonlyMap<Package, BuiltPackage>> {
-  const targets = items.filter((item) => supportsPlatforms(item, options.platforms));
-  const build = await Build.start(workspace, targets, knownOnly(options));
-  const built = new Map<Package, BuiltPackage>();
-  await Promise.all(
-    build.order.map(async (item) => {
-      try {
-        built.set(item, await build.built(item));
-      } catch (error) {
-        options.signal?.throwIfAborted();
-        // For example a stale pin: then the package has no result.
-        if (!(error instanceof LktError)) throw error;
-      }
-    }),
-  );
-  return built;
 }
 
 async function usesOf(

@@ -3,24 +3,36 @@ import type { LockReport, LockUpdates, Package, Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { optionalArgs, switchFlag } from '../../flags/options.ts';
 import { packageFlags, requireDirsOrAll } from '../../flags/package.ts';
-import { lockUpdateLines } from '../../output/lock-updates.ts';
+import { lockReportLines, lockUpdateLines } from '../../output/lock-updates.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { lockUpdates } from '../../session/lock-updates.ts';
 import type { Session } from '../../session/session.ts';
 
-type Result = { readonly locks: readonly (LockReport | LockUpdates)[] };
+interface Result {
+  readonly locks: readonly (LockReport | LockUpdates)[];
+  /** With --update: newer versions that build.yml holds back. */
+  readonly left?: readonly LockUpdates[];
+}
 
 export class PkgLock extends LktCommand {
   static override summary = 'Resolve and lock the Debian packages of a package';
-  static override description = `Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.`;
-  static override examples = ['<%= config.bin %> pkg lock --all --check'];
+  static override description = `Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.
+
+With --update, prints each package as "from → to", and what build.yml holds back; "lkt pin" then builds the packages and writes their pins.`;
+  static override examples = [
+    '<%= config.bin %> pkg lock --all --check',
+    '<%= config.bin %> pkg lock --all --update',
+  ];
   static override args = {
     dir: optionalArgs('package directory with "debian" in its build.yml'),
   };
   static override flags = {
     ...packageFlags,
     all: switchFlag('lock all packages of the checkout'),
-    check: switchFlag('list newer versions, change nothing, and fail if there are any'),
+    check: switchFlag('list newer versions, change nothing, and fail if there are any', {
+      exclusive: ['update'],
+    }),
+    update: switchFlag('refresh only the locks with newer versions: all of them, or none'),
   };
 
   async run(): Promise<Result> {
@@ -33,8 +45,9 @@ export class PkgLock extends LktCommand {
     const packages = flags.all
       ? lockedPackages(workspace.all())
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-    return flags.check
-      ? this.#check(session, workspace, packages)
+    if (flags.check) return this.#check(session, workspace, packages);
+    return flags.update
+      ? this.#update(session, workspace, packages)
       : this.#lock(session, workspace, packages);
   }
 
@@ -49,14 +62,24 @@ export class PkgLock extends LktCommand {
     for (const item of packages)
       locks.push(...(await lockPackage(workspace, item, { ...tools, now: new Date() })));
     this.endProgress();
-    for (const { file, added, removed, changed, total } of locks) {
-      this.log(`${file}: ${total} packages`);
-      for (const { name, version } of added) this.log(`  + ${name} ${version}`);
-      for (const { name, version } of removed) this.log(`  - ${name} ${version}`);
-      for (const { from, to } of changed)
-        this.log(`  ~ ${to.name} ${from.version} → ${to.version}`);
-    }
+    for (const line of locks.flatMap(lockReportLines)) this.log(line);
     return { locks };
+  }
+
+  async #update(
+    session: Session,
+    workspace: Workspace,
+    packages: readonly Package[],
+  ): Promise<Result> {
+    const { updateLocks } = await import('@lkt/pkg');
+    const options = { ...(await buildTools(session)), now: new Date() };
+    const { locks, left } = await updateLocks(workspace, packages, options);
+    this.endProgress();
+    for (const line of locks.flatMap(lockReportLines)) this.log(line);
+    if (left.length > 0) this.log('held back by build.yml:');
+    for (const line of lockUpdateLines(left)) this.log(line);
+    if (locks.length > 0) this.log('next: lkt pin');
+    return { locks, left };
   }
 
   async #check(
@@ -64,7 +87,7 @@ export class PkgLock extends LktCommand {
     workspace: Workspace,
     packages: readonly Package[],
   ): Promise<Result> {
-    const locks = await lockUpdates(session, workspace, packages);
+    const locks = await lockUpdates(workspace, packages, await buildTools(session));
     this.endProgress();
     for (const line of lockUpdateLines(locks)) this.log(line);
     const count = locks.reduce((sum, { updates }) => sum + updates.length, 0);
@@ -72,7 +95,10 @@ export class PkgLock extends LktCommand {
     throw new LktError(
       'OUTDATED',
       `the archive has newer versions of ${count} locked package${count === 1 ? '' : 's'}`,
-      { fix: 'update the locks: lkt update, or lkt pkg lock DIR', report: { locks } },
+      {
+        fix: 'update the locks: lkt pkg lock --all --update, or all with lkt update',
+        report: { locks },
+      },
     );
   }
 }

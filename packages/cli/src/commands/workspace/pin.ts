@@ -1,9 +1,9 @@
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
-import type { PinChange } from '@lkt/pkg';
+import type { ForeignImages, PinChange } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
 import { optionalArgs, switchFlag } from '../../flags/options.ts';
-import { builderFlags } from '../../flags/package.ts';
+import { builderFlags, packageFlags } from '../../flags/package.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { givenVariables, setFlags } from '../../flags/set.ts';
 import { pinLines } from '../../output/pin-lines.ts';
@@ -14,28 +14,31 @@ import { openRegistries, tagResolver } from '../../session/registries.ts';
 
 export class Pin extends LktCommand {
   static override summary =
-    'Pin packages: write their tags and digests into the files that name them';
-  static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An external image gets the digest of its tag in the registry, with --offline in the store; later only --update changes it. A config with a lock file (x.lock.yml of x.yml) stays as it is, and the digests are written there.`;
-  static override examples = ['<%= config.bin %> pin --check examples/sshd.yml'];
+    'Pin images: write their tags and digests into the files that name them';
+  static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An image of a registry gets the digest of its tag there, with --offline in the store; later only --update changes it. A config with a lock file (x.lock.yml of x.yml) stays as it is, and the digests are written there.
+
+With --check, lists what would change, as "file:line: from -> to", and exits with 1 if anything would. Builds and writes nothing, and asks registries only with --update. "…" stands for what only a build or a registry tells. A package that is not built counts as pinned if the tag is of its current sources.`;
+  static override examples = ['<%= config.bin %> pin', '<%= config.bin %> pin --check'];
   static override args = {
     config: optionalArgs(
       'an image config or a package directory; default: all packages and image configs of the workspace',
     ),
   };
   static override flags = {
+    ...packageFlags,
     ...builderFlags,
     ...pullFlags,
     ...setFlags,
     update: switchFlag('resolve the tags of external images again'),
-    check: switchFlag('change nothing, and fail if a pin is stale'),
+    check: switchFlag('only list what would change, without a build, and fail if anything would'),
   };
 
   async run(): Promise<{ changes: readonly PinChange[] }> {
     const { args, flags } = await this.parse(Pin);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { checkoutConfigs, pin } = await import('@lkt/image');
-    const workspace = await workspaceAt(session, cwd);
+    const { checkoutConfigs, checkPins, pin } = await import('@lkt/image');
+    const workspace = await workspaceAt(session, cwd, flags['build-yml']);
     const dirs: string[] = [];
     const files: string[] = [];
     // Before anything is read.
@@ -55,17 +58,46 @@ export class Pin extends LktCommand {
         : await Promise.all(dirs.map((dir) => workspace.packageAt(dir))),
       configs: await readConfigFiles(files.toSorted(), session),
       set: givenVariables(flags),
-      check: flags.check,
+      update: flags.update,
     };
-    await using registry = flags.offline ? undefined : await openRegistries(session, flags);
+    const isOffline = flags.offline || (flags.check && !flags.update);
+    await using registry = isOffline ? undefined : await openRegistries(session, flags);
     const resolveTag = tagResolver(session, registry);
-    const changes = await pin(
-      workspace,
-      { ...targets, resolveTag, update: flags.update },
-      await buildTools(session, flags),
-    );
+    if (flags.check) {
+      const { UNKNOWN_DIGEST } = await import('@lkt/pkg');
+      const tools = await buildTools(session, { ...flags, offline: true });
+      const known = isOffline ? unlessUnknown(resolveTag, UNKNOWN_DIGEST) : resolveTag;
+      const changes = await checkPins(workspace, { ...targets, resolveTag: known }, tools);
+      this.endProgress();
+      for (const { file, line, from, to } of changes)
+        this.log(`${file}:${line}: ${from} -> ${to}`.trimEnd());
+      if (changes.length > 0) throw stale(changes);
+      return { changes };
+    }
+    const tools = await buildTools(session, flags);
+    const changes = await pin(workspace, { ...targets, resolveTag }, tools);
     this.endProgress();
     for (const line of pinLines(changes)) this.log(line);
     return { changes };
   }
+}
+
+/** Answers with an unknown digest for an image that the store lacks. */
+function unlessUnknown(
+  resolveTag: ForeignImages['resolveTag'],
+  unknown: string,
+): ForeignImages['resolveTag'] {
+  return async (reference) =>
+    resolveTag(reference).catch((error: unknown) => {
+      if (error instanceof LktError && error.code === 'PIN_MISSING') return unknown;
+      throw error;
+    });
+}
+
+function stale(changes: readonly PinChange[]): LktError {
+  const what = changes.length === 1 ? '1 pin is' : `${changes.length} pins are`;
+  return new LktError('PIN_STALE', `${what} missing or stale`, {
+    fix: 'write them: lkt pin',
+    report: { changes },
+  });
 }
