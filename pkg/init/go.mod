@@ -4,8 +4,12 @@ go 1.24
 
 require (
 	golang.org/x/sys v0.22.0
+	lkt/epoch v0.0.0
 	lkt/sandbox v0.0.0
 )
+
+// The earliest time that a machine can have.
+replace lkt/epoch => ../epoch
 
 // The code that confines processes.
 replace lkt/sandbox => ../sandbox

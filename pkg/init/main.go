@@ -47,6 +47,7 @@ func boot(initramfs *os.File, failed int) {
 	}
 	mountAll()
 	cmdline := readCmdline()
+	raiseClock(cmdline)
 	loadModules("load")
 	hardenDevices()
 	failed += setSysctls()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/binary"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"lkt/ntp/agree"
+	"lkt/ntp/nts"
 	"lkt/ntp/packet"
 )
 
@@ -20,6 +22,8 @@ const (
 	exchanges  = 4
 	retryDelay = 2 * time.Second
 	timeout    = 3 * time.Second
+	// maxAnswer is the size of the longest answer: one with NTS has cookies.
+	maxAnswer = 2048
 	// drift is the frequency tolerance of a clock: 15 PPM (PHI of RFC 5905).
 	drift = 15e-6
 	// minDelay replaces shorter delays, because clocks are not read at once (MINDISP of RFC 5905).
@@ -31,21 +35,28 @@ type sample struct {
 	offset, delay, distance time.Duration
 }
 
+// station is a server at an address.
+type station struct {
+	address netip.AddrPort
+	// keys authenticate its answers. nil means that they are not authenticated.
+	keys *nts.Agreement
+}
+
 // round queries all servers concurrently, each several times. It returns their clocks, and the
 // errors of servers without an answer.
-func round(ctx context.Context, servers []netip.AddrPort, times int) (clocks []agree.Clock, failures map[netip.AddrPort]error) {
+func round(ctx context.Context, servers []station, times int) (clocks []agree.Clock, failures map[netip.AddrPort]error) {
 	failures = map[netip.AddrPort]error{}
 	var lock sync.Mutex
 	var all sync.WaitGroup
-	for _, address := range servers {
+	for _, s := range servers {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			best, err := bestSample(ctx, address, times)
+			best, err := bestSample(ctx, s, times)
 			lock.Lock()
 			defer lock.Unlock()
 			if err != nil {
-				failures[address] = err
+				failures[s.address] = err
 				return
 			}
 			clocks = append(clocks, agree.Clock{Offset: best.offset, Distance: best.distance})
@@ -56,7 +67,7 @@ func round(ctx context.Context, servers []netip.AddrPort, times int) (clocks []a
 }
 
 // bestSample returns the sample with the shortest delay of several exchanges.
-func bestSample(ctx context.Context, address netip.AddrPort, times int) (best sample, err error) {
+func bestSample(ctx context.Context, from station, times int) (best sample, err error) {
 	found := false
 	for i := range times {
 		if i > 0 {
@@ -66,7 +77,7 @@ func bestSample(ctx context.Context, address netip.AddrPort, times int) (best sa
 			case <-time.After(retryDelay):
 			}
 		}
-		s, failure := exchange(ctx, address)
+		s, failure := exchange(ctx, from)
 		if errors.Is(failure, packet.ErrRefused) || errors.Is(failure, packet.ErrRate) {
 			return best, failure
 		}
@@ -85,12 +96,12 @@ func bestSample(ctx context.Context, address netip.AddrPort, times int) (best sa
 }
 
 // exchange sends one request. A new socket has a random port, which off-path attackers cannot know.
-func exchange(ctx context.Context, address netip.AddrPort) (sample, error) {
+func exchange(ctx context.Context, with station) (sample, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var dialer net.Dialer
 	// Connected, so that the kernel accepts only packets from this address and port.
-	socket, err := dialer.DialContext(ctx, "udp", address.String())
+	socket, err := dialer.DialContext(ctx, "udp", with.address.String())
 	if err != nil {
 		return sample{}, err
 	}
@@ -104,16 +115,28 @@ func exchange(ctx context.Context, address netip.AddrPort) (sample, error) {
 		return sample{}, err
 	}
 	token := packet.Timestamp(binary.NativeEndian.Uint64(random[:]))
-	sent := time.Now()
-	if _, err := socket.Write(packet.Request(token)); err != nil {
+	request, open, err := with.request(packet.Request(token))
+	if err != nil {
 		return sample{}, err
 	}
-	buffer := make([]byte, 1024)
+	sent := time.Now()
+	if _, err := socket.Write(request); err != nil {
+		return sample{}, err
+	}
+	buffer := make([]byte, maxAnswer)
+	var refusal error
 	for {
 		n, err := socket.Read(buffer)
 		received := time.Now()
 		if err != nil {
-			return sample{}, err
+			return sample{}, cmp.Or(refusal, err)
+		}
+		switch err := open(buffer[:n]); {
+		case errors.Is(err, nts.ErrNak):
+			refusal = err
+			continue
+		case err != nil:
+			continue
 		}
 		answer, err := packet.Parse(buffer[:n], token)
 		if errors.Is(err, packet.ErrOther) {
@@ -122,8 +145,28 @@ func exchange(ctx context.Context, address netip.AddrPort) (sample, error) {
 		if err != nil {
 			return sample{}, err
 		}
+		if err := with.check(answer); err != nil {
+			return sample{}, err
+		}
 		return measure(sent, received, answer)
 	}
+}
+
+// request returns the packet to send, and a function that rejects answers which may be from anyone.
+func (s station) request(header []byte) (sent []byte, open func([]byte) error, err error) {
+	if s.keys == nil {
+		return header, func([]byte) error { return nil }, nil
+	}
+	r, err := s.keys.Session.Request(header)
+	return r.Packet, r.Open, err
+}
+
+// check rejects a time at which the certificate of the server is not valid.
+func (s station) check(a packet.Answer) error {
+	if s.keys != nil && (a.Sent.Before(s.keys.NotBefore) || a.Sent.After(s.keys.NotAfter)) {
+		return errors.New("the server claims a time at which its certificate is not valid")
+	}
+	return nil
 }
 
 // measure computes the offset of a server's clock, the delay and the error bound: RFC 5905 section
@@ -145,11 +188,15 @@ func measure(sent, received time.Time, a packet.Answer) (sample, error) {
 	}, nil
 }
 
-// lookUp returns the distinct addresses of the servers, and the errors of names without one.
-func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failures map[string]error) {
+// lookUp returns the distinct addresses of the servers without NTS, and the errors of names without
+// one.
+func lookUp(ctx context.Context, servers []server) (all []station, failures map[string]error) {
 	seen := map[netip.AddrPort]bool{}
 	failures = map[string]error{}
 	for _, s := range servers {
+		if s.IsSecure {
+			continue
+		}
 		host, port, err := net.SplitHostPort(s.Name)
 		if err != nil {
 			failures[s.Name] = err
@@ -169,7 +216,7 @@ func lookUp(ctx context.Context, servers []server) (all []netip.AddrPort, failur
 			full, err := netip.ParseAddrPort(net.JoinHostPort(address.Unmap().String(), port))
 			if err == nil && !seen[full] {
 				seen[full] = true
-				all = append(all, full)
+				all = append(all, station{address: full})
 			}
 		}
 	}

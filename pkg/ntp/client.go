@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"time"
 
 	"lkt/ntp/message"
+	"lkt/ntp/nts"
 	"lkt/ntp/packet"
 	"lkt/sandbox"
 )
@@ -23,6 +26,11 @@ const (
 // client asks the servers.
 type client struct {
 	servers []server
+	// secured are the servers with NTS. keys exchanges keys with them.
+	secured []*secured
+	keys    *nts.Client
+	// agreed means that the clock has been right once.
+	agreed bool
 	// settle sets the clock by the answers of a round.
 	settle func(message.Round) (message.Answer, error)
 	// refused are servers that want no more requests, with the time until which they get none.
@@ -33,7 +41,14 @@ type client struct {
 }
 
 func newClient(servers []server, settle func(message.Round) (message.Answer, error)) *client {
-	return &client{servers: servers, settle: settle, refused: map[netip.AddrPort]time.Time{}, log: newReports()}
+	c := &client{servers: servers, settle: settle, refused: map[netip.AddrPort]time.Time{}, log: newReports()}
+	c.keys = &nts.Client{IsTimeKnown: func() bool { return c.agreed }}
+	for _, s := range servers {
+		if host, _, err := net.SplitHostPort(s.Name); err == nil && s.IsSecure {
+			c.secured = append(c.secured, &secured{host: host})
+		}
+	}
+	return c
 }
 
 // connection returns a settle function that asks the other process.
@@ -64,6 +79,7 @@ func (c *client) run(ctx context.Context, hurry bool) error {
 			return err
 		}
 		if answer.Agreed {
+			c.agreed = true
 			failures = 0
 		} else {
 			failures++
@@ -95,13 +111,16 @@ func (c *client) pause(a message.Answer, failures int, hurry bool) time.Duration
 // once runs a round.
 func (c *client) once(ctx context.Context, times int) (message.Answer, error) {
 	servers, failures := lookUp(ctx, c.servers)
+	secure, more := c.secure(ctx)
+	servers = append(servers, secure...)
+	maps.Copy(failures, more)
 	for name, err := range failures {
 		c.log.report(name, reason(err))
 	}
 	now := time.Now()
 	queried := servers[:0:0]
 	for _, s := range servers {
-		if c.refused[s].Before(now) {
+		if c.refused[s.address].Before(now) {
 			queried = append(queried, s)
 		}
 	}
@@ -110,23 +129,27 @@ func (c *client) once(ctx context.Context, times int) (message.Answer, error) {
 		return message.Answer{}, ctx.Err()
 	}
 	for _, s := range queried {
-		c.note(s, failed[s])
+		c.note(s, failed[s.address])
 	}
 	// An unresolvable name counts as a server without an answer.
 	return c.settle(message.Round{Clocks: clocks, Servers: max(len(servers), len(c.servers))})
 }
 
 // note reports a change in the status of a server.
-func (c *client) note(s netip.AddrPort, err error) {
-	delete(c.refused, s)
+func (c *client) note(s station, err error) {
+	name := s.address.String()
+	delete(c.refused, s.address)
 	if errors.Is(err, packet.ErrRefused) {
-		c.refused[s] = time.Now().Add(refusal)
+		c.refused[s.address] = time.Now().Add(refusal)
 	}
 	c.slow = c.slow || errors.Is(err, packet.ErrRate)
+	if errors.Is(err, nts.ErrNak) {
+		s.keys.Session.End()
+	}
 	if err != nil {
-		c.log.report(s.String(), reason(err))
-	} else if c.log.has(s.String()) {
-		c.log.report(s.String(), "answers")
+		c.log.report(name, reason(err))
+	} else if c.log.has(name) {
+		c.log.report(name, "answers")
 	}
 }
 
@@ -134,6 +157,9 @@ func (c *client) note(s netip.AddrPort, err error) {
 func reason(err error) string {
 	if op := (*net.OpError)(nil); errors.As(err, &op) {
 		return op.Op + ": " + op.Err.Error()
+	}
+	if invalid := (x509.CertificateInvalidError{}); errors.As(err, &invalid) && invalid.Reason == x509.Expired {
+		return "the certificate has expired or is not yet valid"
 	}
 	if dns := (*net.DNSError)(nil); errors.As(err, &dns) {
 		switch {

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"time"
 
+	"lkt/epoch"
 	"lkt/sandbox"
 )
 
@@ -22,7 +23,12 @@ var rolesFile []byte
 // setup is what a process needs to know.
 type setup struct {
 	Once    bool
+	Query   bool
 	Wait    time.Duration
+	MaxStep time.Duration
+	// Floor is the earliest time. WasSet means that the clock has been set since the boot.
+	Floor   time.Time
+	WasSet  bool
 	Servers []server
 	// Setter is the setter's end of the connection.
 	Setter sandbox.Conn
@@ -68,7 +74,7 @@ func run() error {
 	if err := role.Enter(); err != nil {
 		return err
 	}
-	return newSetter().serve(s.Setter, s.Once)
+	return newSetter(s).serve(s.Setter, s.Once)
 }
 
 // launch starts the asker and becomes the setter.
@@ -84,19 +90,39 @@ func launch(roles sandbox.Roles) error {
 	if err != nil {
 		return err
 	}
-	s := setup{Once: o.once, Wait: o.wait, Servers: o.servers, Setter: setter}
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	// PID 1 has reported an invalid parameter.
+	floor, _ := epoch.Floor(string(cmdline))
+	s := setup{
+		Once: o.once, Query: o.query, Wait: o.wait, MaxStep: o.maxStep, Floor: floor, WasSet: isDisciplined(),
+		Servers: o.servers, Setter: setter,
+	}
 	if err := roles["asker"].Start(s, int(asker)); err != nil {
 		return err
 	}
-	return roles["setter"].Exec(s, int(setter))
+	role := roles["setter"]
+	if o.query {
+		role.Capabilities = nil
+	}
+	return role.Exec(s, int(setter))
 }
 
 // runAsker ends without error when the setter ends.
 func runAsker(role sandbox.Role, s setup) error {
+	c := newClient(s.Servers, connection(askerEnd))
+	if len(c.secured) > 0 {
+		roots, err := authorities()
+		if err != nil {
+			return err
+		}
+		c.keys.Roots = roots
+	}
 	if err := role.Enter(); err != nil {
 		return err
 	}
-	c := newClient(s.Servers, connection(askerEnd))
 	ctx, cancel := context.WithCancel(context.Background())
 	if s.Once {
 		ctx, cancel = context.WithTimeout(context.Background(), s.Wait)

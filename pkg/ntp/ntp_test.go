@@ -56,7 +56,7 @@ func serve(t *testing.T, off time.Duration, spoil func(answer []byte, send func(
 // fakeClock returns a client that records clock adjustments instead of making them.
 func fakeClock(servers ...server) (c *client, s *setter, did *[]string) {
 	did = &[]string{}
-	s = newSetter()
+	s = newSetter(setup{Floor: packet.Earliest, MaxStep: defaultMaxStep})
 	s.step = func(o time.Duration) error { *did = append(*did, "step "+o.Round(time.Second).String()); return nil }
 	s.slew = func(o, until time.Duration) error {
 		*did = append(*did, "slew "+o.Round(time.Second).String()+" in "+until.String())
@@ -74,7 +74,7 @@ func TestStepsOnce(t *testing.T) {
 	}
 	// The test's clock is never set, so the second round finds it off by an hour again: it must
 	// neither slew nor step.
-	if got := strings.Join(*did, ", "); got != "step 1h0m0s" {
+	if got := strings.Join(*did, ", "); got != "step 1h0m0s, slew 0s in 1m4s" {
 		t.Error(got)
 	}
 	var tooFar *driftError
@@ -105,7 +105,7 @@ func TestIgnoresForgedAnswers(t *testing.T) {
 		send(forged)
 		send(make([]byte, 900))
 	}))
-	if _, err := c.once(t.Context(), 1); err != nil || strings.Join(*did, ", ") != "step 1h0m0s" {
+	if _, err := c.once(t.Context(), 1); err != nil || strings.Join(*did, ", ") != "step 1h0m0s, slew 0s in 1m4s" {
 		t.Errorf("%q, %v", *did, err)
 	}
 }
@@ -183,6 +183,46 @@ func TestRejectsImpossibleTimes(t *testing.T) {
 	}
 }
 
+// The floor is that of the image, which is later than the source.
+func TestNeverSetsTheClockBelowTheFloor(t *testing.T) {
+	for row, want := range map[time.Duration]bool{-time.Second: false, time.Hour: true} {
+		_, clock, did := fakeClock()
+		clock.floor = packet.Earliest.AddDate(2, 0, 0)
+		offset := time.Until(clock.floor.Add(row))
+		answer, err := clock.settle(message.Round{Clocks: []agree.Clock{{Offset: offset, Distance: 1}}, Servers: 1})
+		if err != nil || answer.Agreed != want || (len(*did) > 0) != want {
+			t.Errorf("%v after the floor: %+v, %v, %q", row, answer, err, *did)
+		}
+	}
+}
+
+// A program that ends and starts again may not step the clock at will.
+func TestBoundsStepsOfAClockThatHasBeenSet(t *testing.T) {
+	for offset, want := range map[time.Duration]bool{
+		time.Minute: true, -time.Minute: true, defaultMaxStep + time.Second: false, -defaultMaxStep - time.Second: false,
+	} {
+		_, clock, did := fakeClock()
+		clock.wasSet = true
+		var said string
+		clock.log.print = func(text string) { said = text }
+		answer, err := clock.settle(message.Round{Clocks: []agree.Clock{{Offset: offset, Distance: 1}}, Servers: 1})
+		if err != nil || answer.Agreed != want || (len(*did) > 0) != want || strings.Contains(said, "fix: ") == want {
+			t.Errorf("%v: %+v, %v, %q, %s", offset, answer, err, *did, said)
+		}
+	}
+}
+
+func TestQuerySetsNothing(t *testing.T) {
+	_, clock, did := fakeClock()
+	clock.query, clock.wasSet = true, true
+	var said string
+	clock.log.print = func(text string) { said = text }
+	answer, err := clock.settle(message.Round{Clocks: []agree.Clock{{Offset: -time.Hour, Distance: 1}}, Servers: 1})
+	if err != nil || !answer.Agreed || len(*did) != 0 || said != "the clock is off by -1h0m0s (1 of 1 servers agree)" {
+		t.Errorf("%+v, %v, %q, %s", answer, err, *did, said)
+	}
+}
+
 func TestReportsAreLimited(t *testing.T) {
 	r := newReports()
 	lines, now := 0, time.Now()
@@ -218,7 +258,7 @@ func TestExchangeTimesOut(t *testing.T) {
 	defer cancel()
 	silent := serve(t, 0, func(answer []byte, _ func([]byte)) { answer[31] ^= 1 })
 	begin := time.Now()
-	if _, err := exchange(ctx, netip.MustParseAddrPort(silent.Name)); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
+	if _, err := exchange(ctx, station{address: netip.MustParseAddrPort(silent.Name)}); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) > 2*time.Second {
 		t.Errorf("%v after %v", err, time.Since(begin))
 	}
 }
@@ -247,12 +287,27 @@ func TestParseOptions(t *testing.T) {
 		return parseOptions(args, config, io.Discard)
 	}
 	o, err := read("# OpenNTPD\nservers pool.example # several\nserver 192.0.2.1\n", "-d")
-	if err != nil || len(o.servers) != 2 || o.servers[0] != (server{"pool.example:123", true}) || o.servers[1] != (server{"192.0.2.1:123", false}) {
+	if err != nil || len(o.servers) != 2 || o.servers[0] != (server{"pool.example:123", true, false}) || o.servers[1] != (server{"192.0.2.1:123", false, false}) {
 		t.Errorf("%+v, %v", o, err)
 	}
 	o, err = read("server a", "-1", "[2001:db8::1]:1123", "2001:db8::2")
 	if err != nil || !o.once || len(o.servers) != 2 || o.servers[0].Name != "[2001:db8::1]:1123" || o.servers[1].Name != "[2001:db8::2]:123" {
 		t.Errorf("%+v, %v", o, err)
+	}
+	o, err = read("server a nts\nserver b\n", "-q")
+	if err != nil || !o.once || !o.query || !o.servers[0].IsSecure || o.servers[1].IsSecure {
+		t.Errorf("%+v, %v", o, err)
+	}
+	if o, err = read("", "-nts", "a", "2001:db8::1"); err != nil || !o.servers[0].IsSecure || !o.servers[1].IsSecure {
+		t.Errorf("%+v, %v", o, err)
+	}
+	for _, args := range [][]string{{"-nts", "a:1123"}, {"-max-step", "-1s", "a"}} {
+		if o, err := read("", args...); err == nil {
+			t.Errorf("%q: %+v", args, o)
+		}
+	}
+	if o, err := read("servers a", "-nts"); err == nil {
+		t.Errorf("NTS of a pool: %+v", o)
 	}
 	for text, want := range map[string]string{
 		"":                               "no server",

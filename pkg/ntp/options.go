@@ -24,11 +24,15 @@ const (
 type server struct {
 	Name   string // HOST:PORT
 	IsPool bool
+	// IsSecure requires answers authenticated by NTS.
+	IsSecure bool
 }
 
 type options struct {
 	once    bool
+	query   bool
 	wait    time.Duration
+	maxStep time.Duration
 	servers []server
 }
 
@@ -38,14 +42,18 @@ func parseOptions(args []string, config string, out io.Writer) (o options, err e
 	flags := flag.NewFlagSet("ntp", flag.ContinueOnError)
 	flags.SetOutput(out)
 	flags.BoolVar(&o.once, "1", false, "set the clock once and exit")
-	flags.DurationVar(&o.wait, "wait", 20*time.Second, "with -1, timeout for the servers")
+	flags.BoolVar(&o.query, "q", false, "print the offset of the clock and exit, without setting it")
+	secure := flags.Bool("nts", false, "require NTS of all servers")
+	flags.DurationVar(&o.maxStep, "max-step", defaultMaxStep, "largest step after the clock has been set once since the boot")
+	flags.DurationVar(&o.wait, "wait", 20*time.Second, "with -1 or -q, timeout for the servers")
+	flags.StringVar(&config, "f", config, "config file, if no argument names a server")
 	// LinuxKit's image is started with -d. This program always stays in the foreground.
 	flags.Bool("d", false, "no effect: it never goes into the background")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
 	for _, name := range flags.Args() {
-		if o.servers, err = add(o.servers, name, false); err != nil {
+		if o.servers, err = add(o.servers, name, false, false); err != nil {
 			return o, err
 		}
 	}
@@ -54,7 +62,16 @@ func parseOptions(args []string, config string, out io.Writer) (o options, err e
 			return o, err
 		}
 	}
+	o.once = o.once || o.query
+	for i := range o.servers {
+		s := &o.servers[i]
+		if s.IsSecure = s.IsSecure || *secure; s.IsSecure && (s.IsPool || !strings.HasSuffix(s.Name, ":123")) {
+			return o, fmt.Errorf("%s: NTS is for single servers, without a port", s.Name)
+		}
+	}
 	switch {
+	case o.maxStep < 0:
+		return o, errors.New("-max-step is negative")
 	case len(o.servers) == 0:
 		return o, errors.New("no server\n  fix: name servers as arguments, or in " + config + " as \"server NAME\"; with three, one may be wrong")
 	case len(o.servers) > maxServers:
@@ -63,7 +80,7 @@ func parseOptions(args []string, config string, out io.Writer) (o options, err e
 	return o, nil
 }
 
-func add(all []server, name string, isPool bool) ([]server, error) {
+func add(all []server, name string, isPool, isSecure bool) ([]server, error) {
 	host, port := name, "123"
 	if h, p, err := net.SplitHostPort(name); err == nil {
 		host, port = h, p
@@ -71,11 +88,11 @@ func add(all []server, name string, isPool bool) ([]server, error) {
 	if host == "" || strings.ContainsAny(host, " \t/[]") {
 		return nil, fmt.Errorf("invalid server %q", name)
 	}
-	return append(all, server{net.JoinHostPort(host, port), isPool}), nil
+	return append(all, server{net.JoinHostPort(host, port), isPool, isSecure}), nil
 }
 
 // readConfig reads the server lines of ntpd.conf(5). It rejects other settings, which need a
-// hardware clock or TLS.
+// hardware clock or HTTPS.
 func readConfig(path string) (all []server, err error) {
 	file, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -99,9 +116,11 @@ func readConfig(path string) (all []server, err error) {
 		}
 		switch {
 		case len(words) == 2 && (words[0] == "server" || words[0] == "servers"):
-			all, err = add(all, words[1], words[0] == "servers")
+			all, err = add(all, words[1], words[0] == "servers", false)
+		case len(words) == 3 && words[0] == "server" && words[2] == "nts":
+			all, err = add(all, words[1], false, true)
 		default:
-			err = fmt.Errorf("unsupported setting %q\n  fix: use \"server NAME\" or \"servers NAME\"", strings.Join(words, " "))
+			err = fmt.Errorf("unsupported setting %q\n  fix: use \"server NAME\", \"server NAME nts\" or \"servers NAME\"", strings.Join(words, " "))
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", path, number, err)

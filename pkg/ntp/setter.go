@@ -1,12 +1,13 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
+	"lkt/epoch"
 	"lkt/ntp/agree"
 	"lkt/ntp/message"
-	"lkt/ntp/packet"
 	"lkt/sandbox"
 )
 
@@ -21,8 +22,9 @@ const (
 	maxPanics = 3
 	// stableOffset is the offset below which the next round may be later.
 	stableOffset = 10 * time.Millisecond
-	// maxYears after packet.Earliest is the latest time that the clock is set to.
-	maxYears = 20
+	// defaultMaxStep bounds the steps of a clock that has been set since the boot: PANICT of RFC
+	// 5905.
+	defaultMaxStep = 1000 * time.Second
 )
 
 // setter is the state of the clock.
@@ -31,14 +33,25 @@ type setter struct {
 	slew func(offset, until time.Duration) error
 	now  func() time.Time
 	log  *reports
+	// floor is the earliest time that the clock is set to.
+	floor time.Time
+	// wasSet means that the clock had been set since the boot when this program started: a step may
+	// have maxStep.
+	wasSet  bool
+	maxStep time.Duration
+	// query means that the offset is only reported.
+	query bool
 	// set means that the clock has been correct once: it is never stepped again.
 	set      bool
 	panics   int
 	interval time.Duration
 }
 
-func newSetter() *setter {
-	return &setter{step: step, slew: slew, now: time.Now, log: newReports(), interval: minInterval}
+func newSetter(s setup) *setter {
+	return &setter{
+		step: step, slew: slew, now: time.Now, log: newReports(), interval: minInterval,
+		floor: s.Floor, wasSet: s.WasSet, maxStep: s.MaxStep, query: s.Query,
+	}
 }
 
 // serve sets the clock by the rounds of the asker: until the asker ends or, with once, until the
@@ -86,8 +99,12 @@ func (s *setter) settle(r message.Round) (message.Answer, error) {
 		return message.Answer{Interval: s.interval}, nil
 	}
 	switch {
+	case s.query:
+		s.log.report("", fmt.Sprintf("the clock is off by %v (%d of %d servers agree)", offset, count, r.Servers))
+		return message.Answer{Agreed: true, Interval: s.interval}, nil
 	case !s.set && offset.Abs() >= stepThreshold:
-		if err := s.step(offset); err != nil {
+		// The slew tells the kernel, and so this program after a restart, that the clock is set.
+		if err := errors.Join(s.step(offset), s.slew(0, s.interval)); err != nil {
 			return message.Answer{}, err
 		}
 		s.log.report("", fmt.Sprintf("the clock is set by %v (%d of %d servers agree)", offset, count, r.Servers))
@@ -115,12 +132,16 @@ func (s *setter) settle(r message.Round) (message.Answer, error) {
 	return message.Answer{Agreed: true, Interval: s.interval}, s.slew(offset, s.interval)
 }
 
-// check rejects times that cannot be: before this program was written, or long after. Servers that
-// agree on such a time would make expired certificates valid, or valid ones expired.
+// check rejects times that cannot be: before the image was made, or long after. Servers that agree
+// on such a time would make expired certificates valid, or valid ones expired. Of a clock that has
+// been set since the boot it also rejects a large step: a restart is no way around the bound.
 func (s *setter) check(offset time.Duration) error {
 	then := s.now().Add(offset)
-	if then.Before(packet.Earliest) || then.After(packet.Earliest.AddDate(maxYears, 0, 0)) {
+	if then.Before(s.floor) || then.After(epoch.Ceiling(s.floor)) {
 		return fmt.Errorf("the servers claim that it is %s, which cannot be", then.UTC().Format(time.DateOnly))
+	}
+	if !s.query && !s.set && s.wasSet && offset.Abs() > s.maxStep {
+		return fmt.Errorf("the servers claim that the clock, which has been set since the boot, is off by %v, more than %v\n  fix: start the machine again, or set -max-step", offset.Round(time.Minute), s.maxStep)
 	}
 	return nil
 }

@@ -18,6 +18,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/dhcp',
     'pkg/dm-crypt',
     'pkg/docker/start',
+    'pkg/epoch',
     'pkg/extend',
     'pkg/format',
     'pkg/getty',

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"lkt/epoch"
 )
 
 // Size is the size of a packet without extensions and authentication. Further bytes are ignored.
@@ -27,9 +29,8 @@ const (
 // 2036.
 type Timestamp uint64
 
-// Earliest is a time in the past, when this program was written. Timestamps refer to the 136 years
-// after it. The files of an image have no time to take instead: it would change their digest.
-var Earliest = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
+// Earliest is a time in the past. Timestamps refer to the 136 years after it.
+var Earliest = epoch.Source
 
 const (
 	toUnix = 2_208_988_800
@@ -120,6 +121,11 @@ func Parse(b []byte, token Timestamp) (Answer, error) {
 		return Answer{}, fmt.Errorf("the server's root distance is %v", a.RootDelay/2+a.RootDispersion)
 	}
 	return a, nil
+}
+
+// IsNak reports whether b says that the server does not know an NTS cookie (RFC 8915 section 5.7).
+func IsNak(b []byte) bool {
+	return len(b) >= Size && b[0]&7 == modeServer && b[1] == 0 && string(b[12:16]) == "NTSN"
 }
 
 // kiss returns the error for a kiss code (RFC 5905 section 7.4).

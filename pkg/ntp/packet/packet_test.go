@@ -72,6 +72,12 @@ func TestParseRejectsImplausibleAnswers(t *testing.T) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}
+	nak := answer()
+	nak[1] = 0
+	copy(nak[12:], "NTSN")
+	if !IsNak(nak) || IsNak(answer()) || IsNak(nak[:Size-1]) {
+		t.Error("NTS NAK")
+	}
 	unsynchronized := answer()
 	unsynchronized[0] |= 3 << 6
 	if _, err := Parse(unsynchronized, token); err == nil {

@@ -43,6 +43,8 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/init/manifest FuzzRead',
         'pkg/init/roots FuzzRead',
         'pkg/modprobe FuzzDepends',
+        'pkg/ntp/nts FuzzOpen',
+        'pkg/ntp/nts FuzzReadAnswer',
         'pkg/storage/disk FuzzProbe',
         'pkg/swap FuzzIsSwap',
       ]),
@@ -54,7 +56,7 @@ describe('parsers of foreign bytes in Go', () => {
     const text = await proven(name, async () => {
       const program = join(dir, name);
       return JSON.stringify(await fuzzPackage(fuzzed, INPUTS, program));
-    }, [fuzzed.module, 'pkg/sandbox', 'pkg/storage']);
+    }, [fuzzed.module, 'pkg/epoch', 'pkg/sandbox', 'pkg/storage']);
     const found = JSON.parse(text) as readonly FuzzResult[];
     results.push(...found);
     expect(found.map(({ target }) => target)).toEqual(fuzzed.targets);

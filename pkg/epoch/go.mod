@@ -1,0 +1,3 @@
+module lkt/epoch
+
+go 1.24

@@ -1,0 +1,28 @@
+package main
+
+import (
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/epoch"
+)
+
+// raiseClock sets a clock that is behind the earliest time that the machine can have: one without a
+// battery begins in 1970, and every certificate would be invalid.
+func raiseClock(cmdline []string) {
+	floor, err := epoch.Floor(strings.Join(cmdline, " "))
+	if err != nil {
+		step("%v", err)
+	}
+	now := time.Now()
+	if !now.Before(floor) {
+		return
+	}
+	if err := unix.Settimeofday(&unix.Timeval{Sec: floor.Unix()}); err != nil {
+		step("set the clock: %v", err)
+		return
+	}
+	step("the clock was at %s, and is set to %s", now.UTC().Format(time.DateOnly), floor.UTC().Format(time.DateOnly))
+}
