@@ -1,6 +1,14 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { client, dnsmasq, laboratory, type Laboratory, radvd, until } from './dhcp/laboratory.ts';
+import {
+  client,
+  dnsmasq,
+  kea,
+  laboratory,
+  type Laboratory,
+  radvd,
+  until,
+} from './dhcp/laboratory.ts';
 import { network, type Station } from './dhcp/network.ts';
 
 let lab: Laboratory;
@@ -101,6 +109,25 @@ describe.concurrent('the IPv6 client', () => {
     station.run('busybox', 'ping6', '-c', '1', '2001:db8:2::1');
     await running.stop();
     await server.says('DHCPRELEASE');
+    expect(station.addresses6()).toEqual([]);
+  });
+
+  test('leases an address of kea, renews it, and takes another when kea has forgotten it', async () => {
+    await using lan = network();
+    const router = lan.station('s', '2001:db8:4::1/64');
+    await radvd(lab, router, 'AdvManagedFlag on;');
+    const first = await kea(lab, router, '2001:db8:4::100-2001:db8:4::1ff');
+    const { station, start, names } = client(lab, lan);
+    const running = start('-release');
+    expect(await address(station, '2001:db8:4:')).toMatch(/^2001:db8:4::1[\da-f]{2}\/128$/);
+    expect(names()).toBe('search example.com\nnameserver 2001:db8:4::53\n');
+    await first.says('DHCP6_LEASE_RENEW');
+    expect(station.addresses6()).toHaveLength(1);
+    await first.stop();
+    const second = await kea(lab, router, '2001:db8:4::200-2001:db8:4::2ff');
+    await until(() => station.addresses6().some((one) => /^2001:db8:4::2[\da-f]{2}\//.test(one)));
+    await running.stop();
+    await second.says('DHCP6_RELEASE_NA ');
     expect(station.addresses6()).toEqual([]);
   });
 

@@ -83,6 +83,36 @@ export async function rogue(
   return server;
 }
 
+/** Starts kea as the DHCPv6 server of a range, with a first renewal after five seconds. */
+export async function kea({ dir }: Laboratory, station: Station, range: string): Promise<Program> {
+  const own = mkdtempSync(join(dir, 'k-'));
+  const file = join(own, 'kea.json');
+  const [prefix = ''] = range.split('::');
+  const options = [
+    { name: 'dns-servers', data: `${prefix}::53` },
+    { name: 'domain-search', data: 'example.com' },
+  ];
+  const settings = {
+    'interfaces-config': { interfaces: ['eth0'] },
+    'lease-database': { type: 'memfile', persist: false },
+    'server-id': { type: 'LLT', persist: false },
+    'renew-timer': 5,
+    'rebind-timer': 8,
+    'preferred-lifetime': 100,
+    'valid-lifetime': 120,
+    'option-data': options,
+    subnet6: [{ id: 1, subnet: `${prefix}::/64`, interface: 'eth0', pools: [{ pool: range }] }],
+    loggers: [{ name: 'kea-dhcp6', severity: 'INFO', output_options: [{ output: 'stdout' }] }],
+  };
+  writeFileSync(file, JSON.stringify({ Dhcp6: settings }));
+  // It opens its socket once, and needs an address that is unique.
+  await until(() => !station.run('ip', '-6', 'addr', 'show', 'eth0').includes('tentative'));
+  const directories = [`KEA_PIDFILE_DIR=${own}`, `KEA_LOCKFILE_DIR=${own}`];
+  const program = station.start('env', ...directories, 'kea-dhcp6', '-c', file);
+  await program.says('DHCP6_STARTED');
+  return program;
+}
+
 /** Resolves once a condition holds. Fails after a minute. */
 export async function until(what: () => boolean): Promise<void> {
   for (const end = Date.now() + 60_000; !what(); await sleep(50))
