@@ -3,22 +3,54 @@
 package main
 
 import (
+	_ "embed"
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"strings"
-	"syscall"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"lkt/sandbox"
 )
+
+//go:embed roles.json
+var rolesFile []byte
 
 const usage = "modprobe [-qv] MODULE [PARAMETER=VALUE …], or modprobe [-qv] -a MODULE …"
 
 func main() {
-	if err := run(os.Args[1:]); err != nil {
+	args := os.Args[1:]
+	err := confine(&args)
+	if err == nil {
+		err = run(args)
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "modprobe: error: %v\n", err)
 		os.Exit(1)
 	}
+}
+
+// confine begins this program anew without the means to do anything but load modules. It returns
+// there, with the first arguments.
+func confine(args *[]string) error {
+	roles, err := sandbox.Parse("modprobe", rolesFile)
+	if err != nil {
+		return err
+	}
+	name, inside, err := sandbox.Inside("modprobe", args)
+	if err != nil {
+		return err
+	}
+	if !inside {
+		return roles["loader"].Available().Exec(args)
+	}
+	role, err := roles.Lookup(name)
+	if err != nil {
+		return err
+	}
+	return role.Enter()
 }
 
 func run(args []string) error {
@@ -102,25 +134,12 @@ func parse(args []string) (o options, err error) {
 
 // modulesDir returns the directory of the running kernel's modules.
 func modulesDir() (string, error) {
-	var name syscall.Utsname
-	if err := syscall.Uname(&name); err != nil {
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
 		return "", err
 	}
-	var release []byte
-	for _, c := range name.Release {
-		if c == 0 {
-			break
-		}
-		release = append(release, byte(c))
-	}
-	return "/lib/modules/" + string(release), nil
+	return "/lib/modules/" + unix.ByteSliceToString(name.Release[:]), nil
 }
-
-// finitModule is the system call number, which package syscall lacks.
-var finitModule = map[string]uintptr{"amd64": 313, "arm64": 273}
-
-// moduleInitCompressedFile makes the kernel decompress the file (MODULE_INIT_COMPRESSED_FILE).
-const moduleInitCompressedFile = 4
 
 // insert loads a module into the kernel, which reads the file itself.
 func insert(path, parameters string) error {
@@ -129,19 +148,19 @@ func insert(path, parameters string) error {
 		return err
 	}
 	defer file.Close()
-	text, err := syscall.BytePtrFromString(parameters)
+	text, err := unix.BytePtrFromString(parameters)
 	if err != nil {
 		return err
 	}
 	flags := 0
 	if !strings.HasSuffix(path, ".ko") {
-		flags = moduleInitCompressedFile
+		flags = unix.MODULE_INIT_COMPRESSED_FILE
 	}
-	_, _, errno := syscall.Syscall(finitModule[runtime.GOARCH], file.Fd(), uintptr(unsafe.Pointer(text)), uintptr(flags))
+	_, _, errno := unix.Syscall(unix.SYS_FINIT_MODULE, file.Fd(), uintptr(unsafe.Pointer(text)), uintptr(flags))
 	switch {
-	case errno == 0, errno == syscall.EEXIST:
+	case errno == 0, errno == unix.EEXIST:
 		return nil
-	case errno == syscall.EPERM:
+	case errno == unix.EPERM:
 		return fmt.Errorf("%s: %w\n  fix: load it in an onboot container; PID 1 disables module loading after those", path, errno)
 	}
 	return fmt.Errorf("%s: %w", path, errno)

@@ -35,7 +35,8 @@ const namespaceFlags = unix.CLONE_NEWNS | unix.CLONE_NEWCGROUP | unix.CLONE_NEWU
 	unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWTIME
 
 // rules are all system calls that roles may have. mmap and mprotect never make memory executable,
-// and mmap maps no file. Adding a call that can execute a program or load code is a mistake.
+// and mmap maps no file. Adding a call that can execute a program or load code into the process is
+// a mistake. finit_module needs a capability that one role has.
 var rules = map[string]rule{
 	"accept4":         call(unix.SYS_ACCEPT4),
 	"adjtimex":        call(unix.SYS_ADJTIMEX),
@@ -55,6 +56,7 @@ var rules = map[string]rule{
 	"fchown":          call(unix.SYS_FCHOWN),
 	"fchownat":        call(unix.SYS_FCHOWNAT),
 	"fcntl":           call(unix.SYS_FCNTL),
+	"finit_module":    call(unix.SYS_FINIT_MODULE),
 	"fstat":           call(unix.SYS_FSTAT),
 	"fsync":           call(unix.SYS_FSYNC),
 	"ftruncate":       call(unix.SYS_FTRUNCATE),
