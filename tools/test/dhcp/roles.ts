@@ -19,7 +19,7 @@ function rolesOf(name: string): Roles {
 export const roles: Roles = rolesOf('dhcp');
 
 /** Numbers of the capabilities that roles keep (linux/capability.h). */
-const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12 };
+const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12, SYS_TIME: 25 };
 
 /** Returns a role's capabilities as /proc prints them. */
 export function capabilitySet({ capabilities }: Role): string {
@@ -28,21 +28,23 @@ export function capabilitySet({ capabilities }: Role): string {
 }
 
 /**
- * Returns the facts that tools/probe must print about the processes of dhcp and about the log
- * daemon, in order.
+ * Returns the facts that tools/probe must print about processes, in order. Arguments are the roles
+ * by package.
  */
-export function expectedFacts(): string[] {
-  const { logd } = rolesOf('init');
-  if (logd === undefined) throw new Error('no role logd');
-  const named = Object.entries(roles).map(([name, role]) => [`dhcp-${name}`, role] as const);
-  return [...named, ['init-logd', logd] as const]
-    .map(([name, role]) => {
-      const set = capabilitySet(role);
-      const sets = `permitted=${set} effective=${set} ambient=${set}`;
-      const who = `${name} uid=${role.uid} gid=${role.uid}`;
-      return `sandboxed ${who} ${sets} no_new_privs=1 seccomp=2 files=${role.files.join(',')}`;
-    })
-    .toSorted();
+export function expectedFacts(processes: Readonly<Record<string, readonly string[]>>): string[] {
+  const facts = Object.entries(processes).flatMap(([name, names]) => {
+    const all = rolesOf(name);
+    return names.map((role) => factOf(`${name}-${role}`, all[role]));
+  });
+  return facts.toSorted();
+}
+
+function factOf(name: string, role: Role | undefined): string {
+  if (role === undefined) throw new Error(`no role ${name}`);
+  const set = capabilitySet(role);
+  const sets = `permitted=${set} effective=${set} ambient=${set}`;
+  const who = `${name} uid=${role.uid} gid=${role.uid}`;
+  return `sandboxed ${who} ${sets} no_new_privs=1 seccomp=2 files=${role.files.join(',')}`;
 }
 
 /** Files that every process has open: its log, and the event file descriptors of Go's timers. */

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Timeline } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectedFacts, withoutCommon } from '../dhcp/roles.ts';
+import { expectedFacts, roles, withoutCommon } from '../dhcp/roles.ts';
 import { expectedProcesses } from '../sshd-roles.ts';
 import { banner, boot, type Guest, makeHome, sftp, ssh } from './helpers/guest.ts';
 import { askedOfKernel, foretold, missingIn, toldBy } from './helpers/kernel-report.ts';
@@ -96,7 +96,9 @@ describe('minimal.yml', () => {
 
   test('runs dhcp and the log daemon with exactly the privileges of their roles.json', () => {
     const seen = report.facts.filter((fact) => fact.startsWith('sandboxed ')).toSorted();
-    expect(seen.map(withoutCommon)).toEqual(expectedFacts());
+    expect(seen.map(withoutCommon)).toEqual(
+      expectedFacts({ dhcp: Object.keys(roles), init: ['logd'] }),
+    );
   });
 
   test('listens on no TCP port', () => {

@@ -36,6 +36,8 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/dhcp/packet6 FuzzUnwrap',
         'pkg/dm-crypt FuzzReadKey',
         'pkg/dm-crypt/luks FuzzRead',
+        'pkg/getty FuzzAttempt',
+        'pkg/getty/crypt FuzzParse',
         'pkg/init/confine FuzzConfig',
         'pkg/init/logd FuzzQueries',
         'pkg/init/logd FuzzWriters',

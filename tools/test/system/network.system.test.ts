@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TimeServer, timeServer } from './helpers/time-server.ts';
 import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
 import { freePort, lkt, root } from './helpers/lkt.ts';
+import { probeReport } from './helpers/probe.ts';
+import { expectedFacts } from '../dhcp/roles.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-network-'));
 const home = makeHome(join(dir, 'home'));
@@ -75,6 +78,21 @@ const exporter = part('node_exporter', '  - name: node_exporter', '# Each image 
 /** Without DHCP, which its machine lacks. */
 const ntp = part('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
+/** Services whose processes the probe compares with their roles, and the password of `getty`. */
+function confined(): string {
+  const hash = execFileSync('openssl', ['passwd', '-6', PASSWORD], { encoding: 'utf8' }).trim();
+  const getty = part('getty', '  - name: getty', '    env:');
+  return `${getty}
+  - name: probe
+    image: "@pkg:${join(root, 'tools/probe')}"
+    after: [ntp, getty]
+files:
+  - path: etc/getty.shadow
+    contents: 'root:${hash}:::::::'
+    mode: '0600'
+`;
+}
+
 /** Returns a QEMU whose clock begins in 2001. */
 function withoutBattery(): string {
   const file = join(dir, 'qemu');
@@ -82,6 +100,8 @@ function withoutBattery(): string {
   writeFileSync(file, script, { mode: 0o755 });
   return file;
 }
+
+const PASSWORD = 'a secret of the test';
 
 /** Offset of the time server's clock in seconds. */
 const AHEAD = 1000;
@@ -132,7 +152,9 @@ ${part('debian-kernel', '  - name: modprobe', 'services:')}
 ${part('wireguard', '  - name: metadata', 'services:')}
 services:
 ${sshd}
-${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
+${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`).trimEnd()}
+    ready: { log: the clock is }
+${confined()}`,
     );
     const lead = [`127.0.0.1:${port}:51820/udp`, `127.0.0.1:${metrics}:9100`];
     a = await boot(prefixA, ['--disk', diskA, ...lead.flatMap((to) => ['--publish', to])]);
@@ -189,6 +211,40 @@ ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`)}`,
   test('begin no earlier than the date of the sources', () => {
     expect(b.console()).toMatch(/^lkt: the clock was at 2001-01-01, and is set to 20[2-9]\d-/m);
     expect(a.console()).not.toContain('lkt: the clock was at');
+  });
+
+  test('run ntp, getty and sshd with exactly the privileges of their roles.json', async () => {
+    await b.until('=== END');
+    const expected = expectedFacts({
+      getty: ['password', 'prompt'],
+      init: ['logd'],
+      ntp: ['asker', 'setter'],
+      sshd: ['keys', 'listener'],
+    }).map((fact) => fact.replace(/ files=.*/, ''));
+    const names = expected.map((fact) => fact.split(' ')[1]);
+    const seen = probeReport(b.console())
+      .facts.filter((fact) => fact.startsWith('sandboxed '))
+      .map((fact) => fact.replace(/ files=.*/, ''))
+      .filter((fact) => names.includes(fact.split(' ')[1]));
+    expect(seen.toSorted()).toEqual(expected);
+  });
+
+  test('log in on the console with the password, and only with it', async () => {
+    b.type('\n');
+    await b.until(' login: ');
+    b.type('root\n');
+    await b.until('Password: ');
+    b.type('wrong\n');
+    await b.until('Login incorrect');
+    const count = (text: string): number => b.console().split(text).length - 1;
+    await expect.poll(() => count(' login: '), { timeout: 60_000 }).toBeGreaterThan(1);
+    b.type('root\n');
+    await expect.poll(() => count('Password: '), { timeout: 60_000 }).toBe(2);
+    b.type(`${PASSWORD}\n`);
+    await sleep(3000);
+    b.type('echo login-$((6*7)) $(id -u) $(tty)\n');
+    await b.until('login-42 0 /dev/ttyS0');
+    expect(b.console()).not.toContain(PASSWORD);
   });
 
   test('set the clock once from a time server', async () => {
