@@ -26,9 +26,18 @@ type provider struct {
 	read    func(ctx context.Context, s *session) error
 }
 
+// service is the metadata service of a provider.
+type service interface {
+	Get(ctx context.Context, path string) ([]byte, http.Header, error)
+	Put(ctx context.Context, path, key, value string) ([]byte, error)
+}
+
 // session collects the metadata of one provider.
 type session struct {
-	client *linklocal.Client
+	client service
+	// low is the client with a source port below 1024. header is sent with every request.
+	low    service
+	header http.Header
 	*instance.Metadata
 }
 
@@ -57,7 +66,7 @@ func (c *Clouds) Read(ctx context.Context, name string) (*instance.Metadata, err
 	for key, values := range p.header {
 		client.Header[key] = values
 	}
-	s := &session{client: client, Metadata: instance.New(p.label)}
+	s := &session{client: client, low: client.FromLowPort(), header: client.Header, Metadata: instance.New(p.label)}
 	if err := p.read(ctx, s); err != nil {
 		c.silent[p.address] = errors.Is(err, linklocal.ErrUnreachable)
 		return nil, err

@@ -38,7 +38,7 @@ func readAWS(ctx context.Context, s *session) error {
 	// IMDSv2 requires a token. It protects against request forgery through this machine.
 	token, err := s.client.Put(ctx, "/latest/api/token", "X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "300")
 	if err == nil && len(token) < 1024 && !strings.ContainsFunc(string(token), func(r rune) bool { return r <= ' ' || r > '~' }) {
-		s.client.Header.Set("X-Aws-Ec2-Metadata-Token", string(token))
+		s.header.Set("X-Aws-Ec2-Metadata-Token", string(token))
 	}
 	return s.readEC2(ctx)
 }

@@ -28,7 +28,7 @@ func readScaleway(ctx context.Context, s *session) error {
 	for i := range count {
 		s.AddKeys(conf[fmt.Sprintf("SSH_PUBLIC_KEYS_%d_KEY", i)])
 	}
-	low := session{client: s.client.FromLowPort(), Metadata: s.Metadata}
+	low := session{client: s.low, Metadata: s.Metadata}
 	low.userData(ctx, "/user_data/cloud-init")
 	return nil
 }

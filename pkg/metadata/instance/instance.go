@@ -14,6 +14,7 @@ const (
 	maxValue    = 1024
 	maxKeys     = 64
 	maxKeyLine  = 16384
+	maxProblems = 64
 )
 
 // Metadata is the metadata of one provider.
@@ -67,8 +68,12 @@ func (m *Metadata) AddKeys(text string) {
 	}
 }
 
-// Problem records why a value was skipped.
-func (m *Metadata) Problem(err error) { m.Problems = append(m.Problems, err) }
+// Problem records why a value was skipped, for the first ones.
+func (m *Metadata) Problem(err error) {
+	if len(m.Problems) < maxProblems {
+		m.Problems = append(m.Problems, err)
+	}
+}
 
 func checkValue(value string) error {
 	switch {

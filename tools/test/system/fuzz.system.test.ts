@@ -44,6 +44,7 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/init/logs FuzzParseLine',
         'pkg/init/manifest FuzzRead',
         'pkg/init/roots FuzzRead',
+        'pkg/metadata/cloud FuzzAnswers',
         'pkg/modprobe FuzzDepends',
         'pkg/ntp/nts FuzzOpen',
         'pkg/ntp/nts FuzzReadAnswer',
