@@ -9,8 +9,9 @@ import { earlierImage } from './target.ts';
 export function createActions(pass: Pass, replaces: readonly Action[]): readonly Action[] {
   const { group, target, live, held, observed, surge, isHalted } = pass;
   if (isHalted) return [];
-  const gone = new Set(replaces.flatMap((one) => (one.kind === 'destroy' ? [one.node.id] : [])));
-  const left = live.filter(({ node }) => !gone.has(node.id));
+  const gone = new Set<string>();
+  for (const one of replaces) if (one.kind === 'destroy') gone.add(one.node.id);
+  const left = gone.size === 0 ? live : live.filter(({ node }) => !gone.has(node.id));
   const missing = pass.size - left.length;
   // A node that is being destroyed keeps its place until it is no longer listed.
   const room = pass.size + surge - (observed.nodes.length - held.length);
@@ -35,10 +36,10 @@ export function createActions(pass: Pass, replaces: readonly Action[]): readonly
 /** Returns how many nodes beyond the size are wanted, to take the place of stale ones. */
 function replacements({ surge, canRoll, failed }: Pass, left: readonly ClassifiedNode[]): number {
   if (surge === 0 || failed.length > 0) return 0;
-  const waiting = left.filter(
-    ({ staleFor }) => staleFor !== undefined && (canRoll || isUrgent(staleFor)),
-  );
-  return Math.min(surge, waiting.length);
+  let waiting = 0;
+  for (const { staleFor } of left)
+    if (staleFor !== undefined && (canRoll || isUrgent(staleFor))) waiting += 1;
+  return Math.min(surge, waiting);
 }
 
 /** Returns names that no listed node has: those of fixed places, or the first free numbers. */
@@ -46,16 +47,19 @@ function freeNames(
   { group, target, observed }: Pass,
   count: number,
 ): readonly { readonly name: string; readonly slot?: number }[] {
-  const taken = new Set(observed.nodes.map(({ name }) => name));
-  if (group.names !== undefined)
+  if (group.names !== undefined) {
+    const taken = new Set(observed.nodes.map(({ name }) => name));
     return group.names
       .map((name, slot) => ({ name, slot }))
       .filter(({ name }) => !taken.has(name))
       .slice(0, count);
-  const free: { readonly name: string }[] = [];
-  for (let number = 0; free.length < count; number += 1) {
-    const name = `${group.name}-${target.spec.slice(0, 8)}-${number}`;
-    if (!taken.has(name)) free.push({ name });
   }
+  const prefix = `${group.name}-${target.spec.slice(0, 8)}-`;
+  const taken = new Set<number>();
+  for (const { name } of observed.nodes)
+    if (name.startsWith(prefix)) taken.add(Number(name.slice(prefix.length)));
+  const free: { readonly name: string }[] = [];
+  for (let number = 0; free.length < count; number += 1)
+    if (!taken.has(number)) free.push({ name: `${prefix}${number}` });
   return free;
 }

@@ -43,13 +43,15 @@ export interface GroupSpec {
 
 /** Returns the hash that names a pair of image and template: 16 hexadecimal digits. */
 export function specHash(image: Digest, template: string): string {
-  const text = `${image} ${template}`;
   // Every pass asks for the same few.
-  if (last?.text !== text) last = { text, hash: hash('sha256', text).slice(0, 16) };
+  if (last?.image !== image || last.template !== template) {
+    const text = `${image} ${template}`;
+    last = { image, template, hash: hash('sha256', text).slice(0, 16) };
+  }
   return last.hash;
 }
 
-let last: { readonly text: string; readonly hash: string } | undefined;
+let last: { readonly image: Digest; readonly template: string; readonly hash: string } | undefined;
 
 /** Returns the hash of a template: 16 hexadecimal digits. Equal data gives equal hashes. */
 export function templateHash(template: unknown): string {

@@ -21,6 +21,8 @@ export interface Pass {
   readonly stale: readonly ClassifiedNode[];
   /** Live nodes that are available. */
   readonly available: number;
+  /** Live nodes that are available, and as wanted. */
+  readonly current: number;
   /** Nodes that are wanted beside the held ones. */
   readonly size: number;
   /** Surge of this pass: none with fixed names, and none while the provider has no room. */
@@ -42,6 +44,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   const sick: ClassifiedNode[] = [];
   const stale: ClassifiedNode[] = [];
   let available = 0;
+  let current = 0;
   let proven = 0;
   for (const node of observed.nodes) {
     if (node.power === 'terminating') {
@@ -55,6 +58,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
     const one = classify(group, target, observed, node, now, names);
     live.push(one);
     if (one.isAvailable) available += 1;
+    if (one.isAvailable && one.staleFor === undefined) current += 1;
     if (one.isSick) sick.push(one);
     if (one.staleFor !== undefined) stale.push(one);
     // A failed node never goes stale by age, or the halt that it stands for would end.
@@ -75,6 +79,6 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   ];
   const lists = { live, terminating, held, failed, sick, stale };
   const canRoll = open && !group.isPaused;
-  const limits = { available, size, surge, isHalted, canRoll };
+  const limits = { available, current, size, surge, isHalted, canRoll };
   return { group, target, observed, now, ...lists, ...limits, holds: why };
 }

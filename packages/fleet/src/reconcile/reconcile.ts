@@ -30,10 +30,7 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
     ...replaced.actions,
     ...creates,
   ];
-  const { live, terminating, stale, failed, sick, available, size } = pass;
-  const current = live.filter(
-    ({ staleFor, isAvailable }) => staleFor === undefined && isAvailable,
-  ).length;
+  const { live, terminating, stale, failed, sick, available, current, size } = pass;
   const holds = [...pass.holds, ...replaced.holds];
   const isConverged =
     actions.length === 0 && current === size && live.length === size && terminating.length === 0;
@@ -54,7 +51,7 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
       holds,
     },
     live,
-    nextAt: nextTime(pass),
+    nextAt: nextTime(pass, creates.length > 0),
   };
 }
 
@@ -129,8 +126,8 @@ function onePerNode(actions: readonly Action[]): readonly Action[] {
   });
 }
 
-function nextTime({ group, live, stale, now }: Pass): number | undefined {
-  let next = Infinity;
+function nextTime({ group, live, stale, now }: Pass, creates: boolean): number | undefined {
+  let next = creates ? now + group.startupTimeoutMs : Infinity;
   for (const { changesAt, node } of live) {
     if (changesAt < next) next = changesAt;
     const { draining } = node.labels;

@@ -29,7 +29,7 @@ export function replaceActions(pass: Pass): Replaces {
     if (blamed !== undefined) destroyed.set(blamed, 'unhealthy');
   }
 
-  const left = live.filter((one) => !destroyed.has(one));
+  const left = destroyed.size === 0 ? live : live.filter((one) => !destroyed.has(one));
   const actions = [...destroyed].map(([{ node }, reason]): Action => destroy(node, reason));
   actions.push(...drainedActions(pass, left));
   const excess = excessActions(pass, left);
@@ -70,13 +70,15 @@ function drainedActions(
   left: readonly ClassifiedNode[],
 ): readonly Action[] {
   if (failed.length > 0 || available < size - group.unavailable) return [];
-  return left.flatMap(({ node, staleFor }): readonly Action[] => {
+  const actions: Action[] = [];
+  for (const { node, staleFor } of left) {
     const { draining } = node.labels;
-    if (draining === undefined || staleFor === undefined) return [];
+    if (draining === undefined || staleFor === undefined) continue;
     // A clock that ran backwards does not prolong a drain.
     const isOver = now - draining >= (group.drainTimeoutMs ?? 0) || now < draining;
-    return isOver || observed.drained.has(node.id) ? [destroy(node, staleFor)] : [];
-  });
+    if (isOver || observed.drained.has(node.id)) actions.push(destroy(node, staleFor));
+  }
+  return actions;
 }
 
 /** Returns what reduces a group to its size, unless a roll does. */
@@ -107,7 +109,11 @@ function usefulness({ isAvailable, staleFor }: ClassifiedNode): number {
 
 /** Replaces stale nodes that serve, as many as the budget allows, the most urgent first. */
 function rollActions(pass: Pass, left: readonly ClassifiedNode[]): readonly Action[] {
-  const { group, size, available, surge, canRoll } = pass;
+  const { group, size, available, surge, canRoll, stale } = pass;
+  // With surge, only a ready node beyond the size takes the place of another.
+  const needed = surge > 0 ? size : size - group.unavailable;
+  const spare = available - needed;
+  if (spare <= 0 || stale.length === 0) return [];
   const candidates = left.filter(
     ({ node, staleFor, isSick }) =>
       staleFor !== undefined &&
@@ -115,9 +121,7 @@ function rollActions(pass: Pass, left: readonly ClassifiedNode[]): readonly Acti
       node.labels.draining === undefined &&
       (canRoll || isUrgent(staleFor)),
   );
-  // With surge, only a ready node beyond the size takes the place of another.
-  const needed = surge > 0 ? size : size - group.unavailable;
-  const count = Math.min(available - needed, canaryRoom(pass, left) ?? Infinity);
+  const count = Math.min(spare, canaryRoom(pass, left) ?? Infinity);
   if (candidates.length === 0 || count <= 0) return [];
   const rank = ({ staleFor, node }: ClassifiedNode): number =>
     staleFor !== undefined && isUrgent(staleFor)

@@ -31,7 +31,6 @@ export interface GroupObserver {
 }
 
 type Change =
-  | { readonly kind: 'pass' }
   | { readonly kind: 'healthy' | 'fails' | 'gone'; readonly node: SimulatedNode }
   | { readonly kind: 'release' };
 
@@ -79,6 +78,8 @@ class Simulation {
   #waits = false;
   #isStarted = false;
   #countedAt: number;
+  /** When the next pass is due though nothing happens. */
+  #passAt: number;
 
   constructor(options: SimulatedGroupOptions, observer: GroupObserver) {
     this.#options = options;
@@ -86,22 +87,21 @@ class Simulation {
     this.#random = randomOf(options.seed);
     this.#now = options.start;
     this.#countedAt = options.start;
+    this.#passAt = options.start;
     this.#group = { ...options.spec, image: imageOf(0), template: TEMPLATE };
   }
 
   run(): void {
     const { start, end, releaseMs } = this.#options;
-    this.#queue.push(start, { kind: 'pass' });
     if (releaseMs !== undefined) this.#queue.push(start + releaseMs, { kind: 'release' });
     for (;;) {
-      const time = this.#queue.nextTime;
-      if (time === undefined || time >= end) break;
+      const time = Math.min(this.#queue.nextTime ?? Infinity, this.#passAt);
+      if (time >= end) break;
       // Everything until the next pass is seen by it.
       this.#now = Math.ceil(time / PASS_MS) * PASS_MS;
-      let isNews = false;
+      let isNews = this.#passAt <= this.#now;
       for (let next = this.#queue.take(this.#now); next !== undefined;) {
-        this.#happen(next);
-        isNews ||= next.kind !== 'gone' || this.#waits;
+        isNews = this.#happen(next) || isNews;
         next = this.#queue.take(this.#now);
       }
       if (isNews) this.#pass();
@@ -109,32 +109,28 @@ class Simulation {
     this.#countMissing(end);
   }
 
-  #happen(change: Change): void {
-    switch (change.kind) {
-      case 'pass':
-        break;
-      case 'release': {
-        this.#release += 1;
-        this.#group = { ...this.#group, image: imageOf(this.#release) };
-        this.#queue.push(this.#now + (this.#options.releaseMs ?? 0), { kind: 'release' });
-        break;
-      }
-      case 'gone':
-        this.#nodes.delete(change.node.id);
-        this.#health.delete(change.node.id);
-        break;
-      case 'healthy':
-      case 'fails': {
-        const { node } = change;
-        if (node.power !== 'running') break;
-        const health = change.kind === 'healthy' ? 'healthy' : 'unhealthy';
-        this.#health.set(node.id, { health, since: this.#now });
-        if (change.kind === 'healthy') {
-          const life = -Math.log(1 - this.#random()) * this.#options.model.failureMs;
-          this.#queue.push(this.#now + life, { kind: 'fails', node });
-        }
-      }
+  /** Reports whether the controller may act on it. */
+  #happen(change: Change): boolean {
+    if (change.kind === 'release') {
+      this.#release += 1;
+      this.#group = { ...this.#group, image: imageOf(this.#release) };
+      this.#queue.push(this.#now + (this.#options.releaseMs ?? 0), { kind: 'release' });
+      return true;
     }
+    const { kind, node } = change;
+    if (kind === 'gone') {
+      this.#nodes.delete(node.id);
+      this.#health.delete(node.id);
+      return this.#waits;
+    }
+    if (node.power !== 'running') return false;
+    const health = kind === 'healthy' ? 'healthy' : 'unhealthy';
+    this.#health.set(node.id, { health, since: this.#now });
+    if (kind === 'healthy') {
+      const life = -Math.log(1 - this.#random()) * this.#options.model.failureMs;
+      this.#queue.push(this.#now + life, { kind: 'fails', node });
+    }
+    return true;
   }
 
   #pass(): void {
@@ -154,10 +150,9 @@ class Simulation {
     this.#available = status.available;
     this.#waits = status.stale > 0 || status.listed < status.size;
     for (const action of actions) this.#apply(action);
-    if (nextAt !== undefined) this.#queue.push(nextAt, { kind: 'pass' });
     // A label may allow more.
-    if (actions.some(({ kind }) => kind === 'ready' || kind === 'reject'))
-      this.#queue.push(this.#now + 1, { kind: 'pass' });
+    const hasLabelled = actions.some(({ kind }) => kind === 'ready' || kind === 'reject');
+    this.#passAt = hasLabelled ? this.#now + 1 : (nextAt ?? Infinity);
   }
 
   #countMissing(time: number): void {

@@ -84,3 +84,9 @@ test('takes values in the order of their times, then of their addition', () => {
 function mostInAnHour(jitter: number): number {
   return simulate({ ...year, days: 40, groups: 20, spec: { ...year.spec, jitter } }).perHour.max;
 }
+
+test('wakes for a boot that never ends, and so lets no node grow old behind it', () => {
+  const model = { ...year.model, badBoots: 0.05 };
+  const spec = { ...year.spec, retries: 9 };
+  expect(simulate({ ...year, spec, groups: 20, model }).oldestDays).toBeLessThan(30.2);
+});
