@@ -43,6 +43,7 @@ const read = (name: string): string => readFileSync(join(dir, name), 'utf8');
 
 test('has workflows for GitHub and GitLab', () => {
   expect(files).toEqual([
+    'github-fleet.yml',
     'github-publish.yml',
     'github-rebuild.yml',
     'github-updates.yml',
@@ -156,6 +157,26 @@ describe.each(files.filter((name) => name.startsWith('github')))('%s', (name) =>
       expect(condition).toBe("${{ github.event_name == 'push' }}");
     }
   });
+});
+
+test('has a workflow that changes nodes only from main, and gives no rights to forks', () => {
+  const { jobs } = parse(read('github-fleet.yml')) as Workflow & {
+    readonly jobs: Readonly<Record<string, { readonly if: string; readonly environment: string }>>;
+  };
+  const own = 'github.event.pull_request.head.repo.full_name == github.repository';
+  const conditions = {
+    plan: `\${{ github.event_name == 'pull_request' && ${own} }}`,
+    apply: "${{ github.event_name == 'push' }}",
+  };
+  for (const [id, job] of Object.entries(jobs)) {
+    const commands = (job.steps ?? []).flatMap(({ run = '' }) => calls(run));
+    const fleet = commands.filter(([first]) => first === 'fleet').map(([, second]) => second);
+    expect(fleet).toEqual([id]);
+    expect(job.if).toBe(conditions[id as keyof typeof conditions]);
+    // The rights of a plan are not those of a change.
+    expect(job.environment).toBe(id === 'apply' ? 'fleet' : 'fleet-plan');
+  }
+  expect(Object.keys(jobs)).toEqual(['plan', 'apply']);
 });
 
 test('has an action that follows the schema of GitHub and passes inputs as environment', () => {

@@ -9,6 +9,8 @@ export interface LktOptions {
   readonly buildYml?: string;
   /** Globs of possible image configs, relative to the workspace. */
   readonly images?: readonly string[];
+  /** Name of the files of fleets; default: `fleet.yml`. */
+  readonly fleetYml?: string;
   /** Platforms of packages, such as `linux/arm64`; default: lkt's. */
   readonly platforms?: readonly string[];
   /** Directory for the OCI image layouts of built packages; default: `.nx/lkt`. */
@@ -33,6 +35,7 @@ export const BUILD_YML = 'build.yml';
 const DEFAULTS: Settings = {
   lkt: 'lkt',
   buildYml: BUILD_YML,
+  fleetYml: 'fleet.yml',
   images: ['examples/**/*.yml', 'examples/**/*.yaml', 'images/**/*.yml', 'images/**/*.yaml'],
   platforms: [],
   layouts: '.nx/lkt',
@@ -53,11 +56,15 @@ export function settingsOf(options: LktOptions | undefined): Settings {
  */
 export function projectGlob(start: string): string {
   const all = ownOptions(start).map(settingsOf);
-  const globs = (all.length === 0 ? [settingsOf({})] : all).flatMap(({ buildYml, images }) => [
-    buildYml,
-    `**/${buildYml}`,
-    ...images,
-  ]);
+  const globs = (all.length === 0 ? [settingsOf({})] : all).flatMap(
+    ({ buildYml, fleetYml, images }) => [
+      buildYml,
+      `**/${buildYml}`,
+      fleetYml,
+      `**/${fleetYml}`,
+      ...images,
+    ],
+  );
   return `{${[...new Set(globs)].join(',')}}`;
 }
 

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { CreateNodesResult } from '@nx/devkit';
 import { type ActionInputs, buildYmlStates, type Environment, fileStates } from '@lkt/pkg';
+import { fleetTargets } from './fleet-targets.ts';
 import { imageTargets } from './image-targets.ts';
 import { type WorkspaceModel, readModel } from './workspace-model.ts';
 import type { Settings } from './options.ts';
@@ -63,10 +64,10 @@ function inputsOf(
 }
 
 function nodesOf(
-  { root, packages, images }: WorkspaceModel,
+  { root, packages, images, fleets }: WorkspaceModel,
   settings: Settings,
 ): Projects['nodes'] {
-  const names = projectNames(new Set([...packages, ...images].map(({ dir }) => dir)));
+  const names = projectNames(new Set([...packages, ...images, ...fleets].map(({ dir }) => dir)));
   const named = (dir: string): { readonly name: string } => ({ name: names.get(dir) ?? dir });
   const projects = new Map(packages.map(({ node, dir }) => [node.item.name, named(dir).name]));
   const nodes: [string, CreateNodesResult][] = [];
@@ -85,6 +86,10 @@ function nodesOf(
     }
     const project = { ...named(dir), projectType: 'application' as const, targets };
     nodes.push([own[0]?.file ?? dir, { projects: { [dir]: project } }]);
+  }
+  for (const { file, dir } of fleets) {
+    const targets = fleetTargets(file, settings);
+    nodes.push([file, { projects: { [dir]: { ...named(dir), targets } } }]);
   }
   return nodes;
 }

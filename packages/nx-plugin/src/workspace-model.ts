@@ -19,6 +19,13 @@ export interface WorkspaceModel {
   readonly workspace: Workspace | undefined;
   readonly packages: readonly ModelPackage[];
   readonly images: readonly ModelImage[];
+  readonly fleets: readonly ModelFleet[];
+}
+
+/** A fleet of the workspace. Paths are relative to the Nx workspace. */
+interface ModelFleet {
+  readonly file: string;
+  readonly dir: string;
 }
 
 /** A package of the workspace. */
@@ -55,8 +62,9 @@ export async function readModel(
   const found = await Promise.all(files.map((file) => kindOf(real, file, settings)));
   const isOf = (kind: Kind): string[] => files.filter((_file, index) => found[index] === kind);
   const [buildYmls, configs] = [isOf('package'), isOf('image')];
+  const fleets = isOf('fleet').map((file) => ({ file, dir: dirname(file) }));
   if (buildYmls.length === 0 && configs.length === 0)
-    return { root: real, workspace: undefined, packages: [], images: [] };
+    return { root: real, workspace: undefined, packages: [], images: [], fleets };
   const workspace = await openWorkspace(real, { env, buildYml: settings.buildYml });
   const items = [];
   for (const file of buildYmls) items.push(await workspace.packageAt(dirname(file)));
@@ -69,26 +77,29 @@ export async function readModel(
       return { node, file, dir: dirname(file) };
     }),
     images: await Promise.all(configs.map((file) => readImage(workspace, real, file))),
+    fleets,
   };
 }
 
-type Kind = 'package' | 'image';
+type Kind = 'package' | 'image' | 'fleet';
 
 /**
- * Recognises packages and image configs by their keys: other tools have build.yml and YAML files
- * too.
+ * Recognises packages, image configs and fleets by their keys: other tools have build.yml and YAML
+ * files too.
  */
 async function kindOf(
   root: string,
   file: string,
-  { buildYml, images }: Settings,
+  { buildYml, fleetYml, images }: Settings,
 ): Promise<Kind | undefined> {
   const isPackage = basename(file) === buildYml;
-  if (!isPackage && !images.some((glob) => matchesGlob(file, glob))) return undefined;
+  const isFleet = basename(file) === fleetYml;
+  if (!isPackage && !isFleet && !images.some((glob) => matchesGlob(file, glob))) return undefined;
   // For instance a forge's workflows.
   if (file.split('/').some((part) => part.startsWith('.'))) return undefined;
   const text = await readFile(join(root, file), 'utf8');
   if (isPackage) return declaresPackage(text) ? 'package' : undefined;
+  if (isFleet && /^groups\s*:/m.test(text) && /^providers\s*:/m.test(text)) return 'fleet';
   return /^(kernel|init|onboot|onshutdown|services)\s*:/m.test(text) ? 'image' : undefined;
 }
 

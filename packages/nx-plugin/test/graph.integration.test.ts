@@ -28,6 +28,9 @@ COPY --from=t/tool:1@${DIGEST} / /
   'examples/two.yml': 'onboot:\n  - name: tool\n    image: "@pkg:../pkg/tool"\n',
   'examples/three.yml': 'init:\n  - t/base:1\nfiles:\n  - path: a\n    source: ~/.ssh/id.pub\n',
   'examples/values.yml': 'not: an image\n',
+  'fleets/shop/fleet.yml': "version: '1'\nname: shop\nproviders: {}\ngroups: {}\n",
+  // A file of another tool.
+  'trucks/fleet.yml': 'trucks: 3\n',
   // Files of other tools.
   '.github/workflows/build.yml': 'image: x\n',
   'ansible/build.yml': '- hosts: all\n',
@@ -54,6 +57,7 @@ test('the graph has the dependencies in Dockerfiles, build.yml files and image c
   expect(names).toEqual([
     'deep-down-app',
     'examples',
+    'fleets-shop',
     'inner',
     'pkg-arm',
     'pkg-base',
@@ -114,6 +118,13 @@ test('packages and images have targets with the inputs that lkt reads', async ()
     '{workspaceRoot}/lib',
     '{workspaceRoot}/lib/**/*',
   ]);
+  const fleet = (await show('fleets-shop')).targets ?? {};
+  expect(Object.keys(fleet).toSorted()).toEqual(['fleet-apply', 'fleet-plan']);
+  expect(fleet['fleet-apply']).toMatchObject({
+    cache: false,
+    options: { command: 'npx lkt fleet apply --file fleets/shop/fleet.yml' },
+  });
+
   for (const name of ['image-run', 'image-test', 'verify'])
     expect(Object.keys(examples)).toContain(`${name}--two`);
 });
