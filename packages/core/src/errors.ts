@@ -23,6 +23,7 @@ export type LktErrorCode =
   | 'IO_FAILED' // the operating system failed to read or write a file
   | 'KEY_INVALID' // the signing key is invalid or its password is wrong
   | 'LEASE_HELD' // another controller manages the fleet
+  | 'LEASE_LOST' // the controller could not keep its lease on the fleet
   | 'NETWORK_FAILED' // a network request failed
   | 'NOT_COMMITTED' // the content to publish differs from the commit
   | 'NOT_FOUND' // a named file, package, image or blob does not exist

@@ -2,18 +2,24 @@ export {
   type ConfiguredProvider,
   FLEET_FILE,
   type FleetConfig,
+  type FleetImageConfig,
+  fleetImageConfigs,
   fleetSchema,
   type GroupConfig,
+  type GroupImage,
   parseFleet,
 } from './config/fleet-yml.ts';
 export { FleetController, type FleetPass } from './controller/controller.ts';
-export { drainNode, runProgram } from './controller/drains.ts';
-export { type FleetEvent } from './controller/events.ts';
+export { drainNode } from './controller/drains.ts';
+export { type FleetEvent } from './events/event.ts';
+export type { Engine, EngineGroup } from './engine/engine.ts';
+export { EventHooks } from './events/event-hooks.ts';
 export { type GroupPass } from './controller/group-controller.ts';
-export { fileLease, type Lease, type LeaseKeeper } from './controller/lease.ts';
+export { type Lease, type LeaseKeeper } from './lease/lease.ts';
+export { openLease } from './lease/lease-address.ts';
 export { openMachineImage, type OpenedImage, writeMachineImage } from './image/machine-image.ts';
 export { type Node } from './node.ts';
-export { type NodeLabels } from './node-labels.ts';
+export { formatLabels, type NodeLabels, parseLabels } from './node-labels.ts';
 export { type Provider, ProviderError } from './provider.ts';
 export { type ClassifiedNode } from './reconcile/classify.ts';
 export { type Action, type GroupStatus } from './reconcile/decision.ts';

@@ -128,7 +128,7 @@ export interface Provider extends AsyncDisposable {
 }
 
 /** The environment of a provider. */
-interface ProviderContext {
+export interface ProviderContext {
   /** Directory of fleet.yml; base of relative paths in settings. */
   readonly dir: string;
   /** Directory for the state of providers without a place of their own. */
@@ -150,6 +150,8 @@ export interface ProviderKind<S = unknown, G = unknown> {
   readonly settings: YamlType<S>;
   /** Type of `groups.NAME.KIND`, for what only this kind has, such as an instance type. */
   readonly groupSettings?: YamlType<G>;
+  /** Its machines boot by firmware, so images need a disk. */
+  readonly bootsFromDisk?: boolean;
   /** @throws LktError TOOL_MISSING, CONFIG_INVALID, ACCESS_DENIED */
   open(settings: S, context: ProviderContext): Promise<Provider>;
 }

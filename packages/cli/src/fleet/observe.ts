@@ -16,8 +16,15 @@ export class Observer {
   readonly #signal: AbortSignal;
 
   /** @throws LktError CONFIG_INVALID for a group that its provider or budget does not allow */
-  constructor({ config, providers, openImage, logDir }: OpenFleet, signal: AbortSignal) {
-    const options = { fleet: config, providers, openImage, logDir, onEvent: () => undefined };
+  constructor({ config, providers, engines, openImage, logDir }: OpenFleet, signal: AbortSignal) {
+    const options = {
+      fleet: config,
+      providers,
+      engines,
+      openImage,
+      logDir,
+      onEvent: () => undefined,
+    };
     this.#name = config.name;
     this.#controller = new FleetController(options);
     this.#signal = signal;

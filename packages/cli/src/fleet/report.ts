@@ -40,7 +40,7 @@ export interface FleetReport {
   readonly fleet: string;
   readonly isConverged: boolean;
   readonly groups: readonly GroupReport[];
-  /** Names of nodes whose group is not in the file. */
+  /** Names of nodes, and of groups of engines, whose group is not in the file. */
   readonly orphans: readonly string[];
 }
 
@@ -48,7 +48,7 @@ export interface FleetReport {
 export function fleetReport(
   fleet: string,
   specs: ReadonlyMap<string, GroupSpec>,
-  { groups, orphans }: FleetPass,
+  { groups, orphans, orphanGroups = [] }: FleetPass,
   now: number,
 ): FleetReport {
   const reports = [...groups].map(([name, pass]) => groupReport(name, specs.get(name), pass, now));
@@ -56,7 +56,7 @@ export function fleetReport(
     fleet,
     isConverged: reports.every(({ isConverged }) => isConverged),
     groups: reports,
-    orphans: orphans.map(({ name }) => name),
+    orphans: [...orphans.map(({ name }) => name), ...orphanGroups],
   };
 }
 

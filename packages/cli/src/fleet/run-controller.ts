@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import type { FleetPass, ProviderError } from '@lkt/fleet';
-import { eventSink, type FleetFlags, openFleet } from '../session/fleet.ts';
+import type { FleetPass, Lease, ProviderError } from '@lkt/fleet';
+import { type FleetFlags, openFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
+import { openEventSink } from './event-sink.ts';
 import { type FleetReport, fleetReport } from './report.ts';
 
 /** How to run the controller of a fleet. */
@@ -11,6 +12,8 @@ export interface RunOptions {
   readonly once?: boolean;
   /** Continues once the fleet has converged, and when its roll has halted. */
   readonly isEndless?: boolean;
+  /** Waits for as long as another controller has the lease. */
+  readonly isStandby?: boolean;
   readonly timeoutMs?: number;
   /** Forgets rollbacks, and destroys nodes that failed. */
   readonly retry?: boolean;
@@ -34,20 +37,24 @@ export async function runController(
 ): Promise<FleetReport> {
   const { FleetController, ProviderError: Failure } = await import('@lkt/fleet');
   await using fleet = await openFleet(session, flags);
-  const { config, providers, openImage, logDir } = fleet;
-  const sink = eventSink(config, options.write, session.signal);
+  const { config, providers, engines, openImage, logDir } = fleet;
+  await using sink = await openEventSink(fleet, session, options.write);
   const controller = new FleetController({
     fleet: config,
     providers,
+    engines,
     openImage,
     logDir,
     onEvent: sink.onEvent,
   });
   const end = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
-  return fleet.lease.hold(async ({ generation, signal }) => {
-    const call = { generation, signal };
+  const work = async (call: Lease): Promise<FleetReport> => {
+    const { signal } = call;
     await controller.prepareImages(call);
-    if (options.retry === true) await forgetFailures(fleet, call);
+    if (options.retry === true) {
+      await forgetFailures(fleet, call);
+      controller.retryEngines();
+    }
     let failures = 0;
     for (;;) {
       signal.throwIfAborted();
@@ -65,10 +72,8 @@ export async function runController(
       const report = pass && fleetReport(config.name, controller.specs, pass, Date.now());
       if (report !== undefined) {
         options.onPass?.(report);
-        if (options.once === true || (options.isEndless !== true && report.isConverged)) {
-          await sink.settled();
+        if (options.once === true || (options.isEndless !== true && report.isConverged))
           return report;
-        }
         if (options.isEndless !== true) requireProgress(report);
       }
       if (performance.now() > end)
@@ -83,7 +88,9 @@ export async function runController(
         throw error;
       });
     }
-  }, session.signal);
+  };
+  const { isStandby = false } = options;
+  return fleet.lease.hold(work, { signal: session.signal, isStandby });
 }
 
 /** Reports whether a failure may end by itself. */

@@ -1,9 +1,11 @@
 import { dirname, join } from 'node:path';
 import { didYouMean, type Digest, LktError } from '@lkt/core';
 import type {
+  Engine,
+  EngineGroup,
   FleetConfig,
-  FleetEvent,
   GroupConfig,
+  GroupImage,
   LeaseKeeper,
   Node,
   OpenedImage,
@@ -19,14 +21,20 @@ import { trustOptions } from './trust.ts';
 /** The flags that a fleet needs. */
 export interface FleetFlags extends PullFlags {
   readonly file: string;
+  readonly lease?: string | undefined;
   readonly 'no-policy-found'?: 'error' | 'ignore' | undefined;
 }
 
 /** A fleet whose providers are open; disposing closes them. */
 export interface OpenFleet extends AsyncDisposable {
   readonly config: FleetConfig;
+  /** Directory of the file; base of the paths in it. */
+  readonly dir: string;
   readonly providers: ReadonlyMap<string, Provider>;
+  /** Services that keep groups by themselves. */
+  readonly engines: ReadonlyMap<string, Engine>;
   readonly lease: LeaseKeeper;
+  readonly signal: AbortSignal;
   /** Directory for the consoles of failed nodes. */
   readonly logDir: string;
   /** Directory of opened images. */
@@ -44,24 +52,47 @@ export interface OpenFleet extends AsyncDisposable {
 export async function openFleet(session: Session, flags: FleetFlags): Promise<OpenFleet> {
   const { environment, reporter, signal } = session;
   const file = await readConfigFile(flags.file, session);
-  const { fileLease, parseFleet } = await import('@lkt/fleet');
-  const config = parseFleet(file);
+  const { fleetImageConfigs, openLease, parseFleet } = await import('@lkt/fleet');
   const dir = dirname(file.absolute);
   const stateDir = join(stateSetting(environment), 'fleet');
+  const configs = fleetImageConfigs(file);
+  const built = new Map<string, Omit<GroupImage, 'at'>>();
+  if (configs.length > 0) {
+    const { buildFleetImage } = await import('../fleet/image-config.ts');
+    for (const one of configs)
+      built.set(
+        one.path,
+        await buildFleetImage(session, flags, one, dir, join(stateDir, 'builds')),
+      );
+  }
+  const config = parseFleet(file, built);
   await using stack = new AsyncDisposableStack();
   const providers = new Map<string, Provider>();
+  const engines = new Map<string, Engine>();
   for (const [name, { kind, settings }] of config.providers) {
     const warn = (text: string): void => reporter.emit({ kind: 'warning', text });
     const { variables } = environment;
     const context = { dir, stateDir, variables, signal, warn };
-    providers.set(name, stack.use(await kind.open(settings, context)));
+    if ('openEngine' in kind)
+      engines.set(name, stack.use(await kind.openEngine(settings, context)));
+    else providers.set(name, stack.use(await kind.open(settings, context)));
   }
   const imageDir = join(stateDir, 'images');
+  const lease = await openLease({
+    fleet: config.name,
+    address: flags.lease ?? config.lease,
+    dir: flags.lease === undefined ? dir : environment.cwd,
+    defaultPath: join(stateDir, 'leases', config.name),
+    variables: environment.variables,
+  });
   const open = stack.move();
   return {
     config,
+    dir,
+    signal,
     providers,
-    lease: fileLease(join(stateDir, 'leases', config.name)),
+    engines,
+    lease,
     logDir: join(stateDir, 'failed', config.name),
     imageDir,
     openImage: imageOpener(session, flags, dir, imageDir),
@@ -87,6 +118,10 @@ export async function findNode(
   const nodes = await fleet.nodes();
   const found = nodes.find(({ node }) => node.name === name);
   if (found !== undefined) return found;
+  if ((await findEngineNode(fleet, name)) !== undefined)
+    throw new LktError('UNSUPPORTED', `${name} is a node of an engine, which drains it by itself`, {
+      fix: `replace it: lkt fleet replace ${name}`,
+    });
   throw new LktError('NOT_FOUND', `the fleet ${fleet.config.name} has no node ${name}`, {
     fix: didYouMean(
       name,
@@ -94,6 +129,17 @@ export async function findNode(
       'list the nodes: lkt fleet status',
     ),
   });
+}
+
+/** Finds a node that an engine keeps; undefined without one. */
+export async function findEngineNode(
+  { engines, config, signal }: OpenFleet,
+  name: string,
+): Promise<{ readonly engine: Engine; readonly group: EngineGroup } | undefined> {
+  for (const engine of engines.values())
+    for (const group of await engine.list(config.name, { signal }))
+      if (group.nodes.some((node) => node.name === name)) return { engine, group };
+  return undefined;
 }
 
 function imageOpener(
@@ -117,7 +163,9 @@ function imageOpener(
         detail: detail ?? at.detail,
       });
     };
-    if (!accepted.has(`${path} ${digest}`)) {
+    // lkt built it, from packages that the policies accept.
+    const isBuilt = group.image.config !== undefined && digest === group.image.digest;
+    if (!isBuilt && !accepted.has(`${path} ${digest}`)) {
       await requireTrusted(session, flags, dir, image).catch(located);
       accepted.add(`${path} ${digest}`);
     }
@@ -171,35 +219,3 @@ async function requireTrusted(
     { fix: 'sign it: lkt pkg sign, or name an image that is signed' },
   );
 }
-
-/** Writes events as JSON lines to standard error, and runs the program of the file for each. */
-export function eventSink(
-  fleet: FleetConfig,
-  write: (line: string) => void,
-  signal: AbortSignal,
-): { readonly onEvent: (event: FleetEvent) => void; readonly settled: () => Promise<void> } {
-  let last: Promise<void> = Promise.resolve();
-  const tell = async (line: string, event: FleetEvent, before: Promise<void>): Promise<void> => {
-    // One after the other, so that the program sees them in order.
-    await before;
-    const { runProgram } = await import('@lkt/fleet');
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(EVENT_MS)]);
-    const variables = { LKT_EVENT: event.kind, LKT_NODE: event.node ?? '' };
-    await runProgram(fleet.eventCommand ?? [], variables, `${line}\n`, limit).catch(
-      (error: unknown) => {
-        if (signal.aborted) return;
-        write(JSON.stringify({ kind: 'error', message: `event program: ${String(error)}` }));
-      },
-    );
-  };
-  return {
-    settled: async () => last,
-    onEvent: (event) => {
-      const line = JSON.stringify(event);
-      write(line);
-      if (fleet.eventCommand !== undefined) last = tell(line, event, last);
-    },
-  };
-}
-
-const EVENT_MS = 30_000;

@@ -23,6 +23,7 @@ import {
 } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import { NAME } from '../node-labels.ts';
+import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { PROVIDER_KINDS } from '../providers/kinds.ts';
 import { day, duration, fraction, share, size, timeOfDay, zone } from './values.ts';
@@ -130,8 +131,9 @@ const TEMPLATE = record({
   ),
 });
 
-const IMAGE: YamlType<NamedDigest> = text().transform((given, at) => {
-  const fix = 'write NAME@sha256:…, which lkt fleet image prints';
+const IMAGE: YamlType<GroupImage | ConfigImage> = text().transform((given, at) => {
+  if (/^\.{1,2}\/.*\.ya?ml$/.test(given)) return { config: given, at };
+  const fix = 'write NAME@sha256:…, which lkt fleet image prints, or ./CONFIG.yml';
   let reference: Reference;
   try {
     reference = parseReference(given);
@@ -144,16 +146,29 @@ const IMAGE: YamlType<NamedDigest> = text().transform((given, at) => {
 });
 
 /** An image by its digest, with its place in the file. */
-interface NamedDigest {
+export interface GroupImage {
   readonly reference: Reference;
   readonly digest: Digest;
   readonly text: string;
+  readonly at: YamlValue;
+  /** The config that it was built from, by lkt itself. */
+  readonly config?: string;
+}
+
+/** A config of an image, which is built before the fleet is read. */
+interface ConfigImage {
+  /** Relative to the directory of the file. */
+  readonly config: string;
   readonly at: YamlValue;
 }
 
 const GROUP = record({
   provider: required(text(), 'name of a provider of this file'),
-  image: required(IMAGE, 'image by digest: NAME@sha256:…', 'add: image: NAME@sha256:…'),
+  image: required(
+    IMAGE,
+    'image: NAME@sha256:…, or an image config that lkt builds: ./CONFIG.yml',
+    'add: image: NAME@sha256:…',
+  ),
   size: optional(integer(0, 100_000), 'number of nodes'),
   nodes: optional(list(text(), { isFilled: true }), 'names of the nodes, instead of size'),
   template: optional(TEMPLATE, 'the machines'),
@@ -203,22 +218,46 @@ const PROVIDER = record(PROVIDER_FIELDS).transform((given, at): ConfiguredProvid
 
 /** A provider of the file. */
 export interface ConfiguredProvider {
-  readonly kind: ProviderKind;
+  readonly kind: ProviderKind | EngineKind;
   readonly settings: unknown;
 }
+
+const WEBHOOK = record({
+  url: required(
+    text({
+      matches:
+        /^(?:https:\/\/|http:\/\/(?:127\.0\.0\.1|localhost|\[::1\])[:/])[\x21-\x7e]{1,2000}$/,
+      problem: (given) => `"${given}" is not an https URL`,
+      fix: 'write https://HOST/PATH; http only for 127.0.0.1',
+    }),
+    'https URL',
+  ),
+  tokenFile: optional(
+    text(),
+    'file with a token in its first line, sent as "authorization: Bearer TOKEN"',
+  ),
+});
 
 const FIELDS = {
   version: required(choice('1'), 'version of the format: "1"', 'add: version: "1"'),
   name: required(text(), 'name of the fleet, unique at its providers', 'add: name: NAME'),
   providers: required(mapping(PROVIDER), 'where nodes run'),
   groups: required(mapping(GROUP), 'groups of equal nodes'),
-  lease: optional(text(), 'file:PATH; default: a file beside the state of lkt'),
+  lease: optional(
+    text(),
+    'file:PATH, etcds://HOST:PORT or etcd://127.0.0.1:PORT; default: a file in the state of lkt',
+  ),
   events: optional(
     record({
-      command: required(
+      command: optional(
         list(text(), { isFilled: true }),
-        'a program that reads events as JSON lines on its standard input, one run for each',
+        'a program that reads an event as a JSON line on its standard input, one run for each',
       ),
+      webhook: optional(WEBHOOK, 'a page that gets a POST with each event as JSON'),
+    }).transform((events, at) => {
+      if (events.command === undefined && events.webhook === undefined)
+        throw at.error('give command, webhook or both');
+      return events;
     }),
     'what hears of every change',
   ),
@@ -226,11 +265,33 @@ const FIELDS = {
 
 const FLEET = record(FIELDS);
 
-/** A group as the file has it. */
-export type GroupConfig =
-  Values<typeof FIELDS>['groups'] extends ReadonlyMap<string, infer G>
-    ? G & { readonly name: string; readonly at: YamlValue; readonly settings?: unknown }
-    : never;
+type GroupFields = Values<typeof FIELDS>['groups'] extends ReadonlyMap<string, infer G> ? G : never;
+
+/** A group as the file has it, with its image. */
+export interface GroupConfig extends Omit<GroupFields, 'image'> {
+  readonly name: string;
+  readonly image: GroupImage;
+  readonly at: YamlValue;
+  readonly settings?: unknown;
+}
+
+/** An image config that groups name. */
+export interface FleetImageConfig {
+  /** Relative to the directory of the file. */
+  readonly path: string;
+  /** The first group with it. */
+  readonly group: string;
+  /** A provider of one of the groups boots from disks. */
+  readonly needsDisk: boolean;
+  /** Where the first group names it. */
+  readonly at: YamlValue;
+}
+
+/** Receivers of every change. */
+export interface EventSettings {
+  readonly command?: readonly string[];
+  readonly webhook?: { readonly url: string; readonly tokenFile?: string };
+}
 
 /** A fleet as its file describes it. */
 export interface FleetConfig {
@@ -239,7 +300,7 @@ export interface FleetConfig {
   readonly providers: ReadonlyMap<string, ConfiguredProvider>;
   readonly groups: ReadonlyMap<string, GroupConfig>;
   readonly lease: string | undefined;
-  readonly eventCommand: readonly string[] | undefined;
+  readonly events: EventSettings | undefined;
 }
 
 /** Returns the JSON schema of fleet.yml. It accepts every valid file, and some invalid ones. */
@@ -249,10 +310,32 @@ export function fleetSchema(): JsonSchema {
 }
 
 /**
- * Parses a fleet.yml.
+ * Returns the image configs of a fleet.yml, to build them before {@link parseFleet}.
  * @throws CONFIG_INVALID with line and column
  */
-export function parseFleet(file: SourceFile): FleetConfig {
+export function fleetImageConfigs(file: SourceFile): readonly FleetImageConfig[] {
+  const { groups, providers } = FLEET.read(parseYaml(file));
+  const found = new Map<string, FleetImageConfig>();
+  for (const [group, { image, provider }] of groups) {
+    if ('digest' in image) continue;
+    const { config: path, at } = image;
+    const before = found.get(path);
+    const needsDisk = providers.get(provider)?.kind.bootsFromDisk === true;
+    const first = before ?? { path, group, needsDisk, at };
+    found.set(path, { ...first, needsDisk: first.needsDisk || needsDisk });
+  }
+  return [...found.values()];
+}
+
+/**
+ * Parses a fleet.yml.
+ * @param built the images of {@link fleetImageConfigs}, by path
+ * @throws CONFIG_INVALID with line and column
+ */
+export function parseFleet(
+  file: SourceFile,
+  built: ReadonlyMap<string, Omit<GroupImage, 'at'>> = new Map(),
+): FleetConfig {
   const value = parseYaml(file);
   const { name, providers, groups, lease, events } = FLEET.read(value);
   const places = value.entries();
@@ -269,11 +352,22 @@ export function parseFleet(file: SourceFile): FleetConfig {
         fix: didYouMean(group.provider, [...providers.keys()], 'add it to "providers"'),
       });
     const settings = (group as Readonly<Record<string, unknown>>)[provider.kind.kind];
-    result.set(key, { ...group, name: key, at, settings });
+    result.set(key, { ...group, image: imageOf(group.image, built), name: key, at, settings });
   }
   for (const key of providers.keys())
     requireName(key, (places.get('providers') ?? value).entries().get(key) ?? value);
-  return { file, name, providers, groups: result, lease, eventCommand: events?.command };
+  return { file, name, providers, groups: result, lease, events };
+}
+
+function imageOf(
+  image: GroupImage | ConfigImage,
+  built: ReadonlyMap<string, Omit<GroupImage, 'at'>>,
+): GroupImage {
+  if ('digest' in image) return image;
+  const { config, at } = image;
+  const found = built.get(config);
+  if (found === undefined) throw at.error(`the image of ${config} is not built`);
+  return { ...found, config, at };
 }
 
 function requireName(name: string, at: YamlValue): void {

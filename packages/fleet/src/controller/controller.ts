@@ -2,11 +2,13 @@ import { join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
 import { groupSpecOf } from '../config/group-specs.ts';
+import type { Engine, EngineGroup } from '../engine/engine.ts';
+import { EngineController } from '../engine/engine-controller.ts';
 import type { Node } from '../node.ts';
 import { type CallOptions, type MachineImage, type Provider, ProviderError } from '../provider.ts';
 import type { GroupSpec } from '../reconcile/group-spec.ts';
-import type { FleetEvent } from './events.ts';
-import { GroupController, type GroupPass } from './group-controller.ts';
+import type { FleetEvent } from '../events/event.ts';
+import { GroupController, type GroupPass, type PassOptions } from './group-controller.ts';
 import { checkMetadata } from './metadata.ts';
 
 /** Options of a {@link FleetController}. */
@@ -14,6 +16,8 @@ export interface ControllerOptions {
   readonly fleet: FleetConfig;
   /** The open providers, by their names in the file. */
   readonly providers: ReadonlyMap<string, Provider>;
+  /** The open engines, by their names in the file. */
+  readonly engines?: ReadonlyMap<string, Engine>;
   /** Returns an image whose signatures the trust policies accept. */
   readonly openImage: (group: GroupConfig, digest: Digest) => Promise<MachineImage>;
   /** Directory for the consoles of failed nodes. */
@@ -27,6 +31,8 @@ export interface FleetPass {
   readonly groups: ReadonlyMap<string, GroupPass>;
   /** Nodes of the fleet whose group is not in the file; lkt does not touch them. */
   readonly orphans: readonly Node[];
+  /** Names of groups that an engine keeps, and the file does not have. */
+  readonly orphanGroups?: readonly string[];
 }
 
 /** Keeps the nodes of a fleet as its file wants them. */
@@ -34,6 +40,7 @@ export class FleetController {
   readonly specs: ReadonlyMap<string, GroupSpec>;
   readonly #options: ControllerOptions;
   readonly #groups: ReadonlyMap<string, GroupController>;
+  readonly #engineGroups = new Map<string, EngineController>();
   readonly #prepared = new Map<string, Promise<string>>();
   /** How many nodes the last list of each provider had. */
   readonly #counts = new Map<string, number>();
@@ -47,6 +54,17 @@ export class FleetController {
     const specs = new Map<string, GroupSpec>();
     const groups = new Map<string, GroupController>();
     for (const group of fleet.groups.values()) {
+      const engine = options.engines?.get(group.provider);
+      if (engine !== undefined) {
+        // Engines have their own way to spread ages.
+        const spec = { ...groupSpecOf(fleet, group, undefined), jitter: 0 };
+        const emit = (event: Omit<FleetEvent, 'fleet' | 'time'>): void => this.#emit(event);
+        const prepare = async (image: Digest): Promise<string> => this.#prepare(group, image);
+        const context = { fleet, group, spec, engine, prepare, emit, now };
+        this.#engineGroups.set(group.name, new EngineController(context));
+        specs.set(group.name, spec);
+        continue;
+      }
       const provider = this.#provider(group.provider);
       const { machines, volumes, metadata } = provider.capabilities;
       const spec = groupSpecOf(fleet, group, machines);
@@ -90,17 +108,27 @@ export class FleetController {
 
   /** Lists and checks all nodes, without changing any. */
   async observe(signal: AbortSignal): Promise<FleetPass> {
-    return this.#each(signal, async (group, nodes) => group.observe(nodes, signal));
+    const pass = await this.#each(signal, async (group, nodes) => group.observe(nodes, signal));
+    return this.#eachEngine(pass, signal, async (group, current) => group.observe(current));
+  }
+
+  /** Begins rolls of engines again that failed, in the next pass. */
+  retryEngines(): void {
+    for (const group of this.#engineGroups.values()) group.retry();
   }
 
   /**
    * Makes one pass over all groups.
    * @throws ProviderError if a provider cannot list, or another controller has taken over
+   * @throws LktError LEASE_LOST
    */
-  async pass(call: CallOptions): Promise<FleetPass> {
-    this.#call = call;
-    return this.#each(call.signal, async (group, nodes, isDoubtful) =>
-      isDoubtful ? group.observe(nodes, call.signal) : group.pass(nodes, call),
+  async pass(lease: PassOptions): Promise<FleetPass> {
+    this.#call = lease;
+    const pass = await this.#each(lease.signal, async (group, nodes, isDoubtful) =>
+      isDoubtful ? group.observe(nodes, lease.signal) : group.pass(nodes, lease),
+    );
+    return this.#eachEngine(pass, lease.signal, async (group, current) =>
+      group.pass(current, lease),
     );
   }
 
@@ -130,13 +158,41 @@ export class FleetController {
       }
       orphans.push(...[...own.values()].flat());
     }
-    for (const { id, name, labels } of orphans) {
-      if (this.#reported.has(id)) continue;
-      this.#reported.add(id);
-      const message = `its group ${labels.group} is not of this provider in the file`;
-      this.#emit({ kind: 'orphan', group: labels.group, node: name, message });
-    }
+    for (const { id, name, labels } of orphans) this.#reportOrphan(id, name, labels.group);
     return { groups, orphans };
+  }
+
+  async #eachEngine(
+    pass: FleetPass,
+    signal: AbortSignal,
+    run: (group: EngineController, current: EngineGroup | undefined) => Promise<GroupPass>,
+  ): Promise<FleetPass> {
+    const { fleet, engines = new Map<string, Engine>() } = this.#options;
+    const groups = new Map(pass.groups);
+    const lost: string[] = [];
+    for (const [name, engine] of engines) {
+      const kept = new Map(
+        (await engine.list(fleet.name, { signal })).map((one) => [one.group, one]),
+      );
+      for (const group of fleet.groups.values()) {
+        const controller = this.#engineGroups.get(group.name);
+        if (group.provider !== name || controller === undefined) continue;
+        groups.set(group.name, await run(controller, kept.get(group.name)));
+        kept.delete(group.name);
+      }
+      for (const group of kept.keys()) {
+        this.#reportOrphan(`${name} ${group}`, group, group);
+        lost.push(group);
+      }
+    }
+    return { ...pass, groups, ...(lost.length === 0 ? {} : { orphanGroups: lost }) };
+  }
+
+  #reportOrphan(id: string, node: string, group: string): void {
+    if (this.#reported.has(id)) return;
+    this.#reported.add(id);
+    const message = `its group ${group} is not of this provider in the file`;
+    this.#emit({ kind: 'orphan', group, node, message });
   }
 
   async #prepare(group: GroupConfig, image: Digest): Promise<string> {
@@ -148,7 +204,9 @@ export class FleetController {
     if (call === undefined) throw new Error('no image is prepared outside of a pass');
     const prepared = this.#options
       .openImage(group, image)
-      .then(async (opened) => this.#provider(provider).prepare(opened, call));
+      .then(async (opened) =>
+        (this.#options.engines?.get(provider) ?? this.#provider(provider)).prepare(opened, call),
+      );
     this.#prepared.set(key, prepared);
     prepared.catch(() => this.#prepared.delete(key));
     return prepared;

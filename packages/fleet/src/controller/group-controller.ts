@@ -10,7 +10,7 @@ import type { Action, Decision, ObservedHealth } from '../reconcile/decision.ts'
 import { type GroupSpec, specHash } from '../reconcile/group-spec.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
 import { Drains } from './drains.ts';
-import type { FleetEvent } from './events.ts';
+import type { FleetEvent } from '../events/event.ts';
 import { HealthChecks } from './health-checks.ts';
 import { metadataOf } from './metadata.ts';
 
@@ -26,6 +26,12 @@ export interface GroupContext {
   readonly logDir: string;
   readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
   readonly now: () => number;
+}
+
+/** The lease of a pass. */
+export interface PassOptions extends CallOptions {
+  /** Throws if the lease may have ended: asked before every change. */
+  readonly requireHeld?: () => void;
 }
 
 /** The result of a pass over a group. */
@@ -89,9 +95,9 @@ export class GroupController {
   /**
    * Makes one pass: observes, and changes what is to be changed, until the first error. The next
    * pass lists again.
-   * @throws ProviderError `fenced`
+   * @throws ProviderError `fenced`; LktError LEASE_LOST
    */
-  async pass(nodes: readonly Node[], options: CallOptions): Promise<GroupPass> {
+  async pass(nodes: readonly Node[], options: PassOptions): Promise<GroupPass> {
     const pass = await this.observe(nodes, options.signal);
     const { group, emit } = this.#context;
     const { decision } = pass;
@@ -110,6 +116,7 @@ export class GroupController {
     this.#wasHalted = isHalted;
     this.#wasConverged = isConverged;
     for (const action of decision.actions) {
+      options.requireHeld?.();
       try {
         await this.#run(action, options);
       } catch (error) {

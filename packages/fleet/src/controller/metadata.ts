@@ -3,7 +3,8 @@ import type { GroupConfig } from '../config/fleet-yml.ts';
 
 /** The values that metadata can name. */
 export interface MetadataNames {
-  readonly name: string;
+  /** Undefined where an engine names its nodes. */
+  readonly name: string | undefined;
   readonly slot: number | undefined;
 }
 
@@ -25,7 +26,7 @@ export function metadataOf(group: GroupConfig, node: MetadataNames): Uint8Array 
       const found = names.get(name);
       if (found !== undefined) return found;
       throw value.error(`\${${name}} has no value here`, {
-        fix: 'use ${NODE} or ${GROUP}; ${SLOT} in a group with volumes or named nodes',
+        fix: 'use ${GROUP}; ${NODE} where lkt names nodes, and ${SLOT} with volumes or named nodes',
       });
     });
   return Buffer.from(

@@ -1,4 +1,6 @@
+import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
+import { asg } from './asg/kind.ts';
 import { aws } from './aws/kind.ts';
 import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
@@ -9,4 +11,11 @@ import { redfish } from './redfish/kind.ts';
  * The kinds of providers, in the order of the schema. A new one is a folder beside `qemu/` with its
  * `kind.ts`, and a line here.
  */
-export const PROVIDER_KINDS: readonly ProviderKind[] = [qemu, libvirt, aws, ipmi, redfish];
+export const PROVIDER_KINDS: readonly (ProviderKind | EngineKind)[] = [
+  qemu,
+  libvirt,
+  aws,
+  asg,
+  ipmi,
+  redfish,
+];

@@ -5,7 +5,7 @@ import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { parseFleet } from '../../src/config/fleet-yml.ts';
 import { FleetController } from '../../src/controller/controller.ts';
-import type { FleetEvent } from '../../src/controller/events.ts';
+import type { FleetEvent } from '../../src/events/event.ts';
 import type { Node } from '../../src/node.ts';
 import { type NodeRequest, type Provider, ProviderError } from '../../src/provider.ts';
 

@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import { fleetFlags } from '../../flags/fleet.ts';
+import { fleetFlags, leaseFlag } from '../../flags/fleet.ts';
 import { Flags, switchFlag } from '../../flags/options.ts';
 import { type FleetReport, reportLines } from '../../fleet/report.ts';
 
@@ -11,6 +11,7 @@ Exits with 1 when a roll halts, because nodes of the wanted image fail; the heal
   static override examples = ['<%= config.bin %> fleet apply --file fleet.yml --timeout 600'];
   static override flags = {
     ...fleetFlags,
+    ...leaseFlag,
     once: switchFlag('make one pass, and end'),
     retry: switchFlag('forget rollbacks and failed nodes first'),
     timeout: Flags.integer({ summary: 'time limit', helpValue: 'SECONDS', min: 1 }),

@@ -1,5 +1,5 @@
 import { LktCommand } from '../../command.ts';
-import { fleetFileFlag, nodeArg } from '../../flags/fleet.ts';
+import { fleetFileFlag, leaseFlag, nodeArg } from '../../flags/fleet.ts';
 import { switchFlag } from '../../flags/options.ts';
 import { findNode, openFleet } from '../../session/fleet.ts';
 
@@ -11,6 +11,7 @@ export class FleetDrain extends LktCommand {
   static override args = nodeArg;
   static override flags = {
     ...fleetFileFlag,
+    ...leaseFlag,
     undo: switchFlag('return the node to service'),
   };
 
@@ -19,7 +20,7 @@ export class FleetDrain extends LktCommand {
     const session = await this.begin(flags);
     await using fleet = await openFleet(session, flags);
     const { node, provider } = await findNode(fleet, args.node);
-    const call = { generation: await fleet.lease.current(), signal: session.signal };
+    const call = { generation: await fleet.lease.current(session.signal), signal: session.signal };
     const { held: _, ...labels } = node.labels;
     await provider.label(node.id, flags.undo ? labels : { ...labels, held: true }, call);
     const drain = fleet.config.groups.get(node.labels.group)?.drain;

@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { fleetFlags } from '../../flags/fleet.ts';
+import { fleetFlags, leaseFlag } from '../../flags/fleet.ts';
 import { Args } from '../../flags/options.ts';
 import { openFleet } from '../../session/fleet.ts';
 
@@ -12,7 +12,7 @@ export class FleetRollback extends LktCommand {
   static override args = {
     group: Args.string({ description: 'name of the group', required: true }),
   };
-  static override flags = fleetFlags;
+  static override flags = { ...fleetFlags, ...leaseFlag };
 
   async run(): Promise<{ group: string; from: string; to: string }> {
     const { args, flags } = await this.parse(FleetRollback);
@@ -26,6 +26,15 @@ export class FleetRollback extends LktCommand {
       throw new LktError('NOT_FOUND', `the fleet has no group ${args.group}`, {
         fix: `use one of: ${[...specs.keys()].join(', ')}`,
       });
+    const name = fleet.config.groups.get(spec.name)?.provider ?? '';
+    if (fleet.engines.has(name))
+      throw new LktError(
+        'UNSUPPORTED',
+        `an engine keeps ${spec.name}, and rolls it back by itself`,
+        {
+          fix: 'write the digest of the earlier image into fleet.yml, and run lkt fleet apply',
+        },
+      );
     const own = (await fleet.nodes()).filter(({ node }) => node.labels.group === spec.name);
     const rejected = specHash(spec.image, spec.template);
     const nodes = own.map(({ node }) => node);
@@ -36,7 +45,7 @@ export class FleetRollback extends LktCommand {
       });
     const config = fleet.config.groups.get(args.group);
     if (config !== undefined) await fleet.openImage(config, image);
-    const call = { generation: await fleet.lease.current(), signal: session.signal };
+    const call = { generation: await fleet.lease.current(session.signal), signal: session.signal };
     for (const { node, provider } of own)
       if (node.power !== 'terminating')
         await provider.label(node.id, { ...node.labels, rejected }, call);

@@ -1,12 +1,17 @@
 import { LktCommand } from '../../command.ts';
-import { fleetFlags } from '../../flags/fleet.ts';
+import { fleetFlags, leaseFlag } from '../../flags/fleet.ts';
+import { switchFlag } from '../../flags/options.ts';
 
 export class FleetWatch extends LktCommand {
   static override summary = 'Keep the nodes of a fleet as its file wants them, until Ctrl-C';
   static override description =
     'As lkt fleet apply, without an end: it replaces nodes that fail or expire. Prints events as JSON lines to standard output. Start it again after a change of the file.';
   static override examples = ['<%= config.bin %> fleet watch'];
-  static override flags = fleetFlags;
+  static override flags = {
+    ...fleetFlags,
+    ...leaseFlag,
+    standby: switchFlag('wait while another controller has the lease'),
+  };
 
   async run(): Promise<object> {
     const { flags } = await this.parse(FleetWatch);
@@ -15,6 +20,7 @@ export class FleetWatch extends LktCommand {
     this.endProgress();
     return runController(session, flags, {
       isEndless: true,
+      isStandby: flags.standby,
       write: (line) => this.log(line),
     });
   }

@@ -4,7 +4,7 @@ import { ProviderError, type ProviderFailure } from '../../provider.ts';
 /** Names of EC2's errors, by their kind. The first match counts. */
 const FAILURES: readonly (readonly [RegExp, ProviderFailure, string?])[] = [
   [
-    /^RequestLimitExceeded$|^Throttl|^TooManyRequests|^SlowDown$|^EC2ThrottledException$/,
+    /^RequestLimitExceeded$|^Throttl|^TooManyRequests|^SlowDown$|^EC2ThrottledException$|^ResourceContention/,
     'throttled',
   ],
   [/^Insufficient|LimitExceeded$|^(?:Max|Max.*Count)Exceeded|QuotaExceeded/, 'capacity'],
@@ -18,9 +18,12 @@ const FAILURES: readonly (readonly [RegExp, ProviderFailure, string?])[] = [
     'denied',
     'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile of the provider',
   ],
-  [/^InvalidInstanceID\./, 'missing'],
   [
-    /^IdempotentParameterMismatch$|^InvalidAMIName\.Duplicate$|^IncorrectInstanceState$/,
+    /^InvalidInstanceID\.|^InvalidLaunchTemplate(?:Name|Id)\.NotFound|^ActiveInstanceRefreshNotFound/,
+    'missing',
+  ],
+  [
+    /^IdempotentParameterMismatch$|^InvalidAMIName\.Duplicate$|^IncorrectInstanceState$|^AlreadyExists|AlreadyExistsException$|^InstanceRefreshInProgress|^ScalingActivityInProgress/,
     'conflict',
   ],
   [

@@ -10,6 +10,7 @@ import {
 export const aws: ProviderKind<AwsSettings, AwsGroupSettings> = {
   kind: 'aws',
   about: 'EC2 instances',
+  bootsFromDisk: true,
   settings: AWS_SETTINGS,
   groupSettings: AWS_GROUP_SETTINGS,
   open: async (settings) => {

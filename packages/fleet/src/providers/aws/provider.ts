@@ -28,10 +28,9 @@ import { clientOptions, limitAnswers } from './client.ts';
 import { awsError } from './failure.ts';
 import { FLEET_TAG, isInstanceId, NAME_TAG, nodeOf, tagsOf } from './instance.ts';
 import { prepareMachineImage } from './machine-image.ts';
+import { machineInput } from './machine-input.ts';
 import type { AwsGroupSettings, AwsSettings } from './settings.ts';
 
-/** EC2 refuses more user data. */
-const MAX_USER_DATA_BYTES = 16_384;
 const PAGE_SIZE = 1000;
 const MAX_PAGES = 200;
 const CREATE_TRIES = 5;
@@ -229,34 +228,13 @@ function runInput({
     throw invalid(`the group ${labels.group} has no settings for aws`, 'add aws: instanceType:');
   if (template.volumes.length > 0)
     throw invalid('aws: nodes cannot have volumes yet', 'remove volumes from the group');
-  if (metadata !== undefined && metadata.length > MAX_USER_DATA_BYTES)
-    throw invalid(
-      `metadata of ${metadata.length} bytes exceeds the ${MAX_USER_DATA_BYTES} of EC2`,
-      'put large files into the image',
-    );
   const tags = [...tagsOf(name, labels)];
   return {
-    ImageId: image,
-    InstanceType: group.instanceType as RunInstancesCommandInput['InstanceType'],
+    ...machineInput(image, group, metadata),
     MinCount: 1,
     MaxCount: 1,
-    NetworkInterfaces: [
-      {
-        DeviceIndex: 0,
-        AssociatePublicIpAddress: group.publicAddress,
-        DeleteOnTermination: true,
-        ...(group.subnet === undefined ? {} : { SubnetId: group.subnet }),
-        ...(group.securityGroups.length === 0 ? {} : { Groups: [...group.securityGroups] }),
-      },
-    ],
     // A guest that ends by itself stays as evidence, until the controller replaces it.
     InstanceInitiatedShutdownBehavior: 'stop',
-    MetadataOptions: {
-      HttpTokens: 'required',
-      HttpPutResponseHopLimit: 1,
-      HttpEndpoint: 'enabled',
-    },
-    ...(metadata === undefined ? {} : { UserData: Buffer.from(metadata).toString('base64') }),
     TagSpecifications: [
       { ResourceType: 'instance', Tags: tags },
       { ResourceType: 'volume', Tags: tags.filter(({ Key }) => /^lkt\.(?:fleet|name)$/.test(Key)) },

@@ -39,14 +39,11 @@ export const AWS_SETTINGS: YamlType<AwsSettings> = record({
   ),
 });
 
-export const AWS_GROUP_SETTINGS: YamlType<AwsGroupSettings> = record({
+/** Fields of groups whose machines are EC2 instances. */
+const instanceFields = {
   instanceType: required(
     matching('an instance type', /^[a-z0-9-]{1,32}\.[a-z0-9-]{1,32}$/),
     'instance type, which decides processors and memory',
-  ),
-  subnet: optional(
-    matching('the id of a subnet', /^subnet-[0-9a-f]{8,17}$/),
-    "subnet; default: one of the default VPC's",
   ),
   securityGroups: withDefault(
     list(matching('the id of a security group', /^sg-[0-9a-f]{8,17}$/)),
@@ -57,5 +54,36 @@ export const AWS_GROUP_SETTINGS: YamlType<AwsGroupSettings> = record({
     boolean,
     false,
     'give nodes a public address, at which the controller reaches them',
+  ),
+} as const;
+
+const SUBNET = matching('the id of a subnet', /^subnet-[0-9a-f]{8,17}$/);
+
+export const AWS_GROUP_SETTINGS: YamlType<AwsGroupSettings> = record({
+  ...instanceFields,
+  subnet: optional(SUBNET, "subnet; default: one of the default VPC's"),
+});
+
+/** `groups.NAME.asg`. */
+export interface AsgGroupSettings extends Omit<AwsGroupSettings, 'subnet'> {
+  readonly subnets: readonly string[];
+  readonly targetGroups: readonly string[];
+}
+
+export const ASG_GROUP_SETTINGS: YamlType<AsgGroupSettings> = record({
+  ...instanceFields,
+  subnets: required(
+    list(SUBNET, { isFilled: true }),
+    'subnets, over whose zones the nodes are spread',
+  ),
+  targetGroups: withDefault(
+    list(
+      matching(
+        'the ARN of a target group',
+        /^arn:aws[a-z-]*:elasticloadbalancing:[a-z0-9-]+:\d{12}:targetgroup\/[\w-]{1,32}\/[0-9a-f]{16}$/,
+      ),
+    ),
+    [],
+    'target groups of a load balancer, whose health checks decide; default: the status of EC2',
   ),
 });

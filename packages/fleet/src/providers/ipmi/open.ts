@@ -1,4 +1,4 @@
-import { readPassword } from '../metal/password.ts';
+import { readSecret } from '../../secret-file.ts';
 import { MetalProvider } from '../metal/provider.ts';
 import { type IpmiMachine, IpmiPower } from './power.ts';
 import type { IpmiSettings } from './settings.ts';
@@ -12,7 +12,7 @@ export interface IpmiOptions extends Omit<IpmiSettings, 'state'> {
 /** @throws LktError NOT_FOUND without the password's file, ACCESS_DENIED if others may read it */
 export async function openIpmi(options: IpmiOptions): Promise<MetalProvider<IpmiMachine>> {
   const { dir, passwordFile, machines, warn } = options;
-  await readPassword(passwordFile);
+  await readSecret(passwordFile);
   return new MetalProvider({
     dir,
     machines: [...machines].map(([name, machine]) => ({ name, ...machine })),

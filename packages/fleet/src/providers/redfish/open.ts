@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { LktError } from '@lkt/core';
-import { readPassword } from '../metal/password.ts';
+import { readSecret } from '../../secret-file.ts';
 import { MetalProvider } from '../metal/provider.ts';
 import { RedfishClient } from './client.ts';
 import { type RedfishMachine, RedfishPower } from './power.ts';
@@ -15,7 +15,7 @@ export interface RedfishOptions extends Omit<RedfishSettings, 'state'> {
 /** @throws LktError NOT_FOUND, ACCESS_DENIED, CONFIG_INVALID for the files that settings name */
 export async function openRedfish(options: RedfishOptions): Promise<MetalProvider<RedfishMachine>> {
   const { dir, user, passwordFile, caFile, firmware, machines, warn } = options;
-  const password = await readPassword(passwordFile);
+  const password = await readSecret(passwordFile);
   const ca = caFile === undefined ? undefined : await readCertificates(caFile);
   return new MetalProvider({
     dir,

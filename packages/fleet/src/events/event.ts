@@ -16,7 +16,11 @@ export interface FleetEvent {
     | 'halted'
     | 'converged'
     | 'error'
-    | 'orphan';
+    | 'orphan'
+    /** An engine was told what the group is to be, to begin a roll, or to stop one. */
+    | 'stated'
+    | 'roll'
+    | 'stopped';
   readonly node?: string;
   readonly image?: string;
   readonly reason?: DestroyReason;

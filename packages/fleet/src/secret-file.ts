@@ -1,31 +1,31 @@
 import { open } from 'node:fs/promises';
 import { isErrno, LktError } from '@lkt/core';
 
-const MAX_PASSWORD_BYTES = 1024;
+const MAX_SECRET_BYTES = 1024;
 
 /**
  * Returns the first line of a file that only its owner may read.
  * @throws LktError NOT_FOUND, ACCESS_DENIED, CONFIG_INVALID
  */
-export async function readPassword(path: string): Promise<string> {
+export async function readSecret(path: string): Promise<string> {
   try {
     await using file = await open(path);
     const { mode } = await file.stat();
     if ((mode & 0o077) !== 0)
-      throw new LktError('ACCESS_DENIED', `other users may read the password in ${path}`, {
+      throw new LktError('ACCESS_DENIED', `other users may read the secret in ${path}`, {
         fix: `run chmod 600 ${path}`,
       });
-    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_PASSWORD_BYTES));
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(MAX_SECRET_BYTES));
     const [line = ''] = buffer.subarray(0, bytesRead).toString('utf8').split(/\r?\n/);
     if (line !== '') return line;
     throw new LktError('CONFIG_INVALID', `the first line of ${path} is empty`, {
-      fix: 'write the password into its first line',
+      fix: 'write the secret into its first line',
     });
   } catch (cause) {
     if (!isErrno(cause, 'ENOENT', 'EACCES', 'ENOTDIR')) throw cause;
-    throw new LktError('NOT_FOUND', `there is no file ${path} with the password`, {
+    throw new LktError('NOT_FOUND', `there is no file ${path}`, {
       cause,
-      fix: 'write it: its first line is the password of the machines',
+      fix: 'write the secret into its first line, and run chmod 600 on it',
     });
   }
 }

@@ -1,0 +1,66 @@
+import type { EngineGroup, EngineRequest } from './engine.ts';
+
+/** The change that a pass makes to the group of an engine. */
+type EngineAction = 'state' | 'roll' | 'stop' | undefined;
+
+/** The result of {@link decideEngine}. */
+export interface EngineDecision {
+  readonly action: EngineAction;
+  readonly isHalted: boolean;
+  readonly isRolledBack: boolean;
+  readonly holds: readonly string[];
+}
+
+/** Limits by the file and the time. */
+export interface EngineLimits {
+  /** A window is open, or the group has no windows. */
+  readonly isOpen: boolean;
+  readonly isPaused: boolean;
+  /** Begins a roll again that failed. */
+  readonly isRetry: boolean;
+}
+
+/**
+ * Decides what to tell the engine of one group. Has no state and no effect.
+ *
+ * A roll that failed is not begun again for the same spec: the engine's record of it is the halt. A
+ * roll of another spec is stopped first, since engines run one at a time.
+ */
+export function decideEngine(
+  request: EngineRequest,
+  stated: string,
+  current: EngineGroup | undefined,
+  { isOpen, isPaused, isRetry }: EngineLimits,
+): EngineDecision {
+  const none = { isHalted: false, isRolledBack: false, holds: [] };
+  if (current === undefined) return { ...none, action: 'state' };
+  const { roll, nodes } = current;
+  const isSet = current.stated === stated && current.size === request.size;
+  const isOwn = roll?.spec === request.spec;
+  if (roll?.state === 'running') {
+    if (!isOwn || isPaused)
+      return { ...none, action: 'stop', holds: isPaused ? ['the group is paused'] : [] };
+    // Engines reject other changes meanwhile, or begin anew for them.
+    return { ...none, action: undefined };
+  }
+  if (!isSet) return { ...none, action: 'state' };
+  const isLike = ({ runs }: { readonly runs: { readonly spec: string } | undefined }): boolean =>
+    runs?.spec === request.spec;
+  const isDone =
+    isLike(current) && nodes.every((node) => isLike(node) || node.power === 'terminating');
+  if (isDone) return { ...none, action: undefined };
+  const hasFailed = isOwn && (roll?.state === 'failed' || roll?.state === 'rolledBack');
+  if (hasFailed && !isRetry) {
+    const why = roll.message === undefined ? '' : `: ${roll.message}`;
+    const isRolledBack = roll.state === 'rolledBack';
+    return {
+      action: undefined,
+      isHalted: true,
+      isRolledBack,
+      holds: [`the engine's roll ${isRolledBack ? 'was rolled back' : 'failed'}${why}`],
+    };
+  }
+  if (isPaused) return { ...none, action: undefined, holds: ['the group is paused'] };
+  if (!isOpen) return { ...none, action: undefined, holds: ['no window for replacements is open'] };
+  return { ...none, action: 'roll' };
+}

@@ -1,0 +1,274 @@
+import type { Digest } from '@lkt/core';
+import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
+import { machineOf } from '../config/group-specs.ts';
+import type { GroupPass, PassOptions } from '../controller/group-controller.ts';
+import { metadataOf } from '../controller/metadata.ts';
+import type { FleetEvent } from '../events/event.ts';
+import type { Node } from '../node.ts';
+import { SPEC_VERSION } from '../node-labels.ts';
+import { ProviderError } from '../provider.ts';
+import type { ClassifiedNode } from '../reconcile/classify.ts';
+import type { Decision, ObservedHealth } from '../reconcile/decision.ts';
+import { type GroupSpec, specHash, templateHash } from '../reconcile/group-spec.ts';
+import { isOpen } from '../reconcile/windows.ts';
+import { decideEngine, type EngineDecision } from './decide.ts';
+import type { Engine, EngineGroup, EngineNode, EngineRequest } from './engine.ts';
+
+/** The environment of the controller of a group that an engine keeps. */
+export interface EngineContext {
+  readonly fleet: FleetConfig;
+  readonly group: GroupConfig;
+  readonly spec: GroupSpec;
+  readonly engine: Engine;
+  /** Returns the engine's name for an image whose signatures were verified. */
+  readonly prepare: (image: Digest) => Promise<string>;
+  readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
+  readonly now: () => number;
+}
+
+/** Stands for the spec of a node that lkt did not state. */
+const UNKNOWN = {
+  spec: '0'.repeat(16),
+  image: `sha256:${'0'.repeat(64)}` as Digest,
+  template: '0'.repeat(16),
+} as const;
+
+/** States one group to its engine, and watches it. Has no memory but for events. */
+export class EngineController {
+  readonly request: EngineRequest;
+  readonly #context: EngineContext;
+  readonly #stated: string;
+  #isRetry = false;
+  #wasHalted = false;
+  #wasConverged = false;
+
+  /** @throws LktError CONFIG_INVALID for what the engine cannot keep */
+  constructor(context: EngineContext) {
+    const { group, spec, engine, fleet } = context;
+    this.#context = context;
+    requireKeepable(group);
+    const { size, surge, unavailable, minReadyMs, startupTimeoutMs, expireAfterMs } = spec;
+    const limits = { size, surge, unavailable, minReadyMs, startupTimeoutMs, expireAfterMs };
+    this.request = {
+      fleet: fleet.name,
+      group: group.name,
+      spec: specHash(spec.image, spec.template),
+      image: spec.image,
+      template: spec.template,
+      size,
+      surge,
+      unavailable,
+      minReadyMs,
+      startupTimeoutMs,
+      ...(expireAfterMs === undefined ? {} : { expireAfterMs }),
+      rollback: spec.rollback,
+      machine: { ...machineOf(group), volumes: [] },
+      metadata: metadataOf(group, { name: undefined, slot: undefined }),
+      settings: group.settings,
+    };
+    this.#stated = templateHash({ ...limits, rollback: spec.rollback });
+    const problem = engine.check(this.request);
+    if (problem !== undefined) throw group.at.error(problem);
+  }
+
+  /** Begins a failed roll again in the next pass. */
+  retry(): void {
+    this.#isRetry = true;
+  }
+
+  /** Decides without changing anything. */
+  observe(current: EngineGroup | undefined): GroupPass {
+    return this.#passOf(current, this.#decide(current));
+  }
+
+  /**
+   * Tells the engine at most one change.
+   * @throws ProviderError `fenced`; LktError LEASE_LOST
+   */
+  async pass(current: EngineGroup | undefined, options: PassOptions): Promise<GroupPass> {
+    const decision = this.#decide(current);
+    const pass = this.#passOf(current, decision);
+    this.#tell(pass);
+    if (decision.action === undefined) return pass;
+    options.requireHeld?.();
+    try {
+      requireGeneration(current, options.generation);
+      await this.#run(decision.action, current, options);
+      this.#isRetry = false;
+      return pass;
+    } catch (error) {
+      if (!(error instanceof ProviderError) || error.failure === 'fenced') throw error;
+      this.#context.emit({ group: this.request.group, kind: 'error', message: error.message });
+      return { ...pass, error };
+    }
+  }
+
+  async #run(
+    action: NonNullable<EngineDecision['action']>,
+    current: EngineGroup | undefined,
+    options: PassOptions,
+  ): Promise<void> {
+    const { engine, prepare, emit } = this.#context;
+    const { group, image, spec } = this.request;
+    if (action === 'state') {
+      const prepared = await prepare(image);
+      emit({ group, kind: 'stated', image });
+      await engine.state(this.request, prepared, this.#stated, current, options);
+    } else if (current !== undefined && action === 'stop') {
+      emit({ group, kind: 'stopped' });
+      await engine.stop(current, options);
+    } else if (current !== undefined) {
+      const prepared = await prepare(image);
+      const from = current.runs?.spec === spec ? undefined : current.runs?.image;
+      emit({
+        group,
+        kind: 'roll',
+        image,
+        ...(from === undefined ? {} : { message: `from ${from}` }),
+      });
+      await engine.roll(this.request, prepared, current, options);
+    }
+  }
+
+  #decide(current: EngineGroup | undefined): EngineDecision {
+    const { spec, now } = this.#context;
+    return decideEngine(this.request, this.#stated, current, {
+      isOpen: isOpen(spec.windows, now()),
+      isPaused: spec.isPaused,
+      isRetry: this.#isRetry,
+    });
+  }
+
+  #tell({ decision: { status } }: GroupPass): void {
+    const { emit } = this.#context;
+    const { group } = this.request;
+    if (status.isHalted && !this.#wasHalted)
+      emit({ group, kind: 'halted', message: status.holds.join('; ') });
+    if (status.isConverged && !this.#wasConverged)
+      emit({ group, kind: 'converged', image: status.image });
+    this.#wasHalted = status.isHalted;
+    this.#wasConverged = status.isConverged;
+  }
+
+  #passOf(
+    current: EngineGroup | undefined,
+    { action, isHalted, isRolledBack, holds }: EngineDecision,
+  ): GroupPass {
+    const { size, image, expireAfterMs } = this.request;
+    const kept = current?.nodes ?? [];
+    const nodes = kept.map((one) => this.#nodeOf(one));
+    const live: ClassifiedNode[] = [];
+    const health = new Map<string, ObservedHealth>();
+    for (const [index, node] of nodes.entries()) {
+      const one = kept[index];
+      if (one === undefined) continue;
+      health.set(node.id, { health: one.health, since: one.created });
+      if (node.power !== 'terminating') live.push(this.#classify(node, one, expireAfterMs));
+    }
+    const count = (is: (one: ClassifiedNode) => boolean): number => live.filter(is).length;
+    const available = count(({ isAvailable }) => isAvailable);
+    const own = count(({ isAvailable, staleFor }) => isAvailable && staleFor === undefined);
+    const isQuiet = action === undefined && current?.roll?.state !== 'running';
+    const decision: Decision = {
+      actions: [],
+      live,
+      nextAt: undefined,
+      status: {
+        size,
+        listed: nodes.length,
+        available,
+        current: own,
+        stale: count(({ staleFor }) => staleFor !== undefined),
+        failed: 0,
+        sick: count(({ isSick }) => isSick),
+        image,
+        isRolledBack,
+        isHalted,
+        isConverged: isQuiet && !isHalted && own === size && nodes.length === size,
+        holds,
+      },
+    };
+    return { decision, nodes, health };
+  }
+
+  #nodeOf({ id, name, power, created, addresses, runs = UNKNOWN }: EngineNode): Node {
+    const { fleet, group } = this.request;
+    const { spec, image, template } = runs;
+    return {
+      id,
+      name,
+      power,
+      addresses,
+      published: new Map(),
+      labels: {
+        fleet,
+        group,
+        spec,
+        specVersion: SPEC_VERSION,
+        image,
+        template,
+        generation: 0,
+        attempt: 0,
+        created,
+        ready: created,
+      },
+    };
+  }
+
+  #classify(node: Node, one: EngineNode, expireAfterMs = Infinity): ClassifiedNode {
+    const { spec, image } = this.request;
+    const isHealthy = node.power === 'running' && one.health === 'healthy';
+    const hasExpired = this.#context.now() - one.created >= expireAfterMs;
+    const { labels } = node;
+    return {
+      node,
+      staleFor:
+        labels.spec === spec
+          ? hasExpired
+            ? 'expired'
+            : undefined
+          : labels.image === image
+            ? 'template'
+            : 'image',
+      isAvailable: isHealthy,
+      isHealthy,
+      hasFailed: false,
+      isSick: one.health === 'unhealthy',
+      isOff: node.power === 'stopped',
+      becomesReady: false,
+      changesAt: Infinity,
+    };
+  }
+}
+
+/** @throws LktError CONFIG_INVALID */
+function requireKeepable(group: GroupConfig): void {
+  const places = group.at.entries();
+  const reject = (key: string, message: string, fix?: string): never => {
+    throw (places.get(key) ?? group.at).error(message, fix === undefined ? {} : { fix });
+  };
+  if (group.nodes !== undefined)
+    reject('nodes', 'an engine names its nodes by itself', 'write size');
+  if ((group.template?.volumes.size ?? 0) > 0)
+    reject('template', 'an engine attaches no volumes that outlive their node');
+  if (group.health !== undefined)
+    reject('health', 'the engine checks the health of its nodes', 'set its health check instead');
+  if (group.drain !== undefined)
+    reject('drain', 'the engine destroys nodes without a drain of lkt', 'use its own hooks');
+  if (group.roll?.canary !== undefined) reject('roll', 'an engine has no canaries of lkt');
+  if (group.windows.length > 0 && group.expire !== undefined)
+    reject(
+      'windows',
+      'an engine replaces nodes for their age at any time',
+      'remove windows, or expire',
+    );
+}
+
+/** @throws ProviderError `fenced` */
+function requireGeneration(current: EngineGroup | undefined, generation: number): void {
+  if (current === undefined || current.generation <= generation) return;
+  throw new ProviderError(
+    'fenced',
+    `generation ${generation} is over: ${current.group} is managed by generation ${current.generation}`,
+  );
+}

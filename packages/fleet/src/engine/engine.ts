@@ -1,0 +1,116 @@
+import type { Digest } from '@lkt/core';
+import type { YamlType } from '@lkt/core';
+import type { Health, Power } from '../node.ts';
+import type { CallOptions, MachineImage, MachineTemplate, ProviderContext } from '../provider.ts';
+
+/** A spec that an engine gives to nodes: an image, and the rest of what makes a machine. */
+export interface EngineSpec {
+  /** Hash of image and template, as that of nodes. */
+  readonly spec: string;
+  readonly image: Digest;
+  readonly template: string;
+}
+
+/** The desired state of a group. */
+export interface EngineRequest extends EngineSpec {
+  readonly fleet: string;
+  readonly group: string;
+  readonly size: number;
+  /** Nodes beyond the size while nodes are replaced. */
+  readonly surge: number;
+  /** Nodes below the size meanwhile. */
+  readonly unavailable: number;
+  /** How long a node is healthy before it counts. */
+  readonly minReadyMs: number;
+  readonly startupTimeoutMs: number;
+  readonly expireAfterMs?: number;
+  readonly rollback: 'off' | 'auto';
+  readonly machine: MachineTemplate;
+  readonly metadata: Uint8Array | undefined;
+  readonly settings: unknown;
+}
+
+/** A node that an engine keeps. */
+export interface EngineNode {
+  readonly id: string;
+  readonly name: string;
+  /** Undefined for a node of a spec that lkt did not state. */
+  readonly runs: EngineSpec | undefined;
+  readonly power: Power;
+  readonly health: Health;
+  /** Milliseconds since 1970. */
+  readonly created: number;
+  readonly addresses: readonly string[];
+}
+
+/** The last replacement of a group's nodes. */
+export interface EngineRoll {
+  /** The spec that nodes get; undefined if it is not one of lkt's. */
+  readonly spec: string | undefined;
+  readonly state: 'running' | 'done' | 'failed' | 'stopped' | 'rolledBack';
+  /** The engine's own words. */
+  readonly message?: string;
+}
+
+/** A group as its engine has it. */
+export interface EngineGroup {
+  readonly fleet: string;
+  readonly group: string;
+  /** The lease under which it was last changed. */
+  readonly generation: number;
+  /** Hash of what {@link Engine.state} wrote: size, limits and ages. */
+  readonly stated: string;
+  /** Nodes that the engine keeps now; another one than the file's if a person changed it. */
+  readonly size: number;
+  /** The spec of new nodes; undefined if it is not one of lkt's. */
+  readonly runs: EngineSpec | undefined;
+  readonly roll: EngineRoll | undefined;
+  readonly nodes: readonly EngineNode[];
+}
+
+/**
+ * A service that keeps groups of nodes by itself: an auto scaling group, a managed instance group,
+ * a scale set. lkt states what a group is to be, begins and stops its rolls, and watches.
+ *
+ * All state is the engine's. Every method throws ProviderError for what the service answers.
+ */
+export interface Engine extends AsyncDisposable {
+  /** Rejects a group that the engine cannot keep. @throws LktError CONFIG_INVALID */
+  readonly check: (request: EngineRequest) => string | undefined;
+  /** As `Provider.prepare`. */
+  prepare(image: MachineImage, options: CallOptions): Promise<string>;
+  /** Returns all groups of a fleet with all their nodes, or throws. */
+  list(fleet: string, options: { readonly signal: AbortSignal }): Promise<readonly EngineGroup[]>;
+  /**
+   * Creates a group with nodes of `image`, or sets its size and limits. Replaces no node. A second
+   * call changes nothing.
+   */
+  state(
+    request: EngineRequest,
+    image: string,
+    stated: string,
+    current: EngineGroup | undefined,
+    options: CallOptions,
+  ): Promise<void>;
+  /** Begins to replace the nodes that are not as the request wants them. */
+  roll(
+    request: EngineRequest,
+    image: string,
+    current: EngineGroup,
+    options: CallOptions,
+  ): Promise<void>;
+  /** Stops the roll: nodes that it replaced stay. */
+  stop(current: EngineGroup, options: CallOptions): Promise<void>;
+  /** Replaces one node, whatever it runs. */
+  replace(current: EngineGroup, node: string, options: CallOptions): Promise<void>;
+}
+
+/** A kind of engine; compare `ProviderKind`. */
+export interface EngineKind<S = unknown, G = unknown> {
+  readonly kind: string;
+  readonly about: string;
+  readonly settings: YamlType<S>;
+  readonly groupSettings: YamlType<G>;
+  readonly bootsFromDisk: true;
+  openEngine(settings: S, context: ProviderContext): Promise<Engine>;
+}

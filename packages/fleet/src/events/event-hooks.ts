@@ -1,0 +1,112 @@
+import { resolve } from 'node:path';
+import { createHttpClient, type HttpClient } from '@lkt/http';
+import type { EventSettings } from '../config/fleet-yml.ts';
+import { runProgram } from '../controller/drains.ts';
+import { readSecret } from '../secret-file.ts';
+import type { FleetEvent } from './event.ts';
+
+/** Options of {@link EventHooks}. */
+export interface EventHookOptions {
+  readonly settings: EventSettings;
+  /** Base of relative paths. */
+  readonly dir: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly signal: AbortSignal;
+  /** Receives what failed; contains no token. */
+  readonly fail: (message: string) => void;
+}
+
+const LIMIT_MS = 30_000;
+/** Events that wait for a slow program or page; more are lost, and counted. */
+const MAX_WAITING = 1000;
+
+/**
+ * Tells a program and a web page of events, one after the other, so that they hear them in order.
+ * What fails there delays no change of a node.
+ */
+export class EventHooks implements AsyncDisposable {
+  readonly #options: EventHookOptions;
+  readonly #http: HttpClient;
+  readonly #token: string | undefined;
+  #last: Promise<void> = Promise.resolve();
+  #waiting = 0;
+  #lost = 0;
+
+  private constructor(options: EventHookOptions, token: string | undefined) {
+    this.#options = options;
+    this.#token = token;
+    this.#http = createHttpClient({ env: options.variables, userAgent: 'lkt' });
+  }
+
+  /** @throws LktError NOT_FOUND, ACCESS_DENIED for the file of the token */
+  static async open(options: EventHookOptions): Promise<EventHooks> {
+    const file = options.settings.webhook?.tokenFile;
+    const token = file === undefined ? undefined : await readSecret(resolve(options.dir, file));
+    return new EventHooks(options, token);
+  }
+
+  tell(event: FleetEvent): void {
+    if (this.#waiting >= MAX_WAITING) {
+      this.#lost += 1;
+      return;
+    }
+    this.#waiting += 1;
+    this.#last = this.#after(this.#last, event);
+  }
+
+  async #after(before: Promise<void>, event: FleetEvent): Promise<void> {
+    await before;
+    await this.#deliver(event);
+    this.#waiting -= 1;
+    if (this.#lost === 0) return;
+    this.#options.fail(`${this.#lost} events were lost: the program or the webhook is too slow`);
+    this.#lost = 0;
+  }
+
+  /** Waits for what was told so far. */
+  async settled(): Promise<void> {
+    await this.#last;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#last;
+    await this.#http[Symbol.asyncDispose]();
+  }
+
+  async #deliver(event: FleetEvent): Promise<void> {
+    const { settings, signal } = this.#options;
+    if (signal.aborted) return;
+    const line = `${JSON.stringify(event)}\n`;
+    const attempt = async (what: string, run: (limit: AbortSignal) => Promise<void>) => {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
+      await run(limit).catch((error: unknown) => {
+        if (signal.aborted) return;
+        const cause = limit.aborted ? 'no end after 30 s' : String(error);
+        this.#options.fail(`${what}: ${cause}`);
+      });
+    };
+    const { command, webhook } = settings;
+    if (command !== undefined) {
+      const variables = { LKT_EVENT: event.kind, LKT_NODE: event.node ?? '' };
+      await attempt('event program', async (limit) => runProgram(command, variables, line, limit));
+    }
+    if (webhook !== undefined)
+      await attempt('webhook', async (limit) => this.#post(webhook.url, line, limit));
+  }
+
+  async #post(url: string, body: string, signal: AbortSignal): Promise<void> {
+    const response = await this.#http.request(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+      },
+      body,
+      signal,
+      redirect: false,
+    });
+    await response.discard();
+    const { status } = response;
+    if (status < 200 || status >= 300) throw new Error(`status ${status}`);
+  }
+}

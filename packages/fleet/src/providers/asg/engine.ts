@@ -1,0 +1,435 @@
+import {
+  AutoScalingClient,
+  type AutoScalingGroup,
+  CancelInstanceRefreshCommand,
+  CreateAutoScalingGroupCommand,
+  CreateOrUpdateTagsCommand,
+  DescribeAutoScalingGroupsCommand,
+  DescribeInstanceRefreshesCommand,
+  type InstanceRefresh,
+  StartInstanceRefreshCommand,
+  TerminateInstanceInAutoScalingGroupCommand,
+  UpdateAutoScalingGroupCommand,
+} from '@aws-sdk/client-auto-scaling';
+import {
+  CreateLaunchTemplateCommand,
+  CreateLaunchTemplateVersionCommand,
+  DescribeInstancesCommand,
+  DescribeLaunchTemplateVersionsCommand,
+  EC2Client,
+  type Instance,
+  type RequestLaunchTemplateData,
+} from '@aws-sdk/client-ec2';
+import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engine/engine.ts';
+import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
+import { clientOptions, limitAnswers } from '../aws/client.ts';
+import { awsError } from '../aws/failure.ts';
+import { prepareMachineImage } from '../aws/machine-image.ts';
+import { machineInput, MAX_USER_DATA_BYTES } from '../aws/machine-input.ts';
+import type { AsgGroupSettings, AwsSettings } from '../aws/settings.ts';
+import { formatDescription, groupOf, nameOf, parseDescription, TAGS } from './group.ts';
+
+const DAY_MS = 86_400_000;
+const PAGE_SIZE = 100;
+const VERSIONS_PAGE = 200;
+const MAX_FILTER_VALUES = 200;
+const MAX_PAGES = 500;
+
+/**
+ * Keeps groups by EC2 Auto Scaling: a launch template has a version for each spec, and instance
+ * refreshes roll.
+ */
+export class AsgEngine implements Engine {
+  readonly #settings: AwsSettings;
+  readonly #ec2: EC2Client;
+  readonly #scaling: AutoScalingClient;
+
+  constructor(settings: AwsSettings) {
+    this.#settings = settings;
+    this.#ec2 = new EC2Client(clientOptions(settings));
+    this.#scaling = new AutoScalingClient(clientOptions(settings));
+    limitAnswers(this.#ec2);
+    limitAnswers(this.#scaling);
+  }
+
+  readonly check: Engine['check'] = ({ group, settings, expireAfterMs, metadata }) => {
+    if (settings === undefined) return `the group ${group} has no settings for asg`;
+    if (expireAfterMs !== undefined && (expireAfterMs < DAY_MS || expireAfterMs > 365 * DAY_MS))
+      return 'Auto Scaling keeps a maximum age between 1d and 365d only';
+    if (metadata !== undefined && metadata.length > MAX_USER_DATA_BYTES)
+      return `metadata of ${metadata.length} bytes exceeds the ${MAX_USER_DATA_BYTES} of EC2`;
+    return undefined;
+  };
+
+  async prepare(image: MachineImage, { signal }: CallOptions): Promise<string> {
+    signal.throwIfAborted();
+    return prepareMachineImage(this.#ec2, this.#settings, image, signal);
+  }
+
+  async list(
+    fleet: string,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly EngineGroup[]> {
+    const groups = await this.#groups(fleet, signal);
+    if (groups.length === 0) return [];
+    const instances = await this.#instances(groups, signal);
+    const found: EngineGroup[] = [];
+    for (const group of groups) {
+      const name = group.AutoScalingGroupName ?? '';
+      const versions = await this.#versions(name, signal);
+      const refresh = await this.#refresh(name, signal);
+      found.push(groupOf({ group, refresh, versions: invert(versions), instances }));
+    }
+    return found;
+  }
+
+  async state(
+    request: EngineRequest,
+    image: string,
+    stated: string,
+    current: EngineGroup | undefined,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    const { fleet, group } = request;
+    const name = nameOf(fleet, group);
+    const tags = tagsOf(name, { fleet, group, generation: String(generation), stated });
+    if (current !== undefined) {
+      await this.#call('UpdateAutoScalingGroup', signal, async (abortSignal) =>
+        this.#scaling.send(
+          new UpdateAutoScalingGroupCommand({ AutoScalingGroupName: name, ...limitsOf(request) }),
+          { abortSignal },
+        ),
+      );
+      await this.#tag(tags, signal);
+      return;
+    }
+    const version = await this.#ensureVersion(request, image, signal);
+    const settings = request.settings as AsgGroupSettings;
+    const { targetGroups, subnets } = settings;
+    const command = new CreateAutoScalingGroupCommand({
+      AutoScalingGroupName: name,
+      LaunchTemplate: { LaunchTemplateName: name, Version: version },
+      VPCZoneIdentifier: subnets.join(','),
+      HealthCheckType: targetGroups.length === 0 ? 'EC2' : 'ELB',
+      ...(targetGroups.length === 0 ? {} : { TargetGroupARNs: [...targetGroups] }),
+      ...limitsOf(request),
+      Tags: tags,
+    });
+    await this.#call(
+      'CreateAutoScalingGroup',
+      signal,
+      async (abortSignal) => this.#scaling.send(command, { abortSignal }),
+      // Another controller was faster.
+      'conflict',
+    );
+  }
+
+  async roll(
+    request: EngineRequest,
+    image: string,
+    _current: EngineGroup,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    const { fleet, group, rollback, minReadyMs } = request;
+    const name = nameOf(fleet, group);
+    const version = await this.#ensureVersion(request, image, signal);
+    await this.#tag(tagsOf(name, { generation: String(generation) }), signal);
+    // The group keeps its template until the roll succeeds, so a rollback leads to the earlier one.
+    const command = new StartInstanceRefreshCommand({
+      AutoScalingGroupName: name,
+      Strategy: 'Rolling',
+      DesiredConfiguration: { LaunchTemplate: { LaunchTemplateName: name, Version: version } },
+      Preferences: {
+        ...percentagesOf(request),
+        InstanceWarmup: seconds(minReadyMs),
+        SkipMatching: true,
+        AutoRollback: rollback === 'auto',
+      },
+    });
+    await this.#call(
+      'StartInstanceRefresh',
+      signal,
+      async (abortSignal) => this.#scaling.send(command, { abortSignal }),
+      'conflict',
+    );
+  }
+
+  async stop({ fleet, group }: EngineGroup, { signal }: CallOptions): Promise<void> {
+    const command = new CancelInstanceRefreshCommand({
+      AutoScalingGroupName: nameOf(fleet, group),
+    });
+    await this.#call(
+      'CancelInstanceRefresh',
+      signal,
+      async (abortSignal) => this.#scaling.send(command, { abortSignal }),
+      // It has ended meanwhile.
+      'missing',
+    );
+  }
+
+  async replace(_current: EngineGroup, node: string, { signal }: CallOptions): Promise<void> {
+    const command = new TerminateInstanceInAutoScalingGroupCommand({
+      InstanceId: node,
+      ShouldDecrementDesiredCapacity: false,
+    });
+    await this.#call('TerminateInstanceInAutoScalingGroup', signal, async (abortSignal) =>
+      this.#scaling.send(command, { abortSignal }),
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#ec2.destroy();
+    this.#scaling.destroy();
+  }
+
+  async #groups(fleet: string, signal: AbortSignal): Promise<readonly AutoScalingGroup[]> {
+    const groups: AutoScalingGroup[] = [];
+    await this.#pages('DescribeAutoScalingGroups', signal, async (token, abortSignal) => {
+      const command = new DescribeAutoScalingGroupsCommand({
+        Filters: [{ Name: `tag:${TAGS.fleet}`, Values: [fleet] }],
+        MaxRecords: PAGE_SIZE,
+        ...token,
+      });
+      const { AutoScalingGroups = [], NextToken } = await this.#scaling.send(command, {
+        abortSignal,
+      });
+      groups.push(...AutoScalingGroups);
+      return NextToken;
+    });
+    return groups;
+  }
+
+  /** Returns the instances of groups, by their ids: their ages and addresses. */
+  async #instances(
+    groups: readonly AutoScalingGroup[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, Instance>> {
+    const found = new Map<string, Instance>();
+    const names = groups.map(({ AutoScalingGroupName: name = '' }) => name);
+    for (let at = 0; at < names.length; at += MAX_FILTER_VALUES)
+      await this.#addInstances(names.slice(at, at + MAX_FILTER_VALUES), found, signal);
+    return found;
+  }
+
+  async #addInstances(
+    names: readonly string[],
+    found: Map<string, Instance>,
+    signal: AbortSignal,
+  ): Promise<void> {
+    await this.#pages('DescribeInstances', signal, async (token, abortSignal) => {
+      const command = new DescribeInstancesCommand({
+        // Auto Scaling sets this tag.
+        Filters: [{ Name: 'tag:aws:autoscaling:groupName', Values: [...names] }],
+        MaxResults: 1000,
+        ...token,
+      });
+      const { Reservations = [], NextToken } = await this.#ec2.send(command, { abortSignal });
+      for (const { Instances = [] } of Reservations)
+        for (const one of Instances) found.set(one.InstanceId ?? '', one);
+      return NextToken;
+    });
+  }
+
+  /** Returns the versions of a launch template that lkt wrote, by spec. */
+  async #versions(
+    name: string,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, { readonly version: string; readonly runs: EngineSpec }>> {
+    const found = new Map<string, { readonly version: string; readonly runs: EngineSpec }>();
+    await this.#pages('DescribeLaunchTemplateVersions', signal, async (token, abortSignal) => {
+      const command = new DescribeLaunchTemplateVersionsCommand({
+        LaunchTemplateName: name,
+        MaxResults: VERSIONS_PAGE,
+        ...token,
+      });
+      const { LaunchTemplateVersions = [], NextToken } = await this.#ec2.send(command, {
+        abortSignal,
+      });
+      for (const { VersionNumber, VersionDescription } of LaunchTemplateVersions) {
+        const runs = parseDescription(VersionDescription);
+        if (runs !== undefined && VersionNumber !== undefined)
+          found.set(String(VersionNumber), { version: String(VersionNumber), runs });
+      }
+      return NextToken;
+    });
+    return found;
+  }
+
+  async #refresh(name: string, signal: AbortSignal): Promise<InstanceRefresh | undefined> {
+    const command = new DescribeInstanceRefreshesCommand({
+      AutoScalingGroupName: name,
+      MaxRecords: 1,
+    });
+    const answer = await this.#call('DescribeInstanceRefreshes', signal, async (abortSignal) =>
+      this.#scaling.send(command, { abortSignal }),
+    );
+    return answer?.InstanceRefreshes?.[0];
+  }
+
+  /** Returns the version of a spec; creates it, and the template, if it is missing. */
+  async #ensureVersion(
+    request: EngineRequest,
+    image: string,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { fleet, group, spec, metadata } = request;
+    const name = nameOf(fleet, group);
+    // Not those of single instances, which the provider aws lists.
+    const tags = [
+      { Key: 'Name', Value: name },
+      { Key: 'lkt.asg', Value: `${fleet}.${group}` },
+    ];
+    const data: RequestLaunchTemplateData = {
+      ...machineInput(image, request.settings as AsgGroupSettings, metadata),
+      TagSpecifications: [
+        { ResourceType: 'instance', Tags: [...tags, { Key: 'lkt.spec', Value: spec }] },
+        { ResourceType: 'volume', Tags: tags },
+      ],
+    };
+    const input = {
+      LaunchTemplateName: name,
+      VersionDescription: formatDescription(request),
+      // A second controller gets the same version.
+      ClientToken: spec,
+      LaunchTemplateData: data,
+    };
+    const known = await this.#versions(name, signal).catch((error: unknown) => {
+      if (error instanceof ProviderError && error.failure === 'missing') return undefined;
+      throw error;
+    });
+    const own = [...(known?.values() ?? [])].find(({ runs }) => runs.spec === spec);
+    if (own !== undefined) return own.version;
+    if (known === undefined) {
+      const command = new CreateLaunchTemplateCommand({
+        ...input,
+        TagSpecifications: [{ ResourceType: 'launch-template', Tags: tags }],
+      });
+      await this.#call(
+        'CreateLaunchTemplate',
+        signal,
+        async (abortSignal) => this.#ec2.send(command, { abortSignal }),
+        'conflict',
+      );
+    } else {
+      const command = new CreateLaunchTemplateVersionCommand(input);
+      await this.#call('CreateLaunchTemplateVersion', signal, async (abortSignal) =>
+        this.#ec2.send(command, { abortSignal }),
+      );
+    }
+    const versions = await this.#versions(name, signal);
+    const created = [...versions.values()].find(({ runs }) => runs.spec === spec);
+    if (created !== undefined) return created.version;
+    throw new ProviderError(
+      'unavailable',
+      `aws: the launch template ${name} lacks its new version`,
+    );
+  }
+
+  async #tag(Tags: ReturnType<typeof tagsOf>, signal: AbortSignal): Promise<void> {
+    const command = new CreateOrUpdateTagsCommand({ Tags });
+    await this.#call('CreateOrUpdateTags', signal, async (abortSignal) =>
+      this.#scaling.send(command, { abortSignal }),
+    );
+  }
+
+  /** @throws ProviderError, unless it is of the kind `ignored` */
+  async #call<T>(
+    what: string,
+    signal: AbortSignal,
+    run: (signal: AbortSignal) => Promise<T>,
+    ignored?: ProviderError['failure'],
+  ): Promise<T | undefined> {
+    signal.throwIfAborted();
+    try {
+      return await run(signal);
+    } catch (error) {
+      const failed = awsError(what, error, signal);
+      if (failed instanceof ProviderError && failed.failure === ignored) return undefined;
+      throw failed;
+    }
+  }
+
+  /** Reads pages until the last. */
+  async #pages(
+    what: string,
+    signal: AbortSignal,
+    read: (
+      token: { readonly NextToken?: string },
+      signal: AbortSignal,
+    ) => Promise<string | undefined>,
+  ): Promise<void> {
+    let token: { readonly NextToken?: string } = {};
+    for (let page = 0; page < MAX_PAGES; page += 1) {
+      const next = await this.#call(what, signal, async (abortSignal) => read(token, abortSignal));
+      if (next === undefined || next === '') return;
+      token = { NextToken: next };
+    }
+    throw new ProviderError('nonsense', `aws: ${what} has more than ${MAX_PAGES} pages`);
+  }
+}
+
+function invert(
+  versions: ReadonlyMap<string, { readonly version: string; readonly runs: EngineSpec }>,
+): ReadonlyMap<string, EngineSpec> {
+  return new Map([...versions].map(([version, { runs }]) => [version, runs]));
+}
+
+function seconds(milliseconds: number): number {
+  return Math.ceil(milliseconds / 1000);
+}
+
+/** Returns size, ages and budget as AWS names them. */
+function limitsOf(request: EngineRequest): {
+  readonly MinSize: number;
+  readonly MaxSize: number;
+  readonly DesiredCapacity: number;
+  readonly MaxInstanceLifetime: number;
+  readonly HealthCheckGracePeriod: number;
+  readonly DefaultInstanceWarmup: number;
+  readonly InstanceMaintenancePolicy: ReturnType<typeof percentagesOf>;
+} {
+  const { size, expireAfterMs = 0, startupTimeoutMs, minReadyMs } = request;
+  return {
+    MinSize: size,
+    MaxSize: size,
+    DesiredCapacity: size,
+    // 0 removes an earlier one.
+    MaxInstanceLifetime: seconds(expireAfterMs),
+    HealthCheckGracePeriod: seconds(startupTimeoutMs),
+    DefaultInstanceWarmup: seconds(minReadyMs),
+    InstanceMaintenancePolicy: percentagesOf(request),
+  };
+}
+
+/** Returns the budget in percent of the size, which AWS bounds: at most 100 apart, at most 200. */
+function percentagesOf({ size, surge, unavailable }: EngineRequest): {
+  readonly MinHealthyPercentage: number;
+  readonly MaxHealthyPercentage: number;
+} {
+  if (size === 0) return { MinHealthyPercentage: 100, MaxHealthyPercentage: 200 };
+  const least = Math.floor((100 * Math.max(0, size - unavailable)) / size);
+  const most = Math.min(200, Math.ceil((100 * (size + surge)) / size));
+  return {
+    MinHealthyPercentage: Math.max(least, most - 100),
+    MaxHealthyPercentage: most,
+  };
+}
+
+function tagsOf(
+  group: string,
+  values: Readonly<Partial<Record<keyof typeof TAGS, string>>>,
+): {
+  readonly ResourceId: string;
+  readonly ResourceType: string;
+  readonly Key: string;
+  readonly Value: string;
+  readonly PropagateAtLaunch: boolean;
+}[] {
+  return Object.entries(values).map(([key, Value]) => ({
+    ResourceId: group,
+    ResourceType: 'auto-scaling-group',
+    Key: TAGS[key as keyof typeof TAGS],
+    Value,
+    PropagateAtLaunch: false,
+  }));
+}

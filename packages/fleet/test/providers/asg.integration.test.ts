@@ -1,0 +1,288 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Digest, digestOf } from '@lkt/core';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseFleet } from '../../src/config/fleet-yml.ts';
+import { FleetController, type FleetPass } from '../../src/controller/controller.ts';
+import type { FleetEvent } from '../../src/events/event.ts';
+import { AsgEngine } from '../../src/providers/asg/engine.ts';
+import { type AsgServer, startAsgServer } from './asg-server.ts';
+
+// AWS's own Auto Scaling has not been met: the server rejects what AWS documents as invalid.
+const [one, two] = [digestOf('one'), digestOf('two')];
+let server: AsgServer;
+let engine: AsgEngine;
+let events: FleetEvent[];
+
+beforeEach(async () => {
+  process.env['AWS_ACCESS_KEY_ID'] = 'test';
+  process.env['AWS_SECRET_ACCESS_KEY'] = 'test';
+  server = await startAsgServer();
+  engine = new AsgEngine({ region: 'eu-central-1', endpoint: server.endpoint });
+  // The upload is the one of the provider aws, whose test has moto.
+  engine.prepare = async ({ digest }) => `ami-${digest.slice(7, 24)}`;
+  events = [];
+});
+
+afterEach(async () => {
+  await engine[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
+  expect(server.problems).toEqual([]);
+});
+
+interface Options {
+  readonly size?: number;
+  readonly more?: string;
+  readonly generation?: number;
+}
+
+function controllerOf(image: Digest, { size = 3, more = '' }: Options = {}): FleetController {
+  const text = `version: "1"
+name: shop
+providers:
+  frankfurt: { asg: { region: eu-central-1 } }
+groups:
+  web:
+    provider: frankfurt
+    image: web@${image}
+    size: ${size}
+    template: { metadata: { hostname: { content: "\${GROUP}" } } }
+    expire: { after: 30d }
+    asg:
+      instanceType: t3.small
+      subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
+      securityGroups: [sg-0123456789abcdef0]
+${more}`;
+  return new FleetController({
+    fleet: parseFleet({ path: 'fleet.yml', text }),
+    providers: new Map(),
+    engines: new Map([['frankfurt', engine]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: '/nowhere',
+    onEvent: (event) => events.push(event),
+  });
+}
+
+async function pass(
+  image: Digest,
+  options: Options & { readonly retry?: boolean } = {},
+): Promise<FleetPass> {
+  // A new controller each time: it has no state of its own.
+  const controller = controllerOf(image, options);
+  if (options.retry === true) controller.retryEngines();
+  const { signal } = new AbortController();
+  return controller.pass({ generation: options.generation ?? 1, signal });
+}
+
+function changes(): readonly string[] {
+  const actions = server.requests.map(({ action }) => action);
+  server.requests.length = 0;
+  return actions.filter((action) => !action.startsWith('Describe'));
+}
+
+test('documents the rights of every call, and no others', () => {
+  const root = join(import.meta.dirname, '../../../..');
+  const source = readFileSync(join(root, 'packages/fleet/src/providers/asg/engine.ts'), 'utf8');
+  const calls = [...source.matchAll(/new (\w+)Command\(/g)].map(
+    ([, name = '']) =>
+      `${/LaunchTemplate|^DescribeInstances$/.test(name) ? 'ec2' : 'autoscaling'}:${name}`,
+  );
+  const docs = readFileSync(join(root, 'docs/fleet/asg.md'), 'utf8');
+  const policy = /```json\n([\s\S]*?)```/.exec(docs)?.[1] ?? '';
+  const { Statement: statements } = JSON.parse(policy) as { Statement: { Action: string[] }[] };
+  const allowed = statements.flatMap(({ Action }) => Action);
+  // Rights that AWS checks when a template or a group names them.
+  expect(new Set(allowed)).toEqual(new Set([...calls, 'ec2:CreateTags', 'ec2:RunInstances']));
+});
+
+function statusOf({ groups }: FleetPass): unknown {
+  return groups.get('web')?.decision.status;
+}
+
+test('creates a group with a template, and then does nothing', async () => {
+  await pass(one);
+  const [create] = server.requests.filter(({ action }) => action === 'CreateAutoScalingGroup');
+  expect(create?.parameters).toMatchObject({
+    AutoScalingGroupName: 'lkt.shop.web',
+    'LaunchTemplate.LaunchTemplateName': 'lkt.shop.web',
+    'LaunchTemplate.Version': '1',
+    VPCZoneIdentifier: 'subnet-0123456789abcdef0,subnet-0123456789abcdef1',
+    HealthCheckType: 'EC2',
+    MinSize: '3',
+    MaxSize: '3',
+    DesiredCapacity: '3',
+    MaxInstanceLifetime: '2592000',
+    'InstanceMaintenancePolicy.MinHealthyPercentage': '100',
+    'InstanceMaintenancePolicy.MaxHealthyPercentage': '134',
+  });
+  const [template] = server.requests.filter(({ action }) => action === 'CreateLaunchTemplate');
+  expect(template?.parameters).toMatchObject({
+    'LaunchTemplateData.ImageId': `ami-${one.slice(7, 24)}`,
+    'LaunchTemplateData.InstanceType': 't3.small',
+    'LaunchTemplateData.NetworkInterface.1.SecurityGroupId.1': 'sg-0123456789abcdef0',
+    'LaunchTemplateData.MetadataOptions.HttpTokens': 'required',
+    VersionDescription: expect.stringMatching(/^[0-9a-f]{16} sha256:[0-9a-f]{64} [0-9a-f]{16}$/),
+  });
+  const userData = template?.parameters['LaunchTemplateData.UserData'] ?? '';
+  expect(Buffer.from(userData, 'base64').toString()).toBe('{"hostname":{"content":"web"}}');
+  expect(changes()).toEqual(['CreateLaunchTemplate', 'CreateAutoScalingGroup']);
+  expect(statusOf(await pass(one))).toMatchObject({ isConverged: false, listed: 0 });
+  server.settle();
+  expect(statusOf(await pass(one))).toMatchObject({
+    isConverged: true,
+    available: 3,
+    current: 3,
+    stale: 0,
+  });
+  expect(changes()).toEqual([]);
+  expect(events.map(({ kind }) => kind)).toEqual(['stated', 'converged']);
+});
+
+test('begins one refresh for another image, and awaits its end', async () => {
+  await pass(one);
+  server.settle();
+  changes();
+  await pass(two);
+  const [start] = server.requests.filter(({ action }) => action === 'StartInstanceRefresh');
+  expect(start?.parameters).toMatchObject({
+    AutoScalingGroupName: 'lkt.shop.web',
+    Strategy: 'Rolling',
+    'DesiredConfiguration.LaunchTemplate.Version': '2',
+    'Preferences.MinHealthyPercentage': '100',
+    'Preferences.MaxHealthyPercentage': '134',
+    'Preferences.SkipMatching': 'true',
+    'Preferences.AutoRollback': 'false',
+  });
+  expect(changes()).toEqual([
+    'CreateLaunchTemplateVersion',
+    'CreateOrUpdateTags',
+    'StartInstanceRefresh',
+  ]);
+  const rolling = await pass(two);
+  expect(statusOf(rolling)).toMatchObject({ isConverged: false, stale: 3, holds: [] });
+  expect(rolling.groups.get('web')?.decision.live[0]?.staleFor).toBe('image');
+  expect(changes()).toEqual([]);
+  server.finish('lkt.shop.web', 'Successful');
+  expect(statusOf(await pass(two))).toMatchObject({ isConverged: true });
+  // The version of an earlier image is used again.
+  await pass(one);
+  expect(changes()).toEqual(['CreateOrUpdateTags', 'StartInstanceRefresh']);
+  expect(server.templates.get('lkt.shop.web')).toHaveLength(2);
+});
+
+test('halts when AWS says that a refresh failed, and begins it again on request', async () => {
+  await pass(one);
+  server.settle();
+  await pass(two);
+  server.finish('lkt.shop.web', 'Failed', 'Desired configuration failed health checks');
+  changes();
+  expect(statusOf(await pass(two))).toMatchObject({
+    isHalted: true,
+    isConverged: false,
+    holds: ["the engine's roll failed: Desired configuration failed health checks"],
+  });
+  expect(events.at(-1)).toMatchObject({ kind: 'halted' });
+  expect(changes()).toEqual([]);
+  await pass(two, { retry: true });
+  expect(changes()).toEqual(['CreateOrUpdateTags', 'StartInstanceRefresh']);
+  server.finish('lkt.shop.web', 'RollbackSuccessful');
+  expect(statusOf(await pass(two))).toMatchObject({ isHalted: true, isRolledBack: true });
+  // Back to the image that the nodes have: nothing is left to do.
+  expect(statusOf(await pass(one))).toMatchObject({ isConverged: true });
+});
+
+test('stops a refresh to an image that is no longer wanted, and for a pause', async () => {
+  await pass(one);
+  server.settle();
+  await pass(two);
+  changes();
+  await pass(one);
+  expect(changes()).toEqual(['CancelInstanceRefresh']);
+  expect(statusOf(await pass(one))).toMatchObject({ isConverged: true });
+  await pass(two);
+  changes();
+  const paused = { more: '    roll: { paused: true }\n' };
+  expect(statusOf(await pass(two, paused))).toMatchObject({ holds: ['the group is paused'] });
+  expect(changes()).toEqual(['CancelInstanceRefresh']);
+});
+
+test('sets the size and the budget, also after a person changed them', async () => {
+  await pass(one);
+  server.settle();
+  changes();
+  await pass(one, { size: 4, more: '    roll: { surge: 100% }\n' });
+  const [update] = server.requests.filter(({ action }) => action === 'UpdateAutoScalingGroup');
+  expect(update?.parameters).toMatchObject({
+    MaxSize: '4',
+    'InstanceMaintenancePolicy.MinHealthyPercentage': '100',
+    'InstanceMaintenancePolicy.MaxHealthyPercentage': '200',
+  });
+  expect(changes()).toEqual(['UpdateAutoScalingGroup', 'CreateOrUpdateTags']);
+  const group = server.groups.get('lkt.shop.web');
+  if (group === undefined) throw new Error('no group');
+  group.size = 9;
+  await pass(one, { size: 4, more: '    roll: { surge: 100% }\n' });
+  expect(group.size).toBe(4);
+});
+
+test('rejects the late change of a controller that was replaced', async () => {
+  await pass(one, { generation: 7 });
+  server.settle();
+  changes();
+  await expect(pass(two, { generation: 6 })).rejects.toMatchObject({ failure: 'fenced' });
+  expect(changes()).toEqual([]);
+  await pass(two, { generation: 8 });
+  expect(server.groups.get('lkt.shop.web')?.tags.get('lkt.generation')).toBe('8');
+});
+
+test('creates one group and one version from two controllers at once', async () => {
+  await Promise.all([pass(one), pass(one)]);
+  expect(server.groups.size).toBe(1);
+  server.settle();
+  await Promise.all([pass(two), pass(two)]);
+  expect(server.templates.get('lkt.shop.web')).toHaveLength(2);
+});
+
+test('lists a group that the file does not have, and does not touch it', async () => {
+  await pass(one);
+  server.settle();
+  const controller = controllerOf(one);
+  const [group] = server.groups.values();
+  if (group === undefined) throw new Error('no group');
+  server.groups.set('lkt.shop.old', {
+    ...group,
+    tags: new Map([...group.tags, ['lkt.group', 'old']]),
+  });
+  server.templates.set('lkt.shop.old', []);
+  changes();
+  const { signal } = new AbortController();
+  expect((await controller.pass({ generation: 1, signal })).orphanGroups).toEqual(['old']);
+  expect(changes()).toEqual([]);
+  expect(events.at(-1)).toMatchObject({ kind: 'orphan', group: 'old' });
+});
+
+test('touches nothing when the tags of a group are damaged', async () => {
+  await pass(one);
+  const [group] = server.groups.values();
+  group?.tags.set('lkt.group', 'other');
+  changes();
+  await expect(pass(two)).rejects.toMatchObject({
+    failure: 'nonsense',
+    message: 'aws: the tags of the group lkt.shop.web are damaged',
+  });
+  expect(changes()).toEqual([]);
+});
+
+test.for<[string, string]>([
+  ['    health: { tcp: 80 }\n', 'the engine checks the health of its nodes'],
+  ['    drain: { command: [x] }\n', 'the engine destroys nodes without a drain of lkt'],
+  [
+    '    windows: [{ days: [Mon], from: "01:00", to: "02:00" }]\n',
+    'an engine replaces nodes for their age at any time',
+  ],
+  ['    roll: { canary: {} }\n', 'an engine has no canaries of lkt'],
+])('rejects what an engine cannot keep: %s', ([more, message]) => {
+  expect(() => controllerOf(one, { more })).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+  );
+});
