@@ -7,6 +7,45 @@ import { linuxkitDefinitions } from '../src/flags/linuxkit.ts';
 
 /** Holds docs/linuxkit.md true about LinuxKit's options. */
 
+/** LinuxKit's options of all `pkg` commands. */
+const OF_PKG =
+  '--build-yml --org --tag --hash --hash-commit --hash-path --force-dirty --dev --network --nonetwork --enable-cache --disable-cache --registry-creds';
+/** LinuxKit's options of `pkg build` and `pkg push`. */
+const OF_PKG_BUILD =
+  '--force --pull --ignore-cached --docker --platforms --skip-platforms --builders --builder-name --builder-image --builder-config --builder-restart --precache-images --release --nobuild --manifest --sbom-scanner --dockerfile --build-arg-file --progress --ssh --dry-run';
+const OF_BUILDER = '--builders --builder-name --builder-image --builder-config --platforms';
+
+/** All options of LinuxKit's commands (v1.8.2), but those of its backends and clouds. */
+const LINUXKIT: Readonly<Record<string, string>> = {
+  build:
+    '--name --dir --o -f --format --size --pull --docker --decompress-kernel --arch --input-tar --no-sbom --sbom-output --sbom-current-time --dry-run',
+  'cache clean': '--published-only',
+  'cache rm': '--published-only',
+  'cache ls': '',
+  'cache export': '--outfile --platform --format --name',
+  'cache import': '',
+  'cache pull': '',
+  'cache push': '--remote-name --with-arch-tags --override',
+  completion: '',
+  'metadata create': '',
+  'pkg build': `${OF_PKG} ${OF_PKG_BUILD} --push`,
+  'pkg push': `${OF_PKG} ${OF_PKG_BUILD}`,
+  'pkg show-tag': `${OF_PKG} --canonical`,
+  'pkg manifest': `${OF_PKG} --release`,
+  'pkg index': `${OF_PKG} --release`,
+  'pkg remote-tag': `${OF_PKG} --release`,
+  'pkg builder du': `${OF_PKG} ${OF_BUILDER}`,
+  'pkg builder prune': `${OF_PKG} ${OF_BUILDER}`,
+  'run qemu':
+    '--cpus --mem --disk --gui --uefi --iso --squashfs --kernel --state --data --data-file --fw --accel --arch --qemu --detached --networking --publish --usb --device --virtiofsd --virtiofs',
+  serve: '--port --directory',
+  version: '--short --commit',
+};
+
+const linuxkitOptions = Object.entries(LINUXKIT).flatMap(([command, flags]) =>
+  flags.split(' ').flatMap((flag) => (flag === '' ? [] : [{ command, flag }])),
+);
+
 type Effect = 'works' | 'hidden' | 'noop' | 'warn' | 'unsupported' | 'unknown';
 
 const commands = await loadAllCommands();
@@ -81,6 +120,41 @@ function expectEffects(claims: readonly Claim[], effects: readonly Effect[], lea
   const wrong = claims.filter((claim) => !effects.includes(effectOf(claim)));
   expect(wrong.map((claim) => `${claim.command} ${claim.flag}: ${effectOf(claim)}`)).toEqual([]);
 }
+
+/** Returns the first word of the last command with several words. */
+function groupOf(codes: readonly string[]): string {
+  return codes.findLast((code) => code.includes(' '))?.split(' ')[0] ?? '';
+}
+
+test.each(Object.keys(LINUXKIT))('%s is a command', (command) => {
+  expect(effectOf({ command, flag: '--cache' })).not.toBe('unknown');
+});
+
+test('knows every option of LinuxKit', () => {
+  const unknown = linuxkitOptions.filter((claim) => effectOf(claim) === 'unknown');
+  expect(unknown.map(({ command, flag }) => `${command} ${flag}`)).toEqual([]);
+});
+
+test('names every option of LinuxKit that does not just work', () => {
+  const silent = linuxkitOptions.filter(
+    (claim) =>
+      !new RegExp(`${claim.flag}[\`= ]`).test(text) &&
+      effectOf(claim) !== 'works' &&
+      !(effectOf(claim) === 'noop' && OF_PKG.split(' ').includes(claim.flag)),
+  );
+  expect(silent.map((claim) => `${claim.command} ${claim.flag}: ${effectOf(claim)}`)).toEqual([]);
+});
+
+test('lists only commands as the same whose options all work', () => {
+  const bullet = bulletsBelow('Scripts with these').find((one) => /`: all;/.test(one)) ?? '';
+  const same = codesIn(headOf(bullet)).map((code, at, all) =>
+    code in LINUXKIT ? code : `${groupOf(all.slice(0, at))} ${code}`,
+  );
+  expect(same.length).toBeGreaterThan(8);
+  expect(same.filter((command) => !(command in LINUXKIT))).toEqual([]);
+  const claims = linuxkitOptions.filter(({ command }) => same.includes(command));
+  expectEffects(claims, ['works', 'noop', 'hidden'], 10);
+});
 
 test('lists options that work as in LinuxKit', () => {
   expectEffects(bulletsBelow('Scripts with these').flatMap(listed), ['works', 'noop'], 25);

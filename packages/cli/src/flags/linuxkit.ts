@@ -64,6 +64,14 @@ export const linuxkitPackageFlags: LinuxkitFlags = {
   'registry-creds': unsupported('value', 'log in with docker, podman or skopeo'),
 };
 
+/** LinuxKit's flags of every package command, for those that build nothing. */
+export const linuxkitNamingFlags: LinuxkitFlags = {
+  ...linuxkitPackageFlags,
+  'disable-cache': noop(),
+  network: noop(),
+  nonetwork: noop(),
+};
+
 /** LinuxKit's flags of every package command, for those that concern no package. */
 export const ignoredPackageFlags: LinuxkitFlags = {
   ...Object.fromEntries(

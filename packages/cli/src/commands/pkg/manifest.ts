@@ -1,6 +1,6 @@
 import type { PackageManifest } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
-import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
+import { linuxkitNamingFlags, unsupported } from '../../flags/linuxkit.ts';
 import { requiredArgs } from '../../flags/options.ts';
 import { givenName, packageFlags, targetFlags } from '../../flags/package.ts';
 import { registryFlags } from '../../flags/registry.ts';
@@ -25,7 +25,11 @@ export class PkgManifest extends LktCommand {
   };
   static override flags = { ...packageFlags, ...registryFlags, ...signFlags, ...targetFlags };
 
-  static override linuxkit = { ...linuxkitPackageFlags, hash: unsupported('value', 'use --tag') };
+  static override linuxkit = {
+    ...linuxkitNamingFlags,
+    dev: unsupported('switch', 'use --org and --tag'),
+    hash: unsupported('value', 'use --tag'),
+  };
 
   async run(): Promise<{ packages: readonly Joined[] }> {
     const { args, flags } = await this.parse(PkgManifest);

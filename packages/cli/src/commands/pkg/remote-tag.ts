@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { linuxkitPackageFlags, unsupported } from '../../flags/linuxkit.ts';
+import { linuxkitNamingFlags, unsupported } from '../../flags/linuxkit.ts';
 import { type FlagValues, requiredArg } from '../../flags/options.ts';
 import { packageFlags, targetFlags } from '../../flags/package.ts';
 import { registryFlags } from '../../flags/registry.ts';
@@ -35,7 +35,8 @@ export class PkgRemoteTag extends LktCommand {
   };
 
   static override linuxkit = {
-    ...linuxkitPackageFlags,
+    ...linuxkitNamingFlags,
+    dev: unsupported('switch', 'use --org and --tag'),
     hash: unsupported('value', 'use --tag'),
     release: unsupported('value', 'name the tag: lkt pkg remote-tag FROM TAG'),
   };

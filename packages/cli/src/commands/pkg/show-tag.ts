@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { LktCommand } from '../../command.ts';
-import { linuxkitPackageFlags } from '../../flags/linuxkit.ts';
+import { linuxkitNamingFlags, noop } from '../../flags/linuxkit.ts';
 import { requiredArgs, switchFlag } from '../../flags/options.ts';
 import { devFlag, givenName, hashFlags, packageFlags } from '../../flags/package.ts';
 
@@ -19,7 +19,7 @@ export class PkgShowTag extends LktCommand {
     canonical: switchFlag('print the registry too'),
   };
 
-  static override linuxkit = linuxkitPackageFlags;
+  static override linuxkit = { ...linuxkitNamingFlags, 'registry-creds': noop('value') };
 
   async run(): Promise<{ tags: readonly string[] }> {
     const { args, flags } = await this.parse(PkgShowTag);
