@@ -202,7 +202,7 @@ function row({ image, file, config }: PackageSpec): Row | undefined {
     seccomp(settings),
     limit(settings.resources?.memory?.['limit'], 2 ** 20, ' MiB'),
     limit(settings.resources?.pids?.['limit']),
-    codes(settings.binds?.map(bindSource)),
+    codes([...(settings.binds ?? []).map(bindSource), ...writableSysfs(settings)]),
     codes([...(settings.devices ?? []).map(({ path }) => path), ...allowedDevices(settings)]),
     String((settings.maskedPaths?.length ?? 0) + (settings.readonlyPaths?.length ?? 0)),
   ];
@@ -231,6 +231,13 @@ function allowedDevices({ resources }: Settings): string[] {
 
 function bindSource({ source, options = [] }: NonNullable<Settings['binds']>[number]): string {
   return `${source ?? ''}${options.includes('ro') ? ' ro' : ''}`;
+}
+
+/** Returns the paths where a container may write attributes of the kernel by a mount of its own. */
+function writableSysfs({ mounts = [] }: Settings): string[] {
+  return mounts
+    .filter(({ type, options = [] }) => type === 'sysfs' && options.includes('rw'))
+    .map(({ destination }) => destination);
 }
 
 function codes(names: readonly string[] = []): string {

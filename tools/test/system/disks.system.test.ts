@@ -24,6 +24,7 @@ function config(): string {
   const steps = [
     ['extend', '/usr/bin/extend, /dev/vdb'],
     ['mount', '/usr/bin/mountie, -label, data, /var/lib/data'],
+    ['fstrim', '/usr/bin/trim-after-delete, "-1", --, /sbin/fstrim, /var/lib/data'],
     ['swap', '/swap.sh, --path, /var/lib/data/swap, --size, 8M'],
     [
       'swap',
@@ -127,6 +128,7 @@ test(
     expect(log('extend')).toMatch(
       /^extend: \/dev\/vdb1 has 98566144 bytes instead of \d+\nextend: \/dev\/vdb1 has ext4 with 98566144 /,
     );
+    expect(log('fstrim')).toMatch(/^fstrim: \/var\/lib\/data: [1-9]\d{6,} bytes trimmed\n$/);
     expect(log('swap')).toBe(
       'swap: /var/lib/data/swap is in use\nswap: /var/lib/data/secret is in use, encrypted\n',
     );

@@ -48,9 +48,11 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
     notes.push(note(btrfs, 'lkt has no btrfs: use ext4 or xfs'));
   if (name === 'metadata' && words.length < 2)
     notes.push(note(item, 'reads only disks: name the cloud, command: [/usr/bin/metadata, aws]'));
-  const interfaces = fieldOf(fieldOf(item, 'runtime'), 'interfaces');
-  if (interfaces !== undefined)
-    notes.push(note(interfaces, 'lkt/init does not support it; see lkt/ip for WireGuard'));
+  for (const one of itemsOf(fieldOf(fieldOf(item, 'runtime'), 'interfaces'))) {
+    const kind = fieldOf(one, 'peer') === undefined ? fieldOf(one, 'add')?.string() : 'veth';
+    if (kind !== undefined)
+      notes.push(note(one, `lkt/kernel-debian needs the module ${kind} first: see lkt/modprobe`));
+  }
   const mounts = itemsOf(fieldOf(item, 'mounts'));
   const cgroup = mounts.find((mount) => fieldOf(mount, 'type')?.string() === 'cgroup');
   if (cgroup !== undefined)

@@ -25,16 +25,14 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
 
 /** Images of LinuxKit without a successor, in these files; the others need only lkt's. */
 const KEPT: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/examples\/cadvisor/, ['cadvisor', 'sysfs']],
-  [/examples\/docker|compose-dynamic/, ['sysfs']],
+  [/examples\/cadvisor/, ['cadvisor']],
   [/platform-rt-for-vmware/, ['open-vm-tools']],
   [/examples\/tpm/, ['tss']],
   [/vpnkit-forwarder/, ['vpnkit-forwarder']],
-  [/vsudd-containerd/, ['vsudd']],
   [/050_sbom/, ['sbom_package1', 'sbom_package2']],
   [/020_kernel\/\d+_config|test\/hack/, ['test-kernel-config']],
   [/200_namespace\/\d/, ['test-ns']],
-  [/docker-bench/, ['sysfs', 'test-docker-bench']],
+  [/docker-bench/, ['test-docker-bench']],
   [/002_bcc/, ['kernel-bcc']],
   [/002_bpftrace/, ['bpftrace']],
   [/011_kmsg/, ['kmsg']],

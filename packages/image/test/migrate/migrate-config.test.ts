@@ -135,7 +135,10 @@ describe('sysctl', () => {
 
 describe('notes', () => {
   it.each([
-    [service('linuxkit/tss:1'), '2: docker.io/linuxkit/tss:1: needs a TPM'],
+    [
+      service('linuxkit/tss:1'),
+      '2: docker.io/linuxkit/tss:1: for TPM 1.2; containers use a TPM 2 by /dev/tpmrm0',
+    ],
     [service('linuxkit/other:1'), '2: docker.io/linuxkit/other:1: lkt has no package for it'],
     [service('linuxkit/ip:1'), '2: linuxkit/ip:1: it is a package of this workspace, so it stays'],
     [
@@ -164,7 +167,11 @@ describe('notes', () => {
     ],
     [
       service('x', ', runtime: {interfaces: [{name: wg0, add: wireguard}]}'),
-      '2: lkt/init does not support it; see lkt/ip for WireGuard',
+      '2: lkt/kernel-debian needs the module wireguard first: see lkt/modprobe',
+    ],
+    [
+      service('x', ', runtime: {interfaces: [{name: a, peer: b}]}'),
+      '2: lkt/kernel-debian needs the module veth first: see lkt/modprobe',
     ],
     [
       'kernel: {cmdline: linuxkit.unified_cgroup_hierarchy=0}',
@@ -177,6 +184,7 @@ describe('notes', () => {
   it.each([
     service('linuxkit/metadata', ', command: [/usr/bin/metadata, openstack]'),
     service('x', ', capabilities: [all], allow: [mount]'),
+    service('x', ', runtime: {interfaces: [{name: eth1}]}'),
     'trust: {org: [linuxkit], signers: [{images: [a], keys: [b]}]}',
     'kernel: {cmdline: console=ttyS0}',
   ])('are not made of %j', (text) => {

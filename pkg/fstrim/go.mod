@@ -1,0 +1,3 @@
+module lkt/fstrim
+
+go 1.24

@@ -1,0 +1,3 @@
+module lkt/sysfs
+
+go 1.24
