@@ -5,11 +5,19 @@ go 1.24
 require (
 	golang.org/x/sys v0.22.0
 	lkt/epoch v0.0.0
+	lkt/modules v0.0.0
+	lkt/netlink v0.0.0
 	lkt/sandbox v0.0.0
 )
 
 // The earliest time that a machine can have.
 replace lkt/epoch => ../epoch
+
+// The modules of a kernel.
+replace lkt/modules => ../modules
+
+// Netlink messages.
+replace lkt/netlink => ../netlink
 
 // The code that confines processes.
 replace lkt/sandbox => ../sandbox

@@ -3,7 +3,10 @@ package main
 import (
 	"context"
 	"errors"
+	"os"
 	"os/signal"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -135,4 +138,51 @@ func TestAwaitReturnsTheStatusOfAContainer(t *testing.T) {
 	if err == nil || err.Error() != "exit status 3" {
 		t.Error(err)
 	}
+}
+
+func TestAddedDevice(t *testing.T) {
+	for event, want := range map[string]string{
+		"add@/devices/x\x00ACTION=add\x00DEVPATH=/devices/x\x00MODALIAS=usb:v1D6B\x00SEQNUM=1\x00": "usb:v1D6B",
+		"remove@/devices/x\x00ACTION=remove\x00MODALIAS=usb:v1D6B\x00":                             "",
+		"add@/devices/x\x00ACTION=add\x00SUBSYSTEM=net\x00":                                        "",
+		"": "",
+	} {
+		if got := addedDevice([]byte(event)); got != want {
+			t.Errorf("%q: %q", event, got)
+		}
+	}
+}
+
+func TestFollowReadsEventsOfTheKernel(t *testing.T) {
+	files, _ := filepath.Glob("/sys/bus/*/devices/*/modalias")
+	if len(files) == 0 {
+		t.Skip("no device with a modalias")
+	}
+	events, err := listenDevices()
+	if err != nil {
+		t.Skip(err)
+	}
+	text, err := os.ReadFile(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	added := make(chan string, 1)
+	done := make(chan struct{})
+	go func() {
+		followDevices(events, func(modalias string) {
+			select {
+			case added <- modalias:
+			default:
+			}
+		})
+		close(done)
+	}()
+	if err := os.WriteFile(filepath.Join(filepath.Dir(files[0]), "uevent"), []byte("add"), 0); err != nil {
+		t.Skip("needs root:", err)
+	}
+	if got := <-added; got != strings.TrimSpace(string(text)) {
+		t.Errorf("%q, not %q", got, text)
+	}
+	events.Close()
+	<-done
 }

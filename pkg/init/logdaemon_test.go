@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 		var roles sandbox.Roles
 		if roles, err = sandbox.Parse("init", rolesFile); err == nil {
 			setup := logd.Load()
-			setup.Settings = logd.Settings{Size: 64 << 10, Total: 64 << 10, Rate: 1 << 30, Console: true}
+			setup.Settings = logd.Settings{Size: 64 << 10, Total: 64 << 10, Rate: 1 << 30, Console: logd.ConsoleAll}
 			setup.Settings.Network, setup.Settings.Address, _ = strings.Cut(os.Getenv("SYSLOG"), " ")
 			err = execLogDaemon(roles, dir, setup)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"lkt/init/logd"
 	"lkt/init/logs"
 )
 
@@ -32,6 +33,7 @@ const (
 // open.
 type logging struct {
 	children *reaper
+	settings logd.Settings
 	stopping atomic.Bool
 
 	mutex sync.Mutex
@@ -43,7 +45,7 @@ type logging struct {
 // startLogging starts the daemon. When it returns, the daemon reads every pipe that is opened. If
 // the daemon cannot be started, it reports that, and there are no logs.
 func startLogging(children *reaper) *logging {
-	l := &logging{children: children, pipes: map[string]*os.File{}}
+	l := &logging{children: children, settings: logd.Load().Settings, pipes: map[string]*os.File{}}
 	if err := l.prepare(); err != nil {
 		step("no logs: %v", err)
 	}
@@ -168,10 +170,13 @@ func (l *logging) isRead(name string) bool {
 }
 
 // showTail writes the last lines of a log to the console, which is the only place to see them
-// without a login.
+// without a login, unless the daemon writes them.
 func (l *logging) showTail(name string) {
 	const limit = 20
 	l.sync(name)
+	if l.settings.ShowsOutput(name) {
+		return
+	}
 	c, err := logs.OpenCursor(logs.Dir, name, true)
 	if err != nil {
 		return

@@ -49,6 +49,7 @@ func boot(initramfs *os.File, failed int) {
 	cmdline := readCmdline()
 	raiseClock(cmdline)
 	loadModules("load")
+	plugged := startDevices()
 	hardenDevices()
 	failed += setSysctls()
 	setLimits()
@@ -56,6 +57,7 @@ func boot(initramfs *os.File, failed int) {
 	setHostname()
 	reportUnpacking()
 	step("system ready")
+	greet()
 
 	children := newReaper()
 	log := startLogging(children)
@@ -78,7 +80,9 @@ func boot(initramfs *os.File, failed int) {
 	if dog == nil { // a container may have loaded its driver
 		dog = watchdog.Start(cmdline, health, step)
 	}
-	lockModules(cmdline)
+	if lockModules(cmdline) {
+		plugged.stop()
+	}
 	if mode != nil {
 		stop.begin(*mode)
 	}

@@ -51,15 +51,16 @@ func loadModule(path string) error {
 }
 
 // lockModules disables module loading until the next boot. "lkt.modules=open" on the command line
-// prevents that, for images whose services load modules.
-func lockModules(cmdline []string) {
+// prevents that, for images whose services load modules; then it returns false.
+func lockModules(cmdline []string) bool {
 	if slices.Contains(cmdline, "lkt.modules=open") {
-		return
+		return false
 	}
 	err := os.WriteFile("/proc/sys/kernel/modules_disabled", []byte("1"), 0)
 	if err != nil && !os.IsNotExist(err) {
 		step("lock modules: %v", err)
 	}
+	return true
 }
 
 func setLimits() {

@@ -4,8 +4,12 @@ go 1.24
 
 require (
 	golang.org/x/sys v0.22.0 // indirect
+	lkt/netlink v0.0.0
 	lkt/sandbox v0.0.0
 )
+
+// Netlink messages.
+replace lkt/netlink => ../netlink
 
 // The code that confines processes.
 replace lkt/sandbox => ../sandbox

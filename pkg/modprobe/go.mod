@@ -3,9 +3,13 @@ module lkt/modprobe
 go 1.24
 
 require (
-	golang.org/x/sys v0.22.0
+	golang.org/x/sys v0.22.0 // indirect
+	lkt/modules v0.0.0
 	lkt/sandbox v0.0.0
 )
+
+// The modules of a kernel.
+replace lkt/modules => ../modules
 
 // The code that confines processes.
 replace lkt/sandbox => ../sandbox

@@ -8,10 +8,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
-	"unsafe"
 
-	"golang.org/x/sys/unix"
-
+	"lkt/modules"
 	"lkt/sandbox"
 )
 
@@ -58,24 +56,24 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
-	root, err := modulesDir()
+	root, err := modules.Dir()
 	if err != nil {
 		return err
 	}
-	t, err := openTree(root, "/sys/module")
+	t, err := modules.Open(root, "/sys/module")
 	if err != nil {
 		return err
 	}
 	var failures []error
 	for _, name := range o.names {
-		err := t.load(name, o.parameters, func(path, parameters string) error {
+		err := t.Load(name, o.parameters, func(path, parameters string) error {
 			if o.verbose {
 				fmt.Printf("insmod %s %s\n", path, parameters)
 			}
-			return insert(path, parameters)
+			return modules.Insert(path, parameters)
 		})
 		// Like modprobe(8): -q hides unknown names, but not errors of the kernel.
-		if err != nil && !(o.quiet && errors.Is(err, errNone)) {
+		if err != nil && !(o.quiet && errors.Is(err, modules.ErrNone)) {
 			failures = append(failures, fmt.Errorf("%s: %w", name, err))
 		}
 	}
@@ -130,38 +128,4 @@ func parse(args []string) (o options, err error) {
 		}
 	}
 	return o, nil
-}
-
-// modulesDir returns the directory of the running kernel's modules.
-func modulesDir() (string, error) {
-	var name unix.Utsname
-	if err := unix.Uname(&name); err != nil {
-		return "", err
-	}
-	return "/lib/modules/" + unix.ByteSliceToString(name.Release[:]), nil
-}
-
-// insert loads a module into the kernel, which reads the file itself.
-func insert(path, parameters string) error {
-	file, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	text, err := unix.BytePtrFromString(parameters)
-	if err != nil {
-		return err
-	}
-	flags := 0
-	if !strings.HasSuffix(path, ".ko") {
-		flags = unix.MODULE_INIT_COMPRESSED_FILE
-	}
-	_, _, errno := unix.Syscall(unix.SYS_FINIT_MODULE, file.Fd(), uintptr(unsafe.Pointer(text)), uintptr(flags))
-	switch {
-	case errno == 0, errno == unix.EEXIST:
-		return nil
-	case errno == unix.EPERM:
-		return fmt.Errorf("%s: %w\n  fix: load it in an onboot container; PID 1 disables module loading after those", path, errno)
-	}
-	return fmt.Errorf("%s: %w", path, errno)
 }

@@ -3,11 +3,13 @@
 //	sleep SECONDS | say TEXT | listen SOCKET | touch FILE | touch-not FILE | has FILE |
 //	show FILE | fail-until N FILE | mkdir DIR | wait | flood BYTES |
 //	ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT | link TARGET PATH | put FILE TEXT |
-//	hang | signal NUMBER COMMAND | suspend MAPPING | await FILE | await-not FILE
+//	hang | signal NUMBER COMMAND | suspend MAPPING | await FILE | await-not FILE |
+//	serve ADDRESS TEXT | ask ADDRESS
 package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/signal"
@@ -63,6 +65,8 @@ var actions = map[string]struct {
 	}},
 	"await":       {1, func(args []string) error { return await(args[0], true) }},
 	"await-not":   {1, func(args []string) error { return await(args[0], false) }},
+	"ask":         {1, ask},
+	"serve":       {2, serve},
 	"signal":      {2, sendSignal},
 	"suspend":     {1, suspend},
 	"fail-until":  {2, failUntil},
@@ -76,6 +80,37 @@ var actions = map[string]struct {
 		<-signals
 		return nil
 	}},
+}
+
+// serve sends a text to each client of a TCP address, while the next actions run.
+func serve(args []string) error {
+	server, err := net.Listen("tcp", args[0])
+	if err != nil {
+		return err
+	}
+	go func() {
+		for {
+			client, err := server.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.WriteString(client, args[1])
+			client.Close()
+		}
+	}()
+	return nil
+}
+
+// ask prints what a TCP server sends.
+func ask(args []string) error {
+	server, err := net.DialTimeout("tcp", args[0], 30*time.Second)
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	text, err := io.ReadAll(io.LimitReader(server, 4096))
+	fmt.Printf("%s says: %s\n", args[0], text)
+	return err
 }
 
 // failUntil fails until it has been called n times. It counts the calls by the size of a file.

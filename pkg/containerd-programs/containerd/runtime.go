@@ -8,14 +8,15 @@ import (
 	"path/filepath"
 
 	"lkt/confine"
+	"lkt/interfaces"
 )
 
 // runtime is the part of runtime.json that needs the container's process. PID 1 handles the other
 // keys.
 type runtime struct {
-	Interfaces []json.RawMessage `json:"interfaces"`
-	BindNS     map[string]string `json:"bindNS"`
-	Namespace  string            `json:"namespace"`
+	Interfaces []interfaces.Interface `json:"interfaces"`
+	BindNS     map[string]string      `json:"bindNS"`
+	Namespace  string                 `json:"namespace"`
 }
 
 func loadRuntime(dir string) (*runtime, error) {
@@ -40,11 +41,11 @@ func (r *runtime) namespace() string {
 	return r.Namespace
 }
 
-// attach bind-mounts the namespaces of a created but not yet started process to the paths in
-// runtime.json.
+// attach gives a created but not yet started process the network interfaces in runtime.json, and
+// bind-mounts its namespaces to the paths there.
 func (r *runtime) attach(pid int) error {
-	if len(r.Interfaces) > 0 {
-		return errors.New("runtime.interfaces is not supported")
+	if err := interfaces.Attach(r.Interfaces, pid); err != nil {
+		return err
 	}
 	for kind, path := range r.BindNS {
 		if path == "" {

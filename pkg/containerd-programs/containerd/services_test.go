@@ -43,7 +43,7 @@ func TestLoadRuntime(t *testing.T) {
 	if r, err := loadRuntime(dir); err != nil || r.namespace() != defaultNamespace {
 		t.Errorf("got %+v, %v", r, err)
 	}
-	if err := os.WriteFile(filepath.Join(dir, "runtime.json"), []byte(`{"namespace": "n", "interfaces": [{"name": "x"}]}`), 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(dir, "runtime.json"), []byte(`{"namespace": "n", "interfaces": [{"name": "x", "add": "veth"}]}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r, err := loadRuntime(dir)

@@ -16,16 +16,17 @@ import (
 	"time"
 
 	"lkt/init/confine"
+	"lkt/init/interfaces"
 )
 
 // Runtime is the content of runtime.json.
 type Runtime struct {
-	Cgroups    []string    `json:"cgroups"`
-	Mounts     []Mount     `json:"mounts"`
-	Mkdir      []string    `json:"mkdir"`
-	Interfaces []Interface `json:"interfaces"`
-	BindNS     Namespaces  `json:"bindNS"`
-	Namespace  string      `json:"namespace"`
+	Cgroups    []string               `json:"cgroups"`
+	Mounts     []Mount                `json:"mounts"`
+	Mkdir      []string               `json:"mkdir"`
+	Interfaces []interfaces.Interface `json:"interfaces"`
+	BindNS     Namespaces             `json:"bindNS"`
+	Namespace  string                 `json:"namespace"`
 	// OnFailure is the reaction to the failure of an onboot or onshutdown container: "poweroff",
 	// "reboot", or empty to run the next container.
 	OnFailure string `json:"onfailure"`
@@ -40,14 +41,6 @@ type Mount struct {
 	Type        string   `json:"type"`
 	Source      string   `json:"source"`
 	Options     []string `json:"options"`
-}
-
-// Interface is a network interface to move into the container.
-type Interface struct {
-	Name         string `json:"name"`
-	Add          string `json:"add"`
-	Peer         string `json:"peer"`
-	CreateInRoot bool   `json:"createInRoot"`
 }
 
 // Namespaces are the paths to which the namespaces of the container are bound.
@@ -127,10 +120,11 @@ func (r *Runtime) NeedsProcess() bool {
 	return len(r.Interfaces) > 0 || len(r.BindNS.pairs()) > 0
 }
 
-// AttachProcess binds the namespaces of the created container's process.
+// AttachProcess gives network interfaces to the created container's process, and binds its
+// namespaces.
 func (r *Runtime) AttachProcess(pid int) error {
-	if len(r.Interfaces) > 0 {
-		return fmt.Errorf("runtime.interfaces (%s) is not supported", r.Interfaces[0].Name)
+	if err := interfaces.Attach(r.Interfaces, pid); err != nil {
+		return err
 	}
 	for kind, path := range r.BindNS.pairs() {
 		if err := confine.BindNamespace(pid, kind, path); err != nil {

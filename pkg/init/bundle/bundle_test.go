@@ -57,10 +57,13 @@ func TestLoadRejectsInvalidJSON(t *testing.T) {
 	}
 }
 
-func TestAttachProcessRejectsInterfaces(t *testing.T) {
-	r := Runtime{Interfaces: []Interface{{Name: "eth1"}}}
-	if err := r.AttachProcess(1); err == nil {
-		t.Error("accepted")
+func TestAttachProcessReportsAnInterface(t *testing.T) {
+	r, err := load(t, `{"interfaces": [{"name": "v0", "add": "veth"}]}`)
+	if err != nil || !r.NeedsProcess() {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	if err := r.AttachProcess(os.Getpid()); err == nil || err.Error() != "network interface v0: a veth needs a peer" {
+		t.Error(err)
 	}
 }
 

@@ -36,7 +36,7 @@ const (
 type daemon struct {
 	settings Settings
 	store    *store
-	out      []*queue
+	console  *queue
 	remote   *syslog
 
 	mutex   sync.Mutex
@@ -139,7 +139,7 @@ func (d *daemon) flush() {
 		return
 	}
 	for end := time.Now().Add(flushTimeout); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if d.remote.lines.isEmpty() && !d.remote.busy.Load() {
+		if d.remote.lines.isEmpty() {
 			return
 		}
 	}
@@ -150,24 +150,19 @@ func newDaemon(dir string, settings Settings, console io.Writer) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{settings: settings, store: s, sources: map[*source]bool{}}
-	if settings.Console {
-		lines := newQueue(queueSize, func(string) {})
-		d.out = append(d.out, lines)
-		go func() {
-			for {
-				e := lines.take()
-				fmt.Fprintf(console, "%s: %s\n", e.Source, logs.Printable(e.Text))
-			}
-		}()
-	}
+	d := &daemon{settings: settings, store: s, console: newQueue(queueSize, func(string) {}), sources: map[*source]bool{}}
+	go func() {
+		for {
+			e := d.console.take()
+			fmt.Fprintf(console, "%s: %s\n", e.Source, logs.Printable(e.Text))
+		}
+	}()
 	if settings.Network != "" {
 		d.remote = &syslog{network: settings.Network, address: settings.Address}
 		d.remote.lines = newQueue(queueSize, func(source string) {
 			d.remote.unsent.Add(1)
 			s.count(source, func(status *logs.Status) { status.Unsent++ })
 		})
-		d.out = append(d.out, d.remote.lines)
 		go d.remote.run(d.report)
 	}
 	return d, nil
@@ -175,8 +170,11 @@ func newDaemon(dir string, settings Settings, console io.Writer) (*daemon, error
 
 func (d *daemon) record(e logs.Entry) {
 	_ = d.store.append(e) // if the file system is full, the line is lost
-	for _, q := range d.out {
-		q.put(e)
+	if d.settings.ShowsOutput(e.Source) {
+		d.console.put(e)
+	}
+	if d.remote != nil {
+		d.remote.lines.put(e)
 	}
 }
 

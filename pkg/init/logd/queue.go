@@ -12,8 +12,10 @@ type queue struct {
 	capacity int64
 	dropped  func(source string)
 
-	mutex  sync.Mutex
-	lines  []logs.Entry
+	mutex sync.Mutex
+	lines []logs.Entry
+	// taken: the destination has not finished the line that it took last.
+	taken  bool
 	bytes  int64
 	shares map[string]int64
 	filled chan struct{}
@@ -45,8 +47,12 @@ func (q *queue) put(e logs.Entry) {
 	}
 }
 
-// take removes and returns the first line. It waits for one if the queue is empty.
+// take removes and returns the first line. It waits for one if the queue is empty. The caller has
+// finished the line before.
 func (q *queue) take() logs.Entry {
+	q.mutex.Lock()
+	q.taken = false
+	q.mutex.Unlock()
 	for {
 		if e, found := q.tryTake(); found {
 			return e
@@ -64,6 +70,7 @@ func (q *queue) tryTake() (logs.Entry, bool) {
 	e := q.lines[0]
 	q.lines[0] = logs.Entry{}
 	q.lines = q.lines[1:]
+	q.taken = true
 	q.bytes -= weight(e)
 	if q.shares[e.Source] -= weight(e); q.shares[e.Source] == 0 {
 		delete(q.shares, e.Source)
@@ -71,8 +78,9 @@ func (q *queue) tryTake() (logs.Entry, bool) {
 	return e, true
 }
 
+// isEmpty reports whether the destination has finished all lines.
 func (q *queue) isEmpty() bool {
 	q.mutex.Lock()
 	defer q.mutex.Unlock()
-	return len(q.lines) == 0
+	return len(q.lines) == 0 && !q.taken
 }

@@ -24,7 +24,7 @@ func (d *daemon) serveWriters(socket *net.UnixConn) {
 }
 
 // serveControl handles requests of PID 1 until PID 1 closes the socket: "+NAME" with a file
-// descriptor adds a source, "?NAME" is answered once all its output has been read.
+// descriptor adds a source, "?NAME" is answered once all its output has been read and shown.
 func (d *daemon) serveControl(socket *net.UnixConn) {
 	for {
 		text, files, err := receive(socket)
@@ -44,14 +44,15 @@ func (d *daemon) serveControl(socket *net.UnixConn) {
 	}
 }
 
-// drain waits until all sources with the name have been read to their end, for at most a second.
+// drain waits until all sources with the name have been read to their end, and the console has
+// their lines, for at most a second.
 func (d *daemon) drain(name string) {
 	for end := time.Now().Add(time.Second); time.Now().Before(end); time.Sleep(2 * time.Millisecond) {
 		waits := false
 		for _, s := range d.named(name) {
 			waits = !s.drained() || waits
 		}
-		if !waits {
+		if !waits && d.console.isEmpty() {
 			return
 		}
 	}

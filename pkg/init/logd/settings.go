@@ -26,10 +26,33 @@ type Settings struct {
 	Size, Total int64
 	// Rate limits the bytes a second of a source; bursts of up to Size bytes may exceed it.
 	Rate int64
-	// Console: also write each line to the console.
-	Console bool
+	// Console says whose lines are on the console too.
+	Console Console
 	// Network ("udp" or "tcp") and Address of a syslog server. Both are empty without one.
 	Network, Address string
+}
+
+// Console is a choice of containers by their output.
+type Console string
+
+const (
+	// ConsoleFailures has the end of the log of a failed container, which PID 1 writes.
+	ConsoleFailures Console = "failures"
+	// ConsoleOnboot also has all output of onboot and onshutdown containers, as LinuxKit shows it.
+	ConsoleOnboot Console = "onboot"
+	// ConsoleAll has all output of all containers.
+	ConsoleAll Console = "all"
+)
+
+// ShowsOutput reports whether each line of a source is written to the console.
+func (s Settings) ShowsOutput(source string) bool {
+	switch s.Console {
+	case ConsoleAll:
+		return true
+	case ConsoleOnboot:
+		return strings.HasPrefix(source, "onboot.") || strings.HasPrefix(source, "onshutdown.")
+	}
+	return false
 }
 
 // Port returns the port of the syslog server, or 0 without one.
@@ -39,7 +62,9 @@ func (s Settings) Port() uint16 {
 	return uint16(number)
 }
 
-func defaults() Settings { return Settings{Size: 1 << 20, Total: 16 << 20, Rate: 256 << 10} }
+func defaults() Settings {
+	return Settings{Size: 1 << 20, Total: 16 << 20, Rate: 256 << 10, Console: ConsoleOnboot}
+}
 
 // loadSettings reads the file at path, if it exists, and the kernel command line. It skips invalid
 // settings and returns them as errors: a machine with a mistake in its settings still has logs.
@@ -87,10 +112,11 @@ func (s *Settings) set(name, value string) (err error) {
 	case "rate":
 		err = setBytes(&s.Rate, value, 1<<10)
 	case "console":
-		if value != "all" && value != "failures" {
-			return fmt.Errorf("invalid value %.80q: must be \"all\" or \"failures\"", value)
+		choice := Console(value)
+		if choice != ConsoleAll && choice != ConsoleOnboot && choice != ConsoleFailures {
+			return fmt.Errorf("invalid value %.80q: must be \"all\", \"onboot\" or \"failures\"", value)
 		}
-		s.Console = value == "all"
+		s.Console = choice
 	case "syslog":
 		return s.setSyslog(value)
 	default:

@@ -13,7 +13,7 @@ func TestLoadSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	s, problems := loadSettings(path, "console=ttyS0 lkt.logs.syslog=tcp://[2001:db8::1]:6514 lkt.logs.console=failures")
-	want := Settings{256 << 10, 4 << 20, 64 << 10, false, "tcp", "[2001:db8::1]:6514"}
+	want := Settings{256 << 10, 4 << 20, 64 << 10, ConsoleFailures, "tcp", "[2001:db8::1]:6514"}
 	if s != want || len(problems) != 0 {
 		t.Errorf("%+v %v", s, problems)
 	}
@@ -42,5 +42,18 @@ func TestSetSyslogDefaultPorts(t *testing.T) {
 		if err := s.setSyslog(value); err != nil || s.Address != want {
 			t.Errorf("%s: %s %v", value, s.Address, err)
 		}
+	}
+}
+
+func TestShowsOutput(t *testing.T) {
+	for console, want := range map[string][3]bool{"all": {true, true, true}, "onboot": {true, true, false}, "failures": {}} {
+		s, problems := loadSettings("/nonexistent/logs.conf", "lkt.logs.console="+console)
+		got := [3]bool{s.ShowsOutput("onboot.000-dhcp"), s.ShowsOutput("onshutdown.000-save"), s.ShowsOutput("onboot")}
+		if got != want || len(problems) != 0 {
+			t.Errorf("%s: %v %v", console, got, problems)
+		}
+	}
+	if !defaults().ShowsOutput("onboot.000-dhcp") {
+		t.Error("the output of onboot containers is not shown by default")
 	}
 }

@@ -29,8 +29,6 @@ type syslog struct {
 	lines            *queue
 	// unsent counts the lines dropped from the queue since the server was last told.
 	unsent atomic.Int64
-	// busy is true while a line is being sent.
-	busy atomic.Bool
 }
 
 // run sends lines forever.
@@ -39,7 +37,6 @@ func (s *syslog) run(report func(string)) {
 	isLost := false
 	for {
 		e := s.lines.take()
-		s.busy.Store(true)
 		for pause := firstRetryDelay; ; pause = min(2*pause, maxRetryDelay) {
 			var err error
 			if connection == nil {
@@ -65,7 +62,6 @@ func (s *syslog) run(report func(string)) {
 			}
 			time.Sleep(pause)
 		}
-		s.busy.Store(false)
 	}
 }
 

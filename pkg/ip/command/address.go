@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // address is an address of an interface, as the kernel reports it.

@@ -8,7 +8,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 const (

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 const usage = "ip [-4|-6] {link|address|route|rule} {add|replace|del|set|show|flush} …, or ip [-force] -batch FILE"

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // kindData parses the type-specific options of a link, after its type.

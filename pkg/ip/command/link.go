@@ -7,7 +7,7 @@ import (
 	"net"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // link is an interface, as the kernel reports it.

@@ -6,7 +6,7 @@ import (
 	"net"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // Link attributes that package syscall lacks.

@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // route is a route in a command or from the kernel.

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // From linux/fib_rules.h.

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // Get returns the state of an interface.

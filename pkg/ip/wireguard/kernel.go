@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"syscall"
 
-	"lkt/ip/netlink"
+	"lkt/netlink"
 )
 
 // Constants of linux/genetlink.h and linux/wireguard.h.

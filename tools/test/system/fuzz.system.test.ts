@@ -27,6 +27,7 @@ describe('parsers of foreign bytes in Go', () => {
     );
     expect(targets).toEqual(
       expect.arrayContaining([
+        'pkg/auditd FuzzRecord',
         'pkg/dhcp/channel FuzzDecode',
         'pkg/dhcp/config6 FuzzDecode',
         'pkg/dhcp/engine FuzzConversation',
@@ -45,9 +46,10 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/init/manifest FuzzRead',
         'pkg/init/roots FuzzRead',
         'pkg/metadata/cloud FuzzAnswers',
-        'pkg/modprobe FuzzDepends',
+        'pkg/modules FuzzDepends',
         'pkg/ntp/nts FuzzOpen',
         'pkg/ntp/nts FuzzReadAnswer',
+        'pkg/qemu-ga FuzzAnswer',
         'pkg/storage/disk FuzzProbe',
         'pkg/swap FuzzIsSwap',
       ]),
@@ -59,7 +61,7 @@ describe('parsers of foreign bytes in Go', () => {
     const text = await proven(name, async () => {
       const program = join(dir, name);
       return JSON.stringify(await fuzzPackage(fuzzed, INPUTS, program));
-    }, [fuzzed.module, 'pkg/epoch', 'pkg/sandbox', 'pkg/storage']);
+    }, [fuzzed.module, 'pkg/epoch', 'pkg/modules', 'pkg/netlink', 'pkg/sandbox', 'pkg/storage']);
     const found = JSON.parse(text) as readonly FuzzResult[];
     results.push(...found);
     expect(found.map(({ target }) => target)).toEqual(fuzzed.targets);

@@ -78,6 +78,11 @@ const exporter = part('node_exporter', '  - name: node_exporter', '# Each image 
 /** Without DHCP, which its machine lacks. */
 const ntp = part('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
+/** Release of Debian's kernel. */
+const [, release = ''] =
+  /linux-image-(\S+)\]/.exec(readFileSync(join(root, 'kernel/debian-base/build.yml'), 'utf8')) ??
+  [];
+
 /** Services whose processes the probe compares with their roles, and the password of `getty`. */
 function confined(): string {
   const hash = execFileSync('openssl', ['passwd', '-6', PASSWORD], { encoding: 'utf8' }).trim();
@@ -87,6 +92,12 @@ function confined(): string {
     image: "@pkg:${join(root, 'tools/probe')}"
     after: [ntp, getty]
 files:
+  # A module for each network device of QEMU, another for what QEMU lacks.
+  - path: usr/lib/modules/${release}/modules.alias
+    mode: "0644"
+    contents: |
+      alias virtio:d00000001v* nft_chain_nat
+      alias virtio:d0000FFFFv* nft_compat
   - path: etc/getty.shadow
     contents: 'root:${hash}:::::::'
     mode: '0600'
@@ -175,6 +186,9 @@ ${confined()}`,
     expect(said).toMatch(/^6\.\d+\.\d+\+deb\d+-cloud-amd64$/m);
     for (const module of ['erofs', 'wireguard', 'dm_crypt', 'loop', 'bridge'])
       expect(said).toMatch(new RegExp(`^${module} \\d+ \\d`, 'm'));
+    expect(said).toMatch(/^nft_chain_nat \d/m);
+    expect(said).not.toMatch(/^nft_compat /m);
+    expect(b.console()).toMatch(/^lkt: 1 modules of devices \d/m);
     expect(said).toMatch(/^\S+ \/ erofs ro,/m);
     const metricsOfA = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
     expect(metricsOfA).toMatch(/^node_uname_info\{.*release="6\.\d+\.\d+-lkt"/m);

@@ -1,4 +1,5 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -8,9 +9,11 @@ import { lkt, root } from './helpers/lkt.ts';
 const dir = mkdtempSync(join(tmpdir(), 'lkt-services-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const image = `"@pkg:${join(root, 'tools/puppet')}"`;
-const poweroff = `"@pkg:${join(root, 'pkg/poweroff')}"`;
-const logs = `"@pkg:${join(root, 'pkg/logs')}"`;
+const packageIn = (path: string): string => `"@pkg:${join(root, path)}"`;
+const image = packageIn('tools/puppet');
+const poweroff = packageIn('pkg/poweroff');
+const logs = packageIn('pkg/logs');
+const ip = packageIn('pkg/ip');
 const none = '{ defaultAction: SCMP_ACT_ALLOW, architectures: [SCMP_ARCH_X86_64], syscalls:';
 const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }`;
 
@@ -23,6 +26,34 @@ files:
     contents: |
       vm.max_map_count = 100000
       vm.not_there = 1
+  - path: etc/issue
+    contents: "\\nWelcome to the services\\n"
+  - path: etc/sysfs.d/10-own.conf
+    contents: |
+      kernel/mm/transparent_hugepage/khugepaged/pages_to_scan = 123
+      -kernel/mm/not/there = 1
+      block/ram0/not_there = 1
+  # The tunnel of LinuxKit's test 023_wireguard.
+  - path: etc/wireguard/wg0.conf
+    contents: |
+      [Interface]
+      Address = 192.168.2.1/24
+      PrivateKey = KG7EKkHDkp7THfW5mOXcZzo3RbGAjq+ARMfJGFm5G1s=
+      ListenPort = 51820
+      [Peer]
+      PublicKey = ZP7h1OjA1oIAmsAvMKujp2RAAC/f0kY814b3Xq6j/0Y=
+      AllowedIPs = 0.0.0.0/0
+      Endpoint = 127.0.0.1:51821
+  - path: etc/wireguard/wg1.conf
+    contents: |
+      [Interface]
+      Address = 192.168.2.2/24
+      PrivateKey = SCGCKDuTm4PMOw+LXdK/2s8mxnv145QHOohKRq3vc2A=
+      ListenPort = 51821
+      [Peer]
+      PublicKey = AcS5t3PC5nL/oj0sYhc3yFpDlRaXoJ0mfEq6iq0rFF4=
+      AllowedIPs = 0.0.0.0/0
+      Endpoint = 127.0.0.1:51820
 volumes:
   - name: blank
   - name: filled
@@ -50,7 +81,63 @@ onboot:
   - name: fails
     image: ${image}
     command: [/puppet, say, a-reason, fail-until, '2', /run/puppet/never]
+  - name: wg0
+    image: ${ip}
+    net: new
+    binds: ['/etc/wireguard:/etc/wireguard']
+    command: [/usr/bin/lk-wg-config, configure, /etc/wireguard/wg0.conf]
+    runtime:
+      interfaces: [{ name: wg0, add: wireguard, createInRoot: true }]
+      bindNS: { net: /run/netns/wg0 }
+  - name: wg1
+    image: ${ip}
+    net: new
+    binds: ['/etc/wireguard:/etc/wireguard']
+    command: [/usr/bin/lk-wg-config, configure, /etc/wireguard/wg1.conf]
+    runtime:
+      interfaces: [{ name: wg1, add: wireguard, createInRoot: true }]
+      bindNS: { net: /run/netns/wg1 }
+  - name: pair
+    image: ${image}
+    net: new
+    command: [/puppet, has, /sys/class/net/end, has, /sys/class/net/lo]
+    runtime:
+      interfaces: [{ name: end, peer: far }]
+      bindNS: { net: /run/netns/pair }
+  - name: sysfs
+    image: ${packageIn('pkg/sysfs')}
+  - name: attributes
+    image: ${image}
+    command: [/puppet, show, /sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan]
 services:
+  - name: agent
+    image: ${packageIn('pkg/qemu-ga')}
+    ready: { log: answers on }
+  - name: audit
+    image: ${packageIn('pkg/auditd')}
+    ready: { log: receives the records }
+  - name: vsock
+    image: ${packageIn('pkg/vsudd')}
+    command: [/vsudd, -inport, '2374:unix:/run/puppet/socket']
+    binds: ['/run/puppet:/run/puppet']
+    ready: { log: port 2374 }
+  - name: far
+    image: ${image}
+    net: new
+    command: [/puppet, has, /sys/class/net/far, say, it has far, wait]
+    runtime:
+      interfaces: [{ name: far }]
+  - name: tunnel
+    image: ${image}
+    net: /run/netns/wg0
+    command: [/puppet, serve, '192.168.2.1:8080', through the tunnel, listen, /run/puppet/served, wait]
+    ready: { socket: /run/puppet/served }
+  - name: client
+    image: ${image}
+    net: /run/netns/wg1
+    command: [/puppet, ask, '192.168.2.1:8080', wait]
+    after: [tunnel]
+    ready: { log: says }
   - name: by-socket
     image: ${image}
     command: [/puppet, sleep, '2', listen, /run/puppet/socket, wait]
@@ -71,8 +158,11 @@ services:
     after: [by-exec]
   - name: fails-twice
     image: ${image}
-    command: [/puppet, fail-until, '3', /run/puppet/count, wait]
+    net: new
+    command: [/puppet, has, /sys/class/net/inner, fail-until, '3', /run/puppet/count, wait]
     restart: on-failure
+    runtime:
+      interfaces: [{ name: inner, add: veth, peer: outer }]
   - name: never-ready
     image: ${image}
     command: [/puppet, wait]
@@ -111,13 +201,35 @@ services:
   - name: ender
     image: ${poweroff}
     command: [/usr/bin/poweroff, '6']
-    after: [last, shows, lists, asks]
+    after: [last, shows, lists, asks, client, agent, audit]
 onshutdown:
   - name: turns
     image: ${image}
     command: [/puppet, fail-until, '2', /run/puppet/turns]
     onfailure: reboot
 `;
+
+/** Returns a program that starts QEMU with a port for the guest's agent. */
+function withAgent(socket: string): string {
+  const path = join(dir, 'qemu');
+  const port = 'virtserialport,chardev=agent,name=org.qemu.guest_agent.0';
+  const devices = `-device virtio-serial-pci -chardev socket,path=${socket},server=on,wait=off,id=agent -device ${port}`;
+  writeFileSync(path, `#!/bin/sh\nexec qemu-system-x86_64 "$@" ${devices}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+/** Asks the guest's agent, and returns its answers to the given commands. */
+async function askAgent(socket: string, commands: readonly string[]): Promise<string[]> {
+  const client = connect(socket);
+  client.write(commands.map((execute) => `${JSON.stringify({ execute })}\n`).join(''));
+  let answers = '';
+  for await (const chunk of client) {
+    answers += String(chunk);
+    if (answers.split('\n').length > commands.length) break;
+  }
+  return answers.trim().split('\n');
+}
 
 /** Returns an example without its services, with a layout and the services above. */
 function machine(example: string, layout: string): string {
@@ -133,6 +245,7 @@ describe.each([
   ['PID 1 and crun', 'tiny', 'solid'],
 ])('services under %s', (_, example, layout) => {
   let guest: Guest;
+  let answers: readonly string[];
   const name = `services-${example}`;
 
   beforeAll(async () => {
@@ -140,7 +253,10 @@ describe.each([
     writeFileSync(file, machine(example, layout));
     const done = await lkt(['build', '--dir', dir, file]);
     expect(done.status, done.stderr).toBe(0);
-    guest = await boot(join(dir, name), ['--networking', 'none']);
+    const socket = join(dir, `${name}.socket`);
+    guest = await boot(join(dir, name), ['--networking', 'none', '--qemu', withAgent(socket)]);
+    await guest.until('lkt: service agent ');
+    answers = await askAgent(socket, ['guest-ping', 'guest-get-osinfo', 'guest-exec']);
     await guest.until('lkt: bye');
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
@@ -153,6 +269,10 @@ describe.each([
     expect(found, `${text}\n${steps().join('\n')}`).not.toBe(-1);
     return found;
   };
+
+  test('are greeted by /etc/issue', () => {
+    expect(guest.console()).toMatch(/^Welcome to the services\r\n[^]*lkt: logs /m);
+  });
 
   test('share volumes and directories of the root, and write only where allowed', () => {
     const said = guest.console();
@@ -183,6 +303,31 @@ describe.each([
     expect(again.map((step) => step.split(' ').at(-1))).toEqual(['1s', '2s']);
   });
 
+  test('answer the host, which cannot start programs', () => {
+    expect(answers[0]).toBe('{"return":{}}');
+    expect(JSON.parse(answers[1] ?? '')).toMatchObject({
+      return: { id: 'lkt', 'kernel-release': expect.stringMatching(/^6\./) as unknown },
+    });
+    expect(answers[2]).toContain('"class":"CommandNotFound"');
+    at('service vsock');
+  });
+
+  test('receive the audit records of the kernel', () => {
+    expect(guest.console()).toMatch(/^audit: type=CONFIG_CHANGE msg=audit\(\d+\.\d+:\d+\): /m);
+  });
+
+  test('set attributes in /sys, and count those that are missing as a failure', () => {
+    at('onboot 008-sysfs failed: exit status 1');
+    expect(guest.console()).toMatch(/sysfs\.d\/10-own\.conf:3: openat block\/ram0/);
+    expect(guest.console()).toMatch(/\/khugepaged\/pages_to_scan: 123\r?$/m);
+  });
+
+  test('have the network interfaces of their runtime.interfaces, also when they start again', () => {
+    at('onboot 007-pair');
+    expect(guest.console()).toMatch(/^far: it has far\r?$/m);
+    expect(guest.console()).toMatch(/^client: 192\.168\.2\.1:8080 says: through the tunnel\r?$/m);
+  });
+
   test('fail after their timeout, with their dependents', () => {
     at('service never-ready failed: not ready after 2s');
     at('service after-never failed: dependency never-ready is not ready');
@@ -195,8 +340,10 @@ describe.each([
 
   test('count in the number of failures, as onboot containers do', () => {
     at('onboot 004-fails failed: exit status 1');
-    expect(guest.console()).toContain('lkt:   a-reason');
-    at('boot ended with 3 failures');
+    expect(guest.console()).toMatch(
+      /^onboot\.004-fails: a-reason\r\n[^]*?lkt: onboot 004-fails failed/m,
+    );
+    at('boot ended with 4 failures');
   });
 
   test('have logs that lkt-logs shows in a container and memlogd clients read and write', () => {

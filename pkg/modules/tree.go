@@ -1,4 +1,5 @@
-package main
+// Package modules finds the modules of a kernel, and loads them after their dependencies.
+package modules
 
 import (
 	"bytes"
@@ -11,11 +12,11 @@ import (
 	"strings"
 )
 
-// errNone means that there is no module with the name.
-var errNone = errors.New("no such module")
+// ErrNone means that there is no module with the name.
+var ErrNone = errors.New("no such module")
 
-// tree is the set of modules of a kernel.
-type tree struct {
+// Tree is the set of modules of a kernel.
+type Tree struct {
 	// files has the path of each module by name.
 	files map[string]string
 	// builtin has the names of built-in modules.
@@ -26,9 +27,10 @@ type tree struct {
 	loaded string
 }
 
-// openTree finds the modules below root, which need not exist.
-func openTree(root, loaded string) (*tree, error) {
-	t := &tree{map[string]string{}, map[string]bool{}, map[string][]string{}, loaded}
+// Open finds the modules below root, which need not exist. loaded is the directory in which the
+// kernel lists loaded modules, /sys/module.
+func Open(root, loaded string) (*Tree, error) {
+	t := &Tree{map[string]string{}, map[string]bool{}, map[string][]string{}, loaded}
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Type().IsRegular() {
 			if name := nameOf(path); name != "" {
@@ -76,23 +78,23 @@ func nameOf(path string) string {
 
 func canonical(name string) string { return strings.ReplaceAll(name, "-", "_") }
 
-// load inserts a module after its dependencies. It skips modules that the kernel already has.
-func (t *tree) load(name, parameters string, insert func(path, parameters string) error) error {
+// Load inserts a module after its dependencies. It skips modules that the kernel already has.
+func (t *Tree) Load(name, parameters string, insert func(path, parameters string) error) error {
 	return t.loadAfter(canonical(name), parameters, insert, nil)
 }
 
-func (t *tree) loadAfter(name, parameters string, insert func(string, string) error, dependents []string) error {
+func (t *Tree) loadAfter(name, parameters string, insert func(string, string) error, dependents []string) error {
 	for _, a := range dependents {
 		if a == name {
 			return fmt.Errorf("dependency cycle of %s: %s", name, strings.Join(dependents, " "))
 		}
 	}
-	if t.has(name) {
+	if t.Has(name) {
 		return nil
 	}
 	path, found := t.files[name]
 	if !found {
-		return errNone
+		return ErrNone
 	}
 	needed, known := t.needs[name]
 	if !known {
@@ -109,8 +111,8 @@ func (t *tree) loadAfter(name, parameters string, insert func(string, string) er
 	return insert(path, parameters)
 }
 
-// has reports whether a module is loaded or built in.
-func (t *tree) has(name string) bool {
+// Has reports whether a module is loaded or built in.
+func (t *Tree) Has(name string) bool {
 	if t.builtin[name] {
 		return true
 	}

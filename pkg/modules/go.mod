@@ -1,0 +1,3 @@
+module lkt/modules
+
+go 1.24

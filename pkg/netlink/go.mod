@@ -1,0 +1,3 @@
+module lkt/netlink
+
+go 1.24
