@@ -52,6 +52,8 @@ The packages that an image config can name, each with its use, privileges and so
 
 ${items.join('\n')}
 
+The kernels \`lkt/linux\` and \`lkt/kernel-debian\` have [their own page](../kernel.md), and the
+toolchains \`lkt/go-static\`, \`lkt/c\` and others are in [tools/README.md](../../tools/README.md).
 [pkg/README.md](../../pkg/README.md) also lists the packages that these are built from.
 `;
 }
