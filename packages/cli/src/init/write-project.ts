@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 
@@ -7,8 +7,8 @@ import { isErrno, LktError } from '@lkt/core';
 const HARMLESS: ReadonlySet<string> = new Set(['.git', '.DS_Store', 'LICENSE', 'README.md']);
 
 /**
- * Writes the files of a new workspace. Writes all into a temporary directory first, and moves them
- * only when all are there.
+ * Writes the files of a new workspace: all, or none. Writes them into a temporary directory first,
+ * and moves them only when all are there.
  * @param force write into a directory with other files; existing files stay
  * @returns the written paths
  * @throws USAGE_INVALID if the directory has files; IO_FAILED
@@ -35,9 +35,7 @@ export async function writeProject(
         await mkdir(dirname(join(temporary, path)), { recursive: true });
         await writeFile(join(temporary, path), text, { mode: modeOf(path) });
       }
-      const written: string[] = [];
-      for (const path of files.keys()) if (await move(temporary, dir, path)) written.push(path);
-      return written;
+      return await writeAll(dir, [...files.keys()], async (path) => move(temporary, dir, path));
     } finally {
       await rm(temporary, { recursive: true, force: true });
     }
@@ -58,17 +56,46 @@ export async function writeNew(dir: string, files: ReadonlyMap<string, string>):
     throw new LktError('USAGE_INVALID', `${present.join(', ')} already there`, {
       fix: 'use another name, or remove them',
     });
-  const written: string[] = [];
   try {
-    for (const [path, text] of files) {
+    await writeAll(dir, [...files.keys()], async (path) => {
       await mkdir(dirname(join(dir, path)), { recursive: true });
-      await writeFile(join(dir, path), text, { flag: 'wx' });
-      written.push(path);
-    }
+      await writeFile(join(dir, path), files.get(path) ?? '', { flag: 'wx' });
+      return true;
+    });
   } catch (cause) {
-    for (const path of written) await rm(join(dir, path), { force: true });
     throw new LktError('IO_FAILED', `cannot write ${dir}`, { cause });
   }
+}
+
+/**
+ * Writes each file. After an error removes those that were written, with their new directories.
+ * @param write writes a file; false if it was already there
+ * @returns the written paths
+ */
+async function writeAll(
+  dir: string,
+  paths: readonly string[],
+  write: (path: string) => Promise<boolean>,
+): Promise<readonly string[]> {
+  const directories = new Set(
+    paths.flatMap(directoriesOf).filter((one) => !isPresent(join(dir, one))),
+  );
+  const written: string[] = [];
+  try {
+    for (const path of paths) if (await write(path)) written.push(path);
+    return written;
+  } catch (error) {
+    for (const path of written) await rm(join(dir, path), { force: true });
+    for (const one of [...directories].toSorted().toReversed())
+      await rmdir(join(dir, one)).catch(() => undefined);
+    throw error;
+  }
+}
+
+/** Returns the directories above a relative path: `pkg`, `pkg/hello`. */
+function directoriesOf(path: string): readonly string[] {
+  const parent = dirname(path);
+  return parent === '.' ? [] : [...directoriesOf(parent), parent];
 }
 
 /** Reports whether a path exists; a dangling link does. */
