@@ -318,7 +318,7 @@ it('warns of a newer kernel source that the archive lists but does not serve', a
 });
 
 it('lists newer versions in the archive, with the commands that update them', async () => {
-  await inCheckout(async ({ path, options }) => {
+  await inCheckout(async ({ path, options, warnings }) => {
     await publish([FIXED], '1.1');
     const workspace = await openWorkspace(path, { env: ENV });
     const { kernel, locks } = await debianUpdates(workspace, workspace.all(), options);
@@ -335,6 +335,14 @@ it('lists newer versions in the archive, with the commands that update them', as
       { file: 'tools/held/debian.lock', update: 'lkt pkg lock --update tools/held' },
       { file: 'tools/other/debian.lock', updates: [{ name: 'plain', newest: '1.1' }] },
     ]);
+    expect(warnings.join('\n')).not.toContain('serve');
+
+    // A newer kernel that cannot be downloaded: no command updates it.
+    archive.files.delete('debian-security/pool/main/l/linux/linux_6.12.113.orig.tar.xz');
+    const unserved = await debianUpdates(workspace, workspace.all(), options);
+    expect(unserved.kernel).toEqual([]);
+    expect(unserved.locks.map(({ file }) => file)).not.toContain('kernel/linux-source/debian.lock');
+    expect(warnings.join('\n')).toContain('the archive lists linux 6.12.113-1, but does not serve');
     expect(git(path, 'status', '--porcelain')).toBe('');
   });
 });

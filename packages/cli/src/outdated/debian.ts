@@ -24,13 +24,19 @@ export async function debianUpdates(
   const { hasSource, lockedPackages } = await import('@lkt/pkg');
   const found = await lockUpdates(workspace, lockedPackages(packages), options);
   const kernel: (SourceUpdate & Updatable)[] = [];
-  for (const item of packages.filter((one) => hasSource(one, 'linux')))
-    kernel.push(...(await newerKernel(workspace, item, options)));
+  const pinned = new Set<Package>();
+  for (const item of packages.filter((one) => hasSource(one, 'linux'))) {
+    const source = await pinnedKernel(workspace, item, options);
+    if (source === undefined) continue;
+    pinned.add(item);
+    const update = `lkt kernel update ${workspace.displayPath(item.dir)}`;
+    if (source.to !== undefined) kernel.push({ ...source, update });
+  }
   const locks = found.flatMap((lock) => {
     const item = workspace.packages.get(lock.package);
     // Another command updates a source that build.yml pins.
-    const isKernel = kernel.some(({ file }) => file === item?.file.path);
-    const updates = lock.updates.filter(({ name }) => !(isKernel && name === 'src:linux'));
+    const isPinned = item !== undefined && pinned.has(item);
+    const updates = lock.updates.filter(({ name }) => !(isPinned && name === 'src:linux'));
     const target = item === undefined ? '--all' : workspace.displayPath(item.dir);
     const update = `lkt pkg lock --update ${target}`;
     return updates.length === 0 ? [] : [{ ...lock, updates, update }];
@@ -38,24 +44,28 @@ export async function debianUpdates(
   return { locks, kernel };
 }
 
-async function newerKernel(
+/**
+ * Returns the kernel's source that build.yml pins; undefined if it pins none. Warns of a newer one
+ * that cannot be downloaded.
+ */
+async function pinnedKernel(
   workspace: Workspace,
   item: Package,
   options: KernelUpdateOptions,
-): Promise<DebianUpdates['kernel']> {
+): Promise<SourceUpdate | undefined> {
   const { findKernelUpdate } = await import('@lkt/image');
   try {
     const found = await findKernelUpdate(workspace, item, options);
-    for (const version of found.notServed)
+    const [newest] = found.notServed;
+    if (newest !== undefined)
       options.reporter.emit({
         kind: 'warning',
-        text: `${found.file}: the archive lists ${found.source} ${version}, but does not serve its files`,
+        text: `${found.file}: the archive lists ${found.source} ${newest}, but does not serve its files`,
       });
-    const update = `lkt kernel update ${workspace.displayPath(item.dir)}`;
-    return found.to === undefined ? [] : [{ ...found, update }];
+    return found;
   } catch (error) {
-    // build.yml pins no version: then only the lock has one.
-    if (error instanceof LktError && error.code === 'CONFIG_INVALID') return [];
+    // Then only the lock has a version.
+    if (error instanceof LktError && error.code === 'CONFIG_INVALID') return undefined;
     throw error;
   }
 }
