@@ -18,13 +18,13 @@ export interface RunOptions {
   /** Forgets rollbacks, and destroys nodes that failed. */
   readonly retry?: boolean;
   readonly write: (line: string) => void;
-  readonly onPass?: (report: FleetReport) => void;
 }
 
 /** Time between passes while something changes, and while nothing does; in milliseconds. */
 const BUSY_MS = 500;
 const IDLE_MS = 5000;
 const MAX_BACKOFF_MS = 60_000;
+const NO_PASS: FleetPass = { groups: new Map(), orphans: [] };
 
 /**
  * Runs the controller of a fleet under its lease, until the fleet has converged.
@@ -69,24 +69,28 @@ export async function runController(
         const fields = { time, fleet: config.name, kind: 'error', message: error.message };
         options.write(JSON.stringify(fields));
       }
-      const report = pass && fleetReport(config.name, controller.specs, pass, Date.now());
-      if (report !== undefined) {
-        options.onPass?.(report);
-        if (options.once === true || (options.isEndless !== true && report.isConverged))
-          return report;
-        if (options.isEndless !== true) requireProgress(report);
+      // A report of 10,000 nodes is made only for a reader.
+      const report = (): FleetReport =>
+        fleetReport(config.name, controller.specs, pass ?? NO_PASS, Date.now());
+      const statuses = [...(pass?.groups.values() ?? [])].map(({ decision }) => decision.status);
+      const isConverged = pass !== undefined && statuses.every((status) => status.isConverged);
+      if (pass !== undefined) {
+        if (options.once === true || (options.isEndless !== true && isConverged)) return report();
+        if (options.isEndless !== true && statuses.some(({ isHalted }) => isHalted))
+          throw haltedError(report());
       }
       if (performance.now() > end)
         throw new LktError('RUN_FAILED', `the fleet ${config.name} did not converge in time`, {
-          report: report ?? {},
+          report: report(),
           fix: 'see what holds it back: lkt fleet status',
         });
-      const isIdle = report?.isConverged === true;
       const backoff = Math.min(BUSY_MS * 2 ** failures, MAX_BACKOFF_MS);
-      await sleep(isIdle ? IDLE_MS : backoff, undefined, { signal }).catch((error: unknown) => {
-        signal.throwIfAborted();
-        throw error;
-      });
+      await sleep(isConverged ? IDLE_MS : backoff, undefined, { signal }).catch(
+        (error: unknown) => {
+          signal.throwIfAborted();
+          throw error;
+        },
+      );
     }
   };
   const { isStandby = false } = options;
@@ -98,13 +102,11 @@ function isPassing({ failure }: ProviderError): boolean {
   return failure === 'unavailable' || failure === 'throttled' || failure === 'capacity';
 }
 
-/** @throws LktError FLEET_HALTED */
-function requireProgress(report: FleetReport): void {
+function haltedError(report: FleetReport): LktError {
   const halted = report.groups.find(({ isHalted }) => isHalted);
-  if (halted === undefined) return;
-  throw new LktError(
+  return new LktError(
     'FLEET_HALTED',
-    `the roll of ${halted.name} halted: ${halted.holds[0] ?? 'a node failed'}`,
+    `the roll of ${halted?.name ?? 'a group'} halted: ${halted?.holds[0] ?? 'a node failed'}`,
     {
       report,
       fix: 'read the console of the failed node, then set another image, or run lkt fleet apply --retry',

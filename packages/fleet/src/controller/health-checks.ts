@@ -30,22 +30,34 @@ export class HealthChecks {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, ObservedHealth>> {
     const running = nodes.filter(({ power }) => power === 'running');
-    const results = await mapConcurrent(
+    await mapConcurrent(
       running,
-      async (node) => [node.id, await checkNode(node, provider, settings, signal)] as const,
+      async (node) => {
+        const isHealthy = await checkNode(node, provider, settings, signal);
+        this.#note(node.id, isHealthy, settings, now);
+      },
       { concurrency: CHECKS_AT_ONCE, signal },
     );
-    for (const [id, isHealthy] of results) {
-      const before = this.#known.get(id);
-      const failures = isHealthy ? 0 : (before?.failures ?? 0) + 1;
-      const isSpared = before?.health === 'healthy' && failures < settings.failures;
-      const health = isHealthy || isSpared ? 'healthy' : 'unhealthy';
-      const since = before?.health === health ? before.since : now();
-      this.#known.set(id, { health, since, failures });
-    }
-    return new Map(
-      running.map(({ id }) => [id, this.#known.get(id) ?? { health: 'unknown', since: now() }]),
-    );
+    const health = new Map<string, ObservedHealth>();
+    for (const { id } of running)
+      health.set(id, this.#known.get(id) ?? { health: 'unknown', since: now() });
+    return health;
+  }
+
+  /** Remembers the result of a check. A node that stays as it is costs nothing. */
+  #note(
+    id: string,
+    isHealthy: boolean,
+    { failures: most }: HealthSettings,
+    now: () => number,
+  ): void {
+    const before = this.#known.get(id);
+    if (isHealthy && before?.health === 'healthy' && before.failures === 0) return;
+    const failures = isHealthy ? 0 : (before?.failures ?? 0) + 1;
+    const isSpared = before?.health === 'healthy' && failures < most;
+    const health = isHealthy || isSpared ? 'healthy' : 'unhealthy';
+    const since = before?.health === health ? before.since : now();
+    this.#known.set(id, { health, since, failures });
   }
 
   /** Forgets all nodes but these. */

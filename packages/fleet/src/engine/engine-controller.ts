@@ -33,6 +33,8 @@ const UNKNOWN = {
   template: '0'.repeat(16),
 } as const;
 
+const NO_PORTS: Node['published'] = new Map();
+
 /** States one group to its engine, and watches it. Has no memory but for events. */
 export class EngineController {
   readonly request: EngineRequest;
@@ -199,7 +201,7 @@ export class EngineController {
       name,
       power,
       addresses,
-      published: new Map(),
+      published: NO_PORTS,
       labels: {
         fleet,
         group,

@@ -7,6 +7,7 @@ import { ProviderError } from '../../provider.ts';
 export const NAME_TAG = 'lkt.name';
 export const FLEET_TAG = 'lkt.fleet';
 
+const NO_PORTS: Node['published'] = new Map();
 const INSTANCE_ID = /^i-[0-9a-f]{8,17}$/;
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
 const POWERS: Readonly<Record<string, Power | 'gone'>> = {
@@ -60,6 +61,6 @@ export function nodeOf(instance: Instance): Node | undefined {
     power,
     labels,
     addresses: addresses.filter((one) => one !== undefined && ADDRESS.test(one)) as string[],
-    published: new Map(),
+    published: NO_PORTS,
   };
 }
