@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { startEtcd } from '../../../fleet/test/lease/etcd.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 import { main } from '../program.ts';
 
@@ -62,8 +63,9 @@ function eventsOf(text: string): readonly Event[] {
 async function startUntil(
   command: string,
   isWanted: (events: readonly Event[]) => boolean,
+  flags: readonly string[] = [],
 ): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [main, 'fleet', command], { cwd: dir, env });
+  const child = spawn(process.execPath, [main, 'fleet', command, ...flags], { cwd: dir, env });
   controllers.push(child);
   let text = '';
   await new Promise<void>((resolve, reject) => {
@@ -147,6 +149,31 @@ test('replaces a node whose process was killed', async () => {
     expect.objectContaining({ kind: 'destroy', node: name, reason: 'unhealthy' }),
   );
   expect(await status()).toEqual({ isConverged: true, images: three('two') });
+});
+
+test('a standby takes over from a controller that was stopped, which then changes nothing', async () => {
+  await using etcd = await startEtcd();
+  const flags = ['--lease', `etcd://127.0.0.1:${etcd.port}?ttl=5`];
+  const target = (await status()).images[0] === three('one')[0] ? 'two' : 'one';
+  want(target);
+  const isRolling = (events: readonly Event[]): boolean =>
+    events.some(({ kind }) => kind === 'create');
+  const first = await startUntil('watch', isRolling, flags);
+  await expect(lkt('fleet', 'apply', ...flags)).rejects.toMatchObject({
+    stderr: expect.stringMatching(/another controller manages this fleet\n.*process \d+, since 20/),
+  });
+  first.kill('SIGSTOP');
+  const isConverged = (events: readonly Event[]): boolean =>
+    events.some(({ kind }) => kind === 'converged');
+  const second = await startUntil('watch', isConverged, ['--standby', ...flags]);
+  let said = '';
+  first.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  const ended = new Promise((resolve) => first.once('close', resolve));
+  first.kill('SIGCONT');
+  expect(await ended, said).toBe(1);
+  expect(said).toContain('error: the lease on this fleet is lost');
+  await end(second, 'SIGINT');
+  expect(await status()).toEqual({ isConverged: true, images: three(target) });
 });
 
 test('replaces nodes that have expired, and lets no second controller in meanwhile', async () => {
