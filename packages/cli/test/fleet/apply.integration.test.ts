@@ -103,6 +103,11 @@ function haveThreeExpired(events: readonly Event[]): boolean {
   );
 }
 
+/** Returns a condition: an event of a kind came. */
+function has(wanted: string): (events: readonly Event[]) => boolean {
+  return (events) => events.some(({ kind }) => kind === wanted);
+}
+
 /** Returns three times the digest of an image. */
 function three(name: string): readonly string[] {
   const digest = images.get(name)?.split('@')[1] ?? '';
@@ -156,16 +161,12 @@ test('a standby takes over from a controller that was stopped, which then change
   const flags = ['--lease', `etcd://127.0.0.1:${etcd.port}?ttl=5`];
   const target = (await status()).images[0] === three('one')[0] ? 'two' : 'one';
   want(target);
-  const isRolling = (events: readonly Event[]): boolean =>
-    events.some(({ kind }) => kind === 'create');
-  const first = await startUntil('watch', isRolling, flags);
+  const first = await startUntil('watch', has('create'), flags);
   await expect(lkt('fleet', 'apply', ...flags)).rejects.toMatchObject({
     stderr: expect.stringMatching(/another controller manages this fleet\n.*process \d+, since 20/),
   });
   first.kill('SIGSTOP');
-  const isConverged = (events: readonly Event[]): boolean =>
-    events.some(({ kind }) => kind === 'converged');
-  const second = await startUntil('watch', isConverged, ['--standby', ...flags]);
+  const second = await startUntil('watch', has('converged'), ['--standby', ...flags]);
   let said = '';
   first.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
   const ended = new Promise((resolve) => first.once('close', resolve));
