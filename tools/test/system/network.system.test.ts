@@ -162,7 +162,10 @@ ${part('debian-kernel', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
 ${part('debian-kernel', '  - name: modprobe', 'services:')}
 ${part('wireguard', '  - name: metadata', 'services:')}
 services:
-${sshd}
+${sshd.trimEnd()}
+      - /usr/bin/service:/usr/local/bin/service
+      - /containers:/containers
+      - /run/containerd:/run/containerd
 ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`).trimEnd()}
     ready: { log: the clock is }
 ${confined()}`,
@@ -271,5 +274,20 @@ ${confined()}`,
     expect(said).toMatch(/ ntp: the clock is set by \S+ \(1 of 1 servers agree\)\n/);
     const seconds = Number(said.trim().split('\n').at(-1));
     expect(Math.abs(seconds - Date.now() / 1000 - AHEAD)).toBeLessThan(60);
+  });
+
+  test('take no large step after a restart of the program', async () => {
+    server.ahead = AHEAD + 7200;
+    await sshOutput(b.port, home, 'service restart ntp');
+    const asked = 'cat /var/log/ntp.log; date +%s';
+    let said = '';
+    for (let tries = 0; tries < 60 && !said.includes('set since the boot'); tries += 1) {
+      said = await sshOutput(b.port, home, asked);
+      await sleep(1000);
+    }
+    expect(said).toContain('set since the boot, is off by 2h0m0s, more than 16m40s\n');
+    const seconds = Number(said.trim().split('\n').at(-1));
+    expect(Math.abs(seconds - Date.now() / 1000 - AHEAD)).toBeLessThan(60);
+    server.ahead = AHEAD;
   });
 });
