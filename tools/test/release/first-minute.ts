@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { processorTime } from '../../bench/processes.ts';
 import type { PublishedRelease } from './published-release.ts';
 
 const root = join(import.meta.dirname, '../../..');
@@ -64,9 +65,16 @@ function untilServed({ registry, user }: PublishedRelease): void {
   registry.run(user, '/', 'curl', ...get, `http://${IMAGES}/v2/`);
 }
 
+interface Step {
+  readonly name: string;
+  readonly seconds: number;
+  /** Processor time of the processes that ended meanwhile, in seconds. */
+  readonly processor: number;
+}
+
 /** The steps of a new user. */
 export interface Minute {
-  readonly steps: readonly { readonly name: string; readonly seconds: number }[];
+  readonly steps: readonly Step[];
   /** Output of the commands. */
   readonly output: string;
 }
@@ -92,12 +100,14 @@ export async function firstMinute(
   const projects = join(work, 'projects');
   mkdirSync(projects);
   const project = join(projects, 'my-os');
-  const steps: { name: string; seconds: number }[] = [];
+  const steps: Step[] = [];
   let output = '';
   const timed = async (name: string, action: () => Promise<void>): Promise<void> => {
     const start = performance.now();
+    const spent = processorTime();
     await action();
-    steps.push({ name, seconds: (performance.now() - start) / 1000 });
+    const seconds = (performance.now() - start) / 1000;
+    steps.push({ name, seconds, processor: (processorTime() - spent) / 1000 });
   };
   const start = (cwd: string, program: string, ...words: readonly string[]): ChildProcess => {
     const isInside = images !== undefined || program !== 'node_modules/.bin/lkt';
@@ -129,7 +139,7 @@ export async function firstMinute(
       run(project, lkt, 'ssh', '--identity', key, '--wait', '15m', '--', 'true'),
     );
   } finally {
-    await end(machine);
+    await timed('end', async () => end(machine));
   }
   return { steps, output };
 }

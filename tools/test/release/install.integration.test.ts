@@ -25,20 +25,22 @@ const work = mkdtempSync(join(tmpdir(), 'lkt-install-'));
 const at = (path: string): string => join(work, path);
 const modules = join(root, 'node_modules');
 
-const release = await PublishedRelease.prepare(work, VERSION);
-const { registry, user } = release;
+const home = at('home');
+
+let release: PublishedRelease;
 /** The output of the first release. */
 let listed = '';
 const run = (cwd: string, program: string, ...words: readonly string[]): string =>
-  registry.run(user, cwd, program, ...words);
+  release.registry.run(release.user, cwd, program, ...words);
 
 const install = (...words: readonly string[]): string =>
-  run(user.HOME, 'npm', 'install', '--no-audit', '--no-fund', ...words);
+  run(home, 'npm', 'install', '--no-audit', '--no-fund', ...words);
 
 /** The command, installed for the user alone. */
-const lkt = join(user.HOME, '.local/bin/lkt');
+const lkt = join(home, '.local/bin/lkt');
 
-beforeAll(() => {
+beforeAll(async () => {
+  release = await PublishedRelease.prepare(work, VERSION);
   listed = release.release();
 });
 
@@ -62,9 +64,9 @@ test('a repeated release gives the same bytes, and publishes nothing again', () 
 
 test('npm installs lkt and the Node of this machine, and nothing else', () => {
   install('--global', '@lkt/cli@next');
-  expect(run(user.HOME, lkt, '--version')).toBe(`lkt version ${VERSION}\n`);
-  expect(readdirSync(join(user.HOME, '.local/lib/node_modules'))).toEqual(['@lkt']);
-  const own = join(user.HOME, '.local/lib/node_modules/@lkt/cli/node_modules');
+  expect(run(home, lkt, '--version')).toBe(`lkt version ${VERSION}\n`);
+  expect(readdirSync(join(home, '.local/lib/node_modules'))).toEqual(['@lkt']);
+  const own = join(home, '.local/lib/node_modules/@lkt/cli/node_modules');
   expect(readdirSync(own).filter((name) => !name.startsWith('.'))).toEqual([
     '@koromix',
     `node-linux-${process.arch}`,
@@ -80,7 +82,7 @@ test('npm installs lkt and the Node of this machine, and nothing else', () => {
   for (const name of ['@oclif/core', '@sigstore/verify', 'undici', 'yaml'])
     expect(licences).toMatch(new RegExp(`^${name}@\\S+ {2}(MIT|ISC|Apache-2.0)$`, 'm'));
   // Its Node is not the system's.
-  const { node } = JSON.parse(run(user.HOME, lkt, 'version', '--json')) as { node: string };
+  const { node } = JSON.parse(run(home, lkt, 'version', '--json')) as { node: string };
   expect(node).toBe(process.version);
 });
 
@@ -103,12 +105,12 @@ test('the installed lkt builds a package and an image', () => {
 });
 
 test('loads compiled code from the cache of the user, and root not from that of another', () => {
-  const compiled = join(user.HOME, '.cache/lkt/compiled');
+  const compiled = join(home, '.cache/lkt/compiled');
   expect(existsSync(compiled)).toBe(true);
   const other = at('other-home');
   mkdirSync(other);
   chownSync(other, 1000, 1000);
-  registry.run({ ...user, HOME: other }, work, lkt, 'version');
+  release.registry.run({ ...release.user, HOME: other }, work, lkt, 'version');
   expect(readdirSync(other)).toEqual([]);
 });
 
@@ -148,7 +150,10 @@ test('says what to do if npm has skipped Node', () => {
   const project = at('without');
   write(join(project, 'package.json'), '{ "private": true }');
   install('--prefix', project, '--omit=optional', '@lkt/cli@next');
-  const done = spawnSync(join(project, 'node_modules/.bin/lkt'), { encoding: 'utf8', env: user });
+  const done = spawnSync(join(project, 'node_modules/.bin/lkt'), {
+    encoding: 'utf8',
+    env: release.user,
+  });
   expect(done.status).toBe(1);
   expect(done.stderr).toMatch(/^error: the Node of lkt is not installed\n {2}cause: .*\n {2}fix: /);
 });
