@@ -22,10 +22,16 @@ export interface Dockerd extends AsyncDisposable {
   readonly pid: number;
 }
 
+/** On a small disk, BuildKit removes what it cached for one step before the next one needs it. */
+const SETTINGS = {
+  features: { 'containerd-snapshotter': true },
+  builder: { gc: { enabled: false } },
+};
+
 export async function startDockerd(directory: string): Promise<Dockerd> {
   mkdirSync(directory, { recursive: true });
   const at = (name: string): string => join(directory, name);
-  writeFileSync(at('daemon.json'), '{"features":{"containerd-snapshotter":true}}');
+  writeFileSync(at('daemon.json'), JSON.stringify(SETTINGS));
   const log = openSync(at('log'), 'w');
   const child = spawn(
     'dockerd',
