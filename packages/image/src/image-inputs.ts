@@ -52,7 +52,8 @@ export function imageInputs(
 ): ActionInputs {
   return {
     workspace,
-    packages: workspace.packages.values(),
+    packages: workspace.knownPackages,
+    sourceDirs: workspace.descriptions().map(([dir]) => dir),
     hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
     files: new Map([...before, ...noTrustFiles(workspace, dirs)]),
     storePaths: store.used,

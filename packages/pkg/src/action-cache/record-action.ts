@@ -8,7 +8,7 @@ import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { policyDirs, trustFilePaths } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { type Collection, COLLECTION_FILE } from '../workspace/collection.ts';
+import { COLLECTION_FILE, withInner } from '../workspace/collection.ts';
 import { WORKSPACE_FILE } from '../workspace/workspace-file.ts';
 import { checkoutState, sourceHashOf, type WorkspaceDirs } from './checkout-state.ts';
 import { type CachedAction, type FileState, fileState, fileStates } from './find-action.ts';
@@ -20,6 +20,8 @@ export interface ActionInputs {
   readonly workspace: Workspace;
   /** The packages whose sources were read. */
   readonly packages: Iterable<Package>;
+  /** More directories whose files count. */
+  readonly sourceDirs?: Iterable<string>;
   /** The source hash of each package at the time it was read. */
   readonly hashes: ReadonlyMap<Package, SourceHash>;
   /**
@@ -42,17 +44,22 @@ export interface ActionInputs {
  * ```
  */
 export function recordAction<Result>(
-  { workspace, packages, hashes, files, storePaths }: ActionInputs,
+  { workspace, packages, sourceDirs = [], hashes, files, storePaths }: ActionInputs,
   { start, env }: { readonly start: string; readonly env: Environment },
   result: Result,
 ): CachedAction<Result> | undefined {
-  if (workspace.problems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;
+  if (workspace.knownProblems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;
   const dirs = workspaceDirs(workspace, start);
   if (dirs === undefined) return undefined;
-  const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirs), env);
+  const checkout = checkoutState(
+    dirs,
+    [...sourceDirs, ...[...packages].flatMap(sourceDirsOf)],
+    env,
+  );
   if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
   for (const [item, hash] of hashes)
-    if (hash.dirty || hash.committed !== sourceHashOf(checkout, sourceDirs(item))) return undefined;
+    if (hash.dirty || hash.committed !== sourceHashOf(checkout, sourceDirsOf(item)))
+      return undefined;
   const states: Record<string, FileState> = {};
   for (const [file, state] of [...files, ...workspaceFiles(workspace)]) {
     if (state === undefined || state !== fileState(file)) return undefined;
@@ -89,12 +96,8 @@ function workspaceFiles({
   return fileStates(dirs.flatMap((dir) => [join(dir, WORKSPACE_FILE), join(dir, COLLECTION_FILE)]));
 }
 
-function withInner(collections: Iterable<Collection>): readonly Collection[] {
-  return [...collections].flatMap((one) => [one, ...withInner(one.collections.values())]);
-}
-
 /** Returns the directories that the source hash of a package covers, without symlinks. */
-function sourceDirs({ dir, extraSources }: Package): readonly string[] {
+function sourceDirsOf({ dir, extraSources }: Package): readonly string[] {
   return [dir, ...extraSources.map(({ source }) => realpathSync(source))];
 }
 
@@ -153,9 +156,9 @@ export function storeState(
 }
 
 /** Returns the state of every build.yml of a workspace, as it was read. */
-export function buildYmlStates({ packages }: Workspace): ReadonlyMap<string, FileState> {
+export function buildYmlStates(workspace: Workspace): ReadonlyMap<string, FileState> {
   return new Map(
-    [...packages.values()].map(({ dir, file }) => [join(dir, BUILD_YML), digestOf(file.text)]),
+    workspace.descriptions().map(([dir, { text }]) => [join(dir, BUILD_YML), digestOf(text)]),
   );
 }
 

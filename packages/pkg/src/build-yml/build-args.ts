@@ -71,7 +71,7 @@ export async function loadArgPackages(
   targets: readonly Package[],
   given: readonly BuildArg[] = [],
 ): Promise<void> {
-  const todo = new Set([...targets, ...workspace.packages.values()]);
+  const todo = new Set([...targets, ...workspace.mentioning(PREFIX)]);
   for (const item of todo) {
     const args = [...item.buildArgs, ...(targets.includes(item) ? given : [])];
     try {

@@ -67,6 +67,8 @@ export interface BuildTools extends BuildOptions {
   readonly workspace: Workspace;
   readonly sources: Sources;
   readonly recipes: Recipes;
+  /** Recipes without the hashes of packages: for the names and pins in Dockerfiles. */
+  readonly namesOnly: Recipes;
   readonly collectionImages: CollectionImages;
   /** Held by each build of a package that runs. */
   readonly builds: Semaphore;

@@ -8,13 +8,13 @@ import { CollectionImages } from './collection-images.ts';
 import type { BuildOptions, BuildTools } from './build-options.ts';
 import { loadArgPackages } from '../build-yml/build-args.ts';
 import { type BuiltImage, PackageBuilder } from './build-package.ts';
+import { readState } from './build-state.ts';
 import type { BuildReport, BuiltPackage } from './built-package.ts';
 import { writePackageLayout } from './layouts.ts';
 import type { ImageInputs } from './plan-image.ts';
-import { type Recipe, recipesOf } from './recipe.ts';
+import type { Recipe } from './recipe.ts';
 import { imagesForOthers, storeNames, tagPackage } from './tag-package.ts';
 import { usedImages } from './used-images.ts';
-import { readSources } from '../sources/sources.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import { type Needed, neededPlatforms } from '../workspace/needed-platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -110,7 +110,7 @@ export class Build {
       builds: new Semaphore(jobs),
       workerPool: check ? new (await import('@lkt/rebuild')).WorkerPool(jobs) : undefined,
     };
-    for (const { message } of workspace.problems) {
+    for (const { message } of workspace.knownProblems) {
       const text = `packages that use this one cannot be built: ${message}`;
       reporter.emit({ kind: 'warning', text });
     }
@@ -306,14 +306,4 @@ async function takeTargets(
     if (await collectionImages.has(item, reference, platforms)) taken.add(item);
   }
   return taken;
-}
-
-async function readState(
-  workspace: Workspace,
-  named: ReadonlySet<Package>,
-  options: BuildOptions,
-): Promise<Pick<BuildTools, 'sources' | 'recipes'>> {
-  const { signal } = options;
-  const sources = await readSources(workspace, workspace.packages.values(), { signal });
-  return { sources, recipes: recipesOf(workspace, named, sources, options) };
 }

@@ -67,7 +67,7 @@ export async function policyViolation(
  */
 export async function knownPins(
   item: Package,
-  { workspace, sources, recipes, pins = [] }: BuildTools,
+  { workspace, sources, namesOnly, pins = [] }: BuildTools,
 ): Promise<ReadonlySet<Digest>> {
   const { committed } = sources.hash(item);
   const found = new Set<Digest>();
@@ -77,7 +77,7 @@ export async function knownPins(
   for (const reference of pins) if (workspace.find(reference) === item) add(reference);
   for (const other of workspace.packages.values()) {
     // An invalid Dockerfile has no pins.
-    const recipe = await recipes(other, allPlatforms(other)).catch((error: unknown) => {
+    const recipe = await namesOnly(other, allPlatforms(other)).catch((error: unknown) => {
       if (!(error instanceof LktError)) throw error;
     });
     for (const use of recipe?.uses ?? []) if (use.package === item) add(use.parsed);

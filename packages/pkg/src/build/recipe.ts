@@ -82,7 +82,7 @@ export type Recipes = (
 export function recipesOf(
   workspace: Workspace,
   named: ReadonlySet<Package>,
-  { hash }: Sources,
+  { hash }: Pick<Sources, 'hash'>,
   { buildArgs, engine }: Pick<BuildOptions, 'buildArgs' | 'engine'>,
 ): Recipes {
   const known = new Map<string, Promise<Recipe | undefined>>();

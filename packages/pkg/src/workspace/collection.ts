@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Digest, isDigest, isErrno, readJson } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
+import { UnparsedPackages } from './unparsed-packages.ts';
 import type { Package } from './workspace.ts';
 import { type CollectionSpec, readOptional, type WorkspaceSpec } from './workspace-file.ts';
 
@@ -40,6 +41,8 @@ export class Collection {
   readonly published: ReadonlyMap<string, PublishedPackage>;
   /** Its own collections, by the names that its files use. */
   readonly collections: Map<string, Collection> = new Map<string, Collection>();
+  /** Packages that nothing has looked up yet. */
+  readonly unparsed: UnparsedPackages = new UnparsedPackages();
   readonly #packages = new Map<string, Package>();
   readonly #broken: BrokenPackage[] = [];
 
@@ -52,7 +55,7 @@ export class Collection {
     this.published = published;
   }
 
-  /** The packages, by the names of its own files. */
+  /** The packages that are parsed, by the names of its own files. */
   get packages(): ReadonlyMap<string, Package> {
     return this.#packages;
   }
@@ -97,6 +100,11 @@ export class Collection {
       if (one === item) return this.published.get(ownName);
     return undefined;
   }
+}
+
+/** Returns collections and those that they have, at any depth. */
+export function withInner(collections: Iterable<Collection>): readonly Collection[] {
+  return [...collections].flatMap((one) => [one, ...withInner(one.collections.values())]);
 }
 
 /**

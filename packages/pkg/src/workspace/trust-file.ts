@@ -59,9 +59,8 @@ export function trustFilePaths(dirs: Iterable<string>): readonly string[] {
  * opened from, and those that contain its own packages. A file in a package's own directory is a
  * source.
  */
-export function policyDirs({ start, byDir }: Workspace): readonly string[] {
-  const own = [...byDir.values()].filter(({ collection }) => collection === undefined);
-  return [...new Set([start, ...own.map(({ dir }) => dirname(dir))])];
+export function policyDirs({ start, ownPackageDirs }: Workspace): readonly string[] {
+  return [...new Set([start, ...ownPackageDirs.map((dir) => dirname(dir))])];
 }
 
 function withAncestors(dirs: Iterable<string>): readonly string[] {

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
@@ -8,7 +8,7 @@ import { mayRender } from '../pins/tag.ts';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
 import { createGit, type Environment, findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
-import { Collection, collectionDir, readPublished } from './collection.ts';
+import { Collection, collectionDir, readPublished, withInner } from './collection.ts';
 import {
   BUILD_YML,
   isOnRequest,
@@ -17,6 +17,13 @@ import {
   ownDirs,
   packageDirs,
 } from './package-dirs.ts';
+import {
+  mayContain,
+  mayDeclare,
+  plainImage,
+  UnparsedPackages,
+  type Wanted,
+} from './unparsed-packages.ts';
 import {
   type CollectionSpec,
   readWorkspaceFile,
@@ -94,10 +101,8 @@ export class Workspace {
   /** Top of the git work tree; undefined outside git. */
   readonly gitTop: string | undefined;
   readonly #packages = new Map<string, Package>();
-  /** Keyed by `org/image`, sorted; several of one name by `org/image:TAG`, as in build.yml. */
-  readonly packages: ReadonlyMap<string, Package> = this.#packages;
   readonly #byDir = new Map<string, Package>();
-  readonly byDir: ReadonlyMap<string, Package> = this.#byDir;
+  readonly #unparsed = new UnparsedPackages();
   readonly git: Git;
   /** File name of package descriptions, normally `build.yml`. */
   readonly buildYml: string;
@@ -136,12 +141,53 @@ export class Workspace {
     this.spec = readWorkspaceFile(root, (path) => this.displayPath(path));
   }
 
+  /** Keyed by `org/image`, sorted; several of one name by `org/image:TAG`, as in build.yml. */
+  get packages(): ReadonlyMap<string, Package> {
+    this.parseAll();
+    return this.#packages;
+  }
+
+  get byDir(): ReadonlyMap<string, Package> {
+    this.parseAll();
+    return this.#byDir;
+  }
+
   /**
    * Errors of packages that are not in `packages`. A build that needs one of them fails with its
    * error.
    */
   get problems(): readonly LktError[] {
+    this.parseAll();
+    return this.knownProblems;
+  }
+
+  /** Those of `problems` that were found so far, while packages were looked up. */
+  get knownProblems(): readonly LktError[] {
     return this.#broken.map(({ error }) => error);
+  }
+
+  /** The packages that were looked up so far, and others whose build.yml mentions their names. */
+  get knownPackages(): Iterable<Package> {
+    return this.#packages.values();
+  }
+
+  /** Returns the packages whose build.yml may contain a text without white space, and others. */
+  mentioning(text: string): readonly Package[] {
+    this.#parse((_, yaml) => mayContain(yaml, text));
+    return [...this.#packages.values()];
+  }
+
+  /** The directories of the workspace's own packages. */
+  get ownPackageDirs(): readonly string[] {
+    const known = [...this.#byDir.values()].filter(({ collection }) => collection === undefined);
+    const unparsed = [...this.#unparsed.entries()];
+    return [...known.map(({ dir }) => dir), ...unparsed.map(([dir]) => dir)];
+  }
+
+  /** Each build.yml that is or may be of a package, with its directory. */
+  *descriptions(): Generator<readonly [dir: string, file: SourceFile]> {
+    for (const { dir, file } of this.#packages.values()) yield [dir, file];
+    for (const files of this.#allUnparsed()) yield* files.entries();
   }
 
   /**
@@ -168,9 +214,10 @@ export class Workspace {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
       throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
     });
+    this.#parseAt(real);
     const broken = this.#broken.find((one) => one.dir === real);
     if (broken !== undefined) throw broken.error;
-    const found = this.byDir.get(real) ?? this.#add(real);
+    const found = this.#byDir.get(real) ?? this.#add(real);
     this.#throwIfBroken(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
@@ -187,7 +234,7 @@ export class Workspace {
   }
 
   /**
-   * Adds all packages, or their errors to `problems`. Outside the usual directories, several
+   * Finds all packages. They are parsed when they are looked up. Outside the usual directories, several
    * packages may have one name, as in LinuxKit's tests: then only a directory tells which is meant.
    * @throws CONFIG_INVALID for an error in lkt.yml, or a collection that is not there
    */
@@ -196,9 +243,10 @@ export class Workspace {
     const { spec } = this;
     for (const [name, one] of spec?.collections ?? [])
       this.#collections.set(name, await this.#loadCollection(name, one, this.root, []));
-    this.#loadDirs(await this.#ownDirs());
+    this.#findIn(await this.#ownDirs());
     for (const [name, { dir, at }] of spec?.overrides ?? []) {
-      if (!this.packages.has(name))
+      this.#parseNamed(name);
+      if (!this.#packages.has(name))
         throw at.error(`no collection has the package ${name}`, { fix: 'correct the name' });
       this.#overrides.set(name, await this.packageAt(join(this.root, dir)));
     }
@@ -247,20 +295,10 @@ export class Workspace {
         ? matchingDirs(root, BUILD_YML, spec?.packages)
         : tracked.map((path) => join(gitTop, path)).filter((dir) => isInside(dir, root));
     for (const dir of dirs) {
-      let text = '';
       try {
-        const file = this.#read(dir, BUILD_YML);
-        text = file.text;
-        const own = parseBuildYml(file, dir, spec?.org);
-        const item = { ...own, org: name, name: `${name}/${own.image}`, collection };
-        const other = collection.packages.get(own.name) ?? this.packages.get(item.name);
-        if (other !== undefined) throw sameName(other, item);
-        collection.add(own.name, item);
-        this.#byDir.set(dir, item);
-        this.#packages.set(item.name, item);
+        collection.unparsed.add(dir, this.#read(dir, BUILD_YML));
       } catch (error) {
-        if (!(error instanceof LktError)) throw error;
-        collection.addBroken({ dir, text, error });
+        collection.addBroken({ dir, text: '', error: knownError(error) });
       }
     }
     for (const [inner, innerSpec] of spec?.collections ?? []) {
@@ -271,21 +309,75 @@ export class Workspace {
     return collection;
   }
 
-  #loadDirs(dirs: readonly string[]): void {
+  #findIn(dirs: readonly string[]): void {
     for (const dir of dirs) {
-      let text = '';
       try {
-        const file = this.#read(dir);
-        text = file.text;
-        const found = parseBuildYml(file, dir, this.spec?.org);
-        if (this.#isUsual(dir)) this.#addUsual(found);
-        else this.#addElsewhere(found);
+        this.#unparsed.add(dir, this.#read(dir));
       } catch (error) {
-        if (!(error instanceof LktError)) throw error;
-        this.#broken.push({ dir, text, error });
+        this.#broken.push({ dir, text: '', error: knownError(error) });
       }
     }
-    this.#sort();
+  }
+
+  *#allUnparsed(): Generator<UnparsedPackages> {
+    yield this.#unparsed;
+    for (const one of withInner(this.#collections.values())) yield one.unparsed;
+  }
+
+  /** Adds all packages, or their errors to `problems`. */
+  parseAll(): void {
+    this.#parse(() => true);
+  }
+
+  /** Adds the packages that may have a name, or their errors to `problems`. */
+  #parseNamed(name: string): void {
+    this.#parse(mayDeclare(basename(name)));
+  }
+
+  /** Adds the packages that `isWanted` selects, or their errors to `problems`. */
+  #parse(isWanted: Wanted): void {
+    for (const collection of withInner(this.#collections.values()))
+      for (const [dir, file] of collection.unparsed.take(isWanted))
+        this.#addToCollection(collection, dir, file);
+    const own = this.#unparsed.take(isWanted);
+    for (const [dir, file] of own) this.#addOwn(dir, file);
+    if (own.length > 0) this.#sort();
+  }
+
+  /** Adds the package in a directory, and all that may have its name. */
+  #parseAt(dir: string): void {
+    const file = this.#allUnparsed()
+      .map((files) => files.get(dir))
+      .find((one) => one !== undefined);
+    if (file === undefined) return;
+    const image = plainImage(file.text);
+    if (image === undefined) this.parseAll();
+    else this.#parseNamed(image);
+  }
+
+  #addToCollection(collection: Collection, dir: string, file: SourceFile): void {
+    const { name } = collection;
+    try {
+      const own = parseBuildYml(file, dir, collection.workspaceSpec?.org);
+      const item = { ...own, org: name, name: `${name}/${own.image}`, collection };
+      const other = collection.packages.get(own.name) ?? this.#packages.get(item.name);
+      if (other !== undefined) throw sameName(other, item);
+      collection.add(own.name, item);
+      this.#byDir.set(dir, item);
+      this.#packages.set(item.name, item);
+    } catch (error) {
+      collection.addBroken({ dir, text: file.text, error: knownError(error) });
+    }
+  }
+
+  #addOwn(dir: string, file: SourceFile): void {
+    try {
+      const found = parseBuildYml(file, dir, this.spec?.org);
+      if (this.#isUsual(dir)) this.#addUsual(found);
+      else this.#addElsewhere(found);
+    } catch (error) {
+      this.#broken.push({ dir, text: file.text, error: knownError(error) });
+    }
   }
 
   #isUsual(dir: string): boolean {
@@ -311,7 +403,7 @@ export class Workspace {
       this.#byDir.set(found.dir, found);
       return found;
     }
-    const plain = this.packages.get(found.name);
+    const plain = this.#packages.get(found.name);
     const others = this.#variants.get(found.name) ?? (plain === undefined ? [] : [plain]);
     const same = others.find(({ tag }) => tag === found.tag);
     if (same !== undefined) throw sameName(same, found);
@@ -329,7 +421,7 @@ export class Workspace {
   }
 
   #addElsewhere(found: Package): void {
-    const other = this.packages.get(found.name);
+    const other = this.#packages.get(found.name);
     if (other === undefined || other.tag !== found.tag) {
       if (!this.#ambiguous.has(found.name)) this.#addUsual(found);
     } else if (!this.#isUsual(other.dir)) {
@@ -340,13 +432,15 @@ export class Workspace {
   }
 
   #sort(): void {
-    const sorted = [...this.packages].toSorted(([a], [b]) => (a < b ? -1 : 1));
+    const sorted = [...this.#packages].toSorted(([a], [b]) => (a < b ? -1 : 1));
     this.#packages.clear();
     for (const [name, item] of sorted) this.#packages.set(name, item);
   }
 
   #add(dir: string): Package {
-    const found = this.#addUsual(parseBuildYml(this.#read(dir), dir, this.spec?.org));
+    const own = parseBuildYml(this.#read(dir), dir, this.spec?.org);
+    this.#parseNamed(own.image);
+    const found = this.#addUsual(own);
     this.#ambiguous.delete(found.name);
     this.#sort();
     return found;
@@ -358,10 +452,11 @@ export class Workspace {
    * @throws CONFIG_INVALID if it may be a package with an error
    */
   find({ domain, path, tag }: Reference, user?: Package): Package | undefined {
+    this.#parseNamed(path);
     if (user?.collection !== undefined) return user.collection.find({ domain, path });
     const name = familiarReference({ domain, path });
     this.#throwIfBroken(name);
-    return this.#overrides.get(name) ?? this.packages.get(name) ?? this.#variant(name, tag);
+    return this.#overrides.get(name) ?? this.#packages.get(name) ?? this.#variant(name, tag);
   }
 
   /**
@@ -384,7 +479,8 @@ export class Workspace {
    */
   locate(reference: Reference): Reference {
     const { domain, path, ...rest } = reference;
-    const item = this.packages.get(familiarReference({ domain, path }));
+    this.#parseNamed(path);
+    const item = this.#packages.get(familiarReference({ domain, path }));
     const registry = item?.collection?.spec.registry;
     if (item === undefined || registry === undefined) return reference;
     const located = parseReference(`${registry}/${item.image}`);
@@ -397,7 +493,7 @@ export class Workspace {
    */
   get(name: string): Package {
     this.#throwIfBroken(name);
-    const found = this.packages.get(name) ?? this.#variant(name);
+    const found = this.#packages.get(name) ?? this.#variant(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);
     throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
@@ -407,10 +503,11 @@ export class Workspace {
 
   /** @throws LktError the error of a package that may have this name, `org/image` */
   #throwIfBroken(name: string): void {
+    this.#parseNamed(name);
     const found = this.#broken.find((one) => mayBeNamed(one, name));
     const error = found?.error ?? this.#ambiguous.get(name);
     if (error !== undefined) throw error;
-    if (this.packages.has(name)) return;
+    if (this.#packages.has(name)) return;
     const slash = name.indexOf('/');
     this.#collections.get(name.slice(0, slash))?.imageNamed(name.slice(slash + 1));
   }
@@ -419,6 +516,12 @@ export class Workspace {
   displayPath(path: string): string {
     return relative(this.#options.shownFrom ?? this.start, path) || '.';
   }
+}
+
+/** @throws the error, unless it is an LktError */
+function knownError(error: unknown): LktError {
+  if (!(error instanceof LktError)) throw error;
+  return error;
 }
 
 async function noGit(url: string): Promise<never> {

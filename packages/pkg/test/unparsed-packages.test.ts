@@ -1,0 +1,75 @@
+import { posix } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { parseBuildYml } from '../src/build-yml/build-yml.ts';
+import { mayContain, mayDeclare, UnparsedPackages } from '../src/workspace/unparsed-packages.ts';
+
+const file = (text: string): { path: string; text: string } => ({ path: 'build.yml', text });
+
+describe('take', () => {
+  test('removes the files that may declare a name, and keeps the order', () => {
+    const files = new UnparsedPackages();
+    const texts = ['image: b\n', 'image: a\n', '{ image: c }\n', 'image: a # x\n', 'nonsense'];
+    for (const [index, text] of texts.entries()) files.add(`/pkg/${index}`, file(text));
+    const taken = files.take(mayDeclare('a'));
+    expect(taken.map(([dir]) => dir)).toEqual(['/pkg/1', '/pkg/2', '/pkg/3', '/pkg/4']);
+    expect([...files.entries()].map(([dir]) => dir)).toEqual(['/pkg/0']);
+  });
+
+  test('takes an invalid file by the name of its directory', () => {
+    expect(mayDeclare('a')('/pkg/a', 'image: b\nimage: [\n')).toBe(true);
+    expect(mayDeclare('a')('/pkg/a', 'image: b\n')).toBe(true);
+    expect(mayDeclare('a')('/pkg/b', 'image: b\n')).toBe(false);
+  });
+});
+
+/** Ways to write a scalar in YAML. */
+const scalar = fc.constantFrom<(text: string) => string>(
+  (text) => text,
+  (text) => `"${text}"`,
+  (text) => `'${text}'`,
+  (text) => `!!str ${text}`,
+  (text) => `&x ${text}`,
+  (text) => `>-\n  ${text}`,
+  (text) => `\n  ${text}`,
+  (text) => `"\\x${text.charCodeAt(0).toString(16)}${text.slice(1)}"`,
+  (text) => `${text} # image: other`,
+);
+
+const key = fc.constantFrom(
+  'image:',
+  '"image":',
+  "'image' :",
+  '? image\n:',
+  '"\\x69mage":',
+  'image   :',
+  '# image: other\nimage:',
+);
+
+const before = fc.constantFrom(
+  '',
+  'org: lkt\n',
+  '# image: other\n',
+  'gitrepo: "a\n\nimage: other\n"\n',
+);
+
+test('selects every file that declares the name, in whatever way YAML has', () => {
+  const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+  let valid = 0;
+  fc.assert(
+    fc.property(name, key, scalar, before, (image, theKey, write, start) => {
+      const text = `${start}${theKey} ${write(image)}\n`;
+      let declared: string;
+      try {
+        ({ image: declared } = parseBuildYml(file(text), '/pkg/elsewhere'));
+      } catch {
+        return;
+      }
+      valid += 1;
+      expect(mayDeclare(posix.basename(declared))('/pkg/elsewhere', text)).toBe(true);
+      expect(mayContain(text, declared)).toBe(true);
+    }),
+    { numRuns: 2000 },
+  );
+  expect(valid).toBeGreaterThan(500);
+});
