@@ -1,6 +1,7 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { isErrno } from '@lkt/core';
 import { statsOf } from '../store/disk-use.ts';
 import { ownerState, ownerToken, tokenOf } from '../store/owner.ts';
@@ -21,14 +22,19 @@ export async function tempDirIn(parent: string): Promise<AsyncDisposable & { pat
   return { path, [Symbol.asyncDispose]: async () => removeTree(path) };
 }
 
-/** Removes a directory tree of any depth: a command can nest directories beyond PATH_MAX. */
+/**
+ * Removes a directory tree of any depth: a command can nest directories beyond PATH_MAX. Node's
+ * synchronous function takes less than half the time; other work runs between its calls.
+ */
 export async function removeTree(path: string): Promise<void> {
   const all = { recursive: true, force: true } as const;
-  await rm(path, all).catch((error: unknown) => {
-    if (!isErrno(error, 'ENAMETOOLONG')) throw error;
-    // The synchronous version descends with relative paths.
-    rmSync(path, all);
-  });
+  const stats = lstatSync(path, { throwIfNoEntry: false });
+  // The directory that a link leads to stays.
+  for (const name of stats?.isDirectory() === true ? readdirSync(path) : []) {
+    rmSync(join(path, name), all);
+    await setImmediate();
+  }
+  rmSync(path, all);
 }
 
 /**
