@@ -118,7 +118,7 @@ function settleChild(
   }
   if (isWhiteout(stats)) return true;
   stripAttributes(upper, path);
-  clampTime(upper, path, stats);
+  if (!hasClampedTime(stats)) clampTime(upper, path, stats);
   return true;
 }
 
@@ -139,6 +139,11 @@ function stripAttributes(upper: string, path: RawPath): void {
 function clampTime(upper: string, path: RawPath, stats: Stats): void {
   const time = Math.min(mtimeOf(stats), SOURCE_DATE_EPOCH);
   lutimesSync(pathAt(upper, path), time, time);
+}
+
+/** Reports whether a file's time is what `clampTime` sets, as COPY sets it. */
+function hasClampedTime({ mtimeMs }: Stats): boolean {
+  return mtimeMs % 1000 === 0 && mtimeMs <= SOURCE_DATE_EPOCH * 1000;
 }
 
 function hasSameMetadata({ upper, lower }: Pair, path: RawPath, a: Stats, b: Stats): boolean {
