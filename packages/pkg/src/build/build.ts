@@ -40,6 +40,8 @@ export async function buildPackages(
   options: BuildOptions,
 ): Promise<BuildReport> {
   const before = storeState(options.store);
+  // Reports the errors of packages that the targets do not use, too.
+  workspace.parseAll();
   const build = await Build.start(workspace, targets, options);
   const packages = await build.all();
   return { packages, inputs: buildInputs(workspace, packages, options.store, before) };
