@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import fc from 'fast-check';
+import { assert, constantFrom, property, stringMatching } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseBuildYml } from '../src/build-yml/build-yml.ts';
 import { mayContain, mayDeclare, UnparsedPackages } from '../src/workspace/unparsed-packages.ts';
@@ -24,7 +24,7 @@ describe('take', () => {
 });
 
 /** Ways to write a scalar in YAML. */
-const scalar = fc.constantFrom<(text: string) => string>(
+const scalar = constantFrom<(text: string) => string>(
   (text) => text,
   (text) => `"${text}"`,
   (text) => `'${text}'`,
@@ -36,7 +36,7 @@ const scalar = fc.constantFrom<(text: string) => string>(
   (text) => `${text} # image: other`,
 );
 
-const key = fc.constantFrom(
+const key = constantFrom(
   'image:',
   '"image":',
   "'image' :",
@@ -46,7 +46,7 @@ const key = fc.constantFrom(
   '# image: other\nimage:',
 );
 
-const before = fc.constantFrom(
+const before = constantFrom(
   '',
   'org: lkt\n',
   '# image: other\n',
@@ -54,10 +54,10 @@ const before = fc.constantFrom(
 );
 
 test('selects every file that declares the name, in whatever way YAML has', () => {
-  const name = fc.stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
+  const name = stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
   let valid = 0;
-  fc.assert(
-    fc.property(name, key, scalar, before, (image, theKey, write, start) => {
+  assert(
+    property(name, key, scalar, before, (image, theKey, write, start) => {
       const text = `${start}${theKey} ${write(image)}\n`;
       let declared: string;
       try {

@@ -234,8 +234,9 @@ export class Workspace {
   }
 
   /**
-   * Finds all packages. They are parsed when they are looked up. Outside the usual directories, several
-   * packages may have one name, as in LinuxKit's tests: then only a directory tells which is meant.
+   * Finds all packages. They are parsed when they are looked up. Outside the usual directories,
+   * several packages may have one name, as in LinuxKit's tests: then only a directory tells which
+   * is meant.
    * @throws CONFIG_INVALID for an error in lkt.yml, or a collection that is not there
    */
   async load(): Promise<void> {
