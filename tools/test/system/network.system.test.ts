@@ -204,6 +204,11 @@ ${confined()}`,
     expect(said).toContain('nameserver 10.0.2.3\n');
   });
 
+  test('show the output of onboot containers on the console, and of services not', () => {
+    expect(a.console()).toMatch(/^onboot\.\d+-wg0: lk-wg-config: wg0 has 10\.77\.0\.1\/24/m);
+    expect(a.console()).not.toMatch(/^node_exporter: /m);
+  });
+
   test('reach each other through the tunnel', async () => {
     const routes = await sshOutput(b.port, home, 'ip route show table all; ip rule');
     expect(routes).toMatch(/^10\.78\.0\.0\/16 dev wg0 table 51820 /m);
