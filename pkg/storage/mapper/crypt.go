@@ -54,5 +54,5 @@ func (c Crypt) target(sectors uint64, device string) (Target, error) {
 	if c.SectorSize > 512 {
 		parameters += fmt.Sprintf(" 1 sector_size:%d", c.SectorSize)
 	}
-	return Target{"crypt", length, parameters}, nil
+	return Target{Kind: "crypt", Sectors: length, Parameters: parameters}, nil
 }

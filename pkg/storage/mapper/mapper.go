@@ -29,9 +29,10 @@ const (
 
 // Target is the single target of a device.
 type Target struct {
-	Kind       string // "crypt"
+	Kind       string // "crypt", "verity"
 	Sectors    uint64 // of 512 bytes
 	Parameters string
+	ReadOnly   bool
 }
 
 // Path returns the path of a mapped device.
@@ -125,7 +126,11 @@ func request(name, uuid string, target *Target) []byte {
 	if target != nil {
 		binary.NativeEndian.PutUint32(b[20:], 1)
 	}
-	binary.NativeEndian.PutUint32(b[28:], unix.DM_SECURE_DATA_FLAG)
+	flags := uint32(unix.DM_SECURE_DATA_FLAG)
+	if target != nil && target.ReadOnly {
+		flags |= unix.DM_READONLY_FLAG
+	}
+	binary.NativeEndian.PutUint32(b[28:], flags)
 	copy(b[48:175], name)
 	copy(b[176:304], uuid)
 	return b

@@ -24,7 +24,7 @@ func TestCheckName(t *testing.T) {
 
 // Compared with the structures of x/sys, which come from the kernel's header.
 func TestRequestMatchesKernelStructs(t *testing.T) {
-	b := request("name", "uuid", &Target{"crypt", 77, "parameters"})
+	b := request("name", "uuid", &Target{Kind: "crypt", Sectors: 77, Parameters: "parameters"})
 	header := (*unix.DmIoctl)(unsafe.Pointer(&b[0]))
 	if header.Version != [3]uint32{4, 0, 0} || int(header.Data_size) != len(b) || int(header.Data_start) != headerSize ||
 		header.Target_count != 1 || header.Flags != unix.DM_SECURE_DATA_FLAG ||
@@ -51,10 +51,10 @@ func TestCryptTarget(t *testing.T) {
 		sectors uint64
 		want    Target
 	}{
-		{Crypt{Cipher: "c", Key: key}, 9, Target{"crypt", 9, "c 01ab 0 1:2 0"}},
-		{Crypt{Cipher: "c", Key: key, Offset: 8, Tweak: 3}, 17, Target{"crypt", 9, "c 01ab 3 1:2 8"}},
-		{Crypt{Cipher: "c", Key: key, Offset: 1, SectorSize: 4096}, 18, Target{"crypt", 16, "c 01ab 0 1:2 1 1 sector_size:4096"}},
-		{Crypt{Cipher: "c", Key: key, Length: 8}, 18, Target{"crypt", 8, "c 01ab 0 1:2 0"}},
+		{Crypt{Cipher: "c", Key: key}, 9, Target{"crypt", 9, "c 01ab 0 1:2 0", false}},
+		{Crypt{Cipher: "c", Key: key, Offset: 8, Tweak: 3}, 17, Target{"crypt", 9, "c 01ab 3 1:2 8", false}},
+		{Crypt{Cipher: "c", Key: key, Offset: 1, SectorSize: 4096}, 18, Target{"crypt", 16, "c 01ab 0 1:2 1 1 sector_size:4096", false}},
+		{Crypt{Cipher: "c", Key: key, Length: 8}, 18, Target{"crypt", 8, "c 01ab 0 1:2 0", false}},
 	} {
 		if got, err := test.crypt.target(test.sectors, "1:2"); err != nil || got != test.want {
 			t.Errorf("%+v: %+v, %v", test.crypt, got, err)
@@ -64,5 +64,12 @@ func TestCryptTarget(t *testing.T) {
 		if got, err := crypt.target(8, "1:2"); err == nil {
 			t.Errorf("%+v: %+v", crypt, got)
 		}
+	}
+}
+
+func TestRequestMakesTheTableReadOnly(t *testing.T) {
+	b := request("name", "", &Target{Kind: "verity", ReadOnly: true})
+	if header := (*unix.DmIoctl)(unsafe.Pointer(&b[0])); header.Flags != unix.DM_SECURE_DATA_FLAG|unix.DM_READONLY_FLAG {
+		t.Errorf("%+v", header)
 	}
 }
