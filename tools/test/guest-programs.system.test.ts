@@ -45,6 +45,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/sysfs',
     'pkg/vsudd',
     'projects/gvisor/runsc',
+    'projects/ipe/verity-init',
     'tools/attack',
     'tools/probe',
     'tools/puppet',

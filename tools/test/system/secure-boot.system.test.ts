@@ -1,16 +1,13 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, expect, test } from 'vitest';
 import { writeInitOnly } from './helpers/init-only.ts';
 import { lkt } from './helpers/lkt.ts';
-
-const OVMF = '/usr/share/OVMF';
-/** A key that Debian's ovmf trusts in its variable store for tests. */
-const SNAKEOIL = '/usr/share/ovmf/PkKek-1-snakeoil';
+import { bootSecurely, ended, firmwareKey } from './helpers/secure-boot.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-secure-boot-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -18,12 +15,8 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const config = writeInitOnly(dir);
 
 test('firmware with Secure Boot starts a signed image, and the TPM then has the predicted PCR 11', async () => {
-  const key = join(dir, 'uki.key');
-  const pass = ['-passin', 'pass:snakeoil'];
-  execFileSync('openssl', ['rsa', '-in', `${SNAKEOIL}.key`, ...pass, '-out', key], {
-    stdio: 'ignore',
-  });
-  const sign = ['--uki-key', key, '--uki-cert', `${SNAKEOIL}.pem`];
+  const { key, certificate } = firmwareKey(dir);
+  const sign = ['--uki-key', key, '--uki-cert', certificate];
   const pcr11 = await build('signed', ...sign);
   const { console, tpm } = await boot('signed', 'lkt: system ready');
   expect(console).toContain('UEFI Secure Boot is enabled.');
@@ -45,9 +38,7 @@ async function build(name: string, ...flags: readonly string[]): Promise<string>
 
 /** Boots a disk until the console prints a text, with a TPM that logs its commands. */
 async function boot(name: string, text: string): Promise<{ console: string; tpm: string }> {
-  const [log, state] = [join(dir, `${name}.log`), join(dir, `${name}-tpm`)];
-  const variables = join(dir, `${name}-variables`);
-  copyFileSync(`${OVMF}/OVMF_VARS_4M.snakeoil.fd`, variables);
+  const state = join(dir, `${name}-tpm`);
   mkdirSync(state);
   const socket = join(state, 'socket');
   const tpm = spawn(
@@ -59,42 +50,17 @@ async function boot(name: string, text: string): Promise<{ console: string; tpm:
     { stdio: 'ignore' },
   );
   while (!existsSync(socket) && tpm.exitCode === null) await sleep(50);
-  const flash = 'if=pflash,format=raw';
-  const qemu = spawn(
-    'qemu-system-x86_64',
-    [
-      ['-nodefaults', '-display', 'none', '-no-reboot', '-m', '1024', '-cpu', 'max'],
-      ['-accel', 'tcg,thread=multi', '-machine', 'q35,smm=on'],
-      ['-global', 'driver=cfi.pflash01,property=secure,value=on'],
-      ['-drive', `${flash},readonly=on,file=${OVMF}/OVMF_CODE_4M.secboot.fd`],
-      ['-drive', `${flash},file=${variables}`, '-serial', `file:${log}`],
-      ['-chardev', `socket,id=tpm,path=${socket}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
-      ['-device', 'tpm-crb,tpmdev=tpm'],
-      ['-drive', `file=${join(dir, `${name}-efi.img`)},format=raw,if=none,id=disk`],
-      ['-device', 'virtio-blk-pci,drive=disk,bootindex=0'],
-    ].flat(),
-    { stdio: 'ignore' },
-  );
-  const console = (): string => (existsSync(log) ? readFileSync(log, 'latin1') : '');
+  const device = [
+    ['-chardev', `socket,id=tpm,path=${socket}`, '-tpmdev', 'emulator,id=tpm,chardev=tpm'],
+    ['-device', 'tpm-crb,tpmdev=tpm'],
+  ].flat();
   try {
-    const end = Date.now() + 600_000;
-    while (!console().includes(text)) {
-      if (qemu.exitCode !== null || Date.now() > end)
-        throw new Error(`missing console output ${text}:\n${console().slice(-3000)}`);
-      await sleep(100);
-    }
+    const disk = join(dir, `${name}-efi.img`);
+    const console = await bootSecurely([disk], join(dir, `${name}.log`), [text], device);
+    return { console, tpm: readFileSync(join(state, 'log'), 'latin1') };
   } finally {
-    await ended(qemu);
     await ended(tpm);
   }
-  return { console: console(), tpm: readFileSync(join(state, 'log'), 'latin1') };
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = new Promise((resolve) => child.once('exit', resolve));
-  child.kill('SIGKILL');
-  await exit;
 }
 
 const PCR_EXTEND = 0x182;

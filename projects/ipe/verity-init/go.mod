@@ -1,0 +1,14 @@
+module lkt/verity-init
+
+go 1.24
+
+require (
+	golang.org/x/sys v0.22.0
+	lkt/storage v0.0.0
+)
+
+// The code that the disk packages share.
+replace lkt/storage => ../../../pkg/storage
+
+// Debian's golang-golang-x-sys-dev: builds and tests need no module proxy.
+replace golang.org/x/sys => /usr/share/gocode/src/golang.org/x/sys
