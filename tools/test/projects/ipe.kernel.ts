@@ -105,12 +105,7 @@ describe('ipe', () => {
   }
 
   test('executes the files of the signed root alone, and audits others', async () => {
-    const console = await bootSignedBy(
-      firmware,
-      'signed',
-      'reads: done',
-      'writes: wrote',
-    );
+    const console = await bootSignedBy(firmware, 'signed', 'reads: done', 'writes: wrote');
     expect(console).toContain('UEFI Secure Boot is enabled.');
     const said = [...console.matchAll(/^reads: (.*?)\r?$/gm)].map(([, text]) => text ?? '');
     expect(said[0]).toMatch(/ \/tmp tmpfs rw,/);
