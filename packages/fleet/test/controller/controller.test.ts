@@ -1,6 +1,7 @@
-import { mkdtempDisposable } from 'node:fs/promises';
+import { mkdtempDisposable, readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { parseFleet } from '../../src/config/fleet-yml.ts';
@@ -29,7 +30,7 @@ groups:
 
 /** A provider in memory, which answers wrongly on request. */
 class WrongProvider implements Provider {
-  readonly capabilities = { fencing: false, console: true, volumes: true, metadata: true };
+  capabilities = { fencing: false, console: true, volumes: true, metadata: true };
   nodes: Node[] = [];
   readonly calls: string[] = [];
   readonly requests: NodeRequest[] = [];
@@ -197,4 +198,101 @@ test('rejects metadata with an unknown variable before any node is touched', () 
         onEvent: () => undefined,
       }),
   ).toThrow(/^fleet\.yml:12:27: .*\$\{NOWHERE\} has no value here/);
+});
+
+test.for([
+  ['metadata', 'template: { metadata: { a: { content: b } } }', 'here delivers no metadata'],
+  ['volumes', 'template: { volumes: { data: 64M } }', 'here attaches no volumes'],
+  ['console', 'health: { console: up }', 'here has no console to check'],
+] as const)('rejects %s where the provider has no channel for it', ([ability, line, message]) => {
+  // Machines that boot from the network get no metadata: HTTP would not authenticate it.
+  const provider = new WrongProvider();
+  provider.capabilities = { ...provider.capabilities, [ability]: false };
+  const text = fleet.file.text
+    .replace(/ {4}(?:template|health): .*\n/g, '')
+    .replace('    size: 2\n', `    size: 2\n    health: { tcp: 80 }\n    ${line}\n`)
+    .replace(/ {4}health: \{ tcp: 80 \}\n(?= {4}health)/, '');
+  const options = {
+    fleet: parseFleet({ path: 'fleet.yml', text }),
+    providers: new Map([['here', provider]]),
+    openImage: async () => Promise.reject(new Error('opened')),
+    logDir: '/nonexistent',
+    onEvent: () => undefined,
+  };
+  expect(() => new FleetController(options)).toThrow(
+    expect.objectContaining({ message: expect.stringContaining(message) }),
+  );
+  provider.capabilities = { ...provider.capabilities, [ability]: true };
+  expect(new FleetController(options).specs.size).toBe(1);
+});
+
+test('destroys a node that serves only after its drain has ended', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const drained = join(dir.path, 'drained');
+  const script = `sleep 0.1; echo $LKT_GROUP $LKT_NODE >> ${drained}`;
+  const drain = `    drain: { command: [sh, -c, '${script}'], timeout: 30s }\n`;
+  const provider = new WrongProvider();
+  const events: FleetEvent[] = [];
+  const { signal } = new AbortController();
+  const roll = async (digest: string): Promise<void> => {
+    const text = fleet.file.text.replace(image, digest) + drain;
+    const controller = new FleetController({
+      fleet: parseFleet({ path: 'fleet.yml', text }),
+      providers: new Map([['here', provider]]),
+      openImage: async (_, wanted) => ({ digest: wanted, files: { kernel: '', cmdline: '' } }),
+      logDir: dir.path,
+      onEvent: (event) => events.push(event),
+    });
+    while (events.at(-1)?.kind !== 'converged') {
+      await sleep(5);
+      await controller.pass({ generation: 1, signal });
+      // Each destroyed node was drained before.
+      const names = events
+        .filter(({ kind }) => kind === 'destroy')
+        .map(({ node }) => `web ${node}`);
+      const done = await readFile(drained, 'utf8').catch(() => '');
+      for (const name of names) expect(done.split('\n')).toContain(name);
+    }
+  };
+  await roll(image);
+  const old = provider.nodes.map(({ name }) => name);
+  events.length = 0;
+  await roll(digestOf('other'));
+  const of = (wanted: string): readonly unknown[] =>
+    events.filter(({ kind }) => kind === wanted).map(({ node }) => node);
+  expect(new Set(of('drain'))).toEqual(new Set(old));
+  expect(new Set(of('destroy'))).toEqual(new Set(old));
+  expect(of('error')).toEqual([]);
+});
+
+test('destroys a node at the end of the time for a drain that fails', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  let now = Date.now();
+  const provider = new WrongProvider();
+  const events: FleetEvent[] = [];
+  const { signal } = new AbortController();
+  const controllerOf = (digest: string): FleetController =>
+    new FleetController({
+      fleet: parseFleet({
+        path: 'fleet.yml',
+        text: `${fleet.file.text.replace(image, digest)}    drain: { command: ['false'], timeout: 60s }\n`,
+      }),
+      providers: new Map([['here', provider]]),
+      openImage: async (_, wanted) => ({ digest: wanted, files: { kernel: '', cmdline: '' } }),
+      logDir: dir.path,
+      onEvent: (event) => events.push(event),
+      now: () => now,
+    });
+  const first = controllerOf(image);
+  for (let passes = 0; passes < 4; passes += 1) await first.pass({ generation: 1, signal });
+  const second = controllerOf(digestOf('other'));
+  while (!events.some(({ kind }) => kind === 'error')) {
+    await sleep(5);
+    await second.pass({ generation: 1, signal });
+  }
+  expect(events.at(-1)?.message).toMatch(/^false ended with status 1/);
+  expect(events.some(({ kind }) => kind === 'destroy')).toBe(false);
+  now += 61_000;
+  await second.pass({ generation: 1, signal });
+  expect(events.some(({ kind }) => kind === 'destroy')).toBe(true);
 });

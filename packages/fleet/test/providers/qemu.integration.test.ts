@@ -1,13 +1,14 @@
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { findBootFiles, killMachine } from '@lkt/machine';
-import { expect } from 'vitest';
+import { expect, test } from 'vitest';
 import { filesOf } from '../../src/providers/qemu/node-record.ts';
 import { QemuProvider } from '../../src/providers/qemu/provider.ts';
 import type { MachineImage } from '../../src/provider.ts';
+import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { describeProvider } from '../provider-conformance.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 
@@ -33,4 +34,40 @@ describeProvider('qemu', async () => {
       await dir[Symbol.asyncDispose]();
     },
   };
+});
+
+test('hands metadata to the guest by a disk that only its owner reads, and keeps it nowhere else', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const prefix = join(dir.path, 'tiny');
+  await writeTinyImage(prefix, 'hello');
+  await using provider = new QemuProvider({ dir: join(dir.path, 'state'), accelerator: 'tcg' });
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const image = { digest: digestOf('hello'), files: await findBootFiles(prefix) };
+  const request = {
+    name: 'web-0123abcd-0',
+    image: await provider.prepare(image, options),
+    labels: EXAMPLE_LABELS,
+    template: { cpus: 1, memory: 4, publish: [], volumes: [] },
+    metadata: Buffer.from('{"token":{"content":"hunter2"}}'),
+    settings: undefined,
+  };
+  await provider.create(request, options);
+  const state = join(dir.path, 'state');
+  const paths = readdirSync(state, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name));
+  const found = paths.filter((path) => readFileSync(path).includes('hunter2'));
+  expect(found).toEqual([join(state, 'nodes', request.name, 'metadata.iso')]);
+  expect(statSync(found[0] ?? '').mode & 0o777).toBe(0o600);
+  const pid = readFileSync(join(state, 'nodes', request.name, 'pid'), 'utf8').trim();
+  expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).toContain('metadata.iso');
+  expect(readFileSync(`/proc/${pid}/cmdline`, 'utf8')).not.toContain('hunter2');
+  expect(JSON.stringify(await provider.list(EXAMPLE_LABELS.fleet, options))).not.toContain(
+    'hunter2',
+  );
+  for (let tries = 0; tries < 50; tries += 1) {
+    const [node] = await provider.list(EXAMPLE_LABELS.fleet, options);
+    if (node === undefined) return;
+    await provider.destroy(node.id, { ...options, graceMs: 0 });
+  }
 });
