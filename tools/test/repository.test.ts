@@ -51,14 +51,15 @@ test('lists every package in LAYERS', () => {
   expect(found.toSorted()).toEqual(LAYERS.toSorted());
 });
 
-test('pins tools/boot as the boot loader image of lkt build', () => {
-  const done = spawnSync(join(root, 'lkt'), ['pkg', 'show-tag', 'tools/boot'], {
+test.each([
+  ['tools/boot', 'packages/image/src/config/boot-loader.ts'],
+  ['tools/test-agent', 'packages/cli/src/machines/test-agent.ts'],
+])('pins %s, which lkt adds to images', (dir, file) => {
+  const done = spawnSync(join(root, 'lkt'), ['pkg', 'show-tag', dir], {
     cwd: root,
     encoding: 'utf8',
   });
-  expect(read('packages/image/src/config/boot-loader.ts')).toContain(
-    `'${done.stdout.trim()}@sha256:`,
-  );
+  expect(read(file)).toContain(`'${done.stdout.trim()}@sha256:`);
 });
 
 describe.each(LAYERS)('%s', (layer) => {

@@ -27,7 +27,7 @@ export {
 export { formatLock, isLockPath, type LockFile, lockPathOf, lockSchema } from './config/lock.ts';
 export { packageNames, pinConfig, type PinnedConfig } from './config/pin-config.ts';
 export { checkoutConfigs } from './config/checkout-configs.ts';
-export { type MachineCheck, type MachineTest } from './config/tests.ts';
+export { checkServices, type MachineCheck, type MachineTest } from './config/tests.ts';
 export { pinnedReference } from './config/pinned-reference.ts';
 export { type ImageReference } from './config/reference.ts';
 export { type Graph, type GraphEdge, type GraphNode, readGraph } from './graph.ts';

@@ -10,7 +10,7 @@ import { ConsoleWatch } from './console-watch.ts';
 import { ensureDisk } from './disk.ts';
 import { type EfiFirmware, prepareEfi } from './efi-firmware.ts';
 import { resolveHostPort, portInUse, type PublishedPort } from './published-port.ts';
-import { type Hardware, QMP_FD, qemuArguments } from './qemu.ts';
+import { type Hardware, PORT_FD, QMP_FD, qemuArguments } from './qemu.ts';
 import { openQmp, type Qmp } from './qmp.ts';
 import { TimelineReporter } from './timeline-reporter.ts';
 import type { Timeline } from './timeline.ts';
@@ -43,6 +43,8 @@ export interface MachineOptions extends Partial<Omit<Hardware, 'files'>> {
   readonly onStart?: (started: StartedMachine) => void | Promise<void>;
   /** Receives the guest's console output, before `console` does. */
   readonly onOutput?: (chunk: Uint8Array) => void;
+  /** Gives the machine a second serial port, and receives its other end. */
+  readonly onPort?: (port: Duplex) => void;
   /** Presses the power button when it aborts. */
   readonly powerButton?: AbortSignal;
   readonly signal?: AbortSignal;
@@ -95,10 +97,17 @@ export async function runMachine(options: MachineOptions): Promise<MachineResult
   await using efi = await efiOf(files);
   await options.onStart?.({ accelerator, publish });
   const hardware = { files, memory, cpus, publish, disks, network };
-  const args = qemuArguments({ ...hardware, efi: efi.firmware, accelerator: accelerator.name });
+  const hasPort = options.onPort !== undefined;
+  const args = qemuArguments({
+    ...hardware,
+    efi: efi.firmware,
+    accelerator: accelerator.name,
+    hasPort,
+  });
   const started = performance.now();
   const reporter = options.onTimeline && new TimelineReporter(started, options.onTimeline);
-  const child = await start(qemu, args, options.interactive ?? false);
+  const child = await start(qemu, args, options.interactive ?? false, hasPort);
+  if (hasPort) options.onPort?.(child.stdio[PORT_FD] as Duplex);
   const outcome = await supervise(child, options, reporter);
   const seconds = (performance.now() - started) / 1000;
   return { end: resultOf(outcome, options, publish), accelerator: accelerator.name, seconds };
@@ -170,12 +179,19 @@ async function start(
   qemu: string,
   args: readonly string[],
   interactive: boolean,
+  hasPort: boolean,
 ): Promise<ChildProcess> {
   const guard = '/usr/bin/setpriv';
   const isGuarded = await isReadable(guard);
   const [program, ...rest] = isGuarded ? [guard, '--pdeathsig=KILL', '--', qemu] : [qemu];
   return spawn(program ?? qemu, [...rest, ...args], {
-    stdio: [interactive ? 'inherit' : 'ignore', 'pipe', 'pipe', 'pipe'],
+    stdio: [
+      interactive ? 'inherit' : 'ignore',
+      'pipe',
+      'pipe',
+      'pipe',
+      ...(hasPort ? (['pipe'] as const) : []),
+    ],
   });
 }
 

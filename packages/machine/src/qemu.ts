@@ -19,6 +19,8 @@ export interface Hardware {
 
 /** Options of `qemuArguments`. */
 export interface QemuOptions extends Hardware {
+  /** Whether the machine has a second serial port, on an inherited file descriptor. */
+  readonly hasPort?: boolean;
   /** Undefined: BIOS. */
   readonly efi?: EfiFirmware;
   readonly accelerator: AcceleratorName;
@@ -38,6 +40,8 @@ export interface DetachedFiles {
 
 /** File descriptor of QEMU's QMP socket. */
 export const QMP_FD = 3;
+/** File descriptor of the second serial port. */
+export const PORT_FD = 4;
 
 /**
  * TCG executes string instructions byte by byte. Without erms and fsrm the guest's kernel copies
@@ -61,6 +65,7 @@ export function qemuArguments(options: QemuOptions): readonly string[] {
       : ['-accel', 'tcg,thread=multi', '-cpu', SOFTWARE_CPU],
     ['-m', String(options.memory), '-smp', String(options.cpus)],
     options.detached === undefined ? supervised() : detached(options.detached),
+    options.hasPort === true ? secondPort() : [],
     ['-device', 'virtio-rng-pci', '-device', 'pvpanic'],
     options.network ? network(options.publish) : [],
     options.efi === undefined ? [] : firmware(options.efi),
@@ -77,6 +82,10 @@ function supervised(): readonly string[] {
     ['-mon', 'chardev=console,mode=readline'],
     ['-chardev', `socket,id=qmp,fd=${QMP_FD}`, '-mon', 'chardev=qmp,mode=control'],
   ].flat();
+}
+
+function secondPort(): readonly string[] {
+  return ['-chardev', `socket,id=port,fd=${PORT_FD}`, '-serial', 'chardev:port'];
 }
 
 function detached({ console, qmp, pid }: DetachedFiles): readonly string[] {

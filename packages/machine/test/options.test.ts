@@ -83,6 +83,16 @@ test('the root disk comes first and is read-only', () => {
   expect(args).not.toContain('-initrd');
 });
 
+function serial(hasPort: boolean): readonly string[] {
+  const args = qemuArguments({ ...base, hasPort });
+  return args.filter((_, index) => args[index - 1] === '-serial');
+}
+
+test('the second serial port follows the console', () => {
+  expect(serial(true)).toEqual(['chardev:console', 'chardev:port']);
+  expect(serial(false)).toEqual(['chardev:console']);
+});
+
 function append(cmdline: string, accelerator: 'kvm' | 'tcg' = 'kvm'): string | undefined {
   return qemuArguments({ ...base, accelerator, files: { ...base.files, cmdline } }).at(-1);
 }

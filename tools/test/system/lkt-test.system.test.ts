@@ -30,7 +30,7 @@ test(
         'node_exporter',
       ).replace(
         'tests:\n',
-        "tests:\n  - { name: is refused, http: { port: 9100, path: /none, status: 200 }, timeout: 2 }\n  - { name: listens on no other port, tcp: { port: 9, matches: '.' }, timeout: 2 }\n",
+        "tests:\n  - { name: is refused, http: { port: 9100, path: /none, status: 200 }, timeout: 2 }\n  - { name: listens on no other port, tcp: { port: 9, matches: '.' }, timeout: 2 }\n  - { name: runs nothing, exec: { service: valkey, command: [/bin/none] }, timeout: 30 }\n  - { name: ends otherwise, exec: { service: node_exporter, command: [/usr/bin/node_exporter, --version], status: 9 }, timeout: 30 }\n",
       )}`,
     );
     const junit = join(dir, 'results.xml');
@@ -65,8 +65,11 @@ test(
       'passed boots',
       'passed has an address',
       'passed answers',
+      'passed valkey runs /usr/bin/valkey-server --version',
       'failed is refused',
       'failed listens on no other port',
+      'failed runs nothing',
+      'failed ends otherwise',
       'passed port 9100 serves /metrics',
       'passed powers off',
     ]);
@@ -74,10 +77,18 @@ test(
     expect(reasons).toEqual([
       'the status is 404, not 200, not within 2 s',
       expect.stringMatching(/^the connection was closed, not within 2 s$/),
+      expect.stringMatching(/, not within 30 s$/),
+      expect.stringMatching(/, not within 30 s$/),
     ]);
     expect(error.detail).toContain('| lkt: bye');
     expect(readFileSync(junit, 'utf8')).toMatch(
-      /^<testsuites tests="7" failures="2" skipped="0" /m,
+      /^<testsuites tests="10" failures="4" skipped="0" /m,
     );
+
+    // Only the image that was booted has the agent; that of `lkt build` has none.
+    const sbom = (name: string): string =>
+      readFileSync(join(dir, `${name}-sbom.spdx.json`), 'utf8');
+    expect(sbom('others')).not.toContain('test-agent');
+    expect(sbom('others-tested')).toContain('test-agent');
   },
 );

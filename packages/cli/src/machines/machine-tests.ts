@@ -7,6 +7,7 @@ import type { Session } from '../session/session.ts';
 import { ConsolePatterns } from './console-patterns.ts';
 import { checkHttp, checkTcp } from './network-checks.ts';
 import { runRecorded } from './recorded-run.ts';
+import { TestAgent } from './test-agent.ts';
 
 /** The result of a check. */
 export interface CheckResult {
@@ -31,7 +32,7 @@ export interface MachineTestOptions {
   readonly services: readonly string[];
   readonly machine: Omit<
     MachineOptions,
-    'console' | 'expect' | 'interactive' | 'publish' | 'signal'
+    'console' | 'expect' | 'interactive' | 'onPort' | 'publish' | 'signal'
   >;
   readonly tests: readonly MachineTest[];
   /** Lines of the console that end the boot, in any order. */
@@ -68,6 +69,7 @@ class TestedMachine implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #button = new AbortController();
   readonly #patterns: ConsolePatterns;
+  readonly #agent = Promise.withResolvers<TestAgent>();
   readonly #started = Promise.withResolvers<StartedMachine>();
   /** Resolves when the machine has ended. */
   readonly #end: Promise<MachineResult | Error>;
@@ -103,7 +105,7 @@ class TestedMachine implements AsyncDisposable {
     if (!hasBooted)
       return { name, kind, outcome: 'skipped', seconds: 0, reason: 'the boot failed' };
     return this.#timed({ name, kind }, timeout * 1000, async (signal) =>
-      this.#check(check, signal),
+      this.#check(check, timeout, signal),
     );
   }
 
@@ -112,7 +114,11 @@ class TestedMachine implements AsyncDisposable {
     await this.#end;
   }
 
-  async #check(check: MachineCheck, signal: AbortSignal): Promise<string | undefined> {
+  async #check(
+    check: MachineCheck,
+    timeout: number,
+    signal: AbortSignal,
+  ): Promise<string | undefined> {
     switch (check.kind) {
       case 'log':
         await this.#patterns.match(check.matches);
@@ -123,15 +129,20 @@ class TestedMachine implements AsyncDisposable {
         return how === 'powered-off' ? undefined : how;
       }
       case 'tcp':
-        return this.#retried(check.port, signal, async (port) => checkTcp(port, check, signal));
+        return this.#onPort(check.port, signal, async (port) => checkTcp(port, check, signal));
+      case 'exec': {
+        const agent = await this.#agent.promise;
+        const run = async (): Promise<string | undefined> => agent.check(check, timeout, signal);
+        return retried(signal, run, 'the command does not end');
+      }
       case 'http':
       default:
-        return this.#retried(check.port, signal, async (port) => checkHttp(port, check, signal));
+        return this.#onPort(check.port, signal, async (port) => checkHttp(port, check, signal));
     }
   }
 
-  /** Repeats an attempt until it has no problem, or the signal aborts. */
-  async #retried(
+  /** Repeats an attempt at a forwarded port. */
+  async #onPort(
     guestPort: number,
     signal: AbortSignal,
     attempt: (port: PublishedPort) => Promise<string | undefined>,
@@ -139,15 +150,7 @@ class TestedMachine implements AsyncDisposable {
     const { publish } = await this.#started.promise;
     const port = publish.find((one) => one.guestPort === guestPort);
     if (port === undefined) throw new Error(`port ${guestPort} is not forwarded`);
-    let problem: string | undefined;
-    while (!signal.aborted) {
-      const found = await attempt(port);
-      if (found === undefined) return undefined;
-      // An attempt that the time limit ended says nothing about the server.
-      if (!signal.aborted) problem = found;
-      await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
-    }
-    return problem ?? 'the server does not answer';
+    return retried(signal, async () => attempt(port), 'the server does not answer');
   }
 
   /**
@@ -170,7 +173,7 @@ class TestedMachine implements AsyncDisposable {
       const end = this.#endReason(what.kind);
       const first = await Promise.race([acting, end, late]);
       // The attempt that the limit ended knows more about the cause.
-      const isLate = limit.signal.aborted && ['http', 'tcp'].includes(what.kind);
+      const isLate = limit.signal.aborted && ['exec', 'http', 'tcp'].includes(what.kind);
       const reason = isLate ? `${(await acting) ?? first}, ${first}` : first;
       this.#session.signal.throwIfAborted();
       const seconds = secondsSince(begin);
@@ -202,6 +205,9 @@ class TestedMachine implements AsyncDisposable {
           console: new Writable({ write: (_chunk, _encoding, done) => done() }),
           signal: AbortSignal.any([this.#session.signal, this.#stop.signal]),
           powerButton: this.#button.signal,
+          ...(this.#options.tests.some(isExec) && {
+            onPort: (port) => this.#agent.resolve(new TestAgent(port)),
+          }),
           onStart: (started) => this.#started.resolve(started),
           onOutput: (chunk) => {
             machine.onOutput?.(chunk);
@@ -223,6 +229,31 @@ class TestedMachine implements AsyncDisposable {
       protocol: 'tcp',
     }));
   }
+}
+
+/** Reports whether a test needs the agent in the machine. */
+export function isExec({ check }: MachineTest): boolean {
+  return check.kind === 'exec';
+}
+
+/**
+ * Repeats an attempt until it has no problem, or the signal aborts.
+ * @param silence the problem if no attempt ends
+ */
+async function retried(
+  signal: AbortSignal,
+  attempt: () => Promise<string | undefined>,
+  silence: string,
+): Promise<string | undefined> {
+  let problem: string | undefined;
+  while (!signal.aborted) {
+    const found = await attempt();
+    if (found === undefined) return undefined;
+    // An attempt that the time limit ended says nothing about the machine.
+    if (!signal.aborted) problem = found;
+    await sleep(RETRY_MS, undefined, { signal }).catch(() => undefined);
+  }
+  return problem ?? silence;
 }
 
 /**

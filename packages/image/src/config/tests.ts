@@ -9,6 +9,7 @@ import {
   text,
   withDefault,
   type YamlType,
+  type YamlValue,
 } from '@lkt/core';
 
 /** A check of `lkt test`: an item of `tests`. */
@@ -32,6 +33,13 @@ export type MachineCheck =
       readonly port: number;
       readonly path: string;
       readonly headers: ReadonlyMap<string, string>;
+      readonly status: number;
+      readonly matches?: RegExp;
+    }
+  | {
+      readonly kind: 'exec';
+      readonly service: string;
+      readonly command: readonly string[];
       readonly status: number;
       readonly matches?: RegExp;
     }
@@ -87,6 +95,28 @@ const HTTP = record({
   matches: optional(PATTERN, 'regular expression for the body, of which 1 MiB is read'),
 });
 
+/** Characters of a command: it is sent as one line. */
+const MAX_COMMAND = 4096;
+
+const EXEC = record({
+  service: required(
+    text().transform((name, at) => ({ name, at })),
+    'name of a service of the config',
+  ),
+  command: required(
+    list(text()).transform((command, value) => {
+      const [program = ''] = command;
+      if (program === '') throw value.error('the command is empty', { fix: 'name a program' });
+      if (command.join('').length > MAX_COMMAND)
+        throw value.error(`the command is longer than ${MAX_COMMAND} characters`);
+      return command;
+    }),
+    'program of the service with its arguments; no shell',
+  ),
+  status: withDefault(integer(0, 255), 0, 'exit status; default: 0'),
+  matches: optional(PATTERN, 'regular expression for standard output, of which 16 KiB are read'),
+});
+
 const FIELDS = record({
   name: optional(
     text({
@@ -103,6 +133,7 @@ const FIELDS = record({
   log: optional(PATTERN, 'regular expression for the console output'),
   tcp: optional(TCP, 'connection, and what the server must send'),
   http: optional(HTTP, 'request, and what the response must be'),
+  exec: optional(EXEC, 'command in a service, and what its result must be'),
   poweroff: optional(
     boolean,
     'true: press the power button; the machine must shut down. The last check',
@@ -110,19 +141,25 @@ const FIELDS = record({
 });
 
 const TEST: YamlType<MachineTest> = FIELDS.transform((fields, item) => {
-  const { log, tcp, http, poweroff } = fields;
+  const { log, tcp, http, exec, poweroff } = fields;
   const checks: MachineCheck[] = [];
   if (log !== undefined) checks.push({ kind: 'log', matches: log });
   if (tcp !== undefined) checks.push({ kind: 'tcp', ...tcp });
   if (http !== undefined) checks.push({ kind: 'http', ...http });
+  if (exec !== undefined) checks.push({ kind: 'exec', ...exec, service: exec.service.name });
   if (poweroff === true) checks.push({ kind: 'poweroff' });
   const [check, more] = checks;
   if (check === undefined || more !== undefined)
     throw item.error(`a test has ${checks.length === 0 ? 'no check' : 'several checks'}`, {
-      fix: 'write one of log, tcp, http and poweroff',
+      fix: 'write one of log, tcp, http, exec and poweroff',
     });
-  return { name: fields.name ?? nameOf(check), timeout: fields.timeout, check };
+  const test = { name: fields.name ?? nameOf(check), timeout: fields.timeout, check };
+  if (exec !== undefined) PLACES.set(check, exec.service.at);
+  return test;
 });
+
+/** The places where checks name their services. */
+const PLACES = new WeakMap<MachineCheck, YamlValue>();
 
 function nameOf(check: MachineCheck): string {
   switch (check.kind) {
@@ -132,6 +169,8 @@ function nameOf(check: MachineCheck): string {
       return `port ${check.port} answers`;
     case 'http':
       return `port ${check.port} serves ${check.path}`;
+    case 'exec':
+      return `${check.service} runs ${check.command.join(' ').slice(0, 100)}`;
     case 'poweroff':
     default:
       return 'powers off';
@@ -148,6 +187,25 @@ export const TESTS: YamlType<readonly MachineTest[]> = list(TEST).transform((tes
       });
   return tests;
 });
+
+/**
+ * Checks that the services of checks are in the merged config.
+ * @throws CONFIG_INVALID
+ */
+export function checkServices(
+  tests: readonly MachineTest[],
+  services: readonly { readonly name: string }[],
+): void {
+  const names = services.map(({ name }) => name);
+  for (const { check } of tests) {
+    if (check.kind !== 'exec' || names.includes(check.service)) continue;
+    const place = PLACES.get(check);
+    if (place === undefined) throw new Error('the check was not read from a config');
+    throw place.error(`the config has no service ${check.service}`, {
+      fix: names.length === 0 ? 'add the service' : `name one of: ${names.join(', ')}`,
+    });
+  }
+}
 
 /** Returns the tests of merged configs: a shutdown is the last. */
 export function mergeTests(tests: readonly (readonly MachineTest[])[]): readonly MachineTest[] {

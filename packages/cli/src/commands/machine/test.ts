@@ -2,16 +2,22 @@ import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
-import { bootedBuildFlags } from '../../flags/build.ts';
+import { type BootedBuildFlags, bootedBuildFlags } from '../../flags/build.ts';
 import { warn } from '../../flags/linuxkit.ts';
 import { listFlag, requiredArgs, valueFlag } from '../../flags/options.ts';
 import { givenVariables } from '../../flags/set.ts';
 import { durationOf, mebibytesOf } from '../../flags/sizes.ts';
 import { machineFlags } from '../../flags/machine.ts';
-import { buildBootable, minimumMemory, namesConfigs } from '../../machines/image-source.ts';
-import { type CheckResult, testMachine } from '../../machines/machine-tests.ts';
+import {
+  type BootableImage,
+  buildBootable,
+  minimumMemory,
+  namesConfigs,
+} from '../../machines/image-source.ts';
+import { type CheckResult, isExec, testMachine } from '../../machines/machine-tests.ts';
 import { junitReport } from '../../output/junit.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
+import type { Session } from '../../session/session.ts';
 
 interface Result {
   readonly image: string;
@@ -26,7 +32,9 @@ const READY = 'lkt: boot complete';
 
 export class Test extends LktCommand {
   static override summary = 'Boot an image and run the checks of its config';
-  static override description = `Builds the image as "lkt build --dir out" does, boots it unchanged, waits for the end of the boot, and runs the checks of the section "tests" in order (docs/image-yml.md#tests). Several configs are merged.
+  static override description = `Builds the image as "lkt build --dir out" does, boots it, waits for the end of the boot, and runs the checks of the section "tests" in order (docs/image-yml.md#tests). Several configs are merged.
+
+Boots the built files unchanged, unless a check runs a command in a service: then it boots NAME-tested, which it builds from the same configs and a service that takes its orders. No other command adds that.
 
 Exits with 0 if the boot and all checks pass, else with 1 and the end of the console.`;
   static override examples = [
@@ -55,17 +63,21 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
       });
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { loadConfig } = await import('@lkt/image');
+    const { checkServices, loadConfig } = await import('@lkt/image');
     const configs = await readConfigFiles(args.config, session);
     const { config } = await loadConfig(configs, { set: givenVariables(flags) });
-    const image = await buildBootable(session, args.config, flags);
+    checkServices(config.tests, config.services);
+    const plain = await buildBootable(session, args.config, flags);
+    const needsAgent = config.tests.some(isExec);
+    const image = needsAgent ? await withTestAgent(session, plain, args.config, flags) : plain;
     warn(session.reporter, image.built.warnings);
     const { findBootFiles } = await import('@lkt/machine');
     const files = await findBootFiles(image.prefix);
     await using outputs = await openOutputs(cwd, flags);
     this.endProgress();
     const booted = image.built.files.filter(({ path }) => /-(?:kernel|initrd\.img)$/.test(path));
-    this.log(`image  ${image.name}`);
+    this.log(`image  ${plain.name}`);
+    if (image !== plain) this.log(`boots  ${image.name}, which has lkt/test-agent too`);
     for (const { path, digest } of booted)
       this.log(`${path.slice(path.lastIndexOf('-') + 1)}  ${digest}`);
     const run = await testMachine(session, {
@@ -86,10 +98,10 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
       bootMs,
       onResult: (result) => this.log(lineOf(result)),
     });
-    await outputs.junit(junitReport(image.name, run));
+    await outputs.junit(junitReport(plain.name, run));
     const { checks, seconds } = run;
     const result = {
-      image: image.name,
+      image: plain.name,
       files: booted.map(({ path, digest }) => ({ path, digest })),
       checks,
       seconds,
@@ -98,7 +110,7 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
     if (failed === 0) return result;
     throw new LktError(
       'TEST_FAILED',
-      `${failed} of ${checks.length} checks of ${image.name} failed`,
+      `${failed} of ${checks.length} checks of ${plain.name} failed`,
       {
         detail: run.console.map((line) => `  | ${line}`).join('\n') || undefined,
         fix: 'see the whole console: --console-log FILE',
@@ -106,6 +118,31 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
       },
     );
   }
+}
+
+/** Builds the image of configs with the agent that runs commands in its services. */
+async function withTestAgent(
+  session: Session,
+  { prefix }: BootableImage,
+  configs: readonly string[],
+  flags: BootedBuildFlags,
+): ReturnType<typeof buildBootable> {
+  const { testAgentConfig } = await import('../../machines/test-agent.ts');
+  const { writeFileAtomic } = await import('@lkt/pkg');
+  const path = `${prefix}-tested.yml`;
+  await writeFileAtomic(path, testAgentConfig());
+  return buildBootable(session, [...configs, path], flags).catch((error: unknown) => {
+    if (!(error instanceof LktError) || !error.message.includes('lkt/test-agent')) throw error;
+    const { code, message, cause, detail } = error;
+    throw new LktError(code, message, {
+      cause,
+      ...(detail !== undefined && { detail }),
+      fix:
+        code === 'NOT_FOUND'
+          ? 'add the collection lkt to lkt.yml: {source: npm:@lkt/packages}'
+          : (error.fix ?? 'update the collection lkt'),
+    });
+  });
 }
 
 function literal(text: string): RegExp {

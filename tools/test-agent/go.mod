@@ -1,0 +1,8 @@
+module lkt/test-agent
+
+go 1.24
+
+require golang.org/x/sys v0.22.0
+
+// Debian's golang-golang-x-sys-dev: builds and tests need no module proxy.
+replace golang.org/x/sys => /usr/share/gocode/src/golang.org/x/sys
