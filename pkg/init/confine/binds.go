@@ -22,7 +22,8 @@ import (
 // error.
 //
 // A source that is read-only on the machine becomes read-only in the container, whatever the
-// options say: the kernel refuses a writable bind mount of the machine's root.
+// options say: the kernel refuses a writable bind mount of the machine's root. Other restrictions
+// of its mount stay too, unless the options lift them; crun would lift them all.
 func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	var spec map[string]json.RawMessage
 	var mounts []map[string]json.RawMessage
@@ -52,7 +53,7 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 			continue
 		}
 		target := filepath.Join(dir, strconv.Itoa(i))
-		isMade, isWritable, err := pin(bind.Source, target)
+		isMade, flags, err := pin(bind.Source, target)
 		if err != nil {
 			release()
 			return nil, nil, fmt.Errorf("bind %s: %w", bind.Source, err)
@@ -61,8 +62,8 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 			made = append(made, target)
 			mounts[i]["source"], err = json.Marshal(target)
 		}
-		if !isWritable && err == nil {
-			mounts[i]["options"], err = json.Marshal(readOnlyOptions(bind.Options))
+		if options := restrict(bind.Options, flags); len(options) > 0 && err == nil {
+			mounts[i]["options"], err = json.Marshal(options)
 		}
 		if err != nil {
 			release()
@@ -79,23 +80,40 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	return config, release, nil
 }
 
-// readOnlyOptions returns the options of a read-only bind mount.
-func readOnlyOptions(options []string) []string {
-	return append(slices.DeleteFunc(slices.Clone(options), func(o string) bool { return o == "rw" }), "ro")
+// restrict returns the options of a bind mount of a source with the given flags of its mount.
+// noexec is kept only where the options restrict nothing themselves: a volume may have programs.
+func restrict(options []string, flags int64) []string {
+	options = slices.Clone(options)
+	says := func(words ...string) bool {
+		return slices.ContainsFunc(words, func(word string) bool { return slices.Contains(options, word) })
+	}
+	if flags&stNoexec != 0 && !says("ro", "nosuid", "suid", "nodev", "dev", "noexec", "exec") {
+		options = append(options, "noexec")
+	}
+	if flags&stNosuid != 0 && !says("nosuid", "suid") {
+		options = append(options, "nosuid")
+	}
+	if flags&stNodev != 0 && !says("nodev", "dev") {
+		options = append(options, "nodev")
+	}
+	if flags&stRdonly != 0 {
+		options = append(slices.DeleteFunc(options, func(o string) bool { return o == "rw" || o == "ro" }), "ro")
+	}
+	return options
 }
 
-// pin bind-mounts source to target if containers can replace a directory on its path, and reports
-// whether source is writable.
-func pin(source, target string) (made, writable bool, err error) {
+// pin bind-mounts source to target if containers can replace a directory on its path, and returns
+// the flags of its mount.
+func pin(source, target string) (made bool, flags int64, err error) {
 	file, err := openPath(source, false)
 	if err != nil || file == nil {
-		return false, true, err
+		return false, 0, err
 	}
 	defer syscall.Close(file.fd)
 	if !file.replaceable {
-		return false, file.writable, nil
+		return false, file.flags, nil
 	}
-	return true, file.writable, bindTo(target, file)
+	return true, file.flags, bindTo(target, file)
 }
 
 func bindTo(target string, file *openFile) error {

@@ -147,6 +147,28 @@ func testBindsKeepReadOnly(t *testing.T) {
 	}
 }
 
+func TestBindsKeepRestrictions(t *testing.T) {
+	const all = stNosuid | stNodev | stNoexec
+	for _, row := range []struct {
+		options string
+		flags   int64
+		want    string
+	}{
+		{"rw rbind", 0, "rw rbind"},
+		{"rw rbind", all, "rw rbind noexec nosuid nodev"},
+		{"rbind", stNosuid, "rbind nosuid"},
+		{"bind ro", all, "bind ro nosuid nodev"},
+		{"rw bind nosuid", all, "rw bind nosuid nodev"},
+		{"bind suid dev exec", all, "bind suid dev exec"},
+		{"rw bind", all | stRdonly, "bind noexec nosuid nodev ro"},
+		{"ro bind suid", stNosuid | stRdonly, "bind suid ro"},
+	} {
+		if got := strings.Join(restrict(strings.Fields(row.options), row.flags), " "); got != row.want {
+			t.Errorf("%q with %d: %q, not %q", row.options, row.flags, got, row.want)
+		}
+	}
+}
+
 // sourcesOf returns the sources of the mounts of a config.json.
 func sourcesOf(t *testing.T, data []byte) (sources []string) {
 	t.Helper()

@@ -15,13 +15,16 @@ type openFile struct {
 	isDir bool
 	// replaceable: a directory on its path is writable.
 	replaceable bool
-	// writable: its mount is writable.
-	writable bool
+	// flags of its mount, as statfs(2) returns them.
+	flags int64
 }
 
 const (
 	oPath    = 0x200000 // O_PATH
 	stRdonly = 1        // ST_RDONLY
+	stNosuid = 2        // ST_NOSUID
+	stNodev  = 4        // ST_NODEV
+	stNoexec = 8        // ST_NOEXEC
 	maxLinks = 40
 )
 
@@ -45,7 +48,7 @@ func openPath(path string, create bool) (*openFile, error) {
 		replaceable = replaceable || file.replaceable
 		if next == "" {
 			file.replaceable = replaceable
-			if file.writable, err = isWritable(file.fd); err != nil {
+			if file.flags, err = mountFlags(file.fd); err != nil {
 				syscall.Close(file.fd)
 				return nil, err
 			}
@@ -59,24 +62,25 @@ func openPath(path string, create bool) (*openFile, error) {
 // walk opens a path component by component. If it meets a symbolic link, it stops and returns the
 // resolved path as next. With create, it makes missing directories.
 func walk(path string, create bool) (file *openFile, next string, err error) {
-	const flags = oPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
-	fd, err := syscall.Open("/", flags|syscall.O_DIRECTORY, 0)
+	const mode = oPath | syscall.O_NOFOLLOW | syscall.O_CLOEXEC
+	fd, err := syscall.Open("/", mode|syscall.O_DIRECTORY, 0)
 	if err != nil {
 		return nil, "", err
 	}
 	file = &openFile{fd: fd, isDir: true}
 	names := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
 	for i, name := range names {
-		writable, err := isWritable(file.fd)
+		flags, err := mountFlags(file.fd)
 		if err != nil {
 			syscall.Close(file.fd)
 			return nil, "", err
 		}
+		writable := flags&stRdonly == 0
 		file.replaceable = file.replaceable || writable
-		child, err := syscall.Openat(file.fd, name, flags, 0)
+		child, err := syscall.Openat(file.fd, name, mode, 0)
 		if create && errors.Is(err, syscall.ENOENT) {
 			if err = syscall.Mkdirat(file.fd, name, 0o755); err == nil || errors.Is(err, syscall.EEXIST) {
-				child, err = syscall.Openat(file.fd, name, flags, 0)
+				child, err = syscall.Openat(file.fd, name, mode, 0)
 			}
 		}
 		if err != nil {
@@ -128,11 +132,11 @@ func isTrustedLink(path string) bool {
 	return false
 }
 
-func isWritable(fd int) (bool, error) {
+func mountFlags(fd int) (int64, error) {
 	var stat syscall.Statfs_t
 	err := syscall.Fstatfs(fd, &stat)
 	for errors.Is(err, syscall.EINTR) {
 		err = syscall.Fstatfs(fd, &stat)
 	}
-	return stat.Flags&stRdonly == 0, err
+	return int64(stat.Flags), err
 }
