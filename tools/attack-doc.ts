@@ -60,7 +60,8 @@ export function attackDocument(root: string): string {
 
 <!-- Made by tools/attack-doc.ts from ${EXPECTED}; do not edit. -->
 
-\`tools/test/system/attack.system.test.ts\` boots a machine twice, with its files unpacked and with \`layout: erofs\`.
+\`tools/test/system/attack.system.test.ts\` boots a machine twice: with its files unpacked and
+\`lkt/runc\`, and with \`layout: erofs\` and \`lkt/crun\`.
 It runs the attacks of \`tools/attack\` inside and compares the results with this list. Afterwards the
 machine must still serve, other logs must be complete, and the digest of the root's files unchanged.
 

@@ -87,7 +87,13 @@ var kernel = []attempt{
 	{"uevent-helper", func() error { return write("/sys/kernel/uevent_helper", "/attack") }},
 	{"sysfs", func() error {
 		return anyOf([]string{"/sys/power/state", "/sys/kernel/uevent_seqnum", "/sys/kernel/mm/transparent_hugepage/enabled"}, func(path string) error {
-			return write(path, "x")
+			err := write(path, "x")
+			// The kernel may look at the mode of the file first.
+			var stat unix.Statfs_t
+			if err != nil && unix.Statfs(path, &stat) == nil && stat.Flags&unix.ST_RDONLY != 0 {
+				return unix.EROFS
+			}
+			return err
 		})
 	}},
 	{"debugfs", func() error {

@@ -66,12 +66,24 @@ services:
     command: [/attack, serve-digest]
 `;
 
+/** Returns the line of an example for an image, with its pin. */
+function pinOf(example: string, name: string): string {
+  const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
+  const [line] = new RegExp(`^ *- lkt/${name}:.*$`, 'm').exec(text) ?? [];
+  if (line === undefined) throw new Error(`${example}.yml has no lkt/${name}`);
+  return line;
+}
+
 /**
- * Returns sshd.yml with the services above, without `trust`, which requires signatures outside its
- * checkout. The sshd service has the attack program in /run, which is empty in its image.
+ * Returns sshd.yml with a runtime and the services above, without `trust`, which requires
+ * signatures outside its checkout. The sshd service has the attack program in /run, which is empty
+ * in its image.
  */
-function machine(layout: string): string {
-  const example = readFileSync(join(root, 'examples/sshd.yml'), 'utf8');
+function machine(layout: string, runtime: string): string {
+  const example = readFileSync(join(root, 'examples/sshd.yml'), 'utf8').replace(
+    pinOf('sshd', 'runc'),
+    pinOf(runtime === 'crun' ? 'tiny' : 'sshd', runtime),
+  );
   const [top = '', rest = ''] = example.replace(/^trust:\n(?: .*\n)+/m, '').split(/^services:\n/m);
   const bounds = 'console=ttyS0 lkt.logs.console=all lkt.logs.size=64K lkt.logs.rate=4K';
   const program = `$&\n    binds.add: ['/containers/services/victim/rootfs:/run:ro,nosuid,nodev']`;
@@ -92,7 +104,10 @@ function results(text: string, prefix: string): Record<string, string> {
   return Object.fromEntries([...lines].map(([, name = '', what = '']) => [name, what]));
 }
 
-describe.each(['cpio', 'erofs'])('a hostile container in a machine with layout %s', (layout) => {
+describe.each([
+  ['cpio', 'runc'],
+  ['erofs', 'crun'],
+])('a hostile container in a machine with layout %s and %s', (layout, runtime) => {
   let guest: Guest;
   let login = '';
   let logs = '';
@@ -100,7 +115,7 @@ describe.each(['cpio', 'erofs'])('a hostile container in a machine with layout %
 
   beforeAll(async () => {
     const file = join(dir, `${layout}.yml`);
-    writeFileSync(file, machine(layout));
+    writeFileSync(file, machine(layout, runtime));
     const done = await lkt(['build', '--dir', dir, file]);
     expect(done.status, done.stderr).toBe(0);
     guest = await boot(join(dir, layout));
