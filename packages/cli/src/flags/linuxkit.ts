@@ -47,7 +47,7 @@ export const builderContainerFlags: LinuxkitFlags = {
 };
 
 /** LinuxKit's flags of every package command. */
-export const linuxkitPackageFlags: LinuxkitFlags = {
+const linuxkitPackageFlags: LinuxkitFlags = {
   'disable-cache': unsupported(
     'switch',
     'build with --no-cache, or write "disable-cache" in build.yml',
