@@ -24,6 +24,7 @@ export { didYouMean, nearest } from './nearest.ts';
 export { type ProgressEvent, type Reporter, reportStep, silentReporter } from './progress.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';
 export { uniqueBy } from './unique-by.ts';
+export { writeFileAtomic } from './write-file-atomic.ts';
 export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';
 export {

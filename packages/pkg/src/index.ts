@@ -97,7 +97,6 @@ export {
   hasSource,
   type SourceUpdate,
 } from './debian/update-source.ts';
-export { writeFileAtomic } from './write-file-atomic.ts';
 export { pushPackages, type PushedPackage } from './push/push.ts';
 export { signPackages, type SignedReference, signReference } from './push/sign.ts';
 export { committedReference, type PackageManifest, pushManifests } from './push/manifest.ts';

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
-import { LktError } from '@lkt/core';
-import { applyEdits, WORKSPACE_FILE, writeFileAtomic } from '@lkt/pkg';
+import { LktError, writeFileAtomic } from '@lkt/core';
+import { applyEdits, WORKSPACE_FILE } from '@lkt/pkg';
 import { collectionCheckout } from '../session/collection-checkout.ts';
 import type { Session } from '../session/session.ts';
 import type { Named, NewSource } from './new-source.ts';

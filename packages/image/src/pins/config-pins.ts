@@ -1,12 +1,6 @@
+import { writeFileAtomic } from '@lkt/core';
 import { familiarReference } from '@lkt/oci';
-import {
-  type ForeignImages,
-  type PinChange,
-  pinForeign,
-  withPin,
-  type Workspace,
-  writeFileAtomic,
-} from '@lkt/pkg';
+import { type ForeignImages, type PinChange, pinForeign, withPin, type Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from '../config/config.ts';
 import { locatedAsync } from '../config/fields.ts';
 import type { ConfigFile, LoadedConfig } from '../config/load-config.ts';

@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { undefinedIf } from '@lkt/core';
-import { writeFileAtomic } from '@lkt/pkg';
+import { undefinedIf, writeFileAtomic } from '@lkt/core';
 
 /** The texts of files before an update, to restore them if it fails. */
 export class SavedFiles {

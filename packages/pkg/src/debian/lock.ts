@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import { LktError, undefinedIf } from '@lkt/core';
+import { LktError, undefinedIf, writeFileAtomic } from '@lkt/core';
 import {
   type DebianLock,
   formatLock,
@@ -11,7 +11,6 @@ import type { BuildOptions } from '../build/build-options.ts';
 import { debianSpec, lockPath } from './debian-package.ts';
 import { allPlatforms, platformsOf } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /** The changes that a new lock makes, for review. */
 export interface LockReport {

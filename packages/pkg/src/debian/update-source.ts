@@ -1,9 +1,8 @@
 import { join } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, writeFileAtomic } from '@lkt/core';
 import { debianSpec } from './debian-package.ts';
 import { lockPackage, type LockPackageOptions } from './lock.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { writeFileAtomic } from '../write-file-atomic.ts';
 
 /** A Debian source package that build.yml pins, and the newest version in the archive. */
 export interface SourceUpdate {

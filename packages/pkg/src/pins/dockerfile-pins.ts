@@ -1,8 +1,7 @@
 import { join } from 'node:path';
-import { sourceError } from '@lkt/core';
+import { sourceError, writeFileAtomic } from '@lkt/core';
 import type { ImageUse, Recipe } from '../build/recipe.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
-import { writeFileAtomic } from '../write-file-atomic.ts';
 import { applyEdits, type TextEdit } from './text-edit.ts';
 
 /** A reference that was rewritten. */

@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
-import { chmod, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { isErrno, LktError, undefinedIf } from '@lkt/core';
+import { isErrno, LktError, undefinedIf, writeFileAtomic } from '@lkt/core';
 import {
   type AuthFile,
   authFilePaths,
@@ -127,22 +126,9 @@ async function write(path: string, document: object): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
     const target = (await realpath(path).catch(undefinedIf('ENOENT'))) ?? path;
-    const temporary = `${target}.${randomUUID()}`;
-    try {
-      const file = await open(temporary, 'wx', 0o600);
-      try {
-        await file.writeFile(`${JSON.stringify(document, undefined, '\t')}\n`);
-        await file.sync();
-      } finally {
-        await file.close();
-      }
-      await chmod(temporary, 0o600);
-      await rename(temporary, target);
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    }
+    await writeFileAtomic(target, `${JSON.stringify(document, undefined, '\t')}\n`, 0o600);
   } catch (cause) {
+    if (cause instanceof LktError) throw cause;
     if (isErrno(cause, 'ENOSPC', 'EDQUOT'))
       throw new LktError('DISK_FULL', `no space left to write ${path}`, { cause });
     throw new LktError('IO_FAILED', `cannot write ${path}`, { cause });

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, writeFileAtomic } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { type BootedBuildFlags, bootedBuildFlags } from '../../flags/build.ts';
 import { warn } from '../../flags/linuxkit.ts';
@@ -128,7 +128,6 @@ async function withTestAgent(
   flags: BootedBuildFlags,
 ): ReturnType<typeof buildBootable> {
   const { testAgentConfig } = await import('../../machines/test-agent.ts');
-  const { writeFileAtomic } = await import('@lkt/pkg');
   const path = `${prefix}-tested.yml`;
   await writeFileAtomic(path, testAgentConfig());
   return buildBootable(session, [...configs, path], flags).catch((error: unknown) => {

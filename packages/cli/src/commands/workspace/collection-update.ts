@@ -1,7 +1,7 @@
 import { mkdir, mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, writeFileAtomic } from '@lkt/core';
 import type { Workspace } from '@lkt/pkg';
 import type { AdvisoryIndex } from '@lkt/vulns';
 import { type NewSource, newSource, shownSource } from '../../collection/new-source.ts';
@@ -86,7 +86,6 @@ export class UpdateCollection extends LktCommand {
     if (flags.markdown === '-') this.log(collectionMarkdown(summary).trimEnd());
     else for (const line of collectionLines(summary)) this.log(line);
     if (flags.markdown !== undefined && flags.markdown !== '-') {
-      const { writeFileAtomic } = await import('@lkt/pkg');
       await writeFileAtomic(resolve(cwd, flags.markdown), collectionMarkdown(summary));
     }
     return summary;

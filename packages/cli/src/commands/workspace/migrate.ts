@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { glob } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, writeFileAtomic } from '@lkt/core';
 import type { ConfigFile, MigratedConfig, MigrationChange, Note } from '@lkt/image';
 import type { Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
@@ -53,7 +53,6 @@ Prints each change, and notes about what works differently. Writes lkt.yml with 
     const { args, flags } = await this.parse(Migrate);
     const session = await this.begin(flags);
     const { migrateConfig } = await import('@lkt/image');
-    const { writeFileAtomic } = await import('@lkt/pkg');
     const configs = await configsIn(args.path, session);
     const migrated: (readonly [ConfigFile, MigratedConfig])[] = [];
     const workspaces = new Map<string, Workspace>();

@@ -1,5 +1,5 @@
 import { relative, resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, writeFileAtomic } from '@lkt/core';
 import type { UpdateReport } from '@lkt/image';
 import type { Package, Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
@@ -60,7 +60,6 @@ Prints what changed, what it fixes, and changed privileges of containers. If a b
     const session = await this.begin(flags);
     const { cwd } = session.environment;
     const { checkoutConfigs, update } = await import('@lkt/image');
-    const { writeFileAtomic } = await import('@lkt/pkg');
     const reopen = async (): Promise<Workspace> => workspaceAt(session, cwd);
     const workspace = await reopen();
     const isExcluded = exclusion(workspace, flags.exclude ?? [], cwd);

@@ -1,20 +1,21 @@
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { isErrno, LktError, undefinedIf } from '@lkt/core';
+import { isErrno, LktError, undefinedIf } from './errors.ts';
 
 let counter = 0;
 
 /**
  * Replaces a file atomically: a reader sees the old or the new text. Keeps the mode of the file.
+ * @param mode permissions that the file gets instead, such as 0o600
  * @throws DISK_FULL
  * @throws IO_FAILED if the directory is missing or not writable
  */
-export async function writeFileAtomic(path: string, text: string): Promise<void> {
+export async function writeFileAtomic(path: string, text: string, mode?: number): Promise<void> {
   counter += 1;
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}.${counter}`);
   try {
-    const mode = (await stat(path).catch(undefinedIf('ENOENT')))?.mode ?? 0o666;
-    const file = await open(temporary, 'wx', mode & 0o777);
+    const kept = (await stat(path).catch(undefinedIf('ENOENT')))?.mode ?? 0o666;
+    const file = await open(temporary, 'wx', mode ?? kept & 0o777);
     try {
       await file.writeFile(text);
       await file.sync();
