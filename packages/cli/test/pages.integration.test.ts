@@ -446,7 +446,7 @@ test('shows signatures, and verdicts of policies by the signatures in the store'
     [
       expect.stringMatching(/^example\/app:[0-9a-f]{40}@sha256:/),
       '✓ signed',
-      'SBOM, signature by the key cosign.pub',
+      'SBOM, provenance, signature by the key cosign.pub',
     ],
   ]);
   expect(await rows(signed, 'Policies')).toEqual([
@@ -488,7 +488,7 @@ test('shows signatures, and verdicts of policies by the signatures in the store'
     [
       expect.stringMatching(/^example\/app:[0-9a-f]{40}@sha256:/),
       '✓ signed',
-      'SBOM, signature by the key cosign.pub',
+      'SBOM, provenance, signature by the key cosign.pub',
     ],
   ]);
 });

@@ -108,7 +108,11 @@ async function verdictsOf(
   flags: TrustFlags,
 ): Promise<Pick<ImageDetails, 'policies' | 'unverified' | 'verdicts'>> {
   const { TargetVerifier } = await import('./target-verifier.ts');
-  const verifier = new TargetVerifier(session, { ...flags, offline: true, local: true }, undefined);
+  const verifier = new TargetVerifier(
+    session,
+    { ...flags, offline: true, local: true, all: true },
+    undefined,
+  );
   const named = [...(kind === 'image' ? [{ name: own, digest }] : []), ...images].flatMap((one) =>
     one.digest === undefined ? [] : [`${one.name.replace(/@.*/, '')}@${one.digest}`],
   );
