@@ -50,6 +50,7 @@ test('finds the guest programs that are Go modules', () => {
     'tools/probe',
     'tools/puppet',
     'tools/rogue',
+    'tools/test-agent',
   ]);
 });
 
