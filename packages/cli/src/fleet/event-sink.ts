@@ -2,12 +2,12 @@ import type { FleetEvent } from '@lkt/fleet';
 import type { OpenFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
 
-/** Receives events; disposing waits until the hooks of the file have heard all of them. */
+/** Receives events. Disposal waits until the hooks of fleet.yml have received all of them. */
 interface EventSink extends AsyncDisposable {
   readonly onEvent: (event: FleetEvent) => void;
 }
 
-/** Writes events as JSON lines, and tells the hooks of the file. */
+/** Writes events as JSON lines, and passes them to the hooks of fleet.yml. */
 export async function openEventSink(
   { config, dir }: OpenFleet,
   { environment, signal }: Session,
@@ -24,7 +24,7 @@ export async function openEventSink(
   return {
     onEvent: (event) => {
       write(JSON.stringify(event));
-      hooks?.tell(event);
+      hooks?.emit(event);
     },
     [Symbol.asyncDispose]: async () => hooks?.[Symbol.asyncDispose](),
   };

@@ -15,7 +15,7 @@ export interface DebianUpdates {
   readonly kernel: readonly (SourceUpdate & Updatable)[];
 }
 
-/** Lists newer versions of what packages are made of. Writes nothing. */
+/** Lists locked Debian packages and kernel sources that have newer versions. Writes nothing. */
 export async function debianUpdates(
   workspace: Workspace,
   packages: readonly Package[],

@@ -36,8 +36,8 @@ export interface OutdatedTargets {
 }
 
 /**
- * Lists what has newer versions, each with the command that updates it. Builds, pulls and writes
- * nothing. A source that cannot be asked is part of the report.
+ * Lists inputs that have newer versions, each with the command that updates it. Builds, pulls and
+ * writes nothing. A source that cannot be asked is part of the report.
  */
 export async function findOutdated(
   session: Session,

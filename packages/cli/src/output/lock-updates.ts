@@ -5,7 +5,7 @@ import { columns, section } from './lines.ts';
 const MAX_AGE = 7;
 const DAY = 86_400_000;
 
-/** Returns what a new lock changes as lines. */
+/** Returns the changes of a new lock as lines. */
 export function lockReportLines(report: LockReport): readonly string[] {
   const { file, added, removed, changed, total } = report;
   return [

@@ -21,7 +21,7 @@ export interface EngineLimits {
 }
 
 /**
- * Decides what to tell the engine of one group. Has no state and no effect.
+ * Returns the next action for the engine of one group. A pure function.
  *
  * A roll that failed is not begun again for the same spec: the engine's record of it is the halt. A
  * roll of another spec is stopped first, since engines run one at a time.

@@ -44,7 +44,7 @@ export class EngineController {
   #wasHalted = false;
   #wasConverged = false;
 
-  /** @throws LktError CONFIG_INVALID for what the engine cannot keep */
+  /** @throws LktError CONFIG_INVALID for settings that the engine does not support */
   constructor(context: EngineContext) {
     const { group, spec, engine, fleet } = context;
     this.#context = context;
@@ -84,7 +84,7 @@ export class EngineController {
   }
 
   /**
-   * Tells the engine at most one change.
+   * Requests at most one change from the engine.
    * @throws ProviderError `fenced`; LktError LEASE_LOST
    */
   async pass(current: EngineGroup | undefined, options: PassOptions): Promise<GroupPass> {

@@ -70,9 +70,9 @@ export interface EngineGroup {
 
 /**
  * A service that keeps groups of nodes by itself: an auto scaling group, a managed instance group,
- * a scale set. lkt states what a group is to be, begins and stops its rolls, and watches.
+ * a scale set. lkt writes the spec of a group, starts and stops its rolls, and watches.
  *
- * All state is the engine's. Every method throws ProviderError for what the service answers.
+ * The engine keeps all state. Every method throws ProviderError for errors of the service.
  */
 export interface Engine extends AsyncDisposable {
   /** Rejects a group that the engine cannot keep. @throws LktError CONFIG_INVALID */

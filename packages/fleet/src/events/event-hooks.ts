@@ -12,17 +12,17 @@ export interface EventHookOptions {
   readonly dir: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
-  /** Receives what failed; contains no token. */
+  /** Receives the message of each failure; it contains no token. */
   readonly fail: (message: string) => void;
 }
 
 const LIMIT_MS = 30_000;
-/** Events that wait for a slow program or page; more are lost, and counted. */
+/** Maximum number of queued events. More are dropped, and counted. */
 const MAX_WAITING = 1000;
 
 /**
- * Tells a program and a web page of events, one after the other, so that they hear them in order.
- * What fails there delays no change of a node.
+ * Runs the command and calls the webhook for each event, in order. The controller does not wait for
+ * them, and a failure of either stops no change of a node.
  */
 export class EventHooks implements AsyncDisposable {
   readonly #options: EventHookOptions;
@@ -45,7 +45,8 @@ export class EventHooks implements AsyncDisposable {
     return new EventHooks(options, token);
   }
 
-  tell(event: FleetEvent): void {
+  /** Queues an event. Drops it if the queue is full. */
+  emit(event: FleetEvent): void {
     if (this.#waiting >= MAX_WAITING) {
       this.#lost += 1;
       return;
@@ -63,7 +64,7 @@ export class EventHooks implements AsyncDisposable {
     this.#lost = 0;
   }
 
-  /** Waits for what was told so far. */
+  /** Waits until all queued events are delivered. */
   async settled(): Promise<void> {
     await this.#last;
   }

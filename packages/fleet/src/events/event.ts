@@ -17,7 +17,7 @@ export interface FleetEvent {
     | 'converged'
     | 'error'
     | 'orphan'
-    /** An engine was told what the group is to be, to begin a roll, or to stop one. */
+    /** The spec of a group was written, or a roll was started or stopped, at an engine. */
     | 'stated'
     | 'roll'
     | 'stopped';

@@ -212,7 +212,7 @@ function leaseLost(cause: string): LktError {
   );
 }
 
-/** Returns what another controller wrote, for a message. */
+/** Returns the text that another controller wrote into the lease, for a message. */
 function printable(text: string): string {
   return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
 }

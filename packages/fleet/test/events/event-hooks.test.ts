@@ -59,7 +59,7 @@ async function tell(
     failures.push(message);
   };
   await using hooks = await EventHooks.open({ settings, dir, variables: {}, signal, fail });
-  for (const node of nodes) hooks.tell(event(node));
+  for (const node of nodes) hooks.emit(event(node));
   await hooks.settled();
   return failures;
 }
@@ -119,7 +119,7 @@ test('loses and counts events that a slow program leaves waiting', async () => {
   const stop = new AbortController();
   const options = { settings: { command }, dir: '/', variables: {}, signal: stop.signal, fail };
   await using hooks = await EventHooks.open(options);
-  for (let index = 0; index < 1010; index += 1) hooks.tell(event(`n${index}`));
+  for (let index = 0; index < 1010; index += 1) hooks.emit(event(`n${index}`));
   await writeFile(gate, '');
   while (failures.length === 0) await new Promise((resolve) => setTimeout(resolve, 10));
   stop.abort();

@@ -6,10 +6,10 @@ import { findConfigPins, otherPins } from './config-pins.ts';
 import { type PinTargets, readTargets } from './pin.ts';
 
 /**
- * Finds what `pin` would change, as far as that is known without a build: an image that the store
- * lacks counts as right if its tag is of the current sources. Builds, pulls and writes nothing.
- * Warns of a lock file whose digest only a build can confirm.
- * @returns the changes; `…` in them stands for what only a build or a registry tells
+ * Returns the changes that `pin` would make, as far as they are known without a build: an image
+ * that the store lacks counts as right if its tag is of the current sources. Builds, pulls and
+ * writes nothing. Warns of a lock file whose digest only a build can confirm.
+ * @returns the changes; `…` in them stands for a digest that only a build or a registry supplies
  * @throws LktError the errors of `pin`, but for those of builds
  */
 export async function checkPins(

@@ -47,7 +47,7 @@ export async function writeConfigPins(
   return found;
 }
 
-/** Finds what `writeConfigPins` would write. */
+/** Returns the new texts that `writeConfigPins` writes. */
 export function findConfigPins(
   loaded: readonly LoadedConfig[],
   wanted: WantedReference,

@@ -84,7 +84,7 @@ export async function findDockerfilePins(
   return { changes, texts };
 }
 
-/** Writes what `findDockerfilePins` found, and reads build.yml again if it changed. */
+/** Writes the pins that `findDockerfilePins` returned, and reads build.yml again if it changed. */
 export async function writeDockerfilePins(
   workspace: Workspace,
   item: Package,

@@ -12,7 +12,7 @@ import { ownRecipes } from './own-recipes.ts';
 import { outsideGit, publishedReference } from './pin-workspace.ts';
 import { withPin } from './text-edit.ts';
 
-/** Stands in a reference for what only a build or a registry tells. */
+/** Stands in a reference for a digest that only a build or a registry supplies. */
 const UNKNOWN = '…';
 
 /** The digest of an image that is not known here. */
@@ -34,7 +34,7 @@ export interface FoundPins {
  */
 interface CheckedPin {
   readonly state: 'right' | 'wrong' | 'unknown';
-  /** `org/image:HASH@DIGEST`, with `…` for what only a build tells. */
+  /** `org/image:HASH@DIGEST`, with `…` for values that only a build supplies. */
   readonly now: string;
 }
 

@@ -73,7 +73,7 @@ function missingLog(
   { hasLog, names }: ServiceLines,
 ): string | undefined {
   if (hasLog) return undefined;
-  // Of an image that was built before, only the console tells the services.
+  // The services of an image built earlier are known only from its console.
   if (services?.includes(service) !== true && !names.has(service) && !OWN_LOG.test(service)) {
     const others = [...names].slice(0, MAX_LISTED).join(', ');
     return `the console of ${name} shows no service ${service}; it shows ${others || 'none'}`;

@@ -17,7 +17,7 @@ export class Pin extends LktCommand {
     'Pin images: write their tags and digests into the files that name them';
   static override description = `Builds packages and their dependencies, and writes "name:HASH@DIGEST" into the Dockerfiles and image configs that name them. An image of a registry gets the digest of its tag there, with --offline in the store; later only --update changes it. A config with a lock file (x.lock.yml of x.yml) stays as it is, and the digests are written there.
 
-With --check, lists what would change, as "file:line: from -> to", and exits with 1 if anything would. Builds and writes nothing, and asks registries only with --update. "…" stands for what only a build or a registry tells. A package that is not built counts as pinned if the tag is of its current sources.`;
+With --check, lists what would change, as "file:line: from -> to", and exits with 1 if anything would. Builds and writes nothing, and asks registries only with --update. "…" stands for a digest that only a build or a registry supplies. A package that is not built counts as pinned if the tag is of its current sources.`;
   static override examples = ['<%= config.bin %> pin', '<%= config.bin %> pin --check'];
   static override args = {
     config: optionalArgs(

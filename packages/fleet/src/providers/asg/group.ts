@@ -45,7 +45,7 @@ export function formatDescription({ spec, image, template }: EngineSpec): string
   return `${spec} ${image} ${template}`;
 }
 
-/** Returns what a version runs; undefined if lkt did not write it. */
+/** Returns the spec in a version of a launch template; undefined if lkt did not write it. */
 export function parseDescription(text: string | undefined): EngineSpec | undefined {
   const [spec = '', image = '', template = '', ...more] = (text ?? '').split(' ');
   if (more.length > 0 || !HASH.test(spec) || !HASH.test(template) || !isDigest(image))
