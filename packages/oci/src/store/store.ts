@@ -1,4 +1,4 @@
-import { readFile, rm } from 'node:fs/promises';
+import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type Digest,
@@ -8,9 +8,11 @@ import {
   ioError,
   isErrno,
   LktError,
+  undefinedIf,
 } from '@lkt/core';
 import { type BlobInfo, Blobs, type ExpectedBlob } from './blobs.ts';
 import type { CacheArea } from './cache-area.ts';
+import { checkInPlace } from './check-in-place.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import { type BlobDeletion, deleteBlob } from './delete-blob.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
@@ -238,7 +240,7 @@ export class Store extends Blobs {
 
   /**
    * Hashes every blob, and checks the items of areas that can be checked. Returns the damaged and
-   * foreign ones, removing them with `remove`.
+   * foreign ones, removing them with `remove`. What other processes remove meanwhile is left out.
    */
   async verify(
     { remove = false, areas = [] }: { remove?: boolean; areas?: readonly CacheArea[] } = {},
@@ -254,8 +256,8 @@ export class Store extends Blobs {
     const total = digests.length + items.length;
     const bad: { digest: Digest; path: string }[] = [];
     for (const [index, digest] of digests.entries()) {
-      if (!(await this.isIntact(digest))) {
-        const path = this.blobPath(digest);
+      const path = this.blobPath(digest);
+      if ((await checkInPlace(path, async () => this.isIntact(digest))) === false) {
         bad.push({ digest, path });
         if (remove) await rm(path, { force: true });
       }
@@ -263,11 +265,11 @@ export class Store extends Blobs {
     }
     const cached: { checked: number; bad: string[] } = { checked: 0, bad: [] };
     for (const [index, { path, area }] of items.entries()) {
-      const isIntact = await area.isIntact?.(path, this.sealed);
+      const isIntact = await checkInPlace(path, async () => area.isIntact?.(path, this.sealed));
       if (isIntact !== undefined) cached.checked += 1;
       if (isIntact === false) {
         cached.bad.push(path);
-        if (remove) await removeTree(path);
+        if (remove) await this.#remove(path);
       }
       onProgress(digests.length + index + 1, total);
     }
@@ -319,6 +321,12 @@ export class Store extends Blobs {
     const pruned = await prune(this, this.#writers, areas, options);
     for (const path of pruned.trash) await removeDir(path);
     return pruned;
+  }
+
+  /** Removes a file or directory at once in the eyes of other processes. */
+  async #remove(path: string): Promise<void> {
+    await using trash = await this.tempDir();
+    await rename(path, join(trash.path, 'removed')).catch(undefinedIf('ENOENT'));
   }
 
   async #withSubject(descriptor: Descriptor): Promise<Descriptor> {

@@ -1,10 +1,21 @@
-import { cp, mkdir, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import {
+  cp,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  stat,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { type Digest, digestHex, digestOf } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import {
   adoptable,
   type Descriptor,
+  directoryArea,
   fileArea,
   MediaType,
   openStore,
@@ -21,6 +32,10 @@ async function filesIn(store: Store): Promise<string[]> {
     .filter((item) => item.isFile())
     .map((item) => join(item.parentPath, item.name).slice(store.dir.length + 1))
     .toSorted();
+}
+
+async function failsToRead(): Promise<boolean> {
+  throw new Error('a disk failed');
 }
 
 describe('openStore', () => {
@@ -379,6 +394,28 @@ describe('verify and prune', () => {
       expect((await store.verify(options)).cached.bad).toEqual([other]);
       expect(await readdir(join(store.dir, 'notes'))).toEqual(['own']);
       expect((await store.verify(options)).cached).toEqual({ checked: 1, bad: [] });
+    });
+  });
+
+  test('verify leaves out what other processes remove while it checks', async () => {
+    await withStore(async (store) => {
+      const names = ['kept', 'pruned', 'replaced', 'emptied'];
+      const at = (name: string): string => join(store.dir, 'trees', name);
+      for (const name of names) await mkdir(at(name), { recursive: true });
+      const isIntact = async (path: string): Promise<boolean> => {
+        if (path !== at('kept')) await rename(path, join(store.dir, 'tmp', basename(path)));
+        if (path === at('replaced')) await mkdir(path);
+        if (path === at('emptied')) throw new Error('a file is missing');
+        return false;
+      };
+      await mkdir(join(store.dir, 'tmp'), { recursive: true });
+      const trees = { ...directoryArea('trees', 'trees', true), isIntact };
+      const { cached } = await store.verify({ areas: [trees], remove: true });
+      expect(cached).toEqual({ checked: 1, bad: [at('kept')] });
+      expect(await readdir(join(store.dir, 'trees'))).toEqual(['replaced']);
+      await mkdir(at('kept'));
+      const options = { areas: [{ ...trees, isIntact: failsToRead }] };
+      await expect(store.verify(options)).rejects.toThrow('a disk failed');
     });
   });
 
