@@ -18,6 +18,8 @@ export interface EngineLimits {
   readonly isPaused: boolean;
   /** Begins a roll again that failed. */
   readonly isRetry: boolean;
+  /** A roll replaces the nodes if one was created before; undefined for engines that keep ages. */
+  readonly expiredBefore?: number;
 }
 
 /**
@@ -30,7 +32,7 @@ export function decideEngine(
   request: EngineRequest,
   stated: string,
   current: EngineGroup | undefined,
-  { isOpen, isPaused, isRetry }: EngineLimits,
+  { isOpen, isPaused, isRetry, expiredBefore = -Infinity }: EngineLimits,
 ): EngineDecision {
   const none = { isHalted: false, isRolledBack: false, holds: [] };
   if (current === undefined) return { ...none, action: 'state' };
@@ -48,7 +50,10 @@ export function decideEngine(
     runs?.spec === request.spec;
   const isDone =
     isLike(current) && nodes.every((node) => isLike(node) || node.power === 'terminating');
-  if (isDone) return { ...none, action: undefined };
+  const hasExpired = nodes.some(
+    ({ created, power }) => power !== 'terminating' && created <= expiredBefore,
+  );
+  if (isDone && !hasExpired) return { ...none, action: undefined };
   const hasFailed = isOwn && (roll?.state === 'failed' || roll?.state === 'rolledBack');
   if (hasFailed && !isRetry) {
     const why = roll.message === undefined ? '' : `: ${roll.message}`;

@@ -48,7 +48,7 @@ export class EngineController {
   constructor(context: EngineContext) {
     const { group, spec, engine, fleet } = context;
     this.#context = context;
-    requireKeepable(group);
+    requireKeepable(group, engine);
     const { size, surge, unavailable, minReadyMs, startupTimeoutMs, expireAfterMs } = spec;
     const limits = { size, surge, unavailable, minReadyMs, startupTimeoutMs, expireAfterMs };
     this.request = {
@@ -133,11 +133,15 @@ export class EngineController {
   }
 
   #decide(current: EngineGroup | undefined): EngineDecision {
-    const { spec, now } = this.#context;
+    const { spec, now, engine } = this.#context;
+    const { expireAfterMs } = this.request;
     return decideEngine(this.request, this.#stated, current, {
       isOpen: isOpen(spec.windows, now()),
       isPaused: spec.isPaused,
       isRetry: this.#isRetry,
+      ...(engine.keepsAges || expireAfterMs === undefined
+        ? {}
+        : { expiredBefore: now() - expireAfterMs }),
     });
   }
 
@@ -244,7 +248,7 @@ export class EngineController {
 }
 
 /** @throws LktError CONFIG_INVALID */
-function requireKeepable(group: GroupConfig): void {
+function requireKeepable(group: GroupConfig, { keepsAges }: Engine): void {
   const places = group.at.entries();
   const reject = (key: string, message: string, fix?: string): never => {
     throw (places.get(key) ?? group.at).error(message, fix === undefined ? {} : { fix });
@@ -258,7 +262,7 @@ function requireKeepable(group: GroupConfig): void {
   if (group.drain !== undefined)
     reject('drain', 'the engine destroys nodes without a drain of lkt', 'use its own hooks');
   if (group.roll?.canary !== undefined) reject('roll', 'an engine has no canaries of lkt');
-  if (group.windows.length > 0 && group.expire !== undefined)
+  if (keepsAges && group.windows.length > 0 && group.expire !== undefined)
     reject(
       'windows',
       'an engine replaces nodes for their age at any time',

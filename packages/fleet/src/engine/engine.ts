@@ -75,6 +75,8 @@ export interface EngineGroup {
  * The engine keeps all state. Every method throws ProviderError for errors of the service.
  */
 export interface Engine extends AsyncDisposable {
+  /** Replaces old nodes by itself. Otherwise a roll replaces all nodes once one is old. */
+  readonly keepsAges: boolean;
   /** Rejects a group that the engine cannot keep. @throws LktError CONFIG_INVALID */
   readonly check: (request: EngineRequest) => string | undefined;
   /** As `Provider.prepare`. */
@@ -92,7 +94,10 @@ export interface Engine extends AsyncDisposable {
     current: EngineGroup | undefined,
     options: CallOptions,
   ): Promise<void>;
-  /** Begins to replace the nodes that are not as the request wants them. */
+  /**
+   * Begins to replace the nodes of another spec. If all have the spec, which an engine that does
+   * not keep ages may request, it replaces all nodes.
+   */
   roll(
     request: EngineRequest,
     image: string,

@@ -2,6 +2,7 @@ import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { asg } from './asg/kind.ts';
 import { aws } from './aws/kind.ts';
+import { gcp } from './gcp/kind.ts';
 import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
 import { qemu } from './qemu/kind.ts';
@@ -16,6 +17,7 @@ export const PROVIDER_KINDS: readonly (ProviderKind | EngineKind)[] = [
   libvirt,
   aws,
   asg,
+  gcp,
   ipmi,
   redfish,
 ];

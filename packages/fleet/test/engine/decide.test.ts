@@ -106,6 +106,21 @@ test.for<[string, EngineGroup | undefined, EngineDecision['action']]>([
   expect(decideEngine(request(two), 's', current, limits).action).toBe(action);
 });
 
+test('rolls a group of old nodes, where the engine does not keep ages', () => {
+  const aged = group(two, { nodes: [node('i', two), { ...node('j', two), created: 10 }] });
+  const decide = (change: object): EngineDecision['action'] =>
+    decideEngine(request(two), 's', aged, { ...limits, ...change }).action;
+  expect(decide({})).toBeUndefined();
+  expect(decide({ expiredBefore: -1 })).toBeUndefined();
+  expect(decide({ expiredBefore: 0 })).toBe('roll');
+  expect(decide({ expiredBefore: 0, isOpen: false })).toBeUndefined();
+  const leaving = aged.nodes.map((each) => ({ ...each, power: 'terminating' as const }));
+  const ended = group(two, { nodes: leaving });
+  expect(
+    decideEngine(request(two), 's', ended, { ...limits, expiredBefore: 0 }).action,
+  ).toBeUndefined();
+});
+
 test('halts after a failed roll with the reason, until a retry', () => {
   const failed = group(one, { roll: { spec: two.spec, state: 'failed', message: 'no capacity' } });
   expect(decideEngine(request(two), 's', failed, limits)).toEqual({

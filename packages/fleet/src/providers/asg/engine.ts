@@ -20,6 +20,7 @@ import {
   type Instance,
   type RequestLaunchTemplateData,
 } from '@aws-sdk/client-ec2';
+import { formatDescription, parseDescription } from '../../engine/description.ts';
 import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engine/engine.ts';
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
 import { clientOptions, limitAnswers } from '../aws/client.ts';
@@ -27,7 +28,7 @@ import { awsError } from '../aws/failure.ts';
 import { prepareMachineImage } from '../aws/machine-image.ts';
 import { machineInput, MAX_USER_DATA_BYTES } from '../aws/machine-input.ts';
 import type { AsgGroupSettings, AwsSettings } from '../aws/settings.ts';
-import { formatDescription, groupOf, nameOf, parseDescription, TAGS } from './group.ts';
+import { groupOf, nameOf, TAGS } from './group.ts';
 
 const DAY_MS = 86_400_000;
 const PAGE_SIZE = 100;
@@ -51,6 +52,8 @@ export class AsgEngine implements Engine {
     limitAnswers(this.#ec2);
     limitAnswers(this.#scaling);
   }
+
+  readonly keepsAges = true;
 
   readonly check: Engine['check'] = ({ group, settings, expireAfterMs, metadata }) => {
     if (settings === undefined) return `the group ${group} has no settings for asg`;

@@ -4,7 +4,6 @@ import type {
   Instance as Member,
 } from '@aws-sdk/client-auto-scaling';
 import type { Instance } from '@aws-sdk/client-ec2';
-import { isDigest } from '@lkt/core';
 import type { EngineGroup, EngineNode, EngineRoll, EngineSpec } from '../../engine/engine.ts';
 import type { Health, Power } from '../../node.ts';
 import { NAME } from '../../node-labels.ts';
@@ -19,7 +18,6 @@ export const TAGS = {
   stated: 'lkt.stated',
 } as const;
 
-const HASH = /^[0-9a-f]{16}$/;
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
 const ROLLS: Readonly<Record<string, EngineRoll['state']>> = {
   Pending: 'running',
@@ -38,19 +36,6 @@ const MAX_MESSAGE_CHARS = 300;
 /** Returns the name of a group, and of its launch template; unique for all fleets and groups. */
 export function nameOf(fleet: string, group: string): string {
   return `lkt.${fleet}.${group}`;
-}
-
-/** Returns the description of a template's version, which {@link parseDescription} reads. */
-export function formatDescription({ spec, image, template }: EngineSpec): string {
-  return `${spec} ${image} ${template}`;
-}
-
-/** Returns the spec in a version of a launch template; undefined if lkt did not write it. */
-export function parseDescription(text: string | undefined): EngineSpec | undefined {
-  const [spec = '', image = '', template = '', ...more] = (text ?? '').split(' ');
-  if (more.length > 0 || !HASH.test(spec) || !HASH.test(template) || !isDigest(image))
-    return undefined;
-  return { spec, image, template };
 }
 
 /** A group as several calls of AWS describe it. */

@@ -15,6 +15,7 @@ import {
 } from '@aws-sdk/client-ec2';
 import { digestHex } from '@lkt/core';
 import type { BootMedium } from '@lkt/machine';
+import { rawDiskOf } from '../../image/disk-file.ts';
 import { type MachineImage, ProviderError } from '../../provider.ts';
 import { clientOptions, limitAnswers } from './client.ts';
 import { awsError } from './failure.ts';
@@ -57,17 +58,14 @@ async function findMachineImage(
 export async function prepareMachineImage(
   client: EC2Client,
   settings: AwsSettings,
-  { digest, files, disk: given }: MachineImage,
+  image: MachineImage,
   signal: AbortSignal,
 ): Promise<string> {
+  const { digest } = image;
   const name = `lkt-${digestHex(digest)}`;
   const existing = await findMachineImage(client, name, signal);
   if (existing !== undefined) return existing;
-  const disk = given ?? ('kind' in files ? files : undefined);
-  if (disk?.kind !== 'disk' || disk.format !== 'raw')
-    throw new ProviderError('invalid', 'aws boots disks, and the image has none', {
-      fix: 'add it: lkt build --format kernel+initrd,raw-efi, then lkt fleet image --disk',
-    });
+  const disk = rawDiskOf(image, 'aws');
   const snapshot =
     (await findSnapshot(client, digest, signal)) ??
     (await uploadSnapshot(settings, { digest, path: disk.path }, signal));

@@ -1,0 +1,361 @@
+import { formatDescription, parseDescription } from '../../engine/description.ts';
+import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engine/engine.ts';
+import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/rest-client.ts';
+import { GcpClient } from './client.ts';
+import type { GcpCredentials } from './credentials.ts';
+import {
+  formatRecord,
+  groupOf,
+  type GroupRecord,
+  nameOf,
+  parseRecord,
+  resourceOf,
+  templateOf,
+} from './group.ts';
+import { prepareMachineImage } from './machine-image.ts';
+import type { GcpGroupSettings, GcpSettings } from './settings.ts';
+
+/** Google refuses a longer value of metadata. */
+const MAX_METADATA_BYTES = 262_144;
+const MAX_INITIAL_DELAY_SECONDS = 3600;
+/** Labels of instances. */
+const LABELS = { fleet: 'lkt-fleet', group: 'lkt-group', spec: 'lkt-spec' } as const;
+
+/**
+ * Keeps groups by managed instance groups: each spec is an instance template, and the update policy
+ * of the group rolls.
+ */
+export class GcpEngine implements Engine {
+  readonly keepsAges = false;
+  readonly #settings: GcpSettings;
+  readonly #client: GcpClient;
+  readonly #now: () => number;
+
+  constructor(settings: GcpSettings, credentials: GcpCredentials, now: () => number = Date.now) {
+    this.#settings = settings;
+    this.#client = new GcpClient(settings, credentials);
+    this.#now = now;
+  }
+
+  readonly check: Engine['check'] = (request) => {
+    const { group, settings, metadata, minReadyMs, rollback, surge, unavailable } = request;
+    if (settings === undefined) return `the group ${group} has no settings for gcp`;
+    const { zones } = settings as GcpGroupSettings;
+    const isRegional = 'region' in this.#settings.location;
+    if (isRegional !== zones.length > 0)
+      return isRegional
+        ? 'a region needs zones in the group'
+        : 'a provider in one zone has no zones';
+    // The rule of regional groups.
+    const wrong = [surge, unavailable].find((nodes) => nodes > 0 && nodes < zones.length);
+    if (wrong !== undefined)
+      return `a group in ${zones.length} zones has a surge and unavailable nodes of 0, or ${zones.length} at least`;
+    if (minReadyMs > 0) return 'managed instance groups have no minReady';
+    if (rollback === 'auto')
+      return 'managed instance groups do not roll back: name the earlier image';
+    if (metadata !== undefined && metadata.length > MAX_METADATA_BYTES)
+      return `metadata of ${metadata.length} bytes exceeds the ${MAX_METADATA_BYTES} of Google`;
+    return undefined;
+  };
+
+  async prepare(image: MachineImage, { signal }: CallOptions): Promise<string> {
+    signal.throwIfAborted();
+    return prepareMachineImage(this.#client, this.#settings.bucket, image, signal);
+  }
+
+  async list(
+    fleet: string,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly EngineGroup[]> {
+    const found: { readonly record: GroupRecord; readonly manager: JsonObject }[] = [];
+    const { place } = this.#client;
+    await this.#client.pages(
+      'instanceGroupManagers.list',
+      `${place}/instanceGroupManagers`,
+      { signal },
+      ({ items }) => {
+        for (const manager of objectsOf(items)) {
+          const name = resourceOf(manager['name']);
+          const record = parseRecord(name, textOf(manager['description']));
+          if (record?.fleet === fleet) found.push({ record, manager });
+        }
+      },
+    );
+    if (found.length === 0) return [];
+    const instances = await this.#instances(fleet, signal);
+    const specs = new Map<string, EngineSpec>();
+    const asked = new Set<string>();
+    const groups: EngineGroup[] = [];
+    for (const { record, manager } of found) {
+      const members = await this.#members(resourceOf(manager['name']), signal);
+      const templates = members
+        .map((member) => objectOf(member['version'])['instanceTemplate'])
+        .filter((url) => url !== undefined)
+        .map(resourceOf);
+      for (const template of new Set([templateOf(manager), ...templates])) {
+        if (asked.has(template)) continue;
+        asked.add(template);
+        const spec = await this.#specOf(template, signal);
+        if (spec !== undefined) specs.set(template, spec);
+      }
+      groups.push(groupOf({ record, manager, members, specs, instances, now: this.#now() }));
+    }
+    return groups;
+  }
+
+  async state(
+    request: EngineRequest,
+    image: string,
+    stated: string,
+    current: EngineGroup | undefined,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    const { fleet, group, size } = request;
+    const name = nameOf(fleet, group);
+    const { place } = this.#client;
+    const record: GroupRecord = { fleet, group, generation, stated };
+    if (current !== undefined) {
+      // The size first: the record of what was stated is the last.
+      const resize = `${place}/instanceGroupManagers/${name}/resize?size=${size}`;
+      if (current.size !== size)
+        await this.#client.change('instanceGroupManagers.resize', resize, {
+          method: 'POST',
+          signal,
+        });
+      await this.#patch(name, generation, signal, (before) => ({
+        ...healingOf(request, this.#settings.project),
+        updatePolicy: this.#budgetOf(request),
+        description: formatRecord({ ...before, ...record }),
+      }));
+      return;
+    }
+    const template = await this.#ensureTemplate(request, image, signal);
+    const { zones } = request.settings as GcpGroupSettings;
+    const json = {
+      name,
+      description: formatRecord(record),
+      baseInstanceName: name,
+      targetSize: size,
+      versions: [{ instanceTemplate: template }],
+      updatePolicy: { type: 'OPPORTUNISTIC', ...this.#budgetOf(request) },
+      ...healingOf(request, this.#settings.project),
+      ...(zones.length === 0
+        ? {}
+        : { distributionPolicy: { zones: zones.map((zone) => ({ zone: `zones/${zone}` })) } }),
+    };
+    await this.#insert(
+      'instanceGroupManagers.insert',
+      `${place}/instanceGroupManagers`,
+      json,
+      signal,
+    );
+  }
+
+  async roll(
+    request: EngineRequest,
+    image: string,
+    { nodes }: EngineGroup,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    const { fleet, group, spec, startupTimeoutMs } = request;
+    const template = await this.#ensureTemplate(request, image, signal);
+    const now = this.#now();
+    const isForAge = nodes.every(
+      ({ runs, power }) => power === 'terminating' || runs?.spec === spec,
+    );
+    await this.#patch(nameOf(fleet, group), generation, signal, (before) => ({
+      // A version of another name replaces nodes of the same template.
+      versions: [{ instanceTemplate: template, ...(isForAge ? { name: `lkt-${now}` } : {}) }],
+      updatePolicy: { type: 'PROACTIVE', ...this.#budgetOf(request) },
+      description: formatRecord({ ...before, generation, failsAt: now + startupTimeoutMs }),
+    }));
+  }
+
+  async stop({ fleet, group }: EngineGroup, { generation, signal }: CallOptions): Promise<void> {
+    await this.#patch(nameOf(fleet, group), generation, signal, (before) => ({
+      updatePolicy: { type: 'OPPORTUNISTIC' },
+      description: formatRecord({ ...before, generation }),
+    }));
+  }
+
+  async replace(
+    { fleet, group, nodes }: EngineGroup,
+    node: string,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    const found = nodes.find(({ name }) => name === node);
+    if (found === undefined) throw new ProviderError('missing', `gcp: there is no node ${node}`);
+    const [zone = '', name = ''] = found.id.split('/');
+    const { place } = this.#client;
+    await this.#client.change(
+      'instanceGroupManagers.recreateInstances',
+      `${place}/instanceGroupManagers/${nameOf(fleet, group)}/recreateInstances`,
+      { method: 'POST', json: { instances: [`zones/${zone}/instances/${name}`] }, signal },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  /** Changes a group, unless another client has changed it since it was read. */
+  async #patch(
+    name: string,
+    generation: number,
+    signal: AbortSignal,
+    changeOf: (record: GroupRecord) => object,
+  ): Promise<void> {
+    const url = `${this.#client.place}/instanceGroupManagers/${name}`;
+    const manager = await this.#client.find('instanceGroupManagers.get', url, signal);
+    const record = parseRecord(name, textOf(manager?.['description']));
+    if (manager === undefined || record === undefined)
+      throw new ProviderError('missing', `gcp: there is no group ${name} of lkt`);
+    if (record.generation > generation)
+      throw new ProviderError(
+        'fenced',
+        `generation ${generation} is over: ${record.group} is managed by generation ${record.generation}`,
+      );
+    const json = { ...changeOf(record), fingerprint: textOf(manager['fingerprint']) };
+    await this.#client.change('instanceGroupManagers.patch', url, {
+      method: 'PATCH',
+      json,
+      signal,
+    });
+  }
+
+  async #members(name: string, signal: AbortSignal): Promise<readonly JsonObject[]> {
+    const members: JsonObject[] = [];
+    const url = `${this.#client.place}/instanceGroupManagers/${name}/listManagedInstances`;
+    await this.#client.pages(
+      'instanceGroupManagers.listManagedInstances',
+      url,
+      { method: 'POST', signal },
+      ({ managedInstances }) => members.push(...objectsOf(managedInstances)),
+    );
+    return members;
+  }
+
+  /** Returns the instances of a fleet by `ZONE/NAME`: their ages and addresses. */
+  async #instances(fleet: string, signal: AbortSignal): Promise<ReadonlyMap<string, JsonObject>> {
+    const found = new Map<string, JsonObject>();
+    const filter = new URLSearchParams({ filter: `labels.${LABELS.fleet}=${fleet}` });
+    await this.#client.pages(
+      'instances.aggregatedList',
+      `${this.#client.project}/aggregated/instances?${filter.toString()}`,
+      { signal },
+      ({ items }) => {
+        for (const [scope, { instances }] of Object.entries(objectOf(items) as ScopedInstances))
+          for (const one of objectsOf(instances))
+            found.set(`${scope.replace('zones/', '')}/${textOf(one['name'])}`, one);
+      },
+    );
+    return found;
+  }
+
+  async #specOf(template: string, signal: AbortSignal): Promise<EngineSpec | undefined> {
+    const url = `${this.#client.project}/global/instanceTemplates/${template}`;
+    const found = await this.#client.find('instanceTemplates.get', url, signal);
+    return parseDescription(textOf(found?.['description']));
+  }
+
+  /** Returns the URL of a spec's template; creates it if it is missing. */
+  async #ensureTemplate(
+    request: EngineRequest,
+    image: string,
+    signal: AbortSignal,
+  ): Promise<string> {
+    const { fleet, group, spec } = request;
+    const name = `${nameOf(fleet, group)}-${spec}`;
+    const url = `${this.#client.project}/global/instanceTemplates`;
+    const json = {
+      name,
+      description: formatDescription(request),
+      properties: propertiesOf(request, image, this.#settings),
+    };
+    await this.#insert('instanceTemplates.insert', url, json, signal);
+    return `projects/${this.#settings.project}/global/instanceTemplates/${name}`;
+  }
+
+  /** Creates an object, unless it exists. */
+  async #insert(what: string, url: string, json: object, signal: AbortSignal): Promise<void> {
+    try {
+      await this.#client.change(what, url, { method: 'POST', json, signal });
+    } catch (error) {
+      if (!(error instanceof ProviderError && error.failure === 'conflict')) throw error;
+    }
+  }
+
+  #budgetOf({ surge, unavailable }: EngineRequest): object {
+    return {
+      minimalAction: 'REPLACE',
+      mostDisruptiveAllowedAction: 'REPLACE',
+      replacementMethod: surge === 0 ? 'RECREATE' : 'SUBSTITUTE',
+      maxSurge: { fixed: surge },
+      maxUnavailable: { fixed: unavailable },
+      // Google would move nodes between zones at any time.
+      ...('region' in this.#settings.location ? { instanceRedistributionType: 'NONE' } : {}),
+    };
+  }
+}
+
+type ScopedInstances = Readonly<Record<string, { readonly instances?: unknown }>>;
+
+function healingOf({ settings, startupTimeoutMs }: EngineRequest, project: string): object {
+  const { healthCheck } = settings as GcpGroupSettings;
+  if (healthCheck === undefined) return { autoHealingPolicies: [] };
+  const seconds = Math.ceil(startupTimeoutMs / 1000);
+  return {
+    autoHealingPolicies: [
+      {
+        healthCheck: `projects/${project}/global/healthChecks/${healthCheck}`,
+        initialDelaySec: Math.min(seconds, MAX_INITIAL_DELAY_SECONDS),
+      },
+    ],
+  };
+}
+
+/** Returns the machines of a template. They have no service account, so no rights at Google. */
+function propertiesOf(
+  request: EngineRequest,
+  image: string,
+  { project, location }: GcpSettings,
+): object {
+  const region = 'zone' in location ? location.zone.replace(/-[a-z]$/, '') : location.region;
+  const { fleet, group, spec, metadata } = request;
+  const settings = request.settings as GcpGroupSettings;
+  const { machineType, network, subnetwork, networkTags, publicAddress } = settings;
+  return {
+    machineType,
+    labels: { [LABELS.fleet]: fleet, [LABELS.group]: group, [LABELS.spec]: spec },
+    disks: [
+      {
+        boot: true,
+        autoDelete: true,
+        initializeParams: { sourceImage: `projects/${project}/global/images/${image}` },
+      },
+    ],
+    networkInterfaces: [
+      {
+        ...(subnetwork === undefined
+          ? { network: `projects/${project}/global/networks/${network}` }
+          : { subnetwork: `projects/${project}/regions/${region}/subnetworks/${subnetwork}` }),
+        ...(publicAddress
+          ? { accessConfigs: [{ type: 'ONE_TO_ONE_NAT', name: 'External NAT' }] }
+          : {}),
+      },
+    ],
+    ...(networkTags.length === 0 ? {} : { tags: { items: [...networkTags] } }),
+    metadata: {
+      items: [
+        { key: 'serial-port-enable', value: 'false' },
+        ...(metadata === undefined
+          ? []
+          : [{ key: 'user-data', value: Buffer.from(metadata).toString('utf8') }]),
+      ],
+    },
+    serviceAccounts: [],
+    shieldedInstanceConfig: { enableVtpm: true, enableIntegrityMonitoring: true },
+    scheduling: { automaticRestart: true },
+  };
+}

@@ -1,0 +1,29 @@
+/** A token of a service. */
+export interface Token {
+  readonly text: string;
+  readonly lifetimeMs: number;
+}
+
+/** A token is replaced so long before its end. */
+const MARGIN_MS = 300_000;
+
+/** Keeps a token in memory until shortly before its end. */
+export class TokenCache {
+  readonly #fetch: (signal: AbortSignal) => Promise<Token>;
+  #token: { readonly text: string; readonly endsAt: number } | undefined;
+
+  constructor(fetch: (signal: AbortSignal) => Promise<Token>) {
+    this.#fetch = fetch;
+  }
+
+  /** @param isRejected the service refused the earlier one */
+  async get(signal: AbortSignal, isRejected: boolean): Promise<string> {
+    const known = this.#token;
+    if (!isRejected && known !== undefined && performance.now() < known.endsAt) return known.text;
+    const { text, lifetimeMs } = await this.#fetch(signal);
+    // A shorter life than the margin is used for its half.
+    const margin = Math.min(MARGIN_MS, lifetimeMs / 2);
+    this.#token = { text, endsAt: performance.now() + lifetimeMs - margin };
+    return text;
+  }
+}
