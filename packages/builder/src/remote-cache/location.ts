@@ -28,8 +28,8 @@ export function registryLocation(
   registry: Registry,
   reference: Reference,
 ): CacheLocation {
-  const { domain, path, tag = 'latest' } = reference;
-  const tagged = { domain, path, tag };
+  const { tag = 'latest' } = reference;
+  const tagged = { ...reference, tag };
   return {
     name,
     manifest: async (signal) =>

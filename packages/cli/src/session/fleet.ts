@@ -11,6 +11,7 @@ import type {
   OpenedImage,
   Provider,
 } from '@lkt/fleet';
+import type { NamedImage } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
 import { readConfigFile } from './config-file.ts';
 import { isCi, stateSetting } from './environment.ts';
@@ -150,8 +151,8 @@ function imageOpener(
 ): OpenFleet['openImage'] {
   const accepted = new Set<string>();
   return async (group, digest) => {
-    const { domain, path } = group.image.reference;
-    const image = { domain, path, digest };
+    const { tag: _, ...name } = group.image.reference;
+    const image = { ...name, digest };
     const store = await session.openStore();
     const located = (error: unknown): never => {
       if (!(error instanceof LktError) || digest !== group.image.digest) throw error;
@@ -165,9 +166,9 @@ function imageOpener(
     };
     // lkt built it, from packages that the policies accept.
     const isBuilt = group.image.config !== undefined && digest === group.image.digest;
-    if (!isBuilt && !accepted.has(`${path} ${digest}`)) {
+    if (!isBuilt && !accepted.has(`${name.path} ${digest}`)) {
       await requireTrusted(session, flags, dir, image).catch(located);
-      accepted.add(`${path} ${digest}`);
+      accepted.add(`${name.path} ${digest}`);
     }
     const { openMachineImage } = await import('@lkt/fleet');
     const isStored = await store.has(digest);
@@ -199,7 +200,7 @@ async function requireTrusted(
   session: Session,
   flags: FleetFlags,
   dir: string,
-  image: { readonly domain: string; readonly path: string; readonly digest: Digest },
+  image: NamedImage,
 ): Promise<void> {
   const { policies: find, sources } = await trustOptions(session, flags);
   const policies = (await find?.([dir])) ?? [];

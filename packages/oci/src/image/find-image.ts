@@ -17,12 +17,12 @@ export interface StoreImage {
  * @throws NOT_FOUND, REFERENCE_INVALID
  */
 export async function findImage(store: Store | undefined, text: string): Promise<StoreImage> {
-  const { domain, path, tag = 'latest', digest } = parseReference(text);
-  const source = digest === undefined ? { domain, path, tag } : { domain, path, digest };
+  const { tag = 'latest', digest, ...repository } = parseReference(text);
+  const source = digest === undefined ? { ...repository, tag } : { ...repository, digest };
   const found = ((await store?.tags()) ?? []).find(({ reference, descriptor }) =>
     digest === undefined
       ? reference === formatReference(source)
-      : descriptor.digest === digest && isTagOf(reference, formatReference({ domain, path })),
+      : descriptor.digest === digest && isTagOf(reference, formatReference(repository)),
   );
   if (store === undefined || found === undefined) {
     throw new LktError('NOT_FOUND', `${text} is not in the store`, {

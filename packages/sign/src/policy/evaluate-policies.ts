@@ -20,6 +20,11 @@ import { verifyImage } from '../verify/verify-image.ts';
 export interface SignatureSource {
   /** For messages: `the store`, or the registry's name. */
   readonly name: string;
+  /**
+   * Whether it is a registry or a mirror; default false. It is not asked for a name without a
+   * registry, which is of this machine.
+   */
+  readonly isRemote?: boolean;
   /** Yields signatures in parts. The rest is not requested once they suffice. */
   readonly collect: (image: NamedImage) => AsyncIterable<CollectedSignatures>;
 }
@@ -66,6 +71,7 @@ export async function evaluatePolicies(
   let verdict = combineVerdicts(checks);
   for (const source of sources) {
     if (verdict.accepted) break;
+    if (source.isRemote === true && image.isRegistryImplied === true) continue;
     signal?.throwIfAborted();
     try {
       parts: for await (const part of source.collect(image)) {

@@ -111,8 +111,7 @@ export async function* registrySignatures(
   image: Reference & { readonly digest: Digest },
   signal?: AbortSignal,
 ): AsyncGenerator<CollectedSignatures> {
-  const { domain, path, digest } = image;
-  const repository = { domain, path };
+  const { tag: _, digest, ...repository } = image;
   const collector = new Collector({
     manifest: async (descriptor) =>
       (await registry.fetchManifest({ ...repository, digest: descriptor.digest }, signal)).bytes,

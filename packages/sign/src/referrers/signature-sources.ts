@@ -34,6 +34,7 @@ export function signatureSources(options: SignatureSourceOptions): readonly Sign
     readersOf: (registry: Registry, domain: string) => readonly RegistryReader[],
   ): SignatureSource => ({
     name,
+    isRemote: true,
     async *collect(image) {
       const { registrySignatures } = await import('./collect-signatures.ts');
       for (const reader of readersOf(await open(), image.domain))
