@@ -80,8 +80,8 @@ export async function buildImage(
   prefetch.start(loaded.config, options);
   const resolved = await resolveImages(workspace, queries, {
     ...tools,
-    requireTrusted: async (image, place) =>
-      (await check?.requireTrusted(image)) ?? tools.requireTrusted?.(image, place),
+    requireTrusted: async (image, place, item) =>
+      (await check?.requireTrusted(image, item)) ?? tools.requireTrusted?.(image, place, item),
   });
   const trust = (await check?.results(queries, resolved.packages)) ?? [];
   await prefetch.finish();

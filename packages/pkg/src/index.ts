@@ -90,7 +90,7 @@ export {
   type Workspace,
   type WorkspaceOptions,
 } from './workspace/workspace.ts';
-export { findTrustFiles, policyDirs } from './workspace/trust-file.ts';
+export { findTrustFiles, policyDirs, trustFileIn } from './workspace/trust-file.ts';
 export {
   applySourceUpdate,
   findSourceUpdate,

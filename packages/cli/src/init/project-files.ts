@@ -1,10 +1,8 @@
+import type { CiIdentity, CiSystem } from './ci-identity.ts';
 import { hasLogin, imageConfig, type Template, WEB_PORT } from './image-template.ts';
 import { type Language, packageFiles } from './package-templates.ts';
 import type { SshKey } from './ssh-keys.ts';
 import { trustFile } from './trust-template.ts';
-
-/** The CI systems that have a workflow. */
-export const CI_SYSTEMS = ['github', 'gitlab', 'none'] as const;
 
 /** A new workspace. */
 export interface Project {
@@ -13,7 +11,7 @@ export interface Project {
   readonly org: string;
   readonly template: Template;
   readonly language: Language;
-  readonly ci: (typeof CI_SYSTEMS)[number];
+  readonly ci: CiSystem;
   /** Source of the collection `lkt`. */
   readonly source: string;
   readonly registry: string | undefined;
@@ -21,8 +19,10 @@ export interface Project {
   readonly registryKey: string | undefined;
   /** Key that signs own images, as PEM. */
   readonly signingKey: { readonly publicKey: string; readonly privateKey: string } | undefined;
-  /** `OWNER/REPOSITORY` on GitHub. */
-  readonly github: string | undefined;
+  /** The identity with which CI signs own images. */
+  readonly identity: CiIdentity | undefined;
+  /** Text of the trusted root for it, if the user has one. */
+  readonly trustedRoot: string | undefined;
   /** For a login over ssh. */
   readonly keys: readonly SshKey[];
   /** Version of lkt; undefined if it is not released. */
@@ -42,13 +42,14 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
     keys: keys.map(({ file }) => `../keys/${file}`),
   });
   const port = template === 'web' ? WEB_PORT : undefined;
-  const { registry, registryKey, signingKey, github } = project;
+  const { registry, registryKey, signingKey, identity, trustedRoot } = project;
   const hasRegistryKey = registry !== undefined && registryKey !== undefined;
   const trust = trustFile({
     org,
     registry: hasRegistryKey ? { prefix: registry, keyFile: REGISTRY_KEY } : undefined,
     keyFile: signingKey === undefined ? undefined : PUBLIC_KEY,
-    github,
+    identity,
+    rootFile: trustedRoot === undefined ? undefined : TRUSTED_ROOT,
   });
   return new Map([
     ['lkt.yml', workspaceFile(project)],
@@ -60,6 +61,7 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
           [PUBLIC_KEY, signingKey.publicKey],
           [PRIVATE_KEY, signingKey.privateKey],
         ] as const)),
+    ...(trustedRoot === undefined ? [] : [[TRUSTED_ROOT, trustedRoot] as const]),
     [`images/${name}.yml`, image],
     ...keys.map((key) => [`keys/${key.file}`, `${key.line}\n`] as const),
     ...Object.entries(packageFiles({ name: 'hello', language, tools: SYSTEM, port })).map(
@@ -76,6 +78,7 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
 /** The key that signs own images; git ignores the private one. */
 export const PRIVATE_KEY = 'release.key';
 export const PUBLIC_KEY = 'keys/release.pub';
+const TRUSTED_ROOT = 'trusted_root.json';
 const REGISTRY_KEY = 'keys/lkt.pub';
 
 /** The name of the collection with the system's packages and the toolchains. */

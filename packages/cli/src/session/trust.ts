@@ -98,11 +98,10 @@ export function trustRequirement(
   let opened: Promise<Gate> | undefined;
   const open = async (): Promise<Gate> => {
     const { workspaceGate } = await import('@lkt/image/trust');
-    const { policies, sources } = await trustOptions(session, flags);
-    return workspaceGate(policies, sources, session.signal);
+    return workspaceGate(await trustOptions(session, flags), session.signal);
   };
   return {
-    requireTrusted: async (image, workspace) => (await (opened ??= open()))(image, workspace),
+    requireTrusted: async (...image) => (await (opened ??= open()))(...image),
   };
 }
 

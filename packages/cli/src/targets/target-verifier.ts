@@ -1,7 +1,7 @@
 import { dirname, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import { type ImageReport, verifyImageReport } from '@lkt/image/image-report';
-import { formatReference, parseReference, type Reference } from '@lkt/oci';
+import { familiarReference, formatReference, parseReference, type Reference } from '@lkt/oci';
 import type { Workspace } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
@@ -59,9 +59,31 @@ export class TargetVerifier {
       this.#only === undefined
         ? ((await options.policies?.(kind === 'package' ? [cwd, dirname(path)] : [cwd])) ?? [])
         : [this.#only];
-    if (policies.length === 0) throw uncovered(target);
+    const { located, all } = await this.#inCollection(image, policies);
+    if (all.length === 0) throw uncovered(target);
     const evaluation = { signal, readAll: this.#flags.all };
-    return [await verifyImageReport(image, policies, options.sources, evaluation)];
+    const report = await verifyImageReport(located, all, options.sources, evaluation);
+    return [{ ...report, reference: familiarReference(image) }];
+  }
+
+  /**
+   * Returns an image under its name in the registry of its collection, with the collection's policy
+   * besides others; other images as they are.
+   */
+  async #inCollection(
+    image: NamedImage,
+    all: readonly TrustPolicy[],
+  ): Promise<{ readonly located: NamedImage; readonly all: readonly TrustPolicy[] }> {
+    if (image.isRegistryImplied !== true) return { located: image, all };
+    const workspace = await this.#workspace(this.#session.environment.cwd);
+    const item = workspace.find(image);
+    if (item?.collection === undefined) return { located: image, all };
+    const located = { ...workspace.locate(image), digest: image.digest };
+    if (this.#only !== undefined) return { located, all };
+    const { CollectionPolicies, withCollection } = await import('@lkt/image');
+    const { root } = await this.#trust;
+    const own = await new CollectionPolicies(workspace, root).of(item);
+    return { located, all: withCollection(all, own, located) };
   }
 
   /**

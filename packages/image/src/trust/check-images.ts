@@ -14,8 +14,16 @@ import {
   type ReferenceProblem,
   type Workspace,
 } from '@lkt/pkg';
-import type { SignatureSource, NamedImage, SignerId, TrustedRoot, TrustPolicy } from '@lkt/sign';
+import type {
+  NamedImage,
+  PolicyResult,
+  SignatureSource,
+  SignerId,
+  TrustedRoot,
+  TrustPolicy,
+} from '@lkt/sign';
 import type { LoadedConfig } from '../config/load-config.ts';
+import { CollectionPolicies } from './collection-policy.ts';
 import { loadPolicy } from './load-policy.ts';
 import type { TrustSettings } from './parse-trust.ts';
 import { policyProblem, storeSignatures, TrustGate } from './trust-gate.ts';
@@ -120,27 +128,44 @@ export function trustCheck(
   if (policies.length === 0) return undefined;
   const { sources = [storeSignatures(store)], listAll: readAll } = trust;
   const gate = new TrustGate(policies, sources, { signal, readAll });
-  return new TrustCheck(workspace, gate, { store, hasImage });
+  const collections = new CollectionPolicies(workspace, trust.root);
+  return new TrustCheck(workspace, gate, collections, { store, hasImage });
 }
 
 /** Evaluates policies for the images of configs. */
 export class TrustCheck {
   readonly gate: TrustGate;
   /** For package builds, whose base images end up in the image as well. */
-  readonly requireTrusted: (image: NamedImage) => Promise<ReferenceProblem | undefined>;
+  readonly requireTrusted: (
+    image: NamedImage,
+    item?: Package,
+  ) => Promise<ReferenceProblem | undefined>;
   readonly #workspace: Workspace;
+  readonly #collections: Pick<CollectionPolicies, 'of'>;
   readonly #images: Pick<BuildOptions, 'hasImage' | 'store'>;
 
   /** @param images tell a missing image from an unsigned one */
   constructor(
     workspace: Workspace,
     gate: TrustGate,
+    collections: Pick<CollectionPolicies, 'of'>,
     images: Pick<BuildOptions, 'hasImage' | 'store'>,
   ) {
     this.#workspace = workspace;
+    this.#collections = collections;
     this.#images = images;
     this.gate = gate;
-    this.requireTrusted = async (image) => gate.problem(image);
+    this.requireTrusted = async (image, item) =>
+      gate.problem(image, await this.#collections.of(item));
+  }
+
+  /**
+   * Evaluates an image that a config names, under its name in the registry. Another gate can have
+   * other sources of signatures.
+   */
+  async evaluate(image: NamedImage, gate: TrustGate = this.gate): Promise<PolicyResult> {
+    const located = { ...this.#workspace.locate(image), digest: image.digest };
+    return gate.evaluate(located, await this.#collections.of(this.#workspace.find(image)));
   }
 
   /**
@@ -216,12 +241,10 @@ export class TrustCheck {
   }
 
   async #require(query: ImageQuery, image: NamedImage): Promise<TrustedImage> {
-    // Policies are about the names in registries.
-    const located = { ...this.#workspace.locate(image), digest: image.digest };
-    const result = await this.gate.evaluate(located);
+    const result = await this.evaluate(image);
     const problem = policyProblem(result);
     if (problem !== undefined)
-      throw failure(query, (await missingImage(located, this.#images)) ?? problem);
+      throw failure(query, (await missingImage(result.image, this.#images)) ?? problem);
     const { verdict, asked } = result;
     const isSigned = verdict.accepted && verdict.because === 'signed';
     return {

@@ -1,6 +1,14 @@
-import { readFile } from 'node:fs/promises';
-import { dirname, resolve } from 'node:path';
-import { isErrno, LktError, parseYaml, type SourceFile, uniqueBy, type YamlValue } from '@lkt/core';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { dirname, resolve, sep } from 'node:path';
+import {
+  isErrno,
+  LktError,
+  parseYaml,
+  type SourceFile,
+  undefinedIf,
+  uniqueBy,
+  type YamlValue,
+} from '@lkt/core';
 import {
   identityKey,
   type PublicKey,
@@ -18,6 +26,11 @@ import {
   type TrustSettings,
 } from './parse-trust.ts';
 
+export interface PolicyOptions {
+  /** Whether the files that the policy names must be in its directory; default false. */
+  readonly isConfined?: boolean;
+}
+
 /**
  * Returns the policy of a `trust.yml`.
  * @param shown name of the file for messages
@@ -28,6 +41,7 @@ export async function filePolicy(
   path: string,
   shown: string,
   given: TrustedRoot | undefined,
+  options?: PolicyOptions,
 ): Promise<TrustPolicy> {
   let text: string;
   try {
@@ -35,7 +49,7 @@ export async function filePolicy(
   } catch (cause) {
     throw new LktError('IO_FAILED', `${shown} cannot be read`, { cause });
   }
-  return readTrustFile({ path: shown, text }, dirname(path), given);
+  return readTrustFile({ path: shown, text }, dirname(path), given, options);
 }
 
 /**
@@ -48,8 +62,9 @@ export async function readTrustFile(
   file: SourceFile,
   dir: string,
   given?: TrustedRoot,
+  options?: PolicyOptions,
 ): Promise<TrustPolicy> {
-  return loadPolicy(parseTrust(parseYaml(file)), dir, given);
+  return loadPolicy(parseTrust(parseYaml(file)), dir, given, options);
 }
 
 /**
@@ -62,7 +77,9 @@ export async function loadPolicy(
   settings: TrustSettings,
   dir: string,
   given?: TrustedRoot,
+  { isConfined = false }: PolicyOptions = {},
 ): Promise<TrustPolicy> {
+  if (isConfined) await requireInside(settings, dir);
   const { unsigned, at } = settings;
   const required = [...settings.required, ...settings.linuxkit.map(({ pattern }) => pattern)];
   const root =
@@ -73,18 +90,39 @@ export async function loadPolicy(
       name: positionOf(rule),
       images,
       bindRepository,
-      signers: signers === undefined ? undefined : await loadSigners(signers, dir, root),
-      rebuilders: rebuilders === undefined ? undefined : await loadSigners(rebuilders, dir, root),
+      signers: signers === undefined ? undefined : await loadSigners(signers, dir),
+      rebuilders: rebuilders === undefined ? undefined : await loadSigners(rebuilders, dir),
     });
   }
   const name = positionOf(at);
   return { name, required, unsigned, rules, root };
 }
 
+/**
+ * Requires that the files of a foreign policy are regular ones, in a directory or below.
+ * @throws LktError CONFIG_INVALID
+ */
+async function requireInside({ rules, trustedRoot }: TrustSettings, dir: string): Promise<void> {
+  const keys = rules
+    .flatMap(({ signers, rebuilders }) => [signers, rebuilders])
+    .flatMap((some) => some?.keys ?? [])
+    .filter(isFile);
+  const top = await realpath(dir);
+  for (const value of trustedRoot === undefined ? keys : [...keys, trustedRoot]) {
+    // A missing file is reported when it is read.
+    const path = await realpath(resolve(top, value.string())).catch(undefinedIf('ENOENT'));
+    if (path === undefined) continue;
+    const isInside = path.startsWith(`${top}${sep}`);
+    if (isInside && (await stat(path)).isFile()) continue;
+    throw value.error(`${value.string()} is not a file of the collection`, {
+      fix: 'name a file beside the policy',
+    });
+  }
+}
+
 async function loadSigners(
   { threshold, keys, identities, at }: SignerSettings,
   dir: string,
-  root: TrustedRoot | undefined,
 ): Promise<SignerRequirement> {
   const loaded = new Map<string, PublicKey>();
   for (const value of keys) {
@@ -92,11 +130,6 @@ async function loadSigners(
     // A key under two names is one signer.
     if (!loaded.has(key.fingerprint)) loaded.set(key.fingerprint, key);
   }
-  const [first] = identities;
-  if (first !== undefined && root === undefined)
-    throw first.at.error('identities need a trusted root', {
-      fix: 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE, or --trusted-root FILE',
-    });
   const distinct = uniqueBy(identities, identityKey).map(({ at: _at, ...identity }) => identity);
   const count = loaded.size + distinct.length;
   if (threshold > count)

@@ -1,6 +1,15 @@
 import { relative } from 'node:path';
-import { findTrustFiles, policyDirs, type ReferenceProblem, type Workspace } from '@lkt/pkg';
-import type { SignatureSource, NamedImage, TrustedRoot, TrustPolicy } from '@lkt/sign';
+import {
+  type BuildOptions,
+  findTrustFiles,
+  type Package,
+  policyDirs,
+  trustFileIn,
+  type Workspace,
+} from '@lkt/pkg';
+import type { TrustedRoot, TrustPolicy } from '@lkt/sign';
+import type { TrustOptions } from './check-images.ts';
+import type { CollectionPolicies } from './collection-policy.ts';
 import type { TrustGate } from './trust-gate.ts';
 
 /** A policy file from the command line. */
@@ -37,24 +46,43 @@ export async function trustPolicies(
 }
 
 /**
- * Returns a function that evaluates images by the policies of their workspaces, and returns the
- * problem of using an image; undefined without one. Loads the policies with the first image.
+ * Returns a function that evaluates images by the policies of their workspaces and collections, and
+ * returns the problem of using an image; undefined without one. Loads the policies with the first
+ * image.
  */
 export function workspaceGate(
-  policiesOf: ((dirs: readonly string[]) => Promise<readonly TrustPolicy[]>) | undefined,
-  sources: readonly SignatureSource[],
+  { policies: policiesOf, root, sources = [] }: TrustOptions,
   signal?: AbortSignal,
-): (image: NamedImage, workspace: Workspace) => Promise<ReferenceProblem | undefined> {
-  const gates = new Map<Workspace, Promise<TrustGate | undefined>>();
-  const open = async (workspace: Workspace): Promise<TrustGate | undefined> => {
-    const policies = (await policiesOf?.(policyDirs(workspace))) ?? [];
-    if (policies.length === 0) return undefined;
-    const gate = await import('./trust-gate.ts');
-    return new gate.TrustGate(policies, sources, { signal });
+): NonNullable<BuildOptions['requireTrusted']> {
+  interface Gate {
+    readonly policies: readonly TrustPolicy[];
+    collections?: CollectionPolicies;
+    gate?: TrustGate;
+  }
+  const gates = new Map<Workspace, Promise<Gate>>();
+  const open = async (workspace: Workspace): Promise<Gate> => ({
+    policies: (await policiesOf?.(policyDirs(workspace))) ?? [],
+  });
+  const policyOf = async (
+    gate: Gate,
+    workspace: Workspace,
+    item: Package | undefined,
+  ): Promise<TrustPolicy | undefined> => {
+    const { collection } = item ?? {};
+    if (collection === undefined || (await trustFileIn(collection.root)) === undefined)
+      return undefined;
+    const { CollectionPolicies } = await import('./collection-policy.ts');
+    gate.collections ??= new CollectionPolicies(workspace, root);
+    return gate.collections.of(item);
   };
-  return async (image, workspace) => {
-    const gate = gates.get(workspace) ?? open(workspace);
-    gates.set(workspace, gate);
-    return (await gate)?.problem(image);
+  return async (image, workspace, item) => {
+    const opening = gates.get(workspace) ?? open(workspace);
+    gates.set(workspace, opening);
+    const opened = await opening;
+    const own = await policyOf(opened, workspace, item);
+    if (opened.policies.length === 0 && own === undefined) return undefined;
+    const { TrustGate } = await import('./trust-gate.ts');
+    opened.gate ??= new TrustGate(opened.policies, sources, { signal });
+    return opened.gate.problem(image, own);
   };
 }

@@ -10,6 +10,7 @@ import {
   type TrustPolicy,
 } from '@lkt/sign';
 import type { ReferenceProblem } from '@lkt/pkg';
+import { withCollection } from './collection-policy.ts';
 
 /** Evaluates images by fixed policies, each image once. */
 export class TrustGate {
@@ -29,18 +30,20 @@ export class TrustGate {
     this.#options = options;
   }
 
-  async evaluate(image: NamedImage): Promise<PolicyResult> {
-    const key = familiarReference(image);
+  /** @param own the policy of the collection that the image is of */
+  async evaluate(image: NamedImage, own?: TrustPolicy): Promise<PolicyResult> {
+    const key = `${familiarReference(image)} ${own?.name ?? ''}`;
     const known = this.#results.get(key);
     if (known !== undefined) return known;
-    const result = evaluatePolicies(image, this.policies, this.#sources, this.#options);
+    const policies = withCollection(this.policies, own, image);
+    const result = evaluatePolicies(image, policies, this.#sources, this.#options);
     this.#results.set(key, result);
     return result;
   }
 
   /** Returns the problem of using an image; undefined if it is accepted. */
-  async problem(image: NamedImage): Promise<ReferenceProblem | undefined> {
-    return policyProblem(await this.evaluate(image));
+  async problem(image: NamedImage, own?: TrustPolicy): Promise<ReferenceProblem | undefined> {
+    return policyProblem(await this.evaluate(image, own));
   }
 }
 
@@ -52,7 +55,9 @@ export function policyProblem({ image, verdict }: PolicyResult): ReferenceProble
   return {
     code,
     message: `${familiarReference(image)} is not trusted: ${first}`,
-    fix: 'run lkt verify to list its signatures; sign it, or use a signed image',
+    fix: first.endsWith('need a trusted root')
+      ? 'name the trusted_root.json of your Sigstore instance: trustedRoot: FILE in the policy, or --trusted-root FILE; to make it, run: lkt trust update'
+      : 'run lkt verify to list its signatures; sign it, or use a signed image',
     detail: more.length === 0 ? undefined : more.map((line) => `  ${line}`).join('\n'),
   };
 }

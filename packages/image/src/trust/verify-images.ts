@@ -4,13 +4,8 @@ import { type BuildOptions, isBuiltHere, type Workspace } from '@lkt/pkg';
 import type { NamedImage, TrustPolicy } from '@lkt/sign';
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
 import { queriesOf } from '../queries.ts';
-import {
-  configPolicies,
-  TrustCheck,
-  IMAGES_AT_ONCE,
-  trustCheck,
-  type TrustOptions,
-} from './check-images.ts';
+import { configPolicies, TrustCheck, IMAGES_AT_ONCE, type TrustOptions } from './check-images.ts';
+import { CollectionPolicies } from './collection-policy.ts';
 import { type ImageReport, reportOf } from './image-report.ts';
 import { storeSignatures, TrustGate } from './trust-gate.ts';
 
@@ -45,26 +40,32 @@ export async function verifyConfigs(
   const loaded = await loadConfig(configs, values);
   const { queries } = queriesOf(loaded);
   const { signal, store } = tools;
-  const options = { trust, signal };
   const evaluation = { signal, readAll: trust.listAll };
-  const check =
+  const policies = only === undefined ? await configPolicies(loaded, trust) : [only];
+  const { sources = [storeSignatures(store)] } = trust;
+  // A policy of the command line stands alone.
+  const collections =
     only === undefined
-      ? trustCheck(workspace, await configPolicies(loaded, trust), store, options)
-      : new TrustCheck(workspace, new TrustGate([only], trust.sources ?? [], evaluation), {
-          store,
-        });
-  if (check === undefined) return undefined;
+      ? new CollectionPolicies(workspace, trust.root)
+      : { of: async () => undefined };
+  const gate = new TrustGate(policies, sources, evaluation);
+  const check = new TrustCheck(workspace, gate, collections, { store });
   // Local builds need no signature, so only the store is searched.
-  const here = new TrustGate(check.gate.policies, [storeSignatures(store)], evaluation);
+  const here = new TrustGate(policies, [storeSignatures(store)], evaluation);
   const images = uniqueBy(
     queries.flatMap((query) => check.pinned(query) ?? []),
     familiarReference,
   );
   const reportFor = async (image: NamedImage): Promise<ImageReport> => {
     const isHere = only === undefined && (await isBuiltHere(workspace, image, tools));
-    const report = reportOf(await (isHere ? here : check.gate).evaluate(image));
+    const result = await check.evaluate(image, isHere ? here : gate);
+    const report = { ...reportOf(result), reference: familiarReference(image) };
     return isHere && !report.accepted ? builtHere(report) : report;
   };
+  const covered = await Promise.all(
+    images.map(async (image) => collections.of(workspace.find(image))),
+  );
+  if (policies.length === 0 && covered.every((own) => own === undefined)) return undefined;
   return mapConcurrent(images, reportFor, { concurrency: IMAGES_AT_ONCE, signal });
 }
 

@@ -1,7 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { digestOf } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
+import { evaluatePolicies } from '@lkt/sign';
 import { describe, expect, it } from 'vitest';
 import { mergeConfigs } from '../../src/config/config.ts';
 import { readTrustFile } from '../../src/trust/load-policy.ts';
@@ -105,10 +107,6 @@ describe('a trust.yml reports position and problem', () => {
       '1:59: signers[0].identities[0].subject: identities are compared literally',
     ],
     ['signers: [{images: [a], identities: [{issuer: b, subject: ""}]}]', 'it is empty'],
-    [
-      `signers: [{images: [a], identities: [${IDENTITY}]}]`,
-      '1:38: signers[0].identities[0]: identities need a trusted root',
-    ],
     ['org: [a/*]', '* is not a wildcard in the name of an organisation'],
     ['image: [A]', '1:9: image[0]: "A" is not an image reference'],
   ])('%s', async (text, message) => {
@@ -151,6 +149,19 @@ describe('a trust.yml', () => {
       'keys/one.pub',
       expect.stringMatching(/^sha256:/),
     ]);
+  });
+
+  it('has identities before the trusted root is there, by which none of them counts', async () => {
+    const text = `signers: [{images: [a], identities: [${IDENTITY}]}]`;
+    const policy = await readTrustFile({ path: 'trust.yml', text }, tempDir());
+    const image = { ...parseReference('a'), digest: digestOf('') };
+    const { verdict } = await evaluatePolicies(image, [policy], []);
+    expect(verdict).toEqual({
+      accepted: false,
+      reasons: [
+        'trust.yml:1 requires 1 of a@b.example (https://i.example) to have signed it, but none has: identities need a trusted root',
+      ],
+    });
   });
 
   it("reads LinuxKit's lists as required images", async () => {

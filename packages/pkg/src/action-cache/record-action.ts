@@ -170,6 +170,7 @@ export function noTrustFiles(
   workspace: Workspace,
   dirs: readonly string[] = [],
 ): ReadonlyMap<string, FileState> {
-  const paths = trustFilePaths([...policyDirs(workspace), ...dirs]);
+  const roots = withInner(workspace.collections.values()).map(({ root }) => root);
+  const paths = trustFilePaths([...policyDirs(workspace), ...dirs], roots);
   return new Map(paths.map((path) => [path, 'absent']));
 }

@@ -9,7 +9,7 @@ import {
 } from '@lkt/oci';
 import type { BuiltPackage } from './built-package.ts';
 import { checkPin, indexManifests, missingPin, type ReferenceProblem } from '../pins/check-pin.ts';
-import type { Workspace } from '../workspace/workspace.ts';
+import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** A reference with a digest. */
 type PinnedReference = Reference & { readonly digest: Digest };
@@ -36,15 +36,18 @@ export interface OtherImages {
   /**
    * Returns the violation of a trust policy by an image. Called before the image is pulled, so only
    * name and digest are known. Without it, every pinned image may be used.
+   * @param item the package that the image is of, whose collection may have a policy
    */
   readonly requireTrusted?: (
     reference: PinnedReference,
     workspace: Workspace,
+    item?: Package,
   ) => Promise<ReferenceProblem | undefined>;
 }
 
 /**
  * Checks a reference to an image: to a package of the workspace that was built, or to another one.
+ * @param item the package that is named, also if its image was taken from a collection's registry
  * @returns undefined if the reference is correct and the image is in the store now
  */
 export async function checkReference(
@@ -52,10 +55,13 @@ export async function checkReference(
   built: BuiltPackage | undefined,
   platforms: readonly Platform[],
   tools: OtherImages & { readonly workspace: Workspace },
+  item?: Package,
 ): Promise<ReferenceProblem | undefined> {
-  return built === undefined
-    ? checkOther(reference, platforms, tools)
-    : checkPin(reference, built, tools.store);
+  if (built !== undefined) return checkPin(reference, built, tools.store);
+  if (item === undefined) return checkOther(reference, platforms, tools);
+  // The store has it under this workspace's name for the collection.
+  const { tag, digest } = reference;
+  return checkOther({ ...parseReference(item.name), tag, digest }, platforms, tools, item);
 }
 
 /**
@@ -68,13 +74,14 @@ export async function checkOther(
   reference: Reference,
   platforms: readonly Platform[],
   tools: OtherImages & { readonly workspace: Workspace },
+  item?: Package,
 ): Promise<ReferenceProblem | undefined> {
   const { store, fetchImage, requireTrusted, workspace } = tools;
   const { domain, path, digest } = reference;
   if (digest === undefined) return missingPin(reference);
   const pinned = { ...reference, digest };
   const located = { ...workspace.locate(reference), digest };
-  const refused = await requireTrusted?.(located, workspace);
+  const refused = await requireTrusted?.(located, workspace, item);
   if (refused !== undefined) return (await missingImage(located, tools)) ?? refused;
   const has = await store.has(digest);
   const name = familiarReference({ domain, path });

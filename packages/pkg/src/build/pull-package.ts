@@ -57,7 +57,7 @@ export async function policyViolation(
   digest: Digest,
   { requireTrusted, workspace }: BuildTools,
 ): Promise<ReferenceProblem | undefined> {
-  return requireTrusted?.(pulledReference(workspace, item, digest), workspace);
+  return requireTrusted?.(pulledReference(workspace, item, digest), workspace, item);
 }
 
 /**

@@ -47,7 +47,7 @@ export async function usedImages(
   const archived: ArchivedImage[] = [];
   for (const { reference, package: item, error } of recipe.archived) {
     const built = item && used.get(item);
-    const problem = await checkReference(reference, built, [platform], tools);
+    const problem = await checkReference(reference, built, [platform], tools, item);
     if (problem !== undefined) {
       // `lkt pin` edits Dockerfiles and image configs, but not this file.
       const fix = built === undefined ? problem.fix : `change the digest to ${built.index.digest}`;
@@ -72,7 +72,8 @@ async function baseOf(
 ): Promise<Digest | undefined> {
   if (built !== undefined && use.calculated)
     return indexFor(recipe.uses, use.text, built, tools.store);
-  const problem = await checkReference(use.parsed, built, [parsePlatform(use.platform)], tools);
+  const platforms = [parsePlatform(use.platform)];
+  const problem = await checkReference(use.parsed, built, platforms, tools, use.package);
   if (problem === undefined) return use.parsed.digest;
   const { code, message, ...options } = problem;
   const { position, length, similarStage } = use;

@@ -94,11 +94,15 @@ export class Collection {
     return this.collections.get(image.slice(0, slash))?.imageNamed(image.slice(slash + 1));
   }
 
+  /** Returns the name of one of its packages in its own files. */
+  ownName(item: Package): string | undefined {
+    for (const [name, one] of this.#packages) if (one === item) return name;
+    return undefined;
+  }
+
   /** Returns the published form of one of its packages. */
   publishedAs(item: Package): PublishedPackage | undefined {
-    for (const [ownName, one] of this.#packages)
-      if (one === item) return this.published.get(ownName);
-    return undefined;
+    return this.published.get(this.ownName(item) ?? '');
   }
 }
 

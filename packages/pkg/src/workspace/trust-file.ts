@@ -29,27 +29,40 @@ const MISSPELLED: readonly string[] = [
 export async function findTrustFiles(dirs: Iterable<string>): Promise<readonly string[]> {
   const found: string[] = [];
   for (const dir of withAncestors(dirs)) {
-    const path = join(dir, TRUST_FILE);
-    const own = inodeOf(path);
-    if (own !== undefined) {
-      await requireRegularFile(path);
-      found.push(path);
-    }
-    for (const name of MISSPELLED) {
-      const other = inodeOf(join(dir, name));
-      // Where names are case-insensitive, Trust.yml is the same file.
-      if (other === undefined || other === own) continue;
-      throw new LktError('CONFIG_INVALID', `a trust policy must not be named ${name}`, {
-        fix: `rename ${join(dir, name)} to ${TRUST_FILE}`,
-      });
-    }
+    const path = await trustFileIn(dir);
+    if (path !== undefined) found.push(path);
   }
   return found;
 }
 
-/** Returns every path that `findTrustFiles` looks at. */
-export function trustFilePaths(dirs: Iterable<string>): readonly string[] {
-  return withAncestors(dirs).flatMap((dir) =>
+/**
+ * Returns the path of the trust policy in a directory; undefined without one.
+ * @throws CONFIG_INVALID, IO_FAILED as `findTrustFiles`
+ */
+export async function trustFileIn(dir: string): Promise<string | undefined> {
+  const path = join(dir, TRUST_FILE);
+  const own = inodeOf(path);
+  if (own !== undefined) await requireRegularFile(path);
+  for (const name of MISSPELLED) {
+    const other = inodeOf(join(dir, name));
+    // Where names are case-insensitive, Trust.yml is the same file.
+    if (other === undefined || other === own) continue;
+    throw new LktError('CONFIG_INVALID', `a trust policy must not be named ${name}`, {
+      fix: `rename ${join(dir, name)} to ${TRUST_FILE}`,
+    });
+  }
+  return own === undefined ? undefined : path;
+}
+
+/**
+ * Returns every path that `findTrustFiles` looks at.
+ * @param roots directories whose parents do not count
+ */
+export function trustFilePaths(
+  dirs: Iterable<string>,
+  roots: Iterable<string> = [],
+): readonly string[] {
+  return [...withAncestors(dirs), ...roots].flatMap((dir) =>
     [TRUST_FILE, ...MISSPELLED].map((name) => join(dir, name)),
   );
 }

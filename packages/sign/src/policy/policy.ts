@@ -28,7 +28,7 @@ export interface TrustPolicy {
   /** Exceptions to `required`. A rule for the image takes precedence. */
   readonly unsigned: readonly ImagePattern[];
   readonly rules: readonly TrustRule[];
-  /** Trusted root for identities and times. */
+  /** Trusted root for identities and times. Without one, no signature by an identity counts. */
   readonly root?: TrustedRoot;
 }
 
@@ -130,7 +130,10 @@ export function evaluatePolicy(
       if (requirement === undefined) continue;
       const found = distinct(requirement, candidates);
       counted.push(...found);
-      if (found.length < requirement.threshold) reasons.push(tooFew(rule, requirement, found, did));
+      if (found.length >= requirement.threshold) continue;
+      const few = tooFew(rule, requirement, found, did);
+      const lacksRoot = requirement.identities.length > 0 && policy.root === undefined;
+      reasons.push(lacksRoot ? `${few}: identities need a trusted root` : few);
     }
   }
   if (reasons.length === 0)

@@ -228,7 +228,7 @@ describe('a policy', () => {
     expect(verdict).toEqual({
       accepted: false,
       reasons: [
-        `trust.yml:2 requires 2 of the key a, release@lkt.dev (${ISSUER}) to have signed it, but only the key a has`,
+        `trust.yml:2 requires 2 of the key a, release@lkt.dev (${ISSUER}) to have signed it, but only the key a has: identities need a trusted root`,
         'sha256:1: the certificate has expired',
       ],
     });

@@ -6,15 +6,13 @@ import { LktCommand } from '../../command.ts';
 import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { hasLogin, TEMPLATE_SUMMARY, TEMPLATES } from '../../init/image-template.ts';
 import { LANGUAGES } from '../../init/package-templates.ts';
-import {
-  CI_SYSTEMS,
-  PRIVATE_KEY,
-  type Project,
-  projectFiles,
-  PUBLIC_KEY,
-} from '../../init/project-files.ts';
+import { CI_SYSTEMS, ciIdentityOf, ciOf } from '../../init/ci-identity.ts';
+import { PRIVATE_KEY, type Project, projectFiles, PUBLIC_KEY } from '../../init/project-files.ts';
+import type { TrustFlags } from '../../flags/trust.ts';
+import { trustedRootSetting } from '../../session/environment.ts';
 import { readGiven } from '../../session/paths.ts';
 import type { Session } from '../../session/session.ts';
+import { givenRoot } from '../../session/trust.ts';
 
 interface Result {
   readonly directory: string;
@@ -28,7 +26,7 @@ export class Init extends LktCommand {
   static override summary = 'Create a repository for a system of your own';
   static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, trust.yml with a new key pair, package.json, .gitignore and a CI workflow (docs/workspace.md). Asks nothing. Keeps existing files.
 
-The private key, release.key, is encrypted with COSIGN_PASSWORD, or else with an empty password. A clone from GitHub gets no key: trust.yml tells how to accept what CI signs.
+The private key, release.key, is encrypted with COSIGN_PASSWORD, or else with an empty password. A clone from GitHub or GitLab gets no key: trust.yml accepts what the main branch's CI signs as itself.
 
 The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, or else the next key of ssh-keygen or of the ssh agent.`;
   static override examples = [
@@ -53,6 +51,10 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     'registry-key': valueFlag('FILE', 'public key that signed the images of --registry', {
       dependsOn: ['registry'],
     }),
+    'trusted-root': valueFlag(
+      'FILE',
+      'trusted_root.json by which the identity of CI is verified (LKT_TRUSTED_ROOT)',
+    ),
     'ssh-key': valueFlag('FILE', 'public key that may log in'),
     yes: switchFlag('for scripts: init asks nothing anyway', { char: 'y' }),
     force: switchFlag('write into a directory with files; existing files stay'),
@@ -77,12 +79,9 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
         fix: 'run ssh-keygen -t ed25519, or use --ssh-key FILE or --template minimal',
       });
     const { registry, 'registry-key': registryKey } = flags;
-    const remote = await remoteOf(session, dir);
-    const ci = flags.ci ?? ciOf(remote);
-    const github =
-      ci === 'github'
-        ? /github\.com[/:]([\w.-]+\/[\w.-]+?)(?:\.git)?$/.exec(remote)?.[1]
-        : undefined;
+    const { url, branch } = await remoteOf(session, dir);
+    const ci = flags.ci ?? ciOf(url);
+    const identity = ciIdentityOf(ci, url, branch);
     const project: Project = {
       name,
       org: flags.org ?? name,
@@ -92,8 +91,9 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
       source: flags.collection,
       registry,
       registryKey: registryKey === undefined ? undefined : await keyText(session, registryKey),
-      signingKey: github === undefined ? await newKey(session, dir) : undefined,
-      github,
+      signingKey: identity === undefined ? await newKey(session, dir) : undefined,
+      identity,
+      trustedRoot: identity && (await rootText(session, flags)),
       keys: key === undefined ? [] : [key],
       version: releasedVersion(),
     };
@@ -108,8 +108,16 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     if (key !== undefined) this.log(`${key.from} may log in as root`);
     if (written.includes(PRIVATE_KEY))
       this.log(`${PRIVATE_KEY} signs what you publish; git ignores it, so keep a copy`);
+    if (identity !== undefined)
+      this.log(
+        project.trustedRoot === undefined
+          ? 'trust.yml accepts what CI signs once it names a trusted root: lkt trust update'
+          : `trust.yml accepts what CI signs as ${identity.subject}`,
+      );
     if (registry !== undefined && registryKey === undefined)
-      this.log(`lkt builds the collection here: no --registry-key is trusted for ${registry}`);
+      this.log(
+        `images of ${registry} are used if the collection's trust.yml accepts them; to accept those of a key, give --registry-key`,
+      );
     this.log(
       `next: ${shown === '.' ? '' : `cd ${shown} && `}npm install && npx lkt pin images/${name}.yml && npm start`,
     );
@@ -153,21 +161,31 @@ async function keyText({ environment: { cwd } }: Session, path: string): Promise
   return text;
 }
 
-/** Returns the address of the remote `origin`; empty without one. */
-async function remoteOf({ environment }: Session, dir: string): Promise<string> {
+/**
+ * Returns the text of the trusted root that the user has; undefined without one.
+ * @throws LktError CONFIG_INVALID, NOT_FOUND
+ */
+async function rootText(session: Session, flags: TrustFlags): Promise<string | undefined> {
+  if ((await givenRoot(session, flags)) === undefined) return undefined;
+  const { value, from } = trustedRootSetting(flags['trusted-root'], session.environment);
+  return readGiven(session.environment.cwd, value, `${from} ${value}`);
+}
+
+/** Returns the address of the remote `origin`, empty without one, and its default branch. */
+async function remoteOf(
+  { environment }: Session,
+  dir: string,
+): Promise<{ readonly url: string; readonly branch: string }> {
   const { createGit, findTop } = await import('@lkt/git');
   const git = createGit(environment.variables);
   const top = existsSync(dir) ? await findTop(git, dir) : undefined;
-  if (top === undefined) return '';
-  const get = ['config', '--get', 'remote.origin.url'];
-  const { stdout } = await git.run(top, get, { exits: [1] });
-  return stdout.trim();
-}
-
-/** Returns the CI system of a remote. */
-function ciOf(url: string): Project['ci'] {
-  if (/\bgithub\b/.test(url)) return 'github';
-  return /\bgitlab\b/.test(url) ? 'gitlab' : 'none';
+  if (top === undefined) return { url: '', branch: '' };
+  const read = async (...words: readonly string[]): Promise<string> =>
+    (await git.run(top, words, { exits: [1] })).stdout.trim();
+  const url = await read('config', '--get', 'remote.origin.url');
+  const theirs = await read('symbolic-ref', '--quiet', '--short', 'refs/remotes/origin/HEAD');
+  // Nothing was fetched yet from a new repository.
+  return { url, branch: theirs.replace(/^origin\//, '') || 'main' };
 }
 
 /** Creates a git repository unless the directory is in one: packages have their hashes from git. */
