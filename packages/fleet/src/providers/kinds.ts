@@ -2,6 +2,7 @@ import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { asg } from './asg/kind.ts';
 import { aws } from './aws/kind.ts';
+import { azure } from './azure/kind.ts';
 import { gcp } from './gcp/kind.ts';
 import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
@@ -18,6 +19,7 @@ export const PROVIDER_KINDS: readonly (ProviderKind | EngineKind)[] = [
   aws,
   asg,
   gcp,
+  azure,
   ipmi,
   redfish,
 ];

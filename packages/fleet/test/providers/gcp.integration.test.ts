@@ -7,9 +7,9 @@ import { type Digest, digestOf } from '@lkt/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { parseFleet } from '../../src/config/fleet-yml.ts';
 import { FleetController, type FleetPass } from '../../src/controller/controller.ts';
+import { nameOf } from '../../src/engine/group-name.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
-import { nameOf } from '../../src/providers/gcp/group.ts';
 import { type GcpServer, startGcpServer } from './gcp-server.ts';
 
 // Google's own cloud has not been met: the server rejects what Google documents as invalid.

@@ -1,5 +1,6 @@
 import { formatDescription, parseDescription } from '../../engine/description.ts';
 import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engine/engine.ts';
+import { nameOf } from '../../engine/group-name.ts';
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
 import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/rest-client.ts';
 import { GcpClient } from './client.ts';
@@ -8,7 +9,6 @@ import {
   formatRecord,
   groupOf,
   type GroupRecord,
-  nameOf,
   parseRecord,
   resourceOf,
   templateOf,

@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto';
 import type { EngineGroup, EngineNode, EngineRoll, EngineSpec } from '../../engine/engine.ts';
+import { nameOf } from '../../engine/group-name.ts';
 import type { Health, Power } from '../../node.ts';
 import { NAME } from '../../node-labels.ts';
 import { ProviderError } from '../../provider.ts';
@@ -19,7 +19,6 @@ const ADDRESS = /^[0-9a-f.:]{3,45}$/;
 const RESOURCE = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const INSTANCE_URL = /\/zones\/([a-z0-9-]{1,63})\/instances\/([a-z0-9-]{1,63})$/;
 const MAX_DESCRIPTION_CHARS = 1024;
-const PREFIX_CHARS = 12;
 const POWERS: Readonly<Record<string, Power>> = {
   PROVISIONING: 'pending',
   STAGING: 'pending',
@@ -32,12 +31,6 @@ const POWERS: Readonly<Record<string, Power>> = {
   TERMINATED: 'stopped',
   DEPROVISIONING: 'terminating',
 };
-
-/** Returns the name of a group; with 38 characters at most, and unique by a hash. */
-export function nameOf(fleet: string, group: string): string {
-  const hash = createHash('sha256').update(`${fleet}\n${group}`).digest('hex').slice(0, 8);
-  return `lkt-${fleet.slice(0, PREFIX_CHARS)}-${group.slice(0, PREFIX_CHARS)}-${hash}`;
-}
 
 /** Returns the text that {@link parseRecord} reads. */
 export function formatRecord(record: GroupRecord): string {

@@ -1,0 +1,350 @@
+import type { Engine, EngineGroup, EngineRequest } from '../../engine/engine.ts';
+import { nameOf } from '../../engine/group-name.ts';
+import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
+import {
+  type JsonObject,
+  objectOf,
+  objectsOf,
+  type RestCall,
+  textOf,
+} from '../../rest/rest-client.ts';
+import { AzureClient } from './client.ts';
+import { formatTags, groupOf, type GroupTags, parseTags, startOf } from './group.ts';
+import { prepareMachineImage } from './machine-image.ts';
+import type { AzureGroupSettings, AzureSettings } from './settings.ts';
+
+type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Azure replaces no smaller part of a scale set. */
+const MIN_BATCH_PERCENT = 5;
+const MINUTE_MS = 60_000;
+const GRACE_MINUTES = { min: 10, max: 90 };
+const SETS = '/Microsoft.Compute/virtualMachineScaleSets';
+
+/**
+ * Keeps groups by uniform scale sets. A change of the model rolls by the rolling upgrade policy. At
+ * all other times the mode is manual, so that no other change replaces a node.
+ */
+export class AzureEngine implements Engine {
+  readonly keepsAges = false;
+  readonly #settings: AzureSettings;
+  readonly #variables: Variables;
+  readonly #client: AzureClient;
+  readonly #now: () => number;
+
+  constructor(settings: AzureSettings, variables: Variables, now: () => number = Date.now) {
+    this.#settings = settings;
+    this.#variables = variables;
+    this.#client = new AzureClient(settings, variables);
+    this.#now = now;
+  }
+
+  readonly check: Engine['check'] = (request) => {
+    const { group, settings, metadata, surge, unavailable, size, expireAfterMs } = request;
+    if (settings === undefined) return `the group ${group} has no settings for azure`;
+    if (metadata !== undefined)
+      return 'lkt reads no metadata of Azure: put the files into the image';
+    if (surge > 0 && unavailable > 0) return 'a scale set has either a surge or unavailable nodes';
+    if (size > 0 && batchPercent(request) < MIN_BATCH_PERCENT)
+      return `Azure replaces ${MIN_BATCH_PERCENT}% of the nodes at least: raise surge or unavailable to ${Math.ceil((size * MIN_BATCH_PERCENT) / 100)}`;
+    if (expireAfterMs !== undefined && surge === 0)
+      return 'without a surge, Azure gives old nodes a new disk and no new age: set surge';
+    return undefined;
+  };
+
+  async prepare(image: MachineImage, { signal }: CallOptions): Promise<string> {
+    signal.throwIfAborted();
+    return prepareMachineImage(this.#client, this.#settings, this.#variables, image, signal);
+  }
+
+  async list(
+    fleet: string,
+    { signal }: { readonly signal: AbortSignal },
+  ): Promise<readonly EngineGroup[]> {
+    const groups: EngineGroup[] = [];
+    for (const set of await this.#client.list('virtualMachineScaleSets.read', SETS, signal)) {
+      const tags = parseTags(set);
+      if (tags?.fleet !== fleet) continue;
+      const path = `${SETS}/${nameOf(fleet, tags.group)}`;
+      const upgrade = await this.#upgrade(path, signal);
+      const instances = await this.#client.list(
+        'virtualMachineScaleSets.virtualMachines.read',
+        `${path}/virtualMachines?$expand=instanceView`,
+        signal,
+      );
+      const addresses = await this.#addresses(path, signal);
+      groups.push(groupOf({ tags, set, upgrade, instances, addresses, now: this.#now() }));
+    }
+    return groups;
+  }
+
+  async state(
+    request: EngineRequest,
+    image: string,
+    stated: string,
+    current: EngineGroup | undefined,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    const { fleet, group, size } = request;
+    const path = `${SETS}/${nameOf(fleet, group)}`;
+    const settings = request.settings as AzureGroupSettings;
+    const sku = { name: settings.vmSize, tier: 'Standard', capacity: size };
+    const upgradePolicy = { mode: 'Manual', rollingUpgradePolicy: budgetOf(request) };
+    if (current !== undefined) {
+      await this.#patch(path, generation, signal, (tags) => ({
+        tags: { ...tags, stated },
+        sku: { ...sku, name: undefined, tier: undefined },
+        properties: { upgradePolicy, automaticRepairsPolicy: repairsOf(request) },
+      }));
+      return;
+    }
+    const { spec, image: digest, template } = request;
+    const runs = { spec, image: digest, template };
+    const tags = {
+      fleet,
+      group,
+      generation,
+      stated,
+      runs,
+      before: undefined,
+      after: '',
+      beginsBy: 0,
+    };
+    const call: RestCall = {
+      method: 'PUT',
+      // Another controller may be faster.
+      headers: { 'if-none-match': '*' },
+      json: {
+        location: this.#settings.region,
+        tags: formatTags(tags),
+        sku,
+        ...(settings.zones.length === 0 ? {} : { zones: [...settings.zones] }),
+        properties: {
+          orchestrationMode: 'Uniform',
+          overprovision: false,
+          upgradePolicy,
+          automaticRepairsPolicy: repairsOf(request),
+          virtualMachineProfile: this.#machineOf(request, image),
+        },
+      },
+      signal,
+    };
+    await unless(['conflict'], this.#client.change('virtualMachineScaleSets.write', path, call));
+  }
+
+  async roll(
+    request: EngineRequest,
+    image: string,
+    _current: EngineGroup,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    const { fleet, group, spec, image: digest, template, startupTimeoutMs } = request;
+    const path = `${SETS}/${nameOf(fleet, group)}`;
+    const after = startOf(await this.#upgrade(path, signal));
+    const runs = { spec, image: digest, template };
+    const { userData, storageProfile, networkProfile } = this.#machineOf(request, image);
+    const { vmSize: name } = request.settings as AzureGroupSettings;
+    await this.#patch(path, generation, signal, (tags) => ({
+      tags: {
+        ...tags,
+        runs,
+        after,
+        before: tags.runs?.spec === spec ? tags.before : tags.runs,
+        beginsBy: this.#now() + startupTimeoutMs,
+      },
+      sku: { name, tier: 'Standard' },
+      properties: {
+        upgradePolicy: { mode: 'Rolling', rollingUpgradePolicy: budgetOf(request) },
+        virtualMachineProfile: { userData, storageProfile, networkProfile },
+      },
+    }));
+  }
+
+  async stop({ fleet, group }: EngineGroup, { generation, signal }: CallOptions): Promise<void> {
+    const path = `${SETS}/${nameOf(fleet, group)}`;
+    await this.#patch(path, generation, signal, (tags) => ({
+      tags,
+      properties: { upgradePolicy: { mode: 'Manual' } },
+    }));
+    // It may have ended meanwhile.
+    await unless(
+      ['conflict', 'missing'],
+      this.#client.change(
+        'virtualMachineScaleSets.rollingUpgrades.action',
+        `${path}/rollingUpgrades/cancel`,
+        { method: 'POST', signal },
+      ),
+    );
+  }
+
+  async replace(
+    { fleet, group, nodes }: EngineGroup,
+    node: string,
+    { signal }: CallOptions,
+  ): Promise<void> {
+    const found = nodes.find(({ name }) => name === node);
+    if (found === undefined) throw new ProviderError('missing', `azure: there is no node ${node}`);
+    await this.#client.change(
+      'virtualMachineScaleSets.reimage.action',
+      `${SETS}/${nameOf(fleet, group)}/reimage`,
+      { method: 'POST', json: { instanceIds: [found.id] }, signal },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client[Symbol.asyncDispose]();
+  }
+
+  async #upgrade(path: string, signal: AbortSignal): Promise<JsonObject | undefined> {
+    return this.#client.find(
+      'virtualMachineScaleSets.rollingUpgrades.read',
+      `${path}/rollingUpgrades/latest`,
+      signal,
+    );
+  }
+
+  /** Returns the private addresses of instances by their numbers. */
+  async #addresses(
+    path: string,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, readonly string[]>> {
+    const interfaces = await this.#client.list(
+      'virtualMachineScaleSets.networkInterfaces.read',
+      `${path}/networkInterfaces`,
+      signal,
+    );
+    const found = new Map<string, readonly string[]>();
+    for (const { properties } of interfaces) {
+      const { virtualMachine, ipConfigurations } = objectOf(properties);
+      const id = textOf(objectOf(virtualMachine)['id']).split('/').at(-1) ?? '';
+      const own = objectsOf(ipConfigurations).map((one) =>
+        textOf(objectOf(one['properties'])['privateIPAddress']),
+      );
+      found.set(id, [...(found.get(id) ?? []), ...own]);
+    }
+    return found;
+  }
+
+  /** Changes a scale set, unless another client has changed it since it was read. */
+  async #patch(
+    path: string,
+    generation: number,
+    signal: AbortSignal,
+    changeOf: (tags: GroupTags) => { readonly tags: GroupTags; readonly [key: string]: unknown },
+  ): Promise<void> {
+    const set = await this.#client.find('virtualMachineScaleSets.read', path, signal);
+    const before = set && parseTags(set);
+    if (before === undefined)
+      throw new ProviderError('missing', `azure: there is no scale set ${path} of lkt`);
+    if (before.generation > generation)
+      throw new ProviderError(
+        'fenced',
+        `generation ${generation} is over: ${before.group} is managed by generation ${before.generation}`,
+      );
+    const { tags, ...change } = changeOf(before);
+    // Tags of people stay.
+    const kept = Object.entries(objectOf(set?.['tags'])).filter(([key]) => !key.startsWith('lkt.'));
+    const etag = textOf(set?.['etag']);
+    await this.#client.change('virtualMachineScaleSets.write', path, {
+      method: 'PATCH',
+      headers: etag === '' ? {} : { 'if-match': etag },
+      json: {
+        ...change,
+        tags: { ...Object.fromEntries(kept), ...formatTags({ ...tags, generation }) },
+      },
+      signal,
+    });
+  }
+
+  /** Returns the model of the machines. They have no identity, so no rights at Azure. */
+  #machineOf(
+    request: EngineRequest,
+    image: string,
+  ): Readonly<
+    Record<'userData' | 'storageProfile' | 'networkProfile' | 'diagnosticsProfile', unknown>
+  > {
+    const settings = request.settings as AzureGroupSettings;
+    const { subnet, securityGroup, loadBalancer, backendPool, healthProbe } = settings;
+    const network = `${this.#client.group}/Microsoft.Network`;
+    const balancer = `${network}/loadBalancers/${loadBalancer}`;
+    const [virtualNetwork = '', name = ''] = subnet.split('/');
+    return {
+      // Makes each roll another model, also of the same image.
+      userData: Buffer.from(JSON.stringify({ spec: request.spec, rolled: this.#now() })).toString(
+        'base64',
+      ),
+      storageProfile: {
+        imageReference: { id: image },
+        osDisk: {
+          createOption: 'FromImage',
+          managedDisk: { storageAccountType: 'StandardSSD_LRS' },
+        },
+      },
+      networkProfile: {
+        healthProbe: { id: `${balancer}/probes/${healthProbe}` },
+        networkInterfaceConfigurations: [
+          {
+            name: 'nic',
+            properties: {
+              primary: true,
+              ...(securityGroup === undefined
+                ? {}
+                : {
+                    networkSecurityGroup: {
+                      id: `${network}/networkSecurityGroups/${securityGroup}`,
+                    },
+                  }),
+              ipConfigurations: [
+                {
+                  name: 'ip',
+                  properties: {
+                    subnet: { id: `${network}/virtualNetworks/${virtualNetwork}/subnets/${name}` },
+                    loadBalancerBackendAddressPools: [
+                      { id: `${balancer}/backendAddressPools/${backendPool}` },
+                    ],
+                  },
+                },
+              ],
+            },
+          },
+        ],
+      },
+      diagnosticsProfile: { bootDiagnostics: { enabled: true } },
+    };
+  }
+}
+
+/** Awaits a change, and ignores failures of these kinds. */
+async function unless(ignored: readonly string[], change: Promise<unknown>): Promise<void> {
+  try {
+    await change;
+  } catch (error) {
+    if (!(error instanceof ProviderError && ignored.includes(error.failure))) throw error;
+  }
+}
+
+/** Returns how many percent of the nodes a roll replaces at a time, rounded down. */
+function batchPercent({ size, surge, unavailable }: EngineRequest): number {
+  return size === 0 ? 100 : Math.min(100, Math.floor((100 * Math.max(surge, unavailable)) / size));
+}
+
+function budgetOf(request: EngineRequest): object {
+  const { surge, minReadyMs, rollback } = request;
+  const percent = batchPercent(request);
+  return {
+    maxBatchInstancePercent: percent,
+    // Azure rejects less than a batch.
+    maxUnhealthyInstancePercent: percent,
+    // One bad node stops the roll.
+    maxUnhealthyUpgradedInstancePercent: 0,
+    pauseTimeBetweenBatches: `PT${Math.ceil(minReadyMs / 1000)}S`,
+    maxSurge: surge > 0,
+    rollbackFailedInstancesOnPolicyBreach: rollback === 'auto',
+  };
+}
+
+function repairsOf({ startupTimeoutMs }: EngineRequest): object {
+  const minutes = Math.ceil(startupTimeoutMs / MINUTE_MS);
+  const grace = Math.min(GRACE_MINUTES.max, Math.max(GRACE_MINUTES.min, minutes));
+  return { enabled: true, gracePeriod: `PT${grace}M`, repairAction: 'Replace' };
+}
