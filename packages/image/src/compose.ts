@@ -115,9 +115,13 @@ async function planOutputs(
   stack: AsyncDisposableStack,
 ): Promise<ImageOutputs> {
   const { name, format } = options;
-  const boot = await bootFiles(plan, options, compression);
+  const booting = bootFiles(plan, options, compression);
+  // Merged while other threads compress.
+  const merging = plan.sboms();
+  merging.catch(() => undefined);
+  const boot = await booting;
   const files = [...boot.files];
-  for (const [one, sbom] of plan.sboms) files.push(small(`${name}-${SBOM_SUFFIXES[one]}`, sbom));
+  for (const [one, sbom] of await merging) files.push(small(`${name}-${SBOM_SUFFIXES[one]}`, sbom));
   if (format.includes('tar')) files.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   files.push(...(await containerOutputs(plan, options, stack)));
   requireOwnNames(files);

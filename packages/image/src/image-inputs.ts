@@ -1,6 +1,7 @@
 import type { Store } from '@lkt/oci';
 import {
   type ActionInputs,
+  buildYmlStates,
   type BuiltPackage,
   type FileState,
   noTrustFiles,
@@ -38,7 +39,8 @@ export function filesBefore(
 }
 
 /**
- * Returns the inputs of an image build, for the action cache.
+ * Returns the inputs of an image build, for the action cache: the sources of the packages that were
+ * looked up, and the build.yml of the others, which may declare the same names.
  * @param packages that were read
  * @param before states of other files from before the build
  * @param dirs directories of the configs
@@ -53,9 +55,12 @@ export function imageInputs(
   return {
     workspace,
     packages: workspace.knownPackages,
-    sourceDirs: workspace.descriptions().map(([dir]) => dir),
     hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
-    files: new Map([...before, ...noTrustFiles(workspace, dirs)]),
+    files: new Map([
+      ...before,
+      ...noTrustFiles(workspace, dirs),
+      ...buildYmlStates(workspace, workspace.unparsedDescriptions()),
+    ]),
     storePaths: store.used,
   };
 }

@@ -67,8 +67,8 @@ export interface Plan {
   readonly ports: readonly ServicePort[];
   /** Text of the manifest file. */
   readonly manifest: string;
-  /** SBOMs by format, in the order of the options. */
-  readonly sboms: ReadonlyMap<SbomFormat, Buffer>;
+  /** Returns SBOMs by format, in the order of the options. */
+  readonly sboms: () => Promise<ReadonlyMap<SbomFormat, Buffer>>;
   /** `cache` is for files made from all images, `contents` for those from one. */
   readonly cache: ComposeCache;
   readonly contents: ComposeCache;
@@ -152,16 +152,16 @@ export async function planConfig(
     ...(await containerParts(config, images)),
     ...files,
   ];
-  const sboms = new Map<SbomFormat, Buffer>();
-  if (wanted !== undefined) {
+  const sboms = async (): Promise<ReadonlyMap<SbomFormat, Buffer>> => {
+    if (wanted === undefined) return new Map();
     const { formats = ['spdx'], known = new Map() } = wanted;
     const document = await systemSbom(store, { cache, contents }, images.all, known);
-    for (const one of formats) sboms.set(one, sbomIn(one, document));
-  }
-  const [sbom] = sboms.values();
-  if (sbom !== undefined && wanted?.path !== undefined) {
+    return new Map(formats.map((one) => [one, sbomIn(one, document)]));
+  };
+  if (wanted?.path !== undefined) {
     const origin = { source: 'lkt.sbom', location: 'sbom' };
-    parts.push(memoryPart(sbomEntries(wanted.path, sbom), origin, 'the SBOM', CONFIG_SEGMENT));
+    for (const sbom of [...(await sboms()).values()].slice(0, 1))
+      parts.push(memoryPart(sbomEntries(wanted.path, sbom), origin, 'the SBOM', CONFIG_SEGMENT));
   }
   parts.push(
     memoryPart(

@@ -13,8 +13,14 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { parseDigest } from '@lkt/core';
-import { MediaType, type Store } from '@lkt/oci';
-import { type BuildOptions, openWorkspace, recordAction, storeAction } from '@lkt/pkg';
+import { MediaType, parseReference, type Store } from '@lkt/oci';
+import {
+  type BuildOptions,
+  openWorkspace,
+  recordAction,
+  storeAction,
+  type Workspace,
+} from '@lkt/pkg';
 import { expect, it } from 'vitest';
 import { buildImage, type BuildImageOptions } from '../src/build-image.ts';
 import { type CachedImage, findCachedImage, toCachedImage } from '../src/cached-image.ts';
@@ -40,6 +46,8 @@ class Case {
     this.store = store;
     this.write('pkg/a/build.yml', 'org: test\nimage: a\n');
     this.write('pkg/a/Dockerfile', 'FROM scratch\n');
+    this.write('pkg/unused/build.yml', 'org: test\nimage: unused\n');
+    this.write('pkg/unused/Dockerfile', 'FROM scratch\n');
     this.write('pkg/notes', '');
     this.git('init', '--quiet', '--initial-branch=main');
     this.commit();
@@ -64,8 +72,8 @@ class Case {
 
   commit(): void {
     // Older than the index, so that git trusts their times.
-    for (const name of ['pkg/a/build.yml', 'pkg/a/Dockerfile', 'pkg/notes'])
-      if (existsSync(this.path(name))) utimesSync(this.path(name), 1e9, 1e9);
+    for (const name of ['a/build.yml', 'a/Dockerfile', 'notes'])
+      if (existsSync(this.path(`pkg/${name}`))) utimesSync(this.path(`pkg/${name}`), 1e9, 1e9);
     this.git('add', 'pkg');
     this.git('commit', '--quiet', '--message', 'x');
   }
@@ -89,7 +97,13 @@ class Case {
       provenance: true,
       ...options,
     };
-    const image = await buildImage(async () => openWorkspace(this.dir, { env: ENV }), all, tools);
+    const open = async (): Promise<Workspace> => {
+      const workspace = await openWorkspace(this.dir, { env: ENV });
+      // As for an image of this name in a config, but without a build.
+      workspace.find(parseReference('test/a'));
+      return workspace;
+    };
+    const image = await buildImage(open, all, tools);
     const context = { start: this.dir, env: ENV };
     const action = image.inputs && recordAction(image.inputs, context, toCachedImage(image));
     if (action !== undefined) await storeAction(this.store, this.record, action);
@@ -143,6 +157,10 @@ it.each<[string, (one: Case) => void]>([
     (one) => (one.write('pkg/a/Dockerfile', 'FROM  scratch\n'), one.commit()),
   ],
   ['a new file in a package', (one) => one.write('pkg/a/new', '')],
+  [
+    'the description of a package that it does not use',
+    (one) => one.write('pkg/unused/build.yml', 'org: lkt\nimage: init\n'),
+  ],
   ['a new package', (one) => one.write('pkg/b/build.yml', 'org: test\nimage: b\n')],
   ['a new package elsewhere', (one) => one.write('tools/build.yml', 'org: test\nimage: b\n')],
   [
@@ -165,6 +183,15 @@ it.each<[string, (one: Case) => void]>([
   expect(await one.find()).toBeDefined();
   change(one);
   expect(await one.find()).toBeUndefined();
+});
+
+it('returns the cached result after a change of a package that it does not use', async () => {
+  const one = await newCase();
+  one.write('pkg/unused/Dockerfile', 'FROM  scratch\n');
+  await one.build();
+  expect(await one.find()).toBeDefined();
+  one.write('pkg/unused/new', '');
+  expect(await one.find()).toBeDefined();
 });
 
 it.each<[string, (one: Case) => void, Partial<BuildImageOptions>?]>([

@@ -20,8 +20,6 @@ export interface ActionInputs {
   readonly workspace: Workspace;
   /** The packages whose sources were read. */
   readonly packages: Iterable<Package>;
-  /** More directories whose files count. */
-  readonly sourceDirs?: Iterable<string>;
   /** The source hash of each package at the time it was read. */
   readonly hashes: ReadonlyMap<Package, SourceHash>;
   /**
@@ -44,18 +42,14 @@ export interface ActionInputs {
  * ```
  */
 export function recordAction<Result>(
-  { workspace, packages, sourceDirs = [], hashes, files, storePaths }: ActionInputs,
+  { workspace, packages, hashes, files, storePaths }: ActionInputs,
   { start, env }: { readonly start: string; readonly env: Environment },
   result: Result,
 ): CachedAction<Result> | undefined {
   if (workspace.knownProblems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;
   const dirs = workspaceDirs(workspace, start);
   if (dirs === undefined) return undefined;
-  const checkout = checkoutState(
-    dirs,
-    [...sourceDirs, ...[...packages].flatMap(sourceDirsOf)],
-    env,
-  );
+  const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirsOf), env);
   if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
   for (const [item, hash] of hashes)
     if (hash.dirty || hash.committed !== sourceHashOf(checkout, sourceDirsOf(item)))
@@ -155,11 +149,12 @@ export function storeState(
   return fileStates([join(store.dir, 'index.json'), ...paths]);
 }
 
-/** Returns the state of every build.yml of a workspace, as it was read. */
-export function buildYmlStates(workspace: Workspace): ReadonlyMap<string, FileState> {
-  return new Map(
-    workspace.descriptions().map(([dir, { text }]) => [join(dir, BUILD_YML), digestOf(text)]),
-  );
+/** Returns the states of every build.yml of a workspace, or of some, as they were read. */
+export function buildYmlStates(
+  workspace: Workspace,
+  descriptions: ReturnType<Workspace['descriptions']> = workspace.descriptions(),
+): ReadonlyMap<string, FileState> {
+  return new Map(descriptions.map(([dir, { text }]) => [join(dir, BUILD_YML), digestOf(text)]));
 }
 
 /**

@@ -46,14 +46,26 @@ export function mayDeclare(image: string): Wanted {
   };
 }
 
+/** The characters between the name of a key and its value. */
+const KEY_END = /["']?\s*:/y;
+const PLAIN_IMAGE = /image: ([\w./-]+) *(?: #.*)?$/my;
+
 /**
  * Returns the value of `image` if it is written as usual: a plain scalar on a line of its own.
  * Returns undefined for any other way that YAML has.
  */
 export function plainImage(yaml: string): string | undefined {
-  const [key, other] = yaml.matchAll(/image["']?\s*:/g);
-  if (key === undefined || other !== undefined || yaml.includes('\\')) return undefined;
-  return /^image: ([\w./-]+) *(?: #.*)?$/m.exec(yaml)?.[1];
+  let key: number | undefined;
+  for (let at = yaml.indexOf('image'); at !== -1; at = yaml.indexOf('image', at + 1)) {
+    KEY_END.lastIndex = at + 'image'.length;
+    if (!KEY_END.test(yaml)) continue;
+    if (key !== undefined) return undefined;
+    key = at;
+  }
+  const isAtLineStart = key === 0 || (key !== undefined && yaml[key - 1] === '\n');
+  if (key === undefined || !isAtLineStart || yaml.includes('\\')) return undefined;
+  PLAIN_IMAGE.lastIndex = key;
+  return PLAIN_IMAGE.exec(yaml)?.[1];
 }
 
 /**

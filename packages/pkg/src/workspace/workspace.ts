@@ -187,6 +187,11 @@ export class Workspace {
   /** Each build.yml that is or may be of a package, with its directory. */
   *descriptions(): Generator<readonly [dir: string, file: SourceFile]> {
     for (const { dir, file } of this.#packages.values()) yield [dir, file];
+    yield* this.unparsedDescriptions();
+  }
+
+  /** Those of `descriptions` that no look-up has parsed so far. */
+  *unparsedDescriptions(): Generator<readonly [dir: string, file: SourceFile]> {
     for (const files of this.#allUnparsed()) yield* files.entries();
   }
 
