@@ -26,6 +26,7 @@ export { removeDirectory } from './system/remove-directory.ts';
 export { findOnPath, isExecutable } from './system/tools.ts';
 export { buildPlatformFor, thisMachine } from './this-machine.ts';
 export { checkHost, type HostCheck } from './worker/check-host.ts';
+export { isRootOfHost } from './worker/namespace.ts';
 export { memoryFor } from './worker/layer-memory.ts';
 export { WorkerProcess } from './worker/worker-process.ts';
 export type { WorkerOptions } from './worker/worker-protocol.ts';

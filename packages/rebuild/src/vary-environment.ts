@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { allowedProcessors, type BuildEnvironment, findOnPath } from '@lkt/builder';
+import { allowedProcessors, type BuildEnvironment, findOnPath, isRootOfHost } from '@lkt/builder';
 
 /** An environment as different as the machine allows, and the parts that could not be varied. */
 export interface VariedEnvironment {
@@ -24,9 +24,11 @@ export function varyEnvironment(index: number, count: number): VariedEnvironment
     notes.push('the number of processors is not varied: there is only one, or no taskset');
   const fixedAddresses = works('setarch', ['--addr-no-randomize', 'true']);
   if (!fixedAddresses) notes.push('memory addresses are not varied: setarch does not work');
-  const isRoot = process.geteuid?.() === 0;
   const userNamespace =
-    isRoot && works('unshare', ['--user', '--map-users=0:0:4294967295', 'true']);
+    isRootOfHost(process.geteuid?.() ?? 0) &&
+    // unshare waits for ever if it has ids to map and may not make the namespace.
+    works('unshare', ['--user', 'true']) &&
+    works('unshare', ['--user', '--map-users=0:0:4294967295', 'true']);
   if (!userNamespace)
     notes.push('the user is not varied: there are no user namespaces, or this is not root');
   return {

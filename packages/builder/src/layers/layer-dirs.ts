@@ -9,7 +9,7 @@ import { PendingSync } from './pending-sync.ts';
  * character device 0/0. A directory holds exactly the entries of the layer's archive.
  *
  * Root of a user namespace sees other owners than root of the host, so each has its own
- * directories: `owner` is the user id, with `+` when more ids are mapped.
+ * directories: `owner` names the mapping of ids (namespace.ts).
  */
 export class LayerDirs {
   readonly dir: string;

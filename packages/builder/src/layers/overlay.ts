@@ -2,6 +2,7 @@ import { chmodSync, lchownSync, lstatSync, lutimesSync, mkdirSync, symlinkSync }
 import { join } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
 import { SystemCallError } from '../system/c-library.ts';
+import { ALLOW_IN_CONTAINER } from '../system/container-fix.ts';
 import { detach, detachLater, mount, MS } from '../system/syscalls.ts';
 
 /** The kernel's maximum number of lower layers (OVL_MAX_STACK). */
@@ -132,7 +133,7 @@ function overlayError(cause: SystemCallError): LktError {
     case 'EPERM':
       return new LktError('HOST_UNSUPPORTED', 'mounting an overlay file system is forbidden here', {
         cause,
-        fix: 'use Linux 5.12 or later; in a container, allow it to mount (Docker: --privileged)',
+        fix: `use Linux 5.12 or later; ${ALLOW_IN_CONTAINER}`,
       });
     default:
       return new LktError(

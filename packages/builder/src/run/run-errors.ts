@@ -5,6 +5,7 @@ import type { RunStep } from '@lkt/dockerfile';
 import { DEFAULT_LIMITS } from '../limits.ts';
 import type { JobContext } from '../worker/worker-context.ts';
 import type { ExceededLimit } from '../cgroup/limit-watch.ts';
+import { ALLOW_IN_CONTAINER, SHOW_PROC } from '../system/container-fix.ts';
 import { MAP_IDS } from '../system/map-ids.ts';
 import type { SandboxFailure } from '../sandbox/sandbox.ts';
 
@@ -69,6 +70,9 @@ export function commandError(
     fix = `the image has no ${program} at this step: use a base image that has it, or COPY it first`;
   else if (memory !== undefined && hasDataLimit)
     fix = `if it ran out of memory, raise --max-memory: each of its processes has ${memory} bytes`;
+  // The kernel's answer to a chown to an id that is not mapped.
+  else if (!setup.hasUsers && /invalid argument/i.test(tail))
+    fix = `if it changes owners of files: ${MAP_IDS}`;
   return new LktError('BUILD_FAILED', message, { detail, fix });
 }
 
@@ -86,7 +90,7 @@ export function failureError(text: string, { step, job }: RunSource): Error {
       return failed(
         'HOST_UNSUPPORTED',
         `this machine does not allow namespaces for RUN: ${message}`,
-        'in a container, allow it to mount (Docker: --privileged)',
+        message.startsWith('mount proc on ') ? SHOW_PROC : ALLOW_IN_CONTAINER,
       );
     case 'crash':
       return new Error(`the init of a RUN crashed: ${message}`);

@@ -2,7 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { isErrno, LktError } from '@lkt/core';
 import { MAP_IDS } from '../system/map-ids.ts';
 import { hostEnvironment } from '../system/tools.ts';
-import { chooseNamespace, namespaceError } from './namespace.ts';
+import { chooseNamespace } from './namespace.ts';
+import { namespaceError } from './namespace-error.ts';
 
 /** The features of this machine that the native engine needs. */
 export interface HostCheck {
@@ -18,7 +19,7 @@ const TIMEOUT_MS = 10_000;
 /** Starts a program in the namespaces of a worker, to see whether this machine allows them. */
 export function checkHost(): HostCheck {
   const uid = process.getuid?.() ?? 0;
-  const { argv, hasUsers } = chooseNamespace(uid);
+  const { argv, hasUsers, isRoot } = chooseNamespace(uid);
   const [program = '', ...args] = argv;
   const { error, status, stderr } = spawnSync(program, [...args, '--', 'true'], {
     cwd: '/',
@@ -27,9 +28,13 @@ export function checkHost(): HostCheck {
     stdio: ['ignore', 'ignore', 'pipe'],
     timeout: TIMEOUT_MS,
   });
-  const found = { isRoot: uid === 0, mapIds: hasUsers ? undefined : MAP_IDS };
+  const found = { isRoot, mapIds: hasUsers ? undefined : MAP_IDS };
   if (isErrno(error, 'ENOENT')) return { ...found, error: unshareMissing(error) };
-  const failure = status === 0 ? undefined : namespaceError(uid, stderr.trim());
+  if (status === 0) return { ...found, error: undefined };
+  const said = stderr.trim();
+  const failure =
+    namespaceError(uid, said) ??
+    new LktError('HOST_UNSUPPORTED', 'namespaces cannot be made', { detail: said });
   return { ...found, error: failure };
 }
 

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { userInfo } from 'node:os';
-import { LktError } from '@lkt/core';
 import type { BuildEnvironment } from '../variation.ts';
+import { CAPABILITIES } from '../sandbox/sandbox.ts';
+import { type ProcessRights, readProcessRights } from '../system/process-rights.ts';
 import { findOnPath } from '../system/tools.ts';
 
 /** The mount namespace of a worker. */
@@ -12,35 +13,75 @@ export interface Namespace {
   readonly isRoot: boolean;
   /** Whether more than one user exists in it. */
   readonly hasUsers: boolean;
-  /** Name of the id mapping: layers with other owners of files are separate. */
+  /**
+   * Name of the id mapping: layers with other owners of files are separate. The user id, with `+`
+   * if more ids are mapped; for root of a user namespace `0-` or `0+` and its id outside.
+   */
   readonly owner: string;
 }
 
-/**
- * Returns the namespace for a user. Root gets a mount namespace. Others get a user namespace too:
- * with their ids of /etc/subuid if newuidmap is installed, else with one user, which suffices if
- * root owns all files.
- */
-export function chooseNamespace(uid: number, environment?: BuildEnvironment): Namespace {
-  const usual = usualNamespace(uid);
-  return environment === undefined ? usual : variedNamespace(usual, environment);
+/** A namespace by the arguments of unshare(1). */
+interface UnsharedNamespace extends Omit<Namespace, 'argv'> {
+  readonly flags: readonly string[];
 }
 
-function usualNamespace(uid: number): Namespace {
-  if (uid === 0) {
-    const argv = ['unshare', '--mount', '--propagation', 'private'];
-    return { argv, isRoot: true, hasUsers: true, owner: '0' };
-  }
-  const argv = ['unshare', '--user', '--mount', '--map-root-user'];
-  if (!hasSubordinateIds(uid)) return { argv, isRoot: false, hasUsers: false, owner: String(uid) };
-  return { argv: [...argv, '--map-auto'], isRoot: false, hasUsers: true, owner: `${uid}+` };
+// capabilities.h
+const [CAP_SETGID, CAP_SETUID, CAP_NET_ADMIN, CAP_SYS_ADMIN, CAP_SETFCAP] = [6, 7, 12, 21, 31];
+/** The capabilities that root needs to build without a user namespace: a RUN's and the worker's. */
+const ROOT_CAPABILITIES = [...CAPABILITIES, CAP_NET_ADMIN, CAP_SYS_ADMIN];
+/** The capabilities that root needs to map all its ids. */
+const MAPPING_CAPABILITIES = [CAP_SETGID, CAP_SETUID, CAP_SETFCAP];
+
+/**
+ * Returns the namespace for a user. Root gets a mount namespace. Others, and root of a container
+ * that lacks capabilities, get a user namespace too: with all their ids if they can map them (for a
+ * user those of /etc/subuid, if newuidmap is installed), else with one user, which suffices if root
+ * owns all files.
+ */
+export function chooseNamespace(uid: number, environment?: BuildEnvironment): Namespace {
+  const { flags, ...usual } = uid === 0 ? rootNamespace() : userNamespace(uid);
+  return environment === undefined
+    ? { ...usual, argv: unshareCommand(flags) }
+    : variedNamespace({ ...usual, flags }, environment);
+}
+
+/** Reports whether a user is root of the host, with all capabilities that a build uses. */
+export function isRootOfHost(uid: number): boolean {
+  return uid === 0 && rootNamespace().isRoot;
+}
+
+function rootNamespace(): UnsharedNamespace {
+  const rights = readProcessRights();
+  const { users, groups, isInitial, canSetGroups } = rights;
+  const mount = ['--mount', '--propagation', 'private'];
+  const isPrivileged = rights.has(ROOT_CAPABILITIES);
+  if (isPrivileged && isInitial) return { flags: mount, isRoot: true, hasUsers: true, owner: '0' };
+  const many = [users, groups].every((ranges) => ranges.some(({ count }) => count > 1));
+  const hasUsers = many && canSetGroups && (isPrivileged || rights.has(MAPPING_CAPABILITIES));
+  const owner = `0${hasUsers ? '+' : '-'}${users[0]?.outside ?? 0}`;
+  if (isPrivileged) return { flags: mount, isRoot: false, hasUsers, owner };
+  const all = [
+    ...users.map(({ first, count }) => `--map-users=${first}:${first}:${count}`),
+    ...groups.map(({ first, count }) => `--map-groups=${first}:${first}:${count}`),
+  ];
+  const flags = ['--user', ...(hasUsers ? all : ['--map-root-user']), ...mount];
+  return { flags, isRoot: false, hasUsers, owner };
+}
+
+function userNamespace(uid: number): UnsharedNamespace {
+  const flags = ['--user', '--mount', '--map-root-user'];
+  if (!canMapSubordinateIds(uid, readProcessRights()))
+    return { flags, isRoot: false, hasUsers: false, owner: String(uid) };
+  return { flags: [...flags, '--map-auto'], isRoot: false, hasUsers: true, owner: `${uid}+` };
 }
 
 /**
  * Returns the namespace for a varied environment, which the programs that start the worker set up.
  */
-function variedNamespace(usual: Namespace, environment: BuildEnvironment): Namespace {
-  const [unshare = '', ...flags] = usual.argv;
+function variedNamespace(
+  { flags, ...usual }: UnsharedNamespace,
+  environment: BuildEnvironment,
+): Namespace {
   // Maps every user and group to itself.
   const everyone = '0:0:4294967295';
   const withoutRoot = environment.userNamespace && usual.isRoot;
@@ -54,23 +95,35 @@ function variedNamespace(usual: Namespace, environment: BuildEnvironment): Names
     'sh',
     ...(environment.cpu === undefined ? [] : ['taskset', '--cpu-list', String(environment.cpu)]),
     ...(environment.fixedAddresses ? ['setarch', '--addr-no-randomize'] : []),
-    unshare,
-    '--uts',
-    ...users,
-    ...flags,
+    ...unshareCommand(['--uts', ...users, ...flags]),
   ];
   return withoutRoot ? { ...usual, argv, isRoot: false } : { ...usual, argv };
 }
 
-function hasSubordinateIds(uid: number): boolean {
+/**
+ * Returns a command that starts unshare. If ids are mapped, unshare first starts a process for
+ * that, which waits for ever, and holds its pipes open, where user namespaces are forbidden. So an
+ * unshare without that process is tried first.
+ */
+function unshareCommand(flags: readonly string[]): readonly string[] {
+  const command = ['unshare', ...flags];
+  const isMapping = flags.some((flag) => flag === '--map-auto' || flag.startsWith('--map-users='));
+  return isMapping ? ['sh', '-c', 'unshare --user true && exec "$@"', 'sh', ...command] : command;
+}
+
+/**
+ * Reports whether newuidmap can map the ids of /etc/subuid: it is setuid root, needs a capability
+ * that Docker's containers lack, and refuses users without a name.
+ */
+function canMapSubordinateIds(uid: number, rights: ProcessRights): boolean {
   if (findOnPath('newuidmap') === undefined || findOnPath('newgidmap') === undefined) return false;
+  if (rights.noNewPrivileges || !rights.canGain(CAP_SYS_ADMIN)) return false;
   const name = nameOf();
+  if (name === undefined) return false;
   return ['/etc/subuid', '/etc/subgid'].every((path) =>
     read(path)
       .split('\n')
-      .some(
-        (line) => line.startsWith(`${uid}:`) || (name !== undefined && line.startsWith(`${name}:`)),
-      ),
+      .some((line) => line.startsWith(`${uid}:`) || line.startsWith(`${name}:`)),
   );
 }
 
@@ -81,39 +134,6 @@ function nameOf(): string | undefined {
     // A user without an entry in passwd.
     return undefined;
   }
-}
-
-/** Returns the error for a machine that forbids the namespaces. `said` is unshare's message. */
-export function namespaceError(uid: number, said: string): LktError {
-  if (uid === 0) {
-    return new LktError('HOST_UNSUPPORTED', 'root may not make a mount namespace here', {
-      fix: 'in a container, allow it to mount (Docker: --privileged)',
-      detail: said,
-    });
-  }
-  return new LktError(
-    'HOST_UNSUPPORTED',
-    'user namespaces are forbidden here, and a build without root needs one',
-    {
-      fix:
-        settingToChange() ??
-        'in a container, allow unshare (Docker: --security-opt seccomp=unconfined); or build as root',
-      detail: said,
-    },
-  );
-}
-
-/** The settings that forbid user namespaces: Debian's and upstream's, a count, Ubuntu's. */
-const SETTINGS = [
-  { path: 'kernel/unprivileged_userns_clone', forbids: '0', allow: '1' },
-  { path: 'user/max_user_namespaces', forbids: '0', allow: '15000' },
-  { path: 'kernel/apparmor_restrict_unprivileged_userns', forbids: '1', allow: '0' },
-] as const;
-
-function settingToChange(): string | undefined {
-  const found = SETTINGS.find(({ path, forbids }) => read(`/proc/sys/${path}`).trim() === forbids);
-  if (found === undefined) return undefined;
-  return `allow them as root with: sysctl -w ${found.path.replace('/', '.')}=${found.allow}; or build as root`;
 }
 
 function read(path: string): string {

@@ -1,7 +1,7 @@
 import { isErrno, LktError } from '@lkt/core';
 import type { BuildContext } from '../engine.ts';
 import { unshareMissing } from './check-host.ts';
-import { namespaceError } from './namespace.ts';
+import { namespaceError } from './namespace-error.ts';
 import type { WorkerProcess } from './worker-process.ts';
 import type { PlanResults } from '../steps/plan-walk.ts';
 import type { WorkerJob, WorkerMessage } from './worker-protocol.ts';
@@ -81,7 +81,8 @@ async function readOutcome(
 
 /** Returns the error for a worker that ended without an outcome. */
 function endError(uid: number, status: string, complaint: string): Error {
-  if (complaint.startsWith('unshare:')) return namespaceError(uid, complaint.trim());
+  const forbidden = namespaceError(uid, complaint.trim());
+  if (forbidden !== undefined) return forbidden;
   if (status === 'SIGKILL') {
     return new LktError('BUILD_FAILED', 'the process of the build was killed', {
       fix: 'see whether the machine was out of memory, and build again',
