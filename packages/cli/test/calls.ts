@@ -6,13 +6,17 @@ export function calls(script: string): string[][] {
     /(xargs [-\w ]* )?(?:\.\/|(?<=^ *- |--no-run-if-empty |\| ))lkt\s+([^\n|;&<>]*)/gm,
   );
   return [...lines].map(([, xargs, line = '']) => [
-    ...[...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(([, double, single, plain]) =>
-      single === undefined
-        ? (double ?? plain ?? '').replaceAll(/\$(?:\{\w+\}|\w+)/g, 'value')
-        : single,
-    ),
+    ...wordsOf(line),
     ...(xargs === undefined ? [] : ['value']),
   ]);
+}
+
+/** Splits a line of a shell into words without quotes, with a value for each variable. */
+export function wordsOf(line: string): readonly string[] {
+  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map(
+    ([, double, single, plain]) =>
+      single ?? (double ?? plain ?? '').replaceAll(/\$(?:\{\w+\}|\w+)/g, 'value'),
+  );
 }
 
 /** @throws Error if lkt does not accept the arguments */

@@ -1,7 +1,7 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { accept } from './calls.ts';
+import { accept, wordsOf } from './calls.ts';
 
 /** The guides in docs/: every command line of lkt in a shell block is one that lkt accepts. */
 const root = join(import.meta.dirname, '../../..');
@@ -16,9 +16,8 @@ function commands(text: string): readonly (readonly string[])[] {
       .split('\n')
       .flatMap((line) => {
         const [, words] = /^(?:npx (?:@lkt\/cli(?= init)|lkt)|lkt) ([^#|;&>]*)/.exec(line) ?? [];
-        return words === undefined ? [] : [[...words.matchAll(/'([^']*)'|(\S+)/g)]];
-      })
-      .map((words) => words.map(([, quoted, plain = '']) => quoted ?? plain)),
+        return words === undefined ? [] : [wordsOf(words)];
+      }),
   );
 }
 
