@@ -13,6 +13,10 @@ const proven = files.filter(({ passed }) => passed !== undefined).map(({ path })
 // Each worker of the builder would compile its sources anew, as each test has an empty store.
 const globalSetup = './packages/builder/test/compiled-code.ts';
 
+// Daemons of others, networks and machines also fail when nothing is wrong with lkt, once in some
+// thousand tests. The summary names each test that passed only when it was repeated.
+const repeated = { retry: 1 };
+
 // `npm test` runs the tiers. Vectors and kernel run only when `--project` names them.
 const tiers = [
   suite('unit', {
@@ -21,8 +25,12 @@ const tiers = [
     // It imports JSON without the attribute that Node requires.
     server: { deps: { inline: [/@actions\/workflow-parser/] } },
   }),
-  suite('integration', { include: ['**/test/**/*.integration.test.ts'], globalSetup }),
-  suite('system', { include: ['**/test/**/*.system.test.ts'], globalSetup }),
+  suite('integration', {
+    include: ['**/test/**/*.integration.test.ts'],
+    globalSetup,
+    ...repeated,
+  }),
+  suite('system', { include: ['**/test/**/*.system.test.ts'], globalSetup, ...repeated }),
 ];
 /** Reports whether the command line names a project with `--project`. */
 const isNamed = (name: string): boolean =>

@@ -8,7 +8,7 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
 /**
  * Ends a run with the one line that CI reads: `tests: 6 passed, 0 failed`. Remembers which of the
  * files passed. Names those that were skipped because they had passed before, and counts their
- * tests.
+ * tests. Names the tests that passed only when they were repeated, with the first error.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
@@ -30,6 +30,12 @@ export default class PlainSummary implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = countsOf(modules);
+    for (const test of modules.flatMap(({ children }) => [...children.allTests()])) {
+      if (test.diagnostic()?.flaky !== true) continue;
+      const path = relative(this.#root, test.module.moduleId);
+      const error = test.result().errors?.[0]?.message ?? '';
+      process.stdout.write(`passed only when repeated: ${path} > ${test.fullName}: ${error}\n`);
+    }
     for (const { path, passed } of this.#files) {
       if (passed === undefined) continue;
       process.stdout.write(`passed before with the same inputs: ${path} (${passed} tests)\n`);
