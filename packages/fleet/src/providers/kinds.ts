@@ -6,6 +6,7 @@ import { azure } from './azure/kind.ts';
 import { gcp } from './gcp/kind.ts';
 import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
+import { openstack } from './openstack/kind.ts';
 import { qemu } from './qemu/kind.ts';
 import { redfish } from './redfish/kind.ts';
 
@@ -20,6 +21,7 @@ export const PROVIDER_KINDS: readonly (ProviderKind | EngineKind)[] = [
   asg,
   gcp,
   azure,
+  openstack,
   ipmi,
   redfish,
 ];

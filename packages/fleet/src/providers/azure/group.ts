@@ -87,7 +87,7 @@ export interface Described {
 }
 
 /** Returns the id of the image of new nodes. */
-export function imageOf(machine: unknown): string {
+function imageOf(machine: unknown): string {
   const storage = objectOf(objectOf(machine)['storageProfile']);
   // Azure does not keep the case of ids.
   return textOf(objectOf(storage['imageReference'])['id']).toLowerCase();
