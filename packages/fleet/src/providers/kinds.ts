@@ -6,6 +6,7 @@ import { azure } from './azure/kind.ts';
 import { gcp } from './gcp/kind.ts';
 import { ipmi } from './ipmi/kind.ts';
 import { libvirt } from './libvirt/kind.ts';
+import { netboot } from './netboot/kind.ts';
 import { openstack } from './openstack/kind.ts';
 import { qemu } from './qemu/kind.ts';
 import { redfish } from './redfish/kind.ts';
@@ -24,4 +25,5 @@ export const PROVIDER_KINDS: readonly (ProviderKind | EngineKind)[] = [
   openstack,
   ipmi,
   redfish,
+  netboot,
 ];

@@ -9,6 +9,8 @@ export interface Machine {
 
 /** Switches machines by their management controllers. Every method throws ProviderError. */
 export interface PowerControl<M extends Machine = Machine> {
+  /** Commands take their time: nothing waits for them. */
+  readonly isSlow?: boolean;
   /** Returns the power as it is, not as it was asked for. */
   isOn(machine: M, signal: AbortSignal): Promise<boolean>;
   /** Boots from the network at the next start. */

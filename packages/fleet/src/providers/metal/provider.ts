@@ -98,6 +98,12 @@ export class MetalProvider<M extends Machine> implements Provider {
         if (existing.killAt === undefined && existing.labels.spec === labels.spec) return;
         throw new ProviderError('conflict', `the machine ${name} has another node`);
       }
+      if (power.isSlow === true && (await power.isOn(machine, options.signal))) {
+        await power.off(machine, options.signal);
+        throw new ProviderError('unavailable', `the machine ${name} is still on`, {
+          fix: 'switch it off',
+        });
+      }
       this.#put(this.#path('boot', 'boot.ipxe'), COMMON_SCRIPT);
       this.#put(this.#path('boot', 'machines', scriptName(machine.mac)), script);
       // Before the machine starts: a controller that continues has to know of it.
@@ -108,6 +114,7 @@ export class MetalProvider<M extends Machine> implements Provider {
       }
       await power.bootFromNetwork(machine, options.signal);
       await power.on(machine, options.signal);
+      if (power.isSlow === true) return;
       await this.#waitFor(true, machine, options.signal);
     });
   }
@@ -183,12 +190,15 @@ export class MetalProvider<M extends Machine> implements Provider {
 
   async #powerOf(machine: M, { killAt }: NodeRecord, signal: AbortSignal): Promise<Power> {
     if (killAt !== undefined) return 'terminating';
+    const { power, warn } = this.#options;
     try {
-      return (await this.#options.power.isOn(machine, signal)) ? 'running' : 'stopped';
+      if (await power.isOn(machine, signal)) return 'running';
+      // It may start yet.
+      return power.isSlow === true ? 'pending' : 'stopped';
     } catch (error) {
       // A node may be well while its management controller is not: its health check tells.
       if (!(error instanceof ProviderError) || error.failure !== 'unavailable') throw error;
-      this.#options.warn(`${machine.name}: ${error.message}`);
+      warn(`${machine.name}: ${error.message}`);
       return 'running';
     }
   }
