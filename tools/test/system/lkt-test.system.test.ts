@@ -23,18 +23,21 @@ test(
   async () => {
     const more = join(dir, 'more.yml');
     const others = join(dir, 'others.yml');
-    writeFileSync(more, `services:\n${part('redis', '  - name: valkey')}\n${testsOf('redis')}`);
+    const address = testsOf('minimal').replace(/ {2}- poweroff.*\n/, '');
+    const rest = testsOf('redis').replace('tests:\n', '');
+    writeFileSync(more, `services:\n${part('redis', '  - name: valkey')}\n${address}${rest}`);
     writeFileSync(
       others,
       `services:\n${part('node_exporter', '  - name: node_exporter')}\n${testsOf(
         'node_exporter',
       ).replace(
         'tests:\n',
-        "tests:\n  - { name: is refused, http: { port: 9100, path: /none, status: 200 }, timeout: 2 }\n  - { name: listens on no other port, tcp: { port: 9, matches: '.' }, timeout: 2 }\n  - { name: runs nothing, exec: { service: valkey, command: [/bin/none] }, timeout: 30 }\n  - { name: ends otherwise, exec: { service: node_exporter, command: [/usr/bin/node_exporter, --version], status: 9 }, timeout: 30 }\n",
+        "tests:\n  - { name: is refused, http: { port: 9100, path: /none, status: 200 }, timeout: 2 }\n  - { name: listens on no other port, tcp: { port: 9, matches: '.' }, timeout: 2 }\n  - { name: runs nothing, exec: { service: valkey, command: [/bin/none] }, timeout: 10 }\n  - { name: ends otherwise, exec: { service: node_exporter, command: [/usr/bin/node_exporter, --version], status: 9 }, timeout: 10 }\n",
       )}`,
     );
     const junit = join(dir, 'results.xml');
-    const configs = [join(root, 'examples/minimal.yml'), more, others];
+    // Without containerd, and with crun.
+    const configs = [join(root, 'examples/tiny.yml'), more, others];
     const done = await lkt([
       'test',
       '--json',
@@ -77,8 +80,8 @@ test(
     expect(reasons).toEqual([
       'the status is 404, not 200, not within 2 s',
       expect.stringMatching(/^the connection was closed, not within 2 s$/),
-      expect.stringMatching(/, not within 30 s$/),
-      expect.stringMatching(/, not within 30 s$/),
+      expect.stringMatching(/, not within 10 s$/),
+      expect.stringMatching(/, not within 10 s$/),
     ]);
     expect(error.detail).toContain('| lkt: bye');
     expect(readFileSync(junit, 'utf8')).toMatch(

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -10,12 +10,13 @@ const home = makeHome(join(dir, 'home'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 test.each([
-  ['web', 'c', 'answers'],
-  ['containerd', 'go', 'answers over ssh'],
+  // With containerd; the port is taken.
+  ['web', 'c', 'answers', '  - exec: { service: hello, command: [/usr/bin/hello], status: 1 }\n'],
+  ['containerd', 'go', 'answers over ssh', ''],
 ])(
   'the template %s, with a package in %s, passes its own tests',
   { timeout: 1_800_000 },
-  async (template, language, check) => {
+  async (template, language, check, more) => {
     const project = join(dir, template);
     const run = async (...words: readonly string[]): Promise<Done> => {
       const done = await lkt(words, { cwd: project, env: { HOME: home } });
@@ -26,6 +27,9 @@ test.each([
     const flags = ['--template', template, '--lang', language, '--collection', source];
     const made = await lkt(['init', ...flags, project], { cwd: dir, env: { HOME: home } });
     expect(made.status, made.stderr).toBe(0);
+    const config = join(project, `images/${template}.yml`);
+    const text = readFileSync(config, 'utf8');
+    writeFileSync(config, text.replace('  - poweroff: true\n', `${more}  - poweroff: true\n`));
     await run('pin', `images/${template}.yml`);
     const { stdout } = await run(
       'test',
@@ -40,6 +44,7 @@ test.each([
     expect(checks.map(({ name, outcome }) => `${outcome} ${name}`)).toEqual([
       'passed boots',
       `passed ${check}`,
+      ...(more === '' ? [] : ['passed hello runs /usr/bin/hello']),
       'passed powers off',
     ]);
   },

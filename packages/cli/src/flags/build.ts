@@ -20,12 +20,12 @@ import { setFlags } from './set.ts';
 
 /** The flags for what a build accepts. */
 const strictnessFlags = {
-  locked: switchFlag('reject images without a digest: tags, and packages named by directory', {
+  locked: switchFlag('reject tags, and packages named by directory', {
     helpGroup: 'SIGNATURE',
   }),
   'no-policy-found': choiceFlag(
     ['error', 'ignore'],
-    'what to do without a trust policy; default: error if CI=true, else ignore',
+    'without a policy; default: error if CI=true',
     { helpGroup: 'SIGNATURE' },
   ),
 };
@@ -37,16 +37,14 @@ export const buildFlags = {
   ...packageSourceFlags,
   ...pullFlags,
   ...setFlags,
-  'dry-run': switchFlag('print the merged config with variables replaced, and build nothing'),
+  'dry-run': switchFlag('print the merged config, and build nothing'),
   'input-tar': Flags.string({ hidden: true }),
   locked: strictnessFlags.locked,
-  'no-cached-segments': switchFlag(
-    'derive everything in the image again from its packages, instead of reusing cached parts',
-  ),
-  pin: switchFlag(
-    'write the digests of tags and packages into lock files beside the configs first: x.lock.yml of x.yml',
-    { helpGroup: 'SIGNATURE', exclusive: ['dry-run', 'locked'] },
-  ),
+  'no-cached-segments': switchFlag('reuse no cached parts of the image'),
+  pin: switchFlag('first write digests into x.lock.yml beside x.yml', {
+    helpGroup: 'SIGNATURE',
+    exclusive: ['dry-run', 'locked'],
+  }),
   'no-policy-found': strictnessFlags['no-policy-found'],
   ...outputFlags,
   ...diskFlags,

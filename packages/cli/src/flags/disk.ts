@@ -9,8 +9,8 @@ export const diskFlags = grouped('OUTPUT', {
   size: valueFlag('SIZE', 'minimum disk size; default: just large enough', {
     description: 'A size without unit is in MiB. Extra space stays unpartitioned.',
   }),
-  'uki-key': valueFlag('FILE', 'RSA key in PEM form that signs the EFI program'),
-  'uki-cert': valueFlag('FILE', 'certificate of that key in PEM form, enrolled in the firmware'),
+  'uki-key': valueFlag('FILE', 'RSA key (PEM) that signs the EFI program'),
+  'uki-cert': valueFlag('FILE', 'certificate of that key (PEM)'),
 });
 
 /**

@@ -14,20 +14,18 @@ import {
 
 /** The flag for the formats of an image. */
 export const formatFlag = grouped('OUTPUT', {
-  format: listFlag(FORMATS.join('|'), 'output formats, comma-separated; default: kernel+initrd', {
+  format: listFlag('FORMAT', 'formats, comma-separated; default: kernel+initrd', {
     char: 'f',
     delimiter: ',',
+    description: FORMATS.join(', '),
   }),
 });
 
 /** The output flags of `lkt build`. */
 export const outputFlags = grouped('OUTPUT', {
-  name: valueFlag(
-    'NAME',
-    'prefix of the output files, which may begin with a directory; default: the name of the last config',
-  ),
-  dir: valueFlag('DIR', 'output directory; default: the current directory'),
-  o: valueFlag('FILE|-', 'single output file, or - for standard output; only for tar or docker', {
+  name: valueFlag('[DIR/]NAME', 'prefix of the files; default: the last config'),
+  dir: valueFlag('DIR', 'output directory; default: the current one'),
+  o: valueFlag('FILE|-', 'file or standard output, for tar or docker', {
     exclusive: ['name', 'dir'],
   }),
   ...formatFlag,
@@ -37,7 +35,7 @@ export const outputFlags = grouped('OUTPUT', {
 export const compressorFlags = grouped('OUTPUT', {
   compressor: choiceFlag(COMPRESSORS, 'compressor of the initrd', { default: 'zstd' }),
   'compress-level': Flags.integer({
-    summary: 'compression level; default: 3 (zstd), 4 (gzip), 6 (xz)',
+    summary: 'level; default: 3 (zstd), 4 (gzip), 6 (xz)',
     helpValue: 'LEVEL',
   }),
 });
@@ -88,16 +86,15 @@ type SbomFormat = (typeof SBOM_FORMATS)[number];
 
 /** The flags for the documents beside an image. */
 export const sbomFlags = grouped('OUTPUT', {
-  sbom: listFlag(
-    'spdx|cyclonedx',
-    'write NAME-sbom.spdx.json (SPDX 2.3) or NAME-sbom.cdx.json (CycloneDX 1.6), or both, separated by a comma; default: spdx, none with --o',
-    { delimiter: ',', options: [...SBOM_FORMATS] },
-  ),
+  sbom: listFlag('spdx|cyclonedx', 'write SBOMs; default: spdx, none with --o', {
+    delimiter: ',',
+    options: [...SBOM_FORMATS],
+  }),
   'no-sbom': switchFlag('write no SBOM', { exclusive: ['sbom', 'sbom-output'] }),
-  provenance: switchFlag('write NAME-provenance.json; on by default without --o', {
+  provenance: switchFlag('write NAME-provenance.json; default without --o', {
     allowNo: true,
   }),
-  'sbom-output': valueFlag('PATH', 'path of a copy of the SBOM in the image, in the first format'),
+  'sbom-output': valueFlag('PATH', 'path of a copy of the SBOM in the image'),
 });
 
 /**

@@ -9,26 +9,14 @@ export const packageFlags = {
 
 /** The flags of every command that builds packages. */
 export const builderFlags = grouped('PACKAGE', {
-  builder: listFlag(
-    '[PLATFORM=]ADDRESS',
-    'BuildKit to run the steps: tcp://HOST:PORT, unix:///PATH, docker-container://NAME or buildx:NAME; for one platform, or all',
-  ),
+  builder: listFlag('[PLATFORM=]ADDRESS', 'BuildKit that runs steps (docs/builder.md)'),
 });
 
 /** The flags of commands that build packages from other sources than their own. */
 export const packageSourceFlags = grouped('PACKAGE', {
-  'cache-from': listFlag(
-    'REF',
-    'step cache to read: a tag in a registry, or oci-layout:DIR. Its writers decide what is built',
-  ),
-  layouts: valueFlag(
-    'DIR',
-    'directory of OCI image layouts, one per package, to take packages from; pkg build adds those it builds. Its writers decide what is built',
-  ),
-  pull: switchFlag(
-    'pull missing packages by the digests that the checkout pins, instead of building them',
-    { exclusive: ['offline'] },
-  ),
+  'cache-from': listFlag('REF', 'step cache to read: tag or oci-layout:DIR'),
+  layouts: valueFlag('DIR', 'OCI layouts of packages, to read and extend'),
+  pull: switchFlag('pull packages by their pinned digests', { exclusive: ['offline'] }),
 });
 
 export const cacheToFlag = {

@@ -3,15 +3,9 @@ import { trustFlags } from './trust.ts';
 
 /** The flags of commands that access registries, named as in LinuxKit and Docker. */
 export const registryFlags = grouped('REGISTRY', {
-  'cert-file': listFlag('FILE', 'certificates of additional authorities, in PEM form'),
-  'insecure-registry': listFlag(
-    'HOST[:PORT]',
-    'registry to access over plain HTTP, without a password',
-  ),
-  mirror: listFlag(
-    '[REGISTRY=]URL',
-    'mirror to ask first for blobs by digest, of one registry or all',
-  ),
+  'cert-file': listFlag('FILE', 'more certificate authorities (PEM)'),
+  'insecure-registry': listFlag('HOST[:PORT]', 'registry over plain HTTP, no password'),
+  mirror: listFlag('[REGISTRY=]URL', 'mirror to ask first for digests'),
 });
 
 /** The flag of commands that work without a network if the store suffices. */

@@ -83,7 +83,7 @@ function flagEntry(
   const entry = { name, char, summary, description, global, multiple: false, default: undefined };
   if (flag.type === 'boolean') return { ...entry, value: undefined, values: [] };
   const helpValue = flag.helpValue?.toString();
-  const values = flag.options ?? wordsOf(helpValue);
+  const values = flag.options ?? [...wordsOf(helpValue), ...wordsOf(description)];
   // As in oclif's help; a list with a delimiter has it in its placeholder.
   const isRepeated = flag.multiple === true && flag.delimiter === undefined;
   const value = helpValue ?? (values.length > 0 ? values.join('|') : 'VALUE');
@@ -96,7 +96,7 @@ function flagEntry(
   };
 }
 
-/** Returns the words of `A|B|C`; none for other placeholders. */
-function wordsOf(helpValue = ''): readonly string[] {
-  return /^[a-z0-9+-]+(?:\|[a-z0-9+-]+)+$/.test(helpValue) ? helpValue.split('|') : [];
+/** Returns the words of `A|B|C` or `A, B, C`; none of other texts. */
+function wordsOf(text = ''): readonly string[] {
+  return /^[a-z0-9+-]+(?:(?:\||, )[a-z0-9+-]+)+$/.test(text) ? text.split(/\||, /) : [];
 }

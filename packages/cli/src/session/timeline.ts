@@ -3,10 +3,7 @@ import type { Session } from './session.ts';
 
 /** The flag of commands that record when their steps ran. */
 export const timelineFlag = {
-  timeline: listFlag(
-    'FILE',
-    "file for a timeline of the build's steps: .svg, or .json in Chrome's trace event format",
-  ),
+  timeline: listFlag('FILE', 'when steps ran: .svg, or .json as Chrome traces'),
 };
 
 /**
