@@ -139,7 +139,7 @@ function sbomsOf(packages: readonly BuiltPackage[]): KnownSboms {
   return new Map(
     packages.flatMap(({ images, attestations }) =>
       images.flatMap(({ digest }, index) => {
-        const sbom = attestations.images[index]?.sbom;
+        const sbom = attestations?.images[index]?.sbom;
         return sbom === undefined ? [] : [[digest, sbom] as const];
       }),
     ),

@@ -61,7 +61,7 @@ const TRACKED_FORMATS: ReadonlySet<unknown> = new Set([
  * Builds an image from the configs that a command line names, or returns the cached result of the
  * same build if nothing changed since.
  * @param flags of `lkt build`
- * @param options never cached with `fromSources`
+ * @param options never cached with `fromSources`; the caller then enforces LKT_CACHE_MAX
  * @throws LktError as `buildImage`; USAGE_INVALID for flags that contradict each other
  */
 export async function buildConfigs(
@@ -84,7 +84,9 @@ export async function buildConfigs(
     format,
     fromSources,
   });
-  if (image.packages.some(({ cached }) => !cached)) await enforceCacheMax(session, store);
+  // Measuring the store may take a second, which would delay the boot.
+  const isLater = fromSources || image.packages.every(({ cached }) => cached);
+  if (!isLater) await enforceCacheMax(session, store);
   const files = single === undefined ? image.files : [await single.finish(image.files)];
   const { toCachedImage } = await import('@lkt/image');
   const { inputs, pcr11 } = image;
@@ -144,6 +146,7 @@ async function build(
     ...(await buildTools(withIgnored(session, ignored), flags)),
     ...caches.tools,
     platforms: [platform],
+    attest: output.fromSources !== true,
   };
   const { store } = tools;
   const pins = flags.pin ? await pinConfigs(session, flags, configs, tools) : [];

@@ -37,6 +37,8 @@ export interface BuildOptions
   readonly layouts?: string | undefined;
   /** References to packages from outside the workspace's Dockerfiles. A layout must match them. */
   readonly pins?: readonly Reference[];
+  /** Write SBOM and provenance of each package; default true. A later build writes missing ones. */
+  readonly attest?: boolean;
   /** Build the targets even if the store has their results. */
   readonly force?: boolean;
   /** Ignore cached steps of the targets. */

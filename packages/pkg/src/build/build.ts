@@ -248,7 +248,7 @@ export class Build {
     builtImages: readonly BuiltImage[],
     used: ReadonlyMap<Package, BuiltPackage>,
   ): Promise<BuiltPackage> {
-    const { sources, store, naming, layouts } = this.#tools;
+    const { sources, store, naming, layouts, attest = true } = this.#tools;
     const hash = sources.hash(item);
     const attested = builtImages.map(({ image }) => image);
     const images = attested.map(({ descriptor }) => descriptor);
@@ -261,7 +261,7 @@ export class Build {
     const tagged = await tagPackage(store, item, references, [...images, ...others]);
     const index = others.length === 0 ? tagged : await writeIndex(store, images);
     const work = { item, hash, images: attested, others, index: tagged };
-    const attestations = await this.#attester.attest(work);
+    const attestations = attest ? await this.#attester.attest(work) : undefined;
     if (layouts !== undefined && this.#targets.has(item))
       await writePackageLayout(store, layouts, item, { index, images: attested });
     return {

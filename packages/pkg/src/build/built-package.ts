@@ -26,8 +26,8 @@ export interface BuiltPackage {
   readonly cached: boolean;
   /** Whether an image was pulled by its pin instead of built. */
   readonly pulled: boolean;
-  /** SBOM and provenance of the tagged index and of each of `images`. */
-  readonly attestations: PackageAttestations;
+  /** SBOM and provenance of the tagged index and of each of `images`, unless none were wanted. */
+  readonly attestations: PackageAttestations | undefined;
   /** One per image, if a check was requested. */
   readonly checks: readonly CheckReport[];
 }

@@ -113,7 +113,7 @@ async function documentOf(
   const target = workspace.get(name);
   const options = { store, engine, mirror: async () => archive.mirror, reporter: silentReporter };
   const { packages } = await buildPackages(workspace, [target], options);
-  const [image] = packages.find(({ item }) => item === target)?.attestations.images ?? [];
+  const [image] = packages.find(({ item }) => item === target)?.attestations?.images ?? [];
   if (image === undefined) throw new Error('nothing was built');
   return JSON.parse(String(await readAttestation(store, image.sbom))) as unknown;
 }

@@ -107,6 +107,7 @@ async function build(
   path: string,
   store: Store,
   engine: Engine = new CopyEngine(),
+  attest?: boolean,
 ): Promise<BuiltPackage> {
   const workspace = await openWorkspace(path, { env: ENV });
   const target = workspace.get('lkt/copy');
@@ -115,6 +116,7 @@ async function build(
     engine,
     mirror: async () => archive.mirror,
     reporter: silentReporter,
+    ...(attest !== undefined && { attest }),
     run: { secrets: new Map([['token', { kind: 'env', value: SECRET }]]) },
   });
   const built = packages.find(({ item }) => item === target);
@@ -123,7 +125,7 @@ async function build(
 }
 
 async function sbomOf(store: Store, { attestations }: BuiltPackage): Promise<SpdxDocument> {
-  const [image] = attestations.images;
+  const [image] = attestations?.images ?? [];
   if (image === undefined) throw new Error('there is no image');
   return JSON.parse(String(await readAttestation(store, image.sbom))) as SpdxDocument;
 }
@@ -198,7 +200,7 @@ it('lists the digest of every input in the provenance, and no value of a secret'
   const store = await openStore(dir.path);
   await prepare(repo.path, store);
   const built = await build(repo.path, store);
-  const [image] = built.attestations.images;
+  const [image] = built.attestations?.images ?? [];
   const text = String(await readAttestation(store, image?.provenance ?? built.index));
   expect(text).not.toContain(SECRET);
   const statement = JSON.parse(text) as {
@@ -246,6 +248,21 @@ it('lists the digest of every input in the provenance, and no value of a secret'
   }
 });
 
+it('leaves the documents to a later build where none are wanted', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(repo.path, store);
+  const engine = new CopyEngine();
+  const without = await build(repo.path, store, engine, false);
+  expect(without.attestations).toBeUndefined();
+  expect(await findAttestations(store, without.index.digest, 'sbom')).toEqual([]);
+  const later = await build(repo.path, store, engine);
+  expect(later.index).toEqual(without.index);
+  expect(later.attestations?.images).toHaveLength(1);
+  expect(engine.builds).toBe(1);
+});
+
 it('names the repository and the commit in the provenance, if the commit has the sources', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
@@ -255,7 +272,7 @@ it('names the repository and the commit in the provenance, if the commit has the
   git(repo.path, 'commit', '--quiet', '--message=Lock');
   git(repo.path, 'remote', 'add', 'origin', 'https://user:secret@example.org/repository.git');
   const commits = async (): Promise<unknown> => {
-    const [image] = (await build(repo.path, store)).attestations.images;
+    const [image] = (await build(repo.path, store)).attestations?.images ?? [];
     const text = String(
       await readAttestation(store, image?.provenance ?? { digest: digestOf('') }),
     );
@@ -321,7 +338,8 @@ it('removes attestations with their image, and writes them again with it', async
   for (const reference of built.references) await store.untag(reference);
   await store.prune([]);
   expect(await findAttestations(store, built.index.digest, 'sbom')).toEqual([]);
-  expect(await store.has(built.attestations.index.sbom.digest)).toBe(false);
+  const { sbom } = built.attestations?.index ?? {};
+  expect(sbom && (await store.has(sbom.digest))).toBe(false);
   await expect(
     readAttestations(store, `lkt/copy@${built.index.digest}`, 'sbom'),
   ).rejects.toMatchObject({ code: 'NOT_FOUND', fix: 'build the package: lkt pkg build DIR' });

@@ -10,6 +10,7 @@ import { DevMachine } from '../../machines/dev-machine.ts';
 import { buildBootable, minimumMemory, namesConfigs } from '../../machines/image-source.ts';
 import { SourceWatcher } from '../../machines/source-watcher.ts';
 import { render } from '../../output/error-report.ts';
+import { enforceCacheMax } from '../../session/cache-limit.ts';
 import type { ImageSummary } from '../../session/image-build.ts';
 import type { Session } from '../../session/session.ts';
 
@@ -81,6 +82,7 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
           booted = digests;
           const seconds = ((performance.now() - begin) / 1000).toFixed(1);
           say(`${name} was built and boots, after ${seconds} s`);
+          await enforceCacheMax(building, await building.openStore());
         }
       } catch (error) {
         session.signal.throwIfAborted();

@@ -63,7 +63,7 @@ async function documentsOf(
   const platforms = platform === undefined ? {} : { platforms: [platform] };
   const { packages } = await buildPackages(workspace, [target], { ...tools, ...platforms });
   const built = packages.find(({ item }) => item === target);
-  if (built === undefined) throw new Error(`${target.name} was not built`);
+  if (built?.attestations === undefined) throw new Error(`${target.name} was not built`);
   const { readAttestation } = await import('@lkt/attest');
   const { index, images } = built.attestations;
   const first = platform === undefined ? index : images[0];
