@@ -152,6 +152,8 @@ export interface ProviderKind<S = unknown, G = unknown> {
   readonly groupSettings?: YamlType<G>;
   /** Its machines boot by firmware, so images need a disk. */
   readonly bootsFromDisk?: boolean;
+  /** As `bootsFromDisk`, where it depends on settings. */
+  needsDisk?(settings: S): boolean;
   /** @throws LktError TOOL_MISSING, CONFIG_INVALID, ACCESS_DENIED */
   open(settings: S, context: ProviderContext): Promise<Provider>;
 }

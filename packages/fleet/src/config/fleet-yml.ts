@@ -320,11 +320,18 @@ export function fleetImageConfigs(file: SourceFile): readonly FleetImageConfig[]
     if ('digest' in image) continue;
     const { config: path, at } = image;
     const before = found.get(path);
-    const needsDisk = providers.get(provider)?.kind.bootsFromDisk === true;
+    const needsDisk = bootsFromDisk(providers.get(provider));
     const first = before ?? { path, group, needsDisk, at };
     found.set(path, { ...first, needsDisk: first.needsDisk || needsDisk });
   }
   return [...found.values()];
+}
+
+function bootsFromDisk(provider: ConfiguredProvider | undefined): boolean {
+  if (provider === undefined) return false;
+  const { kind, settings } = provider;
+  if (kind.bootsFromDisk === true) return true;
+  return 'needsDisk' in kind && kind.needsDisk?.(settings) === true;
 }
 
 /**

@@ -1,9 +1,8 @@
-import { chmod, mkdir, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
+import { chmod, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, parseYaml } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
-import { serveDirectory } from '@lkt/server';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { openIpmi } from '../../src/providers/ipmi/open.ts';
@@ -11,6 +10,7 @@ import { IPMI_SETTINGS, type IpmiSettings } from '../../src/providers/ipmi/setti
 import type { MachineImage, NodeRequest, Provider } from '../../src/provider.ts';
 import { describeProvider } from '../provider-conformance.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { serveBootFiles } from './boot-server.ts';
 import { type IpmiTestMachine, startIpmiMachine } from './ipmi-machine.ts';
 
 const macOf = (index: number): string => `52:54:00:12:34:0${index}`;
@@ -50,7 +50,7 @@ describe('ipmi machine', () => {
   let provider: Provider;
   beforeAll(async () => {
     dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'))).path;
-    const { port, ended } = await serve(join(dir, 'state', 'boot'), served);
+    const { port, ended } = await serveBootFiles(join(dir, 'state', 'boot'), served);
     stack.defer(async () => ended());
     const card = `virtio-net-pci,netdev=n,mac=${macOf(0)},bootindex=0`;
     const network = `user,id=n,bootfile=http://10.0.2.2:${port}/boot.ipxe`;
@@ -213,32 +213,5 @@ function request(name: string, image: string, { digest }: MachineImage): NodeReq
     template: { cpus: 1, memory: 64, publish: [], volumes: [] },
     metadata: undefined,
     settings: undefined,
-  };
-}
-
-/** Serves boot files as `lkt serve` does. */
-async function serve(
-  directory: string,
-  requests: string[],
-): Promise<{ readonly port: number; readonly ended: () => Promise<void> }> {
-  await mkdir(directory, { recursive: true });
-  const stop = new AbortController();
-  const listening = Promise.withResolvers<string>();
-  const running = serveDirectory(
-    directory,
-    { host: '127.0.0.1', port: 0 },
-    {
-      signal: stop.signal,
-      onListen: listening.resolve,
-      onRequest: (line) => void requests.push(line),
-    },
-  );
-  const port = Number((await listening.promise).split(':').at(-1));
-  return {
-    port,
-    ended: async () => {
-      stop.abort();
-      await running.catch(() => undefined);
-    },
   };
 }

@@ -1,7 +1,11 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** A Redfish service that switches a QEMU. python3-sushy judges it in the test. */
@@ -10,6 +14,10 @@ export interface RedfishTestMachine extends AsyncDisposable {
   readonly kill: () => Promise<void>;
   /** Boot settings that were set last. */
   readonly boot: Readonly<Record<string, unknown>>;
+  /** Returns what the guest wrote to its serial port. */
+  readonly console: () => Promise<string>;
+  /** The drive of virtual media. */
+  readonly drive: Readonly<Record<string, unknown>>;
   /** Answers the next requests of a path by this instead. */
   readonly answer: (path: string, status: number, body: string, count?: number) => void;
 }
@@ -18,6 +26,8 @@ const QEMU = '-nodefaults -no-user-config -display none -machine pc -accel tcg -
 /** How long PowerState lags behind, as that of many BMCs does. */
 const LAG_MS = 700;
 const SYSTEM = '/redfish/v1/Systems/1';
+const MANAGER = '/redfish/v1/Managers/1';
+const MEDIA = `${MANAGER}/VirtualMedia`;
 const RESET = `${SYSTEM}/Actions/ComputerSystem.Reset`;
 const TYPES = ['On', 'ForceOff', 'GracefulShutdown'];
 
@@ -25,13 +35,22 @@ const TYPES = ['On', 'ForceOff', 'GracefulShutdown'];
  * Starts a service, whose machine is off. The user is `lkt`, the password `test`. Its manners are
  * those of strict BMCs: a PATCH needs the ETag, and a reset that changes nothing is refused.
  */
-export async function startRedfishMachine(): Promise<RedfishTestMachine> {
+export async function startRedfishMachine(tls?: {
+  readonly cert: string;
+  readonly key: string;
+}): Promise<RedfishTestMachine> {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-redfish-')));
+  const disk = join(dir.path, 'disk');
+  const log = join(dir.path, 'console');
+  await writeFile(log, '');
+  let drive: Record<string, unknown> = { Image: null, Inserted: false };
   let qemu: ChildProcess | undefined;
   let boot: Record<string, unknown> = {
     BootSourceOverrideTarget: 'None',
     BootSourceOverrideEnabled: 'Disabled',
     BootSourceOverrideMode: 'UEFI',
-    'BootSourceOverrideTarget@Redfish.AllowableValues': ['None', 'Pxe', 'Hdd'],
+    'BootSourceOverrideTarget@Redfish.AllowableValues': ['None', 'Pxe', 'Hdd', 'Usb'],
   };
   let version = 1;
   let shown = 'Off';
@@ -51,10 +70,22 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
   const reset = async (type: unknown): Promise<number> => {
     if (!TYPES.includes(String(type)) || (type === 'On') === isOn()) return 400;
     if (type === 'On') {
-      qemu = spawn('qemu-system-x86_64', QEMU.split(' '), { stdio: 'ignore' });
+      const media =
+        boot['BootSourceOverrideTarget'] === 'Usb' && drive['Inserted'] === true
+          ? ['-drive', `file=${disk},format=raw,if=ide,snapshot=on`]
+          : [];
+      const args = [...QEMU.split(' '), '-serial', `file:${log}`, ...media];
+      qemu = spawn('qemu-system-x86_64', args, { stdio: 'ignore' });
       void lag();
     } else if (type === 'ForceOff') void kill();
     return 204;
+  };
+  /** Loads a medium, which takes longer than the answer. */
+  const load = async (url: string): Promise<void> => {
+    const response = await fetch(url).catch(() => undefined);
+    if (response?.ok !== true) return;
+    await writeFile(disk, Buffer.from(await response.arrayBuffer()));
+    drive = { Image: url, Inserted: true, WriteProtected: true };
   };
   const resources = (): Readonly<Record<string, unknown>> => ({
     '/redfish/v1': {
@@ -63,6 +94,7 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
       Name: 'Root',
       RedfishVersion: '1.6.0',
       Systems: { '@odata.id': '/redfish/v1/Systems' },
+      Managers: { '@odata.id': '/redfish/v1/Managers' },
       SessionService: { '@odata.id': '/redfish/v1/SessionService' },
       Links: { Sessions: { '@odata.id': '/redfish/v1/SessionService/Sessions' } },
     },
@@ -72,12 +104,50 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
       'Members@odata.count': 1,
       Members: [{ '@odata.id': SYSTEM }],
     },
+    '/redfish/v1/Managers': {
+      '@odata.id': '/redfish/v1/Managers',
+      Name: 'Managers',
+      'Members@odata.count': 1,
+      Members: [{ '@odata.id': MANAGER }],
+    },
+    [MANAGER]: {
+      '@odata.id': MANAGER,
+      Id: '1',
+      Name: 'manager',
+      VirtualMedia: { '@odata.id': MEDIA },
+      Links: { ManagerForServers: [{ '@odata.id': SYSTEM }] },
+    },
+    [MEDIA]: {
+      '@odata.id': MEDIA,
+      Name: 'Media',
+      'Members@odata.count': 2,
+      Members: [{ '@odata.id': `${MEDIA}/Cd` }, { '@odata.id': `${MEDIA}/Usb` }],
+    },
+    [`${MEDIA}/Cd`]: {
+      '@odata.id': `${MEDIA}/Cd`,
+      Id: 'Cd',
+      Name: 'cd',
+      MediaTypes: ['CD', 'DVD'],
+      Inserted: false,
+    },
+    [`${MEDIA}/Usb`]: {
+      '@odata.id': `${MEDIA}/Usb`,
+      Id: 'Usb',
+      Name: 'usb',
+      MediaTypes: ['USBStick'],
+      ...drive,
+      Actions: {
+        '#VirtualMedia.InsertMedia': { target: `${MEDIA}/Usb/Actions/VirtualMedia.InsertMedia` },
+        '#VirtualMedia.EjectMedia': { target: `${MEDIA}/Usb/Actions/VirtualMedia.EjectMedia` },
+      },
+    },
     [SYSTEM]: {
       '@odata.id': SYSTEM,
       Id: '1',
       Name: 'system',
       PowerState: shown,
       Boot: boot,
+      Links: { ManagedBy: [{ '@odata.id': MANAGER }] },
       Actions: {
         '#ComputerSystem.Reset': { target: RESET, 'ResetType@Redfish.AllowableValues': TYPES },
       },
@@ -96,6 +166,14 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
       chunks.length === 0 ? {} : (JSON.parse(Buffer.concat(chunks).toString()) as object);
     if (incoming.method === 'POST' && path === RESET)
       return [await reset((body as { ResetType?: unknown }).ResetType)];
+    if (incoming.method === 'POST' && path.startsWith(`${MEDIA}/Usb/Actions/`)) {
+      const { Image: image } = body as { readonly Image?: string };
+      if (path.endsWith('EjectMedia')) drive = { Image: null, Inserted: false };
+      // A full drive takes no other medium.
+      else if (image === undefined || drive['Inserted'] === true) return [409];
+      else void load(image);
+      return [204];
+    }
     if (incoming.method === 'PATCH' && path === SYSTEM) {
       if (incoming.headers['if-match'] !== `"${version}"`) return [412];
       boot = { ...boot, ...(body as { Boot: object }).Boot };
@@ -105,7 +183,8 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
     const resource = resources()[path];
     return incoming.method !== 'GET' || resource === undefined ? [404] : [200, resource];
   };
-  const server = createServer((incoming, outgoing) => {
+  const server = tls === undefined ? createServer() : createTlsServer(tls);
+  server.on('request', (incoming, outgoing) => {
     void (async () => {
       const [status, body] = await respond(incoming);
       outgoing.writeHead(status, { 'content-type': 'application/json', etag: `"${version}"` });
@@ -116,9 +195,14 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
+  const owned = stack.move();
   return {
-    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     kill,
+    console: async () => readFile(log, 'latin1'),
+    get drive() {
+      return drive;
+    },
     get boot() {
       return boot;
     },
@@ -129,6 +213,7 @@ export async function startRedfishMachine(): Promise<RedfishTestMachine> {
       await kill();
       server.closeAllConnections();
       server.close();
+      await owned.disposeAsync();
     },
   };
 }

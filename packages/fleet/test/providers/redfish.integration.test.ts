@@ -1,18 +1,20 @@
-import { execFile } from 'node:child_process';
-import { mkdtempDisposable, readdir, writeFile } from 'node:fs/promises';
+import { execFile, execFileSync } from 'node:child_process';
+import { mkdtempDisposable, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestOf, parseYaml } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RedfishClient } from '../../src/providers/redfish/client.ts';
 import { openRedfish } from '../../src/providers/redfish/open.ts';
 import { RedfishPower } from '../../src/providers/redfish/power.ts';
 import { REDFISH_SETTINGS } from '../../src/providers/redfish/settings.ts';
 import type { MachineImage } from '../../src/provider.ts';
+import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { describeProvider } from '../provider-conformance.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { serveBootFiles } from './boot-server.ts';
 import { type RedfishTestMachine, startRedfishMachine } from './redfish-machine.ts';
 
 describeProvider('redfish', async () => {
@@ -56,6 +58,153 @@ describeProvider('redfish', async () => {
       await owned.disposeAsync();
     },
   };
+});
+
+/** A disk whose boot sector writes a text to the serial port. */
+function bootSector(text: string): Buffer {
+  const sector = Buffer.alloc(512);
+  // ds = 0; si = text; next: lodsb; 0 -> halt; out 0x3f8; again; halt
+  sector.write('31c08ed8be167cac84c07406baf803eeebf5f4ebfd90', 'hex');
+  sector.write(`${text}\0`, 0x16, 'latin1');
+  sector.writeUInt16LE(0xaa55, 510);
+  return sector;
+}
+
+/** Makes a certificate of 127.0.0.1 that signs itself. */
+function makeCertificate(dir: string): { readonly cert: string; readonly key: string } {
+  const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  const about = ['-subj', '/CN=bmc', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const files = ['-keyout', key, '-out', cert, '-days', '2'];
+  execFileSync('openssl', ['req', ...options, ...files, ...about], { stdio: 'ignore' });
+  return { cert, key };
+}
+
+describeProvider('redfish with virtual media, over TLS', async () => {
+  await using stack = new AsyncDisposableStack();
+  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-')));
+  const { cert, key } = makeCertificate(dir.path);
+  const tls = { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') };
+  const machines = new Map<string, RedfishTestMachine>();
+  for (const index of [0, 1, 2])
+    machines.set(`rack-${index}`, stack.use(await startRedfishMachine(tls)));
+  const passwordFile = join(dir.path, 'password');
+  await writeFile(passwordFile, 'test\n', { mode: 0o600 });
+  const served: string[] = [];
+  const { port, ended } = await serveBootFiles(join(dir.path, 'state', 'boot'), served);
+  stack.defer(async () => ended());
+  const own = [...machines].map(([name, { url }], index) => {
+    const machine = { url, mac: `52:54:00:12:34:0${index}`, address: '127.0.0.1' };
+    return [name, machine] as const;
+  });
+  const image = async (text: string): Promise<MachineImage> => {
+    const path = join(dir.path, text);
+    await writeFile(path, bootSector(text));
+    const disk = { path, kind: 'disk', format: 'raw', firmware: 'bios' } as const;
+    return { digest: digestOf(text), files: { kernel: '', cmdline: '' }, disk };
+  };
+  const settings = {
+    dir: join(dir.path, 'state'),
+    user: 'lkt',
+    passwordFile,
+    firmware: 'bios',
+    machines: new Map(own),
+    mediaUrl: `http://127.0.0.1:${port}`,
+    warn: () => undefined,
+  } as const;
+  const fixture = {
+    open: async () => openRedfish({ ...settings, caFile: cert }),
+    image: await image('hello of a disk'),
+    otherImage: await image('other'),
+    template: { cpus: 1, memory: 16, publish: [8080], volumes: [] },
+    impossible: { name: '../escape' },
+    powerOff: async ({ name }: { readonly name: string }) => machines.get(name)?.kill(),
+  };
+  // The first machine is booted by lkt, and read by sushy.
+  await using provider = await fixture.open();
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const prepared = await provider.prepare(fixture.image, options);
+  const request = {
+    name: 'rack-0',
+    image: prepared,
+    labels: { ...EXAMPLE_LABELS, fleet: 'before' },
+    template: fixture.template,
+    metadata: undefined,
+    settings: undefined,
+  };
+  await provider.create(request, options);
+  const url = machines.get('rack-0')?.url ?? '';
+  expect(await mediaBySushy(url, cert)).toBe(
+    `usb USBStick True http://127.0.0.1:${port}/images/${prepared}/disk.img Usb Once`,
+  );
+  await vi.waitFor(
+    async () => expect(await machines.get('rack-0')?.console()).toContain('hello of a disk'),
+    { timeout: 60_000, interval: 100 },
+  );
+  expect(served.join('\n')).toContain(`200 GET /images/${prepared}/disk.img`);
+  await provider.destroy('rack-0', { ...options, graceMs: 0 });
+  await vi.waitFor(
+    async () => {
+      await provider.destroy('rack-0', { ...options, graceMs: 0 });
+      expect(await provider.list('before', options)).toEqual([]);
+    },
+    { timeout: 60_000, interval: 100 },
+  );
+  expect(machines.get('rack-0')?.drive).toMatchObject({ Inserted: false });
+  // Without the certificate's authority, nothing is sent.
+  await using untrusting = await openRedfish(settings);
+  await expect(untrusting.create(request, options)).rejects.toMatchObject({
+    failure: 'unavailable',
+    message: expect.stringMatching(/self-signed certificate/),
+  });
+  await rm(join(dir.path, 'state', 'nodes'), { recursive: true });
+  const owned = stack.move();
+  return { ...fixture, [Symbol.asyncDispose]: async () => owned.disposeAsync() };
+});
+
+/** Reads the virtual drive by python3-sushy, which verifies the certificate. */
+async function mediaBySushy(url: string, ca: string): Promise<string> {
+  const script = `
+import sushy
+from sushy import auth
+service = sushy.Sushy('${url}/redfish/v1', auth=auth.BasicAuth('lkt', 'test'), verify='${ca}')
+system = service.get_system_collection().get_members()[0]
+media = system.managers[0].virtual_media.get_members()
+usb = [one for one in media if one.identity == 'Usb'][0]
+print(usb.name, usb.media_types[0].value, usb.inserted, usb.image, system.boot['target'].value, system.boot['enabled'].value)
+`;
+  const { stdout } = await promisify(execFile)('/usr/bin/python3', ['-c', script]);
+  return stdout.trim();
+}
+
+test('says that a BMC has no virtual USB drive', async () => {
+  await using machine = await startRedfishMachine();
+  const types = JSON.stringify({ MediaTypes: ['CD'] });
+  machine.answer('/redfish/v1/Managers/1/VirtualMedia/Usb', 200, types);
+  const target = { name: 'rack-0', mac: '52:54:00:12:34:00', url: machine.url };
+  const { signal } = new AbortController();
+  await expect(
+    powerBy('test').bootFromMedium(target, 'http://127.0.0.1:1/x', signal),
+  ).rejects.toMatchObject({
+    failure: 'invalid',
+    message: 'the BMC of rack-0 has no virtual USB drive',
+  });
+});
+
+test('takes out the medium of another node first', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  await writeFile(join(dir.path, 'one'), 'one');
+  await writeFile(join(dir.path, 'two'), 'two');
+  const { port, ended } = await serveBootFiles(dir.path, []);
+  await using machine = await startRedfishMachine();
+  const target = { name: 'rack-0', mac: '52:54:00:12:34:00', url: machine.url };
+  const { signal } = new AbortController();
+  for (const name of ['one', 'one', 'two'])
+    await powerBy('test').bootFromMedium(target, `http://127.0.0.1:${port}/${name}`, signal);
+  expect(machine.drive).toMatchObject({ Image: `http://127.0.0.1:${port}/two`, Inserted: true });
+  await powerBy('test').ejectMedium(target, signal);
+  expect(machine.drive).toMatchObject({ Inserted: false });
+  await ended();
 });
 
 describe('redfish service', () => {

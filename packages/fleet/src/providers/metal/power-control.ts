@@ -15,6 +15,10 @@ export interface PowerControl<M extends Machine = Machine> {
   isOn(machine: M, signal: AbortSignal): Promise<boolean>;
   /** Boots from the network at the next start. */
   bootFromNetwork(machine: M, signal: AbortSignal): Promise<void>;
+  /** Boots a disk at a URL at the next start; undefined without virtual media. */
+  bootFromMedium?(machine: M, url: string, signal: AbortSignal): Promise<void>;
+  /** Takes the disk out. */
+  ejectMedium?(machine: M, signal: AbortSignal): Promise<void>;
   on(machine: M, signal: AbortSignal): Promise<void>;
   /** Asks the guest to shut down. */
   shutDown(machine: M, signal: AbortSignal): Promise<void>;

@@ -5,6 +5,7 @@ import { digestHex, isErrno } from '@lkt/core';
 import type { BootFiles } from '@lkt/machine';
 import { exists, namesIn } from '@lkt/oci/files';
 import { putFile, removeTree } from '@lkt/oci/shared-files';
+import { rawDiskOf } from '../../image/disk-file.ts';
 import type { Node, Power } from '../../node.ts';
 import { NAME, type NodeLabels } from '../../node-labels.ts';
 import {
@@ -20,6 +21,7 @@ import { formatNodeRecord, type NodeRecord, parseNodeRecord } from '../node-reco
 import { bootScript, COMMON_SCRIPT, scriptName } from './boot-scripts.ts';
 import type { Machine, PowerControl } from './power-control.ts';
 
+const DISK = 'disk.img';
 const POWER_TRIES = 40;
 const POWER_POLL_MS = 500;
 
@@ -29,6 +31,8 @@ export interface MetalOptions<M extends Machine> {
   readonly dir: string;
   readonly machines: readonly M[];
   readonly power: PowerControl<M>;
+  /** URL of the served `boot/`, for machines that boot disks as virtual media. */
+  readonly mediaUrl?: string;
   readonly warn: (text: string) => void;
 }
 
@@ -37,7 +41,7 @@ export interface MetalOptions<M extends Machine> {
  * node, so the directory is the record:
  *
  * - `boot/`: the directory to serve over HTTP. `boot.ipxe` loads `machines/MAC.ipxe`, which loads
- *   from `images/DIGEST/`.
+ *   from `images/DIGEST/`. Virtual media is `images/DIGEST/disk.img`.
  * - `nodes/NAME.json`: the record of the node on a machine
  * - `generation`: the newest generation of a lease that was seen
  */
@@ -56,24 +60,21 @@ export class MetalProvider<M extends Machine> implements Provider {
     };
   }
 
-  async prepare({ digest, files }: MachineImage, options: CallOptions): Promise<string> {
-    const id = digestHex(digest);
-    if ('kind' in files || files.root !== undefined)
-      throw new ProviderError('invalid', 'a machine without disk boots no disk', {
-        fix: 'use the format kernel+initrd',
-      });
-    bootScript(id, files);
+  async prepare(image: MachineImage, options: CallOptions): Promise<string> {
+    const id = digestHex(image.digest);
+    const disk =
+      this.#options.mediaUrl === undefined ? undefined : rawDiskOf(image, 'virtual media');
+    const files = disk === undefined ? bootFilesOf(image) : undefined;
+    if (files !== undefined) bootScript(id, files);
     await withGeneration(this.#options.dir, options, async () => {
       const target = this.#path('boot', 'images', id);
-      if (exists(target)) return;
+      if (exists(disk === undefined ? target : join(target, DISK))) return;
       const temporary = this.#path('images.new');
       await removeTree(temporary);
       await mkdir(temporary, { recursive: true });
       await mkdir(this.#path('boot', 'images'), { recursive: true });
-      await copyFile(files.kernel, join(temporary, 'kernel'));
-      if (files.initrd !== undefined && (await stat(files.initrd)).size > 0)
-        await copyFile(files.initrd, join(temporary, 'initrd.img'));
-      await writeFile(join(temporary, 'cmdline'), files.cmdline);
+      if (disk !== undefined) await copyFile(disk.path, join(temporary, DISK));
+      if (files !== undefined) await copyBootFiles(files, temporary);
       await rename(temporary, target);
     });
     return id;
@@ -91,7 +92,11 @@ export class MetalProvider<M extends Machine> implements Provider {
       throw new ProviderError('invalid', 'a machine without disk has no volumes', {
         fix: 'remove volumes from the group',
       });
-    const script = bootScript(request.image, await this.#bootFiles(request.image));
+    const { mediaUrl } = this.#options;
+    const script =
+      mediaUrl === undefined
+        ? bootScript(request.image, await this.#bootFiles(request.image))
+        : undefined;
     await withGeneration(this.#options.dir, options, async () => {
       const existing = await this.#read(name);
       if (existing !== undefined) {
@@ -104,15 +109,21 @@ export class MetalProvider<M extends Machine> implements Provider {
           fix: 'switch it off',
         });
       }
-      this.#put(this.#path('boot', 'boot.ipxe'), COMMON_SCRIPT);
-      this.#put(this.#path('boot', 'machines', scriptName(machine.mac)), script);
+      if (script !== undefined) {
+        this.#put(this.#path('boot', 'boot.ipxe'), COMMON_SCRIPT);
+        this.#put(this.#path('boot', 'machines', scriptName(machine.mac)), script);
+      }
       // Before the machine starts: a controller that continues has to know of it.
       this.#write(name, { labels, published: new Map() });
       if (await power.isOn(machine, options.signal)) {
         await power.off(machine, options.signal);
         await this.#waitFor(false, machine, options.signal);
       }
-      await power.bootFromNetwork(machine, options.signal);
+      if (mediaUrl === undefined) await power.bootFromNetwork(machine, options.signal);
+      else {
+        const url = `${mediaUrl}/images/${request.image}/${DISK}`;
+        await power.bootFromMedium?.(machine, url, options.signal);
+      }
       await power.on(machine, options.signal);
       if (power.isSlow === true) return;
       await this.#waitFor(true, machine, options.signal);
@@ -134,7 +145,9 @@ export class MetalProvider<M extends Machine> implements Provider {
       }
       if (Date.now() >= killAt) await power.off(machine, options.signal);
       // A controller may take a while, and the answer to a command is not the state.
-      if (!(await power.isOn(machine, options.signal))) await rm(this.#record(id));
+      if (await power.isOn(machine, options.signal)) return;
+      if (this.#options.mediaUrl !== undefined) await power.ejectMedium?.(machine, options.signal);
+      await rm(this.#record(id));
     });
   }
 
@@ -245,4 +258,19 @@ export class MetalProvider<M extends Machine> implements Provider {
     const initrd = join(dir, 'initrd.img');
     return { kernel: join(dir, 'kernel'), ...(exists(initrd) ? { initrd } : {}), cmdline };
   }
+}
+
+/** @throws ProviderError `invalid` for an image whose root is a disk */
+function bootFilesOf({ files }: MachineImage): BootFiles {
+  if (!('kind' in files) && files.root === undefined) return files;
+  throw new ProviderError('invalid', 'a machine without disk boots no disk', {
+    fix: 'use the format kernel+initrd',
+  });
+}
+
+async function copyBootFiles({ kernel, initrd, cmdline }: BootFiles, dir: string): Promise<void> {
+  await copyFile(kernel, join(dir, 'kernel'));
+  if (initrd !== undefined && (await stat(initrd)).size > 0)
+    await copyFile(initrd, join(dir, 'initrd.img'));
+  await writeFile(join(dir, 'cmdline'), cmdline);
 }

@@ -5,8 +5,9 @@ import { REDFISH_SETTINGS, type RedfishSettings } from './settings.ts';
 /** Nodes on machines with a Redfish service, which boot from the network. */
 export const redfish: ProviderKind<RedfishSettings> = {
   kind: 'redfish',
-  about: 'machines that boot from the network, switched by Redfish',
+  about: 'machines that boot from the network or virtual media, switched by Redfish',
   settings: REDFISH_SETTINGS,
+  needsDisk: ({ mediaUrl }) => mediaUrl !== undefined,
   open: async (settings, { dir, stateDir, warn }) => {
     const { openRedfish } = await import('./open.ts');
     const { state, passwordFile, caFile } = settings;

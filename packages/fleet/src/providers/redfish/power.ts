@@ -1,18 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProviderError } from '../../provider.ts';
-import type { Machine, PowerControl } from '../metal/power-control.ts';
+import type { PowerControl } from '../metal/power-control.ts';
 import type { RedfishClient, Resource } from './client.ts';
+import { linkOf, linksOf, objectOf, type RedfishMachine } from './machine.ts';
 import type { RedfishSettings } from './settings.ts';
-
-/** A machine with a Redfish service at `url`. */
-export interface RedfishMachine extends Machine {
-  readonly url: string;
-  readonly system?: string;
-}
+import { VirtualMedia } from './virtual-media.ts';
 
 const ROOT = '/redfish/v1/';
-/** A link stays on the server. */
-const LINK = /^\/redfish\/v1\/[\w./#~@-]{1,500}$/;
 const LAG_TRIES = 20;
 const LAG_POLL_MS = 500;
 const ON = new Set(['On', 'PoweringOff', 'Paused']);
@@ -21,10 +15,12 @@ const OFF = new Set(['Off', 'PoweringOn']);
 /** Switches machines by their Redfish services (DSP0266). */
 export class RedfishPower implements PowerControl<RedfishMachine> {
   readonly #client: RedfishClient;
+  readonly #media: VirtualMedia;
   readonly #firmware: RedfishSettings['firmware'];
 
   constructor(client: RedfishClient, firmware: RedfishSettings['firmware']) {
     this.#client = client;
+    this.#media = new VirtualMedia(client);
     this.#firmware = firmware;
   }
 
@@ -36,10 +32,23 @@ export class RedfishPower implements PowerControl<RedfishMachine> {
   }
 
   async bootFromNetwork(machine: RedfishMachine, signal: AbortSignal): Promise<void> {
+    await this.#bootOnce(machine, 'Pxe', signal);
+  }
+
+  async bootFromMedium(machine: RedfishMachine, url: string, signal: AbortSignal): Promise<void> {
+    await this.#media.insert(machine, (await this.#system(machine, signal)).body, url, signal);
+    await this.#bootOnce(machine, 'Usb', signal);
+  }
+
+  async ejectMedium(machine: RedfishMachine, signal: AbortSignal): Promise<void> {
+    await this.#media.eject(machine, (await this.#system(machine, signal)).body, signal);
+  }
+
+  async #bootOnce(machine: RedfishMachine, target: string, signal: AbortSignal): Promise<void> {
     const { path, etag } = await this.#system(machine, signal);
     const body = {
       Boot: {
-        BootSourceOverrideTarget: 'Pxe',
+        BootSourceOverrideTarget: target,
         BootSourceOverrideEnabled: 'Once',
         BootSourceOverrideMode: this.#firmware === 'efi' ? 'UEFI' : 'Legacy',
       },
@@ -87,8 +96,7 @@ export class RedfishPower implements PowerControl<RedfishMachine> {
     const root = await this.#client.get(url, ROOT, signal);
     const systems = linkOf(machine, objectOf(root.body['Systems'])['@odata.id']);
     const { body } = await this.#client.get(url, systems, signal);
-    const members = Array.isArray(body['Members']) ? (body['Members'] as readonly unknown[]) : [];
-    const paths = members.slice(0, 256).map((one) => linkOf(machine, objectOf(one)['@odata.id']));
+    const paths = linksOf(machine, body['Members']);
     const named = paths.filter((path) => system === undefined || path.endsWith(`/${system}`));
     const [path] = named;
     if (path === undefined || named.length > 1)
@@ -97,13 +105,4 @@ export class RedfishPower implements PowerControl<RedfishMachine> {
       });
     return { ...(await this.#client.get(url, path, signal)), path };
   }
-}
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
-
-function linkOf({ url }: RedfishMachine, value: unknown): string {
-  if (typeof value === 'string' && LINK.test(value) && !value.includes('..')) return value;
-  throw new ProviderError('nonsense', `${url} has a link that leads out of the service`);
 }

@@ -14,6 +14,7 @@ export interface RedfishSettings {
   readonly passwordFile: string;
   readonly caFile?: string;
   readonly firmware: 'efi' | 'bios';
+  readonly mediaUrl?: string;
   readonly machines: ReadonlyMap<string, RedfishMachineSettings>;
 }
 
@@ -38,5 +39,12 @@ export const REDFISH_SETTINGS: YamlType<RedfishSettings> = record({
   passwordFile: required(text(), 'file with the password in its first line'),
   caFile: optional(text(), 'PEM file with the certificates that services are verified by'),
   firmware: withDefault(choice('efi', 'bios'), 'efi', 'firmware of the machines'),
+  mediaUrl: optional(
+    text({
+      matches: /^https?:\/\/[A-Za-z0-9][A-Za-z0-9.-]{0,252}(?::\d{1,5})?(?:\/[\w.-]{1,64}){0,8}$/,
+      problem: (given) => `"${given}" is not http://HOST:PORT or https://HOST:PORT`,
+    }),
+    'URL of the served boot/: BMCs load disks from it as virtual media; default: network boot',
+  ),
   machines: required(machinesOf(MACHINE), 'machines, by the names of their nodes'),
 });

@@ -1,0 +1,28 @@
+import { ProviderError } from '../../provider.ts';
+import type { Machine } from '../metal/power-control.ts';
+
+/** A machine with a Redfish service at `url`. */
+export interface RedfishMachine extends Machine {
+  readonly url: string;
+  readonly system?: string;
+}
+
+/** A link stays on the server. */
+const LINK = /^\/redfish\/v1\/[\w./#~@-]{1,500}$/;
+
+/** Returns an object; empty for any other value. */
+export function objectOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+}
+
+/** Returns a link to another resource. @throws ProviderError `nonsense` for one that leads out */
+export function linkOf({ url }: RedfishMachine, value: unknown): string {
+  if (typeof value === 'string' && LINK.test(value) && !value.includes('..')) return value;
+  throw new ProviderError('nonsense', `${url} has a link that leads out of the service`);
+}
+
+/** Returns the links of a list, at most 256. */
+export function linksOf(machine: RedfishMachine, value: unknown): readonly string[] {
+  const items = Array.isArray(value) ? (value as readonly unknown[]) : [];
+  return items.slice(0, 256).map((one) => linkOf(machine, objectOf(one)['@odata.id']));
+}
