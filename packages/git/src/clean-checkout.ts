@@ -1,12 +1,12 @@
 // Loads little code, because every command starts with it.
 
-import { lstatSync, readdirSync } from 'node:fs';
+import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from './command.ts';
 import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
-import { parseCommit, parseTree } from './objects.ts';
+import { objectId, parseCommit, parseTree } from './objects.ts';
 import { directoriesOf, isNamed } from './tracked-directories.ts';
 import { asTree, type Directory, treeId } from './tree-id.ts';
 
@@ -77,7 +77,7 @@ export function areCommitted(
     const { entries } = index;
     if (entries.length < wanted.size) return false;
     const isUnedited = entries.every((entry) =>
-      entry.matches(lstatSync(join(top, fromBytes(entry.path)), { bigint: true })),
+      isSameFile(join(top, fromBytes(entry.path)), entry),
     );
     return isUnedited && isHead(found, index.trees()) ? true : undefined;
   });
@@ -204,9 +204,32 @@ function isUnchanged(dir: string, known: Directory<IndexEntry>, isTop: boolean):
     const stats = lstatSync(path, { bigint: true });
     if (node instanceof Map) {
       if (!stats.isDirectory() || !isUnchanged(path, node, false)) return false;
-    } else if (!node.matches(stats)) return false;
+    } else if (!isSameFile(path, node, stats)) return false;
   }
   return seen === known.size;
+}
+
+/** A longer file is left to git if its times cannot tell. */
+const MAX_COMPARED_BYTES = 1024 * 1024;
+
+/**
+ * Reports whether a file is unchanged since it was added; false if only git can tell. After a clone
+ * or a checkout, the last files were written in the same tick as the index, and their contents must
+ * be compared, until a command of git writes the index again. A content with the id of the index is
+ * committed, whatever git's filters would make of it.
+ */
+function isSameFile(
+  path: string,
+  entry: IndexEntry,
+  stats: BigIntStats = lstatSync(path, { bigint: true }),
+): boolean {
+  if (!entry.matches(stats)) return false;
+  if (entry.isSettled(stats)) return true;
+  if (stats.size > MAX_COMPARED_BYTES) return false;
+  const content = stats.isSymbolicLink()
+    ? readlinkSync(path, { encoding: 'buffer' })
+    : readFileSync(path);
+  return objectId('sha1', 'blob', content) === entry.id;
 }
 
 function fromBytes(text: string): string {

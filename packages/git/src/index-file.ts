@@ -139,19 +139,19 @@ export class IndexEntry {
   }
 
   /**
-   * Reports whether the file is unchanged since it was added, by its times, size, owner and mode;
-   * false if they cannot tell.
+   * Reports whether times, size, owner and mode of the file are those that it had when it was
+   * added. Whether its content is the same too depends on `isSettled`.
    */
   matches(stats: BigIntStats): boolean {
-    const isSame =
+    return (
       this.#time(0) === stats.ctimeNs &&
       this.#time(8) === stats.mtimeNs &&
       this.#number(20) === low32(stats.ino) &&
       this.#number(28) === low32(stats.uid) &&
       this.#number(32) === low32(stats.gid) &&
       this.#number(36) === low32(stats.size) &&
-      this.mode === modeOf(stats);
-    return isSame && this.#isSettled(stats);
+      this.mode === modeOf(stats)
+    );
   }
 
   /**
@@ -159,7 +159,7 @@ export class IndexEntry {
    * would not within the same tick of the file system's clock.
    * @see https://git-scm.com/docs/racy-git
    */
-  #isSettled({ mtimeNs, dev }: BigIntStats): boolean {
+  isSettled({ mtimeNs, dev }: BigIntStats): boolean {
     const { mtimeNs: written, dev: where } = this.#index;
     const isExact = mtimeNs % SECOND_NS !== 0n && dev === where;
     return isExact ? mtimeNs < written : mtimeNs / SECOND_NS + 2n < written / SECOND_NS;

@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { ioError, isErrno, readJson } from '@lkt/core';
@@ -52,12 +53,13 @@ export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
   let bytes: Buffer;
   let state: FileState | undefined;
   try {
+    // Synchronous: a build of many packages asks several times for each, and nothing changed.
+    const current = statSync(path, { bigint: true, throwIfNoEntry: false });
+    const last = known.get(path);
+    if (current !== undefined && last?.state === fileState(current)) return last.index;
     await using file = await open(path);
     const stats = await file.stat({ bigint: true });
-    state = fileState(stats);
-    const before = known.get(path);
-    if (before?.state === state) return before.index;
-    if (!isSettled(stats)) state = undefined;
+    if (isSettled(stats)) state = fileState(stats);
     bytes = await file.readFile();
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };

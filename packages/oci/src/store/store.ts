@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
@@ -42,6 +43,9 @@ export interface StoreCheck {
   readonly cached: { readonly checked: number; readonly bad: readonly string[] };
 }
 
+/** A path that is used again sooner is not marked again. */
+const MARK_MS = 60_000;
+
 /**
  * Images and other blobs on disk by digest: an OCI image layout (image-spec, image-layout.md), like
  * LinuxKit's cache. `openStore` opens one.
@@ -51,7 +55,8 @@ export interface StoreCheck {
  */
 export class Store extends Blobs {
   readonly sealed: SealedFiles;
-  readonly #used = new Set<string>();
+  /** When the paths passed to `keep` and `use` were last marked, by `performance.now()`. */
+  readonly #marked = new Map<string, number>();
   readonly #writers: Writers;
 
   constructor(dir: string, sealed: SealedFiles) {
@@ -86,18 +91,21 @@ export class Store extends Blobs {
       // A store that is not writable is not pruned either.
       if (!(error instanceof LktError)) throw error;
     }
+    // A collection spares what was marked in the life of this process.
+    const marked = this.#marked.get(path);
+    if (marked !== undefined && performance.now() - marked < MARK_MS) return existsSync(path);
     // Touch first: a collection that starts in between either sees the mark or is detected here.
     for (;;) {
       if (!touch(path)) return false;
       if (!(await this.#writers.settled())) break;
     }
-    this.#used.add(path);
+    this.#marked.set(path, performance.now());
     return true;
   }
 
   /** The paths passed to `keep` and `use`. */
   get used(): ReadonlySet<string> {
-    return this.#used;
+    return new Set(this.#marked.keys());
   }
 
   /**
