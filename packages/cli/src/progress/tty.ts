@@ -25,7 +25,8 @@ const ERASE_BELOW = '\u001b[J';
 /**
  * Returns a display that redraws the running steps at the bottom: the overall progress, then each
  * package with its steps and the last lines of their logs. Ended steps scroll away above it; what
- * is cached is one line at the end. In a wide terminal, amounts have a bar and the time left.
+ * is cached is one line at the end. In a wide terminal, amounts have a bar and the time left, or a
+ * spinner.
  *
  * Draws at most ten times a second, over the previous drawing. Call `close` before `process.exit`:
  * it shows the cursor again.
@@ -200,24 +201,35 @@ const BAR = 12;
 /** An estimate from less time jumps. */
 const MIN_ESTIMATE_MS = 1000;
 
-/** Returns the amount of a step, with a bar and the time left; for a package, its time left. */
+/** Turns where no bar can grow. */
+const SPINNER = '|/-\\';
+
+/**
+ * Returns the amount of a step, with a bar and the time left; for a package, its time left. Without
+ * an estimate a spinner turns.
+ */
 function progressOf(step: Step, now: number, width: number, last: LastDuration): string {
   const { progress } = step;
   const elapsed = now - step.started;
   if (progress === undefined) {
     const expected = width < WIDE || !isPackage(step) ? undefined : last(packageOf(step) ?? '');
-    if (expected === undefined || expected <= elapsed) return '';
+    if (expected === undefined || expected <= elapsed) return width < WIDE ? '' : spinner(elapsed);
     return `${bar(elapsed / expected)} ${left(expected - elapsed)}`;
   }
   const { current, total, unit } = progress;
   const shown = amount(current, total, unit);
-  if (total === undefined || total <= 0 || width < WIDE) return shown;
+  if (width < WIDE) return shown;
+  if (total === undefined || total <= 0) return `${spinner(elapsed)} ${shown}`;
   const share = Math.min(1, current / total);
   const time =
     share === 0 || share === 1 || elapsed < MIN_ESTIMATE_MS
       ? ''
       : `, ${left((elapsed * (1 - share)) / share)}`;
   return `${bar(share)} ${shown}${time}`;
+}
+
+function spinner(elapsed: number): string {
+  return SPINNER.charAt(Math.floor(elapsed / TICK_MS) % SPINNER.length);
 }
 
 /** @param share from 0 to 1; a package may be counted twice */

@@ -185,12 +185,14 @@ test('tty: estimates the time left in a wide terminal', () => {
   ]);
   expect(screen.text.split('\n').map((line) => line.replaceAll(/ +/g, ' '))).toEqual([
     ' lkt/a [##..........] 50s left 10.1s',
-    ' lkt/b 10.1s',
+    ' lkt/b | 10.1s',
     ' pull [###.........] 5.0/20 MB, 31s left 10.1s',
-    ' count 3 10.1s',
+    ' count | 3 10.1s',
   ]);
   run(display, [50_000]);
-  expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(' lkt/a 1m00s');
+  expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(' lkt/a | 1m00s');
+  run(display, [500]);
+  expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(' lkt/a / 1m01s');
   run(display, [
     { kind: 'total', packages: 3 },
     { kind: 'done', id: 'package lkt/b', cached: true },
@@ -198,7 +200,7 @@ test('tty: estimates the time left in a wide terminal', () => {
     100,
   ]);
   expect(screen.text.split('\n')[0]?.replaceAll(/ +/g, ' ')).toBe(
-    ' 2/3 packages [########....] 1m00s',
+    ' 2/3 packages [########....] 1m01s',
   );
   display.close(false);
 });
@@ -365,7 +367,7 @@ test('tty: handles a narrowed terminal, and characters of two columns', () => {
   const display = ttyDisplay(screen, clock);
   display.emit({ kind: 'start', id: 'x', title: '名前'.repeat(30) });
   vi.advanceTimersByTime(200);
-  expect(screen.text).toMatch(/^ {2}(名前)+名?… +0\.\ds$/);
+  expect(screen.text).toMatch(/^ {2}(名前)+名?… +\| +0\.\ds$/);
   vi.advanceTimersByTime(500);
   expect(screen.ups).toBe(1);
   screen.columns = 40;
