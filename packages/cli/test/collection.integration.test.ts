@@ -11,6 +11,7 @@ import {
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { generateKey, readPublicKey } from '@lkt/sign';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { NpmRegistry, REGISTRY } from '../../../tools/test/release/npm-registry.ts';
 import { commit, git, repository, serveGit } from '../../builder/test/add/git-server.ts';
@@ -193,6 +194,26 @@ test('builds from a collection in git, and updates it', async () => {
   git(theirs, 'tag', '-a', '-m', 'x', 'v2');
   const tagged = await lkt(mine, 'collection', 'update', 'they', '--to', 'v2', '--dry-run');
   expect(tagged.stdout).toContain(`→ ${second.slice(0, 12)}`);
+
+  // Who signs is a change, too; a key by its content, whatever its file is called.
+  const [one, other] = [await generateKey(''), await generateKey('')];
+  const trust = "signers: [{images: ['they/*'], keys: [keys/a.pub]}]\n";
+  const signed = commit(theirs, { 'trust.yml': trust, 'keys/a.pub': one.publicKey });
+  const fingerprints = await Promise.all(
+    [one, other].map(async ({ publicKey }) => (await readPublicKey(publicKey)).fingerprint),
+  );
+  const [first1 = '', second1 = ''] = fingerprints.map(
+    (fingerprint) => `they/*: signed by 1 of the key ${fingerprint}`,
+  );
+  const added = await lkt(mine, 'collection', 'update', '--dry-run');
+  expect(added.stdout).toContain(`  policy\n    new: ${first1}\n`);
+  await lkt(mine, 'collection', 'update', 'they', '--to', signed);
+  git(mine, 'commit', '--quiet', '--all', '--message', 'with a policy');
+  commit(theirs, { 'keys/a.pub': other.publicKey });
+  const replaced = await lkt(mine, 'collection', 'update', '--dry-run', '--markdown', '-');
+  expect(replaced.stdout).toContain(
+    `**Changed policy**\n\n- removed: ${first1.replace('*', '\\*')}\n- new: ${second1.replace('*', '\\*')}\n`,
+  );
 
   // A build that fails leaves everything as it was.
   commit(theirs, { 'pkg/base/Dockerfile': 'FROM scratch\nCOPY absent /\n' });

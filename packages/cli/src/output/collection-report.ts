@@ -25,6 +25,8 @@ export interface CollectionUpdate {
     readonly package: string;
     readonly changes: readonly ValueChange[];
   }[];
+  /** Requirements for signatures that the collection has no longer, and new ones. */
+  readonly policy: readonly string[];
 }
 
 /** The result of `lkt collection update`. */
@@ -45,6 +47,7 @@ export function collectionLines(summary: CollectionSummary): readonly string[] {
       ...section('  packages', packageLines(one).map(indented)),
       ...section('  debian', columns(one.debian.map(packageRow)).map(indented)),
       ...section('  privileges', privilegeLines(one).map(indented)),
+      ...section('  policy', one.policy.map(indented)),
     ]),
     ...section('pins', countsOf(pins.map(({ file }) => file))),
     ...(lacksAdvisories(summary) ? [`to see what the updates fix: ${FETCH}`] : []),
@@ -62,6 +65,7 @@ export function collectionMarkdown(summary: CollectionSummary): string {
       isChanged(one)
         ? listOf('Changed privileges', one.privileges.length === 0 ? ['none'] : privilegeLines(one))
         : [],
+      listOf('Changed policy', one.policy),
     ]),
     listOf('Pins', countsOf(pins.map(({ file }) => file))),
   ];

@@ -4,7 +4,13 @@ import { LktError } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
 import { type Collection, type Package, trustFileIn, type Workspace } from '@lkt/pkg';
 import { filePolicy } from './load-policy.ts';
-import type { ImagePattern, NamedImage, TrustedRoot, TrustPolicy } from '@lkt/sign';
+import {
+  describeSigners,
+  type ImagePattern,
+  type NamedImage,
+  type TrustedRoot,
+  type TrustPolicy,
+} from '@lkt/sign';
 
 /**
  * The policies that collections have for their images in registries: `trust.yml` at the root of
@@ -29,11 +35,19 @@ export class CollectionPolicies {
   async of(item: Package | undefined): Promise<TrustPolicy | undefined> {
     const { collection } = item ?? {};
     if (item === undefined || collection === undefined) return undefined;
-    const read = this.#policies.get(collection) ?? this.#read(collection);
-    this.#policies.set(collection, read);
-    const policy = await read;
+    const policy = await this.policy(collection);
     const name = collection.ownName(item);
     return policy === undefined || name === undefined ? undefined : aboutName(policy, name);
+  }
+
+  /**
+   * Returns the policy of a collection as it is written; undefined without one.
+   * @throws LktError CONFIG_INVALID, IO_FAILED
+   */
+  async policy(collection: Collection): Promise<TrustPolicy | undefined> {
+    const read = this.#policies.get(collection) ?? this.#read(collection);
+    this.#policies.set(collection, read);
+    return read;
   }
 
   async #read({ root }: Collection): Promise<TrustPolicy | undefined> {
@@ -46,6 +60,24 @@ export class CollectionPolicies {
       });
     return filePolicy(path, shown, this.#root, { isConfined: true });
   }
+}
+
+/** Returns what a policy requires, a line for each requirement. Keys are named by their content. */
+export function policyLines(policy: TrustPolicy | undefined): readonly string[] {
+  const { required = [], unsigned = [], rules = [] } = policy ?? {};
+  return [
+    ...required.map(({ text }) => `required: ${text}`),
+    ...unsigned.map(({ text }) => `unsigned: ${text}`),
+    ...rules.flatMap(({ images, signers, rebuilders }) =>
+      [['signed', signers] as const, ['rebuilt', rebuilders] as const].flatMap(([did, wanted]) => {
+        if (wanted === undefined) return [];
+        const keys = wanted.keys.map((key) => ({ ...key, name: key.fingerprint }));
+        const whom = describeSigners({ ...wanted, keys }).join(', ');
+        const names = images.map(({ text }) => text).join(', ');
+        return [`${names}: ${did} by ${wanted.threshold} of ${whom}`];
+      }),
+    ),
+  ];
 }
 
 /** Returns a policy whose patterns are compared with one name, not with that in a registry. */

@@ -126,9 +126,10 @@ async function describe(
     to: source?.to,
   };
   if (!isNew(source))
-    return { ...one, added: [], removed: [], changed: [], debian: [], privileges: [] };
+    return { ...one, added: [], removed: [], changed: [], debian: [], privileges: [], policy: [] };
   const { compareCollection } = await import('@lkt/pkg');
   const { describeChanges } = await import('@lkt/image');
+  const [old, now] = [await policyOf(before, name), await policyOf(after, name)];
   const { compareValues } = await import('@lkt/inspect');
   const { added, removed, changed, locks } = await compareCollection(before, after, name);
   return {
@@ -141,5 +142,17 @@ async function describe(
       const changes = compareValues(pair.before.config ?? {}, pair.after.config ?? {});
       return changes.length === 0 ? [] : [{ package: pair.after.name, changes }];
     }),
+    policy: [
+      ...old.filter((line) => !now.includes(line)).map((line) => `removed: ${line}`),
+      ...now.filter((line) => !old.includes(line)).map((line) => `new: ${line}`),
+    ],
   };
+}
+
+/** Returns who must sign the images of a collection. */
+async function policyOf(workspace: Workspace, name: string): Promise<readonly string[]> {
+  const { CollectionPolicies, policyLines } = await import('@lkt/image');
+  const collection = workspace.collections.get(name);
+  if (collection === undefined) return [];
+  return policyLines(await new CollectionPolicies(workspace, undefined).policy(collection));
 }
