@@ -14,15 +14,20 @@ const contexts = new Map<string, SecureContext>();
 export async function trustedAuthorities({
   env = {},
   ca = [],
+  clientCertificate,
 }: HttpOptions): Promise<SecureContext> {
   const replaced = await fromVariable(env, 'SSL_CERT_FILE');
   const extra = await fromVariable(env, 'NODE_EXTRA_CA_CERTS');
   const key = JSON.stringify([replaced, extra, ca]);
   const known = contexts.get(key);
-  if (known !== undefined) return known;
+  if (known !== undefined && clientCertificate === undefined) return known;
   const roots = replaced ?? [...getCACertificates('default'), ...getCACertificates('system')];
   try {
-    const context = createSecureContext({ ca: [...new Set([...roots, ...(extra ?? []), ...ca])] });
+    const authorities = [...new Set([...roots, ...(extra ?? []), ...ca])];
+    // A private key is not kept for others.
+    if (clientCertificate !== undefined)
+      return createSecureContext({ ca: authorities, ...clientCertificate });
+    const context = createSecureContext({ ca: authorities });
     contexts.set(key, context);
     return context;
   } catch (cause) {

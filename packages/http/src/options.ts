@@ -10,6 +10,8 @@ export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** Certificates of additional trusted authorities, in PEM form. */
   readonly ca?: readonly string[];
+  /** Certificate and private key in PEM form, by which servers recognise this client. */
+  readonly clientCertificate?: { readonly cert: string; readonly key: string };
   /** Milliseconds without a byte after which an attempt fails; default one minute. */
   readonly idle?: number;
   /** Speed below which an attempt fails; default 1 KiB per second, measured over a minute. */

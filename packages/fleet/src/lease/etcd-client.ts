@@ -7,6 +7,8 @@ export interface EtcdOptions {
   readonly endpoints: readonly string[];
   /** PEM; undefined: the authorities of the machine. */
   readonly ca?: string;
+  /** By which the cluster recognises this client; PEM. */
+  readonly clientCertificate?: { readonly cert: string; readonly key: string };
   /** For a cluster with authentication. */
   readonly user?: { readonly name: string; readonly password: string };
 }
@@ -35,7 +37,12 @@ export class EtcdClient implements AsyncDisposable {
   constructor(options: EtcdOptions) {
     this.#options = options;
     // Neither proxies nor retries: a lease depends on time.
-    this.#http = createHttpClient({ env: {}, ca: options.ca === undefined ? [] : [options.ca] });
+    const { ca, clientCertificate } = options;
+    this.#http = createHttpClient({
+      env: {},
+      ca: ca === undefined ? [] : [ca],
+      ...(clientCertificate === undefined ? {} : { clientCertificate }),
+    });
   }
 
   /** Returns the value of a key; undefined without one. */

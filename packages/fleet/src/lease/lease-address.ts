@@ -1,8 +1,10 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
 import { isLoopback } from '@lkt/http';
-import { etcdLease } from './etcd-lease.ts';
+import { readSecretFile } from '../secret-file.ts';
+import { etcdLease, type EtcdLeaseOptions } from './etcd-lease.ts';
 import { fileLease } from './file-lease.ts';
 import type { LeaseKeeper } from './lease.ts';
 
@@ -14,7 +16,7 @@ export interface LeaseOptions {
   /** Base of a relative path. */
   readonly dir: string;
   readonly defaultPath: string;
-  /** `ETCDCTL_CACERT` and `ETCDCTL_USER` count, as for etcdctl. */
+  /** `ETCDCTL_CACERT`, `_CERT`, `_KEY` and `_USER` count, as for etcdctl. */
   readonly variables: Readonly<Record<string, string | undefined>>;
 }
 
@@ -63,24 +65,51 @@ function invalid(message: string): LktError {
 async function credentials({
   dir,
   variables,
-}: LeaseOptions): Promise<{ ca?: string; user?: { name: string; password: string } }> {
-  const { ETCDCTL_CACERT: path = '', ETCDCTL_USER: user = '' } = variables;
+}: LeaseOptions): Promise<Pick<EtcdLeaseOptions, 'ca' | 'clientCertificate' | 'user'>> {
+  const { ETCDCTL_CACERT: caPath = '', ETCDCTL_USER: user = '' } = variables;
+  const { ETCDCTL_CERT: certPath = '', ETCDCTL_KEY: keyPath = '' } = variables;
   const [name = '', ...password] = user.split(':');
   if (user !== '' && (name === '' || password.length === 0))
     throw new LktError('CONFIG_INVALID', 'ETCDCTL_USER is not NAME:PASSWORD');
-  const ca = path === '' ? undefined : await readAuthorities(resolve(dir, path));
+  if ((certPath === '') !== (keyPath === ''))
+    throw new LktError('CONFIG_INVALID', 'only one of ETCDCTL_CERT and ETCDCTL_KEY is set', {
+      fix: 'set both, or neither',
+    });
+  const ca =
+    caPath === '' ? undefined : await readCertificates(resolve(dir, caPath), 'ETCDCTL_CACERT');
+  const clientCertificate =
+    certPath === '' ? undefined : await readPair(resolve(dir, certPath), resolve(dir, keyPath));
   return {
     ...(ca === undefined ? {} : { ca }),
+    ...(clientCertificate === undefined ? {} : { clientCertificate }),
     ...(user === '' ? {} : { user: { name, password: password.join(':') } }),
   };
 }
 
-async function readAuthorities(path: string): Promise<string> {
+/** Returns a certificate and its private key, which only its owner may read. */
+async function readPair(
+  certPath: string,
+  keyPath: string,
+): Promise<{ readonly cert: string; readonly key: string }> {
+  const cert = await readCertificates(certPath, 'ETCDCTL_CERT');
+  const key = await readSecretFile(keyPath);
+  try {
+    createSecureContext({ cert, key });
+  } catch {
+    // OpenSSL's message could have a part of the key.
+    throw new LktError('CONFIG_INVALID', `${keyPath} is not the private key of ${certPath}`, {
+      fix: 'set ETCDCTL_CERT and ETCDCTL_KEY to a pair in PEM form, without a passphrase',
+    });
+  }
+  return { cert, key };
+}
+
+async function readCertificates(path: string, variable: string): Promise<string> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new LktError('NOT_FOUND', `cannot read ${path}, given by ETCDCTL_CACERT`, { cause });
+    throw new LktError('NOT_FOUND', `cannot read ${path}, given by ${variable}`, { cause });
   });
   if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new LktError('CONFIG_INVALID', `${path}, given by ETCDCTL_CACERT, has no certificate`, {
+  throw new LktError('CONFIG_INVALID', `${path}, given by ${variable}, has no certificate`, {
     fix: 'use a file of certificates in PEM form',
   });
 }

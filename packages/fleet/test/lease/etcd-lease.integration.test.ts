@@ -1,4 +1,4 @@
-import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { chmod, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -165,16 +165,7 @@ test('waits no longer once it is interrupted', async () => {
 
 test('verifies the certificate of etcd, and gives its password', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-etcd-tls-'));
-  const [cert, key] = [join(dir.path, 'cert.pem'), join(dir.path, 'key.pem')];
-  const about = ['-subj', '/CN=etcd', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
-  execFileSync(
-    'openssl',
-    ['req', ...options, '-keyout', key, '-out', cert, '-days', '2', ...about],
-    {
-      stdio: 'ignore',
-    },
-  );
+  const { cert, key } = makeCertificate(dir.path, 'etcd');
   await using secure = await startEtcd({ cert, key });
   const address = `etcds://127.0.0.1:${secure.port}?ttl=2`;
   await expect((await open('safe', address)).current(signal)).rejects.toMatchObject({
@@ -219,3 +210,50 @@ test('verifies the certificate of etcd, and gives its password', async () => {
   );
   expect(held).toBeGreaterThan(before);
 });
+
+test('shows a certificate to an etcd that asks clients for it', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-etcd-tls-'));
+  const server = makeCertificate(dir.path, 'etcd');
+  const client = makeCertificate(dir.path, 'lkt');
+  const stranger = makeCertificate(dir.path, 'stranger');
+  // The gateway is a client of etcd, with the certificate of the server.
+  const clientCa = join(dir.path, 'clients.pem');
+  await writeFile(clientCa, [await readFile(client.cert), await readFile(server.cert)].join(''));
+  await using secure = await startEtcd({ ...server, clientCa });
+  const address = `etcds://127.0.0.1:${secure.port}?ttl=2`;
+  const variablesOf = ({ cert, key }: typeof client): Readonly<Record<string, string>> => ({
+    ETCDCTL_CACERT: server.cert,
+    ETCDCTL_CERT: cert,
+    ETCDCTL_KEY: key,
+  });
+  const none = await open('safe', address, { ETCDCTL_CACERT: server.cert });
+  await expect(none.current(signal)).rejects.toMatchObject({ code: 'NETWORK_FAILED' });
+  const wrong = await open('safe', address, variablesOf(stranger));
+  await expect(wrong.current(signal)).rejects.toMatchObject({ code: 'NETWORK_FAILED' });
+  const right = await open('safe', address, variablesOf(client));
+  expect(await right.hold(async ({ generation }) => generation, { signal })).toBeGreaterThan(0);
+  // Another client of this process does not show it.
+  await expect(none.current(signal)).rejects.toMatchObject({ code: 'NETWORK_FAILED' });
+  const pair = { ...variablesOf(client), ETCDCTL_KEY: stranger.key };
+  await expect(open('safe', address, pair)).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: `${stranger.key} is not the private key of ${client.cert}`,
+  });
+  await chmod(client.key, 0o644);
+  await expect(open('safe', address, variablesOf(client))).rejects.toMatchObject({
+    code: 'ACCESS_DENIED',
+  });
+});
+
+/** Makes a certificate that signs itself, for servers and clients. */
+function makeCertificate(
+  dir: string,
+  name: string,
+): { readonly cert: string; readonly key: string } {
+  const [cert, key] = [join(dir, `${name}.pem`), join(dir, `${name}.key`)];
+  const about = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const options = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
+  const files = ['-keyout', key, '-out', cert, '-days', '2'];
+  execFileSync('openssl', ['req', ...options, ...files, ...about], { stdio: 'ignore' });
+  return { cert, key };
+}

@@ -18,6 +18,8 @@ export interface Etcd extends AsyncDisposable {
 export async function startEtcd(tls?: {
   readonly cert: string;
   readonly key: string;
+  /** Authority of the clients, which then need a certificate. */
+  readonly clientCa?: string;
 }): Promise<Etcd> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-etcd-')));
@@ -34,6 +36,7 @@ export async function startEtcd(tls?: {
       ['--listen-peer-urls', peers, '--initial-advertise-peer-urls', peers],
       ['--initial-cluster', `test=${peers}`, '--log-level', 'error'],
       tls === undefined ? [] : ['--cert-file', tls.cert, '--key-file', tls.key],
+      tls?.clientCa === undefined ? [] : ['--client-cert-auth', '--trusted-ca-file', tls.clientCa],
     ].flat(),
     { stdio: ['ignore', 'inherit', 'inherit'], cwd: dir.path },
   );

@@ -35,6 +35,10 @@ test('rejects credentials and certificates that cannot be', async () => {
   await expect(open(address, { ETCDCTL_CACERT: '/nowhere.pem' })).rejects.toMatchObject({
     code: 'NOT_FOUND',
   });
+  await expect(open(address, { ETCDCTL_CERT: '/nowhere.pem' })).rejects.toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: 'only one of ETCDCTL_CERT and ETCDCTL_KEY is set',
+  });
   await expect(open(address, { ETCDCTL_CACERT: import.meta.filename })).rejects.toMatchObject({
     code: 'CONFIG_INVALID',
   });
