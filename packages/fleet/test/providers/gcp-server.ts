@@ -43,6 +43,10 @@ export interface GcpServer extends JsonServer {
   readonly settle: (now?: Date) => void;
   /** Names of the calls that changed something, since the last call. */
   readonly changes: () => readonly string[];
+  /** Settles before each list of instances. */
+  isFast: boolean;
+  /** Refuses changes, as without a right. */
+  isReadOnly: boolean;
   /** Ends all tokens. */
   readonly expireTokens: () => void;
 }
@@ -177,6 +181,8 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     }
     const group = groupOf(name);
     if (method === 'GET') return { json: managerOf(group) };
+    if (state.isReadOnly && verb !== 'listManagedInstances')
+      throw fault(403, 'forbidden', 'Required permission', true);
     if (method === 'PATCH') {
       requireValid(json, place);
       if (json['fingerprint'] !== String(group.fingerprint))
@@ -202,6 +208,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       return operation('instanceGroupManagers.recreateInstances');
     }
     if (verb !== 'listManagedInstances' || method !== 'POST') throw fault(404, 'notFound', route);
+    if (state.isFast) state.settle();
     const managedInstances = group.members.map((one) => ({
       instance: `https://www.googleapis.com${PROJECT}/zones/europe-west3-a/instances/${one.name}`,
       instanceStatus: one.status,
@@ -258,8 +265,10 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
   };
 
   const server = await startJsonServer(respond);
-  return {
+  const state: GcpServer = {
     ...server,
+    isFast: false,
+    isReadOnly: false,
     groups,
     templates,
     images,
@@ -301,6 +310,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       token = '';
     },
   };
+  return state;
 }
 
 function labelsOf(template: Json | undefined): Json {

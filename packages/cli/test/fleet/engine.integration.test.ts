@@ -1,0 +1,126 @@
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { type GcpServer, startGcpServer } from '../../../fleet/test/providers/gcp-server.ts';
+import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { main } from '../program.ts';
+
+// Real commands, with a server that stands in for Google's cloud.
+const dir = mkdtempSync(join(tmpdir(), 'lkt-engine-'));
+const env = { PATH: process.env['PATH'] ?? '', HOME: dir, LKT_CACHE: join(dir, 'store') };
+let server: GcpServer;
+let node = '';
+
+interface Result {
+  readonly code: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+async function lkt(...args: readonly string[]): Promise<Result> {
+  return promisify(execFile)(process.execPath, [main, ...args], { cwd: dir, env }).then(
+    ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
+    (error: unknown) => error as Result,
+  );
+}
+
+beforeAll(async () => {
+  server = await startGcpServer();
+  server.isFast = true;
+  await writeTinyImage(join(dir, 'tiny'), 'healthy');
+  writeFileSync(join(dir, 'tiny-efi.img'), 'disk');
+  writeFileSync(join(dir, 'key.json'), server.key, { mode: 0o600 });
+  const made = await lkt('fleet', 'image', '--disk', 'tiny', 'test/app:1');
+  writeFileSync(
+    join(dir, 'fleet.yml'),
+    `version: "1"
+name: shop
+providers:
+  cloud:
+    gcp:
+      project: shop-1234
+      zone: europe-west3-a
+      bucket: images
+      credentialsFile: key.json
+      endpoint: ${server.endpoint}
+groups:
+  web:
+    provider: cloud
+    image: ${made.stdout.trim()}
+    size: 2
+    gcp: { machineType: e2-small }
+`,
+  );
+});
+
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  rmSync(dir, { recursive: true });
+});
+
+test('applies a group of an engine, and shows its nodes', async () => {
+  const { code, stdout, stderr } = await lkt('fleet', 'apply', '--timeout', '60');
+  expect([code, stdout]).toEqual([0, expect.stringMatching(/^web: 2 of 2 available, converged/m)]);
+  expect(stderr).toContain('"kind":"stated"');
+  const status = await lkt('fleet', 'status', '--json');
+  const { groups } = JSON.parse(status.stdout) as {
+    groups: readonly { nodes: readonly { name: string }[] }[];
+  };
+  node = groups[0]?.nodes[0]?.name ?? '';
+  expect(node).toMatch(/^lkt-shop-web-/);
+  expect(server.problems).toEqual([]);
+});
+
+test('lets the engine replace a node', async () => {
+  server.changes();
+  expect(await lkt('fleet', 'replace', node)).toMatchObject({ code: 0 });
+  expect(server.changes()).toEqual(['instanceGroupManagers.recreateInstances']);
+});
+
+test('passes on why the engine refuses', async () => {
+  server.isReadOnly = true;
+  const { code, stderr } = await lkt('fleet', 'replace', node);
+  server.isReadOnly = false;
+  expect([code, stderr]).toEqual([
+    1,
+    `error: gcp: instanceGroupManagers.recreateInstances: status 403: forbidden: Required permission
+  fix: give the service account the role of docs/fleet/gcp.md
+`,
+  ]);
+});
+
+test.for<[readonly string[], string]>([
+  [
+    ['drain', 'NODE'],
+    `error: NODE is a node of an engine, which drains it by itself
+  fix: replace it: lkt fleet replace NODE
+`,
+  ],
+  [
+    ['drain', 'NODE', '--undo'],
+    `error: NODE is a node of an engine, which drains it by itself
+  fix: replace it: lkt fleet replace NODE
+`,
+  ],
+  [
+    ['replace', 'web-7'],
+    `error: the fleet shop has no node web-7
+  fix: list the nodes: lkt fleet status
+`,
+  ],
+  [
+    ['rollback', 'web'],
+    `error: an engine keeps web, and rolls it back by itself
+  fix: write the digest of the earlier image into fleet.yml, and run lkt fleet apply
+`,
+  ],
+])('explains what an engine does not do: fleet %s', async ([args, expected]) => {
+  server.changes();
+  const named = args.map((arg) => (arg === 'NODE' ? node : arg));
+  const { code, stderr } = await lkt('fleet', ...named);
+  expect([code, stderr]).toEqual([1, expected.replaceAll('NODE', node)]);
+  expect(server.changes()).toEqual([]);
+});
