@@ -12,8 +12,11 @@ export interface Guest extends AsyncDisposable {
   console(): string;
   /** Types on the serial console. */
   type(text: string): void;
-  /** Resolves when the console prints `text`. Fails if the machine ends or after ten minutes. */
-  until(text: string): Promise<void>;
+  /**
+   * Resolves when the console prints `text`. Fails if the machine ends, or after ten minutes or the
+   * given milliseconds.
+   */
+  until(text: string, limit?: number): Promise<void>;
   /** The loopback port that is forwarded to the guest's port 22. */
   readonly port: number;
 }
@@ -36,13 +39,18 @@ export async function boot(
     port,
     console: () => log,
     type: (text) => child.stdin?.write(text),
-    until: async (text) => waitFor(child, () => log, text),
+    until: async (text, limit) => waitFor(child, () => log, text, limit),
     [Symbol.asyncDispose]: async () => stop(child),
   };
 }
 
-async function waitFor(child: ChildProcess, log: () => string, text: string): Promise<void> {
-  const end = Date.now() + 600_000;
+async function waitFor(
+  child: ChildProcess,
+  log: () => string,
+  text: string,
+  limit = 600_000,
+): Promise<void> {
+  const end = Date.now() + limit;
   // A step of PID 1 ends with its time: it has arrived with the end of its line.
   const isStep = text.startsWith('lkt: ');
   const has = (): boolean => {
