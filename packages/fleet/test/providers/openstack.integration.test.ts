@@ -177,6 +177,22 @@ describe('openstack', () => {
     expect(left).toEqual([kept === 'the other' ? id : own]);
   });
 
+  test('lists servers of one name, which a dead controller left, by names of their own', async () => {
+    await provider.create(request(), options);
+    const [own] = server.servers.values();
+    if (own === undefined) throw new Error('no server');
+    const id = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
+    server.servers.set(id, { ...own, id, created: '2099-01-01T00:00:00Z' });
+    expect(await names()).toEqual(['web-0', 'web-0-ffffffff']);
+    // A second create finds both, and needs no third.
+    await provider.create(request(), options);
+    expect(server.servers.size).toBe(2);
+    await provider.destroy(own.id, { ...options, reason: 'excess', graceMs: 0 });
+    // The one that leaves does not have the name any more.
+    const nodes = await provider.list('shop', options);
+    expect(nodes.find(({ name }) => name === 'web-0')).toMatchObject({ id });
+  });
+
   test('says that a quota is used up, and that a server never came up', async () => {
     const message = 'Quota exceeded for cores: Requested 1, but already used 10 of 10 cores';
     server.fail(/POST .*\/servers$/, { status: 403, json: { forbidden: { code: 403, message } } });

@@ -27,7 +27,8 @@ const CONSOLE_LINES = 4000;
  *
  * Nova has neither unique names nor tokens of clients. So a controller lists the servers of a name
  * before and after it creates one, and deletes all but the one that every controller chooses: that
- * of the newest generation, then the oldest.
+ * of the newest generation, then the oldest. If it dies in between, the others are listed by names
+ * of their own, and the group has too many nodes.
  */
 export class OpenStackProvider implements Provider {
   readonly capabilities: Capabilities = {
@@ -85,7 +86,7 @@ export class OpenStackProvider implements Provider {
     fleet: string,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly Node[]> {
-    return this.#list(fleet, signal);
+    return uniqueNames(await this.#list(fleet, signal));
   }
 
   async label(id: string, labels: NodeLabels, options: CallOptions): Promise<void> {
@@ -207,6 +208,21 @@ export class OpenStackProvider implements Provider {
   }
 }
 
+function rank({ power }: ServerNode): number {
+  return power === 'terminating' ? 1 : 0;
+}
+
+/** Returns nodes with names of their own: the chosen server of a name keeps it. */
+function uniqueNames(nodes: readonly ServerNode[]): readonly Node[] {
+  return [...Map.groupBy(nodes, ({ name }) => name).values()].flatMap((named) =>
+    named
+      .toSorted((a, b) => rank(a) - rank(b) || byChoice(a, b))
+      .map((node, index) =>
+        index === 0 ? node : { ...node, name: `${node.name}-${node.id.slice(0, 8)}` },
+      ),
+  );
+}
+
 /** Orders servers of one name: every controller keeps the first. */
 function byChoice(a: ServerNode, b: ServerNode): number {
   const generations = b.labels.generation - a.labels.generation;
@@ -216,9 +232,10 @@ function byChoice(a: ServerNode, b: ServerNode): number {
 
 /** Reports whether a node exists as wanted. @throws ProviderError `conflict` */
 function hasNode(nodes: readonly ServerNode[], name: string, labels: NodeLabels): boolean {
-  const [node] = nodes;
-  if (node === undefined) return false;
-  if (node.power !== 'terminating' && node.labels.spec === labels.spec) return true;
+  if (nodes.length === 0) return false;
+  const isWanted = ({ power, labels: own }: ServerNode): boolean =>
+    power !== 'terminating' && own.spec === labels.spec;
+  if (nodes.some(isWanted)) return true;
   throw new ProviderError('conflict', `another node has the name ${name}`);
 }
 
