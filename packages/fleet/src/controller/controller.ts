@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { Digest } from '@lkt/core';
+import { collectGarbage } from '@lkt/core/memory';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
 import { groupSpecOf } from '../config/group-specs.ts';
 import type { Engine, EngineGroup } from '../engine/engine.ts';
@@ -10,6 +11,12 @@ import type { GroupSpec } from '../reconcile/group-spec.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { GroupController, type GroupPass, type PassOptions } from './group-controller.ts';
 import { checkMetadata } from './metadata.ts';
+
+/**
+ * Nodes from which on garbage is collected after each pass: a list of 10,000 leaves 5 MB, and V8
+ * keeps that of eight passes. It takes 20 ms, in a pause of seconds.
+ */
+const MANY_NODES = 1000;
 
 /** Options of a {@link FleetController}. */
 export interface ControllerOptions {
@@ -127,9 +134,13 @@ export class FleetController {
     const pass = await this.#each(lease.signal, async (group, nodes, isDoubtful) =>
       isDoubtful ? group.observe(nodes, lease.signal) : group.pass(nodes, lease),
     );
-    return this.#eachEngine(pass, lease.signal, async (group, current) =>
+    const whole = await this.#eachEngine(pass, lease.signal, async (group, current) =>
       group.pass(current, lease),
     );
+    let count = 0;
+    for (const { nodes } of whole.groups.values()) count += nodes.length;
+    if (count >= MANY_NODES) collectGarbage();
+    return whole;
   }
 
   async #each(

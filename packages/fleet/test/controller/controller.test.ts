@@ -296,3 +296,33 @@ test('destroys a node at the end of the time for a drain that fails', async () =
   await second.pass({ generation: 1, signal });
   expect(events.some(({ kind }) => kind === 'destroy')).toBe(true);
 });
+
+test('forgets the list of the last pass, in a large fleet', async () => {
+  const provider = new WrongProvider();
+  const large = parseFleet({
+    ...fleet.file,
+    text: fleet.file.text.replace('size: 2', 'size: 1000'),
+  });
+  const controller = new FleetController({
+    fleet: large,
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: '/nowhere',
+    onEvent: () => undefined,
+  });
+  const { signal } = new AbortController();
+  const pass = async (): Promise<WeakRef<object>> => {
+    // Each list has nodes of its own, as those of real providers.
+    provider.nodes = provider.nodes.map((node) => ({ ...node, labels: { ...node.labels } }));
+    await controller.pass({ generation: 1, signal });
+    return new WeakRef(provider.nodes[0] ?? {});
+  };
+  await pass();
+  expect(provider.nodes).toHaveLength(1000);
+  const before = await pass();
+  await sleep(0);
+  await pass();
+  await sleep(0);
+  await pass();
+  expect(before.deref()).toBeUndefined();
+});
