@@ -69,16 +69,19 @@ export class RestClient implements AsyncDisposable {
    */
   async call(what: string, url: string, call: RestCall): Promise<RestAnswer> {
     const { authorize, name } = this.#service;
-    for (let attempt = 0; ; attempt += 1) {
-      const credentials = await authorize(call.signal, attempt > 0);
-      const { response, bytes } = await this.#send(what, url, call, credentials);
-      const { status } = response;
-      // A token can end before its time; a streamed body is not sent twice.
-      if (status === 401 && attempt === 0 && typeof call.body !== 'function') continue;
-      if (status >= 200 && status < 300)
-        return { status, body: parse(`${name}: ${what}`, bytes), header: response.header };
-      throw this.#errorOf(what, status, bytes);
+    let credentials = await authorize(call.signal, false);
+    let { response, bytes } = await this.#send(what, url, call, credentials);
+    // A token can end before its time; a streamed body is not sent twice.
+    if (response.status === 401 && typeof call.body !== 'function') {
+      const before = JSON.stringify(credentials);
+      credentials = await authorize(call.signal, true);
+      // Equal credentials would only count as another failed attempt.
+      if (JSON.stringify(credentials) !== before)
+        ({ response, bytes } = await this.#send(what, url, call, credentials));
     }
+    const { status, header } = response;
+    if (status < 200 || status >= 300) throw this.#errorOf(what, status, bytes);
+    return { status, body: parse(`${name}: ${what}`, bytes), header };
   }
 
   /** As {@link call}; undefined for an error of the kind `ignored`. */

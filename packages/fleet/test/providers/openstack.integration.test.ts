@@ -252,7 +252,10 @@ describe('openstack', () => {
       ...VARIABLES,
       OS_APPLICATION_CREDENTIAL_SECRET: 'hidden',
     });
+    server.requests.length = 0;
     const error: unknown = await wrong.list('shop', options).catch((thrown: unknown) => thrown);
+    // A second attempt could lock the credential.
+    expect(server.requests).toHaveLength(1);
     expect(error).toMatchObject({ failure: 'denied' });
     expect(String(error)).not.toContain('hidden');
   });
