@@ -216,6 +216,20 @@ describe('a changed directory', () => {
     expect(git(empty.path, 'rev-parse', 'HEAD:pkg/a')).toBe(unborn.committed);
   });
 
+  it('hashes large files as git does, also those that it converts', async () => {
+    await using repo = await checkout(FILES);
+    const lines = 'a line that ends as on Windows\r\n'.repeat(200_000);
+    await write(repo.path, {
+      '.gitattributes': '*.txt text eol=crlf\n',
+      'pkg/a/large.txt': lines,
+      'pkg/a/large': lines,
+    });
+    const { committed } = await hash(`${repo.path}/pkg/a`);
+    commit(repo.path);
+    expect(git(repo.path, 'rev-parse', 'HEAD:pkg/a')).toBe(committed);
+    expect(git(repo.path, 'cat-file', '-s', 'HEAD:pkg/a/large.txt')).toBe('6200000');
+  });
+
   it('does not modify the user’s index, objects and work tree', async () => {
     await using repo = await checkout(FILES);
     await write(repo.path, { 'pkg/a/new': 'new\n', 'pkg/a/Dockerfile': 'FROM y\n' });
