@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createCipheriv } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Base } from './builder-peers.ts';
@@ -24,7 +25,7 @@ interface Text {
   readonly commands: number;
   /** Returns the Dockerfile for a base image. */
   readonly text: (base: string) => string;
-  readonly files: ReadonlyMap<string, string>;
+  readonly files: ReadonlyMap<string, string | Buffer>;
   /** The file to edit, and the text in it to change. */
   readonly edited: readonly [file: string, text: string];
 }
@@ -95,6 +96,75 @@ CMD ["/bin/sh"]
   edited: ['Dockerfile', 'echo 1'],
 };
 
+/** Forty translation units, compiled on all processors. */
+const UNITS = Array.from({ length: 40 }, (_, unit) => `unit${unit}`);
+
+const PARALLEL: Text = {
+  name: 'parallel',
+  commands: 1,
+  text: (base) => `FROM ${base} AS build
+COPY . /src
+RUN make -C /src -j$(nproc) CC=gcc
+FROM scratch
+COPY --from=build /src/program /
+`,
+  files: new Map([
+    ['Makefile', `program: ${UNITS.map((name) => `${name}.o`).join(' ')}\n\t$(CC) -o $@ $^\n`],
+    ...UNITS.map((name, unit) => [`${name}.c`, unitText(name, unit)] as const),
+  ]),
+  edited: ['unit1.c', 's = 1'],
+};
+
+/** Returns a translation unit with headers and some functions; the first has `main`. */
+function unitText(name: string, unit: number): string {
+  const body = 'for (int i = 0; i < n; i++) s += (unsigned char)p[i] * (n - i) ^ s >> 3;';
+  const functions = Array.from(
+    { length: 20 },
+    (_, index) =>
+      `int ${name}_${index}(const char *p, int n) { int s = ${index}; ${body} return s; }`,
+  );
+  const main = unit === 0 ? 'int main(void) { return unit0_0("", 0); }\n' : '';
+  return `#include <stdio.h>\n#include <stdlib.h>\n${functions.join('\n')}\n${main}`;
+}
+
+const BIG: Text = {
+  name: 'big-file',
+  commands: 0,
+  text: () => 'FROM scratch\nCOPY file /\n',
+  // Incompressible, and the same each time.
+  files: new Map([['file', pseudoRandom(200_000_000)]]),
+  edited: ['file', ''],
+};
+
+/** Twelve stages: one, ten on it that could run at once, and one with the results of all. */
+const BRANCHES = Array.from({ length: 10 }, (_, branch) => `branch${branch}`);
+
+const DIAMOND: Text = {
+  name: 'diamond',
+  commands: 11,
+  text: (base) =>
+    [
+      `FROM ${base} AS top`,
+      'COPY file /',
+      'RUN mkdir /out',
+      ...BRANCHES.flatMap((name) => [
+        `FROM top AS ${name}`,
+        `RUN for i in 1 2 3 4 5; do sha256sum /usr/bin/gcc* /file; done > /out/${name}`,
+      ]),
+      'FROM scratch',
+      ...BRANCHES.map((name) => `COPY --from=${name} /out/ /`),
+      '',
+    ].join('\n'),
+  files: new Map([['file', 'text']]),
+  edited: ['file', 'text'],
+};
+
+/** Returns bytes that do not compress. */
+function pseudoRandom(length: number): Buffer {
+  const cipher = createCipheriv('aes-128-ctr', Buffer.alloc(16), Buffer.alloc(16));
+  return cipher.update(Buffer.alloc(length));
+}
+
 /** The base image with a second layer that repeats its programs and libraries: over 350 MB. */
 const LARGE: Text = {
   name: 'large',
@@ -114,7 +184,9 @@ export function writeCases(
   base: Base,
   large: (item: Case) => Base,
 ): readonly Case[] {
-  const texts = [SAMPLE, STEPS, CONTEXT, SINGLE].filter(({ name }) => wanted(name));
+  const texts = [SAMPLE, STEPS, CONTEXT, SINGLE, PARALLEL, BIG, DIAMOND].filter(({ name }) =>
+    wanted(name),
+  );
   const again = texts.some(({ isLarge }) => isLarge === true)
     ? large(write(directory, base, LARGE))
     : base;
@@ -144,8 +216,13 @@ function write(parent: string, base: Base, { name, commands, text, files, edited
   const edit = (): void => {
     edits += 1;
     const [file, before] = edited;
-    const change = (path: string, content: string): void =>
-      writeFileSync(path, content.replace(before, `${before}${edits}`));
+    const change = (path: string, content: string | Buffer): void =>
+      writeFileSync(
+        path,
+        typeof content === 'string'
+          ? content.replace(before, `${before}${edits}`)
+          : Buffer.concat([content, Buffer.from(`${edits}`)]),
+      );
     if (file !== 'Dockerfile') {
       change(join(directory, file), files.get(file) ?? '');
       return;
