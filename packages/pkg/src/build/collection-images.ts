@@ -62,7 +62,8 @@ export class CollectionImages {
       reporter.emit({ kind: 'warning', text });
       return false;
     };
-    const refused = await requireTrusted?.(remote, this.#workspace, item);
+    // Statements of rebuilders are about the sources that the tag names.
+    const refused = await requireTrusted?.({ ...remote, tag }, this.#workspace, item);
     // A refused image in the store may be built here: the build knows.
     if (await hasNamed(store, { ...own, digest }, platforms)) return refused === undefined;
     if (fetchImage === undefined) return false;

@@ -55,9 +55,12 @@ export async function pullPackage(
 export async function policyViolation(
   item: Package,
   digest: Digest,
-  { requireTrusted, workspace }: BuildTools,
+  { requireTrusted, sources, workspace }: BuildTools,
 ): Promise<ReferenceProblem | undefined> {
-  return requireTrusted?.(pulledReference(workspace, item, digest), workspace, item);
+  // Statements of rebuilders are about the sources that the tag names.
+  const tag = sources.hash(item).committed;
+  const reference = { ...pulledReference(workspace, item, digest), tag };
+  return requireTrusted?.(reference, workspace, item);
 }
 
 /**
