@@ -49,6 +49,8 @@ export type JsonObject = Readonly<Record<string, unknown>>;
 
 const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 const TIMEOUT_MS = 60_000;
+/** Some calls answer at the end of an operation; the time of a call is bounded anyway. */
+const IDLE_MS = 180_000;
 const MAX_MESSAGE_CHARS = 300;
 
 /** Calls a service. Never tries again: the controller does, after it has listed. */
@@ -59,7 +61,11 @@ export class RestClient implements AsyncDisposable {
   constructor(service: RestService) {
     const { ca, variables } = service;
     this.#service = service;
-    this.#http = createHttpClient({ env: variables, ca: ca === undefined ? [] : [ca] });
+    this.#http = createHttpClient({
+      env: variables,
+      ca: ca === undefined ? [] : [ca],
+      idle: IDLE_MS,
+    });
   }
 
   /**

@@ -355,6 +355,9 @@ function fault(status: number, code: string, message: string, isExpected = false
 function requireValid(json: Json, isWhole: boolean): void {
   const given = (json['properties'] ?? {}) as Json;
   const properties = given as Record<string, Json>;
+  const sku = json['sku'] as Json | undefined;
+  if (sku !== undefined && (sku['name'] === undefined || sku['capacity'] === undefined))
+    throw fault(400, 'InvalidParameter', 'sku');
   const policy = properties['upgradePolicy'];
   const rolling = (policy?.['rollingUpgradePolicy'] ?? {}) as Json;
   for (const key of Object.keys(rolling))

@@ -91,9 +91,10 @@ export class AzureEngine implements Engine {
     const sku = { name: settings.vmSize, tier: 'Standard', capacity: size };
     const upgradePolicy = { mode: 'Manual', rollingUpgradePolicy: budgetOf(request) };
     if (current !== undefined) {
-      await this.#patch(path, generation, signal, (tags) => ({
+      await this.#patch(path, generation, signal, (tags, set) => ({
         tags: { ...tags, stated },
-        sku: { ...sku, name: undefined, tier: undefined },
+        // Another size of machines waits for a roll.
+        sku: { ...objectOf(set['sku']), capacity: size },
         properties: { upgradePolicy, automaticRepairsPolicy: repairsOf(request) },
       }));
       return;
@@ -144,7 +145,7 @@ export class AzureEngine implements Engine {
     const runs = { spec, image: digest, template };
     const { userData, storageProfile, networkProfile } = this.#machineOf(request, image);
     const { vmSize: name } = request.settings as AzureGroupSettings;
-    await this.#patch(path, generation, signal, (tags) => ({
+    await this.#patch(path, generation, signal, (tags, set) => ({
       tags: {
         ...tags,
         runs,
@@ -152,7 +153,7 @@ export class AzureEngine implements Engine {
         before: tags.runs?.spec === spec ? tags.before : tags.runs,
         beginsBy: this.#now() + startupTimeoutMs,
       },
-      sku: { name, tier: 'Standard' },
+      sku: { ...objectOf(set['sku']), name, tier: 'Standard' },
       properties: {
         upgradePolicy: { mode: 'Rolling', rollingUpgradePolicy: budgetOf(request) },
         virtualMachineProfile: { userData, storageProfile, networkProfile },
@@ -230,21 +231,24 @@ export class AzureEngine implements Engine {
     path: string,
     generation: number,
     signal: AbortSignal,
-    changeOf: (tags: GroupTags) => { readonly tags: GroupTags; readonly [key: string]: unknown },
+    changeOf: (
+      tags: GroupTags,
+      set: JsonObject,
+    ) => { readonly tags: GroupTags; readonly [key: string]: unknown },
   ): Promise<void> {
     const set = await this.#client.find('virtualMachineScaleSets.read', path, signal);
     const before = set && parseTags(set);
-    if (before === undefined)
+    if (set === undefined || before === undefined)
       throw new ProviderError('missing', `azure: there is no scale set ${path} of lkt`);
     if (before.generation > generation)
       throw new ProviderError(
         'fenced',
         `generation ${generation} is over: ${before.group} is managed by generation ${before.generation}`,
       );
-    const { tags, ...change } = changeOf(before);
+    const { tags, ...change } = changeOf(before, set);
     // Tags of people stay.
-    const kept = Object.entries(objectOf(set?.['tags'])).filter(([key]) => !key.startsWith('lkt.'));
-    const etag = textOf(set?.['etag']);
+    const kept = Object.entries(objectOf(set['tags'])).filter(([key]) => !key.startsWith('lkt.'));
+    const etag = textOf(set['etag']);
     await this.#client.change('virtualMachineScaleSets.write', path, {
       method: 'PATCH',
       headers: etag === '' ? {} : { 'if-match': etag },
