@@ -1,10 +1,11 @@
-import { chmodSync, cpSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { canonicalJson } from '@lkt/core';
 import { parseReference } from '@lkt/oci';
 import { COLLECTION_FILE, openWorkspace, showTags } from '@lkt/pkg';
+import { filePolicy } from '@lkt/image/load-policy';
 import { writePackage } from './files.ts';
 import { commonFields, type Release, type Staged } from './release.ts';
 
@@ -17,8 +18,12 @@ const PIN = /\blkt\/[a-z0-9_-]+:[0-9a-f]{40}@sha256:[0-9a-f]{64}\b/g;
  * Stages `@lkt/packages`: the sources of this repository's packages as a collection, without
  * binaries. `collection.json` lists each package with its source hash, and the digest that the
  * repository pins for it.
+ * @param trust directory with a trust.yml for the images of the collection, and the files it names
  */
-export async function stageCollection(release: Release): Promise<Staged> {
+export async function stageCollection(
+  release: Release,
+  trust: string | undefined,
+): Promise<Staged> {
   const { root, stage } = release;
   const directory = join(stage, 'collection');
   const workspace = await openWorkspace(root, { env: process.env });
@@ -42,13 +47,34 @@ export async function stageCollection(release: Release): Promise<Staged> {
     if (digest !== undefined) packages[name] = { hash, digest };
   }
   writeFileSync(join(directory, COLLECTION_FILE), `${canonicalJson({ packages })}\n`);
+  const policy = trust === undefined ? [] : await stagePolicy(trust, directory);
   writePackage(release, 'pkg', directory, {
     name: NAME,
     description: 'The system containers, kernels and tools of lkt, as sources to build',
     ...commonFields(release, 'pkg'),
-    files: ['pkg', 'kernel', 'tools', COLLECTION_FILE],
+    files: ['pkg', 'kernel', 'tools', COLLECTION_FILE, ...policy],
   });
-  return { name: NAME, directory, files: [COLLECTION_FILE, /^(?:pkg|kernel|tools)\/.+$/] };
+  const expected = [COLLECTION_FILE, /^(?:pkg|kernel|tools)\/.+$/, ...policy];
+  return { name: NAME, directory, files: expected };
+}
+
+/**
+ * Copies the policy by which users verify the images, and checks it as lkt does.
+ * @returns the paths of its files
+ */
+async function stagePolicy(from: string, directory: string): Promise<readonly string[]> {
+  const paths = readdirSync(from, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map(({ parentPath, name }) => relative(from, join(parentPath, name)));
+  for (const path of paths) {
+    const target = join(directory, path);
+    mkdirSync(dirname(target), { recursive: true });
+    // A source of the collection stays as it is.
+    cpSync(join(from, path), target, { errorOnExist: true, force: false });
+    chmodSync(target, 0o644);
+  }
+  await filePolicy(join(directory, 'trust.yml'), 'trust.yml', undefined, { isConfined: true });
+  return paths;
 }
 
 /** Returns the directory of a package below `tools`. */

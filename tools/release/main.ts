@@ -1,7 +1,7 @@
 /**
- * `npm run release -- [--dry-run] [--to DIRECTORY] [--registry URL] [--no-provenance]`: builds the
- * npm packages, verifies their files, lists them, and publishes them in the order of their
- * dependencies.
+ * `npm run release -- [--dry-run] [--to DIRECTORY] [--trust DIRECTORY] [--registry URL]
+ * [--no-provenance]`: builds the npm packages, verifies their files, lists them, and publishes them
+ * in the order of their dependencies.
  */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
@@ -22,6 +22,8 @@ interface Options {
   readonly isDryRun: boolean;
   /** Directory of the tarballs. */
   readonly to: string;
+  /** Directory with the trust.yml of the collection, and the files that it names. */
+  readonly trust: string | undefined;
   /** Flags of npm. */
   readonly flags: readonly string[];
 }
@@ -33,6 +35,7 @@ function optionsOf(words: readonly string[]): Options {
     options: {
       'dry-run': { type: 'boolean' },
       to: { type: 'string' },
+      trust: { type: 'string' },
       registry: { type: 'string' },
       'no-provenance': { type: 'boolean' },
     },
@@ -41,6 +44,7 @@ function optionsOf(words: readonly string[]): Options {
     // npm takes the flag for itself where `--` is missing.
     isDryRun: values['dry-run'] === true || process.env['npm_config_dry_run'] === 'true',
     to: resolve(values.to ?? join(dist, 'release')),
+    trust: values.trust === undefined ? undefined : resolve(values.trust),
     flags: [
       ...(values.registry === undefined ? [] : [`--registry=${values.registry}`]),
       ...(values['no-provenance'] === true ? ['--provenance=false'] : []),
@@ -48,7 +52,7 @@ function optionsOf(words: readonly string[]): Options {
   };
 }
 
-async function main({ isDryRun, to, flags }: Options): Promise<number> {
+async function main({ isDryRun, to, trust, flags }: Options): Promise<number> {
   mkdirSync(dist, { recursive: true });
   // Within the checkout, where the compiler finds the types of libraries.
   const stage = mkdtempSync(join(dist, 'stage-'));
@@ -60,7 +64,7 @@ async function main({ isDryRun, to, flags }: Options): Promise<number> {
       ...stageLibraries(release),
       await stageCli(release),
       await stageNxPlugin(release),
-      await stageCollection(release),
+      await stageCollection(release, trust),
     ];
     mkdirSync(to, { recursive: true });
     const packed = pack(packages, to);

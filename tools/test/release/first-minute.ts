@@ -20,12 +20,11 @@ const IMAGES = '127.0.0.1:5000';
 /** A registry with the images of the collection, beside that of npm. */
 export interface ImageRegistry extends AsyncDisposable {
   readonly prefix: string;
-  /** Public key that signed the images. */
-  readonly key: string;
 }
 
 /**
- * Serves the images of a new system, signed. Builds those that the user's store lacks.
+ * Serves the images of a new system, signed as the collection's policy requires. Builds those that
+ * the store of this process lacks.
  * @param work directory for its files
  */
 export async function serveImages(release: PublishedRelease, work: string): Promise<ImageRegistry> {
@@ -39,9 +38,6 @@ export async function serveImages(release: PublishedRelease, work: string): Prom
   writeFileSync(file, JSON.stringify({ version: '0.1', log, storage, http: { addr: IMAGES } }));
   const env = { ...process.env, NO_COLOR: '1', COSIGN_PASSWORD: '' };
   const lkt = join(root, 'lkt');
-  const prefix = join(directory, 'release');
-  const words = ['key', 'generate', '--output-key-prefix', prefix];
-  execFileSync(lkt, words, { cwd: root, env });
   execFileSync(lkt, ['pkg', 'build', ...SYSTEM], { cwd: root, env, stdio: 'ignore' });
   // A pipe would fill up while this process waits for a command.
   const serve = 'exec docker-registry serve "$0" >/dev/null 2>&1';
@@ -50,12 +46,11 @@ export async function serveImages(release: PublishedRelease, work: string): Prom
   const pushed = registry.run(env, root, lkt, 'pkg', 'push', '--org', `${IMAGES}/lkt`, ...SYSTEM);
   // lkt would keep the signatures in the user's store.
   for (const [reference] of pushed.matchAll(/^\S+@sha256:[0-9a-f]{64}$/gm)) {
-    const flags = ['--key', `${prefix}.key`, '--yes', '--tlog-upload=false'];
+    const flags = ['--key', release.key, '--yes', '--tlog-upload=false'];
     registry.run(env, root, 'cosign', 'sign', ...flags, reference.replace(/:[0-9a-f]{40}@/, '@'));
   }
   return {
     prefix: `${IMAGES}/lkt`,
-    key: `${prefix}.pub`,
     [Symbol.asyncDispose]: async () => end(server),
   };
 }
@@ -122,8 +117,7 @@ export async function firstMinute(
     const [status] = (await once(start(cwd, program, ...words), 'close')) as [number | null];
     if (status !== 0) throw new Error(`${program} ${words.join(' ')}: ${output.slice(-4000)}`);
   };
-  const served =
-    images === undefined ? [] : ['--registry', images.prefix, '--registry-key', images.key];
+  const served = images === undefined ? [] : ['--registry', images.prefix];
   await timed('npx @lkt/cli init', async () =>
     run(projects, 'npx', '--yes', '@lkt/cli', 'init', 'my-os', ...served),
   );

@@ -1,10 +1,16 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { generateKey } from '@lkt/sign';
 import { NpmRegistry, REGISTRY } from './npm-registry.ts';
 import { copyTagged } from './tagged-checkout.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const modules = join(root, 'node_modules');
+
+/** The policy of the collection. */
+const POLICY = `required: true
+signers: [{ images: ['lkt/*'], keys: [keys/release.pub] }]
+`;
 
 /**
  * The npm packages of this checkout in a registry of their own, and a user with an empty home, with
@@ -14,16 +20,20 @@ export class PublishedRelease implements AsyncDisposable {
   readonly registry: NpmRegistry;
   /** Environment of the user. */
   readonly user: Readonly<Record<'HOME' | 'PATH', string>> & Readonly<Record<string, string>>;
+  /** The private key that signs images as the policy of the published collection requires. */
+  readonly key: string;
   /** Builds and publishes the packages. Returns the output. */
   readonly release: () => string;
 
   private constructor(
     registry: NpmRegistry,
     user: PublishedRelease['user'],
+    key: string,
     release: PublishedRelease['release'],
   ) {
     this.registry = registry;
     this.user = user;
+    this.key = key;
     this.release = release;
   }
 
@@ -60,9 +70,14 @@ export class PublishedRelease implements AsyncDisposable {
     for (const each of machinePackages(at('other'))) publish(each);
     publish(dependency('core', 'yaml'));
     for (const name of ['koffi', 'pako']) publish(dependency('oci', name));
-    return new PublishedRelease(registry, user, () => {
+    const pair = await generateKey('');
+    write(at('release.key'), pair.privateKey);
+    write(at('policy/keys/release.pub'), pair.publicKey);
+    write(at('policy/trust.yml'), POLICY);
+    return new PublishedRelease(registry, user, at('release.key'), () => {
       // Provenance is for CI.
-      const words = ['tools/release/main.ts', '--to', at('packed'), '--no-provenance'];
+      const to = ['--to', at('packed'), '--trust', at('policy'), '--no-provenance'];
+      const words = ['tools/release/main.ts', ...to];
       return registry.run(env, checkout, process.execPath, ...words);
     });
   }

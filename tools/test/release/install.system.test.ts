@@ -14,7 +14,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { LIBRARIES } from '../../release/libraries.ts';
+import { serveImages } from './first-minute.ts';
 import { PublishedRelease } from './published-release.ts';
+import { runTutorial } from './tutorial.ts';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 900_000 });
 
@@ -200,3 +202,25 @@ test('the libraries load and type-check in another project, by all their entry p
   run(project, process.execPath, join(modules, 'typescript/bin/tsc'), ...flags, 'main.ts');
   expect(Number(run(project, process.execPath, 'main.js'))).toBeGreaterThan(300);
 });
+
+test(
+  'the tutorial leads to a booted system, and boots a changed service',
+  { timeout: 1_800_000 },
+  async () => {
+    await using images = await serveImages(release, work);
+    const blocks = await runTutorial(release, images, 'next', work);
+    const printed = (wanted: RegExp): readonly string[] =>
+      blocks.filter(({ output }) => wanted.test(output)).map(({ text }) => text);
+    expect(printed(/^Linux 6\./m)).toEqual(['npx lkt ssh -- uname -sr\n']);
+    const logs = 'npx lkt ssh -- lkt-logs hello\n';
+    expect(printed(/ hello hello$/m)[0]).toBe(logs);
+    expect(printed(/ hello from my-os$/m)).toEqual([logs]);
+    // The registry served what the collection's policy accepts. Only the own package was built.
+    const all = blocks.map(({ output }) => output).join('\n');
+    for (const name of ['go-static', 'kernel-debian', 'init', 'containerd', 'sshd'])
+      expect(all).toMatch(new RegExp(`^pull 127\\.0\\.0\\.1:5000/lkt/${name}@sha256:`, 'm'));
+    expect(all).toMatch(/^my-os\/hello: done /m);
+    expect(all).not.toMatch(/^lkt\/\S+: done /m);
+    expect(all).not.toMatch(/^warning: /m);
+  },
+);
