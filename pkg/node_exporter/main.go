@@ -1,5 +1,5 @@
-// Command node_exporter exports metrics of the machine to Prometheus, with the metric names of
-// Prometheus' own node_exporter. See docs/guest.md.
+// Command node_exporter exports metrics of the machine and its containers to Prometheus, with the
+// metric names of Prometheus' own node_exporter and of cAdvisor. See docs/guest.md.
 package main
 
 import (
@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -30,7 +31,9 @@ func main() {
 
 // setup is what the process needs to know.
 type setup struct {
-	Proc, Root, Excluded string
+	Proc, Root, Sys, Excluded string
+	// Cgroups means that the accounts of cgroups are exported.
+	Cgroups bool
 	// Listener is the file descriptor of the listening socket.
 	Listener int
 }
@@ -62,7 +65,9 @@ func launch(roles sandbox.Roles, args []string) error {
 	address := flags.String("web.listen-address", ":9100", "listen address")
 	flags.StringVar(&s.Proc, "path.procfs", "/proc", "path of procfs")
 	flags.StringVar(&s.Root, "path.rootfs", "/host", "path of the file systems to report")
-	flags.String("path.sysfs", "/sys", "no effect: sysfs is not read")
+	flags.StringVar(&s.Sys, "path.sysfs", "/host/sys", "path of sysfs, of which fs/cgroup is read")
+	flags.BoolVar(&s.Cgroups, "collector.cgroup", true, "export the accounts of cgroups, with cAdvisor's names")
+	flags.BoolFunc("no-collector.cgroup", "same as -collector.cgroup=false", func(string) error { s.Cgroups = false; return nil })
 	flags.StringVar(&s.Excluded, "collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "regular expression of mount points to exclude")
 	flags.StringVar(&s.Excluded, "collector.filesystem.ignored-mount-points", s.Excluded, "same as -collector.filesystem.mount-points-exclude")
 	if err := flags.Parse(args); err != nil {
@@ -85,13 +90,13 @@ func launch(roles sandbox.Roles, args []string) error {
 	s.Listener = int(file.Fd())
 	fmt.Printf("node_exporter: listening on %s\n", *address)
 	role := roles["exporter"]
-	role.Read = []string{s.Proc}
+	role.Read = []string{s.Proc, filepath.Join(s.Sys, "fs/cgroup")}
 	return role.Exec(s, s.Listener)
 }
 
 // serve answers requests, without the means to open a socket or a file elsewhere.
 func serve(role sandbox.Role, s setup) error {
-	m := machine{proc: s.Proc, root: s.Root}
+	m := machine{proc: s.Proc, root: s.Root, sys: s.Sys, cgroups: s.Cgroups}
 	var err error
 	if m.excluded, err = regexp.Compile(s.Excluded); err != nil {
 		return err
@@ -110,7 +115,7 @@ func serve(role sandbox.Role, s setup) error {
 
 const (
 	// maxScrapes is the maximum number of concurrent scrapes.
-	maxScrapes = 8
+	maxScrapes = 4
 	page       = "<!doctype html><title>node_exporter</title><a href=\"/metrics\">metrics</a>\n"
 )
 

@@ -11,13 +11,15 @@ import (
 	"time"
 )
 
-// maxFileSize limits how much is read of a file in procfs.
+// maxFileSize limits how much is read of a file.
 const maxFileSize = 4 << 20
 
 // machine describes the machine to observe.
 type machine struct {
-	proc, root string
-	excluded   *regexp.Regexp
+	proc, root, sys string
+	excluded        *regexp.Regexp
+	// cgroups means that the accounts of cgroups are exported.
+	cgroups bool
 }
 
 // collectors are the collectors in output order.
@@ -26,7 +28,7 @@ var collectors = []struct {
 	collect func(machine, *output) error
 }{
 	{"cpu", cpus}, {"diskstats", disks}, {"filefd", files}, {"filesystem", filesystems}, {"loadavg", load}, {"meminfo", memory},
-	{"netdev", network}, {"stat", statistics}, {"time", clock}, {"uname", names}, {"vmstat", pages},
+	{"netdev", network}, {"stat", statistics}, {"time", clock}, {"uname", names}, {"vmstat", pages}, {"cgroup", containers},
 }
 
 // metrics returns all metrics in Prometheus' text format. A failing collector is reported, and does
@@ -109,8 +111,13 @@ func (o *output) text() string {
 	return all.String()
 }
 
+// read returns a file of procfs.
 func (m machine) read(name string) (string, error) {
-	file, err := os.Open(filepath.Join(m.proc, name))
+	return readFile(filepath.Join(m.proc, name))
+}
+
+func readFile(path string) (string, error) {
+	file, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}

@@ -117,7 +117,6 @@ func TestServer(t *testing.T) {
 
 func FuzzMetrics(f *testing.F) {
 	f.Add("1 0 0:1 / /a\\040b rw - ext4 /dev/\"vda rw", " eth\\0: 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16")
-	line := regexp.MustCompile(`^[a-z_]+(\{[a-z_]+="([^"\\\n]|\\[\\"n])*"(,[a-z_]+="([^"\\\n]|\\[\\"n])*")*\})? [0-9.e+-]+$`)
 	f.Fuzz(func(t *testing.T, mounts, links string) {
 		dir := t.TempDir()
 		for name, text := range map[string]string{"self/mountinfo": mounts, "net/dev": links} {
@@ -129,10 +128,18 @@ func FuzzMetrics(f *testing.F) {
 		m := machine{proc: dir, root: "/", excluded: regexp.MustCompile("^$")}
 		_ = filesystems(m, &out)
 		_ = network(m, &out)
-		for text := range strings.SplitSeq(strings.TrimSuffix(out.text(), "\n"), "\n") {
-			if text != "" && !strings.HasPrefix(text, "# TYPE ") && !line.MatchString(text) {
-				t.Fatalf("%q", text)
-			}
-		}
+		checkLines(t, out.text())
 	})
+}
+
+// metricLine is a line of Prometheus' text format.
+var metricLine = regexp.MustCompile(`^[a-z_]+(\{[a-z_]+="([^"\\\n]|\\[\\"n])*"(,[a-z_]+="([^"\\\n]|\\[\\"n])*")*\})? [0-9.e+-]+$`)
+
+func checkLines(t *testing.T, text string) {
+	t.Helper()
+	for line := range strings.SplitSeq(strings.TrimSuffix(text, "\n"), "\n") {
+		if line != "" && !strings.HasPrefix(line, "# TYPE ") && !metricLine.MatchString(line) {
+			t.Fatalf("%q", line)
+		}
+	}
 }

@@ -28,14 +28,19 @@ function kept(note: string): Successor {
 export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['acpid', removed('PID 1 handles the power button')],
   ['auditd', of('auditd', { about: 'without rules for files and system calls' })],
-  ['binfmt', kept('needs allow: [mount], and a kernel with CONFIG_BINFMT_MISC, unlike lkt/linux')],
+  [
+    'binfmt',
+    kept(
+      'needs allow: [mount] and a kernel with binfmt.config; it has interpreters of foreign programs',
+    ),
+  ],
   ['bpftrace', kept('needs a kernel with CONFIG_BPF_EVENTS')],
   ['ca-certificates', of('ca-certificates')],
   [
     'cadvisor',
-    kept(
-      'needs all capabilities and the socket of Docker; lkt/node_exporter has metrics of the machine',
-    ),
+    of('node_exporter', {
+      note: 'has metrics of containers on port 9100, without a page; one is enough for machine and containers',
+    }),
   ],
   ['containerd', of('containerd')],
   ['dhcpcd', of('dhcp')],

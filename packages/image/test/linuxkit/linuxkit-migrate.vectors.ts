@@ -25,7 +25,6 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
 
 /** Images of LinuxKit without a successor, in these files; the others need only lkt's. */
 const KEPT: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/examples\/cadvisor/, ['cadvisor']],
   [/platform-rt-for-vmware/, ['open-vm-tools']],
   [/examples\/tpm/, ['tss']],
   [/vpnkit-forwarder/, ['vpnkit-forwarder']],
