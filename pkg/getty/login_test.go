@@ -92,7 +92,7 @@ func start(t *testing.T, name, shadow string, environment ...string) *bytes.Buff
 		t.Skip("changing the user needs root")
 	}
 	directory := t.TempDir()
-	files := map[string]string{"cmdline": "console=" + name, "shadow": shadow}
+	files := map[string]string{"cmdline": "console=" + name, "shadow": shadow, "issue": "Welcome\nto 42\n"}
 	for file, text := range files {
 		if text == "" {
 			continue
@@ -121,7 +121,8 @@ func start(t *testing.T, name, shadow string, environment ...string) *bytes.Buff
 func TestLogsInWithThePassword(t *testing.T) {
 	s, name := newConsole(t)
 	start(t, name, "root:"+hash(t, "secret")+":20000::::::\n")
-	at := s.waitFor(t, " login: ", 0)
+	at := s.waitFor(t, "Welcome\r\nto 42\r\n", 0)
+	at = s.waitFor(t, " login: ", at)
 	checkProcesses(t)
 	s.say(t, "root\n")
 	at = s.waitFor(t, "Password: ", at)
@@ -138,6 +139,7 @@ func TestLogsInWithThePassword(t *testing.T) {
 	s.say(t, "echo $(id -u) $(tty) $USER $((6*7)); stty -echo raw; exit\n")
 	at = s.waitFor(t, "0 /dev/pts/"+name+" root 42", at)
 	// The next prompt sets the modes of the console.
+	at = s.waitFor(t, "Welcome\r\nto 42\r\n", at)
 	at = s.waitFor(t, " login: ", at)
 	s.say(t, "ro")
 	s.waitFor(t, "ro", at)
@@ -146,7 +148,8 @@ func TestLogsInWithThePassword(t *testing.T) {
 func TestRunsAShellWithoutPasswordWhereAsked(t *testing.T) {
 	s, name := newConsole(t)
 	start(t, name, "", "INSECURE=true")
-	at := s.waitFor(t, "# ", 0)
+	at := s.waitFor(t, "to 42", 0)
+	at = s.waitFor(t, "# ", at)
 	s.say(t, "echo $(id -u) $((6*7)); exit\n")
 	at = s.waitFor(t, "0 42", at)
 	s.waitFor(t, "# ", at)

@@ -21,6 +21,7 @@ var rolesFile []byte
 var (
 	// shadow is a file of the image config, seen through a bind mount of the host's /etc.
 	shadow  = "/hostroot/etc/getty.shadow"
+	issue   = "/hostroot/etc/issue"
 	cmdline = "/proc/cmdline"
 	devices = "/dev/"
 )
@@ -59,7 +60,7 @@ func run() error {
 }
 
 func runMonitor(roles sandbox.Roles) error {
-	m := &monitor{roles: roles, isOpen: os.Getenv("INSECURE") == "true"}
+	m := &monitor{roles: roles, issue: readIssue(issue), isOpen: os.Getenv("INSECURE") == "true"}
 	if !m.isOpen {
 		hashes, err := readShadow(shadow)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -12,7 +12,7 @@ import (
 func TestMain(m *testing.M) {
 	if directory := os.Getenv("GETTY_TEST"); directory != "" {
 		shadow, cmdline = filepath.Join(directory, "shadow"), filepath.Join(directory, "cmdline")
-		devices = os.Getenv("GETTY_DEVICES")
+		issue, devices = filepath.Join(directory, "issue"), os.Getenv("GETTY_DEVICES")
 	}
 	if strings.HasPrefix(os.Args[0], "getty-") || os.Getenv("GETTY_TEST") != "" {
 		main()

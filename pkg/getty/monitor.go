@@ -19,6 +19,7 @@ import (
 // setup is what the processes prompt and password need to know.
 type setup struct {
 	Host    string            `json:",omitempty"`
+	Issue   string            `json:",omitempty"`
 	Console string            `json:",omitempty"`
 	Hashes  map[string]string `json:",omitempty"`
 }
@@ -28,6 +29,8 @@ type monitor struct {
 	roles  sandbox.Roles
 	users  []users.User
 	hashes map[string]string
+	// issue is the greeting before a prompt.
+	issue string
 	// isOpen means that root logs in without a password.
 	isOpen bool
 }
@@ -124,7 +127,7 @@ func (m *monitor) prompt(l *line) (pid int, err error) {
 		return 0, err
 	}
 	l.verdict, l.isPrompt = verdict, true
-	return m.roles["prompt"].StartProcess(setup{Host: host}, 2, tty, int(asks))
+	return m.roles["prompt"].StartProcess(setup{Host: host, Issue: m.issue}, 2, tty, int(asks))
 }
 
 // verified returns the user whose password was right, after the end of a prompt.
@@ -157,6 +160,12 @@ func (m *monitor) shell(l *line, user users.User) (pid int, err error) {
 	defer tty.Close()
 	if err := errors.Join(tty.Chown(int(user.UID), int(user.GID)), tty.Chmod(0o600)); err != nil {
 		fmt.Fprintf(os.Stderr, "getty: %v\n", err)
+	}
+	if m.isOpen {
+		// Nothing waits for a console that is stopped.
+		_ = unix.SetNonblock(int(tty.Fd()), true)
+		_, _ = unix.Write(int(tty.Fd()), []byte(m.issue))
+		_ = unix.SetNonblock(int(tty.Fd()), false)
 	}
 	directory := user.Home
 	if info, err := os.Stat(directory); err != nil || !info.IsDir() {

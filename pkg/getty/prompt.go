@@ -26,6 +26,9 @@ func runPrompt(s setup) error {
 	if err := makeSane(true); err != nil {
 		return err
 	}
+	if err := print(s.Issue); err != nil {
+		return err
+	}
 	for range maxAttempts {
 		name, err := ask(fmt.Sprintf("\n%s login: ", s.Host), true)
 		if err != nil {
