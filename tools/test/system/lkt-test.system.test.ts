@@ -2,15 +2,11 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { examplePart } from './helpers/example.ts';
 import { lkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-test-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
-
-const part = (example: string, from: string): string => {
-  const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
-  return text.slice(text.indexOf(from), text.indexOf('# Each image must'));
-};
 
 const testsOf = (example: string): string => {
   const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
@@ -25,10 +21,13 @@ test(
     const others = join(dir, 'others.yml');
     const address = testsOf('minimal').replace(/ {2}- poweroff.*\n/, '');
     const rest = testsOf('redis').replace('tests:\n', '');
-    writeFileSync(more, `services:\n${part('redis', '  - name: valkey')}\n${address}${rest}`);
+    writeFileSync(
+      more,
+      `services:\n${examplePart('redis', '  - name: valkey', '# Each image must')}\n${address}${rest}`,
+    );
     writeFileSync(
       others,
-      `services:\n${part('node_exporter', '  - name: node_exporter')}\n${testsOf(
+      `services:\n${examplePart('node_exporter', '  - name: node_exporter', '# Each image must')}\n${testsOf(
         'node_exporter',
       ).replace(
         'tests:\n',

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TimeServer, timeServer } from './helpers/time-server.ts';
+import { examplePart } from './helpers/example.ts';
 import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
 import { freePort, lkt, root } from './helpers/lkt.ts';
 import { probeReport } from './helpers/probe.ts';
@@ -64,19 +65,11 @@ async function build(name: string, more: string): Promise<string> {
   return join(dir, name);
 }
 
-/** Returns an example's lines for one image or container, up to the next. */
-function part(example: string, from: string, to: string): string {
-  const text = readFileSync(join(root, `examples/${example}.yml`), 'utf8');
-  const start = text.indexOf(from);
-  if (start < 0) throw new Error(`${example}.yml has no ${from}`);
-  return text.slice(start, text.indexOf(to, start));
-}
-
 /** Services of the machines, as the examples pin them. */
-const sshd = part('metadata', '  - name: sshd', '# Each image must');
-const exporter = part('node_exporter', '  - name: node_exporter', '# Each image must');
+const sshd = examplePart('metadata', '  - name: sshd', '# Each image must');
+const exporter = examplePart('node_exporter', '  - name: node_exporter', '# Each image must');
 /** Without DHCP, which its machine lacks. */
-const ntp = part('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
+const ntp = examplePart('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
 /** Release of Debian's kernel. */
 const [, release = ''] =
@@ -86,7 +79,7 @@ const [, release = ''] =
 /** Services whose processes the probe compares with their roles, and the password of `getty`. */
 function confined(): string {
   const hash = execFileSync('openssl', ['passwd', '-6', PASSWORD], { encoding: 'utf8' }).trim();
-  const getty = part('getty', '  - name: getty', '    env:');
+  const getty = examplePart('getty', '  - name: getty', '    env:');
   return `${getty}
   - name: probe
     image: "@pkg:${join(root, 'tools/probe')}"
@@ -98,6 +91,10 @@ files:
     contents: |
       alias virtio:d00000001v* nft_chain_nat
       alias virtio:d0000FFFFv* nft_compat
+  - path: etc/issue
+    contents: "the greeting before\\n"
+  - path: etc/motd
+    contents: "the message of the day\\n"
   - path: etc/getty.shadow
     contents: 'root:${hash}:::::::'
     mode: '0600'
@@ -157,15 +154,16 @@ Endpoint = 10.0.2.2:${port}
       'static-ip',
       `layout: erofs
 kernel:
-${part('debian-kernel', '  image: lkt/kernel-debian:', '  cmdline:')}init:
-${part('debian-kernel', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
-${part('debian-kernel', '  - name: modprobe', 'services:')}
-${part('wireguard', '  - name: metadata', 'services:')}
+${examplePart('debian-kernel', '  image: lkt/kernel-debian:', '  cmdline:')}init:
+${examplePart('debian-kernel', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
+${examplePart('debian-kernel', '  - name: modprobe', 'services:')}
+${examplePart('wireguard', '  - name: metadata', 'services:')}
 services:
 ${sshd.trimEnd()}
       - /usr/bin/service:/usr/local/bin/service
       - /containers:/containers
       - /run/containerd:/run/containerd
+      - /etc/motd:/etc/motd:ro,nosuid,nodev,noexec
 ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`).trimEnd()}
     ready: { log: the clock is }
 ${confined()}`,
@@ -221,11 +219,20 @@ ${confined()}`,
     expect(Number(received)).toBeGreaterThan(10_000);
   });
 
-  test('export metrics of the tunnel and the file systems', async () => {
+  test('show the message of the day to logins by SSH that are interactive', async () => {
+    const shown = await sshOutput(b.port, home, 'sh -l -i -c "echo hello"; sh -l -c "echo silent"');
+    expect(shown).toMatch(/\nthe message of the day\r?\nhello\r?\nsilent\r?\n$/);
+  });
+
+  test('export metrics of the tunnel, the file systems and the containers', async () => {
     const answer = await fetch(`http://127.0.0.1:${metrics}/metrics`);
     const text = await answer.text();
     expect(text).not.toMatch(/^node_scrape_collector_success\{.*\} 0$/m);
     expect(text).toMatch(/^node_filesystem_size_bytes\{.*fstype="tmpfs",mountpoint="\/var"\} \d/m);
+    expect(text).toMatch(/^container_cpu_usage_seconds_total\{id="\S*node_exporter",/m);
+    expect(text).toMatch(/^container_memory_usage_bytes\{id="\S*node_exporter",.*\} [1-9]/m);
+    expect(text).toMatch(/^container_threads_max\{id="\S*node_exporter",.*\} 64$/m);
+    expect(text).toMatch(/^container_pressure_io_waiting_seconds_total\{id="\/",/m);
     const sent = /^node_network_transmit_bytes_total\{device="wg0"\} (\S+)$/m.exec(text)?.[1];
     expect(Number(sent)).toBeGreaterThan(10_000);
   });
@@ -267,6 +274,10 @@ ${confined()}`,
     b.type('echo login-$((6*7)) $(id -u) $(tty)\n');
     await b.until('login-42 0 /dev/ttyS0');
     expect(b.console()).not.toContain(PASSWORD);
+    // PID 1 greets once, and each prompt again.
+    const [, prompt = ''] =
+      /the greeting before[^]*the greeting before\r\n([^]*)/.exec(b.console()) ?? [];
+    expect(prompt).toMatch(/^\s*\S+ login: [^]*\nthe message of the day\r\n[^]*login-42/);
   });
 
   test('set the clock once from a time server', async () => {

@@ -3,6 +3,7 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { examplePart } from './helpers/example.ts';
 import { boot, type Guest } from './helpers/guest.ts';
 import { lkt, root } from './helpers/lkt.ts';
 
@@ -33,6 +34,8 @@ files:
       kernel/mm/transparent_hugepage/khugepaged/pages_to_scan = 123
       -kernel/mm/not/there = 1
       block/ram0/not_there = 1
+  - path: etc/audit/audit.rules
+    contents: -b 1024
   # The tunnel of LinuxKit's test 023_wireguard.
   - path: etc/wireguard/wg0.conf
     contents: |
@@ -104,24 +107,11 @@ onboot:
     runtime:
       interfaces: [{ name: end, peer: far }]
       bindNS: { net: /run/netns/pair }
-  - name: sysfs
-    image: ${packageIn('pkg/sysfs')}
-  - name: attributes
+${examplePart('auditd', '  - name: sysfs', 'services:')}  - name: attributes
     image: ${image}
     command: [/puppet, show, /sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan]
 services:
-  - name: agent
-    image: ${packageIn('pkg/qemu-ga')}
-    ready: { log: answers on }
-  - name: audit
-    image: ${packageIn('pkg/auditd')}
-    ready: { log: receives the records }
-  - name: vsock
-    image: ${packageIn('pkg/vsudd')}
-    command: [/vsudd, -inport, '2374:unix:/run/puppet/socket']
-    binds: ['/run/puppet:/run/puppet']
-    ready: { log: port 2374 }
-  - name: far
+${examplePart('hypervisor', '  - name: qemu-ga', '# Each image must')}${examplePart('auditd', '  - name: auditd', 'files:')}  - name: far
     image: ${image}
     net: new
     command: [/puppet, has, /sys/class/net/far, say, it has far, wait]
@@ -201,7 +191,7 @@ services:
   - name: ender
     image: ${poweroff}
     command: [/usr/bin/poweroff, '6']
-    after: [last, shows, lists, asks, client, agent, audit]
+    after: [last, shows, lists, asks, client, qemu-ga, auditd]
 onshutdown:
   - name: turns
     image: ${image}
@@ -257,7 +247,7 @@ describe.each([
     expect(done.status, done.stderr).toBe(0);
     const socket = join(dir, `${name}.socket`);
     guest = await boot(join(dir, name), ['--networking', 'none', '--qemu', withAgent(socket)]);
-    await guest.until('lkt: service agent ');
+    await guest.until('lkt: service qemu-ga ');
     answers = await askAgent(socket, ['guest-ping', 'guest-get-osinfo', 'guest-exec']);
     // One machine ends by its service, the other by its host, which opens the port again.
     if (example === 'tiny') {
@@ -316,11 +306,11 @@ describe.each([
       return: { id: 'lkt', 'kernel-release': expect.stringMatching(/^6\./) as unknown },
     });
     expect(answers[2]).toContain('"class":"CommandNotFound"');
-    at('service vsock');
+    at('service vsudd');
   });
 
   test('receive the audit records of the kernel', () => {
-    expect(guest.console()).toMatch(/^audit: type=CONFIG_CHANGE msg=audit\(\d+\.\d+:\d+\): /m);
+    expect(guest.console()).toMatch(/^auditd: type=CONFIG_CHANGE msg=audit\(\d+\.\d+:\d+\): /m);
   });
 
   test('set attributes in /sys, and count those that are missing as a failure', () => {
