@@ -91,6 +91,31 @@ test(
   },
 );
 
+test('reports the line of a symbol that cannot be set', { timeout: HOURS }, async () => {
+  const checkout = join(dir, 'wrong');
+  copyCheckout(checkout);
+  const fragment = join(checkout, 'kernel/config/net.config');
+  const text = readFileSync(fragment, 'utf8');
+  const line = text.split('\n').length;
+  writeFileSync(
+    fragment,
+    `${text}CONFIG_NFT_TUNNELS=y\nCONFIG_ARM64_MTE=y\n# CONFIG_NET_INGRESS is not set\n`,
+  );
+  const unknown = await built(checkout, 'kernel/linux-config');
+  expect(unknown.status).toBe(1);
+  expect(unknown.stdout).toContain(
+    `net.config:${line}: CONFIG_NFT_TUNNELS: Linux has no such symbol for x86_64`,
+  );
+  expect(unknown.stdout).toContain(
+    `net.config:${line + 1}: CONFIG_ARM64_MTE: Linux has no such symbol for x86_64`,
+  );
+  writeFileSync(fragment, `${text}# CONFIG_NET_INGRESS is not set\nCONFIG_IP_SET=m\n`);
+  const unset = await built(checkout, 'kernel/linux-config');
+  expect(unset.status).toBe(1);
+  expect(unset.stdout).toContain(`net.config:${line}: CONFIG_NET_INGRESS: requested n, got y`);
+  expect(unset.stdout).toContain(`net.config:${line + 1}: CONFIG_IP_SET: requested m, got `);
+});
+
 /** Copies the kernel's files, committed or not, into a repository of its own. */
 function copyCheckout(to: string): void {
   mkdirSync(to);
