@@ -84,12 +84,10 @@ func addRoutes(tool *command.Tool, name, table string, to []netip.Prefix) error 
 		case table != "" && table != "auto":
 			args = append(args, "table", table)
 		case prefix.Bits() > 0:
-			if err := addTunnelRule(tool, prefix); err == nil {
-				args = append(args, "table", tunnelTable)
-			} else if !errors.Is(err, syscall.EAFNOSUPPORT) && !errors.Is(err, syscall.EOPNOTSUPP) {
+			if err := addTunnelRule(tool, prefix); err != nil {
 				return err
 			}
-			// Otherwise the kernel has no rules for this address family.
+			args = append(args, "table", tunnelTable)
 		}
 		err := tool.Run(args)
 		if errors.Is(err, syscall.EEXIST) {
@@ -109,8 +107,12 @@ func addTunnelRule(tool *command.Tool, prefix netip.Prefix) error {
 		everything = "::/0"
 	}
 	err := tool.Run([]string{"rule", "add", "from", everything, "lookup", tunnelTable, "priority", tunnelPriority})
-	if errors.Is(err, syscall.EEXIST) {
+	switch {
+	case errors.Is(err, syscall.EEXIST):
 		return nil
+	case errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EOPNOTSUPP):
+		return fmt.Errorf("%w\n  fix: a kernel with CONFIG_IPV6_MULTIPLE_TABLES, or Table = main, "+
+			"where another route can take the tunnel's traffic", err)
 	}
 	return err
 }

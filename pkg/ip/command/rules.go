@@ -109,8 +109,6 @@ func (w *words) selector(of string) (netip.Prefix, error) {
 func (r rule) body() netlink.Body {
 	b := netlink.Body(make([]byte, sizeofRule))
 	b[0], b[7] = r.family, actionTable
-	if r.table < 256 {
-	}
 	if r.not {
 		binary.NativeEndian.PutUint32(b[8:], invert)
 	}

@@ -189,7 +189,7 @@ ${confined()}`,
       expect(said).toMatch(new RegExp(`^${module} \\d+ \\d`, 'm'));
     expect(said).toMatch(/^nft_chain_nat \d/m);
     expect(said).not.toMatch(/^nft_compat /m);
-    expect(b.console()).toMatch(/^lkt: 1 modules of devices \d/m);
+    expect(b.console()).toMatch(/^lkt: modules loaded for devices: 1 \d/m);
     expect(said).toMatch(/^roots\/root\.erofs \/etc\/resolv\.conf erofs ro,/m);
     const metricsOfA = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
     expect(metricsOfA).toMatch(/^node_uname_info\{.*release="6\.\d+\.\d+-lkt"/m);
