@@ -92,7 +92,7 @@ func (m *monitor) supervise(names []string) error {
 	}
 }
 
-// begin starts what a console has first: a prompt, or the shell of root without a password.
+// begin starts the first process of a console: a prompt, or, without passwords, the shell of root.
 func (m *monitor) begin(l *line) (pid int, err error) {
 	if !m.isOpen {
 		return m.prompt(l)

@@ -33,8 +33,8 @@ type containerdServices struct {
 	stopped  chan struct{}
 	// progress receives a value when a service has stopped.
 	progress chan struct{}
-	// stopTimeout is the time for one service to stop.
-	stopTimeout time.Duration
+	// stopTimeout begins the time for one service to stop, and returns what reports its end.
+	stopTimeout func() <-chan time.Time
 	// alive is the uptime at which containerd last answered, or 0.
 	alive atomic.Int64
 	mutex sync.Mutex
@@ -155,7 +155,7 @@ func (m *containerdServices) stop(forced context.Context) {
 		case <-forced.Done():
 			m.signal(unix.SIGKILL)
 			return
-		case <-time.After(m.stopTimeout):
+		case <-m.stopTimeout():
 			step("containerd does not stop, killed")
 			m.signal(unix.SIGKILL)
 			return

@@ -30,50 +30,61 @@ func stubborn(t *testing.T) *exec.Cmd {
 	return command
 }
 
-// isKilled reports whether the process dies within a moment: a signal is delivered asynchronously.
-// The reaper of another test may collect its status first.
-func isKilled(command *exec.Cmd) bool {
-	for range 50 {
-		var status unix.WaitStatus
-		pid, err := unix.Wait4(command.Process.Pid, &status, unix.WNOHANG, nil)
-		if err == unix.ECHILD || pid > 0 {
-			return true
-		}
-		time.Sleep(2 * time.Millisecond)
+// isDead reports whether the process has ended, or waits until it has. The reaper of another test
+// may collect its status first.
+func isDead(command *exec.Cmd, wait bool) bool {
+	options := unix.WNOHANG
+	if wait {
+		options = 0
 	}
-	return false
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(command.Process.Pid, &status, options, nil)
+		if err != unix.EINTR {
+			return err == unix.ECHILD || pid > 0
+		}
+	}
 }
 
-func stopping(command *exec.Cmd) *containerdServices {
+func stopping(command *exec.Cmd, timeout func() <-chan time.Time) *containerdServices {
 	return &containerdServices{
 		pid:         command.Process.Pid,
 		stopping:    make(chan struct{}),
 		stopped:     make(chan struct{}),
 		progress:    make(chan struct{}, 1),
-		stopTimeout: 300 * time.Millisecond,
+		stopTimeout: timeout,
 	}
 }
 
-func TestStopWaitsForEachService(t *testing.T) {
+func TestStopGivesEachServiceItsOwnTimeout(t *testing.T) {
 	command := stubborn(t)
-	m := stopping(command)
-	go func() {
-		for range 4 {
-			time.Sleep(150 * time.Millisecond)
+	const services = 4
+	begun := 0
+	var m *containerdServices
+	m = stopping(command, func() <-chan time.Time {
+		if begun == services {
+			close(m.stopped)
+		} else {
 			m.progress <- struct{}{}
 		}
-		close(m.stopped)
-	}()
+		begun++
+		return nil // does not end
+	})
 	m.stop(context.Background())
-	if isKilled(command) {
+	if begun != services+1 {
+		t.Errorf("%d timeouts for %d services", begun, services)
+	}
+	if isDead(command, false) {
 		t.Error("killed although its services stopped one after the other")
 	}
 }
 
 func TestStopKillsWithoutProgress(t *testing.T) {
 	command := stubborn(t)
-	stopping(command).stop(context.Background())
-	if !isKilled(command) {
+	over := make(chan time.Time, 1)
+	over <- time.Time{}
+	stopping(command, func() <-chan time.Time { return over }).stop(context.Background())
+	if !isDead(command, true) {
 		t.Error("not killed")
 	}
 }

@@ -32,7 +32,7 @@ const modprobeDir = "/etc/modprobe.d"
 func startDevices() *devices {
 	d, err := openDevices("/usr", "")
 	if err != nil {
-		step("modules of devices: %v", err)
+		step("load modules for devices: %v", err)
 	}
 	if d == nil {
 		return nil
@@ -52,7 +52,7 @@ func startDevices() *devices {
 	}
 	d.mutex.Lock()
 	defer d.mutex.Unlock()
-	step("%d modules of devices", d.count)
+	step("modules loaded for devices: %d", d.count)
 	return d
 }
 

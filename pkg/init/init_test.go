@@ -125,7 +125,7 @@ func TestAwaitKillsAtTheDeadline(t *testing.T) {
 		forced(end)
 		done := make(chan unix.WaitStatus)
 		err := await(ctx, force, command.Process.Pid, done, func() { _ = command.Process.Kill() })
-		if !errors.Is(err, late) || !isKilled(command) {
+		if !errors.Is(err, late) || !isDead(command, true) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

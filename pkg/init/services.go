@@ -63,7 +63,7 @@ func startServices(children *reaper, log *logging) services {
 			stopping:    make(chan struct{}),
 			stopped:     make(chan struct{}),
 			progress:    make(chan struct{}, 1),
-			stopTimeout: stopTime + 5*time.Second,
+			stopTimeout: func() <-chan time.Time { return time.After(stopTime + 5*time.Second) },
 		}
 		go m.supervise(failed)
 		return m

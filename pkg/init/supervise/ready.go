@@ -23,8 +23,8 @@ const (
 )
 
 // awaitReady polls a service until it is ready. When the timeout ends, it sends to overdue and
-// continues. It returns the line of the log that told so, if the service is ready by one, and false
-// when ctx ends.
+// continues. If the service is ready when its log has a certain line, awaitReady returns the line.
+// It returns false when ctx ends.
 func (s *Supervisor) awaitReady(ctx context.Context, svc *service, from logPosition, overdue chan<- struct{}) (line string, ok bool) {
 	r := svc.rules.Ready
 	if r == nil {
@@ -47,8 +47,8 @@ func (s *Supervisor) awaitReady(ctx context.Context, svc *service, from logPosit
 	}
 }
 
-// readyCheck returns the function that checks whether the service is ready. It returns the line of
-// the log that told so, if there is one.
+// readyCheck returns the function that checks whether the service is ready. If the check is for a
+// line of its log, the function returns the line.
 func (s *Supervisor) readyCheck(svc *service, from logPosition) func(context.Context) (string, bool) {
 	r := svc.rules.Ready
 	switch {
