@@ -27,20 +27,12 @@ func main() {
 }
 
 func run() error {
-	roles, err := sandbox.Parse("auditd", rolesFile)
-	if err != nil {
-		return err
-	}
 	var socket int
-	name, inside, err := sandbox.Inside("auditd", &socket)
+	roles, role, err := sandbox.Load("auditd", rolesFile, &socket)
 	if err != nil {
 		return err
 	}
-	if inside {
-		role, err := roles.Lookup(name)
-		if err != nil {
-			return err
-		}
+	if role != nil {
 		if err := role.Enter(); err != nil {
 			return err
 		}

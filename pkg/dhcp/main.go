@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -25,17 +26,13 @@ import (
 var rolesFile []byte
 
 func main() {
-	roles, err := sandbox.Parse("dhcp", rolesFile)
-	if err != nil {
-		fail(err)
-	}
 	var s setup.Setup
-	name, inside, err := sandbox.Inside("dhcp", &s)
+	roles, role, err := sandbox.Load("dhcp", rolesFile, &s)
 	if err != nil {
 		fail(err)
 	}
-	if inside {
-		os.Exit(runRole(roles, name, s))
+	if role != nil {
+		os.Exit(runRole(*role, s))
 	}
 	o, err := parseOptions(os.Args[1:], os.Stderr)
 	if errors.Is(err, flag.ErrHelp) {
@@ -53,16 +50,13 @@ func fail(err error) {
 }
 
 // runRole runs one of the three processes and returns its exit status.
-func runRole(roles sandbox.Roles, name string, s setup.Setup) (status int) {
-	role, err := roles.Lookup(name)
-	if err != nil {
-		log("error: %v", err)
-		return 1
-	}
+func runRole(role sandbox.Role, s setup.Setup) (status int) {
+	name := strings.TrimPrefix(role.Name, "dhcp-")
 	if name == "actuator" {
 		exitOnSignal(s)
 	}
-	if err := role.Enter(); err != nil {
+	err := role.Enter()
+	if err != nil {
 		log("error: %s: %v", name, err)
 		return 1
 	}

@@ -25,12 +25,12 @@ func main() {
 }
 
 func start() error {
-	roles, err := sandbox.Parse("crypto", rolesFile)
+	roles, role, err := sandbox.Load("crypto", rolesFile, &struct{}{})
 	if err != nil {
 		return err
 	}
-	if is, err := inside(roles); is || err != nil {
-		return err
+	if role != nil {
+		return runUnlock(*role)
 	}
 	var r request
 	for _, name := range []string{"l", "luks"} {

@@ -23,29 +23,21 @@ const (
 	secretFile
 )
 
-// inside runs this process in its role, if it has one.
-func inside(roles sandbox.Roles) (bool, error) {
-	name, found, err := sandbox.Inside("crypto", &struct{}{})
-	if !found || err != nil {
-		return found, err
-	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return true, err
-	}
+// runUnlock parses the header in this process, which has the role.
+func runUnlock(role sandbox.Role) error {
 	device, secrets := os.NewFile(uintptr(deviceFile), "device"), os.NewFile(uintptr(secretFile), "secret")
 	if err := role.Enter(); err != nil {
-		return true, err
+		return err
 	}
 	secret, err := io.ReadAll(io.LimitReader(secrets, maxKey))
 	if err != nil {
-		return true, err
+		return err
 	}
 	message, err := luks.EncodeResult(luks.Open(device, secret))
 	if err != nil {
-		return true, err
+		return err
 	}
-	return true, resultEnd.Send(message)
+	return resultEnd.Send(message)
 }
 
 // unlock reads and unlocks a LUKS volume in a process without capabilities, because the header may

@@ -34,26 +34,18 @@ func main() {
 }
 
 func run() error {
-	roles, err := sandbox.Parse("getty", rolesFile)
-	if err != nil {
-		return err
-	}
 	var s setup
-	name, inside, err := sandbox.Inside("getty", &s)
+	roles, role, err := sandbox.Load("getty", rolesFile, &s)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		return runMonitor(roles)
-	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
 	}
 	if err := role.Enter(); err != nil {
 		return err
 	}
-	if name == "prompt" {
+	if role.Name == "getty-prompt" {
 		return runPrompt(s)
 	}
 	return runPassword(s)

@@ -109,21 +109,13 @@ var rolesFile []byte
 // logDaemon is the main function of this program under the name "logd", and again in the role that
 // the settings need. Without a syslog server the daemon cannot open sockets.
 func logDaemon() error {
-	roles, err := sandbox.Parse("init", rolesFile)
-	if err != nil {
-		return err
-	}
 	var setup logd.Setup
-	name, inside, err := sandbox.Inside("init", &setup)
+	roles, role, err := sandbox.Load("init", rolesFile, &setup)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		return execLogDaemon(roles, logs.Dir, logd.Load())
-	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
 	}
 	return logd.Main(setup, role.Enter)
 }

@@ -42,28 +42,20 @@ func main() {
 // confine begins this program anew without the means to do anything but configure the network and
 // read files. It returns there, with the first invocation.
 func confine(i *invocation) error {
-	roles, err := sandbox.Parse("ip", rolesFile)
+	roles, role, err := sandbox.Load("ip", rolesFile, i)
 	if err != nil {
 		return err
 	}
-	name, inside, err := sandbox.Inside("ip", i)
-	if err != nil {
-		return err
-	}
-	if inside {
-		role, err := roles.Lookup(name)
-		if err != nil {
-			return err
-		}
+	if role != nil {
 		return role.Enter()
 	}
 	if i.Name != "wg" && i.Name != "lk-wg-config" {
 		i.Name = "ip"
 	}
 	// Any argument may be a file, as in "-batch FILE".
-	role := roles["tool"].Available()
-	role.Read = append(role.Read, i.Args...)
-	return role.Exec(i)
+	tool := roles["tool"].Available()
+	tool.Read = append(tool.Read, i.Args...)
+	return tool.Exec(i)
 }
 
 func run(i invocation) error {

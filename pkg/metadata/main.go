@@ -37,26 +37,18 @@ func main() {
 }
 
 func run(args []string) error {
-	roles, err := sandbox.Parse("metadata", rolesFile)
-	if err != nil {
-		return err
-	}
 	var s setup
-	name, inside, err := sandbox.Inside("metadata", &s)
+	roles, role, err := sandbox.Load("metadata", rolesFile, &s)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		if s, err = parse(args); err == nil {
 			err = launch(roles, s)
 		}
 		return err
 	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
-	}
-	if name == "writer" {
+	if role.Name == "metadata-writer" {
 		if err := role.Enter(); err != nil {
 			return err
 		}

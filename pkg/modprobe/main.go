@@ -33,20 +33,12 @@ func main() {
 // confine begins this program anew without the means to do anything but load modules. It returns
 // there, with the first arguments.
 func confine(args *[]string) error {
-	roles, err := sandbox.Parse("modprobe", rolesFile)
+	roles, role, err := sandbox.Load("modprobe", rolesFile, args)
 	if err != nil {
 		return err
 	}
-	name, inside, err := sandbox.Inside("modprobe", args)
-	if err != nil {
-		return err
-	}
-	if !inside {
+	if role == nil {
 		return roles["loader"].Available().Exec(args)
-	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
 	}
 	return role.Enter()
 }

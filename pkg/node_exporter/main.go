@@ -39,23 +39,15 @@ type setup struct {
 }
 
 func run(args []string) error {
-	roles, err := sandbox.Parse("node", rolesFile)
-	if err != nil {
-		return err
-	}
 	var s setup
-	name, inside, err := sandbox.Inside("node", &s)
+	roles, role, err := sandbox.Load("node", rolesFile, &s)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		return launch(roles, args)
 	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
-	}
-	return serve(role, s)
+	return serve(*role, s)
 }
 
 // launch opens the listening socket and becomes the process that serves it.

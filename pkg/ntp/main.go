@@ -45,24 +45,16 @@ func main() {
 }
 
 func run() error {
-	roles, err := sandbox.Parse("ntp", rolesFile)
-	if err != nil {
-		return err
-	}
 	var s setup
-	name, inside, err := sandbox.Inside("ntp", &s)
+	roles, role, err := sandbox.Load("ntp", rolesFile, &s)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		return launch(roles)
 	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
-	}
-	if name == "asker" {
-		return runAsker(role, s)
+	if role.Name == "ntp-asker" {
+		return runAsker(*role, s)
 	}
 	// The process that others signal. The clock stays as it is.
 	signals := make(chan os.Signal, 1)

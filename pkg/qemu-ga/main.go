@@ -44,21 +44,12 @@ func main() {
 }
 
 func run(args []string) error {
-	roles, err := sandbox.Parse("qemu-ga", rolesFile)
+	roles, role, err := sandbox.Load("qemu-ga", rolesFile, &struct{}{})
 	if err != nil {
 		return err
 	}
-	var none struct{}
-	name, inside, err := sandbox.Inside("qemu-ga", &none)
-	if err != nil {
-		return err
-	}
-	if !inside {
+	if role == nil {
 		return launch(roles["agent"], args)
-	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
 	}
 	port, power := os.NewFile(portFD, "port"), os.NewFile(powerFD, "power")
 	if err := role.Enter(); err != nil {

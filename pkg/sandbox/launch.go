@@ -13,7 +13,7 @@ import (
 // self is the program of this process.
 const self = "/proc/self/exe"
 
-// Start starts this program in the role, with setup for its [Inside]. Standard input is /dev/null,
+// Start starts this program in the role, with setup for its [Load]. Standard input is /dev/null,
 // and standard output is this process's standard error. files are the descriptors from 3. They are
 // closed here; all others stay closed there.
 func (r Role) Start(setup any, files ...int) error {

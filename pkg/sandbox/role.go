@@ -4,8 +4,8 @@
 //
 // A program starts as a launcher, which opens files and sockets, starts roles with [Role.Start] and
 // may become the last one with [Role.Exec]. Both begin the program anew, so that all threads have
-// the privileges of the role. There [Inside] returns the role and its setup, and [Role.Enter]
-// allows only the system calls of the role. After that the process may read foreign bytes.
+// the privileges of the role. There [Load] returns the role and its setup, and [Role.Enter] allows
+// only the system calls of the role. After that the process may read foreign bytes.
 package sandbox
 
 import (
@@ -65,15 +65,6 @@ func Parse(program string, text []byte) (Roles, error) {
 		roles[name] = role
 	}
 	return roles, nil
-}
-
-// Lookup returns the role with the given name.
-func (r Roles) Lookup(name string) (Role, error) {
-	role, found := r[name]
-	if !found {
-		return Role{}, fmt.Errorf("unknown role %q", name)
-	}
-	return role, nil
 }
 
 func (r Role) check() error {

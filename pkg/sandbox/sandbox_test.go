@@ -187,10 +187,10 @@ const orderVariable = "SANDBOX_TEST_ORDER"
 
 func TestMain(m *testing.M) {
 	var o order
-	name, inside, err := Inside("test", &o)
+	_, inside, err := Load("test", []byte(testRoles), &o)
 	switch _, launcher := os.LookupEnv(orderVariable); {
-	case inside && err == nil:
-		err = perform(name, o)
+	case inside != nil:
+		err = perform(*inside, o)
 	case launcher:
 		err = launch()
 	case err == nil:
@@ -203,25 +203,17 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-func perform(name string, o order) error {
-	role, err := lookUp(name, o)
-	if err == nil {
-		err = role.Enter()
-	}
-	if err != nil {
+func perform(role Role, o order) error {
+	if err := o.restrict(role).Enter(); err != nil {
 		return err
 	}
 	return actions[o.Action](o)
 }
 
-func lookUp(name string, o order) (Role, error) {
-	roles, err := Parse("test", []byte(testRoles))
-	if err != nil {
-		return Role{}, err
-	}
-	role, err := roles.Lookup(name)
+// restrict adds the paths and ports to a role.
+func (o order) restrict(role Role) Role {
 	role.Read, role.Write, role.Connect = o.Read, o.Write, o.Connect
-	return role, err
+	return role
 }
 
 func launch() error {
@@ -233,10 +225,11 @@ func launch() error {
 	if o.Port != 0 && os.Getenv("CONNECT") != "" {
 		o.Connect = []uint16{o.Port}
 	}
-	role, err := lookUp(o.Role, o)
+	roles, err := Parse("test", []byte(testRoles))
 	if err != nil {
 		return err
 	}
+	role := o.restrict(roles[o.Role])
 	if os.Getenv("START") == "" {
 		return role.Exec(o)
 	}

@@ -37,19 +37,24 @@ func (r Role) environment(setup any) ([]string, error) {
 	return environment, nil
 }
 
-// Inside reports whether this process was started in a role of the program, and returns the role's
-// name. It decodes into setup what [Role.Start] or [Role.Exec] got.
-func Inside(program string, setup any) (role string, inside bool, err error) {
-	text, inside := os.LookupEnv(setupVariable)
-	if !inside {
-		return "", false, nil
+// Load parses the roles.json of a program. In a process that was started in one of its roles, it also
+// returns that role, and decodes into setup what [Role.Start] or [Role.Exec] got.
+func Load(program string, text []byte, setup any) (roles Roles, inside *Role, err error) {
+	roles, err = Parse(program, text)
+	if err != nil {
+		return nil, nil, err
 	}
-	role, found := strings.CutPrefix(os.Args[0], program+"-")
-	if !found {
-		return "", true, fmt.Errorf("%s is not a role of %s", os.Args[0], program)
+	encoded, isInside := os.LookupEnv(setupVariable)
+	if !isInside {
+		return roles, nil, nil
 	}
-	if err := json.Unmarshal([]byte(text), setup); err != nil {
-		return "", true, fmt.Errorf("%s: %w", setupVariable, err)
+	name, _ := strings.CutPrefix(os.Args[0], program+"-")
+	role, known := roles[name]
+	if !known || role.Name != os.Args[0] {
+		return nil, nil, fmt.Errorf("%s is not a role of %s", os.Args[0], program)
 	}
-	return role, true, nil
+	if err := json.Unmarshal([]byte(encoded), setup); err != nil {
+		return nil, nil, fmt.Errorf("%s: %w", setupVariable, err)
+	}
+	return roles, &role, nil
 }

@@ -92,26 +92,18 @@ func runSFTP() error {
 }
 
 func run() error {
-	roles, err := sandbox.Parse(program, rolesFile)
-	if err != nil {
-		return err
-	}
 	var s setup.Setup
-	name, inside, err := sandbox.Inside(program, &s)
+	roles, role, err := sandbox.Load(program, rolesFile, &s)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		return launch(roles, os.Args[1:])
 	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
-	}
-	switch name {
-	case "listener":
+	switch role.Name {
+	case "sshd-listener":
 		return listener.Run(s, role.Enter)
-	case "keys":
+	case "sshd-keys":
 		return keys.Run(s, role.Enter)
 	}
 	return speaker.Run(s, role.Enter)

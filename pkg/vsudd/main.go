@@ -37,21 +37,13 @@ func main() {
 }
 
 func run(args []string) error {
-	roles, err := sandbox.Parse("vsudd", rolesFile)
-	if err != nil {
-		return err
-	}
 	var all []forward
-	name, inside, err := sandbox.Inside("vsudd", &all)
+	roles, role, err := sandbox.Load("vsudd", rolesFile, &all)
 	if err != nil {
 		return err
 	}
-	if !inside {
+	if role == nil {
 		return launch(roles["forwarder"], args)
-	}
-	role, err := roles.Lookup(name)
-	if err != nil {
-		return err
 	}
 	listeners := make([]*os.File, len(all))
 	for i, one := range all {
