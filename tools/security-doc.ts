@@ -27,7 +27,7 @@ export function securityDocument(root: string): string {
   );
   return `# Privileges of each package
 
-<!-- Made by tools/security-doc.ts from pkg/*/build.yml and pkg/*/roles.json; do not edit. -->
+<!-- Made by tools/security-doc.ts from the build.yml and roles.json files of pkg; do not edit. -->
 
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
 change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
@@ -52,7 +52,7 @@ filter that kills it at any other system call, and Landlock: it opens only the l
 the listed TCP ports, and signals no other process. Those that start programs are an exception: the
 programs would inherit both. Tests compare these with \`/proc\` of a booted machine.
 
-${globSync('pkg/*/roles.json', { cwd: root })
+${globSync('pkg/*/{,*/}roles.json', { cwd: root })
   .toSorted()
   .flatMap((path) => roleItems(root, path))
   .join('\n')}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -15,6 +13,7 @@ import (
 	"lkt/storage/disk"
 	"lkt/storage/drive"
 	"lkt/storage/mapper"
+	"lkt/storage/reader"
 	"lkt/storage/tool"
 )
 
@@ -36,8 +35,8 @@ type opener func(device *os.File, secret []byte) (luks.Opened, error)
 
 // describe returns the encryption of a device, and whether it is new and needs a file system. It
 // creates a LUKS volume on an empty device.
-func describe(r request, source *drive.Drive, secret []byte, open opener) (mapper.Crypt, bool, error) {
-	empty := checkNew(source)
+func describe(p reader.Parser, r request, source *drive.Drive, secret []byte, open opener) (mapper.Crypt, bool, error) {
+	empty := checkNew(p, source)
 	if !r.luks {
 		crypt := mapper.Crypt{Device: r.device, Cipher: plainCipher, Key: secret, UUID: "CRYPT-PLAIN-" + r.name}
 		return crypt, empty == nil, nil
@@ -62,39 +61,20 @@ func describe(r request, source *drive.Drive, secret []byte, open opener) (mappe
 
 // checkNew returns an error unless the device is empty. A file system that was never used counts as
 // empty: LinuxKit's examples format a partition before they encrypt it.
-func checkNew(source *drive.Drive) error {
-	err := source.CheckEmpty()
-	if errors.Is(err, drive.ErrNotEmpty) && isUnusedExt4(source.File) {
+func checkNew(p reader.Parser, source *drive.Drive) error {
+	err := source.CheckEmpty(p)
+	if !errors.Is(err, drive.ErrNotEmpty) {
+		return err
+	}
+	if unused, failure := p.IsUnusedExt4(source.File); failure == nil && unused {
 		return nil
 	}
 	return err
 }
 
-const orphanFile = 0x1000
-
-// isUnusedExt4 reports whether the superblock (fs/ext4/ext4.h) is of a file system that was never
-// mounted and has only the inodes of mke2fs.
-func isUnusedExt4(device io.ReaderAt) bool {
-	if found, err := disk.Probe(device); err != nil || found.Type != "ext4" {
-		return false
-	}
-	b := make([]byte, 1024)
-	if _, err := device.ReadAt(b, 1024); err != nil {
-		return false
-	}
-	inodes, free := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[16:])
-	mounted, mounts := binary.LittleEndian.Uint32(b[44:]), binary.LittleEndian.Uint16(b[52:])
-	// Ten are reserved, one is lost+found, and one is the orphan file with that feature.
-	used := uint32(11)
-	if binary.LittleEndian.Uint32(b[92:])&orphanFile != 0 {
-		used++
-	}
-	return mounted == 0 && mounts == 0 && free < inodes && inodes-free == used
-}
-
 // mapDevice creates the device, and a file system if it is new. It removes the device if there is
 // no file system in the end.
-func mapDevice(name string, crypt mapper.Crypt, fresh bool) error {
+func mapDevice(p reader.Parser, name string, crypt mapper.Crypt, fresh bool) error {
 	target, err := crypt.Target()
 	if err != nil {
 		return err
@@ -103,14 +83,14 @@ func mapDevice(name string, crypt mapper.Crypt, fresh bool) error {
 	if err != nil {
 		return err
 	}
-	if err := makeFilesystem(path, crypt.Device, fresh); err != nil {
+	if err := makeFilesystem(p, path, crypt.Device, fresh); err != nil {
 		return errors.Join(err, mapper.Remove(name))
 	}
 	return nil
 }
 
-func makeFilesystem(path, source string, fresh bool) error {
-	found, err := disk.ProbePath(path)
+func makeFilesystem(p reader.Parser, path, source string, fresh bool) error {
+	found, err := disk.ProbePath(p, path)
 	switch {
 	case err == nil:
 		report("%s maps %s, with %s", path, source, found)

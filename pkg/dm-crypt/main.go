@@ -12,12 +12,14 @@ import (
 
 	"lkt/sandbox"
 	"lkt/storage/mapper"
+	"lkt/storage/reader"
 )
 
 // keyDir is the directory of relative key file names.
 const keyDir = "/etc/dm-crypt"
 
 func main() {
+	reader.Serve()
 	if err := start(); err != nil {
 		fmt.Fprintf(os.Stderr, "crypto: %v\n", err)
 		os.Exit(1)
@@ -45,7 +47,11 @@ func start() error {
 	if flag.NArg() != 2 {
 		return errors.New("usage: crypto [-l|--luks] [-k|--key-file FILE] NAME DEVICE")
 	}
-	return run(r, unlock(roles))
+	parser, err := reader.Start()
+	if err != nil {
+		return err
+	}
+	return run(parser, r, unlock(roles))
 }
 
 // request has the arguments of the command line.
@@ -58,7 +64,7 @@ func report(format string, arguments ...any) {
 	fmt.Printf("crypto: "+format+"\n", arguments...)
 }
 
-func run(r request, open opener) error {
+func run(p reader.Parser, r request, open opener) error {
 	if err := mapper.CheckName(r.name); err != nil {
 		return err
 	}
@@ -71,7 +77,7 @@ func run(r request, open opener) error {
 		return err
 	}
 	defer source.File.Close()
-	crypt, fresh, err := describe(r, source, secret, open)
+	crypt, fresh, err := describe(p, r, source, secret, open)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.device, err)
 	}
@@ -79,7 +85,7 @@ func run(r request, open opener) error {
 	if err := source.File.Close(); err != nil {
 		return err
 	}
-	return mapDevice(r.name, crypt, fresh)
+	return mapDevice(p, r.name, crypt, fresh)
 }
 
 const (

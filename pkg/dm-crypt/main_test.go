@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"lkt/dm-crypt/luks"
+	"lkt/storage/disktest"
 	"lkt/storage/drive"
 )
 
@@ -97,11 +98,11 @@ func TestDescribeDetectsNewDevice(t *testing.T) {
 				t.Fatalf("%s", output)
 			}
 		}
-		crypt, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret), openHere)
+		crypt, fresh, err := describe(disktest.Parser{}, request{device: d.Path, name: "x"}, d, []byte(secret), openHere)
 		if err != nil || fresh != test.fresh || crypt.Offset != 0 || crypt.Cipher != plainCipher || crypt.UUID != "CRYPT-PLAIN-x" {
 			t.Errorf("%s: %+v, %v, %v", name, crypt, fresh, err)
 		}
-		_, fresh, err = describe(request{device: d.Path, name: "x", luks: true}, d, []byte(secret), openHere)
+		_, fresh, err = describe(disktest.Parser{}, request{device: d.Path, name: "x", luks: true}, d, []byte(secret), openHere)
 		if fresh != test.fresh || (err == nil) != test.fresh || err != nil && !errors.Is(err, drive.ErrNotEmpty) {
 			t.Errorf("%s, LUKS: %v, %v", name, fresh, err)
 		}
@@ -111,19 +112,19 @@ func TestDescribeDetectsNewDevice(t *testing.T) {
 func TestDescribeCreatesVolumeOnce(t *testing.T) {
 	d := source(t)
 	r := request{device: d.Path, name: "x", luks: true}
-	first, fresh, err := describe(r, d, []byte(secret), openHere)
+	first, fresh, err := describe(disktest.Parser{}, r, d, []byte(secret), openHere)
 	if err != nil || !fresh || first.Offset != 32768 {
 		t.Fatal(first, fresh, err)
 	}
-	second, fresh, err := describe(r, d, []byte(secret), openHere)
+	second, fresh, err := describe(disktest.Parser{}, r, d, []byte(secret), openHere)
 	if err != nil || fresh || string(second.Key) != string(first.Key) || second.UUID != first.UUID || !strings.HasPrefix(second.UUID, "CRYPT-LUKS2-") {
 		t.Error(second, fresh, err)
 	}
-	if _, _, err := describe(r, d, []byte("another"), openHere); !errors.Is(err, luks.ErrKey) {
+	if _, _, err := describe(disktest.Parser{}, r, d, []byte("another"), openHere); !errors.Is(err, luks.ErrKey) {
 		t.Error(err)
 	}
 	// Without -l, the volume is random data without a file system, and not new.
-	if _, fresh, err := describe(request{device: d.Path, name: "x"}, d, []byte(secret), openHere); fresh || err != nil {
+	if _, fresh, err := describe(disktest.Parser{}, request{device: d.Path, name: "x"}, d, []byte(secret), openHere); fresh || err != nil {
 		t.Error(fresh, err)
 	}
 }
@@ -134,7 +135,7 @@ func TestRunRejectsInvalidRequests(t *testing.T) {
 		"read key":              {name: "x", key: "/absent"},
 		"is not a block device": {name: "x", key: "/etc/hostname", luks: true, device: "/dev/null"},
 	} {
-		if err := run(r, openHere); err == nil || !strings.Contains(err.Error(), want) {
+		if err := run(disktest.Parser{}, r, openHere); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", want, err)
 		}
 	}

@@ -7,19 +7,20 @@ import (
 
 	"lkt/storage/disk"
 	"lkt/storage/drive"
+	"lkt/storage/reader"
 	"lkt/storage/table"
 )
 
 // extend grows the partition and its file system. It does nothing if there is no room, so that it
 // may run at every boot. If the machine stopped between the two steps, it grows the file system
 // alone.
-func extend(path, kind string) error {
+func extend(p reader.Parser, path, kind string) error {
 	d, err := drive.Open(path)
 	if err != nil {
 		return err
 	}
 	defer d.File.Close()
-	part, err := growPartition(d, kind)
+	part, err := growPartition(p, d, kind)
 	if err != nil {
 		return err
 	}
@@ -27,39 +28,38 @@ func extend(path, kind string) error {
 	if err := d.File.Close(); err != nil {
 		return err
 	}
-	return growFilesystem(disk.Partition(path, part.Number), kind, part.Size)
+	return growFilesystem(p, disk.Partition(path, part.Number), kind, part.Size)
 }
 
-func growPartition(d *drive.Drive, kind string) (table.Partition, error) {
+func growPartition(p reader.Parser, d *drive.Drive, kind string) (table.Partition, error) {
 	var none table.Partition
 	sector, err := d.SectorSize()
 	if err != nil {
 		return none, err
 	}
-	t, err := table.Read(d.File, table.Disk{Size: d.Size, Sector: sector})
+	plan, err := p.Plan(d.File, table.Disk{Size: d.Size, Sector: sector})
 	if err != nil {
 		return none, err
 	}
-	if len(t.Partitions) != 1 {
-		return none, fmt.Errorf("%w: it has %d partitions, expected one", errSkip, len(t.Partitions))
+	if len(plan.Partitions) != 1 {
+		return none, fmt.Errorf("%w: it has %d partitions, expected one", errSkip, len(plan.Partitions))
 	}
-	old := t.Partitions[0]
+	old := plan.Partitions[0]
 	path := disk.Partition(d.Path, old.Number)
 	if !old.Linux {
 		return none, fmt.Errorf("%s is not a Linux partition", path)
 	}
 	// Check the file system before writing anything.
-	if err := check(path, kind, old.Size); err != nil {
+	if err := check(p, path, kind, old.Size); err != nil {
 		return none, fmt.Errorf("%s: %w", path, err)
 	}
-	growth, grows, err := t.Grow()
-	if err != nil || !grows {
-		return old, err
+	if plan.Growth == nil {
+		return old, nil
 	}
-	if err := growth.Write(d.File); err != nil {
+	if err := plan.Growth.Write(d.File); err != nil {
 		return none, err
 	}
-	grown := growth.Partition
+	grown := plan.Growth.Partition
 	if err := d.Resize(grown.Number, grown.Start, grown.Size); err != nil {
 		return none, fmt.Errorf("the kernel rejects the new size of %s: %w", path, err)
 	}
@@ -70,13 +70,13 @@ func growPartition(d *drive.Drive, kind string) (table.Partition, error) {
 	return grown, nil
 }
 
-func check(path, kind string, size int64) error {
+func check(p reader.Parser, path, kind string, size int64) error {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer file.Close()
-	found, err := disk.Probe(file)
+	found, err := p.Filesystem(file)
 	if err != nil {
 		return err
 	}
@@ -84,6 +84,6 @@ func check(path, kind string, size int64) error {
 	if found.Type != kind && !(kind == "ext4" && strings.HasPrefix(found.Type, "ext")) {
 		return fmt.Errorf("it has %s, expected %s", found, kind)
 	}
-	_, err = growers[kind].extent(file, size)
+	_, err = p.Extent(file, kind, size)
 	return err
 }

@@ -9,14 +9,20 @@ import (
 	"os"
 
 	"lkt/storage/disk"
+	"lkt/storage/reader"
 	"lkt/storage/table"
 )
 
 func main() {
+	reader.Serve()
 	kind := flag.String("type", "ext4", "file system: ext4 or xfs")
 	stop := flag.Bool("stop-on-error", true, "stop at the first failure; only if no disk is given")
 	flag.Parse()
-	if err := run(disk.SystemDirs, *kind, *stop, flag.Args()); err != nil {
+	parser, err := reader.Start()
+	if err == nil {
+		err = run(parser, disk.SystemDirs, *kind, *stop, flag.Args())
+	}
+	if err != nil {
 		fmt.Fprintf(os.Stderr, "extend: %v\n", err)
 		os.Exit(1)
 	}
@@ -29,7 +35,7 @@ func report(format string, arguments ...any) {
 // errSkip is the reason for skipping a disk that was not given by name.
 var errSkip = errors.New("skipped")
 
-func run(dirs disk.Dirs, kind string, stop bool, named []string) error {
+func run(p reader.Parser, dirs disk.Dirs, kind string, stop bool, named []string) error {
 	if _, known := growers[kind]; !known {
 		return fmt.Errorf("unsupported file system type %q: must be ext4 or xfs", kind)
 	}
@@ -37,7 +43,7 @@ func run(dirs disk.Dirs, kind string, stop bool, named []string) error {
 		if err := disk.IsBlockDevice(path); err != nil {
 			return err
 		}
-		if err := extend(path, kind); err != nil {
+		if err := extend(p, path, kind); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}
 	}
@@ -49,7 +55,7 @@ func run(dirs disk.Dirs, kind string, stop bool, named []string) error {
 		return err
 	}
 	for _, path := range drives {
-		err := extend(path, kind)
+		err := extend(p, path, kind)
 		if errors.Is(err, errSkip) || errors.Is(err, table.ErrNone) || err != nil && !stop {
 			report("%s: %v", path, err)
 			continue

@@ -10,7 +10,8 @@ import (
 
 // chooser selects the disk to format.
 type chooser struct {
-	dirs disk.Dirs
+	dirs   disk.Dirs
+	prober disk.Prober
 	// note reports why a disk is skipped.
 	note func(format string, arguments ...any)
 }
@@ -41,7 +42,7 @@ func (c chooser) choose(r request) (target, error) {
 		return target{}, err
 	}
 	for _, path := range drives {
-		d, err := drive.OpenEmpty(path)
+		d, err := drive.OpenEmpty(path, c.prober)
 		if err == nil {
 			return target{drive: d}, nil
 		}
@@ -67,7 +68,7 @@ func (c chooser) chooseNamed(r request) (target, error) {
 		d, err := drive.Open(r.drive)
 		return target{drive: d}, err
 	}
-	d, err := drive.OpenEmpty(r.drive)
+	d, err := drive.OpenEmpty(r.drive, c.prober)
 	if err == nil {
 		return target{drive: d}, nil
 	}
@@ -83,7 +84,7 @@ func (c chooser) chooseNamed(r request) (target, error) {
 // find returns the first device that satisfies the request.
 func (c chooser) find(paths []string, r request) string {
 	for _, path := range paths {
-		found, err := disk.ProbePath(path)
+		found, err := disk.ProbePath(c.prober, path)
 		if err != nil {
 			c.note("%s: %v", path, err)
 			continue

@@ -11,7 +11,7 @@ import (
 // machine returns a chooser over files of 10 MiB as disks.
 func machine(t *testing.T, disks map[string]content) chooser {
 	t.Helper()
-	return chooser{dirs: disktest.Machine(t, 10<<20, disks), note: t.Logf}
+	return chooser{dirs: disktest.Machine(t, 10<<20, disks), prober: disktest.Parser{}, note: t.Logf}
 }
 
 type content = disktest.Content

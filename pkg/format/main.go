@@ -9,9 +9,11 @@ import (
 	"os"
 
 	"lkt/storage/disk"
+	"lkt/storage/reader"
 )
 
 func main() {
+	reader.Serve()
 	var r request
 	flag.BoolVar(&r.force, "force", false, "format the given disk even if it has data")
 	flag.StringVar(&r.label, "label", "", "label of the file system")
@@ -27,6 +29,9 @@ func main() {
 	}
 	err := fmt.Errorf("expected at most one disk, got %d", flag.NArg())
 	if flag.NArg() <= 1 {
+		c.prober, err = reader.Start()
+	}
+	if err == nil {
 		err = run(c, r)
 	}
 	if err != nil {

@@ -40,9 +40,9 @@ type source struct {
 var dataTypes = []string{"ext4", "ext3", "ext2", "xfs", "btrfs"}
 
 // wait waits until the file system exists.
-func wait(dirs disk.Dirs, w query, waitTimeout time.Duration) (source, error) {
+func wait(p disk.Prober, dirs disk.Dirs, w query, waitTimeout time.Duration) (source, error) {
 	for end := time.Now().Add(waitTimeout); ; time.Sleep(50 * time.Millisecond) {
-		s, err := find(dirs, w)
+		s, err := find(p, dirs, w)
 		if err == nil {
 			return s, nil
 		}
@@ -52,12 +52,12 @@ func wait(dirs disk.Dirs, w query, waitTimeout time.Duration) (source, error) {
 	}
 }
 
-func find(dirs disk.Dirs, w query) (source, error) {
+func find(p disk.Prober, dirs disk.Dirs, w query) (source, error) {
 	if w.device != "" {
 		if err := disk.IsBlockDevice(w.device); err != nil {
 			return source{}, err
 		}
-		filesystem, err := disk.ProbePath(w.device)
+		filesystem, err := disk.ProbePath(p, w.device)
 		return source{w.device, filesystem}, err
 	}
 	paths, matches, err := candidates(dirs, w)
@@ -65,7 +65,7 @@ func find(dirs disk.Dirs, w query) (source, error) {
 		return source{}, err
 	}
 	for _, path := range paths {
-		if filesystem, err := disk.ProbePath(path); err == nil && matches(path, filesystem) {
+		if filesystem, err := disk.ProbePath(p, path); err == nil && matches(path, filesystem) {
 			return source{path, filesystem}, nil
 		}
 	}

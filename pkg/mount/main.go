@@ -9,12 +9,14 @@ import (
 	"time"
 
 	"lkt/storage/disk"
+	"lkt/storage/reader"
 )
 
 // waitTimeout is how long a device may take to appear.
 const waitTimeout = 10 * time.Second
 
 func main() {
+	reader.Serve()
 	var w query
 	flag.StringVar(&w.device, "device", "", "device to mount")
 	flag.StringVar(&w.label, "label", "", "label of the file system to mount")
@@ -31,7 +33,11 @@ func main() {
 	default:
 		fail(fmt.Errorf("usage: mountie [-check SECONDS] [-device DEVICE | -label LABEL | -uuid UUID] [DEVICE] DIRECTORY"))
 	}
-	source, err := wait(disk.SystemDirs, w, waitTimeout)
+	parser, err := reader.Start()
+	if err != nil {
+		fail(err)
+	}
+	source, err := wait(parser, disk.SystemDirs, w, waitTimeout)
 	if err != nil {
 		fail(err)
 	}
@@ -42,7 +48,7 @@ func main() {
 		fail(err)
 	}
 	// Not fatal: only programs that use the links notice.
-	if err := link(disk.SystemDirs); err != nil {
+	if err := link(parser, disk.SystemDirs); err != nil {
 		fmt.Fprintf(os.Stderr, "mountie: create links: %v\n", err)
 	}
 }

@@ -40,7 +40,7 @@ func (s source) mount(point string) error {
 }
 
 // link creates the links in /dev/disk/by-uuid.
-func link(dirs disk.Dirs) error {
+func link(p disk.Prober, dirs disk.Dirs) error {
 	paths, err := dirs.Volumes()
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func link(dirs disk.Dirs) error {
 		return err
 	}
 	for _, path := range paths {
-		filesystem, err := disk.ProbePath(path)
+		filesystem, err := disk.ProbePath(p, path)
 		if err != nil || filesystem.UUID == "" {
 			continue
 		}

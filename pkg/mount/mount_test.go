@@ -37,18 +37,18 @@ func TestFind(t *testing.T) {
 		"label before UUID":             {query{label: "EFI", uuid: idText}, "vda1"},
 		"upper-case UUID on any device": {query{uuid: strings.ToUpper(idText)}, "loop1"},
 	} {
-		got, err := find(dirs, test.query)
+		got, err := find(disktest.Parser{}, dirs, test.query)
 		if err != nil || filepath.Base(got.path) != test.want {
 			t.Errorf("%s: %s, %v", name, got.path, err)
 		}
 	}
 	for _, w := range []query{{label: "dat"}, {uuid: "0"}, {device: "/dev/null"}, {device: "/dev/absent"}} {
-		if got, err := find(dirs, w); err == nil {
+		if got, err := find(disktest.Parser{}, dirs, w); err == nil {
 			t.Errorf("%s: %s", w, got.path)
 		}
 	}
 	only := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": efi, "vdc": ext4})
-	if got, err := find(only, query{}); err == nil {
+	if got, err := find(disktest.Parser{}, only, query{}); err == nil {
 		t.Errorf("accepted a whole disk or an EFI partition: %s", got.path)
 	}
 }
@@ -56,7 +56,7 @@ func TestFind(t *testing.T) {
 func TestLink(t *testing.T) {
 	dirs := disktest.Machine(t, 1<<20, map[string]content{"vda": table, "vda1": xfsData, "vdb": xfsData, "vdc": ext4})
 	for range 2 {
-		if err := link(dirs); err != nil {
+		if err := link(disktest.Parser{}, dirs); err != nil {
 			t.Fatal(err)
 		}
 	}

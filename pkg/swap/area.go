@@ -29,8 +29,8 @@ const (
 )
 
 // prepare creates the swap area and returns the path for swapon.
-func prepare(r request) (string, error) {
-	file, err := open(r)
+func prepare(p disk.Prober, r request) (string, error) {
+	file, err := open(p, r)
 	if err != nil {
 		return "", err
 	}
@@ -62,9 +62,9 @@ func prepare(r request) (string, error) {
 }
 
 // open opens a new, empty or existing swap area, and rejects anything else.
-func open(r request) (*os.File, error) {
+func open(p disk.Prober, r request) (*os.File, error) {
 	if !r.isDevice() {
-		return openFile(r)
+		return openFile(p, r)
 	}
 	if err := disk.IsBlockDevice(r.path); err != nil {
 		return nil, err
@@ -73,17 +73,17 @@ func open(r request) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isSwap(d.File) {
+	if isSwap(p, d.File) {
 		return d.File, nil
 	}
-	if err := d.CheckEmpty(); err != nil {
+	if err := d.CheckEmpty(p); err != nil {
 		d.File.Close()
 		return nil, err
 	}
 	return d.File, nil
 }
 
-func openFile(r request) (*os.File, error) {
+func openFile(p disk.Prober, r request) (*os.File, error) {
 	old, err := os.OpenFile(r.path, os.O_RDWR|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		return create(r)
@@ -92,7 +92,7 @@ func openFile(r request) (*os.File, error) {
 		return nil, err
 	}
 	info, err := old.Stat()
-	if err == nil && (!info.Mode().IsRegular() || !isSwap(old)) {
+	if err == nil && (!info.Mode().IsRegular() || !isSwap(p, old)) {
 		err = fmt.Errorf("%s exists and is not swap", r.path)
 	}
 	if err == nil && info.Size() == r.size && info.Mode().Perm() == 0o600 {
@@ -121,8 +121,8 @@ func create(r request) (*os.File, error) {
 	return file, nil
 }
 
-func isSwap(file io.ReaderAt) bool {
-	found, err := disk.Probe(file)
+func isSwap(p disk.Prober, file *os.File) bool {
+	found, err := p.Filesystem(file)
 	return err == nil && found.Type == "swap"
 }
 

@@ -4,8 +4,12 @@ go 1.24
 
 require (
 	golang.org/x/sys v0.22.0
+	lkt/sandbox v0.0.0 // indirect
 	lkt/storage v0.0.0
 )
+
+// The code that confines processes.
+replace lkt/sandbox => ../sandbox
 
 // The code that the disk packages share.
 replace lkt/storage => ../storage

@@ -6,9 +6,12 @@ import (
 	"flag"
 	"fmt"
 	"os"
+
+	"lkt/storage/reader"
 )
 
 func main() {
+	reader.Serve()
 	var r request
 	var size string
 	flag.StringVar(&r.path, "path", "", "file in /var, or disk in /dev")
@@ -42,7 +45,11 @@ func run(r request) error {
 			return err
 		}
 	}
-	area, err := prepare(r)
+	parser, err := reader.Start()
+	if err != nil {
+		return err
+	}
+	area, err := prepare(parser, r)
 	if err != nil {
 		return err
 	}

@@ -1,13 +1,14 @@
 package main
 
 import (
-	"bytes"
 	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"lkt/storage/disktest"
 )
 
 func TestParseSize(t *testing.T) {
@@ -87,7 +88,7 @@ func TestParseAndCheckConditions(t *testing.T) {
 func TestPrepareFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "swap")
 	for _, size := range []int64{1 << 20, 1 << 20, 2 << 20} {
-		if got, err := prepare(request{path: path, size: size}); err != nil || got != path {
+		if got, err := prepare(disktest.Parser{}, request{path: path, size: size}); err != nil || got != path {
 			t.Fatal(got, err)
 		}
 		info, err := os.Stat(path)
@@ -118,7 +119,7 @@ func TestPrepareKeepsOtherFiles(t *testing.T) {
 		{path: precious, size: 4}, {path: precious, size: 1 << 20}, {path: link, size: 1 << 20}, {path: dir, size: 1 << 20}, {path: "/dev/null"},
 		{path: filepath.Join(dir, "large"), size: 1 << 60}, {path: filepath.Join(dir, "small"), size: 1 << 20, encrypt: true},
 	} {
-		if got, err := prepare(r); err == nil {
+		if got, err := prepare(disktest.Parser{}, r); err == nil {
 			t.Errorf("%+v: %s", r, got)
 		}
 	}
@@ -136,7 +137,15 @@ func FuzzIsSwap(f *testing.F) {
 	f.Add(page)
 	f.Add(page[:pageSize-1])
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if isSwap(bytes.NewReader(data)) && (len(data) < pageSize || string(data[pageSize-10:pageSize]) != "SWAPSPACE2") {
+		file, err := os.Create(filepath.Join(t.TempDir(), "disk"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer file.Close()
+		if _, err := file.Write(data); err != nil {
+			t.Fatal(err)
+		}
+		if isSwap(disktest.Parser{}, file) && (len(data) < pageSize || string(data[pageSize-10:pageSize]) != "SWAPSPACE2") {
 			t.Fatal("takes something else for swap")
 		}
 	})

@@ -93,8 +93,21 @@ func FuzzProbe(f *testing.F) {
 	f.Add(bytes.Repeat([]byte("FAT16   \x53\xef"), 300))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		got, err := Probe(bytes.NewReader(b))
-		if (err == nil) != (got.Type != "") || len(got.Label) > 256 || got.UUID != "" && len(got.UUID) != len(idText) {
+		if err == nil && got.Check() != nil || (err == nil) != (got.Type != "") || len(got.Label) > 256 || got.UUID != "" && len(got.UUID) != len(idText) {
 			t.Fatalf("%+v, %v", got, err)
+		}
+	})
+}
+
+func FuzzExtents(f *testing.F) {
+	f.Add(bytes.Repeat([]byte{0}, 2048))
+	f.Add(bytes.Repeat([]byte{0, 0, 16, 0}, 600))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		IsUnusedExt4(bytes.NewReader(b))
+		for _, kind := range []string{"ext4", "xfs"} {
+			if e, err := ExtentOf(bytes.NewReader(b), kind, 1<<40); err == nil && (e.Size() == 0 || e.Size() > 1<<40) {
+				t.Fatalf("%s: %+v", kind, e)
+			}
 		}
 	})
 }

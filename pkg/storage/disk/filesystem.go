@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -22,6 +24,20 @@ func (f Filesystem) String() string {
 		return f.Type
 	}
 	return fmt.Sprintf("%s with the label %q", f.Type, f.Label)
+}
+
+var uuidForm = regexp.MustCompile(`^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$`)
+
+// maxLabel is the longest label of a superblock, in bytes.
+const maxLabel = 256
+
+// Check returns an error unless f can be a result of [Probe].
+func (f Filesystem) Check() error {
+	isKnown := f.Type == "ext2" || f.Type == "ext3" || slices.ContainsFunc(signatures, func(s signature) bool { return s.name == f.Type })
+	if !isKnown || len(f.Label) > 3*maxLabel || f.UUID != "" && !uuidForm.MatchString(f.UUID) {
+		return fmt.Errorf("file system %q with the UUID %q", f.Type, f.UUID)
+	}
+	return nil
 }
 
 // Errors of Probe.
@@ -86,14 +102,19 @@ func Probe(device io.ReaderAt) (Filesystem, error) {
 	return Filesystem{}, fmt.Errorf("%w: %s and %s", ErrAmbiguous, found[0].Type, found[1].Type)
 }
 
+// Prober identifies the file system of a device, as [Probe] does.
+type Prober interface {
+	Filesystem(device *os.File) (Filesystem, error)
+}
+
 // ProbePath identifies the file system of the device at path.
-func ProbePath(path string) (Filesystem, error) {
+func ProbePath(p Prober, path string) (Filesystem, error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return Filesystem{}, err
 	}
 	defer file.Close()
-	return Probe(file)
+	return p.Filesystem(file)
 }
 
 // read returns nil if the device is too short.

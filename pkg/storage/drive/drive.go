@@ -50,12 +50,12 @@ func Open(path string) (*Drive, error) {
 
 // OpenEmpty opens a device only if it is empty. The check uses the open file, so that the device
 // cannot be exchanged in between.
-func OpenEmpty(path string) (*Drive, error) {
+func OpenEmpty(path string, prober disk.Prober) (*Drive, error) {
 	d, err := Open(path)
 	if err != nil {
 		return nil, err
 	}
-	if err := d.CheckEmpty(); err != nil {
+	if err := d.CheckEmpty(prober); err != nil {
 		d.File.Close()
 		return nil, err
 	}
@@ -63,8 +63,8 @@ func OpenEmpty(path string) (*Drive, error) {
 }
 
 // CheckEmpty returns [ErrNotEmpty] with the data found, unless the device is empty.
-func (d *Drive) CheckEmpty() error {
-	switch found, err := disk.Probe(d.File); {
+func (d *Drive) CheckEmpty(prober disk.Prober) error {
+	switch found, err := prober.Filesystem(d.File); {
 	case err == nil:
 		return fmt.Errorf("%s %w: %s", d.Path, ErrNotEmpty, found)
 	case !errors.Is(err, disk.ErrNone):

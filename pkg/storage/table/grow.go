@@ -11,7 +11,7 @@ import (
 // Growth is a table whose only partition extends to the end of the disk.
 type Growth struct {
 	Partition Partition // after growing
-	areas     []Area
+	Areas     []Area
 }
 
 // Grow enlarges the only partition as far as the disk allows, and preserves everything else. It
@@ -81,7 +81,7 @@ func (t Table) growGPT(number int, stop, last, perTable int64) []Area {
 
 // Write writes the table. It syncs each area before it writes the next.
 func (g Growth) Write(file *os.File) error {
-	for _, area := range g.areas {
+	for _, area := range g.Areas {
 		if err := write(file, []Area{area}); err != nil {
 			return err
 		}

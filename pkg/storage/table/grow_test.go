@@ -150,7 +150,7 @@ func FuzzRead(f *testing.F) {
 		if p := growth.Partition; p.Size <= table.Partitions[0].Size || p.Start+p.Size > disk.Size {
 			t.Fatalf("%+v", p)
 		}
-		for _, area := range growth.areas {
+		for _, area := range growth.Areas {
 			if area.At < 0 || area.At+int64(len(area.Bytes)) > disk.Size {
 				t.Fatalf("%d bytes at %d", len(area.Bytes), area.At)
 			}
