@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { stageCli } from './cli.ts';
 import { stageCollection } from './collection.ts';
+import { epochProblem } from './epoch.ts';
 import { stageLibraries } from './libraries.ts';
 import { stageNxPlugin } from './nx-plugin.ts';
 import { pack, type Packed } from './pack.ts';
@@ -58,7 +59,9 @@ async function main({ isDryRun, to, trust, flags }: Options): Promise<number> {
   const stage = mkdtempSync(join(dist, 'stage-'));
   try {
     const release = releaseOf(root, stage);
-    const refusal = isDryRun ? undefined : reasonNotToPublish(release);
+    const refusal =
+      (isDryRun ? undefined : reasonNotToPublish(release)) ??
+      (release.isTagged ? epochProblem(root) : undefined);
     if (refusal !== undefined) return fail(refusal);
     const packages = [
       ...stageLibraries(release),
