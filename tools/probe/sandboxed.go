@@ -1,14 +1,52 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 	"strings"
+	"time"
 )
 
+// awaited names the roles that checkSandboxed waits for, separated by commas.
+const awaited = "PROBE_AWAIT"
+
+// waitLimit is the time for processes of the awaited roles to appear.
+const waitLimit = 2 * time.Minute
+
 // checkSandboxed prints the privileges and open files of each process with a role of pkg/sandbox.
+// It first waits for processes of the awaited roles, which may end soon, to enter their roles.
 func checkSandboxed(r *report) {
+	missing, facts := map[string]bool{}, map[string]bool{}
+	for _, name := range strings.FieldsFunc(os.Getenv(awaited), func(c rune) bool { return c == ',' }) {
+		missing[name] = true
+	}
+	seen := map[string]bool{}
+	for end := time.Now().Add(waitLimit); len(missing) > 0 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		for _, process := range sandboxed() {
+			// Before it enters its role, it has no filter and other limits.
+			if missing[process.name] && process.seccomp == "2" {
+				facts[process.fact], seen[process.name] = true, true
+				delete(missing, process.name)
+			}
+		}
+	}
+	for _, process := range sandboxed() {
+		if !seen[process.name] {
+			facts[process.fact] = true
+		}
+	}
+	for _, fact := range sorted(facts) {
+		r.fact("%s", fact)
+	}
+}
+
+// process is a process with a role.
+type process struct{ name, seccomp, fact string }
+
+// sandboxed returns all processes with a role.
+func sandboxed() []process {
+	var all []process
 	kinds := socketKinds()
 	for _, pid := range pids() {
 		// The library sets this variable.
@@ -20,29 +58,32 @@ func checkSandboxed(r *report) {
 			name, value, _ := strings.Cut(line, ":")
 			fields[name] = strings.Fields(value + " ?")[0]
 		}
-		files := map[string]bool{}
-		entries, _ := os.ReadDir("/proc/" + pid + "/fd")
-		for _, entry := range entries {
-			target, err := os.Readlink("/proc/" + pid + "/fd/" + entry.Name())
-			if err != nil {
-				continue
-			}
-			if kind, found := kinds[target]; found {
-				target = kind
-			} else if info, err := os.Stat("/proc/" + pid + "/fd/" + entry.Name()); err == nil && info.Mode()&os.ModeNamedPipe != 0 && target[0] == '/' {
-				target = "fifo"
-			}
-			files[filepath.Base(target)] = true
-		}
-		var names []string
-		for name := range files {
-			names = append(names, name)
-		}
-		sort.Strings(names)
-		r.fact("sandboxed %s uid=%s gid=%s permitted=%s effective=%s ambient=%s no_new_privs=%s seccomp=%s files=%s",
-			strings.TrimSpace(readText("/proc/"+pid+"/comm")), fields["Uid"], fields["Gid"], fields["CapPrm"], fields["CapEff"],
-			fields["CapAmb"], fields["NoNewPrivs"], fields["Seccomp"], strings.Join(names, ","))
+		name := strings.TrimSpace(readText("/proc/" + pid + "/comm"))
+		fact := fmt.Sprintf("sandboxed %s uid=%s gid=%s permitted=%s effective=%s ambient=%s no_new_privs=%s seccomp=%s files=%s",
+			name, fields["Uid"], fields["Gid"], fields["CapPrm"], fields["CapEff"],
+			fields["CapAmb"], fields["NoNewPrivs"], fields["Seccomp"], strings.Join(openFiles(pid, kinds), ","))
+		all = append(all, process{name, fields["Seccomp"], fact})
 	}
+	return all
+}
+
+// openFiles returns the names of a process's open files, of sockets their families.
+func openFiles(pid string, kinds map[string]string) []string {
+	files := map[string]bool{}
+	entries, _ := os.ReadDir("/proc/" + pid + "/fd")
+	for _, entry := range entries {
+		target, err := os.Readlink("/proc/" + pid + "/fd/" + entry.Name())
+		if err != nil {
+			continue
+		}
+		if kind, found := kinds[target]; found {
+			target = kind
+		} else if info, err := os.Stat("/proc/" + pid + "/fd/" + entry.Name()); err == nil && info.Mode()&os.ModeNamedPipe != 0 && target[0] == '/' {
+			target = "fifo"
+		}
+		files[filepath.Base(target)] = true
+	}
+	return sorted(files)
 }
 
 // socketKinds maps the link targets in /proc/PID/fd to the families of the host's sockets

@@ -124,7 +124,7 @@ func TestReaderHasPrivilegesOfItsRole(t *testing.T) {
 	for _, path := range all {
 		text, _ := os.ReadFile(path)
 		parent := fmt.Sprintf("\nPPid:\t%d\n", os.Getpid())
-		if !strings.HasPrefix(string(text), "Name:\tdisk-reader\n") || !strings.Contains(string(text), parent) {
+		if !strings.HasPrefix(string(text), "Name:\tstorage-reader\n") || !strings.Contains(string(text), parent) {
 			continue
 		}
 		for _, line := range []string{"CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
@@ -134,7 +134,7 @@ func TestReaderHasPrivilegesOfItsRole(t *testing.T) {
 		}
 		return
 	}
-	t.Error("no process disk-reader")
+	t.Error("no process storage-reader")
 }
 
 func TestReaderSaysThatItsProcessEnded(t *testing.T) {

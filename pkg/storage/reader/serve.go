@@ -19,7 +19,7 @@ import (
 var rolesFile []byte
 
 const (
-	program = "disk"
+	program = "storage"
 	// requestsFD is the reader's end of the connection.
 	requestsFD sandbox.Conn = 3
 	// maxAnswer bounds the JSON of the largest plan: two copies of 16 KiB * 8 of entries, in base64.

@@ -1,8 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 interface Role {
-  readonly uid: number;
+  readonly uid?: number;
   readonly capabilities: readonly string[];
   readonly files: readonly string[];
 }
@@ -11,15 +11,20 @@ type Roles = Readonly<Record<string, Role>>;
 
 /** Returns the privileges of a package's processes, as the program reads them. */
 function rolesOf(name: string): Roles {
-  const path = join(import.meta.dirname, '../../../pkg', name, 'roles.json');
-  return JSON.parse(readFileSync(path, 'utf8')) as Roles;
+  const cwd = join(import.meta.dirname, '../../../pkg');
+  const [path = ''] = globSync(`${name}/{,*/}roles.json`, { cwd });
+  return JSON.parse(readFileSync(join(cwd, path), 'utf8')) as Roles;
 }
 
 /** The privileges of the three processes of pkg/dhcp. */
 export const roles: Roles = rolesOf('dhcp');
 
 /** Numbers of the capabilities that roles keep (linux/capability.h). */
-const CAPABILITIES: Readonly<Record<string, number>> = { NET_ADMIN: 12, SYS_TIME: 25 };
+const CAPABILITIES: Readonly<Record<string, number>> = {
+  NET_BIND_SERVICE: 10,
+  NET_ADMIN: 12,
+  SYS_TIME: 25,
+};
 
 /** Returns a role's capabilities as /proc prints them. */
 export function capabilitySet({ capabilities }: Role): string {
@@ -43,7 +48,8 @@ function factOf(name: string, role: Role | undefined): string {
   if (role === undefined) throw new Error(`no role ${name}`);
   const set = capabilitySet(role);
   const sets = `permitted=${set} effective=${set} ambient=${set}`;
-  const who = `${name} uid=${role.uid} gid=${role.uid}`;
+  const { uid = 0 } = role;
+  const who = `${name} uid=${uid} gid=${uid}`;
   return `sandboxed ${who} ${sets} no_new_privs=1 seccomp=2 files=${role.files.join(',')}`;
 }
 
