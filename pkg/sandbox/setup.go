@@ -37,8 +37,8 @@ func (r Role) environment(setup any) ([]string, error) {
 	return environment, nil
 }
 
-// Load parses the roles.json of a program. In a process that was started in one of its roles, it also
-// returns that role, and decodes into setup what [Role.Start] or [Role.Exec] got.
+// Load parses the roles.json of a program. In a process that was started in one of its roles, it
+// also returns that role, and decodes into setup what [Role.Start] or [Role.Exec] got.
 func Load(program string, text []byte, setup any) (roles Roles, inside *Role, err error) {
 	roles, err = Parse(program, text)
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// What the regression tests of OpenSSH check of a server, each under the name of its script.
+// Checks of OpenSSH's regression tests, each under the name of its script.
 func TestOpenSSHRegress(t *testing.T) {
 	s := start(t, "")
 	for name, check := range map[string]func(*server){
@@ -49,7 +49,7 @@ func testStandardError(s *server) {
 	}
 }
 
-// A program whose reader ends is ended by SIGPIPE, as the shell's pipes are with their default action.
+// A program whose reader ends is ended by SIGPIPE, which has its default action.
 func testYesHead(s *server) {
 	got := s.ssh("ann", nil, "yes | head -n 2000")
 	s.expect("lines", got, done{0, strings.Repeat("y\n", 2000), ""})
@@ -323,7 +323,7 @@ func TestCertificatePrincipals(t *testing.T) {
 			t.Errorf("%s: logs in as %q, not as %q", name, users, test.users)
 		}
 	}
-	// Without the extension there is no terminal, and no program without the terminal that it asked for.
+	// Without the extension there is no terminal, and no program that asked for one.
 	s.run("ssh-keygen", "-q", "-s", filepath.Join(dir, "ca"), "-I", "person", "-n", "ann", "-O", "no-pty", s.identity+".pub")
 	got := s.ssh("ann", []string{"-tt", "-o", "CertificateFile=" + s.identity + "-cert.pub"}, "tty")
 	if got.status != 255 || got.stdout != "" {

@@ -22,7 +22,7 @@ const (
 	program = "storage"
 	// requestsFD is the reader's end of the connection.
 	requestsFD sandbox.Conn = 3
-	// maxAnswer bounds the JSON of the largest plan: two copies of 16 KiB * 8 of entries, in base64.
+	// maxAnswer bounds the JSON of a plan, with two copies of up to 128 KiB of entries in base64.
 	maxAnswer = 1 << 20
 )
 
