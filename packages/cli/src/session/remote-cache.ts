@@ -56,12 +56,13 @@ async function placeOf(
   const [, directory] = /^oci-layout:(?:\/\/)?(.+)$/.exec(text) ?? [];
   if (directory !== undefined) return layoutLocation(text, resolve(environment.cwd, directory));
   const reference = parseReference(text);
+  if (reference.digest !== undefined)
+    throw new LktError('USAGE_INVALID', `${option}: ${text} names a digest`, {
+      fix: 'name a tag',
+    });
   if (reference.isRegistryImplied === true)
     throw new LktError('USAGE_INVALID', `${option}: ${text} names no registry`, {
       fix: 'write it as HOST/REPOSITORY:TAG, or oci-layout:DIR',
     });
-  if (reference.digest === undefined) return registryLocation(text, await registry(), reference);
-  throw new LktError('USAGE_INVALID', `${option}: ${text} names a digest`, {
-    fix: 'name a tag',
-  });
+  return registryLocation(text, await registry(), reference);
 }
