@@ -84,6 +84,10 @@ function confined(): string {
   - name: probe
     image: "@pkg:${join(root, 'tools/probe')}"
     after: [ntp, getty]
+    env: ['PROBE_AWAIT=${SHORT_LIVED.join(',')}']
+${waiting('ip', '/usr/bin/ip', '-batch', '/dev/ptmx')}
+${waiting('metadata', '/usr/bin/metadata', 'file=/dev/ptmx', 'scaleway')}
+${waiting('mount', '/usr/bin/mountie', '-label', 'absent', '/var/absent')}
 files:
   # A module for each network device of QEMU, another for what QEMU lacks.
   - path: usr/lib/modules/${release}/modules.alias
@@ -99,6 +103,23 @@ files:
     contents: 'root:${hash}:::::::'
     mode: '0600'
 `;
+}
+
+/** Roles of processes that usually end soon. */
+const SHORT_LIVED = [
+  'ip-tool',
+  'metadata-cloud',
+  'metadata-disks',
+  'metadata-writer',
+  'storage-reader',
+];
+
+/** Returns a service of a package whose program waits: for input from a terminal, or for a disk. */
+function waiting(name: string, ...command: readonly string[]): string {
+  return `  - name: waiting-${name}
+    image: "@pkg:${join(root, 'pkg', name)}"
+    command: ${JSON.stringify(command)}
+    restart: always`;
 }
 
 /** Returns a QEMU whose clock begins in 2001. */
@@ -130,26 +151,26 @@ describe('two machines with a tunnel, one with a static address', () => {
     const diskA = await metadata(
       'a',
       `[Interface]
-Address = 10.77.0.1/24
+Address = 10.77.0.1/24, fd00:77::1/64
 PrivateKey = ${keyA.secret}
 ListenPort = 51820
 [Peer]
 PublicKey = ${keyB.shown}
-AllowedIPs = 10.77.0.2
+AllowedIPs = 10.77.0.2, fd00:77::2
 `,
     );
     const diskB = await metadata(
       'b',
       `[Interface]
-Address = 10.77.0.2/24
+Address = 10.77.0.2/24, fd00:77::2/64
 PrivateKey = ${keyB.secret}
 [Peer]
 PublicKey = ${keyA.shown}
-AllowedIPs = 10.77.0.1, 10.78.0.0/16
+AllowedIPs = 10.77.0.1, 10.78.0.0/16, fd00:77::1
 Endpoint = 10.0.2.2:${port}
 `,
     );
-    const prefixA = await build('wireguard', `services:\n${exporter}`);
+    const prefixA = await build('wireguard', `services:\n${sshd}${exporter}`);
     const prefixB = await build(
       'static-ip',
       `layout: erofs
@@ -211,12 +232,22 @@ ${confined()}`,
     const routes = await sshOutput(b.port, home, 'ip route show table all; ip rule');
     expect(routes).toMatch(/^10\.78\.0\.0\/16 dev wg0 table 51820 /m);
     expect(routes).toMatch(/^32000:\s+from all lookup 51820/m);
-    const command = 'wget -q -T 60 -O - http://10.77.0.1:9100/metrics; cat /proc/net/dev';
-    const said = await sshOutput(b.port, home, command);
-    expect(said).toContain('node_uname_info{');
-    expect(said).toContain('nodename="a"');
-    const [, received = '0'] = /^ *wg0: *(\d+)/m.exec(said) ?? [];
-    expect(Number(received)).toBeGreaterThan(10_000);
+    for (const [port, peer] of [
+      [a.port, 'fd00:77::2'],
+      [b.port, 'fd00:77::1'],
+    ] as const) {
+      const routes6 = await sshOutput(port, home, 'ip -6 route show table all; ip -6 rule');
+      expect(routes6).toMatch(new RegExp(`^${peer} dev wg0 table 51820 `, 'm'));
+      expect(routes6).toMatch(/^32000:\s+from all lookup 51820/m);
+    }
+    for (const address of ['10.77.0.1', '[fd00:77::1]']) {
+      const command = `wget -q -T 60 -O - http://${address}:9100/metrics; cat /proc/net/dev`;
+      const said = await sshOutput(b.port, home, command);
+      expect(said).toContain('node_uname_info{');
+      expect(said).toContain('nodename="a"');
+      const [, received = '0'] = /^ *wg0: *(\d+)/m.exec(said) ?? [];
+      expect(Number(received)).toBeGreaterThan(10_000);
+    }
   });
 
   test('show the message of the day to logins by SSH that are interactive', async () => {
@@ -242,13 +273,16 @@ ${confined()}`,
     expect(a.console()).not.toContain('lkt: the clock was at');
   });
 
-  test('run ntp, getty and sshd with exactly the privileges of their roles.json', async () => {
+  test('run programs with exactly the privileges of their roles.json', async () => {
     await b.until('=== END');
     const expected = expectedFacts({
       getty: ['password', 'prompt'],
       init: ['logd'],
+      ip: ['tool'],
+      metadata: ['cloud', 'disks', 'writer'],
       ntp: ['asker', 'setter'],
       sshd: ['keys', 'listener'],
+      storage: ['reader'],
     }).map((fact) => fact.replace(/ files=.*/, ''));
     const names = expected.map((fact) => fact.split(' ')[1]);
     const seen = probeReport(b.console())
