@@ -2,11 +2,11 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, digestOf } from '@lkt/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseFleet } from '../../src/config/fleet-yml.ts';
-import { FleetController, type FleetPass } from '../../src/controller/controller.ts';
+import type { FleetController, FleetPass } from '../../src/controller/controller.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import { AsgEngine } from '../../src/providers/asg/engine.ts';
 import { type AsgServer, startAsgServer } from './asg-server.ts';
+import { engineController, passOf, type PassOptions } from './engine-passes.ts';
 
 // AWS's own Auto Scaling has not been met: the server rejects what AWS documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
@@ -33,7 +33,6 @@ afterEach(async () => {
 interface Options {
   readonly size?: number;
   readonly more?: string;
-  readonly generation?: number;
 }
 
 function controllerOf(image: Digest, { size = 3, more = '' }: Options = {}): FleetController {
@@ -53,25 +52,12 @@ groups:
       subnets: [subnet-0123456789abcdef0, subnet-0123456789abcdef1]
       securityGroups: [sg-0123456789abcdef0]
 ${more}`;
-  return new FleetController({
-    fleet: parseFleet({ path: 'fleet.yml', text }),
-    providers: new Map(),
-    engines: new Map([['frankfurt', engine]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
-    logDir: '/nowhere',
-    onEvent: (event) => events.push(event),
-  });
+  return engineController({ text, engine, events });
 }
 
-async function pass(
-  image: Digest,
-  options: Options & { readonly retry?: boolean } = {},
-): Promise<FleetPass> {
+async function pass(image: Digest, options: Options & PassOptions = {}): Promise<FleetPass> {
   // A new controller each time: it has no state of its own.
-  const controller = controllerOf(image, options);
-  if (options.retry === true) controller.retryEngines();
-  const { signal } = new AbortController();
-  return controller.pass({ generation: options.generation ?? 1, signal });
+  return passOf(controllerOf(image, options), options);
 }
 
 function changes(): readonly string[] {

@@ -4,13 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Digest, digestOf } from '@lkt/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseFleet } from '../../src/config/fleet-yml.ts';
-import { FleetController, type FleetPass } from '../../src/controller/controller.ts';
+import type { FleetController, FleetPass } from '../../src/controller/controller.ts';
 import { nameOf } from '../../src/engine/group-name.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import { AzureEngine } from '../../src/providers/azure/engine.ts';
 import { versionOf } from '../../src/providers/azure/machine-image.ts';
 import { type AzureServer, startAzureServer } from './azure-server.ts';
+import { engineController, passOf, type PassOptions } from './engine-passes.ts';
 
 // Azure itself has not been met: the server rejects what Azure documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
@@ -55,7 +55,6 @@ afterEach(async () => {
 interface Options {
   readonly size?: number;
   readonly more?: string;
-  readonly generation?: number;
 }
 
 function controllerOf(image: Digest, { size = 3, more = '' }: Options = {}): FleetController {
@@ -81,28 +80,12 @@ groups:
       backendPool: nodes
       healthProbe: http
 ${more}`;
-  const path = join(dir, 'disk');
-  const disk = { path, kind: 'disk', format: 'raw', firmware: 'efi' } as const;
-  return new FleetController({
-    fleet: parseFleet({ path: 'fleet.yml', text }),
-    providers: new Map(),
-    engines: new Map([['frankfurt', engine]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' }, disk }),
-    logDir: '/nowhere',
-    now: () => now,
-    onEvent: (event) => events.push(event),
-  });
+  return engineController({ text, engine, events, disk: join(dir, 'disk'), now: () => now });
 }
 
-async function pass(
-  image: Digest,
-  options: Options & { readonly retry?: boolean } = {},
-): Promise<FleetPass> {
+async function pass(image: Digest, options: Options & PassOptions = {}): Promise<FleetPass> {
   // A new controller each time: it has no state of its own.
-  const controller = controllerOf(image, options);
-  if (options.retry === true) controller.retryEngines();
-  const { signal } = new AbortController();
-  return controller.pass({ generation: options.generation ?? 1, signal });
+  return passOf(controllerOf(image, options), options);
 }
 
 function statusOf({ groups }: FleetPass): unknown {

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { type Digest, digestOf } from '@lkt/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { parseFleet } from '../../src/config/fleet-yml.ts';
-import { FleetController, type FleetPass } from '../../src/controller/controller.ts';
+import type { FleetController, FleetPass } from '../../src/controller/controller.ts';
 import { nameOf } from '../../src/engine/group-name.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
 import { type GcpServer, startGcpServer } from './gcp-server.ts';
+import { engineController, passOf, type PassOptions } from './engine-passes.ts';
 
 // Google's own cloud has not been met: the server rejects what Google documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
@@ -53,7 +53,6 @@ interface Options {
   readonly size?: number;
   readonly more?: string;
   readonly settings?: string;
-  readonly generation?: number;
 }
 
 function controllerOf(
@@ -72,28 +71,12 @@ groups:
     template: { metadata: { hostname: { content: "\${GROUP}" } } }
     gcp: { machineType: e2-small, networkTags: [web]${settings} }
 ${more}`;
-  const path = join(dir, 'disk');
-  const disk = { path, kind: 'disk', format: 'raw', firmware: 'efi' } as const;
-  return new FleetController({
-    fleet: parseFleet({ path: 'fleet.yml', text }),
-    providers: new Map(),
-    engines: new Map([['frankfurt', engine]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' }, disk }),
-    logDir: '/nowhere',
-    now: () => now,
-    onEvent: (event) => events.push(event),
-  });
+  return engineController({ text, engine, events, disk: join(dir, 'disk'), now: () => now });
 }
 
-async function pass(
-  image: Digest,
-  options: Options & { readonly retry?: boolean } = {},
-): Promise<FleetPass> {
+async function pass(image: Digest, options: Options & PassOptions = {}): Promise<FleetPass> {
   // A new controller each time: it has no state of its own.
-  const controller = controllerOf(image, options);
-  if (options.retry === true) controller.retryEngines();
-  const { signal } = new AbortController();
-  return controller.pass({ generation: options.generation ?? 1, signal });
+  return passOf(controllerOf(image, options), options);
 }
 
 function statusOf({ groups }: FleetPass): unknown {
