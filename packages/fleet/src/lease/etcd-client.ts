@@ -1,5 +1,6 @@
 import { LktError } from '@lkt/core';
 import { createHttpClient, type HttpClient } from '@lkt/http';
+import { objectOf } from '../rest/json-object.ts';
 
 /** A cluster of etcd, and how to reach it. */
 export interface EtcdOptions {
@@ -182,10 +183,6 @@ export class EtcdClient implements AsyncDisposable {
 
 function encode(text: string): string {
   return Buffer.from(text).toString('base64');
-}
-
-function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
 
 function parse(text: string): Readonly<Record<string, unknown>> {

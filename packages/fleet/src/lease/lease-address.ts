@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { createSecureContext } from 'node:tls';
 import { LktError } from '@lkt/core';
@@ -7,6 +6,7 @@ import { readSecretFile } from '../secret-file.ts';
 import { etcdLease, type EtcdLeaseOptions } from './etcd-lease.ts';
 import { fileLease } from './file-lease.ts';
 import type { LeaseKeeper } from './lease.ts';
+import { readCertificates } from '../certificates-file.ts';
 
 /** Where a lease is kept, and for which fleet. */
 export interface LeaseOptions {
@@ -102,14 +102,4 @@ async function readPair(
     });
   }
   return { cert, key };
-}
-
-async function readCertificates(path: string, variable: string): Promise<string> {
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new LktError('NOT_FOUND', `cannot read ${path}, given by ${variable}`, { cause });
-  });
-  if (text.includes('-----BEGIN CERTIFICATE-----')) return text;
-  throw new LktError('CONFIG_INVALID', `${path}, given by ${variable}, has no certificate`, {
-    fix: 'use a file of certificates in PEM form',
-  });
 }

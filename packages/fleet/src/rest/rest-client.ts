@@ -1,5 +1,6 @@
 import { createHttpClient, type HttpClient, type HttpResponse } from '@lkt/http';
 import { ProviderError, type ProviderFailure } from '../provider.ts';
+import { type JsonObject, objectOf, objectsOf, textOf, wordsOf } from './json-object.ts';
 
 /** A service that answers JSON over HTTP. */
 export interface RestService {
@@ -44,14 +45,10 @@ export interface RestAnswer {
   readonly header: (name: string) => string | undefined;
 }
 
-/** An object of JSON that was not validated. */
-export type JsonObject = Readonly<Record<string, unknown>>;
-
 const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 const TIMEOUT_MS = 60_000;
 /** Some calls answer at the end of an operation; the time of a call is bounded anyway. */
 const IDLE_MS = 180_000;
-const MAX_MESSAGE_CHARS = 300;
 
 /** Calls a service. Never tries again: the controller does, after it has listed. */
 export class RestClient implements AsyncDisposable {
@@ -150,31 +147,6 @@ export class RestClient implements AsyncDisposable {
       failure === 'denied' ? { fix: rightsFix } : {},
     );
   }
-}
-
-/** Returns an object; empty for any other value. */
-export function objectOf(value: unknown): JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as JsonObject)
-    : {};
-}
-
-/** Returns the objects of a list; empty for any other value. */
-export function objectsOf(value: unknown): readonly JsonObject[] {
-  return Array.isArray(value) ? (value as readonly unknown[]).map(objectOf) : [];
-}
-
-/** Returns a text; empty for any other value. */
-export function textOf(value: unknown): string {
-  return typeof value === 'string' ? value : '';
-}
-
-/** Returns a service's own words for a message: one line of bounded length. */
-export function wordsOf(value: unknown): string {
-  return textOf(value)
-    .replaceAll(/[\s\p{C}]+/gu, ' ')
-    .trim()
-    .slice(0, MAX_MESSAGE_CHARS);
 }
 
 function parse(what: string, bytes: Buffer): JsonObject {

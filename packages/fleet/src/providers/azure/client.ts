@@ -1,15 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProviderError, type ProviderFailure } from '../../provider.ts';
-import {
-  type JsonObject,
-  objectOf,
-  objectsOf,
-  type RestAnswer,
-  type RestCall,
-  RestClient,
-  textOf,
-  wordsOf,
-} from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf, wordsOf } from '../../rest/json-object.ts';
+import { type RestAnswer, type RestCall, RestClient } from '../../rest/rest-client.ts';
 import { azureTokens } from './credentials.ts';
 import type { AzureSettings } from './settings.ts';
 

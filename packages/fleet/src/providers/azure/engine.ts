@@ -1,13 +1,8 @@
 import type { Engine, EngineGroup, EngineRequest } from '../../engine/engine.ts';
 import { nameOf } from '../../engine/group-name.ts';
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
-import {
-  type JsonObject,
-  objectOf,
-  objectsOf,
-  type RestCall,
-  textOf,
-} from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
+import { type RestCall } from '../../rest/rest-client.ts';
 import { AzureClient } from './client.ts';
 import { formatTags, groupOf, type GroupTags, parseTags, startOf } from './group.ts';
 import { prepareMachineImage } from './machine-image.ts';

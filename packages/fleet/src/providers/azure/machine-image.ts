@@ -4,7 +4,8 @@ import { digestHex } from '@lkt/core';
 import { MIB, vhdBytes } from '@lkt/formats';
 import { diskOfFile, rawDiskOf } from '../../image/disk-file.ts';
 import { type MachineImage, ProviderError } from '../../provider.ts';
-import { objectOf, RestClient, textOf } from '../../rest/rest-client.ts';
+import { objectOf, textOf } from '../../rest/json-object.ts';
+import { RestClient } from '../../rest/rest-client.ts';
 import type { AzureClient } from './client.ts';
 import type { AzureSettings } from './settings.ts';
 

@@ -1,14 +1,6 @@
 import { ProviderError, type ProviderFailure } from '../../provider.ts';
-import {
-  type JsonObject,
-  objectOf,
-  objectsOf,
-  type RestAnswer,
-  type RestCall,
-  RestClient,
-  textOf,
-  wordsOf,
-} from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf, wordsOf } from '../../rest/json-object.ts';
+import { type RestAnswer, type RestCall, RestClient } from '../../rest/rest-client.ts';
 import { type GcpCredentials, gcpTokens } from './credentials.ts';
 import type { GcpLocation, GcpSettings } from './settings.ts';
 

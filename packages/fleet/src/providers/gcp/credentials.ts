@@ -1,7 +1,8 @@
 import { sign } from 'node:crypto';
 import { LktError } from '@lkt/core';
 import { ProviderError } from '../../provider.ts';
-import { type JsonObject, RestClient, textOf } from '../../rest/rest-client.ts';
+import { type JsonObject, textOf } from '../../rest/json-object.ts';
+import { RestClient } from '../../rest/rest-client.ts';
 import { type Token, TokenCache } from '../../rest/token-cache.ts';
 import { readSecretFile } from '../../secret-file.ts';
 

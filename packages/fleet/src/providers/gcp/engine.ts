@@ -2,7 +2,7 @@ import { formatDescription, parseDescription } from '../../engine/description.ts
 import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engine/engine.ts';
 import { nameOf } from '../../engine/group-name.ts';
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
-import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
 import { GcpClient } from './client.ts';
 import type { GcpCredentials } from './credentials.ts';
 import {

@@ -3,7 +3,7 @@ import { nameOf } from '../../engine/group-name.ts';
 import type { Health, Power } from '../../node.ts';
 import { NAME } from '../../node-labels.ts';
 import { ProviderError } from '../../provider.ts';
-import { type JsonObject, objectOf, objectsOf, textOf, wordsOf } from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf, wordsOf } from '../../rest/json-object.ts';
 
 /** The description of a group, which has no labels. */
 export interface GroupRecord {

@@ -6,7 +6,7 @@ import { digestHex } from '@lkt/core';
 import { sparseTar } from '@lkt/formats';
 import { diskOfFile, rawDiskOf } from '../../image/disk-file.ts';
 import { type MachineImage, ProviderError } from '../../provider.ts';
-import { textOf } from '../../rest/rest-client.ts';
+import { textOf } from '../../rest/json-object.ts';
 import type { GcpClient } from './client.ts';
 
 const GIB = 2 ** 30;

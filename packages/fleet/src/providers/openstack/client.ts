@@ -1,13 +1,6 @@
 import { ProviderError, type ProviderFailure } from '../../provider.ts';
-import {
-  type JsonObject,
-  objectOf,
-  objectsOf,
-  type RestAnswer,
-  type RestCall,
-  RestClient,
-  textOf,
-} from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
+import { type RestAnswer, type RestCall, RestClient } from '../../rest/rest-client.ts';
 import { type Token, TokenCache } from '../../rest/token-cache.ts';
 import type { OpenStackSettings } from './settings.ts';
 

@@ -4,7 +4,7 @@ import { stat } from 'node:fs/promises';
 import { digestHex } from '@lkt/core';
 import { rawDiskOf } from '../../image/disk-file.ts';
 import { type MachineImage, ProviderError } from '../../provider.ts';
-import { objectsOf, textOf } from '../../rest/rest-client.ts';
+import { objectsOf, textOf } from '../../rest/json-object.ts';
 import type { OpenStackClient } from './client.ts';
 
 const UPLOAD_MS = 3_600_000;

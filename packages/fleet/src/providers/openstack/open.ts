@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import { LktError } from '@lkt/core';
 import { OpenStackClient } from './client.ts';
 import { OpenStackProvider } from './provider.ts';
 import type { OpenStackSettings } from './settings.ts';
+import { readCertificates } from '../../certificates-file.ts';
 
 /** Settings with absolute paths. */
 export interface OpenStackOptions extends OpenStackSettings {
@@ -20,10 +20,4 @@ export async function openOpenStack(options: OpenStackOptions): Promise<OpenStac
     });
   const ca = caFile === undefined ? undefined : await readCertificates(caFile);
   return new OpenStackProvider(new OpenStackClient({ ...settings, id, secret, ca, variables }));
-}
-
-async function readCertificates(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new LktError('NOT_FOUND', `there is no file ${path} with certificates`, { cause });
-  });
 }

@@ -9,7 +9,7 @@ import {
   type Provider,
   ProviderError,
 } from '../../provider.ts';
-import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
 import { requireGeneration } from '../fence.ts';
 import type { OpenStackClient } from './client.ts';
 import { prepareMachineImage } from './machine-image.ts';

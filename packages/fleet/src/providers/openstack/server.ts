@@ -1,7 +1,7 @@
 import type { Node, Power } from '../../node.ts';
 import { formatLabels, NAME, type NodeLabels, parseLabels } from '../../node-labels.ts';
 import { ProviderError } from '../../provider.ts';
-import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/rest-client.ts';
+import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
 
 const NO_PORTS: Node['published'] = new Map();
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -1,4 +1,5 @@
 import { ProviderError } from '../../provider.ts';
+import { objectOf } from '../../rest/json-object.ts';
 import type { Machine } from '../metal/power-control.ts';
 
 /** A machine with a Redfish service at `url`. */
@@ -9,11 +10,6 @@ export interface RedfishMachine extends Machine {
 
 /** A link stays on the server. */
 const LINK = /^\/redfish\/v1\/[\w./#~@-]{1,500}$/;
-
-/** Returns an object; empty for any other value. */
-export function objectOf(value: unknown): Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
-}
 
 /** Returns a link to another resource. @throws ProviderError `nonsense` for one that leads out */
 export function linkOf({ url }: RedfishMachine, value: unknown): string {

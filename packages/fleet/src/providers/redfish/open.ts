@@ -1,11 +1,10 @@
-import { readFile } from 'node:fs/promises';
-import { LktError } from '@lkt/core';
 import { readSecret } from '../../secret-file.ts';
 import { MetalProvider } from '../metal/provider.ts';
 import { RedfishClient } from './client.ts';
 import type { RedfishMachine } from './machine.ts';
 import { RedfishPower } from './power.ts';
 import type { RedfishSettings } from './settings.ts';
+import { readCertificates } from '../../certificates-file.ts';
 
 /** Settings with absolute paths. */
 export interface RedfishOptions extends Omit<RedfishSettings, 'state'> {
@@ -24,11 +23,5 @@ export async function openRedfish(options: RedfishOptions): Promise<MetalProvide
     power: new RedfishPower(new RedfishClient({ user, password, ca }), firmware),
     ...(mediaUrl === undefined ? {} : { mediaUrl }),
     warn,
-  });
-}
-
-async function readCertificates(path: string): Promise<string> {
-  return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new LktError('NOT_FOUND', `there is no file ${path} with certificates`, { cause });
   });
 }

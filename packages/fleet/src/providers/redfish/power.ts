@@ -2,7 +2,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ProviderError } from '../../provider.ts';
 import type { PowerControl } from '../metal/power-control.ts';
 import type { RedfishClient, Resource } from './client.ts';
-import { linkOf, linksOf, objectOf, type RedfishMachine } from './machine.ts';
+import { objectOf } from '../../rest/json-object.ts';
+import { linkOf, linksOf, type RedfishMachine } from './machine.ts';
 import type { RedfishSettings } from './settings.ts';
 import { VirtualMedia } from './virtual-media.ts';
 

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ProviderError } from '../../provider.ts';
 import type { RedfishClient } from './client.ts';
-import { linkOf, linksOf, objectOf, type RedfishMachine } from './machine.ts';
+import { objectOf } from '../../rest/json-object.ts';
+import { linkOf, linksOf, type RedfishMachine } from './machine.ts';
 
 type Body = Readonly<Record<string, unknown>>;
 
