@@ -138,11 +138,20 @@ export class IndexEntry {
     return this.#bytes.toString('hex', 40, 60);
   }
 
+  /** Reports whether a file has the type and mode of the entry. */
+  hasModeOf(stats: BigIntStats): boolean {
+    return this.mode === modeOf(stats);
+  }
+
+  /** Reports whether a file is that which was added, as far as its stats can tell. */
+  isUnchanged(stats: BigIntStats): boolean {
+    return this.#matches(stats) && this.#isSettled(stats);
+  }
+
   /**
-   * Reports whether times, size, owner and mode of the file are those that it had when it was
-   * added. Whether its content is the same too depends on `isSettled`.
+   * Reports whether times, size, owner and mode of a file are those that it had when it was added.
    */
-  matches(stats: BigIntStats): boolean {
+  #matches(stats: BigIntStats): boolean {
     return (
       this.#time(0) === stats.ctimeNs &&
       this.#time(8) === stats.mtimeNs &&
@@ -150,7 +159,7 @@ export class IndexEntry {
       this.#number(28) === low32(stats.uid) &&
       this.#number(32) === low32(stats.gid) &&
       this.#number(36) === low32(stats.size) &&
-      this.mode === modeOf(stats)
+      this.hasModeOf(stats)
     );
   }
 
@@ -159,7 +168,7 @@ export class IndexEntry {
    * would not within the same tick of the file system's clock.
    * @see https://git-scm.com/docs/racy-git
    */
-  isSettled({ mtimeNs, dev }: BigIntStats): boolean {
+  #isSettled({ mtimeNs, dev }: BigIntStats): boolean {
     const { mtimeNs: written, dev: where } = this.#index;
     const isExact = mtimeNs % SECOND_NS !== 0n && dev === where;
     return isExact ? mtimeNs < written : mtimeNs / SECOND_NS + 2n < written / SECOND_NS;

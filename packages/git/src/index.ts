@@ -9,7 +9,6 @@ export {
   isUnder,
   readRepository,
   readTrees,
-  splitRecords,
   type Repository,
 } from './repository.ts';
 export { gitTreeId } from './tree-id.ts';

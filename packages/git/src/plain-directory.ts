@@ -28,6 +28,7 @@ export function readPlainDirectory(root: string, dirs: readonly string[]): Repos
     root,
     pathOf,
     headTree: (path) => trees.get(path),
+    currentTree: (path) => trees.get(path),
     isChanged: () => false,
     changes: () => [],
     hasUntracked: () => false,

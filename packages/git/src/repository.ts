@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
-import { findTopWithoutGit, readCleanCheckout } from './clean-checkout.ts';
+import { findTopWithoutGit, readWorkTree } from './work-tree.ts';
 import type { Environment, Git } from './command.ts';
 
 /**
@@ -27,6 +27,11 @@ export interface Repository {
    * Returns the tree id of a directory in HEAD; undefined if HEAD or the directory does not exist.
    */
   headTree(path: string): string | undefined;
+  /**
+   * Returns the tree id that a commit of all changes would give a directory; undefined if only git
+   * can tell.
+   */
+  currentTree(path: string): string | undefined;
   /** Reports whether anything below the directory differs between HEAD, index and work tree. */
   isChanged(path: string): boolean;
   /** Returns the changed files below the directory, sorted; one char per byte, from the top. */
@@ -92,13 +97,14 @@ export async function readRepository(
 ): Promise<Repository> {
   const pathOf = (dir: string): string => bytes(relative(root, dir));
   const paths = [...new Set(dirs.map(pathOf))];
-  const { trees, changed, untracked, files } =
-    cleanState(root, paths, git.env) ?? (await gitState(git, root, paths, signal));
+  const { trees, currentTrees, changed, untracked, files } =
+    plainState(root, paths, git.env) ?? (await gitState(git, root, paths, signal));
   const different = [...new Set([...changed, ...untracked])].toSorted();
   return {
     root,
     pathOf,
     headTree: (path) => trees.get(path),
+    currentTree: (path) => currentTrees?.get(path),
     isChanged: (path) => different.some((item) => isUnder(item, path)),
     changes: (path) => different.filter((item) => isUnder(item, path)),
     hasUntracked: (path) => untracked.some((item) => isUnder(item, path)),
@@ -110,16 +116,18 @@ export async function readRepository(
 interface State {
   /** Tree ids in HEAD by path. */
   readonly trees: ReadonlyMap<string, string>;
+  /** Tree ids that a commit would give them, by path; undefined if only git can tell. */
+  readonly currentTrees: ReadonlyMap<string, string> | undefined;
   readonly changed: readonly string[];
   readonly untracked: readonly string[];
   readonly files: readonly WorkFile[];
 }
 
-function cleanState(root: string, paths: readonly string[], env: Environment): State | undefined {
-  const clean = readCleanCheckout(root, paths, env);
-  if (clean === undefined) return undefined;
-  const files = clean.files.map(({ path, mode }) => ({ path, mode, skipped: false }));
-  return { trees: clean.trees, changed: [], untracked: [], files };
+function plainState(root: string, paths: readonly string[], env: Environment): State | undefined {
+  const found = readWorkTree(root, paths, env);
+  if (found === undefined) return undefined;
+  const files = found.files.map(({ path, mode }) => ({ path, mode, skipped: false }));
+  return { ...found, untracked: [], files };
 }
 
 async function gitState(
@@ -136,7 +144,8 @@ async function gitState(
   ]);
   const present = tracked.filter(({ path }) => !deleted.has(path));
   const added = untracked.map((path) => ({ path, mode: undefined, skipped: false }));
-  return { trees, changed, untracked, files: [...present, ...added] };
+  const files = [...present, ...added];
+  return { trees, currentTrees: undefined, changed, untracked, files };
 }
 
 /**

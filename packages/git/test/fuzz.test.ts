@@ -40,7 +40,7 @@ test('readIndex never reads beyond the file', async () => {
       writeFileSync(file, input);
       readIndex(file, () => true)?.trees();
     },
-    // `readCleanCheckout` asks git then, which reports it better.
+    // `readWorkTree` asks git then, which reports it better.
     (error) => error instanceof RangeError,
   );
 });

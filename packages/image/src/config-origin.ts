@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { relative } from 'node:path';
 import { type Git, isInside, type Origin, readOrigin } from '@lkt/git';
-import { areCommitted } from '@lkt/git/checkout';
+import { areCommitted } from '@lkt/git/work-tree';
 import type { Workspace } from '@lkt/pkg';
 import { inputFiles, type LoadedConfig } from './config/load-config.ts';
 

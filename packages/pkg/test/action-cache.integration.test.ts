@@ -1,6 +1,7 @@
 import {
   appendFileSync,
   existsSync,
+  readFileSync,
   rmSync,
   symlinkSync,
   utimesSync,
@@ -102,9 +103,30 @@ it.each<[string, (at: Case) => unknown]>([
   expect(at.find()).toBeUndefined();
 });
 
+it('returns the result of a build of edited sources, until they or the commit change', async () => {
+  await using at = await recorded();
+  const file = join(at.path, 'tools/base/Dockerfile');
+  const edit = async (text: string): Promise<void> =>
+    write(at.path, { 'tools/base/Dockerfile': text });
+  const before = readFileSync(file, 'utf8');
+  await edit(`${before}# edited\n`);
+  await at.build(['tools/base']);
+  // The first build has changed the names in the store.
+  await at.build(['tools/base']);
+  expect(at.find()?.result).toEqual(RESULT);
+  await edit(`${before}# edit 2\n`);
+  expect(at.find()).toBeUndefined();
+  await edit(before);
+  expect(at.find()).toBeUndefined();
+  await edit(`${before}# edited\n`);
+  expect(at.find()?.result).toEqual(RESULT);
+  commit(at.path);
+  expect(at.find()).toBeUndefined();
+});
+
 it.each<[string, (at: Case) => unknown]>([
   [
-    'of uncommitted sources',
+    'of sources that git does not track',
     async (at) => {
       await write(at.path, { 'pkg/init/more': '' });
       await at.build();

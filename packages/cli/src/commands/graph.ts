@@ -1,7 +1,7 @@
 import { realpathSync } from 'node:fs';
 import type { Graph as DependencyGraph } from '@lkt/image';
 import { checkoutConfigs } from '@lkt/image/checkout-configs';
-import { findTopWithoutGit } from '@lkt/git/checkout';
+import { findTopWithoutGit } from '@lkt/git/work-tree';
 import { findAction } from '@lkt/pkg/action-cache';
 import { LktCommand } from '../command.ts';
 import { type FlagValues, listFlag, optionalArgs, switchFlag } from '../flags/options.ts';

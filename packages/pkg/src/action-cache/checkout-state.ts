@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
-import { type Environment, findTopWithoutGit, readCleanCheckout } from '@lkt/git/checkout';
+import { type Environment, findTopWithoutGit, readWorkTree } from '@lkt/git/work-tree';
 import { readPlainDirectory } from '@lkt/git/plain';
 import { combineTrees } from '../sources/combine-trees.ts';
 import { BUILD_YML, matchingDirs, ownDirs } from '../workspace/package-dirs.ts';
@@ -20,21 +20,33 @@ export interface WorkspaceDirs {
   }[];
 }
 
-/** The committed sources of a workspace whose work tree equals the commit. */
+/** The sources of a workspace. */
 export interface CheckoutState extends WorkspaceDirs {
   /** The top directory of the git work tree. */
   readonly top: string;
   /** The package directories that the workspace finds without being asked for them. */
   readonly packages: readonly string[];
   /** The git tree ids of the source directories, keyed by path relative to the top directory. */
-  readonly trees: Readonly<Record<string, string>>;
+  readonly trees: Readonly<Record<string, Trees>>;
   /** The same of source directories in collections, keyed by absolute path. */
   readonly plainTrees: Readonly<Record<string, string>>;
 }
 
 /**
- * Returns the state of a checkout, or undefined if a source directory differs from the commit, lies
- * outside the work tree, or only git itself could tell.
+ * The tree ids of a directory: in HEAD, and after a space as a commit of all changes would have it.
+ */
+type Trees = string;
+
+/**
+ * Larger changes are not tracked: reading them would take longer than the action that the cache
+ * skips.
+ */
+const MAX_CHANGED_BYTES = 16 * 2 ** 20;
+
+/**
+ * Returns the state of a checkout, or undefined if a source directory lies outside the work tree,
+ * or if only git itself could tell: for staged changes, files that git does not track, and changed
+ * files that it may convert.
  * @param workspace as it was opened
  * @param dirs absolute source directories of the packages, without symlinks
  */
@@ -58,12 +70,16 @@ export function checkoutState(
   return { start, root, patterns, collections, top, ...sources, plainTrees };
 }
 
-/** Returns the source hash of a package with these source directories, 40 hex digits. */
+/**
+ * Returns the source hash that a package with these source directories has when all changes are
+ * committed, 40 hex digits.
+ */
 export function sourceHashOf(
   { top, trees, plainTrees }: CheckoutState,
   dirs: readonly string[],
 ): string {
-  return combineTrees(dirs.map((dir) => plainTrees[dir] ?? trees[relative(top, dir)] ?? ''));
+  const current = (dir: string): string => trees[relative(top, dir)]?.split(' ')[1] ?? '';
+  return combineTrees(dirs.map((dir) => plainTrees[dir] ?? current(dir)));
 }
 
 /** Reports whether the checkout still has this state. Takes milliseconds and starts no process. */
@@ -104,10 +120,12 @@ function sourcesOf(
 ): Pick<CheckoutState, 'packages' | 'trees'> | undefined {
   // The index holds names as bytes: one character per byte.
   const names = paths.map((path) => Buffer.from(path).toString('latin1'));
-  const clean = readCleanCheckout(top, names, env, BUILD_YML);
-  if (clean === undefined) return undefined;
-  const trees = new Map(paths.map((path, at) => [path, clean.trees.get(names[at] ?? '') ?? '']));
-  const named = clean.named.map((path) => join(top, path));
+  const found = readWorkTree(top, names, env, { name: BUILD_YML, maxBytes: MAX_CHANGED_BYTES });
+  if (found === undefined) return undefined;
+  const treesOf = (name: string): Trees =>
+    `${found.trees.get(name) ?? ''} ${found.currentTrees.get(name) ?? ''}`;
+  const trees = paths.map((path, at) => [path, treesOf(names[at] ?? '')] as const);
+  const named = found.named.map((path) => join(top, path));
   return {
     packages: [
       ...ownDirs(root, BUILD_YML, patterns, named),

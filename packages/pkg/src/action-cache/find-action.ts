@@ -1,6 +1,6 @@
 import { lstatSync, readFileSync, statSync } from 'node:fs';
 import { digestOf, LktError } from '@lkt/core';
-import type { Environment } from '@lkt/git/checkout';
+import type { Environment } from '@lkt/git/work-tree';
 import { touch } from '@lkt/oci/files';
 import { type CheckoutState, isCheckoutState } from './checkout-state.ts';
 

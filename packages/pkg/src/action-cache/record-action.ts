@@ -31,9 +31,8 @@ export interface ActionInputs {
 }
 
 /**
- * Returns an entry for the action cache, or undefined if the result must not be reused: sources
- * differ from the commit, a package has errors, an input changed since it was read, or an input
- * cannot be tracked.
+ * Returns an entry for the action cache, or undefined if the result must not be reused: a package
+ * has errors, an input changed since it was read, or an input cannot be tracked.
  * @param context `start` is the directory that the workspace was opened from
  * @example
  * ```ts
@@ -52,8 +51,7 @@ export function recordAction<Result>(
   const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirsOf), env);
   if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
   for (const [item, hash] of hashes)
-    if (hash.dirty || hash.committed !== sourceHashOf(checkout, sourceDirsOf(item)))
-      return undefined;
+    if (hash.committed !== sourceHashOf(checkout, sourceDirsOf(item))) return undefined;
   const states: Record<string, FileState> = {};
   for (const [file, state] of [...files, ...workspaceFiles(workspace)]) {
     if (state === undefined || state !== fileState(file)) return undefined;

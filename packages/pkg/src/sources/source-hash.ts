@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto';
-import { createReadStream, realpathSync } from 'node:fs';
-import { lstat } from 'node:fs/promises';
+import { createHash, type Hash } from 'node:crypto';
+import { createReadStream, lstatSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import {
@@ -13,7 +12,6 @@ import {
   readPlainDirectory,
   readRepository,
   readTrees,
-  splitRecords,
   type Repository,
 } from '@lkt/git';
 import { exists } from '@lkt/oci/files';
@@ -157,7 +155,13 @@ async function previewTrees(
   const stale = [...repositories].filter(([dir, repository]) => isStale(dir, repository));
   const result = new Map<string, string>();
   for (const [repository, pairs] of Map.groupBy(stale, (pair) => pair[1])) {
-    const dirs = pairs.map(([dir]) => dir);
+    const dirs: string[] = [];
+    for (const [dir] of pairs) {
+      const known = repository.currentTree(repository.pathOf(dir));
+      if (known === undefined) dirs.push(dir);
+      else result.set(dir, known);
+    }
+    if (dirs.length === 0) continue;
     const files = await filesAsCommitted(git, repository.root, dirs, signal);
     for (const dir of dirs) {
       const path = repository.pathOf(dir);
@@ -208,7 +212,7 @@ async function hashOne(
   let { hash } = options;
   if (hash === undefined) {
     hash = combineTrees(inCommit);
-    if (dirty) hash += `-dirty-${(await contentHash(dir, checkouts)).slice(0, 7)}`;
+    if (dirty) hash += `-dirty-${(await contentHash(dir, repository)).slice(0, 7)}`;
   }
   const isExtraDirty = extra.some((one) => previews.has(one));
   return { hash, committed: combineTrees(current), dirty: dirty || isExtraDirty };
@@ -238,6 +242,8 @@ async function isDirty(
   const path = repository.pathOf(dir);
   if (repository.headTree(path) === undefined || repository.hasUntracked(path)) return true;
   if (!repository.isChanged(path)) return false;
+  const known = repository.currentTree(path);
+  if (known !== undefined) return known !== repository.headTree(path);
   const spec = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
   const options = ['--no-ext-diff', '--no-textconv', '--ignore-submodules=dirty'];
   const diff = ['diff', ...options, '--exit-code', '--quiet', 'HEAD', '--', spec];
@@ -247,25 +253,32 @@ async function isDirty(
 /**
  * Returns the SHA-256 over the contents of the regular files, concatenated in git's order, as hex.
  */
-async function contentHash(dir: string, { git, signal }: Checkouts): Promise<string> {
-  const list = ['ls-files', '-z', '-t', '--cached', '--exclude-standard', '--others'];
-  const records = splitRecords((await git.run(dir, list, { signal })).stdout);
-  const names = (isUntracked: boolean): string[] =>
-    records.filter((record) => record.startsWith('? ') === isUntracked).map((one) => one.slice(2));
+async function contentHash(dir: string, repository: Repository): Promise<string> {
+  const top = repository.pathOf(dir);
+  const skip = top === '' ? 0 : top.length + 1;
   const hash = createHash('sha256');
-  for (const name of [...names(false), ...names(true)]) {
+  for (const { path } of repository.files(top)) {
+    const name = path.slice(skip);
     // LinuxKit lists files without -z, so it cannot open names that git quotes.
     if (QUOTED.test(name)) continue;
-    const path = join(dir, name);
-    try {
-      if (!(await lstat(path)).isFile()) continue;
-      for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
-    } catch (error) {
-      // The file was deleted, but is still in the index.
-      if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
-    }
+    await addContent(hash, join(dir, name));
   }
   return hash.digest('hex');
+}
+
+/** Longer files are read with a stream, which takes longer to begin. */
+const MAX_READ_AT_ONCE = 1024 * 1024;
+
+async function addContent(hash: Hash, path: string): Promise<void> {
+  try {
+    const stats = lstatSync(path);
+    if (!stats.isFile()) return;
+    if (stats.size <= MAX_READ_AT_ONCE) hash.update(readFileSync(path));
+    else for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+  } catch (error) {
+    // The file was deleted, but is still in the index.
+    if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
+  }
 }
 
 // oxlint-disable-next-line no-control-regex -- control characters are what git quotes

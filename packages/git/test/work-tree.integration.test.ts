@@ -8,21 +8,22 @@ import {
   rename,
   rm,
   stat,
+  symlink,
   utimes,
   writeFile,
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { areCommitted, findTopWithoutGit, readCleanCheckout } from '../src/clean-checkout.ts';
+import { areCommitted, findTopWithoutGit, readWorkTree } from '../src/work-tree.ts';
 import { readIndex } from '../src/index-file.ts';
 import { trackedDirectories } from '../src/tracked-directories.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
 import { commit, ENV, git, settled, temporary, write } from './checkout.ts';
 
-const read = (top: string, ...paths: readonly string[]): ReturnType<typeof readCleanCheckout> =>
-  readCleanCheckout(top, paths, ENV);
+const read = (top: string, ...paths: readonly string[]): ReturnType<typeof readWorkTree> =>
+  readWorkTree(top, paths, ENV);
 
-describe('readCleanCheckout in an unchanged checkout', () => {
+describe('readWorkTree in an unchanged checkout', () => {
   it('returns the same trees and files as git', async () => {
     await using repo = await settled();
     const found = read(repo.path, 'pkg/a', 'pkg', '');
@@ -39,7 +40,7 @@ describe('readCleanCheckout in an unchanged checkout', () => {
 
   it('names the directories of a file anywhere in the index', async () => {
     await using repo = await settled();
-    const found = readCleanCheckout(repo.path, ['pkg/a'], ENV, 'build.yml');
+    const found = readWorkTree(repo.path, ['pkg/a'], ENV, { name: 'build.yml' });
     const listed = git(repo.path, 'ls-files', ':(glob)**/build.yml').split('\n');
     expect(listed).not.toEqual([]);
     expect(found?.named.map((path) => join(path, 'build.yml'))).toEqual(listed);
@@ -108,6 +109,75 @@ describe('readCleanCheckout in an unchanged checkout', () => {
     expect(read(path, 'pkg/a')?.trees.get('pkg/a')).toBe(git(path, 'rev-parse', 'HEAD:pkg/a'));
   });
 });
+
+describe('readWorkTree in an edited checkout', () => {
+  it.each<[string, (top: string) => Promise<unknown>, ...(readonly string[])]>([
+    [
+      'other contents',
+      (top) => write(top, { 'pkg/a/sub.txt': 'other\n', 'pkg/b/build.yml': 'image: longer\n' }),
+      'pkg/a/sub.txt',
+      'pkg/b/build.yml',
+    ],
+    [
+      'other contents of the same length and time',
+      async (top) => {
+        const path = join(top, 'pkg/a/build.yml');
+        const { atime, mtime } = await stat(path);
+        await writeFile(path, 'image: z\n');
+        await utimes(path, atime, mtime);
+      },
+      'pkg/a/build.yml',
+    ],
+    [
+      'other contents, written in the tick in which the file was added',
+      async (top) => {
+        await write(top, { 'pkg/a/sub.txt': 'another name, as long here\n' });
+        await recordStats(top, 'pkg/a/sub.txt');
+      },
+      'pkg/a/sub.txt',
+    ],
+    [
+      'a link to another file',
+      async (top) => {
+        await rm(join(top, 'pkg/a/link'));
+        await symlink('sub.txt', join(top, 'pkg/a/link'));
+      },
+      'pkg/a/link',
+    ],
+    ['more than a chunk', (top) => write(top, { 'pkg/a/sub.txt': LONG }), 'pkg/a/sub.txt'],
+    ['a deleted file', (top) => rm(join(top, 'pkg/a/sub.txt')), 'pkg/a/sub.txt'],
+    [
+      'a deleted directory',
+      (top) => rm(join(top, 'pkg/a/sub'), { recursive: true }),
+      Buffer.from('pkg/a/sub/deep/ünï').toString('latin1'),
+    ],
+    ['the same contents in another file', (top) => replace(join(top, 'pkg/a/build.yml'))],
+  ])('returns what git would commit: %s', async (_, change, ...changed) => {
+    await using repo = await settled();
+    const paths = ['pkg/a', 'pkg/b', 'pkg', ''];
+    const before = paths.map((path) => git(repo.path, 'rev-parse', `HEAD:${path}`));
+    await change(repo.path);
+    const found = read(repo.path, ...paths);
+    expect(found?.changed).toEqual(changed);
+    expect([...(found?.trees.values() ?? [])]).toEqual(before);
+    // Git compares the time of the change in seconds, unless it has no stats to compare.
+    await rm(join(repo.path, '.git/index'));
+    commit(repo.path);
+    const after = paths.map((path) => git(repo.path, 'rev-parse', `HEAD:${path}`));
+    expect([...(found?.currentTrees.values() ?? [])]).toEqual(after);
+    const files = git(repo.path, 'ls-files', '-z').split('\0').filter(Boolean);
+    expect(found?.files.map(({ path }) => Buffer.from(path, 'latin1').toString())).toEqual(files);
+  });
+
+  it('returns the empty tree of a directory whose files were all deleted', async () => {
+    await using repo = await settled();
+    await rm(join(repo.path, 'pkg/b/build.yml'));
+    expect(read(repo.path, 'pkg/b')?.currentTrees.get('pkg/b')).toBe(EMPTY_TREE);
+  });
+});
+
+const LONG = 'x'.repeat(3 * 1024 * 1024 + 1);
+const EMPTY_TREE = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
 
 describe('areCommitted', () => {
   const FILE = 'pkg/a/build.yml';
@@ -189,22 +259,24 @@ async function settle(path: string): Promise<void> {
 
 const EMPTY_BLOB = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391';
 
-describe('readCleanCheckout returns undefined', () => {
+describe('readWorkTree returns undefined', () => {
   const CHANGES: readonly (readonly [string, (top: string) => Promise<unknown> | string])[] = [
-    ['a file has other contents', (top) => write(top, { 'pkg/a/sub.txt': 'other\n' })],
+    ['a mode changed', (top) => chmod(join(top, 'pkg/a/build.yml'), 0o755)],
     [
-      'a file has other contents of the same length and time',
+      'a file became a link',
       async (top) => {
-        const path = join(top, 'pkg/a/build.yml');
-        const { atime, mtime } = await stat(path);
-        await writeFile(path, 'image: z\n');
-        await utimes(path, atime, mtime);
+        await rm(join(top, 'pkg/a/sub.txt'));
+        await symlink('build.yml', join(top, 'pkg/a/sub.txt'));
       },
     ],
-    ['a file was replaced', (top) => replace(join(top, 'pkg/a/build.yml'))],
-    ['a mode changed', (top) => chmod(join(top, 'pkg/a/build.yml'), 0o755)],
-    ['a file is missing', (top) => rm(join(top, 'pkg/a/sub.txt'))],
-    ['a directory is missing', (top) => rm(join(top, 'pkg/a/sub'), { recursive: true })],
+    [
+      'a file became a directory',
+      async (top) => {
+        await rm(join(top, 'pkg/a/sub.txt'));
+        await write(top, { 'pkg/a/sub.txt/f': '' });
+      },
+    ],
+    ['an edited file has a carriage return', (top) => write(top, { 'pkg/a/sub.txt': 'a\r\n' })],
     ['a file is new', (top) => write(top, { 'pkg/a/sub/new': '' })],
     ['an ignored file exists', (top) => write(top, { 'pkg/a/sub/x.ignored': '' })],
     ['a directory is new', (top) => mkdir(join(top, 'pkg/a/new'))],
@@ -252,13 +324,42 @@ describe('readCleanCheckout returns undefined', () => {
     expect(plain(repo.path)).toBe(false);
   });
 
-  it('if a file changed in the tick in which it was added', async () => {
+  it.each<[string, (top: string) => Promise<unknown> | string]>([
+    ['a filter', (top) => write(top, { '.gitattributes': '*.txt filter=lfs\n' })],
+    ['keywords', (top) => write(top, { 'pkg/a/.gitattributes': '*.txt ident\n' })],
+    ['encodings', (top) => write(top, { '.git/info/attributes': '* working-tree-encoding=X\n' })],
+    ['attributes elsewhere', (top) => git(top, 'config', 'core.attributesFile', '/tmp/x')],
+  ])('if git may convert an edited file: %s', async (_, change) => {
     await using repo = await settled();
-    const path = join(repo.path, 'pkg/a/sub.txt');
-    await writeFile(path, 'another name, as long here\n');
-    await recordStats(repo.path, 'pkg/a/sub.txt');
+    await write(repo.path, { 'pkg/a/.gitattributes': '*.txt text eol=lf\n' });
+    commit(repo.path);
+    await settle(repo.path);
+    await write(repo.path, { 'pkg/a/sub.txt': 'other\n' });
+    expect(read(repo.path, 'pkg/a')?.changed).toEqual(['pkg/a/sub.txt']);
+    await change(repo.path);
     expect(read(repo.path, 'pkg/a')).toBe(undefined);
-    expect(areCommitted(repo.path, ['pkg/a/sub.txt'], ENV)).toBe(undefined);
+  });
+
+  it('if settings of the user may name a filter for an edited file', async () => {
+    await using repo = await settled();
+    await write(repo.path, { 'pkg/a/sub.txt': 'other\n' });
+    await using home = await temporary();
+    await write(home.path, { 'git/attributes': '* filter=lfs\n', config: '[include]\npath = x\n' });
+    const { GIT_CONFIG_GLOBAL: _, ...env } = ENV;
+    for (const more of [
+      { XDG_CONFIG_HOME: home.path },
+      { GIT_CONFIG_GLOBAL: join(home.path, 'config') },
+      { GIT_CONFIG_COUNT: '0' },
+    ])
+      expect(readWorkTree(repo.path, ['pkg/a'], { ...env, ...more })).toBe(undefined);
+    expect(readWorkTree(repo.path, ['pkg/a'], env)).toBeDefined();
+  });
+
+  it('if more bytes may have changed than it may read', async () => {
+    await using repo = await settled();
+    await write(repo.path, { 'pkg/a/sub.txt': 'x'.repeat(1000) });
+    expect(readWorkTree(repo.path, ['pkg/a'], ENV, { maxBytes: 999 })).toBe(undefined);
+    expect(readWorkTree(repo.path, ['pkg/a'], ENV, { maxBytes: 1000 })).toBeDefined();
   });
 
   it('if an object does not match its id', async () => {

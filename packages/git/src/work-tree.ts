@@ -1,28 +1,41 @@
 // Loads little code, because every command starts with it.
 
-import { type BigIntStats, lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from './command.ts';
+import { type MayConvert, readConversions } from './conversions.ts';
 import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
-import { objectId, parseCommit, parseTree } from './objects.ts';
+import { parseCommit, parseTree } from './objects.ts';
 import { directoriesOf, isNamed } from './tracked-directories.ts';
-import { asTree, type Directory, treeId } from './tree-id.ts';
+import { asTree, type Directory, type GitFile, treeId } from './tree-id.ts';
+import { compareDirectory, compareFile, type Comparison } from './unstaged-changes.ts';
 
 export type { Environment };
 
-/** Directories of a work tree without differences to HEAD. */
-export interface CleanCheckout {
-  /** Tree ids of the directories, by path. */
+/** Directories of a work tree, and their differences to HEAD. */
+export interface WorkTree {
+  /** Tree ids of the directories in HEAD, by path. */
   readonly trees: ReadonlyMap<string, string>;
+  /** Tree ids that a commit of all changes would give the directories, by path. */
+  readonly currentTrees: ReadonlyMap<string, string>;
+  /** The files in the directories that were edited or deleted, as paths from the top. */
+  readonly changed: readonly string[];
   /**
    * The directories in the whole work tree that have a tracked file of a given name, as
    * `trackedDirectories` returns them.
    */
   readonly named: readonly string[];
-  /** All files in the directories; paths are relative to the top. */
+  /** All files that the directories have; paths are relative to the top. */
   readonly files: readonly Pick<IndexEntry, 'path' | 'mode'>[];
+}
+
+export interface ReadOptions {
+  /** The file name for `named`; default: none. */
+  readonly name?: string;
+  /** Maximum number of bytes to read from files that may have changed; default: 1 GiB. */
+  readonly maxBytes?: number;
 }
 
 /**
@@ -30,6 +43,7 @@ export interface CleanCheckout {
  * change, all files are read again.
  */
 const MAX_FILES = 20_000;
+const MAX_BYTES = 1024 * 1024 * 1024;
 
 /** Returns the top of the work tree that contains `dir`; undefined if only git can tell. */
 export function findTopWithoutGit(dir: string, env: Environment): string | undefined {
@@ -37,23 +51,22 @@ export function findTopWithoutGit(dir: string, env: Environment): string | undef
 }
 
 /**
- * Reads directories without starting git, in a tenth of its time, if they are unchanged. Compares
- * files with the index by their stats, and the index with the trees of HEAD, as git does. Returns
- * undefined if something changed, or for anything complicated such as ignored files; the caller
- * then asks git.
+ * Reads directories without starting git, in a tenth of its time. Compares files with the index by
+ * their stats, and changed ones by content, and the index with the trees of HEAD, as git does.
+ * Returns undefined for anything complicated: staged changes, files that are not in the index, such
+ * as ignored ones, and changed files that git may convert. The caller then asks git.
  * @param top of the work tree; without symlinks
  * @param paths of directories from the top; '' for the top itself; one char per byte
- * @param name file name for `named`; default: none
  */
-export function readCleanCheckout(
+export function readWorkTree(
   top: string,
   paths: readonly string[],
   env: Environment,
-  name?: string,
-): CleanCheckout | undefined {
+  options: ReadOptions = {},
+): WorkTree | undefined {
   return attempt(() => {
     const found = findGitDirectory(top, env);
-    return found?.top === top ? readClean(found, paths, name) : undefined;
+    return found?.top === top ? readDirectories(found, paths, env, options) : undefined;
   });
 }
 
@@ -76,9 +89,12 @@ export function areCommitted(
     if (index === undefined) return undefined;
     const { entries } = index;
     if (entries.length < wanted.size) return false;
-    const isUnedited = entries.every((entry) =>
-      isSameFile(join(top, fromBytes(entry.path)), entry),
-    );
+    const changes: Comparison['changes'] = new Map();
+    const comparison = { changes, bytesLeft: MAX_BYTES, mayConvert: () => true };
+    const isUnedited = entries.every((entry) => {
+      const path = join(top, fromBytes(entry.path));
+      return compareFile(path, entry, lstatSync(path, { bigint: true }), comparison);
+    });
     return isUnedited && isHead(found, index.trees()) ? true : undefined;
   });
 }
@@ -100,11 +116,12 @@ function attempt<T>(work: () => T | undefined): T | undefined {
   }
 }
 
-function readClean(
+function readDirectories(
   found: GitDirectory,
   paths: readonly string[],
-  name: string | undefined,
-): CleanCheckout | undefined {
+  env: Environment,
+  { name, maxBytes = MAX_BYTES }: ReadOptions,
+): WorkTree | undefined {
   const commit = headCommit(found);
   if (commit === undefined) return undefined;
   const wanted = new Set(paths);
@@ -120,9 +137,11 @@ function readClean(
   };
   const index = readIndex(join(found.gitDir, 'index'), isWanted);
   if (index === undefined || index.entries.length > MAX_FILES) return undefined;
-  const [files, known] = [index.entries, index.trees()];
+  const known = index.trees();
   const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit, known);
-  const root = asTree(files);
+  const root = asTree(index.entries);
+  const mayConvert = converter(found, env);
+  const comparison: Comparison = { changes: new Map(), bytesLeft: maxBytes, mayConvert };
   const trees = new Map<string, string>();
   for (const path of paths) {
     const directory = directoryAt(root, path);
@@ -130,11 +149,57 @@ function readClean(
     if (!directory || id === undefined) return undefined;
     if ((known.get(path) ?? treeId(directory, 'sha1')) !== id) return undefined;
     const isInAnother = path !== '' && isIn(parentOf(path), wanted);
-    if (!isInAnother && !isUnchanged(join(found.top, fromBytes(path)), directory, path === ''))
+    const dir = join(found.top, fromBytes(path));
+    if (!isInAnother && !compareDirectory(dir, directory, path === '', comparison))
       return undefined;
     trees.set(path, id);
   }
-  return { trees, named: directoriesOf(named), files };
+  const { changes } = comparison;
+  return {
+    trees,
+    currentTrees: currentTrees(trees, index.entries, changes),
+    changed: [...changes.keys()].toSorted(),
+    named: directoriesOf(named),
+    files: index.entries.filter(
+      ({ path }) => !changes.has(path) || changes.get(path) !== undefined,
+    ),
+  };
+}
+
+/** Returns a function that reads git's configuration when it is first called. */
+function converter(found: GitDirectory, env: Environment): MayConvert {
+  let conversions: MayConvert | undefined;
+  return (path) => {
+    conversions ??= readConversions(found, env);
+    return conversions(path);
+  };
+}
+
+/** Returns the tree ids of directories with changes. */
+function currentTrees(
+  trees: ReadonlyMap<string, string>,
+  entries: readonly IndexEntry[],
+  changes: Comparison['changes'],
+): ReadonlyMap<string, string> {
+  if (changes.size === 0) return trees;
+  const files = entries.flatMap(({ path, mode, id }) => {
+    const now = changes.has(path) ? changes.get(path) : id;
+    return now === undefined ? [] : [{ path, mode, id: now }];
+  });
+  const root = asTree(files);
+  const changed = new Set([...changes.keys()].flatMap(parentsOf));
+  return new Map(
+    [...trees].map(([path, id]) => [
+      path,
+      changed.has(path) ? treeId(directoryAt(root, path) ?? new Map(), 'sha1') : id,
+    ]),
+  );
+}
+
+/** Returns the directories above a path, up to '' for the top. */
+function parentsOf(path: string): readonly string[] {
+  const parent = parentOf(path);
+  return parent === '' ? [''] : [parent, ...parentsOf(parent)];
 }
 
 /** Reports whether a directory is one of `directories`, or in one; '' is the top. */
@@ -182,7 +247,10 @@ function directoriesIn(
   return new Map(entries.map((entry) => [entry.name, entry.id]));
 }
 
-function directoryAt(root: Directory<IndexEntry>, path: string): typeof root | undefined {
+function directoryAt<File extends GitFile>(
+  root: Directory<File>,
+  path: string,
+): Directory<File> | undefined {
   let at = root;
   for (const name of path.split('/').filter((part) => part !== '')) {
     const next = at.get(name);
@@ -190,46 +258,6 @@ function directoryAt(root: Directory<IndexEntry>, path: string): typeof root | u
     at = next;
   }
   return at.size === 0 ? undefined : at;
-}
-
-/** Reports whether a directory contains exactly the files of the index, all unchanged. */
-function isUnchanged(dir: string, known: Directory<IndexEntry>, isTop: boolean): boolean {
-  let seen = 0;
-  for (const name of readdirSync(dir, 'latin1')) {
-    if (isTop && name === '.git') continue;
-    const node = known.get(name);
-    if (node === undefined) return false;
-    seen += 1;
-    const path = `${dir}/${fromBytes(name)}`;
-    const stats = lstatSync(path, { bigint: true });
-    if (node instanceof Map) {
-      if (!stats.isDirectory() || !isUnchanged(path, node, false)) return false;
-    } else if (!isSameFile(path, node, stats)) return false;
-  }
-  return seen === known.size;
-}
-
-/** A longer file is left to git if its times cannot tell. */
-const MAX_COMPARED_BYTES = 1024 * 1024;
-
-/**
- * Reports whether a file is unchanged since it was added; false if only git can tell. After a clone
- * or a checkout, the last files were written in the same tick as the index, and their contents must
- * be compared, until a command of git writes the index again. A content with the id of the index is
- * committed, whatever git's filters would make of it.
- */
-function isSameFile(
-  path: string,
-  entry: IndexEntry,
-  stats: BigIntStats = lstatSync(path, { bigint: true }),
-): boolean {
-  if (!entry.matches(stats)) return false;
-  if (entry.isSettled(stats)) return true;
-  if (stats.size > MAX_COMPARED_BYTES) return false;
-  const content = stats.isSymbolicLink()
-    ? readlinkSync(path, { encoding: 'buffer' })
-    : readFileSync(path);
-  return objectId('sha1', 'blob', content) === entry.id;
 }
 
 function fromBytes(text: string): string {
