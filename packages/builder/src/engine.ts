@@ -55,6 +55,13 @@ export interface BuildRequest extends RunOptions {
   readonly bases: ReadonlyMap<string, Digest>;
   /** The stage to build; default: the last. */
   readonly target?: string;
+  /**
+   * Cache mounts of one id are shared by the builds of one scope. Not part of a cache key. Native
+   * engine only.
+   */
+  readonly cacheScope?: string;
+  /** Begins all cache mounts empty, and keeps none for later builds. Not part of a cache key. */
+  readonly emptyCaches?: boolean;
   /** Runs every step again. */
   readonly noCache?: boolean;
   /**

@@ -82,6 +82,8 @@ function jobOf(request: BuildRequest, { plan, images }: RequestPlan, around: Bui
     context,
     images: Object.fromEntries([...images].map(([key, image]) => [key, layersOf(image)])),
     network,
+    cacheScope: request.cacheScope,
+    emptyCaches: request.emptyCaches,
     noCache: (request.noCache ?? false) || variation !== undefined,
     cpus: request.cpus ?? availableParallelism(),
     keepLayers: request.keepLayers ?? isExported(request, around),

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { formatPlatform, parseReference, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { BuildRequest, RequestPlan } from '@lkt/builder';
 import type { Builder } from './address.ts';
@@ -86,7 +87,7 @@ function registryCache(text: string, more = ''): string {
  */
 function buildArguments(
   { buildPlatform }: RequestPlan,
-  { buildArgs }: BuildRequest,
+  { buildArgs, emptyCaches = false }: BuildRequest,
 ): ReadonlyMap<string, string> {
   return new Map([
     // The platform of FROM --platform=$BUILDPLATFORM is decided here, not by the builder.
@@ -97,5 +98,7 @@ function buildArguments(
     ...[...buildArgs].filter(([name]) => !name.startsWith('BUILDKIT_')),
     ['SOURCE_DATE_EPOCH', String(SOURCE_DATE_EPOCH)],
     ['BUILDKIT_SANDBOX_HOSTNAME', 'lkt'],
+    // Caches of a name that no other build has.
+    ...(emptyCaches ? [['BUILDKIT_CACHE_MOUNT_NS', randomUUID()] as const] : []),
   ]);
 }

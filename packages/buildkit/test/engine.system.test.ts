@@ -98,6 +98,17 @@ COPY --link --from=base /bin/busybox /gone
 RUN find /there /to /file /gone | sort | while read f; do stat -c '%a %u %n' "$f"; done > /list
 `;
 
+test('begins caches empty if a build must not read what others kept', async () => {
+  using place = scratch();
+  const layer = async (run: string, emptyCaches = false): Promise<unknown> =>
+    (await build(place.path, `FROM base\nRUN ${run}\n`, { engine: engine(), emptyCaches }))
+      .diffIds[1];
+  const cache = '--mount=type=cache,target=/c';
+  await layer(`${cache} touch /c/x`);
+  expect(await layer(`${cache} ls /c >/seen`)).toBe(await layer('echo x >/seen'));
+  expect(await layer(`${cache} ls /c >/seen`, true)).toBe(await layer(': >/seen'));
+});
+
 test.each([
   { name: 'linked layers', text: LINKED },
   { name: 'a layer of every kind', text: TORTURE },

@@ -1,4 +1,5 @@
 import { chmod, copyFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { nativeEngine } from '@lkt/builder';
 import { silentReporter } from '@lkt/core';
 import { flatten, loadImage, openStore, readFile } from '@lkt/oci';
@@ -100,4 +101,42 @@ it('builds the stage that "target" names, and only its dependencies', async () =
     message: 'pkg/two/build.yml:4:9: target: Dockerfile has no stage "three"',
     fix: 'use one of: one, two',
   });
+});
+
+const cached = (command: string): string =>
+  `FROM scratch\nCOPY busybox /bin/\nSHELL ["/bin/busybox", "sh", "-c"]\nRUN --mount=type=cache,id=x,target=/c ${command}\n`;
+
+it('shares cache mounts with packages of this workspace, and not with those of a collection', async () => {
+  await using theirs = await checkout({
+    'pkg/plant/build.yml': yml('plant'),
+    'pkg/plant/Dockerfile': cached('echo 1 >/c/planted'),
+  });
+  await using mine = await checkout({
+    'lkt.yml': `collections: { they: { source: "path:../${basename(theirs.path)}" } }\n`,
+    'pkg/keep/build.yml': yml('keep'),
+    'pkg/keep/Dockerfile': cached('echo 1 >/c/kept'),
+    'pkg/list/build.yml': yml('list'),
+    'pkg/list/Dockerfile': cached('busybox ls /c >/names'),
+  });
+  const dirs = ['pkg/keep', 'pkg/list'].map((dir) => `${mine.path}/${dir}`);
+  for (const dir of [`${theirs.path}/pkg/plant`, ...dirs])
+    await copyFile('/bin/busybox', `${dir}/busybox`);
+  await using dir = await temporary();
+  const tools = await options(dir.path);
+  const opened = await openWorkspace(mine.path, { env: ENV });
+  for (const name of ['they/plant', 'lkt/keep'])
+    await buildPackages(opened, [opened.get(name)], tools);
+  const { packages } = await buildPackages(opened, [opened.get('lkt/list')], tools);
+  const digest = packages[0]?.index.digest;
+  if (digest === undefined) throw new Error('nothing was built');
+  const image = await loadImage(tools.store, digest, { os: 'linux', architecture: 'amd64' });
+  const { layers } = image.manifest;
+  const names = await readFile(
+    tools.store,
+    layers,
+    await flatten(tools.store, layers),
+    'names',
+    99,
+  );
+  expect(names.toString()).toBe('kept\n');
 });

@@ -12,18 +12,19 @@ import type { MountSources } from './mount-sources.ts';
 
 /**
  * Returns the directory of a cache mount, created on first use: empty, or with the content of a
- * stage or image. Each initial content has a directory of its own, as in BuildKit.
+ * stage or image. Each initial content has a directory of its own, as in BuildKit, and each scope:
+ * what one finds in a cache decides what it builds.
  */
 export async function cacheDirectory(
   mount: ResolvedMount,
   from: Layers,
   sources: MountSources,
 ): Promise<{ readonly name: string; readonly path: string }> {
-  const identity = from.length === 0 ? mount.id : JSON.stringify([mount.id, diffIds(from)]);
-  const name = digestHex(digestOf(identity));
+  const { cacheScope, emptyCaches = false } = sources.job;
+  const name = digestHex(digestOf(JSON.stringify([mount.id, cacheScope ?? null, diffIds(from)])));
   // Root and other users do not share caches.
   const owner = sources.setup.isRoot ? 'root' : 'user';
-  const caches = join(sources.work, 'mounts', owner);
+  const caches = join(emptyCaches ? sources.temp : sources.work, 'mounts', owner);
   const path = join(caches, name);
   do {
     await mkdir(caches, { recursive: true, mode: 0o700 });

@@ -4,7 +4,10 @@ import type { BuildRequest } from '../engine.ts';
 import type { Layers } from '../layers/layers.ts';
 
 /** A request and its plan, as far as steps depend on them. It can be written as JSON. */
-export interface Job extends Pick<BuildRequest, 'name' | 'context' | 'network' | 'variation'> {
+export interface Job extends Pick<
+  BuildRequest,
+  'name' | 'context' | 'network' | 'variation' | 'cacheScope' | 'emptyCaches'
+> {
   readonly file: SourceFile;
   readonly plan: BuildPlan;
   /** Layers of the plan's images, by `imageKey`. */

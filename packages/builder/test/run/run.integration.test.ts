@@ -421,6 +421,24 @@ test('fills a cache from a stage, and keeps added files', async () => {
   });
 });
 
+test('shares a cache in one scope alone, or not at all', async () => {
+  using place = scratch();
+  const mount = 'FROM base\nRUN --mount=type=cache,id=x,target=/c';
+  const listed = async (cacheScope: string | undefined, name: string): Promise<string> => {
+    const text = `${mount} ls /c; touch /c/${name}\n`;
+    const { log } = await build(place.path, text, cacheScope === undefined ? {} : { cacheScope });
+    return log;
+  };
+  expect(await listed('/one', 'a')).toBe('');
+  expect(await listed('/two', 'b')).toBe('');
+  expect(await listed(undefined, 'c')).toBe('');
+  expect(await listed('/one', 'd')).toBe('a\n');
+  const text = `${mount} ls /c; touch /c/e\nRUN --mount=type=cache,id=x,target=/c ls /c\n`;
+  const empty = { cacheScope: '/one', emptyCaches: true, noCache: true };
+  expect((await build(place.path, text, empty)).log).toBe('e\n');
+  expect(await listed('/one', 'f')).toBe('a\nd\n');
+});
+
 test('leaves no process and no file when it is aborted', async () => {
   const abort = new AbortController();
   const building = build(store, 'FROM base\nRUN echo begun; (setsid sleep 987 &); sleep 987\n', {

@@ -33,8 +33,8 @@ export interface AttestedRebuild extends SignedImages {
 }
 
 /**
- * Builds packages from their sources without the step cache, and signs statements that the builds
- * produced their images. Pinned dependencies are not rebuilt.
+ * Builds packages from their sources without known steps and cache mounts, and signs statements
+ * that the builds produced their images. Pinned dependencies are not rebuilt.
  *
  * If the store or the registry has an image of the same sources, the rebuilt image must be equal.
  * Otherwise nothing is signed.
@@ -52,7 +52,7 @@ export async function attestRebuilds(
   const sources = await readCommitted(workspace, items, signal, workspace.packages.values());
   const plans: RebuildPlan[] = [];
   for (const item of items) plans.push(await planRebuild(item, sources.hash(item), options));
-  const anew = { ...build, force: true, noCache: true };
+  const anew = { ...build, force: true, noCache: true, emptyCaches: true };
   const packages = await buildCommitted(workspace, items, sources, anew);
   const rebuilt = plans.flatMap((plan) => {
     const built = packages.find((one) => one.item === plan.item);

@@ -43,6 +43,8 @@ export interface BuildOptions
   readonly force?: boolean;
   /** Ignore cached steps of the targets. */
   readonly noCache?: boolean;
+  /** As in `BuildRequest`. */
+  readonly emptyCaches?: boolean;
   /** Apply `force`, `noCache` and `check` to the dependencies of the targets as well. */
   readonly deps?: boolean;
   /**

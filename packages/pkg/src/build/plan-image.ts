@@ -69,8 +69,9 @@ export async function planDockerfile(
   inputs: ImageInputs,
   recipe: Recipe,
   own: BuildTree,
-  { store, reporter, signal, env, cache, remoteCache, run }: BuildTools,
+  tools: BuildTools,
 ): Promise<PlannedImage> {
+  const { workspace, store, reporter, signal, env, cache, remoteCache, run, emptyCaches } = tools;
   const { platform, bases, archived } = inputs;
   const { files, tree, digests } =
     item.depends === undefined || archived.length === 0
@@ -93,6 +94,9 @@ export async function planDockerfile(
     alwaysGiven: recipe.alwaysGiven,
     name: item.name,
     dockerfile: dockerfile.file,
+    // Others' packages must not plant files for those of this workspace.
+    cacheScope: item.collection?.root ?? workspace.root,
+    emptyCaches,
     noCache: item.disableCache,
     remoteCache,
   };
