@@ -7,6 +7,7 @@ import {
   noTrustFiles,
   storeState,
   type Workspace,
+  workspaceCheckout,
 } from '@lkt/pkg';
 import type { ComposeOptions } from './compose-options.ts';
 import { inputStates, type LoadedConfig } from './config/load-config.ts';
@@ -54,7 +55,7 @@ export function imageInputs(
 ): ActionInputs {
   return {
     workspace,
-    packages: workspace.knownPackages,
+    checkout: workspaceCheckout(workspace, workspace.knownPackages),
     hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
     files: new Map([
       ...before,

@@ -104,8 +104,7 @@ class Case {
       return workspace;
     };
     const image = await buildImage(open, all, tools);
-    const context = { start: this.dir, env: ENV };
-    const action = image.inputs && recordAction(image.inputs, context, toCachedImage(image));
+    const action = image.inputs && recordAction(image.inputs, toCachedImage(image));
     if (action !== undefined) await storeAction(this.store, this.record, action);
   }
 

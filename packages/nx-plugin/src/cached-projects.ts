@@ -41,7 +41,7 @@ export async function cachedProjects(
   if (key !== undefined && inputs !== undefined && existsSync(dirname(path))) {
     const { recordAction } = await import('@lkt/pkg');
     const result = { key, projects } satisfies CachedProjects;
-    const action = recordAction(inputs, { start: root, env }, result);
+    const action = recordAction(inputs, result);
     if (action !== undefined) await writeJson(path, action);
   }
   return projects;

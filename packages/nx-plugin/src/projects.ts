@@ -1,6 +1,12 @@
 import { join } from 'node:path';
 import type { CreateNodesResult } from '@nx/devkit';
-import { type ActionInputs, buildYmlStates, type Environment, fileStates } from '@lkt/pkg';
+import {
+  type ActionInputs,
+  buildYmlStates,
+  type Environment,
+  fileStates,
+  workspaceCheckout,
+} from '@lkt/pkg';
 import { fleetTargets } from './fleet-targets.ts';
 import { imageTargets } from './image-targets.ts';
 import { type WorkspaceModel, readModel } from './workspace-model.ts';
@@ -53,7 +59,7 @@ function inputsOf(
   const read = images.flatMap(({ inputs }) => inputs?.files ?? []);
   return {
     workspace,
-    packages: workspace.packages.values(),
+    checkout: workspaceCheckout(workspace, workspace.packages.values()),
     hashes: new Map(packages.map(({ node }) => [node.item, node.hash])),
     files: new Map([
       ...fileStates([...files.map((file) => join(root, file)), ...read]),

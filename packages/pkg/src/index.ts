@@ -6,6 +6,7 @@ export {
   recordAction,
   storeAction,
   storeState,
+  workspaceCheckout,
 } from './action-cache/record-action.ts';
 export { expandCapabilities } from './container/capabilities.ts';
 export { type Device, FILE_MODE } from './container/devices.ts';

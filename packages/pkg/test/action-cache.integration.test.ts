@@ -33,7 +33,7 @@ async function recorded() {
     const named = dirs.map((dir) => join(at.path, dir));
     const targets = await Promise.all(named.map((dir) => workspace.packageAt(dir)));
     const { inputs } = await buildPackages(workspace, targets, at.options);
-    const action = recordAction(inputs, { start: at.path, env: ENV }, RESULT);
+    const action = recordAction(inputs, RESULT);
     if (action !== undefined) await storeAction(at.store, path, action);
   };
   const find = (): CachedAction<unknown> | undefined => findAction(at.store.sealed.read(path), ENV);

@@ -86,7 +86,7 @@ export class Graph extends LktCommand {
     const options = platforms === undefined ? tools : { ...tools, platforms };
     const set = givenVariables(flags);
     const { graph, inputs } = await readGraph(workspace, configs, options, { set });
-    await cacheResult(session, tools.store, path, { inputs, start: cwd, result: graph });
+    await cacheResult(session, tools.store, path, { inputs, result: graph });
     return graph;
   }
 }

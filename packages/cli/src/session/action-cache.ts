@@ -69,17 +69,16 @@ export function actionPath(
  * Stores the result of an action, unless it printed a warning, which the next run has to repeat, or
  * an input cannot be tracked.
  * @param path from `actionPath`
- * @param start the directory that the workspace was opened from
  */
 export async function cacheResult(
   session: Session,
   store: Store,
   path: string | undefined,
-  { inputs, start, result }: { inputs: ActionInputs | undefined; start: string; result: object },
+  { inputs, result }: { inputs: ActionInputs | undefined; result: object },
 ): Promise<void> {
   if (path === undefined || inputs === undefined || session.hasWarned()) return;
   const { recordAction, storeAction } = await import('@lkt/pkg');
-  const action = recordAction(inputs, { start, env: session.environment.variables }, result);
+  const action = recordAction(inputs, result);
   if (action !== undefined) await storeAction(store, path, action);
 }
 

@@ -78,7 +78,7 @@ export async function buildConfigs(
   const configs = await readConfigFiles(names, session);
   await using single = await openSingleOutput(flags.o, format, cwd);
   const output = single ?? outputOf(flags, names.at(-1) ?? '', cwd);
-  const { image, store, top, pins } = await build(session, flags, configs, {
+  const { image, store, pins } = await build(session, flags, configs, {
     ...output,
     ...disks,
     format,
@@ -91,7 +91,7 @@ export async function buildConfigs(
   const { toCachedImage } = await import('@lkt/image');
   const { inputs, pcr11 } = image;
   const result = toCachedImage(image);
-  await cacheResult(session, store, action, { inputs, start: top, result });
+  await cacheResult(session, store, action, { inputs, result });
   return { ...result, files, pcr11, pins };
 }
 
@@ -132,7 +132,6 @@ async function build(
 ): Promise<{
   readonly image: BuiltImage;
   readonly store: Store;
-  readonly top: string;
   readonly pins: readonly PinChange[];
 }> {
   const { buildImage, createImageAudit, DERIVED } = await import('@lkt/image');
@@ -172,7 +171,7 @@ async function build(
     audit,
   };
   const image = await buildImage(() => workspaceAt(session, top), options, tools);
-  return { image, store, top, pins };
+  return { image, store, pins };
 }
 
 /** Writes the lock files of configs, and returns their changes. */

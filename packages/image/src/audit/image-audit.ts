@@ -1,13 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 import type { ElfReport, Finding, WaivedElf, WaivedFinding, Waiver } from '@lkt/audit';
-import { canonicalJson, digestHex, digestOf, isErrno, LktError } from '@lkt/core';
+import { canonicalJson, digestHex, digestOf, isErrno, LktError, mapConcurrent } from '@lkt/core';
 import { familiarReference, parseReference, type Store } from '@lkt/oci';
 import type { AuditHook, ImageAudit, ImageToAudit } from './audit-hook.ts';
 
 /** Bump when the audit of the same files changes. */
 const AUDIT_VERSION = 1;
 const WAIVERS_FILE = '.audit.yml';
+/** The audit of one image often waits for its layers. */
+const IMAGES_AT_ONCE = 2;
 
 /** The audit of an image before waivers, as the store keeps it. */
 interface Remembered {
@@ -35,15 +37,17 @@ export interface ImageAuditOptions {
  * @throws CONFIG_INVALID for invalid waivers
  */
 export async function createImageAudit(options: ImageAuditOptions): Promise<AuditHook> {
-  const { top, cwd, isGate } = options;
+  const { top, cwd, isGate, signal } = options;
   const file = waiversFile(top);
   // Reports a mistake before the build; the run uses the file as it is then.
   let read = await readWaiversAt(file, cwd);
   const run = async (images: readonly ImageToAudit[]): Promise<ImageAudit> => {
     read = await readWaiversAt(file, cwd, read);
-    const known: (Remembered & { readonly name: string })[] = [];
-    for (const image of images)
-      known.push({ ...(await auditOnce(options, image)), name: nameOf(image.full) });
+    const known = await mapConcurrent(
+      images,
+      async (image) => ({ ...(await auditOnce(options, image)), name: nameOf(image.full) }),
+      { concurrency: IMAGES_AT_ONCE, signal },
+    );
     return summarize(known, read.waivers, isGate);
   };
   return { run, isGate, inputs: [file] };

@@ -1,7 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
-import type { Environment } from '@lkt/git';
 import type { Store } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
@@ -10,7 +9,12 @@ import { policyDirs, trustFilePaths } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { COLLECTION_FILE, withInner } from '../workspace/collection.ts';
 import { WORKSPACE_FILE } from '../workspace/workspace-file.ts';
-import { checkoutState, sourceHashOf, type WorkspaceDirs } from './checkout-state.ts';
+import {
+  type CheckoutState,
+  checkoutState,
+  sourceHashOf,
+  type WorkspaceDirs,
+} from './checkout-state.ts';
 import { type CachedAction, type FileState, fileState, fileStates } from './find-action.ts';
 
 /**
@@ -18,8 +22,8 @@ import { type CachedAction, type FileState, fileState, fileStates } from './find
  */
 export interface ActionInputs {
   readonly workspace: Workspace;
-  /** The packages whose sources were read. */
-  readonly packages: Iterable<Package>;
+  /** The result of `workspaceCheckout` for the packages, after their sources were read. */
+  readonly checkout: CheckoutState | undefined;
   /** The source hash of each package at the time it was read. */
   readonly hashes: ReadonlyMap<Package, SourceHash>;
   /**
@@ -33,23 +37,17 @@ export interface ActionInputs {
 /**
  * Returns an entry for the action cache, or undefined if the result must not be reused: a package
  * has errors, an input changed since it was read, or an input cannot be tracked.
- * @param context `start` is the directory that the workspace was opened from
  * @example
  * ```ts
- * const action = recordAction(inputs, { start: process.cwd(), env: process.env }, result);
+ * const action = recordAction(inputs, result);
  * if (action !== undefined) await storeAction(store, path, action);
  * ```
  */
 export function recordAction<Result>(
-  { workspace, packages, hashes, files, storePaths }: ActionInputs,
-  { start, env }: { readonly start: string; readonly env: Environment },
+  { workspace, checkout, hashes, files, storePaths }: ActionInputs,
   result: Result,
 ): CachedAction<Result> | undefined {
-  if (workspace.knownProblems.length > 0 || workspace.buildYml !== BUILD_YML) return undefined;
-  const dirs = workspaceDirs(workspace, start);
-  if (dirs === undefined) return undefined;
-  const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirsOf), env);
-  if (checkout === undefined || checkout.top !== workspace.gitTop) return undefined;
+  if (workspace.knownProblems.length > 0 || checkout === undefined) return undefined;
   for (const [item, hash] of hashes)
     if (hash.committed !== sourceHashOf(checkout, sourceDirsOf(item))) return undefined;
   const states: Record<string, FileState> = {};
@@ -60,15 +58,31 @@ export function recordAction<Result>(
   return { files: states, checkout, storePaths: [...storePaths], result };
 }
 
-/** Returns undefined if a collection is in git, where its state is not tracked. */
-function workspaceDirs(
-  { root, spec, collections }: Workspace,
-  start: string,
-): WorkspaceDirs | undefined {
+/**
+ * Returns the state of the sources of packages; undefined if it cannot be tracked: outside git, or
+ * with a collection in git.
+ */
+export function workspaceCheckout(
+  workspace: Workspace,
+  packages: Iterable<Package>,
+): CheckoutState | undefined {
+  if (workspace.buildYml !== BUILD_YML) return undefined;
+  const dirs = workspaceDirs(workspace);
+  if (dirs === undefined) return undefined;
+  const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirsOf), workspace.git.env);
+  return checkout?.top === workspace.gitTop ? checkout : undefined;
+}
+
+function workspaceDirs({
+  openedFrom,
+  root,
+  spec,
+  collections,
+}: Workspace): WorkspaceDirs | undefined {
   const all = withInner(collections.values());
   if (!all.every(({ isPlain }) => isPlain)) return undefined;
   return {
-    start,
+    start: openedFrom,
     root,
     patterns: spec?.packages,
     collections: all.map((one) => ({ root: one.root, patterns: one.workspaceSpec?.packages })),
@@ -123,7 +137,10 @@ export function buildInputs(
   );
   return {
     workspace,
-    packages: built.map(({ item }) => item),
+    checkout: workspaceCheckout(
+      workspace,
+      built.map(({ item }) => item),
+    ),
     hashes: new Map(built.map(({ item, hash }) => [item, hash])),
     files: new Map([
       ...before,

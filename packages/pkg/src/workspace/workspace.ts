@@ -71,7 +71,7 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
   const root = workspaceRoot(start, gitTop) ?? gitTop ?? (await findRoot(start));
-  const workspace = new Workspace(root, gitTop, start, git, options);
+  const workspace = new Workspace(root, gitTop, { start, openedFrom: resolve(dir) }, git, options);
   await workspace.load();
   return workspace;
 }
@@ -108,6 +108,8 @@ export class Workspace {
   readonly buildYml: string;
   /** The directory that the workspace was opened from, without symlinks. */
   readonly start: string;
+  /** The absolute path by which it was opened, which may contain symlinks. */
+  readonly openedFrom: string;
   /** The content of lkt.yml; undefined without one. */
   readonly spec: WorkspaceSpec | undefined;
   readonly #collections = new Map<string, Collection>();
@@ -126,7 +128,7 @@ export class Workspace {
   constructor(
     root: string,
     gitTop: string | undefined,
-    start: string,
+    { start, openedFrom }: Pick<Workspace, 'start' | 'openedFrom'>,
     git: Git,
     options: WorkspaceOptions,
   ) {
@@ -134,6 +136,7 @@ export class Workspace {
     this.root = root;
     this.gitTop = gitTop;
     this.start = start;
+    this.openedFrom = openedFrom;
     this.git = git;
     this.buildYml = buildYml;
     this.#dockerfile = dockerfile;

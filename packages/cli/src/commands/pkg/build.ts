@@ -246,7 +246,7 @@ async function buildAll(
   if (isUnchanged && dirs.every((dir) => workspace.byDir.has(resolve(cwd, dir)))) {
     const { cacheResult } = await import('../../session/action-cache.ts');
     const result: Summary = { packages };
-    await cacheResult(session, tools.store, action, { inputs, start: cwd, result });
+    await cacheResult(session, tools.store, action, { inputs, result });
   }
   return { packages };
 }
