@@ -49,8 +49,8 @@ export default defineConfig({
       new LongRunning(import.meta.dirname),
       new PlainSummary(files, import.meta.dirname),
     ],
-    // Vitest would leave a processor to itself, but a test that boots a machine mostly waits.
-    maxWorkers: availableParallelism(),
+    // One more than processors: tests of machines, daemons and controllers also wait.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: LongestFirst },
     projects: [...tiers, ...others],
   },

@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { lkt, root } from './system/helpers/lkt.ts';
 
 /** Where the images of builds have the patched modules of lkt/golang-ssh. */
@@ -44,3 +44,29 @@ export async function moduleOptions(directory: string): Promise<ModuleOptions> {
     },
   };
 }
+
+/**
+ * Returns the paths in the checkout that tests of a Go module read: the module, those that it takes
+ * from the directories beside it, and what a test names outside of them.
+ */
+export function moduleInputs(directory: string): readonly string[] {
+  const found = new Set<string>();
+  const add = (path: string): void => {
+    if (found.has(path)) return;
+    found.add(path);
+    const goMod = readFileSync(join(root, path, 'go.mod'), 'utf8');
+    if (goMod.includes(MODULES))
+      for (const one of ['tools/golang-ssh', 'tools/golang-ssh-base']) found.add(one);
+    for (const [, beside = ''] of goMod.matchAll(/=> (\.\.\/\S+)/g)) add(join(path, beside));
+    for (const file of globSync(`${path}/**/*_test.go`, { cwd: root }))
+      for (const [, name = ''] of readFileSync(join(root, file), 'utf8').matchAll(NAMED)) {
+        const target = normalize(join(dirname(file), name));
+        if (!target.startsWith('..') && existsSync(join(root, target))) found.add(target);
+      }
+  };
+  add(directory);
+  return [...found].toSorted();
+}
+
+/** A path that leads out of the directory of a Go file. */
+const NAMED = /"((?:\.\.\/)+[^"\\./][^"\\]*)"/g;

@@ -1,11 +1,15 @@
 import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { globSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { peerVersions } from '@lkt/testing/remembered';
 import { expect, test } from 'vitest';
-import { moduleOptions } from './go-modules.ts';
+import { moduleInputs, moduleOptions } from './go-modules.ts';
+import { proven } from './system/helpers/proof.ts';
 
 const top = join(import.meta.dirname, '../..');
+const peers = createHash('sha256').update(peerVersions(top)).digest('hex').slice(0, 16);
 
 /** The compiler of Debian's golang-1.24-go, independent of other Go installations. */
 const GO = '/usr/lib/go-1.24/bin/go';
@@ -60,22 +64,29 @@ test.each(modules)(
     timeout: 300_000,
   },
   async (path) => {
-    using found = await moduleOptions(join(top, path));
-    const { stdout } = await promisify(execFile)(
-      GO,
-      ['test', '-vet=all', ...found.options, './...'],
-      {
-        cwd: join(top, path),
-        // As in a build, without downloads. Without cgo the tests need no C compiler.
-        env: {
-          ...process.env,
-          CGO_ENABLED: '0',
-          GOFLAGS: '',
-          GOPROXY: 'off',
-          GOTOOLCHAIN: 'local',
-        },
-      },
-    );
-    expect(stdout).toMatch(/^ok\s/m);
+    const name = `go-test-${path.replaceAll('/', '-')}-${peers}`;
+    await proven(name, async () => goTest(path), moduleInputs(path));
   },
 );
+
+/** Runs the tests of a module, and returns what they print. */
+async function goTest(path: string): Promise<string> {
+  using found = await moduleOptions(join(top, path));
+  const { stdout } = await promisify(execFile)(
+    GO,
+    ['test', '-vet=all', ...found.options, './...'],
+    {
+      cwd: join(top, path),
+      // As in a build, without downloads. Without cgo the tests need no C compiler.
+      env: {
+        ...process.env,
+        CGO_ENABLED: '0',
+        GOFLAGS: '',
+        GOPROXY: 'off',
+        GOTOOLCHAIN: 'local',
+      },
+    },
+  );
+  expect(stdout).toMatch(/^ok\s/m);
+  return stdout;
+}

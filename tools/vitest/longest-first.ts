@@ -3,7 +3,9 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 /** Files that take minutes, the longest first, then the tiers. */
 const ORDER: readonly RegExp[] = [
   /\/engines\.system\./,
-  // These two wait for builds of the file before.
+  // Its machines mostly wait, which leaves the processors to the others.
+  /\/resilience\.system\./,
+  // These wait for builds of the first file.
   /\/fuzz\.system\./,
   /\/(?:check|reproducible)\.system\./,
   /\/script\.integration\./,

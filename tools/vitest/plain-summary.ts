@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
-import { remember } from '../test/memory.ts';
+import { remember } from '@lkt/testing/remembered';
 import type { ProvenFile } from './proven-files.ts';
 
 type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
@@ -19,12 +19,16 @@ export default class PlainSummary implements Reporter {
     this.#root = root;
   }
 
-  /** Remembers at once, so that a run that is killed need not be repeated. */
+  /**
+   * Remembers at once, so that a run that is killed need not be repeated. Forgets a file with a
+   * test that passed only when it was repeated.
+   */
   onTestModuleEnd(module: TestModule): void {
     const path = relative(this.#root, module.moduleId);
     const file = this.#files.find((one) => one.path === path);
     const { passed, failed, skipped, pending } = countsOf([module]);
-    if (file !== undefined && passed > 0 && failed + skipped + pending === 0)
+    const isFlaky = [...module.children.allTests()].some((one) => one.diagnostic()?.flaky === true);
+    if (file !== undefined && passed > 0 && failed + skipped + pending === 0 && !isFlaky)
       remember(file.key, String(passed));
   }
 
@@ -36,11 +40,15 @@ export default class PlainSummary implements Reporter {
       const error = test.result().errors?.[0]?.message ?? '';
       process.stdout.write(`passed only when repeated: ${path} > ${test.fullName}: ${error}\n`);
     }
-    for (const { path, passed } of this.#files) {
-      if (passed === undefined) continue;
+    const before = this.#files.filter(({ passed }) => passed !== undefined);
+    for (const { path, passed = 0 } of before) {
       process.stdout.write(`passed before with the same inputs: ${path} (${passed} tests)\n`);
       counts.passed += passed;
     }
+    if (before.length > 0)
+      process.stdout.write(
+        `${before.length} files passed before; npm test -- --all runs them again\n`,
+      );
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
     process.stdout.write(`tests: ${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
   }

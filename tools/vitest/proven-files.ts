@@ -1,9 +1,8 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { readFileSync } from 'node:fs';
-import { release } from 'node:os';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesOf, hashOf, remembered } from '../test/memory.ts';
+import { filesOf, hashOf, peerVersions, remembered } from '@lkt/testing/remembered';
+import { isInput, testInputs } from './test-inputs.ts';
 
 /** A file of tests that take minutes: they boot machines, or work with many peers. */
 export interface ProvenFile {
@@ -15,12 +14,10 @@ export interface ProvenFile {
   readonly passed: number | undefined;
 }
 
-const ENGINES = ['builder', 'buildkit', 'rebuild'];
-
 /** Directories of `tools` that no system test reads. */
 const UNRELATED = ['bench', 'ci', 'release', 'site', 'words'];
 
-/** Inputs of the system tests. */
+/** Inputs of the tests below `tools`. */
 const GUESTS = [
   'lkt',
   'package-lock.json',
@@ -37,49 +34,24 @@ const GUESTS = [
 /** Returns all such files, with their results in former runs. */
 export function provenFiles(root: string): readonly ProvenFile[] {
   const peers = peerVersions(root);
-  const groups = [
-    { tests: [':(glob)tools/test/**/*.system.test.ts'], inputs: GUESTS },
-    {
-      tests: ['integration', 'system'].flatMap((tier) =>
-        ENGINES.map((name) => `:(glob)packages/${name}/test/**/*.${tier}.test.ts`),
-      ),
-      inputs: ['package-lock.json', ...ENGINES.flatMap((name) => closure(root, name))],
-    },
-    {
-      tests: [':(glob)packages/fleet/test/providers/*.integration.test.ts'],
-      inputs: ['package-lock.json', ...closure(root, 'fleet')],
-    },
-    {
-      tests: ['packages/cli/test/store/decay.integration.test.ts'],
-      inputs: ['package-lock.json', ...closure(root, 'cli')],
-    },
-  ];
-  return groups.flatMap(({ tests, inputs }) => {
-    const inputHash = hashOf(root, filesOf(root, inputs));
-    return filesOf(root, tests).map((path) => {
-      const hash = createHash('sha256').update(`${path}\n${inputHash}\n${peers}`).digest('hex');
-      const key = `tests-${hash.slice(0, 32)}`;
+  const files = filesOf(root, ['.']);
+  const digests = new Map<string, string>();
+  const digestOf = (path: string): string => {
+    const known = digests.get(path) ?? hashOf(root, [path]);
+    digests.set(path, known);
+    return known;
+  };
+  const guests = filesOf(root, GUESTS);
+  return files
+    .filter((path) => /\/test\/(?:.*\/)?[^/]*\.(?:integration|system)\.test\.ts$/.test(path))
+    .filter((path) => existsSync(join(root, path)))
+    .map((path) => {
+      const inputs = path.startsWith('packages/') ? testInputs(root, path) : undefined;
+      const read = inputs === undefined ? guests : files.filter((file) => isInput(file, inputs));
+      const hash = createHash('sha256').update(`${path}\n${peers}\n`);
+      for (const file of read) hash.update(`${digestOf(file)}\n`);
+      const key = `tests-${hash.digest('hex').slice(0, 32)}`;
       const passed = remembered(key);
       return { path, key, passed: passed === undefined ? undefined : Number(passed) };
     });
-  });
-}
-
-/** Returns the directories of a package and of all packages that it imports. */
-function closure(root: string, name: string, found = new Set<string>()): readonly string[] {
-  found.add(`packages/${name}`);
-  const manifest = readFileSync(join(root, 'packages', name, 'package.json'), 'utf8');
-  for (const [, imported = ''] of manifest.matchAll(/"@lkt\/([a-z-]+)":/g))
-    if (!found.has(`packages/${imported}`)) closure(root, imported, found);
-  return [...found];
-}
-
-/** Returns the versions of the kernel and of the programs that the tests run as peers. */
-function peerVersions(root: string): string {
-  const names = readFileSync(join(root, 'tools/test/apt-packages.txt'), 'utf8')
-    .replaceAll(/#.*/g, '')
-    .split(/\s+/)
-    .filter((name) => name !== '');
-  const { stdout } = spawnSync('dpkg-query', ['-W', ...names], { encoding: 'utf8' });
-  return `${release()}\n${stdout}`;
 }

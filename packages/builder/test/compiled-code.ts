@@ -1,17 +1,18 @@
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 
-const root = join(import.meta.dirname, '../../..');
-
 /** The directory of Node's compile cache of the sources. */
-export const COMPILED: string = join(root, 'node_modules/.cache/lkt-tests/compiled');
+export const COMPILED: string = join(
+  import.meta.dirname,
+  '../../../node_modules/.cache/lkt-tests/compiled',
+);
 
 /**
  * Compiles the code of a worker once for all tests. Each test has an empty store, and a worker
  * would otherwise spend a second of processor time. Vitest calls this before all tests.
  */
 export function setup(): void {
-  const worker = join(root, 'packages/builder/src/worker/run-jobs.ts');
+  const worker = join(import.meta.dirname, '../src/worker/run-jobs.ts');
   execFileSync(
     process.execPath,
     ['--no-warnings', '--eval', 'await import(process.argv[1])', worker],

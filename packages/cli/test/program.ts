@@ -1,11 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-const root = join(import.meta.dirname, '../../..');
-const dist = join(root, 'dist/lkt.cjs');
+const dist = join(import.meta.dirname, '../../../dist/lkt.cjs');
 
 /**
  * The file that `lkt` runs: `dist/lkt.cjs`, which falls back to the sources if they have changed;
  * without `dist/`, the sources.
  */
-export const main: string = existsSync(dist) ? dist : join(root, 'packages/cli/src/main.ts');
+export const main: string = existsSync(dist) ? dist : join(import.meta.dirname, '../src/main.ts');

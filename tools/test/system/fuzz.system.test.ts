@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { corpusSize, type FuzzResult, fuzzedPackages, fuzzPackage } from '../fuzz/go-targets.ts';
+import { moduleInputs } from '../go-modules.ts';
 import { proven } from './helpers/proof.ts';
 
 /** Inputs per target; `npm run test:fuzz` sets LKT_FUZZ_RUNS to many more. */
@@ -58,10 +59,14 @@ describe('parsers of foreign bytes in Go', () => {
 
   test.each(all)('withstand new inputs: $directory', { timeout: 36_000_000 }, async (fuzzed) => {
     const name = `go-fuzz-${fuzzed.directory.replaceAll('/', '-')}-${INPUTS}`;
-    const text = await proven(name, async () => {
-      const program = join(dir, name);
-      return JSON.stringify(await fuzzPackage(fuzzed, INPUTS, program));
-    }, [fuzzed.module, 'pkg/epoch', 'pkg/modules', 'pkg/netlink', 'pkg/sandbox', 'pkg/storage']);
+    const text = await proven(
+      name,
+      async () => {
+        const program = join(dir, name);
+        return JSON.stringify(await fuzzPackage(fuzzed, INPUTS, program));
+      },
+      moduleInputs(fuzzed.module),
+    );
     const found = JSON.parse(text) as readonly FuzzResult[];
     results.push(...found);
     expect(found.map(({ target }) => target)).toEqual(fuzzed.targets);

@@ -4,23 +4,25 @@ import type { Digest } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { build, scratch } from '../../../builder/test/fixture.ts';
+import { peerVersions } from '../../../testing/src/remembered.ts';
 import { type Dockerd, startDockerd } from '../dockerd.ts';
 import { type BuiltImage, differences } from './built-image.ts';
 import { buildWithLkt } from './lkt-peer.ts';
 import { OWN_CASES } from './own/cases.ts';
 import { type Expectation, type OwnCase, writeCase } from './own-case.ts';
-import { buildkitPeer, type Outcome } from './peers.ts';
+import { buildkitPeer, type Outcome, type Peer } from './peers.ts';
+import { type PeerResult, rememberedPeer } from './remembered-peer.ts';
 import { writeStandIns } from './stand-ins.ts';
 
 const directory = scratch();
 const at = (name: string): string => join(directory.path, name);
 const cases = OWN_CASES.map((item, index) => ({ ...item, index }));
-let dockerd: Dockerd | undefined;
+/** Started for the first case that BuildKit has not built before. */
+let dockerd: Promise<Dockerd> | undefined;
 let store: Store;
 let base: readonly [string, Digest];
 
 beforeAll(async () => {
-  dockerd = await startDockerd(at('docker'));
   store = await openStore(at('store'));
   const [digest] = (await writeStandIns(store)).values();
   if (digest === undefined) throw new Error('no image stands for base');
@@ -29,17 +31,19 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await dockerd?.[Symbol.asyncDispose]();
+  await (await dockerd)?.[Symbol.asyncDispose]();
   directory[Symbol.dispose]();
 });
 
 const ends = (outcome: Outcome): string => ('error' in outcome ? outcome.error : 'an image');
 
+const versions = peerVersions(join(import.meta.dirname, '../../../..'));
+
 /** Builds a case with both. */
 async function buildBoth(
   item: OwnCase,
   place: string,
-): Promise<{ readonly ours: Outcome; readonly theirs: Outcome }> {
+): Promise<{ readonly ours: Outcome; readonly theirs: PeerResult }> {
   const written = await writeCase(item, join(place, 'context'));
   const images = new Map([base]);
   for (const [name, lines] of Object.entries(item.images ?? {})) {
@@ -48,13 +52,16 @@ async function buildBoth(
     });
     images.set(name, descriptor.digest);
   }
-  const buildWithBuildkit = buildkitPeer(dockerd?.environment ?? {}, at('store'), images);
+  const buildkit: Peer = async (...words) => {
+    dockerd ??= startDockerd(at('docker'));
+    return buildkitPeer((await dockerd).environment, at('store'), images)(...words);
+  };
   // BuildKit caches a context by the name of its directory.
   const peer = join(place, `own-${basename(place)}`);
   mkdirSync(peer);
   const [ours, theirs] = await Promise.all([
     buildWithLkt(written, store, at('store'), images),
-    buildWithBuildkit(written, peer),
+    rememberedPeer('buildkit', buildkit, versions, images)(written, peer),
   ]);
   return { ours, theirs };
 }
@@ -89,35 +96,39 @@ describe('own cases', () => {
     async (item) => {
       const place = join(at('case'), String(item.index));
       const { ours, theirs } = await buildBoth(item, place);
-      const expected: Expectation = item.expect ?? { divergence: 'none' };
-      if ('bothFail' in expected) {
-        expect(ends(ours)).toMatch(expected.bothFail);
-        expect(ends(theirs)).not.toBe('an image');
-        return;
-      }
-      if ('lktFails' in expected) {
-        expect(ends(ours)).toMatch(expected.lktFails);
-        expect(ends(theirs)).toBe('an image');
-        return;
-      }
-      if ('buildkitFails' in expected) {
-        expect(ends(ours)).toBe('an image');
-        expect(ends(theirs)).toMatch(expected.buildkitFails);
-        return;
-      }
-      if ('error' in ours || 'error' in theirs)
-        expect.fail(`lkt: ${ends(ours)}\nBuildKit: ${ends(theirs).slice(-1000)}`);
-      const { files, ours: changed, theirs: changes } = expected;
-      const found = await differences(ours.image, theirs.image);
-      if (files === undefined) expect(found).toEqual([]);
-      else expect(found.map((line) => line.replace(/: .*/, ''))).toEqual(files);
-      const isSame = ours.image.diffIds.join() === theirs.image.diffIds.join();
-      expect(isSame).toBe(files === undefined);
-      const config = { ours: configOf(ours.image), theirs: configOf(theirs.image) };
-      expect(config.ours).toMatchObject(changed ?? {});
-      expect({ ...config.ours, ...changes }).toEqual(config.theirs);
-      if (changed !== undefined) expect(config.ours).not.toEqual(config.theirs);
+      await compare(item.expect ?? { divergence: 'none' }, ours, theirs.outcome);
+      await theirs.keep();
     },
     120_000,
   );
 });
+
+async function compare(expected: Expectation, ours: Outcome, theirs: Outcome): Promise<void> {
+  if ('bothFail' in expected) {
+    expect(ends(ours)).toMatch(expected.bothFail);
+    expect(ends(theirs)).not.toBe('an image');
+    return;
+  }
+  if ('lktFails' in expected) {
+    expect(ends(ours)).toMatch(expected.lktFails);
+    expect(ends(theirs)).toBe('an image');
+    return;
+  }
+  if ('buildkitFails' in expected) {
+    expect(ends(ours)).toBe('an image');
+    expect(ends(theirs)).toMatch(expected.buildkitFails);
+    return;
+  }
+  if ('error' in ours || 'error' in theirs)
+    expect.fail(`lkt: ${ends(ours)}\nBuildKit: ${ends(theirs).slice(-1000)}`);
+  const { files, ours: changed, theirs: changes } = expected;
+  const found = await differences(ours.image, theirs.image);
+  if (files === undefined) expect(found).toEqual([]);
+  else expect(found.map((line) => line.replace(/: .*/, ''))).toEqual(files);
+  const isSame = ours.image.diffIds.join() === theirs.image.diffIds.join();
+  expect(isSame).toBe(files === undefined);
+  const config = { ours: configOf(ours.image), theirs: configOf(theirs.image) };
+  expect(config.ours).toMatchObject(changed ?? {});
+  expect({ ...config.ours, ...changes }).toEqual(config.theirs);
+  if (changed !== undefined) expect(config.ours).not.toEqual(config.theirs);
+}

@@ -66,14 +66,15 @@ function changes(): readonly string[] {
   return actions.filter((action) => !action.startsWith('Describe'));
 }
 
+const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');
+
 test('documents the rights of every call, and no others', () => {
-  const root = join(import.meta.dirname, '../../../..');
-  const source = readFileSync(join(root, 'packages/fleet/src/providers/asg/engine.ts'), 'utf8');
+  const source = read('../../src/providers/asg/engine.ts');
   const calls = [...source.matchAll(/new (\w+)Command\(/g)].map(
     ([, name = '']) =>
       `${/LaunchTemplate|^DescribeInstances$/.test(name) ? 'ec2' : 'autoscaling'}:${name}`,
   );
-  const docs = readFileSync(join(root, 'docs/fleet/asg.md'), 'utf8');
+  const docs = read('../../../../docs/fleet/asg.md');
   const policy = /```json\n([\s\S]*?)```/.exec(docs)?.[1] ?? '';
   const { Statement: statements } = JSON.parse(policy) as { Statement: { Action: string[] }[] };
   const allowed = statements.flatMap(({ Action }) => Action);

@@ -96,15 +96,15 @@ function bodyOf(): Readonly<Record<string, unknown>> {
   return server.sets.get(NAME)?.body ?? {};
 }
 
+const read = (name: string): string =>
+  readFileSync(join(import.meta.dirname, `../../src/providers/azure/${name}.ts`), 'utf8');
+
 test('documents the rights of every call, and no others', () => {
-  const root = join(import.meta.dirname, '../../../..');
-  const read = (name: string): string =>
-    readFileSync(join(root, `packages/fleet/src/providers/azure/${name}.ts`), 'utf8');
   const source = read('engine') + read('machine-image');
   const calls = [
     ...source.matchAll(/'((?:virtualMachineScaleSets|disks|galleries)\.[\w.]+)'/g),
   ].map(([, call = '']) => `Microsoft.Compute/${call.replaceAll('.', '/')}`);
-  const docs = readFileSync(join(root, 'docs/fleet/azure.md'), 'utf8');
+  const docs = readFileSync(join(import.meta.dirname, '../../../../docs/fleet/azure.md'), 'utf8');
   const role = /```json\n([\s\S]*?)```/.exec(docs)?.[1] ?? '';
   const { Actions: allowed } = JSON.parse(role) as { Actions: string[] };
   const implied = [

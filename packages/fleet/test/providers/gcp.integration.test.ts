@@ -87,10 +87,10 @@ function groupOf(): Readonly<Record<string, unknown>> {
   return server.groups.get(NAME)?.manager ?? {};
 }
 
+const read = (name: string): string =>
+  readFileSync(join(import.meta.dirname, `../../src/providers/gcp/${name}.ts`), 'utf8');
+
 test('documents the rights of every call, and no others', () => {
-  const root = join(import.meta.dirname, '../../../..');
-  const read = (name: string): string =>
-    readFileSync(join(root, `packages/fleet/src/providers/gcp/${name}.ts`), 'utf8');
   const source = read('engine') + read('machine-image');
   const rights: Readonly<Record<string, string>> = {
     insert: 'create',
@@ -104,7 +104,7 @@ test('documents the rights of every call, and no others', () => {
     ([, kind = '', verb = '']) =>
       `${kind === 'objects' ? 'storage' : 'compute'}.${kind}.${rights[verb] ?? verb}`,
   );
-  const docs = readFileSync(join(root, 'docs/fleet/gcp.md'), 'utf8');
+  const docs = readFileSync(join(import.meta.dirname, '../../../../docs/fleet/gcp.md'), 'utf8');
   const [, role = ''] = /```yaml\n(title: [\s\S]*?)```/.exec(docs) ?? [];
   const allowed = [...role.matchAll(/^ {2}- ([\w.]+)$/gm)].map(([, right]) => right);
   // Google checks them when an image, a template or a group names something, and for operations.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { filesOf, hashOf, remember, remembered } from '../../memory.ts';
+import { filesOf, hashOf, remember, remembered } from '@lkt/testing/remembered';
 import { lkt, root } from './lkt.ts';
 
 /**
@@ -21,6 +21,19 @@ export async function proven(
   return result;
 }
 
+/** Inputs of a test per package, besides the sources of the package. */
+export interface EachOptions {
+  /** Git patterns of the code; by default all that builds packages. */
+  readonly code?: readonly string[];
+  /** More inputs, by the name of a package's image. */
+  readonly inputs?: ReadonlyMap<string, string>;
+  /**
+   * Git patterns of the code that tests. Once a package has passed with it, a change of the other
+   * code repeats the test of one package in four.
+   */
+  readonly tester?: readonly string[];
+}
+
 /**
  * Runs a slow test per package, so that a change of one package repeats only its own test. The
  * inputs are the package's sources, which name its dependencies by digest, and the code that builds
@@ -37,25 +50,39 @@ export async function provenEach(
     packages: readonly Package[],
     isProven: (directory: string, result: string) => void,
   ) => Promise<void>,
+  { code = ENGINE, inputs: more = new Map<string, string>(), tester }: EachOptions = {},
 ): Promise<ReadonlyMap<string, string>> {
-  const engine = inputs(ENGINE);
+  const engine = inputs(code);
+  const test = tester === undefined ? undefined : inputs(tester);
   const results = new Map<string, string>();
-  const keys = new Map<string, string>();
+  const keys = new Map<string, readonly string[]>();
   const missing: Package[] = [];
   for (const { directory, tag } of await tagsOf(directories)) {
-    const hash = createHash('sha256').update(`${engine} ${tag}`).digest('hex');
-    const key = `${name}-${hash.slice(0, 32)}`;
-    const known = remembered(key);
-    keys.set(directory, key);
-    if (known === undefined) missing.push({ directory, name: tag.replace(/:[^:]*$/, '') });
+    const image = tag.replace(/:[^:]*$/, '');
+    const keyOf = (from: string): string => {
+      const text = `${from} ${tag} ${more.get(image) ?? ''}`.trimEnd();
+      return `${name}-${createHash('sha256').update(text).digest('hex').slice(0, 32)}`;
+    };
+    const key = keyOf(engine);
+    const older = test === undefined ? undefined : keyOf(`tester ${test}`);
+    const known =
+      remembered(key) ??
+      (older === undefined || isChosen(key.slice(name.length + 1)) ? undefined : remembered(older));
+    keys.set(directory, older === undefined ? [key] : [key, older]);
+    if (known === undefined) missing.push({ directory, name: image });
     else results.set(directory, known);
   }
   if (missing.length > 0)
     await prove(missing, (directory, result) => {
-      remember(keys.get(directory) ?? '', result);
+      for (const key of keys.get(directory) ?? []) remember(key, result);
       results.set(directory, result);
     });
   return results;
+}
+
+/** Chooses one hash in four. */
+export function isChosen(hash: string): boolean {
+  return Number.parseInt(hash.slice(0, 8), 16) % 4 === 0;
 }
 
 /** A package of this repository. */

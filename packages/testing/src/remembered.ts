@@ -1,27 +1,29 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { createHash, type Hash } from 'node:crypto';
 import { mkdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { homedir, release } from 'node:os';
 import { join } from 'node:path';
 
 /**
  * Returns a stored test result. Keys contain a hash of the test's inputs; results are in the user's
- * cache.
+ * cache. `npm test -- --all` sets LKT_TEST_ANEW, with which nothing is remembered.
  */
 export function remembered(key: string): string | undefined {
+  if (process.env['LKT_TEST_ANEW'] === 'yes') return undefined;
   try {
-    return readFileSync(join(directory(), key), 'utf8');
+    return readFileSync(join(proofs(), key), 'utf8');
   } catch {
     return undefined;
   }
 }
 
 export function remember(key: string, result: string): void {
-  mkdirSync(directory(), { recursive: true });
-  writeFileSync(join(directory(), key), result);
+  mkdirSync(proofs(), { recursive: true });
+  writeFileSync(join(proofs(), key), result);
 }
 
-function directory(): string {
+/** Returns the directory of the results. */
+export function proofs(): string {
   const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
   return join(XDG_CACHE_HOME, 'lkt-proofs');
 }
@@ -58,4 +60,16 @@ function addContent(hash: Hash, path: string): void {
       // counts.
     }
   }
+}
+
+/** Returns the versions of the kernel and of the programs that the tests run as peers. */
+export function peerVersions(root: string): string {
+  const names = readFileSync(join(root, 'tools/test/apt-packages.txt'), 'utf8')
+    .replaceAll(/#.*/g, '')
+    .split(/\s+/)
+    .filter((name) => name !== '');
+  // The package of dockerd brings containerd.
+  const query = ['-W', ...names, 'containerd'];
+  const { stdout } = spawnSync('dpkg-query', query, { encoding: 'utf8' });
+  return `${release()}\n${stdout}`;
 }
