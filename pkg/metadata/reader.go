@@ -34,7 +34,7 @@ func openFiles(sources []source, devices string) (reader, error) {
 			if err != nil {
 				r.files[path] = disk.Device{Name: path, Problem: err.Error()}
 			}
-		case s.Name == "cdrom" && r.disks == nil:
+		case s.Kind == kindDisks && r.disks == nil:
 			var err error
 			if r.disks, err = disk.Open(devices); err != nil {
 				return r, err
@@ -51,6 +51,8 @@ func (r reader) read(ctx context.Context, s source) (*instance.Metadata, error) 
 		return readFile(r.files[path])
 	case s.Name == "cdrom":
 		return disk.Read(r.disks)
+	case s.Name == "configdrive":
+		return disk.ReadConfigDrive(r.disks)
 	}
 	return r.clouds.Read(ctx, s.Name)
 }

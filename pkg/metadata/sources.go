@@ -12,7 +12,9 @@ import (
 var defaultProviders = []string{"cdrom"}
 
 // The known providers. Distinguishable services come before those that imitate Amazon's.
-var knownProviders = []string{"cdrom", "gcp", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws"}
+var knownProviders = []string{
+	"cdrom", "configdrive", "gcp", "azure", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws",
+}
 
 // Providers of LinuxKit that are not supported, with the reasons.
 var unsupported = map[string]string{
@@ -27,7 +29,7 @@ const maxFile = 16 << 20
 type kind string
 
 const (
-	kindDisks kind = "disks" // the metadata disk, or a file
+	kindDisks kind = "disks" // the metadata disk, the config drive, or a file
 	kindCloud kind = "cloud"
 )
 
@@ -51,7 +53,7 @@ func selectSources(names []string) ([]source, error) {
 		s := source{Name: name, Named: named, Kind: kindDisks}
 		_, isFile := s.path()
 		switch reason, isUnsupported := unsupported[name]; {
-		case isFile, name == "cdrom":
+		case isFile, name == "cdrom", name == "configdrive":
 		case cloud.Known(name):
 			s.Kind = kindCloud
 		case isUnsupported:

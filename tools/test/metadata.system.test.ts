@@ -19,7 +19,16 @@ import { CLOUDS, USUAL } from './metadata/clouds.ts';
 const top = join(import.meta.dirname, '../..');
 const dir = mkdtempSync(join(tmpdir(), 'lkt-metadata-'));
 const program = join(dir, 'metadata');
-const PROVIDERS = ['aws', 'digitalocean', 'gcp', 'hetzner', 'openstack', 'scaleway', 'vultr'];
+const PROVIDERS = [
+  'aws',
+  'azure',
+  'digitalocean',
+  'gcp',
+  'hetzner',
+  'openstack',
+  'scaleway',
+  'vultr',
+];
 
 beforeAll(async () => buildGoProgram('pkg/metadata', program));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -126,6 +135,36 @@ describe.concurrent('metadata', () => {
     expect(server.output()).toBe('listening\n');
   });
 
+  test("reads OpenStack's config drive if the config names it, and asks no service then", async () => {
+    await using lan = network();
+    const server = await serve(lan, 'openstack');
+    const { devices, config, flags } = machine();
+    const drive = mkdtempSync(join(dir, 'drive-'));
+    mkdirSync(join(drive, 'openstack/latest'), { recursive: true });
+    const key = 'ssh-ed25519 A operator';
+    const meta = { uuid: '1-2', hostname: 'web.example', public_keys: { operator: key } };
+    const text = '{"app":{"entries":{"token":{"perm":"0400","content":"of the owner"}}}}';
+    writeFileSync(join(drive, 'openstack/latest/meta_data.json'), JSON.stringify(meta));
+    writeFileSync(join(drive, 'openstack/latest/user_data'), text);
+    const args = ['-quiet', '-rock', '-volid', 'config-2', '-o', join(devices, 'vdb'), drive];
+    await promisify(execFile)('genisoimage', args);
+    const station = lan.station('c', '169.254.1.1/16');
+    const unnamed = station.start(program, ...flags);
+    expect(await unnamed.ended, unnamed.output()).toBe(0);
+    expect(files(config)).toEqual({});
+    const run = station.start(program, ...flags, 'configdrive', 'openstack');
+    expect(await run.ended, run.output()).toBe(0);
+    expect(files(config), run.output()).toEqual({
+      provider: 'CONFIGDRIVE /dev/vdb',
+      instance_id: '1-2',
+      hostname: 'web.example',
+      'ssh/authorized_keys': `${key}\n`,
+      userdata: text,
+      'app/token': 'of the owner',
+    });
+    expect(server.output()).toBe('listening\n');
+  });
+
   test('skips invalid values and takes the rest', async () => {
     await using lan = network();
     await serve(lan, 'hostile');
@@ -199,7 +238,7 @@ describe.concurrent('metadata', () => {
     const run = lan.station('c').start(program, ...flags, 'clippy');
     expect(await run.ended).toBe(1);
     expect(run.output()).toBe(
-      'metadata: error: unknown provider "clippy"\n  fix: use some of cdrom, gcp, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
+      'metadata: error: unknown provider "clippy"\n  fix: use some of cdrom, configdrive, gcp, azure, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
     );
   });
 });

@@ -41,6 +41,37 @@ func TestWithoutUsers(t *testing.T) {
 	}
 }
 
+const azureAnswer = `{"compute": {"location": "westeurope", "name": "web_3", "vmId": "1-2", "vmSize": "Standard_B1s", "zone": "",
+"osProfile": {"adminUsername": "x"}, "publicKeys": [{"keyData": "ssh-ed25519 A a\r\n", "path": "/x"}], "userData": "e30="},
+"network": {"interface": [{"ipv4": {"ipAddress": [{"privateIpAddress": "10.0.0.4", "publicIpAddress": ""}]}, "macAddress": "0"}]}}`
+
+// readFrom reads a provider from the same answer to every request.
+func readFrom(t *testing.T, name, answer string) (*session, error) {
+	t.Helper()
+	answers := hostile{[]byte(answer)}
+	s := &session{client: answers, low: answers, header: http.Header{}, Metadata: instance.New(name)}
+	return s, providers[name].read(t.Context(), s)
+}
+
+func TestReadAzure(t *testing.T) {
+	s, err := readFrom(t, "azure", azureAnswer)
+	want := map[string]string{
+		"hostname": "web-3", "instance_id": "1-2", "instance_type": "Standard_B1s", "region": "westeurope", "local_ipv4": "10.0.0.4",
+	}
+	if err != nil || !maps.Equal(s.Values, want) || string(s.UserData) != "{}" || !slices.Equal(s.Keys, []string{"ssh-ed25519 A a"}) {
+		t.Errorf("%+v, %v", s.Metadata, err)
+	}
+	s, err = readFrom(t, "azure", `{"compute": {"vmId": "1", "osProfile": {"computerName": "db"}, "userData": "no base64"}}`)
+	if err != nil || !maps.Equal(s.Values, map[string]string{"hostname": "db", "instance_id": "1"}) || s.UserData != nil || len(s.Problems) != 1 {
+		t.Errorf("%+v, %v", s.Metadata, err)
+	}
+	for _, answer := range []string{"<html>", "{}", `{"compute": {"vmId": 1}}`, "[]"} {
+		if s, err := readFrom(t, "azure", answer); err == nil {
+			t.Errorf("%s: %+v", answer, s.Metadata)
+		}
+	}
+}
+
 // hostile answers each path with a part of its bytes.
 type hostile [][]byte
 
@@ -63,6 +94,7 @@ func (h hostile) Put(ctx context.Context, path, _, _ string) ([]byte, error) {
 func FuzzAnswers(f *testing.F) {
 	f.Add([]byte("host.example\xff0=a\n1=b\xffssh-ed25519 AAAA a\xff[\"ssh-rsa A\"]\xffabsent\xffID=1\nSSH_PUBLIC_KEYS=200\n"))
 	f.Add([]byte(strings.Repeat("\x01\n", 1000)))
+	f.Add([]byte(azureAnswer))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		answers := hostile(bytes.Split(b, []byte{0xff}))
 		for _, name := range slices.Sorted(maps.Keys(providers)) {

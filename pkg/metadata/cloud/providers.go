@@ -17,7 +17,11 @@ const (
 )
 
 var providers = map[string]provider{
-	"aws":          {label: "AWS", address: defaultAddress, read: readAWS},
+	"aws": {label: "AWS", address: defaultAddress, read: readAWS},
+	"azure": {
+		label: "Azure", address: defaultAddress, read: readAzure,
+		header: http.Header{"Metadata": {"true"}},
+	},
 	"digitalocean": {label: "DigitalOcean", address: defaultAddress, read: readDigitalOcean},
 	"gcp": {
 		label: "GCP", address: defaultAddress, host: "metadata.google.internal", read: readGCP,

@@ -1,5 +1,5 @@
-// Package disk finds the metadata disk: a CD, or a disk with an ISO image whose label marks it. It
-// reads the image without mounting it.
+// Package disk finds the metadata disk, or OpenStack's config drive: a CD, or a disk with an ISO
+// image whose label marks it. It reads the image without mounting it.
 package disk
 
 import (
@@ -60,13 +60,16 @@ func Open(dir string) ([]Device, error) {
 }
 
 // Read returns the metadata of the first metadata disk. It fails with ErrNone without one.
-func Read(all []Device) (*instance.Metadata, error) {
+func Read(all []Device) (*instance.Metadata, error) { return first(all, readDevice) }
+
+// first returns the metadata of the first disk that has some.
+func first(all []Device, read func(file io.ReaderAt, name string) (*instance.Metadata, error)) (*instance.Metadata, error) {
 	var problems []error
 	for _, device := range all {
 		err := errors.New(device.Problem)
 		var m *instance.Metadata
 		if device.File != nil {
-			m, err = readDevice(device.File, device.Name)
+			m, err = read(device.File, device.Name)
 		}
 		if err == nil {
 			m.Problems = append(problems, m.Problems...)

@@ -17,7 +17,11 @@ func write(t *testing.T, dir, name, label string, files map[string]string) {
 	t.Helper()
 	from := t.TempDir()
 	for name, text := range files {
-		if err := os.WriteFile(filepath.Join(from, name), []byte(text), 0o600); err != nil {
+		path := filepath.Join(from, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -63,6 +63,27 @@ const google = pages({
   '/computeMetadata/v1/instance/attributes/ssh-keys': `admin:${OTHER}\n`,
   '/computeMetadata/v1/instance/attributes/user-data': DATA,
 });
+const azure = pages({
+  '/metadata/instance?api-version=2021-01-01&format=json': JSON.stringify({
+    compute: {
+      location: 'westeurope',
+      name: 'lkt-shop-web_3',
+      osProfile: { adminUsername: '', computerName: '' },
+      publicKeys: [{ keyData: `${KEY}\r\n`, path: '/home/x/.ssh/authorized_keys' }],
+      userData: Buffer.from(DATA).toString('base64'),
+      vmId: '0-1-2',
+      vmSize: 'Standard_B1s',
+      zone: '2',
+    },
+    network: {
+      interface: [
+        {
+          ipv4: { ipAddress: [{ privateIpAddress: '10.0.0.4', publicIpAddress: '' }], subnet: [] },
+        },
+      ],
+    },
+  }),
+});
 const scaleway = pages({
   '/conf': `ID=1-2-3\nHOSTNAME=web\nLOCATION_ZONE_ID=par1\nPRIVATE_IP=10.1.1.1\nPUBLIC_IP_ADDRESS=\nSSH_PUBLIC_KEYS=1\nSSH_PUBLIC_KEYS_0_KEY='${KEY}'\n`,
 });
@@ -81,6 +102,23 @@ export const CLOUDS: Readonly<Record<string, Cloud>> = {
       return header('x-aws-ec2-metadata-token') === 'TOKEN==' ? aws(question) : { status: 401 };
     },
     files: { provider: 'AWS', ...EC2_FILES },
+  },
+  azure: {
+    answer: (question) =>
+      question.header('metadata') === 'true' && question.header('x-forwarded-for') === ''
+        ? azure(question)
+        : { status: 400 },
+    files: {
+      provider: 'Azure',
+      hostname: 'lkt-shop-web-3',
+      instance_id: '0-1-2',
+      instance_type: 'Standard_B1s',
+      region: 'westeurope',
+      availability_zone: '2',
+      local_ipv4: '10.0.0.4',
+      'ssh/authorized_keys': `${KEY}\n`,
+      ...OWNED,
+    },
   },
   openstack: {
     answer: pages({ ...EC2, ...EC2_KEYS, '/openstack/latest/meta_data.json': '{}' }),

@@ -47,6 +47,7 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/init/manifest FuzzRead',
         'pkg/init/roots FuzzRead',
         'pkg/metadata/cloud FuzzAnswers',
+        'pkg/metadata/disk FuzzMetaData',
         'pkg/modules FuzzDepends',
         'pkg/ntp/nts FuzzOpen',
         'pkg/ntp/nts FuzzReadAnswer',

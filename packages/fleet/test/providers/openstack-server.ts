@@ -15,6 +15,7 @@ interface Server {
   readonly name: string;
   readonly created: string;
   readonly userData: string | undefined;
+  readonly hasConfigDrive: boolean;
   metadata: Readonly<Record<string, string>>;
   status: string;
   task: string | null;
@@ -53,6 +54,7 @@ const SERVER_FIELDS = new Set([
   'security_groups',
   'metadata',
   'user_data',
+  'config_drive',
   'availability_zone',
 ]);
 const BUILD_STEPS = 2;
@@ -126,7 +128,8 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
       const created = new Date(1_700_000_000_000 + Math.floor(count / 2) * 1000).toISOString();
       const userData = given['user_data'] as string | undefined;
       const fresh = { status: 'BUILD', task: 'scheduling', left: BUILD_STEPS };
-      const server = { id, name, created, userData, metadata, ...fresh };
+      const hasConfigDrive = given['config_drive'] === true;
+      const server = { id, name, created, userData, hasConfigDrive, metadata, ...fresh };
       servers.set(id, server);
       state.compete(server);
       return { status: 202, json: { server: { id } } };

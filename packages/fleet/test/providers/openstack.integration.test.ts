@@ -119,12 +119,13 @@ describe('openstack', () => {
     ]);
   });
 
-  test('delivers metadata as user data, and lists floating addresses first', async () => {
+  test('delivers metadata as user data on a config drive, and lists floating addresses first', async () => {
     await provider.create(request(), options);
     const [one] = server.servers.values();
     expect(Buffer.from(one?.userData ?? '', 'base64').toString()).toBe(
       '{"hostname":{"content":"web"}}',
     );
+    expect(one?.hasConfigDrive).toBe(true);
     await provider.list('shop', options);
     const [node] = await provider.list('shop', options);
     expect(node).toMatchObject({ power: 'running', addresses: ['192.0.2.5', '10.0.0.5'] });

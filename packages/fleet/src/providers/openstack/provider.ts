@@ -276,7 +276,8 @@ function serverInput({
       networks: [{ uuid: network }],
       security_groups: securityGroups.map((one) => ({ name: one })),
       metadata: metadataOf(name, labels),
-      ...(userData === undefined ? {} : { user_data: userData }),
+      // A disk of the host: no other station of the network can imitate it.
+      ...(userData === undefined ? {} : { user_data: userData, config_drive: true }),
       ...(availabilityZone === undefined ? {} : { availability_zone: availabilityZone }),
     },
   };
