@@ -13,6 +13,7 @@ import { type GroupSpec, specHash, templateHash } from '../reconcile/group-spec.
 import { isOpen } from '../reconcile/windows.ts';
 import { decideEngine, type EngineDecision } from './decide.ts';
 import type { Engine, EngineGroup, EngineNode, EngineRequest } from './engine.ts';
+import { errorAt, requireKeepable } from './keepable.ts';
 
 /** The environment of the controller of a group that an engine keeps. */
 export interface EngineContext {
@@ -48,7 +49,7 @@ export class EngineController {
   constructor(context: EngineContext) {
     const { group, spec, engine, fleet } = context;
     this.#context = context;
-    requireKeepable(group, engine);
+    requireKeepable(group, engine.keepsAges);
     const { size, surge, unavailable, minReadyMs, startupTimeoutMs, expireAfterMs } = spec;
     const limits = { size, surge, unavailable, minReadyMs, startupTimeoutMs, expireAfterMs };
     this.request = {
@@ -70,7 +71,7 @@ export class EngineController {
     };
     this.#stated = templateHash({ ...limits, rollback: spec.rollback });
     const problem = engine.check(this.request);
-    if (problem !== undefined) throw group.at.error(problem);
+    if (problem !== undefined) throw errorAt(group, problem);
   }
 
   /** Begins a failed roll again in the next pass. */
@@ -245,29 +246,6 @@ export class EngineController {
       changesAt: Infinity,
     };
   }
-}
-
-/** @throws LktError CONFIG_INVALID */
-function requireKeepable(group: GroupConfig, { keepsAges }: Engine): void {
-  const places = group.at.entries();
-  const reject = (key: string, message: string, fix?: string): never => {
-    throw (places.get(key) ?? group.at).error(message, fix === undefined ? {} : { fix });
-  };
-  if (group.nodes !== undefined)
-    reject('nodes', 'an engine names its nodes by itself', 'write size');
-  if ((group.template?.volumes.size ?? 0) > 0)
-    reject('template', 'an engine attaches no volumes that outlive their node');
-  if (group.health !== undefined)
-    reject('health', 'the engine checks the health of its nodes', 'set its health check instead');
-  if (group.drain !== undefined)
-    reject('drain', 'the engine destroys nodes without a drain of lkt', 'use its own hooks');
-  if (group.roll?.canary !== undefined) reject('roll', 'an engine has no canaries of lkt');
-  if (keepsAges && group.windows.length > 0 && group.expire !== undefined)
-    reject(
-      'windows',
-      'an engine replaces nodes for their age at any time',
-      'remove windows, or expire',
-    );
 }
 
 /** @throws ProviderError `fenced` */

@@ -68,6 +68,14 @@ export interface EngineGroup {
   readonly nodes: readonly EngineNode[];
 }
 
+/** A demand of a group that an engine does not meet. */
+export interface EngineProblem {
+  /** The key of the group, and those below it. */
+  readonly keys: readonly string[];
+  readonly message: string;
+  readonly fix: string;
+}
+
 /**
  * A service that keeps groups of nodes by itself: an auto scaling group, a managed instance group,
  * a scale set. lkt writes the spec of a group, starts and stops its rolls, and watches.
@@ -77,8 +85,8 @@ export interface EngineGroup {
 export interface Engine extends AsyncDisposable {
   /** Replaces old nodes by itself. Otherwise a roll replaces all nodes once one is old. */
   readonly keepsAges: boolean;
-  /** Rejects a group that the engine cannot keep. @throws LktError CONFIG_INVALID */
-  readonly check: (request: EngineRequest) => string | undefined;
+  /** Returns why the engine cannot keep a group; undefined if it can. */
+  readonly check: (request: EngineRequest) => EngineProblem | undefined;
   /** As `Provider.prepare`. */
   prepare(image: MachineImage, options: CallOptions): Promise<string>;
   /** Returns all groups of a fleet with all their nodes, or throws. */

@@ -260,16 +260,20 @@ test('touches nothing when the tags of a group are damaged', async () => {
   expect(changes()).toEqual([]);
 });
 
-test.for<[string, string]>([
-  ['    health: { tcp: 80 }\n', 'the engine checks the health of its nodes'],
-  ['    drain: { command: [x] }\n', 'the engine destroys nodes without a drain of lkt'],
+test.for<[string, string, string]>([
+  ['roll: { surge: 3, unavailable: 1 }', '16:11: groups.web.roll: ', 'lower one'],
+  ['roll: { surge: 4 }', '16:11: groups.web.roll: ', 'lower one'],
   [
-    '    windows: [{ days: [Mon], from: "01:00", to: "02:00" }]\n',
-    'an engine replaces nodes for their age at any time',
+    'windows: [{ days: [Mon], from: "01:00", to: "02:00" }]',
+    '16:14: groups.web.windows: ',
+    'remove windows, or expire',
   ],
-  ['    roll: { canary: {} }\n', 'an engine has no canaries of lkt'],
-])('rejects what an engine cannot keep: %s', ([more, message]) => {
-  expect(() => controllerOf(one, { more })).toThrow(
-    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+])('rejects what Auto Scaling cannot keep: %s', ([line, place, fix]) => {
+  expect(() => controllerOf(one, { more: `    ${line}\n` })).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(place),
+      fix: expect.stringContaining(fix),
+    }),
   );
 });

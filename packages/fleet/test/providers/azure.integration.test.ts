@@ -319,13 +319,51 @@ test('touches nothing when the tags of a scale set are damaged', async () => {
   expect(server.changes()).toEqual([]);
 });
 
-test.for<[string, number, string]>([
-  ['    template: { metadata: { a: { content: "b" } } }\n', 3, 'reads no metadata of Azure'],
-  ['    roll: { surge: 1, unavailable: 1 }\n', 3, 'either a surge or unavailable nodes'],
-  ['', 100, 'replaces 5% of the nodes at least: raise surge or unavailable to 5'],
-  ['    expire: { after: 30d }\n    roll: { surge: 0 }\n', 3, 'without a surge'],
-])('rejects what a scale set cannot keep: %s', ([more, size, message]) => {
+/** Returns the files of the user data. */
+function filesOf(): Readonly<Record<string, unknown>> {
+  const { virtualMachineProfile } = bodyOf()['properties'] as Record<string, { userData: string }>;
+  const text = Buffer.from(virtualMachineProfile?.userData ?? '', 'base64').toString();
+  return JSON.parse(text) as Record<string, unknown>;
+}
+
+test('gives nodes their metadata, with another text for each roll', async () => {
+  const more = '    template: { metadata: { hostname: { content: "${GROUP}" } } }\n';
+  await pass(one, { more });
+  const before = filesOf();
+  const spec = '[0-9a-f]{16}';
+  expect(before).toEqual({
+    hostname: { content: 'web' },
+    'lkt-roll': { content: expect.stringMatching(new RegExp(`^${spec} ${now}$`)) },
+  });
+  server.settle();
+  now += 1000;
+  await pass(two, { more });
+  expect(filesOf()).toEqual({ ...before, 'lkt-roll': expect.anything() });
+  expect(filesOf()['lkt-roll']).not.toEqual(before['lkt-roll']);
+});
+
+test.for<[string, number, string, string]>([
+  ['    roll: { surge: 1, unavailable: 1 }\n', 3, '22:11: groups.web.roll: ', 'one of both'],
+  ['', 100, '13:5: groups.web: Azure replaces 5%', 'raise surge or unavailable to 5'],
+  [
+    '    expire: { after: 30d }\n    roll: { surge: 0 }\n',
+    3,
+    '22:13: groups.web.expire: ',
+    'surge: 1',
+  ],
+  ['    roll: { startupTimeout: 91m }\n', 3, '22:29: groups.web.roll.startupTimeout: ', '90m'],
+  [
+    `    template: { metadata: { a: { content: ${'x'.repeat(49_152)} } } }\n`,
+    3,
+    '22:27: groups.web.template.metadata: ',
+    'large files',
+  ],
+])('rejects what a scale set cannot keep: %#', ([more, size, place, fix]) => {
   expect(() => controllerOf(one, { more, size })).toThrow(
-    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(place),
+      fix: expect.stringContaining(fix),
+    }),
   );
 });

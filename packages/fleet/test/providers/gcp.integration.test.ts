@@ -261,7 +261,7 @@ test('sets the size and the budget, also after a person changed them', async () 
   const changed = {
     size: 4,
     settings: ', healthCheck: web',
-    more: '    roll: { surge: 0, unavailable: 1, startupTimeout: 2h }\n',
+    more: '    roll: { surge: 0, unavailable: 1, startupTimeout: 1h }\n',
   };
   await pass(one, changed);
   expect(server.changes()).toEqual(['instanceGroupManagers.resize', 'instanceGroupManagers.patch']);
@@ -373,11 +373,21 @@ test('says where credentials come from when they are missing, or in a wrong file
   expect(String(error)).not.toContain('secret');
 });
 
-test.for<[string, string]>([
-  ['    roll: { minReady: 10s }\n', 'managed instance groups have no minReady'],
-  ['    roll: { rollback: auto }\n', 'managed instance groups do not roll back'],
-])('rejects what Google cannot keep: %s', ([more, message]) => {
-  expect(() => controllerOf(one, { more })).toThrow(
-    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining(message) }),
+test.for<[Options, string, string]>([
+  [{ more: '    roll: { minReady: 10s }\n' }, '12:23: groups.web.roll.minReady: ', 'health check'],
+  [{ more: '    roll: { rollback: auto }\n' }, '12:23: groups.web.roll.rollback: ', 'halts'],
+  [{ settings: ', zones: [europe-west3-a]' }, '11:62: groups.web.gcp.zones: ', 'remove'],
+  [
+    { settings: ', healthCheck: web', more: '    roll: { startupTimeout: 2h }\n' },
+    '12:29: groups.web.roll.startupTimeout: ',
+    '1h at most',
+  ],
+])('rejects what Google cannot keep: %j', ([options, place, fix]) => {
+  expect(() => controllerOf(one, options)).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(place),
+      fix: expect.stringContaining(fix),
+    }),
   );
 });

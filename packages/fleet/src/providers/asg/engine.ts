@@ -55,12 +55,32 @@ export class AsgEngine implements Engine {
 
   readonly keepsAges = true;
 
-  readonly check: Engine['check'] = ({ group, settings, expireAfterMs, metadata }) => {
-    if (settings === undefined) return `the group ${group} has no settings for asg`;
+  readonly check: Engine['check'] = (request) => {
+    const { group, settings, expireAfterMs, metadata, size, surge, unavailable } = request;
+    if (settings === undefined)
+      return {
+        keys: [],
+        message: `the group ${group} has no settings for asg`,
+        fix: 'add: asg: { instanceType: t3.small, subnets: [subnet-…] }',
+      };
     if (expireAfterMs !== undefined && (expireAfterMs < DAY_MS || expireAfterMs > 365 * DAY_MS))
-      return 'Auto Scaling keeps a maximum age between 1d and 365d only';
+      return {
+        keys: ['expire', 'after'],
+        message: 'Auto Scaling keeps a maximum age between 1d and 365d only',
+        fix: 'write an age within it',
+      };
+    if (size > 0 && surge + unavailable > size)
+      return {
+        keys: ['roll'],
+        message: `surge and unavailable are together more than the ${size} of the group`,
+        fix: 'lower one: Auto Scaling bounds healthy nodes within 100% of the size',
+      };
     if (metadata !== undefined && metadata.length > MAX_USER_DATA_BYTES)
-      return `metadata of ${metadata.length} bytes exceeds the ${MAX_USER_DATA_BYTES} of EC2`;
+      return {
+        keys: ['template', 'metadata'],
+        message: `metadata of ${metadata.length} bytes exceeds the ${MAX_USER_DATA_BYTES} of EC2`,
+        fix: 'put large files into the image',
+      };
     return undefined;
   };
 

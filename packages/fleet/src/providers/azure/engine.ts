@@ -14,6 +14,10 @@ type Variables = Readonly<Record<string, string | undefined>>;
 const MIN_BATCH_PERCENT = 5;
 const MINUTE_MS = 60_000;
 const GRACE_MINUTES = { min: 10, max: 90 };
+/** Azure refuses longer user data. */
+const MAX_USER_DATA_CHARS = 65_536;
+/** File of the guest that names the roll. */
+const ROLL_FILE = 'lkt-roll';
 const SETS = '/Microsoft.Compute/virtualMachineScaleSets';
 
 /**
@@ -35,15 +39,44 @@ export class AzureEngine implements Engine {
   }
 
   readonly check: Engine['check'] = (request) => {
-    const { group, settings, metadata, surge, unavailable, size, expireAfterMs } = request;
-    if (settings === undefined) return `the group ${group} has no settings for azure`;
-    if (metadata !== undefined)
-      return 'lkt reads no metadata of Azure: put the files into the image';
-    if (surge > 0 && unavailable > 0) return 'a scale set has either a surge or unavailable nodes';
+    const { group, settings, surge, unavailable, size, expireAfterMs } = request;
+    if (settings === undefined)
+      return {
+        keys: [],
+        message: `the group ${group} has no settings for azure`,
+        fix: 'add azure, with vmSize, subnet, loadBalancer, backendPool and healthProbe',
+      };
+    if (surge > 0 && unavailable > 0)
+      return {
+        keys: ['roll'],
+        message: 'a scale set has either a surge or unavailable nodes',
+        fix: 'remove one of both',
+      };
     if (size > 0 && batchPercent(request) < MIN_BATCH_PERCENT)
-      return `Azure replaces ${MIN_BATCH_PERCENT}% of the nodes at least: raise surge or unavailable to ${Math.ceil((size * MIN_BATCH_PERCENT) / 100)}`;
+      return {
+        keys: ['roll'],
+        message: `Azure replaces ${MIN_BATCH_PERCENT}% of the nodes at least`,
+        fix: `raise surge or unavailable to ${Math.ceil((size * MIN_BATCH_PERCENT) / 100)}`,
+      };
     if (expireAfterMs !== undefined && surge === 0)
-      return 'without a surge, Azure gives old nodes a new disk and no new age: set surge';
+      return {
+        keys: ['expire'],
+        message: 'without a surge, Azure gives old nodes a new disk and no new age',
+        fix: 'set surge: 1',
+      };
+    if (request.startupTimeoutMs > GRACE_MINUTES.max * MINUTE_MS)
+      return {
+        keys: ['roll', 'startupTimeout'],
+        message: `Azure repairs a node that is not healthy after ${GRACE_MINUTES.max} minutes`,
+        fix: `write ${GRACE_MINUTES.max}m at most`,
+      };
+    const { length } = this.#userDataOf(request);
+    if (length > MAX_USER_DATA_CHARS)
+      return {
+        keys: ['template', 'metadata'],
+        message: `metadata of ${length} bytes in base64 exceeds the ${MAX_USER_DATA_CHARS} of Azure`,
+        fix: 'put large files into the image',
+      };
     return undefined;
   };
 
@@ -255,6 +288,17 @@ export class AzureEngine implements Engine {
     });
   }
 
+  /**
+   * Returns the user data: the files of the metadata, and one that makes each roll another model,
+   * also of the same image.
+   */
+  #userDataOf({ metadata, spec }: EngineRequest): string {
+    const files =
+      metadata === undefined ? {} : objectOf(JSON.parse(Buffer.from(metadata).toString()));
+    const roll = { content: `${spec} ${this.#now()}` };
+    return Buffer.from(JSON.stringify({ ...files, [ROLL_FILE]: roll })).toString('base64');
+  }
+
   /** Returns the model of the machines. They have no identity, so no rights at Azure. */
   #machineOf(
     request: EngineRequest,
@@ -268,10 +312,7 @@ export class AzureEngine implements Engine {
     const balancer = `${network}/loadBalancers/${loadBalancer}`;
     const [virtualNetwork = '', name = ''] = subnet.split('/');
     return {
-      // Makes each roll another model, also of the same image.
-      userData: Buffer.from(JSON.stringify({ spec: request.spec, rolled: this.#now() })).toString(
-        'base64',
-      ),
+      userData: this.#userDataOf(request),
       storageProfile: {
         imageReference: { id: image },
         osDisk: {

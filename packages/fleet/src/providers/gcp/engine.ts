@@ -40,22 +40,53 @@ export class GcpEngine implements Engine {
 
   readonly check: Engine['check'] = (request) => {
     const { group, settings, metadata, minReadyMs, rollback, surge, unavailable } = request;
-    if (settings === undefined) return `the group ${group} has no settings for gcp`;
-    const { zones } = settings as GcpGroupSettings;
+    if (settings === undefined)
+      return {
+        keys: [],
+        message: `the group ${group} has no settings for gcp`,
+        fix: 'add: gcp: { machineType: e2-small }',
+      };
+    const { zones, healthCheck } = settings as GcpGroupSettings;
     const isRegional = 'region' in this.#settings.location;
     if (isRegional !== zones.length > 0)
-      return isRegional
-        ? 'a region needs zones in the group'
-        : 'a provider in one zone has no zones';
+      return {
+        keys: ['gcp', 'zones'],
+        ...(isRegional
+          ? { message: 'a region needs zones in the group', fix: 'add zones of the region' }
+          : { message: 'a provider in one zone has no zones', fix: 'remove them' }),
+      };
     // The rule of regional groups.
     const wrong = [surge, unavailable].find((nodes) => nodes > 0 && nodes < zones.length);
     if (wrong !== undefined)
-      return `a group in ${zones.length} zones has a surge and unavailable nodes of 0, or ${zones.length} at least`;
-    if (minReadyMs > 0) return 'managed instance groups have no minReady';
+      return {
+        keys: ['roll'],
+        message: `a group in ${zones.length} zones has a surge and unavailable nodes of 0, or ${zones.length} at least`,
+        fix: `write surge: ${zones.length}`,
+      };
+    if (minReadyMs > 0)
+      return {
+        keys: ['roll', 'minReady'],
+        message: 'managed instance groups have no minReady',
+        fix: 'remove it, and let the health check require more successes in a row',
+      };
     if (rollback === 'auto')
-      return 'managed instance groups do not roll back: name the earlier image';
+      return {
+        keys: ['roll', 'rollback'],
+        message: 'managed instance groups do not roll back',
+        fix: 'remove it: a roll that fails halts, and the digest of the earlier image leads back',
+      };
+    if (healthCheck !== undefined && request.startupTimeoutMs > MAX_INITIAL_DELAY_SECONDS * 1000)
+      return {
+        keys: ['roll', 'startupTimeout'],
+        message: 'Google repairs a node that is not healthy after an hour',
+        fix: 'write 1h at most',
+      };
     if (metadata !== undefined && metadata.length > MAX_METADATA_BYTES)
-      return `metadata of ${metadata.length} bytes exceeds the ${MAX_METADATA_BYTES} of Google`;
+      return {
+        keys: ['template', 'metadata'],
+        message: `metadata of ${metadata.length} bytes exceeds the ${MAX_METADATA_BYTES} of Google`,
+        fix: 'put large files into the image',
+      };
     return undefined;
   };
 
@@ -304,12 +335,11 @@ type ScopedInstances = Readonly<Record<string, { readonly instances?: unknown }>
 function healingOf({ settings, startupTimeoutMs }: EngineRequest, project: string): object {
   const { healthCheck } = settings as GcpGroupSettings;
   if (healthCheck === undefined) return { autoHealingPolicies: [] };
-  const seconds = Math.ceil(startupTimeoutMs / 1000);
   return {
     autoHealingPolicies: [
       {
         healthCheck: `projects/${project}/global/healthChecks/${healthCheck}`,
-        initialDelaySec: Math.min(seconds, MAX_INITIAL_DELAY_SECONDS),
+        initialDelaySec: Math.ceil(startupTimeoutMs / 1000),
       },
     ],
   };
