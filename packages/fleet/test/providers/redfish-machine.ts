@@ -22,7 +22,8 @@ export interface RedfishTestMachine extends AsyncDisposable {
   readonly answer: (path: string, status: number, body: string, count?: number) => void;
 }
 
-const QEMU = '-nodefaults -no-user-config -display none -machine pc -accel tcg -m 16 -net none';
+const QEMU = '-nodefaults -no-user-config -display none -accel tcg -net none';
+const OVMF = '/usr/share/OVMF/OVMF_CODE_4M.fd';
 /** How long PowerState lags behind, as that of many BMCs does. */
 const LAG_MS = 700;
 const SYSTEM = '/redfish/v1/Systems/1';
@@ -70,11 +71,16 @@ export async function startRedfishMachine(tls?: {
   const reset = async (type: unknown): Promise<number> => {
     if (!TYPES.includes(String(type)) || (type === 'On') === isOn()) return 400;
     if (type === 'On') {
+      const hasMedium = boot['BootSourceOverrideTarget'] === 'Usb' && drive['Inserted'] === true;
+      const firmware = hasMedium ? boot['BootSourceOverrideMode'] : 'none';
       const media =
-        boot['BootSourceOverrideTarget'] === 'Usb' && drive['Inserted'] === true
-          ? ['-drive', `file=${disk},format=raw,if=ide,snapshot=on`]
-          : [];
-      const args = [...QEMU.split(' '), '-serial', `file:${log}`, ...media];
+        firmware === 'UEFI'
+          ? // Its variables are lost, so that nothing but the medium can be booted.
+            `-machine q35 -m 128 -drive if=pflash,unit=0,format=raw,readonly=on,file=${OVMF} -drive if=none,id=stick,format=raw,readonly=on,file=${disk} -device qemu-xhci -device usb-storage,drive=stick,bootindex=0`
+          : firmware === 'Legacy'
+            ? `-machine pc -m 16 -drive file=${disk},format=raw,if=ide,snapshot=on`
+            : '-machine pc -m 16';
+      const args = [...QEMU.split(' '), '-serial', `file:${log}`, ...media.split(' ')];
       qemu = spawn('qemu-system-x86_64', args, { stdio: 'ignore' });
       void lag();
     } else if (type === 'ForceOff') void kill();

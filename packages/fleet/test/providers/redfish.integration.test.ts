@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestOf, parseYaml } from '@lkt/core';
+import { inMemory, planFat, rawBytes } from '@lkt/formats';
 import { findBootFiles } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { RedfishClient } from '../../src/providers/redfish/client.ts';
-import { openRedfish } from '../../src/providers/redfish/open.ts';
+import { openRedfish, type RedfishOptions } from '../../src/providers/redfish/open.ts';
 import { RedfishPower } from '../../src/providers/redfish/power.ts';
 import { REDFISH_SETTINGS } from '../../src/providers/redfish/settings.ts';
 import type { MachineImage } from '../../src/provider.ts';
@@ -68,6 +69,40 @@ function bootSector(text: string): Buffer {
   sector.write(`${text}\0`, 0x16, 'latin1');
   sector.writeUInt16LE(0xaa55, 510);
   return sector;
+}
+
+/** A disk as UEFI boots it from a USB stick, whose program writes a text to the serial port. */
+async function efiDisk(text: string): Promise<Buffer> {
+  const program = Buffer.alloc(0x400);
+  program.write('MZ');
+  program.writeUInt32LE(0x40, 0x3c);
+  program.write('PE\0\0', 0x40, 'latin1');
+  program.writeUInt16LE(0x8664, 0x44); // x86-64
+  program.writeUInt16LE(1, 0x46); // one section
+  program.writeUInt16LE(0xf0, 0x54); // size of the optional header
+  program.writeUInt16LE(0x22, 0x56); // a program
+  program.writeUInt16LE(0x20b, 0x58); // PE32+
+  program.writeUInt32LE(0x200, 0x5c);
+  program.writeUInt32LE(0x1000, 0x68); // where it begins
+  program.writeUInt32LE(0x1000, 0x6c);
+  program.writeUInt32LE(0x1000, 0x78); // alignment in memory, and in the file
+  program.writeUInt32LE(0x200, 0x7c);
+  program.writeUInt32LE(0x2000, 0x90); // size in memory
+  program.writeUInt32LE(0x200, 0x94); // size of the headers
+  program.writeUInt16LE(10, 0x9c); // an EFI application
+  program.writeUInt32LE(16, 0xc4);
+  program.write('.text', 0x148);
+  program.writeUInt32LE(0x200, 0x150);
+  program.writeUInt32LE(0x1000, 0x154);
+  program.writeUInt32LE(0x200, 0x158);
+  program.writeUInt32LE(0x200, 0x15c);
+  program.writeUInt32LE(0x6000_0020, 0x16c);
+  // rsi = text; next: lodsb; 0 -> halt; out 0x3f8; again; halt
+  program.write('488d350f000000ac84c0740766baf803eeebf4f4ebfd', 0x200, 'hex');
+  program.write(`${text}\0`, 0x216, 'latin1');
+  const file = { path: 'EFI/BOOT/BOOTX64.EFI', ...inMemory(program) };
+  const fat = planFat([file], { kind: 'smallest', id: 1, label: 'STICK' });
+  return Buffer.concat(await Array.fromAsync(rawBytes(fat.disk())));
 }
 
 /** Makes a certificate of 127.0.0.1 that signs itself. */
@@ -151,6 +186,7 @@ describeProvider('redfish with virtual media, over TLS', async () => {
     { timeout: 60_000, interval: 100 },
   );
   expect(machines.get('rack-0')?.drive).toMatchObject({ Inserted: false });
+  await bootByUefi({ ...settings, caFile: cert }, machines.get('rack-1'), dir.path);
   // Without the certificate's authority, nothing is sent.
   await using untrusting = await openRedfish(settings);
   await expect(untrusting.create(request, options)).rejects.toMatchObject({
@@ -161,6 +197,48 @@ describeProvider('redfish with virtual media, over TLS', async () => {
   const owned = stack.move();
   return { ...fixture, [Symbol.asyncDispose]: async () => owned.disposeAsync() };
 });
+
+/** Boots a machine by UEFI, after the disk of a wrong firmware was refused. */
+async function bootByUefi(
+  settings: RedfishOptions,
+  machine: RedfishTestMachine | undefined,
+  dir: string,
+): Promise<void> {
+  const options = { generation: 1, signal: AbortSignal.timeout(300_000) };
+  const path = join(dir, 'efi');
+  await writeFile(path, await efiDisk('hello of UEFI'));
+  const disk = { path, kind: 'disk', format: 'raw', firmware: 'efi' } as const;
+  const image = { digest: digestOf('efi'), files: { kernel: '', cmdline: '' }, disk };
+  await using wrong = await openRedfish({ ...settings, firmware: 'bios' });
+  await expect(wrong.prepare(image, options)).rejects.toMatchObject({
+    failure: 'invalid',
+    message: 'the machines have BIOS firmware, and the disk of the image boots by EFI',
+    fix: 'build the format raw-bios, or set firmware: efi of the provider',
+  });
+  await using provider = await openRedfish({ ...settings, firmware: 'efi' });
+  const request = {
+    name: 'rack-1',
+    image: await provider.prepare(image, options),
+    labels: { ...EXAMPLE_LABELS, fleet: 'before' },
+    template: { cpus: 1, memory: 128, publish: [], volumes: [] },
+    metadata: undefined,
+    settings: undefined,
+  };
+  await provider.create(request, options);
+  expect(machine?.boot).toMatchObject({ BootSourceOverrideMode: 'UEFI' });
+  await vi.waitFor(async () => expect(await machine?.console()).toContain('hello of UEFI'), {
+    timeout: 240_000,
+    interval: 200,
+  });
+  await provider.destroy('rack-1', { ...options, graceMs: 0 });
+  await vi.waitFor(
+    async () => {
+      await provider.destroy('rack-1', { ...options, graceMs: 0 });
+      expect(await provider.list('before', options)).toEqual([]);
+    },
+    { timeout: 60_000, interval: 100 },
+  );
+}
 
 /** Reads the virtual drive by python3-sushy, which verifies the certificate. */
 async function mediaBySushy(url: string, ca: string): Promise<string> {

@@ -5,7 +5,7 @@ import { digestHex, isErrno } from '@lkt/core';
 import type { BootFiles } from '@lkt/machine';
 import { exists, namesIn } from '@lkt/oci/files';
 import { putFile, removeTree } from '@lkt/oci/shared-files';
-import { rawDiskOf } from '../../image/disk-file.ts';
+import { type RawDisk, rawDiskOf } from '../../image/disk-file.ts';
 import type { Node, Power } from '../../node.ts';
 import { NAME, type NodeLabels } from '../../node-labels.ts';
 import {
@@ -33,6 +33,8 @@ export interface MetalOptions<M extends Machine> {
   readonly power: PowerControl<M>;
   /** URL of the served `boot/`, for machines that boot disks as virtual media. */
   readonly mediaUrl?: string;
+  /** Of the machines, where the boot depends on it. */
+  readonly firmware?: RawDisk['firmware'];
   readonly warn: (text: string) => void;
 }
 
@@ -62,8 +64,7 @@ export class MetalProvider<M extends Machine> implements Provider {
 
   async prepare(image: MachineImage, options: CallOptions): Promise<string> {
     const id = digestHex(image.digest);
-    const disk =
-      this.#options.mediaUrl === undefined ? undefined : rawDiskOf(image, 'virtual media');
+    const disk = this.#options.mediaUrl === undefined ? undefined : this.#diskOf(image);
     const files = disk === undefined ? bootFilesOf(image) : undefined;
     if (files !== undefined) bootScript(id, files);
     await withGeneration(this.#options.dir, options, async () => {
@@ -249,6 +250,21 @@ export class MetalProvider<M extends Machine> implements Provider {
 
   #put(path: string, text: string): void {
     putFile(this.#path('tmp'), path, text);
+  }
+
+  /** @throws ProviderError `invalid` for a disk that the firmware does not boot */
+  #diskOf(image: MachineImage): RawDisk {
+    const disk = rawDiskOf(image, 'virtual media');
+    const { firmware = disk.firmware } = this.#options;
+    if (disk.firmware === firmware) return disk;
+    const [own, other] = [firmware, disk.firmware].map((one) => one.toUpperCase());
+    throw new ProviderError(
+      'invalid',
+      `the machines have ${own} firmware, and the disk of the image boots by ${other}`,
+      {
+        fix: `build the format raw-${firmware}, or set firmware: ${disk.firmware} of the provider`,
+      },
+    );
   }
 
   async #bootFiles(image: string): Promise<BootFiles> {

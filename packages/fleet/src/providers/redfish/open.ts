@@ -22,6 +22,7 @@ export async function openRedfish(options: RedfishOptions): Promise<MetalProvide
     machines: [...machines].map(([name, machine]) => ({ name, ...machine })),
     power: new RedfishPower(new RedfishClient({ user, password, ca }), firmware),
     ...(mediaUrl === undefined ? {} : { mediaUrl }),
+    firmware,
     warn,
   });
 }
