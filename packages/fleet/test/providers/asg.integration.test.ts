@@ -6,7 +6,7 @@ import type { FleetController, FleetPass } from '../../src/controller/controller
 import type { FleetEvent } from '../../src/events/event.ts';
 import { AsgEngine } from '../../src/providers/asg/engine.ts';
 import { type AsgServer, startAsgServer } from './asg-server.ts';
-import { engineController, passOf, type PassOptions } from './engine-passes.ts';
+import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
 
 // AWS's own Auto Scaling has not been met: the server rejects what AWS documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
@@ -81,10 +81,6 @@ test('documents the rights of every call, and no others', () => {
   // Rights that AWS checks when a template or a group names them.
   expect(new Set(allowed)).toEqual(new Set([...calls, 'ec2:CreateTags', 'ec2:RunInstances']));
 });
-
-function statusOf({ groups }: FleetPass): unknown {
-  return groups.get('web')?.decision.status;
-}
 
 test('creates a group with a template, and then does nothing', async () => {
   await pass(one);

@@ -10,7 +10,7 @@ import type { FleetEvent } from '../../src/events/event.ts';
 import { AzureEngine } from '../../src/providers/azure/engine.ts';
 import { versionOf } from '../../src/providers/azure/machine-image.ts';
 import { type AzureServer, startAzureServer } from './azure-server.ts';
-import { engineController, passOf, type PassOptions } from './engine-passes.ts';
+import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
 
 // Azure itself has not been met: the server rejects what Azure documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
@@ -86,10 +86,6 @@ ${more}`;
 async function pass(image: Digest, options: Options & PassOptions = {}): Promise<FleetPass> {
   // A new controller each time: it has no state of its own.
   return passOf(controllerOf(image, options), options);
-}
-
-function statusOf({ groups }: FleetPass): unknown {
-  return groups.get('web')?.decision.status;
 }
 
 function bodyOf(): Readonly<Record<string, unknown>> {

@@ -54,3 +54,8 @@ export async function passOf(
   const { signal } = new AbortController();
   return controller.pass({ generation, signal });
 }
+
+/** Returns the status of the group `web` after a pass. */
+export function statusOf({ groups }: FleetPass): unknown {
+  return groups.get('web')?.decision.status;
+}

@@ -10,7 +10,7 @@ import { nameOf } from '../../src/engine/group-name.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
 import { type GcpServer, startGcpServer } from './gcp-server.ts';
-import { engineController, passOf, type PassOptions } from './engine-passes.ts';
+import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
 
 // Google's own cloud has not been met: the server rejects what Google documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
@@ -77,10 +77,6 @@ ${more}`;
 async function pass(image: Digest, options: Options & PassOptions = {}): Promise<FleetPass> {
   // A new controller each time: it has no state of its own.
   return passOf(controllerOf(image, options), options);
-}
-
-function statusOf({ groups }: FleetPass): unknown {
-  return groups.get('web')?.decision.status;
 }
 
 function groupOf(): Readonly<Record<string, unknown>> {
