@@ -14,23 +14,6 @@ export interface ProvenFile {
   readonly passed: number | undefined;
 }
 
-/** Directories of `tools` that no system test reads. */
-const UNRELATED = ['bench', 'ci', 'release', 'site', 'words'];
-
-/** Inputs of the tests below `tools`. */
-const GUESTS = [
-  'lkt',
-  'package-lock.json',
-  'tools',
-  ...UNRELATED.map((name) => `:(exclude)tools/${name}`),
-  'kernel',
-  'pkg',
-  'examples',
-  'projects',
-  ':(glob)packages/*/src/**',
-  'packages/buildkit/test/dockerd.ts',
-];
-
 /** Returns all such files, with their results in former runs. */
 export function provenFiles(root: string): readonly ProvenFile[] {
   const peers = peerVersions(root);
@@ -41,15 +24,13 @@ export function provenFiles(root: string): readonly ProvenFile[] {
     digests.set(path, known);
     return known;
   };
-  const guests = filesOf(root, GUESTS);
   return files
     .filter((path) => /\/test\/(?:.*\/)?[^/]*\.(?:integration|system)\.test\.ts$/.test(path))
     .filter((path) => existsSync(join(root, path)))
     .map((path) => {
-      const inputs = path.startsWith('packages/') ? testInputs(root, path) : undefined;
-      const read = inputs === undefined ? guests : files.filter((file) => isInput(file, inputs));
+      const inputs = testInputs(root, path);
       const hash = createHash('sha256').update(`${path}\n${peers}\n`);
-      for (const file of read) hash.update(`${digestOf(file)}\n`);
+      for (const file of files) if (isInput(file, inputs)) hash.update(`${digestOf(file)}\n`);
       const key = `tests-${hash.digest('hex').slice(0, 32)}`;
       const passed = remembered(key);
       return { path, key, passed: passed === undefined ? undefined : Number(passed) };

@@ -1,25 +1,36 @@
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
 
+/** The files of a checkout that a test may read. */
+export interface Inputs {
+  /** Paths. Those of directories end with a slash; the top directory is empty. */
+  readonly paths: readonly string[];
+  /** Files of the top directory that are no inputs unless another path has them. */
+  readonly except: readonly RegExp[];
+}
+
 /** A path relative to the file that names it, in a file that uses `import.meta`. */
 const RELATIVE = /['"`]((?:\.\/|\.\.\/)[^'"`$\s]*|\.\.)(?=['"`$])/g;
+/** A file beside the one that names it. */
+const BESIDE = /import\.meta\.dirname,\s*['"`](?!\.)/;
 /** In other files, the paths of imports alone: the others are relative to another directory. */
 const IMPORTED = /\b(?:from|import\(?)\s*['"](\.[^'"]*)['"]/g;
 
 /**
  * Returns the paths of all that a test of a package may read in a checkout: its package, the
- * packages that it imports, and what it and its helpers name outside of them. Those of directories
- * end with a slash; the top directory, which some helpers name, is empty.
+ * packages that it imports, and what it and its helpers name outside of them. Helpers of tests with
+ * machines name the top directory: such a test may read all that its texts do not rule out.
  *
  * @param path of the test, relative to the checkout
  */
-export function testInputs(root: string, path: string): readonly string[] {
+export function testInputs(root: string, path: string): Inputs {
   const inputs = new Set(['package.json', 'package-lock.json']);
-  const visited = new Set<string>();
+  const texts = new Map<string, string>();
   const visit = (file: string): void => {
-    if (visited.has(file)) return;
-    visited.add(file);
+    if (texts.has(file)) return;
     const text = readFileSync(join(root, file), 'utf8');
+    texts.set(file, text);
+    if (BESIDE.test(text)) inputs.add(`${dirname(file)}/`);
     for (const [, name = ''] of text.matchAll(/['"`]@lkt\/([a-z-]+)[/'"`]/g))
       addPackage(root, name, inputs);
     for (const [, name = ''] of text.matchAll(text.includes('import.meta') ? RELATIVE : IMPORTED))
@@ -45,7 +56,8 @@ export function testInputs(root: string, path: string): readonly string[] {
     if (stats?.isFile() === true && target.endsWith('.ts') && rest[0] !== 'src') visit(target);
   };
   visitTarget(path);
-  return inputs.has('') ? [''] : [...inputs].toSorted();
+  const except = inputs.has('') && isGuestTest(path) ? unread([...texts.values()].join('\n')) : [];
+  return { paths: [...inputs].toSorted(), except };
 }
 
 /** Adds a package and all packages that it imports. Reports whether it exists. */
@@ -61,15 +73,41 @@ function addPackage(root: string, name: string, inputs: Set<string>): boolean {
 }
 
 /** Reports whether a file is one of the inputs. A package is without its tests unless named. */
-export function isInput(file: string, inputs: readonly string[]): boolean {
-  return inputs.some(
-    (input) =>
-      file === input ||
-      input === '' ||
-      (input.endsWith('/') &&
-        file.startsWith(input) &&
-        !(PACKAGE.test(input) && file.startsWith(`${input}test/`))),
-  );
+export function isInput(file: string, { paths, except }: Inputs): boolean {
+  return paths.some((path) => {
+    if (path === '') return !except.some((one) => one.test(file));
+    if (!path.endsWith('/')) return file === path;
+    return file.startsWith(path) && !(PACKAGE.test(path) && file.startsWith(`${path}test/`));
+  });
 }
 
 const PACKAGE = /^packages\/[^/]+\/$/;
+
+/** Reports whether a test is one of a machine or a program in it, which `lkt` builds. */
+function isGuestTest(path: string): boolean {
+  return /^tools\/test\/(?:(?:projects|system)\/)?[^/]+\.system\.test\.ts$/.test(path);
+}
+
+/** Paths that a test with a machine reads only if the text of it or of a helper matches. */
+const RARE: readonly (readonly [text: RegExp, path: RegExp])[] = [
+  [/\bdocs\b|\.md\b/, /^docs\/|^[A-Z]+\.md$/],
+  [/\bbench\b/, /^tools\/bench\//],
+  [/\bci\b/, /^(?:tools\/|\.)ci\//],
+  [/\bprojects\b/, /^projects\//],
+  [/\brelease\b/, /^tools\/(?:test\/)?release\//],
+  [/\bsite\b/, /^tools\/site\//],
+  [/\bwords\b/, /^tools\/(?:words\/|check-words)/],
+  [/\bvitest\.config\b/, /^vitest\.config|^tools\/vitest\//],
+  [/\bnx\b/, /^packages\/nx-plugin\//],
+  // No other command loads these sources, as a test checks.
+  [/\b(?:fleet|schema)\b/, /^packages\/(?:fleet|cli\/src\/(?:commands\/)?fleet)\//],
+  // A test of a program alone does not run lkt.
+  [/\/lkt(?:\.ts)?['"`]|['"`]lkt['"`]/, /^packages\/|^lkt$/],
+];
+
+/** Tests and their helpers, which are inputs where they are imported. */
+const OTHER_TESTS = [/^packages\/[^/]+\/test\//, /^tools\/test\/.*\.(?:test|kernel)\.ts$/];
+
+function unread(text: string): readonly RegExp[] {
+  return [...OTHER_TESTS, ...RARE.flatMap(([named, path]) => (named.test(text) ? [] : [path]))];
+}

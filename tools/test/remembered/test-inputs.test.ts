@@ -1,8 +1,8 @@
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { isInput, testInputs } from '../../vitest/test-inputs.ts';
+import { type Inputs, isInput, testInputs } from '../../vitest/test-inputs.ts';
 
 const root = mkdtempSync(join(tmpdir(), 'lkt-inputs-'));
 afterAll(() => rmSync(root, { recursive: true }));
@@ -24,7 +24,7 @@ write('tools/text.ts', "export * from './more.ts';");
 write('tools/more.ts');
 
 /** Returns the inputs of a test of the package `upper`. */
-function inputsOf(text: string): readonly string[] {
+function inputsOf(text: string): Inputs {
   return testInputs(root, write('packages/upper/test/a/one.integration.test.ts', text));
 }
 
@@ -70,7 +70,7 @@ test.each([
 ])('a test reads %s', (_, text, more) => {
   write('dist/lkt.cjs');
   write('tools/build/main.ts');
-  expect(inputsOf(text)).toEqual([...OWN, TESTS, ...more].toSorted());
+  expect(inputsOf(text)).toEqual({ paths: [...OWN, TESTS, ...more].toSorted(), except: [] });
 });
 
 test.each([
@@ -78,7 +78,9 @@ test.each([
   ['all packages', `const root = ${here}'../../..');`],
   ['what is not there yet, beside them', `${here}'../../../../none')`],
 ])('a test that names %s reads all', (_, text) => {
-  expect(inputsOf(text)).toEqual(['']);
+  const inputs = inputsOf(text);
+  for (const path of ['docs/guide.md', 'packages/base/test/b.txt', 'README.md'])
+    expect(isInput(path, inputs)).toBe(true);
 });
 
 test('tests of other packages are no inputs, unless a helper there is used', () => {
@@ -91,5 +93,65 @@ test('tests of other packages are no inputs, unless a helper there is used', () 
   expect(reads('packages/peers/test/b.txt')).toBe(false);
   expect(reads('packages/basement/src/a.ts')).toBe(false);
   expect(reads('docs/guide.md')).toBe(false);
-  expect(isInput('docs/guide.md', [''])).toBe(true);
+});
+
+test.each([
+  [
+    'boot',
+    ['examples/a.yml', 'pkg/init/main.go', 'packages/base/src/a.ts', 'tools/puppet/main.go'],
+  ],
+  ["boot; read('docs/guide.md')", ['docs/guide.md', 'SECURITY.md']],
+  ["boot; lkt(['fleet'])", ['packages/fleet/src/a.ts', 'packages/cli/src/commands/fleet/a.ts']],
+  ["boot; read('projects/a')", ['projects/a.yml']],
+])('a test with a machine, %s, reads only what it names', (text, named) => {
+  const helper = `export const root = ${here}'../../../..'); spawn(join(root, 'lkt'));`;
+  write('tools/test/system/helpers/lkt.ts', helper);
+  const path = 'tools/test/system/one.system.test.ts';
+  write(path, `import { boot } from './helpers/lkt.ts'; ${text}`);
+  const inputs = testInputs(root, path);
+  const others = [
+    'docs/guide.md',
+    'SECURITY.md',
+    'projects/a.yml',
+    'tools/bench/a.ts',
+    'tools/release/a.ts',
+    'packages/fleet/src/a.ts',
+    'packages/cli/src/commands/fleet/a.ts',
+    'packages/base/test/a.ts',
+    'packages/nx-plugin/src/a.ts',
+    'tools/test/system/two.system.test.ts',
+  ];
+  for (const file of [path, 'lkt', 'package-lock.json', 'tools/test/system/attack.json', ...named])
+    expect(isInput(file, inputs), file).toBe(true);
+  for (const file of others.filter((one) => !named.includes(one)))
+    expect(isInput(file, inputs), file).toBe(false);
+});
+
+test('a test of a program alone reads no package', () => {
+  write('tools/test/program.ts', `const top = ${here}'../..');`);
+  const path = write('tools/test/dhcp.system.test.ts', "import { build } from './program.ts';");
+  const inputs = testInputs(root, path);
+  expect(isInput('pkg/dhcp/main.go', inputs)).toBe(true);
+  expect(isInput('packages/base/src/a.ts', inputs)).toBe(false);
+});
+
+const checkout = join(import.meta.dirname, '../../..');
+const commands = join(checkout, 'packages/cli/src/commands');
+
+// Tests with machines do without these sources, unless they name them.
+test.each(
+  globSync('**/*.ts', { cwd: commands }).filter((name) => !/^(?:fleet\/|schema\.ts$)/.test(name)),
+)('lkt %s loads no code of fleets', (name) => {
+  const seen = new Set<string>();
+  const visit = (file: string): void => {
+    if (seen.has(file)) return;
+    seen.add(file);
+    expect(file).not.toMatch(/\/cli\/src\/(?:commands\/)?fleet\//);
+    const text = readFileSync(file, 'utf8');
+    expect(text, file).not.toMatch(/['"]@lkt\/fleet\b/);
+    for (const [, next = ''] of text.matchAll(/\b(?:from |import\()['"](\.[^'"\s]*\.ts)['"]/g))
+      visit(join(dirname(file), next));
+  };
+  visit(join(commands, name));
+  expect(seen.size).toBeGreaterThan(1);
 });
