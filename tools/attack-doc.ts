@@ -1,29 +1,4 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
-
-const ATTACKERS = ['root', 'user', 'login', 'admin', 'mounter'] as const;
-/** The identity an attack runs as. */
-type Attacker = (typeof ATTACKERS)[number];
-
-/**
- * An attempt of tools/attack and the expected result per attacker. An attacker that cannot try it
- * has no entry.
- */
-type Attempt = { readonly does: string } & Readonly<Partial<Record<Attacker, string>>>;
-
-const EXPECTED = 'tools/test/system/attack.json';
-
-function load(root: string): readonly (readonly [string, Attempt])[] {
-  const text = readFileSync(join(root, EXPECTED), 'utf8');
-  return Object.entries(JSON.parse(text) as Record<string, Attempt>);
-}
-
-/** Returns the expected result of each attempt of one attacker, by the attempt's name. */
-export function expectedAttempts(root: string, who: Attacker): Record<string, string> {
-  return Object.fromEntries(
-    load(root).flatMap(([name, { [who]: what }]) => (what === undefined ? [] : [[name, what]])),
-  );
-}
+import { type Attempt, ATTACKERS, attempts, EXPECTED } from './test/system/helpers/attempts.ts';
 
 /** The meaning of the results in attack.json. */
 const RESULTS = [
@@ -51,10 +26,9 @@ function resultsOf(attempt: Attempt): string {
 
 /** Renders docs/attack.md: the attempts of a hostile container and what stops them. */
 export function attackDocument(root: string): string {
-  const groups = Map.groupBy(load(root), ([, attempt]) => resultsOf(attempt));
+  const groups = Map.groupBy(attempts(root), ([, attempt]) => resultsOf(attempt));
   const items = [...groups].map(
-    ([results, attempts]) =>
-      `- **${results}**: ${attempts.map(([, { does }]) => sentence(does)).join(' ')}`,
+    ([results, all]) => `- **${results}**: ${all.map(([, { does }]) => sentence(does)).join(' ')}`,
   );
   return `# Attacks and what stops them
 

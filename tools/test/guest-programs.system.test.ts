@@ -9,7 +9,7 @@ import { moduleInputs, moduleOptions } from './go-modules.ts';
 import { proven } from './system/helpers/proof.ts';
 
 const top = join(import.meta.dirname, '../..');
-const peers = createHash('sha256').update(peerVersions(top)).digest('hex').slice(0, 16);
+const peers = createHash('sha256').update(peerVersions()).digest('hex').slice(0, 16);
 
 /** The compiler of Debian's golang-1.24-go, independent of other Go installations. */
 const GO = '/usr/lib/go-1.24/bin/go';

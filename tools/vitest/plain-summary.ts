@@ -1,3 +1,4 @@
+import { cpus } from 'node:os';
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 import { remember } from '@lkt/testing/remembered';
@@ -8,15 +9,21 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
 /**
  * Ends a run with the one line that CI reads: `tests: 6 passed, 0 failed`. Remembers which of the
  * files passed. Names those that were skipped because they had passed before, and counts their
- * tests. Names the tests that passed only when they were repeated, with the first error.
+ * tests. Names the tests that passed only when they were repeated, with the first error. Says how
+ * busy the processors of the machine were: an idle one could run more tests.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
   readonly #root: string;
+  #begin = processorTimes();
 
   constructor(files: readonly ProvenFile[], root: string) {
     this.#files = files;
     this.#root = root;
+  }
+
+  onTestRunStart(): void {
+    this.#begin = processorTimes();
   }
 
   /**
@@ -49,9 +56,19 @@ export default class PlainSummary implements Reporter {
       process.stdout.write(
         `${before.length} files passed before; npm test -- --all runs them again\n`,
       );
+    const { busy, all } = processorTimes();
+    const share = (busy - this.#begin.busy) / (all - this.#begin.all);
+    process.stdout.write(`processors: ${Math.round(share * 100)}% busy\n`);
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
     process.stdout.write(`tests: ${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
   }
+}
+
+/** Returns the sums of the times of all processors since the machine started. */
+function processorTimes(): { readonly busy: number; readonly all: number } {
+  const times = cpus().flatMap((one) => Object.entries(one.times));
+  const sum = (items: typeof times): number => items.reduce((total, [, time]) => total + time, 0);
+  return { busy: sum(times.filter(([name]) => name !== 'idle')), all: sum(times) };
 }
 
 /** A suite with an error counts as a failed test: a failed hook only skips its tests. */

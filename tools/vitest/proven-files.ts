@@ -16,7 +16,7 @@ export interface ProvenFile {
 
 /** Returns all such files, with their results in former runs. */
 export function provenFiles(root: string): readonly ProvenFile[] {
-  const peers = peerVersions(root);
+  const peers = peerVersions();
   const files = filesOf(root, ['.']);
   const digests = new Map<string, string>();
   const digestOf = (path: string): string => {

@@ -108,6 +108,10 @@ const RARE: readonly (readonly [text: RegExp, path: RegExp])[] = [
 /** Tests and their helpers, which are inputs where they are imported. */
 const OTHER_TESTS = [/^packages\/[^/]+\/test\//, /^tools\/test\/.*\.(?:test|kernel)\.ts$/];
 
-function unread(text: string): readonly RegExp[] {
+/** A line of a comment. */
+const COMMENT = /^\s*(?:\/\/|\/\*\*|\*).*$/gm;
+
+function unread(texts: string): readonly RegExp[] {
+  const text = texts.replaceAll(COMMENT, '');
   return [...OTHER_TESTS, ...RARE.flatMap(([named, path]) => (named.test(text) ? [] : [path]))];
 }

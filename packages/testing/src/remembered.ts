@@ -63,8 +63,9 @@ function addContent(hash: Hash, path: string): void {
 }
 
 /** Returns the versions of the kernel and of the programs that the tests run as peers. */
-export function peerVersions(root: string): string {
-  const names = readFileSync(join(root, 'tools/test/apt-packages.txt'), 'utf8')
+export function peerVersions(): string {
+  const list = join(import.meta.dirname, '../../../tools/test/apt-packages.txt');
+  const names = readFileSync(list, 'utf8')
     .replaceAll(/#.*/g, '')
     .split(/\s+/)
     .filter((name) => name !== '');

@@ -42,6 +42,7 @@ export default { test: { retry: 1, reporters: [new PlainSummary(${JSON.stringify
   expect(done.stdout).toContain('passed only when repeated: repeated.test.ts > a: expected');
   expect(done.stdout).toContain('passed before with the same inputs: before.test.ts (7 tests)\n');
   expect(done.stdout).toContain('1 files passed before; npm test -- --all runs them again\n');
+  expect(done.stdout).toMatch(/^processors: \d+% busy$/m);
   expect(done.stdout).toMatch(/^tests: 12 passed, 1 failed, 1 skipped$/m);
   const proofs = join(dir, 'cache/lkt-proofs');
   expect(readdirSync(proofs)).toEqual(['tests-passes']);

@@ -103,6 +103,7 @@ test.each([
   ["boot; read('docs/guide.md')", ['docs/guide.md', 'SECURITY.md']],
   ["boot; lkt(['fleet'])", ['packages/fleet/src/a.ts', 'packages/cli/src/commands/fleet/a.ts']],
   ["boot; read('projects/a')", ['projects/a.yml']],
+  ['boot\n// docs/guide.md\n', []],
 ])('a test with a machine, %s, reads only what it names', (text, named) => {
   const helper = `export const root = ${here}'../../../..'); spawn(join(root, 'lkt'));`;
   write('tools/test/system/helpers/lkt.ts', helper);
@@ -136,6 +137,29 @@ test('a test of a program alone reads no package', () => {
 });
 
 const checkout = join(import.meta.dirname, '../../..');
+
+test('few tests of this repository repeat after every change', () => {
+  const tests = globSync('{packages/*,tools}/test/**/*.{integration,system}.test.ts', {
+    cwd: checkout,
+  });
+  const all = tests.filter((path) => isInput('docs/any.md', testInputs(checkout, path)));
+  expect(all.map((path) => path.replace(/\.\w+\.test\.ts$/, '')).toSorted()).toEqual([
+    'packages/cli/test/ci-steps',
+    'packages/cli/test/dist',
+    'packages/cli/test/setup-lkt',
+    'packages/nx-plugin/test/affected',
+    'packages/nx-plugin/test/graph',
+    'packages/nx-plugin/test/outputs',
+    'packages/nx-plugin/test/package',
+    'packages/nx-plugin/test/same-digests',
+    'tools/test/release/install',
+    'tools/test/site',
+    // It names a document, though of its own.
+    'tools/test/system/kernel-scripts',
+    'tools/test/toolchain',
+  ]);
+});
+
 const commands = join(checkout, 'packages/cli/src/commands');
 
 // Tests with machines do without these sources, unless they name them.

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectedAttempts } from '../../attack-doc.ts';
+import { expectedAttempts } from './helpers/attempts.ts';
 import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
 import { lkt, root } from './helpers/lkt.ts';
 

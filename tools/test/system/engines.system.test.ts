@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 import { diffLayers } from '../../../packages/rebuild/src/layer-diff.ts';
 import { startDockerd } from '../../../packages/buildkit/test/dockerd.ts';
 import { packagesWith } from './helpers/kernels.ts';
-import { lkt, root } from './helpers/lkt.ts';
+import { lkt } from './helpers/lkt.ts';
 import { type Package, provenEach } from './helpers/proof.ts';
 
 const PACKAGES = packagesWith('Dockerfile').filter((directory) => directory.startsWith('pkg/'));
@@ -26,7 +26,7 @@ interface Comparison {
 // engine: while that makes the same image, the comparison holds.
 test('BuildKit and the native engine make the same image of every package of a system', async () => {
   const native = await digests(PACKAGES, [], {});
-  const peers = peerVersions(root);
+  const peers = peerVersions();
   const inputs = new Map([...native].map(([name, digest]) => [name, `${peers} ${digest}`]));
   const proofs = await provenEach(
     'engines',

@@ -26,7 +26,7 @@ let peers: Readonly<Record<'buildah' | 'buildkit', ReturnType<typeof rememberedP
 beforeAll(async () => {
   store = await openStore(at('store'));
   images = await writeStandIns(store);
-  const versions = peerVersions(join(import.meta.dirname, '../../../..'));
+  const versions = peerVersions();
   const buildkit: Peer = async (...words) => {
     dockerd ??= startDockerd(at('docker'));
     return buildkitPeer((await dockerd).environment, at('store'), images)(...words);

@@ -37,7 +37,7 @@ afterAll(async () => {
 
 const ends = (outcome: Outcome): string => ('error' in outcome ? outcome.error : 'an image');
 
-const versions = peerVersions(join(import.meta.dirname, '../../../..'));
+const versions = peerVersions();
 
 /** Builds a case with both. */
 async function buildBoth(

@@ -129,10 +129,21 @@ const ENGINE = [
   'tools/build',
 ];
 
+/** Tools for other purposes, and sources that building does not load: see test-inputs.ts. */
+const OTHERS = [
+  ...['bench', 'ci', 'release', 'site', 'vitest', 'words'].map((name) => `tools/${name}`),
+  'tools/check-words.ts',
+  'packages/fleet',
+  'packages/nx-plugin',
+  'packages/cli/src/fleet',
+  'packages/cli/src/commands/fleet',
+];
+
 const BUILD = [
   'lkt',
   'package-lock.json',
   ':(glob)packages/*/src/**',
+  ...OTHERS.map((path) => `:(exclude)${path}`),
   'tools',
   'kernel',
   'pkg',
