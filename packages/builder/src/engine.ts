@@ -1,6 +1,6 @@
 import type { Digest, Reporter, SourceFile } from '@lkt/core';
 import type { Descriptor, Platform, Store } from '@lkt/oci';
-import type { ContextFile } from './context/context.ts';
+import type { Context, ContextFile } from './context/context.ts';
 import type { RemoteSteps } from './remote-cache/remote-steps.ts';
 import type { Limits } from './limits.ts';
 import type { WorkerProcess } from './worker/worker-process.ts';
@@ -79,11 +79,8 @@ export interface BuildRequest extends RunOptions {
 
 export interface BuildContext {
   readonly store: Store;
-  /**
-   * Digests of files of the build context that are known already, by the keys of `DigestMemo`.
-   * Native engine only.
-   */
-  readonly digests?: ReadonlyMap<string, Digest>;
+  /** The build context of the request as a tree, as far as it has been read. Native engine only. */
+  readonly tree?: Context | undefined;
   readonly reporter: Reporter;
   readonly signal?: AbortSignal;
   /** The environment for proxies and certificates of ADD, as in `HttpOptions`. */

@@ -3,13 +3,7 @@ export { fetchGitFiles, gitKey } from './add/git-layers.ts';
 export { fetchRemoteFiles } from './add/remote-files.ts';
 export { buildCacheAreas } from './cache-areas.ts';
 export { allowedProcessors } from './cgroup/processors.ts';
-export {
-  changedFile,
-  Context,
-  type ContextFile,
-  type ContextNode,
-  type DigestMemo,
-} from './context/context.ts';
+export { changedFile, Context, type ContextFile, type ContextNode } from './context/context.ts';
 export { mountPlan } from './context/mount-plan.ts';
 export type { BuildContext, BuildRequest, Engine, RunOptions, SecretSource } from './engine.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';

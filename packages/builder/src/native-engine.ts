@@ -39,10 +39,8 @@ async function build(
   const { executor = 'init', limits = {} } = request;
   refuseUnsupported(job, executor);
   const config = imageMetadata(planned.target, request.labels);
-  const memo = new Map(around.digests);
-  const known = job.noCache
-    ? NOTHING
-    : await lookUp(job, new Context(job.context, { memo }), around);
+  const { tree = new Context(request.context) } = around;
+  const known = job.noCache ? NOTHING : await lookUp(job, tree, around);
   if (known.layers !== undefined) return writeResults(known, config, request, around);
 
   const credentials = await readCredentials(job.plan, job.file, request);
@@ -58,11 +56,11 @@ async function build(
     worker,
     {
       ...job,
+      context: tree.files(),
       known: known.steps,
       gitFiles: Object.fromEntries(gitFiles),
       secrets: [...credentials.secrets].map(([id, bytes]) => [id, bytes.toString('base64')]),
       ssh: [...credentials.ssh],
-      digests: [...memo],
     },
     around,
   );
@@ -74,12 +72,11 @@ async function build(
 const NOTHING: PlanResults = { layers: undefined, steps: [], answers: [] };
 
 function jobOf(request: BuildRequest, { plan, images }: RequestPlan, around: BuildContext): Job {
-  const { name, dockerfile: file, context, network, variation } = request;
+  const { name, dockerfile: file, network, variation } = request;
   return {
     name,
     file,
     plan,
-    context,
     images: Object.fromEntries([...images].map(([key, image]) => [key, layersOf(image)])),
     network,
     cacheScope: request.cacheScope,

@@ -23,7 +23,7 @@ export function readPlainDirectory(root: string, dirs: readonly string[]): Repos
     for (const file of inside) files.set(file.path, file);
     if (inside.length > 0) trees.set(path, treeIdBelow(inside, path));
   }
-  const all = [...files.values()].map(({ path, mode }) => ({ path, mode, skipped: false }));
+  const all = [...files.values()];
   return {
     root,
     pathOf,

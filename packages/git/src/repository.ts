@@ -14,7 +14,7 @@ interface WorkFile {
   /** Mode in the index; undefined for an untracked file. */
   readonly mode: string | undefined;
   /** Excluded from the work tree by a sparse checkout. */
-  readonly skipped: boolean;
+  readonly skipped?: boolean;
 }
 
 /** The state of some directories of one work tree, read in as few git calls as possible. */
@@ -126,8 +126,7 @@ interface State {
 function plainState(root: string, paths: readonly string[], env: Environment): State | undefined {
   const found = readWorkTree(root, paths, env);
   if (found === undefined) return undefined;
-  const files = found.files.map(({ path, mode }) => ({ path, mode, skipped: false }));
-  return { ...found, untracked: [], files };
+  return { ...found, untracked: [] };
 }
 
 async function gitState(
@@ -143,7 +142,7 @@ async function gitState(
     readTracked(git, root, specs, signal),
   ]);
   const present = tracked.filter(({ path }) => !deleted.has(path));
-  const added = untracked.map((path) => ({ path, mode: undefined, skipped: false }));
+  const added = untracked.map((path) => ({ path, mode: undefined }));
   const files = [...present, ...added];
   return { trees, currentTrees: undefined, changed, untracked, files };
 }

@@ -24,6 +24,7 @@ export {
   baseName,
   type Entry,
   type EntryType,
+  type EntryToWrite,
   type EntryWithContent,
   entryMetadata,
   fromRaw,

@@ -197,7 +197,7 @@ async function buildVaried(
     isFirst = false;
     try {
       const again = { ...request, context: sources, variation };
-      const second = await build(engine, again, { ...context, worker });
+      const second = await build(engine, again, { ...context, tree: undefined, worker });
       return { second, variation, notes, now };
     } catch (error) {
       signal?.throwIfAborted();

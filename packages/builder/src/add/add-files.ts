@@ -6,8 +6,7 @@ import { type ArchiveEntry, parentsOf, type RemoteEntry } from '@lkt/dockerfile'
 import { isArchive, readArchive } from './archive.ts';
 import { changedWhileCopied } from '../copy/copy-files.ts';
 import type { CopyTarget } from '../copy/copy-target.ts';
-import { writeContent } from '../layers/create-entry.ts';
-import { pathAt, textPathAt } from '../system/raw-fs.ts';
+import { textPathAt } from '../system/raw-fs.ts';
 import { resolveIn } from '../system/rooted.ts';
 import { unpackArchive } from './unpack-archive.ts';
 
@@ -43,9 +42,7 @@ export async function addRemote(
     return;
   }
   to.makeDirectories({ directories: parentsOf(target) });
-  const path = to.place(target, false);
-  await writeContent(pathAt(to.root, path), store.read({ digest }));
-  to.finish(path, 'file', { mode: 0o600 });
+  await to.writeFile(target, { content: store.read({ digest }), mode: 0o600 });
 }
 
 async function unpackFile(

@@ -25,13 +25,10 @@ export interface ContextNode extends SourceNode {
   readonly source: string;
 }
 
-/**
- * Remembers the digests of files between builds. The key covers the path and everything that
- * changes when the content does.
- */
-export interface DigestMemo {
-  get(key: string): Digest | undefined;
-  set(key: string, digest: Digest): void;
+/** A file of the context with what was read of it. It can be written as JSON. */
+export interface ReadFile extends ContextFile {
+  readonly node?: ContextNode | undefined;
+  readonly content?: Digest | undefined;
 }
 
 /** Maximum number of files hashed concurrently. */
@@ -50,17 +47,21 @@ export class Context implements SourceTree {
   readonly #children = new Map<RawPath, Set<string>>([['', new Set()]]);
   readonly #sorted = new Map<RawPath, readonly string[]>();
   readonly #nodes = new Map<RawPath, ContextNode>();
-  readonly #keys = new Map<RawPath, string>();
-  readonly #seen = new Map<RawPath, string>();
-  readonly #digests = new Map<RawPath, Promise<Digest>>();
-  readonly #memo: DigestMemo | undefined;
+  readonly #seen = new Map<RawPath, Stats>();
+  readonly #contents = new Map<RawPath, Digest>();
+  readonly #hashing = new Map<RawPath, Promise<Digest>>();
 
-  /** @throws LktError CONFIG_INVALID when a path is both a file and a directory. */
-  constructor(files: readonly ContextFile[], options: { readonly memo?: DigestMemo } = {}) {
-    this.#memo = options.memo;
-    for (const { path, source, digest } of files) {
+  /**
+   * @param files may have what another context read of them; `changed` does not notice changes of
+   * those
+   * @throws LktError CONFIG_INVALID when a path is both a file and a directory.
+   */
+  constructor(files: readonly ReadFile[]) {
+    for (const { path, source, digest, node, content } of files) {
       this.#sources.set(path, source);
       if (digest !== undefined) this.#expected.set(path, digest);
+      if (node !== undefined) this.#nodes.set(path, node);
+      if (content !== undefined) this.#contents.set(path, content);
       this.#addToParent(path);
     }
     for (const path of this.#sources.keys()) {
@@ -98,22 +99,49 @@ export class Context implements SourceTree {
     return names;
   }
 
+  /** Returns the files with what has been read of them. */
+  files(): readonly ReadFile[] {
+    return [...this.#sources].map(([path, source]) => ({
+      path,
+      source,
+      digest: this.#expected.get(path),
+      node: this.#nodes.get(path),
+      content: this.#contents.get(path),
+    }));
+  }
+
   /** Returns the digest of a file's content, and reads the file once. */
-  contentDigest(path: RawPath, signal?: AbortSignal): Promise<Digest> {
-    let digest = this.#digests.get(path);
+  async contentDigest(path: RawPath, signal?: AbortSignal): Promise<Digest> {
+    const known = this.#contents.get(path);
+    if (known !== undefined) return known;
+    let digest = this.#hashing.get(path);
     if (digest === undefined) {
       digest = this.#checked(path, signal);
-      this.#digests.set(path, digest);
+      this.#hashing.set(path, digest);
     }
     return digest;
   }
 
+  /** Returns the digests of the contents of files, by path, and reads each file once. */
+  async contentDigests(
+    paths: readonly RawPath[],
+    signal?: AbortSignal,
+  ): Promise<ReadonlyMap<RawPath, Digest>> {
+    await mapConcurrent(
+      paths.filter((path) => !this.#contents.has(path)),
+      async (path) => this.contentDigest(path, signal),
+      { concurrency: MAX_HASHED_AT_ONCE },
+    );
+    return this.#contents;
+  }
+
   /** Returns the first file that changed since it was read: size, change time or inode. */
   changed(): RawPath | undefined {
-    for (const [path, node] of this.#nodes) {
+    for (const [path, before] of this.#seen) {
       // A file with a known digest may be touched.
       if (this.#expected.has(path)) continue;
-      if (node.type === 'file' && this.#seen.get(path) !== seenAs(node.source)) return path;
+      const now = statsOf(this.#sources.get(path) ?? '');
+      if (now === undefined || !isSame(before, now)) return path;
     }
     return undefined;
   }
@@ -124,13 +152,7 @@ export class Context implements SourceTree {
    */
   async digest(plan: CopyPlan, signal?: AbortSignal): Promise<Digest> {
     const paths = plan.entries.filter(({ type }) => type === 'file').map(({ source }) => source);
-    const contents = new Map(
-      await mapConcurrent(
-        paths,
-        async (path) => [path, await this.contentDigest(path, signal)] as const,
-        { concurrency: MAX_HASHED_AT_ONCE },
-      ),
-    );
+    const contents = await this.contentDigests(paths, signal);
     const digester = new Digester();
     const add = (line: readonly unknown[]): void => {
       digester.update(Buffer.from(`${JSON.stringify(line)}\n`));
@@ -138,7 +160,8 @@ export class Context implements SourceTree {
     for (const directory of plan.directories) add(['make', directory]);
     for (const { source, target, type } of plan.entries) {
       const node = this.node(source);
-      add([type, target, node?.mode, contents.get(source) ?? node?.link ?? null]);
+      const content = type === 'file' ? contents.get(source) : node?.link;
+      add([type, target, node?.mode, content ?? null]);
     }
     for (const { target, content } of plan.files) add(['inline', target, digestOf(content)]);
     return digester.digest();
@@ -170,11 +193,7 @@ export class Context implements SourceTree {
           { fix: 'remove it, or leave it out with .dockerignore' },
         );
       }
-      this.#keys.set(
-        path,
-        [source, stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino, stats.dev].join('\0'),
-      );
-      this.#seen.set(path, stateOf(stats));
+      this.#seen.set(path, stats);
       const mode = (stats.mode & 0o100) === 0 ? 0o644 : 0o755;
       return { type: 'file', mode, size: stats.size, source };
     } catch (error) {
@@ -189,7 +208,10 @@ export class Context implements SourceTree {
   async #checked(path: RawPath, signal: AbortSignal | undefined): Promise<Digest> {
     const digest = await this.#hash(path, signal);
     const expected = this.#expected.get(path);
-    if (expected === undefined || digest === expected) return digest;
+    if (expected === undefined || digest === expected) {
+      this.#contents.set(path, digest);
+      return digest;
+    }
     throw new LktError(
       'DIGEST_MISMATCH',
       `${fromRaw(path)} of the build context is ${digest}, and should be ${expected}`,
@@ -200,13 +222,8 @@ export class Context implements SourceTree {
   async #hash(path: RawPath, signal: AbortSignal | undefined): Promise<Digest> {
     const node = this.node(path);
     if (node?.type !== 'file') throw new Error(`${path} is not a file of the context`);
-    const key = this.#keys.get(path) ?? '';
-    const known = this.#memo?.get(key);
-    if (known !== undefined) return known;
     try {
-      const digest = await hashFile(path, node, signal);
-      this.#memo?.set(key, digest);
-      return digest;
+      return await hashFile(path, node, signal);
     } catch (error) {
       if (!isErrno(error, 'ENOENT', 'EACCES', 'EISDIR', 'EIO', 'ELOOP')) throw error;
       throw new LktError('IO_FAILED', `cannot read ${fromRaw(path)} of the build context`, {
@@ -254,15 +271,20 @@ export function changedFile(path: RawPath): LktError {
   });
 }
 
-function stateOf({ size, mtimeMs, ino, dev }: Stats): string {
-  return [size, mtimeMs, ino, dev].join(' ');
+function isSame(before: Stats, now: Stats): boolean {
+  return (
+    before.size === now.size &&
+    before.mtimeMs === now.mtimeMs &&
+    before.ino === now.ino &&
+    before.dev === now.dev
+  );
 }
 
-function seenAs(source: string): string | undefined {
+function statsOf(source: string): Stats | undefined {
   try {
-    return stateOf(lstatSync(source));
+    return lstatSync(source, { throwIfNoEntry: false });
   } catch (error) {
-    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) return undefined;
+    if (isErrno(error, 'EACCES')) return undefined;
     throw error;
   }
 }

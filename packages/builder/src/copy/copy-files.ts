@@ -1,13 +1,12 @@
 /** COPY: copies files of the context or of a file system into another file system. */
 import { constants, copyFileSync, linkSync, type Stats, symlinkSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
-import { Digester, LktError } from '@lkt/core';
+import { Digester, isErrno, LktError } from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
-import type { Context } from '../context/context.ts';
+import type { Context, ContextNode } from '../context/context.ts';
 import type { CopyPlan } from '@lkt/dockerfile';
 import { SystemCallError } from '../system/c-library.ts';
 import type { CopyTarget } from './copy-target.ts';
-import { writeContent } from '../layers/create-entry.ts';
 import type { HostTree } from './host-tree.ts';
 import { contentOf } from '../layers/layer-entries.ts';
 import { attributesAt, deviceNumbers, linkAt, mtimeOf, pathAt, typeOf } from '../system/raw-fs.ts';
@@ -23,20 +22,37 @@ export async function copyContext(to: CopyTarget, context: Context, plan: CopyPl
     to.signal?.throwIfAborted();
     const node = context.node(source);
     if (node === undefined) throw new Error(`${source} left the context`);
-    const path = to.place(target, type === 'directory');
-    if (type === 'symlink') {
-      symlinkSync(Buffer.from(node.link ?? '', 'latin1'), pathAt(to.root, path));
-    } else if (type === 'file') {
-      const expected = await context.contentDigest(source, to.signal);
-      const digester = new Digester();
-      const content = digester.through(contentOf(node.source, '', node.size));
-      await writeContent(pathAt(to.root, path), content);
-      if (digester.digest() !== expected) throw changedWhileCopied(source);
+    if (type === 'file') {
+      await copyContextFile(to, context, source, node, target);
+      continue;
     }
+    const path = to.place(target, type === 'directory');
+    if (type === 'symlink')
+      symlinkSync(Buffer.from(node.link ?? '', 'latin1'), pathAt(to.root, path));
     to.finish(path, type, { mode: node.mode });
   }
   await to.writeFiles(plan);
   to.setTimes();
+}
+
+async function copyContextFile(
+  to: CopyTarget,
+  context: Context,
+  source: RawPath,
+  node: ContextNode,
+  target: RawPath,
+): Promise<void> {
+  const expected = await context.contentDigest(source, to.signal);
+  const digester = new Digester();
+  try {
+    const content = contentOf(node.source, '', node.size);
+    await to.writeFile(target, { content, digester, mode: node.mode });
+  } catch (error) {
+    if (isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EISDIR', 'ELOOP'))
+      throw changedWhileCopied(source);
+    throw error;
+  }
+  if (digester.digest() !== expected) throw changedWhileCopied(source);
 }
 
 /**

@@ -1,5 +1,5 @@
-import { lutimesSync, mkdirSync, unlinkSync } from 'node:fs';
-import { type LktError, type SourceFile, sourceError } from '@lkt/core';
+import { closeSync, lutimesSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
+import { type Digester, isErrno, type LktError, type SourceFile, sourceError } from '@lkt/core';
 import {
   baseName,
   type Entry,
@@ -9,8 +9,8 @@ import {
   SOURCE_DATE_EPOCH,
 } from '@lkt/oci';
 import type { CopyPlan, CopyStep } from '@lkt/dockerfile';
-import { writeContent } from '../layers/create-entry.ts';
-import { setMetadata } from '../layers/extract.ts';
+import { writeChunks } from '../layers/create-entry.ts';
+import { setMetadata, setNewMetadata } from '../layers/extract.ts';
 import { changeMode } from './file-mode.ts';
 import { accountsIn } from './accounts.ts';
 import { findOwner, type Owner } from './owners.ts';
@@ -95,12 +95,34 @@ export class CopyTarget {
     if (type === 'directory') this.#times.push({ path, time: mtime });
   }
 
+  /** Makes a file, as `place` and `finish` do, with fewer system calls. */
+  async writeFile(target: RawPath, { content, mode: given, digester }: NewFile): Promise<void> {
+    const mode = this.#mode(given, false);
+    const path = joinRaw(this.#parent(target), baseName(target));
+    const descriptor = this.#create(path, target, mode & 0o777);
+    try {
+      await writeChunks(descriptor, content, digester);
+      const metadata = { ...ROOT, ...this.owner, mode, mtime: SOURCE_DATE_EPOCH };
+      setNewMetadata(descriptor, this.root, { ...metadata, path, type: 'file' });
+    } finally {
+      closeSync(descriptor);
+    }
+  }
+
+  /** Creates a file and opens it. Only if something is in its way, its target is placed first. */
+  #create(path: RawPath, target: RawPath, mode: number): number {
+    try {
+      return openSync(pathAt(this.root, path), 'wx', mode);
+    } catch (error) {
+      if (!isErrno(error, 'EEXIST')) throw error;
+      return openSync(pathAt(this.root, this.place(target, false)), 'wx', mode);
+    }
+  }
+
   /** Writes the here-documents of a COPY. */
   async writeFiles(plan: CopyPlan): Promise<void> {
     for (const { target, content } of plan.files) {
-      const path = this.place(target, false);
-      await writeContent(pathAt(this.root, path), [Buffer.from(content)]);
-      this.finish(path, 'file', { mode: 0o644 });
+      await this.writeFile(target, { content: [Buffer.from(content)], mode: 0o644 });
     }
   }
 
@@ -143,6 +165,15 @@ export class CopyTarget {
       fix: 'use numbers',
     });
   }
+}
+
+/** A file to make. */
+interface NewFile {
+  readonly content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+  /** Without --chmod. */
+  readonly mode: number;
+  /** Hashes the content. */
+  readonly digester?: Digester;
 }
 
 /** The parts of a COPY that its plan does not hold. */

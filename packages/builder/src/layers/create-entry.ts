@@ -1,5 +1,5 @@
 import { closeSync, linkSync, mkdirSync, openSync, symlinkSync, writeSync } from 'node:fs';
-import { LktError } from '@lkt/core';
+import { type Digester, LktError } from '@lkt/core';
 import { type EntryWithContent, fromRaw, type RawPath } from '@lkt/oci';
 import { pathAt, statAt } from '../system/raw-fs.ts';
 import { makeNode } from '../system/special-files.ts';
@@ -64,17 +64,32 @@ export function isWhiteoutDevice({ type, devMajor = 0, devMinor = 0 }: EntryWith
 }
 
 /** Writes a new file. */
-export async function writeContent(
+async function writeContent(
   file: Buffer,
   content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): Promise<void> {
   const descriptor = openSync(file, 'wx', 0o600);
   try {
-    for await (const chunk of content)
-      for (let done = 0; done < chunk.length;) done += writeSync(descriptor, chunk, done);
+    await writeChunks(descriptor, content);
   } finally {
     closeSync(descriptor);
   }
+}
+
+/**
+ * Writes chunks to an open file, and hashes them; those in memory in one turn of the event loop.
+ */
+export async function writeChunks(
+  descriptor: number,
+  content: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  digester?: Digester,
+): Promise<void> {
+  const write = (chunk: Uint8Array): void => {
+    digester?.update(chunk);
+    for (let done = 0; done < chunk.length;) done += writeSync(descriptor, chunk, done);
+  };
+  if (Symbol.iterator in content) for (const chunk of content) write(chunk);
+  else for await (const chunk of content) write(chunk);
 }
 
 /** Returns the error for an entry that cannot be created. */

@@ -1,4 +1,4 @@
-import { chmodSync, lutimesSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, fstatSync, futimesSync, lutimesSync, mkdirSync, rmSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import {
   baseName,
@@ -126,6 +126,20 @@ function withoutLinks(directory: string, path: RawPath): RawPath | undefined {
   for (let parent = parentPath(path); parent !== ''; parent = parentPath(parent))
     if (statAt(directory, parent)?.isDirectory() !== true) return undefined;
   return path;
+}
+
+/**
+ * Sets the metadata of an open file that was just made with its mode. Most need only the time.
+ */
+export function setNewMetadata(
+  descriptor: number,
+  directory: string,
+  entry: Parameters<typeof setMetadata>[1],
+): void {
+  const { uid, gid, mode } = fstatSync(descriptor);
+  const isRight = uid === entry.uid && gid === entry.gid && (mode & 0o7777) === entry.mode;
+  if (isRight && entry.xattrs === undefined) futimesSync(descriptor, entry.mtime, entry.mtime);
+  else setMetadata(directory, entry);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
-import { type EntryWithContent, type RawPath } from '@lkt/oci';
+import { type EntryToWrite, type RawPath } from '@lkt/oci';
 import {
   attributesAt,
   deviceNumbers,
@@ -25,7 +25,7 @@ const MEDIUM = 4 * 1024 * 1024;
  * directory, a directory before its children, without the root. Whiteouts have no mode and time 0,
  * as BuildKit writes them. The first name of a file is the file, later ones are hard links.
  */
-export function* layerEntries(layer: string): Generator<EntryWithContent> {
+export function* layerEntries(layer: string): Generator<EntryToWrite> {
   yield* entriesBelow(layer, '', new Map());
 }
 
@@ -33,7 +33,7 @@ function* entriesBelow(
   layer: string,
   directory: RawPath,
   inodes: Map<number, RawPath>,
-): Generator<EntryWithContent> {
+): Generator<EntryToWrite> {
   for (const name of namesAt(layer, directory)) {
     const path = joinRaw(directory, name);
     const stats = statAt(layer, path);
@@ -76,22 +76,20 @@ function* entriesBelow(
 
 const WHITEOUT = { type: 'file', mode: 0, uid: 0, gid: 0, mtime: 0, size: 0 } as const;
 
-/** Streams the content of a file of the host. */
-export async function* contentOf(
+/** Returns the content of a file of the host, in chunks. */
+export function contentOf(
   directory: string,
   path: RawPath,
   size: number,
-): AsyncGenerator<Uint8Array> {
+): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   const file = pathAt(directory, path);
-  if (size <= SMALL) {
-    if (size > 0) yield readFileSync(file);
-    return;
-  }
-  if (size <= MEDIUM) {
-    yield* pieces(file);
-    return;
-  }
-  for await (const chunk of createReadStream(file, { highWaterMark: SMALL })) yield chunk as Buffer;
+  if (size <= SMALL) return size === 0 ? [] : wholeFile(file);
+  if (size <= MEDIUM) return pieces(file);
+  return createReadStream(file, { highWaterMark: SMALL }) as AsyncIterable<Uint8Array>;
+}
+
+function* wholeFile(path: Buffer): Generator<Uint8Array> {
+  yield readFileSync(path);
 }
 
 function* pieces(path: string | Buffer): Generator<Uint8Array> {

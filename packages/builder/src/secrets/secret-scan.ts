@@ -1,4 +1,4 @@
-import { type EntryWithContent, fromRaw, parentPath } from '@lkt/oci';
+import { type EntryToWrite, fromRaw, parentPath } from '@lkt/oci';
 import type { SecretFinder } from './secret-finder.ts';
 
 /** A secret in a layer. */
@@ -12,7 +12,7 @@ export interface Leak {
  * Returns the first secret in the entries of a layer: in a name, link target, attribute or content.
  */
 export async function findLeak(
-  entries: Iterable<EntryWithContent> | AsyncIterable<EntryWithContent>,
+  entries: Iterable<EntryToWrite> | AsyncIterable<EntryToWrite>,
   finder: SecretFinder,
   signal: AbortSignal | undefined,
 ): Promise<Leak | undefined> {
@@ -37,7 +37,7 @@ export async function findLeak(
   return undefined;
 }
 
-async function findIn(entry: EntryWithContent, finder: SecretFinder): Promise<string | undefined> {
+async function findIn(entry: EntryToWrite, finder: SecretFinder): Promise<string | undefined> {
   let before: Buffer = Buffer.alloc(0);
   for await (const chunk of entry.content ?? []) {
     const bytes = Buffer.concat([before, chunk]);

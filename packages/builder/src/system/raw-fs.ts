@@ -5,8 +5,12 @@ import { getAttribute, listAttributes } from './special-files.ts';
 
 /** Returns the path of a file below a directory of the host. */
 export function pathAt(directory: string, path: RawPath): Buffer {
-  return Buffer.from(path === '' ? toRaw(directory) : `${toRaw(directory)}/${path}`, 'latin1');
+  // Most calls are for the files of one directory.
+  if (directory !== last.directory) last = { directory, raw: toRaw(directory) };
+  return Buffer.from(path === '' ? last.raw : `${last.raw}/${path}`, 'latin1');
 }
+
+let last: { readonly directory: string; readonly raw: RawPath } = { directory: '', raw: '' };
 
 /**
  * Returns the same path as text; undefined for a name that is not UTF-8, which would become

@@ -6,7 +6,7 @@ import type { Layers } from '../layers/layers.ts';
 /** A request and its plan, as far as steps depend on them. It can be written as JSON. */
 export interface Job extends Pick<
   BuildRequest,
-  'name' | 'context' | 'network' | 'variation' | 'cacheScope' | 'emptyCaches'
+  'name' | 'network' | 'variation' | 'cacheScope' | 'emptyCaches'
 > {
   readonly file: SourceFile;
   readonly plan: BuildPlan;

@@ -56,7 +56,7 @@ async function freeMemory({ setup, layers }: WorkerContext, { images }: WorkerJo
 async function runSteps(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
   const { setup, store, layers, work, inits, emit } = worker;
   const { known } = job;
-  const context = new Context(job.context, { memo: new Map(job.digests) });
+  const context = new Context(job.context);
   const cache = new StepCache(store, work);
   if (setup.executor === 'init') inits.expect(missingRuns(job));
   const abort = new AbortController();

@@ -1,4 +1,5 @@
-import type { Digest, LktErrorCode, ProgressEvent } from '@lkt/core';
+import type { LktErrorCode, ProgressEvent } from '@lkt/core';
+import type { ReadFile } from '../context/context.ts';
 import type { Limits } from '../limits.ts';
 import type { StepResult, BuildEnvironment } from '../variation.ts';
 import type { LayerRef } from '../layers/layers.ts';
@@ -33,6 +34,8 @@ export interface WorkerSetup extends Omit<Namespace, 'argv'>, Omit<WorkerOptions
 
 /** The job of a worker: each further line on its standard input. Without a job, a worker ends. */
 export interface WorkerJob extends Job {
+  /** The files of the build context, with what has been read of them. */
+  readonly context: readonly ReadFile[];
   /** Steps that the caches have. The worker does not look them up again. */
   readonly known: readonly StepResult[];
   /** The files of git repositories that ADD uses, by `gitKey`. */
@@ -41,8 +44,6 @@ export interface WorkerJob extends Job {
   readonly secrets: readonly (readonly [string, string])[];
   /** Sockets of SSH agents, by id. */
   readonly ssh: readonly (readonly [string, string])[];
-  /** Digests of files of the context that are known already, by the keys of `DigestMemo`. */
-  readonly digests: readonly (readonly [string, Digest])[];
 }
 
 /** A message of a worker: events, then one of the others. */

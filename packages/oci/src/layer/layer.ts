@@ -1,7 +1,7 @@
 import { type Digest, Digester } from '@lkt/core';
 import { gzip } from '../compression/compression.ts';
 import type { Descriptor } from '../image/descriptor.ts';
-import type { EntryWithContent } from '../tar/entry.ts';
+import type { EntryToWrite } from '../tar/entry.ts';
 import { MediaType } from '../image/media-type.ts';
 import type { Store } from '../store/store.ts';
 import { writeTar } from '../tar/tar-writer.ts';
@@ -24,7 +24,7 @@ export interface Layer {
  */
 export async function writeLayer(
   store: Store,
-  entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,
+  entries: AsyncIterable<EntryToWrite> | Iterable<EntryToWrite>,
   { compression = 'gzip', signal }: { compression?: 'gzip' | 'none'; signal?: AbortSignal } = {},
 ): Promise<Layer> {
   const digester = new Digester();

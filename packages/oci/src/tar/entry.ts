@@ -48,6 +48,11 @@ export interface EntryWithContent extends Entry {
   readonly content?: AsyncIterable<Uint8Array>;
 }
 
+/** An entry for an archive; content in memory takes fewer turns of the event loop. */
+export interface EntryToWrite extends Entry {
+  readonly content?: AsyncIterable<Uint8Array> | Iterable<Uint8Array>;
+}
+
 /** Returns the entry of a file of root with mode 0644, SOURCE_DATE_EPOCH as mtime, this content. */
 export function plainFile(path: RawPath, data: Uint8Array | string = ''): EntryWithContent {
   const bytes = Buffer.from(data);

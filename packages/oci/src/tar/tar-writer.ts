@@ -1,6 +1,6 @@
 import { LktError } from '@lkt/core';
 import { rechunk } from '../io/rechunk.ts';
-import { type EntryWithContent, fromRaw, type RawPath } from './entry.ts';
+import { type EntryToWrite, fromRaw, type RawPath } from './entry.ts';
 import {
   BLOCK,
   checksums,
@@ -15,6 +15,7 @@ import {
 } from './tar-header.ts';
 
 const CHUNK = 64 * 1024;
+const ZEROS = Buffer.alloc(2 * BLOCK);
 
 /**
  * Yields a tar archive of entries in the given order, unmodified: the caller sorts and clamps.
@@ -30,14 +31,14 @@ const CHUNK = 64 * 1024;
  * ```
  */
 export function writeTar(
-  entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,
+  entries: AsyncIterable<EntryToWrite> | Iterable<EntryToWrite>,
 ): AsyncGenerator<Uint8Array> {
   // Small files cause no small writes.
   return rechunk(pieces(entries), CHUNK);
 }
 
 async function* pieces(
-  entries: AsyncIterable<EntryWithContent> | Iterable<EntryWithContent>,
+  entries: AsyncIterable<EntryToWrite> | Iterable<EntryToWrite>,
 ): AsyncGenerator<Uint8Array> {
   for await (const entry of entries) {
     yield header(entry);
@@ -56,12 +57,12 @@ async function* pieces(
         { fix: 'do not change files while lkt reads them' },
       );
     }
-    yield Buffer.alloc(padding(entry.size));
+    yield ZEROS.subarray(0, padding(entry.size));
   }
-  yield Buffer.alloc(2 * BLOCK);
+  yield ZEROS;
 }
 
-function header(entry: EntryWithContent): Buffer {
+function header(entry: EntryToWrite): Buffer {
   check(entry);
   const isDirectory = entry.type === 'directory';
   const name = isDirectory ? `${entry.path === '' ? '.' : entry.path}/` : entry.path;
@@ -106,7 +107,7 @@ function header(entry: EntryWithContent): Buffer {
 }
 
 /** Throws for entries that only a bug in the caller can produce. */
-function check(entry: EntryWithContent): void {
+function check(entry: EntryToWrite): void {
   const { path, type, mode, uid, gid, size, mtime, link, devMajor = 0, devMinor = 0 } = entry;
   const fail = (what: string): never => {
     throw new Error(`tar entry ${JSON.stringify(path)}: ${what}`);

@@ -1,6 +1,6 @@
 import type { BuildRequest } from '@lkt/builder';
 import { Context, type ContextFile } from '@lkt/builder/inputs';
-import { canonicalJson, type Digest, digestHex, digestOf, mapConcurrent } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
 import type { DebianBlock, DebianLock } from '@lkt/debian';
 import { ENGINE_EPOCH, formatPlatform, type Platform } from '@lkt/oci';
 
@@ -70,22 +70,18 @@ function keyOf(inputs: Readonly<Record<string, unknown>>): string {
   return digestHex(digestOf(canonicalJson({ epoch: ENGINE_EPOCH, ...inputs })));
 }
 
-/** Files that are hashed at once. */
-const MAX_HASHED_AT_ONCE = 8;
-
 async function contextLines(
   files: readonly ContextFile[],
   context: Context,
   signal: AbortSignal | undefined,
 ): Promise<readonly unknown[]> {
-  return mapConcurrent(
-    files,
-    async ({ path }) => {
-      const node = context.node(path);
-      return node?.type === 'file'
-        ? [path, node.mode, await context.contentDigest(path, signal)]
-        : [path, node?.type, node?.link];
-    },
-    { concurrency: MAX_HASHED_AT_ONCE },
-  );
+  const paths = files.map(({ path }) => path);
+  const regular = paths.filter((path) => context.node(path)?.type === 'file');
+  const digests = await context.contentDigests(regular, signal);
+  return paths.map((path) => {
+    const node = context.node(path);
+    return node?.type === 'file'
+      ? [path, node.mode, digests.get(path)]
+      : [path, node?.type, node?.link];
+  });
 }

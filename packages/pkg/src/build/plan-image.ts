@@ -51,13 +51,11 @@ export interface DockerfileBuild {
 export interface BuildTree {
   readonly files: readonly ContextFile[];
   readonly tree: Context;
-  /** Digests of files, which the trees of all platforms share. */
-  readonly digests: Map<string, Digest>;
 }
 
 /** Returns the build context of a package. */
 export async function readBuildTree(item: Package, sources: Sources): Promise<BuildTree> {
-  return treeOf(await sources.context(item), new Map());
+  return treeOf(await sources.context(item));
 }
 
 /**
@@ -73,10 +71,10 @@ export async function planDockerfile(
 ): Promise<PlannedImage> {
   const { workspace, store, reporter, signal, env, cache, remoteCache, run, emptyCaches } = tools;
   const { platform, bases, archived } = inputs;
-  const { files, tree, digests } =
+  const { files, tree } =
     item.depends === undefined || archived.length === 0
       ? own
-      : treeOf(await withArchives(store, own.files, item.depends, archived, signal), own.digests);
+      : treeOf(await withArchives(store, own.files, item.depends, archived, signal));
   const given = {
     context: files,
     buildArgs: recipe.buildArgs,
@@ -100,7 +98,7 @@ export async function planDockerfile(
     noCache: item.disableCache,
     remoteCache,
   };
-  const context = { store, digests, reporter, signal, env, cache };
+  const context = { store, tree, reporter, signal, env, cache };
   const key = await dockerfileKey({ ...given, tree, dockerfile: dockerfile.file.text }, signal);
   return {
     inputs: { ...inputs, ...key },
@@ -129,6 +127,6 @@ export async function planDebian(
   };
 }
 
-function treeOf(files: readonly ContextFile[], digests: Map<string, Digest>): BuildTree {
-  return { files, tree: new Context(files, { memo: digests }), digests };
+function treeOf(files: readonly ContextFile[]): BuildTree {
+  return { files, tree: new Context(files) };
 }

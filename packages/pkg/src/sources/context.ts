@@ -51,7 +51,7 @@ function trackedFiles(repository: Repository, dir: string): readonly ContextFile
   const top = repository.pathOf(dir);
   return repository.files(top).map(({ path, mode, skipped }) => {
     const name = fromRaw(path);
-    if (skipped) {
+    if (skipped === true) {
       throw new LktError('UNSUPPORTED', `${name} is not checked out: the checkout is sparse`, {
         fix: `run: git sparse-checkout add ${fromRaw(top)}`,
       });
