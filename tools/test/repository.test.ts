@@ -161,11 +161,18 @@ test('has no broken link between documents', () => {
   }
 });
 
-test('uses cache mounts in the development kernel alone, which no release uses', () => {
-  const mounting = globSync('{pkg,tools,kernel,projects}/**/Dockerfile*', { cwd: root }).filter(
-    (path) => read(path).includes('type=cache'),
+test('uses cache mounts for objects of kernels alone, and as source of no release', () => {
+  const caches = globSync('{pkg,tools,kernel,projects}/**/Dockerfile*', { cwd: root }).flatMap(
+    (path) => [...read(path).matchAll(/type=cache\S*/g)].map(([flag]) => [path, flag]),
   );
-  expect(mounting).toEqual(['kernel/flavours/dev/Dockerfile']);
+  const objects = 'type=cache,id=lkt-linux-objects,target=/ccache';
+  expect(Object.fromEntries(caches)).toEqual({
+    'kernel/linux/Dockerfile': objects,
+    'kernel/flavours/debug/Dockerfile': objects,
+    'kernel/flavours/ipe/Dockerfile': objects,
+    'kernel/flavours/own/Dockerfile': objects,
+    'kernel/flavours/dev/Dockerfile': 'type=cache,id=lkt-linux-dev,target=/cache,sharing=locked',
+  });
   for (const path of globSync('{pkg,tools,kernel,examples}/**/{Dockerfile*,*.yml}', { cwd: root }))
     if (!path.startsWith('kernel/flavours/'))
       expect(read(path), path).not.toMatch(/lkt\/linux-dev|kernel\/flavours/);

@@ -17,6 +17,7 @@ import { root } from './helpers/lkt.ts';
 
 const SCRIPTS = [
   'kernel/build/compare',
+  'kernel/build/compile',
   'kernel/build/configure',
   'kernel/build/unpack',
   'kernel/flavours/dev/incremental',
@@ -46,6 +47,18 @@ const TREE = {
   'linux-1/main.c': 'a\nb\nc\n',
 };
 
+/** A tree whose make writes the names of the compilers instead of a kernel. */
+const COMPILED = {
+  'linux-1/Makefile':
+    'bzImage:\n\techo "$(CC), $(HOSTCC), $(HOSTCXX)" > "$(O)/arch/x86/boot/bzImage"\n',
+  'linux-1/arch/x86/boot/head.S': '\t.incbin\t"kernel"\n\t.incbin NAME\n',
+  'linux-1/arch/s390/kernel/insn.h': 'asm(".include \\"insn.h\\"\\n");\n',
+  'linux-1/configs.c': 'asm("\t.incbin \\"config.gz\\"\\n");\n// .include <a.h>\n',
+  'objects/.config': 'CONFIG_A=y\n',
+  'objects/System.map': '',
+  'objects/arch/x86/boot/bzImage': '',
+};
+
 function write(files: Readonly<Record<string, string>>): void {
   for (const [path, text] of Object.entries(files)) {
     mkdirSync(dirname(join(dir, path)), { recursive: true });
@@ -62,6 +75,7 @@ function run(script: string, ...args: readonly string[]): { status: number | nul
   const { status, stderr } = spawnSync(join(dir, 'build', script), args, {
     cwd: dir,
     encoding: 'utf8',
+    env: { ...process.env, SOURCE_DATE_EPOCH: '0', CCACHE_DIR: 'ccache', CCACHE_NAMESPACE: 'x' },
   });
   return { status, said: stderr };
 }
@@ -179,6 +193,35 @@ describe('unpack', () => {
     expect(read('two/main.c')).toBe('a\nB\nc\n');
     expect(run('compare', 'linux.tar.xz', 'two', 'yes.patch')).toEqual({ status: 0, said: '' });
     expect(read('two/main.c')).toBe('a\nb\nc\n');
+  });
+});
+
+/** Runs a successful compile script. Returns its standard error. */
+function compile(files: Readonly<Record<string, string>>): string {
+  write({ ...COMPILED, ...files });
+  const { status, said } = run('compile', 'linux-1', join(dir, 'objects'), 'x86_64', 'out');
+  expect(status, said).toBe(0);
+  return said;
+}
+
+describe('compile', () => {
+  test('takes objects from ccache', () => {
+    expect(compile({})).toBe('');
+    expect(read('out/kernel')).toBe('ccache gcc, ccache gcc, ccache g++\n');
+  });
+
+  test.each([
+    ['a.S', '\t.include "a.inc"\n'],
+    ['a.c', 'asm(".include \\"a.inc\\"");\n'],
+    ['a.c', 'asm(".incbin\\t\\"a\\"");\n'],
+    ['a.h', 'asm(".incbin  \\"a\\"");\n'],
+    ['a.h', 'asm(".incbin\\"a\\"");\n'],
+    ['arch/x86/a.S', '.macro include file\n.incbin \\file\n.endm\n'],
+  ])('compiles everything if ccache misses what %s reads: %j', (name, text) => {
+    expect(compile({ [`linux-1/${name}`]: text })).toBe(
+      `compile: without ccache, since the assembler reads other files in:\nlinux-1/${name}\n`,
+    );
+    expect(read('out/kernel')).not.toContain('ccache');
   });
 });
 
