@@ -147,7 +147,8 @@ files: [{path: etc/dm-crypt/key, contents: abcdefghijklmnopqrstuvwxyz123456, mod
       `layout: erofs\n${machine('minimal', 'lkt.watchdog=20', config)}`,
       [panicking(), empty()],
     );
-    await guest.until('lkt: bye');
+    // Beside compilers, the many starts of containerd take long.
+    await guest.until('lkt: bye', 1_500_000);
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
 
