@@ -46,6 +46,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   let available = 0;
   let current = 0;
   let proven = 0;
+  let isShortLived = false;
   for (const node of observed.nodes) {
     if (node.power === 'terminating') {
       terminating.push(node);
@@ -60,6 +61,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
     if (one.isAvailable) available += 1;
     if (one.isAvailable && one.staleFor === undefined) current += 1;
     if (one.isSick) sick.push(one);
+    if (one.staleFor === 'expired') isShortLived ||= expiredInBoot(group, node);
     if (one.staleFor !== undefined) stale.push(one);
     // A failed node never goes stale by age, or the halt that it stands for would end.
     else if (one.hasFailed) failed.push(one);
@@ -74,6 +76,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   const why = [
     ...(isHalted ? ['a node of the wanted image failed, and so did its retries'] : []),
     ...(!isHalted && failed.length > 0 ? ['a node of the wanted image failed'] : []),
+    ...(isShortLived ? ['a node took longer to boot than it may live (expire.after)'] : []),
     ...(stale.length > 0 && group.isPaused ? ['the group is paused'] : []),
     ...(stale.length > 0 && !open ? ['no window for replacements is open'] : []),
   ];
@@ -81,4 +84,10 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   const canRoll = open && !group.isPaused;
   const limits = { available, current, size, surge, isHalted, canRoll };
   return { group, target, observed, now, ...lists, ...limits, holds: why };
+}
+
+/** Reports whether a node had expired before it was ready. */
+function expiredInBoot({ expireAfterMs = Infinity }: GroupSpec, { labels }: Node): boolean {
+  const { created, ready = created } = labels;
+  return ready - created >= expireAfterMs;
 }

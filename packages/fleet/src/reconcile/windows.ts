@@ -14,11 +14,44 @@ export interface Window {
 }
 
 const DAY_MINUTES = 24 * 60;
+const WEEK_MINUTES = 7 * DAY_MINUTES;
 const MINUTE_MS = 60_000;
 
 /** Reports whether a time is in one of the windows. Without any window, every time is. */
 export function isOpen(windows: readonly Window[], now: number): boolean {
   return windows.length === 0 || windows.some((window) => contains(window, now));
+}
+
+/**
+ * Returns the longest time between two openings of windows, in milliseconds; 0 without any window.
+ * Offsets of zones are those of a winter's day, so it is shorter by an hour where one has others.
+ */
+export function longestClosed(windows: readonly Window[]): number {
+  const opens = windows.flatMap(({ days, from, to, zone }) => {
+    const offset = offsetOf(zone);
+    const length = to > from ? to - from : to - from + DAY_MINUTES;
+    return days.map((name) => {
+      const start = DAYS.indexOf(name) * DAY_MINUTES + from - offset;
+      return { start: (start + WEEK_MINUTES) % WEEK_MINUTES, length };
+    });
+  });
+  if (opens.length === 0) return 0;
+  // A window of the week before may be open at its beginning.
+  let end = Math.max(...opens.map(({ start, length }) => start + length - WEEK_MINUTES));
+  let longest = 0;
+  for (const { start, length } of opens.toSorted((a, b) => a.start - b.start)) {
+    longest = Math.max(longest, start - end);
+    end = Math.max(end, start + length);
+  }
+  const slack = windows.some(({ zone }) => zone !== 'UTC') ? 60 : 0;
+  return Math.max(0, longest - slack) * MINUTE_MS;
+}
+
+/** Returns the minutes by which a zone is ahead of UTC in winter. */
+function offsetOf(zone: string): number {
+  // A Sunday, so that the day is the difference.
+  const { day, minute } = localTime(Date.UTC(2026, 0, 4, 12), zone);
+  return (day === 6 ? -1 : day) * DAY_MINUTES + minute - DAY_MINUTES / 2;
 }
 
 /** Returns a time by which {@link isOpen} may have changed: the next quarter of an hour. */

@@ -182,6 +182,8 @@ function errorIn(bytes: Buffer): { readonly code: string; readonly message: stri
 }
 
 function failureByStatus(status: number): ProviderFailure {
+  // A redirection is not followed: it would lead credentials elsewhere.
+  if (status < 400) return 'nonsense';
   if (status === 401 || status === 403) return 'denied';
   if (status === 404) return 'missing';
   if (status === 409 || status === 412) return 'conflict';

@@ -207,6 +207,20 @@ test('lets no node grow older than expireAfter and the time that the budget need
   );
 });
 
+test('says that nodes boot for longer than they may live', () => {
+  const world = converged({ ...steady, expireAfterMs: 3_600_000 }, 1);
+  world.tick(CALM);
+  expect(world.decision?.status.holds).toEqual([]);
+  const [node] = world.nodes.values();
+  if (node === undefined) throw new Error('no node');
+  const { ready = 0 } = node.labels;
+  node.labels = { ...node.labels, created: ready - 3_600_000 };
+  world.tick(CALM);
+  expect(world.decision?.status.holds).toEqual([
+    'a node took longer to boot than it may live (expire.after)',
+  ]);
+});
+
 test('expires no node in the pass in which the clock jumped', () => {
   const world = converged({ ...steady, expireAfterMs: 3_600_000, unavailable: 1, surge: 0 }, 1);
   world.offset += 2_000_000_000;
