@@ -189,7 +189,7 @@ export class ProviderError extends LktError {
   constructor(
     failure: ProviderFailure,
     message: string,
-    options: { cause?: unknown; fix?: string } = {},
+    options: { cause?: unknown; fix?: string; detail?: string } = {},
   ) {
     super('PROVIDER_FAILED', message, options);
     this.failure = failure;

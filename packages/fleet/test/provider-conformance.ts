@@ -217,7 +217,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
 
     test('keeps volumes when their node is destroyed', async () => {
       if (!provider.capabilities.volumes) return;
-      const volume = { name: `${FLEET}-web-0-data`, size: 1024 * 1024 };
+      const volume = { name: `${FLEET}.web.0.data`, size: 1024 * 1024 };
       const template = { ...fixture.template, volumes: [volume] };
       await provider.create({ ...request(1), template }, options());
       await destroy(await running(nameOf(1)));

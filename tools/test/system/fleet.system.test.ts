@@ -169,7 +169,7 @@ describe('examples/fleet', () => {
       'web-2 ready',
     ]);
     const volumes = [0, 1, 2].map((slot) =>
-      join(dir, `nodes/volumes/example-web-${slot}-data.img`),
+      join(dir, `nodes/volumes/example.web.${slot}.data.img`),
     );
     for (const path of volumes) {
       expect(existsSync(path)).toBe(true);
@@ -193,7 +193,7 @@ describe('examples/fleet', () => {
       expect(new Set(found.map(({ image }) => images['two']?.endsWith(image)))).toEqual(
         new Set([true]),
       );
-      const path = join(dir, 'nodes/volumes/example-web-1-data.img');
+      const path = join(dir, 'nodes/volumes/example.web.1.data.img');
       expect(readFileSync(path).subarray(0, 8).toString()).toBe('data of ');
     },
   );

@@ -44,6 +44,9 @@ export async function planFleet(session: Session, flags: FleetFlags): Promise<Fl
     if (config === undefined || spec === undefined) continue;
     const wanted = await fleet.openImage(config, config.image.digest);
     const live = group.nodes.filter(({ state }) => state !== 'terminating' && state !== 'held');
+    // A fixed name has one node, also while it is held.
+    const held =
+      spec.names === undefined ? [] : group.nodes.filter(({ state }) => state === 'held');
     const replaced = live.flatMap((node) => {
       const reason = reasonOf(node, group);
       return reason === undefined ? [] : [{ node: node.name, reason }];
@@ -56,7 +59,7 @@ export async function planFleet(session: Session, flags: FleetFlags): Promise<Fl
     groups.push({
       name: group.name,
       image: group.image,
-      missing: Math.max(0, group.size - live.length),
+      missing: Math.max(0, group.size - live.length - held.length),
       replaced,
       excess: Math.max(0, live.length - group.size),
       surge: spec.surge,

@@ -42,13 +42,15 @@ export interface FleetReport {
   readonly groups: readonly GroupReport[];
   /** Names of nodes, and of groups of engines, whose group is not in the file. */
   readonly orphans: readonly string[];
+  /** Volumes that stayed, of which the file wants no node. */
+  readonly orphanVolumes: readonly string[];
 }
 
 /** Returns the report of a pass. */
 export function fleetReport(
   fleet: string,
   specs: ReadonlyMap<string, GroupSpec>,
-  { groups, orphans, orphanGroups = [] }: FleetPass,
+  { groups, orphans, orphanGroups = [], orphanVolumes = [] }: FleetPass,
   now: number,
 ): FleetReport {
   const reports = [...groups].map(([name, pass]) => groupReport(name, specs.get(name), pass, now));
@@ -57,6 +59,7 @@ export function fleetReport(
     isConverged: reports.every(({ isConverged }) => isConverged),
     groups: reports,
     orphans: [...orphans.map(({ name }) => name), ...orphanGroups],
+    orphanVolumes,
   };
 }
 
@@ -116,14 +119,15 @@ function stateOf(
 }
 
 /** Returns a report as lines. */
-export function reportLines({ groups, orphans }: FleetReport): readonly string[] {
+export function reportLines({ groups, orphans, orphanVolumes }: FleetReport): readonly string[] {
   const lines = groups.flatMap((group) => [
     groupLine(group),
     ...columns(group.nodes.map((node) => [`  ${node.name}`, ...nodeWords(node)])),
     ...group.holds.map((hold) => `  held back: ${hold}`),
   ]);
   const orphan = orphans.map((name) => `orphan ${name}: its group is not in the file`);
-  return [...lines, ...orphan].map(printable);
+  const volumes = orphanVolumes.map((name) => `volume ${name}: the file wants no node with it`);
+  return [...lines, ...orphan, ...volumes].map(printable);
 }
 
 function groupLine(group: GroupReport): string {

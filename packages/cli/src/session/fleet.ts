@@ -109,7 +109,7 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
 }
 
 /**
- * Finds a node by its name.
+ * Finds a node of a group of the file by its name.
  * @throws LktError NOT_FOUND
  */
 export async function findNode(
@@ -118,7 +118,10 @@ export async function findNode(
 ): Promise<{ readonly node: Node; readonly provider: Provider }> {
   const nodes = await fleet.nodes();
   const found = nodes.find(({ node }) => node.name === name);
-  if (found !== undefined) return found;
+  if (found !== undefined) {
+    requireGroup(fleet, found);
+    return found;
+  }
   if ((await findEngineNode(fleet, name)) !== undefined)
     throw new LktError('UNSUPPORTED', `${name} is a node of an engine, which drains it by itself`, {
       fix: `replace it: lkt fleet replace ${name}`,
@@ -130,6 +133,23 @@ export async function findNode(
       'list the nodes: lkt fleet status',
     ),
   });
+}
+
+/** @throws LktError NOT_FOUND for an orphan, which no controller would touch */
+function requireGroup(
+  { config, providers }: OpenFleet,
+  { node, provider }: { readonly node: Node; readonly provider: Provider },
+): void {
+  const { group } = node.labels;
+  const own = config.groups.get(group)?.provider;
+  if (own !== undefined && providers.get(own) === provider) return;
+  throw new LktError(
+    'NOT_FOUND',
+    `${node.name} is an orphan: no group ${group} is of its provider`,
+    {
+      fix: `add the group ${group} to ${config.file.path} again; with size: 0, its nodes are destroyed`,
+    },
+  );
 }
 
 /** Finds a node that an engine keeps; undefined without one. */

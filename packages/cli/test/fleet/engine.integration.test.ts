@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -90,6 +93,28 @@ test('passes on why the engine refuses', async () => {
   fix: give the service account the role of docs/fleet/gcp.md
 `,
   ]);
+});
+
+test.for<[string, string, number, Readonly<Record<string, string>>]>([
+  ['apply', 'a page', 200, {}],
+  ['status', 'a redirection', 302, { location: 'http://127.0.0.1:1/' }],
+])('%s names the provider that answers with %s', async ([command, , status, headers]) => {
+  const page = createServer((_, outgoing) => {
+    outgoing.writeHead(status, headers).end('<html>');
+  });
+  page.listen(0, '127.0.0.1');
+  await once(page, 'listening');
+  const { port } = page.address() as AddressInfo;
+  const file = readFileSync(join(dir, 'fleet.yml'), 'utf8');
+  const other = file.replace(server.endpoint, `http://127.0.0.1:${port}`);
+  writeFileSync(join(dir, 'wrong.yml'), other);
+  const { code, stdout, stderr } = await lkt('fleet', command, '--file', 'wrong.yml');
+  expect([code, stdout]).toEqual([1, '']);
+  expect(stderr).toMatch(/^error: wrong\.yml:5:5: providers\.cloud: gcp: token: /);
+  expect(stderr).toMatch(/\n {2}fix: check its settings, and what answers there\n$/);
+  expect(stderr).not.toMatch(/^ +at /m);
+  page.closeAllConnections();
+  page.close();
 });
 
 test.for<[readonly string[], string]>([

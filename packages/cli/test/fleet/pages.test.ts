@@ -35,6 +35,7 @@ const report: FleetReport = {
     },
   ],
   orphans: ['old-0'],
+  orphanVolumes: ['shop.old.0.data'],
 };
 
 test('writes metrics that Prometheus reads', () => {
@@ -62,6 +63,7 @@ test('writes lines with the reason of each replacement', () => {
     '  web-0  ready  healthy  abababababab  age 1d1h of 1d1h  80→127.0.0.1:1080  replaced for: expired',
     '  held back: a node <b>failed</b>',
     'orphan old-0: its group is not in the file',
+    'volume shop.old.0.data: the file wants no node with it',
   ]);
 });
 

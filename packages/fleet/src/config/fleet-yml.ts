@@ -121,7 +121,10 @@ const TEMPLATE = record({
   memory: withDefault(size, 512 * MEBIBYTE, 'memory'),
   publish: withDefault(list(PORT), [], 'TCP ports of the guest that clients reach'),
   volumes: withDefault(
-    mapping(size),
+    mapping(size).transform((volumes, at) => {
+      for (const [name, place] of at.entries()) requireName(name, place);
+      return volumes;
+    }),
     new Map(),
     'disks that outlive the node, with their sizes, in the order in which the guest sees them',
   ),
@@ -213,13 +216,14 @@ const PROVIDER = record(PROVIDER_FIELDS).transform((given, at): ConfiguredProvid
     throw at.error('a provider has exactly one kind', {
       fix: `use one of: ${PROVIDER_KINDS.map((one) => one.kind).join(', ')}`,
     });
-  return { kind, settings: found[1] };
+  return { kind, settings: found[1], at };
 });
 
 /** A provider of the file. */
 export interface ConfiguredProvider {
   readonly kind: ProviderKind | EngineKind;
   readonly settings: unknown;
+  readonly at: YamlValue;
 }
 
 const WEBHOOK = record({

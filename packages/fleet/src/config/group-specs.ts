@@ -2,6 +2,7 @@ import type { YamlValue } from '@lkt/core';
 import { NAME } from '../node-labels.ts';
 import type { MachineTemplate } from '../provider.ts';
 import { type GroupSpec, templateHash } from '../reconcile/group-spec.ts';
+import { longestClosed } from '../reconcile/windows.ts';
 import type { FleetConfig, GroupConfig } from './fleet-yml.ts';
 import { nodesOf } from './values.ts';
 
@@ -36,9 +37,14 @@ export function volumesOf(
 ): MachineTemplate['volumes'] {
   const { volumes } = group.template ?? DEFAULT_TEMPLATE;
   return [...volumes].map(([name, size]) => ({
-    name: `${fleet.name}-${group.name}-${slot}-${name}`,
+    name: volumeName(fleet.name, group.name, slot, name),
     size,
   }));
+}
+
+/** Returns the name of a volume. Its parts have no dot, so no other fleet or group has the same. */
+export function volumeName(fleet: string, group: string, slot: number, name: string): string {
+  return [fleet, group, slot, name].join('.');
 }
 
 /**
@@ -69,7 +75,9 @@ export function groupSpecOf(
       fix: 'set surge: 1, or unavailable: 1',
     });
   if (size > 0 && unavailable > size)
-    throw rollAt.error(`${unavailable} unavailable nodes are more than the ${size} of the group`);
+    throw rollAt.error(`${unavailable} unavailable nodes are more than the ${size} of the group`, {
+      fix: `write unavailable: ${size} at most, or a percentage`,
+    });
   if (expire !== undefined) requireTime(group, { size, step: Math.max(surge, unavailable) });
   const { volumes, metadata } = template;
   return {
@@ -131,7 +139,7 @@ function namesOf(
 
 /** Rejects an age that cannot be kept, however fast nodes boot. */
 function requireTime(
-  { expire, roll: given, at }: GroupConfig,
+  { expire, roll: given, windows, at }: GroupConfig,
   { size, step }: { readonly size: number; readonly step: number },
 ): void {
   const roll = given ?? DEFAULT_ROLL;
@@ -147,10 +155,17 @@ function requireTime(
       `replacing ${size} nodes, ${step} at a time, takes longer than a node may live`,
       { fix: 'raise "after", surge or unavailable' },
     );
+  const closed = longestClosed(windows);
+  if (closed >= after)
+    throw (placeOf(at, 'windows') ?? at).error(
+      `no window is open for ${Math.round(closed / HOUR_MS)} hours, longer than a node may live`,
+      { fix: 'add a window, or raise "after" of expire' },
+    );
 }
 
 /** Time that a boot takes at least. */
 const BOOT_MS = 10_000;
+const HOUR_MS = 3_600_000;
 
 function placeOf(at: YamlValue, key: string): YamlValue | undefined {
   return at.entries().get(key);

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import { collectGarbage } from '@lkt/core/memory';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
-import { groupSpecOf } from '../config/group-specs.ts';
+import { groupSpecOf, volumeName, volumesOf } from '../config/group-specs.ts';
 import type { Engine, EngineGroup } from '../engine/engine.ts';
 import { EngineController } from '../engine/engine-controller.ts';
 import type { Node } from '../node.ts';
@@ -40,6 +40,8 @@ export interface FleetPass {
   readonly orphans: readonly Node[];
   /** Names of groups that an engine keeps, and the file does not have. */
   readonly orphanGroups?: readonly string[];
+  /** Volumes of which the file wants no node, and no node is listed; only observed. */
+  readonly orphanVolumes?: readonly string[];
 }
 
 /** Keeps the nodes of a fleet as its file wants them. */
@@ -116,7 +118,11 @@ export class FleetController {
   /** Lists and checks all nodes, without changing any. */
   async observe(signal: AbortSignal): Promise<FleetPass> {
     const pass = await this.#each(signal, async (group, nodes) => group.observe(nodes, signal));
-    return this.#eachEngine(pass, signal, async (group, current) => group.observe(current));
+    const whole = await this.#eachEngine(pass, signal, async (group, current) =>
+      group.observe(current),
+    );
+    const orphanVolumes = await this.#orphanVolumes(whole, signal);
+    return { ...whole, ...(orphanVolumes.length === 0 ? {} : { orphanVolumes }) };
   }
 
   /** Begins rolls of engines again that failed, in the next pass. */
@@ -155,8 +161,11 @@ export class FleetController {
     const groups = new Map<string, GroupPass>();
     const orphans: Node[] = [];
     for (const [name, provider] of providers) {
-      const nodes = await provider.list(fleet.name, { signal });
-      requireSense(name, fleet.name, nodes);
+      const nodes = await this.#located(name, async () => {
+        const list = await provider.list(fleet.name, { signal });
+        requireSense(name, fleet.name, list);
+        return list;
+      });
       // An empty answer where nodes were may be the provider's failure: ask once more.
       const isDoubtful = nodes.length === 0 && (this.#counts.get(name) ?? 0) > 0;
       this.#counts.set(name, nodes.length);
@@ -182,9 +191,8 @@ export class FleetController {
     const groups = new Map(pass.groups);
     const lost: string[] = [];
     for (const [name, engine] of engines) {
-      const kept = new Map(
-        (await engine.list(fleet.name, { signal })).map((one) => [one.group, one]),
-      );
+      const list = await this.#located(name, async () => engine.list(fleet.name, { signal }));
+      const kept = new Map(list.map((one) => [one.group, one]));
       for (const group of fleet.groups.values()) {
         const controller = this.#engineGroups.get(group.name);
         if (group.provider !== name || controller === undefined) continue;
@@ -197,6 +205,44 @@ export class FleetController {
       }
     }
     return { ...pass, groups, ...(lost.length === 0 ? {} : { orphanGroups: lost }) };
+  }
+
+  /** Calls a provider, and names its place in the file when it answers nonsense. */
+  async #located<T>(provider: string, call: () => Promise<T>): Promise<T> {
+    try {
+      return await call();
+    } catch (error) {
+      const at = this.#options.fleet.providers.get(provider)?.at;
+      if (!(error instanceof ProviderError) || error.failure !== 'nonsense' || at === undefined)
+        throw error;
+      const { cause, fix = 'check its settings, and what answers there' } = error;
+      const { message, detail } = at.error(error.message);
+      throw new ProviderError('nonsense', message, { cause, fix, detail });
+    }
+  }
+
+  async #orphanVolumes(
+    { groups, orphans }: FleetPass,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const { fleet, providers } = this.#options;
+    const kept = new Set<string>();
+    for (const { name, names = [] } of this.specs.values()) {
+      const group = fleet.groups.get(name);
+      if (group === undefined) continue;
+      for (const slot of names.keys())
+        for (const volume of volumesOf(fleet, group, slot)) kept.add(volume.name);
+    }
+    const listed = [...orphans, ...[...groups.values()].flatMap(({ nodes }) => nodes)];
+    const attached = listed.flatMap(({ labels: { group, slot } }) =>
+      slot === undefined ? [] : [volumeName(fleet.name, group, slot, '')],
+    );
+    const found: string[] = [];
+    for (const provider of providers.values())
+      for (const volume of (await provider.volumes?.(fleet.name, { signal })) ?? [])
+        if (!kept.has(volume) && !attached.some((prefix) => volume.startsWith(prefix)))
+          found.push(volume);
+    return found;
   }
 
   #reportOrphan(id: string, node: string, group: string): void {
@@ -213,11 +259,10 @@ export class FleetController {
     if (known !== undefined) return known;
     const call = this.#call;
     if (call === undefined) throw new Error('no image is prepared outside of a pass');
-    const prepared = this.#options
-      .openImage(group, image)
-      .then(async (opened) =>
-        (this.#options.engines?.get(provider) ?? this.#provider(provider)).prepare(opened, call),
-      );
+    const prepared = this.#options.openImage(group, image).then(async (opened) => {
+      const target = this.#options.engines?.get(provider) ?? this.#provider(provider);
+      return this.#located(provider, async () => target.prepare(opened, call));
+    });
     this.#prepared.set(key, prepared);
     prepared.catch(() => this.#prepared.delete(key));
     return prepared;
@@ -247,10 +292,7 @@ function requireSense(provider: string, fleet: string, nodes: readonly Node[]): 
           : labels.fleet === fleet
             ? undefined
             : `${name}, which is of the fleet ${labels.fleet}`;
-    if (problem !== undefined)
-      throw new ProviderError('nonsense', `${provider} lists ${problem}`, {
-        fix: 'no node was touched; look at the provider',
-      });
+    if (problem !== undefined) throw new ProviderError('nonsense', `${provider} lists ${problem}`);
     names.add(name);
   }
 }

@@ -1,7 +1,7 @@
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { parseFleet } from '../../src/config/fleet-yml.ts';
-import { groupSpecOf } from '../../src/config/group-specs.ts';
+import { groupSpecOf, volumesOf } from '../../src/config/group-specs.ts';
 import type { GroupSpec } from '../../src/reconcile/group-spec.ts';
 
 const IMAGE = `registry.example.com/web@${digestOf('image')}`;
@@ -48,6 +48,21 @@ test('reads a group with its defaults', () => {
   });
 });
 
+/** Returns the name of a volume. */
+function volumeOf(fleet: string, group: string): string | undefined {
+  const text = fleetText('size: 1', 'template: { volumes: { data: 1G } }')
+    .replace('name: shop', `name: ${fleet}`)
+    .replace('web:', `${group}:`);
+  const config = parseFleet({ path: 'fleet.yml', text });
+  const [one] = config.groups.values();
+  return one && volumesOf(config, one, 0)[0]?.name;
+}
+
+test('gives volumes of fleets and groups with similar names different names', () => {
+  expect(volumeOf('shop', 'eu-web')).toBe('shop.eu-web.0.data');
+  expect(volumeOf('shop-eu', 'web')).toBe('shop-eu.web.0.data');
+});
+
 test('gives a group with volumes fixed names, and no surge', () => {
   const spec = web('size: 2', 'template: { volumes: { data: 1G } }');
   expect(spec).toMatchObject({ names: ['web-0', 'web-1'], surge: 0, unavailable: 1 });
@@ -74,6 +89,11 @@ test.each([
   [['size: 2', 'roll: { surge: 0, unavailable: 0 }'], '10:11: .*no node can ever be replaced'],
   [['size: 2', 'roll: { surge: 0, unavailable: 3 }'], '10:11: .*3 unavailable nodes are more'],
   [['size: 2', 'template: { volumes: { data: 1G } }', 'roll: { surge: 1 }'], '11:11: .*no surge'],
+  [['size: 2', 'template: { volumes: { ../a: 1G } }'], '10:34: .*"../a" is not a name'],
+  [
+    ['size: 2', 'expire: { after: 2d }', 'windows: [{ days: [Sat], from: "09:00", to: "12:00" }]'],
+    '11:14: .*no window is open for 165 hours, longer than a node may live',
+  ],
   [['size: 2', 'nodes: [a]'], '7:5: .*either size or nodes'],
   [[], '7:5: .*either size or nodes'],
   [['nodes: [a, a]'], '9:12: .*occurs twice'],

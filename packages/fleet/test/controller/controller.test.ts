@@ -75,6 +75,12 @@ class WrongProvider implements Provider {
     this.nodes = this.nodes.map((node) => (node.id === id ? { ...node, labels } : node));
   }
 
+  kept: readonly string[] = [];
+
+  async volumes(): Promise<readonly string[]> {
+    return this.kept;
+  }
+
   async console(): Promise<Uint8Array> {
     return Buffer.from('up');
   }
@@ -119,6 +125,9 @@ test('creates nodes with metadata of their own, and then does nothing', async ()
     hostname: { content: `${first?.name} of web` },
   });
   expect(first?.labels).toMatchObject({ fleet: 'shop', group: 'web', image, generation: 1 });
+  // Metadata may have secrets, which neither labels nor events show.
+  const shown = JSON.stringify([setting.provider.nodes, setting.events]);
+  expect(shown).not.toMatch(/ of web|hostname/);
   await setting.pass();
   expect(setting.provider.calls).toEqual([]);
 });
@@ -129,15 +138,25 @@ test('touches no node when a provider answers nonsense or not at all', async () 
   await converged(setting);
   const [node] = setting.provider.nodes;
   if (node === undefined) throw new Error('no node');
+  const at = 'fleet.yml:4:9: providers.here: ';
   const answers = [
-    [node, node],
-    [{ ...node, name: '' }],
-    [{ ...node, labels: { ...node.labels, fleet: 'other' } }],
-    new ProviderError('unavailable', 'no answer'),
+    [[node, node], `${at}here lists two nodes of the name ${node.name}`],
+    [[{ ...node, name: '' }], `${at}here lists a node without id or name`],
+    [[{ ...node, labels: { ...node.labels, fleet: 'other' } }], `of the fleet other`],
+    [new ProviderError('nonsense', 'no JSON'), `${at}no JSON`],
+    [new ProviderError('unavailable', 'no answer'), 'no answer'],
   ] as const;
-  for (const answer of answers) {
+  for (const [answer, message] of answers) {
     setting.provider.answer = answer;
-    await expect(setting.pass()).rejects.toThrow(ProviderError);
+    const failed = expect(setting.pass()).rejects;
+    await failed.toMatchObject({ message: expect.stringContaining(message) });
+    if (message === 'no answer') continue;
+    setting.provider.answer = answer;
+    await expect(setting.pass()).rejects.toMatchObject({
+      failure: 'nonsense',
+      fix: 'check its settings, and what answers there',
+      detail: expect.stringContaining('here: { qemu: {} }'),
+    });
   }
   expect(setting.provider.calls).toEqual([]);
 });
@@ -171,6 +190,33 @@ test('lists an orphan once, and does not touch it', async () => {
     expect((await setting.pass()).orphans).toEqual([orphan]);
   expect(setting.provider.calls).toEqual([]);
   expect(setting.events.filter(({ kind }) => kind === 'orphan')).toHaveLength(1);
+});
+
+test('lists volumes that no node of the file or of the provider has', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const provider = new WrongProvider();
+  provider.kept = ['shop.web.0.data', 'shop.web.1.data', 'shop.web.2.data', 'shop.old.0.data'];
+  const controller = new FleetController({
+    fleet: parseFleet({
+      path: 'fleet.yml',
+      text: fleet.file.text.replace(/template: .*/, 'template: { volumes: { data: 1G } }'),
+    }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: dir.path,
+    onEvent: () => undefined,
+  });
+  const { signal } = new AbortController();
+  const lost = async (): Promise<unknown> => (await controller.observe(signal)).orphanVolumes;
+  expect(await lost()).toEqual(['shop.web.2.data', 'shop.old.0.data']);
+  await controller.pass({ generation: 1, signal });
+  const [node] = provider.nodes;
+  if (node === undefined) throw new Error('no node');
+  // A node that is still there has its volumes.
+  provider.nodes.push({ ...node, id: 'x', name: 'x', labels: { ...node.labels, slot: 2 } });
+  expect(await lost()).toEqual(['shop.old.0.data']);
+  provider.kept = ['shop.web.0.data'];
+  expect(await lost()).toBeUndefined();
 });
 
 test('ends a pass at the first failure, and stops when another controller has taken over', async () => {

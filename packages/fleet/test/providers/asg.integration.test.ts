@@ -251,7 +251,9 @@ test('touches nothing when the tags of a group are damaged', async () => {
   changes();
   await expect(pass(two)).rejects.toMatchObject({
     failure: 'nonsense',
-    message: 'aws: the tags of the group lkt.shop.web are damaged',
+    message:
+      'fleet.yml:4:14: providers.frankfurt: aws: the tags of the group lkt.shop.web are damaged',
+    fix: expect.stringMatching(/^delete the /),
   });
   expect(changes()).toEqual([]);
 });

@@ -251,7 +251,7 @@ describe('aws requests', () => {
     ['metadata that is too long', { metadata: Buffer.alloc(16_385) }, 'exceeds the 16384 of EC2'],
     [
       'volumes',
-      { template: { ...TEMPLATE, volumes: [{ name: 'shop-web-0-data', size: 1 }] } },
+      { template: { ...TEMPLATE, volumes: [{ name: 'shop.web.0.data', size: 1 }] } },
       'nodes cannot have volumes yet',
     ],
     ['a group without settings', { settings: undefined }, 'has no settings for aws'],

@@ -310,7 +310,8 @@ test('touches nothing when the tags of a scale set are damaged', async () => {
   server.changes();
   await expect(pass(two)).rejects.toMatchObject({
     failure: 'nonsense',
-    message: `azure: the tags of ${NAME} are damaged`,
+    message: `fleet.yml:5:5: providers.frankfurt: azure: the tags of ${NAME} are damaged`,
+    fix: expect.stringMatching(/^delete the /),
   });
   expect(server.changes()).toEqual([]);
 });

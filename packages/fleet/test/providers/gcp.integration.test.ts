@@ -342,7 +342,8 @@ test('touches nothing when the description of a group is damaged', async () => {
   server.changes();
   await expect(pass(two)).rejects.toMatchObject({
     failure: 'nonsense',
-    message: `gcp: the description of ${NAME} is damaged`,
+    message: `fleet.yml:4:14: providers.frankfurt: gcp: the description of ${NAME} is damaged`,
+    fix: expect.stringMatching(/^delete the /),
   });
   expect(server.changes()).toEqual([]);
 });

@@ -222,7 +222,7 @@ export class LibvirtProvider implements Provider {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly string[]> {
     return [...(await this.#volumes(signal))]
-      .filter((name) => name.startsWith(`${VOLUME}${fleet}-`))
+      .filter((name) => name.startsWith(`${VOLUME}${fleet}.`))
       .map((name) => name.slice(VOLUME.length))
       .toSorted();
   }
@@ -334,7 +334,7 @@ export class LibvirtProvider implements Provider {
       disks.push({ volume, serial: `disk${index}`, isReadOnly });
     };
     for (const [index, { name: own, size }] of template.volumes.entries()) {
-      if (!/^[a-z0-9-]{1,200}$/.test(own))
+      if (!/^[a-z0-9.-]{1,200}$/.test(own))
         throw new ProviderError('invalid', `"${own}" is not a name of a volume`);
       if (!present.has(`${VOLUME}${own}`))
         await this.#createVolume(`${VOLUME}${own}`, size, signal);

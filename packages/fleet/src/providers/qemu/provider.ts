@@ -193,7 +193,7 @@ export class QemuProvider implements Provider {
 
   async volumes(fleet: string): Promise<readonly string[]> {
     return namesIn(this.#path('volumes'))
-      .filter((name) => name.startsWith(`${fleet}-`) && name.endsWith('.img'))
+      .filter((name) => name.startsWith(`${fleet}.`) && name.endsWith('.img'))
       .map((name) => name.slice(0, -'.img'.length))
       .toSorted();
   }
