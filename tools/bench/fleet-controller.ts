@@ -98,23 +98,37 @@ else await run();
 /** Observes once, and makes the lines that a user reads. */
 async function plan(): Promise<void> {
   const start = performance.now();
+  const used = process.cpuUsage();
   const pass = await controller.observe(signal);
   const report = fleetReport('bench', controller.specs, pass, Date.now());
   const lines = reportLines(report).length;
-  print({ plan: performance.now() - start });
+  print({ plan: performance.now() - start, processor: processorMs(used) });
   if (lines < groups * size) throw new Error(`${lines} lines are too few`);
 }
 
 /** Makes passes, as a controller does in the middle of a roll. */
 async function run(): Promise<void> {
   const times: number[] = [];
+  const processors: number[] = [];
   for (let index = 0; index < PASSES; index += 1) {
     await sleep(PAUSE_MS);
     const begun = performance.now();
+    const used = process.cpuUsage();
     await controller.pass({ generation: 1, signal });
     times.push(performance.now() - begun);
+    processors.push(processorMs(used));
   }
-  print({ pass: times.toSorted((a, b) => a - b)[PASSES / 2] ?? 0 });
+  print({ pass: middle(times), processor: middle(processors) });
+}
+
+function middle(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[PASSES / 2] ?? 0;
+}
+
+/** Returns the processor time of all threads since then. */
+function processorMs(before: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(before);
+  return (user + system) / 1000;
 }
 
 /** Prints a result, with the peak of memory in MB. */

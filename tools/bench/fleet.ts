@@ -16,6 +16,8 @@ import { useOwnNode } from './own-node.ts';
 interface Result {
   readonly plan?: number;
   readonly pass?: number;
+  /** Milliseconds of processor time of the plan or the pass. */
+  readonly processor: number;
   readonly memory: number;
 }
 
@@ -50,6 +52,8 @@ const rows = SHAPES.map(([groups, size]) => {
     name: `${groups} × ${size} nodes`,
     plan: middle(plans.map(({ plan = 0 }) => plan)),
     pass: middle(passes.map(({ pass = 0 }) => pass)),
+    planProcessor: middle(plans.map(({ processor }) => processor)),
+    passProcessor: middle(passes.map(({ processor }) => processor)),
     memory: Math.max(...passes.map(({ memory }) => memory)),
   };
 });
@@ -60,9 +64,9 @@ const [year] = await measure(
 );
 if (values.json) process.stdout.write(`${JSON.stringify({ rows, year })}\n`);
 else {
-  for (const { name, plan, pass, memory } of rows)
+  for (const { name, plan, pass, planProcessor, passProcessor, memory } of rows)
     process.stdout.write(
-      `${name}: plan ${plan.toFixed(0)} ms, pass ${pass.toFixed(0)} ms, ${memory.toFixed(0)} MB\n`,
+      `${name}: plan ${plan.toFixed(0)} ms (${planProcessor.toFixed(0)} ms of processor time), pass ${pass.toFixed(0)} ms (${passProcessor.toFixed(0)} ms), ${memory.toFixed(0)} MB\n`,
     );
   const { median = 0, memory = 0, processor = 0 } = year ?? {};
   process.stdout.write(

@@ -1,4 +1,4 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -93,6 +93,48 @@ test('passes on why the engine refuses', async () => {
   fix: give the service account the role of docs/fleet/gcp.md
 `,
   ]);
+});
+
+test('serves the status of the nodes, for readers with a token', async () => {
+  const secret = 'reader'.repeat(5);
+  writeFileSync(join(dir, 'token'), `${secret}\n`, { mode: 0o600 });
+  const args = ['fleet', 'serve', '--listen', '0', '--read-token-file', 'token'];
+  const child = spawn(process.execPath, [main, ...args], { cwd: dir, env });
+  const closed = once(child, 'close');
+  try {
+    const url = await Promise.race([
+      once(child.stdout, 'data').then(([chunk]) => String(chunk).trim()),
+      closed.then(() => 'it ended'),
+    ]);
+    expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+/);
+    const get = async (path: string, authorization: string, method = 'GET'): Promise<Response> =>
+      fetch(new URL(path, url), { method, headers: { authorization } });
+    expect((await get('/status.json', 'Bearer other')).status).toBe(401);
+    const token = `Bearer ${secret}`;
+    expect(await (await get('/status.json', token)).json()).toMatchObject({
+      fleet: 'shop',
+      isConverged: true,
+      groups: [{ name: 'web', available: 2 }],
+    });
+    expect(await (await get('/metrics', token)).text()).toContain(
+      'lkt_fleet_nodes_available{fleet="shop",group="web"} 2\n',
+    );
+    const page = await get('/', token);
+    expect(page.headers.get('refresh')).toBe('10');
+    expect(await page.text()).toContain('2 of 2 available');
+    expect((await get('/nodes', token)).status).toBe(404);
+    expect((await get('/', token, 'POST')).status).toBe(405);
+  } finally {
+    child.kill('SIGINT');
+    await closed;
+  }
+  expect(child.exitCode).toBe(0);
+  expect(await lkt('fleet', 'serve', '--listen', ':0')).toMatchObject({
+    code: 2,
+    stderr: `error: other machines can connect to this address, without a token
+  fix: give --read-token-file, or --insecure-no-tokens to allow it
+`,
+  });
 });
 
 test.for<[string, string, number, Readonly<Record<string, string>>]>([
