@@ -121,13 +121,13 @@ async function run(): Promise<void> {
   print({ pass: middle(times), processor: middle(processors) });
 }
 
-function middle(numbers: readonly number[]): number {
-  return numbers.toSorted((a, b) => a - b)[PASSES / 2] ?? 0;
+function middle(times: readonly number[]): number {
+  return times.toSorted((a, b) => a - b)[PASSES / 2] ?? 0;
 }
 
 /** Returns the processor time of all threads since then. */
-function processorMs(before: NodeJS.CpuUsage): number {
-  const { user, system } = process.cpuUsage(before);
+function processorMs(since: NodeJS.CpuUsage): number {
+  const { user, system } = process.cpuUsage(since);
   return (user + system) / 1000;
 }
 

@@ -197,9 +197,9 @@ function imageOpener(
       if (!isStored) {
         if (fetchImage === undefined) throw missing(group.image.text);
         await fetchImage(image, [], false).catch((error: unknown) => {
-          throw error instanceof LktError && error.code === 'NETWORK_FAILED'
-            ? missing(group.image.text, error)
-            : error;
+          const isMissing =
+            error instanceof LktError && /^(?:NETWORK_FAILED|NOT_FOUND)$/.test(error.code);
+          throw isMissing ? missing(group.image.text, error) : error;
         });
       }
       return openMachineImage(store, digest, imageDir);
