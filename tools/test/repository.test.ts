@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { fuzzedPackages } from './fuzz/go-targets.ts';
 
 const root = join(import.meta.dirname, '../..');
 const read = (path: string): string => readFileSync(join(root, path), 'utf8');
@@ -160,6 +161,27 @@ test('has no broken link between documents', () => {
     }
   }
 });
+
+test('lists the fuzz tests of the guest in pkg/README.md', () => {
+  const text = read('pkg/README.md').replaceAll(/\n {2}/g, ' ');
+  const items = text.match(/^- .*`Fuzz.*/gm) ?? [];
+  // Directories, and the targets of all those before: `a`, `b` `FuzzX`, `FuzzY`.
+  const listed = items.flatMap((item) =>
+    [...item.matchAll(/((?:`pkg\/\S+`,? )+)((?:`Fuzz\w+`[,:]? ?)+)/g)].flatMap(
+      ([, directories = '', targets = '']) =>
+        wordsOf(directories).flatMap((at) => wordsOf(targets).map((target) => `${at} ${target}`)),
+    ),
+  );
+  const found = fuzzedPackages().flatMap(({ directory, targets }) =>
+    targets.map((target) => `${directory} ${target}`),
+  );
+  expect(listed.toSorted()).toEqual(found.filter((name) => name.startsWith('pkg/')).toSorted());
+});
+
+/** Returns the words of a text that are code. */
+function wordsOf(text: string): readonly string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, word = '']) => word);
+}
 
 test('uses cache mounts for objects of kernels alone, and as source of no release', () => {
   const caches = globSync('{pkg,tools,kernel,projects}/**/Dockerfile*', { cwd: root }).flatMap(
