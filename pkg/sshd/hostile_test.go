@@ -198,6 +198,31 @@ func TestSessionsTakeSizesAndSignals(t *testing.T) {
 	}
 }
 
+// expectNoTerminal checks that the login of a key gets no terminal, and then runs a program without
+// one. OpenSSH's client ends when it is refused what -tt asks for.
+func (s *server) expectNoTerminal(name string, options []string, signer ssh.Signer, stdout string) {
+	s.t.Helper()
+	got := s.ssh("ann", append([]string{"-tt"}, options...), "tty; exit 0")
+	if got.status != 255 || got.stdout != "" || !strings.HasPrefix(got.stderr, "PTY allocation request failed") {
+		s.t.Errorf("%s: %+v", name, got)
+	}
+	client, err := s.dial("ann", signer)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer client.Close()
+	session, err := client.NewSession()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := session.RequestPty("vt100", 24, 80, nil); err == nil {
+		s.t.Errorf("%s: a terminal", name)
+	}
+	if got, err := session.Output("tty; echo $TERM$SSH_TTY; exit 0"); err != nil || string(got) != stdout {
+		s.t.Errorf("%s: %q, %v", name, got, err)
+	}
+}
+
 func asExit(err error, exit **ssh.ExitError) bool {
 	e, ok := err.(*ssh.ExitError)
 	if ok {

@@ -130,8 +130,16 @@ func testKeys(s *server) {
 	}
 	s.authorize("ann", `restrict,command="echo forced $SSH_ORIGINAL_COMMAND" `+public)
 	s.expect("forced command", s.ssh("ann", nil, "id"), done{0, "forced id\n", ""})
-	if got := s.ssh("ann", []string{"-tt"}, "id"); !strings.Contains(got.stderr, "PTY allocation request failed") && got.status == 0 {
-		s.t.Errorf("%+v", got)
+	s.authorize("ann", `restrict,command="echo forced" `+public)
+	s.expectNoTerminal("forced command", nil, s.signer(), "forced\n")
+	for _, option := range []string{"no-pty", "restrict", "restrict,pty,no-pty"} {
+		s.authorize("ann", option+" "+public)
+		s.expectNoTerminal(option, nil, s.signer(), "not a tty\n\n")
+		s.expect(option+", not requested", s.ssh("ann", nil, "echo in"), done{0, "in\n", ""})
+	}
+	s.authorize("ann", "restrict,pty "+public)
+	if got := s.ssh("ann", []string{"-tt"}, "tty"); got.status != 0 || !strings.HasPrefix(got.stdout, "/dev/pts/") {
+		s.t.Errorf("restrict,pty: %+v", got)
 	}
 	s.authorize("ann", `from="192.0.2.1" `+public)
 	if got := s.ssh("ann", nil, "true"); got.status != 255 {

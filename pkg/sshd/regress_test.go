@@ -9,6 +9,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"golang.org/x/crypto/ssh"
 )
 
 // Checks of OpenSSH's regression tests, each under the name of its script.
@@ -232,11 +234,19 @@ func testBadTransfers(s *server) {
 		"removal of a full directory as file": "mkdir d3\nmkdir d3/d\nrm d3\n",
 		"change to a file":                    "put " + s.identity + " file\ncd file\n",
 		"removal of a full directory":         "mkdir d4\nmkdir d4/d5\nrmdir d4\n",
+		"removal of an empty directory":       "mkdir d6\nrm d6\n",
+		"removal of a file as directory":      "put " + s.identity + " file2\nrmdir file2\n",
+		"removal of a link as directory":      "mkdir d7\nsymlink d7 link\nrmdir link\n",
 		"mode of another's file":              "chmod 777 " + s.dir + "/id\n",
 	} {
 		got := s.client("sftp", nil, append(options, "-b", s.write("batch", batch), "ann@127.0.0.1")...)
 		if got.status != 1 {
 			s.t.Errorf("%s: %+v", name, got)
+		}
+	}
+	for _, name := range []string{"d6", "file2", "link"} {
+		if _, err := os.Lstat(filepath.Join(s.dir, "ann", name)); err != nil {
+			s.t.Error(err)
 		}
 	}
 	if info, err := os.Stat(s.identity); err != nil || info.Mode().Perm() != 0o600 {
@@ -323,10 +333,15 @@ func TestCertificatePrincipals(t *testing.T) {
 			t.Errorf("%s: logs in as %q, not as %q", name, users, test.users)
 		}
 	}
-	// Without the extension there is no terminal, and no program that asked for one.
+	// Without the extension there is no terminal.
 	s.run("ssh-keygen", "-q", "-s", filepath.Join(dir, "ca"), "-I", "person", "-n", "ann", "-O", "no-pty", s.identity+".pub")
-	got := s.ssh("ann", []string{"-tt", "-o", "CertificateFile=" + s.identity + "-cert.pub"}, "tty")
-	if got.status != 255 || got.stdout != "" {
-		t.Errorf("%+v", got)
+	public, _, _, _, err := ssh.ParseAuthorizedKey([]byte(s.read("id-cert.pub")))
+	if err != nil {
+		t.Fatal(err)
 	}
+	signer, err := ssh.NewCertSigner(public.(*ssh.Certificate), s.signer())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.expectNoTerminal("certificate", []string{"-o", "CertificateFile=" + s.identity + "-cert.pub"}, signer, "not a tty\n\n")
 }

@@ -12,6 +12,7 @@ var examples = []Message{
 	&Grant{ID: 7, User: "root", Key: "ssh-ed25519 SHA256:x", Command: "date", Terminal: true, Destinations: []string{"a:1"}},
 	&Verify{User: "root", Algorithm: "ssh-ed25519", Key: []byte{1}, Format: "ssh-ed25519", Signature: []byte{2, 3}},
 	&Start{Channel: 3, Kind: Exec, Command: "id", Environment: []string{"LANG=C"}, HasTerminal: true, Terminal: "xterm", Modes: []byte{0}, Size: Size{80, 24, 0, 0}},
+	&Verdict{OK: true, Terminal: true},
 	&Exited{4, 1, "TERM"},
 	&Close{5},
 }

@@ -125,8 +125,9 @@ type (
 		Format          string
 		Signature, Rest []byte
 	}
-	// Verdict answers Query and Verify.
-	Verdict struct{ OK bool }
+	// Verdict answers Query and Verify. Terminal says whether the login may have terminals; it is
+	// false for a Query.
+	Verdict struct{ OK, Terminal bool }
 )
 
 func (m *Sign) fields(f *fields)   { f.data(&m.Hash, 64) }
@@ -145,7 +146,7 @@ func (m *Verify) fields(f *fields) {
 	f.data(&m.Signature, 4<<10)
 	f.data(&m.Rest, 1<<10)
 }
-func (m *Verdict) fields(f *fields) { f.bool(&m.OK) }
+func (m *Verdict) fields(f *fields) { f.bool(&m.OK); f.bool(&m.Terminal) }
 
 // Kind says what a session channel starts.
 type Kind uint32

@@ -178,12 +178,13 @@ func (c *conn) answer(m message.Message) (message.Message, error) {
 		if c.granted || c.failures > c.tries {
 			return nil, message.ErrInvalid
 		}
-		if err := c.verify(m); err != nil {
+		access, err := c.verify(m)
+		if err != nil {
 			c.failures++
 			c.log.print("%s: %s: %s", c.remote, quote(m.User), quote(err.Error()))
 			return &message.Verdict{}, nil
 		}
-		return &message.Verdict{OK: true}, nil
+		return &message.Verdict{OK: true, Terminal: access.Terminal}, nil
 	}
 	return nil, message.ErrInvalid
 }
@@ -216,17 +217,17 @@ func (c *conn) authorize(user, algorithm string, key []byte) (authority.Request,
 }
 
 // verify tells the monitor of the login before the speaker: it never trusts the speaker.
-func (c *conn) verify(m *message.Verify) error {
+func (c *conn) verify(m *message.Verify) (*authority.Access, error) {
 	r, access, err := c.authorize(m.User, m.Algorithm, m.Key)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s := authority.Signature{SessionID: c.sessionID, Format: m.Format, Blob: m.Signature, Rest: m.Rest}
 	if err := access.Verify(r, s); err != nil {
-		return err
+		return nil, err
 	}
 	c.granted = true
-	return c.monitor.Send(&message.Grant{
+	return access, c.monitor.Send(&message.Grant{
 		ID: c.id, User: m.User, Key: access.Key, Command: access.Command, Terminal: access.Terminal,
 		Forward: access.Forward, Destinations: access.Destinations,
 	})

@@ -18,6 +18,8 @@ type server struct {
 	conn     *ssh.ServerConn
 	session  *channel.Conn
 	settings settings.Settings
+	// terminal reports whether programs may have terminals.
+	terminal bool
 
 	mutex sync.Mutex
 	last  uint32
@@ -38,8 +40,8 @@ type forwardedPort struct {
 	port uint32
 }
 
-func serve(conn *ssh.ServerConn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, session *channel.Conn, s settings.Settings) error {
-	v := &server{conn: conn, session: session, settings: s, answers: map[uint32]chan answer{}, listeners: map[forwardedPort]uint32{}}
+func serve(conn *ssh.ServerConn, channels <-chan ssh.NewChannel, requests <-chan *ssh.Request, session *channel.Conn, s settings.Settings, terminal bool) error {
+	v := &server{conn: conn, session: session, settings: s, terminal: terminal, answers: map[uint32]chan answer{}, listeners: map[forwardedPort]uint32{}}
 	failed := make(chan error, 2)
 	go func() { failed <- v.receive() }()
 	go v.serveRequests(requests)

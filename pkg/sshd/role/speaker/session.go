@@ -62,7 +62,7 @@ func (p *program) handle(r *ssh.Request, running chan struct{}) bool {
 			Columns, Rows, Width, Height uint32
 			Modes                        string
 		}
-		if ssh.Unmarshal(r.Payload, &m) != nil || p.started || p.start.HasTerminal {
+		if ssh.Unmarshal(r.Payload, &m) != nil || p.started || p.start.HasTerminal || !p.terminal {
 			return false
 		}
 		p.start.HasTerminal, p.start.Terminal, p.start.Modes = true, m.Terminal, []byte(m.Modes)

@@ -53,7 +53,7 @@ func Run(s setup.Setup, enter func() error) error {
 	if idle := s.Settings.Limits.IdleSeconds; idle > 0 {
 		go conn.closeWhenIdle(time.Duration(idle) * time.Second)
 	}
-	return serve(server, channels, requests, sessionChannel, s.Settings)
+	return serve(server, channels, requests, sessionChannel, s.Settings, keys.terminal)
 }
 
 // watched is a connection that remembers when it was last read.
@@ -84,6 +84,8 @@ type remoteKeys struct {
 	channel *channel.Conn
 	host    ssh.PublicKey
 	asking  sync.Mutex
+	// terminal reports whether the login may have terminals.
+	terminal bool
 }
 
 func (k *remoteKeys) ask(m message.Message) (message.Message, error) {
@@ -128,24 +130,31 @@ func (k *remoteKeys) query(conn ssh.ConnMetadata, key ssh.PublicKey) (*ssh.Permi
 	case ssh.CertAlgoRSAv01:
 		algorithm = ssh.CertAlgoRSASHA256v01
 	}
-	return nil, k.verdict(&message.Query{User: conn.User(), Algorithm: algorithm, Key: key.Marshal()})
+	_, err := k.verdict(&message.Query{User: conn.User(), Algorithm: algorithm, Key: key.Marshal()})
+	return nil, err
 }
 
 func (k *remoteKeys) verify(conn ssh.ConnMetadata, algorithm string, key ssh.PublicKey, s *ssh.Signature) error {
-	return k.verdict(&message.Verify{
+	verdict, err := k.verdict(&message.Verify{
 		User: conn.User(), Algorithm: algorithm, Key: key.Marshal(), Format: s.Format, Signature: s.Blob, Rest: s.Rest,
 	})
-}
-
-func (k *remoteKeys) verdict(m message.Message) error {
-	answer, err := k.ask(m)
 	if err != nil {
 		return err
 	}
-	if verdict, ok := answer.(*message.Verdict); !ok || !verdict.OK {
-		return errors.New("not authorized")
-	}
+	k.terminal = verdict.Terminal
 	return nil
+}
+
+func (k *remoteKeys) verdict(m message.Message) (*message.Verdict, error) {
+	answer, err := k.ask(m)
+	if err != nil {
+		return nil, err
+	}
+	verdict, ok := answer.(*message.Verdict)
+	if !ok || !verdict.OK {
+		return nil, errors.New("not authorized")
+	}
+	return verdict, nil
 }
 
 // hostSigner is the host key of the keys process.

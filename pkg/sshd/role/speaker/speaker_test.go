@@ -152,7 +152,7 @@ func FuzzRequest(f *testing.F) {
 		if kind == "shell" || kind == "exec" || kind == "subsystem" {
 			return
 		}
-		p := &program{server: &server{session: ours, settings: settings.Default()}}
+		p := &program{server: &server{session: ours, settings: settings.Default(), terminal: true}}
 		for range 2 {
 			p.handle(&ssh.Request{Type: kind, Payload: payload}, nil)
 		}
