@@ -67,7 +67,16 @@ func create(path string) error {
 	if err := file.Sync(); err != nil {
 		return err
 	}
-	return os.Rename(temporary, path)
+	if err := os.Rename(temporary, path); err != nil {
+		return err
+	}
+	// The fingerprint is announced next: a loss of power must not change it.
+	directory, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer directory.Close()
+	return directory.Sync()
 }
 
 // Parse parses a host key. Only ed25519 keys are accepted, which need no random numbers to sign.
