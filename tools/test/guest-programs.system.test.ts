@@ -47,6 +47,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/swap',
     'pkg/sysctl',
     'pkg/sysfs',
+    'pkg/tpm',
     'pkg/vsudd',
     'projects/gvisor/runsc',
     'projects/ipe/verity-init',

@@ -54,6 +54,7 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/qemu-ga FuzzAnswer',
         'pkg/storage/disk FuzzProbe',
         'pkg/swap FuzzIsSwap',
+        'pkg/tpm/eventlog FuzzParse',
       ]),
     );
   });

@@ -1,43 +1,112 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeInitOnly } from './helpers/init-only.ts';
-import { lkt } from './helpers/lkt.ts';
+import { lkt, root } from './helpers/lkt.ts';
 import { bootSecurely, ended, firmwareKey } from './helpers/secure-boot.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-secure-boot-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-const config = writeInitOnly(dir);
+describe('tpm.yml, signed', () => {
+  let console = '';
+  let tpm = '';
+  let pcr11 = '';
 
-test('firmware with Secure Boot starts a signed image, and the TPM then has the predicted PCR 11', async () => {
-  const { key, certificate } = firmwareKey(dir);
-  const sign = ['--uki-key', key, '--uki-cert', certificate];
-  const pcr11 = await build('signed', ...sign);
-  const { console, tpm } = await boot('signed', 'lkt: system ready');
-  expect(console).toContain('UEFI Secure Boot is enabled.');
-  expect(extended(tpm, 11)).toBe(pcr11);
-}, 1_800_000);
+  beforeAll(async () => {
+    const { key, certificate } = firmwareKey(dir);
+    const sign = ['--uki-key', key, '--uki-cert', certificate];
+    pcr11 = await build('signed', writeExample(), ...sign);
+    const disks = ['sealed', 'data'].map((name) => join(dir, `${name}.img`));
+    for (const disk of disks) {
+      writeFileSync(disk, '');
+      truncateSync(disk, 64 << 20);
+    }
+    ({ console, tpm } = await boot('signed', 'lkt: boot ended with', disks));
+  }, 1_800_000);
+
+  test('is started by firmware with Secure Boot, and the TPM has the predicted PCR 11', () => {
+    expect(console).toContain('UEFI Secure Boot is enabled.');
+    expect(console).toMatch(new RegExp(`^onboot\\.000-registers: 11 ${pcr11}\\r?$`, 'm'));
+    for (const register of [12, 13])
+      expect(console).toMatch(new RegExp(`-registers: ${register} 0{64}\\r?$`, 'm'));
+  });
+
+  test('encrypts a disk with a key of the TPM, which opens it once', () => {
+    expect(console).toMatch(/-tpm: tpm: \/sealed\/key has a new secret of 32 bytes/);
+    expect(console).toMatch(/-tpm: tpm: \/key\/key has the secret of \/sealed\/key\r?$/m);
+    const header = readFileSync(join(dir, 'data.img')).subarray(0, 6);
+    expect(header.toString('latin1')).toBe('LUKS\xba\xbe');
+    expect(console).toMatch(/-again: tpm: error: \/sealed\/key: the registers have other values/);
+    expect(console).toMatch(/^lkt: onboot 007-again failed: exit status 1/m);
+    expect(console).toMatch(/^lkt: boot ended with 1 failures/m);
+    // Not only by the word of the guest.
+    const released = createHash('sha256').update('lkt:secrets-released').digest();
+    const value = createHash('sha256').update(Buffer.from(pcr11, 'hex')).update(released);
+    expect(extended(tpm, 11)).toBe(value.digest('hex'));
+  });
+
+  test('has an event log that leads to the registers', () => {
+    const events = [...console.matchAll(/^onboot\.\d+-log: (\d+) [0-9a-f]{64} (.*?)\r?$/gm)].map(
+      ([, register, text]) => `${register} ${text}`,
+    );
+    expect(events).toContain('7 EFI_VARIABLE_AUTHORITY db');
+    expect(events).toContain('4 EFI_ACTION Calling EFI Application from Boot Option');
+    expect(events).toContain('9 EVENT_TAG Linux initrd');
+    expect(events).toContain('11 IPL .linux');
+    expect(console).toMatch(/-log: the log leads to the values of the registers \[0 1 2/);
+  });
+});
 
 test('firmware with Secure Boot does not start an unsigned image', async () => {
-  await build('unsigned');
+  await build('unsigned', writeInitOnly(dir));
   const { console } = await boot('unsigned', 'Access Denied');
   expect(console).not.toContain('lkt: init');
 }, 1_800_000);
 
-async function build(name: string, ...flags: readonly string[]): Promise<string> {
+/** Writes the example with steps before and after its own. */
+function writeExample(): string {
+  const image = `"@pkg:${join(root, 'pkg/tpm')}"`;
+  const step = (name: string, command: string): string =>
+    `  - {name: ${name}, image: ${image}, command: [tpm, ${command}]`;
+  const before = `${step('registers', "pcr, '11', '12', '13'")}}\n`;
+  const binds = "binds.add: ['/var/lib/sealed:/sealed', '/run/dm-crypt:/key']";
+  const after = `${step('log', 'eventlog')}}\n${step('again', 'unseal, /sealed/key, /key/again')}, ${binds}}\n`;
+  const text = readFileSync(join(root, 'examples/tpm.yml'), 'utf8');
+  const file = join(dir, 'tpm.yml');
+  // A config outside the checkout has no signatures.
+  const own = text
+    .replace(/^# Each image[^]*/m, after)
+    .replace(/^onboot:\n/m, `onboot:\n${before}`);
+  writeFileSync(file, own);
+  return file;
+}
+
+async function build(name: string, config: string, ...flags: readonly string[]): Promise<string> {
   const options = ['--dir', dir, '--name', name, '--format', 'raw-efi', '--json', ...flags];
   const built = await lkt(['build', ...options, config]);
-  expect(built.status, built.stderr).toBe(0);
+  expect(built.status, built.stdout).toBe(0);
   return (JSON.parse(built.stdout) as { readonly pcr11: string }).pcr11;
 }
 
 /** Boots a disk until the console prints a text, with a TPM that logs its commands. */
-async function boot(name: string, text: string): Promise<{ console: string; tpm: string }> {
+async function boot(
+  name: string,
+  text: string,
+  more: readonly string[] = [],
+): Promise<{ console: string; tpm: string }> {
   const state = join(dir, `${name}-tpm`);
   mkdirSync(state);
   const socket = join(state, 'socket');
@@ -55,8 +124,8 @@ async function boot(name: string, text: string): Promise<{ console: string; tpm:
     ['-device', 'tpm-crb,tpmdev=tpm'],
   ].flat();
   try {
-    const disk = join(dir, `${name}-efi.img`);
-    const console = await bootSecurely([disk], join(dir, `${name}.log`), [text], device);
+    const disks = [join(dir, `${name}-efi.img`), ...more];
+    const console = await bootSecurely(disks, join(dir, `${name}.log`), [text], device);
     return { console, tpm: readFileSync(join(state, 'log'), 'latin1') };
   } finally {
     await ended(tpm);
