@@ -1,5 +1,5 @@
 import type { Digest } from '@lkt/core';
-import { type Platform, parseReference } from '@lkt/oci';
+import { formatReference, type Platform, parseReference } from '@lkt/oci';
 import { cpeName } from './cpe.ts';
 import { packageUrl } from './purl.ts';
 
@@ -76,7 +76,7 @@ export function imageComponent(name: string, digest: Digest, platform?: Platform
       type: 'oci',
       name: path.slice(path.lastIndexOf('/') + 1),
       version: digest,
-      qualifiers: { arch: platform?.architecture, repository_url: `${domain}/${path}` },
+      qualifiers: { arch: platform?.architecture, repository_url: formatReference({ domain, path }) },
     }),
   };
 }

@@ -76,7 +76,7 @@ export function buildCommand(
  * @throws REFERENCE_INVALID
  */
 function registryCache(text: string, more = ''): string {
-  const { domain } = parseReference(text);
+  const { domain = '' } = parseReference(text);
   const insecure = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/.test(domain);
   return `type=registry,ref=${text}${more}${insecure ? ',registry.insecure=true' : ''}`;
 }

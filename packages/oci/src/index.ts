@@ -89,6 +89,7 @@ export { openStore, type OpenOptions } from './store/open-store.ts';
 export { formatPlatform, parsePlatform, type Platform, platformMatches } from './image/platform.ts';
 export { readArchives, readFile, readFiles } from './layer/read-files.ts';
 export {
+  DOCKER_HUB,
   familiarReference,
   formatReference,
   parseReference,

@@ -1,7 +1,6 @@
 import { type Digest, LktError } from '@lkt/core';
 import { parseManifestOrIndex, parseReference, type Reference, type Store } from '@lkt/oci';
-
-type Repository = Pick<Reference, 'domain' | 'path'>;
+import type { Repository } from './remote.ts';
 
 /** Maximum repositories from which a blob is mounted: each attempt is a request. */
 const MAX_SOURCES = 3;
@@ -16,8 +15,9 @@ export class BlobSources {
   readonly #seen = new Map<string, Set<string>>();
   readonly #tagged = new Map<string, Promise<ReadonlyMap<Digest, ReadonlySet<string>>>>();
 
-  /** Records that a repository has blobs. */
-  add({ domain, path }: Repository, ...digests: readonly Digest[]): void {
+  /** Records that a repository has blobs, unless it is without a registry. */
+  add({ domain, path }: Pick<Reference, 'domain' | 'path'>, ...digests: readonly Digest[]): void {
+    if (domain === undefined) return;
     for (const digest of digests) addTo(this.#seen, `${domain} ${digest}`, path);
   }
 

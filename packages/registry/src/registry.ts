@@ -14,7 +14,7 @@ import { Pull, type PullOptions } from './pull.ts';
 import { Push, type PushOptions, type PushResult } from './push.ts';
 import { listReferrers, queryReferrersApi } from './referrers.ts';
 import type { Remote } from './remote.ts';
-import { type RemoteSource, Remotes } from './remotes.ts';
+import { type RemoteSource, Remotes, requireRegistry } from './remotes.ts';
 import {
   mergeIndex,
   type MergeOptions,
@@ -85,7 +85,7 @@ export class Registry implements AsyncDisposable {
    * a mirror, with a warning.
    */
   async resolveTag(reference: Reference, signal?: AbortSignal): Promise<Descriptor> {
-    const { domain } = reference;
+    const { domain } = requireRegistry(reference);
     const mirrors = this.mirrors(domain);
     let unreachable = this.#unreachable.get(domain);
     if (unreachable === undefined) {
@@ -222,10 +222,10 @@ export class Registry implements AsyncDisposable {
   }
 
   /**
-   * Returns the mirrors of a registry, each usable in its place. Do not trust their tags and
-   * referrers. They share the connections of this client and end with it.
+   * Returns the mirrors of a registry, each usable in its place; none without a registry. Do not
+   * trust their tags and referrers. They share the connections of this client and end with it.
    */
-  mirrors(domain: string): readonly RegistryReader[] {
+  mirrors(domain: string | undefined): readonly RegistryReader[] {
     const mirrors = this.#remotes.mirrors(domain);
     return mirrors.map((source) => new Registry(this.#options, this.#http, this.#remotes, source));
   }

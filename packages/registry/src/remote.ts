@@ -25,9 +25,15 @@ export interface RemoteRequest extends RequestOptions {
 /** The tag or digest of a manifest in a repository. */
 export type ManifestKey = Pick<Reference, 'digest' | 'tag'>;
 
+/** A repository of a registry. */
+export interface Repository {
+  readonly domain: string;
+  readonly path: string;
+}
+
 /** A repository of a registry or mirror: sends authorized requests until its signal aborts. */
 export class Remote {
-  readonly repository: Pick<Reference, 'domain' | 'path'>;
+  readonly repository: Repository;
   readonly signal: AbortSignal | undefined;
   readonly #endpoint: Endpoint;
   readonly #isMirror: boolean;
@@ -35,7 +41,7 @@ export class Remote {
   /** @param repository for a mirror: that of the mirrored registry */
   constructor(
     endpoint: Endpoint,
-    { domain, path }: Reference,
+    { domain, path }: Repository,
     { isMirror = false, signal }: { isMirror?: boolean; signal: AbortSignal | undefined },
   ) {
     this.repository = { domain, path };

@@ -4,7 +4,7 @@ import { familiarReference, formatReference, type Reference } from '@lkt/oci';
 import { Authorizer } from './auth/authorizer.ts';
 import { findCredentials } from './auth/credentials.ts';
 import type { RegistryOptions } from './options.ts';
-import { Remote } from './remote.ts';
+import { Remote, type Repository } from './remote.ts';
 import { resolveAddress, type Endpoint } from './endpoint.ts';
 
 /** Provides the repositories to query for a reference. Their requests end with the signal. */
@@ -33,12 +33,12 @@ export class Remotes implements RemoteSource {
   }
 
   async remote(reference: Reference, signal: AbortSignal | undefined): Promise<Remote> {
-    requireRegistry(reference);
-    const { domain } = reference;
+    const repository = requireRegistry(reference);
+    const { domain } = repository;
     const endpoint = await this.#endpoint(domain, domain, async () =>
       resolveAddress(domain, this.#http, this.#options),
     );
-    return new Remote(endpoint, reference, { signal });
+    return new Remote(endpoint, repository, { signal });
   }
 
   /** Returns the mirrors and the registry itself. */
@@ -47,24 +47,28 @@ export class Remotes implements RemoteSource {
     isByDigest: boolean,
     signal: AbortSignal | undefined,
   ): (() => Promise<Remote>)[] {
-    requireRegistry(reference);
+    const repository = requireRegistry(reference);
     return [
-      ...this.#mirrorsOf(reference.domain)
+      ...this.#mirrorsOf(repository.domain)
         .filter(({ resolvesTags }) => isByDigest || resolvesTags === true)
         .map(
           ({ url }) =>
             async () =>
-              this.#mirror(url, reference, signal),
+              this.#mirror(url, repository, signal),
         ),
       async () => this.remote(reference, signal),
     ];
   }
 
-  /** Returns the mirrors of a registry in order of preference, each as a source of its own. */
-  mirrors(domain: string): readonly RemoteSource[] {
+  /**
+   * Returns the mirrors of a registry in order of preference, each as a source of its own; none
+   * without a registry.
+   */
+  mirrors(domain: string | undefined): readonly RemoteSource[] {
+    if (domain === undefined) return [];
     return this.#mirrorsOf(domain).map(({ url }): RemoteSource => {
       const remote: RemoteSource['remote'] = async (reference, signal) =>
-        this.#mirror(url, { ...reference, domain }, signal);
+        this.#mirror(url, { ...requireRegistry(reference), domain }, signal);
       return { remote, remotes: (reference, _, signal) => [async () => remote(reference, signal)] };
     });
   }
@@ -77,12 +81,12 @@ export class Remotes implements RemoteSource {
   /** Uses the credentials for the mirror's own name, never those of the mirrored registry. */
   async #mirror(
     url: string,
-    reference: Reference,
+    repository: Repository,
     signal: AbortSignal | undefined,
   ): Promise<Remote> {
     const base = checkedMirror(url, this.#options);
     const endpoint = await this.#endpoint(url, new URL(base).host, async () => base);
-    return new Remote(endpoint, reference, { isMirror: true, signal });
+    return new Remote(endpoint, repository, { isMirror: true, signal });
   }
 
   async #endpoint(key: string, domain: string, findBase: () => Promise<string>): Promise<Endpoint> {
@@ -105,11 +109,13 @@ export class Remotes implements RemoteSource {
 }
 
 /**
- * Rejects a name without a registry. Its owner on a default registry is a stranger: the reference
- * most likely means a package or an image of this machine.
+ * Returns the repository of a reference, with its registry. The owner of a name without one on a
+ * default registry is a stranger: it most likely means a package or an image of this machine.
+ * @throws NOT_FOUND for such a name
  */
-function requireRegistry({ isRegistryImplied, ...reference }: Reference): void {
-  if (isRegistryImplied !== true) return;
+export function requireRegistry(reference: Reference): Repository {
+  const { domain, path } = reference;
+  if (domain !== undefined) return { domain, path };
   const name = familiarReference(reference);
   throw new LktError('NOT_FOUND', `${name} names no registry`, {
     fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml; for LinuxKit's configs, run: lkt migrate`,

@@ -64,7 +64,7 @@ it.each([true, false])(
     const store = await newStore();
     const image = await newImage(store, 'content');
     const { domain, path } = at(registry);
-    const subject: { domain: string; path: string; digest: Digest } = {
+    const subject: { domain: string | undefined; path: string; digest: Digest } = {
       domain,
       path,
       digest: image.digest,

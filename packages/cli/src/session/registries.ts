@@ -51,13 +51,13 @@ export function tagResolver(
   registry: Registry | undefined,
 ): (reference: Reference) => Promise<Digest> {
   return async (reference) => {
-    if (registry !== undefined && reference.isRegistryImplied !== true)
+    if (registry !== undefined && reference.domain !== undefined)
       return (await registry.resolveTag(reference, session.signal)).digest;
     const { familiarReference, formatReference } = await import('@lkt/oci');
     const store = await session.findStore();
     const found = await store?.resolve(formatReference(reference));
     if (found !== undefined) return found.digest;
-    if (reference.isRegistryImplied === true)
+    if (reference.domain === undefined)
       throw new LktError('NOT_FOUND', `${familiarReference(reference)} names no registry`, {
         fix: `write the registry, such as ${formatReference(reference)}; for LinuxKit's configs, run: lkt migrate`,
       });

@@ -15,9 +15,9 @@ export function registryName(text: string): string {
 
 function parse(text: string): string | undefined {
   try {
-    const { domain, path, isRegistryImplied } = parseReference(`${text}/x`);
+    const { domain, path } = parseReference(`${text}/x`);
     const isWhole = path === 'x' || (domain === 'docker.io' && path === 'library/x');
-    return isWhole && isRegistryImplied !== true ? domain : undefined;
+    return isWhole ? domain : undefined;
   } catch (error) {
     if (error instanceof LktError) return undefined;
     throw error;

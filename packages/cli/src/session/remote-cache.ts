@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { CacheLocation, RemoteSteps } from '@lkt/builder';
 import { LktError } from '@lkt/core';
+import type { Reference } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import type { BuilderFlags } from '../flags/package.ts';
@@ -28,7 +29,12 @@ export async function remoteCaches(
   const none = { push: async () => {}, [Symbol.asyncDispose]: async () => {} };
   if (from.length === 0 && to === undefined) return { ...none, tools: {} };
   const remoteCache = { from, to };
-  if (buildersOf(session, flags).length > 0) return { ...none, tools: { remoteCache } };
+  if (buildersOf(session, flags).length > 0) {
+    // BuildKit has a default registry.
+    for (const text of from) await taggedReference('--cache-from', text);
+    if (to !== undefined) await taggedReference('--cache-to', to);
+    return { ...none, tools: { remoteCache } };
+  }
   const { RemoteSteps } = await import('@lkt/builder');
   const registries = new AsyncDisposableStack();
   let opened: Promise<Registry> | undefined;
@@ -52,17 +58,26 @@ async function placeOf(
   registry: () => Promise<Registry>,
 ): Promise<CacheLocation> {
   const { layoutLocation, registryLocation } = await import('@lkt/builder');
-  const { parseReference } = await import('@lkt/oci');
   const [, directory] = /^oci-layout:(?:\/\/)?(.+)$/.exec(text) ?? [];
   if (directory !== undefined) return layoutLocation(text, resolve(environment.cwd, directory));
+  const reference = await taggedReference(option, text);
+  return registryLocation(text, await registry(), reference);
+}
+
+/**
+ * Returns the reference of a cache in a registry.
+ * @throws LktError USAGE_INVALID if it has a digest or names no registry
+ */
+async function taggedReference(option: string, text: string): Promise<Reference> {
+  const { parseReference } = await import('@lkt/oci');
   const reference = parseReference(text);
   if (reference.digest !== undefined)
     throw new LktError('USAGE_INVALID', `${option}: ${text} names a digest`, {
       fix: 'name a tag',
     });
-  if (reference.isRegistryImplied === true)
+  if (reference.domain === undefined)
     throw new LktError('USAGE_INVALID', `${option}: ${text} names no registry`, {
       fix: 'write it as HOST/REPOSITORY:TAG, or oci-layout:DIR',
     });
-  return registryLocation(text, await registry(), reference);
+  return reference;
 }

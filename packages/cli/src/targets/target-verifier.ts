@@ -74,7 +74,7 @@ export class TargetVerifier {
     image: NamedImage,
     all: readonly TrustPolicy[],
   ): Promise<{ readonly located: NamedImage; readonly all: readonly TrustPolicy[] }> {
-    if (image.isRegistryImplied !== true) return { located: image, all };
+    if (image.domain !== undefined) return { located: image, all };
     const workspace = await this.#workspace(this.#session.environment.cwd);
     const item = workspace.find(image);
     if (item?.collection === undefined) return { located: image, all };

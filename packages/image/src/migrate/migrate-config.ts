@@ -1,5 +1,5 @@
 import { parseYaml, type SourceFile, type YamlValue } from '@lkt/core';
-import { familiarReference, formatReference, parseReference } from '@lkt/oci';
+import { DOCKER_HUB, familiarReference, formatReference, parseReference } from '@lkt/oci';
 import { applyEdits, type TextEdit } from '@lkt/pkg';
 import { readConfig } from '../config/config.ts';
 import { LINUXKIT_PACKAGES } from './linuxkit-packages.ts';
@@ -121,11 +121,11 @@ class Migration {
   ): { readonly to?: string; readonly why?: string; readonly note?: string } {
     if (from.startsWith('@') || from.includes('${')) return {};
     const reference = parseReference(from);
-    const { domain, path, isRegistryImplied } = reference;
-    if (domain !== 'docker.io') return {};
+    const { domain, path } = reference;
+    if (domain !== undefined && domain !== DOCKER_HUB) return {};
     const name = familiarReference({ domain, path });
-    if (isRegistryImplied === true && name.startsWith('lkt/')) return {};
-    if (isRegistryImplied === true && this.#options.isPackage(name))
+    if (domain === undefined && name.startsWith('lkt/')) return {};
+    if (domain === undefined && this.#options.isPackage(name))
       return name.startsWith('linuxkit/')
         ? { note: 'it is a package of this workspace, so it stays' }
         : {};

@@ -145,9 +145,9 @@ class AskedRegistries {
   }
 
   async newer(reference: Reference): Promise<readonly Newer[]> {
-    const { domain, tag, isRegistryImplied } = reference;
+    const { domain, tag } = reference;
     // A name without a registry is of the store.
-    if (tag === undefined || isRegistryImplied === true || this.#unavailable.has(domain)) return [];
+    if (tag === undefined || domain === undefined || this.#unavailable.has(domain)) return [];
     const key = formatReference(reference);
     const name = familiarReference(withoutDigest(reference));
     const known = this.#newer.get(key);

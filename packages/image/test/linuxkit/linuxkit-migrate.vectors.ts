@@ -92,7 +92,8 @@ describe("LinuxKit's configs, rewritten for lkt", () => {
       const config = parseConfig({ path: name, text });
       expect(keptIn(config)).toEqual(KEPT.find(([pattern]) => pattern.test(name))?.[1] ?? []);
       for (const { text: from, reference } of imageReferencesOf(config))
-        if (!from.startsWith('lkt/')) expect(reference?.isRegistryImplied).toBeUndefined();
+        if (reference !== undefined && !from.startsWith('lkt/'))
+          expect(reference.domain).toBeDefined();
       await compose({
         ...config,
         files: config.files.filter(({ content }) => content.kind !== 'source'),

@@ -2,12 +2,11 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 
 /** An image reference: registry domain, repository path, and a tag, a digest or both. */
 export interface Reference {
-  readonly domain: string;
   /**
-   * Set if the text names no registry, so `domain` is Docker's default. Such a name is of a local
-   * image or package: no registry is asked for it.
+   * The registry; undefined if the text names none. Such a name is of a local image or package: no
+   * registry is asked for it. The store has it below Docker's default, docker.io.
    */
-  readonly isRegistryImplied?: true;
+  readonly domain: string | undefined;
   readonly path: string;
   readonly tag?: string;
   readonly digest?: Digest;
@@ -22,13 +21,17 @@ const PATH_PART = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
 const MAX_NAME = 255;
 
+/** The registry under whose name the store has what names no registry. */
+export const DOCKER_HUB = 'docker.io';
+
 /**
- * Parses `[domain/]path[:tag][@digest]` with Docker's defaults: the domain docker.io, and there
- * `library/` for a path of one part. Adds no tag.
+ * Parses `[domain/]path[:tag][@digest]`. Without a domain and on docker.io, `library/` precedes a
+ * path of one part, as for Docker. Adds no tag.
  * @throws REFERENCE_INVALID
  * @example
  * ```ts
- * parseReference('alpine:3.22'); // { domain: 'docker.io', path: 'library/alpine', tag: '3.22', … }
+ * parseReference('docker.io/alpine:3.22'); // { domain: 'docker.io', path: 'library/alpine', … }
+ * parseReference('lkt/sshd'); // { domain: undefined, path: 'lkt/sshd', … }
  * ```
  */
 export function parseReference(text: string): Reference {
@@ -41,10 +44,9 @@ export function parseReference(text: string): Reference {
   const hasTag = colon > beforeDigest.lastIndexOf('/');
   const tag = hasTag ? beforeDigest.slice(colon + 1) : undefined;
   if (tag !== undefined && !TAG.test(tag)) throw invalid(text, `"${tag}" is not a tag`);
-  const { domain, path, isImplied } = splitName(
-    hasTag ? beforeDigest.slice(0, colon) : beforeDigest,
-  );
-  if (!DOMAIN.test(domain)) throw invalid(text, `"${domain}" is not a registry name`);
+  const { domain, path } = splitName(hasTag ? beforeDigest.slice(0, colon) : beforeDigest);
+  if (domain !== undefined && !DOMAIN.test(domain))
+    throw invalid(text, `"${domain}" is not a registry name`);
   if (/^[0-9a-f]{64}$/.test(beforeDigest))
     throw invalid(text, 'it is a bare digest', `write it as name@sha256:${beforeDigest}`);
   for (const part of path.split('/')) {
@@ -56,27 +58,21 @@ export function parseReference(text: string): Reference {
       fix,
     );
   }
-  if (domain.length + 1 + path.length > MAX_NAME)
+  if (nameOf({ domain, path }).length > MAX_NAME)
     throw invalid(text, `its name is longer than ${MAX_NAME} characters`);
-  return {
-    domain,
-    path,
-    tag,
-    digest,
-    ...(isImplied && { isRegistryImplied: true }),
-  };
+  return { domain, path, tag, digest };
 }
 
 /** Returns the full form with domain, which is the key of a store. */
 export function formatReference(reference: Reference): string {
-  return `${reference.domain}/${reference.path}${suffix(reference)}`;
+  return `${nameOf(reference)}${suffix(reference)}`;
 }
 
 /** Returns the short form as users write it, without Docker's defaults. */
 export function familiarReference(reference: Reference): string {
-  const { domain, path } = reference;
+  const { domain = DOCKER_HUB, path } = reference;
   const name =
-    domain !== 'docker.io'
+    domain !== DOCKER_HUB
       ? `${domain}/${path}`
       : /^library\/[^/]+$/.test(path)
         ? path.slice('library/'.length)
@@ -84,18 +80,23 @@ export function familiarReference(reference: Reference): string {
   return `${name}${suffix(reference)}`;
 }
 
+function nameOf({ domain = DOCKER_HUB, path }: Pick<Reference, 'domain' | 'path'>): string {
+  return `${domain}/${path}`;
+}
+
 function suffix({ tag, digest }: Reference): string {
   return `${tag === undefined ? '' : `:${tag}`}${digest === undefined ? '' : `@${digest}`}`;
 }
 
-function splitName(name: string): { domain: string; path: string; isImplied: boolean } {
+function splitName(name: string): Pick<Reference, 'domain' | 'path'> {
   const slash = name.indexOf('/');
   const first = slash === -1 ? '' : name.slice(0, slash);
   const isDomain = /[.:]/.test(first) || first === 'localhost' || first !== first.toLowerCase();
-  const domain = isDomain && first !== 'index.docker.io' ? first : 'docker.io';
+  const named = first === 'index.docker.io' ? DOCKER_HUB : first;
+  const domain = isDomain ? named : undefined;
   const path = isDomain ? name.slice(slash + 1) : name;
-  const isOfLibrary = domain === 'docker.io' && !path.includes('/');
-  return { domain, path: isOfLibrary ? `library/${path}` : path, isImplied: !isDomain };
+  const isOfLibrary = (domain ?? DOCKER_HUB) === DOCKER_HUB && !path.includes('/');
+  return { domain, path: isOfLibrary ? `library/${path}` : path };
 }
 
 function invalid(text: string, why: string, fix?: string): LktError {

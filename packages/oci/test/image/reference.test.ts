@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { digestOf, LktError } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { familiarReference, formatReference, parseReference } from '../../src/index.ts';
+import { DOCKER_HUB, familiarReference, formatReference, parseReference } from '../../src/index.ts';
 
 const DIGEST = digestOf('');
 
@@ -29,9 +29,10 @@ describe('converts between short and full form', () => {
     const reference = parseReference(text);
     expect(formatReference(reference)).toBe(full);
     expect(familiarReference(reference)).toBe(familiar);
-    const { isRegistryImplied: _, ...name } = reference;
-    expect(parseReference(full)).toEqual(name);
-    expect(parseReference(familiar)).toMatchObject(name);
+    const { domain = 'docker.io', ...rest } = reference;
+    expect(parseReference(full)).toEqual({ domain, ...rest });
+    expect(parseReference(familiar)).toMatchObject(rest);
+    expect(formatReference(parseReference(familiar))).toBe(full);
   });
 });
 
@@ -42,23 +43,24 @@ test('parses the parts', () => {
     tag: 'e',
     digest: DIGEST,
   });
-  expect(parseReference('c')).toEqual({
-    domain: 'docker.io',
-    path: 'library/c',
-    isRegistryImplied: true,
-  });
+  expect(parseReference('c')).toEqual({ domain: undefined, path: 'library/c' });
 });
 
 test.each(['alpine', 'lkt/sshd:1', `library/x@${DIGEST}`])('%s names no registry', (text) => {
-  expect(parseReference(text).isRegistryImplied).toBe(true);
+  const { domain, path } = parseReference(text);
+  expect(domain).toBeUndefined();
+  // A copy has the same name in the store, and still no registry.
+  expect(formatReference({ domain, path })).toBe(`docker.io/${path}`);
 });
 
-test.each(['docker.io/alpine', 'index.docker.io/a/b', 'localhost/x', 'a.b/x'])(
-  '%s names a registry',
-  (text) => {
-    expect(parseReference(text).isRegistryImplied).toBeUndefined();
-  },
-);
+test.each([
+  ['docker.io/alpine', 'docker.io'],
+  ['index.docker.io/a/b', 'docker.io'],
+  ['localhost/x', 'localhost'],
+  ['a.b/x', 'a.b'],
+])('%s names the registry %s', (text, domain) => {
+  expect(parseReference(text).domain).toBe(domain);
+});
 
 describe('rejects', () => {
   test.each([
@@ -101,9 +103,12 @@ test('any text is a stable reference or an LktError', () => {
       fc.string({ unit: fc.constantFrom('a', 'B', '1', '.', '-', '_', '/', ':', '@', '[', ']') }),
       (text) => {
         try {
-          const { isRegistryImplied: _, ...name } = parseReference(text);
-          expect(parseReference(formatReference(name))).toEqual(name);
-          expect(parseReference(familiarReference(name))).toMatchObject(name);
+          const name = parseReference(text);
+          const { domain = DOCKER_HUB, ...rest } = name;
+          expect(parseReference(formatReference(name))).toEqual({ domain, ...rest });
+          expect(formatReference(parseReference(familiarReference(name)))).toBe(
+            formatReference(name),
+          );
         } catch (error) {
           if (!(error instanceof LktError)) throw error;
         }

@@ -84,12 +84,9 @@ async function baseOf(
   throw sourceError(code, recipe.dockerfile.file, position, message, { ...options, length, fix });
 }
 
-function unpinnedFix(
-  { domain, path, tag, isRegistryImplied }: Reference,
-  similarStage?: string,
-): string {
+function unpinnedFix({ domain, path, tag }: Reference, similarStage?: string): string {
   if (similarStage !== undefined) return `did you mean the stage ${similarStage}?`;
-  if (isRegistryImplied !== true) return 'run: lkt pin';
+  if (domain !== undefined) return 'run: lkt pin';
   const name = formatReference({ domain, path, ...(tag !== undefined && { tag }) });
   return `write the registry, such as ${name}, and run: lkt pin`;
 }

@@ -1,5 +1,5 @@
 import type { Digest, LktError } from '@lkt/core';
-import { parseReference, type Reference } from '@lkt/oci';
+import { DOCKER_HUB, parseReference, type Reference } from '@lkt/oci';
 import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
@@ -77,10 +77,10 @@ export async function resolveImages(
  * this name: it names Docker Hub, and the store has the digest under this name.
  */
 async function isStoredImage(
-  { domain, path, digest, isRegistryImplied }: Reference,
+  { domain, path, digest }: Reference,
   { store, platforms = DEFAULT_PLATFORMS }: BuildOptions,
 ): Promise<boolean> {
-  if (domain !== 'docker.io' || isRegistryImplied === true || digest === undefined) return false;
+  if (domain !== DOCKER_HUB || digest === undefined) return false;
   return hasNamed(store, { domain, path, digest }, platforms);
 }
 

@@ -89,8 +89,8 @@ const SOURCE: YamlType<CollectionSource> = anyText().transform((given, at) => {
 const NPM_NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
 
 const REGISTRY: YamlType<string> = anyText().transform((given, at) => {
-  const { tag, digest, isRegistryImplied } = located(at, () => parseReference(`${given}/name`));
-  if (tag === undefined && digest === undefined && isRegistryImplied !== true) return given;
+  const { domain, tag, digest } = located(at, () => parseReference(`${given}/name`));
+  if (tag === undefined && digest === undefined && domain !== undefined) return given;
   throw at.error(`"${given}" is not a registry`, {
     fix: 'write HOST or HOST/PREFIX, such as registry.example.com/lkt',
   });

@@ -29,6 +29,7 @@ export function repositoryOf(name: string): Repository {
   const reference = parsed(name);
   if (reference === undefined) throw invalid(name);
   const { domain, path } = reference;
+  const repository = formatReference({ domain, path });
   return {
     name,
     tagReference: (tag) => {
@@ -38,7 +39,11 @@ export function repositoryOf(name: string): Repository {
     tagOf: (text) => {
       // Other programs may use any name in the store.
       const found = parsed(text);
-      return found?.domain === domain && found.path === path ? found.tag : undefined;
+      if (found === undefined) return undefined;
+      const { tag, ...other } = found;
+      return formatReference({ domain: other.domain, path: other.path }) === repository
+        ? tag
+        : undefined;
     },
   };
 }

@@ -71,7 +71,7 @@ export async function evaluatePolicies(
   let verdict = combineVerdicts(checks);
   for (const source of sources) {
     if (verdict.accepted) break;
-    if (source.isRemote === true && image.isRegistryImplied === true) continue;
+    if (source.isRemote === true && image.domain === undefined) continue;
     signal?.throwIfAborted();
     try {
       parts: for await (const part of source.collect(image)) {

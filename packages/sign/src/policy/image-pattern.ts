@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { parseReference, type Reference } from '@lkt/oci';
+import { DOCKER_HUB, parseReference, type Reference } from '@lkt/oci';
 
 /** A pattern of image names in a trust policy: a name, with `*` in it, or `/**` at its end. */
 export interface ImagePattern {
@@ -56,7 +56,7 @@ export function parseImagePattern(text: string): ImagePattern {
  * Adds Docker's default registry and organisation. `*` is parsed as a letter and restored in the
  * result.
  */
-function parsedName(text: string, name: string): { domain: string; path: string } {
+function parsedName(text: string, name: string): Pick<Reference, 'domain' | 'path'> {
   const letter = 'w';
   let parsed: Reference;
   try {
@@ -97,12 +97,12 @@ export function isRepository(name: string, image: Pick<Reference, 'domain' | 'pa
  * Normalises a registry name: letter case, zeros before the port, the default https port, and
  * Docker Hub's aliases.
  */
-function registryOf(domain: string): string {
+function registryOf(domain: string = DOCKER_HUB): string {
   const name = domain
     .toLowerCase()
     .replace(/:0+(?=\d+$)/, ':')
     .replace(/:443$/, '');
-  return ['index.docker.io', 'registry-1.docker.io'].includes(name) ? 'docker.io' : name;
+  return ['index.docker.io', 'registry-1.docker.io'].includes(name) ? DOCKER_HUB : name;
 }
 
 function invalid(text: string, why: string, fix: string): LktError {

@@ -31,7 +31,7 @@ export function signatureSources(options: SignatureSourceOptions): readonly Sign
   if (open === undefined) return [store];
   const remote = (
     name: string,
-    readersOf: (registry: Registry, domain: string) => readonly RegistryReader[],
+    readersOf: (registry: Registry, domain: string | undefined) => readonly RegistryReader[],
   ): SignatureSource => ({
     name,
     isRemote: true,
