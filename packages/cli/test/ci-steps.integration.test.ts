@@ -4,8 +4,12 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseYaml } from '@lkt/core';
+import { createServer } from 'node:http';
 import { startRegistry, startSigstore, type TestRegistry, type TestSigstore } from '@lkt/testing';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { TestArchive } from '../../debian/test/test-archive.ts';
+import { tinyImage } from '../../machine/test/tiny-kernel.ts';
+import { gitlabJobs } from './gitlab-pipeline.ts';
 import { main } from './program.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
@@ -57,7 +61,11 @@ interface Run {
   /** Name of the runner, which has a home of its own. */
   readonly runner: string;
   readonly values: Variables;
-  readonly subject?: string;
+  readonly subject?: string | undefined;
+  /** Variables of the runner. */
+  readonly env?: Variables;
+  /** Files that lie over others of the machine, by path. */
+  readonly mounts?: Variables;
 }
 
 /** The exit status of a script, and what it printed. */
@@ -65,6 +73,8 @@ interface Done {
   readonly status: number | null;
   readonly output: string;
 }
+
+const PROGRAM = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`;
 
 /** Writes a repository with two packages and a policy, committed and pinned. */
 async function repository(name: string, policy: string): Promise<string> {
@@ -79,9 +89,8 @@ async function repository(name: string, policy: string): Promise<string> {
     'pkg/app/file': 'app',
     'trust.yml': policy,
   };
-  const program = `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`;
   for (const [path, text] of Object.entries(files)) write(join(dir, path), text);
-  for (const path of ['lkt', 'node_modules/.bin/lkt']) write(join(dir, path), program, 0o755);
+  for (const path of ['lkt', 'node_modules/.bin/lkt']) write(join(dir, path), PROGRAM, 0o755);
   cpSync(join(sigstore.directory, 'trusted_root.json'), join(dir, 'trusted_root.json'));
   const setup = `git init --quiet --initial-branch=main && git add --all && git commit --quiet -m one
 ./lkt pin && git commit --quiet -am pinned`;
@@ -98,12 +107,15 @@ function write(path: string, text: string, mode = 0o644): void {
 /** Runs a script as GitHub's and GitLab's runners do. */
 async function shell(
   script: string,
-  { repository: cwd, runner, subject }: Run,
+  { repository: cwd, runner, subject, env: own = {}, mounts = {} }: Run,
   env: Variables,
 ): Promise<Done> {
   const home = join(work, 'runners', runner);
   mkdirSync(home, { recursive: true });
-  const child = spawn('bash', ['-eo', 'pipefail', '-c', script], {
+  const over = Object.entries(mounts).map(([path, file]) => `mount --bind ${file} ${path}\n`);
+  const words = ['-eo', 'pipefail', '-c', over.join('') + script];
+  const [program, before] = over.length === 0 ? ['bash', []] : ['unshare', ['--mount', 'bash']];
+  const child = spawn(program, [...before, ...words], {
     cwd,
     stdio: ['ignore', 'pipe', 'pipe'],
     env: {
@@ -120,6 +132,7 @@ async function shell(
       LKT_REKOR_URL: sigstore.url,
       LKT_TSA_URL: sigstore.url,
       ...(subject !== undefined && { SIGSTORE_ID_TOKEN: sigstore.issuer.token(subject) }),
+      ...own,
       ...env,
     },
   });
@@ -256,31 +269,21 @@ test('builds what changed in waves on GitHub, and joins the platforms', async ()
   expect(status, output).toBe(0);
 });
 
-test('builds, publishes and verifies on GitLab with the component', async () => {
-  const image = `${registry.host}/acme/os`;
-  const text = readFileSync(join(root, 'tools/ci/gitlab.yml'), 'utf8');
-  const [head = '', body = ''] = text.split(/^---$/m);
-  const { spec } = parse(head) as {
-    readonly spec: { readonly inputs: Readonly<Record<string, { readonly default: string }>> };
-  };
-  const jobs = parse(
-    body.replaceAll(/\$\[\[ inputs\.([\w-]+) \]\]/g, (_, name: string) =>
-      JSON.stringify(spec.inputs[name]?.default),
-    ),
-  ) as Readonly<
-    Record<
-      string,
-      {
-        readonly variables?: Variables;
-        readonly before_script?: readonly string[];
-        readonly script?: readonly string[];
-      }
-    >
-  >;
-  const { variables = {}, before_script: before = [] } = jobs['.lkt'] ?? {};
-  // Installing programs is for the container.
-  const prepare = before.filter((line) => !/^(?:apt-get|npm) /.test(line));
-  expect(prepare).toHaveLength(before.length - 2);
+/** Runs jobs of a GitLab pipeline. */
+type GitlabRun = (job: string, more?: { subject?: string; variables?: Variables }) => Promise<Done>;
+
+/**
+ * Returns a function that runs the scripts of a pipeline's jobs, and checks their status.
+ * @param files of the repository with the pipeline
+ * @param installs lines of `before_script` that install programs, which is for the container
+ */
+async function gitlabPipeline(
+  name: string,
+  files: Variables,
+  installs: number,
+): Promise<{ readonly run: GitlabRun; readonly repository: string; readonly image: string }> {
+  const jobs = gitlabJobs(files);
+  const image = `${registry.host}/acme/${name}`;
   const predefined: Variables = {
     CI_COMMIT_BEFORE_SHA: '0'.repeat(40),
     CI_MERGE_REQUEST_DIFF_BASE_SHA: '0'.repeat(40),
@@ -289,30 +292,200 @@ test('builds, publishes and verifies on GitLab with the component', async () => 
     CI_REGISTRY_PASSWORD: TOKEN,
     CI_REGISTRY_USER: ACTOR,
   };
-  const env = {
-    ...predefined,
-    ...Object.fromEntries(
-      Object.entries(variables).map(([name, value]) => [
-        name,
-        value.replace(/^\$(\w+)$/, (_, other: string) => predefined[other] ?? ''),
-      ]),
-    ),
+  const at = { repository: await repository(name, policyOf(`${image}/*`, PIPELINE)), values: {} };
+  const run: GitlabRun = async (id, { subject, variables: given = {} } = {}) => {
+    const { before_script: before = [], script = ['exit 9'], variables = {} } = jobs[id] ?? {};
+    const prepare = before.filter((line) => !/^(?:apt-get|npm) /.test(line));
+    expect(prepare).toHaveLength(before.length - installs);
+    const own = Object.entries({ ...variables, ...given }).map(([key, value]) => [
+      key,
+      value.replaceAll(/\$\{?(\w+)\}?/g, (_, other: string) => predefined[other] ?? ''),
+    ]);
+    const env = { ...predefined, ...(Object.fromEntries(own) as Variables) };
+    return shell([...prepare, ...script].join('\n'), { ...at, runner: id, subject }, env);
   };
-  const at = {
-    repository: await repository('gitlab', policyOf(`${image}/*`, PIPELINE)),
-    values: {},
-  };
-  const run = async (job: string, subject?: string): Promise<Done> => {
-    const script = [...prepare, ...(jobs[job]?.script ?? ['exit 9'])].join('\n');
-    return shell(script, { ...at, runner: job, subject }, env);
-  };
+  return { run, repository: at.repository, image };
+}
+
+test('builds, publishes and verifies on GitLab with the component', async () => {
+  const component = readFileSync(join(root, 'tools/ci/gitlab.yml'), 'utf8');
+  const files = { '.gitlab-ci.yml': 'include: [{ local: lkt.yml }]\n', 'lkt.yml': component };
+  const { run, image } = await gitlabPipeline('component', files, 2);
   const built = await run('lkt-build');
   expect(built.status, built.output).toBe(0);
   // Nothing is published yet.
   expect((await run('lkt-verify')).status).not.toBe(0);
-  const published = await run('lkt-publish', PIPELINE);
+  const published = await run('lkt-publish', { subject: PIPELINE });
   expect(published.status, published.output).toBe(0);
   const { status, output } = await run('lkt-verify');
   expect(status, output).toBe(0);
   expect(output).toContain(`${image}/app:`);
 });
+
+test('builds what changed on GitLab with a step cache, and joins the platforms', async () => {
+  const files = { '.gitlab-ci.yml': readFileSync(join(root, 'docs/ci/gitlab.yml'), 'utf8') };
+  const { run, repository: dir, image } = await gitlabPipeline('pipeline', files, 1);
+  const variables = { PLATFORM: 'linux/amd64', STEPS: '$CI_REGISTRY_IMAGE/lkt-steps:amd64' };
+  const released = await run('release', { subject: PIPELINE, variables });
+  expect(released.status, released.output).toBe(0);
+  const before = tags();
+  // A merge request builds with the steps of the default branch, and writes nothing.
+  const tried = await run('try', { variables });
+  expect(tried.status, tried.output).toBe(0);
+  expect(tried.output).toMatch(/^example\/app: done \S+, 1 step, 1 cached /m);
+  expect(tags()).toEqual(before);
+  const joined = await run('join', { subject: PIPELINE });
+  expect(joined.status, joined.output).toBe(0);
+  const verify = `./lkt verify --org ${image} pkg/app pkg/base`;
+  const { status, output } = await shell(
+    verify,
+    { repository: dir, runner: 'join', values: {} },
+    {},
+  );
+  expect(status, output).toBe(0);
+});
+
+test('opens a pull request with security updates on GitHub', async () => {
+  await using archive = await TestArchive.create();
+  await archive.publish('trixie', [{ name: 'app', version: '1.0-1' }]);
+  const server = cleanup.use(await startServer({ '/tracker': TRACKER, '/go.zip': EMPTY_ZIP }));
+  const dir = mkdtempSync(join(work, 'updates-'));
+  const debian = 'debian:\n  suite: trixie\n  packages: [app]\n';
+  const files: Variables = {
+    '.gitignore': '/lkt\n/bin\n',
+    'tools/base/build.yml': `org: example\nimage: base\narches: [amd64]\n${debian}`,
+    'pkg/app/build.yml': 'org: example\nimage: app\narches: [amd64]\n',
+    'pkg/app/Dockerfile': 'FROM example/base\nCOPY Dockerfile /app\n',
+    'pkg/kernel/build.yml': 'org: example\nimage: kernel\narches: [amd64]\n',
+    'pkg/kernel/Dockerfile': 'FROM scratch\nCOPY kernel /kernel\n',
+    'examples/sshd.yml':
+      'kernel: { image: example/kernel, cmdline: quiet, tar: none }\ninit: [example/app]\n',
+    'trust.yml': 'required: true\n',
+  };
+  for (const [path, text] of Object.entries(files)) write(join(dir, path), text);
+  write(join(dir, 'lkt'), PROGRAM, 0o755);
+  await using tiny = await tinyImage('');
+  cpSync(`${tiny.prefix}-kernel`, join(dir, 'pkg/kernel/kernel'));
+  // GitHub's own program has no server to talk to here.
+  write(join(dir, 'bin/gh'), '#!/bin/sh\necho "gh $*" >&2\n', 0o755);
+  const origin = mkdtempSync(join(work, 'origin-'));
+  const [mirror = ''] = archive.mirror.archives.debian;
+  const temporary = mkdtempSync(join(work, 'temp-'));
+  const at = {
+    repository: dir,
+    runner: 'updates',
+    values: { 'github.token': TOKEN },
+    // Signatures of the archive are verified by the keyring of Debian's package.
+    mounts: { '/usr/share/keyrings/debian-archive-keyring.pgp': archive.keyring },
+    env: {
+      PATH: `${join(dir, 'bin')}:${process.env['PATH']}`,
+      LKT_DEBIAN_MIRROR: mirror,
+      LKT_VULNS_DEBIAN: `${server.url}/tracker`,
+      LKT_VULNS_GO: `${server.url}/go.zip`,
+      RUNNER_TEMP: temporary,
+    },
+  };
+  const setup = `git init --quiet --bare ${origin}
+git init --quiet --initial-branch=main && git remote add origin ${origin}
+./lkt pkg lock tools/base && git add --all && ./lkt pin
+git add --all && git commit --quiet -m one && git push --quiet origin main`;
+  const prepared = await shell(setup, at, {});
+  expect(prepared.status, prepared.output).toBe(0);
+  const branches = async (): Promise<string> =>
+    (await shell('git ls-remote --heads origin', at, {})).output;
+
+  const nothing = await runJob('github-updates.yml', 'update', at);
+  expect(nothing.status, nothing.output).toBe(0);
+  expect(nothing.output).not.toContain('gh pr');
+  expect(await branches()).not.toContain('security-updates');
+
+  const security = [{ name: 'app', version: '1.0-1+deb13u1' }];
+  await archive.publish('trixie', [{ name: 'app', version: '1.0-1' }], { security });
+  const { status, output } = await runJob('github-updates.yml', 'update', at);
+  expect(status, output).toBe(0);
+  expect(output).toContain('gh pr create --head security-updates');
+  expect(await branches()).toContain('refs/heads/security-updates');
+  expect(readFileSync(join(temporary, 'summary.md'), 'utf8')).toContain('1.0-1+deb13u1');
+  const shown = await shell('git show --stat origin/security-updates', at, {});
+  for (const path of ['tools/base/debian.lock', 'pkg/app/Dockerfile', 'examples/sshd.yml'])
+    expect(shown.output).toContain(path);
+});
+
+test('shows the plan of a fleet for a pull request on GitHub, and applies it from main', async () => {
+  const server = cleanup.use(
+    await startServer({ '/id?x=1&audience=sts.amazonaws.com': '{"value":"id"}' }),
+  );
+  const dir = mkdtempSync(join(work, 'fleet-'));
+  const temporary = mkdtempSync(join(work, 'temp-'));
+  const summary = join(temporary, 'summary.md');
+  await using one = await tinyImage('healthy');
+  write(join(dir, 'lkt'), PROGRAM, 0o755);
+  const env = {
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN: TOKEN,
+    ACTIONS_ID_TOKEN_REQUEST_URL: `${server.url}/id?x=1`,
+    GITHUB_STEP_SUMMARY: summary,
+    RUNNER_TEMP: temporary,
+    XDG_STATE_HOME: join(temporary, 'state'),
+  };
+  const values = { ...PUSH, 'vars.AWS_ROLE': 'arn:aws:iam::1:role/x', 'runner.temp': temporary };
+  const at = { repository: dir, runner: 'fleet', values, env };
+  const publisher = `${WORKFLOWS}/publish.yml@refs/heads/main`;
+  const image = `${registry.host}/acme/fleet`;
+  write(join(dir, 'trust.yml'), policyOf(image, publisher));
+  cpSync(join(sigstore.directory, 'trusted_root.json'), join(dir, 'trusted_root.json'));
+  const setup = `echo ${TOKEN} | ./lkt login ${registry.host} -u ${ACTOR} --password-stdin
+./lkt fleet image ${one.prefix} ${image}:1 > image
+./lkt cache push ${image}:1 && ./lkt pkg sign "$(cat image)"`;
+  const pushed = await shell(setup, { ...at, runner: 'publisher', subject: publisher }, {});
+  expect(pushed.status, pushed.output).toBe(0);
+  const fleet = (size: number): string => `version: "1"
+name: ci
+providers: { here: { qemu: { accelerator: tcg, state: nodes } } }
+groups:
+  web:
+    provider: here
+    image: ${readFileSync(join(dir, 'image'), 'utf8').trim()}
+    size: ${size}
+    template: { memory: 4M }
+    health: { console: healthy }
+    grace: 0s
+`;
+  write(join(dir, 'fleet.yml'), fleet(1));
+  const planned = await runJob('github-fleet.yml', 'plan', at);
+  expect(planned.status, planned.output).toBe(0);
+  expect(readFileSync(summary, 'utf8')).toMatch(/^```\nweb: [^]*\+ 1 new\n```\n$/);
+  expect(readFileSync(join(temporary, 'identity'), 'utf8')).toBe('id\n');
+  for (const size of [1, 0]) {
+    write(join(dir, 'fleet.yml'), fleet(size));
+    const applied = await runJob('github-fleet.yml', 'apply', at);
+    expect(applied.status, applied.output).toBe(0);
+    expect(applied.output).toContain(`web: ${size} of ${size} available, converged`);
+  }
+});
+
+/** Debian's security tracker. */
+const TRACKER = JSON.stringify({
+  app: { 'CVE-2026-1111': { releases: { trixie: { status: 'open', urgency: 'high' } } } },
+});
+/** A zip archive without entries. */
+const EMPTY_ZIP = Buffer.concat([Buffer.from('PK\x05\x06', 'latin1'), Buffer.alloc(18)]);
+
+/** Starts a server with these bodies, by URL. */
+async function startServer(
+  bodies: Readonly<Record<string, string | Buffer>>,
+): Promise<AsyncDisposable & { readonly url: string }> {
+  const server = createServer(({ url = '' }, response) => {
+    const body = bodies[url];
+    response.writeHead(body === undefined ? 404 : 200).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    [Symbol.asyncDispose]: async () => {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}

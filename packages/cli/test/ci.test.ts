@@ -4,7 +4,9 @@ import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser'
 import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
+import { projectFiles } from '../src/init/project-files.ts';
 import { accept, calls } from './calls.ts';
+import { gitlabJobs, gitlabRuns } from './gitlab-pipeline.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
 const root = join(import.meta.dirname, '../../..');
@@ -196,24 +198,94 @@ test('has a GitLab component whose inputs are all used and declared', () => {
   for (const script of scriptsOf(parse(body))) expect(script).not.toContain('$[[');
 });
 
-test.each(['gitlab.yml', component])('has GitLab jobs in order: %s', (name) => {
-  const {
-    stages = ['build', 'test', 'deploy'],
-    default: _default,
-    variables: _variables,
-    ...jobs
-  } = parse(read(name)) as Record<string, unknown>;
-  for (const [id, job] of Object.entries(jobs as Record<string, Record<string, unknown>>)) {
-    if (id.startsWith('.')) continue;
-    expect(stages, id).toContain(job['stage']);
-    if (job['extends'] !== undefined) expect(Object.keys(jobs), id).toContain(job['extends']);
-    const script = (job['script'] as readonly string[]).join('\n');
-    const token = { SIGSTORE_ID_TOKEN: { aud: 'sigstore' } };
-    expect(job['id_tokens'], id).toEqual(script.includes('--sign') ? token : undefined);
-    if (!/--cache-to|pkg push/.test(script)) continue;
-    expect(job['rules']).toEqual([{ if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }]);
-  }
+/** Pipelines of GitLab, with the jobs that run for a merge request and on the default branch. */
+const PIPELINES: readonly {
+  readonly name: string;
+  readonly files: Readonly<Record<string, string>>;
+  readonly requested: readonly RegExp[];
+  readonly merged: readonly RegExp[];
+}[] = [
+  {
+    name: 'gitlab.yml',
+    files: { '.gitlab-ci.yml': read('gitlab.yml') },
+    requested: [/^try: \[linux\/amd64,/, /^try: \[linux\/arm64,/],
+    merged: [/^release: \[linux\/amd64,/, /^release: \[linux\/arm64,/, /^join$/],
+  },
+  {
+    name: 'the component',
+    files: {
+      '.gitlab-ci.yml': 'include: [{ local: lkt.yml, inputs: { platforms: linux/arm64 } }]\n',
+      'lkt.yml': read(component),
+    },
+    requested: [/^lkt-build$/],
+    merged: [/^lkt-publish$/, /^lkt-verify$/],
+  },
+  {
+    name: 'the pipeline of lkt init',
+    files: { '.gitlab-ci.yml': newProject('gitlab', '.gitlab-ci.yml') },
+    requested: [/^build$/],
+    merged: [/^build$/],
+  },
+];
+
+describe.each(PIPELINES)('$name', ({ files: given, requested, merged }) => {
+  test("follows GitLab's schema, and signs and pushes only from the default branch", () => {
+    const jobs = gitlabJobs(given);
+    for (const [id, { script = [], id_tokens: tokens, rules }] of Object.entries(jobs)) {
+      const text = script.join('\n');
+      const token = { SIGSTORE_ID_TOKEN: { aud: 'sigstore' } };
+      expect(tokens, id).toEqual(text.includes('--sign') ? token : undefined);
+      if (!/--cache-to|pkg push/.test(text)) continue;
+      expect(rules).toEqual([{ if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }]);
+    }
+    expect(gitlabRuns(given, 'merge_request_event')).toEqual(matching(requested));
+    expect(gitlabRuns(given, 'push')).toEqual(matching(merged));
+  });
 });
+
+test("rejects a pipeline that GitLab's schema or the component rejects", () => {
+  const text = read('gitlab.yml').replace('before_script:', 'befor_script:');
+  expect(() => gitlabJobs({ '.gitlab-ci.yml': text })).toThrow(
+    "'befor_script' property is not expected to be here",
+  );
+  const included = {
+    '.gitlab-ci.yml': 'include: [{ local: lkt.yml }]\n',
+    'lkt.yml': read(component).replace('inputs.image', 'inputs.imag'),
+  };
+  expect(() => gitlabJobs(included)).toThrow('imag');
+});
+
+test('has a workflow of lkt init that follows the schema of GitHub', () => {
+  const text = newProject('github', '.github/workflows/lkt.yml');
+  expect(problemsOf(parseWorkflow, text)).toEqual([]);
+  for (const [, uses] of text.matchAll(/uses: (.*)$/gm))
+    expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v/);
+});
+
+/** Returns matchers of names, in order. */
+function matching(names: readonly RegExp[]): readonly unknown[] {
+  return names.map((name) => expect.stringMatching(name));
+}
+
+/** Returns a file that lkt init writes for a CI system. */
+function newProject(ci: 'github' | 'gitlab', path: string): string {
+  const written = projectFiles({
+    name: 'os',
+    org: 'acme',
+    template: 'minimal',
+    language: 'go',
+    ci,
+    source: 'npm:@lkt/packages',
+    registry: undefined,
+    registryKey: undefined,
+    signingKey: undefined,
+    identity: undefined,
+    trustedRoot: undefined,
+    keys: [],
+    version: undefined,
+  });
+  return written.get(path) ?? '';
+}
 
 /** Returns the errors of a parser of GitHub about a file. */
 function problemsOf(parser: typeof parseWorkflow | typeof parseAction, text: string): string[] {
