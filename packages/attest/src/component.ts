@@ -76,7 +76,10 @@ export function imageComponent(name: string, digest: Digest, platform?: Platform
       type: 'oci',
       name: path.slice(path.lastIndexOf('/') + 1),
       version: digest,
-      qualifiers: { arch: platform?.architecture, repository_url: formatReference({ domain, path }) },
+      qualifiers: {
+        arch: platform?.architecture,
+        repository_url: formatReference({ domain, path }),
+      },
     }),
   };
 }

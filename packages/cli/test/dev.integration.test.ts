@@ -73,6 +73,9 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   expect(port, said).toBeDefined();
   const machines = machinesOf(child);
   expect(machines).toHaveLength(1);
+  // While the machine runs, a process waits for the next build.
+  await vi.waitFor(() => expect(workersOf(child)).toHaveLength(1), 10_000);
+  const [waiting] = workersOf(child);
 
   writeFileSync(at('images/os.yml'), `${pinned}nothing: {\n`);
   await shows(() => said, 'the machine still runs the image before');
@@ -82,6 +85,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   writeFileSync(at('images/os.yml'), pinned);
   await shows(() => said, 'the image is unchanged');
   expect(machinesOf(child)).toEqual(machines);
+  expect(workersOf(child)).toEqual([waiting]);
 
   writeFileSync(at('images/os.yml'), pinned.replace('boot one', 'boot two'));
   await shows(() => console, 'boot two .');
@@ -90,6 +94,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
 
   write('pkg/web/page', 'second');
   await shows(() => console, 'boot two .', 2);
+  expect(workersOf(child)).not.toContain(waiting);
   write('pkg/web/new/page', 'a new directory');
   write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nCOPY new /new\nEXPOSE 8080\n');
   await shows(() => console, 'boot two .', 3);
@@ -105,7 +110,8 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
 
   const records = (): readonly string[] => readdirSync(at('.runtime/lkt/machines'));
   expect(records()).toHaveLength(1);
-  const last = machinesOf(child);
+  await vi.waitFor(() => expect(workersOf(child)).toHaveLength(1), 10_000);
+  const last = [...machinesOf(child), ...workersOf(child)];
   child.kill('SIGINT');
   expect(await once(child, 'close')).toEqual([130, null]);
   expect(said).toContain('error: stopped by SIGINT');
@@ -114,9 +120,17 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
 });
 
 /** Returns the processes of QEMU that a process has started. */
-function machinesOf({ pid }: ChildProcess): readonly number[] {
-  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
-  return children.map(Number).filter((child) => commandOf(child).includes('qemu-system'));
+function machinesOf(parent: ChildProcess): readonly number[] {
+  return childrenOf(parent).filter((child) => commandOf(child).includes('qemu-system'));
+}
+
+/** Returns the processes for builds that a process has started. */
+function workersOf(parent: ChildProcess): readonly number[] {
+  return childrenOf(parent).filter((child) => /\/worker\.(?:cjs|ts)\0/.test(commandOf(child)));
+}
+
+function childrenOf({ pid }: ChildProcess): readonly number[] {
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ').map(Number);
 }
 
 function commandOf(pid: number | undefined): string {

@@ -61,11 +61,16 @@ export class WorkerProcess implements AsyncDisposable {
     return worker;
   }
 
+  /** Reports whether it waits for a job. */
+  get isFree(): boolean {
+    const { exitCode, signalCode } = this.child;
+    return !this.#isTaken && exitCode === null && signalCode === null;
+  }
+
   /** Reserves the worker. Returns false if it is in use, has ended, or has other options. */
   take(options: WorkerOptions): boolean {
     const wanted = JSON.stringify(setupFor(options, this.uid).setup);
-    const { exitCode, signalCode } = this.child;
-    if (this.#isTaken || exitCode !== null || signalCode !== null) return false;
+    if (!this.isFree) return false;
     this.#isTaken = wanted === JSON.stringify(this.#setup);
     return this.#isTaken;
   }

@@ -1,7 +1,7 @@
 import { basename, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { BootFiles, BootMedium, PublishedPort } from '@lkt/machine';
-import type { BuildImageOptions, ServicePort } from '@lkt/image';
+import type { ServicePort } from '@lkt/image';
 import {
   type BootedBuildFlags,
   bootedBuildFlags,
@@ -9,7 +9,7 @@ import {
   buildFlagsOf,
 } from '../flags/build.ts';
 import { outputOf } from '../flags/output.ts';
-import { buildConfigs, type ImageSummary } from '../session/image-build.ts';
+import { buildConfigs, type DevelopmentBuild, type ImageSummary } from '../session/image-build.ts';
 import type { Session } from '../session/session.ts';
 
 /** An image to boot. */
@@ -36,7 +36,7 @@ export async function buildBootable(
   configs: readonly string[],
   flags: BootedBuildFlags,
   changes: Partial<BuildFlags> = {},
-  options: Pick<BuildImageOptions, 'fromSources'> = {},
+  options: DevelopmentBuild = {},
 ): Promise<BootableImage & { readonly built: ImageSummary }> {
   const all = { ...buildFlagsOf(flags), ...changes };
   const built = await buildConfigs(session, configs, all, options);

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno, LktError } from '@lkt/core';
 
 /** Editors write several files for one save. */
-const SETTLE_MS = 100;
+const SETTLE_MS = 50;
 
 /** Backup and swap files of editors, and git's own. */
 const NOISE = /^\.git$|^\.#|~$|\.sw[a-z]?$|^4913$/;

@@ -1,4 +1,5 @@
 import { dirname } from 'node:path';
+import type { WorkerProcess } from '@lkt/builder/worker';
 import type { BuildImageOptions, BuiltImage, ConfigFile, Format } from '@lkt/image';
 import type { CachedImage } from '@lkt/image/cached-image';
 import type { Store } from '@lkt/oci';
@@ -17,6 +18,12 @@ import { openRegistries, tagResolver } from './registries.ts';
 import { remoteCaches } from './remote-cache.ts';
 import type { Session } from './session.ts';
 import { trustOptions } from './trust.ts';
+
+/** How `lkt dev` builds differently. */
+export interface DevelopmentBuild extends Pick<BuildImageOptions, 'fromSources'> {
+  /** Waits for the first build on this machine. */
+  readonly worker?: WorkerProcess | undefined;
+}
 
 /** A built or cached image. */
 export type ImageSummary = Omit<CachedImage, 'packages'> &
@@ -68,7 +75,7 @@ export async function buildConfigs(
   session: Session,
   names: readonly string[],
   flags: BuildFlags,
-  { fromSources = false }: Pick<BuildImageOptions, 'fromSources'> = {},
+  { fromSources = false, worker }: DevelopmentBuild = {},
 ): Promise<ImageSummary> {
   const action = fromSources ? undefined : buildActionPath(session, names, flags);
   const hit = action === undefined ? undefined : await findCached(action, session);
@@ -78,12 +85,8 @@ export async function buildConfigs(
   const configs = await readConfigFiles(names, session);
   await using single = await openSingleOutput(flags.o, format, cwd);
   const output = single ?? outputOf(flags, names.at(-1) ?? '', cwd);
-  const { image, store, pins } = await build(session, flags, configs, {
-    ...output,
-    ...disks,
-    format,
-    fromSources,
-  });
+  const wanted = { ...output, ...disks, format, fromSources };
+  const { image, store, pins } = await build(session, flags, configs, wanted, worker);
   // Measuring the store may take a second, which would delay the boot.
   const isLater = fromSources || image.packages.every(({ cached }) => cached);
   if (!isLater) await enforceCacheMax(session, store);
@@ -129,6 +132,7 @@ async function build(
     BuildImageOptions,
     'diskSize' | 'efiSigner' | 'format' | 'fromSources' | 'name' | 'outDir'
   >,
+  worker: WorkerProcess | undefined,
 ): Promise<{
   readonly image: BuiltImage;
   readonly store: Store;
@@ -142,7 +146,7 @@ async function build(
   await using caches = await remoteCaches(session, flags);
   const ignored = flags['no-cached-segments'] ? DERIVED : [];
   const tools = {
-    ...(await buildTools(withIgnored(session, ignored), flags)),
+    ...(await buildTools(withIgnored(session, ignored), flags, worker)),
     ...caches.tools,
     platforms: [platform],
     attest: output.fromSources !== true,

@@ -8,6 +8,7 @@ import { listFlag, requiredArgs } from '../../flags/options.ts';
 import { mebibytesOf } from '../../flags/sizes.ts';
 import { DevMachine } from '../../machines/dev-machine.ts';
 import { buildBootable, minimumMemory, namesConfigs } from '../../machines/image-source.ts';
+import { StandbyWorker } from '../../machines/standby-worker.ts';
 import { SourceWatcher } from '../../machines/source-watcher.ts';
 import { render } from '../../output/error-report.ts';
 import { enforceCacheMax } from '../../session/cache-limit.ts';
@@ -52,6 +53,7 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
     };
     const name = (args.config.at(-1) ?? '').replace(/^.*\/|\.ya?ml$/g, '');
     using watcher = new SourceWatcher(outDir);
+    await using standby = new StandbyWorker(session, given);
     await using machine = new DevMachine(session, name, published, say);
     let booted = '';
     let building = session;
@@ -62,6 +64,7 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
         const unwritten = { 'no-sbom': true, provenance: false, audit: false };
         const image = await buildBootable(building, args.config, given, unwritten, {
           fromSources: true,
+          worker: standby.worker,
         });
         warn(session.reporter, image.built.warnings);
         this.endProgress();
@@ -93,6 +96,7 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
       }
       // The steps of a rebuild would hide the console.
       building = { ...session, reporter: silentReporter };
+      await standby.prepare();
       await watcher.next(session.signal);
     }
   }
