@@ -111,4 +111,6 @@ export interface Engine {
    * throws.
    */
   build(request: BuildRequest, context: BuildContext): Promise<Descriptor>;
+  /** Ends processes that wait for further builds. A later build starts others. */
+  readonly close?: () => Promise<void>;
 }

@@ -8,6 +8,7 @@ export { mountPlan } from './context/mount-plan.ts';
 export type { BuildContext, BuildRequest, Engine, RunOptions, SecretSource } from './engine.ts';
 export { DEFAULT_LIMITS, type Limits } from './limits.ts';
 export { nativeEngine } from './native-engine.ts';
+export { KeptWorkers } from './worker/kept-workers.ts';
 export { type CacheLocation, layoutLocation, registryLocation } from './remote-cache/location.ts';
 export { RemoteSteps } from './remote-cache/remote-steps.ts';
 export { layersOf, planRequest, type RequestPlan } from './request-plan.ts';

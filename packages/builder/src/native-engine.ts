@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { platform } from 'node:process';
 import { imageMetadata } from '@lkt/dockerfile';
 import { type Descriptor, writeImage } from '@lkt/oci';
 import { fetchGitFiles } from './add/git-layers.ts';
@@ -10,12 +11,15 @@ import { layersOf, planRequest, type RequestPlan } from './request-plan.ts';
 import { readCredentials, refuseSecretConfig } from './secrets/secrets.ts';
 import { StepCache } from './step-cache.ts';
 import { lookUpPlan } from './steps/cache-lookup.ts';
+import { missingRuns } from './steps/missing-runs.ts';
 import { type PlanResults, stepLabel } from './steps/plan-walk.ts';
 import { refuseUnsupported } from './steps/unsupported.ts';
 import type { Job } from './worker/job.ts';
+import type { KeptWorkers } from './worker/kept-workers.ts';
 import { chooseNamespace } from './worker/namespace.ts';
 import { runWorker } from './worker/worker-client.ts';
 import { processUid, WorkerProcess } from './worker/worker-process.ts';
+import type { WorkerOptions } from './worker/worker-protocol.ts';
 
 /**
  * Returns the engine that builds on this machine. It needs nothing but Linux: overlay mounts,
@@ -23,21 +27,67 @@ import { processUid, WorkerProcess } from './worker/worker-process.ts';
  *
  * A build looks up its steps in the caches. If some are missing, a worker process runs them in a
  * mount namespace of its own, and without root in a user namespace as well.
- * @param waiting a worker that was started early, for the first build with the same options
+ * @param workers `waiting` was started early, for the first build with the same options; `kept` are
+ * workers for several builds, which the caller ends
  */
-export function nativeEngine(waiting?: WorkerProcess): Engine {
-  return { build: async (request, around) => build(request, around, waiting) };
+export function nativeEngine(workers: Workers = {}): Engine {
+  return { build: async (request, around) => build(request, around, workers) };
+}
+
+interface Workers {
+  readonly waiting?: WorkerProcess | undefined;
+  readonly kept?: KeptWorkers;
 }
 
 async function build(
   request: BuildRequest,
   around: BuildContext,
-  waiting: WorkerProcess | undefined,
+  workers: Workers,
+): Promise<Descriptor> {
+  const early = around.worker ?? earlyWorker(request, around, workers);
+  let isUsed = false;
+  const worker = (missing: number): WorkerProcess => {
+    isUsed = true;
+    return early ?? WorkerProcess.start({ ...setupOf(request, around), expectsRun: missing > 0 });
+  };
+  try {
+    return await buildWith(worker, request, around);
+  } finally {
+    if (!isUsed) early?.release();
+  }
+}
+
+/** Returns a worker that starts, or has started, while the build is planned. */
+function earlyWorker(
+  request: BuildRequest,
+  around: BuildContext,
+  { waiting, kept }: Workers,
+): WorkerProcess | undefined {
+  const setup = setupOf(request, around);
+  if (waiting?.take(setup) === true) return waiting;
+  // On other systems a build succeeds if all its steps are known.
+  if (platform !== 'linux') return undefined;
+  return kept?.take({ ...setup, expectsRun: HAS_RUN.test(request.dockerfile.text) });
+}
+
+const HAS_RUN = /^\s*(?:ONBUILD\s+)?RUN\b/im;
+
+function setupOf(
+  { limits = {}, executor = 'init', variation }: BuildRequest,
+  { store }: BuildContext,
+): WorkerOptions {
+  return { store: store.dir, key: store.sealed.key, limits, executor, environment: variation };
+}
+
+/** @param worker returns a worker, given the number of RUNs that it may run */
+async function buildWith(
+  worker: (missing: number) => WorkerProcess,
+  request: BuildRequest,
+  around: BuildContext,
 ): Promise<Descriptor> {
   const planned = await planRequest(request, around);
   const job = jobOf(request, planned, around);
-  const { executor = 'init', limits = {} } = request;
-  refuseUnsupported(job, executor);
+  refuseUnsupported(job, request.executor ?? 'init');
   const config = imageMetadata(planned.target, request.labels);
   const { tree = new Context(request.context) } = around;
   const known = job.noCache ? NOTHING : await lookUp(job, tree, around);
@@ -48,12 +98,8 @@ async function build(
   await fetchRemoteFiles(job.plan, request, around);
   const gitFiles = await fetchGitFiles(job.plan, job.file, request.name, around);
   around.signal?.throwIfAborted();
-  const { dir, sealed } = around.store;
-  const setup = { store: dir, key: sealed.key, limits, executor, environment: job.variation };
-  const worker =
-    around.worker ?? (waiting?.take(setup) === true ? waiting : WorkerProcess.start(setup));
   const results = await runWorker(
-    worker,
+    worker(missingRuns({ plan: job.plan, known: known.steps })),
     {
       ...job,
       context: tree.files(),

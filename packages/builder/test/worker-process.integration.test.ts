@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { openStore } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { WorkerProcess } from '../src/worker/worker-process.ts';
-import { nativeEngine } from '../src/index.ts';
+import { KeptWorkers, nativeEngine } from '../src/index.ts';
 import { build, leftovers, scratch, TEST_KEY } from './fixture.ts';
 
 const TEXT = 'FROM base\nRUN echo 1 > /one\n';
@@ -16,7 +16,7 @@ test('uses a worker that was started early for one build, and starts others', as
   using directory = scratch();
   const store = await storeIn(directory.path);
   await using worker = WorkerProcess.start({ store, key: TEST_KEY });
-  const engine = nativeEngine(worker);
+  const engine = nativeEngine({ waiting: worker });
   const first = await build(store, TEXT, { engine });
   expect(first.ran).toHaveLength(1);
   expect(worker.child.exitCode).toBe(0);
@@ -31,7 +31,7 @@ test('uses a worker only for builds with the same options', async () => {
   const store = await storeIn(directory.path);
   {
     await using worker = WorkerProcess.start({ store, key: TEST_KEY, limits: { pids: 100 } });
-    const { ran } = await build(store, TEXT, { engine: nativeEngine(worker) });
+    const { ran } = await build(store, TEXT, { engine: nativeEngine({ waiting: worker }) });
     expect(ran).toHaveLength(1);
     expect(worker.child.exitCode).toBe(null);
     expect(worker.take({ store, key: TEST_KEY, limits: { pids: 100 }, executor: 'bwrap' })).toBe(
@@ -45,5 +45,35 @@ test('uses a worker only for builds with the same options', async () => {
   await using unused = WorkerProcess.start({ store, key: TEST_KEY });
   await unused[Symbol.asyncDispose]();
   expect(unused.child.exitCode).toBe(0);
+  expect(leftovers(store)).toEqual([]);
+});
+
+test('keeps a worker for several builds, until a build fails', async () => {
+  using directory = scratch();
+  const store = await storeIn(directory.path);
+  const options = { store, key: TEST_KEY };
+  await using kept = new KeptWorkers();
+  const engine = nativeEngine({ kept });
+  const first = await build(store, TEXT, { engine });
+  const worker = kept.take(options);
+  worker.release();
+  expect(worker.child.exitCode).toBe(null);
+
+  const second = await build(store, 'FROM base\nCOPY <<f /two\nf\nRUN test ! -e /one\n', {
+    engine,
+  });
+  expect(second.ran).toHaveLength(2);
+  // Nothing is missing, so the worker is not needed.
+  expect((await build(store, TEXT, { engine })).descriptor).toEqual(first.descriptor);
+  await expect(build(store, 'FROM base\nRUN false\n', { engine })).rejects.toThrow('status 1');
+  expect(await worker.status).toBe('0');
+  const again = await build(store, TEXT, { engine, noCache: true });
+  expect(again.descriptor).toEqual(first.descriptor);
+  const other = kept.take(options);
+  expect(other).not.toBe(worker);
+  other.release();
+
+  await kept[Symbol.asyncDispose]();
+  expect(other.child.exitCode).toBe(0);
   expect(leftovers(store)).toEqual([]);
 });

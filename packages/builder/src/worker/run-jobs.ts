@@ -3,10 +3,10 @@ import { removeTree } from '@lkt/oci';
 import { Context } from '../context/context.ts';
 import { StepCache } from '../step-cache.ts';
 import { OverlayExecutor } from '../steps/executor.ts';
+import { missingRuns } from '../steps/missing-runs.ts';
 import { type PlanResults, walkPlan } from '../steps/plan-walk.ts';
 import { StepRunner } from '../steps/step-runner.ts';
 import { syncFileSystem } from '../system/sync-file-system.ts';
-import { stepId } from '../variation.ts';
 import { memoryFor } from './layer-memory.ts';
 import { type WorkerContext, withWorkerContext } from './worker-context.ts';
 import type { WorkerJob, WorkerSetup } from './worker-protocol.ts';
@@ -28,19 +28,19 @@ export async function runJobs(
 }
 
 /**
- * Runs the steps of a job that are not known.
- *
- * In a varied environment a worker runs several jobs. Later jobs reuse the unpacked base images of
- * earlier ones, and nothing else.
+ * Runs the steps of a job that are not known. In a varied environment, later jobs reuse the
+ * unpacked base images of earlier ones, and nothing else.
  */
 async function runJob(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
-  if (worker.setup.environment === undefined) return runSteps(worker, job);
-  await freeMemory(worker, job);
-  const own = { work: `${worker.work}/job`, temp: `${worker.temp}/job` };
-  for (const directory of new Set(Object.values(own))) mkdirSync(directory);
+  const isVaried = worker.setup.environment !== undefined;
+  if (isVaried) await freeMemory(worker, job);
+  const work = isVaried ? `${worker.work}/job` : worker.work;
+  const own = { work, temp: `${worker.temp}/job` };
+  const made = new Set(isVaried ? [own.work, own.temp] : [own.temp]);
+  for (const directory of made) mkdirSync(directory);
   const results = await runSteps({ ...worker, ...own }, job);
   process.chdir('/');
-  for (const directory of new Set(Object.values(own))) await removeTree(directory);
+  for (const directory of made) await removeTree(directory);
   return results;
 }
 
@@ -73,13 +73,4 @@ async function runSteps(worker: WorkerContext, job: WorkerJob): Promise<PlanResu
     await executor.close();
     await settled;
   }
-}
-
-/** The number of RUNs that may run. */
-function missingRuns({ plan, known }: WorkerJob): number {
-  const ids = new Set(known.map(stepId));
-  const missing = plan.stages.flatMap(({ index: stage, steps }) =>
-    steps.filter((_step, before) => !ids.has(stepId({ stage, number: before + 1 }))),
-  );
-  return missing.filter(({ kind }) => kind === 'run').length;
 }

@@ -57,7 +57,8 @@ export class WorkerProcess implements AsyncDisposable {
     });
     const worker = new WorkerProcess(child, setup, uid, options.stays ?? false);
     worker.#input.on('error', () => undefined);
-    worker.#input.write(`${JSON.stringify(setup)}\n`);
+    const { expectsRun = true } = options;
+    worker.#input.write(`${JSON.stringify({ ...setup, expectsRun })}\n`);
     return worker;
   }
 

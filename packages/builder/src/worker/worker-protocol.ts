@@ -19,6 +19,8 @@ export interface WorkerOptions {
   readonly environment?: BuildEnvironment | undefined;
   /** Whether it stays for further jobs. */
   readonly stays?: boolean | undefined;
+  /** Whether its first job may have a RUN; default true. */
+  readonly expectsRun?: boolean | undefined;
 }
 
 /**

@@ -47,12 +47,12 @@ async function main(): Promise<never> {
 }
 
 async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>): Promise<void> {
-  const { limits, executor } = setup;
+  const { limits, executor, expectsRun } = setup;
   const groups = new Cgroups();
   const inits = new Inits({ limits, groups });
   try {
     // The init starts while the modules of the builder load, which takes as long.
-    if (executor === 'init') inits.expect(1);
+    if (executor === 'init' && expectsRun === true) inits.expect(1);
     const { runJobs } = await import('./run-jobs.ts');
     const emit = (event: ProgressEvent): void => say({ kind: 'event', event });
     await runJobs(setup, { groups, inits, signal: abort.signal, emit }, lines, (results) =>

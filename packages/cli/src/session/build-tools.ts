@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
-import type { Limits } from '@lkt/builder';
+import type { KeptWorkers, Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
 import type { BuildOptions, Workspace, WorkspaceOptions } from '@lkt/pkg';
 import type { BuilderFlags } from '../flags/package.ts';
@@ -84,12 +84,16 @@ export function buildersOf({ environment }: Session, flags: BuilderFlags): reado
   return flags.check === true ? [] : builderSetting(flags.builder, environment).value;
 }
 
-function lazyNativeEngine(worker?: WorkerProcess): BuildOptions['engine'] {
+/** Returns the engine of this machine. Its workers run several builds, until it is closed. */
+function lazyNativeEngine(waiting?: WorkerProcess): BuildOptions['engine'] {
+  let kept: KeptWorkers | undefined;
   return {
     build: async (request, context) => {
-      const { nativeEngine } = await import('@lkt/builder');
-      return nativeEngine(worker).build(request, context);
+      const { KeptWorkers, nativeEngine } = await import('@lkt/builder');
+      kept ??= new KeptWorkers();
+      return nativeEngine({ waiting, kept }).build(request, context);
     },
+    close: async () => kept?.[Symbol.asyncDispose](),
   };
 }
 

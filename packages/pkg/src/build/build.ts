@@ -70,6 +70,9 @@ export class Build {
   readonly #before: BeforeBuild | undefined;
   readonly #writing = new Semaphore(1);
   readonly #stop = new AbortController();
+  /** The number of packages whose images are not built yet. */
+  #unbuilt: number;
+  #closed: Promise<void> | undefined;
   readonly #signal: AbortSignal;
   #tools: BuildTools;
   readonly #attester: Attester;
@@ -84,6 +87,7 @@ export class Build {
     before: BeforeBuild | undefined,
   ) {
     this.order = order;
+    this.#unbuilt = order.length;
     this.taken = taken;
     this.#platforms = platforms;
     this.#named = named;
@@ -146,9 +150,15 @@ export class Build {
         }
       }),
     );
-    await this.#tools.workerPool?.[Symbol.asyncDispose]();
+    await Promise.all([this.#tools.workerPool?.[Symbol.asyncDispose](), this.#close()]);
     if (first !== undefined) throw first.error;
     return results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  }
+
+  /** Ends the processes that wait for further builds. */
+  #close(): Promise<void> {
+    this.#closed ??= this.#tools.engine.close?.() ?? Promise.resolve();
+    return this.#closed;
   }
 
   /** Builds a package once, after its dependencies. */
@@ -220,6 +230,9 @@ export class Build {
     const images: BuiltImage[] = [];
     const build = async (): Promise<BuiltPackage> => {
       for (const one of inputs) images.push(await builder.build(one));
+      this.#unbuilt -= 1;
+      // While the last package is described.
+      if (this.#unbuilt === 0 && !check) void this.#close();
       return this.#store(item, builder, images, used);
     };
     const built = await build().catch(failed);
