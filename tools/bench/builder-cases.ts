@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
 import { createCipheriv } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { GO, SERVICE } from './builder-packages.ts';
 import type { Base } from './builder-peers.ts';
 
 /** A Dockerfile in its own workspace. */
@@ -18,14 +19,17 @@ export interface Case {
   readonly edit: () => void;
 }
 
-interface Text {
+/** The content of a package. */
+export interface Text {
   readonly name: string;
-  /** The case starts from the large base image. */
-  readonly isLarge?: boolean;
+  /** Its base image: a package to build first, or the name of one in the store. */
+  readonly on?: Text | string;
   readonly commands: number;
   /** Returns the Dockerfile for a base image. */
   readonly text: (base: string) => string;
   readonly files: ReadonlyMap<string, string | Buffer>;
+  /** Copies further files from elsewhere. */
+  readonly copied?: (directory: string) => void;
   /** The file to edit, and the text in it to change. */
   readonly edited: readonly [file: string, text: string];
 }
@@ -84,9 +88,18 @@ COPY --from=build /count /
   edited: ['d1/f1.txt', '1'],
 };
 
+/** The base image with a second layer that repeats its programs and libraries: over 350 MB. */
+const LARGE: Text = {
+  name: 'large',
+  commands: 1,
+  text: (base) => `FROM ${base}\nRUN cp -a /usr /again\n`,
+  files: new Map(),
+  edited: ['Dockerfile', '/again'],
+};
+
 const SINGLE: Text = {
   name: 'single',
-  isLarge: true,
+  on: LARGE,
   commands: 1,
   text: (base) => `FROM ${base}
 RUN echo 1 > /etc/one
@@ -165,35 +178,33 @@ function pseudoRandom(length: number): Buffer {
   return cipher.update(Buffer.alloc(length));
 }
 
-/** The base image with a second layer that repeats its programs and libraries: over 350 MB. */
-const LARGE: Text = {
-  name: 'large',
-  commands: 1,
-  text: (base) => `FROM ${base}\nRUN cp -a /usr /again\n`,
-  files: new Map(),
-  edited: ['Dockerfile', '/again'],
-};
+const ALL = [SAMPLE, STEPS, CONTEXT, SINGLE, PARALLEL, BIG, DIAMOND, GO, SERVICE];
 
-/**
- * Writes the workspaces.
- * @param large - builds the large base image; called only if a case needs it
- */
+/** How a case gets its base image. */
+export interface Bases {
+  /** The usual one. */
+  readonly usual: Base;
+  /** Returns the image that lkt's store has by a name. */
+  readonly named: (name: string) => Base;
+  /** Builds a package as a base image. */
+  readonly built: (item: Case) => Base;
+}
+
+/** Writes the workspaces. */
 export function writeCases(
   directory: string,
   wanted: (name: string) => boolean,
-  base: Base,
-  large: (item: Case) => Base,
+  bases: Bases,
 ): readonly Case[] {
-  const texts = [SAMPLE, STEPS, CONTEXT, SINGLE, PARALLEL, BIG, DIAMOND].filter(({ name }) =>
-    wanted(name),
-  );
-  const again = texts.some(({ isLarge }) => isLarge === true)
-    ? large(write(directory, base, LARGE))
-    : base;
-  return texts.map((text) => write(directory, text.isLarge === true ? again : base, text));
+  const baseOf = ({ on }: Text): Base => {
+    if (on === undefined) return bases.usual;
+    return typeof on === 'string' ? bases.named(on) : bases.built(write(directory, baseOf(on), on));
+  };
+  return ALL.filter(({ name }) => wanted(name)).map((text) => write(directory, baseOf(text), text));
 }
 
-function write(parent: string, base: Base, { name, commands, text, files, edited }: Text): Case {
+function write(parent: string, base: Base, item: Text): Case {
+  const { name, commands, text, files, copied, edited } = item;
   const top = join(parent, name);
   const directory = join(top, 'pkg', name);
   mkdirSync(directory, { recursive: true });
@@ -203,6 +214,7 @@ function write(parent: string, base: Base, { name, commands, text, files, edited
     mkdirSync(join(directory, path, '..'), { recursive: true });
     writeFileSync(join(directory, path), content);
   }
+  copied?.(directory);
   const git = (...args: readonly string[]): void => {
     const who = ['-c', 'user.name=bench', '-c', 'user.email=bench@localhost'];
     execFileSync('git', [...who, ...args], { cwd: top, stdio: ['ignore', 'ignore', 'pipe'] });
@@ -210,12 +222,13 @@ function write(parent: string, base: Base, { name, commands, text, files, edited
   git('init', '--quiet');
   git('add', '--all');
   git('commit', '--quiet', '--message', 'bench');
+  const [file, before] = edited;
+  const original = files.get(file) ?? readFileSync(join(directory, file), 'utf8');
   const dockerfile = join(parent, `${name}.Dockerfile`);
   writeFileSync(dockerfile, text('base'));
   let edits = 0;
   const edit = (): void => {
     edits += 1;
-    const [file, before] = edited;
     const change = (path: string, content: string | Buffer): void =>
       writeFileSync(
         path,
@@ -224,7 +237,7 @@ function write(parent: string, base: Base, { name, commands, text, files, edited
           : Buffer.concat([content, Buffer.from(`${edits}`)]),
       );
     if (file !== 'Dockerfile') {
-      change(join(directory, file), files.get(file) ?? '');
+      change(join(directory, file), original);
       return;
     }
     change(join(directory, file), text(`${base.name}@${base.digest}`));

@@ -58,14 +58,14 @@ function blob(layout: string, digest: string): string {
 }
 
 /** Builds a package with lkt, as the base image of other cases. */
-export function makeLargeBase(item: Case, directory: string): Base {
-  const store = join(directory, 'large-store');
+export function buildBase(item: Case, directory: string): Base {
+  const store = join(directory, `${item.name}-store`);
   freshStore(store, item.base);
   execFileSync(join(root, 'lkt'), ['pkg', 'build', '--quiet', '--cache', store, item.directory], {
     cwd: item.directory,
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  return makeBase(store, `bench/${item.name}`, join(directory, 'large-base'));
+  return makeBase(store, `bench/${item.name}`, join(directory, `${item.name}-base`));
 }
 
 /** Makes a store for lkt that has only the base image. */

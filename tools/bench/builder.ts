@@ -16,12 +16,13 @@ import { parseArgs } from 'node:util';
 import { startDockerd } from '../../packages/buildkit/test/dockerd.ts';
 import { type Case, writeCases } from './builder-cases.ts';
 import {
+  type Base,
   buildah,
+  buildBase,
   type Builder,
   docker,
   lkt,
   makeBase,
-  makeLargeBase,
   type State,
   STATES,
 } from './builder-peers.ts';
@@ -43,15 +44,17 @@ const runs = Number(values.runs);
 const directory = mkdtempSync(join(tmpdir(), 'lkt-bench-'));
 try {
   if (values.base === 'lkt/c')
-    execFileSync(join(root, 'lkt'), ['pkg', 'build', '--quiet', 'tools/c'], { cwd: root });
-  const base = makeBase(storeDirectory(), values.base, join(directory, 'base'));
+    execFileSync(join(root, 'lkt'), ['pkg', 'build', '--quiet', 'tools/c', 'tools/go-static'], {
+      cwd: root,
+    });
+  const named = (name: string): Base =>
+    makeBase(storeDirectory(), name, join(directory, `base-${name.replace('/', '-')}`));
   const only = values.only?.split(',');
-  const cases = writeCases(
-    directory,
-    (name) => only?.includes(name) ?? true,
-    base,
-    (item) => makeLargeBase(item, directory),
-  );
+  const cases = writeCases(directory, (name) => only?.includes(name) ?? true, {
+    usual: named(values.base),
+    named,
+    built: (item) => buildBase(item, directory),
+  });
   const ours = lkt(join(directory, 'stores'));
   if (values['without-peers']) {
     report(await rows(cases, [ours]), cases);
