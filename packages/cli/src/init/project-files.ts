@@ -68,12 +68,15 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
       ([file, text]) => [`pkg/hello/${file}`, text] as const,
     ),
     ['package.json', packageJson(project)],
-    ['.gitignore', 'node_modules/\nout/\n*.key\n'],
+    ['.gitignore', `${IGNORED.join('\n')}\n`],
     ...(hasLogin(template) ? [['.audit.yml', WAIVERS] as const] : []),
     ...(ci === 'github' ? [['.github/workflows/lkt.yml', GITHUB] as const] : []),
     ...(ci === 'gitlab' ? [['.gitlab-ci.yml', GITLAB] as const] : []),
   ]);
 }
+
+/** The patterns of files that git ignores. */
+export const IGNORED = ['node_modules/', 'out/', '*.key'] as const;
 
 /** The key that signs own images; git ignores the private one. */
 export const PRIVATE_KEY = 'release.key';

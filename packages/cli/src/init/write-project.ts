@@ -1,5 +1,15 @@
 import { lstatSync } from 'node:fs';
-import { mkdir, mkdtemp, readdir, rename, rm, rmdir, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  rmdir,
+  writeFile,
+} from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 
@@ -42,6 +52,27 @@ export async function writeProject(
   } catch (cause) {
     if (cause instanceof LktError) throw cause;
     throw new LktError('IO_FAILED', `cannot write ${dir}`, { cause });
+  }
+}
+
+/**
+ * Appends the lines that a file of patterns lacks. Reports whether it lacked any.
+ * @throws USAGE_INVALID if it is not a regular file; IO_FAILED
+ */
+export async function addLines(path: string, lines: readonly string[]): Promise<boolean> {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isFile() !== true)
+    throw new LktError('USAGE_INVALID', `${path} is not a file`, {
+      fix: `replace it by a file with the lines ${lines.join(', ')}`,
+    });
+  try {
+    const text = await readFile(path, 'utf8');
+    const present = new Set(text.split('\n').map((line) => line.trim()));
+    const missing = lines.filter((line) => !present.has(line));
+    const end = text === '' || text.endsWith('\n') ? '' : '\n';
+    if (missing.length > 0) await appendFile(path, `${end}${missing.join('\n')}\n`);
+    return missing.length > 0;
+  } catch (cause) {
+    throw new LktError('IO_FAILED', `cannot write ${path}`, { cause });
   }
 }
 

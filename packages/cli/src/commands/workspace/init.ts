@@ -7,7 +7,13 @@ import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts'
 import { hasLogin, TEMPLATE_SUMMARY, TEMPLATES } from '../../init/image-template.ts';
 import { LANGUAGES } from '../../init/package-templates.ts';
 import { CI_SYSTEMS, ciIdentityOf, ciOf } from '../../init/ci-identity.ts';
-import { PRIVATE_KEY, type Project, projectFiles, PUBLIC_KEY } from '../../init/project-files.ts';
+import {
+  IGNORED,
+  PRIVATE_KEY,
+  type Project,
+  projectFiles,
+  PUBLIC_KEY,
+} from '../../init/project-files.ts';
 import type { TrustFlags } from '../../flags/trust.ts';
 import { trustedRootSetting } from '../../session/environment.ts';
 import { readGiven } from '../../session/paths.ts';
@@ -57,7 +63,7 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     ),
     'ssh-key': valueFlag('FILE', 'public key that may log in'),
     yes: switchFlag('for scripts: init asks nothing anyway', { char: 'y' }),
-    force: switchFlag('write into a directory with files; existing files stay'),
+    force: switchFlag('write into a directory with files, which stay; .gitignore gets lines'),
   };
 
   async run(): Promise<Result> {
@@ -67,7 +73,7 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     const dir = resolve(cwd, args.dir);
     const name = imageName(basename(dir));
     const { findSshKey, readSshKey } = await import('../../init/ssh-keys.ts');
-    const { writeProject } = await import('../../init/write-project.ts');
+    const { addLines, writeProject } = await import('../../init/write-project.ts');
     const given = flags['ssh-key'];
     const key = !hasLogin(flags.template)
       ? undefined
@@ -99,7 +105,10 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     };
     const files = projectFiles(project);
     await validate(files);
-    const written = await writeProject(dir, files, flags.force);
+    const written = [...(await writeProject(dir, files, flags.force))];
+    // Else git would add the private key.
+    if (!written.includes('.gitignore') && (await addLines(join(dir, '.gitignore'), IGNORED)))
+      written.push('.gitignore');
     await initRepository(session, dir);
     this.endProgress();
     const shown = relative(cwd, dir) || '.';
@@ -119,7 +128,7 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
         `images of ${registry} are used if the collection's trust.yml accepts them; to accept those of a key, give --registry-key`,
       );
     this.log(
-      `next: ${shown === '.' ? '' : `cd ${shown} && `}npm install && npx lkt pin images/${name}.yml && npm start`,
+      `next: ${shown === '.' ? '' : `cd ${shellWord(shown)} && `}npm install && npx lkt pin images/${name}.yml && npm start`,
     );
     return { directory: dir, files: written, key: key?.from };
   }
@@ -132,6 +141,11 @@ function imageName(directory: string): string {
     .replaceAll(/[^a-z0-9]+/g, '-')
     .replaceAll(/^-+|-+$/g, '');
   return name === '' ? 'my-os' : name;
+}
+
+/** Returns a path as a word of a shell. */
+function shellWord(path: string): string {
+  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
 }
 
 /**
