@@ -21,6 +21,8 @@ import { runTutorial } from './tutorial.ts';
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 900_000 });
 
 const VERSION = '1.2.3-test.4';
+/** A Node that lkt itself does not run on. */
+const OLD_NODE = '18.20.8';
 
 const root = join(import.meta.dirname, '../../..');
 const work = mkdtempSync(join(tmpdir(), 'lkt-install-'));
@@ -122,6 +124,32 @@ test('runs in a project, where npm puts Node beside it', () => {
   install('--prefix', project, '@lkt/cli@next');
   expect(existsSync(join(project, 'node_modules/@lkt/cli/node_modules'))).toBe(false);
   expect(run(project, 'npx', 'lkt', 'version', '--short')).toBe(`${VERSION}\n`);
+});
+
+test('npx runs lkt where the system has Node 18, and writes a workspace', () => {
+  const own = at('node-18');
+  const name = `node-linux-${process.arch}`;
+  const options = ['--no-save', '--no-audit', '--no-fund', '--loglevel=error', '--prefix', own];
+  execFileSync('npm', ['install', ...options, `${name}@${OLD_NODE}`]);
+  const PATH = `${join(own, 'node_modules', name, 'bin')}:${release.user.PATH}`;
+  const old = (...words: readonly string[]): string =>
+    release.registry.run(
+      { ...release.user, PATH },
+      work,
+      'npx',
+      '--yes',
+      '@lkt/cli@next',
+      ...words,
+    );
+  expect(release.registry.run({ ...release.user, PATH }, work, 'npm', 'version')).toContain(
+    `node: '${OLD_NODE}'`,
+  );
+  expect(JSON.parse(old('version', '--json'))).toMatchObject({
+    version: VERSION,
+    node: process.version,
+  });
+  old('init', '--template', 'minimal', 'old-node');
+  expect(existsSync(at('old-node/images/old-node.yml'))).toBe(true);
 });
 
 test('a repository of lkt init pins the packages of the collection without building them', () => {
