@@ -248,7 +248,8 @@ export function parseYaml(file: SourceFile): YamlValue {
     if (problem.code === 'DUPLICATE_KEY') throw duplicateKey(file, lines, document, problem.pos[0]);
     const message =
       problem.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? 'invalid YAML';
-    throw sourceError('CONFIG_INVALID', file, at, message);
+    const fix = problem.code === 'TAB_AS_INDENT' ? 'indent with blanks' : undefined;
+    throw sourceError('CONFIG_INVALID', file, at, message, { fix });
   }
   if (file.text.includes('*')) rejectAliases(file, lines, document);
   return new YamlValue(file, lines, document.contents, '', { line: 1, column: 1 });

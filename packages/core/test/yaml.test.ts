@@ -68,6 +68,13 @@ describe('rejects invalid documents', () => {
   });
 });
 
+test('says how to indent instead of by a tab', () => {
+  expect(problem(() => read('a:\n\t- b\n'))).toMatchObject({
+    message: 'x.yml:2:1: Tabs are not allowed as indentation',
+    fix: 'indent with blanks',
+  });
+});
+
 test('reports an unknown key with its line, a caret and the nearest key', () => {
   const error = problem(() => read('image: a\nimgae: b').fields(['image', 'org']));
   expect(error.message).toBe('x.yml:2:1: unknown key "imgae"');
