@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { peerVersions } from '../../../testing/src/remembered.ts';
+import { peerVersions } from '@lkt/testing/remembered';
 import { type Dockerd, startDockerd } from '../dockerd.ts';
 import { scratch } from '../../../builder/test/fixture.ts';
 import { differences } from './built-image.ts';

@@ -4,7 +4,7 @@ import type { Digest } from '@lkt/core';
 import { openStore, type Store } from '@lkt/oci';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { build, scratch } from '../../../builder/test/fixture.ts';
-import { peerVersions } from '../../../testing/src/remembered.ts';
+import { peerVersions } from '@lkt/testing/remembered';
 import { type Dockerd, startDockerd } from '../dockerd.ts';
 import { type BuiltImage, differences } from './built-image.ts';
 import { buildWithLkt } from './lkt-peer.ts';

@@ -12,7 +12,7 @@ import {
 import { join } from 'node:path';
 import { type Digest, parseDigest } from '@lkt/core';
 import { openStore } from '@lkt/oci';
-import { hashOf, proofs, remember, remembered } from '../../../testing/src/remembered.ts';
+import { hashOf, proofs, remember, remembered } from '@lkt/testing/remembered';
 import { builtImage } from './built-image.ts';
 import type { Outcome, Peer } from './peers.ts';
 import type { ConformanceCase } from './suite.ts';
