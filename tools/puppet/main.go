@@ -4,7 +4,7 @@
 //	show FILE | fail-until N FILE | mkdir DIR | wait | flood BYTES |
 //	ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT | link TARGET PATH | put FILE TEXT |
 //	hang | signal NUMBER COMMAND | suspend MAPPING | await FILE | await-not FILE |
-//	serve ADDRESS TEXT | ask ADDRESS
+//	serve ADDRESS TEXT | ask ADDRESS | pipe PATH
 package main
 
 import (
@@ -13,6 +13,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -57,7 +58,14 @@ var actions = map[string]struct {
 		return err
 	}},
 	"link": {2, func(args []string) error { return os.Symlink(args[0], args[1]) }},
-	"put":  {2, func(args []string) error { return os.WriteFile(args[0], []byte(args[1]), 0o600) }},
+	// In a new directory, with its parents.
+	"pipe": {1, func(args []string) error {
+		if err := os.MkdirAll(filepath.Dir(args[0]), 0o700); err != nil {
+			return err
+		}
+		return syscall.Mkfifo(args[0], 0o600)
+	}},
+	"put": {2, func(args []string) error { return os.WriteFile(args[0], []byte(args[1]), 0o600) }},
 	// Ignores SIGTERM.
 	"hang": {0, func([]string) error {
 		signal.Ignore(syscall.SIGTERM)

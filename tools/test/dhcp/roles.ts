@@ -23,6 +23,7 @@ export const roles: Roles = rolesOf('dhcp');
 const CAPABILITIES: Readonly<Record<string, number>> = {
   NET_BIND_SERVICE: 10,
   NET_ADMIN: 12,
+  SYS_MODULE: 16,
   SYS_TIME: 25,
 };
 
@@ -32,6 +33,11 @@ export function capabilitySet({ capabilities }: Role): string {
   return set.toString(16).padStart(16, '0');
 }
 
+/** Programs with another name than their package, and the user of their container. */
+const PROGRAMS: Readonly<Record<string, { readonly program: string; readonly user: number }>> = {
+  node_exporter: { program: 'node', user: 685 },
+};
+
 /**
  * Returns the facts that tools/probe must print about processes, in order. Arguments are the roles
  * by package.
@@ -39,16 +45,17 @@ export function capabilitySet({ capabilities }: Role): string {
 export function expectedFacts(processes: Readonly<Record<string, readonly string[]>>): string[] {
   const facts = Object.entries(processes).flatMap(([name, names]) => {
     const all = rolesOf(name);
-    return names.map((role) => factOf(`${name}-${role}`, all[role]));
+    const { program, user } = PROGRAMS[name] ?? { program: name, user: 0 };
+    return names.map((role) => factOf(`${program}-${role}`, all[role], user));
   });
   return facts.toSorted();
 }
 
-function factOf(name: string, role: Role | undefined): string {
+function factOf(name: string, role: Role | undefined, user: number): string {
   if (role === undefined) throw new Error(`no role ${name}`);
   const set = capabilitySet(role);
   const sets = `permitted=${set} effective=${set} ambient=${set}`;
-  const { uid = 0 } = role;
+  const { uid = user } = role;
   const who = `${name} uid=${uid} gid=${uid}`;
   return `sandboxed ${who} ${sets} no_new_privs=1 seccomp=2 files=${role.files.join(',')}`;
 }

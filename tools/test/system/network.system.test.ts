@@ -84,9 +84,12 @@ function confined(): string {
   - name: probe
     image: "@pkg:${join(root, 'tools/probe')}"
     after: [ntp, getty]
-    env: ['PROBE_AWAIT=${SHORT_LIVED.join(',')}']
+    env: ['PROBE_AWAIT=${AWAITED.join(',')}']
+  - {name: auditd, image: "@pkg:${join(root, 'pkg/auditd')}", restart: on-failure}
 ${waiting('ip', '/usr/bin/ip', '-batch', '/dev/ptmx')}
 ${waiting('metadata', '/usr/bin/metadata', 'file=/dev/ptmx', 'scaleway')}
+${waiting('modprobe', '/usr/bin/modprobe', 'absent')}
+    binds: [/var/modules:/lib/modules:ro]
 ${waiting('mount', '/usr/bin/mountie', '-label', 'absent', '/var/absent')}
 files:
   # A module for each network device of QEMU, another for what QEMU lacks.
@@ -105,16 +108,22 @@ files:
 `;
 }
 
-/** Roles of processes that usually end soon. */
-const SHORT_LIVED = [
+/** Roles of processes that usually end soon, or may start after the probe. */
+const AWAITED = [
+  'auditd-reader',
   'ip-tool',
   'metadata-cloud',
   'metadata-disks',
   'metadata-writer',
+  'modprobe-loader',
+  'node-exporter',
   'storage-reader',
 ];
 
-/** Returns a service of a package whose program waits: for input from a terminal, or for a disk. */
+/**
+ * Returns a service of a package whose program waits: for input from a terminal, for a disk, or for
+ * the writer of a pipe in place of its file.
+ */
 function waiting(name: string, ...command: readonly string[]): string {
   return `  - name: waiting-${name}
     image: "@pkg:${join(root, 'pkg', name)}"
@@ -179,6 +188,10 @@ ${examplePart('debian-kernel', '  image: lkt/kernel-debian:', '  cmdline:')}init
 ${examplePart('debian-kernel', '  - lkt/kernel-debian-modules:', 'onboot:')}onboot:
 ${examplePart('debian-kernel', '  - name: modprobe', 'services:')}
 ${examplePart('wireguard', '  - name: metadata', 'services:')}
+  - name: modules
+    image: "@pkg:${join(root, 'tools/puppet')}"
+    command: [/puppet, pipe, /var/modules/${release}/modules.dep]
+    binds: ['/var:/var']
 services:
 ${sshd.trimEnd()}
       - /usr/bin/service:/usr/local/bin/service
@@ -187,6 +200,7 @@ ${sshd.trimEnd()}
       - /etc/motd:/etc/motd:ro,nosuid,nodev,noexec
 ${ntp.replaceAll('10.0.2.2', `10.0.2.2:${server.port}`).trimEnd()}
     ready: { log: the clock is }
+${exporter.trimEnd()}
 ${confined()}`,
     );
     const lead = [`127.0.0.1:${port}:51820/udp`, `127.0.0.1:${metrics}:9100`];
@@ -276,10 +290,13 @@ ${confined()}`,
   test('run programs with exactly the privileges of their roles.json', async () => {
     await b.until('=== END');
     const expected = expectedFacts({
+      auditd: ['reader'],
       getty: ['password', 'prompt'],
       init: ['logd'],
       ip: ['tool'],
       metadata: ['cloud', 'disks', 'writer'],
+      modprobe: ['loader'],
+      node_exporter: ['exporter'],
       ntp: ['asker', 'setter'],
       sshd: ['keys', 'listener'],
       storage: ['reader'],
