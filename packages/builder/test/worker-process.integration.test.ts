@@ -48,6 +48,24 @@ test('uses a worker only for builds with the same options', async () => {
   expect(leftovers(store)).toEqual([]);
 });
 
+test('lends a kept worker to one build at a time, and ends it after its last one', async () => {
+  using directory = scratch();
+  const options = { store: await storeIn(directory.path), key: TEST_KEY };
+  const kept = new KeptWorkers();
+  const first = kept.take(options);
+  const second = kept.take(options);
+  expect(second).not.toBe(first);
+  second.release();
+  expect(kept.take(options)).toBe(second);
+  first.release();
+
+  await kept[Symbol.asyncDispose]();
+  expect(await first.status).toBe('0');
+  expect(second.child.exitCode).toBe(null);
+  second.release();
+  expect(await second.status).toBe('0');
+});
+
 test('keeps a worker for several builds, until a build fails', async () => {
   using directory = scratch();
   const store = await storeIn(directory.path);

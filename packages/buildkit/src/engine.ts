@@ -71,6 +71,7 @@ export function buildkitEngine({ builders, environment, fallback }: BuildkitOpti
       const full = { ...request, buildPlatform: buildPlatform(request.platform) };
       return build(builder, environment, full, around);
     },
+    close: async () => fallback.close?.(),
   };
 }
 

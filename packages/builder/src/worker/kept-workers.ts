@@ -10,6 +10,7 @@ export class KeptWorkers implements AsyncDisposable {
     const free = this.#workers.find((worker) => worker.take(options));
     if (free !== undefined) return free;
     const started = WorkerProcess.start({ ...options, stays: true });
+    started.reserve();
     this.#workers.push(started);
     return started;
   }

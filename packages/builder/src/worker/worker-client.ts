@@ -31,13 +31,8 @@ export async function runWorker(
   signal?.addEventListener('abort', stop);
   // An earlier abort fires no event.
   if (signal?.aborted === true) stop();
-  let complaint = '';
-  const complain = (chunk: Buffer): void => {
-    complaint = (complaint + chunk.toString()).slice(-8192);
-  };
   try {
     worker.begin(job);
-    worker.complaints.on('data', complain);
     const reading = readOutcome(worker, context);
     if (worker.stays && (await reading.catch(() => undefined))?.kind === 'result') worker.release();
     else await Promise.all([worker.status, reading]);
@@ -45,14 +40,13 @@ export async function runWorker(
     signal?.throwIfAborted();
     if (outcome?.kind === 'result') return outcome;
     throw outcome === undefined
-      ? endError(worker.uid, await worker.status, complaint)
+      ? endError(worker.uid, await worker.status, worker.complaint)
       : outcomeError(outcome);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
     throw unshareMissing(error);
   } finally {
     clearTimeout(killer);
-    worker.complaints.off('data', complain);
     signal?.removeEventListener('abort', stop);
   }
 }

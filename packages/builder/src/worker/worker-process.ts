@@ -11,6 +11,9 @@ import type { WorkerJob, WorkerOptions, WorkerSetup } from './worker-protocol.ts
 
 const NODE_FLAGS = ['--no-warnings', `--max-semi-space-size=${MEMORY_POLICY.stream.semiSpaceMib}`];
 
+/** Characters of standard error that are kept. */
+const MAX_COMPLAINT = 8192;
+
 /**
  * A process that builds in namespaces of its own. Start it early, before the job is known: starting
  * takes a while. It runs one job, unless it stays, and ends with this process in any case.
@@ -23,6 +26,8 @@ export class WorkerProcess implements AsyncDisposable {
   /** Its exit status, or the signal that ended it. */
   readonly status: Promise<string>;
   #isTaken = false;
+  #endsWhenFree = false;
+  #complaint = '';
   #messages: AsyncIterator<string, undefined> | undefined;
 
   private constructor(child: ChildProcess, setup: WorkerSetup, uid: number, stays: boolean) {
@@ -33,6 +38,11 @@ export class WorkerProcess implements AsyncDisposable {
     this.status = new Promise((resolve, reject) => {
       child.once('error', reject);
       child.once('close', (code, by) => resolve(by ?? String(code)));
+    });
+    // After this event, Node discards a stream without a reader: the process has ended before its job.
+    child.once('exit', () => (this.#messages ??= startedLines(this.#output)));
+    child.stderr?.on('data', (chunk: Buffer) => {
+      this.#complaint = (this.#complaint + chunk.toString()).slice(-MAX_COMPLAINT);
     });
     // The caller handles a failure; one before the caller waits must not count as unhandled.
     this.status.catch(() => undefined);
@@ -76,36 +86,43 @@ export class WorkerProcess implements AsyncDisposable {
     return this.#isTaken;
   }
 
+  /** Reserves a worker that has just started. */
+  reserve(): void {
+    this.#isTaken = true;
+  }
+
   /** Starts a job. */
   begin(job: WorkerJob): void {
-    this.#isTaken = true;
+    this.reserve();
     const line = `${JSON.stringify(job)}\n`;
     if (this.stays) this.#input.write(line);
     else this.#input.end(line);
   }
 
-  /** Marks the worker, which stays, as free again. */
+  /** Marks the worker, which stays, as free again; ends it if it was disposed meanwhile. */
   release(): void {
     this.#isTaken = false;
+    this.#complaint = '';
+    if (this.#endsWhenFree) void this[Symbol.asyncDispose]();
   }
 
-  /** Its standard error. */
-  get complaints(): Readable {
-    return this.child.stdio[2] as Readable;
+  /** The last part of its standard error in this job, or before the first. */
+  get complaint(): string {
+    return this.#complaint;
   }
 
   /** Its messages, a line of JSON each. */
   get messages(): AsyncIterator<string, undefined> {
-    this.#messages ??= linesOf(this.child.stdio[3] as Readable);
+    this.#messages ??= linesOf(this.#output);
     return this.#messages;
   }
 
-  /** Ends the worker if it has no job. */
+  /** Ends the worker, at once or when its job is done. Waits only for a worker without a job. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#endsWhenFree = true;
     if (this.#isTaken) return;
     this.#isTaken = true;
     this.#input.end();
-    this.complaints.resume();
     const drained = (async () => {
       while ((await this.messages.next()).done !== true);
     })();
@@ -113,9 +130,27 @@ export class WorkerProcess implements AsyncDisposable {
     await this.status.catch(() => undefined);
   }
 
+  get #output(): Readable {
+    return this.child.stdio[3] as Readable;
+  }
+
   get #input(): Writable {
     return this.child.stdio[0] as Writable;
   }
+}
+
+/** Returns the lines of a stream, and begins to read it at once. */
+function startedLines(stream: Readable): AsyncIterator<string, undefined> {
+  const lines = linesOf(stream);
+  const first = lines.next();
+  let isFirst = true;
+  return {
+    next: async () => {
+      if (!isFirst) return lines.next();
+      isFirst = false;
+      return first;
+    },
+  };
 }
 
 function setupFor(

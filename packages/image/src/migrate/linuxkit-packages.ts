@@ -77,7 +77,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['sysctl', removed('PID 1 sets /etc/sysctl.d of the root, and hardened values', 'sysctl')],
   ['sysfs', of('sysfs', { about: 'without default settings' })],
   ['trim-after-delete', of('fstrim', { note: 'trims each hour, without asking Docker' })],
-  ['tss', kept('for TPM 1.2; lkt/tpm is for a TPM 2.0')],
+  ['tss', kept('for TPM 1.2; use lkt/tpm with a TPM 2.0')],
   ['vpnkit-expose-port', kept('for VPNKit on macOS')],
   ['vpnkit-forwarder', kept('for VPNKit on macOS')],
   ['vsudd', of('vsudd')],

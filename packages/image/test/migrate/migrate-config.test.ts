@@ -137,7 +137,7 @@ describe('notes', () => {
   it.each([
     [
       service('linuxkit/tss:1'),
-      '2: docker.io/linuxkit/tss:1: for TPM 1.2; lkt/tpm is for a TPM 2.0',
+      '2: docker.io/linuxkit/tss:1: for TPM 1.2; use lkt/tpm with a TPM 2.0',
     ],
     [service('linuxkit/other:1'), '2: docker.io/linuxkit/other:1: lkt has no package for it'],
     [service('linuxkit/ip:1'), '2: linuxkit/ip:1: it is a package of this workspace, so it stays'],
