@@ -39,7 +39,7 @@ export class WorkerProcess implements AsyncDisposable {
       child.once('error', reject);
       child.once('close', (code, by) => resolve(by ?? String(code)));
     });
-    // After this event, Node discards a stream without a reader: the process has ended before its job.
+    // After this event, Node discards a stream without a reader: that of a worker without a job.
     child.once('exit', () => (this.#messages ??= startedLines(this.#output)));
     child.stderr?.on('data', (chunk: Buffer) => {
       this.#complaint = (this.#complaint + chunk.toString()).slice(-MAX_COMPLAINT);
