@@ -7,6 +7,7 @@ import type { Engine } from '../../src/engine/engine.ts';
 import { AsgEngine } from '../../src/providers/asg/engine.ts';
 import { AzureEngine } from '../../src/providers/azure/engine.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
+import { AZURE_SETTINGS } from '../providers/azure-server.ts';
 import { engineController } from '../providers/engine-passes.ts';
 
 interface Example {
@@ -16,14 +17,6 @@ interface Example {
   readonly group: string;
 }
 
-const SUBSCRIPTION = '01234567-89ab-cdef-0123-456789abcdef';
-const AZURE = {
-  subscription: SUBSCRIPTION,
-  resourceGroup: 'shop',
-  region: 'germanywestcentral',
-  gallery: 'images',
-  imageDefinition: 'web',
-};
 const GCP = { project: 'shop-1234', bucket: 'images' };
 // No request is made.
 const ENGINES: Readonly<Record<string, Example>> = {
@@ -41,8 +34,8 @@ const ENGINES: Readonly<Record<string, Example>> = {
     group: '{ machineType: e2-small }',
   },
   azure: {
-    engine: new AzureEngine(AZURE, {}),
-    provider: JSON.stringify(AZURE),
+    engine: new AzureEngine(AZURE_SETTINGS, {}),
+    provider: JSON.stringify(AZURE_SETTINGS),
     group:
       '{ vmSize: Standard_B1s, subnet: shop/nodes, loadBalancer: web, backendPool: nodes, healthProbe: http }',
   },

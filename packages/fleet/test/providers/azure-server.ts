@@ -7,6 +7,15 @@ import {
   startJsonServer,
 } from './json-server.ts';
 
+/** Settings of a provider whose images this server keeps. */
+export const AZURE_SETTINGS = {
+  subscription: '01234567-89ab-cdef-0123-456789abcdef',
+  resourceGroup: 'shop',
+  region: 'germanywestcentral',
+  gallery: 'images',
+  imageDefinition: 'web',
+};
+
 type Json = Readonly<Record<string, unknown>>;
 
 interface Member {

@@ -9,21 +9,13 @@ import { nameOf } from '../../src/engine/group-name.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import { AzureEngine } from '../../src/providers/azure/engine.ts';
 import { versionOf } from '../../src/providers/azure/machine-image.ts';
-import { type AzureServer, startAzureServer } from './azure-server.ts';
+import { AZURE_SETTINGS, type AzureServer, startAzureServer } from './azure-server.ts';
 import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
 
 // Azure itself has not been met: the server rejects what Azure documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
 const NAME = nameOf('shop', 'web');
 const DAY_MS = 86_400_000;
-const SUBSCRIPTION = '01234567-89ab-cdef-0123-456789abcdef';
-const SETTINGS = {
-  subscription: SUBSCRIPTION,
-  resourceGroup: 'shop',
-  region: 'germanywestcentral',
-  gallery: 'images',
-  imageDefinition: 'web',
-};
 const VARIABLES = {
   AZURE_TENANT_ID: 'tenant-1',
   AZURE_CLIENT_ID: 'client-1',
@@ -42,7 +34,7 @@ beforeEach(async () => {
   events = [];
   now = Date.now();
   server = await startAzureServer();
-  engine = new AzureEngine({ ...SETTINGS, endpoint: server.endpoint }, VARIABLES, () => now);
+  engine = new AzureEngine({ ...AZURE_SETTINGS, endpoint: server.endpoint }, VARIABLES, () => now);
 });
 
 afterEach(async () => {
@@ -63,7 +55,7 @@ name: shop
 providers:
   frankfurt:
     azure:
-      subscription: ${SUBSCRIPTION}
+      subscription: ${AZURE_SETTINGS.subscription}
       resourceGroup: shop
       region: germanywestcentral
       gallery: images
@@ -290,7 +282,7 @@ test('replaces one node', async () => {
 
 test('says which credentials are missing or wrong, and keeps secrets out of messages', async () => {
   const { signal } = new AbortController();
-  const settings = { ...SETTINGS, endpoint: server.endpoint };
+  const settings = { ...AZURE_SETTINGS, endpoint: server.endpoint };
   await using wrong = new AzureEngine(settings, { ...VARIABLES, AZURE_CLIENT_SECRET: 'hidden' });
   const error: unknown = await wrong.list('shop', { signal }).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({
