@@ -15,16 +15,7 @@ const metaData = `{"uuid": "1-2", "hostname": "web.novalocal", "name": "web", "a
 
 func readConfigDrives(t *testing.T, dir string) (*instance.Metadata, error) {
 	t.Helper()
-	all, err := Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		for _, device := range all {
-			device.File.Close()
-		}
-	}()
-	return ReadConfigDrive(all)
+	return readWith(t, dir, ReadConfigDrive)
 }
 
 func TestReadConfigDrive(t *testing.T) {

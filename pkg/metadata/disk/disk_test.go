@@ -33,6 +33,11 @@ func write(t *testing.T, dir, name, label string, files map[string]string) {
 
 func readAll(t *testing.T, dir string) (*instance.Metadata, error) {
 	t.Helper()
+	return readWith(t, dir, Read)
+}
+
+func readWith(t *testing.T, dir string, read func([]Device) (*instance.Metadata, error)) (*instance.Metadata, error) {
+	t.Helper()
 	all, err := Open(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -42,7 +47,7 @@ func readAll(t *testing.T, dir string) (*instance.Metadata, error) {
 			device.File.Close()
 		}
 	}()
-	return Read(all)
+	return read(all)
 }
 
 func TestReadPrefersCDs(t *testing.T) {
