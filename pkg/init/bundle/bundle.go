@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -70,39 +71,54 @@ func Load(dir string) (*Runtime, error) {
 	return &r, nil
 }
 
-// Prepare makes the mounts, directories and cgroups of the bundle in dir. undo removes the mounts.
+// Prepare makes the mounts, directories and cgroups of the bundle in dir. undo removes the mounts
+// in the bundle. Those elsewhere on the machine stay, for other containers, as in LinuxKit.
 func (r *Runtime) Prepare(dir string) (undo func(), err error) {
-	var mounted []string
-	undo = func() {
-		for i := len(mounted) - 1; i >= 0; i-- {
-			unmount(dir, mounted[i])
+	var all, inside []string
+	remove := func(mounted []string) {
+		for _, path := range slices.Backward(mounted) {
+			unmount(dir, path)
 		}
 	}
+	defer func() {
+		if err != nil {
+			remove(all)
+		}
+	}()
 	for _, m := range r.Mounts {
 		isNew, err := m.mountIn(dir)
 		if isNew {
-			mounted = append(mounted, m.Destination)
+			all = append(all, m.Destination)
+			if isInside(dir, m.Destination) {
+				inside = append(inside, m.Destination)
+			}
 		}
 		if err != nil {
-			undo()
 			return nil, fmt.Errorf("mount %s on %s: %w", m.Source, m.Destination, err)
 		}
 	}
 	for _, path := range r.Mkdir {
 		target, err := openTarget(dir, path)
 		if err != nil {
-			undo()
 			return nil, err
 		}
 		target.Close()
 	}
 	for _, name := range r.Cgroups {
 		if err := MakeCgroup("/sys/fs/cgroup", name); err != nil {
-			undo()
 			return nil, err
 		}
 	}
-	return undo, nil
+	return func() { remove(inside) }, nil
+}
+
+// isInside reports whether a path is in the bundle in dir. A relative one is in its root.
+func isInside(dir, path string) bool {
+	if !filepath.IsAbs(path) {
+		return true
+	}
+	relative, err := filepath.Rel(dir, path)
+	return err == nil && filepath.IsLocal(relative)
 }
 
 // TimeLimit returns how long the container may run, or without a valid timeout the default.

@@ -2,7 +2,10 @@ package bundle
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -114,5 +117,66 @@ func TestMakeCgroupEnablesControllers(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(root, "a", "b")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestUndoKeepsMountsOfTheMachine runs in a mount namespace of its own.
+func TestUndoKeepsMountsOfTheMachine(t *testing.T) {
+	if os.Getenv("LKT_TEST_MOUNTS") != "" {
+		testUndo(t)
+		return
+	}
+	again := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
+	again.Env = append(os.Environ(), "LKT_TEST_MOUNTS=1")
+	again.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS,
+		UidMappings: []syscall.SysProcIDMap{{HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
+	}
+	if out, err := again.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+func testUndo(t *testing.T) {
+	dir, shared := t.TempDir(), t.TempDir()
+	if err := os.Mkdir(dir+"/rootfs", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Unmount(shared+"/data", syscall.MNT_DETACH)
+	tmpfs := func(destination string) Mount {
+		return Mount{Destination: destination, Type: "tmpfs", Source: "tmpfs"}
+	}
+	mounted := func() (paths []string) {
+		text, err := os.ReadFile("/proc/self/mounts")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			if fields := strings.Fields(line); len(fields) > 1 && (strings.HasPrefix(fields[1], dir+"/") || strings.HasPrefix(fields[1], shared+"/")) {
+				paths = append(paths, strings.NewReplacer(dir, "DIR", shared, "SHARED").Replace(fields[1]))
+			}
+		}
+		return paths
+	}
+	r := Runtime{Mounts: []Mount{tmpfs(dir + "/tmp"), tmpfs(shared + "/data"), tmpfs("inside")}}
+	undo, err := r.Prepare(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := strings.Join(mounted(), " "); got != "DIR/tmp SHARED/data DIR/rootfs/inside" {
+		t.Error(got)
+	}
+	undo()
+	if got := strings.Join(mounted(), " "); got != "SHARED/data" {
+		t.Error(got)
+	}
+	// One that fails leaves none of its own.
+	r = Runtime{Mounts: []Mount{tmpfs(shared + "/more"), {Destination: shared + "/bad", Type: "none-such", Source: "x"}}}
+	if _, err := r.Prepare(dir); err == nil {
+		t.Error("mounted")
+	}
+	if got := strings.Join(mounted(), " "); got != "SHARED/data" {
+		t.Error(got)
 	}
 }
