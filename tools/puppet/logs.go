@@ -11,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 // flood writes lines with a total of the given bytes, as fast as possible.
@@ -27,7 +28,7 @@ func flood(args []string) error {
 // askMemlogd connects as a client of LinuxKit's memlogd, follows, and prints the first line of a
 // source.
 func askMemlogd(args []string) error {
-	client, err := net.DialTimeout("unix", args[0], time.Second)
+	client, err := dial(args[0])
 	if err != nil {
 		return err
 	}
@@ -52,6 +53,33 @@ func askMemlogd(args []string) error {
 			return nil
 		}
 	}
+}
+
+// dial connects to a Unix socket, or to vsock:CID:PORT.
+func dial(address string) (io.ReadWriteCloser, error) {
+	text, isVsock := strings.CutPrefix(address, "vsock:")
+	if !isVsock {
+		return net.DialTimeout("unix", address, time.Second)
+	}
+	// struct sockaddr_vm of linux/vm_sockets.h.
+	to := struct {
+		family, reserved uint16
+		port, cid        uint32
+		more             [4]byte
+	}{family: 40}
+	if _, err := fmt.Sscanf(text, "%d:%d", &to.cid, &to.port); err != nil {
+		return nil, err
+	}
+	fd, err := syscall.Socket(int(to.family), syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	_, _, errno := syscall.Syscall(syscall.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to)), unsafe.Sizeof(to))
+	if errno != 0 {
+		syscall.Close(fd)
+		return nil, fmt.Errorf("connect to %s: %w", address, errno)
+	}
+	return os.NewFile(uintptr(fd), address), nil
 }
 
 // sendLog writes a line to a log under any name, as LinuxKit's init does.

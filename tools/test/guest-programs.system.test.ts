@@ -19,6 +19,7 @@ const modules = globSync('{pkg,tools,projects}/**/go.mod', { cwd: top }).map(dir
 test('finds the guest programs that are Go modules', () => {
   expect(modules).toEqual([
     'pkg/auditd',
+    'pkg/binfmt',
     'pkg/containerd-programs/ctr/users',
     'pkg/dhcp',
     'pkg/dm-crypt',

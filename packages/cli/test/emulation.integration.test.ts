@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import { loadImage, openStore, parsePlatform } from '@lkt/oci';
+import { tinyProgram } from '@lkt/testing';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startDockerd } from '../../buildkit/test/dockerd.ts';
-import { tinyProgram } from './tiny-program.ts';
 import { main } from './program.ts';
 
 const directory = mkdtempDisposableSync(join(tmpdir(), 'lkt-emulation-'));

@@ -11,3 +11,4 @@ export { type LoggedRequest } from './registry/logged-request.ts';
 export { type Claims, type TokenIssuer } from './sigstore/token-issuer.ts';
 export { type SigstoreOptions, startSigstore, type TestSigstore } from './sigstore/sigstore.ts';
 export { startTufRepository, type TufRepository } from './sigstore/tuf-repository.ts';
+export { tinyProgram } from './tiny-program.ts';

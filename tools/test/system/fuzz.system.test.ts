@@ -29,6 +29,7 @@ describe('parsers of foreign bytes in Go', () => {
     expect(targets).toEqual(
       expect.arrayContaining([
         'pkg/auditd FuzzRecord',
+        'pkg/binfmt FuzzParse',
         'pkg/dhcp/channel FuzzDecode',
         'pkg/dhcp/config6 FuzzDecode',
         'pkg/dhcp/engine FuzzConversation',

@@ -1,9 +1,12 @@
 import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { tinyProgram } from '@lkt/testing';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type TimeServer, timeServer } from './helpers/time-server.ts';
 import { examplePart } from './helpers/example.ts';
@@ -85,6 +88,14 @@ function confined(): string {
     image: "@pkg:${join(root, 'tools/probe')}"
     after: [ntp, getty]
     env: ['PROBE_AWAIT=${AWAITED.join(',')}']
+${examplePart('hypervisor', '  - name: vsudd', '# Each image must').trimEnd()}
+  # On the machine itself, by the loopback of vsock.
+  - name: host
+    image: "@pkg:${join(root, 'tools/puppet')}"
+    allow: [vsock]
+    command: [/puppet, ask-memlogd, 'vsock:1:2021', ntp, wait]
+    after: [ntp, vsudd]
+    ready: { log: memlogd says of }
   - {name: auditd, image: "@pkg:${join(root, 'pkg/auditd')}", restart: on-failure}
 ${waiting('ip', '/usr/bin/ip', '-batch', '/dev/ptmx')}
 ${waiting('metadata', '/usr/bin/metadata', 'file=/dev/ptmx', 'scaleway')}
@@ -98,10 +109,14 @@ files:
     contents: |
       alias virtio:d00000001v* nft_chain_nat
       alias virtio:d0000FFFFv* nft_compat
+      alias scsi:t-0x05* xt_mark
   - path: etc/issue
     contents: "the greeting before\\n"
   - path: etc/motd
     contents: "the message of the day\\n"
+  - path: etc/foreign
+    source: foreign
+    mode: '0755'
   - path: etc/getty.shadow
     contents: 'root:${hash}:::::::'
     mode: '0600'
@@ -118,6 +133,7 @@ const AWAITED = [
   'modprobe-loader',
   'node-exporter',
   'storage-reader',
+  'vsudd-forwarder',
 ];
 
 /**
@@ -131,12 +147,28 @@ function waiting(name: string, ...command: readonly string[]): string {
     restart: always`;
 }
 
-/** Returns a QEMU whose clock begins in 2001. */
-function withoutBattery(): string {
+/** Returns a QEMU whose clock begins in 2001, with a bus for devices that {@link plugIn} adds. */
+function withoutBattery(monitor: string): string {
   const file = join(dir, 'qemu');
-  const script = '#!/bin/sh\nexec qemu-system-x86_64 "$@" -rtc base=2001-01-01\n';
+  const devices = `-device virtio-scsi-pci,id=plugs -qmp unix:${monitor},server=on,wait=off`;
+  const script = `#!/bin/sh\nexec qemu-system-x86_64 "$@" -rtc base=2001-01-01 ${devices}\n`;
   writeFileSync(file, script, { mode: 0o755 });
   return file;
+}
+
+/** Adds a CD-ROM drive to the running machine. */
+async function plugIn(monitor: string): Promise<void> {
+  const qmp = connect(monitor);
+  const add = { driver: 'scsi-cd', bus: 'plugs.0', id: 'drive' };
+  for (const [execute, args] of [['qmp_capabilities'], ['device_add', add]] as const)
+    qmp.write(`${JSON.stringify({ execute, arguments: args })}\n`);
+  let said = '';
+  while (said.split('"return"').length < 3) {
+    const [chunk] = (await once(qmp, 'data')) as [Buffer];
+    said += String(chunk);
+    expect(said).not.toContain('"error"');
+  }
+  qmp.destroy();
 }
 
 const PASSWORD = 'a secret of the test';
@@ -179,6 +211,7 @@ AllowedIPs = 10.77.0.1, 10.78.0.0/16, fd00:77::1
 Endpoint = 10.0.2.2:${port}
 `,
     );
+    writeFileSync(join(dir, 'foreign'), tinyProgram('arm64'));
     const prefixA = await build('wireguard', `services:\n${sshd}${exporter}`);
     const prefixB = await build(
       'static-ip',
@@ -190,8 +223,13 @@ ${examplePart('debian-kernel', '  - name: modprobe', 'services:')}
 ${examplePart('wireguard', '  - name: metadata', 'services:')}
   - name: modules
     image: "@pkg:${join(root, 'tools/puppet')}"
-    command: [/puppet, pipe, /var/modules/${release}/modules.dep]
+    command: [/puppet, say, plug it in, await, /sys/module/xt_mark, pipe, /var/modules/${release}/modules.dep]
     binds: ['/var:/var']
+${examplePart('binfmt', '  - name: modprobe', 'services:').replace('binfmt_misc]', '-a, binfmt_misc, vsock_loopback]')}
+  - name: foreign
+    image: "@pkg:${join(root, 'tools/puppet')}"
+    command: [/foreign]
+    binds: ['/etc/foreign:/foreign:ro,nosuid,nodev']
 services:
 ${sshd.trimEnd()}
       - /usr/bin/service:/usr/local/bin/service
@@ -205,7 +243,10 @@ ${confined()}`,
     );
     const lead = [`127.0.0.1:${port}:51820/udp`, `127.0.0.1:${metrics}:9100`];
     a = await boot(prefixA, ['--disk', diskA, ...lead.flatMap((to) => ['--publish', to])]);
-    b = await boot(prefixB, ['--disk', diskB, '--qemu', withoutBattery()]);
+    const monitor = join(dir, 'monitor');
+    b = await boot(prefixB, ['--disk', diskB, '--qemu', withoutBattery(monitor)]);
+    await b.until('plug it in');
+    await plugIn(monitor);
     for (const guest of [a, b]) await guest.until('lkt: boot complete');
     for (let tries = 0; tries < 60 && (await banner(b.port)) === undefined; tries += 1)
       await sleep(500);
@@ -228,6 +269,21 @@ ${confined()}`,
     expect(said).toMatch(/^roots\/root\.erofs \/etc\/resolv\.conf erofs ro,/m);
     const metricsOfA = await (await fetch(`http://127.0.0.1:${metrics}/metrics`)).text();
     expect(metricsOfA).toMatch(/^node_uname_info\{.*release="6\.\d+\.\d+-lkt"/m);
+  });
+
+  test('load the module of a device that is plugged in while they boot', () => {
+    expect(b.console()).toMatch(/plug it in[^]*lkt: onboot \d+-modules \d/);
+  });
+
+  test('run programs for another architecture, once lkt/binfmt has registered QEMU', () => {
+    const said = b.console();
+    expect(said).toMatch(/^onboot\.\d+-binfmt: binfmt: qemu-aarch64 is interpreted by \/usr\//m);
+    expect(said).not.toContain('qemu-s390x');
+    expect(said).toMatch(/^onboot\.\d+-foreign: arm64\r?$/m);
+  });
+
+  test('forward connections by vsock to a Unix socket', () => {
+    expect(b.console()).toMatch(/memlogd says of ntp: /);
   });
 
   test('have the address, route and name server of static-ip.yml', async () => {
@@ -300,6 +356,7 @@ ${confined()}`,
       ntp: ['asker', 'setter'],
       sshd: ['keys', 'listener'],
       storage: ['reader'],
+      vsudd: ['forwarder'],
     }).map((fact) => fact.replace(/ files=.*/, ''));
     const names = expected.map((fact) => fact.split(' ')[1]);
     const seen = probeReport(b.console())

@@ -24,16 +24,16 @@ function kept(note: string): Successor {
   return { kind: 'kept', note };
 }
 
+/** Returns a note about a module of Debian's kernel, which PID 1 does not load. */
+export function needsModule(name: string): string {
+  return `lkt/kernel-debian needs the module ${name} first: see lkt/modprobe`;
+}
+
 /** All packages in `pkg` of LinuxKit's repository (v1.8.2), by image name. */
 export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['acpid', removed('PID 1 handles the power button')],
   ['auditd', of('auditd', { about: 'without rules for files and system calls' })],
-  [
-    'binfmt',
-    kept(
-      'needs allow: [mount] and a kernel with binfmt.config; it has interpreters of foreign programs',
-    ),
-  ],
+  ['binfmt', of('binfmt', { note: needsModule('binfmt_misc') })],
   ['bpftrace', kept('needs a kernel with CONFIG_BPF_EVENTS')],
   ['ca-certificates', of('ca-certificates')],
   [
@@ -80,7 +80,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['tss', kept('for TPM 1.2; use lkt/tpm with a TPM 2.0')],
   ['vpnkit-expose-port', kept('for VPNKit on macOS')],
   ['vpnkit-forwarder', kept('for VPNKit on macOS')],
-  ['vsudd', of('vsudd')],
+  ['vsudd', of('vsudd', { note: needsModule('vmw_vsock_virtio_transport') })],
 ]);
 
 /** Returns the packages as a Markdown list, for docs/linuxkit.md. */

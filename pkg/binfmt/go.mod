@@ -1,0 +1,3 @@
+module lkt/binfmt
+
+go 1.24
