@@ -1,4 +1,5 @@
 import type { YamlValue } from '@lkt/core';
+import { LINUXKIT_PACKAGES, needsModule } from './linuxkit-packages.ts';
 
 /** A line for the user about a config. */
 export interface Note {
@@ -34,6 +35,9 @@ export function trustNotes(trust: YamlValue | undefined): readonly Note[] {
 
 const TRUST = 'it does not say who must sign: add "signers" (docs/trust.md)';
 
+/** Packages whose successors start `/bin/sh`. */
+const WITH_SHELL: ReadonlySet<string> = new Set(['getty', 'poweroff', 'sshd']);
+
 /** Returns notes about a container whose image is `from` in LinuxKit's config. */
 export function containerNotes(item: YamlValue, from: string): readonly Note[] {
   const notes: Note[] = [];
@@ -43,6 +47,9 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
   const disk = command.find((word) => /^\/dev\/sd[a-z]/.test(word.string()));
   if (disk !== undefined)
     notes.push(note(disk, `under lkt run, ${disk.string()} is ${virtual(disk.string())}`));
+  const isOurs = LINUXKIT_PACKAGES.get(name)?.kind === 'package';
+  if (isOurs && !WITH_SHELL.has(name) && /(?:^|\/)(?:a|ba|da)?sh$/.test(words[0] ?? ''))
+    notes.push(note(item, 'has no shell: write the program and its arguments'));
   const btrfs = command.find((word) => word.string() === 'btrfs');
   if (btrfs !== undefined && ['format', 'extend', 'modprobe', 'mount'].includes(name))
     notes.push(note(btrfs, 'lkt has no btrfs: use ext4 or xfs'));
@@ -50,8 +57,7 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
     notes.push(note(item, 'reads only disks: name the cloud, command: [/usr/bin/metadata, aws]'));
   for (const one of itemsOf(fieldOf(fieldOf(item, 'runtime'), 'interfaces'))) {
     const kind = fieldOf(one, 'peer') === undefined ? fieldOf(one, 'add')?.string() : 'veth';
-    if (kind !== undefined)
-      notes.push(note(one, `lkt/kernel-debian needs the module ${kind} first: see lkt/modprobe`));
+    if (kind !== undefined) notes.push(note(one, needsModule(kind)));
   }
   const mounts = itemsOf(fieldOf(item, 'mounts'));
   const cgroup = mounts.find((mount) => fieldOf(mount, 'type')?.string() === 'cgroup');

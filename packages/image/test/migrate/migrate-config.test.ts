@@ -158,6 +158,14 @@ describe('notes', () => {
       '2: lkt has no btrfs: use ext4 or xfs',
     ],
     [
+      service('linuxkit/dhcpcd', ', command: [/bin/sh, -c, date]'),
+      '2: has no shell: write the program and its arguments',
+    ],
+    [
+      service('linuxkit/binfmt'),
+      '2: lkt/binfmt: lkt/kernel-debian needs the module binfmt_misc first: see lkt/modprobe',
+    ],
+    [
       service('x', ', mounts: [{type: cgroup}]'),
       '2: shows the cgroups of this container: it has a namespace of its own',
     ],
@@ -183,6 +191,7 @@ describe('notes', () => {
   });
   it.each([
     service('linuxkit/metadata', ', command: [/usr/bin/metadata, openstack]'),
+    service('linuxkit/poweroff', ', command: [/bin/sh, /poweroff.sh, "3"]'),
     service('x', ', capabilities: [all], allow: [mount]'),
     service('x', ', runtime: {interfaces: [{name: eth1}]}'),
     'trust: {org: [linuxkit], signers: [{images: [a], keys: [b]}]}',

@@ -24,6 +24,10 @@ interface Result {
   readonly workspace?: string;
 }
 
+/** Note about all packages of lkt. */
+const DIFFERENCES =
+  "note: roots of lkt's packages are read-only, and only lkt/getty and lkt/sshd have a shell";
+
 /** Keys of which an image config has at least one. */
 const CONFIG = /^(?:kernel|init|onboot|onshutdown|services):/m;
 
@@ -75,6 +79,8 @@ Prints each change, and notes about what works differently. Writes lkt.yml with 
       }
       this.#print(notes.map((note) => `${config.path}:${note.line}: note: ${note.text}`));
     }
+    if (migrated.some(([, { changes }]) => changes.some(({ to }) => to.startsWith('lkt/'))))
+      this.#print([DIFFERENCES]);
     const [workspace] = workspaces.values();
     const needed = workspace && neededFile(workspace, session);
     const file = needed?.exists === true ? undefined : needed;
