@@ -12,7 +12,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 test.each([
   // With containerd; the port is taken.
   ['web', 'c', 'answers', '  - exec: { service: hello, command: [/usr/bin/hello], status: 1 }\n'],
-  ['containerd', 'go', 'answers over ssh', ''],
+  ['containerd', 'shell', 'answers over ssh', ''],
 ])(
   'the template %s, with a package in %s, passes its own tests',
   { timeout: 1_800_000 },
@@ -31,6 +31,7 @@ test.each([
     const text = readFileSync(config, 'utf8');
     writeFileSync(config, text.replace('  - poweroff: true\n', `${more}  - poweroff: true\n`));
     await run('pin', `images/${template}.yml`);
+    await run('audit', 'image', `images/${template}.yml`);
     const { stdout } = await run(
       'test',
       '--json',

@@ -1,5 +1,5 @@
 import type { CiIdentity, CiSystem } from './ci-identity.ts';
-import { hasLogin, imageConfig, type Template, WEB_PORT } from './image-template.ts';
+import { imageConfig, type Template, WEB_PORT } from './image-template.ts';
 import { type Language, packageFiles } from './package-templates.ts';
 import type { SshKey } from './ssh-keys.ts';
 import { trustFile } from './trust-template.ts';
@@ -69,7 +69,7 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
     ),
     ['package.json', packageJson(project)],
     ['.gitignore', `${IGNORED.join('\n')}\n`],
-    ...(hasLogin(template) ? [['.audit.yml', WAIVERS] as const] : []),
+    ['.audit.yml', WAIVERS],
     ...(ci === 'github' ? [['.github/workflows/lkt.yml', GITHUB] as const] : []),
     ...(ci === 'gitlab' ? [['.gitlab-ci.yml', GITLAB] as const] : []),
   ]);
@@ -87,12 +87,11 @@ const REGISTRY_KEY = 'keys/lkt.pub';
 /** The name of the collection with the system's packages and the toolchains. */
 const SYSTEM = 'lkt';
 
-/** The shell of a login is a C program of Debian. */
+/** Logins and services in shell have a C program of Debian. */
 const WAIVERS = `# Findings of lkt audit that are accepted, with the reasons.
 waivers:
   - rules: [stack-protector]
     files: [/usr/lib64/ld-linux-x86-64.so.2]
-    images: [${SYSTEM}/sshd]
     reason: it sets up the canaries, so glibc compiles it without them
 `;
 

@@ -17,26 +17,32 @@ import { isErrno, LktError } from '@lkt/core';
 const HARMLESS: ReadonlySet<string> = new Set(['.git', '.DS_Store', 'LICENSE', 'README.md']);
 
 /**
+ * Requires a directory for a new workspace, which need not exist.
+ * @param force accept one with other files
+ * @throws USAGE_INVALID if it has files, or is not a directory
+ */
+export async function requireEmpty(dir: string, force: boolean): Promise<void> {
+  const present = (await namesIn(dir)).filter((name) => !HARMLESS.has(name));
+  if (present.length === 0 || force) return;
+  throw new LktError('USAGE_INVALID', `${dir} has files`, {
+    detail: present
+      .slice(0, 20)
+      .map((name) => `  ${name}`)
+      .join('\n'),
+    fix: 'use an empty directory; or --force, which keeps existing files',
+  });
+}
+
+/**
  * Writes the files of a new workspace: all, or none. Writes them into a temporary directory first,
- * and moves them only when all are there.
- * @param force write into a directory with other files; existing files stay
+ * and moves them only when all are there. Existing files stay.
  * @returns the written paths
- * @throws USAGE_INVALID if the directory has files; IO_FAILED
+ * @throws IO_FAILED
  */
 export async function writeProject(
   dir: string,
   files: ReadonlyMap<string, string>,
-  force: boolean,
 ): Promise<readonly string[]> {
-  const present = (await namesIn(dir)).filter((name) => !HARMLESS.has(name));
-  if (present.length > 0 && !force)
-    throw new LktError('USAGE_INVALID', `${dir} has files`, {
-      detail: present
-        .slice(0, 20)
-        .map((name) => `  ${name}`)
-        .join('\n'),
-      fix: 'use an empty directory; or --force, which keeps existing files',
-    });
   try {
     await mkdir(dir, { recursive: true });
     const temporary = await mkdtemp(join(dir, '.lkt-init-'));

@@ -1,5 +1,5 @@
-import { existsSync } from 'node:fs';
-import { basename, join, relative, resolve } from 'node:path';
+import { existsSync, realpathSync } from 'node:fs';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { LktCommand } from '../../command.ts';
@@ -73,7 +73,8 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     const dir = resolve(cwd, args.dir);
     const name = imageName(basename(dir));
     const { findSshKey, readSshKey } = await import('../../init/ssh-keys.ts');
-    const { addLines, writeProject } = await import('../../init/write-project.ts');
+    const { addLines, requireEmpty, writeProject } = await import('../../init/write-project.ts');
+    await requireEmpty(dir, flags.force);
     const given = flags['ssh-key'];
     const key = !hasLogin(flags.template)
       ? undefined
@@ -105,11 +106,13 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     };
     const files = projectFiles(project);
     await validate(files);
-    const written = [...(await writeProject(dir, files, flags.force))];
+    // A failure afterwards would leave half a repository.
+    const isInRepository = await isInGit(session, dir);
+    const written = [...(await writeProject(dir, files))];
     // Else git would add the private key.
     if (!written.includes('.gitignore') && (await addLines(join(dir, '.gitignore'), IGNORED)))
       written.push('.gitignore');
-    await initRepository(session, dir);
+    if (!isInRepository) await initRepository(session, dir);
     this.endProgress();
     const shown = relative(cwd, dir) || '.';
     for (const path of written) this.log(shown === '.' ? path : `${shown}/${path}`);
@@ -202,11 +205,24 @@ async function remoteOf(
   return { url, branch: theirs.replace(/^origin\//, '') || 'main' };
 }
 
-/** Creates a git repository unless the directory is in one: packages have their hashes from git. */
-async function initRepository({ environment }: Session, dir: string): Promise<void> {
+/**
+ * Reports whether a directory, which need not exist, is or will be in a git repository.
+ * @throws LktError TOOL_MISSING without git; GIT_FAILED for a repository that git rejects
+ */
+async function isInGit({ environment }: Session, dir: string): Promise<boolean> {
   const { createGit, findTop } = await import('@lkt/git');
   const git = createGit(environment.variables);
-  if ((await findTop(git, dir)) === undefined) await git.run(dir, ['init', '--quiet']);
+  let existing = dir;
+  while (!existsSync(existing)) existing = dirname(existing);
+  if ((await findTop(git, realpathSync(existing))) !== undefined) return true;
+  await git.run(existing, ['version']);
+  return false;
+}
+
+/** Creates a git repository: packages have their hashes from git. */
+async function initRepository({ environment }: Session, dir: string): Promise<void> {
+  const { createGit } = await import('@lkt/git');
+  await createGit(environment.variables).run(dir, ['init', '--quiet']);
 }
 
 /** Returns the version of lkt; undefined in a checkout. */
