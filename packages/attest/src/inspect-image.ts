@@ -52,12 +52,19 @@ export interface Inspection {
  */
 export async function inspectImage(
   store: Store,
-  { manifest: { layers } }: Image,
+  { manifest }: Image,
   covered: number,
   { signal, parseCopyright }: InspectOptions = {},
 ): Promise<Inspection> {
   const lists: (readonly InspectedEntry[])[] = [];
-  for (const layer of layers) lists.push(await inspectLayer(store, layer, signal));
+  for (const layer of manifest.layers.slice(covered))
+    lists.push(await inspectLayer(store, layer, signal));
+  const lower: (readonly InspectedEntry[])[] = [];
+  if (lists.some((list) => list.some(needsLower)))
+    for (const layer of manifest.layers.slice(0, covered))
+      lower.push(await inspectLayer(store, layer, signal));
+  lists.unshift(...lower);
+  const layers = manifest.layers.slice(covered - lower.length);
   const tree = await flattenEntries(
     layers.map((layer, index) => ({
       entries: lists[index] ?? [],
@@ -66,7 +73,7 @@ export async function inspectImage(
   );
   const files: InspectedFile[] = [];
   const databases = new Map<RawPath, string>();
-  for (const node of filesOf(tree, covered)) {
+  for (const node of filesOf(tree, lower.length)) {
     const { path, size } = node;
     const { hash, isElf, go, kernel, text } = lists[node.layer]?.[node.ordinal ?? NaN] ?? {};
     if (hash === undefined) throw new Error(`no layer contains ${path}`);
@@ -85,6 +92,11 @@ export async function inspectImage(
     return text === undefined ? undefined : parseCopyright?.(text);
   };
   return { files, installed: installedPackages(databases, licenseOf) };
+}
+
+/** Reports whether an entry says something about files of the layers below its own. */
+function needsLower({ type, path }: InspectedEntry): boolean {
+  return type === 'hardlink' || isPackageDatabase(path);
 }
 
 /** Returns the files ordered by layer, then by position in the layer. */

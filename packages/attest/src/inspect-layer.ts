@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Digester, digestHex, LktError } from '@lkt/core';
 import {
   decompressLayer,
@@ -73,7 +74,8 @@ export async function prefetchInspection(
   layers: readonly Descriptor[],
   signal: AbortSignal,
 ): Promise<void> {
-  for (const layer of layers) await entryLines(store, layer, signal);
+  for (const layer of layers)
+    if (!existsSync(listPath(store, layer))) await entryLines(store, layer, signal);
 }
 
 /** Bound on the list of a layer, equal to that of flattening. */
@@ -87,7 +89,7 @@ async function entryLines(
   layer: Descriptor,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
-  const path = cacheFilePath(store, 'contents', digestHex(layer.digest));
+  const path = listPath(store, layer);
   const known = readCacheFile(store, path);
   if (known !== undefined) return known;
   const list = async (): Promise<readonly string[]> =>
@@ -102,6 +104,10 @@ async function entryLines(
   } finally {
     inProgress.delete(path);
   }
+}
+
+function listPath(store: Store, layer: Descriptor): string {
+  return cacheFilePath(store, 'contents', digestHex(layer.digest));
 }
 
 async function listEntries(
