@@ -24,17 +24,26 @@ export async function tempDirIn(parent: string): Promise<AsyncDisposable & { pat
 
 /**
  * Removes a directory tree of any depth: a command can nest directories beyond PATH_MAX. Node's
- * synchronous function takes less than half the time; other work runs between its calls.
+ * synchronous function takes less than half the time; other work runs between the directories.
  */
 export async function removeTree(path: string): Promise<void> {
-  const all = { recursive: true, force: true } as const;
   const stats = lstatSync(path, { throwIfNoEntry: false });
   // The directory that a link leads to stays.
-  for (const name of stats?.isDirectory() === true ? readdirSync(path) : []) {
-    rmSync(join(path, name), all);
+  if (stats?.isDirectory() === true) await removeDirectories(path, YIELDING_LEVELS);
+  rmSync(path, { recursive: true, force: true });
+}
+
+/** Directories this deep, and not below, are removed one at a time. */
+const YIELDING_LEVELS = 6;
+
+async function removeDirectories(path: string | Buffer, levels: number): Promise<void> {
+  for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
+    if (!entry.isDirectory()) continue;
+    const directory = Buffer.concat([Buffer.from(path), Buffer.from('/'), entry.name]);
+    if (levels > 1) await removeDirectories(directory, levels - 1);
+    rmSync(directory, { recursive: true, force: true });
     await setImmediate();
   }
-  rmSync(path, all);
 }
 
 /**

@@ -42,3 +42,12 @@ test('removes a file, and nothing where there is nothing', async () => {
   await removeTree(at('file'));
   expect(existsSync(at('file'))).toBe(false);
 });
+
+test('removes directories whose names are not UTF-8', async () => {
+  const child = Buffer.concat([Buffer.from(at('odd/')), Buffer.from([0xff])]);
+  mkdirSync(at('odd'));
+  mkdirSync(child);
+  writeFileSync(Buffer.concat([child, Buffer.from('/file')]), '');
+  await removeTree(at('odd'));
+  expect(existsSync(at('odd'))).toBe(false);
+});
