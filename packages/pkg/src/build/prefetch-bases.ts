@@ -13,8 +13,8 @@ export interface InspectionPrefetch {
 }
 
 /**
- * Inspects the base images for the SBOM during the build, to use an idle processor while the engine
- * unpacks them. Starts at the first finished step, or when the first step takes long: earlier, it
+ * Loads what writes SBOMs and inspects the base images for them during the build, to use an idle
+ * processor while the engine unpacks these. Inspection starts at the first finished step, or when the first step takes long: earlier, it
  * would compete with the unpacking. Ignores errors, since the SBOM reads missing entries again.
  */
 export function prefetchBases(
@@ -26,6 +26,13 @@ export function prefetchBases(
   const stop = new AbortController();
   let waiting: NodeJS.Timeout | undefined;
   let hasBegun = false;
+  let isLoading = false;
+  // Modules load while the engine works.
+  const load = (): void => {
+    if (isLoading) return;
+    isLoading = true;
+    import('../attest/attestation-writer.ts').catch(() => undefined);
+  };
   const begin = (): void => {
     clearTimeout(waiting);
     if (hasBegun) return;
@@ -40,6 +47,7 @@ export function prefetchBases(
     reporter: {
       emit: (event) => {
         reporter.emit(event);
+        load();
         if (event.kind === 'done') begin();
         else if (!hasBegun) waiting ??= setTimeout(begin, UNPACKING_MS).unref();
       },
