@@ -13,9 +13,10 @@ export interface InspectionPrefetch {
 }
 
 /**
- * Loads what writes SBOMs and inspects the base images for them during the build, to use an idle
- * processor while the engine unpacks these. Inspection starts at the first finished step, or when the first step takes long: earlier, it
- * would compete with the unpacking. Ignores errors, since the SBOM reads missing entries again.
+ * Uses an idle processor during the build: loads what writes SBOMs, and inspects the base images
+ * for them. Inspection starts at the first finished step, or when the first step takes long:
+ * earlier, it would compete with the unpacking of the bases. Ignores errors, since the SBOM reads
+ * missing entries again.
  */
 export function prefetchBases(
   store: Store,
