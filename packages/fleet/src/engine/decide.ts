@@ -1,7 +1,7 @@
 import type { EngineGroup, EngineRequest } from './engine.ts';
 
 /** The change that a pass makes to the group of an engine. */
-type EngineAction = 'state' | 'roll' | 'stop' | undefined;
+type EngineAction = 'state' | 'roll' | 'rollBack' | 'stop' | undefined;
 
 /** The result of {@link decideEngine}. */
 export interface EngineDecision {
@@ -25,8 +25,8 @@ export interface EngineLimits {
 /**
  * Returns the next action for the engine of one group. A pure function.
  *
- * A roll that failed is not begun again for the same spec: the engine's record of it is the halt. A
- * roll of another spec is stopped first, since engines run one at a time.
+ * A roll that failed is not begun again for the same spec: the engine's record of it is the halt, or
+ * the rollback. A roll of another spec is stopped first, since engines run one at a time.
  */
 export function decideEngine(
   request: EngineRequest,
@@ -45,6 +45,12 @@ export function decideEngine(
     // Engines reject other changes meanwhile, or begin anew for them.
     return { ...none, action: undefined };
   }
+  if (roll?.state === 'rollingBack') {
+    if (!isOwn) return { ...none, action: 'stop' };
+    // Neither a pause nor a window holds a rollback.
+    const holds = ["the engine's roll failed, and is rolled back"];
+    return { action: undefined, isHalted: false, isRolledBack: true, holds };
+  }
   if (!isSet) return { ...none, action: 'state' };
   const isLike = ({ runs }: { readonly runs: { readonly spec: string } | undefined }): boolean =>
     runs?.spec === request.spec;
@@ -56,6 +62,8 @@ export function decideEngine(
   if (isDone && !hasExpired) return { ...none, action: undefined };
   const hasFailed = isOwn && (roll?.state === 'failed' || roll?.state === 'rolledBack');
   if (hasFailed && !isRetry) {
+    const canRollBack = request.rollback === 'auto' && current.earlier !== undefined;
+    if (roll.state === 'failed' && canRollBack) return { ...none, action: 'rollBack' };
     const why = roll.message === undefined ? '' : `: ${roll.message}`;
     const isRolledBack = roll.state === 'rolledBack';
     return {

@@ -120,6 +120,13 @@ export class EngineController {
     } else if (current !== undefined && action === 'stop') {
       emit({ group, kind: 'stopped' });
       await engine.stop(current, options);
+    } else if (action === 'rollBack') {
+      const earlier = current?.earlier;
+      if (current === undefined || earlier === undefined) return;
+      // It has to be trusted still.
+      await prepare(earlier.image);
+      emit({ group, kind: 'rollback', image: earlier.image });
+      await engine.rollBack?.(current, options);
     } else if (current !== undefined) {
       const prepared = await prepare(image);
       const from = current.runs?.spec === spec ? undefined : current.runs?.image;
@@ -188,7 +195,7 @@ export class EngineController {
         stale: count(({ staleFor }) => staleFor !== undefined),
         failed: 0,
         sick: count(({ isSick }) => isSick),
-        image,
+        image: isRolledBack ? (current?.runs?.image ?? image) : image,
         isRolledBack,
         isHalted,
         isConverged: isQuiet && !isHalted && own === size && nodes.length === size,

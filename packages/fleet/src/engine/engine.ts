@@ -47,7 +47,7 @@ export interface EngineNode {
 export interface EngineRoll {
   /** The spec that nodes get; undefined if it is not one of lkt's. */
   readonly spec: string | undefined;
-  readonly state: 'running' | 'done' | 'failed' | 'stopped' | 'rolledBack';
+  readonly state: 'running' | 'done' | 'failed' | 'stopped' | 'rollingBack' | 'rolledBack';
   /** The engine's own words. */
   readonly message?: string;
 }
@@ -65,6 +65,8 @@ export interface EngineGroup {
   /** The spec of new nodes; undefined if it is not one of lkt's. */
   readonly runs: EngineSpec | undefined;
   readonly roll: EngineRoll | undefined;
+  /** The spec to which `Engine.rollBack` returns; undefined without one. */
+  readonly earlier?: EngineSpec;
   readonly nodes: readonly EngineNode[];
 }
 
@@ -112,6 +114,10 @@ export interface Engine extends AsyncDisposable {
     current: EngineGroup,
     options: CallOptions,
   ): Promise<void>;
+  /**
+   * Begins to return the nodes to the earlier spec. Absent for engines that roll back by themselves.
+   */
+  rollBack?(current: EngineGroup, options: CallOptions): Promise<void>;
   /** Stops the roll: nodes that it replaced stay. */
   stop(current: EngineGroup, options: CallOptions): Promise<void>;
   /** Replaces one node, whatever it runs. */

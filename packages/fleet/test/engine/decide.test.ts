@@ -134,6 +134,28 @@ test('halts after a failed roll with the reason, until a retry', () => {
   expect(decideEngine(request(two), 's', back, limits)).toMatchObject({ isRolledBack: true });
 });
 
+test('rolls a failed roll back once, if the file says so and there is an earlier spec', () => {
+  const auto = { ...request(two), rollback: 'auto' as const };
+  const failed = { roll: { spec: two.spec, state: 'failed' as const } };
+  const decide = (asked: EngineRequest, current: EngineGroup, change: object = {}) =>
+    decideEngine(asked, 's', current, { ...limits, ...change });
+  const known = group(two, { ...failed, earlier: one, nodes: [node('i', one)] });
+  expect(decide(auto, known).action).toBe('rollBack');
+  expect(decide(auto, known, { isPaused: true, isOpen: false }).action).toBe('rollBack');
+  expect(decide(auto, known, { isRetry: true }).action).toBe('roll');
+  expect(decide(request(two), known)).toMatchObject({ action: undefined, isHalted: true });
+  const unknown = group(two, { ...failed, nodes: [node('i', one)] });
+  expect(decide(auto, unknown)).toMatchObject({ action: undefined, isHalted: true });
+  const back = group(one, { roll: { spec: two.spec, state: 'rollingBack' } });
+  for (const isPaused of [false, true])
+    expect(decide(auto, back, { isPaused })).toMatchObject({
+      action: undefined,
+      isHalted: false,
+      isRolledBack: true,
+    });
+  expect(decideEngine(request(specs[2] ?? two), 's', back, limits).action).toBe('stop');
+});
+
 test('begins no roll while paused or outside of windows, and stops one of a paused group', () => {
   const closed = { ...limits, isOpen: false };
   const paused = { ...limits, isPaused: true };
@@ -149,7 +171,9 @@ test('begins no roll while paused or outside of windows, and stops one of a paus
 
 test('converges from every state of an engine whose rolls succeed, and then does nothing', () => {
   const spec = fc.constantFrom(...specs);
-  const state = fc.constantFrom('running', 'done', 'failed', 'stopped', 'rolledBack' as const);
+  const state = fc.constantFrom(
+    ...(['running', 'done', 'failed', 'stopped', 'rollingBack', 'rolledBack'] as const),
+  );
   const roll = fc.option(fc.record({ spec: spec.map((given) => given.spec), state }), {
     nil: undefined,
   });
@@ -178,6 +202,8 @@ test('converges from every state of an engine whose rolls succeed, and then does
         else if (now === undefined) throw new Error('no group');
         else if (action === 'stop') now = { ...now, roll: { spec: 'x', state: 'stopped' } };
         else if (action === 'roll') now = { ...now, roll: { spec: asked.spec, state: 'running' } };
+        else if (now.roll?.state === 'rollingBack')
+          now = { ...now, roll: { ...now.roll, state: 'rolledBack' } };
         else if (now.roll?.state === 'running')
           now = {
             ...now,

@@ -1,3 +1,4 @@
+import type { Digest } from '@lkt/core';
 import { parseFleet } from '../../src/config/fleet-yml.ts';
 import { FleetController, type FleetPass } from '../../src/controller/controller.ts';
 import type { Engine } from '../../src/engine/engine.ts';
@@ -13,6 +14,8 @@ export interface EngineFleet {
   /** File of a raw disk, which each image has. */
   readonly disk?: string;
   readonly now?: () => number;
+  /** Returns why an image is not opened. */
+  readonly reject?: (digest: Digest) => Error | undefined;
 }
 
 /** Returns a controller of the fleet. */
@@ -22,6 +25,7 @@ export function engineController({
   events,
   disk: path,
   now,
+  reject,
 }: EngineFleet): FleetController {
   const disk =
     path === undefined
@@ -31,7 +35,11 @@ export function engineController({
     fleet: parseFleet({ path: 'fleet.yml', text }),
     providers: new Map(),
     engines: new Map([['frankfurt', engine]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' }, disk }),
+    openImage: async (_, digest) => {
+      const reason = reject?.(digest);
+      if (reason !== undefined) throw reason;
+      return { digest, files: { kernel: '', cmdline: '' }, disk };
+    },
     logDir: '/nowhere',
     now,
     onEvent: (event) => events.push(event),

@@ -55,11 +55,8 @@ interface Options {
   readonly settings?: string;
 }
 
-function controllerOf(
-  image: Digest,
-  { size = 3, more = '', settings = '' }: Options = {},
-): FleetController {
-  const text = `version: "1"
+function textOf(image: Digest, { size = 3, more = '', settings = '' }: Options = {}): string {
+  return `version: "1"
 name: shop
 providers:
   frankfurt: { gcp: { project: shop-1234, zone: europe-west3-a, bucket: images } }
@@ -71,6 +68,10 @@ groups:
     template: { metadata: { hostname: { content: "\${GROUP}" } } }
     gcp: { machineType: e2-small, networkTags: [web]${settings} }
 ${more}`;
+}
+
+function controllerOf(image: Digest, options: Options = {}): FleetController {
+  const text = textOf(image, options);
   return engineController({ text, engine, events, disk: join(dir, 'disk'), now: () => now });
 }
 
@@ -231,6 +232,104 @@ test('halts when no node of an image is healthy in time', async () => {
   expect(statusOf(await pass(two))).toMatchObject({ isHalted: false });
 });
 
+/** Adds a node of the last template that Google does not get healthy. */
+function addFailing(): void {
+  const [group] = server.groups.values();
+  const [template = ''] = [...server.templates.keys()].slice(-1);
+  const [first] = group?.members ?? [];
+  if (first === undefined) throw new Error('no member');
+  const { versions } = groupOf() as { readonly versions: readonly { readonly name?: string }[] };
+  const version = versions[0]?.name ?? '';
+  const failing = { name: 'new-1', template, version, health: 'UNHEALTHY', action: 'VERIFYING' };
+  group?.members.push({ ...first, ...failing });
+}
+
+test('returns to the image before a failed one, and tries that no second time', async () => {
+  const auto = { more: '    roll: { rollback: auto }\n' };
+  await pass(one, auto);
+  server.settle();
+  await pass(two, auto);
+  const [old = ''] = server.templates.keys();
+  addFailing();
+  now += 600_001;
+  server.changes();
+  events.length = 0;
+  await pass(two, auto);
+  expect(server.changes()).toEqual(['instanceGroupManagers.patch']);
+  expect(events).toMatchObject([{ kind: 'rollback', group: 'web', image: one }]);
+  expect(groupOf()).toMatchObject({
+    versions: [{ instanceTemplate: `projects/shop-1234/global/instanceTemplates/${old}` }],
+    updatePolicy: { type: 'PROACTIVE', maxSurge: { fixed: 1 }, maxUnavailable: { fixed: 0 } },
+  });
+  // A pause does not leave nodes of the bad image.
+  const paused = { more: '    roll: { rollback: auto, paused: true }\n' };
+  for (const options of [auto, paused])
+    expect(statusOf(await pass(two, options))).toMatchObject({
+      isHalted: false,
+      isRolledBack: true,
+      image: one,
+      holds: ["the engine's roll failed, and is rolled back"],
+    });
+  server.settle();
+  now += 600_001;
+  expect(statusOf(await pass(two, auto))).toMatchObject({
+    isHalted: true,
+    isRolledBack: true,
+    available: 3,
+  });
+  expect(server.changes()).toEqual([]);
+  // Until a retry, and another time back.
+  await pass(two, { ...auto, retry: true });
+  expect(statusOf(await pass(two, auto))).toMatchObject({ isHalted: false, isRolledBack: false });
+  addFailing();
+  now += 600_001;
+  await pass(two, auto);
+  server.settle();
+  // Another image is another try.
+  server.changes();
+  await pass(digestOf('three'), auto);
+  expect(server.changes().at(-1)).toBe('instanceGroupManagers.patch');
+  server.settle();
+  expect(statusOf(await pass(digestOf('three'), auto))).toMatchObject({
+    isConverged: true,
+    isRolledBack: false,
+  });
+});
+
+test('halts when the nodes of a roll for age fail, and returns to no image before', async () => {
+  const auto = { more: '    roll: { rollback: auto }\n    expire: { after: 30d }\n' };
+  await pass(two, auto);
+  server.settle(new Date(now));
+  await pass(one, auto);
+  server.settle(new Date(now));
+  now += 30 * DAY_MS;
+  await pass(one, auto);
+  addFailing();
+  expect(statusOf(await pass(one, auto))).toMatchObject({ isHalted: false });
+  now += 600_001;
+  server.changes();
+  expect(statusOf(await pass(one, auto))).toMatchObject({ isHalted: true, isRolledBack: false });
+  expect(server.changes()).toEqual([]);
+});
+
+test('rolls back only to an image that is trusted still', async () => {
+  const auto = { more: '    roll: { rollback: auto }\n' };
+  await pass(one, auto);
+  server.settle();
+  await pass(two, auto);
+  addFailing();
+  now += 600_001;
+  server.changes();
+  const text = textOf(two, auto);
+  const untrusted = new Error('not trusted');
+  const reject = (digest: Digest): Error | undefined => (digest === one ? untrusted : undefined);
+  const careful = engineController({ text, engine, events, now: () => now, reject });
+  await expect(passOf(careful, {})).rejects.toBe(untrusted);
+  expect(server.changes()).toEqual([]);
+  await pass(two, auto);
+  expect(server.changes()).toEqual(['instanceGroupManagers.patch']);
+});
+
 test('rolls the group when a node is too old, within windows', async () => {
   const old = { more: '    expire: { after: 30d }\n' };
   await pass(one, old);
@@ -372,7 +471,6 @@ test('says where credentials come from when they are missing, or in a wrong file
 
 test.for<[Options, string, string]>([
   [{ more: '    roll: { minReady: 10s }\n' }, '12:23: groups.web.roll.minReady: ', 'health check'],
-  [{ more: '    roll: { rollback: auto }\n' }, '12:23: groups.web.roll.rollback: ', 'halts'],
   [{ settings: ', zones: [europe-west3-a]' }, '11:62: groups.web.gcp.zones: ', 'remove'],
   [
     { settings: ', healthCheck: web', more: '    roll: { startupTimeout: 2h }\n' },

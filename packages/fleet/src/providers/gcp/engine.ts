@@ -9,6 +9,7 @@ import {
   formatRecord,
   groupOf,
   type GroupRecord,
+  isReached,
   parseRecord,
   resourceOf,
   templateOf,
@@ -39,7 +40,7 @@ export class GcpEngine implements Engine {
   }
 
   readonly check: Engine['check'] = (request) => {
-    const { group, settings, metadata, minReadyMs, rollback, surge, unavailable } = request;
+    const { group, settings, metadata, minReadyMs, surge, unavailable } = request;
     if (settings === undefined)
       return {
         keys: [],
@@ -66,14 +67,8 @@ export class GcpEngine implements Engine {
     if (minReadyMs > 0)
       return {
         keys: ['roll', 'minReady'],
-        message: 'managed instance groups have no minReady',
+        message: "only the beta of Google's interface has minReady",
         fix: 'remove it, and let the health check require more successes in a row',
-      };
-    if (rollback === 'auto')
-      return {
-        keys: ['roll', 'rollback'],
-        message: 'managed instance groups do not roll back',
-        fix: 'remove it: a roll that fails halts, and the digest of the earlier image leads back',
       };
     if (healthCheck !== undefined && request.startupTimeoutMs > MAX_INITIAL_DELAY_SECONDS * 1000)
       return {
@@ -124,7 +119,8 @@ export class GcpEngine implements Engine {
         .map((member) => objectOf(member['version'])['instanceTemplate'])
         .filter((url) => url !== undefined)
         .map(resourceOf);
-      for (const template of new Set([templateOf(manager), ...templates])) {
+      const { previous = templateOf(manager) } = record;
+      for (const template of new Set([templateOf(manager), previous, ...templates])) {
         if (asked.has(template)) continue;
         asked.add(template);
         const spec = await this.#specOf(template, signal);
@@ -195,12 +191,36 @@ export class GcpEngine implements Engine {
     const isForAge = nodes.every(
       ({ runs, power }) => power === 'terminating' || runs?.spec === spec,
     );
-    await this.#patch(nameOf(fleet, group), generation, signal, (before) => ({
-      // A version of another name replaces nodes of the same template.
-      versions: [{ instanceTemplate: template, ...(isForAge ? { name: `lkt-${now}` } : {}) }],
-      updatePolicy: { type: 'PROACTIVE', ...this.#budgetOf(request) },
-      description: formatRecord({ ...before, generation, failsAt: now + startupTimeoutMs }),
-    }));
+    await this.#patch(nameOf(fleet, group), generation, signal, (before, manager) => {
+      return {
+        // A version of another name replaces nodes of the same template.
+        versions: [{ instanceTemplate: template, ...(isForAge ? { name: `lkt-${now}` } : {}) }],
+        updatePolicy: { type: 'PROACTIVE', ...this.#budgetOf(request) },
+        description: formatRecord({
+          ...before,
+          generation,
+          failsAt: now + startupTimeoutMs,
+          previous: isForAge ? undefined : previousOf(before, manager, resourceOf(template)),
+          rejected: undefined,
+        }),
+      };
+    });
+  }
+
+  async rollBack(
+    { fleet, group, runs }: EngineGroup,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
+    await this.#patch(nameOf(fleet, group), generation, signal, (before) => {
+      const { previous, failsAt: _, ...record } = before;
+      if (previous === undefined || runs === undefined)
+        throw new ProviderError('missing', `gcp: the group ${group} has no earlier template`);
+      return {
+        versions: [{ instanceTemplate: this.#templateUrl(previous) }],
+        updatePolicy: { type: 'PROACTIVE' },
+        description: formatRecord({ ...record, generation, rejected: runs.spec }),
+      };
+    });
   }
 
   async stop({ fleet, group }: EngineGroup, { generation, signal }: CallOptions): Promise<void> {
@@ -235,7 +255,7 @@ export class GcpEngine implements Engine {
     name: string,
     generation: number,
     signal: AbortSignal,
-    changeOf: (record: GroupRecord) => object,
+    changeOf: (record: GroupRecord, manager: JsonObject) => object,
   ): Promise<void> {
     const url = `${this.#client.place}/instanceGroupManagers/${name}`;
     const manager = await this.#client.find('instanceGroupManagers.get', url, signal);
@@ -247,7 +267,7 @@ export class GcpEngine implements Engine {
         'fenced',
         `generation ${generation} is over: ${record.group} is managed by generation ${record.generation}`,
       );
-    const json = { ...changeOf(record), fingerprint: textOf(manager['fingerprint']) };
+    const json = { ...changeOf(record, manager), fingerprint: textOf(manager['fingerprint']) };
     await this.#client.change('instanceGroupManagers.patch', url, {
       method: 'PATCH',
       json,
@@ -305,6 +325,10 @@ export class GcpEngine implements Engine {
       properties: propertiesOf(request, image, this.#settings),
     };
     await this.#insert('instanceTemplates.insert', url, json, signal);
+    return this.#templateUrl(name);
+  }
+
+  #templateUrl(name: string): string {
     return `projects/${this.#settings.project}/global/instanceTemplates/${name}`;
   }
 
@@ -328,6 +352,16 @@ export class GcpEngine implements Engine {
       ...('region' in this.#settings.location ? { instanceRedistributionType: 'NONE' } : {}),
     };
   }
+}
+
+/** Returns the template to which a rollback of a roll leads: the last one that all nodes had. */
+function previousOf(
+  { previous }: GroupRecord,
+  manager: JsonObject,
+  wanted: string,
+): string | undefined {
+  const current = templateOf(manager);
+  return current !== wanted && isReached(manager) ? current : previous;
 }
 
 type ScopedInstances = Readonly<Record<string, { readonly instances?: unknown }>>;

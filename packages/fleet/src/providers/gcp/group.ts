@@ -13,10 +13,15 @@ export interface GroupRecord {
   readonly stated: string;
   /** When a roll has failed if no node of it is healthy; milliseconds since 1970. */
   readonly failsAt?: number;
+  /** Name of the template that all nodes had before the last roll. */
+  readonly previous?: string;
+  /** The spec that was rolled back. */
+  readonly rejected?: string;
 }
 
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
 const RESOURCE = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+const SPEC = /^[0-9a-f]{16}$/;
 const INSTANCE_URL = /\/zones\/([a-z0-9-]{1,63})\/instances\/([a-z0-9-]{1,63})$/;
 const MAX_DESCRIPTION_CHARS = 1024;
 const POWERS: Readonly<Record<string, Power>> = {
@@ -52,6 +57,7 @@ export function parseRecord(name: string, text: string): GroupRecord | undefined
   }
   const { generation, failsAt } = value;
   const [fleet, group] = [textOf(value['fleet']), textOf(value['group'])];
+  const [previous, rejected] = [textOf(value['previous']), textOf(value['rejected'])];
   const isValid = NAME.test(fleet) && NAME.test(group) && name === nameOf(fleet, group);
   if (!isValid || !isWhole(generation) || !(failsAt === undefined || isWhole(failsAt)))
     throw new ProviderError('nonsense', `gcp: the description of ${name} is damaged`, {
@@ -63,6 +69,8 @@ export function parseRecord(name: string, text: string): GroupRecord | undefined
     generation,
     stated: textOf(value['stated']),
     ...(failsAt === undefined ? {} : { failsAt }),
+    ...(RESOURCE.test(previous) ? { previous } : {}),
+    ...(SPEC.test(rejected) ? { rejected } : {}),
   };
 }
 
@@ -102,7 +110,10 @@ export function groupOf(described: Described): EngineGroup {
   const size = manager['targetSize'];
   if (!isWhole(size)) throw new ProviderError('nonsense', 'gcp: a group without a size');
   const hasCheck = objectsOf(manager['autoHealingPolicies']).length > 0;
-  const runs = specs.get(templateOf(manager));
+  const template = templateOf(manager);
+  const { previous = template } = record;
+  const runs = specs.get(template);
+  const earlier = previous === template ? undefined : specs.get(previous);
   const nodes = members.map((member) => nodeOf(member, hasCheck, described));
   return {
     fleet,
@@ -112,30 +123,43 @@ export function groupOf(described: Described): EngineGroup {
     size,
     runs,
     roll: rollOf(described, runs, nodes),
+    ...(earlier === undefined ? {} : { earlier }),
     nodes,
   };
 }
 
 /**
  * Returns the roll of a group. Google tries for ever, so one of which no node is healthy in time
- * has failed.
+ * has failed. A rollback is the end of the roll that it takes back.
  */
 function rollOf(
-  { manager, record: { failsAt = Infinity }, members, now }: Described,
+  { manager, record: { failsAt = Infinity, rejected }, members, now }: Described,
   runs: EngineSpec | undefined,
   nodes: readonly EngineNode[],
 ): EngineRoll {
-  const status = objectOf(manager['status']);
-  const isReached = objectOf(status['versionTarget'])['isReached'] === true;
-  const spec = runs?.spec;
-  if (isReached) return { spec, state: 'done' };
+  const spec = rejected ?? runs?.spec;
+  if (isReached(manager)) return { spec, state: rejected === undefined ? 'done' : 'rolledBack' };
   if (objectOf(manager['updatePolicy'])['type'] !== 'PROACTIVE') return { spec, state: 'stopped' };
+  if (rejected !== undefined) return { spec, state: 'rollingBack' };
+  // A roll for age has the template of the nodes before, and a version of another name.
+  const wanted = versionOf(objectOf(objectsOf(manager['versions'])[0]));
   const isHealthy = nodes.some(
-    ({ runs: own, health }) => own?.spec === spec && health === 'healthy',
+    ({ health }, index) =>
+      health === 'healthy' && versionOf(objectOf(members[index]?.['version'])) === wanted,
   );
   if (isHealthy || now < failsAt) return { spec, state: 'running' };
   const error = members.map(errorOf).find((text) => text !== '');
   return { spec, state: 'failed', message: error ?? 'no node of it is healthy in time' };
+}
+
+/** Returns what tells the nodes of a roll from those before. */
+function versionOf({ instanceTemplate, name }: JsonObject): string {
+  return `${textOf(instanceTemplate).split('/').at(-1)} ${textOf(name)}`;
+}
+
+/** Reports whether all nodes have the template of new ones. */
+export function isReached(manager: JsonObject): boolean {
+  return objectOf(objectOf(manager['status'])['versionTarget'])['isReached'] === true;
 }
 
 function errorOf(member: JsonObject): string {
