@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import { EXAMPLE_LABELS } from './example-labels.ts';
 import {
   formatNodeRecord,
+  hasGraceEnded,
   type NodeRecord,
   parseNodeRecord,
 } from '../src/providers/node-record.ts';
@@ -33,4 +34,14 @@ test.each<[string, (text: string) => string]>([
   const text = formatNodeRecord(record);
   expect(damage(text)).not.toBe(text);
   expect(parseNodeRecord(damage(text))).toBeUndefined();
+});
+
+test.each([
+  ['before the deadline', 1_030_000, 30_000, false],
+  ['at the deadline', 1_000_000, 30_000, true],
+  ['by the clock of another controller, some seconds ahead', 1_045_000, 30_000, false],
+  ['by a clock that was a day ahead', 1_030_000 + 86_400_000, 30_000, true],
+  ['after the grace became shorter', 1_600_000, 0, true],
+])('knows whether the time of a guest is over: %s', (_, killAt, graceMs, isOver) => {
+  expect(hasGraceEnded(killAt, graceMs, 1_000_000)).toBe(isOver);
 });

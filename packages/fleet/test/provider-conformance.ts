@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { Node } from '../src/node.ts';
 import type { NodeLabels } from '../src/node-labels.ts';
 import type { MachineImage, NodeRequest, Provider, ProviderFailure } from '../src/provider.ts';
@@ -24,12 +24,17 @@ export interface ProviderFixture extends AsyncDisposable {
   readonly loseAnswers?: (count: number) => void;
   /** Makes the next list calls fail, or answer nonsense; undefined if it cannot. */
   readonly failLists?: (count: number) => void;
+  /** Returns what whoever may list nodes at the provider reads, beside the labels. */
+  readonly shown?: () => Promise<string>;
   /** Makes the nodes of this machine lose power without the provider's doing. */
   readonly powerOff?: (node: Node) => Promise<void>;
 }
 
 const FLEET = 'conformance';
+const SECRET = 'canary-of-metadata';
+const METADATA = Buffer.from(JSON.stringify({ token: { content: SECRET } }));
 const SETTLE_MS = 120_000;
+const DAY_MS = 86_400_000;
 const POLL_MS = 100;
 
 /**
@@ -58,7 +63,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       image,
       labels: labelsOf(fixture.image, labels),
       template: fixture.template,
-      metadata: provider.capabilities.metadata ? Buffer.from('{}') : undefined,
+      metadata: provider.capabilities.metadata ? METADATA : undefined,
       settings: fixture.settings,
     });
     const list = async (fleet: string = FLEET): Promise<readonly Node[]> =>
@@ -111,6 +116,13 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       const labels = labelsOf(fixture.image, {});
       expect((await running(nameOf(0))).labels).toEqual(labels);
       expect(await list('another')).toEqual([]);
+    });
+
+    test('shows no secret of the metadata where nodes are listed', async () => {
+      const shown = [JSON.stringify(await list()), (await fixture.shown?.()) ?? ''].join('\n');
+      expect(shown).toContain(nameOf(0));
+      expect(shown).not.toContain(SECRET);
+      expect(shown).not.toContain(METADATA.toString('base64'));
     });
 
     test('says where each published port of a running node is', async () => {
@@ -211,8 +223,24 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       await provider.destroy(node.id, { ...options(), reason: 'excess', graceMs: 600_000 });
       const found = await find(node.name);
       expect([undefined, 'terminating']).toContain(found?.power);
-      // A second call keeps the first deadline, so end it through the back door.
+      // Its deadline is far away.
       if (found !== undefined) await fixture.powerOff?.(found);
+    });
+
+    test('destroys a node whose deadline comes of a clock that was a day ahead', async () => {
+      await provider.create(request(1), options());
+      const node = await running(nameOf(1));
+      const leave = { reason: 'excess', graceMs: 600_000 } as const;
+      vi.useFakeTimers({ toFake: ['Date'], now: Date.now() + DAY_MS });
+      try {
+        await provider.destroy(node.id, { ...options(), ...leave });
+      } finally {
+        vi.useRealTimers();
+      }
+      await until(`${node.name} is gone`, async () => {
+        await provider.destroy(node.id, { ...options(), ...leave });
+        return (await find(node.name)) === undefined && true;
+      });
     });
 
     test('keeps volumes when their node is destroyed', async () => {

@@ -52,11 +52,14 @@ export class HealthChecks {
     now: () => number,
   ): void {
     const before = this.#known.get(id);
-    if (isHealthy && before?.health === 'healthy' && before.failures === 0) return;
+    const time = now();
+    const isKnown = before !== undefined && before.since <= time;
+    if (isHealthy && isKnown && before.health === 'healthy' && before.failures === 0) return;
     const failures = isHealthy ? 0 : (before?.failures ?? 0) + 1;
     const isSpared = before?.health === 'healthy' && failures < most;
     const health = isHealthy || isSpared ? 'healthy' : 'unhealthy';
-    const since = before?.health === health ? before.since : now();
+    // A clock that was set back makes no node wait.
+    const since = before?.health === health ? Math.min(before.since, time) : time;
     this.#known.set(id, { health, since, failures });
   }
 

@@ -12,7 +12,17 @@ export interface NodeRecord {
 }
 
 const MAX_RECORD_CHARS = 16_384;
+/** How far the clocks of two controllers may differ. */
+const MAX_SKEW_MS = 60_000;
 const MAX_HOST_CHARS = 255;
+
+/**
+ * Reports whether the time for a guest's shutdown is over. A deadline that is further away than
+ * `graceMs` was set by a clock that ran ahead, and counts as over.
+ */
+export function hasGraceEnded(killAt: number, graceMs: number, now: number = Date.now()): boolean {
+  return now >= killAt || killAt - now > graceMs + MAX_SKEW_MS;
+}
 
 /** Returns the record as text. */
 export function formatNodeRecord({ labels, published, killAt }: NodeRecord): string {

@@ -50,7 +50,8 @@ export function classify(
   const wasReady = labels.ready !== undefined;
   const readyAt = (seen?.since ?? now) + group.minReadyMs;
   const becomesReady = !wasReady && isHealthy && now >= readyAt;
-  const failsAt = labels.created + group.startupTimeoutMs;
+  // A clock that ran ahead gives no node more time.
+  const failsAt = Math.min(labels.created, seen?.since ?? now) + group.startupTimeoutMs;
   // A clock that runs backwards makes no node older.
   const hasFailed = isWanted && !wasReady && !isHealthy && (isOff || now >= failsAt);
   const expiresAt = wasReady ? expiryOf(group, node.name, labels.created) : undefined;

@@ -231,6 +231,31 @@ test('ends a pass at the first failure, and stops when another controller has ta
   await expect(setting.pass()).rejects.toMatchObject({ failure: 'fenced' });
 });
 
+test('waits for no node longer because the clock was a day ahead', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const day = 86_400_000;
+  let now = Date.now() + day;
+  const provider = new WrongProvider();
+  const events: FleetEvent[] = [];
+  const controller = new FleetController({
+    fleet: parseFleet({
+      path: 'fleet.yml',
+      text: fleet.file.text.replace('startupTimeout: 60s', 'startupTimeout: 60s, minReady: 10s'),
+    }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: dir.path,
+    onEvent: (event) => events.push(event),
+    now: () => now,
+  });
+  const { signal } = new AbortController();
+  for (const step of [0, 0, -day, 11_000]) {
+    now += step;
+    await controller.pass({ generation: 1, signal });
+  }
+  expect(events.filter(({ kind }) => kind === 'ready')).toHaveLength(2);
+});
+
 test('rejects metadata with an unknown variable before any node is touched', () => {
   const text = fleet.file.text.replace('${NODE}', '${NOWHERE}');
   const wrong = parseFleet({ path: 'fleet.yml', text });

@@ -38,6 +38,7 @@ describeProvider('libvirt', async () => {
     impossible: { name: '../escape' },
     loseAnswers: (count: number) => libvirtd.lose('create', count),
     failLists: (count: number) => libvirtd.lose('list', count),
+    shown: async () => shownBy(libvirtd),
     powerOff: async ({ name }: { readonly name: string }) =>
       libvirtd.kill(`lkt.conformance.${name}`),
   };
@@ -173,6 +174,15 @@ describe('libvirt host', () => {
     expect(left).not.toContain('lkt-node.');
   });
 });
+
+/** Returns the domains with all that libvirt calls secret, and the names of volumes. */
+async function shownBy({ uri }: Libvirtd): Promise<string> {
+  const virsh = async (...command: readonly string[]): Promise<string> =>
+    (await promisify(execFile)('virsh', ['-q', '-c', uri, ...command])).stdout;
+  const names = (await virsh('list', '--all', '--name')).trim().split('\n');
+  const domains = names.map(async (name) => virsh('dumpxml', '--security-info', name));
+  return [...(await Promise.all(domains)), await virsh('vol-list', 'lkt')].join('\n');
+}
 
 function settingsOf({ uri }: Libvirtd): LibvirtSettings {
   return {

@@ -36,6 +36,7 @@ describeProvider('openstack', async () => {
   const dir = await mkdtemp(join(tmpdir(), 'lkt-openstack-'));
   await writeFile(join(dir, 'disk'), 'disk');
   const server = await startOpenStackServer();
+  server.isStubborn = true;
   return {
     open: async () => open(server),
     image: imageOf(join(dir, 'disk'), digestOf('one')),
@@ -49,6 +50,13 @@ describeProvider('openstack', async () => {
     // The second page.
     failLists: (count) =>
       server.fail(/GET .*\/servers\/detail/, { status: 500, json: { computeFault: {} } }, count),
+    shown: async () => {
+      const shown = [...server.servers.values()].map(({ userData, ...rest }) => {
+        expect(Buffer.from(userData ?? '', 'base64').toString()).toContain('canary');
+        return rest;
+      });
+      return JSON.stringify(shown);
+    },
     powerOff: async ({ id }) => {
       const one = server.servers.get(id);
       if (one !== undefined) one.status = 'SHUTOFF';

@@ -2,11 +2,12 @@ import { digestOf } from '@lkt/core';
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { type GroupSpec, specHash } from '../../src/reconcile/group-spec.ts';
+import { DAYS } from '../../src/reconcile/windows.ts';
 import { CALM, type Chaos, TEMPLATE, World } from './world.ts';
 
 const HISTORIES = 10_000;
-/** Enough for a group of six, one node at a time, with drains, retries and wrong clocks. */
-const CALM_TICKS = 1500;
+/** Enough for a group of six, one node at a time, with drains, retries, windows and wrong clocks. */
+const CALM_TICKS = 3000;
 
 const probability = fc.constantFrom(0, 0, 0.02, 0.1, 0.3);
 const chaos: fc.Arbitrary<Chaos> = fc.record({
@@ -21,6 +22,14 @@ const chaos: fc.Arbitrary<Chaos> = fc.record({
   userActs: fc.constantFrom(0, 0.02, 0.1, 0.3),
 });
 
+/** Half of every hour. */
+const HOURLY: GroupSpec['windows'] = Array.from({ length: 24 }, (_, hour) => ({
+  days: DAYS,
+  from: hour * 60,
+  to: hour * 60 + 30,
+  zone: 'UTC',
+}));
+
 const groups: fc.Arbitrary<GroupSpec> = fc
   .record({
     size: fc.integer({ min: 1, max: 6 }),
@@ -29,6 +38,7 @@ const groups: fc.Arbitrary<GroupSpec> = fc
     unavailable: fc.nat(2),
     minReadyMs: fc.constantFrom(0, 20_000),
     retries: fc.nat(2),
+    windows: fc.constantFrom([], [], [], HOURLY),
     expires: fc.boolean(),
     canary: fc.option(fc.record({ nodes: fc.constantFrom(1, 2), bakeMs: fc.constant(60_000) })),
     drains: fc.boolean(),
@@ -45,7 +55,7 @@ const groups: fc.Arbitrary<GroupSpec> = fc
     surge: isNamed ? 0 : surge,
     // Without both, no node can ever be replaced, and the parser rejects it.
     unavailable: isNamed || surge === 0 ? Math.max(1, unavailable) : unavailable,
-    windows: [],
+    windows: rest.windows,
     startupTimeoutMs: 120_000,
     minReadyMs: rest.minReadyMs,
     retries: rest.retries,
@@ -228,6 +238,16 @@ test('expires no node in the pass in which the clock jumped', () => {
   expect(world.decision?.status.stale).toBe(0);
   world.tick(CALM);
   expect(world.decision?.status.stale).toBe(5);
+});
+
+test('does not wait for a node of a clock that ran a day ahead', () => {
+  const world = converged(steady, 1);
+  world.offset = 86_400_000;
+  world.want('bad');
+  world.tick(CALM);
+  world.offset = 0;
+  for (let tick = 0; tick < 60; tick += 1) world.tick(CALM);
+  expect(world.decision?.status).toMatchObject({ isHalted: true, available: 5 });
 });
 
 test('replaces no node because the rules of the hash changed', () => {

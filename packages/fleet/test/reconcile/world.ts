@@ -4,6 +4,7 @@ import { type NodeLabels, SPEC_VERSION } from '../../src/node-labels.ts';
 import type { Action, Decision, ObservedHealth } from '../../src/reconcile/decision.ts';
 import { type GroupSpec, specHash } from '../../src/reconcile/group-spec.ts';
 import { reconcile } from '../../src/reconcile/reconcile.ts';
+import { isOpen } from '../../src/reconcile/windows.ts';
 import { randomOf } from '../../src/simulation/random.ts';
 
 /** How nodes of an image boot. */
@@ -126,7 +127,7 @@ export class World {
     for (const node of this.nodes.values()) {
       const state = this.isHealthy(node) ? 'healthy' : 'unhealthy';
       const before = this.#since.get(node.id);
-      const since = before?.health === state ? before.since : now;
+      const since = before?.health === state ? Math.min(before.since, now) : now;
       health.set(node.id, { health: state, since });
     }
     this.#since = health;
@@ -220,6 +221,11 @@ export class World {
       throw new Violation(
         `${action.kind} for ${action.reason} leaves ${after} of ${size}, at most ${group.unavailable} below`,
       );
+    const isRoll = ['image', 'template', 'expired'].includes(action.reason);
+    const mayRoll = isOpen(group.windows, this.now) && !group.isPaused;
+    // A drain that has begun is ended.
+    if (isRoll && node.labels.draining === undefined && !mayRoll)
+      throw new Violation('replaces a healthy node while paused, or outside of its windows');
     const isExcess = action.kind === 'destroy' && action.reason === 'excess';
     if (surge > 0 && !isShort && !isExcess && isServing(node) && serving <= size)
       throw new Violation('replaces a healthy node before its replacement is healthy');

@@ -17,7 +17,12 @@ import {
   ProviderError,
 } from '../../provider.ts';
 import { requireGeneration } from '../fence.ts';
-import { formatNodeRecord, type NodeRecord, parseNodeRecord } from '../node-record.ts';
+import {
+  formatNodeRecord,
+  hasGraceEnded,
+  type NodeRecord,
+  parseNodeRecord,
+} from '../node-record.ts';
 import { type DomainDisk, domainXml, RECORD_URI, recordXml } from './domain-xml.ts';
 import type { LibvirtSettings } from './settings.ts';
 import { Virsh } from './virsh.ts';
@@ -171,7 +176,7 @@ export class LibvirtProvider implements Provider {
       if (options.graceMs > 0)
         await this.#virsh.try(['shutdown', id, '--mode', 'acpi'], { signal });
     }
-    if (Date.now() < killAt) return;
+    if (!hasGraceEnded(killAt, options.graceMs)) return;
     const { code, stderr } = await this.#virsh.try(['destroy', id], { signal });
     if (code !== 0 && (await this.#find(id, signal)) !== undefined)
       throw new ProviderError('unavailable', `libvirt does not destroy ${name}`, { cause: stderr });
@@ -506,6 +511,7 @@ async function chooseAccelerator(
   signal: AbortSignal,
 ): Promise<AcceleratorName> {
   if (wanted !== 'auto') return wanted;
-  const { code } = await virsh.try(['domcapabilities', '--virttype', 'kvm'], { signal });
-  return code === 0 ? 'kvm' : 'tcg';
+  // Needs only a right to read, unlike domcapabilities.
+  const text = await virsh.run(['capabilities'], { signal });
+  return /<domain type='kvm'/.test(text) ? 'kvm' : 'tcg';
 }

@@ -17,7 +17,12 @@ import {
   ProviderError,
 } from '../../provider.ts';
 import { withGeneration } from '../generation.ts';
-import { formatNodeRecord, type NodeRecord, parseNodeRecord } from '../node-record.ts';
+import {
+  formatNodeRecord,
+  hasGraceEnded,
+  type NodeRecord,
+  parseNodeRecord,
+} from '../node-record.ts';
 import { bootScript, COMMON_SCRIPT, scriptName } from './boot-scripts.ts';
 import type { Machine, PowerControl } from './power-control.ts';
 
@@ -144,7 +149,7 @@ export class MetalProvider<M extends Machine> implements Provider {
         this.#write(id, { ...record, killAt });
         if (options.graceMs > 0) await power.shutDown(machine, options.signal);
       }
-      if (Date.now() >= killAt) await power.off(machine, options.signal);
+      if (hasGraceEnded(killAt, options.graceMs)) await power.off(machine, options.signal);
       // A controller may take a while, and the answer to a command is not the state.
       if (await power.isOn(machine, options.signal)) return;
       if (this.#options.mediaUrl !== undefined) await power.ejectMedium?.(machine, options.signal);

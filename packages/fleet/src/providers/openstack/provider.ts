@@ -11,6 +11,7 @@ import {
 } from '../../provider.ts';
 import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
 import { requireGeneration } from '../fence.ts';
+import { hasGraceEnded } from '../node-record.ts';
 import type { OpenStackClient } from './client.ts';
 import { prepareMachineImage } from './machine-image.ts';
 import { fleetOf, isServerId, metadataOf, nodeOf, type ServerNode } from './server.ts';
@@ -78,7 +79,8 @@ export class OpenStackProvider implements Provider {
       await this.#action(id, 'stop server', { 'os-stop': null }, signal);
       return;
     }
-    if (killAt !== undefined && status === 'ACTIVE' && Date.now() < killAt && graceMs > 0) return;
+    const isWaiting = killAt !== undefined && !hasGraceEnded(killAt, graceMs);
+    if (isWaiting && status === 'ACTIVE' && graceMs > 0) return;
     await this.#delete(id, signal);
   }
 

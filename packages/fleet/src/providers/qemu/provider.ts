@@ -25,7 +25,7 @@ import {
   ProviderError,
 } from '../../provider.ts';
 import { withGeneration } from '../generation.ts';
-import { formatNodeRecord, type NodeRecord } from '../node-record.ts';
+import { formatNodeRecord, hasGraceEnded, type NodeRecord } from '../node-record.ts';
 import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
 import type { QemuGroupSettings, QemuSettings } from './settings.ts';
 
@@ -146,7 +146,7 @@ export class QemuProvider implements Provider {
         this.#write(dir, { ...record, killAt });
         if (options.graceMs > 0) await powerDown(files);
       }
-      if (Date.now() >= killAt) killMachine(files);
+      if (hasGraceEnded(killAt, options.graceMs)) killMachine(files);
       if (!isMachineRunning(files)) await removeTree(dir);
     });
   }
