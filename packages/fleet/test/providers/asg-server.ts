@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { awsRights } from './documented-rights.ts';
 
 /** A request in AWS's query protocol. */
 interface AsgRequest {
@@ -87,6 +88,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
 const PROTOCOL = new Set(['Action', 'Version']);
 
 export async function startAsgServer(): Promise<AsgServer> {
+  const rights = awsRights('asg.md');
   const requests: AsgRequest[] = [];
   const problems: string[] = [];
   const groups = new Map<string, Group>();
@@ -106,6 +108,8 @@ export async function startAsgServer(): Promise<AsgServer> {
       if (request.headers.authorization?.startsWith('AWS4-HMAC-SHA256 ') !== true)
         throw new Problem('MissingAuthenticationToken', 'no signature');
       requireValid(action, parameters);
+      const right = `${isScaling(action) ? 'autoscaling' : 'ec2'}:${action}`;
+      if (!rights.has(right)) throw new Problem('AccessDenied', right);
       answer = respond(action, parameters);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;

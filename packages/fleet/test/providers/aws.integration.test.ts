@@ -9,6 +9,7 @@ import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { formatLabels } from '../../src/node-labels.ts';
 import { AwsProvider } from '../../src/providers/aws/provider.ts';
 import type { MachineImage, NodeRequest } from '../../src/provider.ts';
+import { awsRights } from './documented-rights.ts';
 import { describeProvider } from '../provider-conformance.ts';
 import { type AwsRequest, errorXml, type Moto, startMoto } from './moto.ts';
 
@@ -65,6 +66,8 @@ describe('aws requests', () => {
   afterAll(async () => {
     await provider[Symbol.asyncDispose]();
     await moto[Symbol.asyncDispose]();
+    const rights = awsRights('aws.md');
+    expect(moto.requests.map(rightOf).filter((right) => !rights.has(right))).toEqual([]);
   });
   const options = { generation: 1, signal: AbortSignal.timeout(120_000) };
   const of = (action: string): readonly AwsRequest[] =>
@@ -289,6 +292,13 @@ test('documents the rights of every call, and no others', () => {
   const allowed = statements.flatMap(({ Action }) => Action);
   expect(new Set(allowed)).toEqual(new Set(calls));
 });
+
+/** Returns the action of AWS that a request needs. */
+function rightOf({ path, parameters }: AwsRequest): string {
+  if (parameters['Action'] !== undefined) return `ec2:${parameters['Action']}`;
+  if (path.startsWith('/snapshots/completion/')) return 'ebs:CompleteSnapshot';
+  return path.includes('/blocks/') ? 'ebs:PutSnapshotBlock' : 'ebs:StartSnapshot';
+}
 
 function isFor(name: string, parameters: Readonly<Record<string, string>>): boolean {
   return parameters['TagSpecification.1.Tag.2.Value'] === name;

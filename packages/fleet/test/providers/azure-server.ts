@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { azureRightOf, azureRights } from './documented-rights.ts';
 import {
   type JsonRequest,
   type JsonResponse,
@@ -75,6 +76,7 @@ const POLICY = [
 const PAGE = 2 ** 22;
 
 export async function startAzureServer(): Promise<AzureServer> {
+  const rights = azureRights();
   const sets = new Map<string, ScaleSet>();
   const disks = new Map<string, Record<string, unknown>>();
   const versions = new Map<string, Json>();
@@ -287,6 +289,8 @@ export async function startAzureServer(): Promise<AzureServer> {
       return { json: running.json };
     }
     if (!path.startsWith(`${GROUP}/`)) throw fault(404, 'NotFound', path);
+    const right = azureRightOf(method, path);
+    if (!rights.has(right)) throw fault(403, 'AuthorizationFailed', right);
     const rest = path.slice(GROUP.length);
     const version = VERSIONS.find(([matches]) => matches.test(rest))?.[1];
     if (query.get('api-version') !== version) throw fault(400, 'InvalidApiVersionParameter', rest);

@@ -1,4 +1,5 @@
 import { createHash, createVerify, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import { gcpRightOf, gcpRights } from './documented-rights.ts';
 import {
   type JsonRequest,
   type JsonResponse,
@@ -29,7 +30,7 @@ type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Stands in for Compute Engine, Cloud Storage and Google's tokens: rejects every request that is
- * not as Google documents it, and keeps groups, templates and images. Time passes when a test says
+ * not as Google documents it, or for which docs/fleet/gcp.md gives no right, and keeps groups, templates and images. Time passes when a test says
  * so.
  */
 export interface GcpServer extends JsonServer {
@@ -45,6 +46,8 @@ export interface GcpServer extends JsonServer {
   readonly changes: () => readonly string[];
   /** Settles before each list of instances. */
   isFast: boolean;
+  /** Refuses templates, and says why in the words of Google: with what it refuses. */
+  isEchoing: boolean;
   /** Refuses changes, as without a right. */
   isReadOnly: boolean;
   /** Ends all tokens. */
@@ -75,6 +78,7 @@ const POLICY_FIELDS = new Set([
 ]);
 
 export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<GcpServer> {
+  const rights = gcpRights();
   const groups = new Map<string, Group>();
   const templates = new Map<string, Json>();
   const images = new Map<string, Json>();
@@ -153,6 +157,8 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       if (method === 'GET') return { json: templates.get(name) ?? missing(name) };
       const template = String(json['name']);
       if (!NAME.test(template)) throw fault(400, 'invalid', template);
+      if (state.isEchoing)
+        throw fault(400, 'invalid', `Invalid value: '${userDataOf(json)}' of ${template}`, true);
       if (templates.has(template)) throw fault(409, 'alreadyExists', template, true);
       templates.set(template, json);
       return operation('instanceTemplates.insert');
@@ -236,6 +242,8 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     }
     if (headers.authorization !== `Bearer ${token}`)
       throw fault(401, 'authError', 'no valid token', true);
+    const right = gcpRightOf(method, path);
+    if (!rights.has(right)) throw fault(403, 'forbidden', `Required '${right}' permission`);
     if (path.startsWith(PROJECT)) return compute(request, path.slice(PROJECT.length));
     const [, object = ''] = /^\/storage\/v1\/b\/images\/o\/([\w.-]+)$/.exec(path) ?? [];
     if (method === 'GET' && object !== '')
@@ -268,6 +276,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
   const state: GcpServer = {
     ...server,
     isFast: false,
+    isEchoing: false,
     isReadOnly: false,
     groups,
     templates,
@@ -316,6 +325,11 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
 function labelsOf(template: Json | undefined): Json {
   const properties = (template?.['properties'] ?? {}) as Json;
   return (properties['labels'] ?? {}) as Json;
+}
+
+function userDataOf({ properties }: Json): string {
+  const { metadata } = properties as { metadata: { items: { key: string; value: string }[] } };
+  return metadata.items.find(({ key }) => key === 'user-data')?.value ?? '';
 }
 
 function missing(name: string): never {

@@ -1,4 +1,5 @@
 import { createHash, randomUUID } from 'node:crypto';
+import { openStackRules } from './documented-rights.ts';
 import {
   type JsonRequest,
   type JsonResponse,
@@ -218,6 +219,7 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
       };
     }
     if (headers['x-auth-token'] !== token) throw fault(401, 'unauthorized', 'no token', true);
+    requireRule(method, path);
     if (path.startsWith('/compute/v2.1/')) return compute(request, path.slice(13));
     if (path.startsWith('/image/v2/')) return glance(request, path.slice(9));
     throw fault(404, 'itemNotFound', path);
@@ -238,6 +240,17 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
     computeUrl: `${server.endpoint}/compute/v2.1`,
   };
   return state;
+}
+
+const RULES = openStackRules().map(({ service, method, path }) => {
+  const pattern = path.replaceAll('.', String.raw`\.`).replaceAll('*', '[^/]+');
+  return { method, matches: new RegExp(`^/${service}${pattern}$`) };
+});
+
+/** @throws Problem for a call that the documented access rules forbid */
+function requireRule(method: string, path: string): void {
+  if (RULES.some((rule) => rule.method === method && rule.matches.test(path))) return;
+  throw fault(403, 'forbidden', `no access rule for ${method} ${path}`);
 }
 
 function endpoint(url: string): Json {

@@ -32,14 +32,24 @@ const MEDIA = `${MANAGER}/VirtualMedia`;
 const RESET = `${SYSTEM}/Actions/ComputerSystem.Reset`;
 const TYPES = ['On', 'ForceOff', 'GracefulShutdown'];
 
+/** The privileges of the role Operator (DSP0266). */
+const OPERATOR: ReadonlySet<string> = new Set(['Login', 'ConfigureComponents', 'ConfigureSelf']);
+
+/** Returns the privilege that a request needs by the standard's registry (DSP8011). */
+function privilegeOf(method: string | undefined, path: string): string {
+  if (method === 'GET') return 'Login';
+  return path.startsWith(SYSTEM) ? 'ConfigureComponents' : 'ConfigureManager';
+}
+
 /**
  * Starts a service, whose machine is off. The user is `lkt`, the password `test`. Its manners are
  * those of strict BMCs: a PATCH needs the ETag, and a reset that changes nothing is refused.
+ * @param role the privileges of the user
  */
-export async function startRedfishMachine(tls?: {
-  readonly cert: string;
-  readonly key: string;
-}): Promise<RedfishTestMachine> {
+export async function startRedfishMachine(
+  tls?: { readonly cert: string; readonly key: string },
+  role: ReadonlySet<string> = OPERATOR,
+): Promise<RedfishTestMachine> {
   await using stack = new AsyncDisposableStack();
   const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-redfish-')));
   const disk = join(dir.path, 'disk');
@@ -165,6 +175,7 @@ export async function startRedfishMachine(tls?: {
     if (path !== '/redfish/v1' && incoming.headers.authorization !== expected) return [401];
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk as Buffer);
+    if (!role.has(privilegeOf(incoming.method, path))) return [403];
     const next = prepared.findIndex((one) => one.path === path);
     const [found] = next === -1 ? [] : prepared.splice(next, 1);
     if (found !== undefined) return [found.status, found.body];

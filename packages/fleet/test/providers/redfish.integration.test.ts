@@ -13,6 +13,7 @@ import { RedfishPower } from '../../src/providers/redfish/power.ts';
 import { REDFISH_SETTINGS } from '../../src/providers/redfish/settings.ts';
 import type { MachineImage } from '../../src/provider.ts';
 import { EXAMPLE_LABELS } from '../example-labels.ts';
+import { redfishPrivileges } from './documented-rights.ts';
 import { describeProvider } from '../provider-conformance.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 import { serveBootFiles } from './boot-server.ts';
@@ -122,7 +123,7 @@ describeProvider('redfish with virtual media, over TLS', async () => {
   const tls = { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') };
   const machines = new Map<string, RedfishTestMachine>();
   for (const index of [0, 1, 2])
-    machines.set(`rack-${index}`, stack.use(await startRedfishMachine(tls)));
+    machines.set(`rack-${index}`, stack.use(await startRedfishMachine(tls, redfishPrivileges())));
   const passwordFile = join(dir.path, 'password');
   await writeFile(passwordFile, 'test\n', { mode: 0o600 });
   const served: string[] = [];
@@ -256,7 +257,7 @@ print(usb.name, usb.media_types[0].value, usb.inserted, usb.image, system.boot['
 }
 
 test('says that a BMC has no virtual USB drive', async () => {
-  await using machine = await startRedfishMachine();
+  await using machine = await startRedfishMachine(undefined, redfishPrivileges());
   const types = JSON.stringify({ MediaTypes: ['CD'] });
   machine.answer('/redfish/v1/Managers/1/VirtualMedia/Usb', 200, types);
   const target = { name: 'rack-0', mac: '52:54:00:12:34:00', url: machine.url };
@@ -274,7 +275,7 @@ test('takes out the medium of another node first', async () => {
   await writeFile(join(dir.path, 'one'), 'one');
   await writeFile(join(dir.path, 'two'), 'two');
   const { port, ended } = await serveBootFiles(dir.path, []);
-  await using machine = await startRedfishMachine();
+  await using machine = await startRedfishMachine(undefined, redfishPrivileges());
   const target = { name: 'rack-0', mac: '52:54:00:12:34:00', url: machine.url };
   const { signal } = new AbortController();
   for (const name of ['one', 'one', 'two'])
@@ -283,6 +284,19 @@ test('takes out the medium of another node first', async () => {
   await powerBy('test').ejectMedium(target, signal);
   expect(machine.drive).toMatchObject({ Inserted: false });
   await ended();
+});
+
+test('says which right virtual media needs beside those of Operator', async () => {
+  await using machine = await startRedfishMachine();
+  const target = { name: 'rack-0', mac: '52:54:00:12:34:00', url: machine.url };
+  const { signal } = new AbortController();
+  await powerBy('test').bootFromNetwork(target, signal);
+  await expect(
+    powerBy('test').bootFromMedium(target, 'http://127.0.0.1:1/x', signal),
+  ).rejects.toMatchObject({
+    failure: 'denied',
+    fix: 'give the user the rights of docs/fleet/redfish.md',
+  });
 });
 
 describe('redfish service', () => {

@@ -20,7 +20,7 @@ const MAX_ANSWER_BYTES = 2 ** 20;
 const TIMEOUT_MS = 30_000;
 const FAILURES: Readonly<Record<number, readonly [ProviderFailure, string]>> = {
   401: ['denied', 'check the user and the password file'],
-  403: ['denied', 'give the user a role that may configure and switch the system: Operator'],
+  403: ['denied', 'give the user the rights of docs/fleet/redfish.md'],
   429: ['throttled', 'wait'],
 };
 
