@@ -195,3 +195,13 @@ export class ProviderError extends LktError {
     this.failure = failure;
   }
 }
+
+/** Reports whether a call may succeed later, without any change by a person. */
+export function isPassing(error: unknown): error is ProviderError {
+  return (
+    error instanceof ProviderError &&
+    (error.failure === 'unavailable' ||
+      error.failure === 'throttled' ||
+      error.failure === 'capacity')
+  );
+}

@@ -11,20 +11,21 @@ const METRICS = [
 ] as const;
 
 /** Returns a report in the text format of Prometheus. */
-export function metricsOf({ fleet, groups, orphans }: FleetReport): string {
-  const group = (name: string): string => `fleet="${fleet}",group="${name}"`;
+export function metricsOf({ fleet, groups, orphans, unreachable }: FleetReport): string {
+  const group = (name: string): string => `fleet=${quoted(fleet)},group=${quoted(name)}`;
   const lines = METRICS.flatMap(([name, help, key]) => [
     ...heading(name, help),
     ...groups.map((one) => `${name}{${group(one.name)}} ${Number(one[key])}`),
   ]);
   const nodes = groups.flatMap((one) => one.nodes);
   const ages = nodes.map(
-    ({ group: of, name, age }) => `lkt_fleet_node_age_seconds{${group(of)},node="${name}"} ${age}`,
+    ({ group: of, name, age }) =>
+      `lkt_fleet_node_age_seconds{${group(of)},node=${quoted(name)}} ${age}`,
   );
   const lives = nodes.flatMap(({ group: of, name, expiresIn }) =>
     expiresIn === undefined
       ? []
-      : [`lkt_fleet_node_expires_in_seconds{${group(of)},node="${name}"} ${expiresIn}`],
+      : [`lkt_fleet_node_expires_in_seconds{${group(of)},node=${quoted(name)}} ${expiresIn}`],
   );
   return `${[
     ...lines,
@@ -33,8 +34,16 @@ export function metricsOf({ fleet, groups, orphans }: FleetReport): string {
     ...heading('lkt_fleet_node_expires_in_seconds', 'Time until a node expires.'),
     ...lives,
     ...heading('lkt_fleet_orphans', 'Nodes whose group is not in the file.'),
-    `lkt_fleet_orphans{fleet="${fleet}"} ${orphans.length}`,
+    `lkt_fleet_orphans{fleet=${quoted(fleet)}} ${orphans.length}`,
+    ...heading('lkt_fleet_providers_unreachable', 'Providers that do not answer.'),
+    `lkt_fleet_providers_unreachable{fleet=${quoted(fleet)}} ${Object.keys(unreachable).length}`,
   ].join('\n')}\n`;
+}
+
+/** Returns the value of a label. */
+function quoted(text: string): string {
+  const escaped = text.replaceAll(/["\\]/g, String.raw`\$&`).replaceAll('\n', String.raw`\n`);
+  return `"${escaped}"`;
 }
 
 function heading(name: string, help: string): readonly string[] {

@@ -36,7 +36,9 @@ const MAX_DIFF_LINES = 40;
 /** Verifies the images of a fleet, and returns what would be done. */
 export async function planFleet(session: Session, flags: FleetFlags): Promise<FleetPlan> {
   await using fleet = await openFleet(session, flags);
-  const { report, specs } = await new Observer(fleet, session.signal).observe();
+  const { report, specs, pass } = await new Observer(fleet, session.signal).observe();
+  const [away] = pass.unreachable.values();
+  if (away !== undefined) throw away;
   const groups: GroupPlan[] = [];
   for (const group of report.groups) {
     const config = fleet.config.groups.get(group.name);

@@ -44,22 +44,25 @@ export interface FleetReport {
   readonly orphans: readonly string[];
   /** Volumes that stayed, of which the file wants no node. */
   readonly orphanVolumes: readonly string[];
+  /** Why providers do not answer, by their names; groups at them are missing. */
+  readonly unreachable: Readonly<Record<string, string>>;
 }
 
 /** Returns the report of a pass. */
 export function fleetReport(
   fleet: string,
   specs: ReadonlyMap<string, GroupSpec>,
-  { groups, orphans, orphanGroups = [], orphanVolumes = [] }: FleetPass,
+  { groups, orphans, unreachable, orphanGroups = [], orphanVolumes = [] }: FleetPass,
   now: number,
 ): FleetReport {
   const reports = [...groups].map(([name, pass]) => groupReport(name, specs.get(name), pass, now));
   return {
     fleet,
-    isConverged: reports.every(({ isConverged }) => isConverged),
+    isConverged: unreachable.size === 0 && reports.every(({ isConverged }) => isConverged),
     groups: reports,
     orphans: [...orphans.map(({ name }) => name), ...orphanGroups],
     orphanVolumes,
+    unreachable: Object.fromEntries([...unreachable].map(([name, { message }]) => [name, message])),
   };
 }
 
@@ -119,7 +122,12 @@ function stateOf(
 }
 
 /** Returns a report as lines. */
-export function reportLines({ groups, orphans, orphanVolumes }: FleetReport): readonly string[] {
+export function reportLines({
+  groups,
+  orphans,
+  orphanVolumes,
+  unreachable,
+}: FleetReport): readonly string[] {
   const lines = groups.flatMap((group) => [
     groupLine(group),
     ...columns(group.nodes.map((node) => [`  ${node.name}`, ...nodeWords(node)])),
@@ -127,7 +135,10 @@ export function reportLines({ groups, orphans, orphanVolumes }: FleetReport): re
   ]);
   const orphan = orphans.map((name) => `orphan ${name}: its group is not in the file`);
   const volumes = orphanVolumes.map((name) => `volume ${name}: the file wants no node with it`);
-  return [...lines, ...orphan, ...volumes].map(printable);
+  const away = Object.entries(unreachable).map(
+    ([name, message]) => `provider ${name} does not answer: ${message}`,
+  );
+  return [...lines, ...orphan, ...volumes, ...away].map(printable);
 }
 
 function groupLine(group: GroupReport): string {

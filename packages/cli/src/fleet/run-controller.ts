@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import type { FleetPass, Lease, ProviderError } from '@lkt/fleet';
+import type { FleetPass, Lease } from '@lkt/fleet';
 import { type FleetFlags, openFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
 import { openEventSink } from './event-sink.ts';
@@ -24,7 +24,6 @@ export interface RunOptions {
 const BUSY_MS = 500;
 const IDLE_MS = 5000;
 const MAX_BACKOFF_MS = 60_000;
-const NO_PASS: FleetPass = { groups: new Map(), orphans: [] };
 
 /**
  * Runs the controller of a fleet under its lease, until the fleet has converged.
@@ -35,7 +34,7 @@ export async function runController(
   flags: FleetFlags,
   options: RunOptions,
 ): Promise<FleetReport> {
-  const { FleetController, ProviderError: Failure } = await import('@lkt/fleet');
+  const { FleetController } = await import('@lkt/fleet');
   await using fleet = await openFleet(session, flags);
   const { config, providers, engines, openImage, logDir } = fleet;
   await using sink = await openEventSink(fleet, session, options.write);
@@ -48,43 +47,48 @@ export async function runController(
     onEvent: sink.onEvent,
   });
   const end = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
+  const tell = (message: string): void =>
+    sink.onEvent({ time: new Date().toISOString(), fleet: config.name, kind: 'error', message });
   const work = async (call: Lease): Promise<FleetReport> => {
     const { signal } = call;
-    await controller.prepareImages(call);
+    await controller.prepareImages(call, { isPatient: options.isEndless === true });
     if (options.retry === true) {
       await forgetFailures(fleet, call);
       controller.retryEngines();
     }
     let failures = 0;
+    let away: FleetPass['unreachable'] = new Map();
     for (;;) {
       signal.throwIfAborted();
-      let pass: FleetPass | undefined;
-      try {
-        pass = await controller.pass(call);
-        failures = 0;
-      } catch (error) {
-        if (!(error instanceof Failure) || !isPassing(error) || options.once === true) throw error;
-        failures += 1;
-        const time = new Date().toISOString();
-        const fields = { time, fleet: config.name, kind: 'error', message: error.message };
-        options.write(JSON.stringify(fields));
-      }
+      const pass = await controller.pass(call);
+      const { unreachable, groups } = pass;
+      for (const [name, { message }] of unreachable)
+        if (!away.has(name)) tell(`provider ${name}: ${message}`);
+      away = unreachable;
+      failures = unreachable.size === 0 ? 0 : failures + 1;
+      const [missing] = unreachable.values();
       // A report of 10,000 nodes is made only for a reader.
       const report = (): FleetReport =>
-        fleetReport(config.name, controller.specs, pass ?? NO_PASS, Date.now());
-      const statuses = [...(pass?.groups.values() ?? [])].map(({ decision }) => decision.status);
-      const isConverged = pass !== undefined && statuses.every((status) => status.isConverged);
-      if (pass !== undefined) {
-        if (options.once === true || (options.isEndless !== true && isConverged)) return report();
-        if (options.isEndless !== true && statuses.some(({ isHalted }) => isHalted))
-          throw haltedError(report());
+        fleetReport(config.name, controller.specs, pass, Date.now());
+      const statuses = [...groups.values()].map(({ decision }) => decision.status);
+      const isConverged = failures === 0 && statuses.every((status) => status.isConverged);
+      if (options.once === true) {
+        if (missing !== undefined) throw missing;
+        return report();
+      }
+      if (options.isEndless !== true) {
+        if (isConverged) return report();
+        if (statuses.some(({ isHalted }) => isHalted)) throw haltedError(report());
       }
       if (performance.now() > end)
         throw new LktError('RUN_FAILED', `the fleet ${config.name} did not converge in time`, {
+          cause: missing,
           report: report(),
           fix: 'see what holds it back: lkt fleet status',
         });
-      const backoff = Math.min(BUSY_MS * 2 ** failures, MAX_BACKOFF_MS);
+      // Groups at other providers are kept meanwhile.
+      const longest = groups.size === 0 ? MAX_BACKOFF_MS : IDLE_MS;
+      const backoff = Math.min(BUSY_MS * 2 ** failures, longest);
       await sleep(isConverged ? IDLE_MS : backoff, undefined, { signal }).catch(
         (error: unknown) => {
           signal.throwIfAborted();
@@ -95,11 +99,6 @@ export async function runController(
   };
   const { isStandby = false } = options;
   return fleet.lease.hold(work, { signal: session.signal, isStandby });
-}
-
-/** Reports whether a failure may end by itself. */
-function isPassing({ failure }: ProviderError): boolean {
-  return failure === 'unavailable' || failure === 'throttled' || failure === 'capacity';
 }
 
 function haltedError(report: FleetReport): LktError {

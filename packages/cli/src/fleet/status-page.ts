@@ -5,8 +5,10 @@ import { durationText, type FleetReport, type GroupReport, shortDigest } from '.
 
 /** Returns the page of a fleet. */
 export function statusPage(report: FleetReport, time: Date): string {
-  const { fleet, groups, orphans, isConverged } = report;
+  const { fleet, groups, orphans, isConverged, unreachable } = report;
+  const away = Object.entries(unreachable);
   const lead = markup`<p class="soft">${time.toISOString()}: ${isConverged ? 'all nodes are as wanted' : 'nodes are being changed'}.</p>
+${away.map(([name, message]) => markup`<p class="bad">Provider ${name} does not answer: ${message}.</p>`)}
 ${orphans.length === 0 ? undefined : markup`<p class="bad">Nodes whose group is not in the file: ${orphans.join(', ')}.</p>`}`;
   const sections = groups.map((group) => ({ title: group.name, body: groupBody(group) }));
   return documentOf({

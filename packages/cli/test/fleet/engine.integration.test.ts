@@ -159,6 +159,26 @@ test.for<[string, string, number, Readonly<Record<string, string>>]>([
   page.close();
 });
 
+test('shows the nodes of the other providers when one is away', async () => {
+  const text = readFileSync(join(dir, 'fleet.yml'), 'utf8');
+  const cloud = /  cloud:\n(?: {4}.*\n)+/.exec(text)?.[0] ?? '';
+  const away = cloud.replace('cloud:', 'away:').replace(server.endpoint, 'http://127.0.0.1:1');
+  const group = /  web:\n(?: {4}.*\n)+/.exec(text)?.[0] ?? '';
+  const other = group.replace('web:', 'api:').replace('provider: cloud', 'provider: away');
+  writeFileSync(join(dir, 'two.yml'), text.replace('groups:\n', `${away}groups:\n${other}`));
+  const shown = await lkt('fleet', 'status', '--file', 'two.yml');
+  expect([shown.code, shown.stdout]).toEqual([
+    1,
+    expect.stringMatching(/^web: 2 of 2 available[^]*^provider away does not answer: gcp: /m),
+  ]);
+  expect(shown.stderr).toMatch(/^error: gcp: token: .*\n/);
+  const planned = await lkt('fleet', 'plan', '--file', 'two.yml');
+  expect([planned.code, planned.stdout]).toEqual([1, '']);
+  const page = await lkt('fleet', 'status', '--html', 'page.html');
+  expect([page.code, page.stdout]).toEqual([0, expect.stringMatching(/^page\.html /)]);
+  expect(readFileSync(join(dir, 'page.html'), 'utf8')).toContain('2 of 2 available');
+});
+
 test.for<[readonly string[], string]>([
   [
     ['drain', 'NODE'],

@@ -6,7 +6,13 @@ import { groupSpecOf, volumeName, volumesOf } from '../config/group-specs.ts';
 import type { Engine, EngineGroup } from '../engine/engine.ts';
 import { EngineController } from '../engine/engine-controller.ts';
 import type { Node } from '../node.ts';
-import { type CallOptions, type MachineImage, type Provider, ProviderError } from '../provider.ts';
+import {
+  type CallOptions,
+  isPassing,
+  type MachineImage,
+  type Provider,
+  ProviderError,
+} from '../provider.ts';
 import type { GroupSpec } from '../reconcile/group-spec.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { GroupController, type GroupPass, type PassOptions } from './group-controller.ts';
@@ -42,6 +48,8 @@ export interface FleetPass {
   readonly orphanGroups?: readonly string[];
   /** Volumes of which the file wants no node, and no node is listed; only observed. */
   readonly orphanVolumes?: readonly string[];
+  /** Why providers could not list their nodes, by their names; their groups are missing. */
+  readonly unreachable: ReadonlyMap<string, ProviderError>;
 }
 
 /** Keeps the nodes of a fleet as its file wants them. */
@@ -106,13 +114,25 @@ export class FleetController {
   }
 
   /**
-   * Verifies the wanted images and makes them known to the providers, before any node is touched.
-   * @throws LktError SIGNATURE_INVALID, NOT_FOUND, IMAGE_INVALID
+   * Requires sense of what all providers list, verifies the wanted images, and makes these known to
+   * the providers, before any node is touched.
+   * @param isPatient a provider that is away is no error: the passes ask it again
+   * @throws LktError SIGNATURE_INVALID, NOT_FOUND, IMAGE_INVALID; ProviderError
    */
-  async prepareImages(call: CallOptions): Promise<void> {
+  async prepareImages(call: CallOptions, { isPatient = false } = {}): Promise<void> {
     this.#call = call;
-    for (const group of this.#options.fleet.groups.values())
-      await this.#prepare(group, group.image.digest);
+    const { fleet, providers, engines = new Map<string, Engine>() } = this.#options;
+    const unlessAway = async (run: () => Promise<unknown>): Promise<void> => {
+      await run().catch((error: unknown) => {
+        if (!isPatient || !isPassing(error)) throw error;
+      });
+    };
+    for (const [name, provider] of providers)
+      await unlessAway(async () => this.#list(name, provider, call.signal));
+    for (const [name, engine] of engines)
+      await unlessAway(async () => this.#located(name, async () => engine.list(fleet.name, call)));
+    for (const group of fleet.groups.values())
+      await unlessAway(async () => this.#prepare(group, group.image.digest));
   }
 
   /** Lists and checks all nodes, without changing any. */
@@ -131,8 +151,8 @@ export class FleetController {
   }
 
   /**
-   * Makes one pass over all groups.
-   * @throws ProviderError if a provider cannot list, or another controller has taken over
+   * Makes one pass over all groups of providers that can list their nodes.
+   * @throws ProviderError if a provider answers nonsense, or another controller has taken over
    * @throws LktError LEASE_LOST
    */
   async pass(lease: PassOptions): Promise<FleetPass> {
@@ -160,12 +180,10 @@ export class FleetController {
     const { fleet, providers } = this.#options;
     const groups = new Map<string, GroupPass>();
     const orphans: Node[] = [];
+    const unreachable = new Map<string, ProviderError>();
     for (const [name, provider] of providers) {
-      const nodes = await this.#located(name, async () => {
-        const list = await provider.list(fleet.name, { signal });
-        requireSense(name, fleet.name, list);
-        return list;
-      });
+      const nodes = await this.#list(name, provider, signal).catch(noteIn(unreachable, name));
+      if (nodes === undefined) continue;
       // An empty answer where nodes were may be the provider's failure: ask once more.
       const isDoubtful = nodes.length === 0 && (this.#counts.get(name) ?? 0) > 0;
       this.#counts.set(name, nodes.length);
@@ -173,13 +191,24 @@ export class FleetController {
       for (const group of fleet.groups.values()) {
         const controller = this.#groups.get(group.name);
         if (group.provider !== name || controller === undefined) continue;
-        groups.set(group.name, await run(controller, own.get(group.name) ?? [], isDoubtful));
+        const listed = own.get(group.name) ?? [];
         own.delete(group.name);
+        const pass = await run(controller, listed, isDoubtful).catch(noteIn(unreachable, name));
+        if (pass !== undefined) groups.set(group.name, pass);
       }
       orphans.push(...[...own.values()].flat());
     }
     for (const { id, name, labels } of orphans) this.#reportOrphan(id, name, labels.group);
-    return { groups, orphans };
+    return { groups, orphans, unreachable };
+  }
+
+  async #list(name: string, provider: Provider, signal: AbortSignal): Promise<readonly Node[]> {
+    const fleet = this.#options.fleet.name;
+    return this.#located(name, async () => {
+      const list = await provider.list(fleet, { signal });
+      requireSense(name, fleet, list);
+      return list;
+    });
   }
 
   async #eachEngine(
@@ -190,8 +219,11 @@ export class FleetController {
     const { fleet, engines = new Map<string, Engine>() } = this.#options;
     const groups = new Map(pass.groups);
     const lost: string[] = [];
+    const unreachable = new Map(pass.unreachable);
     for (const [name, engine] of engines) {
-      const list = await this.#located(name, async () => engine.list(fleet.name, { signal }));
+      const asked = this.#located(name, async () => engine.list(fleet.name, { signal }));
+      const list = await asked.catch(noteIn(unreachable, name));
+      if (list === undefined) continue;
       const kept = new Map(list.map((one) => [one.group, one]));
       for (const group of fleet.groups.values()) {
         const controller = this.#engineGroups.get(group.name);
@@ -204,7 +236,8 @@ export class FleetController {
         lost.push(group);
       }
     }
-    return { ...pass, groups, ...(lost.length === 0 ? {} : { orphanGroups: lost }) };
+    const orphanGroups = lost.length === 0 ? {} : { orphanGroups: lost };
+    return { ...pass, groups, unreachable, ...orphanGroups };
   }
 
   /** Calls a provider, and names its place in the file when it answers nonsense. */
@@ -222,7 +255,7 @@ export class FleetController {
   }
 
   async #orphanVolumes(
-    { groups, orphans }: FleetPass,
+    { groups, orphans, unreachable }: FleetPass,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
     const { fleet, providers } = this.#options;
@@ -238,7 +271,8 @@ export class FleetController {
       slot === undefined ? [] : [volumeName(fleet.name, group, slot, '')],
     );
     const found: string[] = [];
-    for (const provider of providers.values())
+    const reachable = [...providers].filter(([name]) => !unreachable.has(name));
+    for (const [, provider] of reachable)
       for (const volume of (await provider.volumes?.(fleet.name, { signal })) ?? [])
         if (!kept.has(volume) && !attached.some((prefix) => volume.startsWith(prefix)))
           found.push(volume);
@@ -278,6 +312,18 @@ export class FleetController {
     const { fleet, now = Date.now, onEvent } = this.#options;
     onEvent({ time: new Date(now()).toISOString(), fleet: fleet.name, ...event });
   }
+}
+
+/** Returns what notes that a provider is away, so that groups at other providers do not wait. */
+function noteIn(
+  unreachable: Map<string, ProviderError>,
+  provider: string,
+): (error: unknown) => undefined {
+  return (error) => {
+    if (!isPassing(error)) throw error;
+    unreachable.set(provider, error);
+    return undefined;
+  };
 }
 
 /** Rejects a list that violates what a provider promises, before anything is done with it. */

@@ -144,13 +144,11 @@ test('touches no node when a provider answers nonsense or not at all', async () 
     [[{ ...node, name: '' }], `${at}here lists a node without id or name`],
     [[{ ...node, labels: { ...node.labels, fleet: 'other' } }], `of the fleet other`],
     [new ProviderError('nonsense', 'no JSON'), `${at}no JSON`],
-    [new ProviderError('unavailable', 'no answer'), 'no answer'],
   ] as const;
   for (const [answer, message] of answers) {
     setting.provider.answer = answer;
     const failed = expect(setting.pass()).rejects;
     await failed.toMatchObject({ message: expect.stringContaining(message) });
-    if (message === 'no answer') continue;
     setting.provider.answer = answer;
     await expect(setting.pass()).rejects.toMatchObject({
       failure: 'nonsense',
@@ -158,7 +156,64 @@ test('touches no node when a provider answers nonsense or not at all', async () 
       detail: expect.stringContaining('here: { qemu: {} }'),
     });
   }
+  setting.provider.answer = new ProviderError('unavailable', 'no answer');
+  expect((await setting.pass()).groups.size).toBe(0);
   expect(setting.provider.calls).toEqual([]);
+});
+
+/** Starts a fleet with a group at each of two providers. */
+function startTwo(logDir: string): Setting & { readonly other: WrongProvider } {
+  const [provider, other] = [new WrongProvider(), new WrongProvider()];
+  const text = fleet.file.text
+    .replace('  here: { qemu: {} }\n', '  here: { qemu: {} }\n  there: { qemu: {} }\n')
+    .concat(`  api: { provider: there, image: web@${image}, size: 1, health: { console: up } }\n`);
+  const events: FleetEvent[] = [];
+  const controller = new FleetController({
+    fleet: parseFleet({ path: 'fleet.yml', text }),
+    providers: new Map([
+      ['here', provider],
+      ['there', other],
+    ]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir,
+    onEvent: (event) => events.push(event),
+  });
+  const call = { generation: 1, signal: new AbortController().signal };
+  return { provider, other, controller, events, pass: async () => controller.pass(call) };
+}
+
+test('keeps the groups of other providers while one does not answer', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const { provider, other, controller, pass } = startTwo(dir.path);
+  const away = new ProviderError('unavailable', 'no answer');
+  const call = { generation: 1, signal: new AbortController().signal };
+  provider.answer = away;
+  await expect(controller.prepareImages(call)).rejects.toBe(away);
+  provider.answer = away;
+  await controller.prepareImages(call, { isPatient: true });
+  provider.answer = away;
+  const { groups, unreachable } = await pass();
+  expect([...groups.keys()]).toEqual(['api']);
+  expect([...unreachable]).toEqual([['here', away]]);
+  expect(other.nodes).toHaveLength(1);
+  expect(provider.nodes).toEqual([]);
+  provider.answer = away;
+  const seen = await controller.observe(call.signal);
+  expect([...seen.groups.keys()]).toEqual(['api']);
+  expect((await pass()).unreachable.size).toBe(0);
+  expect(provider.nodes).toHaveLength(2);
+});
+
+test('touches no node of any provider if one answers nonsense at first', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const { provider, other, controller } = startTwo(dir.path);
+  other.answer = new ProviderError('nonsense', 'no JSON');
+  const call = { generation: 1, signal: new AbortController().signal };
+  await expect(controller.prepareImages(call, { isPatient: true })).rejects.toMatchObject({
+    failure: 'nonsense',
+    message: 'fleet.yml:5:10: providers.there: no JSON',
+  });
+  expect([...provider.calls, ...other.calls]).toEqual([]);
 });
 
 test('asks again when all nodes seem to be gone', async () => {
