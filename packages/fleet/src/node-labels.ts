@@ -45,6 +45,8 @@ const PREFIX = 'lkt.';
 const HASH = /^[0-9a-f]{16}$/;
 /** Names of fleets, groups and nodes: valid as host names, and in the tags of every provider. */
 export const NAME: RegExp = /^[a-z](?:[a-z0-9-]{0,38}[a-z0-9])?$/;
+/** The most characters of {@link NAME}. */
+export const MAX_NAME_CHARS = 40;
 const MAX_NUMBER_CHARS = 16;
 
 /** Returns labels as texts: keys begin with `lkt.`, and values have at most 80 characters. */

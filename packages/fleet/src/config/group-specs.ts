@@ -1,7 +1,8 @@
 import type { YamlValue } from '@lkt/core';
-import { NAME } from '../node-labels.ts';
+import { MAX_NAME_CHARS, NAME } from '../node-labels.ts';
 import type { MachineTemplate } from '../provider.ts';
 import { type GroupSpec, templateHash } from '../reconcile/group-spec.ts';
+import { freeNameLength } from '../reconcile/creates.ts';
 import { longestClosed } from '../reconcile/windows.ts';
 import type { FleetConfig, GroupConfig } from './fleet-yml.ts';
 import { nodesOf } from './values.ts';
@@ -135,6 +136,34 @@ function namesOf(
     });
   if (template.volumes.size === 0) return undefined;
   return Array.from({ length: size ?? 0 }, (_, slot) => `${group.name}-${slot}`);
+}
+
+/**
+ * Rejects names of nodes that two groups would have, and those that are too long.
+ * @param specs the groups whose nodes lkt names
+ * @throws CONFIG_INVALID
+ */
+export function requireNodeNames(fleet: FleetConfig, specs: ReadonlyMap<string, GroupSpec>): void {
+  const groupOf = new Map<string, string>();
+  for (const [name, { names, size, surge }] of specs) {
+    const at = fleet.groups.get(name)?.at;
+    if (at === undefined) continue;
+    const longest = names?.toSorted((a, b) => b.length - a.length)[0] ?? '';
+    const length = names === undefined ? freeNameLength(name, size + surge) : longest.length;
+    if (length > MAX_NAME_CHARS)
+      throw at.error(`names of nodes of "${name}" would have ${length} characters`, {
+        fix: `shorten the name of the group by ${length - MAX_NAME_CHARS}`,
+      });
+    for (const node of names ?? []) {
+      const other = groupOf.get(node);
+      if (other !== undefined)
+        throw (placeOf(at, 'nodes') ?? at).error(
+          `the groups ${other} and ${name} have a node ${node}`,
+          { fix: 'choose names that are unique in the fleet' },
+        );
+      groupOf.set(node, name);
+    }
+  }
 }
 
 /** Rejects an age that cannot be kept, however fast nodes boot. */

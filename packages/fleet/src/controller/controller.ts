@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import type { Digest } from '@lkt/core';
 import { collectGarbage } from '@lkt/core/memory';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
-import { groupSpecOf, volumeName, volumesOf } from '../config/group-specs.ts';
+import { groupSpecOf, requireNodeNames, volumeName, volumesOf } from '../config/group-specs.ts';
 import type { Engine, EngineGroup } from '../engine/engine.ts';
 import { EngineController } from '../engine/engine-controller.ts';
 import type { Node } from '../node.ts';
@@ -109,6 +109,7 @@ export class FleetController {
       };
       groups.set(group.name, new GroupController(context));
     }
+    requireNodeNames(fleet, new Map([...specs].filter(([name]) => groups.has(name))));
     this.specs = specs;
     this.#groups = groups;
   }

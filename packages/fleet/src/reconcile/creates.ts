@@ -5,6 +5,9 @@ import type { Pass } from './pass.ts';
 import { isUrgent } from './replaces.ts';
 import { earlierImage } from './target.ts';
 
+/** Characters of a spec in the name of a node. */
+const SPEC_CHARS = 8;
+
 /** Decides which nodes are created, in view of those that this pass destroys. */
 export function createActions(pass: Pass, replaces: readonly Action[]): readonly Action[] {
   const { group, target, live, held, observed, surge, isHalted } = pass;
@@ -42,6 +45,11 @@ function replacements({ surge, canRoll, failed }: Pass, left: readonly Classifie
   return Math.min(surge, waiting);
 }
 
+/** Returns how many characters the names of a group without fixed names have at most. */
+export function freeNameLength(group: string, count: number): number {
+  return `${group}-${'0'.repeat(SPEC_CHARS)}-${Math.max(0, count - 1)}`.length;
+}
+
 /** Returns names that no listed node has: those of fixed places, or the first free numbers. */
 function freeNames(
   { group, target, observed }: Pass,
@@ -54,7 +62,7 @@ function freeNames(
       .filter(({ name }) => !taken.has(name))
       .slice(0, count);
   }
-  const prefix = `${group.name}-${target.spec.slice(0, 8)}-`;
+  const prefix = `${group.name}-${target.spec.slice(0, SPEC_CHARS)}-`;
   const taken = new Set<number>();
   for (const { name } of observed.nodes)
     if (name.startsWith(prefix)) taken.add(Number(name.slice(prefix.length)));

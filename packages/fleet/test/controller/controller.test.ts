@@ -286,6 +286,42 @@ test('ends a pass at the first failure, and stops when another controller has ta
   await expect(setting.pass()).rejects.toMatchObject({ failure: 'fenced' });
 });
 
+test.for<[string, string, string]>([
+  [
+    'web: { provider: here, IMAGE, nodes: [a, b] }\n  api: { provider: here, IMAGE, nodes: [b] }',
+    'groups.api.nodes: the groups web and api have a node b',
+    'choose names that are unique in the fleet',
+  ],
+  [
+    'web: { provider: here, IMAGE, size: 2, template: { volumes: { data: 1G } } }\n  api: { provider: here, IMAGE, nodes: [web-1] }',
+    'groups.api.nodes: the groups web and api have a node web-1',
+    'choose names that are unique in the fleet',
+  ],
+  [
+    'a-name-that-has-exactly-32-chars: { provider: here, IMAGE, size: 2 }',
+    'names of nodes of "a-name-that-has-exactly-32-chars" would have 43 characters',
+    'shorten the name of the group by 3',
+  ],
+])('rejects names of nodes before any is touched: %s', ([groups, message, fix]) => {
+  const head = fleet.file.text.slice(0, fleet.file.text.indexOf('  web:'));
+  const text = `${head}  ${groups.replaceAll('IMAGE', `image: web@${image}`)}\n`;
+  const open = (): FleetController =>
+    new FleetController({
+      fleet: parseFleet({ path: 'fleet.yml', text }),
+      providers: new Map([['here', new WrongProvider()]]),
+      openImage: async () => Promise.reject(new Error('opened')),
+      logDir: '/nonexistent',
+      onEvent: () => undefined,
+    });
+  expect(open).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining(message),
+      fix,
+    }),
+  );
+});
+
 test('waits for no node longer because the clock was a day ahead', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const day = 86_400_000;
