@@ -13,6 +13,7 @@ import { Drains } from './drains.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { HealthChecks } from './health-checks.ts';
 import { metadataOf } from './metadata.ts';
+import { withoutMetadata } from './redact.ts';
 
 /** The environment of the controller of a group. */
 export interface GroupContext {
@@ -109,8 +110,16 @@ export class GroupController {
             emit({ group: group.name, kind: 'error', node: node.name, message });
           });
     const { isHalted, isConverged, holds } = decision.status;
-    if (isHalted && !this.#wasHalted)
-      emit({ group: group.name, kind: 'halted', message: holds.join('; ') });
+    if (isHalted && !this.#wasHalted) {
+      // They stay as evidence, of which a host may keep less.
+      const consoles: { readonly node: string; readonly console?: string }[] = [];
+      for (const { node, hasFailed } of decision.live)
+        if (hasFailed) {
+          const console = await this.#keepConsole(node, options.signal);
+          consoles.push({ node: node.name, ...(console === undefined ? {} : { console }) });
+        }
+      emit({ group: group.name, kind: 'halted', ...consoles[0], message: holds.join('; ') });
+    }
     if (isConverged && !this.#wasConverged)
       emit({ group: group.name, kind: 'converged', image: decision.status.image });
     this.#wasHalted = isHalted;
@@ -202,17 +211,14 @@ export class GroupController {
       ...(rejected === undefined ? {} : { rejected }),
     };
     const volumes = slot === undefined ? [] : volumesOf(fleet, group, slot);
-    await provider.create(
-      {
-        name,
-        image: prepared,
-        labels,
-        template: { ...machineOf(group), volumes },
-        metadata: metadataOf(group, { name, slot }),
-        settings: group.settings,
-      },
-      options,
-    );
+    const metadata = metadataOf(group, { name, slot });
+    const template = { ...machineOf(group), volumes };
+    const { settings } = group;
+    await provider
+      .create({ name, image: prepared, labels, template, metadata, settings }, options)
+      .catch((error: unknown) => {
+        throw withoutMetadata(error, { metadata, names: [fleet.name, group.name, name] });
+      });
   }
 
   /** Saves the console of a node before it is destroyed, and returns the file. */

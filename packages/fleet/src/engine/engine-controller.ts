@@ -3,6 +3,7 @@ import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
 import { machineOf } from '../config/group-specs.ts';
 import type { GroupPass, PassOptions } from '../controller/group-controller.ts';
 import { metadataOf } from '../controller/metadata.ts';
+import { withoutMetadata } from '../controller/redact.ts';
 import type { FleetEvent } from '../events/event.ts';
 import type { Node } from '../node.ts';
 import { SPEC_VERSION } from '../node-labels.ts';
@@ -100,9 +101,11 @@ export class EngineController {
       this.#isRetry = false;
       return pass;
     } catch (error) {
-      if (!(error instanceof ProviderError) || error.failure === 'fenced') throw error;
-      this.#context.emit({ group: this.request.group, kind: 'error', message: error.message });
-      return { ...pass, error };
+      const { fleet, group, metadata } = this.request;
+      const told = withoutMetadata(error, { metadata, names: [fleet, group] });
+      if (!(told instanceof ProviderError) || told.failure === 'fenced') throw told;
+      this.#context.emit({ group, kind: 'error', message: told.message });
+      return { ...pass, error: told };
     }
   }
 

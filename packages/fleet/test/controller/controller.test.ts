@@ -1,4 +1,5 @@
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -320,6 +321,34 @@ test.for<[string, string, string]>([
       fix,
     }),
   );
+});
+
+test('keeps the console of the failed node for which a roll halts', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const provider = new WrongProvider();
+  const events: FleetEvent[] = [];
+  let now = Date.now();
+  const text = fleet.file.text
+    .replace('console: up', 'console: ready')
+    .replace('startupTimeout: 60s', 'startupTimeout: 60s, retries: 0');
+  const controller = new FleetController({
+    fleet: parseFleet({ path: 'fleet.yml', text }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: dir.path,
+    onEvent: (event) => events.push(event),
+    now: () => now,
+  });
+  const { signal } = new AbortController();
+  await controller.pass({ generation: 1, signal });
+  now += 61_000;
+  for (let passes = 0; passes < 2; passes += 1) await controller.pass({ generation: 1, signal });
+  const halted = events.filter(({ kind }) => kind === 'halted');
+  expect(halted).toMatchObject([{ node: expect.stringMatching(/^web-/) }]);
+  expect(await readFile(halted[0]?.console ?? '', 'utf8')).toBe('up');
+  // Each failed node has one, and none was destroyed.
+  expect(readdirSync(join(dir.path, 'web'))).toHaveLength(2);
+  expect(provider.calls.filter((call) => call.startsWith('destroy'))).toEqual([]);
 });
 
 test('waits for no node longer because the clock was a day ahead', async () => {

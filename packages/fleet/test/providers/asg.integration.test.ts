@@ -108,6 +108,13 @@ test('creates a group with a template, and then does nothing', async () => {
   });
   const userData = template?.parameters['LaunchTemplateData.UserData'] ?? '';
   expect(Buffer.from(userData, 'base64').toString()).toBe('{"hostname":{"content":"web"}}');
+  // Metadata may have secrets: neither tags nor descriptions have a part of it.
+  const others = server.requests.map(({ parameters }) => ({
+    ...parameters,
+    'LaunchTemplateData.UserData': '',
+  }));
+  expect(JSON.stringify([others, events])).not.toMatch(/hostname|content/);
+  expect(JSON.stringify(others)).not.toContain(userData);
   expect(changes()).toEqual(['CreateLaunchTemplate', 'CreateAutoScalingGroup']);
   expect(statusOf(await pass(one))).toMatchObject({ isConverged: false, listed: 0 });
   server.settle();

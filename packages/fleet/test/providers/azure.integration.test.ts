@@ -104,6 +104,27 @@ test('documents the rights of every call, and no others', () => {
   expect(new Set(allowed)).toEqual(new Set([...calls, ...implied]));
 });
 
+test('puts no secret of metadata anywhere but into user data', async () => {
+  const secret = 'canary-of-metadata';
+  const more = `    template: { metadata: { key: { content: ${secret} } } }\n`;
+  await pass(one, { more });
+  server.settle();
+  const { groups } = await pass(one, { more });
+  const found: string[] = [];
+  const others = JSON.stringify(
+    server.requests.map(({ path, headers, json }) => [path, headers, json]),
+    (key, value: unknown) => {
+      if (key !== 'userData') return value;
+      found.push(Buffer.from(String(value), 'base64').toString());
+      return undefined;
+    },
+  );
+  expect(found).toEqual([expect.stringContaining(`{"key":{"content":"${secret}"}`)]);
+  expect(others).not.toContain(secret);
+  expect(others).not.toContain(Buffer.from(found[0] ?? '').toString('base64'));
+  expect(JSON.stringify([events, groups.get('web')?.nodes])).not.toContain(secret);
+});
+
 test('uploads a disk as fixed VHD, and creates a scale set', async () => {
   await pass(one);
   expect(server.changes()).toEqual([

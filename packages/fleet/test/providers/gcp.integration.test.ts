@@ -388,6 +388,37 @@ test('rejects the late change of a controller that was replaced, also between it
   });
 });
 
+test('puts no secret of metadata anywhere but into metadata, nor what Google repeats of it', async () => {
+  const secret = 'canary-of-metadata';
+  const text = textOf(one).replace(
+    '"${GROUP}" }',
+    `"\${GROUP}" }, key: { content: "line one\\n${secret}" }`,
+  );
+  expect(text).toContain(secret);
+  const fleet = { text, engine, events, disk: join(dir, 'disk'), now: () => now };
+  server.isEchoing = true;
+  const failed = await passOf(engineController(fleet), {});
+  const message = /^gcp: instanceTemplates\.insert: status 400: invalid: Invalid value: .*…/;
+  expect(failed.groups.get('web')?.error?.message).toMatch(message);
+  expect(events.at(-1)).toMatchObject({ kind: 'error', message: expect.stringMatching(message) });
+  server.isEchoing = false;
+  await passOf(engineController(fleet), {});
+  server.settle();
+  const done = await passOf(engineController(fleet), {});
+  expect(statusOf(done)).toMatchObject({ isConverged: true });
+  expect(JSON.stringify([events, statusOf(done), done.groups.get('web')?.nodes])).not.toContain(
+    secret,
+  );
+  const templates = [...server.templates.values()].map(({ properties, ...rest }) => {
+    const { metadata, ...others } = properties as Readonly<Record<string, unknown>>;
+    expect(JSON.stringify(metadata)).toContain(secret);
+    return { ...rest, ...others };
+  });
+  expect(templates).toHaveLength(1);
+  const groups = [...server.groups.values()].map(({ manager }) => manager);
+  expect(JSON.stringify([templates, groups])).not.toContain(secret);
+});
+
 test('creates one group and one image from two controllers at once', async () => {
   await Promise.all([pass(one), pass(one)]);
   expect([server.groups.size, server.images.size, server.templates.size]).toEqual([1, 1, 1]);
