@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 
-/** Commands of virsh, with the rights that libvirt 11.3 documents for their calls (libvirt-api.xml). */
+/** Commands of virsh, with the rights of their calls in libvirt-api.xml of libvirt 11.3. */
 const RIGHTS: Readonly<Record<string, readonly string[]>> = {
   capabilities: ['connect.read'],
   create: ['domain.write', 'domain.start'],

@@ -24,7 +24,7 @@ export interface ProviderFixture extends AsyncDisposable {
   readonly loseAnswers?: (count: number) => void;
   /** Makes the next list calls fail, or answer nonsense; undefined if it cannot. */
   readonly failLists?: (count: number) => void;
-  /** Returns what whoever may list nodes at the provider reads, beside the labels. */
+  /** Returns what a user who may list nodes reads at the provider, beside the labels. */
   readonly shown?: () => Promise<string>;
   /** Makes the nodes of this machine lose power without the provider's doing. */
   readonly powerOff?: (node: Node) => Promise<void>;

@@ -3,7 +3,7 @@ import { ProviderError } from '../provider.ts';
 /** Characters in a row that make a quotation. */
 const WINDOW_CHARS = 8;
 
-/** What a request told a provider. */
+/** The part of a request that errors may repeat. */
 interface Told {
   readonly metadata: Uint8Array | undefined;
   /** Names that a message needs, though metadata may have them too. */

@@ -25,8 +25,8 @@ export interface EngineLimits {
 /**
  * Returns the next action for the engine of one group. A pure function.
  *
- * A roll that failed is not begun again for the same spec: the engine's record of it is the halt, or
- * the rollback. A roll of another spec is stopped first, since engines run one at a time.
+ * A roll that failed is not begun again for the same spec: the engine's record of it is the halt,
+ * or the rollback. A roll of another spec is stopped first, since engines run one at a time.
  */
 export function decideEngine(
   request: EngineRequest,

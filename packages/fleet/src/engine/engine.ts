@@ -114,9 +114,7 @@ export interface Engine extends AsyncDisposable {
     current: EngineGroup,
     options: CallOptions,
   ): Promise<void>;
-  /**
-   * Begins to return the nodes to the earlier spec. Absent for engines that roll back by themselves.
-   */
+  /** Begins to return the nodes to the earlier spec. Absent where engines do so by themselves. */
   rollBack?(current: EngineGroup, options: CallOptions): Promise<void>;
   /** Stops the roll: nodes that it replaced stay. */
   stop(current: EngineGroup, options: CallOptions): Promise<void>;

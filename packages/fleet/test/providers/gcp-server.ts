@@ -30,8 +30,8 @@ type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Stands in for Compute Engine, Cloud Storage and Google's tokens: rejects every request that is
- * not as Google documents it, or for which docs/fleet/gcp.md gives no right, and keeps groups, templates and images. Time passes when a test says
- * so.
+ * not as Google documents it, or for which docs/fleet/gcp.md gives no right, and keeps groups,
+ * templates and images. Time passes when a test says so.
  */
 export interface GcpServer extends JsonServer {
   readonly groups: ReadonlyMap<string, Group>;

@@ -6,7 +6,7 @@ import { DAYS } from '../../src/reconcile/windows.ts';
 import { CALM, type Chaos, TEMPLATE, World } from './world.ts';
 
 const HISTORIES = 10_000;
-/** Enough for a group of six, one node at a time, with drains, retries, windows and wrong clocks. */
+/** Enough for six nodes, one at a time, with drains, retries, windows and wrong clocks. */
 const CALM_TICKS = 3000;
 
 const probability = fc.constantFrom(0, 0, 0.02, 0.1, 0.3);
