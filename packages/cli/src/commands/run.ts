@@ -116,10 +116,12 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
   async run(): Promise<object> {
     const [backend = '', ...more] = this.words;
     const instead = BACKENDS.get(backend);
-    if (instead !== undefined && more.length > 0)
-      throw new LktError('UNSUPPORTED', `lkt runs images in QEMU only, not with ${backend}`, {
-        fix: instead,
-      });
+    const unsupportedBackend = new LktError(
+      'UNSUPPORTED',
+      `lkt runs images in QEMU only, not with ${backend}`,
+      { fix: instead },
+    );
+    if (instead !== undefined && more.length > 0) throw unsupportedBackend;
     const { args, flags } = await this.parse(Run);
     const timeoutMs = flags.timeout === undefined ? undefined : milliseconds(flags.timeout);
     const memory = mebibytesOf('--mem', flags.mem);
@@ -136,7 +138,12 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     const disks = namedDisks(parsedDisks, cwd, prefix);
     const publish = [...given, ...servicePublications(built?.ports ?? [], given)];
     const medium = await machine.findBootMedium(prefix, flags.uefi);
-    const files = medium ?? (await machine.findBootFiles(prefix));
+    const files =
+      medium ??
+      (await machine.findBootFiles(prefix).catch((error: unknown) => {
+        // No image has the name of the backend.
+        throw instead === undefined ? error : unsupportedBackend;
+      }));
     const timelines = await openTimelines(flags.timeline ?? [], cwd, BOOT_FORMS);
     const log = flags['console-log'];
     const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
