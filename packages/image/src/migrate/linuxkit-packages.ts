@@ -24,16 +24,20 @@ function kept(note: string): Successor {
   return { kind: 'kept', note };
 }
 
-/** Returns a note about a module of Debian's kernel, which PID 1 does not load. */
-export function needsModule(name: string): string {
-  return `lkt/kernel-debian needs the module ${name} first: see lkt/modprobe`;
+/** Returns a note about modules of Debian's kernel that PID 1 does not load. */
+export function needsModules(...names: readonly string[]): string {
+  const what = names.length === 1 ? 'module' : 'modules';
+  return `lkt/kernel-debian needs the ${what} ${names.join(', ')} first: see lkt/modprobe`;
 }
+
+/** Modules for encrypted disks and swap. */
+export const ENCRYPTION: readonly string[] = ['dm-crypt', 'essiv', 'xts'];
 
 /** All packages in `pkg` of LinuxKit's repository (v1.8.2), by image name. */
 export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['acpid', removed('PID 1 handles the power button')],
   ['auditd', of('auditd', { about: 'without rules for files and system calls' })],
-  ['binfmt', of('binfmt', { note: needsModule('binfmt_misc') })],
+  ['binfmt', of('binfmt', { note: needsModules('binfmt_misc') })],
   ['bpftrace', kept('needs a kernel with CONFIG_BPF_EVENTS')],
   ['ca-certificates', of('ca-certificates')],
   [
@@ -44,7 +48,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ],
   ['containerd', of('containerd')],
   ['dhcpcd', of('dhcp')],
-  ['dm-crypt', of('dm-crypt')],
+  ['dm-crypt', of('dm-crypt', { note: needsModules(...ENCRYPTION) })],
   ['dummy', removed('it does nothing')],
   ['extend', of('extend', { about: 'without btrfs' })],
   ['firmware', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
@@ -59,7 +63,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['ip', of('ip')],
   ['kmsg', kept('kernel messages are on the console')],
   ['logwrite', removed('PID 1 writes bounded logs to /var/log')],
-  ['losetup', of('losetup')],
+  ['losetup', of('losetup', { note: needsModules('loop') })],
   ['memlogd', removed('PID 1 provides its sockets')],
   ['metadata', of('metadata', { about: 'reads only disks unless its arguments name a cloud' })],
   ['mkimage', kept('lkt build writes disks itself')],
@@ -80,7 +84,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['tss', kept('for TPM 1.2; use lkt/tpm with a TPM 2.0')],
   ['vpnkit-expose-port', kept('for VPNKit on macOS')],
   ['vpnkit-forwarder', kept('for VPNKit on macOS')],
-  ['vsudd', of('vsudd', { note: needsModule('vmw_vsock_virtio_transport') })],
+  ['vsudd', of('vsudd', { note: needsModules('vmw_vsock_virtio_transport') })],
 ]);
 
 /** Returns the packages as a Markdown list, for docs/linuxkit.md. */

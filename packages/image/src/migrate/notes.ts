@@ -1,5 +1,5 @@
 import type { YamlValue } from '@lkt/core';
-import { LINUXKIT_PACKAGES, needsModule } from './linuxkit-packages.ts';
+import { ENCRYPTION, LINUXKIT_PACKAGES, needsModules } from './linuxkit-packages.ts';
 
 /** A line for the user about a config. */
 export interface Note {
@@ -53,11 +53,16 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
   const btrfs = command.find((word) => word.string() === 'btrfs');
   if (btrfs !== undefined && ['format', 'extend', 'modprobe', 'mount'].includes(name))
     notes.push(note(btrfs, 'lkt has no btrfs: use ext4 or xfs'));
+  const xfs = command.find((word) => word.string() === 'xfs');
+  if (xfs !== undefined && ['format', 'extend', 'mount'].includes(name))
+    notes.push(note(xfs, 'lkt/kernel-debian has no xfs: use ext4, or --kernel lkt/linux'));
+  if (name === 'swap' && words.includes('--encrypt'))
+    notes.push(note(item, needsModules(...ENCRYPTION)));
   if (name === 'metadata' && words.length < 2)
     notes.push(note(item, 'reads only disks: name the cloud, command: [/usr/bin/metadata, aws]'));
   for (const one of itemsOf(fieldOf(fieldOf(item, 'runtime'), 'interfaces'))) {
     const kind = fieldOf(one, 'peer') === undefined ? fieldOf(one, 'add')?.string() : 'veth';
-    if (kind !== undefined) notes.push(note(one, needsModule(kind)));
+    if (kind !== undefined) notes.push(note(one, needsModules(kind)));
   }
   const mounts = itemsOf(fieldOf(item, 'mounts'));
   const cgroup = mounts.find((mount) => fieldOf(mount, 'type')?.string() === 'cgroup');

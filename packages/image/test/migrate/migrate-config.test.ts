@@ -162,6 +162,18 @@ describe('notes', () => {
       '2: has no shell: write the program and its arguments',
     ],
     [
+      service('linuxkit/format', ', command: [format, -type, xfs]'),
+      '2: lkt/kernel-debian has no xfs: use ext4, or --kernel lkt/linux',
+    ],
+    [
+      service('linuxkit/swap', ', command: [/swap.sh, --path, /var/x, --size, 1G, --encrypt]'),
+      '2: lkt/kernel-debian needs the modules dm-crypt, essiv, xts first: see lkt/modprobe',
+    ],
+    [
+      service('linuxkit/losetup'),
+      '2: lkt/losetup: lkt/kernel-debian needs the module loop first: see lkt/modprobe',
+    ],
+    [
       service('linuxkit/binfmt'),
       '2: lkt/binfmt: lkt/kernel-debian needs the module binfmt_misc first: see lkt/modprobe',
     ],
