@@ -4,7 +4,7 @@ import { fleetSchema } from '@lkt/fleet';
 import { imageConfigSchema, lockSchema } from '@lkt/image';
 import { buildYmlSchema, workspaceSchema } from '@lkt/pkg';
 import { attackDocument } from './attack-doc.ts';
-import { packageDocuments } from './packages-doc.ts';
+import { packageDocuments } from './packages-doc/main.ts';
 import { securityDocument } from './security-doc.ts';
 import { loadAllCommands } from '../packages/cli/src/commands.ts';
 import {
@@ -108,7 +108,8 @@ function flagItem(flag: FlagEntry): string {
   const long = shown === undefined ? `--${name}` : `--${name} ${shown}`;
   const short = char === undefined ? '' : `\`-${char}\`, `;
   const otherwise = fallback === undefined ? '' : ` (default: ${fallback})`;
-  const more = description === undefined ? '' : `. ${description.replace(/\.$/, '')}`;
+  const isShown = description === undefined || description === values.join(', ');
+  const more = isShown ? '' : `. ${description.replace(/\.$/, '')}`;
   return `- ${short}\`${long}\`: ${summary}${otherwise}${more}`;
 }
 

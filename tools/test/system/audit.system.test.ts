@@ -1,6 +1,8 @@
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { expect, test } from 'vitest';
+import { documentedPackages, fileLines, filesOf } from '../../packages-doc/contents.ts';
+import { packageDocuments } from '../../packages-doc/main.ts';
 import { lkt } from './helpers/lkt.ts';
 
 const top = join(import.meta.dirname, '../../..');
@@ -13,7 +15,7 @@ interface Audited {
 }
 
 test(
-  'passes the audit with the waivers of .audit.yml for all guest packages',
+  'passes the audit with the waivers of .audit.yml for all guest packages, and lists their files',
   { timeout: 1_800_000 },
   async () => {
     const packages = globSync('pkg/*/build.yml', { cwd: top }).map(dirname).toSorted();
@@ -24,5 +26,13 @@ test(
     const { images } = JSON.parse(done.stdout) as Audited;
     expect(images).toHaveLength(packages.length);
     expect(images.flatMap(({ elf }) => elf).length).toBeGreaterThan(10);
+    const lines = new Map<string, readonly string[]>();
+    for (const name of documentedPackages(top)) {
+      const { stdout } = await lkt(['inspect', '--files', '--json', `pkg/${name}`]);
+      lines.set(name, fileLines(filesOf(stdout)));
+    }
+    // `node tools/packages-doc/contents.ts` writes them.
+    for (const [path, text] of packageDocuments(top, (name) => lines.get(name) ?? []))
+      expect(readFileSync(join(top, path), 'utf8'), path).toBe(text);
   },
 );

@@ -1,6 +1,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type PackageSpec, parseBuildYml } from '@lkt/pkg';
+import { goFlags } from './go-flags.ts';
+import { guideOf } from './guide.ts';
 
 /** A package in the list of pkg/README.md. */
 interface Entry {
@@ -12,14 +14,17 @@ interface Entry {
 
 /**
  * Renders docs/packages: a page for each package below `pkg/` that images can use, and an index.
- * From the list in pkg/README.md, build.yml, roles.json, debian.lock, Dockerfiles, the examples and
- * the sections of docs/guest.md.
+ * From the list in pkg/README.md, build.yml, roles.json, debian.lock, Dockerfiles, Go flags, the
+ * examples and the sections of docs/guest.md.
+ * @param filesOf returns the lines of a package's list of files; default: those of its page
  * @returns the documents by path
  */
-export function packageDocuments(root: string): ReadonlyMap<string, string> {
+export function packageDocuments(
+  root: string,
+  filesOf: (name: string) => readonly string[] = (name) => listedFiles(root, name),
+): ReadonlyMap<string, string> {
   const read = (path: string): string => readFileSync(join(root, path), 'utf8');
   const entries = entriesOf(read('pkg/README.md'));
-  const guest = read('docs/guest.md');
   const examples = globSync('examples/*.yml', { cwd: root })
     .toSorted()
     .map((path) => ({ path, text: read(path) }));
@@ -28,10 +33,11 @@ export function packageDocuments(root: string): ReadonlyMap<string, string> {
     const spec = parseBuildYml({ path, text: read(path) }, join(root, 'pkg', entry.name));
     const parts = [
       head(entry),
-      guide(entry.name, guest),
       usage(entry.name, examples),
+      options(root, entry.name, guideOf(entry.name, read)),
       privileges(spec),
       processes(root, entry.name),
+      files(entry.name, filesOf(entry.name)),
       inputs(root, spec),
     ];
     const text = parts.filter((part) => part !== '').join('\n\n');
@@ -40,7 +46,7 @@ export function packageDocuments(root: string): ReadonlyMap<string, string> {
   return new Map([['docs/packages/README.md', indexOf(entries)], ...pages]);
 }
 
-const MADE = '<!-- Made by tools/packages-doc.ts; do not edit. -->';
+const MADE = '<!-- Made by tools/packages-doc; do not edit. -->';
 
 function indexOf(entries: readonly Entry[]): string {
   const items = entries.map(({ name, summary }) => `- [\`${name}\`](${name}.md): ${summary}`);
@@ -48,7 +54,7 @@ function indexOf(entries: readonly Entry[]): string {
 
 ${MADE}
 
-The packages that an image config can name, each with its use, privileges and sources:
+The packages that an image config can name, each with its use, options, privileges, files and sources:
 
 ${items.join('\n')}
 
@@ -86,25 +92,19 @@ ${MADE}
 ${summary.charAt(0).toUpperCase()}${summary.slice(1)}. ${source}`;
 }
 
-/** Returns a link to the section of docs/guest.md that names the package most often. */
-function guide(name: string, guest: string): string {
-  const mentions = new RegExp(`lkt/${name}(?![\\w-])`, 'g');
-  const sections = guest.split(/^(?=##+ )/m).map((text) => ({
-    title: /^##+ (.+)$/m.exec(text)?.[1] ?? '',
-    count: [...text.matchAll(mentions)].length + (isAbout(text, name) ? 9 : 0),
-  }));
-  const { title, count } = sections.reduce((most, one) => (one.count > most.count ? one : most));
-  if (count === 0) return '';
-  const anchor = title
-    .toLowerCase()
-    .replaceAll(/[^\w\s-]/g, '')
-    .replaceAll(/\s/g, '-');
-  return `Behaviour and options: [${title}](../guest.md#${anchor}) in the guide to the guest.`;
-}
-
-/** Reports whether the first sentence of a section is about a package. */
-function isAbout(section: string, name: string): boolean {
-  return new RegExp(`^##.*\\n\\n(?:- )?[^.]{0,100}\`lkt/${name}\``).test(section);
+/** Returns what the guide says about a package, and the flags of its programs. */
+function options(root: string, name: string, guide: string): string {
+  const sources = globSync(`pkg/${name}/**/*.go`, { cwd: root })
+    .filter((path) => !path.endsWith('_test.go'))
+    .toSorted()
+    .map((path) => readFileSync(join(root, path), 'utf8'));
+  const flags = goFlags(sources).map(({ names, hasValue, default: value, usage }) => {
+    const shown = names.map((one) => `\`-${one}${hasValue ? ' …' : ''}\``).join(', ');
+    const otherwise = value === undefined ? '' : ` (default: \`${value}\`)`;
+    return `- ${shown}: ${usage}${otherwise}`;
+  });
+  const list = flags.length === 0 ? '' : `\n\nFlags, with one dash or two:\n\n${flags.join('\n')}`;
+  return `## Options\n\n${guide}${list}`;
 }
 
 /** Returns the item of an example that uses the package, if possible the one named after it. */
@@ -170,6 +170,22 @@ The program confines itself to these [roles](../security.md#roles-of-processes):
 ${items.join('\n')}`;
 }
 
+/** Returns the list of files of a package's page, which only the built image tells. */
+function listedFiles(root: string, name: string): readonly string[] {
+  const path = join(root, 'docs/packages', `${name}.md`);
+  if (!existsSync(path)) return [];
+  const [, list = ''] = /^## Files\n\n.*\n\n((?:- .*\n)*)/m.exec(readFileSync(path, 'utf8')) ?? [];
+  return list.split('\n').filter((line) => line !== '');
+}
+
+function files(name: string, lines: readonly string[]): string {
+  return `## Files
+
+Of the image, as \`lkt inspect --files pkg/${name}\` lists them with owners, modes and sizes:
+
+${lines.join('\n')}`;
+}
+
 function inputs(root: string, { image, dockerfile, debian }: PackageSpec): string {
   const dir = `pkg/${image}`;
   const file = join(root, dir, dockerfile);
@@ -179,8 +195,7 @@ function inputs(root: string, { image, dockerfile, debian }: PackageSpec): strin
   const lines = [
     ...(bases.length === 0 ? [] : [`- Images it is built from: ${bases.join(', ')}`]),
     ...(debian === undefined ? [] : [`- Debian packages: [debian.lock](../../${dir}/debian.lock)`]),
-    `- \`lkt inspect ${dir}\` lists its files.`,
     `- \`lkt pkg sbom ${dir}\` lists its parts with versions and licences.`,
   ];
-  return `## Contents\n\n${lines.join('\n')}`;
+  return `## Sources\n\n${lines.join('\n')}`;
 }

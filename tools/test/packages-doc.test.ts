@@ -1,0 +1,93 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { fileLines } from '../packages-doc/contents.ts';
+import { goFlags } from '../packages-doc/go-flags.ts';
+import { guideOf } from '../packages-doc/guide.ts';
+import { packageDocuments } from '../packages-doc/main.ts';
+
+const root = join(import.meta.dirname, '../..');
+const SOURCE = `
+const dir = "/etc/x"
+const (
+	limit = 3 * time.Minute
+)
+
+func main() {
+	for _, name := range []string{"k", "key-file"} {
+		flag.StringVar(&r.key, name, "key", "key file, relative to "+dir)
+	}
+	flags.DurationVar(&o.wait, "wait", limit, "time (of a lease)")
+	flags.BoolVar(&o.once, "1", false,
+		"exit \\"once\\"")
+	flags.Func("inport", "PORT:unix:/PATH", func(text string) error { return nil })
+	flags.IntVar(&o.last, "n", -1, "")
+	size := flag.Uint("size", uint(limit.Seconds()), "size")
+}
+`;
+
+test('reads the flags of a Go program', () => {
+  expect(goFlags([SOURCE])).toEqual([
+    {
+      names: ['k', 'key-file'],
+      hasValue: true,
+      default: 'key',
+      usage: 'key file, relative to /etc/x',
+    },
+    { names: ['wait'], hasValue: true, default: '3m', usage: 'time (of a lease)' },
+    { names: ['1'], hasValue: false, default: undefined, usage: 'exit "once"' },
+    { names: ['inport'], hasValue: true, default: undefined, usage: 'PORT:unix:/PATH' },
+    { names: ['size'], hasValue: true, default: undefined, usage: 'size' },
+  ]);
+});
+
+test.each(['flag.Bool("x", false, text())', 'flag.Bool(name, false, "text")'])(
+  'rejects the declaration %s',
+  (declaration) => {
+    expect(() => goFlags([declaration])).toThrow('unknown declaration of a flag: flag.Bool(');
+  },
+);
+
+test('lists files with their links, and counts those of full directories', () => {
+  const many = Array.from({ length: 9 }, (_, index) => ({ path: `/lib/${index}`, type: 'file' }));
+  expect(
+    fileLines([
+      { path: '/lib', type: 'directory' },
+      ...many,
+      { path: '/sbin', type: 'directory' },
+      { path: '/sbin/b', type: 'symlink', target: '../bin/b' },
+      { path: '/run', type: 'directory' },
+    ]),
+  ).toEqual(['- `/run/`', '- `/lib/`: 9 entries', '- `/sbin/b` → `../bin/b`']);
+});
+
+test('takes from the guide what names a package, with links that work from its page', () => {
+  const guide = `# G
+## Hosts
+
+\`lkt/qemu-ga\` answers ([more](security.md#x), [here](#hosts), [y](../examples/y.yml)).
+
+\`lkt/vsudd\` forwards.
+
+## Other
+`;
+  expect(guideOf('qemu-ga', () => guide)).toBe(
+    '`lkt/qemu-ga` answers ([more](../security.md#x), [here](../guest.md#hosts), [y](../../examples/y.yml)).',
+  );
+  expect(() => guideOf('sshd', () => guide)).toThrow('names no text about lkt/sshd');
+  expect(() => guideOf('new', () => guide)).toThrow('names no text about lkt/new');
+});
+
+test('has options, files and privileges of each package on its page', () => {
+  for (const [path, text] of packageDocuments(root)) {
+    const name = /(\w[\w-]*)\.md$/.exec(path)?.[1] ?? '';
+    const buildYml = join(root, 'pkg', name, 'build.yml');
+    if (!existsSync(buildYml)) continue;
+    for (const part of ['Options', 'Files', 'Sources'])
+      expect(text, path).toMatch(new RegExp(`^## ${part}\\n\\n\\S`, 'm'));
+    expect(text, path).toMatch(/^## Files\n\n.*\n\n- `\//m);
+    expect(text.includes('\n## Privileges\n'), path).toBe(
+      /^config:$/m.test(readFileSync(buildYml, 'utf8')),
+    );
+  }
+});
