@@ -150,6 +150,12 @@ export abstract class LktCommand {
     if (!this.jsonEnabled()) print(`${text}\n`);
   }
 
+  /** Prints a line of the result at once; at a terminal once the progress display has ended. */
+  protected logBelow(text: string): void {
+    if (this.#isTty) this.#below.push(text);
+    else this.log(text);
+  }
+
   /** The words after the first `--`. */
   protected get wordsAfterDashes(): readonly string[] {
     const stop = this.words.indexOf('--');
@@ -163,6 +169,8 @@ export abstract class LktCommand {
 
   #display: Display | undefined;
   #isTty = false;
+  /** Lines to print after the progress display. */
+  readonly #below: string[] = [];
   #logs: KeptLogs | undefined;
   #durations: Durations | undefined;
   #warnings: readonly string[] = [];
@@ -211,12 +219,14 @@ export abstract class LktCommand {
   /** Ends the progress display, before other output goes to the terminal. */
   protected endProgress(): void {
     this.#display?.close(false);
+    for (const line of this.#below.splice(0)) this.log(line);
   }
 
   async #failure(error: Error): Promise<Error> {
     const shown = await this.#withLog(error);
     // The error already contains this log.
     this.#display?.close(!(shown instanceof LktError && shown.detail !== undefined));
+    this.endProgress();
     return isUsageError(shown) ? usageError(shown, this.constructor as never) : shown;
   }
 
@@ -226,7 +236,8 @@ export abstract class LktCommand {
    */
   async #withLog(error: Error): Promise<Error> {
     const log = this.#logs?.failed;
-    if (!(error instanceof LktError) || log === undefined) return error;
+    if (!(error instanceof LktError) || log === undefined || error.report !== undefined)
+      return error;
     if (error.code !== 'BUILD_FAILED' && error.code !== 'TEST_FAILED') return error;
     const { describeLog } = await import('./progress/kept-logs.ts');
     const { code, message, fix, cause } = error;

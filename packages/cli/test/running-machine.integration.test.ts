@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MachineRecords, type OpenRecord } from '@lkt/machine';
@@ -74,6 +76,22 @@ test('says which services the console shows, if it does not show the wanted one'
       /^warning: the console has no log of \w+; add lkt\.logs\.console=all/,
     );
   expect(lkt('logs', 'my-os', 'sshd')).toMatchObject({ status: 1, stdout: '' });
+});
+
+test('says that it waits for an ssh server', async () => {
+  // The kernel accepts connections, and nothing answers.
+  await using server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port: hostPort } = server.address() as AddressInfo;
+  const port = { address: '127.0.0.1', hostPort, guestPort: 22, protocol: 'tcp' } as const;
+  const records = new MachineRecords(join(dir, 'lkt/machines'));
+  await using machine = await records.create({ name: 'silent', ports: [port] });
+  machine.log.write(Buffer.from(CONSOLE));
+  const done = lkt('ssh', '--wait', '4s', 'silent', '--', 'true');
+  expect(done).toMatchObject({ status: 1, stdout: '' });
+  expect(done.stderr).toMatch(
+    /^ssh: wait for the ssh server of silent\n.*error: the ssh server of silent has not answered within 4s\n/s,
+  );
 });
 
 test('completes the names of machines, without what a shell would run', () => {

@@ -37,7 +37,7 @@ test('ends with what is cached and what to do next, only on a terminal', async (
     expect(status).toBe(0);
     return stripVTControlCharacters(seen);
   };
-  await lkt('pin', 'os.yml');
+  expect(await lkt('pin', 'os.yml')).toMatch(/next: lkt run os\.yml\r\n$/);
   expect(await lkt('build', '--dir', 'out', 'os.yml')).toMatch(/next: lkt run out\/os\r\n$/);
   expect(await lkt('build', '--dir', 'out', 'os.yml')).toMatch(
     /cached: 2 packages[^]*next: lkt run out\/os\r\n$/,

@@ -4,7 +4,8 @@
  * `package NAME`.
  */
 export type ProgressEvent =
-  | { readonly kind: 'start'; readonly id: string; readonly title: string }
+  /** `quiet`: a display of lines does not print the step's output. */
+  | { readonly kind: 'start'; readonly id: string; readonly title: string; readonly quiet?: true }
   | {
       readonly kind: 'progress';
       readonly id: string;
@@ -36,7 +37,7 @@ export const silentReporter: Reporter = { emit: () => undefined };
  */
 export async function reportStep<T>(
   reporter: Reporter,
-  step: { readonly id: string; readonly title: string },
+  step: { readonly id: string; readonly title: string; readonly quiet?: true },
   work: () => Promise<T>,
   isCached: (result: T) => boolean = () => false,
 ): Promise<T> {

@@ -69,6 +69,9 @@ class TestedMachine implements AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #button = new AbortController();
   readonly #patterns: ConsolePatterns;
+  readonly #decoder = new TextDecoder();
+  /** Id of the step of the running check, whose log is the console. */
+  #step: string | undefined;
   readonly #agent = Promise.withResolvers<TestAgent>();
   readonly #started = Promise.withResolvers<StartedMachine>();
   /** Resolves when the machine has ended. */
@@ -153,11 +156,32 @@ class TestedMachine implements AsyncDisposable {
     return retried(signal, async () => attempt(port), 'the server does not answer');
   }
 
+  /** Runs a check as a step of the progress display, with the console as its output. */
+  async #timed(
+    what: Pick<CheckResult, 'name' | 'kind'>,
+    limitMs: number,
+    act: (signal: AbortSignal) => Promise<string | undefined>,
+  ): Promise<CheckResult> {
+    const { reporter } = this.#session;
+    const id = `check ${what.name}`;
+    reporter.emit({ kind: 'start', id, title: what.name, quiet: true });
+    this.#step = id;
+    let result: CheckResult | undefined;
+    try {
+      result = await this.#limited(what, limitMs, act);
+      return result;
+    } finally {
+      this.#step = undefined;
+      if (result?.outcome === 'passed') reporter.emit({ kind: 'done', id, cached: false });
+      else reporter.emit({ kind: 'failed', id, ...(result === undefined && { stopped: true }) });
+    }
+  }
+
   /**
    * Runs a check within its time limit, and until the machine ends.
    * @param act returns why the check failed
    */
-  async #timed(
+  async #limited(
     what: Pick<CheckResult, 'name' | 'kind'>,
     limitMs: number,
     act: (signal: AbortSignal) => Promise<string | undefined>,
@@ -212,6 +236,9 @@ class TestedMachine implements AsyncDisposable {
           onOutput: (chunk) => {
             machine.onOutput?.(chunk);
             this.#patterns.push(chunk);
+            const text = this.#decoder.decode(chunk, { stream: true });
+            if (this.#step !== undefined)
+              this.#session.reporter.emit({ kind: 'log', id: this.#step, text });
           },
         },
       );

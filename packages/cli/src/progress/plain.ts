@@ -67,11 +67,13 @@ export function plainDisplay(
         if (event.kind === 'warning') say(`warning: ${logLines(event.text).join(' ')}`);
         return;
       }
+      if (event.kind === 'log' && step.isQuiet) return;
+      const fresh = step.isQuiet ? [] : step.fresh;
       const start = event.kind === 'start' ? undefined : takeStart(step.id);
-      const isOneLine = event.kind === 'done' && step.fresh.length === 0;
+      const isOneLine = event.kind === 'done' && fresh.length === 0;
       if (!isOneLine && (event.kind !== 'done' || !event.cached)) sayStart(start);
-      for (const line of step.fresh) say(`${labelOf(step)}: | ${line}`);
-      if (step.fresh.length > 0) touch(step);
+      for (const line of fresh) say(`${labelOf(step)}: | ${line}`);
+      if (fresh.length > 0) touch(step);
       switch (event.kind) {
         case 'start':
           touch(step);

@@ -8,6 +8,8 @@ export interface Step {
   readonly id: string;
   readonly title: string;
   readonly started: number;
+  /** A display of lines does not print its output. */
+  readonly isQuiet: boolean;
   /** The step that contains it, if known. */
   readonly parent: Step | undefined;
   /** The number of its parts that have ended. */
@@ -57,7 +59,7 @@ export class Steps {
       this.packages = { ...this.packages, total: event.packages, ended: 0 };
       return undefined;
     }
-    if (event.kind === 'start') return this.#begin(event.id, event.title);
+    if (event.kind === 'start') return this.#begin(event.id, event.title, event.quiet);
     const step = this.#steps.get(event.id) ?? this.#begin(event.id, event.id);
     step.fresh = [];
     switch (event.kind) {
@@ -118,11 +120,12 @@ export class Steps {
     return undefined;
   }
 
-  #begin(id: string, title: string): Step {
+  #begin(id: string, title: string, isQuiet = false): Step {
     const step: Step = {
       id,
       title: logLines(title).join(' '),
       started: this.#clock(),
+      isQuiet,
       parent: this.#packageOf(id),
       ended: 0,
       cached: 0,

@@ -150,6 +150,26 @@ test('plain: says every 15 seconds that a step without output runs', () => {
   expect(screen.text).toBe(end);
 });
 
+test('plain: shows the output of a quiet step only where it says that it runs', () => {
+  const screen = new Terminal(400, 24);
+  const display = plainDisplay(screen, clock);
+  run(display, [
+    { kind: 'start', id: 'check boots', title: 'boots', quiet: true },
+    { kind: 'log', id: 'check boots', text: 'lkt: service a\nlkt: ser' },
+    15_000,
+    { kind: 'log', id: 'check boots', text: 'vice b\nend' },
+    15_000,
+    { kind: 'done', id: 'check boots', cached: false },
+  ]);
+  display.close(false);
+  expect(screen.text.split('\n')).toEqual([
+    'check boots: started',
+    'check boots: running for 14.5s | lkt: service a',
+    'check boots: running for 29.0s | lkt: service b',
+    'check boots: done 30.0s',
+  ]);
+});
+
 test('plain: does not estimate the rest of a step that takes longer than the last time', () => {
   const screen = new Terminal(400, 24);
   const display = plainDisplay(screen, clock, () => 20_000);

@@ -1,10 +1,14 @@
-import { LktError } from '@lkt/core';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { LktError, reportStep } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { optionalArgs, valueFlag } from '../../flags/options.ts';
 import { durationOf } from '../../flags/sizes.ts';
 import { findMachine } from '../../machines/find-machine.ts';
 import { machineRecords } from '../../machines/recorded-run.ts';
 import { hostKeyArguments, runSsh, sshPort } from '../../machines/ssh.ts';
+
+/** A wait of less time is not worth a line. */
+const UNREPORTED_MS = 2000;
 
 interface Result {
   readonly machine: string;
@@ -49,10 +53,17 @@ Exits with the status of COMMAND, or 255 if ssh fails.`;
     const machines = await (await machineRecords(session)).list();
     const machine = findMachine(machines, name, 'lkt ssh');
     const port = sshPort(machine);
-    this.endProgress();
     const { sshAnswers } = await import('@lkt/machine');
     const patience = AbortSignal.any([session.signal, AbortSignal.timeout(seconds * 1000)]);
-    if (!(await sshAnswers(port, patience))) {
+    const answered = sshAnswers(port, patience);
+    const late = sleep(UNREPORTED_MS, 'late' as const, { ref: false });
+    const step = { id: 'ssh', title: `wait for the ssh server of ${machine.name}` };
+    const hasAnswered =
+      (await Promise.race([answered, late])) === 'late'
+        ? await reportStep(session.reporter, step, async () => answered)
+        : await answered;
+    this.endProgress();
+    if (!hasAnswered) {
       session.signal.throwIfAborted();
       throw new LktError(
         'RUN_FAILED',

@@ -74,12 +74,11 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
     const { findBootFiles } = await import('@lkt/machine');
     const files = await findBootFiles(image.prefix);
     await using outputs = await openOutputs(cwd, flags);
-    this.endProgress();
     const booted = image.built.files.filter(({ path }) => /-(?:kernel|initrd\.img)$/.test(path));
-    this.log(`image  ${plain.name}`);
-    if (image !== plain) this.log(`boots  ${image.name}, which has lkt/test-agent too`);
+    this.logBelow(`image  ${plain.name}`);
+    if (image !== plain) this.logBelow(`boots  ${image.name}, which has lkt/test-agent too`);
     for (const { path, digest } of booted)
-      this.log(`${path.slice(path.lastIndexOf('-') + 1)}  ${digest}`);
+      this.logBelow(`${path.slice(path.lastIndexOf('-') + 1)}  ${digest}`);
     const run = await testMachine(session, {
       name: image.name,
       services: image.built.services,
@@ -96,8 +95,9 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
       tests: config.tests,
       ready: (flags.ready ?? [READY]).map(literal),
       bootMs,
-      onResult: (result) => this.log(lineOf(result)),
+      onResult: (result) => this.logBelow(lineOf(result)),
     });
+    this.endProgress();
     await outputs.junit(junitReport(plain.name, run));
     const { checks, seconds } = run;
     const result = {

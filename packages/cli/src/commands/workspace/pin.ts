@@ -78,6 +78,9 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
     const changes = await pin(workspace, { ...targets, resolveTag }, tools);
     this.endProgress();
     for (const line of pinLines(changes)) this.log(line);
+    const [config] = targets.configs;
+    if (targets.configs.length === 1 && config !== undefined && /^kernel:/m.test(config.text))
+      this.suggest(`lkt run ${config.path}`);
     return { changes };
   }
 }
