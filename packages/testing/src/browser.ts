@@ -23,10 +23,16 @@ export interface BrowserPage {
   readonly errors: readonly string[];
 }
 
+/** In pixels. */
+interface WindowSize {
+  readonly width: number;
+  readonly height: number;
+}
+
 /** A headless browser. */
 export interface Browser extends AsyncDisposable {
-  /** Opens a file. */
-  open(path: string): Promise<BrowserPage>;
+  /** Opens a file, in a window of 1280 by 900 pixels or of another size. */
+  open(path: string, window?: WindowSize): Promise<BrowserPage>;
 }
 
 interface Message {
@@ -70,7 +76,7 @@ export async function startBrowser(): Promise<Browser> {
   );
   const connection = new Connection(child);
   return {
-    open: async (path) => openPage(connection, path),
+    open: async (path, window) => openPage(connection, path, window),
     [Symbol.asyncDispose]: async () => {
       const ended = new Promise((resolve) => child.once('exit', resolve));
       if (child.exitCode === null) {
@@ -138,7 +144,11 @@ class Connection {
   }
 }
 
-async function openPage(connection: Connection, path: string): Promise<BrowserPage> {
+async function openPage(
+  connection: Connection,
+  path: string,
+  window?: WindowSize,
+): Promise<BrowserPage> {
   const { targetId } = await connection.send('Target.createTarget', { url: 'about:blank' });
   const attached = await connection.send('Target.attachToTarget', { targetId, flatten: true });
   const sessionId = attached['sessionId'] as string;
@@ -161,6 +171,10 @@ async function openPage(connection: Connection, path: string): Promise<BrowserPa
       errors.push((params['entry'] as { readonly text: string }).text);
   });
   for (const domain of ['Page', 'Network', 'Runtime', 'Log']) await send(`${domain}.enable`);
+  if (window !== undefined) {
+    const metrics = { ...window, deviceScaleFactor: 1, mobile: false };
+    await send('Emulation.setDeviceMetricsOverride', metrics);
+  }
   await send('Page.navigate', { url: pathToFileURL(path).href });
   await loaded.promise;
   return {

@@ -17,9 +17,12 @@ export function htmlPage(graph: Graph, configs: readonly string[] = []): string 
   const part = configs.length === 0 ? graph : partOf(graph, configs);
   const isWhole = part.nodes.length === graph.nodes.length;
   const title = configs.length === 0 ? 'Dependency graph' : configs.join(', ');
-  const drawn = isWhole
-    ? drawing(graph, 'Dependency graph')
-    : markup`${drawing(part, `Dependency graph of ${title}`)}
+  const drawn =
+    graph.nodes.length === 0
+      ? markup`<p>There are no packages and image configs here.</p>`
+      : isWhole
+        ? drawing(graph, 'Dependency graph')
+        : markup`${drawing(part, `Dependency graph of ${title}`)}
 <details><summary>All ${graph.nodes.length} packages, bases and images of the checkout</summary>
 ${drawing(graph, 'Dependency graph of the checkout')}</details>`;
   return documentOf({

@@ -143,7 +143,14 @@ function zoom(next) {
 }
 function fit() {
   const [svg] = svgs;
+  if (svg === undefined) return;
   zoom(Math.min(1, svg.parentElement.clientWidth / svg.viewBox.baseVal.width));
+}
+function bring(box) {
+  const area = box.closest('.graph');
+  const [inner, outer] = [box.getBoundingClientRect(), area.getBoundingClientRect()];
+  area.scrollLeft += inner.left + inner.width / 2 - outer.left - area.clientWidth / 2;
+  area.scrollTop += inner.top + inner.height / 2 - outer.top - area.clientHeight / 2;
 }
 const zooms = { in: () => zoom(level * 1.25), out: () => zoom(level / 1.25), fit };
 for (const button of document.querySelectorAll('[data-zoom]'))
@@ -182,5 +189,9 @@ document.addEventListener('keydown', (event) => {
   event.preventDefault();
 });
 fit();
+// Smaller text cannot be read.
+if (level < 0.7) zoom(0.7);
 select(data.first);
+const chosen = boxes.find((box) => nodeOf(box) === data.first);
+if (chosen !== undefined) bring(chosen);
 `;

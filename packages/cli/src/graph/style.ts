@@ -12,7 +12,7 @@ body { max-width: none; --package: light-dark(#e3edff, #1f2d45); --base: light-d
 .tools { display: flex; flex-wrap: wrap; gap: .4rem 1.5rem; align-items: center; }
 .tools span { display: flex; gap: .3rem; align-items: center; }
 output.zoom { min-width: 3.5rem; text-align: center; }
-.panel { margin: .6rem 0; padding: .6rem .8rem; background: var(--fill); border: 1px solid var(--line); border-radius: 4px; min-height: 9.5rem; }
+.panel { margin: .6rem 0; padding: .6rem .8rem; background: var(--fill); border: 1px solid var(--line); border-radius: 4px; height: 15rem; overflow: auto; }
 .panel h2 { margin: 0 0 .3rem; overflow-wrap: anywhere; }
 .panel dl { margin: .2rem 0; }
 .panel dd { display: flex; flex-wrap: wrap; gap: .2rem .4rem; align-items: center; }

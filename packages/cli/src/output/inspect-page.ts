@@ -85,6 +85,9 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
     const total = totals.get(source) ?? { bytes: 0, count: 0 };
     totals.set(source, { bytes: total.bytes + size, count: total.count + 1 });
   }
+  if (byDirectory.length === 0)
+    return markup`<p>The image has no files with contents.</p>
+      ${outputTable}`;
   const all = byDirectory.reduce((sum, { size }) => sum + size, 0);
   const shares = tableOf({
     label: 'Sizes by package',
@@ -100,8 +103,12 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
         name,
         showSize(bytes),
         count,
-        markup`<meter min="0" max="1" value="${(bytes / all).toFixed(4)}"></meter>
-          ${((bytes / all) * 100).toFixed(1)} %`,
+        markup`<span
+          ><meter min="0" max="1" value="${(bytes / all).toFixed(4)}"></meter> ${(
+            (bytes / all) *
+            100
+          ).toFixed(1)} %</span
+        >`,
       ]),
   });
   // Of a package, or a build of another tool, no file's package is known.
@@ -125,6 +132,7 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
 }
 
 function imagesOf({ images }: Inspected): Html {
+  if (images.length === 0) return markup`<p>No images are known that it consists of.</p>`;
   return tableOf({
     label: 'Images',
     columns: [
@@ -144,7 +152,10 @@ function imagesOf({ images }: Inspected): Html {
 
 function signaturesOf({ images }: Inspected, details: ImageDetails): Html {
   const { policies: required, verdicts, unverified } = details;
-  const notes = unverified.map((note) => markup`<p>Not evaluated: ${note}.</p> `);
+  const notes =
+    verdicts.length + unverified.length === 0
+      ? markup`<p>No image was evaluated.</p>`
+      : unverified.map((note) => markup`<p>Not evaluated: ${note}.</p> `);
   const policies =
     verdicts.length === 0
       ? undefined

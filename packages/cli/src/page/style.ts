@@ -33,8 +33,10 @@ table { border-collapse: collapse; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .25rem .6rem; border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 thead th { position: sticky; top: 0; background: var(--fill); z-index: 1; white-space: nowrap; }
 tbody tr:last-child > * { border-bottom: 0; }
-tbody th { font-weight: 600; }
+tbody th { font-weight: 600; min-width: 11rem; max-width: 30rem; }
 td { min-width: 6rem; }
+td:has(> code) { min-width: 20rem; }
+td > span { white-space: nowrap; }
 .number { min-width: 0; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; }
 .search { display: flex; align-items: center; gap: .6rem; margin: .4rem 0; }
 input[type=search] { font: inherit; color: inherit; background: var(--page); border: 1px solid var(--soft); border-radius: 4px; padding: .25rem .5rem; width: min(24rem, 60vw); }

@@ -96,6 +96,8 @@ for (const box of document.querySelectorAll('.treemap')) {
   const WHOLE = [1000, 420];
   const HEAD = 19;
   let trail = [];
+  /** Pixels of a unit of width. */
+  const pixels = () => Math.min(1, map.clientWidth / WHOLE[0]);
   const nest = (outer, item, width, height, depth) => {
     if (item[2] === undefined || depth === 0 || width < 40 || height < HEAD + 12) return;
     squarify(item[2], [3, HEAD, width - 6, height - HEAD - 3], (inner, spot) => {
@@ -103,7 +105,7 @@ for (const box of document.querySelectorAll('.treemap')) {
       const part = document.createElement('span');
       part.setAttribute('aria-hidden', 'true');
       put(part, spot, [width, height]);
-      if (spot[2] > 36 && spot[3] > 14) part.textContent = inner[0];
+      if (spot[2] * pixels() > 30 && spot[3] > 14) part.textContent = inner[0];
       nest(part, inner, spot[2], spot[3], depth - 1);
       outer.append(part);
     });
@@ -131,7 +133,7 @@ for (const box of document.querySelectorAll('.treemap')) {
       if (item[2] === undefined) button.setAttribute('aria-disabled', 'true');
       else button.addEventListener('click', () => open([...trail, item], true));
       const [, , width, height] = place;
-      if (width > 30 && height > 12) {
+      if (width * pixels() > 24 && height > 12) {
         const label = document.createElement('b');
         label.textContent = item[0] + '  ' + bytes(item[1]);
         button.append(label);
