@@ -1,6 +1,7 @@
 import { type Digest, LktError, undefinedIf } from '@lkt/core';
 import {
   familiarReference,
+  formatReference,
   loadImage,
   parseReference,
   type Platform,
@@ -124,6 +125,12 @@ export async function missingImage(
   if (await store.has(reference.digest)) return undefined;
   const missing = missingText(reference);
   if (hasImage === undefined) return { code: 'NOT_FOUND', message: missing, fix: MISSING_FIX };
+  if (reference.domain === undefined)
+    return {
+      code: 'NOT_FOUND',
+      message: `${missing}, and names no registry`,
+      fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml`,
+    };
   if (await hasImage(reference)) return undefined;
   const message = `${missing}, and its registry does not have it`;
   return { code: 'NOT_FOUND', message, fix: MISSING_FIX };
