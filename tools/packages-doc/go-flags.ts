@@ -80,7 +80,7 @@ function textOf(expression: string, constants: ReadonlyMap<string, string>): str
 
 function valueOf(expression: string, constants: ReadonlyMap<string, string>): string | undefined {
   const value = constants.get(expression) ?? expression;
-  if (value.startsWith('"')) return textOf(value, constants) || undefined;
+  if (value.startsWith('"')) return value === '""' ? undefined : textOf(value, constants);
   const [, count, unit = ''] = /^(\d+) ?\* ?time\.(\w+)$/.exec(value) ?? [];
   if (count !== undefined) return `${count}${UNITS[unit] ?? unit}`;
   return /^[1-9]\d*$|^true$/.test(value) ? value : undefined;

@@ -70,7 +70,9 @@ export function guideOf(name: string, read: (path: string) => string): string {
 /** Returns the text of a section, with the sections below it. */
 function sectionOf(markdown: string, title: string): string {
   const lines = markdown.split('\n');
-  const start = lines.findIndex((line) => line.replace(/^#+ /, '') === title && /^##/.test(line));
+  const start = lines.findIndex(
+    (line) => line.replace(/^#+ /, '') === title && line.startsWith('##'),
+  );
   if (start === -1) return '';
   const level = lines[start]?.indexOf(' ') ?? 0;
   const end = lines.findIndex((line, index) => {

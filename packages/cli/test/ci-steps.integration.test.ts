@@ -88,9 +88,25 @@ async function repository(name: string, policy: string): Promise<string> {
     'pkg/app/Dockerfile': 'FROM example/base\nCOPY file /app\n',
     'pkg/app/file': 'app',
     'trust.yml': policy,
+    // As a repository of lkt init, with the lkt of this checkout.
+    'package.json': JSON.stringify({ private: true, devDependencies: { '@lkt/cli': 'file:cli' } }),
+    'package-lock.json': JSON.stringify({
+      lockfileVersion: 3,
+      requires: true,
+      packages: {
+        '': { devDependencies: { '@lkt/cli': 'file:cli' } },
+        cli: { name: '@lkt/cli', version: '1.0.0', dev: true, bin: { lkt: 'lkt' } },
+        'node_modules/@lkt/cli': { resolved: 'cli', link: true },
+      },
+    }),
+    'cli/package.json': JSON.stringify({
+      name: '@lkt/cli',
+      version: '1.0.0',
+      bin: { lkt: 'lkt' },
+    }),
   };
   for (const [path, text] of Object.entries(files)) write(join(dir, path), text);
-  for (const path of ['lkt', 'node_modules/.bin/lkt']) write(join(dir, path), PROGRAM, 0o755);
+  for (const path of ['lkt', 'cli/lkt']) write(join(dir, path), PROGRAM, 0o755);
   cpSync(join(sigstore.directory, 'trusted_root.json'), join(dir, 'trusted_root.json'));
   const setup = `git init --quiet --initial-branch=main && git add --all && git commit --quiet -m one
 ./lkt pin && git commit --quiet -am pinned`;
@@ -275,12 +291,10 @@ type GitlabRun = (job: string, more?: { subject?: string; variables?: Variables 
 /**
  * Returns a function that runs the scripts of a pipeline's jobs, and checks their status.
  * @param files of the repository with the pipeline
- * @param installs lines of `before_script` that install programs, which is for the container
  */
 async function gitlabPipeline(
   name: string,
   files: Variables,
-  installs: number,
 ): Promise<{ readonly run: GitlabRun; readonly repository: string; readonly image: string }> {
   const jobs = gitlabJobs(files);
   const image = `${registry.host}/acme/${name}`;
@@ -295,8 +309,11 @@ async function gitlabPipeline(
   const at = { repository: await repository(name, policyOf(`${image}/*`, PIPELINE)), values: {} };
   const run: GitlabRun = async (id, { subject, variables: given = {} } = {}) => {
     const { before_script: before = [], script = ['exit 9'], variables = {} } = jobs[id] ?? {};
-    const prepare = before.filter((line) => !/^(?:apt-get|npm) /.test(line));
-    expect(prepare).toHaveLength(before.length - installs);
+    // The packages exist. To install them would change this machine.
+    const prepare = before.map((line) =>
+      line.replace(/^apt-get update && apt-get /, 'apt-get --simulate '),
+    );
+    expect(prepare).not.toEqual(before);
     const own = Object.entries({ ...variables, ...given }).map(([key, value]) => [
       key,
       value.replaceAll(/\$\{?(\w+)\}?/g, (_, other: string) => predefined[other] ?? ''),
@@ -310,7 +327,7 @@ async function gitlabPipeline(
 test('builds, publishes and verifies on GitLab with the component', async () => {
   const component = readFileSync(join(root, 'tools/ci/gitlab.yml'), 'utf8');
   const files = { '.gitlab-ci.yml': 'include: [{ local: lkt.yml }]\n', 'lkt.yml': component };
-  const { run, image } = await gitlabPipeline('component', files, 2);
+  const { run, image } = await gitlabPipeline('component', files);
   const built = await run('lkt-build');
   expect(built.status, built.output).toBe(0);
   // Nothing is published yet.
@@ -324,7 +341,7 @@ test('builds, publishes and verifies on GitLab with the component', async () => 
 
 test('builds what changed on GitLab with a step cache, and joins the platforms', async () => {
   const files = { '.gitlab-ci.yml': readFileSync(join(root, 'docs/ci/gitlab.yml'), 'utf8') };
-  const { run, repository: dir, image } = await gitlabPipeline('pipeline', files, 1);
+  const { run, repository: dir, image } = await gitlabPipeline('pipeline', files);
   const variables = { PLATFORM: 'linux/amd64', STEPS: '$CI_REGISTRY_IMAGE/lkt-steps:amd64' };
   const released = await run('release', { subject: PIPELINE, variables });
   expect(released.status, released.output).toBe(0);

@@ -260,6 +260,11 @@ test('has a workflow of lkt init that follows the schema of GitHub', () => {
   expect(problemsOf(parseWorkflow, text)).toEqual([]);
   for (const [, uses] of text.matchAll(/uses: (.*)$/gm))
     expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v/);
+  // No build works before, as docs/builder.md says.
+  const [, lifts = ''] = /sysctl --ignore --write (\S+)=0$/m.exec(text) ?? [];
+  const setup = readFileSync(join(root, 'tools/ci/setup-lkt/setup.sh'), 'utf8');
+  expect(setup).toContain(`--write ${lifts}=0`);
+  expect(text.indexOf(lifts)).toBeLessThan(text.indexOf('npm run build'));
 });
 
 /** Returns matchers of names, in order. */

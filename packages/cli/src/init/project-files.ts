@@ -138,6 +138,8 @@ jobs:
       - uses: actions/checkout@11d5960a326750d5838078e36cf38b85af677262 # v4.4.0
         with: { persist-credentials: false }
       - run: sudo apt-get update && sudo apt-get install --yes --no-install-recommends debian-archive-keyring gpgv
+      # Ubuntu's AppArmor denies builds their namespaces.
+      - run: sudo sysctl --ignore --write kernel.apparmor_restrict_unprivileged_userns=0
       - run: npm ci
       - run: npm run build
         env:
