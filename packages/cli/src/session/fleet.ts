@@ -117,7 +117,9 @@ export async function findNode(
   name: string,
 ): Promise<{ readonly node: Node; readonly provider: Provider }> {
   const nodes = await fleet.nodes();
-  const found = nodes.find(({ node }) => node.name === name);
+  const named = nodes.filter(({ node }) => node.name === name);
+  // A group that moved to another provider may have left an orphan of the same name.
+  const found = named.find((one) => isOfGroup(fleet, one)) ?? named[0];
   if (found !== undefined) {
     requireGroup(fleet, found);
     return found;
@@ -135,14 +137,24 @@ export async function findNode(
   });
 }
 
-/** @throws LktError NOT_FOUND for an orphan, which no controller would touch */
-function requireGroup(
+/** Reports whether a node is of a group of the file, at the provider of the group. */
+function isOfGroup(
   { config, providers }: OpenFleet,
   { node, provider }: { readonly node: Node; readonly provider: Provider },
+): boolean {
+  const own = config.groups.get(node.labels.group)?.provider;
+  return own !== undefined && providers.get(own) === provider;
+}
+
+/** @throws LktError NOT_FOUND for an orphan, which no controller would touch */
+function requireGroup(
+  fleet: OpenFleet,
+  found: { readonly node: Node; readonly provider: Provider },
 ): void {
+  if (isOfGroup(fleet, found)) return;
+  const { config } = fleet;
+  const { node } = found;
   const { group } = node.labels;
-  const own = config.groups.get(group)?.provider;
-  if (own !== undefined && providers.get(own) === provider) return;
   throw new LktError(
     'NOT_FOUND',
     `${node.name} is an orphan: no group ${group} is of its provider`,

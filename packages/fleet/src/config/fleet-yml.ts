@@ -47,7 +47,7 @@ const ENDPOINT = text({
 }).transform((given, at) => {
   const [, port = '', path = ''] = /^:(\d+)(\/.*)$/.exec(given) ?? [];
   if (Number(port) >= 1 && Number(port) <= 65_535) return { port: Number(port), path };
-  throw at.error(`${port} is not a port`);
+  throw at.error(`${port} is not a port`, { fix: 'use a port from 1 to 65535' });
 });
 
 const HEALTH = record({
@@ -59,7 +59,8 @@ const HEALTH = record({
   failures: withDefault(integer(1, 100), 3, 'failed checks in a row after which it is unhealthy'),
 }).transform(({ tcp, http, console, interval, timeout, failures }, at) => {
   const kinds = [tcp, http, console].filter((kind) => kind !== undefined);
-  if (kinds.length > 1) throw at.error('tcp, http and console exclude each other');
+  if (kinds.length > 1)
+    throw at.error('tcp, http and console exclude each other', { fix: 'keep one of them' });
   const check: HealthCheck =
     tcp !== undefined
       ? { kind: 'tcp', port: tcp }
@@ -112,7 +113,9 @@ const DRAIN = record({
   timeout: withDefault(duration, 60_000, 'time after which the node is destroyed all the same'),
 }).transform((drain, at) => {
   if ((drain.http === undefined) === (drain.command === undefined))
-    throw at.error('give either http or command');
+    throw at.error('give either http or command', {
+      fix: "write http: ':PORT/PATH', or command: [PROGRAM]",
+    });
   return drain;
 });
 
@@ -260,7 +263,9 @@ const FIELDS = {
       webhook: optional(WEBHOOK, 'a page that gets a POST with each event as JSON'),
     }).transform((events, at) => {
       if (events.command === undefined && events.webhook === undefined)
-        throw at.error('give command, webhook or both');
+        throw at.error('give command, webhook or both', {
+          fix: 'write command: [PROGRAM], or webhook: { url: https://HOST/PATH }',
+        });
       return events;
     }),
     'what hears of every change',

@@ -118,11 +118,18 @@ function namesOf(
 ): readonly string[] | undefined {
   const { nodes, size, at, template = DEFAULT_TEMPLATE } = group;
   const nodesAt = placeOf(at, 'nodes') ?? at;
-  if ((nodes === undefined) === (size === undefined)) throw at.error('give either size or nodes');
+  if ((nodes === undefined) === (size === undefined))
+    throw at.error('give either size or nodes', {
+      fix: 'write size: NUMBER, or nodes: [NAME] for nodes with fixed names',
+    });
   if (nodes !== undefined) {
-    if (new Set(nodes).size < nodes.length) throw nodesAt.error('a name occurs twice');
+    if (new Set(nodes).size < nodes.length)
+      throw nodesAt.error('a name occurs twice', { fix: 'give each node a name of its own' });
     for (const name of nodes) {
-      if (!NAME.test(name)) throw nodesAt.error(`"${name}" is not a name`);
+      if (!NAME.test(name))
+        throw nodesAt.error(`"${name}" is not a name`, {
+          fix: 'use lower-case letters, digits and "-", 40 at most, and begin with a letter',
+        });
       if (machines !== undefined && !machines.includes(name))
         throw nodesAt.error(`the provider has no machine "${name}"`, {
           fix: `use some of: ${machines.join(', ')}`,

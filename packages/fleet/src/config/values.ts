@@ -18,7 +18,7 @@ export const duration: YamlType<number> = text({
 }).transform((given, at) => {
   const milliseconds = Number(given.slice(0, -1)) * (UNITS_MS.get(given.slice(-1)) ?? 0);
   if (milliseconds <= MAX_DURATION_MS) return milliseconds;
-  throw at.error(`${given} is longer than ten years`);
+  throw at.error(`${given} is longer than ten years`, { fix: 'write 3650d at most' });
 });
 
 const SIZE_POWERS = 'KMGT';
@@ -43,7 +43,7 @@ const percentage = text({
 }).transform((given, at) => {
   const percent = Number(given.slice(0, -1));
   if (percent <= 100) return { percent };
-  throw at.error(`${given} is more than all nodes`);
+  throw at.error(`${given} is more than all nodes`, { fix: 'write 100% at most' });
 });
 
 /** A number of nodes, or a percentage of them such as `25%`. */

@@ -87,9 +87,13 @@ export class FleetController {
       const spec = groupSpecOf(fleet, group, machines);
       const at = group.at.entries();
       if (!volumes && (group.template?.volumes.size ?? 0) > 0)
-        throw (at.get('template') ?? group.at).error(`${group.provider} attaches no volumes`);
+        throw (at.get('template') ?? group.at).error(`${group.provider} attaches no volumes`, {
+          fix: 'remove volumes, or use a provider that attaches them: qemu, libvirt',
+        });
       if (!metadata && group.template?.metadata !== undefined)
-        throw (at.get('template') ?? group.at).error(`${group.provider} delivers no metadata`);
+        throw (at.get('template') ?? group.at).error(`${group.provider} delivers no metadata`, {
+          fix: 'remove metadata, and put it into the image',
+        });
       const readsConsole = group.health === undefined || group.health.check.kind === 'console';
       if (readsConsole && !provider.capabilities.console)
         throw (at.get('health') ?? group.at).error(`${group.provider} has no console to check`, {

@@ -1,4 +1,3 @@
-import { LktError } from '@lkt/core';
 import type { GroupConfig } from '../config/fleet-yml.ts';
 
 /** The values that metadata can name. */
@@ -43,7 +42,7 @@ export function metadataOf(group: GroupConfig, node: MetadataNames): Uint8Array 
 export function checkMetadata(group: GroupConfig, hasSlots: boolean): void {
   const bytes = metadataOf(group, { name: group.name, slot: hasSlots ? 0 : undefined });
   if (bytes !== undefined && bytes.length > MAX_BYTES)
-    throw new LktError('CONFIG_INVALID', `the metadata of ${group.name} exceeds 64 KiB`, {
+    throw (group.template?.metadata ?? group.at).error('the metadata exceeds 64 KiB', {
       fix: 'put large files into the image',
     });
 }

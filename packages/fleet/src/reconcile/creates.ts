@@ -23,7 +23,12 @@ export function createActions(pass: Pass, replaces: readonly Action[]): readonly
   const count = Math.min(room, limit, missing + replacements(pass, left));
   if (count <= 0) return [];
   const previous = earlierImage(group, target.spec, observed.nodes, observed.earlier);
-  const attempt = observed.failures.get(target.spec) ?? 0;
+  // The controller counts the nodes that fail in this pass after it.
+  const failing = replaces.filter(
+    (one) =>
+      one.kind === 'destroy' && one.reason === 'failed' && one.node.labels.spec === target.spec,
+  );
+  const attempt = (observed.failures.get(target.spec) ?? 0) + failing.length;
   return freeNames(pass, count).map(({ name, slot }) => ({
     kind: 'create',
     name,

@@ -116,8 +116,17 @@ test.each([
   ],
   [['size: 2', 'health: { tcp: 80, http: ":80/" }'], '10:13: .*exclude each other'],
   [['size: 2', 'drain: { timeout: 5s }'], '10:12: .*either http or command'],
+  [['size: 2', 'drain: { http: ":70000/" }'], '10:20: .*70000 is not a port'],
+  [['size: 2', 'grace: 4000d'], '10:12: .*longer than ten years'],
+  [['size: 2', 'maxSick: 101%'], '10:14: .*more than all nodes'],
 ])('rejects %j at its place', (lines, message) => {
-  expect(() => web(...lines)).toThrow(new RegExp(`^fleet\\.yml:${message}`));
+  expect(() => web(...lines)).toThrow(
+    expect.objectContaining({
+      code: 'CONFIG_INVALID',
+      message: expect.stringMatching(new RegExp(`^fleet\\.yml:${message}`)),
+      fix: expect.stringMatching(/./),
+    }),
+  );
 });
 
 test.each([
@@ -127,7 +136,12 @@ test.each([
   [fleetText('size: 1').replace('qemu: {}', ''), '4:9: .*exactly one kind'],
   [fleetText('size: 1').replace('qemu', 'qemux'), '4:11: unknown key "qemux"'],
 ])('rejects a file at its place: %#', (text, message) => {
-  expect(() => specOf(text)).toThrow(new RegExp(`^fleet\\.yml:${message}`));
+  expect(() => specOf(text)).toThrow(
+    expect.objectContaining({
+      message: expect.stringMatching(new RegExp(`^fleet\\.yml:${message}`)),
+      fix: expect.stringMatching(/./),
+    }),
+  );
 });
 
 test('takes the names of machines where none can be created', () => {

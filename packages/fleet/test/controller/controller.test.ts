@@ -82,8 +82,10 @@ class WrongProvider implements Provider {
     return this.kept;
   }
 
+  said = 'up';
+
   async console(): Promise<Uint8Array> {
-    return Buffer.from('up');
+    return Buffer.from(this.said);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -323,6 +325,22 @@ test.for<[string, string, string]>([
   );
 });
 
+test('counts attempts anew once a node was ready, so that a later failure halts nothing', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  let now = Date.now();
+  const setting = start(dir.path, () => now);
+  const { provider } = setting;
+  provider.said = 'down';
+  await setting.pass();
+  now += 61_000;
+  await setting.pass();
+  provider.said = 'up';
+  for (let passes = 0; passes < 4; passes += 1) await setting.pass();
+  expect(setting.events.at(-1)).toMatchObject({ kind: 'converged' });
+  expect(provider.requests.map(({ labels }) => labels.attempt)).toEqual([0, 0, 1]);
+  expect(provider.nodes.map(({ labels }) => labels.attempt)).toEqual([0, 0]);
+});
+
 test('keeps the console of the failed node for which a roll halts', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const provider = new WrongProvider();
@@ -391,6 +409,24 @@ test('rejects metadata with an unknown variable before any node is touched', () 
   ).toThrow(/^fleet\.yml:12:27: .*\$\{NOWHERE\} has no value here/);
 });
 
+test('rejects metadata that is too long, at its place', () => {
+  const text = fleet.file.text.replace('${NODE}', 'x'.repeat(65_536));
+  const open = (): FleetController =>
+    new FleetController({
+      fleet: parseFleet({ path: 'fleet.yml', text }),
+      providers: new Map([['here', new WrongProvider()]]),
+      openImage: async () => Promise.reject(new Error('opened')),
+      logDir: '/nonexistent',
+      onEvent: () => undefined,
+    });
+  expect(open).toThrow(
+    expect.objectContaining({
+      message: 'fleet.yml:12:27: groups.web.template.metadata: the metadata exceeds 64 KiB',
+      fix: 'put large files into the image',
+    }),
+  );
+});
+
 test.for([
   ['metadata', 'template: { metadata: { a: { content: b } } }', 'here delivers no metadata'],
   ['volumes', 'template: { volumes: { data: 64M } }', 'here attaches no volumes'],
@@ -411,7 +447,10 @@ test.for([
     onEvent: () => undefined,
   };
   expect(() => new FleetController(options)).toThrow(
-    expect.objectContaining({ message: expect.stringContaining(message) }),
+    expect.objectContaining({
+      message: expect.stringContaining(message),
+      fix: expect.stringMatching(/./),
+    }),
   );
   provider.capabilities = { ...provider.capabilities, [ability]: true };
   expect(new FleetController(options).specs.size).toBe(1);
