@@ -220,7 +220,7 @@ describe('examples/fleet', () => {
   });
 
   test('replaces nodes that have expired, one after the other', { timeout: LIMIT_MS }, async () => {
-    want('two', (text) => text.replace('after: 30d', 'after: 2m, jitter: 50%'));
+    want('two', (text) => text.replace('after: 30d', 'after: 5m, jitter: 50%'));
     const watch = startLkt(['fleet', 'watch', '--file', file], { env });
     let text = '';
     watch.stdout?.setEncoding('utf8').on('data', (chunk: string) => {
