@@ -16,12 +16,15 @@ export function linkFiles({ tokens, env }, root) {
     for (const [index, token] of (children ?? []).entries()) {
       const href = token.type === 'link_open' ? (token.attrGet('href') ?? '') : '';
       const [path] = href.split('#');
+      // VitePress would lead to README.html, though the page is index.html.
+      if (/(^|\/)README\.md$/.test(path))
+        token.attrSet('href', href.replace(/(^|\/)README\.md/, '$1index.md'));
       if (path === '' || /^[a-z]+:|^\/|\.md$/.test(path)) continue;
       const target = posix.join(from, decodeURI(path));
       if (!existsSync(join(root, target))) continue;
       const readme = posix.join(target, 'README.md');
       if (existsSync(join(root, readme))) {
-        token.attrSet('href', posix.relative(from, readme));
+        token.attrSet('href', posix.relative(from, posix.join(target, 'index.md')));
       } else if (target.endsWith('.ts') || statSync(join(root, target)).isDirectory()) {
         const close = children.slice(index).find(({ type }) => type === 'link_close');
         for (const tag of [token, close]) Object.assign(tag, { tag: 'span', attrs: [] });

@@ -36,6 +36,29 @@ test('is built with its pages, search and linked files', () => {
       expect(url, path).toMatch(/^(\/|data:)/);
 });
 
+test('links to pages and headings that exist, on every page', () => {
+  const headings = new Map<string, ReadonlySet<string>>();
+  const headingsOf = (path: string): ReadonlySet<string> => {
+    const known = headings.get(path) ?? new Set(attributes(path, / id="([^"]*)"/g));
+    headings.set(path, known);
+    return known;
+  };
+  const broken: string[] = [];
+  let checked = 0;
+  for (const path of globSync('**/*.html', { cwd: at('') }))
+    for (const href of attributes(path, /<a[^>]* href="([^"]*)"/g)) {
+      if (/^[a-z]+:/.test(href)) continue;
+      const { pathname, hash } = new URL(href.replaceAll('&amp;', '&'), `http://site/${path}`);
+      const target = decodeURIComponent(pathname.slice(1)).replace(/(^|\/)$/, '$1index.html');
+      const anchor = decodeURIComponent(hash.slice(1));
+      const resolves = existsSync(at(target)) && (anchor === '' || headingsOf(target).has(anchor));
+      if (!resolves) broken.push(`${path}: ${href}`);
+      checked += 1;
+    }
+  expect(broken).toEqual([]);
+  expect(checked).toBeGreaterThan(1000);
+});
+
 /** Returns what the pattern captures in a page. */
 function attributes(path: string, pattern: RegExp): readonly string[] {
   return [...readFileSync(at(path), 'utf8').matchAll(pattern)].map(([, value = '']) => value);
