@@ -32,7 +32,8 @@ export interface CiPlan {
 }
 
 /**
- * Returns what must be built because of changes since a commit. Builds nothing.
+ * Returns the workspace's own packages, and the images, that must be built because of changes since
+ * a commit. Builds nothing.
  * @throws LktError GIT_FAILED for an unknown commit; the errors of reading configs and packages
  */
 export async function planForCi(
@@ -55,7 +56,9 @@ export async function planForCi(
   const inputs = await Promise.all(loaded.map(async (one) => configInputs(workspace, one)));
   const { changes, waves } = await affectedPackages(workspace, options.base, options.signal);
   const affected = new Set(waves.flat().map(({ item }) => item));
-  const planned = waves.map((wave) =>
+  // A build takes the packages of collections from their registry, or builds those that it needs.
+  const own = waves.map((wave) => wave.filter(({ item }) => item.collection === undefined));
+  const planned = own.map((wave) =>
     wave.map(({ item, isChanged, uses }) => ({
       name: item.name,
       dir: relative(root, item.dir) || '.',

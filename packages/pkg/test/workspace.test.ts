@@ -1,5 +1,5 @@
 import { symlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { parseReference } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { openWorkspace } from '../src/workspace/workspace.ts';
@@ -101,6 +101,19 @@ it('finds the packages outside git', async () => {
   expect(workspace.packages.size).toBe(5);
 });
 
+it('takes the packages of a collection in the same repository for no own ones', async () => {
+  await using repo = await checkout({
+    'lkt.yml': 'org: acme\ncollections: {they: {source: "path:vendor/they"}}\n',
+    'pkg/mine/build.yml': 'image: mine\n',
+    'vendor/they/pkg/a/build.yml': 'org: they\nimage: a\n',
+    'vendor/they/pkg/b/build.yml': 'image: b\n',
+  });
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  expect(workspace.problems).toEqual([]);
+  expect([...workspace.packages.keys()]).toEqual(['acme/mine', 'they/a', 'they/b']);
+  expect(workspace.all().map(({ name }) => name)).toEqual(['acme/mine']);
+});
+
 describe('packageAt', () => {
   it('resolves a directory relative to the start, through symlinks, and adds it to the workspace', async () => {
     await using repo = await checkout(FILES);
@@ -118,6 +131,24 @@ describe('packageAt', () => {
     expect(added.file.path).toBe('../test/t/build.yml');
     expect(workspace.get('lkt/t')).toBe(added);
     expect(await workspace.packageAt('../test/t')).toBe(added);
+  });
+
+  it('rejects a package whose organization another workspace knows', async () => {
+    await using repo = await checkout(FILES);
+    await using other = await checkout({
+      'lkt.yml': 'org: acme\n',
+      'pkg/x/build.yml': 'image: x\n',
+      'pkg/y/build.yml': 'image: y\norg: acme\n',
+    });
+    const workspace = await openWorkspace(repo.path, { env: ENV });
+    const there = relative(repo.path, other.path);
+    await expect(workspace.packageAt(join(other.path, 'pkg/x'))).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: `${there}/pkg/x is in another workspace, ${there}`,
+      fix: `run the command there: cd ${there}`,
+    });
+    const { name } = await workspace.packageAt(join(other.path, 'pkg/y'));
+    expect(name).toBe('acme/y');
   });
 
   it('reports a missing directory or build.yml', async () => {

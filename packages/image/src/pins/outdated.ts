@@ -1,5 +1,5 @@
 import { LktError, type LktErrorCode } from '@lkt/core';
-import { familiarReference, formatReference, type Reference } from '@lkt/oci';
+import { familiarReference, formatReference, parseReference, type Reference } from '@lkt/oci';
 import { ownRecipes, type Package, sourceReference, type Workspace } from '@lkt/pkg';
 import { imageReferencesOf } from '../config/config.ts';
 import { type ConfigFile, loadConfig, type LoadOptions } from '../config/load-config.ts';
@@ -125,8 +125,12 @@ async function newerSources(
 ): Promise<readonly Newer[]> {
   // The lock file has only a digest: nothing says of which sources.
   if (isLocked && parsed.tag === undefined) return [];
-  const now = await sourceReference(workspace, item);
-  if (now === undefined || familiarReference(withoutDigest(parsed)) === now) return [];
+  const current = await sourceReference(workspace, item);
+  if (current === undefined) return [];
+  // A package that overrides one of a collection has another name than the reference.
+  const { domain, path } = parsed;
+  const now = familiarReference({ domain, path, tag: parseReference(current).tag });
+  if (familiarReference(withoutDigest(parsed)) === now) return [];
   return [{ because: 'source', now }];
 }
 

@@ -87,6 +87,14 @@ function workspaceRoot(start: string, gitTop: string | undefined): string | unde
   }
 }
 
+/** Returns the root of the workspace that has a directory, from its files alone. */
+function nearestWorkspace(start: string): string | undefined {
+  for (let dir = start; ; dir = dirname(dir)) {
+    if (existsSync(join(dir, WORKSPACE_FILE))) return dir;
+    if (existsSync(join(dir, '.git')) || dirname(dir) === dir) return undefined;
+  }
+}
+
 /**
  * The packages of a checkout: those that lkt.yml names, else the directories with a build.yml that
  * git tracks, those directly under `pkg/`, `tools/` and `kernel/`, and those three themselves. Then
@@ -266,12 +274,17 @@ export class Workspace {
     return this.#options.onlyNamed === true && (this.spec?.collections.size ?? 0) === 0;
   }
 
+  /** Returns the directories of own packages: of no collection in this repository. */
   async #ownDirs(): Promise<readonly string[]> {
     const { root, buildYml, gitTop } = this;
     const tracked =
       gitTop === undefined ? [] : await findTrackedDirectories(this.git, gitTop, buildYml);
     const absolute = tracked.map((path) => join(gitTop ?? root, path));
-    return ownDirs(root, buildYml, this.spec?.packages, absolute);
+    const inside = withInner(this.#collections.values())
+      .map((one) => one.root)
+      .filter((dir) => dir !== root && isInside(dir, root));
+    const found = ownDirs(root, buildYml, this.spec?.packages, absolute);
+    return found.filter((dir) => !inside.some((collection) => isInside(dir, collection)));
   }
 
   async #loadCollection(
@@ -447,7 +460,16 @@ export class Workspace {
   }
 
   #add(dir: string): Package {
-    const own = parseBuildYml(this.#read(dir), dir, this.spec?.org);
+    const file = this.#read(dir);
+    const own = parseBuildYml(file, dir, this.spec?.org);
+    const other = nearestWorkspace(dir);
+    // Its lkt.yml has the organization that build.yml lacks.
+    if (other !== undefined && other !== this.root && !/^org\s*:/m.test(file.text))
+      throw new LktError(
+        'CONFIG_INVALID',
+        `${this.displayPath(dir)} is in another workspace, ${this.displayPath(other)}`,
+        { fix: `run the command there: cd ${this.displayPath(other)}` },
+      );
     this.#parseNamed(own.image);
     const found = this.#addUsual(own);
     this.#ambiguous.delete(found.name);
