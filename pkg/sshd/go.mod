@@ -7,6 +7,7 @@ require (
 	golang.org/x/crypto v0.0.0
 	golang.org/x/sys v0.22.0
 	gopkg.in/yaml.v3 v3.0.1
+	lkt/atomicfile v0.0.0
 	lkt/logs v0.0.0
 	lkt/sandbox v0.0.0
 )
@@ -17,6 +18,7 @@ require (
 )
 
 replace (
+	lkt/atomicfile => ../atomicfile
 	lkt/init => ../init
 	lkt/logs => ../logs
 	lkt/sandbox => ../sandbox

@@ -46,35 +46,33 @@ func (s *server) connect() net.Conn {
 	return conn
 }
 
-// ends reports whether the server ends a connection before the time.
-func ends(conn net.Conn, within time.Duration) bool {
-	_ = conn.SetReadDeadline(time.Now().Add(within))
+// ends reports whether the server ends a connection.
+func ends(conn net.Conn) bool {
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Minute))
 	_, err := io.Copy(io.Discard, conn)
 	return err == nil || !os.IsTimeout(err)
 }
 
 // dropbear has five places before the login, which idle connections keep for minutes.
 func TestIdleConnectionsLockOutNobody(t *testing.T) {
-	s := start(t, "limits: { authenticationSeconds: 5 }\n")
-	var idle []net.Conn
+	s := start(t, "")
 	for range 12 {
-		idle = append(idle, s.connect())
+		s.connect()
 	}
 	s.expect("login", s.ssh("root", nil, "echo in"), done{0, "in\n", ""})
-	// The others end when their time is over, and their speakers with them.
+}
+
+// Connections without a login end when their time is over, and their speakers with them.
+func TestIdleConnectionsEnd(t *testing.T) {
+	s := start(t, "limits: { authenticationSeconds: 5 }\n")
+	idle := []net.Conn{s.connect(), s.connect(), s.connect()}
 	for i, conn := range idle {
-		if !ends(conn, time.Minute) {
+		if !ends(conn) {
 			t.Errorf("connection %d is left", i)
 		}
 	}
-	for range 100 {
-		if s.processes("sshd-speaker") == 0 {
-			break
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	if n := s.processes("sshd-speaker"); n != 0 {
-		t.Errorf("%d speakers are left", n)
+	if !eventually(func() bool { return s.processes("sshd-speaker") == 0 }) {
+		t.Errorf("%d speakers are left", s.processes("sshd-speaker"))
 	}
 }
 
@@ -94,7 +92,7 @@ func (s *server) processes(name string) int {
 }
 
 func TestLoginsAreBounded(t *testing.T) {
-	s := start(t, "limits: { connections: 2, channels: 2 }\n")
+	s := start(t, "limits: { connections: 2, channels: 2, authenticationSeconds: 600 }\n")
 	var clients []*ssh.Client
 	for range 2 {
 		client, err := s.dial("root", s.signer())
@@ -112,6 +110,10 @@ func TestLoginsAreBounded(t *testing.T) {
 		}
 		client.Close()
 	}
+	s.until("no login of root: there is no place for it")
+	if n := strings.Count(s.read("log"), " logs in from "); n != 2 {
+		t.Errorf("%d logins", n)
+	}
 	for i := range 3 {
 		session, err := clients[0].NewSession()
 		if (err == nil) != (i < 2) {
@@ -125,13 +127,9 @@ func TestLoginsAreBounded(t *testing.T) {
 		}
 	}
 	clients[1].Close()
-	for range 100 {
-		if s.ssh("root", nil, "true").status == 0 {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+	if !eventually(func() bool { return s.ssh("root", nil, "true").status == 0 }) {
+		t.Error("no login after another has ended")
 	}
-	t.Error("no login after another has ended")
 }
 
 func TestSessionsTakeSizesAndSignals(t *testing.T) {
@@ -253,14 +251,13 @@ func TestTerminalHangsUpWithTheConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	client.Close()
-	for range 200 {
-		if text, err := os.ReadFile(filepath.Join(s.dir, "ann/gone")); err == nil && string(text) == "gone\n" {
-			s.until("logs out")
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+	if !eventually(func() bool {
+		text, err := os.ReadFile(filepath.Join(s.dir, "ann/gone"))
+		return err == nil && string(text) == "gone\n"
+	}) {
+		t.Fatal("the program goes on")
 	}
-	t.Error("the program goes on")
+	s.until("logs out")
 }
 
 // securityKey is a FIDO key (PROTOCOL.u2f of OpenSSH).
@@ -331,7 +328,7 @@ func kexInit(kex string) []byte {
 // connection.
 func answersKeyExchange(t *testing.T, conn net.Conn) bool {
 	t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(time.Minute))
+	_ = conn.SetReadDeadline(time.Now().Add(5 * time.Minute))
 	reader := bufio.NewReader(conn)
 	if _, err := reader.ReadString('\n'); err != nil {
 		return false
@@ -390,6 +387,7 @@ func TestStrictKeyExchangeAllowsNoOtherPacket(t *testing.T) {
 
 // Bytes that are no SSH end their connection only.
 func TestGarbageEndsItsConnection(t *testing.T) {
+	// Some of it may be the begin of a version, and ends with the time for the login.
 	s := start(t, "limits: { authenticationSeconds: 5 }\n")
 	random := make([]byte, 100_000)
 	if _, err := rand.Read(random); err != nil {
@@ -402,12 +400,15 @@ func TestGarbageEndsItsConnection(t *testing.T) {
 	} {
 		conn := s.connect()
 		_, _ = conn.Write(data)
-		if !ends(conn, time.Minute) {
+		if !ends(conn) {
 			t.Errorf("%.20q is accepted", data)
 		}
 		conn.Close()
 	}
-	s.expect("login", s.ssh("root", nil, "echo in"), done{0, "in\n", ""})
+	// On a busy machine a login may need more time than it has.
+	if !eventually(func() bool { return s.ssh("root", nil, "echo in").stdout == "in\n" }) {
+		t.Error("no login")
+	}
 	if strings.Contains(s.read("log"), "by signal") {
 		t.Error("a speaker crashed")
 	}

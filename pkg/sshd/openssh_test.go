@@ -202,17 +202,19 @@ func testNoForwarding(s *server) {
 }
 
 func testLog(s *server) {
-	text := s.read("log")
 	for _, want := range []string{
 		`(?m)^sshd: host key SHA256:\S{43}$`,
 		`(?m)^sshd: ann logs in from 127\.0\.0\.1:\d+ with ssh-ed25519 SHA256:\S{43}$`,
 		`(?m)^sshd: ann from 127\.0\.0\.1:\d+ logs out$`,
 		`(?m)^sshd: 127\.0\.0\.1: no login as stranger$`,
 	} {
-		if !regexp.MustCompile(want).MatchString(text) {
-			s.t.Errorf("no %s in\n%s", want, text)
+		// Processes write lines after the client has its answer.
+		line := regexp.MustCompile(want)
+		if !eventually(func() bool { return line.MatchString(s.read("log")) }) {
+			s.t.Errorf("no %s in\n%s", want, s.read("log"))
 		}
 	}
+	text := s.read("log")
 	if strings.Contains(text, "ended by signal") || strings.Contains(text, "panic") {
 		s.t.Errorf("a process crashed:\n%s", text)
 	}

@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -34,6 +36,8 @@ type server struct {
 }
 
 const setupScript = `set -e
+mount --make-rprivate /
+mount -t proc proc /proc
 mount --bind "$1/passwd" /etc/passwd
 mount --bind "$1/group" /etc/group
 mount -t devpts -o newinstance,ptmxmode=0666,mode=0620,gid=5 devpts /dev/pts
@@ -41,7 +45,8 @@ mount --bind /dev/pts/ptmx /dev/ptmx
 exec setpriv --bounding-set -all,+kill,+net_bind_service,+setgid,+setuid,+net_raw "$1/sshd" "$1/sshd.yml"
 `
 
-// start starts a server. more are lines of its settings.
+// start starts a server. more are lines of its settings. Without limits there, a login may take as
+// long as on a busy machine.
 func start(t *testing.T, more string) *server {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -72,6 +77,9 @@ func start(t *testing.T, more string) *server {
 	if err := os.Mkdir(filepath.Join(dir, "host"), 0o700); err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(more, "limits:") {
+		more += "limits: { authenticationSeconds: 600 }\n"
+	}
 	s.write("sshd.yml", fmt.Sprintf("port: %d\naddresses: [127.0.0.1]\nhostKeys: %s/host\n%s", s.port, dir, more))
 	if err := os.Symlink("/proc/self/exe", filepath.Join(dir, "none")); err != nil {
 		t.Fatal(err)
@@ -83,7 +91,8 @@ func start(t *testing.T, more string) *server {
 	if err := os.Symlink(self, filepath.Join(dir, "sshd")); err != nil {
 		t.Fatal(err)
 	}
-	script := exec.Command("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", setupScript, "sh", dir)
+	script := exec.Command("sh", "-c", setupScript, "sh", dir)
+	script.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID}
 	log, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
 		t.Fatal(err)
@@ -93,8 +102,9 @@ func start(t *testing.T, more string) *server {
 	if err := script.Start(); err != nil {
 		t.Fatal(err)
 	}
+	end := endWithTest(t, script.Process.Pid)
 	t.Cleanup(func() {
-		_ = script.Process.Kill()
+		end()
 		_ = script.Wait()
 		if t.Failed() {
 			t.Logf("log of the server:\n%s", s.read("log"))
@@ -104,14 +114,55 @@ func start(t *testing.T, more string) *server {
 	return s
 }
 
-func freePort(t *testing.T) int {
+// endWithTest starts a process that kills another one when end is called, or when this process has
+// ended, also by a signal. That of a server is the first of its namespace, and ends all others.
+func endWithTest(t *testing.T, pid int) (end func()) {
 	t.Helper()
-	socket, err := net.Listen("tcp", "127.0.0.1:0")
+	watcher := exec.Command("sh", "-c", `read -r _; kill -KILL "$1"`, "sh", fmt.Sprint(pid))
+	watcher.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	input, err := watcher.StdinPipe()
+	if err == nil {
+		err = watcher.Start()
+	}
 	if err != nil {
+		_ = syscall.Kill(pid, syscall.SIGKILL)
 		t.Fatal(err)
 	}
-	defer socket.Close()
-	return socket.Addr().(*net.TCPAddr).Port
+	return func() {
+		input.Close()
+		_ = watcher.Wait()
+	}
+}
+
+func TestServersEndWithTheirTest(t *testing.T) {
+	var s *server
+	t.Run("test", func(t *testing.T) {
+		s = start(t, "")
+		if n := s.processes("sshd-monitor"); n != 1 {
+			t.Errorf("%d monitors", n)
+		}
+	})
+	s.t = t
+	for _, name := range []string{"sshd-monitor", "sshd-listener", "sshd-keys"} {
+		if n := s.processes(name); n != 0 {
+			t.Errorf("%d processes %s are left", n, name)
+		}
+	}
+}
+
+// freePort returns a free port below those that the kernel gives to clients and to tests of others,
+// which could take it before the server does.
+func freePort(t *testing.T) int {
+	t.Helper()
+	for range 100 {
+		port := 10_000 + rand.IntN(20_000)
+		if socket, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			socket.Close()
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return 0
 }
 
 func (s *server) address() string { return fmt.Sprintf("127.0.0.1:%d", s.port) }
@@ -156,13 +207,19 @@ func (s *server) run(name string, arguments ...string) {
 // until waits for a text in the log.
 func (s *server) until(text string) {
 	s.t.Helper()
-	for range 600 {
-		if strings.Contains(s.read("log"), text) {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
+	if !eventually(func() bool { return strings.Contains(s.read("log"), text) }) {
+		s.t.Fatalf("no %q in the log", text)
 	}
-	s.t.Fatalf("no %q in the log", text)
+}
+
+// eventually waits until a condition holds. It gives up after a time that only a fault needs.
+func eventually(holds func() bool) bool {
+	for end := time.Now().Add(5 * time.Minute); !holds(); time.Sleep(50 * time.Millisecond) {
+		if time.Now().After(end) {
+			return false
+		}
+	}
+	return true
 }
 
 // done is the end of a command.
@@ -173,7 +230,7 @@ type done struct {
 
 var common = []string{
 	"-F", "none", "-o", "BatchMode=yes", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-	"-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=60",
+	"-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=600",
 }
 
 // ssh runs OpenSSH's client as the user.

@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/google/go-tpm/tpm2"
-	"golang.org/x/sys/unix"
+
+	"lkt/atomicfile"
 )
 
 // sealed is the content of a file with a sealed secret. Only the TPM that sealed it can read it.
@@ -49,7 +49,7 @@ func (t tpm) sealInto(path string, secret []byte, indices []uint) error {
 	if err != nil {
 		return err
 	}
-	return writeFile(path, append(text, '\n'), 0o600)
+	return atomicfile.Write(path, append(text, '\n'), 0o600)
 }
 
 // unsealFile writes the secret to the target, and creates it before if the request says so.
@@ -91,7 +91,7 @@ func (t tpm) release(text []byte, r request, out io.Writer) error {
 			return err
 		}
 	}
-	if err := writeFile(r.Target, secret, 0o400); err != nil {
+	if err := atomicfile.Write(r.Target, secret, 0o400); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(out, "tpm: %s has the secret of %s\n", r.Target, r.Sealed)
@@ -273,34 +273,4 @@ func readFile(path string, limit int) ([]byte, error) {
 		return nil, fmt.Errorf("%s has more than %d bytes", path, limit)
 	}
 	return text, nil
-}
-
-// writeFile replaces a file at once, also after a loss of power. A link in its place is replaced,
-// not followed.
-func writeFile(path string, text []byte, mode os.FileMode) error {
-	temporary := path + ".new"
-	if err := os.Remove(temporary); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, mode)
-	if err != nil {
-		return err
-	}
-	_, err = file.Write(text)
-	if err == nil {
-		err = file.Sync()
-	}
-	err = errors.Join(err, file.Close())
-	if err == nil {
-		err = os.Rename(temporary, path)
-	}
-	if err != nil {
-		return err
-	}
-	directory, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer directory.Close()
-	return directory.Sync()
 }

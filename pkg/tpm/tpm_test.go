@@ -264,27 +264,6 @@ func TestUnsealNeedsTheTPMThatSealed(t *testing.T) {
 	}
 }
 
-func TestFilesAreReplacedAndNotFollowed(t *testing.T) {
-	dir := t.TempDir()
-	path, other := filepath.Join(dir, "file"), filepath.Join(dir, "other")
-	if err := os.WriteFile(other, []byte("untouched"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, link := range []string{path, path + ".new"} {
-		if err := os.Symlink(other, link); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := writeFile(path, []byte("new"), 0o400); err != nil {
-		t.Fatal(err)
-	}
-	for name, want := range map[string]string{path: "new", other: "untouched"} {
-		if text, err := os.ReadFile(name); err != nil || string(text) != want {
-			t.Errorf("%s: %q, %v", name, text, err)
-		}
-	}
-}
-
 // An answer that lies about its size is an error.
 func TestAnswersAreBounded(t *testing.T) {
 	for _, answer := range []string{"", "\x80\x01\x00\x00\x00\x0b\x00\x00\x00\x00", "\x80\x01\x00\x00\x00\x09\x00\x00\x00\x00", "\x80\x01\xff\xff\xff\xff\x00\x00\x00\x00xx"} {

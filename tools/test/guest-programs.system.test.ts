@@ -18,6 +18,7 @@ const modules = globSync('{pkg,tools,projects}/**/go.mod', { cwd: top }).map(dir
 
 test('finds the guest programs that are Go modules', () => {
   expect(modules).toEqual([
+    'pkg/atomicfile',
     'pkg/auditd',
     'pkg/binfmt',
     'pkg/containerd-programs/ctr/users',
@@ -63,7 +64,7 @@ test('finds the guest programs that are Go modules', () => {
 test.each(modules)(
   'go test of %s, seeds of its fuzz tests included',
   {
-    timeout: 300_000,
+    timeout: 1_200_000,
   },
   async (path) => {
     const name = `go-test-${path.replaceAll('/', '-')}-${peers}`;
@@ -76,7 +77,7 @@ async function goTest(path: string): Promise<string> {
   using found = await moduleOptions(join(top, path));
   const { stdout } = await promisify(execFile)(
     GO,
-    ['test', '-vet=all', ...found.options, './...'],
+    ['test', '-vet=all', '-timeout=20m', ...found.options, './...'],
     {
       cwd: join(top, path),
       // As in a build, without downloads. Without cgo the tests need no C compiler.

@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/crypto/ssh"
+
+	"lkt/atomicfile"
 )
 
 // Name is the name of the file, in OpenSSH's format.
@@ -54,29 +56,8 @@ func create(path string) error {
 	if err != nil {
 		return err
 	}
-	// Renamed into place, so that an existing key is always complete.
-	temporary := path + ".new"
-	file, err := os.OpenFile(temporary, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
-		return err
-	}
-	defer file.Close()
-	if err := pem.Encode(file, block); err != nil {
-		return err
-	}
-	if err := file.Sync(); err != nil {
-		return err
-	}
-	if err := os.Rename(temporary, path); err != nil {
-		return err
-	}
 	// The fingerprint is announced next: a loss of power must not change it.
-	directory, err := os.Open(filepath.Dir(path))
-	if err != nil {
-		return err
-	}
-	defer directory.Close()
-	return directory.Sync()
+	return atomicfile.Write(path, pem.EncodeToMemory(block), 0o600)
 }
 
 // Parse parses a host key. Only ed25519 keys are accepted, which need no random numbers to sign.

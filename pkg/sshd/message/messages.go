@@ -53,9 +53,11 @@ type (
 		ID            uint32
 		Remote, Local string // address and port
 	}
-	// Authenticated tells the listener that a user has logged in.
+	// Authenticated tells the listener that a user has proved a key. As its answer, it tells the
+	// monitor that there is a place for the login. Without one the answer is Ended.
 	Authenticated struct{ ID uint32 }
-	// Ended tells the listener that the processes of a connection have ended.
+	// Ended tells the listener that the processes of a connection have ended, and the monitor to
+	// end them.
 	Ended struct{ ID uint32 }
 )
 

@@ -63,14 +63,17 @@ func Run(s setup.Setup, enter func() error) error {
 	l := &listener{monitor: monitor, table: newTable(s.Settings.Limits), conns: map[uint32]*net.TCPConn{}}
 	timer := time.NewTimer(time.Hour)
 	for {
-		for len(messages) > 0 {
-			l.handle(<-messages)
+		for len(messages) > 0 && err == nil {
+			err = l.handle(<-messages)
+		}
+		if err != nil {
+			return err
 		}
 		select {
 		case a := <-incoming:
 			err = l.add(a)
 		case m := <-messages:
-			l.handle(m)
+			err = l.handle(m)
 		case err = <-failed:
 		case <-timer.C:
 		}
@@ -141,16 +144,18 @@ func (l *listener) add(a accepted) error {
 	return err
 }
 
-func (l *listener) handle(m message.Message) {
+func (l *listener) handle(m message.Message) error {
 	switch m := m.(type) {
 	case *message.Authenticated:
-		if !l.table.Authenticated(m.ID) {
-			l.end([]uint32{m.ID})
+		if l.table.Authenticated(m.ID) {
+			return l.monitor.Send(m)
 		}
+		l.end([]uint32{m.ID})
 	case *message.Ended:
 		l.table.Ended(m.ID)
 		l.close(m.ID)
 	}
+	return nil
 }
 
 // end ends connections: the client sees it at once, and the monitor ends their processes.

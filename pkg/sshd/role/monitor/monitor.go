@@ -28,11 +28,12 @@ type monitor struct {
 }
 
 // connection is a connection of a client. session is this end of its speaker's channel until a
-// login, or -1.
+// login, or -1. grant is what keys permits, until the listener has a place for the login.
 type connection struct {
 	remote, local          string
 	speakerPID, sessionPID int
 	session                int
+	grant                  *message.Grant
 	user                   string
 }
 
@@ -115,7 +116,11 @@ func (m *monitor) handle(r received) error {
 		}
 	case *message.Grant:
 		if r.from == m.keys {
-			return m.grant(v)
+			return m.ask(v)
+		}
+	case *message.Authenticated:
+		if r.from == m.listener {
+			return m.begin(v.ID)
 		}
 	}
 	channel.CloseAll(r.files)
@@ -180,12 +185,30 @@ func duplicate(fd int) int {
 	return copied
 }
 
-// grant starts the session of a login.
-func (m *monitor) grant(v *message.Grant) error {
+// ask asks the listener for a place for a login.
+func (m *monitor) ask(v *message.Grant) error {
 	c := m.connections[v.ID]
 	if c == nil || c.session < 0 {
 		return nil // it has ended meanwhile
 	}
+	if c.grant != nil {
+		return message.ErrInvalid
+	}
+	c.grant = v
+	return m.listener.Send(&message.Authenticated{ID: v.ID})
+}
+
+// begin starts the session of a login, which has a place.
+func (m *monitor) begin(id uint32) error {
+	c := m.connections[id]
+	if c == nil || c.session < 0 {
+		return nil // it has ended meanwhile
+	}
+	v := c.grant
+	if v == nil {
+		return message.ErrInvalid
+	}
+	c.grant = nil
 	var user *users.User
 	for i := range m.setup.Users {
 		if m.setup.Users[i].Name == v.User {
@@ -216,7 +239,7 @@ func (m *monitor) grant(v *message.Grant) error {
 	}
 	c.sessionPID, c.user = pid, user.Name
 	fmt.Printf("sshd: %s logs in from %s with %s\n", user.Name, c.remote, v.Key)
-	return m.listener.Send(&message.Authenticated{ID: v.ID})
+	return nil
 }
 
 // kill ends the speaker. Its session ends by itself, when its channel does.
@@ -266,6 +289,9 @@ func (m *monitor) ended(id uint32, c *connection, pid int, status syscall.WaitSt
 	}
 	if c.user != "" {
 		fmt.Printf("sshd: %s from %s logs out\n", c.user, c.remote)
+	}
+	if c.grant != nil {
+		fmt.Fprintf(os.Stderr, "sshd: %s: no login of %s: there is no place for it, or the client left\n", c.remote, c.grant.User)
 	}
 	delete(m.connections, id)
 	_ = m.listener.Send(&message.Ended{ID: id})

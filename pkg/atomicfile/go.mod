@@ -1,0 +1,3 @@
+module lkt/atomicfile
+
+go 1.24
