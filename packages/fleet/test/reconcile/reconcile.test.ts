@@ -190,6 +190,13 @@ test('rolls a bad image back if told to, and tries it no second time', () => {
       const before = world.actionCount;
       for (let tick = 0; tick < 400; tick += 1) world.tick(CALM);
       expect(world.actionCount).toBe(before);
+      // Nor does a controller that starts elsewhere, which knows only what the provider knows.
+      const elsewhere = new World(world.group, seed);
+      elsewhere.time = world.time;
+      for (const [id, node] of world.nodes) elsewhere.nodes.set(id, node);
+      for (let tick = 0; tick < 20; tick += 1) elsewhere.tick(CALM);
+      expect(elsewhere.decision?.status).toMatchObject({ isConverged: true, isRolledBack: true });
+      expect(elsewhere.actionCount).toBe(0);
       world.want('good');
       for (let tick = 0; tick < 400; tick += 1) world.tick(CALM);
       expect(world.decision?.status).toMatchObject({ isConverged: true, isRolledBack: false });
