@@ -224,6 +224,22 @@ test('lets no node grow older than expireAfter and the time that the budget need
   );
 });
 
+test('leaves no node beyond the size', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(4), fc.boolean(), (seed, size, isNamed) => {
+      const names = (count: number): Partial<GroupSpec> =>
+        isNamed
+          ? { names: Array.from({ length: count }, (_, slot) => `web-${slot}`), surge: 0 }
+          : {};
+      const world = converged({ ...steady, unavailable: 1, ...names(5) }, seed);
+      world.group = { ...world.group, size, ...names(size) };
+      for (let tick = 0; tick < 60; tick += 1) world.tick(CALM);
+      expect(world.decision?.status).toMatchObject({ isConverged: true, listed: size });
+    }),
+    { numRuns: 50 },
+  );
+});
+
 test('says that nodes boot for longer than they may live', () => {
   const world = converged({ ...steady, expireAfterMs: 3_600_000 }, 1);
   world.tick(CALM);
