@@ -81,10 +81,28 @@ async function checkNode(
   }
   const endpoint = endpointOf(node, check.port);
   if (endpoint === undefined) return false;
-  return check.kind === 'tcp'
-    ? acceptsConnections(endpoint, timeoutMs)
-    : answers(endpoint, check.path, timeoutMs);
+  if (check.kind === 'http') return answers(endpoint, check.path, timeoutMs);
+  const hasBooted = await mayAnswer(node, check.port, provider, signal);
+  return hasBooted && acceptsConnections(endpoint, timeoutMs);
 }
+
+/**
+ * Reports whether a connection can tell anything: QEMU accepts one to a forwarded port, and keeps
+ * it, while its guest boots. The console tells then that the guest has.
+ */
+async function mayAnswer(
+  node: Node,
+  port: number,
+  provider: Provider,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (node.labels.ready !== undefined || !node.published.has(port)) return true;
+  const bytes = await provider.console?.(node.id, { signal });
+  return bytes === undefined || BOOT_ENDED.test(Buffer.from(bytes).toString('latin1'));
+}
+
+/** The end of a boot, also with failures. */
+const BOOT_ENDED = /lkt: boot (?:complete|ended)/;
 
 /**
  * Reports whether a port accepts a connection and keeps it: a forwarded port accepts one even if

@@ -1,5 +1,7 @@
 import { mkdtempDisposable, readFile } from 'node:fs/promises';
+import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -55,9 +57,12 @@ class WrongProvider implements Provider {
       power: 'running',
       labels,
       addresses: [],
-      published: new Map(),
+      published: this.published,
     });
   }
+
+  /** Where ports of nodes are. */
+  published: Node['published'] = new Map();
 
   async destroy(id: string): Promise<void> {
     this.calls.push(`destroy ${id}`);
@@ -323,6 +328,39 @@ test.for<[string, string, string]>([
       fix,
     }),
   );
+});
+
+test('believes no forwarded port of a guest that boots still', async () => {
+  // As QEMU does: it accepts connections, and keeps them, before its guest answers.
+  const server = createServer((socket) => socket.on('error', () => undefined));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const provider = new WrongProvider();
+  provider.published = new Map([[80, { host: '127.0.0.1', port }]]);
+  provider.said = 'Linux version 6';
+  const events: FleetEvent[] = [];
+  const controller = new FleetController({
+    fleet: parseFleet({
+      path: 'fleet.yml',
+      text: fleet.file.text.replace('{ console: up }', '{ tcp: 80 }'),
+    }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: '/nonexistent',
+    onEvent: (event) => events.push(event),
+  });
+  const { signal } = new AbortController();
+  for (let passes = 0; passes < 3; passes += 1) await controller.pass({ generation: 1, signal });
+  expect(events.map(({ kind }) => kind)).toEqual(['create', 'create']);
+  provider.said += '\nlkt: boot complete 4.2\n';
+  for (let passes = 0; passes < 3; passes += 1) await controller.pass({ generation: 1, signal });
+  expect(events.at(-1)).toMatchObject({ kind: 'converged' });
+  // The console of a node that was ready is not read again: it may be long.
+  provider.said = '';
+  await controller.pass({ generation: 1, signal });
+  expect(events.at(-1)).toMatchObject({ kind: 'converged' });
+  server.close();
 });
 
 test('counts attempts anew once a node was ready, so that a later failure halts nothing', async () => {
