@@ -188,15 +188,20 @@ async function rootText(session: Session, flags: TrustFlags): Promise<string | u
   return readGiven(session.environment.cwd, value, `${from} ${value}`);
 }
 
-/** Returns the address of the remote `origin`, empty without one, and its default branch. */
+/**
+ * Returns the address of the remote `origin` of the repository with this top, empty without one,
+ * and its default branch. A CI reads no workflow of a directory below.
+ */
 async function remoteOf(
   { environment }: Session,
   dir: string,
 ): Promise<{ readonly url: string; readonly branch: string }> {
   const { createGit, findTop } = await import('@lkt/git');
   const git = createGit(environment.variables);
-  const top = existsSync(dir) ? await findTop(git, dir) : undefined;
-  if (top === undefined) return { url: '', branch: '' };
+  const none = { url: '', branch: '' };
+  if (!existsSync(dir)) return none;
+  const top = realpathSync(dir);
+  if ((await findTop(git, top)) !== top) return none;
   const read = async (...words: readonly string[]): Promise<string> =>
     (await git.run(top, words, { exits: [1] })).stdout.trim();
   const url = await read('config', '--get', 'remote.origin.url');
