@@ -513,13 +513,16 @@ test('shows a config as it would be built, with sizes by package', async () => {
   expectQuiet(page);
 });
 
-test('has readable colours in both themes', async () => {
-  const page = await openPage('inspect.html');
+test.each([
+  ['inspect.html', ['h1', '.soft', 'a', '.bad', '.map b', 'svg.chart g text', 'thead th']],
+  ['diff.html', ['h1', '.soft', 'a', '.bad', '.map b', '.map span', 'td', 'button']],
+])('has readable colours in both themes in %s', async (file, selectors) => {
+  const page = await openPage(file);
   const colors = new Set<string>();
   for (const theme of ['light', 'dark'] as const) {
     await page.prefer(theme);
     colors.add(await page.evaluate('getComputedStyle(document.body).backgroundColor'));
-    for (const selector of ['h1', '.soft', 'a', '.bad', '.map b', 'svg.chart g text'])
+    for (const selector of selectors)
       expect(await contrast(page, selector), `${selector}, ${theme}`).toBeGreaterThan(4.5);
   }
   expect(colors.size).toBe(2);
