@@ -50,7 +50,8 @@ These programs open what they need, then confine themselves with \`pkg/sandbox\`
 processes with fewer privileges than their container. Every process has \`no_new_privs\`, a seccomp
 filter that kills it at any other system call, and Landlock: it opens only the listed paths, uses only
 the listed TCP ports, and signals no other process. Those that start programs are an exception: the
-programs would inherit both. Tests compare these with \`/proc\` of a booted machine.
+programs would inherit both. \`sftp\` may open all that its login may, and has no Landlock. Tests compare
+them with \`/proc\` of booted machines, but for the monitor of getty.
 
 ${globSync('pkg/*/{,*/}roles.json', { cwd: root })
   .toSorted()

@@ -48,8 +48,8 @@ func checkProcesses(r *report) {
 			name, value, _ := strings.Cut(line, ":")
 			fields[name] = strings.Fields(value + " ?")[0]
 		}
-		facts[fmt.Sprintf("process %s uid=%s caps=%s bounding=%s no_new_privs=%s seccomp=%s", filepath.Base(exe),
-			fields["Uid"], fields["CapEff"], fields["CapBnd"], fields["NoNewPrivs"], fields["Seccomp"])] = true
+		facts[fmt.Sprintf("process %s uid=%s caps=%s bounding=%s no_new_privs=%s seccomp=%s oom=%s", filepath.Base(exe), fields["Uid"],
+			fields["CapEff"], fields["CapBnd"], fields["NoNewPrivs"], fields["Seccomp"], strings.TrimSpace(readText("/proc/"+pid+"/oom_score_adj")))] = true
 	}
 	for _, fact := range sorted(facts) {
 		r.fact("%s", fact)

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// awaited names the roles that checkSandboxed waits for, separated by commas.
+// awaited names the roles that checkSandboxed waits for, separated by commas. After a colon, each
+// has its number of filters of system calls: those of its container and its own.
 const awaited = "PROBE_AWAIT"
 
 // waitLimit is the time for processes of the awaited roles to appear.
@@ -17,15 +18,16 @@ const waitLimit = 2 * time.Minute
 // checkSandboxed prints the privileges and open files of each process with a role of pkg/sandbox.
 // It first waits for processes of the awaited roles, which may end soon, to enter their roles.
 func checkSandboxed(r *report) {
-	missing, facts := map[string]bool{}, map[string]bool{}
-	for _, name := range strings.FieldsFunc(os.Getenv(awaited), func(c rune) bool { return c == ',' }) {
-		missing[name] = true
+	missing, facts := map[string]string{}, map[string]bool{}
+	for _, one := range strings.FieldsFunc(os.Getenv(awaited), func(c rune) bool { return c == ',' }) {
+		name, filters, _ := strings.Cut(one, ":")
+		missing[name] = filters
 	}
 	seen := map[string]bool{}
 	for end := time.Now().Add(waitLimit); len(missing) > 0 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		for _, process := range sandboxed() {
-			// Before it enters its role, it has no filter and other limits.
-			if missing[process.name] && process.seccomp == "2" {
+			// Before it enters its role, it has one filter less, and other limits.
+			if filters, found := missing[process.name]; found && process.filters == filters {
 				facts[process.fact], seen[process.name] = true, true
 				delete(missing, process.name)
 			}
@@ -42,7 +44,7 @@ func checkSandboxed(r *report) {
 }
 
 // process is a process with a role.
-type process struct{ name, seccomp, fact string }
+type process struct{ name, filters, fact string }
 
 // sandboxed returns all processes with a role.
 func sandboxed() []process {
@@ -59,12 +61,30 @@ func sandboxed() []process {
 			fields[name] = strings.Fields(value + " ?")[0]
 		}
 		name := strings.TrimSpace(readText("/proc/" + pid + "/comm"))
-		fact := fmt.Sprintf("sandboxed %s uid=%s gid=%s permitted=%s effective=%s ambient=%s no_new_privs=%s seccomp=%s files=%s",
-			name, fields["Uid"], fields["Gid"], fields["CapPrm"], fields["CapEff"],
-			fields["CapAmb"], fields["NoNewPrivs"], fields["Seccomp"], strings.Join(openFiles(pid, kinds), ","))
-		all = append(all, process{name, fields["Seccomp"], fact})
+		limits := limitsOf(pid)
+		memory := "bounded"
+		if limits["Max data size"] == "unlimited" {
+			memory = "unlimited"
+		}
+		fact := fmt.Sprintf("sandboxed %s uid=%s gid=%s permitted=%s effective=%s ambient=%s no_new_privs=%s filters=%s memory=%s cpu=%s core=%s oom=%s files=%s",
+			name, fields["Uid"], fields["Gid"], fields["CapPrm"], fields["CapEff"], fields["CapAmb"], fields["NoNewPrivs"],
+			fields["Seccomp_filters"], memory, limits["Max cpu time"], limits["Max core file size"],
+			strings.TrimSpace(readText("/proc/"+pid+"/oom_score_adj")), strings.Join(openFiles(pid, kinds), ","))
+		all = append(all, process{name, fields["Seccomp_filters"], fact})
 	}
 	return all
+}
+
+// limitsOf returns the hard limits of a process (proc_pid_limits(5)).
+func limitsOf(pid string) map[string]string {
+	limits := map[string]string{}
+	for _, line := range strings.Split(readText("/proc/"+pid+"/limits"), "\n") {
+		const name, soft = 26, 47 // columns
+		if fields := strings.Fields(line[min(soft, len(line)):]); len(fields) > 0 {
+			limits[strings.TrimSpace(line[:name])] = fields[0]
+		}
+	}
+	return limits
 }
 
 // openFiles returns the names of a process's open files, of sockets their families.

@@ -2,10 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { capabilitySet, roles } from './dhcp/roles.ts';
 import { client, dnsmasq, laboratory, type Laboratory, rogue, until } from './dhcp/laboratory.ts';
 import { network, type Program } from './dhcp/network.ts';
+import { capabilitySet, rolesOf } from './roles.ts';
 
+const roles = rolesOf('dhcp');
 let lab: Laboratory;
 
 beforeAll(async () => {

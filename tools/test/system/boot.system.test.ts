@@ -5,9 +5,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Timeline } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { expectedFacts, roles, withoutCommon } from '../dhcp/roles.ts';
-import { expectedProcesses } from '../sshd-roles.ts';
-import { banner, boot, type Guest, makeHome, sftp, ssh } from './helpers/guest.ts';
+import { expectedFacts, expectedOfLogin, withoutCommon } from '../roles.ts';
+import { banner, boot, type Guest, makeHome, openSftp, sftp, ssh } from './helpers/guest.ts';
 import { askedOfKernel, foretold, missingIn, toldBy } from './helpers/kernel-report.ts';
 import { type Done, lkt, root } from './helpers/lkt.ts';
 import { probeReport, type ProbeReport } from './helpers/probe.ts';
@@ -96,9 +95,7 @@ describe('minimal.yml', () => {
 
   test('runs dhcp and the log daemon with exactly the privileges of their roles.json', () => {
     const seen = report.facts.filter((fact) => fact.startsWith('sandboxed ')).toSorted();
-    expect(seen.map(withoutCommon)).toEqual(
-      expectedFacts({ dhcp: Object.keys(roles), init: ['logd'] }),
-    );
+    expect(seen.map(withoutCommon)).toEqual(expectedFacts('minimal'));
   });
 
   test('listens on no TCP port', () => {
@@ -220,14 +217,17 @@ describe('sshd.yml', () => {
     expect(done.stderr).toMatch(/Permission denied \(publickey\)/);
   });
 
-  test('runs the ssh processes with exactly the privileges of pkg/sshd/roles.json', () => {
+  test('runs the ssh processes with exactly the privileges of pkg/sshd/roles.json', async () => {
+    await using _ = await openSftp(guest.port, home);
     const done = ssh(
       guest.port,
       home,
       "for d in /proc/[0-9]*; do echo $(sed -n 's/^\\(Name\\|Uid\\|CapPrm\\|CapEff\\|NoNewPrivs\\|Seccomp_filters\\):[[:space:]]*//p' $d/status); done",
     );
-    const processes = done.stdout.split('\n').filter((line) => line.startsWith('sshd-'));
-    expect(new Set(processes), done.stderr).toEqual(new Set(expectedProcesses()));
+    const processes = done.stdout
+      .split('\n')
+      .filter((line) => /^(?:sshd-|internal-sftp )/.test(line));
+    expect(new Set(processes), done.stderr).toEqual(new Set(expectedOfLogin()));
   });
 
   test('transfers files by sftp', () => {

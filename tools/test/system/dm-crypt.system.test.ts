@@ -1,10 +1,22 @@
-import { mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { examplePart } from './helpers/example.ts';
 import { boot } from './helpers/guest.ts';
 import { lkt, root } from './helpers/lkt.ts';
+import { probeReport } from './helpers/probe.ts';
+import { awaited, comparedFacts } from '../roles.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-dm-crypt-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -19,14 +31,18 @@ test(
     const text = readFileSync(join(root, 'examples/dm-crypt.yml'), 'utf8');
     writeFileSync(config, text.replace(/^trust:\n(?: .*\n)+/m, ''));
     const services = join(dir, 'services.yml');
-    writeFileSync(services, SSHD);
+    writeFileSync(services, SERVICES);
     const done = await lkt(['build', '--dir', dir, '--name', 'dm-crypt', config, services]);
     expect(done.status, done.stderr).toBe(0);
-    const first = hostKeys(await start());
+    const first = hostKeys(await start('lkt: boot '));
     const before = header();
     expect(before.subarray(0, 6).toString('latin1')).toBe('LUKS\xba\xbe');
-    const second = hostKeys(await start());
+    writeSlowDisk(before);
+    const console = await start('=== END');
     expect(header().equals(before)).toBe(true);
+    const { seen, expected } = comparedFacts('dm-crypt', probeReport(console).facts);
+    expect(seen).toEqual(expected);
+    const second = hostKeys(console);
     // The server of the tmpfs has another key, which the console also announces.
     expect(second.kept).toBe(first.kept);
     expect(second.lost).not.toBe(first.lost);
@@ -34,8 +50,18 @@ test(
   },
 );
 
-/** Two ssh servers: one keeps its host key on the disk, the other has it until the machine ends. */
-const SSHD = `services:
+/**
+ * Two ssh servers: one keeps its host key on the disk, the other has it until the machine ends. The
+ * probe compares the process that unlocks another disk, which only the second boot has.
+ */
+const SERVICES = `services:
+  - name: probe
+    image: "@pkg:${join(root, 'tools/probe')}"
+    env: ['PROBE_AWAIT=${awaited('dm-crypt')}']
+  - name: waiting-crypto
+    image: "@pkg:${join(root, 'pkg/dm-crypt')}"
+    command: [/usr/bin/crypto, --luks, slow, /dev/vdb]
+    restart: always
 ${examplePart('sshd', '  - name: sshd', 'files:').replace('name: sshd', 'name: kept')}
     binds.add: ['/var/lib/data/sshd:/var/lib/sshd']
     runtime: {mkdir: [/var/lib/data/sshd]}
@@ -56,13 +82,36 @@ function hostKeys(console: string): { readonly kept: string; readonly lost: stri
   return { kept, lost };
 }
 
-/** Boots a machine that mounts the disk, and kills it when the boot is complete. */
-async function start(): Promise<string> {
-  const disk = `file=${join(dir, 'data.img')},size=64M,format=raw`;
-  await using guest = await boot(join(dir, 'dm-crypt'), ['--disk', disk]);
+/** Boots a machine that mounts the disk, and kills it when the console has printed a text. */
+async function start(text: string): Promise<string> {
+  const disks = [`file=${join(dir, 'data.img')},size=64M,format=raw`];
+  if (existsSync(slow)) disks.push(`file=${slow},format=raw`);
+  const flags = disks.flatMap((disk) => ['--disk', disk]);
+  await using guest = await boot(join(dir, 'dm-crypt'), flags);
   await guest.until('lkt: boot ');
   expect(guest.console()).toContain('lkt: boot complete');
+  await guest.until(text);
   return guest.console();
+}
+
+const slow = join(dir, 'slow.img');
+
+/**
+ * Writes a disk with a LUKS2 header that makes the derivation of the key as long as is allowed. Its
+ * checksum is right ("LUKS2 On-Disk Format Specification", section 2.1).
+ */
+function writeSlowDisk(usual: Buffer): void {
+  const size = Number(usual.readBigUInt64BE(8));
+  const changed = usual
+    .subarray(0, size)
+    .toString('latin1')
+    .replace('"iterations":210000', '"iterations":130000000');
+  const bytes = Buffer.from(changed.slice(0, size), 'latin1');
+  expect(bytes.equals(usual.subarray(0, size))).toBe(false);
+  bytes.fill(0, 448, 512);
+  createHash('sha256').update(bytes).digest().copy(bytes, 448);
+  writeFileSync(slow, bytes);
+  truncateSync(slow, 64 << 20);
 }
 
 /** Returns the two LUKS2 headers with the key slots. */

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { boot } from './helpers/guest.ts';
 import { lkt, root } from './helpers/lkt.ts';
+import { probeReport } from './helpers/probe.ts';
+import { comparedFacts } from '../roles.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-logging-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -29,7 +31,10 @@ test(
         .replace(/^trust:\n(?: .*\n)+/m, '');
       expect(changed).toContain(address);
       writeFileSync(config, changed);
-      const done = await lkt(['build', '--dir', dir, config]);
+      const probe = join(dir, 'probe.yml');
+      const image = `"@pkg:${join(root, 'tools/probe')}"`;
+      writeFileSync(probe, `services:\n  - {name: probe, image: ${image}}\n`);
+      const done = await lkt(['build', '--dir', dir, '--name', 'logging', config, probe]);
       expect(done.status, done.stderr).toBe(0);
       await using guest = await boot(join(dir, 'logging'));
       await guest.until('lkt: boot complete');
@@ -39,6 +44,10 @@ test(
       for (const message of messages)
         expect(message).toMatch(/^<\d{1,3}>1 \d{4}-\d\d-\d\dT\S+ \S+ \S+ /);
       expect(said()).toMatch(/ dhcp .*eth0 has 10\.0\.2\.15/);
+      // The log daemon has the role with a network.
+      await guest.until('=== END');
+      const { seen, expected } = comparedFacts('logging', probeReport(guest.console()).facts);
+      expect(seen).toEqual(expected);
     } finally {
       server.close();
     }

@@ -13,7 +13,7 @@ import { examplePart } from './helpers/example.ts';
 import { banner, boot, type Guest, makeHome, sshOutput } from './helpers/guest.ts';
 import { freePort, lkt, root } from './helpers/lkt.ts';
 import { probeReport } from './helpers/probe.ts';
-import { expectedFacts } from '../dhcp/roles.ts';
+import { awaited, comparedFacts } from '../roles.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-network-'));
 const home = makeHome(join(dir, 'home'));
@@ -87,7 +87,7 @@ function confined(): string {
   - name: probe
     image: "@pkg:${join(root, 'tools/probe')}"
     after: [ntp, getty]
-    env: ['PROBE_AWAIT=${AWAITED.join(',')}']
+    env: ['PROBE_AWAIT=${awaited('network')}']
 ${examplePart('hypervisor', '  - name: vsudd', '# Each image must').trimEnd()}
   # On the machine itself, by the loopback of vsock.
   - name: host
@@ -122,19 +122,6 @@ files:
     mode: '0600'
 `;
 }
-
-/** Roles of processes that usually end soon, or may start after the probe. */
-const AWAITED = [
-  'auditd-reader',
-  'ip-tool',
-  'metadata-cloud',
-  'metadata-disks',
-  'metadata-writer',
-  'modprobe-loader',
-  'node-exporter',
-  'storage-reader',
-  'vsudd-forwarder',
-];
 
 /**
  * Returns a service of a package whose program waits: for input from a terminal, for a disk, or for
@@ -345,25 +332,8 @@ ${confined()}`,
 
   test('run programs with exactly the privileges of their roles.json', async () => {
     await b.until('=== END');
-    const expected = expectedFacts({
-      auditd: ['reader'],
-      getty: ['password', 'prompt'],
-      init: ['logd'],
-      ip: ['tool'],
-      metadata: ['cloud', 'disks', 'writer'],
-      modprobe: ['loader'],
-      node_exporter: ['exporter'],
-      ntp: ['asker', 'setter'],
-      sshd: ['keys', 'listener'],
-      storage: ['reader'],
-      vsudd: ['forwarder'],
-    }).map((fact) => fact.replace(/ files=.*/, ''));
-    const names = expected.map((fact) => fact.split(' ')[1]);
-    const seen = probeReport(b.console())
-      .facts.filter((fact) => fact.startsWith('sandboxed '))
-      .map((fact) => fact.replace(/ files=.*/, ''))
-      .filter((fact) => names.includes(fact.split(' ')[1]));
-    expect(seen.toSorted()).toEqual(expected);
+    const { seen, expected } = comparedFacts('network', probeReport(b.console()).facts);
+    expect(seen).toEqual(expected);
   });
 
   test('log in on the console with the password, and only with it', async () => {

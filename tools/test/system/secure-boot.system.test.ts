@@ -14,14 +14,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { writeInitOnly } from './helpers/init-only.ts';
+import { examplePart } from './helpers/example.ts';
 import { lkt, root } from './helpers/lkt.ts';
+import { probeReport } from './helpers/probe.ts';
 import { bootSecurely, ended, firmwareKey } from './helpers/secure-boot.ts';
+import { awaited, comparedFacts } from '../roles.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-secure-boot-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 describe('tpm.yml, signed', () => {
   let console = '';
+  let again = '';
   let tpm = '';
   let pcr11 = '';
 
@@ -34,7 +38,9 @@ describe('tpm.yml, signed', () => {
       writeFileSync(disk, '');
       truncateSync(disk, 64 << 20);
     }
-    ({ console, tpm } = await boot('signed', 'lkt: boot ended with', disks));
+    const texts = ['lkt: boot ended with', 'sshd: sshd: host key SHA256:'];
+    ({ console, tpm } = await boot('signed', [...texts, '=== END'], disks));
+    ({ console: again } = await boot('signed', texts, disks));
   }, 1_800_000);
 
   test('is started by firmware with Secure Boot, and the TPM has the predicted PCR 11', () => {
@@ -58,6 +64,21 @@ describe('tpm.yml, signed', () => {
     expect(extended(tpm, 11)).toBe(value.digest('hex'));
   });
 
+  test('opens the disk at the next boot, when sshd has the same host key', () => {
+    expect(again).toMatch(/-tpm: tpm: \/key\/key has the secret of \/sealed\/key\r?$/m);
+    expect(again).not.toContain('has a new secret');
+    const [first, second] = [console, again].map(
+      (text) => /^sshd: sshd: host key (SHA256:\S{43})\r?$/m.exec(text)?.[1],
+    );
+    expect(first).toBeDefined();
+    expect(second).toBe(first);
+  });
+
+  test('uses the TPM in a process with exactly the privileges of its role', () => {
+    const { seen, expected } = comparedFacts('secure-boot', probeReport(console).facts);
+    expect(seen).toEqual(expected);
+  });
+
   test('has an event log that leads to the registers', () => {
     const events = [...console.matchAll(/^onboot\.\d+-log: (\d+) [0-9a-f]{64} (.*?)\r?$/gm)].map(
       ([, register, text]) => `${register} ${text}`,
@@ -72,9 +93,31 @@ describe('tpm.yml, signed', () => {
 
 test('firmware with Secure Boot does not start an unsigned image', async () => {
   await build('unsigned', writeInitOnly(dir));
-  const { console } = await boot('unsigned', 'Access Denied');
+  const { console } = await boot('unsigned', ['Access Denied']);
   expect(console).not.toContain('lkt: init');
 }, 1_800_000);
+
+/** Makes a pipe, which a process that reads it waits at. */
+const PIPE = `  - name: pipe
+    image: "@pkg:${join(root, 'tools/puppet')}"
+    command: [/puppet, pipe, /run/waiting/secret]
+    binds: ['/run:/run']
+`;
+
+/** The ssh server keeps its host key on the encrypted disk. The probe sees a tool that waits. */
+const SERVICES = `services:
+  - name: probe
+    image: "@pkg:${join(root, 'tools/probe')}"
+    env: ['PROBE_AWAIT=${awaited('secure-boot')}']
+  - name: waiting
+    image: "@pkg:${join(root, 'pkg/tpm')}"
+    command: [tpm, seal, /waiting/secret, /waiting/sealed]
+    binds.add: ['/run/waiting:/waiting']
+${examplePart('sshd', '  - name: sshd', 'files:')}    binds.add: ['/var/lib/data/sshd:/var/lib/sshd']
+    runtime: {mkdir: [/var/lib/data/sshd]}
+files:
+  - {path: root/.ssh, directory: true, mode: '0700'}
+`;
 
 /** Writes the example with steps before and after its own. */
 function writeExample(): string {
@@ -88,7 +131,7 @@ function writeExample(): string {
   const file = join(dir, 'tpm.yml');
   // A config outside the checkout has no signatures.
   const own = text
-    .replace(/^# Each image[^]*/m, after)
+    .replace(/^# Each image[^]*/m, `${after}${PIPE}${SERVICES}`)
     .replace(/^onboot:\n/m, `onboot:\n${before}`);
   writeFileSync(file, own);
   return file;
@@ -101,20 +144,26 @@ async function build(name: string, config: string, ...flags: readonly string[]):
   return (JSON.parse(built.stdout) as { readonly pcr11: string }).pcr11;
 }
 
-/** Boots a disk until the console prints a text, with a TPM that logs its commands. */
+/**
+ * Boots a disk until the console has printed all texts, with a TPM that logs its commands. Boots of
+ * the same disk have the same TPM.
+ */
 async function boot(
   name: string,
-  text: string,
+  texts: readonly string[],
   more: readonly string[] = [],
 ): Promise<{ console: string; tpm: string }> {
   const state = join(dir, `${name}-tpm`);
-  mkdirSync(state);
+  mkdirSync(state, { recursive: true });
   const socket = join(state, 'socket');
+  rmSync(socket, { force: true });
+  const log = join(state, 'log');
+  rmSync(log, { force: true });
   const tpm = spawn(
     'swtpm',
     [
       ['socket', '--tpm2', '--tpmstate', `dir=${state}`, '--terminate'],
-      ['--ctrl', `type=unixio,path=${socket}`, '--log', `file=${join(state, 'log')},level=5`],
+      ['--ctrl', `type=unixio,path=${socket}`, '--log', `file=${log},level=5`],
     ].flat(),
     { stdio: 'ignore' },
   );
@@ -125,8 +174,8 @@ async function boot(
   ].flat();
   try {
     const disks = [join(dir, `${name}-efi.img`), ...more];
-    const console = await bootSecurely(disks, join(dir, `${name}.log`), [text], device);
-    return { console, tpm: readFileSync(join(state, 'log'), 'latin1') };
+    const console = await bootSecurely(disks, join(dir, `${name}.log`), texts, device);
+    return { console, tpm: readFileSync(log, 'latin1') };
   } finally {
     await ended(tpm);
   }

@@ -6,6 +6,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { examplePart } from './helpers/example.ts';
 import { boot, type Guest } from './helpers/guest.ts';
 import { lkt, root } from './helpers/lkt.ts';
+import { probeReport } from './helpers/probe.ts';
+import { awaited, comparedFacts } from '../roles.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-services-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -199,6 +201,13 @@ onshutdown:
     onfailure: reboot
 `;
 
+/** Compares processes of the machine that ends by its host with their roles. */
+const probe = `  - name: probe
+    image: ${packageIn('tools/probe')}
+    env: ['PROBE_AWAIT=${awaited('services')}']
+    after: [last, shows, lists, asks, client, qemu-ga, vsudd, auditd]
+`;
+
 /** Returns a program that starts QEMU with a port for the guest's agent. */
 function withAgent(socket: string): string {
   const path = join(dir, 'qemu');
@@ -228,7 +237,12 @@ function machine(example: string, layout: string): string {
   const top = text.slice(0, text.search(/^(?:onboot|services):/m));
   const bounds = 'lkt.logs.size=128K lkt.logs.rate=4K';
   const cmdline = `console=ttyS0 lkt.logs.console=all ${bounds} sysctl.vm.swappiness=42`;
-  const services = example === 'tiny' ? config.replace("poweroff, '6'", "poweroff, '600'") : config;
+  const services =
+    example === 'tiny'
+      ? config
+          .replace("poweroff, '6'", "poweroff, '600'")
+          .replace(/^onshutdown:\n/m, (line) => `${probe}${line}`)
+      : config;
   return `layout: ${layout}\n${top.replace('console=ttyS0', cmdline)}${services}`;
 }
 
@@ -252,6 +266,7 @@ describe.each([
     // One machine ends by its service, the other by its host, which opens the port again.
     if (example === 'tiny') {
       await guest.until('lkt: boot ended ');
+      await guest.until('=== END');
       await askAgent(socket, ['guest-shutdown']);
     }
     await guest.until('lkt: bye');
@@ -307,6 +322,11 @@ describe.each([
     });
     expect(answers[2]).toContain('"class":"CommandNotFound"');
     at('service vsudd');
+  });
+
+  test.runIf(example === 'tiny')('have exactly the privileges of their roles.json', () => {
+    const { seen, expected } = comparedFacts('services', probeReport(guest.console()).facts);
+    expect(seen).toEqual(expected);
   });
 
   test('receive the audit records of the kernel', () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, execFile, spawnSync } from 'node:child_process';
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
@@ -113,16 +113,43 @@ export function ssh(
 
 /** Runs a batch of sftp(1) as root in the guest, with the key of `home`. */
 export function sftp(port: number, home: string, batch: string): SshResult {
+  const { words, env } = sftpCommand(port, home);
+  const done = spawnSync('sftp', words, { encoding: 'utf8', timeout: 120_000, env, input: batch });
+  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+}
+
+/**
+ * Connects sftp(1) as root in the guest until it is disposed of.
+ *
+ * @throws Error if the server does not answer within two minutes
+ */
+export async function openSftp(port: number, home: string): Promise<AsyncDisposable> {
+  const { words, env } = sftpCommand(port, home);
+  const child = spawn('sftp', words, { env, timeout: 120_000 });
+  const closed = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  child.stdin.write('pwd\n');
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+    });
+  while (!said.includes('Remote working directory')) {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`sftp: ${said}`);
+    await sleep(50);
+  }
+  return {
+    [Symbol.asyncDispose]: async () => {
+      child.kill();
+      await closed;
+    },
+  };
+}
+
+function sftpCommand(port: number, home: string): { words: string[]; env: NodeJS.ProcessEnv } {
   const { words, env } = sshCommand(port, home, '');
   const destination = words.at(-2) ?? '';
   const options = words.slice(0, -2).map((word) => (word === '-p' ? '-P' : word));
-  const done = spawnSync('sftp', ['-b', '-', ...options, destination], {
-    encoding: 'utf8',
-    timeout: 120_000,
-    env,
-    input: batch,
-  });
-  return { status: done.status, stdout: done.stdout, stderr: done.stderr };
+  return { words: ['-b', '-', ...options, destination], env };
 }
 
 /**

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { copyFileSync, existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -37,6 +37,7 @@ export async function bootSecurely(
   texts: readonly string[],
   more: readonly string[] = [],
 ): Promise<string> {
+  rmSync(log, { force: true });
   const variables = `${log}-variables`;
   copyFileSync(`${OVMF}/OVMF_VARS_4M.snakeoil.fd`, variables);
   const flash = 'if=pflash,format=raw';

@@ -1,0 +1,191 @@
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+/** The purpose of a process, and its privileges (pkg/sandbox/role.go). */
+interface Role {
+  readonly uid?: number;
+  readonly capabilities: readonly string[];
+  readonly files: readonly string[];
+  /** Limit of processor time, in seconds. */
+  readonly cpu?: number;
+  readonly programs?: boolean;
+}
+
+type Roles = Readonly<Record<string, Role>>;
+
+/** Roles by package. */
+type RoleNames = Readonly<Record<string, readonly string[]>>;
+
+/** A boot of the tests that compares roles. */
+type Boot = 'minimal' | 'sshd' | 'network' | 'services' | 'logging' | 'dm-crypt' | 'secure-boot';
+
+/** The roles that each boot compares with `/proc`. Together these are all but getty's monitor. */
+export const COMPARED: Readonly<Record<Boot, RoleNames>> = {
+  minimal: { dhcp: ['actuator', 'engine', 'wire'], init: ['logd'] },
+  sshd: { sshd: ['keys', 'listener', 'monitor', 'session', 'sftp', 'speaker'] },
+  network: {
+    auditd: ['reader'],
+    getty: ['password', 'prompt'],
+    init: ['logd'],
+    ip: ['tool'],
+    metadata: ['cloud', 'disks', 'writer'],
+    modprobe: ['loader'],
+    node_exporter: ['exporter'],
+    ntp: ['asker', 'setter'],
+    sshd: ['keys', 'listener'],
+    storage: ['reader'],
+    vsudd: ['forwarder'],
+  },
+  services: { 'qemu-ga': ['agent'] },
+  logging: { init: ['sender'] },
+  'dm-crypt': { 'dm-crypt': ['unlock'] },
+  'secure-boot': { tpm: ['tool'] },
+};
+
+const PACKAGES = join(import.meta.dirname, '../../pkg');
+
+/** Returns the roles of all packages, as the programs read them. */
+export function allRoles(): Readonly<Record<string, Roles>> {
+  const paths = globSync('*/{,*/}roles.json', { cwd: PACKAGES });
+  return Object.fromEntries(paths.map((path) => [path.split('/')[0] ?? '', read(path)]));
+}
+
+/** Returns the roles of a package. */
+export function rolesOf(name: string): Roles {
+  const [path = ''] = globSync(`${name}/{,*/}roles.json`, { cwd: PACKAGES });
+  return read(path);
+}
+
+function read(path: string): Roles {
+  return JSON.parse(readFileSync(join(PACKAGES, path), 'utf8')) as Roles;
+}
+
+/** Numbers of the capabilities that roles keep (linux/capability.h). */
+const CAPABILITIES: Readonly<Record<string, number>> = {
+  CHOWN: 0,
+  FOWNER: 3,
+  KILL: 5,
+  SETGID: 6,
+  SETUID: 7,
+  NET_BIND_SERVICE: 10,
+  NET_ADMIN: 12,
+  SYS_MODULE: 16,
+  SYS_TIME: 25,
+};
+
+/** Returns a role's capabilities as /proc prints them. */
+export function capabilitySet({ capabilities }: Role): string {
+  const set = capabilities.reduce((sum, name) => sum + 2 ** (CAPABILITIES[name] ?? Number.NaN), 0);
+  return set.toString(16).padStart(16, '0');
+}
+
+/** Programs with another name than their package, and the user of their container. */
+const PROGRAMS: Readonly<Record<string, { readonly program: string; readonly user: number }>> = {
+  'dm-crypt': { program: 'crypto', user: 0 },
+  node_exporter: { program: 'node', user: 685 },
+};
+
+/** Returns the value of tools/probe's PROBE_AWAIT, for all processes of a boot with roles. */
+export function awaited(boot: Boot): string {
+  return confined(boot)
+    .map(([name, role]) => `${processName(name, role)}:${filtersOf(name)}`)
+    .join(',');
+}
+
+/** Returns the number of filters of a process with a role: PID 1's children are in no container. */
+function filtersOf(name: string): number {
+  return name === 'init' ? 1 : 2;
+}
+
+function processName(name: string, role: string): string {
+  return `${PROGRAMS[name]?.program ?? name}-${role}`;
+}
+
+/** Returns the roles of a boot with their packages, except of programs that start others. */
+function confined(boot: Boot): [string, string, Role][] {
+  return Object.entries(COMPARED[boot]).flatMap(([name, names]) => {
+    const all = rolesOf(name);
+    return names.flatMap((role): [string, string, Role][] => {
+      const found = all[role];
+      if (found === undefined) throw new Error(`${name} has no role ${role}`);
+      return found.programs === true ? [] : [[name, role, found]];
+    });
+  });
+}
+
+/** Returns the facts that tools/probe must print about the processes of a boot, in order. */
+export function expectedFacts(boot: Boot): string[] {
+  return confined(boot)
+    .map(([name, role, privileges]) => factOf(name, role, privileges))
+    .toSorted();
+}
+
+function factOf(name: string, role: string, privileges: Role): string {
+  const set = capabilitySet(privileges);
+  const sets = `permitted=${set} effective=${set} ambient=${set}`;
+  const { uid = PROGRAMS[name]?.user ?? 0, cpu = 'unlimited', files } = privileges;
+  const who = `${processName(name, role)} uid=${uid} gid=${uid}`;
+  const limits = `memory=bounded cpu=${cpu} core=0 oom=${oomScore(name)}`;
+  return `sandboxed ${who} ${sets} no_new_privs=1 filters=${filtersOf(name)} ${limits} files=${files.join(',')}`;
+}
+
+/** Returns the preference of the OOM killer for the processes of a package. */
+function oomScore(name: string): string {
+  if (name === 'init') return '0';
+  // Code of the disk packages has none.
+  const path = join(PACKAGES, name, 'build.yml');
+  const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
+  const [, score = DEFAULT_OOM_SCORE] = /^ {2}oomScoreAdj: (-?\d+)$/m.exec(text) ?? [];
+  return score;
+}
+
+/** That of containers whose config does not set it (pkg/init/confine). */
+const DEFAULT_OOM_SCORE = '500';
+
+/**
+ * Returns the probe's facts about the processes that a boot compares, and those expected, without
+ * open files: some processes get more of them while they run.
+ */
+export function comparedFacts(
+  boot: Boot,
+  facts: readonly string[],
+): { readonly seen: readonly string[]; readonly expected: readonly string[] } {
+  const expected = expectedFacts(boot).map(withoutFiles);
+  const names = expected.map((fact) => fact.split(' ')[1]);
+  const seen = facts
+    .filter((fact) => fact.startsWith('sandboxed ') && names.includes(fact.split(' ')[1]))
+    .map(withoutFiles);
+  return { seen: seen.toSorted(), expected };
+}
+
+const withoutFiles = (fact: string): string => fact.replace(/ files=.*/, '');
+
+/** Files that every process has open: its log, and the event file descriptors of Go's timers. */
+const COMMON =
+  /^(null|console|fifo|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
+
+/** Returns a fact of tools/probe without the files that every process has open. */
+export function withoutCommon(fact: string): string {
+  const [head, files = ''] = fact.split('files=');
+  const own = files.split(',').filter((name) => !COMMON.test(name));
+  return `${head}files=${own.join(',')}`;
+}
+
+/**
+ * Returns the processes of pkg/sshd during a login of root that also transfers files, as fields of
+ * proc_pid_status(5): name, users, permitted and effective capabilities, no_new_privs, and the
+ * number of filters. One filter is the container's.
+ */
+export function expectedOfLogin(): string[] {
+  const roles = rolesOf('sshd');
+  return (COMPARED.sshd['sshd'] ?? []).map((name) => {
+    const role = roles[name];
+    if (role === undefined) throw new Error(`sshd has no role ${name}`);
+    const set = capabilitySet(role);
+    const users = Array<number>(4)
+      .fill(role.uid ?? 0)
+      .join(' ');
+    const process = name === 'sftp' ? 'internal-sftp' : `sshd-${name}`;
+    return `${process} ${users} ${set} ${set} 1 ${role.programs === true ? 1 : 2}`;
+  });
+}
