@@ -169,6 +169,15 @@ test('a repository of lkt init pins the packages of the collection without build
   // The digest is that of this repository's own examples.
   const [pin = ''] = /lkt\/kernel-debian:\S+/.exec(pinned) ?? [];
   expect(readFileSync(join(root, 'examples/debian-kernel.yml'), 'utf8')).toContain(pin);
+  // The other commands of the first minute.
+  expect(run(project, 'npx', 'lkt', 'doctor')).toMatch(/^ok +store +/m);
+  run(project, 'npx', 'lkt', 'new', 'package', 'second', '--lang', 'shell');
+  run(project, 'npx', 'lkt', 'new', 'image', 'other', '--template', 'minimal');
+  const graph = run(project, 'npx', 'lkt', 'graph', 'images/other.yml');
+  expect(graph).toContain('lkt/kernel-debian');
+  // Only what is the user's own is for CI to build.
+  const plan = run(project, 'npx', 'lkt', 'ci', 'plan', '--dirs');
+  expect(plan.trim().split('\n').toSorted()).toEqual(['pkg/hello', 'pkg/second']);
   const changed = join(project, 'node_modules/@lkt/packages/pkg/init/main.go');
   write(changed, 'package main\n');
   expect(() => run(project, 'npx', 'lkt', 'graph', 'images/my-os.yml')).toThrow(
