@@ -31,7 +31,7 @@ var directories = []string{"/usr/lib/binfmt.d", "/etc/binfmt.d"}
 func run(args []string, out io.Writer) error {
 	dirs, mount := directories, "/binfmt_misc"
 	flags := flag.NewFlagSet("binfmt", flag.ContinueOnError)
-	flags.Func("dir", "`directory` of files in place of "+strings.Join(directories, " and "), func(dir string) error {
+	flags.Func("dir", "`directory` of files in place of /usr/lib/binfmt.d and /etc/binfmt.d", func(dir string) error {
 		dirs = []string{dir}
 		return nil
 	})

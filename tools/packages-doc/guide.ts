@@ -26,6 +26,7 @@ const PLACES: Readonly<Record<string, readonly Place[]>> = {
   ntp: [{ section: 'Time' }],
   node_exporter: [{ section: 'Metrics' }],
   poweroff: [{ section: 'Shutdown', only: 'mentions' }],
+  binfmt: [{ section: 'Programs for other architectures' }],
   auditd: [{ section: 'Audit records' }],
   'qemu-ga': [{ section: 'Hosts', only: 'mentions' }],
   vsudd: [{ section: 'Hosts', only: 'mentions' }],
