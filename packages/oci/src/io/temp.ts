@@ -1,4 +1,12 @@
-import { lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  type Dirent,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { type FileHandle, mkdir, open, readdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
@@ -37,12 +45,22 @@ export async function removeTree(path: string): Promise<void> {
 const YIELDING_LEVELS = 6;
 
 async function removeDirectories(path: string | Buffer, levels: number): Promise<void> {
-  for (const entry of readdirSync(path, { withFileTypes: true, encoding: 'buffer' })) {
+  for (const entry of entriesIn(path)) {
     if (!entry.isDirectory()) continue;
     const directory = Buffer.concat([Buffer.from(path), Buffer.from('/'), entry.name]);
     if (levels > 1) await removeDirectories(directory, levels - 1);
     rmSync(directory, { recursive: true, force: true });
     await setImmediate();
+  }
+}
+
+/** Returns the entries of a directory; none if another process has removed it. */
+function entriesIn(directory: string | Buffer): readonly Dirent<Buffer>[] {
+  try {
+    return readdirSync(directory, { withFileTypes: true, encoding: 'buffer' });
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw error;
   }
 }
 

@@ -51,3 +51,9 @@ test('removes directories whose names are not UTF-8', async () => {
   await removeTree(at('odd'));
   expect(existsSync(at('odd'))).toBe(false);
 });
+
+test('may be called twice for one tree at once', async () => {
+  for (const name of ['a', 'b', 'c']) mkdirSync(at(`twice/${name}/below`), { recursive: true });
+  await Promise.all([removeTree(at('twice')), removeTree(at('twice'))]);
+  expect(existsSync(at('twice'))).toBe(false);
+});
