@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
-import { parseFleet } from '../../src/config/fleet-yml.ts';
+import { type FleetConfig, parseFleet } from '../../src/config/fleet-yml.ts';
 import { FleetController } from '../../src/controller/controller.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
 import type { Node } from '../../src/node.ts';
@@ -30,6 +30,17 @@ groups:
     template: { metadata: { hostname: { content: "\${NODE} of \${GROUP}" } } }
 `,
 });
+
+/** Returns a controller that opens no image. */
+function unopened(of: FleetConfig): FleetController {
+  return new FleetController({
+    fleet: of,
+    providers: new Map([['here', new WrongProvider()]]),
+    openImage: async () => Promise.reject(new Error('opened')),
+    logDir: '/nonexistent',
+    onEvent: () => undefined,
+  });
+}
 
 /** A provider in memory, which answers wrongly on request. */
 class WrongProvider implements Provider {
@@ -313,14 +324,7 @@ test.for<[string, string, string]>([
 ])('rejects names of nodes before any is touched: %s', ([groups, message, fix]) => {
   const head = fleet.file.text.slice(0, fleet.file.text.indexOf('  web:'));
   const text = `${head}  ${groups.replaceAll('IMAGE', `image: web@${image}`)}\n`;
-  const open = (): FleetController =>
-    new FleetController({
-      fleet: parseFleet({ path: 'fleet.yml', text }),
-      providers: new Map([['here', new WrongProvider()]]),
-      openImage: async () => Promise.reject(new Error('opened')),
-      logDir: '/nonexistent',
-      onEvent: () => undefined,
-    });
+  const open = (): FleetController => unopened(parseFleet({ path: 'fleet.yml', text }));
   expect(open).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',
@@ -435,28 +439,12 @@ test('waits for no node longer because the clock was a day ahead', async () => {
 test('rejects metadata with an unknown variable before any node is touched', () => {
   const text = fleet.file.text.replace('${NODE}', '${NOWHERE}');
   const wrong = parseFleet({ path: 'fleet.yml', text });
-  expect(
-    () =>
-      new FleetController({
-        fleet: wrong,
-        providers: new Map([['here', new WrongProvider()]]),
-        openImage: async () => Promise.reject(new Error('opened')),
-        logDir: '/nonexistent',
-        onEvent: () => undefined,
-      }),
-  ).toThrow(/^fleet\.yml:12:27: .*\$\{NOWHERE\} has no value here/);
+  expect(() => unopened(wrong)).toThrow(/^fleet\.yml:12:27: .*\$\{NOWHERE\} has no value here/);
 });
 
 test('rejects metadata that is too long, at its place', () => {
   const text = fleet.file.text.replace('${NODE}', 'x'.repeat(65_536));
-  const open = (): FleetController =>
-    new FleetController({
-      fleet: parseFleet({ path: 'fleet.yml', text }),
-      providers: new Map([['here', new WrongProvider()]]),
-      openImage: async () => Promise.reject(new Error('opened')),
-      logDir: '/nonexistent',
-      onEvent: () => undefined,
-    });
+  const open = (): FleetController => unopened(parseFleet({ path: 'fleet.yml', text }));
   expect(open).toThrow(
     expect.objectContaining({
       message: 'fleet.yml:12:27: groups.web.template.metadata: the metadata exceeds 64 KiB',
