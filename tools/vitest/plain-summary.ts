@@ -9,8 +9,9 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
 /**
  * Ends a run with the one line that CI reads: `tests: 6 passed, 0 failed`. Remembers which of the
  * files passed. Names those that were skipped because they had passed before, and counts their
- * tests. Names the tests that passed only when they were repeated, with the first error. Says how
- * busy the processors of the machine were: an idle one could run more tests.
+ * tests. Says how busy the processors of the machine were: an idle one could run more tests. Last,
+ * for logs of which only the end is kept, names the tests that failed, and those that passed only
+ * when they were repeated, each with the first line of its first error.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
@@ -41,12 +42,6 @@ export default class PlainSummary implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[]): void {
     const counts = countsOf(modules);
-    for (const test of modules.flatMap(({ children }) => [...children.allTests()])) {
-      if (test.diagnostic()?.flaky !== true) continue;
-      const path = relative(this.#root, test.module.moduleId);
-      const error = test.result().errors?.[0]?.message ?? '';
-      process.stdout.write(`passed only when repeated: ${path} > ${test.fullName}: ${error}\n`);
-    }
     const before = this.#files.filter(({ passed }) => passed !== undefined);
     for (const { path, passed = 0 } of before) {
       process.stdout.write(`passed before with the same inputs: ${path} (${passed} tests)\n`);
@@ -59,9 +54,37 @@ export default class PlainSummary implements Reporter {
     const { busy, all } = processorTimes();
     const share = (busy - this.#begin.busy) / (all - this.#begin.all);
     process.stdout.write(`processors: ${Math.round(share * 100)}% busy\n`);
+    for (const line of this.#failures(modules)) process.stdout.write(`${line}\n`);
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
     process.stdout.write(`tests: ${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
   }
+
+  /** Returns a line for each failure, at the end those that counted. */
+  #failures(modules: readonly TestModule[]): string[] {
+    const repeated: string[] = [];
+    const failed: string[] = [];
+    for (const module of modules) {
+      const path = relative(this.#root, module.moduleId);
+      if (module.errors().length > 0) failed.push(`failed: ${path}${firstLine(module.errors())}`);
+      for (const suite of module.children.allSuites())
+        if (suite.errors().length > 0)
+          failed.push(`failed: ${path} > ${suite.fullName}${firstLine(suite.errors())}`);
+      for (const test of module.children.allTests()) {
+        const { state, errors } = test.result();
+        const line = `${path} > ${test.fullName}${firstLine(errors)}`;
+        if (state === 'failed') failed.push(`failed: ${line}`);
+        else if (test.diagnostic()?.flaky === true)
+          repeated.push(`passed only when repeated: ${line}`);
+      }
+    }
+    return [...repeated, ...failed];
+  }
+}
+
+/** Returns what is said of the first error in one line. */
+function firstLine(errors: readonly { readonly message: string }[] = []): string {
+  const [first] = errors;
+  return first === undefined ? '' : `: ${first.message.split('\n', 1)[0] ?? ''}`;
 }
 
 /** Returns the sums of the times of all processors since the machine started. */

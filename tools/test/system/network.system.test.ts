@@ -348,7 +348,8 @@ ${confined()}`,
     b.type('root\n');
     await expect.poll(() => count('Password: '), { timeout: 60_000 }).toBe(2);
     b.type(`${PASSWORD}\n`);
-    await sleep(3000);
+    // login discards what is typed before it starts the shell, which first shows the message.
+    await b.until('\nthe message of the day');
     b.type('echo login-$((6*7)) $(id -u) $(tty)\n');
     await b.until('login-42 0 /dev/ttyS0');
     expect(b.console()).not.toContain(PASSWORD);
