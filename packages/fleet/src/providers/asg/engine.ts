@@ -29,6 +29,7 @@ import { prepareMachineImage } from '../aws/machine-image.ts';
 import { machineInput, MAX_USER_DATA_BYTES } from '../aws/machine-input.ts';
 import type { AsgGroupSettings, AwsSettings } from '../aws/settings.ts';
 import { groupOf, nameOf, TAGS } from './group.ts';
+import { limitsOf, percentagesOf, seconds, tagsOf } from './limits.ts';
 
 const DAY_MS = 86_400_000;
 const PAGE_SIZE = 100;
@@ -395,64 +396,4 @@ function invert(
   versions: ReadonlyMap<string, { readonly version: string; readonly runs: EngineSpec }>,
 ): ReadonlyMap<string, EngineSpec> {
   return new Map([...versions].map(([version, { runs }]) => [version, runs]));
-}
-
-function seconds(milliseconds: number): number {
-  return Math.ceil(milliseconds / 1000);
-}
-
-/** Returns size, ages and budget as AWS names them. */
-function limitsOf(request: EngineRequest): {
-  readonly MinSize: number;
-  readonly MaxSize: number;
-  readonly DesiredCapacity: number;
-  readonly MaxInstanceLifetime: number;
-  readonly HealthCheckGracePeriod: number;
-  readonly DefaultInstanceWarmup: number;
-  readonly InstanceMaintenancePolicy: ReturnType<typeof percentagesOf>;
-} {
-  const { size, expireAfterMs = 0, startupTimeoutMs, minReadyMs } = request;
-  return {
-    MinSize: size,
-    MaxSize: size,
-    DesiredCapacity: size,
-    // 0 removes an earlier one.
-    MaxInstanceLifetime: seconds(expireAfterMs),
-    HealthCheckGracePeriod: seconds(startupTimeoutMs),
-    DefaultInstanceWarmup: seconds(minReadyMs),
-    InstanceMaintenancePolicy: percentagesOf(request),
-  };
-}
-
-/** Returns the budget in percent of the size, which AWS bounds: at most 100 apart, at most 200. */
-function percentagesOf({ size, surge, unavailable }: EngineRequest): {
-  readonly MinHealthyPercentage: number;
-  readonly MaxHealthyPercentage: number;
-} {
-  if (size === 0) return { MinHealthyPercentage: 100, MaxHealthyPercentage: 200 };
-  const least = Math.floor((100 * Math.max(0, size - unavailable)) / size);
-  const most = Math.min(200, Math.ceil((100 * (size + surge)) / size));
-  return {
-    MinHealthyPercentage: Math.max(least, most - 100),
-    MaxHealthyPercentage: most,
-  };
-}
-
-function tagsOf(
-  group: string,
-  values: Readonly<Partial<Record<keyof typeof TAGS, string>>>,
-): {
-  readonly ResourceId: string;
-  readonly ResourceType: string;
-  readonly Key: string;
-  readonly Value: string;
-  readonly PropagateAtLaunch: boolean;
-}[] {
-  return Object.entries(values).map(([key, Value]) => ({
-    ResourceId: group,
-    ResourceType: 'auto-scaling-group',
-    Key: TAGS[key as keyof typeof TAGS],
-    Value,
-    PropagateAtLaunch: false,
-  }));
 }

@@ -16,12 +16,11 @@ import {
 } from './group.ts';
 import { prepareMachineImage } from './machine-image.ts';
 import type { GcpGroupSettings, GcpSettings } from './settings.ts';
+import { healingOf, LABELS, propertiesOf } from './template.ts';
 
 /** Google refuses a longer value of metadata. */
 const MAX_METADATA_BYTES = 262_144;
 const MAX_INITIAL_DELAY_SECONDS = 3600;
-/** Labels of instances. */
-const LABELS = { fleet: 'lkt-fleet', group: 'lkt-group', spec: 'lkt-spec' } as const;
 
 /**
  * Keeps groups by managed instance groups: each spec is an instance template, and the update policy
@@ -365,61 +364,3 @@ function previousOf(
 }
 
 type ScopedInstances = Readonly<Record<string, { readonly instances?: unknown }>>;
-
-function healingOf({ settings, startupTimeoutMs }: EngineRequest, project: string): object {
-  const { healthCheck } = settings as GcpGroupSettings;
-  if (healthCheck === undefined) return { autoHealingPolicies: [] };
-  return {
-    autoHealingPolicies: [
-      {
-        healthCheck: `projects/${project}/global/healthChecks/${healthCheck}`,
-        initialDelaySec: Math.ceil(startupTimeoutMs / 1000),
-      },
-    ],
-  };
-}
-
-/** Returns the machines of a template. They have no service account, so no rights at Google. */
-function propertiesOf(
-  request: EngineRequest,
-  image: string,
-  { project, location }: GcpSettings,
-): object {
-  const region = 'zone' in location ? location.zone.replace(/-[a-z]$/, '') : location.region;
-  const { fleet, group, spec, metadata } = request;
-  const settings = request.settings as GcpGroupSettings;
-  const { machineType, network, subnetwork, networkTags, publicAddress } = settings;
-  return {
-    machineType,
-    labels: { [LABELS.fleet]: fleet, [LABELS.group]: group, [LABELS.spec]: spec },
-    disks: [
-      {
-        boot: true,
-        autoDelete: true,
-        initializeParams: { sourceImage: `projects/${project}/global/images/${image}` },
-      },
-    ],
-    networkInterfaces: [
-      {
-        ...(subnetwork === undefined
-          ? { network: `projects/${project}/global/networks/${network}` }
-          : { subnetwork: `projects/${project}/regions/${region}/subnetworks/${subnetwork}` }),
-        ...(publicAddress
-          ? { accessConfigs: [{ type: 'ONE_TO_ONE_NAT', name: 'External NAT' }] }
-          : {}),
-      },
-    ],
-    ...(networkTags.length === 0 ? {} : { tags: { items: [...networkTags] } }),
-    metadata: {
-      items: [
-        { key: 'serial-port-enable', value: 'false' },
-        ...(metadata === undefined
-          ? []
-          : [{ key: 'user-data', value: Buffer.from(metadata).toString('utf8') }]),
-      ],
-    },
-    serviceAccounts: [],
-    shieldedInstanceConfig: { enableVtpm: true, enableIntegrityMonitoring: true },
-    scheduling: { automaticRestart: true },
-  };
-}

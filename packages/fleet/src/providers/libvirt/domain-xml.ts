@@ -1,4 +1,5 @@
 import type { AcceleratorName } from '@lkt/machine';
+import { type NodeRecord, parseNodeRecord } from '../node-record.ts';
 import type { Endpoint } from '../../node.ts';
 
 /** XML namespace of the record in a domain's metadata. */
@@ -71,6 +72,12 @@ export function domainXml(options: DomainOptions): string {
 /** Returns the element of a domain's metadata that has the record. */
 export function recordXml(record: string): string {
   return `<lkt:node xmlns:lkt='${RECORD_URI}'>${escape(record)}</lkt:node>`;
+}
+
+/** Parses the metadata of a domain; undefined if it has no record. */
+export function parseRecordXml(xml: string): NodeRecord | undefined {
+  const [, text] = /^<(?:lkt:)?node(?: [^<>]*)?>([^<>]*)<\/(?:lkt:)?node>$/.exec(xml) ?? [];
+  return text === undefined ? undefined : parseNodeRecord(text.replaceAll('&quot;', '"'));
 }
 
 function diskXml(pool: string, disk: DomainDisk, index: number): string {

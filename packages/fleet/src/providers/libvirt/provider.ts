@@ -1,5 +1,5 @@
 import { randomInt, randomUUID } from 'node:crypto';
-import { mkdtempDisposable, readFile, stat, writeFile } from 'node:fs/promises';
+import { mkdtempDisposable, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -10,30 +10,24 @@ import { NAME, type NodeLabels } from '../../node-labels.ts';
 import {
   type CallOptions,
   type Capabilities,
-  MAX_CONSOLE_BYTES,
   type MachineImage,
   type NodeRequest,
   type Provider,
   ProviderError,
 } from '../../provider.ts';
 import { requireGeneration } from '../fence.ts';
-import {
-  formatNodeRecord,
-  hasGraceEnded,
-  type NodeRecord,
-  parseNodeRecord,
-} from '../node-record.ts';
-import { type DomainDisk, domainXml, RECORD_URI, recordXml } from './domain-xml.ts';
+import { formatNodeRecord, hasGraceEnded, type NodeRecord } from '../node-record.ts';
+import { type DomainDisk, domainXml, parseRecordXml, RECORD_URI, recordXml } from './domain-xml.ts';
+import { Leftovers } from './leftovers.ts';
+import { domainName, imageVolume, nodeVolume, VOLUME } from './names.ts';
+import { Pool } from './pool.ts';
 import type { LibvirtSettings } from './settings.ts';
-import { Virsh } from './virsh.ts';
+import { parseAddresses, Virsh } from './virsh.ts';
 
 const MAX_DISKS = 20;
 const PORT_TRIES = 5;
 const LIST_TRIES = 3;
-const UPLOAD_TIMEOUT_MS = 3_600_000;
 const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-/** How long files of a node without a domain are kept: the console of a failed boot. */
-const KEEP_MS = 600_000;
 
 /** A domain of a fleet, as libvirt lists it. */
 interface Domain {
@@ -61,11 +55,11 @@ export class LibvirtProvider implements Provider {
   };
   readonly #settings: LibvirtSettings;
   readonly #virsh: Virsh;
+  readonly #pool: Pool;
   /** Directory of the pool at the host. */
   readonly #directory: string;
   readonly #accelerator: AcceleratorName;
-  /** Since when the files of a node without a domain are known, by the monotonic clock. */
-  readonly #leftovers = new Map<string, number>();
+  readonly #leftovers: Leftovers;
 
   private constructor(
     settings: LibvirtSettings,
@@ -74,6 +68,8 @@ export class LibvirtProvider implements Provider {
   ) {
     this.#settings = settings;
     this.#virsh = virsh;
+    this.#pool = new Pool(virsh, settings.pool);
+    this.#leftovers = new Leftovers(this.#pool);
     this.#directory = host.directory;
     this.#accelerator = host.accelerator;
   }
@@ -97,7 +93,7 @@ export class LibvirtProvider implements Provider {
         fix: 'use the format kernel+initrd',
       });
     const id = digestHex(digest);
-    const present = await this.#volumes(options.signal);
+    const present = await this.#pool.list(options.signal);
     if (present.has(imageVolume(id, 'complete'))) return id;
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-libvirt-'));
     const cmdline = join(dir.path, 'cmdline');
@@ -106,8 +102,8 @@ export class LibvirtProvider implements Provider {
     const parts = { kernel: files.kernel, initrd: files.initrd, root: files.root, cmdline };
     for (const [part, path] of Object.entries(parts))
       if (path !== undefined && (await stat(path)).size > 0)
-        await this.#upload(imageVolume(id, part), path, options.signal);
-    await this.#createVolume(imageVolume(id, 'complete'), 0, options.signal);
+        await this.#pool.upload(imageVolume(id, part), path, options.signal);
+    await this.#pool.create(imageVolume(id, 'complete'), 0, options.signal);
     return id;
   }
 
@@ -115,19 +111,20 @@ export class LibvirtProvider implements Provider {
     const { name, labels, template } = request;
     const { signal } = options;
     if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a name of a node`);
-    const present = await this.#volumes(signal);
+    const present = await this.#pool.list(signal);
     if (!/^[0-9a-f]+$/.test(request.image) || !present.has(imageVolume(request.image, 'complete')))
       throw new ProviderError('invalid', `the image ${request.image} was not prepared`);
     const domains = await this.#domains(labels.fleet, signal);
     if (await this.#exists(domains, name, labels, signal)) return;
     this.#requireRoom(domains.length);
-    await this.#removeLeftovers(labels.fleet, { domains, present, keep: name }, signal);
+    const names = new Set([name, ...domains.map((domain) => domain.name)]);
+    await this.#leftovers.remove(labels.fleet, { names, present }, signal);
     const disks = await this.#disks(request, present, signal);
     const image = (part: string): string | undefined =>
       present.has(imageVolume(request.image, part))
         ? join(this.#directory, imageVolume(request.image, part))
         : undefined;
-    const cmdline = await this.#download(imageVolume(request.image, 'cmdline'), signal);
+    const cmdline = await this.#pool.download(imageVolume(request.image, 'cmdline'), signal);
     await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-libvirt-'));
     const file = join(dir.path, 'domain.xml');
     for (let tries = 1; ; tries += 1) {
@@ -182,7 +179,7 @@ export class LibvirtProvider implements Provider {
       throw new ProviderError('unavailable', `libvirt does not destroy ${name}`, { cause: stderr });
     const { fleet } = record.labels;
     for (const part of ['console', 'metadata'])
-      await this.#deleteVolume(nodeVolume(fleet, name, part), signal);
+      await this.#pool.delete(nodeVolume(fleet, name, part), signal);
   }
 
   async list(
@@ -219,14 +216,14 @@ export class LibvirtProvider implements Provider {
     if (domain === undefined) return new Uint8Array();
     const volume = nodeVolume(domain.record.labels.fleet, domain.name, 'console');
     await this.#virsh.run(['pool-refresh', this.#settings.pool], { signal });
-    return this.#download(volume, signal);
+    return this.#pool.download(volume, signal);
   }
 
   async volumes(
     fleet: string,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly string[]> {
-    return [...(await this.#volumes(signal))]
+    return [...(await this.#pool.list(signal))]
       .filter((name) => name.startsWith(`${VOLUME}${fleet}.`))
       .map((name) => name.slice(VOLUME.length))
       .toSorted();
@@ -341,8 +338,7 @@ export class LibvirtProvider implements Provider {
     for (const [index, { name: own, size }] of template.volumes.entries()) {
       if (!/^[a-z0-9.-]{1,200}$/.test(own))
         throw new ProviderError('invalid', `"${own}" is not a name of a volume`);
-      if (!present.has(`${VOLUME}${own}`))
-        await this.#createVolume(`${VOLUME}${own}`, size, signal);
+      if (!present.has(`${VOLUME}${own}`)) await this.#pool.create(`${VOLUME}${own}`, size, signal);
       add(`${VOLUME}${own}`, false, index);
     }
     if (metadata === undefined) return disks;
@@ -351,8 +347,8 @@ export class LibvirtProvider implements Provider {
     await writeFile(file, metadataDisk(metadata), { mode: 0o600 });
     const volume = nodeVolume(labels.fleet, name, 'metadata');
     // The metadata of an earlier node of this name may be longer.
-    if (present.has(volume)) await this.#deleteVolume(volume, signal);
-    await this.#upload(volume, file, signal);
+    if (present.has(volume)) await this.#pool.delete(volume, signal);
+    await this.#pool.upload(volume, file, signal);
     add(volume, true, template.volumes.length);
     return disks;
   }
@@ -379,130 +375,11 @@ export class LibvirtProvider implements Provider {
       fix: 'raise maxNodes of the provider',
     });
   }
-
-  /** Removes files of nodes that ended by themselves, some time later. */
-  async #removeLeftovers(
-    fleet: string,
-    {
-      domains,
-      present,
-      keep,
-    }: {
-      readonly domains: readonly Domain[];
-      readonly present: ReadonlySet<string>;
-      readonly keep: string;
-    },
-    signal: AbortSignal,
-  ): Promise<void> {
-    const prefix = nodeVolume(fleet, '', '').slice(0, -1);
-    const names = new Set([keep, ...domains.map(({ name }) => name)]);
-    const now = performance.now();
-    const found = new Map<string, number>();
-    for (const volume of present) {
-      if (!volume.startsWith(prefix)) continue;
-      const [name = ''] = volume.slice(prefix.length).split('.');
-      if (names.has(name)) continue;
-      const since = this.#leftovers.get(volume) ?? now;
-      if (now - since > KEEP_MS) await this.#deleteVolume(volume, signal);
-      else found.set(volume, since);
-    }
-    this.#leftovers.clear();
-    for (const [volume, since] of found) this.#leftovers.set(volume, since);
-  }
-
-  /** Returns the names of the volumes in the pool. */
-  async #volumes(signal: AbortSignal): Promise<ReadonlySet<string>> {
-    const text = await this.#virsh.run(['vol-list', this.#settings.pool], { signal });
-    return new Set(
-      text.split('\n').flatMap((line) => {
-        const [name = ''] = line.trim().split(/\s+/);
-        return name.startsWith('lkt-') ? [name] : [];
-      }),
-    );
-  }
-
-  /** Creates a volume; one that exists stays. */
-  async #createVolume(volume: string, size: number, signal: AbortSignal): Promise<void> {
-    const { pool } = this.#settings;
-    const command = ['vol-create-as', pool, volume, String(size), '--format', 'raw'];
-    const { code, stderr } = await this.#virsh.try([...command, '--allocation', '0'], { signal });
-    if (code === 0 || /exists already/.test(stderr)) return;
-    const isFull = /No space left|not enough/i.test(stderr);
-    throw new ProviderError(isFull ? 'capacity' : 'unavailable', `libvirt: no volume ${volume}`, {
-      cause: stderr.trim().slice(0, 500),
-    });
-  }
-
-  /** Writes a volume. Two controllers that do so at once write the same bytes. */
-  async #upload(volume: string, path: string, signal: AbortSignal): Promise<void> {
-    const { size } = await stat(path);
-    const { pool } = this.#settings;
-    await this.#createVolume(volume, size, signal);
-    await this.#virsh.run(['vol-upload', volume, path, '--pool', pool], {
-      signal,
-      timeoutMs: UPLOAD_TIMEOUT_MS,
-    });
-  }
-
-  /** Returns the last bytes of a volume; empty without one. */
-  async #download(volume: string, signal: AbortSignal): Promise<Buffer> {
-    const { pool } = this.#settings;
-    const { code, stdout } = await this.#virsh.try(
-      ['vol-info', '--bytes', volume, '--pool', pool],
-      {
-        signal,
-      },
-    );
-    const size = Number(/Capacity:\s+(\d{1,15}) /.exec(stdout)?.[1] ?? 0);
-    if (code !== 0 || size === 0) return Buffer.alloc(0);
-    const length = Math.min(size, MAX_CONSOLE_BYTES);
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-libvirt-'));
-    const path = join(dir.path, 'part');
-    const range = ['--offset', String(size - length), '--length', String(length)];
-    await this.#virsh.run(['vol-download', volume, path, '--pool', pool, ...range], { signal });
-    return (await readFile(path)).subarray(0, MAX_CONSOLE_BYTES);
-  }
-
-  /** Deletes a volume, if it exists. The pool knows files of QEMU only after a refresh. */
-  async #deleteVolume(volume: string, signal: AbortSignal): Promise<void> {
-    const { pool } = this.#settings;
-    const command = ['vol-delete', volume, '--pool', pool];
-    if ((await this.#virsh.try(command, { signal })).code === 0) return;
-    await this.#virsh.run(['pool-refresh', pool], { signal });
-    await this.#virsh.try(command, { signal });
-  }
-}
-
-const VOLUME = 'lkt-volume.';
-
-function domainName(fleet: string, name: string): string {
-  return `lkt.${fleet}.${name}`;
-}
-
-function imageVolume(id: string, part: string): string {
-  return `lkt-image.${id}.${part}`;
-}
-
-function nodeVolume(fleet: string, name: string, part: string): string {
-  return `lkt-node.${fleet}.${name}.${part}`;
-}
-
-function parseRecordXml(xml: string): NodeRecord | undefined {
-  const [, text] = /^<(?:lkt:)?node(?: [^<>]*)?>([^<>]*)<\/(?:lkt:)?node>$/.exec(xml) ?? [];
-  return text === undefined ? undefined : parseNodeRecord(text.replaceAll('&quot;', '"'));
 }
 
 function powerOf(state: string, { killAt }: NodeRecord): Power {
   if (killAt !== undefined) return 'terminating';
   return ['running', 'idle', 'in shutdown'].includes(state) ? 'running' : 'stopped';
-}
-
-/** Parses the table of `virsh domifaddr`, without loopback and link-local addresses. */
-function parseAddresses(table: string): readonly string[] {
-  return [...table.matchAll(/\bipv[46]\s+([0-9a-f.:]{3,45})\//g)]
-    .map(([, address]) => address ?? '')
-    .filter((address) => !/^(?:127\.|169\.254\.|::1$|fe80:)/.test(address))
-    .slice(0, 16);
 }
 
 async function chooseAccelerator(

@@ -158,3 +158,11 @@ function firstLine(stderr: string): string {
     .map((line) => line.slice('error: '.length).trim());
   return (lines.at(-1) ?? stderr.trim().split('\n')[0] ?? '').slice(0, 500);
 }
+
+/** Parses the table of `virsh domifaddr`, without loopback and link-local addresses. */
+export function parseAddresses(table: string): readonly string[] {
+  return [...table.matchAll(/\bipv[46]\s+([0-9a-f.:]{3,45})\//g)]
+    .map(([, address]) => address ?? '')
+    .filter((address) => !/^(?:127\.|169\.254\.|::1$|fe80:)/.test(address))
+    .slice(0, 16);
+}
