@@ -26,6 +26,8 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 };
 /** Lists in the source that are no commands. */
 const OTHERS = new Set(['accelerator', 'console', 'running']);
+/** Files that call virsh. */
+const SOURCES = ['pool.ts', 'provider.ts'];
 const NEEDED = new Set(Object.values(RIGHTS).flat());
 
 const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');
@@ -51,7 +53,7 @@ function ask(user: string, right: string, names: Readonly<Record<string, string>
 const OWN = { domain_name: 'lkt.shop.web-0', pool_name: 'lkt', vol_name: 'lkt-image.feed.kernel' };
 
 test('the table has every command of the provider', () => {
-  const source = read('../src/providers/libvirt/provider.ts');
+  const source = SOURCES.map((path) => read(`../src/providers/libvirt/${path}`)).join('\n');
   const words = [...source.matchAll(/\['([a-z]+(?:-[a-z]+)*)', /g)].map(([, word = '']) => word);
   const single = [...source.matchAll(/\['([a-z]+)'\]/g)].map(([, word = '']) => word);
   const commands = new Set([...words, ...single].filter((word) => !OTHERS.has(word)));
