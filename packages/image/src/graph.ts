@@ -11,6 +11,7 @@ import {
   storeState,
   type UsedImage,
   type Workspace,
+  workspaceCheckout,
 } from '@lkt/pkg';
 import { isSignature } from '@lkt/sign';
 import {
@@ -158,7 +159,8 @@ export async function readGraph(
   const isTracked = configs.every(({ isRemote }) => isRemote !== true);
   if (!isTracked || !graph.nodes.every(({ built }) => built)) return { graph, inputs: undefined };
   const read = new Map([...before, ...files]);
-  return { graph, inputs: imageInputs(workspace, packages, store, read) };
+  const checkout = workspaceCheckout(workspace, workspace.knownPackages);
+  return { graph, inputs: imageInputs(workspace, checkout, packages, store, read) };
 }
 
 interface Use extends Omit<UsedImage, 'reference'> {

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { zstdDecompressSync } from 'node:zlib';
 import { digestHex, digestOf } from '@lkt/core';
@@ -192,14 +192,17 @@ describe('composeImage', () => {
         { kernel: 'k', 'kernel.tar': await tarBytes(modules), ...files },
       ]);
       const text = `kernel: {image: lkt/k:1@${kernel}}\n`;
+      const outDir = join(tempDir(), 'out');
       for (const compressor of ['zstd', 'xz', 'lz4'] as const) {
-        await expect(compose(store, text, { compressor })).rejects.toMatchObject({
+        await expect(compose(store, text, { compressor, outDir })).rejects.toMatchObject({
           code: 'UNSUPPORTED',
           message: expect.stringContaining(
             `lacks CONFIG_RD_${compressor.toUpperCase()}=y`,
           ) as string,
           fix: 'use --compressor gzip or none',
         });
+        // The kernel was written while the initrd was prepared.
+        expect(existsSync(outDir)).toBe(false);
       }
       await compose(store, text, { compressor: 'gzip' });
       await compose(store, text, { compressor: 'none' });
