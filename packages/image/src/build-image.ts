@@ -82,7 +82,7 @@ export async function buildImage(
   finding?.catch(() => undefined);
   const { queries, directories } = queriesOf(loaded);
   const { hasImage } = tools;
-  const check = trustCheck(workspace, policies, tools.store, { ...options, hasImage });
+  const check = await trustCheck(workspace, policies, tools.store, { ...options, hasImage });
   await check?.requireSigned(queries, tools.reporter);
   prefetch.start(loaded.config, options);
   const resolved = await resolveImages(workspace, queries, {

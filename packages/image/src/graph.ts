@@ -13,7 +13,6 @@ import {
   type Workspace,
   workspaceCheckout,
 } from '@lkt/pkg';
-import { isSignature } from '@lkt/sign';
 import {
   type ConfigFile,
   inputStates,
@@ -107,7 +106,7 @@ export async function readGraph(
   const builder = new GraphBuilder(
     store,
     options.platforms?.[0] ?? DEFAULT_PLATFORM,
-    await store.allReferrers(),
+    await signedImages(store),
   );
   for (const { item, uses, built } of packages) {
     const digests = built === undefined ? [] : [built.index, ...built.images];
@@ -168,6 +167,15 @@ interface Use extends Omit<UsedImage, 'reference'> {
   readonly reference: Reference | undefined;
 }
 
+/** Returns the images that have a signature in the store. */
+async function signedImages(store: Store): Promise<ReadonlySet<Digest>> {
+  const { isSignature } = await import('@lkt/sign');
+  const referrers = await store.allReferrers();
+  return new Set(
+    [...referrers].flatMap(([subject, items]) => (items.some(isSignature) ? [subject] : [])),
+  );
+}
+
 class GraphBuilder {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -175,16 +183,10 @@ class GraphBuilder {
   readonly #nodes = new Map<string, GraphNode>();
   readonly #edges = new Map<string, GraphEdge>();
 
-  constructor(
-    store: Store,
-    platform: Platform,
-    referrers: Awaited<ReturnType<Store['allReferrers']>>,
-  ) {
+  constructor(store: Store, platform: Platform, signed: ReadonlySet<Digest>) {
     this.#store = store;
     this.#platform = platform;
-    this.#signed = new Set(
-      [...referrers].flatMap(([subject, items]) => (items.some(isSignature) ? [subject] : [])),
-    );
+    this.#signed = signed;
   }
 
   isSigned(digest: Digest): boolean {

@@ -77,7 +77,5 @@ export {
 } from './update/updated-packages.ts';
 export { containerSpecs, imageSpec } from './runtime/container-specs.ts';
 export { type TrustedImage, type TrustOptions } from './trust/check-images.ts';
-export { CollectionPolicies, policyLines, withCollection } from './trust/collection-policy.ts';
 export { type ImageReport } from './trust/image-report.ts';
-export { policiesOfConfigs, verifyConfigs } from './trust/verify-images.ts';
 export { DERIVED, type DerivedCheck, removeDerived, verifyDerived } from './verify-derived.ts';

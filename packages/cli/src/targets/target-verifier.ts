@@ -80,7 +80,7 @@ export class TargetVerifier {
     if (item?.collection === undefined) return { located: image, all };
     const located = { ...workspace.locate(image), digest: image.digest };
     if (this.#only !== undefined) return { located, all };
-    const { CollectionPolicies, withCollection } = await import('@lkt/image');
+    const { CollectionPolicies, withCollection } = await import('@lkt/image/collection-policy');
     const { root } = await this.#trust;
     const own = await new CollectionPolicies(workspace, root).of(item);
     return { located, all: withCollection(all, own, located) };
@@ -94,7 +94,7 @@ export class TargetVerifier {
     const trust = await this.#trust;
     if (config === undefined)
       return (await trust.policies?.([this.#session.environment.cwd])) ?? [];
-    const { policiesOfConfigs } = await import('@lkt/image');
+    const { policiesOfConfigs } = await import('@lkt/image/verify-images');
     return policiesOfConfigs([await readConfigFile(config, this.#session)], trust);
   }
 
@@ -108,7 +108,7 @@ export class TargetVerifier {
     const { requireTrusted: _, ...tools } = await buildTools(session);
     const trust = { policies, root, sources, listAll: this.#flags.all };
     // Loaded on demand: images by name need little of it.
-    const { verifyConfigs } = await import('@lkt/image');
+    const { verifyConfigs } = await import('@lkt/image/verify-images');
     const reports = await verifyConfigs(workspace, [config], tools, trust, this.#only);
     if (reports === undefined) throw uncovered(target);
     return reports;

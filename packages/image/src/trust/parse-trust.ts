@@ -11,13 +11,10 @@ import {
   type YamlValue,
 } from '@lkt/core';
 import { familiarReference, parseReference } from '@lkt/oci';
-import {
-  type ImagePattern,
-  parseImagePattern,
-  parseRefPattern,
-  type TrustedClaims,
-  type TrustedIdentity,
-} from '@lkt/sign';
+import type { TrustedClaims, TrustedIdentity } from '@lkt/sign';
+// A config without signatures need not load the rest.
+import { type ImagePattern, parseImagePattern } from '@lkt/sign/image-pattern';
+import { parseRefPattern } from '@lkt/sign/ref-pattern';
 
 /** `trust` of an image config, or a `trust.yml`, before the files that it names are read. */
 export interface TrustSettings {

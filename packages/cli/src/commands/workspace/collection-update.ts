@@ -151,7 +151,7 @@ async function describe(
 
 /** Returns who must sign the images of a collection. */
 async function policyOf(workspace: Workspace, name: string): Promise<readonly string[]> {
-  const { CollectionPolicies, policyLines } = await import('@lkt/image');
+  const { CollectionPolicies, policyLines } = await import('@lkt/image/collection-policy');
   const collection = workspace.collections.get(name);
   if (collection === undefined) return [];
   return policyLines(await new CollectionPolicies(workspace, undefined).policy(collection));
