@@ -1,6 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -26,7 +34,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
     writeFileSync(at(path), text);
   };
   const env = {
-    PATH: process.env['PATH'],
+    PATH: `${at('.bin')}:${process.env['PATH'] ?? ''}`,
     HOME: dir.path,
     LKT_CACHE: at('.store'),
     XDG_RUNTIME_DIR: at('.runtime'),
@@ -40,16 +48,17 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   cpSync(`${tiny.prefix}-kernel`, at('pkg/kernel/kernel'));
   write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nEXPOSE 8080\n');
   write('pkg/web/page', 'first');
-  write('.gitignore', '.store\n.runtime\n');
+  write('.gitignore', '.bin/\n.store\n.runtime\n');
+  const calls = at('.bin/calls');
+  write('.bin/git', `#!/bin/sh\necho "$@" >> ${calls}\nexec /usr/bin/git "$@"\n`);
+  chmodSync(at('.bin/git'), 0o755);
   write('images/os.yml', config('boot one .'));
   const git = (...words: readonly string[]): unknown =>
-    execFileSync('git', ['-c', 'user.name=A', '-c', 'user.email=a@b.c', ...words], {
+    execFileSync('/usr/bin/git', ['-c', 'user.name=A', '-c', 'user.email=a@b.c', ...words], {
       cwd: dir.path,
       env,
     });
   git('init', '--quiet');
-  git('add', '--all');
-  git('commit', '--quiet', '--message', 'one');
   // Pins of own packages do not stop a change of their sources.
   execFileSync(process.execPath, [main, 'pin', 'images/os.yml'], { cwd: dir.path, env });
   expect(readFileSync(at('images/os.yml'), 'utf8')).toContain('acme/web:');
@@ -87,6 +96,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   expect(machinesOf(child)).toEqual(machines);
   expect(workersOf(child)).toEqual([waiting]);
 
+  git('add', '--all');
   writeFileSync(at('images/os.yml'), pinned.replace('boot one', 'boot two'));
   await shows(() => console, 'boot two .');
   expect(machinesOf(child)).not.toEqual(machines);
@@ -98,8 +108,11 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   write('pkg/web/new/page', 'a new directory');
   write('pkg/web/Dockerfile', 'FROM scratch\nCOPY page /page\nCOPY new /new\nEXPOSE 8080\n');
   await shows(() => console, 'boot two .', 3);
+  git('commit', '--quiet', '--message', 'one');
   write('pkg/web/new/page', 'of which changes are seen');
   await shows(() => console, 'boot two .', 4);
+  // No build waited for git: with neither a commit nor an index, with staged and with new files.
+  expect(existsSync(calls)).toBe(false);
 
   // Changes beside the repository are not seen.
   const unchanged = said.split('the image is unchanged').length;

@@ -35,7 +35,7 @@ export function findGitDirectory(dir: string, env: Environment): GitDirectory | 
   }
 }
 
-/** Returns the commit id of HEAD; undefined without a commit, or if HEAD is written unusually. */
+/** Returns the commit id of HEAD, '' before the first; undefined if it is written unusually. */
 export function headCommit({ gitDir, commonDir }: GitDirectory): string | undefined {
   // In old repositories it may be a symlink.
   if (statOf(join(gitDir, 'HEAD'))?.isFile() !== true) return undefined;
@@ -47,10 +47,12 @@ export function headCommit({ gitDir, commonDir }: GitDirectory): string | undefi
   if (statOf(join(commonDir, 'refs/replace')) !== undefined) return undefined;
   const packed = readIfExists(join(commonDir, 'packed-refs')) ?? '';
   if (packed.includes(' refs/replace/')) return undefined;
-  const loose = readIfExists(join(commonDir, name))?.trimEnd();
+  const file = join(commonDir, name);
+  const loose = readIfExists(file)?.trimEnd();
   if (loose !== undefined) return ID.test(loose) ? loose : undefined;
   const line = packed.split('\n').find((text) => text.slice(41) === name && text[40] === ' ');
-  const id = line?.slice(0, 40) ?? '';
+  if (line === undefined) return statOf(file) === undefined ? '' : undefined;
+  const id = line.slice(0, 40);
   return ID.test(id) ? id : undefined;
 }
 

@@ -1,4 +1,11 @@
-import { closeSync, fstatSync, openSync, readFileSync, type BigIntStats } from 'node:fs';
+import {
+  type BigIntStats,
+  closeSync,
+  existsSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+} from 'node:fs';
 
 /** Maximum size of an index read here; git reads a larger one faster, with several threads. */
 const MAX_INDEX_BYTES = 8 * 1024 * 1024;
@@ -19,12 +26,13 @@ export interface Index {
 }
 
 /**
- * Returns the content of an index, with the entries that `wanted` selects by path. Returns
- * undefined for an index of version 4, a split or sparse index, and for entries with conflicts or
- * flags such as assume-unchanged.
+ * Returns the content of an index, with the entries that `wanted` selects by path; an empty one
+ * before the first `git add`. Returns undefined for an index of version 4, a split or sparse index,
+ * and for entries with conflicts or flags such as assume-unchanged.
  * @see https://git-scm.com/docs/gitformat-index
  */
 export function readIndex(file: string, wanted: (path: string) => boolean): Index | undefined {
+  if (!existsSync(file)) return { entries: [], trees: () => new Map() };
   const { bytes, stats } = readWhole(file);
   if (bytes.length > MAX_INDEX_BYTES || bytes.toString('latin1', 0, 4) !== 'DIRC') return undefined;
   const version = bytes.readUInt32BE(4);
@@ -138,11 +146,6 @@ export class IndexEntry {
     return this.#bytes.toString('hex', 40, 60);
   }
 
-  /** Reports whether a file has the type and mode of the entry. */
-  hasModeOf(stats: BigIntStats): boolean {
-    return this.mode === modeOf(stats);
-  }
-
   /** Reports whether a file is that which was added, as far as its stats can tell. */
   isUnchanged(stats: BigIntStats): boolean {
     return this.#matches(stats) && this.#isSettled(stats);
@@ -159,7 +162,7 @@ export class IndexEntry {
       this.#number(28) === low32(stats.uid) &&
       this.#number(32) === low32(stats.gid) &&
       this.#number(36) === low32(stats.size) &&
-      this.hasModeOf(stats)
+      this.mode === modeOf(stats)
     );
   }
 
@@ -190,7 +193,8 @@ function low32(value: bigint): number {
   return Number(value & 0xffff_ffffn);
 }
 
-function modeOf(stats: BigIntStats): string | undefined {
+/** Returns the mode that git stores for a file or link; undefined for anything else. */
+export function modeOf(stats: BigIntStats): string | undefined {
   if (stats.isSymbolicLink()) return '120000';
   if (!stats.isFile()) return undefined;
   return (stats.mode & 0o100n) === 0n ? '100644' : '100755';

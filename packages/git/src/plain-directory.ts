@@ -2,7 +2,8 @@ import { lstatSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { relative } from 'node:path';
 import { LktError } from '@lkt/core';
 import { objectId } from './objects.ts';
-import { isUnder, type Repository } from './repository.ts';
+import { isUnder } from './paths.ts';
+import type { Repository } from './repository.ts';
 import { type GitFile, gitTreeId } from './tree-id.ts';
 
 /**

@@ -4,6 +4,7 @@ import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
 import { findTopWithoutGit, readWorkTree } from './work-tree.ts';
 import type { Environment, Git } from './command.ts';
+import { isUnder } from './paths.ts';
 
 /**
  * A file that git tracks or would track. `path` is relative to the top of the work tree, one char
@@ -124,9 +125,7 @@ interface State {
 }
 
 function plainState(root: string, paths: readonly string[], env: Environment): State | undefined {
-  const found = readWorkTree(root, paths, env);
-  if (found === undefined) return undefined;
-  return { ...found, untracked: [] };
+  return readWorkTree(root, paths, env);
 }
 
 async function gitState(
@@ -169,7 +168,8 @@ export async function readTrees(
   const named = paths.filter((path) => path !== '');
   if (named.length === 0) return trees;
   const names = named.map((path) => Buffer.from(path, 'latin1').toString());
-  const list = ['ls-tree', '-z', '--full-tree', '--end-of-options', top, '--', ...names];
+  // Without -t, a directory is not listed if one in it is, too.
+  const list = ['ls-tree', '-t', '-z', '--full-tree', '--end-of-options', top, '--', ...names];
   for (const record of splitRecords((await git.run(root, list, { signal })).stdout)) {
     const match = /^\d{6} tree ([0-9a-f]+)\t(.+)$/s.exec(record);
     if (match?.[1] !== undefined && match[2] !== undefined) trees.set(match[2], match[1]);
@@ -225,11 +225,6 @@ async function readTracked(
     files.set(match[3], { path: match[3], mode: match[2], skipped: match[1] === 'S' });
   }
   return [...files.values()];
-}
-
-/** Reports whether `path` is the directory `parent` or inside it, by name. */
-export function isUnder(path: string, parent: string): boolean {
-  return parent === '' || path === parent || path.startsWith(`${parent}/`);
 }
 
 /** Reports whether the absolute `path` is `parent` or inside it. */

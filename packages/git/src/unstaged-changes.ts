@@ -9,24 +9,34 @@ import {
   readSync,
 } from 'node:fs';
 import type { MayConvert } from './conversions.ts';
-import type { IndexEntry } from './index-file.ts';
+import { type IndexEntry, modeOf } from './index-file.ts';
 import { objectHash, objectId } from './objects.ts';
 import type { Directory } from './tree-id.ts';
 
+/** A file as a commit would have it now. */
+export interface FileNow {
+  readonly mode: string;
+  readonly id: string;
+}
+
 /** A comparison of files with the index. */
 export interface Comparison {
-  /** The files that differ: the id of the content by path, undefined for a deleted file. */
-  readonly changes: Map<string, string | undefined>;
+  /** The files that differ, by path; undefined for a deleted file. */
+  readonly changes: Map<string, FileNow | undefined>;
+  /** Whether there is something that is not in the index. */
+  hasUntracked: boolean;
   /** The number of bytes that may be read from files whose stats differ. */
   bytesLeft: number;
   /** Reports whether git may store a file in other bytes than its own. */
   readonly mayConvert: MayConvert;
+  /** Throws unless git takes the modes of files as they are. */
+  readonly requirePlainModes: () => void;
 }
 
 /**
  * Compares a directory with the index, and adds the files that differ to the comparison. Returns
- * false if only git can tell what a commit would contain: something is not in the index, has
- * another type or mode, or is converted by git.
+ * false if only git can tell what a commit would contain: it converts a file, or something in the
+ * place of a file is neither a file, a link nor a directory.
  * @param isTop whether it is the top of the work tree
  */
 export function compareDirectory(
@@ -36,23 +46,37 @@ export function compareDirectory(
   comparison: Comparison,
 ): boolean {
   const names = readdirSync(dir, 'latin1').filter((name) => !isTop || name !== '.git');
+  let present = 0;
   for (const name of names) {
     const node = known.get(name);
-    if (node === undefined) return false;
+    if (node === undefined) {
+      comparison.hasUntracked = true;
+      continue;
+    }
+    present += 1;
     const path = `${dir}/${Buffer.from(name, 'latin1').toString()}`;
     const stats = lstatSync(path, { bigint: true });
-    const isKnown =
-      node instanceof Map
-        ? stats.isDirectory() && compareDirectory(path, node, false, comparison)
-        : compareFile(path, node, stats, comparison);
-    if (!isKnown) return false;
+    if (node instanceof Map === stats.isDirectory()) {
+      const isKnown =
+        node instanceof Map
+          ? compareDirectory(path, node, false, comparison)
+          : compareFile(path, node, stats, comparison);
+      if (!isKnown) return false;
+    } else {
+      // A submodule is a directory.
+      if (!(node instanceof Map) && node.mode === SUBMODULE) return false;
+      addDeleted(node, comparison);
+      comparison.hasUntracked = true;
+    }
   }
-  if (names.length < known.size) {
-    const present = new Set(names);
-    for (const [name, node] of known) if (!present.has(name)) addDeleted(node, comparison);
+  if (present < known.size) {
+    const here = new Set(names);
+    for (const [name, node] of known) if (!here.has(name)) addDeleted(node, comparison);
   }
   return true;
 }
+
+const SUBMODULE = '160000';
 
 function addDeleted(node: Directory<IndexEntry> | IndexEntry, comparison: Comparison): void {
   if (!(node instanceof Map)) comparison.changes.set(node.path, undefined);
@@ -73,14 +97,35 @@ export function compareFile(
   comparison: Comparison,
 ): boolean {
   if (entry.isUnchanged(stats)) return true;
-  if (!entry.hasModeOf(stats) || stats.size > comparison.bytesLeft) return false;
-  comparison.bytesLeft -= Number(stats.size);
-  const { id, hasReturn } = contentOf(path, stats);
-  if (id === entry.id) return true;
-  // Git may convert line ends.
-  if (id === undefined || hasReturn || comparison.mayConvert(entry.path)) return false;
-  comparison.changes.set(entry.path, id);
+  const now = readFile(path, entry.path, stats, comparison, entry.id);
+  if (now === undefined) return false;
+  if (now.mode === entry.mode && now.id === entry.id) return true;
+  if (now.mode !== entry.mode) comparison.requirePlainModes();
+  comparison.changes.set(entry.path, now);
   return true;
+}
+
+/**
+ * Returns a file as a commit would have it; undefined if only git can tell.
+ * @param absolute the path of the file
+ * @param path the same from the top, one char per byte
+ * @param committed the id of a content that git would not convert
+ */
+export function readFile(
+  absolute: string,
+  path: string,
+  stats: BigIntStats,
+  comparison: Pick<Comparison, 'bytesLeft' | 'mayConvert'>,
+  committed?: string,
+): FileNow | undefined {
+  const mode = modeOf(stats);
+  if (mode === undefined || stats.size > comparison.bytesLeft) return undefined;
+  comparison.bytesLeft -= Number(stats.size);
+  const { id, hasReturn } = contentOf(absolute, stats);
+  if (id === undefined) return undefined;
+  // Git may convert line ends.
+  if (id !== committed && (hasReturn || comparison.mayConvert(path))) return undefined;
+  return { mode, id };
 }
 
 const CHUNK = 1024 * 1024;

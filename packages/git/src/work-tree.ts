@@ -5,30 +5,46 @@ import { join } from 'node:path';
 import type { Environment } from './command.ts';
 import { type MayConvert, readConversions } from './conversions.ts';
 import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
+import { IgnoreRules } from './ignore-rules.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
 import { parseCommit, parseTree } from './objects.ts';
+import { isUnder, parentOf } from './paths.ts';
+import { readSettings } from './settings.ts';
+import { stagedChanges } from './staged-changes.ts';
 import { directoriesOf, isNamed } from './tracked-directories.ts';
 import { asTree, type Directory, type GitFile, treeId } from './tree-id.ts';
-import { compareDirectory, compareFile, type Comparison } from './unstaged-changes.ts';
+import {
+  compareDirectory,
+  compareFile,
+  type Comparison,
+  type FileNow,
+  readFile,
+} from './unstaged-changes.ts';
+import { isIgnoredDirectory, untrackedFiles } from './untracked-files.ts';
 
-export type { Environment };
+export { type Environment, isUnder };
 
 /** Directories of a work tree, and their differences to HEAD. */
 export interface WorkTree {
-  /** Tree ids of the directories in HEAD, by path. */
+  /** Tree ids of the directories that HEAD has, by path. */
   readonly trees: ReadonlyMap<string, string>;
   /** Tree ids that a commit of all changes would give the directories, by path. */
   readonly currentTrees: ReadonlyMap<string, string>;
-  /** The files in the directories that were edited or deleted, as paths from the top. */
+  /** The files in the directories that differ between HEAD, index and work tree; from the top. */
   readonly changed: readonly string[];
+  /** The files in the directories that git neither tracks nor ignores, sorted, from the top. */
+  readonly untracked: readonly string[];
   /**
    * The directories in the whole work tree that have a tracked file of a given name, as
    * `trackedDirectories` returns them.
    */
   readonly named: readonly string[];
-  /** All files that the directories have; paths are relative to the top. */
-  readonly files: readonly Pick<IndexEntry, 'path' | 'mode'>[];
+  /**
+   * The tracked files that the directories have, then the untracked ones; paths are relative to the
+   * top. The mode is that in the index.
+   */
+  readonly files: readonly { readonly path: string; readonly mode: string | undefined }[];
 }
 
 export interface ReadOptions {
@@ -53,8 +69,8 @@ export function findTopWithoutGit(dir: string, env: Environment): string | undef
 /**
  * Reads directories without starting git, in a tenth of its time. Compares files with the index by
  * their stats, and changed ones by content, and the index with the trees of HEAD, as git does.
- * Returns undefined for anything complicated: staged changes, files that are not in the index, such
- * as ignored ones, and changed files that git may convert. The caller then asks git.
+ * Returns undefined for anything complicated: repositories in a directory, unusual settings and
+ * patterns to ignore, and changed files that git may convert. The caller then asks git.
  * @param top of the work tree; without symlinks
  * @param paths of directories from the top; '' for the top itself; one char per byte
  */
@@ -89,22 +105,26 @@ export function areCommitted(
     if (index === undefined) return undefined;
     const { entries } = index;
     if (entries.length < wanted.size) return false;
-    const changes: Comparison['changes'] = new Map();
-    const comparison = { changes, bytesLeft: MAX_BYTES, mayConvert: () => true };
+    const commit = headCommit(found);
+    if (commit === undefined || commit === '') return commit === '' ? false : undefined;
+    const comparison = newComparison(() => true);
     const isUnedited = entries.every((entry) => {
       const path = join(top, fromBytes(entry.path));
       return compareFile(path, entry, lstatSync(path, { bigint: true }), comparison);
     });
-    return isUnedited && isHead(found, index.trees()) ? true : undefined;
+    const inIndex = index.trees();
+    const objects = new ObjectDatabase(join(found.commonDir, 'objects'));
+    const isHead = inIndex.has('') && treesOf(objects, commit, inIndex)('') === inIndex.get('');
+    return isUnedited && isHead ? true : undefined;
   });
 }
 
-/** Reports whether the index equals HEAD. */
-function isHead(found: GitDirectory, inIndex: ReadonlyMap<string, string>): boolean {
-  const commit = headCommit(found);
-  if (commit === undefined || !inIndex.has('')) return false;
-  const objects = new ObjectDatabase(join(found.commonDir, 'objects'));
-  return treesOf(objects, commit, inIndex)('') === inIndex.get('');
+function newComparison(
+  mayConvert: MayConvert,
+  bytesLeft = MAX_BYTES,
+  requirePlainModes: () => void = () => undefined,
+): Comparison {
+  return { changes: new Map(), hasUntracked: false, bytesLeft, mayConvert, requirePlainModes };
 }
 
 /** Returns undefined for any error: the caller then asks git, which reports it better. */
@@ -137,63 +157,87 @@ function readDirectories(
   };
   const index = readIndex(join(found.gitDir, 'index'), isWanted);
   if (index === undefined || index.entries.length > MAX_FILES) return undefined;
-  const known = index.trees();
-  const headTree = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit, known);
+  const inIndex = index.trees();
+  const objects = new ObjectDatabase(join(found.commonDir, 'objects'));
+  const headTree = treesOf(objects, commit, inIndex);
   const root = asTree(index.entries);
-  const mayConvert = converter(found, env);
-  const comparison: Comparison = { changes: new Map(), bytesLeft: maxBytes, mayConvert };
-  const trees = new Map<string, string>();
-  for (const path of paths) {
-    const directory = directoryAt(root, path);
-    const id = headTree(path);
-    if (!directory || id === undefined) return undefined;
-    if ((known.get(path) ?? treeId(directory, 'sha1')) !== id) return undefined;
-    const isInAnother = path !== '' && isIn(parentOf(path), wanted);
-    const dir = join(found.top, fromBytes(path));
-    if (!isInAnother && !compareDirectory(dir, directory, path === '', comparison))
-      return undefined;
-    trees.set(path, id);
-  }
+  const rules = once(() => new IgnoreRules(found, readSettings(found, env)));
+  const conversions = once(() => readConversions(found, env));
+  const comparison = newComparison(
+    (path) => conversions()(path),
+    maxBytes,
+    () => void rules(),
+  );
   const { changes } = comparison;
+  const trees = new Map<string, string>();
+  const different = new Set<string>();
+  const untracked = new Map<string, FileNow>();
+  for (const path of paths) {
+    const id = headTree(path);
+    if (id !== undefined) trees.set(path, id);
+    // Another of the directories contains it.
+    if (path !== '' && isIn(parentOf(path), wanted)) continue;
+    const directory: Directory<IndexEntry> = directoryAt(root, path) ?? new Map();
+    for (const one of stagedChanges(path, id, directory, { objects, inIndex })) different.add(one);
+    const dir = join(found.top, fromBytes(path));
+    comparison.hasUntracked = false;
+    if (!compareDirectory(dir, directory, path === '', comparison)) return undefined;
+    if (!comparison.hasUntracked) continue;
+    // Git refuses to add it.
+    if (isIgnoredDirectory(path, rules())) return undefined;
+    for (const one of untrackedFiles(found.top, path, directory, rules())) {
+      const absolute = join(found.top, fromBytes(one));
+      const now = readFile(absolute, one, lstatSync(absolute, { bigint: true }), comparison);
+      if (now === undefined || untracked.size > MAX_FILES) return undefined;
+      untracked.set(one, now);
+    }
+  }
+  const files = [
+    ...index.entries.filter(({ path }) => !changes.has(path) || changes.get(path) !== undefined),
+    ...[...untracked.keys()].toSorted().map((path) => ({ path, mode: undefined })),
+  ];
+  for (const path of changes.keys()) different.add(path);
+  const stale = new Set([...different, ...untracked.keys()].flatMap(parentsOf));
+  const current = once(() => asTree(currentFiles(index.entries, changes, untracked)));
+  const currentTrees = new Map<string, string>();
+  for (const path of paths) {
+    const id = trees.get(path);
+    // Git refuses to add a directory without files.
+    if (id === undefined && !stale.has(path)) return undefined;
+    const currentId = stale.has(path) || id === undefined ? treeIdAt(current(), path) : id;
+    currentTrees.set(path, currentId);
+  }
   return {
     trees,
-    currentTrees: currentTrees(trees, index.entries, changes),
-    changed: [...changes.keys()].toSorted(),
+    currentTrees,
+    changed: [...different].toSorted(),
+    untracked: [...untracked.keys()].toSorted(),
     named: directoriesOf(named),
-    files: index.entries.filter(
-      ({ path }) => !changes.has(path) || changes.get(path) !== undefined,
-    ),
+    files,
   };
 }
 
-/** Returns a function that reads git's configuration when it is first called. */
-function converter(found: GitDirectory, env: Environment): MayConvert {
-  let conversions: MayConvert | undefined;
-  return (path) => {
-    conversions ??= readConversions(found, env);
-    return conversions(path);
-  };
+/** Returns a function that calls another when it is first called. */
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => (made ??= make());
 }
 
-/** Returns the tree ids of directories with changes. */
-function currentTrees(
-  trees: ReadonlyMap<string, string>,
+/** Returns the files as a commit would have them. */
+function currentFiles(
   entries: readonly IndexEntry[],
   changes: Comparison['changes'],
-): ReadonlyMap<string, string> {
-  if (changes.size === 0) return trees;
-  const files = entries.flatMap(({ path, mode, id }) => {
-    const now = changes.has(path) ? changes.get(path) : id;
-    return now === undefined ? [] : [{ path, mode, id: now }];
+  untracked: ReadonlyMap<string, FileNow>,
+): readonly GitFile[] {
+  const tracked = entries.flatMap(({ path, mode, id }) => {
+    const now = changes.has(path) ? changes.get(path) : { mode, id };
+    return now === undefined ? [] : [{ path, ...now }];
   });
-  const root = asTree(files);
-  const changed = new Set([...changes.keys()].flatMap(parentsOf));
-  return new Map(
-    [...trees].map(([path, id]) => [
-      path,
-      changed.has(path) ? treeId(directoryAt(root, path) ?? new Map(), 'sha1') : id,
-    ]),
-  );
+  return [...tracked, ...[...untracked].map(([path, now]) => ({ path, ...now }))];
+}
+
+function treeIdAt(root: Directory<GitFile>, path: string): string {
+  return treeId(directoryAt(root, path) ?? new Map(), 'sha1');
 }
 
 /** Returns the directories above a path, up to '' for the top. */
@@ -208,12 +252,9 @@ function isIn(path: string, directories: ReadonlySet<string>): boolean {
   return directories.has('');
 }
 
-function parentOf(path: string): string {
-  return path.slice(0, Math.max(path.lastIndexOf('/'), 0));
-}
-
 /**
- * Returns a function that returns the tree id of a directory in a commit.
+ * Returns a function that returns the tree id of a directory in a commit; undefined if it has none.
+ * @param commit '' before the first
  * @param inIndex the tree ids of the index: they are those of the commit if that of the top is
  */
 function treesOf(
@@ -221,9 +262,11 @@ function treesOf(
   commit: string,
   inIndex: ReadonlyMap<string, string>,
 ): (path: string) => string | undefined {
+  if (commit === '') return () => undefined;
   const object = objects.read(commit);
   const top = object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
-  if (top !== undefined && inIndex.get('') === top) return (path) => inIndex.get(path);
+  if (top === undefined) throw new Error(`there is no commit ${commit}`);
+  if (inIndex.get('') === top) return (path) => inIndex.get(path);
   /** The tree ids of the directories in a directory, by its path. */
   const known = new Map<string, ReadonlyMap<string, string>>();
   const treeAt = (path: string): string | undefined => {
@@ -236,13 +279,14 @@ function treesOf(
   return treeAt;
 }
 
-/** Returns the tree ids of the directories in a tree, by name; none if there is no such tree. */
+/** Returns the tree ids of the directories in a tree, by name; none without a tree. */
 function directoriesIn(
   objects: ObjectDatabase,
   id: string | undefined,
 ): ReadonlyMap<string, string> {
-  const object = id === undefined ? undefined : objects.read(id);
-  if (id === undefined || object?.type !== 'tree') return new Map();
+  if (id === undefined) return new Map();
+  const object = objects.read(id);
+  if (object?.type !== 'tree') throw new Error(`there is no tree ${id}`);
   const entries = [...parseTree(id, object.content)].filter(({ mode }) => mode === '40000');
   return new Map(entries.map((entry) => [entry.name, entry.id]));
 }

@@ -261,33 +261,8 @@ const EMPTY_BLOB = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391';
 
 describe('readWorkTree returns undefined', () => {
   const CHANGES: readonly (readonly [string, (top: string) => Promise<unknown> | string])[] = [
-    ['a mode changed', (top) => chmod(join(top, 'pkg/a/build.yml'), 0o755)],
-    [
-      'a file became a link',
-      async (top) => {
-        await rm(join(top, 'pkg/a/sub.txt'));
-        await symlink('build.yml', join(top, 'pkg/a/sub.txt'));
-      },
-    ],
-    [
-      'a file became a directory',
-      async (top) => {
-        await rm(join(top, 'pkg/a/sub.txt'));
-        await write(top, { 'pkg/a/sub.txt/f': '' });
-      },
-    ],
+    ['a new file has a carriage return', (top) => write(top, { 'pkg/a/new': 'a\r\n' })],
     ['an edited file has a carriage return', (top) => write(top, { 'pkg/a/sub.txt': 'a\r\n' })],
-    ['a file is new', (top) => write(top, { 'pkg/a/sub/new': '' })],
-    ['an ignored file exists', (top) => write(top, { 'pkg/a/sub/x.ignored': '' })],
-    ['a directory is new', (top) => mkdir(join(top, 'pkg/a/new'))],
-    [
-      'a change is staged',
-      async (top) => {
-        await write(top, { 'pkg/a/sub.txt': 'other\n' });
-        git(top, 'add', 'pkg/a/sub.txt');
-      },
-    ],
-    ['HEAD moved', (top) => git(top, 'reset', '--quiet', '--soft', 'HEAD~')],
     [
       'a file is marked assume-unchanged',
       (top) => git(top, 'update-index', '--assume-unchanged', 'pkg/a/sub.txt'),
@@ -309,10 +284,28 @@ describe('readWorkTree returns undefined', () => {
     ['the format has extensions', (top) => git(top, 'config', 'extensions.noop', 'true')],
     ['the format is unknown', (top) => git(top, 'config', 'core.repositoryFormatVersion', '7')],
     ['a replacement ref exists', (top) => git(top, 'replace', 'HEAD', 'HEAD~')],
-    ['HEAD has no commit', (top) => git(top, 'checkout', '--quiet', '--orphan', 'none')],
     ['the index is not valid', (top) => writeFile(join(top, '.git/index'), 'DIRC')],
     ['the index is truncated', (top) => cutOff(join(top, '.git/index'))],
     ['a directory contains a repository', (top) => mkdir(join(top, 'pkg/a/.git'))],
+    ['a new directory contains one', (top) => write(top, { 'pkg/a/new/.git': 'gitdir: x' })],
+    [
+      'the branch of HEAD is a link',
+      async (top) => {
+        await symlink('main', join(top, '.git/refs/heads/other'));
+        await writeFile(join(top, '.git/HEAD'), 'ref: refs/heads/other\n');
+      },
+    ],
+    ['a commit is missing', (top) => rm(objectPath(top, 'HEAD'))],
+    ['a tree is missing', (top) => rm(objectPath(top, 'HEAD:pkg')).then(() => stage(top))],
+    ['the mode of a file is not to be trusted', (top) => modeAfter(top, 'core.fileMode')],
+    ['upper and lower case are equal', (top) => newAfter(top, 'core.ignoreCase', 'true')],
+    ['the user names a file of patterns oddly', (top) => newAfter(top, 'core.excludesFile', 'x')],
+    ['.gitignore is a link', (top) => symlink('sub.txt', join(top, 'pkg/a/.gitignore'))],
+    ['a pattern has an escape', (top) => write(top, { 'pkg/.gitignore': '\\#x\n', 'pkg/a/n': '' })],
+    [
+      'git ignores the directory itself',
+      (top) => write(top, { '.gitignore': 'a\n', 'pkg/a/n': '' }),
+    ],
     ['a directory looks like a repository', (top) => write(top, { 'pkg/HEAD': 'x' })],
     ['another user owns the repository', (top) => chown(join(top, '.git'), 12345, 12345)],
   ];
@@ -381,6 +374,22 @@ describe('readWorkTree returns undefined', () => {
     expect(findTopWithoutGit(join(repo.path, '.git/refs'), ENV)).toBe(undefined);
   });
 });
+
+/** Stages a file, so that the trees of the index do not suffice. */
+function stage(top: string): string {
+  writeFileSync(join(top, 'pkg/b/build.yml'), 'image: z\n');
+  return git(top, 'add', 'pkg/b');
+}
+
+async function modeAfter(top: string, setting: string): Promise<void> {
+  git(top, 'config', setting, 'false');
+  await chmod(join(top, 'pkg/a/build.yml'), 0o755);
+}
+
+async function newAfter(top: string, setting: string, value: string): Promise<void> {
+  git(top, 'config', setting, value);
+  await write(top, { 'pkg/a/new': '' });
+}
 
 function plain(top: string): boolean {
   return findTopWithoutGit(join(top, 'pkg/a'), ENV) === top && read(top, 'pkg/a') !== undefined;

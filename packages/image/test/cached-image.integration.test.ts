@@ -203,7 +203,7 @@ it.each<[string, (one: Case) => void, Partial<BuildImageOptions>?]>([
         'trust: {signers: [{images: [other/*], keys: [key.pub]}]}\n',
       ),
   ],
-  ['sources that git does not track', (one) => one.write('pkg/a/more', '')],
+  ['sources that git may convert', (one) => one.write('pkg/a/more', '\r\n')],
   [
     'a directory of this machine',
     (one) => appendFileSync(one.path('base.yml'), '  - {path: d, source: pkg}\n'),

@@ -124,11 +124,25 @@ it('returns the result of a build of edited sources, until they or the commit ch
   expect(at.find()).toBeUndefined();
 });
 
+it('returns the result of a build of files that git does not track, until it tracks them', async () => {
+  await using at = await recorded();
+  await write(at.path, { 'tools/base/new': '1' });
+  await at.build(['tools/base']);
+  await at.build(['tools/base']);
+  expect(at.find()?.result).toEqual(RESULT);
+  await write(at.path, { 'tools/base/new': '2' });
+  expect(at.find()).toBeUndefined();
+  await write(at.path, { 'tools/base/new': '1' });
+  expect(at.find()?.result).toEqual(RESULT);
+  git(at.path, 'add', '--all');
+  expect(at.find()).toBeUndefined();
+});
+
 it.each<[string, (at: Case) => unknown]>([
   [
-    'of sources that git does not track',
+    'of sources that git may convert',
     async (at) => {
-      await write(at.path, { 'pkg/init/more': '' });
+      await write(at.path, { 'pkg/init/more': '\r\n' });
       await at.build();
     },
   ],

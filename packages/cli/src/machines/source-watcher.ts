@@ -1,5 +1,5 @@
 import { type FSWatcher, watch } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isErrno, LktError } from '@lkt/core';
 
@@ -9,7 +9,7 @@ const SETTLE_MS = 50;
 /** Backup and swap files of editors, and git's own. */
 const NOISE = /^\.git$|^\.#|~$|\.sw[a-z]?$|^4913$/;
 
-/** Watches the directories of files for changes. */
+/** Watches directories for changes. */
 export class SourceWatcher implements Disposable {
   readonly #watchers = new Map<string, FSWatcher>();
   readonly #ignored: string;
@@ -21,12 +21,12 @@ export class SourceWatcher implements Disposable {
   }
 
   /**
-   * Watches the directories of these files, and no others.
-   * @param files absolute paths
+   * Watches these directories, and no others.
+   * @param dirs absolute paths
    * @throws LktError HOST_UNSUPPORTED if the system permits too few watches
    */
-  watch(files: Iterable<string>): void {
-    const wanted = new Set([...files].map(dirname).filter((dir) => !this.#isIgnored(dir)));
+  watch(dirs: Iterable<string>): void {
+    const wanted = new Set([...dirs].filter((dir) => !this.#isIgnored(dir)));
     for (const [dir, watcher] of this.#watchers)
       if (!wanted.has(dir)) {
         watcher.close();

@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { join, relative, sep } from 'node:path';
-import { type Environment, findTopWithoutGit, readWorkTree } from '@lkt/git/work-tree';
+import { type Environment, findTopWithoutGit, isUnder, readWorkTree } from '@lkt/git/work-tree';
 import { readPlainDirectory } from '@lkt/git/plain';
 import { combineTrees } from '../sources/combine-trees.ts';
 import { BUILD_YML, matchingDirs, ownDirs } from '../workspace/package-dirs.ts';
@@ -34,6 +34,8 @@ export interface CheckoutState extends WorkspaceDirs {
 
 /**
  * The tree ids of a directory: in HEAD, and after a space as a commit of all changes would have it.
+ * Then the paths that git does not track, each after a space: the hash of a changed directory
+ * depends on their order.
  */
 type Trees = string;
 
@@ -45,8 +47,7 @@ const MAX_CHANGED_BYTES = 16 * 2 ** 20;
 
 /**
  * Returns the state of a checkout, or undefined if a source directory lies outside the work tree,
- * or if only git itself could tell: for staged changes, files that git does not track, and changed
- * files that it may convert.
+ * or if only git itself could tell, as for changed files that it may convert.
  * @param workspace as it was opened
  * @param dirs absolute source directories of the packages, without symlinks
  */
@@ -122,8 +123,11 @@ function sourcesOf(
   const names = paths.map((path) => Buffer.from(path).toString('latin1'));
   const found = readWorkTree(top, names, env, { name: BUILD_YML, maxBytes: MAX_CHANGED_BYTES });
   if (found === undefined) return undefined;
-  const treesOf = (name: string): Trees =>
-    `${found.trees.get(name) ?? ''} ${found.currentTrees.get(name) ?? ''}`;
+  const treesOf = (name: string): Trees => {
+    const untracked = found.untracked.filter((path) => isUnder(path, name));
+    const ids = [found.trees.get(name) ?? '', found.currentTrees.get(name) ?? ''];
+    return [...ids, ...untracked].join(' ');
+  };
   const trees = paths.map((path, at) => [path, treesOf(names[at] ?? '')] as const);
   const named = found.named.map((path) => join(top, path));
   return {

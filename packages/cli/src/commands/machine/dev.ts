@@ -1,4 +1,4 @@
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, relative, resolve } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { bootedBuildFlags } from '../../flags/build.ts';
@@ -58,7 +58,7 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
     let booted = '';
     let building = session;
     for (;;) {
-      watcher.watch(await sourceFiles(session, args.config));
+      watcher.watch(await sourceDirs(session, args.config));
       const begin = performance.now();
       try {
         const unwritten = { 'no-sbom': true, provenance: false, audit: false };
@@ -108,19 +108,15 @@ function bootDigests({ files }: ImageSummary): string {
   return booted.map(({ digest }) => digest).join(' ');
 }
 
-/** Returns the configs, and the files of their git repository that git does not ignore. */
-async function sourceFiles(
+/** Returns the directories of the configs, and of the files that git does not ignore. */
+async function sourceDirs(
   { environment }: Session,
   configs: readonly string[],
 ): Promise<readonly string[]> {
   const { cwd, variables } = environment;
-  const { createGit, findTop } = await import('@lkt/git');
+  const { createGit, findSourceDirectories, findTop } = await import('@lkt/git');
   const git = createGit(variables);
-  const own = configs.map((config) => resolve(cwd, config));
-  const top = await findTop(git, dirname(own[0] ?? cwd));
-  if (top === undefined) return own;
-  const words = ['ls-files', '-z', '--cached', '--others', '--exclude-standard'];
-  const { stdout } = await git.run(top, words);
-  const paths = stdout.split('\0').filter((path) => path !== '');
-  return [...own, ...paths.map((path) => join(top, path))];
+  const own = configs.map((config) => dirname(resolve(cwd, config)));
+  const top = await findTop(git, own[0] ?? cwd);
+  return top === undefined ? own : [...own, ...(await findSourceDirectories(git, top))];
 }
