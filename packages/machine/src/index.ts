@@ -18,7 +18,7 @@ export {
 } from './machine.ts';
 export { metadataDisk, writeMetadataDisk } from './metadata-disk.ts';
 export { parsePublishedPort, type PublishedPort, resolveHostPort } from './published-port.ts';
-export { bootCmdline, type DetachedFiles } from './qemu.ts';
+export { bootCmdline, type BridgedCard, type DetachedFiles } from './qemu.ts';
 export { BootRecorder, type Timeline, type TimelineStep } from './timeline.ts';
 export { parseTimeline } from './parse-timeline.ts';
 export { followConsoleLog, readConsoleLog } from './records/console-log.ts';

@@ -13,8 +13,16 @@ export interface Hardware {
   readonly cpus: number;
   readonly publish: readonly PublishedPort[];
   readonly disks: readonly (Disk & { readonly path: string })[];
-  /** Whether the machine has a network card. */
-  readonly network: boolean;
+  /** The network card: none, on a user-mode network with published ports, or on a bridge. */
+  readonly network: boolean | BridgedCard;
+}
+
+/** A network card on a bridge of this machine, where every port of the guest is reachable. */
+export interface BridgedCard {
+  /** Name of the bridge, which qemu-bridge-helper has to allow to this user. */
+  readonly bridge: string;
+  /** Unique on the bridge. */
+  readonly mac: string;
 }
 
 /** Options of `qemuArguments`. */
@@ -67,7 +75,7 @@ export function qemuArguments(options: QemuOptions): readonly string[] {
     options.detached === undefined ? supervised() : detached(options.detached),
     options.hasPort === true ? secondPort() : [],
     ['-device', 'virtio-rng-pci', '-device', 'pvpanic'],
-    options.network ? network(options.publish) : [],
+    networkCard(options),
     options.efi === undefined ? [] : firmware(options.efi),
     'kind' in options.files ? medium(options.files) : [],
     'root' in options.files && options.files.root !== undefined ? rootDisk(options.files.root) : [],
@@ -143,14 +151,21 @@ function firmware({ code, variables }: EfiFirmware): readonly string[] {
  * The card has no boot ROM: that is in another Debian package, and no machine boots from the
  * network.
  */
-function network(publish: readonly PublishedPort[]): readonly string[] {
+function networkCard({ network, publish }: QemuOptions): readonly string[] {
+  if (network === false) return [];
+  const card = 'virtio-net-pci,netdev=network,romfile=';
+  if (network !== true)
+    return [
+      ['-netdev', `bridge,id=network,br=${escaped(network.bridge)}`],
+      ['-device', `${card},mac=${network.mac}`],
+    ].flat();
   const forwards = publish.map(
     ({ protocol, address, hostPort, guestPort }) =>
       `,hostfwd=${protocol}:${address}:${hostPort}-:${guestPort}`,
   );
   return [
     ['-netdev', `user,id=network${forwards.join('')}`],
-    ['-device', 'virtio-net-pci,netdev=network,romfile='],
+    ['-device', card],
   ].flat();
 }
 

@@ -122,3 +122,13 @@ test('disables fast string instructions without KVM only', () => {
 test('adds no network card without network', () => {
   expect(qemuArguments({ ...base, network: false }).join(' ')).not.toContain('net');
 });
+
+test('joins a bridge by a card of its own, without ports of the host', () => {
+  const network = { bridge: 'lkt0', mac: '52:54:00:00:00:10' };
+  const publish = [parsePublishedPort('8080:80')];
+  const args = qemuArguments({ ...base, network, publish });
+  const after = (option: string): string | undefined => args[args.indexOf(option) + 1];
+  expect(after('-netdev')).toBe('bridge,id=network,br=lkt0');
+  expect(args).toContain('virtio-net-pci,netdev=network,romfile=,mac=52:54:00:00:00:10');
+  expect(args.join(' ')).not.toContain('hostfwd');
+});

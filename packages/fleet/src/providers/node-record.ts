@@ -7,6 +7,8 @@ import { formatLabels, type NodeLabels, parseLabels } from '../node-labels.ts';
 export interface NodeRecord {
   readonly labels: NodeLabels;
   readonly published: ReadonlyMap<number, Endpoint>;
+  /** Hardware address of the card, where it tells the node's address. */
+  readonly mac?: string;
   /** When the guest is killed if it has not shut down; undefined for a node that is to run. */
   readonly killAt?: number;
 }
@@ -15,6 +17,7 @@ const MAX_RECORD_CHARS = 16_384;
 /** How far the clocks of two controllers may differ. */
 const MAX_SKEW_MS = 60_000;
 const MAX_HOST_CHARS = 255;
+const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;
 
 /**
  * Reports whether the time for a guest's shutdown is over. A deadline that is further away than
@@ -25,9 +28,9 @@ export function hasGraceEnded(killAt: number, graceMs: number, now: number = Dat
 }
 
 /** Returns the record as text. */
-export function formatNodeRecord({ labels, published, killAt }: NodeRecord): string {
+export function formatNodeRecord({ labels, published, mac, killAt }: NodeRecord): string {
   const ports = [...published].map(([guestPort, endpoint]) => ({ guestPort, ...endpoint }));
-  return JSON.stringify({ labels: formatLabels(labels), published: ports, killAt });
+  return JSON.stringify({ labels: formatLabels(labels), published: ports, mac, killAt });
 }
 
 /** Parses a text that {@link formatNodeRecord} returned; undefined if it is damaged. */
@@ -40,15 +43,17 @@ export function parseNodeRecord(text: string): NodeRecord | undefined {
     return undefined;
   }
   if (typeof data !== 'object' || data === null) return undefined;
-  const { labels: texts, published, killAt } = data as Partial<Record<string, unknown>>;
+  const { labels: texts, published, mac, killAt } = data as Partial<Record<string, unknown>>;
   if (typeof texts !== 'object' || texts === null || !Array.isArray(published)) return undefined;
   const labels = parseLabels(texts as Record<string, unknown>);
   const ports = published.map(parsePort);
   if (labels === undefined || !ports.every((port) => port !== undefined)) return undefined;
+  if (mac !== undefined && (typeof mac !== 'string' || !MAC.test(mac))) return undefined;
   if (killAt !== undefined && !Number.isSafeInteger(killAt)) return undefined;
   return {
     labels,
     published: new Map(ports),
+    ...(mac === undefined ? {} : { mac }),
     ...(killAt === undefined ? {} : { killAt: Number(killAt) }),
   };
 }

@@ -1,4 +1,6 @@
+import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
+import { isErrno, LktError } from '@lkt/core';
 import type { ProviderKind } from '../../provider.ts';
 import {
   QEMU_GROUP_SETTINGS,
@@ -17,6 +19,20 @@ export const qemu: ProviderKind<QemuSettings, QemuGroupSettings> = {
     const { QemuProvider } = await import('./provider.ts');
     const { state } = settings;
     const own = state === undefined ? join(stateDir, 'qemu') : resolve(dir, state);
+    await requireDirectory(own);
     return new QemuProvider({ ...settings, dir: own });
   },
 };
+
+/** Rejects a state directory that is, or is below, something else. A missing one is created. */
+async function requireDirectory(path: string): Promise<void> {
+  try {
+    if ((await stat(path)).isDirectory()) return;
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return;
+    if (!isErrno(error, 'ENOTDIR')) throw error;
+  }
+  throw new LktError('CONFIG_INVALID', `${path} is not a directory`, {
+    fix: 'name a directory, or one that does not exist yet: qemu: { state: DIRECTORY }',
+  });
+}

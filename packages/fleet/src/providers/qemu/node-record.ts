@@ -34,10 +34,20 @@ export async function readRecord(dir: string): Promise<NodeRecord | undefined> {
   });
 }
 
-/** Returns a node as the provider lists it. */
-export function toNode(dir: string, name: string, record: NodeRecord): Node {
-  const { labels, published } = record;
-  return { id: name, name, power: powerOf(dir, record), labels, addresses: [], published };
+/**
+ * Returns a node as the provider lists it.
+ * @param known addresses on the bridge by hardware address
+ */
+export function toNode(
+  dir: string,
+  name: string,
+  record: NodeRecord,
+  known: ReadonlyMap<string, string>,
+): Node {
+  const { labels, published, mac } = record;
+  const address = mac === undefined ? undefined : known.get(mac);
+  const addresses = address === undefined ? [] : [address];
+  return { id: name, name, power: powerOf(dir, record), labels, addresses, published };
 }
 
 function powerOf(dir: string, { killAt }: NodeRecord): Power {

@@ -26,6 +26,7 @@ import {
 } from '../../provider.ts';
 import { withGeneration } from '../generation.ts';
 import { formatNodeRecord, hasGraceEnded, type NodeRecord } from '../node-record.ts';
+import { addressesOn, macOf } from './bridge.ts';
 import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
 import type { QemuGroupSettings, QemuSettings } from './settings.ts';
 
@@ -86,7 +87,8 @@ export class QemuProvider implements Provider {
     const { name, labels, template } = request;
     if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a name of a node`);
     const files = await this.#bootFiles(request.image);
-    const hostPorts = fixedPorts(request);
+    const hostPorts = fixedPorts(request, this.#options);
+    const mac = this.#mac(request);
     requireSocketPath(filesOf(this.#path('nodes', name)).qmp);
     await this.#change(options, async () => {
       const dir = this.#path('nodes', name);
@@ -99,7 +101,7 @@ export class QemuProvider implements Provider {
       await this.#requireRoom();
       await removeTree(dir);
       await mkdir(dir, { recursive: true });
-      const published = await publishedPorts(template.publish, hostPorts);
+      const published = await publishedPorts(mac === undefined ? template.publish : [], hostPorts);
       const disks: (Disk & { readonly path: string })[] = [];
       await mkdir(this.#path('volumes'), { recursive: true });
       for (const { name: volume, size } of template.volumes)
@@ -109,14 +111,14 @@ export class QemuProvider implements Provider {
         await writeFile(path, metadataDisk(request.metadata), { mode: 0o600 });
         disks.push({ path, format: 'raw' });
       }
-      this.#write(dir, { labels, published });
+      this.#write(dir, { labels, published, ...(mac === undefined ? {} : { mac }) });
       try {
         await startDetached({
           files,
           memory: template.memory,
           cpus: template.cpus,
           disks,
-          network: true,
+          network: mac === undefined ? true : { bridge: this.#options.bridge ?? '', mac },
           publish: [...published].map(([guestPort, { host, port }]) => ({
             address: host,
             hostPort: port,
@@ -155,6 +157,8 @@ export class QemuProvider implements Provider {
     fleet: string,
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly Node[]> {
+    const { bridge } = this.#options;
+    const known = bridge === undefined ? new Map<string, string>() : await addressesOn(bridge);
     const nodes: Node[] = [];
     for (const name of namesIn(this.#path('nodes'))) {
       signal.throwIfAborted();
@@ -162,7 +166,7 @@ export class QemuProvider implements Provider {
       const record = await readRecord(dir);
       if (record === undefined || record.labels.fleet !== fleet) continue;
       // A terminating node stays until a second `destroy` removes its directory.
-      nodes.push(toNode(dir, name, record));
+      nodes.push(toNode(dir, name, record, known));
     }
     return nodes;
   }
@@ -212,6 +216,17 @@ export class QemuProvider implements Provider {
     await withGeneration(this.#options.dir, options, run);
   }
 
+  /** Returns the hardware address of a node's card on the bridge; undefined without a bridge. */
+  #mac({ settings, labels, name }: NodeRequest): string | undefined {
+    const { mac } = (settings ?? {}) as Partial<QemuGroupSettings>;
+    if (this.#options.bridge !== undefined)
+      return macOf({ fleet: labels.fleet, name, slot: labels.slot }, mac);
+    if (mac === undefined) return undefined;
+    throw new ProviderError('invalid', 'mac needs a bridge', {
+      fix: 'name the bridge at the provider: qemu: { bridge: NAME }, or remove "mac"',
+    });
+  }
+
   async #requireRoom(): Promise<void> {
     const { maxNodes } = this.#options;
     const count = namesIn(this.#path('nodes')).length;
@@ -247,9 +262,16 @@ function requireSocketPath(path: string): void {
 }
 
 /** Returns the host ports that the group's settings fix for a slot, by port of the guest. */
-function fixedPorts({ settings, labels, name }: NodeRequest): ReadonlyMap<number, number> {
+function fixedPorts(
+  { settings, labels, name }: NodeRequest,
+  { bridge }: QemuSettings,
+): ReadonlyMap<number, number> {
   const { ports = new Map<number, number>() } = (settings ?? {}) as Partial<QemuGroupSettings>;
   const { slot } = labels;
+  if (ports.size > 0 && bridge !== undefined)
+    throw new ProviderError('invalid', 'nodes on a bridge have no ports of this machine', {
+      fix: 'remove "ports": every port of a node is reachable at its own address',
+    });
   if (ports.size > 0 && slot === undefined)
     throw new ProviderError('invalid', `${name} has no fixed place, so its ports cannot be fixed`, {
       fix: 'remove "ports", or name the nodes: nodes: [web-0, web-1]',
@@ -278,6 +300,11 @@ function portTaken(cause: unknown): never {
 /** A port that another process took meanwhile, or too little memory, may be different next time. */
 function startError(name: string, cause: unknown): unknown {
   if (!(cause instanceof LktError) || cause.code !== 'RUN_FAILED') return cause;
+  if (/bridge/.test(cause.message))
+    return new ProviderError('denied', `node ${name} cannot join the bridge`, {
+      cause,
+      fix: 'create the bridge, and allow it to this user, as docs/fleet/qemu.md does',
+    });
   const failure = /memory/.test(cause.message) ? 'capacity' : 'unavailable';
   return new ProviderError(failure, `node ${name} does not start`, { cause });
 }
