@@ -1,6 +1,6 @@
 import { dirname } from 'node:path';
 import type { SealedFiles } from '@lkt/oci/files';
-import { findAction } from '@lkt/pkg/action-cache';
+import { findResult } from '@lkt/pkg/action-cache';
 import type { BuiltImage } from './built-image.ts';
 import { KnownFiles } from './output/known-files.ts';
 
@@ -57,7 +57,7 @@ export async function findCachedImage(
   now: number,
   signal?: AbortSignal,
 ): Promise<CachedImage | undefined> {
-  const image = findAction<CachedImage>(sealed.read(path), env)?.result;
+  const image = await findResult<CachedImage>(sealed.read(path), env);
   if (image === undefined || now >= (image.audit?.until ?? Infinity)) return undefined;
   const known = new KnownFiles(dirname(path), sealed);
   const matches = image.files.map(async (file) => known.matches(file.path, file, signal));

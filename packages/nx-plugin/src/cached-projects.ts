@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { canonicalJson, digestOf } from '@lkt/core';
 import type { Environment } from '@lkt/pkg';
-import { findAction } from '@lkt/pkg/action-cache';
+import { findResult } from '@lkt/pkg/action-cache';
 import type { Settings } from './options.ts';
 import { rethrowPlain } from './plain-error.ts';
 import type { Projects } from './projects.ts';
@@ -32,7 +32,7 @@ export async function cachedProjects(
   const key = keyOf(root, files, settings, env);
   const path = join(root, settings.layouts, ENTRY);
   if (key !== undefined) {
-    const cached = findAction<CachedProjects>(textAt(path), env)?.result;
+    const cached = await findResult<CachedProjects>(textAt(path), env);
     if (cached?.key === key) return cached.projects;
   }
   const { readProjects } = await import('./projects.ts');

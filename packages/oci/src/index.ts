@@ -72,7 +72,7 @@ export {
 } from './layer/layer-archives.ts';
 export { type Layer, writeLayer } from './layer/layer.ts';
 export { importFromLayout, writeLayoutDirectory } from './archive/layout-directory.ts';
-export { type Tag } from './store/layout-index.ts';
+export { readTags, type Tag } from './store/layout-index.ts';
 export {
   type ContainerConfig,
   type ImageIndex,

@@ -8,6 +8,8 @@ export {
   storeState,
   workspaceCheckout,
 } from './action-cache/record-action.ts';
+export { recordPackages } from './action-cache/record-packages.ts';
+export { buildOrder } from './workspace/graph.ts';
 export { expandCapabilities } from './container/capabilities.ts';
 export { type Device, FILE_MODE } from './container/devices.ts';
 export { type Mount } from './container/mounts.ts';

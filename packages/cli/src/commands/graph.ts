@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import type { Graph as DependencyGraph } from '@lkt/image';
 import { checkoutConfigs } from '@lkt/image/checkout-configs';
 import { findTopWithoutGit } from '@lkt/git/work-tree';
-import { findAction } from '@lkt/pkg/action-cache';
+import { findResult } from '@lkt/pkg/action-cache';
 import { LktCommand } from '../command.ts';
 import { type FlagValues, listFlag, optionalArgs, switchFlag } from '../flags/options.ts';
 import { givenVariables, setFlags } from '../flags/set.ts';
@@ -52,8 +52,8 @@ export class Graph extends LktCommand {
     const cached =
       path === undefined
         ? undefined
-        : findAction<DependencyGraph>(session.sealed.read(path), variables);
-    const graph = cached?.result ?? (await this.#read(session, files, flags, path));
+        : await findResult<DependencyGraph>(session.sealed.read(path), variables);
+    const graph = cached ?? (await this.#read(session, files, flags, path));
     const written =
       flags.html === undefined
         ? undefined

@@ -3,6 +3,7 @@ import { canonicalJson, digestHex, digestOf, type Reporter } from '@lkt/core';
 import { buildId } from '@lkt/core/program';
 import type { Store } from '@lkt/oci';
 import type { ActionInputs } from '@lkt/pkg';
+import type { CachedAction } from '@lkt/pkg/action-cache';
 import type { Session } from './session.ts';
 
 /** Flags that don't affect the result. */
@@ -76,18 +77,30 @@ export async function cacheResult(
   path: string | undefined,
   { inputs, result }: { inputs: ActionInputs | undefined; result: object },
 ): Promise<void> {
-  if (path === undefined || inputs === undefined || session.hasWarned()) return;
-  const { recordAction, storeAction } = await import('@lkt/pkg');
-  const action = recordAction(inputs, result);
+  if (inputs === undefined) return;
+  const { recordAction } = await import('@lkt/pkg');
+  await cacheAction(session, store, path, async () => recordAction(inputs, result));
+}
+
+/** As `cacheResult`, with the function that makes the entry. */
+export async function cacheAction(
+  session: Session,
+  store: Store,
+  path: string | undefined,
+  record: () => Promise<CachedAction<unknown> | undefined>,
+): Promise<void> {
+  if (path === undefined || session.hasWarned()) return;
+  const { storeAction } = await import('@lkt/pkg');
+  const action = await record();
   if (action !== undefined) await storeAction(store, path, action);
 }
 
-/** Reports packages of a cached result as cached. */
-export function reportCached(reporter: Reporter, packages: readonly string[]): void {
+/** Reports all packages of a cached result as cached. */
+export async function reportAllCached(
+  reporter: Reporter,
+  packages: readonly string[],
+): Promise<void> {
+  const { reportCached } = await import('@lkt/pkg/action-cache');
   reporter.emit({ kind: 'total', packages: packages.length });
-  for (const name of packages) {
-    const id = `package ${name}`;
-    reporter.emit({ kind: 'start', id, title: name });
-    reporter.emit({ kind: 'done', id, cached: true });
-  }
+  reportCached(reporter, packages);
 }

@@ -9,7 +9,7 @@ import { diskOptions } from '../flags/disk.ts';
 import { formatsOf, outputOf, sbomOf } from '../flags/output.ts';
 import { givenVariables } from '../flags/set.ts';
 import { openSingleOutput } from '../output/single-output.ts';
-import { actionPath, cacheResult, reportCached } from './action-cache.ts';
+import { actionPath, cacheResult, reportAllCached } from './action-cache.ts';
 import { buildTools, workspaceAt } from './build-tools.ts';
 import { enforceCacheMax } from './cache-limit.ts';
 import { readConfigFiles } from './config-file.ts';
@@ -119,7 +119,7 @@ async function findCached(path: string, session: Session): Promise<CachedImage |
   const { environment, sealed, signal } = session;
   const { findCachedImage } = await import('@lkt/image/cached-image');
   const image = await findCachedImage(sealed, path, environment.variables, Date.now(), signal);
-  if (image !== undefined) reportCached(session.reporter, image.packages);
+  if (image !== undefined) await reportAllCached(session.reporter, image.packages);
   return image;
 }
 

@@ -70,6 +70,16 @@ export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
   return index;
 }
 
+/** Returns the tagged images of a layout, sorted by reference. */
+export async function readTags(layout: string): Promise<readonly Tag[]> {
+  const { entries } = await readLayoutIndex(layout);
+  return entries
+    .flatMap(({ reference, descriptor }) =>
+      reference === undefined ? [] : [{ reference, descriptor: withoutName(descriptor) }],
+    )
+    .toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
+}
+
 function parseLayoutIndex(path: string, bytes: Buffer): LayoutIndex {
   const read = (value: unknown): LayoutIndex => {
     if (bytes.length > MAX_INDEX) throw new Error(`it is longer than ${MAX_INDEX} bytes`);

@@ -19,6 +19,7 @@ import { type BlobDeletion, deleteBlob } from './delete-blob.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
 import {
   readLayoutIndex,
+  readTags,
   SUBJECT,
   type Tag,
   tagEntry,
@@ -137,12 +138,7 @@ export class Store extends Blobs {
 
   /** Returns the tagged images, sorted by reference. */
   async tags(): Promise<readonly Tag[]> {
-    const { entries } = await readLayoutIndex(this.dir);
-    return entries
-      .flatMap(({ reference, descriptor }) =>
-        reference === undefined ? [] : [{ reference, descriptor: withoutName(descriptor) }],
-      )
-      .toSorted((a, b) => (a.reference < b.reference ? -1 : 1));
+    return readTags(this.dir);
   }
 
   /** Returns the descriptor tagged with `reference`; undefined if the tag does not exist. */

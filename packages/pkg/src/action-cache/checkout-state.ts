@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs';
-import { join, relative, sep } from 'node:path';
+import { isAbsolute, join, relative, sep } from 'node:path';
 import { type Environment, findTopWithoutGit, isUnder, readWorkTree } from '@lkt/git/work-tree';
 import { readPlainDirectory } from '@lkt/git/plain';
 import { combineTrees } from '../sources/combine-trees.ts';
@@ -20,24 +20,32 @@ export interface WorkspaceDirs {
   }[];
 }
 
-/** The sources of a workspace. */
-export interface CheckoutState extends WorkspaceDirs {
+/** The package directories of a work tree. */
+export interface Checkout extends WorkspaceDirs {
   /** The top directory of the git work tree. */
   readonly top: string;
   /** The package directories that the workspace finds without being asked for them. */
   readonly packages: readonly string[];
-  /** The git tree ids of the source directories, keyed by path relative to the top directory. */
-  readonly trees: Readonly<Record<string, Trees>>;
-  /** The same of source directories in collections, keyed by absolute path. */
-  readonly plainTrees: Readonly<Record<string, string>>;
 }
 
 /**
- * The tree ids of a directory: in HEAD, and after a space as a commit of all changes would have it.
- * Then the paths that git does not track, each after a space: the hash of a changed directory
- * depends on their order.
+ * The states of source directories, by path relative to the top directory; in collections by
+ * absolute path.
  */
-type Trees = string;
+export type Trees = Readonly<Record<string, Tree>>;
+
+/**
+ * The git tree ids of a directory: in HEAD, and after a space as a commit of all changes would have
+ * it. Then the paths that git does not track, each after a space: the hash of a changed directory
+ * depends on their order. In a collection, only the id of its files.
+ */
+type Tree = string;
+
+/** The sources of a workspace. */
+export interface CheckoutState {
+  readonly checkout: Checkout;
+  readonly trees: Trees;
+}
 
 /**
  * Larger changes are not tracked: reading them would take longer than the action that the cache
@@ -56,51 +64,83 @@ export function checkoutState(
   dirs: readonly string[],
   env: Environment,
 ): CheckoutState | undefined {
-  const { start, root, patterns, collections } = workspace;
-  const real = realpathSync(start);
-  const top = findTopWithoutGit(real, env);
+  const top = findTopWithoutGit(realpathSync(workspace.start), env);
   if (top === undefined) return undefined;
-  const plain = dirs.filter((dir) => collections.some((one) => isBelow(dir, one.root)));
+  const plain = dirs.filter((dir) => workspace.collections.some((one) => isBelow(dir, one.root)));
   const paths = [...new Set(dirs)]
     .filter((dir) => !plain.includes(dir))
     .map((dir) => relative(top, dir));
   if (paths.some((path) => path === '..' || path.startsWith(`..${sep}`))) return undefined;
-  const sources = sourcesOf(workspace, top, paths, env);
-  if (sources === undefined) return undefined;
-  const plainTrees = plainTreesOf(workspace, plain);
-  return { start, root, patterns, collections, top, ...sources, plainTrees };
+  const { start, root, patterns, collections } = workspace;
+  return stateOf({ start, root, patterns, collections }, top, [...paths, ...plain], env);
+}
+
+/** Returns the states of these source directories alone; undefined if one has no files. */
+export function treesOf(state: CheckoutState, dirs: readonly string[]): Trees | undefined {
+  const trees = dirs.map((dir) => treeAt(state, dir));
+  return trees.some(([, tree]) => tree === '') ? undefined : Object.fromEntries(trees);
 }
 
 /**
  * Returns the source hash that a package with these source directories has when all changes are
  * committed, 40 hex digits.
  */
-export function sourceHashOf(
-  { top, trees, plainTrees }: CheckoutState,
-  dirs: readonly string[],
-): string {
-  const current = (dir: string): string => trees[relative(top, dir)]?.split(' ')[1] ?? '';
-  return combineTrees(dirs.map((dir) => plainTrees[dir] ?? current(dir)));
+export function sourceHashOf(state: CheckoutState, dirs: readonly string[]): string {
+  return combineTrees(
+    dirs.map((dir) => {
+      const [own = '', current = own] = treeAt(state, dir)[1].split(' ');
+      return current;
+    }),
+  );
 }
 
-/** Reports whether the checkout still has this state. Takes milliseconds and starts no process. */
-export function isCheckoutState(state: CheckoutState, env: Environment): boolean {
-  const { start, top, packages, trees, plainTrees } = state;
-  if (findTopWithoutGit(realpathSync(start), env) !== top) return false;
-  const paths = Object.keys(trees);
-  const now = sourcesOf(state, top, paths, env);
-  if (now === undefined || now.packages.join('\0') !== packages.join('\0')) return false;
-  if (!paths.every((path) => now.trees[path] === trees[path])) return false;
-  const plain = Object.keys(plainTrees);
-  const current = plainTreesOf(state, plain);
-  return plain.every((dir) => current[dir] === plainTrees[dir]);
+function treeAt(
+  { checkout: { top }, trees }: CheckoutState,
+  dir: string,
+): readonly [key: string, tree: Tree] {
+  const key = trees[dir] === undefined ? relative(top, dir) : dir;
+  return [key, trees[key] ?? ''];
 }
 
-function plainTreesOf(
-  { collections }: WorkspaceDirs,
-  dirs: readonly string[],
-): Readonly<Record<string, string>> {
-  const trees: Record<string, string> = {};
+/**
+ * Returns the current states of source directories. Takes milliseconds and starts no process.
+ * @param keys of `Trees`
+ * @returns undefined if the work tree has other package directories now, or if only git could tell
+ */
+export function currentTrees(
+  checkout: Checkout,
+  keys: readonly string[],
+  env: Environment,
+): Trees | undefined {
+  const { start, top, packages } = checkout;
+  if (findTopWithoutGit(realpathSync(start), env) !== top) return undefined;
+  const now = stateOf(checkout, top, keys, env);
+  const isSame = now?.checkout.packages.join('\0') === packages.join('\0');
+  return isSame ? now?.trees : undefined;
+}
+
+function stateOf(
+  workspace: WorkspaceDirs,
+  top: string,
+  keys: readonly string[],
+  env: Environment,
+): CheckoutState | undefined {
+  const sources = sourcesOf(
+    workspace,
+    top,
+    keys.filter((key) => !isAbsolute(key)),
+    env,
+  );
+  if (sources === undefined) return undefined;
+  const plain = keys.filter((key) => isAbsolute(key));
+  return {
+    checkout: { ...workspace, top, packages: sources.packages },
+    trees: { ...sources.trees, ...plainTreesOf(workspace, plain) },
+  };
+}
+
+function plainTreesOf({ collections }: WorkspaceDirs, dirs: readonly string[]): Trees {
+  const trees: Record<string, Tree> = {};
   for (const { root } of collections) {
     const inside = dirs.filter((dir) => isBelow(dir, root));
     const repository = readPlainDirectory(root, inside);
@@ -118,17 +158,17 @@ function sourcesOf(
   top: string,
   paths: readonly string[],
   env: Environment,
-): Pick<CheckoutState, 'packages' | 'trees'> | undefined {
+): { readonly packages: readonly string[]; readonly trees: Trees } | undefined {
   // The index holds names as bytes: one character per byte.
   const names = paths.map((path) => Buffer.from(path).toString('latin1'));
   const found = readWorkTree(top, names, env, { name: BUILD_YML, maxBytes: MAX_CHANGED_BYTES });
   if (found === undefined) return undefined;
-  const treesOf = (name: string): Trees => {
+  const treeOf = (name: string): Tree => {
     const untracked = found.untracked.filter((path) => isUnder(path, name));
     const ids = [found.trees.get(name) ?? '', found.currentTrees.get(name) ?? ''];
     return [...ids, ...untracked].join(' ');
   };
-  const trees = paths.map((path, at) => [path, treesOf(names[at] ?? '')] as const);
+  const trees = paths.map((path, at) => [path, treeOf(names[at] ?? '')] as const);
   const named = found.named.map((path) => join(top, path));
   return {
     packages: [

@@ -2,7 +2,6 @@ import { realpathSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import type { BuiltPackage } from '../build/built-package.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { policyDirs, trustFilePaths } from '../workspace/trust-file.ts';
@@ -15,7 +14,13 @@ import {
   sourceHashOf,
   type WorkspaceDirs,
 } from './checkout-state.ts';
-import { type CachedAction, type FileState, fileState, fileStates } from './find-action.ts';
+import {
+  type CachedAction,
+  type FileState,
+  fileState,
+  fileStates,
+  indexPath,
+} from './find-action.ts';
 
 /**
  * The inputs that an action read, for the action cache. The function that reads them returns them.
@@ -44,18 +49,38 @@ export interface ActionInputs {
  * ```
  */
 export function recordAction<Result>(
-  { workspace, checkout, hashes, files, storePaths }: ActionInputs,
+  { workspace, checkout: state, hashes, files: read, storePaths }: ActionInputs,
   result: Result,
 ): CachedAction<Result> | undefined {
-  if (workspace.knownProblems.length > 0 || checkout === undefined) return undefined;
-  for (const [item, hash] of hashes)
-    if (hash.committed !== sourceHashOf(checkout, sourceDirsOf(item))) return undefined;
+  if (workspace.knownProblems.length > 0 || state === undefined) return undefined;
+  if (!haveHashes(state, hashes)) return undefined;
+  const files = unchangedFiles([...read, ...workspaceFiles(workspace)]);
+  if (files === undefined) return undefined;
+  const { checkout, trees } = state;
+  const part = { trees, files: {}, uses: [], names: {}, storePaths: [...storePaths], result };
+  return { files, checkout, isPartial: false, parts: { '': part } };
+}
+
+/** Reports whether packages have the sources that they had when they were read. */
+export function haveHashes(
+  state: CheckoutState,
+  hashes: ReadonlyMap<Package, SourceHash>,
+): boolean {
+  return hashes
+    .entries()
+    .every(([item, { committed }]) => committed === sourceHashOf(state, sourceDirsOf(item)));
+}
+
+/** Returns the states of files, or undefined if one has changed since it was read. */
+export function unchangedFiles(
+  files: Iterable<readonly [path: string, state: FileState | undefined]>,
+): Readonly<Record<string, FileState>> | undefined {
   const states: Record<string, FileState> = {};
-  for (const [file, state] of [...files, ...workspaceFiles(workspace)]) {
+  for (const [file, state] of files) {
     if (state === undefined || state !== fileState(file)) return undefined;
     states[file] = state;
   }
-  return { files: states, checkout, storePaths: [...storePaths], result };
+  return states;
 }
 
 /**
@@ -70,7 +95,7 @@ export function workspaceCheckout(
   const dirs = workspaceDirs(workspace);
   if (dirs === undefined) return undefined;
   const checkout = checkoutState(dirs, [...packages].flatMap(sourceDirsOf), workspace.git.env);
-  return checkout?.top === workspace.gitTop ? checkout : undefined;
+  return checkout?.checkout.top === workspace.gitTop ? checkout : undefined;
 }
 
 function workspaceDirs({
@@ -90,7 +115,7 @@ function workspaceDirs({
 }
 
 /** Returns the states of the files that make a workspace: present and absent ones. */
-function workspaceFiles({
+export function workspaceFiles({
   start,
   root,
   gitTop,
@@ -103,7 +128,7 @@ function workspaceFiles({
 }
 
 /** Returns the directories that the source hash of a package covers, without symlinks. */
-function sourceDirsOf({ dir, extraSources }: Package): readonly string[] {
+export function sourceDirsOf({ dir, extraSources }: Package): readonly string[] {
   return [dir, ...extraSources.map(({ source }) => realpathSync(source))];
 }
 
@@ -121,38 +146,6 @@ export async function storeAction(
 }
 
 /**
- * Returns the inputs that a build of packages read: the sources of each package, and every
- * build.yml of the workspace, because any of them may declare the name that a reference uses.
- * @param before the state of the store when the build began
- */
-export function buildInputs(
-  workspace: Workspace,
-  built: readonly BuiltPackage[],
-  store: Store,
-  before: ReadonlyMap<string, FileState | undefined>,
-): ActionInputs {
-  // A hit verifies the manifests against their digests, as the build does.
-  const manifests = built.flatMap(({ index, images }) =>
-    [index, ...images].map(({ digest }) => [store.blobPath(digest), digest] as const),
-  );
-  return {
-    workspace,
-    checkout: workspaceCheckout(
-      workspace,
-      built.map(({ item }) => item),
-    ),
-    hashes: new Map(built.map(({ item, hash }) => [item, hash])),
-    files: new Map([
-      ...before,
-      ...noTrustFiles(workspace),
-      ...buildYmlStates(workspace),
-      ...manifests,
-    ]),
-    storePaths: store.used,
-  };
-}
-
-/**
  * Returns the state of the store's index, which maps names to digests. Read it before you resolve a
  * tag, so that a later change is noticed.
  * @param paths more files to include
@@ -161,7 +154,7 @@ export function storeState(
   store: Store,
   paths: Iterable<string> = [],
 ): ReadonlyMap<string, FileState | undefined> {
-  return fileStates([join(store.dir, 'index.json'), ...paths]);
+  return fileStates([indexPath(store.dir), ...paths]);
 }
 
 /** Returns the states of every build.yml of a workspace, or of some, as they were read. */

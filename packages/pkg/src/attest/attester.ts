@@ -29,14 +29,18 @@ export class Attester {
     this.#signal = signal;
   }
 
-  async attest(work: AttestedPackage): Promise<PackageAttestations> {
+  /** @returns the attestations, and their files in the store */
+  async attest(
+    work: AttestedPackage,
+  ): Promise<{ readonly attestations: PackageAttestations; readonly paths: readonly string[] }> {
     const note = cacheFilePath(this.#store, 'records', recordKey(work));
     const attestations = (await this.#read(work, note)) ?? (await this.#write(work, note));
     for (const [index, image] of work.images.entries()) {
       const sbom = attestations.images[index]?.sbom;
       this.#known.set(image.descriptor.digest, { ...image, sbom });
     }
-    return attestations;
+    const manifests = referrersOf(attestations).map(({ digest }) => this.#store.blobPath(digest));
+    return { attestations, paths: [note, ...manifests] };
   }
 
   async #write(work: AttestedPackage, note: string): Promise<PackageAttestations> {

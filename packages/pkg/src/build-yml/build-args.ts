@@ -61,6 +61,13 @@ export async function resolveBuildArgs(
   return resolved;
 }
 
+interface LoadOptions {
+  /** Build arguments of the command line. */
+  readonly given?: readonly BuildArg[];
+  /** Whether no package names one outside the usual directories, except perhaps the targets. */
+  readonly isPartial?: boolean;
+}
+
 /**
  * Adds the packages that calculated arguments name outside the usual directories to the workspace,
  * so that their sources are read together with all others. Ignores invalid arguments: the build
@@ -69,9 +76,10 @@ export async function resolveBuildArgs(
 export async function loadArgPackages(
   workspace: Workspace,
   targets: readonly Package[],
-  given: readonly BuildArg[] = [],
+  { given = [], isPartial = false }: LoadOptions = {},
 ): Promise<void> {
-  const todo = new Set([...targets, ...workspace.mentioning(PREFIX)]);
+  const others = isPartial ? [] : workspace.mentioning(PREFIX);
+  const todo = new Set([...targets, ...others]);
   for (const item of todo) {
     const args = [...item.buildArgs, ...(targets.includes(item) ? given : [])];
     try {

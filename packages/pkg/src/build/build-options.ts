@@ -35,6 +35,11 @@ export interface BuildOptions
    * built here. The targets are written to it.
    */
   readonly layouts?: string | undefined;
+  /**
+   * The names of packages that are known to be in the store unchanged, by their directories. The
+   * build looks at those that the targets use, and reports the others as cached.
+   */
+  readonly unchanged?: ReadonlyMap<string, string>;
   /** References to packages from outside the workspace's Dockerfiles. A layout must match them. */
   readonly pins?: readonly Reference[];
   /** Write SBOM and provenance of each package; default true. A later build writes missing ones. */

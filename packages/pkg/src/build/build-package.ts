@@ -26,6 +26,8 @@ export interface BuiltImage {
   readonly image: AttestedImage;
   readonly cached: boolean;
   readonly pulled: boolean;
+  /** The files of a stored result. */
+  readonly paths: readonly string[];
   /** Time of the build in milliseconds, if it just ran. */
   readonly builtAt: number | undefined;
 }
@@ -84,11 +86,13 @@ export class PackageBuilder {
     return report;
   }
 
-  /** Reports whether the image equals the stored result of a build with these inputs. */
-  async isResult(image: Descriptor, inputs: ImageInputs): Promise<boolean> {
+  /**
+   * Returns the stored result of a build with these inputs, or undefined if the image is another.
+   */
+  async findResult(image: Descriptor, inputs: ImageInputs): Promise<BuildResult | undefined> {
     const { key, platform } = (await this.#plan(inputs)).inputs;
     const known = await readResult(this.#tools.store, key, platform);
-    return known?.image.digest === image.digest;
+    return known?.image.digest === image.digest ? known : undefined;
   }
 
   async #plan(inputs: ImageInputs): Promise<PlannedImage> {
@@ -157,7 +161,7 @@ export class PackageBuilder {
 
 function builtImage(
   planned: PlannedImage,
-  { image, pin }: BuildResult,
+  { image, pin, paths = [] }: BuildResult,
   cached: boolean,
 ): BuiltImage {
   return {
@@ -165,6 +169,7 @@ function builtImage(
     image: { ...planned.inputs, descriptor: image },
     cached,
     pulled: pin !== undefined,
+    paths,
     builtAt: cached ? undefined : Date.now(),
   };
 }

@@ -2,7 +2,9 @@ import { availableParallelism } from 'node:os';
 import type { CheckReport } from '@lkt/rebuild';
 import { LktError, Semaphore } from '@lkt/core';
 import { type Descriptor, type Platform, writeIndex } from '@lkt/oci';
-import { buildInputs, storeState } from '../action-cache/record-action.ts';
+import { fileState, indexPath } from '../action-cache/find-action.ts';
+import { packageInputs } from '../action-cache/record-packages.ts';
+import { reportCached } from '../action-cache/report-cached.ts';
 import { Attester } from '../attest/attester.ts';
 import { CollectionImages } from './collection-images.ts';
 import type { BuildOptions, BuildTools } from './build-options.ts';
@@ -13,6 +15,7 @@ import type { BuildReport, BuiltPackage } from './built-package.ts';
 import { writePackageLayout } from './layouts.ts';
 import type { ImageInputs } from './plan-image.ts';
 import type { Recipe } from './recipe.ts';
+import { otherNames, readHashes, type StoredImage } from './stored-package.ts';
 import { imagesForOthers, storeNames, tagPackage } from './tag-package.ts';
 import { usedImages } from './used-images.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
@@ -39,12 +42,13 @@ export async function buildPackages(
   targets: readonly Package[],
   options: BuildOptions,
 ): Promise<BuildReport> {
-  const before = storeState(options.store);
+  const { store, unchanged } = options;
+  const index = fileState(indexPath(store.dir));
   // Reports the errors of packages that the targets do not use, too.
-  workspace.parseAll();
+  if (unchanged === undefined) workspace.parseAll();
   const build = await Build.start(workspace, targets, options);
   const packages = await build.all();
-  return { packages, inputs: buildInputs(workspace, packages, options.store, before) };
+  return { packages, inputs: packageInputs(workspace, store, index, packages) };
 }
 
 /**
@@ -105,7 +109,8 @@ export class Build {
     before?: BeforeBuild,
   ): Promise<Build> {
     const { buildArgs = [], reporter, check = false, jobs = availableParallelism() } = options;
-    await loadArgPackages(workspace, targets, buildArgs);
+    const isPartial = options.unchanged !== undefined;
+    await loadArgPackages(workspace, targets, { given: buildArgs, isPartial });
     const named = new Set(targets);
     const state = await readState(workspace, named, options);
     const tools = {
@@ -137,7 +142,14 @@ export class Build {
    */
   async all(): Promise<readonly BuiltPackage[]> {
     let first: { error: unknown } | undefined;
-    this.#tools.reporter.emit({ kind: 'total', packages: this.order.length });
+    const { reporter, unchanged = new Map<string, string>() } = this.#tools;
+    const looked = new Set(this.order.map(({ dir }) => dir));
+    const others = [...unchanged].filter(([dir]) => !looked.has(dir));
+    reporter.emit({ kind: 'total', packages: this.order.length + others.length });
+    reportCached(
+      reporter,
+      others.map(([, name]) => name),
+    );
     const results = await Promise.allSettled(
       this.order.map(async (item) => {
         try {
@@ -263,23 +275,33 @@ export class Build {
   ): Promise<BuiltPackage> {
     const { sources, store, naming, layouts, attest = true } = this.#tools;
     const hash = sources.hash(item);
-    const attested = builtImages.map(({ image }) => image);
-    const images = attested.map(({ descriptor }) => descriptor);
-    const tagSuffix = attested[0]?.recipe?.tagSuffix ?? '';
+    const keyed = builtImages.map(({ image }) => image);
+    const images = keyed.map(({ descriptor }) => descriptor);
+    const tagSuffix = keyed[0]?.recipe?.tagSuffix ?? '';
     const own = this.#named.has(item) ? naming : undefined;
     const references = storeNames(item, hash, tagSuffix, own);
     const others: Descriptor[] = [];
-    for (const image of await imagesForOthers(store, item, references.at(-1) ?? '', images))
-      if (await this.#isCurrent(item, image, builder, used)) others.push(image);
+    const read: StoredImage[] = builtImages.map(({ paths, image: { recipe } }) => ({
+      paths,
+      recipe,
+    }));
+    for (const image of await imagesForOthers(store, item, references.at(-1) ?? '', images)) {
+      const stored = await this.#findCurrent(item, image, builder, used);
+      if (stored === undefined) continue;
+      others.push(image);
+      read.push(stored);
+    }
     const tagged = await tagPackage(store, item, references, [...images, ...others]);
     const index = others.length === 0 ? tagged : await writeIndex(store, images);
-    const work = { item, hash, images: attested, others, index: tagged };
-    const attestations = attest ? await this.#attester.attest(work) : undefined;
+    const work = { item, hash, images: keyed, others, index: tagged };
+    const attested = attest ? await this.#attester.attest(work) : undefined;
     if (layouts !== undefined && this.#targets.has(item))
-      await writePackageLayout(store, layouts, item, { index, images: attested });
+      await writePackageLayout(store, layouts, item, { index, images: keyed });
     return {
       item,
       hash,
+      hashes: await readHashes(item, this.#tools),
+      uses: [...used.keys()],
       index,
       images,
       others,
@@ -287,23 +309,34 @@ export class Build {
       tagSuffix,
       cached: builtImages.every(({ cached }) => cached),
       pulled: builtImages.some(({ pulled }) => pulled),
-      attestations,
+      attestations: attested?.attestations,
+      stored: {
+        names: new Map(references.map((name) => [name, tagged.digest])),
+        otherNames: otherNames(read, this.taken),
+        paths: [
+          ...[index, tagged].map(({ digest }) => store.blobPath(digest)),
+          ...read.flatMap(({ paths }) => paths),
+          ...(attested?.paths ?? []),
+        ],
+      },
       checks: [],
     };
   }
 
-  /** Reports whether an image for another platform is the result of the current sources. */
-  async #isCurrent(
+  /** Returns an image for another platform, if it is the result of the current sources. */
+  async #findCurrent(
     item: Package,
     image: Descriptor & { readonly platform: Platform },
     builder: PackageBuilder,
     used: ReadonlyMap<Package, BuiltPackage>,
-  ): Promise<boolean> {
+  ): Promise<StoredImage | undefined> {
     try {
-      return await builder.isResult(image, await this.#inputs(item, image.platform, used));
+      const inputs = await this.#inputs(item, image.platform, used);
+      const found = await builder.findResult(image, inputs);
+      return found && { paths: found.paths ?? [], recipe: inputs.recipe };
     } catch (error) {
       // For example, the lock of this platform is missing, so it cannot be built.
-      if (error instanceof LktError) return false;
+      if (error instanceof LktError) return undefined;
       throw error;
     }
   }

@@ -178,7 +178,7 @@ async function hasAllBlobs(
 }
 
 /** Returns the name without tag and digest, or undefined for a name that another program wrote. */
-function nameOf(text: string): string | undefined {
+export function nameOf(text: string): string | undefined {
   try {
     const { domain, path } = parseReference(text);
     return familiarReference({ domain, path });

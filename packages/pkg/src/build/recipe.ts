@@ -46,6 +46,8 @@ export interface Recipe {
   readonly uses: readonly ImageUse[];
   /** The images to put into the build context. */
   readonly archived: readonly ArchivedUse[];
+  /** The packages that calculated arguments name. */
+  readonly argPackages: ReadonlySet<Package>;
 }
 
 /** An image of `depends`. */
@@ -114,6 +116,7 @@ export async function readRecipe(
   const dockerfile = parseDockerfile(readDockerfile(workspace, item));
   const buildArgs = new Map<string, string>();
   const calculated = new Set<string>();
+  const argPackages = new Set<Package>();
   const valuesOf = async (args: readonly BuildArg[]): Promise<ReadonlyMap<string, string>> => {
     const values = new Map<string, string>();
     for (const arg of await resolveBuildArgs(workspace, item, args)) {
@@ -124,6 +127,7 @@ export async function readRecipe(
       const text = `${arg.package.name}:${hashOf(arg.package).committed ?? 'latest'}`;
       values.set(arg.name, text);
       calculated.add(text);
+      argPackages.add(arg.package);
     }
     return values;
   };
@@ -162,6 +166,7 @@ export async function readRecipe(
     tagSuffix: tagSuffix(different),
     uses: [...uses.values()],
     archived: await archivedUses(workspace, item),
+    argPackages,
   };
 }
 

@@ -11,6 +11,8 @@ export interface BuildResult {
   readonly image: Descriptor;
   /** The digest that it was pulled by; undefined if it was built here. */
   readonly pin: Digest | undefined;
+  /** Its files in the store; undefined for a new result. */
+  readonly paths?: readonly string[];
 }
 
 /**
@@ -28,11 +30,12 @@ export async function readResult(
   const found = await loadImage(store, digest, platform).catch(undefinedIf('NOT_FOUND'));
   if (found === undefined) return undefined;
   const { descriptor, manifest } = found;
-  for (const blob of [descriptor, manifest.config, ...manifest.layers])
-    if (!(await store.keep(blob.digest))) return undefined;
+  const blobs = [descriptor, manifest.config, ...manifest.layers];
+  for (const { digest: blob } of blobs) if (!(await store.keep(blob))) return undefined;
   await store.use(path);
   const image = { ...descriptor, mediaType: MediaType.ociManifest };
-  return { image, pin: isDigest(pin) ? pin : undefined };
+  const paths = [path, ...blobs.map((blob) => store.blobPath(blob.digest))];
+  return { image, pin: isDigest(pin) ? pin : undefined, paths };
 }
 
 /** Stores the result of a build. */

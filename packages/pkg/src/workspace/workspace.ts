@@ -195,6 +195,11 @@ export class Workspace {
     return [...known.map(({ dir }) => dir), ...unparsed.map(([dir]) => dir)];
   }
 
+  /** The directories of the packages that `all` returns, without parsing them. */
+  get allDirs(): readonly string[] {
+    return this.ownPackageDirs.filter((dir) => !isOnRequest(this.root, dir));
+  }
+
   /** Each build.yml that is or may be of a package, with its directory. */
   *descriptions(): Generator<readonly [dir: string, file: SourceFile]> {
     for (const { dir, file } of this.#packages.values()) yield [dir, file];

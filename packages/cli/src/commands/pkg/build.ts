@@ -2,9 +2,8 @@ import { resolve } from 'node:path';
 import { platform } from 'node:process';
 import type { Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
-import { LktError } from '@lkt/core';
-import type { Platform } from '@lkt/oci';
-import type { BuiltPackage, Package, Workspace } from '@lkt/pkg';
+import type { BuiltPackage } from '@lkt/pkg';
+import type { FoundAction } from '@lkt/pkg/action-cache';
 import type { CheckReport } from '@lkt/rebuild';
 import { type CommonFlags, LktCommand } from '../../command.ts';
 import { givenArgs } from '../../flags/build-args.ts';
@@ -29,12 +28,13 @@ import {
   packageSourceFlags,
   requireDirsOrAll,
 } from '../../flags/package.ts';
-import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
+import { platformFlags } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
 import { remoteCaches } from '../../session/remote-cache.ts';
 import type { Session } from '../../session/session.ts';
 import { recordSteps, timelineFlag } from '../../session/timeline.ts';
+import { findTargets, orderOf, usableParts } from '../../targets/package-targets.ts';
 
 interface Built {
   readonly name: string;
@@ -151,13 +151,18 @@ export class PkgBuild extends LktCommand {
       flags,
       trackedFlags: TRACKED_FLAGS,
     });
-    const summary = await recordSteps(
-      session,
-      flags.timeline,
-      async (recorded) =>
-        (await cachedSummary(recorded, action)) ??
-        buildAll(recorded, dirs, flags, { limits, worker, action }),
-    );
+    const summary = await recordSteps(session, flags.timeline, async (recorded) => {
+      const found = await findPackages(recorded, action);
+      if (found?.isWhole !== true)
+        return buildAll(recorded, dirs, flags, { limits, worker, action, found });
+      const packages = Object.values(found.parts).map(({ result }) => result);
+      const { reportAllCached } = await import('../../session/action-cache.ts');
+      await reportAllCached(
+        recorded.reporter,
+        packages.map(({ name }) => name),
+      );
+      return { packages };
+    });
     this.endProgress();
     for (const { reference, target } of summary.packages) if (target) this.log(reference);
     return summary;
@@ -166,19 +171,22 @@ export class PkgBuild extends LktCommand {
 
 type BuildFlags = FlagValues<typeof PkgBuild.flags> & CommonFlags;
 
-/** Returns the cached result of the same command, if nothing changed since. */
-async function cachedSummary(
-  { environment, reporter, sealed }: Session,
+/** Returns the cached results of the same command, of the packages that have not changed since. */
+async function findPackages(
+  { environment, sealed }: Session,
   action: string | undefined,
-): Promise<Summary | undefined> {
+): Promise<FoundAction<Built> | undefined> {
   if (action === undefined) return undefined;
   const { findAction } = await import('@lkt/pkg/action-cache');
-  const cached = findAction<Summary>(sealed.read(action), environment.variables)?.result;
-  if (cached === undefined) return undefined;
-  const { reportCached } = await import('../../session/action-cache.ts');
-  const names = cached.packages.map(({ name }) => name);
-  reportCached(reporter, names);
-  return cached;
+  return findAction<Built>(sealed.read(action), environment.variables);
+}
+
+interface CommandState {
+  readonly limits: Limits;
+  readonly worker: WorkerProcess | undefined;
+  /** The path of the entry in the action cache. */
+  readonly action: string | undefined;
+  readonly found: FoundAction<Built> | undefined;
 }
 
 /** Builds the packages, with everything that the flags add: checks, caches and Docker. */
@@ -186,7 +194,7 @@ async function buildAll(
   session: Session,
   dirs: readonly string[],
   flags: BuildFlags,
-  { limits, worker, action }: { limits: Limits; worker?: WorkerProcess; action?: string },
+  { limits, worker, action, found }: CommandState,
 ): Promise<Summary> {
   const docker = flags.docker === true ? await import('../../session/docker-load.ts') : undefined;
   await docker?.checkDocker(session);
@@ -196,15 +204,15 @@ async function buildAll(
   const secrets = secretFlags(flags.secret ?? [], variables, cwd);
   const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
   const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
-  const { buildPackages } = await import('@lkt/pkg');
+  const { buildPackages, recordPackages } = await import('@lkt/pkg');
   const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
-  const named = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-  const platforms = await wantedPlatforms(flags, flags.all === true ? workspace.all() : named);
-  const targets = flags.all === true ? await allPackages(workspace, platforms) : named;
+  const known = usableParts(workspace, flags, found);
+  const targets = await findTargets(workspace, dirs, flags, known);
+  const targetDirs = new Set(targets.dirs);
   await using caches = await remoteCaches(session, flags);
   const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
   const verbose = (flags.verbose ?? 1) > 1;
-  const { packages: built, inputs } = await buildPackages(workspace, targets, {
+  const { packages: built, inputs } = await buildPackages(workspace, targets.changed, {
     ...tools,
     force: flags.force,
     noCache: flags['no-cache'],
@@ -215,7 +223,9 @@ async function buildAll(
     naming,
     run: { limits, secrets, ssh, executor: flags.executor },
     jobs: flags.jobs,
-    platforms,
+    platforms: targets.platforms,
+    unchanged:
+      known && new Map(Object.entries(known.parts).map(([dir, { result }]) => [dir, result.name])),
   });
   await caches.push();
   const isUnchanged = built.every(({ cached }) => cached);
@@ -229,12 +239,13 @@ async function buildAll(
     const { reportChecks } = await import('../../output/check-report.ts');
     await reportChecks(built, { reporter, verbose });
   }
-  const packages: Built[] = [];
+  const results = new Map<string, Built>();
   for (const one of built) {
-    const target = flags.deps === true || targets.includes(one.item);
-    packages.push({
+    const isNamed = targetDirs.has(one.item.dir);
+    const target = flags.deps === true || isNamed;
+    results.set(one.item.dir, {
       name: one.item.name,
-      reference: await pinOf(one, targets.includes(one.item) && isRenamed(naming)),
+      reference: await pinOf(one, isNamed && isRenamed(naming)),
       digest: one.index.digest,
       cached: one.cached,
       target,
@@ -242,13 +253,15 @@ async function buildAll(
       docker: target ? await docker?.loadIntoDocker(session, tools.store, one) : undefined,
     });
   }
+  const order = await orderOf(targets.dirs, built, known);
   // A symlink may lead to another package on the next run.
-  if (isUnchanged && dirs.every((dir) => workspace.byDir.has(resolve(cwd, dir)))) {
-    const { cacheResult } = await import('../../session/action-cache.ts');
-    const result: Summary = { packages };
-    await cacheResult(session, tools.store, action, { inputs, result });
+  if (dirs.every((dir) => targetDirs.has(resolve(cwd, dir)))) {
+    const { cacheAction } = await import('../../session/action-cache.ts');
+    await cacheAction(session, tools.store, action, async () =>
+      recordPackages(inputs, results, known, order),
+    );
   }
-  return { packages };
+  return { packages: order.flatMap((dir) => results.get(dir) ?? known?.parts[dir]?.result ?? []) };
 }
 
 function isRenamed(naming: ReturnType<typeof givenName>): boolean {
@@ -263,16 +276,4 @@ async function pinOf(built: BuiltPackage, hasGivenName: boolean): Promise<string
   const [tag = item.name] = references.map((name) => familiarReference(parseReference(name)));
   const own = hasGivenName ? undefined : pinInSources(built);
   return own ?? `${hasGivenName ? tag : item.name}@${index.digest}`;
-}
-
-async function allPackages(
-  workspace: Workspace,
-  platforms: readonly Platform[] | undefined,
-): Promise<readonly Package[]> {
-  const { supportsPlatforms } = await import('@lkt/pkg');
-  const found = workspace.all().filter((item) => supportsPlatforms(item, platforms));
-  if (found.length > 0) return found;
-  throw new LktError('NOT_FOUND', `no package of ${workspace.root} supports these platforms`, {
-    fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',
-  });
 }

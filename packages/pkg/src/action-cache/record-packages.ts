@@ -1,0 +1,171 @@
+import { isDeepStrictEqual } from 'node:util';
+import type { Store, Tag } from '@lkt/oci';
+import type { BuiltPackage } from '../build/built-package.ts';
+import { nameOf } from '../build/other-images.ts';
+import type { Workspace } from '../workspace/workspace.ts';
+import { type CheckoutState, treesOf } from './checkout-state.ts';
+import {
+  type ActionPart,
+  type CachedAction,
+  type FileState,
+  fileState,
+  type FoundAction,
+  indexPath,
+} from './find-action.ts';
+import {
+  buildYmlStates,
+  haveHashes,
+  noTrustFiles,
+  sourceDirsOf,
+  unchangedFiles,
+  workspaceCheckout,
+  workspaceFiles,
+} from './record-action.ts';
+
+/** The inputs of a build of packages. */
+export interface PackageInputs {
+  readonly workspace: Workspace;
+  readonly store: Store;
+  /** The state of the store's index when the build began. */
+  readonly index: FileState | undefined;
+  /** The packages that the build looked at, after their sources were read. */
+  readonly built: readonly BuiltPackage[];
+  readonly checkout: CheckoutState | undefined;
+}
+
+/** Returns the inputs of a build of packages, for the action cache. */
+export function packageInputs(
+  workspace: Workspace,
+  store: Store,
+  index: FileState | undefined,
+  built: readonly BuiltPackage[],
+): PackageInputs {
+  const read = built.flatMap(({ hashes }) => [...(hashes?.keys() ?? [])]);
+  return { workspace, store, index, built, checkout: workspaceCheckout(workspace, read) };
+}
+
+/**
+ * Returns an entry for the action cache with a part for each package, by its directory: for those
+ * of this build that were in the store, and for those that an earlier entry had and that are
+ * unchanged. Any build.yml may declare the name that a reference uses, so all parts depend on all
+ * of these files.
+ * @param results of the packages of this build
+ * @param found the earlier entry, as the command found it
+ * @param order the directories of all packages of the command
+ * @returns undefined if nothing can be reused, or nothing more than before
+ */
+export async function recordPackages<Result>(
+  inputs: PackageInputs,
+  results: ReadonlyMap<string, Result>,
+  found: FoundAction<Result> | undefined,
+  order: readonly string[],
+): Promise<CachedAction<Result> | undefined> {
+  const { workspace, store, checkout: state } = inputs;
+  if (workspace.knownProblems.length > 0 || state === undefined) return undefined;
+  const shared = [
+    ...noTrustFiles(workspace),
+    ...buildYmlStates(workspace),
+    ...workspaceFiles(workspace),
+  ];
+  const files = unchangedFiles(shared);
+  const index = fileState(indexPath(store.dir));
+  if (files === undefined || index === undefined) return undefined;
+  const tags = await store.tags();
+  if (fileState(indexPath(store.dir)) !== index) return undefined;
+  const { checkout } = state;
+  const parts = new Parts(inputs, state, tags, index === inputs.index);
+  const isSame =
+    found !== undefined &&
+    isDeepStrictEqual(found.files, files) &&
+    isDeepStrictEqual(found.checkout, JSON.parse(JSON.stringify(checkout)));
+  const built = new Map(inputs.built.map((one) => [one.item.dir, one]));
+  const recorded: Record<string, ActionPart<Result>> = {};
+  let isMore = false;
+  for (const dir of order) {
+    const earlier = isSame ? found.parts[dir] : undefined;
+    const part = parts.of(built.get(dir), results.get(dir)) ?? earlier;
+    if (part === undefined || !parts.haveNames(part)) continue;
+    recorded[dir] = part;
+    isMore ||= earlier === undefined;
+  }
+  if (!isMore) return undefined;
+  const isPartial = order.some((dir) => recorded[dir] === undefined);
+  return { files, checkout, store: { dir: store.dir, index }, isPartial, parts: recorded };
+}
+
+/** Makes the parts of the packages of a build. */
+class Parts {
+  readonly #inputs: PackageInputs;
+  readonly #state: CheckoutState;
+  readonly #tags: readonly Tag[];
+  readonly #digests: ReadonlyMap<string, string>;
+  readonly #isIndexUnchanged: boolean;
+  /** The sources that each part depends on; undefined for its own. */
+  readonly #allDirs: readonly string[] | undefined;
+  #byName: ReadonlyMap<string | undefined, readonly Tag[]> | undefined;
+
+  constructor(
+    inputs: PackageInputs,
+    state: CheckoutState,
+    tags: readonly Tag[],
+    isIndexUnchanged: boolean,
+  ) {
+    this.#inputs = inputs;
+    this.#state = state;
+    this.#tags = tags;
+    this.#digests = new Map(
+      tags.map(({ reference, descriptor }) => [reference, descriptor.digest]),
+    );
+    this.#isIndexUnchanged = isIndexUnchanged;
+    const { workspace, built } = inputs;
+    // A package elsewhere is known only because another package or the command line names it.
+    const usual = new Set(state.checkout.packages);
+    if (![...workspace.knownPackages].every(({ dir }) => usual.has(dir)))
+      this.#allDirs = built
+        .flatMap(({ hashes }) => [...(hashes?.keys() ?? [])])
+        .flatMap(sourceDirsOf);
+  }
+
+  /** Returns the part of a package; undefined if its result must not be reused. */
+  of<Result>(
+    built: BuiltPackage | undefined,
+    result: Result | undefined,
+  ): ActionPart<Result> | undefined {
+    if (built === undefined || result === undefined) return undefined;
+    const { cached, hashes, index, images, uses, stored } = built;
+    if (!cached || hashes === undefined || !haveHashes(this.#state, hashes)) return undefined;
+    const names = new Map(stored.names);
+    for (const other of stored.otherNames) {
+      const tags = this.#tagsOf(other);
+      // Another process may have named another image so since the build read the names.
+      if (!this.#isIndexUnchanged || tags.length === 0) return undefined;
+      for (const { reference, descriptor } of tags) names.set(reference, descriptor.digest);
+    }
+    // A hit verifies the manifests against their digests, as the build does.
+    const { store } = this.#inputs;
+    const files = unchangedFiles(
+      [index, ...images].map(({ digest }) => [store.blobPath(digest), digest] as const),
+    );
+    const dirs = this.#allDirs ?? [...hashes.keys()].flatMap(sourceDirsOf);
+    const trees = treesOf(this.#state, dirs);
+    if (files === undefined || trees === undefined) return undefined;
+    return {
+      trees,
+      files,
+      uses: uses.map(({ dir }) => dir),
+      names: Object.fromEntries(names),
+      storePaths: [...new Set(stored.paths)],
+      result,
+    };
+  }
+
+  /** Reports whether the store has the names of a part. */
+  haveNames({ names }: ActionPart<unknown>): boolean {
+    return Object.entries(names).every(([name, digest]) => this.#digests.get(name) === digest);
+  }
+
+  #tagsOf(name: string): readonly Tag[] {
+    this.#byName ??= Map.groupBy(this.#tags, ({ reference }) => nameOf(reference));
+    return this.#byName.get(name) ?? [];
+  }
+}
