@@ -66,6 +66,7 @@ function variablesOf(node: Node): Readonly<Record<string, string>> {
     LKT_NODE: node.name,
     LKT_GROUP: node.labels.group,
     LKT_FLEET: node.labels.fleet,
+    LKT_ADDRESS: node.addresses[0] ?? '',
     LKT_ENDPOINTS: JSON.stringify(Object.fromEntries(endpoints)),
   };
 }

@@ -67,13 +67,14 @@ class WrongProvider implements Provider {
       name,
       power: 'running',
       labels,
-      addresses: [],
+      addresses: this.addresses,
       published: this.published,
     });
   }
 
   /** Where ports of nodes are. */
   published: Node['published'] = new Map();
+  addresses: Node['addresses'] = [];
 
   async destroy(id: string): Promise<void> {
     this.calls.push(`destroy ${id}`);
@@ -485,9 +486,10 @@ test.for([
 test('destroys a node that serves only after its drain has ended', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const drained = join(dir.path, 'drained');
-  const script = `sleep 0.1; echo $LKT_GROUP $LKT_NODE >> ${drained}`;
+  const script = `sleep 0.1; echo $LKT_GROUP $LKT_NODE at $LKT_ADDRESS >> ${drained}`;
   const drain = `    drain: { command: [sh, -c, '${script}'], timeout: 30s }\n`;
   const provider = new WrongProvider();
+  provider.addresses = ['192.0.2.7'];
   const events: FleetEvent[] = [];
   const { signal } = new AbortController();
   const roll = async (digest: string): Promise<void> => {
@@ -505,7 +507,7 @@ test('destroys a node that serves only after its drain has ended', async () => {
       // Each destroyed node was drained before.
       const names = events
         .filter(({ kind }) => kind === 'destroy')
-        .map(({ node }) => `web ${node}`);
+        .map(({ node }) => `web ${node} at 192.0.2.7`);
       const done = await readFile(drained, 'utf8').catch(() => '');
       for (const name of names) expect(done.split('\n')).toContain(name);
     }
