@@ -150,6 +150,8 @@ export interface ProviderKind<S = unknown, G = unknown> {
   readonly settings: YamlType<S>;
   /** Type of `groups.NAME.KIND`, for what only this kind has, such as an instance type. */
   readonly groupSettings?: YamlType<G>;
+  /** An example of the settings that every group needs; undefined if none does. */
+  readonly neededSettings?: string;
   /** Its machines boot by firmware, so images need a disk. */
   readonly bootsFromDisk?: boolean;
   /** As `bootsFromDisk`, where it depends on settings. */

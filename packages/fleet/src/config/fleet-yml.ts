@@ -26,6 +26,7 @@ import { NAME } from '../node-labels.ts';
 import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { PROVIDER_KINDS } from '../providers/kinds.ts';
+import { groupSettingsOf } from './group-settings.ts';
 import { day, duration, fraction, share, size, timeOfDay, zone } from './values.ts';
 
 /** Name of the file, and its name in messages. */
@@ -367,7 +368,8 @@ export function parseFleet(
       throw (at.entries().get('provider') ?? at).error(`there is no provider "${group.provider}"`, {
         fix: didYouMean(group.provider, [...providers.keys()], 'add it to "providers"'),
       });
-    const settings = (group as Readonly<Record<string, unknown>>)[provider.kind.kind];
+    const given = { name: key, provider: group.provider, keys: { ...group } };
+    const settings = groupSettingsOf(given, provider, at);
     result.set(key, { ...group, image: imageOf(group.image, built), name: key, at, settings });
   }
   for (const key of providers.keys())

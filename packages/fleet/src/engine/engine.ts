@@ -128,6 +128,7 @@ export interface EngineKind<S = unknown, G = unknown> {
   readonly about: string;
   readonly settings: YamlType<S>;
   readonly groupSettings: YamlType<G>;
+  readonly neededSettings: string;
   readonly bootsFromDisk: true;
   openEngine(settings: S, context: ProviderContext): Promise<Engine>;
 }

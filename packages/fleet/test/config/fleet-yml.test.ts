@@ -135,6 +135,14 @@ test.each([
   [fleetText('size: 1').replace(/@sha256.*/, ':latest'), '8:12: .*has no digest'],
   [fleetText('size: 1').replace('qemu: {}', ''), '4:9: .*exactly one kind'],
   [fleetText('size: 1').replace('qemu', 'qemux'), '4:11: unknown key "qemux"'],
+  [
+    fleetText('size: 1').replace('qemu: {}', 'aws: { region: eu-central-1 }'),
+    '7:5: .*the group web has no settings for aws',
+  ],
+  [
+    fleetText('size: 1', 'aws: { instanceType: t3.small }'),
+    '10:10: .*the provider here is of the kind qemu',
+  ],
 ])('rejects a file at its place: %#', (text, message) => {
   expect(() => specOf(text)).toThrow(
     expect.objectContaining({

@@ -57,13 +57,7 @@ export class AsgEngine implements Engine {
   readonly keepsAges = true;
 
   readonly check: Engine['check'] = (request) => {
-    const { group, settings, expireAfterMs, metadata, size, surge, unavailable } = request;
-    if (settings === undefined)
-      return {
-        keys: [],
-        message: `the group ${group} has no settings for asg`,
-        fix: 'add: asg: { instanceType: t3.small, subnets: [subnet-…] }',
-      };
+    const { expireAfterMs, metadata, size, surge, unavailable } = request;
     if (expireAfterMs !== undefined && (expireAfterMs < DAY_MS || expireAfterMs > 365 * DAY_MS))
       return {
         keys: ['expire', 'after'],

@@ -13,6 +13,7 @@ export const asg: EngineKind<AwsSettings, AsgGroupSettings> = {
   bootsFromDisk: true,
   settings: AWS_SETTINGS,
   groupSettings: ASG_GROUP_SETTINGS,
+  neededSettings: 'asg: { instanceType: t3.small, subnets: [subnet-…] }',
   openEngine: async (settings) => {
     const { AsgEngine } = await import('./engine.ts');
     return new AsgEngine(settings);

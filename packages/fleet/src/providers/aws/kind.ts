@@ -13,6 +13,7 @@ export const aws: ProviderKind<AwsSettings, AwsGroupSettings> = {
   bootsFromDisk: true,
   settings: AWS_SETTINGS,
   groupSettings: AWS_GROUP_SETTINGS,
+  neededSettings: 'aws: { instanceType: t3.small }',
   open: async (settings) => {
     const { AwsProvider } = await import('./provider.ts');
     return new AwsProvider(settings);

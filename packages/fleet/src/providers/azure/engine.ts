@@ -39,13 +39,7 @@ export class AzureEngine implements Engine {
   }
 
   readonly check: Engine['check'] = (request) => {
-    const { group, settings, surge, unavailable, size, expireAfterMs } = request;
-    if (settings === undefined)
-      return {
-        keys: [],
-        message: `the group ${group} has no settings for azure`,
-        fix: 'add azure, with vmSize, subnet, loadBalancer, backendPool and healthProbe',
-      };
+    const { surge, unavailable, size, expireAfterMs } = request;
     if (surge > 0 && unavailable > 0)
       return {
         keys: ['roll'],

@@ -39,13 +39,7 @@ export class GcpEngine implements Engine {
   }
 
   readonly check: Engine['check'] = (request) => {
-    const { group, settings, metadata, minReadyMs, surge, unavailable } = request;
-    if (settings === undefined)
-      return {
-        keys: [],
-        message: `the group ${group} has no settings for gcp`,
-        fix: 'add: gcp: { machineType: e2-small }',
-      };
+    const { settings, metadata, minReadyMs, surge, unavailable } = request;
     const { zones, healthCheck } = settings as GcpGroupSettings;
     const isRegional = 'region' in this.#settings.location;
     if (isRegional !== zones.length > 0)
