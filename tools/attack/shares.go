@@ -8,7 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"time"
+	"syscall"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -65,10 +65,14 @@ func errorOf(errno unix.Errno) error {
 	return errno
 }
 
-// sharesAddress is where the victim takes one of each resource, in the machine's network.
-const sharesAddress = "127.0.0.1:4244"
+// Where the victim takes one of a resource: in the machine's network, and for those in another one.
+const (
+	sharesAddress = "127.0.0.1:4244"
+	sharesSocket  = "/victim/shares"
+)
 
-// fillShare takes all of a resource in a child process, and meanwhile lets the victim take one.
+// fillShare takes all of a resource in a child process, and meanwhile lets the victim take one as
+// the same user.
 func fillShare(name string) attempt {
 	return attempt{"fill-" + name, func() error {
 		c := exec.Command("/proc/self/exe", "hold", name)
@@ -85,9 +89,12 @@ func fillShare(name string) attempt {
 		}
 		_ = write(fmt.Sprintf("/proc/%d/oom_score_adj", c.Process.Pid), "1000")
 		_, _ = out.Read(make([]byte, 1)) // until it holds all, or was killed
-		problem := askVictim(name)
+		problem, err := askVictim(name)
 		_ = in.Close()
 		_ = c.Wait()
+		if err != nil {
+			return err
+		}
 		if problem != "" {
 			fmt.Printf("victim without %s: %s\n", name, problem)
 			return nil
@@ -110,46 +117,56 @@ func hold(name string) {
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }
 
-// askVictim returns the victim's problem with a resource, or "" without one or if the victim is in
-// another network.
-func askVictim(name string) string {
-	connection, err := net.DialTimeout("tcp", sharesAddress, 30*time.Second)
+// askVictim returns the victim's problem with a resource, or "".
+func askVictim(name string) (problem string, err error) {
+	network, address := "tcp", sharesAddress
+	if _, err := os.Stat(sharesSocket); err == nil {
+		network, address = "unix", sharesSocket
+	}
+	connection, err := net.DialTimeout(network, address, dialTimeout)
 	if err != nil {
-		return ""
+		return "", err
 	}
 	defer connection.Close()
-	fmt.Fprintln(connection, name)
-	problem, err := io.ReadAll(connection)
-	if err != nil {
-		return err.Error()
-	}
-	return strings.TrimSpace(string(problem))
+	fmt.Fprintln(connection, name, os.Getuid())
+	answer, err := io.ReadAll(connection)
+	return strings.TrimSpace(string(answer)), err
 }
 
 // serveShares takes one of a resource for each client, in a process of its own.
 func serveShares() error {
-	listener, err := net.Listen("tcp", sharesAddress)
-	if err != nil {
-		return err
-	}
-	go func() {
-		for {
-			client, err := listener.Accept()
-			if err != nil {
-				continue
-			}
-			var name string
-			if _, err := fmt.Fscanln(client, &name); err == nil {
-				out, err := exec.Command("/proc/self/exe", "take", name).CombinedOutput()
-				if err != nil && len(out) == 0 {
-					out = []byte(err.Error())
-				}
-				_, _ = client.Write(out)
-			}
-			client.Close()
+	for _, at := range [][2]string{{"tcp", sharesAddress}, {"unix", sharesSocket}} {
+		listener, err := net.Listen(at[0], at[1])
+		if err != nil {
+			return err
 		}
-	}()
-	return nil
+		go func() {
+			for {
+				if client, err := listener.Accept(); err == nil {
+					takeFor(client)
+				}
+			}
+		}()
+	}
+	return os.Chmod(sharesSocket, 0o666)
+}
+
+// takeFor takes one of a resource as the user that the client names, and sends the problem.
+func takeFor(client net.Conn) {
+	defer client.Close()
+	var name string
+	var uid uint32
+	if _, err := fmt.Fscanln(client, &name, &uid); err != nil {
+		_, _ = client.Write([]byte(err.Error()))
+		return
+	}
+	c := exec.Command("/proc/self/exe", "take", name)
+	c.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, NoSetGroups: true}}
+	out, err := c.CombinedOutput()
+	if err != nil && len(out) == 0 {
+		out = []byte(err.Error())
+	}
+	_, _ = client.Write(out)
 }
 
 // takeOne prints the problem with a resource.

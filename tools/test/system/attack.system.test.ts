@@ -45,6 +45,10 @@ services:
     command: [/attack, victim]
     readonly: true
     allow: [keys]
+    # It takes shares as the user of who asks.
+    capabilities: [CAP_SETUID]
+    runtime: { mkdir: [/var/victim] }
+    binds: [/var/victim:/victim]
     tmpfs: ['/run:size=1m,mode=755']
     ready: { log: victim is well 0 }
   - name: root${bounded}
@@ -54,6 +58,7 @@ services:
     uid: 1000
     gid: 1000
     net: new
+    binds: [/var/victim:/victim:ro]
   - name: admin${privileged}
   - name: mounter${privileged}
     allow: [bpf, kernel, keys, mount, namespaces, vsock]
