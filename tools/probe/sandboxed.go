@@ -8,24 +8,26 @@ import (
 	"time"
 )
 
-// awaited names the roles that checkSandboxed waits for, separated by commas. After a colon, each
-// has its number of filters of system calls: those of its container and its own.
+// awaited names the processes that checkSandboxed waits for, separated by commas: of roles, and of
+// programs that start others, which are the first ones of their container. After a colon, each has
+// its number of filters of system calls: those of its container and its own.
 const awaited = "PROBE_AWAIT"
 
 // waitLimit is the time for processes of the awaited roles to appear.
 const waitLimit = 2 * time.Minute
 
-// checkSandboxed prints the privileges and open files of each process with a role of pkg/sandbox.
-// It first waits for processes of the awaited roles, which may end soon, to enter their roles.
+// checkSandboxed prints the privileges and open files of each process with a role of pkg/sandbox,
+// and of each awaited one. It first waits for the awaited processes, which may end soon, to enter
+// their roles.
 func checkSandboxed(r *report) {
-	missing, facts := map[string]string{}, map[string]bool{}
+	missing, wanted, facts := map[string]string{}, map[string]bool{}, map[string]bool{}
 	for _, one := range strings.FieldsFunc(os.Getenv(awaited), func(c rune) bool { return c == ',' }) {
 		name, filters, _ := strings.Cut(one, ":")
-		missing[name] = filters
+		missing[name], wanted[name] = filters, true
 	}
 	seen := map[string]bool{}
 	for end := time.Now().Add(waitLimit); len(missing) > 0 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
-		for _, process := range sandboxed() {
+		for _, process := range sandboxed(wanted) {
 			// Before it enters its role, it has one filter less, and other limits.
 			if filters, found := missing[process.name]; found && process.filters == filters {
 				facts[process.fact], seen[process.name] = true, true
@@ -33,7 +35,7 @@ func checkSandboxed(r *report) {
 			}
 		}
 	}
-	for _, process := range sandboxed() {
+	for _, process := range sandboxed(wanted) {
 		if !seen[process.name] {
 			facts[process.fact] = true
 		}
@@ -43,24 +45,28 @@ func checkSandboxed(r *report) {
 	}
 }
 
-// process is a process with a role.
+// process is a process with a role, or an awaited one.
 type process struct{ name, filters, fact string }
 
-// sandboxed returns all processes with a role.
-func sandboxed() []process {
+// sandboxed returns all processes with a role, and those of other wanted names that are the first
+// ones of a container.
+func sandboxed(wanted map[string]bool) []process {
 	var all []process
 	kinds := socketKinds()
 	for _, pid := range pids() {
-		// The library sets this variable.
-		if !strings.Contains(readText("/proc/"+pid+"/environ"), "LKT_SANDBOX_SETUP=") {
-			continue
-		}
-		fields := map[string]string{}
+		fields, isFirst := map[string]string{}, false
 		for _, line := range strings.Split(readText("/proc/"+pid+"/status"), "\n") {
 			name, value, _ := strings.Cut(line, ":")
 			fields[name] = strings.Fields(value + " ?")[0]
+			// The number in the namespace of this process and in its own.
+			isFirst = isFirst || name == "NSpid" && strings.HasSuffix(value, "\t1")
 		}
 		name := strings.TrimSpace(readText("/proc/" + pid + "/comm"))
+		// The library sets this variable.
+		hasRole := strings.Contains(readText("/proc/"+pid+"/environ"), "LKT_SANDBOX_SETUP=")
+		if !hasRole && !(isFirst && wanted[name]) {
+			continue
+		}
 		limits := limitsOf(pid)
 		memory := "bounded"
 		if limits["Max data size"] == "unlimited" {

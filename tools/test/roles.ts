@@ -88,27 +88,35 @@ const PROGRAMS: Readonly<Record<string, { readonly program: string; readonly use
 /** Returns the value of tools/probe's PROBE_AWAIT, for all processes of a boot with roles. */
 export function awaited(boot: Boot): string {
   return confined(boot)
-    .map(([name, role]) => `${processName(name, role)}:${filtersOf(name)}`)
+    .map(
+      ([name, role, privileges]) =>
+        `${processName(name, role, privileges)}:${filtersOf(name, privileges)}`,
+    )
     .join(',');
 }
 
-/** Returns the number of filters of a process with a role: PID 1's children are in no container. */
-function filtersOf(name: string): number {
-  return name === 'init' ? 1 : 2;
+/**
+ * Returns the number of filters of a process with a role: that of its container, in which PID 1's
+ * children are not, and its own, which those that start programs have not.
+ */
+function filtersOf(name: string, { programs }: Role): number {
+  return (name === 'init' ? 0 : 1) + (programs === true ? 0 : 1);
 }
 
-function processName(name: string, role: string): string {
-  return `${PROGRAMS[name]?.program ?? name}-${role}`;
+/** Returns the name of a process: one that starts programs has that of its program. */
+function processName(name: string, role: string, { programs }: Role): string {
+  const program = PROGRAMS[name]?.program ?? name;
+  return programs === true ? program : `${program}-${role}`;
 }
 
-/** Returns the roles of a boot with their packages, except of programs that start others. */
+/** Returns the roles of a boot with their packages. */
 function confined(boot: Boot): [string, string, Role][] {
   return Object.entries(COMPARED[boot]).flatMap(([name, names]) => {
     const all = rolesOf(name);
-    return names.flatMap((role): [string, string, Role][] => {
+    return names.map((role): [string, string, Role] => {
       const found = all[role];
       if (found === undefined) throw new Error(`${name} has no role ${role}`);
-      return found.programs === true ? [] : [[name, role, found]];
+      return [name, role, found];
     });
   });
 }
@@ -122,22 +130,29 @@ export function expectedFacts(boot: Boot): string[] {
 
 function factOf(name: string, role: string, privileges: Role): string {
   const set = capabilitySet(privileges);
-  const sets = `permitted=${set} effective=${set} ambient=${set}`;
+  // The library sets ambient capabilities, which a role keeps when it begins the program anew.
+  const ambient =
+    privileges.programs === true ? capabilitySet({ ...privileges, capabilities: [] }) : set;
+  const sets = `permitted=${set} effective=${set} ambient=${ambient}`;
   const { uid = PROGRAMS[name]?.user ?? 0, cpu = 'unlimited', files } = privileges;
-  const who = `${processName(name, role)} uid=${uid} gid=${uid}`;
-  const limits = `memory=bounded cpu=${cpu} core=0 oom=${oomScore(name)}`;
-  return `sandboxed ${who} ${sets} no_new_privs=1 filters=${filtersOf(name)} ${limits} files=${files.join(',')}`;
+  const who = `${processName(name, role, privileges)} uid=${uid} gid=${uid}`;
+  const memory = privileges.programs === true ? 'unlimited' : 'bounded';
+  const limits = `memory=${memory} cpu=${cpu} core=0 oom=${oomScore(name)}`;
+  return `sandboxed ${who} ${sets} no_new_privs=1 filters=${filtersOf(name, privileges)} ${limits} files=${files.join(',')}`;
 }
 
 /** Returns the preference of the OOM killer for the processes of a package. */
 function oomScore(name: string): string {
-  if (name === 'init') return '0';
+  if (name === 'init') return LOGD_OOM_SCORE;
   // Code of the disk packages has none.
   const path = join(PACKAGES, name, 'build.yml');
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const [, score = DEFAULT_OOM_SCORE] = /^ {2}oomScoreAdj: (-?\d+)$/m.exec(text) ?? [];
   return score;
 }
+
+/** Between containerd's, -999, and that of logins (pkg/init/logdaemon.go). */
+const LOGD_OOM_SCORE = '-900';
 
 /** That of containers whose config does not set it (pkg/init/confine). */
 const DEFAULT_OOM_SCORE = '500';
