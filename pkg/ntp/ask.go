@@ -21,7 +21,6 @@ const (
 	// least.
 	exchanges  = 4
 	retryDelay = 2 * time.Second
-	timeout    = 3 * time.Second
 	// maxAnswer is the size of the longest answer: one with NTS has cookies.
 	maxAnswer = 2048
 	// drift is the frequency tolerance of a clock: 15 PPM (PHI of RFC 5905).
@@ -29,6 +28,9 @@ const (
 	// minDelay replaces shorter delays, because clocks are not read at once (MINDISP of RFC 5905).
 	minDelay = 5 * time.Millisecond
 )
+
+// timeout is the limit of one exchange, or one query of a name server. Tests change it.
+var timeout = 3 * time.Second
 
 // sample is the result of one exchange with a server.
 type sample struct {
