@@ -132,6 +132,11 @@ func await(ctx, forced context.Context, pid int, done <-chan unix.WaitStatus, ki
 		return statusError(status)
 	case <-ctx.Done():
 	}
+	select {
+	case status := <-done: // ended before: another process may have its number
+		return statusError(status)
+	default:
+	}
 	_ = unix.Kill(pid, unix.SIGTERM)
 	select {
 	case <-done:

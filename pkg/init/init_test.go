@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -64,6 +65,22 @@ func TestReaperDeliversExitStatus(t *testing.T) {
 		if got := (<-done).ExitStatus(); got != want%10 {
 			t.Errorf("%d instead of %d", got, want%10)
 		}
+	}
+}
+
+func TestStartSetsThePreferenceOfTheOOMKiller(t *testing.T) {
+	children := newReaper()
+	t.Cleanup(func() { signal.Reset(unix.SIGCHLD) })
+	// A lower one than that of the test needs a capability.
+	pid, done, err := children.startAs(program{path: "/bin/sleep", args: []string{"sleep", "600"}, oomScore: 900})
+	if err != nil {
+		t.Fatal(err)
+	}
+	score, err := os.ReadFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid))
+	_ = unix.Kill(pid, unix.SIGKILL)
+	<-done
+	if err != nil || string(score) != "900\n" {
+		t.Errorf("%q, %v", score, err)
 	}
 }
 
@@ -137,6 +154,41 @@ func TestAwaitReturnsTheStatusOfAContainer(t *testing.T) {
 	err := await(context.Background(), context.Background(), -1, done, func() { t.Error("killed") })
 	if err == nil || err.Error() != "exit status 3" {
 		t.Error(err)
+	}
+}
+
+// A status that has arrived counts, also if the container's time ends at the same moment.
+func TestAwaitPrefersTheStatusToTheDeadline(t *testing.T) {
+	command := stubborn(t)
+	ended, end := context.WithCancel(context.Background())
+	end()
+	for range 100 {
+		done := make(chan unix.WaitStatus, 1)
+		done <- unix.WaitStatus(0)
+		if err := await(ended, context.Background(), command.Process.Pid, done, func() {}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestEndOfBoot(t *testing.T) {
+	requested, request := context.WithCancel(context.Background())
+	report := func(failed, more int) string {
+		ready := make(chan int, 1)
+		ready <- more
+		return endOfBoot(&directServices{started: ready}, failed, requested)
+	}
+	if text := report(0, 0); text != "boot complete" {
+		t.Error(text)
+	}
+	if text := report(1, 2); text != "boot ended with 3 failures" {
+		t.Error(text)
+	}
+	request()
+	for range 100 {
+		if text := report(0, 1); text != "" {
+			t.Fatalf("%q although a shutdown is requested", text)
+		}
 	}
 }
 

@@ -15,6 +15,10 @@ import (
 	"lkt/sandbox"
 )
 
+// logOOMScore makes the OOM killer spare the daemon, which every container needs: only PID 1 and
+// containerd come before it.
+const logOOMScore = -900
+
 // supervise runs the daemon, and restarts it when it exits.
 func (l *logging) supervise(writers, queries *os.File, started chan<- struct{}) {
 	for pause := time.Second; ; pause = min(2*pause, 30*time.Second) {
@@ -42,6 +46,7 @@ func (l *logging) run(writers, queries *os.File, started chan<- struct{}) error 
 		sys: &unix.SysProcAttr{
 			Setsid: true, Cloneflags: unix.CLONE_NEWIPC, Credential: &syscall.Credential{Uid: logUser, Gid: logUser},
 		},
+		oomScore: logOOMScore,
 	})
 	theirs.Close()
 	if err != nil {

@@ -136,15 +136,26 @@ func stopBoot(err error) {
 
 // reportBoot reports the end of the boot, unless a shutdown is requested before.
 func reportBoot(services services, failed int, requested context.Context) {
+	if text := endOfBoot(services, failed, requested); text != "" {
+		step("%s", text)
+	}
+}
+
+// endOfBoot waits until the services have started, and returns the report. It is empty if a
+// shutdown is requested, which also ends services that start.
+func endOfBoot(services services, failed int, requested context.Context) string {
 	select {
 	case more := <-services.ready():
-		if failed += more; failed > 0 {
-			step("boot ended with %d failures", failed)
-		} else {
-			step("boot complete")
-		}
+		failed += more
 	case <-requested.Done():
 	}
+	switch {
+	case requested.Err() != nil: // select chooses either if both are ready
+		return ""
+	case failed > 0:
+		return fmt.Sprintf("boot ended with %d failures", failed)
+	}
+	return "boot complete"
 }
 
 // mountProc mounts /proc for use before the root is switched, and returns the kernel command line.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strconv"
 	"sync"
 	"time"
 
@@ -30,13 +31,14 @@ func newReaper() *reaper {
 }
 
 // program is a program to run. out is standard output and error, and extra are the descriptors
-// after them. path defaults to args[0].
+// after them. oomScore is the preference of the OOM killer (proc_pid_oom_score_adj(5)).
 type program struct {
-	path  string
-	args  []string
-	out   *os.File
-	extra []*os.File
-	sys   *unix.SysProcAttr
+	path     string
+	args     []string
+	out      *os.File
+	extra    []*os.File
+	sys      *unix.SysProcAttr
+	oomScore int
 }
 
 // start runs a program and sends its exit status to done.
@@ -61,6 +63,13 @@ func (r *reaper) startAs(p program) (pid int, done <-chan unix.WaitStatus, err e
 	}
 	pid = process.Pid
 	_ = process.Release()
+	if p.oomScore != 0 {
+		// Its number is its own until it is reaped.
+		score := strconv.Itoa(p.oomScore)
+		if err := os.WriteFile(fmt.Sprintf("/proc/%d/oom_score_adj", pid), []byte(score), 0); err != nil {
+			step("%s: %v", p.args[0], err)
+		}
+	}
 	return pid, r.register(pid), nil
 }
 
