@@ -1,6 +1,7 @@
 package modules
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/binary"
 	"errors"
@@ -80,7 +81,7 @@ func TestLoadsDependenciesFirst(t *testing.T) {
 		t.Errorf("%q, %v", order, err)
 	}
 	for name, want := range map[string]string{
-		"turns": "dependency cycle", "none": "bad magic", "lacks": "dependency absent: no such module", "../there": "no such module",
+		"turns": "dependency cycle", "none": "not a module", "lacks": "dependency absent: no such module", "../there": "no such module",
 	} {
 		if order, err := loads(tree, name); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %q, %v", name, order, err)
@@ -115,7 +116,8 @@ func TestLoadStopsAtFailure(t *testing.T) {
 	}
 }
 
-// FuzzDepends reads a module's dependencies from its ELF file.
+// FuzzDepends reads a module's dependencies from its ELF file, and compares its section with what
+// debug/elf finds, unless that is compressed or not in the file.
 func FuzzDepends(f *testing.F) {
 	f.Add(module("a,b"))
 	f.Add([]byte("\x7fELF"))
@@ -127,6 +129,19 @@ func FuzzDepends(f *testing.F) {
 		names, err := depends(path)
 		if err == nil && slices.Contains(names, "") {
 			t.Fatalf("%q", names)
+		}
+		got, err := modinfo(bytes.NewReader(data))
+		file, failure := elf.NewFile(bytes.NewReader(data))
+		if failure != nil || file.Class != elf.ELFCLASS64 || file.Data != elf.ELFDATA2LSB {
+			return
+		}
+		section := file.Section(".modinfo")
+		if section == nil || section.Type == elf.SHT_NOBITS || section.Flags&elf.SHF_COMPRESSED != 0 || section.Size > maxModinfo {
+			return
+		}
+		want, failure := section.Data()
+		if (err == nil) != (failure == nil) || err == nil && !bytes.Equal(got, want) {
+			t.Fatalf("%q, %v instead of %q, %v", got, err, want, failure)
 		}
 	})
 }
