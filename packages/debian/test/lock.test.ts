@@ -92,6 +92,8 @@ describe('lock files', () => {
     ['another first line', TEXT.replace('# Written', '# Edited'), '1:1: not a lock file'],
     ['no suite', TEXT.replace('suite ', 'sweet '), '2:1: expected "suite …"'],
     ['no blank line', TEXT.replace('\n\n', '\n'), '5:1: expected an empty line'],
+    ['line ends of Windows', TEXT.replaceAll('\n', '\r\n'), '1:29: the line ends in CR LF'],
+    ['one line end of Windows', TEXT.replace('\nbash', '\r\nbash'), '5:1: the line ends in CR LF'],
     ['a cut end', TEXT.slice(0, -1), '7:1: the file is truncated'],
     ['a bad name', TEXT.replace('\nbash ', '\nBash '), '6:1: expected the name of a package'],
     ['a bad version', TEXT.replace('5.2.37-2+b5 ', '5/2 '), '6:6: expected a version'],

@@ -79,6 +79,13 @@ export function formatLock(lock: DebianLock): string {
  */
 export function parseLock(file: SourceFile): DebianLock {
   const lines = file.text.split('\n');
+  const ended = lines.findIndex((line) => line.endsWith('\r'));
+  if (ended !== -1) {
+    const place = { line: ended + 1, column: lines[ended]?.length ?? 1 };
+    throw sourceError('CONFIG_INVALID', file, place, 'the line ends in CR LF, not in LF', {
+      fix: 'convert the file, and add to .gitattributes: *.lock eol=lf',
+    });
+  }
   const header = (line: number, key: string): string => {
     const text = lines[line - 1] ?? '';
     if (!text.startsWith(`${key} `)) throw invalid(file, line, 1, `expected "${key} …"`);
