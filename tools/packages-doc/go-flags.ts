@@ -2,13 +2,22 @@
 export interface GoFlag {
   /** Without dashes: `size`; several names have the same meaning. */
   readonly names: readonly string[];
-  readonly hasValue: boolean;
+  /** Name of the value, as `-help` prints it; undefined for one that may be left out. */
+  readonly value: string | undefined;
   /** As Go writes it; undefined for an empty or zero value, and for one that only a run tells. */
   readonly default: string | undefined;
   readonly usage: string;
 }
 
 const DECLARATION = /\bflags?\.(?:(String|Bool|Int64|Int|Uint|Duration)(Var)?|(Func|BoolFunc))\(/g;
+/** The names that Go gives values without a name in the usage. */
+const TYPES: Readonly<Record<string, string>> = {
+  String: 'string',
+  Int: 'int',
+  Int64: 'int',
+  Uint: 'uint',
+  Duration: 'duration',
+};
 const UNITS: Readonly<Record<string, string>> = { Second: 's', Minute: 'm', Hour: 'h' };
 
 /**
@@ -34,7 +43,16 @@ export function goFlags(sources: readonly string[]): readonly GoFlag[] {
       // A program with a usage text of its own has no texts here.
       if (usage === '') return [];
       const value = func === undefined ? valueOf(rest[0] ?? '', constants) : undefined;
-      return [{ names, hasValue: type !== 'Bool' && func !== 'BoolFunc', default: value, usage }];
+      const isSwitch = type === 'Bool' || func === 'BoolFunc';
+      const quoted = /`([^`]*)`/.exec(usage)?.[1];
+      return [
+        {
+          names,
+          value: isSwitch ? undefined : (quoted ?? TYPES[type ?? ''] ?? 'value'),
+          default: value,
+          usage: usage.replace(/`([^`]*)`/, '$1'),
+        },
+      ];
     }),
   );
 }

@@ -98,9 +98,11 @@ function options(root: string, name: string, guide: string): string {
     .filter((path) => !path.endsWith('_test.go'))
     .toSorted()
     .map((path) => readFileSync(join(root, path), 'utf8'));
-  const flags = goFlags(sources).map(({ names, hasValue, default: value, usage: text }) => {
-    const shown = names.map((one) => `\`-${one}${hasValue ? ' …' : ''}\``).join(', ');
-    const otherwise = value === undefined ? '' : ` (default: \`${value}\`)`;
+  const flags = goFlags(sources).map(({ names, value, default: usual, usage: text }) => {
+    const shown = names
+      .map((one) => `\`-${one}${value === undefined ? '' : ` ${value}`}\``)
+      .join(', ');
+    const otherwise = usual === undefined ? '' : ` (default: \`${usual}\`)`;
     return `- ${shown}: ${text}${otherwise}`;
   });
   const list = flags.length === 0 ? '' : `\n\nFlags, with one dash or two:\n\n${flags.join('\n')}`;

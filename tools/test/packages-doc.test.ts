@@ -23,6 +23,7 @@ func main() {
 	flags.Func("inport", "PORT:unix:/PATH", func(text string) error { return nil })
 	flags.IntVar(&o.last, "n", -1, "")
 	size := flag.Uint("size", uint(limit.Seconds()), "size")
+	flag.StringVar(&dir, "dir", "", "a \`directory\`")
 }
 `;
 
@@ -30,14 +31,15 @@ test('reads the flags of a Go program', () => {
   expect(goFlags([SOURCE])).toEqual([
     {
       names: ['k', 'key-file'],
-      hasValue: true,
+      value: 'string',
       default: 'key',
       usage: 'key file, relative to /etc/x',
     },
-    { names: ['wait'], hasValue: true, default: '3m', usage: 'time (of a lease)' },
-    { names: ['1'], hasValue: false, default: undefined, usage: 'exit "once"' },
-    { names: ['inport'], hasValue: true, default: undefined, usage: 'PORT:unix:/PATH' },
-    { names: ['size'], hasValue: true, default: undefined, usage: 'size' },
+    { names: ['wait'], value: 'duration', default: '3m', usage: 'time (of a lease)' },
+    { names: ['1'], value: undefined, default: undefined, usage: 'exit "once"' },
+    { names: ['inport'], value: 'value', default: undefined, usage: 'PORT:unix:/PATH' },
+    { names: ['size'], value: 'uint', default: undefined, usage: 'size' },
+    { names: ['dir'], value: 'directory', default: undefined, usage: 'a directory' },
   ]);
 });
 
