@@ -67,6 +67,7 @@ function suite(
       disableConsoleIntercept: true,
       // Catches tests that hang. No test asserts how long something takes.
       testTimeout: 180_000,
+      expect: { poll: { timeout: 60_000 } },
       // A hook may boot a machine, or remove a store of gigabytes.
       hookTimeout: 300_000,
       restoreMocks: true,

@@ -83,7 +83,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   const machines = machinesOf(child);
   expect(machines).toHaveLength(1);
   // While the machine runs, a process waits for the next build.
-  await vi.waitFor(() => expect(workersOf(child)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => expect(workersOf(child)).toHaveLength(1), 60_000);
   const [waiting] = workersOf(child);
 
   writeFileSync(at('images/os.yml'), `${pinned}nothing: {\n`);
@@ -123,7 +123,7 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
 
   const records = (): readonly string[] => readdirSync(at('.runtime/lkt/machines'));
   expect(records()).toHaveLength(1);
-  await vi.waitFor(() => expect(workersOf(child)).toHaveLength(1), 10_000);
+  await vi.waitFor(() => expect(workersOf(child)).toHaveLength(1), 60_000);
   const last = [...machinesOf(child), ...workersOf(child)];
   child.kill('SIGINT');
   expect(await once(child, 'close')).toEqual([130, null]);

@@ -64,7 +64,7 @@ test.each(['init', 'bwrap', 'runc', 'crun'])(
     child.kill('SIGINT');
     expect(await ended).toEqual([130, null]);
     expect(output()).toContain('error: stopped by SIGINT');
-    await vi.waitFor(() => expect(workOf(dir.path)).toEqual([]), { timeout: 20_000 });
+    await vi.waitFor(() => expect(workOf(dir.path)).toEqual([]), { timeout: 60_000 });
     expect(readFileSync('/proc/self/mounts', 'utf8')).not.toContain(dir.path);
     expect(readdirSync(join(store, 'tmp'))).toEqual([]);
   },

@@ -140,9 +140,7 @@ test('QEMU dies with a killed lkt process', async () => {
   const machine = children(child.pid);
   expect(machine).toHaveLength(1);
   child.kill('SIGKILL');
-  await expect
-    .poll(() => machine.filter((pid) => isRunning(pid)), { timeout: 30_000 })
-    .toHaveLength(0);
+  await expect.poll(() => machine.filter((pid) => isRunning(pid))).toHaveLength(0);
 });
 
 test('rejects too little memory before the boot', async () => {
@@ -195,7 +193,7 @@ test('opens a published port on its address, and resolves port 0', async () => {
   const hex = port.toString(16).toUpperCase().padStart(4, '0');
   const listening = new RegExp(`\\w{8}:${hex} 00000000:0000 0A`, 'g');
   await expect
-    .poll(() => readFileSync('/proc/net/tcp', 'utf8').match(listening), { timeout: 30_000 })
+    .poll(() => readFileSync('/proc/net/tcp', 'utf8').match(listening))
     .toEqual([`0100007F:${hex} 00000000:0000 0A`]);
   abort.abort();
   await running;

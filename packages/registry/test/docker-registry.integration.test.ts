@@ -126,7 +126,7 @@ it('docker-registry works as a mirror', async () => {
     digest: image.digest,
   });
   // It forwards content before it has stored it.
-  await vi.waitFor(() => expect(keptLinks(mirror)).toEqual(keptLinks(registry)), 30_000);
+  await vi.waitFor(() => expect(keptLinks(mirror)).toEqual(keptLinks(registry)), 60_000);
   await registry[Symbol.asyncDispose]();
   const third = await newStore();
   await client({ mirrors, backoff: [] }).pullImage(third, at(registry));

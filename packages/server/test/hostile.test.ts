@@ -186,7 +186,7 @@ test('discards idle uploads and limits their number', async () => {
   for (let i = 0; i < 3; i += 1) locations.push((await start()).headers.get('location') ?? '');
   expect(await errorOf(await start())).toBe('429 TOOMANYREQUESTS');
   await served.fetch(locations[0] ?? '', { method: 'PATCH', body: 'some' });
-  await expect.poll(async () => (await start()).status, { timeout: 10_000 }).toBe(202);
+  await expect.poll(async () => (await start()).status).toBe(202);
   await nothingLeft(served);
   expect((await served.fetch(locations[0] ?? '')).status).toBe(404);
 });
@@ -223,9 +223,7 @@ test('keeps the received bytes of a broken connection', async () => {
   );
   await sleep(100);
   socket.destroy();
-  await expect
-    .poll(async () => (await served.fetch(location)).headers.get('range'), { timeout: 10_000 })
-    .toBe('0-5');
+  await expect.poll(async () => (await served.fetch(location)).headers.get('range')).toBe('0-5');
   const digest = digestOf('first second');
   await served.fetch(location, {
     method: 'PATCH',
@@ -278,5 +276,5 @@ async function temporaries({ store }: Served): Promise<readonly string[]> {
 }
 
 async function nothingLeft(served: Served): Promise<void> {
-  await expect.poll(async () => temporaries(served), { timeout: 10_000 }).toEqual([]);
+  await expect.poll(async () => temporaries(served)).toEqual([]);
 }

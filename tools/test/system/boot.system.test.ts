@@ -55,7 +55,7 @@ describe('minimal.yml', () => {
   test('has a timeline with the steps in order', async () => {
     await guest.until('lkt: boot complete');
     const read = (): string => readFileSync(join(dir, 'boot.json'), 'utf8');
-    await expect.poll(read, { timeout: 30_000 }).toMatch(/}\n$/);
+    await expect.poll(read).toMatch(/}\n$/);
     const timeline = JSON.parse(read()) as Timeline;
     expect(timeline).toMatchObject({ version: 1, end: 'complete' });
     const steps = new Map(timeline.steps.map((step) => [step.name, step]));

@@ -148,7 +148,7 @@ test('reports an address on which no server listens', async () => {
 test('stops during a download from a server that stalls', async () => {
   const controller = new AbortController();
   const failing = failure(add(`${plain.address}/stalls`), { signal: controller.signal });
-  await vi.waitFor(() => expect(plain.requests).toContain('/stalls'));
+  await vi.waitFor(() => expect(plain.requests).toContain('/stalls'), 60_000);
   controller.abort();
   expect(await failing).toMatchObject({ name: 'AbortError' });
 });
