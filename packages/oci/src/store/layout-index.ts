@@ -28,6 +28,8 @@ export interface Tag {
 export interface LayoutIndex {
   readonly document: Readonly<Record<string, unknown>>;
   readonly entries: readonly IndexEntry[];
+  /** The first entry of each name. */
+  readonly names: ReadonlyMap<string, IndexEntry>;
 }
 
 /** An entry of `index.json`, parsed and as JSON. */
@@ -62,7 +64,7 @@ export async function readLayoutIndex(layout: string): Promise<LayoutIndex> {
     if (isSettled(stats)) state = fileState(stats);
     bytes = await file.readFile();
   } catch (error) {
-    if (isErrno(error, 'ENOENT')) return { document: {}, entries: [] };
+    if (isErrno(error, 'ENOENT')) return { document: {}, entries: [], names: new Map() };
     throw ioError(`cannot read ${path}`, error);
   }
   const index = parseLayoutIndex(path, bytes);
@@ -89,7 +91,10 @@ function parseLayoutIndex(path: string, bytes: Buffer): LayoutIndex {
       const descriptor = descriptorFrom(json, `manifests[${index}]`);
       return { reference: descriptor.annotations?.[REF_NAME], descriptor, json };
     });
-    return { document, entries };
+    const named = entries.flatMap((entry) =>
+      entry.reference === undefined ? [] : [[entry.reference, entry] as const],
+    );
+    return { document, entries, names: new Map(named.toReversed()) };
   };
   return readJson(bytes, read, {
     code: 'IMAGE_INVALID',

@@ -143,8 +143,8 @@ export class Store extends Blobs {
 
   /** Returns the descriptor tagged with `reference`; undefined if the tag does not exist. */
   async resolve(reference: string): Promise<Descriptor | undefined> {
-    const { entries } = await readLayoutIndex(this.dir);
-    const found = entries.find((entry) => entry.reference === reference);
+    const { names } = await readLayoutIndex(this.dir);
+    const found = names.get(reference);
     return found === undefined ? undefined : withoutName(found.descriptor);
   }
 

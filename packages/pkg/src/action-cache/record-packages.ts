@@ -28,20 +28,8 @@ export interface PackageInputs {
   readonly store: Store;
   /** The state of the store's index when the build began. */
   readonly index: FileState | undefined;
-  /** The packages that the build looked at, after their sources were read. */
+  /** The packages that the build looked at. */
   readonly built: readonly BuiltPackage[];
-  readonly checkout: CheckoutState | undefined;
-}
-
-/** Returns the inputs of a build of packages, for the action cache. */
-export function packageInputs(
-  workspace: Workspace,
-  store: Store,
-  index: FileState | undefined,
-  built: readonly BuiltPackage[],
-): PackageInputs {
-  const read = built.flatMap(({ hashes }) => [...(hashes?.keys() ?? [])]);
-  return { workspace, store, index, built, checkout: workspaceCheckout(workspace, read) };
 }
 
 /**
@@ -60,8 +48,12 @@ export async function recordPackages<Result>(
   found: FoundAction<Result> | undefined,
   order: readonly string[],
 ): Promise<CachedAction<Result> | undefined> {
-  const { workspace, store, checkout: state } = inputs;
-  if (workspace.knownProblems.length > 0 || state === undefined) return undefined;
+  const { workspace, store, built: looked } = inputs;
+  const isMore = looked.some(({ item, cached }) => cached && found?.parts[item.dir] === undefined);
+  if (!isMore || workspace.knownProblems.length > 0) return undefined;
+  const read = looked.flatMap(({ hashes }) => [...(hashes?.keys() ?? [])]);
+  const state = workspaceCheckout(workspace, read);
+  if (state === undefined) return undefined;
   const shared = [
     ...noTrustFiles(workspace),
     ...buildYmlStates(workspace),
@@ -78,17 +70,14 @@ export async function recordPackages<Result>(
     found !== undefined &&
     isDeepStrictEqual(found.files, files) &&
     isDeepStrictEqual(found.checkout, JSON.parse(JSON.stringify(checkout)));
-  const built = new Map(inputs.built.map((one) => [one.item.dir, one]));
+  const built = new Map(looked.map((one) => [one.item.dir, one]));
   const recorded: Record<string, ActionPart<Result>> = {};
-  let isMore = false;
   for (const dir of order) {
     const earlier = isSame ? found.parts[dir] : undefined;
     const part = parts.of(built.get(dir), results.get(dir)) ?? earlier;
     if (part === undefined || !parts.haveNames(part)) continue;
     recorded[dir] = part;
-    isMore ||= earlier === undefined;
   }
-  if (!isMore) return undefined;
   const isPartial = order.some((dir) => recorded[dir] === undefined);
   return { files, checkout, store: { dir: store.dir, index }, isPartial, parts: recorded };
 }

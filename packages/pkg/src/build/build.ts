@@ -3,7 +3,6 @@ import type { CheckReport } from '@lkt/rebuild';
 import { LktError, Semaphore } from '@lkt/core';
 import { type Descriptor, type Platform, writeIndex } from '@lkt/oci';
 import { fileState, indexPath } from '../action-cache/find-action.ts';
-import { packageInputs } from '../action-cache/record-packages.ts';
 import { reportCached } from '../action-cache/report-cached.ts';
 import { Attester } from '../attest/attester.ts';
 import { CollectionImages } from './collection-images.ts';
@@ -48,7 +47,7 @@ export async function buildPackages(
   if (unchanged === undefined) workspace.parseAll();
   const build = await Build.start(workspace, targets, options);
   const packages = await build.all();
-  return { packages, inputs: packageInputs(workspace, store, index, packages) };
+  return { packages, inputs: { workspace, store, index, built: packages } };
 }
 
 /**
