@@ -29,35 +29,53 @@ export interface ImageRegistry extends AsyncDisposable {
  */
 export async function serveImages(release: PublishedRelease, work: string): Promise<ImageRegistry> {
   const { registry } = release;
-  const directory = join(work, 'images');
-  mkdirSync(directory, { recursive: true });
-  const file = join(directory, 'config.yml');
-  const storage = { filesystem: { rootdirectory: join(directory, 'data') } };
-  const log = { level: 'error', accesslog: { disabled: true } };
-  // JSON is valid YAML.
-  writeFileSync(file, JSON.stringify({ version: '0.1', log, storage, http: { addr: IMAGES } }));
   const env = { ...process.env, NO_COLOR: '1', COSIGN_PASSWORD: '' };
   const lkt = join(root, 'lkt');
   execFileSync(lkt, ['pkg', 'build', ...SYSTEM], { cwd: root, env, stdio: 'ignore' });
-  // A pipe would fill up while this process waits for a command.
-  const serve = 'exec docker-registry serve "$0" >/dev/null 2>&1';
-  const server = registry.start(env, directory, 'sh', '-c', serve, file);
-  untilServed(release);
+  const served = serveRegistry(release, join(work, 'images'), IMAGES);
   const pushed = registry.run(env, root, lkt, 'pkg', 'push', '--org', `${IMAGES}/lkt`, ...SYSTEM);
   // lkt would keep the signatures in the user's store.
   for (const [reference] of pushed.matchAll(/^\S+@sha256:[0-9a-f]{64}$/gm)) {
     const flags = ['--key', release.key, '--yes', '--tlog-upload=false'];
     registry.run(env, root, 'cosign', 'sign', ...flags, reference.replace(/:[0-9a-f]{40}@/, '@'));
   }
-  return {
-    prefix: `${IMAGES}/lkt`,
-    [Symbol.asyncDispose]: async () => end(server),
-  };
+  return { prefix: `${IMAGES}/lkt`, [Symbol.asyncDispose]: served[Symbol.asyncDispose] };
 }
 
-function untilServed({ registry, user }: PublishedRelease): void {
-  const get = ['--silent', '--fail', '--retry', '100', '--retry-delay', '0', '--retry-all-errors'];
-  registry.run(user, '/', 'curl', ...get, `http://${IMAGES}/v2/`);
+/**
+ * Starts a container registry in the network namespace of the npm registry.
+ * @param address HOST:PORT
+ * @param users passwords by name; without them it serves everybody
+ */
+export function serveRegistry(
+  { registry, user }: PublishedRelease,
+  directory: string,
+  address: string,
+  users: Readonly<Record<string, string>> = {},
+): AsyncDisposable {
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, 'config.yml');
+  const path = join(directory, 'htpasswd');
+  const lines = Object.entries(users).map(([name, password]) =>
+    execFileSync('htpasswd', ['-Bbn', name, password], { encoding: 'utf8' }).trim(),
+  );
+  writeFileSync(path, `${lines.join('\n')}\n`);
+  const config = {
+    version: '0.1',
+    log: { level: 'error', accesslog: { disabled: true } },
+    storage: { filesystem: { rootdirectory: join(directory, 'data') } },
+    http: { addr: address },
+    ...(lines.length === 0 ? {} : { auth: { htpasswd: { realm: 'test', path } } }),
+  };
+  // JSON is valid YAML.
+  writeFileSync(file, JSON.stringify(config));
+  // A pipe would fill up while this process waits for a command.
+  const serve = 'exec docker-registry serve "$0" >/dev/null 2>&1';
+  const server = registry.start({ PATH: user.PATH }, directory, 'sh', '-c', serve, file);
+  // Without --fail, the answer to a request without password suffices.
+  const get = ['--silent', '--retry', '100', '--retry-delay', '0', '--retry-all-errors'];
+  registry.run(user, '/', 'curl', ...get, `http://${address}/v2/`);
+  return { [Symbol.asyncDispose]: async () => end(server) };
 }
 
 interface Step {

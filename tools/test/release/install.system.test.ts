@@ -14,7 +14,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { LIBRARIES } from '../../release/libraries.ts';
-import { serveImages } from './first-minute.ts';
+import { serveImages, serveRegistry } from './first-minute.ts';
 import { PublishedRelease } from './published-release.ts';
 import { runTutorial } from './tutorial.ts';
 
@@ -183,6 +183,38 @@ test('a repository of lkt init pins the packages of the collection without build
   expect(() => run(project, 'npx', 'lkt', 'graph', 'images/my-os.yml')).toThrow(
     /the files of lkt\/init have the hash [0-9a-f]{40}, but collection.json lists/,
   );
+});
+
+test('lkt login lets a user push, until lkt logout', async () => {
+  const host = '127.0.0.1:5001';
+  await using served = serveRegistry(release, at('private'), host, { me: 'Se:cret' });
+  expect(served).toBeDefined();
+  const project = at('pushed');
+  write(join(project, 'pkg/hello/build.yml'), 'org: acme\nimage: hello\n');
+  write(join(project, 'pkg/hello/Dockerfile'), 'FROM scratch\nCOPY build.yml /hello\n');
+  const git = (...words: readonly string[]): string =>
+    run(project, 'git', '-c', 'user.name=A', '-c', 'user.email=a@example.com', ...words);
+  git('init', '--quiet');
+  git('add', '--all');
+  git('commit', '--quiet', '--message', 'one');
+  const push = (): string => run(project, lkt, 'pkg', 'push', '--org', `${host}/acme`, 'pkg/hello');
+  const login = (password: string): string =>
+    run(
+      project,
+      'sh',
+      '-c',
+      'printf "%s" "$2" | "$0" login "$1" -u me --password-stdin',
+      lkt,
+      host,
+      password,
+    );
+  expect(push).toThrow(`fix: log in: lkt login ${host}`);
+  expect(() => login('other')).toThrow(`${host} rejected the user name or password`);
+  const config = join(home, '.docker/config.json');
+  expect(login('Se:cret')).toBe(`logged in to ${host} as me; the password is in ${config}\n`);
+  expect(push()).toMatch(new RegExp(`^${host}/acme/hello:[0-9a-f]{40}@sha256:[0-9a-f]{64}$`, 'm'));
+  expect(run(project, lkt, 'logout', host)).toBe(`removed the login to ${host} from ${config}\n`);
+  expect(push).toThrow(`fix: log in: lkt login ${host}`);
 });
 
 test('says what to do if npm has skipped Node', () => {
