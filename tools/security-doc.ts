@@ -51,7 +51,7 @@ processes with fewer privileges than their container. Every process has \`no_new
 filter that kills it at any other system call, and Landlock: it opens only the listed paths, uses only
 the listed TCP ports, and signals no other process. Those that start programs are an exception: the
 programs would inherit both. \`sftp\` may open all that its login may, and has no Landlock. Tests compare
-them with \`/proc\` of booted machines, but for the monitor of getty.
+them with \`/proc\` of booted machines.
 
 ${globSync('pkg/*/{,*/}roles.json', { cwd: root })
   .toSorted()

@@ -54,18 +54,16 @@ func sandboxed(wanted map[string]bool) []process {
 	var all []process
 	kinds := socketKinds()
 	for _, pid := range pids() {
-		fields, isFirst := map[string]string{}, false
-		for _, line := range strings.Split(readText("/proc/"+pid+"/status"), "\n") {
-			name, value, _ := strings.Cut(line, ":")
-			fields[name] = strings.Fields(value + " ?")[0]
-			// The number in the namespace of this process and in its own.
-			isFirst = isFirst || name == "NSpid" && strings.HasSuffix(value, "\t1")
-		}
+		fields := status("/proc/" + pid)
+		isFirst := fields["NSpid"] == "1"
 		name := strings.TrimSpace(readText("/proc/" + pid + "/comm"))
 		// The library sets this variable.
 		hasRole := strings.Contains(readText("/proc/"+pid+"/environ"), "LKT_SANDBOX_SETUP=")
-		if !hasRole && !(isFirst && wanted[name]) {
-			continue
+		if !hasRole {
+			if !isFirst || !wanted[name] {
+				continue
+			}
+			fields = mostPrivileged(pid)
 		}
 		limits := limitsOf(pid)
 		memory := "bounded"
@@ -79,6 +77,34 @@ func sandboxed(wanted map[string]bool) []process {
 		all = append(all, process{name, fields["Seccomp_filters"], fact})
 	}
 	return all
+}
+
+// status returns the first word of each field of a status file (proc_pid_status(5)), of NSpid the
+// last: the number in the process's own namespace.
+func status(dir string) map[string]string {
+	fields := map[string]string{}
+	for _, line := range strings.Split(readText(dir+"/status"), "\n") {
+		name, value, _ := strings.Cut(line, ":")
+		words := strings.Fields(value + " ?")
+		fields[name] = words[0]
+		if name == "NSpid" && len(words) > 1 {
+			fields[name] = words[len(words)-2]
+		}
+	}
+	return fields
+}
+
+// mostPrivileged returns the fields of the thread with the most capabilities. A thread with which a
+// program has started a role keeps the privileges of that role, also if it is the first one.
+func mostPrivileged(pid string) map[string]string {
+	var most map[string]string
+	tasks, _ := filepath.Glob("/proc/" + pid + "/task/*")
+	for _, task := range tasks {
+		if fields := status(task); most == nil || fields["CapPrm"] > most["CapPrm"] {
+			most = fields
+		}
+	}
+	return most
 }
 
 // limitsOf returns the hard limits of a process (proc_pid_limits(5)).

@@ -19,13 +19,13 @@ type RoleNames = Readonly<Record<string, readonly string[]>>;
 /** A boot of the tests that compares roles. */
 type Boot = 'minimal' | 'sshd' | 'network' | 'services' | 'logging' | 'dm-crypt' | 'secure-boot';
 
-/** The roles that each boot compares with `/proc`. Together these are all but getty's monitor. */
+/** The roles that each boot compares with `/proc`. Together these are all. */
 export const COMPARED: Readonly<Record<Boot, RoleNames>> = {
   minimal: { dhcp: ['actuator', 'engine', 'wire'], init: ['logd'] },
   sshd: { sshd: ['keys', 'listener', 'monitor', 'session', 'sftp', 'speaker'] },
   network: {
     auditd: ['reader'],
-    getty: ['password', 'prompt'],
+    getty: ['monitor', 'password', 'prompt'],
     init: ['logd'],
     ip: ['tool'],
     metadata: ['cloud', 'disks', 'writer'],
