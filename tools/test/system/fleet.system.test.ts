@@ -80,6 +80,8 @@ async function killControllerAt(isIt: (event: Event) => boolean): Promise<void> 
 class Load {
   readonly failed: string[] = [];
   served = 0;
+  /** Commands sent so far. */
+  asked = 0;
   #isOver = false;
   readonly #ended: Promise<void>;
 
@@ -94,6 +96,7 @@ class Load {
 
   async #run(): Promise<void> {
     while (!this.#isOver) {
+      this.asked += 1;
       const answer = await ask('front', 'INCR requests');
       if (/^:\d+$/.test(answer)) this.served += 1;
       else this.failed.push(`${new Date().toISOString()} ${answer}`);
@@ -102,11 +105,18 @@ class Load {
   }
 }
 
+/**
+ * Longer than haproxy tries to connect. It may keep a connection for ever whose node it has marked
+ * as down before it sent the command.
+ */
+const ANSWER_MS = 20_000;
+
 /** Sends a command on a new connection to a socket of haproxy, and returns a line of the answer. */
 async function ask(socket: string, command: string): Promise<string> {
   return new Promise((resolve) => {
     let answer = '';
     const connection = connect(join(dir, socket));
+    connection.setTimeout(ANSWER_MS, () => connection.destroy());
     connection.setEncoding('latin1').on('data', (text: string) => {
       answer += text;
       if (answer.includes('\r\n')) connection.end();
@@ -219,6 +229,7 @@ describe('examples/fleet', () => {
 
   test('replaces a node that is lost', { timeout: LIMIT_MS }, async () => {
     const before = load?.failed.length ?? 0;
+    const asked = load?.asked ?? 0;
     process.kill(Number(readFileSync(join(dir, 'nodes/nodes/redis-1/pid'), 'utf8')), 'SIGKILL');
     const events = await apply();
     expect(events).toContainEqual(
@@ -226,6 +237,7 @@ describe('examples/fleet', () => {
     );
     expect(events).toContainEqual(expect.objectContaining({ kind: 'create', node: 'redis-1' }));
     // The request that the node was answering ends with it: TCP has no way to send it again.
+    await expect.poll(() => load?.asked).toBeGreaterThan(asked + 1);
     lost = (load?.failed.length ?? 0) - before;
     expect(lost).toBeLessThanOrEqual(1);
   });
