@@ -349,7 +349,7 @@ ${confined()}`,
     await expect.poll(() => count('Password: '), { timeout: 60_000 }).toBe(2);
     b.type(`${PASSWORD}\n`);
     // login discards what is typed before it starts the shell, which first shows the message.
-    await b.until('\nthe message of the day');
+    await b.until('\nthe message of the day\r\n');
     b.type('echo login-$((6*7)) $(id -u) $(tty)\n');
     await b.until('login-42 0 /dev/ttyS0');
     expect(b.console()).not.toContain(PASSWORD);
