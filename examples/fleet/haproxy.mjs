@@ -41,9 +41,12 @@ async function drain(name) {
   while ((await clientsOf(name)) > 0) await sleep(POLL_MS);
 }
 
-/** A new node is used as soon as haproxy's check of it succeeds. */
+/**
+ * A new node is used when it is ready. Before, haproxy may still take the check of the former node
+ * for that of the new one, and would end connections that it begins until it notices.
+ */
 async function follow({ kind, node }) {
-  if (['create', 'ready', 'undrain'].includes(kind)) await change(node, 'ready');
+  if (['ready', 'undrain'].includes(kind)) await change(node, 'ready');
 }
 
 const input = mode === 'event' ? JSON.parse(await text(process.stdin)) : undefined;
