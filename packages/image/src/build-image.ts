@@ -1,11 +1,4 @@
-import {
-  type ActionInputs,
-  type BuildOptions,
-  type BuiltPackage,
-  resolveImages,
-  type Workspace,
-  workspaceCheckout,
-} from '@lkt/pkg';
+import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
 import { LktError } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
@@ -94,8 +87,6 @@ export async function buildImage(
   await prefetch.finish();
   const { variables } = loaded;
   const origin = await finding;
-  const { packages } = resolved;
-  let checkout: ActionInputs['checkout'];
   const image = await composeConfig(
     loaded.config,
     {
@@ -107,14 +98,12 @@ export async function buildImage(
         options.provenance === true
           ? { files: inputFiles(loaded), variables, trust, origin }
           : undefined,
-      whileSyncing: () => {
-        checkout = before && workspaceCheckout(workspace, workspace.knownPackages);
-      },
     },
     caches,
   );
+  const { packages } = resolved;
   const inputs =
-    before && imageInputs(workspace, checkout, packages, tools.store, before, configDirs(loaded));
+    before && imageInputs(workspace, packages, tools.store, before, configDirs(loaded));
   return {
     ...image,
     warnings: [...loaded.warnings, ...trustWarnings(loaded, policies), ...image.warnings],

@@ -25,6 +25,4 @@ export interface ComposeOptions extends Omit<PlanOptions, 'caches'>, LoadOptions
   /** Writes a provenance statement; default: none. */
   readonly provenance?: Provenance;
   readonly audit?: AuditHook;
-  /** Called when all bytes are written, while the disk takes them. */
-  readonly whileSyncing?: () => void;
 }

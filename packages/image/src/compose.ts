@@ -7,13 +7,19 @@ import type { SystemConfig } from './config/config.ts';
 import { withBootLoader } from './config/boot-loader.ts';
 import { loadConfig, type LoadedConfig } from './config/load-config.ts';
 import { buildInitrd, type Initrd, packingFor } from './initrd/initrd.ts';
-import { bootOutputs, kernelOutput } from './output/boot-outputs.ts';
+import { bootOutputs } from './output/boot-outputs.ts';
 import { containerArchive, containerImage } from './output/container.ts';
 import { diskOutputs } from './output/disks.ts';
 import { INITRD_FORMATS, isDiskFormat } from './output/formats.ts';
 import { rootDisks } from './output/root-disk.ts';
 import { tarOf } from './output/tar.ts';
-import { type Output, type Outputs, requireWritable, small, writeOutputs } from './output/write.ts';
+import {
+  type Output,
+  type OutputFile,
+  requireWritable,
+  small,
+  writeOutputs,
+} from './output/write.ts';
 import { type Plan, planImage } from './plan.ts';
 import { imageStatement } from './provenance.ts';
 import { SBOM_SUFFIXES } from './sbom.ts';
@@ -66,18 +72,14 @@ export async function composeConfig(
       // Awaited after writing, so that an error of the build comes first.
       auditing?.catch(() => undefined);
       if (options.audit?.isGate === true) await auditing;
-      const kernelFile = kernelOutput(plan, options);
-      const planning = planOutputs(plan, options, compression, stack, kernelFile);
+      const outputs = await planOutputs(plan, options, compression, stack);
+      const known = plan.cache.knownFiles;
       const files = await writeOutputs(
-        { dir: outDir, known: plan.cache.knownFiles, signal },
-        {
-          first: kernelFile === undefined ? [] : [kernelFile],
-          all: planning.then(({ files: all }) => all),
-          last: provenanceOutput(plan, options, compression),
-        },
-        options.whileSyncing,
+        { dir: outDir, known, signal },
+        outputs.files,
+        outputs.provenance,
       );
-      const { initrd, uki } = await planning;
+      const { initrd, uki } = outputs;
       const audit = await auditing;
       return {
         files,
@@ -96,9 +98,11 @@ export async function composeConfig(
   }
 }
 
-/** The files of an image before they are written, all but the provenance. */
+/** The files of an image before they are written. */
 interface ImageOutputs {
   readonly files: readonly Output[];
+  /** Returns the provenance of the other files. */
+  readonly provenance?: ((written: readonly OutputFile[]) => Output) | undefined;
   readonly initrd: Initrd | undefined;
   readonly uki: Uki | undefined;
 }
@@ -109,10 +113,9 @@ async function planOutputs(
   options: ComposeOptions,
   compression: Compression,
   stack: AsyncDisposableStack,
-  kernelFile: Output | undefined,
 ): Promise<ImageOutputs> {
   const { name, format } = options;
-  const booting = bootFiles(plan, options, compression, kernelFile);
+  const booting = bootFiles(plan, options, compression);
   // Merged while other threads compress.
   const merging = plan.sboms();
   merging.catch(() => undefined);
@@ -122,23 +125,11 @@ async function planOutputs(
   if (format.includes('tar')) files.push({ name: `${name}.tar`, bytes: () => tarOf(plan) });
   files.push(...(await containerOutputs(plan, options, stack)));
   requireOwnNames(files);
-  return { ...boot, files };
-}
-
-/** Returns the function that makes the provenance of written files, if it is wanted. */
-function provenanceOutput(
-  plan: Plan,
-  options: ComposeOptions,
-  compression: Compression,
-): Outputs['last'] {
-  const { name, provenance } = options;
-  return (
-    provenance &&
-    ((written) => {
-      const statement = imageStatement(plan, options, provenance, compression);
-      return small(`${name}-provenance.json`, statement(written));
-    })
-  );
+  if (options.provenance === undefined) return { ...boot, files };
+  const statement = imageStatement(plan, options, options.provenance, compression);
+  const provenance: ImageOutputs['provenance'] = (written) =>
+    small(`${name}-provenance.json`, statement(written));
+  return { ...boot, files, provenance };
 }
 
 /** Returns the files that boot the image: kernel, initrd, command line and disks. */
@@ -146,7 +137,6 @@ async function bootFiles(
   plan: Plan,
   options: ComposeOptions,
   compression: Compression,
-  kernelFile: Output | undefined,
 ): Promise<ImageOutputs> {
   const { configs, format } = options;
   if (!format.some((one) => one.includes('kernel') || isDiskFormat(one)))
@@ -161,7 +151,7 @@ async function bootFiles(
     ? await buildInitrd(plan, compression)
     : undefined;
   const files: Output[] = [
-    ...bootOutputs(plan, options, kernelFile, initrd),
+    ...bootOutputs(plan, options, initrd),
     ...(await rootDisks(plan, kernel, options, compression)),
   ];
   if (initrd === undefined) return { files, initrd, uki: undefined };

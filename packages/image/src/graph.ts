@@ -11,7 +11,6 @@ import {
   storeState,
   type UsedImage,
   type Workspace,
-  workspaceCheckout,
 } from '@lkt/pkg';
 import {
   type ConfigFile,
@@ -158,8 +157,7 @@ export async function readGraph(
   const isTracked = configs.every(({ isRemote }) => isRemote !== true);
   if (!isTracked || !graph.nodes.every(({ built }) => built)) return { graph, inputs: undefined };
   const read = new Map([...before, ...files]);
-  const checkout = workspaceCheckout(workspace, workspace.knownPackages);
-  return { graph, inputs: imageInputs(workspace, checkout, packages, store, read) };
+  return { graph, inputs: imageInputs(workspace, packages, store, read) };
 }
 
 interface Use extends Omit<UsedImage, 'reference'> {

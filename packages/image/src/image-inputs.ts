@@ -7,6 +7,7 @@ import {
   noTrustFiles,
   storeState,
   type Workspace,
+  workspaceCheckout,
 } from '@lkt/pkg';
 import type { ComposeOptions } from './compose-options.ts';
 import { inputStates, type LoadedConfig } from './config/load-config.ts';
@@ -41,14 +42,12 @@ export function filesBefore(
 /**
  * Returns the inputs of an image build, for the action cache: the sources of the packages that were
  * looked up, and the build.yml of the others, which may declare the same names.
- * @param checkout of the workspace, after the sources were read
  * @param packages that were read
  * @param before states of other files from before the build
  * @param dirs directories of the configs
  */
 export function imageInputs(
   workspace: Workspace,
-  checkout: ActionInputs['checkout'],
   packages: readonly Pick<BuiltPackage, 'item' | 'hash'>[],
   store: Store,
   before: FilesBefore,
@@ -56,7 +55,7 @@ export function imageInputs(
 ): ActionInputs {
   return {
     workspace,
-    checkout,
+    checkout: workspaceCheckout(workspace, workspace.knownPackages),
     hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
     files: new Map([
       ...before,

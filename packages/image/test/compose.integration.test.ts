@@ -201,7 +201,6 @@ describe('composeImage', () => {
           ) as string,
           fix: 'use --compressor gzip or none',
         });
-        // The kernel was written while the initrd was prepared.
         expect(existsSync(outDir)).toBe(false);
       }
       await compose(store, text, { compressor: 'gzip' });

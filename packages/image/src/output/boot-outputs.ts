@@ -6,33 +6,24 @@ import type { Kernel } from '../tree/kernel.ts';
 import type { Format } from './formats.ts';
 import { type Output, small } from './write.ts';
 
-interface BootOptions {
-  readonly name: string;
-  readonly format: readonly Format[];
-}
-
-/** Returns the kernel file if a format has one. */
-export function kernelOutput(
-  { cache, kernel }: Plan,
-  { name, format }: BootOptions,
-): Output | undefined {
-  if (kernel === undefined || !format.some((one) => one.startsWith('kernel+'))) return undefined;
-  const { kernel: expected } = kernel;
-  return { name: `${name}-kernel`, expected, bytes: () => cache.read(expected) };
-}
-
 /** Returns the kernel, initrd and command line files of the formats. */
 export function bootOutputs(
   { cache, kernel }: Plan,
-  { name, format }: BootOptions,
-  kernelFile: Output | undefined,
+  { name, format }: { readonly name: string; readonly format: readonly Format[] },
   initrd: Initrd | undefined,
 ): readonly Output[] {
   if (kernel === undefined) return [];
-  const outputs = kernelFile === undefined ? [] : [kernelFile];
+  const outputs: Output[] = [];
+  const hasKernel = format.some((one) => one.startsWith('kernel+'));
+  if (hasKernel)
+    outputs.push({
+      name: `${name}-kernel`,
+      expected: kernel.kernel,
+      bytes: () => cache.read(kernel.kernel),
+    });
   if (initrd !== undefined && format.includes('kernel+initrd'))
     outputs.push({ ...initrd, name: `${name}-initrd.img` });
-  if (kernelFile !== undefined) outputs.push(small(`${name}-cmdline`, kernel.cmdline));
+  if (hasKernel) outputs.push(small(`${name}-cmdline`, kernel.cmdline));
   if (initrd !== undefined && format.includes('tar-kernel-initrd')) {
     const bytes = (): AsyncIterable<Uint8Array> => bootTarOf(kernel, initrd, cache);
     outputs.push({ name: `${name}-initrd.tar`, bytes });

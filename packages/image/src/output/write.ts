@@ -71,12 +71,10 @@ class StagedOutputs implements AsyncDisposable {
 
   /**
    * Renames all files.
-   * @param whileSyncing called before it waits for the disk
    * @throws LktError DISK_FULL, IO_FAILED
    */
-  async finish(whileSyncing?: () => void): Promise<void> {
+  async finish(): Promise<void> {
     const { dir, known } = this.#location;
-    whileSyncing?.();
     try {
       await Promise.all(this.#syncs);
       const staged = [...this.#staged];
@@ -129,45 +127,29 @@ async function removeEmpty(dir: string, last: string): Promise<void> {
 /** Files that are written at once. Each takes 3 MiB of buffers; two keep two processors busy. */
 const CONCURRENT_FILES = 2;
 
-/** The files of an image, those that take time to prepare last. */
-export interface Outputs {
-  /** Written while `rest` is prepared. */
-  readonly first: readonly Output[];
-  /** All files in the order of the result, with those of `first`. */
-  readonly all: Promise<readonly Output[]>;
-  /** Returns a file that describes the others. */
-  readonly last?: ((written: readonly OutputFile[]) => Output) | undefined;
-}
-
 /**
  * Writes files into a directory and renames them when all are complete. Existing files stay until
  * then; an error leaves no new files.
- * @param whileSyncing called when all bytes are written, while the disk takes them
+ * @param last returns a file that describes the others
+ * @throws LktError DISK_FULL, IO_FAILED
  */
 export async function writeOutputs(
   location: OutputLocation,
-  { first, all, last }: Outputs,
-  whileSyncing?: () => void,
+  outputs: readonly Output[],
+  last?: (written: readonly OutputFile[]) => Output,
 ): Promise<readonly OutputFile[]> {
   await using staged = new StagedOutputs(location);
   const byOutput = new Map<Output, OutputFile>();
-  const writeAtOnce = async (outputs: readonly Output[]): Promise<void> => {
-    const write = async (output: Output): Promise<void> => {
-      byOutput.set(output, await staged.write(output));
-    };
-    await mapConcurrent(outputs, write, { concurrency: CONCURRENT_FILES });
+  const write = async (output: Output): Promise<void> => {
+    byOutput.set(output, await staged.write(output));
   };
-  // An error of the preparation comes first.
-  const [prepared, begun] = await Promise.allSettled([all, writeAtOnce(first)]);
-  if (prepared.status === 'rejected') throw prepared.reason;
-  if (begun.status === 'rejected') throw begun.reason;
-  const outputs = prepared.value;
-  const others = outputs.filter((output) => !byOutput.has(output));
-  await writeAtOnce(others.filter(({ isDerived }) => isDerived !== true));
-  for (const output of others) if (output.isDerived === true) await writeAtOnce([output]);
+  const derived = outputs.filter(({ isDerived }) => isDerived === true);
+  const others = outputs.filter((output) => !derived.includes(output));
+  await mapConcurrent(others, write, { concurrency: CONCURRENT_FILES });
+  for (const output of derived) await write(output);
   const written = outputs.flatMap((output) => byOutput.get(output) ?? []);
   const files = last === undefined ? written : [...written, await staged.write(last(written))];
-  await staged.finish(whileSyncing);
+  await staged.finish();
   for (const [output, file] of byOutput) await output.note?.(file);
   return files;
 }
