@@ -1,21 +1,14 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  chmodSync,
-  cpSync,
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  writeFileSync,
-} from 'node:fs';
+import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
 import { tinyImage } from '../../machine/test/tiny-kernel.ts';
 import { main } from './program.ts';
+import { projectDirectory } from './project-directory.ts';
 
 const config = (cmdline: string): string => `kernel:
   image: acme/kernel
@@ -27,20 +20,9 @@ services:
 `;
 
 test('lkt dev boots each new image, and keeps the machine when a build fails', async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-dev-'));
-  const at = (path: string): string => join(dir.path, path);
-  const write = (path: string, text: string): void => {
-    mkdirSync(dirname(at(path)), { recursive: true });
-    writeFileSync(at(path), text);
-  };
-  const env = {
-    PATH: `${at('.bin')}:${process.env['PATH'] ?? ''}`,
-    HOME: dir.path,
-    LKT_CACHE: at('.store'),
-    XDG_RUNTIME_DIR: at('.runtime'),
-    GIT_CONFIG_GLOBAL: '/dev/null',
-    NO_COLOR: '1',
-  };
+  await using dir = await projectDirectory();
+  const { at, write } = dir;
+  const env = { ...dir.env, XDG_RUNTIME_DIR: at('.runtime') };
   await using tiny = await tinyImage('');
   for (const name of ['kernel', 'web'])
     write(`pkg/${name}/build.yml`, `org: acme\nimage: ${name}\narches: [amd64]\n`);

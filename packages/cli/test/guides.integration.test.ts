@@ -1,11 +1,10 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { startDockerRegistry } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
+import { projectDirectory } from './project-directory.ts';
 
 const howto = join(import.meta.dirname, '../../../docs/howto');
 
@@ -25,21 +24,10 @@ function blocks(page: string, language: string): readonly string[] {
 const NEEDS_MORE = /^lkt (pkg push --all --sign --org ghcr\.io|ssh|vulns|kernel update)|^npm /;
 
 test('the guides to arm64, ssh, publishing and updates do what they say', LONG, async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-guides-'));
+  await using dir = await projectDirectory();
   await using registry = await startDockerRegistry();
-  const at = (path: string): string => join(dir.path, path);
-  const write = (path: string, text: string): void => {
-    mkdirSync(dirname(at(path)), { recursive: true });
-    writeFileSync(at(path), text);
-  };
-  const env = {
-    PATH: `${at('.bin')}:${process.env['PATH'] ?? ''}`,
-    HOME: dir.path,
-    LKT_CACHE: at('.store'),
-    COSIGN_PASSWORD: '',
-    GIT_CONFIG_GLOBAL: '/dev/null',
-    NO_COLOR: '1',
-  };
+  const { write } = dir;
+  const env = { ...dir.env, COSIGN_PASSWORD: '' };
   const run = (script: string): string => {
     const words = ['-euc', `exec 2>&1\n${script}`];
     const done = spawnSync('bash', words, { cwd: dir.path, env, encoding: 'utf8' });
