@@ -3,7 +3,7 @@ import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
 import { findTopWithoutGit, readWorkTree } from './work-tree.ts';
-import type { Environment, Git } from './command.ts';
+import type { Git } from './command.ts';
 import { isUnder } from './paths.ts';
 
 /**
@@ -98,8 +98,8 @@ export async function readRepository(
 ): Promise<Repository> {
   const pathOf = (dir: string): string => bytes(relative(root, dir));
   const paths = [...new Set(dirs.map(pathOf))];
-  const { trees, currentTrees, changed, untracked, files } =
-    plainState(root, paths, git.env) ?? (await gitState(git, root, paths, signal));
+  const { trees, currentTrees, changed, untracked, files }: State =
+    readWorkTree(root, paths, git.env) ?? (await gitState(git, root, paths, signal));
   const different = [...new Set([...changed, ...untracked])].toSorted();
   return {
     root,
@@ -122,10 +122,6 @@ interface State {
   readonly changed: readonly string[];
   readonly untracked: readonly string[];
   readonly files: readonly WorkFile[];
-}
-
-function plainState(root: string, paths: readonly string[], env: Environment): State | undefined {
-  return readWorkTree(root, paths, env);
 }
 
 async function gitState(
