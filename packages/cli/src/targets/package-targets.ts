@@ -88,8 +88,8 @@ export async function findTargets(
   }
   if (names.size === 0) throw noneSupports(workspace);
   // As if all were parsed: sorted by name.
-  const sorted = [...names].toSorted(
-    ([dirA, a], [dirB, b]) => compare(a, b) || compare(dirA, dirB),
+  const sorted = [...names].toSorted(([dirA, a], [dirB, b]) =>
+    (a === b ? dirA < dirB : a < b) ? -1 : 1,
   );
   return { dirs: sorted.map(([dir]) => dir), changed, platforms };
 }
@@ -101,11 +101,6 @@ async function othersThan(
 ): Promise<readonly Package[]> {
   const dirs = workspace.allDirs.filter((dir) => parts[dir] === undefined);
   return Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
-}
-
-function compare(a: string, b: string): number {
-  if (a === b) return 0;
-  return a < b ? -1 : 1;
 }
 
 function noneSupports({ root }: Workspace): LktError {
