@@ -90,18 +90,23 @@ test('npm installs lkt and the Node of this machine, and nothing else', () => {
   expect(node).toBe(process.version);
 });
 
-test('the installed lkt builds a package and an image', () => {
-  const project = at('project');
+/** Makes a repository with the package `acme/hello`, and commits all files in it. */
+function commitHello(project: string): void {
   write(join(project, 'pkg/hello/build.yml'), 'org: acme\nimage: hello\n');
   write(join(project, 'pkg/hello/Dockerfile'), 'FROM scratch\nCOPY build.yml /hello\n');
-  write(join(project, 'images/os.yml'), 'init:\n  - "@pkg:../pkg/hello"\n');
   const git = (...words: readonly string[]): string =>
     run(project, 'git', '-c', 'user.name=A', '-c', 'user.email=a@example.com', ...words);
   git('init', '--quiet');
   git('add', '--all');
   git('commit', '--quiet', '--message', 'one');
+}
+
+test('the installed lkt builds a package and an image', () => {
+  const project = at('project');
+  write(join(project, 'images/os.yml'), 'init:\n  - "@pkg:../pkg/hello"\n');
+  commitHello(project);
   const tag = run(project, lkt, 'pkg', 'show-tag', 'pkg/hello').trim();
-  expect(tag).toBe(`acme/hello:${git('rev-parse', 'HEAD:pkg/hello').trim()}`);
+  expect(tag).toBe(`acme/hello:${run(project, 'git', 'rev-parse', 'HEAD:pkg/hello').trim()}`);
   expect(run(project, lkt, 'pkg', 'build', 'pkg/hello')).toContain(`${tag}@sha256:`);
   run(project, lkt, 'build', '--format', 'tar', 'images/os.yml');
   const names = run(project, 'tar', '--list', '--file', 'os.tar').split('\n');
@@ -190,13 +195,7 @@ test('lkt login lets a user push, until lkt logout', async () => {
   await using served = serveRegistry(release, at('private'), host, { me: 'Se:cret' });
   expect(served).toBeDefined();
   const project = at('pushed');
-  write(join(project, 'pkg/hello/build.yml'), 'org: acme\nimage: hello\n');
-  write(join(project, 'pkg/hello/Dockerfile'), 'FROM scratch\nCOPY build.yml /hello\n');
-  const git = (...words: readonly string[]): string =>
-    run(project, 'git', '-c', 'user.name=A', '-c', 'user.email=a@example.com', ...words);
-  git('init', '--quiet');
-  git('add', '--all');
-  git('commit', '--quiet', '--message', 'one');
+  commitHello(project);
   const push = (): string => run(project, lkt, 'pkg', 'push', '--org', `${host}/acme`, 'pkg/hello');
   const login = (password: string): string =>
     run(
