@@ -12,8 +12,8 @@ import type { MountSources } from './mount-sources.ts';
 
 /**
  * Returns the directory of a cache mount, created on first use: empty, or with the content of a
- * stage or image. Each initial content has a directory of its own, as in BuildKit, and each scope:
- * what one finds in a cache decides what it builds.
+ * stage or image. Each initial content, mode and owner has a directory of its own, as in BuildKit,
+ * and each scope: what one finds in a cache decides what it builds.
  */
 export async function cacheDirectory(
   mount: ResolvedMount,
@@ -21,7 +21,9 @@ export async function cacheDirectory(
   sources: MountSources,
 ): Promise<{ readonly name: string; readonly path: string }> {
   const { cacheScope, emptyCaches = false } = sources.job;
-  const name = digestHex(digestOf(JSON.stringify([mount.id, cacheScope ?? null, diffIds(from)])));
+  const { id, mode, uid, gid } = mount;
+  const begin = from.length > 0 ? diffIds(from) : { mode, uid, gid };
+  const name = digestHex(digestOf(JSON.stringify([id, cacheScope ?? null, begin])));
   // Root and other users do not share caches.
   const owner = sources.setup.isRoot ? 'root' : 'user';
   const caches = join(emptyCaches ? sources.temp : sources.work, 'mounts', owner);

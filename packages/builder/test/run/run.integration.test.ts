@@ -439,6 +439,18 @@ test('shares a cache in one scope alone, or not at all', async () => {
   expect(await listed('/one', 'f')).toBe('a\nd\n');
 });
 
+function fill(options: string): string {
+  const mount = `--mount=type=cache,target=/c,${options}`;
+  return `FROM base\nRUN ${mount} touch /c/file\nRUN ${mount} ls /c; stat -c %a /c\n`;
+}
+
+test('reruns a step that fills another cache', async () => {
+  using place = scratch();
+  expect((await build(place.path, fill('id=x'))).log).toBe('file\n755\n');
+  expect((await build(place.path, fill('id=y'))).log).toBe('file\n755\n');
+  expect((await build(place.path, fill('id=y,mode=0700'))).log).toBe('file\n700\n');
+});
+
 test('leaves no process and no file when it is aborted', async () => {
   const abort = new AbortController();
   const building = build(store, 'FROM base\nRUN echo begun; (setsid sleep 987 &); sleep 987\n', {

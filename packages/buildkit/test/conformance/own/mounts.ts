@@ -156,6 +156,16 @@ export const MOUNT_CASES: readonly OwnCase[] = [
     'RUN --mount=type=cache,id=own-12,target=/m,sharing=locked ls /m > /f',
   ),
   on(
+    'caches of one id and two modes',
+    'RUN --mount=type=cache,id=own-16,target=/m touch /m/x',
+    'RUN --mount=type=cache,id=own-16,target=/m,mode=0700 (stat -c %a /m; ls /m) > /f',
+  ),
+  on(
+    'caches of one id and two owners',
+    'RUN --mount=type=cache,id=own-17,target=/m,uid=3 touch /m/x',
+    'RUN --mount=type=cache,id=own-17,target=/m,uid=4 (stat -c %u /m; ls /m) > /f',
+  ),
+  on(
     'a mount in a tmpfs',
     `RUN --mount=type=tmpfs,target=/m --mount=source=d,target=/m/n/o ${LIST}`,
   ),
