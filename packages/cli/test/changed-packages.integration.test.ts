@@ -179,6 +179,16 @@ it.each<[string, readonly string[], Change]>([
   ['a file of a base', ['lkt/base', 'lkt/lib', 'lkt/leaf'], file('pkg/base/file', 'edited')],
   ['a package that a label names', CHAIN, file('pkg/lib/file', 'edited')],
   ['a file outside of the package', ['lkt/extra'], file('shared/file', 'edited')],
+  [
+    'the build.yml of a leaf',
+    ['lkt/alone'],
+    file('pkg/alone/build.yml', 'org: lkt\nimage: alone\nnetwork: true\n'),
+  ],
+  [
+    'the build.yml of a base',
+    ['lkt/base', 'lkt/lib', 'lkt/leaf'],
+    file('pkg/base/build.yml', 'org: lkt\nimage: base\n# edited\n'),
+  ],
   ['an untracked file', ['lkt/alone'], file('pkg/alone/more', 'new')],
   [
     'a staged file',
@@ -204,7 +214,9 @@ it.each<[string, readonly string[], Change]>([
 });
 
 it.each<[string, Change]>([
-  ['the build.yml of a package', file('pkg/alone/build.yml', 'org: lkt\nimage: other\n')],
+  ['the name in a build.yml', file('pkg/alone/build.yml', 'org: lkt\nimage: other\n')],
+  ['the tag in a build.yml', file('pkg/alone/build.yml', 'org: lkt\nimage: alone\ntag: x\n')],
+  ['a build.yml in unusual YAML', file('pkg/alone/build.yml', '{ org: lkt, image: alone }\n')],
   ['a new package', file('pkg/new/build.yml', 'org: lkt\nimage: new\n')],
   ['a removed package', (at) => rmSync(join(at.path, 'pkg/alone'), { recursive: true })],
   ['lkt.yml', file('lkt.yml', 'packages: ["pkg/*"]\n')],
@@ -247,6 +259,8 @@ const CHANGES: readonly (readonly [string, Change])[] = [
   ['tracked no more', (at) => rmSync(join(at.path, 'pkg/alone/more'), { force: true })],
   ['another base', file('pkg/leaf/build.yml', FILES['pkg/leaf/build.yml'].replace('lib', 'base'))],
   ['its base', file('pkg/leaf/build.yml', FILES['pkg/leaf/build.yml'])],
+  ['another name', file('pkg/alone/build.yml', 'org: lkt\nimage: other\n')],
+  ['its name', file('pkg/alone/build.yml', FILES['pkg/alone/build.yml'])],
   ['another Dockerfile', file('pkg/leaf/Dockerfile', 'FROM scratch\nCOPY file /\n')],
   ['its Dockerfile', file('pkg/leaf/Dockerfile', FILES['pkg/leaf/Dockerfile'])],
   ['staged', (at) => git(at.path, 'add', '--all')],

@@ -1,8 +1,13 @@
 import { posix } from 'node:path';
-import { assert, constantFrom, property, stringMatching } from 'fast-check';
+import { assert, constantFrom, property, stringMatching, tuple } from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { parseBuildYml } from '../src/build-yml/build-yml.ts';
-import { mayContain, mayDeclare, UnparsedPackages } from '../src/workspace/unparsed-packages.ts';
+import {
+  declaredName,
+  mayContain,
+  mayDeclare,
+  UnparsedPackages,
+} from '../src/workspace/unparsed-packages.ts';
 
 const file = (text: string): { path: string; text: string } => ({ path: 'build.yml', text });
 
@@ -73,3 +78,38 @@ test('selects every file that declares the name, in whatever way YAML has', () =
   );
   expect(valid).toBeGreaterThan(500);
 });
+
+test('has another declared name for every other name, in whatever way YAML has', () => {
+  const word = stringMatching(/^[a-z][a-z0-9-]{0,4}$/);
+  const write = tuple(key, scalar, before, constantFrom('', 'tag: ', '"tag": ', 'tag:\n  '));
+  let compared = 0;
+  assert(
+    property(tuple(word, word), write, tuple(word, word), write, (a, writeA, b, writeB) => {
+      const [one, other] = [describedBy(a, writeA), describedBy(b, writeB)];
+      if (one === undefined || other === undefined || one.name === other.name) return;
+      compared += 1;
+      expect(declaredName(one.text)).not.toBe(declaredName(other.text));
+    }),
+    { numRuns: 2000 },
+  );
+  expect(compared).toBeGreaterThan(300);
+});
+
+test('has one declared name for files that differ in other keys', () => {
+  expect(declaredName('org: a\nimage: b\nnetwork: true\n')).toBe(
+    declaredName('# new\norg: a\nimage: b # c\n'),
+  );
+});
+
+function describedBy(
+  [image, tag]: readonly [string, string],
+  [theKey, write, start, tagKey]: readonly [string, (text: string) => string, string, string],
+): { readonly text: string; readonly name: string } | undefined {
+  const text = `${start}${theKey} ${write(image)}\n${tagKey === '' ? '' : `${tagKey}${tag}\n`}`;
+  try {
+    const found = parseBuildYml(file(text), '/pkg/elsewhere');
+    return { text, name: `${found.name}:${found.tag}` };
+  } catch {
+    return undefined;
+  }
+}

@@ -53,7 +53,7 @@ export function actionPath(
   if (!given.every(([flag, value]) => trackedFlags.has(flag) || value === false)) return undefined;
   const read = Object.entries(variables).filter(([variable]) => !IGNORED_VARIABLES.has(variable));
   const key = {
-    version: 3,
+    version: 4,
     name,
     program,
     cwd,

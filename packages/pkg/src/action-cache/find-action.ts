@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
 import type { Environment } from '@lkt/git/work-tree';
 import { touch } from '@lkt/oci/files';
+import { declaredName } from '../workspace/unparsed-packages.ts';
 import { type Checkout, currentTrees, type Trees } from './checkout-state.ts';
 
 export { reportCached } from './report-cached.ts';
@@ -11,6 +12,8 @@ export { reportCached } from './report-cached.ts';
 export interface CachedAction<Result> {
   /** The state of each file that all parts read, by absolute path. */
   readonly files: FileStates;
+  /** The name in each build.yml, by absolute path; empty if `files` has them. */
+  readonly declared: FileStates;
   readonly checkout: Checkout;
   /** The store whose names the parts list, and the state of its index with them. */
   readonly store?: { readonly dir: string; readonly index: FileState };
@@ -63,6 +66,8 @@ export async function findAction<Result>(
   if (action === undefined) return undefined;
   try {
     for (const file in action.files) if (fileState(file) !== action.files[file]) return undefined;
+    for (const file in action.declared)
+      if (declaredIn(file) !== action.declared[file]) return undefined;
     const keys = Object.values(action.parts).flatMap(({ trees }) => Object.keys(trees));
     const trees = currentTrees(action.checkout, [...new Set(keys)], env);
     if (trees === undefined) return undefined;
@@ -180,6 +185,13 @@ export function fileState(path: string): FileState | undefined {
     if (error instanceof Error && 'syscall' in error) return undefined;
     throw error;
   }
+}
+
+/** Returns the `declaredName` of a build.yml, or undefined if it cannot be read. */
+export function declaredIn(path: string): string | undefined {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  const isRead = stats?.isFile() === true && stats.size <= MAX_SIZE;
+  return isRead ? declaredName(readFileSync(path, 'utf8')) : undefined;
 }
 
 /** Returns the state of each file, keyed by path. */

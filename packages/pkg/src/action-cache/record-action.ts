@@ -58,7 +58,7 @@ export function recordAction<Result>(
   if (files === undefined) return undefined;
   const { checkout, trees } = state;
   const part = { trees, files: {}, uses: [], names: {}, storePaths: [...storePaths], result };
-  return { files, checkout, isPartial: false, parts: { '': part } };
+  return { files, declared: {}, checkout, isPartial: false, parts: { '': part } };
 }
 
 /** Reports whether packages have the sources that they had when they were read. */

@@ -1,19 +1,22 @@
+import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import type { Store, Tag } from '@lkt/oci';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { nameOf } from '../build/other-images.ts';
+import { BUILD_YML } from '../workspace/package-dirs.ts';
+import { declaredName } from '../workspace/unparsed-packages.ts';
 import type { Workspace } from '../workspace/workspace.ts';
 import { type CheckoutState, treesOf } from './checkout-state.ts';
 import {
   type ActionPart,
   type CachedAction,
+  declaredIn,
   type FileState,
   fileState,
   type FoundAction,
   indexPath,
 } from './find-action.ts';
 import {
-  buildYmlStates,
   haveHashes,
   noTrustFiles,
   sourceDirsOf,
@@ -35,8 +38,8 @@ export interface PackageInputs {
 /**
  * Returns an entry for the action cache with a part for each package, by its directory: for those
  * of this build that were in the store, and for those that an earlier entry had and that are
- * unchanged. Any build.yml may declare the name that a reference uses, so all parts depend on all
- * of these files.
+ * unchanged. Any build.yml may declare the name that a reference uses, so all parts depend on the
+ * names in all of these files.
  * @param results of the packages of this build
  * @param found the earlier entry, as the command found it
  * @param order the directories of all packages of the command
@@ -54,14 +57,10 @@ export async function recordPackages<Result>(
   const read = looked.flatMap(({ hashes }) => [...(hashes?.keys() ?? [])]);
   const state = workspaceCheckout(workspace, read);
   if (state === undefined) return undefined;
-  const shared = [
-    ...noTrustFiles(workspace),
-    ...buildYmlStates(workspace),
-    ...workspaceFiles(workspace),
-  ];
-  const files = unchangedFiles(shared);
+  const files = unchangedFiles([...noTrustFiles(workspace), ...workspaceFiles(workspace)]);
+  const declared = declaredStates(workspace);
   const index = fileState(indexPath(store.dir));
-  if (files === undefined || index === undefined) return undefined;
+  if (files === undefined || declared === undefined || index === undefined) return undefined;
   const tags = await store.tags();
   if (fileState(indexPath(store.dir)) !== index) return undefined;
   const { checkout } = state;
@@ -69,6 +68,7 @@ export async function recordPackages<Result>(
   const isSame =
     found !== undefined &&
     isDeepStrictEqual(found.files, files) &&
+    isDeepStrictEqual(found.declared, declared) &&
     isDeepStrictEqual(found.checkout, JSON.parse(JSON.stringify(checkout)));
   const built = new Map(looked.map((one) => [one.item.dir, one]));
   const recorded: Record<string, ActionPart<Result>> = {};
@@ -79,7 +79,20 @@ export async function recordPackages<Result>(
     recorded[dir] = part;
   }
   const isPartial = order.some((dir) => recorded[dir] === undefined);
-  return { files, checkout, store: { dir: store.dir, index }, isPartial, parts: recorded };
+  const names = { dir: store.dir, index };
+  return { files, declared, checkout, store: names, isPartial, parts: recorded };
+}
+
+/** Returns the name in each build.yml, or undefined if one has changed since it was read. */
+function declaredStates(workspace: Workspace): Readonly<Record<string, string>> | undefined {
+  const states: Record<string, string> = {};
+  for (const [dir, { text }] of workspace.descriptions()) {
+    const path = join(dir, BUILD_YML);
+    const state = declaredName(text);
+    if (declaredIn(path) !== state) return undefined;
+    states[path] = state;
+  }
+  return states;
 }
 
 /** Makes the parts of the packages of a build. */

@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { SourceFile } from '@lkt/core';
+import { digestOf, type SourceFile } from '@lkt/core';
 
 /**
  * The build.yml files of a workspace or collection that are not parsed yet, by directory, in the
@@ -48,24 +48,44 @@ export function mayDeclare(image: string): Wanted {
 
 /** The characters between the name of a key and its value. */
 const KEY_END = /["']?\s*:/y;
-const PLAIN_IMAGE = /image: ([\w./-]+) *(?: #.*)?$/my;
+const PLAIN = {
+  org: /org: ([\w./-]+) *(?: #.*)?$/my,
+  image: /image: ([\w./-]+) *(?: #.*)?$/my,
+  tag: /tag: ([\w./-]+) *(?: #.*)?$/my,
+} as const;
+
+/** Returns the value of `image` if it is written as usual, or undefined. */
+export function plainImage(yaml: string): string | undefined {
+  const image = plainValue(yaml, 'image');
+  return image === '' ? undefined : image;
+}
 
 /**
- * Returns the value of `image` if it is written as usual: a plain scalar on a line of its own.
- * Returns undefined for any other way that YAML has.
+ * Returns a text that changes whenever a build.yml may declare another name: its organization,
+ * image and tag, or for a file that writes one of them in an unusual way, its digest.
  */
-export function plainImage(yaml: string): string | undefined {
+export function declaredName(yaml: string): string {
+  const parts = [plainValue(yaml, 'org'), plainImage(yaml), plainValue(yaml, 'tag')];
+  return parts.includes(undefined) ? digestOf(yaml) : parts.join(' ');
+}
+
+/**
+ * Returns the value of a key if it is written as usual: a plain scalar on a line of its own.
+ * Returns '' without the key, and undefined for any other way that YAML has.
+ */
+function plainValue(yaml: string, name: keyof typeof PLAIN): string | undefined {
+  if (yaml.includes('\\')) return undefined;
   let key: number | undefined;
-  for (let at = yaml.indexOf('image'); at !== -1; at = yaml.indexOf('image', at + 1)) {
-    KEY_END.lastIndex = at + 'image'.length;
+  for (let at = yaml.indexOf(name); at !== -1; at = yaml.indexOf(name, at + 1)) {
+    KEY_END.lastIndex = at + name.length;
     if (!KEY_END.test(yaml)) continue;
     if (key !== undefined) return undefined;
     key = at;
   }
-  const isAtLineStart = key === 0 || (key !== undefined && yaml[key - 1] === '\n');
-  if (key === undefined || !isAtLineStart || yaml.includes('\\')) return undefined;
-  PLAIN_IMAGE.lastIndex = key;
-  return PLAIN_IMAGE.exec(yaml)?.[1];
+  if (key === undefined) return '';
+  if (key !== 0 && yaml[key - 1] !== '\n') return undefined;
+  PLAIN[name].lastIndex = key;
+  return PLAIN[name].exec(yaml)?.[1];
 }
 
 /**
