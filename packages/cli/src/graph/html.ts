@@ -2,7 +2,7 @@ import type { Graph, GraphNode } from '@lkt/image';
 import { showSize } from '../flags/sizes.ts';
 import { documentOf } from '../page/document.ts';
 import { dataElement, type Html, markup, visible } from '../page/html.ts';
-import { BOX, layOut, type LayoutNode } from './layout.ts';
+import { BOX, layOut, type LayoutNode, type Point } from './layout.ts';
 import { GRAPH_SCRIPT } from './script.ts';
 import { shortName, statesOf } from './states.ts';
 import { GRAPH_STYLE } from './style.ts';
@@ -82,13 +82,11 @@ function factsOf(node: GraphNode): readonly (readonly [string, string])[] {
 }
 
 function drawing(graph: Graph, label: string): Html {
-  const { placed, width, height } = layOut(graph);
-  const lines = graph.edges.flatMap(({ from, to, pin, place }) => {
-    const [start, end] = [placed.get(to), placed.get(from)];
-    if (start === undefined || end === undefined) return [];
+  const { placed, edges, width, height } = layOut(graph);
+  const lines = edges.map(({ edge: { from, to, pin, place }, points }) => {
     const kind = pin === 'stale' || pin === 'missing' ? 'bad' : '';
     const title = `${shortName(from)} ← ${shortName(to)}, ${pin}: ${place}`;
-    return markup`<path class="${kind}" data-from="${from}" data-to="${to}" d="${curve(start, end)}"><title>${title}</title></path>\n`;
+    return markup`<path class="${kind}" data-from="${from}" data-to="${to}" d="${lineThrough(points)}"><title>${title}</title></path>\n`;
   });
   return markup`<div class="graph" role="region" aria-label="${label}">
 <svg width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
@@ -104,11 +102,17 @@ function box({ node, x, y }: LayoutNode): Html {
   return markup`<g class="${classes.join(' ')}" tabindex="0" role="button" aria-pressed="false" aria-label="${label}" data-name="${name}" transform="translate(${x} ${y})"><title>${label}</title><rect width="${BOX.width}" height="${BOX.height}" rx="4"/><text x="8" y="17">${cut(shortName(name))}</text><text x="8" y="32" class="state">${states}</text>${size === undefined ? undefined : markup`<text x="${BOX.width - 8}" y="32" class="state size">${showSize(size)}</text>`}</g>\n`;
 }
 
-function curve(start: LayoutNode, end: LayoutNode): string {
-  const middle = BOX.height / 2;
-  const [x1, y1, x2, y2] = [start.x + BOX.width, start.y + middle, end.x, end.y + middle];
-  const bend = Math.max(40, (x2 - x1) / 2);
-  return `M${x1} ${y1}C${x1 + bend} ${y1} ${x2 - bend} ${y2} ${x2} ${y2}`;
+/** Returns a line through points: level along a lane, and curved between two columns. */
+function lineThrough(points: readonly Point[]): string {
+  return points
+    .map(({ x, y }, index) => {
+      const before = points[index - 1];
+      if (before === undefined) return `M${x} ${y}`;
+      if (before.y === y && before.x < x) return `H${x}`;
+      const bend = Math.max(40, (x - before.x) / 2);
+      return `C${before.x + bend} ${before.y} ${x - bend} ${y} ${x} ${y}`;
+    })
+    .join('');
 }
 
 /** Cuts a name to the width of a box; the title has the whole name. */

@@ -1,4 +1,5 @@
 import type { Graph, GraphNode } from '@lkt/image';
+import { arrange, type Slot } from './arrange.ts';
 
 export interface LayoutNode {
   readonly node: GraphNode;
@@ -6,72 +7,128 @@ export interface LayoutNode {
   readonly y: number;
 }
 
+export interface LayoutEdge {
+  readonly edge: Graph['edges'][number];
+  /** The points that its line touches: from the input, through free lanes, to the user. */
+  readonly points: readonly Point[];
+}
+
+export interface Point {
+  readonly x: number;
+  readonly y: number;
+}
+
 export interface Layout {
   readonly placed: ReadonlyMap<string, LayoutNode>;
+  readonly edges: readonly LayoutEdge[];
   readonly width: number;
   readonly height: number;
 }
 
 export const BOX: { readonly width: number; readonly height: number } = { width: 220, height: 40 };
 const GAP = { x: 90, y: 14 };
+const LANE_HEIGHT = 12;
 const MARGIN = 16;
-const ROUNDS = 8;
 
 /**
- * Places nodes in columns, each to the right of its inputs. Orders each column by the average
- * position of its neighbours, in several rounds, to reduce crossing edges.
+ * Places nodes in columns, each to the right of its inputs. An edge over several columns passes
+ * between their boxes in a lane, which it shares with the other long edges of its input.
  */
 export function layOut({ nodes, edges }: Graph): Layout {
   const columns = columnsOf(nodes, edges);
-  const neighbours = new Map<string, string[]>();
-  for (const { from, to } of edges) {
-    neighbours.set(from, [...(neighbours.get(from) ?? []), to]);
-    neighbours.set(to, [...(neighbours.get(to) ?? []), from]);
-  }
-  const rows = new Map<string, number>();
-  const place = (column: GraphNode[]): void => {
-    for (const [row, { name }] of column.entries()) rows.set(name, row - column.length / 2);
-  };
-  for (const column of columns) place(column);
-  const middle = ({ name }: GraphNode): number => {
-    const all = neighbours.get(name) ?? [];
-    if (all.length === 0) return rows.get(name) ?? 0;
-    return all.reduce((sum, other) => sum + (rows.get(other) ?? 0), 0) / all.length;
-  };
-  for (let round = 0; round < ROUNDS; round += 1) {
-    for (const column of round % 2 === 0 ? columns : columns.toReversed()) {
-      const middles = new Map(column.map((node) => [node, middle(node)]));
-      column.sort((a, b) => (middles.get(a) ?? 0) - (middles.get(b) ?? 0));
-      place(column);
+  const columnOf = new Map(
+    columns.flatMap((column, index) => column.map(({ name }) => [name, index] as const)),
+  );
+  const slots: Slot[][] = columns.map((column) => column.map(() => newSlot(BOX.height + GAP.y)));
+  const boxes = new Map(
+    columns.flatMap((column, index) =>
+      column.map(({ name }, row) => [name, slots[index]?.[row] ?? newSlot(0)] as const),
+    ),
+  );
+  const lanes = new Map<string, Slot[]>();
+  /** Returns the slots of an input up to a column: its box, then lanes. */
+  const slotsUpTo = (name: string, first: number, last: number): readonly Slot[] => {
+    const own = lanes.get(name) ?? [boxes.get(name) ?? newSlot(0)];
+    lanes.set(name, own);
+    for (let column = first + own.length; column <= last; column += 1) {
+      const lane = newSlot(LANE_HEIGHT);
+      link(own.at(-1), lane);
+      own.push(lane);
+      slots[column]?.push(lane);
     }
-  }
-  const height = Math.max(0, ...columns.map(({ length }) => length)) * (BOX.height + GAP.y);
-  const placed = new Map<string, LayoutNode>();
-  for (const [index, column] of columns.entries()) {
-    const top = (height - column.length * (BOX.height + GAP.y)) / 2;
-    for (const [row, node] of column.entries()) {
-      const x = MARGIN + index * (BOX.width + GAP.x);
-      const y = MARGIN + top + row * (BOX.height + GAP.y);
-      placed.set(node.name, { node, x, y });
-    }
-  }
-  const width = columns.length * (BOX.width + GAP.x) - GAP.x;
-  return { placed, width: width + 2 * MARGIN, height: height + 2 * MARGIN };
+    return own.slice(0, last - first + 1);
+  };
+  const routes = edges.flatMap((edge) => {
+    const [first, end] = [columnOf.get(edge.to), columnOf.get(edge.from)];
+    const user = boxes.get(edge.from);
+    if (first === undefined || end === undefined || user === undefined) return [];
+    // In a cycle the user may be to the left.
+    const passed = slotsUpTo(edge.to, first, Math.max(first, end - 1));
+    if (first < end) link(passed.at(-1), user);
+    return [{ edge, first, end, passed, user }];
+  });
+  arrange(slots);
+  const all = slots.flat();
+  const top = Math.min(...all.map(({ middle, height }) => middle - height / 2), 0);
+  const bottom = Math.max(...all.map(({ middle, height }) => middle + height / 2), 0);
+  const x = (column: number): number => MARGIN + column * (BOX.width + GAP.x);
+  const y = (slot: Slot): number => Math.round(MARGIN + slot.middle - top);
+  const placed = columns.flatMap((column, index) =>
+    column.map((node): readonly [string, LayoutNode] => {
+      const middle = y(boxes.get(node.name) ?? newSlot(0));
+      return [node.name, { node, x: x(index), y: middle - BOX.height / 2 }];
+    }),
+  );
+  const pointsOf = (first: number, passed: readonly Slot[]): readonly Point[] =>
+    passed.flatMap((slot, index) => {
+      const left = x(first + index);
+      const end = { x: left + BOX.width, y: y(slot) };
+      return index === 0 ? [end] : [{ x: left, y: y(slot) }, end];
+    });
+  return {
+    placed: new Map(placed),
+    edges: routes.map(({ edge, first, end, passed, user }) => ({
+      edge,
+      points: [...pointsOf(first, passed), { x: x(end), y: y(user) }],
+    })),
+    width: x(columns.length) - GAP.x + MARGIN,
+    height: Math.ceil(bottom - top) + 2 * MARGIN,
+  };
 }
 
+function newSlot(height: number): Slot {
+  return { height, middle: 0, left: [], right: [] };
+}
+
+function link(left: Slot | undefined, right: Slot): void {
+  if (left === undefined) return;
+  left.right.push(right);
+  right.left.push(left);
+}
+
+/**
+ * Returns the nodes in columns: each node to the right of its inputs, and one without inputs beside
+ * the first that uses it.
+ */
 function columnsOf(nodes: Graph['nodes'], edges: Graph['edges']): GraphNode[][] {
-  const below = Map.groupBy(edges, ({ from }) => from);
+  const inputs = Map.groupBy(edges, ({ from }) => from);
+  const users = Map.groupBy(edges, ({ to }) => to);
   const depths = new Map<string, number>();
   const depthOf = (name: string): number => {
     const known = depths.get(name);
     if (known !== undefined) return known;
     // A provisional value, which ends cycles.
     depths.set(name, 0);
-    const depth = Math.max(0, ...(below.get(name) ?? []).map(({ to }) => depthOf(to) + 1));
+    const depth = Math.max(0, ...(inputs.get(name) ?? []).map(({ to }) => depthOf(to) + 1));
     depths.set(name, depth);
     return depth;
   };
+  const columnOf = (name: string): number => {
+    const own = depthOf(name);
+    const first = Math.min(...(users.get(name) ?? []).map(({ from }) => depthOf(from)));
+    return inputs.has(name) || !Number.isFinite(first) ? own : Math.max(own, first - 1);
+  };
   const columns: GraphNode[][] = [];
-  for (const node of nodes) (columns[depthOf(node.name)] ??= []).push(node);
+  for (const node of nodes) (columns[columnOf(node.name)] ??= []).push(node);
   return Array.from(columns, (column) => column ?? []);
 }

@@ -65,6 +65,32 @@ test('places nodes to the right of their inputs, without overlap', () => {
   }
 });
 
+test('places a node without inputs beside the first that uses it', () => {
+  const { placed, edges } = layOut(
+    graphOf({ c: ['b', 'tool'], b: ['a'], a: [], d: ['c', 'tool', 'a'], tool: [] }),
+  );
+  expect(placed.get('tool')?.x).toBe(placed.get('b')?.x);
+  const ends = (from: string, to: string): readonly (readonly [number, number])[] =>
+    edges
+      .filter(({ edge }) => edge.from === from && edge.to === to)
+      .flatMap(({ points }) => points.map(({ x, y }) => [x, y] as const));
+  const at = (name: string): { readonly x: number; readonly y: number } =>
+    placed.get(name) ?? { x: Number.NaN, y: Number.NaN };
+  const line = ends('d', 'a');
+  expect(line[0]).toEqual([at('a').x + BOX.width, at('a').y + BOX.height / 2]);
+  expect(line.at(-1)).toEqual([at('d').x, at('d').y + BOX.height / 2]);
+  // Two columns are between them.
+  expect(line).toHaveLength(6);
+});
+
+test('draws the edges of a cycle', () => {
+  const { edges } = layOut(graphOf({ a: ['b'], b: ['a'] }));
+  expect(edges.map(({ edge, points }) => [edge.from, points.length])).toEqual([
+    ['a', 2],
+    ['b', 2],
+  ]);
+});
+
 test('shows every node of a cycle in a tree, and repeated inputs once', () => {
   expect(treeLines(graphOf({ a: ['b'], b: ['a'], c: ['d'], d: ['e'], e: [], f: ['d'] }))).toEqual([
     'c          built, pinned',

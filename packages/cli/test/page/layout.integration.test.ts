@@ -200,6 +200,34 @@ test('shows the config of a large graph at once, in letters that can be read', a
   }
 });
 
+test('leads edges beside the boxes of other nodes', async () => {
+  const names = Array.from({ length: 6 }, (_, index) => `stage-${index}`);
+  const graph: Graph = {
+    nodes: [...names, 'tool', 'os.yml'].map(node),
+    edges: [
+      ...names.flatMap((from, index) => names.slice(0, index).map((to) => edge(from, to))),
+      ...[...names, 'tool'].map((to) => edge('os.yml', to)),
+      edge('stage-1', 'tool'),
+    ],
+  };
+  const page = await open(htmlPage(graph));
+  const crossings: readonly string[] = await page.evaluate(`(() => {
+    const boxes = [...document.querySelectorAll('.graph g')].map((box) => {
+      const { e: x, f: y } = box.transform.baseVal.consolidate().matrix;
+      const { width, height } = box.querySelector('rect').getBBox();
+      return { name: box.dataset.name, left: x + 1, top: y + 1, right: x + width - 1, bottom: y + height - 1 };
+    });
+    return [...document.querySelectorAll('.graph path')].flatMap((line) => {
+      const length = line.getTotalLength();
+      const points = Array.from({ length: 1 + Math.floor(length / 4) }, (_, index) => line.getPointAtLength(index * 4));
+      return boxes
+        .filter(({ left, top, right, bottom }) => points.some(({ x, y }) => x > left && x < right && y > top && y < bottom))
+        .map(({ name }) => line.dataset.to + ' to ' + line.dataset.from + ' crosses ' + name);
+    });
+  })()`);
+  expect(crossings).toEqual([]);
+});
+
 test('says what is missing instead of empty tables and pictures', async () => {
   const page = await open(inspectPage(NOTHING, NO_DETAILS, undefined));
   const paragraphs: readonly string[] = await page.evaluate(
