@@ -3,7 +3,7 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from './command.ts';
-import { type MayConvert, readConversions } from './conversions.ts';
+import { ATTRIBUTES, type MayConvert, readConversions } from './conversions.ts';
 import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
 import { IgnoreRules } from './ignore-rules.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
@@ -147,11 +147,14 @@ function readDirectories(
   const wanted = new Set(paths);
   const hasName = name === undefined ? () => false : isNamed(name);
   const named: string[] = [];
+  const hasAttributes = isNamed(ATTRIBUTES);
+  const attributes = new Set<string>();
   let [last, isLastWanted] = ['', isIn('', wanted)];
   // One pass: decoding the paths takes most of the time. The files of a directory are in a row.
   const isWanted = (path: string): boolean => {
     if (hasName(path)) named.push(path);
     const parent = parentOf(path);
+    if (hasAttributes(path)) attributes.add(parent);
     if (parent !== last) [last, isLastWanted] = [parent, isIn(parent, wanted)];
     return isLastWanted;
   };
@@ -162,7 +165,7 @@ function readDirectories(
   const headTree = treesOf(objects, commit, inIndex);
   const root = asTree(index.entries);
   const rules = once(() => new IgnoreRules(found, readSettings(found, env)));
-  const conversions = once(() => readConversions(found, env));
+  const conversions = once(() => readConversions(found, env, attributes));
   const comparison = newComparison(
     (path) => conversions()(path),
     maxBytes,

@@ -333,6 +333,24 @@ describe('readWorkTree returns undefined', () => {
     expect(read(repo.path, 'pkg/a')).toBe(undefined);
   });
 
+  it.each<[string, (file: string) => Promise<unknown>]>([
+    ['was removed', async (file) => rm(file)],
+    ['became a link', async (file) => rm(file).then(() => symlink('nothing', file))],
+  ])('if the file of the index that names a filter %s', async (_, change) => {
+    await using repo = await settled();
+    const { path: top } = repo;
+    git(top, 'config', 'filter.upper.clean', 'tr a-z A-Z');
+    await write(top, { 'pkg/.gitattributes': '*.txt filter=upper\n' });
+    commit(top);
+    await settle(top);
+    await change(join(top, 'pkg/.gitattributes'));
+    expect(read(top, 'pkg/a')?.changed).toEqual([]);
+    await write(top, { 'pkg/a/sub.txt': 'other\n' });
+    expect(read(top, 'pkg/a')).toBe(undefined);
+    git(top, 'add', 'pkg/a/sub.txt');
+    expect(git(top, 'show', ':pkg/a/sub.txt')).toBe('OTHER');
+  });
+
   it('if settings of the user may name a filter for an edited file', async () => {
     await using repo = await settled();
     await write(repo.path, { 'pkg/a/sub.txt': 'other\n' });
