@@ -9,6 +9,15 @@ test.each(commandTable(commands))('lkt $name has an example', ({ name, examples 
   expect(examples.filter((example) => example.includes(`lkt ${name}`))).not.toEqual([]);
 });
 
+test('names the value of every flag by what it is', () => {
+  const vague = commandTable(commands).flatMap(({ name, flags }) =>
+    flags
+      .filter(({ value }) => /^(string|value)…?$/i.test(value ?? ''))
+      .map((flag) => `${name} --${flag.name}`),
+  );
+  expect(vague).toEqual([]);
+});
+
 test('describes each group of commands', () => {
   const topics = commandTable(commands).flatMap(({ name }) =>
     name.includes(' ') ? [name.replace(/ .*/, '')] : [],

@@ -1,5 +1,5 @@
 import type { CommandEntry } from '../help/table.ts';
-import { kindOf, MACHINES, quoted, subcommands } from './kinds.ts';
+import { kindOf, MACHINES, NO_CONFIG, quoted, subcommands } from './kinds.ts';
 
 /**
  * Returns a bash completion function for commands, flags, values of flags, files and directories.
@@ -60,9 +60,8 @@ complete -F _lkt lkt linuxkit
 `;
 }
 
-/** Lists directories and YAML files. */
-const CONFIGS =
-  'compgen -d -- "$cur"; compgen -f -X "!*.yml" -- "$cur"; compgen -f -X "!*.yaml" -- "$cur"';
+/** Lists directories, and YAML files that may be image configs. */
+const CONFIGS = `compgen -d -- "$cur"; compgen -f -- "$cur" | grep -E '\\.ya?ml$' | grep -Ev '(^|/)(${NO_CONFIG})$'`;
 
 /** Returns the command that completes a value: one of `values`, else what its placeholder says. */
 function reply(placeholder: string, values: readonly string[]): string {

@@ -1,5 +1,5 @@
 import type { CommandEntry } from '../help/table.ts';
-import { kindOf, MACHINES, subcommands } from './kinds.ts';
+import { kindOf, MACHINES, NO_CONFIG, subcommands } from './kinds.ts';
 
 /** Returns a fish completion script: one `complete` line for each command, flag and value. */
 export function fish(table: readonly CommandEntry[]): string {
@@ -15,7 +15,7 @@ export function fish(table: readonly CommandEntry[]): string {
     '  test "$words[1..'.concat('$argv[1]]" = "$argv[2..]"'),
     'end',
     'function __lkt_configs',
-    String.raw`  __fish_complete_path (commandline -ct) | string match -r '.*(?:/|\.ya?ml)(?:\t.*)?$'`,
+    String.raw`  __fish_complete_path (commandline -ct) | string match -r '.*(?:/|\.ya?ml)(?:\t.*)?$' | string match -rv '^(.*/)?(${NO_CONFIG})(\t.*)?$'`,
     'end',
     'complete -c lkt -f',
     'complete -c linuxkit -w lkt',

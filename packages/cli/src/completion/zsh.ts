@@ -1,5 +1,5 @@
 import type { ArgEntry, CommandEntry, FlagEntry } from '../help/table.ts';
-import { kindOf, MACHINES, quoted, subcommands } from './kinds.ts';
+import { kindOf, MACHINES, NO_CONFIG_PATTERNS, quoted, subcommands } from './kinds.ts';
 
 /**
  * Returns a zsh completion function, for a file named `_lkt` in `$fpath`, or to source after
@@ -60,8 +60,8 @@ function flagSpec(flag: FlagEntry): string {
   return quoted(`${repeat}--${flag.name}${description}${value}`);
 }
 
-function argSpec(arg: ArgEntry): string {
-  const position = arg.multiple ? '*' : arg.required ? '1' : '1:';
+function argSpec(arg: ArgEntry, index: number): string {
+  const position = arg.multiple ? '*' : arg.required ? `${index + 1}` : `${index + 1}:`;
   return quoted(`${position}:${escaped(arg.name)}:${action(arg.name, arg.values)}`);
 }
 
@@ -69,7 +69,7 @@ function action(placeholder: string, values: readonly string[]): string {
   if (values.length > 0) return `(${values.join(' ')})`;
   const kind = kindOf(placeholder);
   if (kind === 'directory') return '_files -/';
-  if (kind === 'config') return '_files -g "*.(yml|yaml)"';
+  if (kind === 'config') return `_files -g "*.(yml|yaml)" -F "(${NO_CONFIG_PATTERNS})"`;
   if (kind === 'machine') return `{compadd -- \${(f)"$(${MACHINES})"}}`;
   return kind === 'file' ? '_files' : ' ';
 }
