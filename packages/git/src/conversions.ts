@@ -9,8 +9,8 @@ import { parentOf } from './paths.ts';
  * Returns a function that reports whether git may store a file in other bytes than those in the
  * work tree: by a filter, keywords or another encoding. Line ends are not considered. True if only
  * git can tell.
- * @param tracked the directories whose `.gitattributes` is in the index, one char per byte; git takes
- * it from there if the work tree lacks it
+ * @param tracked the directories whose `.gitattributes` is in the index, one char per byte; git
+ * takes it from there if the work tree lacks it
  * @throws Error if a file of the configuration cannot be read
  * @see https://git-scm.com/docs/gitattributes
  */
