@@ -1,21 +1,46 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { startDockerRegistry } from '@lkt/testing';
+import { guideSteps } from '@lkt/testing/guide-steps';
 import { expect, test } from 'vitest';
+import { TestArchive } from '../../debian/test/test-archive.ts';
 import { main } from './program.ts';
-import { projectDirectory } from './project-directory.ts';
+import { type ProjectDirectory, projectDirectory } from './project-directory.ts';
 
 const howto = join(import.meta.dirname, '../../../docs/howto');
 
 const LONG = { timeout: 400_000 };
 
-/** Returns the text of the fenced blocks of a guide in one language. */
-function blocks(page: string, language: string): readonly string[] {
-  const text = readFileSync(join(howto, `${page}.md`), 'utf8');
-  const fences = text.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\`$`, 'gm'));
-  return [...fences].map(([, block = '']) => block);
+const read = (page: string): string => readFileSync(join(howto, `${page}.md`), 'utf8');
+
+/** Runs a script of bash in a project, and returns what it prints. */
+async function run(
+  { path }: ProjectDirectory,
+  script: string,
+  env: NodeJS.ProcessEnv,
+): Promise<string> {
+  const words = ['--mount', 'bash', '-euc', `exec 2>&1\n${script}`];
+  const child = spawn('unshare', words, { cwd: path, env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const closed = once(child, 'close');
+  const output = await text(child.stdout);
+  expect(await closed, `${script}: ${output}`).toEqual([0, null]);
+  return output;
 }
+
+/** Lets a project run this checkout as `lkt`. */
+function writeProgram({ write }: ProjectDirectory): void {
+  write('.bin/lkt', `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`);
+  write('.gitignore', '.*\n*.key\n');
+  write('lkt.yml', 'org: my-os\n');
+}
+
+const COMMIT = `chmod +x .bin/lkt
+git init --quiet
+git add --all
+git -c user.name=A -c user.email=a@b.c commit --quiet --message one`;
 
 /**
  * Lines that need the identity of a CI job, a machine that runs, databases of vulnerabilities, the
@@ -28,56 +53,45 @@ test('the guides to arm64, ssh, publishing and updates do what they say', LONG, 
   await using registry = await startDockerRegistry();
   const { write } = dir;
   const env = { ...dir.env, COSIGN_PASSWORD: '' };
-  const run = (script: string): string => {
-    const words = ['-euc', `exec 2>&1\n${script}`];
-    const done = spawnSync('bash', words, { cwd: dir.path, env, encoding: 'utf8' });
-    expect(done.status, `${script}: ${done.stdout}`).toBe(0);
-    return done.stdout;
-  };
   /** Runs a guide. Returns what each of its lines printed. */
-  const follow = (
+  const follow = async (
     page: string,
     after: (output: string) => void = () => undefined,
-  ): Readonly<Record<string, string>> => {
-    const lines = blocks(page, 'sh')
-      .flatMap((block) => block.trimEnd().split('\n'))
-      .filter((line) => line !== '' && !NEEDS_MORE.test(line));
-    const done = lines.map((line) => {
-      const output = run(line.replace('registry.example.com', registry.host));
+  ): Promise<Readonly<Record<string, string>>> => {
+    const done: Record<string, string> = {};
+    for (const step of guideSteps(read(page))) {
+      if (step.kind !== 'command' || NEEDS_MORE.test(step.command)) continue;
+      const script = step.command.replace('registry.example.com', registry.host);
+      const output = await run(dir, script, env);
       after(output);
-      return [line.replace(/ +#.*/, ''), output] as const;
-    });
-    return Object.fromEntries(done);
+      done[step.command] = output;
+    }
+    return done;
   };
-  write('.bin/lkt', `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`);
-  write('.gitignore', '.*\n*.key\n');
-  write('lkt.yml', 'org: my-os\n');
-  write('pkg/hello/build.yml', blocks('arm64', 'yaml')[0] ?? '');
+  writeProgram(dir);
+  write('pkg/hello/build.yml', /^```yaml\n([^]*?)^```$/m.exec(read('arm64'))?.[1] ?? '');
   write('pkg/hello/Dockerfile', 'FROM scratch\nCOPY build.yml /hello\n');
-  run(`chmod +x .bin/lkt
-git init --quiet
-git add --all
-git -c user.name=A -c user.email=a@b.c commit --quiet --message one
-mkdir .ssh
+  const keys = `mkdir .ssh
 ssh-keygen -q -t ed25519 -N '' -f .ssh/id_ed25519
-ssh-keygen -q -t ed25519 -N '' -f ca`);
+ssh-keygen -q -t ed25519 -N '' -f ca`;
+  await run(dir, `${COMMIT}\n${keys}`, env);
 
   const reference = String.raw`hello:[0-9a-f]{40}@sha256:[0-9a-f]{64}`;
-  expect(follow('arm64')).toEqual({
+  expect(await follow('arm64')).toEqual({
     'lkt pkg build --platforms linux/arm64 pkg/hello': expect.stringMatching(
       new RegExp(`^my-os/${reference}$`, 'm'),
     ),
   });
 
-  expect(Object.keys(follow('ssh'))).toEqual([
+  expect(Object.keys(await follow('ssh'))).toEqual([
     'ssh-keygen -s ca -I alice -n root -V +8h ~/.ssh/id_ed25519.pub',
   ]);
-  expect(run('ssh-keygen -L -f .ssh/id_ed25519-cert.pub')).toMatch(
+  expect(await run(dir, 'ssh-keygen -L -f .ssh/id_ed25519-cert.pub', env)).toMatch(
     /Key ID: "alice"[^]*Principals: \n\s+root\n/,
   );
 
   const image = new RegExp(`^${registry.host}/acme/${reference}(?= by key )`, 'm');
-  const published = follow('publish', (output) => {
+  const published = await follow('publish', (output) => {
     const [pushed] = image.exec(output) ?? [];
     if (pushed === undefined) return;
     write('images/my-os.yml', `init: [${pushed}]\n`);
@@ -91,11 +105,41 @@ ssh-keygen -q -t ed25519 -N '' -f ca`);
     'lkt verify images/my-os.yml': expect.stringContaining(registry.host),
   });
 
-  expect(Object.keys(follow('update'))).toEqual([
+  expect(Object.keys(await follow('update'))).toEqual([
     'lkt outdated',
     "lkt update --security --test 'npm test' --markdown summary.md",
     'lkt pkg lock --all --update',
     'lkt pin --update',
     'lkt pin',
   ]);
+});
+
+test('the guide to packages makes one of Debian packages', LONG, async () => {
+  await using dir = await projectDirectory();
+  await using archive = await TestArchive.create();
+  const files = (path: string): object => ({ files: { [path]: path } });
+  await archive.publish('trixie', [
+    { name: 'iproute2', fields: { Depends: 'libbpf1' }, ...files('usr/sbin/ip') },
+    { name: 'libbpf1', ...files('usr/lib/libbpf.so.1') },
+    { name: 'tcpdump', ...files('usr/bin/tcpdump') },
+  ]);
+  const env = { ...dir.env, LKT_DEBIAN_MIRROR: archive.mirror.archives.debian[0] };
+  const keyring = '/usr/share/keyrings/debian-archive-keyring.pgp';
+  writeProgram(dir);
+  await run(dir, COMMIT, env);
+  const outputs: string[] = [];
+  for (const step of guideSteps(read('package'), { begin: '## Programs from Debian' })) {
+    if (step.kind === 'file') dir.write(step.path, step.text);
+    else
+      outputs.push(
+        await run(dir, `mount --bind ${archive.keyring} ${keyring}\n${step.command}`, env),
+      );
+  }
+  expect(outputs).toEqual([
+    expect.stringContaining('debian.lock'),
+    expect.stringMatching(/^my-os\/tools:\S+@sha256:[0-9a-f]{64}$/m),
+  ]);
+  const listed = await run(dir, 'lkt inspect --files pkg/tools', env);
+  for (const path of ['/usr/bin/tcpdump', '/usr/lib/libbpf.so.1', '/usr/sbin/ip'])
+    expect(listed).toContain(path);
 });

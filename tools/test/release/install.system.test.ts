@@ -15,8 +15,8 @@ import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { LIBRARIES } from '../../release/libraries.ts';
 import { serveImages, serveRegistry } from './first-minute.ts';
+import { GuideReader } from './guide-reader.ts';
 import { PublishedRelease } from './published-release.ts';
-import { runTutorial } from './tutorial.ts';
 
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 900_000 });
 
@@ -272,23 +272,36 @@ test('the libraries load and type-check in another project, by all their entry p
 });
 
 test(
-  'the tutorial leads to a booted system, and boots a changed service',
-  { timeout: 1_800_000 },
+  'the tutorial leads to a booted system, and the guide to packages to a web server in it',
+  { timeout: 2_400_000 },
   async () => {
     await using images = await serveImages(release, work);
-    const blocks = await runTutorial(release, images, 'next', work);
+    await using reader = await GuideReader.start(release, images, { version: 'next', work });
+    const tutorial = await reader.follow('tutorial');
     const printed = (wanted: RegExp): readonly string[] =>
-      blocks.filter(({ output }) => wanted.test(output)).map(({ text }) => text);
-    expect(printed(/^Linux 6\./m)).toEqual(['npx lkt ssh -- uname -sr\n']);
-    const logs = 'npx lkt ssh -- lkt-logs hello\n';
+      tutorial.filter(({ output }) => wanted.test(output)).map(({ command }) => command);
+    expect(printed(/^Linux 6\./m)).toEqual(['npx lkt ssh -- uname -sr']);
+    const logs = 'npx lkt ssh -- lkt-logs hello';
     expect(printed(/ hello hello$/m)[0]).toBe(logs);
     expect(printed(/ hello from my-os$/m)).toEqual([logs]);
     // The registry served what the collection's policy accepts. Only the own package was built.
-    const all = blocks.map(({ output }) => output).join('\n');
+    const all = tutorial.map(({ output }) => output).join('\n');
     for (const name of ['go-static', 'kernel-debian', 'init', 'containerd', 'sshd'])
       expect(all).toMatch(new RegExp(`^pull 127\\.0\\.0\\.1:5000/lkt/${name}@sha256:`, 'm'));
     expect(all).toMatch(/^my-os\/hello: done /m);
     expect(all).not.toMatch(/^lkt\/\S+: done /m);
     expect(all).not.toMatch(/^warning: /m);
+
+    // Its section about Debian's packages is for a machine with their archive.
+    const guide = await reader.follow('howto/package', '## Programs from Debian');
+    const outputs = Object.fromEntries(guide.map(({ command, output }) => [command, output]));
+    const reference = /^my-os\/web:[0-9a-f]{40}@sha256:[0-9a-f]{64}$/m;
+    expect(outputs['lkt pkg build pkg/web']).toMatch(reference);
+    expect(outputs['lkt pkg build --check pkg/web']).toMatch(reference);
+    const booted = outputs['lkt run images/my-os.yml'] ?? '';
+    const [address] = /127\.0\.0\.1:\d+(?= forwards to port 8080 \(tcp\))/.exec(booted) ?? [];
+    expect(address, booted).toBeDefined();
+    const request = `curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors`;
+    expect(reader.run(`${request} http://${address}/`)).toBe('Hello from my-os\n');
   },
 );
