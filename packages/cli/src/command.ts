@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import { type KeySource, SealedFiles } from '@lkt/oci/files';
+import type { KeySource } from '@lkt/oci/files';
 import type { Interfaces } from '@oclif/core';
 import { parse } from '@oclif/core/parser';
 import {
@@ -26,7 +26,6 @@ import {
 } from './session/environment.ts';
 import { abortOnInterrupt } from './session/interrupt.ts';
 import type { Session } from './session/session.ts';
-import { createStoreKey } from './session/store-key.ts';
 
 /** The flags of every command. */
 export type CommonFlags = FlagValues<typeof LktCommand.baseFlags>;
@@ -195,6 +194,10 @@ export abstract class LktCommand {
     const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), measured);
     this.#logs = logs;
     warn(logs, this.#warnings);
+    const [{ createStoreKey }, { SealedFiles }] = await Promise.all([
+      import('./session/store-key.ts'),
+      import('@lkt/oci/files'),
+    ]);
     const storeKey = createStoreKey(environment, logs);
     const signal = abortOnInterrupt(() => display.close(false));
     return {

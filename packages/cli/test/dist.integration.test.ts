@@ -213,6 +213,20 @@ test('loads only what the programs of a build need to start', () => {
   );
 });
 
+test('prints the version without loading cryptography', () => {
+  const hook = `import { registerHooks } from 'node:module';
+registerHooks({ resolve(specifier, context, next) {
+  if (/^(node:)?crypto$/.test(specifier)) throw new Error('loads ' + specifier);
+  return next(specifier, context);
+} });`;
+  const NODE_OPTIONS = `--import=data:text/javascript,${encodeURIComponent(hook)}`;
+  expect(runWith({ NODE_OPTIONS }, 'lkt', '--version')).toEqual({
+    status: 0,
+    stdout: 'lkt version 0.0.0\n',
+    stderr: '',
+  });
+});
+
 test("loads all code from Node's compile cache on the second run", () => {
   const debug = {
     NODE_COMPILE_CACHE: join(checkout, 'compiled'),
