@@ -20,6 +20,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Duplex } from 'node:stream';
 import { parseArgs } from 'node:util';
 import { root } from './measure.ts';
+import { processorTimeOf } from './processes.ts';
 
 /** Console output of init at its start, and at the end of the boot. */
 const MARKS = { init: /^lkt: /m, end: /^lkt: boot complete/m } as const;
@@ -207,17 +208,6 @@ async function freePort(): Promise<number> {
 
 function timesOf({ pid = 0 }: ChildProcess): Times {
   return { wall: performance.now(), processor: processorTimeOf(pid) };
-}
-
-/** Returns the processor time of a process in milliseconds. */
-function processorTimeOf(pid: number): number {
-  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  const [user = 0, system = 0] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13)
-    .map(Number);
-  return (user + system) * 10;
 }
 
 async function leastMemory(name: string): Promise<number | undefined> {

@@ -2,7 +2,7 @@
  * Measures what a new user does, with the packed npm packages: `npx @lkt/cli init`, `npm install`,
  * `lkt pin`, `lkt run` and a login over ssh, from an empty home. The images are in a registry on
  * this machine, or, with `--from-source`, built from source with Debian's kernel. Also `lkt
- * --version`, installed so.
+ * --version`, installed so, and builds of what the store has, next to those by this checkout.
  *
  *     node_modules/.bin/node tools/bench/first-minute.ts [--from-source] [--runs N] [--json]
  *
@@ -15,6 +15,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { firstMinute, serveImages } from '../test/release/first-minute.ts';
 import { PublishedRelease } from '../test/release/published-release.ts';
+import { root } from './measure.ts';
 
 const { values } = parseArgs({
   options: {
@@ -25,6 +26,9 @@ const { values } = parseArgs({
   },
 });
 
+/** The program that npm has installed, in the directory of the system. */
+const INSTALLED = 'node_modules/.bin/lkt';
+
 for (let run = 0; run < Number(values.runs); run += 1) {
   const work = mkdtempSync(join(tmpdir(), 'lkt-minute-'));
   try {
@@ -34,10 +38,15 @@ for (let run = 0; run < Number(values.runs); run += 1) {
     const [load = 0] = loadavg();
     const { steps, output } = await firstMinute(release, images, work);
     if (values.output !== undefined) writeFileSync(values.output, output);
-    const version = versionMs(release, join(work, 'projects/my-os'));
+    const [version = 0] = medians(release, work, [INSTALLED], ['--version'], 21);
+    const warm = ['build --dir out images/my-os.yml', 'pkg build pkg/hello'].map((line) => {
+      const programs = [INSTALLED, join(root, 'lkt')];
+      const [installed = 0, checkout = 0] = medians(release, work, programs, line.split(' '), 11);
+      return { line, installed, checkout };
+    });
     const total = steps.reduce((sum, { name, seconds }) => sum + (name === 'end' ? 0 : seconds), 0);
     const processor = steps.reduce((sum, step) => sum + step.processor, 0);
-    const row = { processors: cpus().length, load, steps, total, processor, version };
+    const row = { processors: cpus().length, load, steps, total, processor, version, warm };
     if (values.json) process.stdout.write(`${JSON.stringify(row)}\n`);
     else {
       for (const step of steps) print(step.name, step.seconds, step.processor);
@@ -45,6 +54,10 @@ for (let run = 0; run < Number(values.runs); run += 1) {
       print('total', total, processor);
       process.stdout.write(`${shown}\n`);
       process.stdout.write(`lkt --version       ${version.toFixed(0).padStart(7)} ms\n`);
+      for (const { line, installed, checkout } of warm)
+        process.stdout.write(
+          `lkt ${line}: ${installed.toFixed(0)} ms, from the checkout ${checkout.toFixed(0)} ms\n`,
+        );
     }
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -57,12 +70,24 @@ function print(name: string, seconds: number, processor: number): void {
   process.stdout.write(`${name.padEnd(20)}${cells.join('')}\n`);
 }
 
-/** Returns the median time of `lkt --version`, with that of nsenter. */
-function versionMs({ registry, user }: PublishedRelease, project: string): number {
-  const times = Array.from({ length: 21 }, () => {
-    const start = performance.now();
-    registry.run(user, project, 'node_modules/.bin/lkt', '--version');
-    return performance.now() - start;
-  });
-  return times.toSorted((a, b) => a - b)[10] ?? 0;
+/**
+ * Returns the median time of a command by each of several programs, in turns, with that of nsenter.
+ * The first run of each does not count.
+ */
+function medians(
+  { registry, user }: PublishedRelease,
+  work: string,
+  programs: readonly string[],
+  words: readonly string[],
+  runs: number,
+): readonly number[] {
+  const project = join(work, 'projects/my-os');
+  const times = programs.map((): number[] => []);
+  for (let run = 0; run <= runs; run += 1)
+    for (const [index, program] of programs.entries()) {
+      const start = performance.now();
+      registry.run(user, project, program, ...words);
+      if (run > 0) times[index]?.push(performance.now() - start);
+    }
+  return times.map((all) => all.toSorted((a, b) => a - b)[Math.floor(runs / 2)] ?? 0);
 }

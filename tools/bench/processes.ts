@@ -2,8 +2,31 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 
 /** Returns the processor time of all finished descendants of this process, in milliseconds. */
 export function processorTime(): number {
-  const [user = 0, system = 0] = statOf('self').slice(13, 15);
-  // In ticks (times(2)), which are 10 ms on every Linux that Node supports.
+  return endedTimeOf('self');
+}
+
+/** Returns the processor time of a process, without its children, in milliseconds. */
+export function processorTimeOf(pid: number): number {
+  return sumOfTicks(statOf(String(pid)).slice(11, 13));
+}
+
+/** Returns the processor time of a process and all its descendants in milliseconds. */
+export function treeTimeOf(pid: number): number {
+  const children = childrenByParent();
+  const sum = (at: number): number =>
+    processorTimeOf(at) +
+    endedTimeOf(String(at)) +
+    (children.get(at) ?? []).reduce((total, child) => total + sum(child), 0);
+  return sum(pid);
+}
+
+/** Returns the processor time of the finished descendants of a process in milliseconds. */
+function endedTimeOf(pid: string): number {
+  return sumOfTicks(statOf(pid).slice(13, 15));
+}
+
+/** Adds ticks (times(2)), which are 10 ms on every Linux that Node supports. */
+function sumOfTicks([user = 0, system = 0]: readonly number[]): number {
   return (user + system) * 10;
 }
 
@@ -33,13 +56,7 @@ export class MemoryWatch {
  * process's root directory.
  */
 function memoryOf(root: number): number {
-  const children = new Map<number, number[]>();
-  for (const name of readdirSync('/proc')) {
-    const pid = Number(name);
-    if (!Number.isInteger(pid)) continue;
-    const [parent] = statOf(name).slice(1, 2);
-    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), pid]);
-  }
+  const children = childrenByParent();
   let sum = 0;
   const waiting = [root];
   for (let pid = waiting.pop(); pid !== undefined; pid = waiting.pop()) {
@@ -49,6 +66,18 @@ function memoryOf(root: number): number {
     sum += Number(/^Pss:\s+(\d+) kB/m.exec(rollup)?.[1] ?? 0);
   }
   return sum;
+}
+
+/** Returns the children of each process that has some, by pid. */
+export function childrenByParent(): ReadonlyMap<number, readonly number[]> {
+  const children = new Map<number, number[]>();
+  for (const name of readdirSync('/proc')) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid)) continue;
+    const [parent] = statOf(name).slice(1, 2);
+    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), pid]);
+  }
+  return children;
 }
 
 /** Returns an identifier of a process's root directory, empty if the process has ended. */
