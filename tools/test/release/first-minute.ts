@@ -8,10 +8,11 @@ import type { PublishedRelease } from './published-release.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** The packages that a new system and its Go service are made from. */
+/** The packages that a new system, its disk images and its Go service are made from. */
 const SYSTEM = [
   'kernel/debian',
   ...['containerd', 'dhcp', 'init', 'runc', 'sshd'].map((name) => `pkg/${name}`),
+  'tools/boot',
   'tools/go-static',
 ];
 

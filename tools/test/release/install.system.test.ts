@@ -272,7 +272,7 @@ test('the libraries load and type-check in another project, by all their entry p
 });
 
 test(
-  'the tutorial leads to a booted system, and the guide to packages to a web server in it',
+  'the tutorial leads to a booted system, and guides to a web server in it and to disk images',
   { timeout: 2_400_000 },
   async () => {
     await using images = await serveImages(release, work);
@@ -303,5 +303,13 @@ test(
     expect(address, booted).toBeDefined();
     const request = `curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors`;
     expect(reader.run(`${request} http://${address}/`)).toBe('Hello from my-os\n');
+
+    // The boot loaders are of the collection, too.
+    await reader.follow('howto/cloud-disk', '## Upload');
+    const disks = ['my-os-efi.qcow2', 'my-os.img.tar.gz', 'my-os.raw', 'my-os.vhd'];
+    expect(reader.run('cd out && ls *.qcow2 *.raw *.tar.gz *.vhd && cd ..').split('\n')).toEqual([
+      ...disks,
+      '',
+    ]);
   },
 );
