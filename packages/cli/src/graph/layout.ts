@@ -19,6 +19,7 @@ export interface Point {
 }
 
 export interface Layout {
+  /** The nodes by name, in the order of reading: column by column, from the top. */
   readonly placed: ReadonlyMap<string, LayoutNode>;
   readonly edges: readonly LayoutEdge[];
   readonly width: number;
@@ -74,10 +75,12 @@ export function layOut({ nodes, edges }: Graph): Layout {
   const x = (column: number): number => MARGIN + column * (BOX.width + GAP.x);
   const y = (slot: Slot): number => Math.round(MARGIN + slot.middle - top);
   const placed = columns.flatMap((column, index) =>
-    column.map((node): readonly [string, LayoutNode] => {
-      const middle = y(boxes.get(node.name) ?? newSlot(0));
-      return [node.name, { node, x: x(index), y: middle - BOX.height / 2 }];
-    }),
+    column
+      .map((node) => {
+        const middle = y(boxes.get(node.name) ?? newSlot(0));
+        return { node, x: x(index), y: middle - BOX.height / 2 };
+      })
+      .toSorted((a, b) => a.y - b.y),
   );
   const pointsOf = (first: number, passed: readonly Slot[]): readonly Point[] =>
     passed.flatMap((slot, index) => {
@@ -86,7 +89,7 @@ export function layOut({ nodes, edges }: Graph): Layout {
       return index === 0 ? [end] : [{ x: left, y: y(slot) }, end];
     });
   return {
-    placed: new Map(placed),
+    placed: new Map(placed.map((one) => [one.node.name, one])),
     edges: routes.map(({ edge, first, end, passed, user }) => ({
       edge,
       points: [...pointsOf(first, passed), { x: x(end), y: y(user) }],

@@ -83,6 +83,12 @@ test('places a node without inputs beside the first that uses it', () => {
   expect(line).toHaveLength(6);
 });
 
+test('lists nodes column by column from the top, as Tab reaches them', () => {
+  const { placed } = layOut(graphOf({ c: [], b: [], a: [], z: ['a'], y: ['b', 'c'], x: ['c'] }));
+  const nodes = [...placed.values()];
+  expect(nodes.toSorted((one, other) => one.x - other.x || one.y - other.y)).toEqual(nodes);
+});
+
 test('draws the edges of a cycle', () => {
   const { edges } = layOut(graphOf({ a: ['b'], b: ['a'] }));
   expect(edges.map(({ edge, points }) => [edge.from, points.length])).toEqual([
