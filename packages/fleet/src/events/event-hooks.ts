@@ -14,6 +14,8 @@ export interface EventHookOptions {
   readonly signal: AbortSignal;
   /** Receives the message of each failure; it contains no token. */
   readonly fail: (message: string) => void;
+  /** Time for the program and for the webhook, for one event each; default: 30 s. */
+  readonly limitMs?: number;
 }
 
 const LIMIT_MS = 30_000;
@@ -29,6 +31,8 @@ export class EventHooks implements AsyncDisposable {
   readonly #http: HttpClient;
   readonly #token: string | undefined;
   #last: Promise<void> = Promise.resolve();
+  /** Ends the deliveries when the controller ends. */
+  readonly #end = new AbortController();
   #waiting = 0;
   #lost = 0;
 
@@ -57,9 +61,11 @@ export class EventHooks implements AsyncDisposable {
 
   async #after(before: Promise<void>, event: FleetEvent): Promise<void> {
     await before;
-    await this.#deliver(event);
+    if (this.#end.signal.aborted) this.#lost += 1;
+    else await this.#deliver(event);
     this.#waiting -= 1;
-    if (this.#lost === 0) return;
+    // At the end all of them are counted first.
+    if (this.#lost === 0 || (this.#end.signal.aborted && this.#waiting > 0)) return;
     this.#options.fail(`${this.#lost} events were lost: the program or the webhook is too slow`);
     this.#lost = 0;
   }
@@ -69,20 +75,23 @@ export class EventHooks implements AsyncDisposable {
     await this.#last;
   }
 
+  /** Waits for the queue as long as for one event. Drops and counts the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const timer = setTimeout(() => this.#end.abort(), this.#options.limitMs ?? LIMIT_MS);
     await this.#last;
+    clearTimeout(timer);
     await this.#http[Symbol.asyncDispose]();
   }
 
   async #deliver(event: FleetEvent): Promise<void> {
-    const { settings, signal } = this.#options;
+    const { settings, signal, limitMs = LIMIT_MS } = this.#options;
     if (signal.aborted) return;
     const line = `${JSON.stringify(event)}\n`;
     const attempt = async (what: string, run: (limit: AbortSignal) => Promise<void>) => {
-      const limit = AbortSignal.any([signal, AbortSignal.timeout(LIMIT_MS)]);
+      const limit = AbortSignal.any([signal, this.#end.signal, AbortSignal.timeout(limitMs)]);
       await run(limit).catch((error: unknown) => {
         if (signal.aborted) return;
-        const cause = limit.aborted ? 'no end after 30 s' : String(error);
+        const cause = limit.aborted ? `no end after ${limitMs / 1000} s` : String(error);
         this.#options.fail(`${what}: ${cause}`);
       });
     };

@@ -125,3 +125,32 @@ test('loses and counts events that a slow program leaves waiting', async () => {
   stop.abort();
   expect(failures).toEqual(['10 events were lost: the program or the webhook is too slow']);
 });
+
+test('waits for a page that hangs no longer than for one event when the controller ends', async () => {
+  const hanging = createServer();
+  hanging.listen(0, '127.0.0.1');
+  await once(hanging, 'listening');
+  const { port } = hanging.address() as AddressInfo;
+  const settings = { webhook: { url: `http://127.0.0.1:${port}/` } };
+  const failures: string[] = [];
+  const fail = (message: string): void => {
+    failures.push(message);
+  };
+  const hooks = await EventHooks.open({
+    settings,
+    dir: '/',
+    variables: {},
+    signal,
+    fail,
+    limitMs: 300,
+  });
+  for (let index = 0; index < 1000; index += 1) hooks.emit(event(`n${index}`));
+  await hooks[Symbol.asyncDispose]();
+  const [last = '', ...before] = failures.toReversed();
+  expect(new Set(before)).toEqual(new Set(['webhook: no end after 0.3 s']));
+  const lost = Number(/^(\d+) events were lost/.exec(last)?.[1]);
+  expect(lost + before.length).toBe(1000);
+  expect(lost).toBeGreaterThan(900);
+  hanging.closeAllConnections();
+  hanging.close();
+});
