@@ -4,7 +4,7 @@ import { LktCommand } from '../../command.ts';
 import { fleetFlags } from '../../flags/fleet.ts';
 import { parseAddress } from '../../flags/listen-address.ts';
 import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
-import type { FleetReport } from '../../fleet/report.ts';
+import { sharedResult } from '../../fleet/shared-result.ts';
 import { printable } from '../../output/printable.ts';
 import { openFleet } from '../../session/fleet.ts';
 import { tokensOf } from '../../session/tokens.ts';
@@ -48,16 +48,8 @@ Only this machine can connect unless an address is given; then a token is requir
     await using fleet = await openFleet(session, flags);
     const { signal } = session;
     const observer = new Observer(fleet, signal);
-    let last: { readonly time: number; readonly report: Promise<FleetReport> } | undefined;
-    const report = async (): Promise<FleetReport> => {
-      // Many clients cost one look at the nodes.
-      if (last === undefined || performance.now() - last.time > FRESH_MS)
-        last = {
-          time: performance.now(),
-          report: observer.observe().then((observed) => observed.report),
-        };
-      return last.report;
-    };
+    // Many clients cost one look at the nodes.
+    const report = sharedResult(async () => (await observer.observe()).report, FRESH_MS);
     const pages: Readonly<Record<string, () => Promise<Page>>> = {
       '/': async () => ({
         type: 'text/html; charset=utf-8',
