@@ -113,7 +113,7 @@ const FIELDS = {
   ),
   images: optional(
     list(PATTERN),
-    'patterns of image configs; default: images/*.yml and examples/*.yml',
+    'patterns of image configs; default: images/*.yml, examples/*.yml, and those beside a fleet.yml in a directory of both',
   ),
   collections: optional(
     mapping(COLLECTION),
