@@ -9,6 +9,9 @@ export type Power = 'pending' | 'running' | 'stopped' | 'terminating';
 /** Result of a health check; `unknown` until the first. */
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 
+/** Result of a remote attestation: whether the boot that the node measured is that of its image. */
+export type Attestation = 'verified' | 'rejected';
+
 /** An address and a port that the controller can reach. */
 export interface Endpoint {
   readonly host: string;
@@ -27,6 +30,8 @@ export interface Node {
   readonly addresses: readonly string[];
   /** Where single ports of the guest are reachable, by the port in the guest. */
   readonly published: ReadonlyMap<number, Endpoint>;
+  /** A rejected node is unhealthy. Undefined where nothing attests; no provider does yet. */
+  readonly attestation?: Attestation;
 }
 
 /** Returns where a port of a node is reachable; undefined while it has no address. */

@@ -10,6 +10,8 @@ export interface NodeReport {
   readonly image: string;
   readonly state: 'held' | 'draining' | 'ready' | 'starting' | 'failed' | 'sick' | 'terminating';
   readonly health: string;
+  /** Missing where nothing attests what the node runs. */
+  readonly attestation?: string;
   /** In seconds. */
   readonly age: number;
   /** Seconds until it expires; negative once it has; undefined: never. */
@@ -89,7 +91,7 @@ function groupReport(
     nodes: nodes
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map((node): NodeReport => {
-        const { labels } = node;
+        const { labels, attestation } = node;
         const one = classified.get(node.id);
         const expiresAt = spec && expiryOf(spec, node.name, labels.created);
         return {
@@ -98,6 +100,7 @@ function groupReport(
           image: labels.image,
           state: stateOf(one, node),
           health: health.get(node.id)?.health ?? 'unknown',
+          ...(attestation === undefined ? {} : { attestation }),
           age: Math.max(0, seconds(now - labels.created)),
           ...(expiresAt === undefined ? {} : { expiresIn: seconds(expiresAt - now) }),
           ...(one?.staleFor === undefined ? {} : { replacedFor: one.staleFor }),
@@ -154,17 +157,22 @@ function groupLine(group: GroupReport): string {
 }
 
 function nodeWords(node: NodeReport): readonly string[] {
-  const { state, health, image, age, expiresIn, replacedFor, endpoints } = node;
+  const { state, image, age, expiresIn, replacedFor, endpoints } = node;
   const life = expiresIn === undefined ? '' : ` of ${durationText(Math.max(0, age + expiresIn))}`;
   const ports = Object.entries(endpoints).map(([port, to]) => `${port}→${to}`);
   return [
     state,
-    health,
+    healthText(node),
     shortDigest(image),
     `age ${durationText(age)}${life}`,
     ports.join(' '),
     replacedFor === undefined ? '' : `replaced for: ${replacedFor}`,
   ];
+}
+
+/** Returns the health of a node, and the result of its attestation if it has one. */
+export function healthText({ health, attestation }: NodeReport): string {
+  return attestation === undefined ? health : `${health}, ${attestation}`;
 }
 
 /** Returns the beginning of a digest, enough to tell images apart. */

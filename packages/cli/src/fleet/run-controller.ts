@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import type { FleetPass, Lease } from '@lkt/fleet';
+import type { FleetConfig, FleetPass, Lease } from '@lkt/fleet';
 import { type FleetFlags, openFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
 import { openEventSink } from './event-sink.ts';
@@ -46,6 +46,7 @@ export async function runController(
     logDir,
     onEvent: sink.onEvent,
   });
+  const idleMs = idleTime(config);
   const end = options.timeoutMs === undefined ? Infinity : performance.now() + options.timeoutMs;
   const tell = (message: string): void =>
     sink.onEvent({ time: new Date().toISOString(), fleet: config.name, kind: 'error', message });
@@ -87,18 +88,22 @@ export async function runController(
           fix: 'see what holds it back: lkt fleet status',
         });
       // Groups at other providers are kept meanwhile.
-      const longest = groups.size === 0 ? MAX_BACKOFF_MS : IDLE_MS;
+      const longest = groups.size === 0 ? MAX_BACKOFF_MS : idleMs;
       const backoff = Math.min(BUSY_MS * 2 ** failures, longest);
-      await sleep(isConverged ? IDLE_MS : backoff, undefined, { signal }).catch(
-        (error: unknown) => {
-          signal.throwIfAborted();
-          throw error;
-        },
-      );
+      await sleep(isConverged ? idleMs : backoff, undefined, { signal }).catch((error: unknown) => {
+        signal.throwIfAborted();
+        throw error;
+      });
     }
   };
   const { isStandby = false } = options;
   return fleet.lease.hold(work, { signal: session.signal, isStandby });
+}
+
+/** Returns the time between passes while nothing changes: no health check comes too late. */
+function idleTime({ groups }: FleetConfig): number {
+  const intervals = [...groups.values()].map(({ health }) => health?.intervalMs ?? IDLE_MS);
+  return Math.max(BUSY_MS, Math.min(IDLE_MS, ...intervals));
 }
 
 function haltedError(report: FleetReport): LktError {

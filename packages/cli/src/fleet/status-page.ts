@@ -1,7 +1,13 @@
 import { documentOf, reportBody } from '../page/document.ts';
 import { type Html, markup } from '../page/html.ts';
 import { TABLE_SCRIPT, tableOf } from '../page/table.ts';
-import { durationText, type FleetReport, type GroupReport, shortDigest } from './report.ts';
+import {
+  durationText,
+  type FleetReport,
+  type GroupReport,
+  healthText,
+  shortDigest,
+} from './report.ts';
 
 /** Returns the page of a fleet. */
 export function statusPage(report: FleetReport, time: Date): string {
@@ -34,14 +40,10 @@ ${tableOf({
     { title: 'Expires in', isNumber: true },
     { title: 'Replaced for' },
   ],
-  rows: nodes.map(({ name, state: word, health, image: own, age, expiresIn, replacedFor }) => [
-    name,
-    word,
-    health,
-    shortDigest(own),
-    durationText(age),
-    expiresIn === undefined ? 'never' : durationText(Math.max(0, expiresIn)),
-    replacedFor,
-  ]),
+  rows: nodes.map((node) => {
+    const { name, state: word, image: own, age, expiresIn, replacedFor } = node;
+    const life = expiresIn === undefined ? 'never' : durationText(Math.max(0, expiresIn));
+    return [name, word, healthText(node), shortDigest(own), durationText(age), life, replacedFor];
+  }),
 })}`;
 }

@@ -129,6 +129,15 @@ test('writes lines with the reason of each replacement', () => {
   ]);
 });
 
+test('shows the result of an attestation beside the health', () => {
+  const [group] = report.groups;
+  if (group === undefined) throw new Error('no group');
+  const nodes = group.nodes.map((node) => ({ ...node, attestation: 'rejected' }));
+  const attested = { ...report, groups: [{ ...group, nodes }] };
+  expect(reportLines(attested)[1]).toContain('  healthy, rejected  ');
+  expect(statusPage(attested, new Date(0))).toContain('healthy, rejected');
+});
+
 test.each([
   [0, '0s'],
   [59, '59s'],

@@ -1,6 +1,7 @@
 import {
   anything,
   boolean,
+  canonicalJson,
   choice,
   didYouMean,
   type Digest,
@@ -27,51 +28,13 @@ import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { PROVIDER_KINDS } from '../providers/kinds.ts';
 import { groupSettingsOf } from './group-settings.ts';
-import { day, duration, fraction, share, size, timeOfDay, zone } from './values.ts';
+import { HEALTH } from './health.ts';
+import { day, duration, endpoint, fraction, port, share, size, timeOfDay, zone } from './values.ts';
 
 /** Name of the file, and its name in messages. */
 export const FLEET_FILE = 'fleet.yml';
 
-const PORT = integer(1, 65_535);
 const MEBIBYTE = 1024 * 1024;
-
-/** How a node is found healthy. */
-export type HealthCheck =
-  | { readonly kind: 'tcp'; readonly port: number }
-  | { readonly kind: 'http'; readonly port: number; readonly path: string }
-  | { readonly kind: 'console'; readonly text: string };
-
-const ENDPOINT = text({
-  matches: /^:\d{1,5}\/[\x21-\x7e]*$/,
-  problem: (given) => `"${given}" is not a port and a path`,
-  fix: 'write :PORT/PATH, such as :8080/healthz',
-}).transform((given, at) => {
-  const [, port = '', path = ''] = /^:(\d+)(\/.*)$/.exec(given) ?? [];
-  if (Number(port) >= 1 && Number(port) <= 65_535) return { port: Number(port), path };
-  throw at.error(`${port} is not a port`, { fix: 'use a port from 1 to 65535' });
-});
-
-const HEALTH = record({
-  tcp: optional(PORT, 'a port of the guest that accepts connections'),
-  http: optional(ENDPOINT, 'a page that answers with status 200 to 399: ":8080/healthz"'),
-  console: optional(text(), 'a text on the serial console; default: "lkt: boot complete"'),
-  interval: withDefault(duration, 5000, 'time between checks'),
-  timeout: withDefault(duration, 3000, 'time for the answer'),
-  failures: withDefault(integer(1, 100), 3, 'failed checks in a row after which it is unhealthy'),
-}).transform(({ tcp, http, console, interval, timeout, failures }, at) => {
-  const kinds = [tcp, http, console].filter((kind) => kind !== undefined);
-  if (kinds.length > 1)
-    throw at.error('tcp, http and console exclude each other', { fix: 'keep one of them' });
-  const check: HealthCheck =
-    tcp !== undefined
-      ? { kind: 'tcp', port: tcp }
-      : http !== undefined
-        ? { kind: 'http', ...http }
-        : { kind: 'console', text: console ?? BOOT_COMPLETE };
-  return { check, intervalMs: interval, timeoutMs: timeout, failures };
-});
-
-const BOOT_COMPLETE = 'lkt: boot complete';
 
 const ROLL = record({
   surge: optional(share, 'nodes beyond the size during a roll; default: 1, or 0 with fixed names'),
@@ -106,10 +69,10 @@ const WINDOW = record({
 });
 
 const DRAIN = record({
-  http: optional(ENDPOINT, 'a page to which a POST begins the drain'),
+  http: optional(endpoint, 'a page to which a POST begins the drain'),
   command: optional(
     list(text(), { isFilled: true }),
-    'a program that returns once no client uses the node (LKT_NODE, LKT_GROUP, LKT_ADDRESS, LKT_ENDPOINTS)',
+    'a program that returns once no client uses the node (LKT_NODE, LKT_GROUP, LKT_ADDRESS, LKT_endpointS)',
   ),
   timeout: withDefault(duration, 60_000, 'time after which the node is destroyed all the same'),
 }).transform((drain, at) => {
@@ -123,7 +86,7 @@ const DRAIN = record({
 const TEMPLATE = record({
   cpus: withDefault(integer(1, 512), 1, 'processors'),
   memory: withDefault(size, 512 * MEBIBYTE, 'memory'),
-  publish: withDefault(list(PORT), [], 'TCP ports of the guest that clients reach'),
+  publish: withDefault(list(port), [], 'TCP ports of the guest that clients reach'),
   volumes: withDefault(
     mapping(size).transform((volumes, at) => {
       for (const [name, place] of at.entries()) requireName(name, place);
@@ -372,8 +335,7 @@ export function parseFleet(
     const settings = groupSettingsOf(given, provider, at);
     result.set(key, { ...group, image: imageOf(group.image, built), name: key, at, settings });
   }
-  for (const key of providers.keys())
-    requireName(key, (places.get('providers') ?? value).entries().get(key) ?? value);
+  requireProviders(providers);
   return { file, name, providers, groups: result, lease, events };
 }
 
@@ -386,6 +348,21 @@ function imageOf(
   const found = built.get(config);
   if (found === undefined) throw at.error(`the image of ${config} is not built`);
   return { ...found, config, at };
+}
+
+/** Rejects two providers of the same nodes: each would list those of the other as orphans. */
+function requireProviders(providers: FleetConfig['providers']): void {
+  const names = new Map<string, string>();
+  for (const [name, { at }] of providers) {
+    requireName(name, at);
+    const settings = canonicalJson(at.plain());
+    const other = names.get(settings);
+    if (other !== undefined)
+      throw at.error(`the providers ${other} and ${name} are the same`, {
+        fix: `use ${other} for the groups of both, or give ${name} other settings`,
+      });
+    names.set(settings, name);
+  }
 }
 
 function requireName(name: string, at: YamlValue): void {

@@ -21,6 +21,21 @@ export const duration: YamlType<number> = text({
   throw at.error(`${given} is longer than ten years`, { fix: 'write 3650d at most' });
 });
 
+/** A TCP port. */
+export const port: YamlType<number> = integer(1, 65_535);
+
+/** A port of the guest and a path, such as `:8080/healthz`. */
+export const endpoint: YamlType<{ readonly port: number; readonly path: string }> = text({
+  matches: /^:\d{1,5}\/[\x21-\x7e]*$/,
+  problem: (given) => `"${given}" is not a port and a path`,
+  fix: 'write :PORT/PATH, such as :8080/healthz',
+}).transform((given, at) => {
+  const [, digits = '', path = ''] = /^:(\d+)(\/.*)$/.exec(given) ?? [];
+  const number = Number(digits);
+  if (number >= 1 && number <= 65_535) return { port: number, path };
+  throw at.error(`${digits} is not a port`, { fix: 'use a port from 1 to 65535' });
+});
+
 const SIZE_POWERS = 'KMGT';
 
 /** A size such as `256M` or `10G`, in bytes; the units are powers of 1024. */

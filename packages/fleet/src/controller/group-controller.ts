@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Digest } from '@lkt/core';
+import { type Digest, isErrno } from '@lkt/core';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
+import { DEFAULT_HEALTH } from '../config/health.ts';
 import { machineOf, volumesOf } from '../config/group-specs.ts';
 import type { Node } from '../node.ts';
 import { type NodeLabels, SPEC_VERSION } from '../node-labels.ts';
@@ -45,11 +46,6 @@ export interface GroupPass {
 }
 
 const SHORTAGE_MS = 60_000;
-const DEFAULT_HEALTH = {
-  check: { kind: 'console', text: 'lkt: boot complete' },
-  timeoutMs: 3000,
-  failures: 3,
-} as const;
 
 /** Observes one group, and carries out what `reconcile` decides. Its memory only saves retries. */
 export class GroupController {
@@ -223,15 +219,24 @@ export class GroupController {
 
   /** Saves the console of a node before it is destroyed, and returns the file. */
   async #keepConsole(node: Node, signal: AbortSignal): Promise<string | undefined> {
-    const { provider, logDir } = this.#context;
+    const { provider, logDir, group, emit } = this.#context;
     const bytes = await provider.console?.(node.id, { signal }).catch((error: unknown) => {
       if (error instanceof ProviderError) return undefined;
       throw error;
     });
     if (bytes === undefined || bytes.length === 0) return undefined;
-    await mkdir(logDir, { recursive: true, mode: 0o700 });
     const path = join(logDir, `${node.name}-${node.labels.created}.log`);
-    await writeFile(path, bytes, { mode: 0o600 });
+    try {
+      await mkdir(logDir, { recursive: true, mode: 0o700 });
+      await writeFile(path, bytes, { mode: 0o600 });
+    } catch (error) {
+      // A full disk keeps no node that failed.
+      if (!(error instanceof Error && isErrno(error, 'ENOSPC', 'EDQUOT', 'EACCES', 'EROFS')))
+        throw error;
+      const message = `its console is not kept: ${error.message}`;
+      emit({ group: group.name, kind: 'error', node: node.name, message });
+      return undefined;
+    }
     return path;
   }
 

@@ -1,27 +1,29 @@
 import { request } from 'node:http';
 import { connect } from 'node:net';
 import { mapConcurrent } from '@lkt/core';
-import type { HealthCheck } from '../config/fleet-yml.ts';
+import type { HealthCheck, HealthSettings } from '../config/health.ts';
 import { type Endpoint, endpointOf, type Node } from '../node.ts';
 import type { Provider } from '../provider.ts';
 import type { ObservedHealth } from '../reconcile/decision.ts';
 
-/** A health check with its limits. */
-export interface HealthSettings {
-  readonly check: HealthCheck;
-  readonly timeoutMs: number;
-  /** Failed checks in a row that make a healthy node unhealthy. */
-  readonly failures: number;
-}
-
 /** A check of a port waits for half a second, so 10,000 nodes take ten. */
 const CHECKS_AT_ONCE = 512;
 
+interface KnownHealth extends ObservedHealth {
+  readonly failures: number;
+  /** When it was last checked. */
+  checked: number;
+}
+
 /** Checks nodes, and remembers since when each is as it is. */
 export class HealthChecks {
-  readonly #known = new Map<string, ObservedHealth & { readonly failures: number }>();
+  readonly #known = new Map<string, KnownHealth>();
 
-  /** Checks the running ones of these nodes, and returns the health of each by id. */
+  /**
+   * Checks the running ones of these nodes, and returns the health of each by id. Healthy ones are
+   * checked at intervals, so that many passes in a short time are no reason to lose one. Others are
+   * checked in every pass, so that none waits.
+   */
   async check(
     nodes: readonly Node[],
     provider: Provider,
@@ -30,8 +32,9 @@ export class HealthChecks {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, ObservedHealth>> {
     const running = nodes.filter(({ power }) => power === 'running');
+    const due = running.filter(({ id }) => this.#isDue(id, settings, now()));
     await mapConcurrent(
-      running,
+      due,
       async (node) => {
         const isHealthy = await checkNode(node, provider, settings, signal);
         this.#note(node.id, isHealthy, settings, now);
@@ -44,6 +47,13 @@ export class HealthChecks {
     return health;
   }
 
+  #isDue(id: string, { intervalMs }: HealthSettings, time: number): boolean {
+    const known = this.#known.get(id);
+    if (known?.health !== 'healthy') return true;
+    // A clock that was set back makes no node wait.
+    return time - known.checked >= intervalMs || time < known.checked;
+  }
+
   /** Remembers the result of a check. A node that stays as it is costs nothing. */
   #note(
     id: string,
@@ -54,13 +64,16 @@ export class HealthChecks {
     const before = this.#known.get(id);
     const time = now();
     const isKnown = before !== undefined && before.since <= time;
-    if (isHealthy && isKnown && before.health === 'healthy' && before.failures === 0) return;
+    if (isHealthy && isKnown && before.health === 'healthy' && before.failures === 0) {
+      before.checked = time;
+      return;
+    }
     const failures = isHealthy ? 0 : (before?.failures ?? 0) + 1;
     const isSpared = before?.health === 'healthy' && failures < most;
     const health = isHealthy || isSpared ? 'healthy' : 'unhealthy';
     // A clock that was set back makes no node wait.
     const since = before?.health === health ? Math.min(before.since, time) : time;
-    this.#known.set(id, { health, since, failures });
+    this.#known.set(id, { health, since, failures, checked: time });
   }
 
   /** Forgets all nodes but these. */
@@ -75,15 +88,30 @@ async function checkNode(
   { check, timeoutMs }: HealthSettings,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (check.kind === 'console') {
-    const bytes = await provider.console?.(node.id, { signal });
-    return bytes !== undefined && Buffer.from(bytes).includes(check.text);
-  }
+  if (check.kind === 'console') return isHealthyByConsole(node, provider, check, signal);
   const endpoint = endpointOf(node, check.port);
   if (endpoint === undefined) return false;
   if (check.kind === 'http') return answers(endpoint, check.path, timeoutMs);
   const hasBooted = await mayAnswer(node, check.port, provider, signal);
   return hasBooted && acceptsConnections(endpoint, timeoutMs);
+}
+
+/**
+ * Reports what the console says last. Providers return only the end of a long one, so a node that
+ * was ready has written the text, even if it is no longer there.
+ */
+async function isHealthyByConsole(
+  node: Node,
+  provider: Provider,
+  { text, unhealthy }: Extract<HealthCheck, { readonly kind: 'console' }>,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const wasReady = node.labels.ready !== undefined;
+  if (wasReady && unhealthy === undefined) return true;
+  const bytes = Buffer.from((await provider.console?.(node.id, { signal })) ?? []);
+  const last = bytes.lastIndexOf(text);
+  const failed = unhealthy === undefined ? -1 : bytes.lastIndexOf(unhealthy);
+  return failed > last ? false : last >= 0 || wasReady;
 }
 
 /**

@@ -38,10 +38,11 @@ export function classify(
   now: number,
   names?: ReadonlySet<string>,
 ): ClassifiedNode {
-  const { labels, power, id } = node;
+  const { labels, power, id, attestation } = node;
   const seen = observed.health.get(id);
   const isOff = power === 'stopped';
-  const isHealthy = power === 'running' && seen?.health === 'healthy';
+  const isRejected = attestation === 'rejected';
+  const isHealthy = power === 'running' && seen?.health === 'healthy' && !isRejected;
   const isWanted =
     labels.spec === target.spec ||
     (labels.specVersion !== SPEC_VERSION &&
@@ -63,7 +64,7 @@ export function classify(
     isAvailable: isHealthy && wasReady && labels.draining === undefined,
     isHealthy,
     hasFailed,
-    isSick: wasReady && (isOff || seen?.health === 'unhealthy'),
+    isSick: wasReady && (isOff || isRejected || seen?.health === 'unhealthy'),
     isOff,
     becomesReady,
     changesAt: Math.min(

@@ -115,6 +115,8 @@ test.each([
     '10:64: .*not a time zone',
   ],
   [['size: 2', 'health: { tcp: 80, http: ":80/" }'], '10:13: .*exclude each other'],
+  [['size: 2', 'health: { console: "" }'], '10:24: .*every console has it'],
+  [['size: 2', 'health: { unhealthy: lost }'], '10:13: .*after which the node is healthy again'],
   [['size: 2', 'drain: { timeout: 5s }'], '10:12: .*either http or command'],
   [['size: 2', 'drain: { http: ":70000/" }'], '10:20: .*70000 is not a port'],
   [['size: 2', 'grace: 4000d'], '10:12: .*longer than ten years'],
@@ -131,6 +133,10 @@ test.each([
 
 test.each([
   [fleetText('size: 1').replace('provider: here', 'provider: her'), '7:15: .*no provider "her"'],
+  [
+    fleetText('size: 1').replace('  here:', '  here: { qemu: {} }\n  there:'),
+    '5:10: .*the providers here and there are the same',
+  ],
   [fleetText('size: 1').replace('web:', 'Web:'), '7:5: .*"Web" is not a name'],
   [fleetText('size: 1').replace(/@sha256.*/, ':latest'), '8:12: .*has no digest'],
   [fleetText('size: 1').replace('qemu: {}', ''), '4:9: .*exactly one kind'],

@@ -1,0 +1,205 @@
+import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
+import { mkdir, mkdtempDisposable, readFile, symlink } from 'node:fs/promises';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parseFleet } from '../../src/config/fleet-yml.ts';
+import { FleetController } from '../../src/controller/controller.ts';
+import type { FleetEvent } from '../../src/events/event.ts';
+import type { Attestation } from '../../src/node.ts';
+import { converged, fleet, start, WrongProvider } from './wrong-provider.ts';
+
+test('believes no forwarded port of a guest that boots still', async () => {
+  // As QEMU does: it accepts connections, and keeps them, before its guest answers.
+  const server = createServer((socket) => socket.on('error', () => undefined));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  const provider = new WrongProvider();
+  provider.published = new Map([[80, { host: '127.0.0.1', port }]]);
+  provider.said = 'Linux version 6';
+  const events: FleetEvent[] = [];
+  const controller = new FleetController({
+    fleet: parseFleet({
+      path: 'fleet.yml',
+      text: fleet.file.text.replace('{ console: up }', '{ tcp: 80 }'),
+    }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: '/nonexistent',
+    onEvent: (event) => events.push(event),
+  });
+  const { signal } = new AbortController();
+  for (let passes = 0; passes < 3; passes += 1) await controller.pass({ generation: 1, signal });
+  expect(events.map(({ kind }) => kind)).toEqual(['create', 'create']);
+  provider.said += '\nlkt: boot complete 4.2\n';
+  for (let passes = 0; passes < 3; passes += 1) await controller.pass({ generation: 1, signal });
+  expect(events.at(-1)).toMatchObject({ kind: 'converged' });
+  // The console of a node that was ready is not read again: it may be long.
+  provider.said = '';
+  await controller.pass({ generation: 1, signal });
+  expect(events.at(-1)).toMatchObject({ kind: 'converged' });
+  server.close();
+});
+
+test('counts attempts anew once a node was ready, so that a later failure halts nothing', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  let now = Date.now();
+  const setting = start(dir.path, () => now);
+  const { provider } = setting;
+  provider.said = 'down';
+  await setting.pass();
+  now += 61_000;
+  await setting.pass();
+  provider.said = 'up';
+  for (let passes = 0; passes < 4; passes += 1) await setting.pass();
+  expect(setting.events.at(-1)).toMatchObject({ kind: 'converged' });
+  expect(provider.requests.map(({ labels }) => labels.attempt)).toEqual([0, 0, 1]);
+  expect(provider.nodes.map(({ labels }) => labels.attempt)).toEqual([0, 0]);
+});
+
+test('keeps the console of the failed node for which a roll halts', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const provider = new WrongProvider();
+  const events: FleetEvent[] = [];
+  let now = Date.now();
+  const text = fleet.file.text
+    .replace('console: up', 'console: ready')
+    .replace('startupTimeout: 60s', 'startupTimeout: 60s, retries: 0');
+  const controller = new FleetController({
+    fleet: parseFleet({ path: 'fleet.yml', text }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: dir.path,
+    onEvent: (event) => events.push(event),
+    now: () => now,
+  });
+  const { signal } = new AbortController();
+  await controller.pass({ generation: 1, signal });
+  now += 61_000;
+  for (let passes = 0; passes < 2; passes += 1) await controller.pass({ generation: 1, signal });
+  const halted = events.filter(({ kind }) => kind === 'halted');
+  expect(halted).toMatchObject([{ node: expect.stringMatching(/^web-/) }]);
+  expect(await readFile(halted[0]?.console ?? '', 'utf8')).toBe('up');
+  // Each failed node has one, and none was destroyed.
+  expect(readdirSync(join(dir.path, 'web'))).toHaveLength(2);
+  expect(provider.calls.filter((call) => call.startsWith('destroy'))).toEqual([]);
+});
+
+test('waits for no node longer because the clock was a day ahead', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const day = 86_400_000;
+  let now = Date.now() + day;
+  const provider = new WrongProvider();
+  const events: FleetEvent[] = [];
+  const controller = new FleetController({
+    fleet: parseFleet({
+      path: 'fleet.yml',
+      text: fleet.file.text.replace('startupTimeout: 60s', 'startupTimeout: 60s, minReady: 10s'),
+    }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: dir.path,
+    onEvent: (event) => events.push(event),
+    now: () => now,
+  });
+  const { signal } = new AbortController();
+  for (const step of [0, 0, -day, 11_000]) {
+    now += step;
+    await controller.pass({ generation: 1, signal });
+  }
+  expect(events.filter(({ kind }) => kind === 'ready')).toHaveLength(2);
+});
+
+test('stays healthy when the console has scrolled past the text of a node that was ready', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const setting = start(dir.path);
+  await converged(setting);
+  // A provider returns the last part of a long console only.
+  setting.provider.said = 'lines of services';
+  for (let passes = 0; passes < 4; passes += 1) {
+    const { groups } = await setting.pass();
+    expect(groups.get('web')?.decision.status).toMatchObject({ available: 2, isConverged: true });
+  }
+});
+
+test('is unhealthy from one text on the console to the other', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const text = fleet.file.text.replace('{ console: up }', '{ console: up, unhealthy: lost }');
+  let now = Date.now();
+  const setting = start(dir.path, () => now, text);
+  const { provider } = setting;
+  const later = async (): ReturnType<typeof setting.pass> => {
+    now += 5000;
+    return setting.pass();
+  };
+  provider.said = 'up\nlost';
+  await setting.pass();
+  await setting.pass();
+  expect(setting.events.map(({ kind }) => kind)).toEqual(['create', 'create']);
+  provider.said = 'up\nlost\nup';
+  await converged(setting);
+  provider.said = 'lines of services';
+  await later();
+  provider.said = 'lines of services\nlost';
+  // Passes follow one another while anything changes. They are no checks.
+  for (let passes = 0; passes < 10; passes += 1) await setting.pass();
+  for (let checks = 0; checks < 2; checks += 1) await later();
+  expect((await setting.pass()).groups.get('web')?.decision.status.sick).toBe(0);
+  expect(provider.calls).toEqual([]);
+  // The third failure in a row: all nodes at once are the fault of the probe.
+  const pass = await later();
+  expect(pass.groups.get('web')?.decision.status).toMatchObject({
+    sick: 2,
+    holds: ['too many nodes are unhealthy (maxSick): the probe may be wrong'],
+  });
+  provider.said += '\nup';
+  expect((await setting.pass()).groups.get('web')?.decision.status.sick).toBe(0);
+});
+
+test('replaces a failed node though its console cannot be kept', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  let now = Date.now();
+  // As on a full disk: a device that has no room.
+  await mkdir(join(dir.path, 'web'));
+  const setting = start(dir.path, () => now);
+  await converged(setting);
+  const [node] = setting.provider.nodes;
+  if (node === undefined) throw new Error('no node');
+  const log = join(dir.path, 'web', `${node.name}-${node.labels.created}.log`);
+  await symlink('/dev/full', log);
+  setting.provider.nodes = setting.provider.nodes.map((one) =>
+    one === node ? { ...node, power: 'stopped' } : one,
+  );
+  now += 1000;
+  await setting.pass();
+  expect(setting.events.find(({ kind }) => kind === 'error')).toMatchObject({
+    node: node.name,
+    message: expect.stringMatching(/^its console is not kept: ENOSPC/),
+  });
+  expect(setting.provider.calls).toContain(`destroy ${node.name}`);
+});
+
+test('replaces a node whose attestation is rejected', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const setting = start(dir.path);
+  await converged(setting);
+  const [node] = setting.provider.nodes;
+  if (node === undefined) throw new Error('no node');
+  const attest = (attestation: Attestation): void => {
+    setting.provider.nodes = setting.provider.nodes.map((one) =>
+      one.id === node.id ? { ...one, attestation } : one,
+    );
+  };
+  attest('verified');
+  await setting.pass();
+  expect(setting.provider.calls).toEqual([]);
+  attest('rejected');
+  await setting.pass();
+  expect(setting.events.findLast(({ kind }) => kind === 'destroy')).toMatchObject({
+    node: node.name,
+    reason: 'unhealthy',
+  });
+});
