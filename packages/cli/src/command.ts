@@ -82,9 +82,9 @@ export abstract class LktCommand {
   static failedExit = 1;
   /** Makes oclif accept the class as a command. oclif only describes commands, and runs none. */
   static run(): void {}
-  static readonly enableJsonFlag = true;
   static readonly baseFlags = {
     cache: valueFlag('DIR', 'store directory', { helpGroup: 'GLOBAL' }),
+    json: switchFlag('print the result as JSON', { helpGroup: 'GLOBAL' }),
     progress: choiceFlag(PROGRESS_MODES, 'progress display on standard error', {
       helpGroup: 'GLOBAL',
     }),
@@ -133,9 +133,8 @@ export abstract class LktCommand {
    */
   protected async parse<F extends Values, B extends Values, A extends Values>(
     command: Interfaces.Input<F, B, A>,
-  ): Promise<{ readonly flags: F & B & { readonly json: boolean | undefined }; readonly args: A }> {
-    const json = Flags.boolean({});
-    const own = { json, ...command.baseFlags, ...command.flags };
+  ): Promise<{ readonly flags: F & B; readonly args: A }> {
+    const own: Interfaces.FlagInput = { ...command.baseFlags, ...command.flags };
     const { linuxkit } = this.constructor as unknown as CommandClass;
     const flags = { ...linuxkitDefinitions(linuxkit, own), ...own };
     const words = plainSwitches(this.words, flags);

@@ -1,3 +1,4 @@
+import type { Interfaces } from '@oclif/core';
 import { LktError, type Reporter } from '@lkt/core';
 import { Flags } from './options.ts';
 
@@ -102,7 +103,7 @@ export const linuxkitBuildFlags: LinuxkitFlags = {
 export function linuxkitDefinitions(
   own: LinuxkitFlags,
   flags: Readonly<Record<string, unknown>>,
-): Readonly<Record<string, unknown>> {
+): Interfaces.FlagInput {
   const foreign = Object.entries({ ...EVERYWHERE, ...own }).filter(([name]) => !(name in flags));
   return Object.fromEntries(
     foreign.map(([name, { takesValue }]) => [

@@ -1,6 +1,5 @@
 import type { Interfaces } from '@oclif/core';
 import { type CommandClass, LktCommand } from '../command.ts';
-import { switchFlag } from '../flags/options.ts';
 import { spaced } from './usage.ts';
 
 /** A command as data, for completion scripts and `docs/cli.md`. */
@@ -65,8 +64,7 @@ function argEntry(name: string, arg: Interfaces.ArgInput[string]): ArgEntry {
 }
 
 function flagEntries(own: Interfaces.FlagInput): readonly FlagEntry[] {
-  const json = switchFlag('print the result as JSON');
-  const common: Interfaces.FlagInput = { ...LktCommand.baseFlags, json };
+  const common: Interfaces.FlagInput = LktCommand.baseFlags;
   return [
     ...Object.entries(own).map((flag) => flagEntry(...flag, false)),
     ...Object.entries(common).map((flag) => flagEntry(...flag, true)),
