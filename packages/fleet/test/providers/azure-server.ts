@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { azureRightOf, azureRights } from './documented-rights.ts';
+import { type AzureJson as Json, fault, requireValid } from './azure-rules.ts';
 import {
   type JsonRequest,
   type JsonResponse,
@@ -16,8 +17,6 @@ export const AZURE_SETTINGS = {
   gallery: 'images',
   imageDefinition: 'web',
 };
-
-type Json = Readonly<Record<string, unknown>>;
 
 interface Member {
   readonly id: string;
@@ -64,14 +63,6 @@ const VERSIONS: readonly (readonly [RegExp, string])[] = [
   [/^\/disks/, '2024-03-02'],
   [/^\/galleries/, '2024-03-03'],
   [/^\/virtualMachineScaleSets/, '2024-11-01'],
-];
-const POLICY = [
-  'maxBatchInstancePercent',
-  'maxUnhealthyInstancePercent',
-  'maxUnhealthyUpgradedInstancePercent',
-  'pauseTimeBetweenBatches',
-  'maxSurge',
-  'rollbackFailedInstancesOnPolicyBreach',
 ];
 const PAGE = 2 ** 22;
 
@@ -358,47 +349,4 @@ function imageIn({ body }: ScaleSet): string {
 
 function bodyOf({ body, etag }: ScaleSet): Json {
   return { ...body, etag: String(etag) };
-}
-
-function fault(status: number, code: string, message: string, isExpected = false): Problem {
-  return new Problem({ status, json: { error: { code, message } } }, isExpected);
-}
-
-/** @throws Problem for what Azure rejects */
-function requireValid(json: Json, isWhole: boolean): void {
-  const given = (json['properties'] ?? {}) as Json;
-  const properties = given as Record<string, Json>;
-  const sku = json['sku'] as Json | undefined;
-  if (sku !== undefined && (sku['name'] === undefined || sku['capacity'] === undefined))
-    throw fault(400, 'InvalidParameter', 'sku');
-  const policy = properties['upgradePolicy'];
-  const rolling = (policy?.['rollingUpgradePolicy'] ?? {}) as Json;
-  for (const key of Object.keys(rolling))
-    if (!POLICY.includes(key)) throw fault(400, 'InvalidParameter', key);
-  const within = (key: string, least: number): void => {
-    const value = rolling[key];
-    if (value !== undefined && !(Number(value) >= least && Number(value) <= 100))
-      throw fault(400, 'InvalidParameter', key);
-  };
-  within('maxBatchInstancePercent', 5);
-  within('maxUnhealthyInstancePercent', 5);
-  within('maxUnhealthyUpgradedInstancePercent', 0);
-  if (Number(rolling['maxBatchInstancePercent']) > Number(rolling['maxUnhealthyInstancePercent']))
-    throw fault(400, 'InvalidParameter', 'a batch beyond the unhealthy instances');
-  const repairs = properties['automaticRepairsPolicy'];
-  const [, minutes = ''] =
-    /^PT(\d+)M$/.exec(JSON.stringify(repairs?.['gracePeriod'] ?? '').slice(1, -1)) ?? [];
-  if (repairs !== undefined && !(Number(minutes) >= 10 && Number(minutes) <= 90))
-    throw fault(400, 'InvalidParameter', 'gracePeriod');
-  for (const [key, value] of Object.entries((json['tags'] ?? {}) as Record<string, string>))
-    if (/[<>%&\\?/]/.test(key) || value.length > 256)
-      throw fault(400, 'InvalidTagValueLength', key);
-  const machine = properties['virtualMachineProfile'];
-  if (!isWhole) return;
-  const network = machine?.['networkProfile'] as Record<string, unknown> | undefined;
-  // Rolling upgrades and repairs need a probe.
-  if (network?.['healthProbe'] === undefined || given['orchestrationMode'] !== 'Uniform')
-    throw fault(400, 'InvalidParameter', 'healthProbe');
-  if (machine?.['osProfile'] !== undefined)
-    throw fault(400, 'InvalidParameter', 'osProfile with a specialized image');
 }
