@@ -1,5 +1,5 @@
 import { dirname, join } from 'node:path';
-import { didYouMean, type Digest, LktError } from '@lkt/core';
+import { didYouMean, type Digest, LktError, type YamlValue } from '@lkt/core';
 import type {
   Engine,
   EngineGroup,
@@ -70,13 +70,16 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
   await using stack = new AsyncDisposableStack();
   const providers = new Map<string, Provider>();
   const engines = new Map<string, Engine>();
-  for (const [name, { kind, settings }] of config.providers) {
+  for (const [name, { kind, settings, at }] of config.providers) {
     const warn = (text: string): void => reporter.emit({ kind: 'warning', text });
     const { variables } = environment;
     const context = { dir, stateDir, variables, signal, warn };
+    const located = (error: unknown): never => {
+      throw withLocation(at, error);
+    };
     if ('openEngine' in kind)
-      engines.set(name, stack.use(await kind.openEngine(settings, context)));
-    else providers.set(name, stack.use(await kind.open(settings, context)));
+      engines.set(name, stack.use(await kind.openEngine(settings, context).catch(located)));
+    else providers.set(name, stack.use(await kind.open(settings, context).catch(located)));
   }
   const imageDir = join(stateDir, 'images');
   const lease = await openLease({
@@ -106,6 +109,14 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
     },
     [Symbol.asyncDispose]: async () => open.disposeAsync(),
   };
+}
+
+/** Returns an error with the place in fleet.yml that it is about. */
+function withLocation(at: YamlValue, error: unknown): unknown {
+  if (!(error instanceof LktError)) return error;
+  const { code, message, cause, fix, detail } = error;
+  const located = at.error(message);
+  return new LktError(code, located.message, { cause, fix, detail: detail ?? located.detail });
 }
 
 /**
@@ -187,14 +198,7 @@ function imageOpener(
     const image = { ...name, digest };
     const store = await session.openStore();
     const located = (error: unknown): never => {
-      if (!(error instanceof LktError) || digest !== group.image.digest) throw error;
-      const { code, message, fix, detail } = error;
-      const at = group.image.at.error(message, fix === undefined ? {} : { fix });
-      throw new LktError(code, at.message, {
-        cause: error.cause,
-        fix,
-        detail: detail ?? at.detail,
-      });
+      throw digest === group.image.digest ? withLocation(group.image.at, error) : error;
     };
     // lkt built it, from packages that the policies accept.
     const isBuilt = group.image.config !== undefined && digest === group.image.digest;
@@ -209,9 +213,9 @@ function imageOpener(
       if (!isStored) {
         if (fetchImage === undefined) throw missing(group.image.text);
         await fetchImage(image, [], false).catch((error: unknown) => {
-          const isMissing =
-            error instanceof LktError && /^(?:NETWORK_FAILED|NOT_FOUND)$/.test(error.code);
-          throw isMissing ? missing(group.image.text, error) : error;
+          if (!(error instanceof LktError)) throw error;
+          if (error.code === 'NOT_FOUND') throw missing(group.image.text, error);
+          throw error.code === 'NETWORK_FAILED' ? unreachable(group.image.text, error) : error;
         });
       }
       return openMachineImage(store, digest, imageDir);
@@ -225,6 +229,14 @@ function missing(text: string, cause?: unknown): LktError {
     cause,
     fix: 'correct the digest, or make the image: lkt build, then lkt fleet image',
   });
+}
+
+function unreachable(text: string, cause: LktError): LktError {
+  return new LktError(
+    'NETWORK_FAILED',
+    `the image ${text} is not in the store, and its registry does not answer`,
+    { cause, fix: cause.fix ?? 'try again when the registry answers, or correct its name' },
+  );
 }
 
 /** @throws LktError SIGNATURE_INVALID, POLICY_MISSING */
