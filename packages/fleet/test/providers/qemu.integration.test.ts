@@ -1,4 +1,5 @@
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -69,5 +70,37 @@ test('hands metadata to the guest by a disk that only its owner reads, and keeps
     const [node] = await provider.list(EXAMPLE_LABELS.fleet, options);
     if (node === undefined) return;
     await provider.destroy(node.id, { ...options, graceMs: 0 });
+  }
+});
+
+test('has no capacity while the disk is full, and leaves nothing half-made', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const prefix = join(dir.path, 'tiny');
+  await writeTinyImage(prefix, 'hello');
+  const state = join(dir.path, 'state');
+  mkdirSync(state);
+  // Room for the records of generations, and not for a kernel.
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16k', 'none', state]);
+  try {
+    await using provider = new QemuProvider({ dir: state, accelerator: 'tcg' });
+    const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+    const files = await findBootFiles(prefix);
+    const fill = join(state, 'fill');
+    try {
+      writeFileSync(fill, Buffer.alloc(64 * 1024));
+    } catch {
+      // It is full.
+    }
+    const image = { digest: digestOf('hello'), files };
+    await expect(provider.prepare(image, options)).rejects.toMatchObject({
+      failure: 'capacity',
+      message: `there is no space left for ${state}`,
+      fix: `remove images that no node runs: ${join(state, 'images')}`,
+    });
+    expect(await provider.list(EXAMPLE_LABELS.fleet, options)).toEqual([]);
+    rmSync(fill);
+    expect(await provider.prepare(image, options)).toMatch(/^[0-9a-f]{64}$/);
+  } finally {
+    execFileSync('umount', [state]);
   }
 });

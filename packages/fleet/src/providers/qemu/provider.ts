@@ -213,7 +213,15 @@ export class QemuProvider implements Provider {
   }
 
   async #change(options: CallOptions, run: () => Promise<void>): Promise<void> {
-    await withGeneration(this.#options.dir, options, run);
+    try {
+      await withGeneration(this.#options.dir, options, run);
+    } catch (cause) {
+      if (!isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
+      throw new ProviderError('capacity', `there is no space left for ${this.#options.dir}`, {
+        cause,
+        fix: `remove images that no node runs: ${this.#path('images')}`,
+      });
+    }
   }
 
   /** Returns the hardware address of a node's card on the bridge; undefined without a bridge. */
