@@ -23,6 +23,14 @@ interface Result {
   readonly stderr: string;
 }
 
+/** Adds an image with a disk to the store, and returns its name with the digest. */
+async function makeImage(text: string, name: string): Promise<string> {
+  await writeTinyImage(join(dir, name), text);
+  writeFileSync(join(dir, `${name}-efi.img`), `disk of ${name}`);
+  const { stdout } = await lkt('fleet', 'image', '--disk', name, `test/app:${name}`);
+  return stdout.trim();
+}
+
 async function lkt(...args: readonly string[]): Promise<Result> {
   return promisify(execFile)(process.execPath, [main, ...args], { cwd: dir, env }).then(
     ({ stdout, stderr }) => ({ code: 0, stdout, stderr }),
@@ -33,10 +41,8 @@ async function lkt(...args: readonly string[]): Promise<Result> {
 beforeAll(async () => {
   server = await startGcpServer();
   server.isFast = true;
-  await writeTinyImage(join(dir, 'tiny'), 'healthy');
-  writeFileSync(join(dir, 'tiny-efi.img'), 'disk');
   writeFileSync(join(dir, 'key.json'), server.key, { mode: 0o600 });
-  const made = await lkt('fleet', 'image', '--disk', 'tiny', 'test/app:1');
+  const image = await makeImage('healthy', 'one');
   writeFileSync(
     join(dir, 'fleet.yml'),
     `version: "1"
@@ -52,7 +58,7 @@ providers:
 groups:
   web:
     provider: cloud
-    image: ${made.stdout.trim()}
+    image: ${image}
     size: 2
     gcp: { machineType: e2-small }
 `,
@@ -200,7 +206,7 @@ test.for<[readonly string[], string]>([
   ],
   [
     ['rollback', 'web'],
-    `error: an engine keeps web, and rolls it back by itself
+    `error: the engine of web knows no earlier image
   fix: write the digest of the earlier image into fleet.yml, and run lkt fleet apply
 `,
   ],
@@ -210,4 +216,29 @@ test.for<[readonly string[], string]>([
   const { code, stderr } = await lkt('fleet', ...named);
   expect([code, stderr]).toEqual([1, expected.replaceAll('NODE', node)]);
   expect(server.changes()).toEqual([]);
+});
+
+test('returns a group of an engine to its earlier image, until the file names another', async () => {
+  const file = readFileSync(join(dir, 'fleet.yml'), 'utf8');
+  const [, one = ''] = /image: .*@(sha256:.*)/.exec(file) ?? [];
+  const other = await makeImage('healthy too', 'two');
+  const [, two = ''] = other.split('@');
+  writeFileSync(join(dir, 'fleet.yml'), file.replace(/image: .*/, `image: ${other}`));
+  expect(await lkt('fleet', 'apply', '--timeout', '60')).toMatchObject({ code: 0 });
+  expect(await lkt('fleet', 'rollback', 'web')).toMatchObject({
+    code: 0,
+    stdout: `web: ${two} → ${one}\n`,
+  });
+  const { code, stderr } = await lkt('fleet', 'apply', '--timeout', '60');
+  expect([code, stderr]).toEqual([
+    1,
+    expect.stringContaining("error: the roll of web halted: the engine's roll was rolled back\n"),
+  ]);
+  const { stdout } = await lkt('fleet', 'status', '--json');
+  expect(JSON.parse(stdout)).toMatchObject({
+    groups: [{ isRolledBack: true, available: 2, nodes: [{ image: one }, { image: one }] }],
+  });
+  writeFileSync(join(dir, 'fleet.yml'), file);
+  expect(await lkt('fleet', 'apply', '--timeout', '60')).toMatchObject({ code: 0 });
+  expect(server.problems).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import type { EngineGroup, EngineRequest } from './engine.ts';
 
 /** The change that a pass makes to the group of an engine. */
-type EngineAction = 'state' | 'roll' | 'rollBack' | 'stop' | undefined;
+type EngineAction = 'state' | 'roll' | 'rollBack' | 'renew' | 'stop' | undefined;
 
 /** The result of {@link decideEngine}. */
 export interface EngineDecision {
@@ -20,6 +20,8 @@ export interface EngineLimits {
   readonly isRetry: boolean;
   /** A roll replaces the nodes if one was created before; undefined for engines that keep ages. */
   readonly expiredBefore?: number;
+  /** The engine can replace nodes by others of the spec that it has. */
+  readonly canRenew?: boolean;
 }
 
 /**
@@ -32,7 +34,7 @@ export function decideEngine(
   request: EngineRequest,
   stated: string,
   current: EngineGroup | undefined,
-  { isOpen, isPaused, isRetry, expiredBefore = -Infinity }: EngineLimits,
+  { isOpen, isPaused, isRetry, expiredBefore = -Infinity, canRenew = false }: EngineLimits,
 ): EngineDecision {
   const none = { isHalted: false, isRolledBack: false, holds: [] };
   if (current === undefined) return { ...none, action: 'state' };
@@ -66,8 +68,10 @@ export function decideEngine(
     if (roll.state === 'failed' && canRollBack) return { ...none, action: 'rollBack' };
     const why = roll.message === undefined ? '' : `: ${roll.message}`;
     const isRolledBack = roll.state === 'rolledBack';
+    // Nodes of the earlier spec grow no older than others.
+    const isRenewed = isRolledBack && canRenew && hasExpired && isOpen && !isPaused;
     return {
-      action: undefined,
+      action: isRenewed ? 'renew' : undefined,
       isHalted: true,
       isRolledBack,
       holds: [`the engine's roll ${isRolledBack ? 'was rolled back' : 'failed'}${why}`],

@@ -130,6 +130,12 @@ export class EngineController {
       await prepare(earlier.image);
       emit({ group, kind: 'rollback', image: earlier.image });
       await engine.rollBack?.(current, options);
+    } else if (action === 'renew') {
+      const runs = current?.runs;
+      if (current === undefined || runs === undefined) return;
+      await prepare(runs.image);
+      emit({ group, kind: 'roll', image: runs.image, message: 'for age, after a rollback' });
+      await engine.renew?.(current, options);
     } else if (current !== undefined) {
       const prepared = await prepare(image);
       const from = current.runs?.spec === spec ? undefined : current.runs?.image;
@@ -150,6 +156,7 @@ export class EngineController {
       isOpen: isOpen(spec.windows, now()),
       isPaused: spec.isPaused,
       isRetry: this.#isRetry,
+      canRenew: engine.renew !== undefined,
       ...(engine.keepsAges || expireAfterMs === undefined
         ? {}
         : { expiredBefore: now() - expireAfterMs }),

@@ -121,6 +121,29 @@ test('rolls a group of old nodes, where the engine does not keep ages', () => {
   ).toBeUndefined();
 });
 
+test('renews old nodes of a group that was rolled back, within its limits', () => {
+  const back = group(one, { roll: { spec: two.spec, state: 'rolledBack' } });
+  const decide = (change: object, current: EngineGroup = back): EngineDecision =>
+    decideEngine(request(two), 's', current, {
+      ...limits,
+      expiredBefore: 0,
+      canRenew: true,
+      ...change,
+    });
+  // It is halted still: the file wants another spec.
+  expect(decide({})).toMatchObject({ action: 'renew', isHalted: true, isRolledBack: true });
+  for (const change of [
+    { expiredBefore: -1 },
+    { canRenew: false },
+    { isPaused: true },
+    { isOpen: false },
+  ])
+    expect(decide(change).action).toBeUndefined();
+  expect(decide({ isRetry: true }).action).toBe('roll');
+  const failed = group(two, { roll: { spec: two.spec, state: 'failed' }, nodes: [node('i', one)] });
+  expect(decide({}, failed).action).toBeUndefined();
+});
+
 test('halts after a failed roll with the reason, until a retry', () => {
   const failed = group(one, { roll: { spec: two.spec, state: 'failed', message: 'no capacity' } });
   expect(decideEngine(request(two), 's', failed, limits)).toEqual({

@@ -1,13 +1,16 @@
-import { LktError } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
+import type { Engine, GroupConfig } from '@lkt/fleet';
 import { LktCommand } from '../../command.ts';
 import { fleetFlags, leaseFlag } from '../../flags/fleet.ts';
 import { Args } from '../../flags/options.ts';
-import { openFleet } from '../../session/fleet.ts';
+import { openFleet, type OpenFleet } from '../../session/fleet.ts';
+
+const NAME_IMAGE = 'write the digest of the earlier image into fleet.yml, and run lkt fleet apply';
 
 export class FleetRollback extends LktCommand {
   static override summary = 'Return a group to its earlier image';
   static override description =
-    'Marks the image of the file as rolled back, at the nodes themselves. A running lkt fleet watch, or the next lkt fleet apply, then rolls to the earlier image, and keeps it until the file names another one.';
+    'Marks the image of the file as rolled back, at the nodes themselves. A running lkt fleet watch, or the next lkt fleet apply, then rolls to the earlier image, and keeps it until the file names another one. Of the engines, gcp can do so.';
   static override examples = ['<%= config.bin %> fleet rollback web'];
   static override args = {
     group: Args.string({ description: 'name of the group', required: true }),
@@ -26,24 +29,22 @@ export class FleetRollback extends LktCommand {
       throw new LktError('NOT_FOUND', `the fleet has no group ${args.group}`, {
         fix: `use one of: ${[...specs.keys()].join(', ')}`,
       });
-    const name = fleet.config.groups.get(spec.name)?.provider ?? '';
-    if (fleet.engines.has(name))
-      throw new LktError(
-        'UNSUPPORTED',
-        `an engine keeps ${spec.name}, and rolls it back by itself`,
-        {
-          fix: 'write the digest of the earlier image into fleet.yml, and run lkt fleet apply',
-        },
-      );
+    const config = fleet.config.groups.get(spec.name);
+    const engine = fleet.engines.get(config?.provider ?? '');
+    if (config !== undefined && engine !== undefined) {
+      const image = await rollBackAt(engine, fleet, config);
+      this.endProgress();
+      this.log(`${spec.name}: ${spec.image} → ${image}`);
+      return { group: spec.name, from: spec.image, to: image };
+    }
     const own = (await fleet.nodes()).filter(({ node }) => node.labels.group === spec.name);
     const rejected = specHash(spec.image, spec.template);
     const nodes = own.map(({ node }) => node);
     const image = earlierImage(spec, rejected, nodes, undefined);
     if (image === undefined)
       throw new LktError('NOT_FOUND', `no node of ${spec.name} knows an earlier image`, {
-        fix: 'write the digest of the earlier image into fleet.yml, and run lkt fleet apply',
+        fix: NAME_IMAGE,
       });
-    const config = fleet.config.groups.get(args.group);
     if (config !== undefined) await fleet.openImage(config, image);
     const call = { generation: await fleet.lease.current(session.signal), signal: session.signal };
     for (const { node, provider } of own)
@@ -53,4 +54,30 @@ export class FleetRollback extends LktCommand {
     this.log(`${spec.name}: ${spec.image} → ${image}`);
     return { group: spec.name, from: spec.image, to: image };
   }
+}
+
+/**
+ * Lets an engine return a group to its earlier image, and returns that.
+ * @throws LktError UNSUPPORTED, NOT_FOUND
+ */
+async function rollBackAt(
+  engine: Engine,
+  { config: { name: fleet }, lease, signal, openImage }: OpenFleet,
+  group: GroupConfig,
+): Promise<Digest> {
+  const { name } = group;
+  if (engine.rollBack === undefined)
+    throw new LktError('UNSUPPORTED', `the engine of ${name} rolls back only a roll that fails`, {
+      fix: NAME_IMAGE,
+    });
+  const current = (await engine.list(fleet, { signal })).find((one) => one.group === name);
+  const earlier = current?.earlier;
+  if (current === undefined || earlier === undefined)
+    throw new LktError('NOT_FOUND', `the engine of ${name} knows no earlier image`, {
+      fix: NAME_IMAGE,
+    });
+  // It has to be trusted still.
+  await openImage(group, earlier.image);
+  await engine.rollBack(current, { generation: await lease.current(signal), signal });
+  return earlier.image;
 }

@@ -216,6 +216,15 @@ export class GcpEngine implements Engine {
     });
   }
 
+  async renew({ fleet, group }: EngineGroup, { generation, signal }: CallOptions): Promise<void> {
+    const name = `lkt-${this.#now()}`;
+    await this.#patch(nameOf(fleet, group), generation, signal, (before, manager) => ({
+      versions: [{ instanceTemplate: this.#templateUrl(templateOf(manager)), name }],
+      updatePolicy: { type: 'PROACTIVE' },
+      description: formatRecord({ ...before, generation }),
+    }));
+  }
+
   async stop({ fleet, group }: EngineGroup, { generation, signal }: CallOptions): Promise<void> {
     await this.#patch(nameOf(fleet, group), generation, signal, (before) => ({
       updatePolicy: { type: 'OPPORTUNISTIC' },
