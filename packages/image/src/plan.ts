@@ -224,6 +224,6 @@ export function pinnedDigest(
     throw errorAt('UNSUPPORTED', at, `"${text}" names a package, and there is no workspace`);
   }
   throw errorAt('PIN_MISSING', at, `${familiarReference(reference)} has no digest`, {
-    fix: `lkt pin ${at.file.path}`,
+    fix: `run: lkt pin ${at.file.path}`,
   });
 }

@@ -47,7 +47,7 @@ describe('references', () => {
     await expect(plan(store, 'init:\n  - lkt/init:1\n')).rejects.toMatchObject({
       code: 'PIN_MISSING',
       message: 'system.yml:2:5: init[0]: lkt/init:1 has no digest',
-      fix: 'lkt pin system.yml',
+      fix: 'run: lkt pin system.yml',
       detail: '  2 |   - lkt/init:1\n    |     ^^^^^^^^^^',
     });
   });

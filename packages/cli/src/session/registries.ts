@@ -59,7 +59,7 @@ export function tagResolver(
     if (found !== undefined) return found.digest;
     if (reference.domain === undefined)
       throw new LktError('NOT_FOUND', `${familiarReference(reference)} names no registry`, {
-        fix: `write the registry, such as ${formatReference(reference)}; for LinuxKit's configs, run: lkt migrate`,
+        fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml; for LinuxKit's configs, run: lkt migrate`,
       });
     throw new LktError(
       'PIN_MISSING',
