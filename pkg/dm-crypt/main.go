@@ -39,7 +39,7 @@ func start() error {
 		flag.BoolVar(&r.luks, name, false, "use a LUKS2 header")
 	}
 	for _, name := range []string{"k", "key-file"} {
-		flag.StringVar(&r.key, name, "key", "key file, relative to "+keyDir)
+		flag.StringVar(&r.key, name, "key", "key `file`, relative to "+keyDir)
 	}
 	flag.Parse()
 	r.name, r.device = flag.Arg(0), flag.Arg(1)

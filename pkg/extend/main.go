@@ -15,7 +15,7 @@ import (
 
 func main() {
 	reader.Serve()
-	kind := flag.String("type", "ext4", "file system: ext4 or xfs")
+	kind := flag.String("type", "ext4", "`type` of the file system: ext4 or xfs")
 	stop := flag.Bool("stop-on-error", true, "stop at the first failure; only if no disk is given")
 	flag.Parse()
 	parser, err := reader.Start()

@@ -40,11 +40,11 @@ func parse(args []string) (options, error) {
 	o := options{interval: time.Hour, paths: []string{defaultPath}}
 	flags := flag.NewFlagSet(filepath.Base(args[0]), flag.ContinueOnError)
 	flags.BoolVar(&o.isOnce, "1", false, "trim once, and exit")
-	flags.DurationVar(&o.interval, "interval", o.interval, "time between two runs")
+	flags.DurationVar(&o.interval, "interval", o.interval, "`time` between two runs")
 	isLinuxKits := flags.Name() == "trim-after-delete"
 	if isLinuxKits {
-		flags.String("docker-socket", "", "no effect: Docker is not asked")
-		flags.Duration("delay", 0, "no effect: see -interval")
+		flags.String("docker-socket", "", "no effect: Docker is not asked at this `path`")
+		flags.Duration("delay", 0, "no effect: see -interval `time`")
 	}
 	if err := flags.Parse(args[1:]); err != nil {
 		return o, err

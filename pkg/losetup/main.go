@@ -18,10 +18,10 @@ func main() {
 		flag.BoolVar(&r.create, name, false, "create the file if it does not exist")
 	}
 	for _, name := range []string{"s", "size"} {
-		flag.Int64Var(&r.size, name, 10, "size of a created file in MiB")
+		flag.Int64Var(&r.size, name, 10, "`size` of a created file in MiB")
 	}
 	for _, name := range []string{"d", "dev"} {
-		flag.StringVar(&r.device, name, "/dev/loop0", "loop device")
+		flag.StringVar(&r.device, name, "/dev/loop0", "loop `device`")
 	}
 	flag.Parse()
 	r.file = flag.Arg(0)

@@ -65,8 +65,8 @@ func run(args []string) error {
 
 func parse(args []string) (s setup, err error) {
 	flags := flag.NewFlagSet("metadata", flag.ContinueOnError)
-	flags.StringVar(&s.Dir, "config", "/run/config", "directory to write to")
-	flags.StringVar(&s.Devices, "devices", "/host/dev", "directory of the machine's device files")
+	flags.StringVar(&s.Dir, "config", "/run/config", "`directory` to write to")
+	flags.StringVar(&s.Devices, "devices", "/host/dev", "`directory` of the machine's device files")
 	flags.BoolVar(&s.Verbose, "v", false, "print why a provider does not apply")
 	if err := flags.Parse(args); err != nil {
 		return s, err

@@ -18,10 +18,10 @@ const waitTimeout = 10 * time.Second
 func main() {
 	reader.Serve()
 	var w query
-	flag.StringVar(&w.device, "device", "", "device to mount")
-	flag.StringVar(&w.label, "label", "", "label of the file system to mount")
-	flag.StringVar(&w.uuid, "uuid", "", "UUID of the file system to mount")
-	limit := flag.Uint("check", uint(checkTime.Seconds()), "seconds for a check of an ext file system, 0 for none")
+	flag.StringVar(&w.device, "device", "", "`device` to mount")
+	flag.StringVar(&w.label, "label", "", "`label` of the file system to mount")
+	flag.StringVar(&w.uuid, "uuid", "", "`uuid` of the file system to mount")
+	limit := flag.Uint("check", uint(checkTime.Seconds()), "`seconds` for a check of an ext file system, 0 for none")
 	flag.Parse()
 
 	var point string

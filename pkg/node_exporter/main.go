@@ -54,14 +54,14 @@ func run(args []string) error {
 func launch(roles sandbox.Roles, args []string) error {
 	var s setup
 	flags := flag.NewFlagSet("node_exporter", flag.ContinueOnError)
-	address := flags.String("web.listen-address", ":9100", "listen address")
-	flags.StringVar(&s.Proc, "path.procfs", "/proc", "path of procfs")
-	flags.StringVar(&s.Root, "path.rootfs", "/host", "path of the file systems to report")
-	flags.StringVar(&s.Sys, "path.sysfs", "/host/sys", "path of sysfs, of which fs/cgroup is read")
+	address := flags.String("web.listen-address", ":9100", "listen `address`")
+	flags.StringVar(&s.Proc, "path.procfs", "/proc", "`path` of procfs")
+	flags.StringVar(&s.Root, "path.rootfs", "/host", "`path` of the file systems to report")
+	flags.StringVar(&s.Sys, "path.sysfs", "/host/sys", "`path` of sysfs, of which fs/cgroup is read")
 	flags.BoolVar(&s.Cgroups, "collector.cgroup", true, "export the accounts of cgroups, with cAdvisor's names")
 	flags.BoolFunc("no-collector.cgroup", "same as -collector.cgroup=false", func(string) error { s.Cgroups = false; return nil })
-	flags.StringVar(&s.Excluded, "collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "regular expression of mount points to exclude")
-	flags.StringVar(&s.Excluded, "collector.filesystem.ignored-mount-points", s.Excluded, "same as -collector.filesystem.mount-points-exclude")
+	flags.StringVar(&s.Excluded, "collector.filesystem.mount-points-exclude", "^/(dev|proc|sys)($|/)", "`regexp` of mount points to exclude")
+	flags.StringVar(&s.Excluded, "collector.filesystem.ignored-mount-points", s.Excluded, "same as -collector.filesystem.mount-points-exclude `regexp`")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}

@@ -65,10 +65,10 @@ func run(args []string) error {
 // launch opens the port, starts the agent, and signals PID 1 when the agent asks for it.
 func launch(role sandbox.Role, args []string) error {
 	flags := flag.NewFlagSet("qemu-ga", flag.ContinueOnError)
-	path := flags.String("p", "", "port, such as /dev/vport0p1; default: the one named "+portName)
-	flags.StringVar(path, "path", "", "same as -p")
-	method := flags.String("m", "virtio-serial", "only virtio-serial")
-	flags.StringVar(method, "method", "virtio-serial", "same as -m")
+	path := flags.String("p", "", "`path` of the port, such as /dev/vport0p1; default: the one named "+portName)
+	flags.StringVar(path, "path", "", "same as -p `path`")
+	method := flags.String("m", "virtio-serial", "`method`; only virtio-serial")
+	flags.StringVar(method, "method", "virtio-serial", "same as -m `method`")
 	flags.Bool("v", false, "no effect")
 	if err := flags.Parse(args); err != nil {
 		return err

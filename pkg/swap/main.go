@@ -14,10 +14,10 @@ func main() {
 	reader.Serve()
 	var r request
 	var size string
-	flag.StringVar(&r.path, "path", "", "file in /var, or disk in /dev")
-	flag.StringVar(&size, "size", "", "size of the file: a number of bytes, or with K, M or G")
+	flag.StringVar(&r.path, "path", "", "`file` in /var, or disk in /dev")
+	flag.StringVar(&size, "size", "", "`size` of the file: a number of bytes, or with K, M or G")
 	flag.BoolVar(&r.encrypt, "encrypt", false, "encrypt with a random key that is not stored")
-	flag.Func("condition", "part:PATH[:true] or partsize:PATH:SIZE[:true]", func(text string) error {
+	flag.Func("condition", "`condition` for the start: part:PATH[:true] or partsize:PATH:SIZE[:true]", func(text string) error {
 		c, err := parseCondition(text)
 		r.conditions = append(r.conditions, c)
 		return err

@@ -83,7 +83,7 @@ const usage = "vsudd -inport PORT:unix:/PATH …"
 
 func parse(args []string) (all []forward, err error) {
 	flags := flag.NewFlagSet("vsudd", flag.ContinueOnError)
-	flags.Func("inport", "PORT:unix:/PATH", func(text string) error {
+	flags.Func("inport", "vsock port and Unix socket, as `PORT:unix:/PATH`", func(text string) error {
 		parts := strings.SplitN(text, ":", 3)
 		if len(parts) != 3 || parts[1] != "unix" || !filepath.IsAbs(parts[2]) {
 			return errors.New("must be PORT:unix:/PATH")

@@ -2,7 +2,7 @@
 export interface GoFlag {
   /** Without dashes: `size`; several names have the same meaning. */
   readonly names: readonly string[];
-  /** Name of the value, as `-help` prints it; undefined for one that may be left out. */
+  /** Name of the value, as `-help` prints it; undefined for a switch. */
   readonly value: string | undefined;
   /** As Go writes it; undefined for an empty or zero value, and for one that only a run tells. */
   readonly default: string | undefined;
@@ -10,19 +10,11 @@ export interface GoFlag {
 }
 
 const DECLARATION = /\bflags?\.(?:(String|Bool|Int64|Int|Uint|Duration)(Var)?|(Func|BoolFunc))\(/g;
-/** The names that Go gives values without a name in the usage. */
-const TYPES: Readonly<Record<string, string>> = {
-  String: 'string',
-  Int: 'int',
-  Int64: 'int',
-  Uint: 'uint',
-  Duration: 'duration',
-};
 const UNITS: Readonly<Record<string, string>> = { Second: 's', Minute: 'm', Hour: 'h' };
 
 /**
  * Returns the flags that Go sources declare, in their order.
- * @throws Error for a declaration that this does not understand
+ * @throws Error for a declaration that this does not understand, and for a value without a name
  */
 export function goFlags(sources: readonly string[]): readonly GoFlag[] {
   const constants = new Map(
@@ -45,10 +37,12 @@ export function goFlags(sources: readonly string[]): readonly GoFlag[] {
       const value = func === undefined ? valueOf(rest[0] ?? '', constants) : undefined;
       const isSwitch = type === 'Bool' || func === 'BoolFunc';
       const quoted = /`([^`]*)`/.exec(usage)?.[1];
+      if (!isSwitch && quoted === undefined)
+        throw new Error(`-${names.join(', -')}: name its value in backquotes: ${usage}`);
       return [
         {
           names,
-          value: isSwitch ? undefined : (quoted ?? TYPES[type ?? ''] ?? 'value'),
+          value: isSwitch ? undefined : quoted,
           default: value,
           usage: usage.replace(/`([^`]*)`/, '$1'),
         },

@@ -15,14 +15,14 @@ const (
 
 func main() {
 	for _, name := range []string{"k", "key-file"} {
-		flag.StringVar(&r.key, name, "key", "key file, relative to "+dir)
+		flag.StringVar(&r.key, name, "key", "key \`file\`, relative to "+dir)
 	}
-	flags.DurationVar(&o.wait, "wait", limit, "time (of a lease)")
+	flags.DurationVar(&o.wait, "wait", limit, "\`time\` (of a lease)")
 	flags.BoolVar(&o.once, "1", false,
 		"exit \\"once\\"")
-	flags.Func("inport", "PORT:unix:/PATH", func(text string) error { return nil })
+	flags.Func("inport", "as \`PORT:unix:/PATH\`", func(text string) error { return nil })
 	flags.IntVar(&o.last, "n", -1, "")
-	size := flag.Uint("size", uint(limit.Seconds()), "size")
+	size := flag.Uint("size", uint(limit.Seconds()), "\`size\`")
 	flag.StringVar(&dir, "dir", "", "a \`directory\`")
 }
 `;
@@ -31,14 +31,19 @@ test('reads the flags of a Go program', () => {
   expect(goFlags([SOURCE])).toEqual([
     {
       names: ['k', 'key-file'],
-      value: 'string',
+      value: 'file',
       default: 'key',
       usage: 'key file, relative to /etc/x',
     },
-    { names: ['wait'], value: 'duration', default: '3m', usage: 'time (of a lease)' },
+    { names: ['wait'], value: 'time', default: '3m', usage: 'time (of a lease)' },
     { names: ['1'], value: undefined, default: undefined, usage: 'exit "once"' },
-    { names: ['inport'], value: 'value', default: undefined, usage: 'PORT:unix:/PATH' },
-    { names: ['size'], value: 'uint', default: undefined, usage: 'size' },
+    {
+      names: ['inport'],
+      value: 'PORT:unix:/PATH',
+      default: undefined,
+      usage: 'as PORT:unix:/PATH',
+    },
+    { names: ['size'], value: 'size', default: undefined, usage: 'size' },
     { names: ['dir'], value: 'directory', default: undefined, usage: 'a directory' },
   ]);
 });
@@ -49,6 +54,12 @@ test.each(['flag.Bool("x", false, text())', 'flag.Bool(name, false, "text")'])(
     expect(() => goFlags([declaration])).toThrow('unknown declaration of a flag: flag.Bool(');
   },
 );
+
+test('rejects a value without a name, which -help would call string or value', () => {
+  expect(() => goFlags(['flag.String("x", "", "a text")'])).toThrow(
+    '-x: name its value in backquotes: a text',
+  );
+});
 
 test('lists files with their links, and counts those of full directories', () => {
   const many = Array.from({ length: 9 }, (_, index) => ({ path: `/lib/${index}`, type: 'file' }));
