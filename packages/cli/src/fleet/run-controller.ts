@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import type { FleetConfig, FleetPass, Lease } from '@lkt/fleet';
+import type { FleetConfig, FleetPass, GroupPass, Lease } from '@lkt/fleet';
 import { type FleetFlags, openFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
 import { openEventSink } from './event-sink.ts';
@@ -79,7 +79,9 @@ export async function runController(
       }
       if (options.isEndless !== true) {
         if (isConverged) return report();
-        if (statuses.some(({ isHalted }) => isHalted)) throw haltedError(report());
+        // The rolls of other groups go on to their ends.
+        if (statuses.some(({ isHalted }) => isHalted) && [...groups.values()].every(isAtRest))
+          throw haltedError(report());
       }
       if (performance.now() > end)
         throw new LktError('RUN_FAILED', `the fleet ${config.name} did not converge in time`, {
@@ -104,6 +106,12 @@ export async function runController(
 function idleTime({ groups }: FleetConfig): number {
   const intervals = [...groups.values()].map(({ health }) => health?.intervalMs ?? IDLE_MS);
   return Math.max(BUSY_MS, Math.min(IDLE_MS, ...intervals));
+}
+
+/** Reports whether nothing more happens in a group without a change of the file, or for long. */
+function isAtRest({ decision: { status, actions } }: GroupPass): boolean {
+  const isHeld = status.holds.length > 0 && actions.length === 0;
+  return status.isConverged || status.isHalted || isHeld;
 }
 
 function haltedError(report: FleetReport): LktError {
