@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
+import { monotonicNow } from '@lkt/core/clock';
 import type { Store } from '@lkt/oci';
 import type { KeySource } from '@lkt/oci/files';
 import type { Interfaces } from '@oclif/core';
@@ -42,9 +43,6 @@ const standardError: Screen = {
     return process.stderr.rows;
   },
 };
-
-/** As `performance.now`, for which Node loads ten modules. */
-const milliseconds = (): number => Number(process.hrtime.bigint()) / 1e6;
 
 /** A command class. The names of its static properties are those that oclif's help reads. */
 export interface CommandClass {
@@ -186,10 +184,10 @@ export abstract class LktCommand {
     const { Durations } = await import('./progress/durations.ts');
     const durations = new Durations(join(cacheDir, 'durations.json'));
     this.#durations = durations;
-    const display = openDisplay(mode, standardError, milliseconds, durations.last);
+    const display = openDisplay(mode, standardError, monotonicNow, durations.last);
     this.#display = display;
     const { KeptLogs } = await import('./progress/kept-logs.ts');
-    const measured = durations.measure(display, milliseconds);
+    const measured = durations.measure(display, monotonicNow);
     const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), measured);
     this.#logs = logs;
     warn(logs, this.#warnings);

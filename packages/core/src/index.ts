@@ -1,3 +1,4 @@
+export { monotonicNow } from './clock.ts';
 export { KeyedMutex, mapConcurrent, ResourcePool, Semaphore } from './concurrency.ts';
 export {
   type Digest,

@@ -1,6 +1,6 @@
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, isErrno } from '@lkt/core';
+import { type Digest, isErrno, monotonicNow } from '@lkt/core';
 import type { Blobs } from './blobs.ts';
 import type { CacheArea, CacheItem } from './cache-area.ts';
 import { type Inventory, takeInventory } from './inventory.ts';
@@ -55,7 +55,7 @@ export async function prune(
   options: PruneOptions,
 ): Promise<PruneResult> {
   const { dir } = store;
-  const deadline = performance.now() + (options.sizingTimeoutMs ?? Infinity);
+  const deadline = monotonicNow() + (options.sizingTimeoutMs ?? Infinity);
   // Measured before the lock is taken, since it takes the most time.
   const sizes = new TreeSizes(dir, deadline);
   const before = await takeInventory(store, await readLayoutIndex(dir), areas, sizes);
@@ -69,7 +69,7 @@ export async function prune(
     async (inUse) =>
       withLockAt(join(dir, 'locks', 'index.lock'), async () => {
         const index = await readLayoutIndex(dir);
-        const now = new TreeSizes(dir, performance.now());
+        const now = new TreeSizes(dir, monotonicNow());
         const inventory = await takeInventory(store, index, areas, now);
         const since = Math.min(inUse ?? Infinity, options.since ?? Infinity) - CLOCK_SLACK_MS;
         const chosen = choose(inventory, options, since);

@@ -9,6 +9,7 @@ import {
   ioError,
   isErrno,
   LktError,
+  monotonicNow,
   undefinedIf,
 } from '@lkt/core';
 import { type BlobInfo, Blobs, type ExpectedBlob } from './blobs.ts';
@@ -56,7 +57,7 @@ const MARK_MS = 60_000;
  */
 export class Store extends Blobs {
   readonly sealed: SealedFiles;
-  /** When the paths passed to `keep` and `use` were last marked, by `performance.now()`. */
+  /** When the paths passed to `keep` and `use` were last marked, by `monotonicNow()`. */
   readonly #marked = new Map<string, number>();
   readonly #writers: Writers;
 
@@ -94,13 +95,13 @@ export class Store extends Blobs {
     }
     // A collection spares what was marked in the life of this process.
     const marked = this.#marked.get(path);
-    if (marked !== undefined && performance.now() - marked < MARK_MS) return existsSync(path);
+    if (marked !== undefined && monotonicNow() - marked < MARK_MS) return existsSync(path);
     // Touch first: a collection that starts in between either sees the mark or is detected here.
     for (;;) {
       if (!touch(path)) return false;
       if (!(await this.#writers.settled())) break;
     }
-    this.#marked.set(path, performance.now());
+    this.#marked.set(path, monotonicNow());
     return true;
   }
 

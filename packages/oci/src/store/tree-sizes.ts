@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { monotonicNow } from '@lkt/core';
 import { namesIn } from '../io/files.ts';
 import { putFile } from '../io/temp.ts';
 import { diskUse, statsOf } from './disk-use.ts';
@@ -16,7 +17,7 @@ export class TreeSizes {
   readonly #deadline: number;
 
   /**
-   * @param deadline time of `performance.now()` after which an unmeasured directory keeps its last
+   * @param deadline time of `monotonicNow()` after which an unmeasured directory keeps its last
    * known size, or counts as 0
    */
   constructor(store: string, deadline: number = Infinity) {
@@ -34,7 +35,7 @@ export class TreeSizes {
   of(name: string, path: string, isFixed: boolean): number {
     const known = this.#known.get(name);
     const size =
-      known !== undefined && (isFixed || performance.now() > this.#deadline)
+      known !== undefined && (isFixed || monotonicNow() > this.#deadline)
         ? known
         : treeSize(path, this.#deadline);
     if (size !== undefined) this.#seen.set(name, size);
@@ -64,7 +65,7 @@ function treeSize(root: string, deadline: number): number | undefined {
   let total = 0;
   const waiting = [root];
   for (let path = waiting.pop(); path !== undefined; path = waiting.pop()) {
-    if (performance.now() > deadline) return undefined;
+    if (monotonicNow() > deadline) return undefined;
     const stats = statsOf(path);
     if (stats === undefined) continue;
     if (stats.isDirectory())

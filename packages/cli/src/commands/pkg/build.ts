@@ -140,8 +140,8 @@ export class PkgBuild extends LktCommand {
     requireDirsOrAll(dirs, flags.all);
     const limits = limitsOf(flags);
     const session = await this.begin(flags);
-    const isCertain = flags.force && flags['no-cache'] && platform === 'linux';
-    await using worker = isCertain ? await startWorker(session, flags, limits) : undefined;
+    const isCertain = flags.force && flags['no-cache'];
+    await using certain = isCertain ? await earlyWorker(session, flags, limits) : undefined;
     // Imported late, so that the worker starts earlier.
     const { actionPath } = await import('../../session/action-cache.ts');
     const action = actionPath(session, {
@@ -153,8 +153,17 @@ export class PkgBuild extends LktCommand {
     });
     const summary = await recordSteps(session, flags.timeline, async (recorded) => {
       const found = await findPackages(recorded, action);
-      if (found?.isWhole !== true)
-        return buildAll(recorded, dirs, flags, { limits, worker, action, found });
+      if (found?.isWhole !== true) {
+        // A package has changed since the last run.
+        const isLikely = found !== undefined && certain === undefined;
+        await using likely = isLikely ? await earlyWorker(recorded, flags, limits) : undefined;
+        return await buildAll(recorded, dirs, flags, {
+          limits,
+          worker: certain ?? likely,
+          action,
+          found,
+        });
+      }
       const packages = Object.values(found.parts).map(({ result }) => result);
       const { reportAllCached } = await import('../../session/action-cache.ts');
       await reportAllCached(
@@ -170,6 +179,15 @@ export class PkgBuild extends LktCommand {
 }
 
 type BuildFlags = FlagValues<typeof PkgBuild.flags> & CommonFlags;
+
+/** Starts the worker while the build is planned. A build without a step to run ends it unused. */
+async function earlyWorker(
+  session: Session,
+  flags: BuildFlags,
+  limits: Limits,
+): Promise<WorkerProcess | undefined> {
+  return platform === 'linux' ? startWorker(session, flags, limits) : undefined;
+}
 
 /** Returns the cached results of the same command, of the packages that have not changed since. */
 async function findPackages(
