@@ -283,7 +283,7 @@ function packagesOf({ kind }: Inspected, { packages }: ImageDetails): Html {
       { title: 'Package' },
       { title: 'Version' },
       { title: 'Licence' },
-      ...(kind === 'image' ? [] : [{ title: 'In' }]),
+      ...(kind === 'image' ? [] : [{ title: 'In', hasWholeWords: true }]),
       { title: 'Package URL' },
     ],
     hasSearch: true,

@@ -35,6 +35,7 @@ thead th { position: sticky; top: 0; background: var(--fill); z-index: 1; white-
 tbody tr:last-child > * { border-bottom: 0; }
 tbody th { font-weight: 600; min-width: 11rem; max-width: 30rem; }
 td { min-width: 6rem; }
+td.words { overflow-wrap: break-word; }
 td:has(> code) { min-width: 20rem; }
 td > span { white-space: nowrap; }
 .number { min-width: 0; text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; }

@@ -4,6 +4,8 @@ import { type Html, markup, type HtmlValue } from './html.ts';
 interface Column {
   readonly title: string;
   readonly isNumber?: boolean;
+  /** Lets the column be as wide as its longest word. */
+  readonly hasWholeWords?: boolean;
 }
 
 export interface Table {
@@ -32,20 +34,21 @@ ${rows.slice(0, MAX_ROWS).map((row) => rowOf(row, columns))}</tbody>
 ${table}</div>`;
 }
 
-function headOf({ title, isNumber }: Column): Html {
-  return markup`<th scope="col"${classOf(isNumber)}>${title}</th>`;
+function headOf(column: Column): Html {
+  return markup`<th scope="col"${classOf(column)}>${column.title}</th>`;
 }
 
 function rowOf([name, ...cells]: readonly HtmlValue[], [, ...columns]: readonly Column[]): Html {
   const shown = cells.map((cell, index) => {
-    const isNumber = columns[index]?.isNumber;
-    return markup`<td${classOf(isNumber)}>${cell}</td>`;
+    const column = columns[index];
+    return markup`<td${column && classOf(column)}>${cell}</td>`;
   });
   return markup`<tr><th scope="row">${name}</th>${shown}</tr>\n`;
 }
 
-function classOf(isNumber: boolean | undefined): Html | undefined {
-  return isNumber === true ? markup` class="number"` : undefined;
+function classOf({ isNumber, hasWholeWords }: Column): Html | undefined {
+  if (isNumber === true) return markup` class="number"`;
+  return hasWholeWords === true ? markup` class="words"` : undefined;
 }
 
 /** Shows only the rows that contain all words of the search field. */

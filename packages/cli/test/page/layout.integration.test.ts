@@ -90,7 +90,7 @@ function largeImage(): string {
         name,
         version: '1',
         license: 'MIT',
-        images: [name],
+        images: ['lkt/containerd'],
         purl: `pkg:deb/debian/${name}@1`,
       })),
     },
@@ -172,10 +172,15 @@ test('keeps what belongs together in one line', async () => {
   for (const [html, selector] of [
     [largeImage(), '[aria-label="Sizes by package"] td:last-child > span'],
     [largeDiff(), '[aria-label="Changed files"] td > span'],
+    [largeImage(), '[aria-label="Packages in the SBOM"] td:nth-child(4)'],
   ] as const) {
     const page = await open(html, 900);
     const heights: readonly number[] = await page.evaluate(
-      `[...document.querySelectorAll(${JSON.stringify(selector)})].map((one) => one.getBoundingClientRect().height)`,
+      `[...document.querySelectorAll(${JSON.stringify(selector)})].map((one) => {
+        const text = document.createRange();
+        text.selectNodeContents(one);
+        return text.getBoundingClientRect().height;
+      })`,
     );
     expect(heights).toHaveLength(COUNT);
     expect(Math.max(...heights)).toBeLessThan(30);
