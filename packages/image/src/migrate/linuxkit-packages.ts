@@ -70,7 +70,10 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['modprobe', of('modprobe')],
   ['mount', of('mount', { about: 'without btrfs' })],
   ['node_exporter', of('node_exporter')],
-  ['open-vm-tools', kept('not tested, as that needs VMware; lkt has nothing in its place')],
+  [
+    'open-vm-tools',
+    kept('lkt has nothing in its place: only VMware could test it, as QEMU lacks its messages'),
+  ],
   ['openntpd', of('ntp')],
   ['poweroff', of('poweroff')],
   ['qemu-ga', of('qemu-ga', { note: 'starts no program and accesses no file for the host' })],

@@ -5,6 +5,7 @@ import { LktError, writeFileAtomic } from '@lkt/core';
 import type { ConfigFile, MigratedConfig, MigrationChange, Note } from '@lkt/image';
 import type { Workspace } from '@lkt/pkg';
 import { LktCommand } from '../../command.ts';
+import { warn } from '../../flags/linuxkit.ts';
 import { requiredArgs, switchFlag, valueFlag } from '../../flags/options.ts';
 import { unifiedDiff } from '../../output/text-diff.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
@@ -33,7 +34,7 @@ const CONFIG = /^(?:kernel|init|onboot|onshutdown|services):/m;
 
 export class Migrate extends LktCommand {
   static override summary = "Rewrite LinuxKit's image configs to packages of lkt";
-  static override description = `Replaces each package of LinuxKit by that of lkt, removes those whose work PID 1 or the kernel does, and writes the registry of all other images, docker.io. docs/linuxkit.md has the table. Comments, order and everything else stay; a directory means all configs in and below it, a package of the workspace stays.
+  static override description = `Replaces each package of LinuxKit by that of lkt, removes those whose work PID 1 or the kernel does, and writes the registry of all other images, docker.io. docs/linuxkit.md has the table. Comments, order and everything else stay; a directory means all valid configs in and below it, a package of the workspace stays.
 
 Prints each change, and notes about what works differently. Writes lkt.yml with the collection lkt if the workspace has none. Then build with "lkt build --pin".`;
   static override examples = [
@@ -57,17 +58,24 @@ Prints each change, and notes about what works differently. Writes lkt.yml with 
     const { args, flags } = await this.parse(Migrate);
     const session = await this.begin(flags);
     const { migrateConfig } = await import('@lkt/image');
-    const configs = await configsIn(args.path, session);
+    const { given, found } = await configsIn(args.path, session);
     const migrated: (readonly [ConfigFile, MigratedConfig])[] = [];
     const workspaces = new Map<string, Workspace>();
     // All are read before the first is written.
-    for (const config of configs) {
+    for (const config of [...given, ...found]) {
       const dir = dirname(config.absolute);
       const workspace = workspaces.get(dir) ?? (await workspaceAt(session, dir));
       workspaces.set(dir, workspace);
       const isPackage = (name: string): boolean => workspace.packages.has(name);
-      migrated.push([config, migrateConfig(config, { kernel: flags.kernel, isPackage })]);
+      try {
+        migrated.push([config, migrateConfig(config, { kernel: flags.kernel, isPackage })]);
+      } catch (error) {
+        // Files of other programs, such as Compose, look like configs too.
+        if (!found.includes(config) || !isInvalidConfig(error)) throw error;
+        warn(session.reporter, [`not a config, so it stays: ${error.message}`]);
+      }
     }
+    if (migrated.length === 0) throw noConfig(args.path);
     const isDryRun = flags['dry-run'];
     this.endProgress();
     for (const [config, { text, changes, notes }] of migrated) {
@@ -101,35 +109,45 @@ Prints each change, and notes about what works differently. Writes lkt.yml with 
   }
 }
 
-/** Reads the configs of the command line, and those in and below its directories. */
-async function configsIn(
-  paths: readonly string[],
-  session: Session,
-): Promise<readonly ConfigFile[]> {
+function isInvalidConfig(error: unknown): error is LktError {
+  return (
+    error instanceof LktError &&
+    (error.code === 'CONFIG_INVALID' || error.code === 'REFERENCE_INVALID')
+  );
+}
+
+/** The configs of a command line, and those found in and below its directories. */
+interface Configs {
+  readonly given: readonly ConfigFile[];
+  readonly found: readonly ConfigFile[];
+}
+
+async function configsIn(paths: readonly string[], session: Session): Promise<Configs> {
   const { cwd } = session.environment;
   const { isLockPath } = await import('@lkt/image');
-  const given: string[] = [];
-  const found: string[] = [];
+  const files: string[] = [];
+  const inDirectories: string[] = [];
   for (const path of paths) {
     if (path === '-' || /^https?:\/\//i.test(path))
       throw new LktError('USAGE_INVALID', `${path} is not a regular file`, {
         fix: 'save it to a file',
       });
-    if (!(await isDirectory(resolve(cwd, path)))) given.push(path);
+    if (!(await isDirectory(resolve(cwd, path)))) files.push(path);
     else
       for await (const name of glob('**/*.{yml,yaml}', {
         cwd: resolve(cwd, path),
         exclude: (entry) => /(?:^|\/)(?:node_modules|vendor|\.git)$/.test(entry),
       }))
-        found.push(join(path, name));
+        inDirectories.push(join(path, name));
   }
-  const candidates = await readConfigFiles(found.toSorted(), session);
-  const configs = [
-    ...(await readConfigFiles(given, session)),
-    ...candidates.filter(({ path, text }) => CONFIG.test(text) && !isLockPath(path)),
-  ];
-  if (configs.length > 0) return configs;
-  throw new LktError('NOT_FOUND', `there is no image config in ${paths.join(', ')}`, {
+  const candidates = await readConfigFiles(inDirectories.toSorted(), session);
+  const found = candidates.filter(({ path, text }) => CONFIG.test(text) && !isLockPath(path));
+  const given = await readConfigFiles(files, session);
+  return { given, found };
+}
+
+function noConfig(paths: readonly string[]): LktError {
+  return new LktError('NOT_FOUND', `there is no image config in ${paths.join(', ')}`, {
     fix: 'name a directory with configs of LinuxKit, or a config',
   });
 }
