@@ -1,5 +1,6 @@
 import type { Digest } from '@lkt/core';
 import {
+  type FileTree,
   flattenArchives,
   type LayerArchive,
   loadImage,
@@ -10,7 +11,10 @@ import {
 } from '@lkt/oci';
 import { type AuditOptions, auditFiles, type FilesReport } from './audit-files.ts';
 
-type ArchiveAuditOptions = Omit<AuditOptions, 'scratch' | 'now'>;
+interface ArchiveAuditOptions extends Omit<AuditOptions, 'scratch' | 'now'> {
+  /** The file system of the layers, if known: each is then read once instead of twice. */
+  readonly tree?: FileTree | undefined;
+}
 
 /** Audits the file system of an image in the store, for one platform. */
 export async function auditImage(
@@ -30,10 +34,10 @@ export async function auditArchives(
   archives: readonly LayerArchive[],
   options: ArchiveAuditOptions,
 ): Promise<FilesReport> {
-  const tree = await flattenArchives(archives);
+  const { tree = await flattenArchives(archives), ...how } = options;
   await using scratch = await store.tempDir();
   return await auditFiles(
     { nodes: tree.walk(), contents: readArchives(archives, tree, () => true) },
-    { ...options, scratch: scratch.path, now: new Date() },
+    { ...how, scratch: scratch.path, now: new Date() },
   );
 }

@@ -76,14 +76,19 @@ describe.each(Object.entries(LAUNCHERS))('the script %s', (launcher, { node, fil
     for (const path of [launcher, node, ...files])
       mkdirSync(dirname(file(path)), { recursive: true });
     for (const path of files) writeFileSync(file(path), '');
-    writeFileSync(file(node), '#!/bin/sh\necho "$1"; env\n');
+    writeFileSync(file(node), '#!/bin/sh\nprintf "%s\\n" "$@"; env\n');
     chmodSync(file(node), 0o755);
     copyFileSync(join(import.meta.dirname, '../../..', launcher), file(launcher));
     const said = execFileSync(file(launcher), [command], {
       encoding: 'utf8',
       env: { PATH: process.env['PATH'] },
     }).split('\n');
-    expect(said).toContain(`--max-semi-space-size=${policy.semiSpaceMib}`);
+    expect(said.filter((word) => word.startsWith('--'))).toEqual([
+      `--max-semi-space-size=${policy.semiSpaceMib}`,
+      ...(policy.initialOldSpaceMib === undefined
+        ? []
+        : [`--initial-old-space-size=${policy.initialOldSpaceMib}`]),
+    ]);
     for (const [name, value] of Object.entries(MALLOC_ENVIRONMENT.command))
       expect(said).toContain(`${name}=${value}`);
   });

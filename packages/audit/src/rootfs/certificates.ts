@@ -3,6 +3,8 @@ import type { Finding } from './rules.ts';
 
 /** Bytes. A bundle of all authorities has 250 kB. */
 const MAX_BUNDLE_BYTES = 4 * 2 ** 20;
+/** Bytes. A file whose first part has no certificate is not a certificate file. */
+const FIRST_PART_BYTES = 27 * 1024;
 const BEGIN = '-----BEGIN CERTIFICATE-----';
 const PEM = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 
@@ -24,11 +26,13 @@ export class CertificateScan {
 
   add(piece: Uint8Array): void {
     if (this.#text === undefined) return;
-    this.#text += Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength).toString('latin1');
-    // A file whose first part has no certificate is not a certificate file.
-    const isLong = this.#text.length > MAX_BUNDLE_BYTES;
-    if (isLong || (this.#text.length > BEGIN.length * 1024 && !this.#text.includes(BEGIN)))
-      this.#text = undefined;
+    const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
+    const size = this.#text.length + bytes.length;
+    // A piece may be a whole program, which is searched faster than its text would be made.
+    const isOther = this.#text === '' && size > FIRST_PART_BYTES && !bytes.includes(BEGIN);
+    this.#text =
+      isOther || size > MAX_BUNDLE_BYTES ? undefined : this.#text + bytes.toString('latin1');
+    if (size > FIRST_PART_BYTES && this.#text?.includes(BEGIN) === false) this.#text = undefined;
   }
 
   *findings(): Generator<Finding> {

@@ -1,7 +1,7 @@
 import type { SourceImage } from '../tree/source-image.ts';
 
 /** An image inside the composed one. */
-export type ImageToAudit = Pick<SourceImage, 'full' | 'digest' | 'archives'>;
+export type ImageToAudit = Pick<SourceImage, 'full' | 'digest' | 'loadedTree' | 'archives'>;
 
 /** The result of auditing the images of a build. */
 export interface ImageAudit {

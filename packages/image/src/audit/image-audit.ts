@@ -119,7 +119,9 @@ function recall({ sealed }: Store, path: string): Remembered | undefined {
 
 async function auditNow({ store, signal }: AuditContext, image: ImageToAudit): Promise<Remembered> {
   const { auditArchives } = await import('@lkt/audit');
-  const { elf, findings, until } = await auditArchives(store, image.archives(), { signal });
+  const tree = (await image.loadedTree())?.tree;
+  const archives = image.archives({ isOnce: tree !== undefined });
+  const { elf, findings, until } = await auditArchives(store, archives, { tree, signal });
   return {
     programs: elf.length,
     elf: elf.filter(({ rules }) => Object.values(rules).includes(false)),

@@ -30,8 +30,13 @@ export interface SourceImage {
   tree(): Promise<ImageTree>;
   /** Returns the file system without packing, to read a few files. */
   bareTree(): Promise<ImageTree>;
-  /** Returns the layers, each unpacked once. */
-  archives(): readonly LayerArchive[];
+  /** Returns the tree that `tree` or `bareTree` has loaded; undefined without one. */
+  loadedTree(): Promise<ImageTree> | undefined;
+  /**
+   * Returns the layers, each unpacked once.
+   * @param options `isOnce`: no second read is expected, so nothing is kept
+   */
+  archives(options?: { readonly isOnce?: boolean }): readonly LayerArchive[];
 }
 
 /** Finds images by digest. Loads each tree once, and packs contents if requested. */
@@ -175,8 +180,9 @@ export function sourceImage(
   packing?: Packing,
 ): SourceImage {
   const { digest } = image.descriptor;
+  const keyOf = (by?: Packing): string => `${digest} ${by?.key ?? ''}`;
   const load = async (by?: Packing): Promise<ImageTree> => {
-    const key = `${digest} ${by?.key ?? ''}`;
+    const key = keyOf(by);
     const found = trees.get(key);
     if (found !== undefined) return found;
     const archives = layers.archives(image.manifest.layers, { isOnce: by !== undefined });
@@ -193,6 +199,7 @@ export function sourceImage(
     digest,
     tree: async () => load(packing),
     bareTree: async () => load(),
-    archives: () => layers.archives(image.manifest.layers),
+    loadedTree: () => trees.get(keyOf(packing)) ?? trees.get(keyOf()),
+    archives: (options) => layers.archives(image.manifest.layers, options),
   };
 }
