@@ -12,7 +12,7 @@ import { engineController, passOf, type PassOptions } from './engine-passes.ts';
 
 const NAME = nameOf('shop', 'web');
 
-/** What a fleet.yml of {@link gcpText} has beside the image. */
+/** Fields of a fleet.yml of {@link gcpText} beside the image. */
 export interface GcpOptions {
   readonly size?: number;
   readonly more?: string;
