@@ -121,6 +121,10 @@ describe('rejects settings that the guest does not support', () => {
       'onboot[0].onfailure: no image of init',
     ],
     ['onboot: [{name: a, image: IMAGE, timeout: 30}]', 'onboot[0].timeout: no image of init'],
+    [
+      'services: [{name: a, image: IMAGE, runtime: {mkdir: [/a, {path: /b, uid: 1}]}}]',
+      'services[0].runtime.mkdir: no image of init supports it',
+    ],
   ])('%s', async (text, message) => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);
@@ -182,7 +186,7 @@ services:
 
   it('writes settings that an image of init supports', async () => {
     const store = await tempStore();
-    const Labels = { 'lkt.guest.features': 'restart after ready seccomp' };
+    const Labels = { 'lkt.guest.features': 'restart after ready seccomp mkdir' };
     const init = await image(store, [{ init: 'x' }], { Labels });
     const digest = await image(store, [{ x: 'x' }]);
     const system = await plan(
@@ -192,7 +196,12 @@ services:
   - name: a
     image: lkt/a:1@${digest}
     seccomp: {defaultAction: SCMP_ACT_ERRNO, syscalls: [{names: [read], action: SCMP_ACT_ALLOW}]}
-  - {name: b, image: "lkt/a:1@${digest}", after: [a], restart: on-failure, ready: {log: up}}
+  - name: b
+    image: "lkt/a:1@${digest}"
+    after: [a]
+    restart: on-failure
+    ready: {log: up}
+    runtime: {mkdir: [/plain, {path: /own, uid: 686, gid: 687, mode: '0700'}, {path: /read, gid: 5}]}
 `,
     );
     const json = async (path: string): Promise<unknown> => {
@@ -211,6 +220,11 @@ services:
       restart: 'on-failure',
       after: ['a'],
       ready: { log: 'up', timeout: 60 },
+      mkdir: [
+        '/plain',
+        { path: '/own', uid: 686, gid: 687, mode: 0o700 },
+        { path: '/read', gid: 5 },
+      ],
     });
   });
 });

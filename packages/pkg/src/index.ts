@@ -14,7 +14,7 @@ export { expandCapabilities } from './container/capabilities.ts';
 export { type Device, FILE_MODE } from './container/devices.ts';
 export { type Mount } from './container/mounts.ts';
 export { type Resources } from './container/resources.ts';
-export { NAMESPACES, type RuntimeSettings } from './container/runtime.ts';
+export { type Directory, NAMESPACES, type RuntimeSettings } from './container/runtime.ts';
 export { type Seccomp } from './container/seccomp.ts';
 export {
   type ServiceDependency,

@@ -125,6 +125,17 @@ describe('errors', () => {
       'unknown key "mkdirs"',
       'did you mean "mkdir"?',
     ],
+    [
+      'image: x\nconfig: { runtime: { mkdir: [{ path: /a, owner: 1 }] } }\n',
+      '2:42',
+      'unknown key "owner"',
+    ],
+    ['image: x\nconfig: { runtime: { mkdir: [{ uid: 1 }] } }\n', '2:30', '"path" is missing'],
+    [
+      'image: x\nconfig: { runtime: { mkdir: [{ path: /a, uid: 4294967295 }] } }\n',
+      '2:47',
+      'ids go from 0 to 4294967294',
+    ],
     ['image: x\nnetwork: maybe\n', '2:10', 'expected true or false'],
     ['image: X\n', '1:8', 'not an image reference'],
     ['image: x:1\n', '1:8', 'must not have a tag'],

@@ -29,6 +29,10 @@ it.each([
   ['sysctl: {net.b: 1, net.a: "0"}', '{"sysctl":{"net.a":"0","net.b":"1"}}'],
   ['runtime: {mkdir: [/a]}', '{"runtime":{"mkdir":["/a"],"bindNS":{}}}'],
   [
+    'runtime: {mkdir: [/a, {mode: "0700", gid: 687, path: /b, uid: 686}]}',
+    '{"runtime":{"mkdir":["/a",{"path":"/b","uid":686,"gid":687,"mode":"0700"}],"bindNS":{}}}',
+  ],
+  [
     'runtime: {bindNS: {net: /run/x}, interfaces: [{name: a}], namespace: s}',
     '{"runtime":{"interfaces":[{"name":"a","createInRoot":false}],"bindNS":{"net":"/run/x"},"namespace":"s"}}',
   ],

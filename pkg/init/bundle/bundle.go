@@ -24,7 +24,7 @@ import (
 type Runtime struct {
 	Cgroups    []string               `json:"cgroups"`
 	Mounts     []Mount                `json:"mounts"`
-	Mkdir      []string               `json:"mkdir"`
+	Mkdir      []Directory            `json:"mkdir"`
 	Interfaces []interfaces.Interface `json:"interfaces"`
 	BindNS     Namespaces             `json:"bindNS"`
 	Namespace  string                 `json:"namespace"`
@@ -97,12 +97,10 @@ func (r *Runtime) Prepare(dir string) (undo func(), err error) {
 			return nil, fmt.Errorf("mount %s on %s: %w", m.Source, m.Destination, err)
 		}
 	}
-	for _, path := range r.Mkdir {
-		target, err := openTarget(dir, path)
-		if err != nil {
+	for _, d := range r.Mkdir {
+		if err := d.makeIn(dir); err != nil {
 			return nil, err
 		}
-		target.Close()
 	}
 	for _, name := range r.Cgroups {
 		if err := MakeCgroup("/sys/fs/cgroup", name); err != nil {

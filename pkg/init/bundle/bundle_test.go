@@ -39,7 +39,7 @@ func TestLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(r.Mounts) != 3 || r.Mounts[2].Type != "overlay" || r.Mkdir[0] != "/var/lib/x" {
+	if len(r.Mounts) != 3 || r.Mounts[2].Type != "overlay" || r.Mkdir[0] != (Directory{Path: "/var/lib/x"}) {
 		t.Errorf("got %+v", r)
 	}
 	if !r.NeedsProcess() || r.BindNS.pairs()["net"] != "/run/netns/x" {

@@ -20,7 +20,7 @@ func TestPrepareFollowsNoLinkOfAContainer(t *testing.T) {
 	dir, shared, outside := t.TempDir(), t.TempDir(), t.TempDir()
 	mustLink(t, outside, filepath.Join(shared, "link"))
 	for name, r := range map[string]Runtime{
-		"mkdir": {Mkdir: []string{shared + "/link/new"}},
+		"mkdir": {Mkdir: []Directory{{Path: shared + "/link/new"}}},
 		"the directory of an overlay": {Mounts: []Mount{{Destination: shared + "/merged", Type: "overlay", Source: "overlay",
 			Options: []string{"lowerdir=" + shared, "upperdir=" + shared + "/link/up", "workdir=" + shared + "/work"}}}},
 		"the layer of an overlay": {Mounts: []Mount{{Destination: shared + "/merged", Type: "overlay", Source: "overlay",
@@ -48,7 +48,7 @@ func TestPrepareResolvesLinksInTheRootOfTheContainer(t *testing.T) {
 	if err := os.Mkdir(filepath.Join(root, "real"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := (&Runtime{Mkdir: []string{"inside/new", "plain/new"}}).Prepare(dir); err != nil {
+	if _, err := (&Runtime{Mkdir: []Directory{{Path: "inside/new"}, {Path: "plain/new"}}}).Prepare(dir); err != nil {
 		t.Fatal(err)
 	}
 	for _, path := range []string{"real/new", "plain/new"} {
@@ -57,7 +57,7 @@ func TestPrepareResolvesLinksInTheRootOfTheContainer(t *testing.T) {
 		}
 	}
 	for _, path := range []string{"absolute/new", "relative/new", "../../new"} {
-		if _, err := (&Runtime{Mkdir: []string{path}}).Prepare(dir); err == nil && path != "../../new" {
+		if _, err := (&Runtime{Mkdir: []Directory{{Path: path}}}).Prepare(dir); err == nil && path != "../../new" {
 			t.Errorf("%s: made a directory", path)
 		}
 	}

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempSync } from 'node:fs';
 import { connect } from 'node:net';
@@ -130,6 +130,21 @@ async function ask(socket: string, command: string): Promise<string> {
   });
 }
 
+const PARTITION_START = 2 ** 20;
+
+/** Returns owner and mode of a directory on the disk of a node, which runs. */
+function ownerOf(slot: number, path: string): string {
+  // A copy of its partition, in which what is only in the journal is written to its place.
+  const image = join(dir, `disk-${slot}.img`);
+  const disk = readFileSync(join(dir, `nodes/volumes/example.redis.${slot}.data.img`));
+  writeFileSync(image, disk.subarray(PARTITION_START));
+  spawnSync('e2fsck', ['-fy', image]);
+  const { stdout } = spawnSync('debugfs', ['-R', `stat ${path}`, image], { encoding: 'utf8' });
+  const [, mode = ''] = /Mode: +(\d+)/.exec(stdout) ?? [];
+  const [, user = '', group = ''] = /User: +(\d+) +Group: +(\d+)/.exec(stdout) ?? [];
+  return `${user}:${group} ${mode}`;
+}
+
 /** The configuration of the example, with sockets that this process reaches: also of each node. */
 function haproxyConfig(): string {
   const direct = SLOTS.map(
@@ -202,6 +217,8 @@ describe('examples/fleet', () => {
     for (const slot of SLOTS) {
       expect(existsSync(join(dir, `nodes/volumes/example.redis.${slot}.data.img`))).toBe(true);
       expect(await ask(`redis-${slot}`, `SET slot ${slot}`)).toBe('+OK');
+      expect(ownerOf(slot, '/valkey')).toBe('686:686 0700');
+      expect(ownerOf(slot, '/')).toBe('0:0 0755');
     }
   });
 

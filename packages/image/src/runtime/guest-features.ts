@@ -18,6 +18,7 @@ const FEATURES = [
   'seccomp',
   'apparmor',
   'interfaces',
+  'mkdir',
 ] as const;
 
 /** Feature of an init that mounts file systems from files of the initramfs. */
@@ -54,12 +55,14 @@ export function requireFeatures(
   supervision: Supervision,
   has: ReadonlySet<string>,
 ): void {
-  const interfaces = settings.runtime?.interfaces ?? [];
+  const { interfaces = [], mkdir = [] } = settings.runtime ?? {};
+  const owned = mkdir.filter((directory) => typeof directory !== 'string');
   const used = {
     ...supervision,
     seccomp: settings.seccomp,
     apparmor: settings.apparmor,
     interfaces: interfaces.length === 0 ? undefined : interfaces,
+    mkdir: owned.length === 0 ? undefined : owned,
   };
   for (const feature of FEATURES)
     if (used[feature] !== undefined && used[feature] !== '' && !has.has(feature))

@@ -1,5 +1,5 @@
-import { type Mount, NAMESPACES, type RuntimeSettings } from '@lkt/pkg';
-import { goJson } from '../go-json.ts';
+import { type Directory, type Mount, NAMESPACES, type RuntimeSettings } from '@lkt/pkg';
+import { goJson, type GoValue } from '../go-json.ts';
 import { mountJson } from './mounts.ts';
 import { type Supervision, supervisionJson } from './supervision.ts';
 
@@ -19,7 +19,7 @@ export function runtimeJson(
   return goJson({
     cgroups,
     mounts: [...rootfsMounts, ...mounts].map(mountJson),
-    mkdir,
+    mkdir: mkdir.map(directoryJson),
     interfaces: interfaces.map(({ name, add, peer, createInRoot }) => ({
       name,
       add,
@@ -30,4 +30,10 @@ export function runtimeJson(
     namespace: runtime.namespace ?? '',
     ...supervisionJson(supervision),
   });
+}
+
+function directoryJson(directory: string | Directory): GoValue {
+  if (typeof directory === 'string') return directory;
+  const { path, uid, gid, mode } = directory;
+  return { path, uid, gid, mode };
 }

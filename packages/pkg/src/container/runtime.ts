@@ -1,23 +1,35 @@
 import {
   boolean,
+  either,
+  integer,
   list,
   optional,
   withDefault,
   record,
+  required,
   text,
   omitEmpty,
   type YamlType,
 } from '@lkt/core';
+import { FILE_MODE } from './devices.ts';
 import { type Mount, RUNTIME_MOUNTS } from './mounts.ts';
 
 /** Settings for init: its work for a container before and during the start. */
 export interface RuntimeSettings {
   readonly cgroups?: readonly string[];
   readonly mounts?: readonly Mount[];
-  readonly mkdir?: readonly string[];
+  readonly mkdir?: readonly (string | Directory)[];
   readonly interfaces?: readonly Interface[];
   readonly bindNS?: Readonly<Partial<Record<(typeof NAMESPACES)[number], string>>>;
   readonly namespace?: string;
+}
+
+/** A directory that init makes, with an owner or a mode. What is undefined stays as it is. */
+export interface Directory {
+  readonly path: string;
+  readonly uid?: number;
+  readonly gid?: number;
+  readonly mode?: number;
 }
 
 /**
@@ -33,6 +45,23 @@ interface Interface {
 export const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'] as const;
 
 const TEXTS = list(text());
+
+/** The highest id; chown(2) takes the next number as none. */
+const MAX_ID = 2 ** 32 - 2;
+const ID = integer(0, MAX_ID, (number) => `${number} is not an id: ids go from 0 to ${MAX_ID}`);
+
+const DIRECTORIES: YamlType<readonly (string | Directory)[]> = list(
+  either(
+    record({
+      path: required(text(), 'path in the root file system'),
+      uid: optional(ID, 'id of the owner; default: as it is, and of a new directory 0'),
+      gid: optional(ID, 'id of the group; default: as it is, and of a new directory 0'),
+      mode: optional(FILE_MODE, 'octal, quoted; default: as it is, and of a new directory 0755'),
+    }),
+    (value) => value.isMap(),
+    text(),
+  ),
+);
 
 const INTERFACES: YamlType<readonly Interface[]> = list(
   record({
@@ -59,7 +88,10 @@ const BIND_NS: YamlType<NonNullable<RuntimeSettings['bindNS']>> = record({
 export const RUNTIME: YamlType<RuntimeSettings> = record({
   cgroups: optional(TEXTS, 'control groups to create'),
   mounts: optional(RUNTIME_MOUNTS, 'mounts to make in the root file system'),
-  mkdir: optional(TEXTS, 'directories to create in the root file system'),
+  mkdir: optional(
+    DIRECTORIES,
+    'directories to create in the root file system: a path, or {path, uid, gid, mode}',
+  ),
   interfaces: optional(INTERFACES, "interfaces of the container's network namespace"),
   bindNS: withDefault(BIND_NS, {}, 'paths to bind the namespaces to'),
   namespace: optional(text(), 'namespace of containerd'),
