@@ -14,8 +14,8 @@ interface MemoryPolicy {
    */
   readonly semiSpaceMib: number;
   /**
-   * Size in MiB of the heap with its buffers that V8 lets grow before it collects all garbage for the
-   * first time (`node --initial-old-space-size`); undefined for its default.
+   * Size in MiB of the heap with its buffers that V8 lets grow before it collects all garbage for
+   * the first time (`node --initial-old-space-size`); undefined for its default.
    */
   readonly initialOldSpaceMib: number | undefined;
   /** Time from the start to `growHeapSlowly`; undefined for never. */

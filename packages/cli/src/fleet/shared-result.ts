@@ -1,6 +1,6 @@
 /**
- * Returns a function that gives the result of `work` to all callers, for `freshMs` after its end. It
- * never runs twice at once, however long it takes; a failure is a result too.
+ * Returns a function that gives the result of `work` to all callers, for `freshMs` after its end.
+ * It never runs twice at once, however long it takes; a failure is a result too.
  */
 export function sharedResult<T>(
   work: () => Promise<T>,
