@@ -3,11 +3,8 @@ package modules
 
 import (
 	"bytes"
-	"debug/elf"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -142,46 +139,4 @@ func depends(path string) ([]string, error) {
 		}
 	}
 	return nil, nil
-}
-
-// modinfo returns the section .modinfo of a module for a 64-bit little-endian kernel. [elf.NewFile]
-// would link what decompresses sections and reads debug information into PID 1.
-func modinfo(file io.ReaderAt) ([]byte, error) {
-	const ident = elf.ELFMAG + "\x02\x01" // ELFCLASS64, ELFDATA2LSB
-	var header elf.Header64
-	if err := readAt(file, 0, &header); err != nil || string(header.Ident[:len(ident)]) != ident {
-		return nil, errNoModule
-	}
-	section := func(index uint16) (s elf.Section64, err error) {
-		return s, readAt(file, header.Shoff+uint64(index)*uint64(header.Shentsize), &s)
-	}
-	names, err := section(header.Shstrndx)
-	if err != nil {
-		return nil, errNoModule
-	}
-	for index := range header.Shnum {
-		s, err := section(index)
-		if err != nil {
-			return nil, errNoModule
-		}
-		var name [len(".modinfo\x00")]byte
-		if err := readAt(file, names.Off+uint64(s.Name), &name); err != nil || string(name[:]) != ".modinfo\x00" {
-			continue
-		}
-		if s.Size > maxModinfo {
-			return nil, fmt.Errorf(".modinfo of %d bytes", s.Size)
-		}
-		info := make([]byte, s.Size)
-		return info, readAt(file, s.Off, info)
-	}
-	return nil, errNoModule
-}
-
-var errNoModule = errors.New("not a module")
-
-// maxModinfo is the size of a section .modinfo with many parameters and aliases.
-const maxModinfo = 1 << 20
-
-func readAt(file io.ReaderAt, offset uint64, data any) error {
-	return binary.Read(io.NewSectionReader(file, int64(offset), int64(binary.Size(data))), binary.LittleEndian, data)
 }
