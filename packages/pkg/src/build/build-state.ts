@@ -24,7 +24,11 @@ export async function readState(
 }
 
 /** Stands for the hash of any package. */
-const ANY_HASH: SourceHash = { hash: '0'.repeat(40), committed: '0'.repeat(40), dirty: false };
+export const ANY_HASH: SourceHash = {
+  hash: '0'.repeat(40),
+  committed: '0'.repeat(40),
+  dirty: false,
+};
 
 /** Makes the workspace parse the build.yml of each package that these use, directly or not. */
 async function parseUsed(
