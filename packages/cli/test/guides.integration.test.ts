@@ -117,11 +117,10 @@ ssh-keygen -q -t ed25519 -N '' -f ca`;
 test('the guide to packages makes one of Debian packages', LONG, async () => {
   await using dir = await projectDirectory();
   await using archive = await TestArchive.create();
-  const files = (path: string): object => ({ files: { [path]: path } });
   await archive.publish('trixie', [
-    { name: 'iproute2', fields: { Depends: 'libbpf1' }, ...files('usr/sbin/ip') },
-    { name: 'libbpf1', ...files('usr/lib/libbpf.so.1') },
-    { name: 'tcpdump', ...files('usr/bin/tcpdump') },
+    { name: 'iproute2', fields: { Depends: 'libbpf1' }, files: { 'usr/sbin/ip': 'ip' } },
+    { name: 'libbpf1', files: { 'usr/lib/libbpf.so.1': 'libbpf' } },
+    { name: 'tcpdump', files: { 'usr/bin/tcpdump': 'tcpdump' } },
   ]);
   const env = { ...dir.env, LKT_DEBIAN_MIRROR: archive.mirror.archives.debian[0] };
   const keyring = '/usr/share/keyrings/debian-archive-keyring.pgp';
