@@ -31,8 +31,8 @@ func (d *Directory) UnmarshalJSON(data []byte) error {
 	return json.Unmarshal(data, (*object)(d))
 }
 
-// makeIn makes the directory for the bundle in dir. An existing one gets the owner and the mode too,
-// its content does not. One that has both is not changed, so its file system may be read-only.
+// makeIn makes the directory for the bundle in dir. An existing one gets the owner and the mode
+// too, its content does not. One that has both is not changed, so its file system may be read-only.
 func (d Directory) makeIn(dir string) error {
 	target, err := openTarget(dir, d.Path)
 	if err != nil {
