@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,6 @@ import (
 	"lkt/dhcp/lease"
 	"lkt/dhcp/role/actuator"
 	"lkt/dhcp/setup"
-	"lkt/dhcp/sha256"
 )
 
 const secretSize = 32
@@ -28,7 +28,7 @@ func machineSecret(state string) ([]byte, error) {
 	for _, path := range []string{"/sys/class/dmi/id/product_uuid", "/proc/sys/kernel/random/boot_id"} {
 		text, err := os.ReadFile(path)
 		if id := strings.TrimSpace(string(text)); err == nil && strings.Trim(id, "0-") != "" {
-			hash := sha256.Sum([]byte(id))
+			hash := sha256.Sum256([]byte(id))
 			return hash[:], nil
 		}
 	}

@@ -1,6 +1,7 @@
 package engine6
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"net/netip"
 	"slices"
@@ -8,7 +9,6 @@ import (
 
 	"lkt/dhcp/config6"
 	"lkt/dhcp/packet6"
-	"lkt/dhcp/sha256"
 )
 
 const (
@@ -95,8 +95,12 @@ func (p *prefix) address(c Config) (netip.Prefix, bool) {
 	}
 	network := p.prefix.Addr().As16()
 	for counter := byte(0); ; counter++ {
-		hash := sha256.Sum(c.Secret, network[:8], []byte(c.Link), []byte{byte(p.duplicates), counter})
-		identifier := [8]byte(hash[:])
+		hash := sha256.New()
+		hash.Write(c.Secret)
+		hash.Write(network[:8])
+		hash.Write([]byte(c.Link))
+		hash.Write([]byte{byte(p.duplicates), counter})
+		identifier := [8]byte(hash.Sum(nil))
 		if !isReserved(identifier) {
 			copy(network[8:], identifier[:])
 			return netip.PrefixFrom(netip.AddrFrom16(network), 64), true
