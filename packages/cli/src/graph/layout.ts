@@ -7,7 +7,7 @@ export interface LayoutNode {
   readonly y: number;
 }
 
-export interface LayoutEdge {
+interface LayoutEdge {
   readonly edge: Graph['edges'][number];
   /** The points that its line touches: from the input, through free lanes, to the user. */
   readonly points: readonly Point[];
