@@ -72,7 +72,7 @@ const DRAIN = record({
   http: optional(endpoint, 'a page to which a POST begins the drain'),
   command: optional(
     list(text(), { isFilled: true }),
-    'a program that returns once no client uses the node (LKT_NODE, LKT_GROUP, LKT_ADDRESS, LKT_endpointS)',
+    'a program that returns once no client uses the node (LKT_NODE, LKT_GROUP, LKT_ADDRESS, LKT_ENDPOINTS)',
   ),
   timeout: withDefault(duration, 60_000, 'time after which the node is destroyed all the same'),
 }).transform((drain, at) => {
