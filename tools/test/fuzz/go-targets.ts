@@ -3,6 +3,7 @@ import { globSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { promisify } from 'node:util';
+import { moduleOptions } from '../go-modules.ts';
 
 const top = join(import.meta.dirname, '../../..');
 
@@ -57,7 +58,8 @@ export async function fuzzPackage(
   program: string,
 ): Promise<readonly FuzzResult[]> {
   const path = `./${relative(module, directory)}`;
-  const build = ['test', '-c', '-fuzz=.', '-o', program, path];
+  using modules = await moduleOptions(join(top, module));
+  const build = ['test', '-c', '-fuzz=.', ...modules.options, '-o', program, path];
   await promisify(execFile)(GO, build, { cwd: join(top, module), env });
   const corpus = join(corpusDirectory(), directory);
   mkdirSync(corpus, { recursive: true });
