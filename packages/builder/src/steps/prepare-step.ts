@@ -85,12 +85,14 @@ export class StepPreparer {
           : {}),
         // A cache's later content must not change the result, but its initial content may. A step
         // that fills another cache runs again, since a later one may read what it left.
-        ...(mount.type === 'cache' ? { id: mount.id, sharing: mount.sharing } : {}),
-        ...(mount.type === 'cache' && mount.from.kind === 'scratch'
-          ? { mode: mount.mode, uid: mount.uid, gid: mount.gid }
-          : {}),
-        ...(mount.type === 'cache' && mount.from.kind !== 'scratch'
-          ? { source: mount.source, from: diffIds(mounts[index] ?? []) }
+        ...(mount.type === 'cache'
+          ? {
+              id: mount.id,
+              sharing: mount.sharing,
+              ...(mount.from.kind === 'scratch'
+                ? { mode: mount.mode, uid: mount.uid, gid: mount.gid }
+                : { source: mount.source, from: diffIds(mounts[index] ?? []) }),
+            }
           : {}),
         ...(mount.type === 'tmpfs' ? { size: mount.size, mode: mount.mode } : {}),
         ...(mount.type === 'bind'
