@@ -5,11 +5,8 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { parseFleet } from '../../src/config/fleet-yml.ts';
-import { FleetController } from '../../src/controller/controller.ts';
-import type { FleetEvent } from '../../src/events/event.ts';
 import type { Attestation } from '../../src/node.ts';
-import { converged, fleet, start, WrongProvider } from './wrong-provider.ts';
+import { converged, fleet, start } from './wrong-provider.ts';
 
 test('believes no forwarded port of a guest that boots still', async () => {
   // As QEMU does: it accepts connections, and keeps them, before its guest answers.
@@ -17,29 +14,18 @@ test('believes no forwarded port of a guest that boots still', async () => {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  const provider = new WrongProvider();
+  const text = fleet.file.text.replace('{ console: up }', '{ tcp: 80 }');
+  const { provider, events, pass } = start('/nonexistent', Date.now, text);
   provider.published = new Map([[80, { host: '127.0.0.1', port }]]);
   provider.said = 'Linux version 6';
-  const events: FleetEvent[] = [];
-  const controller = new FleetController({
-    fleet: parseFleet({
-      path: 'fleet.yml',
-      text: fleet.file.text.replace('{ console: up }', '{ tcp: 80 }'),
-    }),
-    providers: new Map([['here', provider]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
-    logDir: '/nonexistent',
-    onEvent: (event) => events.push(event),
-  });
-  const { signal } = new AbortController();
-  for (let passes = 0; passes < 3; passes += 1) await controller.pass({ generation: 1, signal });
+  for (let passes = 0; passes < 3; passes += 1) await pass();
   expect(events.map(({ kind }) => kind)).toEqual(['create', 'create']);
   provider.said += '\nlkt: boot complete 4.2\n';
-  for (let passes = 0; passes < 3; passes += 1) await controller.pass({ generation: 1, signal });
+  for (let passes = 0; passes < 3; passes += 1) await pass();
   expect(events.at(-1)).toMatchObject({ kind: 'converged' });
   // The console of a node that was ready is not read again: it may be long.
   provider.said = '';
-  await controller.pass({ generation: 1, signal });
+  await pass();
   expect(events.at(-1)).toMatchObject({ kind: 'converged' });
   server.close();
 });
@@ -62,24 +48,14 @@ test('counts attempts anew once a node was ready, so that a later failure halts 
 
 test('keeps the console of the failed node for which a roll halts', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
-  const provider = new WrongProvider();
-  const events: FleetEvent[] = [];
   let now = Date.now();
   const text = fleet.file.text
     .replace('console: up', 'console: ready')
     .replace('startupTimeout: 60s', 'startupTimeout: 60s, retries: 0');
-  const controller = new FleetController({
-    fleet: parseFleet({ path: 'fleet.yml', text }),
-    providers: new Map([['here', provider]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
-    logDir: dir.path,
-    onEvent: (event) => events.push(event),
-    now: () => now,
-  });
-  const { signal } = new AbortController();
-  await controller.pass({ generation: 1, signal });
+  const { provider, events, pass } = start(dir.path, () => now, text);
+  await pass();
   now += 61_000;
-  for (let passes = 0; passes < 2; passes += 1) await controller.pass({ generation: 1, signal });
+  for (let passes = 0; passes < 2; passes += 1) await pass();
   const halted = events.filter(({ kind }) => kind === 'halted');
   expect(halted).toMatchObject([{ node: expect.stringMatching(/^web-/) }]);
   expect(await readFile(halted[0]?.console ?? '', 'utf8')).toBe('up');
@@ -92,23 +68,11 @@ test('waits for no node longer because the clock was a day ahead', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const day = 86_400_000;
   let now = Date.now() + day;
-  const provider = new WrongProvider();
-  const events: FleetEvent[] = [];
-  const controller = new FleetController({
-    fleet: parseFleet({
-      path: 'fleet.yml',
-      text: fleet.file.text.replace('startupTimeout: 60s', 'startupTimeout: 60s, minReady: 10s'),
-    }),
-    providers: new Map([['here', provider]]),
-    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
-    logDir: dir.path,
-    onEvent: (event) => events.push(event),
-    now: () => now,
-  });
-  const { signal } = new AbortController();
+  const text = fleet.file.text.replace('startupTimeout: 60s', 'startupTimeout: 60s, minReady: 10s');
+  const { events, pass } = start(dir.path, () => now, text);
   for (const step of [0, 0, -day, 11_000]) {
     now += step;
-    await controller.pass({ generation: 1, signal });
+    await pass();
   }
   expect(events.filter(({ kind }) => kind === 'ready')).toHaveLength(2);
 });
