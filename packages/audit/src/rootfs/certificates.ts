@@ -16,6 +16,7 @@ export class CertificateScan {
   readonly #path: string;
   readonly #now: Date;
   #text: string | undefined = '';
+  #hasBegin = false;
   /** Time at which the first currently valid certificate expires. */
   until: Date | undefined;
 
@@ -28,11 +29,10 @@ export class CertificateScan {
     if (this.#text === undefined) return;
     const bytes = Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
     const size = this.#text.length + bytes.length;
-    // A piece may be a whole program, which is searched faster than its text would be made.
-    const isOther = this.#text === '' && size > FIRST_PART_BYTES && !bytes.includes(BEGIN);
+    if (size > FIRST_PART_BYTES) this.#hasBegin ||= hasBegin(this.#text, bytes);
+    const isOther = size > FIRST_PART_BYTES && !this.#hasBegin;
     this.#text =
       isOther || size > MAX_BUNDLE_BYTES ? undefined : this.#text + bytes.toString('latin1');
-    if (size > FIRST_PART_BYTES && this.#text?.includes(BEGIN) === false) this.#text = undefined;
   }
 
   *findings(): Generator<Finding> {
@@ -51,6 +51,16 @@ export class CertificateScan {
       yield { rule: 'certificate', path: this.#path, what };
     }
   }
+}
+
+/**
+ * Reports whether a certificate begins in a text or the bytes after it. These may be a whole
+ * program, which is searched faster than its text would be made.
+ */
+function hasBegin(text: string, bytes: Buffer): boolean {
+  return (
+    bytes.includes(BEGIN) || (text + bytes.toString('latin1', 0, BEGIN.length)).includes(BEGIN)
+  );
 }
 
 function parse(pem: string): X509Certificate | undefined {
