@@ -1,16 +1,16 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { copyFileSync, existsSync, globSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { mkdtempSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Done, lkt, root, startLkt } from './helpers/lkt.ts';
 import { type VirtualNetwork, virtualNetwork } from './helpers/virtual-network.ts';
 
 // The example, in a network namespace and with less memory.
-const dir = mkdtempSync(join(tmpdir(), 'lkt-fleet-'));
+const guarded = guardedDirectory('lkt-fleet-');
+const { path: dir } = guarded;
 const file = join(dir, 'fleet.yml');
 // The store has its key in the user's state directory: builds come before commands with this one.
 const env = { XDG_STATE_HOME: join(dir, 'state') };
@@ -200,10 +200,8 @@ afterAll(async () => {
   haproxy?.kill();
   want('one', (text) => text.replace('size: 3', 'size: 0'));
   await apply();
-  for (const path of globSync(join(dir, 'nodes/nodes/*/pid')))
-    process.kill(Number(readFileSync(path, 'utf8')), 'SIGKILL');
   await network?.[Symbol.asyncDispose]();
-  rmSync(dir, { recursive: true, force: true });
+  await guarded[Symbol.asyncDispose]();
 }, LIMIT_MS);
 
 // One after the other, on the same nodes: a boot takes most of the time.

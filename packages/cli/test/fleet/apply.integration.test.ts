@@ -1,22 +1,22 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { startEtcd } from '../../../fleet/test/lease/etcd.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 import { main } from '../program.ts';
 
 // Real processes of QEMU with a kernel of 100 bytes, and real controllers that are killed.
-const dir = mkdtempSync(join(tmpdir(), 'lkt-apply-'));
+const guarded = guardedDirectory('lkt-apply-');
+const { path: dir } = guarded;
 const file = join(dir, 'fleet.yml');
 const env = { PATH: process.env['PATH'] ?? '', HOME: dir, LKT_CACHE: join(dir, 'store') };
 const images = new Map<string, string>();
 const nodesDir = join(dir, 'nodes/nodes');
 const run = promisify(execFile);
-const controllers: ChildProcess[] = [];
 
 interface Event {
   readonly kind: string;
@@ -66,7 +66,6 @@ async function startUntil(
   flags: readonly string[] = [],
 ): Promise<ChildProcess> {
   const child = spawn(process.execPath, [main, 'fleet', command, ...flags], { cwd: dir, env });
-  controllers.push(child);
   let text = '';
   await new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
@@ -124,12 +123,7 @@ beforeAll(async () => {
   await apply();
 });
 
-afterAll(() => {
-  for (const child of controllers) child.kill('SIGKILL');
-  for (const name of readdirSync(nodesDir))
-    process.kill(Number(readFileSync(join(nodesDir, name, 'pid'), 'utf8')), 'SIGKILL');
-  rmSync(dir, { recursive: true, force: true });
-});
+afterAll(async () => guarded[Symbol.asyncDispose]());
 
 test('continues a roll whose controller was killed at any of its events', async () => {
   for (const [image, kind] of [

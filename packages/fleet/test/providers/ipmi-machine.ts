@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { chmod, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { chmod, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 
 /** A BMC, by OpenIPMI's simulator, that switches a QEMU. */
 export interface IpmiTestMachine extends AsyncDisposable {
@@ -24,7 +24,7 @@ const AUTHENTICATIONS = 'none md2 md5 straight';
  */
 export async function startIpmiMachine(devices: readonly string[]): Promise<IpmiTestMachine> {
   await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-bmc-')));
+  const dir = stack.use(guardedDirectory('lkt-bmc-'));
   const path = (name: string): string => join(dir.path, name);
   const port = await freePort();
   const qemu = [

@@ -1,11 +1,11 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmod, chown, mkdir, mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { connect, createServer, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 
 const NOBODY = 65_534;
 /** Procedures of remote_protocol.x. */
@@ -26,7 +26,7 @@ export interface Libvirtd extends AsyncDisposable {
 export async function startLibvirtd(): Promise<Libvirtd> {
   await using stack = new AsyncDisposableStack();
   // QEMU's sockets are below it, and a path of a socket has at most 107 bytes.
-  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lv-')));
+  const dir = stack.use(guardedDirectory('lv-'));
   const path = (...parts: readonly string[]): string => join(dir.path, ...parts);
   for (const name of ['run', 'cfg', 'cfg/libvirt', 'data', 'cache', 'pool'])
     await mkdir(path(name));

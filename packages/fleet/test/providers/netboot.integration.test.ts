@@ -1,9 +1,9 @@
-import { mkdir, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { digestOf, parseYaml } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 import type { MachineImage, NodeRequest } from '../../src/provider.ts';
@@ -56,7 +56,7 @@ function request(image: string): NodeRequest {
 
 describeProvider('netboot by a program', async () => {
   await using stack = new AsyncDisposableStack();
-  const { path: dir } = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-')));
+  const { path: dir } = stack.use(guardedDirectory('lkt-fleet-'));
   await writeFile(join(dir, 'switch'), PROGRAM, { mode: 0o755 });
   const settings = { state: 'state', command: ['./switch', 'rack'], machines: MACHINES };
   const context = { dir, stateDir: dir, variables: {}, signal: new AbortController().signal };
@@ -85,7 +85,7 @@ describeProvider('netboot by a program', async () => {
 
 describeProvider('netboot by hand', async () => {
   await using stack = new AsyncDisposableStack();
-  const { path: dir } = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-')));
+  const { path: dir } = stack.use(guardedDirectory('lkt-fleet-'));
   await mkdir(join(dir, 'power'));
   const fixture = {
     // A person who does at once what lkt asks for.
@@ -116,7 +116,7 @@ describe('a machine that a person switches', () => {
     asked.length = 0;
   });
   test('is asked for once, is pending until it is on, and is listed until it is off', async () => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+    await using dir = guardedDirectory('lkt-fleet-');
     const warn = (text: string): void => void asked.push(text);
     await using provider = openNetboot({ dir: dir.path, machines: MACHINES, warn });
     const file = join(dir.path, 'power', 'rack-0');
@@ -144,7 +144,7 @@ describe('a machine that a person switches', () => {
   });
 
   test('gets no node while it is still on', async () => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+    await using dir = guardedDirectory('lkt-fleet-');
     const warn = (text: string): void => void asked.push(text);
     await using provider = openNetboot({ dir: dir.path, machines: MACHINES, warn });
     const image = await provider.prepare(await imageIn(dir.path, 'hello'), options);
@@ -167,7 +167,7 @@ test.for<[string, string, object]>([
   ['echo perhaps', 'nonsense', { fix: 'let it print on or off' }],
   ['echo "no relay" >&2; exit 3', 'unavailable', {}],
 ])('reports a program that does "%s"', async ([line, failure, more]) => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  await using dir = guardedDirectory('lkt-fleet-');
   const program = join(dir.path, 'switch');
   await writeFile(program, `#!/bin/sh\n${line}\n`, { mode: 0o755 });
   const options = { generation: 1, signal: new AbortController().signal };
@@ -181,7 +181,7 @@ test.for<[string, string, object]>([
 });
 
 test('reports a program that is missing', async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  await using dir = guardedDirectory('lkt-fleet-');
   const settings = { dir: dir.path, machines: MACHINES, warn: () => undefined };
   await using provider = openNetboot({ ...settings, command: [join(dir.path, 'none')] });
   const options = { generation: 1, signal: new AbortController().signal };

@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { findBootFiles, killMachine } from '@lkt/machine';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { expect, test } from 'vitest';
 import { filesOf } from '../../src/providers/qemu/node-record.ts';
 import { QemuProvider } from '../../src/providers/qemu/provider.ts';
@@ -14,7 +13,7 @@ import { describeProvider } from '../provider-conformance.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 
 describeProvider('qemu', async () => {
-  const dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const dir = guardedDirectory('lkt-fleet-');
   const state = join(dir.path, 'state');
   const image = async (cmdline: string): Promise<MachineImage> => {
     const prefix = join(dir.path, cmdline);
@@ -38,7 +37,7 @@ describeProvider('qemu', async () => {
 });
 
 test('hands metadata to the guest by a disk that only its owner reads, and keeps it nowhere else', async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  await using dir = guardedDirectory('lkt-fleet-');
   const prefix = join(dir.path, 'tiny');
   await writeTinyImage(prefix, 'hello');
   await using provider = new QemuProvider({ dir: join(dir.path, 'state'), accelerator: 'tcg' });
@@ -74,7 +73,7 @@ test('hands metadata to the guest by a disk that only its owner reads, and keeps
 });
 
 test('has no capacity while the disk is full, and leaves nothing half-made', async () => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  await using dir = guardedDirectory('lkt-fleet-');
   const prefix = join(dir.path, 'tiny');
   await writeTinyImage(prefix, 'hello');
   const state = join(dir.path, 'state');
@@ -95,7 +94,7 @@ test('has no capacity while the disk is full, and leaves nothing half-made', asy
     await expect(provider.prepare(image, options)).rejects.toMatchObject({
       failure: 'capacity',
       message: `there is no space left for ${state}`,
-      fix: `remove images that no node runs: ${join(state, 'images')}`,
+      fix: 'make space on its file system; images that no node runs are removed after a week',
     });
     expect(await provider.list(EXAMPLE_LABELS.fleet, options)).toEqual([]);
     rmSync(fill);

@@ -2,11 +2,11 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createServer, type IncomingMessage } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 
 /** A Redfish service that switches a QEMU. python3-sushy judges it in the test. */
 export interface RedfishTestMachine extends AsyncDisposable {
@@ -51,7 +51,7 @@ export async function startRedfishMachine(
   role: ReadonlySet<string> = OPERATOR,
 ): Promise<RedfishTestMachine> {
   await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-redfish-')));
+  const dir = stack.use(guardedDirectory('lkt-redfish-'));
   const disk = join(dir.path, 'disk');
   const log = join(dir.path, 'console');
   await writeFile(log, '');
