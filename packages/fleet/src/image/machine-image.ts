@@ -14,6 +14,7 @@ import {
 import { exists } from '@lkt/oci/files';
 import { removeTree } from '@lkt/oci/shared-files';
 import type { MachineImage } from '../provider.ts';
+import { keepImage, removeUnusedImages } from './unused-images.ts';
 
 /** Type of an OCI artifact with the files from which a machine boots. */
 const MACHINE_IMAGE_TYPE = 'application/vnd.lkt.machine.v1';
@@ -96,8 +97,9 @@ export async function openMachineImage(
   digest: Digest,
   dir: string,
 ): Promise<OpenedImage> {
-  const target = join(dir, digestHex(digest));
-  if (!exists(target)) {
+  const id = digestHex(digest);
+  const target = join(dir, id);
+  if (!(await keepImage(target))) {
     const layers = await layersOf(store, digest);
     const temporary = `${target}.${process.pid}`;
     await removeTree(temporary);
@@ -109,6 +111,7 @@ export async function openMachineImage(
       await removeTree(temporary);
       if (!exists(target)) throw error;
     });
+    await removeUnusedImages(dir, new Set([id]));
   }
   const prefix = join(target, PREFIX);
   const disks = DISKS.map((part) => `${prefix}${part}`).filter((path) => exists(path));

@@ -6,6 +6,7 @@ import type { BootFiles } from '@lkt/machine';
 import { exists, namesIn } from '@lkt/oci/files';
 import { putFile, removeTree } from '@lkt/oci/shared-files';
 import { type RawDisk, rawDiskOf } from '../../image/disk-file.ts';
+import { keepImage, removeUnusedImages } from '../../image/unused-images.ts';
 import type { Node, Power } from '../../node.ts';
 import { NAME, type NodeLabels } from '../../node-labels.ts';
 import {
@@ -74,7 +75,8 @@ export class MetalProvider<M extends Machine> implements Provider {
     if (files !== undefined) bootScript(id, files);
     await withGeneration(this.#options.dir, options, async () => {
       const target = this.#path('boot', 'images', id);
-      if (exists(disk === undefined ? target : join(target, DISK))) return;
+      const isWhole = disk === undefined || exists(join(target, DISK));
+      if (isWhole && (await keepImage(target))) return;
       const temporary = this.#path('images.new');
       await removeTree(temporary);
       await mkdir(temporary, { recursive: true });
@@ -82,6 +84,12 @@ export class MetalProvider<M extends Machine> implements Provider {
       if (disk !== undefined) await copyFile(disk.path, join(temporary, DISK));
       if (files !== undefined) await copyBootFiles(files, temporary);
       await rename(temporary, target);
+      const used = new Set([id]);
+      for (const name of this.#names()) {
+        const record = await this.#read(name);
+        if (record !== undefined) used.add(digestHex(record.labels.image));
+      }
+      await removeUnusedImages(this.#path('boot', 'images'), used);
     });
     return id;
   }
@@ -162,8 +170,7 @@ export class MetalProvider<M extends Machine> implements Provider {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly Node[]> {
     signal.throwIfAborted();
-    const names = namesIn(this.#path('nodes')).map((file) => file.replace(/\.json$/, ''));
-    const nodes = await Promise.all(names.map(async (name) => this.#node(name, signal)));
+    const nodes = await Promise.all(this.#names().map(async (name) => this.#node(name, signal)));
     return nodes.filter((node) => node?.labels.fleet === fleet) as readonly Node[];
   }
 
@@ -228,6 +235,11 @@ export class MetalProvider<M extends Machine> implements Provider {
 
   #path(...parts: readonly string[]): string {
     return join(this.#options.dir, ...parts);
+  }
+
+  /** Returns the names of the nodes of all fleets. */
+  #names(): readonly string[] {
+    return namesIn(this.#path('nodes')).map((file) => file.replace(/\.json$/, ''));
   }
 
   #record(name: string): string {

@@ -13,6 +13,7 @@ import {
 } from '@lkt/machine';
 import { namesIn } from '@lkt/oci/files';
 import { putFile, removeTree } from '@lkt/oci/shared-files';
+import { keepImage, removeUnusedImages } from '../../image/unused-images.ts';
 import type { Endpoint, Node } from '../../node.ts';
 import { NAME } from '../../node-labels.ts';
 import {
@@ -70,7 +71,7 @@ export class QemuProvider implements Provider {
     const id = digestHex(digest);
     await this.#change(options, async () => {
       const target = this.#path('images', id);
-      if (await isDirectory(target)) return;
+      if (await keepImage(target)) return;
       const temporary = `${target}.new`;
       await removeTree(temporary);
       await mkdir(temporary, { recursive: true });
@@ -79,6 +80,7 @@ export class QemuProvider implements Provider {
       if (files.root !== undefined) await copyFile(files.root, join(temporary, 'root.img'));
       await writeFile(join(temporary, 'cmdline'), files.cmdline);
       await rename(temporary, target);
+      await removeUnusedImages(this.#path('images'), new Set([id, ...(await this.#usedImages())]));
     });
     return id;
   }
@@ -204,6 +206,16 @@ export class QemuProvider implements Provider {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
+  /** Returns the images that nodes of all fleets run. */
+  async #usedImages(): Promise<readonly string[]> {
+    const used: string[] = [];
+    for (const name of namesIn(this.#path('nodes'))) {
+      const record = await readRecord(this.#path('nodes', name));
+      if (record !== undefined) used.push(digestHex(record.labels.image));
+    }
+    return used;
+  }
+
   #path(...parts: readonly string[]): string {
     return join(this.#options.dir, ...parts);
   }
@@ -219,7 +231,7 @@ export class QemuProvider implements Provider {
       if (!isErrno(cause, 'ENOSPC', 'EDQUOT')) throw cause;
       throw new ProviderError('capacity', `there is no space left for ${this.#options.dir}`, {
         cause,
-        fix: `remove images that no node runs: ${this.#path('images')}`,
+        fix: 'make space on its file system; images that no node runs are removed after a week',
       });
     }
   }
