@@ -1,3 +1,4 @@
+import type { Digest } from '@lkt/core';
 import { FleetController, type FleetPass, type GroupSpec } from '@lkt/fleet';
 import type { OpenFleet } from '../session/fleet.ts';
 import { type FleetReport, fleetReport } from './report.ts';
@@ -9,7 +10,7 @@ interface ObservedFleet {
   readonly specs: ReadonlyMap<string, GroupSpec>;
 }
 
-/** Lists and checks the nodes of an open fleet, without changing any. */
+/** Lists and checks the nodes of an open fleet; changes none by itself. */
 export class Observer {
   readonly #name: string;
   readonly #controller: FleetController;
@@ -34,5 +35,10 @@ export class Observer {
     const pass = await this.#controller.observe(this.#signal);
     const { specs } = this.#controller;
     return { report: fleetReport(this.#name, specs, pass, Date.now()), pass, specs };
+  }
+
+  /** Lets an engine return a group to its earlier image; undefined if it has no such image. */
+  async rollBackEngine(group: string, generation: number): Promise<Digest | undefined> {
+    return this.#controller.rollBackEngine(group, { generation, signal: this.#signal });
   }
 }

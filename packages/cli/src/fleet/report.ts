@@ -33,6 +33,7 @@ export interface GroupReport {
   readonly isConverged: boolean;
   readonly isHalted: boolean;
   readonly isRolledBack: boolean;
+  readonly isPaused: boolean;
   readonly holds: readonly string[];
   readonly nodes: readonly NodeReport[];
 }
@@ -75,7 +76,7 @@ function groupReport(
   now: number,
 ): GroupReport {
   const { size, available, current, stale, image } = decision.status;
-  const { isConverged, isHalted, isRolledBack, holds } = decision.status;
+  const { isConverged, isHalted, isRolledBack, isPaused, holds } = decision.status;
   const classified = new Map(decision.live.map((one) => [one.node.id, one]));
   return {
     name,
@@ -87,6 +88,7 @@ function groupReport(
     isConverged,
     isHalted,
     isRolledBack,
+    isPaused,
     holds,
     nodes: nodes
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
@@ -145,14 +147,16 @@ export function reportLines({
 }
 
 function groupLine(group: GroupReport): string {
-  const { name, size, available, image, isHalted, isRolledBack, isConverged } = group;
+  const { name, size, available, image, isHalted, isRolledBack, isPaused, isConverged } = group;
   const state = isHalted
     ? 'halted'
     : isRolledBack
       ? 'rolled back'
-      : isConverged
-        ? 'converged'
-        : 'changing';
+      : isPaused
+        ? 'paused'
+        : isConverged
+          ? 'converged'
+          : 'changing';
   return `${name}: ${available} of ${size} available, ${state}, ${shortDigest(image)}`;
 }
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
-import type { FleetConfig, FleetPass, GroupPass, Lease } from '@lkt/fleet';
+import type { FleetConfig, FleetPass, GroupPass, GroupStatus, Lease } from '@lkt/fleet';
 import { type FleetFlags, openFleet } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
 import { openEventSink } from './event-sink.ts';
@@ -78,7 +78,7 @@ export async function runController(
         return report();
       }
       if (options.isEndless !== true) {
-        if (isConverged) return report();
+        if (failures === 0 && statuses.every(isDone)) return report();
         // The rolls of other groups go on to their ends.
         if (statuses.some(({ isHalted }) => isHalted) && [...groups.values()].every(isAtRest))
           throw haltedError(report());
@@ -108,10 +108,15 @@ function idleTime({ groups }: FleetConfig): number {
   return Math.max(BUSY_MS, Math.min(IDLE_MS, ...intervals));
 }
 
+/** Reports whether nothing is left to do. A pause ends by a change of the file. */
+function isDone({ isConverged, isPaused }: GroupStatus): boolean {
+  return isConverged || isPaused;
+}
+
 /** Reports whether nothing more happens in a group without a change of the file, or for long. */
 function isAtRest({ decision: { status, actions } }: GroupPass): boolean {
   const isHeld = status.holds.length > 0 && actions.length === 0;
-  return status.isConverged || status.isHalted || isHeld;
+  return isDone(status) || status.isHalted || isHeld;
 }
 
 function haltedError(report: FleetReport): LktError {

@@ -18,6 +18,7 @@ const report: FleetReport = {
       isConverged: false,
       isHalted: true,
       isRolledBack: false,
+      isPaused: false,
       holds: ['a node <b>failed</b>'],
       nodes: [
         {

@@ -107,6 +107,7 @@ export class FleetController {
         spec,
         provider,
         prepare: async (image: Digest) => this.#prepare(group, image),
+        forget: (image: Digest) => void this.#prepared.delete(preparedKey(group, image)),
         logDir: join(options.logDir, group.name),
         emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => this.#emit(event),
         now,
@@ -148,6 +149,19 @@ export class FleetController {
     );
     const orphanVolumes = await this.#orphanVolumes(whole, signal);
     return { ...whole, ...(orphanVolumes.length === 0 ? {} : { orphanVolumes }) };
+  }
+
+  /**
+   * Lets an engine return a group to its earlier image.
+   * @returns the image; undefined if the engine cannot, or knows none
+   */
+  async rollBackEngine(name: string, call: PassOptions): Promise<Digest | undefined> {
+    this.#call = call;
+    const { fleet, engines } = this.#options;
+    const provider = fleet.groups.get(name)?.provider ?? '';
+    const list = await engines?.get(provider)?.list(fleet.name, call);
+    const current = list?.find(({ group }) => group === name);
+    return current && this.#engineGroups.get(name)?.rollBack(current, call);
   }
 
   /** Begins rolls of engines again that failed, in the next pass. */
@@ -293,7 +307,7 @@ export class FleetController {
 
   async #prepare(group: GroupConfig, image: Digest): Promise<string> {
     const { provider } = group;
-    const key = `${provider} ${group.name} ${image}`;
+    const key = preparedKey(group, image);
     const known = this.#prepared.get(key);
     if (known !== undefined) return known;
     const call = this.#call;
@@ -317,6 +331,10 @@ export class FleetController {
     const { fleet, now = Date.now, onEvent } = this.#options;
     onEvent({ time: new Date(now()).toISOString(), fleet: fleet.name, ...event });
   }
+}
+
+function preparedKey({ provider, name }: GroupConfig, image: Digest): string {
+  return `${provider} ${name} ${image}`;
 }
 
 /** Returns what notes that a provider is away, so that groups at other providers do not wait. */

@@ -1,5 +1,3 @@
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { type Digest, isErrno } from '@lkt/core';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
 import { DEFAULT_HEALTH } from '../config/health.ts';
@@ -13,6 +11,7 @@ import { reconcile } from '../reconcile/reconcile.ts';
 import { Drains } from './drains.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { HealthChecks } from './health-checks.ts';
+import { keepConsole } from './kept-consoles.ts';
 import { metadataOf } from './metadata.ts';
 import { withoutMetadata } from './redact.ts';
 
@@ -24,6 +23,8 @@ export interface GroupContext {
   readonly provider: Provider;
   /** Returns the provider's name for an image whose signatures were verified. */
   readonly prepare: (image: Digest) => Promise<string>;
+  /** Prepares an image anew next time: the provider may have lost it. */
+  readonly forget: (image: Digest) => void;
   /** Directory for the consoles of nodes that failed. */
   readonly logDir: string;
   readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
@@ -176,7 +177,12 @@ export class GroupController {
         this.#failures.delete(node.labels.spec);
         return label({ ready: now(), attempt: 0 });
       case 'reject':
-        if (this.#rejected !== action.rejected) emit({ ...event, kind: 'rollback' });
+        if (this.#rejected !== action.rejected)
+          emit({
+            ...event,
+            kind: 'rollback',
+            ...(action.reason === undefined ? {} : { reason: action.reason }),
+          });
         this.#rejected = action.rejected;
         return label({ rejected: action.rejected });
       case 'rehash':
@@ -188,7 +194,7 @@ export class GroupController {
     action: Extract<Action, { readonly kind: 'create' }>,
     options: CallOptions,
   ): Promise<void> {
-    const { fleet, group, spec, provider, prepare, emit, now } = this.#context;
+    const { fleet, group, spec, provider, prepare, forget, emit, now } = this.#context;
     const { name, image, attempt, slot, previous, rejected } = action;
     const prepared = await prepare(image);
     emit({ group: group.name, kind: 'create', node: name, image, attempt });
@@ -213,6 +219,7 @@ export class GroupController {
     await provider
       .create({ name, image: prepared, labels, template, metadata, settings }, options)
       .catch((error: unknown) => {
+        forget(image);
         throw withoutMetadata(error, { metadata, names: [fleet.name, group.name, name] });
       });
   }
@@ -225,10 +232,8 @@ export class GroupController {
       throw error;
     });
     if (bytes === undefined || bytes.length === 0) return undefined;
-    const path = join(logDir, `${node.name}-${node.labels.created}.log`);
     try {
-      await mkdir(logDir, { recursive: true, mode: 0o700 });
-      await writeFile(path, bytes, { mode: 0o600 });
+      return await keepConsole(logDir, node, bytes);
     } catch (error) {
       // A full disk keeps no node that failed.
       if (!(error instanceof Error && isErrno(error, 'ENOSPC', 'EDQUOT', 'EACCES', 'EROFS')))
@@ -237,7 +242,6 @@ export class GroupController {
       emit({ group: group.name, kind: 'error', node: node.name, message });
       return undefined;
     }
-    return path;
   }
 
   /** Reports whether the clock went another way than time did since the last pass. */

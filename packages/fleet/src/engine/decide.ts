@@ -20,21 +20,20 @@ export interface EngineLimits {
   readonly isRetry: boolean;
   /** A roll replaces the nodes if one was created before; undefined for engines that keep ages. */
   readonly expiredBefore?: number;
-  /** The engine can replace nodes by others of the spec that it has. */
-  readonly canRenew?: boolean;
 }
 
 /**
  * Returns the next action for the engine of one group. A pure function.
  *
  * A roll that failed is not begun again for the same spec: the engine's record of it is the halt,
- * or the rollback. A roll of another spec is stopped first, since engines run one at a time.
+ * or the rollback. A halt ends with the age of a node, by a rollback. A roll of another spec is
+ * stopped first, since engines run one at a time.
  */
 export function decideEngine(
   request: EngineRequest,
   stated: string,
   current: EngineGroup | undefined,
-  { isOpen, isPaused, isRetry, expiredBefore = -Infinity, canRenew = false }: EngineLimits,
+  { isOpen, isPaused, isRetry, expiredBefore = -Infinity }: EngineLimits,
 ): EngineDecision {
   const none = { isHalted: false, isRolledBack: false, holds: [] };
   if (current === undefined) return { ...none, action: 'state' };
@@ -64,17 +63,21 @@ export function decideEngine(
   if (isDone && !hasExpired) return { ...none, action: undefined };
   const hasFailed = isOwn && (roll?.state === 'failed' || roll?.state === 'rolledBack');
   if (hasFailed && !isRetry) {
-    const canRollBack = request.rollback === 'auto' && current.earlier !== undefined;
-    if (roll.state === 'failed' && canRollBack) return { ...none, action: 'rollBack' };
-    const why = roll.message === undefined ? '' : `: ${roll.message}`;
     const isRolledBack = roll.state === 'rolledBack';
-    // Nodes of the earlier spec grow no older than others.
-    const isRenewed = isRolledBack && canRenew && hasExpired && isOpen && !isPaused;
+    // No node grows old for want of an image that boots.
+    const isDue = hasExpired && isOpen && !isPaused;
+    const returns = request.rollback === 'auto' || isDue;
+    if (!isRolledBack && current.earlier !== undefined && returns)
+      return { ...none, action: 'rollBack' };
+    const why = roll.message === undefined ? '' : `: ${roll.message}`;
     return {
-      action: isRenewed ? 'renew' : undefined,
+      action: isRolledBack && isDue ? 'renew' : undefined,
       isHalted: true,
       isRolledBack,
-      holds: [`the engine's roll ${isRolledBack ? 'was rolled back' : 'failed'}${why}`],
+      holds: [
+        `the engine's roll ${isRolledBack ? 'was rolled back' : 'failed'}${why}`,
+        ...(hasExpired && !isRolledBack ? ['nodes are older than expire.after'] : []),
+      ],
     };
   }
   if (isPaused) return { ...none, action: undefined, holds: ['the group is paused'] };

@@ -109,6 +109,20 @@ export class EngineController {
     }
   }
 
+  /**
+   * Begins to return the group to its earlier image, if that is trusted still.
+   * @returns the image; undefined if the engine cannot, or knows none
+   */
+  async rollBack(current: EngineGroup, options: PassOptions): Promise<Digest | undefined> {
+    const { engine, prepare, emit } = this.#context;
+    const { earlier } = current;
+    if (earlier === undefined || engine.rollBack === undefined) return undefined;
+    const prepared = await prepare(earlier.image);
+    emit({ group: this.request.group, kind: 'rollback', image: earlier.image });
+    await engine.rollBack({ ...this.request, ...earlier }, prepared, current, options);
+    return earlier.image;
+  }
+
   async #run(
     action: NonNullable<EngineDecision['action']>,
     current: EngineGroup | undefined,
@@ -123,19 +137,14 @@ export class EngineController {
     } else if (current !== undefined && action === 'stop') {
       emit({ group, kind: 'stopped' });
       await engine.stop(current, options);
-    } else if (action === 'rollBack') {
-      const earlier = current?.earlier;
-      if (current === undefined || earlier === undefined) return;
-      // It has to be trusted still.
-      await prepare(earlier.image);
-      emit({ group, kind: 'rollback', image: earlier.image });
-      await engine.rollBack?.(current, options);
-    } else if (action === 'renew') {
-      const runs = current?.runs;
-      if (current === undefined || runs === undefined) return;
-      await prepare(runs.image);
+    } else if (current !== undefined && action === 'rollBack') {
+      await this.rollBack(current, options);
+    } else if (current !== undefined && action === 'renew') {
+      const { runs } = current;
+      if (runs === undefined) return;
+      const prepared = await prepare(runs.image);
       emit({ group, kind: 'roll', image: runs.image, message: 'for age, after a rollback' });
-      await engine.renew?.(current, options);
+      await engine.renew?.({ ...this.request, ...runs }, prepared, current, options);
     } else if (current !== undefined) {
       const prepared = await prepare(image);
       const from = current.runs?.spec === spec ? undefined : current.runs?.image;
@@ -156,7 +165,6 @@ export class EngineController {
       isOpen: isOpen(spec.windows, now()),
       isPaused: spec.isPaused,
       isRetry: this.#isRetry,
-      canRenew: engine.renew !== undefined,
       ...(engine.keepsAges || expireAfterMs === undefined
         ? {}
         : { expiredBefore: now() - expireAfterMs }),
@@ -178,6 +186,7 @@ export class EngineController {
     current: EngineGroup | undefined,
     { action, isHalted, isRolledBack, holds }: EngineDecision,
   ): GroupPass {
+    const { spec } = this.#context;
     const { size, image, expireAfterMs } = this.request;
     const kept = current?.nodes ?? [];
     const nodes = kept.map((one) => this.#nodeOf(one));
@@ -208,6 +217,7 @@ export class EngineController {
         image: isRolledBack ? (current?.runs?.image ?? image) : image,
         isRolledBack,
         isHalted,
+        isPaused: spec.isPaused && isQuiet && !isHalted && holds.length > 0,
         isConverged: isQuiet && !isHalted && own === size && nodes.length === size,
         holds,
       },
@@ -246,6 +256,7 @@ export class EngineController {
     const { labels } = node;
     return {
       node,
+      isExpired: hasExpired,
       staleFor:
         labels.spec === spec
           ? hasExpired

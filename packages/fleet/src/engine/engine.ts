@@ -114,13 +114,26 @@ export interface Engine extends AsyncDisposable {
     current: EngineGroup,
     options: CallOptions,
   ): Promise<void>;
-  /** Begins to return the nodes to the earlier spec. Absent where engines do so by themselves. */
-  rollBack?(current: EngineGroup, options: CallOptions): Promise<void>;
   /**
-   * Begins to replace all nodes by others of the spec that the group has, after a rollback. Absent
-   * where engines keep ages, or keep no earlier spec.
+   * Begins to return the nodes to the earlier spec, which `request` has. Absent where engines do so
+   * by themselves.
    */
-  renew?(current: EngineGroup, options: CallOptions): Promise<void>;
+  rollBack?(
+    request: EngineRequest,
+    image: string,
+    current: EngineGroup,
+    options: CallOptions,
+  ): Promise<void>;
+  /**
+   * Begins to replace all nodes by others of the spec that the group has, which `request` has too,
+   * after a rollback. Absent where engines keep ages.
+   */
+  renew?(
+    request: EngineRequest,
+    image: string,
+    current: EngineGroup,
+    options: CallOptions,
+  ): Promise<void>;
   /** Stops the roll: nodes that it replaced stay. */
   stop(current: EngineGroup, options: CallOptions): Promise<void>;
   /** Replaces one node, whatever it runs. */

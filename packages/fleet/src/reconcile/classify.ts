@@ -11,6 +11,8 @@ export interface ClassifiedNode {
   readonly node: Node;
   /** Why it is to be replaced; undefined if it is as wanted. */
   readonly staleFor: DestroyReason | undefined;
+  /** Is as old as it may be, whatever it runs. */
+  readonly isExpired: boolean;
   /** Healthy, and ready for the minimum time. */
   readonly isAvailable: boolean;
   readonly isHealthy: boolean;
@@ -55,12 +57,16 @@ export function classify(
   const failsAt = Math.min(labels.created, seen?.since ?? now) + group.startupTimeoutMs;
   // A clock that runs backwards makes no node older.
   const hasFailed = isWanted && !wasReady && !isHealthy && (isOff || now >= failsAt);
-  const expiresAt = wasReady ? expiryOf(group, node.name, labels.created) : undefined;
+  const lives = wasReady || hasFailed;
+  const expiresAt = lives ? expiryOf(group, node.name, labels.created) : undefined;
   const isExpired = expiresAt !== undefined && now >= expiresAt && !observed.hasJumped;
   return {
     node,
     staleFor:
-      names?.has(node.name) === false ? 'excess' : staleReason(isWanted, isExpired, node, target),
+      names?.has(node.name) === false
+        ? 'excess'
+        : staleReason(isWanted, isExpired && !hasFailed, node, target),
+    isExpired,
     isAvailable: isHealthy && wasReady && labels.draining === undefined,
     isHealthy,
     hasFailed,

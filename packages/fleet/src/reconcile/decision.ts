@@ -51,7 +51,13 @@ export type Action =
   | { readonly kind: 'undrain'; readonly node: Node }
   | { readonly kind: 'ready'; readonly node: Node }
   /** Marks the wanted spec as rolled back, on a node that stays. */
-  | { readonly kind: 'reject'; readonly node: Node; readonly rejected: string }
+  | {
+      readonly kind: 'reject';
+      readonly node: Node;
+      readonly rejected: string;
+      /** Why the rollback begins; undefined for the mark of one that has begun. */
+      readonly reason?: 'expired' | 'failed';
+    }
   /** Renews the hash of a node whose spec is the wanted one under older rules. */
   | { readonly kind: 'rehash'; readonly node: Node; readonly spec: string };
 
@@ -71,6 +77,8 @@ export interface GroupStatus {
   /** The image of fleet.yml was rolled back. */
   readonly isRolledBack: boolean;
   readonly isHalted: boolean;
+  /** Nothing is left to do but what a pause holds back. */
+  readonly isPaused: boolean;
   /** All nodes are as wanted. */
   readonly isConverged: boolean;
   /** Why nodes that are to be replaced are not; empty if nothing holds them. */

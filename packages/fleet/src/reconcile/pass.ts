@@ -28,6 +28,8 @@ export interface Pass {
   /** Surge of this pass: none with fixed names, and none while the provider has no room. */
   readonly surge: number;
   readonly isHalted: boolean;
+  /** A live node is as old as it may be. */
+  readonly hasExpired: boolean;
   /** Nodes may be replaced for their image, template or age. */
   readonly canRoll: boolean;
   readonly holds: readonly string[];
@@ -47,6 +49,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   let current = 0;
   let proven = 0;
   let isShortLived = false;
+  let hasExpired = false;
   for (const node of observed.nodes) {
     if (node.power === 'terminating') {
       terminating.push(node);
@@ -61,6 +64,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
     if (one.isAvailable) available += 1;
     if (one.isAvailable && one.staleFor === undefined) current += 1;
     if (one.isSick) sick.push(one);
+    hasExpired ||= one.isExpired;
     if (one.staleFor === 'expired') isShortLived ||= expiredInBoot(group, node);
     if (one.staleFor !== undefined) stale.push(one);
     // A failed node never goes stale by age, or the halt that it stands for would end.
@@ -75,6 +79,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   const surge = names !== undefined || observed.isShort ? 0 : group.surge;
   const why = [
     ...(isHalted ? ['a node of the wanted image failed, and so did its retries'] : []),
+    ...(isHalted && hasExpired ? ['nodes are older than expire.after'] : []),
     ...(!isHalted && failed.length > 0 ? ['a node of the wanted image failed'] : []),
     ...(isShortLived ? ['a node took longer to boot than it may live (expire.after)'] : []),
     ...(stale.length > 0 && group.isPaused ? ['the group is paused'] : []),
@@ -82,7 +87,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   ];
   const lists = { live, terminating, held, failed, sick, stale };
   const canRoll = open && !group.isPaused;
-  const limits = { available, current, size, surge, isHalted, canRoll };
+  const limits = { available, current, size, surge, isHalted, hasExpired, canRoll };
   return { group, target, observed, now, ...lists, ...limits, holds: why };
 }
 

@@ -34,6 +34,8 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
   const holds = [...pass.holds, ...replaced.holds];
   const isConverged =
     actions.length === 0 && current === size && live.length === size && terminating.length === 0;
+  // Held nodes are as the user wants them.
+  const isWhole = available === size && live.length === size && terminating.length === 0;
   return {
     actions: onePerNode(actions),
     status: {
@@ -47,6 +49,7 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
       image: pass.target.image,
       isRolledBack: pass.target.rejected !== undefined,
       isHalted: pass.isHalted,
+      isPaused: group.isPaused && stale.length > 0 && isWhole && actions.length === 0,
       isConverged,
       holds,
     },
@@ -102,9 +105,14 @@ function heldActions({ held }: Pass): readonly Action[] {
   );
 }
 
-/** Returns the marks that begin a rollback, if the roll has halted and may be rolled back. */
-function rollbackActions({ group, target, live, isHalted, observed }: Pass): readonly Action[] {
-  if (!isHalted || group.rollback !== 'auto' || target.rejected !== undefined) return [];
+/**
+ * Returns the marks that begin a rollback, if the roll has halted and may be rolled back. A halt
+ * ends with the age of a node at the latest: only an image that boots can replace it.
+ */
+function rollbackActions(pass: Pass): readonly Action[] {
+  const { group, target, live, isHalted, hasExpired, canRoll, observed } = pass;
+  const isDue = group.rollback === 'auto' || (hasExpired && canRoll);
+  if (!isHalted || !isDue || target.rejected !== undefined) return [];
   if (earlierImage(group, target.spec, observed.nodes, observed.earlier) === undefined) return [];
   const kept = live.filter(({ node }) => node.labels.spec !== target.spec);
   // Without a node of an earlier image, the failed ones carry the mark.
@@ -112,6 +120,7 @@ function rollbackActions({ group, target, live, isHalted, observed }: Pass): rea
     kind: 'reject',
     node,
     rejected: target.spec,
+    reason: group.rollback === 'auto' ? 'failed' : 'expired',
   }));
 }
 

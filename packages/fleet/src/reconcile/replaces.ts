@@ -83,9 +83,11 @@ function drainedActions(
 
 /** Returns what reduces a group to its size, unless a roll does. */
 function excessActions(
-  { stale, available, canRoll, size }: Pass,
-  left: readonly ClassifiedNode[],
+  { stale, available, canRoll, size, isHalted }: Pass,
+  listed: readonly ClassifiedNode[],
 ): readonly Action[] {
+  // The failed nodes of a halt stay, since they are its record, also while nothing rolls.
+  const left = isHalted && size > 0 ? listed.filter(({ hasFailed }) => !hasFailed) : listed;
   const count = left.length - size;
   if (count <= 0 || (stale.length > 0 && canRoll)) return [];
   let spare = available - size;

@@ -182,6 +182,20 @@ test('ends a pass at the first failure, and stops when another controller has ta
   await expect(setting.pass()).rejects.toMatchObject({ failure: 'fenced' });
 });
 
+test('prepares an image again that the provider has lost', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const setting = start(dir.path);
+  await converged(setting);
+  setting.provider.nodes = setting.provider.nodes.slice(1);
+  setting.provider.failure = new ProviderError('invalid', 'the image was not prepared');
+  await setting.pass();
+  setting.provider.failure = undefined;
+  setting.provider.nodes = setting.provider.nodes.slice(0, 1);
+  await setting.pass();
+  expect(setting.provider.calls.filter((call) => call === 'prepare')).toHaveLength(1);
+  expect(setting.provider.nodes).toHaveLength(2);
+});
+
 test('forgets the list of the last pass, in a large fleet', async () => {
   const provider = new WrongProvider();
   const large = parseFleet({

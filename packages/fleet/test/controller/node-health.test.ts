@@ -64,6 +64,24 @@ test('keeps the console of the failed node for which a roll halts', async () => 
   expect(provider.calls.filter((call) => call.startsWith('destroy'))).toEqual([]);
 });
 
+test('keeps the newest consoles of a group whose nodes fail again and again', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const text = fleet.file.text
+    .replace('console: up', 'console: ready')
+    .replace('size: 2', 'size: 1')
+    .replace('startupTimeout: 60s', 'startupTimeout: 60s, retries: 30');
+  let now = Date.now();
+  const { events, pass } = start(dir.path, () => now, text);
+  for (let passes = 0; passes < 60; passes += 1) {
+    await pass();
+    now += 61_000;
+  }
+  const consoles = events.flatMap(({ console }) => (console === undefined ? [] : [console]));
+  expect(consoles.length).toBeGreaterThan(25);
+  const kept = readdirSync(join(dir.path, 'web')).map((name) => join(dir.path, 'web', name));
+  expect(new Set(kept)).toEqual(new Set(consoles.slice(-20)));
+});
+
 test('waits for no node longer because the clock was a day ahead', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const day = 86_400_000;

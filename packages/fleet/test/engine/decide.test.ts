@@ -127,21 +127,34 @@ test('renews old nodes of a group that was rolled back, within its limits', () =
     decideEngine(request(two), 's', current, {
       ...limits,
       expiredBefore: 0,
-      canRenew: true,
       ...change,
     });
   // It is halted still: the file wants another spec.
   expect(decide({})).toMatchObject({ action: 'renew', isHalted: true, isRolledBack: true });
-  for (const change of [
-    { expiredBefore: -1 },
-    { canRenew: false },
-    { isPaused: true },
-    { isOpen: false },
-  ])
+  for (const change of [{ expiredBefore: -1 }, { isPaused: true }, { isOpen: false }])
     expect(decide(change).action).toBeUndefined();
   expect(decide({ isRetry: true }).action).toBe('roll');
   const failed = group(two, { roll: { spec: two.spec, state: 'failed' }, nodes: [node('i', one)] });
-  expect(decide({}, failed).action).toBeUndefined();
+  expect(decide({}, failed)).toMatchObject({
+    action: undefined,
+    holds: ["the engine's roll failed", 'nodes are older than expire.after'],
+  });
+});
+
+test('ends a halt for the age of a node, by the earlier spec', () => {
+  const halted = group(two, {
+    roll: { spec: two.spec, state: 'failed' },
+    earlier: one,
+    nodes: [{ ...node('i', one), created: 10 }],
+  });
+  const decide = (change: object): EngineDecision =>
+    decideEngine(request(two), 's', halted, { ...limits, ...change });
+  expect(decide({ expiredBefore: 10 }).action).toBe('rollBack');
+  for (const change of [{ expiredBefore: 9 }, { isPaused: true }, { isOpen: false }])
+    expect(decide({ expiredBefore: 10, ...change })).toMatchObject({
+      action: undefined,
+      isHalted: true,
+    });
 });
 
 test('halts after a failed roll with the reason, until a retry', () => {

@@ -1,88 +1,16 @@
 import { readFileSync } from 'node:fs';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Digest, digestOf } from '@lkt/core';
-import { afterEach, beforeEach, expect, test } from 'vitest';
-import type { FleetController, FleetPass } from '../../src/controller/controller.ts';
-import { nameOf } from '../../src/engine/group-name.ts';
-import type { FleetEvent } from '../../src/events/event.ts';
+import { digestOf } from '@lkt/core';
+import { expect, test } from 'vitest';
 import { AzureEngine } from '../../src/providers/azure/engine.ts';
 import { versionOf } from '../../src/providers/azure/machine-image.ts';
-import { AZURE_SETTINGS, type AzureServer, startAzureServer } from './azure-server.ts';
-import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
+import { AZURE_NAME as NAME, AZURE_VARIABLES as VARIABLES, AzureCloud } from './azure-cloud.ts';
+import { AZURE_SETTINGS } from './azure-server.ts';
+import { statusOf } from './engine-passes.ts';
 
-// Azure itself has not been met: the server rejects what Azure documents as invalid.
 const [one, two] = [digestOf('one'), digestOf('two')];
-const NAME = nameOf('shop', 'web');
 const DAY_MS = 86_400_000;
-const VARIABLES = {
-  AZURE_TENANT_ID: 'tenant-1',
-  AZURE_CLIENT_ID: 'client-1',
-  AZURE_CLIENT_SECRET: 'secret-1',
-};
-let dir: string;
-let server: AzureServer;
-let engine: AzureEngine;
-let events: FleetEvent[];
-let now: number;
-
-beforeEach(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'lkt-azure-'));
-  const data = Buffer.concat([Buffer.from('start'), Buffer.alloc(9 * 2 ** 20), Buffer.from('end')]);
-  await writeFile(join(dir, 'disk'), data);
-  events = [];
-  now = Date.now();
-  server = await startAzureServer();
-  engine = new AzureEngine({ ...AZURE_SETTINGS, endpoint: server.endpoint }, VARIABLES, () => now);
-});
-
-afterEach(async () => {
-  await engine[Symbol.asyncDispose]();
-  await server[Symbol.asyncDispose]();
-  await rm(dir, { recursive: true });
-  expect(server.problems).toEqual([]);
-});
-
-interface Options {
-  readonly size?: number;
-  readonly more?: string;
-}
-
-function controllerOf(image: Digest, { size = 3, more = '' }: Options = {}): FleetController {
-  const text = `version: "1"
-name: shop
-providers:
-  frankfurt:
-    azure:
-      subscription: ${AZURE_SETTINGS.subscription}
-      resourceGroup: shop
-      region: germanywestcentral
-      gallery: images
-      imageDefinition: web
-groups:
-  web:
-    provider: frankfurt
-    image: web@${image}
-    size: ${size}
-    azure:
-      vmSize: Standard_B1s
-      subnet: shop/nodes
-      loadBalancer: web
-      backendPool: nodes
-      healthProbe: http
-${more}`;
-  return engineController({ text, engine, events, disk: join(dir, 'disk'), now: () => now });
-}
-
-async function pass(image: Digest, options: Options & PassOptions = {}): Promise<FleetPass> {
-  // A new controller each time: it has no state of its own.
-  return passOf(controllerOf(image, options), options);
-}
-
-function bodyOf(): Readonly<Record<string, unknown>> {
-  return server.sets.get(NAME)?.body ?? {};
-}
+const cloud = new AzureCloud();
 
 const read = (name: string): string =>
   readFileSync(join(import.meta.dirname, `../../src/providers/azure/${name}.ts`), 'utf8');
@@ -107,12 +35,12 @@ test('documents the rights of every call, and no others', () => {
 test('puts no secret of metadata anywhere but into user data', async () => {
   const secret = 'canary-of-metadata';
   const more = `    template: { metadata: { key: { content: ${secret} } } }\n`;
-  await pass(one, { more });
-  server.settle();
-  const { groups } = await pass(one, { more });
+  await cloud.pass(one, { more });
+  cloud.server.settle();
+  const { groups } = await cloud.pass(one, { more });
   const found: string[] = [];
   const others = JSON.stringify(
-    server.requests.map(({ path, headers, json }) => [path, headers, json]),
+    cloud.server.requests.map(({ path, headers, json }) => [path, headers, json]),
     (key, value: unknown) => {
       if (key !== 'userData') return value;
       found.push(Buffer.from(String(value), 'base64').toString());
@@ -122,12 +50,12 @@ test('puts no secret of metadata anywhere but into user data', async () => {
   expect(found).toEqual([expect.stringContaining(`{"key":{"content":"${secret}"}`)]);
   expect(others).not.toContain(secret);
   expect(others).not.toContain(Buffer.from(found[0] ?? '').toString('base64'));
-  expect(JSON.stringify([events, groups.get('web')?.nodes])).not.toContain(secret);
+  expect(JSON.stringify([cloud.events, groups.get('web')?.nodes])).not.toContain(secret);
 });
 
 test('uploads a disk as fixed VHD, and creates a scale set', async () => {
-  await pass(one);
-  expect(server.changes()).toEqual([
+  await cloud.pass(one);
+  expect(cloud.server.changes()).toEqual([
     'disks.write',
     'disks.beginGetAccess',
     'disks.endGetAccess',
@@ -135,16 +63,16 @@ test('uploads a disk as fixed VHD, and creates a scale set', async () => {
     'disks.delete',
     'virtualMachineScaleSets.create',
   ]);
-  const vhd = server.written();
+  const vhd = cloud.server.written();
   expect(vhd).toHaveLength(10 * 2 ** 20 + 512);
   expect(vhd.toString('latin1', 0, 5)).toBe('start');
   expect(vhd.toString('latin1', 5 + 9 * 2 ** 20, 8 + 9 * 2 ** 20)).toBe('end');
   expect(vhd.toString('latin1', vhd.length - 512, vhd.length - 504)).toBe('conectix');
   // The pieces without data were not sent.
-  expect(server.requests.filter(({ path }) => path.startsWith('/storage/'))).toHaveLength(2);
-  expect([...server.versions.keys()]).toEqual([versionOf(one)]);
-  expect(server.disks.size).toBe(0);
-  expect(bodyOf()).toMatchObject({
+  expect(cloud.server.requests.filter(({ path }) => path.startsWith('/storage/'))).toHaveLength(2);
+  expect([...cloud.server.versions.keys()]).toEqual([versionOf(one)]);
+  expect(cloud.server.disks.size).toBe(0);
+  expect(cloud.body()).toMatchObject({
     tags: { 'lkt.fleet': 'shop', 'lkt.group': 'web', 'lkt.generation': '1' },
     sku: { name: 'Standard_B1s', capacity: 3 },
     properties: {
@@ -161,73 +89,67 @@ test('uploads a disk as fixed VHD, and creates a scale set', async () => {
       automaticRepairsPolicy: { enabled: true, gracePeriod: 'PT10M', repairAction: 'Replace' },
     },
   });
-  expect(bodyOf()).not.toHaveProperty('identity');
-  expect(statusOf(await pass(one))).toMatchObject({ isConverged: false, listed: 0 });
-  server.settle();
-  const settled = await pass(one);
+  expect(cloud.body()).not.toHaveProperty('identity');
+  expect(statusOf(await cloud.pass(one))).toMatchObject({ isConverged: false, listed: 0 });
+  cloud.server.settle();
+  const settled = await cloud.pass(one);
   expect(statusOf(settled)).toMatchObject({ isConverged: true, available: 3, stale: 0 });
   expect(settled.groups.get('web')?.nodes[0]?.addresses).toHaveLength(1);
-  expect(server.changes()).toEqual([]);
-  expect(events.map(({ kind }) => kind)).toEqual(['stated', 'converged']);
+  expect(cloud.server.changes()).toEqual([]);
+  expect(cloud.events.map(({ kind }) => kind)).toEqual(['stated', 'converged']);
 });
 
 test('rolls to another image, awaits its begin and its end, and stops for a third', async () => {
-  await pass(one);
-  server.settle();
-  server.changes();
-  await pass(two);
-  expect(server.changes().slice(-1)).toEqual(['virtualMachineScaleSets.update']);
-  expect(bodyOf()).toMatchObject({ properties: { upgradePolicy: { mode: 'Rolling' } } });
+  await cloud.pass(one);
+  cloud.server.settle();
+  cloud.server.changes();
+  await cloud.pass(two);
+  expect(cloud.server.changes().slice(-1)).toEqual(['virtualMachineScaleSets.update']);
+  expect(cloud.body()).toMatchObject({ properties: { upgradePolicy: { mode: 'Rolling' } } });
   // Azure begins a while later.
-  const before = await pass(two);
+  const before = await cloud.pass(two);
   expect(statusOf(before)).toMatchObject({ isConverged: false, isHalted: false, stale: 3 });
   expect(before.groups.get('web')?.decision.live[0]?.staleFor).toBe('image');
-  server.begin();
-  expect(statusOf(await pass(two))).toMatchObject({ isConverged: false, holds: [] });
-  expect(server.changes()).toEqual([]);
-  server.finish('Completed');
-  server.settle();
-  expect(statusOf(await pass(two))).toMatchObject({ isConverged: true });
-  await pass(one);
-  server.begin();
-  server.changes();
-  await pass(two);
-  expect(server.changes()).toEqual([
+  cloud.server.begin();
+  expect(statusOf(await cloud.pass(two))).toMatchObject({ isConverged: false, holds: [] });
+  expect(cloud.server.changes()).toEqual([]);
+  cloud.server.finish('Completed');
+  cloud.server.settle();
+  expect(statusOf(await cloud.pass(two))).toMatchObject({ isConverged: true });
+  await cloud.pass(one);
+  cloud.server.begin();
+  cloud.server.changes();
+  await cloud.pass(two);
+  expect(cloud.server.changes()).toEqual([
     'virtualMachineScaleSets.update',
     'virtualMachineScaleSets.cancel',
   ]);
-  expect(bodyOf()).toMatchObject({ properties: { upgradePolicy: { mode: 'Manual' } } });
+  expect(cloud.body()).toMatchObject({ properties: { upgradePolicy: { mode: 'Manual' } } });
 });
 
 test('halts when Azure says that an upgrade failed, and begins another on request', async () => {
-  await pass(one, { more: '    roll: { rollback: auto }\n' });
-  server.settle();
-  await pass(two, { more: '    roll: { rollback: auto }\n' });
-  expect(bodyOf()).toMatchObject({
-    properties: {
-      upgradePolicy: { rollingUpgradePolicy: { rollbackFailedInstancesOnPolicyBreach: true } },
-    },
-  });
-  server.begin();
-  server.finish('Faulted', 'MaxUnhealthyUpgradedInstancePercentExceeded');
-  const options = { more: '    roll: { rollback: auto }\n' };
-  server.changes();
-  expect(statusOf(await pass(two, options))).toMatchObject({
+  await cloud.pass(one);
+  cloud.server.settle();
+  await cloud.pass(two);
+  cloud.server.begin();
+  cloud.server.finish('Faulted', 'MaxUnhealthyUpgradedInstancePercentExceeded');
+  cloud.server.changes();
+  expect(statusOf(await cloud.pass(two))).toMatchObject({
     isHalted: true,
     holds: ["the engine's roll failed: MaxUnhealthyUpgradedInstancePercentExceeded"],
   });
-  expect(server.changes()).toEqual([]);
-  await pass(two, { ...options, retry: true });
-  expect(server.changes()).toEqual(['virtualMachineScaleSets.update']);
-  expect(statusOf(await pass(two, options))).toMatchObject({ isHalted: false });
+  expect(cloud.server.changes()).toEqual([]);
+  await cloud.pass(two, { retry: true });
+  expect(cloud.server.changes()).toEqual(['virtualMachineScaleSets.update']);
+  expect(statusOf(await cloud.pass(two))).toMatchObject({ isHalted: false });
 });
 
 test('halts when Azure begins no upgrade in time', async () => {
-  await pass(one);
-  server.settle();
-  await pass(two);
-  now += 600_001;
-  expect(statusOf(await pass(two))).toMatchObject({
+  await cloud.pass(one);
+  cloud.server.settle();
+  await cloud.pass(two);
+  cloud.now += 600_001;
+  expect(statusOf(await cloud.pass(two))).toMatchObject({
     isHalted: true,
     holds: ["the engine's roll failed: Azure has not begun it"],
   });
@@ -235,29 +157,29 @@ test('halts when Azure begins no upgrade in time', async () => {
 
 test('rolls the group when a node is too old', async () => {
   const old = { more: '    expire: { after: 30d }\n' };
-  await pass(one, old);
-  server.settle(new Date(now));
-  server.changes();
-  now += 30 * DAY_MS + 1000;
-  await pass(one, old);
-  expect(server.changes()).toEqual(['virtualMachineScaleSets.update']);
-  server.begin();
-  expect(statusOf(await pass(one, old))).toMatchObject({ isConverged: false });
-  server.finish('Completed');
-  server.settle(new Date(now));
-  expect(statusOf(await pass(one, old))).toMatchObject({ isConverged: true, stale: 0 });
-  expect(server.changes()).toEqual([]);
+  await cloud.pass(one, old);
+  cloud.server.settle(new Date(cloud.now));
+  cloud.server.changes();
+  cloud.now += 30 * DAY_MS + 1000;
+  await cloud.pass(one, old);
+  expect(cloud.server.changes()).toEqual(['virtualMachineScaleSets.update']);
+  cloud.server.begin();
+  expect(statusOf(await cloud.pass(one, old))).toMatchObject({ isConverged: false });
+  cloud.server.finish('Completed');
+  cloud.server.settle(new Date(cloud.now));
+  expect(statusOf(await cloud.pass(one, old))).toMatchObject({ isConverged: true, stale: 0 });
+  expect(cloud.server.changes()).toEqual([]);
 });
 
 test('sets the size, and keeps tags of people', async () => {
-  await pass(one);
-  server.settle();
-  server.changes();
-  const set = server.sets.get(NAME);
+  await cloud.pass(one);
+  cloud.server.settle();
+  cloud.server.changes();
+  const set = cloud.server.sets.get(NAME);
   if (set === undefined) throw new Error('no scale set');
   set.body['tags'] = { ...(set.body['tags'] as object), cost: 'shop' };
-  await pass(one, { size: 4, more: '    roll: { surge: 0, unavailable: 2 }\n' });
-  expect(bodyOf()).toMatchObject({
+  await cloud.pass(one, { size: 4, more: '    roll: { surge: 0, unavailable: 2 }\n' });
+  expect(cloud.body()).toMatchObject({
     tags: { cost: 'shop' },
     sku: { capacity: 4, name: 'Standard_B1s' },
     properties: {
@@ -270,40 +192,40 @@ test('sets the size, and keeps tags of people', async () => {
 });
 
 test('rejects the late change of a controller that was replaced, also between its calls', async () => {
-  await pass(one, { generation: 7 });
-  server.settle();
-  server.changes();
-  await expect(pass(two, { generation: 6 })).rejects.toMatchObject({ failure: 'fenced' });
+  await cloud.pass(one, { generation: 7 });
+  cloud.server.settle();
+  cloud.server.changes();
+  await expect(cloud.pass(two, { generation: 6 })).rejects.toMatchObject({ failure: 'fenced' });
   const { signal } = new AbortController();
-  const [current] = await engine.list('shop', { signal });
+  const [current] = await cloud.engine.list('shop', { signal });
   if (current === undefined) throw new Error('no group');
-  await pass(one, { generation: 8, size: 4 });
-  await expect(engine.stop(current, { generation: 7, signal })).rejects.toMatchObject({
+  await cloud.pass(one, { generation: 8, size: 4 });
+  await expect(cloud.engine.stop(current, { generation: 7, signal })).rejects.toMatchObject({
     failure: 'fenced',
   });
 });
 
 test('creates one scale set from two controllers at once, and continues an upload', async () => {
-  await Promise.all([pass(one), pass(one)]);
-  expect([server.sets.size, server.versions.size]).toEqual([1, 1]);
-  expect(server.changes().filter((name) => name.endsWith('.create'))).toHaveLength(1);
+  await Promise.all([cloud.pass(one), cloud.pass(one)]);
+  expect([cloud.server.sets.size, cloud.server.versions.size]).toEqual([1, 1]);
+  expect(cloud.server.changes().filter((name) => name.endsWith('.create'))).toHaveLength(1);
 });
 
 test('replaces one node', async () => {
-  await pass(one);
-  server.settle();
+  await cloud.pass(one);
+  cloud.server.settle();
   const { signal } = new AbortController();
-  const [current] = await engine.list('shop', { signal });
+  const [current] = await cloud.engine.list('shop', { signal });
   const [node] = current?.nodes ?? [];
   if (current === undefined || node === undefined) throw new Error('no node');
-  server.changes();
-  await engine.replace(current, node.name, { generation: 1, signal });
-  expect(server.changes()).toEqual(['virtualMachineScaleSets.reimage']);
+  cloud.server.changes();
+  await cloud.engine.replace(current, node.name, { generation: 1, signal });
+  expect(cloud.server.changes()).toEqual(['virtualMachineScaleSets.reimage']);
 });
 
 test('says which credentials are missing or wrong, and keeps secrets out of messages', async () => {
   const { signal } = new AbortController();
-  const settings = { ...AZURE_SETTINGS, endpoint: server.endpoint };
+  const settings = { ...AZURE_SETTINGS, endpoint: cloud.server.endpoint };
   await using wrong = new AzureEngine(settings, { ...VARIABLES, AZURE_CLIENT_SECRET: 'hidden' });
   const error: unknown = await wrong.list('shop', { signal }).catch((thrown: unknown) => thrown);
   expect(error).toMatchObject({
@@ -316,38 +238,41 @@ test('says which credentials are missing or wrong, and keeps secrets out of mess
 });
 
 test('touches nothing when the tags of a scale set are damaged', async () => {
-  await pass(one);
-  const set = server.sets.get(NAME);
+  await cloud.pass(one);
+  const set = cloud.server.sets.get(NAME);
   if (set === undefined) throw new Error('no scale set');
   set.body['tags'] = { 'lkt.fleet': 'shop', 'lkt.group': 'other' };
-  server.changes();
-  await expect(pass(two)).rejects.toMatchObject({
+  cloud.server.changes();
+  await expect(cloud.pass(two)).rejects.toMatchObject({
     failure: 'nonsense',
     message: `fleet.yml:5:5: providers.frankfurt: azure: the tags of ${NAME} are damaged`,
     fix: expect.stringMatching(/^delete the /),
   });
-  expect(server.changes()).toEqual([]);
+  expect(cloud.server.changes()).toEqual([]);
 });
 
 /** Returns the files of the user data. */
 function filesOf(): Readonly<Record<string, unknown>> {
-  const { virtualMachineProfile } = bodyOf()['properties'] as Record<string, { userData: string }>;
+  const { virtualMachineProfile } = cloud.body()['properties'] as Record<
+    string,
+    { userData: string }
+  >;
   const text = Buffer.from(virtualMachineProfile?.userData ?? '', 'base64').toString();
   return JSON.parse(text) as Record<string, unknown>;
 }
 
 test('gives nodes their metadata, with another text for each roll', async () => {
   const more = '    template: { metadata: { hostname: { content: "${GROUP}" } } }\n';
-  await pass(one, { more });
+  await cloud.pass(one, { more });
   const before = filesOf();
   const spec = '[0-9a-f]{16}';
   expect(before).toEqual({
     hostname: { content: 'web' },
-    'lkt-roll': { content: expect.stringMatching(new RegExp(`^${spec} ${now}$`)) },
+    'lkt-roll': { content: expect.stringMatching(new RegExp(`^${spec} ${cloud.now}$`)) },
   });
-  server.settle();
-  now += 1000;
-  await pass(two, { more });
+  cloud.server.settle();
+  cloud.now += 1000;
+  await cloud.pass(two, { more });
   expect(filesOf()).toEqual({ ...before, 'lkt-roll': expect.anything() });
   expect(filesOf()['lkt-roll']).not.toEqual(before['lkt-roll']);
 });
@@ -369,7 +294,7 @@ test.for<[string, number, string, string]>([
     'large files',
   ],
 ])('rejects what a scale set cannot keep: %#', ([more, size, place, fix]) => {
-  expect(() => controllerOf(one, { more, size })).toThrow(
+  expect(() => cloud.controller(one, { more, size })).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',
       message: expect.stringContaining(place),

@@ -1,30 +1,34 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { writeFile } from 'node:fs/promises';
 import type { Digest } from '@lkt/core';
-import { afterEach, beforeEach, expect } from 'vitest';
-import type { FleetController, FleetPass } from '../../src/controller/controller.ts';
 import { nameOf } from '../../src/engine/group-name.ts';
-import type { FleetEvent } from '../../src/events/event.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
+import { EngineCloud, type GroupOptions } from './engine-cloud.ts';
 import { type GcpServer, startGcpServer } from './gcp-server.ts';
-import { engineController, passOf, type PassOptions } from './engine-passes.ts';
 
 const NAME = nameOf('shop', 'web');
 
-/** Fields of a fleet.yml of {@link gcpText} beside the image. */
-export interface GcpOptions {
-  readonly size?: number;
-  readonly more?: string;
+/** As {@link GroupOptions}. */
+export interface GcpOptions extends GroupOptions {
+  /** Further settings of the group. */
   readonly settings?: string;
 }
 
-/** Returns a fleet.yml with one group. */
-export function gcpText(
-  image: Digest,
-  { size = 3, more = '', settings = '' }: GcpOptions = {},
-): string {
-  return `version: "1"
+/**
+ * A server in place of Google's cloud. It rejects what Google documents as invalid: Google's own
+ * cloud has not been met.
+ */
+export class GcpCloud extends EngineCloud<GcpServer, GcpEngine, GcpOptions> {
+  constructor() {
+    super(Buffer.concat([Buffer.alloc(2 ** 20), Buffer.from('end')]));
+  }
+
+  /** File of the key of the service account. */
+  get key(): string {
+    return this.file('key.json');
+  }
+
+  override text(image: Digest, { size = 3, more = '', settings = '' }: GcpOptions = {}): string {
+    return `version: "1"
 name: shop
 providers:
   frankfurt: { gcp: { project: shop-1234, zone: europe-west3-a, bucket: images } }
@@ -36,47 +40,9 @@ groups:
     template: { metadata: { hostname: { content: "\${GROUP}" } } }
     gcp: { machineType: e2-small, networkTags: [web]${settings} }
 ${more}`;
-}
-
-/**
- * A server in place of Google's cloud, and an engine that uses it, anew for each test. It rejects
- * what Google documents as invalid: Google's own cloud has not been met.
- */
-export class GcpCloud {
-  server!: GcpServer;
-  engine!: GcpEngine;
-  events: FleetEvent[] = [];
-  now = 0;
-  #dir = '';
-
-  /** Adds the hooks that begin and end it around each test of a file. */
-  constructor() {
-    beforeEach(async () => {
-      this.#dir = await mkdtemp(join(tmpdir(), 'lkt-gcp-'));
-      await writeFile(this.disk, Buffer.concat([Buffer.alloc(2 ** 20), Buffer.from('end')]));
-      this.events = [];
-      this.now = Date.now();
-      await this.start();
-    });
-    afterEach(async () => {
-      await this.engine[Symbol.asyncDispose]();
-      await this.server[Symbol.asyncDispose]();
-      await rm(this.#dir, { recursive: true });
-      expect(this.server.problems).toEqual([]);
-    });
   }
 
-  /** File of the key of the service account. */
-  get key(): string {
-    return join(this.#dir, 'key.json');
-  }
-
-  /** File of a raw disk, which each image has. */
-  get disk(): string {
-    return join(this.#dir, 'disk');
-  }
-
-  async start(place?: string): Promise<void> {
+  override async start(place?: string): Promise<void> {
     this.server = await startGcpServer(place);
     await writeFile(this.key, this.server.key, { mode: 0o600 });
     const [kind = '', name = ''] = (place ?? 'zones/europe-west3-a').split('/');
@@ -86,17 +52,6 @@ export class GcpCloud {
       { credentialsFile: this.key, variables: {} },
       () => this.now,
     );
-  }
-
-  controller(image: Digest, options: GcpOptions = {}): FleetController {
-    const { engine, events, disk } = this;
-    const text = gcpText(image, options);
-    return engineController({ text, engine, events, disk, now: () => this.now });
-  }
-
-  /** Makes a pass of a new controller: it has no state of its own. */
-  async pass(image: Digest, options: GcpOptions & PassOptions = {}): Promise<FleetPass> {
-    return passOf(this.controller(image, options), options);
   }
 
   group(): Readonly<Record<string, unknown>> {

@@ -1,7 +1,7 @@
 import { type Digest, digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { engineController, passOf, statusOf } from './engine-passes.ts';
-import { GcpCloud, gcpText } from './gcp-cloud.ts';
+import { GcpCloud } from './gcp-cloud.ts';
 
 const [one, two] = [digestOf('one'), digestOf('two')];
 const DAY_MS = 86_400_000;
@@ -89,7 +89,7 @@ test('rolls back only to an image that is trusted still', async () => {
   cloud.addFailing();
   cloud.now += 600_001;
   cloud.server.changes();
-  const text = gcpText(two, auto);
+  const text = cloud.text(two, auto);
   const untrusted = new Error('not trusted');
   const reject = (digest: Digest): Error | undefined => (digest === one ? untrusted : undefined);
   const { engine, events } = cloud;
@@ -134,4 +134,28 @@ test('lets no node of the earlier image grow old after a rollback', async () => 
     available: 3,
   });
   expect(cloud.server.changes()).toEqual([]);
+});
+
+test('returns a halted group to the earlier image once a node is too old', async () => {
+  const aged = { more: '    expire: { after: 30d }\n' };
+  await cloud.pass(one, aged);
+  cloud.server.settle(new Date(cloud.now));
+  await cloud.pass(two, aged);
+  cloud.addFailing();
+  cloud.now += 600_001;
+  cloud.server.changes();
+  expect(statusOf(await cloud.pass(two, aged))).toMatchObject({ isHalted: true });
+  expect(cloud.server.changes()).toEqual([]);
+  cloud.now += 30 * DAY_MS;
+  const kinds = [];
+  for (let pass = 0; pass < 4; pass += 1) {
+    cloud.events.length = 0;
+    await cloud.pass(two, aged);
+    kinds.push(
+      cloud.events.map(({ kind, image }) => [kind, image]).find(([kind]) => kind !== 'halted'),
+    );
+    cloud.server.settle(new Date(cloud.now));
+  }
+  expect(kinds).toEqual([['rollback', one], ['roll', one], undefined, undefined]);
+  expect(statusOf(await cloud.pass(two, aged))).toMatchObject({ isRolledBack: true, available: 3 });
 });

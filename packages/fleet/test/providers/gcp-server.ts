@@ -112,7 +112,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     return { template, version: first?.name ?? '' };
   };
 
-  const compute = (request: JsonRequest, path: string): JsonResponse => {
+  const compute = (request: JsonRequest, path: string, isBeta: boolean): JsonResponse => {
     const { method, query, json } = request;
     const route = `${method} ${path}`;
     const [, kind = '', name = '', verb = ''] =
@@ -173,7 +173,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       return { json: { items, ...more } };
     }
     if (route === `POST /${place}/instanceGroupManagers`) {
-      requireValid(json, place);
+      requireValid(json, place, isBeta);
       const created = String(json['name']);
       if (groups.has(created)) throw fault(409, 'alreadyExists', created, true);
       templateIn(json['versions']);
@@ -190,7 +190,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     if (state.isReadOnly && verb !== 'listManagedInstances')
       throw fault(403, 'forbidden', 'Required permission', true);
     if (method === 'PATCH') {
-      requireValid(json, place);
+      requireValid(json, place, isBeta);
       if (json['fingerprint'] !== String(group.fingerprint))
         throw fault(412, 'conditionNotMet', 'fingerprint', true);
       if ('versions' in json) templateIn(json['versions']);
@@ -242,9 +242,12 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     }
     if (headers.authorization !== `Bearer ${token}`)
       throw fault(401, 'authError', 'no valid token', true);
-    const right = gcpRightOf(method, path);
+    // The beta has all of the interface, and more fields.
+    const stable = path.replace(/^\/compute\/beta\//, '/compute/v1/');
+    const right = gcpRightOf(method, stable);
     if (!rights.has(right)) throw fault(403, 'forbidden', `Required '${right}' permission`);
-    if (path.startsWith(PROJECT)) return compute(request, path.slice(PROJECT.length));
+    if (stable.startsWith(PROJECT))
+      return compute(request, stable.slice(PROJECT.length), stable !== path);
     const [, object = ''] = /^\/storage\/v1\/b\/images\/o\/([\w.-]+)$/.exec(path) ?? [];
     if (method === 'GET' && object !== '')
       return objects.has(object) ? { json: { name: object } } : missing(object);
@@ -347,10 +350,13 @@ function requireFields(json: Json, known: ReadonlySet<string>): void {
 }
 
 /** @throws Problem for what Google rejects */
-function requireValid(json: Json, place: string): void {
+function requireValid(json: Json, place: string, isBeta: boolean): void {
   requireFields(json, GROUP_FIELDS);
-  const policy = (json['updatePolicy'] ?? {}) as Json;
+  const { minReadySec, ...policy } = (json['updatePolicy'] ?? {}) as Json;
   requireFields(policy, POLICY_FIELDS);
+  // A field of the beta alone.
+  const isKnown = isBeta && Number(minReadySec) >= 0 && Number(minReadySec) <= 3600;
+  if (minReadySec !== undefined && !isKnown) throw fault(400, 'invalid', 'minReadySec');
   if (((json['description'] as string | undefined) ?? '').length > 2048)
     throw fault(400, 'invalid', 'description');
   if (

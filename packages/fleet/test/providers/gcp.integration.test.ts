@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { nameOf } from '../../src/engine/group-name.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
 import { engineController, passOf, statusOf } from './engine-passes.ts';
-import { GcpCloud, type GcpOptions, gcpText } from './gcp-cloud.ts';
+import { GcpCloud, type GcpOptions } from './gcp-cloud.ts';
 
 const [one, two] = [digestOf('one'), digestOf('two')];
 const NAME = nameOf('shop', 'web');
@@ -174,7 +174,8 @@ test('rolls the group when a node is too old, within windows', async () => {
   cloud.now += 30 * DAY_MS - 1000;
   expect(statusOf(await cloud.pass(one, old))).toMatchObject({ isConverged: true });
   cloud.now += 2000;
-  await cloud.pass(one, { more: `${old.more}    roll: { paused: true }\n` });
+  const paused = { more: `${old.more}    roll: { paused: true }\n` };
+  expect(statusOf(await cloud.pass(one, paused))).toMatchObject({ isPaused: true });
   expect(cloud.server.changes()).toEqual([]);
   await cloud.pass(one, old);
   expect(cloud.server.changes()).toEqual(['instanceGroupManagers.patch']);
@@ -212,6 +213,25 @@ test('sets the size and the budget, also after a person changed them', async () 
   expect(group.size).toBe(4);
 });
 
+test('lets nodes be ready for minReady by the beta of the interface, until it is removed', async () => {
+  const slow = { more: '    roll: { minReady: 90s }\n' };
+  await cloud.pass(one, slow);
+  cloud.server.settle();
+  const timed = { minReadySec: 90, maxSurge: { fixed: 1 } };
+  expect(cloud.group()).toMatchObject({ updatePolicy: { ...timed, type: 'OPPORTUNISTIC' } });
+  await cloud.pass(two, slow);
+  expect(cloud.group()).toMatchObject({ updatePolicy: { ...timed, type: 'PROACTIVE' } });
+  cloud.server.settle();
+  expect(statusOf(await cloud.pass(two, slow))).toMatchObject({ isConverged: true });
+  await cloud.pass(two);
+  expect(cloud.group()).toMatchObject({ updatePolicy: { minReadySec: 0 } });
+  // Nothing more is asked of the beta.
+  const before = cloud.server.requests.length;
+  await cloud.pass(one);
+  const later = cloud.server.requests.slice(before).map(({ path }) => path);
+  expect(later.filter((path) => path.startsWith('/compute/beta/'))).toEqual([]);
+});
+
 test('rejects the late change of a controller that was replaced, also between its calls', async () => {
   await cloud.pass(one, { generation: 7 });
   cloud.server.settle();
@@ -229,10 +249,9 @@ test('rejects the late change of a controller that was replaced, also between it
 
 test('puts no secret of metadata anywhere but into metadata, nor what Google repeats of it', async () => {
   const secret = 'canary-of-metadata';
-  const text = gcpText(one).replace(
-    '"${GROUP}" }',
-    `"\${GROUP}" }, key: { content: "line one\\n${secret}" }`,
-  );
+  const text = cloud
+    .text(one)
+    .replace('"${GROUP}" }', `"\${GROUP}" }, key: { content: "line one\\n${secret}" }`);
   expect(text).toContain(secret);
   const { engine, events, disk } = cloud;
   const fleet = { text, engine, events, disk, now: () => cloud.now };
@@ -348,7 +367,7 @@ test('says where credentials come from when they are missing, or in a wrong file
 });
 
 test.for<[GcpOptions, string, string]>([
-  [{ more: '    roll: { minReady: 10s }\n' }, '12:23: groups.web.roll.minReady: ', 'health check'],
+  [{ more: '    roll: { minReady: 2h }\n' }, '12:23: groups.web.roll.minReady: ', '1h at most'],
   [{ settings: ', zones: [europe-west3-a]' }, '11:62: groups.web.gcp.zones: ', 'remove'],
   [
     { settings: ', healthCheck: web', more: '    roll: { startupTimeout: 2h }\n' },

@@ -155,15 +155,78 @@ test('stops the roll of a bad image before it costs a healthy node, and stays ha
   );
 });
 
-test('stays halted when the failed node is older than expireAfter', () => {
-  const world = converged({ ...steady, expireAfterMs: 1_000_000 }, 1);
-  world.want('bad');
+test('ends a halt for the age of a node, by the earlier image', () => {
+  const expireAfterMs = 3_600_000;
+  fc.assert(
+    fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.nat(2), (seed, size, surge) => {
+      const unavailable = surge === 0 ? 1 : 0;
+      const world = converged({ ...steady, size, surge, unavailable, expireAfterMs }, seed);
+      const [old = ''] = imagesOf(world);
+      world.want('bad');
+      // Two failures, and then one node after the other.
+      const bound = expireAfterMs + 2 * 180_000 + size * 150_000;
+      let halts = 0;
+      for (let tick = 0; tick < 1000; tick += 1) {
+        world.tick(CALM);
+        if (world.decision?.status.isHalted === true) halts += 1;
+        for (const { labels } of world.listed())
+          expect(world.now - labels.created).toBeLessThanOrEqual(bound);
+      }
+      // It stays halted for as long as all may live.
+      expect(halts).toBeGreaterThan(100);
+      expect(world.decision?.status).toMatchObject({ isRolledBack: true, isHalted: false });
+      expect(new Set(imagesOf(world))).toEqual(new Set([old]));
+    }),
+    { numRuns: 30 },
+  );
+});
+
+test('keeps a halt without an earlier image, and says that nodes are too old', () => {
+  const world = new World({ ...steady, expireAfterMs: 1_000_000 }, 1);
+  world.want('half');
   for (let tick = 0; tick < 400; tick += 1) {
     world.tick(CALM);
-    const isHalted = world.decision?.status.isHalted === true;
-    // The old nodes expire too, and stay.
-    if (tick > 60) expect([tick, isHalted, world.healthyCount]).toEqual([tick, true, 5]);
+    for (const node of world.nodes.values())
+      if (world.decision?.status.isHalted === true && node.labels.ready === undefined)
+        node.isCrashed = true;
   }
+  expect(world.decision?.status).toMatchObject({
+    isHalted: true,
+    isRolledBack: false,
+    holds: [
+      'a node of the wanted image failed, and so did its retries',
+      'nodes are older than expire.after',
+    ],
+  });
+});
+
+test('keeps a halt while the group is paused, also with old nodes', () => {
+  const world = converged({ ...steady, expireAfterMs: 1_000_000 }, 1);
+  world.want('bad');
+  for (let tick = 0; tick < 50; tick += 1) world.tick(CALM);
+  world.group = { ...world.group, isPaused: true };
+  for (let tick = 0; tick < 400; tick += 1) world.tick(CALM);
+  expect(world.decision?.status).toMatchObject({ isHalted: true, isRolledBack: false, listed: 6 });
+  world.group = { ...world.group, size: 2 };
+  for (let tick = 0; tick < 20; tick += 1) world.tick(CALM);
+  expect(world.decision?.status).toMatchObject({ isHalted: true, listed: 3, available: 2 });
+  world.group = { ...world.group, size: 0 };
+  for (let tick = 0; tick < 20; tick += 1) world.tick(CALM);
+  expect(world.decision?.status).toMatchObject({ isConverged: true, listed: 0 });
+});
+
+test('is paused once all nodes serve that are not held back', () => {
+  const world = converged(steady, 1);
+  world.want('good');
+  world.tick(CALM);
+  world.group = { ...world.group, isPaused: true };
+  world.tick(CALM);
+  expect(world.decision?.status).toMatchObject({ isPaused: false, listed: 6 });
+  for (let tick = 0; tick < 30; tick += 1) world.tick(CALM);
+  expect(world.decision?.status).toMatchObject({ isPaused: true, isConverged: false, listed: 5 });
+  for (const node of world.nodes.values()) node.isCrashed = true;
+  world.tick(CALM);
+  expect(world.decision?.status.isPaused).toBe(false);
 });
 
 test('does not halt a group that runs the image because one node cannot boot', () => {

@@ -1,6 +1,7 @@
 import { type Digest, LktError } from '@lkt/core';
 import type { Engine, GroupConfig } from '@lkt/fleet';
 import { LktCommand } from '../../command.ts';
+import type { Observer } from '../../fleet/observe.ts';
 import { fleetFlags, leaseFlag } from '../../flags/fleet.ts';
 import { Args } from '../../flags/options.ts';
 import { openFleet, type OpenFleet } from '../../session/fleet.ts';
@@ -10,7 +11,7 @@ const NAME_IMAGE = 'write the digest of the earlier image into fleet.yml, and ru
 export class FleetRollback extends LktCommand {
   static override summary = 'Return a group to its earlier image';
   static override description =
-    'Marks the image of the file as rolled back, at the nodes themselves. A running lkt fleet watch, or the next lkt fleet apply, then rolls to the earlier image, and keeps it until the file names another one. Of the engines, gcp can do so.';
+    'Marks the image of the file as rolled back, at the nodes themselves. A running lkt fleet watch, or the next lkt fleet apply, then rolls to the earlier image, and keeps it until the file names another one. Of the engines, gcp and azure can do so.';
   static override examples = ['<%= config.bin %> fleet rollback web'];
   static override args = {
     group: Args.string({ description: 'name of the group', required: true }),
@@ -23,7 +24,8 @@ export class FleetRollback extends LktCommand {
     const { earlierImage, specHash } = await import('@lkt/fleet');
     const { Observer } = await import('../../fleet/observe.ts');
     await using fleet = await openFleet(session, flags);
-    const { specs } = await new Observer(fleet, session.signal).observe();
+    const observer = new Observer(fleet, session.signal);
+    const { specs } = await observer.observe();
     const spec = specs.get(args.group);
     if (spec === undefined)
       throw new LktError('NOT_FOUND', `the fleet has no group ${args.group}`, {
@@ -32,7 +34,7 @@ export class FleetRollback extends LktCommand {
     const config = fleet.config.groups.get(spec.name);
     const engine = fleet.engines.get(config?.provider ?? '');
     if (config !== undefined && engine !== undefined) {
-      const image = await rollBackAt(engine, fleet, config);
+      const image = await rollBackAt(engine, fleet, config, observer);
       this.endProgress();
       this.log(`${spec.name}: ${spec.image} → ${image}`);
       return { group: spec.name, from: spec.image, to: image };
@@ -62,22 +64,17 @@ export class FleetRollback extends LktCommand {
  */
 async function rollBackAt(
   engine: Engine,
-  { config: { name: fleet }, lease, signal, openImage }: OpenFleet,
-  group: GroupConfig,
+  { lease, signal }: OpenFleet,
+  { name }: GroupConfig,
+  observer: Observer,
 ): Promise<Digest> {
-  const { name } = group;
   if (engine.rollBack === undefined)
     throw new LktError('UNSUPPORTED', `the engine of ${name} rolls back only a roll that fails`, {
       fix: NAME_IMAGE,
     });
-  const current = (await engine.list(fleet, { signal })).find((one) => one.group === name);
-  const earlier = current?.earlier;
-  if (current === undefined || earlier === undefined)
-    throw new LktError('NOT_FOUND', `the engine of ${name} knows no earlier image`, {
-      fix: NAME_IMAGE,
-    });
-  // It has to be trusted still.
-  await openImage(group, earlier.image);
-  await engine.rollBack(current, { generation: await lease.current(signal), signal });
-  return earlier.image;
+  const image = await observer.rollBackEngine(name, await lease.current(signal));
+  if (image !== undefined) return image;
+  throw new LktError('NOT_FOUND', `the engine of ${name} knows no earlier image`, {
+    fix: NAME_IMAGE,
+  });
 }

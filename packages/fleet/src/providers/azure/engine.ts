@@ -6,18 +6,22 @@ import { type RestCall } from '../../rest/rest-client.ts';
 import { AzureClient } from './client.ts';
 import { formatTags, groupOf, type GroupTags, parseTags, startOf } from './group.ts';
 import { prepareMachineImage } from './machine-image.ts';
+import {
+  batchPercent,
+  budgetOf,
+  GRACE_MINUTES,
+  machineOf,
+  MIN_BATCH_PERCENT,
+  MINUTE_MS,
+  repairsOf,
+  userDataOf,
+} from './model.ts';
 import type { AzureGroupSettings, AzureSettings } from './settings.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Azure replaces no smaller part of a scale set. */
-const MIN_BATCH_PERCENT = 5;
-const MINUTE_MS = 60_000;
-const GRACE_MINUTES = { min: 10, max: 90 };
 /** Azure refuses longer user data. */
 const MAX_USER_DATA_CHARS = 65_536;
-/** File of the guest that names the roll. */
-const ROLL_FILE = 'lkt-roll';
 const SETS = '/Microsoft.Compute/virtualMachineScaleSets';
 
 /**
@@ -64,7 +68,7 @@ export class AzureEngine implements Engine {
         message: `Azure repairs a node that is not healthy after ${GRACE_MINUTES.max} minutes`,
         fix: `write ${GRACE_MINUTES.max}m at most`,
       };
-    const { length } = this.#userDataOf(request);
+    const { length } = userDataOf(request, this.#now());
     if (length > MAX_USER_DATA_CHARS)
       return {
         keys: ['template', 'metadata'],
@@ -130,6 +134,7 @@ export class AzureEngine implements Engine {
       stated,
       runs,
       before: undefined,
+      rejected: undefined,
       after: '',
       beginsBy: 0,
     };
@@ -147,7 +152,7 @@ export class AzureEngine implements Engine {
           overprovision: false,
           upgradePolicy,
           automaticRepairsPolicy: repairsOf(request),
-          virtualMachineProfile: this.#machineOf(request, image),
+          virtualMachineProfile: machineOf(request, image, this.#client.group, this.#now()),
         },
       },
       signal,
@@ -158,21 +163,64 @@ export class AzureEngine implements Engine {
   async roll(
     request: EngineRequest,
     image: string,
+    { nodes }: EngineGroup,
+    options: CallOptions,
+  ): Promise<void> {
+    const { spec } = request;
+    const isForAge = nodes.every(
+      ({ runs, power }) => power === 'terminating' || runs?.spec === spec,
+    );
+    await this.#begin(request, image, options, ({ runs, before }) => ({
+      before: isForAge ? undefined : runs?.spec === spec ? before : runs,
+      rejected: undefined,
+    }));
+  }
+
+  async rollBack(
+    request: EngineRequest,
+    image: string,
     _current: EngineGroup,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.#begin(request, image, options, ({ runs }) => ({
+      before: runs,
+      rejected: runs?.spec,
+    }));
+  }
+
+  async renew(
+    request: EngineRequest,
+    image: string,
+    _current: EngineGroup,
+    options: CallOptions,
+  ): Promise<void> {
+    await this.#begin(request, image, options, ({ rejected }) => ({ before: undefined, rejected }));
+  }
+
+  /** Gives the group another model, and lets Azure replace all nodes. */
+  async #begin(
+    request: EngineRequest,
+    image: string,
     { generation, signal }: CallOptions,
+    historyOf: (tags: GroupTags) => Pick<GroupTags, 'before' | 'rejected'>,
   ): Promise<void> {
     const { fleet, group, spec, image: digest, template, startupTimeoutMs } = request;
     const path = `${SETS}/${nameOf(fleet, group)}`;
     const after = startOf(await this.#upgrade(path, signal));
     const runs = { spec, image: digest, template };
-    const { userData, storageProfile, networkProfile } = this.#machineOf(request, image);
+    const { userData, storageProfile, networkProfile } = machineOf(
+      request,
+      image,
+      this.#client.group,
+      this.#now(),
+    );
     const { vmSize: name } = request.settings as AzureGroupSettings;
     await this.#patch(path, generation, signal, (tags, set) => ({
       tags: {
         ...tags,
+        ...historyOf(tags),
         runs,
         after,
-        before: tags.runs?.spec === spec ? tags.before : tags.runs,
         beginsBy: this.#now() + startupTimeoutMs,
       },
       sku: { ...objectOf(set['sku']), name, tier: 'Standard' },
@@ -281,71 +329,6 @@ export class AzureEngine implements Engine {
       signal,
     });
   }
-
-  /**
-   * Returns the user data: the files of the metadata, and one that makes each roll another model,
-   * also of the same image.
-   */
-  #userDataOf({ metadata, spec }: EngineRequest): string {
-    const files =
-      metadata === undefined ? {} : objectOf(JSON.parse(Buffer.from(metadata).toString()));
-    const roll = { content: `${spec} ${this.#now()}` };
-    return Buffer.from(JSON.stringify({ ...files, [ROLL_FILE]: roll })).toString('base64');
-  }
-
-  /** Returns the model of the machines. They have no identity, so no rights at Azure. */
-  #machineOf(
-    request: EngineRequest,
-    image: string,
-  ): Readonly<
-    Record<'userData' | 'storageProfile' | 'networkProfile' | 'diagnosticsProfile', unknown>
-  > {
-    const settings = request.settings as AzureGroupSettings;
-    const { subnet, securityGroup, loadBalancer, backendPool, healthProbe } = settings;
-    const network = `${this.#client.group}/Microsoft.Network`;
-    const balancer = `${network}/loadBalancers/${loadBalancer}`;
-    const [virtualNetwork = '', name = ''] = subnet.split('/');
-    return {
-      userData: this.#userDataOf(request),
-      storageProfile: {
-        imageReference: { id: image },
-        osDisk: {
-          createOption: 'FromImage',
-          managedDisk: { storageAccountType: 'StandardSSD_LRS' },
-        },
-      },
-      networkProfile: {
-        healthProbe: { id: `${balancer}/probes/${healthProbe}` },
-        networkInterfaceConfigurations: [
-          {
-            name: 'nic',
-            properties: {
-              primary: true,
-              ...(securityGroup === undefined
-                ? {}
-                : {
-                    networkSecurityGroup: {
-                      id: `${network}/networkSecurityGroups/${securityGroup}`,
-                    },
-                  }),
-              ipConfigurations: [
-                {
-                  name: 'ip',
-                  properties: {
-                    subnet: { id: `${network}/virtualNetworks/${virtualNetwork}/subnets/${name}` },
-                    loadBalancerBackendAddressPools: [
-                      { id: `${balancer}/backendAddressPools/${backendPool}` },
-                    ],
-                  },
-                },
-              ],
-            },
-          },
-        ],
-      },
-      diagnosticsProfile: { bootDiagnostics: { enabled: true } },
-    };
-  }
 }
 
 /** Awaits a change, and ignores failures of these kinds. */
@@ -355,30 +338,4 @@ async function unless(ignored: readonly string[], change: Promise<unknown>): Pro
   } catch (error) {
     if (!(error instanceof ProviderError && ignored.includes(error.failure))) throw error;
   }
-}
-
-/** Returns how many percent of the nodes a roll replaces at a time, rounded down. */
-function batchPercent({ size, surge, unavailable }: EngineRequest): number {
-  return size === 0 ? 100 : Math.min(100, Math.floor((100 * Math.max(surge, unavailable)) / size));
-}
-
-function budgetOf(request: EngineRequest): object {
-  const { surge, minReadyMs, rollback } = request;
-  const percent = batchPercent(request);
-  return {
-    maxBatchInstancePercent: percent,
-    // Azure rejects less than a batch.
-    maxUnhealthyInstancePercent: percent,
-    // One bad node stops the roll.
-    maxUnhealthyUpgradedInstancePercent: 0,
-    pauseTimeBetweenBatches: `PT${Math.ceil(minReadyMs / 1000)}S`,
-    maxSurge: surge > 0,
-    rollbackFailedInstancesOnPolicyBreach: rollback === 'auto',
-  };
-}
-
-function repairsOf({ startupTimeoutMs }: EngineRequest): object {
-  const minutes = Math.ceil(startupTimeoutMs / MINUTE_MS);
-  const grace = Math.min(GRACE_MINUTES.max, Math.max(GRACE_MINUTES.min, minutes));
-  return { enabled: true, gracePeriod: `PT${grace}M`, repairAction: 'Replace' };
 }

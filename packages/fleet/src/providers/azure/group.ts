@@ -16,6 +16,8 @@ export interface GroupTags {
   readonly runs: EngineSpec | undefined;
   /** The spec of the model before the last roll. */
   readonly before: EngineSpec | undefined;
+  /** The spec that was rolled back. */
+  readonly rejected: string | undefined;
   /** When the upgrade before the last roll began, by Azure's clock; empty without one. */
   readonly after: string;
   /** When an upgrade of the last roll has begun at the latest; milliseconds since 1970. */
@@ -24,6 +26,7 @@ export interface GroupTags {
 
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
 const INSTANCE = /^\d{1,10}$/;
+const SPEC = /^[0-9a-f]{16}$/;
 const PREFIX = 'lkt.';
 const ROLLS: Readonly<Record<string, EngineRoll['state']>> = {
   RollingForward: 'running',
@@ -34,13 +37,14 @@ const ROLLS: Readonly<Record<string, EngineRoll['state']>> = {
 
 /** Returns the tags of a scale set. */
 export function formatTags(tags: GroupTags): Readonly<Record<string, string>> {
-  const { runs, before, generation, beginsBy, ...texts } = tags;
+  const { runs, before, rejected, generation, beginsBy, ...texts } = tags;
   const values = {
     ...texts,
     generation: String(generation),
     beginsBy: String(beginsBy),
     ...(runs === undefined ? {} : { runs: formatDescription(runs) }),
     ...(before === undefined ? {} : { before: formatDescription(before) }),
+    ...(rejected === undefined ? {} : { rejected }),
   };
   return Object.fromEntries(
     Object.entries(values).map(([key, value]) => [`${PREFIX}${key}`, value]),
@@ -70,6 +74,7 @@ export function parseTags(set: JsonObject): GroupTags | undefined {
     stated: text('stated'),
     runs: parseDescription(text('runs')),
     before: parseDescription(text('before')),
+    rejected: SPEC.test(text('rejected')) ? text('rejected') : undefined,
     after: text('after'),
     beginsBy: Number(text('beginsBy')),
   };
@@ -102,6 +107,7 @@ export function groupOf(described: Described): EngineGroup {
     throw new ProviderError('nonsense', 'azure: a scale set without a capacity');
   const nodes = instances.map((instance) => nodeOf(instance, described));
   const roll = rollOf(described);
+  const earlier = earlierOf(tags);
   return {
     fleet,
     group,
@@ -110,8 +116,15 @@ export function groupOf(described: Described): EngineGroup {
     size: Number(size),
     runs,
     ...(roll === undefined ? { roll: undefined } : { roll }),
+    ...(earlier === undefined ? {} : { earlier }),
     nodes,
   };
+}
+
+/** Returns the spec before a roll that was not rolled back, if only its image was another one. */
+function earlierOf({ runs, before, rejected }: GroupTags): EngineSpec | undefined {
+  if (rejected !== undefined || before === undefined || runs === undefined) return undefined;
+  return before.template === runs.template && before.image !== runs.image ? before : undefined;
 }
 
 /** Returns when an upgrade began, by Azure's clock; empty without one. */
@@ -120,21 +133,26 @@ export function startOf(upgrade: JsonObject | undefined): string {
   return textOf(running['startTime']);
 }
 
+/** A rollback is the end of the roll that it takes back. */
 function rollOf({ tags, upgrade, set, now }: Described): EngineRoll | undefined {
-  const spec = tags.runs?.spec;
+  const { rejected, runs, after, beginsBy } = tags;
+  const spec = rejected ?? runs?.spec;
+  const running = rejected === undefined ? 'running' : 'rollingBack';
   const policy = objectOf(objectOf(set['properties'])['upgradePolicy']);
   const isRolling = policy['mode'] === 'Rolling';
   // The upgrade of the last roll begins shortly after it.
-  const hasBegun = startOf(upgrade) !== tags.after;
+  const hasBegun = startOf(upgrade) !== after;
   if (isRolling && !hasBegun)
-    return now < tags.beginsBy
-      ? { spec, state: 'running' }
+    return now < beginsBy
+      ? { spec, state: running }
       : { spec, state: 'failed', message: 'Azure has not begun it' };
   if (upgrade === undefined || !hasBegun) return undefined;
   const { runningStatus, error } = objectOf(upgrade['properties']);
   const state = ROLLS[textOf(objectOf(runningStatus)['code'])];
   if (state === undefined)
     throw new ProviderError('nonsense', 'azure: a rolling upgrade in no known state');
+  if (state === 'running') return { spec, state: running };
+  if (state === 'done' && rejected !== undefined) return { spec, state: 'rolledBack' };
   const message = wordsOf(objectOf(error)['message']);
   return { spec, state, ...(message === '' ? {} : { message }) };
 }
@@ -145,13 +163,16 @@ function nodeOf(instance: JsonObject, { tags, set, addresses, now }: Described):
     throw new ProviderError('nonsense', 'azure: an instance without a valid number');
   const properties = objectOf(instance['properties']);
   const model = imageOf(objectOf(set['properties'])['virtualMachineProfile']);
-  const isLatest = properties['latestModelApplied'] === true && imageOf(properties) === model;
+  const { runs, before } = tags;
+  const hasImage = imageOf(properties) === model;
+  // An earlier model of the same spec, such as before a roll for age.
+  const isLike = before?.image !== runs?.image || properties['latestModelApplied'] === true;
   const created = Date.parse(textOf(properties['timeCreated']));
   const power = powerOf(properties);
   return {
     id,
     name: `${nameOf(tags.fleet, tags.group)}_${id}`,
-    runs: isLatest ? tags.runs : tags.before,
+    runs: hasImage && isLike ? runs : before,
     power,
     health: healthOf(properties, power),
     created: Number.isNaN(created) ? now : created,

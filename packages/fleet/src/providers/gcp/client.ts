@@ -51,6 +51,11 @@ export class GcpClient implements AsyncDisposable {
       : `${this.project}/regions/${this.#location.region}`;
   }
 
+  /** URL of the same place at the beta of the interface, which has more fields. */
+  get betaPlace(): string {
+    return this.place.replace('/compute/v1/', '/compute/beta/');
+  }
+
   /** Returns an object; undefined if it does not exist. */
   async find(what: string, url: string, signal: AbortSignal): Promise<JsonObject | undefined> {
     return (await this.rest.callUnless('missing', what, url, { signal }))?.body;

@@ -21,6 +21,7 @@ import { healingOf, LABELS, propertiesOf } from './template.ts';
 /** Google refuses a longer value of metadata. */
 const MAX_METADATA_BYTES = 262_144;
 const MAX_INITIAL_DELAY_SECONDS = 3600;
+const MAX_MIN_READY_SECONDS = 3600;
 
 /**
  * Keeps groups by managed instance groups: each spec is an instance template, and the update policy
@@ -57,11 +58,11 @@ export class GcpEngine implements Engine {
         message: `a group in ${zones.length} zones has a surge and unavailable nodes of 0, or ${zones.length} at least`,
         fix: `write surge: ${zones.length}`,
       };
-    if (minReadyMs > 0)
+    if (minReadyMs > MAX_MIN_READY_SECONDS * 1000)
       return {
         keys: ['roll', 'minReady'],
-        message: "only the beta of Google's interface has minReady",
-        fix: 'remove it, and let the health check require more successes in a row',
+        message: 'Google lets nodes be ready for an hour at most before they count',
+        fix: 'write 1h at most',
       };
     if (healthCheck !== undefined && request.startupTimeoutMs > MAX_INITIAL_DELAY_SECONDS * 1000)
       return {
@@ -131,10 +132,17 @@ export class GcpEngine implements Engine {
     current: EngineGroup | undefined,
     { generation, signal }: CallOptions,
   ): Promise<void> {
-    const { fleet, group, size } = request;
+    const { fleet, group, size, minReadyMs } = request;
     const name = nameOf(fleet, group);
-    const { place } = this.#client;
-    const record: GroupRecord = { fleet, group, generation, stated };
+    const { place, betaPlace } = this.#client;
+    const hasMinReady = minReadyMs > 0;
+    const record: GroupRecord = {
+      fleet,
+      group,
+      generation,
+      stated,
+      ...(hasMinReady ? { hasMinReady } : {}),
+    };
     if (current !== undefined) {
       // The size first: the record of what was stated is the last.
       const resize = `${place}/instanceGroupManagers/${name}/resize?size=${size}`;
@@ -143,9 +151,9 @@ export class GcpEngine implements Engine {
           method: 'POST',
           signal,
         });
-      await this.#patch(name, generation, signal, (before) => ({
+      await this.#patch(name, generation, signal, ({ hasMinReady: had, ...before }) => ({
         ...healingOf(request, this.#settings.project),
-        updatePolicy: this.#budgetOf(request),
+        updatePolicy: this.#budgetOf(request, had),
         description: formatRecord({ ...before, ...record }),
       }));
       return;
@@ -166,7 +174,7 @@ export class GcpEngine implements Engine {
     };
     await this.#insert(
       'instanceGroupManagers.insert',
-      `${place}/instanceGroupManagers`,
+      `${hasMinReady ? betaPlace : place}/instanceGroupManagers`,
       json,
       signal,
     );
@@ -201,6 +209,8 @@ export class GcpEngine implements Engine {
   }
 
   async rollBack(
+    _request: EngineRequest,
+    _image: string,
     { fleet, group, runs }: EngineGroup,
     { generation, signal }: CallOptions,
   ): Promise<void> {
@@ -216,7 +226,12 @@ export class GcpEngine implements Engine {
     });
   }
 
-  async renew({ fleet, group }: EngineGroup, { generation, signal }: CallOptions): Promise<void> {
+  async renew(
+    _request: EngineRequest,
+    _image: string,
+    { fleet, group }: EngineGroup,
+    { generation, signal }: CallOptions,
+  ): Promise<void> {
     const name = `lkt-${this.#now()}`;
     await this.#patch(nameOf(fleet, group), generation, signal, (before, manager) => ({
       versions: [{ instanceTemplate: this.#templateUrl(templateOf(manager)), name }],
@@ -257,9 +272,10 @@ export class GcpEngine implements Engine {
     name: string,
     generation: number,
     signal: AbortSignal,
-    changeOf: (record: GroupRecord, manager: JsonObject) => object,
+    changeOf: (record: GroupRecord, manager: JsonObject) => { readonly updatePolicy: object },
   ): Promise<void> {
-    const url = `${this.#client.place}/instanceGroupManagers/${name}`;
+    const { place, betaPlace } = this.#client;
+    const url = `${place}/instanceGroupManagers/${name}`;
     const manager = await this.#client.find('instanceGroupManagers.get', url, signal);
     const record = parseRecord(name, textOf(manager?.['description']));
     if (manager === undefined || record === undefined)
@@ -270,11 +286,12 @@ export class GcpEngine implements Engine {
         `generation ${generation} is over: ${record.group} is managed by generation ${record.generation}`,
       );
     const json = { ...changeOf(record, manager), fingerprint: textOf(manager['fingerprint']) };
-    await this.#client.change('instanceGroupManagers.patch', url, {
-      method: 'PATCH',
-      json,
-      signal,
-    });
+    const isBeta = 'minReadySec' in json.updatePolicy;
+    await this.#client.change(
+      'instanceGroupManagers.patch',
+      isBeta ? `${betaPlace}/instanceGroupManagers/${name}` : url,
+      { method: 'PATCH', json, signal },
+    );
   }
 
   async #members(name: string, signal: AbortSignal): Promise<readonly JsonObject[]> {
@@ -343,8 +360,10 @@ export class GcpEngine implements Engine {
     }
   }
 
-  #budgetOf({ surge, unavailable }: EngineRequest): object {
+  /** @param hadMinReady the group has a minimum time, which is to be removed */
+  #budgetOf({ surge, unavailable, minReadyMs }: EngineRequest, hadMinReady = false): object {
     return {
+      ...(minReadyMs > 0 || hadMinReady ? { minReadySec: Math.ceil(minReadyMs / 1000) } : {}),
       minimalAction: 'REPLACE',
       mostDisruptiveAllowedAction: 'REPLACE',
       replacementMethod: surge === 0 ? 'RECREATE' : 'SUBSTITUTE',

@@ -17,6 +17,8 @@ export interface GroupRecord {
   readonly previous?: string;
   /** The spec that was rolled back. */
   readonly rejected?: string;
+  /** The update policy has a minimum time, which only the beta of the interface shows. */
+  readonly hasMinReady?: boolean;
 }
 
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
@@ -71,6 +73,7 @@ export function parseRecord(name: string, text: string): GroupRecord | undefined
     ...(failsAt === undefined ? {} : { failsAt }),
     ...(RESOURCE.test(previous) ? { previous } : {}),
     ...(SPEC.test(rejected) ? { rejected } : {}),
+    ...(value['hasMinReady'] === true ? { hasMinReady: true } : {}),
   };
 }
 
