@@ -11,11 +11,13 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
  * files passed. Names those that were skipped because they had passed before, and counts their
  * tests. Says how busy the processors of the machine were: an idle one could run more tests. Last,
  * for logs of which only the end is kept, names the tests that failed, and those that passed only
- * when they were repeated, each with the first line of its first error.
+ * when they were repeated, each with the first line of its first error. A run that a signal ends
+ * names those of the tests that it has run.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
   readonly #root: string;
+  readonly #started = new Set<TestModule>();
   #begin = processorTimes();
 
   constructor(files: readonly ProvenFile[], root: string) {
@@ -25,6 +27,11 @@ export default class PlainSummary implements Reporter {
 
   onTestRunStart(): void {
     this.#begin = processorTimes();
+    process.once('exit', this.#interrupted);
+  }
+
+  onTestModuleStart(module: TestModule): void {
+    this.#started.add(module);
   }
 
   /**
@@ -41,6 +48,7 @@ export default class PlainSummary implements Reporter {
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {
+    process.off('exit', this.#interrupted);
     const counts = countsOf(modules);
     const before = this.#files.filter(({ passed }) => passed !== undefined);
     for (const { path, passed = 0 } of before) {
@@ -58,6 +66,14 @@ export default class PlainSummary implements Reporter {
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
     process.stdout.write(`tests: ${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
   }
+
+  /** Writes to a pipe are synchronous, so that the lines arrive before the process ends. */
+  readonly #interrupted = (): void => {
+    const modules = [...this.#started];
+    const { passed, failed } = countsOf(modules);
+    for (const line of this.#failures(modules)) process.stdout.write(`${line}\n`);
+    process.stdout.write(`tests: ${passed} passed, ${failed} failed, interrupted\n`);
+  };
 
   /** Returns a line for each failure, at the end those that counted. */
   #failures(modules: readonly TestModule[]): string[] {

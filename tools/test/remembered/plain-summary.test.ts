@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -12,12 +13,44 @@ import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../../..');
-const dir = mkdtempSync(join(tmpdir(), 'lkt-summary-'));
-afterAll(() => rmSync(dir, { recursive: true }));
+const temporary = mkdtempSync(join(tmpdir(), 'lkt-summary-'));
+afterAll(() => rmSync(temporary, { recursive: true }));
+const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+const BEGIN = "import { beforeAll, describe, expect, test } from 'vitest';\nlet runs = 0;\n";
+
+interface ProvenFile {
+  readonly path: string;
+  readonly key: string;
+  readonly passed?: number;
+}
+
+/** Makes a project of test files, and a config that remembers and summarizes their tests. */
+function project(
+  name: string,
+  bodies: Readonly<Record<string, string>>,
+  before: readonly ProvenFile[] = [],
+): string {
+  const dir = join(temporary, name);
+  mkdirSync(dir);
+  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
+  for (const [file, body] of Object.entries(bodies))
+    writeFileSync(join(dir, `${file}.test.ts`), BEGIN + body);
+  const own = Object.keys(bodies).map((file) => ({
+    path: `${file}.test.ts`,
+    key: `tests-${file}`,
+  }));
+  writeFileSync(
+    join(dir, 'vitest.config.ts'),
+    `import PlainSummary from ${JSON.stringify(join(root, 'tools/vitest/plain-summary.ts'))};
+const summary = new PlainSummary(${JSON.stringify([...own, ...before])}, ${JSON.stringify(dir)});
+// A test with the name of a signal sends it to vitest.
+const signals = { onTestCaseReady: ({ name }) => name.startsWith('SIG') && process.kill(process.pid, name) };
+export default { test: { retry: 1, reporters: [summary, signals] } };`,
+  );
+  return dir;
+}
 
 test('remembers files whose tests all passed at once, and counts those that passed before', () => {
-  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
-  const begin = "import { beforeAll, describe, expect, test } from 'vitest';\nlet runs = 0;\n";
   const bodies = {
     passes: "test('a', () => expect(1).toBe(1)); test('b', () => expect(2).toBe(2));",
     repeated: "test('a', () => expect(runs++).toBe(1));",
@@ -26,20 +59,10 @@ test('remembers files whose tests all passed at once, and counts those that pass
     loads: "throw new Error('no module');",
     partial: "test('a', () => expect(1).toBe(1)); test.runIf(false)('b', () => expect(1).toBe(2));",
   };
-  for (const [name, body] of Object.entries(bodies))
-    writeFileSync(join(dir, `${name}.test.ts`), begin + body);
-  const files = [...Object.keys(bodies), 'before'].map((name) => ({
-    path: `${name}.test.ts`,
-    key: `tests-${name}`,
-    ...(name === 'before' ? { passed: 7 } : {}),
-  }));
-  writeFileSync(
-    join(dir, 'vitest.config.ts'),
-    `import PlainSummary from ${JSON.stringify(join(root, 'tools/vitest/plain-summary.ts'))};
-export default { test: { retry: 1, reporters: [new PlainSummary(${JSON.stringify(files)}, ${JSON.stringify(dir)})] } };`,
-  );
+  const dir = project('summary', bodies, [
+    { path: 'before.test.ts', key: 'tests-before', passed: 7 },
+  ]);
   const env = { PATH: process.env['PATH'], XDG_CACHE_HOME: join(dir, 'cache') };
-  const vitest = join(root, 'node_modules/vitest/vitest.mjs');
   const done = spawnSync(process.execPath, [vitest, 'run'], { cwd: dir, env, encoding: 'utf8' });
   expect(done.stdout).toContain('passed before with the same inputs: before.test.ts (7 tests)\n');
   expect(done.stdout).toContain('1 files passed before; npm test -- --all runs them again\n');
@@ -55,4 +78,19 @@ export default { test: { retry: 1, reporters: [new PlainSummary(${JSON.stringify
   const proofs = join(dir, 'cache/lkt-proofs');
   expect(readdirSync(proofs)).toEqual(['tests-passes']);
   expect(readFileSync(join(proofs, 'tests-passes'), 'utf8')).toBe('2');
+});
+
+test.each(['SIGINT', 'SIGTERM'])('names the failures so far after %s', (signal) => {
+  const dir = project(signal, {
+    // Without results of a former run, vitest begins with the largest file.
+    ends: "test('a', () => expect(1).toBe(2)); test('b', () => expect(1).toBe(1));".padEnd(1000),
+    runs: `test('c', () => expect(3).toBe(4)); test('${signal}', async () => new Promise(() => {}), 600_000);`,
+  });
+  const env = { PATH: process.env['PATH'], XDG_CACHE_HOME: join(dir, 'cache') };
+  const words = [vitest, 'run', '--no-file-parallelism'];
+  const done = spawnSync(process.execPath, words, { cwd: dir, env, encoding: 'utf8' });
+  expect(done.status).not.toBe(0);
+  expect(done.stdout).toMatch(/^failed: ends\.test\.ts > a: expected 1 to be 2 .*$/m);
+  expect(done.stdout).toMatch(/^failed: runs\.test\.ts > c: expected 3 to be 4 .*$/m);
+  expect(done.stdout).toMatch(/^tests: 1 passed, 2 failed, interrupted\n$/m);
 });
