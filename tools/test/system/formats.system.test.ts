@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { writeInitOnly } from './helpers/init-only.ts';
-import { lkt } from './helpers/lkt.ts';
+import { lkt, measuredLkt } from './helpers/lkt.ts';
 
 /** The formats that boot by themselves, and their file name endings. */
 const FILES = {
@@ -23,7 +23,16 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 beforeAll(async () => {
   const formats = Object.keys(FILES).join(',');
   const config = writeInitOnly(dir);
-  const built = await lkt(['build', '--dir', dir, '--name', 'x', '--format', formats, config]);
+  const built = await measuredLkt([
+    'build',
+    '--dir',
+    dir,
+    '--name',
+    'x',
+    '--format',
+    formats,
+    config,
+  ]);
   expect(built.status, built.stderr).toBe(0);
   expect(built.stdout).toMatch(/^PCR 11 {2}[0-9a-f]{64}$/m);
   expect(built.peakMiB).toBeLessThan(219);

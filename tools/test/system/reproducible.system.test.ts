@@ -4,7 +4,7 @@ import { chmodSync, globSync, mkdirSync, mkdtempSync, readFileSync, rmSync } fro
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { lkt, type Options, root } from './helpers/lkt.ts';
+import { lkt, measuredLkt, type Options, root } from './helpers/lkt.ts';
 import { proven } from './helpers/proof.ts';
 
 const EXAMPLES = [
@@ -163,7 +163,7 @@ async function describeBuild(out: string, options: Options): Promise<Built> {
     const config = join(checkout, `examples/${name}.yml`);
     const disks: Readonly<Record<string, string>> = ON_DISKS.includes(name) ? DISKS : {};
     const formats = ['--format', ['kernel+initrd', ...Object.keys(disks)].join(',')];
-    const built = await lkt(['build', '--sbom', 'spdx', '--dir', out, ...formats, config], {
+    const built = await measuredLkt(['build', '--sbom', 'spdx', '--dir', out, ...formats, config], {
       ...options,
       env,
     });

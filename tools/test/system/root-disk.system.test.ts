@@ -3,7 +3,7 @@ import { copyFileSync, mkdtempSync, openSync, readSync, rmSync, writeSync } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { type Done, lkt, root } from './helpers/lkt.ts';
+import { type Done, lkt, measuredLkt, root } from './helpers/lkt.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-root-disk-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -12,7 +12,7 @@ beforeAll(async () => {
   // Its kernel has the file systems and the disk driver built in.
   const config = join(root, 'examples/minimal.yml');
   const format = ['--format', 'kernel+squashfs,kernel+erofs,kernel+iso'];
-  const built = await lkt(['build', '--dir', dir, '--name', 'x', ...format, config]);
+  const built = await measuredLkt(['build', '--dir', dir, '--name', 'x', ...format, config]);
   expect(built.status, built.stderr).toBe(0);
   expect(built.peakMiB).toBeLessThan(219);
 }, 1_800_000);

@@ -10,6 +10,10 @@ export interface Done {
   readonly status: number | null;
   readonly stdout: string;
   readonly stderr: string;
+}
+
+/** A command whose memory was measured. */
+export interface Measured extends Done {
   /**
    * Peak memory of one of lkt's Node processes in MiB, without the compilers that a build starts.
    */
@@ -31,17 +35,29 @@ export async function lkt(args: readonly string[], options: Options = {}): Promi
   const child = startLkt(args, options);
   const stdout = text(child.stdout);
   const stderr = text(child.stderr);
+  options.onStart?.(child);
+  const status = await new Promise<number | null>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', resolve);
+  });
+  return { status, stdout: await stdout, stderr: await stderr };
+}
+
+/** Runs lkt and measures its memory, which takes some processor time. */
+export async function measuredLkt(
+  args: readonly string[],
+  options: Options = {},
+): Promise<Measured> {
   let peak = 0;
-  const timer = setInterval(() => {
-    peak = Math.max(peak, peakOf(child.pid ?? 0));
-  }, 50);
+  let timer: NodeJS.Timeout | undefined;
+  const onStart = (child: ChildProcess): void => {
+    timer = setInterval(() => {
+      peak = Math.max(peak, peakOf(child.pid ?? 0));
+    }, 50);
+  };
   try {
-    options.onStart?.(child);
-    const status = await new Promise<number | null>((resolve, reject) => {
-      child.on('error', reject);
-      child.on('close', resolve);
-    });
-    return { status, stdout: await stdout, stderr: await stderr, peakMiB: Math.round(peak / 1024) };
+    const done = await lkt(args, { ...options, onStart });
+    return { ...done, peakMiB: Math.round(peak / 1024) };
   } finally {
     clearInterval(timer);
   }
