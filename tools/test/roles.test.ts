@@ -1,10 +1,13 @@
+import { globSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { allRoles, COMPARED } from './roles.ts';
+import { COMPARED, rolesOf } from './roles.ts';
 
 test('compares every role of every package with /proc in a boot', () => {
-  const declared = Object.entries(allRoles()).flatMap(([name, roles]) =>
-    Object.keys(roles).map((role) => `${name} ${role}`),
-  );
+  const paths = globSync('*/{,*/}roles.json', { cwd: join(import.meta.dirname, '../../pkg') });
+  const declared = paths
+    .map((path) => path.split('/', 1)[0] ?? '')
+    .flatMap((name) => Object.keys(rolesOf(name)).map((role) => `${name} ${role}`));
   const compared = Object.values(COMPARED).flatMap((boot) =>
     Object.entries(boot).flatMap(([name, roles]) => roles.map((role) => `${name} ${role}`)),
   );

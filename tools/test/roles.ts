@@ -42,22 +42,13 @@ export const COMPARED: Readonly<Record<Boot, RoleNames>> = {
   'secure-boot': { tpm: ['tool'] },
 };
 
-const PACKAGES = join(import.meta.dirname, '../../pkg');
+const packageOf = (name: string): string => join(import.meta.dirname, '../../pkg', name);
 
-/** Returns the roles of all packages, as the programs read them. */
-export function allRoles(): Readonly<Record<string, Roles>> {
-  const paths = globSync('*/{,*/}roles.json', { cwd: PACKAGES });
-  return Object.fromEntries(paths.map((path) => [path.split('/')[0] ?? '', read(path)]));
-}
-
-/** Returns the roles of a package. */
+/** Returns the roles of a package, as its program reads them. */
 export function rolesOf(name: string): Roles {
-  const [path = ''] = globSync(`${name}/{,*/}roles.json`, { cwd: PACKAGES });
-  return read(path);
-}
-
-function read(path: string): Roles {
-  return JSON.parse(readFileSync(join(PACKAGES, path), 'utf8')) as Roles;
+  const directory = packageOf(name);
+  const [path = ''] = globSync('{,*/}roles.json', { cwd: directory });
+  return JSON.parse(readFileSync(join(directory, path), 'utf8')) as Roles;
 }
 
 /** Numbers of the capabilities that roles keep (linux/capability.h). */
@@ -145,7 +136,7 @@ function factOf(name: string, role: string, privileges: Role): string {
 function oomScore(name: string): string {
   if (name === 'init') return LOGD_OOM_SCORE;
   // Code of the disk packages has none.
-  const path = join(PACKAGES, name, 'build.yml');
+  const path = join(packageOf(name), 'build.yml');
   const text = existsSync(path) ? readFileSync(path, 'utf8') : '';
   const [, score = DEFAULT_OOM_SCORE] = /^ {2}oomScoreAdj: (-?\d+)$/m.exec(text) ?? [];
   return score;

@@ -70,7 +70,8 @@ test.each([
 ])('a test reads %s', (_, text, more) => {
   write('dist/lkt.cjs');
   write('tools/build/main.ts');
-  expect(inputsOf(text)).toEqual({ paths: [...OWN, TESTS, ...more].toSorted(), except: [] });
+  const paths = [...OWN, TESTS, ...more].toSorted();
+  expect(inputsOf(text)).toEqual({ paths, except: [], unused: new Set() });
 });
 
 test.each([
@@ -102,7 +103,7 @@ test.each([
   ],
   ["boot; read('docs/guide.md')", ['docs/guide.md', 'SECURITY.md']],
   ["boot; lkt(['fleet'])", ['packages/fleet/src/a.ts', 'packages/cli/src/commands/fleet/a.ts']],
-  ["boot; read('projects/a')", ['projects/a.yml']],
+  ["boot; read('projects/a')", ['projects/a.yml', 'projects/a/b/Dockerfile']],
   ['boot\n// docs/guide.md\n', []],
 ])('a test with a machine, %s, reads only what it names', (text, named) => {
   const helper = `export const root = ${here}'../../../..'); spawn(join(root, 'lkt'));`;
@@ -114,6 +115,7 @@ test.each([
     'docs/guide.md',
     'SECURITY.md',
     'projects/a.yml',
+    'projects/a/b/Dockerfile',
     'tools/bench/a.ts',
     'tools/release/a.ts',
     'packages/fleet/src/a.ts',
@@ -122,7 +124,8 @@ test.each([
     'packages/nx-plugin/src/a.ts',
     'tools/test/system/two.system.test.ts',
   ];
-  for (const file of [path, 'lkt', 'package-lock.json', 'tools/test/system/attack.json', ...named])
+  const read = ['lkt', 'package-lock.json', 'tools/test/system/attack.json'];
+  for (const file of [path, ...read, 'projects/a/b/build.yml', ...named])
     expect(isInput(file, inputs), file).toBe(true);
   for (const file of others.filter((one) => !named.includes(one)))
     expect(isInput(file, inputs), file).toBe(false);
