@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs';
 import { Digester, digestHex, LktError } from '@lkt/core';
 import {
-  decompressLayer,
   type Descriptor,
   type Entry,
-  explainLayerError,
+  type LayerArchive,
+  layerArchive,
   type RawPath,
   readTar,
+  smallChunks,
   type Store,
 } from '@lkt/oci';
 import { GoBuildInfoScanner } from './go-build-info.ts';
@@ -67,15 +68,18 @@ export async function layerFiles(
 /**
  * Inspects layers before a build needs them. A later inspection of the same layer waits for this
  * one or reads its result.
+ * @param archives the layers' archives, to read these instead of unpacking the layers
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  */
 export async function prefetchInspection(
   store: Store,
   layers: readonly Descriptor[],
   signal: AbortSignal,
+  archives: readonly LayerArchive[] = [],
 ): Promise<void> {
-  for (const layer of layers)
-    if (!existsSync(listPath(store, layer))) await entryLines(store, layer, signal);
+  for (const [index, layer] of layers.entries())
+    if (!existsSync(listPath(store, layer)))
+      await entryLines(store, layer, signal, archives[index]);
 }
 
 /** Bound on the list of a layer, equal to that of flattening. */
@@ -88,12 +92,13 @@ async function entryLines(
   store: Store,
   layer: Descriptor,
   signal: AbortSignal | undefined,
+  archive: LayerArchive = layerArchive(store, layer),
 ): Promise<readonly string[]> {
   const path = listPath(store, layer);
   const known = readCacheFile(store, path);
   if (known !== undefined) return known;
   const list = async (): Promise<readonly string[]> =>
-    writeCacheFile(store, path, await listEntries(store, layer, signal));
+    writeCacheFile(store, path, await listEntries(archive, signal));
   const other = inProgress.get(path);
   // The other caller's signal may have aborted it.
   if (other !== undefined) return other.catch(list);
@@ -111,19 +116,18 @@ function listPath(store: Store, layer: Descriptor): string {
 }
 
 async function listEntries(
-  store: Store,
-  layer: Descriptor,
+  archive: LayerArchive,
   signal: AbortSignal | undefined,
 ): Promise<readonly string[]> {
   const lines: string[] = [];
   let chars = 0;
+  await using opened = archive.open();
   try {
-    for await (const { content, ...entry } of readTar(
-      decompressLayer(layer, store.read(layer, { canReuseBuffers: true })),
-    )) {
+    for await (const { content, ...entry } of readTar(opened.data)) {
       signal?.throwIfAborted();
       const inspector = new ContentInspector(entry.path, entry.size);
-      for await (const chunk of content ?? []) inspector.push(chunk);
+      if (content !== undefined)
+        for await (const chunk of smallChunks(content)) inspector.push(chunk);
       const line = lineOf({ ...entry, ...(content === undefined ? {} : inspector.result()) });
       chars += line.length;
       if (chars > MAX_LIST_CHARS)
@@ -133,8 +137,9 @@ async function listEntries(
         );
       lines.push(line);
     }
+    await opened.finish();
   } catch (error) {
-    throw await explainLayerError(store, layer, error);
+    throw (await archive.explain?.(error)) ?? error;
   }
   return lines;
 }

@@ -4,8 +4,10 @@ import { digestHex, digestOf } from '@lkt/core';
 import {
   type Descriptor,
   type EntryWithContent,
+  flattenArchives,
   SOURCE_DATE_EPOCH,
   type Store,
+  UnpackedLayers,
   writeLayer,
 } from '@lkt/oci';
 import { prefetchInspection } from '../src/index.ts';
@@ -36,6 +38,17 @@ test('an inspection shares a prefetch in progress and reads a finished one', asy
     expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
     await ahead;
     expect(await notes(store)).toEqual([digestHex(layer.digest)]);
+    expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
+  });
+});
+
+test('a prefetch reads archives that were unpacked before', async () => {
+  await withLayer(async (store, layers, layer) => {
+    await using unpacked = new UnpackedLayers(store);
+    await flattenArchives(unpacked.archives(layers));
+    await rm(store.blobPath(layer.digest));
+    const { signal } = new AbortController();
+    await prefetchInspection(store, layers, signal, unpacked.archives(layers));
     expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
   });
 });

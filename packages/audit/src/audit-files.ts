@@ -1,7 +1,7 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { type EntryWithContent, fromRaw, type RawPath, type TreeNode } from '@lkt/oci';
+import { type EntryWithContent, fromRaw, type RawPath, smallChunks, type TreeNode } from '@lkt/oci';
 import { auditElf, type ElfReport } from './elf/audit-elf.ts';
 import { isElf } from './elf/elf-file.ts';
 import { fileAccess } from './elf/file-access.ts';
@@ -91,7 +91,7 @@ async function auditContent(
   const certificates = new CertificateScan(path, now);
   let start = Buffer.alloc(0);
   let size = 0;
-  for await (const piece of content ?? []) {
+  for await (const piece of content === undefined ? [] : smallChunks(content)) {
     if (start.length < MAGIC_BYTES) start = Buffer.concat([start, piece.subarray(0, MAGIC_BYTES)]);
     if (isElf(start)) {
       // If the first chunk was shorter than the magic, write it now.

@@ -80,6 +80,12 @@ export async function buildImage(
   prefetch.start(loaded.config, options);
   const resolved = await resolveImages(workspace, queries, {
     ...tools,
+    fetchImage:
+      tools.fetchImage &&
+      (async (image, ...rest) => {
+        await tools.fetchImage?.(image, ...rest);
+        prefetch.stored(image.digest);
+      }),
     requireTrusted: async (image, place, item) =>
       (await check?.requireTrusted(image, item)) ?? tools.requireTrusted?.(image, place, item),
   });

@@ -1,4 +1,4 @@
-import { mapConcurrent } from '@lkt/core';
+import { type Digest, Semaphore } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import { CONCURRENCY } from './concurrency.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -9,78 +9,103 @@ import { packingFor } from './initrd/initrd.ts';
 import { pinnedDigest, treesOf } from './plan.ts';
 import { isLoaded } from './tree/image-tree.ts';
 import { loadKernel } from './tree/kernel.ts';
-import type { Packing } from './tree/packed-files.ts';
+import { prepareSbom } from './sbom.ts';
 import { SourceImages } from './tree/source-image.ts';
 
 type PrefetchOptions = Pick<
   ComposeOptions,
-  'format' | 'compressor' | 'level' | 'store' | 'platform'
+  'format' | 'compressor' | 'level' | 'store' | 'platform' | 'audit' | 'sbom'
 >;
 
 /**
  * Warms the caches for the pinned images of a config while the workspace is opened and packages are
- * resolved: unpacks and packs their contents. Without it a build gives the same result, later. An
- * error is ignored: it occurs again when the build needs the image.
+ * resolved or pulled: unpacks and packs their contents, and audits and scans them. Without it a
+ * build gives the same result, later. An error is ignored: it occurs again when the build needs the
+ * image.
  */
 export class Prefetch implements AsyncDisposable {
   readonly #caches: ImageCaches;
-  #work: Promise<void> | undefined;
+  readonly #slots = new Semaphore(CONCURRENCY);
+  readonly #work = new Set<Promise<void>>();
+  #images: PrefetchedImages | undefined;
 
   constructor(caches: ImageCaches) {
     this.#caches = caches;
   }
 
-  /** Starts prefetching, once. */
+  /** Starts prefetching the images that the store has, once. */
   start(config: SystemConfig, options: PrefetchOptions): void {
-    this.#work ??= prefetch(config, this.#caches, options).catch(() => undefined);
+    if (this.#images !== undefined) return;
+    this.#images = { config, options };
+    const { image: kernel } = config.kernel;
+    for (const reference of kernel === undefined ? [] : [kernel]) this.#add(reference);
+    for (const reference of treesOf(config)) this.#add(reference);
+  }
+
+  /** Prefetches an image that is in the store now, if the config names it. */
+  stored(digest: Digest): void {
+    if (this.#images === undefined) return;
+    const { config } = this.#images;
+    const named = [config.kernel.image, ...treesOf(config)].find(
+      (image) => image?.reference?.digest === digest,
+    );
+    if (named !== undefined) this.#add(named);
   }
 
   /** Waits for all prefetched data, so that nothing is made twice. */
   async finish(): Promise<void> {
-    await this.#work;
+    while (this.#work.size > 0) await Promise.all(this.#work);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#caches.abort();
-    await this.#work;
+    await this.finish();
+  }
+
+  #add(reference: ImageReference): void {
+    if (this.#images === undefined || reference.reference?.digest === undefined) return;
+    const { config, options } = this.#images;
+    const load = async (): Promise<void> => prefetch(reference, config, this.#caches, options);
+    const work = this.#slots
+      .run(load)
+      .catch(() => undefined)
+      .finally(() => this.#work.delete(work));
+    this.#work.add(work);
   }
 }
 
+interface PrefetchedImages {
+  readonly config: SystemConfig;
+  readonly options: PrefetchOptions;
+}
+
+/** Prefetches an image, unless the caches have all of it. */
 async function prefetch(
+  reference: ImageReference,
   config: SystemConfig,
   caches: ImageCaches,
-  { store, platform, format, compressor = 'zstd', level }: PrefetchOptions,
+  options: PrefetchOptions,
 ): Promise<void> {
+  const { store, platform, format, compressor = 'zstd', level } = options;
+  if (caches.signal.aborted) return;
   const compression = await chooseCompression(compressor, level);
   const { packing } = packingFor(config, format, compression);
   const { contents } = caches;
-  const images = new SourceImages(
-    store,
-    caches,
-    platform,
-    async (reference) => pinnedDigest(reference, new Map()),
-    packing,
-  );
-  const load = async (
-    reference: ImageReference,
-    run: () => Promise<unknown>,
-    packs?: Packing,
-  ): Promise<void> => {
-    if (caches.signal.aborted || reference.reference?.digest === undefined) return;
-    try {
-      const { digest } = await images.find(reference);
-      if (!(await isLoaded(contents, digest, packs))) await run();
-    } catch {
-      // The build reports it.
-    }
-  };
-  const { image: kernel } = config.kernel;
-  const work = treesOf(config).map(
-    (reference) => async () => load(reference, async () => images.prepare(reference), packing),
-  );
-  if (kernel !== undefined)
-    work.unshift(async () =>
-      load(kernel, async () => loadKernel(config.kernel, { cache: contents, images })),
-    );
-  await mapConcurrent(work, async (run) => run(), { concurrency: CONCURRENCY });
+  const { kernel } = config;
+  // A new one for each image, because it remembers which images the store lacked.
+  const images = new SourceImages(store, caches, platform, ownDigest, packing);
+  const image = await images.find(reference);
+  const isKernel = reference === kernel.image;
+  if (await isLoaded(contents, image.digest, isKernel ? undefined : packing)) return;
+  await using _ = caches.layers.hold(image.image.manifest.layers);
+  const loading = isKernel ? loadKernel(kernel, { cache: contents, images }) : image.tree();
+  await Promise.allSettled([
+    loading,
+    options.audit?.prepare(image),
+    options.sbom && prepareSbom(store, image, caches.signal),
+  ]);
+}
+
+async function ownDigest(reference: ImageReference): Promise<Digest> {
+  return pinnedDigest(reference, new Map());
 }

@@ -6,6 +6,7 @@ import {
   imageComponent,
   mergeSpdx,
   parseSpdx,
+  prefetchInspection,
   readAttestation,
   type SpdxDocument,
   spdxOf,
@@ -72,6 +73,17 @@ export async function systemSbom(
     return canonicalJson(mergeSpdx(SYSTEM, documents));
   });
   return Buffer.from(text);
+}
+
+/** Inspects the layers of an image ahead of `systemSbom`, unless the store has its SBOM. */
+export async function prepareSbom(
+  store: Store,
+  source: SourceImage,
+  signal: AbortSignal,
+): Promise<void> {
+  const [referrer] = await findAttestations(store, source.digest, 'sbom');
+  if (referrer === undefined)
+    await prefetchInspection(store, source.image.manifest.layers, signal, source.archives());
 }
 
 /** Returns an SBOM of `systemSbom` in a format. */

@@ -223,6 +223,7 @@ it('misses after a change of the audit waivers and when the audit expires', asyn
   const one = await newCase();
   const found = { images: 1, programs: 2, bad: 0, waived: 0, until: 1000 };
   const audit = {
+    prepare: async () => Promise.resolve(),
     run: async () => Promise.resolve(found),
     isGate: false,
     inputs: [one.path('.audit.yml')],

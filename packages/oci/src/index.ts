@@ -39,7 +39,7 @@ export { type Inventory } from './store/inventory.ts';
 export { type PruneResult, type PruneOptions } from './store/prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
 export { fileChunks, writeAll } from './io/file-chunks.ts';
-export { joinChunks, singleChunk } from './io/chunks.ts';
+export { joinChunks, singleChunk, smallChunks } from './io/chunks.ts';
 export {
   type ArchiveFormat,
   exportImage,
@@ -66,6 +66,7 @@ export { isStoreWellBelow } from './store/store-size.ts';
 export { explainLayerError } from './layer/layer-error.ts';
 export {
   type LayerArchive,
+  layerArchive,
   layerArchives,
   openArchive,
   UnpackedLayers,

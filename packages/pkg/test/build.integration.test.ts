@@ -521,6 +521,24 @@ describe('resolveImages', () => {
     });
   });
 
+  it('pulls images side by side, and reports the first that fails', async () => {
+    await using at = await bench();
+    const names = ['fast', 'slow', 'refused', 'unknown'];
+    const begun: (string | undefined)[] = [];
+    const all = Promise.withResolvers<void>();
+    const fetchImage: BuildOptions['fetchImage'] = async ({ path }) => {
+      begun.push(path);
+      if (begun.length === names.length) all.resolve();
+      await all.promise;
+      if (path === 'x/slow') await sleep(20);
+      if (path !== 'x/fast') throw new LktError('NOT_FOUND', `no ${path}`);
+    };
+    const queries = names.map((name) => ({ text: `r.example/x/${name}@sha256:${'0'.repeat(64)}` }));
+    const run = resolveImages(await at.open(), queries, { ...at.options, fetchImage });
+    await expect(run).rejects.toThrow('no x/slow');
+    expect(begun).toHaveLength(names.length);
+  });
+
   it.each([
     ['lkt/init', 'PIN_MISSING'],
     [`lkt/init:x@sha256:${'0'.repeat(64)}`, 'PIN_STALE'],

@@ -16,6 +16,8 @@ export interface ImageAudit {
 
 /** Audits the images of a composed one. */
 export interface AuditHook {
+  /** Audits an image ahead of `run`. */
+  readonly prepare: (image: ImageToAudit) => Promise<void>;
   /** @throws an error that stops the build */
   readonly run: (images: readonly ImageToAudit[]) => Promise<ImageAudit>;
   /** Write outputs only after the audit passes. */

@@ -50,7 +50,10 @@ export async function createImageAudit(options: ImageAuditOptions): Promise<Audi
     );
     return summarize(known, read.waivers, isGate);
   };
-  return { run, isGate, inputs: [file] };
+  const prepare = async (image: ImageToAudit): Promise<void> => {
+    await auditOnce(options, image);
+  };
+  return { prepare, run, isGate, inputs: [file] };
 }
 
 type AuditContext = Pick<ImageAuditOptions, 'store' | 'signal'>;

@@ -7,3 +7,16 @@ export async function* singleChunk(bytes: Uint8Array): AsyncGenerator<Uint8Array
 export async function joinChunks(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(await Array.fromAsync(chunks, (chunk) => Uint8Array.from(chunk)));
 }
+
+/**
+ * Yields the bytes in chunks of at most `maxBytes`, as views of the source's chunks. For readers
+ * that copy what they get, of sources that yield whole files.
+ */
+export async function* smallChunks(
+  chunks: AsyncIterable<Uint8Array>,
+  maxBytes: number = 256 * 1024,
+): AsyncGenerator<Uint8Array> {
+  for await (const chunk of chunks)
+    for (let start = 0; start < chunk.length; start += maxBytes)
+      yield chunk.subarray(start, start + maxBytes);
+}

@@ -31,11 +31,16 @@ export function layerArchives(
   store: Store,
   layers: readonly Descriptor[],
 ): readonly LayerArchive[] {
-  return layers.map((layer) => ({
+  return layers.map((layer) => layerArchive(store, layer));
+}
+
+/** Returns a layer of a store as an archive that is unpacked on each read. */
+export function layerArchive(store: Store, layer: Descriptor): LayerArchive {
+  return {
     open: (maxBytes) =>
       openArchive(store.read(layer), (blob) => decompressLayer(layer, blob, { maxBytes })),
     explain: async (error) => explainLayerError(store, layer, error),
-  }));
+  };
 }
 
 /** Larger archives are unpacked again instead of kept. */
@@ -54,6 +59,8 @@ export class UnpackedLayers implements AsyncDisposable {
   readonly #held = new Map<Digest, HeldArchive>();
   readonly #kept = new Map<Digest, KeptArchive>();
   readonly #reading = new Map<Digest, Promise<void>>();
+  /** The number of calls of `hold` that are in force, by layer. */
+  readonly #holds = new Map<Digest, number>();
   #dir: Promise<AsyncDisposable & { path: string }> | undefined;
 
   /** @param memory bytes of memory for archives; default 28 MiB */
@@ -76,6 +83,16 @@ export class UnpackedLayers implements AsyncDisposable {
       if (layer === undefined || layer.mediaType.endsWith('tar')) return archive;
       return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes, isOnce) };
     });
+  }
+
+  /**
+   * Keeps what is read of layers until disposal of the result, for several readers at once. A read
+   * with `isOnce` keeps it too.
+   */
+  hold(layers: readonly Descriptor[]): AsyncDisposable {
+    const digests = layers.map(({ digest }) => digest);
+    for (const digest of digests) this.#holds.set(digest, (this.#holds.get(digest) ?? 0) + 1);
+    return { [Symbol.asyncDispose]: async () => this.#release(digests) };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -126,9 +143,13 @@ export class UnpackedLayers implements AsyncDisposable {
         const unpacked = archive && { archive, readers: 0 };
         if (unpacked !== undefined) this.#held.set(digest, unpacked);
         if (unpacked !== undefined && unpacked.archive.length <= maxBytes) {
+          // Others need not wait for the end of this read.
+          this.#reading.delete(digest);
+          resolve();
           yield* readHeld(unpacked);
-          if (isOnce && unpacked.readers === 0) this.#forget(digest, unpacked);
-        } else if (isOnce) {
+          if (isOnce && unpacked.readers === 0 && !this.#holds.has(digest))
+            this.#forget(digest, unpacked);
+        } else if (isOnce && !this.#holds.has(digest)) {
           yield* unpack().data;
         } else {
           yield* this.#keeping(digest, unpack().data);
@@ -137,6 +158,20 @@ export class UnpackedLayers implements AsyncDisposable {
         this.#reading.delete(digest);
         resolve();
       }
+    }
+  }
+
+  /** Ends one hold, and drops what no other hold and no reader needs. */
+  async #release(digests: readonly Digest[]): Promise<void> {
+    for (const digest of digests) {
+      const left = (this.#holds.get(digest) ?? 1) - 1;
+      if (left > 0) {
+        this.#holds.set(digest, left);
+        continue;
+      }
+      this.#holds.delete(digest);
+      const held = this.#held.get(digest);
+      if (held?.readers === 0) this.#forget(digest, held);
     }
   }
 

@@ -4,7 +4,7 @@ import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { type EntryWithContent } from '../../src/tar/entry.ts';
 import { flattenArchives } from '../../src/layer/flatten.ts';
-import { UnpackedLayers } from '../../src/layer/layer-archives.ts';
+import { layerArchives, UnpackedLayers } from '../../src/layer/layer-archives.ts';
 import { writeLayer } from '../../src/layer/layer.ts';
 import { LayerMemory } from '../../src/layer/layer-memory.ts';
 import { readArchives } from '../../src/layer/read-files.ts';
@@ -39,6 +39,20 @@ describe.each([
     for (const tree of trees) expect(tree.size).toBe(101);
     for (const tree of trees)
       expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
+  });
+
+  it('that are held need no blob after a read that keeps nothing', async () => {
+    await using dir = await tempDir();
+    const store = await openStore(join(dir.path, 'store'));
+    const { descriptor } = await writeLayer(store, files(100));
+    const tree = await flattenArchives(layerArchives(store, [descriptor]));
+    await using unpacked = new UnpackedLayers(store, options);
+    const holds = [unpacked.hold([descriptor]), unpacked.hold([descriptor])];
+    await flattenArchives(unpacked.archives([descriptor], { isOnce: true }));
+    await holds[0]?.[Symbol.asyncDispose]();
+    rmSync(store.blobPath(descriptor.digest));
+    expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
+    await holds[1]?.[Symbol.asyncDispose]();
   });
 
   it('are unpacked again after an incomplete read', async () => {

@@ -1,4 +1,4 @@
-import type { Digest, LktError } from '@lkt/core';
+import { type Digest, type LktError, mapConcurrent } from '@lkt/core';
 import { DOCKER_HUB, parseReference, type Reference } from '@lkt/oci';
 import { Build } from '../build/build.ts';
 import type { BuildOptions } from '../build/build-options.ts';
@@ -7,6 +7,9 @@ import { checkOther, hasNamed } from '../build/other-images.ts';
 import { checkPin, referenceError, type ReferenceProblem } from './check-pin.ts';
 import { DEFAULT_PLATFORMS } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
+
+/** A pull mostly waits for its registry and for the disk. */
+const IMAGES_AT_ONCE = 8;
 
 /** A reference to an image from outside the package graph, such as from an image config. */
 export interface ImageQuery {
@@ -50,12 +53,16 @@ export async function resolveImages(
       return { query, reference, item: isStored ? undefined : workspace.find(reference) };
     }),
   );
+  const { platforms = DEFAULT_PLATFORMS, signal } = options;
   // Report problems that need no build before building.
-  for (const { query, reference, item } of wanted) {
-    if (reference === undefined || (item !== undefined && reference.digest !== undefined)) continue;
-    const { platforms = DEFAULT_PLATFORMS } = options;
-    fail(query, await checkOther(reference, platforms, { ...options, workspace }));
-  }
+  await mapConcurrent(
+    wanted,
+    async ({ query, reference, item }) => {
+      if (reference === undefined || (item !== undefined && reference.digest !== undefined)) return;
+      fail(query, await checkOther(reference, platforms, { ...options, workspace }));
+    },
+    { concurrency: IMAGES_AT_ONCE, signal },
+  );
   const targets = new Set(wanted.flatMap(({ item }) => item ?? []));
   const pins = wanted.flatMap(({ reference, item }) => (item && reference) ?? []);
   const build = await Build.start(workspace, [...targets], { ...options, pins });
