@@ -1,27 +1,48 @@
+import { relative } from 'node:path';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
+import { type Durations, readDurations } from './durations.ts';
 
-/** Files that take minutes, the longest first, then the tiers. */
+/** Files that take minutes on a new machine, the longest first, then the tiers. */
 const ORDER: readonly RegExp[] = [
   /\/engines\.system\./,
-  // Its machines mostly wait, which leaves the processors to the others.
-  /\/resilience\.system\./,
+  // Their machines mostly wait, which leaves the processors to the others.
+  /\/(?:fleet|resilience)\.system\./,
   // These wait for builds of the first file.
   /\/fuzz\.system\./,
-  /\/(?:check|reproducible)\.system\./,
+  /\/(?:check|install|reproducible)\.system\./,
   /\/script\.integration\./,
+  /\/(?:attack|buildctl|network|services)\.system\./,
   /\.system\./,
   /\.integration\./,
 ];
 
-/** Starts long files first: one that started last would leave the other processors idle. */
+/**
+ * Starts long files first: one that started last would leave the other processors idle. Files that
+ * have run before are ordered by what they took.
+ */
 export default class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await BaseSequencer.prototype.sort.call(this, files);
-    return sorted.toSorted((one, other) => rank(one.moduleId) - rank(other.moduleId));
+    const paths = sorted.map(({ moduleId }) => relative(this.ctx.config.root, moduleId));
+    const order = longestFirst(paths, readDurations());
+    return order.flatMap((at) => sorted[at] ?? []);
   }
 }
 
+/** Returns the indices of test files, in the order in which to start them. */
+export function longestFirst(paths: readonly string[], durations: Durations): readonly number[] {
+  // A file without a duration is taken to be as long as the longest of its kind.
+  const longest = new Map<number, number>();
+  for (const path of paths)
+    longest.set(rank(path), Math.max(longest.get(rank(path)) ?? 0, durations[path] ?? 0));
+  const expected = (path: string): number => durations[path] ?? longest.get(rank(path)) ?? 0;
+  const items = paths.map((path, at) => ({ at, rank: rank(path), expected: expected(path) }));
+  return items
+    .toSorted((one, other) => other.expected - one.expected || one.rank - other.rank)
+    .map(({ at }) => at);
+}
+
 function rank(path: string): number {
-  const found = ORDER.findIndex((pattern) => pattern.test(path));
+  const found = ORDER.findIndex((pattern) => pattern.test(`/${path}`));
   return found === -1 ? ORDER.length : found;
 }

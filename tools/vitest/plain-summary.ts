@@ -2,7 +2,11 @@ import { cpus } from 'node:os';
 import { relative } from 'node:path';
 import type { Reporter, TestModule } from 'vitest/node';
 import { remember } from '@lkt/testing/remembered';
+import { addDurations } from './durations.ts';
 import type { ProvenFile } from './proven-files.ts';
+
+/** Shorter files need no place in the order. */
+const MIN_DURATION_MS = 1000;
 
 type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
 
@@ -18,6 +22,7 @@ export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
   readonly #root: string;
   readonly #started = new Set<TestModule>();
+  readonly #durations = new Map<string, number>();
   #begin = processorTimes();
 
   constructor(files: readonly ProvenFile[], root: string) {
@@ -40,6 +45,8 @@ export default class PlainSummary implements Reporter {
    */
   onTestModuleEnd(module: TestModule): void {
     const path = relative(this.#root, module.moduleId);
+    const duration = Math.round(module.diagnostic().duration);
+    if (duration >= MIN_DURATION_MS) this.#durations.set(path, duration);
     const file = this.#files.find((one) => one.path === path);
     const { passed, failed, skipped, pending } = countsOf([module]);
     const isFlaky = [...module.children.allTests()].some((one) => one.diagnostic()?.flaky === true);
@@ -49,6 +56,7 @@ export default class PlainSummary implements Reporter {
 
   onTestRunEnd(modules: readonly TestModule[]): void {
     process.off('exit', this.#interrupted);
+    if (this.#durations.size > 0) addDurations(this.#durations);
     const counts = countsOf(modules);
     const before = this.#files.filter(({ passed }) => passed !== undefined);
     for (const { path, passed = 0 } of before) {

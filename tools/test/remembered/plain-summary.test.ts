@@ -52,7 +52,8 @@ export default { test: { retry: 1, reporters: [summary, signals] } };`,
 
 test('remembers files whose tests all passed at once, and counts those that passed before', () => {
   const bodies = {
-    passes: "test('a', () => expect(1).toBe(1)); test('b', () => expect(2).toBe(2));",
+    passes:
+      "test('a', () => expect(1).toBe(1)); test('b', async () => new Promise((r) => setTimeout(r, 1500)));",
     repeated: "test('a', () => expect(runs++).toBe(1));",
     fails: "test('a', () => expect(1).toBe(1)); test('b', () => expect(1).toBe(2));",
     hook: "describe('of a suite', () => { beforeAll(() => { throw new Error('no machine\\nconsole'); }); test('a', () => {}); });",
@@ -76,7 +77,10 @@ test('remembers files whose tests all passed at once, and counts those that pass
   );
   expect(done.stdout).toMatch(/^tests: 12 passed, 3 failed, 2 skipped$/m);
   const proofs = join(dir, 'cache/lkt-proofs');
-  expect(readdirSync(proofs)).toEqual(['tests-passes']);
+  expect(readdirSync(proofs).toSorted()).toEqual(['durations.json', 'tests-passes']);
+  expect(JSON.parse(readFileSync(join(proofs, 'durations.json'), 'utf8'))).toEqual({
+    'passes.test.ts': expect.any(Number),
+  });
   expect(readFileSync(join(proofs, 'tests-passes'), 'utf8')).toBe('2');
 });
 
