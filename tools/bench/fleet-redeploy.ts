@@ -1,15 +1,17 @@
 /**
  * Measures the redeploy of one node of the qemu provider: from the decision to create it until it
- * is ready. Each run has an image of its own.
+ * is ready, with the processor time of its QEMU and of the controller. Each run has an image of its
+ * own.
  *
  *     node_modules/.bin/node tools/bench/fleet-redeploy.ts [--runs N] [--config FILE] [--port PORT]
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { root } from './measure.ts';
+import { processorTime, processorTimeOf } from './processes.ts';
 
 const { values } = parseArgs({
   options: {
@@ -19,7 +21,8 @@ const { values } = parseArgs({
   },
 });
 const program = join(root, 'lkt');
-const dir = mkdtempSync(join(tmpdir(), 'lkt-redeploy-'));
+await using guarded = guardedDirectory('lkt-redeploy-');
+const { path: dir } = guarded;
 const file = join(dir, 'fleet.yml');
 
 function lkt(...args: readonly string[]): string {
@@ -52,21 +55,38 @@ groups:
   return new Map(events.map(({ kind, time }) => [kind, Date.parse(time)]));
 }
 
-let image = '';
-try {
-  lkt('build', '--locked', '--dir', dir, '--name', 'node', values.config);
-  const seconds: number[] = [];
-  for (let run = 0; run <= Number(values.runs); run += 1) {
-    if (run > 0) appendFileSync(join(dir, 'node-cmdline'), ` lkt.redeploy=${run}`);
-    image = lkt('fleet', 'image', join(dir, 'node'), `bench/redeploy:${run}`);
-    const times = apply(image, 1);
-    const taken = ((times.get('ready') ?? Number.NaN) - (times.get('create') ?? Number.NaN)) / 1000;
-    process.stdout.write(`${run === 0 ? 'first' : 'redeploy'}: ${taken.toFixed(1)} s\n`);
-    if (run > 0) seconds.push(taken);
-  }
-  const middle = seconds.toSorted((a, b) => a - b)[Math.floor(seconds.length / 2)] ?? 0;
-  process.stdout.write(`median: ${middle.toFixed(1)} s\n`);
-} finally {
-  if (image !== '') apply(image, 0);
-  rmSync(dir, { recursive: true, force: true });
+/** Returns the processor time of the QEMU of the only node, in seconds. */
+function machineTime(): number {
+  const [name = ''] = readdirSync(join(dir, 'nodes/nodes'));
+  const pid = Number(readFileSync(join(dir, 'nodes/nodes', name, 'pid'), 'utf8'));
+  return processorTimeOf(pid) / 1000;
+}
+
+function middle(numbers: readonly number[]): number {
+  return numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)] ?? 0;
+}
+
+lkt('build', '--locked', '--dir', dir, '--name', 'node', values.config);
+const taken: { readonly wall: number; readonly machine: number; readonly controller: number }[] =
+  [];
+for (let run = 0; run <= Number(values.runs); run += 1) {
+  if (run > 0) appendFileSync(join(dir, 'node-cmdline'), ` lkt.redeploy=${run}`);
+  const image = lkt('fleet', 'image', join(dir, 'node'), `bench/redeploy:${run}`);
+  const before = processorTime();
+  const times = apply(image, 1);
+  const controller = (processorTime() - before) / 1000;
+  const wall = ((times.get('ready') ?? Number.NaN) - (times.get('create') ?? Number.NaN)) / 1000;
+  const result = { wall, machine: machineTime(), controller };
+  process.stdout.write(`${run === 0 ? 'first' : 'redeploy'}: ${textOf(result)}\n`);
+  if (run > 0) taken.push(result);
+}
+const median = {
+  wall: middle(taken.map(({ wall }) => wall)),
+  machine: middle(taken.map(({ machine }) => machine)),
+  controller: middle(taken.map(({ controller }) => controller)),
+};
+process.stdout.write(`median: ${textOf(median)}\n`);
+
+function textOf({ wall, machine, controller }: (typeof taken)[number]): string {
+  return `${wall.toFixed(1)} s; ${machine.toFixed(1)} s of processor time of QEMU, ${controller.toFixed(1)} s of the controller`;
 }
