@@ -9,8 +9,11 @@ export type Power = 'pending' | 'running' | 'stopped' | 'terminating';
 /** Result of a health check; `unknown` until the first. */
 export type Health = 'unknown' | 'healthy' | 'unhealthy';
 
-/** Result of a remote attestation: whether the boot that the node measured is that of its image. */
-export type Attestation = 'verified' | 'rejected';
+/**
+ * Result of a remote attestation: whether the boot that the node measured is that of its image. It
+ * is pending for a new node, until the first result.
+ */
+export type Attestation = 'verified' | 'rejected' | 'pending';
 
 /** An address and a port that the controller can reach. */
 export interface Endpoint {
@@ -30,8 +33,11 @@ export interface Node {
   readonly addresses: readonly string[];
   /** Where single ports of the guest are reachable, by the port in the guest. */
   readonly published: ReadonlyMap<number, Endpoint>;
-  /** A rejected node is unhealthy. Undefined where nothing attests; no provider does yet. */
-  readonly attestation?: Attestation;
+  /**
+   * A rejected node is unhealthy, and a pending one is not healthy yet. Undefined where nothing
+   * attests. The controller adds it: providers leave it out.
+   */
+  readonly attestation?: Attestation | undefined;
 }
 
 /** Returns where a port of a node is reachable; undefined while it has no address. */

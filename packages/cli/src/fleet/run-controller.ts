@@ -57,6 +57,9 @@ export async function runController(
       await forgetFailures(fleet, call);
       controller.retryEngines();
     }
+    // A single pass would end before the programs that attest nodes do.
+    const hasPrograms = [...config.groups.values()].some(({ attest }) => attest !== undefined);
+    if (options.once === true && hasPrograms) await controller.observe(signal);
     let failures = 0;
     let away: FleetPass['unreachable'] = new Map();
     for (;;) {

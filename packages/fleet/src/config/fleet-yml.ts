@@ -28,6 +28,7 @@ import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { PROVIDER_KINDS } from '../providers/kinds.ts';
 import { groupSettingsOf } from './group-settings.ts';
+import { ATTEST } from './attest.ts';
 import { HEALTH } from './health.ts';
 import { day, duration, endpoint, fraction, port, share, size, timeOfDay, zone } from './values.ts';
 
@@ -143,6 +144,7 @@ const GROUP = record({
   nodes: optional(list(text(), { isFilled: true }), 'names of the nodes, instead of size'),
   template: optional(TEMPLATE, 'the machines'),
   health: optional(HEALTH, 'how a node is found healthy'),
+  attest: optional(ATTEST, 'how a node proves that it runs its image'),
   roll: optional(ROLL, 'how nodes are replaced'),
   expire: optional(
     record({

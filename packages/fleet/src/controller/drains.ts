@@ -1,7 +1,7 @@
-import { spawn } from 'node:child_process';
 import { request } from 'node:http';
 import type { GroupConfig } from '../config/fleet-yml.ts';
 import { endpointOf, type Node } from '../node.ts';
+import { runProgram, variablesOf } from '../program.ts';
 
 type DrainSettings = NonNullable<GroupConfig['drain']>;
 
@@ -56,21 +56,6 @@ export async function drainNode(
   else await runProgram(command ?? [], variablesOf(node), '', signal);
 }
 
-/** Returns the variables that tell a program about a node. */
-function variablesOf(node: Node): Readonly<Record<string, string>> {
-  const endpoints = [...node.published].map(([port, { host, port: reached }]) => [
-    port,
-    `${host}:${reached}`,
-  ]);
-  return {
-    LKT_NODE: node.name,
-    LKT_GROUP: node.labels.group,
-    LKT_FLEET: node.labels.fleet,
-    LKT_ADDRESS: node.addresses[0] ?? '',
-    LKT_ENDPOINTS: JSON.stringify(Object.fromEntries(endpoints)),
-  };
-}
-
 async function post(
   node: Node,
   { port, path }: { readonly port: number; readonly path: string },
@@ -88,32 +73,5 @@ async function post(
       else reject(new Error(`${node.name} answers a drain with status ${statusCode}`));
     });
     sent.once('error', reject).end();
-  });
-}
-
-/**
- * Runs a program to its end, with a text on its standard input.
- * @throws Error if it fails, with the last line of its errors
- */
-export async function runProgram(
-  [program = '', ...args]: readonly string[],
-  variables: Readonly<Record<string, string>>,
-  input: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const env = { ...process.env, ...variables };
-  const child = spawn(program, args, { env, signal, stdio: ['pipe', 'ignore', 'pipe'] });
-  let errors = '';
-  child.stderr.setEncoding('utf8').on('data', (text: string) => {
-    errors = (errors + text).slice(-2048);
-  });
-  child.stdin.on('error', () => undefined).end(input);
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (code) => {
-      const last = errors.trim().split('\n').at(-1) ?? '';
-      if (code === 0) resolve();
-      else reject(new Error(`${program} ended with status ${code ?? 'of a signal'}: ${last}`));
-    });
   });
 }

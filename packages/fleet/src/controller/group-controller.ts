@@ -8,6 +8,7 @@ import { type CallOptions, type Provider, ProviderError } from '../provider.ts';
 import type { Action, Decision, ObservedHealth } from '../reconcile/decision.ts';
 import { type GroupSpec, specHash } from '../reconcile/group-spec.ts';
 import { reconcile } from '../reconcile/reconcile.ts';
+import { Attestations } from './attestations.ts';
 import { Drains } from './drains.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { HealthChecks } from './health-checks.ts';
@@ -53,6 +54,7 @@ export class GroupController {
   readonly #context: GroupContext;
   readonly #checks = new HealthChecks();
   readonly #drains = new Drains();
+  readonly #attestations = new Attestations();
   readonly #failures = new Map<string, number>();
   #earlier: Digest | undefined;
   #rejected: string | undefined;
@@ -65,11 +67,17 @@ export class GroupController {
     this.#context = context;
   }
 
-  /** Checks the health of nodes and decides, without changing anything. */
+  /** Checks and attests nodes and decides, without changing anything. */
   async observe(nodes: readonly Node[], signal: AbortSignal): Promise<GroupPass> {
+    return this.#observe(nodes, signal, true);
+  }
+
+  /** @param waits for attestations; otherwise a later pass has them */
+  async #observe(listed: readonly Node[], signal: AbortSignal, waits: boolean): Promise<GroupPass> {
     const { group, spec, provider, now } = this.#context;
     const settings = group.health ?? DEFAULT_HEALTH;
-    const health = await this.#checks.check(nodes, provider, settings, now, signal);
+    const health = await this.#checks.check(listed, provider, settings, now, signal);
+    const nodes = await this.#attested(listed, health, waits);
     const ids = new Set(nodes.map(({ id }) => id));
     this.#checks.keep(ids);
     const draining = nodes.filter(({ labels }) => labels.draining !== undefined);
@@ -96,7 +104,7 @@ export class GroupController {
    * @throws ProviderError `fenced`; LktError LEASE_LOST
    */
   async pass(nodes: readonly Node[], options: PassOptions): Promise<GroupPass> {
-    const pass = await this.observe(nodes, options.signal);
+    const pass = await this.#observe(nodes, options.signal, false);
     const { group, emit } = this.#context;
     const { decision } = pass;
     const { drain } = group;
@@ -134,6 +142,27 @@ export class GroupController {
       }
     }
     return pass;
+  }
+
+  /** Returns nodes with the results of their attestations: a new one serves once it is verified. */
+  async #attested(
+    nodes: readonly Node[],
+    health: ReadonlyMap<string, ObservedHealth>,
+    waits: boolean,
+  ): Promise<readonly Node[]> {
+    const { group, now, emit } = this.#context;
+    if (group.attest === undefined) return nodes;
+    this.#attestations.keep(new Set(nodes.map(({ id }) => id)));
+    const healthy = nodes.filter(({ id }) => health.get(id)?.health === 'healthy');
+    this.#attestations.begin(healthy, group.attest, now, ({ name: node }, message) => {
+      emit({ group: group.name, kind: 'error', node, message });
+    });
+    if (waits) await this.#attestations.settled();
+    return nodes.map((node) => ({
+      ...node,
+      attestation:
+        this.#attestations.of(node.id) ?? (node.labels.ready === undefined ? 'pending' : undefined),
+    }));
   }
 
   async #run(action: Action, options: CallOptions): Promise<void> {

@@ -28,6 +28,11 @@ const UNKEPT: readonly EngineProblem[] = [
     fix: `${REMOVE}, and name a health check of the engine`,
   },
   {
+    keys: ['attest'],
+    message: 'the engine decides which nodes serve, and attests none',
+    fix: REMOVE,
+  },
+  {
     keys: ['maxSick'],
     message: 'the engine decides which nodes it repairs',
     fix: REMOVE,

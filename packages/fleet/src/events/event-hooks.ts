@@ -1,7 +1,7 @@
 import { resolve } from 'node:path';
 import { createHttpClient, type HttpClient } from '@lkt/http';
 import type { EventSettings } from '../config/fleet-yml.ts';
-import { runProgram } from '../controller/drains.ts';
+import { runProgram } from '../program.ts';
 import { readSecret } from '../secret-file.ts';
 import type { FleetEvent } from './event.ts';
 

@@ -44,7 +44,8 @@ export function classify(
   const seen = observed.health.get(id);
   const isOff = power === 'stopped';
   const isRejected = attestation === 'rejected';
-  const isHealthy = power === 'running' && seen?.health === 'healthy' && !isRejected;
+  const isProven = attestation === undefined || attestation === 'verified';
+  const isHealthy = power === 'running' && seen?.health === 'healthy' && isProven;
   const isWanted =
     labels.spec === target.spec ||
     (labels.specVersion !== SPEC_VERSION &&

@@ -102,6 +102,7 @@ test.for<[string, string]>([
   ['template: { publish: [80] }', '11:26: groups.web.template.publish: '],
   ['template: { volumes: { data: 1G } }', '11:26: groups.web.template.volumes: '],
   ['health: { tcp: 80 }', '11:13: groups.web.health: '],
+  ['attest: { command: [x] }', '11:13: groups.web.attest: '],
   ['maxSick: 50%', '11:14: groups.web.maxSick: '],
   ['drain: { command: [x] }', '11:12: groups.web.drain: '],
   ['grace: 10s', '11:12: groups.web.grace: '],

@@ -1,0 +1,109 @@
+import { mkdtempDisposable, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { expect, test } from 'vitest';
+import { fleet, image, type Setting, start } from './wrong-provider.ts';
+
+/** A fleet whose nodes are attested by a program that ends with the status in a file. */
+interface Attesting extends Setting, AsyncDisposable {
+  readonly setStatus: (status: string) => Promise<void>;
+  readonly log: () => Promise<string>;
+  /** Lets time pass, and makes passes until a condition is true. */
+  readonly passUntil: (isTrue: () => boolean | Promise<boolean>) => Promise<void>;
+  readonly wait: (ms: number) => void;
+}
+
+async function attesting(status: string, roll = ''): Promise<Attesting> {
+  const dir = await mkdtempDisposable(join(tmpdir(), 'lkt-attest-'));
+  const [file, log] = [join(dir.path, 'status'), join(dir.path, 'log')];
+  await writeFile(file, status);
+  await writeFile(log, '');
+  const script = `echo $LKT_NODE $LKT_IMAGE >> ${log}; exit $(cat ${file})`;
+  let now = Date.now();
+  const text = fleet.file.text.replace('60s }', `60s${roll} }`);
+  const setting = start(
+    dir.path,
+    () => now,
+    `${text}    attest: { command: [sh, -c, '${script}'], interval: 1h }\n    maxSick: 100%\n`,
+  );
+  return {
+    ...setting,
+    setStatus: async (wanted) => writeFile(file, wanted),
+    log: async () => readFile(log, 'utf8'),
+    passUntil: async (isTrue) => {
+      for (let tries = 0; tries < 2000; tries += 1) {
+        await setting.pass();
+        if (await isTrue()) return;
+        await sleep(10);
+      }
+      throw new Error(`not in time: ${JSON.stringify(setting.events)}`);
+    },
+    wait: (ms) => {
+      now += ms;
+    },
+    [Symbol.asyncDispose]: async () => dir[Symbol.asyncDispose](),
+  };
+}
+
+const count = ({ events }: Setting, wanted: string): number =>
+  events.filter(({ kind }) => kind === wanted).length;
+
+test('lets a node serve once the program has verified it, and asks again after the interval', async () => {
+  await using setting = await attesting('0');
+  await setting.pass();
+  await setting.pass();
+  // The first passes start the program, and do not wait for it.
+  expect(count(setting, 'ready')).toBe(0);
+  await setting.passUntil(() => count(setting, 'converged') === 1);
+  const lines = (await setting.log()).trim().split('\n');
+  expect(lines.toSorted()).toEqual(
+    setting.provider.nodes.map(({ name }) => `${name} ${image}`).toSorted(),
+  );
+  setting.wait(3_600_000);
+  await setting.passUntil(async () => (await setting.log()).trim().split('\n').length === 4);
+  const { signal } = new AbortController();
+  const observed = await setting.controller.observe(signal);
+  expect(observed.groups.get('web')?.nodes.map(({ attestation }) => attestation)).toEqual([
+    'verified',
+    'verified',
+  ]);
+});
+
+test('replaces nodes that do not prove their image any more', async () => {
+  await using setting = await attesting('0');
+  await setting.passUntil(() => count(setting, 'converged') === 1);
+  await setting.setStatus('1');
+  setting.wait(3_600_000);
+  await setting.passUntil(() => count(setting, 'destroy') > 0);
+  expect(setting.events.find(({ kind }) => kind === 'destroy')).toMatchObject({
+    reason: 'unhealthy',
+  });
+});
+
+test('halts when no node of an image proves it', async () => {
+  await using setting = await attesting('1', ', retries: 0');
+  await setting.passUntil(async () => (await setting.log()).split('\n').length > 2);
+  setting.wait(61_000);
+  await setting.passUntil(() => count(setting, 'halted') === 1);
+  expect(count(setting, 'ready')).toBe(0);
+});
+
+test('takes a program that fails for no proof, says so once, and tries again', async () => {
+  await using setting = await attesting('0');
+  await setting.passUntil(() => count(setting, 'converged') === 1);
+  await setting.setStatus('2');
+  setting.wait(3_600_000);
+  await setting.passUntil(() => count(setting, 'error') === 2);
+  setting.wait(10_000);
+  await setting.passUntil(async () => (await setting.log()).trim().split('\n').length >= 6);
+  for (let passes = 0; passes < 5; passes += 1) await setting.pass();
+  expect(count(setting, 'error')).toBe(2);
+  expect(setting.events.find(({ kind }) => kind === 'error')?.message).toMatch(
+    /^sh ended with status 2/,
+  );
+  expect(count(setting, 'destroy')).toBe(0);
+  await setting.setStatus('1');
+  setting.wait(10_000);
+  await setting.passUntil(() => count(setting, 'destroy') > 0);
+});
