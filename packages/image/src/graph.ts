@@ -4,6 +4,8 @@ import { familiarReference, loadImage, type Platform, type Reference, type Store
 import {
   type ActionInputs,
   type BuildOptions,
+  type Package,
+  type PackageState,
   packageStates,
   type PinState,
   pinOf,
@@ -36,10 +38,12 @@ export interface GraphNode {
   /** Current reference of a built package. */
   readonly reference?: string;
   /**
-   * Package: its current sources are built. Base: it is in the store. Image: all its inputs are in
-   * the store.
+   * Package: its current sources are built, or it is `pulled`. Base: it is in the store. Image: all
+   * its inputs are in the store.
    */
   readonly built: boolean;
+  /** The store has the pinned image of a package of a collection, and its sources are not built. */
+  readonly pulled?: true;
   /**
    * Base: it is named by digest. Others: every reference has a digest or names a package by its
    * directory.
@@ -91,7 +95,7 @@ export async function readGraph(
 ): Promise<{ readonly graph: Graph; readonly inputs: ActionInputs | undefined }> {
   const before = storeState(options.store);
   const files = new Map<string, string>();
-  const images: { readonly path: string; readonly named: readonly NamedImage[] }[] = [];
+  const images: ConfigImages[] = [];
   for (const config of configs) {
     const loaded = await loadConfig([config], load);
     for (const [path, state] of inputStates(loaded)) files.set(path, state);
@@ -107,8 +111,18 @@ export async function readGraph(
     options.platforms?.[0] ?? DEFAULT_PLATFORM,
     await signedImages(store),
   );
+  const configUses = await Promise.all(
+    images.map(async ({ named }) => usesOfConfig(named, nodes, store)),
+  );
+  const pulled = await pulledDigests(
+    [...packages, ...configUses.map((uses) => ({ uses }))],
+    nodes,
+    store,
+  );
   for (const { item, uses, built } of packages) {
-    const digests = built === undefined ? [] : [built.index, ...built.images];
+    const digest = pulled.get(item);
+    const digests =
+      built === undefined ? [] : [built.index, ...built.images].map((one) => one.digest);
     const reference = built && pinOf(built);
     await builder.add(uses, {
       name: item.name,
@@ -116,31 +130,23 @@ export async function readGraph(
       dir: relative(workspace.root, item.dir) || '.',
       platforms: item.arches.map((arch) => `linux/${arch}`),
       reference,
-      built: built !== undefined,
-      signed: digests.some(({ digest }) => builder.isSigned(digest)),
-      size: await builder.sizeOf(built?.index.digest),
+      built: built !== undefined || digest !== undefined,
+      ...(digest !== undefined && { pulled: true }),
+      signed: [...digests, ...(digest === undefined ? [] : [digest])].some((one) =>
+        builder.isSigned(one),
+      ),
+      size: await builder.sizeOf(built?.index.digest ?? digest),
     });
   }
-  for (const { path, named } of images) {
-    const uses: Use[] = [];
-    for (const { image, item } of named) {
-      const { reference, at } = image;
-      const pin =
-        reference === undefined
-          ? 'current'
-          : await pinState(reference, item && nodes.get(item), store);
-      const place = `${at.file.path}:${at.position.line}`;
-      uses.push({ as: 'image', place, reference, package: item, pin });
-    }
-    const isStored = await Promise.all(
-      uses.map(async ({ package: item, reference }) =>
-        item === undefined
-          ? reference?.digest !== undefined && (await store.has(reference.digest))
-          : nodes.get(item)?.built !== undefined,
-      ),
-    );
+  for (const [index, { path }] of images.entries()) {
+    const uses = configUses[index] ?? [];
     const digests = uses.map(({ package: item, reference }) =>
-      item === undefined ? reference?.digest : nodes.get(item)?.built?.index.digest,
+      item === undefined
+        ? reference?.digest
+        : (nodes.get(item)?.built?.index.digest ?? pulled.get(item)),
+    );
+    const isStored = await Promise.all(
+      digests.map(async (digest) => digest !== undefined && store.has(digest)),
     );
     const sizes: number[] = [];
     for (const digest of new Set(digests)) sizes.push((await builder.sizeOf(digest)) ?? 0);
@@ -163,6 +169,45 @@ export async function readGraph(
 interface Use extends Omit<UsedImage, 'reference'> {
   /** Undefined for a package named by its directory. */
   readonly reference: Reference | undefined;
+}
+
+interface ConfigImages {
+  readonly path: string;
+  readonly named: readonly NamedImage[];
+}
+
+type PackageNodes = ReadonlyMap<Package, PackageState>;
+
+async function usesOfConfig(
+  named: readonly NamedImage[],
+  nodes: PackageNodes,
+  store: Store,
+): Promise<readonly Use[]> {
+  return Promise.all(
+    named.map(async ({ image: { reference, at }, item }) => {
+      const pin =
+        reference === undefined
+          ? 'current'
+          : await pinState(reference, item && nodes.get(item), store);
+      const place = `${at.file.path}:${at.position.line}`;
+      return { as: 'image', place, reference, package: item, pin };
+    }),
+  );
+}
+
+/** Returns the pinned images of packages of collections that the store has without a build. */
+async function pulledDigests(
+  users: readonly { readonly uses: readonly Use[] }[],
+  nodes: PackageNodes,
+  store: Store,
+): Promise<ReadonlyMap<Package, Digest>> {
+  const pulled = new Map<Package, Digest>();
+  for (const { package: item, reference, pin } of users.flatMap(({ uses }) => uses)) {
+    if (item?.collection === undefined || pin !== 'pinned') continue;
+    if (nodes.get(item)?.built !== undefined || reference?.digest === undefined) continue;
+    if (await store.has(reference.digest)) pulled.set(item, reference.digest);
+  }
+  return pulled;
 }
 
 /** Returns the images that have a signature in the store. */

@@ -50,6 +50,7 @@ export { packageGraph, type PackageNode } from './workspace/package-graph.ts';
 export { type Environment } from '@lkt/git';
 export { imageConfigLabel } from './build-yml/image-config.ts';
 export {
+  type PackageState,
   packageStates,
   type PinState,
   pinState,

@@ -18,6 +18,7 @@ export class Graph extends LktCommand {
   static override description = `Shows all packages of the checkout, the image configs, and the images that they name. Builds, pulls and writes nothing.
 
 - built: the current sources are built here
+- pulled: the store has the pinned image of a package of a collection
 - pinned: every reference has a digest, or is a package of the checkout in its current state
 - stale: it names an earlier state of a package; run "lkt pin"
 - signed: the store has a signature, not verified

@@ -1,11 +1,18 @@
 import type { GraphNode } from '@lkt/image';
 
 /** Returns the states of a node as text. */
-export function statesOf({ kind, built, pinned, stale, signed }: GraphNode): readonly string[] {
+export function statesOf({
+  kind,
+  built,
+  pulled,
+  pinned,
+  stale,
+  signed,
+}: GraphNode): readonly string[] {
   const there = { package: 'built', base: 'in the store', image: 'ready' }[kind];
   const missing = { package: 'not built', base: 'not in the store', image: 'not ready' }[kind];
   return [
-    built ? there : missing,
+    pulled === true ? 'pulled' : built ? there : missing,
     stale ? 'stale' : pinned ? 'pinned' : 'not pinned',
     ...(signed ? ['signed'] : []),
   ];

@@ -15,6 +15,18 @@ export async function findBuilt(
   options: BuildOptions,
 ): Promise<ReadonlyMap<Package, BuiltPackage>> {
   const targets = items.filter((item) => supportsPlatforms(item, options.platforms));
+  const built = await resultsOf(workspace, targets, options);
+  // A target is never a pulled image, so what was built with images of collections is missing.
+  const own = targets.filter((item) => item.collection === undefined && !built.has(item));
+  if (own.length === 0 || workspace.collections.size === 0) return built;
+  return new Map([...(await resultsOf(workspace, own, options)), ...built]);
+}
+
+async function resultsOf(
+  workspace: Workspace,
+  targets: readonly Package[],
+  options: BuildOptions,
+): Promise<ReadonlyMap<Package, BuiltPackage>> {
   const build = await Build.start(workspace, targets, knownOnly(options));
   const built = new Map<Package, BuiltPackage>();
   await Promise.all(
