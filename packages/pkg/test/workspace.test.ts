@@ -52,6 +52,20 @@ it('takes a directory for one of several packages of one name', async () => {
   expect(workspace.get('lkt/case')).toBe(third);
 });
 
+it('knows two packages of one name wherever they are, if there is an lkt.yml', async () => {
+  await using repo = await checkout({
+    ...FILES,
+    'lkt.yml': 'org: lkt\n',
+    'services/a/build.yml': 'image: a\n',
+  });
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  const message = 'pkg/a/build.yml and services/a/build.yml are both the package lkt/a';
+  const error = expect.objectContaining({ message, fix: expect.any(String) });
+  expect(() => workspace.find(parseReference('lkt/a'))).toThrow(error);
+  expect(() => workspace.all()).toThrow(error);
+  expect(workspace.problems).toEqual([error]);
+});
+
 it('leaves out packages deeper below pkg, tools and kernel unless they are named', async () => {
   await using repo = await checkout({
     ...FILES,

@@ -407,8 +407,9 @@ export class Workspace {
     }
   }
 
+  /** With an lkt.yml, no package precedes another one of its name. */
   #isUsual(dir: string): boolean {
-    return this.spec?.packages !== undefined || isUsual(this.root, dir);
+    return this.spec !== undefined || isUsual(this.root, dir);
   }
 
   /** Synchronous, because the thread pool takes ten times as long for so few bytes. */
