@@ -54,7 +54,12 @@ describe('download', () => {
     expect(tries).toBe(3);
     const secret = 'http://user:secret@127.0.0.1:1/debian';
     const error: unknown = await get(mirror(secret)).catch((reason: unknown) => reason);
-    expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
+    expect(error).toMatchObject({
+      code: 'NETWORK_FAILED',
+      fix: expect.stringMatching(
+        /^check the address .*; or set LKT_DEBIAN_MIRROR to another mirror$/,
+      ),
+    });
     expect(String(error)).not.toContain('secret');
   });
 

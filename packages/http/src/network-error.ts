@@ -78,10 +78,24 @@ const REASONS: Readonly<Record<string, string>> = {
   UND_ERR_SOCKET: 'the connection was lost',
 };
 
+/** No connection was made. */
+const UNREACHED: ReadonlySet<string> = new Set([
+  'EAI_AGAIN',
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
+  'ETIMEDOUT',
+  'HTTP_CONNECT_TIMEOUT',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
+
 function fixOf(code: string | undefined): string | undefined {
   if (code === 'HTTP_SLOW') return 'run the command again; files that arrived whole are kept';
-  return isUntrusted(code)
-    ? 'name the file of its certificate authority: --cert-file for registries, or SSL_CERT_FILE'
+  if (isUntrusted(code))
+    return 'name the file of its certificate authority: --cert-file for registries, or SSL_CERT_FILE';
+  return UNREACHED.has(code ?? '')
+    ? 'check the address and the network; behind a proxy, set HTTPS_PROXY and HTTP_PROXY'
     : undefined;
 }
 

@@ -65,6 +65,9 @@ describe('retries', () => {
     const error = await failure(client({ backoff: [1e6] }).request('http://127.0.0.1:1/x'));
     expect(error).toMatchObject({ code: 'NETWORK_FAILED' });
     expect(error.message).toBe('http://127.0.0.1:1/x cannot be reached: connection refused');
+    expect(error).toMatchObject({
+      fix: expect.stringMatching(/^check the address and the network; behind a proxy, set HTTPS_/),
+    });
   });
 
   it.each([

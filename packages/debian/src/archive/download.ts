@@ -56,8 +56,15 @@ export async function download<T>(
     }
   }
   const worst = failures.find(({ code }) => code !== 'NOT_FOUND') ?? failures[0];
+  if (worst?.code === 'NETWORK_FAILED')
+    throw new LktError('NETWORK_FAILED', worst.message, {
+      cause: worst.cause,
+      fix: [...(worst.fix === undefined ? [] : [worst.fix]), ANOTHER_MIRROR].join('; or '),
+    });
   throw worst ?? new LktError('NOT_FOUND', `${mirror.source} has no URL for ${archive}`);
 }
+
+const ANOTHER_MIRROR = 'set LKT_DEBIAN_MIRROR to another mirror';
 
 const TRY_NEXT_ADDRESS: ReadonlySet<string> = new Set([
   'NOT_FOUND',

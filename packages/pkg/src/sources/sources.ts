@@ -1,4 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { isInside, type Repository } from '@lkt/git';
 import type { ContextFile } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
@@ -74,10 +75,11 @@ export async function readSources(
 function requirePublished(item: Package, { committed }: SourceHash): void {
   const published = item.collection?.publishedAs(item);
   if (published === undefined || published.hash === committed) return;
+  const again = item.collection?.spec.source.kind === 'npm' ? ': npm ci' : '';
   throw new LktError(
     'CONFIG_INVALID',
-    `the files of ${item.name} have the hash ${committed ?? 'none'}, but ${COLLECTION_FILE} lists ${published.hash}`,
-    { fix: `install the collection ${item.collection?.name ?? ''} again` },
+    `${dirname(item.file.path)}: the files of ${item.name} have the hash ${committed ?? 'none'}, but ${COLLECTION_FILE} lists ${published.hash}`,
+    { fix: `install the collection ${item.collection?.name ?? ''} again${again}` },
   );
 }
 

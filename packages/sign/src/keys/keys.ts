@@ -184,7 +184,9 @@ function plainKey(text: string, label: string, name: string): KeyObject {
       fix: 'import it with `cosign import-key-pair`',
     });
   if (!label.endsWith('PRIVATE KEY'))
-    throw new LktError('KEY_INVALID', `${name} is not a private key, but "${label}"`);
+    throw new LktError('KEY_INVALID', `${name} is not a private key, but "${label}"`, {
+      fix: 'name the private key of the pair; lkt key generate makes one',
+    });
   return reading(name, () => createPrivateKey(text));
 }
 
