@@ -72,24 +72,57 @@ test.each(modules)(
   },
 );
 
+/**
+ * Packages of the standard library in the programs of tiny.yml, without those that fmt, os and
+ * encoding/json import anyway. One package may cost more of the initrd than their own code: net
+ * takes 110 kB, crypto/sha256 50 kB.
+ */
+const LINKED = {
+  'pkg/init':
+    'bufio context embed hash hash/crc32 maps net net/netip os/signal path/filepath runtime/debug sort unique weak',
+  'pkg/dhcp':
+    'context crypto crypto/cipher crypto/sha256 crypto/subtle embed flag hash math/rand/v2 net/netip os/signal path/filepath sort unique weak',
+};
+
+test.each(Object.entries(LINKED))(
+  '%s contains no other packages of the standard library than it needs',
+  async (path, packages) => {
+    const list = ['list', '-deps', '-f', '{{if .Standard}}{{.ImportPath}}{{end}}'];
+    const base = await go(path, ...list, 'fmt', 'os', 'encoding/json');
+    const all = await go(path, ...list, '.');
+    const added = new Set(all.split('\n')).difference(new Set(base.split('\n')));
+    expect(
+      [...added]
+        .filter((name) => isPublic(name))
+        .toSorted()
+        .join(' '),
+    ).toBe(packages);
+  },
+);
+
+/** Reports whether a package of the standard library is for programs. */
+const isPublic = (name: string): boolean => !/(?:^|\/)(?:internal|vendor)\//.test(name);
+
 /** Runs the tests of a module, and returns what they print. */
 async function goTest(path: string): Promise<string> {
   using found = await moduleOptions(join(top, path));
-  const { stdout } = await promisify(execFile)(
-    GO,
-    ['test', '-vet=all', '-timeout=20m', ...found.options, './...'],
-    {
-      cwd: join(top, path),
-      // As in a build, without downloads. Without cgo the tests need no C compiler.
-      env: {
-        ...process.env,
-        CGO_ENABLED: '0',
-        GOFLAGS: '',
-        GOPROXY: 'off',
-        GOTOOLCHAIN: 'local',
-      },
-    },
-  );
+  const stdout = await go(path, 'test', '-vet=all', '-timeout=20m', ...found.options, './...');
   expect(stdout).toMatch(/^ok\s/m);
+  return stdout;
+}
+
+/** Runs the go command in a module, and returns what it prints. */
+async function go(path: string, ...options: readonly string[]): Promise<string> {
+  const { stdout } = await promisify(execFile)(GO, options, {
+    cwd: join(top, path),
+    // As in a build, without downloads. Without cgo the tests need no C compiler.
+    env: {
+      ...process.env,
+      CGO_ENABLED: '0',
+      GOFLAGS: '',
+      GOPROXY: 'off',
+      GOTOOLCHAIN: 'local',
+    },
+  });
   return stdout;
 }
