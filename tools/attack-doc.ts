@@ -7,6 +7,7 @@ const RESULTS = [
   ['`EINVAL`', 'the mount is locked'],
   ['killed, no room, `EAGAIN`, bounded', 'a limit stopped it'],
   ['own layer, own files', 'only the container sees the change'],
+  ['read-only or empty', 'the image is locked there, or not there'],
   ['own limit', 'the victim in another container still gets its share'],
   ['score 500', 'the OOM killer ends it before the system and logins, which have lower scores'],
   ['shared network', '`net: new` separates loopback and abstract sockets'],
@@ -46,6 +47,7 @@ machine must still serve, other logs must be complete, and the digest of the roo
 - **admin**: root with \`capabilities: [all]\`, otherwise the same; for the attempts of a privileged
   program.
 - **mounter**: admin with \`allow: [bpf, kernel, keys, mount, namespaces, vsock]\`.
+- **debugger**: mounter with \`pid: host\`.
 
 The attempts, with their result for all who make them, or for each:
 

@@ -35,6 +35,10 @@ func lockMounts(proc, initramfs *os.File) error {
 	if err != nil {
 		return err
 	}
+	// Who enters the mount namespace of kernel threads could make this mount writable.
+	if err := unix.Unmount("/", unix.MNT_DETACH); err != nil {
+		stopBoot(fmt.Errorf("cannot lock the root mount: %w", err))
+	}
 	// A thread has a mount namespace of its own, and execve keeps that of the calling thread.
 	runtime.LockOSThread()
 	for _, err := range []error{

@@ -5,6 +5,8 @@ import (
 	"os"
 
 	"golang.org/x/sys/unix"
+
+	"lkt/init/filetree"
 )
 
 // newRoot is where the new root is mounted before it becomes "/". The init image contains the
@@ -24,13 +26,16 @@ func switchRoot() (proc, initramfs *os.File, err error) {
 	if err != nil {
 		return nil, nil, fmt.Errorf("the image is incomplete: %w", err)
 	}
-	if len(list) == 0 {
-		err = bindRoot()
-	} else {
+	switch {
+	case len(list) > 0:
 		if initramfs, err = os.Open("/"); err == nil {
 			loadModules("load-root")
 			err = mountRoot(list[0], newRoot, 0)
 		}
+	case isInMemory("/"):
+		err = moveToMemory()
+	default:
+		err = bindRoot()
 	}
 	if err == nil {
 		err = moveRoot()
@@ -41,15 +46,46 @@ func switchRoot() (proc, initramfs *os.File, err error) {
 	return proc, initramfs, nil
 }
 
-// bindRoot mounts the root read-only at newRoot, without copying it. Container runtimes call
-// pivot_root, which fails on the kernel's rootfs because its mount has no parent. A bind mount of
-// it has a parent.
+// isInMemory reports whether a path is in a file system of the kind that the kernel unpacks an
+// initramfs into.
+func isInMemory(path string) bool {
+	var stat unix.Statfs_t
+	err := unix.Statfs(path, &stat)
+	return err == nil && (stat.Type == unix.RAMFS_MAGIC || stat.Type == unix.TMPFS_MAGIC)
+}
+
+// bindRoot mounts the root, a disk, read-only at newRoot.
 func bindRoot() error {
 	// Not MS_REC: the mounts so far are mounted again.
 	if err := unix.Mount("/", newRoot, "", unix.MS_BIND, ""); err != nil {
 		return &os.PathError{Op: "mount", Path: newRoot, Err: err}
 	}
 	return remount(newRoot, unix.MS_RDONLY)
+}
+
+// moveToMemory moves the initramfs into another file system in memory, which it mounts read-only at
+// newRoot. The initramfs is the lowest mount of the namespace of kernel threads. Who enters that
+// one can make it writable, and must find nothing there.
+//
+// Not tmpfs, which could be swapped to a disk.
+func moveToMemory() error {
+	if err := unix.Mount("ramfs", newRoot, "ramfs", 0, "mode=755"); err != nil {
+		return &os.PathError{Op: "mount", Path: newRoot, Err: err}
+	}
+	// A view of the root without other mounts.
+	fd, err := unix.OpenTree(unix.AT_FDCWD, "/", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC)
+	if err != nil {
+		return &os.PathError{Op: "open_tree", Path: "/", Err: err}
+	}
+	defer unix.Close(fd)
+	if err := filetree.Move(fmt.Sprintf("/proc/self/fd/%d", fd), newRoot); err != nil {
+		return err
+	}
+	if err := unix.Mount("", newRoot, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+		return &os.PathError{Op: "remount", Path: newRoot, Err: err}
+	}
+	step("root in memory")
+	return nil
 }
 
 // remount changes the flags of a mount.

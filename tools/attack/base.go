@@ -17,9 +17,9 @@ import (
 var base = []attempt{
 	{"detach-root", func() error {
 		// In a copy of the mount namespace, so that the other attempts keep their root.
-		err := child("detach", unix.CLONE_NEWNS)
+		err := child(unix.CLONE_NEWNS, "detach")
 		if errors.Is(err, unix.EPERM) {
-			return child("detach", 0)
+			return child(0, "detach")
 		}
 		return err
 	}},
@@ -47,8 +47,8 @@ var base = []attempt{
 }
 
 // child runs a part of this program in another process, in new namespaces, and returns its result.
-func child(part string, namespaces uintptr) error {
-	c := exec.Command("/proc/self/exe", part)
+func child(namespaces uintptr, arguments ...string) error {
+	c := exec.Command("/proc/self/exe", arguments...)
 	c.SysProcAttr = &syscall.SysProcAttr{Cloneflags: namespaces}
 	out, err := c.Output()
 	var exit *exec.ExitError

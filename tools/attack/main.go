@@ -4,11 +4,11 @@
 //	attack NAME: EPERM          an error of the kernel
 //	attack NAME: OPEN           the attempt succeeded
 //
-// Afterwards a service keeps running; "attack once" exits. "attack base" makes only some attempts.
-// "attack victim" is a service for others to attack. "attack bound" binds a directory that others
-// can change. "attack done" exits with 0 once all attempts were made. "attack digest" prints a
-// digest of the machine's root; "attack serve-digest" is a service that sends it to "attack
-// ask-digest".
+// Afterwards a service keeps running; "attack once" exits. "attack base" and "attack machine" make
+// only some attempts. "attack victim" is a service for others to attack. "attack bound" binds a
+// directory that others can change. "attack done" exits with 0 once all attempts were made. "attack
+// digest" prints a digest of the machine's root; "attack serve-digest" is a service that sends it
+// to "attack ask-digest".
 package main
 
 import (
@@ -64,6 +64,7 @@ const doneFile = "/tmp/done"
 var parts = map[string]func(){
 	"once":         func() { attack(files, kernel, processes, network, base, shared, resources) },
 	"base":         func() { attack(base); wait() },
+	"machine":      func() { attack(machine); wait() },
 	"detach":       func() { fmt.Println(result(detach())) },
 	"victim":       victim,
 	"bound":        bound,
@@ -81,7 +82,7 @@ var parts = map[string]func(){
 }
 
 // partsOf are the modes with an argument.
-var partsOf = map[string]func(string){"hold": hold, "take": takeOne}
+var partsOf = map[string]func(string){"enter": func(path string) { fmt.Println(result(enter(path))) }, "hold": hold, "take": takeOne}
 
 func wait() {
 	signals := make(chan os.Signal, 1)

@@ -87,7 +87,7 @@ export async function composeConfig(
         minimumMemory: initrd?.minimumMemory,
         pcr11: uki?.pcr11,
         warnings: missingKeys(config, plan.root),
-        allowances: await allowancesOf(plan.root, config.layout?.kind),
+        allowances: await allowancesOf(plan.root),
         services: config.services.map(({ name }) => name),
         ports: plan.ports,
       };

@@ -547,38 +547,9 @@ services:
   - {name: c, image: ${reference}, allow: [], ipc: new, seccomp: {defaultAction: SCMP_ACT_ALLOW}}
 `,
   );
-  expect(await allowancesOf(root, 'cpio')).toEqual([
+  expect(await allowancesOf(root)).toEqual([
     'onboot/000-format: bpf, namespaces',
     'services/a: ipc, mount',
     'services/c: its own seccomp',
   ]);
-});
-
-it('lists containers that can enter the mount namespace of kernel threads, unless it is empty', async () => {
-  const store = await tempStore();
-  const Labels = { 'lkt.guest.features': 'seccomp' };
-  const reference = `"lkt/a:1@${await image(store, [{ init: 'x' }], { Labels })}"`;
-  const three = 'capabilities: [CAP_SYS_ADMIN, CAP_SYS_CHROOT, CAP_SYS_PTRACE]';
-  const { root } = await plan(
-    store,
-    `init: [${reference}]
-services:
-  - {name: all, image: ${reference}, pid: host, capabilities: [all], allow: [namespaces]}
-  - {name: bound, image: ${reference}, ${three}, allow: [namespaces], binds: ['/proc:/host/proc:ro']}
-  - {name: own, image: ${reference}, pid: host, ${three}, seccomp: {defaultAction: SCMP_ACT_ALLOW}}
-  - {name: blind, image: ${reference}, capabilities: [all], allow: [namespaces], binds: ['/run:/run']}
-  - {name: few, image: ${reference}, pid: host, capabilities: [CAP_SYS_ADMIN], allow: [namespaces]}
-  - {name: filtered, image: ${reference}, pid: host, capabilities: [all], allow: [mount]}
-`,
-  );
-  const writes = 'write the files of the image (not with "layout: erofs")';
-  expect(await allowancesOf(root, undefined)).toEqual([
-    `services/all: namespaces, ${writes}`,
-    'services/blind: namespaces',
-    `services/bound: namespaces, ${writes}`,
-    'services/few: namespaces',
-    'services/filtered: mount',
-    `services/own: its own seccomp, ${writes}`,
-  ]);
-  expect((await allowancesOf(root, 'erofs')).join(' ')).not.toContain(writes);
 });

@@ -22,7 +22,6 @@ const bounded = `
     after: [victim]`;
 /** A service whose root cannot be an overlay of its own, with all capabilities. */
 const privileged = `${bounded}
-    command: [/attack, base]
     readonly: true
     capabilities: [all]`;
 /** Reads the machine's root file system, without mounts. */
@@ -60,8 +59,14 @@ services:
     net: new
     binds: [/var/victim:/victim:ro]
   - name: admin${privileged}
+    command: [/attack, base]
   - name: mounter${privileged}
+    command: [/attack, base]
     allow: [bpf, kernel, keys, mount, namespaces, vsock]
+  - name: debugger${privileged}
+    command: [/attack, machine]
+    allow: [bpf, kernel, keys, mount, namespaces, vsock]
+    pid: host
   - name: bound
     image: ${image}
     command: [/attack, bound]
@@ -132,7 +137,7 @@ describe.each([
   }, 1_800_000);
   afterAll(async () => guest?.[Symbol.asyncDispose]());
 
-  test.each(['root', 'user', 'login', 'admin', 'mounter'] as const)(
+  test.each(['root', 'user', 'login', 'admin', 'mounter', 'debugger'] as const)(
     'expected result of each attempt as %s',
     (who) => {
       const text = who === 'login' ? login : guest.console();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-export const ATTACKERS = ['root', 'user', 'login', 'admin', 'mounter'] as const;
+export const ATTACKERS = ['root', 'user', 'login', 'admin', 'mounter', 'debugger'] as const;
 /** The identity an attack runs as. */
 type Attacker = (typeof ATTACKERS)[number];
 
