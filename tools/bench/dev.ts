@@ -122,7 +122,7 @@ async function saveAndBoot(
     const after = treeTimeOf(child.pid ?? 0) - machineTimeOf(child);
     saves.push({ wall: (starts[round + 1] ?? 0) - start, processor: after - before });
   }
-  // The first compiles what no build before needed.
+  // The first build also compiles what later ones reuse.
   return saves.slice(1);
 }
 

@@ -5,7 +5,7 @@ import type { SbomPackage } from './sbom.ts';
 
 /** The packages of an image or of an SBOM file. */
 export interface Subject {
-  /** As the user knows it. */
+  /** The image or file as the user named it. */
   readonly name: string;
   /** Package URLs and references of the image, for VEX statements; none for a file. */
   readonly images: readonly string[];

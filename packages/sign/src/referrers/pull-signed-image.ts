@@ -1,4 +1,4 @@
-import { LktError, type Reporter } from '@lkt/core';
+import { LktError, mapConcurrent, type Reporter } from '@lkt/core';
 import {
   type Descriptor,
   familiarReference,
@@ -12,6 +12,9 @@ import {
 } from '@lkt/oci';
 import type { Registry, RegistryReader } from '@lkt/registry';
 import { pullSignatures, type PullSignaturesOptions } from './pull-signatures.ts';
+
+/** The lists of a subject are requested one after another; most are empty. */
+const SUBJECTS_AT_ONCE = 4;
 
 /** Options of `pullSignedImage`. */
 export interface PullSignedImageOptions extends PullSignaturesOptions {
@@ -59,8 +62,11 @@ async function pullImageSignatures(
   );
   try {
     const reader = await readerOf(registry, { domain, path, digest: descriptor.digest }, signal);
-    for (const subject of [descriptor, ...pulled])
-      await pullSignatures(reader, store, { domain, path }, subject, options);
+    await mapConcurrent(
+      [descriptor, ...pulled],
+      async (subject) => pullSignatures(reader, store, { domain, path }, subject, options),
+      { concurrency: SUBJECTS_AT_ONCE, signal },
+    );
   } catch (error) {
     signal?.throwIfAborted();
     if (!(error instanceof LktError)) throw error;

@@ -105,7 +105,7 @@ async function checkCertificateSignature(
   }));
   if (problems.every(({ problem }) => problem !== undefined)) {
     const who = `signed by ${identity.subject} (${identity.issuer}), who is not trusted`;
-    // A subject differs visibly; claims do not.
+    // The message shows how the subject differs, but not how the claims do.
     const near = problems.find(
       ({ trusted }) => trusted.claims !== undefined && trusted.issuer === identity.issuer,
     );
