@@ -1,5 +1,9 @@
+import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
+import { mkdir, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { expect, it, onTestFinished } from 'vitest';
 import type { Session } from '../src/session/session.ts';
 import { readConfigFile } from '../src/session/config-file.ts';
@@ -41,5 +45,22 @@ it('rejects a failed response, an oversized config, and http from other hosts', 
   await expect(readConfigFile('http://example.org/a.yml', session)).rejects.toMatchObject({
     code: 'UNSUPPORTED',
     fix: 'use https',
+  });
+});
+
+it('names image configs of the workspace if the given one is missing', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-config-'));
+  const here = { ...session, environment: { cwd: dir.path, variables: {} } } as unknown as Session;
+  await expect(readConfigFile('none.yml', here)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: 'there is no file none.yml',
+    fix: 'name an image config',
+  });
+  execFileSync('git', ['init', '--quiet', dir.path]);
+  await mkdir(join(dir.path, 'images'));
+  for (const name of ['a', 'b', 'c', 'd'])
+    await writeFile(join(dir.path, `images/${name}.yml`), '');
+  await expect(readConfigFile('none.yml', here)).rejects.toMatchObject({
+    fix: 'name an image config, such as images/a.yml, images/b.yml, images/c.yml',
   });
 });

@@ -39,11 +39,22 @@ export async function readConfigFile(name: string, session: Session): Promise<Co
     const problem = isErrno(error, 'EISDIR')
       ? `${name} is a directory`
       : `there is no file ${name}`;
-    throw new LktError('NOT_FOUND', problem, {
-      fix: 'name an image config, such as examples/minimal.yml',
-    });
+    throw new LktError('NOT_FOUND', problem, { fix: await nameOne(session) });
   }
 }
+
+/** Returns the fix for a wrong name: some image configs of the workspace. */
+async function nameOne({ environment: { cwd, variables } }: Session): Promise<string> {
+  const { findTopWithoutGit } = await import('@lkt/git/work-tree');
+  const { checkoutConfigs } = await import('@lkt/image/checkout-configs');
+  const top = findTopWithoutGit(cwd, variables);
+  // An invalid lkt.yml is not what is wrong here.
+  const found = top === undefined ? [] : await checkoutConfigs(top, cwd).catch(() => []);
+  const shown = found.slice(0, MAX_NAMED).join(', ');
+  return shown === '' ? 'name an image config' : `name an image config, such as ${shown}`;
+}
+
+const MAX_NAMED = 3;
 
 async function readRemote(
   address: string,
