@@ -1,5 +1,6 @@
 import { relative } from 'node:path';
 import type { ImageAudit } from '@lkt/image';
+import { showSize } from '../flags/sizes.ts';
 import type { ImageSummary } from '../session/image-build.ts';
 import { counted } from './lines.ts';
 import { pinLines } from './pin-lines.ts';
@@ -10,8 +11,7 @@ export function buildReport(summary: ImageSummary, cwd: string): readonly string
   return [
     ...pinLines(pins),
     ...files.map(
-      ({ path, size, digest }) =>
-        `${shortPath(cwd, path)}  ${(size / 1e6).toFixed(1)} MB  ${digest}`,
+      ({ path, size, digest }) => `${shortPath(cwd, path)}  ${showSize(size)}  ${digest}`,
     ),
     ...(pcr11 === undefined ? [] : [`PCR 11  ${pcr11}`]),
     ...(audit === undefined ? [] : [auditLine(audit)]),

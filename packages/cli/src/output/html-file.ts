@@ -2,6 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ioError, LktError } from '@lkt/core';
 import { valueFlag } from '../flags/options.ts';
+import { showSize } from '../flags/sizes.ts';
 import { print } from './print.ts';
 
 /** The flag of commands that write a page. */
@@ -34,5 +35,5 @@ export async function writePage(
   } catch (cause) {
     throw ioError(`cannot write ${file}`, cause);
   }
-  return [`${file}  ${(Buffer.byteLength(page) / 1e6).toFixed(1)} MB`];
+  return [`${file}  ${showSize(Buffer.byteLength(page))}`];
 }

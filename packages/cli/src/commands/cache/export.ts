@@ -5,6 +5,7 @@ import { finished } from 'node:stream/promises';
 import { isErrno, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, listFlag, requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
+import { showSize } from '../../flags/sizes.ts';
 import { type ImageName, imageInStore } from '../../targets/store-image.ts';
 
 interface Result extends ImageName {
@@ -67,7 +68,7 @@ export class CacheExport extends LktCommand {
       : await toFile(resolve(session.environment.cwd, flags.output), archive, signal);
     this.endProgress();
     const result = { reference: familiarReference(source), digest: descriptor.digest, bytes };
-    if (!isPiped) this.log(`${flags.output}  ${(bytes / 1e6).toFixed(1)} MB  ${result.digest}`);
+    if (!isPiped) this.log(`${flags.output}  ${showSize(bytes)}  ${result.digest}`);
     return result;
   }
 }
