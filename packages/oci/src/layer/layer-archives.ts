@@ -45,6 +45,8 @@ export function layerArchive(store: Store, layer: Descriptor): LayerArchive {
 
 /** Larger archives are unpacked again instead of kept. */
 const MAX_KEPT = 4 * 2 ** 30;
+/** Layers with a longer blob are unpacked for each read although they are held. */
+const MAX_HELD_BLOB = 64 * 2 ** 20;
 const CHUNK = 256 * 1024;
 const ZEROS = Buffer.alloc(CHUNK);
 
@@ -86,8 +88,8 @@ export class UnpackedLayers implements AsyncDisposable {
   }
 
   /**
-   * Keeps what is read of layers until disposal of the result, for several readers at once. A read
-   * with `isOnce` keeps it too.
+   * Keeps what is read of layers until disposal of the result, for several readers at once: also
+   * after a read with `isOnce`, except of large layers.
    */
   hold(layers: readonly Descriptor[]): AsyncDisposable {
     const digests = layers.map(({ digest }) => digest);
@@ -132,7 +134,12 @@ export class UnpackedLayers implements AsyncDisposable {
       yield* readHeld(held);
     } else if (kept !== undefined) {
       const part = { offset: 0, size: kept.size };
-      yield* chunksOf(kept.file, { canReuseBuffers: true, part, chunkBytes: CHUNK });
+      kept.readers += 1;
+      try {
+        yield* chunksOf(kept.file, { canReuseBuffers: true, part, chunkBytes: CHUNK });
+      } finally {
+        kept.readers -= 1;
+      }
     } else if (this.#reading.has(digest)) {
       yield* unpack().data;
     } else {
@@ -149,7 +156,7 @@ export class UnpackedLayers implements AsyncDisposable {
           yield* readHeld(unpacked);
           if (isOnce && unpacked.readers === 0 && !this.#holds.has(digest))
             this.#forget(digest, unpacked);
-        } else if (isOnce && !this.#holds.has(digest)) {
+        } else if (isOnce && !(this.#holds.has(digest) && layer.size <= MAX_HELD_BLOB)) {
           yield* unpack().data;
         } else {
           yield* this.#keeping(digest, unpack().data);
@@ -172,6 +179,10 @@ export class UnpackedLayers implements AsyncDisposable {
       this.#holds.delete(digest);
       const held = this.#held.get(digest);
       if (held?.readers === 0) this.#forget(digest, held);
+      const kept = this.#kept.get(digest);
+      if (kept?.readers !== 0) continue;
+      this.#kept.delete(digest);
+      await kept.file.close();
     }
   }
 
@@ -210,7 +221,7 @@ export class UnpackedLayers implements AsyncDisposable {
       if (isWhole) await file.truncate(size);
     } finally {
       await writing.catch(() => undefined);
-      if (isWhole) this.#kept.set(digest, { file, size });
+      if (isWhole) this.#kept.set(digest, { file, size, readers: 0 });
       else await file.close();
     }
   }
@@ -245,6 +256,7 @@ async function* readHeld(held: HeldArchive): AsyncGenerator<Uint8Array> {
 interface KeptArchive {
   readonly file: FileHandle;
   readonly size: number;
+  readers: number;
 }
 
 function isZero(chunk: Uint8Array): boolean {

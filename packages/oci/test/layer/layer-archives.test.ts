@@ -41,7 +41,7 @@ describe.each([
       expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
   });
 
-  it('that are held need no blob after a read that keeps nothing', async () => {
+  it('need no blob while they are held, also after a read that keeps nothing', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
     const { descriptor } = await writeLayer(store, files(100));
@@ -53,6 +53,8 @@ describe.each([
     rmSync(store.blobPath(descriptor.digest));
     expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
     await holds[1]?.[Symbol.asyncDispose]();
+    const again = contents(unpacked, [descriptor], tree);
+    await expect(again).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('are unpacked again after an incomplete read', async () => {
