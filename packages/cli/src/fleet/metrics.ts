@@ -8,6 +8,8 @@ const METRICS = [
   ['lkt_fleet_nodes_stale', 'Nodes that are to be replaced.', 'stale'],
   ['lkt_fleet_converged', 'Whether all nodes are as wanted.', 'isConverged'],
   ['lkt_fleet_halted', 'Whether the roll has halted.', 'isHalted'],
+  ['lkt_fleet_rolled_back', 'Whether the image of the file was rolled back.', 'isRolledBack'],
+  ['lkt_fleet_paused', 'Whether only a pause holds nodes back.', 'isPaused'],
 ] as const;
 
 /** Returns a report in the text format of Prometheus. */

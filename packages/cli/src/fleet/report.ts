@@ -147,17 +147,17 @@ export function reportLines({
 }
 
 function groupLine(group: GroupReport): string {
-  const { name, size, available, image, isHalted, isRolledBack, isPaused, isConverged } = group;
-  const state = isHalted
-    ? 'halted'
-    : isRolledBack
-      ? 'rolled back'
-      : isPaused
-        ? 'paused'
-        : isConverged
-          ? 'converged'
-          : 'changing';
-  return `${name}: ${available} of ${size} available, ${state}, ${shortDigest(image)}`;
+  const { name, size, available, image } = group;
+  return `${name}: ${available} of ${size} available, ${groupState(group)}, ${shortDigest(image)}`;
+}
+
+/** Returns the state of a group in a word or two. */
+export function groupState(group: GroupReport): string {
+  const { isHalted, isRolledBack, isPaused, isConverged } = group;
+  if (isHalted) return 'halted';
+  if (isRolledBack) return 'rolled back';
+  if (isPaused) return 'paused';
+  return isConverged ? 'converged' : 'changing';
 }
 
 function nodeWords(node: NodeReport): readonly string[] {

@@ -5,6 +5,7 @@ import {
   durationText,
   type FleetReport,
   type GroupReport,
+  groupState,
   healthText,
   shortDigest,
 } from './report.ts';
@@ -25,9 +26,8 @@ ${orphans.length === 0 ? undefined : markup`<p class="bad">Nodes whose group is 
 }
 
 function groupBody(group: GroupReport): Html {
-  const { available, size, image, isHalted, isRolledBack, holds, nodes } = group;
-  const state = isHalted ? ', halted' : isRolledBack ? ', rolled back' : '';
-  return markup`<p>${available} of ${size} available${state}; image ${shortDigest(image)}</p>
+  const { available, size, image, holds, nodes } = group;
+  return markup`<p>${available} of ${size} available, ${groupState(group)}; image ${shortDigest(image)}</p>
 ${holds.map((hold) => markup`<p class="bad">Held back: ${hold}.</p>`)}
 ${tableOf({
   label: `Nodes of ${group.name}`,

@@ -95,6 +95,8 @@ test('writes metrics that Prometheus reads', () => {
     { name: 'lkt_fleet_nodes_stale', labels: group, value: 1 },
     { name: 'lkt_fleet_converged', labels: group, value: 0 },
     { name: 'lkt_fleet_halted', labels: group, value: 1 },
+    { name: 'lkt_fleet_rolled_back', labels: group, value: 0 },
+    { name: 'lkt_fleet_paused', labels: group, value: 0 },
     { name: 'lkt_fleet_node_age_seconds', labels, value: 90_061 },
     { name: 'lkt_fleet_node_expires_in_seconds', labels, value: -5 },
     { name: 'lkt_fleet_orphans', labels: fleet, value: 1 },
