@@ -58,16 +58,17 @@ const rows = SHAPES.map(([groups, size]) => {
   };
 });
 rmSync(directory, { recursive: true });
+if (!values.json)
+  for (const { name, plan, pass, planProcessor, passProcessor, memory } of rows)
+    process.stdout.write(
+      `${name}: plan ${plan.toFixed(0)} ms (${planProcessor.toFixed(0)} ms of processor time), pass ${pass.toFixed(0)} ms (${passProcessor.toFixed(0)} ms), ${memory.toFixed(0)} MB\n`,
+    );
 const [year] = await measure(
   [{ name: 'simulated year', command: [join(root, 'lkt'), 'fleet', 'simulate', '--json'] }],
   Math.min(runs, 3),
 );
 if (values.json) process.stdout.write(`${JSON.stringify({ rows, year })}\n`);
 else {
-  for (const { name, plan, pass, planProcessor, passProcessor, memory } of rows)
-    process.stdout.write(
-      `${name}: plan ${plan.toFixed(0)} ms (${planProcessor.toFixed(0)} ms of processor time), pass ${pass.toFixed(0)} ms (${passProcessor.toFixed(0)} ms), ${memory.toFixed(0)} MB\n`,
-    );
   const { median = 0, memory = 0, processor = 0 } = year ?? {};
   process.stdout.write(
     `simulated year of 100,000 nodes: ${(median / 1000).toFixed(1)} s, ${(processor / 1000).toFixed(1)} s of processor time, ${memory.toFixed(0)} MB\n`,

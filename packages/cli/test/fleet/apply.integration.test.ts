@@ -152,7 +152,7 @@ test('replaces a node whose process was killed', async () => {
 
 test('a standby takes over from a controller that was stopped, which then changes nothing', async () => {
   await using etcd = await startEtcd();
-  const flags = ['--lease', `etcd://127.0.0.1:${etcd.port}?ttl=5`];
+  const flags = ['--lease', `etcd://127.0.0.1:${etcd.port}?ttl=15`];
   const target = (await status()).images[0] === three('one')[0] ? 'two' : 'one';
   want(target);
   const first = await startUntil('watch', has('create'), flags);
