@@ -6,6 +6,7 @@ import { dirname, join } from 'node:path';
 import { parseYaml } from '@lkt/core';
 import { createServer } from 'node:http';
 import { startRegistry, startSigstore, type TestRegistry, type TestSigstore } from '@lkt/testing';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { TestArchive } from '../../debian/test/test-archive.ts';
 import { tinyImage } from '../../machine/test/tiny-kernel.ts';
@@ -432,7 +433,8 @@ test('shows the plan of a fleet for a pull request on GitHub, and applies it fro
   const server = cleanup.use(
     await startServer({ '/id?x=1&audience=sts.amazonaws.com': '{"value":"id"}' }),
   );
-  const dir = mkdtempSync(join(work, 'fleet-'));
+  await using guarded = guardedDirectory('lkt-ci-fleet-');
+  const { path: dir } = guarded;
   const temporary = mkdtempSync(join(work, 'temp-'));
   const summary = join(temporary, 'summary.md');
   await using one = await tinyImage('healthy');

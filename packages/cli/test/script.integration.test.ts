@@ -1,8 +1,7 @@
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
-import { mkdtempDisposable } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { startRegistry, startSigstore, startTufRepository } from '@lkt/testing';
+import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { test } from 'vitest';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
 import { main } from './program.ts';
@@ -25,7 +24,7 @@ const scripts = join(import.meta.dirname, 'script');
 
 for (const file of globSync('*/*.txtar', { cwd: scripts })) {
   test.concurrent(file.replace('.txtar', ''), { timeout: 300_000 }, async () => {
-    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-script-'));
+    await using dir = guardedDirectory('lkt-script-');
     const text = readFileSync(join(scripts, file), 'utf8');
     await using registry = text.includes('$REGISTRY') ? await startRegistry() : undefined;
     await using sigstore = text.includes('$SIGSTORE') ? await startSigstore() : undefined;

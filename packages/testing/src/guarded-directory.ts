@@ -16,10 +16,13 @@ export interface GuardedDirectory extends AsyncDisposable {
 const GUARD = `cat >/dev/null
 for pass in 1 2 3 4 5; do
   found=
-  for process in /proc/[0-9]*; do
-    case "$(readlink "$process/cwd")/$(tr '\\0' '\\n' <"$process/cmdline")" in
-    "$GUARDED"/* | *"$GUARDED"/*) kill -KILL "\${process#/proc/}" && found=yes ;;
-    esac
+  for file in $(
+    grep -lsaF "$GUARDED/" /proc/[0-9]*/cmdline
+    find /proc/[0-9]*/cwd -maxdepth 0 '(' -lname "$GUARDED" -o -lname "$GUARDED/*" ')' 2>/dev/null
+  ); do
+    process=\${file#/proc/}
+    # The search finds itself, and has ended.
+    kill -KILL "\${process%/*}" 2>/dev/null && found=yes
   done
   [ -n "$found" ] || break
 done
