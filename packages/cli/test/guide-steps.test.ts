@@ -49,15 +49,20 @@ test('returns commands and files of a guide, in their order', () => {
   expect(() => guideSteps(GUIDE, { end: '## Last' })).toThrow('the guide has no heading ## Last');
 });
 
-test('finds all files of the guide to packages', () => {
-  const steps = guideSteps(readFileSync(join(docs, 'howto/package.md'), 'utf8'));
-  const paths = steps.flatMap((step) => (step.kind === 'file' ? [step.path] : []));
-  expect(paths).toEqual([
-    'pkg/web/go.mod',
-    'pkg/web/main.go',
-    'pkg/web/Dockerfile',
-    'pkg/web/build.yml',
-    'images/my-os.yml',
-    'pkg/tools/build.yml',
-  ]);
+test.each([
+  [
+    'package',
+    [
+      'pkg/web/go.mod',
+      'pkg/web/main.go',
+      'pkg/web/Dockerfile',
+      'pkg/web/build.yml',
+      'images/my-os.yml',
+      'pkg/tools/build.yml',
+    ],
+  ],
+  ['debug-boot', ['debug.yml']],
+])('finds all files of the guide %s', (page, paths) => {
+  const steps = guideSteps(readFileSync(join(docs, `howto/${page}.md`), 'utf8'));
+  expect(steps.flatMap((step) => (step.kind === 'file' ? [step.path] : []))).toEqual(paths);
 });

@@ -8,10 +8,10 @@ import type { PublishedRelease } from './published-release.ts';
 
 const root = join(import.meta.dirname, '../../..');
 
-/** The packages that a new system, its disk images and its Go service are made from. */
+/** The packages that a new system, its disk images, its Go service and its debugging need. */
 const SYSTEM = [
   'kernel/debian',
-  ...['containerd', 'dhcp', 'init', 'runc', 'sshd'].map((name) => `pkg/${name}`),
+  ...['containerd', 'dhcp', 'getty', 'init', 'runc', 'sshd'].map((name) => `pkg/${name}`),
   'tools/boot',
   'tools/go-static',
 ];

@@ -15,10 +15,16 @@ export interface Done {
   readonly output: string;
 }
 
+/** A program that runs beside the guide. */
+interface Running {
+  readonly child: ChildProcess;
+  output: string;
+}
+
 /**
  * A new user who follows guides with the packed packages: runs their commands and writes their
- * files. There are two differences: `lkt init` gets the registry of the images, and machines run
- * without npx, which does not pass on signals.
+ * files. There are two differences: `lkt init` gets the registry of the images, and machines and
+ * servers run without npx, which does not pass on signals.
  */
 export class GuideReader implements AsyncDisposable {
   readonly #release: PublishedRelease;
@@ -28,7 +34,8 @@ export class GuideReader implements AsyncDisposable {
   readonly #agent: ChildProcess;
   readonly #work: string;
   #cwd: string;
-  #machine: { readonly child: ChildProcess; output: string } | undefined;
+  #machine: Running | undefined;
+  #server: Running | undefined;
 
   private constructor(
     release: PublishedRelease,
@@ -100,6 +107,28 @@ export class GuideReader implements AsyncDisposable {
     }
   }
 
+  /** Waits for text on the console of the machine; with a line, types it and waits for new text. */
+  async see(wanted: RegExp, line?: string): Promise<void> {
+    const machine = this.#machine;
+    if (machine === undefined) throw new Error('no machine is running');
+    const from = line === undefined ? 0 : machine.output.length;
+    if (line !== undefined) machine.child.stdin?.write(`${line}\n`);
+    await untilPrinted(machine, (output) => wanted.test(output.slice(from)));
+  }
+
+  /** Ends the machine. */
+  async endMachine(): Promise<void> {
+    await stop(this.#machine);
+    this.#machine = undefined;
+  }
+
+  /** Boots a machine of the user by a program of their own, such as QEMU. Returns its output. */
+  async boot(program: string, ...words: readonly string[]): Promise<string> {
+    await this.endMachine();
+    this.#machine = this.#start(program, ...words);
+    return booted(this.#machine);
+  }
+
   /** Runs commands of bash in the user's directory, and returns what they print. */
   run(script: string): string {
     // Names the directory in which the script ends.
@@ -112,43 +141,38 @@ export class GuideReader implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stop();
+    await this.endMachine();
+    await stop(this.#server);
     this.#agent.kill();
   }
 
   async #take(command: string): Promise<readonly Done[]> {
     if (command.startsWith('sudo apt-get install ')) return [];
     const words = command.replace(/^lkt /, 'npx lkt ');
-    if (words.startsWith('npx lkt run ')) return [{ command, output: await this.#boot(words) }];
+    const started = words.replace('npx lkt', 'exec node_modules/.bin/lkt');
+    if (words.startsWith('npx lkt run '))
+      return [{ command, output: await this.boot('bash', '-c', started) }];
+    if (words.startsWith('npx lkt serve ')) {
+      await stop(this.#server);
+      this.#server = this.#start('bash', '-c', started);
+      await untilPrinted(this.#server, (output) => output.includes('http://'));
+      return [{ command, output: this.#server.output }];
+    }
+    // It ends with 1 if there is a difference.
+    if (words.startsWith('npx lkt diff '))
+      return [{ command, output: this.run(`${words} || [ $? = 1 ]`) }];
     const script = words.startsWith('npx @lkt/cli init ')
       ? `${words.replace('@lkt/cli', `@lkt/cli@${this.#version}`)} --registry ${this.#images.prefix}`
       : words;
     return [{ command, output: this.run(script) }];
   }
 
-  /** Boots a machine in place of the one before. Returns its output so far. */
-  async #boot(words: string): Promise<string> {
-    await this.#stop();
-    const command = words.replace('npx lkt', 'exec node_modules/.bin/lkt');
-    const child = this.#release.registry.start(this.#env, this.#cwd, 'bash', '-c', command);
-    const machine = { child, output: '' };
-    this.#machine = machine;
+  #start(program: string, ...words: readonly string[]): Running {
+    const child = this.#release.registry.start(this.#env, this.#cwd, program, ...words);
+    const running = { child, output: '' };
     for (const stream of [child.stdout, child.stderr])
-      stream?.on('data', (chunk: Buffer) => (machine.output += chunk.toString('latin1')));
-    while (!machine.output.includes('lkt: boot complete')) {
-      if (child.exitCode !== null) throw new Error('the machine has ended');
-      await delay(100);
-    }
-    return machine.output;
-  }
-
-  async #stop(): Promise<void> {
-    const { child } = this.#machine ?? {};
-    this.#machine = undefined;
-    if (child === undefined || child.exitCode !== null) return;
-    const closed = once(child, 'close');
-    child.kill('SIGINT');
-    await closed;
+      stream?.on('data', (chunk: Buffer) => (running.output += chunk.toString('latin1')));
+    return running;
   }
 
   #write({ path, text, isPart }: Extract<GuideStep, { kind: 'file' }>): void {
@@ -156,6 +180,30 @@ export class GuideReader implements AsyncDisposable {
     mkdirSync(dirname(file), { recursive: true });
     writeFileSync(file, isPart ? withSection(readFileSync(file, 'utf8'), text) : text);
   }
+}
+
+/** Waits for the end of the boot. Returns the output so far. */
+async function booted(machine: Running): Promise<string> {
+  await untilPrinted(machine, (output) => output.includes('lkt: boot complete'));
+  return machine.output;
+}
+
+async function untilPrinted(
+  running: Running,
+  isPrinted: (output: string) => boolean,
+): Promise<void> {
+  while (!isPrinted(running.output)) {
+    if (running.child.exitCode !== null) throw new Error(`it has ended: ${running.output}`);
+    await delay(100);
+  }
+}
+
+async function stop(running: Running | undefined): Promise<void> {
+  const { child } = running ?? {};
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  const closed = once(child, 'close');
+  child.kill('SIGINT');
+  await closed;
 }
 
 /** Adds the items of a section to the same section of a config. */

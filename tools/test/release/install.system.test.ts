@@ -272,7 +272,7 @@ test('the libraries load and type-check in another project, by all their entry p
 });
 
 test(
-  'the tutorial leads to a booted system, and guides to a web server in it and to disk images',
+  'the tutorial leads to a booted system, and guides to a web server, disks, network and debugging',
   { timeout: 2_400_000 },
   async () => {
     await using images = await serveImages(release, work);
@@ -303,6 +303,25 @@ test(
     expect(address, booted).toBeDefined();
     const request = `curl --silent --fail --retry 60 --retry-delay 1 --retry-all-errors`;
     expect(reader.run(`${request} http://${address}/`)).toBe('Hello from my-os\n');
+
+    const debugging = await reader.follow('howto/debug-boot');
+    const said = Object.fromEntries(debugging.map(({ command, output }) => [command, output]));
+    expect(said['lkt diff images/before.yml images/my-os.yml']).toMatch(/^ {2}\+ my-os\/web:/m);
+    // All logs are on the console: without that, it shows no line of this service.
+    await reader.see(/^hello: hello from my-os\r?$/m);
+    await reader.see(/ hello hello from my-os\r?$/m, 'lkt-logs -n 1 hello');
+    await reader.see(/^hello +running +\d+\r?$/m, 'service list');
+    await reader.endMachine();
+    expect(reader.run('head -c 4 boot.svg')).toBe('<svg');
+
+    // iPXE of the network card gets the script that a DHCP server names.
+    await reader.follow('howto/netboot');
+    const network = 'user,id=n,bootfile=http://10.0.2.2:8080/boot.ipxe';
+    const machine = ['-accel', 'tcg', '-m', '1G', '-nographic', '-no-reboot'];
+    const card = ['-netdev', network, '-device', 'virtio-net-pci,netdev=n,bootindex=0'];
+    const loaded = await reader.boot('qemu-system-x86_64', ...machine, ...card);
+    expect(loaded).toMatch(/http:\/\/10\.0\.2\.2:8080\/boot\.ipxe\.\.\. ok/);
+    expect(loaded).toMatch(/^lkt: service web /m);
 
     // The boot loaders are of the collection, too.
     await reader.follow('howto/cloud-disk', '## Upload');
