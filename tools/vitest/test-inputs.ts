@@ -1,7 +1,5 @@
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
-import { commandSources, namesCommand } from './command-sources.ts';
-import { belongsTo, unnamedSources } from './guest-sources.ts';
 
 /** The files of a checkout that a test may read. */
 export interface Inputs {
@@ -9,8 +7,6 @@ export interface Inputs {
   readonly paths: readonly string[];
   /** Files of the top directory that are no inputs unless another path has them. */
   readonly except: readonly RegExp[];
-  /** Sources of commands, packages and examples that are no inputs, even of a path above them. */
-  readonly unused: ReadonlySet<string>;
 }
 
 /** A path relative to the file that names it, in a file that uses `import.meta`. */
@@ -60,21 +56,8 @@ export function testInputs(root: string, path: string): Inputs {
     if (stats?.isFile() === true && target.endsWith('.ts') && rest[0] !== 'src') visit(target);
   };
   visitTarget(path);
-  const paths = [...inputs].toSorted();
-  if (!inputs.has('') || !isGuestTest(path)) return { paths, except: [], unused: new Set() };
-  const text = textOf(root, texts);
-  return { paths, except: unread(text), unused: unreached(root, text) };
-}
-
-/** Returns the texts of a test and its helpers without comments, and of other files beside them. */
-function textOf(root: string, texts: ReadonlyMap<string, string>): string {
-  const own = [...texts.values()].join('\n').replaceAll(COMMENT, '');
-  const beside = [...new Set([...texts.keys()].map(dirname))].flatMap((directory) =>
-    readdirSync(join(root, directory), { withFileTypes: true })
-      .filter((entry) => entry.isFile() && !entry.name.endsWith('.ts') && own.includes(entry.name))
-      .map(({ name }) => readFileSync(join(root, directory, name), 'utf8')),
-  );
-  return [own, ...beside].join('\n');
+  const except = inputs.has('') && isGuestTest(path) ? unread([...texts.values()].join('\n')) : [];
+  return { paths: [...inputs].toSorted(), except };
 }
 
 /** Adds a package and all packages that it imports. Reports whether it exists. */
@@ -90,8 +73,7 @@ function addPackage(root: string, name: string, inputs: Set<string>): boolean {
 }
 
 /** Reports whether a file is one of the inputs. A package is without its tests unless named. */
-export function isInput(file: string, { paths, except, unused }: Inputs): boolean {
-  if (belongsTo(file, unused)) return false;
+export function isInput(file: string, { paths, except }: Inputs): boolean {
   return paths.some((path) => {
     if (path === '') return !except.some((one) => one.test(file));
     if (!path.endsWith('/')) return file === path;
@@ -130,14 +112,7 @@ const OTHER_TESTS = [/^packages\/[^/]+\/test\//, /^tools\/test\/.*\.(?:test|kern
 /** A line of a comment. */
 const COMMENT = /^\s*(?:\/\/|\/\*\*|\*).*$/gm;
 
-function unread(text: string): readonly RegExp[] {
+function unread(texts: string): readonly RegExp[] {
+  const text = texts.replaceAll(COMMENT, '');
   return [...OTHER_TESTS, ...RARE.flatMap(([named, path]) => (named.test(text) ? [] : [path]))];
-}
-
-/** Returns the sources of commands, packages and examples that a test does not reach. */
-function unreached(root: string, text: string): ReadonlySet<string> {
-  const commands = [...commandSources(root)]
-    .filter(([, ids]) => ![...ids].some((id) => namesCommand(text, id)))
-    .map(([path]) => path);
-  return new Set([...commands, ...unnamedSources(root, text)]);
 }
