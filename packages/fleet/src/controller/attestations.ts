@@ -1,3 +1,4 @@
+import { Semaphore } from '@lkt/core';
 import type { AttestSettings } from '../config/attest.ts';
 import type { Attestation, Node } from '../node.ts';
 import { ProgramFailure, runProgram, variablesOf } from '../program.ts';
@@ -7,6 +8,9 @@ const REJECTED = 1;
 
 /** Time until a program that failed runs again. */
 const RETRY_MS = 10_000;
+
+/** Of one group. Others wait, so that thousands of nodes do not start thousands of programs. */
+const PROGRAMS_AT_ONCE = 16;
 
 interface Attested {
   readonly result: Attestation | undefined;
@@ -19,6 +23,7 @@ interface Attested {
 /** Results of the program that attests nodes. A controller that starts elsewhere asks again. */
 export class Attestations {
   readonly #known = new Map<string, Attested>();
+  readonly #slots = new Semaphore(PROGRAMS_AT_ONCE);
   readonly #running = new Map<
     string,
     { readonly stop: AbortController; readonly end: Promise<void> }
@@ -67,10 +72,13 @@ export class Attestations {
     now: () => number,
     fail: (node: Node, message: string) => void,
   ): Promise<void> {
-    const signal = AbortSignal.any([stopped, AbortSignal.timeout(timeout)]);
     const before = this.#known.get(node.id);
     let failure: string | undefined;
-    const result = await runProgram(command, variablesOf(node), '', signal).then(
+    const run = async (): Promise<void> => {
+      const signal = AbortSignal.any([stopped, AbortSignal.timeout(timeout)]);
+      await runProgram(command, variablesOf(node), '', signal);
+    };
+    const result = await this.#slots.run(run).then(
       (): Attestation => 'verified',
       (error: unknown): Attestation | undefined => {
         if (error instanceof ProgramFailure && error.status === REJECTED) return 'rejected';

@@ -3,6 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test } from 'vitest';
+import { Attestations } from '../../src/controller/attestations.ts';
+import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { fleet, image, type Setting, start } from './wrong-provider.ts';
 
 /** A fleet whose nodes are attested by a program that ends with the status in a file. */
@@ -106,4 +108,29 @@ test('takes a program that fails for no proof, says so once, and tries again', a
   await setting.setStatus('1');
   setting.wait(10_000);
   await setting.passUntil(() => count(setting, 'destroy') > 0);
+});
+
+test('runs few programs at once for many nodes', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-attest-'));
+  const log = join(dir.path, 'log');
+  const attestations = new Attestations();
+  const many = Array.from({ length: 40 }, (_, index) => ({
+    id: `${index}`,
+    name: `web-${index}`,
+    labels: EXAMPLE_LABELS,
+    power: 'running' as const,
+    addresses: [],
+    published: new Map(),
+  }));
+  const command = ['sh', '-c', `echo + >> ${log}; sleep 0.5; echo - >> ${log}`];
+  attestations.begin(many, { command, interval: 1e9, timeout: 30_000 }, Date.now, () => undefined);
+  await attestations.settled();
+  let running = 0;
+  let most = 0;
+  for (const sign of (await readFile(log, 'utf8')).trim().split('\n')) {
+    running += sign === '+' ? 1 : -1;
+    most = Math.max(most, running);
+  }
+  expect(most).toBeLessThanOrEqual(16);
+  expect(many.map(({ id }) => attestations.of(id))).toEqual(many.map(() => 'verified'));
 });
