@@ -1,4 +1,4 @@
-import { type Digest, Semaphore } from '@lkt/core';
+import { type Digest, mapConcurrent, Semaphore } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import { CONCURRENCY } from './concurrency.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -98,12 +98,13 @@ async function prefetch(
   const isKernel = reference === kernel.image;
   if (await isLoaded(contents, image.digest, isKernel ? undefined : packing)) return;
   await using _ = caches.layers.hold(image.image.manifest.layers);
-  const loading = isKernel ? loadKernel(kernel, { cache: contents, images }) : image.tree();
-  await Promise.allSettled([
-    loading,
-    options.audit?.prepare(image),
-    options.sbom && prepareSbom(store, image, caches.signal),
-  ]);
+  const steps: readonly ((signal: AbortSignal) => Promise<unknown>)[] = [
+    async () => (isKernel ? loadKernel(kernel, { cache: contents, images }) : image.tree()),
+    async () => options.audit?.prepare(image),
+    async (signal) => options.sbom && prepareSbom(store, image, signal),
+  ];
+  // The scan of an image that cannot be loaded ends at once.
+  await mapConcurrent(steps, async (run, signal) => run(signal), { signal: caches.signal });
 }
 
 async function ownDigest(reference: ImageReference): Promise<Digest> {
