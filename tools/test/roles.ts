@@ -166,9 +166,12 @@ export function comparedFacts(
 
 const withoutFiles = (fact: string): string => fact.replace(/ files=.*/, '');
 
-/** Files that every process has open: its log, and the event file descriptors of Go's timers. */
+/**
+ * Files that every process has open: its log, and the event file descriptors of Go's timers. The
+ * kernel opens PID 1's console in the initramfs, which PID 1 empties.
+ */
 const COMMON =
-  /^(null|console|fifo|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
+  /^(null|console|console \(deleted\)|fifo|pipe:\[\d+\]|.*-stdout|.*-stderr|.*\.log|anon_inode:\[event(poll|fd)\])$/;
 
 /** Returns a fact of tools/probe without the files that every process has open. */
 export function withoutCommon(fact: string): string {
