@@ -26,6 +26,11 @@ export interface AttestedPackage {
   /** Images for other platforms in the same index. They were attested when they were built. */
   readonly others: readonly Descriptor[];
   readonly index: Descriptor;
+  /**
+   * Names of packages whose images were taken from the store or a registry: what is known of their
+   * files is less than after a build.
+   */
+  readonly taken: readonly string[];
 }
 
 /** The attestations of an index and of the images that were built for it. */

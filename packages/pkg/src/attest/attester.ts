@@ -100,7 +100,7 @@ function referrersOf({ index, images }: PackageAttestations): readonly Descripto
   return [...images, index].flatMap(({ sbom, provenance }) => [sbom, provenance]);
 }
 
-function recordKey({ item, hash, images, index }: AttestedPackage): string {
+function recordKey({ item, hash, images, index, taken }: AttestedPackage): string {
   const inputs = {
     version: VERSION,
     package: item.name,
@@ -108,6 +108,7 @@ function recordKey({ item, hash, images, index }: AttestedPackage): string {
     buildYml: digestOf(item.file.text),
     builds: images.map(({ key, descriptor }) => [key, descriptor.digest]),
     index: index.digest,
+    ...(taken.length > 0 && { taken }),
   };
   return digestHex(digestOf(canonicalJson(inputs)));
 }

@@ -292,7 +292,8 @@ export class Build {
     }
     const tagged = await tagPackage(store, item, references, [...images, ...others]);
     const index = others.length === 0 ? tagged : await writeIndex(store, images);
-    const work = { item, hash, images: keyed, others, index: tagged };
+    const taken = [...this.taken].map(({ name }) => name).toSorted();
+    const work = { item, hash, images: keyed, others, index: tagged, taken };
     const attested = attest ? await this.#attester.attest(work) : undefined;
     if (layouts !== undefined && this.#targets.has(item))
       await writePackageLayout(store, layouts, item, { index, images: keyed });

@@ -1,4 +1,5 @@
 import { readFile as readHostFile, stat, writeFile } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { findAttestations, readAttestation, type SpdxDocument } from '@lkt/attest';
 import type { BuildContext, BuildRequest, Engine } from '@lkt/builder';
 import { digestHex, digestOf, silentReporter } from '@lkt/core';
@@ -19,7 +20,7 @@ import type { BuiltPackage } from '../../src/build/built-package.ts';
 import { lockPackage } from '../../src/debian/lock.ts';
 import { readAttestations } from '../../src/attest/read-attestations.ts';
 import { openWorkspace } from '../../src/workspace/workspace.ts';
-import { checkout, ENV, git, temporary, write } from '../../../git/test/checkout.ts';
+import { checkout, commit, ENV, git, temporary, write } from '../../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from '../debian-archive.ts';
 
 const SECRET = 'correct horse battery staple';
@@ -108,9 +109,10 @@ async function build(
   store: Store,
   engine: Engine = new CopyEngine(),
   attest?: boolean,
+  name = 'lkt/copy',
 ): Promise<BuiltPackage> {
   const workspace = await openWorkspace(path, { env: ENV });
-  const target = workspace.get('lkt/copy');
+  const target = workspace.get(name);
   const { packages } = await buildPackages(workspace, [target], {
     store,
     engine,
@@ -172,6 +174,32 @@ it('lists the .debs of the files in an image, and the build tools', async () => 
   expect(document.relationships.find(({ comment }) => comment !== undefined)?.comment).toBe(
     '/copied',
   );
+});
+
+it('lists the .debs also if a build that took the base from the store described the image before', async () => {
+  await using theirs = await checkout({
+    ...FILES,
+    'pkg/copy/build.yml': 'org: lkt\nimage: copy\narches: [amd64]\n',
+    'pkg/copy/Dockerfile': 'FROM scratch\n',
+  });
+  await using mine = await checkout({
+    'lkt.yml': `collections: { lkt: { source: "path:../${basename(theirs.path)}", registry: r.example/lkt } }\n`,
+  });
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await prepare(theirs.path, store);
+  commit(theirs.path);
+  const base = await build(theirs.path, store, new CopyEngine(), true, 'lkt/base');
+  const pin = `${base.references[0]?.replace('docker.io/', '')}@${base.index.digest}`;
+  await write(theirs.path, {
+    'pkg/copy/Dockerfile': `FROM ${pin} AS base\nFROM scratch\nCOPY --from=base /usr/share/app/version /copied\n`,
+  });
+  commit(theirs.path);
+  const taken = await build(mine.path, store);
+  expect(relations(await sbomOf(store, taken))).not.toContain('lkt/copy CONTAINS app');
+  const built = await build(theirs.path, store);
+  expect(built.index).toEqual(taken.index);
+  expect(relations(await sbomOf(store, built))).toContain('lkt/copy CONTAINS app');
 });
 
 it('lists all .debs of an image made from Debian packages, with digests in the provenance', async () => {
