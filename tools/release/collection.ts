@@ -16,8 +16,8 @@ const PIN = /\blkt\/[a-z0-9_-]+:[0-9a-f]{40}@sha256:[0-9a-f]{64}\b/g;
 
 /**
  * Stages `@lkt/packages`: the sources of this repository's packages as a collection, without
- * binaries. `collection.json` lists each package with its source hash, and the digest that the
- * repository pins for it.
+ * binaries. `collection.json` lists each package with its source hash, and the digest if the
+ * repository pins one.
  * @param trust directory with a trust.yml for the images of the collection, and the files it names
  */
 export async function stageCollection(
@@ -40,11 +40,11 @@ export async function stageCollection(
   const digests = await pinnedDigests(root);
   const items = [...workspace.packages.values()];
   const tags = await showTags(workspace, items);
-  const packages: Record<string, { hash: string; digest: string }> = {};
+  const packages: Record<string, { hash: string; digest?: string }> = {};
   for (const [index, { name }] of items.entries()) {
     const { tag: hash = '' } = parseReference(tags[index] ?? name);
     const digest = digests.get(`${name}:${hash}`);
-    if (digest !== undefined) packages[name] = { hash, digest };
+    packages[name] = digest === undefined ? { hash } : { hash, digest };
   }
   writeFileSync(join(directory, COLLECTION_FILE), `${canonicalJson({ packages })}\n`);
   const policy = trust === undefined ? [] : await stagePolicy(trust, directory);

@@ -52,8 +52,8 @@ export class CollectionImages {
     const { committed } = this.#sources.hash(item);
     // Another tag or digest is not an image of these sources: a build then reports the stale pin.
     if (tag !== committed) return false;
-    const published = collection.publishedAs(item);
-    if (published !== undefined && published.digest !== digest) return false;
+    const published = collection.publishedAs(item)?.digest;
+    if (published !== undefined && published !== digest) return false;
     const { domain, path } = parseReference(item.name);
     const own = { domain, path, tag };
     const remote = { ...this.#workspace.locate(own), tag: undefined, digest };

@@ -112,10 +112,11 @@ export async function foreignUsers(
   return users;
 }
 
-/** Returns the pin of a package as its collection publishes it. */
+/** Returns the pin of a package as its collection publishes it; undefined without a digest. */
 export function publishedReference(item: Package): string | undefined {
   const published = item.collection?.publishedAs(item);
-  return published && `${item.name}:${published.hash}@${published.digest}`;
+  if (published?.digest === undefined) return undefined;
+  return `${item.name}:${published.hash}@${published.digest}`;
 }
 
 /** @throws GIT_FAILED outside git, where a package has no source hash */

@@ -73,14 +73,18 @@ export async function readSources(
 
 /** @throws CONFIG_INVALID if the files of a collection are not those that it lists */
 function requirePublished(item: Package, { committed }: SourceHash): void {
-  const published = item.collection?.publishedAs(item);
-  if (published === undefined || published.hash === committed) return;
-  const again = item.collection?.spec.source.kind === 'npm' ? ': npm ci' : '';
-  throw new LktError(
-    'CONFIG_INVALID',
-    `${dirname(item.file.path)}: the files of ${item.name} have the hash ${committed ?? 'none'}, but ${COLLECTION_FILE} lists ${published.hash}`,
-    { fix: `install the collection ${item.collection?.name ?? ''} again${again}` },
-  );
+  const { collection } = item;
+  if (collection === undefined || collection.published.size === 0) return;
+  const published = collection.publishedAs(item);
+  if (published?.hash === committed) return;
+  const why =
+    published === undefined
+      ? `${COLLECTION_FILE} does not list ${item.name}`
+      : `the files of ${item.name} have the hash ${committed ?? 'none'}, but ${COLLECTION_FILE} lists ${published.hash}`;
+  const again = collection.spec.source.kind === 'npm' ? ': npm ci' : '';
+  throw new LktError('CONFIG_INVALID', `${dirname(item.file.path)}: ${why}`, {
+    fix: `install the collection ${collection.name} again${again}`,
+  });
 }
 
 /** Returns the roots of the collections that are not in git. */

@@ -14,8 +14,8 @@ export const COLLECTION_FILE = 'collection.json';
 export interface PublishedPackage {
   /** The source hash, 40 hex digits. */
   readonly hash: string;
-  /** The index that these sources build to. */
-  readonly digest: Digest;
+  /** The index that these sources build to; undefined if the collection's repository pins none. */
+  readonly digest: Digest | undefined;
 }
 
 type CollectionFiles = Pick<
@@ -166,11 +166,13 @@ export function readPublished(
   const file = readOptional(path, displayPath);
   if (file === undefined) return new Map();
   const parse = (value: unknown): ReadonlyMap<string, PublishedPackage> => {
-    const { packages } = value as { packages: Readonly<Record<string, PublishedPackage>> };
+    const { packages } = value as { packages: Readonly<Record<string, Partial<PublishedPackage>>> };
     const found = new Map<string, PublishedPackage>();
     for (const [name, { hash, digest }] of Object.entries(packages)) {
-      if (!/^[0-9a-f]{40}$/.test(hash)) throw new Error(`"${hash}" is not a source hash`);
-      if (!isDigest(digest)) throw new Error(`"${String(digest)}" is not a digest`);
+      if (hash === undefined || !/^[0-9a-f]{40}$/.test(hash))
+        throw new Error(`"${hash}" is not a source hash`);
+      if (digest !== undefined && !isDigest(digest))
+        throw new Error(`"${String(digest)}" is not a digest`);
       found.set(name, { hash, digest });
     }
     return found;
