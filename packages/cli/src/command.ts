@@ -13,6 +13,7 @@ import {
   warn,
 } from './flags/linuxkit.ts';
 import { choiceFlag, Flags, switchFlag, valueFlag, type FlagValues } from './flags/options.ts';
+import type { AsCalled } from './help/as-called.ts';
 import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
@@ -58,7 +59,11 @@ export interface CommandClass {
   readonly failedExit: number;
   id: string;
   usage: string;
-  new (words: readonly string[], allCommands: LktCommand['allCommands']): LktCommand;
+  new (
+    words: readonly string[],
+    allCommands: LktCommand['allCommands'],
+    asCalled?: AsCalled,
+  ): LktCommand;
 }
 
 /**
@@ -96,14 +101,21 @@ export abstract class LktCommand {
   };
 
   /** The command line after the command's name. */
+  protected readonly asCalled: AsCalled;
   protected readonly words: readonly string[];
   protected readonly allCommands: () => Promise<Readonly<Record<string, CommandClass>>>;
 
   /**
    * @param words the command line after the command's name
    * @param allCommands loads every command, for completion scripts
+   * @param asCalled rewrites the commands that this one proposes
    */
-  constructor(words: readonly string[], allCommands: LktCommand['allCommands']) {
+  constructor(
+    words: readonly string[],
+    allCommands: LktCommand['allCommands'],
+    asCalled: AsCalled = (text) => text,
+  ) {
+    this.asCalled = asCalled;
     this.words = words;
     this.allCommands = allCommands;
   }
@@ -213,7 +225,8 @@ export abstract class LktCommand {
 
   /** Tells a person at a terminal what to do next; nothing in scripts. */
   protected suggest(command: string): void {
-    if (this.#isTty && !this.jsonEnabled()) standardError.write(`next: ${command}\n`);
+    if (this.#isTty && !this.jsonEnabled())
+      standardError.write(`next: ${this.asCalled(command)}\n`);
   }
 
   /** Ends the progress display, before other output goes to the terminal. */

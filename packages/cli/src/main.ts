@@ -2,6 +2,7 @@
 import { applyMemoryPolicy } from '@lkt/core/memory';
 import { commandIds, loadAllCommands, loadCommand } from './commands.ts';
 import { commandLine } from './flags/global.ts';
+import { asCalledBy } from './help/as-called.ts';
 import { unknownCommand } from './help/usage.ts';
 import { errorJson, exitCodeOf, render } from './output/error-report.ts';
 import { exitOnClosedPipe, print } from './output/print.ts';
@@ -9,7 +10,8 @@ import { printableJson } from './output/printable.ts';
 
 exitOnClosedPipe();
 
-const [, , topic] = process.argv;
+const [, program = '', topic] = process.argv;
+const asCalled = asCalledBy(process.env, program, commandIds);
 const composes = ['build', 'dev', 'run', 'test', 'verify'].includes(topic ?? '');
 applyMemoryPolicy(composes ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
 
@@ -20,7 +22,7 @@ async function runAndReport(argv: readonly string[]): Promise<void> {
   try {
     await run(argv);
   } catch (error) {
-    const text = render(error);
+    const text = render(error, asCalled);
     if (asks(argv, '--json')) {
       if (text !== '') print(`${printableJson(errorJson(error), 2)}\n`);
     } else if (text !== '') {
@@ -48,7 +50,7 @@ async function run(argv: readonly string[]): Promise<void> {
   const words = argv.slice(id.split(':').length);
   const takesNone = Object.keys(command.args).length === 0;
   if (takesNone && words[0]?.startsWith('-') === false) throw unknownCommand(argv, commandIds);
-  return new command(words, loadAllCommands).execute();
+  return new command(words, loadAllCommands, asCalled).execute();
 }
 
 function asks(words: readonly string[], flag: string): boolean {

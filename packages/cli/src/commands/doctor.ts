@@ -33,7 +33,7 @@ export class Doctor extends LktCommand {
     const lines = columns(checks.map(({ state, name, text }) => [state, name, text]));
     for (const [at, { fix }] of checks.entries()) {
       this.log(printable(lines[at] ?? ''));
-      if (fix !== undefined) this.log(`        fix: ${printable(fix)}`);
+      if (fix !== undefined) this.log(`        fix: ${printable(this.asCalled(fix))}`);
     }
     const failed = checks.filter(({ state }) => state === 'fail');
     if (failed.length === 0) return { checks };

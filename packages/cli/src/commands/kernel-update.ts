@@ -48,7 +48,7 @@ export class KernelUpdate extends LktCommand {
     this.endProgress();
     this.#show(result);
     for (const { name, changes } of result.configs) this.#showConfig(name, changes);
-    this.log('next: build it with lkt pin');
+    this.log(this.asCalled('next: build it with lkt pin'));
     return result;
   }
 

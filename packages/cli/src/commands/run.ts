@@ -25,6 +25,7 @@ import {
   namesConfigs,
   servicePublications,
 } from '../machines/image-source.ts';
+import type { AsCalled } from '../help/as-called.ts';
 import { runRecorded } from '../machines/recorded-run.ts';
 import { buildReport } from '../output/build-report.ts';
 import { BOOT_FORMS, openTimelines } from '../output/timeline-files.ts';
@@ -182,7 +183,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     this.endProgress();
     const minimum = await minimumMemory(files);
     const onRecord = (record: MachineRecord, ended: AbortSignal): void => {
-      if (!flags.quiet) void sayLogin(record, ended, say);
+      if (!flags.quiet) void sayLogin(record, ended, say, this.asCalled);
     };
     try {
       const services = built?.services;
@@ -216,11 +217,14 @@ async function sayLogin(
   { name, ports }: MachineRecord,
   ended: AbortSignal,
   say: (text: string) => void,
+  asCalled: AsCalled,
 ): Promise<void> {
   const { sshAnswers } = await import('@lkt/machine');
   const server = ports.find(({ guestPort, protocol }) => guestPort === 22 && protocol === 'tcp');
   if (server === undefined || !(await sshAnswers(server, ended))) return;
-  say(`log in: lkt ssh ${name}, or ssh -p ${server.hostPort} root@${server.address}`);
+  say(
+    `log in: ${asCalled(`lkt ssh ${name}`)}, or ssh -p ${server.hostPort} root@${server.address}`,
+  );
 }
 
 /** Returns the words without the backend that LinuxKit's command line names before the image. */

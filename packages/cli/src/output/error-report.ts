@@ -1,5 +1,6 @@
 import { styleText } from 'node:util';
 import { isErrno, LktError } from '@lkt/core';
+import type { AsCalled } from '../help/as-called.ts';
 import { printable } from './printable.ts';
 
 /** Returns the exit code: 0 done, 1 (or `failed`) failed, 2 invalid usage, 130 interrupted. */
@@ -14,8 +15,9 @@ export function exitCodeOf(error: unknown, failed = 1): number {
 /**
  * Formats an error with its causes and fix. A bug, which is any other error than an `LktError`,
  * shows its stack.
+ * @param asCalled rewrites the commands in the fix
  */
-export function render(error: unknown): string {
+export function render(error: unknown, asCalled: AsCalled = (text) => text): string {
   if (exitOf(error) !== undefined) return '';
   const mark = styleText('red', 'error:', { stream: process.stderr });
   const known = asLktError(error);
@@ -26,7 +28,7 @@ export function render(error: unknown): string {
   const lines = [known.message];
   if (known.detail !== undefined) lines.push(known.detail);
   for (const cause of causesOf(known)) lines.push(`  cause: ${cause}`);
-  if (known.fix !== undefined) lines.push(`  fix: ${known.fix}`);
+  if (known.fix !== undefined) lines.push(`  fix: ${asCalled(known.fix)}`);
   return `${mark} ${printable(lines.join('\n'))}`;
 }
 

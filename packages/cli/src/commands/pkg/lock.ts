@@ -78,7 +78,7 @@ With --update, prints each package as "from → to", and what build.yml holds ba
     for (const line of locks.flatMap(lockReportLines)) this.log(line);
     if (left.length > 0) this.log('held back by build.yml:');
     for (const line of lockUpdateLines(left)) this.log(line);
-    if (locks.length > 0) this.log('next: lkt pin');
+    if (locks.length > 0) this.log(this.asCalled('next: lkt pin'));
     return { locks, left };
   }
 

@@ -71,7 +71,9 @@ export class NewImage extends LktCommand {
     this.endProgress();
     for (const one of written.keys()) this.log(one);
     if (key !== undefined) this.log(`\n${key.from} may log in as root`);
-    this.log(`${key === undefined ? '\n' : ''}next: lkt pin ${file} && lkt run ${file}`);
+    this.log(
+      `${key === undefined ? '\n' : ''}${this.asCalled(`next: lkt pin ${file} && lkt run ${file}`)}`,
+    );
     return { files: [...written.keys()], key: key?.from };
   }
 }

@@ -69,9 +69,10 @@ export class NewPackage extends LktCommand {
     this.endProgress();
     for (const file of Object.keys(files)) this.log(join(directory, file));
     const [config = 'an image config'] = await this.#configs(workspace.root, cwd);
-    this.log(
-      `\nnext: add "- {name: ${name}, image: ${org}/${name}}" to "services" of ${config}, then lkt pin ${existsSync(config) ? config : 'it'}`,
+    const next = this.asCalled(
+      `add "- {name: ${name}, image: ${org}/${name}}" to "services" of ${config}, then lkt pin ${existsSync(config) ? config : 'it'}`,
     );
+    this.log(`\nnext: ${next}`);
     return { package: `${org}/${name}`, directory: dir, files: Object.keys(files) };
   }
 

@@ -49,7 +49,7 @@ A source that cannot be asked is a warning, and with --json in "unavailable". Ex
       registries: tagSource(registry, session.signal),
     });
     this.endProgress();
-    for (const line of outdatedLines(report)) this.log(line);
+    for (const line of outdatedLines(report)) this.log(this.asCalled(line));
     for (const { source, reason } of report.unavailable)
       session.reporter.emit({
         kind: 'warning',
