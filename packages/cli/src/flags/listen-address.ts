@@ -1,4 +1,18 @@
 import { LktError } from '@lkt/core';
+import type { Interfaces } from '@oclif/core';
+import { valueFlag } from './options.ts';
+
+/**
+ * Defines `--listen`, and LinuxKit's name for it, `--port`.
+ * @param port the default
+ */
+export function listenFlag(port: string): Interfaces.OptionFlag<string> {
+  return valueFlag(
+    '[ADDR:]PORT',
+    'address to listen on; :PORT is all addresses, port 0 any free port',
+    { default: port, aliases: ['port'] },
+  );
+}
 
 /**
  * An address to listen on, given as `[ADDR:]PORT`. Without ADDR it is the loopback address; with an
@@ -13,14 +27,14 @@ export interface ListenAddress {
 }
 
 /**
- * Parses `[ADDR:]PORT`.
+ * Parses `[ADDR:]PORT`, the value of `--listen`.
  * @throws LktError USAGE_INVALID
  */
-export function parseAddress(option: string, text: string): ListenAddress {
+export function parseAddress(text: string): ListenAddress {
   const [, address, digits = ''] = /^(?:(.*):)?(\d{1,5})$/.exec(text) ?? [];
   const port = digits === '' ? Number.NaN : Number(digits);
   if (!(port <= 65_535))
-    throw new LktError('USAGE_INVALID', `${option} ${text} is not an address and a port`, {
+    throw new LktError('USAGE_INVALID', `--listen ${text} is not an address and a port`, {
       fix: 'write it as 8080, :8080 or 127.0.0.1:8080',
     });
   if (address === undefined) return { host: '127.0.0.1', port, isLoopback: true };

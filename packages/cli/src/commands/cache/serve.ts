@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import type { Tokens } from '@lkt/server';
 import { LktCommand } from '../../command.ts';
-import { parseAddress } from '../../flags/listen-address.ts';
+import { listenFlag, parseAddress } from '../../flags/listen-address.ts';
 import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { parseSize } from '../../flags/sizes.ts';
 import { printable } from '../../output/printable.ts';
@@ -25,11 +25,7 @@ With tokens, in the files (one per line), LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN 
       'serve other machines without TLS: everyone on the path can read the tokens',
     ),
     'insecure-no-tokens': switchFlag('serve other machines without tokens: everyone can write'),
-    listen: valueFlag(
-      '[ADDR:]PORT',
-      'address to listen on; :PORT is all addresses, port 0 any free port',
-      { default: '5000' },
-    ),
+    listen: listenFlag('5000'),
     'max-blob': valueFlag('SIZE', 'maximum size of a pushed blob; default: 64G'),
     'move-tags': switchFlag('let a push move a tag to another image'),
     'read-token-file': listFlag('FILE', 'file with read-only tokens'),
@@ -43,7 +39,7 @@ With tokens, in the files (one per line), LKT_SERVE_TOKEN, LKT_SERVE_READ_TOKEN 
   async run(): Promise<{ url: string }> {
     const { flags } = await this.parse(CacheServe);
     const session = await this.begin(flags);
-    const { host, port, isLoopback } = parseAddress('--listen', flags.listen);
+    const { host, port, isLoopback } = parseAddress(flags.listen);
     const { cwd } = session.environment;
     const tokens: Tokens = {
       write: await tokensOf(session, flags['token-file'], 'LKT_SERVE_TOKEN'),

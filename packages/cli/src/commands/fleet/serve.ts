@@ -2,8 +2,8 @@ import { LktError } from '@lkt/core';
 import type { Page } from '@lkt/server';
 import { LktCommand } from '../../command.ts';
 import { fleetFlags } from '../../flags/fleet.ts';
-import { parseAddress } from '../../flags/listen-address.ts';
-import { listFlag, switchFlag, valueFlag } from '../../flags/options.ts';
+import { listenFlag, parseAddress } from '../../flags/listen-address.ts';
+import { listFlag, switchFlag } from '../../flags/options.ts';
 import { sharedResult } from '../../fleet/shared-result.ts';
 import { printable } from '../../output/printable.ts';
 import { openFleet } from '../../session/fleet.ts';
@@ -22,18 +22,14 @@ Only this machine can connect unless an address is given; then a token is requir
   static override flags = {
     ...fleetFlags,
     'insecure-no-tokens': switchFlag('serve other machines without tokens: everyone can read'),
-    listen: valueFlag(
-      '[ADDR:]PORT',
-      'address to listen on; :PORT is all addresses, port 0 any free port',
-      { default: '8081' },
-    ),
+    listen: listenFlag('8081'),
     'read-token-file': listFlag('FILE', 'file with read-only tokens'),
   };
 
   async run(): Promise<{ url: string }> {
     const { flags } = await this.parse(FleetServe);
     const session = await this.begin(flags);
-    const { host, port, isLoopback } = parseAddress('--listen', flags.listen);
+    const { host, port, isLoopback } = parseAddress(flags.listen);
     const tokens = await tokensOf(session, flags['read-token-file'], 'LKT_FLEET_TOKEN');
     if (!isLoopback && tokens.length === 0 && !flags['insecure-no-tokens'])
       throw new LktError(
