@@ -1,5 +1,6 @@
 import type { CiIdentity, CiSystem } from './ci-identity.ts';
 import { imageConfig, type Template, WEB_PORT } from './image-template.ts';
+import { PRIVATE_KEY } from '../session/signer.ts';
 import { type Language, packageFiles } from './package-templates.ts';
 import type { SshKey } from './ssh-keys.ts';
 import { trustFile } from './trust-template.ts';
@@ -78,8 +79,7 @@ export function projectFiles(project: Project): ReadonlyMap<string, string> {
 /** The patterns of files that git ignores. */
 export const IGNORED = ['node_modules/', 'out/', '*.key'] as const;
 
-/** The key that signs own images; git ignores the private one. */
-export const PRIVATE_KEY = 'release.key';
+/** The public key of {@link PRIVATE_KEY}. */
 export const PUBLIC_KEY = 'keys/release.pub';
 const TRUSTED_ROOT = 'trusted_root.json';
 const REGISTRY_KEY = 'keys/lkt.pub';

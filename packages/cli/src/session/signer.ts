@@ -14,6 +14,11 @@ import { givenRoot } from './trust.ts';
 /** The signing config that `lkt trust update` writes beside the trusted root. */
 export const SIGNING_CONFIG = 'signing_config.json';
 
+/** The key of `lkt init` that signs own images; git ignores it. */
+export const PRIVATE_KEY = 'release.key';
+
+const KEY_NAMES = [PRIVATE_KEY, 'cosign.key'];
+
 /**
  * Opens the signer that the flags and the environment name. Reads the key and asks for its password
  * at once, before anything is built or sent that would stay unsigned.
@@ -37,7 +42,7 @@ export async function openSigner(
       'ACCESS_DENIED',
       'there is neither a key nor an identity token to sign with',
       {
-        fix: 'give --key cosign.key; in a job of GitHub, set `permissions: id-token: write`; elsewhere set SIGSTORE_ID_TOKEN',
+        fix: `give --key ${ownKey(session.environment.cwd)}; in a job of GitHub, set \`permissions: id-token: write\`; elsewhere set SIGSTORE_ID_TOKEN`,
       },
     );
   return keylessSigner({ ...options, identity });
@@ -105,6 +110,18 @@ export function formatSigner(signer: SignerId): string {
   return signer.kind === 'key'
     ? `key ${signer.fingerprint}`
     : `${signer.subject} (${signer.issuer})`;
+}
+
+/**
+ * Returns the path of a key of `lkt init` or `lkt key generate`, in the directory or above, up to the
+ * top of its repository; `cosign.key` without one.
+ */
+function ownKey(cwd: string): string {
+  for (let dir = cwd; ; dir = dirname(dir)) {
+    const found = KEY_NAMES.map((name) => join(dir, name)).find((path) => existsSync(path));
+    if (found !== undefined) return relative(cwd, found);
+    if (existsSync(join(dir, '.git')) || dirname(dir) === dir) return 'cosign.key';
+  }
 }
 
 async function signingKey(session: Session, source: string): Promise<SigningKey> {

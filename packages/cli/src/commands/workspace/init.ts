@@ -7,16 +7,11 @@ import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts'
 import { hasLogin, TEMPLATE_SUMMARY, TEMPLATES } from '../../init/image-template.ts';
 import { LANGUAGES } from '../../init/package-templates.ts';
 import { CI_SYSTEMS, ciIdentityOf, ciOf } from '../../init/ci-identity.ts';
-import {
-  IGNORED,
-  PRIVATE_KEY,
-  type Project,
-  projectFiles,
-  PUBLIC_KEY,
-} from '../../init/project-files.ts';
+import { IGNORED, type Project, projectFiles, PUBLIC_KEY } from '../../init/project-files.ts';
 import type { TrustFlags } from '../../flags/trust.ts';
 import { trustedRootSetting } from '../../session/environment.ts';
 import { readGiven } from '../../session/paths.ts';
+import { PRIVATE_KEY } from '../../session/signer.ts';
 import type { Session } from '../../session/session.ts';
 import { givenRoot } from '../../session/trust.ts';
 
