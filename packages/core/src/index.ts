@@ -22,7 +22,13 @@ export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';
 export { canonicalJson, readJson } from './json.ts';
 export { didYouMean, nearest } from './nearest.ts';
-export { type ProgressEvent, type Reporter, reportStep, silentReporter } from './progress.ts';
+export {
+  type ProgressEvent,
+  type Reporter,
+  reportStep,
+  SECOND_BUILD,
+  silentReporter,
+} from './progress.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';
 export { uniqueBy } from './unique-by.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';

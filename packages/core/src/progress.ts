@@ -1,7 +1,7 @@
 /**
  * An event of long work. Libraries emit events; the CLI renders them. `id` identifies a step within
  * a run (`lkt/sshd:3/7`), `title` describes it. A step with the id `NAME:…` is a part of the step
- * `package NAME`.
+ * `package NAME`; one with the id `NAME:second build:…` compares the package with another build.
  */
 export type ProgressEvent =
   /** `quiet`: a display of lines does not print the step's output. */
@@ -21,6 +21,9 @@ export type ProgressEvent =
   | { readonly kind: 'warning'; readonly text: string }
   /** The number of steps named `package NAME` in the run. A later event replaces it. */
   | { readonly kind: 'total'; readonly packages: number };
+
+/** In the name of a build that only checks another one; see {@link ProgressEvent}. */
+export const SECOND_BUILD = 'second build';
 
 /** Receives progress events. It must not throw or block. */
 export interface Reporter {

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, version } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Digest, LktError, type Reporter, silentReporter } from '@lkt/core';
+import { type Digest, LktError, type Reporter, SECOND_BUILD, silentReporter } from '@lkt/core';
 import type { Descriptor } from '@lkt/oci';
 import {
   type BuildContext,
@@ -71,7 +71,7 @@ export async function checkBuild(
     // ones.
     return compareImages(firstImage, { ...first.image, platform: request.platform }, context);
   await waitForClockStep(first.ranStep ? Date.now() : builtAt, signal);
-  const again = { ...request, name: `${request.name} (second build)` };
+  const again = { ...request, name: `${request.name}:${SECOND_BUILD}` };
   const { notes, second, now, variation } = await workerPool.lend(async (pooled) =>
     buildVaried(engine, again, context, { planned, expected: first.results, pooled }),
   );

@@ -1,9 +1,12 @@
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import type { ProgressEvent, Reporter } from '@lkt/core';
 import type { Clock } from './display.ts';
-import { PACKAGE } from './steps.ts';
+import { isOfSecondBuild, isPackage, packageOf, type Step, Steps } from './steps.ts';
 
-/** Milliseconds that a package took when it was built last; undefined if that is not known. */
+/**
+ * Milliseconds that a package took when it was built last, without its second build; undefined if
+ * that is not known.
+ */
 export type LastDuration = (name: string) => number | undefined;
 
 /** Faster builds need no estimate. */
@@ -26,16 +29,29 @@ export class Durations {
 
   /** Returns a reporter that forwards events, and measures the packages that are built. */
   measure(next: Reporter, clock: Clock): Reporter {
-    const started = new Map<string, number>();
+    const steps = new Steps(clock);
+    /** The ends of the builds that a second one follows, which may wait for its turn. */
+    const ends = new Map<Step, { readonly own: number; readonly isChecked: boolean }>();
     return {
       emit: (event: ProgressEvent): void => {
         next.emit(event);
-        if (!('id' in event) || !event.id.startsWith(PACKAGE)) return;
-        const name = event.id.slice(PACKAGE.length);
-        if (event.kind === 'start') started.set(name, clock());
-        const start = started.get(name);
-        if (event.kind !== 'done' || event.cached || start === undefined) return;
-        if (clock() - start >= MIN_MS) this.#new.set(name, Math.round(clock() - start));
+        if (event.kind === 'log' || event.kind === 'progress') return;
+        const step = steps.apply(event);
+        if (event.kind !== 'done' || step === undefined) return;
+        const { parent } = step;
+        if (parent !== undefined) {
+          const { own = parent.started, isChecked = false } = ends.get(parent) ?? {};
+          const isSecond = isOfSecondBuild(step);
+          ends.set(parent, {
+            own: isSecond ? own : clock(),
+            isChecked: isChecked || isSecond,
+          });
+        }
+        if (!isPackage(step) || event.cached) return;
+        const { own = 0, isChecked = false } = ends.get(step) ?? {};
+        ends.delete(step);
+        const took = (isChecked ? own : clock()) - step.started;
+        if (took >= MIN_MS) this.#new.set(packageOf(step) ?? '', Math.round(took));
       },
     };
   }

@@ -2,7 +2,16 @@ import type { ProgressEvent } from '@lkt/core';
 import { amount, type Clock, type Display, duration, left, type Screen } from './display.ts';
 import { counted } from '../output/lines.ts';
 import type { LastDuration } from './durations.ts';
-import { cachedLine, isPackage, labelOf, logLines, packageOf, type Step, Steps } from './steps.ts';
+import {
+  cachedLine,
+  isOfSecondBuild,
+  isPackage,
+  labelOf,
+  logLines,
+  packageOf,
+  type Step,
+  Steps,
+} from './steps.ts';
 
 const PROGRESS_INTERVAL_MS = 5000;
 /** A step that ends within this time is one line. */
@@ -138,7 +147,7 @@ function nameOf(step: Step, start: Start | undefined): string {
 
 /** Returns the line of a step that runs without output. */
 function heartbeat(step: Step, now: number, last: LastDuration): string {
-  const name = packageOf(step);
+  const name = isOfSecondBuild(step) ? undefined : packageOf(step);
   const before = name === undefined ? undefined : last(name);
   const rest = (before ?? 0) - (now - (step.parent ?? step).started);
   const about = rest > 0 ? `about ${left(rest)}, ` : '';

@@ -1,4 +1,4 @@
-import type { ProgressEvent } from '@lkt/core';
+import { type ProgressEvent, SECOND_BUILD } from '@lkt/core';
 import { counted } from '../output/lines.ts';
 import { printable } from '../output/printable.ts';
 import type { Clock } from './display.ts';
@@ -174,6 +174,11 @@ export function labelOf(step: Step): string {
 export function packageOf(step: Step): string | undefined {
   const item = step.parent ?? step;
   return isPackage(item) ? item.id.slice(PACKAGE.length) : undefined;
+}
+
+/** Reports whether a step belongs to the second build of a package. */
+export function isOfSecondBuild({ id }: Step): boolean {
+  return id.includes(`${SECOND_BUILD}:`);
 }
 
 /**

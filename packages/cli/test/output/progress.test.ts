@@ -234,6 +234,25 @@ const done = (name: string, ms: number, cached = false): readonly (ProgressEvent
   { kind: 'done', id: `package ${name}`, cached },
 ];
 
+test('leaves second builds and their waiting out of durations', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-durations-'));
+  const path = join(dir.path, 'durations.json');
+  const durations = new Durations(path);
+  run({ ...durations.measure({ emit: () => undefined }, clock), close: () => undefined }, [
+    { kind: 'start', id: 'package lkt/a', title: 'lkt/a' },
+    { kind: 'start', id: 'lkt/a:0/1', title: 'RUN x' },
+    20_000,
+    { kind: 'done', id: 'lkt/a:0/1', cached: false },
+    600_000,
+    { kind: 'start', id: 'lkt/a:second build:0/1', title: 'RUN x' },
+    30_000,
+    { kind: 'done', id: 'lkt/a:second build:0/1', cached: false },
+    { kind: 'done', id: 'package lkt/a', cached: false },
+  ]);
+  durations.save();
+  expect(new Durations(path).last('lkt/a')).toBe(20_000);
+});
+
 test('remembers how long builds of packages took', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-durations-'));
   const path = join(dir.path, 'durations.json');
