@@ -113,8 +113,8 @@ export function formatSigner(signer: SignerId): string {
 }
 
 /**
- * Returns the path of a key of `lkt init` or `lkt key generate`, in the directory or above, up to the
- * top of its repository; `cosign.key` without one.
+ * Returns the path of a key of `lkt init` or `lkt key generate`, in the directory or above, up to
+ * the top of its repository; `cosign.key` without one.
  */
 function ownKey(cwd: string): string {
   for (let dir = cwd; ; dir = dirname(dir)) {
