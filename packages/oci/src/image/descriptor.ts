@@ -53,9 +53,9 @@ export function textFrom(value: unknown, at: string): string {
   return value;
 }
 
-/** As `textFrom`, for a field that may be missing. */
+/** As `textFrom`, for a field that may be missing or, as Go writes it, null. */
 export function optionalTextFrom(value: unknown, at: string): string | undefined {
-  return value === undefined ? undefined : textFrom(value, at);
+  return value == null ? undefined : textFrom(value, at);
 }
 
 /**

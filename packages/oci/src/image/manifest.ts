@@ -143,7 +143,9 @@ interface HistoryEntry {
  */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
   return parsing('image config', bytes, (document) => {
-    const { rootfs, config, architecture, os, variant, created, history } = document;
+    const { config, history, ...others } = document;
+    const rest = withoutNulls(others);
+    const { rootfs, architecture, os, variant, created } = rest;
     for (const [name, value] of Object.entries({ architecture, os }))
       if (typeof value !== 'string') throw new Error(`${name} is missing`);
     optionalTextFrom(variant, 'variant');
@@ -155,7 +157,6 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
     if (!list.every((item) => typeof item === 'string' && isDigest(item)))
       throw new Error('rootfs.diff_ids contains something other than sha256 and sha512 digests');
     if (history != null) listFrom(history, 'history').forEach((h) => objectFrom(h, 'history'));
-    const { config: _config, history: _history, ...rest } = document;
     return {
       ...rest,
       rootfs: { type, diff_ids: list },
@@ -177,11 +178,13 @@ function textsFrom(value: unknown, at: string): void {
   for (const [index, item] of listFrom(value, at).entries()) textFrom(item, `${at}[${index}]`);
 }
 
-/** Parses `config`, dropping null fields: Go writes unset ones so. */
+/** Drops fields that are null: Go writes unset ones so. */
+function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== null));
+}
+
 function containerConfigFrom(value: unknown): ContainerConfig {
-  const config = Object.fromEntries(
-    Object.entries(objectFrom(value, 'config')).filter(([, item]) => item !== null),
-  );
+  const config = withoutNulls(objectFrom(value, 'config'));
   for (const [name, check] of CONTAINER_FIELDS)
     if (config[name] !== undefined) check(config[name], `config.${name}`);
   return config;

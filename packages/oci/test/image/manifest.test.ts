@@ -72,6 +72,9 @@ test('drops fields that Go writes as null', () => {
   const bare = {
     architecture: 'amd64',
     os: 'linux',
+    created: null,
+    author: null,
+    variant: null,
     rootfs: { type: 'layers', diff_ids: null },
     history: null,
     config: { Cmd: null, Labels: null, User: '' },
