@@ -63,10 +63,10 @@ export function bubblewrapArguments(sandbox: Sandbox, directory: string): readon
       words.push(mount.readOnly ? '--ro-bind' : '--bind', mount.source, target);
       continue;
     }
-    const { mode = '1777', size } = Object.fromEntries(
-      mount.options.split(',').map((option) => option.split('=')),
-    ) as { readonly mode?: string; readonly size?: string };
-    words.push('--perms', mode, ...(size === undefined ? [] : ['--size', size]), '--tmpfs', target);
+    const { mode, size } = mount;
+    words.push('--perms', mode.toString(8));
+    if (size !== undefined) words.push('--size', String(size));
+    words.push('--tmpfs', target);
   }
   words.push('--clearenv');
   for (const [name, value] of Object.entries(commandEnvironment(sandbox)))

@@ -77,7 +77,11 @@ export class MountPoints {
       real,
       typeof holds === 'string' ? holds : new MountPoints(holds.source, target, holds.readOnly),
     );
-    return { target, isMissing: false };
+    return {
+      target,
+      isMissing: false,
+      mode: stats === undefined ? undefined : stats.mode & 0o7777,
+    };
   }
 
   /** Returns the mount that contains a path, and the rest of the path from there. */
@@ -163,6 +167,8 @@ export class MountPoints {
 export interface MountPoint {
   readonly target: string;
   readonly isMissing: boolean;
+  /** Permissions of one that exists in the image. */
+  readonly mode?: number;
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   READ_ONLY_PATHS,
   type Sandbox,
   thermalThrottles,
+  tmpfsOptions,
 } from '../sandbox/sandbox.ts';
 import { MAP_IDS } from '../system/map-ids.ts';
 import { seccompProfile } from '../seccomp/profile.ts';
@@ -104,7 +105,7 @@ function deviceFiles({ files }: Sandbox, directory: string): readonly RuntimeMou
 function ownMounts({ mounts }: Sandbox): readonly RuntimeMount[] {
   return mounts.map((own) =>
     own.type === 'tmpfs'
-      ? mount(own.target, 'tmpfs', ['nosuid', 'nodev', ...own.options.split(',')])
+      ? mount(own.target, 'tmpfs', ['nosuid', 'nodev', ...tmpfsOptions(own).split(',')])
       : bind(own.target, own.source, ['rbind', 'nodev', own.readOnly ? 'ro' : 'rw']),
   );
 }

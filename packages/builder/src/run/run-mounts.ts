@@ -26,9 +26,11 @@ export async function prepareMount(
   const { type, target = '/', readOnly } = mount;
   switch (type) {
     case 'tmpfs': {
-      const size = mount.size === undefined ? '' : `,size=${mount.size}`;
-      const options = `mode=${(mount.mode ?? 0o1777).toString(8)}${size}`;
-      return { mount: { type: 'tmpfs', target, options, isFile: false, isOwn: true } };
+      // The mode of an existing directory stays, as with runc.
+      const mode = 0o1777;
+      return {
+        mount: { type: 'tmpfs', target, mode, size: mount.size, isFile: false, isOwn: true },
+      };
     }
     case 'bind': {
       const { source, isFile } = await bindSource(mount, from, sources);

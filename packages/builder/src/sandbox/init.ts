@@ -11,7 +11,7 @@ import { dirname } from 'node:path';
 import { isErrno } from '@lkt/core/errors';
 import { execCommand } from './exec-command.ts';
 import { SystemCallError } from '../system/c-library.ts';
-import { DESCRIPTION, type Sandbox } from './sandbox.ts';
+import { DESCRIPTION, type Sandbox, tmpfsOptions } from './sandbox.ts';
 import { fail } from './sandbox-exit.ts';
 import { bind, mountKernelFileSystems } from './sandbox-file-systems.ts';
 import {
@@ -39,7 +39,7 @@ function enter(box: Sandbox): void {
     if (item.type === 'tmpfs') {
       mount('tmpfs', box.root + item.target, {
         type: 'tmpfs',
-        data: item.options,
+        data: tmpfsOptions(item),
         flags: MS.nosuid | MS.nodev,
       });
     } else {

@@ -43,8 +43,13 @@ export function sandboxMounts(
     const sorted = mounts.toSorted((a, b) => depthOf(a.mount) - depthOf(b.mount));
     return sorted.map(({ isFile, isOwn, mount }) => {
       const holds = holdsOf(mount, isOwn && !isFile);
-      const { target, isMissing } = points.make(toRaw(mount.target.slice(1)), isFile, holds);
-      return { ...mount, target, ...(isMissing && { missing: isFile ? 'file' : 'directory' }) };
+      const { target, isMissing, mode } = points.make(toRaw(mount.target.slice(1)), isFile, holds);
+      return {
+        ...mount,
+        ...(mount.type === 'tmpfs' && mode !== undefined && { mode }),
+        target,
+        ...(isMissing && { missing: isFile ? 'file' : 'directory' }),
+      };
     });
   } catch (error) {
     if (!(error instanceof MountPointError)) throw error;

@@ -50,8 +50,18 @@ export type SandboxMount = { readonly missing?: 'file' | 'directory' } & (
       readonly target: string;
       readonly readOnly: boolean;
     }
-  | { readonly type: 'tmpfs'; readonly target: string; readonly options: string }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      readonly mode: number;
+      readonly size?: number;
+    }
 );
+
+/** Returns the options of a tmpfs for mount(2). */
+export function tmpfsOptions({ mode, size }: SandboxMount & { readonly type: 'tmpfs' }): string {
+  return `mode=${mode.toString(8)}${size === undefined ? '' : `,size=${size}`}`;
+}
 
 /** Returns variables of the form `NAME=value` as an object. */
 export function environmentOf(variables: readonly string[]): Record<string, string> {

@@ -303,7 +303,7 @@ const CASES: readonly OwnCase[] = [
   {
     name: 'an empty variable as source',
     dockerfile: ['FROM scratch', 'ARG E', 'COPY $E /x/'],
-    expect: { divergence: 'empty source', lktFails: /is empty after expanding/ },
+    expect: { divergence: 'empty values', lktFails: /is empty after expanding/ },
   },
   {
     name: 'a URL',

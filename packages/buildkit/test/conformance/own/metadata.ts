@@ -39,6 +39,10 @@ export const METADATA_CASES: readonly OwnCase[] = [
     },
   },
   on('WORKDIR of the root', 'WORKDIR /'),
+  ...['USER', 'WORKDIR'].map((keyword) => ({
+    ...on(`${keyword} of an empty variable`, 'USER bin', 'WORKDIR /w', `${keyword} $NONE`),
+    expect: { divergence: 'empty values', lktFails: /is empty after expanding/ },
+  })),
   on('MAINTAINER', 'MAINTAINER Somebody <s@example.invalid>'),
   on(
     'HEALTHCHECK',

@@ -86,6 +86,16 @@ export const MOUNT_CASES: readonly OwnCase[] = [
     'RUN --mount=type=tmpfs,target=/etc ls -A /etc > /f; echo x > /etc/y',
   ),
   on(
+    'tmpfs at a directory with a mode',
+    'RUN mkdir -m 751 /m && chown 5:6 /m',
+    'RUN --mount=type=tmpfs,target=/m stat -c "%a %u %g" /m > /f',
+  ),
+  on(
+    'tmpfs at a link to a directory with a mode',
+    'RUN mkdir -m 2710 /m && ln -s m /l',
+    'RUN --mount=type=tmpfs,target=/l/ stat -c "%a" /m > /f',
+  ),
+  on(
     'tmpfs at /dev/shm',
     'RUN --mount=type=tmpfs,target=/dev/shm,size=1m df /dev/shm | tail -n1 | tr -s " " | cut -d" " -f2 > /f',
   ),
