@@ -38,10 +38,10 @@ export class SourceFinder {
     let wild = false;
     for (const part of text === '' ? [] : text.split('/')) {
       const glob = compileGlob(part, { separator: '/', deep: false, classes: true });
-      wild ||= glob.wild;
       const next: { real: RawPath; path: RawPath }[] = [];
       for (const { real, path } of found) {
-        const directory = resolveLinks(this.#tree, real);
+        // As in BuildKit, links are followed only before the first wildcard.
+        const directory = wild ? real : resolveLinks(this.#tree, real);
         if (directory === undefined) continue;
         const names = glob.wild
           ? this.#tree.names(directory).filter((name) => glob.matches(fromRaw(name)))
@@ -52,6 +52,7 @@ export class SourceFinder {
             next.push({ real: child, path: joinPath(path, name) });
         }
       }
+      wild ||= glob.wild;
       if (next.length === 0 && !wild) throw this.#missing(source, found[0]?.real ?? '', part);
       found = next;
     }

@@ -86,6 +86,17 @@ const CASES: readonly OwnCase[] = [
   { name: 'a pattern in the middle to a name', dockerfile: ['FROM scratch', 'COPY d/*/two /x/y'] },
   { name: 'two stars of COPY are one', dockerfile: ['FROM scratch', 'COPY d/**/two /x/'] },
   {
+    name: 'a pattern does not match through a symbolic link',
+    dockerfile: ['FROM scratch', 'COPY */one /x/'],
+    context: { ...TREE, 'g/one': 'g\n', z: { link: 'd' } },
+  },
+  {
+    name: 'a pattern before a symbolic link to a directory',
+    dockerfile: ['FROM scratch', 'COPY */up/two /x/', 'COPY d/on* /x/'],
+    context: { ...TREE, 'd/up': { link: 'e' } },
+  },
+  { name: 'a pattern behind a symbolic link', dockerfile: ['FROM scratch', 'COPY link/o* /x/'] },
+  {
     name: 'a file that is not there',
     dockerfile: ['FROM scratch', 'COPY none /x'],
     expect: { bothFail: /none is not in the build context/ },

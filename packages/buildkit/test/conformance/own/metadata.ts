@@ -39,6 +39,11 @@ export const METADATA_CASES: readonly OwnCase[] = [
     },
   },
   on('WORKDIR of the root', 'WORKDIR /'),
+  {
+    name: 'WORKDIR of a user that is not there',
+    dockerfile: ['FROM base', 'USER nobody-here', 'WORKDIR /w'],
+    expect: { divergence: 'unknown owners', lktFails: /no user or group "nobody-here"/ },
+  },
   ...['USER', 'WORKDIR'].map((keyword) => ({
     ...on(`${keyword} of an empty variable`, 'USER bin', 'WORKDIR /w', `${keyword} $NONE`),
     expect: { divergence: 'empty values', lktFails: /is empty after expanding/ },
