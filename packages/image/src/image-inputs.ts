@@ -3,6 +3,7 @@ import {
   type ActionInputs,
   buildYmlStates,
   type BuiltPackage,
+  containingDirs,
   type FileState,
   noTrustFiles,
   storeState,
@@ -18,15 +19,18 @@ export type FilesBefore = ReadonlyMap<string, FileState | undefined>;
 
 /**
  * Returns the states of the files that a build of these configs reads, for the action cache;
- * undefined if an input cannot be tracked: a remote config, a signature policy, a directory or glob
- * in `files`.
+ * undefined if an input cannot be tracked: a config that is remote or a symlink, a signature policy,
+ * a directory or glob in `files`.
  */
 export function filesBefore(
   loaded: LoadedConfig,
   { store, homeDir, audit }: Pick<ComposeOptions, 'store' | 'homeDir' | 'audit'>,
 ): FilesBefore | undefined {
   const { config, files } = loaded;
-  if (files.some(({ isRemote }) => isRemote === true)) return undefined;
+  // A symlink may get another target, with the same content below another policy.
+  const isTracked = (file: LoadedConfig['files'][number]): boolean =>
+    file.isRemote !== true && containingDirs(file.absolute).length === 1;
+  if (!files.every(isTracked)) return undefined;
   if (config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined))
     return undefined;
   const paths = new Set(audit?.inputs);

@@ -94,7 +94,7 @@ export {
   type Workspace,
   type WorkspaceOptions,
 } from './workspace/workspace.ts';
-export { findTrustFiles, policyDirs, trustFileIn } from './workspace/trust-file.ts';
+export { containingDirs, findTrustFiles, policyDirs, trustFileIn } from './workspace/trust-file.ts';
 export {
   applySourceUpdate,
   findSourceUpdate,

@@ -56,7 +56,17 @@ describe('findTrustFiles', () => {
     expect(found.toSorted()).toEqual([link, repo].toSorted());
   });
 
-  test.each(['trust.yaml', '.trust.yml', 'Trust.yml', 'TRUST.YML'])(
+  test('looks above every symlink of a chain, and of the directories above', async () => {
+    for (const name of ['far/own', 'near']) mkdirSync(join(dir, name), { recursive: true });
+    symlinkSync('../repo/images', join(dir, 'near/hop'));
+    symlinkSync('../../near/hop', join(dir, 'far/own/images'));
+    symlinkSync('own', join(dir, 'far/link'));
+    const [repo, near] = [write('repo/trust.yml'), write('near/trust.yml')];
+    const found = await findTrustFiles([join(dir, 'far/link/images')]);
+    expect(found.toSorted()).toEqual([near, repo].toSorted());
+  });
+
+  test.each(['trust.yaml', '.trust.yml', 'Trust.yml', 'TRUST.YML', 'trust.YML'])(
     'rejects the name %s',
     async (name) => {
       write(name);

@@ -54,7 +54,9 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
   const { environment, reporter, signal } = session;
   const file = await readConfigFile(flags.file, session);
   const { fleetImageConfigs, openLease, parseFleet } = await import('@lkt/fleet');
+  const { containingDirs } = await import('@lkt/pkg');
   const dir = dirname(file.absolute);
+  const policyDirs = containingDirs(file.absolute);
   const stateDir = join(stateSetting(environment), 'fleet');
   const configs = fleetImageConfigs(file);
   const built = new Map<string, Omit<GroupImage, 'at'>>();
@@ -99,7 +101,7 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
     lease,
     logDir: join(stateDir, 'failed', config.name),
     imageDir,
-    openImage: imageOpener(session, flags, dir, imageDir),
+    openImage: imageOpener(session, flags, policyDirs, imageDir),
     nodes: async () => {
       const found: { readonly node: Node; readonly provider: Provider }[] = [];
       for (const provider of providers.values())
@@ -189,7 +191,7 @@ export async function findEngineNode(
 function imageOpener(
   session: Session,
   flags: FleetFlags,
-  dir: string,
+  policyDirs: readonly string[],
   imageDir: string,
 ): OpenFleet['openImage'] {
   const accepted = new Set<string>();
@@ -203,7 +205,7 @@ function imageOpener(
     // lkt built it, from packages that the policies accept.
     const isBuilt = group.image.config !== undefined && digest === group.image.digest;
     if (!isBuilt && !accepted.has(`${name.path} ${digest}`)) {
-      await requireTrusted(session, flags, dir, image).catch(located);
+      await requireTrusted(session, flags, policyDirs, image).catch(located);
       accepted.add(`${name.path} ${digest}`);
     }
     const { openMachineImage } = await import('@lkt/fleet');
@@ -243,11 +245,11 @@ function unreachable(text: string, cause: LktError): LktError {
 async function requireTrusted(
   session: Session,
   flags: FleetFlags,
-  dir: string,
+  policyDirs: readonly string[],
   image: NamedImage,
 ): Promise<void> {
   const { policies: find, sources } = await trustOptions(session, flags);
-  const policies = (await find?.([dir])) ?? [];
+  const policies = (await find?.(policyDirs)) ?? [];
   if (policies.length === 0) {
     const isRequired = flags['no-policy-found'] ?? (isCi(session.environment) ? 'error' : 'ignore');
     if (isRequired === 'ignore') return;

@@ -1,8 +1,7 @@
-import { existsSync, realpathSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Digest } from '@lkt/core';
 import type { Store } from '@lkt/oci';
-import type { BuildOptions, Workspace } from '@lkt/pkg';
+import { type BuildOptions, containingDirs, type Workspace } from '@lkt/pkg';
 import type { SignatureSource, SignerId, TrustedRoot, TrustPolicy } from '@lkt/sign';
 import type { LoadedConfig } from '../config/load-config.ts';
 import type { TrustSettings } from './parse-trust.ts';
@@ -82,14 +81,11 @@ function isLinuxkitOnly({
 }
 
 /**
- * Returns the directories of configs, of each symlink also its target's. One that was downloaded or
- * read from standard input counts as a file of the current directory.
+ * Returns the directories of configs, of each symlink also of all that it leads to. One that was
+ * downloaded or read from standard input counts as a file of the current directory.
  */
 export function configDirs({ files }: Pick<LoadedConfig, 'files'>): readonly string[] {
-  const paths = files.flatMap(({ absolute }) =>
-    existsSync(absolute) ? [absolute, realpathSync(absolute)] : [absolute],
-  );
-  return [...new Set(paths.map((path) => dirname(path)))];
+  return [...new Set(files.flatMap(({ absolute }) => containingDirs(absolute)))];
 }
 
 export interface TrustCheckOptions extends Pick<BuildOptions, 'hasImage'> {

@@ -167,13 +167,16 @@ export function buildYmlStates(
 
 /**
  * Returns the states of trust policies that do not exist, for a workspace and the directories of
- * configs. A build under a policy is not cached.
+ * configs. A build under a policy is not cached, nor one below a symlink, whose target may change.
  */
 export function noTrustFiles(
   workspace: Workspace,
   dirs: readonly string[] = [],
-): ReadonlyMap<string, FileState> {
+): ReadonlyMap<string, FileState | undefined> {
   const roots = withInner(workspace.collections.values()).map(({ root }) => root);
-  const paths = trustFilePaths([...policyDirs(workspace), ...dirs], roots);
-  return new Map(paths.map((path) => [path, 'absent']));
+  const { paths, links } = trustFilePaths([...policyDirs(workspace), ...dirs], roots);
+  return new Map([
+    ...paths.map((path) => [path, 'absent'] as const),
+    ...links.map((path) => [path, undefined] as const),
+  ]);
 }

@@ -1,6 +1,6 @@
-import { lstatSync, realpathSync } from 'node:fs';
+import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError, undefinedIf } from '@lkt/core';
 import type { Workspace } from './workspace.ts';
 
@@ -16,19 +16,21 @@ const MISSPELLED: readonly string[] = [
   'TRUST.yml',
   'TRUST.yaml',
   'TRUST.YML',
+  'trust.YML',
+  'Trust.YML',
 ];
 
 /**
  * Returns the trust policies that apply to files in some directories: each `trust.yml` in them and
  * in the directories above them, the nearest first. Git has no say: neither a nested repository nor
  * a missing one hides a policy. Does not read the files.
- * @param dirs absolute paths; of a symlink, the directories above its target count too
+ * @param dirs absolute paths; of a symlink, the directories above all that it leads to count too
  * @throws CONFIG_INVALID for a policy under a wrong name, and for one that is not a regular file
  * @throws IO_FAILED
  */
 export async function findTrustFiles(dirs: Iterable<string>): Promise<readonly string[]> {
   const found: string[] = [];
-  for (const dir of withAncestors(dirs)) {
+  for (const dir of withAncestors(dirs).dirs) {
     const path = await trustFileIn(dir);
     if (path !== undefined) found.push(path);
   }
@@ -55,16 +57,19 @@ export async function trustFileIn(dir: string): Promise<string | undefined> {
 }
 
 /**
- * Returns every path that `findTrustFiles` looks at.
+ * Returns every path that `findTrustFiles` looks at, and the symlinks among the directories: another
+ * target would have other policies above it.
  * @param roots directories whose parents do not count
  */
 export function trustFilePaths(
   dirs: Iterable<string>,
   roots: Iterable<string> = [],
-): readonly string[] {
-  return [...withAncestors(dirs), ...roots].flatMap((dir) =>
+): { readonly paths: readonly string[]; readonly links: readonly string[] } {
+  const found = withAncestors(dirs);
+  const paths = [...found.dirs, ...roots].flatMap((dir) =>
     [TRUST_FILE, ...MISSPELLED].map((name) => join(dir, name)),
   );
+  return { paths, links: found.links };
 }
 
 /**
@@ -73,17 +78,53 @@ export function trustFilePaths(
  * source.
  */
 export function policyDirs({ start, ownPackageDirs }: Workspace): readonly string[] {
-  return [...new Set([start, ...ownPackageDirs.map((dir) => dirname(dir))])];
+  return [...new Set([start, ...ownPackageDirs.flatMap(containingDirs)])];
 }
 
-function withAncestors(dirs: Iterable<string>): readonly string[] {
-  const found = new Set<string>();
-  for (const given of dirs) {
-    for (let dir of [given, realpathSync(given)]) {
-      for (; !found.has(dir); dir = dirname(dir)) found.add(dir);
+/**
+ * Returns the directory of a path; of a symlink, also the directories of all that it leads to. The
+ * path need not exist.
+ * @param path absolute
+ */
+export function containingDirs(path: string): readonly string[] {
+  return linkedPaths(path).map((each) => dirname(each));
+}
+
+/** Returns directories with all above them, and the symlinks among them. */
+function withAncestors(given: Iterable<string>): {
+  readonly dirs: readonly string[];
+  readonly links: readonly string[];
+} {
+  const dirs = new Set<string>();
+  const links: string[] = [];
+  const open = [...given];
+  // Grows while it is read.
+  for (const start of open)
+    for (let dir = start; !dirs.has(dir); dir = dirname(dir)) {
+      dirs.add(dir);
+      const targets = linkedPaths(dir).slice(1);
+      if (targets.length > 0) links.push(dir);
+      open.push(...targets);
     }
+  return { dirs: [...dirs], links };
+}
+
+/** As Linux: more symlinks in one path are a loop. */
+const MAX_LINKS = 40;
+
+/** Returns a path and, if it is a symlink, every path that it leads to, one after another. */
+function linkedPaths(path: string): readonly string[] {
+  const found = [path];
+  try {
+    for (let at = path; found.length <= MAX_LINKS; found.push(at)) {
+      if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) break;
+      at = resolve(realpathSync(dirname(at)), readlinkSync(at));
+    }
+  } catch (cause) {
+    if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'ELOOP'))
+      throw new LktError('IO_FAILED', `cannot access ${path}`, { cause });
   }
-  return [...found];
+  return found;
 }
 
 /** Synchronous, because the thread pool takes ten times as long, for each of a hundred paths. */
