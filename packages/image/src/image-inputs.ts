@@ -28,9 +28,8 @@ export function filesBefore(
 ): FilesBefore | undefined {
   const { config, files } = loaded;
   // A symlink may get another target, with the same content below another policy.
-  const isTracked = (file: LoadedConfig['files'][number]): boolean =>
-    file.isRemote !== true && containingDirs(file.absolute).length === 1;
-  if (!files.every(isTracked)) return undefined;
+  for (const { absolute, isRemote } of files)
+    if (isRemote === true || containingDirs(absolute).length > 1) return undefined;
   if (config.trust.some(({ rules, trustedRoot }) => rules.length > 0 || trustedRoot !== undefined))
     return undefined;
   const paths = new Set(audit?.inputs);

@@ -17,24 +17,32 @@ export interface ApiError {
 
 /**
  * Returns an error response in the user's terms.
+ * @param registry its address: only there a login helps, not where it redirected to
  * @param what the failed action, to follow "cannot": `pull registry.example/app:1`
  */
-export async function registryError(response: HttpResponse, what: string): Promise<LktError> {
-  return toLktError(await readApiError(response), what);
+export async function registryError(
+  response: HttpResponse,
+  registry: URL,
+  what: string,
+): Promise<LktError> {
+  return toLktError(await readApiError(response), registry, what);
 }
 
 /** As `registryError`, for an error response that was read. */
-export function toLktError(apiError: ApiError, what: string): LktError {
+export function toLktError(apiError: ApiError, registry: URL, what: string): LktError {
   const { status, url, message: text } = apiError;
   const reason = text === '' ? `HTTP status ${status}` : text;
-  const message = `cannot ${what}: ${url.host}: ${reason}`;
+  const isOwn = url.host === registry.host;
+  const by = isOwn ? url.host : `${url.host}, where ${registry.host} redirects to`;
+  const message = `cannot ${what}: ${by}: ${reason}`;
   const make = (code: LktErrorCode, fix?: string): LktError =>
     new LktError(code, message, fix === undefined ? {} : { fix });
-  if (status === 401 || status === 403) return make('ACCESS_DENIED', loginFix(url.host));
+  if (status === 401 || status === 403)
+    return make('ACCESS_DENIED', isOwn ? loginFix(registry.host) : undefined);
   if (status === 404) return make('NOT_FOUND');
   if (status === 405 || /\bunsupported\b/i.test(text)) return make('UNSUPPORTED');
   if (status === 413) return make('UNSUPPORTED', 'raise the upload limit of the registry');
-  if (status === 429) return make('NETWORK_FAILED', `wait a while, or ${loginFix(url.host)}`);
+  if (status === 429) return make('NETWORK_FAILED', `wait a while, or ${loginFix(registry.host)}`);
   return make('NETWORK_FAILED');
 }
 

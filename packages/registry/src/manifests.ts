@@ -81,7 +81,7 @@ export async function getManifest(
     await response.discard();
     return undefined;
   }
-  if (bytes === undefined) throw await registryError(response, `read ${name}`);
+  if (bytes === undefined) throw await registryError(response, remote.base, `read ${name}`);
   const stated = response.header('docker-content-digest');
   const named = stated !== undefined && isDigest(stated) ? stated : undefined;
   const expected = key.digest ?? named ?? digestOf(bytes);
@@ -152,7 +152,7 @@ export async function putManifest(
     const apiError = await readApiError(response);
     const isMissingContent = apiError.codes.some((code) => MISSING_CONTENT_CODES.has(code));
     if (!isMissingContent || isLastAttempt(attempt, remote.retryPolicy))
-      throw toLktError(apiError, `push ${remote.nameOf(key)}`);
+      throw toLktError(apiError, remote.base, `push ${remote.nameOf(key)}`);
     await waitBeforeRetry(attempt, undefined, remote.retryPolicy);
   }
 }

@@ -54,7 +54,7 @@ export async function queryReferrersApi(
       return response;
     }
     if (response.status === 401 || response.status === 403 || response.status >= 429)
-      throw await registryError(response, `list the referrers of ${name}`);
+      throw await registryError(response, remote.base, `list the referrers of ${name}`);
     await response.discard();
     hasApi = false;
     return undefined;

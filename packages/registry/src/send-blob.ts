@@ -73,7 +73,11 @@ export class Upload {
       if (attempt >= MAX_ATTEMPTS) {
         throw failure instanceof Error
           ? failure
-          : await registryError(failure, `push blob ${digest} to ${this.#remote.repository.path}`);
+          : await registryError(
+              failure,
+              this.#remote.base,
+              `push blob ${digest} to ${this.#remote.repository.path}`,
+            );
       }
       if (!(failure instanceof Error)) {
         const { status } = failure;
@@ -84,6 +88,7 @@ export class Upload {
         if (!isMisplaced && !isTooLong && !isOver)
           throw await registryError(
             failure,
+            this.#remote.base,
             `push blob ${digest} to ${this.#remote.repository.path}`,
           );
         await failure.discard();

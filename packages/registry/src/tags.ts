@@ -14,7 +14,8 @@ export async function listTags(remote: Remote): Promise<string[]> {
   first.searchParams.set('n', String(PAGE));
   await readPages(first, async (url) => {
     const { response, bytes } = await remote.read(url, {}, MAX_PAGE);
-    if (bytes === undefined) throw await registryError(response, `list the tags of ${name}`);
+    if (bytes === undefined)
+      throw await registryError(response, remote.base, `list the tags of ${name}`);
     for (const tag of tagsIn(bytes, name)) found.add(tag);
     return response;
   });

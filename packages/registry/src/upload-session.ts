@@ -25,7 +25,11 @@ export async function startUpload(remote: Remote, digest: Digest): Promise<Uploa
     headers: { 'content-length': '0' },
   });
   if (response.status !== 202)
-    throw await registryError(response, `push blob ${digest} to ${remote.repository.path}`);
+    throw await registryError(
+      response,
+      remote.base,
+      `push blob ${digest} to ${remote.repository.path}`,
+    );
   await response.discard();
   return sessionFrom(remote, response);
 }

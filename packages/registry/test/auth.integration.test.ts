@@ -368,6 +368,19 @@ it('does not answer the challenge of a redirect target', async () => {
     expect(headers.authorization).toBeUndefined();
 });
 
+it('suggests no login at a redirect target', async () => {
+  const registry = await serve();
+  const other = await serve({ auth: { scheme: 'basic', users } });
+  const location = `${other.url}/v2/app/manifests/1`;
+  registry.fault(
+    { path: /manifests/, times: 9 },
+    { kind: 'respond', status: 307, headers: { location } },
+  );
+  const error = await failure(client().pullImage(await newStore(), at(registry)));
+  expect(error).toMatchObject({ code: 'ACCESS_DENIED', fix: undefined });
+  expect(error.message).toContain(`${other.host}, where ${registry.host} redirects to: `);
+});
+
 it('uploads to another host carry no credentials', async () => {
   const registry = await serve({ auth: { scheme: 'basic', users } });
   const other = await serve({ auth: { scheme: 'basic', users } });
