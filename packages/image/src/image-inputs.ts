@@ -19,8 +19,8 @@ export type FilesBefore = ReadonlyMap<string, FileState | undefined>;
 
 /**
  * Returns the states of the files that a build of these configs reads, for the action cache;
- * undefined if an input cannot be tracked: a config that is remote or a symlink, a signature policy,
- * a directory or glob in `files`.
+ * undefined if an input cannot be tracked: a config that is remote or a symlink, a policy, a
+ * directory or glob in `files`.
  */
 export function filesBefore(
   loaded: LoadedConfig,

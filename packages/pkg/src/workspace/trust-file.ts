@@ -57,8 +57,8 @@ export async function trustFileIn(dir: string): Promise<string | undefined> {
 }
 
 /**
- * Returns every path that `findTrustFiles` looks at, and the symlinks among the directories: another
- * target would have other policies above it.
+ * Returns every path that `findTrustFiles` looks at, and the symlinks among the directories: with
+ * another target, other policies are above it.
  * @param roots directories whose parents do not count
  */
 export function trustFilePaths(
