@@ -117,7 +117,7 @@ const CHANGES = `  packages
   debian
     openssl  3.5.1-1  3.5.4-1
   privileges
-    they/tool: ~ capabilities: [] → ["CAP_NET_RAW"]
+    they/tool: + capabilities[CAP_NET_RAW]
 `;
 
 test('builds from a collection in git, and updates it', async () => {
@@ -153,7 +153,9 @@ test('builds from a collection in git, and updates it', async () => {
   expect(git(mine, 'status', '--short')).toBe('');
   const markdown = (await lkt(mine, 'collection', 'update', '--dry-run', '--markdown', '-')).stdout;
   expect(markdown).toContain('| openssl | 3.5.1-1 | 3.5.4-1 |  |');
-  expect(markdown).toContain('**Changed privileges**\n\n- they/tool: \\~ capabilities: ');
+  expect(markdown).toContain(
+    '**Changed privileges**\n\n- they/tool: + capabilities\\[CAP\\_NET\\_RAW\\]',
+  );
   const json = await lkt(mine, 'collection', 'update', 'they', '--dry-run', '--json');
   expect(JSON.parse(json.stdout)).toMatchObject({
     isDryRun: true,

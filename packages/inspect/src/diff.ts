@@ -12,6 +12,7 @@ import {
 import { compareValues, type ValueChange } from './compare-values.ts';
 import type { NamedDigest } from './documents.ts';
 import { pathInImage } from './facts.ts';
+import { comparePrivileges } from './privileges.ts';
 import { viewStored } from './store-view.ts';
 import type { ImageView, UsedImage } from './view.ts';
 
@@ -32,6 +33,8 @@ export interface ImageDiff {
   readonly config: readonly ValueChange[];
   /** Words of the kernel command line. */
   readonly cmdline: { readonly removed: readonly string[]; readonly added: readonly string[] };
+  /** What containers may do, by path: `services/sshd.capabilities[KILL]`. */
+  readonly privileges: readonly ValueChange[];
   readonly inputs: readonly NamedChange<Digest>[];
   /** Output files, named without the name of the build: `NAME-kernel`. */
   readonly outputs: readonly NamedChange<Digest>[];
@@ -72,11 +75,12 @@ export async function diffImages(
     ...(before.kind === after.kind ? compareValues(before.parameters, after.parameters) : []),
     ...(isBuild || before.kind !== after.kind ? [] : configChanges(before, after)),
   ];
-  const { files, unread } = await fileChanges(before, after, signal);
+  const { files, privileges, unread } = await fileChanges(before, after, signal);
   const diff = {
     packages,
     config,
     cmdline: compareWords(before.cmdline, after.cmdline),
+    privileges,
     // The values of two configs are compared instead, in `config`.
     inputs:
       before.kind === after.kind && before.kind !== 'config'
@@ -159,20 +163,22 @@ async function fileChanges(
   before: ImageView,
   after: ImageView,
   signal: AbortSignal | undefined,
-): Promise<{ readonly files: readonly FileChange[]; readonly unread?: string }> {
+): Promise<Pick<ImageDiff, 'files' | 'privileges' | 'unread'>> {
+  const none = { files: [], privileges: [] };
   const unreadable = [before, after].find(({ files }) => files === undefined);
   if (before.files === undefined || after.files === undefined)
-    return { files: [], unread: `lkt cannot read the format of ${unreadable?.name}` };
+    return { ...none, unread: `lkt cannot read the format of ${unreadable?.name}` };
   try {
-    const all = compareFiles(await before.files(signal), await after.files(signal)).filter(
+    const [old, now] = [await before.files(signal), await after.files(signal)];
+    const all = compareFiles(old, now).filter(
       // A build writes the kernel and its command line as separate files, except in a tar.
       ({ path }) => before.kind === after.kind || !/^\/boot(?:\/|$)/.test(path),
     );
     const own = all.filter(({ path }) => !DERIVED.has(path));
-    return { files: own.length === 0 ? all : own };
+    return { files: own.length === 0 ? all : own, privileges: comparePrivileges(old, now) };
   } catch (error) {
     if (!(error instanceof LktError) || error.code !== 'NOT_FOUND') throw error;
-    return { files: [], unread: error.message };
+    return { ...none, unread: error.message };
   }
 }
 

@@ -2,6 +2,7 @@ import { imageSpec } from '@lkt/image';
 import type { ContainerConfig } from '@lkt/oci';
 import type { FileMap } from '@lkt/formats';
 import { fromRaw } from '@lkt/oci';
+import { compareValues, type ValueChange } from './compare-values.ts';
 import { containerOf } from './facts.ts';
 
 /** The privileges of a container, from its `config.json` and `runtime.json`. */
@@ -48,6 +49,36 @@ export function privilegesOf(files: FileMap): readonly Privileges[] {
         ? [describe(fromRaw(container), spec['config.json'], spec['runtime.json'])]
         : [],
     );
+}
+
+/**
+ * Compares what the containers of two images may do. An added or removed container has its command
+ * as value, and an added one each privilege besides.
+ */
+export function comparePrivileges(before: FileMap, after: FileMap): readonly ValueChange[] {
+  const old = rightsOf(before);
+  const now = rightsOf(after);
+  return [...new Set([...old.keys(), ...now.keys()])].toSorted().flatMap((path) => {
+    const was = old.get(path);
+    const is = now.get(path);
+    if (is === undefined) return [{ path, before: was?.command }];
+    const first = was === undefined ? [{ path, after: is.command }] : [];
+    return [...first, ...compareValues(was?.rights ?? {}, is.rights, path)];
+  });
+}
+
+/** Returns the commands of containers and what they may do, by section and name. */
+function rightsOf(
+  files: FileMap,
+): ReadonlyMap<string, { readonly command: string; readonly rights: object }> {
+  return new Map(
+    privilegesOf(files).map(({ container, command, ...rights }) => {
+      const held = Object.entries(rights).filter(
+        ([, value]) => !Array.isArray(value) || value.length > 0,
+      );
+      return [container, { command: command.join(' '), rights: Object.fromEntries(held) }];
+    }),
+  );
 }
 
 /**

@@ -16,6 +16,30 @@ describe('compareValues', () => {
       [{ path: 'files[/a].mode', before: 1, after: 2 }],
     ],
     [
+      { c: ['A', 'B', 'C'] },
+      { c: ['A', 'C', 'D'] },
+      [
+        { path: 'c[B]', before: 'B' },
+        { path: 'c[D]', after: 'D' },
+      ],
+    ],
+    [
+      { c: ['A', 'B'] },
+      { c: ['B', 'A'] },
+      [{ path: 'c (order)', before: ['A', 'B'], after: ['B', 'A'] }],
+    ],
+    [
+      { args: ['a', 'b'] },
+      { args: ['a', 'c'] },
+      [{ path: 'args', before: ['a', 'b'], after: ['a', 'c'] }],
+    ],
+    [
+      { label: '{"c":["A"],"u":1}' },
+      { label: '{"c":["A","B"],"u":1}' },
+      [{ path: 'label.c[B]', after: 'B' }],
+    ],
+    [{ label: '{a' }, { label: '{"b":1}' }, [{ path: 'label', before: '{a', after: '{"b":1}' }]],
+    [
       [{ name: 'a' }, { name: 'a', x: 1 }],
       [{ name: 'a' }, { name: 'a', x: 2 }],
       [{ path: '[a #2].x', before: 1, after: 2 }],

@@ -1,9 +1,10 @@
 import { provenanceOf, writeProvenance } from '@lkt/attest';
 import { type Digest, digestOf, LktError, type LktErrorCode } from '@lkt/core';
-import { readFileFacts, type FileMap } from '@lkt/formats';
+import type { FileMap } from '@lkt/formats';
 import { readTar, singleChunk, type Store, toRaw } from '@lkt/oci';
 import { describe, expect, it } from 'vitest';
 import { diffImages, type ImageDiff } from '../src/diff.ts';
+import { readFacts } from '../src/facts.ts';
 import type { ImageView } from '../src/view.ts';
 import {
   type Files,
@@ -21,6 +22,7 @@ const SAME: ImageDiff = {
   packages: [],
   config: [],
   cmdline: { removed: [], added: [] },
+  privileges: [],
   inputs: [],
   outputs: [],
   listed: [],
@@ -31,7 +33,7 @@ const SAME: ImageDiff = {
 function reader(files: Files): () => Promise<FileMap> {
   return async () => {
     const archive = singleChunk(await tarOf(files));
-    return readFileFacts(readTar(archive));
+    return readFacts(readTar(archive), undefined);
   };
 }
 
@@ -152,7 +154,8 @@ describe('diffImages', () => {
   it('compares the values of configs, without images and command line', async () => {
     const found = await diff(configOf('1', 'all'), configOf('2', 'none'));
     expect(found.config).toEqual([
-      { path: 'services[sshd].capabilities', before: ['all'], after: ['none'] },
+      { path: 'services[sshd].capabilities[all]', before: 'all' },
+      { path: 'services[sshd].capabilities[none]', after: 'none' },
     ]);
     expect(found.inputs).toEqual([]);
   });
@@ -166,6 +169,34 @@ describe('diffImages', () => {
     const found = await diff(build, { kind: 'config', files: reader({}) });
     expect(found.files.map(({ path }) => path)).toEqual(['/bootstrap']);
     expect({ ...found, files: [] }).toEqual({ ...SAME, isSame: false });
+  });
+
+  it('compares what containers may do', async () => {
+    const spec = (capabilities: readonly string[]): string =>
+      JSON.stringify({ process: { args: ['/a', '-b'], capabilities: { bounding: capabilities } } });
+    const found = await diff(
+      {
+        files: reader({
+          'containers/services/a/config.json': spec(['CAP_KILL']),
+          'containers/services/gone/config.json': spec([]),
+        }),
+      },
+      {
+        files: reader({
+          'containers/services/a/config.json': spec(['CAP_KILL', 'CAP_CHOWN']),
+          'containers/services/new/config.json': spec(['CAP_SYS_TIME']),
+        }),
+      },
+    );
+    expect(found.privileges).toEqual([
+      { path: 'services/a.capabilities[CHOWN]', after: 'CHOWN' },
+      { path: 'services/gone', before: '/a -b' },
+      { path: 'services/new', after: '/a -b' },
+      { path: 'services/new.user', after: '0:0' },
+      { path: 'services/new.capabilities', after: ['SYS_TIME'] },
+      { path: 'services/new.isRootReadonly', after: false },
+      { path: 'services/new.noNewPrivileges', after: false },
+    ]);
   });
 
   it('says which image cannot be read', async () => {

@@ -24,7 +24,7 @@ ${diff.unread === undefined ? undefined : markup`<p class="bad">Files were not c
 
 /** Leaves out sections without a difference. */
 function sectionsOf(diff: ImageDiff): readonly Section[] {
-  const { packages, config, cmdline, inputs, outputs, listed, files } = diff;
+  const { packages, config, cmdline, privileges, inputs, outputs, listed, files } = diff;
   const growing = files.filter(({ growth }) => growth !== undefined);
   return [
     growing.length === 0 ? undefined : { title: 'Growth', body: growthOf(growing) },
@@ -38,6 +38,18 @@ function sectionsOf(diff: ImageDiff): readonly Section[] {
     cmdline.added.length + cmdline.removed.length === 0
       ? undefined
       : { title: 'Kernel command line', body: wordsOf(cmdline) },
+    privileges.length === 0
+      ? undefined
+      : {
+          title: 'Privileges',
+          body: changesOf(
+            'Changed privileges',
+            'Privilege',
+            privileges,
+            ({ path }) => path,
+            valueOf,
+          ),
+        },
     inputs.length === 0 ? undefined : { title: 'Made from', body: named('Inputs', inputs, codeOf) },
     listed.length === 0
       ? undefined

@@ -7,7 +7,7 @@ import { printable } from './printable.ts';
  * in the first, `~` in both.
  */
 export function diffLines(diff: ImageDiff): readonly string[] {
-  const { packages, config, cmdline, inputs, outputs, listed, files, unread } = diff;
+  const { packages, config, cmdline, privileges, inputs, outputs, listed, files, unread } = diff;
   const words = [
     ...cmdline.removed.map((word) => `- ${word}`),
     ...cmdline.added.map((word) => `+ ${word}`),
@@ -16,6 +16,7 @@ export function diffLines(diff: ImageDiff): readonly string[] {
     ...section('packages', packages.flatMap(packageLines)),
     ...section('config', config.map(valueLine)),
     ...section('kernel command line', words),
+    ...section('privileges', privileges.map(valueLine)),
     ...section(
       'made from',
       inputs.map((item) => namedLine(item, shortDigest)),
@@ -95,6 +96,9 @@ function shortSource(source: string): string {
 
 /** Returns a changed value as a line. */
 export function valueLine({ path, before, after }: ValueChange): string {
+  // The path of an item of a list of strings ends with it.
+  if (path.endsWith(`[${String(before ?? after)}]`))
+    return `${after === undefined ? '-' : '+'} ${path}`;
   if (before === undefined) return `+ ${path}: ${shownValue(after)}`;
   if (after === undefined) return `- ${path}: ${shownValue(before)}`;
   return `~ ${path}: ${shownValue(before)} → ${shownValue(after)}`;

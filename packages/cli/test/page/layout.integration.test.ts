@@ -111,6 +111,7 @@ function largeDiff(): string {
     packages: [],
     config: [],
     cmdline: { removed: [], added: [] },
+    privileges: [{ path: `services/${LONG}.capabilities[CHOWN]`, after: 'CHOWN' }],
     inputs: [{ name: LONG, before: DIGEST, after: DIGEST }],
     outputs: [],
     listed: packages.map(({ name }) => ({ name, before: '1.0', after: '1.1' })),
