@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Digest, isDigest, isErrno, readJson } from '@lkt/core';
+import { type Digest, isDigest, isErrno, readJson, withPrefix } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
 import { UnparsedPackages } from './unparsed-packages.ts';
@@ -115,14 +115,21 @@ export function withInner(collections: Iterable<Collection>): readonly Collectio
  * Returns the directory with the sources of a collection, without symlinks.
  * @param from directory of the lkt.yml that names it
  * @param gitDir returns the directory with the files of a commit
- * @throws NOT_FOUND at the collection in lkt.yml
+ * @throws NOT_FOUND at the collection in lkt.yml, and the errors of `gitDir`
  */
 export async function collectionDir(
   { source, at }: CollectionSpec,
   from: string,
   gitDir: (url: string, commit: string) => Promise<string>,
 ): Promise<string> {
-  if (source.kind === 'git') return realpathSync(await gitDir(source.url, source.commit));
+  if (source.kind === 'git') {
+    const { line, column } = at.position;
+    const place = `${at.file.path}:${line}:${column}: ${at.path}: `;
+    const dir = await gitDir(source.url, source.commit).catch((error: unknown) => {
+      throw withPrefix(error, place);
+    });
+    return realpathSync(dir);
+  }
   if (source.kind === 'path') {
     const dir = realDirectory(resolve(from, source.path));
     if (dir === undefined)

@@ -75,6 +75,10 @@ const SOURCE: YamlType<CollectionSource> = anyText().transform((given, at) => {
   const git = /^(.+)@([0-9a-f]{40}|[0-9a-f]{64})$/.exec(rest);
   if (kind === 'path') return { kind, path: rest };
   if (kind === 'npm' && NPM_NAME.test(rest)) return { kind, name: rest };
+  if (kind === 'git' && !REMOTE.test(rest))
+    throw at.error(`lkt does not fetch from ${rest}`, {
+      fix: 'write an address with https://, http://, ssh:// or git://, or path:DIR for a directory',
+    });
   if (kind === 'git' && git !== null) return { kind, url: git[1] ?? '', commit: git[2] ?? '' };
   if (kind === 'git')
     throw at.error(`"${given}" has no commit`, {
@@ -84,6 +88,9 @@ const SOURCE: YamlType<CollectionSource> = anyText().transform((given, at) => {
     fix: 'write npm:PACKAGE, git:URL@COMMIT or path:DIR',
   });
 });
+
+/** Addresses from which git fetches for lkt; `HOST:PATH` is ssh. */
+const REMOTE = /^(?:(?:https?|ssh|git):\/\/|[^/:]+:(?!\/\/))/;
 
 /** Names of npm packages, without a version: package-lock.json has it. */
 const NPM_NAME = /^(?:@[a-z0-9~-][a-z0-9._~-]*\/)?[a-z0-9~-][a-z0-9._~-]*$/;
