@@ -152,6 +152,9 @@ function imagesOf({ images }: Inspected): Html {
 
 function signaturesOf({ images }: Inspected, details: ImageDetails): Html {
   const { policies: required, verdicts, unverified } = details;
+  const builtHere = images.filter(({ because }) => because === 'built here');
+  const wasBuilt = (reference: string): boolean =>
+    builtHere.some(({ digest }) => digest !== undefined && reference.endsWith(`@${digest}`));
   const notes =
     verdicts.length + unverified.length === 0
       ? markup`<p>No image was evaluated.</p>`
@@ -168,7 +171,9 @@ function signaturesOf({ images }: Inspected, details: ImageDetails): Html {
           ],
           rows: verdicts.map(({ reference, accepted, because, reasons, signatures }) => [
             reference,
-            stateOf(accepted, accepted ? (because ?? 'accepted') : 'refused'),
+            !accepted && wasBuilt(reference)
+              ? markup`<span class="soft">not signed, but built by the build</span>`
+              : stateOf(accepted, accepted ? (because ?? 'accepted') : 'refused'),
             listOf([...(accepted ? [] : reasons), ...signedBy(signatures)]),
           ]),
         });
@@ -185,7 +190,11 @@ function signaturesOf({ images }: Inspected, details: ImageDetails): Html {
         });
   return markup`${required.length === 0 ? undefined : rulesTable(required)}
     <h3>Policy verdicts</h3>
-    <p class="soft">By the signatures in the store. No registry was asked.</p>
+    <p class="soft">By the signatures in the store. No registry was asked.${
+      builtHere.length === 0
+        ? ''
+        : ' The build used what it had built itself without signatures; a machine that has not built these images asks for them.'
+    }</p>
     ${notes}${policies}
     <h3>Signatures in the store</h3>
     ${found}`;
