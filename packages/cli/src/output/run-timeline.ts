@@ -1,4 +1,4 @@
-import type { Bar, BarChart } from '../page/bar-chart.ts';
+import { type Bar, type BarChart, showSeconds } from '../page/bar-chart.ts';
 import { shortTag } from '../page/cells.ts';
 import type { RunTimeline, StepSpan } from '../progress/recorder.ts';
 import { counted } from './lines.ts';
@@ -16,7 +16,7 @@ export function runChart({ steps, more }: RunTimeline): BarChart {
   const cached = steps.filter(({ state }) => state === 'cached').length;
   const failed = steps.filter(({ state }) => state === 'failed').length;
   const title = [
-    `${counted(steps.length, 'step')} in ${total.toFixed(3)} s`,
+    `${counted(steps.length, 'step')} in ${showSeconds(total)}`,
     ...(cached > 0 ? [`${cached} cached`] : []),
     ...(failed > 0 ? [`${failed} failed`] : []),
     ...(left > 0 || more ? [`${more ? 'more' : left} shorter steps are not shown`] : []),

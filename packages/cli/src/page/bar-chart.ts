@@ -31,7 +31,7 @@ const MAX_LABEL_CHARS = 40;
  * to no other resource. Equal charts give equal bytes.
  */
 export function chartFile(chart: BarChart): string {
-  return `${drawn(chart, markup`<style>${new Html(CHART_STYLE)}</style>`).text}\n`;
+  return `${drawn(chart, markup`<style>${new Html(`${WINDOW_STYLE}${CHART_STYLE}`)}</style>`).text}\n`;
 }
 
 /** Returns a chart as a part of a page with {@link CHART_STYLE}. */
@@ -59,7 +59,7 @@ ${lines}${bars.map((bar, row) => drawnBar(bar, TOP + row * ROW, x))}</svg>`;
 
 function drawnBar(bar: Bar, y: number, x: (seconds: number) => number): Html {
   const { label, start, end, kind } = bar;
-  const length = `${(end - start).toFixed(3)} s`;
+  const length = showSeconds(end - start);
   const hint = bar.hint ?? `${label}: ${length}`;
   const [left, right] = [x(start), x(end)];
   const text = y + ROW / 2 + 4;
@@ -75,6 +75,13 @@ function ticks(total: number): readonly number[] {
   );
 }
 
+/** Returns a time with milliseconds: `0.038 s`, and from a minute on whole seconds: `3 min 16 s`. */
+export function showSeconds(seconds: number): string {
+  if (seconds < 60) return `${seconds.toFixed(3)} s`;
+  const whole = Math.round(seconds);
+  return `${Math.floor(whole / 60)} min ${whole % 60} s`;
+}
+
 /** Shortens a label; the bar's title has the whole text. */
 function cut(text: string): string {
   return text.length > MAX_LABEL_CHARS ? `${text.slice(0, MAX_LABEL_CHARS - 1)}…` : text;
@@ -83,6 +90,12 @@ function cut(text: string): string {
 function rounded(value: number): number {
   return Math.round(value * 10) / 10;
 }
+
+/** Colours the window around a chart that is opened as a file. */
+const WINDOW_STYLE = `
+:root { background: #fff; }
+@media (prefers-color-scheme: dark) { :root { background: #16181d; } }
+`;
 
 export const CHART_STYLE: string = `
 .chart { display: block; }

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { bootChart } from '../../src/output/boot-chart.ts';
-import { chartFile } from '../../src/page/bar-chart.ts';
+import { chartFile, showSeconds } from '../../src/page/bar-chart.ts';
 
 test('draws a bar for every step of any timeline, in equal bytes', () => {
   const seconds = fc.double({ min: 0, max: 1e6, noNaN: true, maxExcluded: true });
@@ -48,4 +48,19 @@ test('draws bars to one scale and marks failures', () => {
   ]);
   expect(svg).toContain('boot ended with failures after 4.000 s');
   expect(svg).toContain('prefers-color-scheme: dark');
+});
+
+test('shows long times in minutes, and fills the window of a file with the colour of the chart', () => {
+  expect([0.0381, 59.9994, 60, 195.8].map(showSeconds)).toEqual([
+    '0.038 s',
+    '59.999 s',
+    '1 min 0 s',
+    '3 min 16 s',
+  ]);
+  const svg = chartFile({
+    title: 'a',
+    bars: [{ label: 'b', start: 0, end: 195.8, kind: 'first' }],
+  });
+  expect(svg).toContain('3 min 16 s</text>');
+  expect(svg).toContain(':root { background: #16181d; }');
 });
