@@ -8,8 +8,9 @@ export interface ValueChange {
 
 /**
  * Returns the differences of two JSON values. Items of a list are matched by `name`, `path` or
- * `destination`, and distinct strings by themselves, unless many differ. Other lists and the words of
- * a command are compared as a whole. JSON objects in strings, as in labels, are compared by their fields.
+ * `destination`, and distinct strings by themselves, unless many differ. Other lists and the words
+ * of a command are compared as a whole. JSON objects in strings, as in labels, are compared by
+ * their fields.
  */
 export function compareValues(before: unknown, after: unknown, path = ''): readonly ValueChange[] {
   if (JSON.stringify(before) === JSON.stringify(after)) return [];

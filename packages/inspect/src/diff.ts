@@ -33,7 +33,7 @@ export interface ImageDiff {
   readonly config: readonly ValueChange[];
   /** Words of the kernel command line. */
   readonly cmdline: { readonly removed: readonly string[]; readonly added: readonly string[] };
-  /** What containers may do, by path: `services/sshd.capabilities[KILL]`. */
+  /** Privileges of containers, by path: `services/sshd.capabilities[KILL]`. */
   readonly privileges: readonly ValueChange[];
   readonly inputs: readonly NamedChange<Digest>[];
   /** Output files, named without the name of the build: `NAME-kernel`. */

@@ -75,7 +75,7 @@ function ticks(total: number): readonly number[] {
   );
 }
 
-/** Returns a time with milliseconds: `0.038 s`, and from a minute on whole seconds: `3 min 16 s`. */
+/** Returns a time: `0.038 s`, and from a minute on `3 min 16 s`. */
 export function showSeconds(seconds: number): string {
   if (seconds < 60) return `${seconds.toFixed(3)} s`;
   const whole = Math.round(seconds);
