@@ -46,6 +46,11 @@ async function diff(
   return diffImages(view({ files, ...before }), view({ files, ...after }), store, PLATFORM);
 }
 
+/** Returns a runtime spec with these capabilities. */
+function spec(bounding: readonly string[]): string {
+  return JSON.stringify({ process: { args: ['/a', '-b'], capabilities: { bounding } } });
+}
+
 async function diffFiles(before: Files, after: Files): Promise<ImageDiff['files']> {
   return (await diff({ files: reader(before) }, { files: reader(after) })).files;
 }
@@ -172,8 +177,6 @@ describe('diffImages', () => {
   });
 
   it('compares what containers may do', async () => {
-    const spec = (capabilities: readonly string[]): string =>
-      JSON.stringify({ process: { args: ['/a', '-b'], capabilities: { bounding: capabilities } } });
     const found = await diff(
       {
         files: reader({
