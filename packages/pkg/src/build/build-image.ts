@@ -25,14 +25,12 @@ export async function buildImage(
     return buildDebianImage(build.image, { ...tools, reporter: build.reporter });
   const { context, tree } = build;
   const request = startRequest(item, build, tools);
-  const prefetch = prefetchBases(context.store, request.bases, request.platform, context.reporter);
+  const stop = new AbortController();
+  void prefetchBases(context.store, request.bases, request.platform, stop.signal);
   const descriptor = await tools.engine
-    .build(
-      { ...request, noCache: noCache || item.disableCache },
-      { ...context, reporter: prefetch.reporter },
-    )
+    .build({ ...request, noCache: noCache || item.disableCache }, context)
     .catch((error: unknown) => {
-      prefetch.stop();
+      stop.abort();
       throw error;
     });
   // A file that changed during the build makes the key wrong.
