@@ -3,7 +3,7 @@
  * the last one stays.
  * @example
  * ```ts
- * const layers = uniqueBy(all, ({ digest }) => digest);
+ * const layers = uniqueBy([...base, ...own], ({ digest }) => digest);
  * ```
  */
 export function uniqueBy<T>(items: readonly T[], keyOf: (item: T) => string): readonly T[] {

@@ -8,6 +8,7 @@ export {
   roundUp,
   SECTOR_SIZE,
 } from './bytes/disk.ts';
+export { blocksOf } from './bytes/blocks.ts';
 export { isZeroChunk, type HeadedBytes, zeros } from './bytes/headed-bytes.ts';
 export {
   chooseCompression,

@@ -1,5 +1,6 @@
 import type { ProgressEvent, Reporter } from '@lkt/core';
 import type { Clock } from './display.ts';
+import { PACKAGE } from './steps.ts';
 
 /** A step of a run, from its start to its end. */
 export interface StepSpan {
@@ -24,8 +25,6 @@ export interface RunTimeline {
 
 const MAX_STEPS = 20_000;
 const MAX_TITLE_CHARS = 300;
-const PACKAGE = 'package ';
-
 /** A reporter that records the times of steps, and passes every event on. */
 export class StepRecorder implements Reporter {
   readonly #next: Reporter;

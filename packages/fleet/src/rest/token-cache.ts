@@ -1,7 +1,24 @@
+import { ProviderError } from '../provider.ts';
+import { type JsonObject, textOf } from './json-object.ts';
+
 /** A token of a service. */
 export interface Token {
   readonly text: string;
   readonly lifetimeMs: number;
+}
+
+/**
+ * Returns the token of an OAuth 2.0 response (RFC 6749, 5.1). `expires_in` may be a text, as from
+ * Azure's metadata service.
+ * @param cloud for the message
+ * @throws ProviderError
+ */
+export function tokenOf(cloud: string, body: JsonObject): Token {
+  const text = textOf(body['access_token']);
+  const seconds = Number(body['expires_in']);
+  if (/^[\x21-\x7e]{1,16384}$/.test(text) && seconds > 0)
+    return { text, lifetimeMs: seconds * 1000 };
+  throw new ProviderError('nonsense', `${cloud}: an answer without a token`);
 }
 
 /** A token is replaced so long before its end. */

@@ -1,9 +1,8 @@
 import { readFile } from 'node:fs/promises';
 import { LktError } from '@lkt/core';
 import { ProviderError } from '../../provider.ts';
-import { type JsonObject, textOf } from '../../rest/json-object.ts';
 import { RestClient } from '../../rest/rest-client.ts';
-import { type Token, TokenCache } from '../../rest/token-cache.ts';
+import { type Token, TokenCache, tokenOf } from '../../rest/token-cache.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -57,7 +56,7 @@ export function azureTokens(variables: Variables, endpoint: string | undefined):
       }).toString(),
       signal,
     });
-    return tokenOf(body);
+    return tokenOf('azure', body);
   });
 }
 
@@ -83,7 +82,7 @@ async function machineToken(
       signal.throwIfAborted();
       throw new ProviderError('denied', 'azure: there are no credentials', { cause, fix: FIX });
     });
-  return tokenOf(body);
+  return tokenOf('azure', body);
 }
 
 async function readToken(path: string): Promise<string> {
@@ -93,13 +92,4 @@ async function readToken(path: string): Promise<string> {
     });
   });
   return text.trim();
-}
-
-function tokenOf(body: JsonObject): Token {
-  const text = textOf(body['access_token']);
-  // The metadata service answers a text.
-  const seconds = Number(body['expires_in']);
-  if (/^[\x21-\x7e]{1,16384}$/.test(text) && seconds > 0)
-    return { text, lifetimeMs: seconds * 1000 };
-  throw new ProviderError('nonsense', 'azure: an answer without a token');
 }

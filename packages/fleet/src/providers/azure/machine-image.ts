@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { digestHex } from '@lkt/core';
-import { MIB, vhdBytes } from '@lkt/formats';
+import { blocksOf, MIB, vhdBytes } from '@lkt/formats';
 import { diskOfFile, rawDiskOf } from '../../image/disk-file.ts';
 import { type MachineImage, ProviderError } from '../../provider.ts';
 import { objectOf, textOf } from '../../rest/json-object.ts';
@@ -159,7 +159,7 @@ async function upload(
   const url = textOf(granted['accessSAS']) || textOf(output['accessSAS']);
   if (!URL.canParse(url) || !/^(?:https:|http:\/\/127\.0\.0\.1:)/.test(url))
     throw new ProviderError('nonsense', 'azure: disks.beginGetAccess: no address to write to');
-  await writePages(url, pieces(vhdBytes(disk, digest)), variables, signal);
+  await writePages(url, blocksOf(vhdBytes(disk, digest), PAGE_BYTES), variables, signal);
   await client.change('disks.endGetAccess.action', `${diskPath}/endGetAccess`, {
     method: 'POST',
     signal,
@@ -198,23 +198,4 @@ async function writePages(
       });
     at = end;
   }
-}
-
-/** Cuts a stream into pieces of 4 MiB, and a shorter last one. */
-async function* pieces(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let piece = Buffer.alloc(PAGE_BYTES);
-  let filled = 0;
-  for await (const chunk of stream) {
-    for (let at = 0; at < chunk.length;) {
-      const part = chunk.subarray(at, at + PAGE_BYTES - filled);
-      piece.set(part, filled);
-      filled += part.length;
-      at += part.length;
-      if (filled < PAGE_BYTES) continue;
-      yield piece;
-      piece = Buffer.alloc(PAGE_BYTES);
-      filled = 0;
-    }
-  }
-  if (filled > 0) yield piece.subarray(0, filled);
 }

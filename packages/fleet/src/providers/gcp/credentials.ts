@@ -1,9 +1,9 @@
 import { sign } from 'node:crypto';
 import { LktError } from '@lkt/core';
 import { ProviderError } from '../../provider.ts';
-import { type JsonObject, textOf } from '../../rest/json-object.ts';
+import { textOf } from '../../rest/json-object.ts';
 import { RestClient } from '../../rest/rest-client.ts';
-import { type Token, TokenCache } from '../../rest/token-cache.ts';
+import { TokenCache, tokenOf } from '../../rest/token-cache.ts';
 import { readSecretFile } from '../../secret-file.ts';
 
 /** Where credentials are. */
@@ -58,7 +58,7 @@ export function gcpTokens(
             fix: 'set credentialsFile of the provider, or GOOGLE_APPLICATION_CREDENTIALS',
           });
         });
-      return tokenOf(body);
+      return tokenOf('gcp', body);
     }
     const key = await readKey(path);
     const { body } = await client.call(
@@ -74,7 +74,7 @@ export function gcpTokens(
         signal,
       },
     );
-    return tokenOf(body);
+    return tokenOf('gcp', body);
   });
 }
 
@@ -122,12 +122,4 @@ function assertionOf({ email, keyId, privateKey }: ServiceAccountKey): string {
       fix: 'create another key of the service account',
     });
   }
-}
-
-function tokenOf(body: JsonObject): Token {
-  const text = textOf(body['access_token']);
-  const seconds = Number(body['expires_in']);
-  if (/^[\x21-\x7e]{1,8192}$/.test(text) && seconds > 0)
-    return { text, lifetimeMs: seconds * 1000 };
-  throw new ProviderError('nonsense', 'gcp: an answer without a token');
 }
