@@ -90,9 +90,13 @@ export async function addLines(path: string, lines: readonly string[]): Promise<
 export async function writeNew(dir: string, files: ReadonlyMap<string, string>): Promise<void> {
   const present = [...files.keys()].filter((path) => isPresent(join(dir, path)));
   if (present.length > 0)
-    throw new LktError('USAGE_INVALID', `${present.join(', ')} already there`, {
-      fix: 'use another name, or remove them',
-    });
+    throw new LktError(
+      'USAGE_INVALID',
+      `${present.join(', ')} ${present.length === 1 ? 'is' : 'are'} already there`,
+      {
+        fix: `use another name, or remove ${present.length === 1 ? 'it' : 'them'}`,
+      },
+    );
   try {
     await writeAll(dir, [...files.keys()], async (path) => {
       await mkdir(dirname(join(dir, path)), { recursive: true });

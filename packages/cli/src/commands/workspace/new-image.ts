@@ -11,6 +11,7 @@ import {
   packagesOf,
   TEMPLATE_SUMMARY,
   TEMPLATES,
+  WEB_PORT,
 } from '../../init/image-template.ts';
 import { findSshKey, readSshKey, type SshKey } from '../../init/ssh-keys.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
@@ -47,6 +48,10 @@ export class NewImage extends LktCommand {
     const { name } = args;
     const { template } = flags;
     requireName(name);
+    if (template === 'web' && flags.package === undefined)
+      throw new LktError('USAGE_INVALID', 'the template web has no server of its own', {
+        fix: `name a package that serves HTTP on port ${WEB_PORT}: --package NAME`,
+      });
     const workspace = await workspaceAt(session, cwd);
     const path = placeOf(workspace, 'images', name, flags.dir);
     const keyFile = join(workspace.root, 'keys', 'login.pub');
