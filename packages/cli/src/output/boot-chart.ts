@@ -1,5 +1,5 @@
 import type { Timeline } from '@lkt/machine';
-import type { Bar, BarChart } from '../page/bar-chart.ts';
+import { type Bar, type BarChart, showSeconds } from '../page/bar-chart.ts';
 
 /** Returns the chart of a boot: a bar for every step, in seconds since the start of QEMU. */
 export function bootChart({ firmware, end, steps, more }: Timeline): BarChart {
@@ -10,7 +10,7 @@ export function bootChart({ firmware, end, steps, more }: Timeline): BarChart {
   };
   const total = firmware + Math.max(0, ...steps.map((step) => step.end));
   return {
-    title: `${ends[end]} after ${total.toFixed(3)} s${more ? '; more steps are not shown' : ''}`,
+    title: `${ends[end]} after ${showSeconds(total)}${more ? '; more steps are not shown' : ''}`,
     bars: [
       { label: 'firmware', start: -firmware, end: 0, kind: 'none' },
       ...steps.map((step): Bar => {

@@ -12,7 +12,7 @@ import { TREEMAP_SCRIPT, TREEMAP_STYLE, treemapOf } from '../page/treemap.ts';
 import type { ImageDetails } from '../targets/image-report.ts';
 import { bootChart } from './boot-chart.ts';
 import type { Inspected } from './inspect-report.ts';
-import { counted } from './lines.ts';
+import { counted, valueText } from './lines.ts';
 
 const KINDS: Readonly<Record<Inspected['kind'], string>> = {
   build: 'The output of a build',
@@ -309,7 +309,7 @@ function packagesOf({ kind }: Inspected, { packages }: ImageDetails): Html {
 function madeFrom({ inputs, parameters, cmdline }: Inspected): Html {
   const facts: readonly (readonly [string, HtmlValue])[] = [
     ...Object.entries(parameters).flatMap(([key, value]): (readonly [string, HtmlValue])[] => {
-      const text = typeof value === 'string' ? value : JSON.stringify(value);
+      const text = valueText(value);
       return text === '{}' || text === '[]' ? [] : [[key, text]];
     }),
     ...(cmdline === undefined || cmdline === ''

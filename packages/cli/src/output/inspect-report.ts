@@ -1,6 +1,6 @@
 import type { FileMap, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
 import { showSize } from '../flags/sizes.ts';
-import { columns, oneLine, section } from './lines.ts';
+import { columns, oneLine, section, valueText } from './lines.ts';
 import { printable } from './printable.ts';
 
 /** A part of an image, with its data in the store. */
@@ -103,7 +103,7 @@ function outputRow({ name, state, size, digest }: Inspected['outputs'][number]):
 }
 
 function parameterLine([key, value]: readonly [string, unknown]): readonly string[] {
-  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  const text = valueText(value);
   return text === '{}' || text === '[]' ? [] : [`${key}: ${text}`];
 }
 

@@ -25,3 +25,12 @@ export function section(title: string, lines: readonly string[]): readonly strin
 export function oneLine(text: string): string {
   return text.replaceAll(/[\r\n]/g, '?');
 }
+
+/** Returns a value as text: strings as they are, lists of them with commas, others as JSON. */
+export function valueText(value: unknown): string {
+  if (typeof value === 'string') return value;
+  const isList = Array.isArray(value) && value.length > 0;
+  return isList && value.every((item) => typeof item === 'string')
+    ? value.join(', ')
+    : JSON.stringify(value);
+}
