@@ -74,9 +74,12 @@ as its own service (\`valkey\`, \`docker\`).
 
 - \`busybox\` in \`login\`, \`getty\`, \`sshd\`: the shell and the commands of a login, after the login. No
   shell in Go has POSIX's behaviour and is in the archive.
+- \`e2fsck\` in \`mount\`: checks an ext4 file system before the kernel mounts it. Only e2fsck can
+  repair one. It has no capability and opens no other disk.
 - \`mke2fs\`, \`mkfs.xfs\` in \`format\`, \`dm-crypt\`: write file systems to empty disks, once.
 - \`crun\`, instead of \`runc\`, where size counts; and \`libseccomp\` in \`runc\`, which compiles filters.
 - \`iptables\` in \`docker\`: Docker starts it.
+- QEMU in \`binfmt\`: runs programs of other architectures in their containers.
 - \`valkey\`: a server of the archive, without privileges.
 `;
 }

@@ -101,7 +101,7 @@ func makeFilesystem(p reader.Parser, path, source string, fresh bool) error {
 		return fmt.Errorf("%s: %w", source, err)
 	}
 	report("%s maps %s, creating ext4", path, source)
-	if err := tool.Run([]string{"/usr/sbin/mke2fs", "-t", "ext4", "-F", "-q", path}, true); err != nil {
+	if err := tool.Run([]string{"/usr/sbin/mke2fs", "-t", "ext4", "-F", "-q", path}, path); err != nil {
 		return err
 	}
 	return flush(path)

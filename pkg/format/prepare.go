@@ -42,7 +42,11 @@ func prepare(d *drive.Drive, r request) error {
 	if err := d.File.Close(); err != nil {
 		return err
 	}
-	if err := tool.Run(r.command(partition), makers[r.kind].unprivileged); err != nil {
+	only := ""
+	if makers[r.kind].unprivileged {
+		only = partition
+	}
+	if err := tool.Run(r.command(partition), only); err != nil {
 		return err
 	}
 	report("%s has %s", partition, r)

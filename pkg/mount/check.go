@@ -30,7 +30,7 @@ func (s source) check(limit time.Duration) error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	output, err := tool.Output(ctx, []string{"/usr/sbin/e2fsck", "-p", s.path}, true)
+	output, err := tool.Output(ctx, []string{"/usr/sbin/e2fsck", "-p", s.path}, s.path)
 	if ctx.Err() != nil {
 		return fmt.Errorf("the check of %s did not end within %v\n  fix: set -check to more seconds", s.path, limit)
 	}

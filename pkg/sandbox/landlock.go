@@ -33,17 +33,26 @@ const (
 const (
 	accessRead    = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_READ_DIR
 	accessExecute = unix.LANDLOCK_ACCESS_FS_READ_FILE | unix.LANDLOCK_ACCESS_FS_EXECUTE
+	accessRun     = accessRead | unix.LANDLOCK_ACCESS_FS_EXECUTE
+	accessDevice  = unix.LANDLOCK_ACCESS_FS_READ_FILE | accessFileWrite | accessIoctl
 	// accessWrite makes no devices.
 	accessWrite = accessRead | accessFileWrite | unix.LANDLOCK_ACCESS_FS_REMOVE_DIR | unix.LANDLOCK_ACCESS_FS_REMOVE_FILE |
 		unix.LANDLOCK_ACCESS_FS_MAKE_DIR | unix.LANDLOCK_ACCESS_FS_MAKE_REG | unix.LANDLOCK_ACCESS_FS_MAKE_SYM |
 		unix.LANDLOCK_ACCESS_FS_MAKE_FIFO | unix.LANDLOCK_ACCESS_FS_MAKE_SOCK | unix.LANDLOCK_ACCESS_FS_REFER
 	accessFileWrite = unix.LANDLOCK_ACCESS_FS_WRITE_FILE | unix.LANDLOCK_ACCESS_FS_TRUNCATE
 	// accessFile are the rights that a rule about a file may have.
-	accessFile = accessExecute | accessFileWrite
+	accessFile = accessExecute | accessFileWrite | accessIoctl
 )
 
 // filesByVersion has the file access rights of each version of the interface.
 var filesByVersion = []uint64{0, 1<<13 - 1, 1<<14 - 1, 1<<15 - 1, 1<<15 - 1, 1<<16 - 1}
+
+// RestrictTool applies Landlock to this thread, and so to the program that it executes: the program
+// and others execute only files below programs, read only those and files below read, and write
+// only the devices. The thread must have no_new_privs.
+func RestrictTool(programs, read []string, devices ...string) error {
+	return Role{Read: read, programs: programs, devices: devices}.restrict()
+}
 
 // restrict applies Landlock (landlock(7)) to this thread: only files, directories and TCP ports of
 // the role, and no signals and abstract sockets of other processes. Files that are absent get no
@@ -86,7 +95,10 @@ func (r Role) addRules(ruleset int, handled rulesetAttributes) error {
 		}
 		return nil
 	}
-	err := errors.Join(allow(accessExecute, self), allow(accessRead, r.Read...), allow(accessWrite, r.Write...))
+	err := errors.Join(
+		allow(accessExecute, self), allow(accessRead, r.Read...), allow(accessWrite, r.Write...), allow(accessRun, r.programs...),
+		allow(accessDevice, r.devices...),
+	)
 	if err != nil || handled.network == 0 {
 		return err
 	}

@@ -44,6 +44,9 @@ type Role struct {
 	CPU uint64 `json:"cpu,omitempty"`
 	// Descriptors is the limit of open files. 0 means those open at Enter.
 	Descriptors uint64 `json:"descriptors,omitempty"`
+
+	// Those of RestrictTool.
+	programs, devices []string
 }
 
 // Roles are the roles of a program.

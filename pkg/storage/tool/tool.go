@@ -9,11 +9,13 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"lkt/sandbox"
 )
 
-// Run runs a program, without capabilities if unprivileged.
-func Run(command []string, unprivileged bool) error {
-	output, err := Output(context.Background(), command, unprivileged)
+// Run runs a program, confined to a disk if that is not "".
+func Run(command []string, disk string) error {
+	output, err := Output(context.Background(), command, disk)
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, output)
 	}
@@ -23,9 +25,9 @@ func Run(command []string, unprivileged bool) error {
 // endTime is how long a program may take to end after SIGTERM.
 const endTime = 10 * time.Second
 
-// Output runs a program, without capabilities if unprivileged, and returns what it prints. It ends
-// the program when ctx ends.
-func Output(ctx context.Context, command []string, unprivileged bool) ([]byte, error) {
+// Output runs a program and returns what it prints. It ends the program when ctx ends. If disk is not
+// "", the program has no capabilities, writes only that disk, and opens no other.
+func Output(ctx context.Context, command []string, disk string) ([]byte, error) {
 	type result struct {
 		output []byte
 		err    error
@@ -34,8 +36,8 @@ func Output(ctx context.Context, command []string, unprivileged bool) ([]byte, e
 	go func() {
 		// The thread never regains its capabilities: it ends with the goroutine.
 		runtime.LockOSThread()
-		if unprivileged {
-			if err := dropCapabilities(); err != nil {
+		if disk != "" {
+			if err := confine(disk); err != nil {
 				results <- result{nil, err}
 				return
 			}
@@ -52,6 +54,15 @@ func Output(ctx context.Context, command []string, unprivileged bool) ([]byte, e
 	}()
 	r := <-results
 	return r.output, r.err
+}
+
+// confine confines this thread to a disk.
+func confine(disk string) error {
+	if err := dropCapabilities(); err != nil {
+		return err
+	}
+	programs := []string{"/bin", "/lib", "/lib64", "/sbin", "/usr"}
+	return sandbox.RestrictTool(programs, []string{"/dev/urandom", "/etc", "/proc", "/sys"}, disk, "/dev/null")
 }
 
 // dropCapabilities drops all capabilities of this thread. no_new_privs keeps a program that it
