@@ -187,6 +187,10 @@ func certified(r Request, cert *ssh.Certificate, e entry, principals []string) (
 	if i < 0 {
 		return nil, fmt.Errorf("%w: the certificate is for other users", ErrDenied)
 	}
+	// As in OpenSSH, an authority must not sign with SHA-1, for which others find collisions.
+	if algorithms[cert.Signature.Format] != cert.SignatureKey.Type() {
+		return nil, fmt.Errorf("%w: the certificate is signed with %q", ErrDenied, cert.Signature.Format)
+	}
 	checker := ssh.CertChecker{
 		SupportedCriticalOptions: []string{"force-command", "source-address", "verify-required"},
 		Clock:                    func() time.Time { return r.Now },
@@ -205,6 +209,9 @@ func certified(r Request, cert *ssh.Certificate, e entry, principals []string) (
 		return nil, err
 	}
 	if command, ok := cert.CriticalOptions["force-command"]; ok {
+		if command == "" {
+			return nil, fmt.Errorf("%w: %v", ErrDenied, errNoCommand)
+		}
 		if access.Command != "" && access.Command != command {
 			return nil, fmt.Errorf("%w: two commands", ErrDenied)
 		}
@@ -225,6 +232,7 @@ func certified(r Request, cert *ssh.Certificate, e entry, principals []string) (
 }
 
 func matchesNetworks(list string, addr netip.Addr) bool {
+	addr = addr.WithZone("")
 	return slices.ContainsFunc(strings.Split(list, ","), func(item string) bool {
 		if network, err := netip.ParsePrefix(item); err == nil {
 			return network.Contains(addr)

@@ -165,27 +165,31 @@ func TestVerifyRejectsSignaturesOfOtherRequests(t *testing.T) {
 func TestAuthorizeAppliesOptions(t *testing.T) {
 	key := newKey(t).PublicKey()
 	for options, want := range map[string]*Access{
-		`command="echo \"a b\"",no-pty`:        {Command: `echo "a b"`, Forward: true},
-		`restrict`:                             {},
-		`restrict,pty`:                         {Terminal: true},
-		`no-port-forwarding,no-X11-forwarding`: {Terminal: true},
-		`from="192.0.2.0/24"`:                  {Terminal: true, Forward: true},
-		`from="!192.0.2.8,192.0.*"`:            {Terminal: true, Forward: true},
-		`expiry-time="20260103"`:               {Terminal: true, Forward: true},
-		`permitopen="db:5432"`:                 {Terminal: true, Forward: true, Destinations: []string{"db:5432"}},
-		`from="198.51.100.0/24"`:               nil,
-		`from="!192.0.2.7,192.0.2.*"`:          nil,
-		`from="host.example"`:                  nil,
-		`expiry-time="20260101"`:               nil,
-		`expiry-time="tomorrow"`:               nil,
-		`expiry-time="202601020304Z"`:          nil,
-		`permitlisten="80"`:                    nil, // unknown: fails closed
-		`tunnel="1"`:                           nil,
-		`command=id`:                           nil,
-		`no-pty="yes"`:                         nil,
-		`from`:                                 nil,
-		`environment="PATH=/tmp"`:              nil,
-		`cert-authority`:                       nil,
+		`command="echo \"a b\"",no-pty`:                    {Command: `echo "a b"`, Forward: true},
+		`restrict`:                                         {},
+		`restrict,pty`:                                     {Terminal: true},
+		`no-port-forwarding,no-X11-forwarding`:             {Terminal: true},
+		`from="192.0.2.0/24"`:                              {Terminal: true, Forward: true},
+		`from="!192.0.2.8,192.0.*"`:                        {Terminal: true, Forward: true},
+		`expiry-time="20260103"`:                           {Terminal: true, Forward: true},
+		`permitopen="db:5432"`:                             {Terminal: true, Forward: true, Destinations: []string{"db:5432"}},
+		`from="198.51.100.0/24"`:                           nil,
+		`from="!192.0.2.7,192.0.2.*"`:                      nil,
+		`from="host.example"`:                              nil,
+		`expiry-time="20260101"`:                           nil,
+		`expiry-time="tomorrow"`:                           nil,
+		`expiry-time="202601020304Z"`:                      nil,
+		`permitlisten="80"`:                                nil, // unknown: fails closed
+		`tunnel="1"`:                                       nil,
+		`command=id`:                                       nil,
+		`command=""`:                                       nil, // the empty command, not any
+		`command="a",command="b"`:                          nil,
+		`from="10.0.0.1",from="192.0.2.7"`:                 nil,
+		`expiry-time="20260101",expiry-time="20270101"`:    nil,
+		`no-pty="yes"`:                                     nil,
+		`from`:                                             nil,
+		`environment="PATH=/tmp"`:                          nil,
+		`cert-authority`:                                   nil,
 		`agent-forwarding,user-rc,X11-forwarding,restrict`: {},
 	} {
 		access, err := Authorize(request(key, options+" "+line(key)), nil)
@@ -279,6 +283,10 @@ func TestAuthorizeAcceptsCertificatesOfAuthorities(t *testing.T) {
 			trusted: []ssh.PublicKey{ca.PublicKey()},
 			change:  func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"unknown": ""} },
 		},
+		"with the empty command": {
+			trusted: []ssh.PublicKey{ca.PublicKey()},
+			change:  func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": ""} },
+		},
 		"with two commands": {
 			keys:   `cert-authority,command="id" ` + line(ca.PublicKey()),
 			change: func(c *ssh.Certificate) { c.CriticalOptions = map[string]string{"force-command": "date"} },
@@ -302,6 +310,45 @@ func TestAuthorizeAcceptsCertificatesOfAuthorities(t *testing.T) {
 		}
 		if !strings.Contains(access.Key, `"test", serial 9`) {
 			t.Errorf("%s: %s", name, access.Key)
+		}
+	}
+}
+
+// A link-local address has the interface as its zone.
+func TestAddressesMatchWithoutZone(t *testing.T) {
+	addr := netip.MustParseAddr("fe80::1%eth0")
+	for list, want := range map[string]bool{"fe80::/10": true, "fe80::1": true, "!fe80::/10,*": false, "!fe80::1,*": false, "fe80::2": false} {
+		if got := matchesAddress(strings.Split(list, ","), addr); got != want {
+			t.Errorf("%s: %v", list, got)
+		}
+	}
+	if !matchesNetworks("fe80::/64", addr) || !matchesNetworks("fe80::1", addr) || matchesNetworks("fe80::2", addr) {
+		t.Error("networks of a certificate")
+	}
+}
+
+// sha1Authority signs certificates with an RSA key and SHA-1, as before OpenSSH 8.2.
+type sha1Authority struct{ ssh.AlgorithmSigner }
+
+func (s sha1Authority) Sign(r io.Reader, data []byte) (*ssh.Signature, error) {
+	return s.SignWithAlgorithm(r, data, ssh.KeyAlgoRSA)
+}
+
+func (s sha1Authority) SignWithAlgorithm(r io.Reader, data []byte, _ string) (*ssh.Signature, error) {
+	return s.AlgorithmSigner.SignWithAlgorithm(r, data, ssh.KeyAlgoRSA)
+}
+
+func TestAuthorizeRejectsCertificatesWithSHA1(t *testing.T) {
+	private, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strong := newSigner(t, private)
+	for name, ca := range map[string]ssh.Signer{"SHA-2": strong, "SHA-1": sha1Authority{strong.(ssh.AlgorithmSigner)}} {
+		signer := certificate(t, ca, newKey(t), nil)
+		_, err := Authorize(request(signer.PublicKey(), ""), []ssh.PublicKey{strong.PublicKey()})
+		if (err == nil) != (name == "SHA-2") {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

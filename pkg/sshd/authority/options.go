@@ -26,6 +26,7 @@ type restrictions struct {
 // this program does not know, is an error: the line then permits nothing.
 func parseOptions(options []string) (restrictions, error) {
 	var r restrictions
+	seen := map[string]bool{}
 	for _, option := range options {
 		name, value, hasValue := strings.Cut(option, "=")
 		if hasValue {
@@ -35,7 +36,13 @@ func parseOptions(options []string) (restrictions, error) {
 			}
 			value = unquoted
 		}
-		if err := r.add(strings.ToLower(name), value, hasValue); err != nil {
+		name = strings.ToLower(name)
+		// Of two restrictions, the second would replace the first.
+		if hasValue && name != "permitopen" && seen[name] {
+			return r, fmt.Errorf("option %s: twice", name)
+		}
+		seen[name] = true
+		if err := r.add(name, value, hasValue); err != nil {
 			return r, fmt.Errorf("option %s: %w", name, err)
 		}
 	}
@@ -67,6 +74,9 @@ func (r *restrictions) add(name, value string, hasValue bool) error {
 	case "from":
 		r.from = strings.Split(value, ",")
 	case "command":
+		if value == "" {
+			return errNoCommand
+		}
 		r.command = value
 	case "principals":
 		r.principals = strings.Split(value, ",")
@@ -81,6 +91,9 @@ func (r *restrictions) add(name, value string, hasValue bool) error {
 	}
 	return nil
 }
+
+// errNoCommand means that a login may only run the empty command, which no field here expresses.
+var errNoCommand = errors.New("the command is empty")
 
 func unquote(value string) (string, error) {
 	inner, ok := strings.CutPrefix(value, `"`)
@@ -105,8 +118,9 @@ func parseTime(value string) (time.Time, error) {
 }
 
 // matchesAddress reports whether a pattern list (ssh_config(5)) of addresses and networks matches.
-// Names of hosts never match: no name is looked up.
+// Names of hosts never match: no name is looked up. The zone of a link-local address does not count.
 func matchesAddress(patterns []string, addr netip.Addr) bool {
+	addr = addr.WithZone("")
 	matched := false
 	for _, pattern := range patterns {
 		pattern, negated := strings.CutPrefix(pattern, "!")
