@@ -4,7 +4,7 @@ import { type Attempt, ATTACKERS, attempts, EXPECTED } from './test/system/helpe
 const RESULTS = [
   ['`EPERM`, `EACCES`, `EROFS`, …', "the kernel's error: no permission, not this user, read-only"],
   ['`ENOENT`, `ESRCH`', 'no such file or process is visible'],
-  ['`EINVAL`', 'the mount is locked'],
+  ['`EINVAL`', 'the mount is locked, or the kernel gives no leases'],
   ['killed, no room, `EAGAIN`, bounded', 'a limit stopped it'],
   ['own layer, own files', 'only the container sees the change'],
   ['read-only or empty', 'the image is locked there, or not there'],

@@ -74,7 +74,7 @@ func setLimits() {
 	}
 	// The kernel counts these per user, of all containers together; the limits of a container's
 	// memory, tasks and IPC namespace bound them.
-	for _, resource := range []int{unix.RLIMIT_MSGQUEUE, unix.RLIMIT_NPROC, unix.RLIMIT_SIGPENDING} {
+	for _, resource := range []int{unix.RLIMIT_MEMLOCK, unix.RLIMIT_MSGQUEUE, unix.RLIMIT_NPROC, unix.RLIMIT_SIGPENDING} {
 		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}); err != nil {
 			step("set limit %d: %v", resource, err)
 		}

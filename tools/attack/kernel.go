@@ -47,13 +47,6 @@ var kernel = []attempt{
 		attributes := [16]uint32{2 /* array */, 4, 4, 1}
 		return call(unix.SYS_BPF, 0, uintptr(unsafe.Pointer(&attributes)), unsafe.Sizeof(attributes))
 	}},
-	{"perf", func() error {
-		fd, err := unix.PerfEventOpen(&unix.PerfEventAttr{Type: unix.PERF_TYPE_SOFTWARE, Size: 112}, -1, 0, -1, 0)
-		if err == nil {
-			unix.Close(fd)
-		}
-		return err
-	}},
 	{"io-uring", func() error {
 		var parameters [120]byte
 		return call(unix.SYS_IO_URING_SETUP, 1, uintptr(unsafe.Pointer(&parameters)), 0)

@@ -4,8 +4,8 @@
 //	attack NAME: EPERM          an error of the kernel
 //	attack NAME: OPEN           the attempt succeeded
 //
-// Afterwards a service keeps running; "attack once" exits. "attack base" and "attack machine" make
-// only some attempts. "attack victim" is a service for others to attack. "attack bound" binds a
+// Afterwards a service keeps running; "attack once" exits. "attack base", "attack admin" and "attack
+// machine" make only some attempts. "attack victim" is a service for others to attack. "attack bound" binds a
 // directory that others can change. "attack done" exits with 0 once all attempts were made. "attack
 // digest" prints a digest of the machine's root; "attack serve-digest" is a service that sends it
 // to "attack ask-digest".
@@ -39,7 +39,7 @@ func main() {
 			return
 		}
 	}
-	attack(files, kernel, processes, network, base, shared, resources)
+	attack(files, kernel, processes, network, base, beyond, shared, resources)
 	wait()
 }
 
@@ -62,8 +62,9 @@ const doneFile = "/tmp/done"
 
 // parts are the modes of this program, by their argument.
 var parts = map[string]func(){
-	"once":         func() { attack(files, kernel, processes, network, base, shared, resources) },
+	"once":         func() { attack(files, kernel, processes, network, base, beyond, shared, resources) },
 	"base":         func() { attack(base); wait() },
+	"admin":        func() { attack(base, beyond); wait() },
 	"machine":      func() { attack(machine); wait() },
 	"detach":       func() { fmt.Println(result(detach())) },
 	"victim":       victim,

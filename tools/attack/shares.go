@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -56,6 +57,61 @@ var shares = map[string]share{
 		_, _, errno := unix.Syscall(unix.SYS_TIMER_CREATE, unix.CLOCK_MONOTONIC, 0, uintptr(unsafe.Pointer(&id)))
 		return errorOf(errno)
 	}},
+	"descriptors": {5000, sendDescriptors},
+	"locks":       {10, lockMemory},
+}
+
+// inFlight are the sockets that hold the descriptors in flight.
+var inFlight [2]int
+
+// sendDescriptors puts as many descriptors in flight as a message may have.
+func sendDescriptors(number int) error {
+	const most = 253           // SCM_MAX_FD
+	files := make([]int, most) // all the same file
+	rights := unix.UnixRights(files...)
+	for {
+		if number > 0 {
+			err := unix.Sendmsg(inFlight[0], []byte{0}, rights, nil, unix.MSG_DONTWAIT)
+			if !errors.Is(err, unix.EAGAIN) {
+				return err
+			}
+		}
+		var err error
+		if inFlight, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		number++
+	}
+}
+
+// lockMemory locks a megabyte of shared memory.
+func lockMemory(int) error {
+	const lock = 11 // SHM_LOCK
+	id, err := unix.SysvShmGet(unix.IPC_PRIVATE, 1<<20, unix.IPC_CREAT|0o600)
+	if err != nil {
+		return err
+	}
+	_, err = unix.SysvShmCtl(id, lock, nil)
+	return err
+}
+
+// fewOf returns nil if the containers of a machine, each with the default limit, can together take
+// all of what the kernel limits for the machine.
+func fewOf(parameter string, limit uint64) error {
+	const containers = 256
+	text, err := os.ReadFile("/proc/sys/kernel/" + parameter)
+	if err != nil {
+		return err
+	}
+	most, err := strconv.ParseUint(strings.TrimSpace(string(text)), 10, 64)
+	if err != nil {
+		return err
+	}
+	if most < containers*limit {
+		fmt.Printf("the machine has only %d of %s\n", most, parameter)
+		return nil
+	}
+	return stopped("own limit")
 }
 
 func errorOf(errno unix.Errno) error {
@@ -178,6 +234,11 @@ func takeOne(name string) {
 
 var shared = []attempt{
 	fillShare("terminals"), fillShare("inotify"), fillShare("pipes"), fillShare("queues"), fillShare("timers"),
+	fillShare("descriptors"), fillShare("locks"),
+	{"machine-tasks", func() error {
+		return anyOf([]string{"threads-max", "pid_max"}, func(name string) error { return fewOf(name, 2048) })
+	}},
+	{"machine-terminals", func() error { return fewOf("pty/max", 256) }},
 	{"ipc-of-other", func() error {
 		_, err := unix.SysvShmGet(victimShm, 0, 0)
 		return err

@@ -92,6 +92,14 @@ func TestNewMountsDefaultToNosuidNodev(t *testing.T) {
 	}
 }
 
+func TestMountsOfDisksCannotPanicTheMachine(t *testing.T) {
+	for kind, want := range map[string]string{"ext4": "data=ordered,errors=remount-ro", "xfs": "data=ordered"} {
+		if got := (Mount{Type: kind}).data(parseOptions([]string{"rw", "data=ordered"})); got != want {
+			t.Errorf("%s: %s", kind, got)
+		}
+	}
+}
+
 func TestMakeCgroupEnablesControllers(t *testing.T) {
 	root := t.TempDir()
 	write := func(dir string) {

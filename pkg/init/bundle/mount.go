@@ -139,7 +139,7 @@ func unmount(dir, path string) {
 // or "dev": containers get their devices from the runtime, and no file of an image needs to be
 // setuid.
 func (m Mount) mount(o options, target string) (isNew bool, err error) {
-	data := strings.Join(o.data, ",")
+	data := m.data(o)
 	kind := o.set & (unix.MS_BIND | unix.MS_REC | unix.MS_REMOUNT)
 	flags := o.set &^ (unix.MS_BIND | unix.MS_REC | unix.MS_REMOUNT)
 	switch {
@@ -156,6 +156,11 @@ func (m Mount) mount(o options, target string) (isNew bool, err error) {
 		isNew = err == nil
 	}
 	return isNew, err
+}
+
+// data returns the options of the file system.
+func (m Mount) data(o options) string {
+	return strings.Join(confine.WithoutPanic(m.Type, o.data), ",")
 }
 
 func hardenFlags(flags, clear uintptr) uintptr {

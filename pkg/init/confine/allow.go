@@ -13,9 +13,9 @@ const allowAnnotation = "lkt.allow"
 const (
 	allowBPF        = "bpf"        // BPF programs, such as filters of devices
 	allowIPC        = "ipc"        // the machine's IPC namespace, if the config has no other
-	allowKernel     = "kernel"     // parameters of the kernel in /proc and /sys
+	allowKernel     = "kernel"     // parameters of the kernel in /proc and /sys, and perf events
 	allowKeys       = "keys"       // keyrings, which containers of equal users share
-	allowMount      = "mount"      // mounts
+	allowMount      = "mount"      // mounts, and handles and events of files of a whole file system
 	allowNamespaces = "namespaces" // entering and creating namespaces
 	allowVSock      = "vsock"      // sockets of the hypervisor
 )

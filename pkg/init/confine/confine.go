@@ -33,7 +33,7 @@ var maskedPaths = []string{
 //
 //   - A filter of system calls.
 //   - An IPC and a cgroup namespace.
-//   - Limits of memory, tasks and terminals, and a preference of the OOM killer.
+//   - Limits of memory, tasks, terminals and files, and a preference of the OOM killer.
 //   - readonlyPaths and maskedPaths.
 //   - sysfs is read-only unless its options contain "rw": kernel/uevent_helper names a program that
 //     the kernel starts.
@@ -129,12 +129,38 @@ func has(object map[string]json.RawMessage, key string) bool {
 // score of its runtime, which must not be killed.
 const defaultOOMScore = 500
 
+// defaultFiles limits the descriptors of a process, as systemd does. The kernel compares the number
+// of descriptors that all processes of a user have in flight between Unix sockets with the limit of
+// the sender, so that a container with a higher limit can always send.
+const defaultFiles = 1 << 19
+
+// rlimit is an item of process.rlimits.
+type rlimit struct {
+	Type string `json:"type"`
+	Hard uint64 `json:"hard"`
+	Soft uint64 `json:"soft"`
+}
+
 func process(data json.RawMessage) (json.RawMessage, error) {
 	fields := map[string]json.RawMessage{}
 	if data != nil {
 		if err := json.Unmarshal(data, &fields); err != nil {
 			return nil, err
 		}
+	}
+	limits := []rlimit{}
+	if has(fields, "rlimits") {
+		if err := json.Unmarshal(fields["rlimits"], &limits); err != nil {
+			return nil, err
+		}
+	}
+	const files = "RLIMIT_NOFILE"
+	if !slices.ContainsFunc(limits, func(l rlimit) bool { return l.Type == files }) {
+		text, err := json.Marshal(append(limits, rlimit{files, defaultFiles, defaultFiles}))
+		if err != nil {
+			return nil, err
+		}
+		fields["rlimits"] = text
 	}
 	if err := addDefaults(fields, map[string]any{"oomScoreAdj": defaultOOMScore}); err != nil {
 		return nil, err
@@ -177,8 +203,18 @@ func boundingSet(config []byte) ([]string, error) {
 // terminals limits the pseudoterminals of a container; all containers share 4096.
 const terminals = "max=256"
 
-// mounts adds default options to devpts, sysfs and tmpfs mounts, of an open container to devpts
-// only.
+// WithoutPanic adds an option to those of an ext4 mount, unless they say what an error does: the
+// superblock of an untrusted disk may say that it panics the machine.
+func WithoutPanic(kind string, options []string) []string {
+	isSet := func(option string) bool { return strings.HasPrefix(option, "errors=") }
+	if !strings.HasPrefix(kind, "ext") || slices.ContainsFunc(options, isSet) {
+		return options
+	}
+	return append(options, "errors=remount-ro")
+}
+
+// mounts adds default options to devpts, ext4, sysfs and tmpfs mounts, of an open container to
+// devpts and ext4 only.
 func mounts(data json.RawMessage, isOpen bool) (json.RawMessage, error) {
 	list := []map[string]json.RawMessage{}
 	if data != nil {
@@ -202,6 +238,8 @@ func mounts(data json.RawMessage, isOpen bool) (json.RawMessage, error) {
 			if !slices.ContainsFunc(options, func(o string) bool { return strings.HasPrefix(o, "max=") }) {
 				options = append(options, terminals)
 			}
+		case strings.HasPrefix(kind, "ext"):
+			options = WithoutPanic(kind, options)
 		case isOpen:
 			continue
 		case kind == "sysfs":

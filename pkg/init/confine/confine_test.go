@@ -181,6 +181,45 @@ func TestTerminalsAreLimited(t *testing.T) {
 	}
 }
 
+// The superblock of a disk may say that an error panics the machine.
+func TestDisksCannotPanicTheMachine(t *testing.T) {
+	for mount, want := range map[string]string{
+		`"type": "ext4"`:                                     "errors=remount-ro",
+		`"type": "ext2", "options": ["ro"]`:                  "ro errors=remount-ro",
+		`"type": "ext4", "options": ["errors=continue"]`:     "errors=continue",
+		`"type": "xfs", "options": ["ro"]`:                   "ro",
+		`"type": "none", "options": ["bind"], "source": "/"`: "bind",
+	} {
+		for _, capability := range []string{"", `"CAP_SYS_ADMIN"`} {
+			got := mountsOf(t, capability, `[{"destination": "/data", `+mount+`}]`)
+			if strings.Join(got[0], " ") != want {
+				t.Error(mount, got)
+			}
+		}
+	}
+}
+
+func TestFilesAreLimited(t *testing.T) {
+	for process, want := range map[string]string{
+		`{}`:                "[{RLIMIT_NOFILE 524288 524288}]",
+		`{"rlimits": null}`: "[{RLIMIT_NOFILE 524288 524288}]",
+		`{"rlimits": [{"type": "RLIMIT_CORE", "hard": 18446744073709551615, "soft": 1}]}`: "[{RLIMIT_CORE 18446744073709551615 1} {RLIMIT_NOFILE 524288 524288}]",
+		`{"rlimits": [{"type": "RLIMIT_NOFILE", "hard": 9, "soft": 8}]}`:                  "[{RLIMIT_NOFILE 9 8}]",
+	} {
+		data, err := Config([]byte(`{"linux": {}, "process": ` + process + `}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var spec struct{ Process struct{ Rlimits []rlimit } }
+		if err := json.Unmarshal(data, &spec); err != nil || fmt.Sprint(spec.Process.Rlimits) != want {
+			t.Error(process, spec, err)
+		}
+	}
+	if _, err := Config([]byte(`{"linux": {}, "process": {"rlimits": 1}}`)); err == nil {
+		t.Error("accepted a number")
+	}
+}
+
 func TestOOMKillerPrefersContainers(t *testing.T) {
 	for process, want := range map[string]int{`{}`: defaultOOMScore, `{"oomScoreAdj": -9}`: -9, `{"oomScoreAdj": 0}`: 0} {
 		data, err := Config([]byte(`{"linux": {}, "process": ` + process + `}`))

@@ -38,8 +38,22 @@ func TestCapabilitiesAllowCalls(t *testing.T) {
 			t.Errorf("%s is not allowed", name)
 		}
 	}
-	for _, name := range []string{"mount", "umount2", "setns", "pivot_root", "clone", "bpf", "chroot"} {
+	for _, name := range []string{"mount", "umount2", "setns", "pivot_root", "clone", "bpf", "chroot", "fanotify_init", "perf_event_open"} {
 		if allows(is, name) {
+			t.Errorf("%s is allowed", name)
+		}
+	}
+}
+
+// A container with these calls reads files of others on a file system that it shares, and memory.
+func TestNoCapabilityReachesOthers(t *testing.T) {
+	var all []string
+	for name := range capabilityCalls {
+		all = append(all, name)
+	}
+	is := filterFor(append(all, "CAP_DAC_READ_SEARCH", "CAP_PERFMON"), nil)
+	for _, name := range []string{"fanotify_init", "open_by_handle_at", "perf_event_open"} {
+		if allows(&is, name) {
 			t.Errorf("%s is allowed", name)
 		}
 	}
@@ -47,7 +61,7 @@ func TestCapabilitiesAllowCalls(t *testing.T) {
 
 func TestWordsAllowCalls(t *testing.T) {
 	for word, name := range map[string]string{
-		"mount": "umount2", "namespaces": "clone3", "bpf": "bpf", "keys": "keyctl", "vsock": "socket",
+		"mount": "umount2", "namespaces": "clone3", "bpf": "bpf", "keys": "keyctl", "vsock": "socket", "kernel": "perf_event_open",
 	} {
 		is := filterFor(nil, []string{word})
 		if !allows(&is, name) {

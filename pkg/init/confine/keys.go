@@ -9,13 +9,14 @@ import (
 // checkedKeys are the keys that this package reads or sets, by the object that has them.
 var checkedKeys = map[string][]string{
 	"":             {"annotations", "linux", "mounts", "process", "root"},
-	"process":      {"capabilities", "oomScoreAdj"},
+	"process":      {"capabilities", "oomScoreAdj", "rlimits"},
 	"capabilities": {"bounding"},
 	"linux":        {"maskedPaths", "namespaces", "readonlyPaths", "resources", "seccomp"},
 	"memory":       {"limit"},
 	"resources":    {"memory", "pids"},
 	"mounts":       {"destination", "options", "source", "type"},
 	"namespaces":   {"path", "type"},
+	"rlimits":      {"hard", "soft", "type"},
 }
 
 // checkKeys returns an error if an object of a config.json has one of these keys in another case.

@@ -43,10 +43,8 @@ var baseCalls = strings.Fields(`
 
 // capabilityCalls are those that a container may also make with a capability.
 var capabilityCalls = map[string][]string{
-	"CAP_DAC_READ_SEARCH": {"open_by_handle_at"},
-	"CAP_PERFMON":         {"perf_event_open"},
 	"CAP_SYS_ADMIN": {
-		"fanotify_init", "perf_event_open", "quotactl", "quotactl_fd", "setdomainname", "sethostname", "swapoff", "swapon", "syslog",
+		"quotactl", "quotactl_fd", "setdomainname", "sethostname", "swapoff", "swapon", "syslog",
 	},
 	"CAP_SYS_BOOT":       {"reboot"},
 	"CAP_SYS_CHROOT":     {"chroot"},
@@ -61,13 +59,15 @@ var capabilityCalls = map[string][]string{
 }
 
 // allowedCalls are those that a container may make only if its config says so, whatever its
-// capabilities.
+// capabilities. Handles and events of files reach all of a file system of which the container has
+// only a directory, and perf events the memory of all processes.
 var allowedCalls = map[string][]string{
-	allowBPF:  {"bpf"},
-	allowKeys: {"add_key", "keyctl", "request_key"},
+	allowBPF:    {"bpf"},
+	allowKernel: {"perf_event_open"},
+	allowKeys:   {"add_key", "keyctl", "request_key"},
 	allowMount: {
-		"fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr", "move_mount", "open_tree", "pivot_root",
-		"umount", "umount2",
+		"fanotify_init", "fsconfig", "fsmount", "fsopen", "fspick", "mount", "mount_setattr", "move_mount",
+		"open_by_handle_at", "open_tree", "pivot_root", "umount", "umount2",
 	},
 	allowNamespaces: {"clone", "clone3", "setns", "unshare"},
 	allowVSock:      {"socket"},

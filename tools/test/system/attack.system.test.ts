@@ -46,6 +46,8 @@ services:
     allow: [keys]
     # It takes shares as the user of who asks.
     capabilities: [CAP_SETUID]
+    # More than others: what they have in flight must not keep it from sending.
+    rlimits: ['nofile,1048576,1048576']
     runtime: { mkdir: [/var/victim] }
     binds: [/var/victim:/victim]
     tmpfs: ['/run:size=1m,mode=755']
@@ -59,7 +61,7 @@ services:
     net: new
     binds: [/var/victim:/victim:ro]
   - name: admin${privileged}
-    command: [/attack, base]
+    command: [/attack, admin]
   - name: mounter${privileged}
     command: [/attack, base]
     allow: [bpf, kernel, keys, mount, namespaces, vsock]
