@@ -70,7 +70,7 @@ var files = []attempt{
 		})
 	}},
 	{"lease-file", func() error {
-		// Who opens the file for writing must then wait for 45 seconds; with another lease, all must.
+		// Who opens the file for writing must then wait for 45 seconds.
 		file, err := os.Open("/proc/self/exe")
 		if err != nil {
 			return err

@@ -4,11 +4,11 @@
 //	attack NAME: EPERM          an error of the kernel
 //	attack NAME: OPEN           the attempt succeeded
 //
-// Afterwards a service keeps running; "attack once" exits. "attack base", "attack admin" and "attack
-// machine" make only some attempts. "attack victim" is a service for others to attack. "attack bound" binds a
-// directory that others can change. "attack done" exits with 0 once all attempts were made. "attack
-// digest" prints a digest of the machine's root; "attack serve-digest" is a service that sends it
-// to "attack ask-digest".
+// Afterwards a service keeps running; "attack once" exits. "attack base", "attack admin" and
+// "attack machine" make only some attempts. "attack victim" is a service for others to attack.
+// "attack bound" binds a directory that others can change. "attack done" exits with 0 once all
+// attempts were made. "attack digest" prints a digest of the machine's root; "attack serve-digest"
+// is a service that sends it to "attack ask-digest".
 package main
 
 import (

@@ -118,7 +118,8 @@ func parseTime(value string) (time.Time, error) {
 }
 
 // matchesAddress reports whether a pattern list (ssh_config(5)) of addresses and networks matches.
-// Names of hosts never match: no name is looked up. The zone of a link-local address does not count.
+// Names of hosts never match: no name is looked up. The zone of a link-local address does not
+// count.
 func matchesAddress(patterns []string, addr netip.Addr) bool {
 	addr = addr.WithZone("")
 	matched := false

@@ -25,8 +25,8 @@ func Run(command []string, disk string) error {
 // endTime is how long a program may take to end after SIGTERM.
 const endTime = 10 * time.Second
 
-// Output runs a program and returns what it prints. It ends the program when ctx ends. If disk is not
-// "", the program has no capabilities, writes only that disk, and opens no other.
+// Output runs a program and returns what it prints. It ends the program when ctx ends. If disk is
+// not "", the program has no capabilities, writes only that disk, and opens no other.
 func Output(ctx context.Context, command []string, disk string) ([]byte, error) {
 	type result struct {
 		output []byte
