@@ -25,6 +25,7 @@ export interface RunTimeline {
 
 const MAX_STEPS = 20_000;
 const MAX_TITLE_CHARS = 300;
+
 /** A reporter that records the times of steps, and passes every event on. */
 export class StepRecorder implements Reporter {
   readonly #next: Reporter;
