@@ -1,4 +1,5 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
+import type { TrustPolicy } from '@lkt/sign';
 import { LktError } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import { composeConfig, requireOutput, withFormats } from './compose.ts';
@@ -152,9 +153,9 @@ function sbomsOf(packages: readonly BuiltPackage[]): KnownSboms {
   );
 }
 
-/** @throws LktError POLICY_MISSING without a policy */
-function requirePolicy(policies: readonly unknown[], { files }: LoadedConfig): void {
-  if (policies.length > 0) return;
+/** @throws LktError POLICY_MISSING without a policy that requires anything */
+function requirePolicy(policies: readonly TrustPolicy[], { files }: LoadedConfig): void {
+  if (policies.some(({ required, rules }) => required.length + rules.length > 0)) return;
   throw new LktError('POLICY_MISSING', `no trust policy applies to ${files[0]?.path}`, {
     fix: 'write a trust.yml above the config, or give --no-policy-found ignore',
   });
