@@ -15,7 +15,7 @@ export { joinPath, parentsOf, type SourceNode, type SourceTree } from './copy/so
 export { evaluate, type EvaluateOptions } from './evaluate/evaluate.ts';
 export { imageMetadata } from './evaluate/image-metadata.ts';
 export { type ImageReference, imageReferences } from './evaluate/references.ts';
-export { PROXY_ARGS } from './evaluate/scope.ts';
+export { declaredArgs, PROXY_ARGS } from './evaluate/scope.ts';
 export { fromReferences } from './evaluate/stages.ts';
 export {
   type BuildPlan,

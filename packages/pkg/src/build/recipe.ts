@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
+  declaredArgs,
   type Dockerfile,
   type ImageReference,
   imageReferences,
@@ -132,7 +133,7 @@ export async function readRecipe(
     return values;
   };
   for (const [name, value] of await valuesOf(item.buildArgs)) buildArgs.set(name, value);
-  const declared = declaredArgs(dockerfile);
+  const declared = new Set(declaredArgs(dockerfile));
   for (const [name, value] of automaticArgs(item, hashOf(item)))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
   const alwaysGiven = new Set(buildArgs.keys());
@@ -205,15 +206,6 @@ function automaticArgs(item: Package, { committed }: SourceHash): ReadonlyMap<st
     ...(committed === undefined ? [] : [['PKG_HASH', committed] as const]),
     ['PKG_IMAGE', item.name] as const,
   ]);
-}
-
-function declaredArgs({ globalArgs, stages }: Dockerfile): ReadonlySet<string> {
-  const instructions = [...globalArgs, ...stages.flatMap((stage) => stage.instructions)];
-  return new Set(
-    instructions.flatMap((item) =>
-      item.keyword === 'ARG' ? item.args.map(({ name }) => name) : [],
-    ),
-  );
 }
 
 function readDockerfile(workspace: Workspace, item: Package): SourceFile {

@@ -70,7 +70,8 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const start = await realpath(dir);
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
-  const root = workspaceRoot(start, gitTop) ?? gitTop ?? (await findRoot(start));
+  const own = nearestWorkspace(start, (parent) => parent === gitTop);
+  const root = own ?? gitTop ?? (await findRoot(start));
   const workspace = new Workspace(root, gitTop, { start, openedFrom: resolve(dir) }, git, options);
   await workspace.load();
   return workspace;
@@ -80,19 +81,15 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
  * Returns the nearest directory with an lkt.yml, from `start` up to the top of the git work tree;
  * outside git up to the root directory.
  */
-function workspaceRoot(start: string, gitTop: string | undefined): string | undefined {
+function nearestWorkspace(start: string, isTop: (dir: string) => boolean): string | undefined {
   for (let dir = start; ; dir = dirname(dir)) {
     if (existsSync(join(dir, WORKSPACE_FILE))) return dir;
-    if (dir === gitTop || dirname(dir) === dir) return undefined;
+    if (isTop(dir) || dirname(dir) === dir) return undefined;
   }
 }
 
-/** Returns the root of the workspace that has a directory, from its files alone. */
-function nearestWorkspace(start: string): string | undefined {
-  for (let dir = start; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, WORKSPACE_FILE))) return dir;
-    if (existsSync(join(dir, '.git')) || dirname(dir) === dir) return undefined;
-  }
+function hasGit(dir: string): boolean {
+  return existsSync(join(dir, '.git'));
 }
 
 /**
@@ -468,7 +465,7 @@ export class Workspace {
   #add(dir: string): Package {
     const file = this.#read(dir);
     const own = parseBuildYml(file, dir, this.spec?.org);
-    const other = nearestWorkspace(dir);
+    const other = nearestWorkspace(dir, hasGit);
     // Its lkt.yml has the organization that build.yml lacks.
     if (other !== undefined && other !== this.root && !/^org\s*:/m.test(file.text))
       throw new LktError(
