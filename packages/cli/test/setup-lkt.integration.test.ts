@@ -27,6 +27,7 @@ function setup(cwd: string, files: string, env: Readonly<Record<string, string>>
     encoding: 'utf8',
     env: {
       ...process.env,
+      GITHUB_ACTIONS: '',
       GITHUB_PATH: at('path'),
       GITHUB_ENV: at('env'),
       GITHUB_OUTPUT: at('output'),
@@ -102,6 +103,8 @@ test('rejects a directory without package-lock.json, and a mirror of two lines',
   expect(nothing.stderr).toMatch(
     /^error: there is no package-lock\.json in .*\n {2}fix: npm install/m,
   );
+  const annotated = setup(dir.path, dir.path, { GITHUB_ACTIONS: 'true' });
+  expect(annotated.stderr).toMatch(/^::error::there is no package-lock\.json in .*\n {2}fix: npm/m);
   const injected = setup(root, dir.path, { MIRROR: 'http://a.example\nNODE_OPTIONS=--import=x' });
   expect(injected).toMatchObject({ code: 1, variables: '' });
   expect(injected.stderr).toContain('error: LKT_DEBIAN_MIRROR has a line break');

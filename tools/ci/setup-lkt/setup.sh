@@ -7,7 +7,10 @@
 set -euo pipefail
 
 fail() {
-  printf '%serror: %s\n  fix: %s\n' "${GITHUB_ACTIONS:+::error::}" "$1" "$2" >&2
+  # GitHub makes an annotation of the first line, and writes "Error: " before it.
+  local mark='error: '
+  [ -z "${GITHUB_ACTIONS-}" ] || mark='::error::'
+  printf '%s%s\n  fix: %s\n' "$mark" "$1" "$2" >&2
   exit 1
 }
 
