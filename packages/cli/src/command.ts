@@ -91,10 +91,10 @@ export abstract class LktCommand {
     progress: choiceFlag(PROGRESS_MODES, 'progress display on standard error', {
       helpGroup: 'GLOBAL',
     }),
-    quiet: switchFlag('show only errors', { char: 'q', helpGroup: 'GLOBAL' }),
+    quiet: switchFlag('show only results and errors', { char: 'q', helpGroup: 'GLOBAL' }),
     verbose: Flags.integer({
       char: 'v',
-      summary: 'level of detail: 0 shows only errors, 2 shows more',
+      summary: 'level of detail: 0 is --quiet, 2 shows more',
       helpValue: 'LEVEL',
       helpGroup: 'GLOBAL',
     }),
