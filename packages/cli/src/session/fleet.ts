@@ -65,7 +65,7 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
     for (const one of configs)
       built.set(
         one.path,
-        await buildFleetImage(session, flags, one, dir, join(stateDir, 'builds')),
+        await buildFleetImage(session, flags, one, dir, policyDirs, join(stateDir, 'builds')),
       );
   }
   const config = parseFleet(file, built);
