@@ -1,71 +1,27 @@
-import { mkdirSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
-import type { Digest } from '@lkt/core';
-import { openStore, type Store } from '@lkt/oci';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { build, scratch } from '../../../builder/test/fixture.ts';
-import { peerVersions } from '@lkt/testing/remembered';
-import { type Dockerd, startDockerd } from '../dockerd.ts';
+import { scratch } from '../../../builder/test/fixture.ts';
 import { type BuiltImage, differences } from './built-image.ts';
-import { buildWithLkt } from './lkt-peer.ts';
 import { OWN_CASES } from './own/cases.ts';
-import { type Expectation, type OwnCase, writeCase } from './own-case.ts';
-import { buildkitPeer, type Outcome, type Peer } from './peers.ts';
-import { type PeerResult, rememberedPeer } from './remembered-peer.ts';
-import { writeStandIns } from './stand-ins.ts';
+import type { Expectation } from './own-case.ts';
+import { OwnBuilders } from './own-builders.ts';
+import type { Outcome } from './peers.ts';
 
 const directory = scratch();
-const at = (name: string): string => join(directory.path, name);
 const cases = OWN_CASES.map((item, index) => ({ ...item, index }));
-/** Started for the first case that BuildKit has not built before. */
-let dockerd: Promise<Dockerd> | undefined;
-let store: Store;
-let base: readonly [string, Digest];
+let builders: OwnBuilders;
 
 beforeAll(async () => {
-  store = await openStore(at('store'));
-  const [digest] = (await writeStandIns(store)).values();
-  if (digest === undefined) throw new Error('no image stands for base');
-  base = ['base', digest];
-  mkdirSync(at('case'));
+  builders = await OwnBuilders.open(directory.path);
 });
 
 afterAll(async () => {
-  await (await dockerd)?.[Symbol.asyncDispose]();
+  await builders[Symbol.asyncDispose]();
   directory[Symbol.dispose]();
 });
 
 const ends = (outcome: Outcome): string => ('error' in outcome ? outcome.error : 'an image');
-
-const versions = peerVersions();
-let places = 0;
-
-/** Builds a case with both. */
-async function buildBoth(
-  item: OwnCase,
-  place: string,
-): Promise<{ readonly ours: Outcome; readonly theirs: PeerResult }> {
-  const written = await writeCase(item, join(place, 'context'));
-  const images = new Map([base]);
-  for (const [name, lines] of Object.entries(item.images ?? {})) {
-    const { descriptor } = await build(at('store'), `${lines.join('\n')}\n`, {
-      bases: new Map(images),
-    });
-    images.set(name, descriptor.digest);
-  }
-  const buildkit: Peer = async (...words) => {
-    dockerd ??= startDockerd(at('docker'));
-    return buildkitPeer((await dockerd).environment, at('store'), images)(...words);
-  };
-  // BuildKit caches a context by the name of its directory.
-  const peer = join(place, `own-${basename(place)}`);
-  mkdirSync(peer);
-  const [ours, theirs] = await Promise.all([
-    buildWithLkt(written, store, at('store'), images),
-    rememberedPeer('buildkit', buildkit, versions, images)(written, peer),
-  ]);
-  return { ours, theirs };
-}
 
 /** The config of an image without the one property that differs everywhere. */
 function configOf({ config }: BuiltImage): object {
@@ -95,9 +51,7 @@ describe('own cases', () => {
   test.concurrent.each(cases)(
     '$index $name',
     async (item) => {
-      // A case that is repeated has another place.
-      const place = join(at('case'), String((places += 1)));
-      const { ours, theirs } = await buildBoth(item, place);
+      const { ours, theirs } = await builders.build(item);
       await compare(item.expect ?? { divergence: 'none' }, ours, theirs.outcome);
       await theirs.keep();
     },

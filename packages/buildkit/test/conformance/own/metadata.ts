@@ -44,6 +44,7 @@ export const METADATA_CASES: readonly OwnCase[] = [
     dockerfile: ['FROM base', 'USER nobody-here', 'WORKDIR /w'],
     expect: { divergence: 'unknown owners', lktFails: /no user or group "nobody-here"/ },
   },
+  on('EXPOSE of an empty variable', 'EXPOSE 80 $NONE'),
   ...['USER', 'WORKDIR'].map((keyword) => ({
     ...on(`${keyword} of an empty variable`, 'USER bin', 'WORKDIR /w', `${keyword} $NONE`),
     expect: { divergence: 'empty values', lktFails: /is empty after expanding/ },
