@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -146,7 +148,9 @@ func (d *directServices) Exec(ctx context.Context, name string, args []string) e
 		return err
 	}
 	defer null.Close()
-	pid, done, err := d.children.start(append([]string{runtimePath, "exec", name}, args...), null)
+	pidFile := filepath.Join("/run/lkt", name+".exec")
+	_ = os.Remove(pidFile)
+	pid, done, err := d.children.start(append([]string{runtimePath, "exec", "--pid-file", pidFile, name}, args...), null)
 	if err != nil {
 		return err
 	}
@@ -154,9 +158,43 @@ func (d *directServices) Exec(ctx context.Context, name string, args []string) e
 	case status := <-done:
 		return statusError(status)
 	case <-ctx.Done():
+		// The runtime's end would leave the command in the container.
+		killCommand(pid, pidFile)
 		_ = unix.Kill(pid, unix.SIGKILL)
 		return fmt.Errorf("%s: %w", args[0], ctx.Err())
 	}
+}
+
+// killCommand kills the process in a container that a runtime has started and not yet collected.
+func killCommand(runtime int, pidFile string) {
+	text, err := os.ReadFile(pidFile)
+	if err != nil {
+		return
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		return
+	}
+	process, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(process)
+	// By now, another process may have the number.
+	if status, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid)); err == nil && parentOf(string(status)) == runtime {
+		_ = unix.PidfdSendSignal(process, unix.SIGKILL, nil, 0)
+	}
+}
+
+// parentOf returns the parent in a /proc/PID/stat, or 0. The name in parentheses may have any
+// characters.
+func parentOf(stat string) int {
+	fields := strings.Fields(stat[strings.LastIndexByte(stat, ')')+1:])
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
 }
 
 // Stopped returns false: only PID 1 can stop a service.

@@ -4,7 +4,7 @@
 //	show FILE | fail-until N FILE | mkdir DIR | wait | flood BYTES |
 //	ask-memlogd SOCKET SOURCE | send-log SOCKET SOURCE TEXT | link TARGET PATH | put FILE TEXT |
 //	hang | signal NUMBER COMMAND | suspend MAPPING | await FILE | await-not FILE |
-//	serve ADDRESS TEXT | ask ADDRESS | pipe PATH
+//	serve ADDRESS TEXT | ask ADDRESS | pipe PATH | count
 package main
 
 import (
@@ -64,6 +64,12 @@ var actions = map[string]struct {
 			return err
 		}
 		return syscall.Mkfifo(args[0], 0o600)
+	}},
+	// Prints the number of the container's processes.
+	"count": {0, func([]string) error {
+		paths, err := filepath.Glob("/proc/[0-9]*")
+		fmt.Printf("processes: %d\n", len(paths))
+		return err
 	}},
 	"put": {2, func(args []string) error { return os.WriteFile(args[0], []byte(args[1]), 0o600) }},
 	// Ignores SIGTERM.

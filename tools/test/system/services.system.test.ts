@@ -144,6 +144,10 @@ ${examplePart('hypervisor', '  - name: qemu-ga', '# Each image must')}${exampleP
     command: [/puppet, sleep, '1', touch, /run/puppet/there, wait]
     after: [by-log]
     ready: { exec: [/puppet, has, /run/puppet/there], timeout: 600 }
+  - name: hung-exec
+    image: ${image}
+    command: [/puppet, sleep, '6', count, wait]
+    ready: { exec: [/puppet, hang], timeout: 1 }
   - name: last
     image: ${image}
     command: [/puppet, wait]
@@ -357,6 +361,12 @@ describe.each([
     expect(steps()).not.toContain('service after-never');
   });
 
+  test('keep no command of a readiness check that did not end', () => {
+    at('service hung-exec failed: not ready after 1s');
+    // The service, and at most the check that runs, with its runtime.
+    expect(guest.console()).toMatch(/^hung-exec: processes: [1-3]\r?$/m);
+  });
+
   test('cannot make system calls that their filter forbids', () => {
     at('service filtered exited with status 1');
   });
@@ -366,7 +376,7 @@ describe.each([
     expect(guest.console()).toMatch(
       /^onboot\.004-fails: a-reason\r\n[^]*?lkt: onboot 004-fails failed/m,
     );
-    at('boot ended with 4 failures');
+    at('boot ended with 5 failures');
   });
 
   test('have logs that lkt-logs shows in a container and memlogd clients read and write', () => {
