@@ -30,6 +30,7 @@ export interface InspectedFile {
   readonly kernel?: string;
 }
 
+/** Options of inspecting an image. */
 export interface InspectOptions {
   /**
    * Returns the licence that a copyright file of Debian declares. Default: licences are unknown.

@@ -77,6 +77,7 @@ export interface BuildRequest extends RunOptions {
   readonly variation?: Variation;
 }
 
+/** Parts of a build that are not in its request: the store, its environment, and its progress. */
 export interface BuildContext {
   readonly store: Store;
   /** The build context of the request as a tree, as far as it has been read. Native engine only. */

@@ -3,6 +3,7 @@ import { LktError } from './errors.ts';
 
 /** Algorithms of digests (OCI image-spec, descriptor.md, "Registered Algorithms"). */
 export const DIGEST_ALGORITHMS = ['sha256', 'sha512'] as const;
+/** The algorithm of a digest. */
 export type DigestAlgorithm = (typeof DIGEST_ALGORITHMS)[number];
 
 /**

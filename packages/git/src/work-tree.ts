@@ -47,6 +47,7 @@ export interface WorkTree {
   readonly files: readonly { readonly path: string; readonly mode: string | undefined }[];
 }
 
+/** Options of reading a work tree. */
 export interface ReadOptions {
   /** The file name for `named`; default: none. */
   readonly name?: string;

@@ -28,6 +28,7 @@ import {
 } from './trust/check-images.ts';
 import type { BuiltImage } from './built-image.ts';
 
+/** Options of `buildImage`: the configs, and the policies that apply. */
 export interface BuildImageOptions extends Omit<
   ComposeOptions,
   'resolvePackage' | 'isTrusted' | 'provenance'

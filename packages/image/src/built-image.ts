@@ -4,6 +4,7 @@ import type { TrustedImage } from './trust/check-images.ts';
 import type { OutputFile } from './output/write.ts';
 import type { ServicePort } from './tree/ports.ts';
 
+/** The files of a composed image, and what they need to boot. */
 export interface ComposedImage {
   readonly files: readonly OutputFile[];
   /** MiB that a machine needs to unpack the initrd; undefined without one. */
@@ -25,6 +26,7 @@ export interface ComposedImage {
   readonly audit?: ImageAudit;
 }
 
+/** A composed image, with the packages and policies behind it. */
 export interface BuiltImage extends ComposedImage {
   /** Packages of the workspace that are in the image. */
   readonly packages: readonly BuiltPackage[];

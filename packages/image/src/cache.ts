@@ -52,6 +52,7 @@ const READ_SIZE = 256 * 1024;
  */
 export type ImageArea = 'contents' | 'segments';
 
+/** The parts of the cache that composing writes, for `cache prune` and `cache verify`. */
 export const imageCacheAreas: readonly CacheArea[] = [
   fileArea('contents', 'contents', { isIntact }),
   fileArea('segments', 'segments', { isIntact }),

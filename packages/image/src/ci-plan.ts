@@ -22,6 +22,7 @@ interface PlannedImage {
   readonly because: readonly string[];
 }
 
+/** The builds of a CI run, in order. */
 export interface CiPlan {
   /** Commit of the comparison; without it everything is planned. */
   readonly base: string | undefined;

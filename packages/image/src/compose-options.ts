@@ -6,6 +6,7 @@ import type { PlanOptions } from './plan.ts';
 import type { LoadOptions } from './config/load-config.ts';
 import type { Provenance } from './provenance.ts';
 
+/** Options of `composeImage`: the configs, and the files to write. */
 export interface ComposeOptions extends Omit<PlanOptions, 'caches'>, LoadOptions {
   /** Merged from left to right. */
   readonly configs: readonly SourceFile[];

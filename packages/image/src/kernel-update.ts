@@ -23,10 +23,12 @@ interface UpdatedConfig {
   readonly changes: ConfigChanges | undefined;
 }
 
+/** A kernel source that was updated, with the configurations that it changed. */
 export interface UpdatedKernel extends SourceUpdate {
   readonly configs: readonly UpdatedConfig[];
 }
 
+/** Options of updating a kernel: its lock, and the build that checks it. */
 export type KernelUpdateOptions = BuildOptions & LockPackageOptions;
 
 const SOURCE = 'linux';

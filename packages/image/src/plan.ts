@@ -28,6 +28,7 @@ import { type ServicePort, servicePorts } from './tree/ports.ts';
 import { type SourceImage, SourceImages } from './tree/source-image.ts';
 import { volumeParts } from './tree/volumes.ts';
 
+/** Sources of a plan's images, packages and files. */
 export interface PlanOptions {
   readonly store: Store;
   readonly platform: Platform;
@@ -47,6 +48,7 @@ export interface PlanOptions {
   readonly signal?: AbortSignal;
 }
 
+/** The image of a package that a config names by its directory. */
 export interface PackageImage {
   readonly digest: Digest;
   /** Full reference. */

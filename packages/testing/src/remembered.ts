@@ -17,6 +17,7 @@ export function remembered(key: string): string | undefined {
   }
 }
 
+/** Stores the result of a proof under its key, for later runs. */
 export function remember(key: string, result: string): void {
   mkdirSync(proofs(), { recursive: true });
   writeFileSync(join(proofs(), key), result);

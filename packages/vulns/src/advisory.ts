@@ -1,6 +1,7 @@
 /** Severity of a vulnerability, from the least to the worst. */
 export const SEVERITIES = ['unknown', 'low', 'medium', 'high', 'critical'] as const;
 
+/** The severity of a vulnerability, from least to most. */
 export type Severity = (typeof SEVERITIES)[number];
 
 /** A vulnerability, and the versions of packages that have it. */
@@ -28,6 +29,7 @@ export interface AffectedPackage {
   readonly ignored?: boolean;
 }
 
+/** The origin of the packages of an advisory. */
 export type Ecosystem = 'debian' | 'go';
 
 /** From `introduced`, inclusive, to `fixed`, exclusive, or `lastAffected`, inclusive. */

@@ -19,6 +19,7 @@ export const ROOTFS_RULES = [
   'elf', // a malformed program or library
 ] as const;
 
+/** Name of a rule for the files of an image. */
 export type RootfsRule = (typeof ROOTFS_RULES)[number];
 
 const PACKAGE_MANAGERS: ReadonlySet<string> = new Set(

@@ -23,6 +23,7 @@ export interface CacheLocation {
   push(store: Store, manifest: Descriptor, signal?: AbortSignal): Promise<void>;
 }
 
+/** Returns the location of a remote cache at a tag of a registry; default: `latest`. */
 export function registryLocation(
   name: string,
   registry: Registry,

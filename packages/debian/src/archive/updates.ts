@@ -30,6 +30,7 @@ export interface PackageUpdate extends InstalledPackage {
   readonly securitySince?: string;
 }
 
+/** Options of a search for newer versions in archives. */
 export interface UpdateOptions extends ArchiveOptions {
   /** Request the headers of .debs with security fixes for their dates. */
   readonly withDates?: boolean;

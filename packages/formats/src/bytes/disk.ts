@@ -26,6 +26,7 @@ export interface Run {
 
 /** Sector size of a disk. */
 export const SECTOR_SIZE = 512;
+/** Bytes of a MiB. */
 export const MIB: number = 2 ** 20;
 
 /** Returns content that is held in memory. */

@@ -43,6 +43,7 @@ export interface ConfigFile extends SourceFile {
   readonly lock?: LockFile;
 }
 
+/** Options of loading configs. */
 export interface LoadOptions {
   /** Values of variables; they override those in configs. */
   readonly set?: ReadonlyMap<string, string>;

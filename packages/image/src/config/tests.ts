@@ -20,6 +20,7 @@ export interface MachineTest {
   readonly check: MachineCheck;
 }
 
+/** The check of an item of `tests:`, by its kind. */
 export type MachineCheck =
   | { readonly kind: 'log'; readonly matches: RegExp }
   | {

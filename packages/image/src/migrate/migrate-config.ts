@@ -6,6 +6,7 @@ import { LINUXKIT_PACKAGES } from './linuxkit-packages.ts';
 import { containerNotes, fieldOf, itemsOf, kernelNotes, type Note, trustNotes } from './notes.ts';
 import { removeItems } from './remove-items.ts';
 
+/** Replacements for LinuxKit's images in a config. */
 export interface MigrateOptions {
   /** Replaces LinuxKit's kernel. */
   readonly kernel: string;

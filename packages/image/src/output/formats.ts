@@ -1,5 +1,6 @@
 import { LktError } from '@lkt/core';
 
+/** Names of the output formats of an image. */
 export const FORMATS = [
   'kernel+initrd',
   'kernel+squashfs',
@@ -44,8 +45,10 @@ export const DISK_FILES = {
   vmdk: '.vmdk',
 } as const;
 
+/** A format that boots by itself. */
 export type DiskFormat = keyof typeof DISK_FILES;
 
+/** Reports whether a format boots by itself. */
 export function isDiskFormat(format: Format): format is DiskFormat {
   return Object.hasOwn(DISK_FILES, format);
 }

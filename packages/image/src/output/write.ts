@@ -7,6 +7,7 @@ import { makeDirectories } from '@lkt/oci/files';
 import { isZeroChunk } from '@lkt/formats';
 import { digestOfFile, type FileDigest, type KnownFiles } from './known-files.ts';
 
+/** A file of the output directory. */
 export interface OutputFile extends FileDigest {
   readonly path: string;
 }

@@ -17,6 +17,7 @@ import { lockPathOf } from '../config/lock.ts';
 import { packageNames } from '../config/pin-config.ts';
 import { filesOf, otherPins, wantedFrom, writeConfigPins } from './config-pins.ts';
 
+/** Packages and configs whose references are pinned. */
 export interface PinTargets extends ForeignImages {
   readonly packages: readonly Package[];
   readonly configs: readonly ConfigFile[];

@@ -26,6 +26,7 @@ import {
   type TrustSettings,
 } from './parse-trust.ts';
 
+/** Options of loading a policy. */
 export interface PolicyOptions {
   /** Whether the files that the policy names must be in its directory; default false. */
   readonly isConfined?: boolean;

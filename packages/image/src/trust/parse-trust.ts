@@ -43,6 +43,7 @@ interface RuleSettings {
   readonly at: YamlValue;
 }
 
+/** Signers of a `trust.yml`, of which `threshold` must have signed. */
 export interface SignerSettings {
   readonly threshold: number;
   readonly keys: readonly YamlValue[];

@@ -31,6 +31,7 @@ import { pinnedFiles } from '../pins/pin.ts';
 import { SavedFiles } from './saved-files.ts';
 import { describeChanges, type UpdatedPackage } from './updated-packages.ts';
 
+/** Targets and limits of `lkt update`. */
 export interface UpdateOptions extends KernelUpdateOptions {
   /** Image configs to pin. */
   readonly configs: readonly ConfigFile[];

@@ -24,6 +24,7 @@ export interface UpdatedPackage {
   readonly locks: readonly string[];
 }
 
+/** A vulnerability that an update fixes. */
 export interface FixedVulnerability {
   /** `CVE-2025-31133` */
   readonly id: string;

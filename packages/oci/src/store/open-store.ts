@@ -9,6 +9,7 @@ import { makeDirectories } from '../io/files.ts';
 import { sweep, writeAtomically } from '../io/temp.ts';
 import { WRITER_PREFIX } from './writers.ts';
 
+/** Options of opening a store. */
 export interface OpenOptions {
   /** Default: true. */
   readonly create?: boolean;

@@ -42,6 +42,7 @@ interface Interface {
   readonly createInRoot: boolean;
 }
 
+/** Names of the namespaces that `bindNS` can bind, as in /proc/PID/ns. */
 export const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'] as const;
 
 const TEXTS = list(text());

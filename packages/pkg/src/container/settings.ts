@@ -101,6 +101,7 @@ const TEXT_MAP: YamlType<Readonly<Record<string, string>>> = mapping(text()).tra
   Object.fromEntries(map),
 );
 
+/** A user or group: its id, or a name of the image's accounts; root is 0. */
 export const ID_OR_NAME: YamlType<IdOrName> = either(
   integer(0, 2 ** 32 - 1, (number) => `${number} is not an id: ids go from 0 to 4294967295`),
   (value) => !value.isString(),

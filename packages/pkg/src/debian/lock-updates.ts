@@ -16,6 +16,7 @@ export interface LockUpdates {
   readonly updates: readonly PackageUpdate[];
 }
 
+/** Options of a search for newer versions of locked .debs. */
 export interface LockUpdateOptions extends Omit<LockPackageOptions, 'platforms'> {
   /** Find when security updates were made; see `UpdateOptions`. */
   readonly withDates?: boolean;

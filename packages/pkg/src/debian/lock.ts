@@ -23,6 +23,7 @@ export interface LockReport {
   readonly total: number;
 }
 
+/** Options of locking the .debs of a package. */
 export interface LockPackageOptions extends Pick<
   BuildOptions,
   'store' | 'mirror' | 'reporter' | 'signal'

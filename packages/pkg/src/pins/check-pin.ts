@@ -120,12 +120,14 @@ function subsets<T>(items: readonly T[]): readonly (readonly T[])[] {
   );
 }
 
+/** Returns the problem of a reference as an error, without a place. */
 export function referenceError({ code, message, ...options }: ReferenceProblem): LktError {
   return new LktError(code, message, options);
 }
 
 const PIN = 'run: lkt pin';
 
+/** Returns the problem of a reference without a digest: PIN_MISSING. */
 export function missingPin(reference: Reference): ReferenceProblem {
   return {
     code: 'PIN_MISSING',

@@ -24,6 +24,7 @@ export interface ManifestOptions extends TargetOptions {
   readonly signing?: (Signing & { readonly store: Store }) | undefined;
 }
 
+/** The index of a package that a registry has now. */
 export interface PackageManifest {
   readonly item: Package;
   /** Name and tag in the registry. */

@@ -25,6 +25,7 @@ export interface PackagePushOptions extends TargetOptions {
   readonly signing?: Signing | undefined;
 }
 
+/** A package that was pushed: its images, and what was sent. */
 export interface PushedPackage extends Omit<PackageManifest, 'platforms'> {
   /** The index of the images in the store; pins name its digest. */
   readonly index: Digest;

@@ -24,6 +24,7 @@ export interface PackageSignOptions extends Omit<TargetOptions, 'release'>, Sign
   readonly build: BuildOptions;
 }
 
+/** A package that was signed in a registry. */
 export interface SignedReference extends SignedImages {
   /** Name and tag. */
   readonly reference: string;

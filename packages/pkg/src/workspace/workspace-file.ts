@@ -39,6 +39,7 @@ export interface WorkspaceSpec {
   readonly overrides: ReadonlyMap<string, Override>;
 }
 
+/** A collection of `lkt.yml`: where its packages and their images are. */
 export interface CollectionSpec {
   readonly source: CollectionSource;
   /** Registry and repository prefix that serve the images: `registry.example.com/lkt`. */
@@ -52,6 +53,7 @@ export type CollectionSource =
   | { readonly kind: 'npm'; readonly name: string }
   | { readonly kind: 'git'; readonly url: string; readonly commit: string };
 
+/** A package of `overrides`, which replaces one of a collection. */
 export interface Override {
   /** Relative to the root of the workspace. */
   readonly dir: string;

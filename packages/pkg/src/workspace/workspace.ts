@@ -37,6 +37,7 @@ export interface Package extends PackageSpec {
   readonly collection?: Collection;
 }
 
+/** Options of opening a workspace. */
 export interface WorkspaceOptions {
   /** The environment that git runs with. */
   readonly env: Environment;
