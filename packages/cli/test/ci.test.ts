@@ -267,6 +267,17 @@ test('has a workflow of lkt init that follows the schema of GitHub', () => {
   expect(text.indexOf(lifts)).toBeLessThan(text.indexOf('npm run build'));
 });
 
+test.each([
+  ['github', '.github/workflows/lkt.yml'],
+  ['gitlab', '.gitlab-ci.yml'],
+] as const)('checks pins, builds and tests in CI of lkt init for %s', (ci, path) => {
+  const text = newProject(ci, path);
+  const commands = ['qemu-system-x86', 'npm ci', 'lkt pin --check', 'npm run build', 'npm test'];
+  const places = commands.map((command) => text.indexOf(command));
+  expect(places).not.toContain(-1);
+  expect(places).toEqual(places.toSorted((a, b) => a - b));
+});
+
 /** Returns matchers of names, in order. */
 function matching(names: readonly RegExp[]): readonly unknown[] {
   return names.map((name) => expect.stringMatching(name));

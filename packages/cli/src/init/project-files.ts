@@ -137,19 +137,25 @@ jobs:
     steps:
       - uses: actions/checkout@11d5960a326750d5838078e36cf38b85af677262 # v4.4.0
         with: { persist-credentials: false }
-      - run: sudo apt-get update && sudo apt-get install --yes --no-install-recommends debian-archive-keyring gpgv
+      - run: sudo apt-get update && sudo apt-get install --yes --no-install-recommends debian-archive-keyring gpgv qemu-system-x86
       # Ubuntu's AppArmor denies builds their namespaces.
       - run: sudo sysctl --ignore --write kernel.apparmor_restrict_unprivileged_userns=0
       - run: npm ci
+      - run: npx lkt pin --check
       - run: npm run build
         env:
           LKT_DEBIAN_MIRROR: \${{ vars.LKT_DEBIAN_MIRROR }}
+      # Boots the image, and makes the checks of its section \`tests\`.
+      - run: npm test
 `;
 
 const GITLAB = `build:
   image: debian:trixie-slim
   script:
-    - apt-get update && apt-get install --yes --no-install-recommends debian-archive-keyring git gpgv npm
+    - apt-get update && apt-get install --yes --no-install-recommends debian-archive-keyring git gpgv npm qemu-system-x86
     - npm ci
+    - npx lkt pin --check
     - npm run build
+    # Boots the image, and makes the checks of its section \`tests\`.
+    - npm test
 `;
