@@ -1,6 +1,6 @@
 import { basename, dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { Errors, flush, run, settings } from '@oclif/core';
+import { CommandHelp, Errors, flush, Help, run, settings } from '@oclif/core';
 import packageJson from '../../package.json' with { type: 'json' };
 import { commandIds, loadAllCommands } from '../commands.ts';
 import { processEnvironment, programName } from '../session/environment.ts';
@@ -8,6 +8,19 @@ import { unknownCommand } from './usage.ts';
 
 /** All commands. oclif imports this export by file path and name, and awaits it. */
 export const commands: ReturnType<typeof loadAllCommands> = loadAllCommands();
+
+/** The help of a command. It begins with the summary, which oclif repeats under DESCRIPTION. */
+class LktCommandHelp extends CommandHelp {
+  protected override description(): string | undefined {
+    const { description } = this.command;
+    return description === undefined ? undefined : this.wrap(description);
+  }
+}
+
+/** Help of lkt. oclif imports this export by file path and name. */
+export class LktHelp extends Help {
+  protected override CommandHelpClass: typeof CommandHelp = LktCommandHelp;
+}
 
 /**
  * Lets oclif answer a command line that asks for help or the version.
@@ -23,6 +36,7 @@ export async function showHelp(argv: readonly string[]): Promise<void> {
     ...packageJson.oclif,
     bin: programName(processEnvironment()),
     commands: { strategy: 'explicit', identifier: 'commands', target: `./${basename(file)}` },
+    helpClass: { identifier: 'LktHelp', target: `./${basename(file)}` },
   };
   try {
     const pjson = { ...packageJson, name: 'lkt', oclif };
