@@ -4,7 +4,7 @@ import type { PullFlags } from '../flags/registry.ts';
 import { givenVariables, type SetFlags } from '../flags/set.ts';
 import { buildTools } from '../session/build-tools.ts';
 import { readConfigFiles } from '../session/config-file.ts';
-import { openRegistries, tagResolver } from '../session/registries.ts';
+import { openRegistries, tagResolver } from '../session/registries/registries.ts';
 import type { Session } from '../session/session.ts';
 import type { NewSource } from './new-source.ts';
 

@@ -8,14 +8,14 @@ import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../fl
 import { platformFlag } from '../flags/platform.ts';
 import { columns, counted, section } from '../output/lines.ts';
 import { subjectsOf } from '../targets/sboms.ts';
-import { archiveUpdates } from '../session/security-archive.ts';
+import { archiveUpdates } from '../session/vulnerabilities/security-archive.ts';
 import type { Session } from '../session/session.ts';
-import { vexStatements } from '../session/vex.ts';
+import { vexStatements } from '../session/vulnerabilities/vex.ts';
 import {
   loadDatabases,
   updateDatabases,
   type UsedDatabase,
-} from '../session/vulnerability-databases.ts';
+} from '../session/vulnerabilities/vulnerability-databases.ts';
 
 interface Result {
   readonly databases: readonly UsedDatabase[];

@@ -7,7 +7,7 @@ import type { BuilderFlags } from '../flags/package.ts';
 import type { PullFlags } from '../flags/registry.ts';
 import { collectionCheckout } from './collection-checkout.ts';
 import { builderSetting } from './environment.ts';
-import { imageFetcher } from './registries.ts';
+import { imageFetcher } from './registries/registries.ts';
 import type { Session } from './session.ts';
 import { trustRequirement } from './trust.ts';
 

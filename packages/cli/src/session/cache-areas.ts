@@ -1,5 +1,5 @@
 import type { CacheArea } from '@lkt/oci';
-import { DATABASE_DIRECTORY } from './vulnerability-databases.ts';
+import { DATABASE_DIRECTORY } from './vulnerabilities/vulnerability-databases.ts';
 
 /** Directory of TUF metadata in the store. */
 export const TUF_DIRECTORY = 'tuf';

@@ -15,7 +15,7 @@ import type { NamedImage } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
 import { readConfigFile } from './config-file.ts';
 import { isCi, stateSetting } from './environment.ts';
-import { imageFetcher } from './registries.ts';
+import { imageFetcher } from './registries/registries.ts';
 import type { Session } from './session.ts';
 import { trustOptions } from './trust.ts';
 

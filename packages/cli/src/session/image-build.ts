@@ -14,8 +14,8 @@ import { buildTools, workspaceAt } from './build-tools.ts';
 import { enforceCacheMax } from './cache-limit.ts';
 import { readConfigFiles } from './config-file.ts';
 import { isCi } from './environment.ts';
-import { openRegistries, tagResolver } from './registries.ts';
-import { remoteCaches } from './remote-cache.ts';
+import { openRegistries, tagResolver } from './registries/registries.ts';
+import { remoteCaches } from './registries/remote-cache.ts';
 import type { Session } from './session.ts';
 import { trustOptions } from './trust.ts';
 

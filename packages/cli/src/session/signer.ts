@@ -7,7 +7,7 @@ import type { RegistryFlags } from '../flags/registry.ts';
 import type { SignFlags } from '../flags/signing.ts';
 import { type Environment, present, trustedRootSetting } from './environment.ts';
 import { readGiven } from './paths.ts';
-import { authorities } from './registries.ts';
+import { authorities } from './registries/registries.ts';
 import type { Session } from './session.ts';
 import { givenRoot } from './trust.ts';
 

@@ -9,7 +9,7 @@ import type { PullFlags } from '../flags/registry.ts';
 import type { TrustFlags } from '../flags/trust.ts';
 import { mirrorSetting, trustedRootSetting } from './environment.ts';
 import { readGiven, unreadable } from './paths.ts';
-import { lazyRegistries } from './registries.ts';
+import { lazyRegistries } from './registries/registries.ts';
 import type { Session } from './session.ts';
 
 /**

@@ -9,7 +9,7 @@ import type { PullFlags } from '../flags/registry.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { readConfigFile } from '../session/config-file.ts';
 import { statOf } from '../session/paths.ts';
-import { lazyRegistries } from '../session/registries.ts';
+import { lazyRegistries } from '../session/registries/registries.ts';
 import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
 

@@ -3,7 +3,7 @@ import { builderContainerFlags, ignoredPackageFlags, noop } from '../../flags/li
 import { switchFlag } from '../../flags/options.ts';
 import { publishedOnly, registryFlags } from '../../flags/registry.ts';
 import { showSize } from '../../flags/sizes.ts';
-import { publishedIn } from '../../session/registries.ts';
+import { publishedIn } from '../../session/registries/registries.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { counted } from '../../output/lines.ts';
 

@@ -25,7 +25,7 @@ Log in with docker, podman or skopeo.`;
     const { args, flags } = await this.parse(CachePull);
     const session = await this.begin(flags);
     const { familiarReference, parsePlatform, parseReference } = await import('@lkt/oci');
-    const { openRegistries } = await import('../../session/registries.ts');
+    const { openRegistries } = await import('../../session/registries/registries.ts');
     const { pullSignedImage } = await import('@lkt/sign');
     const wanted = args.image.map((text) => parseReference(text));
     const platforms = flags.platform.includes('all')

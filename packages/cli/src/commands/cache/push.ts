@@ -35,7 +35,7 @@ Log in with docker, podman or skopeo.`;
     const { args, flags } = await this.parse(CachePush);
     const session = await this.begin(flags);
     const { familiarReference, isIndexType, parseIndex, parseReference } = await import('@lkt/oci');
-    const { openRegistries } = await import('../../session/registries.ts');
+    const { openRegistries } = await import('../../session/registries/registries.ts');
     const { store, source, descriptor } = await imageInStore(session, args.image);
     const given = flags.as === undefined ? source : parseReference(flags.as);
     const target =

@@ -3,7 +3,7 @@ import { LktCommand } from '../../command.ts';
 import { requiredArgs } from '../../flags/options.ts';
 import { publishedOnly, registryFlags } from '../../flags/registry.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
-import { publishedIn } from '../../session/registries.ts';
+import { publishedIn } from '../../session/registries/registries.ts';
 
 export class CacheRm extends LktCommand {
   static override summary = 'Remove images from the store';

@@ -7,7 +7,7 @@ import { platformFlags } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
-import { openRegistries } from '../../session/registries.ts';
+import { openRegistries } from '../../session/registries/registries.ts';
 import { openSigner, formatSigner } from '../../session/signer.ts';
 
 interface Rebuilt extends Omit<AttestedRebuild, 'item'> {

@@ -31,7 +31,7 @@ import {
 import { platformFlags } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { buildTools, startWorker, workspaceAt } from '../../session/build-tools.ts';
-import { remoteCaches } from '../../session/remote-cache.ts';
+import { remoteCaches } from '../../session/registries/remote-cache.ts';
 import type { Session } from '../../session/session.ts';
 import { recordSteps, timelineFlag } from '../../session/timeline.ts';
 import { findTargets, orderOf, usableParts } from '../../targets/package-targets.ts';

@@ -6,7 +6,7 @@ import { givenName, packageFlags, targetFlags } from '../../flags/package.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
-import { openRegistries } from '../../session/registries.ts';
+import { openRegistries } from '../../session/registries/registries.ts';
 import { wantedSigner } from '../../session/signer.ts';
 
 interface Joined extends Omit<PackageManifest, 'item'> {

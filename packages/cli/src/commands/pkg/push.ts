@@ -14,7 +14,7 @@ import { platformFlags, wantedPlatforms } from '../../flags/platform.ts';
 import { pullFlags } from '../../flags/registry.ts';
 import { signFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
-import { openRegistries } from '../../session/registries.ts';
+import { openRegistries } from '../../session/registries/registries.ts';
 import { formatSigner, wantedSigner } from '../../session/signer.ts';
 
 interface Pushed extends Omit<PushedPackage, 'item' | 'images'> {

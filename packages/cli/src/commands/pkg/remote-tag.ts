@@ -7,7 +7,7 @@ import { packageFlags, targetFlags } from '../../flags/package.ts';
 import { registryFlags } from '../../flags/registry.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { isDirectory } from '../../session/paths.ts';
-import { openRegistries } from '../../session/registries.ts';
+import { openRegistries } from '../../session/registries/registries.ts';
 import type { Session } from '../../session/session.ts';
 import type { ImageName } from '../../targets/store-image.ts';
 

@@ -7,7 +7,7 @@ import { pullFlags } from '../../flags/registry.ts';
 import { signingFlags } from '../../flags/signing.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { isDirectory } from '../../session/paths.ts';
-import { openRegistries } from '../../session/registries.ts';
+import { openRegistries } from '../../session/registries/registries.ts';
 import { openSigner, formatSigner } from '../../session/signer.ts';
 
 export class PkgSign extends LktCommand {

@@ -40,11 +40,11 @@ There is no flag for the password, because other users can read command lines.`;
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(Login);
     const session = await this.begin(flags);
-    const { registryName } = await import('../../session/registry-name.ts');
+    const { registryName } = await import('../../session/registries/registry-name.ts');
     const registry = registryName(args.registry);
     const login = await ask(flags.username, flags['password-stdin']);
     const { checkLogin, saveLogin } = await import('@lkt/registry');
-    const { authorities } = await import('../../session/registries.ts');
+    const { authorities } = await import('../../session/registries/registries.ts');
     const env = session.environment.variables;
     const options = { env, ca: await authorities(session, flags), reporter: session.reporter };
     const checked = await checkLogin(registry, login, options, session.signal);

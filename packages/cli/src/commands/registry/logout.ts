@@ -18,7 +18,7 @@ export class Logout extends LktCommand {
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(Logout);
     const { environment } = await this.begin(flags);
-    const { registryName } = await import('../../session/registry-name.ts');
+    const { registryName } = await import('../../session/registries/registry-name.ts');
     const { removeLogin } = await import('@lkt/registry');
     const registry = registryName(args.registry);
     const removed = await removeLogin(registry, environment.variables);

@@ -18,7 +18,7 @@ import {
   type CollectionUpdate,
 } from '../../output/collection-report.ts';
 import { workspaceAt, workspaceWith } from '../../session/build-tools.ts';
-import { knownAdvisories } from '../../session/vulnerability-databases.ts';
+import { knownAdvisories } from '../../session/vulnerabilities/vulnerability-databases.ts';
 
 export class UpdateCollection extends LktCommand {
   static override summary = 'Update collections to their newest versions';

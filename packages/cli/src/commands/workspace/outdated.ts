@@ -5,7 +5,7 @@ import { givenVariables, setFlags } from '../../flags/set.ts';
 import type { OutdatedReport } from '../../outdated/find-outdated.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
-import { openRegistries, tagSource } from '../../session/registries.ts';
+import { openRegistries, tagSource } from '../../session/registries/registries.ts';
 
 export class Outdated extends LktCommand {
   static override summary = 'List what has newer versions, each with the command that updates it';

@@ -10,7 +10,7 @@ import { pinLines } from '../../output/pin-lines.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
 import { isDirectory } from '../../session/paths.ts';
-import { openRegistries, tagResolver } from '../../session/registries.ts';
+import { openRegistries, tagResolver } from '../../session/registries/registries.ts';
 
 export class Pin extends LktCommand {
   static override summary =

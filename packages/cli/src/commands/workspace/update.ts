@@ -15,10 +15,10 @@ import {
 } from '../../output/update-report.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
-import { openRegistries, tagSource } from '../../session/registries.ts';
+import { openRegistries, tagSource } from '../../session/registries/registries.ts';
 import type { Session } from '../../session/session.ts';
 import { runTest } from '../../session/test-command.ts';
-import { knownAdvisories } from '../../session/vulnerability-databases.ts';
+import { knownAdvisories } from '../../session/vulnerabilities/vulnerability-databases.ts';
 
 export class Update extends LktCommand {
   static override summary = "Update locks, kernel and pins to Debian's newest packages";

@@ -1,9 +1,9 @@
 import { join, resolve } from 'node:path';
 import { exists } from '@lkt/oci/files';
 import type { VexStatement } from '@lkt/vulns';
-import { workspaceAt } from './build-tools.ts';
-import { parseJsonFile } from './json-file.ts';
-import type { Session } from './session.ts';
+import { workspaceAt } from '../build-tools.ts';
+import { parseJsonFile } from '../json-file.ts';
+import type { Session } from '../session.ts';
 
 const VEX_FILE = '.vex.json';
 

@@ -1,7 +1,7 @@
 import type { InstalledPackage, PackageUpdate } from '@lkt/debian';
 import type { SbomPackage } from '@lkt/vulns';
-import { buildTools } from './build-tools.ts';
-import type { Session } from './session.ts';
+import { buildTools } from '../build-tools.ts';
+import type { Session } from '../session.ts';
 
 /**
  * Returns the Debian packages for which the archive of their release has a security update. The

@@ -3,10 +3,10 @@ import type { TagSource } from '@lkt/image';
 import type { Reference, Store } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import type { PullFlags, RegistryFlags } from '../flags/registry.ts';
-import { mirrorSetting } from './environment.ts';
-import { readGiven } from './paths.ts';
-import type { Session } from './session.ts';
+import type { PullFlags, RegistryFlags } from '../../flags/registry.ts';
+import { mirrorSetting } from '../environment.ts';
+import { readGiven } from '../paths.ts';
+import type { Session } from '../session.ts';
 
 /** Opens registries, configured by the flags and the environment. */
 export async function openRegistries(session: Session, flags: RegistryFlags): Promise<Registry> {

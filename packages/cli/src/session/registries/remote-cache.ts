@@ -4,11 +4,11 @@ import { LktError } from '@lkt/core';
 import type { Reference } from '@lkt/oci';
 import type { BuildOptions } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
-import type { BuilderFlags } from '../flags/package.ts';
-import type { RegistryFlags } from '../flags/registry.ts';
-import { buildersOf } from './build-tools.ts';
+import type { BuilderFlags } from '../../flags/package.ts';
+import type { RegistryFlags } from '../../flags/registry.ts';
+import { buildersOf } from '../build-tools.ts';
 import { openRegistries } from './registries.ts';
-import type { Session } from './session.ts';
+import type { Session } from '../session.ts';
 
 /** The remote caches of `--cache-from` and `--cache-to`, for either engine. */
 export interface RemoteCaches extends AsyncDisposable {
