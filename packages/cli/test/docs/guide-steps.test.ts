@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { guideSteps } from '@lkt/testing/guide-steps';
 import { expect, test } from 'vitest';
 
-const docs = join(import.meta.dirname, '../../../docs');
+const docs = join(import.meta.dirname, '../../../../docs');
 
 const GUIDE = `# Guide
 

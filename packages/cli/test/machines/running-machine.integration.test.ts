@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { MachineRecords, type OpenRecord } from '@lkt/machine';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { main } from './program.ts';
+import { main } from '../program.ts';
 
 const CONSOLE = [
   'lkt: onboot 000-sysctl 1.000',

@@ -8,15 +8,15 @@ import { createServer } from 'node:http';
 import { startRegistry, startSigstore, type TestRegistry, type TestSigstore } from '@lkt/testing';
 import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
-import { TestArchive } from '../../debian/test/test-archive.ts';
-import { tinyImage } from '../../machine/test/tiny-kernel.ts';
+import { TestArchive } from '../../../debian/test/test-archive.ts';
+import { tinyImage } from '../../../machine/test/tiny-kernel.ts';
 import { gitlabJobs } from './gitlab-pipeline.ts';
-import { main } from './program.ts';
+import { main } from '../program.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
 
 /** Runs the shell steps of the workflows in docs/ci and of GitLab's component, as a runner does. */
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 const work = mkdtempSync(join(tmpdir(), 'lkt-ci-'));
 const TOKEN = 'token-of-the-job';
 const ACTOR = 'builder';

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { generatedDocs } from '../../../tools/docs.ts';
+import { generatedDocs } from '../../../../tools/docs.ts';
 
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 
 test.each([...(await generatedDocs())])(
   '%s is up to date; `node tools/docs.ts` writes it',

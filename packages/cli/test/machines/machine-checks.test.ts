@@ -4,9 +4,9 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { describe, expect, test } from 'vitest';
 import type { MachineCheck } from '@lkt/image';
 import type { PublishedPort } from '@lkt/machine';
-import { ConsolePatterns } from '../src/machines/console-patterns.ts';
-import { checkHttp, checkTcp } from '../src/machines/network-checks.ts';
-import { junitReport } from '../src/output/junit.ts';
+import { ConsolePatterns } from '../../src/machines/console-patterns.ts';
+import { checkHttp, checkTcp } from '../../src/machines/network-checks.ts';
+import { junitReport } from '../../src/output/junit.ts';
 
 const signal = new AbortController().signal;
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { loadAllCommands } from '../src/commands.ts';
-import packageJson from '../package.json' with { type: 'json' };
-import { commandTable } from '../src/help/table.ts';
+import { loadAllCommands } from '../../src/commands.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { commandTable } from '../../src/help/table.ts';
 
 const commands = await loadAllCommands();
 

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { type CommandClass, LktCommand } from '../src/command.ts';
-import { commandIds, loadAllCommands } from '../src/commands.ts';
-import { commandLine } from '../src/flags/global.ts';
-import { linuxkitDefinitions } from '../src/flags/linuxkit.ts';
+import { type CommandClass, LktCommand } from '../../src/command.ts';
+import { commandIds, loadAllCommands } from '../../src/commands.ts';
+import { commandLine } from '../../src/flags/global.ts';
+import { linuxkitDefinitions } from '../../src/flags/linuxkit.ts';
 
 /** Holds docs/linuxkit.md true about LinuxKit's options. */
 
@@ -49,7 +49,7 @@ const linuxkitOptions = Object.entries(LINUXKIT).flatMap(([command, flags]) =>
 type Effect = 'works' | 'hidden' | 'noop' | 'warn' | 'unsupported' | 'unknown';
 
 const commands = await loadAllCommands();
-const text = readFileSync(new URL('../../../docs/linuxkit.md', import.meta.url), 'utf8');
+const text = readFileSync(new URL('../../../../docs/linuxkit.md', import.meta.url), 'utf8');
 const [, options = ''] = /\n## Commands and options\n([^]*?)\n## /.exec(text) ?? [];
 
 /** Returns the bullets below a paragraph that begins with a text, each as one line. */

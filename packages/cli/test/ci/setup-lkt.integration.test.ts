@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 
 /** Runs the steps of the action `setup-lkt` as a runner does. */
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 const script = join(root, 'tools/ci/setup-lkt/setup.sh');
 
 interface Result {

@@ -1,10 +1,10 @@
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { accept, wordsOf } from './calls.ts';
+import { accept, wordsOf } from '../calls.ts';
 
 /** The guides in docs/: every command line of lkt in a shell block is one that lkt accepts. */
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 const guides = globSync(['docs/tutorial.md', 'docs/howto/*.md'], { cwd: root }).toSorted();
 
 /** Returns the arguments of each call of lkt in the shell blocks of a document. */

@@ -6,9 +6,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, test, vi } from 'vitest';
-import { tinyImage } from '../../machine/test/tiny-kernel.ts';
-import { main } from './program.ts';
-import { projectDirectory } from './project-directory.ts';
+import { tinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { main } from '../program.ts';
+import { projectDirectory } from '../project-directory.ts';
 
 const config = (cmdline: string): string => `kernel:
   image: acme/kernel

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { expect, test } from 'vitest';
-import { main } from './program.ts';
+import { main } from '../program.ts';
 
 const WRITE = 'token-that-may-read-and-write';
 const READ = 'token-that-may-only-read';

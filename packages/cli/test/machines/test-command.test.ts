@@ -1,6 +1,6 @@
 import { LktError, type ProgressEvent } from '@lkt/core';
 import { expect, test } from 'vitest';
-import { runTest } from '../src/session/test-command.ts';
+import { runTest } from '../../src/session/test-command.ts';
 
 async function run(command: string, signal: AbortSignal): Promise<readonly ProgressEvent[]> {
   const events: ProgressEvent[] = [];

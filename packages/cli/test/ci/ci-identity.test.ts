@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { ciIdentityOf, ciOf } from '../src/init/ci-identity.ts';
+import { ciIdentityOf, ciOf } from '../../src/init/ci-identity.ts';
 
 const GITHUB = {
   images: 'ghcr.io/acme/*',

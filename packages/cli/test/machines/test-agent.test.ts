@@ -1,6 +1,6 @@
 import { duplexPair } from 'node:stream';
 import { expect, test } from 'vitest';
-import { TestAgent, testAgentConfig } from '../src/machines/test-agent.ts';
+import { TestAgent, testAgentConfig } from '../../src/machines/test-agent.ts';
 
 const check = { kind: 'exec', service: 'web', command: ['/a', 'b c'], status: 0 } as const;
 const { signal } = new AbortController();

@@ -5,9 +5,9 @@ import { buildPackages, recordPackages, storeAction } from '@lkt/pkg';
 import { findAction } from '@lkt/pkg/action-cache';
 import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { type Bench, bench } from '../../pkg/test/bench.ts';
-import { commit, ENV, git, write } from '../../git/test/checkout.ts';
-import { findTargets, orderOf, usableParts } from '../src/targets/package-targets.ts';
+import { type Bench, bench } from '../../../pkg/test/bench.ts';
+import { commit, ENV, git, write } from '../../../git/test/checkout.ts';
+import { findTargets, orderOf, usableParts } from '../../src/targets/package-targets.ts';
 
 const AMD64 = { os: 'linux', architecture: 'amd64' };
 

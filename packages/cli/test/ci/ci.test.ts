@@ -4,12 +4,12 @@ import { NoOperationTraceWriter, parseWorkflow } from '@actions/workflow-parser'
 import { parseAction } from '@actions/workflow-parser/actions/action-parser';
 import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
-import { projectFiles } from '../src/init/project-files.ts';
-import { accept, calls } from './calls.ts';
+import { projectFiles } from '../../src/init/project-files.ts';
+import { accept, calls } from '../calls.ts';
 import { gitlabJobs, gitlabRuns } from './gitlab-pipeline.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
-const root = join(import.meta.dirname, '../../..');
+const root = join(import.meta.dirname, '../../../..');
 const dir = join(root, 'docs/ci');
 const component = '../../tools/ci/gitlab.yml';
 const files = [...globSync('*.yml', { cwd: dir }).toSorted(), component];

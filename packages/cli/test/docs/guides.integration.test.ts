@@ -6,11 +6,11 @@ import { text } from 'node:stream/consumers';
 import { startDockerRegistry } from '@lkt/testing';
 import { guideSteps } from '@lkt/testing/guide-steps';
 import { expect, test } from 'vitest';
-import { TestArchive } from '../../debian/test/test-archive.ts';
-import { main } from './program.ts';
-import { type ProjectDirectory, projectDirectory } from './project-directory.ts';
+import { TestArchive } from '../../../debian/test/test-archive.ts';
+import { main } from '../program.ts';
+import { type ProjectDirectory, projectDirectory } from '../project-directory.ts';
 
-const howto = join(import.meta.dirname, '../../../docs/howto');
+const howto = join(import.meta.dirname, '../../../../docs/howto');
 
 const LONG = { timeout: 400_000 };
 
