@@ -26,11 +26,8 @@ export async function prepareMount(
   const { type, target = '/', readOnly } = mount;
   switch (type) {
     case 'tmpfs': {
-      // The mode of an existing directory stays, as with runc.
-      const mode = 0o1777;
-      return {
-        mount: { type: 'tmpfs', target, mode, size: mount.size, isFile: false, isOwn: true },
-      };
+      const { size } = mount;
+      return { mount: { type: 'tmpfs', target, mode: 0o1777, size, isFile: false, isOwn: true } };
     }
     case 'bind': {
       const { source, isFile } = await bindSource(mount, from, sources);

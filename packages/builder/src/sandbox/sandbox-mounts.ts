@@ -46,6 +46,7 @@ export function sandboxMounts(
       const { target, isMissing, mode } = points.make(toRaw(mount.target.slice(1)), isFile, holds);
       return {
         ...mount,
+        // As with runc, a tmpfs has the mode of the directory that it hides.
         ...(mount.type === 'tmpfs' && mode !== undefined && { mode }),
         target,
         ...(isMissing && { missing: isFile ? 'file' : 'directory' }),
