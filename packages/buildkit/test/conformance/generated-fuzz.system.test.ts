@@ -1,6 +1,5 @@
 import { sample } from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { scratch } from '../../../builder/test/fixture.ts';
 import { differences } from './built-image.ts';
 import { generatedCase } from './generated-case.ts';
 import { OwnBuilders } from './own-builders.ts';
@@ -19,17 +18,13 @@ const cases = sample(generatedCase, { seed, numRuns }).map((item, index) => ({
   name: `${seed}/${index}`,
 }));
 
-const directory = scratch();
 let builders: OwnBuilders;
 
 beforeAll(async () => {
-  builders = await OwnBuilders.open(directory.path);
+  builders = await OwnBuilders.open();
 });
 
-afterAll(async () => {
-  await builders[Symbol.asyncDispose]();
-  directory[Symbol.dispose]();
-});
+afterAll(async () => builders[Symbol.asyncDispose]());
 
 /** Messages of lkt for divergences that depend on files, so that no case can leave them out. */
 const DIVERGENCE = /needs a directory as its destination|matches \d+ files, but/;

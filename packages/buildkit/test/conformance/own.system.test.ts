@@ -1,25 +1,20 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { scratch } from '../../../builder/test/fixture.ts';
 import { type BuiltImage, differences } from './built-image.ts';
 import { OWN_CASES } from './own/cases.ts';
 import type { Expectation } from './own-case.ts';
 import { OwnBuilders } from './own-builders.ts';
 import type { Outcome } from './peers.ts';
 
-const directory = scratch();
 const cases = OWN_CASES.map((item, index) => ({ ...item, index }));
 let builders: OwnBuilders;
 
 beforeAll(async () => {
-  builders = await OwnBuilders.open(directory.path);
+  builders = await OwnBuilders.open();
 });
 
-afterAll(async () => {
-  await builders[Symbol.asyncDispose]();
-  directory[Symbol.dispose]();
-});
+afterAll(async () => builders[Symbol.asyncDispose]());
 
 const ends = (outcome: Outcome): string => ('error' in outcome ? outcome.error : 'an image');
 
