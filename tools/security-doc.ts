@@ -7,6 +7,7 @@ import {
   parseLabel,
   type Settings,
 } from '@lkt/pkg';
+import { USUAL_MASKED, USUAL_READONLY } from './packages-doc/usual-paths.ts';
 
 /**
  * Renders docs/security.md: the privileges of the packages below `pkg/`, from their build.yml and
@@ -40,7 +41,8 @@ Meanings:
 
 - \`host\`: the machine's own namespace.
 - **machine paths** are writable unless marked \`ro\`.
-- **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only.
+- **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only. The usual ones are
+  empty: ${codes(USUAL_MASKED)}; read-only: ${codes(USUAL_READONLY)}.
 - **seccomp** \`default\`, the words after it, and other restrictions are in [guest.md](guest.md#confinement).
 - **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { type PackageSpec, parseBuildYml } from '@lkt/pkg';
 import { goFlags } from './go-flags.ts';
 import { guideOf } from './guide.ts';
+import { USUAL_MASKED, USUAL_READONLY } from './usual-paths.ts';
 
 /** A package in the list of pkg/README.md. */
 interface Entry {
@@ -14,8 +15,8 @@ interface Entry {
 
 /**
  * Renders docs/packages: a page for each package below `pkg/` that images can use, and an index.
- * From the list in pkg/README.md, build.yml, roles.json, debian.lock, Dockerfiles, Go flags, the
- * examples and the sections of docs/guest.md.
+ * From the list in pkg/README.md, build.yml, roles.json, debian.lock, Dockerfiles, Go flags and the
+ * examples. The text below "Options" is written by hand, and stays.
  * @param filesOf returns the lines of a package's list of files; default: those of its page
  * @returns the documents by path
  */
@@ -24,6 +25,10 @@ export function packageDocuments(
   filesOf: (name: string) => readonly string[] = (name) => listedFiles(root, name),
 ): ReadonlyMap<string, string> {
   const read = (path: string): string => readFileSync(join(root, path), 'utf8');
+  const pageOf = (name: string): string => {
+    const path = `docs/packages/${name}.md`;
+    return existsSync(join(root, path)) ? read(path) : '';
+  };
   const entries = entriesOf(read('pkg/README.md'));
   const examples = globSync('examples/*.yml', { cwd: root })
     .toSorted()
@@ -34,7 +39,7 @@ export function packageDocuments(
     const parts = [
       head(entry),
       usage(entry.name, examples),
-      options(root, entry.name, guideOf(entry.name, read)),
+      options(root, entry.name, guideOf(entry.name, pageOf(entry.name))),
       privileges(spec),
       processes(root, entry.name),
       files(entry.name, filesOf(entry.name)),
@@ -47,6 +52,8 @@ export function packageDocuments(
 }
 
 const MADE = '<!-- Made by tools/packages-doc; do not edit. -->';
+const MADE_WITH_OPTIONS =
+  '<!-- Made by tools/packages-doc; edit only the text below "Options", above its flags. -->';
 
 function indexOf(entries: readonly Entry[]): string {
   const items = entries.map(({ name, summary }) => `- [\`${name}\`](${name}.md): ${summary}`);
@@ -87,12 +94,12 @@ function head({ name, origin, summary }: Entry): string {
       : `Origin: ${origin.replace(/^also (.*)/, "lkt's own program in Go, with $1")}.`;
   return `# lkt/${name}
 
-${MADE}
+${MADE_WITH_OPTIONS}
 
 ${summary.charAt(0).toUpperCase()}${summary.slice(1)}. ${source}`;
 }
 
-/** Returns what the guide says about a package, and the flags of its programs. */
+/** Returns the text about the options of a package, and the flags of its programs. */
 function options(root: string, name: string, guide: string): string {
   const sources = globSync(`pkg/${name}/**/*.go`, { cwd: root })
     .filter((path) => !path.endsWith('_test.go'))
@@ -145,31 +152,37 @@ function withoutPins(text: string): string {
   return text.replaceAll(/(image: lkt\/[\w-]+):\S+/g, '$1');
 }
 
+/** The paths that docs/security.md lists as usual. */
+const USUAL_PATHS = `  maskedPaths:\n${yamlItems(USUAL_MASKED)}  readonlyPaths:\n${yamlItems(USUAL_READONLY)}`;
+
+function yamlItems(paths: readonly string[]): string {
+  return paths.map((path) => `    - ${path}\n`).join('');
+}
+
 function privileges({ file, config }: PackageSpec): string {
   if (config === undefined) return '';
   const [yaml = ''] = /^config:\n(?:(?: .*)?\n)*/m.exec(file.text) ?? [];
+  const shown = yaml.replace(USUAL_PATHS, '');
+  const paths =
+    shown === yaml ? '' : ' The usual `maskedPaths` and `readonlyPaths` are left out here.';
   return `## Privileges
 
 [build.yml](../../${file.path}) sets them; an image config can [change them](../image-yml.md).
-[security.md](../security.md) compares all packages.
+[security.md](../security.md) compares all packages.${paths}
 
 \`\`\`yaml
-${yaml.trimEnd()}
+${shown.trimEnd()}
 \`\`\``;
 }
 
 function processes(root: string, name: string): string {
   const path = join(root, 'pkg', name, 'roles.json');
   if (!existsSync(path)) return '';
-  const roles = JSON.parse(readFileSync(path, 'utf8')) as Readonly<
-    Record<string, { readonly description: string }>
-  >;
-  const items = Object.entries(roles).map(([role, { description }]) => `- ${role}: ${description}`);
+  const roles = JSON.parse(readFileSync(path, 'utf8')) as object;
+  const items = Object.keys(roles).map((role) => `\`${role}\``);
   return `## Processes
 
-The program confines itself to these [roles](../security.md#roles-of-processes):
-
-${items.join('\n')}`;
+The program confines itself to these [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
 }
 
 /** Returns the list of files of a package's page, which only the built image tells. */

@@ -74,21 +74,38 @@ test('lists files with their links, and counts those of full directories', () =>
   ).toEqual(['- `/run/`', '- `/lib/`: 9 entries', '- `/sbin/b` → `../bin/b`']);
 });
 
-test('takes from the guide what names a package, with links that work from its page', () => {
-  const guide = `# G
-## Hosts
+test('keeps the text about options that a page has', () => {
+  const page = `# P
 
-\`lkt/qemu-ga\` answers ([more](security.md#x), [here](#hosts), [y](../examples/y.yml)).
+## Options
 
-\`lkt/vsudd\` forwards.
+It answers.
 
-## Other
+### More
+
+\`\`\`sh
+# a comment
+\`\`\`
+
+Flags, with one dash or two:
+
+- \`-x\`: a flag
+
+## Files
 `;
-  expect(guideOf('qemu-ga', () => guide)).toBe(
-    '`lkt/qemu-ga` answers ([more](../security.md#x), [here](../guest.md#hosts), [y](../../examples/y.yml)).',
+  expect(guideOf('p', page)).toBe('It answers.\n\n### More\n\n```sh\n# a comment\n```');
+  expect(guideOf('p', '## Options\n\nIt answers.\n\n## Files\n')).toBe('It answers.');
+  expect(guideOf('p', '## Options\n\nIt answers.\n')).toBe('It answers.');
+  expect(() => guideOf('p', '## Options\n\nFlags, with one dash or two:\n')).toThrow(
+    'docs/packages/p.md explains no options: write "## Options" and a text',
   );
-  expect(() => guideOf('sshd', () => guide)).toThrow('names no text about lkt/sshd');
-  expect(() => guideOf('new', () => guide)).toThrow('names no text about lkt/new');
+  expect(() => guideOf('new', '')).toThrow('docs/packages/new.md explains no options');
+});
+
+test('leaves out only the usual masked and read-only paths', () => {
+  const documents = packageDocuments(root);
+  expect(documents.get('docs/packages/dhcp.md')).not.toContain('maskedPaths:');
+  expect(documents.get('docs/packages/docker.md')).toContain('/proc/sys/vm');
 });
 
 test('has options, files and privileges of each package on its page', () => {
