@@ -35,7 +35,7 @@ export async function updatePins(
   const applied: NewSource[] = [];
   await using registry = flags.offline === true ? undefined : await openRegistries(session, flags);
   try {
-    const resolveTag = tagResolver(session, registry);
+    const resolveTag = tagResolver(session, registry, workspace);
     const pins = await pin(workspace, { ...targets, resolveTag }, await buildTools(session, flags));
     for (const source of changed) {
       applied.push(source);

@@ -189,7 +189,7 @@ async function pinConfigs(
   const { cwd } = session.environment;
   const workspace = await workspaceAt(session, dirname(configs[0]?.absolute ?? cwd));
   await using registry = flags.offline ? undefined : await openRegistries(session, flags);
-  const resolveTag = tagResolver(session, registry);
+  const resolveTag = tagResolver(session, registry, workspace);
   const targets = { packages: [], configs, set: givenVariables(flags) };
   return await pin(workspace, { ...targets, intoLocks: true, resolveTag }, tools);
 }

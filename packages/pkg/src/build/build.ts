@@ -214,7 +214,7 @@ export class Build {
   ): Promise<ImageInputs> {
     const recipe = await this.#tools.recipes(item, [platform]);
     if (recipe === undefined) return { platform, recipe, bases: new Map(), archived: [] };
-    return { platform, recipe, ...(await usedImages(recipe, platform, used, this.#tools)) };
+    return { platform, recipe, ...(await usedImages(item, recipe, platform, used, this.#tools)) };
   }
 
   /** Builds a package and reports its progress. A check runs in the background. */

@@ -29,11 +29,13 @@ export interface UsedImages {
  *
  * A calculated argument names a package without a digest. Its digest here is of an index with the
  * used images only, so that the result does not depend on the other platforms of the build.
- * @param recipe the recipe for this platform
+ * @param item the package that is built
+ * @param recipe its recipe for this platform
  * @param used the built packages that it uses
  * @throws PIN_MISSING, PIN_STALE, NOT_FOUND at the position of the reference
  */
 export async function usedImages(
+  item: Package,
   recipe: Recipe,
   platform: Platform,
   used: ReadonlyMap<Package, BuiltPackage>,
@@ -41,13 +43,13 @@ export async function usedImages(
 ): Promise<UsedImages> {
   const bases = new Map<string, Digest>();
   for (const use of recipe.uses) {
-    const digest = await baseOf(recipe, use, use.package && used.get(use.package), tools);
+    const digest = await baseOf(item, recipe, use, use.package && used.get(use.package), tools);
     if (digest !== undefined) bases.set(use.text, digest);
   }
   const archived: ArchivedImage[] = [];
-  for (const { reference, package: item, error } of recipe.archived) {
-    const built = item && used.get(item);
-    const problem = await checkReference(reference, built, [platform], tools, item);
+  for (const { reference, package: named, error } of recipe.archived) {
+    const built = named && used.get(named);
+    const problem = await checkReference(reference, built, [platform], tools, named);
     if (problem !== undefined) {
       // `lkt pin` edits Dockerfiles and image configs, but not this file.
       const fix = built === undefined ? problem.fix : `change the digest to ${built.index.digest}`;
@@ -65,6 +67,7 @@ export async function usedImages(
 }
 
 async function baseOf(
+  item: Package,
   recipe: Recipe,
   use: ImageUse,
   built: BuiltPackage | undefined,
@@ -77,10 +80,11 @@ async function baseOf(
   if (problem === undefined) return use.parsed.digest;
   const { code, message, ...options } = problem;
   const { position, length, similarStage } = use;
-  const fix =
-    code === 'PIN_MISSING' && built === undefined
-      ? unpinnedFix(use.parsed, similarStage)
-      : problem.fix;
+  let { fix } = problem;
+  if (item.collection !== undefined && (code === 'PIN_MISSING' || code === 'PIN_STALE'))
+    fix = item.collection.pinFix((path) => tools.workspace.displayPath(path));
+  else if (code === 'PIN_MISSING' && built === undefined)
+    fix = tools.workspace.missingPackage(use.parsed)?.fix ?? unpinnedFix(use.parsed, similarStage);
   throw sourceError(code, recipe.dockerfile.file, position, message, { ...options, length, fix });
 }
 

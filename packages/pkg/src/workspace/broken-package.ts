@@ -14,11 +14,20 @@ export interface BrokenPackage {
  * from the `image` line of build.yml, else from the directory.
  */
 export function mayBeNamed({ dir, text }: BrokenPackage, name: string): boolean {
-  const image = valueOf(text, 'image') ?? posix.basename(dir);
+  const image = imageOf({ dir, text });
   const org = valueOf(text, 'org');
   if (org === undefined) return posix.basename(name) === image;
   const whole = `${org}/${image}`;
   return whole === name || whole.endsWith(`/${name}`);
+}
+
+/** Reports whether a broken package may be of an image, in whatever organization. */
+export function mayBeImage(broken: BrokenPackage, image: string): boolean {
+  return imageOf(broken) === image;
+}
+
+function imageOf({ dir, text }: Pick<BrokenPackage, 'dir' | 'text'>): string {
+  return valueOf(text, 'image') ?? posix.basename(dir);
 }
 
 function valueOf(text: string, key: string): string | undefined {

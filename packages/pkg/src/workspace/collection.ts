@@ -2,7 +2,7 @@ import { realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, isDigest, isErrno, readJson, withPrefix } from '@lkt/core';
 import { familiarReference, type Reference } from '@lkt/oci';
-import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
+import { type BrokenPackage, mayBeImage, mayBeNamed } from './broken-package.ts';
 import { UnparsedPackages } from './unparsed-packages.ts';
 import type { Package } from './workspace.ts';
 import { type CollectionSpec, readOptional, type WorkspaceSpec } from './workspace-file.ts';
@@ -41,6 +41,8 @@ export class Collection {
   readonly published: ReadonlyMap<string, PublishedPackage>;
   /** Its own collections, by the names that its files use. */
   readonly collections: Map<string, Collection> = new Map<string, Collection>();
+  /** Packages that replace others in its own files, by the names of those. */
+  overrides: ReadonlyMap<string, Package> = new Map();
   /** Packages that nothing has looked up yet. */
   readonly unparsed: UnparsedPackages = new UnparsedPackages();
   readonly #packages = new Map<string, Package>();
@@ -74,10 +76,21 @@ export class Collection {
     if (found !== undefined) throw found.error;
   }
 
-  /** Returns the package that a reference in the collection's own files names. */
-  find({ domain, path }: Reference): Package | undefined {
+  /** Throws the error of the package in a directory. */
+  throwIfBrokenAt(dir: string): void {
+    const found = this.#broken.find((one) => one.dir === dir);
+    if (found !== undefined) throw found.error;
+  }
+
+  /**
+   * Returns the package that a reference in the collection's own files names.
+   * @param user the package with the reference, which may extend the one that it overrides
+   */
+  find({ domain, path }: Reference, user?: Package): Package | undefined {
     const name = familiarReference({ domain, path });
     this.throwIfBroken(name);
+    const override = this.overrides.get(name);
+    if (override !== undefined && override !== user) return override;
     const own = this.#packages.get(name);
     if (own !== undefined) return own;
     const slash = name.indexOf('/');
@@ -88,7 +101,7 @@ export class Collection {
   /** Returns the package with this name after the collection's own. */
   imageNamed(image: string): Package | undefined {
     const wanted = `${this.name}/${image}`;
-    for (const broken of this.#broken) if (mayBeNamed(broken, `x/${image}`)) throw broken.error;
+    for (const broken of this.#broken) if (mayBeImage(broken, image)) throw broken.error;
     for (const item of this.#packages.values()) if (item.name === wanted) return item;
     const slash = image.indexOf('/');
     return this.collections.get(image.slice(0, slash))?.imageNamed(image.slice(slash + 1));
@@ -98,6 +111,14 @@ export class Collection {
   ownName(item: Package): string | undefined {
     for (const [name, one] of this.#packages) if (one === item) return name;
     return undefined;
+  }
+
+  /** Returns how the user repairs a pin in its files, which are not theirs to change. */
+  pinFix(displayPath: (path: string) => string): string {
+    const [top = this.name] = this.name.split('/');
+    return this.spec.source.kind === 'path'
+      ? `pin it in its own workspace: cd ${displayPath(this.root)} && lkt pin`
+      : `use another version: lkt collection update ${top}, or tell its authors`;
   }
 
   /** Returns the published form of one of its packages. */

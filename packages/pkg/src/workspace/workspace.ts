@@ -1,11 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
-import { isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
+import { didYouMean, isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
 import { mayRender } from '../pins/tag.ts';
 import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
+import { readOverrides } from './overrides.ts';
 import { createGit, type Environment, findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
 import { Collection, collectionDir, readPublished, withInner } from './collection.ts';
@@ -122,7 +123,7 @@ export class Workspace {
   /** By the name that stands for their packages. */
   readonly collections: ReadonlyMap<string, Collection> = this.#collections;
   /** Own packages, by the names of those that they replace. */
-  readonly #overrides = new Map<string, Package>();
+  #overrides: ReadonlyMap<string, Package> = new Map();
   readonly #options: WorkspaceOptions;
   readonly #dockerfile: string | undefined;
   readonly #broken: BrokenPackage[] = [];
@@ -264,12 +265,36 @@ export class Workspace {
     for (const [name, one] of spec?.collections ?? [])
       this.#collections.set(name, await this.#loadCollection(name, one, this.root, []));
     this.#findIn(await this.#ownDirs());
-    for (const [name, { dir, at }] of spec?.overrides ?? []) {
-      this.#parseNamed(name);
-      if (!this.#packages.has(name))
-        throw at.error(`no collection has the package ${name}`, { fix: 'correct the name' });
-      this.#overrides.set(name, await this.packageAt(join(this.root, dir)));
-    }
+    await this.#loadOverrides();
+  }
+
+  /** Finds the packages that replace others, here and in collections. */
+  async #loadOverrides(): Promise<void> {
+    const { root, buildYml } = this;
+    this.#overrides = await readOverrides(this.spec?.overrides ?? new Map(), {
+      root,
+      buildYml,
+      has: (name) => {
+        this.#throwIfBroken(name);
+        return this.#packages.has(name);
+      },
+      packageAt: async (dir) => this.packageAt(dir),
+    });
+    for (const one of withInner(this.#collections.values()))
+      one.overrides = await readOverrides(one.workspaceSpec?.overrides ?? new Map(), {
+        root: one.root,
+        buildYml: BUILD_YML,
+        has: (name) => {
+          this.#parseNamed(name);
+          return one.find(parseReference(name)) !== undefined;
+        },
+        packageAt: async (dir) => {
+          this.#parseAt(dir);
+          one.throwIfBrokenAt(dir);
+          const found = this.#byDir.get(dir);
+          return found?.collection === one ? found : undefined;
+        },
+      });
   }
 
   /** Reports whether packages are only read when `packageAt` names them. */
@@ -488,10 +513,13 @@ export class Workspace {
    */
   find({ domain, path, tag }: Reference, user?: Package): Package | undefined {
     this.#parseNamed(path);
-    if (user?.collection !== undefined) return user.collection.find({ domain, path });
+    if (user?.collection !== undefined) return user.collection.find({ domain, path }, user);
     const name = familiarReference({ domain, path });
     this.#throwIfBroken(name);
-    return this.#overrides.get(name) ?? this.#packages.get(name) ?? this.#variant(name, tag);
+    const override = this.#overrides.get(name);
+    // It may extend the package that it replaces.
+    if (override !== undefined && override !== user) return override;
+    return this.#packages.get(name) ?? this.#variant(name, tag);
   }
 
   /**
@@ -533,6 +561,23 @@ export class Workspace {
     const near = nearest(name, [...this.packages.keys()]);
     throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
       fix: near === undefined ? 'use the name in a build.yml: org/image' : `did you mean ${near}?`,
+    });
+  }
+
+  /**
+   * Returns the error for a reference that should name a package here, but names none: its
+   * organization is a collection, or that of own packages.
+   */
+  missingPackage({ domain, path }: Reference): LktError | undefined {
+    const name = familiarReference({ domain, path });
+    const org = name.slice(0, name.indexOf('/'));
+    if (this.find({ domain, path }) !== undefined) return undefined;
+    const names = [...this.packages.keys()].filter((one) => one.startsWith(`${org}/`));
+    const isCollection = this.#collections.has(org);
+    if (!isCollection && names.length === 0) return undefined;
+    const where = isCollection ? `the collection ${org}` : 'this workspace';
+    return new LktError('NOT_FOUND', `${where} has no package ${name}`, {
+      fix: didYouMean(name, names, 'correct the name; lkt graph lists the packages'),
     });
   }
 

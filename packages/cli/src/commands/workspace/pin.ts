@@ -62,7 +62,7 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
     };
     const isOffline = flags.offline || (flags.check && !flags.update);
     await using registry = isOffline ? undefined : await openRegistries(session, flags);
-    const resolveTag = tagResolver(session, registry);
+    const resolveTag = tagResolver(session, registry, workspace);
     if (flags.check) {
       const { UNKNOWN_DIGEST } = await import('@lkt/pkg');
       const tools = await buildTools(session, { ...flags, offline: true });

@@ -1,7 +1,7 @@
 import { type Digest, LktError } from '@lkt/core';
 import type { TagSource } from '@lkt/image';
 import type { Reference, Store } from '@lkt/oci';
-import type { BuildOptions } from '@lkt/pkg';
+import type { BuildOptions, Workspace } from '@lkt/pkg';
 import type { Registry } from '@lkt/registry';
 import type { PullFlags, RegistryFlags } from '../../flags/registry.ts';
 import { mirrorSetting } from '../environment.ts';
@@ -45,10 +45,12 @@ export function tagSource(
 /**
  * Returns a function that resolves the tags of external images: a name without a registry in the
  * store, others in their registry; without registries, all in the store.
+ * @param workspace whose packages have names without a registry
  */
 export function tagResolver(
   session: Session,
   registry: Registry | undefined,
+  workspace: Workspace,
 ): (reference: Reference) => Promise<Digest> {
   return async (reference) => {
     if (registry !== undefined && reference.domain !== undefined)
@@ -58,9 +60,12 @@ export function tagResolver(
     const found = await store?.resolve(formatReference(reference));
     if (found !== undefined) return found.digest;
     if (reference.domain === undefined)
-      throw new LktError('NOT_FOUND', `${familiarReference(reference)} names no registry`, {
-        fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml; for LinuxKit's configs, run: lkt migrate`,
-      });
+      throw (
+        workspace.missingPackage(reference) ??
+        new LktError('NOT_FOUND', `${familiarReference(reference)} names no registry`, {
+          fix: `write the registry, such as ${formatReference(reference)}, or add a collection with the package to lkt.yml; for LinuxKit's configs, run: lkt migrate`,
+        })
+      );
     throw new LktError(
       'PIN_MISSING',
       `${familiarReference(reference)} has no digest, and no registry is asked for one`,
