@@ -40,6 +40,14 @@ function json(schema: object): string {
 /** Flags with the same text in this many commands are listed once. */
 const MIN_COMMON = 2;
 
+/** Common flags that commands accept together, by the name of the group. */
+const GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['registry options', ['cert-file', 'insecure-registry', 'mirror']],
+  ['trust options', ['trust', 'trusted-root', 'offline']],
+  ['signing options', ['fulcio-url', 'key', 'rekor-url', 'signing-config', 'tsa-url']],
+  ['machine options', ['mem', 'cpus', 'accel', 'qemu']],
+]);
+
 function cliDocument(table: readonly CommandEntry[]): string {
   const global = table[0]?.flags.filter((flag) => flag.global) ?? [];
   const common = commonFlags(table);
@@ -60,11 +68,35 @@ Exit codes:
 
 ## Common options
 
-Options that commands name under "also":
+Options that commands name under "also".
 
-${[...common.values()].join('\n')}
+${optionGroups(common)}
 
 ${table.map((command) => commandSection(command, common)).join('\n')}`;
+}
+
+/** Returns the lists of common flags: those of each group, and the others. */
+function optionGroups(common: ReadonlyMap<string, string>): string {
+  const grouped = new Set([...GROUPS.values()].flat());
+  const others = [...common.keys()].filter((name) => !grouped.has(name));
+  return [...GROUPS, ['other options', others] as const]
+    .map(([group, names]) => {
+      const items = names.map((name) => common.get(name) ?? raise(`no common flag --${name}`));
+      return `${group.charAt(0).toUpperCase()}${group.slice(1)}:\n\n${items.join('\n')}`;
+    })
+    .join('\n\n');
+}
+
+function raise(message: string): never {
+  throw new Error(message);
+}
+
+/** Returns the names of common flags, with groups for those that are complete. */
+function also(names: readonly string[]): string {
+  const groups = [...GROUPS].filter(([, members]) => members.every((name) => names.includes(name)));
+  const grouped = new Set(groups.flatMap(([, members]) => members));
+  const others = names.filter((name) => !grouped.has(name)).map((name) => `\`--${name}\``);
+  return [...groups.map(([group]) => group), ...others].join(', ');
 }
 
 /** Returns the list items of flags that several commands share, by flag name, one per name. */
@@ -84,14 +116,15 @@ function commandSection(command: CommandEntry, common: ReadonlyMap<string, strin
   const isCommon = (flag: FlagEntry): boolean => common.get(flag.name) === flagItem(flag);
   const flags = own.filter((flag) => !isCommon(flag));
   const items = [...command.args.map(argItem), ...flags.map(flagItem)];
-  const also = own.filter(isCommon).map(({ name }) => `\`--${name}\``);
-  if (also.length > 0) items.push(`- also ${also.join(', ')}`);
+  const shared = own.filter(isCommon).map(({ name }) => name);
+  if (shared.length > 0) items.push(`- also ${also(shared)}`);
+  const examples = command.examples.filter((line) => line !== `lkt ${command.name}`);
   const parts = [
     `## lkt ${command.name}`,
     `${command.summary}.`,
     ...(command.description === undefined ? [] : [command.description]),
     ...(items.length === 0 ? [] : [items.join('\n')]),
-    ...(command.examples.length === 0 ? [] : [`\`\`\`sh\n${command.examples.join('\n')}\n\`\`\``]),
+    ...(examples.length === 0 ? [] : [`\`\`\`sh\n${examples.join('\n')}\n\`\`\``]),
   ];
   return `${parts.join('\n\n')}\n`;
 }

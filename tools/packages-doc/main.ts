@@ -52,8 +52,7 @@ export function packageDocuments(
 }
 
 const MADE = '<!-- Made by tools/packages-doc; do not edit. -->';
-const MADE_WITH_OPTIONS =
-  '<!-- Made by tools/packages-doc; edit only the text below "Options", above its flags. -->';
+const MADE_BUT_OPTIONS = '<!-- Made by tools/packages-doc, but the text of Options. -->';
 
 function indexOf(entries: readonly Entry[]): string {
   const items = entries.map(({ name, summary }) => `- [\`${name}\`](${name}.md): ${summary}`);
@@ -94,7 +93,7 @@ function head({ name, origin, summary }: Entry): string {
       : `Origin: ${origin.replace(/^also (.*)/, "lkt's own program in Go, with $1")}.`;
   return `# lkt/${name}
 
-${MADE_WITH_OPTIONS}
+${MADE_BUT_OPTIONS}
 
 ${summary.charAt(0).toUpperCase()}${summary.slice(1)}. ${source}`;
 }
@@ -141,7 +140,7 @@ function usage(
 function usageOf(path: string, yaml: string): string {
   return `## In an image config
 
-From [${path}](../../${path}); \`lkt pin\` adds tag and digest:
+From [${path}](../../${path}), without pins:
 
 \`\`\`yaml
 ${yaml.trimEnd()}
@@ -163,12 +162,10 @@ function privileges({ file, config }: PackageSpec): string {
   if (config === undefined) return '';
   const [yaml = ''] = /^config:\n(?:(?: .*)?\n)*/m.exec(file.text) ?? [];
   const shown = yaml.replace(USUAL_PATHS, '');
-  const paths =
-    shown === yaml ? '' : ' The usual `maskedPaths` and `readonlyPaths` are left out here.';
+  const usual = shown === yaml ? '' : ', and the [usual paths](../security.md)';
   return `## Privileges
 
-[build.yml](../../${file.path}) sets them; an image config can [change them](../image-yml.md).
-[security.md](../security.md) compares all packages.${paths}
+From [build.yml](../../${file.path})${usual}; an image config can [change them](../image-yml.md#containers).
 
 \`\`\`yaml
 ${shown.trimEnd()}
@@ -196,7 +193,7 @@ function listedFiles(root: string, name: string): readonly string[] {
 function files(name: string, lines: readonly string[]): string {
   return `## Files
 
-Of the image, as \`lkt inspect --files pkg/${name}\` lists them with owners, modes and sizes:
+\`lkt inspect --files pkg/${name}\` also shows owners, modes and sizes.
 
 ${lines.join('\n')}`;
 }
@@ -208,9 +205,9 @@ function inputs(root: string, { image, dockerfile, debian }: PackageSpec): strin
   const names = text.matchAll(/(?:^FROM |--from=)(lkt\/[\w-]+)/gm);
   const bases = [...new Set([...names].map(([, name = '']) => `\`${name}\``))].toSorted();
   const lines = [
-    ...(bases.length === 0 ? [] : [`- Images it is built from: ${bases.join(', ')}`]),
+    ...(bases.length === 0 ? [] : [`- Built from: ${bases.join(', ')}`]),
     ...(debian === undefined ? [] : [`- Debian packages: [debian.lock](../../${dir}/debian.lock)`]),
-    `- \`lkt pkg sbom ${dir}\` lists its parts with versions and licences.`,
+    `- Versions and licences: \`lkt pkg sbom ${dir}\``,
   ];
   return `## Sources\n\n${lines.join('\n')}`;
 }
