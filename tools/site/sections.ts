@@ -31,7 +31,9 @@ export const SECTIONS: readonly Section[] = [
     pages: [
       'cli',
       'image-yml',
+      'tests',
       'build-yml',
+      'dockerfile',
       'workspace',
       'formats',
       'registries',
@@ -52,6 +54,7 @@ export const SECTIONS: readonly Section[] = [
     text: 'Explanation',
     pages: [
       'builder',
+      'rebuild-check',
       'guest',
       'kernel',
       'trust',

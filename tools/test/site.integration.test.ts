@@ -27,7 +27,11 @@ test('is built with its pages, search and linked files', () => {
   ])
     expect(existsSync(at(`${page}.html`)), page).toBe(true);
   const links = new Set(attributes('docs/howto/ssh.html', /<a[^>]* href="([^"]*)"/g));
-  for (const link of ['./../guest.html#ssh', '/examples/volumes.yml', '/docs/schema/sshd.json'])
+  for (const link of [
+    './../packages/metadata.html',
+    '/examples/volumes.yml',
+    '/docs/schema/sshd.json',
+  ])
     expect(links).toContain(link);
   expect(readFileSync(at('examples/volumes.yml'), 'utf8')).toContain('services:');
   // No page loads anything from elsewhere.

@@ -220,7 +220,7 @@ const ignored = fc
 
 /**
  * A Dockerfile of valid instructions, in which any path may be of another kind than they need.
- * Leaves out the divergences that docs/builder.md lists.
+ * Leaves out the divergences that docs/dockerfile.md lists.
  */
 export const generatedCase: fc.Arbitrary<Omit<OwnCase, 'name'>> = fc
   .tuple(

@@ -15,7 +15,7 @@ type ContextItem =
 export type Expectation =
   /** Both fail; lkt with this message. */
   | { readonly bothFail: RegExp }
-  /** A divergence that docs/builder.md lists by name. */
+  /** A divergence that docs/dockerfile.md lists by name. */
   | ({ readonly divergence: string } & Difference);
 
 type Difference =

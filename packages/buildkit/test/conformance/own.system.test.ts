@@ -29,9 +29,9 @@ describe('own cases', () => {
     expect(new Set(names).size).toBe(names.length);
   });
 
-  test('use each divergence that docs/builder.md lists, and no other', () => {
-    const text = readFileSync(join(import.meta.dirname, '../../../../docs/builder.md'), 'utf8');
-    const [, section = ''] = text.split('\n### Divergences from BuildKit\n');
+  test('use each divergence that docs/dockerfile.md lists, and no other', () => {
+    const text = readFileSync(join(import.meta.dirname, '../../../../docs/dockerfile.md'), 'utf8');
+    const [, section = ''] = text.split('\n## Divergences from BuildKit\n');
     const listed = section
       .split('\n#')[0]
       ?.matchAll(/^- \*\*(.+?)\*\*/gm)

@@ -33,7 +33,7 @@ export type Peer = (test: ConformanceCase, directory: string) => Promise<Outcome
 
 /**
  * Copies the context as lkt reads it from a checkout: two modes, one owner, no attributes, no empty
- * directories, and the times of the image (docs/builder.md).
+ * directories, and the times of the image (docs/dockerfile.md).
  */
 async function copyContext(test: ConformanceCase, target: string): Promise<string> {
   await cp(test.context, target, { recursive: true, verbatimSymlinks: true });

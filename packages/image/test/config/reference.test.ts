@@ -4,6 +4,7 @@ import { loadConfig } from '../../src/config/load-config.ts';
 import { parseConfig } from '../support.ts';
 
 const reference = await readFile(new URL('../../../../docs/image-yml.md', import.meta.url), 'utf8');
+const checks = await readFile(new URL('../../../../docs/tests.md', import.meta.url), 'utf8');
 
 const HOSTNAME = new Map([['HOSTNAME', 'web-1']]);
 
@@ -30,7 +31,7 @@ describe('docs/image-yml.md', () => {
   });
 
   it('has valid examples', async () => {
-    const examples = [...reference.matchAll(/^```yaml\n(.*?)^```/gms)].map(
+    const examples = [...`${reference}\n${checks}`.matchAll(/^```yaml\n(.*?)^```/gms)].map(
       (match) => match[1] ?? '',
     );
     expect(examples.length).toBeGreaterThan(3);
