@@ -42,9 +42,9 @@ const INPUT_TAR_WARNING = '--input-tar has no effect: lkt always reuses unchange
 
 export class Build extends LktCommand {
   static override summary = 'Build an image from its config';
-  static override description = `Merges several configs from left to right; "-" is standard input, and https://… is downloaded. Builds packages missing from the store first; each must have its pinned digest. Verifies the signatures that a policy requires ("trust" in a config, or trust.yml) before it writes anything.
+  static override description = `Merges several configs from left to right; "-" is standard input, and https://… is downloaded. Verifies the signatures that a policy requires ("trust" in a config, or trust.yml), and builds missing packages, which must have their pinned digests.
 
-Writes the files of each format, such as NAME-kernel, NAME-initrd.img and NAME-cmdline (docs/formats.md), with SBOM and provenance (docs/attestations.md). The same configs produce the same bytes.`;
+Writes NAME-kernel, NAME-initrd.img and NAME-cmdline, or the files of other formats (docs/formats.md), with SBOM and provenance (docs/attestations.md). The same configs produce the same bytes.`;
   static override examples = [
     '<%= config.bin %> build examples/sshd.yml',
     '<%= config.bin %> build --format tar --dir out minimal.yml debug.yml',

@@ -7,9 +7,7 @@ import { VIEW_DESCRIPTION, viewFlags, viewTarget } from '../targets/image-view.t
 
 export class Diff extends LktCommand {
   static override summary = 'Show what differs between two images, and why';
-  static override description = `Shows changed packages with the changed inputs, config values, the kernel command line, versions in the SBOMs, and changed files with their packages. Builds and writes nothing.
-
-Exits with 0 if nothing differs, 1 if something does, 2 on an error (docs/inspect.md).`;
+  static override description = `Shows changed packages with their changed inputs, config values, the kernel command line, versions in the SBOMs, and changed files. Builds nothing. Exits with 0 if nothing differs, 1 if something does, 2 on an error (docs/inspect.md).`;
   static override examples = [
     '<%= config.bin %> diff old/sshd new/sshd',
     '<%= config.bin %> diff lkt/sshd:TAG pkg/sshd',

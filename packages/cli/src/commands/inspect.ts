@@ -16,7 +16,7 @@ import { VIEW_DESCRIPTION, type Viewed, viewFlags, viewTarget } from '../targets
 
 export class Inspect extends LktCommand {
   static override summary = 'Show the contents of an image';
-  static override description = `Shows its packages with digests, sizes and signatures, its SBOM, its config, and whether its files are as built. Builds and writes nothing, and verifies no signature: use "lkt verify" (docs/inspect.md).`;
+  static override description = `Shows its packages with digests, sizes and signatures, its SBOM, its config, and whether its files are as built (docs/inspect.md). Builds nothing, and verifies no signature: use "lkt verify".`;
   static override examples = [
     '<%= config.bin %> inspect sshd',
     '<%= config.bin %> inspect --files sshd-initrd.img',

@@ -10,7 +10,7 @@ import { buildTools, workspaceAt } from '../session/build-tools.ts';
 export class KernelUpdate extends LktCommand {
   static override summary = 'Update to the newest kernel source that the archive serves';
   static override description =
-    'Finds the newest version of the series in build.yml (6.12 for "linux (= 6.12.107-1)"), writes it to build.yml, debian.lock and the packages with its configuration, and shows how the configuration changes. Compiles nothing: run "lkt pin" to build the kernel (docs/kernel.md).';
+    'Finds the newest version of the series in build.yml, such as 6.12, writes it to build.yml, debian.lock and the packages with its configuration, and shows how the configuration changes. Then "lkt pin" builds the kernel (docs/kernel.md).';
   static override examples = [
     '<%= config.bin %> kernel update',
     {

@@ -7,7 +7,7 @@ const FILES = ['image', 'build', 'workspace', 'lock', 'fleet'] as const;
 export class Schema extends LktCommand {
   static override summary =
     'Print the JSON schema of image configs, their lock files, build.yml, lkt.yml or fleet.yml';
-  static override description = `For editors, and programs that write such files. lkt checks more than the schema. docs/schema has a copy of each. With yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
+  static override description = `For editors; lkt checks more than the schema. With yaml-language-server, begin a file with "# yaml-language-server: $schema=image.json".`;
   static override examples = ['<%= config.bin %> schema image > image.json'];
   static override args = {
     file: Args.string({ description: 'the kind of file', required: true, options: [...FILES] }),

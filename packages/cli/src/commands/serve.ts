@@ -7,7 +7,7 @@ import { printable } from '../output/printable.ts';
 export class Serve extends LktCommand {
   static override summary = 'Serve the files of a directory over HTTP';
   static override description =
-    'For booting from the network, and experiments. Runs until Ctrl-C. Only this machine can connect unless an address is given. Does not follow symbolic links out of the directory.';
+    'For booting from the network. Runs until Ctrl-C. Only this machine can connect unless an address is given. Does not follow symbolic links out of the directory.';
   static override examples = ['<%= config.bin %> serve --listen :8080 --directory out'];
   static override flags = {
     directory: valueFlag('DIR', 'directory to serve', { default: '.' }),

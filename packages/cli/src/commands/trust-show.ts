@@ -27,7 +27,7 @@ interface Result {
 
 export class TrustShow extends LktCommand {
   static override summary = 'Show the age and the authorities of a trusted root';
-  static override description = `Shows the digest of a trusted root, where and when it was fetched, the versions and expiry of its TUF metadata, and its authorities and logs. Warns if the metadata has expired.`;
+  static override description = `Shows its digest, where and when it was fetched, the versions and expiry of its TUF metadata, and its authorities and logs. Warns if the metadata has expired.`;
   static override examples = ['<%= config.bin %> trust show keys/trusted_root.json'];
   static override args = {
     file: requiredArg('a trusted_root.json'),

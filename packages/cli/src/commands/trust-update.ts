@@ -19,7 +19,7 @@ interface Result extends RootRecord {
 
 export class TrustUpdate extends LktCommand {
   static override summary = 'Fetch the trusted root and signing config of a Sigstore instance';
-  static override description = `Fetches trusted_root.json from the TUF repository of a Sigstore instance, verified from the root metadata that you give; beside it signing_config.json, if the instance publishes one, and a record of the origin. Keep the files with the sources: policies name the trusted root, and verification uses no network.`;
+  static override description = `Fetches trusted_root.json by TUF, verified from the root metadata that you give; beside it signing_config.json, if the instance publishes one, and a record of the origin. Keep the files with the sources: policies name the trusted root, and verification uses no network.`;
   static override examples = [
     '<%= config.bin %> trust update --root root.json',
     '<%= config.bin %> trust update --root root.json --url https://tuf.example --output keys/trusted_root.json',

@@ -20,7 +20,7 @@ const TARGETS_AT_ONCE = 8;
 
 export class Verify extends LktCommand {
   static override summary = 'Verify the signatures and attestations of images';
-  static override description = `Verifies signatures, certificates and their identities, transparency log entries, timestamps, the signed digest, and attestations: provenance, SBOMs, rebuilds. Prints the verified digests. Stops at sufficient signatures, unless --all is given.
+  static override description = `Verifies signatures with their certificates, log entries and timestamps, and attestations: provenance, SBOMs, rebuilds. Prints the verified digests. Stops at sufficient signatures, unless --all is given.
 
 The required signers come from --key, or --identity and --issuer; otherwise from --trust, trust.yml, and "trust" of the config. Asks the registry if the signatures in the store do not suffice. Never downloads trusted roots or keys.`;
   static override examples = [

@@ -62,7 +62,7 @@ const linuxkitPackageFlags: LinuxkitFlags = {
     'switch',
     'write "network: false" in build.yml, which the hash then covers',
   ),
-  'registry-creds': unsupported('value', 'log in with docker, podman or skopeo'),
+  'registry-creds': unsupported('value', 'log in with lkt login'),
 };
 
 /** LinuxKit's flags of every package command, for those that build nothing. */

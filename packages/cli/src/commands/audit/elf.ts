@@ -15,7 +15,7 @@ interface Result {
 
 export class AuditElf extends LktCommand {
   static override summary = 'Check how programs and libraries were compiled and linked';
-  static override description = `The rules are pie, nx, wx, relro, bind-now, rpath and stack-protector (docs/audit.md). Exits with 1 if one does not hold.`;
+  static override description = `Exits with 1 if a rule does not hold: pie, nx, wx, relro, bind-now, rpath or stack-protector (docs/audit.md).`;
   static override examples = ['<%= config.bin %> audit elf /usr/bin'];
   static override args = {
     target: requiredArgs(

@@ -10,7 +10,7 @@ import { readWaivers } from '../../targets/waivers.ts';
 export class AuditKernel extends LktCommand {
   static override summary = 'Check how a kernel is configured and booted';
   static override description =
-    "Compares a kernel's configuration with the recommendations of the Kernel Self Protection Project and others. For an image config, also checks the command line, and /etc/sysctl.d in its root and onboot images. Exits with 1 if a rule without waiver does not hold.";
+    'Compares its configuration with the recommendations of the Kernel Self Protection Project and others; for an image config, also the command line, and /etc/sysctl.d in its root and onboot images. Exits with 1 if a rule without waiver does not hold.';
   static override examples = [
     '<%= config.bin %> audit kernel examples/minimal.yml',
     {

@@ -6,7 +6,7 @@ import { type AuditedImage, auditTargets } from '../../targets/audited-images.ts
 export class AuditRootfs extends LktCommand {
   static override summary = 'Find unwanted files in the file system of an image';
   static override description =
-    'Finds setuid programs, world-writable files, package managers, private keys and passwords (secret), expired certificates, and broken ELF files. Exits with 1 if there are findings.';
+    'Finds setuid programs, world-writable files, package managers, private keys and passwords, expired certificates, and broken ELF files. Exits with 1 if there are findings.';
   static override examples = ['<%= config.bin %> audit rootfs pkg/sshd'];
   static override args = auditArgs;
   static override flags = { ...auditFlags, ...shellFlag };

@@ -15,7 +15,7 @@ interface Result extends ImageName {
 
 export class CacheExport extends LktCommand {
   static override summary = 'Export an image from the store as an archive';
-  static override description = `An OCI image layout is for podman, skopeo and "lkt cache import". Its index keeps its digest even if some platforms are missing, so pins remain valid. The same image produces the same bytes.`;
+  static override description = `An OCI image layout keeps the digest of its index even if some platforms are missing, so pins remain valid. The same image produces the same bytes.`;
   static override examples = [
     '<%= config.bin %> cache export -o sshd.tar lkt/sshd:1',
     '<%= config.bin %> cache export --format docker -o - lkt/sshd:1 | docker load',

@@ -13,7 +13,7 @@ interface Result {
 
 export class CacheImport extends LktCommand {
   static override summary = 'Import the images of an archive into the store';
-  static override description = `Reads OCI image layouts, as written by podman, skopeo, "docker buildx" and "lkt cache export", and archives of "docker save", also compressed. Checks everything against its digest first.`;
+  static override description = `Reads OCI image layouts, and archives of "docker save", also compressed. Checks everything against its digest first.`;
   static override examples = [
     'docker save redis | <%= config.bin %> cache import -',
     '<%= config.bin %> cache import --name example/app:1 app.tar',

@@ -7,9 +7,7 @@ import { cacheMaxSetting } from '../../session/environment.ts';
 
 export class CachePrune extends LktCommand {
   static override summary = 'Remove unneeded and least recently used data from the store';
-  static override description = `Removes unreachable blobs and leftovers of processes that died; then the least recently used data, as far as the options say, or until the store takes no more than LKT_CACHE_MAX.
-
-Keeps tagged images, except those of uncommitted sources (-dirty-), and everything that another process uses.`;
+  static override description = `Removes unreachable blobs and leftovers of processes; then the least recently used data, as the options say, or until the store takes no more than LKT_CACHE_MAX. Keeps tagged images, except those of uncommitted sources (-dirty-), and what another process uses.`;
   static override examples = [
     '<%= config.bin %> cache prune --keep-storage 10G',
     '<%= config.bin %> cache prune --older-than 14d --all --dry-run',

@@ -5,9 +5,7 @@ import type { ImageName } from '../../targets/store-image.ts';
 
 export class CachePull extends LktCommand {
   static override summary = 'Pull images from a registry into the store';
-  static override description = `Pulls only what the store lacks, with signatures, attestations, and unsigned SBOMs and provenance. A reference with a digest is pulled by the digest alone, and stored under it.
-
-Log in with docker, podman or skopeo.`;
+  static override description = `Pulls what the store lacks, with signatures, SBOMs and provenance. A reference with a digest is pulled by the digest alone, and stored under it. Log in with "lkt login".`;
   static override examples = [
     '<%= config.bin %> cache pull --platform linux/arm64 registry.example/lkt/sshd:1',
   ];

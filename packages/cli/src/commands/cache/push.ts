@@ -12,9 +12,7 @@ interface Result extends ImageName {
 
 export class CachePush extends LktCommand {
   static override summary = 'Push an image from the store to a registry';
-  static override description = `Sends only what the registry lacks, so repeat an interrupted push to resume it. Sets the tag last.
-
-Log in with docker, podman or skopeo.`;
+  static override description = `Sends only what the registry lacks, so repeat an interrupted push to resume it. Sets the tag last. Log in with "lkt login".`;
   static override examples = [
     '<%= config.bin %> cache push lkt/sshd:1 --as registry.example/lkt/sshd:1',
   ];

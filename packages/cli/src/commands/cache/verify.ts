@@ -28,7 +28,7 @@ type VerifyFlags = ParsedFlags<typeof CacheVerify.flags> & CommonFlags;
 export class CacheVerify extends LktCommand {
   static override summary = 'Check the store: blobs by their digest, cached results by their seal';
   static override description =
-    'With configs, also derives all that their image is composed from again, and compares it with what the store has. This takes as long as a first build with the same flags.';
+    'With configs, also makes all that their image is composed from again, and compares. This takes as long as a first build with the same flags.';
   static override examples = [
     '<%= config.bin %> cache verify --remove',
     '<%= config.bin %> cache verify examples/sshd.yml',

@@ -11,7 +11,7 @@ const NAME_IMAGE = 'write the digest of the earlier image into fleet.yml, and ru
 export class FleetRollback extends LktCommand {
   static override summary = 'Return a group to its earlier image';
   static override description =
-    'Marks the image of the file as rolled back, at the nodes themselves. A running lkt fleet watch, or the next lkt fleet apply, then rolls to the earlier image, and keeps it until the file names another one. Of the engines, gcp and azure can do so.';
+    'A running lkt fleet watch, or the next lkt fleet apply, rolls to the earlier image, and keeps it until the file names another one. Of the engines, gcp and azure can do so.';
   static override examples = ['<%= config.bin %> fleet rollback web'];
   static override args = {
     group: Args.string({ description: 'name of the group', required: true }),

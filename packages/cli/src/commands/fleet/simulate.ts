@@ -11,7 +11,7 @@ const DAY_MS = 86_400_000;
 
 export class FleetSimulate extends LktCommand {
   static override summary = 'Simulate a fleet: how many nodes are missing and replaced, and when';
-  static override description = `Runs the reconciler of lkt fleet over simulated nodes and time, for a choice of budgets, maximum age and jitter. Nodes boot in 20 to 180 seconds, two boots in a thousand never end, and a node fails once a year. Equal options give equal results.`;
+  static override description = `Runs the reconciler over simulated nodes and time, to choose budgets, maximum age and jitter. Nodes boot in 20 to 180 seconds, two boots in a thousand never end, and a node fails once a year. Equal options give equal results.`;
   static override examples = [
     '<%= config.bin %> fleet simulate --groups 50 --size 20 --jitter 0 --svg year.svg',
   ];

@@ -19,7 +19,7 @@ const { locked: _locked, ...flags } = bootedBuildFlags;
 
 export class Dev extends LktCommand {
   static override summary = 'Rebuild and reboot an image whenever its sources change';
-  static override description = `Builds the image, boots it in QEMU, and watches the files of the git repository that git does not ignore. After a change it builds again; if the image differs, the machine boots the new one, with the same ports. After an error of the build the old machine keeps running. The packages of the workspace that the config names are built from their sources, whatever their pins; nothing is pinned, and no SBOM or provenance is written.
+  static override description = `Boots the image in QEMU, and watches the files of the git repository. After a change it builds again; if the image differs, the machine boots the new one, with the same ports. After an error the old machine keeps running. Packages of the workspace are built from their sources, whatever their pins; nothing is pinned, and no SBOM or provenance is written.
 
 The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
   static override examples = ['<%= config.bin %> dev images/my-os.yml'];

@@ -13,9 +13,9 @@ interface Result {
 
 export class Logs extends LktCommand {
   static override summary = 'Print the console of a running machine';
-  static override description = `Prints the last 4 to 8 MiB of the console of a machine that "lkt run" or "lkt dev" started, without control characters. One word is the name of a machine, or else a service of the only one that runs.
+  static override description = `Prints the last 4 to 8 MiB of the console of a machine that "lkt run" or "lkt dev" started. One word is the name of a machine, or else a service of the only one that runs.
 
-With SERVICE, prints the steps of PID 1 about the service, and its log if the console has that: with lkt.logs.console=all on the kernel command line, else only after a failure (docs/logs.md).`;
+With SERVICE, prints what PID 1 says about the service, and its log if the console has that: with lkt.logs.console=all on the kernel command line, else only after a failure (docs/logs.md).`;
   static override examples = [
     '<%= config.bin %> logs',
     '<%= config.bin %> logs my-os hello --follow',

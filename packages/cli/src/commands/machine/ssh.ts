@@ -19,7 +19,7 @@ interface Result {
 
 export class Ssh extends LktCommand {
   static override summary = 'Log in to a running machine';
-  static override description = `Runs the system's ssh with the port, the user and the host key of a machine that "lkt run" or "lkt dev" started. Waits for its ssh server. Without MACHINE, logs in to the only one that runs. Without COMMAND, opens a shell.
+  static override description = `Runs the system's ssh with the port, the user and the host key of a machine that "lkt run" or "lkt dev" started. Waits for its ssh server. Without COMMAND, opens a shell.
 
 The machine's host key is the one that its console announced, if the kernel command line has lkt.logs.console=all; else that of the first login. It is kept while the machine runs.
 

@@ -32,9 +32,7 @@ const READY = 'lkt: boot complete';
 
 export class Test extends LktCommand {
   static override summary = 'Boot an image and run the checks of its config';
-  static override description = `Builds the image as "lkt build --dir out" does, boots it, waits for the end of the boot, and runs the checks of the section "tests" in order (docs/tests.md). Several configs are merged.
-
-Boots the built files unchanged, unless a check runs a command in a service: then it boots NAME-tested, which it builds from the same configs and a service that takes its orders. No other command adds that.
+  static override description = `Builds the image as "lkt build --dir out" does, boots it, and runs the checks of the section "tests" in order (docs/tests.md). Several configs are merged. If a check runs a command in a service, it boots NAME-tested instead, which has a service that takes its orders.
 
 Exits with 0 if the boot and all checks pass, else with 1 and the end of the console.`;
   static override examples = [

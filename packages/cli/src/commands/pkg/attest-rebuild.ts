@@ -16,9 +16,7 @@ interface Rebuilt extends Omit<AttestedRebuild, 'item'> {
 
 export class PkgAttestRebuild extends LktCommand {
   static override summary = 'Rebuild packages from source, and sign that the result is the same';
-  static override description = `Runs every step again, without any cache. Signs only if the image is the one in the store and, with --push, in the registry. The attestation says "I built this source and got this image"; it is not an image signature. A trust policy counts its signers as "rebuilders" (docs/trust.md).
-
---push, or a later "lkt pkg push", sends the attestation to the registry.`;
+  static override description = `Runs every step again, without any cache. Signs only if the image is the one in the store and, with --push, in the registry. A trust policy counts the signers of this attestation as "rebuilders" (docs/trust.md). A later "lkt pkg push" sends it, too.`;
   static override examples = [
     '<%= config.bin %> pkg attest-rebuild --key cosign.key --push --org registry.example/team pkg/sshd',
   ];

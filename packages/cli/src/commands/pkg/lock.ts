@@ -16,9 +16,9 @@ interface Result {
 
 export class PkgLock extends LktCommand {
   static override summary = 'Resolve and lock the Debian packages of a package';
-  static override description = `Reads the index of the archive, verifies its signature, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb. Builds use the lock file until you run this again.
+  static override description = `Verifies the index of the archive, resolves dependencies, and writes debian.lock: name, version, path and sha256 of every .deb.
 
-With --update, prints each package as "from → to", and what build.yml holds back; "lkt pin" then builds the packages and writes their pins.`;
+With --update, prints each package as "from → to", and what build.yml holds back. Then "lkt pin" builds the packages.`;
   static override examples = [
     '<%= config.bin %> pkg lock --all --check',
     '<%= config.bin %> pkg lock --all --update',

@@ -16,7 +16,7 @@ interface Joined extends Omit<PackageManifest, 'item'> {
 export class PkgManifest extends LktCommand {
   static override summary = 'Join the images of single platforms under one tag';
   static override description =
-    'For packages pushed with --no-manifest, from one machine per platform. The tag becomes an index of TAG-ARCH for each of "arches" in build.yml, and of the images that it has already. Transfers no images. With --sign, signs the index if the same signer has signed all its images.';
+    'For packages pushed with --no-manifest, from one machine per platform. The tag becomes an index of TAG-ARCH for each of "arches" in build.yml, and of the images that it has already. With --sign, signs the index if the same signer has signed all its images.';
   static override examples = [
     '<%= config.bin %> pkg manifest --org registry.example/team --release v1.2 pkg/sshd',
   ];

@@ -24,9 +24,9 @@ interface Pushed extends Omit<PushedPackage, 'item' | 'images'> {
 
 export class PkgPush extends LktCommand {
   static override summary = 'Build packages if needed, and push them to a registry';
-  static override description = `Prints the references. Also pushes SBOMs, provenance and other referrers. Sends only what the registry lacks, so repeat an interrupted push to resume it. Log in with docker, podman or skopeo.
+  static override description = `Prints the references. Also pushes SBOMs, provenance and other referrers. Sends only what the registry lacks, so repeat an interrupted push to resume it. Log in with "lkt login".
 
-The tag is the hash of the committed sources; uncommitted changes are not pushed. It names an index of the pushed images and of those for other platforms that it had; TAG-ARCH names the image of one platform. Replaces an image only with --override, and a release never.
+The tag is the hash of the committed sources, and names an index with the images that it had for other platforms; TAG-ARCH names the image of one platform. Replaces an image only with --override, and a release never.
 
 With --sign, signs every pushed image, and its SBOM and provenance as attestations, before it sets the tag (docs/registries.md).`;
   static override examples = [

@@ -12,9 +12,7 @@ import { openSigner, formatSigner } from '../../session/signer.ts';
 
 export class PkgSign extends LktCommand {
   static override summary = 'Sign packages, or images in a registry';
-  static override description = `Builds a package if needed, and signs it in the store with its SBOM and provenance; "lkt pkg push" sends the signatures. Signs a reference in its registry. For an index, signs all its images too. Skips what the same signer has signed already.
-
-Writes Sigstore bundles as referrers, for cosign 3, and the tags sha256-….sig and .att, for cosign 2, skopeo and podman (docs/registries.md).`;
+  static override description = `Builds a package if needed, and signs it in the store with its SBOM and provenance; "lkt pkg push" sends the signatures. Signs a reference in its registry. For an index, signs all its images too. Skips what the same signer has signed already. Signatures have the forms of cosign 2 and 3 (docs/registries.md).`;
   static override examples = [
     '<%= config.bin %> pkg sign --key cosign.key pkg/sshd',
     '<%= config.bin %> pkg sign registry.example/team/sshd@sha256:…',

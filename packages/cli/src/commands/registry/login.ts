@@ -19,9 +19,7 @@ const MAX_PASSWORD_BYTES = 64 * 1024;
 
 export class Login extends LktCommand {
   static override summary = 'Log in to a registry';
-  static override description = `Asks for user name and password, lets the registry check them, and saves them where docker login does: in the credential helper that ~/.docker/config.json names for the registry, else in that file, with mode 0600. DOCKER_CONFIG names another directory, REGISTRY_AUTH_FILE another file.
-
-There is no flag for the password, because other users can read command lines.`;
+  static override description = `Asks for user name and password, lets the registry check them, and saves them where docker login does: in the credential helper that ~/.docker/config.json names for the registry, else in that file, with mode 0600. DOCKER_CONFIG names another directory, REGISTRY_AUTH_FILE another file.`;
   static override examples = [
     '<%= config.bin %> login registry.example',
     {

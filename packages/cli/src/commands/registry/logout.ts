@@ -11,7 +11,7 @@ interface Result {
 export class Logout extends LktCommand {
   static override summary = 'Remove the login to a registry';
   static override description =
-    'Removes the credentials from all files and credential helpers that lkt reads them from: those of docker, and of podman, skopeo and buildah. Credentials of a part of a registry stay.';
+    'Removes the credentials from all files and credential helpers of docker, podman, skopeo and buildah. Credentials of a part of a registry stay.';
   static override examples = ['<%= config.bin %> logout registry.example'];
   static override args = { registry: requiredArg('the registry, such as registry.example:5000') };
 

@@ -20,9 +20,9 @@ interface Result extends Plan {
 
 export class CiPlan extends LktCommand {
   static override summary = 'List the packages and images that a CI has to build, in waves';
-  static override description = `Lists the packages changed since the merge base of the checkout and --base, and the packages and image configs that use them; of collections none. Packages of one wave can be built in parallel; a wave needs the waves before it. Builds nothing.
+  static override description = `Lists the packages changed since the merge base with --base, and the packages and image configs that use them; of collections none. A wave needs only the waves before it. Builds nothing.
 
---json prints "waves" with the platforms of each package, "jobs" with one entry per package and platform, for the matrix of a CI (docs/ci), "images" and "base".`;
+--json prints "waves", "jobs" with one entry per package and platform, for the matrix of a CI (docs/ci), "images" and "base".`;
   static override examples = [
     '<%= config.bin %> ci plan --base origin/main --platforms linux/amd64,linux/arm64 --json',
   ];

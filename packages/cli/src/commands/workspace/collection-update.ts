@@ -22,7 +22,7 @@ import { knownAdvisories } from '../../session/vulnerabilities/vulnerability-dat
 
 export class UpdateCollection extends LktCommand {
   static override summary = 'Update collections to their newest versions';
-  static override description = `Finds the newest version of each collection in lkt.yml: of an npm package by npm, of a git repository the commit of its default branch. Prints the packages, Debian packages and privileges that change, pins the packages in Dockerfiles and image configs, and then writes the version: into package.json and package-lock.json, or into lkt.yml. If something fails, all files stay as they were.`;
+  static override description = `Finds the newest version: of an npm package by npm, of a git repository the commit of its default branch. Prints the packages, Debian packages and privileges that change, pins Dockerfiles and image configs, and writes the version into package.json and package-lock.json, or into lkt.yml. If something fails, all files stay as they were.`;
   static override examples = [
     '<%= config.bin %> collection update --dry-run',
     '<%= config.bin %> collection update lkt --to 1.4.0 --markdown summary.md',

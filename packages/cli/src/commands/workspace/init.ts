@@ -25,11 +25,11 @@ interface Result {
 
 export class Init extends LktCommand {
   static override summary = 'Create a repository for a system of your own';
-  static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, trust.yml with a new key pair, package.json, .gitignore and a CI workflow (docs/workspace.md). Asks nothing. Keeps existing files.
+  static override description = `Writes lkt.yml with the collection lkt, an image config, a package with a service, trust.yml with a new key pair, package.json, .gitignore and a CI workflow (docs/workspace.md). Keeps existing files.
 
 The private key, release.key, is encrypted with COSIGN_PASSWORD, or else with an empty password. A clone from GitHub or GitLab gets no key: trust.yml accepts what the main branch's CI signs as itself.
 
-The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, or else the next key of ssh-keygen or of the ssh agent.`;
+The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, or else another of yours.`;
   static override examples = [
     '<%= config.bin %> init my-os',
     '<%= config.bin %> init my-os --template minimal --lang c',

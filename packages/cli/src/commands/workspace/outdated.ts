@@ -9,11 +9,13 @@ import { openRegistries, tagSource } from '../../session/registries/registries.t
 
 export class Outdated extends LktCommand {
   static override summary = 'List what has newer versions, each with the command that updates it';
-  static override description = `Lists references in image configs and Dockerfiles: to packages with other sources, and to images whose tag moved in their registry, or that have a later tag of the same form. Then what Debian's archive has, as the configured mirrors serve it: newer versions of locked packages, and of the kernel in its series. Then collections, and npm packages: lkt itself, and the dependencies of package.json, in the registry of npm's configuration.
+  static override description = `Lists
 
-With configs, lists only their references and what the packages that they need are made of. With --offline, asks nothing outside this machine. Builds, pulls and writes nothing.
+- references in image configs and Dockerfiles: to packages with other sources, and to images whose tag moved, or that have a later tag of the same form
+- locked Debian packages and the kernel in its series, by the archive or its configured mirrors
+- collections, and npm packages: lkt itself, and the dependencies of package.json
 
-A source that cannot be asked is a warning, and with --json in "unavailable". Exits with 0 whether or not there are newer versions, and with 1 only if the workspace has an error.`;
+With configs, lists only their references and what their packages are made of. Builds, pulls and writes nothing. A source that cannot be asked is a warning, with --json in "unavailable"; newer versions are no error.`;
   static override examples = [
     '<%= config.bin %> outdated',
     '<%= config.bin %> outdated examples/sshd.yml',

@@ -22,7 +22,7 @@ import { knownAdvisories } from '../../session/vulnerabilities/vulnerability-dat
 
 export class Update extends LktCommand {
   static override summary = "Update locks, kernel and pins to Debian's newest packages";
-  static override description = `Locks the newest Debian packages, updates the Linux source in its series, builds all that depends on them, and pins it in Dockerfiles and image configs. External images get the current digests of their tags, except with --security.
+  static override description = `Locks the newest Debian packages, updates the Linux source in its series, builds all that depends on them, and pins it. External images get the current digests of their tags, except with --security.
 
 Prints what changed, what it fixes, and changed privileges of containers. If a build or a test fails, all files get their earlier content (docs/vulns.md).`;
   static override examples = [
