@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { spawnSync } from 'node:child_process';
 import { dirname, join, relative } from 'node:path';
 import { canonicalJson } from '@lkt/core';
-import { parseReference } from '@lkt/oci';
+import { ENGINE_EPOCH, parseReference } from '@lkt/oci';
 import { COLLECTION_FILE, openWorkspace, showTags } from '@lkt/pkg';
 import { filePolicy } from '@lkt/image/load-policy';
 import { writePackage } from './files.ts';
@@ -17,7 +17,7 @@ const PIN = /\blkt\/[a-z0-9_-]+:[0-9a-f]{40}@sha256:[0-9a-f]{64}\b/g;
 /**
  * Stages `@lkt/packages`: the sources of this repository's packages as a collection, without
  * binaries. `collection.json` lists each package with its source hash, and the digest if the
- * repository pins one.
+ * repository pins one. `engineEpoch` is that of the digests.
  * @param trust directory with a trust.yml for the images of the collection, and the files it names
  */
 export async function stageCollection(
@@ -46,7 +46,10 @@ export async function stageCollection(
     const digest = digests.get(`${name}:${hash}`);
     packages[name] = digest === undefined ? { hash } : { hash, digest };
   }
-  writeFileSync(join(directory, COLLECTION_FILE), `${canonicalJson({ packages })}\n`);
+  writeFileSync(
+    join(directory, COLLECTION_FILE),
+    `${canonicalJson({ engineEpoch: ENGINE_EPOCH, packages })}\n`,
+  );
   const policy = trust === undefined ? [] : await stagePolicy(trust, directory);
   writePackage(release, 'pkg', directory, {
     name: NAME,

@@ -327,7 +327,9 @@ test('updates a collection from npm', async () => {
   expect(existsSync(join(mine, 'node_modules/@they/packages/pkg/new'))).toBe(true);
   inside(mine, process.execPath, main, 'pin', '--check');
 
-  expect(() => updated(mine, 'they', '--to', '7.0.0')).toThrow(/npm view failed|has no version/);
+  expect(() => updated(mine, 'they', '--to', '7.0.0')).toThrow(
+    /npm has no version 7\.0\.0 of @they\/packages\n  fix: list/,
+  );
   expect(() => updated(mine, 'they', '--to', '$(x)')).toThrow(/is not a version/);
 
   // A package that no longer builds.
@@ -337,6 +339,57 @@ test('updates a collection from npm', async () => {
   expect(() => updated(mine)).toThrow(/absent/);
   expect(git(mine, 'status', '--short')).toBe('');
   expect(read(join(mine, 'node_modules/@they/packages/package.json'))).toContain('1.1.0');
+});
+
+test('updates a collection from npm that has a collection from npm', async () => {
+  const inner = at('npm-inner');
+  const publishInner = (version: string): void => {
+    write(inner, { 'package.json': JSON.stringify({ name: '@deep/packages', version }) });
+    inside(inner, 'npm', 'publish', '--access', 'public');
+  };
+  write(inner, { 'pkg/deep/build.yml': 'org: deep\nimage: deep\narches: [amd64]\n' });
+  write(inner, { 'pkg/deep/Dockerfile': 'FROM scratch\nCOPY build.yml /\n' });
+  publishInner('1.0.0');
+  const outer = at('npm-outer');
+  const publishOuter = (version: string): void => {
+    const dependencies = { '@deep/packages': '^1.0.0' };
+    write(outer, {
+      'package.json': JSON.stringify({ name: '@mid/packages', version, dependencies }),
+    });
+    inside(outer, 'npm', 'publish', '--access', 'public');
+  };
+  write(outer, {
+    'lkt.yml': 'collections: {deep: {source: "npm:@deep/packages"}}\n',
+    'pkg/a/build.yml': 'org: mid\nimage: a\narches: [amd64]\n',
+    'pkg/a/Dockerfile': 'FROM scratch\nCOPY build.yml /a\n',
+  });
+  publishOuter('1.0.0');
+  const mine = at('npm-nested');
+  write(mine, {
+    'lkt.yml': 'collections: {mid: {source: "npm:@mid/packages"}}\n',
+    'images/os.yml': 'init: [mid/a, mid/deep/deep]\n',
+    'package.json': '{"private": true}\n',
+    '.gitignore': 'node_modules\n',
+  });
+  git(mine, 'init', '--quiet', '--initial-branch=main');
+  inside(mine, 'npm', 'install', '--save-dev', '@mid/packages');
+  git(mine, 'add', '--all');
+  git(mine, 'commit', '--quiet', '--message', 'one');
+  write(outer, { 'pkg/b/build.yml': 'org: mid\nimage: b\narches: [amd64]\n' });
+  publishOuter('1.1.0');
+  rmSync(join(env.HOME, '.npm'), { recursive: true });
+  expect(updated(mine)).toContain('    new: mid/b\npins\n  images/os.yml (2)\n');
+
+  // The user's lock file keeps an older version of the inner one than the new one would get alone.
+  git(mine, 'commit', '--quiet', '--all', '--message', 'two');
+  publishInner('1.1.0');
+  publishOuter('1.2.0');
+  expect(() => updated(mine)).toThrow(
+    /npm installed other files of @deep\/packages than .*\n  fix: run: npm update @deep\/packages/,
+  );
+  expect(git(mine, 'status', '--short')).toBe('');
+  inside(mine, 'npm', 'update', '@deep/packages');
+  expect(updated(mine)).toContain('mid: npm:@mid/packages 1.1.0 → 1.2.0\n');
 });
 
 test('lists newer npm packages in the registry of the configuration, and warns without it', async () => {

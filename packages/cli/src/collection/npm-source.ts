@@ -33,7 +33,7 @@ export async function npmSource(
     });
   const npm = async (...words: readonly string[]): Promise<string> =>
     runNpm(session, project, words);
-  const found = parseNpm(await npm('view', `${name}@${wanted}`, 'version', '--json'), name);
+  const found = await viewVersion(npm, name, wanted);
   const version = typeof found === 'string' ? found : '';
   if (!VERSION.test(version))
     throw new LktError('NOT_FOUND', `npm has no version ${wanted} of ${name}`, {
@@ -41,57 +41,69 @@ export async function npmSource(
     });
   const files = ['package.json', 'package-lock.json'].map((file) => join(project, file));
   const undo = async (): Promise<void> => void (await npm('install', ...QUIET));
-  let compared: string | undefined;
+  let compared: Integrities = new Map();
   const fetch = async (temporary: string): Promise<string> => {
-    const { dir, integrity } = await unpack(npm, name, version, temporary);
-    compared = integrity;
+    const { dir, integrities } = await unpack(npm, name, version, temporary);
+    compared = integrities;
     return dir;
   };
   const apply = async (): Promise<void> => {
     const exact = (await isExact(project, name)) ? ['--save-exact'] : [];
     await npm('install', ...QUIET, ...exact, `${name}@${version}`);
-    const now = await lockedIntegrity(project, name);
-    if (now !== compared)
+    const now = await integritiesIn(project, name);
+    for (const [one, integrity] of compared) {
+      if (now.get(one) === integrity) continue;
+      const isTop = one === name;
       throw new LktError(
         'DIGEST_MISMATCH',
-        `npm installed other files of ${name}@${version} than those that were compared`,
-        { fix: 'run the command again' },
+        `npm installed other files of ${isTop ? `${name}@${version}` : one} than those that were compared`,
+        {
+          fix: isTop
+            ? 'run the command again'
+            : `run: npm update ${one}, and then the command again`,
+        },
       );
+    }
   };
   return { from, to: version, fetch, files, apply, undo };
 }
 
 type Npm = (...words: readonly string[]) => Promise<string>;
 
-/** Downloads a version and unpacks it with npm, which verifies it. */
+/** The hash of the tarball that npm installed, by package. */
+type Integrities = ReadonlyMap<string, unknown>;
+
+/** Asks npm for the version of a tag or range; undefined without one. */
+async function viewVersion(npm: Npm, name: string, wanted: string): Promise<unknown> {
+  try {
+    return parseNpm(await npm('view', `${name}@${wanted}`, 'version', '--json'), name);
+  } catch (error) {
+    if (error instanceof LktError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Downloads a version, and unpacks it with the npm packages of its own collections. npm verifies
+ * them.
+ */
 async function unpack(
   npm: Npm,
   name: string,
   version: string,
   temporary: string,
-): Promise<{ readonly dir: string; readonly integrity: string }> {
+): Promise<{ readonly dir: string; readonly integrities: Integrities }> {
   const packed = parseNpm(
     await npm('pack', `${name}@${version}`, '--json', '--pack-destination', temporary, ...QUIET),
     name,
   );
-  const [{ filename = '', integrity = '' } = {}] = packed as readonly {
-    readonly filename?: string;
-    readonly integrity?: string;
-  }[];
+  const [{ filename = '' } = {}] = packed as readonly { readonly filename?: string }[];
   const prefix = join(temporary, 'unpacked');
   await mkdir(prefix);
   const tarball = join(temporary, basename(filename));
-  await npm(
-    'install',
-    '--prefix',
-    prefix,
-    '--no-save',
-    '--no-package-lock',
-    '--offline',
-    ...QUIET,
-    tarball,
-  );
-  return { dir: await realpath(join(prefix, 'node_modules', name)), integrity };
+  await npm('install', '--prefix', prefix, '--no-save', '--no-package-lock', ...QUIET, tarball);
+  const dir = await realpath(join(prefix, 'node_modules', name));
+  return { dir, integrities: await integritiesIn(prefix, name) };
 }
 
 /**
@@ -123,9 +135,17 @@ async function isExact(project: string, name: string): Promise<boolean> {
   return typeof version === 'string' && VERSION.test(version);
 }
 
-async function lockedIntegrity(project: string, name: string): Promise<unknown> {
+/** Returns the installed packages as another one resolves them: beside it, or below it. */
+async function integritiesIn(project: string, name: string): Promise<Integrities> {
   const { packages } = await json(join(project, 'node_modules/.package-lock.json'));
-  return record(record(packages)[`node_modules/${name}`])['integrity'];
+  const found = new Map<string, unknown>();
+  const own = `node_modules/${name}/node_modules/`;
+  const sorted = Object.entries(record(packages)).toSorted(([a], [b]) => a.length - b.length);
+  for (const [path, entry] of sorted) {
+    const inner = path.startsWith(own) ? path.slice(own.length) : path.replace('node_modules/', '');
+    if (!inner.includes('node_modules/')) found.set(inner, record(entry)['integrity']);
+  }
+  return found;
 }
 
 async function json(path: string): Promise<Readonly<Record<string, unknown>>> {

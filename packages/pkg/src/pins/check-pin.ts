@@ -44,7 +44,7 @@ export async function checkPin(
     return {
       code: 'PIN_STALE',
       message: `the pin of ${item.name} is stale: it has ${reference.digest}, the sources build to ${index.digest}`,
-      fix: PIN,
+      fix: item.collection?.epochFix ?? PIN,
     };
   }
   if (

@@ -1,7 +1,7 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Digest, isDigest, isErrno, readJson, withPrefix } from '@lkt/core';
-import { familiarReference, type Reference } from '@lkt/oci';
+import { ENGINE_EPOCH, familiarReference, type Reference } from '@lkt/oci';
 import { type BrokenPackage, mayBeImage, mayBeNamed } from './broken-package.ts';
 import { UnparsedPackages } from './unparsed-packages.ts';
 import type { Package } from './workspace.ts';
@@ -20,7 +20,7 @@ export interface PublishedPackage {
 
 type CollectionFiles = Pick<
   Collection,
-  'isPlain' | 'published' | 'root' | 'spec' | 'workspaceSpec'
+  'engineEpoch' | 'isPlain' | 'published' | 'root' | 'spec' | 'workspaceSpec'
 >;
 
 /**
@@ -39,6 +39,8 @@ export class Collection {
   readonly workspaceSpec: WorkspaceSpec | undefined;
   /** The list of `collection.json`, by the names of its own files; empty without that file. */
   readonly published: ReadonlyMap<string, PublishedPackage>;
+  /** The engine epoch of the published digests; undefined if `collection.json` does not say. */
+  readonly engineEpoch: number | undefined;
   /** Its own collections, by the names that its files use. */
   readonly collections: Map<string, Collection> = new Map<string, Collection>();
   /** Packages that replace others in its own files, by the names of those. */
@@ -48,8 +50,10 @@ export class Collection {
   readonly #packages = new Map<string, Package>();
   readonly #broken: BrokenPackage[] = [];
 
-  constructor(name: string, { root, spec, isPlain, workspaceSpec, published }: CollectionFiles) {
+  constructor(name: string, files: CollectionFiles) {
+    const { root, spec, isPlain, workspaceSpec, published, engineEpoch } = files;
     this.name = name;
+    this.engineEpoch = engineEpoch;
     this.root = root;
     this.spec = spec;
     this.isPlain = isPlain;
@@ -113,12 +117,21 @@ export class Collection {
     return undefined;
   }
 
+  /** How the user repairs a pin that another version of lkt has written; undefined for this one. */
+  get epochFix(): string | undefined {
+    if (this.engineEpoch === undefined || this.engineEpoch === ENGINE_EPOCH) return undefined;
+    return `install versions of lkt and of the collection that fit: its engine epoch is ${this.engineEpoch}, and that of this lkt ${ENGINE_EPOCH}`;
+  }
+
   /** Returns how the user repairs a pin in its files, which are not theirs to change. */
   pinFix(displayPath: (path: string) => string): string {
     const [top = this.name] = this.name.split('/');
-    return this.spec.source.kind === 'path'
-      ? `pin it in its own workspace: cd ${displayPath(this.root)} && lkt pin`
-      : `use another version: lkt collection update ${top}, or tell its authors`;
+    if (this.epochFix !== undefined) return this.epochFix;
+    const { kind } = this.spec.source;
+    if (kind === 'path')
+      return `pin it in its own workspace: cd ${displayPath(this.root)} && lkt pin`;
+    const again = kind === 'npm' ? 'install it again: npm ci, or ' : '';
+    return `${again}use another version: lkt collection update ${top}`;
   }
 
   /** Returns the published form of one of its packages. */
@@ -182,6 +195,9 @@ function realDirectory(path: string): string | undefined {
   }
 }
 
+/** The content of `collection.json`. */
+export type PublishedCollection = Pick<Collection, 'engineEpoch' | 'published'>;
+
 /**
  * Reads the list of packages in a published collection; empty without one.
  * @throws CONFIG_INVALID
@@ -189,24 +205,30 @@ function realDirectory(path: string): string | undefined {
 export function readPublished(
   root: string,
   displayPath: (path: string) => string,
-): ReadonlyMap<string, PublishedPackage> {
+): PublishedCollection {
   const path = join(root, COLLECTION_FILE);
   const file = readOptional(path, displayPath);
-  if (file === undefined) return new Map();
-  const parse = (value: unknown): ReadonlyMap<string, PublishedPackage> => {
-    const { packages } = value as { packages: Readonly<Record<string, Partial<PublishedPackage>>> };
-    const found = new Map<string, PublishedPackage>();
-    for (const [name, { hash, digest }] of Object.entries(packages)) {
-      if (hash === undefined || !/^[0-9a-f]{40}$/.test(hash))
-        throw new Error(`"${hash}" is not a source hash`);
-      if (digest !== undefined && !isDigest(digest))
-        throw new Error(`"${String(digest)}" is not a digest`);
-      found.set(name, { hash, digest });
-    }
-    return found;
-  };
-  return readJson(Buffer.from(file.text), parse, {
+  if (file === undefined) return { engineEpoch: undefined, published: new Map() };
+  return readJson(Buffer.from(file.text), parsePublished, {
     code: 'CONFIG_INVALID',
     what: `${file.path} does not list packages`,
   });
+}
+
+function parsePublished(value: unknown): PublishedCollection {
+  const { engineEpoch, packages } = value as {
+    engineEpoch?: unknown;
+    packages: Readonly<Record<string, Partial<PublishedPackage>>>;
+  };
+  if (engineEpoch !== undefined && typeof engineEpoch !== 'number')
+    throw new Error('"engineEpoch" is not a number');
+  const published = new Map<string, PublishedPackage>();
+  for (const [name, { hash, digest }] of Object.entries(packages)) {
+    if (hash === undefined || !/^[0-9a-f]{40}$/.test(hash))
+      throw new Error(`"${hash}" is not a source hash`);
+    if (digest !== undefined && !isDigest(digest))
+      throw new Error(`"${String(digest)}" is not a digest`);
+    published.set(name, { hash, digest });
+  }
+  return { engineEpoch, published };
 }

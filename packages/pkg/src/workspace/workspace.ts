@@ -336,7 +336,7 @@ export class Workspace {
       spec: one,
       isPlain: gitTop === undefined,
       workspaceSpec: spec,
-      published: readPublished(root, displayPath),
+      ...readPublished(root, displayPath),
     });
     const tracked =
       gitTop === undefined ? [] : await findTrackedDirectories(this.git, gitTop, BUILD_YML);
