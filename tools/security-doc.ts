@@ -7,32 +7,24 @@ import {
   parseLabel,
   type Settings,
 } from '@lkt/pkg';
-import { USUAL_MASKED, USUAL_READONLY } from './packages-doc/usual-paths.ts';
 
 /**
  * Renders docs/security.md: the privileges of the packages below `pkg/`, from their build.yml and
  * roles.json files.
  */
 export function securityDocument(root: string): string {
-  const packages = globSync('pkg/*/build.yml', { cwd: root })
-    .toSorted()
-    .map((path) => {
-      const file = { path, text: readFileSync(join(root, path), 'utf8') };
-      return parseBuildYml(file, join(root, dirname(path)));
-    });
-  const hostPid = packages.filter(sharesPid).map(({ image }) => image);
-  const opened = packages.filter(isOpen).map(({ image }) => image);
+  const packages = packagesOf(root);
   const rows = packages.map(row).filter((cells) => cells !== undefined);
-  const usual = PRIVILEGES.map((name, column) =>
-    LISTS.has(name) ? codes([]) : mostFrequent(rows.map(({ cells }) => cells[column])),
+  const usual = usualOf(rows);
+  const settings = packages.flatMap(({ file, config }) =>
+    config === undefined ? [] : [settingsOf(file.path, config)],
   );
   return `# Privileges of each package
 
 <!-- Made by tools/security-doc.ts from the build.yml and roles.json files of pkg; do not edit. -->
 
 The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
-change them. All have their own mount namespace, all but ${codes(hostPid)} a PID namespace, and
-all but ${codes(opened)} a cgroup namespace. None has a capability, device or writable path of
+change them. All have their own mount namespace. None has a capability, device or writable path of
 the machine beyond this list. Each has, unless its item says otherwise: ${privileges(usual)}.
 
 ${rows.map(({ name, cells }) => item(`\`${name}\``, privileges(cells, usual))).join('\n')}
@@ -42,18 +34,18 @@ Meanings:
 - \`host\`: the machine's own namespace.
 - **machine paths** are writable unless marked \`ro\`.
 - **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only. The usual ones are
-  empty: ${codes(USUAL_MASKED)}; read-only: ${codes(USUAL_READONLY)}.
+  empty: ${mostFrequent(settings.map(({ maskedPaths }) => codes(maskedPaths)))}; read-only:
+  ${mostFrequent(settings.map(({ readonlyPaths }) => codes(readonlyPaths)))}.
 - **seccomp** \`default\`, the words after it, and other restrictions are in [guest.md](guest.md#confinement).
 - **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 
 ## Roles of processes
 
 These programs open what they need, then confine themselves with \`pkg/sandbox\`, many as several
-processes with fewer privileges than their container. Every process has \`no_new_privs\`, a seccomp
-filter that kills it at any other system call, and Landlock: it opens only the listed paths, uses only
-the listed TCP ports, and signals no other process. Those that start programs are an exception: the
-programs would inherit both. \`sftp\` may open all that its login may, and has no Landlock. Tests compare
-them with \`/proc\` of booted machines.
+processes. Every process has \`no_new_privs\`, a seccomp filter that kills it at any other system call, and
+Landlock: it opens only the listed paths, uses only the listed TCP ports, and signals no other process.
+Exceptions are those that start programs, which would inherit both; and \`sftp\`, which may open all that its
+login may, and has no Landlock. Tests compare them with \`/proc\` of booted machines.
 
 ${globSync('pkg/*/{,*/}roles.json', { cwd: root })
   .toSorted()
@@ -64,8 +56,9 @@ A process has only the capabilities, paths and TCP ports of its item. Without a 
 its container.
 
 - **Open**: descriptors from its start. All also have \`/dev/null\`, the log, and those of Go's timers.
-- **System calls**: all also have those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield,
-  signal masks, clocks, exit, and memory that is neither executable nor a file.
+- **System calls**: ${[...SYSCALL_GROUPS].map(([name, calls]) => `${name}: ${codes(calls)}`).join('; ')}. All
+  also have those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield, signal masks, clocks, exit, and
+  memory that is neither executable nor a file.
 - **Threads**: it may start threads. None can start a process or program, or send a signal.
 - **Memory**: the limit beyond what a Go program has at its start.
 
@@ -84,6 +77,49 @@ as its own service (\`valkey\`, \`docker\`).
 - QEMU in \`binfmt\`: runs programs of other architectures in their containers.
 - \`valkey\`: a server of the archive, without privileges.
 `;
+}
+
+/** Returns the privileges of each package that runs as a container which are not the usual ones. */
+export function unusualPrivileges(root: string): ReadonlyMap<string, string> {
+  const rows = packagesOf(root)
+    .map(row)
+    .filter((cells) => cells !== undefined);
+  const usual = usualOf(rows);
+  return new Map(rows.map(({ name, cells }) => [name, privileges(cells, usual)]));
+}
+
+function packagesOf(root: string): readonly PackageSpec[] {
+  return globSync('pkg/*/build.yml', { cwd: root })
+    .toSorted()
+    .map((path) => {
+      const file = { path, text: readFileSync(join(root, path), 'utf8') };
+      return parseBuildYml(file, join(root, dirname(path)));
+    });
+}
+
+function usualOf(rows: readonly Row[]): readonly string[] {
+  return PRIVILEGES.map((name, column) =>
+    LISTS.has(name) ? codes([]) : mostFrequent(rows.map(({ cells }) => cells[column])),
+  );
+}
+
+/** System calls that many roles have together, by the name that docs/security.md gives them. */
+const SYSCALL_GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
+  ['io', ['read', 'write']],
+  ['events', ['close', 'fcntl', 'epoll_ctl']],
+  ['files', ['openat', 'fstat', 'newfstatat', 'getdents64', 'lseek']],
+  ['names', ['getsockname', 'getpeername', 'getsockopt']],
+  ['sockets', ['socket inet', 'socket inet6', 'connect', 'bind', 'setsockopt']],
+]);
+
+/** Returns system calls as Markdown, with the groups of which all are among them. */
+function syscallCodes(calls: readonly string[]): string {
+  const groups = [...SYSCALL_GROUPS].filter(([, members]) =>
+    members.every((call) => calls.includes(call)),
+  );
+  const grouped = new Set(groups.flatMap(([, members]) => members));
+  const others = calls.filter((call) => !grouped.has(call)).map((call) => `\`${call}\``);
+  return [...groups.map(([name]) => name), ...others].join(', ');
 }
 
 interface Role {
@@ -119,7 +155,6 @@ function roleText(role: Role): string {
     ['writes', role.write],
     ['connects to TCP ports', role.connect],
     ['binds TCP ports', role.bind],
-    ['system calls', role.syscalls],
   ];
   const texts = lists
     .filter(([, values]) => values !== undefined && values.length > 0)
@@ -128,6 +163,8 @@ function roleText(role: Role): string {
         ? `${name} ${values.join(', ')}`
         : `${name} ${codes(values.map(String))}`,
     );
+  if (role.syscalls !== undefined && role.syscalls.length > 0)
+    texts.push(`system calls ${syscallCodes(role.syscalls)}`);
   if (role.threads === true) texts.push('threads');
   if (role.programs === true) texts.push('starts programs');
   if (role.memory !== undefined) texts.push(`memory ${role.memory} MiB`);
@@ -162,6 +199,8 @@ const PRIVILEGES = [
   'network',
   'IPC',
   'UTS',
+  'PID',
+  'cgroup namespace',
   'root',
   'new privileges',
   'seccomp',
@@ -172,14 +211,8 @@ const PRIVILEGES = [
   'masked',
 ];
 
-function sharesPid({ file, config }: PackageSpec): boolean {
-  return config !== undefined && settingsOf(file.path, config).pid === 'host';
-}
-
 /** Reports whether init leaves out some restrictions: docs/guest.md#confinement. */
-function isOpen({ file, config }: PackageSpec): boolean {
-  if (config === undefined) return false;
-  const { capabilities, allow = [] } = settingsOf(file.path, config);
+function isOpen({ capabilities, allow = [] }: Settings): boolean {
   const isAdmin = capabilities?.includes('CAP_SYS_ADMIN') === true;
   return isAdmin && (allow.includes('mount') || allow.includes('kernel'));
 }
@@ -203,6 +236,8 @@ function row({ image, file, config }: PackageSpec): Row | undefined {
     settings.net ?? 'host',
     settings.ipc ?? 'new',
     settings.uts ?? 'host',
+    settings.pid ?? 'new',
+    isOpen(settings) ? 'host' : 'new',
     settings.readonly === true ? 'read-only' : 'writable, in memory',
     settings.noNewPrivileges === true ? 'none' : 'allowed',
     seccomp(settings),

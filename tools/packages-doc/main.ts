@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type PackageSpec, parseBuildYml } from '@lkt/pkg';
 import { goFlags } from './go-flags.ts';
 import { guideOf } from './guide.ts';
-import { USUAL_MASKED, USUAL_READONLY } from './usual-paths.ts';
+import { unusualPrivileges } from '../security-doc.ts';
 
 /** A package in the list of pkg/README.md. */
 interface Entry {
@@ -33,6 +33,7 @@ export function packageDocuments(
   const examples = globSync('examples/*.yml', { cwd: root })
     .toSorted()
     .map((path) => ({ path, text: read(path) }));
+  const unusual = unusualPrivileges(root);
   const pages = entries.map((entry) => {
     const path = `pkg/${entry.name}/build.yml`;
     const spec = parseBuildYml({ path, text: read(path) }, join(root, 'pkg', entry.name));
@@ -40,7 +41,7 @@ export function packageDocuments(
       head(entry),
       usage(entry.name, examples),
       options(root, entry.name, guideOf(entry.name, pageOf(entry.name))),
-      privileges(spec),
+      privileges(spec, unusual.get(entry.name)),
       processes(root, entry.name),
       files(entry.name, filesOf(entry.name)),
       inputs(root, spec),
@@ -151,25 +152,14 @@ function withoutPins(text: string): string {
   return text.replaceAll(/(image: lkt\/[\w-]+):\S+/g, '$1');
 }
 
-/** The paths that docs/security.md lists as usual. */
-const USUAL_PATHS = `  maskedPaths:\n${yamlItems(USUAL_MASKED)}  readonlyPaths:\n${yamlItems(USUAL_READONLY)}`;
-
-function yamlItems(paths: readonly string[]): string {
-  return paths.map((path) => `    - ${path}\n`).join('');
-}
-
-function privileges({ file, config }: PackageSpec): string {
-  if (config === undefined) return '';
-  const [yaml = ''] = /^config:\n(?:(?: .*)?\n)*/m.exec(file.text) ?? [];
-  const shown = yaml.replace(USUAL_PATHS, '');
-  const usual = shown === yaml ? '' : ', and the [usual paths](../security.md)';
+function privileges({ file }: PackageSpec, text: string | undefined): string {
+  if (text === undefined) return '';
   return `## Privileges
 
-From [build.yml](../../${file.path})${usual}; an image config can [change them](../image-yml.md#containers).
+${text.charAt(0).toUpperCase()}${text.slice(1)}.
 
-\`\`\`yaml
-${shown.trimEnd()}
-\`\`\``;
+The others are the [usual ones](../security.md), and [build.yml](../../${file.path}) has the reasons. An image
+config can [change them](../image-yml.md#containers).`;
 }
 
 function processes(root: string, name: string): string {
