@@ -31,7 +31,7 @@ ${rows.map(({ name, cells }) => item(`\`${name}\``, privileges(cells, usual))).j
 
 Meanings:
 
-- \`host\`: the machine's own namespace.
+- network to cgroup are namespaces; \`host\` is the machine's own.
 - **machine paths** are writable unless marked \`ro\`.
 - **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only. The usual ones are
   empty: ${mostFrequent(settings.map(({ maskedPaths }) => codes(maskedPaths)))}; read-only:
@@ -200,7 +200,7 @@ const PRIVILEGES = [
   'IPC',
   'UTS',
   'PID',
-  'cgroup namespace',
+  'cgroup',
   'root',
   'new privileges',
   'seccomp',
