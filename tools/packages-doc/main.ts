@@ -61,7 +61,8 @@ function indexOf(entries: readonly Entry[]): string {
 
 ${MADE}
 
-The packages that an image config can name, each with its use, options, privileges, files and sources:
+The packages that an image config can name; it can [change their privileges](../image-yml.md#containers).
+\`lkt inspect --files\` also shows owners, modes and sizes of their files, \`lkt pkg sbom\` versions and licences.
 
 ${items.join('\n')}
 
@@ -158,8 +159,7 @@ function privileges({ file }: PackageSpec, text: string | undefined): string {
 
 ${text.charAt(0).toUpperCase()}${text.slice(1)}.
 
-The others are the [usual ones](../security.md), and [build.yml](../../${file.path}) has the reasons. An image
-config can [change them](../image-yml.md#containers).`;
+Else as [usual](../security.md); [build.yml](../../${file.path}) has the reasons.`;
 }
 
 function processes(root: string, name: string): string {
@@ -169,7 +169,7 @@ function processes(root: string, name: string): string {
   const items = Object.keys(roles).map((role) => `\`${role}\``);
   return `## Processes
 
-The program confines itself to these [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
+In these [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
 }
 
 /** Returns the list of files of a package's page, which only the built image tells. */
@@ -183,7 +183,7 @@ function listedFiles(root: string, name: string): readonly string[] {
 function files(name: string, lines: readonly string[]): string {
   return `## Files
 
-\`lkt inspect --files pkg/${name}\` also shows owners, modes and sizes.
+As \`lkt inspect --files pkg/${name}\` lists:
 
 ${lines.join('\n')}`;
 }
@@ -197,7 +197,7 @@ function inputs(root: string, { image, dockerfile, debian }: PackageSpec): strin
   const lines = [
     ...(bases.length === 0 ? [] : [`- Built from: ${bases.join(', ')}`]),
     ...(debian === undefined ? [] : [`- Debian packages: [debian.lock](../../${dir}/debian.lock)`]),
-    `- Versions and licences: \`lkt pkg sbom ${dir}\``,
+    `- SBOM: \`lkt pkg sbom ${dir}\``,
   ];
   return `## Sources\n\n${lines.join('\n')}`;
 }
