@@ -13,7 +13,7 @@ import {
   warn,
 } from './flags/linuxkit.ts';
 import { choiceFlag, Flags, switchFlag, valueFlag, type FlagValues } from './flags/options.ts';
-import type { AsCalled } from './help/as-called.ts';
+import { type AsCalled, warnAsCalled } from './help/as-called.ts';
 import { usageError } from './help/usage.ts';
 import { print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
@@ -151,6 +151,7 @@ export abstract class LktCommand {
     const input = { args: command.args ?? {}, flags, context: this };
     const given = await parse([...words], input as never);
     this.#warnings = checkLinuxkitFlags(linuxkit, own, given.flags);
+    if (given.flags['verbose'] === 0) given.flags['quiet'] = true;
     return given as never;
   }
 
@@ -187,7 +188,7 @@ export abstract class LktCommand {
   protected async begin(flags: CommonFlags): Promise<Session> {
     const environment = processEnvironment();
     const mode =
-      flags.quiet === true || flags.verbose === 0
+      flags.quiet === true
         ? 'quiet'
         : progressSetting(flags.progress, environment, process.stderr).value;
     this.#isTty = mode === 'tty';
@@ -200,7 +201,8 @@ export abstract class LktCommand {
     this.#display = display;
     const { KeptLogs } = await import('./progress/kept-logs.ts');
     const measured = durations.measure(display, monotonicNow);
-    const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), measured);
+    const called = warnAsCalled(measured, this.asCalled);
+    const logs = new KeptLogs(join(cacheDir, 'logs'), stamp(), called);
     this.#logs = logs;
     warn(logs, this.#warnings);
     const [{ createStoreKey }, { SealedFiles }] = await Promise.all([

@@ -92,7 +92,7 @@ Writes NAME-kernel, NAME-initrd.img and NAME-cmdline, or the files of other form
     this.endProgress();
     if (flags.o === '-') return { files: summary.files };
     const { cwd } = session.environment;
-    for (const line of buildReport(summary, cwd)) this.log(line);
+    for (const line of buildReport(summary, cwd)) this.log(this.asCalled(line));
     const next = bootedBy(summary.files.map(({ path }) => shortPath(cwd, path)));
     if (next !== undefined) this.suggest(`lkt run ${next}`);
     return resultOf(summary);

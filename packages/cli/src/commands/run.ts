@@ -207,7 +207,8 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     warn(session.reporter, image.built.warnings);
     this.endProgress();
     const lines = buildReport(image.built, session.environment.cwd);
-    if (!this.jsonEnabled()) process.stderr.write(lines.map((line) => `${line}\n`).join(''));
+    if (!this.jsonEnabled())
+      process.stderr.write(lines.map((line) => `${this.asCalled(line)}\n`).join(''));
     return image;
   }
 }

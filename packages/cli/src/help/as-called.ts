@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import type { Reporter } from '@lkt/core';
 
 /** Rewrites the commands that a text proposes. */
 export type AsCalled = (text: string) => string;
@@ -22,6 +23,15 @@ export function asCalledBy(
     text.replaceAll(/(?<![\w./@:-]|npx )lkt (?=([a-z]+))/g, (found, word: string) =>
       first.has(word) ? `${prefix} ` : found,
     );
+}
+
+/** Returns a reporter that rewrites the commands in warnings. */
+export function warnAsCalled(next: Reporter, asCalled: AsCalled): Reporter {
+  return {
+    emit: (event) => {
+      next.emit(event.kind === 'warning' ? { ...event, text: asCalled(event.text) } : event);
+    },
+  };
 }
 
 /** Returns what runs lkt if npm started it; undefined if its name alone does. */

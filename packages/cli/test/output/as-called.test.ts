@@ -1,9 +1,9 @@
 import { chmod, mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, type ProgressEvent } from '@lkt/core';
 import { expect, test } from 'vitest';
-import { asCalledBy } from '../../src/help/as-called.ts';
+import { asCalledBy, warnAsCalled } from '../../src/help/as-called.ts';
 import { render } from '../../src/output/error-report.ts';
 
 const ids = ['pin', 'cache:ls', 'cache:verify', 'build'];
@@ -24,6 +24,18 @@ test('writes commands as a user of npx calls them', () => {
     expect(asCalled(text)).toBe(text);
   const error = new LktError('PIN_STALE', 'a.yml:1:1: stale', { fix: 'run: lkt pin a.yml' });
   expect(render(error, asCalled)).toMatch(/\n {2}fix: run: npx lkt pin a\.yml$/);
+});
+
+test('writes the commands of warnings as a user calls them, and no other events', () => {
+  const seen: ProgressEvent[] = [];
+  const asCalled = asCalledBy(npm, installed, ids);
+  const reporter = warnAsCalled({ emit: (event) => seen.push(event) }, asCalled);
+  reporter.emit({ kind: 'warning', text: 'it is full; list its contents: lkt cache ls' });
+  reporter.emit({ kind: 'log', id: 'a', text: 'lkt pin\n' });
+  expect(seen).toEqual([
+    { kind: 'warning', text: 'it is full; list its contents: npx lkt cache ls' },
+    { kind: 'log', id: 'a', text: 'lkt pin\n' },
+  ]);
 });
 
 test('names the package where npx fetched it for one run', () => {

@@ -84,7 +84,7 @@ export class UpdateCollection extends LktCommand {
     };
     this.endProgress();
     if (flags.markdown === '-') this.log(collectionMarkdown(summary).trimEnd());
-    else for (const line of collectionLines(summary)) this.log(line);
+    else for (const line of collectionLines(summary)) this.log(this.asCalled(line));
     if (flags.markdown !== undefined && flags.markdown !== '-') {
       await writeFileAtomic(resolve(cwd, flags.markdown), collectionMarkdown(summary));
     }

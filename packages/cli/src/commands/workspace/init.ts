@@ -118,7 +118,7 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     if (identity !== undefined)
       this.log(
         project.trustedRoot === undefined
-          ? 'trust.yml accepts what CI signs once it names a trusted root: lkt trust update'
+          ? 'trust.yml accepts what CI signs once it names a trusted root: npx lkt trust update'
           : `trust.yml accepts what CI signs as ${identity.subject}`,
       );
     if (registry !== undefined && registryKey === undefined)

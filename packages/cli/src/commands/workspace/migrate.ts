@@ -97,7 +97,8 @@ Prints each change, and notes about what works differently. Writes lkt.yml with 
       if (isDryRun) this.#print(unifiedDiff(file.shown, '', text));
       else await writeFileAtomic(file.path, text);
     }
-    if (!isDryRun) this.#print(nextSteps(migrated, needed, flags.collection));
+    if (!isDryRun)
+      this.#print(nextSteps(migrated, needed, flags.collection).map((line) => this.asCalled(line)));
     return {
       files: migrated.map(([{ path }, { changes, notes }]) => ({ file: path, changes, notes })),
       ...(file && { workspace: file.shown }),
