@@ -35,10 +35,9 @@ export function attackDocument(root: string): string {
 
 <!-- Made by tools/attack-doc.ts from ${EXPECTED}; do not edit. -->
 
-\`tools/test/system/attack.system.test.ts\` boots a machine twice: with its files unpacked and
-\`lkt/runc\`, and with \`layout: erofs\` and \`lkt/crun\`.
-It runs the attacks of \`tools/attack\` inside and compares the results with this list. Afterwards the
-machine must still serve, other logs must be complete, and the digest of the root's files unchanged.
+A test runs the attacks of \`tools/attack\` on two machines: with files unpacked and \`lkt/runc\`, and with
+\`layout: erofs\` and \`lkt/crun\`. It compares the results with this list. Afterwards the machine must still
+serve, other logs must be complete, and the digest of the root's files unchanged.
 
 - **root**: user root in a service whose config only limits memory and tasks. It shares the machine's
   network, as LinuxKit's services do, and a directory with another service.
