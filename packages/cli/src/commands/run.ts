@@ -53,12 +53,12 @@ export class Run extends LktCommand {
   static override summary = 'Boot an image in QEMU';
   static override description = `The image is one of these:
 
-- a config, or several to merge: lkt builds it as "lkt build --dir out" does, and forwards a free port of this machine to each port on which its services listen (EXPOSE in their Dockerfiles)
+- a config, or several to merge: built as "lkt build --dir out" does, with a free port of this machine for each port on which its services listen (EXPOSE in their Dockerfiles)
 - PREFIX-kernel, PREFIX-initrd.img and PREFIX-cmdline
 - a root disk, PREFIX-erofs.img, PREFIX-squashfs.img or PREFIX.iso, with its kernel and command line; PREFIX selects it if there is no initrd
-- a bootable disk (NAME-efi.img, NAME.qcow2, …), ISO image or EFI program (NAME.efi), with the firmware it is made for
+- a bootable disk, ISO image or EFI program, with the firmware it is made for
 
-"lkt ssh" and "lkt logs" find the machine by its name while it runs. The guest writes to its boot disk. The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json there is no input, and Ctrl-C ends the machine.
+The console is on standard input and output. On a terminal, Ctrl-A x ends the machine, and Ctrl-C goes to the guest. With --expect, --console-log or --json there is no input, and Ctrl-C ends the machine. The guest writes to its boot disk.
 
 Exits with 0 when the machine powers off, restarts, or has shown every expected text; with 1 on a kernel panic, or if it ends or times out before that.`;
   static override examples = [

@@ -22,7 +22,7 @@ export class Verify extends LktCommand {
   static override summary = 'Verify the signatures and attestations of images';
   static override description = `Verifies signatures with their certificates, log entries and timestamps, and attestations: provenance, SBOMs, rebuilds. Prints the verified digests. Stops at sufficient signatures, unless --all is given.
 
-The required signers come from --key, or --identity and --issuer; otherwise from --trust, trust.yml, and "trust" of the config. Asks the registry if the signatures in the store do not suffice. Never downloads trusted roots or keys.`;
+The required signers come from --key, or --identity and --issuer; otherwise from --trust, trust.yml, and "trust" of the config. Asks the registry if the signatures in the store do not suffice.`;
   static override examples = [
     '<%= config.bin %> verify --key cosign.pub registry.example/team/sshd:1',
     '<%= config.bin %> verify --offline --trusted-root trusted_root.json --issuer https://token.actions.githubusercontent.com --identity https://github.com/lkt/lkt/.github/workflows/release.yml@refs/heads/main pkg/sshd',

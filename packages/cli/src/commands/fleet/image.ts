@@ -5,7 +5,7 @@ import { Args, switchFlag } from '../../flags/options.ts';
 export class FleetImage extends LktCommand {
   static override summary = 'Add the outputs of a build to the store, as an image for a fleet';
   static override description =
-    'Prints NAME@DIGEST for fleet.yml. The image is an OCI artifact with the kernel, the initrd, the command line and the SBOM: sign it by lkt pkg sign, and push it by lkt cache push.';
+    'Prints NAME@DIGEST for fleet.yml, of an OCI artifact with kernel, initrd, command line and SBOM. lkt pkg sign signs it, lkt cache push pushes it.';
   static override examples = ['<%= config.bin %> fleet image out/redis registry.example.com/redis'];
   static override args = {
     prefix: Args.string({ description: 'the outputs: PREFIX-kernel…', required: true }),

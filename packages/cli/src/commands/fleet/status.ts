@@ -8,7 +8,7 @@ import { openFleet } from '../../session/fleet.ts';
 export class FleetStatus extends LktCommand {
   static override summary = 'Show the nodes of a fleet with their age, image and health';
   static override description =
-    'Asks the providers, and checks each node once. Changes nothing, and needs no lease. Fails after it has shown the others if a provider does not answer.';
+    'Asks the providers, and checks each node once. Changes nothing, and needs no lease. If a provider does not answer, shows the others, and fails.';
   static override examples = ['<%= config.bin %> fleet status --json'];
   static override flags = { ...fleetFlags, ...htmlFlag };
 

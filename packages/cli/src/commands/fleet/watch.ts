@@ -5,7 +5,7 @@ import { switchFlag } from '../../flags/options.ts';
 export class FleetWatch extends LktCommand {
   static override summary = 'Keep the nodes of a fleet as its file wants them, until Ctrl-C';
   static override description =
-    'As lkt fleet apply, without an end: it replaces nodes that fail or expire. Prints events as JSON lines to standard output. Start it again after a change of the file.';
+    'As lkt fleet apply, without an end. Prints events as JSON lines to standard output. Start it again after a change of the file.';
   static override examples = ['<%= config.bin %> fleet watch'];
   static override flags = {
     ...fleetFlags,

@@ -21,7 +21,7 @@ export class Ssh extends LktCommand {
   static override summary = 'Log in to a running machine';
   static override description = `Runs the system's ssh with the port, the user and the host key of a machine that "lkt run" or "lkt dev" started. Waits for its ssh server. Without COMMAND, opens a shell.
 
-The machine's host key is the one that its console announced, if the kernel command line has lkt.logs.console=all; else that of the first login. It is kept while the machine runs.
+The host key is the one that the console announced, with lkt.logs.console=all on the kernel command line; else that of the first login.
 
 Exits with the status of COMMAND, or 255 if ssh fails.`;
   static override examples = [
