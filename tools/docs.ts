@@ -118,7 +118,7 @@ function commandSection(command: CommandEntry, common: ReadonlyMap<string, strin
   const items = [...command.args.map(argItem), ...flags.map(flagItem)];
   const shared = own.filter(isCommon).map(({ name }) => name);
   if (shared.length > 0) items.push(`- also ${also(shared)}`);
-  // An example of the arguments alone says no more than their list.
+  // An example of the arguments alone adds nothing to their list.
   const examples = command.examples.filter((line) => / (-|'|\||>)|\|/.test(line));
   const parts = [
     `## lkt ${command.name}`,

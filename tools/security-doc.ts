@@ -67,10 +67,10 @@ its container.
 All else in a guest is Go or the kernel. No C program reads the network, except what the config adds
 as its own service (\`valkey\`, \`docker\`).
 
-- \`busybox\` in \`login\`, \`getty\`, \`sshd\`: the shell and the commands of a login, after the login. No
-  shell in Go has POSIX's behaviour and is in the archive.
-- \`e2fsck\` in \`mount\`: checks an ext4 file system before the kernel mounts it. Only e2fsck can
-  repair one. It has no capability and opens no other disk.
+- \`busybox\` in \`login\`, \`getty\`, \`sshd\`: the shell and the commands of a login, after the login. The
+  archive has no POSIX shell in Go.
+- \`e2fsck\` in \`mount\`: repairs an ext4 file system before the kernel mounts it. It has no capability and
+  opens no other disk.
 - \`mke2fs\`, \`mkfs.xfs\` in \`format\`, \`dm-crypt\`: write file systems to empty disks, once.
 - \`crun\`, instead of \`runc\`, where size counts; and \`libseccomp\` in \`runc\`, which compiles filters.
 - \`iptables\` in \`docker\`: Docker starts it.

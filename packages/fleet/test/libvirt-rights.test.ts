@@ -31,14 +31,14 @@ const SOURCES = ['pool.ts', 'provider.ts'];
 const NEEDED = new Set(Object.values(RIGHTS).flat());
 
 const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');
-const [, rule = ''] = /```js\n([\s\S]*?)```/.exec(read('../../../docs/fleet/libvirt.md')) ?? [];
+const rule = read('../../../docs/fleet/rights/libvirt.rules');
 
 interface Action {
   readonly id: string;
   readonly lookup: (key: string) => string | undefined;
 }
 
-/** Asks the rule of the page about a right to an object of libvirt's. */
+/** Asks the documented rule about a right to an object of libvirt's. */
 function ask(user: string, right: string, names: Readonly<Record<string, string>>): unknown {
   const rules: ((action: Action, subject: { readonly user: string }) => unknown)[] = [];
   const polkit = {

@@ -88,7 +88,7 @@ const ACTIONS: Readonly<Record<string, string>> = {
 const PROTOCOL = new Set(['Action', 'Version']);
 
 export async function startAsgServer(): Promise<AsgServer> {
-  const rights = awsRights('asg.md');
+  const rights = awsRights('asg.json');
   const requests: AsgRequest[] = [];
   const problems: string[] = [];
   const groups = new Map<string, Group>();

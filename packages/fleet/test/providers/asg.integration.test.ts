@@ -6,6 +6,7 @@ import type { FleetController, FleetPass } from '../../src/controller/controller
 import type { FleetEvent } from '../../src/events/event.ts';
 import { AsgEngine } from '../../src/providers/asg/engine.ts';
 import { type AsgServer, startAsgServer } from './asg-server.ts';
+import { awsRights } from './documented-rights.ts';
 import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
 
 // AWS's own Auto Scaling has not been met: the server rejects what AWS documents as invalid.
@@ -74,12 +75,8 @@ test('documents the rights of every call, and no others', () => {
     ([, name = '']) =>
       `${/LaunchTemplate|^DescribeInstances$/.test(name) ? 'ec2' : 'autoscaling'}:${name}`,
   );
-  const docs = read('../../../../docs/fleet/asg.md');
-  const policy = /```json\n([\s\S]*?)```/.exec(docs)?.[1] ?? '';
-  const { Statement: statements } = JSON.parse(policy) as { Statement: { Action: string[] }[] };
-  const allowed = statements.flatMap(({ Action }) => Action);
   // Rights that AWS checks when a template or a group names them.
-  expect(new Set(allowed)).toEqual(new Set([...calls, 'ec2:CreateTags', 'ec2:RunInstances']));
+  expect(awsRights('asg.json')).toEqual(new Set([...calls, 'ec2:CreateTags', 'ec2:RunInstances']));
 });
 
 test('creates a group with a template, and then does nothing', async () => {

@@ -3,18 +3,11 @@ import { join } from 'node:path';
 
 const DOCS = join(import.meta.dirname, '../../../../docs/fleet');
 
-/** Returns the first block of a language below the heading "Rights" of a page. */
-function blockOf(page: string, language: string): string {
-  const text = readFileSync(join(DOCS, page), 'utf8');
-  const [, rights = ''] = /^## Rights\n([\s\S]*?)(?:^## |(?![\s\S]))/m.exec(text) ?? [];
-  const found = new RegExp(`\`\`\`${language}\n([\\s\\S]*?)\`\`\``).exec(rights)?.[1];
-  if (found === undefined) throw new Error(`${page} documents no rights`);
-  return found;
-}
+const read = (path: string): string => readFileSync(join(DOCS, path), 'utf8');
 
-/** Returns the actions of the policy for AWS on a page. */
-export function awsRights(page: string): ReadonlySet<string> {
-  const { Statement: statements } = JSON.parse(blockOf(page, 'json')) as {
+/** Returns the actions of a policy for AWS, such as `aws.json`. */
+export function awsRights(name: string): ReadonlySet<string> {
+  const { Statement: statements } = JSON.parse(read(`rights/${name}`)) as {
     readonly Statement: readonly { readonly Action: readonly string[] }[];
   };
   return new Set(statements.flatMap(({ Action }) => Action));
@@ -22,7 +15,8 @@ export function awsRights(page: string): ReadonlySet<string> {
 
 /** Returns the privileges of the role for virtual media by Redfish. */
 export function redfishPrivileges(): ReadonlySet<string> {
-  const { AssignedPrivileges: privileges } = JSON.parse(blockOf('redfish.md', 'json')) as {
+  const [, role = ''] = /^## Rights\n[^]*?```json\n([^]*?)```/m.exec(read('redfish.md')) ?? [];
+  const { AssignedPrivileges: privileges } = JSON.parse(role) as {
     readonly AssignedPrivileges: readonly string[];
   };
   return new Set(privileges);
@@ -30,13 +24,13 @@ export function redfishPrivileges(): ReadonlySet<string> {
 
 /** Returns the permissions of the role for Google's cloud. */
 export function gcpRights(): ReadonlySet<string> {
-  const listed = blockOf('gcp.md', 'yaml').matchAll(/^ {2}- ([\w.]+)$/gm);
+  const listed = read('rights/gcp.yml').matchAll(/^ {2}- ([\w.]+)$/gm);
   return new Set([...listed].map(([, right = '']) => right));
 }
 
 /** Returns the actions of the role for Azure. */
 export function azureRights(): ReadonlySet<string> {
-  const { Actions: actions } = JSON.parse(blockOf('azure.md', 'json')) as {
+  const { Actions: actions } = JSON.parse(read('rights/azure.json')) as {
     readonly Actions: readonly string[];
   };
   return new Set(actions);
@@ -44,7 +38,7 @@ export function azureRights(): ReadonlySet<string> {
 
 /** Returns the access rules of the application credential for OpenStack. */
 export function openStackRules(): readonly { service: string; method: string; path: string }[] {
-  return JSON.parse(blockOf('openstack.md', 'json')) as ReturnType<typeof openStackRules>;
+  return JSON.parse(read('rights/openstack.json')) as ReturnType<typeof openStackRules>;
 }
 
 /** Returns the permission that Google documents for a call. */

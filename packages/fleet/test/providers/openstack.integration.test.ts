@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +7,7 @@ import type { MachineImage, NodeRequest, Provider } from '../../src/provider.ts'
 import { openOpenStack } from '../../src/providers/openstack/open.ts';
 import { EXAMPLE_LABELS } from '../example-labels.ts';
 import { describeProvider } from '../provider-conformance.ts';
+import { openStackRules } from './documented-rights.ts';
 import { type OpenStackServer, startOpenStackServer } from './openstack-server.ts';
 
 // A cloud of OpenStack has not been met: the server rejects what OpenStack documents as invalid.
@@ -104,12 +104,7 @@ describe('openstack', () => {
     (await provider.list('shop', options)).map(({ name }) => name);
 
   test('documents the access rules of every call, and no others', () => {
-    const docs = readFileSync(
-      join(import.meta.dirname, '../../../../docs/fleet/openstack.md'),
-      'utf8',
-    );
-    const [, text = ''] = /```json\n([\s\S]*?)```/.exec(docs) ?? [];
-    const rules = (JSON.parse(text) as { service: string; method: string; path: string }[]).map(
+    const rules = openStackRules().map(
       ({ service, method, path }) => `${service} ${method} ${path}`,
     );
     expect(rules.toSorted()).toEqual([
