@@ -159,7 +159,7 @@ function privileges({ file }: PackageSpec, text: string | undefined): string {
 
 ${text.charAt(0).toUpperCase()}${text.slice(1)}.
 
-Else as [usual](../security.md); [build.yml](../../${file.path}) has the reasons.`;
+Otherwise as [usual](../security.md); [build.yml](../../${file.path}) has the reasons.`;
 }
 
 function processes(root: string, name: string): string {
@@ -169,7 +169,7 @@ function processes(root: string, name: string): string {
   const items = Object.keys(roles).map((role) => `\`${role}\``);
   return `## Processes
 
-In these [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
+Their [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
 }
 
 /** Returns the list of files of a package's page, which only the built image tells. */
