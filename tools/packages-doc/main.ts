@@ -43,7 +43,7 @@ export function packageDocuments(
       options(root, entry.name, guideOf(entry.name, pageOf(entry.name))),
       privileges(spec, unusual.get(entry.name)),
       processes(root, entry.name),
-      files(entry.name, filesOf(entry.name)),
+      files(filesOf(entry.name)),
       inputs(root, spec),
     ];
     const text = parts.filter((part) => part !== '').join('\n\n');
@@ -53,7 +53,7 @@ export function packageDocuments(
 }
 
 const MADE = '<!-- Made by tools/packages-doc; do not edit. -->';
-const MADE_BUT_OPTIONS = '<!-- Made by tools/packages-doc, but the text of Options. -->';
+const MADE_BUT_OPTIONS = '<!-- Made by tools/packages-doc except Options -->';
 
 function indexOf(entries: readonly Entry[]): string {
   const items = entries.map(({ name, summary }) => `- [\`${name}\`](${name}.md): ${summary}`);
@@ -176,16 +176,12 @@ Their [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
 function listedFiles(root: string, name: string): readonly string[] {
   const path = join(root, 'docs/packages', `${name}.md`);
   if (!existsSync(path)) return [];
-  const [, list = ''] = /^## Files\n\n.*\n\n((?:- .*\n)*)/m.exec(readFileSync(path, 'utf8')) ?? [];
+  const [, list = ''] = /^## Files\n\n((?:- .*\n)*)/m.exec(readFileSync(path, 'utf8')) ?? [];
   return list.split('\n').filter((line) => line !== '');
 }
 
-function files(name: string, lines: readonly string[]): string {
-  return `## Files
-
-As \`lkt inspect --files pkg/${name}\` lists:
-
-${lines.join('\n')}`;
+function files(lines: readonly string[]): string {
+  return `## Files\n\n${lines.join('\n')}`;
 }
 
 function inputs(root: string, { image, dockerfile, debian }: PackageSpec): string {
@@ -197,7 +193,7 @@ function inputs(root: string, { image, dockerfile, debian }: PackageSpec): strin
   const lines = [
     ...(bases.length === 0 ? [] : [`- Built from: ${bases.join(', ')}`]),
     ...(debian === undefined ? [] : [`- Debian packages: [debian.lock](../../${dir}/debian.lock)`]),
-    `- SBOM: \`lkt pkg sbom ${dir}\``,
   ];
+  if (lines.length === 0) lines.push(`- [${dir}](../../${dir})`);
   return `## Sources\n\n${lines.join('\n')}`;
 }
