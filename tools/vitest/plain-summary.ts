@@ -51,7 +51,7 @@ export default class PlainSummary implements Reporter {
     const { passed, failed, skipped, pending } = countsOf([module]);
     const isFlaky = [...module.children.allTests()].some((one) => one.diagnostic()?.flaky === true);
     if (file !== undefined && passed > 0 && failed + skipped + pending === 0 && !isFlaky)
-      remember(file.key, String(passed));
+      for (const key of file.keys) remember(key, String(passed));
   }
 
   onTestRunEnd(modules: readonly TestModule[]): void {

@@ -1,15 +1,15 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesOf, hashOf, peerVersions, remembered } from '@lkt/testing/remembered';
+import { filesOf, hashOf, peerVersions, rememberedInTurn } from '@lkt/testing/remembered';
 import { isInput, testInputs } from './test-inputs.ts';
 
 /** A file of tests that take minutes: they boot machines, or work with many peers. */
 export interface ProvenFile {
   /** Relative to the checkout. */
   readonly path: string;
-  /** Names the result by a hash over all inputs of the tests. */
-  readonly key: string;
+  /** Names of the result: a hash over all inputs, and one over those that always repeat it. */
+  readonly keys: readonly string[];
   /** How many tests passed with these inputs; undefined if they have not all passed. */
   readonly passed: number | undefined;
 }
@@ -29,10 +29,17 @@ export function provenFiles(root: string): readonly ProvenFile[] {
     .filter((path) => existsSync(join(root, path)))
     .map((path) => {
       const inputs = testInputs(root, path);
-      const hash = createHash('sha256').update(`${path}\n${peers}\n`);
-      for (const file of files) if (isInput(file, inputs)) hash.update(`${digestOf(file)}\n`);
-      const key = `tests-${hash.digest('hex').slice(0, 32)}`;
-      const passed = remembered(key);
-      return { path, key, passed: passed === undefined ? undefined : Number(passed) };
+      const { builders } = inputs;
+      const read = files.filter((file) => isInput(file, inputs));
+      const keyOf = (some: readonly string[]): string => {
+        const hash = createHash('sha256').update(`${path}\n${peers}\n`);
+        for (const file of some) hash.update(`${digestOf(file)}\n`);
+        return `tests-${hash.digest('hex').slice(0, 32)}`;
+      };
+      const whole = keyOf(read);
+      const rest = builders && keyOf(read.filter((file) => !builders.test(file)));
+      const passed = rememberedInTurn(whole, rest);
+      const keys = rest === undefined ? [whole] : [whole, rest];
+      return { path, keys, passed: passed === undefined ? undefined : Number(passed) };
     });
 }

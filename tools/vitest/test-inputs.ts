@@ -7,6 +7,11 @@ export interface Inputs {
   readonly paths: readonly string[];
   /** Files of the top directory that are no inputs unless another path has them. */
   readonly except: readonly RegExp[];
+  /**
+   * Inputs that reach a machine only by the images that they build, which the other inputs pin by
+   * digest: a change of these alone repeats the test in turn. Absent for tests without a machine.
+   */
+  readonly builders?: RegExp;
 }
 
 /** A path relative to the file that names it, in a file that uses `import.meta`. */
@@ -57,7 +62,8 @@ export function testInputs(root: string, path: string): Inputs {
   };
   visitTarget(path);
   const except = inputs.has('') && isGuestTest(path) ? unread([...texts.values()].join('\n')) : [];
-  return { paths: [...inputs].toSorted(), except };
+  const paths = [...inputs].toSorted();
+  return OF_MACHINES.test(path) ? { paths, except, builders: BUILDERS } : { paths, except };
 }
 
 /** Adds a package and all packages that it imports. Reports whether it exists. */
@@ -80,6 +86,14 @@ export function isInput(file: string, { paths, except }: Inputs): boolean {
     return file.startsWith(path) && !(PACKAGE.test(path) && file.startsWith(`${path}test/`));
   });
 }
+
+/** Tests of what a booted machine does. Other tests with machines are of lkt's own commands. */
+const OF_MACHINES =
+  /^tools\/test\/(?:projects|system)\/(?:attack|boot|containers|disks|dm-crypt|docker|fleet|gvisor|logging|network|resilience|root-disk|secure-boot|services)\.system\./;
+
+/** All of lkt but what composes an image of packages, boots it, and deploys it. */
+const BUILDERS =
+  /^packages\/(?!(?:core|fleet|formats|image|machine)\/|cli\/src\/(?:commands\/)?(?:fleet|machines?|run)[./])/;
 
 const PACKAGE = /^packages\/[^/]+\/$/;
 

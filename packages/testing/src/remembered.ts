@@ -17,6 +17,24 @@ export function remembered(key: string): string | undefined {
   }
 }
 
+/**
+ * Returns a stored test result that a change of some of the inputs repeats in turn: one in four
+ * times.
+ *
+ * @param whole - key of all inputs
+ * @param rest - key of the other inputs; without it, each change repeats the test
+ */
+export function rememberedInTurn(whole: string, rest?: string): string | undefined {
+  const known = remembered(whole);
+  if (known !== undefined || rest === undefined || isChosen(whole.slice(-32))) return known;
+  return remembered(rest);
+}
+
+/** Chooses one hash in four. */
+export function isChosen(hash: string): boolean {
+  return Number.parseInt(hash.slice(0, 8), 16) % 4 === 0;
+}
+
 /** Stores the result of a proof under its key, for later runs. */
 export function remember(key: string, result: string): void {
   mkdirSync(proofs(), { recursive: true });

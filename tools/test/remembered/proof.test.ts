@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, expect, test, vi } from 'vitest';
-import { type EachOptions, isChosen, provenEach } from '../system/helpers/proof.ts';
+import { isChosen, remember, rememberedInTurn } from '@lkt/testing/remembered';
+import { type EachOptions, provenEach } from '../system/helpers/proof.ts';
 
 const DIRECTORIES = ['pkg/fstrim', 'pkg/losetup', 'pkg/poweroff', 'pkg/sysctl'];
 /** Files that stand for versions of the code that builds. */
@@ -82,6 +83,17 @@ test('chooses one in four', () => {
   const chosen = hashes.filter((hash) => isChosen(hash)).length;
   expect(chosen).toBeGreaterThan(400);
   expect(chosen).toBeLessThan(600);
+});
+
+test('a change of some inputs repeats a test in turn, of others always', () => {
+  remember('rest-a', 'passed');
+  const [chosen, other] = ['4'.repeat(32), '5'.repeat(32)];
+  expect(rememberedInTurn(`tests-${other}`, 'rest-a')).toBe('passed');
+  expect(rememberedInTurn(`tests-${chosen}`, 'rest-a')).toBeUndefined();
+  expect(rememberedInTurn(`tests-${other}`, 'rest-b')).toBeUndefined();
+  expect(rememberedInTurn(`tests-${other}`)).toBeUndefined();
+  remember(`tests-${chosen}`, 'passed');
+  expect(rememberedInTurn(`tests-${chosen}`, 'rest-b')).toBe('passed');
 });
 
 test('repeats all that has passed if the results are not to be used', async () => {

@@ -130,6 +130,28 @@ test.each([
     expect(isInput(file, inputs), file).toBe(false);
 });
 
+test('a test of a machine repeats in turn if only what builds its packages changes', () => {
+  write('tools/test/system/helpers/lkt.ts', `export const root = ${here}'../../../..');`);
+  const inputsIn = (path: string): Inputs =>
+    testInputs(root, write(path, "import { root } from './helpers/lkt.ts';"));
+  const { builders } = inputsIn('tools/test/system/boot.system.test.ts');
+  const built = ['packages/builder/src/a.ts', 'packages/cli/src/commands/build.ts'];
+  const direct = [
+    'examples/a.yml',
+    'package-lock.json',
+    'packages/cli/src/commands/run.ts',
+    'packages/cli/src/fleet/a.ts',
+    'packages/cli/src/machines/a.ts',
+    'packages/image/src/a.ts',
+    'packages/machine/src/a.ts',
+    'pkg/init/main.go',
+    'tools/puppet/main.go',
+  ];
+  expect(built.map((path) => builders?.test(path))).toEqual([true, true]);
+  expect(direct.filter((path) => builders?.test(path))).toEqual([]);
+  expect(inputsIn('tools/test/system/check.system.test.ts').builders).toBeUndefined();
+});
+
 test('a test of a program alone reads no package', () => {
   write('tools/test/program.ts', `const top = ${here}'../..');`);
   const path = write('tools/test/dhcp.system.test.ts', "import { build } from './program.ts';");

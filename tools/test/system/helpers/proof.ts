@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { filesOf, hashOf, remember, remembered } from '@lkt/testing/remembered';
+import { filesOf, hashOf, remember, remembered, rememberedInTurn } from '@lkt/testing/remembered';
 import { lkt, root } from './lkt.ts';
 
 /**
@@ -65,9 +65,7 @@ export async function provenEach(
     };
     const key = keyOf(engine);
     const older = test === undefined ? undefined : keyOf(`tester ${test}`);
-    const known =
-      remembered(key) ??
-      (older === undefined || isChosen(key.slice(name.length + 1)) ? undefined : remembered(older));
+    const known = rememberedInTurn(key, older);
     keys.set(directory, older === undefined ? [key] : [key, older]);
     if (known === undefined) missing.push({ directory, name: image });
     else results.set(directory, known);
@@ -78,11 +76,6 @@ export async function provenEach(
       results.set(directory, result);
     });
   return results;
-}
-
-/** Chooses one hash in four. */
-export function isChosen(hash: string): boolean {
-  return Number.parseInt(hash.slice(0, 8), 16) % 4 === 0;
 }
 
 /** A package of this repository. */
@@ -139,19 +132,19 @@ const OTHERS = [
   'packages/cli/src/commands/fleet',
 ];
 
+/** The sources of packages and images. */
+export const SOURCES: readonly string[] = ['tools', 'kernel', 'pkg', 'examples', 'projects'];
+
 const BUILD = [
   'lkt',
   'package-lock.json',
   ':(glob)packages/*/src/**',
   ...OTHERS.map((path) => `:(exclude)${path}`),
-  'tools',
-  'kernel',
-  'pkg',
-  'examples',
-  'projects',
+  ...SOURCES,
 ];
 
-function inputs(patterns: readonly string[]): string {
+/** Returns a hash of the files that match git patterns, without tests. */
+export function inputs(patterns: readonly string[]): string {
   const files = filesOf(root, patterns).filter((name) => !name.startsWith('tools/test/'));
   return hashOf(root, files);
 }
