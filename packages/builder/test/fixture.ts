@@ -67,6 +67,10 @@ export function link(path: string, target: string): EntryWithContent {
   return { ...root, path, type: 'symlink', mode: 0o777, link: target };
 }
 
+export function hardlink(path: string, target: string): EntryWithContent {
+  return { ...root, path, type: 'hardlink', mode: 0o644, link: target };
+}
+
 export function file(path: string, content: string | Buffer, mode = 0o644): EntryWithContent {
   const bytes = Buffer.from(content);
   return { ...root, path, type: 'file', mode, size: bytes.length, content: singleChunk(bytes) };

@@ -1,5 +1,6 @@
+import { hash } from 'node:crypto';
 import * as fc from 'fast-check';
-import { directory, file, link } from '../../../builder/test/fixture.ts';
+import { directory, file, hardlink, link } from '../../../builder/test/fixture.ts';
 import type { OwnCase } from './own-case.ts';
 
 /** The context of each case. */
@@ -21,6 +22,19 @@ const CONTEXT = {
   'to-file': { link: 'a.txt' },
   'a.tar': {
     tar: () => [directory('t', 0o750), file('t/in', 'in\n', 0o640), link('t/link', 'in')],
+  },
+  'odd.tar': {
+    tar: () => [
+      file('o/one', 'first\n'),
+      hardlink('o/same', 'o/one'),
+      file('o/one', 'second\n', 0o4750),
+      file('o/dir', 'a file\n'),
+      directory('o/dir', 0o1777),
+      file('o/dir/in', 'in\n'),
+      directory('o/deep/er', 0o700),
+      link('o/out', '/etc'),
+      { ...file('o/owned', 'x\n'), uid: 1234, gid: 70_000, mtime: 5 },
+    ],
   },
   'a.tgz': { tar: () => [file('z', 'z\n'), directory('d'), file('d/zz', 'zz\n')], gzip: true },
 } as const;
@@ -105,16 +119,49 @@ const command = text(
   'echo "$A-$S-$U-$HOME-$PWD-$(id -u):$(id -g)" > PATH1',
   'grep Cap /proc/self/status > PATH1',
   'test -d PATH1',
+  'ls -lnR PATH1 | grep -v total | tr -s " " | cut -d" " -f1,3,4,9- > /tmp/ls',
+  'echo "$TARGETPLATFORM $TARGETARCH-$TARGETVARIANT $BUILDOS $G $HTTP_PROXY" > PATH1',
 );
 
-const run = fc
-  .tuple(
-    one('', '', '', '--mount=type=tmpfs,target=/x', '--mount=type=tmpfs,target=/new/m'),
-    fc.array(command, { minLength: 1, maxLength: 3 }),
-    one(' ; ', ' && '),
-    one('', ' ; true', ' ; true', ' || stat -c "%n %a %u %g" /x /y > /tmp/s'),
-  )
-  .map(([mount, commands, and, end]) => `RUN ${mount} ${commands.join(and)}${end}`);
+function mount(stages: readonly string[]): fc.Arbitrary<string> {
+  const targets = one('/x', '/new/m', '/y/', 'rel', '/etc/passwd', '/l', '/lr/m', '/f');
+  const contexts = one(
+    '',
+    ',source=d',
+    ',source=./d/',
+    ',source=a.txt',
+    ',source=/g',
+    ',source=link',
+  );
+  const sources = one('', ',source=/x', ',source=/f', ',source=/lr', ',source=etc/passwd');
+  const froms = stages.map((stage) => `,from=${stage}`);
+  const binds = fc.oneof(
+    contexts,
+    ...(froms.length === 0 ? [] : [fc.tuple(one(...froms), sources).map((all) => all.join(''))]),
+  );
+  return fc.oneof(
+    fc
+      .tuple(one('', 'type=bind,'), targets, binds, one('', ',rw', ',ro'))
+      .map(([type, target, from, access]) => `${type}target=${target}${from}${access}`),
+    targets.map((target) => `type=tmpfs,target=${target}`),
+    fc
+      .tuple(targets, one('', ',uid=5', ',mode=0700,gid=6'), one(...froms, ''))
+      .map(([target, owner, from]) => `type=cache,target=${target},id=ID${owner}${from}`),
+  );
+}
+
+const run = (stages: readonly string[]): fc.Arbitrary<string> =>
+  fc
+    .tuple(
+      fc.oneof(
+        { weight: 3, arbitrary: one('') },
+        mount(stages).map((options) => `--mount=${options}`),
+      ),
+      fc.array(command, { minLength: 1, maxLength: 3 }),
+      one(' ; ', ' && '),
+      one('', ' ; true', ' ; true', ' || stat -c "%n %a %u %g" /x /y > /tmp/s'),
+    )
+    .map(([mounted, commands, and, end]) => `RUN ${mounted} ${commands.join(and)}${end}`);
 
 const heredoc = text(
   'COPY <<EOF PATH1\ntext $A ${B:-b} \\$A\n  WORD1\nEOF',
@@ -132,6 +179,11 @@ const metadata = text(
   'ARG A=WORD1',
   'ARG B',
   'ARG U=WORD1 A',
+  'ARG TARGETPLATFORM TARGETARCH BUILDOS',
+  'ARG TARGETVARIANT=WORD1 TARGETARCH=own',
+  'ARG G',
+  'ARG G=WORD1',
+  'ARG HTTP_PROXY=WORD1',
   'LABEL k=WORD1 "a b"=WORD2',
   'LABEL k="line \\\n  WORD1"',
   'WORKDIR /w',
@@ -175,7 +227,7 @@ function copy(stages: readonly string[]): fc.Arbitrary<string> {
       fc.tuple(source, source, one(...DIRECTORIES)),
     );
     // `--chown` of an archive is a divergence.
-    const archive = fc.tuple(one('a.tar', 'a.tgz'), one(...DESTINATIONS));
+    const archive = fc.tuple(one('a.tar', 'a.tgz', 'odd.tar'), one(...DESTINATIONS));
     return fc.oneof(
       {
         weight: 5,
@@ -191,31 +243,54 @@ function copy(stages: readonly string[]): fc.Arbitrary<string> {
 function line(stages: readonly string[]): fc.Arbitrary<string> {
   return fc.oneof(
     { weight: 6, arbitrary: copy(stages) },
-    { weight: 5, arbitrary: run },
+    { weight: 5, arbitrary: run(stages) },
     { weight: 5, arbitrary: metadata },
     { weight: 1, arbitrary: heredoc },
-    { weight: 1, arbitrary: fc.oneof(copy([]), run).map((trigger) => `ONBUILD ${trigger}`) },
+    { weight: 1, arbitrary: fc.oneof(copy([]), run([])).map((trigger) => `ONBUILD ${trigger}`) },
   );
 }
 
 const NAMES = ['one', 'two', 'three'];
 
+/** What is equal to a stage's base: the last ones are variables of the lines before all stages. */
+const BASES = ['base', 'base', '${G}', '${none:-base}', '"$G"', '${G%x}'] as const;
+
 function stageOf(at: number): fc.Arbitrary<readonly string[]> {
   const before = NAMES.slice(0, at);
   return fc
-    .tuple(one('base', 'base', ...before), fc.array(line(before), { minLength: 1, maxLength: 6 }))
+    .tuple(one(...BASES, ...before), fc.array(line(before), { minLength: 1, maxLength: 6 }))
     .map(([from, lines]) => [
       `FROM ${from} AS ${NAMES[at]}`,
-      ...(from === 'base' ? BEGIN : []),
+      ...(before.includes(from) ? [] : BEGIN),
       ...lines,
     ]);
 }
 
+/** Another spelling of a line: it means the same. */
+const spelling = fc.oneof(
+  { weight: 4, arbitrary: fc.constant((a: string) => a) },
+  fc.constant((a: string) => a.replace(/^\w+/, (keyword) => keyword.toLowerCase())),
+  fc.constant((a: string) => `  ${a.replace(' ', '\t')}`),
+  fc.constant((a: string) => a.replace(' ', ' \\\n# a comment\n   ')),
+  fc.constant((a: string) => a.replace(' ', ' \\\n\n')),
+  fc.constant((a: string) => `# a comment \\\n${a}${a.includes('ONBUILD') ? '' : '  '}`),
+  fc.constant((a: string) => a.replace(/(\w)(\w)/, '$1\\\n$2')),
+);
+
+/** Spells some lines in another way. Lines of here-documents stay: blanks count there. */
+function spelled(lines: readonly string[]): fc.Arbitrary<readonly string[]> {
+  return fc
+    .tuple(...lines.map(() => spelling))
+    .map((ways) => lines.map((a, at) => (a.includes('\n') ? a : (ways[at]?.(a) ?? a))));
+}
+
+const PATTERNS = [
+  ['*.md', '!c.md', 'd', '!d/e', '**/one', 'g/*.md', '!g/y.md', '.*', '/d/e', '*', '!a.txt'],
+  ['!**/two', '!d/e/*', './g', 'g/', '[ab].txt', 'l?nk', '!link', '**', '!**/*.txt'],
+].flat();
+
 const ignored = fc
-  .array(
-    one('*.md', '!c.md', 'd', '!d/e', '**/one', 'g/*.md', '!g/y.md', '.*', '/d/e', '*', '!a.txt'),
-    { maxLength: 3 },
-  )
+  .array(one(...PATTERNS), { maxLength: 3 })
   .map((patterns) => `${patterns.join('\n')}\n`);
 
 /**
@@ -228,10 +303,18 @@ export const generatedCase: fc.Arbitrary<Omit<OwnCase, 'name'>> = fc
       fc.tuple(...NAMES.slice(0, count).map((_, at) => stageOf(at))),
     ),
     fc.option(ignored, { freq: 5, nil: '' }),
-    one<Record<string, string>[]>({}, {}, { B: 'given' }),
+    one<Record<string, string>[]>({}, {}, { B: 'given' }, { A: 'g v', TARGETARCH: 'given' }),
   )
-  .map(([stages, patterns, buildArgs]) => ({
-    dockerfile: stages.flat(),
+  .chain(([stages, patterns, buildArgs]) =>
+    spelled(['ARG G=base', ...stages.flat()]).map((dockerfile) => ({
+      dockerfile,
+      patterns,
+      buildArgs,
+    })),
+  )
+  .map(({ dockerfile, patterns, buildArgs }) => ({
+    // Each case has its own cache.
+    dockerfile: dockerfile.map((a) => a.replace('id=ID', `id=${hash('sha1', dockerfile.join())}`)),
     context: { ...CONTEXT, '.dockerignore': patterns },
     buildArgs,
   }));

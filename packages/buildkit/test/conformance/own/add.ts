@@ -84,6 +84,12 @@ const CASES: readonly OwnCase[] = [
     expect: { divergence: 'dots in an archive', lktFails: /\.\./ },
   },
   {
+    name: 'the name of a whiteout in an archive',
+    dockerfile: ['FROM base', 'ADD n.tar /etc/'],
+    context: { 'n.tar': { tar: () => [named('.wh.passwd')] } },
+    expect: { divergence: 'whiteouts in an archive', lktFails: /deleted file/ },
+  },
+  {
     name: 'an absolute link in an archive',
     dockerfile: ['FROM scratch', 'ADD n.tar /x/'],
     context: { 'n.tar': { tar: () => [link('l', '/etc/passwd')] } },

@@ -319,6 +319,15 @@ const CASES: readonly OwnCase[] = [
     dockerfile: ['FROM base', 'ONBUILD RUN echo "$A"', 'ONBUILD COPY . /'],
   },
   {
+    name: 'a trigger that ends with blanks',
+    dockerfile: ['FROM base', 'ONBUILD RUN true  '],
+    expect: {
+      divergence: 'blanks at the end',
+      ours: { OnBuild: ['RUN true'] },
+      theirs: { OnBuild: ['RUN true  '] },
+    },
+  },
+  {
     name: 'a trigger of a trigger',
     dockerfile: ['FROM base', 'ONBUILD ONBUILD RUN true'],
     expect: { bothFail: /./ },
