@@ -112,7 +112,7 @@ const COMPILED_LONG = [
   'tools/go-static',
 ];
 
-/** Name of the result that the stranger has built all other packages of these sources from nothing. */
+/** Name of the result that the stranger has built the other packages from nothing. */
 const allBuilt = `reproducible-sources-${inputs(SOURCES)}`;
 
 /**

@@ -252,7 +252,7 @@ function line(stages: readonly string[]): fc.Arbitrary<string> {
 
 const NAMES = ['one', 'two', 'three'];
 
-/** What is equal to a stage's base: the last ones are variables of the lines before all stages. */
+/** Names of the base image; most with an ARG from before all stages. */
 const BASES = ['base', 'base', '${G}', '${none:-base}', '"$G"', '${G%x}'] as const;
 
 function stageOf(at: number): fc.Arbitrary<readonly string[]> {
