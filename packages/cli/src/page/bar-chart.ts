@@ -18,13 +18,17 @@ export interface BarChart {
 }
 
 const ROW = 22;
+/** Minimum width of the labels. */
 const LABELS = 300;
 const PLOT = 640;
 const MARGIN = 12;
 const TOP = 48;
 /** Space for the duration after a bar. */
 const RIGHT = 70;
-const MAX_LABEL_CHARS = 40;
+/** Width of most characters of a label; few are wider. */
+const CHAR = 7;
+/** Labels of commands may be long. */
+const MAX_LABEL_CHARS = 100;
 
 /**
  * Returns a chart as an SVG file: a bar for every span, for light and dark backgrounds. It refers
@@ -42,8 +46,10 @@ export function chartFigure(chart: BarChart): Html {
 function drawn({ title, bars }: BarChart, style?: Html): Html {
   const first = Math.min(0, ...bars.map(({ start }) => start));
   const total = Math.max(0.001, ...bars.map(({ end }) => end - first));
-  const x = (seconds: number): number => LABELS + ((seconds - first) / total) * PLOT;
-  const width = LABELS + PLOT + RIGHT;
+  const longest = Math.max(0, ...bars.map(({ label }) => cut(label).length));
+  const labels = Math.max(LABELS, longest * CHAR + 2 * MARGIN);
+  const x = (seconds: number): number => labels + ((seconds - first) / total) * PLOT;
+  const width = labels + PLOT + RIGHT;
   const bottom = TOP + bars.length * ROW;
   const height = bottom + MARGIN;
   const lines = ticks(total).map((second) => {
