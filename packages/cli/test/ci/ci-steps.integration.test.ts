@@ -10,7 +10,7 @@ import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { TestArchive } from '../../../debian/test/test-archive.ts';
 import { tinyImage } from '../../../machine/test/tiny-kernel.ts';
-import { gitlabJobs } from './gitlab-pipeline.ts';
+import { COMPONENT, gitlabJobs } from './gitlab-pipeline.ts';
 import { main } from '../program.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
@@ -326,8 +326,11 @@ async function gitlabPipeline(
 }
 
 test('builds, publishes and verifies on GitLab with the component', async () => {
-  const component = readFileSync(join(root, 'tools/ci/gitlab.yml'), 'utf8');
-  const files = { '.gitlab-ci.yml': 'include: [{ local: lkt.yml }]\n', 'lkt.yml': component };
+  const component = readFileSync(join(root, 'templates/lkt.yml'), 'utf8');
+  const files = {
+    '.gitlab-ci.yml': `include: [{ component: ${COMPONENT} }]\n`,
+    'templates/lkt.yml': component,
+  };
   const { run, image } = await gitlabPipeline('component', files);
   const built = await run('lkt-build');
   expect(built.status, built.output).toBe(0);

@@ -6,12 +6,12 @@ import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import { projectFiles } from '../../src/init/project-files.ts';
 import { accept, calls } from '../calls.ts';
-import { gitlabJobs, gitlabRuns } from './gitlab-pipeline.ts';
+import { COMPONENT, gitlabJobs, gitlabRuns } from './gitlab-pipeline.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
 const root = join(import.meta.dirname, '../../../..');
 const dir = join(root, 'docs/ci');
-const component = '../../tools/ci/gitlab.yml';
+const component = '../../templates/lkt.yml';
 const files = [...globSync('*.yml', { cwd: dir }).toSorted(), component];
 
 interface Step {
@@ -214,8 +214,10 @@ const PIPELINES: readonly {
   {
     name: 'the component',
     files: {
-      '.gitlab-ci.yml': 'include: [{ local: lkt.yml, inputs: { platforms: linux/arm64 } }]\n',
-      'lkt.yml': read(component),
+      '.gitlab-ci.yml': `stages: [one, two]
+include: [{ component: ${COMPONENT}, inputs: { stage: one, verify-stage: two } }]
+`,
+      'templates/lkt.yml': read(component),
     },
     requested: [/^lkt-build$/],
     merged: [/^lkt-publish$/, /^lkt-verify$/],
@@ -249,8 +251,8 @@ test("rejects a pipeline that GitLab's schema or the component rejects", () => {
     "'befor_script' property is not expected to be here",
   );
   const included = {
-    '.gitlab-ci.yml': 'include: [{ local: lkt.yml }]\n',
-    'lkt.yml': read(component).replace('inputs.image', 'inputs.imag'),
+    '.gitlab-ci.yml': `include: [{ component: ${COMPONENT} }]\n`,
+    'templates/lkt.yml': read(component).replace('inputs.image', 'inputs.imag'),
   };
   expect(() => gitlabJobs(included)).toThrow('imag');
 });

@@ -18,6 +18,12 @@ export interface GitlabJob {
 /** The files of a repository with a `.gitlab-ci.yml`, by path. */
 type Files = Readonly<Record<string, string>>;
 
+/** The repository's address on GitLab. */
+const REMOTE = 'https://gitlab.example/acme/lkt.git';
+
+/** Returns the address of the component `lkt` in this repository. */
+export const COMPONENT = '$CI_SERVER_FQDN/acme/lkt/lkt@$CI_COMMIT_SHA';
+
 const program = fileURLToPath(import.meta.resolve('gitlab-ci-local'));
 
 /**
@@ -61,6 +67,7 @@ function run(files: Files, branch: string, ...options: readonly string[]): strin
     // It reads what git tracks.
     for (const words of [
       ['init', '--quiet', `--initial-branch=${branch}`],
+      ['remote', 'add', 'origin', REMOTE],
       ['add', '--all'],
       ['-c', 'user.name=A', '-c', 'user.email=a@b.c', 'commit', '--quiet', '--message', 'one'],
     ])

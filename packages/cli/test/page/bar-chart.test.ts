@@ -65,10 +65,11 @@ test('shows long times in minutes, and fills the window of a file with the colou
   expect(svg).toContain(':root { background: #16181d; }');
 });
 
+const chart = (label: string): string =>
+  chartFile({ title: 'a', bars: [{ label, start: 0, end: 1, kind: 'first' }] });
+
 test('shows labels of usual commands whole, before the bars', () => {
   const label = 'mid/deep/tool:0/12: [0 11/14] COPY --from=build /out /usr/bin';
-  const chart = (text: string): string =>
-    chartFile({ title: 'a', bars: [{ label: text, start: 0, end: 1, kind: 'first' }] });
   expect(chart(label)).toContain(`>${label}</text><rect x="451"`);
   expect(chart('x'.repeat(200))).toContain(`>${'x'.repeat(99)}…</text>`);
 });
