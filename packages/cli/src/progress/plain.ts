@@ -78,6 +78,13 @@ export function plainDisplay(
       }
       if (event.kind === 'log' && step.isQuiet) return;
       const fresh = step.isQuiet ? [] : step.fresh;
+      if (event.kind === 'progress') {
+        if (clock() - (spoken.get(step.id) ?? 0) < PROGRESS_INTERVAL_MS) return;
+        sayStart(takeStart(step.id));
+        touch(step);
+        say(`${labelOf(step)}: ${amount(event.current, event.total, event.unit)}`);
+        return;
+      }
       const start = event.kind === 'start' ? undefined : takeStart(step.id);
       const isOneLine = event.kind === 'done' && fresh.length === 0;
       if (!isOneLine && (event.kind !== 'done' || !event.cached)) sayStart(start);
@@ -95,11 +102,6 @@ export function plainDisplay(
               isPackage(step) ? PACKAGE_START_DELAY_MS : START_DELAY_MS,
             ).unref(),
           });
-          break;
-        case 'progress':
-          if (clock() - (spoken.get(step.id) ?? 0) < PROGRESS_INTERVAL_MS) break;
-          touch(step);
-          say(`${labelOf(step)}: ${amount(event.current, event.total, event.unit)}`);
           break;
         case 'log':
           break;

@@ -92,6 +92,24 @@ test('plain: prints one line for a step that ends soon', () => {
   );
 });
 
+test('plain: prints one line for a short step that reports its progress', () => {
+  const screen = new Terminal(200, 24);
+  const display = plainDisplay(screen, clock);
+  const progress = { kind: 'progress', current: 1000, total: 2000, unit: 'bytes' } as const;
+  run(display, [
+    { kind: 'start', id: 'pull a', title: 'pull a' },
+    { ...progress, id: 'pull a' },
+    100,
+    { kind: 'done', id: 'pull a', cached: false },
+    { kind: 'start', id: 'pull b', title: 'pull b' },
+    { ...progress, id: 'pull b' },
+    300,
+    { ...progress, id: 'pull b' },
+    { kind: 'done', id: 'pull b', cached: false },
+  ]);
+  expect(screen.text).toBe('pull a: done 0.1s\npull b: started\npull b: done 0.3s');
+});
+
 test('plain: counts what is cached in one line at the end', () => {
   const screen = new Terminal(200, 24);
   const display = plainDisplay(screen, clock);
