@@ -13,7 +13,7 @@ export const auditArgs = {
 };
 
 export const shellFlag = {
-  'no-shell': switchFlag('report shells too'),
+  'no-shell': switchFlag('report shells as findings'),
 };
 
 /** The audit flags of `lkt build`. */

@@ -4,8 +4,8 @@ import { Flags, switchFlag } from '../../flags/options.ts';
 import { type FleetReport, reportLines } from '../../fleet/report.ts';
 
 export class FleetApply extends LktCommand {
-  static override summary = 'Make the nodes of a fleet as its file wants them';
-  static override description = `Verifies the images, then creates, replaces and destroys nodes within the budgets, until all are as wanted, or only a pause holds the others back. It may be killed at any moment and started again, also on another machine. Prints events as JSON lines to standard error (docs/fleet.md).
+  static override summary = 'Make the nodes of a fleet match its file';
+  static override description = `Verifies the images, then creates, replaces and destroys nodes within the budgets, until all match, or only a pause holds the others back. It may be killed at any moment and started again, also on another machine. Prints events as JSON lines to standard error (docs/fleet.md).
 
 Exits with 1 when a roll halts, because nodes of the wanted image fail; the healthy nodes stay, and other groups are finished first.`;
   static override examples = ['<%= config.bin %> fleet apply --file fleet.yml --timeout 600'];

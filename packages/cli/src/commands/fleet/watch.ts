@@ -3,7 +3,7 @@ import { fleetFlags, leaseFlag } from '../../flags/fleet.ts';
 import { switchFlag } from '../../flags/options.ts';
 
 export class FleetWatch extends LktCommand {
-  static override summary = 'Keep the nodes of a fleet as its file wants them, until Ctrl-C';
+  static override summary = 'Keep the nodes of a fleet as its file describes them, until Ctrl-C';
   static override description =
     'As lkt fleet apply, without an end. Prints events as JSON lines to standard output. Start it again after a change of the file.';
   static override examples = ['<%= config.bin %> fleet watch'];
