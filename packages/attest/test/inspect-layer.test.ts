@@ -5,6 +5,8 @@ import {
   type Descriptor,
   type EntryWithContent,
   flattenArchives,
+  type Layer,
+  layersOf,
   SOURCE_DATE_EPOCH,
   type Store,
   UnpackedLayers,
@@ -23,12 +25,18 @@ async function notes(store: Store): Promise<readonly string[]> {
 }
 
 async function withLayer(
-  use: (store: Store, layers: readonly Descriptor[], layer: Descriptor) => Promise<void>,
+  use: (
+    store: Store,
+    layers: readonly Descriptor[],
+    layer: Descriptor,
+    unpackable: readonly Layer[],
+  ) => Promise<void>,
 ): Promise<void> {
   await withStore(async (store) => {
-    const { layers } = (await image(store, [file('usr/file', 'content')])).manifest;
+    const found = await image(store, [file('usr/file', 'content')]);
+    const { layers } = found.manifest;
     const [layer] = layers;
-    if (layer !== undefined) await use(store, layers, layer);
+    if (layer !== undefined) await use(store, layers, layer, layersOf(found));
   });
 }
 
@@ -43,12 +51,12 @@ test('an inspection shares a prefetch in progress and reads a finished one', asy
 });
 
 test('a prefetch reads archives that were unpacked before', async () => {
-  await withLayer(async (store, layers, layer) => {
+  await withLayer(async (store, layers, layer, unpackable) => {
     await using unpacked = new UnpackedLayers(store);
-    await flattenArchives(unpacked.archives(layers));
+    await flattenArchives(unpacked.archives(unpackable));
     await rm(store.blobPath(layer.digest));
     const { signal } = new AbortController();
-    await prefetchInspection(store, layers, signal, unpacked.archives(layers));
+    await prefetchInspection(store, layers, signal, unpacked.archives(unpackable));
     expect(await layerFiles(store, layer, new Set([HASH]))).toEqual(FOUND);
   });
 });

@@ -3,6 +3,7 @@ import {
   type FileTree,
   flattenArchives,
   type LayerArchive,
+  layersOf,
   loadImage,
   type Platform,
   readArchives,
@@ -23,9 +24,9 @@ export async function auditImage(
   platform: Platform,
   options: ArchiveAuditOptions,
 ): Promise<FilesReport> {
-  const { manifest } = await loadImage(store, digest, platform);
+  const image = await loadImage(store, digest, platform);
   await using unpacked = new UnpackedLayers(store);
-  return await auditArchives(store, unpacked.archives(manifest.layers), options);
+  return await auditArchives(store, unpacked.archives(layersOf(image)), options);
 }
 
 /** Audits the file system that layers make, with scratch space in the store. */

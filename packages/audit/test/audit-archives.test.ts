@@ -12,7 +12,7 @@ test('reads each layer once if the tree of the layers is known, with the same fi
     { path: 'open', type: 'file', mode: 0o4777, uid: 0, gid: 0, mtime: 0, size: 0 },
   ]);
   let reads = 0;
-  const archives = layerArchives(store, [layer.descriptor]).map((archive) => ({
+  const archives = layerArchives(store, [layer]).map((archive) => ({
     ...archive,
     open: (maxBytes?: number) => {
       reads += 1;

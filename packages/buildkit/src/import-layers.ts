@@ -1,10 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Digest, Digester, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import {
   decompressLayer,
   gzip,
   type Layer,
+  layersOf,
   loadImage,
   MediaType,
   openStore,
@@ -12,6 +13,7 @@ import {
   type Platform,
   readTar,
   type Store,
+  verifyDiffId,
 } from '@lkt/oci';
 import { findLeak, type SecretFinder } from '@lkt/builder';
 
@@ -46,14 +48,12 @@ export async function importLayers(
   if (root === undefined || manifests.length > 1)
     throw new LktError('IMAGE_INVALID', 'BuildKit did not write exactly one image');
   const from = await openStore(result, { create: false });
-  const { manifest, config } = await loadImage(from, root.digest, platform);
-  const { diff_ids: diffIds } = config.rootfs;
-  if (manifest.layers.length !== diffIds.length || diffIds.length < base.length)
+  const built = layersOf(await loadImage(from, root.digest, platform));
+  if (built.length < base.length)
     throw new LktError('IMAGE_INVALID', 'the image from BuildKit lacks layers');
   const layers = [...base];
-  for (const [index, descriptor] of manifest.layers.entries()) {
-    const diffId = diffIds[index];
-    if (diffId === undefined || index < base.length) continue;
+  for (const layer of built.slice(base.length)) {
+    const { descriptor, diffId } = layer;
     if (!finder.isEmpty) {
       const entries = readTar(decompressLayer(descriptor, from.read(descriptor)));
       const leak = await findLeak(entries, finder, signal);
@@ -64,26 +64,9 @@ export async function importLayers(
           { fix: 'keep it out of files that remain after its RUN' },
         );
     }
-    const archive = verifyDiffId(decompressLayer(descriptor, from.read(descriptor)), diffId);
+    const archive = verifyDiffId(decompressLayer(descriptor, from.read(descriptor)), layer);
     const blob = await store.write(gzip(archive), {}, signal);
     layers.push({ diffId, descriptor: { mediaType: MediaType.layerGzip, ...blob } });
   }
   return layers;
-}
-
-async function* verifyDiffId(
-  archive: AsyncIterable<Uint8Array>,
-  diffId: Digest,
-): AsyncGenerator<Uint8Array> {
-  const digester = new Digester();
-  for await (const chunk of archive) {
-    digester.update(chunk);
-    yield chunk;
-  }
-  const found = digester.digest();
-  if (found !== diffId)
-    throw new LktError(
-      'DIGEST_MISMATCH',
-      `a layer from BuildKit has the digest ${found}, but its config names ${diffId}`,
-    );
 }

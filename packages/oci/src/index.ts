@@ -56,6 +56,7 @@ export {
 } from './layer/flatten.ts';
 export {
   type Image,
+  layersOf,
   loadImage,
   type NewImageConfig,
   writeImage,
@@ -71,6 +72,7 @@ export {
   openArchive,
   UnpackedLayers,
 } from './layer/layer-archives.ts';
+export { verifyDiffId } from './layer/diff-id.ts';
 export { type Layer, writeLayer } from './layer/layer.ts';
 export { importFromLayout, writeLayoutDirectory } from './archive/layout-directory.ts';
 export { readTags, type Tag } from './store/layout-index.ts';

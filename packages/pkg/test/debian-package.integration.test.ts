@@ -1,6 +1,13 @@
 import { readFile, stat } from 'node:fs/promises';
 import { digestOf, silentReporter } from '@lkt/core';
-import { flatten, loadImage, openStore, readFile as readImageFile, type Store } from '@lkt/oci';
+import {
+  flatten,
+  layersOf,
+  loadImage,
+  openStore,
+  readFile as readImageFile,
+  type Store,
+} from '@lkt/oci';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../src/build/build.ts';
 import type { BuiltPackage } from '../src/build/built-package.ts';
@@ -92,7 +99,7 @@ it('locks, builds without Dockerfile, and then works without network', async () 
     Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
     Labels: { 'org.mobyproject.config': '{"pid":"host"}' },
   });
-  const tree = await flatten(store, image.manifest.layers);
+  const tree = await flatten(store, layersOf(image));
   expect(tree.get('usr/bin/app')).toMatchObject({ type: 'symlink', link: '../share/app/version' });
   const text = await readImageFile(
     store,
@@ -201,7 +208,7 @@ it('locks and builds each architecture separately, on any machine', async () => 
   for (const platform of platforms) {
     const image = await loadImage(store, packages[0]?.index.digest ?? digestOf(''), platform);
     const { layers } = image.manifest;
-    const tree = await flatten(store, layers);
+    const tree = await flatten(store, layersOf(image));
     const text = await readImageFile(store, layers, tree, 'usr/share/app/version', 4096);
     expect(text.toString()).toContain(`Architecture: ${platform.architecture}\n`);
   }

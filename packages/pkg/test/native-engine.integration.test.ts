@@ -2,7 +2,7 @@ import { chmod, copyFile } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { nativeEngine } from '@lkt/builder';
 import { silentReporter } from '@lkt/core';
-import { flatten, loadImage, openStore, readFile } from '@lkt/oci';
+import { flatten, layersOf, loadImage, openStore, readFile } from '@lkt/oci';
 import { expect, it } from 'vitest';
 import type { BuildOptions } from '../src/build/build-options.ts';
 import { buildPackages } from '../src/build/build.ts';
@@ -64,7 +64,7 @@ it('pins, builds and reuses packages with the native engine', async () => {
     Cmd: ['/hello'],
     Labels: { 'org.mobyproject.config': '{"readonly":true}' },
   });
-  const tree = await flatten(tools.store, image.manifest.layers);
+  const tree = await flatten(tools.store, layersOf(image));
   const text = await readFile(tools.store, image.manifest.layers, tree, 'hello', 100);
   expect(text.toString()).toBe('hello world\n');
 
@@ -92,7 +92,7 @@ it('builds the stage that "target" names, and only its dependencies', async () =
   const digest = packages[0]?.index.digest;
   if (digest === undefined) throw new Error('nothing was built');
   const image = await loadImage(tools.store, digest, { os: 'linux', architecture: 'amd64' });
-  expect([...(await flatten(tools.store, image.manifest.layers)).children('')]).toEqual(['one']);
+  expect([...(await flatten(tools.store, layersOf(image))).children('')]).toEqual(['one']);
 
   await write(at.path, { 'pkg/two/build.yml': `${yml('two')}target: three\n` });
   const again = await at.open();
@@ -134,7 +134,7 @@ it('shares cache mounts with packages of this workspace, and not with those of a
   const names = await readFile(
     tools.store,
     layers,
-    await flatten(tools.store, layers),
+    await flatten(tools.store, layersOf(image)),
     'names',
     99,
   );

@@ -20,7 +20,7 @@ import {
 import type { Content, Contents } from './part.ts';
 
 /** Bump when flattening or the format of listings changes. */
-const LISTING_VERSION = 'tree 2';
+const LISTING_VERSION = 'tree 3';
 
 /** Contents packed while the layers were unpacked. */
 interface PackedContents {

@@ -5,6 +5,7 @@ import {
   formatPlatform,
   type Image,
   imageLayout,
+  layersOf,
   loadImage,
   MediaType,
   parseManifestOrIndex,
@@ -185,7 +186,7 @@ export function sourceImage(
     const key = keyOf(by);
     const found = trees.get(key);
     if (found !== undefined) return found;
-    const archives = layers.archives(image.manifest.layers, { isOnce: by !== undefined });
+    const archives = layers.archives(layersOf(image), { isOnce: by !== undefined });
     const tree = loadTree(contents, { name: label, key: digest, layers: archives }, by);
     trees.set(key, tree);
     // A failure is not cached: it is reported where the tree is needed.
@@ -200,6 +201,6 @@ export function sourceImage(
     tree: async () => load(packing),
     bareTree: async () => load(),
     loadedTree: () => trees.get(keyOf(packing)) ?? trees.get(keyOf()),
-    archives: (options) => layers.archives(image.manifest.layers, options),
+    archives: (options) => layers.archives(layersOf(image), options),
   };
 }

@@ -59,7 +59,7 @@ export async function exportImage(
       fix: 'choose one platform, or write an OCI archive',
     });
   const image = await loadImage(store, descriptor.digest, platform);
-  if (format === 'filesystem') return flatArchive(store, image.manifest.layers);
+  if (format === 'filesystem') return flatArchive(store, image);
   const contents = new Contents(store);
   await contents.add(image.descriptor, undefined, 0);
   if (options.referrers === true) await contents.addReferrers();

@@ -105,6 +105,18 @@ export async function loadImage(store: Store, digest: Digest, platform: Platform
   );
 }
 
+/** Returns the layers of an image with their diff ids. */
+export function layersOf({
+  manifest,
+  config,
+}: Pick<Image, 'manifest' | 'config'>): readonly Layer[] {
+  return manifest.layers.map((descriptor, index) => {
+    const diffId = config.rootfs.diff_ids[index];
+    if (diffId === undefined) throw new Error(`layer ${descriptor.digest} has no diff id`);
+    return { descriptor, diffId };
+  });
+}
+
 /** Yields the images of a manifest or index for a platform; adds the other ones to `available`. */
 async function* imagesOf(
   store: Store,

@@ -1,5 +1,4 @@
 import { LktError } from '@lkt/core';
-import type { Descriptor } from '../image/descriptor.ts';
 import {
   baseName,
   type Entry,
@@ -10,6 +9,8 @@ import {
   type RawPath,
 } from '../tar/entry.ts';
 import { SOURCE_DATE_EPOCH } from '../image/epoch.ts';
+import { verifyDiffId } from './diff-id.ts';
+import type { Layer } from './layer.ts';
 import { type LayerArchive, layerArchives } from './layer-archives.ts';
 import type { Store } from '../store/store.ts';
 import { readTar } from '../tar/tar-reader.ts';
@@ -34,17 +35,17 @@ const OPAQUE = '.wh..wh..opq';
  *
  * An entry below a symbolic link of a lower layer replaces the link with a directory, as overlayfs
  * does. Directories without an entry in any layer belong to root and have mode 0755.
- * @throws ARCHIVE_INVALID for a layer that cannot be unpacked, or a limit exceeded
+ * @throws ARCHIVE_INVALID for a layer that cannot be unpacked, or a limit exceeded; IMAGE_INVALID for
+ * a layer that unpacks to another digest than its diff id
  * @example
  * ```ts
- * const { manifest } = await loadImage(store, digest, platform);
- * const tree = await flatten(store, manifest.layers);
+ * const tree = await flatten(store, layersOf(await loadImage(store, digest, platform)));
  * tree.lookup('etc/os-release')?.size;
  * ```
  */
 export async function flatten(
   store: Store,
-  layers: readonly Descriptor[],
+  layers: readonly Layer[],
   limits: FlattenLimits = {},
 ): Promise<FileTree> {
   return flattenArchives(layerArchives(store, layers), limits);
@@ -114,7 +115,9 @@ export async function* streamFlatten(
     let ordinal = 0;
     try {
       await using opened = archive.open(maxBytes);
-      for await (const entry of readTar(opened.data, maxBytes === undefined ? {} : { maxBytes })) {
+      const data =
+        archive.layer === undefined ? opened.data : verifyDiffId(opened.data, archive.layer);
+      for await (const entry of readTar(data, maxBytes === undefined ? {} : { maxBytes })) {
         builder.count(entry);
         entries.push({ ...entryMetadata(entry), layer, ordinal });
         const { size, content } = entry;

@@ -1,5 +1,5 @@
 import type { Digest } from '@lkt/core';
-import { loadImage } from '../image/image.ts';
+import { layersOf, loadImage } from '../image/image.ts';
 import type { Platform } from '../image/platform.ts';
 import type { Store } from '../store/store.ts';
 import { fromRaw } from '../tar/entry.ts';
@@ -22,9 +22,9 @@ export async function imageFiles(
   platform: Platform,
   want: (path: string) => boolean,
 ): Promise<ReadonlyMap<string, Buffer>> {
-  const { manifest } = await loadImage(store, digest, platform);
+  const image = await loadImage(store, digest, platform);
   await using unpacked = new UnpackedLayers(store);
-  const archives = unpacked.archives(manifest.layers);
+  const archives = unpacked.archives(layersOf(image));
   const tree = await flattenArchives(archives);
   const isWanted = ({ path, size }: TreeNode): boolean =>
     size <= MAX_FILE_BYTES && want(fromRaw(path));

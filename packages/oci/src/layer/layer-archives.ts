@@ -4,12 +4,15 @@ import { type Digest, digestHex, ioError } from '@lkt/core';
 import { decompressLayer } from '../compression/compression.ts';
 import type { Descriptor } from '../image/descriptor.ts';
 import { chunksOf, writeAll } from '../io/file-chunks.ts';
+import type { Layer } from './layer.ts';
 import { explainLayerError } from './layer-error.ts';
 import { LayerMemory } from './layer-memory.ts';
 import type { Store } from '../store/store.ts';
 
 /** A tar archive of a layer that can be read repeatedly. */
 export interface LayerArchive {
+  /** The layer, for a check of its diff id by a complete read. */
+  readonly layer?: Layer;
   /**
    * Opens the archive at its start.
    * @param maxBytes limit of the unpacked size; default 64 GiB
@@ -27,14 +30,11 @@ export interface OpenLayerArchive extends AsyncDisposable {
 }
 
 /** Returns layers of a store as archives that are unpacked on each read. */
-export function layerArchives(
-  store: Store,
-  layers: readonly Descriptor[],
-): readonly LayerArchive[] {
-  return layers.map((layer) => layerArchive(store, layer));
+export function layerArchives(store: Store, layers: readonly Layer[]): readonly LayerArchive[] {
+  return layers.map((layer) => ({ ...layerArchive(store, layer.descriptor), layer }));
 }
 
-/** Returns a layer of a store as an archive that is unpacked on each read. */
+/** Returns a layer of a store, without its diff id, as an archive that is unpacked on each read. */
 export function layerArchive(store: Store, layer: Descriptor): LayerArchive {
   return {
     open: (maxBytes) =>
@@ -76,11 +76,11 @@ export class UnpackedLayers implements AsyncDisposable {
    * @param isOnce no second read is expected, so nothing is kept
    */
   archives(
-    layers: readonly Descriptor[],
+    layers: readonly Layer[],
     { isOnce = false }: { isOnce?: boolean } = {},
   ): readonly LayerArchive[] {
     return layerArchives(this.#store, layers).map((archive, index) => {
-      const layer = layers[index];
+      const layer = layers[index]?.descriptor;
       // Uncompressed blobs need no unpacking.
       if (layer === undefined || layer.mediaType.endsWith('tar')) return archive;
       return { ...archive, open: (maxBytes) => this.#open(layer, archive, maxBytes, isOnce) };

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import type { Descriptor } from '../image/descriptor.ts';
 import { type EntryWithContent, fromRaw, type RawPath } from '../tar/entry.ts';
-import { type LayerArchive, layerArchives } from './layer-archives.ts';
+import { type LayerArchive, layerArchive } from './layer-archives.ts';
 import { joinChunks, singleChunk } from '../io/chunks.ts';
 import type { Store } from '../store/store.ts';
 import { readTar } from '../tar/tar-reader.ts';
@@ -23,7 +23,11 @@ export function readFiles(
   tree: FileTree,
   want: (node: TreeNode) => boolean,
 ): AsyncGenerator<EntryWithContent> {
-  return readArchives(layerArchives(store, layers), tree, want);
+  return readArchives(
+    layers.map((layer) => layerArchive(store, layer)),
+    tree,
+    want,
+  );
 }
 
 /** Yields files of opened layers; otherwise as `readFiles`. */

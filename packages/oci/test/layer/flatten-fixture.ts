@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import { expect } from 'vitest';
 import {
   decompressLayer,
-  type Descriptor,
   type Entry,
   type EntryWithContent,
   type FileTree,
@@ -11,6 +10,7 @@ import {
   openStore,
   readFiles,
   readTar,
+  type Layer,
   type Store,
   writeLayer,
 } from '../../src/index.ts';
@@ -18,7 +18,7 @@ import { collect, entry, tempDir } from '../support.ts';
 
 export interface Flat {
   store: Store;
-  layers: Descriptor[];
+  layers: Layer[];
   tree: FileTree;
 }
 
@@ -28,21 +28,19 @@ export async function withLayers(
 ): Promise<void> {
   await using temp = await tempDir();
   const store = await openStore(join(temp.path, 'store'));
-  const written: Descriptor[] = [];
-  for (const entries of layers) written.push((await writeLayer(store, entries)).descriptor);
+  const written: Layer[] = [];
+  for (const entries of layers) written.push(await writeLayer(store, entries));
   const tree = await flatten(store, written);
   expect(await flattenEntries(await listsOf(store, written))).toEqual(tree);
   await use({ store, layers: written, tree });
 }
 
-async function listsOf(
-  store: Store,
-  layers: readonly Descriptor[],
-): Promise<{ entries: Entry[] }[]> {
+async function listsOf(store: Store, layers: readonly Layer[]): Promise<{ entries: Entry[] }[]> {
   const lists = [];
-  for (const layer of layers) {
+  for (const { descriptor } of layers) {
     const entries: Entry[] = [];
-    for await (const item of readTar(decompressLayer(layer, store.read(layer)))) entries.push(item);
+    for await (const item of readTar(decompressLayer(descriptor, store.read(descriptor))))
+      entries.push(item);
     lists.push({ entries });
   }
   return lists;
@@ -50,7 +48,8 @@ async function listsOf(
 
 export async function contents({ store, layers, tree }: Flat): Promise<Record<string, string>> {
   const result: Record<string, string> = {};
-  for await (const item of readFiles(store, layers, tree, () => true))
+  const descriptors = layers.map(({ descriptor }) => descriptor);
+  for await (const item of readFiles(store, descriptors, tree, () => true))
     result[item.path] = item.content === undefined ? '' : (await collect(item.content)).toString();
   return result;
 }

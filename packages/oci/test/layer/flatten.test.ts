@@ -254,10 +254,10 @@ describe('flatten merges layers', () => {
   ])('rejects %s and names the layer', async (_name, message, entries) => {
     await using temp = await tempDir();
     const store = await openStore(join(temp.path, 'store'));
-    const { descriptor } = await writeLayer(store, entries);
-    const error = await failure('ARCHIVE_INVALID', flatten(store, [descriptor]));
+    const layer = await writeLayer(store, entries);
+    const error = await failure('ARCHIVE_INVALID', flatten(store, [layer]));
     expect(error.message).toMatch(message);
-    expect(error.message).toContain(`layer ${descriptor.digest}: `);
+    expect(error.message).toContain(`layer ${layer.descriptor.digest}: `);
   });
 
   test('limits cover implied directories, metadata and bytes per layer', async () => {
@@ -275,19 +275,24 @@ describe('flatten merges layers', () => {
       const [layer] = layers;
       if (layer === undefined) throw new Error('no layer');
       await store.withLock('x', async () =>
-        run('cp', [store.blobPath(other.descriptor.digest), store.blobPath(layer.digest)]),
+        run('cp', [
+          store.blobPath(other.descriptor.digest),
+          store.blobPath(layer.descriptor.digest),
+        ]),
       );
       await failure('DIGEST_MISMATCH', flatten(store, layers));
       await failure(
         'UNSUPPORTED',
-        flatten(store, [{ ...other.descriptor, mediaType: 'text/plain' }]),
+        flatten(store, [
+          { ...other, descriptor: { ...other.descriptor, mediaType: 'text/plain' } },
+        ]),
       );
     });
   });
 
   test('damage that gzip detects first is reported as a digest mismatch of the blob', async () => {
     await withLayers([[file('a', randomBytes(20_000))]], async ({ store, layers }) => {
-      const path = store.blobPath(layers[0]?.digest ?? digestOf(''));
+      const path = store.blobPath(layers[0]?.descriptor.digest ?? digestOf(''));
       const bytes = await readFile_(path);
       bytes[9_000] = (bytes[9_000] ?? 0) ^ 0xff;
       await writeFile(path, bytes);
@@ -309,7 +314,8 @@ const twoLayers = (): EntryWithContent[][] => [
 
 describe('readFiles', () => {
   test('reads only wanted files, and only their layers', async () => {
-    await withLayers(twoLayers(), async ({ store, layers: all, tree }) => {
+    await withLayers(twoLayers(), async ({ store, layers, tree }) => {
+      const all = layers.map(({ descriptor }) => descriptor);
       const read: string[] = [];
       const spy = new Proxy(store, {
         get: (target, key) =>
@@ -328,7 +334,8 @@ describe('readFiles', () => {
   });
 
   test('reads one file through links', async () => {
-    await withLayers(twoLayers(), async ({ store, layers: all, tree }) => {
+    await withLayers(twoLayers(), async ({ store, layers, tree }) => {
+      const all = layers.map(({ descriptor }) => descriptor);
       for (const path of ['etc/b', 'etc/c', 'link', '/link'])
         expect((await readFile(store, all, tree, path, 10)).toString()).toBe('b');
       expect((await readFile(store, all, tree, 'etc/d', 1)).toString()).toBe('d');

@@ -18,13 +18,13 @@ describe.each([
   it('need no blob after the first read, and leave no files', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(300));
+    const layer = await writeLayer(store, files(300));
     {
       await using unpacked = new UnpackedLayers(store, options);
-      const tree = await flattenArchives(unpacked.archives([descriptor]));
-      rmSync(store.blobPath(descriptor.digest));
-      expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(300));
-      expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(300));
+      const tree = await flattenArchives(unpacked.archives([layer]));
+      rmSync(store.blobPath(layer.descriptor.digest));
+      expect(await contents(unpacked, [layer], tree)).toEqual(expected(300));
+      expect(await contents(unpacked, [layer], tree)).toEqual(expected(300));
     }
     expect(readdirSync(join(store.dir, 'tmp'))).toEqual([]);
   });
@@ -32,55 +32,69 @@ describe.each([
   it('can be read concurrently', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(100));
+    const layer = await writeLayer(store, files(100));
     await using unpacked = new UnpackedLayers(store, options);
-    const archives = unpacked.archives([descriptor, descriptor]);
+    const archives = unpacked.archives([layer, layer]);
     const trees = await Promise.all(archives.map(async (one) => flattenArchives([one])));
     for (const tree of trees) expect(tree.size).toBe(101);
     for (const tree of trees)
-      expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
+      expect(await contents(unpacked, [layer], tree)).toEqual(expected(100));
   });
 
   it('need no blob while they are held, also after a read that keeps nothing', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(100));
-    const tree = await flattenArchives(layerArchives(store, [descriptor]));
+    const layer = await writeLayer(store, files(100));
+    const tree = await flattenArchives(layerArchives(store, [layer]));
     await using unpacked = new UnpackedLayers(store, options);
-    const holds = [unpacked.hold([descriptor]), unpacked.hold([descriptor])];
-    await flattenArchives(unpacked.archives([descriptor], { isOnce: true }));
+    const holds = [unpacked.hold([layer.descriptor]), unpacked.hold([layer.descriptor])];
+    await flattenArchives(unpacked.archives([layer], { isOnce: true }));
     await holds[0]?.[Symbol.asyncDispose]();
-    rmSync(store.blobPath(descriptor.digest));
-    expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
+    rmSync(store.blobPath(layer.descriptor.digest));
+    expect(await contents(unpacked, [layer], tree)).toEqual(expected(100));
     await holds[1]?.[Symbol.asyncDispose]();
-    const again = contents(unpacked, [descriptor], tree);
+    const again = contents(unpacked, [layer], tree);
     await expect(again).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
 
   it('are unpacked again after an incomplete read', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(100));
+    const layer = await writeLayer(store, files(100));
     await using unpacked = new UnpackedLayers(store, options);
-    const [archive] = unpacked.archives([descriptor]);
+    const [archive] = unpacked.archives([layer]);
     {
       await using opened = archive?.open();
       for await (const chunk of opened?.data ?? []) if (chunk.length > 0) break;
     }
-    const tree = await flattenArchives(unpacked.archives([descriptor]));
-    expect(await contents(unpacked, [descriptor], tree)).toEqual(expected(100));
+    const tree = await flattenArchives(unpacked.archives([layer]));
+    expect(await contents(unpacked, [layer], tree)).toEqual(expected(100));
+  });
+
+  it('are verified against their diff id', async () => {
+    await using dir = await tempDir();
+    const store = await openStore(join(dir.path, 'store'));
+    const layer = await writeLayer(store, files(100));
+    const { diffId } = await writeLayer(store, files(101));
+    await using unpacked = new UnpackedLayers(store, options);
+    await expect(flattenArchives(unpacked.archives([{ ...layer, diffId }]))).rejects.toMatchObject({
+      code: 'IMAGE_INVALID',
+      message: `layer ${layer.descriptor.digest} unpacks to ${layer.diffId}, and the config of its image says ${diffId}`,
+    });
   });
 
   it('are verified against their digest', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(100));
+    const layer = await writeLayer(store, files(100));
     const other = await writeLayer(store, files(101));
-    copyFileSync(store.blobPath(other.descriptor.digest), store.blobPath(descriptor.digest));
+    copyFileSync(store.blobPath(other.descriptor.digest), store.blobPath(layer.descriptor.digest));
     await using unpacked = new UnpackedLayers(store, options);
-    const size = await store.size(descriptor.digest);
+    const size = await store.size(layer.descriptor.digest);
     await expect(
-      flattenArchives(unpacked.archives([{ ...descriptor, size: size ?? 0 }])),
+      flattenArchives(
+        unpacked.archives([{ ...layer, descriptor: { ...layer.descriptor, size: size ?? 0 } }]),
+      ),
     ).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
   });
 });
@@ -104,13 +118,13 @@ describe('LayerMemory', () => {
   ])('leaves a layer that %s to the stream', async (_, more) => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(10));
+    const { descriptor, diffId } = await writeLayer(store, files(10));
     const blob = await store.readBytes(descriptor);
     const end = blob.length - 4;
     if (more !== 0) blob.writeUInt32LE(blob.readUInt32LE(end) + more, end);
     const changed = more === 0 ? Buffer.concat([blob, Buffer.alloc(7)]) : blob;
-    const layer = { ...descriptor, ...(await store.writeBytes(changed)) };
-    expect(await new LayerMemory(1e6).unpack(store, layer)).toBeUndefined();
+    const layer = { diffId, descriptor: { ...descriptor, ...(await store.writeBytes(changed)) } };
+    expect(await new LayerMemory(1e6).unpack(store, layer.descriptor)).toBeUndefined();
     await using unpacked = new UnpackedLayers(store);
     const flattened = flattenArchives(unpacked.archives([layer]));
     if (more === 0) expect((await flattened).size).toBe(11);
@@ -120,10 +134,10 @@ describe('LayerMemory', () => {
   it('unpacks two gzip members like a stream', async () => {
     await using dir = await tempDir();
     const store = await openStore(join(dir.path, 'store'));
-    const { descriptor } = await writeLayer(store, files(10));
+    const { descriptor, diffId } = await writeLayer(store, files(10));
     const tar = gunzipSync(await store.readBytes(descriptor));
     const blob = Buffer.concat([gzipSync(tar.subarray(0, 777)), gzipSync(tar.subarray(777))]);
-    const layer = { ...descriptor, ...(await store.writeBytes(blob)) };
+    const layer = { diffId, descriptor: { ...descriptor, ...(await store.writeBytes(blob)) } };
     await using unpacked = new UnpackedLayers(store);
     const tree = await flattenArchives(unpacked.archives([layer]));
     expect(await contents(unpacked, [layer], tree)).toEqual(expected(10));

@@ -6,6 +6,7 @@ import { digestHex, digestOf, silentReporter } from '@lkt/core';
 import {
   type Descriptor,
   flatten,
+  layersOf,
   loadImage,
   openStore,
   readFile,
@@ -45,8 +46,9 @@ class CopyEngine implements Engine {
     this.builds += 1;
     const [base] = request.bases.values();
     if (base === undefined) throw new Error('there is no base');
-    const { manifest } = await loadImage(store, base, request.platform);
-    const tree = await flatten(store, manifest.layers);
+    const image = await loadImage(store, base, request.platform);
+    const { manifest } = image;
+    const tree = await flatten(store, layersOf(image));
     const data = await readFile(store, manifest.layers, tree, 'usr/share/app/version', 4096);
     const layer = await writeLayer(store, [
       {
