@@ -20,6 +20,7 @@ export {
 export { isErrno, LktError, type LktErrorCode, undefinedIf, withPrefix } from './errors.ts';
 export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';
+export { duplicateKey } from './duplicate-key.ts';
 export { canonicalJson, readJson } from './json.ts';
 export { didYouMean, nearest } from './nearest.ts';
 export {

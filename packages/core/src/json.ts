@@ -1,3 +1,4 @@
+import { duplicateKey } from './duplicate-key.ts';
 import { LktError, type LktErrorCode } from './errors.ts';
 
 /**
@@ -14,6 +15,7 @@ export function canonicalJson(value: unknown): string {
 /**
  * Parses JSON in UTF-8 and returns the result of `read`, which validates it.
  * @param what the document, for the message: "not a valid image manifest"
+ * @param isStrict also reject a byte order mark and an object that has a key twice
  * @throws LktError with this code if the JSON is invalid or `read` throws an Error
  */
 export function readJson<T>(
@@ -23,10 +25,20 @@ export function readJson<T>(
     code,
     what,
     fix,
-  }: { readonly code: LktErrorCode; readonly what: string; readonly fix?: string },
+    isStrict = false,
+  }: {
+    readonly code: LktErrorCode;
+    readonly what: string;
+    readonly fix?: string;
+    readonly isStrict?: boolean;
+  },
 ): T {
   try {
-    return read(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)));
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: isStrict }).decode(bytes);
+    const value: unknown = JSON.parse(text);
+    const key = isStrict ? duplicateKey(text) : undefined;
+    if (key !== undefined) throw new Error(`it has the key ${JSON.stringify(key)} twice`);
+    return read(value);
   } catch (cause) {
     if (cause instanceof LktError || !(cause instanceof Error)) throw cause;
     throw new LktError(code, `${what}: ${cause.message}`, { cause, fix });

@@ -170,6 +170,7 @@ it.each<[string, (one: Case) => void]>([
   ['the repository', (one) => rmSync(one.path('.git'), { recursive: true })],
   ['the policy', (one) => one.write('trust.yml', 'required: true\n')],
   ['a policy by another name', (one) => one.write('trust.yaml', 'required: true\n')],
+  ['a policy with a typo', (one) => one.write('TRUST.Yml', 'required: true\n')],
   ['a link as the policy', (one) => symlinkSync('nowhere', one.path('trust.yml'))],
   ['names in the store', (one) => writeFileSync(join(one.store.dir, 'index.json'), '{}')],
   ['the segments', (one) => rmSync(join(one.store.dir, 'segments'), { recursive: true })],

@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -66,17 +74,48 @@ describe('findTrustFiles', () => {
     expect(found.toSorted()).toEqual([near, repo].toSorted());
   });
 
-  test.each(['trust.yaml', '.trust.yml', 'Trust.yml', 'TRUST.YML', 'trust.YML'])(
-    'rejects the name %s',
-    async (name) => {
-      write(name);
-      write('trust.yml');
-      await expect(findTrustFiles([join(dir, 'repo')])).rejects.toMatchObject({
-        code: 'CONFIG_INVALID',
-        message: `a trust policy must not be named ${name}`,
-      });
-    },
-  );
+  test.each(
+    [
+      ['trust.yaml', '.trust.yml', 'Trust.yml', 'TRUST.YML', 'TRUST.Yml', '.TRUST.YAML'],
+      ['trust.json', 'trusts.yml', 'tust.yml', 'trsut.yml', 'trust.yl', 'trust.ymal', 'trustt.yml'],
+    ].flat(),
+  )('rejects the name %s', async (name) => {
+    write(name);
+    write('trust.yml');
+    await expect(findTrustFiles([join(dir, 'repo')])).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: `a trust policy must not be named ${name}`,
+    });
+  });
+
+  test('accepts names of other things', async () => {
+    const names = [
+      'rust.yml',
+      'Crust.json',
+      'trust.yml~',
+      '#trust.yml#',
+      '.trust.yml.swp',
+      'trust',
+    ];
+    for (const name of [...names, 'trusted.yml', 'truth.md']) write(name);
+    expect(await findTrustFiles([join(dir, 'repo')])).toEqual([]);
+  });
+
+  test('looks for the exact name in a directory that cannot be listed', async () => {
+    const path = write('trust.yml');
+    const dirs = [join(dir, 'repo')];
+    // Root lists every directory.
+    const uid = process.geteuid?.() ?? 0;
+    chmodSync(dir, 0o711);
+    if (uid === 0) process.seteuid?.(65_534);
+    else chmodSync(dir, 0o311);
+    try {
+      expect(await findTrustFiles(dirs)).toEqual([path]);
+    } finally {
+      if (uid === 0) process.seteuid?.(0);
+      chmodSync(dir, 0o755);
+    }
+  });
 
   test('follows a symlink to a file', async () => {
     symlinkSync(write('policy.yml'), join(dir, 'repo/trust.yml'));

@@ -131,7 +131,7 @@ interface SavedImage {
 
 function parseManifest(bytes: Buffer): readonly SavedImage[] {
   const what = 'invalid manifest.json in the archive';
-  return readJson(bytes, imagesFrom, { code: 'ARCHIVE_INVALID', what });
+  return readJson(bytes, imagesFrom, { code: 'ARCHIVE_INVALID', what, isStrict: true });
 }
 
 function imagesFrom(value: unknown): readonly SavedImage[] {

@@ -78,6 +78,7 @@ function layoutEntries(layout: Buffer, index: Buffer): readonly ArchiveEntry[] {
   const version = readJson(layout, (value) => objectFrom(value, 'it')['imageLayoutVersion'], {
     code: 'ARCHIVE_INVALID',
     what: 'invalid oci-layout in the archive',
+    isStrict: true,
   });
   if (typeof version !== 'string' || !/^1\.0\.\d+$/.test(version))
     throw new LktError('UNSUPPORTED', 'the archive is not an OCI layout of version 1.0');

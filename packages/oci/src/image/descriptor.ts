@@ -17,7 +17,11 @@ export interface Descriptor {
  * @throws Error with the reason
  */
 export function descriptorFrom(value: unknown, at: string): Descriptor {
-  const { mediaType, digest, size, annotations, platform, artifactType } = objectFrom(value, at);
+  const { mediaType, digest, size, annotations, platform, artifactType } = fieldsFrom(
+    value,
+    DESCRIPTOR_FIELDS,
+    at,
+  );
   if (typeof mediaType !== 'string' || mediaType === '')
     throw new Error(`${at}.mediaType is missing`);
   if (typeof digest !== 'string' || !isDigest(digest))
@@ -42,6 +46,31 @@ export function objectFrom(value: unknown, at: string): Record<string, unknown> 
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new Error(`${at} is not an object`);
   return value as Record<string, unknown>;
+}
+
+/**
+ * Returns a JSON value as an object, in which no key is a variant of one of these names: programs
+ * in Go take "Layers" for "layers", and of both the last one.
+ * @throws Error with the reason
+ */
+export function fieldsFrom(
+  value: unknown,
+  names: ReadonlySet<string>,
+  at: string,
+): Record<string, unknown> {
+  const object = objectFrom(value, at);
+  for (const key of Object.keys(object)) {
+    if (names.has(key)) continue;
+    for (const name of names)
+      if (folded(name) === folded(key))
+        throw new Error(`${at} has ${JSON.stringify(key)} instead of "${name}"`);
+  }
+  return object;
+}
+
+/** Folds cases as Go's encoding/json, for which "ſ" is an "s" too. */
+function folded(name: string): string {
+  return name.toUpperCase().toLowerCase();
 }
 
 /**
@@ -77,8 +106,15 @@ export function stringsFrom(value: unknown, at: string): Record<string, string> 
   return object as Record<string, string>;
 }
 
+const DESCRIPTOR_FIELDS: ReadonlySet<string> = new Set(
+  'mediaType digest size urls annotations data platform artifactType'.split(' '),
+);
+const PLATFORM_FIELDS: ReadonlySet<string> = new Set(
+  'os architecture variant os.version os.features'.split(' '),
+);
+
 function platformFrom(value: unknown, at: string): Platform {
-  const { os, architecture, variant } = objectFrom(value, at);
+  const { os, architecture, variant } = fieldsFrom(value, PLATFORM_FIELDS, at);
   if (typeof os !== 'string' || typeof architecture !== 'string')
     throw new Error(`${at} needs os and architecture`);
   return platformOf({ os, architecture, variant: optionalTextFrom(variant, `${at}.variant`) });

@@ -2,6 +2,7 @@ import { type Digest, isDigest, readJson, withPrefix } from '@lkt/core';
 import {
   type Descriptor,
   descriptorFrom,
+  fieldsFrom,
   listFrom,
   objectFrom,
   optionalTextFrom,
@@ -36,7 +37,7 @@ export interface ImageIndex {
  * @throws IMAGE_INVALID
  */
 export function parseManifest(bytes: Uint8Array): ImageManifest {
-  return parsing('image manifest', bytes, (document) => {
+  return parsing('image manifest', bytes, DOCUMENT_FIELDS, (document) => {
     const common = commonFrom(document, isManifestType);
     // Programs could interpret an ambiguous document differently (CVE-2021-41190).
     if ('manifests' in document) throw new Error('it has "manifests", a field of an index');
@@ -53,7 +54,7 @@ export function parseManifest(bytes: Uint8Array): ImageManifest {
  * @throws IMAGE_INVALID
  */
 export function parseIndex(bytes: Uint8Array): ImageIndex {
-  return parsing('image index', bytes, (document) => {
+  return parsing('image index', bytes, DOCUMENT_FIELDS, (document) => {
     const common = commonFrom(document, isIndexType);
     if ('layers' in document || 'config' in document)
       throw new Error('it has "layers" or "config", a field of a manifest');
@@ -66,7 +67,7 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
  * @throws IMAGE_INVALID
  */
 export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIndex {
-  const saysIndex = parsing('image manifest or index', bytes, (document) => {
+  const saysIndex = parsing('image manifest or index', bytes, DOCUMENT_FIELDS, (document) => {
     const { mediaType } = document;
     return typeof mediaType === 'string' ? isIndexType(mediaType) : 'manifests' in document;
   });
@@ -142,7 +143,7 @@ interface HistoryEntry {
  * @throws IMAGE_INVALID
  */
 export function parseImageConfig(bytes: Uint8Array): ImageConfig {
-  return parsing('image config', bytes, (document) => {
+  return parsing('image config', bytes, CONFIG_FIELDS, (document) => {
     const { config, history, ...others } = document;
     const rest = withoutNulls(others);
     const { rootfs, architecture, os, variant, created } = rest;
@@ -150,13 +151,15 @@ export function parseImageConfig(bytes: Uint8Array): ImageConfig {
       if (typeof value !== 'string') throw new Error(`${name} is missing`);
     optionalTextFrom(variant, 'variant');
     optionalTextFrom(created, 'created');
-    const { type, diff_ids: diffIds } = objectFrom(rootfs, 'rootfs');
+    const { type, diff_ids: diffIds } = fieldsFrom(rootfs, ROOTFS_FIELDS, 'rootfs');
     if (type !== 'layers') throw new Error('rootfs.type is not "layers"');
     // Go writes an empty list as null.
     const list = listFrom(diffIds ?? [], 'rootfs.diff_ids');
     if (!list.every((item) => typeof item === 'string' && isDigest(item)))
       throw new Error('rootfs.diff_ids contains something other than sha256 and sha512 digests');
-    if (history != null) listFrom(history, 'history').forEach((h) => objectFrom(h, 'history'));
+    if (history != null) {
+      for (const step of listFrom(history, 'history')) fieldsFrom(step, HISTORY_FIELDS, 'history');
+    }
     return {
       ...rest,
       rootfs: { type, diff_ids: list },
@@ -174,6 +177,21 @@ const CONTAINER_FIELDS: readonly (readonly [string, (value: unknown, at: string)
   ['Labels', stringsFrom],
 ];
 
+const CONTAINER_FIELD_NAMES: ReadonlySet<string> = new Set(CONTAINER_FIELDS.map(([name]) => name));
+/** Fields of a manifest and of an index. */
+const DOCUMENT_FIELDS = fieldNames(
+  'schemaVersion mediaType artifactType config layers manifests subject annotations',
+);
+const CONFIG_FIELDS = fieldNames(
+  'created author architecture os os.version os.features variant config rootfs history',
+);
+const ROOTFS_FIELDS = fieldNames('type diff_ids');
+const HISTORY_FIELDS = fieldNames('created created_by author comment empty_layer');
+
+function fieldNames(names: string): ReadonlySet<string> {
+  return new Set(names.split(' '));
+}
+
 function textsFrom(value: unknown, at: string): void {
   for (const [index, item] of listFrom(value, at).entries()) textFrom(item, `${at}[${index}]`);
 }
@@ -184,7 +202,7 @@ function withoutNulls(fields: Record<string, unknown>): Record<string, unknown> 
 }
 
 function containerConfigFrom(value: unknown): ContainerConfig {
-  const config = withoutNulls(objectFrom(value, 'config'));
+  const config = withoutNulls(fieldsFrom(value, CONTAINER_FIELD_NAMES, 'config'));
   for (const [name, check] of CONTAINER_FIELDS)
     if (config[name] !== undefined) check(config[name], `config.${name}`);
   return config;
@@ -214,10 +232,12 @@ function descriptorsFrom(value: unknown, at: string): Descriptor[] {
 function parsing<T>(
   what: string,
   bytes: Uint8Array,
+  names: ReadonlySet<string>,
   read: (document: Record<string, unknown>) => T,
 ): T {
-  return readJson(bytes, (value) => read(objectFrom(value, 'the document')), {
+  return readJson(bytes, (value) => read(fieldsFrom(value, names, 'the document')), {
     code: 'IMAGE_INVALID',
     what: `not a valid ${what}`,
+    isStrict: true,
   });
 }

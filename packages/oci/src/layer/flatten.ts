@@ -22,7 +22,7 @@ export interface FlattenLimits {
   readonly maxEntries?: number;
   /** Bytes of paths, link targets, attributes and PAX records of all layers; default 256 MiB. */
   readonly maxMetadata?: number;
-  /** Bytes of an unpacked layer; default 64 GiB. */
+  /** Bytes of an unpacked layer; default as `maxUnpackedBytes`. */
   readonly maxLayerBytes?: number;
 }
 
@@ -35,8 +35,8 @@ const OPAQUE = '.wh..wh..opq';
  *
  * An entry below a symbolic link of a lower layer replaces the link with a directory, as overlayfs
  * does. Directories without an entry in any layer belong to root and have mode 0755.
- * @throws ARCHIVE_INVALID for a layer that cannot be unpacked, or a limit exceeded; IMAGE_INVALID for
- * a layer that unpacks to another digest than its diff id
+ * @throws ARCHIVE_INVALID for a layer that cannot be unpacked, or a limit exceeded; IMAGE_INVALID
+ * for a layer that unpacks to another digest than its diff id
  * @example
  * ```ts
  * const tree = await flatten(store, layersOf(await loadImage(store, digest, platform)));
@@ -109,15 +109,15 @@ export async function* streamFlatten(
   limits: FlattenLimits = {},
 ): AsyncGenerator<LayerFile, FileTree> {
   const builder = new TreeBuilder(limits);
-  const { maxLayerBytes: maxBytes } = limits;
   for (const [layer, archive] of archives.entries()) {
+    const maxBytes = limits.maxLayerBytes ?? maxUnpackedBytes(archive);
     const entries: LayerEntry[] = [];
     let ordinal = 0;
     try {
       await using opened = archive.open(maxBytes);
       const data =
         archive.layer === undefined ? opened.data : verifyDiffId(opened.data, archive.layer);
-      for await (const entry of readTar(data, maxBytes === undefined ? {} : { maxBytes })) {
+      for await (const entry of readTar(data, { maxBytes })) {
         builder.count(entry);
         entries.push({ ...entryMetadata(entry), layer, ordinal });
         const { size, content } = entry;
@@ -131,6 +131,15 @@ export async function* streamFlatten(
     }
   }
   return builder.tree();
+}
+
+/**
+ * Returns the bytes to which a layer may unpack: 100 times its size, but at least 4 GiB and at most
+ * 64 GiB. Gzip makes 1,030 bytes of one, and zstd more, but of files other than zeros hardly ten.
+ */
+export function maxUnpackedBytes({ layer }: Pick<LayerArchive, 'layer'>): number {
+  const size = layer?.descriptor.size ?? Infinity;
+  return Math.min(Math.max(100 * size, 4 * 2 ** 30), 64 * 2 ** 30);
 }
 
 async function* explained(

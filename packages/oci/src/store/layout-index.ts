@@ -100,6 +100,7 @@ function parseLayoutIndex(path: string, bytes: Buffer): LayoutIndex {
     code: 'IMAGE_INVALID',
     what: `${path} is not a valid index of an OCI layout`,
     fix: 'move the store away; lkt rebuilds or downloads its contents',
+    isStrict: true,
   });
 }
 

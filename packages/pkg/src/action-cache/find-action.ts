@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { digestOf, LktError } from '@lkt/core';
 import type { Environment } from '@lkt/git/work-tree';
 import { touch } from '@lkt/oci/files';
+import { policyNamesIn } from '../workspace/policy-names.ts';
 import { declaredName } from '../workspace/unparsed-packages.ts';
 import { type Checkout, currentTrees, type Trees } from './checkout-state.ts';
 
@@ -172,17 +173,29 @@ const MAX_SIZE = 16 * 2 ** 20;
 export type FileState = string;
 
 /**
- * Returns the state of a file, or undefined if it cannot be tracked: it is not a regular file, is
- * longer than 16 MiB, cannot be read, or is a dangling symlink.
+ * Returns the path whose state is the names of trust policies in a directory, also misspelt ones.
+ */
+export function policiesOf(dir: string): string {
+  return dir.endsWith('/') ? dir : `${dir}/`;
+}
+
+/**
+ * Returns the state of a file, or of `policiesOf` a directory; undefined if it cannot be tracked:
+ * it is not a regular file, is longer than 16 MiB, cannot be read, or is a dangling symlink.
  */
 export function fileState(path: string): FileState | undefined {
   try {
+    if (path.endsWith('/')) {
+      const names = policyNamesIn(path);
+      return names.length === 0 ? 'absent' : digestOf(names.join('/'));
+    }
     const stats = statSync(path, { throwIfNoEntry: false });
     if (stats === undefined)
       return lstatSync(path, { throwIfNoEntry: false }) === undefined ? 'absent' : undefined;
     return stats.isFile() && stats.size <= MAX_SIZE ? digestOf(readFileSync(path)) : undefined;
   } catch (error) {
-    if (error instanceof Error && 'syscall' in error) return undefined;
+    if (error instanceof LktError || (error instanceof Error && 'syscall' in error))
+      return undefined;
     throw error;
   }
 }

@@ -4,7 +4,7 @@ import { digestOf, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
-import { policyDirs, trustFilePaths } from '../workspace/trust-file.ts';
+import { policyDirs, trustFileDirs } from '../workspace/trust-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { COLLECTION_FILE, withInner } from '../workspace/collection.ts';
 import { WORKSPACE_FILE } from '../workspace/workspace-file.ts';
@@ -20,6 +20,7 @@ import {
   fileState,
   fileStates,
   indexPath,
+  policiesOf,
 } from './find-action.ts';
 
 /**
@@ -174,9 +175,9 @@ export function noTrustFiles(
   dirs: readonly string[] = [],
 ): ReadonlyMap<string, FileState | undefined> {
   const roots = withInner(workspace.collections.values()).map(({ root }) => root);
-  const { paths, links } = trustFilePaths([...policyDirs(workspace), ...dirs], roots);
+  const found = trustFileDirs([...policyDirs(workspace), ...dirs]);
   return new Map([
-    ...paths.map((path) => [path, 'absent'] as const),
-    ...links.map((path) => [path, undefined] as const),
+    ...[...found.dirs, ...roots].map((dir) => [policiesOf(dir), 'absent'] as const),
+    ...found.links.map((path) => [path, undefined] as const),
   ]);
 }

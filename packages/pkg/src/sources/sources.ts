@@ -74,7 +74,7 @@ export async function readSources(
 /** @throws CONFIG_INVALID if the files of a collection are not those that it lists */
 function requirePublished(item: Package, { committed }: SourceHash): void {
   const { collection } = item;
-  if (collection === undefined || collection.published.size === 0) return;
+  if (collection?.published === undefined) return;
   const published = collection.publishedAs(item);
   if (published?.hash === committed) return;
   const why =

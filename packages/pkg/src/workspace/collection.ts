@@ -1,6 +1,6 @@
 import { realpathSync, statSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { type Digest, isDigest, isErrno, readJson, withPrefix } from '@lkt/core';
+import { type Digest, isDigest, isErrno, LktError, readJson, withPrefix } from '@lkt/core';
 import { ENGINE_EPOCH, familiarReference, type Reference } from '@lkt/oci';
 import { type BrokenPackage, mayBeImage, mayBeNamed } from './broken-package.ts';
 import { UnparsedPackages } from './unparsed-packages.ts';
@@ -37,8 +37,8 @@ export class Collection {
   readonly isPlain: boolean;
   /** Its own lkt.yml; undefined without one. */
   readonly workspaceSpec: WorkspaceSpec | undefined;
-  /** The list of `collection.json`, by the names of its own files; empty without that file. */
-  readonly published: ReadonlyMap<string, PublishedPackage>;
+  /** The list of `collection.json`, by the names of its own files; undefined without that file. */
+  readonly published: ReadonlyMap<string, PublishedPackage> | undefined;
   /** The engine epoch of the published digests; undefined if `collection.json` does not say. */
   readonly engineEpoch: number | undefined;
   /** Its own collections, by the names that its files use. */
@@ -136,7 +136,7 @@ export class Collection {
 
   /** Returns the published form of one of its packages. */
   publishedAs(item: Package): PublishedPackage | undefined {
-    return this.published.get(this.ownName(item) ?? '');
+    return this.published?.get(this.ownName(item) ?? '');
   }
 }
 
@@ -199,8 +199,8 @@ function realDirectory(path: string): string | undefined {
 export type PublishedCollection = Pick<Collection, 'engineEpoch' | 'published'>;
 
 /**
- * Reads the list of packages in a published collection; empty without one.
- * @throws CONFIG_INVALID
+ * Reads the list of packages in a published collection; undefined without one.
+ * @throws CONFIG_INVALID, also if the collection was published with a list that is missing
  */
 export function readPublished(
   root: string,
@@ -208,10 +208,18 @@ export function readPublished(
 ): PublishedCollection {
   const path = join(root, COLLECTION_FILE);
   const file = readOptional(path, displayPath);
-  if (file === undefined) return { engineEpoch: undefined, published: new Map() };
+  if (file === undefined) {
+    if (!isPublishedWithList(root)) return { engineEpoch: undefined, published: undefined };
+    throw new LktError(
+      'CONFIG_INVALID',
+      `${displayPath(path)} is missing, and package.json lists it`,
+      { fix: 'install the collection again: npm ci' },
+    );
+  }
   return readJson(Buffer.from(file.text), parsePublished, {
     code: 'CONFIG_INVALID',
     what: `${file.path} does not list packages`,
+    isStrict: true,
   });
 }
 
@@ -231,4 +239,17 @@ function parsePublished(value: unknown): PublishedCollection {
     published.set(name, { hash, digest });
   }
   return { engineEpoch, published };
+}
+
+/** Reports whether `files` of a package.json has the list of packages. */
+function isPublishedWithList(root: string): boolean {
+  const file = readOptional(join(root, 'package.json'), (path) => path);
+  if (file === undefined) return false;
+  try {
+    const { files } = JSON.parse(file.text) as { readonly files?: unknown };
+    return Array.isArray(files) && files.includes(COLLECTION_FILE);
+  } catch {
+    // Not what npm installed.
+    return false;
+  }
 }

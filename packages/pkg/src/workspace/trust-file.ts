@@ -2,23 +2,8 @@ import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { isErrno, LktError, undefinedIf } from '@lkt/core';
+import { policyNamesIn, TRUST_FILE } from './policy-names.ts';
 import type { Workspace } from './workspace.ts';
-
-/** The file name of a trust policy. It applies to everything below its directory. */
-const TRUST_FILE = 'trust.yml';
-/** Names that would be ignored, although the user surely meant a policy. */
-const MISSPELLED: readonly string[] = [
-  'trust.yaml',
-  '.trust.yml',
-  '.trust.yaml',
-  'Trust.yml',
-  'Trust.yaml',
-  'TRUST.yml',
-  'TRUST.yaml',
-  'TRUST.YML',
-  'trust.YML',
-  'Trust.YML',
-];
 
 /**
  * Returns the trust policies that apply to files in some directories: each `trust.yml` in them and
@@ -45,10 +30,9 @@ export async function trustFileIn(dir: string): Promise<string | undefined> {
   const path = join(dir, TRUST_FILE);
   const own = inodeOf(path);
   if (own !== undefined) await requireRegularFile(path);
-  for (const name of MISSPELLED) {
-    const other = inodeOf(join(dir, name));
+  for (const name of policyNamesIn(dir)) {
     // Where names are case-insensitive, Trust.yml is the same file.
-    if (other === undefined || other === own) continue;
+    if (name === TRUST_FILE || inodeOf(join(dir, name)) === own) continue;
     throw new LktError('CONFIG_INVALID', `a trust policy must not be named ${name}`, {
       fix: `rename ${join(dir, name)} to ${TRUST_FILE}`,
     });
@@ -57,19 +41,14 @@ export async function trustFileIn(dir: string): Promise<string | undefined> {
 }
 
 /**
- * Returns every path that `findTrustFiles` looks at, and the symlinks among the directories: with
+ * Returns every directory in which `findTrustFiles` looks, and the symlinks among them: with
  * another target, other policies are above it.
- * @param roots directories whose parents do not count
  */
-export function trustFilePaths(
-  dirs: Iterable<string>,
-  roots: Iterable<string> = [],
-): { readonly paths: readonly string[]; readonly links: readonly string[] } {
-  const found = withAncestors(dirs);
-  const paths = [...found.dirs, ...roots].flatMap((dir) =>
-    [TRUST_FILE, ...MISSPELLED].map((name) => join(dir, name)),
-  );
-  return { paths, links: found.links };
+export function trustFileDirs(dirs: Iterable<string>): {
+  readonly dirs: readonly string[];
+  readonly links: readonly string[];
+} {
+  return withAncestors(dirs);
 }
 
 /**
