@@ -1,5 +1,6 @@
 import { type Digest, LktError, type YamlType } from '@lkt/core';
 import type { BootFiles, BootMedium } from '@lkt/machine';
+import type { ImageKeeper } from './image/kept-images.ts';
 import type { Node } from './node.ts';
 import type { NodeLabels } from './node-labels.ts';
 
@@ -95,6 +96,8 @@ export const MAX_CONSOLE_BYTES: number = 256 * 1024;
  */
 export interface Provider extends AsyncDisposable {
   readonly capabilities: Capabilities;
+  /** The images of `prepare`, where they take room at the provider. */
+  readonly images?: ImageKeeper;
   /**
    * Makes an image usable for `create`, and returns the provider's name for it. The same digest
    * gives the same name; a second call transfers nothing. A partial upload is never usable.

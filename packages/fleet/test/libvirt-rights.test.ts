@@ -12,6 +12,7 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
   domifaddr: ['domain.getattr', 'domain.read', 'domain.write'],
   domname: ['domain.getattr'],
   domstate: ['domain.getattr', 'domain.read'],
+  dumpxml: ['domain.getattr', 'domain.read'],
   list: ['connect.getattr', 'connect.search-domains', 'domain.getattr', 'domain.read'],
   metadata: ['domain.getattr', 'domain.read', 'domain.write', 'domain.save'],
   'pool-dumpxml': ['storage-pool.getattr', 'storage-pool.read'],
@@ -20,6 +21,7 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
   'vol-create-as': ['storage-pool.getattr', 'storage-vol.create'],
   'vol-delete': ['storage-vol.getattr', 'storage-vol.delete'],
   'vol-download': ['storage-vol.getattr', 'storage-vol.data-read'],
+  'vol-dumpxml': ['storage-vol.getattr', 'storage-vol.read'],
   'vol-info': ['storage-vol.getattr', 'storage-vol.read'],
   'vol-list': ['storage-pool.search-storage-vols', 'storage-vol.getattr', 'storage-vol.read'],
   'vol-upload': ['storage-vol.getattr', 'storage-vol.data-write'],
@@ -27,7 +29,7 @@ const RIGHTS: Readonly<Record<string, readonly string[]>> = {
 /** Lists in the source that are no commands. */
 const OTHERS = new Set(['accelerator', 'console', 'running']);
 /** Files that call virsh. */
-const SOURCES = ['pool.ts', 'provider.ts'];
+const SOURCES = ['images.ts', 'pool.ts', 'provider.ts'];
 const NEEDED = new Set(Object.values(RIGHTS).flat());
 
 const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import type { Digest } from '@lkt/core';
+import type { KeptImage } from '../src/image/kept-images.ts';
 import type { Node } from '../src/node.ts';
 import type { NodeLabels } from '../src/node-labels.ts';
 import type { MachineImage, NodeRequest, Provider, ProviderFailure } from '../src/provider.ts';
@@ -123,6 +125,30 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       expect(shown).toContain(nameOf(0));
       expect(shown).not.toContain(SECRET);
       expect(shown).not.toContain(METADATA.toString('base64'));
+    });
+
+    test('removes an image that no machine uses, and prepares it again', async () => {
+      const { images } = provider;
+      if (images === undefined) return;
+      const { digest } = fixture.otherImage;
+      const kept = async (wanted: Digest): Promise<readonly KeptImage[]> =>
+        (await images.list(options())).filter((one) => one.digest === wanted);
+      await provider.prepare(fixture.otherImage, options());
+      const [own] = await kept(fixture.image.digest);
+      const [other] = await kept(digest);
+      if (own === undefined || other === undefined) throw new Error('an image is not listed');
+      for (const { created } of [own, other]) {
+        expect(created).toBeGreaterThan(0);
+        expect(created).toBeLessThan(Date.now() + DAY_MS);
+      }
+      await running(nameOf(0));
+      expect(await images.isUsed(own, options())).toBe(true);
+      expect(await images.isUsed(other, options())).toBe(false);
+      await images.remove(other, options());
+      await images.remove(other, options());
+      expect(await kept(digest)).toEqual([]);
+      await provider.prepare(fixture.otherImage, options());
+      expect(await kept(digest)).toHaveLength(1);
     });
 
     test('says where each published port of a running node is', async () => {

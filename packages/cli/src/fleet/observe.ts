@@ -31,8 +31,9 @@ export class Observer {
     this.#signal = signal;
   }
 
-  async observe(): Promise<ObservedFleet> {
-    const pass = await this.#controller.observe(this.#signal);
+  /** @param options `hasImages`: also looks for images that nothing uses */
+  async observe(options: { readonly hasImages?: boolean } = {}): Promise<ObservedFleet> {
+    const pass = await this.#controller.observe(this.#signal, options);
     const { specs } = this.#controller;
     return { report: fleetReport(this.#name, specs, pass, Date.now()), pass, specs };
   }

@@ -12,6 +12,18 @@ export interface FleetPlan {
   readonly fleet: string;
   readonly groups: readonly GroupPlan[];
   readonly orphans: readonly string[];
+  /** Images that are removed from providers. */
+  readonly unusedImages: readonly UnusedImagePlan[];
+}
+
+/** An image that nothing uses. */
+interface UnusedImagePlan {
+  readonly provider: string;
+  /** The provider's name for it. */
+  readonly id: string;
+  readonly image: string;
+  /** ISO 8601, UTC. */
+  readonly created: string;
 }
 
 /** The changes of a group. */
@@ -36,7 +48,9 @@ const MAX_DIFF_LINES = 40;
 /** Verifies the images of a fleet, and returns what would be done. */
 export async function planFleet(session: Session, flags: FleetFlags): Promise<FleetPlan> {
   await using fleet = await openFleet(session, flags);
-  const { report, specs, pass } = await new Observer(fleet, session.signal).observe();
+  const { report, specs, pass } = await new Observer(fleet, session.signal).observe({
+    hasImages: true,
+  });
   const [away] = pass.unreachable.values();
   if (away !== undefined) throw away;
   const groups: GroupPlan[] = [];
@@ -70,7 +84,13 @@ export async function planFleet(session: Session, flags: FleetFlags): Promise<Fl
       images,
     });
   }
-  return { fleet: report.fleet, groups, orphans: report.orphans };
+  const unusedImages = (pass.unusedImages ?? []).map(({ provider, id, digest, created }) => ({
+    provider,
+    id,
+    image: digest,
+    created: new Date(created).toISOString(),
+  }));
+  return { fleet: report.fleet, groups, orphans: report.orphans, unusedImages };
 }
 
 function reasonOf(node: NodeReport, group: GroupReport): string | undefined {
@@ -128,7 +148,7 @@ async function diffOf(
 }
 
 /** Returns a plan as lines. */
-export function planLines({ groups, orphans }: FleetPlan): readonly string[] {
+export function planLines({ groups, orphans, unusedImages }: FleetPlan): readonly string[] {
   const lines = groups.flatMap((group) => {
     const { name, image, missing, replaced, excess, surge, unavailable, holds, images } = group;
     const changes = missing + replaced.length + excess;
@@ -146,5 +166,12 @@ export function planLines({ groups, orphans }: FleetPlan): readonly string[] {
       ]),
     ];
   });
-  return [...lines, ...orphans.map((name) => `orphan ${name}: not touched`)].map(printable);
+  return [
+    ...lines,
+    ...orphans.map((name) => `orphan ${name}: not touched`),
+    ...unusedImages.map(
+      ({ provider, id, image, created }) =>
+        `${provider}: - image ${shortDigest(image)} of ${created.slice(0, 10)}, ${id}: unused`,
+    ),
+  ].map(printable);
 }

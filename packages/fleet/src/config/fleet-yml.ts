@@ -24,6 +24,7 @@ import {
 } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import { NAME } from '../node-labels.ts';
+import type { ImageSettings } from '../image/kept-images.ts';
 import type { EngineKind } from '../engine/engine.ts';
 import type { ProviderKind } from '../provider.ts';
 import { PROVIDER_KINDS } from '../providers/kinds.ts';
@@ -216,6 +217,13 @@ const FIELDS = {
   name: required(text(), 'name of the fleet, unique at its providers', 'add: name: NAME'),
   providers: required(mapping(PROVIDER), 'where nodes run'),
   groups: required(mapping(GROUP), 'groups of equal nodes'),
+  images: optional(
+    record({
+      keep: withDefault(integer(0, 1000), 2, 'number of them to keep, the newest first'),
+      after: withDefault(duration, 604_800_000, 'age from which they are removed'),
+    }),
+    'removes images from providers that neither this file nor a machine uses; default: all stay',
+  ),
   lease: optional(
     text(),
     'file:PATH, etcds://HOST:PORT or etcd://127.0.0.1:PORT; default: a file in the state of lkt',
@@ -276,6 +284,8 @@ export interface FleetConfig {
   readonly groups: ReadonlyMap<string, GroupConfig>;
   readonly lease: string | undefined;
   readonly events: EventSettings | undefined;
+  /** Undefined: images stay at their providers. */
+  readonly images: ImageSettings | undefined;
 }
 
 /** Returns the JSON schema of fleet.yml. It accepts every valid file, and some invalid ones. */
@@ -319,7 +329,7 @@ export function parseFleet(
   built: ReadonlyMap<string, Omit<GroupImage, 'at'>> = new Map(),
 ): FleetConfig {
   const value = parseYaml(file);
-  const { name, providers, groups, lease, events } = FLEET.read(value);
+  const { name, providers, groups, lease, events, images } = FLEET.read(value);
   const places = value.entries();
   const nameAt = places.get('name') ?? value;
   requireName(name, nameAt);
@@ -338,7 +348,7 @@ export function parseFleet(
     result.set(key, { ...group, image: imageOf(group.image, built), name: key, at, settings });
   }
   requireProviders(providers);
-  return { file, name, providers, groups: result, lease, events };
+  return { file, name, providers, groups: result, lease, events, images };
 }
 
 function imageOf(

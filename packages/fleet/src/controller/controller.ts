@@ -15,6 +15,8 @@ import {
 } from '../provider.ts';
 import type { GroupSpec } from '../reconcile/group-spec.ts';
 import type { FleetEvent } from '../events/event.ts';
+import { ImagePruner, type UnusedImage } from './image-pruner.ts';
+import type { ImageKeeper } from '../image/kept-images.ts';
 import { GroupController, type GroupPass, type PassOptions } from './group-controller.ts';
 import { checkMetadata } from './metadata.ts';
 
@@ -48,6 +50,8 @@ export interface FleetPass {
   readonly orphanGroups?: readonly string[];
   /** Volumes of which the file wants no node, and no node is listed; only observed. */
   readonly orphanVolumes?: readonly string[];
+  /** Images that the fleet removes once it has converged; only observed. */
+  readonly unusedImages?: readonly UnusedImage[];
   /** Why providers could not list their nodes, by their names; their groups are missing. */
   readonly unreachable: ReadonlyMap<string, ProviderError>;
 }
@@ -62,6 +66,7 @@ export class FleetController {
   /** How many nodes the last list of each provider had. */
   readonly #counts = new Map<string, number>();
   readonly #reported = new Set<string>();
+  readonly #pruner: ImagePruner | undefined;
   #call: CallOptions | undefined;
 
   /** @throws LktError CONFIG_INVALID for a group that its provider or budget does not allow */
@@ -77,7 +82,9 @@ export class FleetController {
         const spec = { ...groupSpecOf(fleet, group, undefined), jitter: 0 };
         const emit = (event: Omit<FleetEvent, 'fleet' | 'time'>): void => this.#emit(event);
         const prepare = async (image: Digest): Promise<string> => this.#prepare(group, image);
-        const context = { fleet, group, spec, engine, prepare, emit, now };
+        const forget = (image: Digest): void =>
+          void this.#prepared.delete(preparedKey(group, image));
+        const context = { fleet, group, spec, engine, prepare, forget, emit, now };
         this.#engineGroups.set(group.name, new EngineController(context));
         specs.set(group.name, spec);
         continue;
@@ -117,6 +124,13 @@ export class FleetController {
     requireNodeNames(fleet, new Map([...specs].filter(([name]) => groups.has(name))));
     this.specs = specs;
     this.#groups = groups;
+    const { images: settings } = fleet;
+    const keepers = new Map<string, ImageKeeper>();
+    for (const [name, { images }] of [...options.providers, ...(options.engines ?? [])])
+      if (images !== undefined) keepers.set(name, images);
+    const emit = (event: Omit<FleetEvent, 'fleet' | 'time'>): void => this.#emit(event);
+    if (settings !== undefined)
+      this.#pruner = new ImagePruner({ fleet, settings, keepers, emit, now });
   }
 
   /**
@@ -141,14 +155,25 @@ export class FleetController {
       await unlessAway(async () => this.#prepare(group, group.image.digest));
   }
 
-  /** Lists and checks all nodes, without changing any. */
-  async observe(signal: AbortSignal): Promise<FleetPass> {
+  /**
+   * Lists and checks all nodes, without changing any.
+   * @param hasImages also looks for unused images, which takes several calls for each
+   */
+  async observe(signal: AbortSignal, { hasImages = false } = {}): Promise<FleetPass> {
     const pass = await this.#each(signal, async (group, nodes) => group.observe(nodes, signal));
     const whole = await this.#eachEngine(pass, signal, async (group, current) =>
       group.observe(current),
     );
     const orphanVolumes = await this.#orphanVolumes(whole, signal);
-    return { ...whole, ...(orphanVolumes.length === 0 ? {} : { orphanVolumes }) };
+    const unusedImages =
+      hasImages && whole.unreachable.size === 0
+        ? await this.#pruner?.find(whole, signal)
+        : undefined;
+    return {
+      ...whole,
+      ...(orphanVolumes.length === 0 ? {} : { orphanVolumes }),
+      ...(unusedImages === undefined ? {} : { unusedImages }),
+    };
   }
 
   /**
@@ -185,6 +210,10 @@ export class FleetController {
     let count = 0;
     for (const { nodes } of whole.groups.values()) count += nodes.length;
     if (count >= MANY_NODES) collectGarbage();
+    const { groups, unreachable } = whole;
+    const isConverged = [...groups.values()].every(({ decision }) => decision.status.isConverged);
+    // A roll may still return to an earlier image.
+    if (unreachable.size === 0 && isConverged) await this.#pruner?.prune(whole, lease);
     return whole;
   }
 
@@ -243,6 +272,7 @@ export class FleetController {
       const asked = this.#located(name, async () => engine.list(fleet.name, { signal }));
       const list = await asked.catch(noteIn(unreachable, name));
       if (list === undefined) continue;
+      for (const group of list) this.#pruner?.note(group);
       const kept = new Map(list.map((one) => [one.group, one]));
       for (const group of fleet.groups.values()) {
         const controller = this.#engineGroups.get(group.name);

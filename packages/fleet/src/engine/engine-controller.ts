@@ -24,6 +24,8 @@ export interface EngineContext {
   readonly engine: Engine;
   /** Returns the engine's name for an image whose signatures were verified. */
   readonly prepare: (image: Digest) => Promise<string>;
+  /** Prepares an image anew next time: the provider may have lost it. */
+  readonly forget: (image: Digest) => void;
   readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
   readonly now: () => number;
 }
@@ -101,7 +103,8 @@ export class EngineController {
       this.#isRetry = false;
       return pass;
     } catch (error) {
-      const { fleet, group, metadata } = this.request;
+      const { fleet, group, image, metadata } = this.request;
+      this.#context.forget(image);
       const told = withoutMetadata(error, { metadata, names: [fleet, group] });
       if (!(told instanceof ProviderError) || told.failure === 'fenced') throw told;
       this.#context.emit({ group, kind: 'error', message: told.message });

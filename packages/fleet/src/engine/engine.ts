@@ -1,5 +1,6 @@
 import type { Digest } from '@lkt/core';
 import type { YamlType } from '@lkt/core';
+import type { ImageKeeper } from '../image/kept-images.ts';
 import type { Health, Power } from '../node.ts';
 import type { CallOptions, MachineImage, MachineTemplate, ProviderContext } from '../provider.ts';
 
@@ -87,6 +88,8 @@ export interface EngineProblem {
 export interface Engine extends AsyncDisposable {
   /** Replaces old nodes by itself. Otherwise a roll replaces all nodes once one is old. */
   readonly keepsAges: boolean;
+  /** As `Provider.images`. */
+  readonly images?: ImageKeeper;
   /** Returns why the engine cannot keep a group; undefined if it can. */
   readonly check: (request: EngineRequest) => EngineProblem | undefined;
   /** As `Provider.prepare`. */

@@ -17,6 +17,8 @@ export interface FleetEvent {
     | 'converged'
     | 'error'
     | 'orphan'
+    /** An image that nothing used was removed from a provider. */
+    | 'image removed'
     /** The spec of a group was written, or a roll was started or stopped, at an engine. */
     | 'stated'
     | 'roll'

@@ -3,6 +3,7 @@ import { expect } from 'vitest';
 import { type FleetConfig, parseFleet } from '../../src/config/fleet-yml.ts';
 import { FleetController } from '../../src/controller/controller.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
+import type { ImageKeeper } from '../../src/image/kept-images.ts';
 import type { Node } from '../../src/node.ts';
 import { type NodeRequest, type Provider, ProviderError } from '../../src/provider.ts';
 
@@ -112,8 +113,9 @@ export function start(
   logDir: string,
   now: () => number = Date.now,
   text: string = fleet.file.text,
+  images?: ImageKeeper,
 ): Setting {
-  const provider = new WrongProvider();
+  const provider = Object.assign(new WrongProvider(), images === undefined ? {} : { images });
   const events: FleetEvent[] = [];
   const controller = new FleetController({
     fleet: parseFleet({ path: 'fleet.yml', text }),

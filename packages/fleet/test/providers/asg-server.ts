@@ -14,6 +14,7 @@ interface Version {
   readonly number: number;
   readonly description: string;
   readonly token: string;
+  readonly image: string;
 }
 
 interface Member {
@@ -143,7 +144,8 @@ export async function startAsgServer(): Promise<AsgServer> {
   const addVersion = (versions: Version[], given: Readonly<Record<string, string>>): void => {
     const { VersionDescription: description = '', ClientToken: token = '' } = given;
     if (versions.some((one) => one.token === token)) return;
-    versions.push({ number: versions.length + 1, description, token });
+    const { 'LaunchTemplateData.ImageId': image = '' } = given;
+    versions.push({ number: versions.length + 1, description, token, image });
   };
 
   const respond = (action: string, given: Readonly<Record<string, string>>): string => {
@@ -172,8 +174,8 @@ export async function startAsgServer(): Promise<AsgServer> {
       }
       case 'DescribeLaunchTemplateVersions': {
         const items = versionsOf(given['LaunchTemplateName']).map(
-          ({ number, description }) =>
-            `<item><versionNumber>${number}</versionNumber><versionDescription>${description}</versionDescription></item>`,
+          ({ number, description, image }) =>
+            `<item><versionNumber>${number}</versionNumber><versionDescription>${description}</versionDescription><launchTemplateData><imageId>${image}</imageId></launchTemplateData></item>`,
         );
         return plain(
           action,

@@ -278,7 +278,7 @@ describe('aws requests', () => {
 
 test('documents the rights of every call, and no others', () => {
   const root = join(import.meta.dirname, '../..');
-  const source = ['provider.ts', 'machine-image.ts']
+  const source = ['images.ts', 'provider.ts', 'machine-image.ts']
     .map((name) => readFileSync(join(root, 'src/providers/aws', name), 'utf8'))
     .join('');
   const calls = [...source.matchAll(/new (\w+)Command\(/g)].map(([, name = '']) =>

@@ -129,6 +129,10 @@ export async function startAzureServer(): Promise<AzureServer> {
       if (found === undefined) throw fault(404, 'ResourceNotFound', version, true);
       return { json: found };
     }
+    if (method === 'DELETE') {
+      if (!versions.delete(version)) throw fault(404, 'ResourceNotFound', version, true);
+      return operation('galleries.images.versions.delete');
+    }
     if (!/^\d{1,10}(?:\.\d{1,10}){2}$/.test(version))
       throw fault(400, 'InvalidParameter', 'version');
     if (version.split('.').some((part) => Number(part) > 2_147_483_647))
@@ -143,7 +147,11 @@ export async function startAzureServer(): Promise<AzureServer> {
       throw fault(400, 'InvalidParameter', 'the disk is not complete', true);
     if (publishingProfile?.['targetRegions'] === undefined)
       throw fault(400, 'InvalidParameter', 'targetRegions');
-    versions.set(version, { ...json, properties: { provisioningState: 'Succeeded' } });
+    const published = { publishedDate: '2026-01-01T00:00:00.0000000+00:00' };
+    versions.set(version, {
+      ...json,
+      properties: { provisioningState: 'Succeeded', publishingProfile: published },
+    });
     return operation('galleries.images.versions.write');
   };
 
@@ -285,6 +293,8 @@ export async function startAzureServer(): Promise<AzureServer> {
     const rest = path.slice(GROUP.length);
     const version = VERSIONS.find(([matches]) => matches.test(rest))?.[1];
     if (query.get('api-version') !== version) throw fault(400, 'InvalidApiVersionParameter', rest);
+    if (/^\/galleries\/\w+\/images\/\w+\/versions$/.test(rest) && method === 'GET')
+      return { json: { value: [...versions].map(([one, body]) => ({ ...body, name: one })) } };
     const [kind = '', name = '', ...more] = rest.slice(1).split('/');
     if (kind === 'disks') return disk(request, name, more[0] ?? '');
     if (kind === 'galleries') return image(request, more[3] ?? '');

@@ -17,7 +17,7 @@ const read = (name: string): string =>
   readFileSync(join(import.meta.dirname, `../../src/providers/azure/${name}.ts`), 'utf8');
 
 test('documents the rights of every call, and no others', () => {
-  const source = read('engine') + read('machine-image');
+  const source = ['engine', 'images', 'machine-image'].map(read).join('');
   const calls = [
     ...source.matchAll(/'((?:virtualMachineScaleSets|disks|galleries)\.[\w.]+)'/g),
   ].map(([, call = '']) => `Microsoft.Compute/${call.replaceAll('.', '/')}`);
@@ -299,4 +299,23 @@ test.for<[string, number, string, string]>([
       fix: expect.stringContaining(fix),
     }),
   );
+});
+
+test('removes a version of the definition that no scale set uses', async () => {
+  await cloud.pass(one);
+  cloud.server.settle();
+  const { images } = cloud.engine;
+  const signal = AbortSignal.timeout(60_000);
+  const disk = { kind: 'disk', format: 'raw', firmware: 'efi', path: cloud.disk } as const;
+  await cloud.engine.prepare({ digest: two, files: disk }, { generation: 1, signal });
+  const [used, unused] = await images.list({ signal });
+  if (used === undefined || unused === undefined) throw new Error('an image is not listed');
+  expect([used.digest, unused.digest]).toEqual([one, two]);
+  expect(new Date(unused.created).toISOString()).toBe('2026-01-01T00:00:00.000Z');
+  expect(await images.isUsed(used, { signal })).toBe(true);
+  expect(await images.isUsed(unused, { signal })).toBe(false);
+  cloud.server.changes();
+  for (let times = 0; times < 2; times += 1) await images.remove(unused, { signal });
+  expect(cloud.server.changes()).toEqual(['galleries.images.versions.delete']);
+  expect((await images.list({ signal })).map(({ digest }) => digest)).toEqual([one]);
 });

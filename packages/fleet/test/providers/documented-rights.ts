@@ -44,7 +44,8 @@ export function openStackRules(): readonly { service: string; method: string; pa
 /** Returns the permission that Google documents for a call. */
 export function gcpRightOf(method: string, path: string): string {
   if (path.startsWith('/upload/storage/')) return 'storage.objects.create';
-  if (path.startsWith('/storage/')) return 'storage.objects.get';
+  if (path.startsWith('/storage/'))
+    return `storage.objects.${method === 'DELETE' ? 'delete' : 'get'}`;
   const [, scope = '', rest = ''] =
     /^\/compute\/v1\/projects\/[\w-]+\/(global|aggregated|(?:zones|regions)\/[\w-]+)\/(.*)$/.exec(
       path,
@@ -54,6 +55,7 @@ export function gcpRightOf(method: string, path: string): string {
   if (scope === 'aggregated' || verb === 'listManagedInstances') return `compute.${kind}.list`;
   if (method === 'PATCH' || verb !== undefined) return `compute.${kind}.update`;
   if (method === 'POST') return `compute.${kind}.create`;
+  if (method === 'DELETE') return `compute.${kind}.delete`;
   return `compute.${kind}.${name === undefined ? 'list' : 'get'}`;
 }
 

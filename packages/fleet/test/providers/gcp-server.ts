@@ -50,6 +50,8 @@ export interface GcpServer extends JsonServer {
   isEchoing: boolean;
   /** Refuses changes, as without a right. */
   isReadOnly: boolean;
+  /** When further images are made. */
+  createdAt: string;
   /** Ends all tokens. */
   readonly expireTokens: () => void;
 }
@@ -139,6 +141,21 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       if (found === undefined) throw fault(404, 'notFound', name);
       return { json: found };
     }
+    if (path === '/aggregated/instanceGroupManagers' && method === 'GET') {
+      const instanceGroupManagers = [...groups.values()].map(managerOf);
+      return { json: { items: { [place]: { instanceGroupManagers }, 'zones/other': {} } } };
+    }
+    if (path === '/global/images' && method === 'GET') {
+      const page = Number(query.get('pageToken') ?? 0);
+      // One image a page.
+      const items = [...images.values()].slice(page, page + 1);
+      const more = page + 1 < images.size ? { nextPageToken: String(page + 1) } : {};
+      return { json: { items, ...more } };
+    }
+    if (path.startsWith('/global/images') && method === 'DELETE') {
+      if (!images.delete(name)) missing(name);
+      return operation('images.delete');
+    }
     if (path.startsWith('/global/images')) {
       if (method === 'GET') return { json: images.get(name) ?? missing(name) };
       requireFields(
@@ -150,7 +167,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       const object = source.replace('https://storage.googleapis.com/images/', '');
       if (!NAME.test(image) || !objects.has(object)) throw fault(400, 'invalid', image);
       if (images.has(image)) throw fault(409, 'alreadyExists', image, true);
-      images.set(image, { ...json, status: 'READY' });
+      images.set(image, { ...json, status: 'READY', creationTimestamp: state.createdAt });
       return operation('images.insert');
     }
     if (path.startsWith('/global/instanceTemplates')) {
@@ -251,6 +268,11 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     const [, object = ''] = /^\/storage\/v1\/b\/images\/o\/([\w.-]+)$/.exec(path) ?? [];
     if (method === 'GET' && object !== '')
       return objects.has(object) ? { json: { name: object } } : missing(object);
+    if (method === 'DELETE' && object !== '') {
+      if (!objects.delete(object)) missing(object);
+      changed.push('objects.delete');
+      return { status: 204 };
+    }
     if (method !== 'POST' || path !== '/upload/storage/v1/b/images/o')
       throw fault(404, 'notFound', `${method} ${path}`);
     const name = query.get('name') ?? '';
@@ -281,6 +303,7 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     isFast: false,
     isEchoing: false,
     isReadOnly: false,
+    createdAt: '2026-01-01T00:00:00.000-07:00',
     groups,
     templates,
     images,

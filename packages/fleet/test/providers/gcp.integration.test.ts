@@ -19,7 +19,7 @@ const read = (name: string): string =>
   readFileSync(join(import.meta.dirname, `../../src/providers/gcp/${name}.ts`), 'utf8');
 
 test('documents the rights of every call, and no others', () => {
-  const source = read('engine') + read('machine-image');
+  const source = ['engine', 'images', 'machine-image'].map(read).join('');
   const rights: Readonly<Record<string, string>> = {
     insert: 'create',
     patch: 'update',
@@ -380,4 +380,23 @@ test.for<[GcpOptions, string, string]>([
       fix: expect.stringContaining(fix),
     }),
   );
+});
+
+test('removes an image that no group uses, with its object', async () => {
+  await cloud.pass(one);
+  cloud.server.settle();
+  const images = cloud.engine.images;
+  const signal = AbortSignal.timeout(60_000);
+  const disk = { kind: 'disk', format: 'raw', firmware: 'efi', path: cloud.disk } as const;
+  await cloud.engine.prepare({ digest: two, files: disk }, { generation: 1, signal });
+  const [used, unused] = await images.list({ signal });
+  if (used === undefined || unused === undefined) throw new Error('an image is not listed');
+  expect([used.digest, unused.digest]).toEqual([one, two]);
+  expect(new Date(unused.created).toISOString()).toBe('2026-01-01T07:00:00.000Z');
+  expect(await images.isUsed(used, { signal })).toBe(true);
+  expect(await images.isUsed(unused, { signal })).toBe(false);
+  cloud.server.changes();
+  for (let times = 0; times < 2; times += 1) await images.remove(unused, { signal });
+  expect(cloud.server.changes()).toEqual(['images.delete', 'objects.delete']);
+  expect((await images.list({ signal })).map(({ digest }) => digest)).toEqual([one]);
 });

@@ -56,7 +56,7 @@ describe('libvirt host', () => {
     const { stdout } = await promisify(execFile)('virsh', ['-q', '-c', libvirtd.uri, ...command]);
     return stdout;
   };
-  const signal = AbortSignal.timeout(120_000);
+  const signal = AbortSignal.timeout(600_000);
   const open = async (changes: Partial<LibvirtSettings>): Promise<LibvirtProvider> =>
     LibvirtProvider.open({ ...settingsOf(libvirtd), ...changes }, signal);
   const domain: DomainOptions = {

@@ -15,6 +15,7 @@ interface Server {
   readonly id: string;
   readonly name: string;
   readonly created: string;
+  readonly image: string;
   readonly userData: string | undefined;
   readonly hasConfigDrive: boolean;
   metadata: Readonly<Record<string, string>>;
@@ -99,6 +100,10 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
 
   const compute = (request: JsonRequest, path: string): JsonResponse => {
     const { method, query, json } = request;
+    if (path === '/servers' && method === 'GET') {
+      const all = [...servers.values()].filter(({ image }) => image === query.get('image'));
+      return { json: { servers: all.map(({ id, name }) => ({ id, name })) } };
+    }
     if (path === '/servers/detail') {
       const name = new RegExp(query.get('name') ?? '');
       const all = [...servers.values()].filter((one) => name.test(one.name));
@@ -130,7 +135,17 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
       const userData = given['user_data'] as string | undefined;
       const fresh = { status: 'BUILD', task: 'scheduling', left: BUILD_STEPS };
       const hasConfigDrive = given['config_drive'] === true;
-      const server = { id, name, created, userData, hasConfigDrive, metadata, ...fresh };
+      const { imageRef } = given as { imageRef: string };
+      const server = {
+        id,
+        name,
+        created,
+        image: imageRef,
+        userData,
+        hasConfigDrive,
+        metadata,
+        ...fresh,
+      };
       servers.set(id, server);
       state.compete(server);
       return { status: 202, json: { server: { id } } };
@@ -162,7 +177,7 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
     const { method, query, json, bytes } = request;
     if (path === '/images' && method === 'POST') {
       const id = randomUUID();
-      const created = images.size.toString().padStart(4, '0');
+      const created = new Date(Date.UTC(2026, 0, 1, 0, images.size)).toISOString();
       images.set(id, { ...json, id, owner: PROJECT, status: 'queued', created_at: created });
       return { status: 201, json: { id, status: 'queued' } };
     }
@@ -176,7 +191,7 @@ export async function startOpenStackServer(): Promise<OpenStackServer> {
     }
     const [, id = '', rest = ''] = /^\/images\/([\w-]+)(\/file)?$/.exec(path) ?? [];
     const image = images.get(id);
-    if (image === undefined) throw fault(404, 'itemNotFound', id);
+    if (image === undefined) throw fault(404, 'itemNotFound', id, method === 'DELETE');
     if (method === 'GET' && rest === '') return { json: image };
     if (method === 'DELETE' && rest === '') {
       images.delete(id);

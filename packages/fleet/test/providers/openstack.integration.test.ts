@@ -109,6 +109,7 @@ describe('openstack', () => {
     );
     expect(rules.toSorted()).toEqual([
       'compute DELETE /v2.1/servers/*',
+      'compute GET /v2.1/servers',
       'compute GET /v2.1/servers/*',
       'compute GET /v2.1/servers/detail',
       'compute POST /v2.1/servers',

@@ -25,10 +25,11 @@ import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engin
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
 import { clientOptions, limitAnswers } from '../aws/client.ts';
 import { awsError } from '../aws/failure.ts';
+import { AwsImages } from '../aws/images.ts';
 import { prepareMachineImage } from '../aws/machine-image.ts';
 import { machineInput, MAX_USER_DATA_BYTES } from '../aws/machine-input.ts';
 import type { AsgGroupSettings, AwsSettings } from '../aws/settings.ts';
-import { groupOf, nameOf, TAGS } from './group.ts';
+import { groupOf, nameOf, TAGS, type TemplateVersion } from './group.ts';
 import { limitsOf, percentagesOf, seconds, tagsOf } from './limits.ts';
 
 const DAY_MS = 86_400_000;
@@ -42,6 +43,7 @@ const MAX_PAGES = 500;
  * refreshes roll.
  */
 export class AsgEngine implements Engine {
+  readonly images: AwsImages;
   readonly #settings: AwsSettings;
   readonly #ec2: EC2Client;
   readonly #scaling: AutoScalingClient;
@@ -51,6 +53,7 @@ export class AsgEngine implements Engine {
     this.#ec2 = new EC2Client(clientOptions(settings));
     this.#scaling = new AutoScalingClient(clientOptions(settings));
     limitAnswers(this.#ec2);
+    this.images = new AwsImages(this.#ec2);
     limitAnswers(this.#scaling);
   }
 
@@ -252,8 +255,8 @@ export class AsgEngine implements Engine {
   async #versions(
     name: string,
     signal: AbortSignal,
-  ): Promise<ReadonlyMap<string, { readonly version: string; readonly runs: EngineSpec }>> {
-    const found = new Map<string, { readonly version: string; readonly runs: EngineSpec }>();
+  ): Promise<ReadonlyMap<string, TemplateVersion>> {
+    const found = new Map<string, TemplateVersion>();
     await this.#pages('DescribeLaunchTemplateVersions', signal, async (token, abortSignal) => {
       const command = new DescribeLaunchTemplateVersionsCommand({
         LaunchTemplateName: name,
@@ -263,10 +266,11 @@ export class AsgEngine implements Engine {
       const { LaunchTemplateVersions = [], NextToken } = await this.#ec2.send(command, {
         abortSignal,
       });
-      for (const { VersionNumber, VersionDescription } of LaunchTemplateVersions) {
+      for (const { VersionNumber, VersionDescription, ...one } of LaunchTemplateVersions) {
         const runs = parseDescription(VersionDescription);
+        const image = one.LaunchTemplateData?.ImageId;
         if (runs !== undefined && VersionNumber !== undefined)
-          found.set(String(VersionNumber), { version: String(VersionNumber), runs });
+          found.set(String(VersionNumber), { version: String(VersionNumber), runs, image });
       }
       return NextToken;
     });
@@ -308,14 +312,16 @@ export class AsgEngine implements Engine {
       LaunchTemplateName: name,
       VersionDescription: formatDescription(request),
       // A second controller gets the same version.
-      ClientToken: spec,
+      ClientToken: `${spec}-${image}`,
       LaunchTemplateData: data,
     };
     const known = await this.#versions(name, signal).catch((error: unknown) => {
       if (error instanceof ProviderError && error.failure === 'missing') return undefined;
       throw error;
     });
-    const own = [...(known?.values() ?? [])].find(({ runs }) => runs.spec === spec);
+    // An image that was removed, and made again, has another id.
+    const isOwn = (one: TemplateVersion): boolean => one.runs.spec === spec && one.image === image;
+    const own = [...(known?.values() ?? [])].find(isOwn);
     if (own !== undefined) return own.version;
     if (known === undefined) {
       const command = new CreateLaunchTemplateCommand({
@@ -335,7 +341,7 @@ export class AsgEngine implements Engine {
       );
     }
     const versions = await this.#versions(name, signal);
-    const created = [...versions.values()].find(({ runs }) => runs.spec === spec);
+    const created = [...versions.values()].find(isOwn);
     if (created !== undefined) return created.version;
     throw new ProviderError(
       'unavailable',
@@ -386,8 +392,6 @@ export class AsgEngine implements Engine {
   }
 }
 
-function invert(
-  versions: ReadonlyMap<string, { readonly version: string; readonly runs: EngineSpec }>,
-): ReadonlyMap<string, EngineSpec> {
+function invert(versions: ReadonlyMap<string, TemplateVersion>): ReadonlyMap<string, EngineSpec> {
   return new Map([...versions].map(([version, { runs }]) => [version, runs]));
 }

@@ -10,6 +10,13 @@ import { NAME } from '../../node-labels.ts';
 import { ProviderError } from '../../provider.ts';
 import { isInstanceId } from '../aws/instance.ts';
 
+/** A version of a launch template that lkt wrote. */
+export interface TemplateVersion {
+  readonly version: string;
+  readonly runs: EngineSpec;
+  readonly image: string | undefined;
+}
+
 /** Tags of a group. */
 export const TAGS = {
   fleet: 'lkt.fleet',

@@ -26,9 +26,10 @@ const BLOCK_BYTES = 524_288;
 const BLOCKS_AT_ONCE = 8;
 const GIB = 2 ** 30;
 const POLL_MS = 5000;
-const DIGEST_TAG = 'lkt.digest';
-const IMAGE_ID = /^ami-[0-9a-f]{8,17}$/;
-const SNAPSHOT_ID = /^snap-[0-9a-f]{8,17}$/;
+/** Tag of images and snapshots with the digest of what they were made from. */
+export const DIGEST_TAG = 'lkt.digest';
+export const IMAGE_ID: RegExp = /^ami-[0-9a-f]{8,17}$/;
+export const SNAPSHOT_ID: RegExp = /^snap-[0-9a-f]{8,17}$/;
 
 /** Returns the AMI of an image, which is named after its digest; undefined if it is missing. */
 async function findMachineImage(

@@ -26,6 +26,7 @@ import {
 import { requireGeneration } from '../fence.ts';
 import { clientOptions, limitAnswers } from './client.ts';
 import { awsError } from './failure.ts';
+import { AwsImages } from './images.ts';
 import { FLEET_TAG, isInstanceId, NAME_TAG, nodeOf, tagsOf } from './instance.ts';
 import { prepareMachineImage } from './machine-image.ts';
 import { machineInput } from './machine-input.ts';
@@ -50,6 +51,7 @@ export class AwsProvider implements Provider {
     volumes: false,
     metadata: true,
   };
+  readonly images: AwsImages;
   readonly #settings: AwsSettings;
   readonly #client: EC2Client;
 
@@ -57,6 +59,7 @@ export class AwsProvider implements Provider {
     this.#settings = settings;
     this.#client = new EC2Client(clientOptions(settings));
     limitAnswers(this.#client);
+    this.images = new AwsImages(this.#client);
   }
 
   async prepare(image: MachineImage, { signal }: CallOptions): Promise<string> {

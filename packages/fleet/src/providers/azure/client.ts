@@ -105,6 +105,12 @@ export class AzureClient implements AsyncDisposable {
     throw new ProviderError('unavailable', `azure: ${what} does not end`);
   }
 
+  /** Begins to remove a resource, unless it does not exist. Does not await the end. */
+  async remove(what: string, path: string, signal: AbortSignal): Promise<void> {
+    const url = this.#urlOf(what, path);
+    await this.#rest.callUnless('missing', what, url, { method: 'DELETE', signal });
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#rest[Symbol.asyncDispose]();
   }

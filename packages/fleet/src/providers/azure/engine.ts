@@ -5,6 +5,7 @@ import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-ob
 import { type RestCall } from '../../rest/rest-client.ts';
 import { AzureClient } from './client.ts';
 import { formatTags, groupOf, type GroupTags, parseTags, startOf } from './group.ts';
+import { AzureImages } from './images.ts';
 import { prepareMachineImage } from './machine-image.ts';
 import {
   batchPercent,
@@ -30,6 +31,7 @@ const SETS = '/Microsoft.Compute/virtualMachineScaleSets';
  */
 export class AzureEngine implements Engine {
   readonly keepsAges = false;
+  readonly images: AzureImages;
   readonly #settings: AzureSettings;
   readonly #variables: Variables;
   readonly #client: AzureClient;
@@ -39,6 +41,7 @@ export class AzureEngine implements Engine {
     this.#settings = settings;
     this.#variables = variables;
     this.#client = new AzureClient(settings, variables);
+    this.images = new AzureImages(this.#client, settings);
     this.#now = now;
   }
 

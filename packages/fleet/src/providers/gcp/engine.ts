@@ -14,6 +14,7 @@ import {
   resourceOf,
   templateOf,
 } from './group.ts';
+import { GcpImages } from './images.ts';
 import { prepareMachineImage } from './machine-image.ts';
 import type { GcpGroupSettings, GcpSettings } from './settings.ts';
 import { healingOf, LABELS, propertiesOf } from './template.ts';
@@ -29,6 +30,7 @@ const MAX_MIN_READY_SECONDS = 3600;
  */
 export class GcpEngine implements Engine {
   readonly keepsAges = false;
+  readonly images: GcpImages;
   readonly #settings: GcpSettings;
   readonly #client: GcpClient;
   readonly #now: () => number;
@@ -36,6 +38,7 @@ export class GcpEngine implements Engine {
   constructor(settings: GcpSettings, credentials: GcpCredentials, now: () => number = Date.now) {
     this.#settings = settings;
     this.#client = new GcpClient(settings, credentials);
+    this.images = new GcpImages(this.#client, settings.bucket);
     this.#now = now;
   }
 

@@ -15,6 +15,11 @@ const UPLOAD_MS = 3_600_000;
 /** Names have at most 63 characters. */
 const HEX_CHARS = 56;
 
+/** Returns the name of an image. */
+export function imageName(digest: MachineImage['digest']): string {
+  return `lkt-${digestHex(digest).slice(0, HEX_CHARS)}`;
+}
+
 /**
  * Makes a disk an image of Compute Engine, and returns its name. The name is the digest, and Google
  * accepts a name once, so two controllers get the same image.
@@ -26,7 +31,7 @@ export async function prepareMachineImage(
   image: MachineImage,
   signal: AbortSignal,
 ): Promise<string> {
-  const name = `lkt-${digestHex(image.digest).slice(0, HEX_CHARS)}`;
+  const name = imageName(image.digest);
   if (await isReady(client, name, signal)) return name;
   const disk = rawDiskOf(image, 'gcp');
   const object = `${name}.tar.gz`;

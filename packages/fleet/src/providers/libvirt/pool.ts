@@ -27,6 +27,24 @@ export class Pool {
     );
   }
 
+  /** Returns when the volumes of a prefix were written, in milliseconds; undefined if unknown. */
+  async times(
+    prefix: string,
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, number | undefined>> {
+    const volumes = [...(await this.list(signal))].filter((name) => name.startsWith(prefix));
+    const texts = await this.#virsh.batch(
+      volumes.map((volume) => ['vol-dumpxml', volume, '--pool', this.#name]),
+      { signal },
+    );
+    return new Map(
+      volumes.map((volume, index) => {
+        const [, seconds] = /<mtime>(\d{1,12})(?:\.\d+)?<\/mtime>/.exec(texts[index] ?? '') ?? [];
+        return [volume, seconds === undefined ? undefined : Number(seconds) * 1000];
+      }),
+    );
+  }
+
   /** Creates a volume; one that exists stays. */
   async create(volume: string, size: number, signal: AbortSignal): Promise<void> {
     const pool = this.#name;

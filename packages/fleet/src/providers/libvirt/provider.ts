@@ -18,6 +18,7 @@ import {
 import { requireGeneration } from '../fence.ts';
 import { formatNodeRecord, hasGraceEnded, type NodeRecord } from '../node-record.ts';
 import { type DomainDisk, domainXml, parseRecordXml, RECORD_URI, recordXml } from './domain-xml.ts';
+import { LibvirtImages } from './images.ts';
 import { Leftovers } from './leftovers.ts';
 import { domainName, imageVolume, nodeVolume, VOLUME } from './names.ts';
 import { Pool } from './pool.ts';
@@ -53,6 +54,7 @@ export class LibvirtProvider implements Provider {
     volumes: true,
     metadata: true,
   };
+  readonly images: LibvirtImages;
   readonly #settings: LibvirtSettings;
   readonly #virsh: Virsh;
   readonly #pool: Pool;
@@ -69,6 +71,7 @@ export class LibvirtProvider implements Provider {
     this.#settings = settings;
     this.#virsh = virsh;
     this.#pool = new Pool(virsh, settings.pool);
+    this.images = new LibvirtImages(virsh, this.#pool);
     this.#leftovers = new Leftovers(this.#pool);
     this.#directory = host.directory;
     this.#accelerator = host.accelerator;

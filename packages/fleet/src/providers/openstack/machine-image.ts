@@ -10,6 +10,11 @@ import type { OpenStackClient } from './client.ts';
 const UPLOAD_MS = 3_600_000;
 const ID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** Reports whether a text is an id of Glance. */
+export function isImageId(text: string): boolean {
+  return ID.test(text);
+}
+
 /**
  * Makes a disk an image of Glance, and returns its id. A property has the digest. Two controllers
  * at once may upload it twice, and then both take the older one.

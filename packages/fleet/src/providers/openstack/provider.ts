@@ -13,6 +13,7 @@ import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-ob
 import { requireGeneration } from '../fence.ts';
 import { hasGraceEnded } from '../node-record.ts';
 import type { OpenStackClient } from './client.ts';
+import { OpenStackImages } from './images.ts';
 import { prepareMachineImage } from './machine-image.ts';
 import { fleetOf, isServerId, metadataOf, nodeOf, type ServerNode } from './server.ts';
 import type { OpenStackGroupSettings } from './settings.ts';
@@ -38,12 +39,14 @@ export class OpenStackProvider implements Provider {
     volumes: false,
     metadata: true,
   };
+  readonly images: OpenStackImages;
   readonly #client: OpenStackClient;
   /** Calls for a name run one after the other. */
   readonly #creating = new Map<string, Promise<void>>();
 
   constructor(client: OpenStackClient) {
     this.#client = client;
+    this.images = new OpenStackImages(client);
   }
 
   async prepare(image: MachineImage, { signal }: CallOptions): Promise<string> {
