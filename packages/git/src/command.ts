@@ -152,8 +152,9 @@ export function gitError(args: readonly string[], stderr: string): LktError {
   // For a repository of another user, git prints the command that allows it.
   const command = /git config --global --add safe\.directory .*/.exec(detail)?.[0];
   const message = `git ${args[0] ?? ''}: ${main.replace(/^fatal: /, '') || 'failed'}`;
+  const isWhole = command !== undefined || lines.length === 1;
   return new LktError('GIT_FAILED', message, {
-    detail,
+    detail: isWhole ? undefined : detail,
     fix: command === undefined ? undefined : `run: ${command}`,
   });
 }

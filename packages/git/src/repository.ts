@@ -68,7 +68,7 @@ export async function findTop(git: Git, dir: string): Promise<string | undefined
     if (error instanceof LktError && error.code === 'TOOL_MISSING' && !hasGitAbove(dir))
       return undefined;
     // Any other failure, such as a repository of another user, must not count as "not in git".
-    if (error instanceof LktError && OUTSIDE.test(error.detail ?? '')) return undefined;
+    if (error instanceof LktError && OUTSIDE.test(error.detail ?? error.message)) return undefined;
     throw error;
   }
 }

@@ -147,7 +147,9 @@ it('names the command that allows a repository of another user', async () => {
   await chown(`${repo.path}/.git`, 65_534, 65_534);
   await expect(readAll(repo.path)).rejects.toMatchObject({
     code: 'GIT_FAILED',
-    message: expect.stringContaining('dubious ownership'),
+    message: `git rev-parse: detected dubious ownership in repository at '${repo.path}'`,
+    // git's own text would say the same twice.
+    detail: undefined,
     fix: `run: git config --global --add safe.directory ${repo.path}`,
   });
 });

@@ -60,7 +60,8 @@ export function organizationOf(workspace: Workspace, images: readonly string[]):
   const names = [...workspace.packages.values()];
   for (const { org } of names)
     if (images.every((image) => workspace.packages.has(`${org}/${image}`))) return org;
-  throw new LktError('NOT_FOUND', `no collection has the packages ${images.join(', ')}`, {
+  const what = images.length === 1 ? 'package' : 'packages';
+  throw new LktError('NOT_FOUND', `no collection has the ${what} ${images.join(', ')}`, {
     fix: `add the collection lkt to ${WORKSPACE_FILE}: {source: npm:@lkt/packages}`,
   });
 }

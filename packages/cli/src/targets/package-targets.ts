@@ -103,10 +103,14 @@ async function othersThan(
   return Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
 }
 
-function noneSupports({ root }: Workspace): LktError {
-  return new LktError('NOT_FOUND', `no package of ${root} supports these platforms`, {
-    fix: 'run it in a checkout with build.yml files under pkg/, tools/ or kernel/',
-  });
+function noneSupports({ root, allDirs }: Workspace): LktError {
+  return allDirs.length === 0
+    ? new LktError('NOT_FOUND', `${root} has no packages that git tracks`, {
+        fix: 'add one: lkt new package NAME, and git add it',
+      })
+    : new LktError('NOT_FOUND', `no package of ${root} supports these platforms`, {
+        fix: 'name others with --platforms, or add them to "arches" in build.yml',
+      });
 }
 
 /** Returns the directories of packages and of all that they use, each after those that it uses. */

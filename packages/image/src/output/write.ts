@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { access, constants, type FileHandle, open, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
-import { digestOf, ioError, isErrno, mapConcurrent } from '@lkt/core';
+import { digestOf, ioError, isErrno, LktError, mapConcurrent } from '@lkt/core';
 import { createAsyncDigester, singleChunk, writeAll } from '@lkt/oci';
 import { makeDirectories } from '@lkt/oci/files';
 import { isZeroChunk } from '@lkt/formats';
@@ -164,6 +164,11 @@ export async function requireWritable(dir: string): Promise<void> {
     try {
       return await access(at, constants.W_OK | constants.X_OK);
     } catch (error) {
+      if (isErrno(error, 'EACCES', 'EROFS'))
+        throw new LktError('IO_FAILED', `cannot write into ${dir}`, {
+          cause: error,
+          fix: 'name another directory: --dir',
+        });
       if (!isErrno(error, 'ENOENT') || at === dirname(at))
         throw ioError(`cannot write into ${dir}`, error);
     }
