@@ -6,13 +6,18 @@ export type Successor =
       readonly image: string;
       readonly note?: string;
       readonly about?: string;
+      /** Modules that Debian's kernel needs for it, and PID 1 does not load. */
+      readonly modules?: readonly string[];
     }
   /** Nothing is needed: `by` says what does its work. `image` is for a container with own files. */
   | { readonly kind: 'removed'; readonly by: string; readonly image?: string }
   /** lkt has none: LinuxKit's image stays. */
   | { readonly kind: 'kept'; readonly note: string };
 
-function of(image: string, more: { note?: string; about?: string } = {}): Successor {
+function of(
+  image: string,
+  more: { note?: string; about?: string; modules?: readonly string[] } = {},
+): Successor {
   return { kind: 'package', image, ...more };
 }
 
@@ -37,7 +42,7 @@ export const ENCRYPTION: readonly string[] = ['dm-crypt', 'essiv', 'xts'];
 export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['acpid', removed('PID 1 handles the power button')],
   ['auditd', of('auditd', { about: 'without rules for files and system calls' })],
-  ['binfmt', of('binfmt', { note: needsModules('binfmt_misc') })],
+  ['binfmt', of('binfmt', { modules: ['binfmt_misc'] })],
   ['bpftrace', kept('needs a kernel with CONFIG_BPF_EVENTS')],
   ['ca-certificates', of('ca-certificates')],
   [
@@ -48,7 +53,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ],
   ['containerd', of('containerd')],
   ['dhcpcd', of('dhcp')],
-  ['dm-crypt', of('dm-crypt', { note: needsModules(...ENCRYPTION) })],
+  ['dm-crypt', of('dm-crypt', { modules: ENCRYPTION })],
   ['dummy', removed('it does nothing')],
   ['extend', of('extend', { about: 'without btrfs' })],
   ['firmware', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
@@ -63,7 +68,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['ip', of('ip')],
   ['kmsg', kept('kernel messages are on the console')],
   ['logwrite', removed('PID 1 writes bounded logs to /var/log')],
-  ['losetup', of('losetup', { note: needsModules('loop') })],
+  ['losetup', of('losetup', { modules: ['loop'] })],
   ['memlogd', removed('PID 1 provides its sockets')],
   ['metadata', of('metadata', { about: 'reads only disks unless its arguments name a cloud' })],
   ['mkimage', kept('lkt build writes disks itself')],
@@ -87,7 +92,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['tss', kept('for TPM 1.2; use lkt/tpm with a TPM 2.0')],
   ['vpnkit-expose-port', kept('for VPNKit on macOS')],
   ['vpnkit-forwarder', kept('for VPNKit on macOS')],
-  ['vsudd', of('vsudd', { note: needsModules('vmw_vsock_virtio_transport') })],
+  ['vsudd', of('vsudd', { modules: ['vmw_vsock_virtio_transport'] })],
 ]);
 
 /** Returns the packages as a Markdown list, for docs/linuxkit.md. */
@@ -99,7 +104,8 @@ export function packageList(): readonly string[] {
       return `- \`${name}\`: removed: ${by}${unless}`;
     }
     if (successor.kind === 'kept') return `- \`${name}\`: LinuxKit's image: ${successor.note}`;
-    const { image, about, note = about } = successor;
+    const { image, about, modules } = successor;
+    const { note = modules === undefined ? about : needsModules(...modules) } = successor;
     return `- \`${name}\`: \`lkt/${image}\`${note === undefined ? '' : `: ${note}`}`;
   });
 }

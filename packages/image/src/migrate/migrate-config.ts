@@ -3,7 +3,18 @@ import { DOCKER_HUB, familiarReference, formatReference, parseReference } from '
 import { applyEdits, type TextEdit } from '@lkt/pkg';
 import { readConfig } from '../config/config.ts';
 import { LINUXKIT_PACKAGES } from './linuxkit-packages.ts';
-import { containerNotes, fieldOf, itemsOf, kernelNotes, type Note, trustNotes } from './notes.ts';
+import { loadModules } from './load-modules.ts';
+import {
+  containerModules,
+  containerNotes,
+  fieldOf,
+  itemsOf,
+  kernelNotes,
+  moduleNote,
+  type NeededModules,
+  type Note,
+  trustNotes,
+} from './notes.ts';
 import { removeItems } from './remove-items.ts';
 
 /** Replacements for LinuxKit's images in a config. */
@@ -47,10 +58,24 @@ export function migrateConfig(file: SourceFile, options: MigrateOptions): Migrat
   for (const volume of itemsOf(volumes)) migration.image(fieldOf(volume, 'image'));
   for (const section of ['onboot', 'onshutdown', 'services'])
     migration.list(more[section], (item) => fieldOf(item, 'image'));
-  const notes = [...kernelNotes(kernel), ...trustNotes(trust), ...migration.notes];
+  const hasOwnKernel = !migration.changes.some(({ to }) => to === DEBIAN_KERNEL);
+  const loaded = !hasOwnKernel && migration.load(more['onboot']);
+  const modules = migration.modules.map((one) => moduleNote(one, loaded));
+  const notes = [...kernelNotes(kernel), ...trustNotes(trust), ...migration.notes, ...modules];
   const text = applyEdits(file.text, migration.edits);
   readConfig(parseYaml({ ...file, text }));
   return { text, changes: sorted(migration.changes), notes: sorted(notes) };
+}
+
+/** The kernel whose modules are files, which a container loads. */
+const DEBIAN_KERNEL = 'lkt/kernel-debian';
+
+/** The new reference of an image; `why` if its item is to be removed. */
+interface Replacement {
+  readonly to?: string;
+  readonly why?: string;
+  readonly note?: string | undefined;
+  readonly modules?: readonly string[] | undefined;
 }
 
 /** The changes of one config. */
@@ -58,6 +83,7 @@ class Migration {
   readonly edits: TextEdit[] = [];
   readonly changes: MigrationChange[] = [];
   readonly notes: Note[] = [];
+  readonly modules: NeededModules[] = [];
   readonly #text: string;
   readonly #options: MigrateOptions;
 
@@ -94,16 +120,31 @@ class Migration {
       const at = imageOf(item);
       if (at === undefined) continue;
       const from = at.string();
-      const { to, why, note } = this.#successorOf(from, item);
+      const { to, why, note, modules } = this.#successorOf(from, item);
       if (why === undefined) {
         this.#rewrite(at, from, to ?? from, note);
-        if (item !== at) this.notes.push(...containerNotes(item, from));
+        if (modules !== undefined)
+          this.modules.push({ line: at.position.line, by: to, names: modules });
+        if (item !== at) {
+          this.notes.push(...containerNotes(item, from));
+          this.modules.push(...containerModules(item, from));
+        }
       } else {
         removed.add(item);
         this.changes.push({ line: item.position.line, from, to: '', why });
       }
     }
     this.edits.push(...removeItems(this.#text, items, (item) => removed.has(item)));
+  }
+
+  /** Loads the modules that Debian's kernel needs; false if the text has no place for it. */
+  load(onboot: YamlValue | undefined): boolean {
+    const names = [...new Set(this.modules.flatMap((one) => one.names))];
+    if (names.length === 0) return false;
+    const edit = loadModules(this.#text, onboot, names);
+    // After the removals, which may begin at the same place.
+    if (edit !== undefined) this.edits.push(edit);
+    return edit !== undefined;
   }
 
   #rewrite(at: YamlValue, from: string, to: string, note: string | undefined): void {
@@ -116,10 +157,7 @@ class Migration {
   }
 
   /** Returns the new reference; `why` if the item is to be removed. */
-  #successorOf(
-    from: string,
-    item?: YamlValue,
-  ): { readonly to?: string; readonly why?: string; readonly note?: string } {
+  #successorOf(from: string, item?: YamlValue): Replacement {
     if (from.startsWith('@') || from.includes('${')) return {};
     const reference = parseReference(from);
     const { domain, path } = reference;
@@ -137,7 +175,8 @@ class Migration {
     const found = LINUXKIT_PACKAGES.get(image);
     if (found === undefined) return { to: kept, note: 'lkt has no package for it' };
     if (found.kind === 'kept') return { to: kept, note: found.note };
-    if (found.kind === 'package') return { to: `lkt/${found.image}`, note: found.note };
+    if (found.kind === 'package')
+      return { to: `lkt/${found.image}`, note: found.note, modules: found.modules };
     if (item === undefined) return { to: kept };
     return found.image !== undefined && bindsOtherFiles(item)
       ? { to: `lkt/${found.image}` }

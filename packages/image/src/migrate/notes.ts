@@ -56,14 +56,8 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
   const xfs = command.find((word) => word.string() === 'xfs');
   if (xfs !== undefined && ['format', 'extend', 'mount'].includes(name))
     notes.push(note(xfs, 'lkt/kernel-debian has no xfs: use ext4, or --kernel lkt/linux'));
-  if (name === 'swap' && words.includes('--encrypt'))
-    notes.push(note(item, needsModules(...ENCRYPTION)));
   if (name === 'metadata' && words.length < 2)
     notes.push(note(item, 'reads only disks: name the cloud, command: [/usr/bin/metadata, aws]'));
-  for (const one of itemsOf(fieldOf(fieldOf(item, 'runtime'), 'interfaces'))) {
-    const kind = fieldOf(one, 'peer') === undefined ? fieldOf(one, 'add')?.string() : 'veth';
-    if (kind !== undefined) notes.push(note(one, needsModules(kind)));
-  }
   const mounts = itemsOf(fieldOf(item, 'mounts'));
   const cgroup = mounts.find((mount) => fieldOf(mount, 'type')?.string() === 'cgroup');
   if (cgroup !== undefined)
@@ -78,6 +72,33 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
       note(powerful, 'to mount or make namespaces, it also needs allow: [mount, namespaces]'),
     );
   return notes;
+}
+
+/** Modules of Debian's kernel that something in a config needs, and PID 1 does not load. */
+export interface NeededModules {
+  readonly line: number;
+  /** The package that needs them; undefined for a setting of the container. */
+  readonly by?: string;
+  readonly names: readonly string[];
+}
+
+/** Returns the modules that the settings of a container need, whose image is `from`. */
+export function containerModules(item: YamlValue, from: string): readonly NeededModules[] {
+  const words = itemsOf(fieldOf(item, 'command')).map((word) => word.string());
+  const needed: NeededModules[] = [];
+  if (/^(?:docker\.io\/)?linuxkit\/swap\b/.test(from) && words.includes('--encrypt'))
+    needed.push({ line: item.position.line, names: ENCRYPTION });
+  for (const one of itemsOf(fieldOf(fieldOf(item, 'runtime'), 'interfaces'))) {
+    const kind = fieldOf(one, 'peer') === undefined ? fieldOf(one, 'add')?.string() : 'veth';
+    if (kind !== undefined) needed.push({ line: one.position.line, names: [kind] });
+  }
+  return needed;
+}
+
+/** Returns a note about needed modules. @param isLoaded whether the config loads them now */
+export function moduleNote({ line, by, names }: NeededModules, isLoaded: boolean): Note {
+  const text = isLoaded ? `lkt/modprobe loads ${names.join(', ')} first` : needsModules(...names);
+  return { line, text: by === undefined ? text : `${by}: ${text}` };
 }
 
 function note({ position }: YamlValue, text: string): Note {

@@ -9,6 +9,10 @@ function migrate(text: string): MigratedConfig {
   return migrateConfig({ path: 'a.yml', text }, { kernel: 'lkt/linux', isPackage });
 }
 
+function debian(text: string): MigratedConfig {
+  return migrateConfig({ path: 'a.yml', text }, { kernel: 'lkt/kernel-debian', isPackage });
+}
+
 function isPackage(name: string): boolean {
   return packages.has(name);
 }
@@ -210,6 +214,66 @@ describe('notes', () => {
     'kernel: {cmdline: console=ttyS0}',
   ])('are not made of %j', (text) => {
     expect(notesOf(text)).toEqual([]);
+  });
+});
+
+describe("modules of Debian's kernel", () => {
+  const kernel = 'kernel:\n  image: linuxkit/kernel:6.12.59\n';
+
+  it('are loaded before other onboot containers', () => {
+    const { text, notes } = debian(`${kernel}onboot:
+  # Removed.
+  - name: sysctl
+    image: linuxkit/sysctl:abc
+  - name: loop
+    image: linuxkit/losetup:abc
+services:
+  - {name: x, image: linuxkit/swap, command: [/swap.sh, --encrypt]}
+  - {name: y, image: linuxkit/losetup}
+`);
+    expect(text).toBe(`kernel:
+  image: lkt/kernel-debian
+onboot:
+  # Removed.
+  - name: modprobe
+    image: lkt/modprobe
+    command: [modprobe, -a, loop, dm-crypt, essiv, xts]
+  - name: loop
+    image: lkt/losetup
+services:
+  - {name: x, image: lkt/swap, command: [/swap.sh, --encrypt]}
+  - {name: y, image: lkt/losetup}
+`);
+    expect(notes.map((note) => `${note.line}: ${note.text}`)).toEqual([
+      '8: lkt/losetup: lkt/modprobe loads loop first',
+      '10: lkt/modprobe loads dm-crypt, essiv, xts first',
+      '11: lkt/losetup: lkt/modprobe loads loop first',
+    ]);
+    // A second run changes nothing.
+    expect(debian(text)).toEqual({ text, changes: [], notes: [] });
+  });
+
+  it('are loaded where no container ran at boot', () => {
+    expect(debian(`${kernel}${service('linuxkit/vsudd')}\n`).text).toContain(`debian
+onboot:
+  - name: modprobe
+    image: lkt/modprobe
+    command: [modprobe, -a, vmw_vsock_virtio_transport]
+services:
+`);
+  });
+
+  it.each([
+    // The kernel is the user's.
+    service('linuxkit/losetup'),
+    // A list in brackets.
+    `${kernel}onboot: [{name: x, image: linuxkit/losetup}]`,
+  ])('are for the user to load in %j', (given) => {
+    const { text, notes } = debian(given);
+    expect(text).not.toContain('modprobe');
+    expect(notes.map((note) => note.text)).toEqual([
+      'lkt/losetup: lkt/kernel-debian needs the module loop first: see lkt/modprobe',
+    ]);
   });
 });
 

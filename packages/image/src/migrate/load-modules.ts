@@ -1,0 +1,36 @@
+import type { YamlValue } from '@lkt/core';
+import type { TextEdit } from '@lkt/pkg';
+import { itemsOf } from './notes.ts';
+
+/**
+ * Returns the edit that loads kernel modules before the other onboot containers of a config;
+ * undefined where its text has no list with dashes to begin.
+ */
+export function loadModules(
+  text: string,
+  onboot: YamlValue | undefined,
+  modules: readonly string[],
+): TextEdit | undefined {
+  const [first] = itemsOf(onboot);
+  const range = first?.range;
+  if (range !== undefined) {
+    const lineStart = text.lastIndexOf('\n', range[0] - 1) + 1;
+    const [, indent] = /^(\s*)-\s+$/.exec(text.slice(lineStart, range[0])) ?? [];
+    return indent === undefined ? undefined : insertion(lineStart, container(indent, modules));
+  }
+  const services = onboot === undefined ? /^services\s*:/m.exec(text) : null;
+  return services === null
+    ? undefined
+    : insertion(services.index, `onboot:\n${container('  ', modules)}`);
+}
+
+function container(indent: string, modules: readonly string[]): string {
+  const words = ['modprobe', '-a', ...modules].join(', ');
+  return [`- name: modprobe`, `  image: lkt/modprobe`, `  command: [${words}]`]
+    .map((line) => `${indent}${line}\n`)
+    .join('');
+}
+
+function insertion(offset: number, replacement: string): TextEdit {
+  return { offset, length: 0, replacement };
+}
