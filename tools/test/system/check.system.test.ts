@@ -13,8 +13,8 @@ interface Check {
   readonly notes: readonly string[];
 }
 
-// Every run of changed code also builds the packages of the examples again, as another user in
-// another directory: reproducible.system.test.ts.
+// Every run of changed code also builds a quarter of the examples' packages again, as another user
+// in another directory: reproducible.system.test.ts.
 const TESTER = [':(glob)packages/rebuild/src/**'];
 
 test(

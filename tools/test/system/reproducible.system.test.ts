@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { lkt, measuredLkt, type Options, root } from './helpers/lkt.ts';
-import { isChosen, remember, remembered } from '@lkt/testing/remembered';
+import { isChosen } from '@lkt/testing/remembered';
 import { packagesWith } from './helpers/kernels.ts';
 import { inputs, proven, SOURCES } from './helpers/proof.ts';
 
@@ -60,7 +60,6 @@ beforeAll(async () => {
 test('builds the same bytes from nothing in another directory as another user', () => {
   expect(there.lines).toEqual(here.lines);
   expect(here.lines.filter((line) => line.startsWith('lkt/')).length).toBeGreaterThan(10);
-  remember(allBuilt, 'passed');
 });
 
 test('lists packages copied from other images, boot loaders and Go modules in the SBOM', () => {
@@ -99,11 +98,7 @@ test('needs less than 190 MB of memory for each build', () => {
   expect(there.peakMiB).toBeLessThan(190);
 });
 
-/**
- * Packages that take long to compile: the stranger's build takes their steps from a cache, and must
- * match the pins. Their reproducibility is tested per package, the kernel's by `npm run
- * test:kernel`.
- */
+/** Packages that take long to compile; the kernel has its own test, `npm run test:kernel`. */
 const COMPILED_LONG = [
   'kernel/linux',
   'pkg/containerd-programs',
@@ -112,18 +107,15 @@ const COMPILED_LONG = [
   'tools/go-static',
 ];
 
-/** Name of the result that the stranger has built the other packages from nothing. */
-const allBuilt = `reproducible-sources-${inputs(SOURCES)}`;
-
 /**
- * Returns the packages of which the stranger takes the steps from a cache: if all have been built
- * from nothing, and only code has changed since, three in four, in turn.
+ * Returns the packages of which the stranger takes the steps from a cache, and which must match the
+ * pins: those above, and three in four of the others, in turn. The second build of each package,
+ * in check.system.test.ts, is from nothing.
  */
 function fromCache(): readonly string[] {
-  if (remembered(allBuilt) === undefined) return COMPILED_LONG;
-  const code = inputs([':(glob)packages/*/src/**']);
+  const turn = inputs([...SOURCES, ':(glob)packages/*/src/**']);
   const others = packagesWith('Dockerfile').filter(
-    (path) => !path.startsWith('kernel/') && !isChosen(hash('sha256', `${code} ${path}`)),
+    (path) => !path.startsWith('kernel/') && !isChosen(hash('sha256', `${turn} ${path}`)),
   );
   return [...new Set([...COMPILED_LONG, ...others])];
 }

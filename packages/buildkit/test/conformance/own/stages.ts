@@ -319,6 +319,17 @@ const CASES: readonly OwnCase[] = [
     dockerfile: ['FROM base', 'ONBUILD RUN echo "$A"', 'ONBUILD COPY . /'],
   },
   {
+    name: 'a directory of which a command changed only the time',
+    dockerfile: [
+      'FROM base AS one',
+      'RUN mkdir -p /x/one',
+      'RUN touch -d @100000 /x/one',
+      'FROM base',
+      'COPY --from=one /x /q',
+    ],
+    expect: { divergence: 'times of directories', files: ['q/one'] },
+  },
+  {
     name: 'a trigger that ends with blanks',
     dockerfile: ['FROM base', 'ONBUILD RUN true  '],
     expect: {
