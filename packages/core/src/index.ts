@@ -32,6 +32,7 @@ export {
 } from './progress.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';
 export { uniqueBy } from './unique-by.ts';
+export { isSpecialFile } from './special-file.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';
 export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';

@@ -1,9 +1,9 @@
-import { createReadStream } from 'node:fs';
+import { createReadStream, createWriteStream } from 'node:fs';
 import { mkdtempDisposable, rename } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, resolve } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, isSpecialFile, LktError } from '@lkt/core';
 import type { Format } from '@lkt/image';
 
 /** A directory for a single output file, which `finish` moves to its target. */
@@ -29,8 +29,9 @@ export async function openSingleOutput(
       fix: 'name a file, or pipe the output into a program: lkt build --o - … | tar t',
     });
   const path = resolve(cwd, o);
+  const isSpecial = await isSpecialFile(path);
   // On the same file system, so that a rename writes the file atomically.
-  const above = o === '-' ? tmpdir() : dirname(path);
+  const above = o === '-' || isSpecial ? tmpdir() : dirname(path);
   const made = await mkdtempDisposable(join(above, '.lkt-')).catch((error: unknown) => {
     if (!isErrno(error, 'EACCES', 'ENOENT', 'ENOTDIR', 'EROFS')) throw error;
     throw new LktError('IO_FAILED', `cannot write into ${above}`, { cause: error });
@@ -42,6 +43,7 @@ export async function openSingleOutput(
       const found = files.find((file) => /^image\.(?:docker|tar)$/.test(basename(file.path)));
       if (found === undefined) throw new Error('the file was not written');
       if (o === '-') await pipeline(createReadStream(found.path), process.stdout, { end: false });
+      else if (isSpecial) await pipeline(createReadStream(found.path), createWriteStream(path));
       else await rename(found.path, path);
       return { ...found, path };
     },

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
 import { rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, isSpecialFile, LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, listFlag, requiredArg, switchFlag, valueFlag } from '../../flags/options.ts';
 import { showSize } from '../../flags/sizes.ts';
@@ -64,7 +66,7 @@ export class CacheExport extends LktCommand {
     });
     const { signal } = session;
     const bytes = isPiped
-      ? await toStandardOutput(archive, signal)
+      ? await toStream(process.stdout, archive, signal)
       : await toFile(resolve(session.environment.cwd, flags.output), archive, signal);
     this.endProgress();
     const result = { reference: familiarReference(source), digest: descriptor.digest, bytes };
@@ -73,7 +75,9 @@ export class CacheExport extends LktCommand {
   }
 }
 
-async function toStandardOutput(
+/** Writes to a stream and ends it. Returns the size in bytes. */
+async function toStream(
+  stream: Writable,
   archive: AsyncIterable<Uint8Array>,
   signal: AbortSignal,
 ): Promise<number> {
@@ -81,13 +85,13 @@ async function toStandardOutput(
   for await (const chunk of archive) {
     signal.throwIfAborted();
     size += chunk.length;
-    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain');
+    if (!stream.write(chunk)) await once(stream, 'drain');
   }
-  await finished(process.stdout.end());
+  await finished(stream.end());
   return size;
 }
 
-/** Writes the file completely, or leaves none. */
+/** Writes the file completely, or leaves none. Returns its size in bytes. */
 async function toFile(
   path: string,
   archive: AsyncIterable<Uint8Array>,
@@ -95,6 +99,7 @@ async function toFile(
 ): Promise<number> {
   const temporary = join(dirname(path), `.${basename(path)}.${process.pid}`);
   try {
+    if (await isSpecialFile(path)) return await toStream(createWriteStream(path), archive, signal);
     await writeFile(temporary, archive, { flag: 'wx', signal });
     const { size } = await stat(temporary);
     await rename(temporary, path);
