@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"sync"
 	"time"
 
 	"lkt/sandbox"
@@ -102,33 +103,44 @@ func serve(role sandbox.Role, s setup) error {
 	if err := role.Enter(); err != nil {
 		return err
 	}
-	return server("", m).Serve(listener)
+	return server("", m).Serve(newBoundedListener(listener, maxConnections))
 }
 
 const (
-	// maxScrapes is the maximum number of concurrent scrapes.
-	maxScrapes = 4
-	page       = "<!doctype html><title>node_exporter</title><a href=\"/metrics\">metrics</a>\n"
+	// maxAge is how long the metrics of a scrape are the answer to others too. So clients that read
+	// slowly neither keep others waiting nor fill the memory, each with metrics of its own.
+	maxAge = time.Second
+	page   = "<!doctype html><title>node_exporter</title><a href=\"/metrics\">metrics</a>\n"
 )
 
-// server returns a server with limits on time, request size and concurrency.
+// scraper returns metrics that are not older than maxAge.
+type scraper struct {
+	machine machine
+	mutex   sync.Mutex
+	text    string
+	begun   time.Time
+}
+
+func (s *scraper) metrics() string {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if now := time.Now(); s.text == "" || now.Sub(s.begun) >= maxAge {
+		s.text, s.begun = s.machine.metrics(), now
+	}
+	return s.text
+}
+
+// server returns a server with limits on time and request size.
 func server(address string, m machine) *http.Server {
-	semaphore := make(chan struct{}, maxScrapes)
+	scrapes := &scraper{machine: m}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = io.WriteString(w, page)
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
-		select {
-		case semaphore <- struct{}{}:
-			defer func() { <-semaphore }()
-		default:
-			http.Error(w, "too many concurrent requests", http.StatusServiceUnavailable)
-			return
-		}
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-		_, _ = io.WriteString(w, m.metrics())
+		_, _ = io.WriteString(w, scrapes.metrics())
 	})
 	return &http.Server{
 		Addr:           address,

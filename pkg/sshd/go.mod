@@ -8,6 +8,7 @@ require (
 	golang.org/x/sys v0.22.0
 	gopkg.in/yaml.v3 v3.0.1
 	lkt/atomicfile v0.0.0
+	lkt/bounds v0.0.0
 	lkt/logs v0.0.0
 	lkt/sandbox v0.0.0
 )
@@ -19,6 +20,7 @@ require (
 
 replace (
 	lkt/atomicfile => ../atomicfile
+	lkt/bounds => ../bounds
 	lkt/init => ../init
 	lkt/logs => ../logs
 	lkt/sandbox => ../sandbox

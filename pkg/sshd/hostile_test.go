@@ -13,7 +13,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -62,6 +64,51 @@ func TestIdleConnectionsLockOutNobody(t *testing.T) {
 	s.expect("login", s.ssh("root", nil, "echo in"), done{0, "in\n", ""})
 }
 
+// A flood costs no process for a connection that another one has ended meanwhile: else logins wait
+// for thousands.
+func TestStartsNoSpeakerForEndedConnections(t *testing.T) {
+	s := start(t, "")
+	lastPID := func() int {
+		got := s.ssh("root", nil, "echo $$")
+		pid, err := strconv.Atoi(strings.TrimSpace(got.stdout))
+		if err != nil {
+			t.Fatalf("%+v", got)
+		}
+		return pid
+	}
+	before := lastPID()
+	for _, pid := range s.pids("sshd-monitor") {
+		if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = syscall.Kill(pid, syscall.SIGCONT) }()
+	}
+	const connections = 500
+	var first net.Conn
+	for i := range connections {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 1, byte(i>>8), byte(i))}}
+		conn, err := dialer.Dial("tcp", s.address())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if i == connections-20 {
+			first = conn
+		}
+	}
+	if !ends(first) {
+		t.Fatal("the listener waits for the monitor")
+	}
+	for _, pid := range s.pids("sshd-monitor") {
+		if err := syscall.Kill(pid, syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if used := lastPID() - before; used > connections {
+		t.Errorf("%d processes and threads for %d connections, of which 10 are open", used, connections)
+	}
+}
+
 // Connections without a login end when their time is over, and their speakers with them.
 func TestIdleConnectionsEnd(t *testing.T) {
 	s := start(t, "limits: { authenticationSeconds: 5 }\n")
@@ -79,16 +126,22 @@ func TestIdleConnectionsEnd(t *testing.T) {
 // processes counts the processes of this server with a name.
 func (s *server) processes(name string) int {
 	s.t.Helper()
-	n := 0
+	return len(s.pids(name))
+}
+
+// pids returns the processes of this server with a name.
+func (s *server) pids(name string) (found []int) {
+	s.t.Helper()
 	paths, _ := filepath.Glob("/proc/[0-9]*/comm")
 	for _, path := range paths {
 		comm, _ := os.ReadFile(path)
 		environment, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "environ"))
 		if strings.TrimSpace(string(comm)) == name && bytes.Contains(environment, []byte(fmt.Sprintf(`"Port":%d`, s.port))) {
-			n++
+			pid, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			found = append(found, pid)
 		}
 	}
-	return n
+	return found
 }
 
 func TestLoginsAreBounded(t *testing.T) {

@@ -21,6 +21,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/atomicfile',
     'pkg/auditd',
     'pkg/binfmt',
+    'pkg/bounds',
     'pkg/containerd-programs/ctr/users',
     'pkg/dhcp',
     'pkg/dm-crypt',

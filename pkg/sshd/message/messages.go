@@ -25,6 +25,7 @@ var kinds = []func() Message{
 	func() Message { return &Listen{} },
 	func() Message { return &Listening{} },
 	func() Message { return &Forward{} },
+	func() Message { return &Taken{} },
 }
 
 func kindOf(m Message) (byte, error) {
@@ -53,6 +54,8 @@ type (
 		ID            uint32
 		Remote, Local string // address and port
 	}
+	// Taken tells the listener that the monitor has handled Accepted. Only then it gets another.
+	Taken struct{}
 	// Authenticated tells the listener that a user has proved a key. As its answer, it tells the
 	// monitor that there is a place for the login. Without one the answer is Ended.
 	Authenticated struct{ ID uint32 }
@@ -66,6 +69,7 @@ func (m *Accepted) fields(f *fields) {
 	f.text(&m.Remote, maxAddress)
 	f.text(&m.Local, maxAddress)
 }
+func (m *Taken) fields(*fields)           {}
 func (m *Authenticated) fields(f *fields) { f.uint32(&m.ID) }
 func (m *Ended) fields(f *fields)         { f.uint32(&m.ID) }
 

@@ -3,29 +3,35 @@
 package listener
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
-	"lkt/sshd/bounds"
 	"lkt/sshd/channel"
 	"lkt/sshd/message"
-	"lkt/sshd/settings"
 	"lkt/sshd/setup"
 )
 
 type accepted struct {
 	conn          *net.TCPConn
 	remote, local netip.AddrPort
+	// announced is whether the monitor knows the connection.
+	announced bool
 }
 
 type listener struct {
 	monitor *channel.Conn
-	table   *bounds.Table
-	conns   map[uint32]*net.TCPConn
+	logins  *logins
+	conns   map[uint32]*accepted
 	last    uint32
+	// queue are the connections that the monitor does not know, the oldest first. It gets one at a
+	// time, and none that has ended meanwhile: starting a speaker takes longer than connecting.
+	queue []uint32
+	busy  bool
 }
 
 // Run accepts connections until the monitor ends.
@@ -34,7 +40,7 @@ func Run(s setup.Setup, enter func() error) error {
 	if err != nil {
 		return err
 	}
-	incoming := make(chan accepted)
+	incoming := make(chan *accepted)
 	failed := make(chan error)
 	for i := range s.Sockets {
 		file := os.NewFile(uintptr(setup.ListenerSockets+i), "socket")
@@ -60,7 +66,7 @@ func Run(s setup.Setup, enter func() error) error {
 			messages <- m
 		}
 	}()
-	l := &listener{monitor: monitor, table: newTable(s.Settings.Limits), conns: map[uint32]*net.TCPConn{}}
+	l := &listener{monitor: monitor, logins: newLogins(s.Settings.Limits), conns: map[uint32]*accepted{}}
 	timer := time.NewTimer(time.Hour)
 	for {
 		for len(messages) > 0 && err == nil {
@@ -71,7 +77,8 @@ func Run(s setup.Setup, enter func() error) error {
 		}
 		select {
 		case a := <-incoming:
-			err = l.add(a)
+			l.add(a)
+			err = l.announce()
 		case m := <-messages:
 			err = l.handle(m)
 		case err = <-failed:
@@ -80,7 +87,7 @@ func Run(s setup.Setup, enter func() error) error {
 		if err != nil {
 			return err
 		}
-		ended, next := l.table.Expire(time.Now())
+		ended, next := l.logins.Expire(time.Now())
 		l.end(ended)
 		timer.Stop()
 		if !next.IsZero() {
@@ -89,18 +96,9 @@ func Run(s setup.Setup, enter func() error) error {
 	}
 }
 
-func newTable(limits settings.Limits) *bounds.Table {
-	return bounds.New(bounds.Limits{
-		Unauthenticated: limits.Unauthenticated,
-		PerAddress:      limits.UnauthenticatedPerAddress,
-		Authenticated:   limits.Connections,
-		Time:            time.Duration(limits.AuthenticationSeconds) * time.Second,
-	})
-}
-
 // accept hands over connections. Errors such as a connection that its client has already reset are
 // temporary; a pause keeps them from using the processor.
-func accept(socket *net.TCPListener, incoming chan<- accepted) error {
+func accept(socket *net.TCPListener, incoming chan<- *accepted) error {
 	for failures := 0; ; {
 		conn, err := socket.AcceptTCP()
 		if err != nil {
@@ -117,7 +115,7 @@ func accept(socket *net.TCPListener, incoming chan<- accepted) error {
 			conn.Close()
 			continue
 		}
-		incoming <- accepted{conn, unmap(remote.AddrPort()), unmap(local.AddrPort())}
+		incoming <- &accepted{conn: conn, remote: unmap(remote.AddrPort()), local: unmap(local.AddrPort())}
 	}
 }
 
@@ -125,34 +123,47 @@ func unmap(a netip.AddrPort) netip.AddrPort {
 	return netip.AddrPortFrom(a.Addr().Unmap(), a.Port())
 }
 
-func (l *listener) add(a accepted) error {
-	l.end(l.table.Add(l.last, a.remote.Addr(), time.Now()))
-	id := l.last
+func (l *listener) add(a *accepted) {
+	l.end(l.logins.Add(l.last, a.remote.Addr(), time.Now()))
+	l.conns[l.last] = a
+	l.queue = append(l.queue, l.last)
 	l.last++
-	l.conns[id] = a.conn
-	raw, err := a.conn.SyscallConn()
-	if err != nil {
-		return err
+}
+
+// announce hands the next connection over to the monitor, unless that starts a speaker.
+func (l *listener) announce() error {
+	for !l.busy && len(l.queue) > 0 {
+		id := l.queue[0]
+		l.queue = l.queue[1:]
+		a := l.conns[id]
+		raw, err := a.conn.SyscallConn()
+		if err != nil {
+			return err
+		}
+		l.busy, a.announced = true, true
+		var sendErr error
+		err = raw.Control(func(fd uintptr) {
+			sendErr = l.monitor.Send(&message.Accepted{ID: id, Remote: a.remote.String(), Local: a.local.String()}, int(fd))
+		})
+		if err = cmp.Or(err, sendErr); err != nil {
+			return err
+		}
 	}
-	var sendErr error
-	err = raw.Control(func(fd uintptr) {
-		sendErr = l.monitor.Send(&message.Accepted{ID: id, Remote: a.remote.String(), Local: a.local.String()}, int(fd))
-	})
-	if err == nil {
-		err = sendErr
-	}
-	return err
+	return nil
 }
 
 func (l *listener) handle(m message.Message) error {
 	switch m := m.(type) {
+	case *message.Taken:
+		l.busy = false
+		return l.announce()
 	case *message.Authenticated:
-		if l.table.Authenticated(m.ID) {
+		if l.logins.authenticate(m.ID) {
 			return l.monitor.Send(m)
 		}
 		l.end([]uint32{m.ID})
 	case *message.Ended:
-		l.table.Ended(m.ID)
+		l.logins.ended(m.ID)
 		l.close(m.ID)
 	}
 	return nil
@@ -167,14 +178,17 @@ func (l *listener) end(ids []uint32) {
 	}
 }
 
-// close shuts a connection down, also for other processes that have its socket.
+// close shuts a connection down, also for other processes that have its socket. It reports whether
+// there are any.
 func (l *listener) close(id uint32) bool {
-	conn, found := l.conns[id]
-	if found {
-		_ = conn.CloseRead()
-		_ = conn.CloseWrite()
-		_ = conn.Close()
-		delete(l.conns, id)
+	a, found := l.conns[id]
+	if !found {
+		return false
 	}
-	return found
+	_ = a.conn.CloseRead()
+	_ = a.conn.CloseWrite()
+	_ = a.conn.Close()
+	delete(l.conns, id)
+	l.queue = slices.DeleteFunc(l.queue, func(queued uint32) bool { return queued == id })
+	return a.announced
 }

@@ -105,7 +105,10 @@ func (m *monitor) handle(r received) error {
 	switch v := r.message.(type) {
 	case *message.Accepted:
 		if r.from == m.listener && m.connections[v.ID] == nil {
-			return m.accept(v, r.files[0])
+			if err := m.accept(v, r.files[0]); err != nil {
+				return err
+			}
+			return m.listener.Send(&message.Taken{})
 		}
 	case *message.Ended:
 		if r.from == m.listener {

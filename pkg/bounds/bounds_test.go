@@ -10,7 +10,7 @@ import (
 
 var (
 	start = time.Unix(0, 0)
-	usual = Limits{Unauthenticated: 10, PerAddress: 5, Authenticated: 2, Time: 20 * time.Second}
+	usual = Limits{Total: 10, PerAddress: 5, Time: 20 * time.Second}
 )
 
 func address(text string) netip.Addr { return netip.MustParseAddr(text) }
@@ -25,8 +25,8 @@ func TestIdleConnectionsDoNotLockOutTheirAddress(t *testing.T) {
 	if ended := table.Add(5, address("192.0.2.1"), start); !slices.Equal(ended, []uint32{0}) {
 		t.Error(ended)
 	}
-	if !table.Authenticated(5) {
-		t.Error("no login")
+	if !table.Remove(5) {
+		t.Error("no place")
 	}
 }
 
@@ -39,7 +39,7 @@ func TestBusyAddressDoesNotLockOutOthers(t *testing.T) {
 	for id := range uint32(50) {
 		table.Add(50+id, address("198.51.100.1"), start)
 	}
-	if !table.Authenticated(100) {
+	if !table.Remove(100) {
 		t.Error("ended by others")
 	}
 }
@@ -75,36 +75,40 @@ func TestTotalIsBounded(t *testing.T) {
 	}
 }
 
-func TestLoginsAreBounded(t *testing.T) {
-	table := New(usual)
-	for id := range uint32(3) {
-		table.Add(id, address("192.0.2.1"), start)
-		if ok := table.Authenticated(id); ok != (id < 2) {
-			t.Error(id, ok)
+// One network has many addresses: a /48 has 65536 of /64.
+func TestBusyNetworkDoesNotLockOutOthers(t *testing.T) {
+	for name, hostile := range map[string]func(id uint32) string{
+		"/48":        func(id uint32) string { return fmt.Sprintf("2001:db8:1:%x::1", id) },
+		"/32":        func(id uint32) string { return fmt.Sprintf("2001:db8:%x::1", id+2) },
+		"/24":        func(id uint32) string { return fmt.Sprintf("198.51.100.%d", id%256) },
+		"/16":        func(id uint32) string { return fmt.Sprintf("198.51.%d.1", id%256) },
+		"mapped /16": func(id uint32) string { return fmt.Sprintf("::ffff:198.51.%d.1", id%256) },
+	} {
+		clients := []string{"2001:db8:2::1", "203.0.113.1", "2001:0:2::1"}
+		if name == "/32" {
+			clients = clients[1:]
+		}
+		table := New(usual)
+		for id, client := range clients {
+			table.Add(uint32(id), address(client), start)
+		}
+		for id := range uint32(1000) {
+			table.Add(1000+id, address(hostile(id)), start)
+		}
+		for id, client := range clients {
+			if !table.Remove(uint32(id)) {
+				t.Errorf("%s: %s was ended", name, client)
+			}
 		}
 	}
-	table.Ended(0)
-	table.Add(3, address("192.0.2.1"), start)
-	if !table.Authenticated(3) {
-		t.Error("no place after an end")
-	}
 }
 
-func TestAuthenticatedRejectsEndedConnections(t *testing.T) {
-	table := New(usual)
-	table.Add(1, address("192.0.2.1"), start)
-	table.Expire(start.Add(20 * time.Second))
-	if table.Authenticated(1) {
-		t.Error("accepted")
-	}
-}
-
-func TestExpireEndsConnectionsWithoutLogin(t *testing.T) {
+func TestExpireEndsOldConnections(t *testing.T) {
 	table := New(usual)
 	table.Add(1, address("192.0.2.1"), start)
 	table.Add(2, address("192.0.2.1"), start.Add(time.Second))
 	table.Add(3, address("192.0.2.1"), start.Add(2*time.Second))
-	table.Authenticated(2)
+	table.Remove(2)
 	ended, next := table.Expire(start.Add(19 * time.Second))
 	if ended != nil || next != start.Add(20*time.Second) {
 		t.Error(ended, next)

@@ -1,0 +1,3 @@
+module lkt/bounds
+
+go 1.24
