@@ -18,8 +18,9 @@ import (
 const (
 	minInterval = 64 * time.Second
 	maxInterval = 1024 * time.Second
-	// refusal is how long a server is not asked after it has refused to answer. Anyone on the
-	// path can forge that, so it must not last.
+	// refusal is how long a server is not asked after it has refused to answer, and how long all
+	// are asked rarely after one wanted that. Anyone on the path can forge both, so they must not
+	// last.
 	refusal = time.Hour
 )
 
@@ -36,8 +37,8 @@ type client struct {
 	// refused are servers that want no more requests, with the time until which they get none.
 	refused map[netip.AddrPort]time.Time
 	log     *reports
-	// slow means that a server has asked for fewer requests.
-	slow bool
+	// slow is until when there are few requests, because a server has asked for that.
+	slow time.Time
 }
 
 func newClient(servers []server, settle func(message.Round) (message.Answer, error)) *client {
@@ -95,7 +96,7 @@ func (c *client) run(ctx context.Context, hurry bool) error {
 // pause returns the time until the next round: longer after each failure in a row.
 func (c *client) pause(a message.Answer, failures int, hurry bool) time.Duration {
 	interval := max(minInterval, min(a.Interval, maxInterval))
-	if c.slow {
+	if time.Now().Before(c.slow) {
 		interval = maxInterval
 	}
 	switch {
@@ -142,7 +143,9 @@ func (c *client) note(s station, err error) {
 	if errors.Is(err, packet.ErrRefused) {
 		c.refused[s.address] = time.Now().Add(refusal)
 	}
-	c.slow = c.slow || errors.Is(err, packet.ErrRate)
+	if errors.Is(err, packet.ErrRate) {
+		c.slow = time.Now().Add(refusal)
+	}
 	if errors.Is(err, nts.ErrNak) {
 		s.keys.Session.End()
 	}

@@ -173,6 +173,28 @@ func TestAsksARefusingServerAgain(t *testing.T) {
 	}
 }
 
+// Neither is the wish for fewer requests.
+func TestAsksOftenAgainAfterAnHour(t *testing.T) {
+	c, _, _ := fakeClock(serve(t, 0, func(answer []byte, _ func([]byte)) {
+		answer[1] = 0
+		copy(answer[12:], "RATE")
+	}))
+	if answer, err := c.once(t.Context(), 1); err != nil || answer.Agreed {
+		t.Error(answer, err)
+	}
+	agreed := message.Answer{Agreed: true, Interval: minInterval}
+	if pause := c.pause(agreed, 0, false); pause != maxInterval {
+		t.Errorf("%v after the wish", pause)
+	}
+	if left := time.Until(c.slow); left > refusal {
+		t.Errorf("%v left", left)
+	}
+	c.slow = time.Now().Add(-time.Second)
+	if pause := c.pause(agreed, 0, false); pause != minInterval {
+		t.Errorf("%v an hour later", pause)
+	}
+}
+
 func TestRejectsImpossibleTimes(t *testing.T) {
 	for _, years := range []int{-30, 25, 100} {
 		_, clock, did := fakeClock()
