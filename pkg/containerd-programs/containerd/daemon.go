@@ -12,6 +12,7 @@ import (
 	"github.com/containerd/containerd/sys"
 	"github.com/containerd/log"
 
+	"lkt/confine"
 	"lkt/supervise"
 )
 
@@ -122,6 +123,7 @@ func systemInit(ctx context.Context) error {
 		}
 		defer s.close()
 		s.bindsDir = "/run/lkt/binds"
+		confine.RemoveBinds(s.bindsDir)
 		known, failures := rules(report)
 		go s.reportAlive(ctx, func() { send("alive", "") })
 		supervisor := supervise.New(&supervised{services: s}, report, known)

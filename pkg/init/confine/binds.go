@@ -80,6 +80,20 @@ func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	return config, release, nil
 }
 
+// RemoveBinds removes what an earlier process has left of Binds: dir has a directory for each
+// container that it was creating when it was killed. Nothing creates containers meanwhile.
+func RemoveBinds(dir string) {
+	targets, err := filepath.Glob(filepath.Join(dir, "*", "*"))
+	if err != nil {
+		return
+	}
+	for _, target := range targets {
+		unmountBind(target)
+		_ = os.Remove(target) // one that has no mount yet
+		_ = os.Remove(filepath.Dir(target))
+	}
+}
+
 // restrict returns the options of a bind mount of a source with the given flags of its mount.
 // noexec is kept only where the options restrict nothing themselves: a volume may have programs.
 func restrict(options []string, flags int64) []string {

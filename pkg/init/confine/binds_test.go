@@ -108,6 +108,38 @@ func testBinds(t *testing.T) {
 	}
 }
 
+// TestRemoveBinds runs in a mount namespace of its own.
+func TestRemoveBinds(t *testing.T) { inNamespace(t, testRemoveBinds) }
+
+// A process that is killed while it creates a container releases nothing.
+func testRemoveBinds(t *testing.T) {
+	dir := t.TempDir()
+	source, pins := filepath.Join(dir, "source"), filepath.Join(dir, "pins")
+	for _, err := range []error{
+		os.Mkdir(source, 0o755), os.WriteFile(source+"/file", []byte("mine"), 0o600), os.MkdirAll(pins+"/other/0", 0o755),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	config := fmt.Sprintf(`{"mounts": [{"type": "bind", "source": %q}, {"type": "bind", "source": %q}]}`, source, source+"/file")
+	for range 2 {
+		if _, _, err := Binds([]byte(config), pins+"/web"); err != nil {
+			t.Fatal(err)
+		}
+		RemoveBinds(pins)
+		if !isEmpty(t, pins) {
+			t.Error("leftovers")
+		}
+		if mounts, err := os.ReadFile("/proc/self/mounts"); err != nil || strings.Contains(string(mounts), pins) {
+			t.Error("mounts are left")
+		}
+	}
+	if text, err := os.ReadFile(source + "/file"); err != nil || string(text) != "mine" {
+		t.Errorf("%q, %v", text, err)
+	}
+}
+
 // TestBindsKeepReadOnly runs in a mount namespace of its own.
 func TestBindsKeepReadOnly(t *testing.T) { inNamespace(t, testBindsKeepReadOnly) }
 
