@@ -5,7 +5,7 @@ const RESULTS = [
   ['`EPERM`, `EACCES`, `EROFS`, …', "the kernel's error: no permission, not this user, read-only"],
   ['`ENOENT`, `ESRCH`', 'no such file or process is visible'],
   ['`EINVAL`', 'the mount is locked, or the kernel gives no leases'],
-  ['killed, no room, `EAGAIN`, bounded', 'a limit stopped it'],
+  ['killed, no room, `EAGAIN`, `ENOSPC`, bounded', 'a limit stopped it'],
   ['own layer, own files', 'only the container sees the change'],
   ['read-only or empty', 'the image is locked there, or not there'],
   ['own limit', 'the victim in another container still gets its share'],

@@ -39,7 +39,7 @@ func main() {
 			return
 		}
 	}
-	attack(files, kernel, processes, network, base, beyond, shared, resources)
+	attack(files, kernel, processes, network, base, beyond, shared, uncounted, resources)
 	wait()
 }
 
@@ -62,7 +62,7 @@ const doneFile = "/tmp/done"
 
 // parts are the modes of this program, by their argument.
 var parts = map[string]func(){
-	"once":         func() { attack(files, kernel, processes, network, base, beyond, shared, resources) },
+	"once":         func() { attack(files, kernel, processes, network, base, beyond, shared, uncounted, resources) },
 	"base":         func() { attack(base); wait() },
 	"admin":        func() { attack(base, beyond); wait() },
 	"machine":      func() { attack(machine); wait() },

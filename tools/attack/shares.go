@@ -59,6 +59,7 @@ var shares = map[string]share{
 	}},
 	"descriptors": {5000, sendDescriptors},
 	"locks":       {10, lockMemory},
+	"buffers":     {60, fillConnection},
 }
 
 // inFlight are the sockets that hold the descriptors in flight.
@@ -93,6 +94,42 @@ func lockMemory(int) error {
 	}
 	_, err = unix.SysvShmCtl(id, lock, nil)
 	return err
+}
+
+// fillConnection opens a TCP connection and sends until its buffers are full: the other end does
+// not read.
+func fillConnection(int) error {
+	loopback := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
+	listener, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Bind(listener, loopback), unix.Listen(listener, 1)); err != nil {
+		return err
+	}
+	address, err := unix.Getsockname(listener)
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(unix.Connect(client, address), unix.SetNonblock(client, true)); err != nil {
+		return err
+	}
+	size, chunk := 0, make([]byte, 64<<10)
+	for {
+		n, err := unix.Write(client, chunk)
+		if err != nil {
+			break
+		}
+		size += n
+	}
+	if size < 128<<10 {
+		return fmt.Errorf("only %d bytes", size)
+	}
+	return nil
 }
 
 // fewOf returns nil if the containers of a machine, each with the default limit, can together take
@@ -234,7 +271,7 @@ func takeOne(name string) {
 
 var shared = []attempt{
 	fillShare("terminals"), fillShare("inotify"), fillShare("pipes"), fillShare("queues"), fillShare("timers"),
-	fillShare("descriptors"), fillShare("locks"),
+	fillShare("descriptors"), fillShare("locks"), fillShare("buffers"),
 	{"machine-tasks", func() error {
 		return anyOf([]string{"threads-max", "pid_max"}, func(name string) error { return fewOf(name, 2048) })
 	}},
@@ -257,7 +294,7 @@ var shared = []attempt{
 		}
 		return err
 	}},
-	{"vsock", func() error { return socket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) }},
+	{"vsock", func() error { return anySocket(unix.AF_VSOCK, unix.SOCK_STREAM, 0) }},
 }
 
 // victimShm is the key of the victim's shared memory.

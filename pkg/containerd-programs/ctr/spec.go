@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/containerd/containerd/containers"
-	"github.com/containerd/containerd/contrib/seccomp"
 	"github.com/containerd/containerd/oci"
 	image "github.com/opencontainers/image-spec/specs-go/v1"
 	"github.com/opencontainers/runtime-spec/specs-go"
@@ -38,8 +37,7 @@ var specFlags = []cli.Flag{
 }
 
 // specOptions returns the options of a container's OCI runtime spec. The defaults are those of an
-// image's service: no capabilities, no_new_privs, masked paths, Docker's seccomp profile and no
-// network. Package lkt/confine adds the rest.
+// image's service: no capabilities, no_new_privs and no network. Package lkt/confine adds the rest.
 func specOptions(c *cli.Context, config image.ImageConfig, user users.User) ([]oci.SpecOpts, error) {
 	args := append(slices.Clone(config.Entrypoint), config.Cmd...)
 	if c.NArg() > 2 {
@@ -90,8 +88,8 @@ func specOptions(c *cli.Context, config image.ImageConfig, user users.User) ([]o
 	for _, device := range c.StringSlice("device") {
 		options = append(options, oci.WithDevices(device, "", "rwm"))
 	}
-	// The seccomp profile allows the system calls of the capabilities, so it comes after them.
-	return append(options, seccomp.WithDefaultProfile(), confined), nil
+	// The filter of system calls allows those of the capabilities, so it comes after them.
+	return append(options, confined), nil
 }
 
 func withUser(user users.User) oci.SpecOpts {

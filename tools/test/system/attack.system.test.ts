@@ -14,14 +14,14 @@ const image = `"@pkg:${join(root, 'tools/attack')}"`;
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /** Settings of an untrusted service: resource limits, otherwise the defaults. */
-const bounded = `
+const bounded = (megabytes = 64): string => `
     image: ${image}
-    resources: { memory: { limit: 67108864 }, pids: { limit: 60 } }
+    resources: { memory: { limit: ${megabytes * 2 ** 20} }, pids: { limit: 60 } }
     ready: { exec: [/attack, done], timeout: 600 }
     tmpfs: ['/tmp:size=4m,mode=1777', '/run:size=1m,mode=1777']
     after: [victim]`;
 /** A service whose root cannot be an overlay of its own, with all capabilities. */
-const privileged = `${bounded}
+const privileged = `${bounded()}
     readonly: true
     capabilities: [all]`;
 /** Reads the machine's root file system, without mounts. */
@@ -52,10 +52,11 @@ services:
     binds: [/var/victim:/victim]
     tmpfs: ['/run:size=1m,mode=755']
     ready: { log: victim is well 0 }
-  - name: root${bounded}
+  - name: root${bounded()}
     runtime: { mkdir: [/var/shared/inside] }
     binds: [/var/shared:/shared]
-  - name: user${bounded}
+  # More memory than the kernel gives all TCP connections of 1 GB without lkt's sysctls.
+  - name: user${bounded(128)}
     uid: 1000
     gid: 1000
     net: new
