@@ -52,6 +52,19 @@ it('takes a directory for one of several packages of one name', async () => {
   expect(workspace.get('lkt/case')).toBe(third);
 });
 
+it('takes a directory for one of several packages of one name beside collections', async () => {
+  await using repo = await checkout({
+    'lkt.yml': 'collections: {they: {source: "path:vendor/they"}}\n',
+    'vendor/they/pkg/a/build.yml': 'org: they\nimage: a\n',
+    'cases/1/build.yml': 'org: lkt\nimage: case\n',
+    'cases/2/build.yml': 'org: lkt\nimage: case\n',
+  });
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  const second = await workspace.packageAt('cases/2');
+  expect(workspace.get('lkt/case')).toBe(second);
+  expect(workspace.problems).toEqual([]);
+});
+
 it('knows two packages of one name wherever they are, if there is an lkt.yml', async () => {
   await using repo = await checkout({
     ...FILES,

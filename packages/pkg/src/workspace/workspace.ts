@@ -430,9 +430,13 @@ export class Workspace {
     }
   }
 
-  /** With an lkt.yml, no package precedes another one of its name. */
+  /**
+   * Where lkt.yml describes the packages, none precedes another one of its name. One that only has
+   * collections, as of `lkt migrate`, leaves them as in LinuxKit.
+   */
   #isUsual(dir: string): boolean {
-    return this.spec !== undefined || isUsual(this.root, dir);
+    const isDescribed = this.spec?.org !== undefined || this.spec?.packages !== undefined;
+    return isDescribed || isUsual(this.root, dir);
   }
 
   /** Synchronous, because the thread pool takes ten times as long for so few bytes. */
