@@ -11,7 +11,13 @@ export {
 export { IgnorePatterns, parseDockerignore, withoutIgnored } from './copy/dockerignore.ts';
 export { checkGitSource, gitSource, type GitSource } from './copy/git-source.ts';
 export { checkRemoteFile, remoteFile, type RemoteFile } from './copy/remote-file.ts';
-export { joinPath, parentsOf, type SourceNode, type SourceTree } from './copy/source-tree.ts';
+export {
+  joinPath,
+  parentsOf,
+  resolveLinks,
+  type SourceNode,
+  type SourceTree,
+} from './copy/source-tree.ts';
 export { evaluate, type EvaluateOptions } from './evaluate/evaluate.ts';
 export { imageMetadata } from './evaluate/image-metadata.ts';
 export { type ImageReference, imageReferences } from './evaluate/references.ts';

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type SourceFile, sourceError } from '@lkt/core';
 import { toRaw } from '@lkt/oci';
 import { mountPlan } from '../context/mount-plan.ts';
-import { parentsOf, type ResolvedMount, type RunStep } from '@lkt/dockerfile';
+import type { ResolvedMount, RunStep } from '@lkt/dockerfile';
 import { cacheDirectory } from './cache-mount.ts';
 import type { MountSources } from './mount-sources.ts';
 import { copyContext } from '../copy/copy-files.ts';
@@ -101,16 +101,12 @@ async function bindSource(
   from: Layers | undefined,
   { job, context, signal, mounts }: MountSources,
 ): Promise<{ readonly source: string; readonly isFile: boolean }> {
-  const path = toRaw(mount.source.slice(1));
   let root: string;
   if (from === undefined) {
     ({ root } = await mounts.upper([]));
     const { position } = mount;
     const target = new CopyTarget(root, { position }, job.file, signal);
-    await copyContext(target, context, {
-      ...mountPlan(context, mount, job.file),
-      directories: parentsOf(path),
-    });
+    await copyContext(target, context, mountPlan(context, mount, job.file));
   } else {
     root = mount.readOnly ? await mounts.lower(from) : (await mounts.upper(from)).root;
   }

@@ -204,6 +204,7 @@ export class StepPreparer {
 
   async #contextDigest(mount: ResolvedMount): Promise<Digest> {
     const { context } = this.#parts;
-    return context.digest(mountPlan(context, mount, this.#parts.job.file), this.#parts.signal);
+    const { entries, files } = mountPlan(context, mount, this.#parts.job.file);
+    return context.digest({ entries, files, directories: [] }, this.#parts.signal);
   }
 }

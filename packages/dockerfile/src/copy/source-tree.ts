@@ -22,11 +22,15 @@ export interface SourceNode {
 /**
  * Resolves the symlinks in a path as if the tree were the root of the file system. Returns
  * undefined if the target does not exist, or for a loop.
+ * @param followed where the path of each symlink is added
  */
-export function resolveLinks(tree: SourceTree, path: RawPath): RawPath | undefined {
+export function resolveLinks(
+  tree: SourceTree,
+  path: RawPath,
+  followed: RawPath[] = [],
+): RawPath | undefined {
   let pending = path.split('/');
   let resolved: RawPath = '';
-  let links = 0;
   while (pending.length > 0) {
     const [part = '', ...rest] = pending;
     pending = rest;
@@ -42,8 +46,8 @@ export function resolveLinks(tree: SourceTree, path: RawPath): RawPath | undefin
       resolved = next;
       continue;
     }
-    links += 1;
-    if (links > MAX_LINKS) return undefined;
+    followed.push(next);
+    if (followed.length > MAX_LINKS) return undefined;
     const link = node.link ?? '';
     if (link.startsWith('/')) resolved = '';
     pending = [...link.split('/'), ...pending];

@@ -1,6 +1,19 @@
 import type { OwnCase } from '../own-case.ts';
 
 const FILES = { 'a.txt': 'a\n', 'd/b': 'b\n' } as const;
+const LINKS = {
+  ...FILES,
+  link: { link: 'd' },
+  far: { link: './link' },
+  'd/self': { link: '.' },
+  absolute: { link: '/d/b' },
+  gone: { link: 'none' },
+} as const;
+const linked = (name: string, source: string, command: string): OwnCase => ({
+  name,
+  dockerfile: ['FROM base', `RUN --mount=source=${source},target=/m ${command}`],
+  context: LINKS,
+});
 const on = (name: string, ...lines: readonly string[]): OwnCase => ({
   name,
   dockerfile: ['FROM base', ...lines],
@@ -18,6 +31,12 @@ export const MOUNT_CASES: readonly OwnCase[] = [
     'RUN --mount=source=a.txt,target=/etc/passwd cat /etc/passwd > /g',
   ),
   on('a relative target', 'WORKDIR /w', 'RUN --mount=source=d,target=m ls m > /f'),
+  linked('a link in the context', 'link', 'ls -la /m | grep -c . > /f; cat /m/b > /g'),
+  linked('a path through a link in the context', 'link/b', 'cat /m > /f'),
+  linked('links to links in the context', 'far/', 'cat /m/b > /f'),
+  linked('a link to its own directory', 'd/self', 'ls /m > /f'),
+  linked('an absolute link in the context', 'absolute', 'cat /m > /f'),
+  { ...linked('a dangling link in the context', 'gone', 'true'), expect: { bothFail: /gone/ } },
   {
     ...on('a source that is not there', 'RUN --mount=source=none,target=/m true'),
     expect: { bothFail: /none/ },

@@ -139,6 +139,14 @@ export const RUN_CASES: readonly OwnCase[] = [
     'holes in a file',
     'RUN dd if=/dev/zero of=/f bs=1 count=1 seek=1000000 2> /dev/null && printf x >> /f',
   ),
+  {
+    ...on(
+      'a time after SOURCE_DATE_EPOCH, twice',
+      'RUN echo f > /f && touch -d @4000000000 /f',
+      'RUN touch -d @4000000000 /f',
+    ),
+    expect: { divergence: 'later times', files: [] },
+  },
   on('removed files of the base', 'RUN rm -r /etc/passwd /usr/local'),
   on('a removed and made file of the base', 'RUN rm /etc/passwd && echo x > /etc/passwd'),
   on('a directory in place of one of the base', 'RUN rm -r /usr && mkdir /usr && echo 1 > /usr/f'),
