@@ -86,7 +86,9 @@ interface TextRule {
 export function text(rule?: TextRule): YamlType<string> {
   return new YamlType({
     read: (value, { isLenient }) => {
-      const given = isLenient ? value.text() : value.string();
+      // Quotes would not make a text of a number that breaks the rule.
+      const isWrong = rule !== undefined && !rule.matches.test(value.text());
+      const given = isLenient || isWrong ? value.text() : value.string();
       if (rule === undefined || rule.matches.test(given)) return given;
       throw value.error(rule.problem(given), rule.fix === undefined ? {} : { fix: rule.fix });
     },

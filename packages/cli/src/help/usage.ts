@@ -75,9 +75,16 @@ export function unknownCommand(argv: readonly string[], ids: readonly string[]):
     });
   }
   const near = nearest(words.slice(0, 2).join(' '), names) ?? nearest(words[0] ?? '', names);
-  const known = names.some((name) => name.startsWith(`${words[0] ?? ''} `)) ? 2 : 1;
+  const topic = words[0] ?? '';
+  const isTopic = names.some((name) => name.startsWith(`${topic} `));
+  const known = isTopic ? 2 : 1;
   return new LktError('USAGE_INVALID', `unknown command "${words.slice(0, known).join(' ')}"`, {
-    fix: near === undefined ? fix : `did you mean: lkt ${near}`,
+    fix:
+      near !== undefined
+        ? `did you mean: lkt ${near}`
+        : isTopic
+          ? `list the commands: lkt ${topic} --help`
+          : fix,
   });
 }
 

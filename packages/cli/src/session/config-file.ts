@@ -20,10 +20,15 @@ export async function readConfigFiles(
 /**
  * Reads a config named on the command line, and returns it with its absolute path. `-` is standard
  * input, a URL is downloaded.
+ * @param fix for a missing file; default: the image configs of the workspace
  * @throws LktError NOT_FOUND, NETWORK_FAILED; CONFIG_INVALID for one that is too large; UNSUPPORTED
  * for a URL without https, unless it is of this machine
  */
-export async function readConfigFile(name: string, session: Session): Promise<ConfigFile> {
+export async function readConfigFile(
+  name: string,
+  session: Session,
+  fix?: string,
+): Promise<ConfigFile> {
   const { cwd } = session.environment;
   if (name === '-') {
     const text = await textOf(process.stdin, 'standard input');
@@ -39,7 +44,7 @@ export async function readConfigFile(name: string, session: Session): Promise<Co
     const problem = isErrno(error, 'EISDIR')
       ? `${name} is a directory`
       : `there is no file ${name}`;
-    throw new LktError('NOT_FOUND', problem, { fix: await nameOne(session) });
+    throw new LktError('NOT_FOUND', problem, { fix: fix ?? (await nameOne(session)) });
   }
 }
 

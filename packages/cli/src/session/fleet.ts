@@ -52,7 +52,11 @@ export interface OpenFleet extends AsyncDisposable {
  */
 export async function openFleet(session: Session, flags: FleetFlags): Promise<OpenFleet> {
   const { environment, reporter, signal } = session;
-  const file = await readConfigFile(flags.file, session);
+  const file = await readConfigFile(
+    flags.file,
+    session,
+    'write a fleet.yml, or name one: --file FILE',
+  );
   const { fleetImageConfigs, openLease, parseFleet } = await import('@lkt/fleet');
   const { containingDirs } = await import('@lkt/pkg');
   const dir = dirname(file.absolute);

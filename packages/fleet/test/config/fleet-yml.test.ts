@@ -100,7 +100,8 @@ test.each([
   [['nodes: [Rack]'], '9:12: .*"Rack" is not a name'],
   [['size: 2', 'expire: { after: 5s }'], '10:13: .*expire before they are ready'],
   [['size: 100', 'expire: { after: 10m }'], '10:13: .*takes longer than a node may live'],
-  [['size: 2', 'expire: { after: 5 }'], '10:22: .*after'],
+  [['size: 2', 'expire: { after: 5 }'], '10:22: .*after: "5" is not a duration'],
+  [['size: 2', 'template: { memory: 512 }'], '10:25: .*"512" is not a size'],
   [['size: 2', 'helth: {}'], '10:5: unknown key "helth"'],
   [
     ['size: 2', 'windows: [{ days: [Mo], from: "09:00", to: "10:00" }]'],
