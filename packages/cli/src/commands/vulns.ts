@@ -7,6 +7,7 @@ import { LktCommand } from '../command.ts';
 import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { platformFlag } from '../flags/platform.ts';
 import { columns, counted, section } from '../output/lines.ts';
+import { printable } from '../output/printable.ts';
 import { subjectsOf } from '../targets/sboms.ts';
 import { archiveUpdates } from '../session/vulnerabilities/security-archive.ts';
 import type { Session } from '../session/session.ts';
@@ -80,30 +81,28 @@ export class Vulns extends LktCommand {
     if (targets.length === 0)
       return { databases: fetched, packages: 0, uncovered: [], vulnerabilities: [] };
     return flags['security-archive']
-      ? this.#securityUpdates(session, targets, flags.platform)
+      ? this.#securityUpdates(session, targets, flags)
       : this.#vulnerabilities(session, targets, flags);
   }
 
   async #securityUpdates(
     session: Session,
     targets: readonly string[],
-    platform: string,
+    settings: Settings,
   ): Promise<Result> {
+    const { platform } = settings;
     const { subjects, uncovered } = await subjectsOf(session, targets, platform);
     const packages = distinct(subjects.flatMap((subject) => subject.packages));
+    const found = { databases: [], packages: packages.length, uncovered, vulnerabilities: [] };
+    if (settings['fail-on'] !== 'none') requireCovered(found);
     const [, architecture = ''] = platform.split('/');
     const updates = await archiveUpdates(session, packages, architecture);
-    const result = {
-      databases: [],
-      packages: packages.length,
-      uncovered,
-      vulnerabilities: [],
-      updates,
-    };
+    const result = { ...found, updates };
     this.endProgress();
     const rows = updates.map(({ name, version, newest }) => [name, version, `update: ${newest}`]);
-    for (const line of columns(rows)) this.log(line);
+    for (const line of columns(rows)) this.log(printable(line));
     this.log(`${counted(packages.length, 'package')} looked up in the archive`);
+    this.#showUncovered(uncovered);
     if (updates.length === 0) return result;
     throw new LktError('VULNERABLE', `${counted(updates.length, 'security update')} available`, {
       fix: 'update the lock files: lkt update --security',
@@ -129,7 +128,9 @@ export class Vulns extends LktCommand {
     this.endProgress();
     for (const { name } of subjects) this.#show(name, vulnerabilities);
     this.log(`${counted(packages, 'package')} looked up in ${databases.map(titleOf).join(', ')}`);
+    this.#showUncovered(uncovered);
     const threshold = settings['fail-on'];
+    if (threshold !== 'none') requireCovered(result);
     const stopped = threshold === 'none' ? [] : failing(vulnerabilities, threshold);
     if (stopped.length === 0) return result;
     throw new LktError('VULNERABLE', `${counted(stopped.length, 'vulnerability')} found`, {
@@ -140,9 +141,28 @@ export class Vulns extends LktCommand {
 
   #show(subject: string, vulnerabilities: readonly Finding[]): void {
     const rows = vulnerabilities.filter((one) => one.subject === subject).map(rowOf);
-    for (const line of section(subject, columns(rows))) this.log(line);
+    for (const line of section(subject, columns(rows))) this.log(printable(line));
+  }
+
+  #showUncovered(uncovered: readonly string[]): void {
+    if (uncovered.length === 0) return;
+    const shown = uncovered.slice(0, MAX_SHOWN).join(', ');
+    const more = uncovered.length - MAX_SHOWN;
+    this.log(printable(`not looked up: ${shown}${more > 0 ? ` and ${more} more` : ''}`));
   }
 }
+
+/** @throws LktError UNSUPPORTED for a result that says nothing about the components */
+function requireCovered(result: Result): void {
+  if (result.packages > 0 || result.uncovered.length === 0) return;
+  throw new LktError('UNSUPPORTED', 'no component of the SBOM can be looked up', {
+    fix: 'use a scanner that knows them, or accept it: --fail-on none',
+    report: result,
+  });
+}
+
+/** Components that are named in the text; `--json` has all. */
+const MAX_SHOWN = 3;
 
 function titleOf(database: UsedDatabase): string {
   if ('path' in database) return database.path;
