@@ -28,6 +28,11 @@ export class FleetDrain extends LktCommand {
       const { drainNode } = await import('@lkt/fleet');
       await drainNode(node, drain, session.signal);
     }
+    this.log(
+      flags.undo
+        ? `${node.name}: in service`
+        : `${node.name}: out of service, until lkt fleet drain --undo ${node.name}`,
+    );
     return { node: node.name, held: !flags.undo };
   }
 }

@@ -18,10 +18,12 @@ export class FleetReplace extends LktCommand {
     const kept = await findEngineNode(fleet, args.node);
     if (kept !== undefined) {
       await kept.engine.replace(kept.group, args.node, call);
+      this.log(`${args.node}: its engine replaces it`);
       return { node: args.node };
     }
     const { node, provider } = await findNode(fleet, args.node);
     await provider.label(node.id, { ...node.labels, replace: Date.now() }, call);
+    this.log(`${node.name}: lkt fleet watch, or the next lkt fleet apply, replaces it`);
     return { node: node.name };
   }
 }
