@@ -7,7 +7,7 @@ export const TRUST_FILE = 'trust.yml';
 /** Names that a user may take for that of a policy. */
 const NEARBY: readonly string[] = [TRUST_FILE, 'trust.yaml', 'trust.json'];
 /** Words of their own, one letter away. */
-const OTHER_WORDS = /^\.?(?:rust|crust|truss)\./i;
+const OTHER_WORDS = /^\.?(?:rust|crust|thrust|truss|trusty)\./i;
 
 /**
  * Returns the names in a directory that are a trust policy's, or so close to it that the user
