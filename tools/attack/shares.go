@@ -59,7 +59,7 @@ var shares = map[string]share{
 	}},
 	"descriptors": {5000, sendDescriptors},
 	"locks":       {10, lockMemory},
-	"buffers":     {60, fillConnection},
+	"buffers":     {40, fillConnection},
 }
 
 // inFlight are the sockets that hold the descriptors in flight.
@@ -96,9 +96,28 @@ func lockMemory(int) error {
 	return err
 }
 
+// hasRoom reports whether the container may take more memory. At its limit, the OOM killer may end
+// more than the process that holds the buffers, which the kernel frees late.
+func hasRoom(size int) bool {
+	var used, limit int
+	for file, value := range map[string]*int{"memory.current": &used, "memory.max": &limit} {
+		text, err := os.ReadFile("/sys/fs/cgroup/" + file)
+		if err != nil {
+			return true
+		}
+		if *value, err = strconv.Atoi(strings.TrimSpace(string(text))); err != nil {
+			return true
+		}
+	}
+	return used+size <= limit
+}
+
 // fillConnection opens a TCP connection and sends until its buffers are full: the other end does
 // not read.
-func fillConnection(int) error {
+func fillConnection(number int) error {
+	if number > 0 && !hasRoom(16<<20) {
+		return unix.ENOMEM
+	}
 	loopback := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
 	listener, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
