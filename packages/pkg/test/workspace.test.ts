@@ -58,11 +58,12 @@ it('takes a directory for one of several packages of one name beside collections
     'vendor/they/pkg/a/build.yml': 'org: they\nimage: a\n',
     'cases/1/build.yml': 'org: lkt\nimage: case\n',
     'cases/2/build.yml': 'org: lkt\nimage: case\n',
+    'cases/wrong/build.yml': 'org: lkt\nimage: case\nwrong: 1\n',
   });
   const workspace = await openWorkspace(repo.path, { env: ENV });
   const second = await workspace.packageAt('cases/2');
-  expect(workspace.get('lkt/case')).toBe(second);
-  expect(workspace.problems).toEqual([]);
+  expect(second.dir).toBe(join(repo.path, 'cases/2'));
+  await expect(workspace.packageAt('cases/wrong')).rejects.toThrow('unknown key "wrong"');
 });
 
 it('knows two packages of one name wherever they are, if there is an lkt.yml', async () => {

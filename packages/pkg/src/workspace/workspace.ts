@@ -238,7 +238,8 @@ export class Workspace {
     const broken = this.#broken.find((one) => one.dir === real);
     if (broken !== undefined) throw broken.error;
     const found = this.#byDir.get(real) ?? this.#add(real);
-    this.#throwIfBroken(found.name);
+    // Elsewhere, the directory says which of several packages of one name is meant.
+    if (found.collection !== undefined || this.#isUsual(real)) this.#throwIfBroken(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
