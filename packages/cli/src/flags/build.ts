@@ -25,7 +25,7 @@ const strictnessFlags = {
   }),
   'no-policy-found': choiceFlag(
     ['error', 'ignore'],
-    'without a trust policy; default: error if CI=true, else ignore',
+    'without a trust policy; default: error if CI=true',
     { helpGroup: 'SIGNATURE' },
   ),
 };

@@ -21,7 +21,7 @@ export const fleetFlags = {
   ...grouped('SIGNATURE', {
     'no-policy-found': choiceFlag(
       ['error', 'ignore'],
-      'without a trust policy; default: error if CI=true, else ignore',
+      'without a trust policy; default: error if CI=true',
     ),
   }),
 };
