@@ -1,5 +1,5 @@
 import { posix } from 'node:path';
-import type { LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 
 /** A package with an invalid build.yml, or with the name of another package. */
 export interface BrokenPackage {
@@ -7,6 +7,12 @@ export interface BrokenPackage {
   /** Text of the build.yml. */
   readonly text: string;
   readonly error: LktError;
+}
+
+/** @throws the error, unless it is an LktError */
+export function brokenPackage(dir: string, text: string, error: unknown): BrokenPackage {
+  if (!(error instanceof LktError)) throw error;
+  return { dir, text, error };
 }
 
 /**

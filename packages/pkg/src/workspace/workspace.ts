@@ -1,23 +1,19 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, normalize, relative, resolve } from 'node:path';
+import { basename, isAbsolute, join, normalize, relative, resolve } from 'node:path';
 import { didYouMean, isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
-import { familiarReference, parseReference, type Reference } from '@lkt/oci';
-import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
-import { mayRender } from '../pins/tag.ts';
-import { type BrokenPackage, mayBeNamed } from './broken-package.ts';
-import { readOverrides } from './overrides.ts';
 import { createGit, type Environment, findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
-import { Collection, collectionDir, readPublished, withInner } from './collection.ts';
-import {
-  BUILD_YML,
-  isOnRequest,
-  isUsual,
-  matchingDirs,
-  ownDirs,
-  packageDirs,
-} from './package-dirs.ts';
+import { familiarReference, parseReference, type Reference } from '@lkt/oci';
+import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
+import { type BrokenPackage, brokenPackage, mayBeNamed } from './broken-package.ts';
+import { type Collection, withInner } from './collection.ts';
+import { findRoot, nearestWorkspace } from './find-workspace.ts';
+import { type CollectionOptions, loadCollection } from './load-collection.ts';
+import { readOverrides } from './overrides.ts';
+import { BUILD_YML, isOnRequest, isUsual, ownDirs } from './package-dirs.ts';
+import { PackageIndex, sameName } from './package-index.ts';
+import { readDescription } from './read-description.ts';
 import {
   mayContain,
   mayDeclare,
@@ -25,12 +21,7 @@ import {
   UnparsedPackages,
   type Wanted,
 } from './unparsed-packages.ts';
-import {
-  type CollectionSpec,
-  readWorkspaceFile,
-  WORKSPACE_FILE,
-  type WorkspaceSpec,
-} from './workspace-file.ts';
+import { readWorkspaceFile, WORKSPACE_FILE, type WorkspaceSpec } from './workspace-file.ts';
 
 /** A package of a workspace, or of one of its collections. */
 export interface Package extends PackageSpec {
@@ -39,13 +30,9 @@ export interface Package extends PackageSpec {
 }
 
 /** Options of opening a workspace. */
-export interface WorkspaceOptions {
+export interface WorkspaceOptions extends Pick<CollectionOptions, 'collectionDirs' | 'gitDir'> {
   /** The environment that git runs with. */
   readonly env: Environment;
-  /** Returns a directory with the files of a commit, for a collection in git. */
-  readonly gitDir?: (url: string, commit: string) => Promise<string>;
-  /** Directories that replace the sources of collections of the workspace, by their names. */
-  readonly collectionDirs?: ReadonlyMap<string, string>;
   readonly buildYml?: string;
   /** Directory that paths in messages are relative to; default: the one that is opened. */
   readonly shownFrom?: string;
@@ -73,21 +60,10 @@ export async function openWorkspace(dir: string, options: WorkspaceOptions): Pro
   const git = createGit(options.env);
   const gitTop = await findTop(git, start);
   const own = nearestWorkspace(start, (parent) => parent === gitTop);
-  const root = own ?? gitTop ?? (await findRoot(start));
+  const root = own ?? gitTop ?? findRoot(start);
   const workspace = new Workspace(root, gitTop, { start, openedFrom: resolve(dir) }, git, options);
   await workspace.load();
   return workspace;
-}
-
-/**
- * Returns the nearest directory with an lkt.yml, from `start` up to the top of the git work tree;
- * outside git up to the root directory.
- */
-function nearestWorkspace(start: string, isTop: (dir: string) => boolean): string | undefined {
-  for (let dir = start; ; dir = dirname(dir)) {
-    if (existsSync(join(dir, WORKSPACE_FILE))) return dir;
-    if (isTop(dir) || dirname(dir) === dir) return undefined;
-  }
 }
 
 function hasGit(dir: string): boolean {
@@ -107,8 +83,7 @@ export class Workspace {
   readonly root: string;
   /** Top of the git work tree; undefined outside git. */
   readonly gitTop: string | undefined;
-  readonly #packages = new Map<string, Package>();
-  readonly #byDir = new Map<string, Package>();
+  readonly #index = new PackageIndex();
   readonly #unparsed = new UnparsedPackages();
   readonly git: Git;
   /** File name of package descriptions, normally `build.yml`. */
@@ -127,10 +102,6 @@ export class Workspace {
   readonly #options: WorkspaceOptions;
   readonly #dockerfile: string | undefined;
   readonly #broken: BrokenPackage[] = [];
-  /** Packages of one name whose tags differ in build.yml. */
-  readonly #variants = new Map<string, readonly Package[]>();
-  /** Errors of names that several packages outside the usual directories have. */
-  readonly #ambiguous = new Map<string, LktError>();
 
   constructor(
     root: string,
@@ -154,12 +125,12 @@ export class Workspace {
   /** Keyed by `org/image`, sorted; several of one name by `org/image:TAG`, as in build.yml. */
   get packages(): ReadonlyMap<string, Package> {
     this.parseAll();
-    return this.#packages;
+    return this.#index.byName;
   }
 
   get byDir(): ReadonlyMap<string, Package> {
     this.parseAll();
-    return this.#byDir;
+    return this.#index.byDir;
   }
 
   /**
@@ -178,18 +149,20 @@ export class Workspace {
 
   /** The packages that were looked up so far, and others whose build.yml mentions their names. */
   get knownPackages(): Iterable<Package> {
-    return this.#packages.values();
+    return this.#index.byName.values();
   }
 
   /** Returns the packages whose build.yml may contain a text without white space, and others. */
   mentioning(text: string): readonly Package[] {
     this.#parse((_, yaml) => mayContain(yaml, text));
-    return [...this.#packages.values()];
+    return [...this.#index.byName.values()];
   }
 
   /** The directories of the workspace's own packages. */
   get ownPackageDirs(): readonly string[] {
-    const known = [...this.#byDir.values()].filter(({ collection }) => collection === undefined);
+    const known = [...this.#index.byDir.values()].filter(
+      ({ collection }) => collection === undefined,
+    );
     const unparsed = [...this.#unparsed.entries()];
     return [...known.map(({ dir }) => dir), ...unparsed.map(([dir]) => dir)];
   }
@@ -201,7 +174,7 @@ export class Workspace {
 
   /** Each build.yml that is or may be of a package, with its directory. */
   *descriptions(): Generator<readonly [dir: string, file: SourceFile]> {
-    for (const { dir, file } of this.#packages.values()) yield [dir, file];
+    for (const { dir, file } of this.#index.byName.values()) yield [dir, file];
     yield* this.unparsedDescriptions();
   }
 
@@ -215,7 +188,7 @@ export class Workspace {
    * @throws LktError the first of `problems`
    */
   all(): readonly Package[] {
-    const [problem] = [...this.problems, ...this.#ambiguous.values()];
+    const [problem] = [...this.problems, ...this.#index.ambiguities];
     if (problem !== undefined) throw problem;
     return [...this.packages.values()].filter(
       ({ dir, collection }) => collection === undefined && !isOnRequest(this.root, dir),
@@ -237,21 +210,20 @@ export class Workspace {
     this.#parseAt(real);
     const broken = this.#broken.find((one) => one.dir === real);
     if (broken !== undefined) throw broken.error;
-    const found = this.#byDir.get(real) ?? this.#add(real);
+    const found = this.#index.byDir.get(real) ?? this.#add(real);
     // Elsewhere, the directory says which of several packages of one name is meant.
     if (found.collection !== undefined || this.#isUsual(real)) this.#throwIfBroken(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
-    this.#byDir.set(real, changed);
-    this.#packages.set(changed.name, changed);
+    this.#index.replace(changed);
     return changed;
   }
 
   /** Reads the build.yml of a package again, after a change. */
   reread(item: Package): void {
     // The same object, since it is a key of running builds.
-    Object.assign(item, parseBuildYml(this.#read(item.dir), item.dir, this.spec?.org));
+    Object.assign(item, parseBuildYml(this.#readFile(item.dir), item.dir, this.spec?.org));
   }
 
   /**
@@ -262,9 +234,11 @@ export class Workspace {
    */
   async load(): Promise<void> {
     if (this.#isPartial) return;
-    const { spec } = this;
+    const { spec, git } = this;
+    const displayPath = (path: string): string => this.displayPath(path);
+    const options = { ...this.#options, git, displayPath };
     for (const [name, one] of spec?.collections ?? [])
-      this.#collections.set(name, await this.#loadCollection(name, one, this.root, []));
+      this.#collections.set(name, await loadCollection(name, one, this.root, options));
     this.#findIn(await this.#ownDirs());
     await this.#loadOverrides();
   }
@@ -277,7 +251,7 @@ export class Workspace {
       buildYml,
       has: (name) => {
         this.#throwIfBroken(name);
-        return this.#packages.has(name);
+        return this.#index.byName.has(name);
       },
       packageAt: async (dir) => this.packageAt(dir),
     });
@@ -292,7 +266,7 @@ export class Workspace {
         packageAt: async (dir) => {
           this.#parseAt(dir);
           one.throwIfBrokenAt(dir);
-          const found = this.#byDir.get(dir);
+          const found = this.#index.byDir.get(dir);
           return found?.collection === one ? found : undefined;
         },
       });
@@ -316,56 +290,12 @@ export class Workspace {
     return found.filter((dir) => !inside.some((collection) => isInside(dir, collection)));
   }
 
-  async #loadCollection(
-    name: string,
-    one: CollectionSpec,
-    from: string,
-    parents: readonly string[],
-  ): Promise<Collection> {
-    const { gitDir = noGit, collectionDirs } = this.#options;
-    const given = collectionDirs?.get(name);
-    const root =
-      given === undefined ? await collectionDir(one, from, gitDir) : await realpath(given);
-    if (parents.includes(root))
-      throw one.at.error('the collection contains itself', { fix: 'remove it' });
-    const displayPath = (path: string): string => this.displayPath(path);
-    const isPath = given === undefined && one.source.kind === 'path';
-    const gitTop = isPath ? await findTop(this.git, root) : undefined;
-    const spec = readWorkspaceFile(root, displayPath);
-    const collection = new Collection(name, {
-      root,
-      spec: one,
-      isPlain: gitTop === undefined,
-      workspaceSpec: spec,
-      ...readPublished(root, displayPath),
-    });
-    const tracked =
-      gitTop === undefined ? [] : await findTrackedDirectories(this.git, gitTop, BUILD_YML);
-    const dirs =
-      gitTop === undefined || spec?.packages !== undefined
-        ? matchingDirs(root, BUILD_YML, spec?.packages)
-        : tracked.map((path) => join(gitTop, path)).filter((dir) => isInside(dir, root));
-    for (const dir of dirs) {
-      try {
-        collection.unparsed.add(dir, this.#read(dir, BUILD_YML));
-      } catch (error) {
-        collection.addBroken({ dir, text: '', error: knownError(error) });
-      }
-    }
-    for (const [inner, innerSpec] of spec?.collections ?? []) {
-      const path = `${name}/${inner}`;
-      const loaded = await this.#loadCollection(path, innerSpec, root, [...parents, root]);
-      collection.collections.set(inner, loaded);
-    }
-    return collection;
-  }
-
   #findIn(dirs: readonly string[]): void {
     for (const dir of dirs) {
       try {
-        this.#unparsed.add(dir, this.#read(dir));
+        this.#unparsed.add(dir, this.#readFile(dir));
       } catch (error) {
-        this.#broken.push({ dir, text: '', error: knownError(error) });
+        this.#broken.push(brokenPackage(dir, '', error));
       }
     }
   }
@@ -392,7 +322,7 @@ export class Workspace {
         this.#addToCollection(collection, dir, file);
     const own = this.#unparsed.take(isWanted);
     for (const [dir, file] of own) this.#addOwn(dir, file);
-    if (own.length > 0) this.#sort();
+    if (own.length > 0) this.#index.sort();
   }
 
   /** Adds the package in a directory, and all that may have its name. */
@@ -411,13 +341,12 @@ export class Workspace {
     try {
       const own = parseBuildYml(file, dir, collection.workspaceSpec?.org);
       const item = { ...own, org: name, name: `${name}/${own.image}`, collection };
-      const other = collection.packages.get(own.name) ?? this.#packages.get(item.name);
+      const other = collection.packages.get(own.name) ?? this.#index.byName.get(item.name);
       if (other !== undefined) throw sameName(other, item);
       collection.add(own.name, item);
-      this.#byDir.set(dir, item);
-      this.#packages.set(item.name, item);
+      this.#index.addToCollection(item);
     } catch (error) {
-      collection.addBroken({ dir, text: file.text, error: knownError(error) });
+      collection.addBroken(brokenPackage(dir, file.text, error));
     }
   }
 
@@ -427,7 +356,7 @@ export class Workspace {
       if (this.#isUsual(dir)) this.#addUsual(found);
       else this.#addElsewhere(found);
     } catch (error) {
-      this.#broken.push({ dir, text: file.text, error: knownError(error) });
+      this.#broken.push(brokenPackage(dir, file.text, error));
     }
   }
 
@@ -440,61 +369,29 @@ export class Workspace {
     return isDescribed || isUsual(this.root, dir);
   }
 
-  /** Synchronous, because the thread pool takes ten times as long for so few bytes. */
-  #read(dir: string, name = this.buildYml): SourceFile {
-    const path = join(dir, name);
-    try {
-      return { path: this.displayPath(path), text: readFileSync(path, 'utf8') };
-    } catch (error) {
-      if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-      throw new LktError('NOT_FOUND', `${this.displayPath(dir)} has no ${name}`, {
-        cause: error,
-        fix: 'name the directory of a package',
-      });
-    }
+  #readFile(dir: string): SourceFile {
+    return readDescription(dir, this.buildYml, (path) => this.displayPath(path));
   }
 
   #addUsual(found: Package): Package {
     if (this.#isPartial) {
-      this.#byDir.set(found.dir, found);
+      this.#index.byDir.set(found.dir, found);
       return found;
     }
-    const plain = this.#packages.get(found.name);
-    const others = this.#variants.get(found.name) ?? (plain === undefined ? [] : [plain]);
-    const same = others.find(({ tag }) => tag === found.tag);
-    if (same !== undefined) throw sameName(same, found);
     if (this.#collections.has(found.org)) throw nameOfCollection(found);
-    this.#byDir.set(found.dir, found);
-    if (others.length === 0) {
-      this.#packages.set(found.name, found);
-      return found;
-    }
-    this.#packages.delete(found.name);
-    const all = [...others, found];
-    this.#variants.set(found.name, all);
-    for (const one of all) this.#packages.set(`${one.name}:${one.tag}`, one);
+    this.#index.add(found);
     return found;
   }
 
   #addElsewhere(found: Package): void {
-    const other = this.#packages.get(found.name);
+    const other = this.#index.byName.get(found.name);
     if (other === undefined || other.tag !== found.tag) {
-      if (!this.#ambiguous.has(found.name)) this.#addUsual(found);
-    } else if (!this.#isUsual(other.dir)) {
-      this.#ambiguous.set(found.name, sameName(other, found));
-      this.#packages.delete(other.name);
-      this.#byDir.delete(other.dir);
-    }
-  }
-
-  #sort(): void {
-    const sorted = [...this.#packages].toSorted(([a], [b]) => (a < b ? -1 : 1));
-    this.#packages.clear();
-    for (const [name, item] of sorted) this.#packages.set(name, item);
+      if (this.#index.ambiguity(found.name) === undefined) this.#addUsual(found);
+    } else if (!this.#isUsual(other.dir)) this.#index.setAmbiguous(other, found);
   }
 
   #add(dir: string): Package {
-    const file = this.#read(dir);
+    const file = this.#readFile(dir);
     const own = parseBuildYml(file, dir, this.spec?.org);
     const other = nearestWorkspace(dir, hasGit);
     // Its lkt.yml has the organization that build.yml lacks.
@@ -506,8 +403,8 @@ export class Workspace {
       );
     this.#parseNamed(own.image);
     const found = this.#addUsual(own);
-    this.#ambiguous.delete(found.name);
-    this.#sort();
+    this.#index.resolveAmbiguity(found.name);
+    this.#index.sort();
     return found;
   }
 
@@ -524,21 +421,7 @@ export class Workspace {
     const override = this.#overrides.get(name);
     // It may extend the package that it replaces.
     if (override !== undefined && override !== user) return override;
-    return this.#packages.get(name) ?? this.#variant(name, tag);
-  }
-
-  /**
-   * Returns the package of several with one name that a tag is of.
-   * @throws CONFIG_INVALID if there is not exactly one
-   */
-  #variant(name: string, tag?: string): Package | undefined {
-    const variants = this.#variants.get(name) ?? [];
-    const found = variants.filter((one) => tag !== undefined && mayRender(one.tag, tag));
-    if (found.length === 1 || variants.length === 0) return found[0];
-    const files = variants.map(({ file }) => file.path).join(' and ');
-    throw new LktError('CONFIG_INVALID', `${files} are both the package ${name}`, {
-      fix: 'name it with its tag, or by its directory: @pkg:DIR',
-    });
+    return this.#index.find(name, tag);
   }
 
   /**
@@ -548,7 +431,7 @@ export class Workspace {
   locate(reference: Reference): Reference {
     const { domain, path, ...rest } = reference;
     this.#parseNamed(path);
-    const item = this.#packages.get(familiarReference({ domain, path }));
+    const item = this.#index.byName.get(familiarReference({ domain, path }));
     const registry = item?.collection?.spec.registry;
     if (item === undefined || registry === undefined) return reference;
     const located = parseReference(`${registry}/${item.image}`);
@@ -561,7 +444,7 @@ export class Workspace {
    */
   get(name: string): Package {
     this.#throwIfBroken(name);
-    const found = this.#packages.get(name) ?? this.#variant(name);
+    const found = this.#index.find(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);
     throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
@@ -590,9 +473,9 @@ export class Workspace {
   #throwIfBroken(name: string): void {
     this.#parseNamed(name);
     const found = this.#broken.find((one) => mayBeNamed(one, name));
-    const error = found?.error ?? this.#ambiguous.get(name);
+    const error = found?.error ?? this.#index.ambiguity(name);
     if (error !== undefined) throw error;
-    if (this.#packages.has(name)) return;
+    if (this.#index.byName.has(name)) return;
     const slash = name.indexOf('/');
     this.#collections.get(name.slice(0, slash))?.imageNamed(name.slice(slash + 1));
   }
@@ -603,31 +486,11 @@ export class Workspace {
   }
 }
 
-/** @throws the error, unless it is an LktError */
-function knownError(error: unknown): LktError {
-  if (!(error instanceof LktError)) throw error;
-  return error;
-}
-
-async function noGit(url: string): Promise<never> {
-  throw new LktError('UNSUPPORTED', `the collection ${url} cannot be fetched here`, {
-    fix: 'run lkt build, which fetches it',
-  });
-}
-
 function nameOfCollection({ file, org, name }: Package): LktError {
   return new LktError(
     'CONFIG_INVALID',
     `${file.path} is the package ${name}, but ${org} is a collection in ${WORKSPACE_FILE}`,
     { fix: `change "org"; to replace the package, add it to "overrides" of ${WORKSPACE_FILE}` },
-  );
-}
-
-function sameName(one: Package, other: Package): LktError {
-  return new LktError(
-    'CONFIG_INVALID',
-    `${one.file.path} and ${other.file.path} are both the package ${one.name}`,
-    { fix: 'change "image", "org" or "tag" in one of them' },
   );
 }
 
@@ -643,11 +506,4 @@ function withDockerfile(item: Package, dockerfile: string): Package {
       fix: 'use a path inside the package, relative to its directory',
     });
   return { ...item, dockerfile: path };
-}
-
-async function findRoot(start: string): Promise<string> {
-  for (let dir = start; ; dir = dirname(dir)) {
-    if (packageDirs(dir, BUILD_YML).length > 0) return dir;
-    if (dirname(dir) === dir) return start;
-  }
 }
