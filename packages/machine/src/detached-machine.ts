@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
+import { basename, dirname } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import { chooseAccelerator, requireQemu, type MachineOptions } from './machine.ts';
 import { ensureDisk } from './disk.ts';
@@ -54,7 +55,10 @@ export function isMachineRunning(files: DetachedFiles): boolean {
 /** Ends the machine with these files at once; does nothing if it does not run. */
 export function killMachine(files: DetachedFiles): void {
   const pid = runningPid(files);
-  if (pid === undefined) return;
+  if (pid !== undefined) kill(pid);
+}
+
+function kill(pid: number): void {
   try {
     process.kill(pid, 'SIGKILL');
   } catch (error) {
@@ -85,14 +89,41 @@ export async function powerDown(files: DetachedFiles): Promise<void> {
   await closed;
 }
 
+/**
+ * Ends the machines whose files were in a directory of `parent` that `isKnown` does not know, by
+ * its name: someone removed it while they ran.
+ */
+export function killForgottenMachines(parent: string, isKnown: (name: string) => boolean): void {
+  for (const [pid, path] of pidFiles()) {
+    const name = basename(dirname(path));
+    if (dirname(dirname(path)) === parent && !isKnown(name)) kill(pid);
+  }
+}
+
 /** Returns the pid of the running machine with these files. */
 function runningPid({ pid: path }: DetachedFiles): number | undefined {
   const text = readOptional(path)?.slice(0, MAX_PID_CHARS).trim() ?? '';
-  if (!/^[1-9]\d{0,8}$/.test(text)) return undefined;
-  const args = readOptional(`/proc/${text}/cmdline`)?.split('\0') ?? [];
-  return args[args.indexOf('-pidfile') + 1] === path && args.includes('-pidfile')
-    ? Number(text)
-    : undefined;
+  if (PID.test(text) && pidFileOf(text) === path) return Number(text);
+  // The file may have been removed, as by a QEMU that had the same name.
+  for (const [pid, other] of pidFiles()) if (other === path) return pid;
+  return undefined;
+}
+
+const PID = /^[1-9]\d{0,8}$/;
+
+/** Yields the machines of all users that this one can see, with the paths of their pid files. */
+function* pidFiles(): Generator<readonly [pid: number, path: string]> {
+  for (const pid of readdirSync('/proc')) {
+    const path = PID.test(pid) ? pidFileOf(pid) : undefined;
+    if (path !== undefined) yield [Number(pid), path];
+  }
+}
+
+/** Returns the path of the pid file that a QEMU process was given. */
+function pidFileOf(pid: string): string | undefined {
+  const args = readOptional(`/proc/${pid}/cmdline`)?.split('\0') ?? [];
+  const index = args.indexOf('-pidfile');
+  return index === -1 ? undefined : args[index + 1];
 }
 
 function readOptional(path: string): string | undefined {

@@ -5,6 +5,7 @@ export {
   type DetachedMachine,
   type DetachedOptions,
   isMachineRunning,
+  killForgottenMachines,
   killMachine,
   powerDown,
   startDetached,

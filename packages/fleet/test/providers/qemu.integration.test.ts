@@ -1,5 +1,13 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { findBootFiles, killMachine } from '@lkt/machine';
@@ -70,6 +78,44 @@ test('hands metadata to the guest by a disk that only its owner reads, and keeps
     if (node === undefined) return;
     await provider.destroy(node.id, { ...options, graceMs: 0 });
   }
+});
+
+test('ends the process of a node whose directory was removed', async () => {
+  await using dir = guardedDirectory('lkt-fleet-');
+  const prefix = join(dir.path, 'tiny');
+  await writeTinyImage(prefix, 'hello');
+  const state = join(dir.path, 'state');
+  await using provider = new QemuProvider({ dir: state, accelerator: 'tcg' });
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const image = { digest: digestOf('hello'), files: await findBootFiles(prefix) };
+  const create = async (name: string): Promise<string> => {
+    await provider.create(
+      {
+        name,
+        image: await provider.prepare(image, options),
+        labels: EXAMPLE_LABELS,
+        template: { cpus: 1, memory: 4, publish: [], volumes: [] },
+        metadata: undefined,
+        settings: undefined,
+      },
+      options,
+    );
+    return readFileSync(join(state, 'nodes', name, 'pid'), 'utf8').trim();
+  };
+  const first = await create('web-0123abcd-0');
+  const second = await create('web-0123abcd-1');
+  rmSync(join(state, 'nodes/web-0123abcd-0'), { recursive: true });
+  // The first QEMU may remove the new one's file, which has its path, when it ends.
+  await create('web-0123abcd-0');
+  const command = (pid: string): string =>
+    readFileSync(`/proc/${pid}/cmdline`, { encoding: 'utf8', flag: 'r' });
+  await expect.poll(() => existsSync(`/proc/${first}`) && command(first)).toBeFalsy();
+  expect(command(second)).toContain('web-0123abcd-1');
+  rmSync(join(state, 'nodes/web-0123abcd-0/pid'), { force: true });
+  const powers = (await provider.list(EXAMPLE_LABELS.fleet, options)).map(({ power }) => power);
+  expect(powers).toEqual(['running', 'running']);
+  for (const name of ['web-0123abcd-0', 'web-0123abcd-1'])
+    killMachine(filesOf(join(state, 'nodes', name)));
 });
 
 test('has no capacity while the disk is full, and leaves nothing half-made', async () => {

@@ -5,6 +5,7 @@ import {
   type BootFiles,
   type Disk,
   isMachineRunning,
+  killForgottenMachines,
   killMachine,
   metadataDisk,
   powerDown,
@@ -48,7 +49,8 @@ export interface QemuOptions extends QemuSettings {
  * - `volumes/NAME.img`: disks that stay
  * - `generation`: the newest generation of a lease that was seen
  *
- * A node that was destroyed leaves nothing but its volumes.
+ * A node that was destroyed leaves nothing but its volumes. If someone removes the directory of a
+ * node, its process ends when the next node is created.
  */
 export class QemuProvider implements Provider {
   readonly capabilities: Capabilities = {
@@ -94,6 +96,8 @@ export class QemuProvider implements Provider {
     requireSocketPath(filesOf(this.#path('nodes', name)).qmp);
     await this.#change(options, async () => {
       const dir = this.#path('nodes', name);
+      const known = new Set(namesIn(this.#path('nodes')));
+      killForgottenMachines(this.#path('nodes'), (one) => known.has(one));
       const existing = await readRecord(dir);
       if (existing !== undefined) {
         if (existing.killAt !== undefined && !isMachineRunning(filesOf(dir))) await removeTree(dir);
