@@ -181,7 +181,7 @@ export const MOUNT_CASES: readonly OwnCase[] = [
     'a locked cache',
     'RUN --mount=type=cache,id=own-12,target=/m,sharing=locked touch /m/x',
     // On a busy machine BuildKit gives the next step a new cache, as it still holds this one.
-    'RUN sleep 1',
+    'RUN sleep 8',
     'RUN --mount=type=cache,id=own-12,target=/m,sharing=locked ls /m > /f',
   ),
   on(
