@@ -48,7 +48,8 @@ func checkSysctls(r *report) {
 		if os.IsNotExist(err) {
 			continue
 		}
-		got := strings.TrimSpace(string(text))
+		// The kernel separates several numbers by tabs.
+		got := strings.Join(strings.Fields(string(text)), " ")
 		name, want := strings.ReplaceAll(key, "/", "."), wanted[key]
 		r.check(name+" is "+want, unless(err == nil && got == want, "it is "+got))
 	}
