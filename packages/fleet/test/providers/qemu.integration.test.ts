@@ -107,10 +107,8 @@ test('ends the process of a node whose directory was removed', async () => {
   rmSync(join(state, 'nodes/web-0123abcd-0'), { recursive: true });
   // The first QEMU may remove the new one's file, which has its path, when it ends.
   await create('web-0123abcd-0');
-  const command = (pid: string): string =>
-    readFileSync(`/proc/${pid}/cmdline`, { encoding: 'utf8', flag: 'r' });
-  await expect.poll(() => existsSync(`/proc/${first}`) && command(first)).toBeFalsy();
-  expect(command(second)).toContain('web-0123abcd-1');
+  await expect.poll(() => existsSync(`/proc/${first}`) && commandOf(first)).toBeFalsy();
+  expect(commandOf(second)).toContain('web-0123abcd-1');
   rmSync(join(state, 'nodes/web-0123abcd-0/pid'), { force: true });
   const powers = (await provider.list(EXAMPLE_LABELS.fleet, options)).map(({ power }) => power);
   expect(powers).toEqual(['running', 'running']);
@@ -149,3 +147,7 @@ test('has no capacity while the disk is full, and leaves nothing half-made', asy
     execFileSync('umount', [state]);
   }
 });
+
+function commandOf(pid: string): string {
+  return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
+}

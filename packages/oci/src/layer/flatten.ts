@@ -137,7 +137,7 @@ export async function* streamFlatten(
  * Returns the bytes to which a layer may unpack: 100 times its size, but at least 4 GiB and at most
  * 64 GiB. Gzip makes 1,030 bytes of one, and zstd more, but of files other than zeros hardly ten.
  */
-export function maxUnpackedBytes({ layer }: Pick<LayerArchive, 'layer'>): number {
+function maxUnpackedBytes({ layer }: Pick<LayerArchive, 'layer'>): number {
   const size = layer?.descriptor.size ?? Infinity;
   return Math.min(Math.max(100 * size, 4 * 2 ** 30), 64 * 2 ** 30);
 }
