@@ -28,9 +28,13 @@ import { COMPILED } from './compiled-code.ts';
 
 const platform = { os: 'linux', architecture: 'amd64' } as const;
 
+/** The paths of all that `scratch` has returned in a file of tests. */
+export const scratchPaths: string[] = [];
+
 /** Returns a directory that is removed after the test. Every user may enter it. */
 export function scratch(): { readonly path: string } & Disposable {
   const path = mkdtempSync(join(tmpdir(), 'lkt-build-'));
+  scratchPaths.push(path);
   chmodSync(path, 0o755);
   return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
 }

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { build, leftovers, scratch, untilGone } from '../fixture.ts';
+import { build, leftovers, scratch, scratchPaths, untilGone } from '../fixture.ts';
 
 /** Command that runs the following script as a user without privileges. */
 const AS_NOBODY = [
@@ -140,5 +140,6 @@ test('names the setting of a machine that forbids user namespaces', () => {
 });
 
 test('leaves nothing on the machine', async () => {
-  await untilGone(() => leftovers('/lkt-build-'));
+  expect(scratchPaths.length).toBeGreaterThan(1);
+  await untilGone(() => scratchPaths.flatMap(leftovers));
 });
