@@ -79,7 +79,10 @@ export class Overlays {
     this.#mounted.clear();
   }
 
-  /** Returns the names of layers from the topmost down, as the option lowerdir takes them. */
+  /**
+   * Returns the names of layers from the topmost down, as the option lowerdir takes them. The
+   * kernel takes none twice; of equal layers, the topmost covers the others.
+   */
   #names(layers: readonly LayerDir[]): string[] {
     if (layers.length > MAX_LAYERS - 1) {
       throw new LktError(
@@ -88,7 +91,7 @@ export class Overlays {
         { fix: 'merge some RUN or COPY instructions' },
       );
     }
-    return layers.toReversed().map(({ diffId, path }) => {
+    const names = layers.toReversed().map(({ diffId, path }) => {
       let name = this.#links.get(diffId);
       if (name === undefined) {
         name = `l/${this.#links.size}`;
@@ -97,6 +100,7 @@ export class Overlays {
       }
       return name;
     });
+    return [...new Set(names)];
   }
 
   #mount(target: string, data: string, flags: number): void {
