@@ -3,7 +3,6 @@ import { LktError } from '@lkt/core';
 import { buildAuditFlags } from './audit.ts';
 import { diskFlags } from './disk.ts';
 import {
-  choiceFlag,
   Flags,
   type FlagValues,
   grouped,
@@ -17,17 +16,14 @@ import { imageArchFlag } from './platform.ts';
 import { pullFlags } from './registry.ts';
 import { timelineFlag } from '../session/timeline.ts';
 import { setFlags } from './set.ts';
+import { policyFoundFlag } from './trust.ts';
 
 /** The flags for what a build accepts. */
 const strictnessFlags = {
   locked: switchFlag('reject tags, and packages named by directory', {
     helpGroup: 'SIGNATURE',
   }),
-  'no-policy-found': choiceFlag(
-    ['error', 'ignore'],
-    'without a trust policy; default: error if CI=true',
-    { helpGroup: 'SIGNATURE' },
-  ),
+  ...policyFoundFlag,
 };
 
 /** The flags of `lkt build`. */
@@ -45,7 +41,7 @@ export const buildFlags = {
     helpGroup: 'SIGNATURE',
     exclusive: ['dry-run', 'locked'],
   }),
-  'no-policy-found': strictnessFlags['no-policy-found'],
+  ...policyFoundFlag,
   ...outputFlags,
   ...diskFlags,
   ...grouped('OUTPUT', imageArchFlag),

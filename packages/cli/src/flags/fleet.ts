@@ -1,5 +1,6 @@
-import { Args, choiceFlag, grouped, valueFlag } from './options.ts';
+import { Args, valueFlag } from './options.ts';
 import { pullFlags } from './registry.ts';
+import { policyFoundFlag } from './trust.ts';
 
 /** The flag that names the file of a fleet. */
 export const fleetFileFlag = {
@@ -18,12 +19,7 @@ export const leaseFlag = {
 export const fleetFlags = {
   ...fleetFileFlag,
   ...pullFlags,
-  ...grouped('SIGNATURE', {
-    'no-policy-found': choiceFlag(
-      ['error', 'ignore'],
-      'without a trust policy; default: error if CI=true',
-    ),
-  }),
+  ...policyFoundFlag,
 };
 
 /** The argument of commands about one node. */

@@ -1,4 +1,4 @@
-import { type FlagValues, grouped, listFlag, valueFlag } from './options.ts';
+import { choiceFlag, type FlagValues, grouped, listFlag, valueFlag } from './options.ts';
 
 /** The flags of commands that verify signatures. */
 export const trustFlags = grouped('SIGNATURE', {
@@ -7,3 +7,11 @@ export const trustFlags = grouped('SIGNATURE', {
 });
 
 export type TrustFlags = FlagValues<typeof trustFlags>;
+
+/** The flag of commands that need a policy in CI. */
+export const policyFoundFlag = grouped('SIGNATURE', {
+  'no-policy-found': choiceFlag(
+    ['error', 'ignore'],
+    'without a trust policy; default: error if CI=true',
+  ),
+});
