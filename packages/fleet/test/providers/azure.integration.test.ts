@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
+import { expectRemoval } from './engine-cloud.ts';
 import { AzureEngine } from '../../src/providers/azure/engine.ts';
 import { versionOf } from '../../src/providers/azure/machine-image.ts';
 import { AZURE_NAME as NAME, AZURE_VARIABLES as VARIABLES, AzureCloud } from './azure-cloud.ts';
@@ -302,20 +303,7 @@ test.for<[string, number, string, string]>([
 });
 
 test('removes a version of the definition that no scale set uses', async () => {
-  await cloud.pass(one);
-  cloud.server.settle();
-  const { images } = cloud.engine;
-  const signal = AbortSignal.timeout(60_000);
-  const disk = { kind: 'disk', format: 'raw', firmware: 'efi', path: cloud.disk } as const;
-  await cloud.engine.prepare({ digest: two, files: disk }, { generation: 1, signal });
-  const [used, unused] = await images.list({ signal });
-  if (used === undefined || unused === undefined) throw new Error('an image is not listed');
-  expect([used.digest, unused.digest]).toEqual([one, two]);
-  expect(new Date(unused.created).toISOString()).toBe('2026-01-01T00:00:00.000Z');
-  expect(await images.isUsed(used, { signal })).toBe(true);
-  expect(await images.isUsed(unused, { signal })).toBe(false);
-  cloud.server.changes();
-  for (let times = 0; times < 2; times += 1) await images.remove(unused, { signal });
-  expect(cloud.server.changes()).toEqual(['galleries.images.versions.delete']);
-  expect((await images.list({ signal })).map(({ digest }) => digest)).toEqual([one]);
+  await expectRemoval(cloud, [one, two], '2026-01-01T00:00:00.000Z', [
+    'galleries.images.versions.delete',
+  ]);
 });

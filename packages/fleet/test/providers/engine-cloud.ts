@@ -72,3 +72,40 @@ export abstract class EngineCloud<
     return passOf(this.controller(image, options), options ?? {});
   }
 }
+
+/** A server that makes changes later, and names those that were asked for. */
+interface SettlingServer extends JsonServer {
+  settle(): void;
+  changes(): readonly string[];
+}
+
+/**
+ * Expects that an image is listed as unused beside that of the group, and that its removal makes
+ * these requests.
+ * @param created by the clock of the server
+ */
+export async function expectRemoval(
+  cloud: EngineCloud<SettlingServer, Engine>,
+  [used, unused]: readonly [Digest, Digest],
+  created: string,
+  requests: readonly string[],
+): Promise<void> {
+  const { server, disk: path } = cloud;
+  const { images } = cloud.engine;
+  if (images === undefined) throw new Error('the engine keeps no images');
+  await cloud.pass(used);
+  server.settle();
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const files = { kind: 'disk', format: 'raw', firmware: 'efi', path } as const;
+  await cloud.engine.prepare({ digest: unused, files }, options);
+  const [first, second] = await images.list(options);
+  if (first === undefined || second === undefined) throw new Error('an image is not listed');
+  expect([first.digest, second.digest]).toEqual([used, unused]);
+  expect(new Date(second.created).toISOString()).toBe(created);
+  expect(await images.isUsed(first, options)).toBe(true);
+  expect(await images.isUsed(second, options)).toBe(false);
+  server.changes();
+  for (let times = 0; times < 2; times += 1) await images.remove(second, options);
+  expect(server.changes()).toEqual(requests);
+  expect((await images.list(options)).map(({ digest }) => digest)).toEqual([used]);
+}

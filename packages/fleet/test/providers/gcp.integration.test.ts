@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
+import { expectRemoval } from './engine-cloud.ts';
 import { nameOf } from '../../src/engine/group-name.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
 import { gcpRights } from './documented-rights.ts';
@@ -383,20 +384,8 @@ test.for<[GcpOptions, string, string]>([
 });
 
 test('removes an image that no group uses, with its object', async () => {
-  await cloud.pass(one);
-  cloud.server.settle();
-  const images = cloud.engine.images;
-  const signal = AbortSignal.timeout(60_000);
-  const disk = { kind: 'disk', format: 'raw', firmware: 'efi', path: cloud.disk } as const;
-  await cloud.engine.prepare({ digest: two, files: disk }, { generation: 1, signal });
-  const [used, unused] = await images.list({ signal });
-  if (used === undefined || unused === undefined) throw new Error('an image is not listed');
-  expect([used.digest, unused.digest]).toEqual([one, two]);
-  expect(new Date(unused.created).toISOString()).toBe('2026-01-01T07:00:00.000Z');
-  expect(await images.isUsed(used, { signal })).toBe(true);
-  expect(await images.isUsed(unused, { signal })).toBe(false);
-  cloud.server.changes();
-  for (let times = 0; times < 2; times += 1) await images.remove(unused, { signal });
-  expect(cloud.server.changes()).toEqual(['images.delete', 'objects.delete']);
-  expect((await images.list({ signal })).map(({ digest }) => digest)).toEqual([one]);
+  await expectRemoval(cloud, [one, two], '2026-01-01T07:00:00.000Z', [
+    'images.delete',
+    'objects.delete',
+  ]);
 });
