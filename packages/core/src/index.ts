@@ -22,7 +22,7 @@ export { ioError } from './io-error.ts';
 export { collectChunks, BufferPool } from './memory.ts';
 export { duplicateKey } from './duplicate-key.ts';
 export { canonicalJson, readJson } from './json.ts';
-export { didYouMean, nearest } from './nearest.ts';
+export { didYouMean, editDistance, nearest } from './nearest.ts';
 export {
   type ProgressEvent,
   type Reporter,

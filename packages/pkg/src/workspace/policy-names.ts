@@ -1,6 +1,6 @@
 import { lstatSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { editDistance, isErrno, LktError } from '@lkt/core';
 
 /** The file name of a trust policy. It applies to everything below its directory. */
 export const TRUST_FILE = 'trust.yml';
@@ -38,20 +38,5 @@ function isPolicyName(name: string): boolean {
   // Backups of editors have other characters.
   if (!/^\.?[a-z.]{8,11}$/i.test(name) || OTHER_WORDS.test(name)) return false;
   const plain = name.toLowerCase().replace(/^\./, '');
-  return NEARBY.some((other) => differsByOne(plain, other));
-}
-
-/** Reports whether words are equal but for a letter that is wrong, missing, added or swapped. */
-function differsByOne(a: string, b: string): boolean {
-  let start = 0;
-  while (start < a.length && a[start] === b[start]) start += 1;
-  const [restA, restB] = [a.slice(start), b.slice(start)];
-  if (restA === '' && restB === '') return true;
-  const swapped = `${restA.charAt(1)}${restA.charAt(0)}${restA.slice(2)}`;
-  return (
-    restA.slice(1) === restB.slice(1) ||
-    restA.slice(1) === restB ||
-    restA === restB.slice(1) ||
-    swapped === restB
-  );
+  return NEARBY.some((other) => editDistance(plain, other) <= 1);
 }
