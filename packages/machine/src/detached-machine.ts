@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { connect } from 'node:net';
 import { basename, dirname } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
@@ -90,13 +90,14 @@ export async function powerDown(files: DetachedFiles): Promise<void> {
 }
 
 /**
- * Ends the machines whose files were in a directory of `parent` that `isKnown` does not know, by
- * its name: someone removed it while they ran.
+ * Ends the machines of this user whose files were in a directory of `parent` that `isKnown` does
+ * not know, by its name: someone removed it while they ran.
  */
 export function killForgottenMachines(parent: string, isKnown: (name: string) => boolean): void {
   for (const [pid, path] of pidFiles()) {
     const name = basename(dirname(path));
-    if (dirname(dirname(path)) === parent && !isKnown(name)) kill(pid);
+    const isForgotten = dirname(dirname(path)) === parent && !isKnown(name);
+    if (isForgotten && ownerOf(pid) === process.geteuid?.()) kill(pid);
   }
 }
 
@@ -107,6 +108,10 @@ function runningPid({ pid: path }: DetachedFiles): number | undefined {
   // The file may have been removed, as by a QEMU that had the same name.
   for (const [pid, other] of pidFiles()) if (other === path) return pid;
   return undefined;
+}
+
+function ownerOf(pid: number): number | undefined {
+  return statSync(`/proc/${pid}`, { throwIfNoEntry: false })?.uid;
 }
 
 const PID = /^[1-9]\d{0,8}$/;
