@@ -27,9 +27,11 @@ function resultsOf(attempt: Attempt): string {
 
 /** Renders docs/attack.md: the attempts of a hostile container and what stops them. */
 export function attackDocument(root: string): string {
-  const groups = Map.groupBy(attempts(root), ([, attempt]) => resultsOf(attempt));
+  const all = attempts(root);
+  const groups = Map.groupBy(all, ([, attempt]) => resultsOf(attempt));
   const items = [...groups].map(
-    ([results, all]) => `- **${results}**: ${all.map(([, { does }]) => sentence(does)).join(' ')}`,
+    ([results, some]) =>
+      `- **${results}**: ${some.map(([, { does }]) => sentence(does)).join(' ')}`,
   );
   return `# Attacks and what stops them
 
@@ -48,7 +50,7 @@ serve, other logs must be complete, and the digest of the root's files unchanged
 - **mounter**: admin with \`allow: [bpf, kernel, keys, mount, namespaces, vsock]\`.
 - **debugger**: mounter with \`pid: host\`.
 
-The attempts, with their result for all who make them, or for each:
+The ${all.length} attempts, with their result for all who make them, or for each:
 
 ${items.join('\n')}
 
@@ -56,6 +58,8 @@ The results:
 
 ${RESULTS.map(([result, meaning]) => `- ${result}: ${meaning}`).join('\n')}
 
-[guest.md](guest.md#what-holds-for-whom) says what a container can do that the config gives more.
+Nothing stops a container from taking [memory that the kernel does not
+count](decisions/0012-memory-that-no-container-pays-for.md). [guest.md](guest.md#what-holds-for-whom) says what
+a container can do that the config gives more.
 `;
 }

@@ -24,6 +24,7 @@ func TestExtents(t *testing.T) {
 		{"ext4", []string{"mke2fs", "-q", "-F", "-b", "1024"}, 8 << 20, disk.Extent{Block: 1024, Blocks: 8192}},
 		{"ext4", []string{"mke2fs", "-q", "-F", "-t", "ext4", "-O", "64bit", "-b", "4096"}, 64 << 20, disk.Extent{Block: 4096, Blocks: 16384}},
 		{"xfs", []string{"mkfs.xfs", "-q", "-i", "maxpct=40"}, 300 << 20, disk.Extent{Block: 4096, Blocks: 76800, Inodes: 40}},
+		{"btrfs", []string{"mkfs.btrfs", "-q"}, 128 << 20, disk.Extent{Block: 4096, Blocks: 32768, Device: 1}},
 	} {
 		path := filepath.Join(t.TempDir(), "disk")
 		disktest.Put(t, path, nil)
@@ -56,7 +57,7 @@ func TestRunRejectsInvalidRequests(t *testing.T) {
 		kind   string
 		drives []string
 	}{
-		"type \"btrfs\"":            {"btrfs", nil},
+		"type \"jfs\"":              {"jfs", nil},
 		"is not a block device":     {"ext4", []string{"/dev/null"}},
 		"no such file or directory": {"xfs", []string{"/dev/absent"}},
 	} {

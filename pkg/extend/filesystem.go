@@ -14,7 +14,9 @@ import (
 )
 
 // growers grow a file system that is mounted at a directory.
-var growers = map[string]func(point *os.File, to disk.Extent) error{"ext4": extGrow, "xfs": xfsGrow}
+var growers = map[string]func(point *os.File, to disk.Extent) error{
+	"ext4": extGrow, "xfs": xfsGrow, "btrfs": btrfsGrow,
+}
 
 // growFilesystem mounts the file system in the container's own namespace and grows it.
 func growFilesystem(p reader.Parser, path, kind string, size int64) error {
@@ -74,6 +76,8 @@ func growMounted(path, kind string, to disk.Extent) error {
 const (
 	extResize = 0x40086610 // EXT4_IOC_RESIZE_FS
 	xfsResize = 0x4010586e // XFS_IOC_FSGROWFSDATA
+	// BTRFS_IOC_RESIZE
+	btrfsResize = 0x50009403
 )
 
 func extGrow(point *os.File, to disk.Extent) error {
@@ -88,6 +92,16 @@ func xfsGrow(point *os.File, to disk.Extent) error {
 		_       uint32
 	}{blocks: to.Blocks, percent: to.Inodes}
 	return call(point, xfsResize, unsafe.Pointer(&data))
+}
+
+func btrfsGrow(point *os.File, to disk.Extent) error {
+	// struct btrfs_ioctl_vol_args, with the device and its new size as text.
+	var data struct {
+		_    int64
+		name [4088]byte
+	}
+	copy(data.name[:], fmt.Sprintf("%d:%d", to.Device, to.Size()))
+	return call(point, btrfsResize, unsafe.Pointer(&data))
 }
 
 func call(file *os.File, request uintptr, argument unsafe.Pointer) error {

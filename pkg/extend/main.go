@@ -15,7 +15,7 @@ import (
 
 func main() {
 	reader.Serve()
-	kind := flag.String("type", "ext4", "`type` of the file system: ext4 or xfs")
+	kind := flag.String("type", "ext4", "`type` of the file system: ext4, xfs or btrfs")
 	stop := flag.Bool("stop-on-error", true, "stop at the first failure; only if no disk is given")
 	flag.Parse()
 	parser, err := reader.Start()
@@ -37,7 +37,7 @@ var errSkip = errors.New("skipped")
 
 func run(p reader.Parser, dirs disk.Dirs, kind string, stop bool, named []string) error {
 	if _, known := growers[kind]; !known {
-		return fmt.Errorf("unsupported file system type %q: must be ext4 or xfs", kind)
+		return fmt.Errorf("unsupported file system type %q: must be ext4, xfs or btrfs", kind)
 	}
 	for _, path := range named {
 		if err := disk.IsBlockDevice(path); err != nil {

@@ -92,10 +92,11 @@ func TestChoose(t *testing.T) {
 
 func TestRunRejectsInvalidRequests(t *testing.T) {
 	for want, r := range map[string]request{
-		"type \"btrfs\"":            {kind: "btrfs", table: "dos"},
+		"type \"jfs\"":              {kind: "jfs", table: "dos"},
 		"invalid partition table":   {kind: "ext4", table: "mbr"},
 		"the 16 bytes of ext4":      {kind: "ext4", table: "dos", label: "seventeen letters"},
 		"the 12 bytes of xfs":       {kind: "xfs", table: "dos", label: "thirteen long"},
+		"the 255 bytes of btrfs":    {kind: "btrfs", table: "dos", label: strings.Repeat("x", 256)},
 		"contains a control char":   {kind: "xfs", table: "dos", label: "a\nb"},
 		"is not a block device":     {kind: "ext4", table: "dos", drive: "/dev/null"},
 		"no such file or directory": {kind: "ext4", table: "gpt", drive: "/dev/absent"},

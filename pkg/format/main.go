@@ -17,7 +17,7 @@ func main() {
 	var r request
 	flag.BoolVar(&r.force, "force", false, "format the given disk even if it has data")
 	flag.StringVar(&r.label, "label", "", "`label` of the file system")
-	flag.StringVar(&r.kind, "type", "ext4", "`type` of the file system: ext4 or xfs")
+	flag.StringVar(&r.kind, "type", "ext4", "`type` of the file system: ext4, xfs or btrfs")
 	flag.StringVar(&r.table, "partition", "dos", "partition `table`: dos or gpt")
 	verbose := flag.Bool("verbose", false, "print which disks were checked")
 	flag.Parse()

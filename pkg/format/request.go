@@ -37,6 +37,11 @@ var makers = map[string]maker{
 		arguments:    []string{"/usr/sbin/mke2fs", "-t", "ext4", "-F", "-q"},
 		unprivileged: true,
 	},
+	"btrfs": {
+		maxLabel:     255,
+		arguments:    []string{"/usr/sbin/mkfs.btrfs", "-f", "-q"},
+		unprivileged: true,
+	},
 	// mkfs.xfs fails if it cannot set the block size of the device, which needs CAP_SYS_ADMIN.
 	"xfs": {
 		maxLabel: 12,
@@ -51,7 +56,7 @@ func (r request) check() error {
 	m, known := makers[r.kind]
 	switch {
 	case !known:
-		return fmt.Errorf("unsupported file system type %q: must be ext4 or xfs", r.kind)
+		return fmt.Errorf("unsupported file system type %q: must be ext4, xfs or btrfs", r.kind)
 	case len(r.label) > m.maxLabel:
 		return fmt.Errorf("the label %q is longer than the %d bytes of %s", r.label, m.maxLabel, r.kind)
 	case strings.ContainsFunc(r.label, func(c rune) bool { return c < ' ' || c == 0x7f }):

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"lkt/getty/crypt"
 )
 
 func TestMain(m *testing.M) {
@@ -127,6 +129,26 @@ func FuzzAttempt(f *testing.F) {
 		a, err := decodeAttempt(b)
 		if err == nil && string(a.encode()) != string(b) {
 			t.Fatalf("%+v", a)
+		}
+	})
+}
+
+// FuzzShadow reads a file of hashed passwords, which a config may take from a disk.
+func FuzzShadow(f *testing.F) {
+	f.Add("root:$6$salt$hash:20000::::::\nlocked:!::\n")
+	path := filepath.Join(f.TempDir(), "shadow")
+	f.Fuzz(func(t *testing.T, text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		hashes, err := readShadow(path)
+		if err == nil && len(hashes) > maxHashes {
+			t.Fatalf("%d hashes", len(hashes))
+		}
+		for name, hash := range hashes {
+			if _, err := crypt.Parse(hash); name == "" || err != nil {
+				t.Fatalf("%q: %q", name, hash)
+			}
 		}
 	})
 }

@@ -49,3 +49,19 @@ func TestReadHostnameRejectsSpecialFiles(t *testing.T) {
 		}
 	}
 }
+
+// FuzzHostname reads a file that a container has written.
+func FuzzHostname(f *testing.F) {
+	f.Add([]byte("ip-10-0-0-1.ec2.internal\n"))
+	f.Add([]byte("-a..b"))
+	path := filepath.Join(f.TempDir(), "hostname")
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		name, err := readHostname(path)
+		if err == nil && (name == "" || len(name) > 64 || strings.Trim(name, ".-0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") != "") {
+			t.Fatalf("%q", name)
+		}
+	})
+}

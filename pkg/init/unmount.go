@@ -92,9 +92,14 @@ func mounted() []mountPoint {
 		step("%v", err)
 		return nil
 	}
-	var mounts []mountPoint
-	for _, line := range strings.Split(strings.TrimSpace(string(data)), "\n") {
-		if fields := strings.Fields(line); len(fields) >= 3 && !staysMounted(fields[1]) {
+	return parseMounts(string(data))
+}
+
+// parseMounts reads /proc/self/mounts. Only a space separates fields: a container may have chosen a
+// path with any other white space.
+func parseMounts(text string) (mounts []mountPoint) {
+	for line := range strings.Lines(text) {
+		if fields := strings.Split(line, " "); len(fields) >= 3 && !staysMounted(fields[1]) {
 			mounts = append(mounts, mountPoint{fields[0], unescapeMount(fields[1])})
 		}
 	}
@@ -126,12 +131,13 @@ func swapOff() {
 	}
 }
 
-// swapAreas returns the paths in /proc/swaps, whose first line is a header.
+// swapAreas returns the paths in /proc/swaps, whose first line is a header. A space or a tab
+// follows a path.
 func swapAreas(text string) []string {
 	var paths []string
 	for _, line := range strings.Split(text, "\n")[1:] {
-		if fields := strings.Fields(line); len(fields) > 0 {
-			paths = append(paths, unescapeMount(fields[0]))
+		if end := strings.IndexAny(line, " \t"); end > 0 {
+			paths = append(paths, unescapeMount(line[:end]))
 		}
 	}
 	return paths

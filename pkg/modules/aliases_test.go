@@ -63,3 +63,22 @@ func TestAliasesOfAKernelWithoutModules(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
+
+// FuzzAliases finds modules by the text of a device, which may be plugged in by anyone.
+func FuzzAliases(f *testing.F) {
+	f.Add("alias pci:v00008086d*sv*sd*bc01sc06i01* ahci\n", "blacklist ahci\n", "pci:v00008086d00002922sv0sd0bc01sc06i01")
+	f.Add("alias acpi*:[A-\\]* x\n", "", "acpi:PNP0C0C:")
+	f.Fuzz(func(t *testing.T, list, denied, device string) {
+		dir := writeFiles(t, map[string]string{"lib/modules.alias": list, "etc/a.conf": denied})
+		aliases, err := OpenAliases(filepath.Join(dir, "lib"), filepath.Join(dir, "etc"))
+		if err != nil {
+			return
+		}
+		names := aliases.Modules(device)
+		for i, name := range names {
+			if name == "" || slices.Contains(names[:i], name) || aliases.denied[name] {
+				t.Fatalf("%q", names)
+			}
+		}
+	})
+}

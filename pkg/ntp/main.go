@@ -29,6 +29,9 @@ type setup struct {
 	// Floor is the earliest time. WasSet means that the clock has been set since the boot.
 	Floor   time.Time
 	WasSet  bool
+	// Stepped is the sum of the steps since then. Steps is the descriptor of their list, or 0.
+	Stepped time.Duration
+	Steps   int
 	Servers []server
 	// Setter is the setter's end of the connection.
 	Setter sandbox.Conn
@@ -96,10 +99,20 @@ func launch(roles sandbox.Roles) error {
 		return err
 	}
 	role := roles["setter"]
+	kept := []int{int(setter)}
 	if o.query {
 		role.Capabilities = nil
+	} else {
+		steps, sum, err := openSteps(stepsPath)
+		if err != nil {
+			return err
+		}
+		if steps != nil {
+			s.Steps, s.Stepped = int(steps.Fd()), sum
+			kept = append(kept, s.Steps)
+		}
 	}
-	return role.Exec(s, int(setter))
+	return role.Exec(s, kept...)
 }
 
 // runAsker ends without error when the setter ends.

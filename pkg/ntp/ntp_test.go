@@ -235,6 +235,55 @@ func TestBoundsStepsOfAClockThatHasBeenSet(t *testing.T) {
 	}
 }
 
+// Small steps after restarts have the same bound as a large one. The first setting does not count.
+func TestBoundsStepsOfAllRestartsTogether(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "steps")
+	for i, row := range []struct {
+		offset time.Duration
+		want   bool
+	}{
+		{24 * time.Hour, true}, {10 * time.Minute, true}, {-6 * time.Minute, true}, {-10 * time.Minute, false}, {30 * time.Second, true},
+		{time.Minute, false}, {stepThreshold - 1, true},
+	} {
+		list, sum, err := openSteps(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, clock, _ := fakeClock()
+		clock.wasSet, clock.stepped, clock.record = i > 0, sum, recorder(int(list.Fd()))
+		clock.log.print = func(string) {}
+		answer, err := clock.settle(message.Round{Clocks: []agree.Clock{{Offset: row.offset, Distance: 1}}, Servers: 1})
+		if err != nil || answer.Agreed != row.want {
+			t.Errorf("%v after %v: %+v, %v", row.offset, sum, answer, err)
+		}
+		list.Close()
+	}
+}
+
+func TestStepsNeedNoDirectory(t *testing.T) {
+	list, sum, err := openSteps(filepath.Join(t.TempDir(), "absent", "steps"))
+	if list != nil || sum != 0 || err != nil {
+		t.Errorf("%v, %v, %v", list, sum, err)
+	}
+}
+
+func TestReadStepsRejects(t *testing.T) {
+	for _, text := range []string{"x", "1s\n\n", "2540400h\n2540400h\n", strings.Repeat("1s\n", maxSteps)} {
+		if sum, err := readSteps(strings.NewReader(text)); err == nil {
+			t.Errorf("%.20q: %v", text, sum)
+		}
+	}
+}
+
+func FuzzReadSteps(f *testing.F) {
+	f.Add("10m0s\n-6m0s\n")
+	f.Fuzz(func(t *testing.T, text string) {
+		if sum, err := readSteps(strings.NewReader(text)); err == nil && sum < 0 {
+			t.Fatal(sum)
+		}
+	})
+}
+
 func TestQuerySetsNothing(t *testing.T) {
 	_, clock, did := fakeClock()
 	clock.query, clock.wasSet = true, true

@@ -44,7 +44,7 @@ func parseOptions(args []string, config string, out io.Writer) (o options, err e
 	flags.BoolVar(&o.once, "1", false, "set the clock once and exit")
 	flags.BoolVar(&o.query, "q", false, "print the offset of the clock and exit, without setting it")
 	secure := flags.Bool("nts", false, "require NTS of all servers")
-	flags.DurationVar(&o.maxStep, "max-step", defaultMaxStep, "largest `step` after the clock has been set once since the boot")
+	flags.DurationVar(&o.maxStep, "max-step", defaultMaxStep, "largest `sum` of steps after the clock has been set once since the boot")
 	flags.DurationVar(&o.wait, "wait", 20*time.Second, "with -1 or -q, `timeout` for the servers")
 	flags.StringVar(&config, "f", config, "config `file`, if no argument names a server")
 	// LinuxKit's image is started with -d. This program always stays in the foreground.

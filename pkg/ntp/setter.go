@@ -22,8 +22,8 @@ const (
 	maxPanics = 3
 	// stableOffset is the offset below which the next round may be later.
 	stableOffset = 10 * time.Millisecond
-	// defaultMaxStep bounds the steps of a clock that has been set since the boot: PANICT of RFC
-	// 5905.
+	// defaultMaxStep bounds the sum of the steps of a clock that has been set since the boot:
+	// PANICT of RFC 5905.
 	defaultMaxStep = 1000 * time.Second
 )
 
@@ -35,10 +35,12 @@ type setter struct {
 	log  *reports
 	// floor is the earliest time that the clock is set to.
 	floor time.Time
-	// wasSet means that the clock had been set since the boot when this program started: a step may
-	// have maxStep.
-	wasSet  bool
-	maxStep time.Duration
+	// wasSet means that the clock had been set since the boot when this program started. Then all
+	// steps, those of earlier starts included, may have maxStep together. record keeps a step for
+	// later starts.
+	wasSet           bool
+	stepped, maxStep time.Duration
+	record           func(step time.Duration) error
 	// query means that the offset is only reported.
 	query bool
 	// set means that the clock has been correct once: it is never stepped again.
@@ -50,7 +52,7 @@ type setter struct {
 func newSetter(s setup) *setter {
 	return &setter{
 		step: step, slew: slew, now: time.Now, log: newReports(), interval: minInterval,
-		floor: s.Floor, wasSet: s.WasSet, maxStep: s.MaxStep, query: s.Query,
+		floor: s.Floor, wasSet: s.WasSet, stepped: s.Stepped, maxStep: s.MaxStep, record: recorder(s.Steps), query: s.Query,
 	}
 }
 
@@ -103,6 +105,12 @@ func (s *setter) settle(r message.Round) (message.Answer, error) {
 		s.log.report("", fmt.Sprintf("the clock is off by %v (%d of %d servers agree)", offset, count, r.Servers))
 		return message.Answer{Agreed: true, Interval: s.interval}, nil
 	case !s.set && offset.Abs() >= stepThreshold:
+		if s.wasSet {
+			if err := s.record(offset); err != nil {
+				return message.Answer{}, err
+			}
+			s.stepped += offset.Abs()
+		}
 		// The slew tells the kernel, and so this program after a restart, that the clock is set.
 		if err := errors.Join(s.step(offset), s.slew(0, s.interval)); err != nil {
 			return message.Answer{}, err
@@ -134,14 +142,15 @@ func (s *setter) settle(r message.Round) (message.Answer, error) {
 
 // check rejects times that cannot be: before the image was made, or long after. Servers that agree
 // on such a time would make expired certificates valid, or valid ones expired. Of a clock that has
-// been set since the boot it also rejects a large step: a restart is no way around the bound.
+// been set since the boot it also rejects a large step, and the last of many small ones: restarts
+// are no way around the bound.
 func (s *setter) check(offset time.Duration) error {
 	then := s.now().Add(offset)
 	if then.Before(s.floor) || then.After(epoch.Ceiling(s.floor)) {
 		return fmt.Errorf("the servers claim that it is %s, which cannot be", then.UTC().Format(time.DateOnly))
 	}
-	if !s.query && !s.set && s.wasSet && offset.Abs() > s.maxStep {
-		return fmt.Errorf("the servers claim that the clock, which has been set since the boot, is off by %v, more than %v\n  fix: start the machine again, or set -max-step", offset.Round(time.Minute), s.maxStep)
+	if left := max(s.maxStep-s.stepped, 0); !s.query && !s.set && s.wasSet && offset.Abs() >= stepThreshold && offset.Abs() > left {
+		return fmt.Errorf("the servers claim that the clock, which has been set since the boot, is off by %v, more than %v\n  fix: start the machine again, or set -max-step", offset.Round(time.Second), left.Round(time.Second))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 )
 
 // Role is the purpose of a process and the privileges that it needs.
@@ -82,6 +83,12 @@ func (r Role) check() error {
 			return fmt.Errorf("unknown system call %q", name)
 		}
 	}
-	_, err := r.capabilitySet()
-	return err
+	if _, err := r.capabilitySet(); err != nil {
+		return err
+	}
+	// Go's scheduler wakes a thread that waits for a timer by an eventfd. It seldom has to.
+	if !r.Programs && !(slices.Contains(r.Syscalls, "read") && slices.Contains(r.Syscalls, "write")) {
+		return fmt.Errorf("Go needs the system calls read and write")
+	}
+	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 func TestParseRejectsInvalidRoles(t *testing.T) {
 	for want, text := range map[string]string{
+		"needs the system calls": `{"a": {"description": "x", "memory": 1, "syscalls": ["write"]}}`,
 		"unknown system call":    `{"a": {"description": "x", "memory": 1, "syscalls": ["execve"]}}`,
 		"unknown capability":     `{"a": {"description": "x", "memory": 1, "capabilities": ["ALL"]}}`,
 		"unknown field":          `{"a": {"description": "x", "memory": 1, "path": ["/"]}}`,

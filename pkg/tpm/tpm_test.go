@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -283,4 +284,16 @@ func TestAnswersAreBounded(t *testing.T) {
 		unix.Close(fds[0])
 		unix.Close(fds[1])
 	}
+}
+
+// FuzzDecode reads files with a sealed secret, which are on a disk.
+func FuzzDecode(f *testing.F) {
+	f.Add([]byte(`{"pcrs": [4, 11], "public": "AA==", "private": "AA=="}`))
+	f.Add([]byte(`{"pcrs": [24]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := decode(text)
+		if err == nil && (len(s.Registers) == 0 || len(s.Registers) > registerCount || slices.Max(s.Registers) >= registerCount) {
+			t.Fatalf("%+v", s)
+		}
+	})
 }

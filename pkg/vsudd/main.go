@@ -53,7 +53,7 @@ func run(args []string) error {
 		return err
 	}
 	failed := make(chan error)
-	clients := make(chan struct{}, maxClients)
+	clients := newPlaces(maxClients, maxIdle)
 	for i, one := range all {
 		go func() { failed <- serve(listeners[i], one.Path, clients) }()
 	}

@@ -23,6 +23,22 @@ func TestParse(t *testing.T) {
 // forwarded serves forwards from one Unix socket to another, and returns a client.
 func forwarded(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
+	return dial(t, forwarder(t, path, newPlaces(2, maxIdle)))
+}
+
+func dial(t *testing.T, path string) *net.UnixConn {
+	t.Helper()
+	client, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: path, Net: "unix"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	return client
+}
+
+// forwarder serves forwards to a Unix socket, and returns the path of its own.
+func forwarder(t *testing.T, path string, clients *places) string {
+	t.Helper()
 	from := filepath.Join(t.TempDir(), "from")
 	listener, err := net.ListenUnix("unix", &net.UnixAddr{Name: from, Net: "unix"})
 	if err != nil {
@@ -32,13 +48,9 @@ func forwarded(t *testing.T, path string) *net.UnixConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = serve(file, path, make(chan struct{}, 2)) }()
-	client, err := net.DialUnix("unix", nil, &net.UnixAddr{Name: from, Net: "unix"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); listener.Close() })
-	return client
+	go func() { _ = serve(file, path, clients) }()
+	t.Cleanup(func() { listener.Close() })
+	return from
 }
 
 func TestForwardsBothDirectionsUntilBothEnd(t *testing.T) {
@@ -74,5 +86,72 @@ func TestClosesTheConnectionWithoutAServer(t *testing.T) {
 	client := forwarded(t, filepath.Join(t.TempDir(), "absent"))
 	if got, err := io.ReadAll(client); err != nil || len(got) != 0 {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// echo answers each client with what it sends, and returns the path of its socket.
+func echo(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "to")
+	server, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { server.Close() })
+	go func() {
+		for {
+			connection, err := server.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				_, _ = io.Copy(connection, connection)
+				connection.Close()
+			}()
+		}
+	}()
+	return path
+}
+
+// isServed reports whether a client gets an answer.
+func isServed(client net.Conn) bool {
+	if _, err := client.Write([]byte("x")); err != nil {
+		return false
+	}
+	_, err := io.ReadFull(client, make([]byte, 1))
+	return err == nil
+}
+
+func TestSilentClientsLockOutNobody(t *testing.T) {
+	const most = 4
+	from := forwarder(t, echo(t), newPlaces(most, 0))
+	var silent []net.Conn
+	for range 3 * most {
+		silent = append(silent, dial(t, from))
+	}
+	for range 3 * most {
+		if !isServed(dial(t, from)) {
+			t.Error("is not served")
+		}
+	}
+	if isServed(silent[0]) {
+		t.Error("the first silent client kept its place")
+	}
+}
+
+func TestClientsWaitForAPlaceInUse(t *testing.T) {
+	from := forwarder(t, echo(t), newPlaces(1, maxIdle))
+	first, second := dial(t, from), dial(t, from)
+	if !isServed(first) {
+		t.Fatal("the first is not served")
+	}
+	served := make(chan bool)
+	go func() { served <- isServed(second) }()
+	if !isServed(first) {
+		t.Error("the first lost its place")
+	}
+	first.Close()
+	if !<-served {
+		t.Error("the second is not served")
 	}
 }

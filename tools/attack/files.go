@@ -126,6 +126,7 @@ func bound() {
 func fillDisk() error { return sacrifice("fill") }
 
 func fill() {
+	expendable()
 	const limit = 1 << 30
 	chunk := make([]byte, 1<<20)
 	for _, dir := range []string{"/tmp", "/run", "/dev/shm", "/shared", "/"} {

@@ -55,15 +55,9 @@ var resources = []attempt{
 	}},
 }
 
-// sacrifice runs a part of this program in a child process that the kernel kills first when the
-// container exceeds its memory limit.
+// sacrifice runs a part of this program, which begins with expendable, in a child process.
 func sacrifice(part string) error {
-	c := exec.Command("/proc/self/exe", part)
-	if err := c.Start(); err != nil {
-		return err
-	}
-	_ = write(fmt.Sprintf("/proc/%d/oom_score_adj", c.Process.Pid), "1000")
-	err := c.Wait()
+	err := exec.Command("/proc/self/exe", part).Run()
 	var exit *exec.ExitError
 	if !errors.As(err, &exit) {
 		return err
@@ -74,15 +68,25 @@ func sacrifice(part string) error {
 	return stopped("no room")
 }
 
+// expendable makes this process the first that the kernel kills when the container exceeds its
+// memory limit. The process must do that itself, before it takes any: its parent may be late.
+func expendable() {
+	if err := write("/proc/self/oom_score_adj", "1000"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// eatMemory maps all at once: the kernel frees the memory of a killed process at once only if no
+// thread is in mmap(2). Else it kills another one meanwhile.
 func eatMemory() {
+	expendable()
 	const limit = 1 << 30
-	for eaten := 0; eaten < limit; eaten += 1 << 20 {
-		chunk, err := unix.Mmap(-1, 0, 1<<20, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
-		if err != nil {
-			os.Exit(1)
-		}
-		for i := 0; i < len(chunk); i += 4096 {
-			chunk[i] = 1
-		}
+	memory, err := unix.Mmap(-1, 0, limit, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS|unix.MAP_NORESERVE)
+	if err != nil {
+		os.Exit(1)
+	}
+	for i := 0; i < len(memory); i += 4096 {
+		memory[i] = 1
 	}
 }

@@ -199,7 +199,6 @@ func fillShare(name string) attempt {
 		if err := c.Start(); err != nil {
 			return err
 		}
-		_ = write(fmt.Sprintf("/proc/%d/oom_score_adj", c.Process.Pid), "1000")
 		_, _ = out.Read(make([]byte, 1)) // until it holds all, or was killed
 		problem, err := askVictim(name)
 		_ = in.Close()
@@ -217,6 +216,7 @@ func fillShare(name string) attempt {
 
 // hold takes all of a resource, and holds it until its input ends.
 func hold(name string) {
+	expendable()
 	resource := shares[name]
 	for number := range resource.most {
 		// Pipes get smaller instead of failing.

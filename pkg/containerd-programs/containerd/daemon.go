@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/containerd/containerd/services/server"
 	"github.com/containerd/containerd/services/server/config"
 	"github.com/containerd/containerd/sys"
-	"github.com/containerd/log"
+	"golang.org/x/sys/unix"
 
 	"lkt/confine"
 	"lkt/supervise"
@@ -35,10 +36,6 @@ func serve(ctx context.Context, onReady func(context.Context) error) error {
 		TTRPC:    config.TTRPCConfig{Address: address + ".ttrpc"},
 		// With the defaults of 5 s, a busy machine loses its services when containerd starts again.
 		Timeouts: map[string]string{"io.containerd.timeout.shim.load": "60s", "io.containerd.timeout.shim.cleanup": "60s"},
-	}
-	// At a lower level every plugin logs a line.
-	if err := log.SetLevel("warn"); err != nil {
-		return err
 	}
 	if err := server.CreateTopLevelDirectories(settings); err != nil {
 		return err
@@ -97,8 +94,13 @@ func (s *services) answers(ctx context.Context) bool {
 }
 
 // systemInit runs containerd and starts the services of the image in one process. It reports to PID
-// 1 on file descriptor 3.
-func systemInit(ctx context.Context) error {
+// 1 on file descriptor 3. Without arguments, those of the image's options become its own, so that a
+// list of processes shows them.
+func systemInit(ctx context.Context, args []string) error {
+	chosen, invalid := loadOptions(optionsPath)
+	if more := chosen.arguments(); len(args) == 0 && len(more) > 0 {
+		return unix.Exec(programPath, append(append([]string{programPath}, more...), launcher), os.Environ())
+	}
 	reports := os.NewFile(3, "reports")
 	send := func(kind, text string) {
 		if reports != nil {
@@ -114,6 +116,15 @@ func systemInit(ctx context.Context) error {
 		default:
 			send("step", e.Text)
 		}
+	}
+	ignored, unknown := setLevel(args)
+	for _, err := range []error{invalid, unknown, chosen.redirect()} {
+		if err != nil {
+			send("failed", "containerd: "+oneLine(err))
+		}
+	}
+	if len(ignored) > 0 {
+		send("step", fmt.Sprintf("containerd: %s has no effect", strings.Join(ignored, " ")))
 	}
 	return serve(ctx, func(ctx context.Context) error {
 		send("step", "containerd")

@@ -13,6 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// launcher is the command with which PID 1 starts this program.
+const launcher = "system-init"
+
 const usage = `usage: service list
        service start|stop|restart NAME`
 
@@ -27,12 +30,17 @@ func run(program string, args []string) error {
 	ctx, cancel := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer cancel()
 	switch {
+	case program == "containerd" && len(args) > 0 && args[len(args)-1] == launcher:
+		return systemInit(ctx, args[:len(args)-1])
 	case program == "containerd":
+		if _, err := setLevel(args); err != nil {
+			return err
+		}
 		return serve(ctx, nil)
 	case program != "service":
 		return fmt.Errorf("unknown program name %q", program)
-	case len(args) == 1 && args[0] == "system-init":
-		return systemInit(ctx)
+	case len(args) == 1 && args[0] == launcher:
+		return systemInit(ctx, nil)
 	case len(args) == 1 && args[0] == "list":
 		return withServices(list(ctx, os.Stdout))
 	case len(args) == 2 && args[0] == "start":

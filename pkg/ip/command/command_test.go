@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"lkt/netlink"
 )
 
 func TestSplit(t *testing.T) {
@@ -112,6 +114,20 @@ func FuzzSplit(f *testing.F) {
 		}
 		if err == nil && total > len(line) {
 			t.Fatalf("%d characters of %d", total, len(line))
+		}
+	})
+}
+
+// FuzzLink parses the kernel's links, whose names other programs choose.
+func FuzzLink(f *testing.F) {
+	b := infoMessage(2, 0, 0)
+	b.AddText(syscall.IFLA_IFNAME, "eth0")
+	b.Nest(iflaLinkInfo, func(b *netlink.Body) { b.AddText(infoKind, "veth") })
+	f.Add([]byte(b))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		l, err := parseLink(netlink.Message{Kind: syscall.RTM_NEWLINK, Data: data})
+		if err == nil && len(l.name)+len(l.kind)+len(l.hardware) > len(data) {
+			t.Fatalf("%+v", l)
 		}
 	})
 }

@@ -68,3 +68,23 @@ func TestOpenSSHReadsTheKey(t *testing.T) {
 		t.Errorf("%s: %v\n%s", want, err, out)
 	}
 }
+
+// FuzzParse parses the key on a volume.
+func FuzzParse(f *testing.F) {
+	file, err := Open(f.TempDir())
+	if err != nil {
+		f.Fatal(err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(file)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Fuzz(func(t *testing.T, text []byte) {
+		key, err := Parse(text)
+		if err == nil && key.PublicKey().Type() != ssh.KeyAlgoED25519 {
+			t.Fatalf("a key of type %s", key.PublicKey().Type())
+		}
+	})
+}

@@ -118,7 +118,7 @@ func (s Settings) check() error {
 		}
 	}
 	for _, name := range s.AcceptEnv {
-		if !environmentName.MatchString(name) || strings.HasPrefix(name, "LD_") {
+		if !environmentName.MatchString(name) || strings.HasPrefix(name, linker) {
 			return fmt.Errorf("acceptEnv: %q is not the name of an environment variable, with * at the end at most", name)
 		}
 	}
@@ -141,8 +141,15 @@ func (s Settings) check() error {
 	return nil
 }
 
+// linker begins the variables of the dynamic linker, which run code of the client before that of a
+// forced command.
+const linker = "LD_"
+
 // AcceptsEnvironment reports whether a client may set the variable.
 func AcceptsEnvironment(patterns []string, name string) bool {
+	if strings.HasPrefix(name, linker) {
+		return false
+	}
 	for _, pattern := range patterns {
 		prefix, isPrefix := strings.CutSuffix(pattern, "*")
 		if name == pattern || isPrefix && strings.HasPrefix(name, prefix) {

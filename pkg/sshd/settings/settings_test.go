@@ -57,6 +57,9 @@ func TestAcceptsEnvironmentMatchesPrefixes(t *testing.T) {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
+	if AcceptsEnvironment([]string{"L*"}, "LD_PRELOAD") {
+		t.Error("accepts a variable of the dynamic linker")
+	}
 }
 
 type schema struct {
@@ -107,4 +110,17 @@ func jsonOf(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// FuzzParse parses settings, which a config may take from a volume.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte("port: 2222\nusers: [root]\nlimits: { connections: 3 }\n"))
+	f.Add([]byte("acceptEnv: [L*]\n"))
+	f.Add([]byte("addresses: [\"::1\"]\nacceptEnv: [LC_*]\nforwarding: { local: true }\n"))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Parse(text)
+		if err == nil && (s.check() != nil || AcceptsEnvironment(s.AcceptEnv, "LD_PRELOAD")) {
+			t.Fatalf("%+v", s)
+		}
+	})
 }

@@ -2,6 +2,7 @@ package users
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"reflect"
 	"testing"
@@ -45,4 +46,27 @@ func TestLoadReturnsOnlyNamedUsers(t *testing.T) {
 			t.Errorf("%s may log in", name)
 		}
 	}
+}
+
+// FuzzLoad reads the files of users, which a config may take from a volume.
+func FuzzLoad(f *testing.F) {
+	f.Add(passwd, "root:x:0:\nadm:x:4:ann,bob\n")
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, passwd, group string) {
+		paths := map[string]string{filepath.Join(dir, "passwd"): passwd, filepath.Join(dir, "group"): group}
+		for path, text := range paths {
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		users, err := Load(filepath.Join(dir, "passwd"), filepath.Join(dir, "group"), nil)
+		if err == nil && len(users) > MaxUsers {
+			t.Fatalf("%d users", len(users))
+		}
+		for _, u := range users {
+			if u.Name == "" || !path.IsAbs(u.Home) || !path.IsAbs(u.Shell) || len(u.Groups) > 64 {
+				t.Fatalf("%+v", u)
+			}
+		}
+	})
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -50,6 +51,20 @@ func TestProbe(t *testing.T) {
 	}
 	if _, err := Probe(image(map[int]string{0: "XFSB", 1080: "\x53\xef"})); !errors.Is(err, ErrAmbiguous) {
 		t.Error(err)
+	}
+}
+
+func TestExtentOfRejectsBtrfs(t *testing.T) {
+	for want, parts := range map[string]map[int]string{
+		"on 2 devices":           {65536 + 136: "\x02"},
+		"on 0 devices":           {},
+		"no sector size":         {65536 + 136: "\x01"},
+		"3 blocks of 4096 bytes": {65536 + 136: "\x01", 65536 + 145: "\x10", 65536 + 210: "\x30"},
+		"blocks of 12288 bytes":  {65536 + 136: "\x01", 65536 + 145: "\x30", 65536 + 210: "\x30"},
+	} {
+		if got, err := ExtentOf(image(parts), "btrfs", 8192); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %+v, %v", want, got, err)
+		}
 	}
 }
 
@@ -102,9 +117,10 @@ func FuzzProbe(f *testing.F) {
 func FuzzExtents(f *testing.F) {
 	f.Add(bytes.Repeat([]byte{0}, 2048))
 	f.Add(bytes.Repeat([]byte{0, 0, 16, 0}, 600))
+	f.Add(bytes.Repeat([]byte{1, 0, 0, 0, 0, 0, 0, 0}, 9000))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		IsUnusedExt4(bytes.NewReader(b))
-		for _, kind := range []string{"ext4", "xfs"} {
+		for _, kind := range []string{"ext4", "xfs", "btrfs"} {
 			if e, err := ExtentOf(bytes.NewReader(b), kind, 1<<40); err == nil && (e.Size() == 0 || e.Size() > 1<<40) {
 				t.Fatalf("%s: %+v", kind, e)
 			}

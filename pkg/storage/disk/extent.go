@@ -2,6 +2,7 @@ package disk
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -12,6 +13,8 @@ type Extent struct {
 	Block, Blocks uint64
 	// Inodes is, for XFS, the maximum percentage of inodes.
 	Inodes uint32
+	// Device is, for btrfs, the number of the device within the file system.
+	Device uint64
 }
 
 // Size returns the size in bytes.
@@ -28,7 +31,8 @@ func (e Extent) Check(size int64) error {
 	return nil
 }
 
-// ExtentOf returns the size of a file system of the given type, "ext4" or "xfs".
+// ExtentOf returns the size of a file system of the given type, "ext4", "xfs" or
+// "btrfs".
 func ExtentOf(device io.ReaderAt, kind string, size int64) (Extent, error) {
 	var e Extent
 	var err error
@@ -37,8 +41,10 @@ func ExtentOf(device io.ReaderAt, kind string, size int64) (Extent, error) {
 		e, err = extExtent(device)
 	case "xfs":
 		e, err = xfsExtent(device)
+	case "btrfs":
+		e, err = btrfsExtent(device)
 	default:
-		err = fmt.Errorf("unsupported file system type %q: must be ext4 or xfs", kind)
+		err = fmt.Errorf("unsupported file system type %q: must be ext4, xfs or btrfs", kind)
 	}
 	if err == nil {
 		err = e.Check(size)
@@ -71,7 +77,24 @@ func xfsExtent(device io.ReaderAt) (Extent, error) {
 	if _, err := device.ReadAt(b, 0); err != nil {
 		return Extent{}, err
 	}
-	return Extent{uint64(binary.BigEndian.Uint32(b[4:])), binary.BigEndian.Uint64(b[8:]), uint32(b[127])}, nil
+	return Extent{Block: uint64(binary.BigEndian.Uint32(b[4:])), Blocks: binary.BigEndian.Uint64(b[8:]), Inodes: uint32(b[127])}, nil
+}
+
+// btrfsExtent reads a btrfs superblock, with the item of its device
+// (include/uapi/linux/btrfs_tree.h).
+func btrfsExtent(device io.ReaderAt) (Extent, error) {
+	b := make([]byte, 512)
+	if _, err := device.ReadAt(b, 65536); err != nil {
+		return Extent{}, err
+	}
+	if devices := binary.LittleEndian.Uint64(b[136:]); devices != 1 {
+		return Extent{}, fmt.Errorf("btrfs is on %d devices, expected one", devices)
+	}
+	sector := uint64(binary.LittleEndian.Uint32(b[144:]))
+	if sector == 0 {
+		return Extent{}, errors.New("invalid superblock: no sector size")
+	}
+	return Extent{Block: sector, Blocks: binary.LittleEndian.Uint64(b[209:]) / sector, Device: binary.LittleEndian.Uint64(b[201:])}, nil
 }
 
 const orphanFile = 0x1000
