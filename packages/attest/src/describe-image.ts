@@ -41,7 +41,10 @@ export interface Description {
   readonly sources: ReadonlySet<KnownImage>;
   /** Components that own files of the image's own layers. */
   readonly owners: ReadonlyMap<RawPath, Component>;
-  /** Source packages from which the build compiled files, if nothing tells which one made which. */
+  /**
+   * Source packages from which the build compiled files, if it is unknown which file came from
+   * which.
+   */
   readonly compiledFrom: readonly Component[];
 }
 
@@ -49,9 +52,9 @@ export interface Description {
  * Returns the contents of an image, read from its files.
  *
  * A file whose SHA-256 equals that of a file in a known image belongs to the same component, under
- * whatever path. Go programs list the modules linked into them, or the source files; known images
- * have the packages with these. The databases of apk and dpkg list installed packages. Static
- * libraries in known images are linked into a program that has machine code of their functions.
+ * any path. Go programs list the modules linked into them, or the source files; known images have
+ * the packages with these. The databases of apk and dpkg list installed packages. Static libraries
+ * in known images are linked into a program that has machine code of their functions.
  * @throws ARCHIVE_INVALID, NOT_FOUND, DIGEST_MISMATCH
  * @example
  * ```ts
@@ -137,8 +140,8 @@ async function librariesIn(
 
 /**
  * Returns the content for a kernel or another compiled file that no known image has: it was
- * compiled from the source packages of these images. With several of them, nothing tells which one
- * made which program.
+ * compiled from the source packages of these images. With several of them, it is unknown which
+ * program came from which.
  */
 function compiledContent(
   { path, kernel, isElf = false }: InspectedFile,

@@ -31,8 +31,8 @@ const RUNTIME = 'runtime';
 /**
  * Returns the content for a Go program in an image, with the modules linked into it.
  *
- * The versions are those of the build info. A program built without modules has none there. Then
- * they are those of the packages in `suppliers` with the sources; other modules have no version.
+ * The versions come from the build info or, for a program built without modules, from the packages
+ * in `suppliers` with the sources. Other modules have no version.
  */
 export function goContent(program: GoProgram, path: string, suppliers: GoSuppliers): Content {
   const library = goComponent({
@@ -76,7 +76,7 @@ function listedModules({ modules }: GoProgram, supplied: readonly Part[]): reado
     .map((module) => goComponent(module, originOf(module)));
 }
 
-/** Returns the modules that only the file table names, as far as import paths say them. */
+/** Returns the modules that only the file table names, as far as import paths reveal them. */
 function unlistedModules(
   { main, modules }: GoProgram,
   packages: readonly GoPackage[],

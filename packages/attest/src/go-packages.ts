@@ -56,7 +56,7 @@ const REPOSITORY_ELEMENTS: Readonly<Record<string, number>> = {
 };
 
 /**
- * Returns the path of the repository with a package, as far as the import path alone says it.
+ * Returns the path of the repository with a package, if the import path alone determines it.
  * @see https://pkg.go.dev/cmd/go#hdr-Remote_import_paths
  */
 export function repositoryOf(importPath: string): string | undefined {

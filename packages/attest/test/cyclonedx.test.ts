@@ -49,7 +49,7 @@ test('an SBOM in CycloneDX meets the official schema, and is the same bytes each
   });
 });
 
-test('has what the SPDX document says of a package', () => {
+test('describes a package as the SPDX document does', () => {
   const { components, dependencies, metadata } = cycloneDxOf(spdxOf(EXAMPLE));
   const named = (name: string) => components.find((component) => component.name === name);
   expect(named('libstdc++6')).toEqual({

@@ -158,7 +158,7 @@ test('reads import paths from directories of every kind', () => {
   ]);
 });
 
-test('knows the repositories of hosts with a rule', () => {
+test('derives the repositories of known hosts from import paths', () => {
   const paths = [
     'github.com/a/b/c/d',
     'golang.org/x/sys/unix',

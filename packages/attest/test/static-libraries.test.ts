@@ -71,7 +71,7 @@ describe('LinkedCode', () => {
     expect(linked.foundIn(program(4, 2, 5, 7))).toEqual([zlib, libc]);
   });
 
-  it('does not take one function, or code of several packages, for a library', () => {
+  it('reports no library for one function, or for code of several packages', () => {
     expect(linked.foundIn(program(1, 4))).toEqual([]);
     expect(linked.foundIn(program(1, 1))).toEqual([]);
     expect(linked.foundIn(program(4, 9))).toEqual([]);

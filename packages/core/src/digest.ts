@@ -45,7 +45,7 @@ export function digestHex(digest: Digest): string {
   return digest.slice(digest.indexOf(':') + 1);
 }
 
-/** Returns the digest with these hex digits, whose number tells the algorithm. */
+/** Returns the digest with these hex digits, whose number determines the algorithm. */
 export function digestFromHex(hex: string): Digest | undefined {
   return DIGEST_ALGORITHMS.map((algorithm) => `${algorithm}:${hex}`).find((text) => isDigest(text));
 }
@@ -55,7 +55,10 @@ export function digestSet(digest: Digest): Readonly<Record<string, string>> {
   return { [digestAlgorithm(digest)]: digestHex(digest) };
 }
 
-/** Returns the digest of an in-toto `DigestSet`; undefined if it has none that lkt knows. */
+/**
+ * Returns the digest of an in-toto `DigestSet`; undefined if it has none with a supported
+ * algorithm.
+ */
 export function digestFromSet(set: Readonly<Record<string, unknown>>): Digest | undefined {
   return DIGEST_ALGORITHMS.map((algorithm) => `${algorithm}:${String(set[algorithm])}`).find(
     (text) => isDigest(text),

@@ -32,7 +32,7 @@ export type LktErrorCode =
   | 'PIN_MISSING' // a reference lacks a digest
   | 'PIN_STALE' // a package no longer builds to its pinned digest
   | 'POLICY_MISSING' // no trust policy applies, and the command needs one
-  | 'PROVIDER_FAILED' // a provider of machines failed, denied a request, or answered nonsense
+  | 'PROVIDER_FAILED' // a provider of machines failed, denied a request, or broke its protocol
   | 'REFERENCE_INVALID' // text is not an image reference
   | 'RUN_FAILED' // the virtual machine did not behave as expected
   | 'SIGNATURE_INVALID' // a signature is missing, wrong or not trusted

@@ -30,9 +30,13 @@ export {
   SECOND_BUILD,
   silentReporter,
 } from './progress.ts';
+export { readSource } from './read-source.ts';
+export { ownRuntimeDirectory } from './runtime-directory.ts';
+export { shellWord } from './shell-word.ts';
 export { type Position, type SourceFile, sourceError } from './source.ts';
+export { MIN_SPEED, type SpeedLimit, SpeedMeter } from './speed-meter.ts';
 export { uniqueBy } from './unique-by.ts';
-export { isSpecialFile } from './special-file.ts';
+export { isSpecialFile, kindOfFile } from './special-file.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';
 export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';

@@ -12,5 +12,6 @@ export function ioError(what: string, cause: unknown): unknown {
       fix: 'free some space, for example with: lkt cache clean',
     });
   }
-  return new LktError('IO_FAILED', `${what}: ${cause.message}`, { cause });
+  const fix = isErrno(cause, 'EIO') ? 'look for errors of the disk: dmesg' : undefined;
+  return new LktError('IO_FAILED', `${what}: ${cause.message}`, { cause, fix });
 }

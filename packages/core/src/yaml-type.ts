@@ -149,7 +149,7 @@ export function integer(
     read: (value) => {
       const number = wholeNumber(value);
       if (number >= min && number <= max) return number;
-      throw value.error(problem(number));
+      throw value.error(problem(number), { fix: `write a number from ${min} to ${max}` });
     },
     plain: (value) => value.integer(),
     schema: (writer) =>
@@ -184,7 +184,8 @@ export function list<T>(
   return new YamlType({
     read: (value, mode) => {
       const items = value.list();
-      if (isFilled && items.length === 0) throw value.error('the list is empty');
+      if (isFilled && items.length === 0)
+        throw value.error('the list is empty', { fix: 'write an item, or remove the key' });
       return items.map((entry) => item.read(entry, mode));
     },
     plain: (value) => value.list().map((entry) => item.plain(entry)),

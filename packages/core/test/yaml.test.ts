@@ -68,7 +68,7 @@ describe('rejects invalid documents', () => {
   });
 });
 
-test('says how to indent instead of by a tab', () => {
+test('suggests spaces instead of a tab', () => {
   expect(problem(() => read('a:\n\t- b\n'))).toMatchObject({
     message: 'x.yml:2:1: Tabs are not allowed as indentation',
     fix: 'indent with blanks',

@@ -3,7 +3,9 @@ import { fuzz } from '@lkt/testing/fuzz';
 import { test } from 'vitest';
 import { parseDeb822Sources, parseOneLineSources } from '../src/archive/apt-sources.ts';
 import { parsePackage } from '../src/archive/packages-index.ts';
+import { parseRelease } from '../src/archive/release.ts';
 import { parseSource } from '../src/archive/source-package.ts';
+import { vulnerabilitiesAfter } from '../src/deb/changelog.ts';
 import { arHeader, readAr } from '../src/deb/ar.ts';
 import { parseCopyright } from '../src/copyright/copyright-file.ts';
 import { parseDeb822 } from '../src/deb/deb822.ts';
@@ -38,12 +40,21 @@ Checksums-Sha256:
  ${'a'.repeat(64)} 5 one_2.0-1.dsc
  ${'b'.repeat(64)} 6 one_2.0.orig.tar.xz
 `;
+const release = `Origin: Debian
+Suite: stable-security
+Codename: trixie-security
+Valid-Until: Tue, 08 Dec 2026 08:10:14 UTC
+Acquire-By-Hash: yes
+SHA256:
+ ${'a'.repeat(64)} 5 main/binary-amd64/Packages.xz
+`;
 const sources = 'Types: deb\nURIs: https://example.com/debian\nSuites: trixie\nComponents: main\n';
 
 test.each([
   ['parseLock', (text: string) => parseLock({ path: 'debian.lock', text }), lock],
   ['parsePackage', (text: string) => parsePackage(text, 'debian'), paragraph],
   ['parseSource', (text: string) => parseSource(text, 'debian'), source],
+  ['parseRelease', (text: string) => parseRelease(text, 'InRelease'), release],
   ['parseDeb822', (text: string) => parseDeb822(text, 'control'), paragraph],
   ['parseDeb822Sources', (text: string) => parseDeb822Sources(text, 'x.sources'), sources],
   ['parseOneLineSources', parseOneLineSources, 'deb [arch=amd64] https://example.com/ trixie main'],
@@ -52,7 +63,28 @@ test.each([
   await fuzz([Buffer.from(seed)], (input) => parse(input.toString()), isRejection);
 });
 
-test('parseCopyright never fails, and gives valid expressions', async () => {
+test('vulnerabilitiesAfter never fails, and returns identifiers', async () => {
+  const changelog = `runc (1.1.15+ds1-2+deb13u1) trixie-security; urgency=high
+
+  * Fix CVE-2025-31133, CVE-2025-52565.
+
+ -- A <a@example.org>  Fri, 13 Nov 2026 10:00:00 +0000
+
+runc (1.1.15+ds1-2) unstable; urgency=medium
+
+  * Fix CVE-2024-1.
+`;
+  await fuzz(
+    [Buffer.from(changelog)],
+    (input) => {
+      const found = vulnerabilitiesAfter(input.toString(), '1.1.15+ds1-2+deb13u1', '1.1.15+ds1-2');
+      for (const id of found) if (!/^CVE-\d{4}-\d{4,7}$/.test(id)) throw new Error(id);
+    },
+    () => false,
+  );
+});
+
+test('parseCopyright never fails, and returns valid expressions', async () => {
   const copyright = `Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/
 
 Files: *

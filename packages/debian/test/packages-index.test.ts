@@ -60,6 +60,12 @@ describe('PackagesIndex', () => {
     ['an absolute path', TEXT.replace('pool/two.deb', '/etc/passwd')],
     ['no digest', TEXT.replaceAll(HASH, 'x')],
     ['no size', TEXT.replaceAll('Size: 5', 'Size: big')],
+    ['an empty file', TEXT.replaceAll('Size: 5', 'Size: 0')],
+    ['a size in other form', TEXT.replaceAll('Size: 5', 'Size: 5e0')],
+    ['spaces in its version', TEXT.replaceAll('Version: 1', 'Version: 1 x')],
+    ['a control character in its version', TEXT.replaceAll('Version: 1', 'Version: 1\u001B[2J')],
+    ['an empty version', TEXT.replaceAll('Version: 1', 'Version: ')],
+    ['a list of architectures', TEXT.replaceAll('Architecture: all', 'Architecture: all any')],
     ['no version', TEXT.replace('Package: two\nVersion: 1\n', 'Package: two\n')],
   ])('rejects an entry with %s', async (_what, text) => {
     const index = await load(text);

@@ -163,6 +163,18 @@ describe('resolveLock', () => {
     });
   });
 
+  it('rejects an expired index on request', async () => {
+    await publish({ validUntil: 'Mon, 30 Nov 2026 08:10:14 UTC' });
+    const rejectsExpired = true;
+    await resolve({ rejectsExpired, now: new Date('2026-11-29T00:00:00Z') });
+    await expect(
+      resolve({ rejectsExpired, now: new Date('2026-12-01T00:00:00Z') }),
+    ).rejects.toMatchObject({
+      code: 'SIGNATURE_INVALID',
+      message: 'the InRelease of trixie expired on 2026-11-30: the mirror may withhold updates',
+    });
+  });
+
   it('names the chain to a missing package', async () => {
     await publish();
     await expect(resolve({}, ['ap'])).rejects.toMatchObject({

@@ -42,12 +42,19 @@ beforeEach(async () => {
 async function updates(
   packages: readonly (readonly [string, string])[],
   withDates = false,
+  now?: Date,
 ): Promise<readonly PackageUpdate[]> {
   return findUpdates(
     { suite: 'trixie', architecture: 'amd64' },
     packages.map(([name, version]) => ({ name, version })),
     archive.mirror,
-    { store: await tempStore(), reporter: silentReporter, keyrings: [archive.keyring], withDates },
+    {
+      store: await tempStore(),
+      reporter: silentReporter,
+      keyrings: [archive.keyring],
+      withDates,
+      now,
+    },
   );
 }
 
@@ -79,7 +86,7 @@ it('finds newer versions with their archives, and marks those with security fixe
   expect(archive.requests.filter((path) => path.endsWith('.deb'))).toEqual([]);
 });
 
-it('says when security updates were made, by the headers of the .debs', async () => {
+it('reports when security updates were made, by the headers of the .debs', async () => {
   const found = await updates(
     [
       ['plain', '1.0'],
@@ -104,6 +111,12 @@ it('finds an update whose .deb is not served or broken, without its date', async
   archive.files.set(broken, Buffer.from('<html>'));
   const found = await updates([['runc', '1.0-1']], true);
   expect(found).toMatchObject([{ name: 'runc', newest: '1.0-1+deb13u2', isSecurity: true }]);
+  expect(found[0]?.securitySince).toBeUndefined();
+});
+
+it('does not know when an update was made that states a time in the future', async () => {
+  const found = await updates([['runc', '1.0-1']], true, new Date('2023-11-14T22:13:19Z'));
+  expect(found).toMatchObject([{ name: 'runc', isSecurity: true }]);
   expect(found[0]?.securitySince).toBeUndefined();
 });
 

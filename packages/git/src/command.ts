@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { isErrno, LktError } from '@lkt/core';
 import { overrides, settingVariables } from './config.ts';
 
@@ -124,12 +125,27 @@ async function run(
     ])) as [Buffer, Buffer, [number]];
     const isExpected = exit === 0 || options.exits?.includes(exit) === true;
     if (!isExpected) throw gitError(args, stderr.toString());
+    requireDirectories(stderr.toString());
     return { stdout: stdout.toString('latin1'), exit };
   } catch (error) {
     child.kill();
     if (isErrno(error, 'ENOENT')) throw startFailure(cwd, error);
     throw error;
   }
+}
+
+/**
+ * Git leaves out the files of a directory that it cannot open, with a warning.
+ * @throws GIT_FAILED for such a directory
+ */
+function requireDirectories(stderr: string): void {
+  // Git cuts a long warning.
+  const [, path] = /^warning: could not open directory '(.*?)(?:': .*)?$/m.exec(stderr) ?? [];
+  if (path === undefined) return;
+  throw new LktError('GIT_FAILED', `git cannot open a directory: ${path}`, {
+    detail: stderr.trim(),
+    fix: 'make it readable, or let git ignore it',
+  });
 }
 
 /** @throws GIT_FAILED for more than 256 MiB of output */
@@ -152,15 +168,22 @@ export function gitError(args: readonly string[], stderr: string): LktError {
   // For a repository of another user, git prints the command that allows it.
   const command = /git config --global --add safe\.directory .*/.exec(detail)?.[0];
   const message = `git ${args[0] ?? ''}: ${main.replace(/^fatal: /, '') || 'failed'}`;
+  const isBare = message.includes('(safe.bareRepository is ');
   const isWhole = command !== undefined || lines.length === 1;
   return new LktError('GIT_FAILED', message, {
     detail: isWhole ? undefined : detail,
-    fix: command === undefined ? undefined : `run: ${command}`,
+    fix:
+      command !== undefined
+        ? `run: ${command}`
+        : isBare
+          ? 'run lkt in a clone with a work tree: git clone or git worktree add'
+          : undefined,
   });
 }
 
 /** `spawn` throws ENOENT for a missing program and for a missing working directory. */
 function startFailure(cwd: string, cause: unknown): LktError {
+  if (!existsSync(cwd)) return new LktError('NOT_FOUND', `there is no directory ${cwd}`, { cause });
   return new LktError('TOOL_MISSING', `git cannot be started in ${cwd}`, {
     cause,
     fix: 'install it: apt-get install git',

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import {
   appendFile,
@@ -18,6 +19,8 @@ import { areCommitted, findTopWithoutGit, readWorkTree } from '../src/work-tree.
 import { readIndex } from '../src/index-file.ts';
 import { trackedDirectories } from '../src/tracked-directories.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
+import { filesAsCommitted } from '../src/commit-preview.ts';
+import { createGit } from '../src/command.ts';
 import { commit, ENV, git, settled, temporary, write } from './checkout.ts';
 
 const read = (top: string, ...paths: readonly string[]): ReturnType<typeof readWorkTree> =>
@@ -429,3 +432,32 @@ async function cutOff(path: string): Promise<void> {
   const bytes = await readFile(path);
   await writeFile(path, bytes.subarray(0, 200));
 }
+
+describe('filesAsCommitted', () => {
+  it('rejects a directory that git cannot open, and so leaves out', async () => {
+    await using repo = await settled();
+    // No path to the last directory is short enough for the kernel.
+    const name = 'd'.repeat(250);
+    const script =
+      'import os\nfor i in range(20):\n os.mkdir("NAME"); os.chdir("NAME")\nopen("f", "w")';
+    execFileSync('python3', ['-c', script.replaceAll('NAME', name)], { cwd: repo.path });
+    const found = await filesAsCommitted(createGit(ENV), repo.path, [repo.path]).catch(
+      (error: unknown) => error,
+    );
+    // Node cannot remove such a path either.
+    execFileSync('rm', ['-r', name], { cwd: repo.path });
+    expect(found).toMatchObject({
+      code: 'GIT_FAILED',
+      message: expect.stringMatching(/^git cannot open a directory: d+\//) as string,
+      fix: 'make it readable, or let git ignore it',
+    });
+  });
+});
+
+describe('createGit', () => {
+  it('reports a missing directory instead of a missing git', async () => {
+    await using repo = await settled();
+    const failed = createGit(ENV).run(join(repo.path, 'absent'), ['version']);
+    await expect(failed).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+});

@@ -48,7 +48,10 @@ async function fromVariable(
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
-    throw new LktError('CONFIG_INVALID', `cannot read ${path}, given by ${name}`, { cause });
+    throw new LktError('CONFIG_INVALID', `cannot read ${path}, given by ${name}`, {
+      cause,
+      fix: `name a file of certificates, or unset ${name}`,
+    });
   }
   if (text.includes('-----BEGIN CERTIFICATE-----')) return [text];
   throw new LktError('CONFIG_INVALID', `${path}, given by ${name}, contains no certificate`, {

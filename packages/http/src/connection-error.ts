@@ -1,4 +1,4 @@
-import type { SpeedLimit } from './speed-meter.ts';
+import type { SpeedLimit } from '@lkt/core';
 
 /** Failures of a connection beyond those of the operating system. */
 export type ConnectionErrorCode =

@@ -2,7 +2,7 @@ import { connect, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions as TlsOptions, SecureContext } from 'node:tls';
 import { ConnectionError, tooSlow } from './connection-error.ts';
 import { ReadBuffer } from './read-buffer.ts';
-import { type SpeedLimit, SpeedMeter } from './speed-meter.ts';
+import { type SpeedLimit, SpeedMeter } from '@lkt/core';
 
 const CONNECT_TIMEOUT_MS = 15_000;
 /** Bytes that a TLS socket buffers. */

@@ -5,7 +5,7 @@ import type { RequestOptions } from './request.ts';
 import { isTemporary, NetworkError } from './network-error.ts';
 import type { HttpResponse } from './response.ts';
 import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
-import { MIN_SPEED, SpeedMeter } from './speed-meter.ts';
+import { MIN_SPEED, SpeedMeter } from '@lkt/core';
 
 /** Options of a download. */
 export interface DownloadOptions {

@@ -1,5 +1,5 @@
 import type { RetryPolicy } from './retry.ts';
-import type { SpeedLimit } from './speed-meter.ts';
+import type { SpeedLimit } from '@lkt/core';
 
 /** Options of a client. */
 export interface HttpOptions extends Omit<RetryPolicy, 'signal'> {

@@ -1,6 +1,6 @@
 import type { Dispatcher } from 'undici';
 import { tooSlow } from './connection-error.ts';
-import { type SpeedLimit, SpeedMeter } from './speed-meter.ts';
+import { type SpeedLimit, SpeedMeter } from '@lkt/core';
 import {
   type TransportResponse,
   MAX_DISCARD_BYTES,

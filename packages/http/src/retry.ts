@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import type { SpeedLimit } from './speed-meter.ts';
+import type { SpeedLimit } from '@lkt/core';
 
 /** Default waits before the second, third, … attempt, in milliseconds. */
 const BACKOFF: readonly number[] = [250, 1000, 3000];

@@ -1,7 +1,7 @@
 import { LktError } from '@lkt/core';
 import { isLoopback } from './address.ts';
 import type { HttpOptions } from './options.ts';
-import { MIN_SPEED } from './speed-meter.ts';
+import { MIN_SPEED } from '@lkt/core';
 import type { Transport } from './transport.ts';
 
 const IDLE_TIMEOUT_MS = 60_000;

@@ -8,7 +8,7 @@ const turns = fc.array(fc.array(fc.integer({ min: 1, max: 700_000 }), { maxLengt
   maxLength: 12,
 });
 
-it('gives each byte once, in order, in parts valid until the next one is taken', () => {
+it('returns each byte once, in order, in parts valid until the next one is taken', () => {
   fc.assert(
     fc.property(turns, (reads) => {
       const buffer = new ReadBuffer();

@@ -4,7 +4,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { createHttpClient, type HttpClient } from '../src/client.ts';
 import type { HttpOptions } from '../src/options.ts';
-import { SpeedMeter } from '../src/speed-meter.ts';
+import { SpeedMeter } from '@lkt/core';
 import { collect, failure, serve } from './support.ts';
 
 /** A server that sends a byte per millisecond is slow. */

@@ -46,7 +46,8 @@ export interface ImageDiff {
 }
 
 /**
- * Files derived from the rest of an image. Their changes are reported only if nothing else differs.
+ * Files derived from the rest of an image. Their changes are reported only if all other files are
+ * equal.
  */
 const DERIVED: ReadonlySet<string> = new Set(['/usr/share/lkt/manifest', '/usr/share/lkt/initrd']);
 
@@ -182,9 +183,7 @@ async function fileChanges(
   }
 }
 
-/**
- * Adds the source of each file that has none: the package with the same change of the same path.
- */
+/** Adds the missing sources of files: the package with the same change of the same path. */
 function addSources(
   files: readonly FileChange[],
   packages: readonly PackageChange[],

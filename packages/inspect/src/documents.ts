@@ -53,7 +53,7 @@ function provenanceFrom(value: unknown): ImageProvenance {
 
 /**
  * Returns `predicate.buildDefinition` of an in-toto statement with a SLSA predicate.
- * @throws Error if it has none
+ * @throws Error if it is missing
  */
 export function buildDefinition(statement: Fields): Fields {
   const predicate = object(statement['predicate'], 'predicate');

@@ -143,7 +143,7 @@ describe('viewBuild', () => {
     expect(view?.outputs[0]).toEqual({ name: '../secret', state: 'missing' });
   });
 
-  it('tells images from files in the provenance', async () => {
+  it('distinguishes images from files in the provenance', async () => {
     const digest = digestOf('x');
     const hex = { sha256: digest.slice('sha256:'.length) };
     const directory = directoryOf({

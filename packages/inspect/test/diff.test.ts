@@ -202,7 +202,7 @@ describe('diffImages', () => {
     ]);
   });
 
-  it('says which image cannot be read', async () => {
+  it('reports which image cannot be read', async () => {
     const unread = await diff({ name: 'old', files: undefined }, {});
     expect(unread).toEqual({
       ...SAME,

@@ -17,8 +17,8 @@ export interface Qmp {
 const MAX_LINE_CHARS = 1024 * 1024;
 
 /**
- * Opens QMP on a socket. Ignores protocol errors and a closed peer: the exit of the process tells
- * the rest.
+ * Opens QMP on a socket. Ignores protocol errors and a closed peer: the exit of the process reports
+ * the result.
  */
 export function openQmp(socket: Duplex, events: QmpEvents): Qmp {
   let pending = '';

@@ -104,7 +104,7 @@ describe('MachineRecords', () => {
     });
   });
 
-  test('knows its own process as running', () => {
+  test('reports its own process as running', () => {
     expect(stateOf(ownProcessId())).toBe('running');
   });
 });

@@ -48,7 +48,7 @@ test('a step starts at the end of the previous one, unless it announced its star
   ]);
 });
 
-test('gives the same timeline for any chunks', () => {
+test('returns the same timeline for any chunks', () => {
   for (const piece of [1, 2, 7, 100]) expect(recorded(BOOT, piece)).toEqual(recorded(BOOT));
 });
 

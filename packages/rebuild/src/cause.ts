@@ -19,7 +19,7 @@ export interface Cause {
   readonly kind: CauseKind;
   /** A phrase for the user that names the cause. */
   readonly text: string;
-  /** An imperative sentence that tells how to fix it. */
+  /** The fix, as an imperative sentence. */
   readonly fix: string;
 }
 

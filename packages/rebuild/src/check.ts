@@ -156,7 +156,7 @@ async function waitForClockStep(
   if (left > 0) await sleep(left, undefined, signal === undefined ? {} : { signal });
 }
 
-/** Builds in a varied environment. Gives up variations with which the build fails. */
+/** Builds in a varied environment. Drops variations with which the build fails. */
 async function buildVaried(
   engine: Engine,
   request: BuildRequest,

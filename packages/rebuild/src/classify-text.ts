@@ -1,5 +1,5 @@
 import { type Cause, cause } from './cause.ts';
-import { dayPattern, isEpochNear } from './dates.ts';
+import { dayPattern, isEpochNear, isStampNear } from './dates.ts';
 
 /** Facts about two builds from which a cause can be inferred. */
 export interface BuildFacts {
@@ -65,7 +65,7 @@ const VAGUE_CAUSES: ReadonlySet<string> = new Set(['unknown', 'random', 'machine
 
 /** Reports whether two texts have the same lines, or the same words, in another order. */
 function isReordered(first: string, second: string): boolean {
-  return [/[\n\0]/, /[\s,;:]+/].some((separator) => {
+  return [/[\n\0]/, /[\s,;:]+/, /[\s,;:=&{}()[\]"']+/].some((separator) => {
     const [a, b] = [first, second].map((text) => text.split(separator).filter(Boolean).toSorted());
     return (
       a !== undefined &&
@@ -105,7 +105,9 @@ function differingWords(a: string, b: string): readonly [string, string] {
 }
 
 const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i;
-const CLOCK = /\b\d{1,2}:\d\d:\d\d\b/;
+/** A part of a MAC or IPv6 address has a colon beside it. */
+const CLOCK = /(?<![\d:])\d{1,2}:\d\d:\d\d(?![\d:])/;
+const DURATION = /(?<![\w.])\d+(?:\.\d+)? ?(?:[num]?s|secs?|seconds?|min|minutes?)(?![0-9A-Za-z])/g;
 const SHORT_CLOCK = /^\d{1,2}:\d\d$/;
 /** Addresses of programs, heap, libraries and stacks on 64-bit Linux. */
 const ADDRESS = /(?:\b|0x)(?:5[5-6]|7[c-f])[0-9a-f]{10}\b/i;
@@ -121,8 +123,12 @@ function causeOf(a: string, b: string, one: string, other: string, facts: BuildF
   if (UUID.test(a) && UUID.test(b)) return cause('random', { text: 'a random UUID' });
   const day = new RegExp(dayPattern(now), 'i');
   if (isTime(b, now) || isTime(a, now)) return cause('time', { text: 'the time of the build' });
+  if ([a, b].every((text) => isStampNear(text, now)))
+    return cause('time', { text: 'the time of the build' });
   if (day.test(other) && !day.test(one)) return cause('time', { text: 'the day of the build' });
   if (CLOCK.test(a) && CLOCK.test(b)) return cause('time', { text: 'the time of day' });
+  if (one.replaceAll(DURATION, '') === other.replaceAll(DURATION, ''))
+    return cause('time', { text: 'a duration' });
   if ([a, b].every((text) => ADDRESS.test(text) || isDecimalAddress(text))) return cause('address');
   if (isProcessorCount(a, b, facts)) return cause('processors');
   if (facts.hostnames.some((name) => hasName(a, name) || hasName(b, name)))

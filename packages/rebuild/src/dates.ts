@@ -37,3 +37,18 @@ export function isEpochNear(text: string, seconds: number): boolean {
   const match = /^(\d{10})(?:\.\d+|\d{3}|\d{6}|\d{9})?$/.exec(text);
   return match?.[1] !== undefined && Math.abs(Number(match[1]) - seconds) <= DAY_SECONDS;
 }
+
+/**
+ * Reports whether text has the digits of a time within a day of a moment without separators, as in
+ * `date +%Y%m%d%H%M%S`, or its seconds since 1970 as eight hexadecimal digits.
+ */
+export function isStampNear(text: string, seconds: number): boolean {
+  const stamp = /(?<!\d)(\d{4})(\d\d)(\d\d)[T_-]?(\d\d)(\d\d)(?:\d\d)?(?!\d)/.exec(text);
+  if (stamp !== null) {
+    const [year = 0, month = 0, day = 0, hour = 0, minute = 0] = stamp.slice(1).map(Number);
+    const time = Date.UTC(year, month - 1, day, hour, minute) / 1000;
+    return Math.abs(time - seconds) <= DAY_SECONDS;
+  }
+  const hex = /\b(?:0x)?([0-9a-f]{8})\b/i.exec(text)?.[1];
+  return hex !== undefined && isEpochNear(String(Number.parseInt(hex, 16)), seconds);
+}

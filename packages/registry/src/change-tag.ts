@@ -4,7 +4,7 @@ import { type ImageIndex, MediaType } from '@lkt/oci';
 import { getManifest, type Manifest, putManifest, type TaggedManifest } from './manifests.ts';
 import type { Remote } from './remote.ts';
 
-/** Attempts to change a tag beside other processes. */
+/** Attempts to change a tag that other processes may change too. */
 export const MAX_CHANGE_ATTEMPTS = 10;
 
 /**

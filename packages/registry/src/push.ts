@@ -15,12 +15,15 @@ import { type BlobSources, blobsOf } from './blob-sources.ts';
 import { headManifest, type Manifest, parseDocument, putManifest } from './manifests.ts';
 import { recordReferrer } from './referrers.ts';
 import type { ManifestKey, Remote } from './remote.ts';
-import { uploadBlob, type UploadOptions } from './upload.ts';
+import type { UploadSource } from './send-blob.ts';
+import { uploadBlob, type UploadOptions, type UploadResult } from './upload.ts';
 
 /** Options of a push. */
 export interface PushOptions {
   /** The name in progress events; default: the reference. */
   readonly title?: string;
+  /** Report no step: the push is a part of one of the caller. */
+  readonly isPart?: boolean;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -153,15 +156,17 @@ export class Push {
       blobs,
       async ({ digest, size }, signal) =>
         limit.run(async () => {
+          // The registry computes the digest too.
+          const reading = { canReuseBuffers: true, isCheckedByConsumer: true };
           const read = (offset: number): AsyncIterable<Uint8Array> =>
-            from(this.#store.read({ digest, size }, { canReuseBuffers: true }), offset);
+            from(this.#store.read({ digest, size }, reading), offset);
           const options: UploadOptions = {
             mountFrom: async () => sources.of(this.#store, repository, digest),
             chunkSize,
             onBytes,
           };
           const to = remote.withSignal(signal);
-          const done = await uploadBlob(to, { digest, size, read }, options);
+          const done = await this.#upload(to, { digest, size, read }, options);
           sources.add(repository, digest);
           if (done === 'uploaded') this.#bytes += size;
           else total -= size;
@@ -169,6 +174,24 @@ export class Push {
         }),
       { signal: remote.signal },
     );
+  }
+
+  /**
+   * Uploads a blob.
+   * @throws DIGEST_MISMATCH, instead of the registry's error, if the blob of the store is damaged
+   */
+  async #upload(
+    remote: Remote,
+    source: UploadSource,
+    options: UploadOptions,
+  ): Promise<UploadResult> {
+    try {
+      return await uploadBlob(remote, source, options);
+    } catch (error) {
+      remote.signal?.throwIfAborted();
+      for await (const chunk of this.#store.read(source, { canReuseBuffers: true })) void chunk;
+      throw error;
+    }
   }
 
   /** Pushes a manifest and records it as a referrer of its subject. */

@@ -161,7 +161,8 @@ export class Registry implements AsyncDisposable {
       remote: await this.#source.remote(reference, options.signal),
       limit: this.#limit,
       chunkSize: this.#options.chunkSize,
-      reporter: this.#options.reporter ?? silentReporter,
+      reporter:
+        options.isPart === true ? silentReporter : (this.#options.reporter ?? silentReporter),
       sources: this.#blobSources,
     };
     return new Push(context, store, reference, options).run(descriptor);

@@ -17,8 +17,7 @@ export interface UploadSource {
   readonly size: number;
   /**
    * Returns a new stream of the content from an offset. A chunk must not change until the next one
-   * is requested. The last chunk follows only after verification, so that a damaged blob is never
-   * uploaded completely.
+   * is requested.
    */
   readonly read: (offset: number) => AsyncIterable<Uint8Array>;
 }

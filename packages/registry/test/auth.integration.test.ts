@@ -291,6 +291,16 @@ describe('credentials', () => {
     const error = await failure(client({ env }).tags(at(registry)));
     expect(error).toMatchObject({ code: 'ACCESS_DENIED' });
     expect(allOf(error)).not.toContain(PASSWORD);
+    for (const output of [PASSWORD, 'null']) {
+      await writeFile(helper, `#!/bin/sh\necho '${output}'\n`);
+      const wrong = await failure(client({ env }).tags(at(registry)));
+      expect(wrong).toMatchObject({
+        code: 'ACCESS_DENIED',
+        message: expect.stringMatching(/^docker-credential-test, configured in \/.*, returned no /),
+        fix: `run echo ${registry.host} | docker-credential-test get to see its output`,
+      });
+      expect(allOf(wrong)).not.toContain(PASSWORD);
+    }
     await writeFile(helper, `#!/bin/sh\necho '{"Username":"<token>","Secret":"refresh-1"}'\n`);
     expect(await findCredentials(registry.host, 'app', env)).toEqual({
       kind: 'refresh',

@@ -254,7 +254,10 @@ describe('pushImage', () => {
     };
     await writeFile(store.blobPath(layers[0]?.digest ?? digestOf('')), randomBytes(1000));
     const error = await failure(client().pushImage(store, image, at(registry)));
-    expect(error).toMatchObject({ code: 'DIGEST_MISMATCH' });
+    expect(error).toMatchObject({
+      code: 'DIGEST_MISMATCH',
+      fix: 'run lkt cache verify --remove',
+    });
     const { blobs, uploads, manifests } = registry.storage.repository('app');
     expect([blobs.size <= 1, uploads.size, manifests.size]).toEqual([true, 0, 0]);
   });

@@ -21,15 +21,16 @@ export class ApiError extends Error {
 }
 
 /**
- * Returns the response for an error. Details go to the client only if its request caused the error.
+ * Returns the response for an error of a request. Details go to the client only if its request
+ * caused the error: what a GET finds invalid is in the store.
  */
-export function toApiError(error: unknown): ApiError {
+export function toApiError(error: unknown, method: string | undefined): ApiError {
   if (error instanceof ApiError) return error;
   if (!(error instanceof LktError)) return new ApiError(500, 'UNKNOWN', 'internal error');
   const { code, message } = error;
-  if (code === 'DIGEST_MISMATCH' || code === 'DIGEST_INVALID')
+  const isRead = method === 'GET' || method === 'HEAD';
+  if (code === 'DIGEST_INVALID' || (code === 'DIGEST_MISMATCH' && !isRead))
     return new ApiError(400, 'DIGEST_INVALID', message);
-  if (code === 'IMAGE_INVALID') return new ApiError(400, 'MANIFEST_INVALID', message);
   if (code === 'REFERENCE_INVALID') return new ApiError(400, 'NAME_INVALID', message);
   if (code === 'NOT_FOUND') return new ApiError(404, 'BLOB_UNKNOWN', 'blob not found');
   if (code === 'DISK_FULL') return new ApiError(507, 'UNKNOWN', 'the disk of the server is full');

@@ -1,6 +1,7 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
+import { type SpeedLimit, SpeedMeter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { ApiError } from './api-error.ts';
 
@@ -19,6 +20,8 @@ interface Limits {
   readonly maxBlobSize: number;
   /** Accept a tag for another image. */
   readonly canMoveTags: boolean;
+  /** Speed below which the body of a request is ended. */
+  readonly minSpeed: SpeedLimit;
 }
 
 /**
@@ -30,20 +33,37 @@ export const MAX_MANIFEST_BYTES: number = 4 * 2 ** 20;
 /**
  * Yields the body of a request. A reader that stops early leaves the connection open for a
  * response.
+ * @throws ApiError 408 if it arrives too slowly
  */
-export function chunksOf(request: IncomingMessage): AsyncIterable<Buffer> {
-  return request.iterator({ destroyOnReturn: false });
+export async function* chunksOf(
+  request: IncomingMessage,
+  minSpeed: SpeedLimit,
+): AsyncGenerator<Buffer> {
+  const meter = new SpeedMeter(minSpeed);
+  let since = performance.now();
+  const chunks: AsyncIterable<Buffer> = request.iterator({ destroyOnReturn: false });
+  for await (const chunk of chunks) {
+    if (!meter.isFastEnough(chunk.length, performance.now() - since)) throw tooSlow(minSpeed);
+    yield chunk;
+    since = performance.now();
+  }
+}
+
+function tooSlow({ bytesPerSecond }: SpeedLimit): ApiError {
+  const message = `the content arrives at less than ${bytesPerSecond} bytes per second`;
+  return new ApiError(408, 'BLOB_UPLOAD_INVALID', message);
 }
 
 /**
  * Returns the body of a request.
- * @throws ApiError 413 if it is longer than `limit` bytes, without buffering more
+ * @throws ApiError 413 if it is longer than `limit` bytes, without buffering more; 408 as
+ * `chunksOf`
  */
-export async function bodyOf(request: IncomingMessage, limit: number): Promise<Buffer> {
+export async function bodyOf({ request, limits }: Exchange, limit: number): Promise<Buffer> {
   const parts: Buffer[] = [];
   let size = 0;
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLong(limit);
-  for await (const part of chunksOf(request)) {
+  for await (const part of chunksOf(request, limits.minSpeed)) {
     size += part.length;
     if (size > limit) throw tooLong(limit);
     parts.push(part);

@@ -17,7 +17,12 @@ export async function listen(
     server.on('error', failed).listen(port, host, listening);
   }).catch((error: unknown) => {
     if (!isErrno(error, 'EADDRINUSE', 'EACCES', 'EADDRNOTAVAIL', 'ENOTFOUND')) throw error;
-    throw new LktError('RUN_FAILED', `cannot listen on ${host ?? ''}:${port}`, { cause: error });
+    throw new LktError('RUN_FAILED', `cannot listen on ${host ?? ''}:${port}`, {
+      cause: error,
+      fix: isErrno(error, 'EADDRINUSE')
+        ? 'stop what listens there, or choose another port: --listen PORT'
+        : 'choose an address of this machine, and a port above 1023: --listen ADDRESS:PORT',
+    });
   });
   const bound = server.address() as AddressInfo;
   const name = bound.family === 'IPv6' ? `[${bound.address}]` : bound.address;

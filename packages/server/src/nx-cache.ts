@@ -63,7 +63,7 @@ async function putRecord(exchange: Exchange, path: string): Promise<void> {
   if (exists(path)) throw conflict();
   await using temporary = await store.tempDir();
   const name = join(temporary.path, 'content');
-  await writeWithDigest(name, chunksOf(request), size);
+  await writeWithDigest(name, chunksOf(request, limits.minSpeed), size);
   await mkdir(join(store.dir, DIRECTORY), { recursive: true });
   try {
     // Atomic: of concurrent requests, one succeeds.

@@ -63,7 +63,7 @@ export async function servePages(
       response.end(request.method === 'HEAD' ? undefined : body);
     };
     answer().catch((error: unknown) => {
-      const known = toApiError(error);
+      const known = toApiError(error, request.method);
       if (known.status >= 500) options.onError?.(error);
       sendApiError(request, response, known);
     });

@@ -5,14 +5,14 @@ import {
   type ServerResponse,
 } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
-import { LktError } from '@lkt/core';
+import { LktError, MIN_SPEED, type SpeedLimit } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Access, type Right, type Tokens } from './access.ts';
 import { requireRead } from './exchange.ts';
 import { listen } from './listen.ts';
 import { logLine } from './log-line.ts';
 import { handleNxCache } from './nx-cache.ts';
-import { handleRegistry } from './oci/registry.ts';
+import { handleRegistry, isUpload } from './oci/registry.ts';
 import { Uploads } from './oci/uploads.ts';
 import { ApiError, toApiError, sendApiError } from './api-error.ts';
 
@@ -32,6 +32,8 @@ export interface ServerOptions {
   readonly maxBlobSize?: number;
   /** Milliseconds after which an idle upload is discarded; default 10 minutes. */
   readonly uploadIdleMs?: number;
+  /** The minimum speed of what clients send; default 1 KiB/s over a minute. */
+  readonly minSpeed?: SpeedLimit;
   /** Maximum open chunked uploads; default 256. */
   readonly maxUploads?: number;
   /** Called after each request: `200 GET /v2/…`, without headers. */
@@ -66,8 +68,8 @@ const MAX_CONNECTIONS = 1024;
  */
 export async function startServer(options: ServerOptions): Promise<Server> {
   const { store, host, port, tokens, tls } = options;
-  const { maxBlobSize = 64 * 2 ** 30, canMoveTags = false } = options;
-  const limits = { maxBlobSize, canMoveTags };
+  const { maxBlobSize = 64 * 2 ** 30, canMoveTags = false, minSpeed = MIN_SPEED } = options;
+  const limits = { maxBlobSize, canMoveTags, minSpeed };
   const uploads = new Uploads(store, {
     maxUploads: options.maxUploads ?? 256,
     idleMs: options.uploadIdleMs ?? 600_000,
@@ -79,6 +81,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     const method = request.method ?? '';
     const url = urlOf(request);
+    if ((request.headersDistinct['host']?.length ?? 0) > 1)
+      throw new ApiError(400, 'UNSUPPORTED', 'the request has several host names');
     access.check(request, rightFor(method, url));
     const exchange = { request, response, method, url, store, limits };
     const { pathname } = url;
@@ -98,7 +102,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     handle(request, response).catch((error: unknown) => {
       const isGone = request.destroyed && !request.complete;
       const isDamage = response.headersSent && error instanceof LktError;
-      const apiError = toApiError(error);
+      const apiError = toApiError(error, request.method);
       if (isDamage || (apiError.status >= 500 && !isGone && !response.headersSent))
         options.onError?.(error);
       sendApiError(request, response, apiError);
@@ -125,7 +129,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 /** Returns the right that a request needs. Ending an upload deletes no content. */
 function rightFor(method: string, { pathname }: URL): Right {
   if (method === 'GET' || method === 'HEAD') return 'read';
-  return method === 'DELETE' && !pathname.includes('/blobs/uploads/') ? 'delete' : 'write';
+  return method === 'DELETE' && !isUpload(pathname) ? 'delete' : 'write';
 }
 
 type OnRequest = (request: IncomingMessage, response: ServerResponse) => void;

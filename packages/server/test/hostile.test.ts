@@ -57,7 +57,7 @@ describe('authorization', () => {
       );
   });
 
-  test('lets only a token for deleting delete', async () => {
+  test('permits deletion only with a delete token', async () => {
     await using none = await serve({ tokens });
     await using served = await serve({ tokens: { ...tokens, delete: [DELETE] } });
     for (const path of ['/v2/a/manifests/1', `/v2/a/blobs/${digestOf('')}`]) {
@@ -74,6 +74,27 @@ describe('authorization', () => {
       ['POST', '/v2/a/blobs/uploads/'],
     ] as const)
       expect((await served.fetch(path, { method, ...bearer(DELETE) })).ok).toBe(true);
+  });
+
+  test('permits no deletion in a repository with the name of an upload', async () => {
+    await using open = await serve();
+    await using served = await serve({ tokens: { ...tokens, delete: [DELETE] } });
+    await using none = await serve({ tokens });
+    for (const [on, init, expected] of [
+      [open, {}, '405 UNSUPPORTED'],
+      [none, bearer(WRITE), '405 UNSUPPORTED'],
+      [served, bearer(WRITE), '403 DENIED'],
+    ] as const) {
+      const { digest } = await on.store.writeBytes(Buffer.from('x'));
+      for (const path of [
+        `/v2/a/blobs/uploads/blobs/${digest}`,
+        `/v2/a/blobs/uploads/manifests/${digest}`,
+        '/v2/a/blobs/uploads/b/manifests/1',
+        `/v2/blobs/uploads/blobs/${digest}`,
+      ])
+        expect(await errorOf(await on.fetch(path, { method: 'DELETE', ...init }))).toBe(expected);
+      expect(await on.store.size(digest)).toBe(1);
+    }
   });
 
   test('logs no token', async () => {
@@ -178,18 +199,24 @@ test('responds to an oversized upload before it is complete', async () => {
   expect(text).toContain('SIZE_INVALID');
 });
 
-test('discards idle uploads and limits their number', async () => {
-  await using served = await serve({ uploadIdleMs: 300, maxUploads: 3 });
-  const start = async (): Promise<Response> =>
-    served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
-  const locations: string[] = [];
-  for (let i = 0; i < 3; i += 1) locations.push((await start()).headers.get('location') ?? '');
-  expect(await errorOf(await start())).toBe('429 TOOMANYREQUESTS');
-  await served.fetch(locations[0] ?? '', { method: 'PATCH', body: 'some' });
-  await expect.poll(async () => (await start()).status).toBe(202);
-  await nothingLeft(served);
-  expect((await served.fetch(locations[0] ?? '')).status).toBe(404);
+test('limits the number of uploads', async () => {
+  await using served = await serve({ maxUploads: 2 });
+  for (const expected of [202, 202, 429]) expect((await startUpload(served)).status).toBe(expected);
+  expect(await errorOf(await startUpload(served))).toBe('429 TOOMANYREQUESTS');
 });
+
+test('discards idle uploads', async () => {
+  await using served = await serve({ uploadIdleMs: 200, maxUploads: 1 });
+  const location = (await startUpload(served)).headers.get('location') ?? '';
+  await served.fetch(location, { method: 'PATCH', body: 'some' });
+  await expect.poll(async () => (await startUpload(served)).status).toBe(202);
+  await nothingLeft(served);
+  expect((await served.fetch(location)).status).toBe(404);
+});
+
+async function startUpload(served: Served): Promise<Response> {
+  return served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+}
 
 test('binds an upload to its repository and to one request at a time', async () => {
   await using served = await serve();
@@ -210,6 +237,21 @@ test('binds an upload to its repository and to one request at a time', async () 
     .toBe('409 BLOB_UPLOAD_INVALID');
   end?.();
   expect((await slow).headers.get('range')).toBe('0-4');
+});
+
+test('ends a body that arrives too slowly, and keeps its bytes', async () => {
+  await using served = await serve({ minSpeed: { bytesPerSecond: 1000, time: 200 } });
+  const started = await served.fetch('/v2/a/blobs/uploads/', { method: 'POST' });
+  const location = started.headers.get('location') ?? '';
+  for (const [path, method] of [
+    [location, 'PATCH'],
+    ['/v2/a/manifests/1', 'PUT'],
+  ] as const) {
+    const ended = await served.fetch(path, { method, body: trickle(), duplex: 'half' });
+    expect(await errorOf(ended)).toBe('408 BLOB_UPLOAD_INVALID');
+  }
+  const status = await served.fetch(location);
+  expect(status.headers.get('range')).toMatch(/^0-[1-9]/);
 });
 
 test('keeps the received bytes of a broken connection', async () => {
@@ -277,4 +319,14 @@ async function temporaries({ store }: Served): Promise<readonly string[]> {
 
 async function nothingLeft(served: Served): Promise<void> {
   await expect.poll(async () => temporaries(served)).toEqual([]);
+}
+
+/** A body of one byte every 20 milliseconds. */
+function trickle(): ReadableStream {
+  return new ReadableStream({
+    async pull(controller) {
+      await sleep(20);
+      controller.enqueue(new Uint8Array(1));
+    },
+  });
 }

@@ -51,7 +51,7 @@ test('rejects requests that a web page makes', async () => {
   expect((await fetch(`${open.url}/`, { headers })).status).toBe(403);
 });
 
-test('tells a client nothing about a failure', async () => {
+test('reveals nothing about a failure to a client', async () => {
   const response = await fetch(`${open.url}/bad`);
   expect([response.status, (await response.text()).includes('secret')]).toEqual([500, false]);
   expect(errors).toHaveLength(1);

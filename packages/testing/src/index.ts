@@ -12,3 +12,4 @@ export { type Claims, type TokenIssuer } from './sigstore/token-issuer.ts';
 export { type SigstoreOptions, startSigstore, type TestSigstore } from './sigstore/sigstore.ts';
 export { startTufRepository, type TufRepository } from './sigstore/tuf-repository.ts';
 export { tinyProgram } from './tiny-program.ts';
+export { zipOf } from './zip-archive.ts';

@@ -30,7 +30,9 @@ export async function readDatabase(
     const info = await stat(path);
     if (info.isDirectory()) {
       const names = await readdir(path, { recursive: true });
-      for (const file of names.filter((one) => one.endsWith('.json')).toSorted())
+      const files = names.filter((one) => one.endsWith('.json')).toSorted();
+      if (files.length === 0) throw withoutRecords(name);
+      for (const file of files)
         await readFileRecords(join(path, file), MAX_RECORD_BYTES, onAdvisory);
     } else if (path.endsWith('.zip')) {
       await readZip(path, onAdvisory);
@@ -56,17 +58,20 @@ async function readFileRecords(
 async function readZip(path: string, onAdvisory: (advisory: Advisory) => void): Promise<void> {
   const { default: yauzl } = await import('yauzl');
   const archive = await yauzl.openPromise(path, { autoClose: false });
+  let hasRecords = false;
   try {
     for await (const entry of archive.eachEntry()) {
       if (!entry.fileName.endsWith('.json')) continue;
       if (entry.uncompressedSize > MAX_RECORD_BYTES)
         throw tooLarge(`${path}: ${entry.fileName}`, MAX_RECORD_BYTES);
+      hasRecords = true;
       const stream = await archive.openReadStreamPromise(entry);
       await readRecords(stream, entry.fileName, onAdvisory);
     }
   } finally {
     archive.close();
   }
+  if (!hasRecords) throw withoutRecords(path);
 }
 
 /** Reads an OSV record, or the packages of the tracker, by the fields of the outermost object. */
@@ -76,27 +81,37 @@ async function readRecords(
   onAdvisory: (advisory: Advisory) => void,
 ): Promise<void> {
   const { default: streamObject } = await import('stream-json/streamers/stream-object.js');
-  const record: Record<string, unknown> = {};
+  const others = new Map<string, unknown>();
   let isTracker = false;
+  const addPackage = (key: string, value: unknown): void => {
+    for (const advisory of parseTrackerPackage(key, value, name)) onAdvisory(advisory);
+  };
   const consume = async (entries: AsyncIterable<Entry>): Promise<void> => {
     for await (const { key, value } of entries) {
-      if (!isTrackerPackage(value)) {
-        record[key] = value;
-        continue;
-      }
-      isTracker = true;
-      for (const advisory of parseTrackerPackage(key, value)) onAdvisory(advisory);
+      if (isTrackerPackage(value)) {
+        isTracker = true;
+        addPackage(key, value);
+      } else others.set(key, value);
     }
   };
   await pipeline(stream, streamObject.withParserAsStream(), consume);
-  if (isTracker) return;
-  const advisory = parseOsv(record, name);
+  if (isTracker) {
+    for (const [key, value] of others) addPackage(key, value);
+    return;
+  }
+  const advisory = parseOsv(Object.fromEntries(others), name);
   if (advisory !== undefined) onAdvisory(advisory);
 }
 
 interface Entry {
   readonly key: string;
   readonly value: unknown;
+}
+
+function withoutRecords(name: string): LktError {
+  return new LktError('CONFIG_INVALID', `the database ${name} has no OSV record`, {
+    fix: 'name a directory or zip archive of records in JSON, as osv.dev has them',
+  });
 }
 
 function tooLarge(what: string, limit: number): LktError {

@@ -1,3 +1,4 @@
+import { LktError } from '@lkt/core';
 import type { Advisory, AffectedPackage, Severity } from './advisory.ts';
 import { codenameOf } from './debian-releases.ts';
 import { record, text } from './json-fields.ts';
@@ -5,12 +6,24 @@ import { record, text } from './json-fields.ts';
 /**
  * Reads the entries of one source package in the JSON of Debian's security tracker: ids of
  * vulnerabilities, each with its state in every release.
+ * @param where the database, for messages
+ * @throws CONFIG_INVALID for an entry of another form: skipped, its vulnerability would be missing
  * @see https://security-tracker.debian.org/tracker/data/json
  */
-export function parseTrackerPackage(name: string, value: unknown): readonly Advisory[] {
-  return Object.entries(record(value) ?? {}).flatMap(([id, entry]) => {
+export function parseTrackerPackage(
+  name: string,
+  value: unknown,
+  where: string,
+): readonly Advisory[] {
+  const invalid = (what: string): LktError =>
+    new LktError('CONFIG_INVALID', `${where}: ${what} has no states of releases`);
+  const entries = record(value);
+  if (entries === undefined) throw invalid(`"${name}"`);
+  return Object.entries(entries).flatMap(([id, entry]) => {
     const fields = record(entry);
-    const releases = Object.entries(record(fields?.['releases']) ?? {});
+    const states = record(fields?.['releases']);
+    if (states === undefined) throw invalid(`"${id}" of "${name}"`);
+    const releases = Object.entries(states);
     const affected = releases.flatMap(([release, state]) =>
       affectedOf(name, release, record(state)),
     );
@@ -41,7 +54,6 @@ function affectedOf(
 ): readonly AffectedPackage[] {
   const status = text(state?.['status']);
   const fixed = text(state?.['fixed_version']);
-  if (status === undefined) return [];
   // An undetermined state counts as affected until the tracker says otherwise.
   const range = status === 'resolved' ? { fixed } : {};
   // Version 0: no version of the release was ever affected.

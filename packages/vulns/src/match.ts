@@ -1,4 +1,10 @@
-import { type Advisory, type AffectedPackage, type Severity, worse } from './advisory.ts';
+import {
+  type Advisory,
+  type AffectedPackage,
+  type Ecosystem,
+  type Severity,
+  worse,
+} from './advisory.ts';
 import { affects } from './affects.ts';
 import type { SbomPackage } from './sbom.ts';
 import { compareIn } from './version-order.ts';
@@ -21,25 +27,41 @@ export interface Vulnerability {
 /** Advisories by the package that they affect. */
 export class AdvisoryIndex {
   readonly #byPackage = new Map<string, [Advisory, AffectedPackage][]>();
+  /** Releases with advisories, by ecosystem; `undefined` for those about all releases. */
+  readonly #releases = new Map<Ecosystem, Set<string | undefined>>();
 
   add(advisory: Advisory): void {
     for (const item of advisory.affected) {
-      const key = `${item.ecosystem} ${item.name}`;
+      const releases = this.#releases.get(item.ecosystem) ?? new Set();
+      this.#releases.set(item.ecosystem, releases.add(item.release));
+      const key = keyOf(item.ecosystem, item.name);
       const list = this.#byPackage.get(key);
       if (list === undefined) this.#byPackage.set(key, [[advisory, item]]);
       else list.push([advisory, item]);
     }
   }
 
+  /** Reports whether there are advisories about the ecosystem of a package, and its release. */
+  covers({ ecosystem, release }: SbomPackage): boolean {
+    const releases = this.#releases.get(ecosystem);
+    if (releases === undefined) return false;
+    return release === undefined || releases.has(release) || releases.has(undefined);
+  }
+
   /** Returns the advisories about a package in its release. */
   about(item: SbomPackage): readonly (readonly [Advisory, AffectedPackage])[] {
-    const list = this.#byPackage.get(`${item.ecosystem} ${item.source.name}`) ?? [];
+    const list = this.#byPackage.get(keyOf(item.ecosystem, item.source.name)) ?? [];
     // Without a release in the SBOM all count: users see a wrong match, and not a missing one.
     return list.filter(
       ([, { release }]) =>
         release === undefined || item.release === undefined || release === item.release,
     );
   }
+}
+
+/** Package URLs have the paths of Go modules in lower case, and advisories as they are. */
+function keyOf(ecosystem: Ecosystem, name: string): string {
+  return `${ecosystem} ${ecosystem === 'go' ? name.toLowerCase() : name}`;
 }
 
 /**

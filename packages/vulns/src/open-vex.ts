@@ -18,8 +18,8 @@ export interface VexStatement {
 interface VexProduct {
   /** Package URLs, or other identifiers of the product. */
   readonly ids: readonly string[];
-  /** Identifiers of the parts that the statement is about; empty: the product itself. */
-  readonly subcomponents: readonly string[];
+  /** Identifiers of the parts that the statement applies to; undefined: the product itself. */
+  readonly subcomponents: readonly string[] | undefined;
 }
 
 type VexStatus = (typeof STATES)[number];
@@ -70,11 +70,11 @@ function statement(
 }
 
 function product(fields: Readonly<Record<string, unknown>>): VexProduct {
+  const parts = items(fields['subcomponents']);
   return {
     ids: identifiers(fields),
-    subcomponents: items(fields['subcomponents']).flatMap((item) =>
-      identifiers(record(item) ?? {}),
-    ),
+    subcomponents:
+      parts.length === 0 ? undefined : parts.flatMap((item) => identifiers(record(item) ?? {})),
   };
 }
 
@@ -104,7 +104,7 @@ export function statementFor(
     .filter((one) => one.ids.some((id) => ids.includes(id)))
     .filter(({ products }) =>
       products.some((one) =>
-        one.subcomponents.length === 0
+        one.subcomponents === undefined
           ? one.ids.some((id) => isPackage(id) || isImage(id))
           : one.ids.some(isImage) && one.subcomponents.some(isPackage),
       ),
@@ -124,7 +124,9 @@ function matchesPackageUrl(pattern: string, purl: string): boolean {
     (part) => wanted[part] === given[part],
   );
   const sameVersion = wanted.version === undefined || wanted.version === given.version;
-  return same && sameVersion && qualifiersMatch(wanted, given);
+  // A statement about a part of a package says nothing about the rest.
+  const samePart = wanted.subpath === undefined || wanted.subpath === given.subpath;
+  return same && sameVersion && samePart && qualifiersMatch(wanted, given);
 }
 
 function qualifiersMatch(wanted: PackageUrlParts, given: PackageUrlParts): boolean {

@@ -23,8 +23,10 @@ export function parseOsv(value: unknown, where: string): Advisory | undefined {
   const id = text(document?.['id']);
   if (document === undefined || id === undefined)
     throw new LktError('CONFIG_INVALID', `${where} is not an OSV record: it has no "id"`);
-  if (document['withdrawn'] !== undefined) return undefined;
-  const affected = items(document['affected']).flatMap((item) => affectedOf(record(item)));
+  if (isTime(document['withdrawn'])) return undefined;
+  if (!Array.isArray(document['affected'] ?? []))
+    throw new LktError('CONFIG_INVALID', `${where}: "affected" is not a list`);
+  const affected = items(document['affected']).flatMap((item) => affectedOf(record(item), where));
   if (affected.length === 0) return undefined;
   return {
     id,
@@ -35,41 +37,64 @@ export function parseOsv(value: unknown, where: string): Advisory | undefined {
   };
 }
 
+function isTime(value: unknown): boolean {
+  return !Number.isNaN(Date.parse(text(value) ?? ''));
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
-function affectedOf(item: Fields | undefined): readonly AffectedPackage[] {
-  const named = record(item?.['package']);
-  const name = text(named?.['name']);
-  const place = ecosystemOf(text(named?.['ecosystem']) ?? '');
-  if (item === undefined || name === undefined || place === undefined) return [];
-  const ranges = items(item['ranges']).flatMap((range) => rangesOf(record(range), place.ecosystem));
+function affectedOf(item: Fields | undefined, where: string): readonly AffectedPackage[] {
+  const named = item?.['package'];
+  // Of a program that is in no ecosystem.
+  if (item !== undefined && named === undefined) return [];
+  const [name, ecosystem] = ['name', 'ecosystem'].map((key) => text(record(named)?.[key]));
+  if (item === undefined || name === undefined || ecosystem === undefined)
+    throw new LktError('CONFIG_INVALID', `${where}: an entry of "affected" names no package`);
+  const place = ecosystemOf(ecosystem);
+  if (place === undefined) return [];
+  const versions = texts(item['versions']);
+  const ranges = items(item['ranges']).flatMap((range) =>
+    rangesOf(record(range), place.ecosystem, where),
+  );
+  // Only a listed fix clears a version.
+  if (ranges.length === 0 && versions.length === 0) ranges.push({});
   const urgency = text(record(item['ecosystem_specific'])?.['urgency']);
   return [
     {
       ...place,
       name,
       ranges,
-      versions: texts(item['versions']),
+      versions,
       ignored: urgency === 'unimportant',
     },
   ];
 }
 
-/** Parses `Debian:13`, `Go`. Undefined for an ecosystem without components in lkt's images. */
+/**
+ * Parses `Debian:13`, `Debian` for all releases, and `Go`. Undefined for an ecosystem without
+ * components in lkt's images.
+ */
 function ecosystemOf(name: string): { ecosystem: Ecosystem; release?: string } | undefined {
   if (name === 'Go') return { ecosystem: 'go' };
+  if (name === 'Debian') return { ecosystem: 'debian' };
   const [, release] = /^Debian:(\S+)$/.exec(name) ?? [];
   return release === undefined ? undefined : { ecosystem: 'debian', release: codenameOf(release) };
 }
 
 /** Returns the ranges of events, which may have any order. Skips ranges of git commits. */
-function rangesOf(range: Fields | undefined, ecosystem: Ecosystem): readonly VersionRange[] {
+function rangesOf(
+  range: Fields | undefined,
+  ecosystem: Ecosystem,
+  where: string,
+): readonly VersionRange[] {
   if (range === undefined || range['type'] === 'GIT') return [];
   const events = items(range['events']).flatMap((item) => {
     const event = record(item);
     for (const kind of ['introduced', 'fixed', 'last_affected'] as const) {
       const version = text(event?.[kind]);
       if (version !== undefined) return [{ kind, version }];
+      if (event?.[kind] !== undefined)
+        throw new LktError('CONFIG_INVALID', `${where}: "${kind}" of an event is not a text`);
     }
     return [];
   });
@@ -79,7 +104,9 @@ function rangesOf(range: Fields | undefined, ecosystem: Ecosystem): readonly Ver
       (compareIn(ecosystem, a.version, b.version) ?? 0),
   );
   const ranges: VersionRange[] = [];
-  let introduced: string | undefined;
+  // A range without a beginning begins with the first version.
+  let introduced = sorted.some(({ kind }) => kind === 'introduced') ? undefined : '0';
+  if (sorted.length === 0) return [];
   for (const { kind, version } of sorted) {
     if (kind === 'introduced') {
       introduced ??= version;

@@ -5,9 +5,14 @@ import type { Vulnerability } from './match.ts';
 /**
  * Returns a SARIF 2.1.0 log, which code hosts show as alerts: a rule per vulnerability, and a
  * result per affected package and subject.
+ * @param notLookedUp what no database could be asked about: a notification each
  * @see https://docs.oasis-open.org/sarif/sarif/v2.1.0/
  */
-export function sarifOf(findings: readonly Finding[], toolVersion: string): object {
+export function sarifOf(
+  findings: readonly Finding[],
+  toolVersion: string,
+  notLookedUp: readonly string[] = [],
+): object {
   const rules = new Map(findings.map((finding) => [finding.id, ruleOf(finding)]));
   const ids = [...rules.keys()].toSorted();
   return {
@@ -22,6 +27,15 @@ export function sarifOf(findings: readonly Finding[], toolVersion: string): obje
             rules: ids.map((id) => rules.get(id)),
           },
         },
+        invocations: [
+          {
+            executionSuccessful: true,
+            toolExecutionNotifications: notLookedUp.map((title) => ({
+              level: 'note',
+              message: { text: `${title} was not looked up` },
+            })),
+          },
+        ],
         results: findings.map((finding) => resultOf(finding, ids)),
       },
     ],
@@ -69,7 +83,7 @@ const LEVELS: Readonly<Record<Severity, string>> = {
   low: 'note',
 };
 
-/** A score in the range of each severity, by which code hosts sort alerts. */
+/** A score in the range of each severity; code hosts sort alerts by it. */
 const SCORES: Readonly<Record<Severity, string>> = {
   critical: '9.0',
   high: '7.0',

@@ -4,6 +4,7 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { type Digest, digestHex, ioError, isErrno, LktError, parseDigest } from '@lkt/core';
+import { readDatabase } from './database.ts';
 import { record, text } from './json-fields.ts';
 
 /** A database on this machine, fetched earlier, with what proves which one it is. */
@@ -27,10 +28,10 @@ export const DATABASES: ReadonlyMap<string, string> = new Map([
 const ENTRY = 'saved.json';
 
 /**
- * Saves a database below a directory, in place of the one of the same name. A failure leaves that
- * one.
+ * Saves a database below a directory, in place of the one of the same name. A failure, or content
+ * that is no database, leaves that one.
  * @param now time of the download
- * @throws IO_FAILED, DISK_FULL; any error of `content`
+ * @throws IO_FAILED, DISK_FULL; any error of `content` and of `readDatabase`
  */
 export async function saveDatabase(
   dir: string,
@@ -39,7 +40,8 @@ export async function saveDatabase(
   now: Date,
 ): Promise<SavedDatabase> {
   const own = join(dir, name);
-  const temporary = join(own, `.${randomUUID()}`);
+  const ending = url.endsWith('.zip') ? 'zip' : 'json';
+  const temporary = join(own, `.${randomUUID()}.${ending}`);
   try {
     await mkdir(own, { recursive: true });
     const hash = createHash('sha256');
@@ -51,7 +53,8 @@ export async function saveDatabase(
     };
     await pipeline(content, hashed, createWriteStream(temporary));
     const digest = parseDigest(`sha256:${hash.digest('hex')}`);
-    const file = `${digestHex(digest)}.${url.endsWith('.zip') ? 'zip' : 'json'}`;
+    await readDatabase(temporary, () => undefined, url);
+    const file = `${digestHex(digest)}.${ending}`;
     const fetched = now.toISOString();
     await rename(temporary, join(own, file));
     await writeFile(temporary, `${JSON.stringify({ url, fetched, digest, file })}\n`);

@@ -3,7 +3,7 @@ import { LktError } from '@lkt/core';
 import { withoutRebuild } from '@lkt/debian';
 import type { Ecosystem } from './advisory.ts';
 import { codenameOf } from './debian-releases.ts';
-import { items, record, text } from './json-fields.ts';
+import { items, record, text, texts } from './json-fields.ts';
 
 /** A package of an SBOM that advisories can name. */
 export interface SbomPackage {
@@ -22,19 +22,24 @@ export interface SbomPackage {
   readonly suppliers?: readonly SbomPackage[];
 }
 
-/** The packages of an SBOM, and how many of its components no database of lkt covers. */
+/** The packages of an SBOM, and its components that no database of lkt can name. */
 export interface SbomPackages {
   readonly packages: readonly SbomPackage[];
+  /** Package URLs of other types, or without a version. */
   readonly uncovered: readonly string[];
+  /** Names, with versions, of components without a package URL. */
+  readonly unidentified: readonly string[];
 }
 
 /**
  * Reads the packages of an SBOM in SPDX 2.3 or CycloneDX JSON: Debian packages and Go modules, by
- * their package URLs. Images and sources of lkt are containers of packages, and not listed.
+ * their package URLs. Images of lkt are containers of packages, and not listed, as are files,
+ * operating systems, sources, and what the document describes.
  * @throws CONFIG_INVALID
  */
 export function parseSbom(document: unknown, where: string): SbomPackages {
-  const containers = containersOf(record(document), where);
+  const unidentified = new Set<string>();
+  const containers = containersOf(record(document), where, unidentified);
   const found = new Map<string, SbomPackage>();
   const uncovered = new Set<string>();
   for (const purl of containers.keys()) {
@@ -45,7 +50,11 @@ export function parseSbom(document: unknown, where: string): SbomPackages {
   const packages = [...found.values()]
     .map((item) => ({ ...item, suppliers: suppliersOf(item, found, containers) }))
     .toSorted((a, b) => (a.purl < b.purl ? -1 : 1));
-  return { packages, uncovered: [...uncovered].toSorted() };
+  return {
+    packages,
+    uncovered: [...uncovered].toSorted(),
+    unidentified: [...unidentified].toSorted(),
+  };
 }
 
 function suppliersOf(
@@ -64,27 +73,47 @@ type Containers = Map<string, Set<string>>;
 function containersOf(
   document: Readonly<Record<string, unknown>> | undefined,
   where: string,
+  unidentified: Set<string>,
 ): Containers {
-  if (text(document?.['spdxVersion'])?.startsWith('SPDX-2.') === true)
-    return spdxContainers(document ?? {});
-  if (document?.['bomFormat'] === 'CycloneDX') return cycloneContainers(document);
+  const isSpdx = text(document?.['spdxVersion'])?.startsWith('SPDX-2.') === true;
+  const list = isSpdx ? 'packages' : 'components';
+  const parts = document?.[list];
+  if (parts !== undefined && !Array.isArray(parts))
+    throw new LktError('CONFIG_INVALID', `${where}: "${list}" is not a list`);
+  if (isSpdx) return spdxContainers(document ?? {}, unidentified);
+  if (document?.['bomFormat'] === 'CycloneDX') return cycloneContainers(document, unidentified);
   throw new LktError('CONFIG_INVALID', `${where} is neither SPDX 2 nor CycloneDX JSON`, {
     fix: 'write it by lkt pkg sbom, or by lkt build --sbom',
   });
 }
 
 /** Reads the packages and their relationships (SPDX 2.3, clauses 7 and 11). */
-function spdxContainers(document: Readonly<Record<string, unknown>>): Containers {
+function spdxContainers(
+  document: Readonly<Record<string, unknown>>,
+  unidentified: Set<string>,
+): Containers {
   const purls = new Map<string, string>();
   const containers: Containers = new Map();
+  const described = new Set(texts(document['documentDescribes']));
+  for (const item of items(document['relationships'])) {
+    const { relationshipType, relatedSpdxElement } = record(item) ?? {};
+    if (relationshipType === 'DESCRIBES' && typeof relatedSpdxElement === 'string')
+      described.add(relatedSpdxElement);
+  }
   for (const item of items(document['packages'])) {
-    for (const reference of items(record(item)?.['externalRefs'])) {
+    const fields = record(item) ?? {};
+    const id = text(fields['SPDXID']) ?? '';
+    let isIdentified = described.has(id) || isNoPackage(fields['primaryPackagePurpose']);
+    for (const reference of items(fields['externalRefs'])) {
       const { referenceType, referenceLocator } = record(reference) ?? {};
-      const purl = referenceType === 'purl' ? text(referenceLocator) : undefined;
+      const isPurl = /(?:^|\/)purl$/.test(text(referenceType) ?? '');
+      const purl = isPurl ? text(referenceLocator) : undefined;
       if (purl === undefined) continue;
-      purls.set(text(record(item)?.['SPDXID']) ?? '', purl);
+      isIdentified = true;
+      purls.set(id, purl);
       containers.set(purl, containers.get(purl) ?? new Set());
     }
+    if (!isIdentified) unidentified.add(titleOf(fields['name'], fields['versionInfo']));
   }
   for (const item of items(document['relationships'])) {
     const { spdxElementId, relationshipType, relatedSpdxElement } = record(item) ?? {};
@@ -99,7 +128,10 @@ function spdxContainers(document: Readonly<Record<string, unknown>>): Containers
  * Reads components, which may contain components, and dependencies between them (CycloneDX 1.6,
  * "components" and "dependencies").
  */
-function cycloneContainers(document: Readonly<Record<string, unknown>>): Containers {
+function cycloneContainers(
+  document: Readonly<Record<string, unknown>>,
+  unidentified: Set<string>,
+): Containers {
   const containers: Containers = new Map();
   const purls = new Map<string, string>();
   const open: (readonly [item: unknown, container: string | undefined])[] = [];
@@ -107,6 +139,10 @@ function cycloneContainers(document: Readonly<Record<string, unknown>>): Contain
     for (const item of items(parent['components'])) open.push([item, container]);
   };
   add(document);
+  const subject = record(record(document['metadata'])?.['component']) ?? {};
+  // Such as the main module of a program. An image needs no package URL.
+  if (text(subject['purl']) === undefined) add(subject);
+  else open.push([subject, undefined]);
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const item = record(next[0]) ?? {};
     const purl = text(item['purl']);
@@ -115,6 +151,8 @@ function cycloneContainers(document: Readonly<Record<string, unknown>>): Contain
       const known = containers.get(purl) ?? new Set();
       containers.set(purl, next[1] === undefined ? known : known.add(next[1]));
       if (id !== undefined) purls.set(id, purl);
+    } else if (!isNoPackage(item['type'])) {
+      unidentified.add(titleOf(item['name'], item['version']));
     }
     add(item, purl ?? '');
   }
@@ -126,12 +164,23 @@ function cycloneContainers(document: Readonly<Record<string, unknown>>): Contain
   return containers;
 }
 
+/** Reports whether components of a purpose or type are no packages, and so need no package URL. */
+function isNoPackage(kind: unknown): boolean {
+  return /^(?:file|operating-system|source)$/i.test(text(kind) ?? '');
+}
+
+/** Returns name and version of a component, as far as it has them. */
+function titleOf(name: unknown, version: unknown): string {
+  const title = [text(name), text(version)].filter((part) => part !== undefined && part !== '');
+  return title.length === 0 ? 'a component without a name' : title.join(' ');
+}
+
 /** Returns the package of a URL; undefined if no database of lkt covers its type. */
 function packageOf(purl: string): SbomPackage | undefined {
   const parts = parsePackageUrl(purl);
   if (parts?.version === undefined) return undefined;
   const { type, namespace, name, version, qualifiers = {} } = parts;
-  if (type === 'deb' && namespace === 'debian') {
+  if (type === 'deb' && namespace?.toLowerCase() === 'debian') {
     const { upstream, distro } = qualifiers;
     const [sourceName = name, sourceVersion] = upstream?.split('@') ?? [];
     const source = isSignedKernel(sourceName)

@@ -53,7 +53,7 @@ const cyclonedx = {
 
 test.each([
   ['parseOsv', parseOsv, [osv]],
-  ['parseTrackerPackage', (value: unknown) => parseTrackerPackage('runc', value), [tracker]],
+  ['parseTrackerPackage', (value: unknown) => parseTrackerPackage('runc', value, 'x'), [tracker]],
   ['parseOpenVex', parseOpenVex, [vex]],
   ['parseSbom', parseSbom, [spdx, cyclonedx]],
 ] as const)('%s only rejects with an LktError', async (_, parse, documents) => {

@@ -272,7 +272,7 @@ describe('statementFor', () => {
   });
 });
 
-test('an index returns advisories of the package alone', () => {
+test('an index returns advisories of that package only', () => {
   const index = new AdvisoryIndex();
   const advisory: Advisory = {
     id: 'GO-1',

@@ -129,7 +129,7 @@ describe('affects', () => {
   });
 
   test.each(['go1.23.10', 'v1.24.4', '1.25rc1', 'go1.25'])(
-    'says that %s is not affected',
+    'reports that %s is not affected',
     (version) => {
       expect(affects(stdlib, version).affected).toBe(false);
     },

@@ -17,7 +17,7 @@ test('returns a rule per vulnerability and a result per target', () => {
     'sbom.json',
   );
   const reason = 'the code is not reached';
-  const products = [{ ids: ['pkg:oci/sshd'], subcomponents: [] }];
+  const products = [{ ids: ['pkg:oci/sshd'], subcomponents: undefined }];
   const statement = {
     ids: ['CVE-2026-1'],
     products,

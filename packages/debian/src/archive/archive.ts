@@ -19,8 +19,10 @@ export interface ArchiveOptions {
   readonly signal?: AbortSignal | undefined;
   /** OpenPGP keyrings, one of which must have signed; default: Debian's archive keyring. */
   readonly keyrings?: readonly string[] | undefined;
-  /** Time at which an index must still be valid; without it, indexes do not expire. */
+  /** Time at which an index should still be valid; without it, indexes do not expire. */
   readonly now?: Date | undefined;
+  /** Reject an index that has expired, instead of a warning. */
+  readonly rejectsExpired?: boolean;
 }
 
 /** The part of an archive to load. */
@@ -137,7 +139,13 @@ async function fetchRelease(
     async (content) => {
       const whole = unpack('', { content, size: 0, what, limit: MAX_RELEASE_BYTES });
       const bytes = Buffer.concat(await Array.fromAsync(whole));
-      return readInRelease(bytes, directory, what, options.keyrings);
+      const read = await readInRelease(bytes, directory, what, options.keyrings);
+      // Another address may have a newer one.
+      if (options.rejectsExpired === true && isExpired(read, options.now))
+        throw new LktError('SIGNATURE_INVALID', expiryOf(read, what), {
+          fix: 'set LKT_DEBIAN_MIRROR to another mirror, or set the clock of this machine',
+        });
+      return read;
     },
     { signal: options.signal },
   );
@@ -146,12 +154,17 @@ async function fetchRelease(
       fix: 'use a complete mirror of Debian',
     });
   }
-  const { validUntil } = release;
-  if (options.now !== undefined && validUntil !== undefined && options.now > validUntil) {
-    const text = `${what} expired on ${validUntil.toISOString().slice(0, 10)}: the mirror may withhold updates`;
-    options.reporter.emit({ kind: 'warning', text });
-  }
+  if (isExpired(release, options.now))
+    options.reporter.emit({ kind: 'warning', text: expiryOf(release, what) });
   return release;
+}
+
+function isExpired({ validUntil }: Release, now: Date | undefined): boolean {
+  return now !== undefined && validUntil !== undefined && now > validUntil;
+}
+
+function expiryOf({ validUntil }: Release, what: string): string {
+  return `${what} expired on ${validUntil?.toISOString().slice(0, 10)}: the mirror may withhold updates`;
 }
 
 interface IndexLocation extends Part {

@@ -10,6 +10,7 @@ import {
   parseAlternative,
   parseRelations,
 } from '../lock/relation.ts';
+import { isVersion } from '../lock/version.ts';
 
 /** An entry of an archive's Packages file. */
 export interface IndexedPackage extends LockedPackage {
@@ -151,17 +152,24 @@ export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPa
   const relations = (...keys: readonly string[]): Clause[] =>
     keys.flatMap((key) => parseRelations(fields.get(key) ?? ''));
   const digest = `sha256:${field('sha256')}`;
-  const size = Number(field('size'));
+  const size = field('size');
   const path = field('filename').replace(/^\.\//, '');
-  if (!isDigest(digest) || !Number.isSafeInteger(size) || size < 0 || !isPoolPath(path))
+  const [version, architecture] = [field('version'), field('architecture')];
+  if (
+    !isDigest(digest) ||
+    !isSize(size) ||
+    !isPoolPath(path) ||
+    !isVersion(version) ||
+    !isArchitecture(architecture)
+  )
     throw new LktError(
       'ARCHIVE_INVALID',
       `the index of ${archive}: the entry of ${name} is malformed`,
     );
   return {
     name,
-    version: field('version'),
-    architecture: field('architecture'),
+    version,
+    architecture,
     priority: fields.get('priority') ?? 'optional',
     depends: relations('pre-depends', 'depends'),
     conflicts: relations('conflicts', 'breaks'),
@@ -171,7 +179,7 @@ export function parsePackage(paragraph: string, archive: ArchiveName): IndexedPa
       .map(parseAlternative),
     archive,
     path,
-    size,
+    size: Number(size),
     digest,
   };
 }
@@ -182,4 +190,14 @@ export function isPoolPath(path: string): boolean {
     /^[A-Za-z0-9_.+~:=-]+(?:\/[A-Za-z0-9_.+~:=-]+)*$/.test(path) &&
     !/(?:^|\/)\.\.?(?:\/|$)/.test(path)
   );
+}
+
+/** Reports whether a text is the name of an architecture, such as `amd64`. */
+export function isArchitecture(text: string): boolean {
+  return /^[a-z0-9-]+$/.test(text);
+}
+
+/** Reports whether a text is the size of a file that is not empty, in bytes. */
+export function isSize(text: string): boolean {
+  return /^[1-9]\d{0,11}$/.test(text);
 }

@@ -55,7 +55,7 @@ export async function readInRelease(
 }
 
 /**
- * Requires exactly one signed message with nothing around it, so that no unsigned text is taken for
+ * Requires exactly one signed message with nothing around it, so that no unsigned text passes as
  * signed (RFC 9580, section 7).
  */
 function requireOneMessage(text: string, what: string): void {
@@ -104,7 +104,11 @@ function missing(what: string, debianPackage: string, cause?: unknown): LktError
   });
 }
 
-function parseRelease(text: string, what: string): Release {
+/**
+ * Parses the text of a Release file, which must be verified.
+ * @throws ARCHIVE_INVALID
+ */
+export function parseRelease(text: string, what: string): Release {
   const [fields, ...rest] = parseDeb822(text, what);
   if (fields === undefined || rest.length > 0)
     throw new LktError('ARCHIVE_INVALID', `${what}: expected one paragraph`);

@@ -4,9 +4,9 @@ import { type RawPath, toRaw } from '@lkt/oci';
 import { parseDeb822, requiredFields, words } from '../deb/deb822.ts';
 import { type LockedPackage, SOURCE_ARCHITECTURE, SOURCE_PREFIX } from '../lock/lock.ts';
 import type { ArchiveName } from './mirror.ts';
-import { isPoolPath } from './packages-index.ts';
+import { isPoolPath, isSize } from './packages-index.ts';
 import { formatAlternative, satisfies, parseAlternative } from '../lock/relation.ts';
-import { newestFirst } from '../lock/version.ts';
+import { isVersion, newestFirst } from '../lock/version.ts';
 
 /** An entry of an archive's Sources file. */
 export interface IndexedSource extends Pick<LockedPackage, 'name' | 'version' | 'archive'> {
@@ -76,6 +76,13 @@ export function parseSource(paragraph: string, archive: ArchiveName): IndexedSou
   const name = fields.get('package') ?? '';
   const field = requiredFields(fields, `the index of ${archive}: the source ${name}`);
   const directory = field('directory');
+  const version = field('version');
+  const malformed = (): LktError =>
+    new LktError(
+      'ARCHIVE_INVALID',
+      `the index of ${archive}: the entry of the source ${name} is malformed`,
+    );
+  if (!isVersion(version)) throw malformed();
   const files = field('checksums-sha256')
     .split('\n')
     .map(words)
@@ -83,17 +90,9 @@ export function parseSource(paragraph: string, archive: ArchiveName): IndexedSou
     .map(([hash = '', length = '', file = '']) => {
       const digest = `sha256:${hash}`;
       const path = `${directory}/${file}`;
-      if (
-        !isDigest(digest) ||
-        !/^[1-9]\d{0,11}$/.test(length) ||
-        file.includes('/') ||
-        !isPoolPath(path)
-      )
-        throw new LktError(
-          'ARCHIVE_INVALID',
-          `the index of ${archive}: the entry of the source ${name} is malformed`,
-        );
+      if (!isDigest(digest) || !isSize(length) || file.includes('/') || !isPoolPath(path))
+        throw malformed();
       return { path, size: Number(length), digest };
     });
-  return { name, version: field('version'), archive, files };
+  return { name, version, archive, files };
 }

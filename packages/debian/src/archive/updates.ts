@@ -25,7 +25,8 @@ export interface PackageUpdate extends InstalledPackage {
   readonly isSecurity: boolean;
   /**
    * When the first such version that the archives still have was made, by the header of its .deb
-   * (ISO 8601). Undefined without `withDates`, and where the file does not say it.
+   * (ISO 8601). Undefined without `withDates`, and where the file does not say it or states a time
+   * after `now`.
    */
   readonly securitySince?: string;
 }
@@ -65,8 +66,12 @@ export async function findUpdates(
   if (options.withDates !== true) return found.map(({ update }) => update);
   const debs = found.flatMap(({ fixes }) => fixes.filter(isDeb));
   const dates = await datesOf(debs, mirror, options.signal);
+  const latest = options.now?.toISOString() ?? '~';
   return found.map(({ update, fixes }) => {
-    const [first] = fixes.flatMap(({ path = '' }) => dates.get(path) ?? []).toSorted();
+    const [first] = fixes
+      .flatMap(({ path = '' }) => dates.get(path) ?? [])
+      .filter((date) => date <= latest)
+      .toSorted();
     return first === undefined ? update : { ...update, securitySince: first };
   });
 }

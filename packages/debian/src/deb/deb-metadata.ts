@@ -38,7 +38,7 @@ export interface DocumentFile {
   readonly link?: RawPath | undefined;
 }
 
-/** Reports whether a file of a .deb is of use to `MetadataCollector`. */
+/** Reports whether `MetadataCollector` reads a file of a .deb. */
 export function isCopyright({ path, link, size }: DocumentFile): boolean {
   if (!path.startsWith(DOCUMENTS)) return false;
   const [, name, ...rest] = path.slice(DOCUMENTS.length - 1).split('/');

@@ -1,6 +1,6 @@
 import { type Digest, isSha256, type LktError, type SourceFile, sourceError } from '@lkt/core';
 import type { ArchiveName } from '../archive/mirror.ts';
-import { isPoolPath } from '../archive/packages-index.ts';
+import { isArchitecture, isPoolPath, isSize } from '../archive/packages-index.ts';
 import { isVersion } from './version.ts';
 
 /** A request for Debian packages. */
@@ -124,11 +124,11 @@ function parseLine(file: SourceFile, line: number, text: string): LockedPackage 
     fields;
   if (!/^(?:src:)?[a-z0-9][a-z0-9+.-]*$/.test(name)) throw fail(0, 'the name of a package');
   if (!isVersion(version)) throw fail(1, 'a version');
-  if (!/^[a-z0-9-]+$/.test(architecture)) throw fail(2, 'an architecture');
+  if (!isArchitecture(architecture)) throw fail(2, 'an architecture');
   const [, archive, path] = /^(debian|debian-security)\/(.+)$/.exec(location) ?? [];
   if (archive === undefined || path === undefined || !isPoolPath(path))
     throw fail(3, 'a path such as debian/pool/main/b/bash/bash_5.2_amd64.deb');
-  if (!/^[1-9]\d{0,11}$/.test(size)) throw fail(4, 'a size in bytes');
+  if (!isSize(size)) throw fail(4, 'a size in bytes');
   if (!isSha256(digest)) throw fail(5, 'a sha256 digest');
   if (fields.length > 6) throw fail(6, 'the end of the line');
   return {

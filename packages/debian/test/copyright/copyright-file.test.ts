@@ -69,7 +69,7 @@ describe('a machine-readable copyright file', () => {
     expect(() => parseExpression(expected)).not.toThrow();
   });
 
-  it('gives a licence that SPDX does not list with its text', () => {
+  it('returns a licence that SPDX does not list with its text', () => {
     const text = [
       FORMAT,
       'Files: *\nCopyright: x\nLicense: Expat and XPM\n',
@@ -141,7 +141,7 @@ describe('another copyright file', () => {
 });
 
 describe('a hostile file', () => {
-  it('is read in one pass, and gives a bounded expression', () => {
+  it('is read in one pass, into a bounded expression', () => {
     const lines = '\n'.repeat(2 ** 20);
     expect(licenseOfTexts([lines])?.texts[0]?.text).toHaveLength(2 ** 16);
     const names = Array.from(

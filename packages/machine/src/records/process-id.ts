@@ -1,9 +1,7 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { hostname } from 'node:os';
 
-/**
- * A process, told apart from all others: another one may have its pid later, but not the start too.
- */
+/** Identifies a process: another one may have its pid later, but not also its start time. */
 export interface ProcessId {
   readonly pid: number;
   /** Start of the process in clock ticks since the boot of the host. */

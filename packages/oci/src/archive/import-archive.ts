@@ -98,7 +98,7 @@ class Walk {
   }
 
   /**
-   * Checks a manifest or index and what it refers to.
+   * Checks a manifest or index, and all that it references.
    * @throws NOT_FOUND, IMAGE_INVALID
    */
   async check(descriptor: Descriptor, depth = MAX_DEPTH): Promise<{ isReferrer: boolean }> {

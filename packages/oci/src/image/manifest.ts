@@ -63,7 +63,7 @@ export function parseIndex(bytes: Uint8Array): ImageIndex {
 }
 
 /**
- * Parses a manifest or index, told apart by `mediaType`, else by its fields.
+ * Parses a manifest or index, distinguished by `mediaType`, else by its fields.
  * @throws IMAGE_INVALID
  */
 export function parseManifestOrIndex(bytes: Uint8Array): ImageManifest | ImageIndex {

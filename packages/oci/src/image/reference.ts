@@ -3,8 +3,8 @@ import { type Digest, isDigest, LktError } from '@lkt/core';
 /** An image reference: registry domain, repository path, and a tag, a digest or both. */
 export interface Reference {
   /**
-   * The registry; undefined if the text names none. Such a name is of a local image or package: no
-   * registry is asked for it. The store has it below Docker's default, docker.io.
+   * The registry; undefined if the text names none. Such a name refers to a local image or package:
+   * no registry is asked for it. The store has it below Docker's default, docker.io.
    */
   readonly domain: string | undefined;
   readonly path: string;

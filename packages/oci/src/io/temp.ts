@@ -94,8 +94,8 @@ export async function writeAtomically(
  */
 export function putFile(temp: string, path: string, text: string): void {
   const name = join(temp, ownerToken());
-  writeInto(temp, () => writeFileSync(name, text));
   try {
+    writeInto(temp, () => writeFileSync(name, text));
     writeInto(dirname(path), () => renameSync(name, path));
   } catch (error) {
     rmSync(name, { force: true });

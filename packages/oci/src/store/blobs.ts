@@ -51,6 +51,8 @@ export interface ReadOptions {
    * is done with each chunk by then.
    */
   readonly canReuseBuffers?: boolean;
+  /** Check only the size, because the consumer computes the digest. */
+  readonly isCheckedByConsumer?: boolean;
 }
 
 /** The known properties of a blob to write. */
@@ -104,12 +106,12 @@ export class Blobs {
 
   /**
    * Streams a blob. Yields the last chunk only after size and digest match, so do not act on
-   * earlier chunks alone.
+   * earlier chunks alone; see also `isCheckedByConsumer`.
    * @throws NOT_FOUND; DIGEST_MISMATCH in place of the last chunk
    */
   async *read(
     { digest, size }: BlobRef,
-    { canReuseBuffers = false }: ReadOptions = {},
+    { canReuseBuffers = false, isCheckedByConsumer = false }: ReadOptions = {},
   ): AsyncGenerator<Uint8Array> {
     const path = this.blobPath(digest);
     try {
@@ -117,10 +119,14 @@ export class Blobs {
       const actual = (await file.stat()).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
-      using digester = await createAsyncDigester(actual, digestAlgorithm(digest));
-      let rest = actual;
       const part = { offset: 0, size: actual };
       const chunkBytes = canReuseBuffers ? REUSED_CHUNK : CHUNK;
+      if (isCheckedByConsumer) {
+        yield* chunksOf(file, { canReuseBuffers, part, chunkBytes });
+        return;
+      }
+      using digester = await createAsyncDigester(actual, digestAlgorithm(digest));
+      let rest = actual;
       for await (const chunk of chunksOf(file, { canReuseBuffers, part, chunkBytes })) {
         rest -= chunk.length;
         const hashing = digester.update(chunk);

@@ -32,8 +32,8 @@ export interface CacheArea {
   readonly name: string;
   list(store: string, sizes: TreeSizes): readonly CacheItem[];
   /**
-   * Reports whether the item at `path` is as this user's lkt made it; undefined if that cannot be
-   * told, or another item tells it.
+   * Reports whether the item at `path` is as this user's lkt made it; undefined if that is unknown,
+   * or another item records it.
    */
   readonly isIntact?:
     | ((path: string, sealed: SealedFiles) => Promise<boolean | undefined>)

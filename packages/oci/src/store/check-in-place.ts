@@ -2,7 +2,7 @@ import { statsOf } from './disk-use.ts';
 
 /**
  * Checks a file or directory that another process may remove at any moment: by renaming it, never
- * bit by bit. Returns undefined if that happened, whatever the check found or threw.
+ * bit by bit. Returns undefined if that happened, regardless of the result of the check.
  */
 export async function checkInPlace(
   path: string,

@@ -14,7 +14,7 @@ export type BlobDeletion =
   | { readonly outcome: 'deleted' | 'missing' }
   /** Another process has used the blob since it started. */
   | { readonly outcome: 'in-use' }
-  /** The image with this name, or digest if it has none, needs the blob. */
+  /** The image with this name, or digest if unnamed, needs the blob. */
   | { readonly outcome: 'needed'; readonly by: string };
 
 /**

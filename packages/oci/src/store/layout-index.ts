@@ -99,7 +99,7 @@ function parseLayoutIndex(path: string, bytes: Buffer): LayoutIndex {
   return readJson(bytes, read, {
     code: 'IMAGE_INVALID',
     what: `${path} is not a valid index of an OCI layout`,
-    fix: 'move the store away; lkt rebuilds or downloads its contents',
+    fix: `if lkt made this store, delete the file, and lkt builds or pulls the images again: rm ${path}`,
     isStrict: true,
   });
 }

@@ -3,9 +3,10 @@ import { lstatSync, readlinkSync } from 'node:fs';
 import { lutimes, mkdir, symlink, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ioError, isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import { statsOf } from './disk-use.ts';
 import { type OwnerToken, ownerState, ownerToken, pidOf } from './owner.ts';
+import { storeError } from './store-error.ts';
 
 /** Options of waiting for a lock. */
 export interface LockOptions {
@@ -133,7 +134,7 @@ async function createLink(token: OwnerToken, path: string): Promise<boolean> {
     } catch (error) {
       if (isErrno(error, 'EEXIST')) return false;
       if (isErrno(error, 'ENOENT')) await mkdir(dirname(path), { recursive: true });
-      else throw ioError(`cannot lock ${path}`, error);
+      else throw storeError(`cannot lock ${path}`, error);
     }
   }
 }
@@ -149,13 +150,13 @@ function ownerOf(path: string): OwnerToken | undefined {
     return readlinkSync(path);
   } catch (error) {
     if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw ioError(`cannot lock ${path}`, error);
+    throw storeError(`cannot lock ${path}`, error);
   }
 }
 
 async function removeLink(path: string): Promise<void> {
   await unlink(path).catch((error: unknown) => {
-    if (!isErrno(error, 'ENOENT')) throw ioError(`cannot lock ${path}`, error);
+    if (!isErrno(error, 'ENOENT')) throw storeError(`cannot lock ${path}`, error);
   });
 }
 

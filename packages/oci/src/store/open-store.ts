@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { ioError, isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError } from '@lkt/core';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
 import { withLockAt } from './lock.ts';
 import { type KeySource, SealedFiles } from './sealed-files.ts';
 import { Store } from './store.ts';
+import { storeError } from './store-error.ts';
 import { makeDirectories } from '../io/files.ts';
 import { sweep, writeAtomically } from '../io/temp.ts';
 import { WRITER_PREFIX } from './writers.ts';
@@ -49,7 +50,7 @@ async function isLayout(dir: string): Promise<boolean> {
     text = await readFile(path, 'utf8');
   } catch (error) {
     if (isErrno(error, 'ENOENT')) return false;
-    throw ioError(`cannot open the store at ${dir}`, error);
+    throw storeError(`cannot open the store at ${dir}`, error);
   }
   if (/"imageLayoutVersion"\s*:\s*"1\.0\.\d+"/.test(text)) return true;
   throw new LktError('UNSUPPORTED', `${path} does not declare version 1.0 of OCI layouts`, {
@@ -82,12 +83,6 @@ async function createLayout(dir: string): Promise<void> {
       await writeLayoutIndex(dir, document, entries);
     });
   } catch (error) {
-    const failure = ioError(`cannot create a store at ${dir}`, error);
-    throw failure instanceof LktError && failure.fix === undefined
-      ? new LktError(failure.code, failure.message, {
-          cause: error,
-          fix: 'use another directory: --cache DIR or LKT_CACHE',
-        })
-      : failure;
+    throw storeError(`cannot create a store at ${dir}`, error);
   }
 }

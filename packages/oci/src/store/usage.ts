@@ -14,7 +14,7 @@ export interface AreaUsage {
 export interface ImageUsage {
   readonly name: string;
   readonly bytes: number;
-  /** The bytes that nothing else in the store needs. */
+  /** The bytes that only this item needs. */
   readonly own: number;
   readonly lastUsed: string;
 }

@@ -1,9 +1,10 @@
 import { lstat, lutimes, mkdir, readdir, symlink, unlink } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ioError, isErrno } from '@lkt/core';
+import { isErrno } from '@lkt/core';
 import { lockHolder, withLockAt } from './lock.ts';
 import { type OwnerToken, ownerState, ownerToken, sameOwner } from './owner.ts';
+import { storeError } from './store-error.ts';
 
 /** Prefix of the names of writer marks. */
 export const WRITER_PREFIX = 'writer-';
@@ -36,7 +37,7 @@ export class Writers {
   async enter(signal?: AbortSignal): Promise<void> {
     this.#entering ??= this.#mark().catch((error: unknown) => {
       this.#entering = undefined;
-      throw ioError('cannot write to the store', error);
+      throw storeError(`cannot write to the store at ${dirname(this.#dir)}`, error);
     });
     await this.#entering;
     signal?.throwIfAborted();

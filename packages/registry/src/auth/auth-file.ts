@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError, ownRuntimeDirectory } from '@lkt/core';
 
 /** The environment that names the files of credentials. */
 export type CredentialEnvironment = Readonly<Record<string, string | undefined>>;
@@ -35,7 +35,7 @@ export function authFilePaths(env: CredentialEnvironment): readonly string[] {
   const home = set('HOME');
   const docker = set('DOCKER_CONFIG') ?? (home === undefined ? undefined : join(home, '.docker'));
   const config = set('XDG_CONFIG_HOME') ?? (home === undefined ? undefined : join(home, '.config'));
-  const runtime = set('XDG_RUNTIME_DIR');
+  const runtime = ownRuntimeDirectory(env);
   return [
     ...(docker === undefined ? [] : [join(docker, 'config.json')]),
     ...(runtime === undefined ? [] : [join(runtime, 'containers', 'auth.json')]),
@@ -53,7 +53,10 @@ export async function readAuthFile(path: string): Promise<AuthFile | undefined> 
     text = await readFile(path, 'utf8');
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw new LktError('CONFIG_INVALID', `cannot read ${path}`, { cause });
+    throw new LktError('CONFIG_INVALID', `cannot read ${path}`, {
+      cause,
+      fix: 'make it a readable file, or move it away',
+    });
   }
   try {
     const document = record(JSON.parse(text));

@@ -31,7 +31,7 @@ export async function runCredentialHelper(
       fix: `run echo ${server} | ${program} get to see why`,
     });
   }
-  const { Username: username, Secret: secret } = parse(output, program);
+  const { Username: username, Secret: secret } = parse(output, helper, server);
   if (typeof username !== 'string' || typeof secret !== 'string' || secret === '') return undefined;
   return username === '<token>'
     ? { kind: 'refresh', token: secret }
@@ -77,7 +77,13 @@ export async function eraseWithHelper(helper: CredentialHelper, server: string):
  */
 export function programOf({ name, file }: Pick<CredentialHelper, 'file' | 'name'>): string {
   if (/^[\w.-]+$/.test(name)) return `docker-credential-${name}`;
-  throw new LktError('CONFIG_INVALID', `${file} contains an invalid name of a credential helper`);
+  throw new LktError(
+    'CONFIG_INVALID',
+    `${file}: "${name}" is not the name of a credential helper`,
+    {
+      fix: `write NAME for the program docker-credential-NAME, or remove it from ${file}`,
+    },
+  );
 }
 
 function isUnknown(output: string): boolean {
@@ -113,7 +119,11 @@ async function run(
           }),
         );
       else if (cause.name === 'AbortError')
-        reject(new LktError('ACCESS_DENIED', `${program}, configured in ${file}, does not answer`));
+        reject(
+          new LktError('ACCESS_DENIED', `${program}, configured in ${file}, does not answer`, {
+            fix: `see whether ${program} list answers, or remove it from ${file}`,
+          }),
+        );
       else reject(cause);
     });
     child.on('close', (status) => {
@@ -124,10 +134,17 @@ async function run(
   });
 }
 
-function parse(output: string, program: string): Record<string, unknown> {
+function parse(output: string, helper: CredentialHelper, server: string): Record<string, unknown> {
+  const program = programOf(helper);
   try {
-    return JSON.parse(output) as Record<string, unknown>;
+    const value: unknown = JSON.parse(output);
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
   } catch {
-    throw new LktError('ACCESS_DENIED', `${program} returned invalid JSON`);
+    // The error would quote the output, which may contain secrets.
   }
+  throw new LktError(
+    'ACCESS_DENIED',
+    `${program}, configured in ${helper.file}, returned no JSON object`,
+    { fix: `run echo ${server} | ${program} get to see its output` },
+  );
 }

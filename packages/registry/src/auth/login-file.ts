@@ -1,5 +1,5 @@
-import { mkdir, realpath, stat } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { mkdir, readlink, realpath, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
 import { isErrno, LktError, undefinedIf, writeFileAtomic } from '@lkt/core';
 import {
   type AuthFile,
@@ -13,7 +13,7 @@ import {
 } from './auth-file.ts';
 import { eraseWithHelper, programOf, storeWithHelper } from './credential-helper.ts';
 
-/** A place of credentials. */
+/** Where the credentials of a registry are stored. */
 export interface LoginPlace {
   readonly file: string;
   /** The program that has the password; undefined if the file has it. */
@@ -121,11 +121,20 @@ function withoutRegistry(file: AuthFile | undefined, domain: string): AuthFile['
   return Object.fromEntries(entries);
 }
 
+/** Returns the file that a path means, through links, even if it does not exist yet. */
+async function targetOf(path: string): Promise<string> {
+  const real = await realpath(path).catch(undefinedIf('ENOENT'));
+  if (real !== undefined) return real;
+  const link = await readlink(path).catch(undefinedIf('ENOENT', 'EINVAL'));
+  return link === undefined ? path : targetOf(resolve(await realpath(dirname(path)), link));
+}
+
 /** Replaces a file, or the target of a link, atomically. */
 async function write(path: string, document: object): Promise<void> {
   try {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    const target = (await realpath(path).catch(undefinedIf('ENOENT'))) ?? path;
+    const target = await targetOf(path);
+    await mkdir(dirname(target), { recursive: true, mode: 0o700 });
     await writeFileAtomic(target, `${JSON.stringify(document, undefined, '\t')}\n`, 0o600);
   } catch (cause) {
     if (cause instanceof LktError) throw cause;

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import { type Digest, DIGEST_ALGORITHMS, parseDigest } from '@lkt/core';
 import {
   chunksOf,
@@ -86,7 +85,7 @@ export async function continueUpload(
       await uploads.end(upload);
       sendEmpty(exchange, 204);
     } else if (method === 'PATCH') {
-      await addChunk(request, upload);
+      await addChunk(exchange, upload);
       sendUpload(exchange, upload, 202);
     } else if (method === 'PUT') {
       const digest = parseDigest(url.searchParams.get('digest') ?? '');
@@ -96,7 +95,7 @@ export async function continueUpload(
         await receiveBlob(exchange, repository, digest);
         return;
       }
-      await addChunk(request, upload);
+      await addChunk(exchange, upload);
       try {
         await upload.commit(digest);
       } finally {
@@ -109,16 +108,17 @@ export async function continueUpload(
   });
 }
 
-async function addChunk(request: IncomingMessage, upload: Upload): Promise<void> {
+async function addChunk({ request, limits }: Exchange, upload: Upload): Promise<void> {
   const { 'content-range': range, 'content-length': length } = request.headers;
-  const [, from, to] = /^(?:bytes )?(\d{1,15})-(\d{1,15})/.exec(range ?? '') ?? [];
+  const [, from, to] =
+    /^(?:bytes )?(\d{1,15})-(\d{1,15})(?:\/(?:\d+|\*))?$/.exec(range ?? '') ?? [];
   if (range !== undefined && Number(from) !== upload.size)
     throw new ApiError(416, 'RANGE_INVALID', `the next byte is ${upload.size}`, {
       range: rangeHeader(upload),
     });
   if (to !== undefined && length !== undefined && Number(to) - Number(from) + 1 !== Number(length))
     throw new ApiError(400, 'SIZE_INVALID', 'content-length does not match content-range');
-  await upload.add(request);
+  await upload.add(request, limits.minSpeed);
 }
 
 async function receiveBlob(
@@ -130,7 +130,10 @@ async function receiveBlob(
   const length = request.headers['content-length'];
   if (Number(length ?? 0) > limits.maxBlobSize) throw tooLong(limits.maxBlobSize);
   const size = length === undefined ? {} : { size: Number(length) };
-  await store.write(limited(chunksOf(request), limits.maxBlobSize), { digest, ...size });
+  await store.write(limited(chunksOf(request, limits.minSpeed), limits.maxBlobSize), {
+    digest,
+    ...size,
+  });
   // The store does not read the body of an existing blob.
   request.resume();
   sendCreated(exchange, repository, digest);

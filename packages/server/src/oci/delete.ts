@@ -4,8 +4,8 @@ import { ApiError } from '../api-error.ts';
 import type { Repository } from './names.ts';
 
 /**
- * Deletions and pushes of manifests run one after another per store, so that no blob goes between
- * the check for it and the tag of its manifest.
+ * Deletions and pushes of manifests run one after another per store, so that no blob disappears
+ * between the check for it and the tag of its manifest.
  */
 export const changes: KeyedMutex = new KeyedMutex();
 

@@ -1,4 +1,4 @@
-import { type Digest, digestAlgorithm, digestOf, isDigest, LktError, parseDigest } from '@lkt/core';
+import { type Digest, digestAlgorithm, digestOf, LktError, parseDigest } from '@lkt/core';
 import {
   type Descriptor,
   type ImageIndex,
@@ -15,7 +15,6 @@ import {
   type Exchange,
   MAX_MANIFEST_BYTES,
   notAllowed,
-  requireRead,
   sendBytes,
   sendEmpty,
 } from '../exchange.ts';
@@ -82,13 +81,13 @@ async function putManifest(
   name: string,
 ): Promise<void> {
   const { request, store } = exchange;
-  const bytes = await bodyOf(request, MAX_MANIFEST_BYTES);
+  const bytes = await bodyOf(exchange, MAX_MANIFEST_BYTES);
   const given = name.includes(':') ? parseDigest(name) : undefined;
   const reference = given === undefined ? repository.tagReference(name) : undefined;
   const digest = digestOf(bytes, given === undefined ? 'sha256' : digestAlgorithm(given));
   if (given !== undefined && given !== digest)
     throw new ApiError(400, 'DIGEST_INVALID', `the digest of the content is ${digest}`);
-  const document = parseManifestOrIndex(bytes);
+  const document = parsed(bytes);
   const mediaType = typeOf(document);
   const type = request.headers['content-type']?.replace(/;.*$/, '').trim();
   if (type !== undefined && type !== mediaType)
@@ -105,6 +104,16 @@ async function putManifest(
     'docker-content-digest': digest,
     ...(document.subject === undefined ? {} : { 'oci-subject': document.subject.digest }),
   });
+}
+
+/** @throws ApiError 400 */
+function parsed(bytes: Buffer): ImageIndex | ImageManifest {
+  try {
+    return parseManifestOrIndex(bytes);
+  } catch (error) {
+    if (!(error instanceof LktError)) throw error;
+    throw new ApiError(400, 'MANIFEST_INVALID', error.message);
+  }
 }
 
 /**
@@ -181,18 +190,4 @@ function typeOf(document: ImageIndex | ImageManifest): string {
   if (mediaType !== undefined && (isIndexType(mediaType) || isManifestType(mediaType)))
     return mediaType;
   return 'manifests' in document ? MediaType.ociIndex : MediaType.ociManifest;
-}
-
-/** Sends the referrers of a manifest (distribution-spec, "Listing Referrers"). */
-export async function sendReferrers(exchange: Exchange, text: string): Promise<void> {
-  const { store, url } = exchange;
-  requireRead(exchange);
-  if (!isDigest(text)) throw new ApiError(400, 'DIGEST_INVALID', 'invalid digest');
-  const type = url.searchParams.get('artifactType') ?? undefined;
-  const manifests = await store.referrers(text, type);
-  const index = { schemaVersion: 2, mediaType: MediaType.ociIndex, manifests };
-  sendBytes(exchange, Buffer.from(JSON.stringify(index)), {
-    'content-type': MediaType.ociIndex,
-    ...(type === undefined ? {} : { 'oci-filters-applied': 'artifactType' }),
-  });
 }

@@ -1,7 +1,8 @@
 import { type Exchange, notAllowed, requireRead, sendJson } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
 import { handleBlob, continueUpload, startUpload } from './blobs.ts';
-import { handleManifest, sendReferrers } from './manifests.ts';
+import { handleManifest } from './manifests.ts';
+import { sendReferrers } from './referrers.ts';
 import { type Repository, repositoryOf } from './names.ts';
 import type { Uploads } from './uploads.ts';
 
@@ -12,11 +13,11 @@ import type { Uploads } from './uploads.ts';
 export async function handleRegistry(exchange: Exchange, uploads: Uploads): Promise<void> {
   const path = exchange.url.pathname.slice('/v2/'.length);
   if (path === '') {
+    requireRead(exchange);
     sendJson(exchange, {});
     return;
   }
-  const [, name = '', kind = '', rest = ''] =
-    /^(.+?)\/(blobs\/uploads|blobs|manifests|tags|referrers)\/?([^/]*)$/.exec(path) ?? [];
+  const [, name = '', kind = '', rest = ''] = ROUTE.exec(path) ?? [];
   if (kind === '') throw new ApiError(404, 'NAME_UNKNOWN', 'not found');
   const repository = repositoryOf(name);
   if (kind === 'blobs/uploads') {
@@ -25,9 +26,17 @@ export async function handleRegistry(exchange: Exchange, uploads: Uploads): Prom
     else throw notAllowed('POST');
   } else if (kind === 'blobs') await handleBlob(exchange, rest);
   else if (kind === 'manifests') await handleManifest(exchange, repository, rest);
-  else if (kind === 'referrers') await sendReferrers(exchange, rest);
+  else if (kind === 'referrers') await sendReferrers(exchange, name, rest);
   else if (rest === 'list') await sendTags(exchange, repository);
   else throw new ApiError(404, 'NAME_UNKNOWN', 'not found');
+}
+
+/** Name of a repository, kind of its content, and which one of them. */
+const ROUTE = /^(.+?)\/(blobs\/uploads|blobs|manifests|tags|referrers)(?:\/([^/]*))?$/;
+
+/** Reports whether the path of a URL is that of an upload. */
+export function isUpload(pathname: string): boolean {
+  return ROUTE.exec(pathname.replace(/^\/v2\//, ''))?.[2] === 'blobs/uploads';
 }
 
 const MAX_PAGE = 10_000;

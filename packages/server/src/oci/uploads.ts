@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { PassThrough } from 'node:stream';
-import type { Digest } from '@lkt/core';
+import type { Digest, SpeedLimit } from '@lkt/core';
 import type { BlobInfo, Store } from '@lkt/oci';
 import { chunksOf, tooLong } from '../exchange.ts';
 import { ApiError } from '../api-error.ts';
@@ -34,8 +34,9 @@ export class Upload {
   /**
    * Receives a chunk. Bytes received before a broken connection count, and the client can resume
    * after them.
+   * @throws ApiError 408 if they arrive too slowly
    */
-  async add(request: IncomingMessage): Promise<void> {
+  async add(request: IncomingMessage, minSpeed: SpeedLimit): Promise<void> {
     const finalDigest = (): Digest => this.#requireDigest();
     this.#writing ??= this.#store
       .write(this.#received(), { finalDigest })
@@ -44,13 +45,13 @@ export class Upload {
         this.#content.destroy();
         return undefined;
       });
-    for await (const chunk of chunksOf(request)) {
+    for await (const chunk of chunksOf(request, minSpeed)) {
       if (this.size + chunk.length > this.#limit) throw tooLong(this.#limit);
       this.size += chunk.length;
-      if (this.#content.destroyed) throw this.#failed();
+      if (this.#content.destroyed) throw await this.#failed();
       if (!this.#content.write(chunk)) await drained(this.#content);
     }
-    if (this.#content.destroyed) throw this.#failed();
+    if (this.#content.destroyed) throw await this.#failed();
   }
 
   /**
@@ -61,13 +62,13 @@ export class Upload {
     this.#expectedDigest = digest;
     this.#content.end();
     const info = await this.#writing;
-    if (info === undefined) throw this.#failed();
+    if (info === undefined) throw await this.#failed();
     return info;
   }
 
   /** Discards the upload. */
   async cancel(): Promise<void> {
-    this.#failure ??= new ApiError(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
+    this.#failure ??= hasEnded();
     this.#content.destroy();
     await this.#writing;
   }
@@ -79,20 +80,26 @@ export class Upload {
 
   /** Returns the digest that the client states at the end. */
   #requireDigest(): Digest {
-    if (this.#expectedDigest === undefined) throw this.#failed();
+    if (this.#expectedDigest === undefined) throw hasEnded();
     return this.#expectedDigest;
   }
 
-  #failed(): unknown {
-    return this.#failure ?? new ApiError(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
+  /** Returns why the upload has ended. The store closes the stream before it reports its error. */
+  async #failed(): Promise<unknown> {
+    await this.#writing;
+    return this.#failure ?? hasEnded();
   }
 }
+
+const hasEnded = (): ApiError => new ApiError(404, 'BLOB_UPLOAD_UNKNOWN', 'the upload has ended');
 
 /** Waits until the stream accepts data or is closed. */
 async function drained(stream: PassThrough): Promise<void> {
   const done = new AbortController();
   const { signal } = done;
-  await Promise.race([once(stream, 'drain', { signal }), once(stream, 'close', { signal })]);
+  const events = [once(stream, 'drain', { signal }), once(stream, 'close', { signal })];
+  // After an error the stream is closed, too.
+  await Promise.race(events).catch(() => undefined);
   done.abort();
 }
 

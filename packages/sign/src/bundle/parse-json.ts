@@ -3,7 +3,7 @@ import { VerificationError } from '../verify/verification-error.ts';
 
 /**
  * Parses a JSON object or list in which no object has a key twice: programs disagree about which
- * value counts, so a signature over such a document would not say what it means.
+ * value counts, so the meaning of a signature over such a document would be ambiguous.
  * @param what the document, for messages
  * @throws VerificationError
  */

@@ -22,7 +22,7 @@ export interface SignatureSource {
   readonly name: string;
   /**
    * Whether it is a registry or a mirror; default false. It is not asked for a name without a
-   * registry, which is of this machine.
+   * registry, which is local.
    */
   readonly isRemote?: boolean;
   /** Yields signatures in parts. The rest is not requested once they suffice. */

@@ -14,7 +14,7 @@ const ALL = '**';
  * Parses a pattern of image names.
  * - `*` matches any text without a slash, also the empty text.
  * - `**` at the end, after a slash, matches one or more path components; alone it matches all.
- * - Other characters match themselves. A name without a registry is of docker.io.
+ * - Other characters match themselves. A name without a registry belongs to docker.io.
  * @throws CONFIG_INVALID
  * @example
  * ```ts
@@ -82,7 +82,7 @@ function parsedName(text: string, name: string): Pick<Reference, 'domain' | 'pat
   };
 }
 
-/** Reports whether a name, such as that in a signature, is of an image's repository. */
+/** Reports whether a name, such as that in a signature, belongs to an image's repository. */
 export function isRepository(name: string, image: Pick<Reference, 'domain' | 'path'>): boolean {
   try {
     const { domain, path } = parseReference(name);

@@ -63,7 +63,7 @@ export async function pushSignatures(
     const known = new Set(there.map(({ digest }) => digest));
     for (const bundle of bundles.filter(({ digest }) => !known.has(digest))) {
       const target = { domain, path, digest: bundle.digest };
-      done.push(await registry.pushImage(store, bundle, target, { signal }));
+      done.push(await registry.pushImage(store, bundle, target, { isPart: true, signal }));
     }
   }
   const tag = referrersTag(subject);
@@ -132,7 +132,7 @@ async function pushSimple(
       await store.writeBytes(await registry.fetchBlob(target, layer, limits), layer.digest);
     }
     const manifest = await writeManifest(store, [...present, ...missing]);
-    done.push(await registry.pushImage(store, manifest, target, { signal }));
+    done.push(await registry.pushImage(store, manifest, target, { isPart: true, signal }));
   }
   throw new LktError(
     'NETWORK_FAILED',

@@ -22,8 +22,8 @@ export function rootRecordPath(path: string): string {
 }
 
 /**
- * Reads the record of a trusted root; undefined if it is missing, or if it is of another trusted
- * root. It is not signed, so it serves only for display and reminders.
+ * Reads the record of a trusted root; undefined if it is missing, or if it describes another
+ * trusted root. It is not signed, so it serves only for display and reminders.
  */
 export async function readRootRecord(path: string, text: string): Promise<RootRecord | undefined> {
   try {

@@ -5,13 +5,13 @@ import { readRootRecord, type RootRecord } from './root-record.ts';
 
 /**
  * The authorities of a Sigstore instance for certificates, logs and timestamps
- * (`trusted_root.json`). Verification needs nothing else and fetches nothing.
+ * (`trusted_root.json`). Verification needs no other file, and fetches nothing.
  */
 export interface TrustedRoot {
   /** Origin of the file, for messages. */
   readonly name: string;
   readonly message: RootMessage;
-  /** Where the file was fetched from, if a record beside it says so. */
+  /** The origin of the file, from a record beside it. */
   readonly record?: RootRecord | undefined;
 }
 

@@ -17,7 +17,7 @@ import { identityOfCertificate } from './certificate-identity.ts';
 import { identityProblem } from './trusted-identity.ts';
 import { signerOfKey, type TrustedSigners, type VerifiedSignature } from './verification.ts';
 
-/** A verified signature; time and log index only as far as the trusted root confirms them. */
+/** A verified signature, with time and log index if the trusted root confirms them. */
 type CheckedSignature = Pick<VerifiedSignature, 'claims' | 'logIndex' | 'signer' | 'time'>;
 
 /** A root without authorities, for signatures by keys. */

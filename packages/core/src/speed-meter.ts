@@ -1,11 +1,11 @@
-/** The minimum speed of responses, as curl's `--speed-limit` and `--speed-time`. */
+/** The minimum speed of a transfer, as curl's `--speed-limit` and `--speed-time`. */
 export interface SpeedLimit {
   readonly bytesPerSecond: number;
   /** Milliseconds of waiting over which the speed is measured. */
   readonly time: number;
 }
 
-/** Slow enough for any usable connection, fast enough to end a server that only trickles. */
+/** Slow enough for any usable connection, fast enough to end a peer that only trickles. */
 export const MIN_SPEED: SpeedLimit = { bytesPerSecond: 1024, time: 60_000 };
 
 /** Measures how fast bytes arrive. Only the time spent waiting for them counts. */
