@@ -116,7 +116,7 @@ test('hashes a large file in pieces, once', async () => {
   expect(await context.contentDigest('a')).toBe(digestOf(content));
 });
 
-test('takes what another context has read', async () => {
+test('reuses what another context has read', async () => {
   using directory = sample();
   const context = new Context(filesOf(directory.path, PATHS));
   const digest = await context.digest(planOf('COPY . /x', context));

@@ -207,7 +207,8 @@ export function leftovers(storeDir: string): string[] {
 
 /**
  * Waits until all items are gone. Other builds on this machine also have control groups and mounts
- * for a while, and the kernel takes a moment to end the descendants of a killed process.
+ * for a while, a compiler's for two minutes, and the kernel takes a moment to end the descendants
+ * of a killed process.
  * @param others items to ignore
  */
 export async function untilGone(
@@ -215,7 +216,7 @@ export async function untilGone(
   others: readonly string[] = [],
 ): Promise<void> {
   const before = list().filter((item) => !others.includes(item));
-  for (let wait = 0; wait < 600; wait += 1) {
+  for (let wait = 0; wait < 3000; wait += 1) {
     const now = new Set(list());
     if (!before.some((item) => now.has(item))) return;
     await sleep(50);

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { findOwner, findUser, ownerKey } from '../src/copy/owners.ts';
+import { findOwner, findUser, homeOf, ownerKey } from '../src/copy/owners.ts';
 
 const accounts = {
   passwd:
@@ -24,12 +24,12 @@ test.each([
 });
 
 test.each([
-  ['', { uid: 0, gid: 0, groups: [0], home: '/root' }],
-  ['joe', { uid: 1000, gid: 1001, groups: [1001, 50, 10], home: '/home/joe' }],
-  ['1000', { uid: 1000, gid: 1001, groups: [1001, 50, 10], home: '/home/joe' }],
-  ['joe:staff', { uid: 1000, gid: 50, groups: [50], home: '/home/joe' }],
-  ['77:5', { uid: 77, gid: 5, groups: [5], home: '/twelve' }],
-  ['12345', { uid: 12_345, gid: 0, groups: [0], home: '/' }],
+  ['', { uid: 0, gid: 0, groups: [0] }],
+  ['joe', { uid: 1000, gid: 1001, groups: [1001, 50, 10] }],
+  ['1000', { uid: 1000, gid: 1001, groups: [1001, 50, 10] }],
+  ['joe:staff', { uid: 1000, gid: 50, groups: [50] }],
+  ['77:5', { uid: 77, gid: 5, groups: [5] }],
+  ['12345', { uid: 12_345, gid: 0, groups: [0] }],
   ['ghost', undefined],
 ])('USER %s', (text, expected) => {
   expect(findUser(text, accounts)).toEqual(expected);
@@ -45,7 +45,16 @@ test('accepts only numbers in an image without accounts', () => {
     uid: 0,
     gid: 0,
     groups: [0],
-    home: '/',
   });
   expect(findOwner('7', { passwd: '', group: '' })).toEqual({ uid: 7, gid: 7 });
+});
+
+test.each([
+  [1000, '/home/joe'],
+  [77, '/twelve'],
+  [5, '/'],
+])('returns the home of %i', (uid, home) => {
+  expect(homeOf({ uid, gid: 0, groups: [] }, `${accounts.passwd}jim:x:1000:1::/home/jim:\n`)).toBe(
+    home,
+  );
 });

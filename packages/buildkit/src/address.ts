@@ -47,8 +47,8 @@ export function builderFor(
 }
 
 /**
- * Parses the address of a builder. It can never be taken for an option: an address starts with its
- * scheme, and the name of a buildx builder with a letter or a digit.
+ * Parses the address of a builder. It can never be mistaken for an option: an address starts with
+ * its scheme, and the name of a buildx builder with a letter or a digit.
  * @throws USAGE_INVALID
  */
 export function parseBuilder(text: string): Builder {

@@ -1,51 +1,15 @@
-import { execFile, execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
-import { promisify } from 'node:util';
-
-/** Debian packages with the source of buildctl and its imports. */
-const SOURCES = ['golang-github-docker-docker-dev', 'golang-google-grpc-dev', 'golang-1.24-go'];
+import { goProgram } from '../../dockerfile/test/frontend/go-program.ts';
 
 /**
- * Returns the directory of a `buildctl`. Debian ships only its source, with Docker's. Compiles it
- * once per installed version, which takes about a minute.
+ * Returns the directory of a `buildctl`. Debian ships only its source, with Docker's. Compiling it
+ * takes about a minute.
  */
 export async function buildctl(): Promise<string> {
-  const { XDG_CACHE_HOME = join(homedir(), '.cache') } = process.env;
-  const format = ['-f', '${Package} ${Version}\n'];
-  const versions = execFileSync('/usr/bin/dpkg-query', ['-W', ...format, ...SOURCES], {
-    encoding: 'utf8',
+  return goProgram('buildctl', {
+    path: 'github.com/moby/buildkit/cmd/buildctl',
+    packages: ['golang-github-docker-docker-dev', 'golang-google-grpc-dev'],
   });
-  const key = createHash('sha256').update(versions).digest('hex').slice(0, 16);
-  const directory = join(XDG_CACHE_HOME, 'lkt-proofs', `buildctl-${key}`);
-  if (existsSync(join(directory, 'buildctl'))) return directory;
-  mkdirSync(dirname(directory), { recursive: true });
-  const made = mkdtempSync(`${directory}-`);
-  try {
-    // Unoptimized: it compiles faster, and runs only for seconds.
-    const flags = ['-gcflags=all=-N -l', '-o', join(made, 'buildctl')];
-    const output = [...flags, 'github.com/moby/buildkit/cmd/buildctl'];
-    await promisify(execFile)('/usr/lib/go-1.24/bin/go', ['build', ...output], {
-      cwd: '/',
-      env: {
-        PATH: '/usr/bin:/bin',
-        GO111MODULE: 'off',
-        GOPATH: '/usr/share/gocode',
-        // Shares compiled packages with other programs.
-        GOCACHE: join(XDG_CACHE_HOME, 'go-build'),
-        GOFLAGS: '-trimpath',
-        GOGC: '400',
-        CGO_ENABLED: '0',
-      },
-    });
-    renameSync(made, directory);
-  } finally {
-    rmSync(made, { recursive: true, force: true });
-  }
-  return directory;
 }
 
 /** A listening address for buildctl. */

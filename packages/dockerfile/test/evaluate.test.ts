@@ -450,7 +450,7 @@ COPY --chown=$o --chmod=$m --exclude=*.$v $v ./a/../$v/* "q" d/`,
     expect(step.files).toEqual([{ name: 'A', content: '1\n' }]);
   });
 
-  test('tells URLs, git repositories and paths apart', () => {
+  test('distinguishes URLs, git repositories and paths', () => {
     const step = copy(
       `FROM scratch
 ADD https://x/y.tar git@github.com:a/b https://x/y.git#v1 local.git /d/`,

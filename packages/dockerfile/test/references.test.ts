@@ -71,7 +71,7 @@ describe('imageReferences', () => {
     expect(all).toContain('lkt/go:1');
   });
 
-  test('tells the images of stages that nothing needs', () => {
+  test('marks the images of stages that nothing needs', () => {
     const text = 'FROM unpinned AS tool\nCOPY --from=also-unpinned /f /\nFROM x';
     const dockerfile = parseDockerfile({ path: 'Dockerfile', text });
     const found = imageReferences(dockerfile, new Map(), { os: 'linux', architecture: 'amd64' });

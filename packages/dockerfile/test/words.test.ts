@@ -84,7 +84,9 @@ describe('patterns', () => {
     ['${s//\\//\\/}', { s: '/tmp/foo.txt' }, '\\/tmp\\/foo.txt'],
     ['${s%👽}', { s: '🚀👽' }, '🚀'],
     ['${s#x}', {}, ''],
-    ['${s///x}', { s: 'abc' }, 'abc'],
+    ['${s///x}', { s: 'abc' }, 'xaxbxcx'],
+    ['${s//*/x}${e//*/x}${s/$e/x}', { s: 'abc', e: '' }, 'xxxabc'],
+    ['${s/a}/x}', { s: 'a}b' }, 'xb'],
   ];
 
   test.each(cases)('%s with %j → %s', (input, values, expected) => {

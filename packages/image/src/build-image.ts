@@ -1,8 +1,8 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
 import type { TrustPolicy } from '@lkt/sign';
 import { LktError } from '@lkt/core';
-import { chooseCompression } from '@lkt/formats';
-import { composeConfig, requireOutput, withFormats } from './compose.ts';
+import type { Compression } from '@lkt/formats';
+import { checkOutput, composeConfig, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { configOrigin } from './config-origin.ts';
@@ -61,7 +61,7 @@ export async function buildImage(
   tools: BuildOptions,
 ): Promise<BuiltImage> {
   const pinned = withFormats(await loadConfig(options.configs, options), options);
-  await requireBuildable(pinned.config, options);
+  const compression = await requireBuildable(pinned.config, options);
   const before = filesBefore(pinned, { ...options, store: tools.store });
   await using caches = new ImageCaches(options.store, options);
   await using prefetch = new Prefetch(caches);
@@ -107,6 +107,7 @@ export async function buildImage(
           ? { files: inputFiles(loaded), variables, trust, origin }
           : undefined,
     },
+    compression,
     caches,
   );
   const { packages } = resolved;
@@ -123,12 +124,18 @@ export async function buildImage(
   };
 }
 
-/** Checks what can be checked before the workspace is opened and packages are built. */
-async function requireBuildable(config: SystemConfig, options: BuildImageOptions): Promise<void> {
+/**
+ * Checks what can be checked before the workspace is opened and packages are built. Returns how to
+ * compress the output.
+ */
+async function requireBuildable(
+  config: SystemConfig,
+  options: BuildImageOptions,
+): Promise<Compression> {
   if (options.locked === true) requireLocked(config);
-  await requireOutput(options);
-  await chooseCompression(options.compressor ?? 'zstd', options.level);
+  const compression = await checkOutput(options);
   if (options.sbom?.path !== undefined) sbomPath(options.sbom.path);
+  return compression;
 }
 
 /** Returns the image of the package in a directory. */

@@ -38,8 +38,9 @@ import { ImageCaches } from './image-caches.ts';
  */
 export async function composeImage(options: ComposeOptions): Promise<ComposedImage> {
   const loaded = await loadConfig(options.configs, options);
+  const compression = await checkOutput(options);
   await using caches = new ImageCaches(options.store, options);
-  return await composeConfig(withFormats(loaded, options).config, options, caches);
+  return await composeConfig(withFormats(loaded, options).config, options, compression, caches);
 }
 
 /** Returns the configs with the boot loader image that disk formats need. */
@@ -58,11 +59,10 @@ export function withFormats(
 export async function composeConfig(
   config: SystemConfig,
   options: ComposeOptions,
+  compression: Compression,
   caches: ImageCaches,
 ): Promise<ComposedImage> {
   const { outDir, signal } = options;
-  await requireOutput(options);
-  const compression = await chooseCompression(options.compressor ?? 'zstd', options.level);
   const packing = packingFor(config, options.format, compression);
   for (;;) {
     try {
@@ -189,17 +189,21 @@ async function containerOutputs(
 }
 
 /**
- * Checks that the output files can be written, before a long build.
- * @throws LktError USAGE_INVALID for the name; IO_FAILED for the directory
+ * Checks before a long build that its files can be written, and returns how to compress them.
+ * @throws LktError USAGE_INVALID for the name or the level; IO_FAILED for the directory;
+ * TOOL_MISSING without xz
  */
-export async function requireOutput({
+export async function checkOutput({
   outDir,
   name,
-}: Pick<ComposeOptions, 'outDir' | 'name'>): Promise<void> {
+  compressor = 'zstd',
+  level,
+}: Pick<ComposeOptions, 'outDir' | 'name' | 'compressor' | 'level'>): Promise<Compression> {
   if (name === '' || /[/\0]/.test(name) || name.startsWith('.')) {
     throw new LktError('USAGE_INVALID', `"${name}" is not a name for the files of an image`, {
       fix: 'give a name without slash that does not start with a dot',
     });
   }
   await requireWritable(outDir);
+  return await chooseCompression(compressor, level);
 }

@@ -58,12 +58,12 @@ export function imageInputs(
 ): ActionInputs {
   return {
     workspace,
-    checkout: workspaceCheckout(workspace, workspace.knownPackages),
+    checkout: workspaceCheckout(workspace, workspace.catalog.packages.values()),
     hashes: new Map(packages.map(({ item, hash }) => [item, hash])),
     files: new Map([
       ...before,
       ...noTrustFiles(workspace, dirs),
-      ...buildYmlStates(workspace, workspace.unparsedDescriptions()),
+      ...buildYmlStates(workspace, workspace.catalog.unparsedDescriptions()),
     ]),
     storePaths: store.used,
   };

@@ -64,15 +64,24 @@ function directoryOf(
   return packageDir === undefined ? undefined : resolve(dirname(fileOf(at).absolute), packageDir);
 }
 
-/** Returns the configs with own packages of the workspace named by directory instead of by pin. */
+/**
+ * Returns the configs with own packages of the workspace named by directory instead of by pin.
+ * Warns of those that are missing, whose pins remain.
+ */
 export function withSources(loaded: LoadedConfig, workspace: Workspace): LoadedConfig {
+  const warnings = [...loaded.warnings];
   const config = mapReferences(loaded.config, (image) => {
     const item = image.reference && workspace.find(image.reference);
+    const missing = image.reference && workspace.missingPackage(image.reference);
+    if (missing !== undefined && image.reference?.digest !== undefined) {
+      const text = `${missing.message}; the image of its pin is used`;
+      warnings.push(errorAt('NOT_FOUND', image.at, text).message);
+    }
     if (item === undefined || item.collection !== undefined) return image;
     const text = `@pkg:${item.dir}`;
     return { text, full: text, packageDir: item.dir, at: image.at };
   });
-  return { ...loaded, config };
+  return { ...loaded, config, warnings };
 }
 
 /** An image of a config, with the package of the workspace that it names. */

@@ -204,7 +204,13 @@ it.each<[string, (one: Case) => void, Partial<BuildImageOptions>?]>([
         'trust: {signers: [{images: [other/*], keys: [key.pub]}]}\n',
       ),
   ],
-  ['sources that git may convert', (one) => one.write('pkg/a/more', '\r\n')],
+  [
+    'sources that git may convert',
+    (one) => {
+      one.write('pkg/a/.gitattributes', '* text=auto\n');
+      one.write('pkg/a/more', '\r\n');
+    },
+  ],
   [
     'a directory of this machine',
     (one) => appendFileSync(one.path('base.yml'), '  - {path: d, source: pkg}\n'),

@@ -72,7 +72,7 @@ describe('composeImage', () => {
     `);
   });
 
-  it('has equal bytes whatever an image was used for before', async () => {
+  it('has equal bytes, regardless of earlier uses of an image', async () => {
     const store = await tempStore();
     const large = Buffer.alloc(200_000, 'all the words, ');
     const both = await image(store, [
@@ -95,7 +95,7 @@ describe('composeImage', () => {
     expect(read('system-initrd.img').subarray(0, 512)).toEqual(Buffer.alloc(512, 'u'));
   });
 
-  it('takes unchanged segments from the cache, and remakes damaged ones', async () => {
+  it('reuses unchanged segments from the cache, and rebuilds damaged ones', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const first = await compose(store, text);
@@ -177,7 +177,7 @@ describe('composeImage', () => {
     expect((await store.verify({ areas })).cached.bad).toEqual([]);
   });
 
-  it('derives again what it shall not reuse, and tells what was different', async () => {
+  it('derives again what it must not reuse, and reports what was different', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);
     const first = await compose(store, text);

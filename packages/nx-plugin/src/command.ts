@@ -1,3 +1,4 @@
+import { shellWord } from '@lkt/core';
 import type { TargetConfiguration } from '@nx/devkit';
 import { BUILD_YML, type Settings } from './options.ts';
 
@@ -27,9 +28,5 @@ export function buildYmlArguments({ buildYml }: Settings): readonly string[] {
 
 /** Returns a shell command. `lkt` may have several words, such as `npx lkt`. */
 export function shellCommand(lkt: string, args: readonly string[]): string {
-  return [lkt, ...args.map(quoted)].join(' ');
-}
-
-function quoted(word: string): string {
-  return /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
+  return [lkt, ...args.map(shellWord)].join(' ');
 }

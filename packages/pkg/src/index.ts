@@ -71,6 +71,7 @@ export {
   lockedPackages,
   type LockUpdateOptions,
   type LockUpdates,
+  requireLocks,
 } from './debian/lock-updates.ts';
 export { updateLocks, updatesLeft } from './debian/update-locks.ts';
 export { type PinChange } from './pins/dockerfile-pins.ts';
@@ -99,6 +100,7 @@ export {
   applySourceUpdate,
   findSourceUpdate,
   hasSource,
+  isPinnedSource,
   type SourceUpdate,
 } from './debian/update-source.ts';
 export { pushPackages, type PushedPackage } from './push/push.ts';

@@ -397,7 +397,7 @@ describe('calculated build arguments', () => {
     ['X=@lkt:pkg:../nope', 'CONFIG_INVALID', /build\.yml:2:13: .*pkg\/nope is not a package/],
     ['X=@lkt:pkgs:../../tools/*', 'CONFIG_INVALID', /build\.yml:2:13: .*has no %/],
     ['X_%=@lkt:pkgs:../none*', 'CONFIG_INVALID', /build\.yml:2:13: .*no directory matches/],
-    ['X=@lkt:what', 'CONFIG_INVALID', /build\.yml:2:13: .*not a calculated value/],
+    ['X=@lkt:what', 'CONFIG_INVALID', /build\.yml:2:13: .*not a reference to packages/],
   ])('%s', async (arg, code, message) => {
     await using at = await bench({
       ...FILES,

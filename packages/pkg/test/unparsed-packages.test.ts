@@ -21,7 +21,7 @@ describe('take', () => {
     expect([...files.entries()].map(([dir]) => dir)).toEqual(['/pkg/0']);
   });
 
-  test('takes an invalid file by the name of its directory', () => {
+  test('selects an invalid file by the name of its directory', () => {
     expect(mayDeclare('a')('/pkg/a', 'image: b\nimage: [\n')).toBe(true);
     expect(mayDeclare('a')('/pkg/a', 'image: b\n')).toBe(true);
     expect(mayDeclare('a')('/pkg/b', 'image: b\n')).toBe(false);
@@ -58,7 +58,7 @@ const before = constantFrom(
   'gitrepo: "a\n\nimage: other\n"\n',
 );
 
-test('selects every file that declares the name, in whatever way YAML has', () => {
+test('selects every file that declares the name, in any notation of YAML', () => {
   const name = stringMatching(/^[a-z][a-z0-9-]{0,8}$/);
   let valid = 0;
   assert(
@@ -79,7 +79,7 @@ test('selects every file that declares the name, in whatever way YAML has', () =
   expect(valid).toBeGreaterThan(500);
 });
 
-test('has another declared name for every other name, in whatever way YAML has', () => {
+test('returns another declared name for every other name, in any notation of YAML', () => {
   const word = stringMatching(/^[a-z][a-z0-9-]{0,4}$/);
   const write = tuple(key, scalar, before, constantFrom('', 'tag: ', '"tag": ', 'tag:\n  '));
   let compared = 0;

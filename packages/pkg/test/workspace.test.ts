@@ -32,7 +32,7 @@ it('finds the packages from anywhere in the work tree', async () => {
   }
 });
 
-it('takes a directory for one of several packages of one name', async () => {
+it('selects one of several packages of one name by its directory', async () => {
   await using repo = await checkout({
     ...FILES,
     'cases/1/build.yml': 'org: lkt\nimage: case\n',
@@ -42,7 +42,7 @@ it('takes a directory for one of several packages of one name', async () => {
   });
   const workspace = await openWorkspace(repo.path, { env: ENV });
   const error = expect.objectContaining({
-    message: 'cases/1/build.yml and cases/2/build.yml are both the package lkt/case',
+    message: 'cases/1/build.yml and cases/2/build.yml both describe the package lkt/case',
   });
   expect(() => workspace.find(parseReference('lkt/case'))).toThrow(error);
   expect(() => workspace.all()).toThrow(error);
@@ -52,7 +52,7 @@ it('takes a directory for one of several packages of one name', async () => {
   expect(workspace.get('lkt/case')).toBe(third);
 });
 
-it('takes a directory for one of several packages of one name beside collections', async () => {
+it('selects one of several packages of one name by its directory beside collections', async () => {
   await using repo = await checkout({
     'lkt.yml': 'collections: {they: {source: "path:vendor/they"}}\n',
     'vendor/they/pkg/a/build.yml': 'org: they\nimage: a\n',
@@ -66,14 +66,14 @@ it('takes a directory for one of several packages of one name beside collections
   await expect(workspace.packageAt('cases/wrong')).rejects.toThrow('unknown key "wrong"');
 });
 
-it('knows two packages of one name wherever they are, if there is an lkt.yml', async () => {
+it('rejects two packages of one name in any directories, if there is an lkt.yml', async () => {
   await using repo = await checkout({
     ...FILES,
     'lkt.yml': 'org: lkt\n',
     'services/a/build.yml': 'image: a\n',
   });
   const workspace = await openWorkspace(repo.path, { env: ENV });
-  const message = 'pkg/a/build.yml and services/a/build.yml are both the package lkt/a';
+  const message = 'pkg/a/build.yml and services/a/build.yml both describe the package lkt/a';
   const error = expect.objectContaining({ message, fix: expect.any(String) });
   expect(() => workspace.find(parseReference('lkt/a'))).toThrow(error);
   expect(() => workspace.all()).toThrow(error);
@@ -129,7 +129,7 @@ it('finds the packages outside git', async () => {
   expect(workspace.packages.size).toBe(5);
 });
 
-it('takes the packages of a collection in the same repository for no own ones', async () => {
+it('does not count packages of a collection in the same repository as its own', async () => {
   await using repo = await checkout({
     'lkt.yml': 'org: acme\ncollections: {they: {source: "path:vendor/they"}}\n',
     'pkg/mine/build.yml': 'image: mine\n',
@@ -161,12 +161,14 @@ describe('packageAt', () => {
     expect(await workspace.packageAt('../test/t')).toBe(added);
   });
 
-  it('rejects a package whose organization another workspace knows', async () => {
+  it('rejects a package whose organization another workspace defines', async () => {
     await using repo = await checkout(FILES);
     await using other = await checkout({
       'lkt.yml': 'org: acme\n',
       'pkg/x/build.yml': 'image: x\n',
       'pkg/y/build.yml': 'image: y\norg: acme\n',
+      'sub mod/lkt.yml': 'org: acme\n',
+      'sub mod/z/build.yml': 'image: z\n',
     });
     const workspace = await openWorkspace(repo.path, { env: ENV });
     const there = relative(repo.path, other.path);
@@ -174,6 +176,9 @@ describe('packageAt', () => {
       code: 'CONFIG_INVALID',
       message: `${there}/pkg/x is in another workspace, ${there}`,
       fix: `run the command there: cd ${there}`,
+    });
+    await expect(workspace.packageAt(join(other.path, 'sub mod/z'))).rejects.toMatchObject({
+      fix: `run the command there: cd '${there}/sub mod'`,
     });
     const { name } = await workspace.packageAt(join(other.path, 'pkg/y'));
     expect(name).toBe('acme/y');
@@ -206,7 +211,7 @@ it('finds the package that a reference names', async () => {
 });
 
 describe('an error of a package', () => {
-  const TWICE = 'pkg/a/build.yml and tools/a/build.yml are both the package lkt/a';
+  const TWICE = 'pkg/a/build.yml and tools/a/build.yml both describe the package lkt/a';
 
   it('is thrown for each use of the package: duplicate name', async () => {
     await using repo = await checkout({

@@ -1,5 +1,13 @@
 import { constants, createReadStream, lstatSync, readlinkSync, type Stats } from 'node:fs';
-import { type Digest, Digester, digestOf, isErrno, LktError, mapConcurrent } from '@lkt/core';
+import {
+  type Digest,
+  Digester,
+  digestOf,
+  isErrno,
+  kindOfFile,
+  LktError,
+  mapConcurrent,
+} from '@lkt/core';
 import { fromRaw, type RawPath } from '@lkt/oci';
 import type { CopyPlan, SourceNode, SourceTree } from '@lkt/dockerfile';
 import { readSmallFile } from './read-small-file.ts';
@@ -189,7 +197,7 @@ export class Context implements SourceTree {
       if (!stats.isFile()) {
         throw new LktError(
           'UNSUPPORTED',
-          `${fromRaw(path)} in the build context is ${kindOf(stats)}, which cannot be copied into an image`,
+          `${fromRaw(path)} in the build context is ${kindOfFile(stats)}, which cannot be copied into an image`,
           { fix: 'remove it, or leave it out with .dockerignore' },
         );
       }
@@ -287,10 +295,4 @@ function statsOf(source: string): Stats | undefined {
     if (isErrno(error, 'EACCES')) return undefined;
     throw error;
   }
-}
-
-function kindOf(stats: Stats): string {
-  if (stats.isSocket()) return 'a socket';
-  if (stats.isFIFO()) return 'a named pipe';
-  return stats.isDirectory() ? 'a directory' : 'a device';
 }

@@ -12,7 +12,6 @@ export interface User extends Owner {
    * not gain what a file denies to that group.
    */
   readonly groups: readonly number[];
-  readonly home: string;
 }
 
 /** The text of an image's /etc/passwd and /etc/group. */
@@ -79,10 +78,9 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
   const entry = lines(accounts.passwd).find(([name, , number]) =>
     isNumber(user) || user === '' ? number === String(uid) : name === user,
   );
-  const home = entry?.[5] === undefined || entry[5] === '' ? '/' : entry[5];
   if (group !== '') {
     const gid = idOf(group, accounts.group);
-    return gid === undefined ? undefined : { uid, gid, groups: [gid], home };
+    return gid === undefined ? undefined : { uid, gid, groups: [gid] };
   }
   const name = entry?.[0];
   const groups = lines(accounts.group)
@@ -90,7 +88,13 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
     .map(([, , number]) => Number(number))
     .filter((number) => Number.isInteger(number));
   const gid = Number(entry?.[3] ?? 0);
-  return { uid, gid, groups: [...new Set([gid, ...groups])], home };
+  return { uid, gid, groups: [...new Set([gid, ...groups])] };
+}
+
+/** Returns the home of the first entry with a uid, as runc does. */
+export function homeOf({ uid }: User, passwd: string): string {
+  const home = lines(passwd).find(([, , number]) => number === String(uid))?.[5] ?? '';
+  return home === '' ? '/' : home;
 }
 
 /** In passwd(5) and group(5), the name is the first field and the id the third. */

@@ -58,7 +58,7 @@ export async function createEntry(
   }
 }
 
-/** Reports whether an entry is a device that overlayfs takes for a deleted file. */
+/** Reports whether an entry is a device that overlayfs treats as a deleted file. */
 export function isWhiteoutDevice({ type, devMajor = 0, devMinor = 0 }: EntryWithContent): boolean {
   return type === 'char' && devMajor === 0 && devMinor === 0;
 }

@@ -103,7 +103,7 @@ function setOpaque(directory: string, path: RawPath): void {
   setAttribute(pathAt(directory, path), `${OVERLAY_PREFIX}opaque`, Buffer.from('y'));
 }
 
-/** Removes what is in the way of an entry. Returns false if the entry exists already. */
+/** Removes what exists at the path of an entry. Returns false if the entry exists already. */
 function makeRoom(directory: string, entry: Entry, times: Map<RawPath, number>): boolean {
   const stats = statAt(directory, entry.path);
   if (stats === undefined) return true;

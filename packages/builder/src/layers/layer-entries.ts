@@ -1,5 +1,6 @@
 import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
-import { type EntryToWrite, type RawPath } from '@lkt/oci';
+import { LktError } from '@lkt/core';
+import { type EntryToWrite, fromRaw, type RawPath } from '@lkt/oci';
 import {
   attributesAt,
   deviceNumbers,
@@ -24,6 +25,7 @@ const MEDIUM = 4 * 1024 * 1024;
  * Yields the entries of a layer's archive from its directory: names in byte order in each
  * directory, a directory before its children, without the root. Whiteouts have no mode and time 0,
  * as BuildKit writes them. The first name of a file is the file, later ones are hard links.
+ * @throws LktError BUILD_FAILED for the name of a whiteout
  */
 export function* layerEntries(layer: string): Generator<EntryToWrite> {
   yield* entriesBelow(layer, '', new Map());
@@ -42,6 +44,7 @@ function* entriesBelow(
       yield { ...WHITEOUT, path: joinRaw(directory, `.wh.${name}`) };
       continue;
     }
+    if (name.startsWith('.wh.')) throw whiteoutError(path);
     const type = typeOf(stats);
     if (type === undefined) throw new Error(`${path} in a layer is a socket`);
     const { uid, gid } = stats;
@@ -72,6 +75,14 @@ function* entriesBelow(
     };
     if (type === 'directory') yield* entriesBelow(layer, path, inodes);
   }
+}
+
+/** A layer with such a name would delete another file where it is unpacked. */
+function whiteoutError(path: RawPath): LktError {
+  const message = `no layer can contain /${fromRaw(path)}: the name means a deleted file`;
+  return new LktError('BUILD_FAILED', message, {
+    fix: 'rename it, remove it in the same step, or leave it out with .dockerignore',
+  });
 }
 
 const WHITEOUT = { type: 'file', mode: 0, uid: 0, gid: 0, mtime: 0, size: 0 } as const;

@@ -1,7 +1,8 @@
 import { existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { CAPABILITY_NAMES, commandEnvironment } from './command-user.ts';
+import { CAPABILITY_NAMES } from './command-user.ts';
 import {
+  environmentOf,
   MASKED_PATHS,
   READ_ONLY_PATHS,
   type Sandbox,
@@ -69,7 +70,7 @@ export function bubblewrapArguments(sandbox: Sandbox, directory: string): readon
     words.push('--tmpfs', target);
   }
   words.push('--clearenv');
-  for (const [name, value] of Object.entries(commandEnvironment(sandbox)))
+  for (const [name, value] of Object.entries(environmentOf(sandbox.env)))
     words.push('--setenv', name, value);
   if (filter !== undefined) words.push('--seccomp', '5');
   return [...words, '--chdir', workdir];

@@ -13,7 +13,7 @@ import type { MountSources } from './mount-sources.ts';
 /**
  * Returns the directory of a cache mount, created on first use: empty, or with the content of a
  * stage or image. Each initial content, mode and owner has a directory of its own, as in BuildKit,
- * and each scope: what one finds in a cache decides what it builds.
+ * and each scope: the content of a cache decides what a build produces.
  */
 export async function cacheDirectory(
   mount: ResolvedMount,

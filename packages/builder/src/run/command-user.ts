@@ -1,6 +1,9 @@
+import { fromRaw, toRaw } from '@lkt/oci';
 import { accountsIn } from '../copy/accounts.ts';
-import { findUser, type User } from '../copy/owners.ts';
-import { environmentOf, type Sandbox } from '../sandbox/sandbox.ts';
+import { findUser, homeOf, readShort, type User } from '../copy/owners.ts';
+import type { SandboxMount } from '../sandbox/sandbox.ts';
+import { pathAt } from '../system/raw-fs.ts';
+import { resolveIn } from '../system/rooted.ts';
 
 /** Names of `CAPABILITIES`, in their order. */
 export const CAPABILITY_NAMES: readonly string[] =
@@ -9,13 +12,19 @@ export const CAPABILITY_NAMES: readonly string[] =
     .map((name) => `CAP_${name}`);
 
 /**
- * Returns the user of a command from the image's accounts; undefined if the name does not exist.
+ * Returns the user of a command; undefined if the name does not exist. The image's accounts decide,
+ * also where a mount hides them.
  */
-export function commandUser({ root, user }: Sandbox): User | undefined {
-  return findUser(user, accountsIn(root));
+export function commandUser(root: string, name: string): User | undefined {
+  return findUser(name, accountsIn(root));
 }
 
-/** Returns the environment of a command. */
-export function commandEnvironment(sandbox: Sandbox): Readonly<Record<string, string>> {
-  return { HOME: commandUser(sandbox)?.home ?? '/', ...environmentOf(sandbox.env) };
+/** Returns the home of a user by the /etc/passwd that the command sees. */
+export function commandHome(root: string, mounts: readonly SandboxMount[], user: User): string {
+  const path = `/${fromRaw(resolveIn(root, 'etc/passwd') ?? 'etc/passwd')}`;
+  const over = mounts.findLast(({ target }) => `${path}/`.startsWith(`${target}/`));
+  if (over === undefined) return homeOf(user, accountsIn(root).passwd);
+  if (over.type === 'tmpfs') return homeOf(user, '');
+  const inside = resolveIn(over.source, toRaw(path.slice(over.target.length + 1)));
+  return homeOf(user, inside === undefined ? '' : readShort(pathAt(over.source, inside)));
 }

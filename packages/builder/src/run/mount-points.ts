@@ -40,7 +40,7 @@ export class MountPoints {
 
   /**
    * Makes /dev, /proc or /sys. A missing one stays in the image, as with runc; a link is rejected.
-   * Mounts may be in /dev, which is new for each command, but not over what it has.
+   * Mounts may be in /dev, which is new for each command, but not over its entries.
    */
   makeKernelDirectory(name: string): void {
     const stats = statAt(this.#root, name);

@@ -1,10 +1,11 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { CAPABILITY_NAMES, commandEnvironment, commandUser } from './command-user.ts';
+import { CAPABILITY_NAMES } from './command-user.ts';
 import { resourceLimits } from './resource-limits.ts';
 import {
   CAPABILITIES,
+  environmentOf,
   MASKED_PATHS,
   READ_ONLY_PATHS,
   type Sandbox,
@@ -14,14 +15,9 @@ import {
 import { MAP_IDS } from '../system/map-ids.ts';
 import { seccompProfile } from '../seccomp/profile.ts';
 
-/** Returns the error for a user that the image or the user namespace lacks. */
-export function rootlessIdError(sandbox: Sandbox): LktError | undefined {
-  const user = commandUser(sandbox);
-  if (user === undefined) {
-    const name = JSON.stringify(sandbox.user);
-    return new LktError('BUILD_FAILED', `the image has no user or group ${name}`);
-  }
-  if (sandbox.canSetGroups || (user.uid === 0 && user.gid === 0)) return undefined;
+/** Returns the error for a user that the user namespace lacks. */
+export function rootlessIdError({ user, canSetGroups }: Sandbox): LktError | undefined {
+  if (canSetGroups || (user.uid === 0 && user.gid === 0)) return undefined;
   const message = `user ${user.uid}:${user.gid} does not exist in a build without root`;
   return new LktError('HOST_UNSUPPORTED', message, { fix: MAP_IDS });
 }
@@ -31,8 +27,7 @@ const INFINITY = '18446744073709551615';
 
 /** Returns `config.json` of a bundle: runtime-spec, config.md and config-linux.md. */
 export function runtimeConfig(sandbox: Sandbox, directory: string): string {
-  const user = commandUser(sandbox);
-  const { uid = 0, gid = 0, groups = [] } = user ?? {};
+  const { uid, gid, groups } = sandbox.user;
   const held = uid === 0 ? CAPABILITY_NAMES : [];
   const namespaces = ['pid', 'mount', 'uts', 'ipc', 'cgroup'];
   if (sandbox.network === 'none') namespaces.push('network');
@@ -42,7 +37,7 @@ export function runtimeConfig(sandbox: Sandbox, directory: string): string {
       terminal: false,
       user: { uid, gid, umask: 0o022, additionalGids: sandbox.canSetGroups ? groups : [] },
       args: sandbox.argv,
-      env: Object.entries(commandEnvironment(sandbox)).map(([name, value]) => `${name}=${value}`),
+      env: Object.entries(environmentOf(sandbox.env)).map(([name, value]) => `${name}=${value}`),
       cwd: sandbox.workdir,
       capabilities: { bounding: CAPABILITY_NAMES, permitted: held, effective: held },
       noNewPrivileges: false,

@@ -1,12 +1,13 @@
 import { Socket } from 'node:net';
 import { StringDecoder } from 'node:string_decoder';
-import { LktError } from '@lkt/core';
+import { LktError, sourceError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import type { RunStep } from '@lkt/dockerfile';
 import type { CommandGroup } from '../cgroup/cgroup.ts';
 import { startProcess } from '../sandbox/command-process.ts';
 import { findExecutor } from './find-executor.ts';
 import { type GroupedProcess, groupLimits } from '../sandbox/inits.ts';
+import { commandHome, commandUser } from './command-user.ts';
 import { complaintOf, launch } from './launch.ts';
 import { LimitWatch } from '../cgroup/limit-watch.ts';
 import { MountPoints } from './mount-points.ts';
@@ -47,15 +48,20 @@ export async function runCommand(options: RunCommandOptions): Promise<void> {
   let group: CommandGroup | undefined;
   try {
     const mounts = sandboxMounts({ ...options, file: job.file }, points);
+    const user = commandUser(root, step.user);
+    if (user === undefined) {
+      const message = `the image has no user or group ${JSON.stringify(step.user)}`;
+      throw sourceError('BUILD_FAILED', job.file, step.position, message);
+    }
     const process = start(options, (of) => ({
       root,
       mounts,
       files: step.files,
       network,
       argv: step.argv,
-      env: [...step.env, ...step.proxyEnv, ...epochOf(step)],
+      env: environment(step, () => commandHome(root, mounts, user)),
       workdir: step.workdir,
-      user: step.user,
+      user,
       canSetGroups: setup.hasUsers,
       groups: of?.joins ?? [],
       limits: sandboxLimits(setup.limits, of, setup.isRoot),
@@ -69,10 +75,14 @@ export async function runCommand(options: RunCommandOptions): Promise<void> {
   }
 }
 
-/** An ENV of the Dockerfile takes precedence. */
-function epochOf({ env }: RunStep): readonly string[] {
-  const isSet = env.some((variable) => variable.startsWith('SOURCE_DATE_EPOCH='));
-  return isSet ? [] : [`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`];
+/** Returns the environment of a command. An ENV of the Dockerfile takes precedence. */
+function environment({ env, proxyEnv }: RunStep, home: () => string): readonly string[] {
+  // runc replaces an empty HOME.
+  const all = [...env, ...proxyEnv].filter((variable) => variable !== 'HOME=');
+  const isSet = (prefix: string): boolean => all.some((variable) => variable.startsWith(prefix));
+  if (!isSet('SOURCE_DATE_EPOCH=')) all.push(`SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`);
+  if (!isSet('HOME=')) all.push(`HOME=${home()}`);
+  return all;
 }
 
 function start(

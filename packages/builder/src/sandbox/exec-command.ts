@@ -13,7 +13,7 @@ import {
 } from 'node:fs';
 import { isErrno } from '@lkt/core/errors';
 import { SystemCallError } from '../system/c-library.ts';
-import { findUser, readAccounts, readShort, type User } from '../copy/owners.ts';
+import type { User } from '../copy/owners.ts';
 import { CAPABILITIES, environmentOf, NOT_EXECUTABLE, NOT_FOUND, type Sandbox } from './sandbox.ts';
 import { fail, quit } from './sandbox-exit.ts';
 import {
@@ -29,14 +29,7 @@ import {
 
 /** Executes the command in the root file system of the sandbox. Does not return. */
 export function execCommand(box: Sandbox): never {
-  const user = findUser(
-    box.user,
-    readAccounts((path) => readShort(`/${path}`)),
-  );
-  if (user === undefined)
-    fail('user', `the image has no user or group ${JSON.stringify(box.user)}`);
   const env = environmentOf(box.env);
-  if (env['HOME'] === undefined) env['HOME'] = user.home;
   try {
     makeDirectories(box.workdir);
     process.chdir(box.workdir);
@@ -46,7 +39,7 @@ export function execCommand(box: Sandbox): never {
   // Without no_new_privs, so that sudo works as in Docker, this needs CAP_SYS_ADMIN, which is
   // dropped next.
   if (box.filter !== undefined) filterSystemCalls(Buffer.from(box.filter, 'base64'));
-  changeUser(user, box.canSetGroups);
+  changeUser(box.user, box.canSetGroups);
   const [name = ''] = box.argv;
   const program = findProgram(name, env['PATH'] ?? '');
   if (program === undefined) quit(NOT_FOUND, `${name}: not found`);

@@ -103,7 +103,7 @@ function makeMountPoint(path: string, kind: 'file' | 'directory'): void {
   if (kind === 'file') writeFileSync(path, '', { flag: 'a', mode: 0o644 });
 }
 
-/** Sets the same limits on every machine, whatever the caller's are. */
+/** Sets the same limits on every machine, regardless of the caller's. */
 function limitResources(): void {
   const [RLIMIT_STACK, RLIMIT_CORE, RLIMIT_NOFILE] = [3, 4, 7];
   const infinity = 2n ** 64n - 1n;

@@ -1,4 +1,5 @@
 import { existsSync, readdirSync } from 'node:fs';
+import type { User } from '../copy/owners.ts';
 
 /** The description of a sandbox, which the init gets as JSON: everything that the command sees. */
 export interface Sandbox {
@@ -18,8 +19,7 @@ export interface Sandbox {
   readonly argv: readonly string[];
   readonly env: readonly string[];
   readonly workdir: string;
-  /** As in USER. */
-  readonly user: string;
+  readonly user: User;
   /** Files of control groups: a process joins one by writing 0. */
   readonly groups: readonly string[];
   /** Limits that no control group enforces. */

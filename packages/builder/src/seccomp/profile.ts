@@ -147,7 +147,7 @@ function answersOf(
   );
 }
 
-/** Returns the rows of the calls that are allowed whatever their arguments. */
+/** Returns the rows of the calls that are allowed with any arguments. */
 function allowedCalls(machine: Machine, capabilities: readonly number[]): readonly string[][] {
   return GROUPS.filter(
     ({ capability, machine: only = machine }) =>

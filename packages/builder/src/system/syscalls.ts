@@ -27,7 +27,7 @@ export function mount(
   mountCall(source, target, options.type ?? null, options.flags ?? 0, options.data ?? null);
 }
 
-/** glibc has a function for it since 2.36, musl has none. */
+/** The system call itself: glibc has a function for it since 2.36, musl does not. */
 const setattrCall = call<[number, number, string, number, Data, number]>(
   'syscall',
   ['long', 'int', TEXT, 'uint', 'void *', 'size_t'],

@@ -112,8 +112,8 @@ function unshareCommand(flags: readonly string[]): readonly string[] {
 }
 
 /**
- * Reports whether newuidmap can map the ids of /etc/subuid: it is setuid root, needs a capability
- * that Docker's containers lack, and refuses users without a name.
+ * Reports whether newuidmap can map the ids of /etc/subuid. It is setuid root, needs a capability
+ * that Docker's containers lack, and rejects users without a name.
  */
 function canMapSubordinateIds(uid: number, rights: ProcessRights): boolean {
   if (findOnPath('newuidmap') === undefined || findOnPath('newgidmap') === undefined) return false;

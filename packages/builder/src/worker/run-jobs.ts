@@ -28,8 +28,8 @@ export async function runJobs(
 }
 
 /**
- * Runs the steps of a job that are not known. In a varied environment, later jobs reuse the
- * unpacked base images of earlier ones, and nothing else.
+ * Runs the steps of a job that are not known. In a varied environment, later jobs reuse only the
+ * unpacked base images of earlier ones.
  */
 async function runJob(worker: WorkerContext, job: WorkerJob): Promise<PlanResults> {
   const isVaried = worker.setup.environment !== undefined;

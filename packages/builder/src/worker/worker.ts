@@ -66,6 +66,11 @@ async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>
 
 /** Converts errors of the store's file system to errors for the user; returns others unchanged. */
 function hostError(error: unknown): unknown {
+  // Its message repeats a path of thousands of characters.
+  if (isErrno(error, 'ENAMETOOLONG'))
+    return new LktError('BUILD_FAILED', 'the path of a file is too long for this machine', {
+      fix: 'make directories less deep, or use a store with a shorter path: --cache DIR',
+    });
   return isErrno(error, ...HOST_FAILURES) ? ioError('cannot build in the store', error) : error;
 }
 
@@ -77,7 +82,6 @@ const HOST_FAILURES: readonly string[] = [
   'EACCES',
   'EMFILE',
   'ENFILE',
-  'ENAMETOOLONG',
 ];
 
 function say(message: WorkerMessage): void {

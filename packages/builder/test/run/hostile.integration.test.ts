@@ -138,6 +138,19 @@ test('ignores instructions to the overlay file system in an archive of ADD', asy
 });
 
 describe('a command', () => {
+  test('cannot leave a path that is too long to be read', async () => {
+    const text = `FROM base
+RUN n=$(printf "%0200d" 0); for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do mkdir $n && cd -P $n; done; echo x > f
+`;
+    const error: unknown = await build(store, text).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({
+      code: 'BUILD_FAILED',
+      message: 'the path of a file is too long for this machine',
+      fix: expect.stringContaining('less deep') as string,
+    });
+    expect(leftovers(store)).toEqual([]);
+  });
+
   test('cannot change the files that a later COPY copies', async () => {
     using source = scratch();
     writeFileSync(join(source.path, 'f'), 'mine\n');
@@ -155,7 +168,7 @@ RUN cat /copied/f && ls /copied
     expect(readFileSync(join(source.path, 'f'), 'utf8')).toBe('mine\n');
   });
 
-  test('cannot lead a COPY, ADD or WORKDIR out of the image with links', async () => {
+  test('cannot redirect a COPY, ADD or WORKDIR outside the image with links', async () => {
     using source = scratch();
     using outside = scratch();
     writeFileSync(join(source.path, 'f'), 'text\n');

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type BuiltImage, differences } from './built-image.ts';
 import { OWN_CASES } from './own/cases.ts';
 import type { Expectation } from './own-case.ts';
+import { SOURCE_CASES } from './own/sources.ts';
 import { OwnBuilders } from './own-builders.ts';
 import type { Outcome } from './peers.ts';
 
@@ -37,7 +38,7 @@ describe('own cases', () => {
       ?.matchAll(/^- \*\*(.+?)\*\*/gm)
       .map(([, name]) => name)
       .toArray();
-    const used = cases.flatMap(({ expect: expected }) =>
+    const used = [...cases, ...SOURCE_CASES].flatMap(({ expect: expected }) =>
       expected !== undefined && 'divergence' in expected ? [expected.divergence] : [],
     );
     expect(listed).toEqual([...new Set([...used, 'ArgsEscaped'])].toSorted());

@@ -71,11 +71,15 @@ function normalize(directory: string): number {
   return kept;
 }
 
-/** Returns the BuildKit in a Docker, run by `docker buildx`, with images from a store. */
+/**
+ * Returns the BuildKit in a Docker, run by `docker buildx`, with images from a store.
+ * @param flags further flags of `docker buildx build`
+ */
 export function buildkitPeer(
   environment: Readonly<Record<string, string>>,
   store: string,
   images: ReadonlyMap<string, Digest>,
+  flags: readonly string[] = [],
 ): Peer {
   return async (test, directory) => {
     const layout = join(directory, 'images');
@@ -98,6 +102,7 @@ export function buildkitPeer(
       ]),
       ['--build-arg', `SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH}`],
       ['--build-arg', 'BUILDKIT_SANDBOX_HOSTNAME=lkt'],
+      flags,
       [
         '--output',
         `type=oci,tar=false,dest=${result},compression=uncompressed,force-compression=true,rewrite-timestamp=true`,

@@ -21,7 +21,7 @@ export class IgnorePatterns {
     this.#patterns = patterns.flatMap((pattern) => {
       const keep = pattern.startsWith('!');
       const path = cleanPattern(keep ? pattern.slice(1) : pattern);
-      if (path === '') {
+      if (path === '' || path === '/') {
         if (keep) throw new GlobError('"!" has no pattern');
         return [];
       }
@@ -111,9 +111,12 @@ export async function withoutIgnored<F extends { readonly path: RawPath }>(
 
 const MAX_IGNORE_FILE_LENGTH = 1024 * 1024;
 
+/** Cleans a pattern twice, as BuildKit does: a slash may hide blanks at the end. */
 function cleanPattern(pattern: string): string {
-  const trimmed = pattern.trim();
-  if (trimmed === '') return '';
-  const clean = posix.normalize(trimmed);
-  return clean.replace(/^\/+(?=.)/, '').replace(/(?<=.)\/+$/, '');
+  return cleanPath(cleanPath(pattern).replace(/^\/+(?=.)/, ''));
+}
+
+function cleanPath(path: string): string {
+  const trimmed = path.trim();
+  return trimmed === '' ? '' : posix.normalize(trimmed).replace(/(?<=.)\/+$/, '');
 }

@@ -34,7 +34,7 @@ const SCP = /^[A-Za-z0-9_][A-Za-z0-9_-]*@[A-Za-z0-9.-]+:[^#?]/;
 const COMMIT = /^(?:[0-9a-f]{40}|[0-9a-f]{64})$/;
 /**
  * The ref names that git allows (git-check-ref-format), except those that its command line could
- * take for an option or a revision expression.
+ * interpret as an option or a revision expression.
  */
 const REF = /^(?!.*(?:\.\.|\/\/|@\{|\.lock(?:\/|$)|\/\.|[/.]$))[A-Za-z0-9_][A-Za-z0-9_./@+-]*$/;
 

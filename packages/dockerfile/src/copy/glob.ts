@@ -55,7 +55,12 @@ export class Glob {
 type Token =
   | { readonly kind: 'char'; readonly char: string }
   | { readonly kind: 'any'; readonly except: string }
-  | { readonly kind: 'class'; readonly negated: boolean; readonly ranges: readonly Range[] }
+  | {
+      readonly kind: 'class';
+      readonly negated: boolean;
+      readonly ranges: readonly Range[];
+      readonly except: string;
+    }
   /** Any number of characters. */
   | { readonly kind: 'star'; readonly except: string }
   /** Matches nothing; the two tokens after it are optional. */
@@ -100,7 +105,8 @@ export function compileGlob(
     } else if (char === '?') {
       tokens.push({ kind: 'any', except: separator });
     } else if (char === '[' && options.classes) {
-      const read = readClass(characters, index);
+      // With `**`, moby/patternmatcher matches a class like any regular expression.
+      const read = readClass(characters, index, options.deep ? '' : separator);
       tokens.push(read.token);
       index = read.next;
     } else if (char !== '*') {
@@ -119,7 +125,11 @@ export function compileGlob(
   return new Glob(tokens);
 }
 
-function readClass(characters: readonly string[], start: number): { token: Token; next: number } {
+function readClass(
+  characters: readonly string[],
+  start: number,
+  except: string,
+): { token: Token; next: number } {
   let index = start;
   const negated = characters[index] === '^';
   if (negated) index += 1;
@@ -145,7 +155,7 @@ function readClass(characters: readonly string[], start: number): { token: Token
     }
     ranges.push([low, high]);
   }
-  return { token: { kind: 'class', negated, ranges }, next: index + 1 };
+  return { token: { kind: 'class', negated, ranges, except }, next: index + 1 };
 }
 
 /** Adds a state and the states reachable from it without consuming a character. */
@@ -168,7 +178,7 @@ function accepts(token: Token, char: string): boolean {
     case 'optional':
       return false;
     case 'class': {
-      if (char === '/') return false;
+      if (char === token.except) return false;
       const code = char.codePointAt(0) ?? 0;
       return token.ranges.some(([low, high]) => low <= code && code <= high) !== token.negated;
     }

@@ -100,7 +100,8 @@ export class StageEvaluator {
     switch (instruction.keyword) {
       case 'ARG': {
         const variables = this.#variables.scope;
-        for (const { name, value } of instruction.args) this.#declare(name, value, variables);
+        for (const { word, value } of instruction.args)
+          this.#declare(this.#name(word, variables), value, variables);
         return;
       }
       case 'ENV': {

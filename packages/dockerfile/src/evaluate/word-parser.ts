@@ -199,7 +199,7 @@ class WordParser {
     if (!emptyCounts && kind === '/') {
       const all = this.#text[this.#at + 1] === '/';
       this.#at += all ? 2 : 1;
-      const pattern = this.parts('/}', true);
+      const pattern = this.parts('/', true);
       if (this.#text[this.#at] !== '/')
         throw new WordError(
           index,

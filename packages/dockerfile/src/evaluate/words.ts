@@ -27,7 +27,7 @@ export function expandWord(word: string, options: ExpandOptions): string {
 
 /**
  * Expands text like `expandWord`, and splits it at unquoted white space, also in the values of
- * variables. A quoted empty string is a word.
+ * variables. A quoted empty string is no word.
  * @throws WordError like `expandWord`
  */
 export function expandWords(text: string, options: ExpandOptions): readonly string[] {
@@ -58,21 +58,15 @@ class Expander {
 
   fields(parts: readonly Part[]): readonly string[] {
     const fields = new Fields();
-    this.#addFields(fields, parts);
-    return fields.end();
-  }
-
-  #addFields(fields: Fields, parts: readonly Part[]): void {
     for (const part of parts) {
       if (part.kind === 'text') {
         fields.add(this.#counted(part.text), part.quoted);
         continue;
       }
       const value = this.#variable(part);
-      if (typeof value === 'string') fields.add(value, part.quoted);
-      else if (part.quoted) fields.add(this.text(value), true);
-      else this.#addFields(fields, value);
+      fields.add(typeof value === 'string' ? value : this.text(value), part.quoted);
     }
+    return fields.end();
   }
 
   /** Returns the value, or the parts of the default. */
@@ -152,7 +146,8 @@ function cutPrefix(value: string, glob: Glob, longest: boolean): string {
 }
 
 /**
- * Replaces the first or every match, each leftmost and longest. An empty match replaces nothing.
+ * Replaces the first or every match, each leftmost and longest. An empty match counts, except just
+ * after another match, as in Go's regular expressions.
  * @returns undefined if that takes too many steps, or the result is too long
  */
 function replace(value: string, glob: Glob, replacement: string, all: boolean): string | undefined {
@@ -160,23 +155,23 @@ function replace(value: string, glob: Glob, replacement: string, all: boolean): 
   let result = '';
   let steps = 0;
   let index = 0;
-  while (index < characters.length) {
-    let longest = 0;
+  let lastEnd = -1;
+  while (index <= characters.length) {
+    let longest: number | undefined;
     for (const length of glob.prefixes(characters, index)) {
-      steps += Math.max(1, length - longest);
+      steps += Math.max(1, length - (longest ?? 0));
       longest = length;
     }
     steps += 1;
     if (steps > MAX_PATTERN_STEPS) return undefined;
-    if (longest === 0) {
-      result += characters[index] ?? '';
-      index += 1;
-      continue;
-    }
-    result += replacement;
-    index += longest;
+    const isMatch = longest !== undefined && (longest > 0 || index > lastEnd);
+    if (isMatch) result += replacement;
+    const matched = longest ?? 0;
+    if (matched === 0) result += characters[index] ?? '';
+    index += Math.max(matched, 1);
+    if (matched > 0) lastEnd = index;
     if (result.length > MAX_EXPANDED_LENGTH) return undefined;
-    if (!all) break;
+    if (isMatch && !all) break;
   }
   return result + characters.slice(index).join('');
 }
@@ -184,16 +179,16 @@ function replace(value: string, glob: Glob, replacement: string, all: boolean): 
 /** Collects fields; unquoted white space ends a field. */
 class Fields {
   readonly #done: string[] = [];
-  #current: string | undefined;
+  #current = '';
 
   add(text: string, quoted: boolean): void {
     if (quoted) {
-      this.#current = (this.#current ?? '') + text;
+      this.#current += text;
       return;
     }
     for (const char of text) {
       if (isSpace(char)) this.#finish();
-      else this.#current = (this.#current ?? '') + char;
+      else this.#current += char;
     }
   }
 
@@ -203,7 +198,7 @@ class Fields {
   }
 
   #finish(): void {
-    if (this.#current !== undefined) this.#done.push(this.#current);
-    this.#current = undefined;
+    if (this.#current !== '') this.#done.push(this.#current);
+    this.#current = '';
   }
 }

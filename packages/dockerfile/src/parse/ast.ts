@@ -87,10 +87,17 @@ export interface FromInstruction extends InstructionBase {
   readonly name: string | undefined;
 }
 
-/** An ARG with one or more names; `value` is the unexpanded default. */
+/**
+ * An ARG with one or more names. `word` is the name, which a stage expands; `value` is the
+ * unexpanded default.
+ */
 export interface ArgInstruction extends InstructionBase {
   readonly keyword: 'ARG';
-  readonly args: readonly { readonly name: string; readonly value: Word | undefined }[];
+  readonly args: readonly {
+    readonly name: string;
+    readonly word: Word;
+    readonly value: Word | undefined;
+  }[];
 }
 
 /** A RUN with its flags. */
@@ -153,7 +160,7 @@ interface OnbuildInstruction extends InstructionBase {
   readonly trigger: Instruction;
 }
 
-/** An instruction of a Dockerfile, parsed and unexpanded. `keyword` tells the variants apart. */
+/** An instruction of a Dockerfile, parsed and unexpanded. `keyword` discriminates the variants. */
 export type Instruction =
   | FromInstruction
   | ArgInstruction

@@ -19,12 +19,12 @@ export function hasHeredocs(text: string): boolean {
 /**
  * Returns the here-documents that a line opens: words such as `<<EOF`, `3<<-EOF` and `<<"EOF"`.
  * Only a whole word counts, so `"<<EOF"` and `cat<<EOF` do not. A line with an unclosed quote opens
- * none.
+ * none. As in BuildKit, a backslash escapes here, whatever the directive says.
  * @throws DOCKERFILE_INVALID for an unclosed quote in a name
  */
-export function findHeredocs(line: MappedText, escape: string): readonly HeredocOpening[] {
+export function findHeredocs(line: MappedText): readonly HeredocOpening[] {
   const openings: HeredocOpening[] = [];
-  const words = rawWords(line.text, 0, escape);
+  const words = rawWords(line.text, 0, '\\');
   const last = words.at(-1);
   if (last?.unbalanced === true && !/^\d*<</.test(last.text)) return [];
   for (const word of words) {

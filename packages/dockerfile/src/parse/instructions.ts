@@ -103,7 +103,11 @@ function readArg(word: Word, source: SourceText): ArgInstruction['args'][number]
   const [name, value] = nameAndValue(word.text);
   if (name === '')
     throw source.error(word, 'ARG has a value without a name', 'write ARG name=value');
-  return { name, value: value === undefined ? undefined : endOf(word, value, source) };
+  return {
+    name,
+    word: { ...word, text: name },
+    value: value === undefined ? undefined : endOf(word, value, source),
+  };
 }
 
 /** Returns the end of a word, with the given text. */

@@ -99,7 +99,7 @@ class LineReader {
   }
 
   #heredocs(line: MappedText): readonly Heredoc[] {
-    return findHeredocs(line, this.#escape).map((opening) => {
+    return findHeredocs(line).map((opening) => {
       const start = this.#peek()?.start ?? this.#text.length;
       for (let next = this.#peek(); next !== undefined; next = this.#peek()) {
         this.#next += 1;

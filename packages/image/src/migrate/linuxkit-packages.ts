@@ -55,10 +55,10 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['dhcpcd', of('dhcp')],
   ['dm-crypt', of('dm-crypt', { modules: ENCRYPTION })],
   ['dummy', removed('it does nothing')],
-  ['extend', of('extend', { about: 'without btrfs' })],
+  ['extend', of('extend')],
   ['firmware', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
   ['firmware-all', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
-  ['format', of('format', { about: 'without btrfs' })],
+  ['format', of('format')],
   ['getty', of('getty', { note: 'sees logs, and of the machine what the config binds' })],
   [
     'host-timesync-daemon',
@@ -73,7 +73,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['metadata', of('metadata', { about: 'reads only disks unless its arguments name a cloud' })],
   ['mkimage', kept('lkt build writes disks itself')],
   ['modprobe', of('modprobe')],
-  ['mount', of('mount', { about: 'without btrfs' })],
+  ['mount', of('mount')],
   ['node_exporter', of('node_exporter')],
   [
     'open-vm-tools',

@@ -3,7 +3,7 @@ import { DOCKER_HUB, familiarReference, formatReference, parseReference } from '
 import { applyEdits, type TextEdit } from '@lkt/pkg';
 import { readConfig } from '../config/config.ts';
 import { LINUXKIT_PACKAGES } from './linuxkit-packages.ts';
-import { loadModules } from './load-modules.ts';
+import { addModules, loadModules } from './load-modules.ts';
 import {
   containerModules,
   containerNotes,
@@ -60,6 +60,9 @@ export function migrateConfig(file: SourceFile, options: MigrateOptions): Migrat
     migration.list(more[section], (item) => fieldOf(item, 'image'));
   const hasOwnKernel = !migration.changes.some(({ to }) => to === DEBIAN_KERNEL);
   const loaded = !hasOwnKernel && migration.load(more['onboot']);
+  const usesModprobe = loaded || migration.changes.some(({ to }) => to === 'lkt/modprobe');
+  const added = usesModprobe && !hasOwnKernel ? addModules(file.text, init) : undefined;
+  if (added !== undefined) migration.edits.push(added);
   const modules = migration.modules.map((one) => moduleNote(one, loaded));
   const notes = [...kernelNotes(kernel), ...trustNotes(trust), ...migration.notes, ...modules];
   const text = applyEdits(file.text, migration.edits);

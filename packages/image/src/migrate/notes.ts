@@ -50,12 +50,6 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
   const isOurs = LINUXKIT_PACKAGES.get(name)?.kind === 'package';
   if (isOurs && !WITH_SHELL.has(name) && /(?:^|\/)(?:a|ba|da)?sh$/.test(words[0] ?? ''))
     notes.push(note(item, 'has no shell: write the program and its arguments'));
-  const btrfs = command.find((word) => word.string() === 'btrfs');
-  if (btrfs !== undefined && ['format', 'extend', 'modprobe', 'mount'].includes(name))
-    notes.push(note(btrfs, 'lkt has no btrfs: use ext4 or xfs'));
-  const xfs = command.find((word) => word.string() === 'xfs');
-  if (xfs !== undefined && ['format', 'extend', 'mount'].includes(name))
-    notes.push(note(xfs, 'lkt/kernel-debian has no xfs: use ext4, or --kernel lkt/linux'));
   if (name === 'metadata' && words.length < 2)
     notes.push(note(item, 'reads only disks: name the cloud, command: [/usr/bin/metadata, aws]'));
   const mounts = itemsOf(fieldOf(item, 'mounts'));
@@ -86,6 +80,9 @@ export interface NeededModules {
 export function containerModules(item: YamlValue, from: string): readonly NeededModules[] {
   const words = itemsOf(fieldOf(item, 'command')).map((word) => word.string());
   const needed: NeededModules[] = [];
+  const isDisk = /^(?:docker\.io\/)?linuxkit\/(?:extend|format|mount)\b/.test(from);
+  const types = isDisk ? words.filter((word) => word === 'xfs' || word === 'btrfs') : [];
+  if (types.length > 0) needed.push({ line: item.position.line, names: types });
   if (/^(?:docker\.io\/)?linuxkit\/swap\b/.test(from) && words.includes('--encrypt'))
     needed.push({ line: item.position.line, names: ENCRYPTION });
   for (const one of itemsOf(fieldOf(fieldOf(item, 'runtime'), 'interfaces'))) {

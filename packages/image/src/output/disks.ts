@@ -209,7 +209,7 @@ function efiIso(uki: Content, { ids }: BootContents): IsoImage {
 const SECTORS = 4;
 /** Offset of isolinux's disk sector in the isohybrid boot code. */
 const ISOLINUX_OFFSET = 432;
-/** Partition type that no system mounts by itself. */
+/** Partition type that no system mounts automatically. */
 const HIDDEN_NTFS = 0x17;
 
 /** Returns an ISO image with isolinux that also boots from a disk (syslinux's isohybrid). */

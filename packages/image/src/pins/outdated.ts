@@ -40,12 +40,10 @@ const UNAVAILABLE: readonly LktErrorCode[] = [
 
 /**
  * Returns why a source cannot be asked.
- * @param except codes with another meaning
  * @throws any error that has another reason
  */
-export function unavailableReason(error: unknown, except: readonly LktErrorCode[] = []): string {
-  if (error instanceof LktError && UNAVAILABLE.includes(error.code) && !except.includes(error.code))
-    return error.message;
+export function unavailableReason(error: unknown): string {
+  if (error instanceof LktError && UNAVAILABLE.includes(error.code)) return error.message;
   throw error;
 }
 

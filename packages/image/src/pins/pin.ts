@@ -28,6 +28,8 @@ export interface PinTargets extends ForeignImages {
    * configs. By default, only configs that have a lock file keep their digests there.
    */
   readonly intoLocks?: boolean;
+  /** Receives each change when its file is written; those stay if a build fails. */
+  readonly onWritten?: (change: PinChange) => void;
 }
 
 /**
@@ -43,7 +45,7 @@ export async function pin(
   targets: PinTargets,
   options: BuildOptions,
 ): Promise<readonly PinChange[]> {
-  const { intoLocks = false } = targets;
+  const { intoLocks = false, onWritten } = targets;
   const foreign = { ...targets, resolveTag: once(targets.resolveTag) };
   const { loaded, named } = await readTargets(workspace, targets);
   const others = await otherPins(workspace, loaded, foreign);
@@ -60,13 +62,14 @@ export async function pin(
       ]),
     );
   } else {
-    const report = await pinWorkspace(workspace, [...wanted], options, foreign);
+    const report = await pinWorkspace(workspace, [...wanted], options, foreign, onWritten);
     changes.push(...report.changes);
     pins = report.references;
   }
   const current = wantedFrom(pinsByName(named, pins), others);
-  changes.push(...(await writeConfigPins(loaded, current, intoLocks)).changes);
-  return changes;
+  const { changes: inConfigs } = await writeConfigPins(loaded, current, intoLocks);
+  for (const change of inConfigs) onWritten?.(change);
+  return [...changes, ...inConfigs];
 }
 
 /** Loaded configs, and the packages of the workspace that they name. */

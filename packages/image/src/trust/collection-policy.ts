@@ -55,7 +55,7 @@ export class CollectionPolicies {
     if (path === undefined) return undefined;
     const shown = this.#workspace.displayPath(path);
     if (relative(root, await realpath(path)).startsWith('../'))
-      throw new LktError('CONFIG_INVALID', `${shown} leads out of the collection`, {
+      throw new LktError('CONFIG_INVALID', `${shown} points outside the collection`, {
         fix: 'replace it by a file',
       });
     return filePolicy(path, shown, this.#root, { isConfined: true });

@@ -18,7 +18,7 @@ export interface ImageReport
   /** Empty if accepted. */
   readonly reasons: readonly string[];
   /**
-   * Valid signatures and attestations of trusted signers, as far as they were read: the rest is not
+   * Valid signatures and attestations of trusted signers, as far as they were read: reading stops
    * once these suffice.
    */
   readonly signatures: readonly VerifiedSignature[];

@@ -145,7 +145,10 @@ export class TrustCheck {
     const result = await this.evaluate(image);
     const problem = policyProblem(result);
     if (problem !== undefined)
-      throw failure(query, (await missingImage(result.image, this.#images)) ?? problem);
+      throw failure(
+        query,
+        (await missingImage(result.image, this.#workspace, this.#images)) ?? problem,
+      );
     const { verdict, asked } = result;
     const isSigned = verdict.accepted && verdict.because === 'signed';
     return {

@@ -30,7 +30,7 @@ export class TrustGate {
     this.#options = options;
   }
 
-  /** @param own the policy of the collection that the image is of */
+  /** @param own the policy of the collection that the image belongs to */
   async evaluate(image: NamedImage, own?: TrustPolicy): Promise<PolicyResult> {
     const key = `${familiarReference(image)} ${own?.name ?? ''}`;
     const known = this.#results.get(key);

@@ -2,7 +2,7 @@ import {
   findLockUpdates,
   type ForeignImages,
   foreignUsers,
-  hasSource,
+  isPinnedSource,
   lockedPackages,
   lockPath,
   type LockUpdates,
@@ -21,7 +21,6 @@ import type { AdvisoryIndex } from '@lkt/vulns';
 import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import {
   findKernelUpdate,
-  kernelSource,
   type KernelUpdateOptions,
   type UpdatedKernel,
   updateKernel,
@@ -57,8 +56,8 @@ export interface UpdateOptions extends KernelUpdateOptions {
 export interface UpdateReport {
   readonly isDryRun: boolean;
   readonly packages: readonly UpdatedPackage[];
-  /** The kernel source, if it has a newer version. */
-  readonly kernel?: SourceUpdate | UpdatedKernel;
+  /** The kernel sources that have newer versions. */
+  readonly kernel: readonly (SourceUpdate | UpdatedKernel)[];
   /** Names of the packages with other inputs now, which were built. */
   readonly affected: readonly string[];
   /** References written into Dockerfiles and image configs; none in a dry run. */
@@ -90,7 +89,7 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     items.filter((item) => !isExcluded(item) && wanted.some((lock) => lock.package === item.name)),
     options,
   );
-  const kernel = await kernelUpdate(workspace, options);
+  const kernels = await kernelUpdates(workspace, options);
   const packages = await describeChanges(locks, available, options.store, options.advisories);
   const { resolveTag } = options;
   const foreign =
@@ -98,18 +97,18 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
   const included = workspace.all().filter((item) => !isExcluded(item));
   const changed = [
     ...locks.map(({ item }) => item),
-    ...(kernel === undefined ? [] : [kernel.item]),
+    ...kernels.map(({ item }) => item),
     ...(foreign === undefined ? [] : await foreignUsers(workspace, included, foreign)),
   ];
   const affected = changed.length === 0 ? [] : await withDependents(workspace, changed);
   const report: UpdateReport = {
     isDryRun,
     packages,
-    ...(kernel && { kernel: kernel.update }),
+    kernel: kernels.map((kernel) => kernel.update),
     affected: affected.map(({ name }) => name),
     pins: [],
     configs: [],
-    left: leftOf(available, locks, kernel?.update, isSecurityOnly),
+    left: leftOf(available, locks, kernels, isSecurityOnly),
   };
   if (isDryRun) return report;
   const targets = { packages: affected, configs: options.configs, set };
@@ -121,7 +120,7 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     ...(await pinnedFiles(workspace, targets)),
   ]);
   try {
-    return { ...report, ...(await apply({ locks, kernel, affected, loaded, foreign }, options)) };
+    return { ...report, ...(await apply({ locks, kernels, affected, loaded, foreign }, options)) };
   } catch (error) {
     const restored = await saved.restore();
     if (restored.length > 0)
@@ -163,28 +162,32 @@ interface KernelToUpdate {
   readonly update: SourceUpdate;
 }
 
-/** Returns the Linux source if it has a newer version; a stable series consists of fixes. */
-async function kernelUpdate(
+/**
+ * Returns the Linux sources that have newer versions in their series; a stable series consists of
+ * fixes. Of a source without exact version in build.yml, the lock is updated.
+ */
+async function kernelUpdates(
   workspace: Workspace,
   options: UpdateOptions,
-): Promise<KernelToUpdate | undefined> {
-  const sources = workspace.all().filter((item) => hasSource(item, 'linux'));
-  if (sources.filter((item) => !options.isExcluded(item)).length === 0) return undefined;
-  const item = await kernelSource(workspace, undefined);
-  const found = await findKernelUpdate(workspace, item, options);
-  if (found.to !== undefined) return { item, update: found };
-  const [missing] = found.notServed;
-  if (missing !== undefined)
-    options.reporter.emit({
-      kind: 'warning',
-      text: `${found.file}: the archive lists ${found.source} ${missing}, but does not serve its files; ${found.from} stays`,
-    });
-  return undefined;
+): Promise<readonly KernelToUpdate[]> {
+  const kernels: KernelToUpdate[] = [];
+  for (const item of workspace.all()) {
+    if (options.isExcluded(item) || !(await isPinnedSource(item, 'linux'))) continue;
+    const found = await findKernelUpdate(workspace, item, options);
+    const [missing] = found.notServed;
+    if (found.to !== undefined) kernels.push({ item, update: found });
+    else if (missing !== undefined)
+      options.reporter.emit({
+        kind: 'warning',
+        text: `${found.file}: the archive lists ${found.source} ${missing}, but does not serve its files; ${found.from} stays`,
+      });
+  }
+  return kernels;
 }
 
 interface Changes {
   readonly locks: readonly ResolvedLock[];
-  readonly kernel: KernelToUpdate | undefined;
+  readonly kernels: readonly KernelToUpdate[];
   readonly affected: readonly Package[];
   readonly loaded: readonly LoadedConfig[];
   /** Undefined if external images stay. */
@@ -192,19 +195,16 @@ interface Changes {
 }
 
 async function apply(
-  { locks, kernel, affected, loaded, foreign }: Changes,
+  { locks, kernels, affected, loaded, foreign }: Changes,
   options: UpdateOptions,
-): Promise<Pick<UpdateReport, 'pins' | 'configs'> & { kernel?: UpdatedKernel }> {
+): Promise<Pick<UpdateReport, 'pins' | 'configs' | 'kernel'>> {
   for (const lock of locks) await writeLock(lock);
-  const updated =
-    kernel &&
-    (await updateKernel(
-      await options.reopen(),
-      kernel.item,
-      kernel.update,
-      options.reopen,
-      options,
-    ));
+  const kernel: UpdatedKernel[] = [];
+  for (const { item, update: found } of kernels) {
+    const current = await options.reopen();
+    const { reopen } = options;
+    kernel.push(await updateKernel(current, current.get(item.name), found, reopen, options));
+  }
   const now = await options.reopen();
   const targets = affected.map(({ name }) => now.get(name));
   const { changes, references } = await pinWorkspace(now, targets, options, foreign);
@@ -217,7 +217,7 @@ async function apply(
   return {
     pins: [...changes, ...written.changes],
     configs: written.files,
-    ...(updated && { kernel: updated }),
+    kernel,
   };
 }
 
@@ -225,14 +225,16 @@ async function apply(
 function leftOf(
   available: readonly LockUpdates[],
   locks: readonly ResolvedLock[],
-  kernel: SourceUpdate | undefined,
+  kernels: readonly KernelToUpdate[],
   isSecurityOnly: boolean,
 ): readonly LockUpdates[] {
   return updatesLeft(available, locks).flatMap((lock) => {
     const updates = lock.updates.filter(
       ({ name, isSecurity }) =>
         (isSecurity || !isSecurityOnly) &&
-        !(kernel !== undefined && name === `src:${kernel.source}`),
+        !kernels.some(
+          ({ item, update: { source } }) => item.name === lock.package && name === `src:${source}`,
+        ),
     );
     return updates.length === 0 ? [] : [{ ...lock, updates }];
   });

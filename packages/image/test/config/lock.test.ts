@@ -52,7 +52,7 @@ it.each([
 });
 
 describe('a lock file', () => {
-  it('gives references their digests, also with variables, but none to one that has its own', async () => {
+  it('adds digests to references, also with variables, but not to those that have one', async () => {
     const text = `variables: {V: '1'}\ninit: ["x.io/a:\${V}", "x.io/a:1@${two}", x.io/b]\n`;
     const lock = `images: {"x.io/a:1": "${zero}", x.io/b: "${one}"}`;
     const references = imageReferencesOf((await load(text, lock)).config);
@@ -64,7 +64,7 @@ describe('a lock file', () => {
     expect(references.map(({ full }) => full)).toEqual(references.map(pinnedReference));
   });
 
-  it('counts for its own config only', async () => {
+  it('applies to its own config only', async () => {
     const dir = tempDir();
     writeFileSync(join(dir, 'b.lock.yml'), `images: {x.io/a: "${zero}"}`);
     configIn(dir, 'init: [x.io/a]', 'b.yml');
@@ -142,7 +142,7 @@ describe('an updated lock file', () => {
     expect(update(loaded)).toBeUndefined();
   });
 
-  it('rejects a package whose tag is of other sources', async () => {
+  it('rejects a package whose tag names other sources', async () => {
     const loaded = await load('init: ["lkt/init:old"]');
     expect(() => update(loaded, { 'lkt/init': `lkt/init:abc@${zero}` })).toThrow(
       expect.objectContaining({

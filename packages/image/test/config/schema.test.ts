@@ -58,11 +58,11 @@ describe.each([
   ['image configs', image],
   ['build.yml', build],
 ])('the schema of %s', (_name, kind) => {
-  it.each(kind.files)('takes %s', (path) => {
+  it.each(kind.files)('accepts %s', (path) => {
     expectValid(kind, readFileSync(join(root, path), 'utf8'));
   });
 
-  it('takes the examples of the reference', () => {
+  it('accepts the examples of the reference', () => {
     for (const text of examples(kind)) if (isAccepted(kind, text)) expectValid(kind, text);
   });
 

@@ -91,6 +91,8 @@ describe("LinuxKit's configs, rewritten for lkt", () => {
       expect(migrate(name, text)).toMatchObject({ text, changes: [] });
       const config = parseConfig({ path: name, text });
       expect(keptIn(config)).toEqual(KEPT.find(([pattern]) => pattern.test(name))?.[1] ?? []);
+      if (config.init.length > 0 && /image: lkt\/modprobe$/m.test(text))
+        expect(text).toMatch(/^ +- lkt\/kernel-debian-modules$/m);
       for (const { text: from, reference } of imageReferencesOf(config))
         if (reference !== undefined && !from.startsWith('lkt/'))
           expect(reference.domain).toBeDefined();

@@ -159,7 +159,7 @@ describe('notes', () => {
     ],
     [
       service('linuxkit/format', ', command: [format, -type, btrfs]'),
-      '2: lkt has no btrfs: use ext4 or xfs',
+      '2: lkt/kernel-debian needs the module btrfs first: see lkt/modprobe',
     ],
     [
       service('linuxkit/dhcpcd', ', command: [/bin/sh, -c, date]'),
@@ -167,7 +167,7 @@ describe('notes', () => {
     ],
     [
       service('linuxkit/format', ', command: [format, -type, xfs]'),
-      '2: lkt/kernel-debian has no xfs: use ext4, or --kernel lkt/linux',
+      '2: lkt/kernel-debian needs the module xfs first: see lkt/modprobe',
     ],
     [
       service('linuxkit/swap', ', command: [/swap.sh, --path, /var/x, --size, 1G, --encrypt]'),
@@ -261,6 +261,27 @@ onboot:
     command: [modprobe, -a, vmw_vsock_virtio_transport]
 services:
 `);
+  });
+
+  it.each([
+    [
+      'init:\n  - a/b\n  - linuxkit/runc:1 # last\n',
+      '  - lkt/runc # last\n  - lkt/kernel-debian-modules\n',
+    ],
+    ['init: [a/b, linuxkit/init]\n', ', lkt/init, lkt/kernel-debian-modules]\n'],
+    ['init:\n- linuxkit/init\n- linuxkit/memlogd\n', '- lkt/init\n- lkt/kernel-debian-modules\n'],
+    ['init: [linuxkit/init, linuxkit/memlogd]\n', '[lkt/init, lkt/kernel-debian-modules]\n'],
+    ['init: [lkt/kernel-debian-modules]\n', 'init: [lkt/kernel-debian-modules]\n'],
+  ])('come with a package that has them: %j', (init, migrated) => {
+    const modprobe =
+      'services:\n  - {name: x, image: linuxkit/modprobe, command: [modprobe, loop]}';
+    for (const last of [service('linuxkit/losetup'), modprobe]) {
+      const { text } = debian(`${kernel}${init}${last}`);
+      expect(text).toContain(migrated);
+      expect(text.match(/kernel-debian-modules/g)).toHaveLength(1);
+      expect(debian(text)).toEqual({ text, changes: [], notes: [] });
+    }
+    expect(debian(`${kernel}init: [a/b]\n`).text).not.toContain('modules');
   });
 
   it.each([

@@ -5,6 +5,7 @@ import type { Store } from '@lkt/oci';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { BUILD_YML } from '../workspace/package-dirs.ts';
 import { policyDirs, trustFileDirs } from '../workspace/trust-file.ts';
+import type { Description } from '../workspace/package-catalog.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 import { COLLECTION_FILE, withInner } from '../workspace/collection.ts';
 import { WORKSPACE_FILE } from '../workspace/workspace-file.ts';
@@ -53,7 +54,7 @@ export function recordAction<Result>(
   { workspace, checkout: state, hashes, files: read, storePaths }: ActionInputs,
   result: Result,
 ): CachedAction<Result> | undefined {
-  if (workspace.knownProblems.length > 0 || state === undefined) return undefined;
+  if (workspace.catalog.problems.length > 0 || state === undefined) return undefined;
   if (!haveHashes(state, hashes)) return undefined;
   const files = unchangedFiles([...read, ...workspaceFiles(workspace)]);
   if (files === undefined) return undefined;
@@ -161,7 +162,7 @@ export function storeState(
 /** Returns the states of every build.yml of a workspace, or of some, as they were read. */
 export function buildYmlStates(
   workspace: Workspace,
-  descriptions: ReturnType<Workspace['descriptions']> = workspace.descriptions(),
+  descriptions: Generator<Description> = workspace.catalog.descriptions(),
 ): ReadonlyMap<string, FileState> {
   return new Map(descriptions.map(([dir, { text }]) => [join(dir, BUILD_YML), digestOf(text)]));
 }

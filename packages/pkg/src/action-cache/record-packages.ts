@@ -53,7 +53,7 @@ export async function recordPackages<Result>(
 ): Promise<CachedAction<Result> | undefined> {
   const { workspace, store, built: looked } = inputs;
   const isMore = looked.some(({ item, cached }) => cached && found?.parts[item.dir] === undefined);
-  if (!isMore || workspace.knownProblems.length > 0) return undefined;
+  if (!isMore || workspace.catalog.problems.length > 0) return undefined;
   const read = looked.flatMap(({ hashes }) => [...(hashes?.keys() ?? [])]);
   const state = workspaceCheckout(workspace, read);
   if (state === undefined) return undefined;
@@ -86,7 +86,7 @@ export async function recordPackages<Result>(
 /** Returns the name in each build.yml, or undefined if one has changed since it was read. */
 function declaredStates(workspace: Workspace): Readonly<Record<string, string>> | undefined {
   const states: Record<string, string> = {};
-  for (const [dir, { text }] of workspace.descriptions()) {
+  for (const [dir, { text }] of workspace.catalog.descriptions()) {
     const path = join(dir, BUILD_YML);
     const state = declaredName(text);
     if (declaredIn(path) !== state) return undefined;
@@ -122,7 +122,7 @@ class Parts {
     const { workspace, built } = inputs;
     // A package elsewhere is known only because another package or the command line names it.
     const usual = new Set(state.checkout.packages);
-    if (![...workspace.knownPackages].every(({ dir }) => usual.has(dir)))
+    if (![...workspace.catalog.packages.values()].every(({ dir }) => usual.has(dir)))
       this.#allDirs = built
         .flatMap(({ hashes }) => [...(hashes?.keys() ?? [])])
         .flatMap(sourceDirsOf);

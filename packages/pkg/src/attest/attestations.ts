@@ -3,7 +3,7 @@ import type { KeyedInputs } from '../build/plan-image.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import type { Package } from '../workspace/workspace.ts';
 
-/** The attestations of an image; each descriptor is of a referrer's manifest. */
+/** The attestations of an image; each descriptor describes a referrer's manifest. */
 export interface Attestations {
   readonly sbom: Descriptor;
   readonly provenance: Descriptor;

@@ -53,7 +53,7 @@ export async function resolveBuildArgs(
     } else if (value.startsWith('pkgs:')) {
       resolved.push(...(await expandPattern(workspace, item, arg, value.slice('pkgs:'.length))));
     } else {
-      throw arg.at.error(`"${arg.value}" is not a calculated value`, {
+      throw arg.at.error(`"${arg.value}" is not a reference to packages`, {
         fix: `use ${PREFIX}pkg:DIRECTORY or ${PREFIX}pkgs:PATTERN`,
       });
     }
@@ -78,8 +78,9 @@ export async function loadArgPackages(
   targets: readonly Package[],
   { given = [], isPartial = false }: LoadOptions = {},
 ): Promise<void> {
-  const others = isPartial ? [] : workspace.mentioning(PREFIX);
-  const todo = new Set([...targets, ...others]);
+  const { catalog } = workspace;
+  if (!isPartial) catalog.parseMentioning(PREFIX);
+  const todo = new Set([...targets, ...(isPartial ? [] : catalog.packages.values())]);
   for (const item of todo) {
     const args = [...item.buildArgs, ...(targets.includes(item) ? given : [])];
     try {

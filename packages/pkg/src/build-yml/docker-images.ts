@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { join, posix } from 'node:path';
 import {
   type Digest,
@@ -8,6 +7,7 @@ import {
   type LktErrorCode,
   optional,
   type Position,
+  readSource,
   record,
   type SourceFile,
   sourceError,
@@ -92,19 +92,21 @@ function archivePath(
  * @throws CONFIG_INVALID at the key if the file is missing, or at the line of a bad
  * reference
  */
-export async function readDockerImages(
+export function readDockerImages(
   dir: string,
   { fromFile, list: listed }: DockerImages,
   displayPath: (path: string) => string,
-): Promise<readonly DockerImage[]> {
+): readonly DockerImage[] {
   if (fromFile === undefined) return listed;
   const path = join(dir, fromFile.path);
-  const lines = await readFile(path, 'utf8').catch((cause: unknown) => {
+  let file: SourceFile;
+  try {
+    file = readSource(path, displayPath(path));
+  } catch (cause) {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw cause;
     throw fromFile.at.error('no such file in the package', { cause });
-  });
-  const file = { path: displayPath(path), text: lines };
-  return lines.split('\n').flatMap((line, index) => {
+  }
+  return file.text.split('\n').flatMap((line, index) => {
     const reference = line.replace(/\r$/, '');
     if (reference === '' || reference.startsWith('#')) return [];
     return [dockerImage(reference, file, { line: index + 1, column: 1 }, '')];

@@ -19,7 +19,7 @@ export async function readState(
   const { signal } = options;
   const namesOnly = recipesOf(workspace, named, { hash: () => ANY_HASH }, options);
   await parseUsed(workspace, named, namesOnly);
-  const sources = await readSources(workspace, workspace.knownPackages, { signal });
+  const sources = await readSources(workspace, workspace.catalog.known, { signal });
   return { sources, recipes: recipesOf(workspace, named, sources, options), namesOnly };
 }
 
@@ -46,6 +46,6 @@ async function parseUsed(
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
     // The build of this package reports it, unless the error is about the hash.
-    workspace.parseAll();
+    workspace.catalog.parseAll();
   }
 }

@@ -44,7 +44,7 @@ export async function buildPackages(
   const { store, unchanged } = options;
   const index = fileState(indexPath(store.dir));
   // Reports the errors of packages that the targets do not use, too.
-  if (unchanged === undefined) workspace.parseAll();
+  if (unchanged === undefined) workspace.catalog.parseAll();
   const build = await Build.start(workspace, targets, options);
   const packages = await build.all();
   return { packages, inputs: { workspace, store, index, built: packages } };
@@ -120,7 +120,7 @@ export class Build {
       builds: new Semaphore(jobs),
       workerPool: check ? new (await import('@lkt/rebuild')).WorkerPool(jobs) : undefined,
     };
-    for (const { message } of workspace.knownProblems) {
+    for (const { message } of workspace.catalog.problems) {
       const text = `packages that use this one cannot be built: ${message}`;
       reporter.emit({ kind: 'warning', text });
     }

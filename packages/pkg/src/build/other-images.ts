@@ -37,7 +37,7 @@ export interface OtherImages {
   /**
    * Returns the violation of a trust policy by an image. Called before the image is pulled, so only
    * name and digest are known. Without it, every pinned image may be used.
-   * @param item the package that the image is of, whose collection may have a policy
+   * @param item the package that the image belongs to, whose collection may have a policy
    */
   readonly requireTrusted?: (
     reference: PinnedReference,
@@ -83,7 +83,7 @@ export async function checkOther(
   const pinned = { ...reference, digest };
   const located = { ...workspace.locate(reference), digest };
   const refused = await requireTrusted?.(located, workspace, item);
-  if (refused !== undefined) return (await missingImage(located, tools)) ?? refused;
+  if (refused !== undefined) return (await missingImage(located, workspace, tools)) ?? refused;
   const has = await store.has(digest);
   const name = familiarReference({ domain, path });
   const isNamed = has && (await namesOf(store, digest, name)).length > 0;
@@ -120,9 +120,20 @@ function missingText(reference: Reference): string {
  */
 export async function missingImage(
   reference: PinnedReference,
+  workspace: Workspace,
   { store, hasImage }: Pick<OtherImages, 'hasImage' | 'store'>,
 ): Promise<ReferenceProblem | undefined> {
-  if (await store.has(reference.digest)) return undefined;
+  const { domain, path, digest } = reference;
+  const has = await store.has(digest);
+  const unknown = workspace.missingPackage(reference);
+  if (unknown !== undefined) {
+    // The digest may be that of another package.
+    const name = familiarReference({ domain, path });
+    const isNamed = has && (await namesOf(store, digest, name)).length > 0;
+    if (!isNamed)
+      return { code: 'NOT_FOUND', message: unknown.message, fix: unknown.fix ?? MISSING_FIX };
+  }
+  if (has) return undefined;
   const missing = missingText(reference);
   if (hasImage === undefined) return { code: 'NOT_FOUND', message: missing, fix: MISSING_FIX };
   if (reference.domain === undefined)

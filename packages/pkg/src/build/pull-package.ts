@@ -97,8 +97,8 @@ function pulledReference(
 }
 
 /**
- * Reports whether the source hash determines the image, so that a pin with this hash is of this
- * build. False with arguments of the command line, and with references to current packages.
+ * Reports whether the source hash determines the image, so that a pin with this hash is a pin of
+ * this build. False with arguments of the command line, and with references to current packages.
  */
 function isDeterminedBySources({ buildArgs }: Package, recipe: Recipe | undefined): boolean {
   if (recipe === undefined) return true;

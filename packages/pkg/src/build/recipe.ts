@@ -1,4 +1,3 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   declaredArgs,
@@ -14,6 +13,7 @@ import {
   digestHex,
   digestOf,
   isErrno,
+  readSource,
   LktError,
   type SourceFile,
   sourceError,
@@ -173,9 +173,7 @@ export async function readRecipe(
 
 async function archivedUses(workspace: Workspace, item: Package): Promise<readonly ArchivedUse[]> {
   if (item.depends === undefined) return [];
-  const images = await readDockerImages(item.dir, item.depends, (path) =>
-    workspace.displayPath(path),
-  );
+  const images = readDockerImages(item.dir, item.depends, (path) => workspace.displayPath(path));
   return images.map((image) => ({ ...image, package: workspace.find(image.reference, item) }));
 }
 
@@ -211,8 +209,7 @@ function automaticArgs(item: Package, { committed }: SourceHash): ReadonlyMap<st
 function readDockerfile(workspace: Workspace, item: Package): SourceFile {
   const path = join(item.dir, item.dockerfile);
   try {
-    // Synchronous, because a thread takes longer for so few bytes.
-    return { path: workspace.displayPath(path), text: readFileSync(path, 'utf8') };
+    return readSource(path, workspace.displayPath(path));
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
     throw new LktError(

@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import { LktError } from '@lkt/core';
 import type { DebFile, DebMetadata, Mirror } from '@lkt/debian';
 import { checkLock, type DebianLock, type DebianSpec, parseLock } from '@lkt/debian/description';
 import { type Descriptor, type Platform, writeImage, writeLayer } from '@lkt/oci';
@@ -8,6 +7,7 @@ import { writeDebMetadata } from '../attest/deb-metadata.ts';
 import { writeOwners } from '../attest/deb-owners.ts';
 import type { DebianInputs } from '../build/build-key.ts';
 import type { BuildOptions } from '../build/build-options.ts';
+import { readOptional } from '../workspace/workspace-file.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
 
 /** Returns the Debian mirror. Called only if a .deb is missing from the store. */
@@ -29,14 +29,12 @@ export async function readLock(
   const spec = debianSpec(item, platform);
   const path = lockPath(item, platform);
   const dir = workspace.displayPath(item.dir);
-  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
-    if (!isErrno(cause, 'ENOENT')) throw cause;
-    throw new LktError('NOT_FOUND', `${workspace.displayPath(path)} is missing`, {
-      cause,
+  const shown = workspace.displayPath(path);
+  const file = readOptional(path, () => shown);
+  if (file === undefined)
+    throw new LktError('NOT_FOUND', `${shown} is missing`, {
       fix: `run: lkt pkg lock ${dir}`,
     });
-  });
-  const file = { path: workspace.displayPath(path), text };
   const lock = parseLock(file);
   checkLock(lock, spec, file, dir);
   return lock;

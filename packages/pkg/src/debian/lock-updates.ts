@@ -20,6 +20,8 @@ export interface LockUpdates {
 export interface LockUpdateOptions extends Omit<LockPackageOptions, 'platforms'> {
   /** Find when security updates were made; see `UpdateOptions`. */
   readonly withDates?: boolean;
+  /** Reject an index of the archive that has expired, instead of a warning. */
+  readonly rejectsExpired?: boolean;
 }
 
 interface OpenLock {
@@ -74,6 +76,14 @@ export async function findLockUpdates(
     const updates = found.get(one) ?? [];
     return updates.length === 0 ? [] : [{ file: one.file, package: one.item.name, updates }];
   });
+}
+
+/**
+ * Checks that packages made from Debian packages have their lock files.
+ * @throws NOT_FOUND, CONFIG_INVALID for a lock that is missing or does not match its build.yml
+ */
+export async function requireLocks(workspace: Workspace, items: readonly Package[]): Promise<void> {
+  await Promise.all(lockedPackages(items).map(async (item) => locksOf(workspace, item)));
 }
 
 async function locksOf(workspace: Workspace, item: Package): Promise<readonly OpenLock[]> {

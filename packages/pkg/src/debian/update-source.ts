@@ -86,6 +86,13 @@ export function hasSource(item: Package, source: string): boolean {
   return item.debian?.sources?.some((text) => /^[^\s(]+/.exec(text)?.[0] === source) ?? false;
 }
 
+/** Reports whether build.yml has an exact version of a source package. */
+export async function isPinnedSource(item: Package, source: string): Promise<boolean> {
+  const { parseAlternative } = await import('@lkt/debian');
+  const sources = item.debian?.sources?.map(parseAlternative) ?? [];
+  return sources.some(({ name, relation }) => name === source && relation === '=');
+}
+
 /** Returns the text in build.yml that pins a source package, such as `linux (= 6.12.107-1)`. */
 async function pinnedSource(
   item: Package,

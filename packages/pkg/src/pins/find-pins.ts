@@ -29,8 +29,8 @@ export interface FoundPins {
 }
 
 /**
- * The state of a pin. `right`: its tag is of the current sources, and its digest is that of their
- * image, if the store has it. `unknown`: it has no tag, and the store lacks the image.
+ * The state of a pin. `right`: its tag names the current sources, and its digest their image, if
+ * the store has it. `unknown`: it has no tag, and the store lacks the image.
  */
 interface CheckedPin {
   readonly state: 'right' | 'wrong' | 'unknown';
@@ -53,7 +53,7 @@ export async function findPins(
   const { signal } = options;
   const recipes = await ownRecipes(workspace, targets, options);
   const pins = new PackagePins(
-    await readSources(workspace, workspace.packages.values(), { signal }),
+    await readSources(workspace, workspace.known, { signal }),
     await findBuilt(
       workspace,
       [...new Set([...targets, ...recipes.map(({ item }) => item)])],

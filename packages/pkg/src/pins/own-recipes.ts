@@ -26,7 +26,7 @@ export async function ownRecipes(
   // Calculated build arguments may name packages that the workspace does not know yet.
   await recipesWith(workspace, targets, options, () => ANY_HASH);
   const { signal } = options;
-  const { hash } = await readSources(workspace, workspace.knownPackages, { signal });
+  const { hash } = await readSources(workspace, workspace.catalog.known, { signal });
   return recipesWith(workspace, targets, options, hash);
 }
 

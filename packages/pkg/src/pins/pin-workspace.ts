@@ -30,8 +30,9 @@ const MAX_ROUNDS = 5;
 /**
  * Pins every Dockerfile to the current packages of the workspace. Builds in dependency order, and
  * before each build writes tags and digests of the used packages into the Dockerfile. Idempotent.
- * @throws GIT_FAILED outside git
  * @param foreign resolves the tags of images that are not of the workspace; without it, they stay
+ * @param onWritten receives each change when its file is written; those stay if a build fails
+ * @throws GIT_FAILED outside git
  * @throws PIN_MISSING for a reference made of variables, which cannot be rewritten
  * @throws CONFIG_INVALID if the pins do not converge
  * @throws the errors of `resolveTag`, at the reference
@@ -47,8 +48,14 @@ export async function pinWorkspace(
   targets: readonly Package[],
   options: BuildOptions,
   foreign?: ForeignImages,
+  onWritten?: (change: PinChange) => void,
 ): Promise<PinReport> {
-  const changes = [...(await pinWithoutBuild(workspace, targets, options, foreign))];
+  const changes: PinChange[] = [];
+  const record = (made: readonly PinChange[]): void => {
+    changes.push(...made);
+    for (const change of made) onWritten?.(change);
+  };
+  await pinWithoutBuild(workspace, targets, options, foreign, record);
   for (let round = 0; round < MAX_ROUNDS; round += 1) {
     const before = changes.length;
     const build = await Build.start(workspace, targets, options, async (item, recipe, built) => {
@@ -59,7 +66,7 @@ export async function pinWorkspace(
         return used && withPin(use.text, pinnedReference(used));
       });
       const made = await writeDockerfilePins(workspace, item, found);
-      changes.push(...made);
+      record(made);
       return made.length > 0;
     });
     const packages = await build.all();
@@ -81,9 +88,9 @@ async function pinWithoutBuild(
   targets: readonly Package[],
   options: BuildOptions,
   foreign: ForeignImages | undefined,
-): Promise<readonly PinChange[]> {
-  const changes: PinChange[] = [];
-  if (workspace.collections.size === 0 && foreign === undefined) return changes;
+  record: (made: readonly PinChange[]) => void,
+): Promise<void> {
+  if (workspace.collections.size === 0 && foreign === undefined) return;
   for (const { item, recipe } of await ownRecipes(workspace, targets, options)) {
     const wanted: WantedText = async (use) => {
       if (use.package === undefined) return foreignPin(recipe.dockerfile.file, use, foreign);
@@ -91,9 +98,8 @@ async function pinWithoutBuild(
       return published === undefined ? undefined : withPin(use.text, published);
     };
     const found = await findDockerfilePins(workspace, item, recipe, wanted);
-    changes.push(...(await writeDockerfilePins(workspace, item, found)));
+    record(await writeDockerfilePins(workspace, item, found));
   }
-  return changes;
 }
 
 /** Returns the packages whose Dockerfiles name foreign images that would be pinned otherwise. */

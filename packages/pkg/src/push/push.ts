@@ -1,4 +1,4 @@
-import type { Digest } from '@lkt/core';
+import { type Digest, type Reporter, reportStep, silentReporter } from '@lkt/core';
 import { type Descriptor, familiarReference, type Reference, type Store } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
 import type { SignerId } from '@lkt/sign';
@@ -23,6 +23,7 @@ export interface PackagePushOptions extends TargetOptions {
   readonly replace?: boolean;
   /** Without it, nothing is signed. Existing signatures in the store are pushed in any case. */
   readonly signing?: Signing | undefined;
+  readonly reporter?: Reporter | undefined;
 }
 
 /** A package that was pushed: its images, and what was sent. */
@@ -101,10 +102,10 @@ async function push(
     changed ||= done.changed;
   };
   const reference = familiarReference(target);
-  const send = async (descriptor: Descriptor, title: string): Promise<void> => {
+  const send = async (descriptor: Descriptor, isPart: boolean): Promise<void> => {
     const { digest } = descriptor;
     const as = { ...repository, digest };
-    count(await registry.pushImage(store, descriptor, as, { title, signal }));
+    count(await registry.pushImage(store, descriptor, as, { title: reference, isPart, signal }));
   };
   let signer: SignerId | undefined;
   const own = new Set(images.map(({ digest }) => digest));
@@ -117,12 +118,16 @@ async function push(
     const to = { ...signing, store, registry, target, foreign, signal };
     ({ signer } = await signWithDocuments(subjects, to));
   };
+  // There are a dozen of them per platform.
   const sendReferrers = async (subjects: readonly Descriptor[]): Promise<void> => {
-    for (const referrer of await missingReferrers(subjects, repository, options))
-      await send(referrer, `${referrer.artifactType ?? 'referrer'} of ${reference}`);
-    const { pushSignatures } = await import('@lkt/sign');
-    for (const { digest } of subjects)
-      count(await pushSignatures(registry, store, repository, digest, signal));
+    const title = `push attestations and signatures of ${reference}`;
+    await reportStep(options.reporter ?? silentReporter, { id: title, title }, async () => {
+      for (const referrer of await missingReferrers(subjects, repository, options))
+        await send(referrer, true);
+      const { pushSignatures } = await import('@lkt/sign');
+      for (const { digest } of subjects)
+        count(await pushSignatures(registry, store, repository, digest, signal));
+    });
   };
 
   const merge = { compare: compareByArch(item), replace, signal };
@@ -130,7 +135,7 @@ async function push(
   const subjects = [...indexes, ...images, ...(manifest ? [wanted.descriptor] : [])];
   // Sign first: it may fail.
   await sign(subjects, manifest ? wanted.manifests : []);
-  for (const index of indexes) await send(index, reference);
+  for (const index of indexes) await send(index, false);
   await sendReferrers(subjects);
 
   const tags: string[] = [];

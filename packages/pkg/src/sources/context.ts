@@ -1,10 +1,10 @@
 import type { Dirent } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Repository } from '@lkt/git';
 import { withoutIgnored } from '@lkt/dockerfile';
 import type { ContextFile } from '@lkt/builder/inputs';
-import { isErrno, LktError } from '@lkt/core';
+import { isErrno, LktError, readSource } from '@lkt/core';
 import { fromRaw, type RawPath, toRaw } from '@lkt/oci';
 
 /** A directory that is part of a build context. */
@@ -40,11 +40,9 @@ export async function contextFiles(
   }
   const sorted = [...files.values()].toSorted((a, b) => (a.path < b.path ? -1 : 1));
   const show = (file: ContextFile): string => displayPath(file.source);
+  const textOf = async (file: ContextFile): Promise<string> =>
+    readSource(file.source, show(file)).text;
   return withoutIgnored(sorted, dockerfile, textOf, show);
-}
-
-function textOf({ source }: ContextFile): Promise<string> {
-  return readFile(source, 'utf8');
 }
 
 function trackedFiles(repository: Repository, dir: string): readonly ContextFile[] {

@@ -27,7 +27,7 @@ export function mayBeNamed({ dir, text }: BrokenPackage, name: string): boolean 
   return whole === name || whole.endsWith(`/${name}`);
 }
 
-/** Reports whether a broken package may be of an image, in whatever organization. */
+/** Reports whether a broken package may build an image, in any organization. */
 export function mayBeImage(broken: BrokenPackage, image: string): boolean {
   return imageOf(broken) === image;
 }

@@ -4,7 +4,7 @@ import { isErrno } from '@lkt/core';
 import type { Package } from './workspace.ts';
 import type { Override } from './workspace-file.ts';
 
-/** The packages that `overrides` of an lkt.yml is about. */
+/** The packages that `overrides` of an lkt.yml can name. */
 export interface OverridePackages {
   /** Directory of lkt.yml. */
   readonly root: string;

@@ -1,7 +1,7 @@
 import { realpath } from 'node:fs/promises';
 import { join } from 'node:path';
 import { familiarReference } from '@lkt/oci';
-import { resolveBuildArgs } from '../build-yml/build-args.ts';
+import { loadArgPackages, resolveBuildArgs } from '../build-yml/build-args.ts';
 import { readRecipe, type Recipe } from '../build/recipe.ts';
 import type { SourceHash } from '../sources/source-hash.ts';
 import { readSources } from '../sources/sources.ts';
@@ -50,7 +50,8 @@ export async function packageGraph(
   signal?: AbortSignal,
 ): Promise<readonly PackageNode[]> {
   const all = [...items];
-  const sources = await readSources(workspace, [...workspace.packages.values()], { signal });
+  await loadArgPackages(workspace, all);
+  const sources = await readSources(workspace, workspace.known, { signal });
   return Promise.all(
     all.map(async (item) => {
       const recipe = await readRecipe(workspace, item, allPlatforms(item), sources.hash);

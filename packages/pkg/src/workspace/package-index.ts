@@ -19,11 +19,15 @@ export class PackageIndex {
     this.#byName.set(found.name, found);
   }
 
+  /** Returns the package that has the name and tag of another one. */
+  withTag({ name, tag }: Package): Package | undefined {
+    return this.#allNamed(name).find((one) => one.tag === tag);
+  }
+
   /** @throws CONFIG_INVALID if another package has this name and tag */
   add(found: Package): void {
-    const plain = this.#byName.get(found.name);
-    const others = this.#variants.get(found.name) ?? (plain === undefined ? [] : [plain]);
-    const same = others.find(({ tag }) => tag === found.tag);
+    const others = this.#allNamed(found.name);
+    const same = this.withTag(found);
     if (same !== undefined) throw sameName(same, found);
     this.byDir.set(found.dir, found);
     if (others.length === 0) {
@@ -62,8 +66,14 @@ export class PackageIndex {
 
   /** Replaces a package by a changed one of the same directory. */
   replace(changed: Package): void {
+    const named = this.#byName.get(changed.name);
     this.byDir.set(changed.dir, changed);
-    this.#byName.set(changed.name, changed);
+    if (named === undefined || named.dir === changed.dir) this.#byName.set(changed.name, changed);
+  }
+
+  #allNamed(name: string): readonly Package[] {
+    const plain = this.#byName.get(name);
+    return this.#variants.get(name) ?? (plain === undefined ? [] : [plain]);
   }
 
   /** Orders the packages by name. */
@@ -74,8 +84,8 @@ export class PackageIndex {
   }
 
   /**
-   * Returns the package with a name; of several, the one that a tag is of.
-   * @throws CONFIG_INVALID if there are several, and the tag is not of exactly one
+   * Returns the package with a name; of several, the one with a tag.
+   * @throws CONFIG_INVALID if there are several, and not exactly one has the tag
    */
   find(name: string, tag?: string): Package | undefined {
     const plain = this.#byName.get(name);
@@ -84,7 +94,7 @@ export class PackageIndex {
     const found = variants.filter((one) => tag !== undefined && mayRender(one.tag, tag));
     if (found.length === 1 || variants.length === 0) return found[0];
     const files = variants.map(({ file }) => file.path).join(' and ');
-    throw new LktError('CONFIG_INVALID', `${files} are both the package ${name}`, {
+    throw new LktError('CONFIG_INVALID', `${files} both describe the package ${name}`, {
       fix: 'name it with its tag, or by its directory: @pkg:DIR',
     });
   }
@@ -94,7 +104,7 @@ export class PackageIndex {
 export function sameName(one: Package, other: Package): LktError {
   return new LktError(
     'CONFIG_INVALID',
-    `${one.file.path} and ${other.file.path} are both the package ${one.name}`,
+    `${one.file.path} and ${other.file.path} both describe the package ${one.name}`,
     { fix: 'change "image", "org" or "tag" in one of them' },
   );
 }

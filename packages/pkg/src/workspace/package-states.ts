@@ -1,4 +1,5 @@
 import { parseReference, type Reference, type Store } from '@lkt/oci';
+import { loadArgPackages } from '../build-yml/build-args.ts';
 import type { BuildOptions } from '../build/build-options.ts';
 import type { BuiltPackage } from '../build/built-package.ts';
 import { findBuilt } from '../build/find-built.ts';
@@ -52,7 +53,8 @@ export async function packageStates(
   named: readonly Package[] = [],
 ): Promise<readonly PackageState[]> {
   const { signal } = options;
-  const sources = await readSources(workspace, workspace.packages.values(), { signal });
+  await loadArgPackages(workspace, named);
+  const sources = await readSources(workspace, workspace.known, { signal });
   const items = await withCollections(workspace, [...workspace.all(), ...named], sources);
   const built = await findBuilt(workspace, items, options);
   const nodes: PackageState[] = [];

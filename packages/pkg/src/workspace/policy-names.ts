@@ -4,7 +4,7 @@ import { editDistance, isErrno, LktError } from '@lkt/core';
 
 /** The file name of a trust policy. It applies to everything below its directory. */
 export const TRUST_FILE = 'trust.yml';
-/** Names that a user may take for that of a policy. */
+/** Names that a user may mistake for that of a policy. */
 const NEARBY: readonly string[] = [TRUST_FILE, 'trust.yaml', 'trust.json'];
 /** Words of their own, one letter away. */
 const OTHER_WORDS = /^\.?(?:rust|crust|thrust|truss|trusty)\./i;

@@ -1,10 +1,8 @@
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { isErrno, LktError, type SourceFile } from '@lkt/core';
+import { isErrno, LktError, readSource, type SourceFile } from '@lkt/core';
 
 /**
- * Reads the description of a package. Synchronous, because the thread pool takes ten times as long
- * for so few bytes.
+ * Reads the description of a package.
  * @param name of the file, normally `build.yml`
  * @throws NOT_FOUND if it is missing
  */
@@ -15,7 +13,7 @@ export function readDescription(
 ): SourceFile {
   const path = join(dir, name);
   try {
-    return { path: displayPath(path), text: readFileSync(path, 'utf8') };
+    return readSource(path, displayPath(path));
   } catch (error) {
     if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
     throw new LktError('NOT_FOUND', `${displayPath(dir)} has no ${name}`, {

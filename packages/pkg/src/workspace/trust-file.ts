@@ -7,8 +7,8 @@ import type { Workspace } from './workspace.ts';
 
 /**
  * Returns the trust policies that apply to files in some directories: each `trust.yml` in them and
- * in the directories above them, the nearest first. Git has no say: neither a nested repository nor
- * a missing one hides a policy. Does not read the files.
+ * in the directories above them, the nearest first. Git does not matter: neither a nested
+ * repository nor a missing one hides a policy. Does not read the files.
  * @param dirs absolute paths; of a symlink, the directories above all that it leads to count too
  * @throws CONFIG_INVALID for a policy under a wrong name, and for one that is not a regular file
  * @throws IO_FAILED
@@ -56,8 +56,8 @@ export function trustFileDirs(dirs: Iterable<string>): {
  * opened from, and those that contain its own packages. A file in a package's own directory is a
  * source.
  */
-export function policyDirs({ start, ownPackageDirs }: Workspace): readonly string[] {
-  return [...new Set([start, ...ownPackageDirs.flatMap(containingDirs)])];
+export function policyDirs({ start, catalog }: Workspace): readonly string[] {
+  return [...new Set([start, ...catalog.ownDirs.flatMap(containingDirs)])];
 }
 
 /**

@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
 import { isAbsolute, join, normalize } from 'node:path';
 import {
   isErrno,
+  readSource,
   type Fields,
   type JsonSchema,
   list,
@@ -63,7 +63,9 @@ export interface Override {
 const PATTERN: YamlType<string> = anyText().transform((pattern, at) => {
   const path = normalize(pattern);
   if (isAbsolute(path) || path === '..' || path.startsWith('../'))
-    throw at.error(`"${pattern}" leads out of the workspace`, { fix: 'use a path below lkt.yml' });
+    throw at.error(`"${pattern}" points outside the workspace`, {
+      fix: 'use a path below lkt.yml',
+    });
   return pattern;
 });
 
@@ -187,9 +189,10 @@ export function readOptional(
   displayPath: (path: string) => string,
 ): SourceFile | undefined {
   try {
-    return { path: displayPath(path), text: readFileSync(path, 'utf8') };
+    return readSource(path, displayPath(path));
   } catch (cause) {
     if (isErrno(cause, 'ENOENT', 'ENOTDIR')) return undefined;
+    if (cause instanceof LktError) throw cause;
     throw new LktError('IO_FAILED', `cannot read ${displayPath(path)}`, { cause });
   }
 }

@@ -1,27 +1,18 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { basename, isAbsolute, join, normalize, relative, resolve } from 'node:path';
-import { didYouMean, isErrno, LktError, nearest, type SourceFile } from '@lkt/core';
+import { isAbsolute, join, normalize, relative, resolve } from 'node:path';
+import { didYouMean, isErrno, LktError, nearest, shellWord } from '@lkt/core';
 import { createGit, type Environment, findTop, type Git, isInside } from '@lkt/git';
 import { findTrackedDirectories } from '@lkt/git/tracked';
 import { familiarReference, parseReference, type Reference } from '@lkt/oci';
 import { type PackageSpec, parseBuildYml } from '../build-yml/build-yml.ts';
-import { type BrokenPackage, brokenPackage, mayBeNamed } from './broken-package.ts';
 import { type Collection, withInner } from './collection.ts';
 import { findRoot, nearestWorkspace } from './find-workspace.ts';
 import { type CollectionOptions, loadCollection } from './load-collection.ts';
 import { readOverrides } from './overrides.ts';
-import { BUILD_YML, isOnRequest, isUsual, ownDirs } from './package-dirs.ts';
-import { PackageIndex, sameName } from './package-index.ts';
-import { readDescription } from './read-description.ts';
-import {
-  mayContain,
-  mayDeclare,
-  plainImage,
-  UnparsedPackages,
-  type Wanted,
-} from './unparsed-packages.ts';
-import { readWorkspaceFile, WORKSPACE_FILE, type WorkspaceSpec } from './workspace-file.ts';
+import { PackageCatalog } from './package-catalog.ts';
+import { BUILD_YML, isOnRequest, ownDirs } from './package-dirs.ts';
+import { readWorkspaceFile, type WorkspaceSpec } from './workspace-file.ts';
 
 /** A package of a workspace, or of one of its collections. */
 export interface Package extends PackageSpec {
@@ -83,8 +74,8 @@ export class Workspace {
   readonly root: string;
   /** Top of the git work tree; undefined outside git. */
   readonly gitTop: string | undefined;
-  readonly #index = new PackageIndex();
-  readonly #unparsed = new UnparsedPackages();
+  /** The packages that were looked up so far; other members look up what they need. */
+  readonly catalog: PackageCatalog;
   readonly git: Git;
   /** File name of package descriptions, normally `build.yml`. */
   readonly buildYml: string;
@@ -94,14 +85,12 @@ export class Workspace {
   readonly openedFrom: string;
   /** The content of lkt.yml; undefined without one. */
   readonly spec: WorkspaceSpec | undefined;
-  readonly #collections = new Map<string, Collection>();
   /** By the name that stands for their packages. */
-  readonly collections: ReadonlyMap<string, Collection> = this.#collections;
+  readonly collections: ReadonlyMap<string, Collection>;
   /** Own packages, by the names of those that they replace. */
   #overrides: ReadonlyMap<string, Package> = new Map();
   readonly #options: WorkspaceOptions;
   readonly #dockerfile: string | undefined;
-  readonly #broken: BrokenPackage[] = [];
 
   constructor(
     root: string,
@@ -119,18 +108,24 @@ export class Workspace {
     this.buildYml = buildYml;
     this.#dockerfile = dockerfile;
     this.#options = options;
-    this.spec = readWorkspaceFile(root, (path) => this.displayPath(path));
+    const displayPath = (path: string): string => this.displayPath(path);
+    const spec = readWorkspaceFile(root, displayPath);
+    const isPartial = options.onlyNamed === true && (spec?.collections.size ?? 0) === 0;
+    this.spec = spec;
+    this.catalog = new PackageCatalog({ root, buildYml, spec, displayPath, isPartial });
+    this.collections = this.catalog.collections;
   }
 
   /** Keyed by `org/image`, sorted; several of one name by `org/image:TAG`, as in build.yml. */
   get packages(): ReadonlyMap<string, Package> {
-    this.parseAll();
-    return this.#index.byName;
+    this.catalog.parseAll();
+    return this.catalog.packages;
   }
 
-  get byDir(): ReadonlyMap<string, Package> {
-    this.parseAll();
-    return this.#index.byDir;
+  /** Those of `packages`, and others that only their directories name. */
+  get known(): Iterable<Package> {
+    this.catalog.parseAll();
+    return this.catalog.known;
   }
 
   /**
@@ -138,49 +133,13 @@ export class Workspace {
    * error.
    */
   get problems(): readonly LktError[] {
-    this.parseAll();
-    return this.knownProblems;
-  }
-
-  /** Those of `problems` that were found so far, while packages were looked up. */
-  get knownProblems(): readonly LktError[] {
-    return this.#broken.map(({ error }) => error);
-  }
-
-  /** The packages that were looked up so far, and others whose build.yml mentions their names. */
-  get knownPackages(): Iterable<Package> {
-    return this.#index.byName.values();
-  }
-
-  /** Returns the packages whose build.yml may contain a text without white space, and others. */
-  mentioning(text: string): readonly Package[] {
-    this.#parse((_, yaml) => mayContain(yaml, text));
-    return [...this.#index.byName.values()];
-  }
-
-  /** The directories of the workspace's own packages. */
-  get ownPackageDirs(): readonly string[] {
-    const known = [...this.#index.byDir.values()].filter(
-      ({ collection }) => collection === undefined,
-    );
-    const unparsed = [...this.#unparsed.entries()];
-    return [...known.map(({ dir }) => dir), ...unparsed.map(([dir]) => dir)];
+    this.catalog.parseAll();
+    return this.catalog.problems;
   }
 
   /** The directories of the packages that `all` returns, without parsing them. */
   get allDirs(): readonly string[] {
-    return this.ownPackageDirs.filter((dir) => !isOnRequest(this.root, dir));
-  }
-
-  /** Each build.yml that is or may be of a package, with its directory. */
-  *descriptions(): Generator<readonly [dir: string, file: SourceFile]> {
-    for (const { dir, file } of this.#index.byName.values()) yield [dir, file];
-    yield* this.unparsedDescriptions();
-  }
-
-  /** Those of `descriptions` that no look-up has parsed so far. */
-  *unparsedDescriptions(): Generator<readonly [dir: string, file: SourceFile]> {
-    for (const files of this.#allUnparsed()) yield* files.entries();
+    return this.catalog.ownDirs.filter((dir) => !isOnRequest(this.root, dir));
   }
 
   /**
@@ -188,7 +147,7 @@ export class Workspace {
    * @throws LktError the first of `problems`
    */
   all(): readonly Package[] {
-    const [problem] = [...this.problems, ...this.#index.ambiguities];
+    const [problem] = [...this.problems, ...this.catalog.ambiguities];
     if (problem !== undefined) throw problem;
     return [...this.packages.values()].filter(
       ({ dir, collection }) => collection === undefined && !isOnRequest(this.root, dir),
@@ -203,78 +162,90 @@ export class Workspace {
    */
   async packageAt(dir: string): Promise<Package> {
     const path = resolve(this.start, dir);
-    const real = await realpath(path).catch((error: unknown) => {
+    const real = await realpath(path).catch(async (error: unknown) => {
       if (!isErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
-      throw new LktError('NOT_FOUND', `there is no directory ${dir}`, { cause: error });
+      const all = this.#options.onlyNamed === true ? await this.#whole() : this;
+      throw new LktError('NOT_FOUND', `there is no directory ${dir}`, {
+        cause: error,
+        fix: all.#nameDirectory(dir),
+      });
     });
-    this.#parseAt(real);
-    const broken = this.#broken.find((one) => one.dir === real);
-    if (broken !== undefined) throw broken.error;
-    const found = this.#index.byDir.get(real) ?? this.#add(real);
-    // Elsewhere, the directory says which of several packages of one name is meant.
-    if (found.collection !== undefined || this.#isUsual(real)) this.#throwIfBroken(found.name);
+    const found = this.catalog.at(real) ?? this.#add(real);
+    // Elsewhere, the directory selects one of several packages of one name.
+    if (found.collection !== undefined || this.catalog.isUsual(real))
+      this.catalog.throwIfBroken(found.name);
     const dockerfile = this.#dockerfile;
     if (dockerfile === undefined || dockerfile === found.dockerfile) return found;
     const changed = withDockerfile(found, dockerfile);
-    this.#index.replace(changed);
+    this.catalog.replace(changed);
     return changed;
+  }
+
+  /** Returns this workspace with all its packages. */
+  async #whole(): Promise<Workspace> {
+    // Another package that is invalid is not what is wrong here.
+    return openWorkspace(this.start, { ...this.#options, onlyNamed: false }).catch(() => this);
+  }
+
+  /** Returns the fix for a wrong directory: that of the package with this name, or another one. */
+  #nameDirectory(wrong: string): string {
+    const named = this.packages.get(wrong);
+    if (named !== undefined) return `name its directory: ${this.displayPath(named.dir)}`;
+    const dirs = this.allDirs.map((one) => this.displayPath(one)).toSorted();
+    const [first] = dirs;
+    const otherwise = first === undefined ? '' : `, such as ${first}`;
+    return didYouMean(wrong, dirs, `name the directory of a package${otherwise}`);
   }
 
   /** Reads the build.yml of a package again, after a change. */
   reread(item: Package): void {
     // The same object, since it is a key of running builds.
-    Object.assign(item, parseBuildYml(this.#readFile(item.dir), item.dir, this.spec?.org));
+    Object.assign(item, parseBuildYml(this.catalog.readFile(item.dir), item.dir, this.spec?.org));
   }
 
   /**
    * Finds all packages. They are parsed when they are looked up. Outside the usual directories,
-   * several packages may have one name, as in LinuxKit's tests: then only a directory tells which
-   * is meant.
+   * several packages may have one name, as in LinuxKit's tests: then only a directory identifies
+   * one.
    * @throws CONFIG_INVALID for an error in lkt.yml, or a collection that is not there
    */
   async load(): Promise<void> {
-    if (this.#isPartial) return;
+    if (this.catalog.isPartial) return;
     const { spec, git } = this;
     const displayPath = (path: string): string => this.displayPath(path);
     const options = { ...this.#options, git, displayPath };
     for (const [name, one] of spec?.collections ?? [])
-      this.#collections.set(name, await loadCollection(name, one, this.root, options));
-    this.#findIn(await this.#ownDirs());
+      this.catalog.addCollection(name, await loadCollection(name, one, this.root, options));
+    this.catalog.addDirs(await this.#ownDirs());
     await this.#loadOverrides();
   }
 
   /** Finds the packages that replace others, here and in collections. */
   async #loadOverrides(): Promise<void> {
-    const { root, buildYml } = this;
+    const { root, buildYml, catalog } = this;
     this.#overrides = await readOverrides(this.spec?.overrides ?? new Map(), {
       root,
       buildYml,
       has: (name) => {
-        this.#throwIfBroken(name);
-        return this.#index.byName.has(name);
+        catalog.throwIfBroken(name);
+        return catalog.packages.has(name);
       },
       packageAt: async (dir) => this.packageAt(dir),
     });
-    for (const one of withInner(this.#collections.values()))
+    for (const one of withInner(this.collections.values()))
       one.overrides = await readOverrides(one.workspaceSpec?.overrides ?? new Map(), {
         root: one.root,
         buildYml: BUILD_YML,
         has: (name) => {
-          this.#parseNamed(name);
+          catalog.parseNamed(name);
           return one.find(parseReference(name)) !== undefined;
         },
         packageAt: async (dir) => {
-          this.#parseAt(dir);
+          const found = catalog.at(dir);
           one.throwIfBrokenAt(dir);
-          const found = this.#index.byDir.get(dir);
           return found?.collection === one ? found : undefined;
         },
       });
-  }
-
-  /** Reports whether packages are only read when `packageAt` names them. */
-  get #isPartial(): boolean {
-    return this.#options.onlyNamed === true && (this.spec?.collections.size ?? 0) === 0;
   }
 
   /** Returns the directories of own packages: of no collection in this repository. */
@@ -283,115 +254,15 @@ export class Workspace {
     const tracked =
       gitTop === undefined ? [] : await findTrackedDirectories(this.git, gitTop, buildYml);
     const absolute = tracked.map((path) => join(gitTop ?? root, path));
-    const inside = withInner(this.#collections.values())
+    const inside = withInner(this.collections.values())
       .map((one) => one.root)
       .filter((dir) => dir !== root && isInside(dir, root));
     const found = ownDirs(root, buildYml, this.spec?.packages, absolute);
     return found.filter((dir) => !inside.some((collection) => isInside(dir, collection)));
   }
 
-  #findIn(dirs: readonly string[]): void {
-    for (const dir of dirs) {
-      try {
-        this.#unparsed.add(dir, this.#readFile(dir));
-      } catch (error) {
-        this.#broken.push(brokenPackage(dir, '', error));
-      }
-    }
-  }
-
-  *#allUnparsed(): Generator<UnparsedPackages> {
-    yield this.#unparsed;
-    for (const one of withInner(this.#collections.values())) yield one.unparsed;
-  }
-
-  /** Adds all packages, or their errors to `problems`. */
-  parseAll(): void {
-    this.#parse(() => true);
-  }
-
-  /** Adds the packages that may have a name, or their errors to `problems`. */
-  #parseNamed(name: string): void {
-    this.#parse(mayDeclare(basename(name)));
-  }
-
-  /** Adds the packages that `isWanted` selects, or their errors to `problems`. */
-  #parse(isWanted: Wanted): void {
-    for (const collection of withInner(this.#collections.values()))
-      for (const [dir, file] of collection.unparsed.take(isWanted))
-        this.#addToCollection(collection, dir, file);
-    const own = this.#unparsed.take(isWanted);
-    for (const [dir, file] of own) this.#addOwn(dir, file);
-    if (own.length > 0) this.#index.sort();
-  }
-
-  /** Adds the package in a directory, and all that may have its name. */
-  #parseAt(dir: string): void {
-    const file = this.#allUnparsed()
-      .map((files) => files.get(dir))
-      .find((one) => one !== undefined);
-    if (file === undefined) return;
-    const image = plainImage(file.text);
-    if (image === undefined) this.parseAll();
-    else this.#parseNamed(image);
-  }
-
-  #addToCollection(collection: Collection, dir: string, file: SourceFile): void {
-    const { name } = collection;
-    try {
-      const own = parseBuildYml(file, dir, collection.workspaceSpec?.org);
-      const item = { ...own, org: name, name: `${name}/${own.image}`, collection };
-      const other = collection.packages.get(own.name) ?? this.#index.byName.get(item.name);
-      if (other !== undefined) throw sameName(other, item);
-      collection.add(own.name, item);
-      this.#index.addToCollection(item);
-    } catch (error) {
-      collection.addBroken(brokenPackage(dir, file.text, error));
-    }
-  }
-
-  #addOwn(dir: string, file: SourceFile): void {
-    try {
-      const found = parseBuildYml(file, dir, this.spec?.org);
-      if (this.#isUsual(dir)) this.#addUsual(found);
-      else this.#addElsewhere(found);
-    } catch (error) {
-      this.#broken.push(brokenPackage(dir, file.text, error));
-    }
-  }
-
-  /**
-   * Where lkt.yml describes the packages, none precedes another one of its name. One that only has
-   * collections, as of `lkt migrate`, leaves them as in LinuxKit.
-   */
-  #isUsual(dir: string): boolean {
-    const isDescribed = this.spec?.org !== undefined || this.spec?.packages !== undefined;
-    return isDescribed || isUsual(this.root, dir);
-  }
-
-  #readFile(dir: string): SourceFile {
-    return readDescription(dir, this.buildYml, (path) => this.displayPath(path));
-  }
-
-  #addUsual(found: Package): Package {
-    if (this.#isPartial) {
-      this.#index.byDir.set(found.dir, found);
-      return found;
-    }
-    if (this.#collections.has(found.org)) throw nameOfCollection(found);
-    this.#index.add(found);
-    return found;
-  }
-
-  #addElsewhere(found: Package): void {
-    const other = this.#index.byName.get(found.name);
-    if (other === undefined || other.tag !== found.tag) {
-      if (this.#index.ambiguity(found.name) === undefined) this.#addUsual(found);
-    } else if (!this.#isUsual(other.dir)) this.#index.setAmbiguous(other, found);
-  }
-
   #add(dir: string): Package {
-    const file = this.#readFile(dir);
+    const file = this.catalog.readFile(dir);
     const own = parseBuildYml(file, dir, this.spec?.org);
     const other = nearestWorkspace(dir, hasGit);
     // Its lkt.yml has the organization that build.yml lacks.
@@ -399,13 +270,10 @@ export class Workspace {
       throw new LktError(
         'CONFIG_INVALID',
         `${this.displayPath(dir)} is in another workspace, ${this.displayPath(other)}`,
-        { fix: `run the command there: cd ${this.displayPath(other)}` },
+        { fix: `run the command there: cd ${shellWord(this.displayPath(other))}` },
       );
-    this.#parseNamed(own.image);
-    const found = this.#addUsual(own);
-    this.#index.resolveAmbiguity(found.name);
-    this.#index.sort();
-    return found;
+    this.catalog.addNamed(own);
+    return own;
   }
 
   /**
@@ -414,14 +282,14 @@ export class Workspace {
    * @throws CONFIG_INVALID if it may be a package with an error
    */
   find({ domain, path, tag }: Reference, user?: Package): Package | undefined {
-    this.#parseNamed(path);
+    this.catalog.parseNamed(path);
     if (user?.collection !== undefined) return user.collection.find({ domain, path }, user);
     const name = familiarReference({ domain, path });
-    this.#throwIfBroken(name);
+    this.catalog.throwIfBroken(name);
     const override = this.#overrides.get(name);
     // It may extend the package that it replaces.
     if (override !== undefined && override !== user) return override;
-    return this.#index.find(name, tag);
+    return this.catalog.named(name, tag);
   }
 
   /**
@@ -430,8 +298,8 @@ export class Workspace {
    */
   locate(reference: Reference): Reference {
     const { domain, path, ...rest } = reference;
-    this.#parseNamed(path);
-    const item = this.#index.byName.get(familiarReference({ domain, path }));
+    this.catalog.parseNamed(path);
+    const item = this.catalog.packages.get(familiarReference({ domain, path }));
     const registry = item?.collection?.spec.registry;
     if (item === undefined || registry === undefined) return reference;
     const located = parseReference(`${registry}/${item.image}`);
@@ -443,8 +311,8 @@ export class Workspace {
    * @throws NOT_FOUND with the most similar name
    */
   get(name: string): Package {
-    this.#throwIfBroken(name);
-    const found = this.#index.find(name);
+    this.catalog.throwIfBroken(name);
+    const found = this.catalog.named(name);
     if (found !== undefined) return found;
     const near = nearest(name, [...this.packages.keys()]);
     throw new LktError('NOT_FOUND', `no package of this workspace is named ${name}`, {
@@ -461,37 +329,18 @@ export class Workspace {
     const org = name.slice(0, name.indexOf('/'));
     if (this.find({ domain, path }) !== undefined) return undefined;
     const names = [...this.packages.keys()].filter((one) => one.startsWith(`${org}/`));
-    const isCollection = this.#collections.has(org);
-    if (!isCollection && names.length === 0) return undefined;
+    const isCollection = this.collections.has(org);
+    if (!isCollection && names.length === 0 && org !== this.spec?.org) return undefined;
     const where = isCollection ? `the collection ${org}` : 'this workspace';
     return new LktError('NOT_FOUND', `${where} has no package ${name}`, {
       fix: didYouMean(name, names, 'correct the name; lkt graph lists the packages'),
     });
   }
 
-  /** @throws LktError the error of a package that may have this name, `org/image` */
-  #throwIfBroken(name: string): void {
-    this.#parseNamed(name);
-    const found = this.#broken.find((one) => mayBeNamed(one, name));
-    const error = found?.error ?? this.#index.ambiguity(name);
-    if (error !== undefined) throw error;
-    if (this.#index.byName.has(name)) return;
-    const slash = name.indexOf('/');
-    this.#collections.get(name.slice(0, slash))?.imageNamed(name.slice(slash + 1));
-  }
-
   /** Returns a path for messages, relative to the directory that the workspace was opened from. */
   displayPath(path: string): string {
     return relative(this.#options.shownFrom ?? this.start, path) || '.';
   }
-}
-
-function nameOfCollection({ file, org, name }: Package): LktError {
-  return new LktError(
-    'CONFIG_INVALID',
-    `${file.path} is the package ${name}, but ${org} is a collection in ${WORKSPACE_FILE}`,
-    { fix: `change "org"; to replace the package, add it to "overrides" of ${WORKSPACE_FILE}` },
-  );
 }
 
 /** @throws USAGE_INVALID for a package without Dockerfile, or a path outside the package */

@@ -312,6 +312,12 @@ const CASES: readonly OwnCase[] = [
   { name: 'a variable as source', dockerfile: ['FROM scratch', 'ENV F=a.txt', 'COPY $F /x'] },
   { name: 'a variable in a pattern', dockerfile: ['FROM scratch', 'ARG E=txt', 'COPY *.$E /x/'] },
   {
+    name: 'the name of a whiteout in the context',
+    dockerfile: ['FROM base', 'COPY x /etc/'],
+    context: { 'x/.wh.passwd': '' },
+    expect: { divergence: 'names of whiteouts', lktFails: /deleted file/ },
+  },
+  {
     name: 'an empty variable as source',
     dockerfile: ['FROM scratch', 'ARG E', 'COPY $E /x/'],
     expect: { divergence: 'empty values', lktFails: /is empty after expanding/ },

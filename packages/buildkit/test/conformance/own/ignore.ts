@@ -56,6 +56,20 @@ export const IGNORE_CASES: readonly OwnCase[] = [
   ignoring('an escaped sign', '\\#x'),
   ignoring('a name with a blank', 'a b'),
   ignoring('a class', '[f]oo'),
+  ignoring('a class without a letter that matches a slash', 'd[^a]foo'),
+  ignoring('blanks before a slash', 'd /'),
+  {
+    ...ignoring('a caret before a wildcard', '^f*'),
+    expect: { divergence: 'regular expressions in .dockerignore', files: ['c/foo'] },
+  },
+  {
+    ...ignoring('a backslash before a letter', '\\wo\\w'),
+    expect: { divergence: 'regular expressions in .dockerignore', files: ['c/foo'] },
+  },
+  {
+    ...ignoring('an exception for the root', 'foo', '!/'),
+    expect: { bothFail: /has no pattern/ },
+  },
   ignoring('a question mark', 'ba?.c'),
   ignoring('two dots', 'd/../foo'),
   ignoring('above the context', '../foo'),

@@ -19,6 +19,17 @@ const on = (name: string, ...lines: readonly string[]): OwnCase => ({
   dockerfile: ['FROM base', ...lines],
   context: FILES,
 });
+const asUser = (name: string, user: string, mount: string): OwnCase => ({
+  name,
+  dockerfile: [
+    'FROM base AS s',
+    'RUN mkdir /o && echo "bin:x:7:8::/mine:" > /o/passwd && echo "bin:x:8:" > /o/group && echo "x:x:1:1::/x:" >> /o/passwd',
+    'FROM base',
+    'RUN mkdir -m 777 /f',
+    `USER ${user}`,
+    `RUN --mount=${mount} touch "/f/$(id -u) $(id -g) $(echo $HOME | tr / :)"`,
+  ],
+});
 const LIST = 'find /m | sort > /f';
 
 /** RUN --mount. */
@@ -118,6 +129,11 @@ export const MOUNT_CASES: readonly OwnCase[] = [
     'tmpfs at /dev/shm',
     'RUN --mount=type=tmpfs,target=/dev/shm,size=1m df /dev/shm | tail -n1 | tr -s " " | cut -d" " -f2 > /f',
   ),
+  asUser('a user whose name a tmpfs hides', 'bin:mail', 'type=tmpfs,target=/etc'),
+  asUser('a user whose name a file hides', 'bin', 'from=s,source=/o/passwd,target=/etc/passwd'),
+  asUser('a user whose name a directory hides', 'bin', 'from=s,source=/o,target=/etc'),
+  asUser('a user by number whose entry is in a mount', '7', 'from=s,source=/o,target=/etc'),
+  asUser('root whose entry a mount hides', 'root', 'from=s,source=/o,target=/etc'),
   on('tmpfs below /dev', 'RUN --mount=type=tmpfs,target=/dev/x touch /dev/x/y && ls /dev/x > /f'),
   on('tmpfs at /tmp', 'RUN --mount=type=tmpfs,target=/tmp touch /tmp/x'),
   on('tmpfs at /run', 'RUN --mount=type=tmpfs,target=/run touch /run/x'),
@@ -179,10 +195,8 @@ export const MOUNT_CASES: readonly OwnCase[] = [
   on('a private cache', 'RUN --mount=type=cache,id=own-11,target=/m,sharing=private touch /m/x'),
   on(
     'a locked cache',
-    'RUN --mount=type=cache,id=own-12,target=/m,sharing=locked touch /m/x',
-    // On a busy machine BuildKit gives the next step a new cache, as it still holds this one.
-    'RUN sleep 8',
-    'RUN --mount=type=cache,id=own-12,target=/m,sharing=locked ls /m > /f',
+    // In one step: on a busy machine BuildKit gives the next one a new cache.
+    'RUN --mount=type=cache,id=own-12,target=/m,sharing=locked touch /m/x && ls /m > /f',
   ),
   on(
     'caches of one id and two modes',

@@ -27,7 +27,23 @@ export const RUN_CASES: readonly OwnCase[] = [
   groups('a user with groups of its own', 'bin'),
   on('no user', ACCOUNTS, WHO),
   groups('a variable as user', '${WHO:-joe}'),
+  on(
+    'a second name of a user',
+    ACCOUNTS,
+    'RUN echo "jim:x:1000:50::/home/jim:/bin/sh" >> /etc/passwd && echo "video:x:30:jim" >> /etc/group',
+    'USER jim',
+    WHO,
+  ),
+  on('an empty HOME of ENV', ACCOUNTS, 'USER joe', 'ENV HOME=', WHO),
   { ...groups('a user that is not there', 'nobody-here'), expect: { bothFail: /has no user/ } },
+  {
+    ...on('no command', 'RUN --mount=type=tmpfs,target=/m'),
+    expect: { divergence: 'no command', lktFails: /RUN requires a command/ },
+  },
+  {
+    ...on('the name of a whiteout', 'RUN touch /etc/.wh.passwd'),
+    expect: { divergence: 'names of whiteouts', lktFails: /deleted file/ },
+  },
   on('the name of the machine', 'RUN hostname > /f'),
   {
     ...on('environment', 'RUN env | sort > /f'),

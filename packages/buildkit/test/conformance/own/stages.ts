@@ -311,6 +311,11 @@ const CASES: readonly OwnCase[] = [
     expect: { divergence: 'triggers that name stages', buildkitFails: /cannot copy from stage/ },
   },
   {
+    name: 'a trigger that is no instruction',
+    dockerfile: ['FROM base', 'ONBUILD BOGUS x'],
+    expect: { divergence: 'invalid triggers', lktFails: /unknown instruction: BOGUS/ },
+  },
+  {
     name: 'triggers of a stage',
     dockerfile: ['FROM base AS one', 'ONBUILD RUN echo 1 > /b', 'FROM one'],
   },

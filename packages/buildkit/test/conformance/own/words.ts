@@ -181,5 +181,28 @@ export const WORD_CASES: readonly OwnCase[] = [
   { ...echo('an open here-document', 'RUN <<E', 'echo'), expect: { bothFail: /./ } },
   echo('an invalid JSON form', 'RUN ["echo", \'x\'] || echo shell > /f'),
   echo('the JSON form expands nothing', 'ENV A=b', 'RUN ["/bin/sh", "-c", "echo $0 > /f", "$A"]'),
+  {
+    ...echo('text after the JSON form', 'CMD ["a", "b"] c'),
+    expect: {
+      divergence: 'newer than BuildKit 0.13',
+      ours: { Cmd: ['/bin/sh', '-c', '["a", "b"] c'] },
+      theirs: { Cmd: ['a', 'b'] },
+    },
+  },
+  {
+    ...echo('an empty name of a variable', 'ENV $NONE=x'),
+    expect: { divergence: 'empty values', lktFails: /"" is not a valid variable name/ },
+  },
+  echo(
+    'empty patterns',
+    'ENV P=a.b E=',
+    'ENV A=${P///x} B=${P//$E/x} C=${P/$E/x} D=${E//*/x} F=${P//*/x} G=${P/a}/x}',
+    ENV,
+  ),
+  echo('variables and quotes in the name of an ARG', 'ENV A=a', 'ARG $A=1', 'ARG "q"=2', ENV),
+  {
+    name: 'a backslash in the line of a here-document',
+    dockerfile: ['# escape=`', 'FROM base', 'RUN echo "a\\"b" <<E > /f', 'x', 'E'],
+  },
   echo('the JSON form with letters', 'RUN ["touch", "/\\u00e4", "/\\"q\\""]'),
 ];
