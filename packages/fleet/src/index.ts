@@ -9,6 +9,7 @@ export {
   type GroupImage,
   parseFleet,
 } from './config/fleet-yml.ts';
+export { requirePrograms } from './config/programs.ts';
 export { FleetController, type FleetPass } from './controller/controller.ts';
 export { drainNode } from './controller/drains.ts';
 export { type FleetEvent } from './events/event.ts';
@@ -21,7 +22,9 @@ export { openMachineImage, type OpenedImage, writeMachineImage } from './image/m
 export { type Node } from './node.ts';
 export { formatLabels, type NodeLabels, parseLabels } from './node-labels.ts';
 export { type Provider, ProviderError } from './provider.ts';
+export { requireSameNode } from './providers/same-node.ts';
 export { type ClassifiedNode } from './reconcile/classify.ts';
 export { type Action, type GroupStatus } from './reconcile/decision.ts';
+export { expiredInBoot } from './reconcile/pass.ts';
 export { type GroupSpec, specHash } from './reconcile/group-spec.ts';
 export { earlierImage } from './reconcile/target.ts';

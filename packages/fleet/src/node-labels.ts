@@ -64,7 +64,7 @@ export function formatLabels(labels: NodeLabels): Readonly<Record<string, string
  * Parses texts that {@link formatLabels} returned. Ignores keys without the prefix, and unknown
  * ones, which a newer version may have written.
  * @returns undefined if a label is missing or invalid: the node is not one of lkt's, or the
- * provider answers nonsense
+ * provider sends a malformed response
  */
 export function parseLabels(texts: Readonly<Record<string, unknown>>): NodeLabels | undefined {
   const text = (key: keyof NodeLabels): string => {

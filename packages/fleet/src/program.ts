@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { resolve } from 'node:path';
+import { isErrno } from '@lkt/core';
 import type { Node } from './node.ts';
 
 /** A program that did not end with 0. */
@@ -10,6 +12,14 @@ export class ProgramFailure extends Error {
     super(`${program} ended with status ${status ?? 'of a signal'}: ${reason}`);
     this.status = status;
   }
+}
+
+/** Returns a command whose program is absolute. A name without "/" stays: it is one of PATH. */
+export function resolveProgram(
+  dir: string,
+  [program = '', ...args]: readonly string[],
+): readonly string[] {
+  return [program.includes('/') ? resolve(dir, program) : program, ...args];
 }
 
 /** Returns the variables that tell a program about a node. */
@@ -45,11 +55,13 @@ export async function runProgram(
     errors = (errors + text).slice(-2048);
   });
   child.stdin.on('error', () => undefined).end(input);
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject);
+  await new Promise<void>((succeed, reject) => {
+    child.once('error', (error) =>
+      reject(isErrno(error, 'ENOENT') ? new Error(`there is no program ${program}`) : error),
+    );
     child.once('close', (code) => {
       const last = errors.trim().split('\n').at(-1) ?? '';
-      if (code === 0) resolve();
+      if (code === 0) succeed();
       else reject(new ProgramFailure(program, code, last));
     });
   });

@@ -82,6 +82,22 @@ export interface Capabilities {
   readonly machines?: readonly string[];
 }
 
+/** The machines that a group demands of its provider. */
+export interface GroupMachines extends Omit<MachineTemplate, 'volumes'> {
+  readonly size: number;
+  /** The names of its nodes are fixed. */
+  readonly hasSlots: boolean;
+  readonly settings: unknown;
+}
+
+/** A demand of a group that a provider or an engine does not meet. */
+export interface GroupProblem {
+  /** The key of the group, and those below it. */
+  readonly keys: readonly string[];
+  readonly message: string;
+  readonly fix: string;
+}
+
 /** Maximum bytes of a console's end that a provider returns. */
 export const MAX_CONSOLE_BYTES: number = 256 * 1024;
 
@@ -98,6 +114,8 @@ export interface Provider extends AsyncDisposable {
   readonly capabilities: Capabilities;
   /** The images of `prepare`, where they take room at the provider. */
   readonly images?: ImageKeeper;
+  /** Returns why the provider can never run a group; undefined if it may. Makes no call. */
+  readonly check?: (machines: GroupMachines) => GroupProblem | undefined;
   /**
    * Makes an image usable for `create`, and returns the provider's name for it. The same digest
    * gives the same name; a second call transfers nothing. A partial upload is never usable.
@@ -130,12 +148,16 @@ export interface Provider extends AsyncDisposable {
   volumes?(fleet: string, options: { readonly signal: AbortSignal }): Promise<readonly string[]>;
 }
 
-/** The environment of a provider. */
-export interface ProviderContext {
+/** Directories of a provider. */
+export interface ProviderDirs {
   /** Directory of fleet.yml; base of relative paths in settings. */
   readonly dir: string;
   /** Directory for the state of providers without a place of their own. */
   readonly stateDir: string;
+}
+
+/** The environment of a provider. */
+export interface ProviderContext extends ProviderDirs {
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly signal: AbortSignal;
   readonly warn: (text: string) => void;
@@ -155,6 +177,16 @@ export interface ProviderKind<S = unknown, G = unknown> {
   readonly groupSettings?: YamlType<G>;
   /** An example of the settings that every group needs; undefined if none does. */
   readonly neededSettings?: string;
+  /**
+   * Returns the settings that decide where nodes are: two providers with the same ones would
+   * list the same nodes. Undefined: all settings.
+   */
+  place?(settings: S, dirs: ProviderDirs): unknown;
+  /**
+   * Returns the settings that decide what a node is, beside its template: a change replaces the
+   * nodes. Those with their default values are undefined. Absent: a change replaces none.
+   */
+  shape?(settings: S): Readonly<Record<string, unknown>>;
   /** Its machines boot by firmware, so images need a disk. */
   readonly bootsFromDisk?: boolean;
   /** As `bootsFromDisk`, where it depends on settings. */
@@ -174,7 +206,7 @@ export interface ProviderKind<S = unknown, G = unknown> {
  * - `missing`: no node has the id
  * - `fenced`: a controller with a newer generation has taken over
  * - `unavailable`: no answer, or a failure of the provider; the call may have had its effect
- * - `nonsense`: an answer that violates the provider's own rules
+ * - `malformed`: an answer that violates the provider's own rules
  */
 export type ProviderFailure =
   | 'capacity'
@@ -185,7 +217,7 @@ export type ProviderFailure =
   | 'missing'
   | 'fenced'
   | 'unavailable'
-  | 'nonsense';
+  | 'malformed';
 
 /** A failed call. `message` names the provider and the node, never credentials or metadata. */
 export class ProviderError extends LktError {

@@ -45,7 +45,7 @@ test('parses the labels that it formats', () => {
   );
 });
 
-test('rejects labels of which one is missing or nonsense', () => {
+test('rejects labels of which one is missing or malformed', () => {
   const required = ['fleet', 'group', 'spec', 'specVersion', 'image', 'template'];
   fc.assert(
     fc.property(

@@ -42,6 +42,6 @@ test.each([
   ['by the clock of another controller, some seconds ahead', 1_045_000, 30_000, false],
   ['by a clock that was a day ahead', 1_030_000 + 86_400_000, 30_000, true],
   ['after the grace became shorter', 1_600_000, 0, true],
-])('knows whether the time of a guest is over: %s', (_, killAt, graceMs, isOver) => {
+])('reports whether the grace of a guest is over: %s', (_, killAt, graceMs, isOver) => {
   expect(hasGraceEnded(killAt, graceMs, 1_000_000)).toBe(isOver);
 });

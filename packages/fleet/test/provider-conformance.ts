@@ -24,7 +24,7 @@ export interface ProviderFixture extends AsyncDisposable {
   readonly impossible: Partial<NodeRequest>;
   /** Loses the answers of the next calls, after they took effect; undefined if it cannot. */
   readonly loseAnswers?: (count: number) => void;
-  /** Makes the next list calls fail, or answer nonsense; undefined if it cannot. */
+  /** Makes the next list calls fail, or return a malformed response; undefined if it cannot. */
   readonly failLists?: (count: number) => void;
   /** Returns what a user who may list nodes reads at the provider, beside the labels. */
   readonly shown?: () => Promise<string>;
@@ -78,10 +78,10 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
         return node?.power === 'running' && node;
       });
     /** As the controller does: again as long as the node is listed. */
-    const destroy = async (node: Node, graceMs: number = 0): Promise<void> => {
+    const destroy = async (node: Node, graceMs = 0, fleet = FLEET): Promise<void> => {
       await until(`${node.name} is gone`, async () => {
         await provider.destroy(node.id, { ...options(), reason: 'excess', graceMs });
-        return (await find(node.name)) === undefined && true;
+        return (await list(fleet)).every(({ id }) => id !== node.id) && true;
       });
     };
 
@@ -170,6 +170,22 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       expect((await running(nameOf(0))).labels.spec).toBe('0123456789abcdef');
     });
 
+    test('never takes the node of another group or fleet for the requested one', async () => {
+      const other = provider.create(request(0, { group: 'api' }), options());
+      await expect(other).rejects.toMatchObject({
+        failure: 'invalid',
+        message: `the node ${nameOf(0)} is of the group web`,
+        fix: expect.stringContaining('size: 0') as unknown,
+      });
+      const fleet = 'another';
+      const created = await failureOf(provider.create(request(0, { fleet }), options()));
+      const nodes = await list(fleet);
+      for (const node of nodes) await destroy(node, 0, fleet);
+      // Where names are unique at the provider, the second fleet gets an error instead of a node.
+      expect([created, nodes.length]).toEqual(created === 'none' ? ['none', 1] : ['invalid', 0]);
+      expect((await running(nameOf(0))).labels).toMatchObject({ fleet: FLEET, group: 'web' });
+    });
+
     test('replaces labels, and shows them to a controller that starts elsewhere', async () => {
       const node = await running(nameOf(0));
       const { ready: _, ...rest } = { ...node.labels, ready: 5 };
@@ -215,7 +231,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
     test('fails as a whole when a list is incomplete', async () => {
       if (fixture.failLists === undefined) return;
       fixture.failLists(1);
-      expect(['unavailable', 'nonsense', 'throttled']).toContain(await failureOf(list()));
+      expect(['unavailable', 'malformed', 'throttled']).toContain(await failureOf(list()));
       expect(await list()).toHaveLength(2);
     });
 

@@ -24,9 +24,10 @@ import {
 } from '@lkt/core';
 import { parseReference, type Reference } from '@lkt/oci';
 import { NAME } from '../node-labels.ts';
+import { resolveProgram } from '../program.ts';
 import type { ImageSettings } from '../image/kept-images.ts';
 import type { EngineKind } from '../engine/engine.ts';
-import type { ProviderKind } from '../provider.ts';
+import type { ProviderDirs, ProviderKind } from '../provider.ts';
 import { PROVIDER_KINDS } from '../providers/kinds.ts';
 import { groupSettingsOf } from './group-settings.ts';
 import { ATTEST } from './attest.ts';
@@ -87,7 +88,15 @@ const DRAIN = record({
 
 const TEMPLATE = record({
   cpus: withDefault(integer(1, 512), 1, 'processors'),
-  memory: withDefault(size, 512 * MEBIBYTE, 'memory'),
+  memory: withDefault(
+    size.transform((bytes, at) => {
+      if (bytes % MEBIBYTE === 0) return bytes;
+      const whole = Math.ceil(bytes / MEBIBYTE);
+      throw at.error('memory is a whole number of MiB', { fix: `write ${whole}M` });
+    }),
+    512 * MEBIBYTE,
+    'memory',
+  ),
   publish: withDefault(list(port), [], 'TCP ports of the guest that clients reach'),
   volumes: withDefault(
     mapping(size).transform((volumes, at) => {
@@ -98,7 +107,12 @@ const TEMPLATE = record({
     'disks that outlive the node, with their sizes, in the order in which the guest sees them',
   ),
   metadata: optional(
-    anything({ type: 'object' }),
+    anything({ type: 'object' }).transform((metadata, at) => {
+      if (at.isMap()) return metadata;
+      throw at.error('metadata is a mapping', {
+        fix: 'write { NAME: { content: TEXT } }: the guest gets the file /run/config/NAME',
+      });
+    }),
     'metadata for the guest (docs/image-yml.md); ${NODE}, ${GROUP} and ${SLOT} are replaced',
   ),
 });
@@ -279,6 +293,8 @@ export interface EventSettings {
 /** A fleet as its file describes it. */
 export interface FleetConfig {
   readonly file: SourceFile;
+  /** The whole file. */
+  readonly at: YamlValue;
   readonly name: string;
   readonly providers: ReadonlyMap<string, ConfiguredProvider>;
   readonly groups: ReadonlyMap<string, GroupConfig>;
@@ -322,11 +338,13 @@ function bootsFromDisk(provider: ConfiguredProvider | undefined): boolean {
 /**
  * Parses a fleet.yml.
  * @param built the images of {@link fleetImageConfigs}, by path
+ * @param dirs bases of relative and default paths
  * @throws CONFIG_INVALID with line and column
  */
 export function parseFleet(
   file: SourceFile,
   built: ReadonlyMap<string, Omit<GroupImage, 'at'>> = new Map(),
+  dirs: ProviderDirs = { dir: '/', stateDir: '/state' },
 ): FleetConfig {
   const value = parseYaml(file);
   const { name, providers, groups, lease, events, images } = FLEET.read(value);
@@ -345,10 +363,29 @@ export function parseFleet(
       });
     const given = { name: key, provider: group.provider, keys: { ...group } };
     const settings = groupSettingsOf(given, provider, at);
-    result.set(key, { ...group, image: imageOf(group.image, built), name: key, at, settings });
+    const { image, drain, attest } = group;
+    result.set(key, {
+      ...group,
+      drain: drain && withProgram(drain, dirs),
+      attest: attest && withProgram(attest, dirs),
+      image: imageOf(image, built),
+      name: key,
+      at,
+      settings,
+    });
   }
-  requireProviders(providers);
-  return { file, name, providers, groups: result, lease, events, images };
+  requireProviders(providers, dirs);
+  const receivers = events && withProgram(events, dirs);
+  return { file, at: value, name, providers, groups: result, lease, events: receivers, images };
+}
+
+/** Returns settings whose program, if any, does not depend on the current directory. */
+function withProgram<T extends { readonly command?: readonly string[] | undefined }>(
+  settings: T,
+  { dir }: ProviderDirs,
+): T {
+  const { command } = settings;
+  return command === undefined ? settings : { ...settings, command: resolveProgram(dir, command) };
 }
 
 function imageOf(
@@ -362,18 +399,21 @@ function imageOf(
   return { ...found, config, at };
 }
 
+const PLACES = 'a directory, host or region';
+
 /** Rejects two providers of the same nodes: each would list those of the other as orphans. */
-function requireProviders(providers: FleetConfig['providers']): void {
+function requireProviders(providers: FleetConfig['providers'], dirs: ProviderDirs): void {
   const names = new Map<string, string>();
-  for (const [name, { at }] of providers) {
+  for (const [name, { at, kind, settings }] of providers) {
     requireName(name, at);
-    const settings = canonicalJson(at.plain());
-    const other = names.get(settings);
+    const given = kind.place === undefined ? at.plain() : kind.place(settings, dirs);
+    const place = canonicalJson({ [kind.kind]: given });
+    const other = names.get(place);
     if (other !== undefined)
-      throw at.error(`the providers ${other} and ${name} are the same`, {
-        fix: `use ${other} for the groups of both, or give ${name} other settings`,
+      throw at.error(`the providers ${other} and ${name} have the same nodes`, {
+        fix: `use ${other} for the groups of both, or give ${name} another place: ${PLACES}`,
       });
-    names.set(settings, name);
+    names.set(place, name);
   }
 }
 

@@ -27,7 +27,7 @@ export function machineOf(group: GroupConfig): Omit<MachineTemplate, 'volumes'> 
   const drained = group.drain?.http === undefined ? [] : [group.drain.http.port];
   // lkt has to reach the ports that it asks.
   const ports = [...new Set([...publish, ...probed, ...drained])];
-  return { cpus, memory: Math.ceil(memory / MEBIBYTE), publish: ports };
+  return { cpus, memory: memory / MEBIBYTE, publish: ports };
 }
 
 /** Returns the volumes of a slot. */
@@ -68,7 +68,7 @@ export function groupSpecOf(
   const unavailable = nodesOf(given?.unavailable ?? (surge === 0 ? 1 : 0), size);
   const rollAt = placeOf(at, 'roll') ?? at;
   if (isFixed && surge > 0)
-    throw rollAt.error('a group with volumes or named nodes has no surge', {
+    throw rollAt.error('a group with volumes or named nodes cannot have surge', {
       fix: 'remove "surge": a volume belongs to one node at a time',
     });
   if (size > 0 && surge === 0 && unavailable === 0)
@@ -90,6 +90,7 @@ export function groupSpecOf(
       volumes: [...volumes],
       metadata: metadata?.plain(),
       settings: group.settings,
+      ...providerShape(fleet, group),
     }),
     size,
     ...(names === undefined ? {} : { names }),
@@ -109,6 +110,17 @@ export function groupSpecOf(
     rollback: roll.rollback,
     isPaused: given?.paused ?? false,
   };
+}
+
+/** Returns the settings of the group's provider that a node has; nothing while all are defaults. */
+function providerShape(
+  { providers }: FleetConfig,
+  { provider }: GroupConfig,
+): { readonly provider?: Readonly<Record<string, unknown>> } {
+  const { kind, settings } = providers.get(provider) ?? {};
+  const all = kind !== undefined && 'shape' in kind ? (kind.shape?.(settings) ?? {}) : {};
+  const given = Object.entries(all).filter(([, value]) => value !== undefined);
+  return given.length === 0 ? {} : { provider: Object.fromEntries(given) };
 }
 
 /** Returns the names of nodes where they are fixed: by the file, by volumes or by the provider. */
@@ -138,7 +150,7 @@ function namesOf(
     return nodes;
   }
   if (machines !== undefined)
-    throw at.error('the machines of this provider have names', {
+    throw at.error('a group of this provider names its machines', {
       fix: `list them: nodes: [${machines.slice(0, 3).join(', ')}]`,
     });
   if (template.volumes.size === 0) return undefined;
@@ -158,14 +170,14 @@ export function requireNodeNames(fleet: FleetConfig, specs: ReadonlyMap<string, 
     const longest = names?.toSorted((a, b) => b.length - a.length)[0] ?? '';
     const length = names === undefined ? freeNameLength(name, size + surge) : longest.length;
     if (length > MAX_NAME_CHARS)
-      throw at.error(`names of nodes of "${name}" would have ${length} characters`, {
+      throw at.error(`node names of "${name}" would have ${length} characters`, {
         fix: `shorten the name of the group by ${length - MAX_NAME_CHARS}`,
       });
     for (const node of names ?? []) {
       const other = groupOf.get(node);
       if (other !== undefined)
         throw (placeOf(at, 'nodes') ?? at).error(
-          `the groups ${other} and ${name} have a node ${node}`,
+          `the groups ${other} and ${name} both have a node ${node}`,
           { fix: 'choose names that are unique in the fleet' },
         );
       groupOf.set(node, name);

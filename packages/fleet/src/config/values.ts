@@ -51,19 +51,20 @@ export const size: YamlType<number> = text({
 /** A number of nodes, or a percentage of them. */
 export type Share = number | { readonly percent: number };
 
-const percentage = text({
-  matches: /^\d{1,3}%$/,
-  problem: (given) => `"${given}" is not a percentage`,
-  fix: 'write a number of nodes, or a percentage such as 25%',
-}).transform((given, at) => {
-  const percent = Number(given.slice(0, -1));
-  if (percent <= 100) return { percent };
-  throw at.error(`${given} is more than all nodes`, { fix: 'write 100% at most' });
-});
+const percentageOr = (other: string): YamlType<{ readonly percent: number }> =>
+  text({
+    matches: /^\d{1,3}%$/,
+    problem: (given) => `"${given}" is not a percentage`,
+    fix: `write ${other}a percentage such as 25%`,
+  }).transform((given, at) => {
+    const percent = Number(given.slice(0, -1));
+    if (percent <= 100) return { percent };
+    throw at.error(`${given} is more than 100%`, { fix: 'write 100% at most' });
+  });
 
 /** A number of nodes, or a percentage of them such as `25%`. */
 export const share: YamlType<Share> = either(
-  percentage,
+  percentageOr('a number of nodes, or '),
   (value) => value.isString(),
   integer(0, 100_000),
 );
@@ -78,7 +79,9 @@ export function nodesOf(given: Share, total: number): number {
 }
 
 /** A percentage, as a fraction. */
-export const fraction: YamlType<number> = percentage.transform(({ percent }) => percent / 100);
+export const fraction: YamlType<number> = percentageOr('').transform(
+  ({ percent }) => percent / 100,
+);
 
 /** A time of day such as `09:30`, in minutes after midnight. */
 export const timeOfDay: YamlType<number> = text({

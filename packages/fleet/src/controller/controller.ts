@@ -17,8 +17,13 @@ import type { GroupSpec } from '../reconcile/group-spec.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { ImagePruner, type UnusedImage } from './image-pruner.ts';
 import type { ImageKeeper } from '../image/kept-images.ts';
-import { GroupController, type GroupPass, type PassOptions } from './group-controller.ts';
-import { checkMetadata } from './metadata.ts';
+import {
+  GroupController,
+  type GroupPass,
+  type ListedNodes,
+  type PassOptions,
+} from './group-controller.ts';
+import { requireCapable } from './require-capable.ts';
 
 /**
  * Nodes from which on garbage is collected after each pass: a list of 10,000 leaves 5 MB, and V8
@@ -41,11 +46,17 @@ export interface ControllerOptions {
   readonly now?: () => number;
 }
 
+/** A node whose group is not in the file, or has another provider there. */
+interface OrphanNode extends Node {
+  /** The provider that lists it. */
+  readonly provider: string;
+}
+
 /** The state of a fleet after a pass. */
 export interface FleetPass {
   readonly groups: ReadonlyMap<string, GroupPass>;
-  /** Nodes of the fleet whose group is not in the file; lkt does not touch them. */
-  readonly orphans: readonly Node[];
+  /** lkt does not touch them. */
+  readonly orphans: readonly OrphanNode[];
   /** Names of groups that an engine keeps, and the file does not have. */
   readonly orphanGroups?: readonly string[];
   /** Volumes of which the file wants no node, and no node is listed; only observed. */
@@ -90,23 +101,8 @@ export class FleetController {
         continue;
       }
       const provider = this.#provider(group.provider);
-      const { machines, volumes, metadata } = provider.capabilities;
-      const spec = groupSpecOf(fleet, group, machines);
-      const at = group.at.entries();
-      if (!volumes && (group.template?.volumes.size ?? 0) > 0)
-        throw (at.get('template') ?? group.at).error(`${group.provider} attaches no volumes`, {
-          fix: 'remove volumes, or use a provider that attaches them: qemu, libvirt',
-        });
-      if (!metadata && group.template?.metadata !== undefined)
-        throw (at.get('template') ?? group.at).error(`${group.provider} delivers no metadata`, {
-          fix: 'remove metadata, and put it into the image',
-        });
-      const readsConsole = group.health === undefined || group.health.check.kind === 'console';
-      if (readsConsole && !provider.capabilities.console)
-        throw (at.get('health') ?? group.at).error(`${group.provider} has no console to check`, {
-          fix: 'check a port: health: {tcp: PORT}',
-        });
-      checkMetadata(group, spec.names !== undefined);
+      const spec = groupSpecOf(fleet, group, provider.capabilities.machines);
+      requireCapable(group, spec, provider);
       specs.set(group.name, spec);
       const context = {
         fleet,
@@ -160,7 +156,7 @@ export class FleetController {
    * @param hasImages also looks for unused images, which takes several calls for each
    */
   async observe(signal: AbortSignal, { hasImages = false } = {}): Promise<FleetPass> {
-    const pass = await this.#each(signal, async (group, nodes) => group.observe(nodes, signal));
+    const pass = await this.#each(signal, async (group, listed) => group.observe(listed, signal));
     const whole = await this.#eachEngine(pass, signal, async (group, current) =>
       group.observe(current),
     );
@@ -196,13 +192,14 @@ export class FleetController {
 
   /**
    * Makes one pass over all groups of providers that can list their nodes.
-   * @throws ProviderError if a provider answers nonsense, or another controller has taken over
+   * @throws ProviderError if a provider sends a malformed response, or another controller has
+   * taken over
    * @throws LktError LEASE_LOST
    */
   async pass(lease: PassOptions): Promise<FleetPass> {
     this.#call = lease;
-    const pass = await this.#each(lease.signal, async (group, nodes, isDoubtful) =>
-      isDoubtful ? group.observe(nodes, lease.signal) : group.pass(nodes, lease),
+    const pass = await this.#each(lease.signal, async (group, listed, isDoubtful) =>
+      isDoubtful ? group.observe(listed, lease.signal) : group.pass(listed, lease),
     );
     const whole = await this.#eachEngine(pass, lease.signal, async (group, current) =>
       group.pass(current, lease),
@@ -219,15 +216,11 @@ export class FleetController {
 
   async #each(
     signal: AbortSignal,
-    run: (
-      group: GroupController,
-      nodes: readonly Node[],
-      isDoubtful: boolean,
-    ) => Promise<GroupPass>,
+    run: (group: GroupController, listed: ListedNodes, isDoubtful: boolean) => Promise<GroupPass>,
   ): Promise<FleetPass> {
     const { fleet, providers } = this.#options;
     const groups = new Map<string, GroupPass>();
-    const orphans: Node[] = [];
+    const orphans: OrphanNode[] = [];
     const unreachable = new Map<string, ProviderError>();
     for (const [name, provider] of providers) {
       const nodes = await this.#list(name, provider, signal).catch(noteIn(unreachable, name));
@@ -235,19 +228,36 @@ export class FleetController {
       // An empty answer where nodes were may be the provider's failure: ask once more.
       const isDoubtful = nodes.length === 0 && (this.#counts.get(name) ?? 0) > 0;
       this.#counts.set(name, nodes.length);
-      const own = Map.groupBy(nodes, ({ labels }) => labels.group);
+      const all = Map.groupBy(nodes, ({ labels }) => labels.group);
+      const left = new Map(all);
       for (const group of fleet.groups.values()) {
         const controller = this.#groups.get(group.name);
         if (group.provider !== name || controller === undefined) continue;
-        const listed = own.get(group.name) ?? [];
-        own.delete(group.name);
+        const listed = { nodes: all.get(group.name) ?? [], taken: this.#taken(group, all) };
+        left.delete(group.name);
         const pass = await run(controller, listed, isDoubtful).catch(noteIn(unreachable, name));
         if (pass !== undefined) groups.set(group.name, pass);
       }
-      orphans.push(...[...own.values()].flat());
+      for (const node of [...left.values()].flat()) orphans.push({ ...node, provider: name });
     }
     for (const { id, name, labels } of orphans) this.#reportOrphan(id, name, labels.group);
     return { groups, orphans, unreachable };
+  }
+
+  /** Returns the fixed names of a group that nodes of other groups at its provider have. */
+  #taken(
+    { name: own, provider }: GroupConfig,
+    nodes: ReadonlyMap<string, readonly Node[]>,
+  ): ReadonlyMap<string, string> {
+    const names = new Set(this.specs.get(own)?.names);
+    const taken = new Map<string, string>();
+    if (names.size === 0) return taken;
+    for (const [group, listed] of nodes) {
+      // An orphan keeps its name until the user acts: the provider refuses the new node.
+      if (group === own || this.#options.fleet.groups.get(group)?.provider !== provider) continue;
+      for (const { name } of listed) if (names.has(name)) taken.set(name, group);
+    }
+    return taken;
   }
 
   async #list(name: string, provider: Provider, signal: AbortSignal): Promise<readonly Node[]> {
@@ -289,17 +299,17 @@ export class FleetController {
     return { ...pass, groups, unreachable, ...orphanGroups };
   }
 
-  /** Calls a provider, and names its place in the file when it answers nonsense. */
+  /** Calls a provider, and adds its position in the file when it sends a malformed response. */
   async #located<T>(provider: string, call: () => Promise<T>): Promise<T> {
     try {
       return await call();
     } catch (error) {
       const at = this.#options.fleet.providers.get(provider)?.at;
-      if (!(error instanceof ProviderError) || error.failure !== 'nonsense' || at === undefined)
+      if (!(error instanceof ProviderError) || error.failure !== 'malformed' || at === undefined)
         throw error;
       const { cause, fix = 'check its settings, and what answers there' } = error;
       const { message, detail } = at.error(error.message);
-      throw new ProviderError('nonsense', message, { cause, fix, detail });
+      throw new ProviderError('malformed', message, { cause, fix, detail });
     }
   }
 
@@ -391,7 +401,7 @@ function requireSense(provider: string, fleet: string, nodes: readonly Node[]): 
           : labels.fleet === fleet
             ? undefined
             : `${name}, which is of the fleet ${labels.fleet}`;
-    if (problem !== undefined) throw new ProviderError('nonsense', `${provider} lists ${problem}`);
+    if (problem !== undefined) throw new ProviderError('malformed', `${provider} lists ${problem}`);
     names.add(name);
   }
 }

@@ -12,6 +12,7 @@ import { Attestations } from './attestations.ts';
 import { Drains } from './drains.ts';
 import type { FleetEvent } from '../events/event.ts';
 import { HealthChecks } from './health-checks.ts';
+import { nodeProblem } from './node-problem.ts';
 import { keepConsole } from './kept-consoles.ts';
 import { metadataOf } from './metadata.ts';
 import { withoutMetadata } from './redact.ts';
@@ -24,12 +25,19 @@ export interface GroupContext {
   readonly provider: Provider;
   /** Returns the provider's name for an image whose signatures were verified. */
   readonly prepare: (image: Digest) => Promise<string>;
-  /** Prepares an image anew next time: the provider may have lost it. */
+  /** Makes the next pass prepare an image again: the provider may have lost it. */
   readonly forget: (image: Digest) => void;
   /** Directory for the consoles of nodes that failed. */
   readonly logDir: string;
   readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
   readonly now: () => number;
+}
+
+/** The nodes of a group as its provider lists them. */
+export interface ListedNodes {
+  readonly nodes: readonly Node[];
+  /** As `Observation.taken`. */
+  readonly taken: ReadonlyMap<string, string>;
 }
 
 /** The lease of a pass. */
@@ -56,6 +64,10 @@ export class GroupController {
   readonly #drains = new Drains();
   readonly #attestations = new Attestations();
   readonly #failures = new Map<string, number>();
+  /** The failed change of the last pass: the same one again is no news. */
+  #failed: { readonly node: string; readonly message: string } | undefined;
+  /** A change that an event told, and that has not succeeded yet. */
+  #told: string | undefined;
   #earlier: Digest | undefined;
   #rejected: string | undefined;
   #shortUntil = 0;
@@ -68,12 +80,16 @@ export class GroupController {
   }
 
   /** Checks and attests nodes and decides, without changing anything. */
-  async observe(nodes: readonly Node[], signal: AbortSignal): Promise<GroupPass> {
-    return this.#observe(nodes, signal, true);
+  async observe(listed: ListedNodes, signal: AbortSignal): Promise<GroupPass> {
+    return this.#observe(listed, signal, true);
   }
 
   /** @param waits for attestations; otherwise a later pass has them */
-  async #observe(listed: readonly Node[], signal: AbortSignal, waits: boolean): Promise<GroupPass> {
+  async #observe(
+    { nodes: listed, taken }: ListedNodes,
+    signal: AbortSignal,
+    waits: boolean,
+  ): Promise<GroupPass> {
     const { group, spec, provider, now } = this.#context;
     const settings = group.health ?? DEFAULT_HEALTH;
     const health = await this.#checks.check(listed, provider, settings, now, signal);
@@ -90,6 +106,7 @@ export class GroupController {
       health,
       drained: this.#drains.done,
       failures: this.#failures,
+      taken,
       ...(this.#earlier === undefined ? {} : { earlier: this.#earlier }),
       ...(this.#rejected === undefined ? {} : { rejected: this.#rejected }),
       isShort: now() < this.#shortUntil,
@@ -99,12 +116,13 @@ export class GroupController {
   }
 
   /**
-   * Makes one pass: observes, and changes what is to be changed, until the first error. The next
+   * Makes one pass: observes, and carries out the decided changes, until the first error. The next
    * pass lists again.
    * @throws ProviderError `fenced`; LktError LEASE_LOST
    */
-  async pass(nodes: readonly Node[], options: PassOptions): Promise<GroupPass> {
-    const pass = await this.#observe(nodes, options.signal, false);
+  async pass(listed: ListedNodes, options: PassOptions): Promise<GroupPass> {
+    const pass = await this.#observe(listed, options.signal, false);
+    const { nodes } = listed;
     const { group, emit } = this.#context;
     const { decision } = pass;
     const { drain } = group;
@@ -118,12 +136,16 @@ export class GroupController {
     if (isHalted && !this.#wasHalted) {
       // They stay as evidence, of which a host may keep less.
       const consoles: { readonly node: string; readonly console?: string }[] = [];
+      const problems: string[] = [];
       for (const { node, hasFailed } of decision.live)
         if (hasFailed) {
           const console = await this.#keepConsole(node, options.signal);
           consoles.push({ node: node.name, ...(console === undefined ? {} : { console }) });
+          const problem = nodeProblem(node, pass.health);
+          if (problem !== undefined) problems.push(problem);
         }
-      emit({ group: group.name, kind: 'halted', ...consoles[0], message: holds.join('; ') });
+      const message = [...holds, ...problems.slice(0, 1)].join('; ');
+      emit({ group: group.name, kind: 'halted', ...consoles[0], message });
     }
     if (isConverged && !this.#wasConverged)
       emit({ group: group.name, kind: 'converged', image: decision.status.image });
@@ -132,15 +154,20 @@ export class GroupController {
     for (const action of decision.actions) {
       options.requireHeld?.();
       try {
-        await this.#run(action, options);
+        await this.#run(action, pass.health, options);
+        this.#told = undefined;
       } catch (error) {
         if (!(error instanceof ProviderError) || error.failure === 'fenced') throw error;
         if (error.failure === 'capacity') this.#shortUntil = this.#context.now() + SHORTAGE_MS;
-        const node = action.kind === 'create' ? action.name : action.node.name;
-        emit({ group: group.name, kind: 'error', node, message: describe(error) });
+        const node = nameOf(action);
+        const message = describe(error);
+        if (this.#failed?.node !== node || this.#failed.message !== message)
+          emit({ group: group.name, kind: 'error', node, message });
+        this.#failed = { node, message };
         return { ...pass, error };
       }
     }
+    this.#failed = undefined;
     return pass;
   }
 
@@ -165,7 +192,7 @@ export class GroupController {
     }));
   }
 
-  async #run(action: Action, options: CallOptions): Promise<void> {
+  async #run(action: Action, health: GroupPass['health'], options: CallOptions): Promise<void> {
     const { provider, group, emit, now } = this.#context;
     if (action.kind === 'create') return this.#create(action, options);
     const { node } = action;
@@ -176,11 +203,13 @@ export class GroupController {
       case 'destroy': {
         const isLost = action.reason === 'failed' || action.reason === 'unhealthy';
         const console = isLost ? await this.#keepConsole(node, options.signal) : undefined;
-        emit({
+        const message = isLost ? nodeProblem(node, health) : undefined;
+        this.#tell({
           ...event,
           kind: 'destroy',
           reason: action.reason,
           ...(console === undefined ? {} : { console }),
+          ...(message === undefined ? {} : { message }),
         });
         const graceMs = isLost ? 0 : group.grace;
         await provider.destroy(node.id, { ...options, reason: action.reason, graceMs });
@@ -223,10 +252,9 @@ export class GroupController {
     action: Extract<Action, { readonly kind: 'create' }>,
     options: CallOptions,
   ): Promise<void> {
-    const { fleet, group, spec, provider, prepare, forget, emit, now } = this.#context;
+    const { fleet, group, spec, provider, prepare, forget, now } = this.#context;
     const { name, image, attempt, slot, previous, rejected } = action;
     const prepared = await prepare(image);
-    emit({ group: group.name, kind: 'create', node: name, image, attempt });
     const labels: NodeLabels = {
       fleet: fleet.name,
       group: group.name,
@@ -245,12 +273,23 @@ export class GroupController {
     const metadata = metadataOf(group, { name, slot });
     const template = { ...machineOf(group), volumes };
     const { settings } = group;
+    const event = { group: group.name, kind: 'create', node: name, image, attempt } as const;
     await provider
       .create({ name, image: prepared, labels, template, metadata, settings }, options)
       .catch((error: unknown) => {
         forget(image);
+        // The node may exist all the same.
+        if (error instanceof ProviderError && error.failure === 'unavailable') this.#tell(event);
         throw withoutMetadata(error, { metadata, names: [fleet.name, group.name, name] });
       });
+    this.#tell(event);
+  }
+
+  /** Tells that a change of a node begins, once for all its tries. */
+  #tell(event: Parameters<GroupContext['emit']>[0]): void {
+    const change = `${event.kind} ${event.node}`;
+    if (this.#told !== change) this.#context.emit(event);
+    this.#told = change;
   }
 
   /** Saves the console of a node before it is destroyed, and returns the file. */
@@ -288,7 +327,14 @@ export class GroupController {
 /** A clock that is set by more than this has jumped. */
 const MAX_JUMP_MS = 3_600_000;
 
+function nameOf(action: Action): string {
+  return action.kind === 'create' ? action.name : action.node.name;
+}
+
 function describe(error: ProviderError): string {
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
-  return `${error.message}${cause}`;
+  const { message, cause } = error;
+  // A cause may be all that there is to say.
+  return cause instanceof Error && cause.message !== message
+    ? `${message}: ${cause.message}`
+    : message;
 }

@@ -62,7 +62,7 @@ export class ImagePruner {
   }
 
   /**
-   * Removes the unused images, at most once an hour. What a provider refuses is an event.
+   * Removes the unused images, at most once an hour. A removal that a provider rejects is an event.
    * @throws ProviderError `fenced`; LktError LEASE_LOST
    */
   async prune(pass: Observed, options: PassOptions): Promise<void> {

@@ -11,8 +11,8 @@ interface Told {
 }
 
 /**
- * Returns an error without what it quotes of metadata, which may have secrets: services repeat what
- * they reject, and errors become events.
+ * Returns an error without quotes of metadata, which may contain secrets: services repeat what they
+ * reject, and errors become events.
  */
 export function withoutMetadata(error: unknown, told: Told): unknown {
   if (!(error instanceof ProviderError)) return error;

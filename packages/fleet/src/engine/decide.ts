@@ -1,7 +1,7 @@
 import type { EngineGroup, EngineRequest } from './engine.ts';
 
 /** The change that a pass makes to the group of an engine. */
-type EngineAction = 'state' | 'roll' | 'rollBack' | 'renew' | 'stop' | undefined;
+type EngineAction = 'state' | 'roll' | 'rollBack' | 'renew' | 'stop' | 'setDefault' | undefined;
 
 /** The result of {@link decideEngine}. */
 export interface EngineDecision {
@@ -60,7 +60,8 @@ export function decideEngine(
   const hasExpired = nodes.some(
     ({ created, power }) => power !== 'terminating' && created <= expiredBefore,
   );
-  if (isDone && !hasExpired) return { ...none, action: undefined };
+  if (isDone && !hasExpired)
+    return { ...none, action: current.hasOldDefault === true ? 'setDefault' : undefined };
   const hasFailed = isOwn && (roll?.state === 'failed' || roll?.state === 'rolledBack');
   if (hasFailed && !isRetry) {
     const isRolledBack = roll.state === 'rolledBack';

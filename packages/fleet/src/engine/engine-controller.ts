@@ -1,5 +1,6 @@
 import type { Digest } from '@lkt/core';
 import type { FleetConfig, GroupConfig } from '../config/fleet-yml.ts';
+import { errorAt } from '../config/group-problem.ts';
 import { machineOf } from '../config/group-specs.ts';
 import type { GroupPass, PassOptions } from '../controller/group-controller.ts';
 import { metadataOf } from '../controller/metadata.ts';
@@ -14,7 +15,7 @@ import { type GroupSpec, specHash, templateHash } from '../reconcile/group-spec.
 import { isOpen } from '../reconcile/windows.ts';
 import { decideEngine, type EngineDecision } from './decide.ts';
 import type { Engine, EngineGroup, EngineNode, EngineRequest } from './engine.ts';
-import { errorAt, requireKeepable } from './keepable.ts';
+import { requireKeepable } from './keepable.ts';
 
 /** The environment of the controller of a group that an engine keeps. */
 export interface EngineContext {
@@ -24,7 +25,7 @@ export interface EngineContext {
   readonly engine: Engine;
   /** Returns the engine's name for an image whose signatures were verified. */
   readonly prepare: (image: Digest) => Promise<string>;
-  /** Prepares an image anew next time: the provider may have lost it. */
+  /** Makes the next pass prepare an image again: the provider may have lost it. */
   readonly forget: (image: Digest) => void;
   readonly emit: (event: Omit<FleetEvent, 'fleet' | 'time'>) => void;
   readonly now: () => number;
@@ -140,6 +141,8 @@ export class EngineController {
     } else if (current !== undefined && action === 'stop') {
       emit({ group, kind: 'stopped' });
       await engine.stop(current, options);
+    } else if (current !== undefined && action === 'setDefault') {
+      await engine.setDefault?.(current, options);
     } else if (current !== undefined && action === 'rollBack') {
       await this.rollBack(current, options);
     } else if (current !== undefined && action === 'renew') {

@@ -2,7 +2,14 @@ import type { Digest } from '@lkt/core';
 import type { YamlType } from '@lkt/core';
 import type { ImageKeeper } from '../image/kept-images.ts';
 import type { Health, Power } from '../node.ts';
-import type { CallOptions, MachineImage, MachineTemplate, ProviderContext } from '../provider.ts';
+import type {
+  CallOptions,
+  GroupProblem,
+  MachineImage,
+  MachineTemplate,
+  ProviderContext,
+  ProviderDirs,
+} from '../provider.ts';
 
 /** A spec that an engine gives to nodes: an image, and the rest of what makes a machine. */
 export interface EngineSpec {
@@ -68,30 +75,26 @@ export interface EngineGroup {
   readonly roll: EngineRoll | undefined;
   /** The spec to which `Engine.rollBack` returns; undefined without one. */
   readonly earlier?: EngineSpec;
+  /** Others who start nodes from the group's template would get an earlier spec. */
+  readonly hasOldDefault?: boolean;
   readonly nodes: readonly EngineNode[];
 }
 
-/** A demand of a group that an engine does not meet. */
-export interface EngineProblem {
-  /** The key of the group, and those below it. */
-  readonly keys: readonly string[];
-  readonly message: string;
-  readonly fix: string;
-}
-
 /**
- * A service that keeps groups of nodes by itself: an auto scaling group, a managed instance group,
+ * A service that maintains groups of nodes itself: an auto scaling group, a managed instance group,
  * a scale set. lkt writes the spec of a group, starts and stops its rolls, and watches.
  *
  * The engine keeps all state. Every method throws ProviderError for errors of the service.
  */
 export interface Engine extends AsyncDisposable {
-  /** Replaces old nodes by itself. Otherwise a roll replaces all nodes once one is old. */
+  /**
+   * Whether the service replaces old nodes. Otherwise a roll replaces all nodes once one is old.
+   */
   readonly keepsAges: boolean;
   /** As `Provider.images`. */
   readonly images?: ImageKeeper;
   /** Returns why the engine cannot keep a group; undefined if it can. */
-  readonly check: (request: EngineRequest) => EngineProblem | undefined;
+  readonly check: (request: EngineRequest) => GroupProblem | undefined;
   /** As `Provider.prepare`. */
   prepare(image: MachineImage, options: CallOptions): Promise<string>;
   /** Returns all groups of a fleet with all their nodes, or throws. */
@@ -137,9 +140,11 @@ export interface Engine extends AsyncDisposable {
     current: EngineGroup,
     options: CallOptions,
   ): Promise<void>;
+  /** Makes the spec that the group has the default of its template. Absent without defaults. */
+  setDefault?(current: EngineGroup, options: CallOptions): Promise<void>;
   /** Stops the roll: nodes that it replaced stay. */
   stop(current: EngineGroup, options: CallOptions): Promise<void>;
-  /** Replaces one node, whatever it runs. */
+  /** Replaces one node, regardless of its image. */
   replace(current: EngineGroup, node: string, options: CallOptions): Promise<void>;
 }
 
@@ -151,5 +156,7 @@ export interface EngineKind<S = unknown, G = unknown> {
   readonly groupSettings: YamlType<G>;
   readonly neededSettings: string;
   readonly bootsFromDisk: true;
+  /** As `ProviderKind.place`. */
+  place?(settings: S, dirs: ProviderDirs): unknown;
   openEngine(settings: S, context: ProviderContext): Promise<Engine>;
 }

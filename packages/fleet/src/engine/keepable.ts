@@ -1,11 +1,12 @@
 import type { YamlValue } from '@lkt/core';
 import type { GroupConfig } from '../config/fleet-yml.ts';
-import type { EngineProblem } from './engine.ts';
+import { childOf, errorAt } from '../config/group-problem.ts';
+import type { GroupProblem } from '../provider.ts';
 
 const REMOVE = 'remove it';
 
 /** Demands that no engine of lkt's meets. */
-const UNKEPT: readonly EngineProblem[] = [
+const UNKEPT: readonly GroupProblem[] = [
   { keys: ['nodes'], message: 'an engine names its nodes by itself', fix: 'write size' },
   {
     keys: ['template', 'volumes'],
@@ -75,19 +76,8 @@ export function requireKeepable(group: GroupConfig, keepsAges: boolean): void {
     });
 }
 
-/** Returns an error at the keys of a problem, or at the nearest one that the file has. */
-export function errorAt(group: GroupConfig, { keys, message, fix }: EngineProblem): Error {
-  let at = group.at;
-  for (const key of keys) at = childOf(at, key) ?? at;
-  return at.error(message, { fix });
-}
-
 /** Returns how many of the keys the file has, one below the other. */
 function depthOf(at: YamlValue, [first, ...more]: readonly string[]): number {
   const child = first === undefined ? undefined : childOf(at, first);
   return child === undefined ? 0 : 1 + depthOf(child, more);
-}
-
-function childOf(at: YamlValue, key: string): YamlValue | undefined {
-  return at.isMap() ? at.entries().get(key) : undefined;
 }

@@ -91,7 +91,8 @@ export class EventHooks implements AsyncDisposable {
       const limit = AbortSignal.any([signal, this.#end.signal, AbortSignal.timeout(limitMs)]);
       await run(limit).catch((error: unknown) => {
         if (signal.aborted) return;
-        const cause = limit.aborted ? `no end after ${limitMs / 1000} s` : String(error);
+        const said = error instanceof Error ? error.message : String(error);
+        const cause = limit.aborted ? `no end after ${limitMs / 1000} s` : said;
         this.#options.fail(`${what}: ${cause}`);
       });
     };

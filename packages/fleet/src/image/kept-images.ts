@@ -8,6 +8,8 @@ export interface KeptImage {
   readonly digest: Digest;
   /** When it was made, in milliseconds since 1970. */
   readonly created: number;
+  /** A part that is made again whenever it is needed: it stays only while something uses it. */
+  readonly isRemade?: boolean;
 }
 
 /** The images that a provider keeps. */
@@ -32,8 +34,8 @@ export interface ImageSettings {
 }
 
 /**
- * Returns the images that neither the file nor a node names, except those that the settings keep;
- * the oldest first.
+ * Returns the images that neither the file nor a node names, except those that the settings keep,
+ * and parts of any image that are made again; the oldest first.
  */
 export function unnamedImages(
   images: readonly KeptImage[],
@@ -41,11 +43,11 @@ export function unnamedImages(
   { keep, after }: ImageSettings,
   now: number,
 ): readonly KeptImage[] {
-  const others = images
-    .filter(({ digest }) => !named.has(digest))
-    .toSorted((a, b) => b.created - a.created || (a.id < b.id ? -1 : 1));
-  const kept = new Set([...new Set(others.map(({ digest }) => digest))].slice(0, keep));
-  return others
-    .filter(({ digest, created }) => !kept.has(digest) && created < now - after)
+  const sorted = images.toSorted((a, b) => b.created - a.created || (a.id < b.id ? -1 : 1));
+  const others = sorted.filter(({ digest, isRemade }) => isRemade !== true && !named.has(digest));
+  const kept = new Set([...named, ...[...new Set(others.map((one) => one.digest))].slice(0, keep)]);
+  return sorted
+    .filter(({ digest, isRemade }) => isRemade === true || !kept.has(digest))
+    .filter(({ created }) => created < now - after)
     .toReversed();
 }

@@ -50,7 +50,7 @@ export async function writeMachineImage(
 ): Promise<Descriptor> {
   const { root } = await findBootFiles(prefix);
   if (root !== undefined)
-    throw new LktError('UNSUPPORTED', `a fleet boots no root disk: ${root}`, {
+    throw new LktError('UNSUPPORTED', `a fleet cannot boot a root disk: ${root}`, {
       fix: 'build the format kernel+initrd',
     });
   const disk = hasDisk ? DISKS.find((part) => exists(`${prefix}${part}`)) : undefined;

@@ -1,5 +1,5 @@
 import { LktError } from '@lkt/core';
-import { createHttpClient, type HttpClient } from '@lkt/http';
+import { createHttpClient, type HttpClient, NetworkError } from '@lkt/http';
 import { objectOf } from '../rest/json-object.ts';
 
 /** A cluster of etcd, and how to reach it. */
@@ -52,7 +52,7 @@ export class EtcdClient implements AsyncDisposable {
     const [first] = Array.isArray(kvs) ? (kvs as readonly unknown[]) : [];
     if (first === undefined) return undefined;
     const { value = '' } = objectOf(first);
-    if (typeof value !== 'string') throw nonsense('a value');
+    if (typeof value !== 'string') throw malformed('a value');
     return Buffer.from(value, 'base64').toString();
   }
 
@@ -85,7 +85,7 @@ export class EtcdClient implements AsyncDisposable {
     const { ID: id } = answer;
     const granted = Number(answer['TTL']);
     if (typeof id !== 'string' || !/^\d{1,20}$/.test(id) || !(granted > 0))
-      throw nonsense('a lease');
+      throw malformed('a lease');
     return { id, ttl: granted };
   }
 
@@ -138,7 +138,7 @@ export class EtcdClient implements AsyncDisposable {
     const { answer } = await this.#send('/v3/auth/authenticate', { name, password }, signal);
     const { token } = answer;
     if (typeof token === 'string' && /^[\x21-\x7e]{1,4096}$/.test(token)) return token;
-    throw nonsense('a token');
+    throw malformed('a token');
   }
 
   /** Sends a request to the first endpoint that answers. */
@@ -177,7 +177,10 @@ export class EtcdClient implements AsyncDisposable {
       // Another member may have a leader; none accepts what this one refuses for the request.
       if (status < 500) throw failure;
     }
-    throw failure;
+    if (!(failure instanceof NetworkError)) throw failure;
+    throw new LktError('NETWORK_FAILED', `etcd: ${failure.message}`, {
+      fix: 'start it, or correct the address of the lease; ETCDCTL_CACERT names its authority',
+    });
   }
 }
 
@@ -189,15 +192,15 @@ function parse(text: string): Readonly<Record<string, unknown>> {
   try {
     return objectOf(JSON.parse(text));
   } catch (cause) {
-    throw new LktError('NETWORK_FAILED', 'etcd answers with something else than JSON', {
+    throw new LktError('NETWORK_FAILED', 'the response of etcd is not JSON', {
       cause,
-      fix: 'check the address: it is that of the clients, with the gRPC gateway',
+      fix: 'use the address for clients, with the gRPC gateway',
     });
   }
 }
 
-function nonsense(what: string): LktError {
-  return new LktError('NETWORK_FAILED', `etcd answers without ${what}`);
+function malformed(what: string): LktError {
+  return new LktError('NETWORK_FAILED', `the response of etcd lacks ${what}`);
 }
 
 function refused(path: string, status: number, text: string): LktError {
@@ -207,7 +210,7 @@ function refused(path: string, status: number, text: string): LktError {
     status === 401 || status === 403 || /authentication failed|user name is empty/.test(message);
   return new LktError(
     isDenied ? 'ACCESS_DENIED' : 'NETWORK_FAILED',
-    `etcd refuses ${path} with status ${status}${about}`,
+    `etcd rejects ${path} with status ${status}${about}`,
     isDenied
       ? { fix: 'set ETCDCTL_USER to NAME:PASSWORD of a user with a role for lkt/fleets/' }
       : {},

@@ -195,7 +195,10 @@ class Deadline {
     return passed >= this.durationMs;
   }
 
-  /** Begins again at a moment before the answer that prolonged the lease, unless it is over. */
+  /**
+   * Restarts the period at a time before the response that prolonged the lease, unless it has
+   * expired.
+   */
   prolong(from: Moment): void {
     if (!this.isOver) this.#from = from;
   }

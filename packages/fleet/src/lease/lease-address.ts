@@ -21,7 +21,7 @@ export interface LeaseOptions {
 }
 
 const DEFAULT_TTL = 15;
-/** etcd grants no less than two seconds. */
+/** Bounds of the time to live of a lease in seconds; etcd grants no less than two. */
 const TTL = { min: 2, max: 3600 };
 const ETCD =
   /^(?<scheme>etcds?):\/\/(?<hosts>[A-Za-z0-9.:[\],-]{1,1024})(?:\?ttl=(?<ttl>\d{1,4}))?$/;
@@ -48,7 +48,7 @@ export async function openLease(options: LeaseOptions): Promise<LeaseKeeper> {
       throw invalid(`"${host}" is not HOST:PORT of etcd`);
     const url = new URL(`${protocol}://${host}`);
     if (protocol === 'http' && !isLoopback(url.hostname))
-      throw new LktError('USAGE_INVALID', `etcd at ${host} is reached without TLS`, {
+      throw new LktError('USAGE_INVALID', `etcd at ${host} would be used without TLS`, {
         fix: `write etcds://${host}, and set ETCDCTL_CACERT if its authority is your own`,
       });
     return url.origin;

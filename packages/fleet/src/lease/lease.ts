@@ -28,7 +28,9 @@ export interface LeaseKeeper {
    * @throws LktError LEASE_HELD while another controller has it; LEASE_LOST, see {@link Lease}
    */
   hold<T>(run: (lease: Lease) => Promise<T>, options: HoldOptions): Promise<T>;
-  /** Returns the generation of the last lease, for labels that a user sets beside a controller. */
+  /**
+   * Returns the generation of the last lease, for labels that a user sets while a controller runs.
+   */
   current(signal: AbortSignal): Promise<number>;
 }
 

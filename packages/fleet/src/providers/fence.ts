@@ -1,6 +1,9 @@
 import type { NodeLabels } from '../node-labels.ts';
 import { ProviderError } from '../provider.ts';
 
+/** Fix for a command that has an older generation than the controller. */
+export const NEWER_LEASE = "use that controller's lease: the same user and machine, or --lease";
+
 /**
  * Refuses the late write of a controller that was replaced, to a node that a newer one created or
  * labelled. For providers that cannot compare by themselves.
@@ -15,5 +18,6 @@ export function requireGeneration(
   throw new ProviderError(
     'fenced',
     `generation ${generation} is over: ${name} is managed by generation ${labels.generation}`,
+    { fix: NEWER_LEASE },
   );
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { putFile, withLockAt } from '@lkt/oci/shared-files';
 import { type CallOptions, ProviderError } from '../provider.ts';
+import { NEWER_LEASE } from './fence.ts';
 
 /**
  * Runs a change alone among all controllers of a state directory, unless a newer one has been seen.
@@ -21,6 +22,7 @@ export async function withGeneration(
         throw new ProviderError(
           'fenced',
           `generation ${generation} is over: a controller of generation ${seen} has taken over`,
+          { fix: NEWER_LEASE },
         );
       if (generation > seen) putFile(join(dir, 'tmp'), path, `${generation}\n`);
       await run();

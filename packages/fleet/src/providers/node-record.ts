@@ -7,7 +7,7 @@ import { formatLabels, type NodeLabels, parseLabels } from '../node-labels.ts';
 export interface NodeRecord {
   readonly labels: NodeLabels;
   readonly published: ReadonlyMap<number, Endpoint>;
-  /** Hardware address of the card, where it tells the node's address. */
+  /** Hardware address of the card, for providers that find the node's address by it. */
   readonly mac?: string;
   /** When the guest is killed if it has not shut down; undefined for a node that is to run. */
   readonly killAt?: number;

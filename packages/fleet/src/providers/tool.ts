@@ -24,7 +24,7 @@ const MAX_OUTPUT_BYTES = 64 * 2 ** 20;
 
 /**
  * Runs a provider's program without a terminal, in the C locale, and returns its output.
- * @throws TOOL_MISSING; ProviderError `unavailable` if it does not end in time, `nonsense` if its
+ * @throws TOOL_MISSING; ProviderError `unavailable` if it does not end in time, `malformed` if its
  * output exceeds 64 MiB; the signal's reason
  */
 export async function runTool(
@@ -46,7 +46,7 @@ export async function runTool(
       else if (isErrno(error, 'ENOENT', 'EACCES', 'ENOTDIR'))
         reject(toolMissing(program, aptPackage));
       else if (isErrno(error, 'ERR_CHILD_PROCESS_STDIO_MAXBUFFER'))
-        reject(new ProviderError('nonsense', `${program} printed more than 64 MiB`));
+        reject(new ProviderError('malformed', `${program} printed more than 64 MiB`));
       else if (error?.killed === true)
         reject(new ProviderError('unavailable', `${program} did not end in ${timeoutMs / 1000} s`));
       else resolve({ code: child.exitCode ?? -1, stdout, stderr });

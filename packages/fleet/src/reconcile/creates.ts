@@ -61,10 +61,10 @@ function freeNames(
   count: number,
 ): readonly { readonly name: string; readonly slot?: number }[] {
   if (group.names !== undefined) {
-    const taken = new Set(observed.nodes.map(({ name }) => name));
+    const own = new Set(observed.nodes.map(({ name }) => name));
     return group.names
       .map((name, slot) => ({ name, slot }))
-      .filter(({ name }) => !taken.has(name))
+      .filter(({ name }) => !own.has(name) && observed.taken?.has(name) !== true)
       .slice(0, count);
   }
   const prefix = `${group.name}-${target.spec.slice(0, SPEC_CHARS)}-`;

@@ -7,6 +7,8 @@ import type { DestroyReason } from '../provider.ts';
 export interface ObservedHealth {
   readonly health: Health;
   readonly since: number;
+  /** Why its last check failed; undefined if it succeeded. */
+  readonly problem?: string;
 }
 
 /** The observed state of one group. */
@@ -19,6 +21,8 @@ export interface Observation {
   readonly drained: ReadonlySet<string>;
   /** Nodes that failed since one of their spec was ready, as the controller counts them. */
   readonly failures: ReadonlyMap<string, number>;
+  /** Fixed names of the group that nodes of other groups of the file have, with those groups. */
+  readonly taken?: ReadonlyMap<string, string>;
   /**
    * The image of nodes that were ready before, as far as this controller has seen them. Only a
    * group whose nodes are all gone at once needs it for a rollback.

@@ -65,7 +65,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
     if (one.isAvailable && one.staleFor === undefined) current += 1;
     if (one.isSick) sick.push(one);
     hasExpired ||= one.isExpired;
-    if (one.staleFor === 'expired') isShortLived ||= expiredInBoot(group, node);
+    isShortLived ||= expiredInBoot(group, one);
     if (one.staleFor !== undefined) stale.push(one);
     // A failed node never goes stale by age, or the halt that it stands for would end.
     else if (one.hasFailed) failed.push(one);
@@ -82,6 +82,7 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
     ...(isHalted && hasExpired ? ['nodes are older than expire.after'] : []),
     ...(!isHalted && failed.length > 0 ? ['a node of the wanted image failed'] : []),
     ...(isShortLived ? ['a node took longer to boot than it may live (expire.after)'] : []),
+    ...[...(observed.taken ?? [])].map(([name, other]) => `${name} is still a node of ${other}`),
     ...(stale.length > 0 && group.isPaused ? ['the group is paused'] : []),
     ...(stale.length > 0 && !open ? ['no window for replacements is open'] : []),
   ];
@@ -91,8 +92,11 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
   return { group, target, observed, now, ...lists, ...limits, holds: why };
 }
 
-/** Reports whether a node had expired before it was ready. */
-function expiredInBoot({ expireAfterMs = Infinity }: GroupSpec, { labels }: Node): boolean {
+/** Reports whether a node is to be replaced for its age, and had it before it was ready. */
+export function expiredInBoot(
+  { expireAfterMs = Infinity }: GroupSpec,
+  { node: { labels }, staleFor }: ClassifiedNode,
+): boolean {
   const { created, ready = created } = labels;
-  return ready - created >= expireAfterMs;
+  return staleFor === 'expired' && ready - created >= expireAfterMs;
 }

@@ -155,11 +155,11 @@ function parse(what: string, bytes: Buffer): JsonObject {
   try {
     value = JSON.parse(bytes.toString());
   } catch (cause) {
-    throw new ProviderError('nonsense', `${what}: the answer is not JSON`, { cause });
+    throw new ProviderError('malformed', `${what}: the response is not JSON`, { cause });
   }
   if (typeof value === 'object' && value !== null && !Array.isArray(value))
     return value as JsonObject;
-  throw new ProviderError('nonsense', `${what}: the answer is no object`);
+  throw new ProviderError('malformed', `${what}: the response is not an object`);
 }
 
 /** Returns code and message of an error, as the clouds write them: in one object of any name. */
@@ -183,7 +183,7 @@ function errorIn(bytes: Buffer): { readonly code: string; readonly message: stri
 
 function failureByStatus(status: number): ProviderFailure {
   // A redirection is not followed: it would lead credentials elsewhere.
-  if (status < 400) return 'nonsense';
+  if (status < 400) return 'malformed';
   if (status === 401 || status === 403) return 'denied';
   if (status === 404) return 'missing';
   if (status === 409 || status === 412) return 'conflict';

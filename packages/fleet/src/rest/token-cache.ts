@@ -18,7 +18,7 @@ export function tokenOf(cloud: string, body: JsonObject): Token {
   const seconds = Number(body['expires_in']);
   if (/^[\x21-\x7e]{1,16384}$/.test(text) && seconds > 0)
     return { text, lifetimeMs: seconds * 1000 };
-  throw new ProviderError('nonsense', `${cloud}: an answer without a token`);
+  throw new ProviderError('malformed', `${cloud}: the response has no token`);
 }
 
 /** A token is replaced so long before its end. */

@@ -26,7 +26,7 @@ export interface GroupObserver {
   replaced(time: number, reason: DestroyReason): void;
   /** So many nodes of the size were missing between two times. */
   missing(from: number, to: number, nodes: number): void;
-  /** A node reached this age when it was destroyed. */
+  /** Records the age of a node at its destruction. */
   aged(age: number): void;
 }
 

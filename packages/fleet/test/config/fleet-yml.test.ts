@@ -68,7 +68,7 @@ test('gives a group with volumes fixed names, and no surge', () => {
   expect(spec).toMatchObject({ names: ['web-0', 'web-1'], surge: 0, unavailable: 1 });
 });
 
-test('lets a group have no node, whatever its budget is', () => {
+test('accepts a group without nodes, whatever its budget', () => {
   expect(web('size: 0', 'roll: { unavailable: 1 }')).toMatchObject({ size: 0, unavailable: 1 });
 });
 
@@ -76,6 +76,13 @@ test('changes the template only with what makes a node', () => {
   const { template } = web('size: 2', 'template: { memory: 256M }');
   expect(web('size: 5', 'template: { memory: 256M }', 'grace: 5s').template).toBe(template);
   expect(web('size: 2', 'template: { memory: 512M }').template).not.toBe(template);
+  const given = fleetText('size: 2', 'template: { memory: 256M }');
+  const at = (settings: string): string =>
+    specOf(given.replace('qemu: {}', `qemu: { ${settings} }`)).template;
+  expect(at('maxNodes: 4, state: nodes, accelerator: auto')).toBe(template);
+  expect(
+    new Set([at(''), at('bridge: lkt0'), at('bridge: lkt1'), at('accelerator: tcg')]).size,
+  ).toBe(4);
   const metadata = 'template: { memory: 256M, metadata: { hostname: { content: a } } }';
   expect(web('size: 2', metadata).template).not.toBe(template);
 });
@@ -88,7 +95,10 @@ test('rounds percentages so that a roll can go on', () => {
 test.each([
   [['size: 2', 'roll: { surge: 0, unavailable: 0 }'], '10:11: .*no node can ever be replaced'],
   [['size: 2', 'roll: { surge: 0, unavailable: 3 }'], '10:11: .*3 unavailable nodes are more'],
-  [['size: 2', 'template: { volumes: { data: 1G } }', 'roll: { surge: 1 }'], '11:11: .*no surge'],
+  [
+    ['size: 2', 'template: { volumes: { data: 1G } }', 'roll: { surge: 1 }'],
+    '11:11: .*cannot have surge',
+  ],
   [['size: 2', 'template: { volumes: { ../a: 1G } }'], '10:34: .*"../a" is not a name'],
   [
     ['size: 2', 'expire: { after: 2d }', 'windows: [{ days: [Sat], from: "09:00", to: "12:00" }]'],
@@ -102,6 +112,8 @@ test.each([
   [['size: 100', 'expire: { after: 10m }'], '10:13: .*takes longer than a node may live'],
   [['size: 2', 'expire: { after: 5 }'], '10:22: .*after: "5" is not a duration'],
   [['size: 2', 'template: { memory: 512 }'], '10:25: .*"512" is not a size'],
+  [['size: 2', 'template: { memory: 1K }'], '10:25: .*memory is a whole number of MiB'],
+  [['size: 2', 'template: { memory: 1537K }'], '10:25: .*memory is a whole number of MiB'],
   [['size: 2', 'helth: {}'], '10:5: unknown key "helth"'],
   [
     ['size: 2', 'windows: [{ days: [Mo], from: "09:00", to: "10:00" }]'],
@@ -120,9 +132,12 @@ test.each([
   [['size: 2', 'health: { unhealthy: lost }'], '10:13: .*after which the node is healthy again'],
   [['size: 2', 'drain: { timeout: 5s }'], '10:12: .*either http or command'],
   [['size: 2', 'drain: { http: ":70000/" }'], '10:20: .*70000 is not a port'],
+  [['size: 2', 'template: { metadata: hello }'], '10:27: .*metadata is a mapping'],
+  [['size: 100001'], '9:11: .*100001 is not between 0 and 100000'],
+  [['size: 2', 'windows: [{ days: [], from: "01:00", to: "02:00" }]'], '10:.*the list is empty'],
   [['size: 2', 'grace: 4000d'], '10:12: .*longer than ten years'],
-  [['size: 2', 'maxSick: 101%'], '10:14: .*more than all nodes'],
-])('rejects %j at its place', (lines, message) => {
+  [['size: 2', 'maxSick: 101%'], '10:14: .*more than 100%'],
+])('rejects %j at its position', (lines, message) => {
   expect(() => web(...lines)).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',
@@ -136,7 +151,21 @@ test.each([
   [fleetText('size: 1').replace('provider: here', 'provider: her'), '7:15: .*no provider "her"'],
   [
     fleetText('size: 1').replace('  here:', '  here: { qemu: {} }\n  there:'),
-    '5:10: .*the providers here and there are the same',
+    '5:10: .*the providers here and there have the same nodes',
+  ],
+  [
+    fleetText('size: 1').replace(
+      '  here:',
+      '  here: { qemu: { state: nodes } }\n  there: { qemu: { state: ./nodes/, accelerator: tcg } }\n  other:',
+    ),
+    '5:10: .*the providers here and there have the same nodes',
+  ],
+  [
+    fleetText('size: 1').replace(
+      '  here:',
+      '  here: { libvirt: { uri: "qemu:///system" } }\n  there: { libvirt: { uri: "qemu:///system", pool: lkt } }\n  other:',
+    ),
+    '5:10: .*the providers here and there have the same nodes',
   ],
   [fleetText('size: 1').replace('web:', 'Web:'), '7:5: .*"Web" is not a name'],
   [fleetText('size: 1').replace(/@sha256.*/, ':latest'), '8:12: .*has no digest'],
@@ -159,9 +188,24 @@ test.each([
   );
 });
 
-test('takes the names of machines where none can be created', () => {
+test.each([
+  ['{ qemu: { state: nodes } }', '{ qemu: { state: /srv/shop/nodes } }'],
+  ['{ qemu: {} }', '{ qemu: { state: /var/state/qemu } }'],
+  [
+    '{ netboot: { state: n, machines: { a: { mac: "52:54:00:00:00:01" } } } }',
+    '{ netboot: { state: ./n, machines: { b: { mac: "52:54:00:00:00:02" } } } }',
+  ],
+])('rejects two providers with one directory: %s, %s', (one, other) => {
+  const text = fleetText('size: 1').replace('{ qemu: {} }', `${one}\n  there: ${other}`);
+  const dirs = { dir: '/srv/shop', stateDir: '/var/state' };
+  expect(() => parseFleet({ path: 'fleet.yml', text }, undefined, dirs)).toThrow(
+    /^fleet\.yml:5:10: .*the providers here and there have the same nodes/,
+  );
+});
+
+test('requires names of machines where none can be created', () => {
   const text = fleetText('nodes: [rack-1]');
   expect(specOf(text, ['rack-1', 'rack-2'])).toMatchObject({ size: 1, names: ['rack-1'] });
   expect(() => specOf(text, ['rack-2'])).toThrow(/:9:12: .*the provider has no machine "rack-1"/);
-  expect(() => specOf(fleetText('size: 1'), ['rack-2'])).toThrow(/have names/);
+  expect(() => specOf(fleetText('size: 1'), ['rack-2'])).toThrow(/names its machines/);
 });

@@ -51,7 +51,7 @@ async function attesting(status: string, roll = ''): Promise<Attesting> {
 const count = ({ events }: Setting, wanted: string): number =>
   events.filter(({ kind }) => kind === wanted).length;
 
-test('lets a node serve once the program has verified it, and asks again after the interval', async () => {
+test('puts a node into service once the program has verified it, and verifies again after the interval', async () => {
   await using setting = await attesting('0');
   await setting.pass();
   await setting.pass();
@@ -91,7 +91,7 @@ test('halts when no node of an image proves it', async () => {
   expect(count(setting, 'ready')).toBe(0);
 });
 
-test('takes a program that fails for no proof, says so once, and tries again', async () => {
+test('treats a program that fails as no proof, reports it once, and retries', async () => {
   await using setting = await attesting('0');
   await setting.passUntil(() => count(setting, 'converged') === 1);
   await setting.setStatus('2');
@@ -110,7 +110,7 @@ test('takes a program that fails for no proof, says so once, and tries again', a
   await setting.passUntil(() => count(setting, 'destroy') > 0);
 });
 
-test('runs few programs at once for many nodes', async () => {
+test('limits the programs that run at once', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-attest-'));
   const log = join(dir.path, 'log');
   const attestations = new Attestations();

@@ -25,7 +25,7 @@ test('creates nodes with metadata of their own, and then does nothing', async ()
   expect(setting.provider.calls).toEqual([]);
 });
 
-test('touches no node when a provider answers nonsense or not at all', async () => {
+test('touches no node when a provider sends a malformed response or not at all', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const setting = start(dir.path);
   await converged(setting);
@@ -36,7 +36,7 @@ test('touches no node when a provider answers nonsense or not at all', async () 
     [[node, node], `${at}here lists two nodes of the name ${node.name}`],
     [[{ ...node, name: '' }], `${at}here lists a node without id or name`],
     [[{ ...node, labels: { ...node.labels, fleet: 'other' } }], `of the fleet other`],
-    [new ProviderError('nonsense', 'no JSON'), `${at}no JSON`],
+    [new ProviderError('malformed', 'no JSON'), `${at}no JSON`],
   ] as const;
   for (const [answer, message] of answers) {
     setting.provider.answer = answer;
@@ -44,7 +44,7 @@ test('touches no node when a provider answers nonsense or not at all', async () 
     await failed.toMatchObject({ message: expect.stringContaining(message) });
     setting.provider.answer = answer;
     await expect(setting.pass()).rejects.toMatchObject({
-      failure: 'nonsense',
+      failure: 'malformed',
       fix: 'check its settings, and what answers there',
       detail: expect.stringContaining('here: { qemu: {} }'),
     });
@@ -52,6 +52,43 @@ test('touches no node when a provider answers nonsense or not at all', async () 
   setting.provider.answer = new ProviderError('unavailable', 'no answer');
   expect((await setting.pass()).groups.size).toBe(0);
   expect(setting.provider.calls).toEqual([]);
+});
+
+function groupText(name: string, nodes: string): string {
+  return `  ${name}:
+    provider: here
+    image: web@${image}
+    nodes: [${nodes}]
+    health: { console: up }
+`;
+}
+
+test('gives a node to another group once its own has destroyed it', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const top = fleet.file.text.split('  web:')[0] ?? '';
+  const before = start(dir.path, Date.now, top + groupText('api', 'b') + groupText('web', 'a, c'));
+  await converged(before);
+  const { provider } = before;
+  const events: FleetEvent[] = [];
+  const text = top + groupText('api', 'b, c') + groupText('web', 'a');
+  const controller = new FleetController({
+    fleet: parseFleet({ path: 'fleet.yml', text }),
+    providers: new Map([['here', provider]]),
+    openImage: async (_, digest) => ({ digest, files: { kernel: '', cmdline: '' } }),
+    logDir: dir.path,
+    onEvent: (event) => events.push(event),
+  });
+  const call = { generation: 1, signal: new AbortController().signal };
+  const first = await controller.pass(call);
+  expect(first.groups.get('api')?.decision.status.holds).toEqual(['c is still a node of web']);
+  expect(provider.calls).toEqual(['destroy c']);
+  await controller.pass(call);
+  expect(provider.calls).toEqual(['destroy c', 'prepare', 'create c']);
+  expect(provider.nodes.map(({ name, labels }) => `${labels.group} ${name}`).toSorted()).toEqual([
+    'api b',
+    'api c',
+    'web a',
+  ]);
 });
 
 /** Starts a fleet with a group at each of two providers. */
@@ -100,13 +137,13 @@ test('keeps the groups of other providers while one does not answer', async () =
   expect(provider.nodes).toHaveLength(2);
 });
 
-test('touches no node of any provider if one answers nonsense at first', async () => {
+test('touches no node of any provider if one sends a malformed response at first', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const { provider, other, controller } = startTwo(dir.path);
-  other.answer = new ProviderError('nonsense', 'no JSON');
+  other.answer = new ProviderError('malformed', 'no JSON');
   const call = { generation: 1, signal: new AbortController().signal };
   await expect(controller.prepareImages(call, { isPatient: true })).rejects.toMatchObject({
-    failure: 'nonsense',
+    failure: 'malformed',
     message: 'fleet.yml:5:10: providers.there: no JSON',
   });
   expect([...provider.calls, ...other.calls]).toEqual([]);
@@ -138,7 +175,7 @@ test('lists an orphan once, and does not touch it', async () => {
   const orphan = { ...node, id: 'old', name: 'old-0', labels: { ...node.labels, group: 'old' } };
   setting.provider.nodes.push(orphan);
   for (let passes = 0; passes < 3; passes += 1)
-    expect((await setting.pass()).orphans).toEqual([orphan]);
+    expect((await setting.pass()).orphans).toEqual([{ ...orphan, provider: 'here' }]);
   expect(setting.provider.calls).toEqual([]);
   expect(setting.events.filter(({ kind }) => kind === 'orphan')).toHaveLength(1);
 });
@@ -180,6 +217,24 @@ test('ends a pass at the first failure, and stops when another controller has ta
   expect(setting.events.at(-1)).toMatchObject({ kind: 'error', message: 'no room' });
   setting.provider.failure = new ProviderError('fenced', 'another controller');
   await expect(setting.pass()).rejects.toMatchObject({ failure: 'fenced' });
+});
+
+test('tells once that a change fails again and again, and its success', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const setting = start(dir.path);
+  const told = async (failure?: ProviderError): Promise<readonly string[]> => {
+    setting.provider.failure = failure;
+    setting.events.length = 0;
+    for (let passes = 0; passes < 3; passes += 1) await setting.pass();
+    return setting.events.map(({ kind, message = '' }) => `${kind} ${message}`.trim());
+  };
+  expect(await told(new ProviderError('capacity', 'no room'))).toEqual(['error no room']);
+  // A node whose answer was lost may exist.
+  expect(await told(new ProviderError('unavailable', 'no answer'))).toEqual([
+    'create',
+    'error no answer',
+  ]);
+  expect(await told()).toEqual(['create', 'ready', 'ready', 'converged']);
 });
 
 test('prepares an image again that the provider has lost', async () => {

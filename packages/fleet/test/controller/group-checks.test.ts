@@ -6,17 +6,17 @@ import { fleet, image, unopened, WrongProvider } from './wrong-provider.ts';
 test.for<[string, string, string]>([
   [
     'web: { provider: here, IMAGE, nodes: [a, b] }\n  api: { provider: here, IMAGE, nodes: [b] }',
-    'groups.api.nodes: the groups web and api have a node b',
+    'groups.api.nodes: the groups web and api both have a node b',
     'choose names that are unique in the fleet',
   ],
   [
     'web: { provider: here, IMAGE, size: 2, template: { volumes: { data: 1G } } }\n  api: { provider: here, IMAGE, nodes: [web-1] }',
-    'groups.api.nodes: the groups web and api have a node web-1',
+    'groups.api.nodes: the groups web and api both have a node web-1',
     'choose names that are unique in the fleet',
   ],
   [
     'a-name-that-has-exactly-32-chars: { provider: here, IMAGE, size: 2 }',
-    'names of nodes of "a-name-that-has-exactly-32-chars" would have 43 characters',
+    'node names of "a-name-that-has-exactly-32-chars" would have 43 characters',
     'shorten the name of the group by 3',
   ],
 ])('rejects names of nodes before any is touched: %s', ([groups, message, fix]) => {
@@ -38,7 +38,7 @@ test('rejects metadata with an unknown variable before any node is touched', () 
   expect(() => unopened(wrong)).toThrow(/^fleet\.yml:12:27: .*\$\{NOWHERE\} has no value here/);
 });
 
-test('rejects metadata that is too long, at its place', () => {
+test('rejects metadata that is too long, at its position', () => {
   const text = fleet.file.text.replace('${NODE}', 'x'.repeat(65_536));
   const open = (): FleetController => unopened(parseFleet({ path: 'fleet.yml', text }));
   expect(open).toThrow(

@@ -106,7 +106,7 @@ test('removes nothing while a node is missing, or without the lease', async () =
   expect(digests(images)).toHaveLength(4);
 });
 
-test('says once that a provider refuses, and goes on', async () => {
+test('reports once that a provider refuses, and continues', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const images = new Images();
   images.failure = new ProviderError('denied', 'no right');

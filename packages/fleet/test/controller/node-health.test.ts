@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readdirSync } from 'node:fs';
 import { mkdir, mkdtempDisposable, readFile, symlink } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -57,7 +58,12 @@ test('keeps the console of the failed node for which a roll halts', async () => 
   now += 61_000;
   for (let passes = 0; passes < 2; passes += 1) await pass();
   const halted = events.filter(({ kind }) => kind === 'halted');
-  expect(halted).toMatchObject([{ node: expect.stringMatching(/^web-/) }]);
+  expect(halted).toMatchObject([
+    {
+      node: expect.stringMatching(/^web-/),
+      message: expect.stringMatching(/; its console does not show "ready"$/),
+    },
+  ]);
   expect(await readFile(halted[0]?.console ?? '', 'utf8')).toBe('up');
   // Each failed node has one, and none was destroyed.
   expect(readdirSync(join(dir.path, 'web'))).toHaveLength(2);
@@ -139,6 +145,45 @@ test('is unhealthy from one text on the console to the other', async () => {
   });
   provider.said += '\nup';
   expect((await setting.pass()).groups.get('web')?.decision.status.sick).toBe(0);
+});
+
+test('tells why a health check fails', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
+  const refused = createServer();
+  refused.listen(0, '127.0.0.1');
+  await once(refused, 'listening');
+  const { port: free } = refused.address() as AddressInfo;
+  refused.close();
+  const web = createHttpServer((request, response) => {
+    if (request.url === '/drop') request.socket.destroy();
+    else if (request.url !== '/wait') response.writeHead(503).end();
+  });
+  web.listen(0, '127.0.0.1');
+  await once(web, 'listening');
+  const { port } = web.address() as AddressInfo;
+  const problemOf = async (health: string, reached?: number): Promise<string | undefined> => {
+    const text = fleet.file.text.replace('{ console: up }', health).replace('size: 2', 'size: 1');
+    const { provider, pass } = start(dir.path, Date.now, text);
+    provider.said = 'lkt: boot ended';
+    if (reached !== undefined)
+      provider.published = new Map([[80, { host: '127.0.0.1', port: reached }]]);
+    await pass();
+    const { groups } = await pass();
+    const { health: seen = new Map() } = groups.get('web') ?? {};
+    return [...seen.values()][0]?.problem;
+  };
+  const at = `http://127.0.0.1:${port}`;
+  expect(await problemOf('{ tcp: 80 }', free)).toBe(`TCP 127.0.0.1:${free}: connection refused`);
+  expect(await problemOf('{ tcp: 80 }')).toMatch(/^it has no address yet .* port 80 /);
+  expect(await problemOf('{ http: ":80/" }', port)).toBe(`GET ${at}/: status 503`);
+  expect(await problemOf('{ http: ":80/drop" }', port)).toMatch(/\/drop: (?:socket hang up|conn)/);
+  expect(await problemOf('{ http: ":80/wait", timeout: 1s }', port)).toBe(
+    `GET ${at}/wait: no answer in 1 s`,
+  );
+  expect(await problemOf('{ console: up, unhealthy: ended }')).toBe('its console shows "ended"');
+  expect(await problemOf('{ console: boot }')).toBeUndefined();
+  web.closeAllConnections();
+  web.close();
 });
 
 test('replaces a failed node though its console cannot be kept', async () => {

@@ -122,7 +122,7 @@ test.for<[string, string]>([
     );
 });
 
-test('no engine takes names of nodes', () => {
+test('no engine accepts names of nodes', () => {
   for (const kind of KINDS)
     expect(() => open(kind, [], 'nodes: [a]')).toThrow(
       expect.objectContaining({

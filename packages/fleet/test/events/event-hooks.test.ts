@@ -87,8 +87,8 @@ test('reports a page that refuses, follows no redirection, and tries again after
   await using page = await startPage();
   page.statuses.push(403, 302, 503, 204);
   expect(await tell({ webhook: { url: page.url } }, ['a', 'b', 'c'])).toEqual([
-    'webhook: Error: status 403',
-    'webhook: Error: status 302',
+    'webhook: status 403',
+    'webhook: status 302',
   ]);
   expect(page.requests).toHaveLength(4);
 });
@@ -103,7 +103,7 @@ test('runs the program once for each event, and then the webhook', async () => {
   expect(await readFile(file, 'utf8')).toBe(`${lines.join('\n')}\n`);
   expect(page.requests).toHaveLength(2);
   expect(await tell({ command: ['false'], webhook: { url: page.url } }, ['a'])).toEqual([
-    expect.stringMatching(/^event program: Error: false ended with status 1/),
+    expect.stringMatching(/^event program: false ended with status 1/),
   ]);
   expect(page.requests).toHaveLength(3);
 });

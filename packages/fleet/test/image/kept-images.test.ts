@@ -29,3 +29,12 @@ test('keeps what is young, or of an unknown age', () => {
   const all = [image('old', 10), image('young', 60), image('unknown', Number.NaN)];
   expect(ids(unnamedImages(all, new Set(), { keep: 0, after: 50 }, NOW))).toEqual(['old']);
 });
+
+test('returns a part that is made again also of an image that is named or kept', () => {
+  const all = [image('a', 10), { ...image('a', 20, 'part'), isRemade: true }, image('b', 30)];
+  const settings = { keep: 1, after: 75 };
+  expect(ids(unnamedImages(all, new Set([digestOf('a')]), settings, NOW))).toEqual(['part']);
+  expect(ids(unnamedImages(all, new Set([digestOf('a')]), { keep: 1, after: 85 }, NOW))).toEqual(
+    [],
+  );
+});

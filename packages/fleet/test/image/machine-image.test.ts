@@ -47,7 +47,7 @@ test.each([
   expect(await readFile(disk?.path ?? '', 'utf8')).toBe(`bytes of -${firmware}.img`);
 });
 
-test('says how to build a disk', async () => {
+test('suggests how to build a disk', async () => {
   await using built = await build(['-kernel', '-initrd.img']);
   const written = writeMachineImage(built.store, built.prefix, name, { hasDisk: true });
   await expect(written).rejects.toMatchObject({

@@ -33,7 +33,7 @@ async function loss({ signal: lost }: Lease): Promise<unknown> {
   return lost.reason;
 }
 
-test('gives one controller at a time the lease, and each a larger generation', async () => {
+test('grants the lease to one controller at a time, each with a larger generation', async () => {
   const [one, other] = [await open('shop'), await open('shop')];
   expect(await one.current(signal)).toBe(0);
   const first = await one.hold(
@@ -119,7 +119,7 @@ test('ends the work at once when etcd has ended the lease', async () => {
   });
 });
 
-test('lets a controller that was stopped for too long make no further change', async () => {
+test('prevents further changes by a controller that was stopped for too long', async () => {
   await (
     await open('stopped')
   ).hold(
@@ -163,7 +163,7 @@ test('waits no longer once it is interrupted', async () => {
   );
 });
 
-test('verifies the certificate of etcd, and gives its password', async () => {
+test('verifies the certificate of etcd, and sends its password', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-etcd-tls-'));
   const { cert, key } = makeCertificate(dir.path, 'etcd');
   await using secure = await startEtcd({ cert, key });

@@ -6,7 +6,7 @@ import { fileLease } from '../../src/lease/file-lease.ts';
 
 const signal = new AbortController().signal;
 
-test('gives one controller at a time the lease, and each a larger generation', async () => {
+test('grants the lease to one controller at a time, each with a larger generation', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-lease-'));
   const path = join(dir.path, 'leases/shop');
   const [one, other] = [fileLease(path), fileLease(path)];
@@ -25,7 +25,7 @@ test('gives one controller at a time the lease, and each a larger generation', a
   expect(second).toBeGreaterThan(first);
 });
 
-test('gives a larger generation though the clock or the file was set back', async () => {
+test('increases the generation although the clock or the file was set back', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-lease-'));
   const path = join(dir.path, 'shop');
   await writeFile(`${path}.generation`, '99999999999\n');

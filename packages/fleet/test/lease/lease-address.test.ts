@@ -20,7 +20,7 @@ test.for([
 test('reaches etcd on another machine by TLS only', async () => {
   await expect(open('etcd://127.0.0.1:1,10.0.0.1:2379')).rejects.toMatchObject({
     code: 'USAGE_INVALID',
-    message: 'etcd at 10.0.0.1:2379 is reached without TLS',
+    message: 'etcd at 10.0.0.1:2379 would be used without TLS',
     fix: expect.stringContaining('etcds://10.0.0.1:2379'),
   });
   await expect(open('etcds://10.0.0.1:2379,[::1]:2379')).resolves.toBeDefined();

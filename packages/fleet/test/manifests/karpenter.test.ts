@@ -17,7 +17,7 @@ test("follows the schemas of Karpenter's resources", () => {
   new NodePool(pool as never).validate();
 });
 
-test('is rejected with a value that Karpenter does not know', () => {
+test('is rejected with a value that is unknown to Karpenter', () => {
   const spec = { ...(nodeClass?.['spec'] as object), amiFamily: 'lkt' };
   expect(() => new EC2NodeClass({ ...nodeClass, spec } as never).validate()).toThrow(/amiFamily/);
   const disruption = { consolidationPolicy: 'Sometimes', consolidateAfter: '1h' };

@@ -15,6 +15,8 @@ interface Version {
   readonly description: string;
   readonly token: string;
   readonly image: string;
+  readonly created: Date;
+  isDefault: boolean;
 }
 
 interface Member {
@@ -73,11 +75,14 @@ const FILTER = String.raw`Filter\.1\.(?:Name|Value\.\d+)`;
 
 /** The parameters of each action, as patterns of their whole names. */
 const ACTIONS: Readonly<Record<string, string>> = {
-  DescribeAutoScalingGroups: String.raw`Filters\.member\.1\.(?:Name|Values\.member\.1)|MaxRecords|NextToken`,
+  DescribeAutoScalingGroups: String.raw`Filters\.member\.1\.(?:Name|Values\.member\.1)|AutoScalingGroupNames\.member\.1|MaxRecords|NextToken`,
+  DescribeLaunchTemplates: `${FILTER}|MaxResults|NextToken`,
+  DeleteLaunchTemplateVersions: String.raw`LaunchTemplateName|LaunchTemplateVersion\.\d+`,
   DescribeInstances: `${FILTER}|MaxResults|NextToken`,
   DescribeLaunchTemplateVersions: 'LaunchTemplateName|MaxResults|NextToken',
   DescribeInstanceRefreshes: 'AutoScalingGroupName|MaxRecords',
   CreateLaunchTemplate: String.raw`LaunchTemplateName|VersionDescription|ClientToken|LaunchTemplateData\.(?:${DATA})|TagSpecification\.1\.(?:ResourceType|Tag\.\d+\.(?:Key|Value))`,
+  ModifyLaunchTemplate: 'ClientToken|LaunchTemplateName|SetDefaultVersion',
   CreateLaunchTemplateVersion: String.raw`LaunchTemplateName|VersionDescription|ClientToken|LaunchTemplateData\.(?:${DATA})`,
   CreateAutoScalingGroup: String.raw`AutoScalingGroupName|LaunchTemplate\.(?:LaunchTemplateName|Version)|VPCZoneIdentifier|HealthCheckType|TargetGroupARNs\.member\.\d+|${LIMITS}|${TAG}`,
   UpdateAutoScalingGroup: `AutoScalingGroupName|${LIMITS}`,
@@ -145,15 +150,20 @@ export async function startAsgServer(): Promise<AsgServer> {
     const { VersionDescription: description = '', ClientToken: token = '' } = given;
     if (versions.some((one) => one.token === token)) return;
     const { 'LaunchTemplateData.ImageId': image = '' } = given;
-    versions.push({ number: versions.length + 1, description, token, image });
+    const number = (versions.at(-1)?.number ?? 0) + 1;
+    const isDefault = versions.length === 0;
+    versions.push({ number, description, token, image, created: new Date(), isDefault });
   };
 
   const respond = (action: string, given: Readonly<Record<string, string>>): string => {
     const name = given['AutoScalingGroupName'];
     switch (action) {
       case 'DescribeAutoScalingGroups': {
-        const found = [...groups].filter(
-          ([, { tags }]) => tags.get('lkt.fleet') === given['Filters.member.1.Values.member.1'],
+        const one = given['AutoScalingGroupNames.member.1'];
+        const found = [...groups].filter(([key, { tags }]) =>
+          one === undefined
+            ? tags.get('lkt.fleet') === given['Filters.member.1.Values.member.1']
+            : key === one,
         );
         const items = found.map(([key, group]) => groupXml(key, group)).join('');
         return result(action, `<AutoScalingGroups>${items}</AutoScalingGroups>`);
@@ -174,12 +184,37 @@ export async function startAsgServer(): Promise<AsgServer> {
       }
       case 'DescribeLaunchTemplateVersions': {
         const items = versionsOf(given['LaunchTemplateName']).map(
-          ({ number, description, image }) =>
-            `<item><versionNumber>${number}</versionNumber><versionDescription>${description}</versionDescription><launchTemplateData><imageId>${image}</imageId></launchTemplateData></item>`,
+          ({ number, description, image, created, isDefault }) =>
+            `<item><versionNumber>${number}</versionNumber><versionDescription>${description}</versionDescription><createTime>${created.toISOString()}</createTime><defaultVersion>${isDefault}</defaultVersion><launchTemplateData><imageId>${image}</imageId></launchTemplateData></item>`,
         );
         return plain(
           action,
           `<launchTemplateVersionSet>${items.join('')}</launchTemplateVersionSet>`,
+        );
+      }
+      case 'DescribeLaunchTemplates': {
+        if (given['Filter.1.Name'] !== 'tag-key' || given['Filter.1.Value.1'] !== 'lkt.asg')
+          throw new Problem('InvalidParameterValue', 'a filter');
+        const items = [...templates.keys()].map(
+          (key) => `<item><launchTemplateName>${key}</launchTemplateName></item>`,
+        );
+        return plain(action, `<launchTemplates>${items.join('')}</launchTemplates>`);
+      }
+      case 'DeleteLaunchTemplateVersions': {
+        const versions = versionsOf(given['LaunchTemplateName']);
+        const number = Number(given['LaunchTemplateVersion.1']);
+        const index = versions.findIndex((one) => one.number === number);
+        // AWS deletes no default version.
+        if (versions[index]?.isDefault === true)
+          throw new Problem('InvalidLaunchTemplateVersion', `${number} is the default`);
+        if (index >= 0) versions.splice(index, 1);
+        const fault =
+          index >= 0
+            ? ''
+            : '<item><responseError><code>launchTemplateVersionDoesNotExist</code><message>none</message></responseError></item>';
+        return plain(
+          action,
+          `<unsuccessfullyDeletedLaunchTemplateVersionSet>${fault}</unsuccessfullyDeletedLaunchTemplateVersionSet>`,
         );
       }
       case 'DescribeInstanceRefreshes': {
@@ -198,6 +233,12 @@ export async function startAsgServer(): Promise<AsgServer> {
         const versions: Version[] = [];
         addVersion(versions, given);
         templates.set(template, versions);
+        return plain(action, '');
+      }
+      case 'ModifyLaunchTemplate': {
+        const template = given['LaunchTemplateName'];
+        const version = requireVersion(template, given['SetDefaultVersion']);
+        for (const one of versionsOf(template)) one.isDefault = String(one.number) === version;
         return plain(action, '');
       }
       case 'CreateLaunchTemplateVersion':

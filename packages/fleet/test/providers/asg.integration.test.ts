@@ -1,16 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { AutoScalingClient } from '@aws-sdk/client-auto-scaling';
+import { EC2Client } from '@aws-sdk/client-ec2';
 import { type Digest, digestOf } from '@lkt/core';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { FleetController, FleetPass } from '../../src/controller/controller.ts';
 import type { FleetEvent } from '../../src/events/event.ts';
+import type { KeptImage } from '../../src/image/kept-images.ts';
 import { AsgEngine } from '../../src/providers/asg/engine.ts';
+import { TemplateVersions } from '../../src/providers/asg/template-versions.ts';
+import { clientOptions } from '../../src/providers/aws/client.ts';
 import { type AsgServer, startAsgServer } from './asg-server.ts';
 import { awsRights } from './documented-rights.ts';
 import { engineController, passOf, type PassOptions, statusOf } from './engine-passes.ts';
 
 // AWS's own Auto Scaling has not been met: the server rejects what AWS documents as invalid.
-const [one, two] = [digestOf('one'), digestOf('two')];
+const [one, two, three] = [digestOf('one'), digestOf('two'), digestOf('three')];
 let server: AsgServer;
 let engine: AsgEngine;
 let events: FleetEvent[];
@@ -67,10 +72,18 @@ function changes(): readonly string[] {
   return actions.filter((action) => !action.startsWith('Describe'));
 }
 
+/** Returns the default versions of the template. */
+function defaults(): readonly number[] {
+  const versions = server.templates.get('lkt.shop.web') ?? [];
+  return versions.filter(({ isDefault }) => isDefault).map(({ number }) => number);
+}
+
 const read = (path: string): string => readFileSync(join(import.meta.dirname, path), 'utf8');
 
 test('documents the rights of every call, and no others', () => {
-  const source = read('../../src/providers/asg/engine.ts');
+  const source = ['engine.ts', 'template-versions.ts']
+    .map((name) => read(`../../src/providers/asg/${name}`))
+    .join('');
   const calls = [...source.matchAll(/new (\w+)Command\(/g)].map(
     ([, name = '']) =>
       `${/LaunchTemplate|^DescribeInstances$/.test(name) ? 'ec2' : 'autoscaling'}:${name}`,
@@ -150,7 +163,12 @@ test('begins one refresh for another image, and awaits its end', async () => {
   expect(rolling.groups.get('web')?.decision.live[0]?.staleFor).toBe('image');
   expect(changes()).toEqual([]);
   server.finish('lkt.shop.web', 'Successful');
+  // An instance that a person starts from the template is as those of the group.
+  await pass(two);
+  expect(changes()).toEqual(['ModifyLaunchTemplate']);
+  expect(defaults()).toEqual([2]);
   expect(statusOf(await pass(two))).toMatchObject({ isConverged: true });
+  expect(changes()).toEqual([]);
   // The version of an earlier image is used again.
   await pass(one);
   expect(changes()).toEqual(['CreateOrUpdateTags', 'StartInstanceRefresh']);
@@ -248,13 +266,51 @@ test('lists a group that the file does not have, and does not touch it', async (
   expect(events.at(-1)).toMatchObject({ kind: 'orphan', group: 'old' });
 });
 
+test('removes a version of a template that nothing uses, and creates it again', async () => {
+  const roll = async (image: Digest): Promise<void> => {
+    await pass(image);
+    server.finish('lkt.shop.web', 'Successful');
+    await pass(image);
+  };
+  await pass(one);
+  server.settle();
+  await roll(two);
+  await roll(three);
+  const settings = clientOptions({ region: 'eu-central-1', endpoint: server.endpoint });
+  const versions = new TemplateVersions(new EC2Client(settings), new AutoScalingClient(settings));
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const second = async (): Promise<KeptImage> => {
+    // Not the default version, which is the latest.
+    const list = await versions.list(options);
+    const found = list.find(({ id }) => id === 'lkt.shop.web:2');
+    expect(list.map(({ id }) => id)).toEqual(['lkt.shop.web:1', 'lkt.shop.web:2']);
+    if (found === undefined) throw new Error('the version is not listed');
+    return found;
+  };
+  expect(await second()).toMatchObject({ digest: two, isRemade: true });
+  expect(await versions.isUsed(await second(), options)).toBe(false);
+  await pass(two);
+  expect(await versions.isUsed(await second(), options)).toBe(true);
+  server.finish('lkt.shop.web', 'Successful');
+  expect(await versions.isUsed(await second(), options)).toBe(true);
+  await roll(three);
+  const unused = await second();
+  expect(await versions.isUsed(unused, options)).toBe(false);
+  for (let times = 0; times < 2; times += 1) await versions.remove(unused, options);
+  const numbers = (): readonly number[] =>
+    (server.templates.get('lkt.shop.web') ?? []).map(({ number }) => number);
+  expect(numbers()).toEqual([1, 3]);
+  await roll(two);
+  expect(numbers()).toEqual([1, 3, 4]);
+});
+
 test('touches nothing when the tags of a group are damaged', async () => {
   await pass(one);
   const [group] = server.groups.values();
   group?.tags.set('lkt.group', 'other');
   changes();
   await expect(pass(two)).rejects.toMatchObject({
-    failure: 'nonsense',
+    failure: 'malformed',
     message:
       'fleet.yml:4:14: providers.frankfurt: aws: the tags of the group lkt.shop.web are damaged',
     fix: expect.stringMatching(/^delete the /),

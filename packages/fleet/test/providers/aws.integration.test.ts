@@ -211,7 +211,7 @@ describe('aws requests', () => {
   ])('lists no node at all after %s', async (_, xml) => {
     const whole = xml.startsWith('<html>') ? { status: 200, body: xml } : instances(xml);
     moto.answer('DescribeInstances', [whole]);
-    await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'nonsense' });
+    await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'malformed' });
   });
 
   test('ends when pages never do', async () => {
@@ -219,7 +219,7 @@ describe('aws requests', () => {
       'DescribeInstances',
       Array.from({ length: 1000 }, () => instances('', 'again')),
     );
-    await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'nonsense' });
+    await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'malformed' });
     moto.answer('DescribeInstances', []);
   });
 
@@ -236,7 +236,7 @@ describe('aws requests', () => {
     ['SomethingNew', 400, 'invalid'],
     ['InternalError', 500, 'unavailable'],
     ['Unavailable', 503, 'unavailable'],
-  ])('takes %s with status %i for %s', async (code, status, failure) => {
+  ])('classifies %s with status %i as %s', async (code, status, failure) => {
     moto.answer('RunInstances', [{ status, body: errorXml(code) }]);
     const created = provider.create(request('web-6'), options);
     await expect(created).rejects.toMatchObject({
@@ -258,7 +258,7 @@ describe('aws requests', () => {
       'nodes cannot have volumes yet',
     ],
     ['a group without settings', { settings: undefined }, 'has no settings for aws'],
-    ['an invalid name', { name: 'Web' }, 'is not a name of a node'],
+    ['an invalid name', { name: 'Web' }, 'is not a valid node name'],
   ])('refuses %s without a call', async (_, changes, message) => {
     const count = moto.requests.length;
     const created = provider.create({ ...request('web-7'), ...changes }, options);

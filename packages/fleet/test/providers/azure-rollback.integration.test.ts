@@ -35,7 +35,7 @@ function modelOf(image: Digest): object {
   };
 }
 
-test('gives new nodes the model before a failed one, and tries that no second time', async () => {
+test('gives new nodes the model before a failed one, and does not retry that', async () => {
   const auto = { more: '    roll: { rollback: auto }\n' };
   await failRoll(auto);
   expect(cloud.body()).toMatchObject({
@@ -65,7 +65,7 @@ test('gives new nodes the model before a failed one, and tries that no second ti
   expect(statusOf(await cloud.pass(two, auto))).toMatchObject({ isConverged: true });
 });
 
-test('lets no node of the earlier image grow old after a rollback', async () => {
+test('replaces old nodes of the earlier image after a rollback', async () => {
   const auto = { more: '    roll: { rollback: auto }\n    expire: { after: 30d }\n' };
   await failRoll(auto);
   await cloud.pass(two, auto);
@@ -101,7 +101,7 @@ test('returns a halted group to the earlier image once a node is too old', async
   expect(statusOf(await cloud.pass(two, aged))).toMatchObject({ isRolledBack: true, available: 3 });
 });
 
-test('knows no earlier image of another template, and says that nodes are too old', async () => {
+test('finds no earlier image of another template, and reports that nodes are too old', async () => {
   const aged = '    expire: { after: 30d }\n    roll: { rollback: auto }\n';
   await cloud.pass(one, { more: `${aged}    template: { metadata: { a: { content: old } } }\n` });
   cloud.server.settle(new Date(cloud.now));

@@ -44,6 +44,8 @@ export interface AzureServer extends JsonServer {
   readonly sets: ReadonlyMap<string, ScaleSet>;
   readonly disks: ReadonlyMap<string, Json>;
   readonly versions: ReadonlyMap<string, Json>;
+  /** The storage of disks; it rejects uploads while it is closed. */
+  readonly storage: { isClosed: boolean };
   /** The bytes of the last disk that was written. */
   readonly written: () => Buffer;
   /** Starts missing instances, and lets all become healthy. */
@@ -72,6 +74,7 @@ export async function startAzureServer(): Promise<AzureServer> {
   const disks = new Map<string, Record<string, unknown>>();
   const versions = new Map<string, Json>();
   const operations = new Map<string, { polls: number; json: Json }>();
+  const storage = { isClosed: false };
   let written = Buffer.alloc(0);
   let changed: string[] = [];
   let count = 0;
@@ -91,12 +94,19 @@ export async function startAzureServer(): Promise<AzureServer> {
     if (method === 'PUT') {
       // As it is already.
       if (found !== undefined) return operation('disks.write');
+      const { tags } = json;
       const { hyperVGeneration, creationData } = json['properties'] as Record<string, Json>;
       const size = Number(creationData?.['uploadSizeBytes']);
       if (size % 2 ** 20 !== 512) throw fault(400, 'InvalidParameter', `a VHD of ${size} bytes`);
       disks.set(name, {
         name,
-        properties: { hyperVGeneration, diskState: 'ReadyToUpload', size },
+        tags,
+        properties: {
+          hyperVGeneration,
+          diskState: 'ReadyToUpload',
+          size,
+          timeCreated: '2026-01-02T03:04:05.0000000+00:00',
+        },
       });
       written = Buffer.alloc(size);
       return operation('disks.write');
@@ -105,6 +115,7 @@ export async function startAzureServer(): Promise<AzureServer> {
     const properties = found['properties'] as Record<string, unknown>;
     if (method === 'GET') return { json: found };
     if (method === 'DELETE') {
+      if (properties['diskState'] === 'ActiveUpload') throw fault(409, 'OperationNotAllowed', name);
       disks.delete(name);
       return operation('disks.delete');
     }
@@ -264,6 +275,7 @@ export async function startAzureServer(): Promise<AzureServer> {
       throw new Problem({ status: 401, json }, true);
     }
     if (path.startsWith('/storage/')) {
+      if (storage.isClosed) throw fault(403, 'AuthenticationFailed', path, true);
       if (!disks.has(path.slice('/storage/'.length))) throw fault(404, 'NotFound', path, true);
       const [, from = 0, to = 0] = /^bytes=(\d+)-(\d+)$/.exec(String(headers['x-ms-range'])) ?? [];
       const [start, end] = [Number(from), Number(to) + 1];
@@ -296,6 +308,8 @@ export async function startAzureServer(): Promise<AzureServer> {
     if (/^\/galleries\/\w+\/images\/\w+\/versions$/.test(rest) && method === 'GET')
       return { json: { value: [...versions].map(([one, body]) => ({ ...body, name: one })) } };
     const [kind = '', name = '', ...more] = rest.slice(1).split('/');
+    if (kind === 'disks' && name === '' && method === 'GET')
+      return { json: { value: disks.values().toArray() } };
     if (kind === 'disks') return disk(request, name, more[0] ?? '');
     if (kind === 'galleries') return image(request, more[3] ?? '');
     if (name !== '') return scaleSet(request, name, more.join('/'));
@@ -309,6 +323,7 @@ export async function startAzureServer(): Promise<AzureServer> {
     ...server,
     sets,
     disks,
+    storage,
     versions,
     written: () => written,
     settle: (now = new Date()) => {

@@ -222,7 +222,7 @@ test('replaces one node', async () => {
   expect(cloud.server.changes()).toEqual(['virtualMachineScaleSets.reimage']);
 });
 
-test('says which credentials are missing or wrong, and keeps secrets out of messages', async () => {
+test('reports which credentials are missing or wrong, and keeps secrets out of messages', async () => {
   const { signal } = new AbortController();
   const settings = { ...AZURE_SETTINGS, endpoint: cloud.server.endpoint };
   await using wrong = new AzureEngine(settings, { ...VARIABLES, AZURE_CLIENT_SECRET: 'hidden' });
@@ -243,7 +243,7 @@ test('touches nothing when the tags of a scale set are damaged', async () => {
   set.body['tags'] = { 'lkt.fleet': 'shop', 'lkt.group': 'other' };
   cloud.server.changes();
   await expect(cloud.pass(two)).rejects.toMatchObject({
-    failure: 'nonsense',
+    failure: 'malformed',
     message: `fleet.yml:5:5: providers.frankfurt: azure: the tags of ${NAME} are damaged`,
     fix: expect.stringMatching(/^delete the /),
   });
@@ -306,4 +306,27 @@ test('removes a version of the definition that no scale set uses', async () => {
   await expectRemoval(cloud, [one, two], '2026-01-01T00:00:00.000Z', [
     'galleries.images.versions.delete',
   ]);
+});
+
+test('removes the disk of an upload that was interrupted, but none that a machine uses', async () => {
+  await cloud.pass(one);
+  const { server, engine } = cloud;
+  server.settle();
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const files = { kind: 'disk', format: 'raw', firmware: 'efi', path: cloud.disk } as const;
+  server.storage.isClosed = true;
+  await expect(engine.prepare({ digest: two, files }, options)).rejects.toThrow();
+  const left = (await engine.images.list(options)).find(({ digest }) => digest === two);
+  if (left === undefined) throw new Error('the disk is not listed');
+  expect(new Date(left.created).toISOString()).toBe('2026-01-02T03:04:05.000Z');
+  expect(server.disks.get(left.id)).toMatchObject({ properties: { diskState: 'ActiveUpload' } });
+  expect(await engine.images.isUsed(left, options)).toBe(false);
+  const disk = server.disks.get(left.id) ?? {};
+  Object.assign(disk, { managedBy: 'a machine' });
+  expect(await engine.images.isUsed(left, options)).toBe(true);
+  Object.assign(disk, { managedBy: undefined });
+  server.changes();
+  for (let times = 0; times < 2; times += 1) await engine.images.remove(left, options);
+  expect(server.changes()).toEqual(['disks.endGetAccess', 'disks.delete']);
+  expect((await engine.images.list(options)).map(({ digest }) => digest)).toEqual([one]);
 });

@@ -107,5 +107,7 @@ export async function expectRemoval(
   server.changes();
   for (let times = 0; times < 2; times += 1) await images.remove(second, options);
   expect(server.changes()).toEqual(requests);
-  expect((await images.list(options)).map(({ digest }) => digest)).toEqual([used]);
+  expect(new Set((await images.list(options)).map(({ digest }) => digest))).toEqual(
+    new Set([used]),
+  );
 }

@@ -100,7 +100,7 @@ test('rolls back only to an image that is trusted still', async () => {
   expect(cloud.server.changes()).toEqual(['instanceGroupManagers.patch']);
 });
 
-test('lets no node of the earlier image grow old after a rollback', async () => {
+test('replaces old nodes of the earlier image after a rollback', async () => {
   const auto = { more: '    roll: { rollback: auto }\n    expire: { after: 30d }\n' };
   await cloud.pass(one, auto);
   cloud.server.settle(new Date(cloud.now));

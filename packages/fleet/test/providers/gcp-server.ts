@@ -171,13 +171,19 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
       return operation('images.insert');
     }
     if (path.startsWith('/global/instanceTemplates')) {
+      if (method === 'GET' && path === '/global/instanceTemplates')
+        return { json: { items: templates.values().toArray() } };
       if (method === 'GET') return { json: templates.get(name) ?? missing(name) };
+      if (method === 'DELETE') {
+        if (!templates.delete(name)) throw fault(404, 'notFound', name, true);
+        return operation('instanceTemplates.delete');
+      }
       const template = String(json['name']);
       if (!NAME.test(template)) throw fault(400, 'invalid', template);
       if (state.isEchoing)
         throw fault(400, 'invalid', `Invalid value: '${userDataOf(json)}' of ${template}`, true);
       if (templates.has(template)) throw fault(409, 'alreadyExists', template, true);
-      templates.set(template, json);
+      templates.set(template, { ...json, creationTimestamp: state.createdAt });
       return operation('instanceTemplates.insert');
     }
     if (kind !== 'instanceGroupManagers' || !path.startsWith(`/${place}/`))

@@ -2,16 +2,21 @@ import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
-import { digestOf } from '@lkt/core';
+import { type Digest, digestOf } from '@lkt/core';
 import { expect, test } from 'vitest';
 import { expectRemoval } from './engine-cloud.ts';
 import { nameOf } from '../../src/engine/group-name.ts';
 import { GcpEngine } from '../../src/providers/gcp/engine.ts';
+import type { KeptImage } from '../../src/image/kept-images.ts';
 import { gcpRights } from './documented-rights.ts';
 import { engineController, passOf, statusOf } from './engine-passes.ts';
 import { GcpCloud, type GcpOptions } from './gcp-cloud.ts';
 
-const [one, two] = [digestOf('one'), digestOf('two')];
+const [one, two, three] = ['one', 'two', 'three'].map((text) => digestOf(text)) as [
+  Digest,
+  Digest,
+  Digest,
+];
 const NAME = nameOf('shop', 'web');
 const DAY_MS = 86_400_000;
 const cloud = new GcpCloud();
@@ -336,14 +341,14 @@ test('touches nothing when the description of a group is damaged', async () => {
   group.manager['description'] = '{"lkt":1,"fleet":"shop","group":"other"}';
   cloud.server.changes();
   await expect(cloud.pass(two)).rejects.toMatchObject({
-    failure: 'nonsense',
+    failure: 'malformed',
     message: `fleet.yml:4:14: providers.frankfurt: gcp: the description of ${NAME} is damaged`,
     fix: expect.stringMatching(/^delete the /),
   });
   expect(cloud.server.changes()).toEqual([]);
 });
 
-test('says where credentials come from when they are missing, or in a wrong file', async () => {
+test('names the sources of credentials when they are missing, or in a wrong file', async () => {
   const settings = { project: 'shop-1234', location: { zone: 'z' }, bucket: 'images' } as const;
   const { signal } = new AbortController();
   const host = cloud.server.endpoint.replace('http://', '');
@@ -388,4 +393,28 @@ test('removes an image that no group uses, with its object', async () => {
     'images.delete',
     'objects.delete',
   ]);
+});
+
+test('removes a template to which no group may return', async () => {
+  await cloud.pass(one);
+  cloud.server.settle();
+  await cloud.pass(two);
+  cloud.server.settle();
+  const options = { generation: 1, signal: AbortSignal.timeout(60_000) };
+  const { images } = cloud.engine;
+  const templates = async (): Promise<readonly KeptImage[]> =>
+    (await images.list(options)).filter(({ id }) => id.startsWith('instanceTemplates/'));
+  const [first, second] = await templates();
+  if (first === undefined || second === undefined) throw new Error('a template is not listed');
+  expect([first.digest, second.digest]).toEqual([one, two]);
+  expect(new Date(first.created).toISOString()).toBe('2026-01-01T07:00:00.000Z');
+  for (const image of [first, second]) expect(await images.isUsed(image, options)).toBe(true);
+  await cloud.pass(three);
+  cloud.server.settle();
+  expect(await images.isUsed(first, options)).toBe(false);
+  expect(await images.isUsed(second, options)).toBe(true);
+  cloud.server.changes();
+  for (let times = 0; times < 2; times += 1) await images.remove(first, options);
+  expect(cloud.server.changes()).toEqual(['instanceTemplates.delete']);
+  expect((await templates()).map(({ digest }) => digest)).toEqual([two, three]);
 });

@@ -105,7 +105,7 @@ describe('libvirt host', () => {
     await virsh('define', file);
     await using provider = await open({});
     await expect(provider.list('shop', { signal })).rejects.toMatchObject({
-      failure: 'nonsense',
+      failure: 'malformed',
       message: 'libvirt lists web-1 without its record',
     });
     expect(await provider.list('another', { signal })).toEqual([]);
@@ -132,7 +132,7 @@ describe('libvirt host', () => {
     await expect(open(changes)).rejects.toMatchObject(error);
   });
 
-  test('says how to install virsh', async () => {
+  test('suggests how to install virsh', async () => {
     vi.stubEnv('PATH', '/nonexistent');
     const error: unknown = await open({}).catch((caught: unknown) => caught);
     expect(error).toBeInstanceOf(LktError);

@@ -113,7 +113,7 @@ export async function startMoto(): Promise<Moto> {
       () => false,
     );
   while (!(await isReady())) {
-    if (Date.now() > deadline) throw new Error('moto does not start');
+    if (Date.now() > deadline) throw new Error('moto did not start');
     await sleep(300);
   }
   const owned = stack.move();

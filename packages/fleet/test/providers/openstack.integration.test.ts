@@ -182,7 +182,7 @@ describe('openstack', () => {
     expect(left).toEqual([kept === 'the other' ? id : own]);
   });
 
-  test('lists servers of one name, which a dead controller left, by names of their own', async () => {
+  test('lists servers of one name, which a dead controller left, under distinct names', async () => {
     await provider.create(request(), options);
     const [own] = server.servers.values();
     if (own === undefined) throw new Error('no server');
@@ -198,7 +198,7 @@ describe('openstack', () => {
     expect(nodes.find(({ name }) => name === 'web-0')).toMatchObject({ id });
   });
 
-  test('says that a quota is used up, and that a server never came up', async () => {
+  test('reports that a quota is used up, and that a server never came up', async () => {
     const message = 'Quota exceeded for cores: Requested 1, but already used 10 of 10 cores';
     server.fail(/POST .*\/servers$/, { status: 403, json: { forbidden: { code: 403, message } } });
     await expect(provider.create(request(), options)).rejects.toMatchObject({
@@ -248,7 +248,7 @@ describe('openstack', () => {
     });
   });
 
-  test('says which credentials are missing or wrong, and keeps them out of messages', async () => {
+  test('reports which credentials are missing or wrong, and keeps them out of messages', async () => {
     await expect(open(server, {})).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
       fix: 'set OS_APPLICATION_CREDENTIAL_ID and OS_APPLICATION_CREDENTIAL_SECRET',
@@ -275,7 +275,7 @@ describe('openstack', () => {
     if (message === '') expect(await names()).toEqual([]);
     else
       await expect(names()).rejects.toMatchObject({
-        failure: 'nonsense',
+        failure: 'malformed',
         message: expect.stringMatching(message),
       });
   });

@@ -181,7 +181,7 @@ test('ends a halt for the age of a node, by the earlier image', () => {
   );
 });
 
-test('keeps a halt without an earlier image, and says that nodes are too old', () => {
+test('keeps a halt without an earlier image, and reports that nodes are too old', () => {
   const world = new World({ ...steady, expireAfterMs: 1_000_000 }, 1);
   world.want('half');
   for (let tick = 0; tick < 400; tick += 1) {
@@ -240,7 +240,7 @@ test('does not halt a group that runs the image because one node cannot boot', (
   expect(world.decision?.status.isConverged).toBe(true);
 });
 
-test('rolls a bad image back if told to, and tries it no second time', () => {
+test('rolls back a bad image if configured, and does not retry it', () => {
   fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.nat(2), (seed, size, surge) => {
       const unavailable = surge === 0 ? 1 : 0;
@@ -268,7 +268,7 @@ test('rolls a bad image back if told to, and tries it no second time', () => {
   );
 });
 
-test('lets no node grow older than expireAfter and the time that the budget needs', () => {
+test('replaces each node within expireAfter and the time that the budget needs', () => {
   fc.assert(
     fc.property(fc.nat(), fc.integer({ min: 1, max: 6 }), fc.nat(2), (seed, size, surge) => {
       const expireAfterMs = 3_600_000;
@@ -303,7 +303,7 @@ test('leaves no node beyond the size', () => {
   );
 });
 
-test('says that nodes boot for longer than they may live', () => {
+test('reports that nodes boot for longer than they may live', () => {
   const world = converged({ ...steady, expireAfterMs: 3_600_000 }, 1);
   world.tick(CALM);
   expect(world.decision?.status.holds).toEqual([]);
@@ -361,7 +361,7 @@ test('replaces nodes only while a window is open', () => {
   expect(world.decision?.status.isConverged).toBe(true);
 });
 
-test('gives a new image to the canaries alone until they are baked', () => {
+test('rolls a new image to the canaries only, until they are baked', () => {
   fc.assert(
     fc.property(fc.nat(), fc.nat(2), fc.integer({ min: 1, max: 2 }), (seed, surge, canaries) => {
       const unavailable = surge === 0 ? 2 : 0;

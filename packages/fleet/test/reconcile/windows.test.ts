@@ -29,7 +29,7 @@ test('computes UTC as Intl does', () => {
 
 const HOUR_MS = 3_600_000;
 
-test('knows the longest time without an open window', () => {
+test('computes the longest time without an open window', () => {
   const utc: Window = { days: ['Mon'], from: 9 * 60, to: 10 * 60, zone: 'UTC' };
   expect(longestClosed([])).toBe(0);
   expect(longestClosed([utc])).toBe((7 * 24 - 1) * HOUR_MS);

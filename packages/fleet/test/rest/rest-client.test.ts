@@ -46,9 +46,24 @@ afterEach(async () => {
 });
 
 test.for<[string, Answer, string, RegExp]>([
-  ['a page', { status: 200, body: '<html>' }, 'nonsense', /^cloud: list: the answer is not JSON$/],
-  ['a list', { status: 200, body: '[]' }, 'nonsense', /^cloud: list: the answer is no object$/],
-  ['a text', { status: 200, body: '"x"' }, 'nonsense', /^cloud: list: the answer is no object$/],
+  [
+    'a page',
+    { status: 200, body: '<html>' },
+    'malformed',
+    /^cloud: list: the response is not JSON$/,
+  ],
+  [
+    'a list',
+    { status: 200, body: '[]' },
+    'malformed',
+    /^cloud: list: the response is not an object$/,
+  ],
+  [
+    'a text',
+    { status: 200, body: '"x"' },
+    'malformed',
+    /^cloud: list: the response is not an object$/,
+  ],
   [
     'the page of a proxy',
     { status: 502, body: '<html>' },
@@ -74,7 +89,7 @@ test('follows no redirection, which would lead credentials elsewhere', async () 
   const url = await serve('own');
   const { signal } = new AbortController();
   await expect(client.call('list', url, { signal })).rejects.toMatchObject({
-    failure: 'nonsense',
+    failure: 'malformed',
     message: 'cloud: list: status 302',
   });
   expect(asked).toEqual(['own secret']);

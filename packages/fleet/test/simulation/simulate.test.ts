@@ -34,7 +34,7 @@ const year: SimulationOptions = {
   },
 };
 
-test('gives the same result for the same seed', () => {
+test('returns the same result for the same seed', () => {
   const result = simulate(year);
   expect(simulate(year)).toEqual(result);
   expect(simulate({ ...year, seed: 2 })).not.toEqual(result);
@@ -65,7 +65,7 @@ test('draws each day that had a replacement', () => {
   expect(svg).not.toMatch(/NaN|undefined|Infinity/);
 });
 
-test('takes values in the order of their times, then of their addition', () => {
+test('returns values in the order of their times, then of their insertion', () => {
   fc.assert(
     fc.property(fc.array(fc.nat(20)), (times) => {
       const queue = new EventQueue<readonly [number, number]>();

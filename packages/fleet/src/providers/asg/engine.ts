@@ -18,32 +18,32 @@ import {
   DescribeLaunchTemplateVersionsCommand,
   EC2Client,
   type Instance,
+  ModifyLaunchTemplateCommand,
   type RequestLaunchTemplateData,
 } from '@aws-sdk/client-ec2';
 import { formatDescription, parseDescription } from '../../engine/description.ts';
-import type { Engine, EngineGroup, EngineRequest, EngineSpec } from '../../engine/engine.ts';
+import type { Engine, EngineGroup, EngineRequest } from '../../engine/engine.ts';
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
+import { awsCall, awsPages } from '../aws/calls.ts';
 import { clientOptions, limitAnswers } from '../aws/client.ts';
-import { awsError } from '../aws/failure.ts';
-import { AwsImages } from '../aws/images.ts';
 import { prepareMachineImage } from '../aws/machine-image.ts';
 import { machineInput, MAX_USER_DATA_BYTES } from '../aws/machine-input.ts';
 import type { AsgGroupSettings, AwsSettings } from '../aws/settings.ts';
-import { groupOf, nameOf, TAGS, type TemplateVersion } from './group.ts';
+import { groupOf, nameOf, TAGS, TEMPLATE_TAG, type TemplateVersion } from './group.ts';
+import { AsgImages } from './images.ts';
 import { limitsOf, percentagesOf, seconds, tagsOf } from './limits.ts';
 
 const DAY_MS = 86_400_000;
 const PAGE_SIZE = 100;
 const VERSIONS_PAGE = 200;
 const MAX_FILTER_VALUES = 200;
-const MAX_PAGES = 500;
 
 /**
  * Keeps groups by EC2 Auto Scaling: a launch template has a version for each spec, and instance
  * refreshes roll.
  */
 export class AsgEngine implements Engine {
-  readonly images: AwsImages;
+  readonly images: AsgImages;
   readonly #settings: AwsSettings;
   readonly #ec2: EC2Client;
   readonly #scaling: AutoScalingClient;
@@ -53,8 +53,8 @@ export class AsgEngine implements Engine {
     this.#ec2 = new EC2Client(clientOptions(settings));
     this.#scaling = new AutoScalingClient(clientOptions(settings));
     limitAnswers(this.#ec2);
-    this.images = new AwsImages(this.#ec2);
     limitAnswers(this.#scaling);
+    this.images = new AsgImages(this.#ec2, this.#scaling);
   }
 
   readonly keepsAges = true;
@@ -99,7 +99,7 @@ export class AsgEngine implements Engine {
       const name = group.AutoScalingGroupName ?? '';
       const versions = await this.#versions(name, signal);
       const refresh = await this.#refresh(name, signal);
-      found.push(groupOf({ group, refresh, versions: invert(versions), instances }));
+      found.push(groupOf({ group, refresh, versions, instances }));
     }
     return found;
   }
@@ -188,6 +188,22 @@ export class AsgEngine implements Engine {
     );
   }
 
+  async setDefault({ fleet, group, runs }: EngineGroup, { signal }: CallOptions): Promise<void> {
+    const name = nameOf(fleet, group);
+    const versions = await this.#versions(name, signal);
+    const groups = await this.#groups(fleet, signal);
+    const own = groups.find((one) => one.AutoScalingGroupName === name)?.LaunchTemplate?.Version;
+    const version = versions.get(own ?? '');
+    if (version === undefined || version.runs.spec !== runs?.spec) return;
+    const command = new ModifyLaunchTemplateCommand({
+      LaunchTemplateName: name,
+      DefaultVersion: version.version,
+    });
+    await this.#call('ModifyLaunchTemplate', signal, async (abortSignal) =>
+      this.#ec2.send(command, { abortSignal }),
+    );
+  }
+
   async replace(_current: EngineGroup, node: string, { signal }: CallOptions): Promise<void> {
     const command = new TerminateInstanceInAutoScalingGroupCommand({
       InstanceId: node,
@@ -205,7 +221,7 @@ export class AsgEngine implements Engine {
 
   async #groups(fleet: string, signal: AbortSignal): Promise<readonly AutoScalingGroup[]> {
     const groups: AutoScalingGroup[] = [];
-    await this.#pages('DescribeAutoScalingGroups', signal, async (token, abortSignal) => {
+    await awsPages('DescribeAutoScalingGroups', signal, async (token, abortSignal) => {
       const command = new DescribeAutoScalingGroupsCommand({
         Filters: [{ Name: `tag:${TAGS.fleet}`, Values: [fleet] }],
         MaxRecords: PAGE_SIZE,
@@ -237,7 +253,7 @@ export class AsgEngine implements Engine {
     found: Map<string, Instance>,
     signal: AbortSignal,
   ): Promise<void> {
-    await this.#pages('DescribeInstances', signal, async (token, abortSignal) => {
+    await awsPages('DescribeInstances', signal, async (token, abortSignal) => {
       const command = new DescribeInstancesCommand({
         // Auto Scaling sets this tag.
         Filters: [{ Name: 'tag:aws:autoscaling:groupName', Values: [...names] }],
@@ -257,7 +273,7 @@ export class AsgEngine implements Engine {
     signal: AbortSignal,
   ): Promise<ReadonlyMap<string, TemplateVersion>> {
     const found = new Map<string, TemplateVersion>();
-    await this.#pages('DescribeLaunchTemplateVersions', signal, async (token, abortSignal) => {
+    await awsPages('DescribeLaunchTemplateVersions', signal, async (token, abortSignal) => {
       const command = new DescribeLaunchTemplateVersionsCommand({
         LaunchTemplateName: name,
         MaxResults: VERSIONS_PAGE,
@@ -269,8 +285,9 @@ export class AsgEngine implements Engine {
       for (const { VersionNumber, VersionDescription, ...one } of LaunchTemplateVersions) {
         const runs = parseDescription(VersionDescription);
         const image = one.LaunchTemplateData?.ImageId;
-        if (runs !== undefined && VersionNumber !== undefined)
-          found.set(String(VersionNumber), { version: String(VersionNumber), runs, image });
+        if (runs === undefined || VersionNumber === undefined) continue;
+        const version = String(VersionNumber);
+        found.set(version, { version, runs, image, isDefault: one.DefaultVersion === true });
       }
       return NextToken;
     });
@@ -299,7 +316,7 @@ export class AsgEngine implements Engine {
     // Not those of single instances, which the provider aws lists.
     const tags = [
       { Key: 'Name', Value: name },
-      { Key: 'lkt.asg', Value: `${fleet}.${group}` },
+      { Key: TEMPLATE_TAG, Value: `${fleet}.${group}` },
     ];
     const data: RequestLaunchTemplateData = {
       ...machineInput(image, request.settings as AsgGroupSettings, metadata),
@@ -307,13 +324,6 @@ export class AsgEngine implements Engine {
         { ResourceType: 'instance', Tags: [...tags, { Key: 'lkt.spec', Value: spec }] },
         { ResourceType: 'volume', Tags: tags },
       ],
-    };
-    const input = {
-      LaunchTemplateName: name,
-      VersionDescription: formatDescription(request),
-      // A second controller gets the same version.
-      ClientToken: `${spec}-${image}`,
-      LaunchTemplateData: data,
     };
     const known = await this.#versions(name, signal).catch((error: unknown) => {
       if (error instanceof ProviderError && error.failure === 'missing') return undefined;
@@ -323,6 +333,14 @@ export class AsgEngine implements Engine {
     const isOwn = (one: TemplateVersion): boolean => one.runs.spec === spec && one.image === image;
     const own = [...(known?.values() ?? [])].find(isOwn);
     if (own !== undefined) return own.version;
+    const latest = Math.max(0, ...[...(known?.keys() ?? [])].map(Number));
+    const input = {
+      LaunchTemplateName: name,
+      VersionDescription: formatDescription(request),
+      // A second controller gets the same version. AWS remembers tokens of deleted ones, too.
+      ClientToken: `${spec}-${image}-${latest}`,
+      LaunchTemplateData: data,
+    };
     if (known === undefined) {
       const command = new CreateLaunchTemplateCommand({
         ...input,
@@ -363,35 +381,11 @@ export class AsgEngine implements Engine {
     run: (signal: AbortSignal) => Promise<T>,
     ignored?: ProviderError['failure'],
   ): Promise<T | undefined> {
-    signal.throwIfAborted();
     try {
-      return await run(signal);
+      return await awsCall(what, signal, run);
     } catch (error) {
-      const failed = awsError(what, error, signal);
-      if (failed instanceof ProviderError && failed.failure === ignored) return undefined;
-      throw failed;
+      if (error instanceof ProviderError && error.failure === ignored) return undefined;
+      throw error;
     }
   }
-
-  /** Reads pages until the last. */
-  async #pages(
-    what: string,
-    signal: AbortSignal,
-    read: (
-      token: { readonly NextToken?: string },
-      signal: AbortSignal,
-    ) => Promise<string | undefined>,
-  ): Promise<void> {
-    let token: { readonly NextToken?: string } = {};
-    for (let page = 0; page < MAX_PAGES; page += 1) {
-      const next = await this.#call(what, signal, async (abortSignal) => read(token, abortSignal));
-      if (next === undefined || next === '') return;
-      token = { NextToken: next };
-    }
-    throw new ProviderError('nonsense', `aws: ${what} has more than ${MAX_PAGES} pages`);
-  }
-}
-
-function invert(versions: ReadonlyMap<string, TemplateVersion>): ReadonlyMap<string, EngineSpec> {
-  return new Map([...versions].map(([version, { runs }]) => [version, runs]));
 }

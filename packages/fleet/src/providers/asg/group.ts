@@ -15,6 +15,7 @@ export interface TemplateVersion {
   readonly version: string;
   readonly runs: EngineSpec;
   readonly image: string | undefined;
+  readonly isDefault: boolean;
 }
 
 /** Tags of a group. */
@@ -24,6 +25,9 @@ export const TAGS = {
   generation: 'lkt.generation',
   stated: 'lkt.stated',
 } as const;
+
+/** Tag of launch templates, and of what is made from them. */
+export const TEMPLATE_TAG = 'lkt.asg';
 
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
 const ROLLS: Readonly<Record<string, EngineRoll['state']>> = {
@@ -50,23 +54,24 @@ export interface Described {
   readonly group: AutoScalingGroup;
   readonly refresh: InstanceRefresh | undefined;
   /** Versions of its launch template. */
-  readonly versions: ReadonlyMap<string, EngineSpec>;
+  readonly versions: ReadonlyMap<string, TemplateVersion>;
   readonly instances: ReadonlyMap<string, Instance>;
 }
 
-/** Returns a group as AWS describes it. @throws ProviderError `nonsense` */
+/** Returns a group as AWS describes it. @throws ProviderError `malformed` */
 export function groupOf({ group, refresh, versions, instances }: Described): EngineGroup {
   const tags = new Map((group.Tags ?? []).map(({ Key, Value }) => [Key, Value ?? '']));
   const [fleet = '', name = ''] = [tags.get(TAGS.fleet), tags.get(TAGS.group)];
   if (!NAME.test(fleet) || !NAME.test(name) || group.AutoScalingGroupName !== nameOf(fleet, name))
     throw new ProviderError(
-      'nonsense',
+      'malformed',
       `aws: the tags of the group ${group.AutoScalingGroupName ?? ''} are damaged`,
       { fix: `delete the group, or remove its tag ${TAGS.fleet}` },
     );
   const generation = Number(tags.get(TAGS.generation) ?? '0');
   const runs = (version: string | undefined): EngineSpec | undefined =>
-    version === undefined ? undefined : versions.get(version);
+    version === undefined ? undefined : versions.get(version)?.runs;
+  const own = versions.get(group.LaunchTemplate?.Version ?? '');
   return {
     fleet,
     group: name,
@@ -75,6 +80,7 @@ export function groupOf({ group, refresh, versions, instances }: Described): Eng
     size: group.DesiredCapacity ?? 0,
     runs: runs(group.LaunchTemplate?.Version),
     roll: refresh && rollOf(refresh, runs),
+    ...(own?.isDefault === false ? { hasOldDefault: true } : {}),
     nodes: (group.Instances ?? []).map((member) =>
       nodeOf(member, instances.get(member.InstanceId ?? ''), runs(member.LaunchTemplate?.Version)),
     ),
@@ -87,7 +93,7 @@ function rollOf(
 ): EngineRoll {
   const state = ROLLS[Status ?? ''];
   if (state === undefined)
-    throw new ProviderError('nonsense', 'aws: an instance refresh in no known state');
+    throw new ProviderError('malformed', 'aws: an instance refresh has an unknown state');
   return {
     spec: runs(DesiredConfiguration?.LaunchTemplate?.Version)?.spec,
     state,
@@ -103,7 +109,8 @@ function nodeOf(
   runs: EngineSpec | undefined,
 ): EngineNode {
   const { InstanceId: id = '', LifecycleState: state = '', HealthStatus } = member;
-  if (!isInstanceId(id)) throw new ProviderError('nonsense', 'aws: an instance without a valid id');
+  if (!isInstanceId(id))
+    throw new ProviderError('malformed', 'aws: an instance without a valid id');
   const addresses = [instance?.PublicIpAddress, instance?.PrivateIpAddress];
   return {
     id,

@@ -7,7 +7,7 @@ const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 60_000;
 
-/** Options of the SDK's clients. The controller tries again by itself, after it has listed. */
+/** Options of the SDK's clients. They do not retry: the controller does, after it has listed. */
 export function clientOptions({ region, profile, endpoint }: AwsSettings): {
   readonly region: string;
   readonly profile?: string;
@@ -60,7 +60,7 @@ function limited(body: Readable): Readable {
     transform(chunk: Buffer, _, done) {
       bytes += chunk.length;
       if (bytes > MAX_ANSWER_BYTES)
-        done(new ProviderError('nonsense', 'aws: an answer of more than 32 MiB'));
+        done(new ProviderError('malformed', 'aws: the response exceeds 32 MiB'));
       else done(null, chunk);
     },
   });

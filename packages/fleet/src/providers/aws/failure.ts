@@ -58,5 +58,5 @@ function otherFailure(error: Error, name: string, status: number): ProviderFailu
   if (isErrno(error, 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT'))
     return 'unavailable';
   // The SDK could not parse the answer, or EC2 refused the request by a name that is not listed.
-  return status >= 400 ? 'invalid' : 'nonsense';
+  return status >= 400 ? 'invalid' : 'malformed';
 }

@@ -11,13 +11,12 @@ import {
 import { digestFromHex, isDigest } from '@lkt/core';
 import type { ImageKeeper, KeptImage } from '../../image/kept-images.ts';
 import { ProviderError } from '../../provider.ts';
-import { awsError } from './failure.ts';
+import { awsCall, awsPages } from './calls.ts';
 import { DIGEST_TAG, IMAGE_ID, SNAPSHOT_ID } from './machine-image.ts';
 
 type Options = { readonly signal: AbortSignal };
 
 const PAGE_SIZE = 200;
-const MAX_PAGES = 500;
 /** All but terminated ones. */
 const STATES = ['pending', 'running', 'shutting-down', 'stopping', 'stopped'];
 
@@ -32,9 +31,10 @@ export class AwsImages implements ImageKeeper {
   async list({ signal }: Options): Promise<readonly KeptImage[]> {
     const images: KeptImage[] = [];
     const Filters = [{ Name: 'name', Values: ['lkt-*'] }];
-    await this.#pages('DescribeImages', signal, async (page) => {
+    await awsPages('DescribeImages', signal, async (token, abortSignal) => {
+      const page = { MaxResults: PAGE_SIZE, ...token };
       const command = new DescribeImagesCommand({ Owners: ['self'], Filters, ...page });
-      const { Images = [], NextToken } = await this.#client.send(command, { abortSignal: signal });
+      const { Images = [], NextToken } = await this.#client.send(command, { abortSignal });
       for (const { ImageId = '', Name = '', CreationDate = '' } of Images) {
         const digest = digestFromHex(Name.slice('lkt-'.length));
         if (IMAGE_ID.test(ImageId) && digest !== undefined)
@@ -56,17 +56,18 @@ export class AwsImages implements ImageKeeper {
         { Name: 'instance-state-name', Values: STATES },
       ],
     });
-    const { Reservations = [] } = await this.#call('DescribeInstances', signal, async () =>
+    const { Reservations = [] } = await awsCall('DescribeInstances', signal, async () =>
       this.#client.send(instances, { abortSignal: signal }),
     );
     if (Reservations.length > 0) return true;
     let isUsed = false;
-    await this.#pages('DescribeLaunchTemplateVersions', signal, async (page) => {
+    await awsPages('DescribeLaunchTemplateVersions', signal, async (token, abortSignal) => {
       const command = new DescribeLaunchTemplateVersionsCommand({
         Versions: ['$Latest', '$Default'],
-        ...page,
+        MaxResults: PAGE_SIZE,
+        ...token,
       });
-      const answer = await this.#client.send(command, { abortSignal: signal });
+      const answer = await this.#client.send(command, { abortSignal });
       for (const { LaunchTemplateData: data } of answer.LaunchTemplateVersions ?? [])
         isUsed ||= data?.ImageId === id;
       return answer.NextToken;
@@ -83,10 +84,10 @@ export class AwsImages implements ImageKeeper {
 
   async #snapshots(filter: Filter, signal: AbortSignal): Promise<readonly KeptImage[]> {
     const found: KeptImage[] = [];
-    await this.#pages('DescribeSnapshots', signal, async (page) => {
-      const own = { OwnerIds: ['self'], Filters: [filter] };
-      const command = new DescribeSnapshotsCommand({ ...own, ...page });
-      const answer = await this.#client.send(command, { abortSignal: signal });
+    await awsPages('DescribeSnapshots', signal, async (token, abortSignal) => {
+      const own = { OwnerIds: ['self'], Filters: [filter], MaxResults: PAGE_SIZE };
+      const command = new DescribeSnapshotsCommand({ ...own, ...token });
+      const answer = await this.#client.send(command, { abortSignal });
       for (const { SnapshotId = '', StartTime, Tags = [] } of answer.Snapshots ?? []) {
         const digest = Tags.find(({ Key }) => Key === DIGEST_TAG)?.Value ?? '';
         const created = StartTime?.getTime() ?? Infinity;
@@ -99,36 +100,15 @@ export class AwsImages implements ImageKeeper {
   }
 
   async #deregister(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call('DeregisterImage', signal, async () =>
+    await awsCall('DeregisterImage', signal, async () =>
       this.#client.send(new DeregisterImageCommand({ ImageId: id }), { abortSignal: signal }),
     ).catch(unlessGone);
   }
 
   async #deleteSnapshot(id: string, signal: AbortSignal): Promise<void> {
-    await this.#call('DeleteSnapshot', signal, async () =>
+    await awsCall('DeleteSnapshot', signal, async () =>
       this.#client.send(new DeleteSnapshotCommand({ SnapshotId: id }), { abortSignal: signal }),
     ).catch(unlessGone);
-  }
-
-  async #call<T>(what: string, signal: AbortSignal, run: () => Promise<T>): Promise<T> {
-    signal.throwIfAborted();
-    return run().catch((error: unknown) => {
-      throw awsError(what, error, signal);
-    });
-  }
-
-  async #pages(
-    what: string,
-    signal: AbortSignal,
-    read: (page: { MaxResults: number; NextToken?: string }) => Promise<string | undefined>,
-  ): Promise<void> {
-    let token: string | undefined;
-    for (let page = 0; page < MAX_PAGES; page += 1) {
-      const from = token === undefined ? {} : { NextToken: token };
-      token = await this.#call(what, signal, async () => read({ MaxResults: PAGE_SIZE, ...from }));
-      if (token === undefined || token === '') return;
-    }
-    throw new ProviderError('nonsense', `aws: ${what} has more than ${MAX_PAGES} pages`);
   }
 }
 

@@ -39,21 +39,22 @@ export function isInstanceId(id: string): boolean {
 /**
  * Returns the node that an instance is; undefined for a terminated one, which AWS lists for an hour
  * more.
- * @throws ProviderError `nonsense`
+ * @throws ProviderError `malformed`
  */
 export function nodeOf(instance: Instance): Node | undefined {
   const id = instance.InstanceId ?? '';
-  if (!isInstanceId(id)) throw new ProviderError('nonsense', 'aws: an instance without a valid id');
+  if (!isInstanceId(id))
+    throw new ProviderError('malformed', 'aws: an instance without a valid id');
   const power = POWERS[instance.State?.Name ?? ''];
   if (power === 'gone') return undefined;
   const tags = Object.fromEntries((instance.Tags ?? []).map(({ Key, Value }) => [Key, Value]));
   const labels = parseLabels(tags);
   const name = tags[NAME_TAG] ?? '';
   if (labels === undefined || !NAME.test(name))
-    throw new ProviderError('nonsense', `aws: the tags of ${id} are damaged`, {
+    throw new ProviderError('malformed', `aws: the tags of ${id} are damaged`, {
       fix: `terminate ${id}, or remove its tag ${FLEET_TAG}`,
     });
-  if (power === undefined) throw new ProviderError('nonsense', `aws: ${id} is in no known state`);
+  if (power === undefined) throw new ProviderError('malformed', `aws: ${id} has an unknown state`);
   const addresses = [instance.PublicIpAddress, instance.PrivateIpAddress];
   return {
     id,

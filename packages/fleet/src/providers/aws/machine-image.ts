@@ -47,7 +47,7 @@ async function findMachineImage(
   const image = Images.find(({ Name, State }) => Name === name && State === 'available');
   const id = image?.ImageId;
   if (id !== undefined && !IMAGE_ID.test(id))
-    throw new ProviderError('nonsense', 'aws: an image without a valid id');
+    throw new ProviderError('malformed', 'aws: an image without a valid id');
   return id;
 }
 
@@ -121,7 +121,7 @@ async function uploadSnapshot(
       { abortSignal: signal },
     );
     if (!SNAPSHOT_ID.test(SnapshotId))
-      throw new ProviderError('nonsense', 'aws: a snapshot without a valid id');
+      throw new ProviderError('malformed', 'aws: a snapshot without a valid id');
     let written = 0;
     const put = async (index: number): Promise<void> => {
       const data = Buffer.alloc(BLOCK_BYTES);

@@ -2,7 +2,7 @@ import type { RequestLaunchTemplateData } from '@aws-sdk/client-ec2';
 import { ProviderError } from '../../provider.ts';
 import type { AwsGroupSettings } from './settings.ts';
 
-/** EC2 refuses more user data. */
+/** Maximum size of user data at EC2. */
 export const MAX_USER_DATA_BYTES = 16_384;
 
 /** Parameters of instances, for `RunInstances` and for launch templates. */
@@ -16,7 +16,7 @@ type MachineInput = Required<
 
 /**
  * Returns the parameters of the machines of a group.
- * @throws ProviderError `invalid` for metadata that EC2 refuses
+ * @throws ProviderError `invalid` for metadata that EC2 rejects
  */
 export function machineInput(
   image: string,

@@ -24,6 +24,7 @@ import {
   ProviderError,
 } from '../../provider.ts';
 import { requireGeneration } from '../fence.ts';
+import { requireSameNode } from '../same-node.ts';
 import { clientOptions, limitAnswers } from './client.ts';
 import { awsError } from './failure.ts';
 import { AwsImages } from './images.ts';
@@ -84,7 +85,7 @@ export class AwsProvider implements Provider {
         const { Instances = [] } = await this.#client.send(command, { abortSignal: signal });
         const created = Instances[0];
         if (created?.InstanceId === undefined || !isInstanceId(created.InstanceId))
-          throw new ProviderError('nonsense', 'aws: RunInstances returned no instance');
+          throw new ProviderError('malformed', 'aws: RunInstances returned no instance');
         // AWS remembers a token for longer than it lists the instance that has ended.
         if (!['shutting-down', 'terminated'].includes(created.State?.Name ?? '')) return;
         ended.add(created.InstanceId);
@@ -96,7 +97,7 @@ export class AwsProvider implements Provider {
         await sleep(RETRY_MS, undefined, { signal });
       }
     }
-    throw new ProviderError('unavailable', `aws: the instances of ${name} end at once`);
+    throw new ProviderError('unavailable', `aws: the instances of ${name} terminate immediately`);
   }
 
   async destroy(id: string, options: CallOptions & { readonly graceMs: number }): Promise<void> {
@@ -192,7 +193,7 @@ export class AwsProvider implements Provider {
       if (NextToken === undefined || NextToken === '') return instances;
       token = NextToken;
     }
-    throw new ProviderError('nonsense', `aws: DescribeInstances has more than ${MAX_PAGES} pages`);
+    throw new ProviderError('malformed', `aws: DescribeInstances has more than ${MAX_PAGES} pages`);
   }
 
   /** Returns a node by its id; undefined if it is gone or not one of lkt's. */
@@ -225,7 +226,7 @@ function runInput({
   metadata,
   settings,
 }: NodeRequest): RunInstancesCommandInput {
-  if (!NAME.test(name)) throw invalid(`"${name}" is not a name of a node`);
+  if (!NAME.test(name)) throw invalid(`"${name}" is not a valid node name`);
   const group = settings as AwsGroupSettings | undefined;
   if (group === undefined)
     throw invalid(`the group ${labels.group} has no settings for aws`, 'add aws: instanceType:');
@@ -245,13 +246,13 @@ function runInput({
   };
 }
 
-/** Reports whether a node exists as wanted. @throws ProviderError `conflict` */
+/** Reports whether a node exists as wanted. @throws ProviderError `conflict`, `invalid` */
 function hasNode(instances: readonly Instance[], name: string, labels: NodeLabels): boolean {
   for (const instance of instances) {
     const node = nodeOf(instance);
     if (node === undefined) continue;
-    if (node.power !== 'terminating' && node.labels.spec === labels.spec) return true;
-    throw new ProviderError('conflict', `another node has the name ${name}`);
+    requireSameNode(name, node.labels, labels, node.power === 'terminating');
+    return true;
   }
   return false;
 }

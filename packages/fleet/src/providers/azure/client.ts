@@ -70,7 +70,7 @@ export class AzureClient implements AsyncDisposable {
       if (next === '') return items;
       url = this.#ownUrl(what, next);
     }
-    throw new ProviderError('nonsense', `azure: ${what} has more than ${MAX_PAGES} pages`);
+    throw new ProviderError('malformed', `azure: ${what} has more than ${MAX_PAGES} pages`);
   }
 
   /**
@@ -102,7 +102,7 @@ export class AzureClient implements AsyncDisposable {
       if (status === 'Succeeded') return answer.body;
       if (status === 'Failed' || status === 'Canceled') throw errorOf(what, answer.body);
     }
-    throw new ProviderError('unavailable', `azure: ${what} does not end`);
+    throw new ProviderError('unavailable', `azure: ${what} did not finish in time`);
   }
 
   /** Begins to remove a resource, unless it does not exist. Does not await the end. */
@@ -131,7 +131,7 @@ export class AzureClient implements AsyncDisposable {
   /** Returns a URL of an answer, which must not lead the token elsewhere. */
   #ownUrl(what: string, url: string): string {
     if (URL.canParse(url) && new URL(url).origin === new URL(this.#endpoint).origin) return url;
-    throw new ProviderError('nonsense', `azure: ${what}: a link that leads out of Azure`);
+    throw new ProviderError('malformed', `azure: ${what}: a link points outside Azure`);
   }
 }
 

@@ -21,7 +21,7 @@ import type { AzureGroupSettings, AzureSettings } from './settings.ts';
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
-/** Azure refuses longer user data. */
+/** Maximum length of user data at Azure. */
 const MAX_USER_DATA_CHARS = 65_536;
 const SETS = '/Microsoft.Compute/virtualMachineScaleSets';
 
@@ -312,7 +312,7 @@ export class AzureEngine implements Engine {
     const set = await this.#client.find('virtualMachineScaleSets.read', path, signal);
     const before = set && parseTags(set);
     if (set === undefined || before === undefined)
-      throw new ProviderError('missing', `azure: there is no scale set ${path} of lkt`);
+      throw new ProviderError('missing', `azure: lkt has no scale set ${path}`);
     if (before.generation > generation)
       throw new ProviderError(
         'fenced',

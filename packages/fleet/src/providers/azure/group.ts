@@ -53,7 +53,7 @@ export function formatTags(tags: GroupTags): Readonly<Record<string, string>> {
 
 /**
  * Returns the tags of a scale set; undefined if it is not one of lkt's.
- * @throws ProviderError `nonsense` for damaged ones
+ * @throws ProviderError `malformed` for damaged ones
  */
 export function parseTags(set: JsonObject): GroupTags | undefined {
   const tags = objectOf(set['tags']);
@@ -64,7 +64,7 @@ export function parseTags(set: JsonObject): GroupTags | undefined {
   const generation = Number(text('generation') || Number.NaN);
   const isValid = NAME.test(fleet) && NAME.test(group) && name === nameOf(fleet, group);
   if (!isValid || !Number.isSafeInteger(generation) || generation < 0)
-    throw new ProviderError('nonsense', `azure: the tags of ${wordsOf(name)} are damaged`, {
+    throw new ProviderError('malformed', `azure: the tags of ${wordsOf(name)} are damaged`, {
       fix: `delete the scale set, or remove its tag ${PREFIX}fleet`,
     });
   return {
@@ -98,13 +98,13 @@ function imageOf(machine: unknown): string {
   return textOf(objectOf(storage['imageReference'])['id']).toLowerCase();
 }
 
-/** Returns a group as Azure describes it. @throws ProviderError `nonsense` */
+/** Returns a group as Azure describes it. @throws ProviderError `malformed` */
 export function groupOf(described: Described): EngineGroup {
   const { tags, set, instances } = described;
   const { fleet, group, generation, stated, runs } = tags;
   const size = objectOf(set['sku'])['capacity'];
   if (!Number.isSafeInteger(size) || Number(size) < 0)
-    throw new ProviderError('nonsense', 'azure: a scale set without a capacity');
+    throw new ProviderError('malformed', 'azure: a scale set without a capacity');
   const nodes = instances.map((instance) => nodeOf(instance, described));
   const roll = rollOf(described);
   const earlier = earlierOf(tags);
@@ -150,7 +150,7 @@ function rollOf({ tags, upgrade, set, now }: Described): EngineRoll | undefined 
   const { runningStatus, error } = objectOf(upgrade['properties']);
   const state = ROLLS[textOf(objectOf(runningStatus)['code'])];
   if (state === undefined)
-    throw new ProviderError('nonsense', 'azure: a rolling upgrade in no known state');
+    throw new ProviderError('malformed', 'azure: a rolling upgrade has an unknown state');
   if (state === 'running') return { spec, state: running };
   if (state === 'done' && rejected !== undefined) return { spec, state: 'rolledBack' };
   const message = wordsOf(objectOf(error)['message']);
@@ -160,7 +160,7 @@ function rollOf({ tags, upgrade, set, now }: Described): EngineRoll | undefined 
 function nodeOf(instance: JsonObject, { tags, set, addresses, now }: Described): EngineNode {
   const id = textOf(instance['instanceId']);
   if (!INSTANCE.test(id))
-    throw new ProviderError('nonsense', 'azure: an instance without a valid number');
+    throw new ProviderError('malformed', 'azure: an instance without a valid number');
   const properties = objectOf(instance['properties']);
   const model = imageOf(objectOf(set['properties'])['virtualMachineProfile']);
   const { runs, before } = tags;

@@ -13,6 +13,11 @@ export const azure: EngineKind<AzureSettings, AzureGroupSettings> = {
   bootsFromDisk: true,
   settings: AZURE_SETTINGS,
   groupSettings: AZURE_GROUP_SETTINGS,
+  place: ({ subscription, resourceGroup, endpoint = null }) => ({
+    subscription,
+    resourceGroup,
+    endpoint,
+  }),
   neededSettings: 'azure, with vmSize, subnet, loadBalancer, backendPool and healthProbe',
   openEngine: async (settings, { variables }) => {
     const { AzureEngine } = await import('./engine.ts');

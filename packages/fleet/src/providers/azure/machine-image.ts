@@ -26,6 +26,14 @@ export function versionOf(digest: MachineImage['digest']): string {
   return [2n, 1n, 0n].map((part) => (bits >> (part * PART_BITS)) & mask).join('.');
 }
 
+/** Path of the managed disks of the resource group. */
+export const DISKS = '/Microsoft.Compute/disks';
+
+/** Returns the name of the managed disk through which an image is uploaded. */
+export function diskNameOf(digest: MachineImage['digest']): string {
+  return `lkt-${digestHex(digest).slice(0, 56)}`;
+}
+
 /**
  * Makes a disk a version of the image definition, and returns its id. The version follows from the
  * digest, so two controllers make the same. The disk goes straight into a managed disk, without a
@@ -48,7 +56,7 @@ export async function prepareMachineImage(
   const disk = rawDiskOf(image, 'azure');
   const generation = disk.firmware === 'efi' ? 'V2' : 'V1';
   await requireDefinition(client, definition, generation, signal);
-  const diskPath = `/Microsoft.Compute/disks/lkt-${digestHex(digest).slice(0, 56)}`;
+  const diskPath = `${DISKS}/${diskNameOf(digest)}`;
   const { path: file } = disk;
   try {
     await upload({ client, variables, region, generation, path: file, diskPath, digest }, signal);
@@ -141,6 +149,7 @@ async function upload(
       method: 'PUT',
       json: {
         location: region,
+        tags: { 'lkt.digest': digest },
         sku: { name: 'Standard_LRS' },
         properties: {
           osType: 'Linux',
@@ -158,7 +167,10 @@ async function upload(
   const output = objectOf(objectOf(granted['properties'])['output']);
   const url = textOf(granted['accessSAS']) || textOf(output['accessSAS']);
   if (!URL.canParse(url) || !/^(?:https:|http:\/\/127\.0\.0\.1:)/.test(url))
-    throw new ProviderError('nonsense', 'azure: disks.beginGetAccess: no address to write to');
+    throw new ProviderError(
+      'malformed',
+      'azure: disks.beginGetAccess: the response has no upload URL',
+    );
   await writePages(url, blocksOf(vhdBytes(disk, digest), PAGE_BYTES), variables, signal);
   await client.change('disks.endGetAccess.action', `${diskPath}/endGetAccess`, {
     method: 'POST',

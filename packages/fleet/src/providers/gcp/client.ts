@@ -81,7 +81,7 @@ export class GcpClient implements AsyncDisposable {
       token = textOf(body['nextPageToken']);
       if (token === '') return;
     }
-    throw new ProviderError('nonsense', `gcp: ${what} has more than ${MAX_PAGES} pages`);
+    throw new ProviderError('malformed', `gcp: ${what} has more than ${MAX_PAGES} pages`);
   }
 
   /** Makes a change, and awaits its end. @throws ProviderError */
@@ -92,7 +92,7 @@ export class GcpClient implements AsyncDisposable {
       if (body['status'] === 'DONE') return requireSuccess(what, body);
       const name = textOf(body['name']);
       if (!OPERATION.test(name))
-        throw new ProviderError('nonsense', `gcp: ${what}: an operation without a name`);
+        throw new ProviderError('malformed', `gcp: ${what}: an operation without a name`);
       const place = textOf(body['zone']) || textOf(body['region']);
       const scope = place === '' ? `${this.project}/global` : this.place;
       answer = await this.rest.call(what, `${scope}/operations/${name}/wait`, {
@@ -101,7 +101,7 @@ export class GcpClient implements AsyncDisposable {
         timeoutMs: WAIT_MS,
       });
     }
-    throw new ProviderError('unavailable', `gcp: ${what} does not end`);
+    throw new ProviderError('unavailable', `gcp: ${what} did not finish in time`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

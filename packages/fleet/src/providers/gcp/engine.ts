@@ -19,7 +19,7 @@ import { prepareMachineImage } from './machine-image.ts';
 import type { GcpGroupSettings, GcpSettings } from './settings.ts';
 import { healingOf, LABELS, propertiesOf } from './template.ts';
 
-/** Google refuses a longer value of metadata. */
+/** Maximum length of a value of metadata at Google. */
 const MAX_METADATA_BYTES = 262_144;
 const MAX_INITIAL_DELAY_SECONDS = 3600;
 const MAX_MIN_READY_SECONDS = 3600;
@@ -282,7 +282,7 @@ export class GcpEngine implements Engine {
     const manager = await this.#client.find('instanceGroupManagers.get', url, signal);
     const record = parseRecord(name, textOf(manager?.['description']));
     if (manager === undefined || record === undefined)
-      throw new ProviderError('missing', `gcp: there is no group ${name} of lkt`);
+      throw new ProviderError('missing', `gcp: lkt has no group ${name}`);
     if (record.generation > generation)
       throw new ProviderError(
         'fenced',
@@ -363,7 +363,7 @@ export class GcpEngine implements Engine {
     }
   }
 
-  /** @param hadMinReady the group has a minimum time, which is to be removed */
+  /** @param hadMinReady whether the group has a minimum time, which is then removed */
   #budgetOf({ surge, unavailable, minReadyMs }: EngineRequest, hadMinReady = false): object {
     return {
       ...(minReadyMs > 0 || hadMinReady ? { minReadySec: Math.ceil(minReadyMs / 1000) } : {}),

@@ -22,7 +22,7 @@ export interface GroupRecord {
 }
 
 const ADDRESS = /^[0-9a-f.:]{3,45}$/;
-const RESOURCE = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
+export const RESOURCE: RegExp = /^[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?$/;
 const SPEC = /^[0-9a-f]{16}$/;
 const INSTANCE_URL = /\/zones\/([a-z0-9-]{1,63})\/instances\/([a-z0-9-]{1,63})$/;
 const MAX_DESCRIPTION_CHARS = 1024;
@@ -47,7 +47,7 @@ export function formatRecord(record: GroupRecord): string {
 /**
  * Parses the description of a group.
  * @returns undefined for a group that is not one of lkt's
- * @throws ProviderError `nonsense` for a damaged one
+ * @throws ProviderError `malformed` for a damaged one
  */
 export function parseRecord(name: string, text: string): GroupRecord | undefined {
   if (!name.startsWith('lkt-') || !text.startsWith('{"lkt":')) return undefined;
@@ -62,7 +62,7 @@ export function parseRecord(name: string, text: string): GroupRecord | undefined
   const [previous, rejected] = [textOf(value['previous']), textOf(value['rejected'])];
   const isValid = NAME.test(fleet) && NAME.test(group) && name === nameOf(fleet, group);
   if (!isValid || !isWhole(generation) || !(failsAt === undefined || isWhole(failsAt)))
-    throw new ProviderError('nonsense', `gcp: the description of ${name} is damaged`, {
+    throw new ProviderError('malformed', `gcp: the description of ${name} is damaged`, {
       fix: `delete the group ${name}, or its description`,
     });
   return {
@@ -81,11 +81,11 @@ function isWhole(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
-/** Returns the last part of a resource's URL. @throws ProviderError `nonsense` */
+/** Returns the last part of a resource's URL. @throws ProviderError `malformed` */
 export function resourceOf(url: unknown): string {
   const name = textOf(url).split('/').at(-1) ?? '';
   if (RESOURCE.test(name)) return name;
-  throw new ProviderError('nonsense', 'gcp: a resource without a valid name');
+  throw new ProviderError('malformed', 'gcp: a resource without a valid name');
 }
 
 /** A group as several calls describe it. */
@@ -106,12 +106,12 @@ export function templateOf(manager: JsonObject): string {
   return resourceOf(version?.['instanceTemplate'] ?? manager['instanceTemplate']);
 }
 
-/** Returns a group as Google describes it. @throws ProviderError `nonsense` */
+/** Returns a group as Google describes it. @throws ProviderError `malformed` */
 export function groupOf(described: Described): EngineGroup {
   const { record, manager, members, specs } = described;
   const { fleet, group, generation, stated } = record;
   const size = manager['targetSize'];
-  if (!isWhole(size)) throw new ProviderError('nonsense', 'gcp: a group without a size');
+  if (!isWhole(size)) throw new ProviderError('malformed', 'gcp: a group without a size');
   const hasCheck = objectsOf(manager['autoHealingPolicies']).length > 0;
   const template = templateOf(manager);
   const { previous = template } = record;
@@ -155,7 +155,7 @@ function rollOf(
   return { spec, state: 'failed', message: error ?? 'no node of it is healthy in time' };
 }
 
-/** Returns what tells the nodes of a roll from those before. */
+/** Returns what distinguishes the nodes of a roll from earlier ones. */
 function versionOf({ instanceTemplate, name }: JsonObject): string {
   return `${textOf(instanceTemplate).split('/').at(-1)} ${textOf(name)}`;
 }
@@ -178,7 +178,7 @@ function nodeOf(
 ): EngineNode {
   const [, zone = '', name = ''] = INSTANCE_URL.exec(textOf(member['instance'])) ?? [];
   if (name === '')
-    throw new ProviderError('nonsense', 'gcp: a managed instance without a valid name');
+    throw new ProviderError('malformed', 'gcp: a managed instance without a valid name');
   const id = `${zone}/${name}`;
   const template = objectOf(member['version'])['instanceTemplate'];
   const instance = instances.get(id) ?? {};
@@ -204,7 +204,7 @@ function powerOf(status: string, action: string): Power {
   if (status === '') return 'pending';
   const power = POWERS[status];
   if (power !== undefined) return power;
-  throw new ProviderError('nonsense', 'gcp: an instance in no known state');
+  throw new ProviderError('malformed', 'gcp: an instance has an unknown state');
 }
 
 function healthOf(member: JsonObject, power: Power, hasCheck: boolean): Health {

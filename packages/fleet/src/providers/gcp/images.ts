@@ -1,12 +1,20 @@
 import { isDigest } from '@lkt/core';
+import { parseDescription } from '../../engine/description.ts';
 import type { ImageKeeper, KeptImage } from '../../image/kept-images.ts';
 import { objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
 import type { GcpClient } from './client.ts';
+import { parseRecord, RESOURCE } from './group.ts';
 import { imageName } from './machine-image.ts';
 
 type Options = { readonly signal: AbortSignal };
 
-/** The images of a project at Compute Engine, with the objects that they were made from. */
+/** Begins the ids of templates: no machine is made of an image without one. */
+const TEMPLATES = 'instanceTemplates/';
+
+/**
+ * The images of a project at Compute Engine, with the objects that they were made from, and the
+ * templates of groups with them.
+ */
 export class GcpImages implements ImageKeeper {
   readonly #client: GcpClient;
   readonly #bucket: string;
@@ -26,26 +34,24 @@ export class GcpImages implements ImageKeeper {
           images.push({ id, digest, created: Date.parse(textOf(creationTimestamp)) });
       }
     });
+    const templates = `${this.#client.project}/global/instanceTemplates`;
+    await this.#client.pages('instanceTemplates.list', templates, { signal }, ({ items }) => {
+      for (const { name, description, creationTimestamp } of objectsOf(items)) {
+        const digest = parseDescription(textOf(description))?.image;
+        const created = Date.parse(textOf(creationTimestamp));
+        if (digest !== undefined && RESOURCE.test(textOf(name)))
+          images.push({ id: `${TEMPLATES}${textOf(name)}`, digest, created, isRemade: true });
+      }
+    });
     return images;
   }
 
-  /** Templates stay for rollbacks; only those of groups count. */
+  /** Only the templates of groups count, and those to which a group may return. */
   async isUsed({ id }: KeptImage, { signal }: Options): Promise<boolean> {
     const { project } = this.#client;
-    const templates = new Set<string>();
-    await this.#client.pages(
-      'instanceGroupManagers.aggregatedList',
-      `${project}/aggregated/instanceGroupManagers`,
-      { signal },
-      ({ items }) => {
-        for (const scope of Object.values(objectOf(items)))
-          for (const manager of objectsOf(objectOf(scope)['instanceGroupManagers']))
-            for (const used of [manager, ...objectsOf(manager['versions'])])
-              templates.add(textOf(used['instanceTemplate']).split('/').at(-1) ?? '');
-      },
-    );
+    const templates = await this.#templatesInUse(signal);
+    if (id.startsWith(TEMPLATES)) return templates.has(id.slice(TEMPLATES.length));
     for (const template of templates) {
-      if (!/^[a-z][-a-z0-9]{0,62}$/.test(template)) continue;
       const url = `${project}/global/instanceTemplates/${template}`;
       const found = await this.#client.find('instanceTemplates.get', url, signal);
       const disks = objectsOf(objectOf(found?.['properties'])['disks']);
@@ -57,9 +63,33 @@ export class GcpImages implements ImageKeeper {
     return false;
   }
 
+  async #templatesInUse(signal: AbortSignal): Promise<ReadonlySet<string>> {
+    const templates = new Set<string>();
+    await this.#client.pages(
+      'instanceGroupManagers.aggregatedList',
+      `${this.#client.project}/aggregated/instanceGroupManagers`,
+      { signal },
+      ({ items }) => {
+        for (const scope of Object.values(objectOf(items)))
+          for (const manager of objectsOf(objectOf(scope)['instanceGroupManagers'])) {
+            for (const used of [manager, ...objectsOf(manager['versions'])])
+              templates.add(textOf(used['instanceTemplate']).split('/').at(-1) ?? '');
+            const record = parseRecord(textOf(manager['name']), textOf(manager['description']));
+            if (record?.previous !== undefined) templates.add(record.previous);
+          }
+      },
+    );
+    return new Set([...templates].filter((name) => RESOURCE.test(name)));
+  }
+
   async remove({ id }: KeptImage, { signal }: Options): Promise<void> {
     const { project, rest, storage } = this.#client;
     const call = { method: 'DELETE', signal } as const;
+    if (id.startsWith(TEMPLATES)) {
+      const template = `${project}/global/${id}`;
+      await rest.callUnless('missing', 'instanceTemplates.delete', template, call);
+      return;
+    }
     // Does not wait for the end: the next look lists what is left.
     await rest.callUnless('missing', 'images.delete', `${project}/global/images/${id}`, call);
     const object = `${storage}/storage/v1/b/${this.#bucket}/o/${id}.tar.gz`;

@@ -14,6 +14,7 @@ export const gcp: EngineKind<GcpSettings, GcpGroupSettings> = {
   bootsFromDisk: true,
   settings: GCP_SETTINGS,
   groupSettings: GCP_GROUP_SETTINGS,
+  place: ({ project, location, endpoint = null }) => ({ project, location, endpoint }),
   neededSettings: 'gcp: { machineType: e2-small }',
   openEngine: async (settings, { dir, variables }) => {
     const { GcpEngine } = await import('./engine.ts');

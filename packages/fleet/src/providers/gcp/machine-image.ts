@@ -102,7 +102,7 @@ async function upload(
     },
   );
   if (answer === undefined || textOf(answer.body['md5Hash']) === hash.digest('base64')) return;
-  throw new ProviderError('nonsense', `gcp: ${object} was damaged on the way`, {
+  throw new ProviderError('malformed', `gcp: ${object} was damaged in transit`, {
     fix: `delete it: gcloud storage rm gs://${bucket}/${object}`,
   });
 }

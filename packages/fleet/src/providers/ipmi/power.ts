@@ -25,7 +25,7 @@ export class IpmiPower implements PowerControl<IpmiMachine> {
     const text = await this.#chassis(machine, ['power', 'status'], signal);
     const [, state] = /^Chassis Power is (on|off)$/m.exec(text) ?? [];
     if (state !== undefined) return state === 'on';
-    throw new ProviderError('nonsense', `the BMC of ${machine.name} reports no power state`);
+    throw new ProviderError('malformed', `the BMC of ${machine.name} reports no power state`);
   }
 
   async bootFromNetwork(machine: IpmiMachine, signal: AbortSignal): Promise<void> {

@@ -17,6 +17,7 @@ import {
 } from '../../provider.ts';
 import { requireGeneration } from '../fence.ts';
 import { formatNodeRecord, hasGraceEnded, type NodeRecord } from '../node-record.ts';
+import { requireSameNode } from '../same-node.ts';
 import { type DomainDisk, domainXml, parseRecordXml, RECORD_URI, recordXml } from './domain-xml.ts';
 import { LibvirtImages } from './images.ts';
 import { Leftovers } from './leftovers.ts';
@@ -40,8 +41,8 @@ interface Domain {
 /**
  * Runs nodes as transient domains of a libvirt host, local or remote. Everything is at the host:
  *
- * - `lkt.FLEET.NODE`, a domain; the record is in its metadata. Libvirt refuses a second domain of a
- *   name, also against a race, so the name is a lock.
+ * - `lkt.FLEET.NODE`, a domain; the record is in its metadata. Libvirt atomically rejects a second
+ *   domain of a name, so the name is a lock.
  * - `lkt-image.DIGEST.*`, volumes of the pool: kernel, initrd or root, command line. `complete` is
  *   created last.
  * - `lkt-node.FLEET.NODE.*`, volumes: console and metadata disk of a node
@@ -113,7 +114,7 @@ export class LibvirtProvider implements Provider {
   async create(request: NodeRequest, options: CallOptions): Promise<void> {
     const { name, labels, template } = request;
     const { signal } = options;
-    if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a name of a node`);
+    if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a valid node name`);
     const present = await this.#pool.list(signal);
     if (!/^[0-9a-f]+$/.test(request.image) || !present.has(imageVolume(request.image, 'complete')))
       throw new ProviderError('invalid', `the image ${request.image} was not prepared`);
@@ -197,10 +198,10 @@ export class LibvirtProvider implements Provider {
       // They ended meanwhile, or libvirt failed: a second look tells.
       if (tries === LIST_TRIES)
         throw new ProviderError(
-          'nonsense',
+          'malformed',
           `libvirt lists ${missing[0]?.name} without its record`,
           {
-            fix: `if it is not one of lkt's, rename the domain`,
+            fix: `if lkt did not create the domain, rename it`,
           },
         );
       await sleep(100, undefined, { signal });
@@ -297,12 +298,12 @@ export class LibvirtProvider implements Provider {
     if (record !== undefined && record.labels.fleet === fleet && name !== undefined)
       return { name, record };
     if (/Domain not found|failed to get domain/.test(metadata.stderr)) return undefined;
-    throw new ProviderError('nonsense', `the domain ${stdout.trim()} has no record of lkt's`);
+    throw new ProviderError('malformed', `the domain ${stdout.trim()} has no record of lkt`);
   }
 
   /**
    * Reports whether a node exists as wanted.
-   * @throws ProviderError `conflict` if another one has the name
+   * @throws ProviderError `conflict` or `invalid` if another one has the name
    */
   async #exists(
     domains: readonly Domain[],
@@ -314,8 +315,8 @@ export class LibvirtProvider implements Provider {
     const record =
       domain === undefined ? undefined : (await this.#find(domain.uuid, signal))?.record;
     if (record === undefined) return false;
-    if (record.killAt === undefined && record.labels.spec === labels.spec) return true;
-    throw new ProviderError('conflict', `another node has the name ${name}`);
+    requireSameNode(name, record.labels, labels, record.killAt !== undefined);
+    return true;
   }
 
   async #write(id: string, record: NodeRecord, signal: AbortSignal): Promise<void> {
@@ -340,7 +341,7 @@ export class LibvirtProvider implements Provider {
     };
     for (const [index, { name: own, size }] of template.volumes.entries()) {
       if (!/^[a-z0-9.-]{1,200}$/.test(own))
-        throw new ProviderError('invalid', `"${own}" is not a name of a volume`);
+        throw new ProviderError('invalid', `"${own}" is not a valid volume name`);
       if (!present.has(`${VOLUME}${own}`)) await this.#pool.create(`${VOLUME}${own}`, size, signal);
       add(`${VOLUME}${own}`, false, index);
     }

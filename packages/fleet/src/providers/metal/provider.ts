@@ -24,6 +24,7 @@ import {
   type NodeRecord,
   parseNodeRecord,
 } from '../node-record.ts';
+import { requireSameNode } from '../same-node.ts';
 import { bootScript, COMMON_SCRIPT, scriptName } from './boot-scripts.ts';
 import type { Machine, PowerControl } from './power-control.ts';
 
@@ -103,7 +104,7 @@ export class MetalProvider<M extends Machine> implements Provider {
         fix: `use one of: ${this.capabilities.machines?.join(', ')}`,
       });
     if (template.volumes.length > 0)
-      throw new ProviderError('invalid', 'a machine without disk has no volumes', {
+      throw new ProviderError('invalid', 'machines of this provider cannot have volumes', {
         fix: 'remove volumes from the group',
       });
     const { mediaUrl } = this.#options;
@@ -114,8 +115,8 @@ export class MetalProvider<M extends Machine> implements Provider {
     await withGeneration(this.#options.dir, options, async () => {
       const existing = await this.#read(name);
       if (existing !== undefined) {
-        if (existing.killAt === undefined && existing.labels.spec === labels.spec) return;
-        throw new ProviderError('conflict', `the machine ${name} has another node`);
+        requireSameNode(name, existing.labels, labels, existing.killAt !== undefined);
+        return;
       }
       if (power.isSlow === true && (await power.isOn(machine, options.signal))) {
         await power.off(machine, options.signal);
@@ -170,8 +171,10 @@ export class MetalProvider<M extends Machine> implements Provider {
     { signal }: { readonly signal: AbortSignal },
   ): Promise<readonly Node[]> {
     signal.throwIfAborted();
-    const nodes = await Promise.all(this.#names().map(async (name) => this.#node(name, signal)));
-    return nodes.filter((node) => node?.labels.fleet === fleet) as readonly Node[];
+    const nodes = await Promise.all(
+      this.#names().map(async (name) => this.#node(name, fleet, signal)),
+    );
+    return nodes.filter((node) => node !== undefined);
   }
 
   async label(id: string, labels: NodeLabels, options: CallOptions): Promise<void> {
@@ -184,9 +187,10 @@ export class MetalProvider<M extends Machine> implements Provider {
 
   async [Symbol.asyncDispose](): Promise<void> {}
 
-  async #node(name: string, signal: AbortSignal): Promise<Node | undefined> {
+  /** Returns a node of a fleet. The machines of other fleets are not in its file. */
+  async #node(name: string, fleet: string, signal: AbortSignal): Promise<Node | undefined> {
     const record = await this.#read(name);
-    if (record === undefined) return undefined;
+    if (record?.labels.fleet !== fleet) return undefined;
     const machine = this.#machine(name);
     if (machine === undefined)
       throw new ProviderError(
@@ -209,7 +213,7 @@ export class MetalProvider<M extends Machine> implements Provider {
       await sleep(POWER_POLL_MS, undefined, { signal });
     }
     const power = isOn ? 'on' : 'off';
-    throw new ProviderError('unavailable', `the machine ${machine.name} does not switch ${power}`, {
+    throw new ProviderError('unavailable', `the machine ${machine.name} did not switch ${power}`, {
       fix: 'look at its management controller',
     });
   }
@@ -256,7 +260,7 @@ export class MetalProvider<M extends Machine> implements Provider {
     }
     const record = parseNodeRecord(text);
     if (record !== undefined) return record;
-    throw new ProviderError('nonsense', `${this.#record(name)} is damaged`, {
+    throw new ProviderError('malformed', `${this.#record(name)} is damaged`, {
       fix: `switch the machine ${name} off, and remove the file`,
     });
   }
@@ -296,7 +300,7 @@ export class MetalProvider<M extends Machine> implements Provider {
 /** @throws ProviderError `invalid` for an image whose root is a disk */
 function bootFilesOf({ files }: MachineImage): BootFiles {
   if (!('kind' in files) && files.root === undefined) return files;
-  throw new ProviderError('invalid', 'a machine without disk boots no disk', {
+  throw new ProviderError('invalid', 'machines of this provider cannot boot a disk', {
     fix: 'use the format kernel+initrd',
   });
 }

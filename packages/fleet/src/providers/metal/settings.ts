@@ -36,7 +36,7 @@ export function machinesOf<M extends MachineSettings>(
   return mapping(machine).transform((machines, value) => {
     for (const name of machines.keys())
       if (!NAME.test(name))
-        throw value.error(`"${name}" is not a name of a node`, {
+        throw value.error(`"${name}" is not a valid node name`, {
           fix: 'use lower-case letters, digits and "-"',
         });
     const macs = [...machines.values()].map(({ mac }) => mac);

@@ -22,7 +22,7 @@ export class CommandPower implements PowerControl {
     const state = (await this.#run('status', machine, signal)).trim();
     if (state === 'on' || state === 'off') return state === 'on';
     throw new ProviderError(
-      'nonsense',
+      'malformed',
       `${this.#command.join(' ')} status ${machine.name} prints "${lineOf(state)}"`,
       { fix: 'let it print on or off' },
     );

@@ -30,7 +30,7 @@ export class HandPower implements PowerControl {
       if (!isErrno(error, 'ENOENT')) throw error;
     }
     if (text !== 'on' && text !== 'off')
-      throw new ProviderError('nonsense', `${path} has neither "on" nor "off"`, {
+      throw new ProviderError('malformed', `${path} has neither "on" nor "off"`, {
         fix: `look at the machine ${name}, and write one of them`,
       });
     if (this.#asked.get(name) === text) this.#asked.delete(name);

@@ -1,5 +1,6 @@
-import { join, resolve } from 'node:path';
+import { resolveProgram } from '../../program.ts';
 import type { ProviderKind } from '../../provider.ts';
+import { stateDirOf } from '../state-dir.ts';
 import { NETBOOT_SETTINGS, type NetbootSettings } from './settings.ts';
 
 /** Nodes on machines that boot from the network, switched by a program or a person. */
@@ -7,16 +8,13 @@ export const netboot: ProviderKind<NetbootSettings> = {
   kind: 'netboot',
   about: 'machines that boot from the network, switched by a program or by hand',
   settings: NETBOOT_SETTINGS,
+  place: (settings, dirs) => stateDirOf('netboot', settings, dirs),
   open: async (settings, { dir, stateDir, warn }) => {
     const { openNetboot } = await import('./open.ts');
-    const { state, command, machines } = settings;
-    const [program = '', ...args] = command ?? [];
+    const { command, machines } = settings;
     return openNetboot({
-      dir: state === undefined ? join(stateDir, 'netboot') : resolve(dir, state),
-      // A name without "/" is one of PATH.
-      ...(command === undefined
-        ? {}
-        : { command: [program.includes('/') ? resolve(dir, program) : program, ...args] }),
+      dir: stateDirOf('netboot', settings, { dir, stateDir }),
+      ...(command === undefined ? {} : { command: resolveProgram(dir, command) }),
       machines,
       warn,
     });

@@ -113,7 +113,7 @@ export class OpenStackClient implements AsyncDisposable {
     const lifetimeMs = (expires ?? Number.NaN) - (issued ?? Number.NaN);
     const project = textOf(objectOf(token['project'])['id']);
     if (!/^[\x21-\x7e]{1,8192}$/.test(text) || !(lifetimeMs > 0) || !PROJECT.test(project))
-      throw new ProviderError('nonsense', 'openstack: an answer without a token of a project');
+      throw new ProviderError('malformed', 'openstack: the response has no token of a project');
     const urls = new Map<string, string>();
     for (const service of ['compute', 'image'] as const)
       urls.set(service, this.#endpointOf(token['catalog'], service));

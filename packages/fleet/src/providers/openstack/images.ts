@@ -48,7 +48,7 @@ export class OpenStackImages implements ImageKeeper {
       marker = textOf(all.at(-1)?.['id']);
       if (textOf(body['next']) === '' || !isImageId(marker)) return images;
     }
-    throw new ProviderError('nonsense', `openstack: more than ${MAX_PAGES} pages of images`);
+    throw new ProviderError('malformed', `openstack: more than ${MAX_PAGES} pages of images`);
   }
 
   async isUsed({ id }: KeptImage, { signal }: Options): Promise<boolean> {
@@ -56,7 +56,7 @@ export class OpenStackImages implements ImageKeeper {
       signal,
     });
     if (!Array.isArray(body['servers']))
-      throw new ProviderError('nonsense', 'openstack: a list of servers without servers');
+      throw new ProviderError('malformed', 'openstack: a list of servers without servers');
     return body['servers'].length > 0;
   }
 

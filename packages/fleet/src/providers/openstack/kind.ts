@@ -14,6 +14,7 @@ export const openstack: ProviderKind<OpenStackSettings, OpenStackGroupSettings> 
   bootsFromDisk: true,
   settings: OPENSTACK_SETTINGS,
   groupSettings: OPENSTACK_GROUP_SETTINGS,
+  place: ({ authUrl, region }) => ({ authUrl, region }),
   neededSettings: 'openstack: { flavor: m1.small, network: NETWORK }',
   open: async (settings, { dir, variables }) => {
     const { openOpenStack } = await import('./open.ts');

@@ -43,7 +43,7 @@ export async function prepareMachineImage(
     signal,
   });
   const id = textOf(body['id']);
-  if (!ID.test(id)) throw new ProviderError('nonsense', 'openstack: an image without a valid id');
+  if (!ID.test(id)) throw new ProviderError('malformed', 'openstack: an image without a valid id');
   try {
     await upload(client, id, disk.path, signal);
   } catch (error) {
@@ -104,5 +104,5 @@ async function upload(
   const isDamaged =
     body['os_hash_algo'] === 'sha512' && body['os_hash_value'] !== hash.digest('hex');
   if (body['status'] !== 'active' || isDamaged)
-    throw new ProviderError('unavailable', `openstack: the image ${id} was damaged on the way`);
+    throw new ProviderError('unavailable', `openstack: the image ${id} was damaged in transit`);
 }

@@ -11,6 +11,7 @@ import {
 } from '../../provider.ts';
 import { type JsonObject, objectOf, objectsOf, textOf } from '../../rest/json-object.ts';
 import { requireGeneration } from '../fence.ts';
+import { requireSameNode } from '../same-node.ts';
 import { hasGraceEnded } from '../node-record.ts';
 import type { OpenStackClient } from './client.ts';
 import { OpenStackImages } from './images.ts';
@@ -18,7 +19,7 @@ import { prepareMachineImage } from './machine-image.ts';
 import { fleetOf, isServerId, metadataOf, nodeOf, type ServerNode } from './server.ts';
 import type { OpenStackGroupSettings } from './settings.ts';
 
-/** Nova refuses more user data, in base64. */
+/** Maximum length of user data at Nova, in base64. */
 const MAX_USER_DATA_CHARS = 65_535;
 const MAX_PAGES = 500;
 const PAGE_SIZE = 1000;
@@ -156,7 +157,7 @@ export class OpenStackProvider implements Provider {
         { signal },
       );
       if (!Array.isArray(body['servers']))
-        throw new ProviderError('nonsense', 'openstack: a list of servers without servers');
+        throw new ProviderError('malformed', 'openstack: a list of servers without servers');
       const servers = objectsOf(body['servers']);
       const own = servers.filter((server) => fleetOf(server) === fleet).map(nodeOf);
       nodes.push(...own.filter((node) => node !== undefined));
@@ -164,7 +165,7 @@ export class OpenStackProvider implements Provider {
       marker = textOf(servers.at(-1)?.['id']);
       if (!hasMore || !isServerId(marker)) return nodes;
     }
-    throw new ProviderError('nonsense', `openstack: more than ${MAX_PAGES} pages of servers`);
+    throw new ProviderError('malformed', `openstack: more than ${MAX_PAGES} pages of servers`);
   }
 
   /** Returns a node by its id; undefined if it is gone or not one of lkt's. */
@@ -235,13 +236,14 @@ function byChoice(a: ServerNode, b: ServerNode): number {
   return [a.since, a.id].join(' ') < [b.since, b.id].join(' ') ? -1 : 1;
 }
 
-/** Reports whether a node exists as wanted. @throws ProviderError `conflict` */
+/** Reports whether a node exists as wanted. @throws ProviderError `conflict`, `invalid` */
 function hasNode(nodes: readonly ServerNode[], name: string, labels: NodeLabels): boolean {
-  if (nodes.length === 0) return false;
   const isWanted = ({ power, labels: own }: ServerNode): boolean =>
     power !== 'terminating' && own.spec === labels.spec;
-  if (nodes.some(isWanted)) return true;
-  throw new ProviderError('conflict', `another node has the name ${name}`);
+  const found = nodes.find(isWanted) ?? nodes[0];
+  if (found === undefined) return false;
+  requireSameNode(name, found.labels, labels, found.power === 'terminating');
+  return true;
 }
 
 function invalid(message: string, fix?: string): ProviderError {
@@ -257,7 +259,7 @@ function serverInput({
   metadata,
   settings,
 }: NodeRequest): JsonObject {
-  if (!NAME.test(name)) throw invalid(`"${name}" is not a name of a node`);
+  if (!NAME.test(name)) throw invalid(`"${name}" is not a valid node name`);
   const group = settings as OpenStackGroupSettings | undefined;
   if (group === undefined)
     throw invalid(

@@ -67,22 +67,22 @@ export function fleetOf(server: JsonObject): string {
 
 /**
  * Returns the node that a server is; undefined for a deleted one.
- * @throws ProviderError `nonsense`
+ * @throws ProviderError `malformed`
  */
 export function nodeOf(server: JsonObject): ServerNode | undefined {
   const [id, status] = [textOf(server['id']), textOf(server['status'])];
-  if (!ID.test(id)) throw new ProviderError('nonsense', 'openstack: a server without a valid id');
+  if (!ID.test(id)) throw new ProviderError('malformed', 'openstack: a server without a valid id');
   const power = POWERS[status];
   if (power === 'gone') return undefined;
   const metadata = objectOf(server['metadata']);
   const labels = parseLabels(metadata);
   const name = textOf(metadata[KEYS.name]);
   if (labels === undefined || !NAME.test(name))
-    throw new ProviderError('nonsense', `openstack: the metadata of ${id} is damaged`, {
+    throw new ProviderError('malformed', `openstack: the metadata of ${id} is damaged`, {
       fix: `delete the server ${id}, or its metadata ${KEYS.fleet}`,
     });
   if (power === undefined)
-    throw new ProviderError('nonsense', `openstack: the server ${id} is in no known state`);
+    throw new ProviderError('malformed', `openstack: the server ${id} has an unknown state`);
   const time = textOf(metadata[KEYS.killAt]);
   const killAt = /^\d+$/.test(time) && time.length <= MAX_TIME_CHARS ? Number(time) : undefined;
   const isLeaving = killAt !== undefined || server['OS-EXT-STS:task_state'] === 'deleting';

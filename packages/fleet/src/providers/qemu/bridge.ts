@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { ProviderError } from '../../provider.ts';
 
 /** Where Linux lists the neighbours that it knows, by IPv4 address. */
 const NEIGHBOURS = '/proc/net/arp';
@@ -20,11 +19,7 @@ export function macOf(
     const hash = createHash('sha256').update(`${fleet}/${name}`).digest('hex');
     return formatMac(BigInt(`0x525400${hash.slice(0, 6)}`));
   }
-  if (slot === undefined)
-    throw new ProviderError('invalid', `${name} has no fixed place, so its mac cannot be fixed`, {
-      fix: 'remove "mac", or name the nodes: nodes: [web-0, web-1]',
-    });
-  return formatMac(BigInt(`0x${first.replaceAll(':', '')}`) + BigInt(slot));
+  return formatMac(BigInt(`0x${first.replaceAll(':', '')}`) + BigInt(slot ?? 0));
 }
 
 function formatMac(value: bigint): string {

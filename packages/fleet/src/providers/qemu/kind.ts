@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
 import type { ProviderKind } from '../../provider.ts';
+import { stateDirOf } from '../state-dir.ts';
 import {
   QEMU_GROUP_SETTINGS,
   QEMU_SETTINGS,
@@ -15,12 +15,16 @@ export const qemu: ProviderKind<QemuSettings, QemuGroupSettings> = {
   about: 'QEMU on this machine',
   settings: QEMU_SETTINGS,
   groupSettings: QEMU_GROUP_SETTINGS,
-  open: async (settings, { dir, stateDir }) => {
+  place: (settings, dirs) => stateDirOf('qemu', settings, dirs),
+  shape: ({ bridge, accelerator }) => ({
+    bridge,
+    accelerator: accelerator === 'auto' ? undefined : accelerator,
+  }),
+  open: async (settings, dirs) => {
     const { QemuProvider } = await import('./provider.ts');
-    const { state } = settings;
-    const own = state === undefined ? join(stateDir, 'qemu') : resolve(dir, state);
-    await requireDirectory(own);
-    return new QemuProvider({ ...settings, dir: own });
+    const dir = stateDirOf('qemu', settings, dirs);
+    await requireDirectory(dir);
+    return new QemuProvider({ ...settings, dir });
   },
 };
 

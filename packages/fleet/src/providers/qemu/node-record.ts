@@ -16,7 +16,7 @@ export function filesOf(dir: string): DetachedFiles {
 
 /**
  * Reads the record of a node's directory; undefined without one.
- * @throws ProviderError `nonsense` if the file is damaged
+ * @throws ProviderError `malformed` if the file is damaged
  */
 export async function readRecord(dir: string): Promise<NodeRecord | undefined> {
   const path = join(dir, RECORD);
@@ -29,7 +29,7 @@ export async function readRecord(dir: string): Promise<NodeRecord | undefined> {
   }
   const record = parseNodeRecord(text);
   if (record !== undefined) return record;
-  throw new ProviderError('nonsense', `${path} is damaged`, {
+  throw new ProviderError('malformed', `${path} is damaged`, {
     fix: 'end the QEMU process of this directory, and remove the directory',
   });
 }

@@ -20,6 +20,8 @@ import { NAME } from '../../node-labels.ts';
 import {
   type CallOptions,
   type Capabilities,
+  type GroupMachines,
+  type GroupProblem,
   MAX_CONSOLE_BYTES,
   type MachineImage,
   type NodeRequest,
@@ -28,7 +30,9 @@ import {
 } from '../../provider.ts';
 import { withGeneration } from '../generation.ts';
 import { formatNodeRecord, hasGraceEnded, type NodeRecord } from '../node-record.ts';
+import { requireSameNode } from '../same-node.ts';
 import { addressesOn, macOf } from './bridge.ts';
+import { qemuProblem } from './group-problem.ts';
 import { filesOf, readRecord, RECORD, toNode } from './node-record.ts';
 import type { QemuGroupSettings, QemuSettings } from './settings.ts';
 
@@ -65,6 +69,9 @@ export class QemuProvider implements Provider {
     this.#options = options;
   }
 
+  readonly check = (machines: GroupMachines): GroupProblem | undefined =>
+    qemuProblem(machines, this.#options.bridge);
+
   async prepare({ digest, files }: MachineImage, options: CallOptions): Promise<string> {
     if ('kind' in files)
       throw new ProviderError('invalid', `qemu cannot boot ${files.path}`, {
@@ -89,9 +96,10 @@ export class QemuProvider implements Provider {
 
   async create(request: NodeRequest, options: CallOptions): Promise<void> {
     const { name, labels, template } = request;
-    if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a name of a node`);
+    if (!NAME.test(name)) throw new ProviderError('invalid', `"${name}" is not a valid node name`);
     const files = await this.#bootFiles(request.image);
-    const hostPorts = fixedPorts(request, this.#options);
+    this.#requireFit(request);
+    const hostPorts = fixedPorts(request);
     const mac = this.#mac(request);
     requireSocketPath(filesOf(this.#path('nodes', name)).qmp);
     await this.#change(options, async () => {
@@ -100,14 +108,17 @@ export class QemuProvider implements Provider {
       killForgottenMachines(this.#path('nodes'), (one) => known.has(one));
       const existing = await readRecord(dir);
       if (existing !== undefined) {
-        if (existing.killAt !== undefined && !isMachineRunning(filesOf(dir))) await removeTree(dir);
-        else if (existing.killAt === undefined && existing.labels.spec === labels.spec) return;
-        else throw new ProviderError('conflict', `another node has the name ${name}`);
+        const { killAt, labels: own } = existing;
+        const hasEnded = killAt !== undefined && !isMachineRunning(filesOf(dir));
+        if (!hasEnded || own.fleet !== labels.fleet) {
+          requireSameNode(name, own, labels, killAt !== undefined);
+          return;
+        }
       }
       await this.#requireRoom();
+      const published = await publishedPorts(mac === undefined ? template.publish : [], hostPorts);
       await removeTree(dir);
       await mkdir(dir, { recursive: true });
-      const published = await publishedPorts(mac === undefined ? template.publish : [], hostPorts);
       const disks: (Disk & { readonly path: string })[] = [];
       await mkdir(this.#path('volumes'), { recursive: true });
       for (const { name: volume, size } of template.volumes)
@@ -243,12 +254,16 @@ export class QemuProvider implements Provider {
   /** Returns the hardware address of a node's card on the bridge; undefined without a bridge. */
   #mac({ settings, labels, name }: NodeRequest): string | undefined {
     const { mac } = (settings ?? {}) as Partial<QemuGroupSettings>;
-    if (this.#options.bridge !== undefined)
-      return macOf({ fleet: labels.fleet, name, slot: labels.slot }, mac);
-    if (mac === undefined) return undefined;
-    throw new ProviderError('invalid', 'mac needs a bridge', {
-      fix: 'name the bridge at the provider: qemu: { bridge: NAME }, or remove "mac"',
-    });
+    const { fleet, slot } = labels;
+    return this.#options.bridge === undefined ? undefined : macOf({ fleet, name, slot }, mac);
+  }
+
+  #requireFit({ settings, labels, template }: NodeRequest): void {
+    const hasSlots = labels.slot !== undefined;
+    const problem = this.check({ ...template, size: 1, hasSlots, settings });
+    if (problem === undefined) return;
+    const { message, fix } = problem;
+    throw new ProviderError('invalid', message, { fix });
   }
 
   async #requireRoom(): Promise<void> {
@@ -286,21 +301,9 @@ function requireSocketPath(path: string): void {
 }
 
 /** Returns the host ports that the group's settings fix for a slot, by port of the guest. */
-function fixedPorts(
-  { settings, labels, name }: NodeRequest,
-  { bridge }: QemuSettings,
-): ReadonlyMap<number, number> {
+function fixedPorts({ settings, labels }: NodeRequest): ReadonlyMap<number, number> {
   const { ports = new Map<number, number>() } = (settings ?? {}) as Partial<QemuGroupSettings>;
-  const { slot } = labels;
-  if (ports.size > 0 && bridge !== undefined)
-    throw new ProviderError('invalid', 'nodes on a bridge have no ports of this machine', {
-      fix: 'remove "ports": every port of a node is reachable at its own address',
-    });
-  if (ports.size > 0 && slot === undefined)
-    throw new ProviderError('invalid', `${name} has no fixed place, so its ports cannot be fixed`, {
-      fix: 'remove "ports", or name the nodes: nodes: [web-0, web-1]',
-    });
-  return new Map([...ports].map(([guest, host]) => [guest, host + (slot ?? 0)]));
+  return new Map([...ports].map(([guest, host]) => [guest, host + (labels.slot ?? 0)]));
 }
 
 async function publishedPorts(
@@ -329,8 +332,13 @@ function startError(name: string, cause: unknown): unknown {
       cause,
       fix: 'create the bridge, and allow it to this user, as docs/fleet/qemu.md does',
     });
+  if (/\bSMP CPUs\b/.test(cause.message))
+    return new ProviderError('invalid', `node ${name} has more processors than QEMU emulates`, {
+      cause,
+      fix: 'lower the cpus of the template',
+    });
   const failure = /memory/.test(cause.message) ? 'capacity' : 'unavailable';
-  return new ProviderError(failure, `node ${name} does not start`, { cause });
+  return new ProviderError(failure, `node ${name} did not start`, { cause });
 }
 
 async function isDirectory(path: string): Promise<boolean> {

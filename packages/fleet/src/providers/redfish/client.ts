@@ -39,11 +39,11 @@ export class RedfishClient {
     try {
       body = JSON.parse(text);
     } catch (cause) {
-      throw new ProviderError('nonsense', `${url}${path} is not JSON`, { cause });
+      throw new ProviderError('malformed', `${url}${path} is not JSON`, { cause });
     }
     if (typeof body === 'object' && body !== null && !Array.isArray(body))
       return { body: body as Resource['body'], etag };
-    throw new ProviderError('nonsense', `${url}${path} is no resource of Redfish`);
+    throw new ProviderError('malformed', `${url}${path} is not a Redfish resource`);
   }
 
   /** @throws ProviderError */
@@ -110,7 +110,7 @@ async function read(response: IncomingMessage, where: string): Promise<string> {
   for await (const chunk of response) {
     bytes += (chunk as Buffer).length;
     if (bytes > MAX_ANSWER_BYTES)
-      throw new ProviderError('nonsense', `${where}: an answer of more than 1 MiB`);
+      throw new ProviderError('malformed', `${where}: the response exceeds 1 MiB`);
     chunks.push(chunk as Buffer);
   }
   return Buffer.concat(chunks).toString('utf8');

@@ -11,10 +11,13 @@ export interface RedfishMachine extends Machine {
 /** A link stays on the server. */
 const LINK = /^\/redfish\/v1\/[\w./#~@-]{1,500}$/;
 
-/** Returns a link to another resource. @throws ProviderError `nonsense` for one that leads out */
+/**
+ * Returns a link to another resource. @throws ProviderError `malformed` for one that points outside
+ * the service
+ */
 export function linkOf({ url }: RedfishMachine, value: unknown): string {
   if (typeof value === 'string' && LINK.test(value) && !value.includes('..')) return value;
-  throw new ProviderError('nonsense', `${url} has a link that leads out of the service`);
+  throw new ProviderError('malformed', `${url} has a link that points outside the service`);
 }
 
 /** Returns the links of a list, at most 256. */

@@ -29,7 +29,7 @@ export class RedfishPower implements PowerControl<RedfishMachine> {
     const { body } = await this.#system(machine, signal);
     const state = typeof body['PowerState'] === 'string' ? body['PowerState'] : '';
     if (ON.has(state) || OFF.has(state)) return ON.has(state);
-    throw new ProviderError('nonsense', `${machine.url} reports no power state`);
+    throw new ProviderError('malformed', `${machine.url} reports no power state`);
   }
 
   async bootFromNetwork(machine: RedfishMachine, signal: AbortSignal): Promise<void> {

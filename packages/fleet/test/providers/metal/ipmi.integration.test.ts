@@ -4,12 +4,12 @@ import { join } from 'node:path';
 import { digestOf, parseYaml } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { EXAMPLE_LABELS } from '../example-labels.ts';
-import { openIpmi } from '../../src/providers/ipmi/open.ts';
-import { IPMI_SETTINGS, type IpmiSettings } from '../../src/providers/ipmi/settings.ts';
-import type { MachineImage, NodeRequest, Provider } from '../../src/provider.ts';
-import { describeProvider } from '../provider-conformance.ts';
-import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { EXAMPLE_LABELS } from '../../example-labels.ts';
+import { openIpmi } from '../../../src/providers/ipmi/open.ts';
+import { IPMI_SETTINGS, type IpmiSettings } from '../../../src/providers/ipmi/settings.ts';
+import type { MachineImage, NodeRequest, Provider } from '../../../src/provider.ts';
+import { describeProvider } from '../../provider-conformance.ts';
+import { writeTinyImage } from '../../../../machine/test/tiny-kernel.ts';
 import { serveBootFiles } from './boot-server.ts';
 import { type IpmiTestMachine, startIpmiMachine } from './ipmi-machine.ts';
 
@@ -75,7 +75,7 @@ describe('ipmi machine', () => {
     expect(await provider.list('shop', options)).toEqual([]);
   });
 
-  test('takes a node for running while its BMC is away, and says so', async () => {
+  test('lists a node as running while its BMC does not respond, with a warning', async () => {
     const image = await tinyImage(dir, 'quiet');
     const id = await provider.prepare(image, options);
     await provider.create(request('rack-0', id, image), options);
@@ -139,7 +139,7 @@ describe('ipmi machine', () => {
     const record = join(dir, 'state', 'nodes', 'rack-0.json');
     const text = await readFile(record, 'utf8');
     await writeFile(record, '{');
-    await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'nonsense' });
+    await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'malformed' });
     await writeFile(record, text);
     await provider.destroy('rack-0', { ...options, reason: 'excess', graceMs: 0 });
   });
@@ -154,7 +154,7 @@ describe('ipmi settings', () => {
   });
 
   test.each([
-    [`  Rack: {bmc: a, mac: "${macOf(0)}"}`, '"Rack" is not a name of a node'],
+    [`  Rack: {bmc: a, mac: "${macOf(0)}"}`, '"Rack" is not a valid node name'],
     [`  a: {bmc: "-I open", mac: "${macOf(0)}"}`, '"-I open" is not HOST or HOST:PORT'],
     ['  a: {bmc: a, mac: "52:54:00"}', 'is not a MAC address'],
     ['  a: {bmc: a, mac: "../../../../etc"}', 'is not a MAC address'],

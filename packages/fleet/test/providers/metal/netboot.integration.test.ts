@@ -5,13 +5,13 @@ import { digestOf, parseYaml } from '@lkt/core';
 import { findBootFiles } from '@lkt/machine';
 import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
-import type { MachineImage, NodeRequest } from '../../src/provider.ts';
-import { netboot } from '../../src/providers/netboot/kind.ts';
-import { openNetboot } from '../../src/providers/netboot/open.ts';
-import { NETBOOT_SETTINGS } from '../../src/providers/netboot/settings.ts';
-import { EXAMPLE_LABELS } from '../example-labels.ts';
-import { describeProvider } from '../provider-conformance.ts';
+import { writeTinyImage } from '../../../../machine/test/tiny-kernel.ts';
+import type { MachineImage, NodeRequest } from '../../../src/provider.ts';
+import { netboot } from '../../../src/providers/netboot/kind.ts';
+import { openNetboot } from '../../../src/providers/netboot/open.ts';
+import { NETBOOT_SETTINGS } from '../../../src/providers/netboot/settings.ts';
+import { EXAMPLE_LABELS } from '../../example-labels.ts';
+import { describeProvider } from '../../provider-conformance.ts';
 
 const MACHINES = new Map(
   [0, 1, 2].map((index) => [
@@ -53,6 +53,28 @@ function request(image: string): NodeRequest {
     settings: undefined,
   };
 }
+
+test('leaves the machines of another fleet alone, which its own file names', async () => {
+  await using dir = guardedDirectory('lkt-fleet-');
+  const context = {
+    dir: dir.path,
+    stateDir: dir.path,
+    variables: {},
+    signal: AbortSignal.timeout(60_000),
+  };
+  const open = async (name: string): ReturnType<typeof netboot.open> =>
+    netboot.open(
+      { machines: new Map([[name, { mac: `52:54:00:12:35:0${name.at(-1)}` }]]) },
+      { ...context, warn: () => undefined },
+    );
+  const options = { generation: 1, signal: context.signal };
+  await using one = await open('rack-0');
+  const image = await one.prepare(await imageIn(dir.path, 'hello'), options);
+  await one.create(request(image), options);
+  await using other = await open('rack-1');
+  expect(await other.list('office', options)).toEqual([]);
+  expect(await one.list('shop', options)).toMatchObject([{ name: 'rack-0' }]);
+});
 
 describeProvider('netboot by a program', async () => {
   await using stack = new AsyncDisposableStack();
@@ -158,13 +180,13 @@ describe('a machine that a person switches', () => {
     expect(await provider.list('shop', options)).toEqual([]);
     await writeFile(join(dir.path, 'power', 'rack-0'), 'yes\n');
     await expect(provider.create(request(image), options)).rejects.toMatchObject({
-      failure: 'nonsense',
+      failure: 'malformed',
     });
   });
 });
 
 test.for<[string, string, object]>([
-  ['echo perhaps', 'nonsense', { fix: 'let it print on or off' }],
+  ['echo perhaps', 'malformed', { fix: 'let it print on or off' }],
   ['echo "no relay" >&2; exit 3', 'unavailable', {}],
 ])('reports a program that does "%s"', async ([line, failure, more]) => {
   await using dir = guardedDirectory('lkt-fleet-');

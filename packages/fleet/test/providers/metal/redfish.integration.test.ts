@@ -7,12 +7,12 @@ import { digestOf } from '@lkt/core';
 import { inMemory, planFat, rawBytes } from '@lkt/formats';
 import { findBootFiles } from '@lkt/machine';
 import { expect, vi } from 'vitest';
-import { openRedfish, type RedfishOptions } from '../../src/providers/redfish/open.ts';
-import type { MachineImage } from '../../src/provider.ts';
-import { EXAMPLE_LABELS } from '../example-labels.ts';
-import { redfishPrivileges } from './documented-rights.ts';
-import { describeProvider } from '../provider-conformance.ts';
-import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
+import { openRedfish, type RedfishOptions } from '../../../src/providers/redfish/open.ts';
+import type { MachineImage } from '../../../src/provider.ts';
+import { EXAMPLE_LABELS } from '../../example-labels.ts';
+import { redfishPrivileges } from '../documented-rights.ts';
+import { describeProvider } from '../../provider-conformance.ts';
+import { writeTinyImage } from '../../../../machine/test/tiny-kernel.ts';
 import { serveBootFiles } from './boot-server.ts';
 import { type RedfishTestMachine, startRedfishMachine } from './redfish-machine.ts';
 

@@ -5,14 +5,14 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { parseYaml } from '@lkt/core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { RedfishClient } from '../../src/providers/redfish/client.ts';
-import { RedfishPower } from '../../src/providers/redfish/power.ts';
-import { REDFISH_SETTINGS } from '../../src/providers/redfish/settings.ts';
-import { redfishPrivileges } from './documented-rights.ts';
+import { RedfishClient } from '../../../src/providers/redfish/client.ts';
+import { RedfishPower } from '../../../src/providers/redfish/power.ts';
+import { REDFISH_SETTINGS } from '../../../src/providers/redfish/settings.ts';
+import { redfishPrivileges } from '../documented-rights.ts';
 import { serveBootFiles } from './boot-server.ts';
 import { type RedfishTestMachine, startRedfishMachine } from './redfish-machine.ts';
 
-test('says that a BMC has no virtual USB drive', async () => {
+test('reports that a BMC has no virtual USB drive', async () => {
   await using machine = await startRedfishMachine(undefined, redfishPrivileges());
   const types = JSON.stringify({ MediaTypes: ['CD'] });
   machine.answer('/redfish/v1/Managers/1/VirtualMedia/Usb', 200, types);
@@ -26,7 +26,7 @@ test('says that a BMC has no virtual USB drive', async () => {
   });
 });
 
-test('takes out the medium of another node first', async () => {
+test('ejects the medium of another node first', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   await writeFile(join(dir.path, 'one'), 'one');
   await writeFile(join(dir.path, 'two'), 'two');
@@ -42,7 +42,7 @@ test('takes out the medium of another node first', async () => {
   await ended();
 });
 
-test('says which right virtual media needs beside those of Operator', async () => {
+test('reports which right virtual media needs beyond those of Operator', async () => {
   await using machine = await startRedfishMachine();
   const target = { name: 'rack-0', mac: '52:54:00:12:34:00', url: machine.url };
   const { signal } = new AbortController();
@@ -118,21 +118,21 @@ print(system.power_state.value)
   });
 
   test.each<[string, string, number, string, string]>([
-    ['no JSON', '/redfish/v1', 200, '<html>', 'nonsense'],
-    ['a list', '/redfish/v1', 200, '[]', 'nonsense'],
+    ['no JSON', '/redfish/v1', 200, '<html>', 'malformed'],
+    ['a list', '/redfish/v1', 200, '[]', 'malformed'],
     [
       'a link to another server',
       '/redfish/v1',
       200,
       '{"Systems":{"@odata.id":"//evil.example/"}}',
-      'nonsense',
+      'malformed',
     ],
     [
       'a link out of the service',
       '/redfish/v1',
       200,
       '{"Systems":{"@odata.id":"/redfish/v1/../../x"}}',
-      'nonsense',
+      'malformed',
     ],
     ['no system', '/redfish/v1/Systems', 200, '{"Members":[]}', 'invalid'],
     [
@@ -140,9 +140,9 @@ print(system.power_state.value)
       '/redfish/v1/Systems/1',
       200,
       '{"PowerState":"Dancing"}',
-      'nonsense',
+      'malformed',
     ],
-    ['2 MiB', '/redfish/v1', 200, ' '.repeat(2 ** 21), 'nonsense'],
+    ['2 MiB', '/redfish/v1', 200, ' '.repeat(2 ** 21), 'malformed'],
     ['a redirection', '/redfish/v1', 302, '', 'invalid'],
     ['a failure', '/redfish/v1/Systems', 503, '{"error":{"message":"busy"}}', 'unavailable'],
     ['a missing right', '/redfish/v1/Systems', 403, '', 'denied'],
