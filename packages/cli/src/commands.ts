@@ -49,6 +49,7 @@ const COMMANDS = {
   'metadata:create': async () => (await import('./commands/metadata-create.ts')).MetadataCreate,
   migrate: async () => (await import('./commands/workspace/migrate.ts')).Migrate,
   'new:image': async () => (await import('./commands/workspace/new-image.ts')).NewImage,
+  'new:kernel': async () => (await import('./commands/workspace/new-kernel.ts')).NewKernel,
   'new:package': async () => (await import('./commands/workspace/new-package.ts')).NewPackage,
   outdated: async () => (await import('./commands/workspace/outdated.ts')).Outdated,
   pin: async () => (await import('./commands/workspace/pin.ts')).Pin,

@@ -225,7 +225,7 @@ test('builds from a collection in git, and updates it', async () => {
   expect(git(mine, 'status', '--short')).toBe('');
 });
 
-test('says what is wrong with a collection in git', async () => {
+test('reports what is wrong with a collection in git', async () => {
   const theirs = at('wrong/theirs');
   repository(theirs, FIRST);
   await using server = await serveGit(at('wrong'));
@@ -385,7 +385,7 @@ test('updates a collection from npm that has a collection from npm', async () =>
   publishInner('1.1.0');
   publishOuter('1.2.0');
   expect(() => updated(mine)).toThrow(
-    /npm installed other files of @deep\/packages than .*\n  fix: run: npm update @deep\/packages/,
+    /npm installed files of @deep\/packages that differ .*\n  fix: run: npm update @deep\/packages/,
   );
   expect(git(mine, 'status', '--short')).toBe('');
   inside(mine, 'npm', 'update', '@deep/packages');

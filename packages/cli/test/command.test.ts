@@ -11,7 +11,7 @@ class Probe extends LktCommand {
 const parsed = async (...words: readonly string[]): Promise<boolean | undefined> =>
   (await new Probe(words, async () => ({})).run()).quiet;
 
-test('takes level 0 of --verbose for --quiet', async () => {
+test('treats level 0 of --verbose as --quiet', async () => {
   expect(await parsed('-v', '0')).toBe(true);
   expect(await parsed('--quiet')).toBe(true);
   for (const words of [[], ['-v', '1'], ['-v', '2']]) expect(await parsed(...words)).not.toBe(true);

@@ -18,6 +18,7 @@ import {
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { readManifest } from '../../../tools/build/manifest.ts';
 import { parseArchive, runArchive } from '../../../tools/testscript.ts';
@@ -365,6 +366,21 @@ describe('npm run build', () => {
     expect(build()).toMatchObject({ status: 0, stdout: '', stderr: '' });
     expect(id()).toBe(before);
     expect(existsSync(main())).toBe(true);
+  });
+
+  test('leaves every file in its place while it writes the same build again', async () => {
+    const names = readdirSync(join(dist, id()));
+    const child = spawn(process.execPath, [join(checkout, 'tools/build/main.ts')], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    const ended = once(child, 'close');
+    const missing = new Set<string>();
+    while (child.exitCode === null) {
+      for (const name of names) if (!existsSync(join(dist, id(), name))) missing.add(name);
+      await setImmediate();
+    }
+    expect(await ended).toEqual([0, null]);
+    expect([...missing]).toEqual([]);
   });
 
   test('keeps the previous build, from which a running lkt may still load', () => {

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
@@ -18,8 +18,14 @@ const script = `
   });
   console.log('ready');`;
 
-async function run(signals: number): Promise<{ output: string; code: number | null }> {
-  const child = spawn(process.execPath, ['--input-type=module', '-e', script]);
+interface Ended {
+  readonly output: string;
+  readonly code: number | null;
+  readonly signal: string | null;
+}
+
+async function run(signals: number, program = script): Promise<Ended> {
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program]);
   let output = '';
   let sent = 0;
   child.stdout.on('data', (chunk: Buffer) => {
@@ -27,16 +33,26 @@ async function run(signals: number): Promise<{ output: string; code: number | nu
     if (sent < signals) child.kill('SIGINT');
     sent += 1;
   });
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
-  return { output, code };
+  const [code, signal] = (await once(child, 'close')) as [number | null, string | null];
+  return { output, code, signal };
 }
 
 test('lets work end in order after the first Ctrl-C', async () => {
-  expect(await run(1)).toEqual({ output: 'ready\nINTERRUPTED\nin order\n', code: 3 });
+  expect(await run(1)).toEqual({ output: 'ready\nINTERRUPTED\nin order\n', code: 3, signal: null });
 });
 
+const AT_ONCE = { output: 'ready\nINTERRUPTED\nsecond\n', code: null, signal: 'SIGINT' };
+
 test('ends the process at once after the second Ctrl-C', async () => {
-  expect(await run(2)).toEqual({ output: 'ready\nINTERRUPTED\nsecond\n', code: 130 });
+  expect(await run(2)).toEqual(AT_ONCE);
+});
+
+test('ends after the second Ctrl-C while it waits for the writer of a named pipe', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-interrupt-'));
+  const pipe = join(dir.path, 'pipe');
+  execFileSync('mkfifo', [pipe]);
+  const reading = `import('node:fs/promises').then(({ readFile }) => readFile(${JSON.stringify(pipe)}));`;
+  expect(await run(2, reading + script)).toEqual(AT_ONCE);
 });
 
 test.each(['init', 'bwrap', 'runc', 'crun'])(

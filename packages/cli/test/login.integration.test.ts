@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -173,6 +174,18 @@ test('keeps the rest of the file, and follows a link to it', async () => {
   expect(readFileSync(real, 'utf8')).toBe('{"auths": Se:cret');
 });
 
+test('makes the file that links lead to', async () => {
+  await using registry = await startRegistry({ auth: { scheme: 'basic', users } });
+  const home = newHome();
+  mkdirSync(join(home.path, '.docker'));
+  symlinkSync('../link.json', home.config);
+  symlinkSync('dotfiles/docker.json', join(home.path, 'link.json'));
+  expect((await login(home, registry.host)).status).toBe(0);
+  expect(lstatSync(home.config).isSymbolicLink()).toBe(true);
+  const written = readFileSync(join(home.path, 'dotfiles/docker.json'), 'utf8');
+  expect(Object.keys((JSON.parse(written) as { auths: object }).auths)).toEqual([registry.host]);
+});
+
 test('removes the login of another tool', async () => {
   await using registry = await startDockerRegistry({ auth: 'basic', users });
   const { host } = registry;
@@ -233,7 +246,7 @@ test('leaves the password to the credential helper of the file', async () => {
   );
 });
 
-test('says that a registry without authentication checks nothing', async () => {
+test('reports that a registry without authentication checks nothing', async () => {
   await using registry = await startRegistry();
   const home = newHome();
   const { host } = registry;
@@ -250,9 +263,15 @@ test('says that a registry without authentication checks nothing', async () => {
 });
 
 test.each([
-  [['login', 'registry'], '', 'registry is not the name of a registry'],
-  [['login', 'https://registry.example'], '', 'is not the name of a registry'],
-  [['login', 'registry.example/team'], '', 'is not the name of a registry'],
+  [
+    ['login', 'registry'],
+    '',
+    '"registry" is not the name of a registry\n  fix: write a host, such as',
+  ],
+  [['login', ''], '', '"" is not the name of a registry'],
+  [['login', 'https://registry.example'], '', 'fix: write the host alone: registry.example\n'],
+  [['login', 'registry.example/team'], '', 'fix: write the host alone: registry.example\n'],
+  [['logout', 'http://registry.example:5000/v2/'], '', 'host alone: registry.example:5000\n'],
   [['login', 'registry.example'], '', 'there is no terminal to ask on'],
   [['login', 'registry.example', '--password-stdin'], 'x', '--password-stdin needs --username'],
   [['login', 'registry.example', '-u', 'a:b', '--password-stdin'], 'x', 'has no colon'],

@@ -191,7 +191,7 @@ it('updates everything without the limit to security', async () => {
   });
 });
 
-it('takes severities from databases', async () => {
+it('reads severities from databases', async () => {
   await inCheckout(async ({ update: run }) => {
     await publish([FIXED]);
     const advisories = new AdvisoryIndex();
@@ -221,7 +221,7 @@ it('writes nothing in a dry run', async () => {
     const report = await run({ isDryRun: true, isExcluded: () => false });
     expect(report).toMatchObject({
       packages: [{ source: 'app' }],
-      kernel: { from: '6.12.107-1', to: '6.12.113-1' },
+      kernel: [{ from: '6.12.107-1', to: '6.12.113-1' }],
       affected: ['lkt/base', 'lkt/linux-config', 'lkt/linux-source', 'lkt/web'],
       pins: [],
     });
@@ -233,15 +233,46 @@ it('updates the kernel in its series, with the packages made from it', async () 
   await inCheckout(async ({ update: run, read }) => {
     await publish([FIXED]);
     const { kernel, left } = await run({ isExcluded: ({ name }) => name === 'lkt/base' });
-    expect(kernel).toMatchObject({
-      to: '6.12.113-1',
-      configs: [{ name: 'lkt/linux-config:/kernel-config' }],
-    });
+    expect(kernel).toMatchObject([
+      { to: '6.12.113-1', configs: [{ name: 'lkt/linux-config:/kernel-config' }] },
+    ]);
     expect(await read('kernel/linux-source/build.yml')).toContain('linux (= 6.12.113-1)');
     expect(left.map(({ file }) => file)).toEqual([
       'tools/base/debian.lock',
       'tools/held/debian.lock',
     ]);
+  });
+});
+
+it('updates each of several kernels, those without version by their locks', async () => {
+  await inCheckout(async ({ path, options, update: run, read }) => {
+    await publish([FIXED]);
+    const older = [linux('6.1.170'), linux('6.12.107')];
+    const sources = { sources: older, securitySources: [linux('6.1.176'), linux('6.12.113')] };
+    await archive.publish('trixie', [app('1.0-1')], sources);
+    await write(path, {
+      'kernel/older-source/build.yml': buildYml('older-source', "sources: ['linux(= 6.1.170-1)']"),
+      'kernel/any-source/build.yml': buildYml('any-source', 'sources: [linux]'),
+      'kernel/any-source/debian.lock': (await read('kernel/linux-source/debian.lock')).replace(
+        'sources=linux(=6.12.107-1)',
+        'sources=linux',
+      ),
+    });
+    const workspace = await openWorkspace(path, { env: ENV });
+    await lockPackage(workspace, workspace.get('lkt/older-source'), options);
+    commit(path);
+
+    const { kernel, left, affected } = await run({
+      isExcluded: ({ name }) => name === 'lkt/linux-source',
+    });
+    expect(kernel).toMatchObject([{ from: '6.1.170-1', to: '6.1.176-1' }]);
+    expect(affected).toEqual(['lkt/any-source', 'lkt/older-source']);
+    expect(await read('kernel/any-source/debian.lock')).toContain('src:linux 6.12.113-1');
+    // The excluded kernel stays, and is named.
+    expect(left.map(({ file }) => file)).toEqual(['kernel/linux-source/debian.lock']);
+
+    expect((await run({ isExcluded: () => false })).kernel).toMatchObject([{ to: '6.12.113-1' }]);
+    expect(await read('kernel/linux-source/build.yml')).toContain('linux (= 6.12.113-1)');
   });
 });
 
@@ -310,7 +341,7 @@ it('warns of a newer kernel source that the archive lists but does not serve', a
     await publish([FIXED]);
     archive.files.delete('debian-security/pool/main/l/linux/linux_6.12.113.orig.tar.xz');
     const report = await run({ isDryRun: true, isExcluded: () => false });
-    expect(report.kernel).toBeUndefined();
+    expect(report.kernel).toEqual([]);
     expect(warnings.join('\n')).toContain(
       'the archive lists linux 6.12.113-1, but does not serve its files; 6.12.107-1 stays',
     );
@@ -381,7 +412,7 @@ it('refreshes the outdated locks and no others, all or none', async () => {
   });
 });
 
-it('takes the digests that the tags of foreign images in Dockerfiles have now', async () => {
+it('updates the digests of foreign images in Dockerfiles to those of their tags', async () => {
   await inCheckout(async ({ path, options: { store }, update: run, read }) => {
     const tags = await store.tags();
     const [alone, web] = ['lkt/alone', 'lkt/web'].map((name) => {

@@ -3,14 +3,15 @@ import { createServer } from 'node:http';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { zipOf } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
 
 const TRACKER = JSON.stringify({
   runc: { 'CVE-2025-31133': { releases: { trixie: { status: 'open', urgency: 'high' } } } },
 });
-/** A zip archive without entries. */
-const EMPTY_ZIP = Buffer.concat([Buffer.from('PK\x05\x06', 'latin1'), Buffer.alloc(18)]);
+/** A database of Go without an advisory about a package here. */
+const GO_DATABASE = zipOf('GO-1.json', '{ "id": "GO-1" }');
 const SBOM = JSON.stringify({
   bomFormat: 'CycloneDX',
   components: [{ purl: 'pkg:deb/debian/runc@1.1.15%2Bds1-2?distro=trixie' }],
@@ -27,7 +28,7 @@ test('--update fetches databases, and later runs use them without a network', as
   await writeFile(join(dir.path, 'sbom.json'), SBOM);
   const answers = new Map<string, string | Buffer>([
     ['/tracker', TRACKER],
-    ['/all.zip', EMPTY_ZIP],
+    ['/all.zip', GO_DATABASE],
   ]);
   const server = createServer((request, response) => {
     const body = answers.get(request.url ?? '');

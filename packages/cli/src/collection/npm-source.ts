@@ -56,7 +56,7 @@ export async function npmSource(
       const isTop = one === name;
       throw new LktError(
         'DIGEST_MISMATCH',
-        `npm installed other files of ${isTop ? `${name}@${version}` : one} than those that were compared`,
+        `npm installed files of ${isTop ? `${name}@${version}` : one} that differ from the compared ones`,
         {
           fix: isTop
             ? 'run the command again'

@@ -10,7 +10,7 @@ interface Result {
 
 export class Doctor extends LktCommand {
   static override summary = 'Check what this machine lacks for lkt';
-  static override description = `Checks programs, KVM, namespaces, user ids, disk space, clock, proxies and logins, and prints how to mend what is wrong. Uses no network and changes nothing.
+  static override description = `Checks programs, KVM, namespaces, user ids, disk space, clock, runtime directory, proxies and logins, and prints how to fix what is wrong. Uses no network and changes nothing.
 
 "warn" marks what only a part of lkt needs, "fail" what builds need. Exits with 1 if a check fails.`;
   static override examples = [

@@ -12,6 +12,7 @@ import { actionPath, cacheResult } from '../session/action-cache.ts';
 import { buildTools, workspaceAt } from '../session/build-tools.ts';
 import { readConfigFiles } from '../session/config-file.ts';
 import type { Session } from '../session/session.ts';
+import { warnNothingHere } from '../targets/nothing-here.ts';
 
 export class Graph extends LktCommand {
   static override summary = 'Show the dependency graph and build status of packages and images';
@@ -63,7 +64,7 @@ export class Graph extends LktCommand {
             const images = graph.nodes.filter(({ kind }) => kind === 'image');
             return htmlPage(graph, args.config === undefined ? [] : images.map(({ name }) => name));
           });
-    if (graph.nodes.length === 0) session.reporter.emit({ kind: 'warning', text: NOTHING });
+    if (graph.nodes.length === 0) warnNothingHere(session.reporter);
     this.endProgress();
     for (const line of written ?? []) this.log(line);
     if (written === undefined && !this.jsonEnabled()) print(await textOf(graph, flags.dot));
@@ -91,9 +92,6 @@ export class Graph extends LktCommand {
     return graph;
   }
 }
-
-const NOTHING =
-  'there are no packages and image configs here; for a repository of your own: lkt init';
 
 /** Returns the action cache's entry for a graph; undefined for one that reads standard input. */
 function graphActionPath(

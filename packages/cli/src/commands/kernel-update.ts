@@ -33,7 +33,7 @@ export class KernelUpdate extends LktCommand {
     const session = await this.begin(flags);
     const { findKernelUpdate, kernelSource, updateKernel } = await import('@lkt/image');
     const open = async (): ReturnType<typeof workspaceAt> =>
-      workspaceAt(session, session.environment.cwd, flags['build-yml']);
+      workspaceAt(session, session.environment.cwd, { buildYml: flags['build-yml'] });
     const workspace = await open();
     const item = await kernelSource(workspace, args.dir);
     const options = { ...(await buildTools(session)), now: new Date() };

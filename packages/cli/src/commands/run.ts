@@ -1,8 +1,9 @@
 import { open } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { LktError } from '@lkt/core';
-import type { Disk, MachineOptions, MachineRecord } from '@lkt/machine';
+import type { Disk, MachineOptions, MachineRecord, StartedMachine } from '@lkt/machine';
 import { LktCommand } from '../command.ts';
 import { bootedBuildFlags, type BootedBuildFlags } from '../flags/build.ts';
 import { machineFlags } from '../flags/machine.ts';
@@ -16,6 +17,7 @@ import {
   valueFlag,
 } from '../flags/options.ts';
 import { imageArchFlag, requireAmd64 } from '../flags/platform.ts';
+import { timeLimitOf } from '../flags/durations.ts';
 import { mebibytesOf } from '../flags/sizes.ts';
 import {
   type BootableImage,
@@ -88,7 +90,7 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       'TEXT',
       'text on the console; the run succeeds once all have appeared, in any order',
     ),
-    timeout: valueFlag('SECONDS', 'time limit'),
+    timeout: valueFlag('DURATION', 'time limit, such as 90s or 10m'),
     'console-log': valueFlag('FILE', 'file for the console output, instead of standard output'),
     timeline: listFlag('FILE', 'file for a timeline of the boot, .svg or .json (docs/guest.md)'),
     uefi: switchFlag('boot with EFI firmware; with --no-uefi, with a BIOS', {
@@ -124,7 +126,8 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     );
     if (instead !== undefined && more.length > 0) throw unsupportedBackend;
     const { args, flags } = await this.parse(Run);
-    const timeoutMs = flags.timeout === undefined ? undefined : milliseconds(flags.timeout);
+    const timeoutMs =
+      flags.timeout === undefined ? undefined : timeLimitOf('--timeout', flags.timeout);
     const memory = mebibytesOf('--mem', flags.mem);
     requireAmd64(flags.arch, 'boots');
     const words = withoutBackend(args.image);
@@ -134,37 +137,31 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
     const machine = await import('@lkt/machine');
     const given = (flags.publish ?? []).map(machine.parsePublishedPort);
     const parsedDisks = (flags.disk ?? []).map(machine.parseDisk);
-    const image = await this.#image(session, words, flags);
-    const { name, prefix, built } = image;
-    const disks = namedDisks(parsedDisks, cwd, prefix);
-    const publish = [...given, ...servicePublications(built?.ports ?? [], given)];
-    const medium = await machine.findBootMedium(prefix, flags.uefi);
+    const { name, prefix, built } = await this.#image(session, words, flags);
     const files =
-      medium ??
+      (await machine.findBootMedium(prefix, flags.uefi)) ??
       (await machine.findBootFiles(prefix).catch((error: unknown) => {
         // No image has the name of the backend.
         throw instead === undefined ? error : unsupportedBackend;
       }));
     const timelines = await openTimelines(flags.timeline ?? [], cwd, BOOT_FORMS);
-    const log = flags['console-log'];
-    const detached = log !== undefined || flags.expect !== undefined || this.jsonEnabled();
-    const logStream =
-      log === undefined ? undefined : (await open(resolve(cwd, log), 'w')).createWriteStream();
-    // `finished` throws its errors.
-    logStream?.on('error', () => undefined);
-    const output = logStream ?? (this.jsonEnabled() ? process.stderr : process.stdout);
+    const output = await openOutput(flags['console-log'], cwd, this.jsonEnabled());
+    const interactive = !output.isFile && flags.expect === undefined && !this.jsonEnabled();
+    const isUserNetwork = flags.networking === 'user';
+    const services = isUserNetwork ? servicePublications(built?.ports ?? [], given) : [];
     const say = (text: string): void => {
       if (!flags.quiet) process.stderr.write(`${text}\n`);
     };
     const options: MachineOptions = {
       files,
       memory,
+      minimumMemory: await minimumMemory(files),
       cpus: flags.cpus,
-      publish: flags.networking === 'user' ? publish : given,
-      disks,
-      network: flags.networking === 'user',
-      console: output,
-      interactive: !detached,
+      publish: [...given, ...services],
+      disks: namedDisks(parsedDisks, cwd, prefix),
+      network: isUserNetwork,
+      console: output.console,
+      interactive,
       accelerator: flags.accel,
       acceleratorCache: resolve(session.cacheDir, 'kvm.json'),
       signal: session.signal,
@@ -173,26 +170,25 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       onTimeline: timelines?.write,
       qemu: flags.qemu,
       onStart: (started) => {
-        const { name: accelerator, reason } = started.accelerator;
-        if (accelerator === 'tcg' && reason !== undefined) say(`running without KVM: ${reason}`);
-        for (const { address, hostPort, guestPort, protocol } of started.publish)
-          say(`${address}:${hostPort} forwards to port ${guestPort} (${protocol}) of the machine`);
-        if (!detached && process.stdin.isTTY) say('Ctrl-A x ends the machine');
+        for (const line of startLines(started)) say(line);
+        if (interactive && process.stdin.isTTY) say('Ctrl-A x ends the machine');
       },
     };
     this.endProgress();
-    const minimum = await minimumMemory(files);
     const onRecord = (record: MachineRecord, ended: AbortSignal): void => {
       if (!flags.quiet) void sayLogin(record, ended, say, this.asCalled);
     };
     try {
-      const services = built?.services;
-      const recorded = { ...options, minimumMemory: minimum };
-      const result = await runRecorded(session, { name, services }, recorded, onRecord);
+      const result = await runRecorded(
+        session,
+        { name, services: built?.services },
+        options,
+        onRecord,
+      );
       return { ...result, seconds: Math.round(result.seconds * 10) / 10 };
     } finally {
       await timelines?.finished();
-      if (logStream !== undefined) await finished(logStream.end());
+      await output.close();
     }
   }
 
@@ -211,6 +207,42 @@ Exits with 0 when the machine powers off, restarts, or has shown every expected 
       process.stderr.write(lines.map((line) => `${this.asCalled(line)}\n`).join(''));
     return image;
   }
+}
+
+/** The stream that receives the console of the guest. */
+interface ConsoleOutput {
+  readonly console: Writable;
+  readonly isFile: boolean;
+  /** Ends a file. @throws Error if writing it failed */
+  close(): Promise<void>;
+}
+
+/** Opens the file of `--console-log`; without one, returns a standard stream. */
+async function openOutput(
+  file: string | undefined,
+  cwd: string,
+  isJson: boolean,
+): Promise<ConsoleOutput> {
+  if (file === undefined) {
+    const console = isJson ? process.stderr : process.stdout;
+    return { console, isFile: false, close: () => Promise.resolve() };
+  }
+  const stream = (await open(resolve(cwd, file), 'w')).createWriteStream();
+  // `finished` throws its errors.
+  stream.on('error', () => undefined);
+  return { console: stream, isFile: true, close: () => finished(stream.end()) };
+}
+
+/** Returns lines about a machine that starts: a missing KVM, and the forwarded ports. */
+function startLines({ accelerator, publish }: StartedMachine): readonly string[] {
+  const { name, reason } = accelerator;
+  return [
+    ...(name === 'tcg' && reason !== undefined ? [`running without KVM: ${reason}`] : []),
+    ...publish.map(
+      ({ address, hostPort, guestPort, protocol }) =>
+        `${address}:${hostPort} forwards to port ${guestPort} (${protocol}) of the machine`,
+    ),
+  ];
 }
 
 /** Prints how to log in, once the machine's ssh server answers. */
@@ -238,16 +270,6 @@ function requireOne(words: readonly string[]): void {
   if (words.length === 1) return;
   throw new LktError('USAGE_INVALID', `lkt runs one image at a time, not ${words.length}`, {
     fix: 'give one PREFIX, or only configs',
-  });
-}
-
-function milliseconds(text: string): number {
-  const [, number, unit] = /^(\d+(?:\.\d+)?)(s|m|)$/.exec(text) ?? [];
-  const seconds = Number(number) * (unit === 'm' ? 60 : 1);
-  // A larger value overflows the timer, and is no limit in practice.
-  if (seconds > 0 && seconds < 2_000_000) return seconds * 1000;
-  throw new LktError('USAGE_INVALID', `--timeout ${text} is not a number of seconds`, {
-    fix: 'give seconds, such as --timeout 60',
   });
 }
 

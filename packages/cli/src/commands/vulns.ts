@@ -22,8 +22,10 @@ interface Result {
   readonly databases: readonly UsedDatabase[];
   /** Number of packages that were looked up. */
   readonly packages: number;
-  /** Package URLs of types that the databases do not cover. */
+  /** Package URLs of types and releases that the databases do not cover. */
   readonly uncovered: readonly string[];
+  /** Names, with versions, of components without a package URL. */
+  readonly unidentified: readonly string[];
   readonly vulnerabilities: readonly Finding[];
   /** With `--security-archive`. */
   readonly updates?: readonly PackageUpdate[];
@@ -36,6 +38,8 @@ interface Settings {
   readonly sarif: string | undefined;
   readonly vex: string[] | undefined;
 }
+
+const NOTHING = { uncovered: [], unidentified: [], vulnerabilities: [] };
 
 const THRESHOLDS = ['low', 'medium', 'high', 'critical', 'none'] as const;
 
@@ -78,8 +82,7 @@ export class Vulns extends LktCommand {
         fix: 'name an image config, a package directory, an image or an SBOM file',
       });
     const fetched = flags.update ? await updateDatabases(session) : [];
-    if (targets.length === 0)
-      return { databases: fetched, packages: 0, uncovered: [], vulnerabilities: [] };
+    if (targets.length === 0) return { databases: fetched, packages: 0, ...NOTHING };
     return flags['security-archive']
       ? this.#securityUpdates(session, targets, flags)
       : this.#vulnerabilities(session, targets, flags);
@@ -91,9 +94,9 @@ export class Vulns extends LktCommand {
     settings: Settings,
   ): Promise<Result> {
     const { platform } = settings;
-    const { subjects, uncovered } = await subjectsOf(session, targets, platform);
+    const { subjects, ...others } = await subjectsOf(session, targets, platform);
     const packages = distinct(subjects.flatMap((subject) => subject.packages));
-    const found = { databases: [], packages: packages.length, uncovered, vulnerabilities: [] };
+    const found = { ...NOTHING, databases: [], packages: packages.length, ...others };
     if (settings['fail-on'] !== 'none') requireCovered(found);
     const [, architecture = ''] = platform.split('/');
     const updates = await archiveUpdates(session, packages, architecture);
@@ -102,7 +105,7 @@ export class Vulns extends LktCommand {
     const rows = updates.map(({ name, version, newest }) => [name, version, `update: ${newest}`]);
     for (const line of columns(rows)) this.log(printable(line));
     this.log(`${counted(packages.length, 'package')} looked up in the archive`);
-    this.#showUncovered(uncovered);
+    this.#showOthers(others);
     if (updates.length === 0) return result;
     throw new LktError('VULNERABLE', `${counted(updates.length, 'security update')} available`, {
       fix: 'update the lock files: lkt update --security',
@@ -119,16 +122,23 @@ export class Vulns extends LktCommand {
     const statements = await vexStatements(session, settings.vex);
     const advisories = new AdvisoryIndex();
     const databases = await loadDatabases(session, settings.db ?? [], advisories);
-    const { subjects, uncovered } = await subjectsOf(session, targets, settings.platform);
+    const { subjects, ...found } = await subjectsOf(session, targets, settings.platform);
+    const all = distinct(subjects.flatMap((subject) => subject.packages));
+    const missing = all.filter((item) => !advisories.covers(item)).map(({ purl }) => purl);
+    const others = { ...found, uncovered: [...found.uncovered, ...missing].toSorted() };
     const vulnerabilities = evaluate(subjects, advisories, statements);
     if (settings.sarif !== undefined)
-      await writeSarif(resolve(session.environment.cwd, settings.sarif), vulnerabilities);
-    const packages = distinct(subjects.flatMap((subject) => subject.packages)).length;
-    const result = { databases, packages, uncovered, vulnerabilities };
+      await writeSarif(
+        resolve(session.environment.cwd, settings.sarif),
+        vulnerabilities,
+        Object.values(others).flat(),
+      );
+    const packages = all.length - missing.length;
+    const result = { databases, packages, ...others, vulnerabilities };
     this.endProgress();
     for (const { name } of subjects) this.#show(name, vulnerabilities);
     this.log(`${counted(packages, 'package')} looked up in ${databases.map(titleOf).join(', ')}`);
-    this.#showUncovered(uncovered);
+    this.#showOthers(others);
     const threshold = settings['fail-on'];
     if (threshold !== 'none') requireCovered(result);
     const stopped = threshold === 'none' ? [] : failing(vulnerabilities, threshold);
@@ -144,17 +154,17 @@ export class Vulns extends LktCommand {
     for (const line of section(subject, columns(rows))) this.log(printable(line));
   }
 
-  #showUncovered(uncovered: readonly string[]): void {
-    if (uncovered.length === 0) return;
-    const shown = uncovered.slice(0, MAX_SHOWN).join(', ');
-    const more = uncovered.length - MAX_SHOWN;
-    this.log(printable(`not looked up: ${shown}${more > 0 ? ` and ${more} more` : ''}`));
+  #showOthers({ uncovered, unidentified }: Pick<Result, 'uncovered' | 'unidentified'>): void {
+    if (uncovered.length > 0) this.log(`not looked up: ${firstOf(uncovered)}`);
+    if (unidentified.length > 0)
+      this.log(`not looked up, without package URL: ${firstOf(unidentified)}`);
   }
 }
 
 /** @throws LktError UNSUPPORTED for a result that says nothing about the components */
 function requireCovered(result: Result): void {
-  if (result.packages > 0 || result.uncovered.length === 0) return;
+  const { packages, uncovered, unidentified } = result;
+  if (packages > 0 || uncovered.length + unidentified.length === 0) return;
   throw new LktError('UNSUPPORTED', 'no component of the SBOM can be looked up', {
     fix: 'use a scanner that knows them, or accept it: --fail-on none',
     report: result,
@@ -163,6 +173,12 @@ function requireCovered(result: Result): void {
 
 /** Components that are named in the text; `--json` has all. */
 const MAX_SHOWN = 3;
+
+function firstOf(titles: readonly string[]): string {
+  const more = titles.length - MAX_SHOWN;
+  const shown = titles.slice(0, MAX_SHOWN).join(', ');
+  return printable(more > 0 ? `${shown} and ${more} more` : shown);
+}
 
 function titleOf(database: UsedDatabase): string {
   if ('path' in database) return database.path;
@@ -181,9 +197,13 @@ function rowOf(finding: Finding): readonly string[] {
   return [severity, id, item.name, item.version, state, note];
 }
 
-async function writeSarif(path: string, findings: readonly Finding[]): Promise<void> {
+async function writeSarif(
+  path: string,
+  findings: readonly Finding[],
+  notLookedUp: readonly string[],
+): Promise<void> {
   const { sarifOf } = await import('@lkt/vulns');
   const { default: packageJson } = await import('../../package.json', { with: { type: 'json' } });
-  const log = sarifOf(findings, packageJson.version);
+  const log = sarifOf(findings, packageJson.version, notLookedUp);
   await writeFile(path, `${JSON.stringify(log, undefined, 2)}\n`);
 }

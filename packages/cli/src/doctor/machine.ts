@@ -1,4 +1,6 @@
 import { join } from 'node:path';
+import { ownRuntimeDirectory } from '@lkt/core';
+import { runtimeDir } from '../session/environment.ts';
 import type { Check } from './check.ts';
 import { versionOf } from './programs.ts';
 
@@ -6,6 +8,20 @@ const QEMU = 'qemu-system-x86_64';
 
 /** The checks of the features that `lkt run` needs. */
 export const machineChecks: readonly Check[] = [
+  {
+    name: 'runtime',
+    run({ environment }) {
+      const text = runtimeDir(environment);
+      const { XDG_RUNTIME_DIR: given = '' } = environment.variables;
+      if (given === '' || ownRuntimeDirectory(environment.variables) !== undefined)
+        return { state: 'ok', text };
+      return {
+        state: 'warn',
+        text: `${text}; XDG_RUNTIME_DIR is ignored: ${given} is not a directory of this user`,
+        fix: 'unset XDG_RUNTIME_DIR, or begin a session with: su -',
+      };
+    },
+  },
   {
     name: 'qemu',
     run(session) {

@@ -1,5 +1,5 @@
 import type { Limits } from '@lkt/builder';
-import { LktError } from '@lkt/core';
+import { timeLimitOf } from './durations.ts';
 import { countFlag, type FlagValues, grouped, valueFlag } from './options.ts';
 import { sizeOf } from './sizes.ts';
 
@@ -36,13 +36,5 @@ function size(flags: LimitFlags, name: 'max-memory' | 'max-output'): number | un
 
 function seconds(flags: LimitFlags): number | undefined {
   const text = flags['max-time'];
-  if (text === undefined) return undefined;
-  const match = /^(?:(\d{1,4})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?$/.exec(text);
-  const [, hours = 0, minutes = 0, rest = 0] = match ?? [];
-  const total = Number(hours) * 3600 + Number(minutes) * 60 + Number(rest);
-  // The limit of Node's timers, in seconds.
-  if (total > 0 && total < 2_000_000) return total;
-  throw new LktError('USAGE_INVALID', `--max-time: ${text} is not a duration of at most 23 days`, {
-    fix: 'write hours, minutes and seconds, such as 1h30m or 90s',
-  });
+  return text === undefined ? undefined : timeLimitOf('--max-time', text) / 1000;
 }

@@ -42,24 +42,6 @@ export function mebibytesOf(option: string, text: string): number {
   throw notSize(option, text);
 }
 
-const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 };
-
-/**
- * Parses the duration given to a flag, in seconds: `90s`, `1h30m`, `14d`.
- * @throws LktError USAGE_INVALID
- */
-export function durationOf(option: string, text: string): number {
-  const parts = [...text.matchAll(/(\d{1,6})([smhdw])/g)];
-  if (parts.length === 0 || parts.map(([part]) => part).join('') !== text)
-    throw new LktError('USAGE_INVALID', `${option}: ${text} is not a duration`, {
-      fix: 'write numbers with s, m, h, d or w, such as 14d or 1h30m',
-    });
-  return parts.reduce(
-    (sum, [, count, unit]) => sum + Number(count) * (SECONDS[unit ?? ''] ?? 0),
-    0,
-  );
-}
-
 /** Formats bytes with a decimal unit: `1.5 MB`. */
 export function showSize(bytes: number): string {
   if (bytes >= 1e9) return `${(bytes / 1e9).toFixed(2)} GB`;

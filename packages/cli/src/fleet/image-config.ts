@@ -22,7 +22,8 @@ export async function buildFleetImage(
   const { parseReference } = await import('@lkt/oci');
   const format = needsDisk ? ['kernel+initrd,raw-efi'] : ['kernel+initrd'];
   const file = resolve(dir, path);
-  if (!existsSync(file)) throw at.error(`there is no config ${path}`);
+  if (!existsSync(file))
+    throw at.error(`there is no config ${path}`, { fix: 'write it, or correct the path' });
   const { containingDirs, findTrustFiles } = await import('@lkt/pkg');
   const applied = new Set(await findTrustFiles(containingDirs(file)));
   const others = (await findTrustFiles(policyDirs)).filter((one) => !applied.has(one));

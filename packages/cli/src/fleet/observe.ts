@@ -4,13 +4,13 @@ import type { OpenFleet } from '../session/fleet.ts';
 import { type FleetReport, fleetReport } from './report.ts';
 
 /** A fleet as it was observed once. */
-interface ObservedFleet {
+export interface ObservedFleet {
   readonly report: FleetReport;
   readonly pass: FleetPass;
   readonly specs: ReadonlyMap<string, GroupSpec>;
 }
 
-/** Lists and checks the nodes of an open fleet; changes none by itself. */
+/** Lists and checks the nodes of an open fleet, without changing them. */
 export class Observer {
   readonly #name: string;
   readonly #controller: FleetController;

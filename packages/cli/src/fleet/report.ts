@@ -1,5 +1,6 @@
 import type { ClassifiedNode, FleetPass, GroupPass, GroupSpec } from '@lkt/fleet';
 import { expiryOf } from '@lkt/fleet/expiry';
+import { nodeProblem } from '@lkt/fleet/node-problem';
 import { columns } from '../output/lines.ts';
 import { printable } from '../output/printable.ts';
 
@@ -10,13 +11,15 @@ export interface NodeReport {
   readonly image: string;
   readonly state: 'held' | 'draining' | 'ready' | 'starting' | 'failed' | 'sick' | 'terminating';
   readonly health: string;
+  /** Why it does not count as healthy. */
+  readonly problem?: string;
   /** Missing where nothing attests what the node runs. */
   readonly attestation?: string;
   /** In seconds. */
   readonly age: number;
   /** Seconds until it expires; negative once it has; undefined: never. */
   readonly expiresIn?: number;
-  /** Why it is to be replaced. */
+  /** The reason for its replacement. */
   readonly replacedFor?: string;
   /** Where its ports are reachable. */
   readonly endpoints: Readonly<Record<string, string>>;
@@ -45,7 +48,7 @@ export interface FleetReport {
   readonly groups: readonly GroupReport[];
   /** Names of nodes, and of groups of engines, whose group is not in the file. */
   readonly orphans: readonly string[];
-  /** Volumes that stayed, of which the file wants no node. */
+  /** Volumes without a node in the file, which stay. */
   readonly orphanVolumes: readonly string[];
   /** Why providers do not answer, by their names; groups at them are missing. */
   readonly unreachable: Readonly<Record<string, string>>;
@@ -93,8 +96,9 @@ function groupReport(
     nodes: nodes
       .toSorted((a, b) => (a.name < b.name ? -1 : 1))
       .map((node): NodeReport => {
-        const { labels, attestation } = node;
+        const { labels, attestation, power } = node;
         const one = classified.get(node.id);
+        const problem = power === 'terminating' ? undefined : nodeProblem(node, health);
         const expiresAt = spec && expiryOf(spec, node.name, labels.created);
         return {
           name: node.name,
@@ -102,16 +106,26 @@ function groupReport(
           image: labels.image,
           state: stateOf(one, node),
           health: health.get(node.id)?.health ?? 'unknown',
+          ...(problem === undefined ? {} : { problem }),
           ...(attestation === undefined ? {} : { attestation }),
           age: Math.max(0, seconds(now - labels.created)),
           ...(expiresAt === undefined ? {} : { expiresIn: seconds(expiresAt - now) }),
-          ...(one?.staleFor === undefined ? {} : { replacedFor: one.staleFor }),
+          ...replacementOf(one, node),
           endpoints: Object.fromEntries(
             [...node.published].map(([port, to]) => [String(port), `${to.host}:${to.port}`]),
           ),
         };
       }),
   };
+}
+
+/** Returns why a node is to be replaced, also one that is held, which only a user replaces. */
+function replacementOf(
+  one: ClassifiedNode | undefined,
+  { labels: { held, replace } }: GroupPass['nodes'][number],
+): Pick<NodeReport, 'replacedFor'> {
+  if (held === true) return replace === undefined ? {} : { replacedFor: 'requested' };
+  return one?.staleFor === undefined ? {} : { replacedFor: one.staleFor };
 }
 
 function stateOf(
@@ -161,7 +175,7 @@ export function groupState(group: GroupReport): string {
 }
 
 function nodeWords(node: NodeReport): readonly string[] {
-  const { state, image, age, expiresIn, replacedFor, endpoints } = node;
+  const { state, image, age, expiresIn, replacedFor, endpoints, problem = '' } = node;
   const life = expiresIn === undefined ? '' : ` of ${durationText(Math.max(0, age + expiresIn))}`;
   const ports = Object.entries(endpoints).map(([port, to]) => `${port}→${to}`);
   return [
@@ -171,6 +185,7 @@ function nodeWords(node: NodeReport): readonly string[] {
     `age ${durationText(age)}${life}`,
     ports.join(' '),
     replacedFor === undefined ? '' : `replaced for: ${replacedFor}`,
+    problem,
   ];
 }
 

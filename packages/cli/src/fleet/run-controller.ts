@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError } from '@lkt/core';
 import type { FleetConfig, FleetPass, GroupPass, GroupStatus, Lease } from '@lkt/fleet';
-import { type FleetFlags, openFleet } from '../session/fleet.ts';
+import { type FleetFlags, openFleet, withLocation } from '../session/fleet.ts';
 import type { Session } from '../session/session.ts';
 import { openEventSink } from './event-sink.ts';
 import { type FleetReport, fleetReport } from './report.ts';
@@ -24,6 +24,8 @@ export interface RunOptions {
 const BUSY_MS = 500;
 const IDLE_MS = 5000;
 const MAX_BACKOFF_MS = 60_000;
+/** Passes after which an error that needs a change by a person ends `apply`: clouds lag behind. */
+const MAX_REFUSALS = 3;
 
 /**
  * Runs the controller of a fleet under its lease, until the fleet has converged.
@@ -34,8 +36,9 @@ export async function runController(
   flags: FleetFlags,
   options: RunOptions,
 ): Promise<FleetReport> {
-  const { FleetController } = await import('@lkt/fleet');
+  const { expiredInBoot, FleetController, requirePrograms } = await import('@lkt/fleet');
   await using fleet = await openFleet(session, flags);
+  await requirePrograms(fleet.config, session.environment.variables['PATH'] ?? '');
   const { config, providers, engines, openImage, logDir } = fleet;
   await using sink = await openEventSink(fleet, session, options.write);
   const controller = new FleetController({
@@ -60,7 +63,9 @@ export async function runController(
     // A single pass would end before the programs that attest nodes do.
     const hasPrograms = [...config.groups.values()].some(({ attest }) => attest !== undefined);
     if (options.once === true && hasPrograms) await controller.observe(signal);
+    const begun = Date.now();
     let failures = 0;
+    const refusals = new Map<string, number>();
     let away: FleetPass['unreachable'] = new Map();
     for (;;) {
       signal.throwIfAborted();
@@ -69,8 +74,12 @@ export async function runController(
       for (const [name, { message }] of unreachable)
         if (!away.has(name)) tell(`provider ${name}: ${message}`);
       away = unreachable;
-      failures = unreachable.size === 0 ? 0 : failures + 1;
-      const [missing] = unreachable.values();
+      const [refused] = [...groups.values()].flatMap(({ error = [] }) => error);
+      failures = unreachable.size === 0 && refused === undefined ? 0 : failures + 1;
+      const [missing = refused] = unreachable.values();
+      for (const [name, { error }] of groups)
+        refusals.set(name, isRefusal(error) ? (refusals.get(name) ?? 0) + 1 : 0);
+      const isRefused = (name: string): boolean => (refusals.get(name) ?? 0) >= MAX_REFUSALS;
       // A report of 10,000 nodes is made only for a reader.
       const report = (): FleetReport =>
         fleetReport(config.name, controller.specs, pass, Date.now());
@@ -82,15 +91,24 @@ export async function runController(
       }
       if (options.isEndless !== true) {
         if (failures === 0 && statuses.every(isDone)) return report();
-        // The rolls of other groups go on to their ends.
-        if (statuses.some(({ isHalted }) => isHalted) && [...groups.values()].every(isAtRest))
-          throw haltedError(report());
+        for (const [name, { decision }] of groups) {
+          const spec = controller.specs.get(name);
+          for (const one of decision.live)
+            if (one.node.labels.created >= begun && spec !== undefined && expiredInBoot(spec, one))
+              throw shortLivedError(config, name, report());
+        }
+        // The rolls of other groups are completed first.
+        if ([...groups].every(([name, group]) => isRefused(name) || isAtRest(group))) {
+          if (statuses.some(({ isHalted }) => isHalted)) throw haltedError(report());
+          for (const [name, { error }] of groups)
+            if (isRefused(name)) throw refusedError(config, name, error, report());
+        }
       }
       if (performance.now() > end)
         throw new LktError('RUN_FAILED', `the fleet ${config.name} did not converge in time`, {
           cause: missing,
           report: report(),
-          fix: 'see what holds it back: lkt fleet status',
+          fix: missing?.fix ?? 'see what holds it back: lkt fleet status',
         });
       // Groups at other providers are kept meanwhile.
       const longest = groups.size === 0 ? MAX_BACKOFF_MS : idleMs;
@@ -122,13 +140,41 @@ function isAtRest({ decision: { status, actions } }: GroupPass): boolean {
   return isDone(status) || status.isHalted || isHeld;
 }
 
+/** Reports whether a change fails until a person changes something. */
+function isRefusal(error: GroupPass['error']): boolean {
+  return error?.failure === 'invalid' || error?.failure === 'denied';
+}
+
+function refusedError(
+  { groups }: FleetConfig,
+  name: string,
+  error: GroupPass['error'],
+  report: FleetReport,
+): unknown {
+  const { message = '', cause, fix } = error ?? {};
+  const refused = new LktError('PROVIDER_FAILED', message, { cause, fix, report });
+  const at = groups.get(name)?.at;
+  return at === undefined ? refused : withLocation(at, refused);
+}
+
+function shortLivedError({ groups }: FleetConfig, name: string, report: FleetReport): unknown {
+  const at = groups.get(name)?.at;
+  const message = 'a node took longer to boot than it may live, so replacements would never end';
+  const error = new LktError('CONFIG_INVALID', message, { report, fix: 'raise "after"' });
+  return at === undefined ? error : withLocation(at.entries().get('expire') ?? at, error);
+}
+
 function haltedError(report: FleetReport): LktError {
   const halted = report.groups.find(({ isHalted }) => isHalted);
+  const failed = halted?.nodes.find(({ state }) => state === 'failed');
+  const { name, problem } = failed ?? {};
+  const cause = problem === undefined ? undefined : new Error(`${name}: ${problem}`);
   return new LktError(
     'FLEET_HALTED',
     `the roll of ${halted?.name ?? 'a group'} halted: ${halted?.holds[0] ?? 'a node failed'}`,
     {
       report,
+      cause,
       fix: 'read the console of the failed node, then set another image, or run lkt fleet apply --retry',
     },
   );

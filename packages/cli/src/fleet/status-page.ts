@@ -39,11 +39,21 @@ ${tableOf({
     { title: 'Age', isNumber: true },
     { title: 'Expires in', isNumber: true },
     { title: 'Replaced for' },
+    { title: 'Problem' },
   ],
   rows: nodes.map((node) => {
-    const { name, state: word, image: own, age, expiresIn, replacedFor } = node;
+    const { name, state: word, image: own, age, expiresIn, replacedFor, problem } = node;
     const life = expiresIn === undefined ? 'never' : durationText(Math.max(0, expiresIn));
-    return [name, word, healthText(node), shortDigest(own), durationText(age), life, replacedFor];
+    return [
+      name,
+      word,
+      healthText(node),
+      shortDigest(own),
+      durationText(age),
+      life,
+      replacedFor,
+      problem,
+    ];
   }),
 })}`;
 }

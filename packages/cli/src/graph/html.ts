@@ -9,7 +9,7 @@ import { GRAPH_STYLE } from './style.ts';
 import { partOf } from './part.ts';
 
 /**
- * Returns the graph as one HTML page that loads nothing else.
+ * Returns the graph as one self-contained HTML page.
  * @param configs the configs that the user named: their part of the graph is shown first, and the
  * whole graph folded
  */
@@ -94,12 +94,12 @@ ${lines}${[...placed.values()].map(box)}</svg>
 </div>`;
 }
 
-function box({ node, x, y }: LayoutNode): Html {
+function box({ node, label, x, y, width }: LayoutNode): Html {
   const { name, kind, built, pinned, stale, size } = node;
   const classes = [kind, ...(built ? [] : ['open']), ...(stale || !pinned ? ['bad'] : [])];
   const states = statesOf(node).join(', ');
-  const label = `${name}, ${states}`;
-  return markup`<g class="${classes.join(' ')}" tabindex="0" role="button" aria-pressed="false" aria-label="${label}" data-name="${name}" transform="translate(${x} ${y})"><title>${label}</title><rect width="${BOX.width}" height="${BOX.height}" rx="4"/><text x="8" y="17">${cut(shortName(name))}</text><text x="8" y="32" class="state">${states}</text>${size === undefined ? undefined : markup`<text x="${BOX.width - 8}" y="32" class="state size">${showSize(size)}</text>`}</g>\n`;
+  const title = `${name}, ${states}`;
+  return markup`<g class="${classes.join(' ')}" tabindex="0" role="button" aria-pressed="false" aria-label="${title}" data-name="${name}" transform="translate(${x} ${y})"><title>${title}</title><rect width="${width}" height="${BOX.height}" rx="4"/><text x="8" y="17">${label}</text><text x="8" y="32" class="state">${states}</text>${size === undefined ? undefined : markup`<text x="${width - 8}" y="32" class="state size">${showSize(size)}</text>`}</g>\n`;
 }
 
 /** Returns a line through points: level along a lane, and curved between two columns. */
@@ -113,11 +113,6 @@ function lineThrough(points: readonly Point[]): string {
       return `C${before.x + bend} ${before.y} ${x - bend} ${y} ${x} ${y}`;
     })
     .join('');
-}
-
-/** Cuts a name to the width of a box; the title has the whole name. */
-function cut(text: string): string {
-  return text.length > 33 ? `${text.slice(0, 32)}…` : text;
 }
 
 const LEGEND: Html = markup`<ul class="legend" aria-label="Legend">

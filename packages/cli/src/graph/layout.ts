@@ -1,10 +1,14 @@
 import type { Graph, GraphNode } from '@lkt/image';
 import { arrange, type Slot } from './arrange.ts';
+import { shortName } from './states.ts';
 
 export interface LayoutNode {
   readonly node: GraphNode;
+  /** The name in its box. */
+  readonly label: string;
   readonly x: number;
   readonly y: number;
+  readonly width: number;
 }
 
 interface LayoutEdge {
@@ -26,7 +30,14 @@ export interface Layout {
   readonly height: number;
 }
 
-export const BOX: { readonly width: number; readonly height: number } = { width: 220, height: 40 };
+/** A box is as wide as the longest name in its column. */
+export const BOX: { readonly minWidth: number; readonly height: number } = {
+  minWidth: 220,
+  height: 40,
+};
+/** Mean width of a character, and the width on both sides of a name. */
+const TEXT = { character: 6.4, padding: 16 };
+const MAX_NAME_LENGTH = 120;
 const GAP = { x: 90, y: 14 };
 const LANE_HEIGHT = 12;
 const MARGIN = 16;
@@ -72,20 +83,26 @@ export function layOut({ nodes, edges }: Graph): Layout {
   const all = slots.flat();
   const top = Math.min(...all.map(({ middle, height }) => middle - height / 2), 0);
   const bottom = Math.max(...all.map(({ middle, height }) => middle + height / 2), 0);
-  const x = (column: number): number => MARGIN + column * (BOX.width + GAP.x);
+  const widths = columns.map((column) =>
+    Math.max(BOX.minWidth, ...column.map(({ name }) => widthOf(labelOf(name)))),
+  );
+  const x = (column: number): number =>
+    widths.slice(0, column).reduce((sum, width) => sum + width + GAP.x, MARGIN);
+  const width = (column: number): number => widths[column] ?? BOX.minWidth;
   const y = (slot: Slot): number => Math.round(MARGIN + slot.middle - top);
   const placed = columns.flatMap((column, index) =>
     column
       .map((node) => {
         const middle = y(boxes.get(node.name) ?? newSlot(0));
-        return { node, x: x(index), y: middle - BOX.height / 2 };
+        const label = labelOf(node.name);
+        return { node, label, x: x(index), y: middle - BOX.height / 2, width: width(index) };
       })
       .toSorted((a, b) => a.y - b.y),
   );
   const pointsOf = (first: number, passed: readonly Slot[]): readonly Point[] =>
     passed.flatMap((slot, index) => {
       const left = x(first + index);
-      const end = { x: left + BOX.width, y: y(slot) };
+      const end = { x: left + width(first + index), y: y(slot) };
       return index === 0 ? [end] : [{ x: left, y: y(slot) }, end];
     });
   return {
@@ -97,6 +114,16 @@ export function layOut({ nodes, edges }: Graph): Layout {
     width: x(columns.length) - GAP.x + MARGIN,
     height: Math.ceil(bottom - top) + 2 * MARGIN,
   };
+}
+
+/** Returns the name that a box shows; one of unusual length is cut. */
+function labelOf(name: string): string {
+  const short = shortName(name);
+  return short.length > MAX_NAME_LENGTH ? `${short.slice(0, MAX_NAME_LENGTH - 1)}…` : short;
+}
+
+function widthOf(label: string): number {
+  return Math.ceil(label.length * TEXT.character) + TEXT.padding;
 }
 
 function newSlot(height: number): Slot {

@@ -74,9 +74,10 @@ export function unknownCommand(argv: readonly string[], ids: readonly string[]):
       fix: `show usage: lkt ${command} --help`,
     });
   }
-  const near = nearest(words.slice(0, 2).join(' '), names) ?? nearest(words[0] ?? '', names);
   const topic = words[0] ?? '';
   const isTopic = names.some((name) => name.startsWith(`${topic} `));
+  const near =
+    nearest(words.slice(0, 2).join(' '), names) ?? (isTopic ? undefined : nearest(topic, names));
   const known = isTopic ? 2 : 1;
   return new LktError('USAGE_INVALID', `unknown command "${words.slice(0, known).join(' ')}"`, {
     fix:

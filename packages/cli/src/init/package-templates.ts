@@ -25,9 +25,9 @@ export const TOOLS: Readonly<Record<Language, string>> = {
 };
 
 /**
- * Returns the files of a package with a service that writes a line a minute, or serves its name, by
- * name.
- * @throws USAGE_INVALID for a web server in a language that has none
+ * Returns the files of a package with a service that writes a line a minute, or serves its name;
+ * keyed by file name.
+ * @throws USAGE_INVALID for a web server in a language without a template of one
  */
 export function packageFiles(item: NewPackage): Readonly<Record<string, string>> {
   const sources = SOURCES[item.language](item);

@@ -53,6 +53,34 @@ function parentOf(pattern: string, kind: Kind): string | undefined {
 }
 
 /**
+ * Returns the organization of new packages, and checks that they are new.
+ * @param given by the user; undefined: that of lkt.yml
+ * @throws LktError USAGE_INVALID
+ */
+export function organizationOfNew(
+  workspace: Workspace,
+  images: readonly string[],
+  given: string | undefined,
+): string {
+  const org = given ?? workspace.spec?.org;
+  if (org === undefined)
+    throw new LktError('USAGE_INVALID', 'the package needs an organization', {
+      fix: `add org: NAME to ${WORKSPACE_FILE}, or give --org NAME`,
+    });
+  requireName(org);
+  for (const image of images) {
+    const other = workspace.packages.get(`${org}/${image}`);
+    if (other !== undefined)
+      throw new LktError(
+        'USAGE_INVALID',
+        `${other.name} is already in ${relative(workspace.start, other.dir)}`,
+        { fix: 'use another name' },
+      );
+  }
+  return org;
+}
+
+/**
  * Returns the organization of the packages with these images: the workspace's own, or a collection.
  * @throws LktError NOT_FOUND
  */
@@ -62,7 +90,10 @@ export function organizationOf(workspace: Workspace, images: readonly string[]):
     if (images.every((image) => workspace.packages.has(`${org}/${image}`))) return org;
   const what = images.length === 1 ? 'package' : 'packages';
   throw new LktError('NOT_FOUND', `no collection has the ${what} ${images.join(', ')}`, {
-    fix: `add the collection lkt to ${WORKSPACE_FILE}: {source: npm:@lkt/packages}`,
+    fix:
+      workspace.collections.size === 0
+        ? `add the collection lkt to ${WORKSPACE_FILE}: {source: npm:@lkt/packages}`
+        : 'take a newer version of the collection with them: lkt collection update',
   });
 }
 

@@ -85,7 +85,7 @@ const TRUSTED_ROOT = 'trusted_root.json';
 const REGISTRY_KEY = 'keys/lkt.pub';
 
 /** The name of the collection with the system's packages and the toolchains. */
-const SYSTEM = 'lkt';
+export const SYSTEM = 'lkt';
 
 /** Logins and services in shell have a C program of Debian. */
 const WAIVERS = `# Findings of lkt audit that are accepted, with the reasons.

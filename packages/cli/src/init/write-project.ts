@@ -12,6 +12,7 @@ import {
 } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { isErrno, LktError } from '@lkt/core';
+import { makeDirectories } from '@lkt/oci/files';
 
 /** Files that may be in the directory of a new workspace. */
 const HARMLESS: ReadonlySet<string> = new Set(['.git', '.DS_Store', 'LICENSE', 'README.md']);
@@ -44,7 +45,7 @@ export async function writeProject(
   files: ReadonlyMap<string, string>,
 ): Promise<readonly string[]> {
   try {
-    await mkdir(dir, { recursive: true });
+    await makeDirectories(dir);
     const temporary = await mkdtemp(join(dir, '.lkt-init-'));
     try {
       for (const [path, text] of files) {
@@ -92,14 +93,14 @@ export async function writeNew(dir: string, files: ReadonlyMap<string, string>):
   if (present.length > 0)
     throw new LktError(
       'USAGE_INVALID',
-      `${present.join(', ')} ${present.length === 1 ? 'is' : 'are'} already there`,
+      `${present.join(', ')} already exist${present.length === 1 ? 's' : ''}`,
       {
         fix: `use another name, or remove ${present.length === 1 ? 'it' : 'them'}`,
       },
     );
   try {
     await writeAll(dir, [...files.keys()], async (path) => {
-      await mkdir(dirname(join(dir, path)), { recursive: true });
+      await makeDirectories(dirname(join(dir, path)));
       await writeFile(join(dir, path), files.get(path) ?? '', { flag: 'wx' });
       return true;
     });

@@ -5,7 +5,7 @@ const MAX_TAIL = 30;
 
 /**
  * Watches the console of a machine for lines that match patterns, from its start, and keeps the
- * last lines. Memory is bounded, whatever the guest writes.
+ * last lines. Memory is bounded, regardless of what the guest writes.
  */
 export class ConsolePatterns {
   readonly #seen = new Map<RegExp, string>();

@@ -32,6 +32,35 @@ export function findMachine(
   });
 }
 
+/**
+ * Returns the machine and the service that two words name. A single word is the name of a machine,
+ * or else a service of the only one that runs.
+ * @throws LktError NOT_FOUND; USAGE_INVALID for a service while several machines run
+ */
+export function findService(
+  machines: readonly MachineRecord[],
+  first: string | undefined,
+  second: string | undefined,
+  command: string,
+): { readonly machine: MachineRecord; readonly service: string | undefined } {
+  const isName = second !== undefined || machines.some(({ name }) => name === first);
+  if (isName || first === undefined)
+    return { machine: findMachine(machines, first, command), service: second };
+  if (machines.length === 1)
+    return { machine: findMachine(machines, undefined, command), service: first };
+  const owner = machines.find(({ services }) => services?.includes(first) === true);
+  if (owner !== undefined)
+    throw new LktError(
+      'USAGE_INVALID',
+      `${first} is a service, and ${machines.length} machines run`,
+      {
+        detail: listOf(machines),
+        fix: `name its machine: ${command} ${owner.name} ${first}`,
+      },
+    );
+  return { machine: findMachine(machines, first, command), service: undefined };
+}
+
 const MAX_LISTED = 20;
 
 function listOf(machines: readonly MachineRecord[]): string {

@@ -28,7 +28,7 @@ export class ServiceLines {
     return this.#hasLog;
   }
 
-  /** The names of logs that steps of PID 1 are about; empty if no service is selected. */
+  /** The names of the logs in the selected steps of PID 1; empty if no service is selected. */
   get names(): ReadonlySet<string> {
     return this.#names;
   }

@@ -7,7 +7,7 @@ import { isErrno, LktError } from '@lkt/core';
 import type { MachineRecord, PublishedPort } from '@lkt/machine';
 
 /**
- * Returns the port that leads to the machine's ssh server.
+ * Returns the host port forwarded to the machine's ssh server.
  * @throws LktError NOT_FOUND
  */
 export function sshPort({ name, ports, services }: MachineRecord): PublishedPort {

@@ -19,7 +19,7 @@ export class StandbyWorker implements AsyncDisposable {
     return this.#worker;
   }
 
-  /** Starts a process unless one waits. Only Linux builds by itself. */
+  /** Starts a process unless one is waiting. The native engine needs Linux. */
   async prepare(): Promise<void> {
     if (this.#worker?.isFree === true || process.platform !== 'linux') return;
     this.#worker = await startWorker(this.#session, this.#flags, {});

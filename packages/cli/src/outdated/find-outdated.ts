@@ -1,4 +1,3 @@
-import type { LktErrorCode } from '@lkt/core';
 import type { ConfigFile, OutdatedReference, TagSource, Unavailable } from '@lkt/image';
 import type { Package, Workspace } from '@lkt/pkg';
 import { buildTools } from '../session/build-tools.ts';
@@ -45,6 +44,7 @@ export async function findOutdated(
   targets: OutdatedTargets,
 ): Promise<OutdatedReport> {
   const { outdatedReferences } = await import('@lkt/image');
+  const { requireLocks } = await import('@lkt/pkg');
   const { registries, isWhole, packages } = targets;
   const found = await outdatedReferences(workspace, targets, registries, { set: targets.set });
   const outdated = found.outdated.map((one) => ({ ...one, update: pinCommand(one) }));
@@ -52,11 +52,9 @@ export async function findOutdated(
   const asked = { outdated, locks: [], kernel: [], collections: [], npm: [], unavailable };
   if (registries === undefined) return asked;
   const ask = await asker(session, unavailable);
-  // A lock file that is missing is not found either.
-  const archive = await ask(
-    "Debian's archive",
-    async () => debianUpdates(workspace, packages, await buildTools(session)),
-    ['NOT_FOUND'],
+  await requireLocks(workspace, packages);
+  const archive = await ask("Debian's archive", async () =>
+    debianUpdates(workspace, packages, await buildTools(session)),
   );
   const { locks = [], kernel = [] } = archive ?? {};
   if (!isWhole) return { ...asked, locks, kernel };
@@ -74,21 +72,17 @@ export async function findOutdated(
   return { outdated, locks, kernel, collections, npm: npm ?? [], unavailable };
 }
 
-type Ask = <T>(
-  source: string,
-  query: () => Promise<T>,
-  except?: readonly LktErrorCode[],
-) => Promise<T | undefined>;
+type Ask = <T>(source: string, query: () => Promise<T>) => Promise<T | undefined>;
 
 /** Returns a function that asks a source, and notes those that cannot be asked. */
 async function asker({ signal }: Session, unavailable: Unavailable[]): Promise<Ask> {
   const { unavailableReason } = await import('@lkt/image');
-  return async (source, query, except) => {
+  return async (source, query) => {
     try {
       return await query();
     } catch (error) {
       signal.throwIfAborted();
-      unavailable.push({ source, reason: unavailableReason(error, except) });
+      unavailable.push({ source, reason: unavailableReason(error) });
       return undefined;
     }
   };

@@ -1,3 +1,4 @@
+import { printable } from '../output/printable.ts';
 import { lockUpdateLines } from '../output/lock-updates.ts';
 import type { OutdatedReport } from './find-outdated.ts';
 
@@ -35,5 +36,7 @@ export function outdatedLines(report: OutdatedReport): readonly string[] {
       ...lockUpdateLines([lock]).map((line) => line.replace(/^ {2}/, '')),
       `update: ${lock.update}`,
     ]),
-  ].flatMap(([first = '', ...rest]) => [first, ...rest.map((line) => `  ${line}`)]);
+  ]
+    .flatMap(([first = '', ...rest]) => [first, ...rest.map((line) => `  ${line}`)])
+    .map(printable);
 }

@@ -87,7 +87,10 @@ export function packageRow(item: UpdatedPackage): readonly string[] {
 }
 
 function kernelLines({ kernel }: UpdateSummary): readonly string[] {
-  if (kernel === undefined) return [];
+  return kernel.flatMap(linesOfKernel);
+}
+
+function linesOfKernel(kernel: UpdateSummary['kernel'][number]): readonly string[] {
   const { source, from, to = '', file } = kernel;
   const configs = 'configs' in kernel ? kernel.configs : [];
   return [

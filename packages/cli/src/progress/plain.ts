@@ -53,7 +53,7 @@ export function plainDisplay(
     say(`${start.label}: ${start.title ?? 'started'}`);
     announced.add(start.label);
   };
-  /** Notes that a line told of a step, and so of the package that it belongs to. */
+  /** Records that a line reported a step, and thereby the package that it belongs to. */
   const touch = ({ id, parent }: Step): void => {
     spoken.set(id, clock());
     if (parent !== undefined) spoken.set(parent.id, clock());

@@ -2,6 +2,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { KeptWorkers, Limits } from '@lkt/builder';
 import type { WorkerProcess } from '@lkt/builder/worker';
+import type { Store } from '@lkt/oci';
 import type { BuildOptions, Workspace, WorkspaceOptions } from '@lkt/pkg';
 import type { BuilderFlags } from '../flags/package.ts';
 import type { PullFlags } from '../flags/registry.ts';
@@ -15,25 +16,7 @@ import { trustRequirement } from './trust.ts';
 export async function workspaceAt(
   session: Session,
   dir: string,
-  buildYml?: string,
-  dockerfile?: string,
-): Promise<Workspace> {
-  return openWith(session, dir, { buildYml, dockerfile });
-}
-
-/** Opens the workspace that contains a directory, with other files of its collections. */
-export async function workspaceWith(
-  session: Session,
-  dir: string,
-  collectionDirs: ReadonlyMap<string, string>,
-): Promise<Workspace> {
-  return openWith(session, dir, { collectionDirs });
-}
-
-async function openWith(
-  session: Session,
-  dir: string,
-  settings: Omit<WorkspaceOptions, 'env' | 'gitDir'>,
+  settings: Pick<WorkspaceOptions, 'buildYml' | 'collectionDirs' | 'dockerfile'> = {},
 ): Promise<Workspace> {
   const { openWorkspace } = await import('@lkt/pkg');
   return openWorkspace(dir, {
@@ -45,22 +28,29 @@ async function openWith(
   });
 }
 
+/** A store and a worker that a command has opened or started before it asks for the tools. */
+export interface OpenTools {
+  /** Default: the store of the session. */
+  readonly store?: Store;
+  /** A worker for the first build on this machine. */
+  readonly worker?: WorkerProcess | undefined;
+}
+
 /**
  * Returns the tools for building packages. They start nothing before a package needs a build.
  * @param flags of the command: BuildKits that replace this machine, rebuild checks on this machine,
  * registries and trust; without flags, nothing is pulled
- * @param worker for the first build on this machine, if already started
  * @throws LktError USAGE_INVALID
  */
 export async function buildTools(
   session: Session,
   flags: BuilderFlags & PullFlags = { offline: true },
-  worker?: WorkerProcess,
+  { store, worker }: OpenTools = {},
 ): Promise<BuildOptions> {
   const { reporter, signal, environment } = session;
   const builders = buildersOf(session, flags);
   return {
-    store: await session.openStore(),
+    store: store ?? (await session.openStore()),
     engine:
       builders.length === 0
         ? lazyNativeEngine(worker)

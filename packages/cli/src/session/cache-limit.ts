@@ -16,7 +16,7 @@ export async function pruneStore(
   return store.prune(areas, { ...options, images }, removeDirectory);
 }
 
-/** Reports whether a tag is of uncommitted sources, which no committed file can pin. */
+/** Reports whether a tag names uncommitted sources, which no committed file can pin. */
 function isOfUncommitted(reference: string): boolean {
   return /:[^/]*-dirty(?:-|$)/.test(reference);
 }

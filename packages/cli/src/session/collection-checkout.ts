@@ -40,7 +40,7 @@ export async function collectionCheckout(
       await mkdir(whole);
       const all = { ref: undefined, directory: '', submodules: false, time: 'epoch' } as const;
       await fetcher.fetchFiles({ remote: url, commit, ...all }, files);
-      // The seal is of the place where the file will be.
+      // The seal covers the path where the file will be.
       const seal = session.sealed.seal(join(target, 'tree'), await treeOf(files));
       await writeFile(join(whole, 'tree'), seal);
       await rename(whole, target).catch((error: unknown) => {

@@ -22,7 +22,7 @@ export async function readConfigFiles(
  * input, a URL is downloaded.
  * @param fix for a missing file; default: the image configs of the workspace
  * @throws LktError NOT_FOUND, NETWORK_FAILED; CONFIG_INVALID for one that is too large; UNSUPPORTED
- * for a URL without https, unless it is of this machine
+ * for a URL without https, unless its host is this machine
  */
 export async function readConfigFile(
   name: string,
@@ -70,7 +70,7 @@ async function readRemote(
   if (url.protocol !== 'https:' && !isLoopback(url.hostname))
     throw new LktError(
       'UNSUPPORTED',
-      `${redactUrl(url)} is not read: http is not protected against changes`,
+      `${redactUrl(url)}: http does not protect a config against changes`,
       {
         fix: 'use https',
       },
@@ -93,7 +93,7 @@ async function textOf(source: AsyncIterable<Uint8Array | string>, name: string):
     const bytes = Buffer.from(chunk as Uint8Array);
     size += bytes.length;
     if (size > MAX_SIZE)
-      throw new LktError('CONFIG_INVALID', `${name} is larger than a config may be`);
+      throw new LktError('CONFIG_INVALID', `${name} is larger than ${MAX_SIZE / 2 ** 20} MiB`);
     chunks.push(bytes);
   }
   return Buffer.concat(chunks).toString();

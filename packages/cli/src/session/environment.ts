@@ -1,7 +1,7 @@
 import { statfsSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, ownRuntimeDirectory } from '@lkt/core';
 import { parseSize } from '../flags/sizes.ts';
 
 /**
@@ -57,12 +57,12 @@ export function isCi({ variables }: Environment): boolean {
 }
 
 /**
- * Returns the directory for state of running programs: `lkt` in `XDG_RUNTIME_DIR`, else that of
- * `stateSetting`.
+ * Returns the directory for state of running programs: `lkt` in `XDG_RUNTIME_DIR` if that is the
+ * user's, else that of `stateSetting`.
  */
 export function runtimeDir(environment: Environment): string {
-  const xdg = present(environment.variables['XDG_RUNTIME_DIR']);
-  return xdg?.startsWith('/') === true ? join(xdg, 'lkt') : stateSetting(environment);
+  const xdg = ownRuntimeDirectory(environment.variables);
+  return xdg === undefined ? stateSetting(environment) : join(xdg, 'lkt');
 }
 
 const GB = 2 ** 30;

@@ -72,7 +72,7 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
         await buildFleetImage(session, flags, one, dir, policyDirs, join(stateDir, 'builds')),
       );
   }
-  const config = parseFleet(file, built);
+  const config = parseFleet(file, built, { dir, stateDir });
   await using stack = new AsyncDisposableStack();
   const providers = new Map<string, Provider>();
   const engines = new Map<string, Engine>();
@@ -117,12 +117,13 @@ export async function openFleet(session: Session, flags: FleetFlags): Promise<Op
   };
 }
 
-/** Returns an error with the place in fleet.yml that it is about. */
-function withLocation(at: YamlValue, error: unknown): unknown {
+/** Returns an error with its position in fleet.yml. */
+export function withLocation(at: YamlValue, error: unknown): unknown {
   if (!(error instanceof LktError)) return error;
-  const { code, message, cause, fix, detail } = error;
+  const { code, message, cause, fix, detail, report } = error;
   const located = at.error(message);
-  return new LktError(code, located.message, { cause, fix, detail: detail ?? located.detail });
+  const more = { detail: detail ?? located.detail, report };
+  return new LktError(code, located.message, { cause, fix, ...more });
 }
 
 /**
@@ -139,6 +140,10 @@ export async function findNode(
   const found = named.find((one) => isOfGroup(fleet, one)) ?? named[0];
   if (found !== undefined) {
     requireGroup(fleet, found);
+    if (found.node.power === 'terminating')
+      throw new LktError('NOT_FOUND', `${name} is being destroyed`, {
+        fix: 'list the other nodes: lkt fleet status',
+      });
     return found;
   }
   if ((await findEngineNode(fleet, name)) !== undefined)
@@ -154,7 +159,7 @@ export async function findNode(
   });
 }
 
-/** Reports whether a node is of a group of the file, at the provider of the group. */
+/** Reports whether a node belongs to a group of the file, at the provider of that group. */
 function isOfGroup(
   { config, providers }: OpenFleet,
   { node, provider }: { readonly node: Node; readonly provider: Provider },
@@ -172,13 +177,9 @@ function requireGroup(
   const { config } = fleet;
   const { node } = found;
   const { group } = node.labels;
-  throw new LktError(
-    'NOT_FOUND',
-    `${node.name} is an orphan: no group ${group} is of its provider`,
-    {
-      fix: `add the group ${group} to ${config.file.path} again; with size: 0, its nodes are destroyed`,
-    },
-  );
+  throw new LktError('NOT_FOUND', `${node.name} is an orphan: its provider has no group ${group}`, {
+    fix: `add the group ${group} to ${config.file.path} again; with size: 0, its nodes are destroyed`,
+  });
 }
 
 /** Finds a node that an engine keeps; undefined without one. */

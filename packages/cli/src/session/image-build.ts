@@ -144,22 +144,22 @@ async function build(
   const top = dirname(configs[0]?.absolute ?? cwd);
   const platform = { os: 'linux', architecture: flags.arch };
   await using caches = await remoteCaches(session, flags);
-  const ignored = flags['no-cached-segments'] ? DERIVED : [];
+  const store = await session.openStore({ ignored: flags['no-cached-segments'] ? DERIVED : [] });
   const tools = {
-    ...(await buildTools(withIgnored(session, ignored), flags, worker)),
+    ...(await buildTools(session, flags, { store, worker })),
     ...caches.tools,
     platforms: [platform],
     attest: output.fromSources !== true,
   };
-  const { store } = tools;
   const pins = flags.pin ? await pinConfigs(session, flags, configs, tools) : [];
   const audit = flags.audit
     ? await createImageAudit({ store, top, cwd, isGate: flags.strict, signal })
     : undefined;
   const options = {
-    ...tools,
     ...output,
     ...sbomOf(flags),
+    store,
+    reporter: session.reporter,
     signal,
     trust: await trustOptions(session, flags),
     configs,
@@ -192,10 +192,6 @@ async function pinConfigs(
   const resolveTag = tagResolver(session, registry, workspace);
   const targets = { packages: [], configs, set: givenVariables(flags) };
   return await pin(workspace, { ...targets, intoLocks: true, resolveTag }, tools);
-}
-
-function withIgnored(session: Session, ignored: readonly string[]): Session {
-  return { ...session, openStore: async () => session.openStore({ ignored }) };
 }
 
 /** Returns the action cache's entry for a build; undefined for one that is never cached. */

@@ -1,4 +1,3 @@
-import { constants } from 'node:os';
 import { LktError } from '@lkt/core';
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
@@ -13,7 +12,10 @@ export function abortOnInterrupt(onSecond: () => void): AbortSignal {
     process.on(name, () => {
       if (controller.signal.aborted) {
         onSecond();
-        process.exit(128 + constants.signals[name]);
+        // Not process.exit: it waits for calls of the kernel, such as the open of a named pipe.
+        process.removeAllListeners(name);
+        process.kill(process.pid, name);
+        return;
       }
       controller.abort(new LktError('INTERRUPTED', `stopped by ${name}`));
     });

@@ -15,7 +15,10 @@ export async function tokensOf(
   const found: string[] = [];
   const add = (from: string, text: string): void => {
     const tokens = text.split(/\s+/).filter((token) => token !== '');
-    if (tokens.length === 0) throw new LktError('CONFIG_INVALID', `${from} contains no token`);
+    if (tokens.length === 0)
+      throw new LktError('CONFIG_INVALID', `${from} contains no token`, {
+        fix: 'write one into it: openssl rand -hex 32',
+      });
     if (tokens.some((token) => token.length < MIN_TOKEN_LENGTH))
       throw new LktError('CONFIG_INVALID', `a token in ${from} is too short`, {
         fix: `use ${MIN_TOKEN_LENGTH} characters or more: openssl rand -hex 32`,

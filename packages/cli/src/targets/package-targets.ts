@@ -45,13 +45,13 @@ const PER_PACKAGE: ReadonlySet<string> = new Set([
  * of all. Other flags change the packages that targets use, or need all packages.
  */
 export function usableParts<Result>(
-  { knownProblems }: Workspace,
+  { catalog }: Workspace,
   flags: Readonly<Record<string, unknown>>,
   found: FoundAction<Result> | undefined,
 ): FoundAction<Result> | undefined {
   const given = Object.entries(flags).filter(([, value]) => value !== undefined && value !== false);
   const arePerPackage = given.every(([flag]) => PER_PACKAGE.has(flag));
-  return arePerPackage && knownProblems.length === 0 ? found : undefined;
+  return arePerPackage && catalog.problems.length === 0 ? found : undefined;
 }
 
 /**

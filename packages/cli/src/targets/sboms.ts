@@ -1,10 +1,15 @@
 import { resolve } from 'node:path';
-import type { Subject } from '@lkt/vulns';
+import type { SbomPackages, Subject } from '@lkt/vulns';
 import { referencesOf } from './audited-images.ts';
 import { parseJsonFile } from '../session/json-file.ts';
 import { statOf } from '../session/paths.ts';
 import type { Session } from '../session/session.ts';
 import { imageInStore } from './store-image.ts';
+
+/** The packages of targets, and their components that cannot be looked up. */
+export interface Subjects extends Omit<SbomPackages, 'packages'> {
+  readonly subjects: readonly Subject[];
+}
 
 /**
  * Returns the packages of targets by their SBOMs: JSON files, or the images of package directories,
@@ -15,18 +20,24 @@ export async function subjectsOf(
   session: Session,
   targets: readonly string[],
   platform: string,
-): Promise<{ readonly subjects: readonly Subject[]; readonly uncovered: readonly string[] }> {
+): Promise<Subjects> {
   const { parseSbom } = await import('@lkt/vulns');
   const subjects: Subject[] = [];
   const uncovered = new Set<string>();
+  const unidentified = new Set<string>();
   for (const target of targets) {
     for (const { name, images, document } of await sbomsOf(session, target, platform)) {
       const sbom = parseSbom(document, name);
       subjects.push({ name, images, packages: sbom.packages });
       for (const purl of sbom.uncovered) uncovered.add(purl);
+      for (const title of sbom.unidentified) unidentified.add(title);
     }
   }
-  return { subjects, uncovered: [...uncovered].toSorted() };
+  return {
+    subjects,
+    uncovered: [...uncovered].toSorted(),
+    unidentified: [...unidentified].toSorted(),
+  };
 }
 
 interface TargetSbom extends Omit<Subject, 'packages'> {

@@ -12,6 +12,7 @@ import { statOf } from '../session/paths.ts';
 import { lazyRegistries } from '../session/registries/registries.ts';
 import type { Session } from '../session/session.ts';
 import { trustOptions } from '../session/trust.ts';
+import { rejectPackageName } from './package-name.ts';
 
 interface VerifyFlags extends PullFlags {
   readonly all?: boolean;
@@ -122,7 +123,7 @@ export class TargetVerifier {
     const { org } = this.#flags;
     const own = await committedReference(workspace, item, { signal });
     const name = parseReference(await committedReference(workspace, item, { org, signal }));
-    // With --org the package is meant as pushed; without, as built here.
+    // With --org, verifies the package as pushed; without, as built here.
     return org === undefined || this.#isLocal
       ? this.#inStore(parseReference(own), name)
       : this.#inRegistry(name);
@@ -133,7 +134,14 @@ export class TargetVerifier {
     if (digest !== undefined) return { ...name, digest };
     const tagged = { ...name, tag: name.tag ?? 'latest' };
     // A tag may have moved since it was pulled.
-    return this.#isLocal ? this.#inStore(tagged, tagged) : this.#inRegistry(tagged);
+    if (this.#isLocal) return this.#inStore(tagged, tagged);
+    if (name.domain === undefined)
+      rejectPackageName(
+        await this.#workspace(this.#session.environment.cwd),
+        name,
+        (dir) => `name its directory: lkt verify ${dir}`,
+      );
+    return this.#inRegistry(tagged);
   }
 
   /** Reports whether tags are those of the store. */
@@ -150,7 +158,8 @@ export class TargetVerifier {
     const text = formatReference({ domain, path, tag });
     const found = await store?.resolve(text);
     if (found !== undefined) return { ...name, digest: found.digest };
-    throw new LktError('NOT_FOUND', `${text} is not in the store`, {
+    const shown = familiarReference({ domain, path, tag });
+    throw new LktError('NOT_FOUND', `${shown} is not in the store`, {
       fix: 'pull it with lkt cache pull, or build it',
     });
   }
@@ -164,7 +173,7 @@ export class TargetVerifier {
   async #workspace(dir: string): Promise<Workspace> {
     const known = this.#workspaces.get(dir);
     if (known !== undefined) return known;
-    const opened = workspaceAt(this.#session, dir, this.#flags['build-yml']);
+    const opened = workspaceAt(this.#session, dir, { buildYml: this.#flags['build-yml'] });
     this.#workspaces.set(dir, opened);
     return opened;
   }

@@ -14,7 +14,7 @@ test.each([
   'git@github.com:Acme/os.git',
   'ssh://git@github.com/Acme/os.git',
   'ssh://git@github.com:22/Acme/os',
-])('knows the workflow of %s', (url) => {
+])('returns the identity of the workflow of %s', (url) => {
   expect(ciOf(url)).toBe('github');
   expect(ciIdentityOf('github', url, 'main')).toEqual(GITHUB);
 });
@@ -22,7 +22,7 @@ test.each([
 test.each([
   ['https://gitlab.com/Acme/team/os.git', 'gitlab.com'],
   ['git@gitlab.example.org:Acme/team/os.git', 'gitlab.example.org'],
-])('knows the pipeline of %s', (url, host) => {
+])('returns the identity of the pipeline of %s', (url, host) => {
   expect(ciOf(url)).toBe('gitlab');
   expect(ciIdentityOf('gitlab', url, 'trunk')).toEqual({
     images: `registry.${host}/acme/team/os/*`,
@@ -31,7 +31,7 @@ test.each([
   });
 });
 
-test('takes the host of GitLab from the remote', () => {
+test('reads the host of GitLab from the remote', () => {
   const url = 'ssh://git@code.example:2222/a/b.git';
   expect(ciOf(url)).toBe('none');
   expect(ciIdentityOf('gitlab', url, 'main')?.issuer).toBe('https://code.example');
@@ -52,7 +52,7 @@ test.each([
 });
 
 test.each(['https://evil.example/github/os', '/srv/gitlab/os.git', ''])(
-  'takes %s for no CI system',
+  'detects no CI system at %s',
   (url) => {
     expect(ciOf(url)).toBe('none');
   },

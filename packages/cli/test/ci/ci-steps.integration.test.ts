@@ -5,12 +5,18 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { parseYaml } from '@lkt/core';
 import { createServer } from 'node:http';
-import { startRegistry, startSigstore, type TestRegistry, type TestSigstore } from '@lkt/testing';
+import {
+  startRegistry,
+  startSigstore,
+  type TestRegistry,
+  type TestSigstore,
+  zipOf,
+} from '@lkt/testing';
 import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { TestArchive } from '../../../debian/test/test-archive.ts';
 import { tinyImage } from '../../../machine/test/tiny-kernel.ts';
-import { COMPONENT, gitlabJobs } from './gitlab-pipeline.ts';
+import { gitlabJobs, type OtherProject } from './gitlab-pipeline.ts';
 import { main } from '../program.ts';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 120_000 });
@@ -291,13 +297,14 @@ type GitlabRun = (job: string, more?: { subject?: string; variables?: Variables 
 
 /**
  * Returns a function that runs the scripts of a pipeline's jobs, and checks their status.
- * @param files of the repository with the pipeline
+ * @param files of the repository with the pipeline, or with the component that `other` includes
  */
 async function gitlabPipeline(
   name: string,
   files: Variables,
+  other?: OtherProject,
 ): Promise<{ readonly run: GitlabRun; readonly repository: string; readonly image: string }> {
-  const jobs = gitlabJobs(files);
+  const jobs = gitlabJobs(files, other);
   const image = `${registry.host}/acme/${name}`;
   const predefined: Variables = {
     CI_COMMIT_BEFORE_SHA: '0'.repeat(40),
@@ -315,9 +322,9 @@ async function gitlabPipeline(
       line.replace(/^apt-get update && apt-get /, 'apt-get --simulate '),
     );
     expect(prepare).not.toEqual(before);
-    const own = Object.entries({ ...variables, ...given }).map(([key, value]) => [
-      key,
-      value.replaceAll(/\$\{?(\w+)\}?/g, (_, other: string) => predefined[other] ?? ''),
+    const own = Object.entries({ ...variables, ...given }).map(([variable, value]) => [
+      variable,
+      value.replaceAll(/\$\{?(\w+)\}?/g, (_, key: string) => predefined[key] ?? ''),
     ]);
     const env = { ...predefined, ...(Object.fromEntries(own) as Variables) };
     return shell([...prepare, ...script].join('\n'), { ...at, runner: id, subject }, env);
@@ -327,11 +334,11 @@ async function gitlabPipeline(
 
 test('builds, publishes and verifies on GitLab with the component', async () => {
   const component = readFileSync(join(root, 'templates/lkt.yml'), 'utf8');
-  const files = {
-    '.gitlab-ci.yml': `include: [{ component: ${COMPONENT} }]\n`,
-    'templates/lkt.yml': component,
-  };
-  const { run, image } = await gitlabPipeline('component', files);
+  // As others do: from their project, with the component of another one.
+  const include = 'include: [{ component: $CI_SERVER_FQDN/acme/lkt/lkt@COMMIT }]\n';
+  const other = { project: 'acme/os', files: { '.gitlab-ci.yml': include } };
+  const files = { 'templates/lkt.yml': component };
+  const { run, image } = await gitlabPipeline('component', files, other);
   const built = await run('lkt-build');
   expect(built.status, built.output).toBe(0);
   // Nothing is published yet.
@@ -369,7 +376,7 @@ test('builds what changed on GitLab with a step cache, and joins the platforms',
 test('opens a pull request with security updates on GitHub', async () => {
   await using archive = await TestArchive.create();
   await archive.publish('trixie', [{ name: 'app', version: '1.0-1' }]);
-  const server = cleanup.use(await startServer({ '/tracker': TRACKER, '/go.zip': EMPTY_ZIP }));
+  const server = cleanup.use(await startServer({ '/tracker': TRACKER, '/go.zip': GO_DATABASE }));
   const dir = mkdtempSync(join(work, 'updates-'));
   const debian = 'debian:\n  suite: trixie\n  packages: [app]\n';
   const files: Variables = {
@@ -489,8 +496,8 @@ groups:
 const TRACKER = JSON.stringify({
   app: { 'CVE-2026-1111': { releases: { trixie: { status: 'open', urgency: 'high' } } } },
 });
-/** A zip archive without entries. */
-const EMPTY_ZIP = Buffer.concat([Buffer.from('PK\x05\x06', 'latin1'), Buffer.alloc(18)]);
+/** A database of Go without an advisory about a package here. */
+const GO_DATABASE = zipOf('GO-1.json', '{ "id": "GO-1" }');
 
 /** Starts a server with these bodies, by URL. */
 async function startServer(

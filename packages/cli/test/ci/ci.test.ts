@@ -6,7 +6,7 @@ import { parseYaml } from '@lkt/core';
 import { describe, expect, test } from 'vitest';
 import { projectFiles } from '../../src/init/project-files.ts';
 import { accept, calls } from '../calls.ts';
-import { COMPONENT, gitlabJobs, gitlabRuns } from './gitlab-pipeline.ts';
+import { COMPONENT, gitlabJobs, gitlabRuns, type OtherProject } from './gitlab-pipeline.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
 const root = join(import.meta.dirname, '../../../..');
@@ -202,6 +202,7 @@ test('has a GitLab component whose inputs are all used and declared', () => {
 const PIPELINES: readonly {
   readonly name: string;
   readonly files: Readonly<Record<string, string>>;
+  readonly other?: OtherProject;
   readonly requested: readonly RegExp[];
   readonly merged: readonly RegExp[];
 }[] = [
@@ -223,6 +224,16 @@ include: [{ component: ${COMPONENT}, inputs: { stage: one, verify-stage: two } }
     merged: [/^lkt-publish$/, /^lkt-verify$/],
   },
   {
+    name: 'the component in another project',
+    files: { 'templates/lkt.yml': read(component) },
+    other: {
+      project: 'acme/os',
+      files: { '.gitlab-ci.yml': includeOf(readFileSync(join(dir, 'README.md'), 'utf8')) },
+    },
+    requested: [/^lkt-build$/],
+    merged: [/^lkt-publish$/, /^lkt-verify$/],
+  },
+  {
     name: 'the pipeline of lkt init',
     files: { '.gitlab-ci.yml': newProject('gitlab', '.gitlab-ci.yml') },
     requested: [/^build$/],
@@ -230,9 +241,9 @@ include: [{ component: ${COMPONENT}, inputs: { stage: one, verify-stage: two } }
   },
 ];
 
-describe.each(PIPELINES)('$name', ({ files: given, requested, merged }) => {
+describe.each(PIPELINES)('$name', ({ files: given, other, requested, merged }) => {
   test("follows GitLab's schema, and signs and pushes only from the default branch", () => {
-    const jobs = gitlabJobs(given);
+    const jobs = gitlabJobs(given, other);
     for (const [id, { script = [], id_tokens: tokens, rules }] of Object.entries(jobs)) {
       const text = script.join('\n');
       const token = { SIGSTORE_ID_TOKEN: { aud: 'sigstore' } };
@@ -240,8 +251,8 @@ describe.each(PIPELINES)('$name', ({ files: given, requested, merged }) => {
       if (!/--cache-to|pkg push/.test(text)) continue;
       expect(rules).toEqual([{ if: '$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH' }]);
     }
-    expect(gitlabRuns(given, 'merge_request_event')).toEqual(matching(requested));
-    expect(gitlabRuns(given, 'push')).toEqual(matching(merged));
+    expect(gitlabRuns(given, 'merge_request_event', other)).toEqual(matching(requested));
+    expect(gitlabRuns(given, 'push', other)).toEqual(matching(merged));
   });
 });
 
@@ -279,6 +290,12 @@ test.each([
   expect(places).not.toContain(-1);
   expect(places).toEqual(places.toSorted((a, b) => a - b));
 });
+
+/** Returns the include of the component that a document shows, of the project acme/lkt. */
+function includeOf(document: string): string {
+  const [, text = ''] = /^```yaml\n(include:\n {2}- component: [^`]*)```$/m.exec(document) ?? [];
+  return text.replace('OWNER', 'acme');
+}
 
 /** Returns matchers of names, in order. */
 function matching(names: readonly RegExp[]): readonly unknown[] {

@@ -130,7 +130,7 @@ test.each(Object.keys(LINUXKIT))('%s is a command', (command) => {
   expect(effectOf({ command, flag: '--cache' })).not.toBe('unknown');
 });
 
-test('knows every option of LinuxKit', () => {
+test('defines every option of LinuxKit', () => {
   const unknown = linuxkitOptions.filter((claim) => effectOf(claim) === 'unknown');
   expect(unknown.map(({ command, flag }) => `${command} ${flag}`)).toEqual([]);
 });

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { sharedResult } from '../../src/fleet/shared-result.ts';
 
-test('runs the work once for many callers, also if it takes longer than it is fresh', async () => {
+test('runs the work once for many callers, even if it takes longer than its result is fresh', async () => {
   let now = 0;
   const waiting: PromiseWithResolvers<number>[] = [];
   const work = async (): Promise<number> => {

@@ -1,6 +1,15 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -95,6 +104,31 @@ test('lkt dev boots each new image, and keeps the machine when a build fails', a
   await shows(() => console, 'boot two .', 4);
   // No build waited for git: with neither a commit nor an index, with staged and with new files.
   expect(existsSync(calls)).toBe(false);
+
+  // A directory that comes back, as at a checkout of another branch, is watched as before.
+  const moveAway = (path: string): (() => void) => {
+    cpSync(at(path), at('.runtime/copy'), { recursive: true });
+    rmSync(at(path), { recursive: true });
+    return () => renameSync(at('.runtime/copy'), at(path));
+  };
+  const failures = said.split('the machine still runs the image before').length;
+  const bringBack = moveAway('images');
+  await shows(() => said, 'the machine still runs the image before', failures);
+  expect(said).toContain('error: there is no file images/os.yml');
+  bringBack();
+  await vi.waitFor(() => expect(said).toMatch(/the image is unchanged\n$/), 60_000);
+  writeFileSync(at('images/os.yml'), pinned.replace('boot one', 'boot three'));
+  await shows(() => console, 'boot three .');
+  // The store has the pinned image of the package.
+  const restore = moveAway('pkg/web');
+  await shows(() => console, 'boot three .', 2);
+  expect(said).toMatch(
+    /warning: images\/os\.yml:\d+:\d+: \S+ this workspace has no package acme\/web; the image of its pin is used\n/,
+  );
+  restore();
+  await shows(() => console, 'boot three .', 3);
+  write('pkg/web/new/page', 'a change in a directory that is new again');
+  await shows(() => console, 'boot three .', 4);
 
   // Changes beside the repository are not seen.
   const unchanged = said.split('the image is unchanged').length;

@@ -56,7 +56,7 @@ function run(program: string, ...words: readonly string[]): Done {
 
 const lkt = (...words: readonly string[]): Done => run(process.execPath, main, ...words);
 
-test('says which services the console shows, if it does not show the wanted one', () => {
+test('reports which services the console shows, if it does not show the wanted one', () => {
   expect(lkt('logs', 'quick', 'sshd')).toMatchObject({
     status: 0,
     stdout: 'lkt: service sshd starts 2.000\nlistens on port 22\n',
@@ -78,7 +78,7 @@ test('says which services the console shows, if it does not show the wanted one'
   expect(lkt('logs', 'my-os', 'sshd')).toMatchObject({ status: 1, stdout: '' });
 });
 
-test('says that it waits for an ssh server', async () => {
+test('reports that it waits for an ssh server', async () => {
   // The kernel accepts connections, and nothing answers.
   await using server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -21,7 +21,7 @@ function agent(answer: (id: number, request: string) => string): TestAgent {
 const answered = (result: object): TestAgent =>
   agent((id) => `${JSON.stringify({ id, status: 0, stdout: '', stderr: '', ...result })}\n`);
 
-test('sends a line, and takes the answer with its number', async () => {
+test('sends a line, and returns the answer with its number', async () => {
   const lines: string[] = [];
   const made = agent((id, line) => {
     lines.push(line);

@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { ioError, LktError } from '@lkt/core';
 import { Errors } from '@oclif/core';
 import { beforeEach, expect, test, vi } from 'vitest';
 import { errorJson, exitCodeOf, render } from '../../src/output/error-report.ts';
@@ -61,6 +61,13 @@ test('reports a full disk in any cause', () => {
   const error = new LktError('BUILD_FAILED', 'step 3 failed', { cause: full });
   expect(render(error)).toMatch(/^error: the disk is full\n {2}cause: step 3 failed/);
   expect(errorJson(full)).toMatchObject({ error: { code: 'DISK_FULL' } });
+});
+
+test('tells where to look for a disk that fails', () => {
+  const error = ioError('cannot write /x', systemError('EIO', 'EIO: i/o error, fsync'));
+  expect(render(error)).toBe(
+    'error: cannot write /x: EIO: i/o error, fsync\n  fix: look for errors of the disk: dmesg',
+  );
 });
 
 test('reports a failed system call, but not as a bug', () => {

@@ -52,15 +52,15 @@ test('places nodes to the right of their inputs, without overlap', () => {
   );
   const x = (name: string): number => placed.get(name)?.x ?? Number.NaN;
   expect(x('a')).toBe(x('alone'));
-  expect(x('b')).toBeGreaterThan(x('a') + BOX.width);
+  expect(x('b')).toBeGreaterThan(x('a') + BOX.minWidth);
   expect(x('c')).toBe(x('b'));
-  expect(x('d')).toBeGreaterThan(x('c') + BOX.width);
-  expect(x('e')).toBeGreaterThan(x('d') + BOX.width);
+  expect(x('d')).toBeGreaterThan(x('c') + BOX.minWidth);
+  expect(x('e')).toBeGreaterThan(x('d') + BOX.minWidth);
   expect(Math.abs((placed.get('b')?.y ?? 0) - (placed.get('c')?.y ?? 0))).toBeGreaterThan(
     BOX.height,
   );
   for (const one of placed.values()) {
-    expect(one.x + BOX.width).toBeLessThan(width);
+    expect(one.x + BOX.minWidth).toBeLessThan(width);
     expect(one.y + BOX.height).toBeLessThan(height);
   }
 });
@@ -77,10 +77,22 @@ test('places a node without inputs beside the first that uses it', () => {
   const at = (name: string): { readonly x: number; readonly y: number } =>
     placed.get(name) ?? { x: Number.NaN, y: Number.NaN };
   const line = ends('d', 'a');
-  expect(line[0]).toEqual([at('a').x + BOX.width, at('a').y + BOX.height / 2]);
+  expect(line[0]).toEqual([at('a').x + BOX.minWidth, at('a').y + BOX.height / 2]);
   expect(line.at(-1)).toEqual([at('d').x, at('d').y + BOX.height / 2]);
   // Two columns are between them.
   expect(line).toHaveLength(6);
+});
+
+test('shows long names, in columns that are as wide as these', () => {
+  const long = 'registry.example.com/platform/a-package-with-a-long-name:2026.12';
+  const graph = graphOf({ user: [long], [long]: [], other: ['user'] });
+  expect(htmlPage(graph)).toContain(`>${long}</text>`);
+  const { placed } = layOut(graph);
+  const { x = 0, width = 0 } = placed.get(long) ?? {};
+  expect(width).toBeGreaterThan(long.length * 6);
+  expect(placed.get('user')?.x).toBeGreaterThan(x + width);
+  expect(placed.get('other')?.width).toBe(BOX.minWidth);
+  expect(layOut(graphOf({ ['x'.repeat(999)]: [] })).width).toBeLessThan(1000);
 });
 
 test('lists nodes column by column from the top, as Tab reaches them', () => {

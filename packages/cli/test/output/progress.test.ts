@@ -140,7 +140,7 @@ const quiet: readonly (ProgressEvent | number)[] = [
   14_000,
 ];
 
-test('plain: says every 15 seconds that a step without output runs', () => {
+test('plain: reports every 15 seconds that a step without output is running', () => {
   const screen = new Terminal(400, 24);
   const display = plainDisplay(screen, clock, (name) =>
     name === 'lkt/linux' ? 570_000 : undefined,
@@ -168,7 +168,7 @@ test('plain: says every 15 seconds that a step without output runs', () => {
   expect(screen.text).toBe(end);
 });
 
-test('plain: shows the output of a quiet step only where it says that it runs', () => {
+test('plain: shows the output of a quiet step only in the reports that it is running', () => {
   const screen = new Terminal(400, 24);
   const display = plainDisplay(screen, clock);
   run(display, [

@@ -55,6 +55,7 @@ describe('locks', () => {
 
 const SUMMARY: UpdateSummary = {
   isDryRun: false,
+  kernel: [],
   packages: [
     {
       source: 'runc',

@@ -23,7 +23,7 @@ test('cannot end the element of data', () => {
   expect(JSON.parse(json)).toEqual(data);
 });
 
-test('allows only the own script and style of a page', () => {
+test('allows only the script and style of the page itself', () => {
   const page = documentOf({ title: 'a', body: markup`<p>b</p>`, script: 'let a;', style: 'b {}' });
   expect(page).toMatch(
     /content="default-src &#39;none&#39;; style-src &#39;sha256-[\w+/]{43}=&#39;; script-src &#39;sha256-[\w+/]{43}=&#39;; base-uri &#39;none&#39;; form-action &#39;none&#39;"/,

@@ -206,7 +206,7 @@ test('shows the config of a large graph at once, in letters that can be read', a
   }
 });
 
-test('leads edges beside the boxes of other nodes', async () => {
+test('routes edges around the boxes of other nodes', async () => {
   const names = Array.from({ length: 6 }, (_, index) => `stage-${index}`);
   const graph: Graph = {
     nodes: [...names, 'tool', 'os.yml'].map(node),
@@ -234,7 +234,7 @@ test('leads edges beside the boxes of other nodes', async () => {
   expect(crossings).toEqual([]);
 });
 
-test('says what is missing instead of empty tables and pictures', async () => {
+test('states what is missing instead of showing empty tables and pictures', async () => {
   const page = await open(inspectPage(NOTHING, NO_DETAILS, undefined));
   const paragraphs: readonly string[] = await page.evaluate(
     '[...document.querySelectorAll("main p")].map((one) => one.innerText)',

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { cpSync, globSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { globSync, lstatSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -78,13 +78,14 @@ function flip(path: string): void {
 /** Copies the store, and flips a bit of a file in the copy. */
 function damaged(file: string, name: string): string {
   const store = `store-${name.replaceAll(/\W+/g, '-')}`;
-  cpSync(workspace.at('store'), workspace.at(store), {
-    recursive: true,
-    preserveTimestamps: true,
-    verbatimSymlinks: true,
-  });
+  copyStore(store);
   flip(workspace.at(store, file));
   return store;
+}
+
+/** Copies the store with owners, times and hard links, as `cache verify` compares them. */
+function copyStore(name: string): void {
+  execFileSync('cp', ['-a', workspace.at('store'), workspace.at(name)]);
 }
 
 test('a flipped bit changes no image, or is an error whose fix helps', async () => {
@@ -104,7 +105,7 @@ test('a flipped bit changes no image, or is an error whose fix helps', async () 
         expect(outcome.status, file).toBe(1);
         expect(outcome.stderr, file).toMatch(/^error: .*\n(?:.*\n)*? {2}fix: /m);
         expect(outcome.stderr, file).not.toMatch(/^\s+at /m);
-        const [command] = /(?<=^ {2}fix: .*write it again: ).*/m.exec(outcome.stderr) ?? [];
+        const [command] = /(?<=^ {2}fix: .*again: ).*/m.exec(outcome.stderr) ?? [];
         if (command === undefined) await workspace.lkt(store, ['cache', 'verify', '--remove']);
         else execFileSync('sh', ['-c', command]);
         const again = await workspace.build(store, output);
@@ -120,7 +121,23 @@ test('a flipped bit changes no image, or is an error whose fix helps', async () 
   expect([...failed]).toEqual(['oci-layout']);
 });
 
+test('a damaged index loses the names of images, and no step', async () => {
+  copyStore('store-index');
+  writeFileSync(workspace.at('store-index', 'index.json'), '{"schemaVersion":');
+  const failed = await workspace.build('store-index', 'out-index');
+  expect(failed.status).toBe(1);
+  const [command = ''] = /(?<=^ {2}fix: .*again: )rm .*/m.exec(failed.stderr) ?? [];
+  execFileSync('sh', ['-c', command]);
+  const { stderr } = await workspace.build('store-index', 'out-index');
+  expect(stderr).not.toMatch(/^error/m);
+  expect(stderr).toContain('2 steps');
+  expect(workspace.digestsIn('out-index')).toEqual(honest);
+});
+
 test('cache verify names a damaged layer, which the next build unpacks again', async () => {
+  copyStore('store-verify');
+  expect((await workspace.lkt('store-verify', ['cache', 'verify'])).stderr).not.toMatch(/^error/m);
+  rmSync(workspace.at('store-verify'), { recursive: true });
   const file = filesByKind().get('layers')?.[0] ?? '';
   const store = damaged(file, 'verify');
   const found = await workspace.lkt(store, ['cache', 'verify']);

@@ -70,8 +70,13 @@ export class SmallWorkspace {
   /**
    * Runs lkt with the store of that name.
    * @param killAfter milliseconds after which it is killed
+   * @param env further variables
    */
-  async lkt(store: string, args: readonly string[], killAfter?: number): Promise<Outcome> {
+  async lkt(
+    store: string,
+    args: readonly string[],
+    { killAfter, env }: { readonly killAfter?: number; readonly env?: NodeJS.ProcessEnv } = {},
+  ): Promise<Outcome> {
     const child = spawn(process.execPath, [main, ...args], {
       cwd: this.#directory,
       stdio: ['ignore', 'ignore', 'pipe'],
@@ -81,6 +86,7 @@ export class SmallWorkspace {
         LKT_CACHE: this.at(store),
         LKT_STORE_KEY: '1'.repeat(64),
         NO_COLOR: '1',
+        ...env,
       },
     });
     let stderr = '';

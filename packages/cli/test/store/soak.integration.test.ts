@@ -12,8 +12,10 @@ import {
 import { mkdtempDisposable } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { startRegistry } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { groups, untilGone } from '../../../builder/test/fixture.ts';
+import { IoFault } from './io-fault.ts';
 import { SmallWorkspace } from './small-workspace.ts';
 
 /** How long to go on; `npm run test:soak` sets an hour. */
@@ -68,7 +70,7 @@ const GREEDY: Readonly<Record<string, readonly [string, readonly string[], RegEx
 };
 
 test(
-  'the store survives kills, a full disk, a crowd, other clocks and greedy commands',
+  'the store survives kills, a full or failing disk, a crowd, other clocks and greedy commands',
   // A failure after an hour is shown at once, and not after a second hour.
   { timeout: seconds * 1000 + 600_000, ...(given !== undefined && { retry: 0 }) },
   async () => {
@@ -88,11 +90,17 @@ test(
     await workspace.lkt('store-first', ['pin']);
     workspace.commit();
     expect((await workspace.build('store-first', 'out')).status).toBe(0);
+    await using registry = await startRegistry();
+    const org = `${registry.host}/team`;
+    const pushed = await workspace.lkt('store-first', ['pkg', 'push', '--org', org, 'pkg/app']);
+    expect(pushed.status, pushed.stderr).toBe(0);
+    const [tag = ''] = registry.storage.repositories.get('team/app')?.tags.keys() ?? [];
     const honest = workspace.digestsIn('out');
 
     execFileSync('mkdir', [workspace.at('store')]);
     const store = workspace.at('store');
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${ROOM}`, 'lkt-soak', store]);
+    const fault = new IoFault(place.path, store);
     const resize = (bytes: number): void =>
       void execFileSync('mount', ['-o', `remount,size=${bytes}`, store]);
     const used = (): number => {
@@ -104,13 +112,14 @@ test(
         ['pkg', 'build', '--force', '--no-cache', '--deps', 'pkg/app'],
         ['pkg', 'build', '--force', '--deps', 'pkg/app'],
         workspace.imageCommand(`out-${Math.floor(random() * 1e9)}`),
+        ['cache', 'pull', `${org}/app:${tag}`],
         ['cache', 'prune', '--keep-storage', '1K'],
         ['cache', 'verify', '--remove'],
       ]);
 
     const rounds: Readonly<Record<string, () => Promise<void>>> = {
       kill: async () => {
-        await workspace.lkt('store', commands(), random() * 3000);
+        await workspace.lkt('store', commands(), { killAfter: random() * 3000 });
       },
       crowd: async () => {
         const runs = Array.from({ length: 8 }, async () => workspace.lkt('store', commands()));
@@ -122,6 +131,17 @@ test(
         resize(ROOM);
         expect(stderr).not.toMatch(/^\s+at /m);
         if (status !== 0) expect(stderr).toMatch(/^error: (?:.*\n)*?.*(?:space|full)/im);
+      },
+      fault: async () => {
+        const env = fault.environment(1 + Math.floor(random() * 300), pick(['EIO', 'ENOSPC']));
+        const command = commands();
+        const { status, stderr } = await workspace.lkt('store', command, { env });
+        // Others may find nothing to write.
+        if (command.includes('--no-cache')) expect(fault.calls).toBeGreaterThan(0);
+        expect(stderr).not.toMatch(/^\s+at /m);
+        if (status !== 0) expect(stderr).toMatch(/^error: /m);
+        // At once, and not only when the next command removes the files of a dead process.
+        expect(readdirSync(join(store, 'tmp')), stderr).toEqual([]);
       },
       clock: async () => {
         const jump = pick([-YEAR_MS, YEAR_MS]);

@@ -1,6 +1,7 @@
 import { LktCommand } from '../../command.ts';
 import { switchFlag, valueFlag } from '../../flags/options.ts';
-import { durationOf, showSize, sizeOf } from '../../flags/sizes.ts';
+import { durationOf } from '../../flags/durations.ts';
+import { showSize, sizeOf } from '../../flags/sizes.ts';
 import { cacheAreas } from '../../session/cache-areas.ts';
 import { pruneStore } from '../../session/cache-limit.ts';
 import { cacheMaxSetting } from '../../session/environment.ts';

@@ -1,6 +1,8 @@
 import { LktCommand } from '../../command.ts';
 import { listFlag, requiredArgs } from '../../flags/options.ts';
 import { registryFlags } from '../../flags/registry.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
+import { rejectPackageName } from '../../targets/package-name.ts';
 import type { ImageName } from '../../targets/store-image.ts';
 
 export class CachePull extends LktCommand {
@@ -30,11 +32,22 @@ export class CachePull extends LktCommand {
       ? undefined
       : flags.platform.map(parsePlatform);
     await using registry = await openRegistries(session, flags);
+    // Only a name without a registry may be one of a package.
+    const workspace = wanted.some(({ domain }) => domain === undefined)
+      ? await workspaceAt(session, session.environment.cwd)
+      : undefined;
     const store = await session.openStore();
     const { reporter, signal } = session;
     const options = { platforms, documents: true, reporter, signal };
     const images: ImageName[] = [];
-    for (const { tag = 'latest', digest, ...repository } of wanted) {
+    for (const reference of wanted) {
+      if (
+        workspace !== undefined &&
+        reference.domain === undefined &&
+        reference.digest === undefined
+      )
+        rejectPackageName(workspace, reference, (dir) => `pull or build it: lkt pkg build ${dir}`);
+      const { tag = 'latest', digest, ...repository } = workspace?.locate(reference) ?? reference;
       const name = { ...repository, ...(digest === undefined ? { tag } : { digest }) };
       const pulled = await pullSignedImage(registry, store, name, options);
       images.push({ reference: familiarReference(name), digest: pulled.digest });

@@ -28,7 +28,7 @@ type VerifyFlags = ParsedFlags<typeof CacheVerify.flags> & CommonFlags;
 export class CacheVerify extends LktCommand {
   static override summary = 'Check the store: blobs by their digest, cached results by their seal';
   static override description =
-    'With configs, also makes all that their image is composed from again, and compares. This takes as long as a first build with the same flags.';
+    'With configs, also derives all parts of their image again, and compares. This takes as long as a first build with the same flags.';
   static override examples = [
     '<%= config.bin %> cache verify --remove',
     '<%= config.bin %> cache verify examples/sshd.yml',
@@ -88,12 +88,10 @@ async function verifyConfigs(
   const { environment, signal } = session;
   const top = dirname(configs[0]?.absolute ?? environment.cwd);
   const platform = { os: 'linux', architecture: flags.arch };
-  const tools = {
-    ...(await buildTools({ ...session, openStore: async () => store }, flags)),
-    platforms: [platform],
-  };
+  const tools = { ...(await buildTools(session, flags, { store })), platforms: [platform] };
   const options = {
-    ...tools,
+    store,
+    reporter: session.reporter,
     signal,
     configs,
     platform,

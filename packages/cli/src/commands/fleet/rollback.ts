@@ -11,7 +11,7 @@ const NAME_IMAGE = 'write the digest of the earlier image into fleet.yml, and ru
 export class FleetRollback extends LktCommand {
   static override summary = 'Return a group to its earlier image';
   static override description =
-    'A running lkt fleet watch, or the next lkt fleet apply, rolls to the earlier image, and keeps it until the file names another one. Of the engines, gcp and azure can do so.';
+    'A running lkt fleet watch, or the next lkt fleet apply, rolls to the earlier image, and keeps it until the file names another one. Among the engines, only gcp and azure support it.';
   static override examples = ['<%= config.bin %> fleet rollback web'];
   static override args = {
     group: Args.string({ description: 'name of the group', required: true }),

@@ -40,7 +40,7 @@ export class FleetSimulate extends LktCommand {
       default: 0,
       min: 0,
     }),
-    seed: Flags.integer({ summary: 'seed of chance', helpValue: 'N', default: 1 }),
+    seed: Flags.integer({ summary: 'seed of the random numbers', helpValue: 'N', default: 1 }),
     svg: valueFlag('FILE', 'file for a chart of the nodes replaced on each day'),
   };
 

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { dirname, relative, resolve } from 'node:path';
 import { LktError, silentReporter } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
@@ -12,6 +13,7 @@ import { StandbyWorker } from '../../machines/standby-worker.ts';
 import { SourceWatcher } from '../../machines/source-watcher.ts';
 import { render } from '../../output/error-report.ts';
 import { enforceCacheMax } from '../../session/cache-limit.ts';
+import { readConfigFiles } from '../../session/config-file.ts';
 import type { ImageSummary } from '../../session/image-build.ts';
 import type { Session } from '../../session/session.ts';
 
@@ -44,8 +46,10 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
     const outDir = resolve(cwd, given.dir ?? 'out');
     if (args.config.some((config) => !relative(outDir, resolve(cwd, config)).startsWith('../')))
       throw new LktError('USAGE_INVALID', 'the directory of the built image contains the config', {
-        fix: 'choose one in which no sources are, such as --dir out',
+        fix: 'choose one without sources, such as --dir out',
       });
+    // Watching would wait for a name that is merely wrong.
+    await readConfigFiles(args.config, session);
     const { findBootFiles, parsePublishedPort } = await import('@lkt/machine');
     const published = (given.publish ?? []).map(parsePublishedPort);
     const say = (text: string): void => {
@@ -117,6 +121,9 @@ async function sourceDirs(
   const { createGit, findSourceDirectories, findTop } = await import('@lkt/git');
   const git = createGit(variables);
   const own = configs.map((config) => dirname(resolve(cwd, config)));
-  const top = await findTop(git, own[0] ?? cwd);
+  // An editor or git may be about to write the directory of a config anew.
+  let existing = own[0] ?? cwd;
+  while (!existsSync(existing)) existing = dirname(existing);
+  const top = await findTop(git, existing);
   return top === undefined ? own : [...own, ...(await findSourceDirectories(git, top))];
 }

@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import type { MachineRecord } from '@lkt/machine';
 import { LktCommand } from '../../command.ts';
 import { Args, switchFlag } from '../../flags/options.ts';
-import { findMachine } from '../../machines/find-machine.ts';
+import { findService } from '../../machines/find-machine.ts';
 import { machineRecords } from '../../machines/recorded-run.ts';
 import { ServiceLines } from '../../machines/service-lines.ts';
 
@@ -15,7 +15,7 @@ export class Logs extends LktCommand {
   static override summary = 'Print the console of a running machine';
   static override description = `Prints the last 4 to 8 MiB of the console of a machine that "lkt run" or "lkt dev" started. One word is the name of a machine, or else a service of the only one that runs.
 
-With SERVICE, prints what PID 1 says about the service, and its log if the console has that: with lkt.logs.console=all on the kernel command line, else only after a failure (docs/logs.md).`;
+With SERVICE, prints what PID 1 reports about the service, and its log if the console has that: with lkt.logs.console=all on the kernel command line, else only after a failure (docs/logs.md).`;
   static override examples = [
     '<%= config.bin %> logs',
     '<%= config.bin %> logs my-os hello --follow',
@@ -34,7 +34,7 @@ With SERVICE, prints what PID 1 says about the service, and its log if the conso
       throw new LktError('USAGE_INVALID', '--follow and --json exclude each other');
     const session = await this.begin(flags);
     const machines = await (await machineRecords(session)).list();
-    const { machine, service } = selected(machines, args.machine, args.service);
+    const { machine, service } = findService(machines, args.machine, args.service, 'lkt logs');
     requireService(machine, service);
     this.endProgress();
     const { followConsoleLog, readConsoleLog, stateOf } = await import('@lkt/machine');
@@ -53,17 +53,6 @@ With SERVICE, prints what PID 1 says about the service, and its log if the conso
     if (missing !== undefined) session.reporter.emit({ kind: 'warning', text: missing });
     return { machine: machine.name, lines };
   }
-}
-
-/** Returns the machine and the service that the words name. */
-function selected(
-  machines: readonly MachineRecord[],
-  first: string | undefined,
-  second: string | undefined,
-): { readonly machine: MachineRecord; readonly service: string | undefined } {
-  const isService = second === undefined && machines.length === 1 && machines[0]?.name !== first;
-  const [name, service] = isService ? [undefined, first] : [first, second];
-  return { machine: findMachine(machines, name, 'lkt logs'), service };
 }
 
 /** Returns a warning about a service without log on the console. */

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { LktError, reportStep } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { optionalArgs, valueFlag } from '../../flags/options.ts';
-import { durationOf } from '../../flags/sizes.ts';
+import { timeLimitOf } from '../../flags/durations.ts';
 import { findMachine } from '../../machines/find-machine.ts';
 import { machineRecords } from '../../machines/recorded-run.ts';
 import { hostKeyArguments, runSsh, sshPort } from '../../machines/ssh.ts';
@@ -43,10 +43,14 @@ Exits with the status of COMMAND, or 255 if ssh fails.`;
     const words = args.machine ?? [];
     const [name, extra] = words.slice(0, words.length - command.length);
     if (extra !== undefined)
-      throw new LktError('USAGE_INVALID', `"${extra}" follows the name of the machine`, {
-        fix: `write -- before a command: lkt ssh ${name} -- ${extra}`,
-      });
-    const seconds = durationOf('--wait', flags.wait);
+      throw new LktError(
+        'USAGE_INVALID',
+        `"${extra}" is not expected after the name of the machine`,
+        {
+          fix: `write -- before a command: lkt ssh ${name} -- ${extra}`,
+        },
+      );
+    const waitMs = timeLimitOf('--wait', flags.wait);
     if (!/^[A-Za-z_][\w.-]*$/.test(flags.user))
       throw new LktError('USAGE_INVALID', `--user: "${flags.user}" is not the name of a user`);
     const session = await this.begin(flags);
@@ -54,7 +58,7 @@ Exits with the status of COMMAND, or 255 if ssh fails.`;
     const machine = findMachine(machines, name, 'lkt ssh');
     const port = sshPort(machine);
     const { sshAnswers } = await import('@lkt/machine');
-    const patience = AbortSignal.any([session.signal, AbortSignal.timeout(seconds * 1000)]);
+    const patience = AbortSignal.any([session.signal, AbortSignal.timeout(waitMs)]);
     const answered = sshAnswers(port, patience);
     const late = sleep(UNREPORTED_MS, 'late' as const, { ref: false });
     const step = { id: 'ssh', title: `wait for the ssh server of ${machine.name}` };

@@ -6,7 +6,8 @@ import { type BootedBuildFlags, bootedBuildFlags } from '../../flags/build.ts';
 import { warn } from '../../flags/linuxkit.ts';
 import { listFlag, requiredArgs, valueFlag } from '../../flags/options.ts';
 import { givenVariables } from '../../flags/set.ts';
-import { durationOf, mebibytesOf } from '../../flags/sizes.ts';
+import { timeLimitOf } from '../../flags/durations.ts';
+import { mebibytesOf } from '../../flags/sizes.ts';
 import { machineFlags } from '../../flags/machine.ts';
 import {
   type BootableImage,
@@ -32,7 +33,7 @@ const READY = 'lkt: boot complete';
 
 export class Test extends LktCommand {
   static override summary = 'Boot an image and run the checks of its config';
-  static override description = `Builds the image as "lkt build --dir out" does, boots it, and runs the checks of the section "tests" in order (docs/tests.md). Several configs are merged. If a check runs a command in a service, it boots NAME-tested instead, which has a service that takes its orders.
+  static override description = `Builds the image as "lkt build --dir out" does, boots it, and runs the checks of the section "tests" in order (docs/tests.md). Several configs are merged. If a check runs a command in a service, it boots NAME-tested instead, which adds a service that runs it.
 
 Exits with 0 if the boot and all checks pass, else with 1 and the end of the console.`;
   static override examples = [
@@ -53,7 +54,7 @@ Exits with 0 if the boot and all checks pass, else with 1 and the end of the con
 
   async run(): Promise<Result> {
     const { args, flags } = await this.parse(Test);
-    const bootMs = durationOf('--boot-timeout', flags['boot-timeout']) * 1000;
+    const bootMs = timeLimitOf('--boot-timeout', flags['boot-timeout']);
     const memory = mebibytesOf('--mem', flags.mem);
     if (!namesConfigs(args.config))
       throw new LktError('USAGE_INVALID', 'lkt test needs configs, whose names end in .yml', {

@@ -46,7 +46,7 @@ export class PkgAttestRebuild extends LktCommand {
     const { environment, reporter, signal } = session;
     // Reports an unreadable key before hours of building.
     const signer = await openSigner(session, flags);
-    const workspace = await workspaceAt(session, environment.cwd, flags['build-yml']);
+    const workspace = await workspaceAt(session, environment.cwd, { buildYml: flags['build-yml'] });
     const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
     const platforms = flags.platforms?.map(parsePlatform);
     const build = { ...(await buildTools(session, flags)), platforms };

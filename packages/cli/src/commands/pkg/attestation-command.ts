@@ -57,7 +57,7 @@ async function documentsOf(
     if (store === undefined) throw new LktError('NOT_FOUND', `${image} is not in the store`);
     return (await readAttestations(store, image, kind, platform)).map(String);
   }
-  const workspace = await workspaceAt(session, cwd, buildYml);
+  const workspace = await workspaceAt(session, cwd, { buildYml });
   const target = await workspace.packageAt(image);
   const tools = await buildTools(session);
   const platforms = platform === undefined ? {} : { platforms: [platform] };

@@ -223,12 +223,15 @@ async function buildAll(
   const ssh = sshFlags(flags.ssh ?? [], variables, cwd);
   const buildArgs = await givenArgs(flags['build-arg'] ?? [], flags['build-arg-file'] ?? [], cwd);
   const { buildPackages, recordPackages } = await import('@lkt/pkg');
-  const workspace = await workspaceAt(session, cwd, flags['build-yml'], flags.dockerfile);
+  const workspace = await workspaceAt(session, cwd, {
+    buildYml: flags['build-yml'],
+    dockerfile: flags.dockerfile,
+  });
   const known = usableParts(workspace, flags, found);
   const targets = await findTargets(workspace, dirs, flags, known);
   const targetDirs = new Set(targets.dirs);
   await using caches = await remoteCaches(session, flags);
-  const tools = { ...(await buildTools(session, flags, worker)), ...caches.tools };
+  const tools = { ...(await buildTools(session, flags, { worker })), ...caches.tools };
   const verbose = (flags.verbose ?? 1) > 1;
   const { packages: built, inputs } = await buildPackages(workspace, targets.changed, {
     ...tools,

@@ -41,7 +41,9 @@ With --update, prints each package as "from → to", and what build.yml holds ba
     const { lockedPackages } = await import('@lkt/pkg');
     const dirs = args.dir ?? [];
     requireDirsOrAll(dirs, flags.all);
-    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+    const workspace = await workspaceAt(session, session.environment.cwd, {
+      buildYml: flags['build-yml'],
+    });
     const packages = flags.all
       ? lockedPackages(workspace.all())
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
@@ -87,7 +89,8 @@ With --update, prints each package as "from → to", and what build.yml holds ba
     workspace: Workspace,
     packages: readonly Package[],
   ): Promise<Result> {
-    const locks = await lockUpdates(workspace, packages, await buildTools(session));
+    const tools = await buildTools(session);
+    const locks = await lockUpdates(workspace, packages, { ...tools, rejectsExpired: true });
     this.endProgress();
     for (const line of lockUpdateLines(locks)) this.log(line);
     const count = locks.reduce((sum, { updates }) => sum + updates.length, 0);

@@ -36,7 +36,9 @@ export class PkgManifest extends LktCommand {
     const session = await this.begin(flags);
     const signer = await wantedSigner(session, flags);
     const { pushManifests } = await import('@lkt/pkg');
-    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+    const workspace = await workspaceAt(session, session.environment.cwd, {
+      buildYml: flags['build-yml'],
+    });
     const items = await Promise.all(args.dir.map((dir) => workspace.packageAt(dir)));
     await using registry = await openRegistries(session, flags);
     const made = await pushManifests(workspace, [...new Set(items)], {

@@ -84,7 +84,9 @@ With --sign, signs every pushed image, and its SBOM and provenance as attestatio
     const signer = await wantedSigner(session, flags);
     const { pushPackages, supportsPlatforms } = await import('@lkt/pkg');
     const { formatPlatform } = await import('@lkt/oci');
-    const workspace = await workspaceAt(session, session.environment.cwd, flags['build-yml']);
+    const workspace = await workspaceAt(session, session.environment.cwd, {
+      buildYml: flags['build-yml'],
+    });
     const named = flags.all
       ? workspace.all()
       : await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
@@ -106,6 +108,7 @@ With --sign, signs every pushed image, and its SBOM and provenance as attestatio
       manifest: flags.manifest,
       release: flags.release,
       replace: flags.override,
+      reporter: session.reporter,
       signing: signer === undefined ? undefined : { signer, reporter: session.reporter },
       ...givenName(flags, session.environment),
       signal: session.signal,

@@ -90,7 +90,7 @@ async function referenceOf(
   { org, tag, 'build-yml': buildYml }: FlagValues<typeof PkgRemoteTag.flags>,
 ): Promise<string> {
   const { committedReference } = await import('@lkt/pkg');
-  const workspace = await workspaceAt(session, session.environment.cwd, buildYml);
+  const workspace = await workspaceAt(session, session.environment.cwd, { buildYml });
   const item = await workspace.packageAt(dir);
   const options = { org, tag, signal: session.signal };
   return committedReference(workspace, item, options);

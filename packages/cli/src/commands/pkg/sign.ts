@@ -45,7 +45,7 @@ export class PkgSign extends LktCommand {
     const store = await session.openStore();
     const images: SignedReference[] = [];
     if (dirs.length > 0) {
-      const workspace = await workspaceAt(session, cwd, flags['build-yml']);
+      const workspace = await workspaceAt(session, cwd, { buildYml: flags['build-yml'] });
       const items = await Promise.all(dirs.map((dir) => workspace.packageAt(dir)));
       const build = await buildTools(session, flags);
       const { org, tag } = flags;

@@ -4,7 +4,7 @@ import { requiredArg } from '../../flags/options.ts';
 
 interface Result {
   readonly registry: string;
-  /** Where the credentials were; empty without a login. */
+  /** Where credentials were removed; empty without a login. */
   readonly removed: readonly LoginPlace[];
 }
 

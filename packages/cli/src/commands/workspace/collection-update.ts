@@ -17,7 +17,7 @@ import {
   type CollectionSummary,
   type CollectionUpdate,
 } from '../../output/collection-report.ts';
-import { workspaceAt, workspaceWith } from '../../session/build-tools.ts';
+import { workspaceAt } from '../../session/build-tools.ts';
 import { knownAdvisories } from '../../session/vulnerabilities/vulnerability-databases.ts';
 
 export class UpdateCollection extends LktCommand {
@@ -67,7 +67,8 @@ export class UpdateCollection extends LktCommand {
       await mkdir(dir);
       dirs.set(name, await source.fetch(dir));
     }
-    const after = dirs.size === 0 ? workspace : await workspaceWith(session, cwd, dirs);
+    const after =
+      dirs.size === 0 ? workspace : await workspaceAt(session, cwd, { collectionDirs: dirs });
     const advisories = await knownAdvisories(session, flags.db ?? []);
     const collections: CollectionUpdate[] = [];
     for (const [name, source] of sources)

@@ -1,16 +1,22 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { LktError } from '@lkt/core';
+import { LktError, shellWord } from '@lkt/core';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { LktCommand } from '../../command.ts';
 import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
 import { hasLogin, TEMPLATE_SUMMARY, TEMPLATES } from '../../init/image-template.ts';
 import { LANGUAGES } from '../../init/package-templates.ts';
 import { CI_SYSTEMS, ciIdentityOf, ciOf } from '../../init/ci-identity.ts';
-import { IGNORED, type Project, projectFiles, PUBLIC_KEY } from '../../init/project-files.ts';
+import {
+  IGNORED,
+  type Project,
+  projectFiles,
+  PUBLIC_KEY,
+  SYSTEM,
+} from '../../init/project-files.ts';
 import type { TrustFlags } from '../../flags/trust.ts';
 import { trustedRootSetting } from '../../session/environment.ts';
-import { readGiven } from '../../session/paths.ts';
+import { isDirectory, readGiven } from '../../session/paths.ts';
 import { PRIVATE_KEY } from '../../session/signer.ts';
 import type { Session } from '../../session/session.ts';
 import { givenRoot } from '../../session/trust.ts';
@@ -58,7 +64,9 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     ),
     'ssh-key': valueFlag('FILE', 'public key that may log in'),
     yes: switchFlag('for scripts: init asks nothing anyway', { char: 'y' }),
-    force: switchFlag('write into a directory with files, which stay; .gitignore gets lines'),
+    force: switchFlag(
+      'write into a directory with files: they stay, and .gitignore gets more lines',
+    ),
   };
 
   async run(): Promise<Result> {
@@ -69,6 +77,11 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     const name = imageName(basename(dir));
     const { findSshKey, readSshKey } = await import('../../init/ssh-keys.ts');
     const { addLines, requireEmpty, writeProject } = await import('../../init/write-project.ts');
+    const org = flags.org ?? name;
+    if (org === SYSTEM)
+      throw new LktError('USAGE_INVALID', `${org} is the organization of the collection`, {
+        fix: 'choose another one: --org NAME',
+      });
     await requireEmpty(dir, flags.force);
     const given = flags['ssh-key'];
     const key = !hasLogin(flags.template)
@@ -84,9 +97,17 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
     const { url, branch } = await remoteOf(session, dir);
     const ci = flags.ci ?? ciOf(url);
     const identity = ciIdentityOf(ci, url, branch);
+    if (identity === undefined && flags['trusted-root'] !== undefined)
+      throw new LktError(
+        'USAGE_INVALID',
+        '--trusted-root is for what CI signs, and no CI is known',
+        {
+          fix: 'leave it out, or run init at the top of a clone from GitHub or GitLab',
+        },
+      );
     const project: Project = {
       name,
-      org: flags.org ?? name,
+      org,
       template: flags.template,
       language: flags.lang,
       ci,
@@ -100,7 +121,7 @@ The templates sshd and containerd let the key in ~/.ssh/id_ed25519.pub log in, o
       version: releasedVersion(),
     };
     const files = projectFiles(project);
-    await validate(files);
+    await validate(files, dir);
     // A failure afterwards would leave half a repository.
     const isInRepository = await isInGit(session, dir);
     const written = [...(await writeProject(dir, files))];
@@ -141,18 +162,41 @@ function imageName(directory: string): string {
   return name === '' ? 'my-os' : name;
 }
 
-/** Returns a path as a word of a shell. */
-function shellWord(path: string): string {
-  return /^[\w./-]+$/.test(path) ? path : `'${path.replaceAll("'", String.raw`'\''`)}'`;
-}
+/** The flags by the keys of lkt.yml that get their values. */
+const FLAGS: Readonly<Record<string, string>> = {
+  org: '--org NAME',
+  'collections.lkt.source': '--collection SOURCE',
+  'collections.lkt.registry': '--registry HOST/PREFIX',
+};
 
 /**
  * Parses what is written, so that a wrong flag is found before.
- * @throws CONFIG_INVALID
+ * @param dir of the new workspace
+ * @throws USAGE_INVALID; NOT_FOUND without the directory of the collection
  */
-async function validate(files: ReadonlyMap<string, string>): Promise<void> {
+async function validate(files: ReadonlyMap<string, string>, dir: string): Promise<void> {
   const { parseWorkspaceFile } = await import('@lkt/pkg');
-  parseWorkspaceFile({ path: 'lkt.yml', text: files.get('lkt.yml') ?? '' });
+  const parse = (): ReturnType<typeof parseWorkspaceFile> => {
+    const text = files.get('lkt.yml') ?? '';
+    try {
+      return parseWorkspaceFile({ path: 'lkt.yml', text });
+    } catch (error) {
+      if (!(error instanceof LktError)) throw error;
+      // The user has no such file.
+      const [, key = '', problem] = /^lkt\.yml:\d+:\d+: ([\w.]+): (.+)$/s.exec(error.message) ?? [];
+      const flag = FLAGS[key];
+      if (flag === undefined || problem === undefined) throw error;
+      const { cause, fix = `give another one: ${flag}` } = error;
+      throw new LktError('USAGE_INVALID', `${flag.replace(/ .*/, '')}: ${problem}`, { cause, fix });
+    }
+  };
+  const { collections } = parse();
+  for (const { source } of collections.values()) {
+    if (source.kind !== 'path' || (await isDirectory(resolve(dir, source.path)))) continue;
+    throw new LktError('NOT_FOUND', `there is no directory ${resolve(dir, source.path)}`, {
+      fix: `name one, relative to ${dir}: --collection path:DIR`,
+    });
+  }
 }
 
 /** Returns a new key pair; undefined if the directory has one. */

@@ -34,7 +34,7 @@ const CONFIG = /^(?:kernel|init|onboot|onshutdown|services):/m;
 
 export class Migrate extends LktCommand {
   static override summary = "Rewrite LinuxKit's image configs to packages of lkt";
-  static override description = `Replaces each package of LinuxKit by that of lkt, removes those whose work PID 1 or the kernel does (docs/linuxkit.md), and writes docker.io in front of other images. All else stays. A directory means all valid configs in and below it.
+  static override description = `Replaces each package of LinuxKit by that of lkt, removes those that PID 1 or the kernel replaces (docs/linuxkit.md), and writes docker.io in front of other images. All else stays. A directory means all valid configs in and below it.
 
 Prints each change, and notes about what works differently. Writes lkt.yml with the collection lkt if the workspace has none. Then build with "lkt build --pin".`;
   static override examples = [

@@ -49,7 +49,7 @@ export class NewImage extends LktCommand {
     const { template } = flags;
     requireName(name);
     if (template === 'web' && flags.package === undefined)
-      throw new LktError('USAGE_INVALID', 'the template web has no server of its own', {
+      throw new LktError('USAGE_INVALID', 'the template web needs a package with a web server', {
         fix: `name a package that serves HTTP on port ${WEB_PORT}: --package NAME`,
       });
     const workspace = await workspaceAt(session, cwd);

@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join, relative } from 'node:path';
-import { LktError } from '@lkt/core';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, requiredArg, valueFlag } from '../../flags/options.ts';
 import { LANGUAGES, packageFiles, TOOLS } from '../../init/package-templates.ts';
@@ -24,7 +23,7 @@ export class NewPackage extends LktCommand {
   ];
   static override args = { name: requiredArg('name of the package and of its program') };
   static override flags = {
-    dir: valueFlag('DIR', 'directory for the directory of the package'),
+    dir: valueFlag('DIR', 'parent directory of the package'),
     lang: choiceFlag(LANGUAGES, 'language', { default: 'go' }),
     org: valueFlag('NAME', 'organization; default: "org" in lkt.yml'),
   };
@@ -33,28 +32,15 @@ export class NewPackage extends LktCommand {
     const { args, flags } = await this.parse(NewPackage);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { organizationOf, placeOf, requireName } = await import('../../init/place.ts');
+    const { organizationOf, organizationOfNew, placeOf, requireName } =
+      await import('../../init/place.ts');
     const { writeNew } = await import('../../init/write-project.ts');
     const { name } = args;
     requireName(name);
     const workspace = await workspaceAt(session, cwd);
     const { spec } = workspace;
     const dir = placeOf(workspace, 'packages', name, flags.dir);
-    const org = flags.org ?? spec?.org;
-    if (org === undefined)
-      throw new LktError('USAGE_INVALID', 'the package needs an organization', {
-        fix: 'add org: NAME to lkt.yml, or give --org NAME',
-      });
-    requireName(org);
-    const other = workspace.packages.get(`${org}/${name}`);
-    if (other !== undefined)
-      throw new LktError(
-        'USAGE_INVALID',
-        `${other.name} is already in ${relative(cwd, other.dir)}`,
-        {
-          fix: 'use another name',
-        },
-      );
+    const org = organizationOfNew(workspace, [name], flags.org);
     const files = packageFiles({
       name,
       org: org === spec?.org ? undefined : org,

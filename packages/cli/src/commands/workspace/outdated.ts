@@ -6,6 +6,7 @@ import type { OutdatedReport } from '../../outdated/find-outdated.ts';
 import { workspaceAt } from '../../session/build-tools.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
 import { openRegistries, tagSource } from '../../session/registries/registries.ts';
+import { warnNothingHere } from '../../targets/nothing-here.ts';
 
 export class Outdated extends LktCommand {
   static override summary = 'List what has newer versions, each with the command that updates it';
@@ -42,10 +43,14 @@ With configs, lists only their references and what their packages are made of. B
     const files = isWhole ? await checkoutConfigs(workspace.root, cwd) : named;
     const configs = await readConfigFiles(files, session);
     const set = givenVariables(flags);
+    const packages = isWhole ? workspace.all() : await neededPackages(workspace, configs, { set });
+    // A repository with an lkt.yml may have only dependencies of npm.
+    if (workspace.spec === undefined && packages.length + configs.length === 0)
+      warnNothingHere(session.reporter);
     await using registry = flags.offline ? undefined : await openRegistries(session, flags);
     const report = await findOutdated(session, workspace, {
       configs,
-      packages: isWhole ? workspace.all() : await neededPackages(workspace, configs, { set }),
+      packages,
       isWhole,
       set,
       registries: tagSource(registry, session.signal),

@@ -9,8 +9,9 @@ import { givenVariables, setFlags } from '../../flags/set.ts';
 import { pinLines } from '../../output/pin-lines.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
-import { isDirectory } from '../../session/paths.ts';
+import { statOf } from '../../session/paths.ts';
 import { openRegistries, tagResolver } from '../../session/registries/registries.ts';
+import { warnNothingHere } from '../../targets/nothing-here.ts';
 
 export class Pin extends LktCommand {
   static override summary =
@@ -38,7 +39,7 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
     const session = await this.begin(flags);
     const { cwd } = session.environment;
     const { checkoutConfigs, checkPins, pin } = await import('@lkt/image');
-    const workspace = await workspaceAt(session, cwd, flags['build-yml']);
+    const workspace = await workspaceAt(session, cwd, { buildYml: flags['build-yml'] });
     const dirs: string[] = [];
     const files: string[] = [];
     // Before anything is read.
@@ -49,7 +50,7 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
           `${path} is not a regular file, so no pins can be written into it`,
         );
     for (const path of args.config ?? [])
-      ((await isDirectory(resolve(cwd, path))) ? dirs : files).push(path);
+      ((await isConfig(resolve(cwd, path))) ? files : dirs).push(path);
     const all = args.config === undefined || args.config.length === 0;
     if (all) files.push(...(await checkoutConfigs(workspace.root, cwd)));
     const targets = {
@@ -60,6 +61,8 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
       set: givenVariables(flags),
       update: flags.update,
     };
+    if (all && targets.packages.length + targets.configs.length === 0)
+      warnNothingHere(session.reporter);
     const isOffline = flags.offline || (flags.check && !flags.update);
     await using registry = isOffline ? undefined : await openRegistries(session, flags);
     const resolveTag = tagResolver(session, registry, workspace);
@@ -75,14 +78,25 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
       return { changes };
     }
     const tools = await buildTools(session, flags);
-    const changes = await pin(workspace, { ...targets, resolveTag }, tools);
-    this.endProgress();
-    for (const line of pinLines(changes)) this.log(line);
+    const changes: PinChange[] = [];
+    const onWritten = (change: PinChange): unknown => changes.push(change);
+    try {
+      await pin(workspace, { ...targets, resolveTag, onWritten }, tools);
+    } finally {
+      this.endProgress();
+      for (const line of pinLines(changes)) this.log(line);
+    }
     const [config] = targets.configs;
     if (targets.configs.length === 1 && config !== undefined && /^kernel:/m.test(config.text))
       this.suggest(`lkt run ${config.path}`);
     return { changes };
   }
+}
+
+/** Reports whether a path is of a config, instead of a package: one of neither may be missing. */
+async function isConfig(path: string): Promise<boolean> {
+  const found = await statOf(path);
+  return found === undefined ? /\.ya?ml$/.test(path) : !found.isDirectory();
 }
 
 /** Answers with an unknown digest for an image that the store lacks. */

@@ -41,7 +41,7 @@ Prints what changed, what it fixes, and changed privileges. If a build or a test
     'dry-run': switchFlag('show the summary, and write nothing'),
     exclude: listFlag(
       'DIR',
-      'directory to leave, with all below it: its locks and kernel source stay',
+      'directory to skip, with all below it: its locks and kernel source stay',
     ),
     markdown: valueFlag('FILE', 'write the summary as Markdown; - for standard output'),
     security: switchFlag('update only locks with security updates, and the kernel'),

@@ -68,7 +68,7 @@ export function tagResolver(
       );
     throw new LktError(
       'PIN_MISSING',
-      `${familiarReference(reference)} has no digest, and no registry is asked for one`,
+      `${familiarReference(reference)} has no digest, and --offline forbids asking its registry`,
       { fix: 'run lkt pin without --offline, or append the digest' },
     );
   };

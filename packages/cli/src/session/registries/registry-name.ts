@@ -8,8 +8,12 @@ import { parseReference } from '@lkt/oci';
 export function registryName(text: string): string {
   const found = parse(text);
   if (found !== undefined) return found;
-  throw new LktError('USAGE_INVALID', `${text} is not the name of a registry`, {
-    fix: 'write a host, such as registry.example, docker.io or localhost:5000',
+  const host = text.replace(/^https?:\/\//i, '').replace(/\/.*$/s, '');
+  throw new LktError('USAGE_INVALID', `"${text}" is not the name of a registry`, {
+    fix:
+      parse(host) === undefined
+        ? 'write a host, such as registry.example, docker.io or localhost:5000'
+        : `write the host alone: ${host}`,
   });
 }
 

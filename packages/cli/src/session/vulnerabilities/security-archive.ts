@@ -23,7 +23,7 @@ export async function archiveUpdates(
   }
   const updates: PackageUpdate[] = [];
   for (const [suite, installed] of suites) {
-    const options = { store, reporter, signal, now: new Date() };
+    const options = { store, reporter, signal, now: new Date(), rejectsExpired: true };
     updates.push(...(await findUpdates({ suite, architecture }, installed, mirror, options)));
   }
   return updates.filter(({ isSecurity }) => isSecurity);
