@@ -55,7 +55,11 @@ function cliDocument(table: readonly CommandEntry[]): string {
 
 <!-- Made by tools/docs.ts from packages/cli/src/commands; do not edit. -->
 
-Results go to standard output, progress and errors to standard error. \`…\` marks what may be repeated. Every command accepts:
+\`lkt COMMAND --help\` prints the same texts.
+
+${commandIndex(table)}
+
+Results go to standard output, progress and errors to standard error. \`…\` marks what may be repeated. Flags that commands name under "also" are [common options](#common-options). Every command accepts:
 
 ${global.map(flagItem).join('\n')}
 
@@ -66,13 +70,29 @@ Exit codes:
 - 2: invalid command line
 - 130: interrupted by Ctrl-C
 
+${table.map((command) => commandSection(command, common)).join('\n')}
 ## Common options
 
-Options that commands name under "also".
-
 ${optionGroups(common)}
+`;
+}
 
-${table.map((command) => commandSection(command, common)).join('\n')}`;
+function topicOf({ name }: CommandEntry): string {
+  return name.includes(' ') ? name.slice(0, name.indexOf(' ')) : '';
+}
+
+/** Returns links to all commands: an item for each topic, and one for those of a single word. */
+function commandIndex(table: readonly CommandEntry[]): string {
+  const groups = [...Map.groupBy(table, topicOf)].toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return groups
+    .map(([topic, commands]) => {
+      const links = commands.map(({ name }) => {
+        const text = topic === '' ? name : name.slice(topic.length + 1);
+        return `[${text}](#lkt-${name.replaceAll(' ', '-')})`;
+      });
+      return `- ${topic === '' ? '' : `**${topic}** `}${links.join(', ')}`;
+    })
+    .join('\n');
 }
 
 /** Returns the lists of common flags: those of each group, and the others. */

@@ -16,6 +16,9 @@ export function securityDocument(root: string): string {
   const packages = packagesOf(root);
   const rows = packages.map(row).filter((cells) => cells !== undefined);
   const usual = usualOf(rows);
+  const texts = new Map(rows.map(({ name, cells }) => [name, privileges(cells, usual)]));
+  const roles = rolesOf(root);
+  const names = [...new Set([...texts.keys(), ...roles.keys()])].toSorted();
   const settings = packages.flatMap(({ file, config }) =>
     config === undefined ? [] : [settingsOf(file.path, config)],
   );
@@ -23,44 +26,42 @@ export function securityDocument(root: string): string {
 
 <!-- Made by tools/security-doc.ts from the build.yml and roles.json files of pkg; do not edit. -->
 
-The \`build.yml\` of each package that runs as a container sets its privileges; an image config can
-change them. All have their own mount namespace. None has a capability, device or writable path of
-the machine beyond this list. Each has, unless its item says otherwise: ${privileges(usual)}.
+Each package that runs as a container has these privileges, unless its item says otherwise:
 
-${rows.map(({ name, cells }) => item(`\`${name}\``, privileges(cells, usual))).join('\n')}
+- ${privileges(usual)}
 
-Meanings:
+Each has its own mount namespace. None has a capability, device or writable path of the machine beyond its
+item. Its \`build.yml\` has the reasons; an image config can change all of it.
 
 - network to cgroup are namespaces; \`host\` is the machine's own.
+- **seccomp** \`default\`, the words after it, and other restrictions are in [guest.md](guest.md#confinement).
 - **machine paths** are writable unless marked \`ro\`.
+- **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 - **masked**: the number of paths of \`/proc\` and \`/sys\` that are empty or read-only. The usual ones are
   empty: ${mostFrequent(settings.map(({ maskedPaths }) => codes(maskedPaths)))}; read-only:
   ${mostFrequent(settings.map(({ readonlyPaths }) => codes(readonlyPaths)))}.
-- **seccomp** \`default\`, the words after it, and other restrictions are in [guest.md](guest.md#confinement).
-- **devices** such as \`block r\` are all of the type: \`r\` to read, \`w\` to write, \`m\` to create nodes.
 
 ## Roles of processes
 
-These programs open what they need, then confine themselves with \`pkg/sandbox\`, many as several
-processes. Every process has \`no_new_privs\`, a seccomp filter that kills it at any other system call, and
-Landlock: it opens only the listed paths, uses only the listed TCP ports, and signals no other process.
-Exceptions are those that start programs, which would inherit both; and \`sftp\`, which may open all that its
-login may, and has no Landlock. Tests compare them with \`/proc\` of booted machines.
-
-${globSync('pkg/*/{,*/}roles.json', { cwd: root })
-  .toSorted()
-  .flatMap((path) => roleItems(root, path))
-  .join('\n')}
+The programs that have roles below open what they need, then confine themselves with \`pkg/sandbox\`, many
+as several processes. Every process has \`no_new_privs\`, a seccomp filter that kills it at any other system
+call, and Landlock: it opens only the listed paths, uses only the listed TCP ports, and signals no other
+process. Exceptions are those that start programs, which would inherit both; and \`sftp\`, which may open
+all that its login may, and has no Landlock. Tests compare them with \`/proc\` of booted machines.
 
 A process has only the capabilities, paths and TCP ports of its item. Without a user, it has that of
 its container.
 
 - **Open**: descriptors from its start. All also have \`/dev/null\`, the log, and those of Go's timers.
-- **System calls**: all also have those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield,
+- **System calls**, and their number in all. All also have those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield,
   signal masks, clocks, exit, and memory that is neither executable nor a file. Several have a common name:
 ${[...SYSCALL_GROUPS].map(([name, calls]) => `  - ${name}: ${codes(calls)}`).join('\n')}
 - **Threads**: it may start threads. None can start a process or program, or send a signal.
 - **Memory**: the limit beyond what a Go program has at its start.
+
+## Packages
+
+${names.map((name) => packageSection(name, texts.get(name), roles.get(name) ?? [])).join('\n\n')}
 
 ## Programs in C
 
@@ -71,7 +72,7 @@ as its own service (\`valkey\`, \`docker\`).
   archive has no POSIX shell in Go.
 - \`e2fsck\` in \`mount\`: repairs an ext4 file system before the kernel mounts it. It has no capability and
   opens no other disk.
-- \`mke2fs\`, \`mkfs.xfs\` in \`format\`, \`dm-crypt\`: write file systems to empty disks, once.
+- \`mke2fs\`, \`mkfs.btrfs\`, \`mkfs.xfs\` in \`format\`, \`dm-crypt\`: write file systems to empty disks, once.
 - \`crun\`, instead of \`runc\`, where size counts; and \`libseccomp\` in \`runc\`, which compiles filters.
 - \`iptables\` in \`docker\`: Docker starts it.
 - QEMU in \`binfmt\`: runs programs of other architectures in their containers.
@@ -79,13 +80,24 @@ as its own service (\`valkey\`, \`docker\`).
 `;
 }
 
-/** Returns the privileges of each package that runs as a container which are not the usual ones. */
-export function unusualPrivileges(root: string): ReadonlyMap<string, string> {
-  const rows = packagesOf(root)
-    .map(row)
-    .filter((cells) => cells !== undefined);
-  const usual = usualOf(rows);
-  return new Map(rows.map(({ name, cells }) => [name, privileges(cells, usual)]));
+/** Returns the part about one package, under its name, to which its page links. */
+function packageSection(
+  name: string,
+  privilegesText: string | undefined,
+  roles: readonly string[],
+): string {
+  const text = privilegesText === undefined ? [] : [`${capitalized(privilegesText)}.`];
+  const items = roles.length === 0 ? [] : [roles.join('\n')];
+  return [`### ${name}`, ...text, ...items].join('\n\n');
+}
+
+/** Returns the items of roles by the names of their packages. */
+function rolesOf(root: string): ReadonlyMap<string, readonly string[]> {
+  const paths = globSync('pkg/*/{,*/}roles.json', { cwd: root }).toSorted();
+  const groups = Map.groupBy(paths, (path) => path.split('/')[1] ?? '');
+  return new Map(
+    [...groups].map(([name, files]) => [name, files.flatMap((path) => roleItems(root, path))]),
+  );
 }
 
 function packagesOf(root: string): readonly PackageSpec[] {
@@ -140,13 +152,35 @@ interface Role {
 
 function roleItems(root: string, path: string): string[] {
   const roles = JSON.parse(readFileSync(join(root, path), 'utf8')) as Record<string, Role>;
-  return Object.entries(roles).map(([name, role]) =>
-    item(`\`${path.split('/')[1] ?? ''}\` ${name}`, `${role.description}. ${roleText(role)}`),
+  const own = readFileSync(join(root, 'pkg/sandbox/syscalls.go'), 'utf8');
+  return Object.entries(roles).map(
+    ([name, role]) => `- **${name}** ${role.description}. ${roleText(role, own)}`,
   );
 }
 
+/**
+ * Returns the number of system calls that a role may make, with any arguments.
+ * @param source the file with the calls that all roles have
+ */
+function syscallCount({ syscalls = [], threads }: Role, source: string): number {
+  const listed = (variable: string): readonly string[] => {
+    const [, list] = new RegExp(`^var ${variable} = \\[\\]string{([^}]+)}`, 'm').exec(source) ?? [];
+    if (list === undefined) throw new Error(`pkg/sandbox/syscalls.go has no ${variable}`);
+    return [...list.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name);
+  };
+  const all = [
+    ...listed('runtimeSyscalls'),
+    ...(threads === true ? listed('threadSyscalls') : []),
+    ...syscalls,
+  ];
+  // A rule with arguments is named "socket inet". clone3 fails.
+  const names = new Set(all.map((name) => name.replace(/ .*/, '')));
+  names.delete('clone3');
+  return names.size;
+}
+
 /** Returns the privileges of a role, without those that it has not. */
-function roleText(role: Role): string {
+function roleText(role: Role, source: string): string {
   const lists: [string, readonly (number | string)[] | undefined][] = [
     ['user', role.uid === undefined ? undefined : [role.uid]],
     ['capabilities', role.capabilities],
@@ -164,23 +198,23 @@ function roleText(role: Role): string {
         : `${name} ${codes(values.map(String))}`,
     );
   if (role.syscalls !== undefined && role.syscalls.length > 0)
-    texts.push(`system calls ${syscallCodes(role.syscalls)}`);
+    texts.push(`${syscallCount(role, source)} system calls: ${syscallCodes(role.syscalls)}`);
   if (role.threads === true) texts.push('threads');
   if (role.programs === true) texts.push('starts programs');
   if (role.memory !== undefined) texts.push(`memory ${role.memory} MiB`);
   if (role.cpu !== undefined) texts.push(`processor time ${role.cpu} s`);
-  return texts.map((text) => text.charAt(0).toUpperCase() + text.slice(1)).join('. ');
+  return texts.map(capitalized).join('. ');
 }
 
-function item(name: string, text: string): string {
-  return `- ${name}: ${text}`;
+function capitalized(text: string): string {
+  return `${text.charAt(0).toUpperCase()}${text.slice(1)}`;
 }
 
 /** Returns the privileges that differ from the usual ones, each with its name. */
 function privileges(cells: readonly string[], usual: readonly string[] = []): string {
   const named = PRIVILEGES.map((name, column) => `${name} ${cells[column] ?? ''}`);
   const differing = named.filter((_, column) => cells[column] !== usual[column]);
-  return differing.length === 0 ? 'as usual' : differing.join('; ');
+  return differing.length === 0 ? 'none but the usual ones' : differing.join('; ');
 }
 
 /** Returns the most frequent text; of equally frequent ones, the first. */

@@ -1,7 +1,6 @@
 /** `npm run build`: writes `dist/`, from which `lkt` runs while the sources are unchanged. */
 import { hash } from 'node:crypto';
 import {
-  chmodSync,
   globSync,
   mkdirSync,
   mkdtempSync,
@@ -10,7 +9,7 @@ import {
   rmSync,
   writeFileSync,
 } from 'node:fs';
-import { join, relative } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { CLOCK_STEP_MS, inputAt, type Manifest, NODE, readManifest } from './manifest.ts';
 import { buildNxPlugin } from './nx-plugin.ts';
@@ -45,8 +44,6 @@ async function main(): Promise<void> {
  */
 function put(directory: string, manifest: Manifest): void {
   const before = currentId();
-  // A temporary directory is for its owner alone.
-  chmodSync(directory, 0o777 & ~process.umask());
   replace(join(directory, 'nx-plugin'), join(dist, 'nx-plugin'));
   renameSync(join(directory, 'lkt.cjs'), join(dist, 'lkt.cjs'));
   const written = join(directory, 'manifest.json');
@@ -56,8 +53,9 @@ function put(directory: string, manifest: Manifest): void {
   for (const name of readdirSync(dist))
     if (BUILD.test(name) && name !== manifest.id && name !== before)
       rmSync(join(dist, name), { recursive: true });
-  // Compiled code of files that are gone.
-  rmSync(join(root, 'node_modules/.cache/node'), { recursive: true, force: true });
+  // Compiled code of files that are gone. Running commands may add files meanwhile.
+  const compiled = join(root, 'node_modules/.cache/node');
+  rmSync(compiled, { recursive: true, force: true, maxRetries: 10 });
 }
 
 const BUILD = /^[0-9a-f]{16}$/;
@@ -70,9 +68,25 @@ function currentId(): string | undefined {
   }
 }
 
+/**
+ * Puts a directory in the place of another file by file, so that a running program finds each file
+ * at any time.
+ */
 function replace(from: string, to: string): void {
-  rmSync(to, { recursive: true, force: true });
-  renameSync(from, to);
+  const names = filesIn(from);
+  for (const name of names) {
+    mkdirSync(join(to, dirname(name)), { recursive: true });
+    renameSync(join(from, name), join(to, name));
+  }
+  for (const name of filesIn(to)) if (!names.includes(name)) rmSync(join(to, name));
+  rmSync(from, { recursive: true });
+}
+
+/** Returns the paths of all files in a directory and below. */
+function filesIn(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, withFileTypes: true })
+    .filter((entry) => !entry.isDirectory())
+    .map((entry) => relative(directory, join(entry.parentPath, entry.name)));
 }
 
 /** @throws Error if an input was changed since the start */

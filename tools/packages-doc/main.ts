@@ -3,7 +3,6 @@ import { join } from 'node:path';
 import { type PackageSpec, parseBuildYml } from '@lkt/pkg';
 import { goFlags } from './go-flags.ts';
 import { guideOf } from './guide.ts';
-import { unusualPrivileges } from '../security-doc.ts';
 
 /** A package in the list of pkg/README.md. */
 interface Entry {
@@ -33,7 +32,6 @@ export function packageDocuments(
   const examples = globSync('examples/*.yml', { cwd: root })
     .toSorted()
     .map((path) => ({ path, text: read(path) }));
-  const unusual = unusualPrivileges(root);
   const pages = entries.map((entry) => {
     const path = `pkg/${entry.name}/build.yml`;
     const spec = parseBuildYml({ path, text: read(path) }, join(root, 'pkg', entry.name));
@@ -41,8 +39,7 @@ export function packageDocuments(
       head(entry),
       usage(entry.name, examples),
       options(root, entry.name, guideOf(entry.name, pageOf(entry.name))),
-      privileges(spec, unusual.get(entry.name)),
-      processes(root, entry.name),
+      privileges(root, spec),
       files(filesOf(entry.name)),
       inputs(root, spec),
     ];
@@ -153,23 +150,15 @@ function withoutPins(text: string): string {
   return text.replaceAll(/(image: lkt\/[\w-]+):\S+/g, '$1');
 }
 
-function privileges({ file }: PackageSpec, text: string | undefined): string {
-  if (text === undefined) return '';
-  return `## Privileges
-
-${text.charAt(0).toUpperCase()}${text.slice(1)}.
-
-Otherwise as [usual](../security.md); [build.yml](../../${file.path}) has the reasons.`;
-}
-
-function processes(root: string, name: string): string {
-  const path = join(root, 'pkg', name, 'roles.json');
-  if (!existsSync(path)) return '';
-  const roles = JSON.parse(readFileSync(path, 'utf8')) as object;
-  const items = Object.keys(roles).map((role) => `\`${role}\``);
-  return `## Processes
-
-Their [roles](../security.md#roles-of-processes): ${items.join(', ')}.`;
+/** Returns the link to a package's privileges and processes; empty if it runs nothing. */
+function privileges(root: string, { image, config, file }: PackageSpec): string {
+  const hasRoles = existsSync(join(root, 'pkg', image, 'roles.json'));
+  if (config === undefined && !hasRoles) return '';
+  const link = `[security.md](../security.md#${image})`;
+  const what = hasRoles ? ' and those of its processes' : '';
+  const reasons =
+    config === undefined ? '' : `, with the reasons in [build.yml](../../${file.path})`;
+  return `## Privileges\n\n${link} lists them${what}${reasons}.`;
 }
 
 /** Returns the list of files of a package's page, which only the built image tells. */

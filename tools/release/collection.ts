@@ -27,8 +27,9 @@ export async function stageCollection(
   const { root, stage } = release;
   const directory = join(stage, 'collection');
   const workspace = await openWorkspace(root, { env: process.env });
+  const dirs = new Set(workspace.catalog.ownDirs);
   const isPackage = (path: string): boolean =>
-    /^(?:pkg|kernel)\//.test(path) || workspace.byDir.has(join(root, toolOf(path)));
+    /^(?:pkg|kernel)\//.test(path) || dirs.has(join(root, toolOf(path)));
   const files = tracked(root).filter(isPackage);
   for (const path of files) {
     mkdirSync(dirname(join(directory, path)), { recursive: true });

@@ -21,9 +21,9 @@ function extend(on: Disk, ...args: readonly string[]): { status: number | null; 
   return { status, output: stdout + stderr };
 }
 
-/** Returns a formatted disk of 16 MiB, 400 for xfs, that has then grown to twice its size. */
+/** Returns a formatted disk of 16 MiB, 400 with `-type`, that has then grown to twice its size. */
 function grown(...args: readonly string[]): Disk {
-  const size = args.includes('xfs') ? 400 : 16;
+  const size = args.includes('-type') ? 400 : 16;
   const made = disk(size);
   tool(join(dir, 'format'), ...args, '-label', 'data', made.path);
   made.grow(2 * size);
@@ -33,14 +33,17 @@ function grown(...args: readonly string[]): Disk {
 // tools/test/system/disks.system.test.ts covers ext4: growing it takes a capability that root in a
 // container may lack.
 test.each([
-  ['dos', 799],
-  ['gpt', 798],
-])('xfs grows with its disk, whose table is %s', (label, mib) => {
-  using larger = grown('-type', 'xfs', '-partition', label);
+  ['xfs', 'dos', 799, ['xfs_repair', '-n'], 'No modify flag set'],
+  ['xfs', 'gpt', 798, ['xfs_repair', '-n'], 'No modify flag set'],
+  ['btrfs', 'gpt', 798, ['btrfs', 'check', '--readonly'], 'found'],
+] as const)('%s grows with its disk, whose table is %s', (type, label, mib, checker, verdict) => {
+  using larger = grown('-type', type, '-partition', label);
   const before = table(larger.path);
-  const first = extend(larger, '-type', 'xfs');
+  const first = extend(larger, '-type', type);
   expect(first, first.output).toMatchObject({ status: 0 });
-  expect(first.output).toContain(`${larger.partition} has xfs with ${mib << 20} bytes instead of`);
+  expect(first.output).toContain(
+    `${larger.partition} has ${type} with ${mib << 20} bytes instead of`,
+  );
   // The rest of the table is unchanged: references to a partition by its id stay valid.
   const size = mib << 11;
   expect(table(larger.path)).toEqual({
@@ -50,8 +53,9 @@ test.each([
   });
   if (label === 'gpt')
     expect(tool('sgdisk', '--verify', larger.path)).toContain('No problems found.');
-  expect(tool('xfs_repair', '-n', larger.partition)).toContain('No modify flag set');
-  const second = extend(larger, '-type', 'xfs');
+  const [program, ...options] = checker;
+  expect(tool(program, ...options, larger.partition)).toContain(verdict);
+  const second = extend(larger, '-type', type);
   expect(second.output).toBe(`extend: ${larger.partition}: already at full size\n`);
 });
 

@@ -73,6 +73,20 @@ test.each(modules)(
   },
 );
 
+// Only the decisions of the filter: an emulator of programs has no seccomp.
+test('filters of system calls decide the same on arm64', { timeout: 1_200_000 }, async () => {
+  await proven(
+    `go-test-arm64-filters-${peers}`,
+    async () => {
+      const tests = ['-run', 'Filter|EveryRule|NoSystemCall', '-exec', 'qemu-aarch64', '-v', '.'];
+      const stdout = await go('pkg/sandbox', ['test', ...tests], { GOARCH: 'arm64' });
+      expect(stdout).toContain('--- PASS: TestFilterDecidesByArchitectureNumberAndArguments');
+      return stdout;
+    },
+    moduleInputs('pkg/sandbox'),
+  );
+});
+
 /**
  * Packages of the standard library in the programs of tiny.yml, without those that fmt, os and
  * encoding/json import anyway. One package may cost more of the initrd than their own code: net
@@ -89,8 +103,8 @@ test.each(Object.entries(LINKED))(
   '%s contains no other packages of the standard library than it needs',
   async (path, packages) => {
     const list = ['list', '-deps', '-f', '{{if .Standard}}{{.ImportPath}}{{end}}'];
-    const base = await go(path, ...list, 'fmt', 'os', 'encoding/json');
-    const all = await go(path, ...list, '.');
+    const base = await go(path, [...list, 'fmt', 'os', 'encoding/json']);
+    const all = await go(path, [...list, '.']);
     const added = new Set(all.split('\n')).difference(new Set(base.split('\n')));
     expect(
       [...added]
@@ -107,14 +121,22 @@ const isPublic = (name: string): boolean => !/(?:^|\/)(?:internal|vendor)\//.tes
 /** Runs the tests of a module, and returns what they print. */
 async function goTest(path: string): Promise<string> {
   using found = await moduleOptions(join(top, path));
-  const stdout = await go(path, 'test', '-vet=all', '-timeout=20m', ...found.options, './...');
+  const options = ['test', '-vet=all', '-timeout=20m', ...found.options, './...'];
+  const stdout = await go(path, options);
   expect(stdout).toMatch(/^ok\s/m);
   return stdout;
 }
 
-/** Runs the go command in a module, and returns what it prints. */
-async function go(path: string, ...options: readonly string[]): Promise<string> {
-  const { stdout } = await promisify(execFile)(GO, options, {
+/**
+ * Runs the go command in a module, and returns what it prints. If it fails, the error names the
+ * failed tests and has their output.
+ */
+async function go(
+  path: string,
+  options: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<string> {
+  const running = promisify(execFile)(GO, options, {
     cwd: join(top, path),
     // As in a build, without downloads. Without cgo the tests need no C compiler.
     env: {
@@ -123,7 +145,15 @@ async function go(path: string, ...options: readonly string[]): Promise<string> 
       GOFLAGS: '',
       GOPROXY: 'off',
       GOTOOLCHAIN: 'local',
+      ...variables,
     },
+    maxBuffer: 2 ** 26,
+  });
+  const { stdout } = await running.catch((error: unknown) => {
+    const { stdout: printed = '', stderr = '' } = error as Partial<Record<string, string>>;
+    const failed = printed.matchAll(/^\s*--- FAIL: (\S+)/gm).map(([, name = '']) => name);
+    const output = printed.replaceAll(/^ok\s.*\n/gm, '').slice(-10_000);
+    throw new Error(`go ${options[0]} failed: ${[...failed].join(' ')}\n${output}${stderr}`);
   });
   return stdout;
 }

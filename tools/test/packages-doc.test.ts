@@ -5,6 +5,7 @@ import { fileLines } from '../packages-doc/contents.ts';
 import { goFlags } from '../packages-doc/go-flags.ts';
 import { guideOf } from '../packages-doc/guide.ts';
 import { packageDocuments } from '../packages-doc/main.ts';
+import { securityDocument } from '../security-doc.ts';
 
 const root = join(import.meta.dirname, '../..');
 const SOURCE = `
@@ -102,15 +103,21 @@ Flags, with one dash or two:
   expect(() => guideOf('new', '')).toThrow('docs/packages/new.md explains no options');
 });
 
+/** Returns the part of docs/security.md about a package. */
+function sectionOf(name: string): string {
+  const parts = securityDocument(root).split('\n### ');
+  return parts.find((text) => text.startsWith(`${name}\n`)) ?? '';
+}
+
 test('names only the privileges that are not the usual ones', () => {
-  const documents = packageDocuments(root);
-  expect(documents.get('docs/packages/losetup.md')).toContain(
-    'Machine paths `/dev`, `/var`; devices `block 7:* rw`, `character 10:237 rw`.',
+  expect(sectionOf('losetup')).toBe(
+    'losetup\n\nMachine paths `/dev`, `/var`; devices `block 7:* rw`, `character 10:237 rw`.\n',
   );
-  expect(documents.get('docs/packages/docker.md')).toContain('; masked 20.');
+  expect(sectionOf('docker')).toContain('; masked 20.');
 });
 
 test('has options, files and privileges of each package on its page', () => {
+  const sections = securityDocument(root);
   for (const [path, text] of packageDocuments(root)) {
     const name = /(\w[\w-]*)\.md$/.exec(path)?.[1] ?? '';
     const buildYml = join(root, 'pkg', name, 'build.yml');
@@ -118,8 +125,12 @@ test('has options, files and privileges of each package on its page', () => {
     for (const part of ['Options', 'Files', 'Sources'])
       expect(text, path).toMatch(new RegExp(`^## ${part}\\n\\n\\S`, 'm'));
     expect(text, path).toMatch(/^## Files\n\n- `\//m);
-    expect(text.includes('\n## Privileges\n'), path).toBe(
-      /^config:$/m.test(readFileSync(buildYml, 'utf8')),
+    const isConfined =
+      /^config:$/m.test(readFileSync(buildYml, 'utf8')) ||
+      existsSync(join(root, 'pkg', name, 'roles.json'));
+    expect(text.includes(`\n## Privileges\n\n[security.md](../security.md#${name}) `), path).toBe(
+      isConfined,
     );
+    expect(sections.includes(`\n### ${name}\n`), path).toBe(isConfined);
   }
 });

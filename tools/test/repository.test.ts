@@ -192,7 +192,6 @@ test('uses cache mounts for objects of kernels alone, and as source of no releas
     'kernel/linux/Dockerfile': objects,
     'kernel/flavours/debug/Dockerfile': objects,
     'kernel/flavours/ipe/Dockerfile': objects,
-    'kernel/flavours/own/Dockerfile': objects,
     'kernel/flavours/dev/Dockerfile': 'type=cache,id=lkt-linux-dev,target=/cache,sharing=locked',
   });
   for (const path of globSync('{pkg,tools,kernel,examples}/**/{Dockerfile*,*.yml}', { cwd: root }))

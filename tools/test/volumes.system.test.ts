@@ -92,6 +92,20 @@ describe('format', () => {
     expect(value('TYPE', full.partition)).toBe('ext4');
   });
 
+  test('makes btrfs, also with a label that is too long for ext4', () => {
+    using empty = disk(200);
+    const made = format('-type', 'btrfs', '-label', 'data', empty.path);
+    expect(made, made.output).toMatchObject({ status: 0 });
+    expect(tool('btrfs', 'check', '--readonly', empty.partition)).toContain('no error found');
+    expect(value('LABEL', empty.partition)).toBe('data');
+    const again = format('-type', 'btrfs', empty.path);
+    expect(again.output).toContain(`${empty.partition} already has btrfs\n`);
+    using other = disk(200);
+    const long = format('-type', 'btrfs', '-label', 'seventeen letters', other.path);
+    expect(long, long.output).toMatchObject({ status: 0 });
+    expect(value('LABEL', other.partition)).toBe('seventeen letters');
+  });
+
   test.each([
     ['a file system on the whole disk', (d: Disk) => void tool('mke2fs', '-q', '-F', d.path)],
     ['only a partition table', (d: Disk) => void tool('sgdisk', '--new', '1:0:0', d.path)],

@@ -4,6 +4,7 @@ import type { Reporter, TestModule } from 'vitest/node';
 import { remember } from '@lkt/testing/remembered';
 import { addDurations } from './durations.ts';
 import type { ProvenFile } from './proven-files.ts';
+import { type FirstRun, readFirstRun, writeFirstRun } from './repeated-files.ts';
 
 /** Shorter files need no place in the order. */
 const MIN_DURATION_MS = 1000;
@@ -15,14 +16,18 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
  * files passed. Names those that were skipped because they had passed before, and counts their
  * tests. Says how busy the processors of the machine were: an idle one could run more tests. Last,
  * for logs of which only the end is kept, names the tests that failed, and those that passed only
- * when they were repeated, each with the first line of its first error. A run that a signal ends
+ * when they were repeated, each with the beginning of its first error. A run that a signal ends
  * names those of the tests that it has run.
+ *
+ * Vitest repeats tests, but not hooks. If a few files failed in hooks alone, the summary leaves
+ * them to a second run, which `tools/test/run` starts, and which counts the tests of both.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
   readonly #root: string;
   readonly #started = new Set<TestModule>();
   readonly #durations = new Map<string, number>();
+  readonly #first: FirstRun | undefined = readFirstRun();
   #begin = processorTimes();
 
   constructor(files: readonly ProvenFile[], root: string) {
@@ -54,10 +59,14 @@ export default class PlainSummary implements Reporter {
       for (const key of file.keys) remember(key, String(passed));
   }
 
-  onTestRunEnd(modules: readonly TestModule[]): void {
+  onTestRunEnd(modules: readonly TestModule[], unhandled: readonly unknown[] = []): void {
     process.off('exit', this.#interrupted);
+    const repeatPath = process.env['LKT_TEST_REPEAT'];
     if (this.#durations.size > 0) addDurations(this.#durations);
-    const counts = countsOf(modules);
+    const repeats =
+      repeatPath !== undefined && unhandled.length === 0 ? failedInHooks(modules) : [];
+    const counts = countsOf(modules.filter((module) => !repeats.includes(module)));
+    counts.passed += this.#first?.passed ?? 0;
     const before = this.#files.filter(({ passed }) => passed !== undefined);
     for (const { path, passed = 0 } of before) {
       process.stdout.write(`passed before with the same inputs: ${path} (${passed} tests)\n`);
@@ -70,6 +79,12 @@ export default class PlainSummary implements Reporter {
     const { busy, all } = processorTimes();
     const share = (busy - this.#begin.busy) / (all - this.#begin.all);
     process.stdout.write(`processors: ${Math.round(share * 100)}% busy\n`);
+    if (repeatPath !== undefined && repeats.length > 0) {
+      const errors = repeats.flatMap((module) => this.#hookErrors(module));
+      writeFirstRun(repeatPath, { passed: counts.passed, errors });
+      for (const error of errors) process.stdout.write(`repeats: ${error}\n`);
+      return;
+    }
     for (const line of this.#failures(modules)) process.stdout.write(`${line}\n`);
     const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : '';
     process.stdout.write(`tests: ${counts.passed} passed, ${counts.failed} failed${skipped}\n`);
@@ -89,13 +104,14 @@ export default class PlainSummary implements Reporter {
     const failed: string[] = [];
     for (const module of modules) {
       const path = relative(this.#root, module.moduleId);
-      if (module.errors().length > 0) failed.push(`failed: ${path}${firstLine(module.errors())}`);
-      for (const suite of module.children.allSuites())
-        if (suite.errors().length > 0)
-          failed.push(`failed: ${path} > ${suite.fullName}${firstLine(suite.errors())}`);
+      const outside = this.#hookErrors(module);
+      failed.push(...outside.map((error) => `failed: ${error}`));
+      if (outside.length === 0)
+        for (const error of this.#first?.errors ?? [])
+          if (error.startsWith(path)) repeated.push(`passed only when repeated: ${error}`);
       for (const test of module.children.allTests()) {
         const { state, errors } = test.result();
-        const line = `${path} > ${test.fullName}${firstLine(errors)}`;
+        const line = `${path} > ${test.fullName}${beginningOf(errors)}`;
         if (state === 'failed') failed.push(`failed: ${line}`);
         else if (test.diagnostic()?.flaky === true)
           repeated.push(`passed only when repeated: ${line}`);
@@ -103,12 +119,38 @@ export default class PlainSummary implements Reporter {
     }
     return [...repeated, ...failed];
   }
+
+  /** Returns a line for each failure outside of tests: in a hook, or when the file was loaded. */
+  #hookErrors(module: TestModule): string[] {
+    const path = relative(this.#root, module.moduleId);
+    return [module, ...module.children.allSuites()]
+      .filter((suite) => suite.errors().length > 0)
+      .map((suite) => {
+        const name = suite.type === 'suite' ? ` > ${suite.fullName}` : '';
+        return `${path}${name}${beginningOf(suite.errors())}`;
+      });
+  }
 }
 
-/** Returns what is said of the first error in one line. */
-function firstLine(errors: readonly { readonly message: string }[] = []): string {
+/** More files do not fail by chance. */
+const MAX_REPEATED = 3;
+
+/** Returns the modules that failed, if they are few and no test in any of them failed itself. */
+function failedInHooks(modules: readonly TestModule[]): readonly TestModule[] {
+  const failed = modules.filter((module) => module.state() === 'failed');
+  const tests = failed.flatMap((module) => [...module.children.allTests('failed')]);
+  return failed.length <= MAX_REPEATED && tests.length === 0 ? failed : [];
+}
+
+/** Maximum length of an error in the summary, in UTF-16 units. */
+const MAX_ERROR = 300;
+
+/** Returns the beginning of the first error in one line. */
+function beginningOf(errors: readonly { readonly message: string }[] = []): string {
   const [first] = errors;
-  return first === undefined ? '' : `: ${first.message.split('\n', 1)[0] ?? ''}`;
+  const text = first?.message.trim().replaceAll(/\s*\n\s*/g, ' | ') ?? '';
+  const end = text.length > MAX_ERROR ? '…' : '';
+  return text === '' ? '' : `: ${text.slice(0, MAX_ERROR)}${end}`;
 }
 
 /** Returns the sums of the times of all processors since the machine started. */

@@ -1,14 +1,18 @@
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesOf, hashOf, peerVersions, rememberedInTurn } from '@lkt/testing/remembered';
+import { filesOf, hashOf, peerVersions, remembered } from '@lkt/testing/remembered';
+import { composedExamples } from './composed-examples.ts';
 import { isInput, testInputs } from './test-inputs.ts';
 
 /** A file of tests that take minutes: they boot machines, or work with many peers. */
 export interface ProvenFile {
   /** Relative to the checkout. */
   readonly path: string;
-  /** Names of the result: a hash over all inputs, and one over those that always repeat it. */
+  /**
+   * Names of the result: a hash over all inputs, and for tests with machines one over the composed
+   * examples in place of the code that composes.
+   */
   readonly keys: readonly string[];
   /** How many tests passed with these inputs; undefined if they have not all passed. */
   readonly passed: number | undefined;
@@ -24,22 +28,31 @@ export function provenFiles(root: string): readonly ProvenFile[] {
     digests.set(path, known);
     return known;
   };
+  const keyOf = (path: string, read: readonly string[], composed = ''): string => {
+    const hash = createHash('sha256').update(`${path}\n${peers}\n${composed}`);
+    for (const file of read) hash.update(`${digestOf(file)}\n`);
+    return `tests-${hash.digest('hex').slice(0, 32)}`;
+  };
+  let examples: { readonly hash: string | undefined } | undefined;
   return files
     .filter((path) => /\/test\/(?:.*\/)?[^/]*\.(?:integration|system)\.test\.ts$/.test(path))
     .filter((path) => existsSync(join(root, path)))
     .map((path) => {
       const inputs = testInputs(root, path);
-      const { builders } = inputs;
+      const { composers } = inputs;
       const read = files.filter((file) => isInput(file, inputs));
-      const keyOf = (some: readonly string[]): string => {
-        const hash = createHash('sha256').update(`${path}\n${peers}\n`);
-        for (const file of some) hash.update(`${digestOf(file)}\n`);
-        return `tests-${hash.digest('hex').slice(0, 32)}`;
-      };
-      const whole = keyOf(read);
-      const rest = builders && keyOf(read.filter((file) => !builders.test(file)));
-      const passed = rememberedInTurn(whole, rest);
-      const keys = rest === undefined ? [whole] : [whole, rest];
-      return { path, keys, passed: passed === undefined ? undefined : Number(passed) };
+      const keys = [keyOf(path, read)];
+      if (composers !== undefined && passedAs(keys) === undefined) {
+        examples ??= { hash: composedExamples(root) };
+        const others = read.filter((file) => !composers.test(file));
+        if (examples.hash !== undefined) keys.push(keyOf(path, others, examples.hash));
+      }
+      return { path, keys, passed: passedAs(keys) };
     });
+}
+
+/** Returns how many tests passed with one of these keys. */
+function passedAs(keys: readonly string[]): number | undefined {
+  const known = keys.map((key) => remembered(key)).find((result) => result !== undefined);
+  return known === undefined ? undefined : Number(known);
 }

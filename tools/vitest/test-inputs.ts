@@ -8,10 +8,10 @@ export interface Inputs {
   /** Files of the top directory that are no inputs unless another path has them. */
   readonly except: readonly RegExp[];
   /**
-   * Inputs that reach a machine only by the images that they build, which the other inputs pin by
-   * digest: a change of these alone repeats the test in turn. Absent for tests without a machine.
+   * Inputs that affect a machine only by the image that they compose: the composed examples stand
+   * for them. Absent for tests without a machine.
    */
-  readonly builders?: RegExp;
+  readonly composers?: RegExp;
 }
 
 /** A path relative to the file that names it, in a file that uses `import.meta`. */
@@ -63,7 +63,7 @@ export function testInputs(root: string, path: string): Inputs {
   visitTarget(path);
   const except = inputs.has('') && isGuestTest(path) ? unread([...texts.values()].join('\n')) : [];
   const paths = [...inputs].toSorted();
-  return OF_MACHINES.test(path) ? { paths, except, builders: BUILDERS } : { paths, except };
+  return OF_MACHINES.test(path) ? { paths, except, composers: COMPOSERS } : { paths, except };
 }
 
 /** Adds a package and all packages that it imports. Reports whether it exists. */
@@ -89,11 +89,14 @@ export function isInput(file: string, { paths, except }: Inputs): boolean {
 
 /** Tests of what a booted machine does. Other tests with machines are of lkt's own commands. */
 const OF_MACHINES =
-  /^tools\/test\/(?:projects|system)\/(?:attack|boot|containers|disks|dm-crypt|docker|fleet|gvisor|logging|network|resilience|root-disk|secure-boot|services)\.system\./;
+  /^tools\/test\/(?:projects|system)\/(?:attack|boot|compressors|containers|disks|dm-crypt|docker|fleet|formats|gvisor|logging|network|resilience|root-disk|secure-boot|services)\.system\./;
 
-/** All of lkt but what composes an image of packages, boots it, and deploys it. */
-const BUILDERS =
-  /^packages\/(?!(?:core|fleet|formats|image|machine)\/|cli\/src\/(?:commands\/)?(?:fleet|machines?|run)[./])/;
+/**
+ * All of lkt but what boots an image and deploys it, and the formats: tests write some that no
+ * example has, as a signed EFI program.
+ */
+const COMPOSERS =
+  /^packages\/(?!(?:fleet|formats|machine)\/|cli\/src\/(?:commands\/)?(?:fleet|machines?|run)[./])/;
 
 const PACKAGE = /^packages\/[^/]+\/$/;
 

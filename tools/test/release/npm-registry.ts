@@ -1,6 +1,6 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -24,9 +24,12 @@ const READY = /http address/;
 /** An npm registry in a network namespace that has nothing but a loopback interface. */
 export class NpmRegistry implements AsyncDisposable {
   readonly #child: ChildProcess;
+  /** File with the registry's standard error. */
+  readonly #log: string;
 
-  private constructor(child: ChildProcess) {
+  private constructor(child: ChildProcess, log: string) {
     this.#child = child;
+    this.#log = log;
   }
 
   /** @param directory for its files, which need not exist */
@@ -35,15 +38,14 @@ export class NpmRegistry implements AsyncDisposable {
     writeFileSync(join(directory, 'config.yaml'), CONFIG);
     const require = createRequire(import.meta.url);
     const verdaccio = join(dirname(require.resolve('verdaccio/package.json')), 'bin/verdaccio');
-    const script = 'ip link set lo up && exec "$0" "$@"';
+    const script = 'ip link set lo up && exec "$0" "$@" 2>stderr';
     const words = [process.execPath, verdaccio, '--config', join(directory, 'config.yaml')];
     const child = spawn('unshare', ['--net', 'sh', '-c', script, ...words], {
       cwd: directory,
       env: { PATH: process.env['PATH'], HOME: directory },
-      // Standard error has only warnings about root.
       stdio: ['ignore', 'pipe', 'ignore'],
     });
-    const registry = new NpmRegistry(child);
+    const registry = new NpmRegistry(child, join(directory, 'stderr'));
     const lines: string[] = [];
     for await (const line of createInterface({ input: child.stdout })) {
       lines.push(line);
@@ -55,7 +57,7 @@ export class NpmRegistry implements AsyncDisposable {
     throw new Error(`no registry: ${lines.join('\n')}`);
   }
 
-  /** Runs a program in the namespace. @throws Error if it fails */
+  /** Runs a program in the namespace. @throws Error if it fails, with the registry's state */
   run(
     env: Readonly<Record<string, string>>,
     cwd: string,
@@ -63,14 +65,22 @@ export class NpmRegistry implements AsyncDisposable {
     ...words: readonly string[]
   ): string {
     const inside = ['--target', String(this.#child.pid), '--net', '--', program, ...words];
-    return execFileSync('nsenter', inside, {
+    const done = spawnSync('nsenter', inside, {
       cwd,
       env,
       encoding: 'utf8',
-      // The error quotes what it writes to standard error.
       stdio: ['ignore', 'pipe', 'pipe'],
       maxBuffer: 2 ** 26,
     });
+    if (done.status === 0) return done.stdout;
+    const how = done.error?.message ?? done.signal ?? `exit ${done.status}`;
+    throw new Error(`${program} ${words.join(' ')}: ${how}\n${done.stderr}\n${this.#state()}`);
+  }
+
+  #state(): string {
+    const status = readFileSync(`/proc/${this.#child.pid}/status`, 'utf8');
+    const [state] = /^State:.*$/m.exec(status) ?? [];
+    return `registry: ${state}\n${readFileSync(this.#log, 'utf8')}`;
   }
 
   /** Starts a program in the namespace, with its input and output as pipes. */

@@ -65,8 +65,17 @@ export class PublishedRelease implements AsyncDisposable {
       GITHUB_SERVER_URL: 'https://git.example',
       GITHUB_REPOSITORY: 'acme/lkt',
     };
-    const publish = (...words: readonly string[]): unknown =>
-      registry.run(env, checkout, 'npm', 'publish', '--ignore-scripts', ...words);
+    const publish = (directory: string): unknown => {
+      const words = ['publish', '--ignore-scripts', directory];
+      try {
+        return registry.run(env, checkout, 'npm', ...words);
+      } catch (error) {
+        // npm does not send a package again if the connection ends meanwhile.
+        if (!/EPIPE|ECONNRESET/.test(String(error))) throw error;
+        process.stderr.write(`${String(error)}\n`);
+        return registry.run(env, checkout, 'npm', ...words);
+      }
+    };
     for (const each of machinePackages(at('other'))) publish(each);
     publish(dependency('core', 'yaml'));
     for (const name of ['koffi', 'pako']) publish(dependency('oci', name));

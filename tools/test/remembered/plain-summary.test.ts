@@ -1,5 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import {
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -10,7 +11,7 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, describe, expect, test } from 'vitest';
 
 const root = join(import.meta.dirname, '../../..');
 const temporary = mkdtempSync(join(tmpdir(), 'lkt-summary-'));
@@ -73,7 +74,7 @@ test('remembers files whose tests all passed at once, and counts those that pass
   );
   expect(done.stdout).toMatch(/^failed: fails\.test\.ts > b: expected 1 to be 2 .*$/m);
   expect(done.stdout).toMatch(
-    /^failed: hook\.test\.ts > of a suite: no machine$\nfailed: loads\.test\.ts: no module$/m,
+    /^failed: hook\.test\.ts > of a suite: no machine \| console$\nfailed: loads\.test\.ts: no module$/m,
   );
   expect(done.stdout).toMatch(/^tests: 12 passed, 3 failed, 2 skipped$/m);
   const proofs = join(dir, 'cache/lkt-proofs');
@@ -82,6 +83,59 @@ test('remembers files whose tests all passed at once, and counts those that pass
     'passes.test.ts': expect.any(Number),
   });
   expect(readFileSync(join(proofs, 'tests-passes'), 'utf8')).toBe('2');
+});
+
+/** Runs vitest in a project. `variable` names the file with the files to repeat. */
+function run(dir: string, variable: string, ...words: readonly string[]): string {
+  const env = {
+    PATH: process.env['PATH'],
+    XDG_CACHE_HOME: join(dir, 'cache'),
+    [variable]: join(dir, 'repeat'),
+  };
+  return spawnSync(process.execPath, [vitest, 'run', ...words], {
+    cwd: dir,
+    env,
+    encoding: 'utf8',
+  }).stdout;
+}
+
+describe('files that failed in hooks alone', () => {
+  const failing = "test('a', () => expect(1).toBe(2));";
+  const booting =
+    "beforeAll(() => { if (process.env.LKT_TEST_REPEATED === undefined) throw new Error('no machine'); });" +
+    "test('b', () => {}); test('c', () => {});";
+
+  test('are left to a second run, which counts the tests of both', () => {
+    const dir = project('hooks', { boots: booting, passes: "test('a', () => {});" });
+    const first = run(dir, 'LKT_TEST_REPEAT');
+    expect(first).toMatch(/^repeats: boots\.test\.ts: no machine$/m);
+    expect(first).not.toMatch(/^(tests|failed):/m);
+    expect(readFileSync(join(dir, 'repeat'), 'utf8')).toBe('1\nboots.test.ts: no machine\n');
+    const second = run(dir, 'LKT_TEST_REPEATED', 'boots.test.ts');
+    expect(second).toMatch(/^passed only when repeated: boots\.test\.ts: no machine$/m);
+    expect(second).toMatch(/^tests: 3 passed, 0 failed$/m);
+  });
+
+  test('fail at once beside a failed test', () => {
+    const dir = project('tests', { boots: booting, fails: failing });
+    const first = run(dir, 'LKT_TEST_REPEAT');
+    expect(first).toMatch(/^failed: boots\.test\.ts: no machine$/m);
+    expect(first).toMatch(/^tests: 0 passed, 2 failed, 2 skipped$/m);
+    expect(existsSync(join(dir, 'repeat'))).toBe(false);
+  });
+
+  test('fail if the second run fails', () => {
+    const dir = project('again', { boots: booting });
+    const path = join(dir, 'repeat');
+    writeFileSync(path, '1\nboots.test.ts: no machine\n');
+    writeFileSync(
+      join(dir, 'boots.test.ts'),
+      `${BEGIN}beforeAll(() => { throw new Error('off'); });${failing}`,
+    );
+    const second = run(dir, 'LKT_TEST_REPEATED', 'boots.test.ts');
+    expect(second).toMatch(/^failed: boots\.test\.ts: off$/m);
+    expect(second).toMatch(/^tests: 1 passed, 1 failed, 1 skipped$/m);
+  });
 });
 
 test.each(['SIGINT', 'SIGTERM'])('names the failures so far after %s', (signal) => {

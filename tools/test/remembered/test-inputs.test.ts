@@ -130,26 +130,30 @@ test.each([
     expect(isInput(file, inputs), file).toBe(false);
 });
 
-test('a test of a machine repeats in turn if only what builds its packages changes', () => {
+test('composed images stand for the code that composes them in a test with a machine', () => {
   write('tools/test/system/helpers/lkt.ts', `export const root = ${here}'../../../..');`);
   const inputsIn = (path: string): Inputs =>
     testInputs(root, write(path, "import { root } from './helpers/lkt.ts';"));
-  const { builders } = inputsIn('tools/test/system/boot.system.test.ts');
-  const built = ['packages/builder/src/a.ts', 'packages/cli/src/commands/build.ts'];
+  const { composers } = inputsIn('tools/test/system/boot.system.test.ts');
+  const composing = [
+    'packages/builder/src/a.ts',
+    'packages/cli/src/commands/build.ts',
+    'packages/image/src/a.ts',
+  ];
   const direct = [
     'examples/a.yml',
     'package-lock.json',
     'packages/cli/src/commands/run.ts',
     'packages/cli/src/fleet/a.ts',
     'packages/cli/src/machines/a.ts',
-    'packages/image/src/a.ts',
+    'packages/formats/src/a.ts',
     'packages/machine/src/a.ts',
     'pkg/init/main.go',
     'tools/puppet/main.go',
   ];
-  expect(built.map((path) => builders?.test(path))).toEqual([true, true]);
-  expect(direct.filter((path) => builders?.test(path) === true)).toEqual([]);
-  expect(inputsIn('tools/test/system/check.system.test.ts').builders).toBeUndefined();
+  expect(composing.filter((path) => composers?.test(path) !== true)).toEqual([]);
+  expect(direct.filter((path) => composers?.test(path) === true)).toEqual([]);
+  expect(inputsIn('tools/test/system/check.system.test.ts').composers).toBeUndefined();
 });
 
 test('a test of a program alone reads no package', () => {

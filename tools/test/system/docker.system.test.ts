@@ -82,7 +82,9 @@ describe('docker.yml', () => {
     await guest.until('lkt: boot complete');
     for (let tries = 0; tries < 60 && (await banner(guest.port)) === undefined; tries += 1)
       await sleep(500);
-    await inGuest(`docker pull --quiet ${image}`);
+    // Unlike a test, a hook is not repeated when it fails.
+    const pull = async (): Promise<string> => inGuest(`docker pull --quiet ${image}`);
+    await pull().catch(pull);
   }, 1_800_000);
   afterAll(async () => {
     await guest?.[Symbol.asyncDispose]();

@@ -1,13 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  readdirSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
@@ -71,25 +63,6 @@ test('has the requested configuration for arm64', { timeout: HOURS }, async () =
   expect(audit.status, audit.stdout).toBe(0);
   expect(audit.stdout).toMatch(/ arm64 6\.12\.\d+ /);
 });
-
-test(
-  'has the options of each optional fragment, alone and together',
-  { timeout: HOURS },
-  async () => {
-    const checkout = join(dir, 'own');
-    copyCheckout(checkout);
-    const names = readdirSync(join(checkout, 'kernel/optional'));
-    expect(names.length).toBeGreaterThan(10);
-    const file = join(checkout, 'kernel/flavours/own-config/build.yml');
-    const text = readFileSync(file, 'utf8');
-    writeFileSync(file, text.replace(/FRAGMENTS=.*/, `FRAGMENTS=${names.join(' ')}`));
-    const done = await built(checkout, 'kernel/flavours/own-config');
-    expect(done.status, done.stdout).toBe(0);
-    const own = await lkt(['audit', 'kernel', 'kernel/flavours/own-config'], { cwd: checkout });
-    expect(own.stdout).toMatch(/ x86_64 6\.12\.\d+ /);
-    expect(own.stdout).toMatch(/CONFIG_IO_URING/);
-  },
-);
 
 test('reports the line of a symbol that cannot be set', { timeout: HOURS }, async () => {
   const checkout = join(dir, 'wrong');

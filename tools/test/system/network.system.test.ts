@@ -74,6 +74,15 @@ const exporter = examplePart('node_exporter', '  - name: node_exporter', '# Each
 /** Without DHCP, which its machine lacks. */
 const ntp = examplePart('logging', '  - name: ntp', 'files:').replace('    after: [dhcp]\n', '');
 
+/** Makes btrfs on an empty disk, grows it if it can, and mounts it. */
+const btrfs = `${examplePart('volumes', '  - name: format', '  # Services bind')}  - name: extend
+    image: "@pkg:${join(root, 'pkg/extend')}"
+    command: [/usr/bin/extend, -type, btrfs, /dev/vdb]
+${examplePart('volumes', '  - name: mount', 'services:')}`.replace(
+  '[/usr/bin/format,',
+  '$& -type, btrfs,',
+);
+
 /** Release of Debian's kernel. */
 const [, release = ''] =
   /linux-image-(\S+)\]/.exec(readFileSync(join(root, 'kernel/debian-base/build.yml'), 'utf8')) ??
@@ -212,8 +221,8 @@ ${examplePart('wireguard', '  - name: metadata', 'services:')}
     image: "@pkg:${join(root, 'tools/puppet')}"
     command: [/puppet, say, plug it in, await, /sys/module/xt_mark, pipe, /var/modules/${release}/modules.dep]
     binds: ['/var:/var']
-${examplePart('binfmt', '  - name: modprobe', 'services:').replace('binfmt_misc]', '-a, binfmt_misc, vsock_loopback]')}
-  - name: foreign
+${examplePart('binfmt', '  - name: modprobe', 'services:').replace('binfmt_misc]', '-a, binfmt_misc, vsock_loopback, btrfs]')}
+${btrfs}  - name: foreign
     image: "@pkg:${join(root, 'tools/puppet')}"
     command: [/foreign]
     binds: ['/etc/foreign:/foreign:ro,nosuid,nodev']
@@ -231,7 +240,9 @@ ${confined()}`,
     const lead = [`127.0.0.1:${port}:51820/udp`, `127.0.0.1:${metrics}:9100`];
     a = await boot(prefixA, ['--disk', diskA, ...lead.flatMap((to) => ['--publish', to])]);
     const monitor = join(dir, 'monitor');
-    b = await boot(prefixB, ['--disk', diskB, '--qemu', withoutBattery(monitor)]);
+    const data = `file=${join(dir, 'data.img')},size=300M,format=raw`;
+    const disks = ['--disk', diskB, '--disk', data];
+    b = await boot(prefixB, [...disks, '--qemu', withoutBattery(monitor)]);
     await b.until('plug it in');
     await plugIn(monitor);
     for (const guest of [a, b]) await guest.until('lkt: boot complete');
@@ -267,6 +278,17 @@ ${confined()}`,
     expect(said).toMatch(/^onboot\.\d+-binfmt: binfmt: qemu-aarch64 is interpreted by \/usr\//m);
     expect(said).not.toContain('qemu-s390x');
     expect(said).toMatch(/^onboot\.\d+-foreign: arm64\r?$/m);
+  });
+
+  test('make btrfs on a disk, and mount it', () => {
+    const said = b.console();
+    expect(said).toMatch(
+      /^onboot\.\d+-format: format: \/dev\/vdb1 has btrfs with the label "data"/m,
+    );
+    expect(said).toMatch(/^onboot\.\d+-extend: extend: \/dev\/vdb1: already at full size/m);
+    expect(said).toMatch(
+      /^onboot\.\d+-mount: mountie: \/dev\/vdb1 \(btrfs with the label "data"\) is on \/var\/lib\/data/m,
+    );
   });
 
   test('forward connections by vsock to a Unix socket', () => {
@@ -383,6 +405,18 @@ ${confined()}`,
     expect(said).toContain('set since the boot, is off by 2h0m0s, more than 16m40s\n');
     const seconds = Number(said.trim().split('\n').at(-1));
     expect(Math.abs(seconds - Date.now() / 1000 - AHEAD)).toBeLessThan(60);
+  });
+
+  test('take no more small steps together than one large one', async () => {
+    const restarted = async (ahead: number, says: RegExp): Promise<void> => {
+      server.ahead = ahead;
+      await sshOutput(b.port, home, 'service restart ntp');
+      await expect
+        .poll(async () => sshOutput(b.port, home, 'cat /var/log/ntp.log'), { interval: 1000 })
+        .toMatch(says);
+    };
+    await restarted(AHEAD + 720, /the clock is set by 1[12]m/);
+    await restarted(AHEAD + 1440, /is off by 1[12]m\d+s, more than 4m/);
     server.ahead = AHEAD;
   });
 });

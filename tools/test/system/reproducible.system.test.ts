@@ -166,7 +166,8 @@ async function buildPackages(
 function buildDist(checkout: string, under: readonly string[] = []): void {
   execFileSync('env', [...under, 'node_modules/.bin/node', 'tools/build/main.ts'], {
     cwd: checkout,
-    stdio: ['ignore', 'ignore', 'inherit'],
+    // The error quotes what it writes to standard error.
+    stdio: ['ignore', 'ignore', 'pipe'],
   });
 }
 

@@ -20,6 +20,10 @@ const ip = packageIn('pkg/ip');
 const none = '{ defaultAction: SCMP_ACT_ALLOW, architectures: [SCMP_ARCH_X86_64], syscalls:';
 const noMkdir = `${none} [{ names: [mkdir, mkdirat], action: SCMP_ACT_ERRNO }] }`;
 
+/** Returns part of an example whose services may take ten minutes to be ready, on a busy host. */
+const patientPart = (example: string, from: string, to: string): string =>
+  examplePart(example, from, to).replaceAll(/ready: \{ (.*) \}/g, 'ready: { $1, timeout: 600 }');
+
 /** A service or onboot container per feature to test. */
 const config = `
 files:
@@ -36,6 +40,8 @@ files:
       kernel/mm/transparent_hugepage/khugepaged/pages_to_scan = 123
       -kernel/mm/not/there = 1
       block/ram0/not_there = 1
+  - path: etc/containerd/runtime-config.toml
+    contents: cliopts = "--log-level info --config /x"
   - path: etc/audit/audit.rules
     contents: -b 1024
   # The tunnel of LinuxKit's test 023_wireguard.
@@ -113,7 +119,7 @@ ${examplePart('auditd', '  - name: sysfs', 'services:')}  - name: attributes
     image: ${image}
     command: [/puppet, show, /sys/kernel/mm/transparent_hugepage/khugepaged/pages_to_scan]
 services:
-${examplePart('hypervisor', '  - name: qemu-ga', '# Each image must')}${examplePart('auditd', '  - name: auditd', 'files:')}  - name: far
+${patientPart('hypervisor', '  - name: qemu-ga', '# Each image must')}${patientPart('auditd', '  - name: auditd', 'files:')}  - name: far
     image: ${image}
     net: new
     command: [/puppet, has, /sys/class/net/far, say, it has far, wait]
@@ -146,12 +152,13 @@ ${examplePart('hypervisor', '  - name: qemu-ga', '# Each image must')}${exampleP
     ready: { exec: [/puppet, has, /run/puppet/there], timeout: 600 }
   - name: hung-exec
     image: ${image}
-    command: [/puppet, sleep, '6', count, wait]
+    command: [/puppet, sleep, '6', count, touch, /run/puppet/counted, wait]
     ready: { exec: [/puppet, hang], timeout: 1 }
   - name: last
     image: ${image}
     command: [/puppet, wait]
     after: [by-exec]
+    ready: { exec: [/puppet, has, /run/puppet/counted], timeout: 600 }
   - name: fails-twice
     image: ${image}
     net: new
@@ -332,6 +339,12 @@ describe.each([
     expect(answers[2]).toContain('"class":"CommandNotFound"');
     at('service vsudd');
   });
+
+  if (example === 'minimal')
+    test("share a containerd with the options of LinuxKit's runtime-config.toml", () => {
+      expect(guest.console()).toMatch(/^containerd: .*level=info /m);
+      at('containerd: --config /x has no effect');
+    });
 
   if (example === 'tiny')
     test('have exactly the privileges of their roles.json', () => {
