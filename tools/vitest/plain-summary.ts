@@ -19,8 +19,9 @@ type Counts = Record<'passed' | 'failed' | 'skipped' | 'pending', number>;
  * when they were repeated, each with the beginning of its first error. A run that a signal ends
  * names those of the tests that it has run.
  *
- * Vitest repeats tests, but not hooks. If a few files failed in hooks alone, the summary leaves
- * them to a second run, which `tools/test/run` starts, and which counts the tests of both.
+ * Vitest repeats a test, but neither a hook nor the machine whose console the tests of a file
+ * read. If a few files failed, the summary leaves them to a second run. `tools/test/run` starts it,
+ * and it counts the tests of both.
  */
 export default class PlainSummary implements Reporter {
   readonly #files: readonly ProvenFile[];
@@ -64,7 +65,7 @@ export default class PlainSummary implements Reporter {
     const repeatPath = process.env['LKT_TEST_REPEAT'];
     if (this.#durations.size > 0) addDurations(this.#durations);
     const repeats =
-      repeatPath !== undefined && unhandled.length === 0 ? failedInHooks(modules) : [];
+      repeatPath !== undefined && unhandled.length === 0 ? filesToRepeat(modules) : [];
     const counts = countsOf(modules.filter((module) => !repeats.includes(module)));
     counts.passed += this.#first?.passed ?? 0;
     const before = this.#files.filter(({ passed }) => passed !== undefined);
@@ -80,7 +81,7 @@ export default class PlainSummary implements Reporter {
     const share = (busy - this.#begin.busy) / (all - this.#begin.all);
     process.stdout.write(`processors: ${Math.round(share * 100)}% busy\n`);
     if (repeatPath !== undefined && repeats.length > 0) {
-      const errors = repeats.flatMap((module) => this.#hookErrors(module));
+      const errors = repeats.flatMap((module) => this.#failuresOf(module));
       writeFirstRun(repeatPath, { passed: counts.passed, errors });
       for (const error of errors) process.stdout.write(`repeats: ${error}\n`);
       return;
@@ -104,20 +105,28 @@ export default class PlainSummary implements Reporter {
     const failed: string[] = [];
     for (const module of modules) {
       const path = relative(this.#root, module.moduleId);
-      const outside = this.#hookErrors(module);
-      failed.push(...outside.map((error) => `failed: ${error}`));
-      if (outside.length === 0)
-        for (const error of this.#first?.errors ?? [])
-          if (error.startsWith(path)) repeated.push(`passed only when repeated: ${error}`);
-      for (const test of module.children.allTests()) {
-        const { state, errors } = test.result();
-        const line = `${path} > ${test.fullName}${beginningOf(errors)}`;
-        if (state === 'failed') failed.push(`failed: ${line}`);
-        else if (test.diagnostic()?.flaky === true)
-          repeated.push(`passed only when repeated: ${line}`);
-      }
+      const failures = this.#failuresOf(module);
+      failed.push(...failures);
+      if (failures.length === 0)
+        repeated.push(...(this.#first?.errors ?? []).filter((error) => error.startsWith(path)));
+      for (const test of module.children.allTests())
+        if (test.result().state !== 'failed' && test.diagnostic()?.flaky === true)
+          repeated.push(`${path} > ${test.fullName}${beginningOf(test.result().errors)}`);
     }
-    return [...repeated, ...failed];
+    return [
+      ...repeated.map((line) => `passed only when repeated: ${line}`),
+      ...failed.map((line) => `failed: ${line}`),
+    ];
+  }
+
+  /** Returns a line for each failure outside of tests, then for each failed test. */
+  #failuresOf(module: TestModule): string[] {
+    const path = relative(this.#root, module.moduleId);
+    const tests = [...module.children.allTests('failed')];
+    return [
+      ...this.#hookErrors(module),
+      ...tests.map((test) => `${path} > ${test.fullName}${beginningOf(test.result().errors)}`),
+    ];
   }
 
   /** Returns a line for each failure outside of tests: in a hook, or when the file was loaded. */
@@ -135,11 +144,11 @@ export default class PlainSummary implements Reporter {
 /** More files do not fail by chance. */
 const MAX_REPEATED = 3;
 
-/** Returns the modules that failed, if they are few and no test in any of them failed itself. */
-function failedInHooks(modules: readonly TestModule[]): readonly TestModule[] {
+/** Returns the modules that failed, if they are few and none is a unit test, which has no peer. */
+function filesToRepeat(modules: readonly TestModule[]): readonly TestModule[] {
   const failed = modules.filter((module) => module.state() === 'failed');
-  const tests = failed.flatMap((module) => [...module.children.allTests('failed')]);
-  return failed.length <= MAX_REPEATED && tests.length === 0 ? failed : [];
+  const isFew = failed.length <= MAX_REPEATED;
+  return isFew && failed.every((module) => module.project.name !== 'unit') ? failed : [];
 }
 
 /** Maximum length of an error in the summary, in UTF-16 units. */

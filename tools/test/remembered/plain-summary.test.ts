@@ -99,29 +99,43 @@ function run(dir: string, variable: string, ...words: readonly string[]): string
   }).stdout;
 }
 
-describe('files that failed in hooks alone', () => {
+describe('a few files that failed', () => {
   const failing = "test('a', () => expect(1).toBe(2));";
-  const booting =
-    "beforeAll(() => { if (process.env.LKT_TEST_REPEATED === undefined) throw new Error('no machine'); });" +
-    "test('b', () => {}); test('c', () => {});";
+  const again = 'process.env.LKT_TEST_REPEATED !== undefined';
+  const booting = `beforeAll(() => { if (!(${again})) throw new Error('no machine'); }); test('b', () => {}); test('c', () => {});`;
+  const reading = `test('d', () => expect(${again}).toBe(true)); test('e', () => {});`;
 
   test('are left to a second run, which counts the tests of both', () => {
-    const dir = project('hooks', { boots: booting, passes: "test('a', () => {});" });
+    const dir = project('repeats', {
+      boots: booting,
+      reads: reading,
+      passes: "test('a', () => {});",
+    });
     const first = run(dir, 'LKT_TEST_REPEAT');
+    const error = 'reads.test.ts > d: expected false to be true // Object.is equality';
     expect(first).toMatch(/^repeats: boots\.test\.ts: no machine$/m);
+    expect(first).toContain(`\nrepeats: ${error}\n`);
     expect(first).not.toMatch(/^(tests|failed):/m);
-    expect(readFileSync(join(dir, 'repeat'), 'utf8')).toBe('1\nboots.test.ts: no machine\n');
-    const second = run(dir, 'LKT_TEST_REPEATED', 'boots.test.ts');
+    const [passed, ...failures] = readFileSync(join(dir, 'repeat'), 'utf8').trimEnd().split('\n');
+    expect(passed).toBe('1');
+    expect(failures.toSorted()).toEqual(['boots.test.ts: no machine', error]);
+    const second = run(dir, 'LKT_TEST_REPEATED', 'boots.test.ts', 'reads.test.ts');
     expect(second).toMatch(/^passed only when repeated: boots\.test\.ts: no machine$/m);
-    expect(second).toMatch(/^tests: 3 passed, 0 failed$/m);
+    expect(second).toContain(`\npassed only when repeated: ${error}\n`);
+    expect(second).toMatch(/^tests: 5 passed, 0 failed$/m);
   });
 
-  test('fail at once beside a failed test', () => {
-    const dir = project('tests', { boots: booting, fails: failing });
-    const first = run(dir, 'LKT_TEST_REPEAT');
-    expect(first).toMatch(/^failed: boots\.test\.ts: no machine$/m);
-    expect(first).toMatch(/^tests: 0 passed, 2 failed, 2 skipped$/m);
+  test('fail at once if they are more than three, or a unit test', () => {
+    const many = Object.fromEntries(['f', 'g', 'h', 'i'].map((name) => [name, failing]));
+    const dir = project('many', many);
+    expect(run(dir, 'LKT_TEST_REPEAT')).toMatch(/^tests: 0 passed, 4 failed$/m);
     expect(existsSync(join(dir, 'repeat'))).toBe(false);
+    const unit = project('unit', { fails: failing });
+    const config = join(unit, 'vitest.config.ts');
+    const named = readFileSync(config, 'utf8').replace('test: {', "test: { name: 'unit',");
+    writeFileSync(config, named);
+    expect(run(unit, 'LKT_TEST_REPEAT')).toMatch(/^tests: 0 passed, 1 failed$/m);
+    expect(existsSync(join(unit, 'repeat'))).toBe(false);
   });
 
   test('fail if the second run fails', () => {
