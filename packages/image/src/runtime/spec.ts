@@ -37,10 +37,10 @@ export function containerSpec(settings: Settings, context: SpecContext): string 
   });
 }
 
-/** Lists for init what the container may do beyond the defaults: docs/image-yml.md#allow. */
+/** The annotation that lists a container's permissions for init: docs/image-yml.md#allow. */
 export const ALLOW_ANNOTATION = 'lkt.allow';
 
-/** Names the class of runtime to the one that selects it: docs/image-yml.md#runtimeclass. */
+/** The annotation with a container's runtime class, which the runtime reads. */
 const RUNTIME_CLASS_ANNOTATION = 'lkt.runtimeClass';
 
 /** Init gives a container an IPC namespace unless the config names the machine's. */
