@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { isErrno } from '@lkt/core';
 import type { Node } from './node.ts';
 
-/** A program that did not end with 0. */
+/** A program that failed. */
 export class ProgramFailure extends Error {
   /** Null for a program that a signal ended. */
   readonly status: number | null;
@@ -22,7 +22,7 @@ export function resolveProgram(
   return [program.includes('/') ? resolve(dir, program) : program, ...args];
 }
 
-/** Returns the variables that tell a program about a node. */
+/** Returns the environment variables that describe a node to a program. */
 export function variablesOf(node: Node): Readonly<Record<string, string>> {
   const endpoints = [...node.published].map(([port, { host, port: reached }]) => [
     port,

@@ -98,7 +98,7 @@ export interface GroupProblem {
   readonly fix: string;
 }
 
-/** Maximum bytes of a console's end that a provider returns. */
+/** Maximum size of the console output that a provider returns. */
 export const MAX_CONSOLE_BYTES: number = 256 * 1024;
 
 /**

@@ -264,7 +264,7 @@ const FLEET = record(FIELDS);
 
 type GroupFields = Values<typeof FIELDS>['groups'] extends ReadonlyMap<string, infer G> ? G : never;
 
-/** A group as the file has it, with its image. */
+/** A group of the file, with its image. */
 export interface GroupConfig extends Omit<GroupFields, 'image'> {
   readonly name: string;
   readonly image: GroupImage;
@@ -276,7 +276,7 @@ export interface GroupConfig extends Omit<GroupFields, 'image'> {
 export interface FleetImageConfig {
   /** Relative to the directory of the file. */
   readonly path: string;
-  /** The first group with it. */
+  /** The first group that uses it. */
   readonly group: string;
   /** A provider of one of the groups boots from disks. */
   readonly needsDisk: boolean;

@@ -25,7 +25,7 @@ export function machineOf(group: GroupConfig): Omit<MachineTemplate, 'volumes'> 
   const check = group.health?.check;
   const probed = check === undefined || check.kind === 'console' ? [] : [check.port];
   const drained = group.drain?.http === undefined ? [] : [group.drain.http.port];
-  // lkt has to reach the ports that it asks.
+  // lkt must reach the ports that it probes.
   const ports = [...new Set([...publish, ...probed, ...drained])];
   return { cpus, memory: memory / MEBIBYTE, publish: ports };
 }
@@ -123,7 +123,7 @@ function providerShape(
   return given.length === 0 ? {} : { provider: Object.fromEntries(given) };
 }
 
-/** Returns the names of nodes where they are fixed: by the file, by volumes or by the provider. */
+/** Returns the fixed names of nodes, from the file or from slots; undefined if none are fixed. */
 function namesOf(
   group: GroupConfig,
   machines: readonly string[] | undefined,
@@ -158,7 +158,7 @@ function namesOf(
 }
 
 /**
- * Rejects names of nodes that two groups would have, and those that are too long.
+ * Rejects node names that are too long, or that two groups share.
  * @param specs the groups whose nodes lkt names
  * @throws CONFIG_INVALID
  */
@@ -185,7 +185,7 @@ export function requireNodeNames(fleet: FleetConfig, specs: ReadonlyMap<string, 
   }
 }
 
-/** Rejects an age that cannot be kept, however fast nodes boot. */
+/** Rejects a maximum age that no roll can meet, even if nodes boot at once. */
 function requireTime(
   { expire, roll: given, windows, at }: GroupConfig,
   { size, step }: { readonly size: number; readonly step: number },
@@ -211,7 +211,7 @@ function requireTime(
     );
 }
 
-/** Time that a boot takes at least. */
+/** Minimum time of a boot. */
 const BOOT_MS = 10_000;
 const HOUR_MS = 3_600_000;
 

@@ -3,7 +3,7 @@ import { duration, endpoint, port } from './values.ts';
 
 const BOOT_COMPLETE = 'lkt: boot complete';
 
-/** How a node is found healthy. */
+/** The check that a healthy node passes. */
 export type HealthCheck =
   | { readonly kind: 'tcp'; readonly port: number }
   | { readonly kind: 'http'; readonly port: number; readonly path: string }

@@ -5,8 +5,8 @@ import type { FleetConfig } from './fleet-yml.ts';
 import { childOf } from './group-problem.ts';
 
 /**
- * Requires the programs of a file: of events, drains and attestations. They run when a node is to
- * be replaced, which is too late to learn that one is missing.
+ * Requires the programs of a file: of events, drains and attestations. They first run when a node
+ * is replaced, too late to report that one is missing.
  * @param path the variable PATH
  * @throws CONFIG_INVALID at the first that cannot be run
  */

@@ -70,8 +70,8 @@ export const share: YamlType<Share> = either(
 );
 
 /**
- * Returns the nodes that a share of a group is. A percentage above zero is at least one node, and
- * otherwise rounded down.
+ * Converts a share of a group to a number of nodes. Rounds a percentage down, but to at least one
+ * node unless it is zero.
  */
 export function nodesOf(given: Share, total: number): number {
   if (typeof given === 'number') return given;

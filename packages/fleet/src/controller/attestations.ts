@@ -3,13 +3,13 @@ import type { AttestSettings } from '../config/attest.ts';
 import type { Attestation, Node } from '../node.ts';
 import { ProgramFailure, runProgram, variablesOf } from '../program.ts';
 
-/** Status of a program for a node that does not run its image. */
+/** Exit status for a node that does not run its image. */
 const REJECTED = 1;
 
-/** Time until a program that failed runs again. */
+/** Delay before a failed program runs again. */
 const RETRY_MS = 10_000;
 
-/** Of one group. Others wait, so that thousands of nodes do not start thousands of programs. */
+/** Maximum number of concurrent programs of a group. */
 const PROGRAMS_AT_ONCE = 16;
 
 interface Attested {
@@ -20,7 +20,7 @@ interface Attested {
   readonly at: number;
 }
 
-/** Results of the program that attests nodes. A controller that starts elsewhere asks again. */
+/** Results of the program that attests nodes, in memory: a new controller runs it again. */
 export class Attestations {
   readonly #known = new Map<string, Attested>();
   readonly #slots = new Semaphore(PROGRAMS_AT_ONCE);
@@ -34,7 +34,7 @@ export class Attestations {
     return this.#known.get(id)?.result;
   }
 
-  /** Starts the program for nodes of which no result is known, or an old one. */
+  /** Starts the program for nodes without a result, or with an old one. */
   begin(
     nodes: readonly Node[],
     settings: AttestSettings,
@@ -82,7 +82,7 @@ export class Attestations {
       (): Attestation => 'verified',
       (error: unknown): Attestation | undefined => {
         if (error instanceof ProgramFailure && error.status === REJECTED) return 'rejected';
-        // A program that fails proves nothing: the node keeps the result that it has.
+        // A failed program proves nothing, so the node keeps its earlier result.
         failure = error instanceof Error ? error.message : String(error);
         return before?.result;
       },

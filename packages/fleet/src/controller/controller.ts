@@ -26,8 +26,8 @@ import {
 import { requireCapable } from './require-capable.ts';
 
 /**
- * Nodes from which on garbage is collected after each pass: a list of 10,000 leaves 5 MB, and V8
- * keeps that of eight passes. It takes 20 ms, in a pause of seconds.
+ * Minimum number of nodes for a garbage collection after each pass. A list of 10,000 leaves 5 MB,
+ * and V8 would keep those of eight passes. It takes 20 ms, in a pause of seconds.
  */
 const MANY_NODES = 1000;
 
@@ -130,8 +130,8 @@ export class FleetController {
   }
 
   /**
-   * Requires sense of what all providers list, verifies the wanted images, and makes these known to
-   * the providers, before any node is touched.
+   * Validates what all providers list, verifies the wanted images, and prepares them at the
+   * providers, before any node is changed.
    * @param isPatient a provider that is away is no error: the passes ask it again
    * @throws LktError SIGNATURE_INVALID, NOT_FOUND, IMAGE_INVALID; ProviderError
    */
@@ -225,7 +225,7 @@ export class FleetController {
     for (const [name, provider] of providers) {
       const nodes = await this.#list(name, provider, signal).catch(noteIn(unreachable, name));
       if (nodes === undefined) continue;
-      // An empty answer where nodes were may be the provider's failure: ask once more.
+      // An empty list after nodes were listed may be a failure of the provider: list again.
       const isDoubtful = nodes.length === 0 && (this.#counts.get(name) ?? 0) > 0;
       this.#counts.set(name, nodes.length);
       const all = Map.groupBy(nodes, ({ labels }) => labels.group);
@@ -264,7 +264,7 @@ export class FleetController {
     const fleet = this.#options.fleet.name;
     return this.#located(name, async () => {
       const list = await provider.list(fleet, { signal });
-      requireSense(name, fleet, list);
+      requireValidList(name, fleet, list);
       return list;
     });
   }
@@ -377,7 +377,7 @@ function preparedKey({ provider, name }: GroupConfig, image: Digest): string {
   return `${provider} ${name} ${image}`;
 }
 
-/** Returns what notes that a provider is away, so that groups at other providers do not wait. */
+/** Returns a handler that records an unreachable provider, so that groups at others go on. */
 function noteIn(
   unreachable: Map<string, ProviderError>,
   provider: string,
@@ -389,8 +389,8 @@ function noteIn(
   };
 }
 
-/** Rejects a list that violates what a provider promises, before anything is done with it. */
-function requireSense(provider: string, fleet: string, nodes: readonly Node[]): void {
+/** Rejects a list that violates the contract of `Provider.list`. */
+function requireValidList(provider: string, fleet: string, nodes: readonly Node[]): void {
   const names = new Set<string>();
   for (const { id, name, labels } of nodes) {
     const problem =

@@ -6,14 +6,14 @@ import { runProgram, variablesOf } from '../program.ts';
 type DrainSettings = NonNullable<GroupConfig['drain']>;
 
 /**
- * Leads clients away from nodes. A controller that starts elsewhere begins the drains of all
- * draining nodes again, so both kinds of drains have to bear it.
+ * Drains nodes of their clients. A new controller restarts the drains of all draining nodes, so
+ * both kinds of drains must be idempotent.
  */
 export class Drains {
   readonly #running = new Map<string, AbortController>();
   readonly #done = new Set<string>();
 
-  /** Ids of the nodes that no client uses any more. */
+  /** Ids of drained nodes. */
   get done(): ReadonlySet<string> {
     return this.#done;
   }
@@ -43,7 +43,7 @@ export class Drains {
 }
 
 /**
- * Leads the clients away from a node.
+ * Drains a node of its clients.
  * @throws Error if the page or the program fails
  */
 export async function drainNode(

@@ -42,7 +42,7 @@ export interface ListedNodes {
 
 /** The lease of a pass. */
 export interface PassOptions extends CallOptions {
-  /** Throws if the lease may have ended: asked before every change. */
+  /** Throws if the lease may have ended. Called before every change. */
   readonly requireHeld?: () => void;
 }
 
@@ -64,9 +64,9 @@ export class GroupController {
   readonly #drains = new Drains();
   readonly #attestations = new Attestations();
   readonly #failures = new Map<string, number>();
-  /** The failed change of the last pass: the same one again is no news. */
+  /** The failed change of the last pass, so that a repeated failure is reported once. */
   #failed: { readonly node: string; readonly message: string } | undefined;
-  /** A change that an event told, and that has not succeeded yet. */
+  /** A reported change that has not succeeded yet. */
   #told: string | undefined;
   #earlier: Digest | undefined;
   #rejected: string | undefined;
@@ -171,7 +171,7 @@ export class GroupController {
     return pass;
   }
 
-  /** Returns nodes with the results of their attestations: a new one serves once it is verified. */
+  /** Returns nodes with their attestation results. A new node serves once it is verified. */
   async #attested(
     nodes: readonly Node[],
     health: ReadonlyMap<string, ObservedHealth>,
@@ -285,7 +285,7 @@ export class GroupController {
     this.#tell(event);
   }
 
-  /** Tells that a change of a node begins, once for all its tries. */
+  /** Reports the start of a change, once for all its attempts. */
   #tell(event: Parameters<GroupContext['emit']>[0]): void {
     const change = `${event.kind} ${event.node}`;
     if (this.#told !== change) this.#context.emit(event);
@@ -303,7 +303,7 @@ export class GroupController {
     try {
       return await keepConsole(logDir, node, bytes);
     } catch (error) {
-      // A full disk keeps no node that failed.
+      // A full disk must not keep a failed node alive.
       if (!(error instanceof Error && isErrno(error, 'ENOSPC', 'EDQUOT', 'EACCES', 'EROFS')))
         throw error;
       const message = `its console is not kept: ${error.message}`;
@@ -312,7 +312,7 @@ export class GroupController {
     }
   }
 
-  /** Reports whether the clock went another way than time did since the last pass. */
+  /** Reports whether the clock was set since the last pass. */
   #hasJumped(): boolean {
     const clock = this.#context.now();
     const monotonic = performance.now();
@@ -333,7 +333,7 @@ function nameOf(action: Action): string {
 
 function describe(error: ProviderError): string {
   const { message, cause } = error;
-  // A cause may be all that there is to say.
+  // The message may be that of its cause.
   return cause instanceof Error && cause.message !== message
     ? `${message}: ${cause.message}`
     : message;

@@ -5,7 +5,7 @@ import type { Provider } from '../provider.ts';
 import type { ObservedHealth } from '../reconcile/decision.ts';
 import { probeNode } from './health-probe.ts';
 
-/** A check of a port waits for half a second, so 10,000 nodes take ten. */
+/** A port check takes half a second, so 10,000 nodes take ten seconds. */
 const CHECKS_AT_ONCE = 512;
 
 interface KnownHealth extends ObservedHealth {
@@ -14,7 +14,7 @@ interface KnownHealth extends ObservedHealth {
   checked: number;
 }
 
-/** Checks nodes, and remembers since when each is as it is. */
+/** Checks nodes, and remembers when the health of each last changed. */
 export class HealthChecks {
   readonly #known = new Map<string, KnownHealth>();
 

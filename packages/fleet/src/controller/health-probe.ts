@@ -32,8 +32,8 @@ export async function probeNode(
 }
 
 /**
- * Compares what the console says last. Providers return only the end of a long one, so a node that
- * was ready has written the text, even if it is no longer there.
+ * Compares the last matching lines of the console. Providers return only its end, so a node that
+ * was ready counts as having written the text.
  */
 async function probeConsole(
   node: Node,
@@ -53,8 +53,8 @@ async function probeConsole(
 }
 
 /**
- * Reports whether a connection can tell anything: QEMU accepts one to a forwarded port, and keeps
- * it, while its guest boots. The console tells then that the guest has.
+ * Reports whether a connection proves anything. While the guest boots, QEMU accepts connections to
+ * a forwarded port and keeps them; the console shows when the boot is over.
  */
 async function mayAnswer(
   node: Node,
@@ -92,7 +92,7 @@ async function probePort(endpoint: Endpoint, timeoutMs: number): Promise<string 
   });
 }
 
-/** How long a connection has to stay open. */
+/** Minimum time that a connection stays open. */
 const STAY_MS = 500;
 
 async function probePage(
@@ -120,7 +120,7 @@ function noAnswer(timeoutMs: number): string {
   return `no answer in ${timeoutMs / 1000} s`;
 }
 
-/** Returns the system's words for a failed connection: Node's repeat the address, or are empty. */
+/** Returns the system's error message: Node's repeats the address, or is empty. */
 function failureText(error: NodeJS.ErrnoException): string {
   const [first = error] = error instanceof AggregateError ? (error.errors as Error[]) : [];
   const { errno = 0, message } = first as NodeJS.ErrnoException;

@@ -12,7 +12,7 @@ import type { Node } from '../node.ts';
 import { ProviderError } from '../provider.ts';
 import type { GroupPass, PassOptions } from './group-controller.ts';
 
-/** Time between two looks for unused images, in milliseconds. */
+/** Interval of searches for unused images, in milliseconds. */
 const INTERVAL_MS = 3_600_000;
 
 /** The environment of an {@link ImagePruner}. */

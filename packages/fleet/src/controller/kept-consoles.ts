@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import { namesIn } from '@lkt/oci/files';
 import type { Node } from '../node.ts';
 
-/** Consoles that are kept of a group. */
+/** Maximum number of kept consoles per group. */
 const MAX_CONSOLES = 20;
 
 /**
- * Writes the console of a node into a directory, and returns the file. Keeps the newest only: a
- * node that fails again and again fills no disk.
+ * Writes the console of a node into a directory, and returns the file. Keeps only the newest, so
+ * that repeated failures do not fill the disk.
  */
 export async function keepConsole(
   dir: string,

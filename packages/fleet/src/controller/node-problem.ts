@@ -1,7 +1,7 @@
 import type { Node } from '../node.ts';
 import type { ObservedHealth } from '../reconcile/decision.ts';
 
-/** Returns why a node does not count as healthy; undefined if nothing is known against it. */
+/** Returns why a node does not count as healthy; undefined if it does. */
 export function nodeProblem(
   { id, power, attestation }: Node,
   health: ReadonlyMap<string, ObservedHealth>,

@@ -1,12 +1,12 @@
 import { ProviderError } from '../provider.ts';
 
-/** Characters in a row that make a quotation. */
+/** Minimum length of a quotation in characters. */
 const WINDOW_CHARS = 8;
 
 /** The part of a request that errors may repeat. */
 interface Told {
   readonly metadata: Uint8Array | undefined;
-  /** Names that a message needs, though metadata may have them too. */
+  /** Names that messages may repeat, even if metadata contains them. */
   readonly names: readonly string[];
 }
 

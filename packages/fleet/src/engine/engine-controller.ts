@@ -31,7 +31,7 @@ export interface EngineContext {
   readonly now: () => number;
 }
 
-/** Stands for the spec of a node that lkt did not state. */
+/** Placeholder for a spec that lkt did not write. */
 const UNKNOWN = {
   spec: '0'.repeat(16),
   image: `sha256:${'0'.repeat(64)}` as Digest,
@@ -40,7 +40,7 @@ const UNKNOWN = {
 
 const NO_PORTS: Node['published'] = new Map();
 
-/** States one group to its engine, and watches it. Has no memory but for events. */
+/** Writes the spec of a group to its engine, and watches it. Keeps no state but for events. */
 export class EngineController {
   readonly request: EngineRequest;
   readonly #context: EngineContext;

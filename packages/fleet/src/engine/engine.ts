@@ -42,7 +42,7 @@ export interface EngineRequest extends EngineSpec {
 export interface EngineNode {
   readonly id: string;
   readonly name: string;
-  /** Undefined for a node of a spec that lkt did not state. */
+  /** Undefined if lkt did not write its spec. */
   readonly runs: EngineSpec | undefined;
   readonly power: Power;
   readonly health: Health;
@@ -68,7 +68,7 @@ export interface EngineGroup {
   readonly generation: number;
   /** Hash of what {@link Engine.state} wrote: size, limits and ages. */
   readonly stated: string;
-  /** Nodes that the engine keeps now; another one than the file's if a person changed it. */
+  /** Current size; differs from the file if a person changed it. */
   readonly size: number;
   /** The spec of new nodes; undefined if it is not one of lkt's. */
   readonly runs: EngineSpec | undefined;

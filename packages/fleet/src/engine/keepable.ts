@@ -5,7 +5,7 @@ import type { GroupProblem } from '../provider.ts';
 
 const REMOVE = 'remove it';
 
-/** Demands that no engine of lkt's meets. */
+/** Settings that no engine supports. */
 const UNKEPT: readonly GroupProblem[] = [
   { keys: ['nodes'], message: 'an engine names its nodes by itself', fix: 'write size' },
   {

@@ -14,7 +14,7 @@ export interface EventHookOptions {
   readonly signal: AbortSignal;
   /** Receives the message of each failure; it contains no token. */
   readonly fail: (message: string) => void;
-  /** Time for the program and for the webhook, for one event each; default: 30 s. */
+  /** Time limit of the program and of the webhook, per event; default: 30 s. */
   readonly limitMs?: number;
 }
 
@@ -75,7 +75,7 @@ export class EventHooks implements AsyncDisposable {
     await this.#last;
   }
 
-  /** Waits for the queue as long as for one event. Drops and counts the rest. */
+  /** Waits for the queue up to the limit of one event. Drops and counts the rest. */
   async [Symbol.asyncDispose](): Promise<void> {
     const timer = setTimeout(() => this.#end.abort(), this.#options.limitMs ?? LIMIT_MS);
     await this.#last;

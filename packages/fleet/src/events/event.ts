@@ -1,6 +1,9 @@
 import type { DestroyReason } from '../provider.ts';
 
-/** A change, or what keeps a fleet from one. Printed as a JSON line; contains no secrets. */
+/**
+ * A change of a fleet, or the reason that prevents one. Printed as a JSON line; contains no
+ * secrets.
+ */
 export interface FleetEvent {
   /** ISO 8601, UTC. */
   readonly time: string;

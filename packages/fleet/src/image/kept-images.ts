@@ -1,14 +1,14 @@
 import type { Digest } from '@lkt/core';
 import type { CallOptions } from '../provider.ts';
 
-/** An image that a provider keeps since it was prepared, by any fleet, or a part of such. */
+/** A prepared image at a provider, of any fleet, or a part of one. */
 export interface KeptImage {
   /** The provider's name for it. */
   readonly id: string;
   readonly digest: Digest;
   /** When it was made, in milliseconds since 1970. */
   readonly created: number;
-  /** A part that is made again whenever it is needed: it stays only while something uses it. */
+  /** A part that can be recreated: it stays only while something uses it. */
   readonly isRemade?: boolean;
 }
 
@@ -25,7 +25,7 @@ export interface ImageKeeper {
   remove(image: KeptImage, options: CallOptions): Promise<void>;
 }
 
-/** Which images a fleet leaves at its providers. */
+/** Rules for images that a fleet keeps at its providers. */
 export interface ImageSettings {
   /** Number of images to keep of those that nothing names, the newest first. */
   readonly keep: number;

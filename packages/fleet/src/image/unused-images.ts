@@ -7,7 +7,7 @@ import { removeTree } from '@lkt/oci/shared-files';
 /** How long an image that no node runs is kept: a group that waits for a window may want it. */
 const KEEP_MS = 7 * 86_400_000;
 
-/** Notes that an image is wanted, so that it is kept. Returns whether it exists. */
+/** Records that an image is in use, so that it is kept. Reports whether it exists. */
 export async function keepImage(path: string): Promise<boolean> {
   const now = new Date();
   try {

@@ -8,7 +8,7 @@ export interface EtcdOptions {
   readonly endpoints: readonly string[];
   /** PEM; undefined: the authorities of the machine. */
   readonly ca?: string;
-  /** By which the cluster recognises this client; PEM. */
+  /** Authenticates this client; PEM. */
   readonly clientCertificate?: { readonly cert: string; readonly key: string };
   /** For a cluster with authentication. */
   readonly user?: { readonly name: string; readonly password: string };
@@ -29,7 +29,10 @@ export type EtcdCondition =
 const MAX_ANSWER_BYTES = 64 * 1024;
 const MAX_MESSAGE_CHARS = 200;
 
-/** Calls etcd by its gRPC gateway: JSON over HTTP, https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/. */
+/**
+ * Calls etcd by its gRPC gateway: JSON over HTTP,
+ * https://etcd.io/docs/v3.5/dev-guide/api_grpc_gateway/.
+ */
 export class EtcdClient implements AsyncDisposable {
   readonly #options: EtcdOptions;
   readonly #http: HttpClient;

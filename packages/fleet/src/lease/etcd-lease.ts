@@ -169,7 +169,7 @@ async function keep(
   }
 }
 
-/** Two clocks: one may stand still while the machine sleeps, the other one may be set. */
+/** A time by two clocks: one may stop while the machine sleeps, the other may be set. */
 interface Moment {
   readonly monotonic: number;
   readonly clock: number;

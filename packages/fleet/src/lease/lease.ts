@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 
 /** The right to change the nodes of a fleet, for one controller at a time. */
 export interface Lease {
-  /** Larger than that of every controller before. */
+  /** Larger than that of every earlier controller. */
   readonly generation: number;
   /** Aborted once the lease is lost, with an LktError LEASE_LOST. */
   readonly signal: AbortSignal;

@@ -11,20 +11,20 @@ export interface ClassifiedNode {
   readonly node: Node;
   /** Why it is to be replaced; undefined if it is as wanted. */
   readonly staleFor: DestroyReason | undefined;
-  /** Is as old as it may be, whatever it runs. */
+  /** Has reached the maximum age. */
   readonly isExpired: boolean;
   /** Healthy, and ready for the minimum time. */
   readonly isAvailable: boolean;
   readonly isHealthy: boolean;
-  /** Was never ready, and its time is over. Only of the wanted spec. */
+  /** Never became ready in time. Only set for the wanted spec. */
   readonly hasFailed: boolean;
-  /** Was ready, and is no more. */
+  /** Was ready, and no longer is. */
   readonly isSick: boolean;
-  /** Its machine is off, which no probe can get wrong. */
+  /** Its machine is off, which needs no probe. */
   readonly isOff: boolean;
   /** Healthy for the minimum time, but not yet labelled as ready. */
   readonly becomesReady: boolean;
-  /** When any of these may change by time alone. */
+  /** The earliest time at which any of these may change by itself. */
   readonly changesAt: number;
 }
 
@@ -54,9 +54,9 @@ export function classify(
   const wasReady = labels.ready !== undefined;
   const readyAt = (seen?.since ?? now) + group.minReadyMs;
   const becomesReady = !wasReady && isHealthy && now >= readyAt;
-  // A clock that ran ahead gives no node more time.
+  // A fast clock must not extend the startup timeout.
   const failsAt = Math.min(labels.created, seen?.since ?? now) + group.startupTimeoutMs;
-  // A clock that runs backwards makes no node older.
+  // A clock set back must not age a node.
   const hasFailed = isWanted && !wasReady && !isHealthy && (isOff || now >= failsAt);
   const lives = wasReady || hasFailed;
   const expiresAt = lives ? expiryOf(group, node.name, labels.created) : undefined;

@@ -50,7 +50,7 @@ function replacements({ surge, canRoll, failed }: Pass, left: readonly Classifie
   return Math.min(surge, waiting);
 }
 
-/** Returns how many characters the names of a group without fixed names have at most. */
+/** Returns the maximum length of generated node names. */
 export function freeNameLength(group: string, count: number): number {
   return `${group}-${'0'.repeat(SPEC_CHARS)}-${Math.max(0, count - 1)}`.length;
 }

@@ -3,7 +3,7 @@ import type { Health, Node } from '../node.ts';
 import type { ClassifiedNode } from './classify.ts';
 import type { DestroyReason } from '../provider.ts';
 
-/** Health of a node, and since when it is so, by the controller's clock. */
+/** Health of a node, and the start of that state by the controller's clock. */
 export interface ObservedHealth {
   readonly health: Health;
   readonly since: number;
@@ -65,7 +65,7 @@ export type Action =
   /** Renews the hash of a node whose spec is the wanted one under older rules. */
   | { readonly kind: 'rehash'; readonly node: Node; readonly spec: string };
 
-/** Numbers of nodes by their state, and why nothing more is done. */
+/** Numbers of nodes by their state, and what holds back further actions. */
 export interface GroupStatus {
   readonly size: number;
   readonly listed: number;
@@ -81,11 +81,11 @@ export interface GroupStatus {
   /** The image of fleet.yml was rolled back. */
   readonly isRolledBack: boolean;
   readonly isHalted: boolean;
-  /** Nothing is left to do but what a pause holds back. */
+  /** Only a pause holds back what is left to do. */
   readonly isPaused: boolean;
   /** All nodes are as wanted. */
   readonly isConverged: boolean;
-  /** Why nodes that are to be replaced are not; empty if nothing holds them. */
+  /** Reasons that hold back replacements; empty if nothing does. */
   readonly holds: readonly string[];
 }
 
@@ -95,6 +95,6 @@ export interface Decision {
   readonly status: GroupStatus;
   /** The nodes that are neither terminating nor held. */
   readonly live: readonly ClassifiedNode[];
-  /** When the decision may change though nothing is observed; undefined: never. */
+  /** When the decision may change by time alone; undefined: never. */
   readonly nextAt: number | undefined;
 }

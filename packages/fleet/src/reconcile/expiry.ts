@@ -1,8 +1,8 @@
 import type { GroupSpec } from './group-spec.ts';
 
 /**
- * Returns when a node expires; undefined if nodes of the group never do. Nodes of one birthday
- * expire spread over the jitter, so that a fleet that began at once is not replaced at once.
+ * Returns when a node expires; undefined if nodes of the group never do. Jitter spreads the expiry
+ * of nodes of equal age, so that they are not replaced all at once.
  */
 export function expiryOf(
   { expireAfterMs, jitter }: Pick<GroupSpec, 'expireAfterMs' | 'jitter'>,

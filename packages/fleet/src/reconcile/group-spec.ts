@@ -17,9 +17,9 @@ export interface GroupSpec {
   readonly names?: readonly string[];
   /** Nodes beyond `size` while nodes are replaced. */
   readonly surge: number;
-  /** Nodes below `size` that may be unavailable by lkt's own doing. */
+  /** Nodes below `size` that lkt itself may make unavailable. */
   readonly unavailable: number;
-  /** When nodes are replaced for their image, template or age; empty: always. */
+  /** Periods in which nodes are replaced for image, template or age; empty: always. */
   readonly windows: readonly Window[];
   /** A node that is not ready after this time has failed. */
   readonly startupTimeoutMs: number;

@@ -5,7 +5,7 @@ import type { GroupSpec } from './group-spec.ts';
 import { type Target, targetOf } from './target.ts';
 import { isOpen } from './windows.ts';
 
-/** The nodes of a group in one pass, and what they allow. */
+/** The classified nodes of a group in one pass, and what the pass may do. */
 export interface Pass {
   readonly group: GroupSpec;
   readonly target: Target;
@@ -14,7 +14,7 @@ export interface Pass {
   /** Nodes that are neither terminating nor held. */
   readonly live: readonly ClassifiedNode[];
   readonly terminating: readonly Node[];
-  /** Nodes that the user took out of service: they are no part of the group meanwhile. */
+  /** Nodes that the user took out of service; they do not count as part of the group. */
   readonly held: readonly Node[];
   readonly failed: readonly ClassifiedNode[];
   readonly sick: readonly ClassifiedNode[];
@@ -28,7 +28,7 @@ export interface Pass {
   /** Surge of this pass: none with fixed names, and none while the provider has no room. */
   readonly surge: number;
   readonly isHalted: boolean;
-  /** A live node is as old as it may be. */
+  /** A live node has reached the maximum age. */
   readonly hasExpired: boolean;
   /** Nodes may be replaced for their image, template or age. */
   readonly canRoll: boolean;
@@ -67,11 +67,11 @@ export function passOf(group: GroupSpec, observed: Observation, now: number): Pa
     hasExpired ||= one.isExpired;
     isShortLived ||= expiredInBoot(group, one);
     if (one.staleFor !== undefined) stale.push(one);
-    // A failed node never goes stale by age, or the halt that it stands for would end.
+    // A failed node never becomes stale by age: that would end the halt that it records.
     else if (one.hasFailed) failed.push(one);
     else if (one.isAvailable) proven += 1;
   }
-  // Once most nodes run the spec, a node that fails is the node's fault, and is tried for ever.
+  // Once most nodes run the spec, the image works, so failed nodes are retried for ever.
   const size = group.size - (names === undefined ? 0 : held.length);
   const isProven = proven * 2 > size;
   const isHalted = !isProven && failed.some(({ node }) => node.labels.attempt >= group.retries);

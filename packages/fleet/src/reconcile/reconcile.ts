@@ -58,7 +58,7 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
   };
 }
 
-/** Returns what keeps the records of nodes, and harms none. */
+/** Returns the actions that update labels; they disturb no node. */
 function upkeepActions(pass: Pass): readonly Action[] {
   const { group, target, live, terminating, isHalted } = pass;
   const needed = neededDrains(pass);
@@ -81,8 +81,7 @@ function upkeepActions(pass: Pass): readonly Action[] {
 }
 
 /**
- * Returns draining nodes that have to serve again: drains that began under other circumstances may
- * leave too few.
+ * Returns draining nodes that must serve again, since the budget no longer allows their drains.
  */
 function neededDrains({ group, size, available, live }: Pass): ReadonlySet<Node> {
   const lacking = size - group.unavailable - available;
@@ -107,7 +106,7 @@ function heldActions({ held }: Pass): readonly Action[] {
 
 /**
  * Returns the marks that begin a rollback, if the roll has halted and may be rolled back. A halt
- * ends with the age of a node at the latest: only an image that boots can replace it.
+ * ends when a node expires, since only an image that boots can replace it.
  */
 function rollbackActions(pass: Pass): readonly Action[] {
   const { group, target, live, isHalted, hasExpired, canRoll, observed } = pass;

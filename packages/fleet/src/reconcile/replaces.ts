@@ -5,7 +5,7 @@ import type { Action } from './decision.ts';
 import { expiryOf } from './expiry.ts';
 import type { Pass } from './pass.ts';
 
-/** Destroying actions, and why others are held back. */
+/** The destroy actions, and the reasons that hold back others. */
 interface Replaces {
   readonly actions: readonly Action[];
   readonly holds: readonly string[];
@@ -47,9 +47,9 @@ function destroy(node: ClassifiedNode['node'], reason: DestroyReason): Action {
 }
 
 /**
- * Returns a sick node that may be replaced although the probe may be wrong about all: an old one,
- * while every node of the wanted spec is available. If the probe is wrong, no other follows, since
- * the replacement is never ready.
+ * Returns a sick node that may be replaced even if the probe is to blame: a stale one, while every
+ * node of the wanted spec is available. If the probe is wrong, no other follows, since the
+ * replacement never becomes ready.
  */
 function staleThoughBlamed({
   live,
@@ -64,7 +64,7 @@ function staleThoughBlamed({
   return oldest(sick.filter(({ staleFor }) => staleFor !== undefined));
 }
 
-/** Returns the ends of drains: of nodes that are drained, if they can still be spared. */
+/** Returns the destroy actions of drained nodes that the budget still allows. */
 function drainedActions(
   { group, size, now, observed, available, failed }: Pass,
   left: readonly ClassifiedNode[],
@@ -81,7 +81,7 @@ function drainedActions(
   return actions;
 }
 
-/** Returns what reduces a group to its size, unless a roll does. */
+/** Returns the actions that shrink a group to its size, unless a roll does. */
 function excessActions(
   { stale, available, canRoll, size, isHalted }: Pass,
   listed: readonly ClassifiedNode[],
@@ -104,7 +104,7 @@ function excessActions(
   return actions;
 }
 
-/** Orders nodes by what is lost with them. */
+/** Orders nodes by how much their loss costs. */
 function usefulness({ isAvailable, staleFor }: ClassifiedNode): number {
   return (isAvailable ? 2 : 0) + (staleFor === undefined ? 1 : 0);
 }
@@ -139,7 +139,7 @@ function rollActions(pass: Pass, left: readonly ClassifiedNode[]): readonly Acti
     );
 }
 
-/** Reports whether a replacement waits for no window, and for no pause. */
+/** Reports whether a replacement ignores windows and pauses. */
 export function isUrgent(reason: DestroyReason): boolean {
   return reason === 'requested' || reason === 'rolled back';
 }

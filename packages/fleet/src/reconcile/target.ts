@@ -3,7 +3,7 @@ import type { Node } from '../node.ts';
 import type { Observation } from './decision.ts';
 import { type GroupSpec, specHash } from './group-spec.ts';
 
-/** The spec that nodes are to have. */
+/** The wanted spec of nodes. */
 export interface Target {
   readonly image: Digest;
   readonly spec: string;
@@ -12,8 +12,8 @@ export interface Target {
 }
 
 /**
- * Returns the spec that nodes are to have: that of fleet.yml, unless a node says that it was rolled
- * back and an earlier image is known.
+ * Returns the wanted spec: that of fleet.yml, unless a label marks it as rolled back and an earlier
+ * image is known.
  */
 export function targetOf(
   group: GroupSpec,
@@ -28,7 +28,7 @@ export function targetOf(
 }
 
 /**
- * Returns the image to which a rollback leads: that of most nodes with the same template and
+ * Returns the target image of a rollback: that of most nodes with the same template and
  * another image, else the one that nodes name as their previous, else `seen`. Undefined if none is
  * known.
  */

@@ -23,7 +23,7 @@ export function isOpen(windows: readonly Window[], now: number): boolean {
 }
 
 /**
- * Returns the longest time between two openings of windows, in milliseconds; 0 without any window.
+ * Returns the longest time without an open window, in milliseconds; 0 if there are no windows.
  * Offsets of zones are those of a winter's day, so it is shorter by an hour where one has others.
  */
 export function longestClosed(windows: readonly Window[]): number {

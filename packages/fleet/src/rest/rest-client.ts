@@ -33,11 +33,11 @@ export interface RestCall {
   /** Sent as it is. */
   readonly body?: Uint8Array | string | (() => AsyncIterable<Uint8Array>);
   readonly signal: AbortSignal;
-  /** Time for the answer; default one minute. */
+  /** Timeout of the response; default one minute. */
   readonly timeoutMs?: number;
 }
 
-/** The answer to a request that succeeded. */
+/** The response to a successful request. */
 export interface RestAnswer {
   readonly status: number;
   /** Empty for an answer without a body. */
@@ -47,10 +47,10 @@ export interface RestAnswer {
 
 const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 const TIMEOUT_MS = 60_000;
-/** Some calls answer at the end of an operation; the time of a call is bounded anyway. */
+/** Some calls respond only when the operation ends; `timeoutMs` bounds them. */
 const IDLE_MS = 180_000;
 
-/** Calls a service. Never tries again: the controller does, after it has listed. */
+/** Calls a service. Does not retry: the controller does, after a new list. */
 export class RestClient implements AsyncDisposable {
   readonly #service: RestService;
   readonly #http: HttpClient;

@@ -21,10 +21,10 @@ export function tokenOf(cloud: string, body: JsonObject): Token {
   throw new ProviderError('malformed', `${cloud}: the response has no token`);
 }
 
-/** A token is replaced so long before its end. */
+/** A token is renewed this long before it expires. */
 const MARGIN_MS = 300_000;
 
-/** Keeps a token in memory until shortly before its end. */
+/** Keeps a token in memory until shortly before it expires. */
 export class TokenCache {
   readonly #fetch: (signal: AbortSignal) => Promise<Token>;
   #token: { readonly text: string; readonly endsAt: number } | undefined;
@@ -38,7 +38,7 @@ export class TokenCache {
     const known = this.#token;
     if (!isRejected && known !== undefined && performance.now() < known.endsAt) return known.text;
     const { text, lifetimeMs } = await this.#fetch(signal);
-    // A shorter life than the margin is used for its half.
+    // A token that lives shorter than the margin is used for half its life.
     const margin = Math.min(MARGIN_MS, lifetimeMs / 2);
     this.#token = { text, endsAt: performance.now() + lifetimeMs - margin };
     return text;

@@ -1,4 +1,4 @@
-/** A queue ordered by time; values of one time come in the order in which they were added. */
+/** A queue ordered by time; values of equal time keep their order of insertion. */
 export class EventQueue<T> {
   readonly #heap: { readonly time: number; readonly order: number; readonly value: T }[] = [];
   #order = 0;

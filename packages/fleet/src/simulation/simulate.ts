@@ -19,9 +19,9 @@ export interface SimulationResult {
   readonly nodes: number;
   readonly days: number;
   readonly replaced: Readonly<Partial<Record<DestroyReason, number>>>;
-  /** Mean part of the nodes that were missing. */
+  /** Mean fraction of missing nodes. */
   readonly unavailability: number;
-  /** Largest part of the nodes that were missing in a minute. */
+  /** Largest fraction of missing nodes in a minute. */
   readonly worstUnavailability: number;
   /** Age in days of the oldest node that was destroyed. */
   readonly oldestDays: number;

@@ -16,7 +16,7 @@ export interface NodeModel {
   readonly shutdownMs: readonly [number, number];
   /** Mean time until a node fails. */
   readonly failureMs: number;
-  /** Part of boots that never end. */
+  /** Fraction of boots that never end. */
   readonly badBoots: number;
 }
 
@@ -24,7 +24,7 @@ export interface NodeModel {
 export interface GroupObserver {
   /** A node was destroyed. */
   replaced(time: number, reason: DestroyReason): void;
-  /** So many nodes of the size were missing between two times. */
+  /** Records the number of missing nodes between two times. */
   missing(from: number, to: number, nodes: number): void;
   /** Records the age of a node at its destruction. */
   aged(age: number): void;
@@ -39,7 +39,7 @@ interface SimulatedNode extends Node {
   labels: NodeLabels;
 }
 
-/** A pass is made at most so often, as a controller does that checks its nodes. */
+/** Minimum time between passes, as of a controller that checks its nodes. */
 const PASS_MS = 60_000;
 const NO_ADDRESSES: readonly string[] = [];
 const NO_PORTS: Node['published'] = new Map();
@@ -74,11 +74,11 @@ class Simulation {
   #count = 0;
   #release = 0;
   #available = 0;
-  /** The last pass left something that a node's end may allow. */
+  /** Whether the end of a node may unblock what the last pass held back. */
   #waits = false;
   #isStarted = false;
   #countedAt: number;
-  /** When the next pass is due though nothing happens. */
+  /** Time of the next pass if nothing changes. */
   #passAt: number;
 
   constructor(options: SimulatedGroupOptions, observer: GroupObserver) {
@@ -101,7 +101,7 @@ class Simulation {
       this.#now = Math.ceil(time / PASS_MS) * PASS_MS;
       let isNews = this.#passAt <= this.#now;
       for (let next = this.#queue.take(this.#now); next !== undefined;) {
-        isNews = this.#happen(next) || isNews;
+        isNews = this.#applyChange(next) || isNews;
         next = this.#queue.take(this.#now);
       }
       if (isNews) this.#pass();
@@ -109,8 +109,8 @@ class Simulation {
     this.#countMissing(end);
   }
 
-  /** Reports whether the controller may act on it. */
-  #happen(change: Change): boolean {
+  /** Applies a change, and reports whether the controller may act on it. */
+  #applyChange(change: Change): boolean {
     if (change.kind === 'release') {
       this.#release += 1;
       this.#group = { ...this.#group, image: imageOf(this.#release) };
@@ -145,7 +145,7 @@ class Simulation {
     };
     const { actions, status, nextAt } = reconcile(this.#group, observed, this.#now);
     this.#countMissing(this.#now);
-    // The first boots are no unavailability.
+    // The first boots do not count as unavailability.
     this.#isStarted ||= status.isConverged;
     this.#available = status.available;
     this.#waits = status.stale > 0 || status.listed < status.size;
