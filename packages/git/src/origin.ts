@@ -48,7 +48,7 @@ export function gitUri(remote: string): string {
 
 const PROTOCOLS: ReadonlySet<string> = new Set(['git+git:', 'git+http:', 'git+https:', 'git+ssh:']);
 
-/** Leaves out whatever may be a secret. */
+/** Removes credentials and other possible secrets from a URL. */
 function publicUri(remote: string): string | undefined {
   const uri = gitUri(remote);
   const url = URL.canParse(uri) ? new URL(uri) : undefined;

@@ -18,7 +18,7 @@ export interface BrowserPage {
   prefer(theme: 'light' | 'dark'): Promise<void>;
   /** Writes a picture of the whole page. */
   screenshot(path: string): Promise<void>;
-  /** Addresses the page asked for, errors of scripts, and what the page's policy blocked. */
+  /** URLs that the page requested, script errors, and what its policy blocked. */
   readonly requests: readonly string[];
   readonly errors: readonly string[];
 }

@@ -233,7 +233,7 @@ async function openOutput(
   return { console: stream, isFile: true, close: () => finished(stream.end()) };
 }
 
-/** Returns lines about a machine that starts: a missing KVM, and the forwarded ports. */
+/** Returns the lines printed before a boot: missing KVM, and forwarded ports. */
 function startLines({ accelerator, publish }: StartedMachine): readonly string[] {
   const { name, reason } = accelerator;
   return [

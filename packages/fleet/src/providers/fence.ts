@@ -5,8 +5,8 @@ import { ProviderError } from '../provider.ts';
 export const NEWER_LEASE = "use that controller's lease: the same user and machine, or --lease";
 
 /**
- * Refuses the late write of a controller that was replaced, to a node that a newer one created or
- * labelled. For providers that cannot compare by themselves.
+ * Rejects the late write of a replaced controller to a node that a newer one created or labelled.
+ * For providers that cannot compare generations.
  * @throws ProviderError `fenced`
  */
 export function requireGeneration(

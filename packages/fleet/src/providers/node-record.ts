@@ -14,7 +14,7 @@ export interface NodeRecord {
 }
 
 const MAX_RECORD_CHARS = 16_384;
-/** How far the clocks of two controllers may differ. */
+/** Maximum difference between the clocks of two controllers. */
 const MAX_SKEW_MS = 60_000;
 const MAX_HOST_CHARS = 255;
 const MAC = /^[0-9a-f]{2}(?::[0-9a-f]{2}){5}$/;

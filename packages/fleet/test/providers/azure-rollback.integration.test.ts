@@ -26,7 +26,7 @@ function complete(): void {
   cloud.server.settle(new Date(cloud.now));
 }
 
-/** Matches a model of an image. */
+/** Matches a scale set model with this image. */
 function modelOf(image: Digest): object {
   const id: unknown = expect.stringContaining(`/versions/${versionOf(image)}`);
   return {

@@ -12,7 +12,7 @@ import { CLOCK_SLACK_MS, type Writers } from './writers.ts';
 /** The result of deleting a blob. */
 export type BlobDeletion =
   | { readonly outcome: 'deleted' | 'missing' }
-  /** Another process has used the blob since it started. */
+  /** Another process has used the blob since that process started. */
   | { readonly outcome: 'in-use' }
   /** The image with this name, or digest if unnamed, needs the blob. */
   | { readonly outcome: 'needed'; readonly by: string };

@@ -115,7 +115,7 @@ function missingText(reference: Reference): string {
 }
 
 /**
- * Returns the problem that an image is missing, which explains a missing signature. Pulls nothing.
+ * Returns the error for a missing image, which explains its missing signature. Pulls nothing.
  * @returns undefined if the store or its registry has it
  */
 export async function missingImage(

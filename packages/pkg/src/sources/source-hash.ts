@@ -49,7 +49,7 @@ interface Checkouts {
   readonly git: Git;
   /** By directory. */
   readonly repositories: ReadonlyMap<string, Repository>;
-  /** Tree ids, as if committed now, of the directories that are changed or not in HEAD. */
+  /** Tree ids, as if committed now, of directories that have changes or are missing in HEAD. */
   readonly previews: Promise<ReadonlyMap<string, string>>;
   readonly signal: AbortSignal | undefined;
 }
@@ -175,7 +175,7 @@ async function previewTrees(
   return result;
 }
 
-/** Reports whether a directory is changed or not in HEAD. */
+/** Reports whether a directory has changes, or is missing in HEAD. */
 function isStale(dir: string, repository: Repository): boolean {
   const path = repository.pathOf(dir);
   return repository.headTree(path) === undefined || repository.isChanged(path);

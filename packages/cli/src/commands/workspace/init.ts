@@ -263,7 +263,7 @@ async function isInGit({ environment }: Session, dir: string): Promise<boolean> 
   return false;
 }
 
-/** Creates a git repository: packages have their hashes from git. */
+/** Creates a git repository, from which packages get their hashes. */
 async function initRepository({ environment }: Session, dir: string): Promise<void> {
   const { createGit } = await import('@lkt/git');
   await createGit(environment.variables).run(dir, ['init', '--quiet']);

@@ -313,7 +313,7 @@ export class AsgEngine implements Engine {
   ): Promise<string> {
     const { fleet, group, spec, metadata } = request;
     const name = nameOf(fleet, group);
-    // Not those of single instances, which the provider aws lists.
+    // Without those of single instances, which the provider aws lists.
     const tags = [
       { Key: 'Name', Value: name },
       { Key: TEMPLATE_TAG, Value: `${fleet}.${group}` },
@@ -329,7 +329,7 @@ export class AsgEngine implements Engine {
       if (error instanceof ProviderError && error.failure === 'missing') return undefined;
       throw error;
     });
-    // An image that was removed, and made again, has another id.
+    // An image that was removed and recreated has a new id.
     const isOwn = (one: TemplateVersion): boolean => one.runs.spec === spec && one.image === image;
     const own = [...(known?.values() ?? [])].find(isOwn);
     if (own !== undefined) return own.version;

@@ -1,7 +1,7 @@
 import type { EngineRequest } from '../../engine/engine.ts';
 import { TAGS } from './group.ts';
 
-/** Returns whole seconds, not fewer than the milliseconds. */
+/** Converts milliseconds to seconds, rounded up. */
 export function seconds(milliseconds: number): number {
   return Math.ceil(milliseconds / 1000);
 }

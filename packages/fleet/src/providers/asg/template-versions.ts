@@ -34,7 +34,7 @@ export class TemplateVersions implements ImageKeeper {
     this.#scaling = scaling;
   }
 
-  /** Reports whether an id is one of a version. */
+  /** Reports whether an id names a template version. */
   owns(id: string): boolean {
     return ID.test(id);
   }
@@ -86,7 +86,7 @@ export class TemplateVersions implements ImageKeeper {
     const answer = await awsCall('DeleteLaunchTemplateVersions', signal, async (abortSignal) =>
       this.#ec2.send(command, { abortSignal }),
     );
-    // The answer has the errors of single versions.
+    // The response lists errors per version.
     for (const { ResponseError } of answer.UnsuccessfullyDeletedLaunchTemplateVersions ?? [])
       if (!/DoesNotExist$/i.test(ResponseError?.Code ?? ''))
         throw new ProviderError('unavailable', `aws: the version ${id} is not deleted`, {

@@ -2,12 +2,12 @@ import { Transform, type Readable } from 'node:stream';
 import type { AwsSettings } from './settings.ts';
 import { ProviderError } from '../../provider.ts';
 
-/** No answer of EC2 that lkt asks for is larger. */
+/** Larger than any response of EC2 to the calls of lkt. */
 const MAX_ANSWER_BYTES = 32 * 2 ** 20;
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 60_000;
 
-/** Options of the SDK's clients. They do not retry: the controller does, after it has listed. */
+/** Options of the SDK's clients. They do not retry: the controller does, after a new list. */
 export function clientOptions({ region, profile, endpoint }: AwsSettings): {
   readonly region: string;
   readonly profile?: string;

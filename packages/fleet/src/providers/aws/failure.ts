@@ -35,8 +35,8 @@ const FAILURES: readonly (readonly [RegExp, ProviderFailure, string?])[] = [
 const MAX_MESSAGE_CHARS = 300;
 
 /**
- * Returns the error for what a call of the SDK threw. Its message has AWS's own, which contains
- * identifiers but no credentials.
+ * Converts an error of the SDK. The message includes AWS's, which has identifiers but no
+ * credentials.
  */
 export function awsError(call: string, error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
@@ -57,6 +57,6 @@ function otherFailure(error: Error, name: string, status: number): ProviderFailu
   if (status >= 500 || name === 'TimeoutError' || name === 'AbortError') return 'unavailable';
   if (isErrno(error, 'ECONNREFUSED', 'ECONNRESET', 'ENOTFOUND', 'EAI_AGAIN', 'EPIPE', 'ETIMEDOUT'))
     return 'unavailable';
-  // The SDK could not parse the answer, or EC2 refused the request by a name that is not listed.
+  // The SDK could not parse the response, or EC2 rejected the request with an unlisted code.
   return status >= 400 ? 'invalid' : 'malformed';
 }

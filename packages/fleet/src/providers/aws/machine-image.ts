@@ -21,12 +21,12 @@ import { clientOptions, limitAnswers } from './client.ts';
 import { awsError } from './failure.ts';
 import type { AwsSettings } from './settings.ts';
 
-/** Size of the blocks of a snapshot, which EBS dictates. */
+/** Block size of snapshots, fixed by EBS. */
 const BLOCK_BYTES = 524_288;
 const BLOCKS_AT_ONCE = 8;
 const GIB = 2 ** 30;
 const POLL_MS = 5000;
-/** Tag of images and snapshots with the digest of what they were made from. */
+/** Tag of images and snapshots with the digest of their source. */
 export const DIGEST_TAG = 'lkt.digest';
 export const IMAGE_ID: RegExp = /^ami-[0-9a-f]{8,17}$/;
 export const SNAPSHOT_ID: RegExp = /^snap-[0-9a-f]{8,17}$/;
@@ -52,7 +52,8 @@ async function findMachineImage(
 }
 
 /**
- * Makes a disk an AMI, and returns its id. The name is the digest, and AWS accepts a name once, so
+ * Creates an AMI from a disk, and returns its id. The name is the digest, and AWS accepts a name
+ * once, so
  * two controllers get the same AMI. The blocks go straight into a snapshot: no bucket, no role.
  * @throws ProviderError
  */

@@ -86,7 +86,7 @@ export class AwsProvider implements Provider {
         const created = Instances[0];
         if (created?.InstanceId === undefined || !isInstanceId(created.InstanceId))
           throw new ProviderError('malformed', 'aws: RunInstances returned no instance');
-        // AWS remembers a token for longer than it lists the instance that has ended.
+        // AWS remembers a token for longer than it lists the ended instance.
         if (!['shutting-down', 'terminated'].includes(created.State?.Name ?? '')) return;
         ended.add(created.InstanceId);
       } catch (error) {
@@ -257,7 +257,7 @@ function hasNode(instances: readonly Instance[], name: string, labels: NodeLabel
   return false;
 }
 
-/** Returns the token by which AWS recognises the second call for the same instance. */
+/** Returns the token that makes AWS return the same instance for a repeated call. */
 function clientToken(name: string, labels: NodeLabels, ended: ReadonlySet<string>): string {
   const parts = [labels.fleet, name, labels.spec, ...[...ended].toSorted()];
   return createHash('sha256').update(parts.join('\n')).digest('hex');

@@ -74,7 +74,7 @@ export class AzureClient implements AsyncDisposable {
   }
 
   /**
-   * Makes a change, awaits its end, and returns its result. A header of the answer names the
+   * Makes a change, waits for its end, and returns its result. A response header names the
    * operation.
    * @throws ProviderError
    */
@@ -105,7 +105,7 @@ export class AzureClient implements AsyncDisposable {
     throw new ProviderError('unavailable', `azure: ${what} did not finish in time`);
   }
 
-  /** Begins to remove a resource, unless it does not exist. Does not await the end. */
+  /** Starts to delete a resource, if it exists, without waiting for the end. */
   async remove(what: string, path: string, signal: AbortSignal): Promise<void> {
     const url = this.#urlOf(what, path);
     await this.#rest.callUnless('missing', what, url, { method: 'DELETE', signal });
@@ -128,7 +128,7 @@ export class AzureClient implements AsyncDisposable {
     return url.href;
   }
 
-  /** Returns a URL of an answer, which must not lead the token elsewhere. */
+  /** Returns a URL from a response. Rejects other hosts, which must not get the token. */
   #ownUrl(what: string, url: string): string {
     if (URL.canParse(url) && new URL(url).origin === new URL(this.#endpoint).origin) return url;
     throw new ProviderError('malformed', `azure: ${what}: a link points outside Azure`);

@@ -122,7 +122,7 @@ export class AzureEngine implements Engine {
     if (current !== undefined) {
       await this.#patch(path, generation, signal, (tags, set) => ({
         tags: { ...tags, stated },
-        // Another size of machines waits for a roll.
+        // A change of the machine size waits for a roll.
         sku: { ...objectOf(set['sku']), capacity: size },
         properties: { upgradePolicy, automaticRepairsPolicy: repairsOf(request) },
       }));
@@ -334,7 +334,7 @@ export class AzureEngine implements Engine {
   }
 }
 
-/** Awaits a change, and ignores failures of these kinds. */
+/** Waits for a change, and ignores failures of these kinds. */
 async function unless(ignored: readonly string[], change: Promise<unknown>): Promise<void> {
   try {
     await change;

@@ -20,7 +20,7 @@ export interface GroupTags {
   readonly rejected: string | undefined;
   /** When the upgrade before the last roll began, by Azure's clock; empty without one. */
   readonly after: string;
-  /** When an upgrade of the last roll has begun at the latest; milliseconds since 1970. */
+  /** Latest start of the last roll's upgrade; milliseconds since 1970. */
   readonly beginsBy: number;
 }
 
@@ -133,7 +133,7 @@ export function startOf(upgrade: JsonObject | undefined): string {
   return textOf(running['startTime']);
 }
 
-/** A rollback is the end of the roll that it takes back. */
+/** A rollback ends the roll that it undoes. */
 function rollOf({ tags, upgrade, set, now }: Described): EngineRoll | undefined {
   const { rejected, runs, after, beginsBy } = tags;
   const spec = rejected ?? runs?.spec;

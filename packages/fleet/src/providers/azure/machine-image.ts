@@ -35,8 +35,9 @@ export function diskNameOf(digest: MachineImage['digest']): string {
 }
 
 /**
- * Makes a disk a version of the image definition, and returns its id. The version follows from the
- * digest, so two controllers make the same. The disk goes straight into a managed disk, without a
+ * Creates a version of the image definition from a disk, and returns its id. The version is derived
+ * from the digest, so two controllers create the same. The disk goes straight into a managed disk,
+ * without a
  * storage account.
  * @throws ProviderError
  */

@@ -2,7 +2,7 @@ import type { EngineRequest } from '../../engine/engine.ts';
 import { objectOf } from '../../rest/json-object.ts';
 import type { AzureGroupSettings } from './settings.ts';
 
-/** Azure replaces no smaller part of a scale set. */
+/** Minimum percentage of a scale set that Azure replaces. */
 export const MIN_BATCH_PERCENT = 5;
 export const MINUTE_MS = 60_000;
 /** Bounds of the time after which Azure repairs a node. */
@@ -11,8 +11,8 @@ export const GRACE_MINUTES = { min: 10, max: 90 } as const;
 const ROLL_FILE = 'lkt-roll';
 
 /**
- * Returns the user data: the files of the metadata, and one that makes each roll another model,
- * also of the same image.
+ * Returns the user data: the metadata files, and one that differs per roll, so that a roll to the
+ * same image changes the model.
  */
 export function userDataOf({ metadata, spec }: EngineRequest, now: number): string {
   const files =
@@ -22,7 +22,7 @@ export function userDataOf({ metadata, spec }: EngineRequest, now: number): stri
 }
 
 /**
- * Returns the model of the machines. They have no identity, so no rights at Azure.
+ * Returns the model of the machines. They have no identity, so no permissions in Azure.
  * @param resourceGroup path of the resource group
  */
 export function machineOf(

@@ -15,7 +15,7 @@ const FAILURES: readonly (readonly [RegExp, ProviderFailure])[] = [
 ];
 const MAX_PAGES = 500;
 const PAGE_SIZE = 500;
-/** An operation waits two minutes for its end. */
+/** Google's call that waits for an operation returns after two minutes. */
 const WAIT_MS = 150_000;
 const MAX_WAITS = 30;
 const OPERATION = /^[a-z0-9][a-z0-9-]{0,127}$/i;
@@ -51,7 +51,7 @@ export class GcpClient implements AsyncDisposable {
       : `${this.project}/regions/${this.#location.region}`;
   }
 
-  /** URL of the same place at the beta of the interface, which has more fields. */
+  /** URL of the beta API, which has more fields. */
   get betaPlace(): string {
     return this.place.replace('/compute/v1/', '/compute/beta/');
   }

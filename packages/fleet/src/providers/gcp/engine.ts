@@ -147,7 +147,7 @@ export class GcpEngine implements Engine {
       ...(hasMinReady ? { hasMinReady } : {}),
     };
     if (current !== undefined) {
-      // The size first: the record of what was stated is the last.
+      // The size first: the record of the written spec comes last.
       const resize = `${place}/instanceGroupManagers/${name}/resize?size=${size}`;
       if (current.size !== size)
         await this.#client.change('instanceGroupManagers.resize', resize, {

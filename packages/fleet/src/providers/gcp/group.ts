@@ -11,7 +11,7 @@ export interface GroupRecord {
   readonly group: string;
   readonly generation: number;
   readonly stated: string;
-  /** When a roll has failed if no node of it is healthy; milliseconds since 1970. */
+  /** Deadline for the first healthy node of a roll; milliseconds since 1970. */
   readonly failsAt?: number;
   /** Name of the template that all nodes had before the last roll. */
   readonly previous?: string;
@@ -132,8 +132,8 @@ export function groupOf(described: Described): EngineGroup {
 }
 
 /**
- * Returns the roll of a group. Google tries for ever, so one of which no node is healthy in time
- * has failed. A rollback is the end of the roll that it takes back.
+ * Returns the roll of a group. Google retries for ever, so a roll without a healthy node in time
+ * has failed. A rollback ends the roll that it undoes.
  */
 function rollOf(
   { manager, record: { failsAt = Infinity, rejected }, members, now }: Described,
@@ -155,7 +155,7 @@ function rollOf(
   return { spec, state: 'failed', message: error ?? 'no node of it is healthy in time' };
 }
 
-/** Returns what distinguishes the nodes of a roll from earlier ones. */
+/** Returns a key that distinguishes the nodes of a roll from earlier ones. */
 function versionOf({ instanceTemplate, name }: JsonObject): string {
   return `${textOf(instanceTemplate).split('/').at(-1)} ${textOf(name)}`;
 }

@@ -90,7 +90,7 @@ export class GcpImages implements ImageKeeper {
       await rest.callUnless('missing', 'instanceTemplates.delete', template, call);
       return;
     }
-    // Does not wait for the end: the next look lists what is left.
+    // Does not wait for the end: the next list shows what is left.
     await rest.callUnless('missing', 'images.delete', `${project}/global/images/${id}`, call);
     const object = `${storage}/storage/v1/b/${this.#bucket}/o/${id}.tar.gz`;
     await rest.callUnless('missing', 'objects.delete', object, call);

@@ -21,7 +21,8 @@ export function imageName(digest: MachineImage['digest']): string {
 }
 
 /**
- * Makes a disk an image of Compute Engine, and returns its name. The name is the digest, and Google
+ * Creates an image of Compute Engine from a disk, and returns its name. The name is the digest, and
+ * Google
  * accepts a name once, so two controllers get the same image.
  * @throws ProviderError
  */

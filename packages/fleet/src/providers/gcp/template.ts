@@ -18,7 +18,9 @@ export function healingOf({ settings, startupTimeoutMs }: EngineRequest, project
   };
 }
 
-/** Returns the machines of a template. They have no service account, so no rights at Google. */
+/**
+ * Returns the machines of a template. They have no service account, so no permissions at Google.
+ */
 export function propertiesOf(
   request: EngineRequest,
   image: string,

@@ -9,7 +9,7 @@ export interface IpmiMachine extends Machine {
 }
 
 const PORT = '623';
-/** Seconds until ipmitool sends again, and how often it does: BMCs lose packets. */
+/** Retry interval in seconds and retry count of ipmitool, as BMCs lose packets. */
 const RETRIES = ['-N', '1', '-R', '2'];
 const TIMEOUT_MS = 60_000;
 
@@ -58,7 +58,7 @@ export class IpmiPower implements PowerControl<IpmiMachine> {
       [...target, '-L', 'ADMINISTRATOR', ...RETRIES, 'chassis', ...command],
       { signal, timeoutMs: TIMEOUT_MS, aptPackage: 'ipmitool' },
     );
-    // ipmitool ends with 0 when a BMC refuses a boot device.
+    // ipmitool exits with 0 even if a BMC refuses a boot device.
     if (code === 0 && !/^(?:Error|Set Chassis Boot Parameter .* failed)/m.test(stderr))
       return stdout;
     const [line = ''] = stderr.split('\n').filter((one) => one !== '');

@@ -7,14 +7,14 @@ const KEEP_MS = 600_000;
 /** The volumes of nodes that ended by themselves. */
 export class Leftovers {
   readonly #pool: Pool;
-  /** Since when each is known, by the monotonic clock. */
+  /** When each was first seen, by the monotonic clock. */
   #known: ReadonlyMap<string, number> = new Map();
 
   constructor(pool: Pool) {
     this.#pool = pool;
   }
 
-  /** Removes those that have been known for a while. The nodes of `names` have theirs still. */
+  /** Removes those first seen a while ago, except those of the nodes in `names`. */
   async remove(
     fleet: string,
     {

@@ -195,7 +195,7 @@ export class LibvirtProvider implements Provider {
       const nodes = await this.#nodes(domains, signal);
       const missing = domains.filter((_, index) => nodes[index] === undefined);
       if (missing.length === 0) return nodes.filter((node) => node !== undefined);
-      // They ended meanwhile, or libvirt failed: a second look tells.
+      // They ended meanwhile, or libvirt failed: list again to find out.
       if (tries === LIST_TRIES)
         throw new ProviderError(
           'malformed',

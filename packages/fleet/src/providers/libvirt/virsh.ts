@@ -141,7 +141,7 @@ function errorOf(stderr: string): ProviderError {
   const rule = RULES.find(({ matches }) => matches.test(stderr));
   const isConnection = isConnectionError(stderr);
   const failure = rule?.failure ?? 'unavailable';
-  // Only a right can be missing where there is no connection.
+  // Without a connection, only a permission can be missing.
   const kind = isConnection && failure !== 'denied' ? 'unavailable' : failure;
   const fix =
     kind === 'unavailable' && isConnection
@@ -150,7 +150,7 @@ function errorOf(stderr: string): ProviderError {
   return new ProviderError(kind, `libvirt: ${firstLine(stderr)}`, { fix });
 }
 
-/** Returns virsh's last reason, which says more than its first line "Failed to create domain". */
+/** Returns the last line of virsh's error, which is more specific than the first. */
 function firstLine(stderr: string): string {
   const lines = stderr
     .split('\n')

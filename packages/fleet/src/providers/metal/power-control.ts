@@ -9,9 +9,9 @@ export interface Machine {
 
 /** Switches machines by their management controllers. Every method throws ProviderError. */
 export interface PowerControl<M extends Machine = Machine> {
-  /** Commands take their time: nothing waits for them. */
+  /** Commands may take any time, so the provider does not wait for their effect. */
   readonly isSlow?: boolean;
-  /** Returns the power as it is, not as it was asked for. */
+  /** Returns the actual power state, not the requested one. */
   isOn(machine: M, signal: AbortSignal): Promise<boolean>;
   /** Boots from the network at the next start. */
   bootFromNetwork(machine: M, signal: AbortSignal): Promise<void>;

@@ -159,7 +159,7 @@ export class MetalProvider<M extends Machine> implements Provider {
         if (options.graceMs > 0) await power.shutDown(machine, options.signal);
       }
       if (hasGraceEnded(killAt, options.graceMs)) await power.off(machine, options.signal);
-      // A controller may take a while, and the answer to a command is not the state.
+      // A BMC may take a while: its response to a command is not the state.
       if (await power.isOn(machine, options.signal)) return;
       if (this.#options.mediaUrl !== undefined) await power.ejectMedium?.(machine, options.signal);
       await rm(this.#record(id));
@@ -226,7 +226,7 @@ export class MetalProvider<M extends Machine> implements Provider {
       // It may start yet.
       return power.isSlow === true ? 'pending' : 'stopped';
     } catch (error) {
-      // A node may be well while its management controller is not: its health check tells.
+      // A node may be healthy while its BMC is not: its health check decides.
       if (!(error instanceof ProviderError) || error.failure !== 'unavailable') throw error;
       warn(`${machine.name}: ${error.message}`);
       return 'running';

@@ -7,8 +7,8 @@ import type { Machine, PowerControl } from '../metal/power-control.ts';
 type State = 'on' | 'off';
 
 /**
- * Lets a person switch machines, who writes `on` or `off` into `power/NAME` of the state directory
- * after that. Asks once for each change.
+ * Asks a person to switch machines, once per change. The person then writes `on` or `off` into
+ * `power/NAME` of the state directory.
  */
 export class HandPower implements PowerControl {
   readonly isSlow = true;
@@ -38,7 +38,7 @@ export class HandPower implements PowerControl {
   }
 
   async bootFromNetwork(): Promise<void> {
-    // Part of what is asked for below.
+    // Included in the request below.
   }
 
   async on(machine: Machine): Promise<void> {

@@ -133,7 +133,7 @@ export class OpenStackClient implements AsyncDisposable {
       throw new ProviderError('invalid', `openstack: no ${kind} ${service} in region ${region}`, {
         fix: 'correct region, or interface, of the provider',
       });
-    // The token would be readable on the way.
+    // The token would be sent in plain text.
     if (URL.canParse(url) && /^(?:https:|http:\/\/127\.0\.0\.1[:/])/.test(url))
       return service === 'image' && !url.endsWith('/v2') ? `${url}/v2` : url;
     throw new ProviderError('invalid', `openstack: the ${kind} ${service} has no https URL`, {

@@ -16,8 +16,8 @@ export function isImageId(text: string): boolean {
 }
 
 /**
- * Makes a disk an image of Glance, and returns its id. A property has the digest. Two controllers
- * at once may upload it twice, and then both take the older one.
+ * Creates an image in Glance from a disk, and returns its id. A property has the digest. Two
+ * controllers may both upload it; then both use the older one.
  * @throws ProviderError
  */
 export async function prepareMachineImage(

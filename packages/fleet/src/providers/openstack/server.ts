@@ -22,7 +22,7 @@ const POWERS: Readonly<Record<string, Power | 'gone'>> = {
   RESIZE: 'running',
   REVERT_RESIZE: 'running',
   VERIFY_RESIZE: 'running',
-  // One that never came up, as for want of a host: the controller replaces it.
+  // It never started, such as for lack of a host: the controller replaces it.
   ERROR: 'stopped',
   PAUSED: 'stopped',
   SHELVED: 'stopped',

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 
-/** Where Linux lists the neighbours that it knows, by IPv4 address. */
+/** The kernel's table of IPv4 neighbours. */
 const NEIGHBOURS = '/proc/net/arp';
 /** Flag of an entry whose hardware address is known (ATF_COM of if_arp.h). */
 const COMPLETE = 0x2;

@@ -28,7 +28,7 @@ export const qemu: ProviderKind<QemuSettings, QemuGroupSettings> = {
   },
 };
 
-/** Rejects a state directory that is, or is below, something else. A missing one is created. */
+/** Rejects a state directory that is not a directory, or is below a file. Creates a missing one. */
 async function requireDirectory(path: string): Promise<void> {
   try {
     if ((await stat(path)).isDirectory()) return;

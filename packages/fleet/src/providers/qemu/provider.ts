@@ -324,7 +324,7 @@ function portTaken(cause: unknown): never {
   throw new ProviderError('unavailable', cause.message, { cause });
 }
 
-/** A port that another process took meanwhile, or too little memory, may be different next time. */
+/** A taken port or too little memory may change by the next attempt. */
 function startError(name: string, cause: unknown): unknown {
   if (!(cause instanceof LktError) || cause.code !== 'RUN_FAILED') return cause;
   if (/bridge/.test(cause.message))

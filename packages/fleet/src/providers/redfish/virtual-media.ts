@@ -66,7 +66,7 @@ export class VirtualMedia {
     await this.#client.send('POST', machine.url, path, { body: json, signal });
   }
 
-  /** Waits, since the answer to an action is not the state. */
+  /** Waits, since the response to an action is not the state. */
   async #waitFor(
     isInserted: boolean,
     machine: RedfishMachine,
