@@ -219,6 +219,34 @@ describe('tags', () => {
     expect(answers.toSorted((a, b) => a - b)).toEqual([201, 409, 409, 409, 409]);
   });
 
+  test('are set with a manifest pushed by a digest of any algorithm', async () => {
+    await using served = await serve();
+    const manifest = await pushContent(served, 'a', 'x');
+    const push = async (digest: string, tags: readonly string[]): Promise<Response> => {
+      const query = tags.map((tag) => `tag=${tag}`).join('&');
+      return putManifest(served, 'a', `${digest}?${query}`, manifest);
+    };
+    for (const algorithm of ['sha256', 'sha512'] as const) {
+      const digest = digestOf(manifest, algorithm);
+      const tags = [`${algorithm}-1`, `${algorithm}-1.2`];
+      const put = await push(digest, [...tags, ...tags]);
+      expect([put.status, put.headers.get('oci-tag')]).toEqual([201, tags.join(', ')]);
+      for (const tag of tags) {
+        const got = await served.fetch(`/v2/a/manifests/${tag}`);
+        expect(got.headers.get('docker-content-digest')).toBe(digest);
+      }
+    }
+    const digest = digestOf(manifest);
+    expect((await push(digest, [])).headers.has('oci-tag')).toBe(false);
+    expect(await errorOf(await push(digest, ['sha512-1']))).toBe('409 DENIED');
+    expect((await push(digest, ['good', '-bad'])).status).toBe(400);
+    expect((await served.fetch('/v2/a/manifests/good')).status).toBe(404);
+    const many = Array.from({ length: 101 }, (_, at) => `many-${at}`);
+    expect((await push(digest, many)).status).toBe(414);
+    expect((await putManifest(served, 'a', 'own?tag=other', manifest)).status).toBe(201);
+    expect((await served.fetch('/v2/a/manifests/other')).status).toBe(404);
+  });
+
   test('move if the server allows it', async () => {
     await using served = await serve({ canMoveTags: true });
     await putManifest(served, 'a', '1', await pushContent(served, 'a', 'one'));

@@ -83,7 +83,8 @@ async function putManifest(
   const { request, store } = exchange;
   const bytes = await bodyOf(exchange, MAX_MANIFEST_BYTES);
   const given = name.includes(':') ? parseDigest(name) : undefined;
-  const reference = given === undefined ? repository.tagReference(name) : undefined;
+  const tags = given === undefined ? [name] : tagsOf(exchange);
+  const references = tags.map((tag) => repository.tagReference(tag));
   const digest = digestOf(bytes, given === undefined ? 'sha256' : digestAlgorithm(given));
   if (given !== undefined && given !== digest)
     throw new ApiError(400, 'DIGEST_INVALID', `the digest of the content is ${digest}`);
@@ -97,13 +98,29 @@ async function putManifest(
     await store.writeBytes(bytes, digest);
     const descriptor = { mediaType, digest, size: bytes.length };
     if (document.subject !== undefined) await store.addReferrer(descriptor);
-    if (reference !== undefined) await tagManifest(exchange, reference, descriptor, document);
+    for (const reference of references)
+      await tagManifest(exchange, reference, descriptor, document);
   });
   sendEmpty(exchange, 201, {
     location: `/v2/${repository.name}/manifests/${digest}`,
     'docker-content-digest': digest,
     ...(document.subject === undefined ? {} : { 'oci-subject': document.subject.digest }),
+    ...(given === undefined || tags.length === 0 ? {} : { 'oci-tag': tags.join(', ') }),
   });
+}
+
+/** Tags of one request; the specification recommends at least ten. */
+const MAX_TAGS = 100;
+
+/**
+ * Returns the tags in the query of a push by digest.
+ * @throws ApiError 414
+ */
+function tagsOf({ url }: Exchange): readonly string[] {
+  const tags = [...new Set(url.searchParams.getAll('tag'))];
+  if (tags.length > MAX_TAGS)
+    throw new ApiError(414, 'MANIFEST_INVALID', `the request has more than ${MAX_TAGS} tags`);
+  return tags;
 }
 
 /** @throws ApiError 400 */
