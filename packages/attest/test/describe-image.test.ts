@@ -276,7 +276,7 @@ function go(name: string): Component {
   return { kind: 'go', name };
 }
 
-test('parts of parts survive a document, and a hostile document does not grow', async () => {
+test('a document keeps nested parts, and a hostile document does not grow', async () => {
   const module = { component: go('module') };
   const deb = { component: go('deb'), parts: [module] };
   const contents = [{ component: go('program'), parts: [deb] }];

@@ -11,21 +11,24 @@ import { QemuProvider } from '../src/providers/qemu/provider.ts';
 import { QEMU_GROUP_SETTINGS, QEMU_SETTINGS } from '../src/providers/qemu/settings.ts';
 import { EXAMPLE_LABELS } from './example-labels.ts';
 
-test.each(['nodes', 'nodes/below'])('rejects the state %s where a file is', async (state) => {
-  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-qemu-'));
-  writeFileSync(join(dir.path, 'nodes'), '');
-  const context = {
-    dir: dir.path,
-    stateDir: dir.path,
-    variables: {},
-    signal: AbortSignal.timeout(60_000),
-    warn: () => undefined,
-  };
-  await expect(qemu.open({ state, accelerator: 'tcg' }, context)).rejects.toMatchObject({
-    message: `${join(dir.path, state)} is not a directory`,
-    fix: expect.stringContaining('state: DIRECTORY'),
-  });
-});
+test.each(['nodes', 'nodes/below'])(
+  'rejects the state directory %s, which is a file or below one',
+  async (state) => {
+    await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-qemu-'));
+    writeFileSync(join(dir.path, 'nodes'), '');
+    const context = {
+      dir: dir.path,
+      stateDir: dir.path,
+      variables: {},
+      signal: AbortSignal.timeout(60_000),
+      warn: () => undefined,
+    };
+    await expect(qemu.open({ state, accelerator: 'tcg' }, context)).rejects.toMatchObject({
+      message: `${join(dir.path, state)} is not a directory`,
+      fix: expect.stringContaining('state: DIRECTORY'),
+    });
+  },
+);
 
 test.each([
   [QEMU_SETTINGS, 'bridge: a,script=/bin/sh', /is not the name of a bridge/],

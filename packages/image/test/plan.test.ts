@@ -162,7 +162,7 @@ services:
     );
   });
 
-  it('runs no container without the class of runtime that it asks for', async () => {
+  it('rejects a container whose runtime class is not supported', async () => {
     const store = await tempStore();
     const digest = await image(store, [{ x: 'x' }]);
     const text = (init: string): string => `init: [lkt/init:1@${init}]

@@ -134,7 +134,7 @@ describe('viewBuild', () => {
     expect(view?.parameters).toMatchObject({ variables: { GREETING: 'hello' } });
   });
 
-  it('opens no subject outside of the directory', async () => {
+  it('opens no subject outside the directory', async () => {
     const directory = directoryOf({
       'app-kernel': 'k',
       'app-provenance.json': provenanceFile({ '../secret': 's', 'app-kernel': 'k' }),

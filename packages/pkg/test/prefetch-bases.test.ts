@@ -33,6 +33,6 @@ test('describes the bases of a build', async () => {
   expect(await prefetchOne(new AbortController().signal)).toBe(true);
 });
 
-test('describes no base of a build that failed', async () => {
+test('stops when the build fails', async () => {
   expect(await prefetchOne(AbortSignal.abort())).toBe(false);
 });

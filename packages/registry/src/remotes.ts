@@ -128,7 +128,7 @@ function checkedMirror(address: string, { insecure = [] }: RegistryOptions): str
     url?.protocol === 'https:' ||
     (url?.protocol === 'http:' && (isLoopback(url.hostname) || insecure.includes(url.host)));
   if (isSafe) return address.replace(/\/+$/, '');
-  throw new LktError('CONFIG_INVALID', 'a mirror is not an https address', {
+  throw new LktError('CONFIG_INVALID', 'a mirror must have an https URL', {
     fix: 'write it as https://mirror.example',
   });
 }

@@ -144,7 +144,7 @@ function withTls(
   } catch (cause) {
     throw new LktError('KEY_INVALID', 'the certificate or key of the server is invalid', {
       cause,
-      fix: 'use PEM files that belong together',
+      fix: 'use a certificate and its own key, both in PEM form',
     });
   }
 }

@@ -64,7 +64,7 @@ describe('parseSigningConfig', () => {
     expect(rekorUrl).toBe(expected);
   });
 
-  it('returns no service of a kind that is not named', async () => {
+  it('returns no service of a kind that is missing', async () => {
     const text = config({ rekorTlogUrls: [], rekorTlogConfig: undefined, tsaUrls: undefined });
     expect(await parseSigningConfig(text, 'it', NOW)).toMatchObject({
       rekorUrl: undefined,

@@ -83,7 +83,7 @@ function containersOf(
   if (isSpdx) return spdxContainers(document ?? {}, unidentified);
   if (document?.['bomFormat'] === 'CycloneDX') return cycloneContainers(document, unidentified);
   throw new LktError('CONFIG_INVALID', `${where} is neither SPDX 2 nor CycloneDX JSON`, {
-    fix: 'write it by lkt pkg sbom, or by lkt build --sbom',
+    fix: 'create it with lkt pkg sbom, or lkt build --sbom',
   });
 }
 

@@ -169,7 +169,7 @@ test.each([
   expect(() => parseOsv({ id: 'X', affected }, 'x.json')).toThrow(/^x\.json: .*"affected"/);
 });
 
-test('parseTrackerPackage counts a state that it does not know as affected', () => {
+test('parseTrackerPackage treats an unknown state as affected', () => {
   const entry = { 'CVE-1': { releases: { trixie: { status: 7 }, bookworm: null } } };
   expect(parseTrackerPackage('a', entry, 'x')[0]?.affected).toMatchObject([
     { release: 'trixie', ranges: [{}] },

@@ -78,8 +78,8 @@ function endError(uid: number, status: string, complaint: string): Error {
   const forbidden = namespaceError(uid, complaint.trim());
   if (forbidden !== undefined) return forbidden;
   if (status === 'SIGKILL') {
-    return new LktError('BUILD_FAILED', 'the process of the build was killed', {
-      fix: 'see whether the machine was out of memory, and build again',
+    return new LktError('BUILD_FAILED', 'the build process was killed', {
+      fix: 'check whether the machine ran out of memory, and build again',
     });
   }
   return new Error(`the worker of the build ended (${status}) without a result: ${complaint}`);

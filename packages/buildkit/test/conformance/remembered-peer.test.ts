@@ -118,7 +118,7 @@ test.each<[string, () => Promise<string>]>([
   expect(await change()).toBe('image 2');
 });
 
-test('stores nothing of a case that did not end as expected', async () => {
+test('does not store a case with an unexpected result', async () => {
   await made(item, { keeps: false });
   const before = calls;
   await made(item);

@@ -17,7 +17,7 @@ export interface NewSource {
   readonly files: readonly string[];
   /** Writes the version into the workspace's files, after `fetch`. */
   apply(): Promise<void>;
-  /** Makes the rest as it was, after the files have their earlier texts. */
+  /** Undoes the other effects of `apply`, after the files were restored. */
   undo(): Promise<void>;
 }
 

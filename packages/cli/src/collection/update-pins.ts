@@ -9,8 +9,8 @@ import type { Session } from '../session/session.ts';
 import type { NewSource } from './new-source.ts';
 
 /**
- * Pins the packages of a workspace with other collections, and writes the versions of these. If
- * something fails, the files have their earlier texts.
+ * Pins the packages of a workspace with other collections, and writes the versions of these.
+ * Restores the files if something fails.
  * @param workspace with the new versions
  * @param changed the sources of these
  */

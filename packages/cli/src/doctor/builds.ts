@@ -6,7 +6,7 @@ import { cacheMaxSetting } from '../session/environment.ts';
 import type { Check } from './check.ts';
 
 const MIN_FREE_BYTES = 2 ** 30;
-/** The kernel with its sources and objects takes this. */
+/** Disk space for the kernel with its sources and objects. */
 const GOOD_FREE_BYTES = 5 * 2 ** 30;
 const MIN_FREE_FILES = 20_000;
 

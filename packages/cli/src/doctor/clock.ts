@@ -10,7 +10,7 @@ interface Past {
   readonly time: Date;
 }
 
-/** Clocks of other machines differ by less. */
+/** Maximum plausible difference between the clocks of machines. */
 const MARGIN_MS = 60 * 60 * 1000;
 
 /** Compares the clock with times that are past, without a network. */

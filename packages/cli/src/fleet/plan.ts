@@ -119,7 +119,7 @@ function removedNodes(
   return removed;
 }
 
-/** Orders nodes by what is lost with them. */
+/** Orders nodes by how much their loss costs. */
 function rank({ replacedFor, state }: NodeReport): number {
   return state !== 'ready' ? 0 : replacedFor === undefined ? 2 : 1;
 }
@@ -188,7 +188,7 @@ async function diffOf(
   try {
     diff = await diffImages(old, fresh, store, platform, session.signal);
   } catch (error) {
-    // A plan is about the nodes; an image that only firmware understands is no reason to fail.
+    // A plan needs no diff: an image that only firmware can read must not fail it.
     if (!(error instanceof LktError)) throw error;
     return [`the images cannot be compared: ${error.message}`];
   }

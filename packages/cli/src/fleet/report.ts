@@ -13,7 +13,7 @@ export interface NodeReport {
   readonly health: string;
   /** Why it does not count as healthy. */
   readonly problem?: string;
-  /** Missing where nothing attests what the node runs. */
+  /** Missing if nothing attests nodes. */
   readonly attestation?: string;
   /** In seconds. */
   readonly age: number;

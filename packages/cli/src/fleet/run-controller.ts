@@ -20,11 +20,11 @@ export interface RunOptions {
   readonly write: (line: string) => void;
 }
 
-/** Time between passes while something changes, and while nothing does; in milliseconds. */
+/** Intervals of passes in milliseconds: while something changes, and at rest. */
 const BUSY_MS = 500;
 const IDLE_MS = 5000;
 const MAX_BACKOFF_MS = 60_000;
-/** Passes after which an error that needs a change by a person ends `apply`: clouds lag behind. */
+/** Passes with the same permanent error that end `apply`; not one, since clouds lag behind. */
 const MAX_REFUSALS = 3;
 
 /**
@@ -123,7 +123,7 @@ export async function runController(
   return fleet.lease.hold(work, { signal: session.signal, isStandby });
 }
 
-/** Returns the time between passes while nothing changes: no health check comes too late. */
+/** Returns the interval of passes at rest, short enough for every health check. */
 function idleTime({ groups }: FleetConfig): number {
   const intervals = [...groups.values()].map(({ health }) => health?.intervalMs ?? IDLE_MS);
   return Math.max(BUSY_MS, Math.min(IDLE_MS, ...intervals));
@@ -134,7 +134,7 @@ function isDone({ isConverged, isPaused }: GroupStatus): boolean {
   return isConverged || isPaused;
 }
 
-/** Reports whether nothing more happens in a group without a change of the file, or for long. */
+/** Reports whether a group waits for a change of the file, or for a distant time. */
 function isAtRest({ decision: { status, actions } }: GroupPass): boolean {
   const isHeld = status.holds.length > 0 && actions.length === 0;
   return isDone(status) || status.isHalted || isHeld;

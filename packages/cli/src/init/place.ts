@@ -107,7 +107,7 @@ export function requireName(name: string): void {
   } catch (error) {
     if (!(error instanceof LktError)) throw error;
   }
-  throw new LktError('USAGE_INVALID', `"${name}" is not a name`, {
+  throw new LktError('USAGE_INVALID', `"${name}" is not a valid name`, {
     fix: 'use lower-case letters, digits, ".", "_" and "-"',
   });
 }

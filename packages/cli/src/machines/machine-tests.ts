@@ -196,7 +196,7 @@ class TestedMachine implements AsyncDisposable {
       const acting = act(limit.signal);
       const end = this.#endReason(what.kind);
       const first = await Promise.race([acting, end, late]);
-      // The attempt that the limit ended knows more about the cause.
+      // The error of the interrupted attempt explains more.
       const isLate = limit.signal.aborted && ['exec', 'http', 'tcp'].includes(what.kind);
       const reason = isLate ? `${(await acting) ?? first}, ${first}` : first;
       this.#session.signal.throwIfAborted();

@@ -9,7 +9,7 @@ type HttpCheck = Extract<MachineCheck, { kind: 'http' }>;
 
 /** Bytes read of an answer. */
 const MAX_ANSWER = 2 ** 20;
-/** Time of one attempt, after which a server that does not answer is asked again. */
+/** Time limit of one attempt to reach a server. */
 const ATTEMPT_MS = 10_000;
 
 /** Returns why a server does not pass a check; undefined if it does. */

@@ -30,7 +30,7 @@ export interface OutdatedTargets {
   /** Also compare collections and npm packages. */
   readonly isWhole: boolean;
   readonly set: ReadonlyMap<string, string>;
-  /** Undefined: ask nothing outside this machine. */
+  /** Undefined: use no network. */
   readonly registries: TagSource | undefined;
 }
 
@@ -74,7 +74,7 @@ export async function findOutdated(
 
 type Ask = <T>(source: string, query: () => Promise<T>) => Promise<T | undefined>;
 
-/** Returns a function that asks a source, and notes those that cannot be asked. */
+/** Returns a function that queries a source, and records those that fail. */
 async function asker({ signal }: Session, unavailable: Unavailable[]): Promise<Ask> {
   const { unavailableReason } = await import('@lkt/image');
   return async (source, query) => {

@@ -23,7 +23,7 @@ const UNRELEASED = '0.0.0';
 const VERSION = /^\d+\.\d+\.\d+(?:[-+][\w.+-]+)?$/;
 const NAME = /^(?:@[\w.~-]+\/)?[\w.~-]+$/;
 
-/** The request is repeated once, soon: nothing depends on the answer. */
+/** Retries once, soon, since nothing depends on the response. */
 const RETRIES: readonly string[] = ['--fetch-retries=1', '--fetch-retry-mintimeout=1000'];
 
 /**

@@ -23,7 +23,7 @@ interface Node {
 
 /** Options of {@link sizeTree}. */
 export interface SizeTreeOptions {
-  /** The first names are no directories, so they are not joined with their entries. */
+  /** The first names are not directories, so they are not joined with their entries. */
   readonly isGrouped?: boolean;
   readonly limit?: number;
 }

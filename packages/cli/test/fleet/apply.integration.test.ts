@@ -166,7 +166,7 @@ test('a standby takes over from a controller that was stopped, which then change
   const ended = new Promise((resolve) => first.once('close', resolve));
   first.kill('SIGCONT');
   expect(await ended, said).toBe(1);
-  expect(said).toContain('error: the lease on this fleet is lost');
+  expect(said).toContain('error: the lease of this fleet is lost');
   await end(second, 'SIGINT');
   expect(await status()).toEqual({ isConverged: true, images: three(target) });
 });

@@ -8,7 +8,7 @@ import { expect, test } from 'vitest';
 
 const source = fileURLToPath(new URL('../../src/machines/source-watcher.ts', import.meta.url));
 
-test('takes no line of its own output for a change, as of lkt dev > dev.log', async () => {
+test('ignores its own output file, as in lkt dev > dev.log', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-watch-'));
   const script = `
 import { writeFileSync } from 'node:fs';

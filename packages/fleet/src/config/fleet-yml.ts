@@ -419,7 +419,7 @@ function requireProviders(providers: FleetConfig['providers'], dirs: ProviderDir
 
 function requireName(name: string, at: YamlValue): void {
   if (NAME.test(name)) return;
-  throw at.error(`"${name}" is not a name`, {
+  throw at.error(`"${name}" is not a valid name`, {
     fix: 'use up to 40 lower-case letters, digits and "-", and begin with a letter',
   });
 }

@@ -139,7 +139,7 @@ function namesOf(
       throw nodesAt.error('a name occurs twice', { fix: 'give each node a name of its own' });
     for (const name of nodes) {
       if (!NAME.test(name))
-        throw nodesAt.error(`"${name}" is not a name`, {
+        throw nodesAt.error(`"${name}" is not a valid node name`, {
           fix: 'use lower-case letters, digits and "-", 40 at most, and begin with a letter',
         });
       if (machines !== undefined && !machines.includes(name))

@@ -132,7 +132,7 @@ async function layersOf(store: Store, digest: Digest): Promise<ReadonlyMap<Part,
   }
   const isWhole = found.has('-kernel') && found.has('-initrd.img');
   if (manifest.artifactType === MACHINE_IMAGE_TYPE && isWhole) return found;
-  throw new LktError('IMAGE_INVALID', `${digest} is not an image that a machine boots`, {
+  throw new LktError('IMAGE_INVALID', `${digest} is not a machine image`, {
     fix: 'make one: lkt build CONFIG, then lkt fleet image PREFIX NAME',
   });
 }

@@ -207,7 +207,7 @@ class Deadline {
 function leaseLost(cause: string): LktError {
   return new LktError(
     'LEASE_LOST',
-    'the lease on this fleet is lost, so no node is changed any more',
+    'the lease of this fleet is lost, so lkt stops changing nodes',
     {
       cause: new Error(cause),
       fix: 'check etcd, and start the controller again: lkt fleet watch --standby waits for its turn',

@@ -25,7 +25,7 @@ test('creates nodes with metadata of their own, and then does nothing', async ()
   expect(setting.provider.calls).toEqual([]);
 });
 
-test('touches no node when a provider sends a malformed response or not at all', async () => {
+test('changes no node when a provider responds malformed or not at all', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const setting = start(dir.path);
   await converged(setting);
@@ -137,7 +137,7 @@ test('keeps the groups of other providers while one does not answer', async () =
   expect(provider.nodes).toHaveLength(2);
 });
 
-test('touches no node of any provider if one sends a malformed response at first', async () => {
+test('changes no node at any provider if the first list of one is malformed', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   const { provider, other, controller } = startTwo(dir.path);
   other.answer = new ProviderError('malformed', 'no JSON');

@@ -9,7 +9,7 @@ import { expect, test } from 'vitest';
 import type { Attestation } from '../../src/node.ts';
 import { converged, fleet, start } from './wrong-provider.ts';
 
-test('believes no forwarded port of a guest that boots still', async () => {
+test('does not trust a forwarded port while the guest boots', async () => {
   // As QEMU does: it accepts connections, and keeps them, before its guest answers.
   const server = createServer((socket) => socket.on('error', () => undefined));
   server.listen(0, '127.0.0.1');
@@ -31,7 +31,7 @@ test('believes no forwarded port of a guest that boots still', async () => {
   server.close();
 });
 
-test('counts attempts anew once a node was ready, so that a later failure halts nothing', async () => {
+test('restarts the count of attempts once a node was ready', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-'));
   let now = Date.now();
   const setting = start(dir.path, () => now);

@@ -108,7 +108,7 @@ test('runs the program once for each event, and then the webhook', async () => {
   expect(page.requests).toHaveLength(3);
 });
 
-test('loses and counts events that a slow program leaves waiting', async () => {
+test('drops and counts the events that overflow the queue of a slow program', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-hooks-'));
   const gate = join(dir.path, 'gate');
   const command = ['sh', '-c', `while [ ! -e ${gate} ]; do sleep 0.05; done; exec true`];

@@ -326,7 +326,7 @@ test('expires no node in the pass in which the clock jumped', () => {
   expect(world.decision?.status.stale).toBe(5);
 });
 
-test('does not wait for a node of a clock that ran a day ahead', () => {
+test('does not wait for a node created by a clock a day ahead', () => {
   const world = converged(steady, 1);
   world.offset = 86_400_000;
   world.want('bad');
@@ -336,7 +336,7 @@ test('does not wait for a node of a clock that ran a day ahead', () => {
   expect(world.decision?.status).toMatchObject({ isHalted: true, available: 5 });
 });
 
-test('replaces no node because the rules of the hash changed', () => {
+test('replaces no node when the hash rules change', () => {
   const world = converged(steady, 1);
   for (const node of world.nodes.values())
     node.labels = { ...node.labels, spec: '0000000000000000', specVersion: 0 };

@@ -83,7 +83,7 @@ test.for<[string, Answer, string, RegExp]>([
   });
 });
 
-test('follows no redirection, which would lead credentials elsewhere', async () => {
+test('follows no redirect, which would send credentials to another host', async () => {
   const other = await serve('other');
   answer = { status: 302, body: '', location: other };
   const url = await serve('own');

@@ -126,7 +126,7 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     if (restored.length > 0)
       options.reporter.emit({
         kind: 'warning',
-        text: `the update failed, so ${restored.length} files have their earlier text again; to repair such an update, run lkt pkg lock and lkt pin`,
+        text: `the update failed, so ${restored.length} files were restored; to repair such an update, run lkt pkg lock and lkt pin`,
       });
     throw error;
   }

@@ -151,7 +151,7 @@ describe('a trust.yml', () => {
     ]);
   });
 
-  it('has identities before the trusted root is there, by which none of them counts', async () => {
+  it('rejects signatures by identities while the trusted root is missing', async () => {
     const text = `signers: [{images: [a], identities: [${IDENTITY}]}]`;
     const policy = await readTrustFile({ path: 'trust.yml', text }, tempDir());
     const image = { ...parseReference('a'), digest: digestOf('') };

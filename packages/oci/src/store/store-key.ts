@@ -75,8 +75,8 @@ function readSecret(path: string): string | undefined {
   } finally {
     closeSync(file);
   }
-  throw new LktError('IO_FAILED', `${path} is not a secret of lkt`, {
-    fix: 'delete it: lkt makes a new one, and derives again what the store has cached',
+  throw new LktError('IO_FAILED', `${path} is not a store secret of lkt`, {
+    fix: 'delete it: lkt creates a new one, and rebuilds cached results',
   });
 }
 

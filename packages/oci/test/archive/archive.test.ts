@@ -29,7 +29,7 @@ describe('OCI archive', () => {
     expect((await exported(other, index)).equals(bytes)).toBe(true);
   });
 
-  it('preserves an index of which only some images are present', async () => {
+  it('preserves an index with some images missing', async () => {
     const store = await newStore();
     const index = await newIndex(store);
     const bytes = await exported(store, index, { platforms: [ARM] });

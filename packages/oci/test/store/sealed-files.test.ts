@@ -39,7 +39,7 @@ describe('SealedFiles', () => {
     );
   });
 
-  it('reads no file cut at any byte', () => {
+  it('rejects a file truncated at any byte', () => {
     const sealed = new SealedFiles(dir, () => KEY);
     const path = join(dir, 'steps/a');
     const content = sealed.seal(path, 'a text');
@@ -49,7 +49,7 @@ describe('SealedFiles', () => {
     }
   });
 
-  it('reads no file that was moved', () => {
+  it('rejects a moved file', () => {
     const sealed = new SealedFiles(dir, () => KEY);
     for (const other of ['steps/b', 'segments/a']) {
       writeFileSync(join(dir, other), sealed.seal(join(dir, 'steps/a'), 'text'));
@@ -57,7 +57,7 @@ describe('SealedFiles', () => {
     }
   });
 
-  it('reads no file of another key, and none without a seal', () => {
+  it('rejects a file sealed with another key, and a missing file', () => {
     const path = join(dir, 'steps/a');
     const sealed = new SealedFiles(dir, () => KEY);
     expect(sealed.read(path)).toBeUndefined();

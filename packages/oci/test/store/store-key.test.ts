@@ -85,8 +85,12 @@ describe('loadStoreKey', () => {
       /^other users have access to .*lkt$/,
       () => chmodSync(dirname(secret), 0o770),
     ],
-    ['that is empty', /is not a secret of lkt$/, () => writeFileSync(secret, '')],
-    ['that is not a key', /is not a secret of lkt$/, () => writeFileSync(secret, 'x'.repeat(64))],
+    ['that is empty', /is not a store secret of lkt$/, () => writeFileSync(secret, '')],
+    [
+      'that is not a key',
+      /is not a store secret of lkt$/,
+      () => writeFileSync(secret, 'x'.repeat(64)),
+    ],
     [
       'that is a symlink',
       /^cannot keep a secret in /,
@@ -98,7 +102,7 @@ describe('loadStoreKey', () => {
     ],
     [
       'that is a directory',
-      /is not a secret of lkt$/,
+      /is not a store secret of lkt$/,
       () => {
         rmSync(secret);
         mkdirSync(secret, { mode: 0o700 });

@@ -81,9 +81,13 @@ export function keySigner({ key, publicKey }: SigningKey, options: WitnessOption
 export function keylessSigner({ identity, fulcioUrl, ...given }: KeylessOptions): Signer {
   const options = { ...given, rekorUrl: given.rekorUrl ?? PUBLIC_REKOR };
   if (options.rekorVersion === 2 && options.tsaUrl === undefined)
-    throw new LktError('CONFIG_INVALID', 'a log of Rekor 2 proves no time of an identity', {
-      fix: 'name a timestamp authority too',
-    });
+    throw new LktError(
+      'CONFIG_INVALID',
+      'Rekor 2 does not prove the time of a signature, which an identity needs',
+      {
+        fix: 'name a timestamp authority too',
+      },
+    );
   return {
     open: async (signal) => {
       const http = client(options);

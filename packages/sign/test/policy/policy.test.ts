@@ -308,7 +308,7 @@ describe('any policy', () => {
     );
   });
 
-  it('never accepts more with a further rule or with required signatures', () => {
+  it('accepts no more images after a rule is added or signatures are required', () => {
     fc.assert(
       fc.property(policies, rule, list, (one, added, all) => {
         const stricter = { ...one, rules: [...one.rules, ...policy([added]).rules] };

@@ -106,7 +106,7 @@ The console is on standard output. Log in with "lkt ssh". Ctrl-C ends all.`;
   }
 }
 
-/** Returns the digests of what is booted. */
+/** Returns the digests of the boot files. */
 function bootDigests({ files }: ImageSummary): string {
   const booted = files.filter(({ path }) => /-(?:kernel|initrd\.img|cmdline)$/.test(path));
   return booted.map(({ digest }) => digest).join(' ');

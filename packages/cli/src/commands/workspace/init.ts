@@ -170,7 +170,7 @@ const FLAGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * Parses what is written, so that a wrong flag is found before.
+ * Parses the new files, so that an invalid flag fails before anything is written.
  * @param dir of the new workspace
  * @throws USAGE_INVALID; NOT_FOUND without the directory of the collection
  */

@@ -24,7 +24,7 @@ export class Update extends LktCommand {
   static override summary = "Update locks, kernel and pins to Debian's newest packages";
   static override description = `Locks the newest Debian packages, updates the Linux source in its series, builds all that depends on them, and pins it. External images get the current digests of their tags, except with --security.
 
-Prints what changed, what it fixes, and changed privileges. If a build or a test fails, all files get their earlier content (docs/vulns.md).`;
+Prints what changed, what it fixes, and changed privileges. If a build or a test fails, all files are restored (docs/vulns.md).`;
   static override examples = [
     '<%= config.bin %> update --security --dry-run --exclude kernel',
     '<%= config.bin %> update --security --test "npm test" --markdown summary.md',

@@ -214,7 +214,7 @@ export class MetalProvider<M extends Machine> implements Provider {
     }
     const power = isOn ? 'on' : 'off';
     throw new ProviderError('unavailable', `the machine ${machine.name} did not switch ${power}`, {
-      fix: 'look at its management controller',
+      fix: 'check its management controller',
     });
   }
 

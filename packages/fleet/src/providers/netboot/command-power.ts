@@ -24,7 +24,7 @@ export class CommandPower implements PowerControl {
     throw new ProviderError(
       'malformed',
       `${this.#command.join(' ')} status ${machine.name} prints "${lineOf(state)}"`,
-      { fix: 'let it print on or off' },
+      { fix: 'make it print on or off' },
     );
   }
 

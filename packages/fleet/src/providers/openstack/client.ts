@@ -137,7 +137,7 @@ export class OpenStackClient implements AsyncDisposable {
     if (URL.canParse(url) && /^(?:https:|http:\/\/127\.0\.0\.1[:/])/.test(url))
       return service === 'image' && !url.endsWith('/v2') ? `${url}/v2` : url;
     throw new ProviderError('invalid', `openstack: the ${kind} ${service} has no https URL`, {
-      fix: 'ask for an endpoint with TLS, or set interface of the provider',
+      fix: 'ask the operator for a TLS endpoint, or set interface of the provider',
     });
   }
 }

@@ -186,7 +186,7 @@ describe('a machine that a person switches', () => {
 });
 
 test.for<[string, string, object]>([
-  ['echo perhaps', 'malformed', { fix: 'let it print on or off' }],
+  ['echo perhaps', 'malformed', { fix: 'make it print on or off' }],
   ['echo "no relay" >&2; exit 3', 'unavailable', {}],
 ])('reports a program that does "%s"', async ([line, failure, more]) => {
   await using dir = guardedDirectory('lkt-fleet-');
