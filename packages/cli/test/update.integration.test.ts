@@ -284,7 +284,9 @@ it('undoes the update if a build fails', async () => {
       'usr/share/app is not in lkt/base',
     );
     expect(git(path, 'status', '--porcelain')).toBe('');
-    expect(warnings).toEqual([expect.stringMatching(/^the update failed, so \d files have their/)]);
+    expect(warnings).toEqual([
+      expect.stringMatching(/^the update failed, so \d files were restored/),
+    ]);
   });
 });
 
