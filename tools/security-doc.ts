@@ -53,9 +53,9 @@ A process has only the capabilities, paths and TCP ports of its item. Without a 
 its container.
 
 - **Open**: descriptors from its start. All also have \`/dev/null\`, the log, and those of Go's timers.
-- **System calls**, and their number in all. All also have those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield,
-  signal masks, clocks, exit, and memory that is neither executable nor a file. Several have a common name:
-${[...SYSCALL_GROUPS].map(([name, calls]) => `  - ${name}: ${codes(calls)}`).join('\n')}
+- **System calls**: their number; \`roles.json\` of the package lists them. It includes those of the Go
+  runtime: futex, epoll_pwait, nanosleep, sched_yield, signal masks, clocks, exit, and memory that is neither
+  executable nor a file.
 - **Threads**: it may start threads. None can start a process or program, or send a signal.
 - **Memory**: the limit beyond what a Go program has at its start.
 
@@ -113,25 +113,6 @@ function usualOf(rows: readonly Row[]): readonly string[] {
   return PRIVILEGES.map((name, column) =>
     LISTS.has(name) ? codes([]) : mostFrequent(rows.map(({ cells }) => cells[column])),
   );
-}
-
-/** System calls that many roles have together, by the name that docs/security.md gives them. */
-const SYSCALL_GROUPS: ReadonlyMap<string, readonly string[]> = new Map([
-  ['io', ['read', 'write']],
-  ['events', ['close', 'fcntl', 'epoll_ctl']],
-  ['files', ['openat', 'fstat', 'newfstatat', 'getdents64', 'lseek']],
-  ['names', ['getsockname', 'getpeername', 'getsockopt']],
-  ['sockets', ['socket inet', 'socket inet6', 'connect', 'bind', 'setsockopt']],
-]);
-
-/** Returns system calls as Markdown, with the groups of which all are among them. */
-function syscallCodes(calls: readonly string[]): string {
-  const groups = [...SYSCALL_GROUPS].filter(([, members]) =>
-    members.every((call) => calls.includes(call)),
-  );
-  const grouped = new Set(groups.flatMap(([, members]) => members));
-  const others = calls.filter((call) => !grouped.has(call)).map((call) => `\`${call}\``);
-  return [...groups.map(([name]) => name), ...others].join(', ');
 }
 
 interface Role {
@@ -198,7 +179,7 @@ function roleText(role: Role, source: string): string {
         : `${name} ${codes(values.map(String))}`,
     );
   if (role.syscalls !== undefined && role.syscalls.length > 0)
-    texts.push(`${syscallCount(role, source)} system calls: ${syscallCodes(role.syscalls)}`);
+    texts.push(`${syscallCount(role, source)} system calls`);
   if (role.threads === true) texts.push('threads');
   if (role.programs === true) texts.push('starts programs');
   if (role.memory !== undefined) texts.push(`memory ${role.memory} MiB`);
