@@ -13,12 +13,24 @@ interface ImageEntry {
 /** Directories with more files are counted. */
 const MAX_NAMED = 8;
 
-/** Returns a list of the files of an image, for a page: full directories are one item. */
-export function fileLines(entries: readonly ImageEntry[]): readonly string[] {
-  const parents = new Set(entries.map(({ path }) => posix.dirname(path)));
+/** The links of a merged /usr, which every image with a shell has. */
+const MERGED: ReadonlySet<string> = new Set(['/bin', '/lib', '/lib64', '/sbin']);
+const SHARED_LIBRARY = /^\/usr\/lib.*\.so(?:\.[\d.]+)?$/;
+
+/**
+ * Returns a list of the files of an image, for a page: full directories and
+ * shared libraries are one item. Leaves out the links of a merged /usr.
+ */
+export function fileLines(all: readonly ImageEntry[]): readonly string[] {
+  const libraries = all.filter(({ path }) => SHARED_LIBRARY.test(path));
+  const entries = all.filter(
+    ({ path, target }) =>
+      !SHARED_LIBRARY.test(path) && !(MERGED.has(path) && target?.startsWith('usr/') === true),
+  );
+  const parents = new Set(all.map(({ path }) => posix.dirname(path)));
   const shown = entries.filter(({ path, type }) => type !== 'directory' || !parents.has(path));
   const groups = Map.groupBy(shown, ({ path }) => posix.dirname(path));
-  return [...groups]
+  const lines = [...groups]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
     .flatMap(([parent, items]) =>
       items.length > MAX_NAMED
@@ -28,6 +40,7 @@ export function fileLines(entries: readonly ImageEntry[]): readonly string[] {
             return target === undefined ? `- \`${name}\`` : `- \`${name}\` → \`${target}\``;
           }),
     );
+  return libraries.length === 0 ? lines : [...lines, `- shared libraries: ${libraries.length}`];
 }
 
 /** Returns the entries in the output of `lkt inspect --files --json`. */

@@ -155,10 +155,8 @@ function privileges(root: string, { image, config, file }: PackageSpec): string 
   const hasRoles = existsSync(join(root, 'pkg', image, 'roles.json'));
   if (config === undefined && !hasRoles) return '';
   const link = `[security.md](../security.md#${image})`;
-  const what = hasRoles ? ' and those of its processes' : '';
-  const reasons =
-    config === undefined ? '' : `, with the reasons in [build.yml](../../${file.path})`;
-  return `## Privileges\n\n${link} lists them${what}${reasons}.`;
+  const reasons = config === undefined ? '' : `; [build.yml](../../${file.path}) has the reasons`;
+  return `## Privileges\n\n${link} lists them${reasons}.`;
 }
 
 /** Returns the list of files of a package's page, which only the built image tells. */

@@ -75,6 +75,18 @@ test('lists files with their links, and counts those of full directories', () =>
   ).toEqual(['- `/run/`', '- `/lib/`: 9 entries', '- `/sbin/b` → `../bin/b`']);
 });
 
+test('counts shared libraries, and leaves out the links of a merged /usr', () => {
+  expect(
+    fileLines([
+      { path: '/bin', type: 'symlink', target: 'usr/bin' },
+      { path: '/lib', type: 'symlink', target: 'elsewhere' },
+      { path: '/usr/bin/a', type: 'file' },
+      { path: '/usr/lib/x86_64-linux-gnu/libc.so.6', type: 'file' },
+      { path: '/usr/lib64/ld-linux-x86-64.so.2', type: 'symlink', target: 'x' },
+    ]),
+  ).toEqual(['- `/lib` → `elsewhere`', '- `/usr/bin/a`', '- shared libraries: 2']);
+});
+
 test('keeps the text about options that a page has', () => {
   const page = `# P
 
