@@ -7,6 +7,7 @@ import {
   readdirSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { dirname, join, relative } from 'node:path';
@@ -38,10 +39,10 @@ async function main(): Promise<void> {
   }
 }
 
-/**
- * Makes a finished build the current one. The previous one stays: a running lkt may still load
- * parts of it.
- */
+/** Time that former builds stay: a running lkt, such as a long build, may load parts of them. */
+const KEPT_MS = 24 * 60 * 60 * 1000;
+
+/** Makes a finished build the current one. The previous one stays, and those of the last day. */
 function put(directory: string, manifest: Manifest): void {
   const before = currentId();
   replace(join(directory, 'nx-plugin'), join(dist, 'nx-plugin'));
@@ -50,9 +51,11 @@ function put(directory: string, manifest: Manifest): void {
   writeFileSync(written, `${JSON.stringify(manifest)}\n`);
   replace(directory, join(dist, manifest.id));
   renameSync(join(dist, manifest.id, 'manifest.json'), join(dist, 'manifest.json'));
-  for (const name of readdirSync(dist))
-    if (BUILD.test(name) && name !== manifest.id && name !== before)
-      rmSync(join(dist, name), { recursive: true });
+  for (const name of readdirSync(dist)) {
+    if (!BUILD.test(name) || name === manifest.id || name === before) continue;
+    const former = join(dist, name);
+    if (Date.now() - statSync(former).mtimeMs > KEPT_MS) rmSync(former, { recursive: true });
+  }
   // Compiled code of files that are gone. Running commands may add files meanwhile.
   const compiled = join(root, 'node_modules/.cache/node');
   rmSync(compiled, { recursive: true, force: true, maxRetries: 10 });

@@ -383,16 +383,22 @@ describe('npm run build', () => {
     expect([...missing]).toEqual([]);
   });
 
-  test('keeps the previous build, from which a running lkt may still load', () => {
+  test('keeps the builds of the last day, from which a running lkt may still load', () => {
     const text = readFileSync(source, 'utf8');
     const ids = [id()];
-    for (const line of ['// one\n', '// two\n']) {
+    const kept = (): readonly string[] => readdirSync(dist).filter((name) => ids.includes(name));
+    for (const line of ['// one\n', '// two\n', '// three\n']) {
       appendFileSync(source, line);
       expect(build()).toMatchObject({ status: 0, stderr: '' });
       ids.push(id());
-      const kept = readdirSync(dist).filter((name) => ids.includes(name));
-      expect(kept.toSorted()).toEqual(ids.slice(-2).toSorted());
     }
+    expect(kept().toSorted()).toEqual(ids.toSorted());
+    const [first = '', second = '', ...others] = ids;
+    const old = Date.now() / 1000 - 25 * 60 * 60;
+    for (const name of [first, second]) utimesSync(join(dist, name), old, old);
+    appendFileSync(source, '// four\n');
+    expect(build()).toMatchObject({ status: 0, stderr: '' });
+    expect(kept().toSorted()).toEqual(others.toSorted());
     writeFileSync(source, text);
   });
 
