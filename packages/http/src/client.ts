@@ -2,7 +2,7 @@ import { LktError } from '@lkt/core';
 import { redactUrl } from './address.ts';
 import { Transports } from './transports.ts';
 import { download, type DownloadOptions } from './download.ts';
-import { isTemporary, toNetworkError } from './network-error.ts';
+import { isWorthRetry, toNetworkError } from './network-error.ts';
 import { redirectTarget, withoutCredentials } from './redirect.ts';
 import type { HttpOptions } from './options.ts';
 import type { RequestOptions } from './request.ts';
@@ -52,7 +52,8 @@ export class HttpClient implements AsyncDisposable {
         await response.discard();
         await waitBeforeRetry(attempt, response.header('retry-after'), retryPolicy);
       } catch (error) {
-        if (!retry || !isTemporary(error) || isLastAttempt(attempt, retryPolicy)) throw error;
+        if (!retry || !isWorthRetry(error, attempt) || isLastAttempt(attempt, retryPolicy))
+          throw error;
         await waitBeforeRetry(attempt, undefined, retryPolicy);
       }
     }

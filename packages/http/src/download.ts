@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { type Digest, LktError } from '@lkt/core';
 import { redactUrl } from './address.ts';
 import type { RequestOptions } from './request.ts';
-import { isTemporary, NetworkError } from './network-error.ts';
+import { isWorthRetry, NetworkError } from './network-error.ts';
 import type { HttpResponse } from './response.ts';
 import { isLastAttempt, isTemporaryStatus, waitBeforeRetry, type RetryPolicy } from './retry.ts';
 import { MIN_SPEED, SpeedMeter } from '@lkt/core';
@@ -121,7 +121,7 @@ class Transfer implements AsyncIterable<Uint8Array> {
         if (this.#received < (this.#options.size ?? 0)) throw this.#tooShort();
         break;
       } catch (error) {
-        if (!isTemporary(error) || isLastAttempt(attempt, this.#retryPolicy)) throw error;
+        if (!isWorthRetry(error, attempt) || isLastAttempt(attempt, this.#retryPolicy)) throw error;
         await waitBeforeRetry(attempt, undefined, { ...this.#retryPolicy, signal });
         attempt += 1;
         if (this.#received === 0) this.#response = await this.#request({});

@@ -27,6 +27,7 @@ export function toNetworkError(url: URL, error: unknown): unknown {
       : (REASONS[code ?? ''] ?? causes.at(-1)?.message.split('\n')[0]);
   return new NetworkError(`${redactUrl(url)} cannot be reached: ${why}`, {
     isTemporary: !isTls(code) && !PERMANENT.has(code ?? ''),
+    isSilence: SILENCE.has(code ?? ''),
     speaksTls: !NO_TLS.has(code ?? ''),
     fix: fixOf(code),
   });
@@ -36,6 +37,8 @@ export function toNetworkError(url: URL, error: unknown): unknown {
 export class NetworkError extends LktError {
   /** A retry may succeed. */
   readonly isTemporary: boolean;
+  /** The server sent nothing for as long as the client waits. */
+  readonly isSilence: boolean;
   /**
    * False if the server responds to TLS with another protocol. An invalid certificate counts as
    * TLS.
@@ -44,18 +47,29 @@ export class NetworkError extends LktError {
 
   constructor(
     message: string,
-    options: { isTemporary: boolean; speaksTls?: boolean; fix?: string },
+    options: { isTemporary: boolean; isSilence?: boolean; speaksTls?: boolean; fix?: string },
   ) {
     super('NETWORK_FAILED', message, { fix: options.fix });
     this.isTemporary = options.isTemporary;
+    this.isSilence = options.isSilence ?? false;
     this.speaksTls = options.speaksTls ?? true;
   }
 }
 
-/** Reports whether this is a connection error that a retry may fix. */
-export function isTemporary(error: unknown): boolean {
-  return error instanceof NetworkError && error.isTemporary;
+/**
+ * Reports whether another attempt may fix a connection error. After silence there is only one more:
+ * each takes as long as the client waits.
+ * @param attempt that failed; the first is 0
+ */
+export function isWorthRetry(error: unknown, attempt: number): boolean {
+  return error instanceof NetworkError && error.isTemporary && !(error.isSilence && attempt > 0);
 }
+
+const SILENCE: ReadonlySet<string> = new Set([
+  'HTTP_IDLE',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+]);
 
 const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the name lookup failed temporarily',

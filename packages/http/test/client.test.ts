@@ -94,6 +94,18 @@ describe('retries', () => {
     const error = await failure(client({ idle: 50, backoff: [] }).request(url));
     expect(error.message).toBe(`${url}/ cannot be reached: no response in time`);
   });
+
+  it('stop at the second silence, but not at the first', async () => {
+    let count = 0;
+    const url = await serve((_request, response) => {
+      count += 1;
+      if (count % 4 === 0) response.end('x');
+    });
+    const error = await failure(client({ idle: 50, backoff: [1, 1, 1] }).request(url));
+    expect([error.message, count]).toEqual([`${url}/ cannot be reached: no response in time`, 2]);
+    expect(await text(client({ idle: 1000, backoff: [1, 1, 1] }), url)).toBe('200 x');
+    expect(count).toBe(4);
+  });
 });
 
 describe('redirects', () => {

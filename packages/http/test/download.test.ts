@@ -98,6 +98,19 @@ describe('download', () => {
     expect((await failure(get(url, {}, 100))).message).toMatch(/no response in time/);
   });
 
+  it('ends if a server falls silent, and does so again when asked for the rest', async () => {
+    let count = 0;
+    const url = await serve((_request, response) => {
+      count += 1;
+      if (count === 1) response.writeHead(200, { 'content-length': 10 }).write('01');
+    });
+    await using client = createHttpClient({ backoff: [1, 1, 1], idle: 100 });
+    const content = await client.download(url);
+    const error = await failure(Array.fromAsync(content));
+    expect(error.message).toMatch(/no response in time/);
+    expect(count).toBe(3);
+  });
+
   it('verifies digest and size', async () => {
     const url = await serve((_request, response) => {
       response.end(CONTENT);
