@@ -147,11 +147,13 @@ function compiledContent(
   { path, kernel, isElf = false }: InspectedFile,
   sources: readonly Component[],
 ): Content | undefined {
-  const paths = [fromRaw(path)];
-  const parts = sources.map((component) => ({ component }));
-  if (kernel !== undefined) return { component: kernelComponent(kernel), paths, parts };
+  if (kernel !== undefined) {
+    const parts = sources.map((component) => ({ component }));
+    return { component: kernelComponent(kernel), paths: [fromRaw(path)], parts };
+  }
   const [component, ...others] = sources;
-  return isElf && component !== undefined && others.length === 0 ? { component, paths } : undefined;
+  if (!isElf || component === undefined || others.length > 0) return undefined;
+  return { component, paths: [fromRaw(path)] };
 }
 
 /** Returns the content for a file that a component of a known image owns. */

@@ -221,9 +221,15 @@ function parseLine(line: string): InspectedEntry {
   const hash = line.slice(0, HASH);
   const fields = JSON.parse(line.slice(HASH + 1)) as Fields;
   const [type, path, size, mode, uid, gid, mtime, link, isElf, go, kernel, text] = fields;
-  const entry = { type, path, size, mode, uid, gid, mtime, text };
   return {
-    ...entry,
+    type,
+    path,
+    size,
+    mode,
+    uid,
+    gid,
+    mtime,
+    text,
     hash: hash === NO_HASH ? undefined : hash,
     link: link ?? undefined,
     isElf: isElf ?? undefined,

@@ -80,7 +80,7 @@ export async function flattenEntries(
     const { entries } = list;
     try {
       for (const entry of entries) builder.count(entry);
-      builder.apply(entries.map((entry, ordinal) => ({ ...entryMetadata(entry), layer, ordinal })));
+      builder.apply(entries.map((entry, ordinal) => layerEntry(entry, layer, ordinal)));
     } catch (error) {
       throw await explain(list, error);
     }
@@ -119,7 +119,7 @@ export async function* streamFlatten(
         archive.layer === undefined ? opened.data : verifyDiffId(opened.data, archive.layer);
       for await (const entry of readTar(data, { maxBytes })) {
         builder.count(entry);
-        entries.push({ ...entryMetadata(entry), layer, ordinal });
+        entries.push(layerEntry(entry, layer, ordinal));
         const { size, content } = entry;
         if (content !== undefined)
           yield { size, content: explained(archive, content), layer, ordinal };
@@ -161,8 +161,8 @@ interface LayerEntry extends TreeNode {
   readonly ordinal: number;
 }
 
-/** A file without its name; hard links share one. */
-type Inode = Omit<TreeNode, 'path'>;
+/** A file, as its entry has it; hard links share one. Its path is not that of every name. */
+type Inode = TreeNode;
 
 class TreeBuilder {
   readonly #inodes = new Map<RawPath, Inode>();
@@ -199,8 +199,10 @@ class TreeBuilder {
    * archive.
    */
   apply(entries: readonly LayerEntry[]): void {
-    for (const entry of entries) this.#whiteout(entry);
-    for (const entry of entries) if (!isWhiteout(entry) && !isAufs(entry)) this.#add(entry);
+    const special = new Set(entries.filter(({ path }) => path.includes(WHITEOUT)));
+    for (const entry of special) this.#whiteout(entry);
+    for (const entry of entries)
+      if (!special.has(entry) || !(isWhiteout(entry) || isAufs(entry))) this.#add(entry);
   }
 
   tree(): FileTree {
@@ -213,12 +215,14 @@ class TreeBuilder {
       const other = inode.type === 'file' ? first.get(inode) : undefined;
       if (other === undefined) {
         if (inode.type === 'file') first.set(inode, path);
-        nodes.push({ ...inode, path });
+        nodes.push(inode.path === path ? inode : { ...inode, path });
       } else {
         nodes.push({ ...inode, path, type: 'hardlink', size: 0, link: other });
       }
-      const names = [...(this.#children.get(path) ?? [])].toSorted(compareBytes);
-      for (const name of names.toReversed()) todo.push(joinPath(path, name));
+      const names = this.#children.get(path);
+      if (names === undefined) continue;
+      for (const name of [...names].toSorted(compareBytes).toReversed())
+        todo.push(joinPath(path, name));
     }
     return new FileTree(nodes);
   }
@@ -242,14 +246,14 @@ class TreeBuilder {
   }
 
   #add(entry: LayerEntry): void {
-    const { path, ...inode } = entry;
+    const { path } = entry;
     if (path !== '') this.#makeParents(path, entry);
-    if (inode.type === 'hardlink') {
-      const target = this.#inodes.get(inode.link ?? '');
-      if (target === undefined || target.type === 'directory' || inode.link === path) {
+    if (entry.type === 'hardlink') {
+      const target = this.#inodes.get(entry.link ?? '');
+      if (target === undefined || target.type === 'directory' || entry.link === path) {
         throw new LktError(
           'ARCHIVE_INVALID',
-          `hard link ${JSON.stringify(fromRaw(path))} refers to ${JSON.stringify(fromRaw(inode.link ?? ''))}, which is not a file of the image`,
+          `hard link ${JSON.stringify(fromRaw(path))} refers to ${JSON.stringify(fromRaw(entry.link ?? ''))}, which is not a file of the image`,
         );
       }
       this.#remove(path);
@@ -257,9 +261,9 @@ class TreeBuilder {
       return;
     }
     const present = this.#inodes.get(path);
-    if (path === '' && inode.type !== 'directory') throw new Error('the root is not a directory');
-    if (present?.type !== 'directory' || inode.type !== 'directory') this.#remove(path);
-    this.#set(path, inode);
+    if (path === '' && entry.type !== 'directory') throw new Error('the root is not a directory');
+    if (present?.type !== 'directory' || entry.type !== 'directory') this.#remove(path);
+    this.#set(path, entry);
   }
 
   #makeParents(path: RawPath, entry: LayerEntry): void {
@@ -306,6 +310,7 @@ class TreeBuilder {
 }
 
 const IMPLIED: Inode = {
+  path: '',
   type: 'directory',
   mode: 0o755,
   uid: 0,
@@ -314,6 +319,11 @@ const IMPLIED: Inode = {
   size: 0,
   layer: -1,
 };
+
+/** Returns an entry as `entryMetadata` does, in one object: an image has many. */
+function layerEntry(entry: Entry, layer: number, ordinal: number): LayerEntry {
+  return Object.assign(entryMetadata(entry), { layer, ordinal });
+}
 
 function isWhiteout({ path }: LayerEntry): boolean {
   return baseName(path).startsWith(WHITEOUT);

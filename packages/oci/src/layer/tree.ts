@@ -1,4 +1,4 @@
-import { type Entry, parentPath, type RawPath } from '../tar/entry.ts';
+import { type Entry, joinPath, parentPath, type RawPath } from '../tar/entry.ts';
 
 /**
  * A file in an image's file system. `layer` is the index of the layer with its content; -1 for an
@@ -18,12 +18,12 @@ const MAX_LINKS = 40;
  * order is the file; the others are hard links to it.
  */
 export class FileTree {
-  readonly #nodes: ReadonlyMap<RawPath, TreeNode>;
+  readonly #nodes = new Map<RawPath, TreeNode>();
   readonly #children = new Map<RawPath, string[]>();
 
   /** Nodes need entries for their parent directories; without them, `walk` does not reach them. */
   constructor(nodes: Iterable<TreeNode>) {
-    this.#nodes = new Map([...nodes].map((node) => [node.path, node]));
+    for (const node of nodes) this.#nodes.set(node.path, node);
     for (const path of this.#nodes.keys()) {
       if (path === '') continue;
       const parent = parentPath(path);
@@ -86,8 +86,9 @@ export class FileTree {
     for (let path = todo.pop(); path !== undefined; path = todo.pop()) {
       const node = this.#nodes.get(path);
       if (node !== undefined) yield node;
-      for (const name of this.children(path).toReversed())
-        todo.push(path === '' ? name : `${path}/${name}`);
+      const names = this.children(path);
+      for (let index = names.length - 1; index >= 0; index -= 1)
+        todo.push(joinPath(path, names[index] ?? ''));
     }
   }
 }
