@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,
+  lstatSync,
   mkdirSync,
   mkdtempDisposableSync,
   rmSync,
@@ -114,6 +115,21 @@ test('hashes a large file in pieces, once', async () => {
   expect(await context.contentDigest('a')).toBe(digestOf(content));
   writeFileSync(join(directory.path, 'a'), Buffer.alloc(content.length, 'y'));
   expect(await context.contentDigest('a')).toBe(digestOf(content));
+});
+
+test('takes the digest of a file that was read before, unless the file has changed', async () => {
+  using directory = sample();
+  const source = join(directory.path, 'a');
+  const read = { stats: lstatSync(source), content: digestOf('read before') };
+  const digestNow = async (): Promise<Digest> => {
+    const context = new Context([{ path: 'a', source, read }]);
+    await context.digest(planOf('COPY a /', context));
+    return context.contentDigest('a');
+  };
+  expect(await digestNow()).toBe(read.content);
+  writeFileSync(source, 'CONTENT of a');
+  utimesSync(source, read.stats.atime, read.stats.mtime);
+  expect(await digestNow()).toBe(digestOf('CONTENT of a'));
 });
 
 test('reuses what another context has read', async () => {

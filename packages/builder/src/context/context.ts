@@ -22,6 +22,14 @@ export interface ContextFile {
   readonly source: string;
   /** The expected digest, if known. Other content is an error. */
   readonly digest?: Digest;
+  /** What was read of a regular file before; ignored if the file differs now. */
+  readonly read?: ReadContent | undefined;
+}
+
+/** The digest of a file's content, and the state of the file when it was read. */
+export interface ReadContent {
+  readonly stats: Stats;
+  readonly content: Digest;
 }
 
 /** A file of the context. Its mode is 644 or 755, by the owner's execute bit. */
@@ -52,6 +60,7 @@ const CHUNK = 256 * 1024;
 export class Context implements SourceTree {
   readonly #sources = new Map<RawPath, string>();
   readonly #expected = new Map<RawPath, Digest>();
+  readonly #read = new Map<RawPath, ReadContent>();
   readonly #children = new Map<RawPath, Set<string>>([['', new Set()]]);
   readonly #sorted = new Map<RawPath, readonly string[]>();
   readonly #nodes = new Map<RawPath, ContextNode>();
@@ -65,9 +74,10 @@ export class Context implements SourceTree {
    * @throws LktError CONFIG_INVALID when a path is both a file and a directory.
    */
   constructor(files: readonly ReadFile[]) {
-    for (const { path, source, digest, node, content } of files) {
+    for (const { path, source, digest, read, node, content } of files) {
       this.#sources.set(path, source);
       if (digest !== undefined) this.#expected.set(path, digest);
+      else if (read !== undefined) this.#read.set(path, read);
       if (node !== undefined) this.#nodes.set(path, node);
       if (content !== undefined) this.#contents.set(path, content);
       this.#addToParent(path);
@@ -202,6 +212,9 @@ export class Context implements SourceTree {
         );
       }
       this.#seen.set(path, stats);
+      const read = this.#read.get(path);
+      if (read !== undefined && isSame(read.stats, stats) && read.stats.ctimeMs === stats.ctimeMs)
+        this.#contents.set(path, read.content);
       const mode = (stats.mode & 0o100) === 0 ? 0o644 : 0o755;
       return { type: 'file', mode, size: stats.size, source };
     } catch (error) {
@@ -255,7 +268,7 @@ async function hashFile(
   signal: AbortSignal | undefined,
 ): Promise<Digest> {
   if (size <= SMALL_FILE) {
-    const content = await readSmallFile(source, OPEN, signal);
+    const content = await readSmallFile(source, size, OPEN, signal);
     if (content.length !== size) throw changedFile(path);
     return digestOf(content);
   }

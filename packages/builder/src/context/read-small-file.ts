@@ -1,6 +1,6 @@
-import { readFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
+import { readWhole } from '../system/read-whole.ts';
 
 /**
  * Slower reads had to wait for a disk or network. So will the next, and those run better in
@@ -24,10 +24,12 @@ function now(): number {
 /**
  * Reads a file of some kB: synchronously while files come from the page cache, since a round trip
  * to the thread pool takes ten times as long.
+ * @param size of the file in bytes; a longer one returns more bytes
  * @param flag for open(2)
  */
 export async function readSmallFile(
   path: string,
+  size: number,
   flag: number,
   signal: AbortSignal | undefined,
 ): Promise<Buffer> {
@@ -41,8 +43,7 @@ export async function readSmallFile(
   }
   signal?.throwIfAborted();
   const start = now();
-  // The type only allows names of flags.
-  const content = readFileSync(path, { flag: flag as unknown as string });
+  const content = readWhole(path, size, flag);
   slowInRow = now() - start > SLOW_MS ? slowInRow + 1 : 0;
   if (slowInRow >= SLOW_READS) slow = NEXT;
   return content;

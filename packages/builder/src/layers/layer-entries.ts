@@ -1,4 +1,4 @@
-import { closeSync, createReadStream, openSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, createReadStream, openSync, readSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import { type EntryToWrite, fromRaw, type RawPath } from '@lkt/oci';
 import {
@@ -13,6 +13,7 @@ import {
   statAt,
   typeOf,
 } from '../system/raw-fs.ts';
+import { readWhole } from '../system/read-whole.ts';
 
 /** Files up to this size are read at once. */
 const SMALL = 256 * 1024;
@@ -94,13 +95,13 @@ export function contentOf(
   size: number,
 ): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
   const file = pathAt(directory, path);
-  if (size <= SMALL) return size === 0 ? [] : wholeFile(file);
+  if (size <= SMALL) return size === 0 ? [] : wholeFile(file, size);
   if (size <= MEDIUM) return pieces(file);
   return createReadStream(file, { highWaterMark: SMALL }) as AsyncIterable<Uint8Array>;
 }
 
-function* wholeFile(path: Buffer): Generator<Uint8Array> {
-  yield readFileSync(path);
+function* wholeFile(path: Buffer, size: number): Generator<Uint8Array> {
+  yield readWhole(path, size);
 }
 
 function* pieces(path: string | Buffer): Generator<Uint8Array> {

@@ -1,4 +1,4 @@
-import type { BigIntStats } from 'node:fs';
+import type { BigIntStats, Stats } from 'node:fs';
 
 /** The granularity of ctime in milliseconds: two changes within it may have the same ctime. */
 const CTIME_GRANULARITY_MS = 50;
@@ -15,6 +15,8 @@ export function fileState({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): Fi
 }
 
 /** Reports whether the last change is old enough that a later one would get another ctime. */
-export function isSettled({ ctimeMs }: BigIntStats): boolean {
+export function isSettled({
+  ctimeMs,
+}: Pick<Stats, 'ctimeMs'> | Pick<BigIntStats, 'ctimeMs'>): boolean {
   return Date.now() - Number(ctimeMs) >= CTIME_GRANULARITY_MS;
 }

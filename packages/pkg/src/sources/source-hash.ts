@@ -1,7 +1,8 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream, lstatSync, readFileSync, realpathSync } from 'node:fs';
+import { createReadStream, lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import { isErrno, LktError } from '@lkt/core';
+import type { ReadContent } from '@lkt/builder/inputs';
+import { Digester, digestOf, isErrno, LktError } from '@lkt/core';
 import {
   filesAsCommitted,
   findTop,
@@ -14,7 +15,7 @@ import {
   readTrees,
   type Repository,
 } from '@lkt/git';
-import { exists } from '@lkt/oci/files';
+import { exists, isSettled } from '@lkt/oci/files';
 import { combineTrees } from './combine-trees.ts';
 
 export interface SourceHash {
@@ -52,7 +53,11 @@ interface Checkouts {
   /** Tree ids, as if committed now, of directories that have changes or are missing in HEAD. */
   readonly previews: Promise<ReadonlyMap<string, string>>;
   readonly signal: AbortSignal | undefined;
+  readonly onRead: OnRead;
 }
+
+/** Called with each file that is read for a source hash; the path is absolute. */
+export type OnRead = (path: string, read: ReadContent) => void;
 
 /**
  * Returns the source hashes of many directories, in the order of `subjects`, with few calls of git.
@@ -69,12 +74,13 @@ export async function sourceHashes(
   subjects: readonly HashSubject[],
   signal?: AbortSignal,
   known?: ReadonlyMap<string, Repository>,
+  onRead: OnRead = () => undefined,
 ): Promise<readonly SourceHash[]> {
   const resolved = subjects.map(resolveSubject);
   const dirs = resolved.flatMap((subject) => subject.trees);
   const repositories = known ?? (await readRepositories(git, dirs, signal));
   const previews = previewTrees(git, repositories, signal);
-  const checkouts = { git, repositories, previews, signal };
+  const checkouts = { git, repositories, previews, signal, onRead };
   const hashes = Promise.all(resolved.map((subject) => hashOne(subject, checkouts)));
   await Promise.all([previews, hashes]);
   return hashes;
@@ -185,7 +191,7 @@ async function hashOne(
   { options, dir, trees }: Subject,
   checkouts: Checkouts,
 ): Promise<SourceHash> {
-  const { repositories } = checkouts;
+  const { repositories, onRead } = checkouts;
   const [tree, ...extra] = trees;
   const repository = repositories.get(tree);
   if (repository === undefined)
@@ -212,7 +218,7 @@ async function hashOne(
   let { hash } = options;
   if (hash === undefined) {
     hash = combineTrees(inCommit);
-    if (dirty) hash += `-dirty-${(await contentHash(dir, repository)).slice(0, 7)}`;
+    if (dirty) hash += `-dirty-${(await contentHash(dir, repository, onRead)).slice(0, 7)}`;
   }
   const isExtraDirty = extra.some((one) => previews.has(one));
   return { hash, committed: combineTrees(current), dirty: dirty || isExtraDirty };
@@ -253,7 +259,7 @@ async function isDirty(
 /**
  * Returns the SHA-256 over the contents of the regular files, concatenated in git's order, as hex.
  */
-async function contentHash(dir: string, repository: Repository): Promise<string> {
+async function contentHash(dir: string, repository: Repository, onRead: OnRead): Promise<string> {
   const top = repository.pathOf(dir);
   const skip = top === '' ? 0 : top.length + 1;
   const hash = createHash('sha256');
@@ -261,24 +267,39 @@ async function contentHash(dir: string, repository: Repository): Promise<string>
     const name = path.slice(skip);
     // LinuxKit lists files without -z, so it cannot open names that git quotes.
     if (QUOTED.test(name)) continue;
-    await addContent(hash, join(dir, name));
+    await addContent(hash, join(dir, name), onRead);
   }
   return hash.digest('hex');
 }
 
 /** Longer files are read with a stream, which takes longer to begin. */
-const MAX_READ_AT_ONCE = 1024 * 1024;
+const CHUNK = 1024 * 1024;
 
-async function addContent(hash: Hash, path: string): Promise<void> {
+async function addContent(hash: Hash, path: string, onRead: OnRead): Promise<void> {
   try {
     const stats = lstatSync(path);
     if (!stats.isFile()) return;
-    if (stats.size <= MAX_READ_AT_ONCE) hash.update(readFileSync(path));
-    else for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer);
+    if (stats.size <= CHUNK) {
+      const content = readFileSync(path);
+      hash.update(content);
+      if (isWhole(stats, content.length)) onRead(path, { stats, content: digestOf(content) });
+      return;
+    }
+    const digester = new Digester();
+    for await (const chunk of createReadStream(path, { highWaterMark: CHUNK })) {
+      hash.update(chunk as Buffer);
+      digester.update(chunk as Buffer);
+    }
+    if (isWhole(stats, digester.size)) onRead(path, { stats, content: digester.digest() });
   } catch (error) {
     // The file was deleted, but is still in the index.
     if (!isErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES')) throw error;
   }
+}
+
+/** Reports whether a later change of a file that was read shows in its stats. */
+function isWhole(stats: Stats, length: number): boolean {
+  return stats.size === length && isSettled(stats);
 }
 
 // oxlint-disable-next-line no-control-regex -- control characters are what git quotes

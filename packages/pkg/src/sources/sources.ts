@@ -1,7 +1,7 @@
 import { realpath, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isInside, type Repository } from '@lkt/git';
-import type { ContextFile } from '@lkt/builder/inputs';
+import type { ContextFile, ReadContent } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { contextFiles } from './context.ts';
 import {
@@ -53,7 +53,9 @@ export async function readSources(
   const valid = [...extras].flatMap(([item, extra]) =>
     extra instanceof LktError ? [] : [{ ...options, item, dir: item.dir, extraSources: extra }],
   );
-  const all = await sourceHashes(workspace.git, valid, signal, known);
+  const read = new Map<string, ReadContent>();
+  const onRead = (path: string, content: ReadContent): void => void read.set(path, content);
+  const all = await sourceHashes(workspace.git, valid, signal, known, onRead);
   const hashes = new Map(valid.map(({ item }, index) => [item, all[index]]));
   const of = (item: Package): { readonly extra: readonly string[]; readonly hash: SourceHash } => {
     const extra = extras.get(item);
@@ -66,7 +68,10 @@ export async function readSources(
   const repositories = known ?? new Map<string, Repository>();
   return {
     hash: (item) => of(item).hash,
-    context: (item) => contextOf(workspace, item, of(item).extra, repositories),
+    context: async (item) => {
+      const files = await contextOf(workspace, item, of(item).extra, repositories);
+      return files.map((file) => ({ ...file, read: read.get(file.source) }));
+    },
     changes: (item) => changesIn([item.dir, ...of(item).extra], repositories),
   };
 }
