@@ -7,23 +7,50 @@ import { parentOf } from './paths.ts';
 
 /**
  * Returns a function that reports whether git may store a file in other bytes than those in the
- * work tree: by a filter, keywords or another encoding. Line ends are not considered. True if only
- * git can tell.
+ * work tree: by a filter, keywords, another encoding or other line ends. True if only git can tell.
+ *
+ * Git converts line ends (convert.c) only of files with carriage returns, and only if an attribute
+ * or `core.autocrlf` says so. Which of these files it takes as text, and whether the index decides,
+ * only git can tell.
  * @param tracked the directories whose `.gitattributes` is in the index, one char per byte; git
  * takes it from there if the work tree lacks it
  * @throws Error if a file of the configuration cannot be read
  * @see https://git-scm.com/docs/gitattributes
  */
 export function readConversions(
-  { top, gitDir, commonDir }: GitDirectory,
+  directory: GitDirectory,
   env: Environment,
   tracked: ReadonlySet<string>,
 ): MayConvert {
+  const find = (causes: Causes): ((path: string) => boolean) =>
+    findCauses(directory, env, tracked, causes);
+  const contents = find({ settings: NAMES_ATTRIBUTES, attributes: CONVERSIONS });
+  const lineEnds = find({ settings: LINE_END_SETTING, attributes: LINE_ENDS });
+  return (path, hasReturn) => contents(path) || (hasReturn && lineEnds(path));
+}
+
+/** @param path of a file from the top; one char per byte */
+export type MayConvert = (path: string, hasReturn: boolean) => boolean;
+
+/** What makes git convert files: texts in files of the configuration, and in those of attributes. */
+interface Causes {
+  readonly settings: RegExp;
+  readonly attributes: RegExp;
+}
+
+/** Returns a function that reports whether a file has a cause. */
+function findCauses(
+  { top, gitDir, commonDir }: GitDirectory,
+  env: Environment,
+  tracked: ReadonlySet<string>,
+  { settings, attributes }: Causes,
+): (path: string) => boolean {
   const own = [join(commonDir, 'config'), join(gitDir, 'config.worktree')];
-  const general =
+  let general: boolean | undefined;
+  const isGeneral = (): boolean =>
     isConfiguredByVariables(env) ||
-    [...own, ...configFiles(env, 'config')].some((file) => NAMES_FILES.test(textOf(file))) ||
-    [join(commonDir, 'info/attributes'), ...configFiles(env, 'attributes')].some(hasConversion);
+    [...own, ...configFiles(env, 'config')].some(names(settings)) ||
+    [join(commonDir, 'info/attributes'), ...configFiles(env, 'attributes')].some(names(attributes));
   const known = new Map<string, boolean>();
   const below = (dir: string): boolean => {
     let found = known.get(dir);
@@ -31,29 +58,32 @@ export function readConversions(
       const isInParent = dir !== '' && below(parentOf(dir));
       const path = Buffer.from(dir, 'latin1').toString();
       const file = join(top, path, ATTRIBUTES);
-      found = isInParent || hasConversion(file) || (tracked.has(dir) && !isFile(file));
+      found = isInParent || names(attributes)(file) || (tracked.has(dir) && !isFile(file));
       known.set(dir, found);
     }
     return found;
   };
-  return (path) => general || below(parentOf(path));
+  return (path) => (general ??= isGeneral()) || below(parentOf(path));
+}
+
+/** Returns a function that reports whether the text of a file matches. */
+function names(pattern: RegExp): (file: string) => boolean {
+  return (file) => pattern.test(textOf(file));
 }
 
 /** The name of files with attributes. */
 export const ATTRIBUTES = '.gitattributes';
 
-/** @param path of a file from the top; one char per byte */
-export type MayConvert = (path: string) => boolean;
-
-/** A setting that names a file with attributes, or another file with settings. */
-const NAMES_FILES = /attributesfile|\binclude/i;
+/** A setting that names attributes elsewhere, or another file with settings. */
+const NAMES_ATTRIBUTES = /attributesfile|\binclude|^\s*\[attr\b/im;
 
 /** The attributes `filter`, `ident` and `working-tree-encoding`. */
 const CONVERSIONS = /filter|ident|encoding/;
 
-function hasConversion(file: string): boolean {
-  return CONVERSIONS.test(textOf(file));
-}
+/** Without `core.autocrlf` and the attributes below, git leaves all line ends as they are. */
+const LINE_END_SETTING = /autocrlf/i;
+/** The attributes `text`, `eol` and `crlf`. */
+const LINE_ENDS = /text|eol|crlf/;
 
 function isFile(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false })?.isFile() === true;

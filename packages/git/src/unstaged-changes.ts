@@ -123,8 +123,7 @@ export function readFile(
   comparison.bytesLeft -= Number(stats.size);
   const { id, hasReturn } = contentOf(absolute, stats);
   if (id === undefined) return undefined;
-  // Git may convert line ends.
-  if (id !== committed && (hasReturn || comparison.mayConvert(path))) return undefined;
+  if (id !== committed && comparison.mayConvert(path, hasReturn)) return undefined;
   return { mode, id };
 }
 

@@ -168,7 +168,7 @@ function readDirectories(
   const rules = once(() => new IgnoreRules(found, readSettings(found, env)));
   const conversions = once(() => readConversions(found, env, attributes));
   const comparison = newComparison(
-    (path) => conversions()(path),
+    (path, hasReturn) => conversions()(path, hasReturn),
     maxBytes,
     () => void rules(),
   );

@@ -172,6 +172,40 @@ describe('readWorkTree in an edited checkout', () => {
     expect(found?.files.map(({ path }) => Buffer.from(path, 'latin1').toString())).toEqual(files);
   });
 
+  it('returns what git would commit for random attributes, settings and line ends', async () => {
+    const seed = Number(process.env['LKT_FUZZ_SEED'] ?? Date.now() % 1e9);
+    let state = seed;
+    const pick = <T>(items: readonly T[]): T => {
+      state = (Math.imul(state, 1_103_515_245) + 12_345) >>> 0;
+      return items[(state >>> 16) % items.length] as T;
+    };
+    let withReturn = 0;
+    for (let round = 0; round < 40; round += 1) {
+      await using repo = await settled();
+      const { path: top } = repo;
+      const content = (): string =>
+        Array.from({ length: 4 }, () => pick(['a\n', 'b\r\n', 'c\r', '\0', '\x1a', 'd'])).join('');
+      await write(top, { 'pkg/a/new.txt': content(), 'pkg/a/sub.txt': content() });
+      // Git compares seconds: a new file may be an edited one, which it would convert.
+      for (const name of ['new.txt', 'sub.txt']) await utimes(join(top, 'pkg/a', name), 1e9, 1e9);
+      commit(top);
+      for (const file of ['.gitattributes', 'pkg/a/.gitattributes', '.git/info/attributes'])
+        if (pick([true, false])) await write(top, { [file]: `${pick(PATTERNS)} ${pick(RULES)}\n` });
+      for (const [name, ...values] of SETTINGS)
+        if (pick([true, false, false, false])) git(top, 'config', name, pick(values));
+      const edited = { 'pkg/a/sub.txt': `${content()}${round}`, 'pkg/a/x': `x${content()}` };
+      await write(top, edited);
+      const found = read(top, 'pkg/a');
+      const what = `LKT_FUZZ_SEED=${seed}, round ${round}`;
+      git(top, 'add', '--all');
+      const trees = found && [...found.currentTrees.values()];
+      if (trees === undefined) continue;
+      if (Object.values(edited).some((text) => text.includes('\r'))) withReturn += 1;
+      expect(trees, what).toEqual([git(top, 'rev-parse', `${git(top, 'write-tree')}:pkg/a`)]);
+    }
+    expect(withReturn).toBeGreaterThan(0);
+  });
+
   it('returns the empty tree of a directory whose files were all deleted', async () => {
     await using repo = await settled();
     await rm(join(repo.path, 'pkg/b/build.yml'));
@@ -181,6 +215,27 @@ describe('readWorkTree in an edited checkout', () => {
 
 const LONG = 'x'.repeat(3 * 1024 * 1024 + 1);
 const EMPTY_TREE = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
+
+const PATTERNS = ['*', '*.txt', 'x', 'pkg/a/*'];
+const RULES = [
+  'text',
+  '-text',
+  'text=auto',
+  'text=auto eol=lf',
+  'eol=lf',
+  'eol=crlf',
+  'crlf',
+  '-crlf',
+  'crlf=input',
+  'binary',
+  'diff=cpp merge=union',
+  'export-ignore',
+];
+const SETTINGS: readonly (readonly [string, ...string[]])[] = [
+  ['core.autocrlf', 'true', 'input', 'false'],
+  ['core.eol', 'lf', 'crlf', 'native'],
+  ['core.safecrlf', 'warn', 'false'],
+];
 
 describe('areCommitted', () => {
   const FILE = 'pkg/a/build.yml';
@@ -264,8 +319,6 @@ const EMPTY_BLOB = 'e69de29bb2d1d6434b8b29ae775ad8c2e48c5391';
 
 describe('readWorkTree returns undefined', () => {
   const CHANGES: readonly (readonly [string, (top: string) => Promise<unknown> | string])[] = [
-    ['a new file has a carriage return', (top) => write(top, { 'pkg/a/new': 'a\r\n' })],
-    ['an edited file has a carriage return', (top) => write(top, { 'pkg/a/sub.txt': 'a\r\n' })],
     [
       'a file is marked assume-unchanged',
       (top) => git(top, 'update-index', '--assume-unchanged', 'pkg/a/sub.txt'),
@@ -325,6 +378,7 @@ describe('readWorkTree returns undefined', () => {
     ['keywords', (top) => write(top, { 'pkg/a/.gitattributes': '*.txt ident\n' })],
     ['encodings', (top) => write(top, { '.git/info/attributes': '* working-tree-encoding=X\n' })],
     ['attributes elsewhere', (top) => git(top, 'config', 'core.attributesFile', '/tmp/x')],
+    ['attributes of a tree', (top) => git(top, 'config', 'attr.tree', 'HEAD')],
   ])('if git may convert an edited file: %s', async (_, change) => {
     await using repo = await settled();
     await write(repo.path, { 'pkg/a/.gitattributes': '*.txt text eol=lf\n' });
@@ -332,6 +386,19 @@ describe('readWorkTree returns undefined', () => {
     await settle(repo.path);
     await write(repo.path, { 'pkg/a/sub.txt': 'other\n' });
     expect(read(repo.path, 'pkg/a')?.changed).toEqual(['pkg/a/sub.txt']);
+    await change(repo.path);
+    expect(read(repo.path, 'pkg/a')).toBe(undefined);
+  });
+
+  it.each<[string, (top: string) => Promise<unknown> | string]>([
+    ['a setting', (top) => git(top, 'config', 'core.autocrlf', 'input')],
+    ['an attribute', (top) => write(top, { '.gitattributes': '* text=auto\n' })],
+    ['another attribute', (top) => write(top, { '.git/info/attributes': '* eol=lf\n' })],
+    ['an older attribute', (top) => write(top, { 'pkg/a/.gitattributes': 'new crlf\n' })],
+  ])('if git may convert the line ends of a new file: %s', async (_, change) => {
+    await using repo = await settled();
+    await write(repo.path, { 'pkg/a/new': 'a\r\n' });
+    expect(read(repo.path, 'pkg/a')?.untracked).toEqual(['pkg/a/new']);
     await change(repo.path);
     expect(read(repo.path, 'pkg/a')).toBe(undefined);
   });
