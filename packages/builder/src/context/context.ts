@@ -22,7 +22,7 @@ export interface ContextFile {
   readonly source: string;
   /** The expected digest, if known. Other content is an error. */
   readonly digest?: Digest;
-  /** What was read of a regular file before; ignored if the file differs now. */
+  /** An earlier read of a regular file; ignored if the file differs now. */
   readonly read?: ReadContent | undefined;
 }
 
