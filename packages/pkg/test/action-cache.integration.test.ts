@@ -147,7 +147,7 @@ it('returns the result of a build of files that git does not track, until it tra
 
 it('does not record a build of sources that git may convert', async () => {
   await using at = await recorded();
-  await write(at.path, { 'pkg/init/more': '\r\n' });
+  await write(at.path, { '.gitattributes': '* text=auto\n', 'pkg/init/more': '\r\n' });
   await at.build();
   await at.build();
   expect(existsSync(at.record)).toBe(false);
