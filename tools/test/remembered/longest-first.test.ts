@@ -28,6 +28,16 @@ test('orders files by what they took before', () => {
   ).toEqual([INTEGRATION, OTHER, SYSTEM, ENGINES, UNIT]);
 });
 
+test('starts files of a kind that has not run yet before all others', () => {
+  expect(ordered({ [UNIT]: 1, [INTEGRATION]: 40 })).toEqual([
+    ENGINES,
+    SYSTEM,
+    OTHER,
+    INTEGRATION,
+    UNIT,
+  ]);
+});
+
 test('takes a new file to be as long as the longest of its kind', () => {
   expect(ordered({ [INTEGRATION]: 20, [OTHER]: 30, [ENGINES]: 40 })).toEqual([
     ENGINES,
