@@ -24,7 +24,10 @@ export interface RunOptions {
 const BUSY_MS = 500;
 const IDLE_MS = 5000;
 const MAX_BACKOFF_MS = 60_000;
-/** Passes with the same permanent error that end `apply`; not one, since clouds lag behind. */
+/**
+ * Passes in a row with a permanent error of a group, after which `apply` gives it up. Not one,
+ * since clouds lag behind.
+ */
 const MAX_REFUSALS = 3;
 
 /**

@@ -1,7 +1,7 @@
 import type { Node } from '../node.ts';
 import type { ObservedHealth } from '../reconcile/decision.ts';
 
-/** Returns why a node does not count as healthy; undefined if it does. */
+/** Returns why a node does not count as healthy; undefined if no problem is known. */
 export function nodeProblem(
   { id, power, attestation }: Node,
   health: ReadonlyMap<string, ObservedHealth>,

@@ -58,7 +58,7 @@ export function reconcile(group: GroupSpec, observed: Observation, now: number):
   };
 }
 
-/** Returns the actions that update labels; they disturb no node. */
+/** Returns the actions that update labels or finish a termination; they disturb no other node. */
 function upkeepActions(pass: Pass): readonly Action[] {
   const { group, target, live, terminating, isHalted } = pass;
   const needed = neededDrains(pass);
