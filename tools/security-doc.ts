@@ -53,9 +53,9 @@ A process has only the capabilities, paths and TCP ports of its item. Without a 
 its container.
 
 - **Open**: descriptors from its start. All also have \`/dev/null\`, the log, and those of Go's timers.
-- **System calls**: their number; \`roles.json\` of the package lists them. It includes those of the Go
-  runtime: futex, epoll_pwait, nanosleep, sched_yield, signal masks, clocks, exit, and memory that is neither
-  executable nor a file.
+- **System calls**: their number, with those of the Go runtime: futex, epoll_pwait, nanosleep, sched_yield,
+  signal masks, clocks, exit, and memory that is neither executable nor a file. \`roles.json\` of the package
+  lists the others.
 - **Threads**: it may start threads. None can start a process or program, or send a signal.
 - **Memory**: the limit beyond what a Go program has at its start.
 
