@@ -15,7 +15,7 @@ const MEMORY_USE: Readonly<Record<string, MemoryUse>> = {
   dev: 'compose',
   run: 'compose',
   test: 'compose',
-  verify: 'verify',
+  verify: 'compose',
 };
 
 exitOnClosedPipe();

@@ -5,7 +5,7 @@
  */
 
 /** The kind of work a process does, which decides how its memory is managed. */
-export type MemoryUse = 'compose' | 'stream' | 'transfer' | 'verify';
+export type MemoryUse = 'compose' | 'stream' | 'transfer';
 
 interface MemoryPolicy {
   /**
@@ -13,11 +13,6 @@ interface MemoryPolicy {
    * is full.
    */
   readonly semiSpaceMib: number;
-  /**
-   * Size in MiB of the heap with its buffers that V8 lets grow before it collects all garbage for
-   * the first time (`node --initial-old-space-size`); undefined for its default.
-   */
-  readonly initialOldSpaceMib: number | undefined;
   /** Time from the start to `growHeapSlowly`; undefined for never. */
   readonly growSlowlyAfterMs: number | undefined;
 }
@@ -27,21 +22,18 @@ interface MemoryPolicy {
  *
  * - `stream`, workers and most commands: with a semi-space of 1 MiB instead of Node's 16, a worker
  *   takes 105 MB instead of 121 in the same time. A command without work ends within 200 ms.
- * - `compose`, `lkt build`: a semi-space of 4 MiB instead of 1 takes 2 MB more of 138 and a tenth
- *   less processor time. Most images are composed within a second; for larger ones, the slowly
- *   growing heap saves 7 MB of 145. With 32 MiB before the first collection of all garbage, one
- *   from layers alone takes a tenth less processor time, and one with four disks 8 MB more of 142.
- *   64 MiB take a third less time, and 40 MB more. V8 takes no cached code with this flag, so Node
- *   compiles its own modules again for 11 ms.
+ * - `compose`, `lkt build` and `lkt verify`: a semi-space of 4 MiB instead of 1 takes 2 MB more of
+ *   138 and a tenth less processor time. Most images are composed within a second; for larger ones,
+ *   the slowly growing heap saves 7 MB of 145. Flags that delay the first collection of all garbage
+ *   (`--initial-old-space-size`) make V8 discard cached code: a build without changes took 147 ms
+ *   instead of 109, and one from layers alone no less time.
  * - `transfer`, `lkt cache`: the data of a pull or push is not on the heap. Early collection took a
  *   quarter of a pull's processor time.
- * - `verify`, `lkt verify`: it makes many small objects, and ends before most garbage is old.
  */
 export const MEMORY_POLICY: Readonly<Record<MemoryUse, MemoryPolicy>> = {
-  stream: { semiSpaceMib: 1, initialOldSpaceMib: undefined, growSlowlyAfterMs: 200 },
-  compose: { semiSpaceMib: 4, initialOldSpaceMib: 32, growSlowlyAfterMs: 1000 },
-  transfer: { semiSpaceMib: 1, initialOldSpaceMib: undefined, growSlowlyAfterMs: undefined },
-  verify: { semiSpaceMib: 4, initialOldSpaceMib: undefined, growSlowlyAfterMs: 1000 },
+  stream: { semiSpaceMib: 1, growSlowlyAfterMs: 200 },
+  compose: { semiSpaceMib: 4, growSlowlyAfterMs: 1000 },
+  transfer: { semiSpaceMib: 1, growSlowlyAfterMs: undefined },
 };
 
 /**
