@@ -47,7 +47,7 @@ export function longestFirst(paths: readonly string[], durations: Durations): re
     .map(({ at }) => at);
 }
 
-/** Returns what a file takes of whose kind nothing is known. Unit tests are short. */
+/** Returns the assumed duration of a file whose kind has not run yet. Unit tests are short. */
 function expectedOfKind(kind: number): number {
   return kind < ORDER.length ? Number.MAX_SAFE_INTEGER : 0;
 }

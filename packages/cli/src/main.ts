@@ -8,7 +8,7 @@ import { errorJson, exitCodeOf, render } from './output/error-report.ts';
 import { exitOnClosedPipe, print } from './output/print.ts';
 import { printableJson } from './output/printable.ts';
 
-/** How the commands whose first word this is use memory; others stream. */
+/** Memory use by the first word of a command; that of the others is `stream`. */
 const MEMORY_USE: Readonly<Record<string, MemoryUse>> = {
   build: 'compose',
   cache: 'transfer',

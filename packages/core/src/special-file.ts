@@ -11,7 +11,7 @@ export async function isSpecialFile(path: string): Promise<boolean> {
   return stats !== undefined && !stats.isFile() && !stats.isDirectory();
 }
 
-/** Returns what is in the place of a file, with its article: `a named pipe`. */
+/** Returns the kind of a file that is not a regular one, with its article: `a named pipe`. */
 export function kindOfFile(stats: Stats): string {
   if (stats.isSocket()) return 'a socket';
   if (stats.isFIFO()) return 'a named pipe';
