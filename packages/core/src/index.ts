@@ -38,7 +38,7 @@ export { MIN_SPEED, type SpeedLimit, SpeedMeter } from './speed-meter.ts';
 export { uniqueBy } from './unique-by.ts';
 export { isSpecialFile, kindOfFile } from './special-file.ts';
 export { writeFileAtomic } from './write-file-atomic.ts';
-export { formatYaml, parseYaml, YamlValue } from './yaml.ts';
+export { formatYaml, parseYaml, YamlError, YamlValue } from './yaml.ts';
 export { type JsonSchema, type SchemaOptions, SchemaWriter } from './yaml-schema.ts';
 export {
   anything,

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type * as Yaml from 'yaml';
 import type { Document, LineCounter, Node, Scalar } from 'yaml';
-import type { LktError } from './errors.ts';
+import { LktError } from './errors.ts';
 import { didYouMean } from './nearest.ts';
 import { type Position, type SourceFile, sourceError } from './source.ts';
 
@@ -14,6 +14,22 @@ let loaded: typeof Yaml | undefined;
 function parser(): typeof Yaml {
   loaded ??= require('yaml') as typeof Yaml;
   return loaded;
+}
+
+/** An error at a value of a YAML file. */
+export class YamlError extends LktError {
+  /** Path of the value in the document: `services[2].binds`. Empty at the top. */
+  readonly key: string;
+  /** The message without file, position and key. */
+  readonly problem: string;
+
+  constructor(at: YamlValue, problem: string, options: { fix?: string; cause?: unknown }) {
+    const message = at.path === '' ? problem : `${at.path}: ${problem}`;
+    const located = sourceError('CONFIG_INVALID', at.file, at.position, message, options);
+    super(located.code, located.message, { ...options, detail: located.detail });
+    this.key = at.path;
+    this.problem = problem;
+  }
 }
 
 /** Scalars whose text was replaced; their type follows from the new text. */
@@ -33,7 +49,7 @@ const replaced = new WeakSet<Scalar>();
  */
 export class YamlValue {
   readonly file: SourceFile;
-  /** Path in the document for messages: `services[2].binds`. Empty at the top. */
+  /** Path in the document for errors: `services[2].binds`. Empty at the top. */
   readonly path: string;
   readonly position: Position;
   readonly #node: Node | null;
@@ -48,9 +64,8 @@ export class YamlValue {
   }
 
   /** Returns an error at this value. */
-  error(message: string, options: { fix?: string; cause?: unknown } = {}): LktError {
-    const what = this.path === '' ? message : `${this.path}: ${message}`;
-    return sourceError('CONFIG_INVALID', this.file, this.position, what, options);
+  error(problem: string, options: { fix?: string; cause?: unknown } = {}): YamlError {
+    return new YamlError(this, problem, options);
   }
 
   /** Offsets of the value in the text, end exclusive; undefined for an empty value. */

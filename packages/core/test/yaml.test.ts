@@ -1,6 +1,6 @@
 import { assert, constantFrom, property, string } from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LktError, nearest, parseYaml, type YamlValue } from '../src/index.ts';
+import { LktError, nearest, parseYaml, YamlError, type YamlValue } from '../src/index.ts';
 
 /** Characters with a meaning in YAML. */
 const ALPHABET = 'ab:-[]{}&*!|>\'"#\n \t,?%0'.split('');
@@ -51,6 +51,21 @@ describe('rejects a value of the wrong type at its position', () => {
     const error = problem(() => use(read(text)));
     expect(error.code).toBe('CONFIG_INVALID');
     expect(error.message).toBe(message);
+  });
+});
+
+test('names the key and the problem of a value that a parser rejects', () => {
+  const at = read('a:\n  b: c').fields(['a']).a?.fields(['b']).b;
+  const error = at?.error('x: y', { fix: 'write z', cause: new Error('why') });
+  expect(error).toBeInstanceOf(YamlError);
+  expect(error).toMatchObject({
+    code: 'CONFIG_INVALID',
+    key: 'a.b',
+    problem: 'x: y',
+    message: 'x.yml:2:6: a.b: x: y',
+    detail: '  2 |   b: c\n    |      ^',
+    fix: 'write z',
+    cause: { message: 'why' },
   });
 });
 

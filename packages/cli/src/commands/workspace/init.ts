@@ -1,6 +1,6 @@
 import { existsSync, realpathSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
-import { LktError, shellWord } from '@lkt/core';
+import { LktError, shellWord, YamlError } from '@lkt/core';
 import packageJson from '../../../package.json' with { type: 'json' };
 import { LktCommand } from '../../command.ts';
 import { Args, choiceFlag, switchFlag, valueFlag } from '../../flags/options.ts';
@@ -181,12 +181,11 @@ async function validate(files: ReadonlyMap<string, string>, dir: string): Promis
     try {
       return parseWorkspaceFile({ path: 'lkt.yml', text });
     } catch (error) {
-      if (!(error instanceof LktError)) throw error;
-      // The user has no such file.
-      const [, key = '', problem] = /^lkt\.yml:\d+:\d+: ([\w.]+): (.+)$/s.exec(error.message) ?? [];
-      const flag = FLAGS[key];
-      if (flag === undefined || problem === undefined) throw error;
-      const { cause, fix = `give another one: ${flag}` } = error;
+      if (!(error instanceof YamlError)) throw error;
+      const flag = FLAGS[error.key];
+      if (flag === undefined) throw error;
+      // Its position is in a file that is not written yet.
+      const { problem, cause, fix = `give another one: ${flag}` } = error;
       throw new LktError('USAGE_INVALID', `${flag.replace(/ .*/, '')}: ${problem}`, { cause, fix });
     }
   };
