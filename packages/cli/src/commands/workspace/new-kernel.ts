@@ -1,8 +1,7 @@
-import { dirname, join, relative } from 'node:path';
+import { dirname, join } from 'node:path';
 import { LktCommand } from '../../command.ts';
 import { requiredArg, valueFlag } from '../../flags/options.ts';
 import { configOf, KERNEL_TOOLS, kernelFiles } from '../../init/kernel-template.ts';
-import { workspaceAt } from '../../session/build-tools.ts';
 
 interface Result {
   /** The kernel and its configuration: `org/image`. */
@@ -25,22 +24,14 @@ export class NewKernel extends LktCommand {
     const { args, flags } = await this.parse(NewKernel);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { organizationOf, organizationOfNew, placeOf, requireName } =
-      await import('../../init/place.ts');
+    const { planPackages } = await import('../../init/new-packages.ts');
     const { writeNew } = await import('../../init/write-project.ts');
     const { name } = args;
-    requireName(name);
-    const workspace = await workspaceAt(session, cwd);
     const images = [configOf(name), name];
-    const [config = '', kernel = ''] = images.map((image) =>
-      relative(cwd, placeOf(workspace, 'packages', image, flags.dir)),
-    );
-    const org = organizationOfNew(workspace, images, flags.org);
-    const files = kernelFiles({
-      name,
-      org: org === workspace.spec?.org ? undefined : org,
-      tools: organizationOf(workspace, KERNEL_TOOLS),
-    });
+    const plan = await planPackages(session, name, { images, tools: KERNEL_TOOLS }, flags);
+    const { org, statedOrg, tools } = plan;
+    const [config = '', kernel = ''] = plan.directories;
+    const files = kernelFiles({ name, org: statedOrg, tools });
     const written = new Map(
       Object.entries(files).map(([file, text]) => [join(dirname(kernel), file), text]),
     );

@@ -1,9 +1,8 @@
 import { existsSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join, resolve } from 'node:path';
 import { LktCommand } from '../../command.ts';
 import { choiceFlag, requiredArg, valueFlag } from '../../flags/options.ts';
 import { LANGUAGES, packageFiles, TOOLS } from '../../init/package-templates.ts';
-import { workspaceAt } from '../../session/build-tools.ts';
 
 interface Result {
   /** `org/image`. */
@@ -32,22 +31,14 @@ export class NewPackage extends LktCommand {
     const { args, flags } = await this.parse(NewPackage);
     const session = await this.begin(flags);
     const { cwd } = session.environment;
-    const { organizationOf, organizationOfNew, placeOf, requireName } =
-      await import('../../init/place.ts');
+    const { planPackages } = await import('../../init/new-packages.ts');
     const { writeNew } = await import('../../init/write-project.ts');
     const { name } = args;
-    requireName(name);
-    const workspace = await workspaceAt(session, cwd);
-    const { spec } = workspace;
-    const dir = placeOf(workspace, 'packages', name, flags.dir);
-    const org = organizationOfNew(workspace, [name], flags.org);
-    const files = packageFiles({
-      name,
-      org: org === spec?.org ? undefined : org,
-      language: flags.lang,
-      tools: organizationOf(workspace, [TOOLS[flags.lang]]),
-    });
-    const directory = relative(cwd, dir);
+    const needs = { images: [name], tools: [TOOLS[flags.lang]] };
+    const plan = await planPackages(session, name, needs, flags);
+    const { workspace, org, statedOrg, tools } = plan;
+    const [directory = ''] = plan.directories;
+    const files = packageFiles({ name, org: statedOrg, language: flags.lang, tools });
     await writeNew(
       cwd,
       new Map(Object.entries(files).map(([file, text]) => [join(directory, file), text])),
@@ -59,7 +50,11 @@ export class NewPackage extends LktCommand {
       `add "- {name: ${name}, image: ${org}/${name}}" to "services" of ${config}, then lkt pin ${existsSync(config) ? config : 'it'}`,
     );
     this.log(`\nnext: ${next}`);
-    return { package: `${org}/${name}`, directory: dir, files: Object.keys(files) };
+    return {
+      package: `${org}/${name}`,
+      directory: resolve(cwd, directory),
+      files: Object.keys(files),
+    };
   }
 
   async #configs(root: string, cwd: string): Promise<readonly string[]> {
