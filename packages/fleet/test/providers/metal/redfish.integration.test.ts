@@ -5,59 +5,50 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { digestOf } from '@lkt/core';
 import { inMemory, planFat, rawBytes } from '@lkt/formats';
-import { findBootFiles } from '@lkt/machine';
 import { expect, vi } from 'vitest';
 import { openRedfish, type RedfishOptions } from '../../../src/providers/redfish/open.ts';
 import type { MachineImage } from '../../../src/provider.ts';
 import { EXAMPLE_LABELS } from '../../example-labels.ts';
 import { redfishPrivileges } from '../documented-rights.ts';
 import { describeProvider } from '../../provider-conformance.ts';
-import { writeTinyImage } from '../../../../machine/test/tiny-kernel.ts';
 import { serveBootFiles } from './boot-server.ts';
+import { imageIn, macOf, type Rack, startRack } from './rack.ts';
 import { type RedfishTestMachine, startRedfishMachine } from './redfish-machine.ts';
 
 describeProvider('redfish', async () => {
   await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-')));
-  const machines = new Map<string, RedfishTestMachine>();
-  for (const index of [0, 1, 2])
-    machines.set(`rack-${index}`, stack.use(await startRedfishMachine()));
-  const passwordFile = join(dir.path, 'password');
-  await writeFile(passwordFile, 'test\n', { mode: 0o600 });
-  const own = [...machines].map(([name, { url }], index) => {
-    const machine = { url, mac: `52:54:00:12:34:0${index}`, address: '127.0.0.1' };
-    return [name, machine] as const;
-  });
-  const image = async (cmdline: string): Promise<MachineImage> => {
-    const prefix = join(dir.path, cmdline);
-    await writeTinyImage(prefix, cmdline);
-    return { digest: digestOf(cmdline), files: await findBootFiles(prefix) };
-  };
+  const rack = stack.use(await startRack(async () => startRedfishMachine()));
+  const { dir } = rack;
   const fixture = {
-    open: async () =>
-      openRedfish({
-        dir: join(dir.path, 'state'),
-        user: 'lkt',
-        passwordFile,
-        firmware: 'efi',
-        machines: new Map(own),
-        warn: () => undefined,
-      }),
-    image: await image('hello'),
-    otherImage: await image('other'),
+    open: async () => openRedfish({ ...settingsOf(rack), firmware: 'efi', warn: () => undefined }),
+    image: await imageIn(dir, 'hello'),
+    otherImage: await imageIn(dir, 'other'),
     template: { cpus: 1, memory: 16, publish: [8080], volumes: [] },
     impossible: { name: '../escape' },
-    powerOff: async ({ name }: { readonly name: string }) => machines.get(name)?.kill(),
+    powerOff: async ({ name }: { readonly name: string }) => rack.machines.get(name)?.kill(),
   };
   const owned = stack.move();
   return {
     ...fixture,
     [Symbol.asyncDispose]: async () => {
-      expect(await readdir(join(dir.path, 'state', 'nodes'))).toEqual([]);
+      expect(await readdir(join(dir, 'state', 'nodes'))).toEqual([]);
       await owned.disposeAsync();
     },
   };
 });
+
+/** Returns the settings of a provider for a rack. */
+function settingsOf({
+  dir,
+  machines,
+  passwordFile,
+}: Rack<RedfishTestMachine>): Omit<RedfishOptions, 'firmware' | 'warn'> {
+  const own = [...machines].map(([name, { url }], index) => {
+    const machine = { url, mac: macOf(index), address: '127.0.0.1' };
+    return [name, machine] as const;
+  });
+  return { dir: join(dir, 'state'), user: 'lkt', passwordFile, machines: new Map(own) };
+}
 
 /** A disk whose boot sector writes a text to the serial port. */
 function bootSector(text: string): Buffer {
@@ -115,33 +106,25 @@ function makeCertificate(dir: string): { readonly cert: string; readonly key: st
 
 describeProvider('redfish with virtual media, over TLS', async () => {
   await using stack = new AsyncDisposableStack();
-  const dir = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-fleet-')));
-  const { cert, key } = makeCertificate(dir.path);
+  const certificates = stack.use(await mkdtempDisposable(join(tmpdir(), 'lkt-bmc-')));
+  const { cert, key } = makeCertificate(certificates.path);
   const tls = { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') };
-  const machines = new Map<string, RedfishTestMachine>();
-  for (const index of [0, 1, 2])
-    machines.set(`rack-${index}`, stack.use(await startRedfishMachine(tls, redfishPrivileges())));
-  const passwordFile = join(dir.path, 'password');
-  await writeFile(passwordFile, 'test\n', { mode: 0o600 });
+  const start = async (): Promise<RedfishTestMachine> =>
+    startRedfishMachine(tls, redfishPrivileges());
+  const rack = stack.use(await startRack(start));
+  const { dir, machines } = rack;
   const served: string[] = [];
-  const { port, ended } = await serveBootFiles(join(dir.path, 'state', 'boot'), served);
+  const { port, ended } = await serveBootFiles(join(dir, 'state', 'boot'), served);
   stack.defer(async () => ended());
-  const own = [...machines].map(([name, { url }], index) => {
-    const machine = { url, mac: `52:54:00:12:34:0${index}`, address: '127.0.0.1' };
-    return [name, machine] as const;
-  });
   const image = async (text: string): Promise<MachineImage> => {
-    const path = join(dir.path, text);
+    const path = join(dir, text);
     await writeFile(path, bootSector(text));
     const disk = { path, kind: 'disk', format: 'raw', firmware: 'bios' } as const;
     return { digest: digestOf(text), files: { kernel: '', cmdline: '' }, disk };
   };
   const settings = {
-    dir: join(dir.path, 'state'),
-    user: 'lkt',
-    passwordFile,
+    ...settingsOf(rack),
     firmware: 'bios',
-    machines: new Map(own),
     mediaUrl: `http://127.0.0.1:${port}`,
     warn: () => undefined,
   } as const;
@@ -151,7 +134,7 @@ describeProvider('redfish with virtual media, over TLS', async () => {
     otherImage: await image('other'),
     template: { cpus: 1, memory: 16, publish: [8080], volumes: [] },
     impossible: { name: '../escape' },
-    powerOff: async ({ name }: { readonly name: string }) => machines.get(name)?.kill(),
+    powerOff: async ({ name }: { readonly name: string }) => rack.machines.get(name)?.kill(),
   };
   // The first machine is booted by lkt, and read by sushy.
   await using provider = await fixture.open();
@@ -184,14 +167,14 @@ describeProvider('redfish with virtual media, over TLS', async () => {
     { timeout: 60_000, interval: 100 },
   );
   expect(machines.get('rack-0')?.drive).toMatchObject({ Inserted: false });
-  await bootByUefi({ ...settings, caFile: cert }, machines.get('rack-1'), dir.path);
+  await bootByUefi({ ...settings, caFile: cert }, machines.get('rack-1'), dir);
   // Without the certificate's authority, nothing is sent.
   await using untrusting = await openRedfish(settings);
   await expect(untrusting.create(request, options)).rejects.toMatchObject({
     failure: 'unavailable',
     message: expect.stringMatching(/self-signed certificate/),
   });
-  await rm(join(dir.path, 'state', 'nodes'), { recursive: true });
+  await rm(join(dir, 'state', 'nodes'), { recursive: true });
   const owned = stack.move();
   return { ...fixture, [Symbol.asyncDispose]: async () => owned.disposeAsync() };
 });
