@@ -150,14 +150,18 @@ export class Store extends Blobs {
   }
 
   /**
-   * Tags an image of the store, replacing an existing tag.
+   * Tags an image of the store with each reference, replacing existing tags.
    * @throws NOT_FOUND if the manifest is not in the store
    */
-  async tag(reference: string, descriptor: Descriptor): Promise<void> {
-    if (reference === '') throw new Error('a tag needs a name');
+  async tag(references: string | readonly string[], descriptor: Descriptor): Promise<void> {
+    const names = typeof references === 'string' ? [references] : references;
+    if (names.includes('')) throw new Error('a tag needs a name');
     await this.#writers.enter();
-    await this.#requireBlobs([descriptor], `cannot tag ${reference}`);
-    await this.#changeIndex(reference, [{ json: tagEntry(reference, descriptor) }]);
+    await this.#requireBlobs([descriptor], `cannot tag ${names.join(', ')}`);
+    await this.#changeIndex(
+      names,
+      names.map((name) => ({ json: tagEntry(name, descriptor) })),
+    );
   }
 
   /**
@@ -170,7 +174,7 @@ export class Store extends Blobs {
 
   /** Removes a tag and reports whether it existed. Blobs stay until `prune`. */
   async untag(reference: string): Promise<boolean> {
-    return this.#changeIndex(reference, []);
+    return this.#changeIndex([reference], []);
   }
 
   /**
@@ -357,12 +361,14 @@ export class Store extends Blobs {
 
   /** Replaces the entries of a name. Returns whether there were any. */
   async #changeIndex(
-    reference: string,
+    references: readonly string[],
     replacement: readonly { readonly json: Descriptor }[],
   ): Promise<boolean> {
     return this.withLock('index', async () => {
       const { document, entries } = await readLayoutIndex(this.dir);
-      const others = entries.filter((entry) => entry.reference !== reference);
+      const others = entries.filter(
+        ({ reference }) => reference === undefined || !references.includes(reference),
+      );
       const hadOne = others.length < entries.length;
       if (!hadOne && replacement.length === 0) return false;
       await writeLayoutIndex(this.dir, document, [...others, ...replacement]);

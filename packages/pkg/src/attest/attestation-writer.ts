@@ -17,7 +17,7 @@ import {
 import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
 import { type Digest, digestHex } from '@lkt/core';
 import type { Origin } from '@lkt/git';
-import { formatPlatform, loadImage, type Store } from '@lkt/oci';
+import { type Descriptor, formatPlatform, loadImage, type Store } from '@lkt/oci';
 import type {
   Attestations,
   AttestedImage,
@@ -47,14 +47,8 @@ export async function writeAttestations(
   for (const image of work.images) {
     const bases = await knowledge.bases(image);
     const document = await imageSbom(work, image, bases, store, signal);
-    images.push({
-      sbom: await writeSbom(store, image.descriptor, document),
-      provenance: await writeProvenance(
-        store,
-        image.descriptor,
-        imageProvenance(work, image, bases, origin),
-      ),
-    });
+    const statement = imageProvenance(work, image, bases, origin);
+    images.push(await writeDocuments(store, image.descriptor, document, statement));
   }
   return { index: await attestIndex(work, images, store), images };
 }
@@ -150,8 +144,19 @@ async function attestIndex(
     dependencies: definitions.flatMap((one) => one.resolvedDependencies),
   });
   const whole = imageComponent(item.name, index.digest);
-  return {
-    sbom: await writeSbom(store, index, mergeSpdx(whole, documents, 'VARIANT_OF')),
-    provenance: await writeProvenance(store, index, statement),
-  };
+  return writeDocuments(store, index, mergeSpdx(whole, documents, 'VARIANT_OF'), statement);
+}
+
+/** Writes both documents at once, because each waits for the disk. */
+async function writeDocuments(
+  store: Store,
+  subject: Descriptor,
+  document: SpdxDocument,
+  statement: ProvenanceStatement,
+): Promise<Attestations> {
+  const [sbom, provenance] = await Promise.all([
+    writeSbom(store, subject, document),
+    writeProvenance(store, subject, statement),
+  ]);
+  return { sbom, provenance };
 }

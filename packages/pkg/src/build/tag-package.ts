@@ -54,7 +54,8 @@ export async function tagPackage(
   images: readonly Descriptor[],
 ): Promise<Descriptor> {
   const index = await writeIndex(store, sortByArch(item, images));
-  for (const name of names)
-    if ((await store.resolve(name))?.digest !== index.digest) await store.tag(name, index);
+  const current = await Promise.all(names.map(async (name) => store.resolve(name)));
+  const changed = names.filter((_, at) => current[at]?.digest !== index.digest);
+  if (changed.length > 0) await store.tag(changed, index);
   return index;
 }
