@@ -98,7 +98,7 @@ COPY --link --from=base /bin/busybox /gone
 RUN find /there /to /file /gone | sort | while read f; do stat -c '%a %u %n' "$f"; done > /list
 `;
 
-test('begins caches empty if a build must not read what others kept', async () => {
+test('starts with empty cache mounts on request', async () => {
   using place = scratch();
   const layer = async (run: string, emptyCaches = false): Promise<unknown> =>
     (await build(place.path, `FROM base\nRUN ${run}\n`, { engine: engine(), emptyCaches }))
@@ -281,7 +281,7 @@ test('BuildKit receives the files of ADD from a URL', async () => {
   });
 });
 
-test('a shell puts secrets into variables for a BuildKit that cannot', async () => {
+test('sets variables with secrets by a shell where BuildKit cannot', async () => {
   using place = scratch();
   const secrets = new Map<string, SecretSource>([
     ['one', { kind: 'env', value: 'it\'s "so" $HOME\n\n' }],

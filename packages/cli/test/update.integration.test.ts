@@ -179,7 +179,7 @@ it('locks, builds and pins what a security update changes, and names what it fix
   });
 });
 
-it('updates everything without the limit to security', async () => {
+it('updates packages without security fixes too, if not limited to security', async () => {
   await inCheckout(async ({ update: run }) => {
     await publish([FIXED], '1.1');
     const { packages, affected } = await run({ isSecurityOnly: false });
@@ -191,7 +191,7 @@ it('updates everything without the limit to security', async () => {
   });
 });
 
-it('reads severities from databases', async () => {
+it('takes the severity of a vulnerability from the databases', async () => {
   await inCheckout(async ({ update: run }) => {
     await publish([FIXED]);
     const advisories = new AdvisoryIndex();

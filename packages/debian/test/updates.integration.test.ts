@@ -104,7 +104,7 @@ it('reports when security updates were made, by the headers of the .debs', async
   ]);
 });
 
-it('finds an update whose .deb is not served or broken, without its date', async () => {
+it('finds an update whose .deb is missing or broken, without its date', async () => {
   archive.files.delete('debian/pool/main/r/runc/runc_1.0-1+deb13u1_amd64.deb');
   const broken = 'debian-security/pool/main/r/runc/runc_1.0-1+deb13u2_amd64.deb';
   expect(archive.files.has(broken)).toBe(true);
@@ -114,7 +114,7 @@ it('finds an update whose .deb is not served or broken, without its date', async
   expect(found[0]?.securitySince).toBeUndefined();
 });
 
-it('does not know when an update was made that states a time in the future', async () => {
+it('leaves out the date of an update whose .deb states a time in the future', async () => {
   const found = await updates([['runc', '1.0-1']], true, new Date('2023-11-14T22:13:19Z'));
   expect(found).toMatchObject([{ name: 'runc', isSecurity: true }]);
   expect(found[0]?.securitySince).toBeUndefined();

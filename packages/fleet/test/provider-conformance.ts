@@ -151,7 +151,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       expect(await kept(digest)).toHaveLength(1);
     });
 
-    test('says where each published port of a running node is', async () => {
+    test('returns the address of each published port of a running node', async () => {
       const node = await until('an address', async () => {
         const found = await running(nameOf(0));
         const has = (port: number): boolean =>
@@ -245,7 +245,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       expect(await provider.console?.('no-such-node', options())).toHaveLength(0);
     });
 
-    test('lists a node that lost its power as stopped, or no more', async () => {
+    test('lists a node that lost power as stopped, or not at all', async () => {
       if (fixture.powerOff === undefined) return;
       const node = await running(nameOf(2));
       await fixture.powerOff(node);
@@ -269,7 +269,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       if (found !== undefined) await fixture.powerOff?.(found);
     });
 
-    test('destroys a node whose deadline comes of a clock that was a day ahead', async () => {
+    test('destroys a node whose deadline was set by a clock a day ahead', async () => {
       await provider.create(request(1), options());
       const node = await running(nameOf(1));
       const leave = { reason: 'excess', graceMs: 600_000 } as const;
@@ -296,7 +296,7 @@ export function describeProvider(name: string, start: () => Promise<ProviderFixt
       await destroy(await running(nameOf(1)));
     });
 
-    test('is not harmed by the late call of a controller that was replaced', async () => {
+    test('ignores or rejects the late call of a controller that was replaced', async () => {
       generation = 2;
       await provider.create(request(1, { generation: 2 }), options());
       const node = await running(nameOf(1));

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest';
 import { createGit, findTop } from '../src/index.ts';
 import { ENV, git, temporary } from './checkout.ts';
 
-it('says what to do in a repository without a work tree', async () => {
+it('rejects a bare repository, and suggests a clone with a work tree', async () => {
   await using dir = await temporary();
   git(dir.path, 'init', '--quiet', '--bare');
   await expect(findTop(createGit(ENV), dir.path)).rejects.toMatchObject({

@@ -69,7 +69,7 @@ test('ends as soon as every expected text was seen', async () => {
   expect(result.end).toBe('expected');
 });
 
-test('records a boot to its end, although that is the expected text', async () => {
+test('records a boot as complete, even if its last message is the expected text', async () => {
   const seen: Timeline[] = [];
   const { result } = await boot('lkt: init 1.000\nlkt: boot complete 2.000\nmore', {
     expect: ['boot complete'],

@@ -45,28 +45,33 @@ test('mentions differences that do not reach the image as remarks', options, asy
   ]);
 });
 
-test('notices the day and the machine although both builds are equal', options, async () => {
-  using dir = scratch();
-  const [model = ''] = /(?<=^model name\s*: ).+/m.exec(readFileSync('/proc/cpuinfo', 'utf8')) ?? [];
-  // gcc writes what -march=native stands for into debug information.
-  const producer = 'GNU C17 14.2.0 -march=znver4 --param=l1-cache-size=32 -g';
-  const text = `FROM base
+test(
+  'finds the day and the processor of the build in files, although both builds are equal',
+  options,
+  async () => {
+    using dir = scratch();
+    const [model = ''] =
+      /(?<=^model name\s*: ).+/m.exec(readFileSync('/proc/cpuinfo', 'utf8')) ?? [];
+    // gcc writes what -march=native stands for into debug information.
+    const producer = 'GNU C17 14.2.0 -march=znver4 --param=l1-cache-size=32 -g';
+    const text = `FROM base
 RUN date +%F > /day; busybox uname -r > /kernel; echo 2017-04-18 > /past; echo ${release()} | tr 0-9 x > /other
 RUN busybox uname -v > /built; grep 'model name' /proc/cpuinfo | head -n1 > /model; echo '${producer}' > /native
 `;
-  const report = await checked(dir.path, text);
-  expect(report.reproducible).toBe(true);
-  expect(report.marks).toEqual([
-    { path: '/day', kind: 'day', text: expect.stringMatching(/^20\d\d-\d\d-\d\d$/) as string },
-    { path: '/kernel', kind: 'kernel', text: release() },
-    { path: '/built', kind: 'kernel', text: version() },
-    { path: '/model', kind: 'processor', text: model },
-    { path: '/native', kind: 'processor', text: '--param=l1-cache-size=' },
-  ]);
-  const remarks = checkRemarks(report, { path: 'Dockerfile', verbose: false });
-  expect(remarks[0]).toMatch(/\/day contains the day of the build/);
-  expect(remarks[4]).toMatch(/\/native contains .* this processor.*-march=native/);
-});
+    const report = await checked(dir.path, text);
+    expect(report.reproducible).toBe(true);
+    expect(report.marks).toEqual([
+      { path: '/day', kind: 'day', text: expect.stringMatching(/^20\d\d-\d\d-\d\d$/) as string },
+      { path: '/kernel', kind: 'kernel', text: release() },
+      { path: '/built', kind: 'kernel', text: version() },
+      { path: '/model', kind: 'processor', text: model },
+      { path: '/native', kind: 'processor', text: '--param=l1-cache-size=' },
+    ]);
+    const remarks = checkRemarks(report, { path: 'Dockerfile', verbose: false });
+    expect(remarks[0]).toMatch(/\/day contains the day of the build/);
+    expect(remarks[4]).toMatch(/\/native contains .* this processor.*-march=native/);
+  },
+);
 
 test('falls back to root for a build that needs its privileges', options, async () => {
   using dir = scratch();

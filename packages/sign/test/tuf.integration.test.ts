@@ -87,7 +87,7 @@ describe('the trusted root of a TUF repository', () => {
     });
   });
 
-  it('is not replaced by an older one, and keys that were replaced stay so', async () => {
+  it('is not replaced by an older one, nor by one that replaced keys signed', async () => {
     const { trustedRoot } = await sigstore();
     const tuf = await repository();
     const directory = await temporary();
@@ -104,7 +104,7 @@ describe('the trusted root of a TUF repository', () => {
     await expect(fetchFrom(tuf, directory)).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
   });
 
-  it('is not trusted because a file of the cache says so', async () => {
+  it('is verified from the given root, even if files of the cache name another', async () => {
     const { trustedRoot } = await sigstore();
     const [tuf, other] = [await repository(), await repository()];
     tuf.publish({ [TARGET]: trustedRoot });

@@ -114,7 +114,7 @@ ssh-keygen -q -t ed25519 -N '' -f ca`;
   ]);
 });
 
-test('the guide to packages makes one of Debian packages', LONG, async () => {
+test('the guide to packages builds one from Debian packages', LONG, async () => {
   await using dir = await projectDirectory();
   await using archive = await TestArchive.create();
   await archive.publish('trixie', [

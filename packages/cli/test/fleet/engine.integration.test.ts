@@ -89,7 +89,7 @@ test('lets the engine replace a node', async () => {
   expect(server.changes()).toEqual(['instanceGroupManagers.recreateInstances']);
 });
 
-test('passes on why the engine refuses', async () => {
+test("reports the engine's error with a fix", async () => {
   server.isReadOnly = true;
   const { code, stderr } = await lkt('fleet', 'replace', node);
   server.isReadOnly = false;

@@ -188,7 +188,7 @@ test('keeps what belongs together in one line', async () => {
   }
 });
 
-test('shows the config of a large graph at once, in letters that can be read', async () => {
+test('shows the config of a large graph first, at a readable size', async () => {
   const html = htmlPage(largeGraph(), ['os.yml']);
   for (const width of [400, 1280]) {
     const page = await open(html, width);

@@ -88,7 +88,7 @@ function copyStore(name: string): void {
   execFileSync('cp', ['-a', workspace.at('store'), workspace.at(name)]);
 }
 
-test('a flipped bit changes no image, or is an error whose fix helps', async () => {
+test('a flipped bit never changes an image: the build succeeds, or fails with a fix that works', async () => {
   const kinds = filesByKind();
   expect([...kinds.keys()]).toEqual(expect.arrayContaining(KINDS));
   const failed = new Set<string>();

@@ -146,7 +146,7 @@ test('takes over from a controller that is gone, with a larger generation', asyn
   expect(held).toBeGreaterThan(1_700_000_000);
 });
 
-test('waits no longer once it is interrupted', async () => {
+test('stops waiting when interrupted', async () => {
   const stop = new AbortController();
   await (
     await open('busy')

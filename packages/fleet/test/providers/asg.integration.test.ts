@@ -138,7 +138,7 @@ test('creates a group with a template, and then does nothing', async () => {
   expect(events.map(({ kind }) => kind)).toEqual(['stated', 'converged']);
 });
 
-test('begins one refresh for another image, and awaits its end', async () => {
+test('starts one instance refresh for another image, and waits for its end', async () => {
   await pass(one);
   server.settle();
   changes();
@@ -196,7 +196,7 @@ test('halts when AWS says that a refresh failed, and begins it again on request'
   expect(statusOf(await pass(one))).toMatchObject({ isConverged: true });
 });
 
-test('stops a refresh to an image that is no longer wanted, and for a pause', async () => {
+test('cancels an instance refresh if the image is no longer wanted, or the group is paused', async () => {
   await pass(one);
   server.settle();
   await pass(two);
@@ -326,7 +326,7 @@ test.for<[string, string, string]>([
     '16:14: groups.web.windows: ',
     'remove windows, or expire',
   ],
-])('rejects what Auto Scaling cannot keep: %s', ([line, place, fix]) => {
+])('rejects a setting that Auto Scaling does not support: %s', ([line, place, fix]) => {
   expect(() => controllerOf(one, { more: `    ${line}\n` })).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',

@@ -154,7 +154,7 @@ describe('aws requests', () => {
     expect(everything.join(' ')).not.toContain('secret-of-the-controller');
   });
 
-  test('sends another token once an instance of the name has ended', async () => {
+  test('uses another client token after an instance of the same name was terminated', async () => {
     await provider.create(request('web-1'), options);
     const [node] = await provider.list('shop', options);
     await provider.create(request('web-1'), options);
@@ -214,7 +214,7 @@ describe('aws requests', () => {
     await expect(provider.list('shop', options)).rejects.toMatchObject({ failure: 'malformed' });
   });
 
-  test('ends when pages never do', async () => {
+  test('rejects an endless list of pages', async () => {
     moto.answer(
       'DescribeInstances',
       Array.from({ length: 1000 }, () => instances('', 'again')),

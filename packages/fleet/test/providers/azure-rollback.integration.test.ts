@@ -35,7 +35,7 @@ function modelOf(image: Digest): object {
   };
 }
 
-test('gives new nodes the model before a failed one, and does not retry that', async () => {
+test('rolls back from a failed image to the one before, for new nodes too, and retries only on request', async () => {
   const auto = { more: '    roll: { rollback: auto }\n' };
   await failRoll(auto);
   expect(cloud.body()).toMatchObject({
@@ -101,7 +101,7 @@ test('returns a halted group to the earlier image once a node is too old', async
   expect(statusOf(await cloud.pass(two, aged))).toMatchObject({ isRolledBack: true, available: 3 });
 });
 
-test('finds no earlier image of another template, and reports that nodes are too old', async () => {
+test('does not roll back across a change of the template, and reports that nodes are too old', async () => {
   const aged = '    expire: { after: 30d }\n    roll: { rollback: auto }\n';
   await cloud.pass(one, { more: `${aged}    template: { metadata: { a: { content: old } } }\n` });
   cloud.server.settle(new Date(cloud.now));

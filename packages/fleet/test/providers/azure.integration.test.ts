@@ -31,7 +31,7 @@ test('documents the rights of every call, and no others', () => {
   expect(azureRights()).toEqual(new Set([...calls, ...implied]));
 });
 
-test('puts no secret of metadata anywhere but into user data', async () => {
+test('sends secrets of metadata as user data only, and shows them nowhere', async () => {
   const secret = 'canary-of-metadata';
   const more = `    template: { metadata: { key: { content: ${secret} } } }\n`;
   await cloud.pass(one, { more });
@@ -98,7 +98,7 @@ test('uploads a disk as fixed VHD, and creates a scale set', async () => {
   expect(cloud.events.map(({ kind }) => kind)).toEqual(['stated', 'converged']);
 });
 
-test('rolls to another image, awaits its begin and its end, and stops for a third', async () => {
+test('starts a roll to another image, waits until it begins and ends, and stops it for a third image', async () => {
   await cloud.pass(one);
   cloud.server.settle();
   cloud.server.changes();
@@ -292,7 +292,7 @@ test.for<[string, number, string, string]>([
     '22:27: groups.web.template.metadata: ',
     'large files',
   ],
-])('rejects what a scale set cannot keep: %#', ([more, size, place, fix]) => {
+])('rejects a setting that a scale set does not support: %#', ([more, size, place, fix]) => {
   expect(() => cloud.controller(one, { more, size })).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',

@@ -7,7 +7,7 @@ const [one, two] = [digestOf('one'), digestOf('two')];
 const DAY_MS = 86_400_000;
 const cloud = new GcpCloud();
 
-test('returns to the image before a failed one, and tries that no second time', async () => {
+test('rolls back from a failed image to the one before, and does not retry the failed one', async () => {
   const auto = { more: '    roll: { rollback: auto }\n' };
   await cloud.pass(one, auto);
   cloud.server.settle();
@@ -62,7 +62,7 @@ test('returns to the image before a failed one, and tries that no second time', 
   });
 });
 
-test('halts when the nodes of a roll for age fail, and returns to no image before', async () => {
+test('halts without rolling back if the nodes that replace old ones fail', async () => {
   const auto = { more: '    roll: { rollback: auto }\n    expire: { after: 30d }\n' };
   await cloud.pass(two, auto);
   cloud.server.settle(new Date(cloud.now));
@@ -81,7 +81,7 @@ test('halts when the nodes of a roll for age fail, and returns to no image befor
   expect(cloud.server.changes()).toEqual([]);
 });
 
-test('rolls back only to an image that is trusted still', async () => {
+test('rolls back only to an image that is still trusted', async () => {
   const auto = { more: '    roll: { rollback: auto }\n' };
   await cloud.pass(one, auto);
   cloud.server.settle();

@@ -115,7 +115,7 @@ test('uploads a disk once, and creates a group with a template', async () => {
   expect(cloud.events.map(({ kind }) => kind)).toEqual(['stated', 'converged']);
 });
 
-test('rolls proactively to another image, awaits its end, and stops for a third', async () => {
+test('starts a proactive roll to another image, waits for its end, and stops it for a third image', async () => {
   await cloud.pass(one);
   cloud.server.settle();
   cloud.server.changes();
@@ -217,7 +217,7 @@ test('sets the size and the budget, also after a person changed them', async () 
   expect(group.size).toBe(4);
 });
 
-test('lets nodes be ready for minReady by the beta of the interface, until it is removed', async () => {
+test('sets minReady by the beta API, and uses the beta no more once fleet.yml lacks it', async () => {
   const slow = { more: '    roll: { minReady: 90s }\n' };
   await cloud.pass(one, slow);
   cloud.server.settle();
@@ -251,7 +251,7 @@ test('rejects the late change of a controller that was replaced, also between it
   });
 });
 
-test('puts no secret of metadata anywhere but into metadata, nor what Google repeats of it', async () => {
+test('stores secrets of metadata as metadata only, and hides them in errors of Google', async () => {
   const secret = 'canary-of-metadata';
   const text = cloud
     .text(one)
@@ -378,7 +378,7 @@ test.for<[GcpOptions, string, string]>([
     '12:29: groups.web.roll.startupTimeout: ',
     '1h at most',
   ],
-])('rejects what Google cannot keep: %j', ([options, place, fix]) => {
+])('rejects a setting that Google does not support: %j', ([options, place, fix]) => {
   expect(() => cloud.controller(one, options)).toThrow(
     expect.objectContaining({
       code: 'CONFIG_INVALID',

@@ -135,7 +135,7 @@ describe('openstack', () => {
     expect(node).toMatchObject({ power: 'running', addresses: ['192.0.2.5', '10.0.0.5'] });
   });
 
-  test('makes an image once, and none of another project is used', async () => {
+  test('creates an image once, and does not use an image of another project', async () => {
     expect([...server.images.values()]).toMatchObject([
       { name: `lkt-${digest.slice(7)}`, hw_firmware_type: 'uefi', visibility: 'private' },
     ]);
@@ -164,23 +164,26 @@ describe('openstack', () => {
   });
 
   test.for<[string, string, string, string]>([
-    ['the newer generation', '9', '2099-01-01T00:00:00Z', 'the other'],
-    ['the older one', '1', '2000-01-01T00:00:00Z', 'the other'],
-    ['the younger one', '1', '2099-01-01T00:00:00Z', 'its own'],
-  ])('chooses one of two servers: %s of another', async ([, generation, created, kept]) => {
-    const id = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
-    // Another controller creates it at the same moment.
-    server.compete = (own) => {
-      const metadata = { ...own.metadata, 'lkt.generation': generation };
-      server.servers.set(id, { ...own, id, metadata, created });
-    };
-    await provider.create(request(), options);
-    const [own = ''] = server.servers.keys();
-    await names();
-    await names();
-    const left = (await provider.list('shop', options)).map((node) => node.id);
-    expect(left).toEqual([kept === 'the other' ? id : own]);
-  });
+    ['a newer generation', '9', '2099-01-01T00:00:00Z', 'the other'],
+    ['an older server', '1', '2000-01-01T00:00:00Z', 'the other'],
+    ['a younger server', '1', '2099-01-01T00:00:00Z', 'its own'],
+  ])(
+    'keeps one of two servers of a name, if another controller has %s',
+    async ([, generation, created, kept]) => {
+      const id = 'ffffffff-ffff-4fff-8fff-ffffffffffff';
+      // Another controller creates it at the same moment.
+      server.compete = (own) => {
+        const metadata = { ...own.metadata, 'lkt.generation': generation };
+        server.servers.set(id, { ...own, id, metadata, created });
+      };
+      await provider.create(request(), options);
+      const [own = ''] = server.servers.keys();
+      await names();
+      await names();
+      const left = (await provider.list('shop', options)).map((node) => node.id);
+      expect(left).toEqual([kept === 'the other' ? id : own]);
+    },
+  );
 
   test('lists servers of one name, which a dead controller left, under distinct names', async () => {
     await provider.create(request(), options);
@@ -267,8 +270,8 @@ describe('openstack', () => {
 
   test.for<[string, Readonly<Record<string, string>>, string]>([
     ['damaged', { 'lkt.fleet': 'shop' }, 'the metadata of .* is damaged'],
-    ['of nothing', {}, ''],
-  ])('judges a server with metadata that is %s', async ([, metadata, message]) => {
+    ['empty', {}, ''],
+  ])('ignores or rejects a server with metadata that is %s', async ([, metadata, message]) => {
     await provider.create(request(), options);
     const [one] = server.servers.values();
     if (one !== undefined) one.metadata = metadata;

@@ -278,7 +278,7 @@ it('lists the digest of every input in the provenance, and no value of a secret'
   }
 });
 
-it('leaves the documents to a later build where none are wanted', async () => {
+it('writes attestations in a later build, if the first was asked for none', async () => {
   await using repo = await checkout(FILES);
   await using dir = await temporary();
   const store = await openStore(dir.path);
