@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Options of further builds: what the configs of tests have, and no example does. */
+/** Further builds, with options that configs of tests use and no example does. */
 const MORE: readonly (readonly [example: string, layout: string, options: readonly string[]])[] = [
   ['minimal', 'erofs', []],
   ['minimal', 'solid', []],

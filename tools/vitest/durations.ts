@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { proofs } from '@lkt/testing/remembered';
 
-/** The most milliseconds that test files ever took, by path in the checkout. */
+/** The longest durations of test files in milliseconds, by path in the checkout. */
 export type Durations = Readonly<Record<string, number>>;
 
 const path = (): string => join(proofs(), 'durations.json');

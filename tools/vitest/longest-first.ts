@@ -31,8 +31,8 @@ export default class LongestFirst extends BaseSequencer {
 
 /** Returns the indices of test files, in the order in which to start them. */
 export function longestFirst(paths: readonly string[], durations: Durations): readonly number[] {
-  // A file without a duration is taken to be as long as the longest of its kind. One of a kind that
-  // has not run yet starts first, but for unit tests: it may take longer than all others.
+  // A file without a duration counts as long as the longest file of its kind. If no file of its
+  // kind has run, it starts first, since it may take longest; a unit test starts last.
   const longest = new Map<number, number>();
   for (const path of paths) {
     const duration = durations[path];

@@ -99,7 +99,7 @@ export default class PlainSummary implements Reporter {
     process.stdout.write(`tests: ${passed} passed, ${failed} failed, interrupted\n`);
   };
 
-  /** Returns a line for each failure, at the end those that counted. */
+  /** Returns a line for each failure: first those of tests that passed when repeated. */
   #failures(modules: readonly TestModule[]): string[] {
     const repeated: string[] = [];
     const failed: string[] = [];

@@ -10,8 +10,8 @@ export interface ProvenFile {
   /** Relative to the checkout. */
   readonly path: string;
   /**
-   * Names of the result: a hash over all inputs, and for tests with machines one over the composed
-   * examples in place of the code that composes.
+   * Names of the result: a hash over all inputs. Tests with machines have a second one, over the
+   * composed examples instead of the code that composes them.
    */
   readonly keys: readonly string[];
   /** How many tests passed with these inputs; undefined if they have not all passed. */

@@ -46,7 +46,7 @@ export function testInputs(root: string, path: string): Inputs {
     const stats = statSync(join(root, target), { throwIfNoEntry: false });
     const [top = '', name = '', ...rest] = target.split('/');
     if (top === 'packages' && name !== '') {
-      // Otherwise a text that only looks like a path.
+      // Without such a package, the text only looks like a path.
       if (!addPackage(root, name, inputs)) return;
       // A helper may read what is beside it.
       if (rest[0] === 'test') inputs.add(`packages/${name}/test/`);
@@ -92,8 +92,8 @@ const OF_MACHINES =
   /^tools\/test\/(?:projects|system)\/(?:attack|boot|compressors|containers|disks|dm-crypt|docker|fleet|formats|gvisor|logging|network|resilience|root-disk|secure-boot|services)\.system\./;
 
 /**
- * All of lkt but what boots an image and deploys it, and the formats: tests write some that no
- * example has, as a signed EFI program.
+ * Sources that affect a machine only by its image: all of lkt except what boots and deploys images,
+ * and except the formats, since tests write some that no example has, such as a signed EFI program.
  */
 const COMPOSERS =
   /^packages\/(?!(?:fleet|formats|machine)\/|cli\/src\/(?:commands\/)?(?:fleet|machines?|run)[./])/;

@@ -19,10 +19,10 @@ const FLAG_EXECUTABLE = 4;
 const FUNCTION = 2;
 
 /**
- * Returns machine code of the functions in a static library (`libz.a`): of each some bytes that no
- * relocation changes, as latin1 text. The linker copies them into a program as they are.
- * Functions with less such code are skipped, as are malformed members and those of other formats
- * than ELF of 64 bits, little-endian.
+ * Returns machine code of the functions in a static library (`libz.a`): for each function, some
+ * bytes that no relocation changes, as latin1 text. The linker copies these bytes unchanged into a
+ * program. Skips functions without enough such bytes, malformed members, and members that are not
+ * 64-bit little-endian ELF.
  * @see System V ABI, "Object Files"
  */
 export function archivePatterns(archive: Buffer): ReadonlySet<string> {

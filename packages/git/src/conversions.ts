@@ -32,7 +32,7 @@ export function readConversions(
 /** @param path of a file from the top; one char per byte */
 export type MayConvert = (path: string, hasReturn: boolean) => boolean;
 
-/** Texts in files of the configuration, and in those of attributes, by which git converts files. */
+/** Patterns of settings and of attributes that make git convert files. */
 interface Causes {
   readonly settings: RegExp;
   readonly attributes: RegExp;

@@ -10,7 +10,7 @@ const STAR: unique symbol = Symbol('*');
 /** A pattern of a .gitignore. */
 export interface Glob {
   readonly parts: readonly Part[];
-  /** Whether it is for the whole path, and not for the last name in it. */
+  /** Whether it matches the whole path instead of its last component. */
   readonly isPath: boolean;
 }
 

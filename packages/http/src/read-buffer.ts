@@ -11,7 +11,7 @@ export class ReadBuffer {
   #block: Buffer = Buffer.allocUnsafeSlow(BLOCK_BYTES);
   /** Allocated once the first block is full; many responses are short. */
   #other: Buffer | undefined;
-  /** The end of a full block, not taken yet. */
+  /** The part of a full block that was not taken yet. */
   #full: Buffer | undefined;
   #taken = 0;
   #received = 0;

@@ -45,8 +45,8 @@ export interface GraphNode {
   /** The store has the pinned image of a package of a collection, and its sources are not built. */
   readonly pulled?: true;
   /**
-   * Base: it is named by digest. Others: every reference has a digest or names a package by its
-   * directory.
+   * Base: it is named by digest. Package or image: each of its references has a digest, or names a
+   * package by its directory.
    */
   readonly pinned: boolean;
   /** A reference pins an earlier state of a package; builds fail until `lkt pin`. */

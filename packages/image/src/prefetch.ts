@@ -103,7 +103,7 @@ async function prefetch(
     async () => options.audit?.prepare(image),
     async (signal) => options.sbom && prepareSbom(store, image, signal),
   ];
-  // The scan of an image that cannot be loaded ends at once.
+  // If the image cannot be loaded, the scan for its SBOM is aborted at once.
   await mapConcurrent(steps, async (run, signal) => run(signal), { signal: caches.signal });
 }
 

@@ -65,7 +65,7 @@ export async function extractLayer(
 function makeParents(directory: string, path: RawPath, times: Map<RawPath, number>): void {
   const parent = parentPath(path);
   if (parent === '') return;
-  // Only directories made here or by an entry are known not to be behind a link.
+  // A directory made here or by an entry is not behind a link; others are checked.
   if (times.has(parent)) return;
   makeParents(directory, parent, times);
   const stats = statAt(directory, parent);

@@ -96,7 +96,7 @@ function shortSource(source: string): string {
 
 /** Returns a changed value as a line. */
 export function valueLine({ path, before, after }: ValueChange): string {
-  // The path of an item of a list of strings ends with it.
+  // In a list of strings, the path of an item ends with the item itself.
   if (path.endsWith(`[${String(before ?? after)}]`))
     return `${after === undefined ? '-' : '+'} ${path}`;
   if (before === undefined) return `+ ${path}: ${shownValue(after)}`;

@@ -111,7 +111,7 @@ function sizesOf({ kind, outputs }: Inspected, { files, unread, sources }: Image
         >`,
       ]),
   });
-  // Of a package, or a build of another tool, no file's package is known.
+  // In a single image, or a build of another tool, the package of a file is unknown.
   const isDivided = kind !== 'image' && sources.size > 0;
   const byPackage = {
     title: 'By package',

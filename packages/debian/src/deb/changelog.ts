@@ -33,7 +33,7 @@ async function changelogOf(item: LockedPackage, store: Store): Promise<string | 
   for await (const { path, content } of readTar(debTar(store.read(item), { what, decoder }))) {
     const isChangelog =
       path === `${dir}changelog.Debian.gz` ||
-      // Of a package that only Debian has.
+      // A package without separate upstream names it so (Debian policy §12.7).
       (path === `${dir}changelog.gz` && found === undefined);
     if (!isChangelog || content === undefined) continue;
     const packed = { content, size: 0, what: `${what} changelog`, limit: MAX_CHANGELOG_BYTES };

@@ -179,7 +179,7 @@ function now(): Moment {
   return { monotonic: performance.now(), clock: Date.now() };
 }
 
-/** When a lease may have ended, by the clock that has gone farther. */
+/** The time when a lease may have ended, by whichever of two clocks has advanced farther. */
 class Deadline {
   readonly durationMs: number;
   #from: Moment;

@@ -20,7 +20,7 @@ export function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** Returns a service's own words for a message: one line of bounded length. */
+/** Returns a service's text for use in an error message: one line of bounded length. */
 export function wordsOf(value: unknown): string {
   return textOf(value)
     .replaceAll(/[\s\p{C}]+/gu, ' ')

@@ -9,9 +9,9 @@ export type Successor =
       /** Modules that Debian's kernel needs for it, and PID 1 does not load. */
       readonly modules?: readonly string[];
     }
-  /** Nothing is needed: `by` says what does its work. `image` is for a container with own files. */
+  /** No package: `by` names what does its work. `image` is for a container with own files. */
   | { readonly kind: 'removed'; readonly by: string; readonly image?: string }
-  /** lkt has none: LinuxKit's image stays. */
+  /** No successor: LinuxKit's image stays. */
   | { readonly kind: 'kept'; readonly note: string };
 
 function of(

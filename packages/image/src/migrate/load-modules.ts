@@ -25,7 +25,7 @@ export function addModules(text: string, init: YamlValue | undefined): TextEdit 
 
 /**
  * Returns the edit that loads kernel modules before the other onboot containers of a config;
- * undefined where its text has no list with dashes to begin.
+ * undefined if they are not a list with dashes, or there is no `services` to add one before.
  */
 export function loadModules(
   text: string,

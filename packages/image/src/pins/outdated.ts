@@ -94,7 +94,7 @@ async function writtenReferences(
     const { path: file } = recipe.dockerfile.file;
     const target = workspace.displayPath(user.dir);
     for (const { text, parsed, package: item, calculated, trigger, position } of recipe.uses) {
-      // The text of a trigger is in another image.
+      // A trigger is written in the base image, not in this Dockerfile.
       if (calculated || trigger !== undefined) continue;
       found.push({ text, parsed, item, isLocked: false, file, line: position.line, target });
     }
@@ -148,7 +148,7 @@ class AskedRegistries {
 
   async newer(reference: Reference): Promise<readonly Newer[]> {
     const { domain, tag } = reference;
-    // A name without a registry is of the store.
+    // A name without a registry belongs to the store.
     if (tag === undefined || domain === undefined || this.#unavailable.has(domain)) return [];
     const key = formatReference(reference);
     const name = familiarReference(withoutDigest(reference));

@@ -91,7 +91,7 @@ export async function readTargets(
       `${unnamed.path} is not a regular file, so no pins can be written`,
       { fix: 'save it to a file' },
     );
-  // Those of a build are one image; others may not belong together.
+  // The configs of a build make one image; other configs may be unrelated.
   const groups = intoLocks ? [configs] : configs.map((file) => [file]);
   const loaded = await Array.fromAsync(groups, async (files) => loadConfig(files, { set }));
   const named = new Map<string, Package>();

@@ -20,7 +20,7 @@ export class SavedFiles {
   }
 
   /**
-   * Writes the saved text of every file that has another one now. Returns the paths of these.
+   * Restores the saved text of each file that has changed. Returns the paths of these files.
    * @throws DISK_FULL, IO_FAILED
    */
   async restore(): Promise<readonly string[]> {

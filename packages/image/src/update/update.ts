@@ -58,11 +58,11 @@ export interface UpdateReport {
   readonly packages: readonly UpdatedPackage[];
   /** The kernel sources that have newer versions. */
   readonly kernel: readonly (SourceUpdate | UpdatedKernel)[];
-  /** Names of the packages with other inputs now, which were built. */
+  /** Names of the packages whose inputs changed. They were built, except in a dry run. */
   readonly affected: readonly string[];
   /** References written into Dockerfiles and image configs; none in a dry run. */
   readonly pins: readonly PinChange[];
-  /** Image configs with other references, before and after. */
+  /** Image configs whose references changed, before and after. */
   readonly configs: readonly { readonly before: ConfigFile; readonly after: ConfigFile }[];
   /** Newer versions that were left: of excluded packages, or held back by build.yml. */
   readonly left: readonly LockUpdates[];
@@ -71,7 +71,7 @@ export interface UpdateReport {
 /**
  * Updates the checkout to the newest versions in Debian's archive: locks, the Linux source, and the
  * pins of all packages that depend on them. Builds these packages. All locks are resolved before
- * the first is written; if anything fails later, all files get their earlier text.
+ * the first is written; if anything fails later, all files are restored.
  * @throws LktError like `findLockUpdates`, `lockPackage`, `updateKernel` and `pin`
  */
 export async function update(workspace: Workspace, options: UpdateOptions): Promise<UpdateReport> {
@@ -164,7 +164,7 @@ interface KernelToUpdate {
 
 /**
  * Returns the Linux sources that have newer versions in their series; a stable series consists of
- * fixes. Of a source without exact version in build.yml, the lock is updated.
+ * fixes. For a source without an exact version in build.yml, the lock is updated.
  */
 async function kernelUpdates(
   workspace: Workspace,

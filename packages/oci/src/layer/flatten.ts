@@ -135,7 +135,7 @@ export async function* streamFlatten(
 
 /**
  * Returns the bytes to which a layer may unpack: 100 times its size, but at least 4 GiB and at most
- * 64 GiB. Gzip makes 1,030 bytes of one, and zstd more, but of files other than zeros hardly ten.
+ * 64 GiB. Gzip can expand data 1,030 times, and zstd more, but hardly ten times unless it is zeros.
  */
 function maxUnpackedBytes({ layer }: Pick<LayerArchive, 'layer'>): number {
   const size = layer?.descriptor.size ?? Infinity;
@@ -161,7 +161,7 @@ interface LayerEntry extends TreeNode {
   readonly ordinal: number;
 }
 
-/** A file, as its entry has it; hard links share one. Its path is not that of every name. */
+/** A file with the path and metadata of its entry. Its hard links share it under other paths. */
 type Inode = TreeNode;
 
 class TreeBuilder {

@@ -45,7 +45,7 @@ export function layerArchive(store: Store, layer: Descriptor): LayerArchive {
 
 /** Larger archives are unpacked again instead of kept. */
 const MAX_KEPT = 4 * 2 ** 30;
-/** Layers with a longer blob are unpacked for each read although they are held. */
+/** A layer with a longer blob is unpacked again for each read, even if it is held. */
 const MAX_HELD_BLOB = 64 * 2 ** 20;
 const CHUNK = 256 * 1024;
 const ZEROS = Buffer.alloc(CHUNK);

@@ -24,7 +24,7 @@ import {
 } from './registry-referrers.ts';
 import { VerificationError } from '../verify/verification-error.ts';
 
-/** Bytes of a bundle or envelope. Those of SBOMs have some MB. */
+/** Maximum bytes of a bundle or envelope. One with an SBOM has some MB. */
 export const MAX_BUNDLE_BYTES: number = 64 * 2 ** 20;
 const MAX_PAYLOAD_BYTES = 64 * 1024;
 

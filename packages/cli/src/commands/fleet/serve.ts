@@ -15,7 +15,7 @@ const REFRESH_SECONDS = 10;
 
 export class FleetServe extends LktCommand {
   static override summary = 'Serve the status of a fleet as a page and as metrics';
-  static override description = `Serves / (a page that loads itself again), /status.json and /metrics (for Prometheus). Only reads, needs no lease, and runs until Ctrl-C.
+  static override description = `Serves / (a page that reloads itself), /status.json and /metrics (for Prometheus). Only reads, needs no lease, and runs until Ctrl-C.
 
 Only this machine can connect unless an address is given; then a token is required, in the files (one per line) or LKT_FLEET_TOKEN. There is no TLS: put a proxy in front of it.`;
   static override examples = ['<%= config.bin %> fleet serve --listen 9180'];

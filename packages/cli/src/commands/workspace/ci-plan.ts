@@ -20,7 +20,7 @@ interface Result extends Plan {
 
 export class CiPlan extends LktCommand {
   static override summary = 'List the packages and images that a CI has to build, in waves';
-  static override description = `Lists the packages changed since the merge base with --base, and the packages and image configs that use them; of collections none. A wave needs only the waves before it. Builds nothing.
+  static override description = `Lists the packages changed since the merge base with --base, and the packages and image configs that use them, but no packages of collections. A wave needs only the waves before it. Builds nothing.
 
 --json prints "waves", "jobs" with one entry per package and platform, for the matrix of a CI (docs/ci), "images" and "base".`;
   static override examples = [

@@ -16,7 +16,7 @@ export class Outdated extends LktCommand {
 - locked Debian packages and the kernel in its series, by the archive or its configured mirrors
 - collections, and npm packages: lkt itself, and the dependencies of package.json
 
-With configs, lists only their references and what their packages are made of. Builds, pulls and writes nothing. A source that cannot be asked is a warning, with --json in "unavailable"; newer versions are no error.`;
+With configs, lists only their references and what their packages are made of. Builds, pulls and writes nothing. A source that cannot be asked is a warning, with --json in "unavailable"; newer versions are not an error.`;
   static override examples = [
     '<%= config.bin %> outdated',
     '<%= config.bin %> outdated examples/sshd.yml',

@@ -209,7 +209,7 @@ function powerOf(status: string, action: string): Power {
 
 function healthOf(member: JsonObject, power: Power, hasCheck: boolean): Health {
   const action = member['currentAction'];
-  // It counts once Google has verified it.
+  // Google has not verified its health yet.
   if (action === 'VERIFYING' || power === 'pending') return 'unknown';
   if (!hasCheck) return power === 'running' ? 'healthy' : 'unhealthy';
   const [health] = objectsOf(member['instanceHealth']);

@@ -22,7 +22,7 @@ export class LibvirtImages implements ImageKeeper {
     )) {
       const [, id = ''] = volume.split('.');
       const digest = digestFromHex(id);
-      // Without its time, a volume may be new.
+      // A volume of unknown time may be new.
       const before = images.get(id)?.created ?? 0;
       if (digest !== undefined)
         images.set(id, { id, digest, created: Math.max(before, created ?? Infinity) });
@@ -44,7 +44,7 @@ export class LibvirtImages implements ImageKeeper {
 
   async remove({ id }: KeptImage, { signal }: { readonly signal: AbortSignal }): Promise<void> {
     const complete = imageVolume(id, 'complete');
-    // First: without it, the image is not usable.
+    // Removed first, so that no node uses an incomplete image.
     await this.#pool.delete(complete, signal);
     for (const volume of await this.#pool.list(signal))
       if (volume.startsWith(imageVolume(id, ''))) await this.#pool.delete(volume, signal);
