@@ -72,6 +72,13 @@ COPY --from=x.io/d@${two} / /
   expect(updated.dockerfile).toBe(dockerfile.replace(`x.io/c:3@${two}`, `x.io/c:3@${one}`));
 });
 
+it.each(['"', "'"])('pins a reference in %s', async (quote) => {
+  const before = `FROM ${quote}x.io/a:1${quote} AS a\nFROM scratch\nCOPY --from=a / /\n`;
+  const { dockerfile } = await pinned(before);
+  expect(dockerfile).toBe(before.replace('x.io/a:1', `x.io/a:1@${one}`));
+  await expect(pinned(dockerfile)).resolves.toMatchObject({ dockerfile, asked: [] });
+});
+
 it('leaves stages that nothing needs', async () => {
   const text = 'FROM x.io/a:1 AS tool\nFROM scratch\nCOPY Dockerfile /\n';
   await expect(pinned(text)).resolves.toMatchObject({ dockerfile: text, asked: [] });
@@ -84,6 +91,7 @@ it.each([
     'ARG A=0 I="x.io/a:1"\nFROM $I AS b\nFROM $I\nCOPY --from=b / /\n',
     `ARG A=0 I="x.io/a:1@${one}"\nFROM $I AS b\nFROM $I\nCOPY --from=b / /\n`,
   ],
+  ['ARG I=x.io/a:1\nFROM "${I}"\n', `ARG I=x.io/a:1@${one}\nFROM "\${I}"\n`],
   ['ARG V\nFROM x.io/a:${V:-1}\n', undefined],
   ['ARG V=1\nFROM x.io/${V}-a:2\n', undefined],
   ['ARG V=1\nARG V=1\nFROM x.io/a:$V\n', undefined],

@@ -49,12 +49,14 @@ export async function findDockerfilePins(
   for (const use of recipe.uses) {
     const to = use.calculated ? undefined : await wanted(use);
     if (to === undefined || to === use.text) continue;
-    if (use.written === use.text) {
-      edits.push({ offset: use.offset, length: use.length, replacement: to });
-      changes.push({ file: file.path, line: use.position.line, from: use.written, to });
+    const [quote, written] = unquoted(use.written);
+    if (written === use.text) {
+      const offset = use.offset + quote.length;
+      edits.push({ offset, length: written.length, replacement: to });
+      changes.push({ file: file.path, line: use.position.line, from: written, to });
       continue;
     }
-    const found = argumentPin(item, recipe, use, to);
+    const found = argumentPin(item, recipe, { ...use, written }, to);
     const key = found && `${found.isBuildYml} ${found.edit.offset}`;
     const known = key === undefined ? undefined : args.get(key);
     if (
@@ -135,7 +137,7 @@ function defaultPin(
     args.flatMap((one) => (one.name === name ? one.value : [])),
   );
   if (value === undefined || others.length > 0) return undefined;
-  const [, quote = '', from = ''] = /^(["']?)(.*)\1$/.exec(value.text) ?? [];
+  const [quote, from] = unquoted(value.text);
   const before = text.slice(0, text.length - from.length);
   const offset = value.offset + quote.length;
   // A value over several lines, or with escapes, is not written as it is used.
@@ -148,4 +150,10 @@ function defaultPin(
     edit: { offset, length: from.length, replacement },
     change: { file: file.path, line: value.position.line, from, to: replacement },
   };
+}
+
+/** Returns the quote around a word of a Dockerfile, or '', and what is inside. */
+function unquoted(word: string): readonly [quote: string, inside: string] {
+  const [, quote = '', inside = ''] = /^(["']?)(.*)\1$/.exec(word) ?? [];
+  return [quote, inside];
 }
