@@ -56,6 +56,11 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
   const cgroup = mounts.find((mount) => fieldOf(mount, 'type')?.string() === 'cgroup');
   if (cgroup !== undefined)
     notes.push(note(cgroup, 'shows the cgroups of this container: it has a namespace of its own'));
+  const [created] = itemsOf(fieldOf(fieldOf(item, 'runtime'), 'cgroups'));
+  if (created !== undefined && !isOurs && !showsCgroups(item))
+    notes.push(
+      note(created, 'to see these cgroups, it also needs binds: [/sys/fs/cgroup:/sys/fs/cgroup]'),
+    );
   const capabilities = [
     ...itemsOf(fieldOf(item, 'capabilities')),
     ...itemsOf(fieldOf(item, 'capabilities.add')),
@@ -66,6 +71,15 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
       note(powerful, 'to mount or make namespaces, it also needs allow: [mount, namespaces]'),
     );
   return notes;
+}
+
+/** Reports whether a container binds the machine's cgroups. */
+function showsCgroups(item: YamlValue): boolean {
+  const binds = [...itemsOf(fieldOf(item, 'binds')), ...itemsOf(fieldOf(item, 'binds.add'))];
+  const sources = itemsOf(fieldOf(item, 'mounts')).map((one) => fieldOf(one, 'source')?.string());
+  return [...binds.map((bind) => bind.string()), ...sources].some((source) =>
+    source?.startsWith('/sys/fs/cgroup'),
+  );
 }
 
 /** Modules of Debian's kernel that something in a config needs, and PID 1 does not load. */

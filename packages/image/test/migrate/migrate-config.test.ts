@@ -186,6 +186,10 @@ describe('notes', () => {
       '2: shows the cgroups of this container: it has a namespace of its own',
     ],
     [
+      service('x', ', runtime: {cgroups: [a]}'),
+      '2: to see these cgroups, it also needs binds: [/sys/fs/cgroup:/sys/fs/cgroup]',
+    ],
+    [
       service('x', ', capabilities: [all]'),
       '2: to mount or make namespaces, it also needs allow: [mount, namespaces]',
     ],
@@ -210,6 +214,12 @@ describe('notes', () => {
     service('linuxkit/poweroff', ', command: [/bin/sh, /poweroff.sh, "3"]'),
     service('x', ', capabilities: [all], allow: [mount]'),
     service('x', ', runtime: {interfaces: [{name: eth1}]}'),
+    service('x', ', runtime: {cgroups: []}'),
+    service('x', ', binds: ["/sys/fs/cgroup:/host:ro"], runtime: {cgroups: [a]}'),
+    service(
+      'x',
+      ', mounts: [{type: bind, source: /sys/fs/cgroup/a, destination: /a}], runtime: {cgroups: [a]}',
+    ),
     'trust: {org: [linuxkit], signers: [{images: [a], keys: [b]}]}',
     'kernel: {cmdline: console=ttyS0}',
   ])('are not made of %j', (text) => {
