@@ -133,8 +133,8 @@ const NEWLINE = 0x0a;
 try {
   // Node writes its compile cache at exit, which this process never reaches.
   flushCompileCache();
-  // Both take a while, the first even more if other groups have not been joined just before, so
-  // they are done while this process waits.
+  // Both take a while, the first longer unless other groups were joined just before. So they are
+  // done while this process waits.
   joinGroups(process.argv.slice(2));
   leaveKeyring();
   const description = readLine(DESCRIPTION);

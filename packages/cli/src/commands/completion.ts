@@ -52,7 +52,7 @@ export class Completion extends LktCommand {
   async #machines(flags: CommonFlags): Promise<{ readonly machines: readonly string[] }> {
     const session = await this.begin(flags);
     const running = await (await machineRecords(session)).list();
-    // A shell expands the words that it is given to choose from.
+    // The shell expands the words that it offers, so names with other characters are left out.
     const machines = running.map(({ name }) => name).filter((name) => /^[\w.-]+$/.test(name));
     this.endProgress();
     for (const name of machines) this.log(name);

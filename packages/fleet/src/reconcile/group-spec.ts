@@ -43,7 +43,7 @@ export interface GroupSpec {
 
 /** Returns the hash that names a pair of image and template: 16 hexadecimal digits. */
 export function specHash(image: Digest, template: string): string {
-  // Every pass asks for the same few.
+  // The last hash is kept, because every pass asks for the same few.
   if (last?.image !== image || last.template !== template) {
     const text = `${image} ${template}`;
     last = { image, template, hash: hash('sha256', text).slice(0, 16) };

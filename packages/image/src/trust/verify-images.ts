@@ -44,7 +44,7 @@ export async function verifyConfigs(
   const evaluation = { signal, readAll: trust.listAll };
   const policies = only === undefined ? await configPolicies(loaded, trust) : [only];
   const { sources = [storeSignatures(store)] } = trust;
-  // A policy of the command line stands alone.
+  // A policy of the command line replaces all others.
   const collections =
     only === undefined
       ? new CollectionPolicies(workspace, trust.root)

@@ -42,7 +42,7 @@ export async function* readTar(
       yield { ...entry, content };
       await content.finish();
     }
-    // The check of the source is at its end.
+    // To its end, where the source verifies its content.
     for await (const part of reader.rest()) void part;
     headers.checkLength();
   } catch (error) {

@@ -162,7 +162,7 @@ function imageName(directory: string): string {
   return name === '' ? 'my-os' : name;
 }
 
-/** The flags by the keys of lkt.yml that get their values. */
+/** Flags whose values go into lkt.yml, by their keys there. */
 const FLAGS: Readonly<Record<string, string>> = {
   org: '--org NAME',
   'collections.lkt.source': '--collection SOURCE',
