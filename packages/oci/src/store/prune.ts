@@ -7,7 +7,6 @@ import { type Inventory, takeInventory } from './inventory.ts';
 import { readLayoutIndex, writeLayoutIndex } from './layout-index.ts';
 import { recordStoreSize } from './store-size.ts';
 import { withLockAt } from './lock.ts';
-import { ownerToken } from './owner.ts';
 import { TreeSizes } from './tree-sizes.ts';
 import { CLOCK_SLACK_MS, type Writers } from './writers.ts';
 
@@ -40,19 +39,19 @@ export interface PruneResult {
   readonly bytes: number;
   /** Bytes that remain. */
   readonly left: number;
-  /** Directories of removed files that are still on disk. */
-  readonly trash: readonly string[];
 }
 
 /**
- * Removes garbage and the least recently used items while other processes use the store. They pause
- * only while the store is examined; items that a running process has used stay.
+ * Moves garbage and the least recently used items to a directory while other processes use the
+ * store. They pause only while the store is examined; items that a running process has used stay.
+ * @param trash directory of the items, in the store; created if there are any, also on a failure
  */
 export async function prune(
   store: Blobs,
   writers: Writers,
   areas: readonly CacheArea[],
   options: PruneOptions,
+  trash: string,
 ): Promise<PruneResult> {
   const { dir } = store;
   const deadline = monotonicNow() + (options.sizingTimeoutMs ?? Infinity);
@@ -63,7 +62,7 @@ export async function prune(
   const total = sizeOf(before);
   if (options.isOnlyAbove === true && total <= (options.keepBytes ?? Infinity)) {
     recordStoreSize(dir, total);
-    return { removed: [], bytes: 0, left: total, trash: [] };
+    return { removed: [], bytes: 0, left: total };
   }
   return writers.collect(
     async (inUse) =>
@@ -73,7 +72,7 @@ export async function prune(
         const inventory = await takeInventory(store, index, areas, now);
         const since = Math.min(inUse ?? Infinity, options.since ?? Infinity) - CLOCK_SLACK_MS;
         const chosen = choose(inventory, options, since);
-        if (options.dryRun === true) return { ...chosen.result, trash: [] };
+        if (options.dryRun === true) return chosen.result;
         const entries = index.entries.filter(
           ({ reference, descriptor }) =>
             !chosen.names.has(reference ?? '') &&
@@ -83,7 +82,6 @@ export async function prune(
         // garbage.
         if (entries.length < index.entries.length)
           await writeLayoutIndex(dir, index.document, entries);
-        const trash = join(dir, 'tmp', ownerToken());
         const paths = [
           ...chosen.result.removed.flatMap((item) => item.paths),
           ...[...chosen.blobs].map((digest) => store.blobPath(digest)),
@@ -91,7 +89,7 @@ export async function prune(
         if (paths.length > 0) await mkdir(trash, { recursive: true, mode: 0o700 });
         for (const [number, path] of paths.entries())
           await rename(path, join(trash, String(number))).catch(ignoreGone);
-        return { ...chosen.result, trash: paths.length > 0 ? [trash] : [] };
+        return chosen.result;
       }),
     options.lockTimeoutMs,
   );
@@ -100,7 +98,7 @@ export async function prune(
 interface Chosen {
   readonly names: ReadonlySet<string>;
   readonly blobs: ReadonlySet<Digest>;
-  readonly result: Omit<PruneResult, 'trash'>;
+  readonly result: PruneResult;
 }
 
 function choose(

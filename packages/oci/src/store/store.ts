@@ -28,6 +28,7 @@ import {
   writeLayoutIndex,
 } from './layout-index.ts';
 import { type LockOptions, withLockAt } from './lock.ts';
+import { ownerToken } from './owner.ts';
 import { prune, type PruneResult, type PruneOptions } from './prune.ts';
 import { findReferrers, readReferrer, referrersBySubject } from '../image/referrers.ts';
 import { singleChunk } from '../io/chunks.ts';
@@ -327,9 +328,12 @@ export class Store extends Blobs {
     options: PruneOptions = {},
     removeDir: (path: string) => Promise<void> = removeTree,
   ): Promise<PruneResult> {
-    const pruned = await prune(this, this.#writers, areas, options);
-    for (const path of pruned.trash) await removeDir(path);
-    return pruned;
+    const trash = join(this.dir, 'tmp', ownerToken());
+    try {
+      return await prune(this, this.#writers, areas, options, trash);
+    } finally {
+      if (existsSync(trash)) await removeDir(trash);
+    }
   }
 
   /** Removes a file or directory at once in the eyes of other processes. */

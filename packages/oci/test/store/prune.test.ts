@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Digest, digestHex } from '@lkt/core';
 import { expect, test } from 'vitest';
 import {
+  type CacheArea,
   type Descriptor,
   directoryArea,
   fileArea,
@@ -135,6 +136,20 @@ test('reports a damaged manifest and removes nothing', async () => {
   const before = readdirSync(join(store.dir, 'blobs/sha256'));
   await expect(store.prune(areas, everything)).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
   expect(readdirSync(join(store.dir, 'blobs/sha256'))).toEqual(before);
+});
+
+test('leaves no temporary files when it fails halfway', async () => {
+  await using directory = await tempDir();
+  const store = await openStore(directory.path);
+  const { digest } = await image(store, 'a');
+  note(store, 'a', digest);
+  // A path below a file cannot be moved.
+  const paths = [join(store.dir, 'notes/a'), join(store.dir, 'oci-layout/below')];
+  const item = { area: 'broken', name: 'a', paths, bytes: 1, lastUsed: 0, blobs: [] };
+  const broken: CacheArea = { name: 'broken', list: () => [item] };
+  await expect(store.prune([broken], everything)).rejects.toThrow('ENOTDIR');
+  expect(readdirSync(join(store.dir, 'notes'))).toEqual([]);
+  expect(readdirSync(join(store.dir, 'tmp'))).toEqual([]);
 });
 
 /** Returns a time in the past in seconds. */
