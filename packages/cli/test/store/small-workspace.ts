@@ -1,6 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { main } from '../program.ts';
 
@@ -8,10 +15,12 @@ import { main } from '../program.ts';
 export interface Outcome {
   readonly status: number | null;
   readonly stderr: string;
+  /** Milliseconds until it ended or was killed. */
+  readonly ms: number;
 }
 
 const PACKAGES = {
-  tools: 'FROM scratch\nCOPY --chmod=755 sh tee head /bin/\nCOPY text /etc/text\n',
+  tools: 'FROM scratch\nCOPY bin /bin\nCOPY text /etc/text\n',
   app: `FROM example/tools
 RUN --mount=type=cache,id=kept,target=/kept echo 1 | tee /kept/one > /etc/one
 COPY kernel init /
@@ -21,10 +30,16 @@ COPY kernel init /
 /** A workspace with two packages and an image of them, which builds in about a second. */
 export class SmallWorkspace {
   readonly #directory: string;
+  readonly #argv: readonly string[];
 
-  /** @param directory an empty directory */
-  constructor(directory: string) {
+  /**
+   * @param directory an empty directory
+   * @param argv the start of a command line that runs the rest of it; default: none
+   */
+  constructor(directory: string, argv: readonly string[] = []) {
     this.#directory = directory;
+    this.#argv = argv;
+    mkdirSync(this.at('tmp'));
   }
 
   at(...names: readonly string[]): string {
@@ -34,9 +49,11 @@ export class SmallWorkspace {
   /** Writes the files, and pins them with the store of that name. */
   async write(store: string): Promise<void> {
     for (const [name, dockerfile] of Object.entries(PACKAGES)) this.addPackage(name, dockerfile);
+    mkdirSync(this.at('pkg/tools/bin'));
+    copyFileSync('/bin/busybox', this.at('pkg/tools/bin/busybox'));
     for (const program of ['sh', 'tee', 'head'])
-      copyFileSync('/bin/busybox', this.at('pkg/tools', program));
-    const lines = Array.from({ length: 20_000 }, (_, line) => `line ${line} ${Math.sqrt(line)}`);
+      symlinkSync('busybox', this.at('pkg/tools/bin', program));
+    const lines = Array.from({ length: 5_000 }, (_, line) => `line ${line} ${Math.sqrt(line)}`);
     writeFileSync(this.at('pkg/tools/text'), lines.join('\n'));
     writeFileSync(this.at('pkg/app/kernel'), 'the kernel\n');
     writeFileSync(this.at('pkg/app/init'), 'init\n');
@@ -44,7 +61,7 @@ export class SmallWorkspace {
       this.at('system.yml'),
       "kernel: {image: '@pkg:./pkg/app', tar: none, cmdline: console=ttyS0}\ninit: ['@pkg:./pkg/app']\n",
     );
-    writeFileSync(this.at('.gitignore'), '/store*\n/out*\n');
+    writeFileSync(this.at('.gitignore'), '/compiled\n/out*\n/store*\n/tmp\n');
     this.#git('init', '-q', '.');
     this.commit();
     const { stderr } = await this.lkt(store, ['pin']);
@@ -77,25 +94,36 @@ export class SmallWorkspace {
     args: readonly string[],
     { killAfter, env }: { readonly killAfter?: number; readonly env?: NodeJS.ProcessEnv } = {},
   ): Promise<Outcome> {
-    const child = spawn(process.execPath, [main, ...args], {
+    const [program = '', ...words] = [...this.#argv, process.execPath, main, ...args];
+    const start = performance.now();
+    const child = spawn(program, words, {
       cwd: this.#directory,
       stdio: ['ignore', 'ignore', 'pipe'],
       env: {
         PATH: process.env['PATH'],
         HOME: this.#directory,
         LKT_CACHE: this.at(store),
+        // As the script lkt sets it.
+        NODE_COMPILE_CACHE: this.at('compiled'),
         LKT_STORE_KEY: '1'.repeat(64),
         NO_COLOR: '1',
+        TMPDIR: this.at('tmp'),
         ...env,
       },
     });
     let stderr = '';
     child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-    const timer =
-      killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
-    const status = await new Promise<number | null>((resolve) => child.once('exit', resolve));
+    let ms: number | undefined;
+    const kill = (): void => {
+      ms = performance.now() - start;
+      child.kill('SIGKILL');
+    };
+    const timer = killAfter === undefined ? undefined : setTimeout(kill, killAfter);
+    // Descendants of a killed process may hold its standard error.
+    const end = killAfter === undefined ? 'close' : 'exit';
+    const status = await new Promise<number | null>((resolve) => child.once(end, resolve));
     clearTimeout(timer);
-    return { status, stderr };
+    return { status, stderr, ms: ms ?? performance.now() - start };
   }
 
   /** Builds the packages from their cached steps, then the image into a directory. */
