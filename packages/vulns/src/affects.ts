@@ -14,7 +14,10 @@ export interface Affects {
 export function affects(item: AffectedPackage, version: string): Affects {
   const range = item.ranges.find((one) => isWithin(item, one, version));
   if (range !== undefined) return { affected: true, fixed: range.fixed };
-  return { affected: item.versions.includes(version) };
+  const isListed = item.versions.some(
+    (one) => one === version || compareIn(item.ecosystem, one, version) === 0,
+  );
+  return { affected: isListed };
 }
 
 function isWithin({ ecosystem }: AffectedPackage, range: VersionRange, version: string): boolean {

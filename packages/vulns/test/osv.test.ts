@@ -141,6 +141,19 @@ describe('affects', () => {
     expect(affects(item, 'v1.2.4').affected).toBe(false);
   });
 
+  test.each([
+    ['go', '1.2.3', 'v1.2.3', 'v1.2.4'],
+    ['go', '2.0.0', 'v2.0.0+incompatible', 'v2.0.1+incompatible'],
+    ['debian', '0:1.0-1', '1.0-1', '1.0-2'],
+  ] as const)(
+    'counts a listed version in another form, of %s: %s',
+    (ecosystem, one, same, other) => {
+      const item = { ecosystem, name: 'm', ranges: [], versions: [one] };
+      expect(affects(item, same).affected).toBe(true);
+      expect(affects(item, other).affected).toBe(false);
+    },
+  );
+
   test('orders Debian versions by dpkg', () => {
     const item = {
       ecosystem: 'debian',
