@@ -50,7 +50,8 @@ export class AdvisoryIndex {
 
   /** Returns the advisories about a package in its release. */
   about(item: SbomPackage): readonly (readonly [Advisory, AffectedPackage])[] {
-    const list = this.#byPackage.get(keyOf(item.ecosystem, item.source.name)) ?? [];
+    const names = [item.source.name, ...(item.otherNames ?? [])];
+    const list = names.flatMap((name) => this.#byPackage.get(keyOf(item.ecosystem, name)) ?? []);
     // Without a release in the SBOM all count: users see a wrong match, and not a missing one.
     return list.filter(
       ([, { release }]) =>
@@ -88,9 +89,9 @@ export function fixedVulnerabilities(
   after: SbomPackage,
   advisories: AdvisoryIndex,
 ): readonly Vulnerability[] {
-  const left = new Set(findVulnerabilities([after], advisories).flatMap(({ ids }) => ids));
+  const left = findVulnerabilities([after], advisories);
   return findVulnerabilities([before], advisories).filter(
-    ({ ids }) => !ids.some((id) => left.has(id)),
+    ({ ids }) => !left.some((one) => areSame(one.ids, ids)),
   );
 }
 
@@ -103,24 +104,43 @@ function vulnerabilitiesOf(item: SbomPackage, advisories: AdvisoryIndex): readon
       .flatMap(([{ id, aliases }]) => [id, ...aliases]),
   );
   for (const [advisory, affected] of advisories.about(item)) {
-    if ([advisory.id, ...advisory.aliases].some((id) => judged.has(id))) continue;
     const result = affects(affected, item.source.version);
     if (!result.affected) continue;
-    const one = vulnerability(item, advisory, affected, result.fixed);
-    const same = found.findIndex(({ ids }) => ids.some((id) => one.ids.includes(id)));
-    if (same === -1) found.push(one);
-    else found[same] = merge(found[same] ?? one, one);
+    for (const ids of idsByVulnerability(advisory)) {
+      if (ids.some((id) => judged.has(id))) continue;
+      const one = vulnerability(item, ids, advisory, affected, result.fixed);
+      const same = found.findIndex((other) => areSame(other.ids, ids));
+      if (same === -1) found.push(one);
+      else found[same] = merge(found[same] ?? one, one);
+    }
   }
   return found;
 }
 
+/**
+ * Returns the ids of each vulnerability that an advisory is about. One about several CVEs, such as
+ * a DSA, does not say to which of them its other aliases belong.
+ */
+function idsByVulnerability({ id, aliases }: Advisory): readonly (readonly string[])[] {
+  const ids = sortIds([id, ...aliases]);
+  const cves = ids.filter(isCve);
+  return cves.length < 2 ? [ids] : cves.map((cve) => sortIds([cve, id]));
+}
+
+/** Reports whether ids, with at most one CVE each, are of one vulnerability. */
+function areSame(a: readonly string[], b: readonly string[]): boolean {
+  const [left, right] = [a.find(isCve), b.find(isCve)];
+  if (left !== undefined && right !== undefined) return left === right;
+  return a.some((id) => b.includes(id));
+}
+
 function vulnerability(
   item: SbomPackage,
-  { id, aliases, severity, summary }: Advisory,
+  ids: readonly string[],
+  { id, severity, summary }: Advisory,
   affected: AffectedPackage,
   fixed: string | undefined,
 ): Vulnerability {
-  const ids = sortIds([id, ...aliases]);
   const negligible = affected.ignored === true;
   return { id: ids[0] ?? id, ids, package: item, severity, summary, fixed, negligible };
 }
@@ -146,11 +166,13 @@ function laterOf(a: Vulnerability, b: Vulnerability): string | undefined {
 
 /** Sorts ids without duplicates, CVEs first. */
 function sortIds(ids: readonly string[]): readonly string[] {
-  return [...new Set(ids)].toSorted((a, b) => isCve(b) - isCve(a) || compareText(a, b));
+  return [...new Set(ids)].toSorted(
+    (a, b) => Number(isCve(b)) - Number(isCve(a)) || compareText(a, b),
+  );
 }
 
-function isCve(id: string): number {
-  return Number(id.startsWith('CVE-'));
+function isCve(id: string): boolean {
+  return id.startsWith('CVE-');
 }
 
 function rank(severity: Severity): number {

@@ -54,7 +54,13 @@ function statement(
   const named = record(fields['vulnerability']);
   const ids = [text(named?.['name']) ?? text(named?.['@id']) ?? '', ...texts(named?.['aliases'])];
   if (ids[0] === '') throw invalid('names no vulnerability', 'add vulnerability.name, a CVE');
-  const products = items(fields['products']).map((item) => product(record(item) ?? {}));
+  const products = items(fields['products']).map((item) => {
+    const one = record(item) ?? {};
+    // Without them, the statement would be about the whole product.
+    if (one['subcomponents'] !== undefined && !Array.isArray(one['subcomponents']))
+      throw invalid('has subcomponents that are not a list', 'write [{"@id": "pkg:…"}]');
+    return product(one);
+  });
   if (products.length === 0) throw invalid('names no product', 'add products, by package URL');
   const status = STATES.find((state) => state === fields['status']);
   if (status === undefined) throw invalid('has no valid status', `use one of ${STATES.join(', ')}`);

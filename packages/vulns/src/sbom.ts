@@ -16,6 +16,11 @@ export interface SbomPackage {
   /** Name and version by which advisories know it: those of Debian's source package. */
   readonly source: { readonly name: string; readonly version: string };
   /**
+   * Other paths that may be those of a Go module: some SBOMs have the path from its fourth element
+   * as the subpath of the package URL, and others a package in the module.
+   */
+  readonly otherNames?: readonly string[];
+  /**
    * For a Go module: the Debian packages from which it was compiled, if it came from no other
    * source. They may have patches that the module's version does not show.
    */
@@ -179,7 +184,7 @@ function titleOf(name: unknown, version: unknown): string {
 function packageOf(purl: string): SbomPackage | undefined {
   const parts = parsePackageUrl(purl);
   if (parts?.version === undefined) return undefined;
-  const { type, namespace, name, version, qualifiers = {} } = parts;
+  const { type, namespace, name, version, qualifiers = {}, subpath } = parts;
   if (type === 'deb' && namespace?.toLowerCase() === 'debian') {
     const { upstream, distro } = qualifiers;
     const [sourceName = name, sourceVersion] = upstream?.split('@') ?? [];
@@ -197,7 +202,10 @@ function packageOf(purl: string): SbomPackage | undefined {
   }
   if (type !== 'golang') return undefined;
   const path = namespace === undefined ? name : `${namespace}/${name}`;
-  return { purl, name: path, version, ecosystem: 'go', source: { name: path, version } };
+  const elements = subpath?.split('/') ?? [];
+  const otherNames = elements.map((_, index) => [path, ...elements.slice(0, index + 1)].join('/'));
+  const source = { name: path, version };
+  return { purl, name: otherNames.at(-1) ?? path, version, ecosystem: 'go', source, otherNames };
 }
 
 /**

@@ -4,7 +4,12 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { Advisory } from '../src/advisory.ts';
 import { readDatabase } from '../src/database.ts';
-import { AdvisoryIndex, findVulnerabilities, type Vulnerability } from '../src/match.ts';
+import {
+  AdvisoryIndex,
+  findVulnerabilities,
+  fixedVulnerabilities,
+  type Vulnerability,
+} from '../src/match.ts';
 import { parseOpenVex, statementFor } from '../src/open-vex.ts';
 import { parseSbom } from '../src/sbom.ts';
 
@@ -138,6 +143,110 @@ test('reads components of CycloneDX at every depth, and names those that no data
   expect(uncovered).toEqual(['pkg:apk/alpine/musl@1']);
 });
 
+describe('an advisory about several CVEs', () => {
+  const dsa = write('dsa/DSA-1.json', {
+    id: 'DSA-1',
+    upstream: ['CVE-2025-31133', 'CVE-2025-52565'],
+    affected: [
+      {
+        package: { ecosystem: 'Debian:13', name: 'runc' },
+        ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed: '9' }] }],
+      },
+    ],
+  });
+  const both = [
+    ['CVE-2025-31133', 'DSA-1'],
+    ['CVE-2025-52565', 'DSA-1'],
+  ];
+
+  test('is an entry for each', async () => {
+    const found = await find(sbom(RUNC), dsa);
+    expect(found.map(({ ids }) => ids)).toEqual(both);
+  });
+
+  test.each([{ order: [tracker, dsa] }, { order: [dsa, tracker] }])(
+    'joins the entries of other databases: $order',
+    async ({ order }) => {
+      const found = await find(sbom(RUNC), ...order);
+      expect(found.map(({ ids, severity }) => [ids, severity])).toEqual([
+        [both[0], 'high'],
+        [both[1], 'unknown'],
+      ]);
+    },
+  );
+
+  test('is not excluded by a VEX statement about one of them', async () => {
+    const found = await find(sbom(RUNC), dsa);
+    const excluded = (name: string): readonly string[] => {
+      const products = [{ '@id': 'pkg:deb/debian/runc' }];
+      const statement = { vulnerability: { name }, products, status: 'fixed' };
+      const statements = parseOpenVex(vex(statement), 'vex.json');
+      return found
+        .filter((one) => statementFor(one, [], statements) !== undefined)
+        .map(({ id }) => id);
+    };
+    expect(excluded('CVE-2025-31133')).toEqual(['CVE-2025-31133']);
+    expect(excluded('DSA-1')).toEqual(['CVE-2025-31133', 'CVE-2025-52565']);
+  });
+
+  test('is decided for one of them by the tracker, for a module from a Debian package', async () => {
+    const name = 'github.com/opencontainers/runc';
+    const records = write('two/GO-2.json', {
+      id: 'GO-2',
+      aliases: ['CVE-2025-31133', 'CVE-2025-52565'],
+      affected: [{ package: { ecosystem: 'Go', name } }],
+    });
+    const module = `pkg:golang/${name}@v1.1.15`;
+    const document = {
+      bomFormat: 'CycloneDX',
+      components: [{ purl: RUNC_DEV, components: [{ purl: module }] }],
+    };
+    const found = await find(document, tracker, records);
+    expect(found.map((one) => [one.package.purl, one.id])).toEqual([[module, 'CVE-2025-52565']]);
+  });
+
+  test('is fixed for the one that the next version has no more', async () => {
+    const index = new AdvisoryIndex();
+    await readDatabase(dsa, (advisory) => index.add(advisory));
+    await readDatabase(
+      write('one/DSA-1.json', {
+        id: 'DSA-1',
+        upstream: ['CVE-2025-52565'],
+        affected: [{ package: { ecosystem: 'Debian:13', name: 'runc' } }],
+      }),
+      (advisory) => index.add(advisory),
+    );
+    const [before, after] = ['8', '9'].map(
+      (version) =>
+        parseSbom(sbom(`pkg:deb/debian/runc@${version}?distro=trixie`), 'sbom').packages[0],
+    );
+    if (before === undefined || after === undefined) throw new Error('no package');
+    expect(fixedVulnerabilities(before, after, index).map(({ id }) => id)).toEqual([
+      'CVE-2025-31133',
+    ]);
+  });
+});
+
+test.each([
+  ['pkg:golang/github.com/Go-Git/go-git@v5.1.0#v5', ['GO-3']],
+  ['pkg:golang/github.com/go-git/go-git/v5@v5.1.0', ['GO-3']],
+  ['pkg:golang/github.com/go-git/go-git/v5@v5.1.0#plumbing/transport', ['GO-3']],
+  ['pkg:golang/github.com/go-git/go-git@v5.1.0#v5/plumbing', ['GO-3']],
+  ['pkg:golang/github.com/go-git/go-git@v5.2.0#v5', []],
+  ['pkg:golang/github.com/go-git/go-git@v5.1.0#v51', []],
+])('matches a Go module whose path may end in the subpath: %s', async (purl, ids) => {
+  const path = write('go-git/GO-3.json', {
+    id: 'GO-3',
+    affected: [
+      {
+        package: { ecosystem: 'Go', name: 'github.com/go-git/go-git/v5' },
+        ranges: [{ type: 'SEMVER', events: [{ introduced: '5.0.0' }, { fixed: '5.2.0' }] }],
+      },
+    ],
+  });
+  expect((await find(sbom(purl), path)).map(({ id }) => id)).toEqual(ids);
+});
+
 describe('a Go module from a Debian package', () => {
   const deb = RUNC_DEV;
   const module = 'pkg:golang/github.com/opencontainers/runc@v1.1.15';
@@ -267,6 +376,11 @@ describe('statementFor', () => {
     ['no product', { products: [] }, 'statement 1 names no product'],
     ['an unknown status', { status: 'fine' }, 'statement 1 has no valid status'],
     ['no vulnerability', { vulnerability: {} }, 'statement 1 names no vulnerability'],
+    [
+      'one part instead of a list of parts',
+      { products: [{ '@id': IMAGE, subcomponents: { '@id': SYS } }] },
+      'statement 1 has subcomponents that are not a list',
+    ],
   ])('rejects a statement with %s', (_, change, message) => {
     expect(() => parseOpenVex(vex({ ...statement, ...change }), 'vex.json')).toThrow(message);
   });
