@@ -1,3 +1,4 @@
+export { ByteCollector } from './byte-collector.ts';
 export { monotonicNow } from './clock.ts';
 export { KeyedMutex, mapConcurrent, ResourcePool, Semaphore } from './concurrency.ts';
 export {

@@ -1,4 +1,4 @@
-import { LktError } from '@lkt/core';
+import { ByteCollector, LktError } from '@lkt/core';
 import { redactUrl } from './address.ts';
 import { toNetworkError } from './network-error.ts';
 import type { TransportResponse } from './transport.ts';
@@ -44,15 +44,14 @@ export function responseFrom(
     header,
     body: read,
     bytes: async (limit) => {
-      const parts: Uint8Array[] = [];
-      let size = 0;
+      // A server chooses how small the parts are.
+      const collector = new ByteCollector();
       for await (const part of read()) {
-        size += part.length;
-        if (size > limit)
+        if (collector.size + part.length > limit)
           throw new LktError('NETWORK_FAILED', `${redactUrl(url)} has more than ${limit} bytes`);
-        parts.push(Buffer.from(part));
+        collector.push(part);
       }
-      return Buffer.concat(parts, size);
+      return collector.bytes();
     },
     discard,
   };

@@ -1,4 +1,4 @@
-import { hasDigest, LktError } from '@lkt/core';
+import { ByteCollector, hasDigest, LktError } from '@lkt/core';
 import {
   download,
   type DownloadOptions,
@@ -152,8 +152,10 @@ export class Remote {
     const name = `blob ${digest} of ${this.nameOf({})}`;
     if (size > limit)
       throw new LktError('IMAGE_INVALID', `${name} has ${size} bytes, more than ${limit}`);
-    const content = await this.download(digest, { size });
-    const bytes = Buffer.concat(await Array.fromAsync(content));
+    const collector = new ByteCollector();
+    for await (const part of await this.download(digest, { size, canReuseBuffers: true }))
+      collector.push(part);
+    const bytes = collector.bytes();
     if (hasDigest(bytes, digest)) return bytes;
     throw new LktError('DIGEST_MISMATCH', `${this.base.host} returned wrong content for ${name}`, {
       fix: 'do not trust this registry',

@@ -1,9 +1,10 @@
 import { createReadStream } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { pipeline } from 'node:stream/promises';
-import { type SpeedLimit, SpeedMeter } from '@lkt/core';
+import { ByteCollector, type SpeedLimit, SpeedMeter } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { ApiError } from './api-error.ts';
+import type { BufferMemory } from './buffer-memory.ts';
 
 /** One request with its environment. */
 export interface Exchange {
@@ -13,6 +14,7 @@ export interface Exchange {
   readonly url: URL;
   readonly store: Store;
   readonly limits: Limits;
+  readonly memory: BufferMemory;
 }
 
 interface Limits {
@@ -57,18 +59,19 @@ function tooSlow({ bytesPerSecond }: SpeedLimit): ApiError {
 /**
  * Returns the body of a request.
  * @throws ApiError 413 if it is longer than `limit` bytes, without buffering more; 408 as
- * `chunksOf`
+ * `chunksOf`; 429 if other requests hold too much memory
  */
-export async function bodyOf({ request, limits }: Exchange, limit: number): Promise<Buffer> {
-  const parts: Buffer[] = [];
-  let size = 0;
+export async function bodyOf(exchange: Exchange, limit: number): Promise<Buffer> {
+  const { request, response, limits, memory } = exchange;
+  const collector = new ByteCollector();
   if (Number(request.headers['content-length'] ?? 0) > limit) throw tooLong(limit);
   for await (const part of chunksOf(request, limits.minSpeed)) {
-    size += part.length;
+    const size = collector.size + part.length;
     if (size > limit) throw tooLong(limit);
-    parts.push(part);
+    memory.hold(response, size);
+    collector.push(part);
   }
-  return Buffer.concat(parts);
+  return collector.bytes();
 }
 
 /** Returns the error for content over the limit. */
@@ -99,12 +102,16 @@ export function sendEmpty(
   response.writeHead(status, { ...COMMON_HEADERS, ...headers, ...length }).end();
 }
 
-/** Sends bytes with status 200. */
+/**
+ * Sends bytes with status 200.
+ * @throws ApiError 429 if other requests hold too much memory
+ */
 export function sendBytes(
-  { method, response }: Exchange,
+  { method, response, memory }: Exchange,
   bytes: Uint8Array,
   headers: Readonly<Record<string, string>>,
 ): void {
+  memory.hold(response, bytes.length);
   response.writeHead(200, { ...COMMON_HEADERS, 'content-length': bytes.length, ...headers });
   response.end(method === 'HEAD' ? undefined : bytes);
 }

@@ -7,6 +7,7 @@ import { isErrno, LktError } from '@lkt/core';
 import { COMMON_HEADERS, rangeOf, sendPart } from './exchange.ts';
 import { listen } from './listen.ts';
 import { logLine } from './log-line.ts';
+import { Pipelines } from './pipelines.ts';
 
 /** Options of serving a directory. */
 export interface ServeOptions {
@@ -35,11 +36,14 @@ export async function serveDirectory(
   if (!(await stat(root)).isDirectory())
     throw new LktError('NOT_FOUND', `${directory} is not a directory`);
   let served = 0;
+  const pipelines = new Pipelines();
   const server = createServer((request, response) => {
     served += 1;
-    void respond(root, request, response).then(
-      () => onRequest(logLine(request, response)),
-      () => response.destroy(),
+    pipelines.add(request, response, async () =>
+      respond(root, request, response).then(
+        () => onRequest(logLine(request, response)),
+        () => void response.destroy(),
+      ),
     );
   });
   onListen(await listen(server, address.host, address.port));

@@ -8,12 +8,14 @@ import { createServer as createTlsServer } from 'node:https';
 import { LktError, MIN_SPEED, type SpeedLimit } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { Access, type Right, type Tokens } from './access.ts';
+import { BufferMemory } from './buffer-memory.ts';
 import { requireRead } from './exchange.ts';
 import { listen } from './listen.ts';
 import { logLine } from './log-line.ts';
 import { handleNxCache } from './nx-cache.ts';
 import { handleRegistry, isUpload } from './oci/registry.ts';
 import { Uploads } from './oci/uploads.ts';
+import { Pipelines } from './pipelines.ts';
 import { ApiError, toApiError, sendApiError } from './api-error.ts';
 
 /** Options of a server. */
@@ -70,6 +72,8 @@ export async function startServer(options: ServerOptions): Promise<Server> {
   const { store, host, port, tokens, tls } = options;
   const { maxBlobSize = 64 * 2 ** 30, canMoveTags = false, minSpeed = MIN_SPEED } = options;
   const limits = { maxBlobSize, canMoveTags, minSpeed };
+  const memory = new BufferMemory();
+  const pipelines = new Pipelines();
   const uploads = new Uploads(store, {
     maxUploads: options.maxUploads ?? 256,
     idleMs: options.uploadIdleMs ?? 600_000,
@@ -84,7 +88,7 @@ export async function startServer(options: ServerOptions): Promise<Server> {
     if ((request.headersDistinct['host']?.length ?? 0) > 1)
       throw new ApiError(400, 'UNSUPPORTED', 'the request has several host names');
     access.check(request, rightFor(method, url));
-    const exchange = { request, response, method, url, store, limits };
+    const exchange = { request, response, method, url, store, limits, memory };
     const { pathname } = url;
     if (pathname === '/v2' || pathname.startsWith('/v2/')) {
       if (pathname === '/v2') url.pathname = '/v2/';
@@ -99,14 +103,16 @@ export async function startServer(options: ServerOptions): Promise<Server> {
 
   const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
     response.on('close', () => options.onRequest?.(logLine(request, response)));
-    handle(request, response).catch((error: unknown) => {
-      const isGone = request.destroyed && !request.complete;
-      const isDamage = response.headersSent && error instanceof LktError;
-      const apiError = toApiError(error, request.method);
-      if (isDamage || (apiError.status >= 500 && !isGone && !response.headersSent))
-        options.onError?.(error);
-      sendApiError(request, response, apiError);
-    });
+    const respond = async (): Promise<void> =>
+      handle(request, response).catch((error: unknown) => {
+        const isGone = request.destroyed && !request.complete;
+        const isDamage = response.headersSent && error instanceof LktError;
+        const apiError = toApiError(error, request.method);
+        if (isDamage || (apiError.status >= 500 && !isGone && !response.headersSent))
+          options.onError?.(error);
+        sendApiError(request, response, apiError);
+      });
+    pipelines.add(request, response, respond);
   };
 
   const settings = { headersTimeout: HEADERS_TIMEOUT_MS, requestTimeout: 0 };
