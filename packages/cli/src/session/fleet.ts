@@ -11,6 +11,7 @@ import type {
   OpenedImage,
   Provider,
 } from '@lkt/fleet';
+import { formatReference } from '@lkt/oci';
 import type { NamedImage } from '@lkt/sign';
 import type { PullFlags } from '../flags/registry.ts';
 import { readConfigFile } from './config-file.ts';
@@ -209,9 +210,11 @@ function imageOpener(
     };
     // lkt built it, from packages that the policies accept.
     const isBuilt = group.image.config !== undefined && digest === group.image.digest;
-    if (!isBuilt && !accepted.has(`${name.path} ${digest}`)) {
+    // Policies are about names: the same digest under another one may need other signers.
+    const key = formatReference(image);
+    if (!isBuilt && !accepted.has(key)) {
       await requireTrusted(session, flags, policyDirs, image).catch(located);
-      accepted.add(`${name.path} ${digest}`);
+      accepted.add(key);
     }
     const { openMachineImage } = await import('@lkt/fleet');
     const isStored = await store.has(digest);
