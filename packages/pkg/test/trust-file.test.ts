@@ -64,6 +64,17 @@ describe('findTrustFiles', () => {
     expect(found.toSorted()).toEqual([link, repo].toSorted());
   });
 
+  test('looks above a target with .. after a symlink, as the kernel follows it', async () => {
+    mkdirSync(join(dir, 'near/hidden/own/images'), { recursive: true });
+    mkdirSync(join(dir, 'near/hidden/deep'));
+    const hidden = write('near/hidden/own/trust.yml');
+    symlinkSync('hidden/deep', join(dir, 'near/d'));
+    symlinkSync('d/../own/images', join(dir, 'near/link'));
+    symlinkSync(`${dir}/near/d/../own/images/.`, join(dir, 'near/absolute'));
+    for (const name of ['link', 'absolute'])
+      expect(await findTrustFiles([join(dir, 'near', name)])).toContain(hidden);
+  });
+
   test('looks above every symlink of a chain, and of the directories above', async () => {
     for (const name of ['far/own', 'near']) mkdirSync(join(dir, name), { recursive: true });
     symlinkSync('../repo/images', join(dir, 'near/hop'));

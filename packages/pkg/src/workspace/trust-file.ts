@@ -1,6 +1,6 @@
 import { lstatSync, readlinkSync, realpathSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { isErrno, LktError, undefinedIf } from '@lkt/core';
 import { policyNamesIn, TRUST_FILE } from './policy-names.ts';
 import type { Workspace } from './workspace.ts';
@@ -97,13 +97,27 @@ function linkedPaths(path: string): readonly string[] {
   try {
     for (let at = path; found.length <= MAX_LINKS; found.push(at)) {
       if (lstatSync(at, { throwIfNoEntry: false })?.isSymbolicLink() !== true) break;
-      at = resolve(realpathSync(dirname(at)), readlinkSync(at));
+      const target = readlinkSync(at);
+      const written = resolve(realpathSync.native(dirname(at)), target);
+      if (target.includes('..')) found.push(written);
+      at = target.includes('..') ? followed(at, target) : written;
     }
   } catch (cause) {
     if (!isErrno(cause, 'ENOENT', 'ENOTDIR', 'ELOOP'))
       throw new LktError('IO_FAILED', `cannot access ${path}`, { cause });
   }
   return found;
+}
+
+/**
+ * Returns the path that a symlink leads to as the kernel does: `..` leaves the directory that the
+ * name before it leads to.
+ */
+function followed(link: string, target: string): string {
+  const whole = isAbsolute(target) ? target : `${dirname(link)}/${target}`;
+  const name = basename(whole);
+  if (name === '.' || name === '..') return realpathSync.native(whole);
+  return join(realpathSync.native(dirname(whole)), name);
 }
 
 /** Synchronous, because the thread pool takes ten times as long, for each of a hundred paths. */
