@@ -19,7 +19,7 @@ test('lists the processes and groups that a command leaves, and none of others',
     /^\d+:([^:]*):(.*\/lkt-test-\d+)/m.exec(readFileSync(`/proc/${pid}/cgroup`, 'utf8')) ?? [];
   const ofRun = `/sys/fs/cgroup/${controller}${path}/lkt-0123456789ab-1`;
   mkdirSync(ofRun);
-  expect(groups.contents()).toEqual([left, 'group lkt-0123456789ab-1']);
+  expect(groups.contents()).toEqual(['group lkt-0123456789ab-1', left]);
   rmdirSync(ofRun);
 
   for (const { pid: number } of [{ pid: Number(pid) }, other]) process.kill(number ?? 0);

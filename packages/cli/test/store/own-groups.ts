@@ -44,9 +44,9 @@ export class OwnGroups implements Disposable {
     return ['sh', '-c', `${joins} && exec "$@"`, 'sh'];
   }
 
-  /** Returns the processes and the groups of RUNs; empty after a clean end. */
+  /** Returns the groups of RUNs and the processes; empty after a clean end. */
   contents(): readonly string[] {
-    return [...new Set(this.#tops.flatMap((top) => contentsOf(top)))];
+    return [...new Set(this.#tops.flatMap((top) => contentsOf(top)))].toSorted();
   }
 
   [Symbol.dispose](): void {
