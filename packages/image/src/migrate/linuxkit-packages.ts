@@ -59,7 +59,12 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['firmware', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
   ['firmware-all', kept('lkt/linux and lkt/kernel-debian need none in virtual machines')],
   ['format', of('format')],
-  ['getty', of('getty', { note: 'sees logs, and of the machine what the config binds' })],
+  [
+    'getty',
+    of('getty', {
+      note: 'sees logs, and of the machine what the config binds; for ctr, see lkt/ctr',
+    }),
+  ],
   [
     'host-timesync-daemon',
     removed('lkt/ntp corrects the clock, after a long suspension with -max-step'),
@@ -67,7 +72,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['init', of('init')],
   ['ip', of('ip')],
   ['kmsg', kept('kernel messages are on the console')],
-  ['logwrite', removed('PID 1 writes bounded logs to /var/log')],
+  ['logwrite', removed('PID 1 writes bounded logs, /var/log/NAME.log')],
   ['losetup', of('losetup', { modules: ['loop'] })],
   ['memlogd', removed('PID 1 provides its sockets')],
   ['metadata', of('metadata', { about: 'reads only disks unless its arguments name a cloud' })],
@@ -84,7 +89,12 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['qemu-ga', of('qemu-ga', { note: 'starts no program and accesses no file for the host' })],
   ['rngd', removed('the kernel seeds its random numbers')],
   ['runc', of('runc')],
-  ['sshd', of('sshd', { note: 'logins see logs, and of the machine what the config binds' })],
+  [
+    'sshd',
+    of('sshd', {
+      note: 'logins see logs, and of the machine what the config binds; for ctr, see lkt/ctr',
+    }),
+  ],
   ['swap', of('swap')],
   ['sysctl', removed('PID 1 sets /etc/sysctl.d of the root, and hardened values', 'sysctl')],
   ['sysfs', of('sysfs', { about: 'without default settings' })],

@@ -147,7 +147,7 @@ describe('notes', () => {
     [service('linuxkit/ip:1'), '2: linuxkit/ip:1: it is a package of this workspace, so it stays'],
     [
       service('linuxkit/getty'),
-      '2: lkt/getty: sees logs, and of the machine what the config binds',
+      '2: lkt/getty: sees logs, and of the machine what the config binds; for ctr, see lkt/ctr',
     ],
     [
       service('linuxkit/metadata'),
