@@ -125,7 +125,8 @@ function parseDpkgStatus(
       'source',
     ].map(field);
     if (name === undefined || version === undefined) return [];
-    if (status !== undefined && !status.endsWith(' installed')) return [];
+    // In any other state, such as unpacked, the files are there.
+    if (/\s(?:config-files|not-installed)$/.test(status ?? '')) return [];
     const [, sourceName, sourceVersion] = /^(\S+)(?: \((.+)\))?$/.exec(source ?? '') ?? [];
     return [
       debComponent({

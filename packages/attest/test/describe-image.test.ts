@@ -56,6 +56,22 @@ async function purls(
   return contents.map(({ component }) => component.purl ?? '').toSorted();
 }
 
+test.each([
+  ['install ok unpacked', 1],
+  ['install ok half-configured', 1],
+  ['install ok triggers-awaited', 1],
+  ['install reinstreq half-installed', 1],
+  ['hold ok installed', 1],
+  ['deinstall ok config-files', 0],
+  ['unknown ok not-installed', 0],
+])('counts a package of dpkg in the state %s %d times', async (status, count) => {
+  const database = `Package: libc6\nStatus: ${status}\nArchitecture: amd64\nVersion: 1\n`;
+  await withStore(async (store) => {
+    const known = image(store, [file('var/lib/dpkg/status', database)]);
+    expect((await purls(known, store)).length).toBe(count);
+  });
+});
+
 test('reads the databases of apk and dpkg', async () => {
   await withStore(async (store) => {
     expect(
