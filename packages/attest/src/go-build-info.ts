@@ -1,3 +1,5 @@
+import { uniqueBy } from '@lkt/core';
+
 /**
  * The build info that the Go linker embeds in every program (`debug/buildinfo`, `go version -m`).
  */
@@ -31,9 +33,12 @@ const HEADER = 32;
 const INLINE_STRINGS = 0x02;
 /** Longer strings are not build info: that of Kubernetes has some 20 KB. */
 const MAX_INFO_BYTES = 4 * 2 ** 20;
+/** Programs in one file, about, whose build info is read. */
+const MAX_PROGRAMS = 100;
 
 /**
- * Finds build info in a program that arrives in chunks. Reads the format of Go 1.18 and later.
+ * Finds build info in a program that arrives in chunks. Reads the format of Go 1.18 and later. A
+ * program may contain others, such as one that it installs: their modules count too.
  * @example
  * ```ts
  * const scanner = new GoBuildInfoScanner();
@@ -44,11 +49,23 @@ const MAX_INFO_BYTES = 4 * 2 ** 20;
 export class GoBuildInfoScanner {
   /** The last bytes seen, or all bytes since a possible start of a blob. */
   #held: Buffer = Buffer.alloc(0);
-  /** Undefined until a blob was found. */
-  result: GoBuildInfo | undefined;
+  readonly #found: GoBuildInfo[] = [];
+
+  /**
+   * The build info; undefined until a blob was found. The last one with a path is that of the
+   * program, because its data is behind the files that it embeds.
+   */
+  get result(): GoBuildInfo | undefined {
+    this.#search(true);
+    const own = this.#found.findLast(({ path }) => path !== undefined) ?? this.#found.at(-1);
+    if (own === undefined || this.#found.length === 1) return own;
+    const embedded = this.#found.filter((one) => one !== own).flatMap(modulesOf);
+    const modules = uniqueBy([...own.modules, ...embedded], (module) => JSON.stringify(module));
+    return { ...own, modules };
+  }
 
   push(chunk: Uint8Array): void {
-    if (this.result !== undefined) return;
+    if (this.#found.length >= MAX_PROGRAMS) return;
     const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     // Without a magic in the chunk, keep only the bytes in which one may begin.
     if (this.#held.length < MAGIC.length && !this.#begins(bytes)) {
@@ -57,6 +74,11 @@ export class GoBuildInfoScanner {
       return;
     }
     this.#held = Buffer.concat([this.#held, bytes]);
+    this.#search(false);
+  }
+
+  /** @param isEnd what is incomplete now is no blob, and one may be behind its start */
+  #search(isEnd: boolean): void {
     for (;;) {
       const start = this.#held.indexOf(MAGIC);
       if (start === -1) {
@@ -64,11 +86,12 @@ export class GoBuildInfoScanner {
         return;
       }
       this.#held = this.#held.subarray(start);
-      const info = parseBlob(this.#held);
-      if (info === 'more') return;
-      if (info !== undefined) {
-        this.result = info;
-        return;
+      const blob = parseBlob(this.#held);
+      if (blob === 'more' && !isEnd) return;
+      if (typeof blob === 'object') {
+        this.#found.push(blob.info);
+        this.#held = this.#held.subarray(blob.end);
+        continue;
       }
       // Programs that search for build info contain the magic as well.
       this.#held = this.#held.subarray(1);
@@ -82,16 +105,27 @@ export class GoBuildInfoScanner {
   }
 }
 
-function parseBlob(bytes: Buffer): GoBuildInfo | 'more' | undefined {
+/** Returns all that is in a program, with its main module and standard library. */
+function modulesOf({ goVersion, main, modules }: GoBuildInfo): readonly GoModule[] {
+  const library = { path: 'stdlib', version: goVersion.replace(/^go| .*/g, '') };
+  return [library, ...(main === undefined ? [] : [main]), ...modules];
+}
+
+/** Reads the blob at the start of the bytes, and returns where it ends. */
+function parseBlob(
+  bytes: Buffer,
+): { readonly info: GoBuildInfo; readonly end: number } | 'more' | undefined {
   if (bytes.length < HEADER) return 'more';
   if (((bytes[15] ?? 0) & INLINE_STRINGS) === 0) return undefined;
   const version = stringAt(bytes, HEADER);
   if (version === 'more' || version === undefined) return version;
   const goVersion = version.text.toString('latin1');
   if (!/^(?:go\d|devel)[\x20-\x7e]*$/.test(goVersion)) return undefined;
-  const info = stringAt(bytes, version.end);
-  if (info === 'more' || info === undefined) return info;
-  return { goVersion, ...parseModuleInfo(withoutSentinels(info.text).toString('utf8')) };
+  const modules = stringAt(bytes, version.end);
+  if (modules === 'more' || modules === undefined) return modules;
+  const { text, end } = modules;
+  const info = { goVersion, ...parseModuleInfo(withoutSentinels(text).toString('utf8')) };
+  return { info, end };
 }
 
 /** Reads a string: its length as a varint (encoding/binary), then its bytes. */

@@ -79,6 +79,27 @@ test.each([
   expect(scan(bytes)).toBeUndefined();
 });
 
+test('finds the modules of a program and of those that it embeds', () => {
+  const embedded = blob('go1.20', 'path\ta\nmod\ta\tv1.0.0\ndep\tx\tv1.0.0\n');
+  const own = blob('go1.24.4', 'path\tb\nmod\tb\tv2.0.0\ndep\tx\tv1.0.0\ndep\ty\tv3.0.0\n');
+  // Claims 2 MB that the file does not have.
+  const truncated = Buffer.concat([
+    blob('go1.19', '').subarray(0, -1),
+    Buffer.from([0x80, 0x80, 0x80, 1]),
+  ]);
+  const file = Buffer.concat([Buffer.alloc(99), embedded, Buffer.alloc(99), truncated, own]);
+  for (const piece of [7, 100, file.length]) {
+    const found = scan(file, piece);
+    expect(found).toMatchObject({ goVersion: 'go1.24.4', main: { path: 'b' } });
+    expect(found?.modules.map(({ path, version }) => `${path} ${version}`)).toEqual([
+      'x v1.0.0',
+      'y v3.0.0',
+      'stdlib 1.20',
+      'a v1.0.0',
+    ]);
+  }
+});
+
 test('reads the same build info as `go version -m` from a real program', async () => {
   await using temp = await mkdtempDisposable(join(tmpdir(), 'lkt-go-'));
   await writeFile(
