@@ -3,6 +3,8 @@ import { createServer } from 'node:http';
 import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { writeSbom } from '@lkt/attest';
+import { MediaType, openStore } from '@lkt/oci';
 import { zipOf } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
@@ -76,4 +78,43 @@ test('--update fetches databases, and later runs use them without a network', as
   expect(found.status).toBe(1);
   expect(found.stdout).toContain('high  CVE-2025-31133  runc');
   expect(found.stdout).toMatch(/^1 package looked up in debian \(fetched \d{4}-\d\d-\d\d\), go/m);
+});
+
+const spdx = (name: string, ...purls: readonly string[]): object => ({
+  spdxVersion: 'SPDX-2.3',
+  name,
+  packages: purls.map((purl) => ({
+    externalRefs: [{ referenceType: 'purl', referenceLocator: purl }],
+  })),
+});
+
+test('an SBOM that others attach to an image hides no package', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  await writeFile(join(dir.path, 'tracker.json'), TRACKER);
+  const store = await openStore(join(dir.path, 'store'));
+  const write = async (mediaType: string, content: object) => ({
+    mediaType,
+    ...(await store.writeBytes(Buffer.from(JSON.stringify(content)))),
+  });
+  const rootfs = { type: 'layers', diff_ids: [] };
+  const config = await write(MediaType.ociConfig, { architecture: 'amd64', os: 'linux', rootfs });
+  const manifest = { schemaVersion: 2, mediaType: MediaType.ociManifest, config, layers: [] };
+  const image = await write(MediaType.ociManifest, manifest);
+  await store.tag('registry.example/app:1', image);
+  const documents = [
+    spdx('own', 'pkg:deb/debian/runc@1.1.15%2Bds1-2?distro=trixie'),
+    // They are read in the order of their digests.
+    ...Array.from({ length: 8 }, (_, index) => spdx(`other ${index}`, 'pkg:deb/debian/a@1')),
+  ];
+  for (const document of documents)
+    await store.addReferrer(await writeSbom(store, image, document as never));
+  const found = await new Promise<Done>((resolve) => {
+    const args = [main, 'vulns', '--db', 'tracker.json', 'registry.example/app:1'];
+    const env = { PATH: process.env['PATH'], HOME: dir.path, LKT_CACHE: store.dir };
+    execFile(process.execPath, args, { cwd: dir.path, env }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+  expect(found.stdout, found.stderr).toContain('high  CVE-2025-31133  runc');
+  expect(found.status).toBe(1);
 });

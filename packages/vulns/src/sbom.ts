@@ -62,6 +62,35 @@ export function parseSbom(document: unknown, where: string): SbomPackages {
   };
 }
 
+/**
+ * Returns the packages of several SBOMs about one image: those that others attached add packages,
+ * and hide none of another. A Go module came from Debian packages only if all agree.
+ * @throws CONFIG_INVALID
+ */
+export function parseSboms(documents: readonly unknown[], where: string): SbomPackages {
+  const all = documents.map((document) => parseSbom(document, where));
+  const packages = new Map<string, SbomPackage>();
+  for (const item of all.flatMap((one) => one.packages)) {
+    const known = packages.get(item.purl);
+    const isAgreed = known === undefined || urlsOf(known) === urlsOf(item);
+    packages.set(item.purl, isAgreed ? item : { ...item, suppliers: undefined });
+  }
+  const merged = (list: 'uncovered' | 'unidentified'): readonly string[] =>
+    [...new Set(all.flatMap((one) => one[list]))].toSorted();
+  return {
+    packages: [...packages.values()].toSorted((a, b) => (a.purl < b.purl ? -1 : 1)),
+    uncovered: merged('uncovered'),
+    unidentified: merged('unidentified'),
+  };
+}
+
+function urlsOf({ suppliers = [] }: SbomPackage): string {
+  return suppliers
+    .map(({ purl }) => purl)
+    .toSorted()
+    .join(' ');
+}
+
 function suppliersOf(
   { purl, ecosystem }: SbomPackage,
   found: ReadonlyMap<string, SbomPackage>,

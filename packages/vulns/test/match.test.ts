@@ -11,7 +11,7 @@ import {
   type Vulnerability,
 } from '../src/match.ts';
 import { parseOpenVex, statementFor } from '../src/open-vex.ts';
-import { parseSbom } from '../src/sbom.ts';
+import { parseSbom, parseSboms } from '../src/sbom.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-vulns-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -293,6 +293,20 @@ describe('a Go module from a Debian package', () => {
   ])('is judged by the tracker, which knows patches: %s', async (_what, document) => {
     const found = await find(document, tracker, records);
     expect(found.map((one) => one.package.purl)).toEqual([other]);
+  });
+
+  const suppliers = (...documents: readonly unknown[]): unknown =>
+    parseSboms(documents, 'sboms')
+      .packages.find(({ purl }) => purl === module)
+      ?.suppliers?.map(({ purl }) => purl);
+
+  test('is any module if one of several SBOMs says so', () => {
+    expect(suppliers(spdx(deb), cyclone)).toEqual([deb]);
+    expect(suppliers(spdx(deb), spdx(), cyclone)).toBeUndefined();
+    expect(parseSboms([sbom(SYS, 'pkg:apk/a@1'), sbom(RUNC)], 'sboms')).toMatchObject({
+      packages: [{ purl: RUNC }, { purl: SYS }],
+      uncovered: ['pkg:apk/a@1'],
+    });
   });
 
   test.each([

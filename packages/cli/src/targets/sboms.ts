@@ -21,13 +21,13 @@ export async function subjectsOf(
   targets: readonly string[],
   platform: string,
 ): Promise<Subjects> {
-  const { parseSbom } = await import('@lkt/vulns');
+  const { parseSboms } = await import('@lkt/vulns');
   const subjects: Subject[] = [];
   const uncovered = new Set<string>();
   const unidentified = new Set<string>();
   for (const target of targets) {
-    for (const { name, images, document } of await sbomsOf(session, target, platform)) {
-      const sbom = parseSbom(document, name);
+    for (const { name, images, documents } of await sbomsOf(session, target, platform)) {
+      const sbom = parseSboms(documents, name);
       subjects.push({ name, images, packages: sbom.packages });
       for (const purl of sbom.uncovered) uncovered.add(purl);
       for (const title of sbom.unidentified) unidentified.add(title);
@@ -41,7 +41,8 @@ export async function subjectsOf(
 }
 
 interface TargetSbom extends Omit<Subject, 'packages'> {
-  readonly document: unknown;
+  /** Several, if others attached SBOMs to the image. */
+  readonly documents: readonly unknown[];
 }
 
 async function sbomsOf(
@@ -51,7 +52,7 @@ async function sbomsOf(
 ): Promise<readonly TargetSbom[]> {
   const path = resolve(session.environment.cwd, target);
   if (target.endsWith('.json') && (await statOf(path))?.isFile() === true)
-    return [{ name: target, images: [], document: await parseJsonFile(path, target) }];
+    return [{ name: target, images: [], documents: [await parseJsonFile(path, target)] }];
   const sboms: TargetSbom[] = [];
   for (const reference of await referencesOf(session, target))
     sboms.push(await imageSbom(session, reference, platform));
@@ -74,12 +75,11 @@ async function imageSbom(
   const name = familiarReference({ domain: source.domain, path: source.path });
   const component = imageComponent(name, digest, platform);
   const images = [name, reference, component.purl ?? ''];
-  const [found] = await findAttestations(store, digest, 'sbom');
-  if (found !== undefined) {
-    const document: unknown = JSON.parse(String(await readAttestation(store, found)));
-    return { name: reference, images, document };
-  }
+  const documents: unknown[] = [];
+  for (const found of await findAttestations(store, digest, 'sbom'))
+    documents.push(JSON.parse(String(await readAttestation(store, found))));
+  if (documents.length > 0) return { name: reference, images, documents };
   const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
   const document = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
-  return { name: reference, images, document };
+  return { name: reference, images, documents: [document] };
 }
