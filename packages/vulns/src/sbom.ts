@@ -44,11 +44,12 @@ export interface SbomPackages {
  */
 export function parseSbom(document: unknown, where: string): SbomPackages {
   const unidentified = new Set<string>();
-  const containers = containersOf(record(document), where, unidentified);
+  const sources: Sources = new Map();
+  const containers = containersOf(record(document), where, unidentified, sources);
   const found = new Map<string, SbomPackage>();
   const uncovered = new Set<string>();
   for (const purl of containers.keys()) {
-    const item = packageOf(purl);
+    const item = packageOf(purl, sources.get(purl));
     if (item !== undefined) found.set(purl, item);
     else if (!/^pkg:(?:oci|generic)\//.test(purl)) uncovered.add(purl);
   }
@@ -104,18 +105,31 @@ function suppliersOf(
 /** Package URLs of components, with those of the components that contain them, or `''`. */
 type Containers = Map<string, Set<string>>;
 
+/**
+ * Source packages of Debian packages by package URL, from SBOMs that state them elsewhere, such as
+ * those of Trivy.
+ */
+type Sources = Map<string, SourcePackage>;
+
+interface SourcePackage {
+  readonly name: string;
+  readonly version?: string | undefined;
+}
+
 function containersOf(
   document: Readonly<Record<string, unknown>> | undefined,
   where: string,
   unidentified: Set<string>,
+  sources: Sources,
 ): Containers {
   const isSpdx = text(document?.['spdxVersion'])?.startsWith('SPDX-2.') === true;
   const list = isSpdx ? 'packages' : 'components';
   const parts = document?.[list];
   if (parts !== undefined && !Array.isArray(parts))
     throw new LktError('CONFIG_INVALID', `${where}: "${list}" is not a list`);
-  if (isSpdx) return spdxContainers(document ?? {}, unidentified);
-  if (document?.['bomFormat'] === 'CycloneDX') return cycloneContainers(document, unidentified);
+  if (isSpdx) return spdxContainers(document ?? {}, unidentified, sources);
+  if (document?.['bomFormat'] === 'CycloneDX')
+    return cycloneContainers(document, unidentified, sources);
   throw new LktError('CONFIG_INVALID', `${where} is neither SPDX 2 nor CycloneDX JSON`, {
     fix: 'create it with lkt pkg sbom, or lkt build --sbom',
   });
@@ -125,6 +139,7 @@ function containersOf(
 function spdxContainers(
   document: Readonly<Record<string, unknown>>,
   unidentified: Set<string>,
+  sources: Sources,
 ): Containers {
   const purls = new Map<string, string>();
   const containers: Containers = new Map();
@@ -146,6 +161,8 @@ function spdxContainers(
       isIdentified = true;
       purls.set(id, purl);
       containers.set(purl, containers.get(purl) ?? new Set());
+      const [, name, version] = BUILT_FROM.exec(text(fields['sourceInfo']) ?? '') ?? [];
+      if (name !== undefined) sources.set(purl, { name, version });
     }
     if (!isIdentified) unidentified.add(titleOf(fields['name'], fields['versionInfo']));
   }
@@ -165,6 +182,7 @@ function spdxContainers(
 function cycloneContainers(
   document: Readonly<Record<string, unknown>>,
   unidentified: Set<string>,
+  sources: Sources,
 ): Containers {
   const containers: Containers = new Map();
   const purls = new Map<string, string>();
@@ -185,6 +203,8 @@ function cycloneContainers(
       const known = containers.get(purl) ?? new Set();
       containers.set(purl, next[1] === undefined ? known : known.add(next[1]));
       if (id !== undefined) purls.set(id, purl);
+      const source = sourceIn(item['properties']);
+      if (source !== undefined) sources.set(purl, source);
     } else if (!isNoPackage(item['type'])) {
       unidentified.add(titleOf(item['name'], item['version']));
     }
@@ -198,6 +218,30 @@ function cycloneContainers(
   return containers;
 }
 
+/** `sourceInfo` of Debian packages in the SPDX of Trivy and apt2sbom. */
+const BUILT_FROM = /^built package from: (\S+) (\S+)$/;
+
+/** Returns the source package in the properties of a CycloneDX component by Trivy. */
+function sourceIn(properties: unknown): SourcePackage | undefined {
+  const values = new Map(
+    items(properties).map((item) => {
+      const { name, value } = record(item) ?? {};
+      return [text(name), text(value)] as const;
+    }),
+  );
+  const [name, upstream, revision, epoch] = ['SrcName', 'SrcVersion', 'SrcRelease', 'SrcEpoch'].map(
+    (key) => values.get(`aquasecurity:trivy:${key}`),
+  );
+  if (name === undefined) return undefined;
+  if (upstream === undefined) return { name };
+  const version = revision === undefined ? upstream : `${upstream}-${revision}`;
+  return { name, version: withEpoch(version, epoch) };
+}
+
+function withEpoch(version: string, epoch: string | undefined): string {
+  return /^[1-9]\d*$/.test(epoch ?? '') && !version.includes(':') ? `${epoch}:${version}` : version;
+}
+
 /** Reports whether components of a purpose or type are no packages, and so need no package URL. */
 function isNoPackage(kind: unknown): boolean {
   return /^(?:file|operating-system|source)$/i.test(text(kind) ?? '');
@@ -209,14 +253,19 @@ function titleOf(name: unknown, version: unknown): string {
   return title.length === 0 ? 'a component without a name' : title.join(' ');
 }
 
-/** Returns the package of a URL; undefined if no database of lkt covers its type. */
-function packageOf(purl: string): SbomPackage | undefined {
+/**
+ * Returns the package of a URL; undefined if no database of lkt covers its type.
+ * @param given its source package, if the URL names none
+ */
+function packageOf(purl: string, given: SourcePackage | undefined): SbomPackage | undefined {
   const parts = parsePackageUrl(purl);
   if (parts?.version === undefined) return undefined;
-  const { type, namespace, name, version, qualifiers = {}, subpath } = parts;
+  const { type, namespace, name, qualifiers = {}, subpath } = parts;
+  const version = type === 'deb' ? withEpoch(parts.version, qualifiers['epoch']) : parts.version;
   if (type === 'deb' && namespace?.toLowerCase() === 'debian') {
     const { upstream, distro } = qualifiers;
-    const [sourceName = name, sourceVersion] = upstream?.split('@') ?? [];
+    const [sourceName = name, sourceVersion] =
+      upstream?.split('@') ?? (given === undefined ? [] : [given.name, given.version]);
     const source = isSignedKernel(sourceName)
       ? { name: 'linux', version: withoutRebuild(version) }
       : { name: sourceName, version: sourceVersion ?? withoutRebuild(version) };

@@ -143,6 +143,45 @@ test('reads components of CycloneDX at every depth, and names those that no data
   expect(uncovered).toEqual(['pkg:apk/alpine/musl@1']);
 });
 
+/** Returns a property of a component by Trivy. */
+const trivy = (name: string, value: string): object => ({
+  name: `aquasecurity:trivy:${name}`,
+  value,
+});
+
+describe('a Debian package whose source is not in its URL', () => {
+  const purl = 'pkg:deb/debian/libfoo1@2.3-4%2Bb2?arch=amd64&distro=debian-13.1&epoch=1';
+  const cyclone = (...properties: readonly object[]): unknown => ({
+    bomFormat: 'CycloneDX',
+    components: [{ purl, properties }],
+  });
+  const spdx = (sourceInfo: string): unknown => ({
+    spdxVersion: 'SPDX-2.3',
+    packages: [{ sourceInfo, externalRefs: [{ referenceType: 'purl', referenceLocator: purl }] }],
+  });
+  const source = [trivy('SrcName', 'foo'), trivy('SrcVersion', '2.3'), trivy('SrcRelease', '4')];
+
+  test.each([
+    ['Trivy', cyclone(...source, trivy('SrcEpoch', '1')), 'foo', '1:2.3-4'],
+    ['Trivy without an epoch', cyclone(...source), 'foo', '2.3-4'],
+    ['Trivy without a version', cyclone(trivy('SrcName', 'foo')), 'foo', '1:2.3-4'],
+    ["Trivy's SPDX", spdx('built package from: foo 1:2.3-4'), 'foo', '1:2.3-4'],
+    ['another program', spdx('built by hand'), 'libfoo1', '1:2.3-4'],
+  ])('has that of %s', (_who, document, name, version) => {
+    const { packages } = parseSbom(document, 'sbom');
+    expect(packages).toMatchObject([
+      { name: 'libfoo1', version: '1:2.3-4+b2', release: 'trixie', source: { name, version } },
+    ]);
+  });
+
+  test('is looked up by it', async () => {
+    const fixed = { status: 'resolved', fixed_version: '1:2.3-5', urgency: 'high' };
+    const path = write('foo.json', { foo: { 'CVE-2026-5': { releases: { trixie: fixed } } } });
+    const found = await find(cyclone(...source, trivy('SrcEpoch', '1')), path);
+    expect(found.map(({ id }) => id)).toEqual(['CVE-2026-5']);
+  });
+});
+
 describe('an advisory about several CVEs', () => {
   const dsa = write('dsa/DSA-1.json', {
     id: 'DSA-1',
