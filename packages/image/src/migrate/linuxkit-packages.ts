@@ -43,7 +43,12 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['acpid', removed('PID 1 handles the power button')],
   ['auditd', of('auditd', { about: 'without rules for files and system calls' })],
   ['binfmt', of('binfmt', { modules: ['binfmt_misc'] })],
-  ['bpftrace', kept('needs a kernel with CONFIG_BPF_EVENTS')],
+  [
+    'bpftrace',
+    kept(
+      'needs CONFIG_BPF_EVENTS, as lkt/kernel-debian has, tracefs, and allow: [bpf] where it runs',
+    ),
+  ],
   ['ca-certificates', of('ca-certificates')],
   [
     'cadvisor',
@@ -76,7 +81,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['losetup', of('losetup', { modules: ['loop'] })],
   ['memlogd', removed('PID 1 provides its sockets')],
   ['metadata', of('metadata', { about: 'reads only disks unless its arguments name a cloud' })],
-  ['mkimage', kept('lkt build writes disks itself')],
+  ['mkimage', kept('lkt build writes disks itself; it needs allow: [mount]')],
   ['modprobe', of('modprobe')],
   ['mount', of('mount')],
   ['node_exporter', of('node_exporter')],

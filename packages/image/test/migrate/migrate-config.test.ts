@@ -162,6 +162,10 @@ describe('notes', () => {
       '2: lkt/kernel-debian needs the module btrfs first: see lkt/modprobe',
     ],
     [
+      service('linuxkit/mkimage'),
+      '2: docker.io/linuxkit/mkimage: lkt build writes disks itself; it needs allow: [mount]',
+    ],
+    [
       service('linuxkit/dhcpcd', ', command: [/bin/sh, -c, date]'),
       '2: has no shell: write the program and its arguments',
     ],
