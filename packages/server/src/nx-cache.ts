@@ -21,7 +21,8 @@ const TRAILER_BYTES = 32;
  * @see https://nx.dev/docs/guides/tasks--caching/self-hosted-caching
  */
 export async function handleNxCache(exchange: Exchange, hash: string): Promise<void> {
-  if (!/^[\w-]{1,256}$/.test(hash)) throw new ApiError(404, 'NOT_FOUND', 'record not found');
+  // A file's name has at most 255 bytes.
+  if (!/^[\w-]{1,255}$/.test(hash)) throw new ApiError(404, 'NOT_FOUND', 'record not found');
   const path = join(exchange.store.dir, DIRECTORY, hash);
   if (exchange.method === 'PUT') await putRecord(exchange, path);
   else if (exchange.method === 'GET' || exchange.method === 'HEAD')
