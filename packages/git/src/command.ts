@@ -54,6 +54,8 @@ export function createGit(env: Environment): Git {
     GIT_OPTIONAL_LOCKS: '0',
     GIT_LITERAL_PATHSPECS: '1',
     GIT_NO_LAZY_FETCH: '1',
+    // A commit has the files that its id names, not those that refs/replace names.
+    GIT_NO_REPLACE_OBJECTS: '1',
     GIT_TERMINAL_PROMPT: '0',
     // Fetches nothing that a partial clone lacks, not even through a program.
     GIT_ALLOW_PROTOCOL: 'none',
@@ -98,6 +100,12 @@ const SETTINGS: readonly string[] = [
   'core.hooksPath=/dev/null',
   // Tracked files may look like a bare repository with its own configuration.
   'safe.bareRepository=explicit',
+  // With other values, git does not notice some changes that the build reads: of a content with the
+  // same size and time, of a mode, and of a link that became a file.
+  'core.trustCtime=true',
+  'core.checkStat=default',
+  'core.fileMode=true',
+  'core.symlinks=true',
 ];
 
 const MAX_OUTPUT_BYTES = 256 * 1024 * 1024;

@@ -18,21 +18,17 @@ const ENTRY_SIZE = 62;
 export interface Index {
   /** The selected files, in git's order. */
   readonly entries: readonly IndexEntry[];
-  /**
-   * Ids of the trees of directories, by path with one char per byte, as far as git has computed
-   * them since the last change below: after a commit or a checkout those of all directories.
-   */
-  readonly trees: () => ReadonlyMap<string, string>;
 }
 
 /**
  * Returns the content of an index, with the entries that `wanted` selects by path; an empty one
  * before the first `git add`. Returns undefined for an index of version 4, a split or sparse index,
- * and for entries with conflicts or flags such as assume-unchanged.
+ * and for entries with conflicts or flags such as assume-unchanged. Ignores the tree ids in the
+ * extension `TREE`: nothing in the index proves them, and its author may be hostile.
  * @see https://git-scm.com/docs/gitformat-index
  */
 export function readIndex(file: string, wanted: (path: string) => boolean): Index | undefined {
-  if (!existsSync(file)) return { entries: [], trees: () => new Map() };
+  if (!existsSync(file)) return { entries: [] };
   const { bytes, stats } = readWhole(file);
   if (bytes.length > MAX_INDEX_BYTES || bytes.toString('latin1', 0, 4) !== 'DIRC') return undefined;
   const version = bytes.readUInt32BE(4);
@@ -53,8 +49,7 @@ export function readIndex(file: string, wanted: (path: string) => boolean): Inde
     // One to eight NULs pad an entry to a multiple of eight bytes.
     at += (end - at + 8) & ~7;
   }
-  const extensions = extensionsIn(bytes, at);
-  return extensions && { entries: found, trees: () => readTrees(extensions.get('TREE')) };
+  return hasOptionalExtensions(bytes, at) ? { entries: found } : undefined;
 }
 
 /** Bits for the length of the path; all are set for a longer one. */
@@ -73,56 +68,21 @@ function readWhole(file: string): { bytes: Buffer; stats: BigIntStats } {
   }
 }
 
-/** Returns the extensions from here on, by name; undefined if one is not optional. */
-function extensionsIn(bytes: Buffer, from: number): ReadonlyMap<string, Buffer> | undefined {
-  const found = new Map<string, Buffer>();
+/** Reports whether the extensions from here on are complete, and a reader may ignore each. */
+function hasOptionalExtensions(bytes: Buffer, from: number): boolean {
   const checksum = bytes.length - CHECKSUM_SIZE;
   let at = from;
   while (at + 8 <= checksum) {
     const name = bytes.toString('latin1', at, at + 4);
     // The names of optional extensions begin with a capital letter.
-    if (!/^[A-Z]/.test(name)) return undefined;
-    const begin = at + 8;
-    at = begin + bytes.readUInt32BE(at + 4);
-    found.set(name, bytes.subarray(begin, at));
+    if (!/^[A-Z]/.test(name)) return false;
+    at += 8 + bytes.readUInt32BE(at + 4);
   }
-  return at === checksum ? found : undefined;
+  return at === checksum;
 }
 
 /** Size of the checksum at the end, which is as long as an object id. */
 const CHECKSUM_SIZE = 20;
-
-/**
- * Reads the extension with the trees, the top first and each directory before those in it:
- * `NAME NUL FILES SPACE DIRECTORIES LF ID`. If the id is not known, it is missing, and the number
- * of files is -1.
- */
-function readTrees(extension: Buffer | undefined): ReadonlyMap<string, string> {
-  const trees = new Map<string, string>();
-  if (extension === undefined) return trees;
-  let at = 0;
-  const readDirectory = (parent: string): void => {
-    const nul = extension.indexOf(0, at);
-    const end = extension.indexOf(LF, nul);
-    if (nul === -1 || end === -1) throw new RangeError('the trees of the index are cut short');
-    const name = extension.toString('latin1', at, nul);
-    const path = parent === '' ? name : `${parent}/${name}`;
-    const [files = 0, directories = 0] = extension
-      .toString('latin1', nul + 1, end)
-      .split(' ')
-      .map(Number);
-    at = end + 1;
-    if (files >= 0) {
-      trees.set(path, extension.toString('hex', at, at + CHECKSUM_SIZE));
-      at += CHECKSUM_SIZE;
-    }
-    for (let left = directories; left > 0; left -= 1) readDirectory(path);
-  };
-  readDirectory('');
-  return trees;
-}
-
-const LF = 0x0a;
 
 /** A file in the index. */
 export class IndexEntry {

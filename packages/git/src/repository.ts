@@ -5,6 +5,7 @@ import { exists } from '@lkt/oci/files';
 import { findTopWithoutGit, readWorkTree } from './work-tree.ts';
 import type { Git } from './command.ts';
 import { isUnder } from './paths.ts';
+import { gitTreeId } from './tree-id.ts';
 
 /**
  * A file that git tracks or would track. `path` is relative to the top of the work tree, one char
@@ -16,6 +17,11 @@ interface WorkFile {
   readonly mode: string | undefined;
   /** Excluded from the work tree by a sparse checkout. */
   readonly skipped?: boolean;
+}
+
+interface TrackedFile extends WorkFile {
+  readonly mode: string;
+  readonly id: string;
 }
 
 /** The state of some directories of one work tree, read in as few git calls as possible. */
@@ -139,7 +145,28 @@ async function gitState(
   const present = tracked.filter(({ path }) => !deleted.has(path));
   const added = untracked.map((path) => ({ path, mode: undefined }));
   const files = [...present, ...added];
-  return { trees, currentTrees: undefined, changed, untracked, files };
+  const staged = paths.flatMap((path) =>
+    unreportedChanges(path, trees.get(path), tracked, changed),
+  );
+  return { trees, currentTrees: undefined, changed: [...changed, ...staged], untracked, files };
+}
+
+/**
+ * Returns the tracked files of a directory if they are not those of HEAD, though `git status`
+ * reports no change. It believes the tree ids in the index, and objects under a false id; a hostile
+ * checkout may have either.
+ */
+function unreportedChanges(
+  path: string,
+  tree: string | undefined,
+  tracked: readonly TrackedFile[],
+  changed: readonly string[],
+): readonly string[] {
+  if (tree === undefined || changed.some((item) => isUnder(item, path))) return [];
+  const skip = path === '' ? 0 : path.length + 1;
+  const inside = tracked.filter((file) => isUnder(file.path, path));
+  const id = gitTreeId(inside.map((file) => ({ ...file, path: file.path.slice(skip) })));
+  return id === tree ? [] : inside.map((file) => file.path);
 }
 
 /**
@@ -210,17 +237,26 @@ async function readTracked(
   root: string,
   specs: readonly string[],
   signal: AbortSignal | undefined,
-): Promise<WorkFile[]> {
-  const { stdout } = await git.run(root, ['ls-files', '-z', '-t', '-s', '--', ...specs], {
+): Promise<readonly TrackedFile[]> {
+  const { stdout } = await git.run(root, ['ls-files', '-z', '-v', '-s', '--', ...specs], {
     signal,
   });
-  const files = new Map<string, WorkFile>();
+  const files = new Map<string, TrackedFile>();
   for (const record of splitRecords(stdout)) {
-    const match = /^(\S) (\d{6}) [0-9a-f]+ \d\t(.+)$/s.exec(record);
-    if (match?.[3] === undefined) continue;
-    files.set(match[3], { path: match[3], mode: match[2], skipped: match[1] === 'S' });
+    const [, flag = '', mode, id, path] = /^(\S) (\d{6}) ([0-9a-f]+) \d\t(.+)$/s.exec(record) ?? [];
+    if (mode === undefined || id === undefined || path === undefined) continue;
+    if (/[a-z]/.test(flag)) throw assumedUnchanged(path);
+    files.set(path, { path, mode, id, skipped: flag === 'S' });
   }
   return [...files.values()];
+}
+
+function assumedUnchanged(path: string): LktError {
+  const name = Buffer.from(path, 'latin1').toString();
+  const message = `${JSON.stringify(name)} is marked assume-unchanged, so git does not notice its changes`;
+  return new LktError('UNSUPPORTED', message, {
+    fix: `run: git update-index --no-assume-unchanged ${JSON.stringify(name)}`,
+  });
 }
 
 /** Reports whether the absolute `path` is `parent` or inside it. */

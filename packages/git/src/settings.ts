@@ -11,7 +11,7 @@ export interface Settings {
 
 /**
  * Reads the settings of a repository that git takes files as they are for.
- * @throws Error if only git can tell, as for settings about modes, links, or upper and lower case
+ * @throws Error if only git can tell, as for settings about upper and lower case
  */
 export function readSettings({ commonDir }: GitDirectory, env: Environment): Settings {
   if (isConfiguredByVariables(env)) throw new Error('settings in variables');
@@ -30,8 +30,7 @@ export function readSettings({ commonDir }: GitDirectory, env: Environment): Set
 }
 
 /** Settings that name other files, or by which git does not take files as they are. */
-const UNUSUAL =
-  /\binclude|ignorecase|sparse|precompose|\b(?:filemode|symlinks)\b(?!\s*=\s*true\s*$)/im;
+const UNUSUAL = /\binclude|ignorecase|sparse|precompose/i;
 
 /** A path from the root or the home directory, without quotes and escapes. */
 const EXCLUDES_FILE = /^\s*excludesfile\s*=\s*(~?\/[\w./+-]*)[ \t]*$/gim;

@@ -3,13 +3,6 @@ import type { ObjectDatabase } from './object-database.ts';
 import { parseTree, type TreeEntry } from './objects.ts';
 import { type Directory, treeId } from './tree-id.ts';
 
-/** The inputs of a comparison of a commit with the index. */
-export interface Trees {
-  readonly objects: ObjectDatabase;
-  /** The tree ids of directories in the index, by path, as far as they are known. */
-  readonly inIndex: ReadonlyMap<string, string>;
-}
-
 /**
  * Yields the files that differ between a directory of a commit and of the index: paths from the
  * top, one char per byte.
@@ -20,10 +13,10 @@ export function* stagedChanges(
   path: string,
   id: string | undefined,
   index: Directory<IndexEntry>,
-  trees: Trees,
+  objects: ObjectDatabase,
 ): Generator<string> {
-  if (id !== undefined && id === (trees.inIndex.get(path) ?? treeId(index, 'sha1'))) return;
-  const committed = id === undefined ? new Map<string, TreeEntry>() : entriesOf(id, trees);
+  if (id !== undefined && id === treeId(index, 'sha1')) return;
+  const committed = id === undefined ? new Map<string, TreeEntry>() : entriesOf(id, objects);
   for (const name of new Set([...committed.keys(), ...index.keys()])) {
     const inside = path === '' ? name : `${path}/${name}`;
     const entry = committed.get(name);
@@ -31,7 +24,7 @@ export function* stagedChanges(
     const tree = entry?.mode === '40000' ? entry.id : undefined;
     const directory = node instanceof Map ? node : undefined;
     if (tree !== undefined || directory !== undefined)
-      yield* stagedChanges(inside, tree, directory ?? new Map(), trees);
+      yield* stagedChanges(inside, tree, directory ?? new Map(), objects);
     const file = tree === undefined ? entry : undefined;
     const added = node instanceof Map ? undefined : node;
     if (file?.id !== added?.id || file?.mode !== added?.mode) yield inside;
@@ -40,7 +33,7 @@ export function* stagedChanges(
 
 const MODES: ReadonlySet<string> = new Set(['40000', '100644', '100755', '120000']);
 
-function entriesOf(id: string, { objects }: Trees): ReadonlyMap<string, TreeEntry> {
+function entriesOf(id: string, objects: ObjectDatabase): ReadonlyMap<string, TreeEntry> {
   const object = objects.read(id);
   if (object?.type !== 'tree') throw new Error(`there is no tree ${id}`);
   const entries = [...parseTree(id, object.content)];

@@ -29,8 +29,6 @@ export interface Comparison {
   bytesLeft: number;
   /** Reports whether git may store a file in other bytes than its own. */
   readonly mayConvert: MayConvert;
-  /** Throws unless git takes the modes of files as they are. */
-  readonly requirePlainModes: () => void;
 }
 
 /**
@@ -100,7 +98,6 @@ export function compareFile(
   const now = readFile(path, entry.path, stats, comparison, entry.id);
   if (now === undefined) return false;
   if (now.mode === entry.mode && now.id === entry.id) return true;
-  if (now.mode !== entry.mode) comparison.requirePlainModes();
   comparison.changes.set(entry.path, now);
   return true;
 }

@@ -8,7 +8,7 @@ import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts'
 import { IgnoreRules } from './ignore-rules.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
-import { parseCommit, parseTree } from './objects.ts';
+import { parseCommit, parseTree, type TreeEntry } from './objects.ts';
 import { isUnder, parentOf } from './paths.ts';
 import { readSettings } from './settings.ts';
 import { stagedChanges } from './staged-changes.ts';
@@ -108,24 +108,22 @@ export function areCommitted(
     if (entries.length < wanted.size) return false;
     const commit = headCommit(found);
     if (commit === undefined || commit === '') return commit === '' ? false : undefined;
+    const { entriesAt } = treesOf(new ObjectDatabase(join(found.commonDir, 'objects')), commit);
     const comparison = newComparison(() => true);
     const isUnedited = entries.every((entry) => {
       const path = join(top, fromBytes(entry.path));
       return compareFile(path, entry, lstatSync(path, { bigint: true }), comparison);
     });
-    const inIndex = index.trees();
-    const objects = new ObjectDatabase(join(found.commonDir, 'objects'));
-    const isHead = inIndex.has('') && treesOf(objects, commit, inIndex)('') === inIndex.get('');
+    const isHead = entries.every(({ path, mode, id }) => {
+      const entry = entriesAt(parentOf(path)).get(path.slice(path.lastIndexOf('/') + 1));
+      return entry?.id === id && entry.mode === mode;
+    });
     return isUnedited && isHead ? true : undefined;
   });
 }
 
-function newComparison(
-  mayConvert: MayConvert,
-  bytesLeft = MAX_BYTES,
-  requirePlainModes: () => void = () => undefined,
-): Comparison {
-  return { changes: new Map(), hasUntracked: false, bytesLeft, mayConvert, requirePlainModes };
+function newComparison(mayConvert: MayConvert, bytesLeft = MAX_BYTES): Comparison {
+  return { changes: new Map(), hasUntracked: false, bytesLeft, mayConvert };
 }
 
 /** Returns undefined for any error: the caller then asks git, which reports it better. */
@@ -161,28 +159,23 @@ function readDirectories(
   };
   const index = readIndex(join(found.gitDir, 'index'), isWanted);
   if (index === undefined || index.entries.length > MAX_FILES) return undefined;
-  const inIndex = index.trees();
   const objects = new ObjectDatabase(join(found.commonDir, 'objects'));
-  const headTree = treesOf(objects, commit, inIndex);
+  const { treeAt } = treesOf(objects, commit);
   const root = asTree(index.entries);
   const rules = once(() => new IgnoreRules(found, readSettings(found, env)));
   const conversions = once(() => readConversions(found, env, attributes));
-  const comparison = newComparison(
-    (path, hasReturn) => conversions()(path, hasReturn),
-    maxBytes,
-    () => void rules(),
-  );
+  const comparison = newComparison((path, hasReturn) => conversions()(path, hasReturn), maxBytes);
   const { changes } = comparison;
   const trees = new Map<string, string>();
   const different = new Set<string>();
   const untracked = new Map<string, FileNow>();
   for (const path of paths) {
-    const id = headTree(path);
+    const id = treeAt(path);
     if (id !== undefined) trees.set(path, id);
     // Another of the directories contains it.
     if (path !== '' && isIn(parentOf(path), wanted)) continue;
     const directory: Directory<IndexEntry> = directoryAt(root, path) ?? new Map();
-    for (const one of stagedChanges(path, id, directory, { objects, inIndex })) different.add(one);
+    for (const one of stagedChanges(path, id, directory, objects)) different.add(one);
     const dir = join(found.top, fromBytes(path));
     comparison.hasUntracked = false;
     if (!compareDirectory(dir, directory, path === '', comparison)) return undefined;
@@ -256,43 +249,43 @@ function isIn(path: string, directories: ReadonlySet<string>): boolean {
   return directories.has('');
 }
 
-/**
- * Returns a function that returns the tree id of a directory in a commit; undefined if it has none.
- * @param commit '' before the first
- * @param inIndex the tree ids of the index: they are those of the commit if that of the top is
- */
-function treesOf(
-  objects: ObjectDatabase,
-  commit: string,
-  inIndex: ReadonlyMap<string, string>,
-): (path: string) => string | undefined {
-  if (commit === '') return () => undefined;
+/** The trees of a commit. Paths are from the top, with one char per byte. */
+interface Trees {
+  /** Returns the tree id of a directory; undefined if the commit does not have it. */
+  readonly treeAt: (path: string) => string | undefined;
+  /** Returns the entries of a directory by name; none if the commit does not have it. */
+  readonly entriesAt: (path: string) => ReadonlyMap<string, TreeEntry>;
+}
+
+/** Returns the trees of a commit, whose id is '' before the first. */
+function treesOf(objects: ObjectDatabase, commit: string): Trees {
+  if (commit === '') return { treeAt: () => undefined, entriesAt: () => new Map() };
   const object = objects.read(commit);
   const top = object?.type === 'commit' ? parseCommit(object.content).tree : undefined;
   if (top === undefined) throw new Error(`there is no commit ${commit}`);
-  if (inIndex.get('') === top) return (path) => inIndex.get(path);
-  /** The tree ids of the directories in a directory, by its path. */
-  const known = new Map<string, ReadonlyMap<string, string>>();
-  const treeAt = (path: string): string | undefined => {
+  const known = new Map<string, ReadonlyMap<string, TreeEntry>>();
+  const treeAt: Trees['treeAt'] = (path) => {
     if (path === '') return top;
-    const parent = parentOf(path);
-    const siblings = known.get(parent) ?? directoriesIn(objects, treeAt(parent));
-    known.set(parent, siblings);
-    return siblings.get(path.slice(path.lastIndexOf('/') + 1));
+    const entry = entriesAt(parentOf(path)).get(path.slice(path.lastIndexOf('/') + 1));
+    return entry?.mode === '40000' ? entry.id : undefined;
   };
-  return treeAt;
+  const entriesAt: Trees['entriesAt'] = (path) => {
+    const entries = known.get(path) ?? entriesIn(objects, treeAt(path));
+    known.set(path, entries);
+    return entries;
+  };
+  return { treeAt, entriesAt };
 }
 
-/** Returns the tree ids of the directories in a tree, by name; none without a tree. */
-function directoriesIn(
+/** Returns the entries of a tree, by name; none without a tree. */
+function entriesIn(
   objects: ObjectDatabase,
   id: string | undefined,
-): ReadonlyMap<string, string> {
+): ReadonlyMap<string, TreeEntry> {
   if (id === undefined) return new Map();
   const object = objects.read(id);
   if (object?.type !== 'tree') throw new Error(`there is no tree ${id}`);
-  const entries = [...parseTree(id, object.content)].filter(({ mode }) => mode === '40000');
-  return new Map(entries.map((entry) => [entry.name, entry.id]));
+  return new Map([...parseTree(id, object.content)].map((entry) => [entry.name, entry]));
 }
 
 function directoryAt<File extends GitFile>(

@@ -16,7 +16,6 @@ import {
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { areCommitted, findTopWithoutGit, readWorkTree } from '../src/work-tree.ts';
-import { readIndex } from '../src/index-file.ts';
 import { trackedDirectories } from '../src/tracked-directories.ts';
 import { ObjectDatabase } from '../src/object-database.ts';
 import { filesAsCommitted } from '../src/commit-preview.ts';
@@ -266,30 +265,6 @@ describe('areCommitted', () => {
   });
 });
 
-const inIndex = (top: string): ReadonlyMap<string, string> | undefined =>
-  readIndex(join(top, '.git/index'), () => false)?.trees();
-
-describe('the trees of an index', () => {
-  it('are those of the commit', async () => {
-    await using repo = await settled();
-    const paths = ['', ...git(repo.path, 'ls-tree', '-rd', '--name-only', 'HEAD').split('\n')];
-    expect(paths).toContain('pkg/a/sub/deep');
-    const ids = paths.map((path) => [path, git(repo.path, 'rev-parse', `HEAD:${path}`)] as const);
-    expect(inIndex(repo.path)).toEqual(new Map(ids));
-  });
-
-  it('are missing for the directories of a staged change', async () => {
-    await using repo = await settled();
-    await write(repo.path, { 'pkg/a/sub.txt': 'other\n' });
-    git(repo.path, 'add', 'pkg/a/sub.txt');
-    expect([...(inIndex(repo.path)?.keys() ?? [])].toSorted()).toEqual([
-      'pkg/a/sub',
-      'pkg/a/sub/deep',
-      'pkg/b',
-    ]);
-  });
-});
-
 /**
  * Writes the times of a file into its entry of the index, as if both were written in one tick of
  * the clock.
@@ -353,7 +328,6 @@ describe('readWorkTree returns undefined', () => {
     ],
     ['a commit is missing', (top) => rm(objectPath(top, 'HEAD'))],
     ['a tree is missing', (top) => rm(objectPath(top, 'HEAD:pkg')).then(() => stage(top))],
-    ['the mode of a file is not to be trusted', (top) => modeAfter(top, 'core.fileMode')],
     ['upper and lower case are equal', (top) => newAfter(top, 'core.ignoreCase', 'true')],
     ['the user names a file of patterns oddly', (top) => newAfter(top, 'core.excludesFile', 'x')],
     ['.gitignore is a link', (top) => symlink('sub.txt', join(top, 'pkg/a/.gitignore'))],
@@ -463,15 +437,10 @@ describe('readWorkTree returns undefined', () => {
   });
 });
 
-/** Stages a file, so that the trees of the index do not suffice. */
+/** Stages a file, so that the trees of the commit are read below the top. */
 function stage(top: string): string {
   writeFileSync(join(top, 'pkg/b/build.yml'), 'image: z\n');
   return git(top, 'add', 'pkg/b');
-}
-
-async function modeAfter(top: string, setting: string): Promise<void> {
-  git(top, 'config', setting, 'false');
-  await chmod(join(top, 'pkg/a/build.yml'), 0o755);
 }
 
 async function newAfter(top: string, setting: string, value: string): Promise<void> {

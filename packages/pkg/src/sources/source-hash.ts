@@ -197,10 +197,8 @@ async function hashOne(
   if (repository === undefined)
     return { hash: options.hash ?? '', committed: undefined, dirty: options.forceDirty ?? false };
   const commit = options.hashCommit ?? 'HEAD';
-  const [isDifferent, previews] = await Promise.all([
-    commit === 'HEAD' && isDirty(tree, repository, checkouts),
-    checkouts.previews,
-  ]);
+  const previews = await checkouts.previews;
+  const isDifferent = commit === 'HEAD' && isDirty(tree, repository, previews);
   const dirty = options.forceDirty === true || isDifferent;
   const current: string[] = [];
   const inCommit: string[] = [];
@@ -240,20 +238,15 @@ async function treeIn(
  * Reports whether the work tree differs from HEAD or has untracked files, by LinuxKit's definition.
  * Unlike `git status`, does not count a staged change that the work tree reverts.
  */
-async function isDirty(
+function isDirty(
   dir: string,
   repository: Repository,
-  { git, signal }: Checkouts,
-): Promise<boolean> {
+  previews: ReadonlyMap<string, string>,
+): boolean {
   const path = repository.pathOf(dir);
-  if (repository.headTree(path) === undefined || repository.hasUntracked(path)) return true;
-  if (!repository.isChanged(path)) return false;
-  const known = repository.currentTree(path);
-  if (known !== undefined) return known !== repository.headTree(path);
-  const spec = path === '' ? '.' : Buffer.from(path, 'latin1').toString();
-  const options = ['--no-ext-diff', '--no-textconv', '--ignore-submodules=dirty'];
-  const diff = ['diff', ...options, '--exit-code', '--quiet', 'HEAD', '--', spec];
-  return (await git.run(repository.root, diff, { exits: [1], signal })).exit === 1;
+  const head = repository.headTree(path);
+  if (head === undefined || repository.hasUntracked(path)) return true;
+  return (previews.get(dir) ?? head) !== head;
 }
 
 /**
