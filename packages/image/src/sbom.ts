@@ -57,19 +57,19 @@ export async function systemSbom(
   images: Iterable<SourceImage>,
   known: KnownSboms,
 ): Promise<Buffer> {
-  const found: { readonly image: SourceImage; readonly referrer: Descriptor | undefined }[] = [];
+  const found: { readonly image: SourceImage; readonly referrers: readonly Descriptor[] }[] = [];
   for (const image of images) {
-    const { digest } = image;
-    const referrer = known.get(digest) ?? (await findAttestations(store, digest, 'sbom'))[0];
-    found.push({ image, referrer });
+    const own = known.get(image.digest);
+    const referrers = own ? [own] : await findAttestations(store, image.digest, 'sbom');
+    found.push({ image, referrers });
   }
-  const inputs = found.map(({ image, referrer }) =>
-    canonicalJson([image.full, image.digest, referrer?.digest ?? '']),
+  const inputs = found.map(({ image, referrers }) =>
+    canonicalJson([image.full, image.digest, ...referrers.map(({ digest }) => digest)]),
   );
   const text = await cache.text([SBOM_VERSION, ...inputs], async () => {
     const documents: SpdxDocument[] = [];
-    for (const { image, referrer } of found)
-      documents.push(await imageSbom(store, contents, image, referrer));
+    for (const { image, referrers } of found)
+      documents.push(...(await imageSboms(store, contents, image, referrers)));
     return canonicalJson(mergeSpdx(SYSTEM, documents));
   });
   return Buffer.from(text);
@@ -93,28 +93,34 @@ export function sbomIn(format: SbomFormat, document: Buffer): Buffer {
     : Buffer.from(canonicalJson(cycloneDxOf(parseSpdx(document))));
 }
 
-async function imageSbom(
+/**
+ * Returns every SBOM of an image that the store has, so that one that others attached hides no
+ * package; without any, that of its layers.
+ */
+async function imageSboms(
   store: Store,
   cache: ComposeCache,
   { image, full, label }: SourceImage,
-  referrer: Descriptor | undefined,
-): Promise<SpdxDocument> {
+  referrers: readonly Descriptor[],
+): Promise<readonly SpdxDocument[]> {
   const { digest, platform } = image.descriptor;
-  if (referrer !== undefined) {
+  const documents: SpdxDocument[] = [];
+  for (const referrer of referrers) {
     try {
-      return parseSpdx(await readAttestation(store, referrer));
+      documents.push(parseSpdx(await readAttestation(store, referrer)));
     } catch (cause) {
       if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
       throw withPrefix(cause, `the SBOM of ${label} is `);
     }
   }
+  if (documents.length > 0) return documents;
   const name = full.replace(/@.*$/, '');
   const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
     const { contents } = await describeImage(store, image, [], await inspectOptions());
     const component = imageComponent(name, digest, platform);
     return canonicalJson(spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] }));
   });
-  return parseSpdx(Buffer.from(text));
+  return [parseSpdx(Buffer.from(text))];
 }
 
 /** Returns entries for a document in an image and its parent directories. */

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { debComponent, imageComponent, spdxOf, type SpdxDocument, writeSbom } from '@lkt/attest';
+import type { Digest } from '@lkt/core';
 import { loadImage, type Store } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { composeImage } from '../src/index.ts';
@@ -78,6 +79,29 @@ test("merges the images' SBOMs, and scans images without one", async () => {
   expect(await config(other)).toBe(text);
   expect((await compose(other, text, {})).sbom().equals(made.sbom())).toBe(true);
   expect((await compose(store, text)).tar.equals(made.tar)).toBe(true);
+});
+
+test('loses no package to an SBOM that others attached to an image', async () => {
+  const store = await tempStore();
+  const text = await config(store);
+  const described = /described:1@(\S+)/.exec(text)?.[1] as Digest;
+  const { descriptor } = await loadImage(store, described, PLATFORM);
+  // They are read in the order of their digests.
+  for (let number = 0; number < 8; number += 1) {
+    const deb = debComponent({ name: `other${number}`, version: '1', architecture: 'amd64' });
+    const document = spdxOf({
+      image: imageComponent('lkt/described', described, PLATFORM),
+      contents: [{ component: deb }],
+      generatedFrom: [],
+      buildTools: [],
+    });
+    await store.addReferrer(await writeSbom(store, descriptor, document));
+  }
+  const made = await compose(store, text, {});
+  const { packages } = JSON.parse(made.sbom().toString()) as SpdxDocument;
+  const names = packages.map(({ name }) => name);
+  expect(names).toEqual(expect.arrayContaining(['bash', 'other0', 'other7', 'musl']));
+  expect(names.filter((name) => name === 'lkt/described')).toHaveLength(1);
 });
 
 test('is in the image if requested', async () => {

@@ -1,4 +1,5 @@
 import {
+  type Content,
   contentsOf,
   findAttestations,
   type GoSuppliers,
@@ -78,10 +79,14 @@ export class KnownImages {
   }
 
   async #contents(image: Digest): ReturnType<KnownImage['contents']> {
-    const sbom =
-      this.#known.get(image)?.sbom ?? (await findAttestations(this.#store, image, 'sbom'))[0];
-    if (sbom === undefined) return undefined;
-    return contentsOf(parseSpdx(await readAttestation(this.#store, sbom)));
+    const own = this.#known.get(image)?.sbom;
+    // All of them, so that one that others attached hides nothing.
+    const sboms = own ? [own] : await findAttestations(this.#store, image, 'sbom');
+    if (sboms.length === 0) return undefined;
+    const contents: Content[] = [];
+    for (const sbom of sboms)
+      contents.push(...contentsOf(parseSpdx(await readAttestation(this.#store, sbom))));
+    return contents;
   }
 
   #dockerfileKnowledge(made: AttestedImage, contents: KnownImage['contents']): Knowledge {
