@@ -4,7 +4,7 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSbom } from '@lkt/attest';
-import { MediaType, openStore } from '@lkt/oci';
+import { type EntryToWrite, MediaType, openStore, writeImage, writeLayer } from '@lkt/oci';
 import { zipOf } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
@@ -88,6 +88,59 @@ const spdx = (name: string, ...purls: readonly string[]): object => ({
   })),
 });
 
+/** Looks up `registry.example/app:1` in a store. */
+async function lookUp(cwd: string, cache: string): Promise<Done> {
+  return new Promise<Done>((resolve) => {
+    const args = [main, 'vulns', '--db', 'tracker.json', 'registry.example/app:1'];
+    const env = { PATH: process.env['PATH'], HOME: cwd, LKT_CACHE: cache };
+    execFile(process.execPath, args, { cwd, env }, (error, stdout, stderr) =>
+      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+}
+
+test('looks up packages in the layers of an image that its SBOM lacks', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  await writeFile(join(dir.path, 'tracker.json'), TRACKER);
+  const store = await openStore(join(dir.path, 'store'));
+  const status = ['runc', 'tool']
+    .map(
+      (name) => `Package: ${name}\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n`,
+    )
+    .join('\n');
+  const layer = await writeLayer(store, [
+    fileEntry('etc/os-release', 'ID=debian\nVERSION_ID="13"\nVERSION_CODENAME=trixie\n'),
+    fileEntry('var/lib/dpkg/status', status),
+  ]);
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const image = await writeImage(store, { config: {}, layers: [layer], platform });
+  await store.tag('registry.example/app:1', image);
+  const sbom = spdx('theirs', 'pkg:deb/debian/tool@1?distro=trixie');
+  await store.addReferrer(await writeSbom(store, image, sbom as never));
+  const found = await lookUp(dir.path, store.dir);
+  expect(found.stderr).toContain(
+    'warning: the SBOM of registry.example/app:1 lacks runc 1, which its layers contain',
+  );
+  expect(found.stdout, found.stderr).toContain('high  CVE-2025-31133  runc');
+  expect(found.status).toBe(1);
+});
+
+function fileEntry(path: string, text: string): EntryToWrite {
+  const data = Buffer.from(text);
+  return {
+    path,
+    type: 'file',
+    mode: 0o644,
+    uid: 0,
+    gid: 0,
+    mtime: 0,
+    size: data.length,
+    content: (async function* content(): AsyncGenerator<Uint8Array> {
+      yield data;
+    })(),
+  };
+}
+
 test('an SBOM that others attach to an image hides no package', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
   await writeFile(join(dir.path, 'tracker.json'), TRACKER);
@@ -108,13 +161,7 @@ test('an SBOM that others attach to an image hides no package', async () => {
   ];
   for (const document of documents)
     await store.addReferrer(await writeSbom(store, image, document as never));
-  const found = await new Promise<Done>((resolve) => {
-    const args = [main, 'vulns', '--db', 'tracker.json', 'registry.example/app:1'];
-    const env = { PATH: process.env['PATH'], HOME: dir.path, LKT_CACHE: store.dir };
-    execFile(process.execPath, args, { cwd: dir.path, env }, (error, stdout, stderr) =>
-      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
+  const found = await lookUp(dir.path, store.dir);
   expect(found.stdout, found.stderr).toContain('high  CVE-2025-31133  runc');
   expect(found.status).toBe(1);
 });

@@ -85,6 +85,17 @@ export function parseSboms(documents: readonly unknown[], where: string): SbomPa
   };
 }
 
+/**
+ * Returns the packages that the inspection of an image found and its SBOM lacks, by ecosystem, name
+ * and version. Anyone who may write to a registry can replace an SBOM there.
+ */
+export function missingIn(sbom: SbomPackages, inspected: SbomPackages): readonly SbomPackage[] {
+  const keyOf = ({ ecosystem, name, version }: SbomPackage): string =>
+    JSON.stringify([ecosystem, name, version]);
+  const listed = new Set(sbom.packages.map(keyOf));
+  return inspected.packages.filter((item) => !listed.has(keyOf(item)));
+}
+
 function urlsOf({ suppliers = [] }: SbomPackage): string {
   return suppliers
     .map(({ purl }) => purl)

@@ -11,7 +11,7 @@ import {
   type Vulnerability,
 } from '../src/match.ts';
 import { parseOpenVex, statementFor } from '../src/open-vex.ts';
-import { parseSbom, parseSboms } from '../src/sbom.ts';
+import { missingIn, parseSbom, parseSboms } from '../src/sbom.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-vulns-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -338,6 +338,20 @@ describe('a Go module from a Debian package', () => {
     parseSboms(documents, 'sboms')
       .packages.find(({ purl }) => purl === module)
       ?.suppliers?.map(({ purl }) => purl);
+
+  test('finds the packages that an SBOM lacks, not those with other qualifiers', () => {
+    const own = parseSbom(sbom('pkg:deb/debian/runc@1?arch=amd64&distro=debian-13'), 'own');
+    const layers = sbom(
+      'pkg:deb/debian/runc@1?distro=trixie',
+      'pkg:deb/debian/runc@2?distro=trixie',
+      SYS,
+    );
+    expect(missingIn(own, parseSbom(layers, 'layers')).map(({ purl }) => purl)).toEqual([
+      'pkg:deb/debian/runc@2?distro=trixie',
+      SYS,
+    ]);
+    expect(missingIn(parseSbom(layers, 'layers'), own)).toEqual([]);
+  });
 
   test('is any module if one of several SBOMs says so', () => {
     expect(suppliers(spdx(deb), cyclone)).toEqual([deb]);

@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import type { SbomPackages, Subject } from '@lkt/vulns';
+import type { SbomPackage, SbomPackages, Subject } from '@lkt/vulns';
 import { referencesOf } from './audited-images.ts';
 import { parseJsonFile } from '../session/json-file.ts';
 import { statOf } from '../session/paths.ts';
@@ -13,7 +13,8 @@ export interface Subjects extends Omit<SbomPackages, 'packages'> {
 
 /**
  * Returns the packages of targets by their SBOMs: JSON files, or the images of package directories,
- * image configs and references in the store. An image without SBOM is inspected.
+ * image configs and references in the store. Images are inspected too; warns of an SBOM that lacks
+ * packages in the image's layers.
  * @throws NOT_FOUND, CONFIG_INVALID, PIN_MISSING
  */
 export async function subjectsOf(
@@ -21,14 +22,17 @@ export async function subjectsOf(
   targets: readonly string[],
   platform: string,
 ): Promise<Subjects> {
-  const { parseSboms } = await import('@lkt/vulns');
+  const { missingIn, parseSbom, parseSboms } = await import('@lkt/vulns');
   const subjects: Subject[] = [];
   const uncovered = new Set<string>();
   const unidentified = new Set<string>();
   for (const target of targets) {
-    for (const { name, images, documents } of await sbomsOf(session, target, platform)) {
+    for (const { name, images, documents, inspected } of await sbomsOf(session, target, platform)) {
       const sbom = parseSboms(documents, name);
-      subjects.push({ name, images, packages: sbom.packages });
+      const missing = inspected ? missingIn(sbom, parseSbom(inspected, name)) : [];
+      if (missing.length > 0)
+        session.reporter.emit({ kind: 'warning', text: lacks(name, missing) });
+      subjects.push({ name, images, packages: [...sbom.packages, ...missing] });
       for (const purl of sbom.uncovered) uncovered.add(purl);
       for (const title of sbom.unidentified) unidentified.add(title);
     }
@@ -43,6 +47,14 @@ export async function subjectsOf(
 interface TargetSbom extends Omit<Subject, 'packages'> {
   /** Several, if others attached SBOMs to the image. */
   readonly documents: readonly unknown[];
+  /** The SBOM of the image's layers, if `documents` are others. */
+  readonly inspected?: unknown;
+}
+
+function lacks(name: string, missing: readonly SbomPackage[]): string {
+  const [first, ...more] = missing.map((item) => `${item.name} ${item.version}`);
+  const others = more.length === 0 ? '' : ` and ${more.length} more`;
+  return `the SBOM of ${name} lacks ${first}${others}, which its layers contain`;
 }
 
 async function sbomsOf(
@@ -78,8 +90,9 @@ async function imageSbom(
   const documents: unknown[] = [];
   for (const found of await findAttestations(store, digest, 'sbom'))
     documents.push(JSON.parse(String(await readAttestation(store, found))));
-  if (documents.length > 0) return { name: reference, images, documents };
   const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
-  const document = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
-  return { name: reference, images, documents: [document] };
+  const inspected = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
+  return documents.length > 0
+    ? { name: reference, images, documents, inspected }
+    : { name: reference, images, documents: [inspected] };
 }
