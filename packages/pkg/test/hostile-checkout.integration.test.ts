@@ -5,7 +5,10 @@ import { setTimeout } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { checkout, ENV, git, write } from '../../git/test/checkout.ts';
 import { createGit } from '@lkt/git';
+import { readRecipe } from '../src/build/recipe.ts';
 import { sourceHashes } from '../src/sources/source-hash.ts';
+import { readSources } from '../src/sources/sources.ts';
+import { openWorkspace } from '../src/workspace/workspace.ts';
 
 const FILES = {
   'pkg/a/build.yml': 'image: a\n',
@@ -93,6 +96,79 @@ it('rejects files whose changes git does not notice', async () => {
     fix: 'run: git update-index --no-assume-unchanged "pkg/a/data"',
   });
 });
+
+const OUT = 'is outside the package: it leads to';
+const IGNORED = 'so the source hash does not cover it';
+
+// The action cache would return the image of the former content, too.
+it.each<[string, string, (dir: string) => Promise<unknown>]>([
+  ['a Dockerfile elsewhere', OUT, async (dir) => moved(dir, 'Dockerfile')],
+  ['a build.yml elsewhere', OUT, async (dir) => moved(dir, 'build.yml')],
+  ['a .dockerignore elsewhere', OUT, async (dir) => moved(dir, '.dockerignore')],
+  ['an ignored Dockerfile', IGNORED, async (dir) => ignored(dir, 'Dockerfile')],
+  ['an ignored build.yml', IGNORED, async (dir) => ignored(dir, 'build.yml')],
+  [
+    'an ignored list of images',
+    IGNORED,
+    async (dir) => {
+      const depends = 'depends: { docker-images: { target: x.tar, from-file: list } }\n';
+      await write(dir, { list: '', 'build.yml': `image: a\n${depends}` });
+      await ignored(dir, 'list');
+    },
+  ],
+  [
+    'an ignored lock file',
+    IGNORED,
+    async (dir) => {
+      const debian = 'arches: [amd64]\ndebian: { suite: trixie, packages: [hello] }\n';
+      await write(dir, { 'debian.lock': '{}', 'build.yml': `image: a\n${debian}` });
+      await ignored(dir, 'debian.lock');
+    },
+  ],
+])('rejects a package whose hash does not cover %s', async (_, message, change) => {
+  await using repo = await checkout(FILES);
+  await change(join(repo.path, 'pkg/a'));
+  const error: unknown = await readPackage(repo.path).catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({
+    code: 'CONFIG_INVALID',
+    message: expect.stringContaining(message) as string,
+  });
+  // An error in a file elsewhere would show its text.
+  expect((error as { detail?: string }).detail).toBe(undefined);
+});
+
+it.each([
+  ['in the package', 'sub/Dockerfile', ''],
+  ['in an extra source', '../other/Dockerfile', 'extra-sources: [../other:other]\n'],
+])('accepts a Dockerfile that is a link to a file %s', async (_, target, yml) => {
+  await using repo = await checkout(FILES);
+  const dir = join(repo.path, 'pkg/a');
+  await rm(join(dir, 'Dockerfile'));
+  await symlink(target, join(dir, 'Dockerfile'));
+  await write(dir, { [target]: FILES['pkg/a/Dockerfile'], 'build.yml': `image: a\n${yml}` });
+  await expect(readPackage(repo.path)).resolves.toBeDefined();
+});
+
+/** Moves a file of a package elsewhere, and leaves a link. */
+async function moved(dir: string, name: string): Promise<void> {
+  await write(dir, { [`../other/${name}`]: 'a secret of the machine\n' });
+  await rm(join(dir, name), { force: true });
+  await symlink(`../other/${name}`, join(dir, name));
+}
+
+async function ignored(dir: string, name: string): Promise<void> {
+  git(dir, 'rm', '--quiet', '--cached', '--ignore-unmatch', name);
+  await write(dir, { '.gitignore': `${name}\n` });
+}
+
+async function readPackage(top: string): Promise<unknown> {
+  const workspace = await openWorkspace(top, { env: ENV });
+  const item = await workspace.packageAt(join(top, 'pkg/a'));
+  const sources = await readSources(workspace, [item]);
+  return readRecipe(workspace, item, [{ os: 'linux', architecture: 'amd64' }], (one) =>
+    sources.hash(one),
+  ).then(() => sources.hash(item));
+}
 
 async function hashOf(
   top: string,

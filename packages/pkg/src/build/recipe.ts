@@ -114,6 +114,8 @@ export async function readRecipe(
   buildPlatform: (platform: Platform) => Platform = buildPlatformFor,
 ): Promise<Recipe | undefined> {
   if (item.debian !== undefined) return undefined;
+  // Fails for a Dockerfile outside the package, before an error would show its text.
+  const ownHash = hashOf(item);
   const dockerfile = parseDockerfile(readDockerfile(workspace, item));
   const buildArgs = new Map<string, string>();
   const calculated = new Set<string>();
@@ -134,7 +136,7 @@ export async function readRecipe(
   };
   for (const [name, value] of await valuesOf(item.buildArgs)) buildArgs.set(name, value);
   const declared = new Set(declaredArgs(dockerfile));
-  for (const [name, value] of automaticArgs(item, hashOf(item)))
+  for (const [name, value] of automaticArgs(item, ownHash))
     if (declared.has(name) && !buildArgs.has(name)) buildArgs.set(name, value);
   const alwaysGiven = new Set(buildArgs.keys());
   const values = [...(await valuesOf(given))];

@@ -4,6 +4,7 @@ import { isInside, type Repository } from '@lkt/git';
 import type { ContextFile, ReadContent } from '@lkt/builder/inputs';
 import { isErrno, LktError } from '@lkt/core';
 import { contextFiles } from './context.ts';
+import { requireCovered } from './covered-files.ts';
 import {
   type HashOptions,
   readRepositories,
@@ -57,15 +58,18 @@ export async function readSources(
   const onRead = (path: string, content: ReadContent): void => void read.set(path, content);
   const all = await sourceHashes(workspace.git, valid, signal, known, onRead);
   const hashes = new Map(valid.map(({ item }, index) => [item, all[index]]));
+  const repositories = known ?? new Map<string, Repository>();
+  const covered = new Set<Package>();
   const of = (item: Package): { readonly extra: readonly string[]; readonly hash: SourceHash } => {
     const extra = extras.get(item);
     if (extra instanceof LktError) throw extra;
     const hash = hashes.get(item);
     if (hash === undefined || extra === undefined) throw new Error(`${item.name} was not read`);
     requirePublished(item, hash);
+    if (!covered.has(item)) requireCovered(workspace, item, [item.dir, ...extra], repositories);
+    covered.add(item);
     return { extra, hash };
   };
-  const repositories = known ?? new Map<string, Repository>();
   return {
     hash: (item) => of(item).hash,
     context: async (item) => {
