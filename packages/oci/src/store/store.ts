@@ -320,7 +320,8 @@ export class Store extends Blobs {
   /**
    * Removes garbage and the least recently used items according to the options. Other processes may
    * use the store meanwhile: items they have used since they started stay. Tagged images stay
-   * unless `options.images` accepts them.
+   * unless `options.images` accepts them. An error of the disk leaves the rest, which the next call
+   * removes.
    * @param removeDir removes directories owned by another user namespace; default: `removeTree`
    */
   async prune(
@@ -331,6 +332,8 @@ export class Store extends Blobs {
     const trash = join(this.dir, 'tmp', ownerToken());
     try {
       return await prune(this, this.#writers, areas, options, trash);
+    } catch (error) {
+      throw ioError(`cannot remove everything chosen from the store at ${this.dir}`, error);
     } finally {
       if (existsSync(trash)) await removeDir(trash);
     }

@@ -147,7 +147,12 @@ test('leaves no temporary files when it fails halfway', async () => {
   const paths = [join(store.dir, 'notes/a'), join(store.dir, 'oci-layout/below')];
   const item = { area: 'broken', name: 'a', paths, bytes: 1, lastUsed: 0, blobs: [] };
   const broken: CacheArea = { name: 'broken', list: () => [item] };
-  await expect(store.prune([broken], everything)).rejects.toThrow('ENOTDIR');
+  await expect(store.prune([broken], everything)).rejects.toMatchObject({
+    code: 'IO_FAILED',
+    message: expect.stringMatching(
+      /^cannot remove everything chosen from the store at .*: ENOTDIR/,
+    ),
+  });
   expect(readdirSync(join(store.dir, 'notes'))).toEqual([]);
   expect(readdirSync(join(store.dir, 'tmp'))).toEqual([]);
 });
