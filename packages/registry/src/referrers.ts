@@ -50,8 +50,8 @@ export async function queryReferrersApi(
     const type = (response.header('content-type') ?? '').split(';')[0];
     const name = remote.nameOf({ digest: subject });
     if (bytes !== undefined && type === MediaType.ociIndex) {
-      found.push(...parseList(bytes, `the list of referrers of ${name} is `));
-      return response;
+      for (const item of parseList(bytes, `the list of referrers of ${name} is `)) found.push(item);
+      return { response, size: bytes.length };
     }
     if (response.status === 401 || response.status === 403 || response.status >= 429)
       throw await registryError(response, remote.base, `list the referrers of ${name}`);

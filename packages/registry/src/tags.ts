@@ -17,7 +17,7 @@ export async function listTags(remote: Remote): Promise<string[]> {
     if (bytes === undefined)
       throw await registryError(response, remote.base, `list the tags of ${name}`);
     for (const tag of tagsIn(bytes, name)) found.add(tag);
-    return response;
+    return { response, size: bytes.length };
   });
   return [...found].toSorted();
 }
