@@ -392,16 +392,25 @@ function noteIn(
 /** Rejects a list that violates the contract of `Provider.list`. */
 function requireValidList(provider: string, fleet: string, nodes: readonly Node[]): void {
   const names = new Set<string>();
-  for (const { id, name, labels } of nodes) {
-    const problem =
-      id === '' || name === ''
-        ? 'a node without id or name'
-        : names.has(name)
-          ? `two nodes of the name ${name}`
-          : labels.fleet === fleet
-            ? undefined
-            : `${name}, which is of the fleet ${labels.fleet}`;
+  const ids = new Set<string>();
+  for (const node of nodes) {
+    const problem = problemOf(node, fleet, names, ids);
     if (problem !== undefined) throw new ProviderError('malformed', `${provider} lists ${problem}`);
-    names.add(name);
+    names.add(node.name);
+    ids.add(node.id);
   }
+}
+
+/** @param names and ids of the nodes before it */
+function problemOf(
+  { id, name, labels }: Node,
+  fleet: string,
+  names: ReadonlySet<string>,
+  ids: ReadonlySet<string>,
+): string | undefined {
+  if (id === '' || name === '') return 'a node without id or name';
+  if (names.has(name)) return `two nodes of the name ${name}`;
+  // To destroy one of them would destroy the other.
+  if (ids.has(id)) return `two nodes of the id ${id}`;
+  return labels.fleet === fleet ? undefined : `${name}, which is of the fleet ${labels.fleet}`;
 }

@@ -34,6 +34,7 @@ test('changes no node when a provider responds malformed or not at all', async (
   const at = 'fleet.yml:4:9: providers.here: ';
   const answers = [
     [[node, node], `${at}here lists two nodes of the name ${node.name}`],
+    [[node, { ...node, name: 'other' }], `${at}here lists two nodes of the id ${node.id}`],
     [[{ ...node, name: '' }], `${at}here lists a node without id or name`],
     [[{ ...node, labels: { ...node.labels, fleet: 'other' } }], `of the fleet other`],
     [new ProviderError('malformed', 'no JSON'), `${at}no JSON`],

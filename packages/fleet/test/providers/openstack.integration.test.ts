@@ -268,6 +268,15 @@ describe('openstack', () => {
     expect(String(error)).not.toContain('hidden');
   });
 
+  test('takes no page for the whole list if the next cannot be asked for', async () => {
+    const json = { servers: [{}], servers_links: [{ rel: 'next', href: 'x' }] };
+    server.fail(/GET .*\/servers\/detail/, { status: 200, json });
+    await expect(names()).rejects.toMatchObject({
+      failure: 'malformed',
+      message: 'openstack: a page of servers ends without a valid id',
+    });
+  });
+
   test.for<[string, Readonly<Record<string, string>>, string]>([
     ['damaged', { 'lkt.fleet': 'shop' }, 'the metadata of .* is damaged'],
     ['empty', {}, ''],

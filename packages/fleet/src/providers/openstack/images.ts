@@ -46,7 +46,9 @@ export class OpenStackImages implements ImageKeeper {
         images.push({ id, digest, created: Date.parse(textOf(one['created_at'])) });
       }
       marker = textOf(all.at(-1)?.['id']);
-      if (textOf(body['next']) === '' || !isImageId(marker)) return images;
+      if (textOf(body['next']) === '') return images;
+      if (!isImageId(marker))
+        throw new ProviderError('malformed', 'openstack: a page of images ends without a valid id');
     }
     throw new ProviderError('malformed', `openstack: more than ${MAX_PAGES} pages of images`);
   }

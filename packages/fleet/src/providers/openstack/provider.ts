@@ -163,7 +163,13 @@ export class OpenStackProvider implements Provider {
       nodes.push(...own.filter((node) => node !== undefined));
       const hasMore = objectsOf(body['servers_links']).some(({ rel }) => rel === 'next');
       marker = textOf(servers.at(-1)?.['id']);
-      if (!hasMore || !isServerId(marker)) return nodes;
+      if (!hasMore) return nodes;
+      // Without the rest, the controller would create the missing nodes again.
+      if (!isServerId(marker))
+        throw new ProviderError(
+          'malformed',
+          'openstack: a page of servers ends without a valid id',
+        );
     }
     throw new ProviderError('malformed', `openstack: more than ${MAX_PAGES} pages of servers`);
   }
