@@ -1,6 +1,7 @@
 import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { devNull } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import { kindOfFile, LktError } from '@lkt/core';
 import type { Environment } from './command.ts';
 
 /** Returns the paths of git's files of the system and the user, some of which may exist. */
@@ -45,6 +46,26 @@ export function textOf(file: string): string {
   if (stats === undefined || file === devNull) return '';
   if (!stats.isFile() || stats.size > MAX_BYTES) throw new Error(`${file} is not a short file`);
   return readFileSync(file, 'latin1');
+}
+
+/** As `textOf`, for a file that the author of the checkout may have made. @throws IO_FAILED */
+export function checkoutTextOf(file: string): string {
+  requireNoSpecialFile(file);
+  return textOf(file);
+}
+
+/**
+ * Rejects a pipe, a socket and a device in the place of a file: git would wait for it, too. Accepts
+ * a link to /dev/null.
+ * @throws IO_FAILED
+ */
+export function requireNoSpecialFile(path: string): void {
+  const stats = statSync(path, { throwIfNoEntry: false });
+  if (stats === undefined || stats.isFile() || stats.isDirectory()) return;
+  if (realpathSync(path) === devNull) return;
+  throw new LktError('IO_FAILED', `${path} is ${kindOfFile(stats)}`, {
+    fix: 'put a file in its place',
+  });
 }
 
 const MAX_BYTES = 1024 * 1024;

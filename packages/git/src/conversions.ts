@@ -1,7 +1,12 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Environment } from './command.ts';
-import { configFiles, isConfiguredByVariables, textOf } from './config-files.ts';
+import {
+  configFiles,
+  isConfiguredByVariables,
+  requireNoSpecialFile,
+  textOf,
+} from './config-files.ts';
 import type { GitDirectory } from './directory.ts';
 import { parentOf } from './paths.ts';
 
@@ -58,6 +63,7 @@ function findCauses(
       const isInParent = dir !== '' && below(parentOf(dir));
       const path = Buffer.from(dir, 'latin1').toString();
       const file = join(top, path, ATTRIBUTES);
+      requireNoSpecialFile(file);
       found = isInParent || names(attributes)(file) || (tracked.has(dir) && !isFile(file));
       known.set(dir, found);
     }

@@ -1,6 +1,7 @@
 import { lstatSync, readFileSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Environment } from './command.ts';
+import { requireNoSpecialFile } from './config-files.ts';
 
 /** The location of a work tree's repository. */
 export interface GitDirectory {
@@ -48,6 +49,7 @@ export function headCommit({ gitDir, commonDir }: GitDirectory): string | undefi
   const packed = readIfExists(join(commonDir, 'packed-refs')) ?? '';
   if (packed.includes(' refs/replace/')) return undefined;
   const file = join(commonDir, name);
+  requireNoSpecialFile(file);
   const loose = readIfExists(file)?.trimEnd();
   if (loose !== undefined) return ID.test(loose) ? loose : undefined;
   const line = packed.split('\n').find((text) => text.slice(41) === name && text[40] === ' ');
@@ -66,6 +68,7 @@ function directoryOf(top: string, mark: Stats): GitDirectory | undefined {
   const target = /^gitdir: ([^\n]+)\n?$/.exec(readFileSync(path, 'utf8'))?.[1];
   if (target === undefined) return undefined;
   const gitDir = resolve(top, target);
+  requireNoSpecialFile(join(gitDir, 'commondir'));
   const commonDir = resolve(gitDir, readFileSync(join(gitDir, 'commondir'), 'utf8').trimEnd());
   return isOwnedByUser(lstatSync(gitDir)) && isOwnedByUser(lstatSync(commonDir))
     ? validated({ top, gitDir, commonDir })
@@ -77,12 +80,18 @@ function directoryOf(top: string, mark: Stats): GitDirectory | undefined {
  */
 function validated(found: GitDirectory): GitDirectory | undefined {
   const { gitDir, commonDir } = found;
+  for (const name of OWN_FILES) requireNoSpecialFile(join(gitDir, name));
+  for (const name of COMMON_FILES) requireNoSpecialFile(join(commonDir, name));
   if (statOf(join(gitDir, 'HEAD')) === undefined) return undefined;
   const parts = ['objects', 'refs'].map((name) => statOf(join(commonDir, name)));
   return parts.every((part) => part?.isDirectory() === true) && isPlain(commonDir)
     ? found
     : undefined;
 }
+
+/** Files of a repository that commands of git read. */
+const OWN_FILES = ['HEAD', 'index', 'config.worktree'];
+const COMMON_FILES = ['config', 'packed-refs', 'info/exclude', 'info/attributes'];
 
 /**
  * Reports whether the configuration is well-formed and does not affect the work tree's location or

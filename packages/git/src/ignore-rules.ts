@@ -1,6 +1,6 @@
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
-import { textOf } from './config-files.ts';
+import { checkoutTextOf, textOf } from './config-files.ts';
 import type { GitDirectory } from './directory.ts';
 import type { Settings } from './settings.ts';
 import { parentOf } from './paths.ts';
@@ -27,9 +27,8 @@ export class IgnoreRules {
   /** @throws Error if only git can tell */
   constructor({ top, commonDir }: GitDirectory, { excludes }: Settings) {
     this.#top = top;
-    this.#general = [...excludes, join(commonDir, 'info/exclude')].flatMap((file) =>
-      parseRules(textOf(file), ''),
-    );
+    const texts = [...excludes.map(textOf), checkoutTextOf(join(commonDir, 'info/exclude'))];
+    this.#general = texts.flatMap((text) => parseRules(text, ''));
   }
 
   /**
@@ -56,7 +55,7 @@ export class IgnoreRules {
     // Git does not follow it.
     if (lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true)
       throw new Error(`${file} is a symlink`);
-    const rules = [...outer, ...parseRules(textOf(file), dir)];
+    const rules = [...outer, ...parseRules(checkoutTextOf(file), dir)];
     this.#known.set(dir, rules);
     return rules;
   }

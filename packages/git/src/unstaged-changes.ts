@@ -8,6 +8,7 @@ import {
   readlinkSync,
   readSync,
 } from 'node:fs';
+import { requireNoSpecialFile } from './config-files.ts';
 import type { MayConvert } from './conversions.ts';
 import { type IndexEntry, modeOf } from './index-file.ts';
 import { objectHash, objectId } from './objects.ts';
@@ -116,6 +117,7 @@ export function readFile(
   committed?: string,
 ): FileNow | undefined {
   const mode = modeOf(stats);
+  if (mode === undefined) requireNoSpecialFile(absolute);
   if (mode === undefined || stats.size > comparison.bytesLeft) return undefined;
   comparison.bytesLeft -= Number(stats.size);
   const { id, hasReturn } = contentOf(absolute, stats);

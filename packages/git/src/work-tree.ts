@@ -2,6 +2,7 @@
 
 import { lstatSync } from 'node:fs';
 import { join } from 'node:path';
+import { LktError } from '@lkt/core';
 import type { Environment } from './command.ts';
 import { ATTRIBUTES, type MayConvert, readConversions } from './conversions.ts';
 import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
@@ -126,11 +127,15 @@ function newComparison(mayConvert: MayConvert, bytesLeft = MAX_BYTES): Compariso
   return { changes: new Map(), hasUntracked: false, bytesLeft, mayConvert };
 }
 
-/** Returns undefined for any error: the caller then asks git, which reports it better. */
+/**
+ * Returns undefined for any error: the caller then asks git, which reports it better.
+ * @throws IO_FAILED for a pipe, a socket or a device, for which git would wait
+ */
 function attempt<T>(work: () => T | undefined): T | undefined {
   try {
     return work();
-  } catch {
+  } catch (error) {
+    if (error instanceof LktError && error.code === 'IO_FAILED') throw error;
     return undefined;
   }
 }

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { hash as digest } from 'node:crypto';
 import { chmod, readFile, rm, symlink, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -94,6 +95,29 @@ it('rejects files whose changes git does not notice', async () => {
     code: 'UNSUPPORTED',
     message: '"pkg/a/data" is marked assume-unchanged, so git does not notice its changes',
     fix: 'run: git update-index --no-assume-unchanged "pkg/a/data"',
+  });
+});
+
+it.each([
+  '.git/HEAD',
+  '.git/config',
+  '.git/index',
+  '.git/info/attributes',
+  '.git/info/exclude',
+  '.git/packed-refs',
+  '.git/refs/heads/main',
+  'pkg/a/.gitattributes',
+  'pkg/a/.gitignore',
+  'pkg/a/data',
+])('does not wait for a named pipe in the place of %s', async (name) => {
+  await using repo = await checkout(FILES);
+  const path = join(repo.path, name);
+  await write(repo.path, { 'pkg/a/new': '' });
+  await rm(path, { force: true });
+  execFileSync('mkfifo', [path]);
+  await expect(readPackage(repo.path)).rejects.toMatchObject({
+    code: 'IO_FAILED',
+    message: `${path} is a named pipe`,
   });
 });
 
