@@ -5,6 +5,7 @@ import { digestHex, digestOf, LktError } from '@lkt/core';
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { readFileFacts, type FileMap } from '../src/file-system/file-facts.ts';
+import { cpioHeader, cpioPadding, cpioTrailer } from '../src/cpio/cpio.ts';
 import { readInitrd } from '../src/cpio/initrd-reader.ts';
 import { tempDir } from './support.ts';
 
@@ -33,6 +34,27 @@ function archive(name = 'first'): Buffer {
     `${name}-empty`,
   ].join('\n');
   return execFileSync('cpio', ['-o', '-H', 'newc', '--quiet'], { cwd: dir, input });
+}
+
+/** Returns an entry of a file with several names. */
+function linked(path: string, text: string, mode = 0o644): Buffer {
+  const head = { path, type: 'file', mode, uid: 0, gid: 0, mtime: 0, size: text.length } as const;
+  return Buffer.concat([
+    cpioHeader(head, { number: 7, links: 2 }, text.length),
+    Buffer.from(text),
+    cpioPadding(text.length),
+  ]);
+}
+
+function directory(path: string): Buffer {
+  const head = { path, type: 'directory', mode: 0o755, uid: 0, gid: 0, mtime: 0, size: 0 } as const;
+  return cpioHeader(head, { number: 8, links: 2 }, 0);
+}
+
+function symlink(path: string, link: string): Buffer {
+  const head = { path, type: 'symlink', mode: 0o777, uid: 0, gid: 0, mtime: 0, size: 0 } as const;
+  const header = cpioHeader(head, { number: 9, links: 1 }, link.length);
+  return Buffer.concat([header, Buffer.from(link), cpioPadding(link.length)]);
 }
 
 /** Yields chunks that align with no structure. */
@@ -90,6 +112,49 @@ describe('readInitrd', () => {
     ['a name that is too long', longName(), 'a name has 1048576 bytes'],
   ])('rejects %s', async (_name, data, message) => {
     await expect(read(data)).rejects.toThrow(message);
+  });
+
+  it('gives all names of a file the last content, as the kernel does', async () => {
+    const files = await read(
+      Buffer.concat([linked('a', 'good'), linked('b', 'evil!'), linked('c', ''), cpioTrailer()]),
+    );
+    const evil = { type: 'file', size: 5, hash: digestHex(digestOf('evil!')) };
+    expect([...files].map(([path]) => path)).toEqual(['a', 'b', 'c']);
+    for (const facts of files.values()) expect(facts).toMatchObject(evil);
+    const none = await read(Buffer.concat([linked('a', ''), linked('b', ''), cpioTrailer()]));
+    for (const path of ['a', 'b']) expect(none.get(path)).toMatchObject({ type: 'file', size: 0 });
+  });
+
+  it('rejects names of a file with different modes, of which the kernel would use the last', async () => {
+    const data = [linked('a', 'x', 0o644), linked('b', '', 0o4755), cpioTrailer()];
+    await expect(read(Buffer.concat(data))).rejects.toThrow('"b" is "a" with another mode');
+  });
+
+  it('follows symlinks of earlier archives to where the kernel writes a file', async () => {
+    const initrd = [
+      directory('etc'),
+      linked('etc/shadow', 'good', 0o600),
+      symlink('x', 'y/..//etc'),
+      cpioTrailer(),
+      directory('y'),
+      symlink('z', '/x'),
+      linked('z/shadow', 'evil', 0o600),
+      cpioTrailer(),
+    ];
+    const files = await read(Buffer.concat(initrd));
+    expect([...files.keys()].toSorted()).toEqual(['etc', 'etc/shadow', 'x', 'y', 'z']);
+    expect(files.get('etc/shadow')?.hash).toBe(digestHex(digestOf('evil')));
+  });
+
+  it.each([
+    ['a loop', [symlink('a', 'b'), symlink('b', 'a'), directory('a/x')], 'a loop of symlinks'],
+    [
+      'what the kernel leaves out',
+      [directory('a'), directory('a/x'), symlink('a', 'b')],
+      '"a" would replace a directory that is not empty',
+    ],
+  ])('rejects %s', async (_, entries, message) => {
+    await expect(read(Buffer.concat([...entries, cpioTrailer()]))).rejects.toThrow(message);
   });
 
   it('rejects an archive over the limits', async () => {

@@ -9,6 +9,7 @@ import {
 } from '@lkt/oci';
 import { typeOf } from '../file-system/inode-entry.ts';
 import { cpioPadding } from './cpio.ts';
+import type { UnpackedPaths } from './unpacked-paths.ts';
 
 /** The common first four bytes of all ASCII cpio formats. */
 export const CPIO_MAGIC = '0707';
@@ -37,53 +38,71 @@ type Header = Readonly<Record<(typeof FIELDS)[number], number>>;
 /**
  * Reads the entries of a cpio archive (newc, with or without checksums) up to its trailer. Its
  * first four bytes have been read. Read a content before requesting the next entry. Further names
- * of a file follow it as hard links.
- * @param limit maximum number of entries that wait for their content
+ * of a file follow it as hard links. As in the kernel, a second content replaces that of all names.
+ * @param paths of the archives before it in the initrd
+ * @param limit maximum number of entries of files with several names
  * @throws ARCHIVE_INVALID for an invalid archive
  */
 export async function* readCpio(
   reader: ByteReader,
   start: Buffer,
+  paths: UnpackedPaths,
   limit = 1_000_000,
 ): AsyncGenerator<EntryWithContent> {
-  const waiting = new Map<string, EntryWithContent[]>();
+  /** Names of files by inode; with their content, once one had it. */
+  const inodes = new Map<string, { hasContent: boolean; readonly names: EntryWithContent[] }>();
   let held = 0;
   try {
     for (let first = start; ; first = await exactly(reader, 4)) {
       const header = parseHeader(Buffer.concat([first, await exactly(reader, HEADER_SIZE - 4)]));
       const name = await nameOf(reader, header);
       if (name === TRAILER) break;
-      const { entry, inode } = entryOf(header, name);
-      if (entry.type === 'symlink') {
+      const { entry: head, inode } = entryOf(header, name);
+      if (head.type === 'symlink') {
         if (header.size > MAX_NAME)
           throw cpioError(`${quoted(name)} has a target that is too long`);
         const link = (await exactly(reader, header.size)).toString('latin1');
         await reader.skip(cpioPadding(header.size).length);
-        yield { ...entry, size: 0, link };
+        yield paths.add({ ...head, size: 0, link });
         continue;
       }
-      if (entry.type === 'file' && header.links > 1 && header.size === 0) {
-        held += 1;
-        if (held > limit) throw cpioError(`more than ${limit} hard links wait for their content`);
-        const names = waiting.get(inode);
-        if (names === undefined) waiting.set(inode, [entry]);
-        else names.push(entry);
+      const entry = paths.add(head);
+      if (entry.type !== 'file' || header.links < 2) {
+        yield* withContent(reader, entry, header.size);
         continue;
       }
-      yield* withContent(reader, entry, header.size);
-      for (const other of waiting.get(inode) ?? [])
-        yield { ...other, type: 'hardlink', link: entry.path };
-      waiting.delete(inode);
+      held += 1;
+      if (held > limit) throw cpioError(`more than ${limit} entries have several names`);
+      const file = inodes.get(inode) ?? { hasContent: false, names: [] };
+      inodes.set(inode, file);
+      const [earlier = entry] = file.names;
+      if (!isAlike(entry, earlier))
+        throw cpioError(`${quoted(name)} is ${quoted(earlier.path)} with another mode or owner`);
+      if (header.size > 0) {
+        yield* withContent(reader, entry, header.size);
+        file.hasContent = true;
+        for (const other of file.names)
+          if (other.path !== entry.path) yield { ...other, type: 'hardlink', link: entry.path };
+      } else if (file.hasContent) {
+        yield { ...entry, type: 'hardlink', link: earlier.path };
+      }
+      file.names.push(entry);
     }
   } catch (error) {
     throw error instanceof UnexpectedEndError ? cpioError('it is truncated') : error;
   }
   // Names of empty files.
-  for (const [first, ...others] of waiting.values()) {
-    if (first === undefined) continue;
+  for (const { hasContent, names } of inodes.values()) {
+    const [first, ...others] = names;
+    if (hasContent || first === undefined) continue;
     yield first;
     for (const other of others) yield { ...other, type: 'hardlink', link: first.path };
   }
+}
+
+/** The kernel would give all names of a file the mode and the owner of the last. */
+function isAlike(entry: EntryWithContent, earlier: EntryWithContent): boolean {
+  return entry.mode === earlier.mode && entry.uid === earlier.uid && entry.gid === earlier.gid;
 }
 
 async function* withContent(

@@ -11,6 +11,7 @@ import { LZ4_MAGIC } from '../compression/lz4.ts';
 import { unlz4 } from '../compression/unlz4.ts';
 import { unxz } from '../compression/unxz.ts';
 import { CPIO_MAGIC, readCpio } from './cpio-reader.ts';
+import { UnpackedPaths } from './unpacked-paths.ts';
 
 const GZIP = 0x8b1f;
 const ZSTD = 0xfd2fb528;
@@ -24,7 +25,7 @@ const MAX_DECOMPRESSED_BYTES = 64 * 2 ** 30;
 /**
  * Reads the entries of all archives of an initrd: each compressed or not, with zeros between them,
  * as the kernel reads them. Read a content before requesting the next entry. Later entries replace
- * earlier ones.
+ * earlier ones. Paths are those in the unpacked root: symlinks of earlier entries are followed.
  * @throws ARCHIVE_INVALID for invalid or truncated archives
  * @throws UNSUPPORTED for an unknown compression
  * @throws TOOL_MISSING if xz is needed and not installed
@@ -37,14 +38,15 @@ export async function* readInitrd(
   source: AsyncIterable<Uint8Array>,
 ): AsyncGenerator<EntryWithContent> {
   const reader = new ByteReader(source);
+  const paths = new UnpackedPaths();
   let count = 0;
   try {
     for (;;) {
       const magic = await skipZeros(reader);
       if (magic === undefined) break;
       count += 1;
-      if (magic.toString('latin1') === CPIO_MAGIC) yield* readCpio(reader, magic);
-      else yield* archivesIn(decompress(reader, magic));
+      if (magic.toString('latin1') === CPIO_MAGIC) yield* readCpio(reader, magic, paths);
+      else yield* archivesIn(decompress(reader, magic), paths);
     }
     if (count === 0) throw new LktError('ARCHIVE_INVALID', 'the initrd contains no archive');
   } catch (error) {
@@ -74,13 +76,16 @@ function decompress(reader: ByteReader, magic: Buffer): AsyncIterable<Uint8Array
 }
 
 /** Reads the archives in decompressed data. */
-async function* archivesIn(data: AsyncIterable<Uint8Array>): AsyncGenerator<EntryWithContent> {
+async function* archivesIn(
+  data: AsyncIterable<Uint8Array>,
+  paths: UnpackedPaths,
+): AsyncGenerator<EntryWithContent> {
   const reader = new ByteReader(data);
   try {
     for (;;) {
       const magic = await skipZeros(reader);
       if (magic === undefined) return;
-      yield* readCpio(reader, magic);
+      yield* readCpio(reader, magic, paths);
     }
   } finally {
     await reader.close();
