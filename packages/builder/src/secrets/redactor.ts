@@ -2,9 +2,10 @@ import type { SecretFinder } from './secret-finder.ts';
 
 /**
  * Replaces secrets in text that arrives in pieces. The end of a piece that may begin a secret waits
- * for the next piece.
+ * for the next piece, also if it is a shorter secret.
  */
 export class Redactor {
+  /** The longest first. */
   readonly #secrets: readonly string[];
   #pending = '';
 
@@ -14,23 +15,44 @@ export class Redactor {
 
   add(text: string): string {
     if (this.#secrets.length === 0) return text;
-    const replaced = this.#replace(this.#pending + text);
-    const ready = replaced.length - this.#held(replaced);
-    this.#pending = replaced.slice(ready);
-    return replaced.slice(0, ready);
+    return this.#replace(this.#pending + text, true);
   }
 
   /** Returns the rest of the text. */
   end(): string {
-    const rest = this.#pending;
-    this.#pending = '';
-    return rest;
+    return this.#replace(this.#pending, false);
   }
 
-  #replace(text: string): string {
-    let result = text;
-    for (const secret of this.#secrets) result = result.replaceAll(secret, () => '***');
-    return result;
+  /** @param waits keeps the end that may begin a secret */
+  #replace(text: string, waits: boolean): string {
+    this.#pending = '';
+    let rest = this.#beginAfter(text, 0, waits);
+    const next = this.#secrets.map((secret) => text.indexOf(secret));
+    let result = '';
+    let at = 0;
+    for (;;) {
+      let first = -1;
+      for (const [index, secret] of this.#secrets.entries()) {
+        let found = next[index] ?? -1;
+        if (found !== -1 && found < at) found = text.indexOf(secret, at);
+        next[index] = found;
+        if (found !== -1 && (first === -1 || found < (next[first] ?? 0))) first = index;
+      }
+      const start = next[first] ?? text.length;
+      // A longer secret than the text has left may begin there, or before it.
+      if (rest < at) rest = this.#beginAfter(text, at, waits);
+      if (rest <= start) {
+        this.#pending = text.slice(rest);
+        return result + text.slice(at, rest);
+      }
+      result += `${text.slice(at, start)}***`;
+      at = start + (this.#secrets[first]?.length ?? 0);
+    }
+  }
+
+  /** Returns where the end of a text begins, from a position on, that may begin a secret. */
+  #beginAfter(text: string, from: number, waits: boolean): number {
+    return waits ? text.length - this.#held(text.slice(from)) : text.length;
   }
 
   /** Returns the length of the longest end of a text with which a secret begins. */

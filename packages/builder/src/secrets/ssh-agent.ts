@@ -8,6 +8,7 @@ const FAILURE = Buffer.from([0, 0, 0, 1, 5]);
 
 /** As in OpenSSH (AGENT_MAX_LEN). */
 const MAX_MESSAGE = 256 * 1024;
+const MAX_CONNECTIONS = 64;
 
 /**
  * Returns a proxy of an SSH agent that only lists keys and signs. It rejects every other request,
@@ -15,7 +16,7 @@ const MAX_MESSAGE = 256 * 1024;
  * @param agent socket of the agent
  */
 export function limitedAgent(agent: string): Server {
-  return createServer((client) => {
+  const server = createServer((client) => {
     const upstream = connect(agent);
     const end = (): void => {
       client.destroy();
@@ -28,14 +29,22 @@ export function limitedAgent(agent: string): Server {
     upstream.pipe(client);
     forwardRequests(client, upstream, end);
   });
+  server.maxConnections = MAX_CONNECTIONS;
+  return server;
 }
 
 /**
  * Forwards allowed requests and rejects others at once: clients wait for each response before the
- * next request.
+ * next request. One that does not read its responses is not read either, as it could fill the
+ * memory of this process.
  */
 function forwardRequests(client: Socket, upstream: Socket, end: () => void): void {
   let pending: Buffer = Buffer.alloc(0);
+  const resume = (): void => {
+    if (!client.writableNeedDrain && !upstream.writableNeedDrain) client.resume();
+  };
+  client.on('drain', resume);
+  upstream.on('drain', resume);
   client.on('data', (chunk: Buffer) => {
     pending = Buffer.concat([pending, chunk]);
     while (pending.length >= 5) {
@@ -44,11 +53,12 @@ function forwardRequests(client: Socket, upstream: Socket, end: () => void): voi
         end();
         return;
       }
-      if (pending.length < 4 + length) return;
+      if (pending.length < 4 + length) break;
       const message = pending.subarray(0, 4 + length);
       pending = pending.subarray(4 + length);
-      if (ALLOWED.has(message[4] ?? 0)) upstream.write(message);
-      else client.write(FAILURE);
+      const isAllowed = ALLOWED.has(message[4] ?? 0);
+      const isTaken = isAllowed ? upstream.write(message) : client.write(FAILURE);
+      if (!isTaken) client.pause();
     }
   });
 }
