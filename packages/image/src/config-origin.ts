@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs';
 import { realpath } from 'node:fs/promises';
-import { relative } from 'node:path';
-import { type Git, isInside, type Origin, readOrigin } from '@lkt/git';
+import { dirname, relative } from 'node:path';
+import { LktError } from '@lkt/core';
+import { type Git, isInside, type Origin, readOrigin, readRepository } from '@lkt/git';
 import { areCommitted } from '@lkt/git/work-tree';
 import type { Workspace } from '@lkt/pkg';
 import { inputFiles, type LoadedConfig } from './config/load-config.ts';
@@ -35,8 +36,18 @@ async function areCommittedByGit(
   paths: readonly string[],
   signal: AbortSignal | undefined,
 ): Promise<boolean> {
-  const status = ['status', '--porcelain', '--untracked-files=all', '--ignored', '-z', '--'];
-  // 128: a file is in a submodule.
-  const { stdout, exit } = await git.run(top, [...status, ...paths], { exits: [128], signal });
-  return exit === 0 && stdout === '';
+  const dirs = [...new Set(paths.map((path) => dirname(path)))];
+  const repository = await readRepository(git, top, dirs, signal).catch((error: unknown) => {
+    // For example, a file is in a submodule, or marked assume-unchanged.
+    if (error instanceof LktError && ['GIT_FAILED', 'UNSUPPORTED'].includes(error.code))
+      return undefined;
+    throw error;
+  });
+  if (repository === undefined) return false;
+  return paths.every((path) => {
+    const name = repository.pathOf(path);
+    // Git does not track a file that it ignores, or that is in a submodule.
+    const file = repository.files(name).find((one) => one.path === name);
+    return file?.mode !== undefined && !repository.isChanged(name);
+  });
 }
