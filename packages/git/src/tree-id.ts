@@ -1,3 +1,4 @@
+import { LktError } from '@lkt/core';
 import { algorithmOf, objectId } from './objects.ts';
 
 /** A file of a git tree. `path` has one char per byte and no leading slash. */
@@ -11,12 +12,25 @@ export interface GitFile {
 /** The files and directories of a directory, by name. */
 export type Directory<File> = Map<string, Directory<File> | File>;
 
-/** Returns files as a tree of directories. */
+/** Deeper paths do not fit into those of Linux, which have at most 4096 bytes. */
+const MAX_DEPTH = 2048;
+
+/**
+ * Returns files as a tree of directories.
+ * @throws GIT_FAILED for a path that no work tree can have; recursion would exhaust the stack
+ */
 export function asTree<File extends GitFile>(files: readonly File[]): Directory<File> {
   const root: Directory<File> = new Map();
   for (const file of files) {
     const parts = file.path.split('/');
     const name = parts.pop() ?? '';
+    if (parts.length > MAX_DEPTH) {
+      const begin = Buffer.from(file.path.slice(0, 40), 'latin1').toString();
+      throw new LktError(
+        'GIT_FAILED',
+        `git has a path with ${parts.length} directories: ${begin}…`,
+      );
+    }
     let directory = root;
     for (const part of parts) {
       const next = directory.get(part);

@@ -121,6 +121,20 @@ it.each([
   });
 });
 
+it('rejects a path in the index that no work tree can have', async () => {
+  await using repo = await checkout(FILES);
+  const path = `pkg/a/${'a/'.repeat(30_000)}f`;
+  const blob = git(repo.path, 'rev-parse', 'HEAD:pkg/a/data');
+  const run = (words: readonly string[], input: string): unknown =>
+    execFileSync('git', ['-C', repo.path, 'update-index', ...words], { env: ENV, input });
+  run(['--index-info'], `100644 ${blob}\t${path}\n`);
+  run(['--skip-worktree', '--stdin'], `${path}\n`);
+  await expect(hashOf(repo.path)).rejects.toMatchObject({
+    code: 'GIT_FAILED',
+    message: expect.stringMatching(/^git has a path with 30000 directories: a\/a\/a/) as string,
+  });
+});
+
 const OUT = 'is outside the package: it leads to';
 const IGNORED = 'so the source hash does not cover it';
 
