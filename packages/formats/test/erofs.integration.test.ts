@@ -239,6 +239,20 @@ it.for(COMPRESSORS)(
   },
 );
 
+it.each(['first-one', 'a-later-1'])(
+  'readErofs rejects a directory in which the kernel would not find %s',
+  async (name) => {
+    const image = await erofs({ 'first-one': file('1'), 'other-one': file('2') }, 'none');
+    const bytes = readFileSync(image);
+    bytes.write(name, bytes.indexOf('other-one'));
+    writeFileSync(image, bytes);
+    await using opened = await open(image, 'r');
+    await expect(readFileFacts(readErofs(await randomAccess(opened)))).rejects.toThrow(
+      'the names are not in order',
+    );
+  },
+);
+
 it('readErofs reads or rejects damaged images', async () => {
   const image = await erofs({ ...smallTree, text: file('words '.repeat(40_000)) }, 'zstd');
   const bytes = readFileSync(image);

@@ -96,6 +96,8 @@ async function childrenOf(
       const name = block.toString('latin1', from, Math.max(from, to)).replace(/\0+$/, '');
       if (name === '.' || name === '..') continue;
       if (name === '' || /[/\0]/.test(name)) throw erofsError('a name is malformed');
+      // The kernel searches by bisection, and would find another file, or none.
+      if (name <= (children.at(-1)?.name ?? '')) throw erofsError('the names are not in order');
       children.push({ name, id: Number(block.readBigUInt64LE(at)) });
     }
   }
