@@ -9,8 +9,8 @@ import { accept, calls } from '../calls.ts';
 import { COMPONENT, gitlabJobs, gitlabRuns, type OtherProject } from './gitlab-pipeline.ts';
 
 /** The workflows in docs/ci: lkt accepts their commands, and their references resolve. */
-const root = join(import.meta.dirname, '../../../..');
-const dir = join(root, 'docs/ci');
+const dir = join(import.meta.dirname, '../../../../docs/ci');
+const action = join(import.meta.dirname, '../../../../tools/ci/setup-lkt');
 const component = '../../templates/lkt.yml';
 const files = [...globSync('*.yml', { cwd: dir }).toSorted(), component];
 
@@ -182,7 +182,7 @@ test('has a workflow that changes nodes only from main, and gives no rights to f
 });
 
 test('has an action that follows the schema of GitHub and passes inputs as environment', () => {
-  const text = readFileSync(join(root, 'tools/ci/setup-lkt/action.yml'), 'utf8');
+  const text = readFileSync(join(action, 'action.yml'), 'utf8');
   expect(problemsOf(parseAction, text)).toEqual([]);
   expect(problemsOf(parseAction, text.replace('using: composite', 'using: compsite'))).not.toEqual(
     [],
@@ -275,7 +275,7 @@ test('has a workflow of lkt init that follows the schema of GitHub', () => {
     expect(uses).toMatch(/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v/);
   // No build works before, as docs/builder.md says.
   const [, lifts = ''] = /sysctl --ignore --write (\S+)=0$/m.exec(text) ?? [];
-  const setup = readFileSync(join(root, 'tools/ci/setup-lkt/setup.sh'), 'utf8');
+  const setup = readFileSync(join(action, 'setup.sh'), 'utf8');
   expect(setup).toContain(`--write ${lifts}=0`);
   expect(text.indexOf(lifts)).toBeLessThan(text.indexOf('npm run build'));
 });

@@ -13,10 +13,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 
-const root = join(import.meta.dirname, '../../..');
+const here = import.meta.dirname;
+const modules = join(here, '../../../node_modules');
 const temporary = mkdtempSync(join(tmpdir(), 'lkt-summary-'));
 afterAll(() => rmSync(temporary, { recursive: true }));
-const vitest = join(root, 'node_modules/vitest/vitest.mjs');
+const vitest = join(modules, 'vitest/vitest.mjs');
 const BEGIN = "import { beforeAll, describe, expect, test } from 'vitest';\nlet runs = 0;\n";
 
 interface ProvenFile {
@@ -33,7 +34,7 @@ function project(
 ): string {
   const dir = join(temporary, name);
   mkdirSync(dir);
-  symlinkSync(join(root, 'node_modules'), join(dir, 'node_modules'));
+  symlinkSync(modules, join(dir, 'node_modules'));
   for (const [file, body] of Object.entries(bodies))
     writeFileSync(join(dir, `${file}.test.ts`), BEGIN + body);
   const own = Object.keys(bodies).map((file) => ({
@@ -42,7 +43,7 @@ function project(
   }));
   writeFileSync(
     join(dir, 'vitest.config.ts'),
-    `import PlainSummary from ${JSON.stringify(join(root, 'tools/vitest/plain-summary.ts'))};
+    `import PlainSummary from ${JSON.stringify(join(here, '../../vitest/plain-summary.ts'))};
 const summary = new PlainSummary(${JSON.stringify([...own, ...before])}, ${JSON.stringify(dir)});
 // A test with the name of a signal sends it to vitest.
 const signals = { onTestCaseReady: ({ name }) => name.startsWith('SIG') && process.kill(process.pid, name) };
