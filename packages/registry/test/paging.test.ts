@@ -7,13 +7,18 @@ async function endlessRegistry(length: number): Promise<{ host: string; pages: (
   let pages = 0;
   const server = createServer((request, response) => {
     const next = { link: `<${request.url?.split('?')[0]}?last=${pages}>; rel="next"` };
-    if (request.url?.includes('tags/list') !== true) return void response.writeHead(200).end('{}');
-    pages += 1;
-    response.writeHead(200, next).end(`{"tags":["a"]}${' '.repeat(length)}`);
+    if (request.url?.includes('tags/list') === true) {
+      pages += 1;
+      response.writeHead(200, next).end(`{"tags":["a"]}${' '.repeat(length)}`);
+    } else {
+      response.writeHead(200).end('{}');
+    }
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  onTestFinished(() => void server.closeAllConnections());
-  onTestFinished(() => void server.close());
+  onTestFinished(() => {
+    server.closeAllConnections();
+    server.close();
+  });
   const address = server.address();
   const port = typeof address === 'object' ? address?.port : undefined;
   return { host: `127.0.0.1:${port}`, pages: () => pages };

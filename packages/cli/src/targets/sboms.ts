@@ -29,7 +29,7 @@ export async function subjectsOf(
   for (const target of targets) {
     for (const { name, images, documents, inspected } of await sbomsOf(session, target, platform)) {
       const sbom = parseSboms(documents, name);
-      const missing = inspected ? missingIn(sbom, parseSbom(inspected, name)) : [];
+      const missing = inspected === undefined ? [] : missingIn(sbom, parseSbom(inspected, name));
       if (missing.length > 0)
         session.reporter.emit({ kind: 'warning', text: lacks(name, missing) });
       subjects.push({ name, images, packages: [...sbom.packages, ...missing] });

@@ -77,8 +77,8 @@ export function containerNotes(item: YamlValue, from: string): readonly Note[] {
 function showsCgroups(item: YamlValue): boolean {
   const binds = [...itemsOf(fieldOf(item, 'binds')), ...itemsOf(fieldOf(item, 'binds.add'))];
   const sources = itemsOf(fieldOf(item, 'mounts')).map((one) => fieldOf(one, 'source')?.string());
-  return [...binds.map((bind) => bind.string()), ...sources].some((source) =>
-    source?.startsWith('/sys/fs/cgroup'),
+  return [...binds.map((bind) => bind.string()), ...sources].some(
+    (source) => source?.startsWith('/sys/fs/cgroup') === true,
   );
 }
 
