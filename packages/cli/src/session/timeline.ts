@@ -3,7 +3,7 @@ import type { Session } from './session.ts';
 
 /** The flag of commands that record when their steps ran. */
 export const timelineFlag = {
-  timeline: listFlag('FILE', 'timeline of the steps: .svg, or .json as Chrome traces'),
+  timeline: listFlag('FILE', 'step timeline: .svg, or .json as Chrome traces'),
 };
 
 /**
