@@ -25,6 +25,25 @@ interface Done {
   readonly stderr: string;
 }
 
+/** Runs `lkt vulns` with the store `store` in a directory. */
+async function lktVulns(
+  dir: string,
+  args: readonly string[],
+  variables: Readonly<Record<string, string>> = {},
+): Promise<Done> {
+  const { PATH } = process.env;
+  const env = { PATH, HOME: dir, LKT_CACHE: join(dir, 'store'), ...variables };
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [main, 'vulns', ...args],
+      { cwd: dir, env },
+      (error, stdout, stderr) =>
+        resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
+    );
+  });
+}
+
 test('--update fetches databases, and later runs use them without a network', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
   await writeFile(join(dir.path, 'sbom.json'), SBOM);
@@ -39,23 +58,9 @@ test('--update fetches databases, and later runs use them without a network', as
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
   const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  const addresses = { LKT_VULNS_DEBIAN: `${url}/tracker`, LKT_VULNS_GO: `${url}/all.zip` };
   const lkt = async (...args: readonly string[]): Promise<Done> =>
-    new Promise((resolve) => {
-      const env = {
-        PATH: process.env['PATH'],
-        HOME: dir.path,
-        LKT_CACHE: join(dir.path, 'store'),
-        LKT_VULNS_DEBIAN: `${url}/tracker`,
-        LKT_VULNS_GO: `${url}/all.zip`,
-      };
-      execFile(
-        process.execPath,
-        [main, 'vulns', ...args],
-        { cwd: dir.path, env },
-        (error, stdout, stderr) =>
-          resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
-      );
-    });
+    lktVulns(dir.path, args, addresses);
 
   const updated = await lkt('--update', '--json');
   expect(updated.status, updated.stderr).toBe(0);
@@ -88,17 +93,6 @@ const spdx = (name: string, ...purls: readonly string[]): object => ({
   })),
 });
 
-/** Looks up `registry.example/app:1` in a store. */
-async function lookUp(cwd: string, cache: string): Promise<Done> {
-  return new Promise<Done>((resolve) => {
-    const args = [main, 'vulns', '--db', 'tracker.json', 'registry.example/app:1'];
-    const env = { PATH: process.env['PATH'], HOME: cwd, LKT_CACHE: cache };
-    execFile(process.execPath, args, { cwd, env }, (error, stdout, stderr) =>
-      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr }),
-    );
-  });
-}
-
 test('looks up packages in the layers of an image that its SBOM lacks', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
   await writeFile(join(dir.path, 'tracker.json'), TRACKER);
@@ -117,7 +111,7 @@ test('looks up packages in the layers of an image that its SBOM lacks', async ()
   await store.tag('registry.example/app:1', image);
   const sbom = spdx('theirs', 'pkg:deb/debian/tool@1?distro=trixie');
   await store.addReferrer(await writeSbom(store, image, sbom as never));
-  const found = await lookUp(dir.path, store.dir);
+  const found = await lktVulns(dir.path, ['--db', 'tracker.json', 'registry.example/app:1']);
   expect(found.stderr).toContain(
     'warning: the SBOM of registry.example/app:1 lacks runc 1, which its layers contain',
   );
@@ -161,7 +155,7 @@ test('an SBOM that others attach to an image hides no package', async () => {
   ];
   for (const document of documents)
     await store.addReferrer(await writeSbom(store, image, document as never));
-  const found = await lookUp(dir.path, store.dir);
+  const found = await lktVulns(dir.path, ['--db', 'tracker.json', 'registry.example/app:1']);
   expect(found.stdout, found.stderr).toContain('high  CVE-2025-31133  runc');
   expect(found.status).toBe(1);
 });

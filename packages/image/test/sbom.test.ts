@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { debComponent, imageComponent, spdxOf, type SpdxDocument, writeSbom } from '@lkt/attest';
 import type { Digest } from '@lkt/core';
-import { loadImage, type Store } from '@lkt/oci';
+import { type Descriptor, loadImage, type Store } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { composeImage } from '../src/index.ts';
 import type { ComposeOptions } from '../src/compose-options.ts';
@@ -11,18 +11,23 @@ import { image, PLATFORM, tempDir, tempStore } from './support.ts';
 
 const APK = 'P:musl\nV:1.2.5-r9\nA:x86_64\n';
 
-/** Returns a config with two containers: one image has an SBOM, the other a package database. */
-async function config(store: Store): Promise<string> {
-  const described = await image(store, [{ 'bin/': '', 'bin/a': 'a' }]);
-  const { descriptor } = await loadImage(store, described, PLATFORM);
-  const deb = debComponent({ name: 'bash', version: '5.2', architecture: 'amd64' });
+/** Attaches an SBOM with one Debian package to the image `lkt/described`. */
+async function attachSbom(store: Store, subject: Descriptor, name: string): Promise<void> {
+  const deb = debComponent({ name, version: '5.2', architecture: 'amd64' });
   const document = spdxOf({
-    image: imageComponent('lkt/described', described, PLATFORM),
+    image: imageComponent('lkt/described', subject.digest, PLATFORM),
     contents: [{ component: deb }],
     generatedFrom: [],
     buildTools: [],
   });
-  await store.addReferrer(await writeSbom(store, descriptor, document));
+  await store.addReferrer(await writeSbom(store, subject, document));
+}
+
+/** Returns a config with two containers: one image has an SBOM, the other a package database. */
+async function config(store: Store): Promise<string> {
+  const described = await image(store, [{ 'bin/': '', 'bin/a': 'a' }]);
+  const { descriptor } = await loadImage(store, described, PLATFORM);
+  await attachSbom(store, descriptor, 'bash');
   const alpine = await image(store, [
     { 'etc/': '', 'etc/os-release': 'ID=alpine\n', 'lib/apk/db/installed': APK },
   ]);
@@ -87,16 +92,8 @@ test('loses no package to an SBOM that others attached to an image', async () =>
   const described = /described:1@(\S+)/.exec(text)?.[1] as Digest;
   const { descriptor } = await loadImage(store, described, PLATFORM);
   // They are read in the order of their digests.
-  for (let number = 0; number < 8; number += 1) {
-    const deb = debComponent({ name: `other${number}`, version: '1', architecture: 'amd64' });
-    const document = spdxOf({
-      image: imageComponent('lkt/described', described, PLATFORM),
-      contents: [{ component: deb }],
-      generatedFrom: [],
-      buildTools: [],
-    });
-    await store.addReferrer(await writeSbom(store, descriptor, document));
-  }
+  for (let number = 0; number < 8; number += 1)
+    await attachSbom(store, descriptor, `other${number}`);
   const made = await compose(store, text, {});
   const { packages } = JSON.parse(made.sbom().toString()) as SpdxDocument;
   const names = packages.map(({ name }) => name);
