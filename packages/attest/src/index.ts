@@ -27,6 +27,7 @@ export {
   type AttestationKind,
   findAttestations,
   readAttestation,
+  readSboms,
   writeProvenance,
   writeSbom,
 } from './attestations.ts';

@@ -7,7 +7,7 @@ import {
   mergeSpdx,
   parseSpdx,
   prefetchInspection,
-  readAttestation,
+  readSboms,
   type SpdxDocument,
   spdxOf,
 } from '@lkt/attest';
@@ -104,16 +104,14 @@ async function imageSboms(
   referrers: readonly Descriptor[],
 ): Promise<readonly SpdxDocument[]> {
   const { digest, platform } = image.descriptor;
-  const documents: SpdxDocument[] = [];
-  for (const referrer of referrers) {
+  if (referrers.length > 0) {
     try {
-      documents.push(parseSpdx(await readAttestation(store, referrer)));
+      return await readSboms(store, referrers);
     } catch (cause) {
       if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
       throw withPrefix(cause, `the SBOM of ${label} is `);
     }
   }
-  if (documents.length > 0) return documents;
   const name = full.replace(/@.*$/, '');
   const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
     const { contents } = await describeImage(store, image, [], await inspectOptions());

@@ -4,10 +4,10 @@ import {
   imageComponent,
   type KnownImage,
   mergeSpdx,
-  parseSpdx,
   provenanceOf,
   type ProvenanceStatement,
   readAttestation,
+  readSboms,
   type SpdxDocument,
   spdxOf,
   spdxPackage,
@@ -119,16 +119,17 @@ async function attestIndex(
   attested: readonly Attestations[],
   store: Store,
 ): Promise<Attestations> {
-  const images = [...attested];
+  const images = attested.map(({ sbom, provenance }) => ({ sboms: [sbom], provenance }));
   for (const { digest } of others) {
-    const [sbom] = await findAttestations(store, digest, 'sbom');
+    const sboms = await findAttestations(store, digest, 'sbom');
     const [provenance] = await findAttestations(store, digest, 'provenance');
-    if (sbom !== undefined && provenance !== undefined) images.push({ sbom, provenance });
+    if (sboms.length > 0 && provenance !== undefined)
+      images.push({ sboms: [...sboms], provenance });
   }
   const documents: SpdxDocument[] = [];
   const statements: ProvenanceStatement[] = [];
-  for (const { sbom, provenance } of images) {
-    documents.push(parseSpdx(await readAttestation(store, sbom)));
+  for (const { sboms, provenance } of images) {
+    documents.push(...(await readSboms(store, sboms)));
     const text = (await readAttestation(store, provenance)).toString('utf8');
     statements.push(JSON.parse(text) as ProvenanceStatement);
   }

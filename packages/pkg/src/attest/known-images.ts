@@ -1,13 +1,11 @@
 import {
-  type Content,
   contentsOf,
   findAttestations,
   type GoSuppliers,
   imageComponent,
   type KnownImage,
   mergeSuppliers,
-  parseSpdx,
-  readAttestation,
+  readSboms,
   spdxPackage,
 } from '@lkt/attest';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
@@ -83,10 +81,7 @@ export class KnownImages {
     // All of them, so that one that others attached hides nothing.
     const sboms = own ? [own] : await findAttestations(this.#store, image, 'sbom');
     if (sboms.length === 0) return undefined;
-    const contents: Content[] = [];
-    for (const sbom of sboms)
-      contents.push(...contentsOf(parseSpdx(await readAttestation(this.#store, sbom))));
-    return contents;
+    return (await readSboms(this.#store, sboms)).flatMap(contentsOf);
   }
 
   #dockerfileKnowledge(made: AttestedImage, contents: KnownImage['contents']): Knowledge {
