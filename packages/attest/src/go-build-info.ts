@@ -43,7 +43,7 @@ const MAX_PROGRAMS = 100;
  * ```ts
  * const scanner = new GoBuildInfoScanner();
  * for await (const chunk of file) scanner.push(chunk);
- * const modules = scanner.result?.modules ?? [];
+ * const modules = scanner.result()?.modules ?? [];
  * ```
  */
 export class GoBuildInfoScanner {
@@ -52,10 +52,10 @@ export class GoBuildInfoScanner {
   readonly #found: GoBuildInfo[] = [];
 
   /**
-   * The build info; undefined until a blob was found. The last one with a path is that of the
-   * program, because its data is behind the files that it embeds.
+   * Returns the build info, once the whole program was pushed; undefined without any. The last one
+   * with a path is that of the program, because its data is behind the files that it embeds.
    */
-  get result(): GoBuildInfo | undefined {
+  result(): GoBuildInfo | undefined {
     this.#search(true);
     const own = this.#found.findLast(({ path }) => path !== undefined) ?? this.#found.at(-1);
     if (own === undefined || this.#found.length === 1) return own;

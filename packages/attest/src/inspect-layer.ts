@@ -190,7 +190,7 @@ class ContentInspector {
   }
 
   result(): Pick<InspectedEntry, 'hash' | 'isElf' | 'go' | 'kernel' | 'text'> {
-    const info = this.#buildInfo.result;
+    const info = this.#buildInfo.result();
     const { directories = [] } = this.#fileTable ?? {};
     return {
       hash: digestHex(this.#digester.digest()),

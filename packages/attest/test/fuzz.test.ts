@@ -43,7 +43,7 @@ test('GoBuildInfoScanner never fails, and holds a bounded part of its input', as
   );
   const scanner = new GoBuildInfoScanner();
   scanner.push(seed);
-  expect(scanner.result?.goVersion).toBe('go1.24.4');
+  expect(scanner.result()?.goVersion).toBe('go1.24.4');
 });
 
 test('archivePatterns never fails', async () => {

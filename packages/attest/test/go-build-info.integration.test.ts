@@ -10,7 +10,7 @@ import { type GoBuildInfo, GoBuildInfoScanner } from '../src/index.ts';
 function scan(bytes: Buffer, piece = bytes.length): GoBuildInfo | undefined {
   const scanner = new GoBuildInfoScanner();
   for (let at = 0; at < bytes.length; at += piece) scanner.push(bytes.subarray(at, at + piece));
-  return scanner.result;
+  return scanner.result();
 }
 
 /** Encodes a string with its length as a varint. */
