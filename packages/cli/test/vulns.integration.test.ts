@@ -13,7 +13,7 @@ const TRACKER = JSON.stringify({
   runc: { 'CVE-2025-31133': { releases: { trixie: { status: 'open', urgency: 'high' } } } },
 });
 /** A database of Go without an advisory about a package here. */
-const GO_DATABASE = zipOf('GO-1.json', '{ "id": "GO-1" }');
+const GO_DATABASE = zipOf({ 'GO-1.json': '{ "id": "GO-1" }' });
 const SBOM = JSON.stringify({
   bomFormat: 'CycloneDX',
   components: [{ purl: 'pkg:deb/debian/runc@1.1.15%2Bds1-2?distro=trixie' }],
@@ -51,9 +51,10 @@ test('--update fetches databases, and later runs use them without a network', as
     ['/tracker', TRACKER],
     ['/all.zip', GO_DATABASE],
   ]);
+  let modified = new Date(Date.now() - 40 * 86_400_000).toUTCString();
   const server = createServer((request, response) => {
     const body = answers.get(request.url ?? '');
-    response.writeHead(body === undefined ? 404 : 200).end(body);
+    response.writeHead(body === undefined ? 404 : 200, { 'last-modified': modified }).end(body);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const address = server.address();
@@ -71,7 +72,15 @@ test('--update fetches databases, and later runs use them without a network', as
     ],
   });
 
-  // A database that cannot be fetched leaves the earlier one.
+  // An older database leaves the earlier one.
+  modified = 'Thu, 01 Jan 2026 00:00:00 GMT';
+  answers.set('/tracker', '{"runc": {"CVE-1": {"releases": {}}}}');
+  const older = await lkt('--update');
+  expect(older.status).toBe(1);
+  expect(older.stderr).toMatch(/error: the database debian at \S+ is older than the saved one/);
+  expect(older.stderr).toContain('cause: it is of 2026-01-01T00:00:00.000Z, the saved one is of');
+
+  // So does one that cannot be fetched.
   answers.delete('/tracker');
   const failed = await lkt('--update');
   expect(failed.status).toBe(1);
@@ -81,6 +90,7 @@ test('--update fetches databases, and later runs use them without a network', as
   await new Promise((resolve) => server.close(resolve));
   const found = await lkt('sbom.json');
   expect(found.status).toBe(1);
+  expect(found.stderr).toContain('warning: the database debian was last changed 40 days ago');
   expect(found.stdout).toContain('high  CVE-2025-31133  runc');
   expect(found.stdout).toMatch(/^1 package looked up in debian \(fetched \d{4}-\d\d-\d\d\), go/m);
 });

@@ -28,7 +28,7 @@ export type LktErrorCode =
   | 'NOT_COMMITTED' // the content to publish differs from the commit
   | 'NOT_FOUND' // a named file, package, image or blob does not exist
   | 'NOT_REPRODUCIBLE' // a second build of a package produced another image
-  | 'OUTDATED' // a newer version than the locked one exists
+  | 'OUTDATED' // there is a newer version than the locked one, or a download is older than before
   | 'PIN_MISSING' // a reference lacks a digest
   | 'PIN_STALE' // a package no longer builds to its pinned digest
   | 'POLICY_MISSING' // no trust policy applies, and the command needs one

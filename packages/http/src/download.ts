@@ -23,6 +23,8 @@ export interface DownloadOptions {
   /** Reuse the memory of a chunk as soon as the next one is requested. */
   readonly canReuseBuffers?: boolean;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Called with the first response, for its headers. */
+  readonly onResponse?: (response: Pick<HttpResponse, 'header'>) => void;
   /** Called with the size of each received chunk. */
   readonly onBytes?: (count: number) => void;
   readonly signal?: AbortSignal | undefined;
@@ -47,6 +49,7 @@ export async function download(
 ): Promise<AsyncIterable<Uint8Array>> {
   const response = await client.request(url, options);
   if (response.status !== 200) throw await statusError(url, response);
+  options.onResponse?.(response);
   const length = response.header('content-length');
   const problem =
     length === undefined ? undefined : sizeProblem(url, Number(length), true, options);

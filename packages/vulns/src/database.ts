@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { ioError, isErrno, LktError } from '@lkt/core';
 import type { Advisory } from './advisory.ts';
 import { isTrackerPackage, parseTrackerPackage } from './debian-tracker.ts';
+import { text } from './json-fields.ts';
 import { parseOsv } from './osv.ts';
 
 /** Maximum size of one OSV record in bytes; the largest published ones have about 2 MB. */
@@ -18,6 +19,8 @@ const MAX_FILE_BYTES = 2 ** 30;
  * directory of OSV records, or a zip archive of them as https://osv.dev publishes per ecosystem.
  * Holds one record, or one package of the tracker, at a time.
  * @param name of the database in errors
+ * @param onModified called with the time of each OSV record's last change, in milliseconds since
+ *   1970; the tracker states none
  * @throws NOT_FOUND, IO_FAILED
  * @throws CONFIG_INVALID for a file in another format
  */
@@ -25,37 +28,39 @@ export async function readDatabase(
   path: string,
   onAdvisory: (advisory: Advisory) => void,
   name: string = path,
+  onModified: (time: number) => void = () => undefined,
 ): Promise<void> {
+  const handlers = { onAdvisory, onModified };
   try {
     const info = await stat(path);
     if (info.isDirectory()) {
       const names = await readdir(path, { recursive: true });
       const files = names.filter((one) => one.endsWith('.json')).toSorted();
       if (files.length === 0) throw withoutRecords(name);
-      for (const file of files)
-        await readFileRecords(join(path, file), MAX_RECORD_BYTES, onAdvisory);
+      for (const file of files) await readFileRecords(join(path, file), MAX_RECORD_BYTES, handlers);
     } else if (path.endsWith('.zip')) {
-      await readZip(path, onAdvisory);
+      await readZip(path, handlers);
     } else {
-      await readFileRecords(path, MAX_FILE_BYTES, onAdvisory);
+      await readFileRecords(path, MAX_FILE_BYTES, handlers);
     }
   } catch (error) {
     throw databaseError(error, name);
   }
 }
 
-async function readFileRecords(
-  path: string,
-  limit: number,
-  onAdvisory: (advisory: Advisory) => void,
-): Promise<void> {
+interface Handlers {
+  readonly onAdvisory: (advisory: Advisory) => void;
+  readonly onModified: (time: number) => void;
+}
+
+async function readFileRecords(path: string, limit: number, handlers: Handlers): Promise<void> {
   const { size } = await stat(path);
   if (size > limit) throw tooLarge(path, limit);
-  await readRecords(createReadStream(path), basename(path), onAdvisory);
+  await readRecords(createReadStream(path), basename(path), handlers);
 }
 
 /** Reads the OSV records of a zip archive. The library checks the size of each entry. */
-async function readZip(path: string, onAdvisory: (advisory: Advisory) => void): Promise<void> {
+async function readZip(path: string, handlers: Handlers): Promise<void> {
   const { default: yauzl } = await import('yauzl');
   const archive = await yauzl.openPromise(path, { autoClose: false });
   let hasRecords = false;
@@ -66,7 +71,7 @@ async function readZip(path: string, onAdvisory: (advisory: Advisory) => void): 
         throw tooLarge(`${path}: ${entry.fileName}`, MAX_RECORD_BYTES);
       hasRecords = true;
       const stream = await archive.openReadStreamPromise(entry);
-      await readRecords(stream, entry.fileName, onAdvisory);
+      await readRecords(stream, entry.fileName, handlers);
     }
   } finally {
     archive.close();
@@ -78,7 +83,7 @@ async function readZip(path: string, onAdvisory: (advisory: Advisory) => void): 
 async function readRecords(
   stream: Readable,
   name: string,
-  onAdvisory: (advisory: Advisory) => void,
+  { onAdvisory, onModified }: Handlers,
 ): Promise<void> {
   const { default: streamObject } = await import('stream-json/streamers/stream-object.js');
   const others = new Map<string, unknown>();
@@ -100,6 +105,8 @@ async function readRecords(
     return;
   }
   const advisory = parseOsv(Object.fromEntries(others), name);
+  const modified = Date.parse(text(others.get('modified')) ?? '');
+  if (!Number.isNaN(modified)) onModified(modified);
   if (advisory !== undefined) onAdvisory(advisory);
 }
 

@@ -13,4 +13,10 @@ export { AdvisoryIndex, fixedVulnerabilities, type Vulnerability } from './match
 export { parseOpenVex, type VexStatement } from './open-vex.ts';
 export { missingIn, parseSbom, parseSboms, type SbomPackage, type SbomPackages } from './sbom.ts';
 export { sarifOf } from './sarif.ts';
-export { DATABASES, saveDatabase, type SavedDatabase, savedDatabases } from './saved-databases.ts';
+export {
+  DATABASES,
+  describeStaleness,
+  saveDatabase,
+  type SavedDatabase,
+  savedDatabases,
+} from './saved-databases.ts';

@@ -497,7 +497,7 @@ const TRACKER = JSON.stringify({
   app: { 'CVE-2026-1111': { releases: { trixie: { status: 'open', urgency: 'high' } } } },
 });
 /** A database of Go without an advisory about a package here. */
-const GO_DATABASE = zipOf('GO-1.json', '{ "id": "GO-1" }');
+const GO_DATABASE = zipOf({ 'GO-1.json': '{ "id": "GO-1" }' });
 
 /** Starts a server with these bodies, by URL. */
 async function startServer(
