@@ -1,4 +1,4 @@
-import { lutimesSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import {
   baseName,
   type EntryWithContent,
@@ -11,6 +11,7 @@ import { setMetadata } from '../layers/extract.ts';
 import type { Owner } from '../copy/owners.ts';
 import { joinRaw, pathAt, statAt } from '../system/raw-fs.ts';
 import { makeDirectories, resolveIn } from '../system/rooted.ts';
+import { setTime } from '../system/set-time.ts';
 
 /** The archive in errors. */
 const ARCHIVE = 'the archive';
@@ -53,8 +54,7 @@ export async function unpackArchive(
   }
   // Creating an entry changes the time of its directory.
   for (const { path, time } of times)
-    if (statAt(directory, path)?.isDirectory() === true)
-      lutimesSync(pathAt(directory, path), time, time);
+    if (statAt(directory, path)?.isDirectory() === true) setTime(pathAt(directory, path), time);
 }
 
 /** Returns the real path of an entry, and removes what is in its way. */

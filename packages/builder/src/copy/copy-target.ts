@@ -1,4 +1,4 @@
-import { closeSync, lutimesSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, unlinkSync } from 'node:fs';
 import { type Digester, isErrno, type LktError, type SourceFile, sourceError } from '@lkt/core';
 import {
   baseName,
@@ -16,6 +16,7 @@ import { accountsIn } from './accounts.ts';
 import { findOwner, type Owner } from './owners.ts';
 import { joinRaw, pathAt, statAt } from '../system/raw-fs.ts';
 import { makeDirectories, resolveIn } from '../system/rooted.ts';
+import { setTime } from '../system/set-time.ts';
 
 const ROOT: Owner = { uid: 0, gid: 0 };
 
@@ -128,8 +129,7 @@ export class CopyTarget {
 
   /** Sets the times of directories last, since copying into them changes them. */
   setTimes(): void {
-    for (const { path, time } of this.#times.toReversed())
-      lutimesSync(pathAt(this.root, path), time, time);
+    for (const { path, time } of this.#times.toReversed()) setTime(pathAt(this.root, path), time);
   }
 
   /** Returns an error at the instruction. */

@@ -1,4 +1,4 @@
-import { chmodSync, fstatSync, futimesSync, lutimesSync, mkdirSync, rmSync } from 'node:fs';
+import { chmodSync, fstatSync, mkdirSync, rmSync } from 'node:fs';
 import { LktError } from '@lkt/core';
 import {
   baseName,
@@ -20,6 +20,7 @@ import {
 import { SystemCallError } from '../system/c-library.ts';
 import { setOwner } from '../system/set-owner.ts';
 import { makeNode, setAttribute } from '../system/special-files.ts';
+import { setTime } from '../system/set-time.ts';
 import { createEntry, invalidEntry, isWhiteoutDevice } from './create-entry.ts';
 
 /** The archive in errors. */
@@ -58,8 +59,7 @@ export async function extractLayer(
   }
   // Creating an entry changes the time of its directory.
   for (const [path, time] of [...times].toReversed())
-    if (statAt(directory, path)?.isDirectory() === true)
-      lutimesSync(pathAt(directory, path), time, time);
+    if (statAt(directory, path)?.isDirectory() === true) setTime(pathAt(directory, path), time);
 }
 
 function makeParents(directory: string, path: RawPath, times: Map<RawPath, number>): void {
@@ -138,7 +138,7 @@ export function setNewMetadata(
 ): void {
   const { uid, gid, mode } = fstatSync(descriptor);
   const isRight = uid === entry.uid && gid === entry.gid && (mode & 0o7777) === entry.mode;
-  if (isRight && entry.xattrs === undefined) futimesSync(descriptor, entry.mtime, entry.mtime);
+  if (isRight && entry.xattrs === undefined) setTime(descriptor, entry.mtime);
   else setMetadata(directory, entry);
 }
 
@@ -166,5 +166,5 @@ export function setMetadata(
       );
     }
   }
-  lutimesSync(file, entry.mtime, entry.mtime);
+  setTime(file, entry.mtime);
 }

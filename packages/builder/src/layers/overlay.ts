@@ -1,9 +1,10 @@
-import { chmodSync, lchownSync, lstatSync, lutimesSync, mkdirSync, symlinkSync } from 'node:fs';
+import { chmodSync, lchownSync, lstatSync, mkdirSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Digest, LktError } from '@lkt/core';
 import { SystemCallError } from '../system/c-library.ts';
 import { ALLOW_IN_CONTAINER } from '../system/container-fix.ts';
 import { detach, detachLater, mount, MS } from '../system/syscalls.ts';
+import { setTime } from '../system/set-time.ts';
 
 /** The kernel's maximum number of lower layers (OVL_MAX_STACK). */
 const MAX_LAYERS = 500;
@@ -58,7 +59,7 @@ export class Overlays {
     const stats = lstatSync(lower);
     lchownSync(upper, stats.uid, stats.gid);
     chmodSync(upper, stats.mode & 0o7777);
-    lutimesSync(upper, stats.mtimeMs / 1000, stats.mtimeMs / 1000);
+    setTime(upper, stats.mtimeMs / 1000);
     const lowers = layers.length === 0 ? ['empty'] : this.#names(layers);
     // volatile: neither a command's fsync nor unmounting waits for the disk. Layers that may not be
     // on disk are recorded (pending-sync.ts).

@@ -3,7 +3,6 @@ import {
   closeSync,
   lchownSync,
   lstatSync,
-  lutimesSync,
   openSync,
   readSync,
   rmdirSync,
@@ -29,6 +28,7 @@ import {
   makeNode,
   removeAttribute,
 } from '../system/special-files.ts';
+import { setTime } from '../system/set-time.ts';
 
 /**
  * Turns the upper directory of an overlay mount, after its use, into a layer that holds exactly the
@@ -138,7 +138,7 @@ function stripAttributes(upper: string, path: RawPath): void {
 /** Sets a file's time to that of `stats`, clamped as in all layers. */
 function clampTime(upper: string, path: RawPath, stats: Stats): void {
   const time = Math.min(mtimeOf(stats), SOURCE_DATE_EPOCH);
-  lutimesSync(pathAt(upper, path), time, time);
+  setTime(pathAt(upper, path), time);
 }
 
 /** Reports whether a file's time is what `clampTime` sets, as COPY sets it. */

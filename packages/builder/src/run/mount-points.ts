@@ -1,18 +1,11 @@
-import {
-  lstatSync,
-  lutimesSync,
-  mkdirSync,
-  rmdirSync,
-  type Stats,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { lstatSync, mkdirSync, rmdirSync, type Stats, unlinkSync, writeFileSync } from 'node:fs';
 import { isErrno } from '@lkt/core';
 import { fromRaw, parentPath, type RawPath } from '@lkt/oci';
 import { parentsOf } from '@lkt/dockerfile';
 import { joinRaw, pathAt, statAt, textPathAt } from '../system/raw-fs.ts';
 import { DEVICE_NAMES } from '../sandbox/sandbox.ts';
 import { resolveIn } from '../system/rooted.ts';
+import { setTime } from '../system/set-time.ts';
 
 /** The reason why a mount point cannot be made where the Dockerfile wants it. */
 export class MountPointError extends Error {}
@@ -134,7 +127,7 @@ export class MountPoints {
       if (now === undefined || !this.#removeOne(made)) continue;
       // A time that the command has set stays.
       const time = now.mtimeMs === changed ? before : now;
-      lutimesSync(pathAt(this.#root, parent), time.atimeMs / 1000, time.mtimeMs / 1000);
+      setTime(pathAt(this.#root, parent), time.mtimeMs / 1000);
     }
   }
 
