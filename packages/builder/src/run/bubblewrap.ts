@@ -25,6 +25,7 @@ export function bubblewrapArguments(sandbox: Sandbox, directory: string): readon
     '--hostname',
     'lkt',
     '--die-with-parent',
+    '--new-session',
     '--cap-drop',
     'ALL',
     ...CAPABILITY_NAMES.flatMap((name) => ['--cap-add', name]),

@@ -72,7 +72,8 @@ function inGroups(
   const most =
     limits.pidMax === undefined ? ':' : `echo ${limits.pidMax} > /proc/sys/kernel/pid_max`;
   const enter = 'while [ "$1" != -- ]; do echo 0 > "$1" || exit; shift; done; shift';
-  const script = `${enter}; ${most} && ${prepare} && exec "$@"`;
+  // Descriptor 3 is the init's.
+  const script = `${enter}; ${most} && ${prepare} && exec "$@" 3>&-`;
   return [
     'unshare',
     '--pid',

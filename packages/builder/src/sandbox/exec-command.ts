@@ -22,6 +22,7 @@ import {
   filterSystemCalls,
   keepOpen,
   makeBlocking,
+  newSession,
   prctl,
   setCapabilities,
   setLimit,
@@ -45,6 +46,8 @@ export function execCommand(box: Sandbox): never {
   if (program === undefined) quit(NOT_FOUND, `${name}: not found`);
   passDescriptors();
   defaultSignals();
+  // A signal to the process group, such as by kill 0, would also reach lkt's processes.
+  newSession();
   const variables = Object.entries(env).map(([key, value]) => `${key}=${value}`);
   // Last, because this process is larger than some commands may be.
   const [RLIMIT_DATA, RLIMIT_NPROC] = [2, 6];

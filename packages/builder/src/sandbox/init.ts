@@ -5,10 +5,9 @@
  * Started by inits.ts as root in a new pid namespace, possibly before a command is known: the
  * sandbox arrives on descriptor 4. Few imports: a RUN waits while this loads.
  */
-import { closeSync, fstatSync, mkdirSync, readdirSync, readSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdirSync, readSync, writeFileSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
 import { dirname } from 'node:path';
-import { isErrno } from '@lkt/core/errors';
 import { execCommand } from './exec-command.ts';
 import { SystemCallError } from '../system/c-library.ts';
 import { DESCRIPTION, type Sandbox, tmpfsOptions } from './sandbox.ts';
@@ -32,7 +31,6 @@ function enter(box: Sandbox): void {
   joinGroups(box.groups);
   leaveNamespaces(box.network);
   process.umask(0o022);
-  closeInheritedFiles();
   mountKernelFileSystems(box);
   for (const item of box.mounts) {
     if (item.missing !== undefined) makeMountPoint(box.root + item.target, item.missing);
@@ -65,25 +63,6 @@ function leaveNamespaces(network: Sandbox['network']): void {
   // A cgroup namespace has the process's group as its root, and hides the groups above.
   unshare(CLONE.mount | CLONE.uts | CLONE.ipc | CLONE.cgroup | net);
   mount(null, '/', { flags: MS.private | MS.rec });
-}
-
-/**
- * Closes files that the caller of lkt left open. They lead out of the sandbox: /proc/self/fd/100
- * could be a working directory or a program. Node's own descriptors are neither files nor
- * directories.
- */
-function closeInheritedFiles(): void {
-  for (const name of readdirSync('/proc/self/fd')) {
-    const descriptor = Number(name);
-    if (descriptor <= 3) continue;
-    try {
-      const stats = fstatSync(descriptor);
-      if (stats.isFile() || stats.isDirectory()) closeSync(descriptor);
-    } catch (error) {
-      // The descriptor that the directory was read with.
-      if (!isErrno(error, 'EBADF')) throw error;
-    }
-  }
 }
 
 /** Leaves the user's keyring: commands must not use keys such as Kerberos tickets. */

@@ -106,6 +106,13 @@ export function setHostname(name: string): void {
   domainCall('', 0);
 }
 
+const setsidCall = call<[]>('setsid', [], () => '');
+
+/** Makes the process the leader of a session and process group of its own. setsid(2) */
+export function newSession(): void {
+  setsidCall();
+}
+
 const prctlCall = call<[number, number, number, number, number]>(
   'prctl',
   ['int', 'ulong', 'ulong', 'ulong', 'ulong'],

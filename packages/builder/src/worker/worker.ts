@@ -2,7 +2,7 @@
  * The worker process: root in a mount namespace of its own. It reads a setup and jobs on standard
  * input, and writes messages on descriptor 3, a line of JSON each. Started by worker-process.ts.
  */
-import { writeSync } from 'node:fs';
+import { readdirSync, writeSync } from 'node:fs';
 import type { ProgressEvent } from '@lkt/core';
 import { isErrno, LktError } from '@lkt/core/errors';
 import { applyMemoryPolicy } from '@lkt/core/memory';
@@ -10,7 +10,8 @@ import { ioError } from '@lkt/core/io-error';
 import { Cgroups } from '../cgroup/cgroup.ts';
 import { Inits } from '../sandbox/inits.ts';
 import { linesOf } from './lines.ts';
-import { exitNow, prctl } from '../system/syscalls.ts';
+import { SystemCallError } from '../system/c-library.ts';
+import { exitNow, keepOpen, prctl } from '../system/syscalls.ts';
 import type { WorkerMessage, WorkerSetup } from './worker-protocol.ts';
 
 const PR_SET_PDEATHSIG = 1;
@@ -29,6 +30,7 @@ async function main(): Promise<never> {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (process.ppid !== setup.parent) process.exit(1);
   process.umask(0o022);
+  keepDescriptors();
   try {
     await build(setup, lines);
   } catch (error) {
@@ -44,6 +46,21 @@ async function main(): Promise<never> {
   // Skips Node's cleanup.
   process.once('exit', () => exitNow(0));
   process.exit(0);
+}
+
+/**
+ * Keeps all descriptors from commands, also those that lkt's caller left open. They lead out of the
+ * sandbox: /proc/self/fd/100 could be a working directory or a program.
+ */
+function keepDescriptors(): void {
+  for (const name of readdirSync('/proc/self/fd')) {
+    try {
+      if (Number(name) > 2) keepOpen(Number(name), false);
+    } catch (error) {
+      // The descriptor that the directory was read with.
+      if (!(error instanceof SystemCallError) || error.code !== 'EBADF') throw error;
+    }
+  }
 }
 
 async function build(setup: WorkerSetup, lines: AsyncIterator<string, undefined>): Promise<void> {

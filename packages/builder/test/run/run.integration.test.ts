@@ -164,9 +164,11 @@ test('shows a command the times that the image will have', async () => {
     store,
     `FROM base AS first
 RUN echo x > /made && mkdir /dir && echo y > /dir/y && touch -d '2001-01-01 00:00:00' /old
+RUN mkdir /before && touch -d '1960-01-01 00:00:00' /before/1970 /before
 FROM first
 COPY file /
-RUN stat -c '%n %Y' /made /dir /dir/y /old /file
+COPY --from=first /before /copied
+RUN stat -c '%n %Y' /made /dir /dir/y /old /file /before /before/1970 /copied/1970
 `,
     { context: contextOf(source.path) },
   );
@@ -176,6 +178,9 @@ RUN stat -c '%n %Y' /made /dir /dir/y /old /file
     '/dir/y 1492533000',
     '/old 978307200',
     '/file 1492533000',
+    '/before -315619200',
+    '/before/1970 -315619200',
+    '/copied/1970 -315619200',
   ]);
 });
 
@@ -297,20 +302,30 @@ test.each(['bind,from=evil,source=/way,target=/m', 'tmpfs,target=/way'])(
   },
 );
 
-test('closes the descriptors that the caller left open', async () => {
-  using outside = scratch();
+describe('descriptors that the caller left open', () => {
+  const outside = scratch();
   writeFileSync(join(outside.path, 'secret'), 'secret');
   // Node closes the first ones that it inherits, up to a gap.
   const open = Array.from({ length: 100 }, () => openSync(outside.path, 'r'));
   const last = open.at(-1) ?? 0;
   keepOpen(last, true);
-  try {
+  afterAll(() => {
+    for (const descriptor of open) closeSync(descriptor);
+    outside[Symbol.dispose]();
+  });
+
+  test('are no working directory', async () => {
     const path = `/proc/self/fd/${last}`;
     const error = await failure(`FROM base\nWORKDIR ${path}\nRUN cat secret; false\n`);
     expect(error.message).toContain(`cannot enter the working directory ${path}`);
-  } finally {
-    for (const descriptor of open) closeSync(descriptor);
-  }
+  });
+
+  test.each(['init', 'bwrap', 'runc', 'crun'])('are closed by %s', async (executor) => {
+    const command = `: ${executor}; ls /proc/self/fd; cat /proc/self/fd/*/secret`;
+    const { log } = await build(store, `FROM base\nRUN ${command} || true\n`, { executor });
+    // The last one reads the directory.
+    expect(log).toMatch(/^0\n1\n2\n3\ncat: [^\n]*\n$/);
+  });
 });
 
 test('prevents a command from changing the program of the sandbox', async () => {
@@ -471,6 +486,15 @@ test('ends the processes that a command leaves behind', async () => {
   await said('(setsid sleep 986 &) ; true');
   expect(leftovers(store)).toEqual([]);
 });
+
+test.each(['init', 'bwrap', 'runc', 'crun'])(
+  'runs with %s in a session of its own, so that kill 0 ends only the command',
+  async (executor) => {
+    const command = `trap 'kill 0' EXIT; sleep 986 & echo said; exit 0 # ${executor}`;
+    const { log } = await build(store, `FROM base\nRUN ${command}\n`, { executor });
+    expect(log).toBe('said\n');
+  },
+);
 
 test('reports a missing executor before any command runs', async () => {
   const error = await failure('FROM base\nRUN false\n', { executor: 'youki' });
