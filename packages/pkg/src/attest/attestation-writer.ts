@@ -1,5 +1,6 @@
 import {
   describeImage,
+  type ExternalParameters,
   findAttestations,
   imageComponent,
   type KnownImage,
@@ -15,9 +16,9 @@ import {
   writeSbom,
 } from '@lkt/attest';
 import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
-import { type Digest, digestHex } from '@lkt/core';
+import { type Digest, digestHex, digestSet } from '@lkt/core';
 import type { Origin } from '@lkt/git';
-import { type Descriptor, formatPlatform, loadImage, type Store } from '@lkt/oci';
+import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
 import type {
   Attestations,
   AttestedImage,
@@ -29,6 +30,7 @@ import { debPartsOf } from './deb-components.ts';
 import { readDebMetadata } from './deb-metadata.ts';
 import { inspectOptions } from './inspect-options.ts';
 import { KnownImages } from './known-images.ts';
+import { ownAttestations } from './own-attestations.ts';
 
 /**
  * Writes the documents and their manifests to the store. Does not add them as referrers.
@@ -115,37 +117,70 @@ async function imageSbom(
 }
 
 async function attestIndex(
-  { item, index, others }: AttestedPackage,
+  { item, hash, index, others }: AttestedPackage,
   attested: readonly Attestations[],
   store: Store,
 ): Promise<Attestations> {
-  const images = attested.map(({ sbom, provenance }) => ({ sboms: [sbom], provenance }));
-  for (const { digest } of others) {
-    const sboms = await findAttestations(store, digest, 'sbom');
-    const [provenance] = await findAttestations(store, digest, 'provenance');
-    if (sboms.length > 0 && provenance !== undefined)
-      images.push({ sboms: [...sboms], provenance });
+  const documents = [
+    ...(await readSboms(
+      store,
+      attested.map(({ sbom }) => sbom),
+    )),
+  ];
+  const built: BuildDefinition[] = [];
+  for (const { provenance } of attested) built.push(await readDefinition(store, provenance));
+  const own = others.length === 0 ? new Set<Digest>() : await ownAttestations(store);
+  for (const { digest, platform } of others) {
+    documents.push(...(await readSboms(store, await findAttestations(store, digest, 'sbom'))));
+    const found: BuildDefinition[] = [];
+    for (const referrer of await findAttestations(store, digest, 'provenance'))
+      if (own.has(referrer.digest)) found.push(await readDefinition(store, referrer));
+    const same = found.filter(
+      ({ externalParameters: one }) =>
+        one.package === item.name && one.sourceHash === hash.committed,
+    );
+    // Anyone may have written a statement from a registry. The image itself is then the input.
+    built.push(...(same.length > 0 ? same : [imageAsInput(item.name, digest, platform)]));
   }
-  const documents: SpdxDocument[] = [];
-  const statements: ProvenanceStatement[] = [];
-  for (const { sboms, provenance } of images) {
-    documents.push(...(await readSboms(store, sboms)));
-    const text = (await readAttestation(store, provenance)).toString('utf8');
-    statements.push(JSON.parse(text) as ProvenanceStatement);
-  }
-  const definitions = statements.map(({ predicate }) => predicate.buildDefinition);
-  const [first] = definitions;
+  const [first] = built;
   if (first === undefined) throw new Error(`${item.name} has no images`);
   const statement = provenanceOf({
     subjects: [{ name: item.name, digest: index.digest }],
     parameters: {
       ...first.externalParameters,
-      platforms: definitions.flatMap((one) => one.externalParameters.platforms),
+      package: item.name,
+      sourceHash: hash.committed,
+      platforms: [...new Set(built.flatMap((one) => one.externalParameters.platforms))],
     },
-    dependencies: definitions.flatMap((one) => one.resolvedDependencies),
+    dependencies: built.flatMap((one) => one.resolvedDependencies),
   });
   const whole = imageComponent(item.name, index.digest);
   return writeDocuments(store, index, mergeSpdx(whole, documents, 'VARIANT_OF'), statement);
+}
+
+type BuildDefinition = Pick<
+  ProvenanceStatement['predicate']['buildDefinition'],
+  'resolvedDependencies'
+> & {
+  readonly externalParameters: Pick<ExternalParameters, 'platforms'> & Partial<ExternalParameters>;
+};
+
+/** Reads a statement that a build on this machine wrote. */
+async function readDefinition(store: Store, referrer: Descriptor): Promise<BuildDefinition> {
+  const text = (await readAttestation(store, referrer)).toString('utf8');
+  return (JSON.parse(text) as ProvenanceStatement).predicate.buildDefinition;
+}
+
+function imageAsInput(
+  name: string,
+  digest: Digest,
+  platform: Platform | undefined,
+): BuildDefinition {
+  const { purl: uri } = imageComponent(name, digest, platform);
+  return {
+    externalParameters: { platforms: platform === undefined ? [] : [formatPlatform(platform)] },
+    resolvedDependencies: [{ name, uri, digest: digestSet(digest) }],
+  };
 }
 
 /** Writes both documents at once, because each waits for the disk. */

@@ -1,13 +1,13 @@
-import { readdir } from 'node:fs/promises';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
-import { canonicalJson, type Digest, digestHex, digestOf, undefinedIf } from '@lkt/core';
+import { canonicalJson, type Digest, digestHex, digestOf } from '@lkt/core';
 import { type Git, type Origin, readOrigin } from '@lkt/git';
-import type { Descriptor, Store } from '@lkt/oci';
+import type { Store } from '@lkt/oci';
 import { readOwners } from './deb-owners.ts';
+import { referrersOf } from './own-attestations.ts';
 import type { AttestedImage, AttestedPackage, PackageAttestations } from './attestations.ts';
 
 /** Increase it with every change that makes other documents for an unchanged build. */
-const VERSION = 7;
+const VERSION = 8;
 
 /**
  * Writes SBOM and provenance of packages as referrers of their images: of the manifest of each
@@ -78,26 +78,6 @@ export class Attester {
     ]);
     return present.includes(false) ? undefined : found;
   }
-}
-
-/**
- * Returns the digests of the attestations that builds on this machine wrote. Any other document
- * beside an image came from a registry, and anyone with access there may have written it.
- */
-export async function ownAttestations(store: Store): Promise<ReadonlySet<Digest>> {
-  const found = new Set<Digest>();
-  const records = readdir(cacheFilePath(store, 'records', ''));
-  for (const name of (await records.catch(undefinedIf('ENOENT'))) ?? []) {
-    const [line] = readCacheFile(store, cacheFilePath(store, 'records', name)) ?? [];
-    if (line === undefined) continue;
-    for (const { digest } of referrersOf(JSON.parse(line) as PackageAttestations))
-      found.add(digest);
-  }
-  return found;
-}
-
-function referrersOf({ index, images }: PackageAttestations): readonly Descriptor[] {
-  return [...images, index].flatMap(({ sbom, provenance }) => [sbom, provenance]);
 }
 
 function recordKey({ item, hash, images, index, taken }: AttestedPackage): string {

@@ -15,7 +15,7 @@ import {
   type Store,
 } from '@lkt/oci';
 import type { Registry } from '@lkt/registry';
-import { ownAttestations } from '../attest/attester.ts';
+import { ownAttestations } from '../attest/own-attestations.ts';
 import type { CollectedSignatures, SignerId, Signer, Statement } from '@lkt/sign';
 
 /** A signer, and the receiver of progress events. */

@@ -5,11 +5,15 @@ import {
   debComponent,
   imageComponent,
   provenanceOf,
+  readAttestation,
   readSboms,
+  type ResourceDescriptor,
   spdxOf,
   writeProvenance,
   writeSbom,
 } from '@lkt/attest';
+import { cacheFilePath, writeCacheFile } from '@lkt/attest/cache-file';
+import { digestSet } from '@lkt/core';
 import {
   type Descriptor,
   openStore,
@@ -18,13 +22,19 @@ import {
   type Store,
   writeImage,
   writeIndex,
+  writeReferrer,
 } from '@lkt/oci';
 import { expect, test } from 'vitest';
 import { writeAttestations } from '../../src/attest/attestation-writer.ts';
-import type { AttestedImage, AttestedPackage } from '../../src/attest/attestations.ts';
+import type {
+  AttestedImage,
+  AttestedPackage,
+  Attestations,
+} from '../../src/attest/attestations.ts';
 import { KnownImages } from '../../src/attest/known-images.ts';
 
 const platform = parsePlatform('linux/amd64');
+const SOURCE_HASH = 'f'.repeat(40);
 const NAMES = ['a', 'b', 'bash', 'c', 'd'];
 
 /** Attaches an SBOM for each of `NAMES`; they are read in the order of their digests. */
@@ -39,6 +49,38 @@ async function attachSboms(store: Store, image: Descriptor): Promise<void> {
     });
     await store.addReferrer(await writeSbom(store, image, document));
   }
+}
+
+/** Writes the documents of an index with an image that was built before. */
+async function attestIndex(store: Store, other: Descriptor): Promise<Attestations> {
+  const index = await writeIndex(store, [other]);
+  const hash = { committed: SOURCE_HASH };
+  const work = { item: { name: 'lkt/app' }, hash, index, images: [], others: [other] };
+  const { index: written } = await writeAttestations(
+    work as unknown as AttestedPackage,
+    store,
+    new Map(),
+    undefined,
+    undefined,
+  );
+  return written;
+}
+
+/** Attaches a provenance statement with one dependency. */
+async function attachProvenance(
+  store: Store,
+  { digest, ...image }: Descriptor,
+  name: string,
+  sourceHash: string = SOURCE_HASH,
+): Promise<Descriptor> {
+  const statement = provenanceOf({
+    subjects: [{ name: 'lkt/app', digest }],
+    parameters: { package: 'lkt/app', sourceHash, platforms: ['linux/amd64'] },
+    dependencies: [{ name, digest: { sha256: '0'.repeat(64) } }],
+  });
+  const referrer = await writeProvenance(store, { digest, ...image }, statement);
+  await store.addReferrer(referrer);
+  return referrer;
 }
 
 test('takes the contents of a base image from all of its SBOMs', async () => {
@@ -61,21 +103,43 @@ test('merges all SBOMs of an image for another platform into that of the index',
   const store = await openStore(dir.path);
   const other = await writeImage(store, { config: {}, layers: [], platform });
   await attachSboms(store, other);
-  const statement = provenanceOf({
-    subjects: [{ name: 'lkt/app', digest: other.digest }],
-    parameters: { package: 'lkt/app', sourceHash: '', platforms: ['linux/amd64'] },
-    dependencies: [],
-  });
-  await store.addReferrer(await writeProvenance(store, other, statement));
-  const index = await writeIndex(store, [other]);
-  const work = { item: { name: 'lkt/app' }, index, images: [], others: [other] };
-  const { index: written } = await writeAttestations(
-    work as unknown as AttestedPackage,
-    store,
-    new Map(),
-    undefined,
-    undefined,
-  );
-  const [document] = await readSboms(store, [written.sbom]);
+  const { sbom } = await attestIndex(store, other);
+  const [document] = await readSboms(store, [sbom]);
   expect(document?.packages.map(({ name }) => name)).toEqual(expect.arrayContaining(NAMES));
+});
+
+test('takes inputs of an image for another platform only from a provenance that was written here', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-known-images-'));
+  const store = await openStore(dir.path);
+  const other = await writeImage(store, { config: {}, layers: [], platform });
+  for (const name of ['a', 'b', 'c', 'd']) await attachProvenance(store, other, name);
+  // No statement of lkt.
+  const artifactType = 'application/vnd.in-toto+json';
+  const layers = [{ mediaType: artifactType, ...(await store.writeBytes(Buffer.from('{}'))) }];
+  const annotations = { 'in-toto.io/predicate-type': 'https://slsa.dev/provenance/v1' };
+  await store.addReferrer(
+    await writeReferrer(store, { subject: other, artifactType, layers, annotations }),
+  );
+  const inputs = async (): Promise<readonly ResourceDescriptor[]> => {
+    const { provenance } = await attestIndex(store, other);
+    const statement = JSON.parse((await readAttestation(store, provenance)).toString());
+    const { externalParameters, resolvedDependencies } = statement.predicate.buildDefinition;
+    expect(externalParameters).toEqual({
+      package: 'lkt/app',
+      sourceHash: SOURCE_HASH,
+      platforms: ['linux/amd64'],
+    });
+    return resolvedDependencies;
+  };
+  const [image, ...more] = await inputs();
+  expect(image).toMatchObject({ name: 'lkt/app', digest: digestSet(other.digest) });
+  expect(more).toEqual([]);
+
+  const own = [
+    await attachProvenance(store, other, 'own'),
+    await attachProvenance(store, other, 'older', 'of other sources'),
+  ].map((provenance) => ({ sbom: provenance, provenance }));
+  const record = { index: own[0], images: own };
+  await writeCacheFile(store, cacheFilePath(store, 'records', 'r'), [JSON.stringify(record)]);
+  expect((await inputs()).map(({ name }) => name)).toEqual(['own']);
 });
