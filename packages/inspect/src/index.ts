@@ -10,4 +10,4 @@ export { sourcesOf } from './file-sources.ts';
 export { imagePrivileges, type Privileges, privilegesOf } from './privileges.ts';
 export { type SignatureSummary, summarizeSignatures } from './signatures.ts';
 export { viewStored } from './store-view.ts';
-export { type ImageView, type OutputState, type UsedImage } from './view.ts';
+export { type ImageDocument, type ImageView, type OutputState, type UsedImage } from './view.ts';

@@ -1,13 +1,19 @@
-import { findAttestations, parseSpdx, readAttestation } from '@lkt/attest';
-import { digestFromSet, readJson } from '@lkt/core';
+import {
+  findAttestations,
+  mergeSpdx,
+  parseSpdx,
+  readAttestation,
+  type SpdxDocument,
+} from '@lkt/attest';
+import { type Digest, digestFromSet, LktError, readJson } from '@lkt/core';
 import { type Descriptor, formatPlatform, loadImage, type Platform, type Store } from '@lkt/oci';
 import { buildDefinition, list, type NamedDigest, object } from './documents.ts';
 import { readFacts } from './facts.ts';
 import { storedEntries } from './stored-entries.ts';
-import type { ImageView } from './view.ts';
+import type { ImageDocument, ImageView } from './view.ts';
 
 /**
- * Reads an image of the store for one platform, with its SBOM and provenance.
+ * Reads an image of the store for one platform, with its SBOMs and provenances.
  * @throws NOT_FOUND if the store lacks a part of the image; IMAGE_INVALID
  */
 export async function viewStored(
@@ -18,32 +24,51 @@ export async function viewStored(
 ): Promise<ImageView> {
   const image = await loadImage(store, digest, platform);
   const subject = image.descriptor.digest;
-  const [sbom] = await findAttestations(store, subject, 'sbom');
-  const provenance = await provenanceOf(store, subject);
+  const sboms: SpdxDocument[] = [];
+  const documents = [
+    ...(await readDocuments(store, subject, 'SBOM', (bytes) => {
+      sboms.push(parseSpdx(bytes));
+      return {};
+    })),
+    ...(await readDocuments(store, subject, 'provenance', (bytes) =>
+      readJson(bytes, provenanceFrom, { code: 'IMAGE_INVALID', what: 'no provenance' }),
+    )),
+  ];
+  const provenance = documents.find(({ inputs }) => inputs !== undefined);
   return {
     kind: 'image',
     name,
     digest,
     outputs: [],
-    parameters: { platform: formatPlatform(platform), ...provenance.parameters },
+    parameters: { platform: formatPlatform(platform), ...provenance?.parameters },
     images: [],
-    inputs: provenance.inputs,
+    inputs: provenance?.inputs ?? [],
     config: image.config.config ?? {},
-    sbom: sbom === undefined ? undefined : parseSpdx(await readAttestation(store, sbom)),
+    sbom: sboms.length > 1 ? mergeSpdx({ kind: 'image', name }, sboms) : sboms[0],
+    documents,
     files: async (signal) => readFacts(storedEntries(store, image), signal),
   };
 }
 
-/** Reads the first provenance of an image. Further ones describe other builds of the same image. */
-async function provenanceOf(
+/** Reads all documents of a kind, so that one that others attached hides no other. */
+async function readDocuments(
   store: Store,
-  subject: Descriptor['digest'],
-): Promise<Pick<ImageView, 'parameters' | 'inputs'>> {
-  const [first] = await findAttestations(store, subject, 'provenance');
-  if (first === undefined) return { parameters: {}, inputs: [] };
-  const bytes = await readAttestation(store, first);
-  const what = `cannot read the provenance of ${subject}`;
-  return readJson(bytes, provenanceFrom, { code: 'IMAGE_INVALID', what });
+  subject: Digest,
+  kind: ImageDocument['kind'],
+  read: (bytes: Buffer) => Pick<ImageDocument, 'inputs' | 'parameters'>,
+): Promise<readonly ImageDocument[]> {
+  const found: ImageDocument[] = [];
+  const referrers = await findAttestations(store, subject, kind === 'SBOM' ? 'sbom' : kind);
+  for (const referrer of referrers) {
+    const { digest } = referrer;
+    try {
+      found.push({ kind, digest, ...read(await readAttestation(store, referrer)) });
+    } catch (error) {
+      if (!(error instanceof LktError) || error.code !== 'IMAGE_INVALID') throw error;
+      found.push({ kind, digest, problem: error.message });
+    }
+  }
+  return found;
 }
 
 function provenanceFrom(value: unknown): Pick<ImageView, 'parameters' | 'inputs'> {

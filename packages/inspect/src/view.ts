@@ -25,6 +25,21 @@ export interface UsedImage {
 }
 
 /**
+ * A document beside an image in the store. Not verified: anyone who may write to a registry can
+ * attach one.
+ */
+export interface ImageDocument {
+  readonly kind: 'provenance' | 'SBOM';
+  /** Digest of the referrer. */
+  readonly digest: Digest;
+  /** Why it cannot be read. */
+  readonly problem?: string;
+  /** Parameters and inputs that a provenance states. */
+  readonly parameters?: Readonly<Record<string, unknown>>;
+  readonly inputs?: readonly NamedDigest[];
+}
+
+/**
  * An image to show or to compare: outputs of a build, the expected result of a config, or an image
  * in the store.
  */
@@ -36,7 +51,7 @@ export interface ImageView {
   readonly outputs: readonly OutputState[];
   /**
    * Parameters of the build, such as formats, variables and compressor; for an image in the store
-   * also its platform.
+   * also its platform. Of several provenances, the first by digest counts; `documents` has all.
    */
   readonly parameters: Readonly<Record<string, unknown>>;
   readonly cmdline?: string;
@@ -48,7 +63,10 @@ export interface ImageView {
   readonly inputs: readonly NamedDigest[];
   /** The whole config as plain data. */
   readonly config?: unknown;
+  /** Merged from all SBOMs that can be read. */
   readonly sbom?: SpdxDocument;
+  /** All SBOMs and provenances beside an image in the store, by digest. */
+  readonly documents?: readonly ImageDocument[];
   /** Reads the files of the image; undefined if lkt cannot read their format. */
   readonly files?: (signal?: AbortSignal) => Promise<FileMap>;
 }

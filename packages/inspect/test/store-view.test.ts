@@ -3,6 +3,7 @@ import { digestOf } from '@lkt/core';
 import { parseReference, singleChunk, type Store, toRaw, writeImage, writeLayer } from '@lkt/oci';
 import { generateKey, keySigner, readSigningKey, signImage } from '@lkt/sign';
 import { describe, expect, it } from 'vitest';
+import { listedPackages } from '../src/compare-packages.ts';
 import { summarizeSignatures } from '../src/signatures.ts';
 import { viewStored } from '../src/store-view.ts';
 import { PLATFORM, sbom, sha256, storeImage, summary, tempStore } from './support.ts';
@@ -10,11 +11,12 @@ import { PLATFORM, sbom, sha256, storeImage, summary, tempStore } from './suppor
 async function addProvenance(
   store: Store,
   subject: Awaited<ReturnType<typeof storeImage>>,
+  name = 'example/app',
 ): Promise<void> {
   const digest = { sha256: sha256('x') };
   const statement = provenanceOf({
     subjects: [{ name: 'app', digest: subject.digest }],
-    parameters: { package: 'example/app', platforms: ['linux/amd64'] },
+    parameters: { package: name, platforms: ['linux/amd64'] },
     dependencies: [
       { name: 'Dockerfile', digest },
       { uri: 'pkg:docker/alpine@3', digest },
@@ -75,7 +77,7 @@ describe('viewStored', () => {
     });
   });
 
-  it('rejects an invalid provenance', async () => {
+  it('lists an invalid SBOM and provenance with the reason, beside valid ones', async () => {
     const store = await tempStore();
     const subject = await storeImage(store, { a: 'a' });
     const statement = provenanceOf({
@@ -84,11 +86,47 @@ describe('viewStored', () => {
       dependencies: [],
     });
     const broken = { ...statement, predicate: {} } as unknown as typeof statement;
-    await store.addReferrer(await writeProvenance(store, subject, broken));
-    await expect(viewStored(store, 'app', subject, PLATFORM)).rejects.toMatchObject({
-      code: 'IMAGE_INVALID',
-      message: `cannot read the provenance of ${subject.digest}: buildDefinition is not an object`,
-    });
+    const provenance = await writeProvenance(store, subject, broken);
+    const document = await writeSbom(store, subject, {} as unknown as ReturnType<typeof sbom>);
+    await store.addReferrer(provenance, document);
+    await addProvenance(store, subject);
+    const view = await viewStored(store, 'app', subject, PLATFORM);
+    expect(view.sbom).toBeUndefined();
+    expect(view.inputs).toHaveLength(2);
+    expect(view.documents).toHaveLength(3);
+    expect(view.documents).toEqual(
+      expect.arrayContaining([
+        {
+          kind: 'provenance',
+          digest: provenance.digest,
+          problem: 'no provenance: buildDefinition is not an object',
+        },
+        { kind: 'SBOM', digest: document.digest, problem: expect.stringMatching(/./) },
+      ]),
+    );
+  });
+
+  it('reads all SBOMs and provenances', async () => {
+    const store = await tempStore();
+    const subject = await storeImage(store, { a: 'a' });
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    for (const name of names) {
+      await store.addReferrer(await writeSbom(store, subject, sbom([{ name }])));
+      await addProvenance(store, subject, `example/${name}`);
+    }
+    const view = await viewStored(store, 'example/app:1', subject, PLATFORM);
+    expect(
+      listedPackages(view.sbom)
+        .map(({ name }) => name)
+        .toSorted(),
+    ).toEqual(names);
+    const { documents = [] } = view;
+    expect(documents.filter(({ kind }) => kind === 'SBOM')).toHaveLength(5);
+    const provenances = documents.filter(({ kind }) => kind === 'provenance');
+    expect(new Set(provenances.map(({ parameters }) => parameters?.['package']))).toEqual(
+      new Set(names.map((name) => `example/${name}`)),
+    );
+    expect(view).toMatchObject({ parameters: provenances[0]?.parameters });
   });
 
   it('rejects an image that is not in the store', async () => {

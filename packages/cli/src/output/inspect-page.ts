@@ -11,7 +11,7 @@ import { TABLE_SCRIPT, tableOf } from '../page/table.ts';
 import { TREEMAP_SCRIPT, TREEMAP_STYLE, treemapOf } from '../page/treemap.ts';
 import type { ImageDetails } from '../targets/image-report.ts';
 import { bootChart } from './boot-chart.ts';
-import type { Inspected } from './inspect-report.ts';
+import { type Inspected, otherProvenances } from './inspect-report.ts';
 import { counted, valueText } from './lines.ts';
 
 const KINDS: Readonly<Record<Inspected['kind'], string>> = {
@@ -306,15 +306,30 @@ function packagesOf({ kind }: Inspected, { packages }: ImageDetails): Html {
   });
 }
 
-function madeFrom({ inputs, parameters, cmdline }: Inspected): Html {
+function madeFrom({ cmdline, documents, ...first }: Inspected): Html {
+  const others = otherProvenances(documents).map(
+    ({ digest, parameters = {}, inputs = [] }) =>
+      markup`<h3>By another provenance, ${codeOf(digest)}</h3>
+        ${buildFacts({ parameters, inputs })}`,
+  );
+  const unreadable = (documents ?? []).flatMap(({ kind, digest, problem }) =>
+    problem === undefined
+      ? []
+      : [markup`<p>The ${kind} ${codeOf(digest)} cannot be read: ${problem}.</p>`],
+  );
+  return markup`${buildFacts(first, cmdline)}${others}${unreadable}`;
+}
+
+function buildFacts(
+  { inputs, parameters }: Pick<Inspected, 'inputs' | 'parameters'>,
+  cmdline = '',
+): Html {
   const facts: readonly (readonly [string, HtmlValue])[] = [
     ...Object.entries(parameters).flatMap(([key, value]): (readonly [string, HtmlValue])[] => {
       const text = valueText(value);
       return text === '{}' || text === '[]' ? [] : [[key, text]];
     }),
-    ...(cmdline === undefined || cmdline === ''
-      ? []
-      : [['kernel command line', codeOf(cmdline)] as const]),
+    ...(cmdline === '' ? [] : [['kernel command line', codeOf(cmdline)] as const]),
   ];
   const table = tableOf({
     label: 'Inputs',

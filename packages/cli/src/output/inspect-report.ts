@@ -1,4 +1,11 @@
-import type { FileMap, ImageView, ListedPackage, SignatureSummary, UsedImage } from '@lkt/inspect';
+import type {
+  FileMap,
+  ImageDocument,
+  ImageView,
+  ListedPackage,
+  SignatureSummary,
+  UsedImage,
+} from '@lkt/inspect';
 import { showSize } from '../flags/sizes.ts';
 import { columns, oneLine, section, valueText } from './lines.ts';
 import { printable } from './printable.ts';
@@ -61,15 +68,20 @@ function fromRaw(raw: string): string {
 /** Returns the report as lines. */
 export function inspectLines(image: Inspected): readonly string[] {
   const { name, kind, outputs, images, inputs, packages, contents, cmdline } = image;
+  const readable = image.documents?.filter(({ problem }) => problem === undefined) ?? [];
+  const sboms = readable.filter((one) => one.kind === 'SBOM').length;
+  const provenances = readable.length - sboms;
+  const by = provenances > 1 ? `, by the first of ${provenances} provenances` : '';
   return [
     `${name}  ${KINDS[kind]}`,
     ...section('files', columns(outputs.map(outputRow))),
-    ...section('asked for', Object.entries(image.parameters).flatMap(parameterLine)),
+    ...section(`asked for${by}`, Object.entries(image.parameters).flatMap(parameterLine)),
     ...section('kernel command line', cmdline === undefined || cmdline === '' ? [] : [cmdline]),
     ...section('images', imageLines(images)),
-    ...section('made from', columns(inputs.map((input) => [input.name, input.digest]))),
+    ...section(`made from${by}`, columns(inputs.map((input) => [input.name, input.digest]))),
+    ...otherDocuments(image),
     ...section(
-      `SBOM lists ${packages?.length ?? 0}`,
+      `${sboms > 1 ? `${sboms} SBOMs list` : 'SBOM lists'} ${packages?.length ?? 0}`,
       columns((packages ?? []).map((item) => [item.name, item.version, item.license ?? ''])),
     ),
     ...section(
@@ -92,6 +104,33 @@ const KINDS: Readonly<Record<ImageView['kind'], string>> = {
   config: '(a config)',
   image: '(in the store)',
 };
+
+/** Lists all provenances but the first, which is shown before, and unreadable documents. */
+function otherDocuments({ documents = [] }: Inspected): readonly string[] {
+  return [
+    ...otherProvenances(documents).flatMap(({ digest, parameters = {}, inputs = [] }) => [
+      ...section(
+        `another provenance, ${digest}, asked for`,
+        Object.entries(parameters).flatMap(parameterLine),
+      ),
+      ...section(
+        `another provenance, ${digest}, made from`,
+        columns(inputs.map((input) => [input.name, input.digest])),
+      ),
+    ]),
+    ...section(
+      'unreadable documents',
+      documents.flatMap(({ kind, digest, problem }) =>
+        problem === undefined ? [] : [`${kind} ${digest}: ${problem}`],
+      ),
+    ),
+  ];
+}
+
+/** Returns the provenances except the first, whose inputs are those of the image. */
+export function otherProvenances(documents: Inspected['documents'] = []): readonly ImageDocument[] {
+  return documents.filter(({ inputs }) => inputs !== undefined).slice(1);
+}
 
 function outputRow({ name, state, size, digest }: Inspected['outputs'][number]): string[] {
   return [
