@@ -269,8 +269,12 @@ export async function startGcpServer(place = 'zones/europe-west3-a'): Promise<Gc
     const stable = path.replace(/^\/compute\/beta\//, '/compute/v1/');
     const right = gcpRightOf(method, stable);
     if (!rights.has(right)) throw fault(403, 'forbidden', `Required '${right}' permission`);
-    if (stable.startsWith(PROJECT))
-      return compute(request, stable.slice(PROJECT.length), stable !== path);
+    if (stable.startsWith(PROJECT)) {
+      const answer = compute(request, stable.slice(PROJECT.length), stable !== path);
+      const { items, ...rest } = answer.json as Json;
+      const kind = `compute#${stable.split('/').at(-1)?.replace(/s$/, '')}List`;
+      return items === undefined ? answer : { ...answer, json: { kind, items, ...rest } };
+    }
     const [, object = ''] = /^\/storage\/v1\/b\/images\/o\/([\w.-]+)$/.exec(path) ?? [];
     if (method === 'GET' && object !== '')
       return objects.has(object) ? { json: { name: object } } : missing(object);

@@ -268,6 +268,17 @@ describe('openstack', () => {
     expect(String(error)).not.toContain('hidden');
   });
 
+  test('takes a response without a list for no list', async () => {
+    server.fail(/GET .*\/servers\/detail/, { status: 200, json: {} });
+    await expect(names()).rejects.toMatchObject({ failure: 'malformed' });
+    server.fail(/GET .*\/images/, { status: 200, json: {} });
+    const disk = imageOf(join(dir, 'disk'), digest);
+    await expect(provider.prepare(disk, options)).rejects.toMatchObject({
+      failure: 'malformed',
+      message: 'openstack: a list of images without images',
+    });
+  });
+
   test('takes no page for the whole list if the next cannot be asked for', async () => {
     const json = { servers: [{}], servers_links: [{ rel: 'next', href: 'x' }] };
     server.fail(/GET .*\/servers\/detail/, { status: 200, json });

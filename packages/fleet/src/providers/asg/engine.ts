@@ -24,7 +24,7 @@ import {
 import { formatDescription, parseDescription } from '../../engine/description.ts';
 import type { Engine, EngineGroup, EngineRequest } from '../../engine/engine.ts';
 import { type CallOptions, type MachineImage, ProviderError } from '../../provider.ts';
-import { awsCall, awsPages } from '../aws/calls.ts';
+import { awsCall, awsPages, requiredList } from '../aws/calls.ts';
 import { clientOptions, limitAnswers } from '../aws/client.ts';
 import { prepareMachineImage } from '../aws/machine-image.ts';
 import { machineInput, MAX_USER_DATA_BYTES } from '../aws/machine-input.ts';
@@ -227,10 +227,10 @@ export class AsgEngine implements Engine {
         MaxRecords: PAGE_SIZE,
         ...token,
       });
-      const { AutoScalingGroups = [], NextToken } = await this.#scaling.send(command, {
+      const { AutoScalingGroups, NextToken } = await this.#scaling.send(command, {
         abortSignal,
       });
-      groups.push(...AutoScalingGroups);
+      groups.push(...requiredList('DescribeAutoScalingGroups', AutoScalingGroups));
       return NextToken;
     });
     return groups;
@@ -260,9 +260,10 @@ export class AsgEngine implements Engine {
         MaxResults: 1000,
         ...token,
       });
-      const { Reservations = [], NextToken } = await this.#ec2.send(command, { abortSignal });
-      for (const { Instances = [] } of Reservations)
-        for (const one of Instances) found.set(one.InstanceId ?? '', one);
+      const { Reservations, NextToken } = await this.#ec2.send(command, { abortSignal });
+      for (const { Instances } of requiredList('DescribeInstances', Reservations))
+        for (const one of requiredList('DescribeInstances', Instances))
+          found.set(one.InstanceId ?? '', one);
       return NextToken;
     });
   }
@@ -279,10 +280,11 @@ export class AsgEngine implements Engine {
         MaxResults: VERSIONS_PAGE,
         ...token,
       });
-      const { LaunchTemplateVersions = [], NextToken } = await this.#ec2.send(command, {
+      const { LaunchTemplateVersions, NextToken } = await this.#ec2.send(command, {
         abortSignal,
       });
-      for (const { VersionNumber, VersionDescription, ...one } of LaunchTemplateVersions) {
+      const versions = requiredList('DescribeLaunchTemplateVersions', LaunchTemplateVersions);
+      for (const { VersionNumber, VersionDescription, ...one } of versions) {
         const runs = parseDescription(VersionDescription);
         const image = one.LaunchTemplateData?.ImageId;
         if (runs === undefined || VersionNumber === undefined) continue;
@@ -302,7 +304,7 @@ export class AsgEngine implements Engine {
     const answer = await this.#call('DescribeInstanceRefreshes', signal, async (abortSignal) =>
       this.#scaling.send(command, { abortSignal }),
     );
-    return answer?.InstanceRefreshes?.[0];
+    return requiredList('DescribeInstanceRefreshes', answer?.InstanceRefreshes)[0];
   }
 
   /** Returns the version of a spec; creates it, and the template, if it is missing. */

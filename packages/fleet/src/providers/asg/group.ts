@@ -7,6 +7,7 @@ import type { Instance } from '@aws-sdk/client-ec2';
 import type { EngineGroup, EngineNode, EngineRoll, EngineSpec } from '../../engine/engine.ts';
 import type { Health, Power } from '../../node.ts';
 import { NAME } from '../../node-labels.ts';
+import { requiredList } from '../aws/calls.ts';
 import { ProviderError } from '../../provider.ts';
 import { isInstanceId } from '../aws/instance.ts';
 
@@ -81,7 +82,7 @@ export function groupOf({ group, refresh, versions, instances }: Described): Eng
     runs: runs(group.LaunchTemplate?.Version),
     roll: refresh && rollOf(refresh, runs),
     ...(own?.isDefault === false ? { hasOldDefault: true } : {}),
-    nodes: (group.Instances ?? []).map((member) =>
+    nodes: requiredList('DescribeAutoScalingGroups', group.Instances).map((member) =>
       nodeOf(member, instances.get(member.InstanceId ?? ''), runs(member.LaunchTemplate?.Version)),
     ),
   };

@@ -13,7 +13,7 @@ import {
 import { parseDescription } from '../../engine/description.ts';
 import type { ImageKeeper, KeptImage } from '../../image/kept-images.ts';
 import { ProviderError } from '../../provider.ts';
-import { awsCall, awsPages } from '../aws/calls.ts';
+import { awsCall, awsPages, requiredList } from '../aws/calls.ts';
 import { TEMPLATE_TAG } from './group.ts';
 
 type Options = { readonly signal: AbortSignal };
@@ -49,8 +49,12 @@ export class TemplateVersions implements ImageKeeper {
         MaxResults: PAGE_SIZE,
         ...token,
       });
-      const { LaunchTemplates = [], NextToken } = await this.#ec2.send(command, { abortSignal });
-      names.push(...LaunchTemplates.map(({ LaunchTemplateName = '' }) => LaunchTemplateName));
+      const { LaunchTemplates, NextToken } = await this.#ec2.send(command, { abortSignal });
+      names.push(
+        ...requiredList('DescribeLaunchTemplates', LaunchTemplates).map(
+          ({ LaunchTemplateName = '' }) => LaunchTemplateName,
+        ),
+      );
       return NextToken;
     });
     const found: KeptImage[] = [];
@@ -103,7 +107,9 @@ export class TemplateVersions implements ImageKeeper {
         ...token,
       });
       const answer = await this.#ec2.send(command, { abortSignal });
-      versions.push(...(answer.LaunchTemplateVersions ?? []));
+      versions.push(
+        ...requiredList('DescribeLaunchTemplateVersions', answer.LaunchTemplateVersions),
+      );
       return answer.NextToken;
     });
     return versions;
@@ -113,25 +119,27 @@ export class TemplateVersions implements ImageKeeper {
   async #versionsInUse(name: string, signal: AbortSignal): Promise<ReadonlySet<string>> {
     const used = new Set<string>();
     const groups = new DescribeAutoScalingGroupsCommand({ AutoScalingGroupNames: [name] });
-    const { AutoScalingGroups = [] } = await awsCall(
-      'DescribeAutoScalingGroups',
-      signal,
-      async (abortSignal) => this.#scaling.send(groups, { abortSignal }),
+    const answer = await awsCall('DescribeAutoScalingGroups', signal, async (abortSignal) =>
+      this.#scaling.send(groups, { abortSignal }),
     );
-    for (const { LaunchTemplate, Instances = [] } of AutoScalingGroups)
-      for (const template of [LaunchTemplate, ...Instances.map((one) => one.LaunchTemplate)])
+    const found = requiredList('DescribeAutoScalingGroups', answer.AutoScalingGroups);
+    for (const { LaunchTemplate, Instances } of found) {
+      const members = requiredList('DescribeAutoScalingGroups', Instances);
+      for (const template of [LaunchTemplate, ...members.map((one) => one.LaunchTemplate)])
         if (template?.Version !== undefined) used.add(template.Version);
-    if (AutoScalingGroups.length === 0) return used;
+    }
+    if (found.length === 0) return used;
     const refreshes = new DescribeInstanceRefreshesCommand({
       AutoScalingGroupName: name,
       MaxRecords: 1,
     });
-    const { InstanceRefreshes = [] } = await awsCall(
+    const { InstanceRefreshes } = await awsCall(
       'DescribeInstanceRefreshes',
       signal,
       async (abortSignal) => this.#scaling.send(refreshes, { abortSignal }),
     );
-    const wanted = InstanceRefreshes[0]?.DesiredConfiguration?.LaunchTemplate?.Version;
+    const [last] = requiredList('DescribeInstanceRefreshes', InstanceRefreshes);
+    const wanted = last?.DesiredConfiguration?.LaunchTemplate?.Version;
     if (wanted !== undefined) used.add(wanted);
     return used;
   }

@@ -15,6 +15,15 @@ export async function awsCall<T>(
   });
 }
 
+/**
+ * Returns a list of a response. AWS states an empty one too; without it nothing is known, and
+ * machines would seem to be gone. @throws ProviderError `malformed`
+ */
+export function requiredList<T>(what: string, list: readonly T[] | undefined): readonly T[] {
+  if (list !== undefined) return list;
+  throw new ProviderError('malformed', `aws: ${what}: the response has no list`);
+}
+
 /** Reads pages until the last. @throws ProviderError, also `malformed` for too many */
 export async function awsPages(
   what: string,

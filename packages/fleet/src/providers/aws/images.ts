@@ -11,7 +11,7 @@ import {
 import { digestFromHex, isDigest } from '@lkt/core';
 import type { ImageKeeper, KeptImage } from '../../image/kept-images.ts';
 import { ProviderError } from '../../provider.ts';
-import { awsCall, awsPages } from './calls.ts';
+import { awsCall, awsPages, requiredList } from './calls.ts';
 import { DIGEST_TAG, IMAGE_ID, SNAPSHOT_ID } from './machine-image.ts';
 
 type Options = { readonly signal: AbortSignal };
@@ -34,8 +34,11 @@ export class AwsImages implements ImageKeeper {
     await awsPages('DescribeImages', signal, async (token, abortSignal) => {
       const page = { MaxResults: PAGE_SIZE, ...token };
       const command = new DescribeImagesCommand({ Owners: ['self'], Filters, ...page });
-      const { Images = [], NextToken } = await this.#client.send(command, { abortSignal });
-      for (const { ImageId = '', Name = '', CreationDate = '' } of Images) {
+      const { Images, NextToken } = await this.#client.send(command, { abortSignal });
+      for (const { ImageId = '', Name = '', CreationDate = '' } of requiredList(
+        'DescribeImages',
+        Images,
+      )) {
         const digest = digestFromHex(Name.slice('lkt-'.length));
         if (IMAGE_ID.test(ImageId) && digest !== undefined)
           images.push({ id: ImageId, digest, created: Date.parse(CreationDate) });
@@ -56,10 +59,10 @@ export class AwsImages implements ImageKeeper {
         { Name: 'instance-state-name', Values: STATES },
       ],
     });
-    const { Reservations = [] } = await awsCall('DescribeInstances', signal, async () =>
+    const { Reservations } = await awsCall('DescribeInstances', signal, async () =>
       this.#client.send(instances, { abortSignal: signal }),
     );
-    if (Reservations.length > 0) return true;
+    if (requiredList('DescribeInstances', Reservations).length > 0) return true;
     let isUsed = false;
     await awsPages('DescribeLaunchTemplateVersions', signal, async (token, abortSignal) => {
       const command = new DescribeLaunchTemplateVersionsCommand({
@@ -68,8 +71,11 @@ export class AwsImages implements ImageKeeper {
         ...token,
       });
       const answer = await this.#client.send(command, { abortSignal });
-      for (const { LaunchTemplateData: data } of answer.LaunchTemplateVersions ?? [])
-        isUsed ||= data?.ImageId === id;
+      const versions = requiredList(
+        'DescribeLaunchTemplateVersions',
+        answer.LaunchTemplateVersions,
+      );
+      for (const { LaunchTemplateData: data } of versions) isUsed ||= data?.ImageId === id;
       return answer.NextToken;
     });
     return isUsed;
@@ -88,7 +94,8 @@ export class AwsImages implements ImageKeeper {
       const own = { OwnerIds: ['self'], Filters: [filter], MaxResults: PAGE_SIZE };
       const command = new DescribeSnapshotsCommand({ ...own, ...token });
       const answer = await this.#client.send(command, { abortSignal });
-      for (const { SnapshotId = '', StartTime, Tags = [] } of answer.Snapshots ?? []) {
+      const snapshots = requiredList('DescribeSnapshots', answer.Snapshots);
+      for (const { SnapshotId = '', StartTime, Tags = [] } of snapshots) {
         const digest = Tags.find(({ Key }) => Key === DIGEST_TAG)?.Value ?? '';
         const created = StartTime?.getTime() ?? Infinity;
         if (SNAPSHOT_ID.test(SnapshotId) && isDigest(digest))

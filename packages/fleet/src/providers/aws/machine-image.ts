@@ -18,6 +18,7 @@ import type { BootMedium } from '@lkt/machine';
 import { rawDiskOf } from '../../image/disk-file.ts';
 import { type MachineImage, ProviderError } from '../../provider.ts';
 import { clientOptions, limitAnswers } from './client.ts';
+import { requiredList } from './calls.ts';
 import { awsError } from './failure.ts';
 import type { AwsSettings } from './settings.ts';
 
@@ -41,10 +42,12 @@ async function findMachineImage(
     Owners: ['self'],
     Filters: [{ Name: 'name', Values: [name] }],
   });
-  const { Images = [] } = await client.send(command, { abortSignal: signal }).catch((error) => {
+  const { Images } = await client.send(command, { abortSignal: signal }).catch((error) => {
     throw awsError('DescribeImages', error, signal);
   });
-  const image = Images.find(({ Name, State }) => Name === name && State === 'available');
+  const image = requiredList('DescribeImages', Images).find(
+    ({ Name, State }) => Name === name && State === 'available',
+  );
   const id = image?.ImageId;
   if (id !== undefined && !IMAGE_ID.test(id))
     throw new ProviderError('malformed', 'aws: an image without a valid id');
@@ -93,10 +96,12 @@ async function findSnapshot(
       { Name: 'status', Values: ['completed'] },
     ],
   });
-  const { Snapshots = [] } = await client.send(command, { abortSignal: signal }).catch((error) => {
+  const { Snapshots } = await client.send(command, { abortSignal: signal }).catch((error) => {
     throw awsError('DescribeSnapshots', error, signal);
   });
-  return Snapshots.map(({ SnapshotId }) => SnapshotId ?? '').find((id) => SNAPSHOT_ID.test(id));
+  return requiredList('DescribeSnapshots', Snapshots)
+    .map(({ SnapshotId }) => SnapshotId ?? '')
+    .find((id) => SNAPSHOT_ID.test(id));
 }
 
 /** Writes the blocks of a disk that are not all zero into a snapshot. */
@@ -163,12 +168,10 @@ async function waitForSnapshot(
 ): Promise<void> {
   const command = new DescribeSnapshotsCommand({ SnapshotIds: [snapshot] });
   for (;;) {
-    const { Snapshots = [] } = await client
-      .send(command, { abortSignal: signal })
-      .catch((error) => {
-        throw awsError('DescribeSnapshots', error, signal);
-      });
-    const state = Snapshots[0]?.State;
+    const { Snapshots } = await client.send(command, { abortSignal: signal }).catch((error) => {
+      throw awsError('DescribeSnapshots', error, signal);
+    });
+    const state = requiredList('DescribeSnapshots', Snapshots)[0]?.State;
     if (state === 'completed') return;
     if (state === 'error')
       throw new ProviderError('unavailable', `aws: the snapshot ${snapshot} failed`, {

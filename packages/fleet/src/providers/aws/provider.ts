@@ -26,6 +26,7 @@ import {
 import { requireGeneration } from '../fence.ts';
 import { requireSameNode } from '../same-node.ts';
 import { clientOptions, limitAnswers } from './client.ts';
+import { requiredList } from './calls.ts';
 import { awsError } from './failure.ts';
 import { AwsImages } from './images.ts';
 import { FLEET_TAG, isInstanceId, NAME_TAG, nodeOf, tagsOf } from './instance.ts';
@@ -184,12 +185,13 @@ export class AwsProvider implements Provider {
         MaxResults: PAGE_SIZE,
         ...(token === undefined ? {} : { NextToken: token }),
       });
-      const { Reservations = [], NextToken } = await this.#client
+      const { Reservations, NextToken } = await this.#client
         .send(command, { abortSignal: signal })
         .catch((error: unknown) => {
           throw awsError('DescribeInstances', error, signal);
         });
-      instances.push(...Reservations.flatMap((reservation) => reservation.Instances ?? []));
+      for (const reservation of requiredList('DescribeInstances', Reservations))
+        instances.push(...requiredList('DescribeInstances', reservation.Instances));
       if (NextToken === undefined || NextToken === '') return instances;
       token = NextToken;
     }
@@ -202,8 +204,10 @@ export class AwsProvider implements Provider {
     if (!isInstanceId(id)) return undefined;
     const command = new DescribeInstancesCommand({ InstanceIds: [id] });
     try {
-      const { Reservations = [] } = await this.#client.send(command, { abortSignal: signal });
-      const instance = Reservations[0]?.Instances?.[0];
+      const { Reservations } = await this.#client.send(command, { abortSignal: signal });
+      const [found] = requiredList('DescribeInstances', Reservations);
+      const [instance] =
+        found === undefined ? [] : requiredList('DescribeInstances', found.Instances);
       return instance === undefined ? undefined : nodeOf(instance);
     } catch (error) {
       const failed = awsError('DescribeInstances', error, signal);

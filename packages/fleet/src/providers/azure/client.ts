@@ -65,6 +65,9 @@ export class AzureClient implements AsyncDisposable {
     let url = this.#urlOf(what, path);
     for (let page = 0; page < MAX_PAGES; page += 1) {
       const { body } = await this.#rest.call(what, url, { signal });
+      // Azure states an empty list too.
+      if (!Array.isArray(body['value']))
+        throw new ProviderError('malformed', `azure: ${what}: the response has no list`);
       items.push(...objectsOf(body['value']));
       const next = textOf(body['nextLink']);
       if (next === '') return items;

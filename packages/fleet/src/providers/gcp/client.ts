@@ -77,6 +77,10 @@ export class GcpClient implements AsyncDisposable {
         ...(method === undefined ? {} : { method }),
         signal,
       });
+      // Google leaves out an empty list of items. The kind tells it from a truncated response.
+      const hasKind = method !== undefined || textOf(body['kind']).endsWith('List');
+      if (!hasKind || typeof (body['items'] ?? {}) !== 'object')
+        throw new ProviderError('malformed', `gcp: ${what}: the response has no list`);
       read(body);
       token = textOf(body['nextPageToken']);
       if (token === '') return;

@@ -37,6 +37,8 @@ export class OpenStackImages implements ImageKeeper {
           signal,
         },
       );
+      if (!Array.isArray(body['images']))
+        throw new ProviderError('malformed', 'openstack: a list of images without images');
       const all = objectsOf(body['images']);
       for (const one of all) {
         const [id, digest] = [textOf(one['id']), textOf(one['lkt_digest'])];

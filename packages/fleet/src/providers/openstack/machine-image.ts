@@ -71,6 +71,8 @@ async function findImage(
   const { body } = await client.call('image', 'list images', `/images?${query.toString()}`, {
     signal,
   });
+  if (!Array.isArray(body['images']))
+    throw new ProviderError('malformed', 'openstack: a list of images without images');
   // A public image of another project could have the property.
   const own = objectsOf(body['images']).filter((one) =>
     Object.entries(wanted).every(([key, value]) => one[key] === value),
