@@ -4,6 +4,8 @@
  * are built (by a worker) or composed (by `lkt build`), on two processors.
  */
 
+const MIB = 2 ** 20;
+
 /** The kind of work a process does, which decides how its memory is managed. */
 export type MemoryUse = 'compose' | 'stream' | 'transfer';
 
@@ -15,6 +17,8 @@ interface MemoryPolicy {
   readonly semiSpaceMib: number;
   /** Time from the start to `growHeapSlowly`; undefined for never. */
   readonly growSlowlyAfterMs: number | undefined;
+  /** Mebibytes of chunks between two major collections by `collectChunks`. */
+  readonly majorGcMib: number;
 }
 
 /**
@@ -23,17 +27,17 @@ interface MemoryPolicy {
  * - `stream`, workers and most commands: with a semi-space of 1 MiB instead of Node's 16, a worker
  *   takes 105 MB instead of 121 in the same time. A command without work ends within 200 ms.
  * - `compose`, `lkt build` and `lkt verify`: a semi-space of 4 MiB instead of 1 takes 2 MB more of
- *   138 and a tenth less processor time. Most images are composed within a second; for larger ones,
- *   the slowly growing heap saves 7 MB of 145. Flags that delay the first collection of all garbage
- *   (`--initial-old-space-size`) make V8 discard cached code: a build without changes took 147 ms
- *   instead of 109, and one from layers alone no less time.
+ *   138 and a tenth less processor time. A slowly growing heap, or major collections as often as
+ *   for `stream`, would save no memory and take a tenth more. Flags that delay the first collection
+ *   of all garbage (`--initial-old-space-size`) make V8 discard cached code: a build without
+ *   changes took 147 ms instead of 109, and one from layers alone no less time.
  * - `transfer`, `lkt cache`: the data of a pull or push is not on the heap. Early collection took a
  *   quarter of a pull's processor time.
  */
 export const MEMORY_POLICY: Readonly<Record<MemoryUse, MemoryPolicy>> = {
-  stream: { semiSpaceMib: 1, growSlowlyAfterMs: 200 },
-  compose: { semiSpaceMib: 4, growSlowlyAfterMs: 1000 },
-  transfer: { semiSpaceMib: 1, growSlowlyAfterMs: undefined },
+  stream: { semiSpaceMib: 1, growSlowlyAfterMs: 200, majorGcMib: 64 },
+  compose: { semiSpaceMib: 4, growSlowlyAfterMs: undefined, majorGcMib: 256 },
+  transfer: { semiSpaceMib: 1, growSlowlyAfterMs: undefined, majorGcMib: 64 },
 };
 
 /**
@@ -48,10 +52,13 @@ export const MALLOC_ENVIRONMENT = {
 } as const;
 
 /**
- * Bytes of chunks between two collections: a minor one takes 0.2 ms, a major one 6 ms. Without
- * them, composing takes 159 MB instead of 138.
+ * Bytes of chunks between two minor collections, which take 0.2 ms. Without them, composing takes
+ * 159 MB instead of 138. With twice as many bytes, 12 MiB of chunks are soon in memory, and V8
+ * begins a major collection of 6 ms: composing a file of 256 MB takes 2.0 s instead of 1.4 s of
+ * processor time. With half as many, chunks in use survive two collections, and only a major one
+ * frees them.
  */
-const [MINOR_GC_BYTES, MAJOR_GC_BYTES] = [4 * 2 ** 20, 64 * 2 ** 20];
+const MINOR_GC_BYTES = 2 * MIB;
 
 /** Number of buffers that `BufferPool` keeps. Without it, composing takes 145 MB instead of 138. */
 const MAX_FREE_BUFFERS = 4;
@@ -60,7 +67,8 @@ const [GROW_SLOWLY, GROW_BY_DEFAULT] = ['--heap-growing-percent=25', '--heap-gro
 
 /** Applies the policy of a use to this process, as far as that is possible after its start. */
 export function applyMemoryPolicy(use: MemoryUse): void {
-  const { growSlowlyAfterMs } = MEMORY_POLICY[use];
+  const { growSlowlyAfterMs, majorGcMib } = MEMORY_POLICY[use];
+  majorGcBytes = majorGcMib * MIB;
   if (growSlowlyAfterMs !== undefined) setTimeout(growHeapSlowly, growSlowlyAfterMs).unref();
 }
 
@@ -85,6 +93,7 @@ export function growHeapSlowly(): void {
   setFlagsFromString(GROW_SLOWLY);
 }
 
+let majorGcBytes = MEMORY_POLICY.stream.majorGcMib * MIB;
 let [sinceMinor, sinceMajor] = [0, 0];
 let collect: ((options: { readonly type: 'minor' | 'major' }) => void) | undefined;
 
@@ -99,7 +108,7 @@ export function collectChunks(size: number): void {
   if (sinceMinor < MINOR_GC_BYTES) return;
   sinceMajor += sinceMinor;
   sinceMinor = 0;
-  const type = sinceMajor < MAJOR_GC_BYTES ? 'minor' : 'major';
+  const type = sinceMajor < majorGcBytes ? 'minor' : 'major';
   if (type === 'major') sinceMajor = 0;
   collect ??= garbageCollector();
   collect({ type });

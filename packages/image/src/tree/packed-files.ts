@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { Digester, digestOf } from '@lkt/core';
+import { BufferPool, Digester, digestOf } from '@lkt/core';
 import {
   type LayerArchive,
   type FileTree,
@@ -16,6 +16,8 @@ export const PACKED_VERSION = 'packed 1';
 const MIN_PACKED_SIZE = 64 * 1024;
 /** Maximum bytes of a batch of short contents. */
 const BATCH_SIZE = 512 * 1024;
+
+const batches = new BufferPool(BATCH_SIZE);
 
 /** A zstd level; `key` identifies all that determines the bytes. */
 export interface Packing {
@@ -106,7 +108,7 @@ export class FilePacker {
 
   async *#add({ layer, ordinal, size, content }: LayerFile): AsyncGenerator<Uint8Array> {
     if (this.#run !== undefined && this.#run.used + size > BATCH_SIZE) yield* this.#endRun();
-    this.#run ??= { data: Buffer.allocUnsafeSlow(BATCH_SIZE), files: [], used: 0 };
+    this.#run ??= { data: batches.take(), files: [], used: 0 };
     const { data, files, used: offset } = this.#run;
     for await (const chunk of content) {
       data.set(chunk, this.#run.used);
@@ -125,6 +127,7 @@ export class FilePacker {
     this.#size += used;
     this.#run = undefined;
     yield data.subarray(0, used);
+    batches.release(data);
   }
 
   #note(layer: number, ordinal: number, packed: PackedFile): void {
