@@ -47,7 +47,8 @@ The programs that have roles below open what they need, then confine themselves 
 as several processes. Every process has \`no_new_privs\`, a seccomp filter that kills it at any other system
 call, and Landlock: it opens only the listed paths, uses only the listed TCP ports, and signals no other
 process. Exceptions are those that start programs, which would inherit both; and \`sftp\`, which may open
-all that its login may, and has no Landlock. Tests compare them with \`/proc\` of booted machines.
+all that its login may, and has no Landlock. Tests compare them with \`/proc\` of booted machines, and
+\`vmtoolsd\` under an emulator of VMware.
 
 A process has only the capabilities, paths and TCP ports of its item. Without a user, it has that of
 its container.

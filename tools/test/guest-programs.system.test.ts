@@ -51,6 +51,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/sysctl',
     'pkg/sysfs',
     'pkg/tpm',
+    'pkg/vmtoolsd',
     'pkg/vsudd',
     'projects/gvisor/runsc',
     'projects/ipe/verity-init',

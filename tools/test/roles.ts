@@ -42,6 +42,9 @@ export const COMPARED: Readonly<Record<Boot, RoleNames>> = {
   'secure-boot': { tpm: ['tool'] },
 };
 
+/** The roles that no boot has, as QEMU lacks their host. Tests of their packages compare them. */
+export const ELSEWHERE: RoleNames = { vmtoolsd: ['agent'] };
+
 const packageOf = (name: string): string => join(import.meta.dirname, '../../pkg', name);
 
 /** Returns the roles of a package, as its program reads them. */

@@ -76,6 +76,7 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/storage/table FuzzRead',
         'pkg/swap FuzzIsSwap',
         'pkg/tpm FuzzDecode',
+        'pkg/vmtoolsd FuzzHost',
         'pkg/tpm/eventlog FuzzParse',
       ]),
     );

@@ -204,7 +204,7 @@ ${patientPart('hypervisor', '  - name: qemu-ga', '# Each image must')}${patientP
   - name: ender
     image: ${poweroff}
     command: [/usr/bin/poweroff, '6']
-    after: [last, shows, lists, asks, client, qemu-ga, auditd]
+    after: [last, shows, lists, asks, client, qemu-ga, vmtoolsd, auditd]
 onshutdown:
   - name: turns
     image: ${image}
@@ -216,7 +216,7 @@ onshutdown:
 const probe = `  - name: probe
     image: ${packageIn('tools/probe')}
     env: ['PROBE_AWAIT=${awaited('services')}']
-    after: [last, shows, lists, asks, client, qemu-ga, vsudd, auditd]
+    after: [last, shows, lists, asks, client, qemu-ga, vmtoolsd, vsudd, auditd]
 `;
 
 /** Returns a program that starts QEMU with a port for the guest's agent. */
@@ -338,6 +338,14 @@ describe.each([
     });
     expect(answers[2]).toContain('"class":"CommandNotFound"');
     at('service vsudd');
+  });
+
+  test('end without a restart if they lack their host', () => {
+    expect(guest.console()).toMatch(
+      /^vmtoolsd: .*this machine does not run on VMware, so no host asks\r?$/m,
+    );
+    at('service vmtoolsd exited with status 0');
+    expect(steps().filter((step) => step.startsWith('service vmtoolsd restarts'))).toEqual([]);
   });
 
   if (example === 'minimal')

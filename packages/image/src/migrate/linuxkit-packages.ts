@@ -87,7 +87,7 @@ export const LINUXKIT_PACKAGES: ReadonlyMap<string, Successor> = new Map([
   ['node_exporter', of('node_exporter')],
   [
     'open-vm-tools',
-    kept('lkt has nothing in its place: only VMware could test it, as QEMU lacks its messages'),
+    of('vmtoolsd', { note: 'starts no program and accesses no file for the host' }),
   ],
   ['openntpd', of('ntp')],
   ['poweroff', of('poweroff')],

@@ -25,7 +25,6 @@ const REFUSED: Readonly<Record<string, RegExp>> = {
 
 /** Images of LinuxKit without a successor, in these files; the others need only lkt's. */
 const KEPT: readonly (readonly [RegExp, readonly string[]])[] = [
-  [/platform-rt-for-vmware/, ['open-vm-tools']],
   [/examples\/tpm/, ['tss']],
   [/vpnkit-forwarder/, ['vpnkit-forwarder']],
   [/050_sbom/, ['sbom_package1', 'sbom_package2']],
