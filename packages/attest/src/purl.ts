@@ -28,7 +28,7 @@ export function packageUrl(parts: PackageUrlParts): string {
 
 /**
  * Parses a package URL (purl-spec, "How to parse a purl string in its components"). An empty
- * version or subpath counts as none.
+ * version, qualifier or subpath counts as none.
  * @returns undefined if the text is no package URL
  */
 export function parsePackageUrl(text: string): PackageUrlParts | undefined {
@@ -53,7 +53,8 @@ export function parsePackageUrl(text: string): PackageUrlParts | undefined {
           .map((pair) => {
             const [key = '', ...value] = pair.split('=');
             return [key.toLowerCase(), decodeURIComponent(value.join('='))] as const;
-          }),
+          })
+          .filter(([, value]) => value !== ''),
       ),
       subpath: subpath === '' ? undefined : decodeURIComponent(subpath),
     };

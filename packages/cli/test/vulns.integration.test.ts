@@ -4,7 +4,14 @@ import { mkdtempDisposable, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { writeSbom } from '@lkt/attest';
-import { type EntryToWrite, MediaType, openStore, writeImage, writeLayer } from '@lkt/oci';
+import {
+  type EntryToWrite,
+  MediaType,
+  openStore,
+  writeImage,
+  writeLayer,
+  writeReferrer,
+} from '@lkt/oci';
 import { zipOf } from '@lkt/testing';
 import { expect, test } from 'vitest';
 import { main } from './program.ts';
@@ -144,6 +151,37 @@ function fileEntry(path: string, text: string): EntryToWrite {
     })(),
   };
 }
+
+test('an SBOM that others attach hides no package under another source package or release', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  await writeFile(join(dir.path, 'tracker.json'), TRACKER);
+  const store = await openStore(join(dir.path, 'store'));
+  const layer = await writeLayer(store, [
+    fileEntry('etc/os-release', 'ID=debian\nVERSION_ID="13"\n'),
+    fileEntry('var/lib/dpkg/status', 'Package: runc\nStatus: install ok installed\nVersion: 1\n'),
+    fileEntry('lib/apk/db/installed', 'P:busybox\nV:1\nA:x86_64\n'),
+  ]);
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const image = await writeImage(store, { config: {}, layers: [layer], platform });
+  await store.tag('registry.example/app:1', image);
+  for (const purl of [
+    'pkg:deb/debian/runc@1?distro=trixie&upstream=harmless',
+    'pkg:deb/debian/runc@1?distro=sid',
+  ])
+    await store.addReferrer(await writeSbom(store, image, spdx('theirs', purl) as never));
+  const lkt = async (): Promise<Done> =>
+    lktVulns(dir.path, ['--db', 'tracker.json', 'registry.example/app:1']);
+  const found = await lkt();
+  expect(found.stdout, found.stderr).toContain('high  CVE-2025-31133  runc');
+  expect(found.stdout).toMatch(/^not looked up: .*pkg:apk\/debian\/busybox@1/m);
+  expect(found.stderr).toContain('lacks runc 1 and 1 more, which its layers contain');
+  expect(found.status).toBe(1);
+
+  const artifactType = 'application/spdx+json';
+  const layers = [{ mediaType: artifactType, ...(await store.writeBytes(Buffer.from('{'))) }];
+  await store.addReferrer(await writeReferrer(store, { subject: image, artifactType, layers }));
+  expect((await lkt()).stderr).toMatch(/^error: the SBOM sha256:\S+ of \S+ is not JSON: /m);
+});
 
 test('an SBOM that others attach to an image hides no package', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));

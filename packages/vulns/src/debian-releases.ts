@@ -1,10 +1,11 @@
-/** Debian's releases with security support, by number. */
+/** Debian's releases with security support, by number, and its suite without a number. */
 const CODENAMES: ReadonlyMap<string, string> = new Map([
   ['11', 'bullseye'],
   ['12', 'bookworm'],
   ['13', 'trixie'],
   ['14', 'forky'],
   ['15', 'duke'],
+  ['unstable', 'sid'],
 ]);
 
 /**

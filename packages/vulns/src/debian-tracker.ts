@@ -57,7 +57,7 @@ function affectedOf(
   // An undetermined state counts as affected until the tracker says otherwise.
   const range = status === 'resolved' ? { fixed } : {};
   // Version 0: no version of the release was ever affected.
-  const ranges = fixed === '0' ? [] : [range];
+  const ranges = status === 'resolved' && fixed === '0' ? [] : [range];
   const ignored = text(state?.['urgency']) === 'unimportant';
   const place = { ecosystem: 'debian', release: codenameOf(release), name } as const;
   return [{ ...place, ranges, versions: [], ignored }];

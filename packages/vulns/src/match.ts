@@ -60,9 +60,12 @@ export class AdvisoryIndex {
   }
 }
 
-/** Package URLs have the paths of Go modules in lower case, and advisories as they are. */
+/**
+ * Package URLs have names in lower case: the paths of Go modules too, which advisories have as they
+ * are.
+ */
 function keyOf(ecosystem: Ecosystem, name: string): string {
-  return `${ecosystem} ${ecosystem === 'go' ? name.toLowerCase() : name}`;
+  return `${ecosystem} ${name.toLowerCase()}`;
 }
 
 /**

@@ -51,7 +51,7 @@ export function parseSbom(document: unknown, where: string): SbomPackages {
   for (const purl of containers.keys()) {
     const item = packageOf(purl, sources.get(purl));
     if (item !== undefined) found.set(purl, item);
-    else if (!/^pkg:(?:oci|generic)\//.test(purl)) uncovered.add(purl);
+    else if (!purl.startsWith('pkg:oci/')) uncovered.add(purl);
   }
   const packages = [...found.values()]
     .map((item) => ({ ...item, suppliers: suppliersOf(item, found, containers) }))
@@ -70,30 +70,56 @@ export function parseSbom(document: unknown, where: string): SbomPackages {
  */
 export function parseSboms(documents: readonly unknown[], where: string): SbomPackages {
   const all = documents.map((document) => parseSbom(document, where));
-  const packages = new Map<string, SbomPackage>();
-  for (const item of all.flatMap((one) => one.packages)) {
-    const known = packages.get(item.purl);
-    const isAgreed = known === undefined || urlsOf(known) === urlsOf(item);
-    packages.set(item.purl, isAgreed ? item : { ...item, suppliers: undefined });
+  const packages: SbomPackage[] = [];
+  for (const [, same] of Map.groupBy(
+    all.flatMap((one) => one.packages),
+    ({ purl }) => purl,
+  )) {
+    const isAgreed = new Set(same.map(urlsOf)).size === 1;
+    // Outside its URL, another SBOM may state another source package. Each is looked up.
+    const bySource = new Map(same.map((item) => [JSON.stringify(item.source), item]));
+    for (const item of bySource.values())
+      packages.push(isAgreed ? item : { ...item, suppliers: undefined });
   }
   const merged = (list: 'uncovered' | 'unidentified'): readonly string[] =>
     [...new Set(all.flatMap((one) => one[list]))].toSorted();
   return {
-    packages: [...packages.values()].toSorted((a, b) => (a.purl < b.purl ? -1 : 1)),
+    packages: packages.toSorted((a, b) => (a.purl < b.purl ? -1 : 1)),
     uncovered: merged('uncovered'),
     unidentified: merged('unidentified'),
   };
 }
 
 /**
- * Returns the packages that the inspection of an image found and its SBOM lacks, by ecosystem, name
- * and version. Anyone who may write to a registry can replace an SBOM there.
+ * Returns what the inspection of an image found and its SBOM lacks: packages by all that selects
+ * their advisories, and others by package URL without qualifiers. Anyone who may write to a
+ * registry can replace an SBOM there.
  */
-export function missingIn(sbom: SbomPackages, inspected: SbomPackages): readonly SbomPackage[] {
-  const keyOf = ({ ecosystem, name, version }: SbomPackage): string =>
-    JSON.stringify([ecosystem, name, version]);
-  const listed = new Set(sbom.packages.map(keyOf));
-  return inspected.packages.filter((item) => !listed.has(keyOf(item)));
+export function missingIn(
+  sbom: SbomPackages,
+  inspected: SbomPackages,
+): Pick<SbomPackages, 'packages' | 'uncovered'> {
+  const listed = new Set(sbom.packages.map((item) => keyOf(item, item.release)));
+  const named = new Set(sbom.uncovered.map(withoutQualifiers));
+  return {
+    // One without a release is looked up in all.
+    packages: inspected.packages.filter(
+      (item) => !listed.has(keyOf(item, item.release)) && !listed.has(keyOf(item, undefined)),
+    ),
+    uncovered: inspected.uncovered.filter((purl) => !named.has(withoutQualifiers(purl))),
+  };
+}
+
+/** Returns what selects the advisories of a package in a release; undefined: in all. */
+function keyOf(
+  { ecosystem, name, version, source }: SbomPackage,
+  release: string | undefined,
+): string {
+  return JSON.stringify([ecosystem, name, version, source.name, source.version, release]);
+}
+
+function withoutQualifiers(purl: string): string {
+  return purl.replace(/[?#].*/s, '');
 }
 
 function urlsOf({ suppliers = [] }: SbomPackage): string {
@@ -275,8 +301,9 @@ function packageOf(purl: string, given: SourcePackage | undefined): SbomPackage 
   const version = type === 'deb' ? withEpoch(parts.version, qualifiers['epoch']) : parts.version;
   if (type === 'deb' && namespace?.toLowerCase() === 'debian') {
     const { upstream, distro } = qualifiers;
-    const [sourceName = name, sourceVersion] =
+    const [stated = '', sourceVersion] =
       upstream?.split('@') ?? (given === undefined ? [] : [given.name, given.version]);
+    const sourceName = stated === '' ? name : stated;
     const source = isSignedKernel(sourceName)
       ? { name: 'linux', version: withoutRebuild(version) }
       : { name: sourceName, version: sourceVersion ?? withoutRebuild(version) };
@@ -293,7 +320,8 @@ function packageOf(purl: string, given: SourcePackage | undefined): SbomPackage 
   const path = namespace === undefined ? name : `${namespace}/${name}`;
   const elements = subpath?.split('/') ?? [];
   const otherNames = elements.map((_, index) => [path, ...elements.slice(0, index + 1)].join('/'));
-  const source = { name: path, version };
+  // The name that cyclonedx-gomod gives the standard library.
+  const source = { name: path === 'std' ? 'stdlib' : path, version };
   return { purl, name: otherNames.at(-1) ?? path, version, ecosystem: 'go', source, otherNames };
 }
 

@@ -18,9 +18,10 @@ export function compareIn(ecosystem: Ecosystem, a: string, b: string): number | 
  * (`go1.24.4`, `go1.25rc1`, https://go.dev/doc/toolchain#version), or one of an advisory (`1.24.0-0`).
  */
 function parseGoVersion(text: string): semver.SemVer | null {
-  const [, release, prerelease = ''] =
-    /^(?:go|v)?(\d+(?:\.\d+){0,2})((?:rc|beta)\d+)?$/.exec(text) ?? [];
+  const [, release, stage = '', count = ''] =
+    /^(?:go|v)?(\d+(?:\.\d+){0,2})(?:(rc|beta)(\d+))?$/.exec(text) ?? [];
   if (release === undefined) return semver.parse(text);
   const numbers = [...release.split('.'), '0', '0'].slice(0, 3).join('.');
-  return semver.parse(prerelease === '' ? numbers : `${numbers}-${prerelease}`);
+  // Advisories write 1.22.0-rc.2 for go1.22rc2.
+  return semver.parse(stage === '' ? numbers : `${numbers}-${stage}.${count}`);
 }

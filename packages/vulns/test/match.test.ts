@@ -11,7 +11,7 @@ import {
   type Vulnerability,
 } from '../src/match.ts';
 import { parseOpenVex, statementFor } from '../src/open-vex.ts';
-import { missingIn, parseSbom, parseSboms } from '../src/sbom.ts';
+import { missingIn, parseSbom, parseSboms, type SbomPackages } from '../src/sbom.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-vulns-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -286,6 +286,11 @@ test.each([
   expect((await find(sbom(purl), path)).map(({ id }) => id)).toEqual(ids);
 });
 
+const missing = (of: SbomPackages, document: unknown): readonly string[] => {
+  const { packages, uncovered } = missingIn(of, parseSbom(document, 'layers'));
+  return [...packages.map(({ purl }) => purl), ...uncovered];
+};
+
 describe('a Go module from a Debian package', () => {
   const deb = RUNC_DEV;
   const module = 'pkg:golang/github.com/opencontainers/runc@v1.1.15';
@@ -346,11 +351,50 @@ describe('a Go module from a Debian package', () => {
       'pkg:deb/debian/runc@2?distro=trixie',
       SYS,
     );
-    expect(missingIn(own, parseSbom(layers, 'layers')).map(({ purl }) => purl)).toEqual([
-      'pkg:deb/debian/runc@2?distro=trixie',
-      SYS,
-    ]);
-    expect(missingIn(parseSbom(layers, 'layers'), own)).toEqual([]);
+    expect(missing(own, layers)).toEqual(['pkg:deb/debian/runc@2?distro=trixie', SYS]);
+    expect(missing(parseSbom(layers, 'layers'), sbom('pkg:deb/debian/runc@1?distro=13'))).toEqual(
+      [],
+    );
+    // Under another source package or release, it is looked up elsewhere.
+    const item = 'pkg:deb/debian/libc6@1?distro=trixie&upstream=glibc';
+    for (const [theirs, isListed] of [
+      [item, true],
+      ['pkg:deb/debian/libc6@1?upstream=glibc', true],
+      ['pkg:deb/debian/libc6@1?distro=sid&upstream=glibc', false],
+      ['pkg:deb/debian/libc6@1?distro=trixie&upstream=harmless', false],
+      ['pkg:deb/debian/libc6@1?distro=trixie&upstream=glibc%409', false],
+    ] as const)
+      expect(missing(parseSbom(sbom(theirs), 'theirs'), sbom(item))).toEqual(
+        isListed ? [] : [item],
+      );
+    const apk = 'pkg:apk/alpine/busybox@1?arch=amd64';
+    expect(missing(parseSbom(sbom(item), 'theirs'), sbom(apk))).toEqual([apk]);
+    expect(missing(parseSbom(sbom('pkg:apk/alpine/busybox@1'), 'own'), sbom(apk))).toEqual([]);
+  });
+
+  test('is looked up by each source package that one of several SBOMs states', () => {
+    const purl = 'pkg:deb/debian/runc@1?distro=trixie';
+    const stated = (source: string): unknown => ({
+      spdxVersion: 'SPDX-2.3',
+      packages: [
+        {
+          sourceInfo: `built package from: ${source} 1`,
+          externalRefs: [{ referenceType: 'purl', referenceLocator: purl }],
+        },
+      ],
+    });
+    for (const documents of [
+      [sbom(purl), stated('harmless')],
+      [stated('harmless'), sbom(purl)],
+    ])
+      expect(parseSboms(documents, 'sboms').packages.map(({ source }) => source.name)).toEqual(
+        expect.arrayContaining(['runc', 'harmless']),
+      );
+  });
+
+  test('names a component without a type of package that databases know', () => {
+    const linux = 'pkg:generic/linux@6.12.43';
+    expect(parseSbom(sbom(linux, 'pkg:oci/app@1'), 'sbom').uncovered).toEqual([linux]);
   });
 
   test('is any module if one of several SBOMs says so', () => {

@@ -107,6 +107,35 @@ describe('a version is affected', () => {
       go('example.com/a', [{ introduced: '1.0.0' }, { fixed: '1.9.1' }]),
     ],
     [
+      'of the standard library under the name of cyclonedx-gomod',
+      'pkg:golang/std@go1.22.1',
+      go('stdlib', [{ introduced: '0' }, { fixed: '1.22.2' }]),
+    ],
+    [
+      'of a release candidate of Go',
+      'pkg:golang/stdlib@go1.22rc2',
+      go('stdlib', [{ introduced: '0' }, { fixed: '1.22.0-rc.3' }]),
+    ],
+    [
+      'of the ninth release candidate of Go',
+      'pkg:golang/stdlib@go1.22rc9',
+      go('stdlib', [{ introduced: '0' }, { fixed: '1.22.0-rc.10' }]),
+    ],
+    ['with an empty source package in the URL', deb('a', '1', '&upstream='), debian(UNTIL_2)],
+    ['with a source package without a name', deb('a', '1', '&upstream=%401'), debian(UNTIL_2)],
+    ['with an empty release', 'pkg:deb/debian/a@1?distro=', debian(UNTIL_2)],
+    ['of a name in upper case', deb('A', '1'), debian(UNTIL_2)],
+    [
+      'of unstable, which advisories call sid',
+      'pkg:deb/debian/a@1?distro=debian-unstable',
+      [
+        {
+          package: { ecosystem: 'Debian:sid', name: 'a' },
+          ranges: [{ type: 'ECOSYSTEM', events: UNTIL_2 }],
+        },
+      ],
+    ],
+    [
       'of a part of a Go module',
       'pkg:golang/example.com/a@v1.0.0#cmd/x',
       go('example.com/a', [{ introduced: '0' }, { fixed: '1.9.1' }]),
@@ -167,6 +196,13 @@ test.each([
   ['an entry that is a text', ['a']],
 ])('parseOsv rejects %s', (_, affected) => {
   expect(() => parseOsv({ id: 'X', affected }, 'x.json')).toThrow(/^x\.json: .*"affected"/);
+});
+
+test('parseTrackerPackage clears all versions only if the state is resolved', () => {
+  const releases = { trixie: { status: 'open', fixed_version: '0' } };
+  expect(parseTrackerPackage('a', { 'CVE-1': { releases } }, 'x')[0]?.affected).toMatchObject([
+    { ranges: [{}] },
+  ]);
 });
 
 test('parseTrackerPackage treats an unknown state as affected', () => {

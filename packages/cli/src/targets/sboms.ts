@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
-import type { SbomPackage, SbomPackages, Subject } from '@lkt/vulns';
+import { readJson } from '@lkt/core';
+import type { SbomPackages, Subject } from '@lkt/vulns';
 import { referencesOf } from './audited-images.ts';
 import { parseJsonFile } from '../session/json-file.ts';
 import { statOf } from '../session/paths.ts';
@@ -29,11 +30,14 @@ export async function subjectsOf(
   for (const target of targets) {
     for (const { name, images, documents, inspected } of await sbomsOf(session, target, platform)) {
       const sbom = parseSboms(documents, name);
-      const missing = inspected === undefined ? [] : missingIn(sbom, parseSbom(inspected, name));
-      if (missing.length > 0)
+      const missing =
+        inspected === undefined
+          ? { packages: [], uncovered: [] }
+          : missingIn(sbom, parseSbom(inspected, name));
+      if (missing.packages.length + missing.uncovered.length > 0)
         session.reporter.emit({ kind: 'warning', text: lacks(name, missing) });
-      subjects.push({ name, images, packages: [...sbom.packages, ...missing] });
-      for (const purl of sbom.uncovered) uncovered.add(purl);
+      subjects.push({ name, images, packages: [...sbom.packages, ...missing.packages] });
+      for (const purl of [...sbom.uncovered, ...missing.uncovered]) uncovered.add(purl);
       for (const title of sbom.unidentified) unidentified.add(title);
     }
   }
@@ -51,8 +55,14 @@ interface TargetSbom extends Omit<Subject, 'packages'> {
   readonly inspected?: unknown;
 }
 
-function lacks(name: string, missing: readonly SbomPackage[]): string {
-  const [first, ...more] = missing.map((item) => `${item.name} ${item.version}`);
+function lacks(
+  name: string,
+  { packages, uncovered }: Pick<SbomPackages, 'packages' | 'uncovered'>,
+): string {
+  const [first, ...more] = [
+    ...packages.map((item) => `${item.name} ${item.version}`),
+    ...uncovered,
+  ];
   const others = more.length === 0 ? '' : ` and ${more.length} more`;
   return `the SBOM of ${name} lacks ${first}${others}, which its layers contain`;
 }
@@ -89,7 +99,12 @@ async function imageSbom(
   const images = [name, reference, component.purl ?? ''];
   const documents: unknown[] = [];
   for (const found of await findAttestations(store, digest, 'sbom'))
-    documents.push(JSON.parse(String(await readAttestation(store, found))));
+    documents.push(
+      readJson(await readAttestation(store, found), (value) => value, {
+        code: 'IMAGE_INVALID',
+        what: `the SBOM ${found.digest} of ${reference} is not JSON`,
+      }),
+    );
   const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
   const inspected = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   return documents.length > 0
