@@ -8,6 +8,8 @@ const BLOCK_SIZE = 512;
 const RECORD_SIZE = 20 * BLOCK_SIZE;
 const IN_HEADER = 4;
 const IN_EXTENSION = 21;
+/** Size of a number: octal digits and a NUL. */
+const NUMBER_SIZE = 12;
 
 /**
  * Streams a tar archive with a disk as its only file, in GNU tar's old sparse format (tar's manual,
@@ -56,6 +58,13 @@ function writeMap(block: Buffer, at: number, map: readonly Pick<Run, 'offset' | 
   }
 }
 
+/** Writes a number: octal if it has at most eleven digits, otherwise base-256, as GNU tar does. */
 function number(block: Buffer, at: number, value: number): void {
-  block.write(`${value.toString(8).padStart(11, '0')}\0`, at, 'latin1');
+  const octal = value.toString(8);
+  if (octal.length < NUMBER_SIZE) {
+    block.write(`${octal.padStart(NUMBER_SIZE - 1, '0')}\0`, at, 'latin1');
+  } else {
+    block.writeUInt8(0x80, at);
+    block.writeBigUInt64BE(BigInt(value), at + NUMBER_SIZE - 8);
+  }
 }

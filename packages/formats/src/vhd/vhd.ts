@@ -1,8 +1,9 @@
 // Microsoft, "Virtual Hard Disk Image Format Specification", 1.0
 import { createHash } from 'node:crypto';
+import { LktError } from '@lkt/core';
 import { SOURCE_DATE_EPOCH } from '@lkt/oci';
 import { blocksOf } from '../bytes/blocks.ts';
-import { type Disk, rawBytes, roundUp, runBytes, runsOf, SECTOR_SIZE } from '../bytes/disk.ts';
+import { type Disk, MIB, rawBytes, roundUp, runBytes, runsOf, SECTOR_SIZE } from '../bytes/disk.ts';
 import { packer } from '../bytes/pack.ts';
 
 const FIXED = 2;
@@ -14,6 +15,8 @@ const BLOCK_SIZE = 2 ** 21;
 const BITMAP = Buffer.alloc(SECTOR_SIZE, 0xff);
 const NO_OFFSET = 0xffff_ffff_ffff_ffffn;
 const VERSION = 0x0001_0000;
+/** Hyper-V and QEMU read no larger ones. */
+const MAX_SIZE = 2040 * 2 ** 30;
 const footerRecord = packer('>8sIIQI4sI4sQQ4sI4x16s428x');
 const dynamicHeader = packer('>8sQQIII988x');
 const diskGeometry = packer('>HBB');
@@ -21,6 +24,7 @@ const diskGeometry = packer('>HBB');
 /**
  * Streams a disk as fixed VHD (Virtual Hard Disk Image Format Specification 1.0): the whole disk
  * and a footer.
+ * @throws UNSUPPORTED for more than 2040 GiB
  */
 export async function* vhdBytes(disk: Disk, id: string): AsyncGenerator<Uint8Array> {
   const size = sizeOf(disk);
@@ -28,7 +32,10 @@ export async function* vhdBytes(disk: Disk, id: string): AsyncGenerator<Uint8Arr
   yield footer(size, FIXED, id);
 }
 
-/** Streams a disk as dynamic VHD, without empty blocks. */
+/**
+ * Streams a disk as dynamic VHD, without empty blocks.
+ * @throws UNSUPPORTED for more than 2040 GiB
+ */
 export async function* dynamicVhdBytes(disk: Disk, id: string): AsyncGenerator<Uint8Array> {
   const size = sizeOf(disk);
   const end = footer(size, DYNAMIC, id);
@@ -59,7 +66,13 @@ export async function* dynamicVhdBytes(disk: Disk, id: string): AsyncGenerator<U
 
 /** Azure accepts only whole MiB. */
 function sizeOf({ size }: Disk): number {
-  return roundUp(size, 2 ** 20);
+  const whole = roundUp(size, MIB);
+  if (whole <= MAX_SIZE) return whole;
+  throw new LktError(
+    'UNSUPPORTED',
+    `the disk has ${whole / MIB} MiB; a VHD has at most ${MAX_SIZE / MIB}`,
+    { fix: 'use a smaller --size, or another --format' },
+  );
 }
 
 function footer(size: number, type: number, id: string): Buffer {
