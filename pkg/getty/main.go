@@ -1,6 +1,6 @@
-// Command getty runs logins on the consoles of the machine if the image enables them: with a
-// password from /hostroot/etc/getty.shadow, or a root shell without a password with INSECURE=true.
-// A process reads a console, another one verifies the password, and this one starts the shell.
+// Command getty runs logins on the consoles of the machine if the image enables them. Passwords are
+// those of /hostroot/etc/getty.shadow; with INSECURE=true, root has a shell without a password. A
+// process reads a console, another one verifies the password, and this one starts the shell.
 package main
 
 import (
@@ -52,6 +52,9 @@ func run() error {
 }
 
 func runMonitor(roles sandbox.Roles) error {
+	if len(os.Args) > 1 {
+		return fmt.Errorf("unexpected argument %q", os.Args[1])
+	}
 	m := &monitor{roles: roles, issue: readIssue(issue), isOpen: os.Getenv("INSECURE") == "true"}
 	if !m.isOpen {
 		hashes, err := readShadow(shadow)

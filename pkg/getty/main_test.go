@@ -5,6 +5,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -21,6 +22,18 @@ func TestMain(m *testing.M) {
 		os.Exit(0)
 	}
 	os.Exit(m.Run())
+}
+
+func TestRejectsArguments(t *testing.T) {
+	directory := t.TempDir()
+	for _, argument := range []string{"--version", "--help", "x"} {
+		command := exec.Command("/proc/self/exe", argument)
+		command.Env = append(os.Environ(), "GETTY_TEST="+directory)
+		out, err := command.CombinedOutput()
+		if err == nil || !strings.Contains(string(out), "unexpected argument "+strconv.Quote(argument)) {
+			t.Errorf("%s: %s, %v", argument, out, err)
+		}
+	}
 }
 
 func TestConsoles(t *testing.T) {

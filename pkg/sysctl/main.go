@@ -10,9 +10,13 @@ import (
 	"lkt/init/sysctl"
 )
 
-func main() { os.Exit(run("/etc/sysctl.d", "/proc/sys")) }
+func main() { os.Exit(run(os.Args[1:], "/etc/sysctl.d", "/proc/sys")) }
 
-func run(dir, root string) (status int) {
+func run(args []string, dir, root string) (status int) {
+	if len(args) > 0 {
+		report("unexpected argument %q: the parameters are those of %s", args[0], dir)
+		return 1
+	}
 	failures, err := sysctl.Apply(dir, root, report)
 	if err != nil {
 		report("%v", err)

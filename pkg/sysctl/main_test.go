@@ -18,8 +18,15 @@ func TestRunStatus(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if got := run(dir, root); got != want {
+		if got := run(nil, dir, root); got != want {
 			t.Errorf("%q: status %d", text, got)
 		}
+	}
+}
+
+func TestRunRejectsArguments(t *testing.T) {
+	dir, root := t.TempDir(), t.TempDir()
+	if got := run([]string{"--version"}, dir, root); got != 1 {
+		t.Errorf("status %d", got)
 	}
 }

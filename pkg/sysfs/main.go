@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-func main() { os.Exit(run("/etc/sysfs.d", "/sys")) }
+func main() { os.Exit(run(os.Args[1:], "/etc/sysfs.d", "/sys")) }
 
 // setting is one line "PATH = VALUE" of a file.
 type setting struct {
@@ -21,7 +21,11 @@ type setting struct {
 }
 
 // run sets all attributes. An invalid file sets none; another failure does not stop the rest.
-func run(dir, root string) (status int) {
+func run(args []string, dir, root string) (status int) {
+	if len(args) > 0 {
+		fmt.Fprintf(os.Stderr, "sysfs: error: unexpected argument %q: the attributes are those of %s\n", args[0], dir)
+		return 1
+	}
 	settings, err := read(dir)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "sysfs: error: %v\n", err)

@@ -29,7 +29,7 @@ func TestRunSetsAttributes(t *testing.T) {
 	if err := os.Symlink("../devices/one", sys+"/class/link"); err != nil {
 		t.Fatal(err)
 	}
-	if got := run(conf, sys); got != 0 {
+	if got := run(nil, conf, sys); got != 0 {
 		t.Errorf("status %d", got)
 	}
 	for path, want := range map[string]string{"/kernel/mm/ksm/run": "madvise", "/devices/one/run": "0"} {
@@ -52,7 +52,7 @@ func TestRunFails(t *testing.T) {
 		if err := os.Symlink(outside, sys+"/out"); err != nil {
 			t.Fatal(err)
 		}
-		if got := run(conf, sys); got != 1 {
+		if got := run(nil, conf, sys); got != 1 {
 			t.Errorf("%q: status %d", text, got)
 		}
 		if got, _ := os.ReadFile(sys + "/a"); (string(got) == "1") != isSet {
@@ -61,5 +61,12 @@ func TestRunFails(t *testing.T) {
 		if got, _ := os.ReadFile(outside + "/b"); len(got) != 0 {
 			t.Errorf("%q: wrote outside", text)
 		}
+	}
+}
+
+func TestRunRejectsArguments(t *testing.T) {
+	conf, sys := t.TempDir(), t.TempDir()
+	if got := run([]string{"--version"}, conf, sys); got != 1 {
+		t.Errorf("status %d", got)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -32,6 +33,9 @@ func main() {
 }
 
 func run(args []string) (status int, err error) {
+	if slices.ContainsFunc(args, isQuestion) {
+		return 0, fmt.Errorf("%s: %w", dockerd, syscall.Exec(dockerd, append([]string{dockerd}, args...), os.Environ()))
+	}
 	// A thread's namespaces are inherited by the processes that it starts.
 	runtime.LockOSThread()
 	if err := mountCgroups(); err != nil {
@@ -57,6 +61,15 @@ func run(args []string) (status int, err error) {
 		}
 	}()
 	return reap(containerdPID, daemon)
+}
+
+// isQuestion reports whether dockerd answers an argument and ends, without containerd.
+func isQuestion(arg string) bool {
+	switch arg {
+	case "--help", "-h", "--validate", "--version", "-v":
+		return true
+	}
+	return false
 }
 
 // mountCgroups mounts this container's own cgroup tree. It moves the process into a child cgroup,

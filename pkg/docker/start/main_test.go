@@ -21,3 +21,11 @@ func TestExitCode(t *testing.T) {
 		}
 	}
 }
+
+func TestIsQuestion(t *testing.T) {
+	for arg, want := range map[string]bool{"--version": true, "-v": true, "--help": true, "--debug": false, "version": false} {
+		if got := isQuestion(arg); got != want {
+			t.Errorf("%s: %v", arg, got)
+		}
+	}
+}
