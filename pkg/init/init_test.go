@@ -105,10 +105,12 @@ func TestSecondRequestForcesTheShutdown(t *testing.T) {
 		t.Fatal("one request")
 	}
 	s.ask(powerOff)
+	s.at = s.at.Add(-9 * time.Second)
+	s.ask(powerOff)
 	if s.forced.Err() != nil {
 		t.Error("forced by a repetition of the first request")
 	}
-	s.at = s.at.Add(-repeatTime)
+	s.at = s.at.Add(-time.Second)
 	s.ask(powerOff)
 	if s.forced.Err() == nil || s.current() != reboot {
 		t.Error("not forced, or with another mode")
@@ -121,7 +123,7 @@ func TestOneRequestForcesTheShutdownOfAContainer(t *testing.T) {
 	if s.requested.Err() == nil || s.forced.Err() != nil {
 		t.Fatal("not begun, or forced")
 	}
-	s.at = s.at.Add(-repeatTime)
+	s.at = s.at.Add(-10 * time.Second)
 	s.ask(reboot)
 	if s.forced.Err() == nil || s.current() != powerOff {
 		t.Error("not forced, or with another mode")

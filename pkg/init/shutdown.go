@@ -23,12 +23,12 @@ var (
 	halt     = shutdownMode{"halt", unix.LINUX_REBOOT_CMD_HALT}
 )
 
-// repeatTime is how long further requests count as the first one: a machine may have two devices
-// for one power button.
-const repeatTime = time.Second
+// repeatTime is how long further requests count as the first one. A machine may have two devices
+// for one power button, and a person may press it twice.
+const repeatTime = 10 * time.Second
 
-// shutdown is the request to shut down. The first request sets its mode and ends requested; the
-// second one ends forced, and with it every wait.
+// shutdown is the request to shut down. The first request sets its mode and ends requested. One
+// after repeatTime ends forced, and with it every wait.
 type shutdown struct {
 	requested, forced context.Context
 	request, force    context.CancelFunc

@@ -217,7 +217,7 @@ test('a second request forces the shutdown of a machine without containerd', asy
     `
 services:
   - {name: hangs, image: ${puppet}, command: [/puppet, hang]}
-  - {name: asks, image: ${puppet}, command: [/puppet, sleep, '2', signal, '10', init, sleep, '4', signal, '15', init, wait], after: [hangs], ${SIGNALS}}
+  - {name: asks, image: ${puppet}, command: [/puppet, sleep, '2', signal, '10', init, sleep, '12', signal, '15', init, wait], after: [hangs], ${SIGNALS}}
 onshutdown:
   - {name: hangs, image: ${puppet}, command: [/puppet, hang], timeout: 3000}
 layout: solid
