@@ -8,6 +8,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -37,7 +38,9 @@ type daemon struct {
 	settings Settings
 	store    *store
 	console  *queue
-	remote   *syslog
+	// unshown counts the lines that the console has missed since the last report.
+	unshown atomic.Int64
+	remote  *syslog
 
 	mutex   sync.Mutex
 	sources map[*source]bool
@@ -150,13 +153,9 @@ func newDaemon(dir string, settings Settings, console io.Writer) (*daemon, error
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{settings: settings, store: s, console: newQueue(queueSize, func(string) {}), sources: map[*source]bool{}}
-	go func() {
-		for {
-			e := d.console.take()
-			fmt.Fprintf(console, "%s: %s\n", e.Source, logs.Printable(e.Text))
-		}
-	}()
+	d := &daemon{settings: settings, store: s, sources: map[*source]bool{}}
+	d.console = newQueue(queueSize, func(string) { d.unshown.Add(1) })
+	go d.show(console)
 	if settings.Network != "" {
 		d.remote = &syslog{network: settings.Network, address: settings.Address}
 		d.remote.lines = newQueue(queueSize, func(source string) {
@@ -166,6 +165,21 @@ func newDaemon(dir string, settings Settings, console io.Writer) (*daemon, error
 		go d.remote.run(d.report)
 	}
 	return d, nil
+}
+
+// show writes lines to the console forever. Once the console has all that waited, it says how many
+// more there were.
+func (d *daemon) show(console io.Writer) {
+	for {
+		e := d.console.take()
+		fmt.Fprintf(console, "%s: %s\n", e.Source, logs.Printable(e.Text))
+		if !d.console.isLast() {
+			continue
+		}
+		if unshown := d.unshown.Swap(0); unshown > 0 {
+			fmt.Fprintf(console, "lkt-logs: %d lines are only in the logs: the console is too slow\n", unshown)
+		}
+	}
 }
 
 func (d *daemon) record(e logs.Entry) {

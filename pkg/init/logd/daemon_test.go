@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -111,6 +112,32 @@ func TestRateLimitCountsEmptyLines(t *testing.T) {
 	d.drain("a")
 	if status := d.store.status()["a"]; status.Lines > 5000 {
 		t.Errorf("%+v", status)
+	}
+}
+
+// A console that does not take all lines at once has a count of those that it misses.
+func TestConsoleCountsLinesThatItMisses(t *testing.T) {
+	console, shown := io.Pipe()
+	settings := defaults()
+	settings.Console = ConsoleAll
+	d, err := newDaemon(t.TempDir(), settings, shown)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const written = 3000
+	for i := range written {
+		d.record(logs.Entry{Time: time.Now(), Source: "a", Text: fmt.Sprint(i)})
+	}
+	lines := 0
+	for said := bufio.NewScanner(console); said.Scan(); lines++ {
+		missed := 0
+		if n, _ := fmt.Sscanf(said.Text(), "lkt-logs: %d lines are only in the logs", &missed); n == 0 {
+			continue
+		}
+		if lines+missed != written {
+			t.Errorf("%d lines and %d that are missing", lines, missed)
+		}
+		return
 	}
 }
 

@@ -78,6 +78,13 @@ func (q *queue) tryTake() (logs.Entry, bool) {
 	return e, true
 }
 
+// isLast reports whether no line follows the one that was taken last.
+func (q *queue) isLast() bool {
+	q.mutex.Lock()
+	defer q.mutex.Unlock()
+	return len(q.lines) == 0
+}
+
 // isEmpty reports whether the destination has finished all lines.
 func (q *queue) isEmpty() bool {
 	q.mutex.Lock()

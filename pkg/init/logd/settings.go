@@ -1,5 +1,5 @@
 // Package logd is the log daemon. It keeps the output of containers within limits, in files that
-// package logs reads, and passes it to clients of LinuxKit's memlogd, to the console and to a
+// package logs reads. It also passes it to clients of LinuxKit's memlogd, to the console and to a
 // syslog server.
 package logd
 

@@ -10,9 +10,10 @@ import (
 	"lkt/init/logs"
 )
 
-// store manages the log files. A source has a newer and an older file, together at most size bytes:
-// when the newer file has half of that, it replaces the older one. If all files exceed total, the
-// source that uses most loses its older file, so that a flooding source does not displace others.
+// store manages the log files. A source has a newer and an older file, together at most size bytes.
+// When the newer file has half of that, it replaces the older one. If a line makes all files exceed
+// total, the source that uses most first loses its older file, or its only one. So a flooding
+// source does not displace others.
 type store struct {
 	dir         string
 	size, total int64
@@ -101,6 +102,8 @@ func (s *store) append(e logs.Entry) error {
 	if k.newer > 0 && k.newer+int64(len(line)) > s.size/2 {
 		s.rotate(k)
 	}
+	for s.used+int64(len(line)) > s.total && s.shrink() {
+	}
 	if k.file == nil {
 		flags := os.O_WRONLY | os.O_APPEND | os.O_CREATE | syscall.O_NOFOLLOW | syscall.O_NONBLOCK
 		file, err := os.OpenFile(logs.Path(s.dir, k.name), flags, 0o640)
@@ -110,10 +113,12 @@ func (s *store) append(e logs.Entry) error {
 		k.file = file
 	}
 	n, err := k.file.Write(line)
+	// A file system that is full took only the beginning of the line.
+	if n < len(line) && k.file.Truncate(k.newer) == nil {
+		n = 0
+	}
 	k.newer += int64(n)
 	s.used += int64(n)
-	for s.used > s.total && s.shrink() {
-	}
 	return err
 }
 

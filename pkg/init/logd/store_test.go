@@ -3,7 +3,9 @@ package logd
 import (
 	"fmt"
 	"os"
+	"os/signal"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -87,6 +89,50 @@ func TestStoreShrinksLargestSource(t *testing.T) {
 	}
 	if lines := read(t, s.dir, "big-7"); len(lines) == 0 || !strings.HasPrefix(lines[len(lines)-1], "line 499 ") {
 		t.Errorf("the last one has %d lines", len(lines))
+	}
+}
+
+// The largest source may have no older half to lose.
+func TestStoreKeepsTheLineThatExceedsTotal(t *testing.T) {
+	s := openTestStore(t, 20_000, 15_000)
+	for i := range 9 {
+		fill(t, s, fmt.Sprint(i), 9)
+	}
+	for i := range 200 {
+		fill(t, s, "large", 1)
+		if lines := read(t, s.dir, "large"); len(lines) == 0 {
+			t.Fatalf("line %d is lost", i)
+		}
+	}
+	if size := sizeOnDisk(t, s.dir); size > 15_000 || size != s.used {
+		t.Errorf("%d bytes, counted as %d", size, s.used)
+	}
+}
+
+// A file system that becomes full stores only the beginning of a line.
+func TestStoreRemovesHalfALine(t *testing.T) {
+	s := openTestStore(t, 20_000, 50_000)
+	fill(t, s, "a", 1)
+	var old syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &old); err != nil {
+		t.Fatal(err)
+	}
+	signal.Ignore(syscall.SIGXFSZ)
+	limit := func(bytes uint64) {
+		if err := syscall.Setrlimit(syscall.RLIMIT_FSIZE, &syscall.Rlimit{Cur: bytes, Max: old.Max}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	limit(uint64(s.used) + 40)
+	err := s.append(logs.Entry{Time: time.Now(), Source: "a", Text: strings.Repeat("y", 80)})
+	limit(old.Cur)
+	if err == nil {
+		t.Fatal("a full file system is no error")
+	}
+	fill(t, s, "a", 1)
+	lines := read(t, s.dir, "a")
+	if len(lines) != 2 || !strings.HasPrefix(lines[1], "line 0 ") || sizeOnDisk(t, s.dir) != s.used {
+		t.Errorf("%q, %d bytes counted as %d", lines, sizeOnDisk(t, s.dir), s.used)
 	}
 }
 

@@ -21,9 +21,9 @@ const (
 	sendTimeout     = 10 * time.Second
 )
 
-// syslog sends lines to a server in the format of RFC 5424: as datagrams (RFC 5426), or over a
-// connection with octet counting (RFC 6587 section 3.4.1). Lines are queued while the server is
-// unreachable.
+// syslog sends lines to a server in the format of RFC 5424. They are datagrams (RFC 5426), or
+// messages of a connection with octet counting (RFC 6587 section 3.4.1). Lines are queued while the
+// server is unreachable.
 type syslog struct {
 	network, address string
 	lines            *queue

@@ -30,11 +30,19 @@ type Cursor struct {
 const chunkSize = 16 << 10
 
 // OpenCursor opens the log of a source, from the first line of its older file if older is true,
-// otherwise of its newer file.
+// otherwise of its newer file. After a rotation, the newer file is missing until the next line.
 func OpenCursor(dir, source string, older bool) (*Cursor, error) {
 	c := &Cursor{Source: source, path: Path(dir, source), remaining: -1}
 	for range 10 { // until the log is not replaced between the two opens
 		current, err := open(c.path)
+		if older && errors.Is(err, fs.ErrNotExist) {
+			before, olderErr := open(c.path + ".1")
+			if olderErr != nil {
+				return nil, err
+			}
+			c.files = []*os.File{before}
+			return c, nil
+		}
 		if err != nil {
 			return nil, err
 		}

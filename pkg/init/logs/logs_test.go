@@ -1,7 +1,9 @@
 package logs
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -138,6 +140,23 @@ func TestSkipToEnd(t *testing.T) {
 	write(t, Path(dir, "a"), at(1, "a", "2"))
 	if got := texts(t, c); got != "2" {
 		t.Error(got)
+	}
+}
+
+// Between the rename of the newer file and the next line, there is only the older one.
+func TestCursorReadsALogWithoutItsNewerFile(t *testing.T) {
+	dir := t.TempDir()
+	write(t, Path(dir, "a")+".1", at(0, "a", "0"))
+	c := cursor(t, dir, "a", true)
+	if got := texts(t, c); got != "0" {
+		t.Error(got)
+	}
+	write(t, Path(dir, "a"), at(1, "a", "1"))
+	if got := texts(t, c); got != "1" {
+		t.Error(got)
+	}
+	if _, err := OpenCursor(dir, "b", true); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
 

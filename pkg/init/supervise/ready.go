@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io/fs"
 	"net"
 	"os"
 	"strings"
@@ -111,6 +112,9 @@ type logSearch struct {
 
 func (l *logSearch) found() bool {
 	file, err := os.Open(l.path)
+	if errors.Is(err, fs.ErrNotExist) { // until the first line after a rotation
+		return l.from.file != nil && l.foundInOlder()
+	}
 	if err != nil {
 		return false
 	}
