@@ -252,6 +252,12 @@ describe('sshd.yml', () => {
     expect(done).toMatchObject({ status: 0, stdout: '' });
   });
 
+  test('has a shell that cannot shut the machine down', () => {
+    const done = ssh(guest.port, home, 'poweroff -f; echo $?; reboot');
+    expect(done).toMatchObject({ status: 1, stdout: '1\n' });
+    expect(done.stderr).toMatch(/poweroff: error: .*\n {2}fix: add "pid: host"[^]*reboot: error: /);
+  });
+
   test('has a shell without access to containerd, which the config does not grant', () => {
     const done = ssh(guest.port, home, 'ls -A /run/containerd /usr/local/bin');
     expect(done.stdout).toBe('/run/containerd:\n\n/usr/local/bin:\n');
@@ -276,10 +282,12 @@ describe('sshd.yml', () => {
 
 describe('getty.yml', () => {
   test(
-    "has a root shell on the console, also with Debian's kernel",
+    "has a root shell on the console that shuts the machine down, also with Debian's kernel",
     { timeout: 1_800_000 },
     async () => {
-      const config = join(root, 'examples/getty.yml');
+      const config = join(dir, 'getty.yml');
+      const text = readFileSync(join(root, 'examples/getty.yml'), 'utf8');
+      writeFileSync(config, text.replace('- name: getty', '$&\n    pid: host'));
       const kernel = join(dir, 'debian.yml');
       writeFileSync(kernel, `kernel: {image: "@pkg:${join(root, 'kernel/debian')}"}\n`);
       const args = ['build', '--dir', dir, '--name', 'getty', config, kernel];
@@ -294,6 +302,8 @@ describe('getty.yml', () => {
         await sleep(1000);
       }
       expect(guest.console()).toMatch(/answer-42 0 \S+-cloud-amd64\r?\n/);
+      guest.type('poweroff -f\n');
+      await guest.until('lkt: bye');
     },
   );
 });
