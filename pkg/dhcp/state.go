@@ -19,8 +19,9 @@ import (
 
 const secretSize = 32
 
-// machineSecret returns what makes this machine's IPv6 addresses: the same at each boot if there is
-// a directory for state or a UUID from the firmware, else the same until the next boot.
+// machineSecret returns the secret from which this machine makes its IPv6 addresses. It is the same
+// at each boot if there is a directory for state or a UUID from the firmware, else the same until
+// the next boot.
 func machineSecret(state string) ([]byte, error) {
 	if state != "" {
 		return storedSecret(filepath.Join(state, "secret"))

@@ -9,8 +9,8 @@ import (
 	"lkt/epoch"
 )
 
-// raiseClock sets a clock that is behind the earliest time that the machine can have: one without a
-// battery begins in 1970, and every certificate would be invalid.
+// raiseClock sets a clock that is behind the earliest time that the machine can have. A clock
+// without a battery begins in 1970, when no certificate is valid yet.
 func raiseClock(cmdline []string) {
 	floor, err := epoch.Floor(strings.Join(cmdline, " "))
 	if err != nil {

@@ -14,10 +14,10 @@ import (
 // stepLog is PID 1's own log, or nil before logging starts.
 var stepLog atomic.Pointer[os.File]
 
-// step writes a line with the seconds since the kernel started to the console, to PID 1's own log,
-// and to the kernel's log at debug level, among the kernel's own lines. The line names what was
-// done since the previous line, or since the line "X starts" if there is one. "lkt run --timeline"
-// parses these lines.
+// step writes a line with the seconds since the kernel started to the console and to PID 1's own
+// log. It also writes it at debug level to the kernel's log, among the kernel's own lines. The line
+// names what was done since the previous line, or since the line "X starts" if there is one. "lkt
+// run --timeline" parses these lines.
 func step(format string, args ...any) { stepAt(uptime(), fmt.Sprintf(format, args...)) }
 
 func stepAt(at time.Duration, text string) {

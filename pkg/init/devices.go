@@ -13,8 +13,8 @@ import (
 )
 
 // devices loads the modules of the machine's devices, as the modules.alias of a kernel image lists
-// them: those of existing devices, and those of devices that appear until module loading is locked.
-// lkt's own kernels have no such file: their modules are in the lists of loadModules.
+// them. It also loads those of devices that appear until module loading is locked. lkt's own
+// kernels have no such file: their modules are in the lists of loadModules.
 type devices struct {
 	aliases *modules.Aliases
 	tree    *modules.Tree

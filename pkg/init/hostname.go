@@ -64,7 +64,7 @@ func applyHostname() {
 	step("host name %s", name)
 }
 
-// readHostname reads a file that a container has written, so it trusts nothing: it follows no
+// readHostname reads a file that a container has written, so it trusts nothing. It follows no
 // symbolic link, does not block, limits the size, and validates the name.
 func readHostname(path string) (string, error) {
 	const limit = 64 // HOST_NAME_MAX

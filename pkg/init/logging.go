@@ -169,8 +169,8 @@ func (l *logging) isRead(name string) bool {
 	}
 }
 
-// showTail writes the last lines of a log to the console, which is the only place to see them
-// without a login, unless the daemon writes them.
+// showTail writes the last lines of a log to the console, unless the daemon writes them. Without a
+// login, they can be seen nowhere else.
 func (l *logging) showTail(name string) {
 	const limit = 20
 	l.sync(name)

@@ -1,6 +1,6 @@
 // Command init is PID 1 of an lkt image. It verifies that the image is complete, makes the root
-// read-only, mounts the kernel's file systems, runs the onboot containers in order, starts the
-// services, and shuts everything down in order.
+// read-only, and mounts the kernel's file systems. Then it runs the onboot containers in order,
+// starts the services, and shuts everything down in order.
 package main
 
 import (

@@ -12,8 +12,8 @@ import (
 	"lkt/init/roots"
 )
 
-// readRoots returns the file systems of an image whose root consists of such, or nil if the root is
-// the initramfs, which is the working directory.
+// readRoots returns the file systems that are the root of the image, or nil if the root is the
+// initramfs, which is the working directory.
 func readRoots() ([]roots.Root, error) {
 	file, err := os.Open(roots.Path[1:])
 	if errors.Is(err, fs.ErrNotExist) {

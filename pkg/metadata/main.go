@@ -1,5 +1,5 @@
 // Command metadata configures this machine from a metadata disk or, if named, from the services of
-// cloud providers: it writes the metadata of the first one that it finds to /run/config, from which
+// cloud providers. It writes the metadata of the first one that it finds to /run/config, from which
 // containers bind files. One process reads disks, one the network, and a third one writes. See
 // docs/guest.md.
 package main

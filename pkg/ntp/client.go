@@ -18,9 +18,9 @@ import (
 const (
 	minInterval = 64 * time.Second
 	maxInterval = 1024 * time.Second
-	// refusal is how long a server is not asked after it has refused to answer, and how long all
-	// are asked rarely after one wanted that. Anyone on the path can forge both, so they must not
-	// last.
+	// refusal is how long a server is not asked after it has refused to answer. If a server asked
+	// for fewer requests, all are asked rarely for as long. Anyone on the path can forge both, so
+	// they must not last.
 	refusal = time.Hour
 )
 

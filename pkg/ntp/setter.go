@@ -141,9 +141,9 @@ func (s *setter) settle(r message.Round) (message.Answer, error) {
 }
 
 // check rejects times that cannot be: before the image was made, or long after. Servers that agree
-// on such a time would make expired certificates valid, or valid ones expired. Of a clock that has
-// been set since the boot it also rejects a large step, and the last of many small ones: restarts
-// are no way around the bound.
+// on such a time would make expired certificates valid, or valid ones expired. If the clock has
+// been set since the boot, it also rejects a large step, and the last of many small ones. So
+// restarts do not lift the bound.
 func (s *setter) check(offset time.Duration) error {
 	then := s.now().Add(offset)
 	if then.Before(s.floor) || then.After(epoch.Ceiling(s.floor)) {

@@ -24,8 +24,8 @@ import (
 // ownCapabilities are those of pkg/sshd/build.yml.
 const ownCapabilities = 1<<unix.CAP_KILL | 1<<unix.CAP_NET_BIND_SERVICE | 1<<unix.CAP_SETGID | 1<<unix.CAP_SETUID
 
-// launch opens what the processes need, starts two of them, and becomes the third by execve: then
-// no process but keys has the host key in memory.
+// launch opens what the processes need, starts two of them, and becomes the third by execve. After
+// that, only keys has the host key in memory.
 func launch(roles sandbox.Roles, arguments []string) error {
 	path := settings.Path
 	switch {

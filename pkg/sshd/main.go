@@ -29,7 +29,7 @@ const program = "sshd"
 //go:embed roles.json
 var rolesFile []byte
 
-// init names this process after its role: all of them execute the same file, and the name of a
+// init names this process after its role. All of them execute the same file, and the name of a
 // process is that of its first thread.
 func init() {
 	name := filepath.Base(os.Args[0])

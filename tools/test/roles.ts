@@ -90,8 +90,8 @@ export function awaited(boot: Boot): string {
 }
 
 /**
- * Returns the number of filters of a process with a role: that of its container, in which PID 1's
- * children are not, and its own, which those that start programs have not.
+ * Returns the number of filters of a process with a role. The container has one, except for
+ * children of PID 1, which are in none. The process has another one, unless it starts programs.
  */
 function filtersOf(name: string, { programs }: Role): number {
   return (name === 'init' ? 0 : 1) + (programs === true ? 0 : 1);
@@ -152,8 +152,8 @@ const LOGD_OOM_SCORE = '-900';
 const DEFAULT_OOM_SCORE = '500';
 
 /**
- * Returns the probe's facts about the processes that a boot compares, and those expected, without
- * open files: some processes get more of them while they run.
+ * Returns the probe's facts about the processes that a boot compares, and those expected. Both are
+ * without open files: some processes open more of them while they run.
  */
 export function comparedFacts(
   boot: Boot,
@@ -184,9 +184,9 @@ export function withoutCommon(fact: string): string {
 }
 
 /**
- * Returns the processes of pkg/sshd during a login of root that also transfers files, as fields of
- * proc_pid_status(5): name, users, permitted and effective capabilities, no_new_privs, and the
- * number of filters. One filter is the container's.
+ * Returns the processes of pkg/sshd during a login of root that also transfers files. Each has
+ * fields of proc_pid_status(5): name, users, permitted and effective capabilities, no_new_privs,
+ * and the number of filters. One filter is the container's.
  */
 export function expectedOfLogin(): string[] {
   const roles = rolesOf('sshd');

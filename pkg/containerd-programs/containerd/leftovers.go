@@ -22,9 +22,9 @@ const (
 	shimName = "containerd-shim-runc-v2"
 )
 
-// removeLeftovers removes what is left of a service's container of which containerd has no task. If
-// containerd is killed, it may neither attach to a container when it starts again nor remove it,
-// and it refuses to create another one beside it.
+// removeLeftovers removes what is left of a service's container of which containerd has no task.
+// After a kill, containerd may neither attach to such a container nor remove it. It refuses to
+// create another one beside it.
 //
 // To remove a directory, containerd first renames it to a hidden one. If it is killed before it has
 // removed that, the next rename fails, then the next mkdir, and so on until the machine restarts.

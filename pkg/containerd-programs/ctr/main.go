@@ -1,5 +1,5 @@
-// Command ctr is containerd's own tool without the commands that mount, and with another "run",
-// which grants a container the privileges of a service of the image instead of Docker's defaults.
+// Command ctr is containerd's own tool without the commands that mount, and with another "run". Its
+// containers have the privileges of a service of the image instead of Docker's defaults.
 package main
 
 import (

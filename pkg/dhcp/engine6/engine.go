@@ -35,8 +35,8 @@ const (
 	maxRouters    = 4
 	maxPrefixes   = 8
 	maxDomains    = config6.MaxDomains
-	// confirmTime is how long what is known of a network stays after the link was down, unless a
-	// router or server says it again: the link may be another one.
+	// confirmTime is how long the configuration of a network stays after the link was down: the
+	// link may be another one. A router or server that repeats it ends that time.
 	confirmTime = 20 * time.Second
 	// RFC 4862 5.5.3 e: no advertisement can shorten the life of an address to less.
 	twoHours = 2 * time.Hour

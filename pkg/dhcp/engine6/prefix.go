@@ -87,8 +87,8 @@ func (e *Engine) expirePrefixes(now time.Duration) (changed bool) {
 	return changed
 }
 
-// address returns the address made from the prefix: always the same on this network, and another
-// one on each other, so that it does not identify the machine (RFC 7217).
+// address returns the address made from the prefix (RFC 7217). It is always the same on this
+// network, and another one on each other, so that it does not identify the machine.
 func (p *prefix) address(c Config) (netip.Prefix, bool) {
 	if p.valid == 0 || p.blocked > 0 {
 		return netip.Prefix{}, false

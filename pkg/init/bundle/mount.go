@@ -136,7 +136,7 @@ func unmount(dir, path string) {
 }
 
 // mount mounts m on target. New file systems are nosuid and nodev unless the options contain "suid"
-// or "dev": containers get their devices from the runtime, and no file of an image needs to be
+// or "dev". Containers get their devices from the runtime, and no file of an image needs to be
 // setuid.
 func (m Mount) mount(o options, target string) (isNew bool, err error) {
 	data := m.data(o)

@@ -12,18 +12,17 @@ import (
 	"syscall"
 )
 
-// Binds returns the config.json of a container with pinned bind sources. A source whose path goes
-// through a directory that containers can write is bind-mounted below dir now, and the config
-// refers to that mount. release removes these mounts; the caller calls it once the container has
-// been created.
+// Binds returns the config.json of a container with bind sources that no container can replace. If
+// the path of a source goes through a directory that containers can write, Binds bind-mounts the
+// source below dir, and the config refers to that mount. release removes these mounts; the caller
+// calls it once the container has been created.
 //
-// The runtime follows symbolic links, so that a container could put a link to the machine's root
-// where another container binds, or where it binds itself at its next start. Such a link is an
-// error.
+// The runtime follows symbolic links. A container could put a link to the machine's root where
+// another container binds, or where it binds itself at its next start. Such a link is an error.
 //
 // A source that is read-only on the machine becomes read-only in the container, whatever the
-// options say: the kernel refuses a writable bind mount of the machine's root. Other restrictions
-// of its mount stay too, unless the options lift them; crun would lift them all.
+// options say: the kernel refuses other bind mounts of the root. Other restrictions of its mount
+// stay too, unless the options lift them; crun would lift them all.
 func Binds(data []byte, dir string) (config []byte, release func(), err error) {
 	var spec map[string]json.RawMessage
 	var mounts []map[string]json.RawMessage
@@ -94,8 +93,8 @@ func RemoveBinds(dir string) {
 	}
 }
 
-// restrict returns the options of a bind mount of a source with the given flags of its mount.
-// noexec is kept only where the options restrict nothing themselves: a volume may have programs.
+// restrict returns the options of a bind mount of a source with the given flags of its mount. It
+// keeps noexec only if the options restrict nothing themselves: a volume may have programs.
 func restrict(options []string, flags int64) []string {
 	options = slices.Clone(options)
 	says := func(words ...string) bool {

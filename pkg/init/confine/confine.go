@@ -1,7 +1,7 @@
-// Package confine adds restrictions to the config.json of a container: it protects files of the
-// kernel that belong to the machine and that root may write without any capability.
+// Package confine adds restrictions to the config.json of a container. They protect files of the
+// kernel that belong to the machine, and that root may write without any capability.
 //
-// One of them, kernel/core_pattern, names a program that the kernel starts outside of all
+// One of these files, kernel/core_pattern, names a program that the kernel starts outside of all
 // containers. LinuxKit leaves them to the author of the config, and its images do not mention them.
 // PID 1 and containerd's launcher use this package, so it imports only the standard library.
 package confine
@@ -129,9 +129,9 @@ func has(object map[string]json.RawMessage, key string) bool {
 // score of its runtime, which must not be killed.
 const defaultOOMScore = 500
 
-// defaultFiles limits the descriptors of a process, as systemd does. The kernel compares the number
-// of descriptors that all processes of a user have in flight between Unix sockets with the limit of
-// the sender, so that a container with a higher limit can always send.
+// defaultFiles limits the descriptors of a process, as systemd does. It also limits the descriptors
+// that all processes of a user have in flight between Unix sockets. The kernel compares their
+// number with the limit of the sender: a container with a higher limit can always send.
 const defaultFiles = 1 << 19
 
 // rlimit is an item of process.rlimits.
@@ -203,8 +203,8 @@ func boundingSet(config []byte) ([]string, error) {
 // terminals limits the pseudoterminals of a container; all containers share 4096.
 const terminals = "max=256"
 
-// WithoutPanic adds an option to those of an ext4 mount, unless they say what an error does: the
-// superblock of an untrusted disk may say that it panics the machine.
+// WithoutPanic adds an option to those of an ext4 mount, unless they say what an error does. The
+// superblock of an untrusted disk may ask for a panic of the machine.
 func WithoutPanic(kind string, options []string) []string {
 	isSet := func(option string) bool { return strings.HasPrefix(option, "errors=") }
 	if !strings.HasPrefix(kind, "ext") || slices.ContainsFunc(options, isSet) {

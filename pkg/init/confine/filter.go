@@ -6,9 +6,9 @@ import (
 )
 
 // filterFor returns the filter of system calls of a container: those of Docker's default profile,
-// with these differences. Calls that reach beyond the container, such as mounts, namespaces, BPF,
-// handles of files and perf events, need a word of the config, not only a capability. Only the
-// machine's own architecture is allowed. Others fail with EPERM.
+// with these differences. Calls that reach beyond the container need a word of the config, not only
+// a capability: mounts, namespaces, BPF, handles of files, perf events. Only the machine's own
+// architecture is allowed. Others fail with EPERM.
 func filterFor(capabilities, allowed []string) seccomp {
 	names := slices.Clone(baseCalls)
 	for _, name := range capabilities {

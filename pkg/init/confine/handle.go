@@ -63,8 +63,8 @@ func (h *Handle) Fd() int { return h.fd }
 // Close closes the file.
 func (h *Handle) Close() { _ = syscall.Close(h.fd) }
 
-// BindNamespace bind-mounts a namespace ("net", "pid", …) of a process on a file of the machine,
-// which it creates, in place of the namespace of an earlier process.
+// BindNamespace creates a file of the machine, and bind-mounts a namespace ("net", "pid", …) of a
+// process on it. It replaces the namespace of an earlier process.
 func BindNamespace(pid int, kind, path string) error {
 	path = filepath.Clean(path)
 	dir, err := MakeDirectory(filepath.Dir(path))

@@ -59,8 +59,8 @@ var capabilityCalls = map[string][]string{
 }
 
 // allowedCalls are those that a container may make only if its config says so, whatever its
-// capabilities. Handles and events of files reach all of a file system of which the container has
-// only a directory, and perf events the memory of all processes.
+// capabilities. With one directory, handles and events of files reach all of its file system. Perf
+// events reach the memory of all processes.
 var allowedCalls = map[string][]string{
 	allowBPF:    {"bpf"},
 	allowKernel: {"perf_event_open"},

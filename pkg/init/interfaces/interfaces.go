@@ -35,8 +35,8 @@ const (
 	vethPeer     = 1
 )
 
-// reuseTimeout is how long to wait for the kernel to remove the namespace of the container's
-// earlier run, which may still have the interface or its name.
+// reuseTimeout is how long to wait until the kernel has removed the namespace of the container's
+// earlier run. It may still have the interface or its name.
 var reuseTimeout = 5 * time.Second
 
 // Attach creates the interfaces, or finds them on the machine, and moves them into the network

@@ -1,9 +1,9 @@
 // Package manifest reads the list of files that an image was composed of, and compares it with the
 // files that the kernel unpacked.
 //
-// The kernel only logs what it could not unpack from an initramfs and boots with the rest, so an
-// image that is truncated or too large for the memory would run with files missing. The manifest is
-// the last file in the initramfs: if it is complete and every path in it exists, the image is
+// The kernel only logs what it could not unpack from an initramfs, and boots with the rest. An
+// image that is truncated, or too large for the memory, would run with files missing. The manifest
+// is the last file in the initramfs: if it is complete and every path in it exists, the image is
 // complete.
 //
 // Format: a line "lkt-manifest 1 COUNT", then COUNT lines "TYPE MODE UID GID SIZE PATH". TYPE is

@@ -61,7 +61,7 @@ func isValidKey(key string) bool {
 func (s setting) isPattern() bool { return strings.ContainsAny(s.key, "*?[") }
 
 // keyPath returns the path of a key. As in sysctl(8), the first separator decides whether dots or
-// slashes separate; the other one is then part of a name (an interface may be called eth0.5).
+// slashes separate. The other one is then part of a name: an interface may be called eth0.5.
 func keyPath(key string) string {
 	if i := strings.IndexAny(key, "./"); i < 0 || key[i] == '/' {
 		return key

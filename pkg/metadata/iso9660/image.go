@@ -1,6 +1,6 @@
-// Package iso9660 reads files of an ISO image (ECMA-119) under the names that Linux shows: those of
-// Rock Ridge (SUSP 1.12, RRIP 1.12), otherwise those of Joliet, otherwise the plain ones in lower
-// case. This way the kernel need not mount an untrusted image.
+// Package iso9660 reads files of an ISO image (ECMA-119) under the names that Linux shows. Those
+// are the names of Rock Ridge (SUSP 1.12, RRIP 1.12), else those of Joliet, else the plain ones in
+// lower case. The kernel need not mount an untrusted image.
 package iso9660
 
 import (

@@ -101,8 +101,8 @@ func agree(connection *tls.Conn) (Agreement, error) {
 }
 
 // verify verifies the certificate of a server for its name, at the present time. A clock that has
-// not been set may be behind by as much as the image is old: then it counts as that of the newest
-// certificate, and the server's time must be within the certificate's.
+// not been set may be behind by as much as the image is old. Then the time of the newest
+// certificate counts instead, and the server's time must be within the certificate's.
 func (c *Client) verify(host string, state tls.ConnectionState) error {
 	if state.NegotiatedProtocol != alpn {
 		return errors.New("the server does not speak NTS")

@@ -1,6 +1,6 @@
-// Package users resolves the user of a container from the layers of its image, because only the
-// image's own /etc/passwd knows the names. containerd's client would mount the image to read it.
-// The package imports only the standard library.
+// Package users resolves the user of a container from the layers of its image: only the image's
+// /etc/passwd has the names. containerd's client would mount the image to read it. The package
+// imports only the standard library.
 package users
 
 import (
@@ -31,8 +31,8 @@ func NeedsAccounts(user string) bool {
 }
 
 // Find resolves USER, UID, USER:GROUP or a mix of these; "" is root. As with Docker, a user without
-// a group gets its primary group and all groups that list it, and a UID without a line in
-// /etc/passwd gets group 0. An unknown name is an error.
+// a group gets its primary group and all groups that list it. A UID without a line in /etc/passwd
+// gets group 0. An unknown name is an error.
 func Find(user string, files Accounts) (User, error) {
 	if user == "" {
 		return User{}, nil

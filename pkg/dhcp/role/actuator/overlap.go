@@ -9,11 +9,11 @@ import (
 // replace. Such a route is refused, because a hostile server could take the traffic of a tunnel or
 // a static route (CVE-2024-3661). subnet is whether the route is the link's own subnet.
 //
-// An address is only refused if its subnet is part of another link's: without a route to its
-// subnet, it takes no traffic, and the gateway is reachable.
+// An address is refused only if its subnet is part of another link's. Without a route to its
+// subnet, an address takes no traffic, and the gateway is reachable.
 //
-// The subnet of a link may only be private where another link has a default route that someone has
-// set, perhaps to a tunnel: else its network could name any server as a neighbour (CVE-2023-36672).
+// If someone has set a default route of another link, perhaps to a tunnel, the subnet must be
+// private. Otherwise the network could name any server as a neighbour (CVE-2023-36672).
 //
 // A default route shadows nothing: its metric is larger than that of others.
 func overlapped(wanted kernelRoute, subnet bool, existing []kernelRoute) (found kernelRoute, overlaps bool) {

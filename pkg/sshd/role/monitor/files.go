@@ -9,9 +9,10 @@ import (
 	"lkt/sshd/users"
 )
 
-// openAuthorizedKeys opens a user's file of authorized keys, or returns null if it is missing or if
-// others could have written it: the file and its directories must belong to root or the user. It
-// does so with the rights of the user, who can thus read nothing by a link.
+// openAuthorizedKeys opens a user's file of authorized keys. It returns null if the file is
+// missing, or if others could have written it: the file and its directories must belong to root or
+// the user. It opens the file with the rights of the user, so that a link gives the user nothing
+// more to read.
 func openAuthorizedKeys(user users.User, null int) int {
 	opened := make(chan int)
 	go func() {

@@ -1,6 +1,6 @@
-// Package monitor is the process that starts the others. It reads no byte of a client: its only
-// decisions are to start a speaker for a connection of the listener, and a session for a login that
-// keys has verified.
+// Package monitor is the process that starts the others. It reads no byte of a client, and decides
+// only two things. It starts a speaker for a connection of the listener, and a session for a login
+// that keys has verified.
 package monitor
 
 import (

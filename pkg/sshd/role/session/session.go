@@ -1,6 +1,6 @@
-// Package session is the process of a login: it has the user and the rights of the user, starts
-// programs, and hands their input and output to the speaker. What the speaker asks for, the user
-// could do anyway.
+// Package session is the process of a login. It has the user and the rights of the user, starts
+// programs, and hands their input and output to the speaker. The speaker can ask for nothing that
+// the user could not do anyway.
 package session
 
 import (
