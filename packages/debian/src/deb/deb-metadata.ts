@@ -5,15 +5,18 @@ import type { PackageLicense } from '../copyright/license.ts';
 import { upstreamLicense } from '../copyright/upstream-license.ts';
 import { type DebianLock, type LockedPackage, SOURCE_ARCHITECTURE } from '../lock/lock.ts';
 import { parseRelations } from '../lock/relation.ts';
+import { isVersion, withoutRebuild } from '../lock/version.ts';
 import { debTar } from './deb.ts';
 import type { Paragraph } from './deb822.ts';
 import { findXzDecoder } from './xz.ts';
 
-/** Statements of a locked package about itself: its licence, and the sources in its programs. */
+/** Statements of a locked package about itself: its licence, its source, and those it contains. */
 export interface DebMetadata {
   /** As in the lock. */
   readonly name: string;
   readonly license?: PackageLicense;
+  /** Version of its source package, if the version of the package does not say it. */
+  readonly sourceVersion?: string;
   /** Sources of other packages that were incorporated by its build. */
   readonly builtUsing?: readonly IncorporatedSource[];
 }
@@ -51,12 +54,17 @@ export function isCopyright({ path, link, size }: DocumentFile): boolean {
 /** Collects the metadata of the packages of a lock while their files are read. */
 export class MetadataCollector {
   readonly #builtUsing = new Map<string, readonly IncorporatedSource[]>();
+  readonly #sourceVersions = new Map<string, string>();
   /** Of tarballs. */
   readonly #licenses = new Map<string, PackageLicense>();
   /** Texts, and targets of links. */
   readonly #documents = new Map<RawPath, { readonly link: RawPath } | { readonly text: string }>();
 
-  addControl({ name }: LockedPackage, control: Paragraph): void {
+  addControl({ name, version }: LockedPackage, control: Paragraph): void {
+    // Source: lvm2 (2.03.31-2)
+    const [, source = ''] = /^\S+\s+\((\S+)\)$/.exec(control.get('source') ?? '') ?? [];
+    if (isVersion(source) && source !== withoutRebuild(version))
+      this.#sourceVersions.set(name, source);
     const found = [
       ...incorporated(control.get('built-using'), false),
       ...incorporated(control.get('static-built-using'), true),
@@ -90,11 +98,13 @@ export class MetadataCollector {
       const text = texts.get(item) ?? bySource.get(sourceKey(item));
       const license = text === undefined ? this.#licenses.get(item.name) : parseCopyright(text);
       const builtUsing = this.#builtUsing.get(item.name);
-      if (license === undefined && builtUsing === undefined) return [];
+      const sourceVersion = this.#sourceVersions.get(item.name);
+      if ([license, builtUsing, sourceVersion].every((one) => one === undefined)) return [];
       return [
         {
           name: item.name,
           ...(license !== undefined && { license }),
+          ...(sourceVersion !== undefined && { sourceVersion }),
           ...(builtUsing !== undefined && { builtUsing }),
         },
       ];
@@ -128,7 +138,7 @@ function target(directory: RawPath, link: RawPath): RawPath {
 }
 
 function sourceKey({ path, version }: LockedPackage): string {
-  return `${path.split('/').at(-2)} ${version.replace(/\+b\d+$/, '')}`;
+  return `${path.split('/').at(-2)} ${withoutRebuild(version)}`;
 }
 
 /** Ignores relations that policy does not allow: each must have an exact version. */

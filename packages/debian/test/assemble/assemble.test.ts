@@ -111,6 +111,16 @@ License: Expat
     expect(found.map(({ name }) => name)).toEqual(['one', 'rebuilt']);
   });
 
+  it('has the version of the source package, if it is another one', async () => {
+    const found = await metadataOf([
+      { name: 'dmsetup', version: '2:1.02.205-2', fields: { Source: 'lvm2 (2.03.31-2)' } },
+      { name: 'odd', fields: { Source: 'odd (not a version!)' } },
+      { name: 'rebuilt', version: '1-1+b2', fields: { Source: 'other (1-1)' } },
+      { name: 'same', fields: { Source: 'other' } },
+    ]);
+    expect(found).toEqual([{ name: 'dmsetup', sourceVersion: '2.03.31-2' }]);
+  });
+
   it('has the sources that the build of a package incorporated', async () => {
     const fields = {
       'Built-Using': 'glibc (= 2.41-12), gcc-14 (= 14.2.0-19)',

@@ -13,10 +13,20 @@ export function debsOf(
     // pool/COMPONENT/PREFIX/SOURCE/FILE
     const source = path.split('/').at(-2);
     const fileName = `${archive}/${path}`;
-    const license = componentLicense(metadata.get(item.name)?.license);
+    const { license: declared, sourceVersion } = metadata.get(item.name) ?? {};
     return [
       item,
-      debComponent({ name, version, architecture, suite, digest, source, fileName, license }),
+      debComponent({
+        name,
+        version,
+        architecture,
+        suite,
+        digest,
+        source,
+        sourceVersion,
+        fileName,
+        license: componentLicense(declared),
+      }),
     ] as const;
   });
 }

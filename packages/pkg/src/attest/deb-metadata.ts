@@ -4,7 +4,7 @@ import type { DebianLock, DebMetadata } from '@lkt/debian';
 import type { Store } from '@lkt/oci';
 
 /** Bump when the metadata of the same packages change. */
-const VERSION = 1;
+const VERSION = 2;
 
 function pathOf(store: Store, image: Digest): string {
   return cacheFilePath(store, 'debs', digestHex(digestOf(`debs ${VERSION} ${image}`)));
