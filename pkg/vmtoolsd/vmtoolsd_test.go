@@ -191,6 +191,38 @@ func TestPausesWhenTheHostDoesNot(t *testing.T) {
 	}
 }
 
+// A snapshot during a message fails one of its calls. The channel stays.
+func TestRepeatsMessagesAfterSnapshots(t *testing.T) {
+	const kinds = 0xffff << 16
+	for _, kind := range []uint32{1, 2, 3, 4, 5} {
+		h := &emulator.Host{Script: []string{"ping", "reset"}}
+		isInterrupted := false
+		a := newAgent(nil, nil)
+		a.sleep = func(time.Duration) {}
+		a.call = func(r *backdoor.Registers) error {
+			if h.Idle() > 10 {
+				return errEnd
+			}
+			if r.CX&kinds == kind<<16 && len(h.Exchanges()) == 0 && !isInterrupted {
+				isInterrupted = true
+				r.CX = 0x10 << 16
+				return nil
+			}
+			return h.Call(r)
+		}
+		if err := a.connect(func() {}); !errors.Is(err, errEnd) {
+			t.Errorf("kind %d: %v", kind, err)
+		}
+		want := []emulator.Exchange{{Message: "ping", Answer: "OK "}, {Message: "reset", Answer: "OK ATR toolbox"}}
+		if got := h.Exchanges(); !slices.Equal(got, want) {
+			t.Errorf("kind %d: %q", kind, got)
+		}
+		if !isInterrupted {
+			t.Errorf("kind %d was not interrupted", kind)
+		}
+	}
+}
+
 func TestFallsBackForOldHosts(t *testing.T) {
 	h := &emulator.Host{Script: []string{"reset", "Capabilities_Register"}, Refuse: []string{"tools.set.versiontype", "SetGuestInfo  10"}}
 	a := newAgent(h.Call, nil)

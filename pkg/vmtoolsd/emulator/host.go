@@ -66,7 +66,8 @@ type channel struct {
 	high, low uint32
 	in        []byte
 	size      int
-	out       []byte
+	// out is the message for the program, until the program confirms it, and rest what it lacks.
+	out, rest []byte
 	isSending bool
 }
 
@@ -183,6 +184,7 @@ func (h *Host) message(r *backdoor.Registers) {
 			succeed(0, id)
 			return
 		}
+		c.rest = c.out
 		r.BX = uint32(len(c.out))
 		succeed(message, kindSendSize)
 	case kindReceivePart:
@@ -193,15 +195,15 @@ func (h *Host) message(r *backdoor.Registers) {
 			return
 		}
 		var part [4]byte
-		if len(c.out) == 0 {
+		if len(c.rest) == 0 {
 			h.violate("a read beyond the message")
 			return
 		}
-		c.out = c.out[copy(part[:], c.out):]
+		c.rest = c.rest[copy(part[:], c.rest):]
 		r.BX = binary.LittleEndian.Uint32(part[:])
 		succeed(0, kindSendPart)
 	case kindReceiveStatus:
-		if len(c.out) > 0 {
+		if len(c.rest) > 0 {
 			h.violate("a message was read in part")
 		}
 		c.out = nil
