@@ -110,6 +110,8 @@ describe('readInitrd', () => {
       '"../../etc/x" leads out of the archive',
     ],
     ['a name that is too long', longName(), 'a name has 1048576 bytes'],
+    ['a major number beyond 12 bits', device(0x1000, 1), '"dev" has an invalid device number'],
+    ['a minor number beyond 20 bits', device(1, 0x10_0000), '"dev" has an invalid device number'],
   ])('rejects %s', async (_name, data, message) => {
     await expect(read(data)).rejects.toThrow(message);
   });
@@ -123,6 +125,15 @@ describe('readInitrd', () => {
     for (const facts of files.values()) expect(facts).toMatchObject(evil);
     const none = await read(Buffer.concat([linked('a', ''), linked('b', ''), cpioTrailer()]));
     for (const path of ['a', 'b']) expect(none.get(path)).toMatchObject({ type: 'file', size: 0 });
+  });
+
+  it('gives root what has no owner, as the kernel does', async () => {
+    const none = { uid: 0xffff_ffff, gid: 0xffff_ffff, mtime: 0, size: 0 };
+    const entry = { path: 'su', type: 'file', mode: 0o4755, ...none } as const;
+    const files = await read(
+      Buffer.concat([cpioHeader(entry, { number: 1, links: 1 }, 0), cpioTrailer()]),
+    );
+    expect(files.get('su')).toMatchObject({ mode: 0o4755, uid: 0, gid: 0 });
   });
 
   it('rejects names of a file with different modes, of which the kernel would use the last', async () => {
@@ -186,6 +197,12 @@ describe('readInitrd', () => {
 function renamed(name: string): Buffer {
   const numbers = [1, 0o100644, 0, 0, 1, 0, 0, 0, 0, 0, 0, name.length + 1, 0];
   return Buffer.from(`070701${numbers.map(hex).join('')}${name}\0\0\0\0\0`);
+}
+
+function device(devMajor: number, devMinor: number): Buffer {
+  const owner = { uid: 0, gid: 0, mtime: 0, size: 0, devMajor, devMinor };
+  const entry = { path: 'dev', type: 'char', mode: 0o600, ...owner } as const;
+  return Buffer.concat([cpioHeader(entry, { number: 1, links: 1 }, 0), cpioTrailer()]);
 }
 
 function longName(): Buffer {

@@ -33,6 +33,10 @@ const FIELDS = [
   'nameSize',
 ] as const;
 
+/** The kernel's limits: it would make another device of a larger number. */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xf_ffff;
+
 type Header = Readonly<Record<(typeof FIELDS)[number], number>>;
 
 /**
@@ -148,17 +152,25 @@ async function nameOf(reader: ByteReader, { nameSize }: Header): Promise<string>
 }
 
 function entryOf(header: Header, name: string): { entry: EntryWithContent; inode: string } {
-  const { mode, uid, gid, mtime, devMajor, devMinor } = header;
+  const { mode, mtime, devMajor, devMinor } = header;
+  const [uid, gid] = [ownerOf(header.uid), ownerOf(header.gid)];
   const type = typeOf(mode);
   if (type === undefined) throw cpioError(`${quoted(name)} has an unknown type`);
   const path = normalizePath(name);
   if (path === undefined) throw cpioError(`${quoted(name)} leads out of the archive`);
   const isDevice = type === 'char' || type === 'block';
+  if (isDevice && (devMajor > MAX_MAJOR || devMinor > MAX_MINOR))
+    throw cpioError(`${quoted(name)} has an invalid device number`);
   const head = { path, type, mode: mode & 0o7777, uid, gid, mtime, size: 0 } as const;
   return {
     entry: { ...head, ...(isDevice ? { devMajor, devMinor } : {}) },
     inode: `${header.ownMajor}:${header.ownMinor} ${header.inode}`,
   };
+}
+
+/** chown(2) leaves a file with the largest number as it is: it belongs to root. */
+function ownerOf(id: number): number {
+  return id === 0xffff_ffff ? 0 : id;
 }
 
 async function exactly(reader: ByteReader, length: number): Promise<Buffer> {

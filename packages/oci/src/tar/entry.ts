@@ -37,7 +37,7 @@ export interface Entry {
   readonly link?: RawPath;
   readonly devMajor?: number;
   readonly devMinor?: number;
-  /** Extended attributes by full name, such as `security.capability`. */
+  /** Extended attributes by full name, such as `security.capability`; latin1. */
   readonly xattrs?: ReadonlyMap<string, Uint8Array>;
   /** PAX records of other vendors, such as `LINUXKIT.source`; latin1. */
   readonly pax?: ReadonlyMap<string, string>;

@@ -23,9 +23,11 @@ export interface TarLimits {
   readonly allowUnnamed?: boolean;
 }
 
-const MAX_ID = 0xffff_ffff;
-/** ustar's limit of 21 bits; the kernel's are 12 and 20. */
-const MAX_DEVICE = 0o7777777;
+/** chown(2) takes the number above it for "do not change", and a file would belong to root. */
+const MAX_ID = 0xffff_fffe;
+/** The kernel's limits: it would make another device of a larger number. */
+const MAX_MAJOR = 0xfff;
+const MAX_MINOR = 0xf_ffff;
 
 /** Reads the blocks of one entry: extended headers, long names, then the header. */
 export class TarHeaderReader {
@@ -223,8 +225,8 @@ export class TarHeaderReader {
   #device(type: EntryType, block: Buffer): { devMajor?: number; devMinor?: number } {
     if (type !== 'char' && type !== 'block') return {};
     return {
-      devMajor: this.#whole(undefined, block, field.devMajor, 'device number', MAX_DEVICE),
-      devMinor: this.#whole(undefined, block, field.devMinor, 'device number', MAX_DEVICE),
+      devMajor: this.#whole(undefined, block, field.devMajor, 'device number', MAX_MAJOR),
+      devMinor: this.#whole(undefined, block, field.devMinor, 'device number', MAX_MINOR),
     };
   }
 

@@ -102,7 +102,7 @@ describe('round trip', () => {
   const path = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
   const id = fc.oneof(
     fc.constantFrom(0, 2_097_151, 2_097_152),
-    fc.integer({ min: 0, max: 2 ** 32 - 1 }),
+    fc.integer({ min: 0, max: 2 ** 32 - 2 }),
   );
   const common = {
     path,
@@ -339,6 +339,21 @@ describe('rejects malformed archives', () => {
     ['negative size', /an invalid size/, [block({ at: { 124: '\xff'.repeat(12) } }), END]],
     ['negative owner in PAX', /an invalid uid/, [pax({ uid: '-1' }), block({}), END]],
     ['owner beyond 32 bits', /an invalid gid/, [pax({ gid: '4294967296' }), block({}), END]],
+    [
+      'owner that chown(2) leaves unchanged',
+      /an invalid uid/,
+      [pax({ uid: '4294967295' }), block({}), END],
+    ],
+    [
+      'device with a major number beyond 12 bits',
+      /an invalid device/,
+      [block({ type: '3', at: { 329: '0010000\0' } }), END],
+    ],
+    [
+      'device with a minor number beyond 20 bits',
+      /an invalid device/,
+      [block({ type: '4', at: { 337: '4000000\0' } }), END],
+    ],
     ['malformed size in PAX', /an invalid size/, [pax({ size: '1e3' }), block({}), END]],
     ['malformed time in PAX', /an invalid mtime/, [pax({ mtime: 'now' }), block({}), END]],
     [
