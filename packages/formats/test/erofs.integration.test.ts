@@ -144,6 +144,15 @@ it('stores capabilities and access control lists as attributes', async () => {
   run('fsck.erofs', '--extract', image);
 });
 
+it('keeps attribute names that are not ASCII', async () => {
+  const name = Buffer.from('user.größe').toString('latin1');
+  const image = await erofs({ a: file('x', { xattrs: new Map([[name, Buffer.from('1')]]) }) });
+  expect(readFileSync(image).includes('größe')).toBe(true);
+  await using opened = await open(image, 'r');
+  const entries = await Array.fromAsync(readErofs(await randomAccess(opened)));
+  expect(entries.at(-1)?.xattrs?.has(name)).toBe(true);
+});
+
 it.for(COMPRESSORS)(
   'stores contents of any sizes, equal or not, compressed with %s',
   async (compressor) => {

@@ -121,6 +121,24 @@ it('stores equal contents once', async () => {
   expect(listing(tarOf(image))).toEqual(listing(tar));
 });
 
+it('keeps attribute names that are not ASCII', async () => {
+  const name = Buffer.from('user.größe').toString('latin1');
+  const image = await squashfs({ a: file('x', { xattrs: new Map([[name, Buffer.from('1')]]) }) });
+  expect(run('rdsquashfs', '-x', 'a', image)).toContain('user.größe=1');
+});
+
+it.for([0xffff, 0x1_0000])('holds files of %i owners, or rejects them', async (count) => {
+  const tree = Object.fromEntries(
+    Array.from({ length: count }, (_, id) => [`${id}`, file('', { uid: id, gid: id })]),
+  );
+  if (count === 0xffff) {
+    const image = await squashfs(tree, 'none');
+    expect(run('unsquashfs', '-s', image)).toContain('Number of ids 65535');
+  } else {
+    await expect(squashfs(tree, 'none')).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+  }
+});
+
 it('rejects names that are too long', async () => {
   await expect(squashfs({ [`a/${'n'.repeat(256)}`]: file('') })).rejects.toThrow(
     'has a name of 256 bytes; a squashfs allows at most 255',

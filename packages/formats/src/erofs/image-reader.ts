@@ -185,7 +185,7 @@ function attributesIn(bytes: Buffer): ReadonlyMap<string, Uint8Array> {
     const value = at + 4 + length;
     if (prefix === undefined || value + valueSize > bytes.length)
       throw erofsError('an extended attribute is malformed');
-    const name = prefix + bytes.toString('utf8', at + 4, value);
+    const name = prefix + bytes.toString('latin1', at + 4, value);
     found.set(name, Uint8Array.from(bytes.subarray(value, value + valueSize)));
     at = Math.ceil((value + valueSize) / 4) * 4;
   }

@@ -43,7 +43,7 @@ function entryOf(inode: Inode, name: string, value: Uint8Array): readonly Buffer
   const found = [...XATTR_PREFIXES].find(([prefix]) => name.startsWith(prefix));
   if (found === undefined) return [];
   const [prefix, index] = found;
-  const rest = Buffer.from(name.slice(prefix.length));
+  const rest = Buffer.from(name.slice(prefix.length), 'latin1');
   if (rest.length > MAX_NAME_LENGTH || value.length > MAX_VALUE_LENGTH)
     throw new LktError(
       'UNSUPPORTED',

@@ -21,6 +21,8 @@ import { type AttributeTable, attributeTable } from './xattrs.ts';
 
 /** NAME_MAX */
 const MAX_NAME_LENGTH = 255;
+/** The superblock has their number in 16 bits. */
+const MAX_IDS = 0xffff;
 const SUPERBLOCK_SIZE = 96;
 const NONE_32 = 0xffff_ffff;
 const NONE_64 = 0xffff_ffff_ffff_ffffn;
@@ -194,8 +196,8 @@ class Tables {
     const known = this.#ids.get(id);
     if (known !== undefined) return known;
     const index = this.#ids.size;
-    if (index > 0xffff)
-      throw new LktError('UNSUPPORTED', 'a squashfs has at most 65536 owners and groups');
+    if (index === MAX_IDS)
+      throw new LktError('UNSUPPORTED', `a squashfs has at most ${MAX_IDS} owners and groups`);
     this.#ids.set(id, index);
     return index;
   }

@@ -50,6 +50,6 @@ export function attributeTable(
 
 function pair([name, value]: readonly [string, Uint8Array]): Buffer {
   const type = PREFIXES.findIndex((prefix) => name.startsWith(prefix));
-  const rest = Buffer.from(name.slice(PREFIXES[type]?.length ?? 0));
+  const rest = Buffer.from(name.slice(PREFIXES[type]?.length ?? 0), 'latin1');
   return Buffer.concat([nameHead(type, rest.length), rest, valueHead(value.length), value]);
 }

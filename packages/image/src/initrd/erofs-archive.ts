@@ -19,7 +19,7 @@ import type { TreeEntry } from '../tree/part.ts';
 import { type MountedRoot, ROOTS } from './erofs-roots.ts';
 
 /** Bump when the bytes change for unchanged entries. */
-const VERSION = 'erofs archive 1';
+const VERSION = 'erofs archive 2';
 
 /** A cpio archive with a single file: an erofs image of a root. */
 export interface ErofsArchive {
