@@ -41,7 +41,7 @@ export {
   mbrDisk,
 } from './partitions/partitions.ts';
 export { type EfiSigner, efiSigner } from './pe/authenticode.ts';
-export { readPe } from './pe/pe.ts';
+export { type PeSection, readPe } from './pe/pe.ts';
 export { qcow2Bytes } from './qcow2/qcow2.ts';
 export { sparseTar } from './sparse-tar/sparse-tar.ts';
 export { blockCompressor } from './squashfs/compressor.ts';

@@ -38,8 +38,8 @@ async function save(bytes: AsyncIterable<Uint8Array>): Promise<string> {
 async function saveRaw({ size, extents }: Disk): Promise<string> {
   const path = join(tempDir(), 'raw');
   const fd = openSync(path, 'w');
-  for (const { offset, bytes } of extents)
-    for await (const chunk of bytes()) writeSync(fd, chunk, 0, chunk.length, offset);
+  for (const extent of extents)
+    for await (const chunk of extent.bytes()) writeSync(fd, chunk, 0, chunk.length, extent.offset);
   ftruncateSync(fd, size);
   closeSync(fd);
   return path;

@@ -1,4 +1,4 @@
-import { open, readdir, stat } from 'node:fs/promises';
+import { open, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { Digester, ioError, isErrno, LktError, withPrefix } from '@lkt/core';
 import {
@@ -10,17 +10,16 @@ import {
   readTar,
 } from '@lkt/oci';
 import { DISK_FILES, readMounted } from '@lkt/image';
-import { randomAccess, type FileMap, readErofs, readInitrd, readPe } from '@lkt/formats';
+import { randomAccess, type FileMap, readErofs, readInitrd } from '@lkt/formats';
 import { readImageArchive } from './archive-reader.ts';
 import { readFacts } from './facts.ts';
 import { type ImageProvenance, readDocument, readSbom, readProvenance } from './documents.ts';
+import { initrdOfUki } from './uki-reader.ts';
 import type { ImageView, OutputState, UsedImage } from './view.ts';
 
 const SBOM_SUFFIX = '-sbom.spdx.json';
 const PROVENANCE_SUFFIX = '-provenance.json';
 const MAX_CMDLINE_BYTES = 64 * 1024;
-const MAX_PE_HEADER_BYTES = 2 ** 20;
-const READ_SIZE = 2 ** 20;
 
 type FileReader = (
   path: string,
@@ -206,28 +205,14 @@ async function readErofsDisk(path: string, signal: AbortSignal | undefined): Pro
 }
 
 async function readBootTar(path: string, signal: AbortSignal | undefined): Promise<FileMap> {
-  for await (const { path: name, content } of readTar(fileChunks(path)))
-    if (name === 'initrd.img' && content !== undefined) return readInitrdFiles(content, signal);
-  throw new LktError('ARCHIVE_INVALID', 'the archive has no initrd.img');
-}
-
-/** Reads the section `.initrd` of a unified kernel image (UAPI.5). */
-async function* initrdOfUki(path: string): AsyncGenerator<Uint8Array> {
-  const { size } = await stat(path);
-  const head = Buffer.alloc(Math.min(size, MAX_PE_HEADER_BYTES));
-  await using file = await open(path, 'r');
-  await file.read(head, 0, head.length, 0);
-  const section = readPe(head, basename(path)).sections.find(({ name }) => name === '.initrd');
-  if (section === undefined)
-    throw new LktError('ARCHIVE_INVALID', 'the EFI program has no section .initrd');
-  const end = section.rawOffset + Math.min(section.virtualSize, section.rawSize);
-  for (let at = section.rawOffset; at < end;) {
-    const { bytesRead, buffer } = await file.read({
-      buffer: Buffer.alloc(Math.min(READ_SIZE, end - at)),
-      position: at,
-    });
-    if (bytesRead === 0) throw new LktError('ARCHIVE_INVALID', 'the file is truncated');
-    at += bytesRead;
-    yield buffer.subarray(0, bytesRead);
+  let files: FileMap | undefined;
+  for await (const { path: name, content } of readTar(fileChunks(path))) {
+    if (name !== 'initrd.img') continue;
+    // tar would unpack the last one.
+    if (files !== undefined)
+      throw new LktError('ARCHIVE_INVALID', 'the archive has two files initrd.img');
+    if (content !== undefined) files = await readInitrdFiles(content, signal);
   }
+  if (files !== undefined) return files;
+  throw new LktError('ARCHIVE_INVALID', 'the archive has no initrd.img');
 }

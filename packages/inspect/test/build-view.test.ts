@@ -50,20 +50,24 @@ async function containerArchive(format: 'docker' | 'oci'): Promise<Buffer> {
   );
 }
 
-async function bootTar(): Promise<Buffer> {
-  const initrd = initrdOf(FILES);
+async function bootTar(...more: readonly Buffer[]): Promise<Buffer> {
   const head = { type: 'file' as const, mode: 0o644, uid: 0, gid: 0, mtime: 1 };
-  const entry = { ...head, path: 'initrd.img', size: initrd.length, content: singleChunk(initrd) };
-  return Buffer.concat(await Array.fromAsync(writeTar([entry]), (part) => Uint8Array.from(part)));
+  const entries = [initrdOf(FILES), ...more].map((initrd) => ({
+    ...head,
+    path: 'initrd.img',
+    size: initrd.length,
+    content: singleChunk(initrd),
+  }));
+  return Buffer.concat(await Array.fromAsync(writeTar(entries), (part) => Uint8Array.from(part)));
 }
 
 describe('viewBuild', () => {
   it.each([
     ['app.tar', async () => tarOf(FILES)],
     ['app-initrd.img', async () => initrdOf(FILES)],
-    ['app-initrd.tar', bootTar],
+    ['app-initrd.tar', async () => bootTar()],
     ['app-erofs.img', async () => erofsOf(FILES)],
-    ['app.efi', async () => efiProgram('.initrd', initrdOf(FILES))],
+    ['app.efi', async () => efiProgram(['.initrd', initrdOf(FILES)])],
     ['app.docker', async () => containerArchive('docker')],
     ['app-oci.tar', async () => containerArchive('oci')],
   ] as const)('reads the files of %s', async (name, bytes) => {
@@ -71,6 +75,45 @@ describe('viewBuild', () => {
     const view = await viewBuild(join(directory, 'app'), PLATFORM);
     expect(view?.outputs.map((output) => output.name)).toEqual([name]);
     expect(summary(await view?.files?.())).toEqual(LISTED);
+  });
+
+  it('reads the microcode of an EFI program before its initrd, as systemd-stub passes them', async () => {
+    const microcode = initrdOf({ 'kernel/x86/microcode/AuthenticAMD.bin': 'code', one: '1' });
+    const program = efiProgram(
+      ['.initrd', initrdOf({ one: '2' })],
+      ['.ucode', Buffer.concat([microcode, Buffer.of(0)])],
+    );
+    const directory = directoryOf({ 'app.efi': program });
+    const view = await viewBuild(join(directory, 'app'), PLATFORM);
+    expect(summary(await view?.files?.())).toEqual({
+      'kernel/x86/microcode/AuthenticAMD.bin': sha256('code'),
+      one: sha256('2'),
+    });
+  });
+
+  it.each([
+    [
+      'an EFI program with two initrds',
+      'app.efi',
+      async () => efiProgram(['.initrd', initrdOf(FILES)], ['.initrd', initrdOf({})]),
+      'the EFI program has two sections .initrd',
+    ],
+    [
+      'an EFI program with profiles',
+      'app.efi',
+      async () => efiProgram(['.initrd', initrdOf(FILES)], ['.profile', Buffer.from('ID=x')]),
+      'the EFI program has profiles',
+    ],
+    [
+      'an archive with two initrds',
+      'app-initrd.tar',
+      async () => bootTar(initrdOf({})),
+      'the archive has two files initrd.img',
+    ],
+  ] as const)('rejects %s', async (_, name, bytes, message) => {
+    const directory = directoryOf({ [name]: await bytes() });
+    const view = await viewBuild(join(directory, 'app'), PLATFORM);
+    await expect(view?.files?.()).rejects.toThrow(`${name}: ${message}`);
   });
 
   it('reads the metadata of a file', async () => {
@@ -237,8 +280,8 @@ describe('viewBuild', () => {
   });
 
   it.each([
-    ['app.efi', efiProgram('.linux', Buffer.from('k')), 'the EFI program has no section .initrd'],
-    ['app.efi', efiProgram('.initrd', initrdOf(FILES)).subarray(0, 700), 'the file is truncated'],
+    ['app.efi', efiProgram(['.linux', Buffer.from('k')]), 'the EFI program has no section .initrd'],
+    ['app.efi', efiProgram(['.initrd', initrdOf(FILES)]).subarray(0, 700), 'the file is truncated'],
     ['app-initrd.tar', Buffer.alloc(1024), 'the archive has no initrd.img'],
     ['app-initrd.img', Buffer.alloc(512), 'the initrd contains no archive'],
   ])('names the file of an invalid %s', async (name, content, message) => {

@@ -113,21 +113,28 @@ export async function erofsOf(files: Files): Promise<Buffer> {
   return Buffer.concat([head, bytes.subarray(head.length)]);
 }
 
-/** Returns an EFI program (PE32+ for amd64) with one section. */
-export function efiProgram(section: string, content: Buffer): Buffer {
+/** Returns an EFI program (PE32+ for amd64) with up to four sections. */
+export function efiProgram(...sections: readonly (readonly [string, Buffer])[]): Buffer {
   const head = Buffer.alloc(512);
   head.write('MZ', 0, 'latin1');
   head.writeUInt32LE(64, 0x3c);
   head.write('PE', 64, 'latin1');
   head.writeUInt16LE(0x8664, 68);
-  head.writeUInt16LE(1, 70);
+  head.writeUInt16LE(sections.length, 70);
   head.writeUInt16LE(240, 84);
   head.writeUInt16LE(0x20b, 88);
-  head.write(section, 328, 'latin1');
-  head.writeUInt32LE(content.length, 336);
-  head.writeUInt32LE(content.length + 100, 344);
-  head.writeUInt32LE(head.length, 348);
-  return Buffer.concat([head, content, Buffer.alloc(100, 'x')]);
+  const parts: Uint8Array[] = [head];
+  let end = head.length;
+  for (const [index, [name, content]] of sections.entries()) {
+    const header = head.subarray(328 + 40 * index);
+    header.write(name, 0, 'latin1');
+    header.writeUInt32LE(content.length, 8);
+    header.writeUInt32LE(content.length + 100, 16);
+    header.writeUInt32LE(end, 20);
+    parts.push(content, Buffer.alloc(100, 'x'));
+    end += content.length + 100;
+  }
+  return Buffer.concat(parts);
 }
 
 /** Returns the file paths of a map with the SHA-256 of their content, or their type. */

@@ -15,7 +15,8 @@ export interface PeHeaders {
   readonly dllCharacteristics: number;
 }
 
-interface PeSection {
+/** A section of a program: its place in memory, and in the file. */
+export interface PeSection {
   readonly name: string;
   readonly virtualSize: number;
   readonly virtualAddress: number;
