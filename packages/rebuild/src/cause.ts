@@ -56,7 +56,7 @@ const CAUSES: Readonly<Record<CauseKind, Omit<Cause, 'kind'>>> = {
     fix: 'omit it, or remove the file in the same RUN',
   },
   machine: {
-    text: 'a value of the machine, such as memory, inode, device, free space, or a duration',
+    text: 'a number: of memory, inode, device or free space, a duration, or random',
     fix: 'omit it, or remove the file in the same RUN',
   },
   builder: {

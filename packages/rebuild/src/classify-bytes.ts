@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer';
-import { gunzipSync } from 'node:zlib';
+import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import { type Cause, cause } from './cause.ts';
 import { type BuildFacts, classifyText } from './classify-text.ts';
 import { DAY_SECONDS } from './dates.ts';
@@ -25,7 +25,8 @@ export function classifyContent(
   facts: BuildFacts,
   depth = 0,
 ): ContentDifference {
-  const inner = depth >= MAX_DEPTH ? undefined : insideGzip(path, first, second, facts, depth);
+  const inner =
+    depth >= MAX_DEPTH ? undefined : insideCompressed(path, first, second, facts, depth);
   if (inner !== undefined) return inner;
   const format = depth >= MAX_DEPTH ? undefined : classifyFormat(path, first, second);
   if (format !== undefined) return inFormat(format, facts, depth);
@@ -45,17 +46,19 @@ function inFormat(format: FormatDifference, facts: BuildFacts, depth: number): C
   return { ...found, text: `in member ${member}, ${found.text}` };
 }
 
-function insideGzip(
+function insideCompressed(
   path: string,
   first: Buffer,
   second: Buffer,
   facts: BuildFacts,
   depth: number,
 ): ContentDifference | undefined {
-  if (![first, second].every((data) => data.length > 18 && data.readUInt16BE(0) === 0x1f8b))
-    return undefined;
+  const files = [first, second];
+  const isGzip = files.every((data) => data.length > 18 && data.readUInt16BE(0) === 0x1f8b);
+  const isZstd = files.every((data) => data.length > 8 && data.readUInt32LE(0) === 0xfd2fb528);
+  if (!isGzip && !isZstd) return undefined;
   // RFC 1952: MTIME is at offset 4.
-  const [one, other] = [first.readUInt32LE(4), second.readUInt32LE(4)];
+  const [one, other] = isGzip ? [first.readUInt32LE(4), second.readUInt32LE(4)] : [];
   if (one !== other) {
     const fix = 'compress with gzip -n, or from standard input';
     return {
@@ -65,7 +68,9 @@ function insideGzip(
   }
   try {
     const options = { maxOutputLength: MAX_UNPACKED_BYTES };
-    const [a, b] = [gunzipSync(first, options), gunzipSync(second, options)];
+    const unpack = (data: Buffer): Buffer =>
+      isGzip ? gunzipSync(data, options) : zstdDecompressSync(data, options);
+    const [a, b] = [unpack(first), unpack(second)];
     if (a.equals(b)) return undefined;
     const found = classifyContent(path, a, b, facts, depth + 1);
     return { ...found, text: `uncompressed, ${found.text}` };
@@ -110,6 +115,8 @@ function classifyPosition(
   facts: BuildFacts,
 ): ContentDifference {
   const [a, b] = [printableAround(first, offset), printableAround(second, offset)];
+  if (isInBuildId(first, offset) && isInBuildId(second, offset))
+    return { text: `differs at byte ${offset}: the build id`, cause: cause('unknown', BUILD_ID) };
   if (isElf(first) && isPath(a) && isPath(b)) {
     const text = `differs at byte ${offset}: ${quote(a)} and ${quote(b)}`;
     return { text, cause: cause('path', DEBUG_PATH) };
@@ -120,11 +127,12 @@ function classifyPosition(
     if (found.cause.kind !== 'unknown') return { text, cause: found.cause };
   }
   const shown = `differs at byte ${offset}: ${hex(first, offset)} and ${hex(second, offset)}`;
-  if (holdsTime(second, offset, facts.now))
+  if (holdsTimes(first, second, offset, facts.now))
     return { text: shown, cause: cause('time', { text: 'the time of the build, in binary' }) };
   if (holdsAddress(first, offset) && holdsAddress(second, offset))
     return { text: shown, cause: cause('address') };
   const random = looksRandom(first, second, offset);
+  if (random && isCompressed(first)) return { text: shown, cause: cause('unknown', COMPRESSED) };
   return { text: shown, cause: cause(random ? 'random' : 'unknown', random ? HASHED : {}) };
 }
 
@@ -141,6 +149,46 @@ function isElf(data: Buffer): boolean {
 /** Reports whether a text is an absolute path with a directory. */
 function isPath(text: string): boolean {
   return /^\/[\w.+@~-]+(?:\/[\w.+@~-]+)+\/?$/.test(text);
+}
+
+/** Linkers hash what they link, Go also the sources. */
+const BUILD_ID = {
+  text: 'a hash of other differences, which the file itself does not contain',
+  fix: 'compare the inputs of the linker; strip, or link with -Wl,--build-id=none, to omit it',
+};
+
+/** Reports whether the byte is in the descriptor of an ELF note, or in the build id of Go. */
+function isInBuildId(data: Buffer, offset: number): boolean {
+  const before = data.toString('latin1', Math.max(0, offset - 120), offset);
+  // The type of the note is 3, and the descriptor has 16 or 20 bytes.
+  const note = before.lastIndexOf('\x03\0\0\0GNU\0');
+  if (note !== -1 && before.length - note - 8 < 20) return true;
+  return /Go build ID: "[^"\n]*$/.test(before);
+}
+
+const COMPRESSED = {
+  text: 'different data in compressed form',
+  fix: 'compare the uncompressed data of two builds, or compress it in a later RUN',
+};
+
+/** xz, bzip2, zstd, gzip, lz4, lzip, zip, 7z, PNG, squashfs */
+const COMPRESSED_FORMATS: readonly string[] = [
+  '\xFD7zXZ\0',
+  'BZh',
+  '\x28\xB5\x2F\xFD',
+  '\x1F\x8B',
+  '\x04\x22\x4D\x18',
+  'LZIP',
+  'PK\x03\x04',
+  '7z\xBC\xAF',
+  '\x89PNG',
+  'hsqs',
+];
+
+/** Compressed data looks random, whatever differs in it. */
+function isCompressed(data: Buffer): boolean {
+  const start = data.toString('latin1', 0, 8);
+  return COMPRESSED_FORMATS.some((format) => start.startsWith(format));
 }
 
 const HASHED = { text: 'random data, or a hash of differing data' };
@@ -166,13 +214,16 @@ function printableAround(data: Buffer, offset: number): string {
 }
 
 /**
- * Reports whether a 32-bit number that includes the byte at `offset` is a time within a day of
- * `now`.
+ * Reports whether 32-bit numbers that include the byte at `offset` are times of two builds: one
+ * within a day of `now`, the other at most a year older. One alone is frequent in random data.
  */
-function holdsTime(data: Buffer, offset: number, now: number): boolean {
-  for (let at = Math.max(0, offset - 3); at <= offset && at + 4 <= data.length; at += 1) {
-    for (const value of [data.readUInt32LE(at), data.readUInt32BE(at)])
-      if (Math.abs(value - now) <= DAY_SECONDS) return true;
+function holdsTimes(first: Buffer, second: Buffer, offset: number, now: number): boolean {
+  const end = Math.min(first.length, second.length);
+  const isTime = (value: number, days: number): boolean =>
+    value > now - days * DAY_SECONDS && value <= now + DAY_SECONDS;
+  for (let at = Math.max(0, offset - 3); at <= offset && at + 4 <= end; at += 1) {
+    if (isTime(second.readUInt32LE(at), 1) && isTime(first.readUInt32LE(at), 366)) return true;
+    if (isTime(second.readUInt32BE(at), 1) && isTime(first.readUInt32BE(at), 366)) return true;
   }
   return false;
 }

@@ -1,3 +1,5 @@
+import { inflateRawSync } from 'node:zlib';
+import { isTarHeader } from '@lkt/oci';
 import { type Cause, cause } from './cause.ts';
 
 /** A difference found by the format of two files: a cause, or a member to compare. */
@@ -15,6 +17,8 @@ interface Member {
   readonly name: string;
   readonly time: string;
   readonly owner: string;
+  /** Its inode and device, if the archive has them. */
+  readonly place?: string;
   readonly content: Buffer;
 }
 
@@ -37,6 +41,7 @@ export function classifyFormat(
       zipMembers(first),
       zipMembers(second),
     ) ??
+    classifyArchive('cpio', CPIO_FIX, cpioMembers(first), cpioMembers(second)) ??
     classifyArchive('ar', AR_FIX, arMembers(first), arMembers(second))
   );
 }
@@ -47,6 +52,8 @@ const ZIP_FIX =
   'set the times of the files first (touch -d @$SOURCE_DATE_EPOCH), and archive in order: find … | LC_ALL=C sort | TZ=UTC zip -X -@';
 const JAR_FIX =
   'give the time to jar: jar --date="$(date -u -d @$SOURCE_DATE_EPOCH +%Y-%m-%dT%H:%M:%SZ)" …';
+const CPIO_FIX =
+  'set the times of the files first (touch -h -d @$SOURCE_DATE_EPOCH), and archive in order: find … | LC_ALL=C sort | cpio -o -H newc --reproducible -R 0:0';
 const AR_FIX = 'archive with ar D (and ranlib -D), and name the members in a fixed order';
 
 /** Files that record inodes and times to detect changes. */
@@ -114,6 +121,12 @@ function classifyArchive(
         cause('owner', { text: 'owners of files in an archive', fix }),
       );
     }
+    if (one.place !== other.place) {
+      return known(
+        `has different inodes or devices for member ${one.name}: ${one.place} and ${other.place}`,
+        cause('file-system', { text: 'inodes of files in an archive', fix }),
+      );
+    }
     if (!one.content.equals(other.content))
       return { kind: 'member', member: one.name, first: one.content, second: other.content };
   }
@@ -131,7 +144,7 @@ function tarMembers(data: Buffer): readonly Member[] | undefined {
   while (at + 512 <= data.length && data[at] !== 0) {
     const field = (from: number, length: number): string =>
       data.toString('latin1', at + from, at + from + length).replace(/[\0 ]+[^]*$/, '');
-    if (data.toString('latin1', at + 257, at + 262) !== 'ustar') return undefined;
+    if (!isTarHeader(data.subarray(at, at + 512))) return undefined;
     const size = Number.parseInt(field(124, 12) || '0', 8);
     if (!Number.isSafeInteger(size)) return undefined;
     members.push({
@@ -145,28 +158,68 @@ function tarMembers(data: Buffer): readonly Member[] | undefined {
   return members.length === 0 ? undefined : members;
 }
 
-/**
- * Parses a zip archive by its local headers (APPNOTE.TXT 4.3.7), as long as each has the size of
- * its member.
- */
+/** Maximum size of a member that is uncompressed. */
+const MAX_MEMBER_BYTES = 64 * 2 ** 20;
+
+/** Parses a zip archive by its central directory (APPNOTE.TXT 4.3.12). */
 function zipMembers(data: Buffer): readonly Member[] | undefined {
+  if (data.length < 22 || data.readUInt32LE(0) !== 0x04034b50) return undefined;
+  const end = data.lastIndexOf(Buffer.from('PK\x05\x06', 'latin1'));
+  if (end < 0 || end + 22 > data.length) return undefined;
+  const members: Member[] = [];
+  let at = data.readUInt32LE(end + 16);
+  while (at + 46 <= end && data.readUInt32LE(at) === 0x02014b50) {
+    const [nameEnd, local] = [at + 46 + data.readUInt16LE(at + 28), data.readUInt32LE(at + 42)];
+    if (local + 30 > end) return undefined;
+    const extraEnd = nameEnd + data.readUInt16LE(at + 30);
+    const localExtra = local + 30 + data.readUInt16LE(local + 26);
+    const start = localExtra + data.readUInt16LE(local + 28);
+    const stored = data.subarray(start, start + data.readUInt32LE(at + 20));
+    const extras = [data.subarray(nameEnd, extraEnd), data.subarray(localExtra, start)];
+    members.push({
+      name: data.toString('latin1', at + 46, nameEnd),
+      time: [
+        data.readUInt32LE(at + 12).toString(16),
+        ...extras.map((extra) => extra.toString('hex')),
+      ]
+        .join(' ')
+        .trim(),
+      owner: '',
+      content: data.readUInt16LE(at + 10) === 8 ? inflated(stored) : stored,
+    });
+    at = extraEnd + data.readUInt16LE(at + 32);
+  }
+  return members.length === 0 ? undefined : members;
+}
+
+function inflated(data: Buffer): Buffer {
+  try {
+    return inflateRawSync(data, { maxOutputLength: MAX_MEMBER_BYTES });
+  } catch {
+    return data;
+  }
+}
+
+/** Parses a cpio archive in the new ASCII format, as an initramfs has (cpio(5)). */
+function cpioMembers(data: Buffer): readonly Member[] | undefined {
   const members: Member[] = [];
   let at = 0;
-  while (at + 30 <= data.length && data.readUInt32LE(at) === 0x04034b50) {
-    const [size, nameLength, extraLength] = [
-      data.readUInt32LE(at + 18),
-      data.readUInt16LE(at + 26),
-      data.readUInt16LE(at + 28),
-    ];
-    const start = at + 30 + nameLength;
-    const extra = data.toString('hex', start, start + extraLength);
+  while (/^07070[12]$/.test(data.toString('latin1', at, at + 6))) {
+    const field = (index: number): number => {
+      const start = at + 6 + index * 8;
+      return Number.parseInt(data.toString('latin1', start, start + 8), 16);
+    };
+    const [size, nameLength] = [field(6), field(11)];
+    if (!Number.isSafeInteger(size) || !Number.isSafeInteger(nameLength)) return undefined;
+    const start = Math.ceil((at + 110 + nameLength) / 4) * 4;
     members.push({
-      name: data.toString('latin1', at + 30, start),
-      time: `${data.readUInt32LE(at + 10).toString(16)} ${extra}`.trim(),
-      owner: '',
-      content: data.subarray(start + extraLength, start + extraLength + size),
+      name: data.toString('latin1', at + 110, at + 110 + Math.max(0, nameLength - 1)),
+      time: String(field(5)),
+      owner: `${field(2)}:${field(3)}`,
+      place: [field(0), field(7), field(8)].join(' '),
+      content: data.subarray(start, start + size),
     });
-    at = start + extraLength + size;
+    at = Math.ceil((start + size) / 4) * 4;
   }
   return members.length === 0 ? undefined : members;
 }

@@ -108,7 +108,10 @@ const UUID = /\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i
 /** A part of a MAC or IPv6 address has a colon beside it. */
 const CLOCK = /(?<![\d:])\d{1,2}:\d\d:\d\d(?![\d:])/;
 const DURATION = /(?<![\w.])\d+(?:\.\d+)? ?(?:[num]?s|secs?|seconds?|min|minutes?)(?![0-9A-Za-z])/g;
-const SHORT_CLOCK = /^\d{1,2}:\d\d$/;
+const SHORT_CLOCK = /^\d{1,2}:\d\d(?: ?[AP]M|[+-]\d{4})?$/i;
+const USER_IDS = /\b[ug]id=\d+(?:\([^)]*\))?/g;
+/** A random name that programs give to a temporary file. */
+const TEMPORARY = /^\/(?:var\/)?tmp\/[^/]*\w{6}/;
 /** Addresses of programs, heap, libraries and stacks on 64-bit Linux. */
 const ADDRESS = /(?:\b|0x)(?:5[5-6]|7[c-f])[0-9a-f]{10}\b/i;
 /** Reports whether a text is such an address as a decimal number. */
@@ -116,7 +119,9 @@ function isDecimalAddress(text: string): boolean {
   return /^\d{14,15}$/.test(text) && ADDRESS.test(BigInt(text).toString(16));
 }
 
-const NUMBERS = /^[\d.,:%kKMGTiB\s-]+$/;
+const NUMBER = String.raw`-?\d+(?:\.\d+)?(?::\d+)*[%kKMGTiB]{0,3}`;
+/** Numbers, with units or as times, but no version or address. */
+const NUMBERS = new RegExp(`^${NUMBER}(?:[\\s,]+${NUMBER})*[\\s,]*$`);
 
 function causeOf(a: string, b: string, one: string, other: string, facts: BuildFacts): Cause {
   const { now, command } = facts;
@@ -135,11 +140,13 @@ function causeOf(a: string, b: string, one: string, other: string, facts: BuildF
     return cause('hostname');
   if (facts.kernel !== '' && (a.includes(facts.kernel) || b.includes(facts.kernel)))
     return cause('kernel');
-  if (/\buid=\d|\bgid=\d/.test(one)) return cause('owner');
+  if (one.replaceAll(USER_IDS, '') === other.replaceAll(USER_IDS, '')) return cause('owner');
   const hint = hintOf(command);
   if (hint === undefined && SHORT_CLOCK.test(a) && SHORT_CLOCK.test(b))
     return cause('time', { text: 'the time of day' });
   if (NUMBERS.test(a) && NUMBERS.test(b)) return hint ?? cause('machine');
+  if (TEMPORARY.test(a) && TEMPORARY.test(b))
+    return cause('random', { text: 'the random name of a temporary file' });
   if (a.startsWith('/') && b.startsWith('/')) return hint ?? cause('path');
   if (looksRandom(a, b)) return hint ?? cause('random', { text: randomText(a) });
   return hint ?? cause('unknown');

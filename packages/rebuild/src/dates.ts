@@ -40,10 +40,11 @@ export function isEpochNear(text: string, seconds: number): boolean {
 
 /**
  * Reports whether text has the digits of a time within a day of a moment without separators, as in
- * `date +%Y%m%d%H%M%S`, or its seconds since 1970 as eight hexadecimal digits.
+ * `date +%Y%m%d%H%M%S`, or with hundredths as in ISO 9660, or its seconds since 1970 as eight
+ * hexadecimal digits.
  */
 export function isStampNear(text: string, seconds: number): boolean {
-  const stamp = /(?<!\d)(\d{4})(\d\d)(\d\d)[T_-]?(\d\d)(\d\d)(?:\d\d)?(?!\d)/.exec(text);
+  const stamp = /(?<!\d)(\d{4})(\d\d)(\d\d)[T_-]?(\d\d)(\d\d)(?:\d\d){0,2}(?!\d)/.exec(text);
   if (stamp !== null) {
     const [year = 0, month = 0, day = 0, hour = 0, minute = 0] = stamp.slice(1).map(Number);
     const time = Date.UTC(year, month - 1, day, hour, minute) / 1000;

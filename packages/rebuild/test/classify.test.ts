@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { classifyContent } from '../src/classify-bytes.ts';
@@ -32,6 +33,18 @@ test.each([
   ['random', 'id: k3J9vmq0ZxTq\n', 'id: Pw71mRaY2uVs\n'],
   ['machine', 'free 123456\n', 'free 654321\n'],
   ['unknown', 'yes\n', 'no\n'],
+  ['unknown', '10.0.0.17\n', '10.0.0.4\n'],
+  ['unknown', '2026-309-1159\n', '2026-309-1200\n'],
+  ['time', 'at 11:59 AM\n', 'at 12:00 PM\n'],
+  [
+    'time',
+    'POT-Creation-Date: 2026-11-05 11:59+0000\n',
+    'POT-Creation-Date: 2026-11-05 12:00+0000\n',
+  ],
+  ['time', 'CD001 2026110511592000\n', 'CD001 2026110512000000\n'],
+  ['random', 'in /tmp/tmp8k3jq1z0/x\n', 'in /tmp/tmpw9q2m7ab/x\n'],
+  ['random', 'uid=0 token=k3J9dLq0ZxTq\n', 'uid=0 token=Pw71mRaY2uVs\n'],
+  ['owner', 'uid=1000(joe) gid=5\n', 'uid=0(root) gid=5\n'],
 ])('classifies a difference as %s: %j', (kind, first, second) => {
   expect(kindOf(first, second)).toBe(kind);
 });
@@ -60,6 +73,14 @@ function word(value: number): Buffer {
   return buffer;
 }
 
+/** Returns 512 bytes that look random, always the same for a seed. */
+function noise(seed: number): Buffer {
+  const parts = Array.from({ length: 16 }, (_, part) =>
+    createHash('sha256').update(`${seed} ${part}`).digest(),
+  );
+  return Buffer.concat(parts);
+}
+
 describe('binaries', () => {
   test('finds a time as text after a build id', () => {
     const [one, other] = ['1a2b3c4d5e6f7081', 'f0e1d2c3b4a59687'].map((id) =>
@@ -74,6 +95,20 @@ describe('binaries', () => {
 
   test('finds a time as a number', () => {
     expect(kindOf(binary(word(now - 60), 'x\0'), binary(word(now), 'x\0'))).toBe('time');
+  });
+
+  test('finds no time in random data', () => {
+    const kinds = Array.from({ length: 300 }, (_, seed) => kindOf(noise(seed), noise(-1 - seed)));
+    expect(new Set(kinds)).toEqual(new Set(['random']));
+  });
+
+  test.each([
+    ['of the linker', Buffer.from('\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0', 'latin1')],
+    ['of Go', Buffer.from('\xFF Go build ID: "aB3dEfGhIjKlMnOpQrSt/', 'latin1')],
+  ])('does not take a build id %s for random data', (_name, start) => {
+    const ids = ['0BcDeFgHiJkLmNoPqRsT', 'zYxWvUtSrQpOnMlKjIhG'];
+    const [first, second] = ids.map((id) => binary(start, id, '"\0', Buffer.alloc(64)));
+    expect(kindOf(first ?? '', second ?? '')).toBe('unknown');
   });
 
   test('finds the path of a source', () => {
