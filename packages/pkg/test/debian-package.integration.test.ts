@@ -12,6 +12,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { buildPackages } from '../src/build/build.ts';
 import type { BuiltPackage } from '../src/build/built-package.ts';
 import { lockPackage, type LockReport } from '../src/debian/lock.ts';
+import { updateLocks } from '../src/debian/update-locks.ts';
 import { openWorkspace } from '../src/workspace/workspace.ts';
 import { checkout, ENV, temporary, write } from '../../git/test/checkout.ts';
 import { type DebianArchive, debianArchive } from './debian-archive.ts';
@@ -151,6 +152,37 @@ it('reports the changes of a new lock, and does not write an unchanged one', asy
   expect(await lock(repo.path, store)).toMatchObject([
     { total: 2, added: [{ name: 'app' }, { name: 'new' }] },
   ]);
+});
+
+it('accepts no older version than the locked one, unless the request is another', async () => {
+  await using repo = await checkout(FILES);
+  await using dir = await temporary();
+  const store = await openStore(dir.path);
+  await archive.publish({ app: ['1.0-1', 'lib'], lib: ['1:1.0-2'] });
+  await lock(repo.path, store);
+  const file = `${repo.path}/tools/base/debian.lock`;
+  const before = await readFile(file, 'utf8');
+  // A mirror whose index of the suite is old and signed.
+  await archive.publish({ app: ['1.0-2', 'lib'], lib: ['1:1.0-1'] });
+  await expect(lock(repo.path, store)).rejects.toMatchObject({
+    code: 'OUTDATED',
+    message: 'tools/base/debian.lock: the archive has lib 1:1.0-1, older than the locked 1:1.0-2',
+  });
+  const workspace = await openWorkspace(repo.path, { env: ENV });
+  const options = {
+    store,
+    mirror: async () => archive.mirror,
+    reporter: silentReporter,
+    keyrings: [archive.keyring],
+  };
+  await expect(updateLocks(workspace, [workspace.get('lkt/base')], options)).rejects.toMatchObject({
+    code: 'OUTDATED',
+  });
+  expect(await readFile(file, 'utf8')).toBe(before);
+
+  const other = FILES['tools/base/build.yml'].replace('[app]', '[app, lib]');
+  await write(repo.path, { 'tools/base/build.yml': other });
+  expect((await lock(repo.path, store))[0]?.changed).toHaveLength(2);
 });
 
 it('names the command that writes a missing or outdated lock', async () => {

@@ -50,6 +50,7 @@ export interface ResolvedLock {
  * Resolves the `debian` block of a package and writes one lock file per platform. Leaves an
  * unchanged lock file alone.
  * @throws CONFIG_INVALID if the package has no `debian` block
+ * @throws OUTDATED for an older version than that in a lock with the same request
  * @throws LktError as `resolveLock` does
  * @example
  * ```ts
@@ -69,6 +70,7 @@ export async function lockPackage(
 
 /**
  * Resolves the `debian` block of a package for each platform. Writes nothing.
+ * @throws OUTDATED for an older version than that in a lock with the same request
  * @throws LktError as `lockPackage` does
  */
 export async function resolvePackage(
@@ -83,9 +85,14 @@ export async function resolvePackage(
     const path = lockPath(item, platform);
     const file = workspace.displayPath(path);
     const before = await readExisting(path, file);
-    const { resolveLock } = await import('@lkt/debian');
+    const { compareVersions, resolveLock } = await import('@lkt/debian');
     const lock = await resolveLock(debianSpec(item, platform), mirror, options);
     const report = { file, ...difference(before?.packages ?? [], lock.packages) };
+    const older = report.changed.find(
+      ({ from, to }) => compareVersions(to.version, from.version) < 0,
+    );
+    if (older !== undefined && before?.suite === lock.suite && before.request === lock.request)
+      throw downgrade(older, path, file);
     locks.push({ item, path, text: formatLock(lock), lock, report });
   }
   return locks;
@@ -138,6 +145,19 @@ export function requireDebian(item: Package): void {
   if (item.debian !== undefined) return;
   throw new LktError('CONFIG_INVALID', `${item.file.path} has no "debian" block to lock`, {
     fix: 'name a package with a "debian" block',
+  });
+}
+
+/** Returns the error of an archive whose signed index is older than that of the lock. */
+function downgrade(
+  { from, to }: LockReport['changed'][number],
+  path: string,
+  file: string,
+): LktError {
+  const what = `${file}: the archive has ${to.name} ${to.version}, older than the locked ${from.version}`;
+  return new LktError('OUTDATED', what, {
+    cause: new Error('the mirror lags behind, or withholds updates'),
+    fix: `try again later, or set LKT_DEBIAN_MIRROR to another mirror; to accept it, remove ${path}`,
   });
 }
 
