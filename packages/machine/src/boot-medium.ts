@@ -1,5 +1,7 @@
 import { type FileHandle, open } from 'node:fs/promises';
 import { isFile, rootDisk } from './boot-files.ts';
+import { bytesAt } from './bytes-at.ts';
+import { requireNoReferences } from './disk-references.ts';
 
 /** A file that firmware boots: a disk, an ISO image, or an EFI program. */
 export interface BootMedium {
@@ -20,6 +22,7 @@ const FORMATS: Readonly<Record<string, BootMedium['format']>> = {
  * Returns the boot medium at a path, judged by its name; undefined for other names and missing
  * files.
  * @param isEfi undefined: the firmware for which the medium was made
+ * @throws UNSUPPORTED for a disk that refers to other files
  */
 export async function findBootMedium(
   path: string,
@@ -30,6 +33,7 @@ export async function findBootMedium(
   if (!(await isFile(path)) || (end === 'iso' && (await isRoot(path)))) return undefined;
   const kind = end === 'iso' ? 'cdrom' : end === 'efi' ? 'program' : 'disk';
   const format = FORMATS[end] ?? 'raw';
+  if (format === 'qcow2' || format === 'vmdk') await requireNoReferences(path, format);
   const usesEfi =
     kind === 'program' ||
     (isEfi ?? (format === 'raw' ? await isForEfi(path) : /-efi\.[^.]*$/.test(path)));
@@ -67,11 +71,4 @@ const EFI_PLATFORM = 0xef;
 
 async function textAt(file: FileHandle, position: number, length: number): Promise<string> {
   return (await bytesAt(file, position, length)).toString('latin1');
-}
-
-/** Returns `length` bytes, padded with zeros beyond the end of the file. */
-async function bytesAt(file: FileHandle, position: number, length: number): Promise<Buffer> {
-  const bytes = Buffer.alloc(length);
-  await file.read(bytes, 0, length, position);
-  return bytes;
 }

@@ -7,6 +7,8 @@ import { findBootMedium } from '../src/boot-medium.ts';
 import { prepareEfi } from '../src/efi-firmware.ts';
 import { qemuArguments } from '../src/qemu.ts';
 
+const VMDK = Buffer.alloc(512);
+VMDK.write('KDMV\x01\0\0\0\x03\0\0\0\x01', 'latin1');
 const GPT = Buffer.concat([Buffer.alloc(512), Buffer.from('EFI PART')]);
 
 function iso(platform: number): Buffer {
@@ -27,7 +29,7 @@ test.each([
   ['x.qcow2', Buffer.alloc(0), 'disk', 'qcow2', 'bios'],
   ['x-efi.qcow2', Buffer.alloc(0), 'disk', 'qcow2', 'efi'],
   ['x.vhd', Buffer.alloc(0), 'disk', 'vpc', 'bios'],
-  ['x.vmdk', Buffer.alloc(0), 'disk', 'vmdk', 'bios'],
+  ['x.vmdk', VMDK, 'disk', 'vmdk', 'bios'],
   ['x.efi', Buffer.alloc(0), 'program', 'raw', 'efi'],
 ])('recognises %s', async (name, content, kind, format, firmware) => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-medium-'));
