@@ -23,6 +23,7 @@ import {
   configDirs,
   configPolicies,
   trustCheck,
+  trustGate,
   type TrustOptions,
   trustWarnings,
 } from './trust/check-images.ts';
@@ -88,8 +89,7 @@ export async function buildImage(
         await tools.fetchImage?.(image, ...rest);
         prefetch.stored(image.digest);
       }),
-    requireTrusted: async (image, place, item) =>
-      (await check?.requireTrusted(image, item)) ?? tools.requireTrusted?.(image, place, item),
+    requireTrusted: trustGate(check, tools),
   });
   const trust = (await check?.results(queries, resolved.packages)) ?? [];
   await prefetch.finish();

@@ -191,7 +191,8 @@ async function pinConfigs(
   await using registry = flags.offline ? undefined : await openRegistries(session, flags);
   const resolveTag = tagResolver(session, registry, workspace);
   const targets = { packages: [], configs, set: givenVariables(flags) };
-  return await pin(workspace, { ...targets, intoLocks: true, resolveTag }, tools);
+  const trust = await trustOptions(session, flags);
+  return await pin(workspace, { ...targets, intoLocks: true, trust, resolveTag }, tools);
 }
 
 /** Returns the action cache's entry for a build; undefined for one that is never cached. */

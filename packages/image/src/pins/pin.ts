@@ -15,6 +15,8 @@ import {
 import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { lockPathOf } from '../config/lock.ts';
 import { packageNames } from '../config/pin-config.ts';
+import { queriesOf } from '../queries.ts';
+import { configPolicies, trustCheck, trustGate, type TrustOptions } from '../trust/check-images.ts';
 import { filesOf, otherPins, wantedFrom, writeConfigPins } from './config-pins.ts';
 
 /** Packages and configs whose references are pinned. */
@@ -28,6 +30,12 @@ export interface PinTargets extends ForeignImages {
    * configs. By default, only configs that have a lock file keep their digests there.
    */
   readonly intoLocks?: boolean;
+  /**
+   * Policies for the images of the configs and of their packages, with those of the configs. An
+   * image that they refuse is neither pinned, pulled nor built on. By default, only those of the
+   * build options apply.
+   */
+  readonly trust?: TrustOptions;
   /** Receives each change when its file is written; those stay if a build fails. */
   readonly onWritten?: (change: PinChange) => void;
 }
@@ -37,8 +45,8 @@ export interface PinTargets extends ForeignImages {
  * and their dependencies in order, then writes tag and digest into each reference, or into the lock
  * file of the config. Idempotent.
  * @returns the changes in writing order
- * @throws LktError USAGE_INVALID for a config without a file; the errors of `pinWorkspace` and
- * `resolveTag`
+ * @throws LktError USAGE_INVALID for a config without a file; SIGNATURE_INVALID for an image that
+ * `trust` refuses; the errors of `pinWorkspace` and `resolveTag`
  */
 export async function pin(
   workspace: Workspace,
@@ -53,8 +61,9 @@ export async function pin(
   for (const item of named.values()) if (publishedReference(item) === undefined) wanted.add(item);
   const changes: PinChange[] = [];
   let pins: ReadonlyMap<string, string>;
+  const tools = await verifiedTools(workspace, loaded, others, targets.trust, options);
   if (intoLocks) {
-    const report = await buildPackages(workspace, [...wanted], options);
+    const report = await buildPackages(workspace, [...wanted], tools);
     pins = new Map(
       report.packages.map((built) => [
         built.item.name,
@@ -62,7 +71,7 @@ export async function pin(
       ]),
     );
   } else {
-    const report = await pinWorkspace(workspace, [...wanted], options, foreign, onWritten);
+    const report = await pinWorkspace(workspace, [...wanted], tools, foreign, onWritten);
     changes.push(...report.changes);
     pins = report.references;
   }
@@ -70,6 +79,35 @@ export async function pin(
   const { changes: inConfigs } = await writeConfigPins(loaded, current, intoLocks);
   for (const change of inConfigs) onWritten?.(change);
   return [...changes, ...inConfigs];
+}
+
+/**
+ * Verifies the external images that configs name, and returns build options which verify those of
+ * packages.
+ * @param others pinned references of external images, by the reference as written
+ * @throws SIGNATURE_INVALID, NOT_FOUND at the reference
+ */
+async function verifiedTools(
+  workspace: Workspace,
+  loaded: readonly LoadedConfig[],
+  others: ReadonlyMap<string, string>,
+  trust: TrustOptions | undefined,
+  options: BuildOptions,
+): Promise<BuildOptions> {
+  if (trust === undefined) return options;
+  let tools = options;
+  for (const one of loaded) {
+    const policies = await configPolicies(one, trust);
+    const check = await trustCheck(workspace, policies, options.store, { ...options, trust });
+    const pinned = queriesOf(one).queries.flatMap((query) => {
+      const text = others.get(query.text);
+      const reference = text === undefined ? query.reference : parseReference(text);
+      return reference?.digest === undefined ? [] : [{ ...query, reference }];
+    });
+    await check?.requireSigned(pinned, options.reporter);
+    tools = { ...tools, requireTrusted: trustGate(check, tools) };
+  }
+  return tools;
 }
 
 /** Loaded configs, and the packages of the workspace that they name. */

@@ -93,6 +93,15 @@ export interface TrustCheckOptions extends Pick<BuildOptions, 'hasImage'> {
   readonly signal?: AbortSignal;
 }
 
+/** Returns the option that rejects base images which a check or the workspace's policies refuse. */
+export function trustGate(
+  check: TrustCheck | undefined,
+  { requireTrusted }: Pick<BuildOptions, 'requireTrusted'>,
+): NonNullable<BuildOptions['requireTrusted']> {
+  return async (image, place, item) =>
+    (await check?.requireTrusted(image, item)) ?? requireTrusted?.(image, place, item);
+}
+
 /** Returns the check for the images of configs; undefined without a policy. */
 export async function trustCheck(
   workspace: Workspace,
