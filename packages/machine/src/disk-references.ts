@@ -20,10 +20,13 @@ export async function requireNoReferences(path: string, format: 'qcow2' | 'vmdk'
   await using file = await open(path, 'r');
   const refers = format === 'qcow2' ? await qcow2Refers(file) : await vmdkRefers(file);
   if (!refers) return;
-  throw new LktError('UNSUPPORTED', `${path} refers to other files`, {
-    cause: 'the machine could read and write them',
-    fix: `if you trust it, make a complete disk: qemu-img convert -O qcow2 ${path} NEW.qcow2`,
-  });
+  throw new LktError(
+    'UNSUPPORTED',
+    `${path} refers to other files, which the machine could read and write`,
+    {
+      fix: `if you trust it, make a complete disk: qemu-img convert -O qcow2 ${path} NEW.qcow2`,
+    },
+  );
 }
 
 async function qcow2Refers(file: FileHandle): Promise<boolean> {
