@@ -139,6 +139,49 @@ it.for([0xffff, 0x1_0000])('holds files of %i owners, or rejects them', async (c
   }
 });
 
+/** Returns the name after the header at an offset of uncompressed metadata blocks. */
+function nameAfter(table: Buffer, block: number, offset: number): string {
+  const blocks: Buffer[] = [];
+  for (let at = block; blocks.length < 2 && at + 2 < table.length;) {
+    const size = table.readUInt16LE(at) & 0x7fff;
+    blocks.push(table.subarray(at + 2, at + 2 + size));
+    at += 2 + size;
+  }
+  // The header of a run and the head of its first entry.
+  const entry = Buffer.concat(blocks).subarray(offset + 12);
+  return entry.toString('latin1', 8, 9 + entry.readUInt16LE(6));
+}
+
+it('has an index of a large directory, in which the kernel finds a name quickly', async () => {
+  const names = Array.from({ length: 10_000 }, (_, index) => `name${index}`);
+  const image = readFileSync(
+    await squashfs(Object.fromEntries(names.map((name) => [name, file('')])), 'none'),
+  );
+  const root = Number(image.readBigUInt64LE(32));
+  const inodes = image.subarray(Number(image.readBigUInt64LE(64)));
+  const directories = image.subarray(Number(image.readBigUInt64LE(72)));
+  // The root is the last inode, and may continue in a further block.
+  const blocks: Buffer[] = [];
+  for (let at = Math.floor(root / 65_536); at < directories.byteOffset - inodes.byteOffset;) {
+    const size = inodes.readUInt16LE(at) & 0x7fff;
+    blocks.push(inodes.subarray(at + 2, at + 2 + size));
+    at += 2 + size;
+  }
+  const inode = Buffer.concat(blocks).subarray(root % 65_536);
+  const [count, offset] = [inode.readUInt16LE(32), inode.readUInt16LE(34)];
+  expect(count).toBeGreaterThan(15);
+  const found: string[] = [];
+  for (let at = 40; found.length < count;) {
+    const length = inode.readUInt32LE(at + 8) + 1;
+    const name = inode.toString('latin1', at + 12, at + 12 + length);
+    const position = (inode.readUInt32LE(at) + offset) % 8192;
+    expect(nameAfter(directories, inode.readUInt32LE(at + 4), position)).toBe(name);
+    found.push(name);
+    at += 12 + length;
+  }
+  expect(found).toEqual(found.toSorted());
+});
+
 it('rejects names that are too long', async () => {
   await expect(squashfs({ [`a/${'n'.repeat(256)}`]: file('') })).rejects.toThrow(
     'has a name of 256 bytes; a squashfs allows at most 255',

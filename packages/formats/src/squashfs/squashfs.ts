@@ -1,6 +1,6 @@
 // https://docs.kernel.org/filesystems/squashfs.html (4.0)
 import { LktError } from '@lkt/core';
-import { SOURCE_DATE_EPOCH } from '@lkt/oci';
+import { type RawPath, SOURCE_DATE_EPOCH } from '@lkt/oci';
 import {
   deviceNumber,
   type FileSystem,
@@ -30,6 +30,8 @@ const superblockRecord = packer('<4sIIIIHHHHHHQQQQQQQQ');
 const inodeHead = packer('<HHHHII');
 const basicDirectory = packer('<IIHHI');
 const extendedDirectory = packer('<IIIIHHI');
+/** Where a block of a listing begins, in the listing and in the table, and its first name. */
+const indexEntry = packer('<III');
 const extendedFile = packer('<QQQ');
 const listingEntry = packer('<HhHH');
 const fragmentEntry = packer('<QI4x');
@@ -236,8 +238,15 @@ class Tables {
     const { links, parent, number } = inode;
     const attributes = this.#attributes.of.get(inode);
     const { block, offset } = listings.location;
+    const index: Buffer[] = [];
+    let indexed = block;
     let size = 3;
-    for (const bytes of this.#listing(inode)) {
+    for (const { first, bytes } of this.#listing(inode)) {
+      const at = listings.location.block;
+      if (at !== indexed) {
+        index.push(indexEntry(size - 3, at, first.length - 1), Buffer.from(first, 'latin1'));
+        indexed = at;
+      }
       size += bytes.length;
       listings.write(bytes);
     }
@@ -245,26 +254,40 @@ class Tables {
     if (attributes === undefined && size <= 0xffff)
       return { type: TYPE.directory, fields: basicDirectory(block, links, size, offset, above) };
     if (size > NONE_32) throw new Error(`directory ${number} is too large`);
-    const fields = extendedDirectory(links, size, block, above, 0, offset, attributes ?? NONE_32);
-    return { type: TYPE.directory + EXTENDED_TYPE, fields };
+    const fields = extendedDirectory(
+      links,
+      size,
+      block,
+      above,
+      index.length / 2,
+      offset,
+      attributes ?? NONE_32,
+    );
+    return {
+      type: TYPE.directory + EXTENDED_TYPE,
+      fields: Buffer.concat([fields, ...index]),
+    };
   }
 
   /**
    * Returns runs of at most 256 entries whose inodes are in one metadata block and have close
-   * numbers.
+   * numbers, each with its first name.
    */
-  *#listing({ children }: Inode): Generator<Buffer> {
+  *#listing({ children }: Inode): Generator<{ readonly first: RawPath; readonly bytes: Buffer }> {
     let run: Buffer[] = [];
-    let base = { block: 0, number: 0 };
-    const head = (): Buffer => words(run.length - 1, base.block, base.number);
+    let base = { block: 0, number: 0, first: '' };
+    const whole = (): { first: RawPath; bytes: Buffer } => ({
+      first: base.first,
+      bytes: Buffer.concat([words(run.length - 1, base.block, base.number), ...run]),
+    });
     for (const { name, inode } of children) {
       const { block, offset } = this.#inodeLocations.get(inode) ?? { block: 0, offset: 0 };
       const delta = inode.number - base.number;
       if (run.length === 256 || block !== base.block || delta > 0x7fff || delta < -0x8000) {
-        if (run.length > 0) yield Buffer.concat([head(), ...run]);
+        if (run.length > 0) yield whole();
         run = [];
       }
-      if (run.length === 0) base = { block, number: inode.number };
+      if (run.length === 0) base = { block, number: inode.number, first: name };
       const entry = listingEntry(
         offset,
         inode.number - base.number,
@@ -273,7 +296,7 @@ class Tables {
       );
       run.push(Buffer.concat([entry, Buffer.from(name, 'latin1')]));
     }
-    if (run.length > 0) yield Buffer.concat([head(), ...run]);
+    if (run.length > 0) yield whole();
   }
 }
 

@@ -21,7 +21,7 @@ import { planFiles, planKey } from './plan-files.ts';
 import { type Output, small } from './write.ts';
 
 /** Bump when the bytes of a disk change for unchanged files. */
-const VERSION = 'root disk 2';
+const VERSION = 'root disk 3';
 /** First virtio disk in Linux. */
 const DISK = '/dev/vda';
 
