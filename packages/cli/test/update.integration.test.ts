@@ -179,6 +179,16 @@ it('locks, builds and pins what a security update changes, and names what it fix
   });
 });
 
+it('warns of a locked package that has left the archive', async () => {
+  await inCheckout(async ({ update: run, warnings }) => {
+    await archive.publish('trixie', [app('1.0-1')], { sources: [linux('6.12.107')] });
+    await run({ isDryRun: true });
+    expect(warnings).toContainEqual(
+      expect.stringMatching(/^the archive no longer has plain, which \S+debian\.lock locks$/),
+    );
+  });
+});
+
 it('updates packages without security fixes too, if not limited to security', async () => {
   await inCheckout(async ({ update: run }) => {
     await publish([FIXED], '1.1');

@@ -58,6 +58,18 @@ async function updates(
   );
 }
 
+it('names packages of which the archives have no version', async () => {
+  const unknown: string[] = [];
+  const items = ['same', 'gone', 'src:linux', 'src:gone'].map((name) => ({ name, version: '1.0' }));
+  await findUpdates({ suite: 'trixie', architecture: 'amd64' }, items, archive.mirror, {
+    store: await tempStore(),
+    reporter: silentReporter,
+    keyrings: [archive.keyring],
+    onUnknown: ({ name }) => unknown.push(name),
+  });
+  expect(unknown).toEqual(['gone', 'src:gone']);
+});
+
 it('finds newer versions with their archives, and marks those with security fixes', async () => {
   const found = await updates([
     ['same', '1.0'],

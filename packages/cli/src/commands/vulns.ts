@@ -94,18 +94,19 @@ export class Vulns extends LktCommand {
     settings: Settings,
   ): Promise<Result> {
     const { platform } = settings;
-    const { subjects, ...others } = await subjectsOf(session, targets, platform);
-    const packages = distinct(subjects.flatMap((subject) => subject.packages));
-    const found = { ...NOTHING, databases: [], packages: packages.length, ...others };
-    if (settings['fail-on'] !== 'none') requireCovered(found);
+    const { subjects, ...found } = await subjectsOf(session, targets, platform);
+    const all = distinct(subjects.flatMap((subject) => subject.packages));
     const [, architecture = ''] = platform.split('/');
-    const updates = await archiveUpdates(session, packages, architecture);
-    const result = { ...found, updates };
+    const { updates, unknown } = await archiveUpdates(session, all, architecture);
+    const others = { ...found, uncovered: [...found.uncovered, ...unknown].toSorted() };
+    const packages = all.length - unknown.length;
+    const result = { ...NOTHING, databases: [], packages, ...others, updates };
     this.endProgress();
     const rows = updates.map(({ name, version, newest }) => [name, version, `update: ${newest}`]);
     for (const line of columns(rows)) this.log(printable(line));
-    this.log(`${counted(packages.length, 'package')} looked up in the archive`);
+    this.log(`${counted(packages, 'package')} looked up in the archive`);
     this.#showOthers(others);
+    if (settings['fail-on'] !== 'none') requireCovered(result);
     if (updates.length === 0) return result;
     throw new LktError('VULNERABLE', `${counted(updates.length, 'security update')} available`, {
       fix: 'update the lock files: lkt update --security',

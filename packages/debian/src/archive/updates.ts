@@ -35,6 +35,8 @@ export interface PackageUpdate extends InstalledPackage {
 export interface UpdateOptions extends ArchiveOptions {
   /** Request the headers of .debs with security fixes for their dates. */
   readonly withDates?: boolean;
+  /** Called with each package of which the archives have no version, so that nothing is known. */
+  readonly onUnknown?: (item: InstalledPackage) => void;
 }
 
 /** Maximum concurrent requests for dates. */
@@ -55,6 +57,7 @@ export async function findUpdates(
   const withSources = packages.some(({ name }) => name.startsWith(SOURCE_PREFIX));
   await using archive = await Archive.open({ ...suite, withSources }, mirror, options);
   const found = packages.flatMap((item) => {
+    if (!isKnown(archive, item)) options.onUnknown?.(item);
     const newer = newerVersions(archive, item);
     const [newest] = newer;
     if (newest === undefined) return [];
@@ -82,6 +85,11 @@ type Deb = Required<Version>;
 
 function isDeb(version: Version): version is Deb {
   return version.path !== undefined;
+}
+
+function isKnown(archive: Archive, { name }: InstalledPackage): boolean {
+  if (!name.startsWith(SOURCE_PREFIX)) return archive.versions(name).length > 0;
+  return archive.sources(name.slice(SOURCE_PREFIX.length)).length > 0;
 }
 
 /** Returns later versions, the newest first. A new Debian revision has the same tarball. */

@@ -1,5 +1,5 @@
 import { uniqueBy } from '@lkt/core';
-import type { PackageUpdate } from '@lkt/debian';
+import type { InstalledPackage, PackageUpdate } from '@lkt/debian';
 import type { DebianLock, DebianSpec } from '@lkt/debian/description';
 import { allPlatforms } from '../workspace/platforms.ts';
 import type { Package, Workspace } from '../workspace/workspace.ts';
@@ -64,7 +64,14 @@ export async function findLockUpdates(
       group.flatMap(({ lock }) => lock.packages),
       versionKey,
     );
-    const updates = await findUpdates(first.spec, packages, mirror, options);
+    const onUnknown = ({ name, version }: InstalledPackage): void => {
+      const files = group
+        .filter(({ lock }) => lock.packages.some((one) => versionKey(one) === `${name} ${version}`))
+        .map(({ file }) => file);
+      const text = `the archive no longer has ${name}, which ${files.join(', ')} locks`;
+      options.reporter.emit({ kind: 'warning', text });
+    };
+    const updates = await findUpdates(first.spec, packages, mirror, { ...options, onUnknown });
     const byVersion = new Map(updates.map((update) => [versionKey(update), update]));
     for (const one of group)
       found.set(
