@@ -52,6 +52,35 @@ describe('composeImage', () => {
     });
   });
 
+  it.each(['oci', 'docker'] as const)(
+    'writes no %s archive with a file that would delete another',
+    async (format) => {
+      const store = await tempStore();
+      const file = 'files:\n  - path: etc/.wh.hosts\n    contents: x\n';
+      const composing = compose(store, (await sampleConfig(store)).replace('files:\n', file), {
+        format: [format],
+      });
+      await expect(composing).rejects.toMatchObject({
+        code: 'UNSUPPORTED',
+        message: 'no layer can contain /etc/.wh.hosts: the name means a deleted file',
+      });
+    },
+  );
+
+  it.each(['x', 'null', '[]x'])(
+    'rejects a file with the content %j for the config of a container',
+    async (contents) => {
+      const store = await tempStore();
+      const path = 'containers/services/other/config.json';
+      const file = `files:\n  - path: ${path}\n    contents: '${contents}'\n`;
+      const composing = compose(store, (await sampleConfig(store)).replace('files:\n', file));
+      await expect(composing).rejects.toMatchObject({
+        code: 'TREE_CONFLICT',
+        message: `/${path} is not the config of a container`,
+      });
+    },
+  );
+
   it('has golden digests', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);

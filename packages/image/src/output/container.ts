@@ -1,7 +1,9 @@
+import { LktError } from '@lkt/core';
 import {
   type ArchiveFormat,
   type Descriptor,
   exportImage,
+  fromRaw,
   parseReference,
   type Platform,
   type Store,
@@ -17,6 +19,7 @@ const INIT = ['bin/rc.init', 'usr/bin/rc.init', 'init', 'sbin/init', 'usr/sbin/i
 /**
  * Writes a planned image as a container image of one layer, with the files of `tarOf`.
  * @param store a temporary store
+ * @throws LktError UNSUPPORTED for a file that no layer can contain
  */
 export async function containerImage(
   plan: Plan,
@@ -24,6 +27,11 @@ export async function containerImage(
   platform: Platform,
 ): Promise<Descriptor> {
   const { root, signal } = plan;
+  for (const path of root.entries.keys()) {
+    if (!/(?:^|\/)\.wh\./.test(path)) continue;
+    const message = `no layer can contain /${fromRaw(path)}: the name means a deleted file`;
+    throw new LktError('UNSUPPORTED', message, { fix: 'rename it, or use another format' });
+  }
   const options = signal === undefined ? {} : { signal };
   const layer = await writeLayer(store, tarEntriesOf(plan), options);
   const init = INIT.find((path) => root.entries.has(path));
