@@ -1,7 +1,15 @@
-import { mkdir, rename } from 'node:fs/promises';
+import { mkdir, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { type Digest, digestHex, isErrno, undefinedIf } from '@lkt/core';
+import {
+  type Digest,
+  digestFromHex,
+  digestHex,
+  isErrno,
+  undefinedIf,
+  writeFileAtomic,
+} from '@lkt/core';
 import { removeTree, type Store } from '@lkt/oci';
+import { namesIn } from '@lkt/oci/files';
 import { PendingSync } from './pending-sync.ts';
 
 /**
@@ -15,21 +23,26 @@ export class LayerDirs {
   readonly dir: string;
   readonly #store: Store;
   readonly #pendingSync: PendingSync;
+  /** A file with the inode of the directory of the layers. */
+  readonly #place: string;
 
   /** @param dir where the layers are kept, on the file system of the store */
   constructor(store: Store, owner: string, dir: string = store.dir) {
     this.#store = store;
     this.dir = join(dir, 'layers', owner);
     this.#pendingSync = new PendingSync(join(dir, 'unsettled', owner));
+    this.#place = join(dir, 'places', owner);
   }
 
   /**
    * Creates the directory with mode 700: a layer can hold device nodes and setuid programs.
-   * @param isWhole checks a layer that a system crash may have truncated
+   * @param isWhole checks a layer that a system crash may have truncated, or a copy of the store
+   *   changed
    */
   async create(isWhole: IsWhole): Promise<void> {
     await mkdir(dirname(this.dir), { recursive: true });
     await mkdir(this.dir, { mode: 0o700 }).catch(undefinedIf('EEXIST'));
+    await this.#markCopies();
     await this.#removeLost(isWhole);
   }
 
@@ -60,7 +73,26 @@ export class LayerDirs {
     await this.#pendingSync.settle(sync);
   }
 
-  /** Removes layers that a system crash truncated. */
+  /**
+   * Marks all layers for a check if the store is a copy: cp -r, or tar without root, loses owners,
+   * hard links and set-user-ID bits, which later steps would see.
+   */
+  async #markCopies(): Promise<void> {
+    const { ino } = await stat(this.dir);
+    const known = await readFile(this.#place, 'latin1').catch(undefinedIf('ENOENT'));
+    if (known === String(ino)) return;
+    if (known !== undefined) {
+      const copies = this.#pendingSync.ofCopy();
+      for (const name of namesIn(this.dir)) {
+        const layer = digestFromHex(name);
+        if (layer !== undefined) copies.add(layer);
+      }
+    }
+    await mkdir(dirname(this.#place), { recursive: true });
+    await writeFileAtomic(this.#place, String(ino));
+  }
+
+  /** Removes layers that a system crash truncated, or a copy changed. */
   async #removeLost(isWhole: IsWhole): Promise<void> {
     if (!this.#pendingSync.hasLost) return;
     await this.#store.withLock('unsettled', async () =>

@@ -30,6 +30,11 @@ export class PendingSync {
     this.#own = join(directory, boot);
   }
 
+  /** Returns marks that count as those of an earlier boot. */
+  ofCopy(): PendingSync {
+    return new PendingSync(this.#directory, 'copy');
+  }
+
   /** Marks a layer before it is created. */
   add(layer: Digest): void {
     const path = join(this.#own, digestHex(layer));

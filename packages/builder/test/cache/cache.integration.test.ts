@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -156,6 +157,25 @@ test('ignores layers that were not on disk before a system crash', async () => {
   expect(second.ran).toEqual(['COPY file /', 'RUN cat /file /one > /both', 'RUN cat /to']);
   expect(readdirSync(pendingSync)).toEqual([boot]);
   expect(readdirSync(join(store, 'layers', owner)).toSorted()).toEqual(layers.toSorted());
+});
+
+test('checks the layers of a copied store, which may lack owners, modes and hard links', async () => {
+  using directory = scratch();
+  const store = join(directory.path, 'store');
+  const text = `FROM base
+RUN mkdir -m 1777 /d && echo 1 > /d/1 && ln /d/1 /d/2 && chmod 4711 /d/1 && chown 3:4 /d
+RUN stat -c '%n %a %u %h' /d /d/1 > /seen
+`;
+  await build(store, text.replace(/RUN stat.*\n/, ''));
+  const copies = ['-r', '-a'].map((flag) => join(directory.path, `copy${flag}`));
+  for (const copy of copies) execFileSync('cp', [copy.slice(-2), store, copy]);
+  const expected = await build(store, text);
+  expect(expected.ran).toHaveLength(1);
+  const [changed = '', equal = ''] = copies;
+  expect((await build(changed, text)).diffIds).toEqual(expected.diffIds);
+  const { diffIds, ran } = await build(equal, text);
+  expect(diffIds).toEqual(expected.diffIds);
+  expect(ran).toEqual(expected.ran);
 });
 
 test('keeps older layers after a crash, once they are known to be on disk', async () => {
