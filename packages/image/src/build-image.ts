@@ -1,18 +1,11 @@
 import { type BuildOptions, type BuiltPackage, resolveImages, type Workspace } from '@lkt/pkg';
-import type { TrustPolicy } from '@lkt/sign';
-import { LktError } from '@lkt/core';
 import type { Compression } from '@lkt/formats';
 import { checkOutput, composeConfig, withFormats } from './compose.ts';
 import type { ComposeOptions } from './compose-options.ts';
 import { imageReferencesOf, type SystemConfig } from './config/config.ts';
 import { configOrigin } from './config-origin.ts';
 import { errorAt } from './config/fields.ts';
-import {
-  type ConfigFile,
-  inputFiles,
-  loadConfig,
-  type LoadedConfig,
-} from './config/load-config.ts';
+import { type ConfigFile, inputFiles, loadConfig } from './config/load-config.ts';
 import { ImageCaches } from './image-caches.ts';
 import { filesBefore, imageInputs } from './image-inputs.ts';
 import type { PackageImage } from './plan.ts';
@@ -22,6 +15,7 @@ import { type KnownSboms, sbomPath } from './sbom.ts';
 import {
   configDirs,
   configPolicies,
+  requirePolicy,
   trustCheck,
   trustGate,
   type TrustOptions,
@@ -159,14 +153,6 @@ function sbomsOf(packages: readonly BuiltPackage[]): KnownSboms {
       }),
     ),
   );
-}
-
-/** @throws LktError POLICY_MISSING without a policy that requires anything */
-function requirePolicy(policies: readonly TrustPolicy[], { files }: LoadedConfig): void {
-  if (policies.some(({ required, rules }) => required.length + rules.length > 0)) return;
-  throw new LktError('POLICY_MISSING', `no trust policy applies to ${files[0]?.path}`, {
-    fix: 'write a trust.yml above the config, or give --no-policy-found ignore',
-  });
 }
 
 /** @throws LktError PIN_MISSING at the first reference without a digest */

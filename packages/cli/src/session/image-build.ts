@@ -165,8 +165,7 @@ async function build(
     configs,
     set: givenVariables(flags),
     locked: flags.locked,
-    requirePolicy:
-      (flags['no-policy-found'] ?? (isCi(session.environment) ? 'error' : 'ignore')) === 'error',
+    requirePolicy: isPolicyRequired(session, flags),
     platform,
     homeDir: home,
     compressor: flags.compressor,
@@ -192,7 +191,13 @@ async function pinConfigs(
   const resolveTag = tagResolver(session, registry, workspace);
   const targets = { packages: [], configs, set: givenVariables(flags) };
   const trust = await trustOptions(session, flags);
-  return await pin(workspace, { ...targets, intoLocks: true, trust, resolveTag }, tools);
+  const requirePolicy = isPolicyRequired(session, flags);
+  const options = { intoLocks: true, trust, requirePolicy, resolveTag };
+  return await pin(workspace, { ...targets, ...options }, tools);
+}
+
+function isPolicyRequired({ environment }: Session, flags: BuildFlags): boolean {
+  return (flags['no-policy-found'] ?? (isCi(environment) ? 'error' : 'ignore')) === 'error';
 }
 
 /** Returns the action cache's entry for a build; undefined for one that is never cached. */

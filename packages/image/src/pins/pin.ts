@@ -16,7 +16,13 @@ import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-c
 import { lockPathOf } from '../config/lock.ts';
 import { packageNames } from '../config/pin-config.ts';
 import { queriesOf } from '../queries.ts';
-import { configPolicies, trustCheck, trustGate, type TrustOptions } from '../trust/check-images.ts';
+import {
+  configPolicies,
+  requirePolicy,
+  trustCheck,
+  trustGate,
+  type TrustOptions,
+} from '../trust/check-images.ts';
 import { filesOf, otherPins, wantedFrom, writeConfigPins } from './config-pins.ts';
 
 /** Packages and configs whose references are pinned. */
@@ -36,6 +42,8 @@ export interface PinTargets extends ForeignImages {
    * build options apply.
    */
   readonly trust?: TrustOptions;
+  /** Fail if no trust policy applies to the configs. */
+  readonly requirePolicy?: boolean;
   /** Receives each change when its file is written; those stay if a build fails. */
   readonly onWritten?: (change: PinChange) => void;
 }
@@ -61,7 +69,7 @@ export async function pin(
   for (const item of named.values()) if (publishedReference(item) === undefined) wanted.add(item);
   const changes: PinChange[] = [];
   let pins: ReadonlyMap<string, string>;
-  const tools = await verifiedTools(workspace, loaded, others, targets.trust, options);
+  const tools = await verifiedTools(workspace, { ...targets, loaded, others }, options);
   if (intoLocks) {
     const report = await buildPackages(workspace, [...wanted], tools);
     pins = new Map(
@@ -85,19 +93,26 @@ export async function pin(
  * Verifies the external images that configs name, and returns build options which verify those of
  * packages.
  * @param others pinned references of external images, by the reference as written
- * @throws SIGNATURE_INVALID, NOT_FOUND at the reference
+ * @throws POLICY_MISSING; SIGNATURE_INVALID, NOT_FOUND at the reference
  */
 async function verifiedTools(
   workspace: Workspace,
-  loaded: readonly LoadedConfig[],
-  others: ReadonlyMap<string, string>,
-  trust: TrustOptions | undefined,
+  {
+    loaded,
+    others,
+    trust,
+    requirePolicy: isPolicyRequired = false,
+  }: Pick<PinTargets, 'requirePolicy' | 'trust'> & {
+    readonly loaded: readonly LoadedConfig[];
+    readonly others: ReadonlyMap<string, string>;
+  },
   options: BuildOptions,
 ): Promise<BuildOptions> {
   if (trust === undefined) return options;
   let tools = options;
   for (const one of loaded) {
     const policies = await configPolicies(one, trust);
+    if (isPolicyRequired) requirePolicy(policies, one);
     const check = await trustCheck(workspace, policies, options.store, { ...options, trust });
     const pinned = queriesOf(one).queries.flatMap((query) => {
       const text = others.get(query.text);

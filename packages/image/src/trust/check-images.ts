@@ -1,5 +1,5 @@
 import { dirname } from 'node:path';
-import type { Digest } from '@lkt/core';
+import { type Digest, LktError } from '@lkt/core';
 import type { Store } from '@lkt/oci';
 import { type BuildOptions, containingDirs, type Workspace } from '@lkt/pkg';
 import type { SignatureSource, SignerId, TrustedRoot, TrustPolicy } from '@lkt/sign';
@@ -51,6 +51,14 @@ export async function configPolicies(
   for (const settings of trust)
     policies.push(await loadPolicy(settings, dirname(loaded.fileOf(settings.at).absolute), root));
   return policies;
+}
+
+/** @throws LktError POLICY_MISSING without a policy that requires anything */
+export function requirePolicy(policies: readonly TrustPolicy[], { files }: LoadedConfig): void {
+  if (policies.some(({ required, rules }) => required.length + rules.length > 0)) return;
+  throw new LktError('POLICY_MISSING', `no trust policy applies to ${files[0]?.path}`, {
+    fix: 'write a trust.yml above the config, or give --no-policy-found ignore',
+  });
 }
 
 /**
