@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { packer } from '../src/bytes/pack.ts';
+import { packer, uint32s } from '../src/bytes/pack.ts';
 
 describe('packer', () => {
   it.each<[string, readonly (number | bigint | string | Uint8Array)[], string]>([
@@ -18,5 +18,12 @@ describe('packer', () => {
     expect(() => packer('<B')(256)).toThrow(RangeError);
     expect(() => packer('<H')(-1)).toThrow(RangeError);
     expect(() => packer('<BB')(1)).toThrow('<BB has 2 values');
+  });
+});
+
+describe('uint32s', () => {
+  it('writes the blocks of a file of 24 GiB', () => {
+    const bytes = uint32s(Array.from({ length: 200_000 }, (_, index) => index));
+    expect([bytes.length, bytes.readUInt32LE(4 * 199_999)]).toEqual([800_000, 199_999]);
   });
 });

@@ -46,6 +46,13 @@ export function packer(format: string): (...values: readonly Value[]) => Buffer 
   };
 }
 
+/** Returns any number of 32-bit integers, little-endian. */
+export function uint32s(values: readonly number[]): Buffer {
+  const bytes = Buffer.alloc(4 * values.length);
+  for (const [index, value] of values.entries()) bytes.writeUInt32LE(value, 4 * index);
+  return bytes;
+}
+
 interface Field {
   readonly kind: Kind;
   readonly at: number;

@@ -111,18 +111,22 @@ export class DataWriter {
       held.push(compressed);
       heldSize += compressed.bytes.length;
       if (heldSize <= MAX_HELD_BYTES) continue;
-      this.#pending.push(...held.map((one) => Promise.resolve(one)));
+      this.#release(held);
       held = undefined;
       yield* this.#writePending(MAX_PENDING);
     }
     const key = digest.digest('hex');
     const same = held === undefined ? undefined : this.#long.get(key);
-    if (same === undefined && held !== undefined)
-      this.#pending.push(...held.map((one) => Promise.resolve(one)));
+    if (same === undefined && held !== undefined) this.#release(held);
     yield* this.#writePending(MAX_PENDING);
     if (first !== undefined) this.#begun.add(first);
     if (same === undefined) this.#long.set(key, location);
     this.#note(files, same ?? location);
+  }
+
+  /** Decides to write blocks. */
+  #release(held: readonly CompressedBlock[]): void {
+    for (const block of held) this.#pending.push(Promise.resolve(block));
   }
 
   #note(files: FileGroup, location: FileLocation): void {
@@ -153,7 +157,7 @@ export class DataWriter {
     canBeSparse = true,
   ): Promise<CompressedBlock> {
     if (canBeSparse && ZEROS.subarray(0, block.length).equals(block))
-      return { bytes: block.subarray(0, 0), word: 0, onWrite };
+      return { bytes: NOTHING, word: 0, onWrite };
     const compressed = (await this.#compressor.compress?.async(block)) ?? block;
     return compressed.length < block.length
       ? { bytes: compressed, word: compressed.length, onWrite }
@@ -181,3 +185,5 @@ interface CompressedBlock {
 }
 
 const ZEROS = Buffer.alloc(BLOCK_SIZE);
+/** Keeps no block in memory. */
+const NOTHING = Buffer.alloc(0);

@@ -8,7 +8,7 @@ import {
   requireNames,
 } from '../file-system/file-system.ts';
 import { type HeadedBytes, zeros } from '../bytes/headed-bytes.ts';
-import { packer } from '../bytes/pack.ts';
+import { packer, uint32s } from '../bytes/pack.ts';
 import type { BlockCompressor } from './compressor.ts';
 import { BLOCK_SIZE, DataWriter, type FileLocation } from './data.ts';
 import {
@@ -227,10 +227,10 @@ class Tables {
     if (attributes === undefined && !isLarge)
       return {
         type: TYPE.file,
-        fields: Buffer.concat([words(start), tail, words(size), words(...blocks)]),
+        fields: Buffer.concat([words(start), tail, words(size), uint32s(blocks)]),
       };
     const head = extendedFile(start, size, sparse);
-    const fields = [head, words(links), tail, words(attributes ?? NONE_32), words(...blocks)];
+    const fields = [head, words(links), tail, words(attributes ?? NONE_32), uint32s(blocks)];
     return { type: TYPE.file + EXTENDED_TYPE, fields: Buffer.concat(fields) };
   }
 
@@ -311,9 +311,7 @@ const NO_XATTRS = 0x0200;
 const HAS_OPTIONS = 0x0400;
 
 function words(...values: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(4 * values.length);
-  for (const [index, value] of values.entries()) bytes.writeUInt32LE(value, 4 * index);
-  return bytes;
+  return uint32s(values);
 }
 
 function pointers(starts: readonly number[], first: number): Buffer {
