@@ -40,6 +40,7 @@ export function segmentsOf(root: Root): readonly Segment[] {
     const directories = own.directories.filter((path) => !isBoot(path));
     if (others.length + directories.length === 0) continue;
     for (const entry of others) checkCpioEntry(entry, part.label);
+    for (const path of directories) checkCpioEntry(entryOf(root, path), part.label);
     const group = groups.get(part.segment) ?? { parts: [], directories: new Set() };
     group.parts.push({ part, others });
     for (const path of directories) group.directories.add(path);

@@ -32,6 +32,9 @@ describe('cpio archives', () => {
       [{ path: `${'d/'.repeat(2050)}f` }, 'a path or target longer than 4095 bytes'],
       [{ type: 'symlink', link: 'x'.repeat(4096) }, 'a path or target longer than 4095 bytes'],
       [{ path: 'TRAILER!!!' }, 'the name that ends a cpio archive'],
+      [{ path: 'TRAILER!!!', type: 'directory' }, 'the name that ends a cpio archive'],
+      [{ path: 'TRAILER!!!/f' }, 'the name that ends a cpio archive'],
+      [{ path: `${'d/'.repeat(2050)}d`, type: 'directory' }, 'a path or target longer than 4095'],
     ] as const) {
       const entry: TreeEntry = { ...BASE, path: 'f', type: 'file', ...change };
       expect(() => segmentsOf(mergeParts([part([entry], new Map())]))).toThrow(message);
