@@ -1,4 +1,4 @@
-import { lstatSync, readFileSync, type Stats } from 'node:fs';
+import { lstatSync, readFileSync, realpathSync, type Stats } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import type { Environment } from './command.ts';
 import { requireNoSpecialFile } from './config-files.ts';
@@ -18,7 +18,8 @@ export interface GitDirectory {
 
 /**
  * Finds the repository of `dir`, an absolute path without symlinks, in the common case: not bare,
- * no settings that move the work tree, no format extensions, and everything owned by this user.
+ * no settings that move the work tree, no format extensions, and everything owned by this user. The
+ * work tree may be linked, or that of a submodule.
  * Returns undefined in all other cases, which git must decide.
  */
 export function findGitDirectory(dir: string, env: Environment): GitDirectory | undefined {
@@ -69,7 +70,9 @@ function directoryOf(top: string, mark: Stats): GitDirectory | undefined {
   if (target === undefined) return undefined;
   const gitDir = resolve(top, target);
   requireNoSpecialFile(join(gitDir, 'commondir'));
-  const commonDir = resolve(gitDir, readFileSync(join(gitDir, 'commondir'), 'utf8').trimEnd());
+  // The repository of a submodule has none.
+  const common = readIfExists(join(gitDir, 'commondir'))?.trimEnd() ?? '.';
+  const commonDir = resolve(gitDir, common);
   return isOwnedByUser(lstatSync(gitDir)) && isOwnedByUser(lstatSync(commonDir))
     ? validated({ top, gitDir, commonDir })
     : undefined;
@@ -84,9 +87,7 @@ function validated(found: GitDirectory): GitDirectory | undefined {
   for (const name of COMMON_FILES) requireNoSpecialFile(join(commonDir, name));
   if (statOf(join(gitDir, 'HEAD')) === undefined) return undefined;
   const parts = ['objects', 'refs'].map((name) => statOf(join(commonDir, name)));
-  return parts.every((part) => part?.isDirectory() === true) && isPlain(commonDir)
-    ? found
-    : undefined;
+  return parts.every((part) => part?.isDirectory() === true) && isPlain(found) ? found : undefined;
 }
 
 /** Files of a repository that commands of git read. */
@@ -97,12 +98,26 @@ const COMMON_FILES = ['config', 'packed-refs', 'info/exclude', 'info/attributes'
  * Reports whether the configuration is well-formed and does not affect the work tree's location or
  * the storage format.
  */
-function isPlain(commonDir: string): boolean {
-  const config = readFileSync(join(commonDir, 'config'), 'utf8').replaceAll(/"[^"\\\n]*"/g, '""');
+function isPlain({ top, gitDir, commonDir }: GitDirectory): boolean {
+  const isLinked = commonDir !== gitDir;
+  const isInside = gitDir === join(top, '.git');
+  const config = readFileSync(join(commonDir, 'config'), 'utf8')
+    .replaceAll(OWN_WORK_TREE, (line, path: string) =>
+      !isLinked && !isInside && leadsTo(top, resolve(gitDir, path)) ? '' : line,
+    )
+    .replaceAll(/"[^"\\\n]*"/g, '""');
   if (!config.split('\n').every((line) => CONFIG_LINE.test(line.trim()))) return false;
   if (/\b(worktree|extensions|include|includeif)\b/i.test(config)) return false;
   if (/\bbare\b(?!\s*=\s*false\s*$)/im.test(config)) return false;
   return !/\brepositoryformatversion\b(?!\s*=\s*[01]\s*$)/im.test(config);
+}
+
+/** The setting of a submodule, as git writes it. */
+const OWN_WORK_TREE = /^\s*worktree = ([\w./+@-]+)$/gm;
+
+/** Reports whether a submodule's work tree is where its link to the repository was found. */
+function leadsTo(top: string, path: string): boolean {
+  return statOf(path) !== undefined && realpathSync(path) === top;
 }
 
 /** A comment, a section or a setting, with quoted strings emptied. Rejects line continuations. */

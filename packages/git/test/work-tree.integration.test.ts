@@ -101,6 +101,20 @@ describe('readWorkTree in an unchanged checkout', () => {
     expect(areCommitted(repo.path, [path], ENV)).toBe(true);
   });
 
+  it('reads a submodule, unless its settings move the work tree', async () => {
+    await using repo = await settled();
+    await using outer = await temporary();
+    git(outer.path, 'init', '--quiet');
+    const file = ['-c', 'protocol.file.allow=always'];
+    git(outer.path, ...file, 'submodule', '--quiet', 'add', repo.path, 'deep/part');
+    const path = join(outer.path, 'deep/part');
+    await settle(path);
+    expect(findTopWithoutGit(join(path, 'pkg/a'), ENV)).toBe(path);
+    expect(read(path, 'pkg/a')?.trees.get('pkg/a')).toBe(git(path, 'rev-parse', 'HEAD:pkg/a'));
+    git(path, 'config', 'core.worktree', '../../../../..');
+    expect(findTopWithoutGit(join(path, 'pkg/a'), ENV)).toBe(undefined);
+  });
+
   it('reads a linked work tree', async () => {
     await using repo = await settled();
     await using other = await temporary();
