@@ -58,3 +58,11 @@ test.each([
     home,
   );
 });
+
+test('reads ids with leading zeros as numbers', () => {
+  const padded = { passwd: 'jim:x:00012:8::/home/jim:\n', group: 'g:x:20:jim\n' };
+  const jim = { uid: 12, gid: 8, groups: [8, 20] };
+  expect(findUser('jim', padded)).toEqual(jim);
+  expect(findUser('12', padded)).toEqual(jim);
+  expect(homeOf(jim, padded.passwd)).toBe('/home/jim');
+});

@@ -76,7 +76,7 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
   const uid = user === '' ? 0 : idOf(user, accounts.passwd);
   if (uid === undefined) return undefined;
   const entry = lines(accounts.passwd).find(([name, , number]) =>
-    isNumber(user) || user === '' ? number === String(uid) : name === user,
+    isNumber(user) || user === '' ? isId(number, uid) : name === user,
   );
   if (group !== '') {
     const gid = idOf(group, accounts.group);
@@ -93,7 +93,7 @@ export function findUser(text: string, accounts: Accounts): User | undefined {
 
 /** Returns the home of the first entry with a uid, as runc does. */
 export function homeOf({ uid }: User, passwd: string): string {
-  const home = lines(passwd).find(([, , number]) => number === String(uid))?.[5] ?? '';
+  const home = lines(passwd).find(([, , number]) => isId(number, uid))?.[5] ?? '';
   return home === '' ? '/' : home;
 }
 
@@ -110,6 +110,11 @@ function numberOf(name: string, file: string, field: number): number | undefined
 
 function lines(file: string): string[][] {
   return file.split('\n').map((line) => line.split(':'));
+}
+
+/** Reports whether a field has an id, perhaps with leading zeros. */
+function isId(text: string | undefined, id: number): boolean {
+  return text !== undefined && isNumber(text) && Number(text) === id;
 }
 
 function isNumber(text: string): boolean {
