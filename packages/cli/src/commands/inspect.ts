@@ -1,3 +1,4 @@
+import { LktError } from '@lkt/core';
 import type { UsedImage } from '@lkt/inspect';
 import type { Store } from '@lkt/oci';
 import { LktCommand } from '../command.ts';
@@ -51,6 +52,10 @@ export class Inspect extends LktCommand {
     for (const image of [...own, ...view.images])
       images.push(await inspected(image, store, platform));
     const { files, sbom, images: _images, config: _config, ...shown } = view;
+    if (flags.files && files === undefined)
+      throw new LktError('UNSUPPORTED', `lkt cannot read the files of ${view.name}`, {
+        fix: 'inspect another format of the build, such as tar, kernel+initrd or kernel+erofs',
+      });
     const contents = flags.files ? contentsOf(await files?.(session.signal)) : undefined;
     const result = {
       ...shown,
