@@ -139,6 +139,14 @@ it.for([0xffff, 0x1_0000])('holds files of %i owners, or rejects them', async (c
   }
 });
 
+it.for([
+  ['user.x', 65_537],
+  [`user.${'n'.repeat(251)}`, 1],
+] as const)('rejects an attribute that Linux cannot read (%s, %i bytes)', async ([name, size]) => {
+  const tree = { a: file('x', { xattrs: new Map([[name, Buffer.alloc(size)]]) }) };
+  await expect(squashfs(tree)).rejects.toMatchObject({ code: 'UNSUPPORTED' });
+});
+
 /** Returns the name after the header at an offset of uncompressed metadata blocks. */
 function nameAfter(table: Buffer, block: number, offset: number): string {
   const blocks: Buffer[] = [];

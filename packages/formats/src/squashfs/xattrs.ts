@@ -1,6 +1,7 @@
+import { LktError } from '@lkt/core';
 import { compareBytes } from '@lkt/oci';
 import { packer } from '../bytes/pack.ts';
-import type { FileSystem, Inode } from '../file-system/file-system.ts';
+import { type FileSystem, type Inode, nameOf } from '../file-system/file-system.ts';
 import type { BlockCompressor } from './compressor.ts';
 import { MetadataWriter, positionOf } from './metadata.ts';
 
@@ -20,7 +21,14 @@ const nameHead = packer('<HH');
 const valueHead = packer('<I');
 const PREFIXES = ['user.', 'trusted.', 'security.'];
 
-/** Collects the extended attributes of all inodes. */
+/** XATTR_NAME_MAX, XATTR_SIZE_MAX */
+const MAX_NAME_LENGTH = 255;
+const MAX_VALUE_LENGTH = 65_536;
+
+/**
+ * Collects the extended attributes of all inodes.
+ * @throws UNSUPPORTED for attributes that exceed the limits of Linux
+ */
 export function attributeTable(
   { inodes }: FileSystem,
   compressor: BlockCompressor,
@@ -34,6 +42,12 @@ export function attributeTable(
       PREFIXES.some((prefix) => name.startsWith(prefix)),
     );
     if (kept.length === 0) continue;
+    for (const [name, { length }] of kept)
+      if (name.length > MAX_NAME_LENGTH || length > MAX_VALUE_LENGTH)
+        throw new LktError(
+          'UNSUPPORTED',
+          `${nameOf(inode)} has an extended attribute with a name of ${name.length} bytes and a value of ${length}; Linux allows at most ${MAX_NAME_LENGTH} and ${MAX_VALUE_LENGTH}`,
+        );
     const bytes = Buffer.concat(kept.toSorted(([a], [b]) => compareBytes(a, b)).map(pair));
     const key = bytes.toString('latin1');
     let index = known.get(key);
