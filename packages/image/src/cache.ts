@@ -65,8 +65,13 @@ async function isIntact(path: string, sealed: SealedFiles): Promise<boolean | un
   if (text === undefined || !path.endsWith('.sum')) return text !== undefined;
   const [digest, size] = text.split(' ');
   const content = path.slice(0, -'.sum'.length);
-  if (!existsSync(content)) return undefined;
-  return (await digestOfFile(content, Number(size))) === digest;
+  try {
+    return (await digestOfFile(content, Number(size))) === digest;
+  } catch (error) {
+    // Another process has removed the content, and not yet its record.
+    if (existsSync(content)) throw error;
+    return undefined;
+  }
 }
 
 /**

@@ -237,6 +237,18 @@ describe('composeImage', () => {
     );
   });
 
+  it('leaves out of a check what another process removes', async () => {
+    const store = await tempStore();
+    await compose(store, await sampleConfig(store));
+    const [content = ''] = cacheFiles(store);
+    const checks = imageCacheAreas.map(async ({ isIntact }) =>
+      isIntact?.(`${content}.sum`, store.sealed),
+    );
+    // Before the first read.
+    rmSync(content);
+    expect(await Promise.all(checks)).toEqual([undefined, undefined]);
+  });
+
   it('finds changes that keep size and CRC-32', async () => {
     const store = await tempStore();
     const text = await sampleConfig(store);

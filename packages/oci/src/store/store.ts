@@ -297,7 +297,9 @@ export class Store extends Blobs {
       if (area.adopt === undefined) continue;
       for (const path of area.list(this.dir, sizes).flatMap(({ paths }) => paths)) {
         if (this.sealed.read(path) !== undefined) continue;
-        const content = await readFile(path, 'utf8');
+        const content = await readFile(path, 'utf8').catch(undefinedIf('ENOENT'));
+        // Another process removed it.
+        if (content === undefined) continue;
         await this.putSealed(path, area.adopt(withoutSeal(content)));
         adopted.push(path);
       }
