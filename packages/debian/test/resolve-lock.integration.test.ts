@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { silentReporter } from '@lkt/core';
@@ -19,7 +19,7 @@ afterAll(async () => archive[Symbol.asyncDispose]());
 
 const RELEASE = 'debian/dists/trixie/InRelease';
 
-async function publish(more: { validUntil?: string } = {}): Promise<void> {
+async function publish(more: { validUntil?: string; date?: string } = {}): Promise<void> {
   archive.files.clear();
   archive.intercept = undefined;
   await archive.publish(
@@ -165,13 +165,163 @@ describe('resolveLock', () => {
 
   it('rejects an expired index on request', async () => {
     await publish({ validUntil: 'Mon, 30 Nov 2026 08:10:14 UTC' });
-    const rejectsExpired = true;
-    await resolve({ rejectsExpired, now: new Date('2026-11-29T00:00:00Z') });
+    const rejectsStale = true;
+    await resolve({ rejectsStale, now: new Date('2026-11-29T00:00:00Z') });
     await expect(
-      resolve({ rejectsExpired, now: new Date('2026-12-01T00:00:00Z') }),
+      resolve({ rejectsStale, now: new Date('2026-12-01T00:00:00Z') }),
     ).rejects.toMatchObject({
       code: 'SIGNATURE_INVALID',
       message: 'the InRelease of trixie expired on 2026-11-30: the mirror may withhold updates',
+    });
+  });
+
+  describe('with an older index than before', () => {
+    const NEWER = 'Mon, 30 Nov 2026 08:10:14 UTC';
+    const OLDER = 'Sun, 29 Nov 2026 20:10:14 UTC';
+    const now = new Date('2026-12-01T00:00:00Z');
+
+    it('rejects it on request, until the kept date is removed', async () => {
+      const store = await tempStore();
+      const options = { store, now, rejectsStale: true };
+      await publish({ date: NEWER });
+      await resolve(options);
+      await resolve(options);
+      await publish({ date: OLDER });
+      const error: unknown = await resolve(options).catch((cause: unknown) => cause);
+      expect(error).toMatchObject({
+        code: 'OUTDATED',
+        message: `the InRelease of trixie at ${archive.mirror.archives.debian[0]} is older than one read before`,
+        cause: {
+          message:
+            'it is of 2026-11-29T20:10:14.000Z, the earlier one is of 2026-11-30T08:10:14.000Z: the mirror lags behind, or withholds updates',
+        },
+      });
+      const dates = join(store.dir, 'debian-indexes');
+      expect(error).toMatchObject({ fix: expect.stringContaining(`remove ${dates}/`) as string });
+      // Pruning is no way round.
+      await store.prune([], { before: Infinity, images: () => true });
+      await expect(resolve(options)).rejects.toMatchObject({ code: 'OUTDATED' });
+      await rm(dates, { recursive: true });
+      await resolve(options);
+      await publish({ date: NEWER });
+      await resolve(options);
+    });
+
+    it('rejects one without a date', async () => {
+      const options = { store: await tempStore(), now, rejectsStale: true };
+      await publish({ date: OLDER });
+      await resolve(options);
+      await publish();
+      await expect(resolve(options)).rejects.toMatchObject({
+        code: 'OUTDATED',
+        cause: { message: expect.stringMatching(/^it has no date, /) as string },
+      });
+    });
+
+    it('warns otherwise', async () => {
+      const store = await tempStore();
+      const reporter = recorder();
+      await publish({ date: NEWER });
+      await resolve({ store, now, reporter });
+      await publish({ date: OLDER });
+      await resolve({ store, now, reporter });
+      const warnings = reporter.events.flatMap((event) =>
+        event.kind === 'warning' ? [event.text] : [],
+      );
+      expect(warnings).toHaveLength(3);
+      expect(warnings[2]).toMatch(
+        /^the InRelease of trixie-security at \S+ is older than one read before; it is of /,
+      );
+    });
+
+    it('uses the next address that has a newer one', async () => {
+      const options = { store: await tempStore(), now, rejectsStale: true };
+      await publish({ date: NEWER });
+      await resolve(options);
+      await using other = await TestArchive.create();
+      await other.publish('trixie', [{ name: 'app' }], { date: NEWER });
+      await publish({ date: OLDER });
+      const first = archive.mirror.archives;
+      const second = other.mirror.archives;
+      const mirror = {
+        ...archive.mirror,
+        archives: {
+          debian: [...first.debian, ...second.debian],
+          'debian-security': [...first['debian-security'], ...second['debian-security']],
+        },
+      };
+      const spec = { suite: 'trixie', architecture: 'amd64', packages: ['app'] };
+      const keyrings = [archive.keyring, other.keyring];
+      const lock = await resolveLock(spec, mirror, {
+        reporter: silentReporter,
+        keyrings,
+        ...options,
+      });
+      expect(lock.packages.map(({ name }) => name)).toEqual(['app']);
+    });
+
+    it('compares neither with other addresses, nor with other suites', async () => {
+      const options = { store: await tempStore(), now, rejectsStale: true };
+      await publish({ date: NEWER });
+      await resolve(options);
+      await archive.publish('forky', [{ name: 'app' }], { date: OLDER });
+      const spec = { architecture: 'amd64', packages: ['app'] };
+      const from = { reporter: silentReporter, keyrings: [archive.keyring], ...options };
+      await resolveLock({ ...spec, suite: 'forky' }, archive.mirror, from);
+      await resolveLock({ ...spec, suite: 'trixie' }, archive.mirror, from);
+      await using other = await TestArchive.create();
+      await other.publish('trixie', [{ name: 'app' }], { date: OLDER });
+      const keyrings = [other.keyring];
+      await resolveLock({ ...spec, suite: 'trixie' }, other.mirror, { ...from, keyrings });
+    });
+
+    it('ignores a kept date that is damaged', async () => {
+      const store = await tempStore();
+      const options = { store, now, rejectsStale: true };
+      await publish({ date: NEWER });
+      await resolve(options);
+      const dates = join(store.dir, 'debian-indexes');
+      const [name = ''] = await readdir(dates);
+      const sealed = await readFile(join(dates, name), 'utf8');
+      for (const text of ['', 'x', sealed.replace('2026', '2126'), sealed.slice(1)]) {
+        for (const file of await readdir(dates)) await writeFile(join(dates, file), text);
+        await publish({ date: OLDER });
+        await resolve(options);
+        await publish({ date: NEWER });
+        await resolve(options);
+      }
+    });
+
+    it('keeps no date of another suite', async () => {
+      const options = { store: await tempStore(), now, rejectsStale: true };
+      await publish({ date: OLDER });
+      const good = archive.files.get(RELEASE) ?? Buffer.alloc(0);
+      await archive.publish('forky', [{ name: 'app' }], { date: NEWER });
+      const other = archive.files.get('debian/dists/forky/InRelease') ?? Buffer.alloc(0);
+      archive.files.set(RELEASE, other);
+      await expect(resolve(options)).rejects.toMatchObject({ code: 'SIGNATURE_INVALID' });
+      archive.files.set(RELEASE, good);
+      await resolve(options);
+    });
+
+    it('says to set a clock that an index is ahead of, and keeps no such date', async () => {
+      const options = { store: await tempStore(), rejectsStale: true };
+      await publish({ date: NEWER });
+      await resolve({ ...options, now: new Date('2026-11-29T20:00:00Z') });
+      await expect(
+        resolve({ ...options, now: new Date('2026-11-28T20:00:00Z') }),
+      ).rejects.toMatchObject({
+        code: 'OUTDATED',
+        message:
+          "the InRelease of trixie is of 2026-11-30T08:10:14.000Z, after this machine's time",
+        fix: 'set the clock of this machine',
+      });
+      const fresh = { ...options, store: await tempStore() };
+      await expect(resolve({ ...fresh, now: new Date(0) })).rejects.toMatchObject({
+        code: 'OUTDATED',
+      });
+      await publish({ date: OLDER });
+      await resolve({ ...fresh, now });
     });
   });
 

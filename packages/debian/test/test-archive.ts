@@ -149,20 +149,21 @@ export class TestArchive implements AsyncDisposable {
       updates?: readonly TestDeb[];
       security?: readonly TestDeb[];
       validUntil?: string;
+      date?: string;
       /** Source packages of the main archive; without them it has no Sources index. */
       sources?: readonly TestSource[];
       securitySources?: readonly TestSource[];
     } = {},
   ): Promise<void> {
-    const { updates = [], security = [], validUntil, sources, securitySources = [] } = more;
+    const { updates = [], security = [], sources, securitySources = [] } = more;
     const none = sources === undefined ? undefined : [];
-    await this.#publishOne('debian', suite, debs, validUntil, sources);
-    await this.#publishOne('debian', `${suite}-updates`, updates, validUntil, none);
+    await this.#publishOne('debian', suite, debs, more, sources);
+    await this.#publishOne('debian', `${suite}-updates`, updates, more, none);
     await this.#publishOne(
       'debian-security',
       `${suite}-security`,
       security,
-      validUntil,
+      more,
       none && securitySources,
     );
   }
@@ -186,7 +187,7 @@ export class TestArchive implements AsyncDisposable {
     archive: string,
     suite: string,
     debs: readonly TestDeb[],
-    validUntil: string | undefined,
+    { validUntil, date }: { validUntil?: string; date?: string },
     sources: readonly TestSource[] | undefined,
   ): Promise<void> {
     const paragraphs: string[] = [];
@@ -217,6 +218,7 @@ export class TestArchive implements AsyncDisposable {
     const release = [
       'Origin: Debian\n',
       `Suite: ${suite}\nCodename: ${suite}\n`,
+      ...(date === undefined ? [] : [`Date: ${date}\n`]),
       ...(validUntil === undefined ? [] : [`Valid-Until: ${validUntil}\n`]),
       'Acquire-By-Hash: yes\n',
       'SHA256:\n',

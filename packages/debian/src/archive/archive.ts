@@ -3,6 +3,7 @@ import { digestHex, LktError, type Reporter, reportStep } from '@lkt/core';
 import type { HttpClient } from '@lkt/http';
 import type { Store } from '@lkt/oci';
 import { download, mirrorClient } from './download.ts';
+import { checkIndexDate, type ReadIndex } from './index-dates.ts';
 import type { ArchiveName, Mirror } from './mirror.ts';
 import { type IndexedPackage, PackagesIndex } from './packages-index.ts';
 import { readInRelease, type Release } from './release.ts';
@@ -19,10 +20,13 @@ export interface ArchiveOptions {
   readonly signal?: AbortSignal | undefined;
   /** OpenPGP keyrings, one of which must have signed; default: Debian's archive keyring. */
   readonly keyrings?: readonly string[] | undefined;
-  /** Time at which an index should still be valid; without it, indexes do not expire. */
+  /** Time at which an index should be valid; without it, the times of indexes do not count. */
   readonly now?: Date | undefined;
-  /** Reject an index that has expired, instead of a warning. */
-  readonly rejectsExpired?: boolean;
+  /**
+   * Reject an index that has expired, or is older than one read from the same address before,
+   * instead of a warning.
+   */
+  readonly rejectsStale?: boolean;
 }
 
 /** The part of an archive to load. */
@@ -131,40 +135,51 @@ async function fetchRelease(
   options: ArchiveOptions,
 ): Promise<Release> {
   const what = `the InRelease of ${suite}`;
-  const release = await download(
+  return download(
     http,
     mirror,
     archive,
     `dists/${suite}/InRelease`,
-    async (content) => {
+    async (content, address) => {
       const whole = unpack('', { content, size: 0, what, limit: MAX_RELEASE_BYTES });
       const bytes = Buffer.concat(await Array.fromAsync(whole));
-      const read = await readInRelease(bytes, directory, what, options.keyrings);
-      // Another address may have a newer one.
-      if (options.rejectsExpired === true && isExpired(read, options.now))
-        throw new LktError('SIGNATURE_INVALID', expiryOf(read, what), {
-          fix: 'set LKT_DEBIAN_MIRROR to another mirror, or set the clock of this machine',
+      const release = await readInRelease(bytes, directory, what, options.keyrings);
+      if (release.codename !== suite && release.suite !== suite)
+        throw new LktError('SIGNATURE_INVALID', `${what} is for ${release.codename}`, {
+          fix: 'use a complete mirror of Debian',
         });
-      return read;
+      const { date } = release;
+      const problem = await checkTimes(release, { what, address, suite, date }, options);
+      if (problem !== undefined) {
+        // Another address may have a newer one.
+        if (options.rejectsStale === true) throw problem;
+        options.reporter.emit({ kind: 'warning', text: warningOf(problem) });
+      }
+      return release;
     },
     { signal: options.signal },
   );
-  if (release.codename !== suite && release.suite !== suite) {
-    throw new LktError('SIGNATURE_INVALID', `${what} is for ${release.codename}`, {
-      fix: 'use a complete mirror of Debian',
-    });
-  }
-  if (isExpired(release, options.now))
-    options.reporter.emit({ kind: 'warning', text: expiryOf(release, what) });
-  return release;
 }
 
-function isExpired({ validUntil }: Release, now: Date | undefined): boolean {
-  return now !== undefined && validUntil !== undefined && now > validUntil;
+/** Returns an error for an index that has expired, or whose date is not as `now` and others are. */
+async function checkTimes(
+  { validUntil }: Release,
+  index: ReadIndex,
+  { store, now }: ArchiveOptions,
+): Promise<LktError | undefined> {
+  if (now === undefined) return undefined;
+  const problem = await checkIndexDate(store, index, now);
+  if (validUntil === undefined || now <= validUntil) return problem;
+  const day = validUntil.toISOString().slice(0, 10);
+  const text = `${index.what} expired on ${day}: the mirror may withhold updates`;
+  return new LktError('SIGNATURE_INVALID', text, {
+    fix: 'set LKT_DEBIAN_MIRROR to another mirror, or set the clock of this machine',
+  });
 }
 
-function expiryOf({ validUntil }: Release, what: string): string {
-  return `${what} expired on ${validUntil?.toISOString().slice(0, 10)}: the mirror may withhold updates`;
+function warningOf({ message, cause, code, fix }: LktError): string {
+  if (code !== 'OUTDATED') return message;
+  return [message, ...(cause instanceof Error ? [cause.message] : []), fix].join('; ');
 }
 
 interface IndexLocation extends Part {

@@ -24,7 +24,7 @@ export function mirrorClient(
 
 /**
  * Downloads a file of an archive and returns the result of `consume`, which gets the unverified
- * bytes once per address.
+ * bytes once per address, and the archive's URL that they come from.
  *
  * Resumes a broken connection and waits when the server is overloaded. Tries the mirror's next
  * address if a file is missing or `consume` rejects it.
@@ -35,7 +35,7 @@ export async function download<T>(
   mirror: Mirror,
   archive: ArchiveName,
   path: string,
-  consume: (content: AsyncIterable<Uint8Array>) => Promise<T>,
+  consume: (content: AsyncIterable<Uint8Array>, address: string) => Promise<T>,
   { onBytes, ...options }: DownloadOptions = {},
 ): Promise<T> {
   const failures: LktError[] = [];
@@ -47,7 +47,7 @@ export async function download<T>(
     };
     try {
       const content = await http.download(`${address}/${path}`, { ...options, onBytes: count });
-      return await consumeAndClose(content, consume);
+      return await consumeAndClose(content, async (parts) => consume(parts, address));
     } catch (error) {
       options.signal?.throwIfAborted();
       if (received > 0) onBytes?.(-received);
@@ -71,6 +71,7 @@ const TRY_NEXT_ADDRESS: ReadonlySet<string> = new Set([
   'NETWORK_FAILED',
   'DIGEST_MISMATCH',
   'SIGNATURE_INVALID',
+  'OUTDATED',
 ]);
 
 /** Closes the connection even if `consume` fails before its first read. */

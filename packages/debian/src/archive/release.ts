@@ -9,6 +9,8 @@ import { run } from '../process.ts';
 export interface Release {
   readonly suite: string;
   readonly codename: string;
+  /** Time at which the archive made it. */
+  readonly date: Date | undefined;
   readonly validUntil: Date | undefined;
   /** Whether files can be downloaded by digest, which works even while a mirror is updated. */
   readonly byHash: boolean;
@@ -115,6 +117,7 @@ export function parseRelease(text: string, what: string): Release {
   return {
     suite: fields.get('suite') ?? '',
     codename: fields.get('codename') ?? '',
+    date: date(fields.get('date'), what),
     validUntil: date(fields.get('valid-until'), what),
     byHash: fields.get('acquire-by-hash') === 'yes',
     files: parseFiles(fields, what),

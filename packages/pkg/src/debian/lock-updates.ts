@@ -20,8 +20,8 @@ export interface LockUpdates {
 export interface LockUpdateOptions extends Omit<LockPackageOptions, 'platforms'> {
   /** Find when security updates were made; see `UpdateOptions`. */
   readonly withDates?: boolean;
-  /** Reject an index of the archive that has expired, instead of a warning. */
-  readonly rejectsExpired?: boolean;
+  /** Reject an index of the archive that is stale, instead of a warning; see `UpdateOptions`. */
+  readonly rejectsStale?: boolean;
 }
 
 interface OpenLock {

@@ -90,7 +90,7 @@ With --update, prints each package as "from → to", and what build.yml holds ba
     packages: readonly Package[],
   ): Promise<Result> {
     const tools = await buildTools(session);
-    const locks = await lockUpdates(workspace, packages, { ...tools, rejectsExpired: true });
+    const locks = await lockUpdates(workspace, packages, { ...tools, rejectsStale: true });
     this.endProgress();
     for (const line of lockUpdateLines(locks)) this.log(line);
     const count = locks.reduce((sum, { updates }) => sum + updates.length, 0);

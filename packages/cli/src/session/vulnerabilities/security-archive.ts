@@ -38,7 +38,7 @@ export async function archiveUpdates(
       for (const item of installed)
         if (item.name === name && item.version === version) unknown.push(item.purl);
     };
-    const options = { store, reporter, signal, now: new Date(), rejectsExpired: true, onUnknown };
+    const options = { store, reporter, signal, now: new Date(), rejectsStale: true, onUnknown };
     updates.push(...(await findUpdates({ suite, architecture }, installed, mirror, options)));
   }
   return {
