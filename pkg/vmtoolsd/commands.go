@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"lkt/shutdown"
 	"lkt/vmtoolsd/backdoor"
 )
 
@@ -45,8 +46,8 @@ func init() {
 		"ping":                  func(*agent, string) (string, error) { return "", nil },
 		"Capabilities_Register": register,
 		"Set_Option":            setOption,
-		"OS_Halt":               shutdown(stateHalt, powerDown),
-		"OS_Reboot":             shutdown(stateReboot, reboot),
+		"OS_Halt":               end(stateHalt, shutdown.PowerDown),
+		"OS_Reboot":             end(stateReboot, shutdown.Reboot),
 		"OS_PowerOn":            changed(statePowerOn),
 		"OS_Resume":             changed(stateResume),
 		"OS_Suspend":            changed(stateSuspend),
@@ -117,8 +118,8 @@ func changed(state int) command {
 	}
 }
 
-// shutdown returns the command that ends the system.
-func shutdown(state int, m mode) command {
+// end returns the command that ends the system.
+func end(state int, m shutdown.Mode) command {
 	return func(a *agent, _ string) (string, error) {
 		if a.isEnding {
 			return "", errEnding

@@ -45,6 +45,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/poweroff',
     'pkg/qemu-ga',
     'pkg/sandbox',
+    'pkg/shutdown',
     'pkg/sshd',
     'pkg/storage',
     'pkg/swap',
