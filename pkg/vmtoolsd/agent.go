@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"lkt/shutdown"
-	"lkt/vmtoolsd/backdoor"
+	"lkt/vmware/backdoor"
 )
 
 const (

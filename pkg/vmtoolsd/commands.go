@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"lkt/shutdown"
-	"lkt/vmtoolsd/backdoor"
+	"lkt/vmware/backdoor"
 )
 
 const (
@@ -84,7 +84,7 @@ func reset(a *agent, _ string) (string, error) {
 
 // register tells the host what the agent can do. Hosts refuse what they do not know.
 func register(a *agent, _ string) (string, error) {
-	// This one ends with a space instead, as the host has it.
+	// Without the NUL of other requests: open-vm-tools ends this one with a space.
 	_, _ = backdoor.Ask(a.call, "tools.capability.statechange ")
 	if err := a.ask("tools.set.versiontype %d %d", unmanaged, openTools); err != nil {
 		_ = a.ask("tools.set.version %d", unmanaged)

@@ -13,7 +13,7 @@ import (
 
 	"lkt/sandbox"
 	"lkt/shutdown"
-	"lkt/vmtoolsd/backdoor"
+	"lkt/vmware/backdoor"
 )
 
 //go:embed roles.json

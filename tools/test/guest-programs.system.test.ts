@@ -53,6 +53,7 @@ test('finds the guest programs that are Go modules', () => {
     'pkg/sysfs',
     'pkg/tpm',
     'pkg/vmtoolsd',
+    'pkg/vmware',
     'pkg/vsudd',
     'projects/gvisor/runsc',
     'projects/ipe/verity-init',
