@@ -1,3 +1,0 @@
-module lkt/vmware
-
-go 1.24
