@@ -90,7 +90,7 @@ export async function pin(
 }
 
 /**
- * Verifies the external images that configs name, and returns build options which verify those of
+ * Verifies the external images that configs name, and returns build options that verify those of
  * packages.
  * @param others pinned references of external images, by the reference as written
  * @throws POLICY_MISSING; SIGNATURE_INVALID, NOT_FOUND at the reference
