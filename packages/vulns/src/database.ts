@@ -128,7 +128,10 @@ function tooLarge(what: string, limit: number): LktError {
 /** Returns the error of a database; what the parsers of JSON and zip throw names no file. */
 function databaseError(cause: unknown, name: string): unknown {
   if (cause instanceof LktError) return cause;
-  if (isErrno(cause, 'ENOENT')) return new LktError('NOT_FOUND', `there is no database ${name}`);
+  if (isErrno(cause, 'ENOENT'))
+    return new LktError('NOT_FOUND', `there is no database ${name}`, {
+      fix: 'correct the path, or fetch the public ones: lkt vulns --update',
+    });
   const error = ioError(`cannot read the database ${name}`, cause);
   if (error instanceof LktError || !(cause instanceof Error)) return error;
   return new LktError('CONFIG_INVALID', `the database ${name} is damaged: ${cause.message}`, {

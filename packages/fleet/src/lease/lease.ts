@@ -55,6 +55,6 @@ export function parseGeneration(text: string | undefined): number {
 export function leaseHeld(cause: unknown): LktError {
   return new LktError('LEASE_HELD', 'another controller manages this fleet', {
     cause,
-    fix: 'stop it, let it do the work, or wait for its end: lkt fleet watch --standby',
+    fix: 'stop it, or wait until it ends: lkt fleet watch --standby',
   });
 }

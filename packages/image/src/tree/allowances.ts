@@ -38,6 +38,6 @@ function parseSpec(path: RawPath, text: string): Spec {
   }
   if (typeof spec === 'object' && spec !== null) return spec;
   throw new LktError('TREE_CONFLICT', `/${fromRaw(path)} is not the config of a container`, {
-    fix: 'leave the file out of "files" and of the images of "init": lkt writes it',
+    fix: 'leave the file out of "files" and of the images of "init", as lkt writes it',
   });
 }

@@ -76,7 +76,7 @@ function readSecret(path: string): string | undefined {
     closeSync(file);
   }
   throw new LktError('IO_FAILED', `${path} is not a store secret of lkt`, {
-    fix: 'delete it: lkt creates a new one, and rebuilds cached results',
+    fix: 'delete it; lkt then creates another one, and rebuilds cached results',
   });
 }
 

@@ -67,7 +67,7 @@ export async function decryptKey(content: Buffer, password: string, name: string
       'KEY_INVALID',
       `${name} has unsupported scrypt parameters N=${N}, r=${r}, p=${p}`,
       {
-        fix: 'use a key that cosign or lkt made',
+        fix: 'make a key: lkt key generate',
       },
     );
   const nonce = Buffer.from(cipher.nonce, 'base64');

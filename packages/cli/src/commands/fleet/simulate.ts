@@ -48,7 +48,13 @@ export class FleetSimulate extends LktCommand {
     const { flags } = await this.parse(FleetSimulate);
     const { groups, size, days, surge, unavailable } = flags;
     if (groups * size > MAX_NODES)
-      throw new LktError('USAGE_INVALID', `${groups * size} nodes are more than ${MAX_NODES}`);
+      throw new LktError(
+        'USAGE_INVALID',
+        `the simulation has ${groups * size} nodes; at most ${MAX_NODES}`,
+        {
+          fix: 'lower --groups or --size',
+        },
+      );
     if (surge === 0 && unavailable === 0)
       throw new LktError('USAGE_INVALID', 'with --surge 0 and --unavailable 0 no node is replaced');
     const session = await this.begin(flags);
