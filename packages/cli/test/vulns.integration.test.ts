@@ -26,6 +26,14 @@ const SBOM = JSON.stringify({
   components: [{ purl: 'pkg:deb/debian/runc@1.1.15%2Bds1-2?distro=trixie' }],
 });
 
+const spdx = (name: string, ...purls: readonly string[]): object => ({
+  spdxVersion: 'SPDX-2.3',
+  name,
+  packages: purls.map((purl) => ({
+    externalRefs: [{ referenceType: 'purl', referenceLocator: purl }],
+  })),
+});
+
 interface Done {
   readonly status: number;
   readonly stdout: string;
@@ -99,15 +107,95 @@ test('--update fetches databases, and later runs use them without a network', as
   expect(found.status).toBe(1);
   expect(found.stderr).toContain('warning: the database debian was last changed 40 days ago');
   expect(found.stdout).toContain('high  CVE-2025-31133  runc');
-  expect(found.stdout).toMatch(/^1 package looked up in debian \(fetched \d{4}-\d\d-\d\d\), go/m);
+  expect(found.stdout).toMatch(/^1 package looked up in debian \(fetched \d{4}-\d\d-\d\d\)$/m);
 });
 
-const spdx = (name: string, ...purls: readonly string[]): object => ({
-  spdxVersion: 'SPDX-2.3',
-  name,
-  packages: purls.map((purl) => ({
-    externalRefs: [{ referenceType: 'purl', referenceLocator: purl }],
-  })),
+/** Returns a record about versions of a package before `fixed`. */
+const osv = (id: string, ecosystem: string, name: string, fixed: string): string =>
+  JSON.stringify({
+    id,
+    modified: new Date(Date.now() - 86_400_000).toISOString(),
+    affected: [
+      {
+        package: { ecosystem, name },
+        ranges: [{ type: 'ECOSYSTEM', events: [{ introduced: '0' }, { fixed }] }],
+      },
+    ],
+  });
+
+test('--update fetches only the databases of packages in the SBOMs', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  const answers = new Map<string, string | Buffer>([
+    ['/debian', TRACKER],
+    ['/go.zip', GO_DATABASE],
+    ['/alpine.zip', zipOf({ 'A.json': osv('A-1', 'Alpine:v3.20', 'busybox', '1.36.1-r16') })],
+    ['/linux.zip', zipOf({ 'L.json': osv('L-1', 'Linux', 'Kernel', '6.12.5') })],
+  ]);
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.url ?? '');
+    const body = answers.get(request.url ?? '');
+    response.writeHead(body === undefined ? 404 : 200).end(body);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const address = server.address();
+  const url = `http://127.0.0.1:${typeof address === 'object' ? address?.port : 0}`;
+  const variables = Object.fromEntries(
+    ['alpine', 'crates', 'go', 'linux', 'npm'].map((name) => [
+      `LKT_VULNS_${name.toUpperCase()}`,
+      `${url}/${name}.zip`,
+    ]),
+  );
+  const lkt = async (...args: readonly string[]): Promise<Done> =>
+    lktVulns(dir.path, args, { ...variables, LKT_VULNS_DEBIAN: `${url}/debian` });
+  const busybox = 'pkg:apk/alpine/busybox@1.36.1-r15?distro=alpine-3.20.3';
+  const kernel = 'pkg:generic/linux@6.12.4';
+  await writeFile(join(dir.path, 'alpine.json'), JSON.stringify(spdx('alpine', busybox)));
+  await writeFile(join(dir.path, 'both.json'), JSON.stringify(spdx('both', busybox, kernel)));
+
+  const alpine = await lkt('--update', 'alpine.json');
+  expect(alpine.stdout, alpine.stderr).toContain('unknown  A-1  busybox');
+  expect(asked.splice(0)).toEqual(['/alpine.zip']);
+
+  // Without --update, what lacks a database is named.
+  const both = await lkt('both.json');
+  expect(both.stderr).toContain('warning: the database linux was not fetched');
+  expect(both.stdout).toMatch(/^1 package looked up in alpine \(fetched/m);
+  expect(both.stdout).toContain(`not looked up: ${kernel}`);
+  expect(both.status).toBe(1);
+
+  const all = await lkt('--update', 'both.json', '--json');
+  expect(JSON.parse(all.stdout)).toMatchObject({ error: { code: 'VULNERABLE' } });
+  expect(asked.splice(0)).toEqual(['/alpine.zip', '/linux.zip']);
+  expect((await lkt('both.json')).stdout).toContain('unknown  L-1  linux');
+
+  // Without a target, those fetched before and the ones of lkt update.
+  const fetched = await lkt('--update');
+  expect(fetched.status, fetched.stderr).toBe(0);
+  expect(asked.splice(0)).toEqual(['/alpine.zip', '/debian', '/go.zip', '/linux.zip']);
+
+  // One that cannot be fetched leaves the earlier one.
+  answers.delete('/linux.zip');
+  expect((await lkt('--update', 'both.json')).stderr).toContain('error: ');
+  server.closeAllConnections();
+  await new Promise((resolve) => server.close(resolve));
+  expect((await lkt('both.json')).stdout).toContain('unknown  L-1  linux');
+});
+
+test('looks up packages of Alpine in the layers of an image by origin and release', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  await writeFile(join(dir.path, 'a.json'), osv('A-1', 'Alpine:v3.20', 'openssl', '3.3.2-r1'));
+  const store = await openStore(join(dir.path, 'store'));
+  const layer = await writeLayer(store, [
+    fileEntry('etc/os-release', 'ID=alpine\nVERSION_ID=3.20.3\n'),
+    fileEntry('lib/apk/db/installed', 'P:libcrypto3\nV:3.3.2-r0\nA:x86_64\no:openssl\n'),
+  ]);
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const image = await writeImage(store, { config: {}, layers: [layer], platform });
+  await store.tag('registry.example/app:1', image);
+  const found = await lktVulns(dir.path, ['--db', 'a.json', 'registry.example/app:1']);
+  expect(found.stdout, found.stderr).toContain('unknown  A-1  libcrypto3  3.3.2-r0');
+  expect(found.stdout).toContain('1 package looked up in a.json');
 });
 
 test('looks up packages in the layers of an image that its SBOM lacks', async () => {

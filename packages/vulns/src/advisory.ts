@@ -1,3 +1,5 @@
+import type { Ecosystem } from './ecosystems.ts';
+
 /** Severity of a vulnerability, from the least to the worst. */
 export const SEVERITIES = ['unknown', 'low', 'medium', 'high', 'critical'] as const;
 
@@ -13,14 +15,18 @@ export interface Advisory {
   readonly summary: string;
   readonly severity: Severity;
   readonly affected: readonly AffectedPackage[];
+  /** It also names packages of other ecosystems, so that it may come from the database of one. */
+  readonly isShared?: boolean;
 }
 
 /** The affected versions of one package. */
 export interface AffectedPackage {
   readonly ecosystem: Ecosystem;
-  /** Release of the distribution: `trixie`. Undefined where versions do not depend on it. */
+  /**
+   * Release of the distribution: `trixie`, `v3.20`. Undefined where versions do not depend on it.
+   */
   readonly release?: string;
-  /** For Debian, the source package; for Go, the module path, or `stdlib`. */
+  /** For Debian and Alpine, the source package; for Go, the module path, or `stdlib`. */
   readonly name: string;
   readonly ranges: readonly VersionRange[];
   /** Affected versions listed one by one. */
@@ -29,15 +35,14 @@ export interface AffectedPackage {
   readonly ignored?: boolean;
 }
 
-/** The origin of the packages of an advisory. */
-export type Ecosystem = 'debian' | 'go';
-
 /** From `introduced`, inclusive, to `fixed`, exclusive, or `lastAffected`, inclusive. */
 export interface VersionRange {
   /** Undefined: every version before the end of the range. */
   readonly introduced?: string;
   readonly fixed?: string;
   readonly lastAffected?: string;
+  /** Only versions before one of these are in the range; undefined: all. */
+  readonly limits?: readonly string[];
 }
 
 /** Returns the more severe of two severities. */

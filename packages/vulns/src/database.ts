@@ -2,11 +2,12 @@ import { createReadStream } from 'node:fs';
 import { readdir, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Readable } from 'node:stream';
+import { text as textOf } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
 import { ioError, isErrno, LktError } from '@lkt/core';
 import type { Advisory } from './advisory.ts';
 import { isTrackerPackage, parseTrackerPackage } from './debian-tracker.ts';
-import { text } from './json-fields.ts';
+import { record, text } from './json-fields.ts';
 import { parseOsv } from './osv.ts';
 
 /** Maximum size of one OSV record in bytes; the largest published ones have about 2 MB. */
@@ -56,7 +57,7 @@ interface Handlers {
 async function readFileRecords(path: string, limit: number, handlers: Handlers): Promise<void> {
   const { size } = await stat(path);
   if (size > limit) throw tooLarge(path, limit);
-  await readRecords(createReadStream(path), basename(path), handlers);
+  await readRecords({ stream: createReadStream(path), size }, basename(path), handlers);
 }
 
 /** Reads the OSV records of a zip archive. The library checks the size of each entry. */
@@ -71,7 +72,7 @@ async function readZip(path: string, handlers: Handlers): Promise<void> {
         throw tooLarge(`${path}: ${entry.fileName}`, MAX_RECORD_BYTES);
       hasRecords = true;
       const stream = await archive.openReadStreamPromise(entry);
-      await readRecords(stream, entry.fileName, handlers);
+      await readRecords({ stream, size: entry.uncompressedSize }, entry.fileName, handlers);
     }
   } finally {
     archive.close();
@@ -81,25 +82,21 @@ async function readZip(path: string, handlers: Handlers): Promise<void> {
 
 /** Reads an OSV record, or the packages of the tracker, by the fields of the outermost object. */
 async function readRecords(
-  stream: Readable,
+  content: Content,
   name: string,
   { onAdvisory, onModified }: Handlers,
 ): Promise<void> {
-  const { default: streamObject } = await import('stream-json/streamers/stream-object.js');
   const others = new Map<string, unknown>();
   let isTracker = false;
   const addPackage = (key: string, value: unknown): void => {
     for (const advisory of parseTrackerPackage(key, value, name)) onAdvisory(advisory);
   };
-  const consume = async (entries: AsyncIterable<Entry>): Promise<void> => {
-    for await (const { key, value } of entries) {
-      if (isTrackerPackage(value)) {
-        isTracker = true;
-        addPackage(key, value);
-      } else others.set(key, value);
-    }
-  };
-  await pipeline(stream, streamObject.withParserAsStream(), consume);
+  await forEachField(content, ({ key, value }) => {
+    if (isTrackerPackage(value)) {
+      isTracker = true;
+      addPackage(key, value);
+    } else others.set(key, value);
+  });
   if (isTracker) {
     for (const [key, value] of others) addPackage(key, value);
     return;
@@ -108,6 +105,36 @@ async function readRecords(
   const modified = Date.parse(text(others.get('modified')) ?? '');
   if (!Number.isNaN(modified)) onModified(modified);
   if (advisory !== undefined) onAdvisory(advisory);
+}
+
+/** A JSON text, and its size in bytes. */
+interface Content {
+  readonly stream: Readable;
+  readonly size: number;
+}
+
+/**
+ * Calls `onField` with each field of an object in JSON. Holds one at a time, or all of an object
+ * with the size of a record, which takes less time.
+ */
+async function forEachField(
+  { stream, size }: Content,
+  onField: (field: Entry) => void,
+): Promise<void> {
+  if (size <= MAX_RECORD_BYTES) {
+    const fields = record(JSON.parse(await textOf(stream)));
+    if (fields === undefined) throw new SyntaxError('it is no object');
+    for (const [key, value] of Object.entries(fields)) onField({ key, value });
+    return;
+  }
+  const { default: streamObject } = await import('stream-json/streamers/stream-object.js');
+  await pipeline(
+    stream,
+    streamObject.withParserAsStream(),
+    async (entries: AsyncIterable<Entry>): Promise<void> => {
+      for await (const entry of entries) onField(entry);
+    },
+  );
 }
 
 interface Entry {

@@ -1,7 +1,7 @@
 import { isAtLeast, type Severity } from './advisory.ts';
 import { type AdvisoryIndex, findVulnerabilities, type Vulnerability } from './match.ts';
 import { statementFor, type VexStatement } from './open-vex.ts';
-import type { SbomPackage } from './sbom.ts';
+import type { SbomPackage } from './sbom-package.ts';
 
 /** The packages of an image or of an SBOM file. */
 export interface Subject {

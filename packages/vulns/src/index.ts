@@ -1,20 +1,20 @@
 export {
   type Advisory,
   type AffectedPackage,
-  type Ecosystem,
   isAtLeast,
   SEVERITIES,
   type Severity,
   type VersionRange,
 } from './advisory.ts';
 export { readDatabase } from './database.ts';
+export { ECOSYSTEMS, type Ecosystem, type EcosystemInfo } from './ecosystems.ts';
 export { evaluate, failing, type Finding, isExcluded, type Subject } from './evaluate.ts';
 export { AdvisoryIndex, fixedVulnerabilities, type Vulnerability } from './match.ts';
 export { parseOpenVex, type VexStatement } from './open-vex.ts';
-export { missingIn, parseSbom, parseSboms, type SbomPackage, type SbomPackages } from './sbom.ts';
+export { missingIn, parseSbom, parseSboms, type SbomPackages } from './sbom.ts';
+export type { SbomPackage } from './sbom-package.ts';
 export { sarifOf } from './sarif.ts';
 export {
-  DATABASES,
   describeStaleness,
   saveDatabase,
   type SavedDatabase,

@@ -1,13 +1,8 @@
-import {
-  type Advisory,
-  type AffectedPackage,
-  type Ecosystem,
-  type Severity,
-  worse,
-} from './advisory.ts';
+import { type Advisory, type AffectedPackage, type Severity, worse } from './advisory.ts';
 import { affects } from './affects.ts';
-import type { SbomPackage } from './sbom.ts';
-import { compareIn } from './version-order.ts';
+import { compareText } from './digits.ts';
+import { compareIn, type Ecosystem } from './ecosystems.ts';
+import type { SbomPackage } from './sbom-package.ts';
 
 /** A vulnerability of one package of an SBOM. */
 export interface Vulnerability {
@@ -26,15 +21,27 @@ export interface Vulnerability {
 
 /** Advisories by the package that they affect. */
 export class AdvisoryIndex {
+  readonly #wanted: ReadonlySet<string> | undefined;
   readonly #byPackage = new Map<string, [Advisory, AffectedPackage][]>();
   /** Releases with advisories, by ecosystem; `undefined` for those about all releases. */
   readonly #releases = new Map<Ecosystem, Set<string | undefined>>();
 
+  /** @param packages those that will be asked for; default: all. Others take no memory. */
+  constructor(packages?: readonly SbomPackage[]) {
+    this.#wanted =
+      packages &&
+      new Set(packages.flatMap((item) => [item, ...(item.suppliers ?? [])]).flatMap(keysOf));
+  }
+
   add(advisory: Advisory): void {
     for (const item of advisory.affected) {
-      const releases = this.#releases.get(item.ecosystem) ?? new Set();
-      this.#releases.set(item.ecosystem, releases.add(item.release));
+      // An advisory about packages of several ecosystems is in the databases of all.
+      if (advisory.isShared !== true) {
+        const releases = this.#releases.get(item.ecosystem) ?? new Set();
+        this.#releases.set(item.ecosystem, releases.add(item.release));
+      }
       const key = keyOf(item.ecosystem, item.name);
+      if (this.#wanted?.has(key) === false) continue;
       const list = this.#byPackage.get(key);
       if (list === undefined) this.#byPackage.set(key, [[advisory, item]]);
       else list.push([advisory, item]);
@@ -45,19 +52,24 @@ export class AdvisoryIndex {
   covers({ ecosystem, release }: SbomPackage): boolean {
     const releases = this.#releases.get(ecosystem);
     if (releases === undefined) return false;
-    return release === undefined || releases.has(release) || releases.has(undefined);
+    const namesNone = releases.size === 1 && releases.has(undefined);
+    return release === undefined || releases.has(release) || namesNone;
   }
 
   /** Returns the advisories about a package in its release. */
   about(item: SbomPackage): readonly (readonly [Advisory, AffectedPackage])[] {
-    const names = [item.source.name, ...(item.otherNames ?? [])];
-    const list = names.flatMap((name) => this.#byPackage.get(keyOf(item.ecosystem, name)) ?? []);
+    const list = keysOf(item).flatMap((key) => this.#byPackage.get(key) ?? []);
     // Without a release in the SBOM all count: users see a wrong match, and not a missing one.
     return list.filter(
       ([, { release }]) =>
         release === undefined || item.release === undefined || release === item.release,
     );
   }
+}
+
+/** Returns the keys of all names that advisories may give a package. */
+function keysOf({ ecosystem, source, otherNames = [] }: SbomPackage): readonly string[] {
+  return [source.name, ...otherNames].map((name) => keyOf(ecosystem, name));
 }
 
 /**
@@ -100,6 +112,8 @@ export function fixedVulnerabilities(
 
 function vulnerabilitiesOf(item: SbomPackage, advisories: AdvisoryIndex): readonly Vulnerability[] {
   const found: Vulnerability[] = [];
+  /** Indexes in `found`, by id. */
+  const byId = new Map<string, Set<number>>();
   // Of a module from Debian packages, only their advisories know whether a patch fixed it.
   const judged = new Set(
     (item.suppliers ?? [])
@@ -112,9 +126,15 @@ function vulnerabilitiesOf(item: SbomPackage, advisories: AdvisoryIndex): readon
     for (const ids of idsByVulnerability(advisory)) {
       if (ids.some((id) => judged.has(id))) continue;
       const one = vulnerability(item, ids, advisory, affected, result.fixed);
-      const same = found.findIndex((other) => areSame(other.ids, ids));
-      if (same === -1) found.push(one);
-      else found[same] = merge(found[same] ?? one, one);
+      const others = new Set(ids.flatMap((id) => [...(byId.get(id) ?? [])]));
+      const same = [...others]
+        .toSorted((a, b) => a - b)
+        .find((index) => areSame(found[index]?.ids ?? [], ids));
+      const other = same === undefined ? undefined : found[same];
+      const merged = other === undefined ? one : merge(other, one);
+      const index = same ?? found.length;
+      found[index] = merged;
+      for (const id of merged.ids) byId.set(id, (byId.get(id) ?? new Set()).add(index));
     }
   }
   return found;
@@ -184,7 +204,3 @@ function rank(severity: Severity): number {
 
 /** For sorting, an unknown severity comes between medium and high: it may be either. */
 const SEVERITY_ORDER: readonly Severity[] = ['low', 'medium', 'unknown', 'high', 'critical'];
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}

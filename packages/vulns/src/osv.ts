@@ -3,18 +3,16 @@ import { calculateCvss } from './cvss.ts';
 import {
   type Advisory,
   type AffectedPackage,
-  type Ecosystem,
   type Severity,
   type VersionRange,
   worse,
 } from './advisory.ts';
-import { codenameOf } from './debian-releases.ts';
+import { compareIn, type Ecosystem, ecosystemOf } from './ecosystems.ts';
 import { items, record, text, texts } from './json-fields.ts';
-import { compareIn } from './version-order.ts';
 
 /**
- * Reads an OSV record (https://ossf.github.io/osv-schema/), as far as it concerns Debian packages
- * and Go modules.
+ * Reads an OSV record (https://ossf.github.io/osv-schema/), as far as it concerns ecosystems that
+ * lkt looks up.
  * @returns undefined for a withdrawn record, or one about other ecosystems
  * @throws CONFIG_INVALID
  */
@@ -26,14 +24,16 @@ export function parseOsv(value: unknown, where: string): Advisory | undefined {
   if (isTime(document['withdrawn'])) return undefined;
   if (!Array.isArray(document['affected'] ?? []))
     throw new LktError('CONFIG_INVALID', `${where}: "affected" is not a list`);
-  const affected = items(document['affected']).flatMap((item) => affectedOf(record(item), where));
+  const named = items(document['affected']).flatMap((item) => namedPackage(record(item), where));
+  const affected = named.flatMap((item) => affectedOf(item, where));
   if (affected.length === 0) return undefined;
   return {
     id,
     aliases: [...texts(document['aliases']), ...texts(document['upstream'])],
     summary: text(document['summary']) ?? firstLine(text(document['details'])),
     severity: severityOf(document),
-    affected,
+    affected: withoutUnknown(affected),
+    isShared: new Set(named.map(({ ecosystem }) => ecosystem.split(':', 1)[0])).size > 1,
   };
 }
 
@@ -43,45 +43,61 @@ function isTime(value: unknown): boolean {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function affectedOf(item: Fields | undefined, where: string): readonly AffectedPackage[] {
-  const named = item?.['package'];
-  // Of a program that is in no ecosystem.
-  if (item !== undefined && named === undefined) return [];
+/** An entry of "affected", with the package that it names. */
+interface Entry {
+  readonly name: string;
+  readonly ecosystem: string;
+  readonly fields: Fields;
+}
+
+/** Returns none for an entry about a program that is in no ecosystem. */
+function namedPackage(fields: Fields | undefined, where: string): readonly Entry[] {
+  const named = fields?.['package'];
+  if (fields !== undefined && named === undefined) return [];
   const [name, ecosystem] = ['name', 'ecosystem'].map((key) => text(record(named)?.[key]));
-  if (item === undefined || name === undefined || ecosystem === undefined)
+  if (fields === undefined || name === undefined || ecosystem === undefined)
     throw new LktError('CONFIG_INVALID', `${where}: an entry of "affected" names no package`);
+  return [{ name, ecosystem, fields }];
+}
+
+function affectedOf({ name, ecosystem, fields }: Entry, where: string): readonly AffectedPackage[] {
   const place = ecosystemOf(ecosystem);
   if (place === undefined) return [];
-  const versions = texts(item['versions']);
-  const ranges = items(item['ranges']).flatMap((range) =>
+  const versions = texts(fields['versions']);
+  const ranges = items(fields['ranges']).flatMap((range) =>
     rangesOf(record(range), place.ecosystem, where),
   );
-  // Only a listed fix clears a version.
-  if (ranges.length === 0 && versions.length === 0) ranges.push({});
-  const urgency = text(record(item['ecosystem_specific'])?.['urgency']);
-  return [
-    {
-      ...place,
-      name,
-      ranges,
-      versions,
-      ignored: urgency === 'unimportant',
-    },
-  ];
+  const urgency = text(record(fields['ecosystem_specific'])?.['urgency']);
+  return [{ ...place, name, ranges, versions, ignored: urgency === 'unimportant' }];
 }
 
 /**
- * Parses `Debian:13`, `Debian` for all releases, and `Go`. Undefined for an ecosystem without
- * components in lkt's images.
+ * Makes entries without versions, such as those with git commits only, ones about all versions:
+ * only a listed fix clears a version. Omits those about a package whose versions another entry
+ * lists.
  */
-function ecosystemOf(name: string): { ecosystem: Ecosystem; release?: string } | undefined {
-  if (name === 'Go') return { ecosystem: 'go' };
-  if (name === 'Debian') return { ecosystem: 'debian' };
-  const [, release] = /^Debian:(\S+)$/.exec(name) ?? [];
-  return release === undefined ? undefined : { ecosystem: 'debian', release: codenameOf(release) };
+function withoutUnknown(affected: readonly AffectedPackage[]): readonly AffectedPackage[] {
+  const known = new Set(affected.filter(hasVersions).map(keyOf));
+  return affected.flatMap((item) => {
+    if (hasVersions(item)) return [item];
+    return known.has(keyOf(item)) ? [] : [{ ...item, ranges: [{}] }];
+  });
 }
 
-/** Returns the ranges of events, which may have any order. Skips ranges of git commits. */
+function hasVersions({ ranges, versions }: AffectedPackage): boolean {
+  return ranges.length + versions.length > 0;
+}
+
+function keyOf({ ecosystem, release, name }: AffectedPackage): string {
+  return JSON.stringify([ecosystem, release, name]);
+}
+
+const KINDS = ['introduced', 'fixed', 'last_affected', 'limit'] as const;
+
+/**
+ * Returns the ranges of events, which may have any order (OSV schema, "Evaluation"). Skips ranges
+ * of git commits.
+ */
 function rangesOf(
   range: Fields | undefined,
   ecosystem: Ecosystem,
@@ -90,37 +106,47 @@ function rangesOf(
   if (range === undefined || range['type'] === 'GIT') return [];
   const events = items(range['events']).flatMap((item) => {
     const event = record(item);
-    for (const kind of ['introduced', 'fixed', 'last_affected'] as const) {
+    return KINDS.flatMap((kind) => {
       const version = text(event?.[kind]);
       if (version !== undefined) return [{ kind, version }];
-      if (event?.[kind] !== undefined)
-        throw new LktError('CONFIG_INVALID', `${where}: "${kind}" of an event is not a text`);
-    }
-    return [];
+      if (event?.[kind] === undefined) return [];
+      throw new LktError('CONFIG_INVALID', `${where}: "${kind}" of an event is not a text`);
+    });
   });
-  const sorted = events.toSorted(
-    (a, b) =>
-      Number(b.version === '0') - Number(a.version === '0') ||
-      (compareIn(ecosystem, a.version, b.version) ?? 0),
-  );
+  const limits = events.flatMap(({ kind, version }) => (kind === 'limit' ? [version] : []));
+  const bounded = limits.length === 0 || limits.includes('*') ? {} : { limits };
+  const sorted = events
+    .filter(({ kind }) => kind !== 'limit')
+    .toSorted(
+      (a, b) =>
+        Number(b.version === '0') - Number(a.version === '0') ||
+        (compareIn(ecosystem, a.version, b.version) ?? 0) ||
+        KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind),
+    );
+  if (events.length === 0) return [];
   const ranges: VersionRange[] = [];
   // A range without a beginning begins with the first version.
   let introduced = sorted.some(({ kind }) => kind === 'introduced') ? undefined : '0';
-  if (sorted.length === 0) return [];
+  let again: string | undefined;
   for (const { kind, version } of sorted) {
     if (kind === 'introduced') {
+      if (introduced !== undefined) again = version;
       introduced ??= version;
     } else if (introduced !== undefined) {
-      ranges.push({
-        introduced: introduced === '0' ? undefined : introduced,
-        ...(kind === 'fixed' ? { fixed: version } : { lastAffected: version }),
-      });
-      introduced = undefined;
+      const end = kind === 'fixed' ? { fixed: version } : { lastAffected: version };
+      ranges.push({ introduced: beginning(introduced), ...end, ...bounded });
+      // A version that one range ends with and another begins with is affected.
+      const begins = again !== undefined && compareIn(ecosystem, again, version) === 0;
+      introduced = begins ? version : undefined;
     }
   }
-  if (introduced !== undefined)
-    ranges.push({ introduced: introduced === '0' ? undefined : introduced });
+  if (introduced !== undefined) ranges.push({ introduced: beginning(introduced), ...bounded });
   return ranges;
+}
+
+/** Returns the beginning of a range; undefined for the first version of all. */
+function beginning(introduced: string): string | undefined {
+  return introduced === '0' ? undefined : introduced;
 }
 
 /** Returns the severity by CVSS, else the one that the database states. */

@@ -17,7 +17,7 @@ import { record, text } from './json-fields.ts';
 
 /** A database on this machine, fetched earlier, with what proves which one it is. */
 export interface SavedDatabase {
-  /** `debian`, `go`: also the name of its directory. */
+  /** That of its ecosystem, and of its directory: `debian`, `go`. */
   readonly name: string;
   readonly path: string;
   readonly url: string;
@@ -27,12 +27,6 @@ export interface SavedDatabase {
   readonly modified?: string;
   readonly digest: Digest;
 }
-
-/** The databases that `lkt vulns --update` fetches, by name. */
-export const DATABASES: ReadonlyMap<string, string> = new Map([
-  ['debian', 'https://security-tracker.debian.org/tracker/data/json'],
-  ['go', 'https://osv-vulnerabilities.storage.googleapis.com/Go/all.zip'],
-]);
 
 /** The file that describes a saved database. */
 const ENTRY = 'saved.json';
@@ -131,13 +125,19 @@ export function describeStaleness(
 }
 
 /**
- * Returns the databases saved below a directory, sorted by name. Their content is verified.
+ * Returns the databases saved below a directory, of the given names or all, sorted by name. Their
+ * content is verified.
  * @throws DIGEST_MISMATCH for a file that changed; CONFIG_INVALID; IO_FAILED
  */
-export async function savedDatabases(dir: string): Promise<readonly SavedDatabase[]> {
+export async function savedDatabases(
+  dir: string,
+  wanted?: ReadonlySet<string>,
+): Promise<readonly SavedDatabase[]> {
   try {
-    const names = await readdir(dir).catch(undefinedIf('ENOENT'));
-    const found = (names ?? []).toSorted().map(async (name) => verifiedDatabase(dir, name));
+    const names = ((await readdir(dir).catch(undefinedIf('ENOENT'))) ?? []).toSorted();
+    const found = names
+      .filter((name) => wanted?.has(name) !== false)
+      .map(async (name) => verifiedDatabase(dir, name));
     return (await Promise.all(found)).filter((database) => database !== undefined);
   } catch (error) {
     throw ioError(`cannot read the databases in ${dir}`, error);

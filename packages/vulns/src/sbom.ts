@@ -1,31 +1,6 @@
-import { parsePackageUrl } from '@lkt/attest';
 import { LktError } from '@lkt/core';
-import { withoutRebuild } from '@lkt/debian';
-import type { Ecosystem } from './advisory.ts';
-import { codenameOf } from './debian-releases.ts';
 import { items, record, text, texts } from './json-fields.ts';
-
-/** A package of an SBOM that advisories can name. */
-export interface SbomPackage {
-  readonly purl: string;
-  /** Name and version as in the SBOM: those of the binary package. */
-  readonly name: string;
-  readonly version: string;
-  readonly ecosystem: Ecosystem;
-  readonly release?: string;
-  /** Name and version by which advisories know it: those of Debian's source package. */
-  readonly source: { readonly name: string; readonly version: string };
-  /**
-   * Other paths that may be those of a Go module: some SBOMs have the path from its fourth element
-   * as the subpath of the package URL, and others a package in the module.
-   */
-  readonly otherNames?: readonly string[];
-  /**
-   * For a Go module: the Debian packages from which it was compiled, if it came from no other
-   * source. They may have patches that the module's version does not show.
-   */
-  readonly suppliers?: readonly SbomPackage[];
-}
+import { packageOf, type SbomPackage, type SourcePackage, withEpoch } from './sbom-package.ts';
 
 /** The packages of an SBOM, and its components that no database of lkt can name. */
 export interface SbomPackages {
@@ -37,9 +12,9 @@ export interface SbomPackages {
 }
 
 /**
- * Reads the packages of an SBOM in SPDX 2.3 or CycloneDX JSON: Debian packages and Go modules, by
- * their package URLs. Images of lkt are containers of packages, and not listed, as are files,
- * operating systems, sources, and what the document describes.
+ * Reads the packages of an SBOM in SPDX 2.3 or CycloneDX JSON: those of ecosystems, by their
+ * package URLs. Images of lkt are containers of packages, and not listed, as are files, operating
+ * systems, sources, and what the document describes.
  * @throws CONFIG_INVALID
  */
 export function parseSbom(document: unknown, where: string): SbomPackages {
@@ -136,22 +111,18 @@ function suppliersOf(
 ): readonly SbomPackage[] | undefined {
   const inside = [...(containers.get(purl) ?? [])].map((one) => found.get(one));
   const debs = inside.filter((item) => item?.ecosystem === 'debian') as SbomPackage[];
-  return ecosystem === 'go' && debs.length > 0 && debs.length === inside.length ? debs : undefined;
+  const isPackaged = debs.length > 0 && debs.length === inside.length;
+  return isPackaged && (ecosystem === 'go' || ecosystem === 'linux') ? debs : undefined;
 }
 
 /** Package URLs of components, with those of the components that contain them, or `''`. */
 type Containers = Map<string, Set<string>>;
 
 /**
- * Source packages of Debian packages by package URL, from SBOMs that state them elsewhere, such as
- * those of Trivy.
+ * Source packages of a distribution's packages by package URL, from SBOMs that state them
+ * elsewhere, such as those of Trivy.
  */
 type Sources = Map<string, SourcePackage>;
-
-interface SourcePackage {
-  readonly name: string;
-  readonly version?: string | undefined;
-}
 
 function containersOf(
   document: Readonly<Record<string, unknown>> | undefined,
@@ -255,7 +226,7 @@ function cycloneContainers(
   return containers;
 }
 
-/** `sourceInfo` of Debian packages in the SPDX of Trivy and apt2sbom. */
+/** `sourceInfo` of a distribution's packages in the SPDX of Trivy and apt2sbom. */
 const BUILT_FROM = /^built package from: (\S+) (\S+)$/;
 
 /** Returns the source package in the properties of a CycloneDX component by Trivy. */
@@ -275,10 +246,6 @@ function sourceIn(properties: unknown): SourcePackage | undefined {
   return { name, version: withEpoch(version, epoch) };
 }
 
-function withEpoch(version: string, epoch: string | undefined): string {
-  return /^[1-9]\d*$/.test(epoch ?? '') && !version.includes(':') ? `${epoch}:${version}` : version;
-}
-
 /** Reports whether components of a purpose or type are no packages, and so need no package URL. */
 function isNoPackage(kind: unknown): boolean {
   return /^(?:file|operating-system|source)$/i.test(text(kind) ?? '');
@@ -288,47 +255,4 @@ function isNoPackage(kind: unknown): boolean {
 function titleOf(name: unknown, version: unknown): string {
   const title = [text(name), text(version)].filter((part) => part !== undefined && part !== '');
   return title.length === 0 ? 'a component without a name' : title.join(' ');
-}
-
-/**
- * Returns the package of a URL; undefined if no database of lkt covers its type.
- * @param given its source package, if the URL names none
- */
-function packageOf(purl: string, given: SourcePackage | undefined): SbomPackage | undefined {
-  const parts = parsePackageUrl(purl);
-  if (parts?.version === undefined) return undefined;
-  const { type, namespace, name, qualifiers = {}, subpath } = parts;
-  const version = type === 'deb' ? withEpoch(parts.version, qualifiers['epoch']) : parts.version;
-  if (type === 'deb' && namespace?.toLowerCase() === 'debian') {
-    const { upstream, distro } = qualifiers;
-    const [stated = '', sourceVersion] =
-      upstream?.split('@') ?? (given === undefined ? [] : [given.name, given.version]);
-    const sourceName = stated === '' ? name : stated;
-    const source = isSignedKernel(sourceName)
-      ? { name: 'linux', version: withoutRebuild(version) }
-      : { name: sourceName, version: sourceVersion ?? withoutRebuild(version) };
-    return {
-      purl,
-      name,
-      version,
-      ecosystem: 'debian',
-      release: distro === undefined ? undefined : codenameOf(distro),
-      source,
-    };
-  }
-  if (type !== 'golang') return undefined;
-  const path = namespace === undefined ? name : `${namespace}/${name}`;
-  const elements = subpath?.split('/') ?? [];
-  const otherNames = elements.map((_, index) => [path, ...elements.slice(0, index + 1)].join('/'));
-  // The name that cyclonedx-gomod gives the standard library.
-  const source = { name: path === 'std' ? 'stdlib' : path, version };
-  return { purl, name: otherNames.at(-1) ?? path, version, ecosystem: 'go', source, otherNames };
-}
-
-/**
- * Reports whether a source package only adds signatures to kernels of the source package `linux`.
- * Its binary packages have the versions of that package, by which advisories know them.
- */
-function isSignedKernel(source: string): boolean {
-  return source.startsWith('linux-signed-');
 }

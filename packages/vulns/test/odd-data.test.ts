@@ -40,6 +40,33 @@ const debian = (events: unknown, more: object = {}): unknown => [
 const go = (name: string, events: unknown): unknown => [
   { package: { ecosystem: 'Go', name }, ranges: [{ type: 'SEMVER', events }] },
 ];
+const linux = (...ranges: readonly unknown[]): unknown => [
+  {
+    package: { ecosystem: 'Linux', name: 'Kernel' },
+    ranges: ranges.map((events) => ({ type: 'ECOSYSTEM', events })),
+  },
+];
+const alpine = (name: string, release: string, events: unknown): unknown => [
+  {
+    package: { ecosystem: `Alpine${release}`, name },
+    ranges: [{ type: 'ECOSYSTEM', events }],
+  },
+];
+const npm = (ecosystem: string, name: string, events: unknown): unknown => [
+  { package: { ecosystem, name }, ranges: [{ type: 'SEMVER', events }] },
+];
+const COMMITS = { type: 'GIT', repo: 'https://git.example', events: [{ introduced: 'c0ffee' }] };
+/** Fixed in each branch, as records of the kernel's CNA say it. */
+const BRANCHES = [
+  [{ introduced: '6.2.0' }, { fixed: '6.6.64' }],
+  [{ introduced: '6.7.0' }, { fixed: '6.12.5' }],
+  [{ introduced: '6.13-rc1' }, { fixed: '6.13-rc4' }],
+];
+const kernel = (version: string): string => `pkg:generic/linux@${version}`;
+const busybox = (more: string): string =>
+  `pkg:apk/alpine/busybox-binsh@1.36.1-r15?arch=x86_64${more}`;
+const UNTIL_R16 = [{ introduced: '0' }, { fixed: '1.36.1-r16' }];
+
 const UNTIL_2 = [{ introduced: '0' }, { fixed: '2' }];
 
 type Case = readonly [title: string, purl: string, affected: unknown, more?: object];
@@ -141,7 +168,96 @@ describe('a version is affected', () => {
       go('example.com/a', [{ introduced: '0' }, { fixed: '1.9.1' }]),
     ],
   ];
-  for (const [title, purl, affected, more] of cases)
+  const others: readonly Case[] = [
+    ['of a kernel in a branch without a fix', kernel('6.3.1'), linux(...BRANCHES)],
+    ['of a kernel before the fix in its branch', kernel('6.12.4'), linux(...BRANCHES)],
+    ['of the release candidate of a kernel', kernel('6.13-rc3'), linux(...BRANCHES)],
+    ['of the first kernel of a branch', kernel('6.7'), linux(...BRANCHES)],
+    ['of a kernel with a local version', kernel('6.12.4-linuxkit'), linux(...BRANCHES)],
+    ['of a kernel by the name of Syft', 'pkg:generic/linux-kernel@6.12.4', linux(...BRANCHES)],
+    [
+      'of a kernel by ranges in one list of events',
+      kernel('6.12.4'),
+      linux(BRANCHES.flat().toReversed()),
+    ],
+    ['of a kernel by overlapping ranges', kernel('6.12.4'), linux(UNTIL_2, [{ introduced: '5' }])],
+    ['of a kernel by a bound of unknown form', kernel('6.12.4'), linux([{ fixed: 'next' }])],
+    ['of a kernel without versions in the advisory', kernel('6.12.4'), linux()],
+    [
+      'of a kernel by tags',
+      kernel('6.12.4'),
+      [
+        {
+          package: { ecosystem: 'Linux', name: 'Kernel' },
+          ranges: [COMMITS],
+          versions: ['v6.12.4'],
+        },
+      ],
+    ],
+    ['of a kernel in an ecosystem with a suffix', kernel('1.0'), npm('linux:6', 'kernel', UNTIL_2)],
+    ['before a limit', deb('a', '1'), debian([{ introduced: '0' }, { limit: '2' }])],
+    [
+      'before one of several limits',
+      deb('a', '2'),
+      debian([{ introduced: '0' }, { limit: '2' }, { limit: '3' }]),
+    ],
+    [
+      'without a limit',
+      deb('a', '9'),
+      debian([{ introduced: '0' }, { limit: '*' }, { limit: '2' }]),
+    ],
+    [
+      'before a limit of unknown form',
+      kernel('6.12'),
+      linux([{ introduced: '0' }, { limit: 'x' }]),
+    ],
+    [
+      'where one range ends and another begins',
+      deb('a', '6'),
+      debian([{ introduced: '0' }, { introduced: '5' }, { fixed: '5' }, { fixed: '9' }]),
+    ],
+    [
+      'where one range ends, inclusive, and another begins',
+      deb('a', '6'),
+      debian([{ introduced: '5' }, { last_affected: '5' }, { introduced: '0' }]),
+    ],
+    ['by an event with two bounds', deb('a', '1'), debian([{ introduced: '0', fixed: '2' }])],
+    [
+      'of Alpine, by its origin',
+      busybox('&distro=alpine-3.20.3&upstream=busybox'),
+      alpine('busybox', ':v3.20', UNTIL_R16),
+    ],
+    [
+      'of Alpine, by its origin under another name',
+      busybox('&distro=3.20.3&origin=busybox'),
+      alpine('busybox', ':v3.20', UNTIL_R16),
+    ],
+    [
+      'of Alpine, without a release',
+      busybox('&upstream=busybox'),
+      alpine('busybox', ':v3.20', UNTIL_R16),
+    ],
+    [
+      'of Alpine, by an advisory about all releases',
+      busybox('&distro=alpine-3.20.3&upstream=busybox'),
+      alpine('busybox', '', UNTIL_R16),
+    ],
+    [
+      'of Alpine, by an advisory with another form of the release',
+      busybox('&distro=alpine-3.20.3&upstream=busybox'),
+      alpine('busybox', ':3.20', UNTIL_R16),
+    ],
+    [
+      'of Alpine, after a version of unknown form',
+      busybox('&distro=alpine-3.20.3&upstream=busybox'),
+      alpine('busybox', ':v3.20', [{ introduced: '1.2-beta9' }, { fixed: '1.36.1-r16' }]),
+    ],
+    ['of npm', 'pkg:npm/left-pad@1.2.9', npm('npm', 'left-pad', UNTIL_2)],
+    ['of npm in a scope', 'pkg:npm/%40scope/a@1.9.9', npm('npm', '@scope/a', UNTIL_2)],
+    ['of npm before a release', 'pkg:npm/a@2.0.0-rc.1', npm('npm', 'a', UNTIL_2)],
+    ['of a crate', 'pkg:cargo/ring@0.17.7', npm('crates.io', 'ring', UNTIL_2)],
+  ];
+  for (const [title, purl, affected, more] of [...cases, ...others])
     test(title, () => expect(found(purl, affected, more)).toMatchObject([{ id: 'X-1' }]));
 });
 
@@ -163,6 +279,52 @@ describe('a version is not affected', () => {
       'by an advisory about another ecosystem',
       deb('a', '1'),
       [{ package: { ecosystem: 'npm', name: 'a' } }],
+    ],
+    ['of a kernel with the fix in its branch', kernel('6.6.64'), linux(...BRANCHES)],
+    ['of a kernel with the fix of a release candidate', kernel('6.13'), linux(...BRANCHES)],
+    ['of a kernel before the first affected one', kernel('6.1.119'), linux(...BRANCHES)],
+    [
+      'of a kernel with a fix, and commits beside the versions',
+      kernel('6.12.5'),
+      [
+        ...(linux(...BRANCHES) as readonly unknown[]),
+        { package: { ecosystem: 'Linux', name: 'Kernel' }, ranges: [COMMITS] },
+        { ranges: [COMMITS] },
+      ],
+    ],
+    [
+      'of a kernel of Debian',
+      deb('linux-image-amd64', '6.12.4-1', '&upstream=linux'),
+      linux(...BRANCHES),
+    ],
+    ['at a limit', deb('a', '2'), debian([{ introduced: '0' }, { limit: '2' }])],
+    ['in an empty range', deb('a', '6'), debian([{ introduced: '5' }, { fixed: '5' }])],
+    [
+      'of Alpine, from the fix on',
+      busybox('&distro=alpine-3.20.3&upstream=busybox').replace('r15', 'r16'),
+      alpine('busybox', ':v3.20', UNTIL_R16),
+    ],
+    [
+      'of another release of Alpine',
+      busybox('&distro=alpine-3.20.3&upstream=busybox'),
+      alpine('busybox', ':v3.19', UNTIL_R16),
+    ],
+    [
+      'of edge of Alpine',
+      busybox('&distro=alpine-3.23_alpha20250612&upstream=busybox'),
+      alpine('busybox', ':v3.22', UNTIL_R16),
+    ],
+    [
+      'of another distribution with apk',
+      busybox('&upstream=busybox').replace('apk/alpine', 'apk/wolfi'),
+      alpine('busybox', ':v3.20', UNTIL_R16),
+    ],
+    ['of npm, from the fix on', 'pkg:npm/a@2.0.0', npm('npm', 'a', UNTIL_2)],
+    ['of npm in another scope', 'pkg:npm/%40scope/a@1.9.9', npm('npm', 'a', UNTIL_2)],
+    [
+      'of a module of Go with the name of a crate',
+      'pkg:golang/a@v1.0.0',
+      npm('crates.io', 'a', UNTIL_2),
     ],
     [
       'by an advisory about another release',
@@ -389,4 +551,128 @@ describe('a VEX statement', () => {
     expect(says([{ '@id': 'pkg:oci/i', subcomponents: unreadable }], ['pkg:oci/i'])).toBe(false);
     expect(says([{ '@id': 'pkg:oci/i', subcomponents: [] }], ['pkg:oci/i'])).toBe(true);
   });
+});
+
+describe('fixed', () => {
+  const cases: readonly (readonly [
+    title: string,
+    purl: string,
+    affected: unknown,
+    fixed?: string,
+  ])[] = [
+    ['in its branch', kernel('6.6.1'), linux(...BRANCHES), '6.6.64'],
+    ['in the next branch, if its own has no fix', kernel('6.9'), linux(...BRANCHES), '6.12.5'],
+    [
+      'by the last of overlapping ranges',
+      kernel('6.1'),
+      linux(
+        [{ fixed: '6.6.64' }],
+        [{ fixed: '6.12.5' }],
+        [{ introduced: '6.12' }, { fixed: '6.12.9' }],
+      ),
+      '6.12.9',
+    ],
+    [
+      'in no version, if a range has no end',
+      kernel('6.1'),
+      linux([{ fixed: '6.6' }], [{ introduced: '5' }]),
+    ],
+    [
+      'after the last affected one',
+      kernel('6.1'),
+      linux([{ fixed: '6.6' }], [{ introduced: '5' }, { last_affected: '6.6' }]),
+    ],
+    [
+      'by a fix before another range',
+      kernel('6.1'),
+      linux([{ fixed: '6.6' }], [{ introduced: '6.7' }]),
+      '6.6',
+    ],
+  ];
+  for (const [title, purl, affected, fixed] of cases)
+    test(title, () => expect(found(purl, affected)).toMatchObject([{ fixed }]));
+});
+
+/** Reports whether records cover a package. */
+const covers = (purl: string, ...records: readonly unknown[]): boolean => {
+  const [item] = parseSbom(sbom(purl), 'sbom').packages;
+  const index = new AdvisoryIndex(item && [item]);
+  for (const [number, affected] of records.entries()) {
+    const advisory = parseOsv({ id: `X-${number}`, affected }, 'x.json');
+    if (advisory !== undefined) index.add(advisory);
+  }
+  return item !== undefined && index.covers(item);
+};
+
+describe('a package is covered', () => {
+  const other = [...(npm('npm', 'b', UNTIL_2) as readonly unknown[])];
+
+  test.each([
+    ['by advisories about its ecosystem', 'pkg:npm/a@1.0.0', other],
+    ['by advisories about its release', busybox('&distro=3.20.1'), alpine('b', ':v3.20', UNTIL_2)],
+    ['without a release', busybox(''), alpine('b', ':v3.20', UNTIL_2)],
+    ['as a kernel', kernel('6.12.1'), linux(...BRANCHES)],
+  ])('%s', (_, purl, affected) => expect(covers(purl, affected)).toBe(true));
+
+  test.each([
+    ['another release', busybox('&distro=3.20.1'), alpine('b', ':v3.19', UNTIL_2)],
+    ['releases, of edge', busybox('&distro=edge'), alpine('b', ':v3.22', UNTIL_2)],
+    [
+      'several ecosystems at once',
+      'pkg:npm/a@1.0.0',
+      [...other, ...(go('b', UNTIL_2) as readonly unknown[])],
+    ],
+    [
+      'its ecosystem and an unknown one',
+      'pkg:npm/a@1.0.0',
+      [...other, ...(npm('PyPI', 'b', UNTIL_2) as readonly unknown[])],
+    ],
+  ])('not by advisories about %s', (_, purl, affected) =>
+    expect(covers(purl, affected)).toBe(false),
+  );
+
+  test('not by an advisory about all releases, among those about others', () => {
+    const records = [alpine('b', '', UNTIL_2), alpine('b', ':v3.19', UNTIL_2)];
+    expect(covers(busybox('&distro=3.20.1'), ...records)).toBe(false);
+  });
+});
+
+test.each([
+  'pkg:generic/linux@6.1.0-18-amd64',
+  'pkg:generic/linux',
+  'pkg:generic/other@1',
+  'pkg:generic/vendor/linux@6.12.1',
+  'pkg:apk/wolfi/a@1',
+  'pkg:constructor/a@1',
+  'pkg:__proto__/a@1',
+])('does not look up %s', (purl) =>
+  expect(parseSbom(sbom(purl), 'sbom')).toMatchObject({ packages: [], uncovered: [purl] }),
+);
+
+test('an index holds only advisories about its packages', () => {
+  const [item] = parseSbom(sbom(kernel('6.12.4')), 'sbom').packages;
+  const index = new AdvisoryIndex([]);
+  const advisory = parseOsv({ id: 'X-1', affected: linux(...BRANCHES) }, 'x.json');
+  if (advisory !== undefined) index.add(advisory);
+  expect(item && index.about(item)).toEqual([]);
+});
+
+test('the same record twice is one entry, with all ids', () => {
+  const [item] = parseSbom(sbom(kernel('6.12.4')), 'sbom').packages;
+  const index = new AdvisoryIndex();
+  for (const [id, aliases] of [
+    ['CVE-2026-1', []],
+    ['GHSA-1', []],
+    ['A-1', ['GHSA-1', 'CVE-2026-1']],
+    ['CVE-2026-1', ['__proto__']],
+    ['B-1', ['A-1']],
+  ] as const) {
+    const advisory = parseOsv({ id, aliases, affected: linux(...BRANCHES) }, 'x.json');
+    if (advisory !== undefined) index.add(advisory);
+  }
+  const vulnerabilities = item === undefined ? [] : findVulnerabilities([item], index);
+  expect(vulnerabilities.map(({ ids }) => ids)).toEqual([
+    ['CVE-2026-1', 'A-1', 'B-1', 'GHSA-1', '__proto__'],
+    ['GHSA-1'],
+  ]);
 });

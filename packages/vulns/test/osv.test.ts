@@ -77,7 +77,7 @@ describe('parseOsv', () => {
   test('skips withdrawn records, and those of other ecosystems', () => {
     const affected = [{ package: { ecosystem: 'Go', name: 'm' } }];
     expect(parseOsv({ id: 'X', affected, withdrawn: '2025-01-01T00:00:00Z' }, 'r')).toBeUndefined();
-    const other = [{ package: { ecosystem: 'npm', name: 'm' } }];
+    const other = [{ package: { ecosystem: 'PyPI', name: 'm' } }];
     expect(parseOsv({ id: 'X', affected: other }, 'r')).toBeUndefined();
   });
 

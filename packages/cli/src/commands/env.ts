@@ -33,8 +33,12 @@ export class Env extends LktCommand {
       'LKT_SIGNING_CONFIG',
       'LKT_TSA_URL',
       'LKT_TRUSTED_ROOT',
+      'LKT_VULNS_ALPINE',
+      'LKT_VULNS_CRATES',
       'LKT_VULNS_DEBIAN',
       'LKT_VULNS_GO',
+      'LKT_VULNS_LINUX',
+      'LKT_VULNS_NPM',
     ];
     const settings: InForce[] = [
       { name: 'LKT_BUILDER', value: builders.value.join(','), from: builders.from },

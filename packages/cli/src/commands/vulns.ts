@@ -2,7 +2,7 @@ import { writeFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { PackageUpdate } from '@lkt/debian';
-import type { Finding, SbomPackage } from '@lkt/vulns';
+import type { Ecosystem, Finding, SbomPackage } from '@lkt/vulns';
 import { LktCommand } from '../command.ts';
 import { choiceFlag, listFlag, optionalArgs, switchFlag, valueFlag } from '../flags/options.ts';
 import { platformFlag } from '../flags/platform.ts';
@@ -36,6 +36,7 @@ interface Settings {
   readonly 'fail-on': (typeof THRESHOLDS)[number];
   readonly platform: string;
   readonly sarif: string | undefined;
+  readonly update: boolean;
   readonly vex: string[] | undefined;
 }
 
@@ -45,7 +46,7 @@ const THRESHOLDS = ['low', 'medium', 'high', 'critical', 'none'] as const;
 
 export class Vulns extends LktCommand {
   static override summary = 'List known vulnerabilities of images';
-  static override description = `Looks up the Debian packages and Go modules of SBOMs in databases. Exits with 1 if a vulnerability is at least as severe as --fail-on, or of unknown severity, and no VEX document excludes it (docs/vulns.md).`;
+  static override description = `Looks up the packages of SBOMs in databases: those of Debian and Alpine, Go modules, npm packages, crates and Linux kernels. Exits with 1 if a vulnerability is at least as severe as --fail-on, or of unknown severity, and no VEX document excludes it (docs/vulns.md).`;
   static override examples = [
     '<%= config.bin %> vulns --update examples/sshd.yml',
     '<%= config.bin %> vulns --db debian.json --fail-on high pkg/sshd',
@@ -69,7 +70,9 @@ export class Vulns extends LktCommand {
     'security-archive': switchFlag(
       "list packages with an update in Debian's signed archive instead, without a database",
     ),
-    update: switchFlag('fetch the databases first'),
+    update: switchFlag(
+      'fetch the databases of the packages first; without TARGET, those fetched before',
+    ),
     vex: listFlag('FILE', 'OpenVEX document; default: .vex.json at the top of the checkout'),
   };
 
@@ -81,8 +84,8 @@ export class Vulns extends LktCommand {
       throw new LktError('USAGE_INVALID', 'TARGET is missing', {
         fix: 'name an image config, a package directory, an image or an SBOM file',
       });
-    const fetched = flags.update ? await updateDatabases(session) : [];
-    if (targets.length === 0) return { databases: fetched, packages: 0, ...NOTHING };
+    if (targets.length === 0)
+      return { databases: await updateDatabases(session, undefined), packages: 0, ...NOTHING };
     return flags['security-archive']
       ? this.#securityUpdates(session, targets, flags)
       : this.#vulnerabilities(session, targets, flags);
@@ -96,6 +99,7 @@ export class Vulns extends LktCommand {
     const { platform } = settings;
     const { subjects, ...found } = await subjectsOf(session, targets, platform);
     const all = distinct(subjects.flatMap((subject) => subject.packages));
+    if (settings.update) await updateDatabases(session, ecosystemsOf(all));
     const [, architecture = ''] = platform.split('/');
     const { updates, unknown } = await archiveUpdates(session, all, architecture);
     const others = { ...found, uncovered: [...found.uncovered, ...unknown].toSorted() };
@@ -121,10 +125,13 @@ export class Vulns extends LktCommand {
   ): Promise<Result> {
     const { AdvisoryIndex, evaluate, failing } = await import('@lkt/vulns');
     const statements = await vexStatements(session, settings.vex);
-    const advisories = new AdvisoryIndex();
-    const databases = await loadDatabases(session, settings.db ?? [], advisories);
     const { subjects, ...found } = await subjectsOf(session, targets, settings.platform);
-    const all = distinct(subjects.flatMap((subject) => subject.packages));
+    const packages = subjects.flatMap((subject) => subject.packages);
+    const all = distinct(packages);
+    const wanted = ecosystemsOf(all);
+    if (settings.update) await updateDatabases(session, wanted);
+    const advisories = new AdvisoryIndex(packages);
+    const databases = await loadDatabases(session, settings.db ?? [], wanted, advisories);
     const missing = all.filter((item) => !advisories.covers(item)).map(({ purl }) => purl);
     const others = { ...found, uncovered: [...found.uncovered, ...missing].toSorted() };
     const vulnerabilities = evaluate(subjects, advisories, statements);
@@ -134,11 +141,12 @@ export class Vulns extends LktCommand {
         vulnerabilities,
         Object.values(others).flat(),
       );
-    const packages = all.length - missing.length;
-    const result = { databases, packages, ...others, vulnerabilities };
+    const count = all.length - missing.length;
+    const result = { databases, packages: count, ...others, vulnerabilities };
     this.endProgress();
     for (const { name } of subjects) this.#show(name, vulnerabilities);
-    this.log(`${counted(packages, 'package')} looked up in ${databases.map(titleOf).join(', ')}`);
+    const where = databases.length === 0 ? '' : ` in ${databases.map(titleOf).join(', ')}`;
+    this.log(`${counted(count, 'package')} looked up${where}`);
     this.#showOthers(others);
     const threshold = settings['fail-on'];
     if (threshold !== 'none') requireCovered(result);
@@ -188,6 +196,10 @@ function titleOf(database: UsedDatabase): string {
 
 function distinct(packages: readonly SbomPackage[]): readonly SbomPackage[] {
   return new Map(packages.map((item) => [item.purl, item])).values().toArray();
+}
+
+function ecosystemsOf(packages: readonly SbomPackage[]): ReadonlySet<Ecosystem> {
+  return new Set(packages.map(({ ecosystem }) => ecosystem));
 }
 
 function rowOf(finding: Finding): readonly string[] {
