@@ -224,6 +224,10 @@ test('looks up packages in the layers of an image that its SBOM lacks', async ()
   expect(found.status).toBe(1);
 });
 
+function osRelease(): EntryToWrite {
+  return fileEntry('etc/os-release', 'ID=debian\nVERSION_ID="13"\n');
+}
+
 function fileEntry(path: string, text: string): EntryToWrite {
   const data = Buffer.from(text);
   return {
@@ -269,6 +273,49 @@ test('an SBOM that others attach hides no package under another source package o
   const layers = [{ mediaType: artifactType, ...(await store.writeBytes(Buffer.from('{'))) }];
   await store.addReferrer(await writeReferrer(store, { subject: image, artifactType, layers }));
   expect((await lkt()).stderr).toMatch(/^error: the SBOM sha256:\S+ of \S+ is not JSON: /m);
+});
+
+test('an SBOM that others attach makes no Go module one of Debian', async () => {
+  await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-vulns-'));
+  const module = 'pkg:golang/github.com/opencontainers/runc@v1.1.15';
+  const deb = 'pkg:deb/debian/runc@1?arch=amd64&distro=debian-13';
+  const record = {
+    id: 'GO-1',
+    aliases: ['CVE-2025-31133'],
+    affected: [
+      {
+        package: { ecosystem: 'Go', name: 'github.com/opencontainers/runc' },
+        ranges: [{ type: 'SEMVER', events: [{ introduced: '0' }] }],
+      },
+    ],
+  };
+  await writeFile(
+    join(dir.path, 'tracker.json'),
+    TRACKER.replace('"open"', '"resolved", "fixed_version": "0"'),
+  );
+  await writeFile(join(dir.path, 'go.json'), JSON.stringify(record));
+  const claim = {
+    bomFormat: 'CycloneDX',
+    components: [{ name: 'runc', purl: deb, components: [{ name: 'runc', purl: module }] }],
+  };
+  await writeFile(join(dir.path, 'claim.json'), JSON.stringify(claim));
+  const store = await openStore(join(dir.path, 'store'));
+  const platform = { os: 'linux', architecture: 'amd64' };
+  const find = async (target: string): Promise<string> =>
+    (await lktVulns(dir.path, ['--db', 'tracker.json', '--db', 'go.json', target])).stdout;
+  const status = 'Package: runc\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n';
+  for (const [tag, entries] of [
+    ['without', [osRelease()]],
+    ['with', [osRelease(), fileEntry('var/lib/dpkg/status', status)]],
+  ] as const) {
+    const layers = [await writeLayer(store, entries)];
+    const image = await writeImage(store, { config: {}, layers, platform });
+    await store.tag(`registry.example/${tag}:1`, image);
+    await store.addReferrer(await writeSbom(store, image, claim as never));
+  }
+  expect(await find('registry.example/without:1')).toContain('CVE-2025-31133');
+  expect(await find('registry.example/with:1')).not.toContain('CVE-2025-31133');
+  expect(await find('claim.json')).not.toContain('CVE-2025-31133');
 });
 
 test('an SBOM that others attach to an image hides no package', async () => {

@@ -38,23 +38,45 @@ export function parseSbom(document: unknown, where: string): SbomPackages {
   };
 }
 
+/** One of several SBOMs about an image. */
+export interface SbomDocument {
+  readonly document: unknown;
+  /** Whether others wrote it: anyone with access to a registry can attach an SBOM there. */
+  readonly isForeign: boolean;
+}
+
 /**
  * Returns the packages of several SBOMs about one image: those that others attached add packages,
- * and hide none of another. A Go module came from Debian packages only if all agree.
+ * and hide none of another. A Go module came from Debian packages only if all agree, and one of the
+ * SBOMs is not foreign, or the layers have these packages.
+ * @param inspected what the image's layers show
  * @throws CONFIG_INVALID
  */
-export function parseSboms(documents: readonly unknown[], where: string): SbomPackages {
-  const all = documents.map((document) => parseSbom(document, where));
+export function parseSboms(
+  documents: readonly SbomDocument[],
+  where: string,
+  inspected?: SbomPackages,
+): SbomPackages {
+  const all = documents.map(({ document, isForeign }) => ({
+    ...parseSbom(document, where),
+    isForeign,
+  }));
+  const installed = new Set(inspected?.packages.map((item) => keyOf(item, item.release)));
   const packages: SbomPackage[] = [];
   for (const [, same] of Map.groupBy(
-    all.flatMap((one) => one.packages),
-    ({ purl }) => purl,
+    all.flatMap((one) => one.packages.map((item) => ({ item, isForeign: one.isForeign }))),
+    ({ item }) => item.purl,
   )) {
-    const isAgreed = new Set(same.map(urlsOf)).size === 1;
+    const isAgreed = new Set(same.map(({ item }) => claimOf(item))).size === 1;
+    const isKnown =
+      same.some(({ isForeign }) => !isForeign) ||
+      same.every(({ item: { suppliers = [] } }) =>
+        suppliers.every((one) => installed.has(keyOf(one, one.release))),
+      );
     // Outside its URL, another SBOM may state another source package. Each is looked up.
-    const bySource = new Map(same.map((item) => [JSON.stringify(item.source), item]));
+    const bySource = new Map(same.map(({ item }) => [JSON.stringify(item.source), item]));
     for (const item of bySource.values())
-      packages.push(isAgreed ? item : { ...item, suppliers: undefined });
+      packages.push(isAgreed && isKnown ? item : { ...item, suppliers: undefined });
   }
   const merged = (list: 'uncovered' | 'unidentified'): readonly string[] =>
     [...new Set(all.flatMap((one) => one[list]))].toSorted();
@@ -97,11 +119,9 @@ function withoutQualifiers(purl: string): string {
   return purl.replace(/[?#].*/s, '');
 }
 
-function urlsOf({ suppliers = [] }: SbomPackage): string {
-  return suppliers
-    .map(({ purl }) => purl)
-    .toSorted()
-    .join(' ');
+/** Two claims about suppliers are equal if all that selects their advisories is. */
+function claimOf({ suppliers = [] }: SbomPackage): string {
+  return JSON.stringify(suppliers.map((one) => [one.purl, keyOf(one, one.release)]).toSorted());
 }
 
 function suppliersOf(

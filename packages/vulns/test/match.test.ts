@@ -11,7 +11,13 @@ import {
   type Vulnerability,
 } from '../src/match.ts';
 import { parseOpenVex, statementFor } from '../src/open-vex.ts';
-import { missingIn, parseSbom, parseSboms, type SbomPackages } from '../src/sbom.ts';
+import {
+  missingIn,
+  parseSbom,
+  parseSboms,
+  type SbomDocument,
+  type SbomPackages,
+} from '../src/sbom.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-vulns-'));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
@@ -286,6 +292,9 @@ test.each([
   expect((await find(sbom(purl), path)).map(({ id }) => id)).toEqual(ids);
 });
 
+const ownSbom = (document: unknown): SbomDocument => ({ document, isForeign: false });
+const foreignSbom = (document: unknown): SbomDocument => ({ document, isForeign: true });
+
 const missing = (of: SbomPackages, document: unknown): readonly string[] => {
   const { packages, uncovered } = missingIn(of, parseSbom(document, 'layers'));
   return [...packages.map(({ purl }) => purl), ...uncovered];
@@ -340,7 +349,7 @@ describe('a Go module from a Debian package', () => {
   });
 
   const suppliers = (...documents: readonly unknown[]): unknown =>
-    parseSboms(documents, 'sboms')
+    parseSboms(documents.map(ownSbom), 'sboms')
       .packages.find(({ purl }) => purl === module)
       ?.suppliers?.map(({ purl }) => purl);
 
@@ -387,9 +396,9 @@ describe('a Go module from a Debian package', () => {
       [sbom(purl), stated('harmless')],
       [stated('harmless'), sbom(purl)],
     ])
-      expect(parseSboms(documents, 'sboms').packages.map(({ source }) => source.name)).toEqual(
-        expect.arrayContaining(['runc', 'harmless']),
-      );
+      expect(
+        parseSboms(documents.map(ownSbom), 'sboms').packages.map(({ source }) => source.name),
+      ).toEqual(expect.arrayContaining(['runc', 'harmless']));
   });
 
   test('names a component without a type of package that databases know', () => {
@@ -400,10 +409,36 @@ describe('a Go module from a Debian package', () => {
   test('is any module if one of several SBOMs says so', () => {
     expect(suppliers(spdx(deb), cyclone)).toEqual([deb]);
     expect(suppliers(spdx(deb), spdx(), cyclone)).toBeUndefined();
-    expect(parseSboms([sbom(SYS, 'pkg:apk/a@1'), sbom(RUNC)], 'sboms')).toMatchObject({
+    expect(parseSboms([sbom(SYS, 'pkg:apk/a@1'), sbom(RUNC)].map(ownSbom), 'sboms')).toMatchObject({
       packages: [{ purl: RUNC }, { purl: SYS }],
       uncovered: ['pkg:apk/a@1'],
     });
+  });
+
+  const claims = (documents: readonly SbomDocument[], ...layers: readonly string[]): unknown =>
+    parseSboms(documents, 'sboms', parseSbom(sbom(...layers), 'layers'))
+      .packages.find(({ purl }) => purl === module)
+      ?.suppliers?.map(({ purl }) => purl);
+
+  test('is any module if only foreign SBOMs say otherwise, and the layers lack the packages', () => {
+    expect(claims([foreignSbom(spdx(deb))])).toBeUndefined();
+    expect(claims([foreignSbom(spdx(deb)), foreignSbom(cyclone)], SYS)).toBeUndefined();
+    expect(claims([foreignSbom(spdx(deb))], deb)).toEqual([deb]);
+    expect(claims([foreignSbom(spdx(deb))], deb.replace(/@[^?]*/, '@0.1'))).toBeUndefined();
+    expect(claims([foreignSbom(spdx(deb))], deb.replace('trixie', 'sid'))).toBeUndefined();
+    // One that agrees with an own SBOM changes nothing.
+    expect(claims([ownSbom(spdx(deb)), foreignSbom(spdx(deb))])).toEqual([deb]);
+    expect(claims([ownSbom(spdx(deb)), foreignSbom(spdx())])).toBeUndefined();
+    expect(claims([ownSbom(spdx()), foreignSbom(spdx(deb))], deb)).toBeUndefined();
+  });
+
+  test('has no supplier about which a foreign SBOM states another source package', () => {
+    const text = JSON.stringify(spdx(deb)).replaceAll('&upstream=runc', '');
+    const stated = JSON.parse(text) as { packages: { SPDXID: string; sourceInfo?: string }[] };
+    for (const item of stated.packages)
+      if (item.SPDXID.startsWith('pkg:deb/')) item.sourceInfo = 'built package from: harmless 1';
+    const { packages } = parseSboms([ownSbom(JSON.parse(text)), foreignSbom(stated)], 'sboms');
+    expect(packages.find(({ purl }) => purl === module)?.suppliers).toBeUndefined();
   });
 
   test.each([

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { readJson } from '@lkt/core';
-import type { SbomPackages, Subject } from '@lkt/vulns';
+import type { SbomDocument, SbomPackages, Subject } from '@lkt/vulns';
 import { referencesOf } from './audited-images.ts';
 import { parseJsonFile } from '../session/json-file.ts';
 import { statOf } from '../session/paths.ts';
@@ -29,11 +29,10 @@ export async function subjectsOf(
   const unidentified = new Set<string>();
   for (const target of targets) {
     for (const { name, images, documents, inspected } of await sbomsOf(session, target, platform)) {
-      const sbom = parseSboms(documents, name);
+      const layers = inspected === undefined ? undefined : parseSbom(inspected, name);
+      const sbom = parseSboms(documents, name, layers);
       const missing =
-        inspected === undefined
-          ? { packages: [], uncovered: [] }
-          : missingIn(sbom, parseSbom(inspected, name));
+        layers === undefined ? { packages: [], uncovered: [] } : missingIn(sbom, layers);
       if (missing.packages.length + missing.uncovered.length > 0)
         session.reporter.emit({ kind: 'warning', text: lacks(name, missing) });
       subjects.push({ name, images, packages: [...sbom.packages, ...missing.packages] });
@@ -50,7 +49,7 @@ export async function subjectsOf(
 
 interface TargetSbom extends Omit<Subject, 'packages'> {
   /** Several, if others attached SBOMs to the image. */
-  readonly documents: readonly unknown[];
+  readonly documents: readonly SbomDocument[];
   /** The SBOM of the image's layers, if `documents` are others. */
   readonly inspected?: unknown;
 }
@@ -74,11 +73,16 @@ async function sbomsOf(
 ): Promise<readonly TargetSbom[]> {
   const path = resolve(session.environment.cwd, target);
   if (target.endsWith('.json') && (await statOf(path))?.isFile() === true)
-    return [{ name: target, images: [], documents: [await parseJsonFile(path, target)] }];
+    return [{ name: target, images: [], documents: [own(await parseJsonFile(path, target))] }];
   const sboms: TargetSbom[] = [];
   for (const reference of await referencesOf(session, target))
     sboms.push(await imageSbom(session, reference, platform));
   return sboms;
+}
+
+/** Returns a document that the user named, or that lkt wrote. */
+function own(document: unknown): SbomDocument {
+  return { document, isForeign: false };
 }
 
 async function imageSbom(
@@ -89,7 +93,7 @@ async function imageSbom(
   const { familiarReference, loadImage, parsePlatform } = await import('@lkt/oci');
   const { describeImage, findAttestations, imageComponent, readAttestation, spdxOf } =
     await import('@lkt/attest');
-  const { inspectOptions } = await import('@lkt/pkg');
+  const { inspectOptions, ownAttestations } = await import('@lkt/pkg');
   const { store, source, descriptor } = await imageInStore(session, reference);
   const platform = parsePlatform(platformText);
   const image = await loadImage(store, descriptor.digest, platform);
@@ -97,17 +101,20 @@ async function imageSbom(
   const name = familiarReference({ domain: source.domain, path: source.path });
   const component = imageComponent(name, digest, platform);
   const images = [name, reference, component.purl ?? ''];
-  const documents: unknown[] = [];
-  for (const found of await findAttestations(store, digest, 'sbom'))
-    documents.push(
-      readJson(await readAttestation(store, found), (value) => value, {
+  const documents: SbomDocument[] = [];
+  const attestations = await findAttestations(store, digest, 'sbom');
+  const built = attestations.length === 0 ? new Set() : await ownAttestations(store);
+  for (const found of attestations)
+    documents.push({
+      document: readJson(await readAttestation(store, found), (value) => value, {
         code: 'IMAGE_INVALID',
         what: `the SBOM ${found.digest} of ${reference} is not JSON`,
       }),
-    );
+      isForeign: !built.has(found.digest),
+    });
   const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
   const inspected = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });
   return documents.length > 0
     ? { name: reference, images, documents, inspected }
-    : { name: reference, images, documents: [inspected] };
+    : { name: reference, images, documents: [own(inspected)] };
 }
