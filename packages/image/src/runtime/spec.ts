@@ -132,12 +132,15 @@ function resourcesOf(resources: Resources, devices: readonly Device[]): GoValue 
       minor,
       access: filledText(access),
     })),
-    ...devices.map(({ path, type, major, minor }) => ({
-      allow: true,
-      type,
-      ...(path === 'all' ? {} : { major, minor }),
-      access: 'rwm',
-    })),
+    // A FIFO needs no rule, and rules call a device of type u by its other name.
+    ...devices
+      .filter(({ type }) => type !== 'p')
+      .map(({ path, type, major, minor }) => ({
+        allow: true,
+        type: type === 'u' ? 'c' : type,
+        ...(path === 'all' ? {} : { major, minor }),
+        access: 'rwm',
+      })),
   ];
   const { devices: _devices, ...limits } = resources;
   return { devices: filled(rules), ...limits };
