@@ -23,8 +23,8 @@ it.each([
     '{"devices":[{"path":"all","type":"b","major":0,"minor":0},{"path":"/dev/x","type":"c","major":1,"minor":11,"mode":"0666"}]}',
   ],
   [
-    'mounts: [{options: [a], type: tmpfs, destination: /x}]\nruntime: {mounts: [{}]}',
-    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]}],"runtime":{"mounts":[{"destination":""}],"bindNS":{}}}',
+    'mounts: [{options: [a], type: tmpfs, destination: /x}]\nruntime: {mounts: [{destination: /y}]}',
+    '{"mounts":[{"destination":"/x","type":"tmpfs","options":["a"]}],"runtime":{"mounts":[{"destination":"/y"}],"bindNS":{}}}',
   ],
   ['sysctl: {net.b: 1, net.a: "0"}', '{"sysctl":{"net.a":"0","net.b":"1"}}'],
   ['runtime: {mkdir: [/a]}', '{"runtime":{"mkdir":["/a"],"bindNS":{}}}'],
@@ -41,8 +41,8 @@ it.each([
     '{"uidMappings":[{"containerID":0,"hostID":1000,"size":10}]}',
   ],
   [
-    'resources: {pids: {limit: 5}, memory: {swap: 0, limit: 9}, cpu: {cpus: "0", shares: 2}}',
-    '{"resources":{"memory":{"limit":9,"swap":0},"cpu":{"shares":2,"cpus":"0"},"pids":{"limit":5}}}',
+    'resources: {pids: {limit: 5}, memory: {swap: 0, limit: 65536}, cpu: {cpus: "0", shares: 2}}',
+    '{"resources":{"memory":{"limit":65536,"swap":0},"cpu":{"shares":2,"cpus":"0"},"pids":{"limit":5}}}',
   ],
   ['env: ["A=<b>&c\u2028"]', '{"env":["A=\\u003cb\\u003e\\u0026c\\u2028"]}'],
   ['hostname: h\nuserns: new\ncwd: /w', '{"cwd":"/w","userns":"new","hostname":"h"}'],

@@ -95,6 +95,7 @@ const DIVERGENCES: Readonly<Record<string, Divergence>> = {
   'uid-negative': { rule: 'refused', error: /-1 is not an id/ },
   'anchors-merge': { rule: 'refused', error: /aliases are not allowed/ },
   'multi-doc': { rule: 'refused', error: /Source contains multiple documents/ },
+  'ns-ipc-none': { rule: 'refused', error: /"none" is neither a namespace nor a path/ },
   'bad-ref': { rule: 'refused', error: /"UPPER\/Case:x" is not an image reference/ },
 };
 

@@ -104,7 +104,7 @@ it.each([
   ],
   ['volumes: [{name: v}]\nkernel: {image: ""}', 'volumes: [{name: v}]\nkernel: {image: ""}'],
   [
-    'onboot:\n- name: a\n  image: linuxkit/rngd\n  env:\n  - |\n    A\n- name: b\n  image: linuxkit/ntp:2',
+    'onboot:\n- name: a\n  image: linuxkit/rngd\n  env:\n  - |\n    A=b\n- name: b\n  image: linuxkit/ntp:2',
     'onboot:\n- name: b\n  image: docker.io/linuxkit/ntp:2',
   ],
 ])('rewrites %j', (before, after) => {

@@ -1,5 +1,4 @@
 import {
-  integer,
   list,
   withDefault,
   record,
@@ -8,12 +7,7 @@ import {
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
-
-export interface IdMapping {
-  readonly containerID: number;
-  readonly hostID: number;
-  readonly size: number;
-}
+import { ID_MAPPINGS, type IdMapping } from './id-mappings.ts';
 
 /** A mount of a container. A bind whose source is not an absolute path names a volume. */
 export interface Mount {
@@ -26,16 +20,6 @@ export interface Mount {
   /** The position in the config, for errors. */
   readonly at: YamlValue;
 }
-
-const ID = integer(0, 2 ** 32 - 1);
-
-export const ID_MAPPINGS: YamlType<readonly IdMapping[]> = list(
-  record({
-    containerID: withDefault(ID, 0, 'first id in the container'),
-    hostID: withDefault(ID, 0, 'first id outside'),
-    size: withDefault(ID, 0, 'number of ids'),
-  }),
-);
 
 /** LinuxKit's schema has `uidmappings`; Go writes `uidMappings` into a label. Both are accepted. */
 const MOUNT: YamlType<Mount> = record({
@@ -83,7 +67,12 @@ export const MOUNTS: YamlType<readonly Mount[]> = list(
 );
 
 /** Parses `runtime.mounts`. Adds no defaults. */
-export const RUNTIME_MOUNTS: YamlType<readonly Mount[]> = list(MOUNT);
+export const RUNTIME_MOUNTS: YamlType<readonly Mount[]> = list(
+  MOUNT.transform((mount, item) => {
+    if (mount.destination !== '') return mount;
+    throw item.error('the mount has no destination', { fix: 'add "destination"' });
+  }),
+);
 
 const BIND_FORM = 'write it as SOURCE:DESTINATION or SOURCE:DESTINATION:OPTION,OPTION';
 

@@ -28,7 +28,10 @@ const NAMES = [
 
 const UNLIMITED = 2n ** 64n - 1n;
 
-/** Parses a list of `name,soft,hard`, such as `nofile,1024,unlimited`. */
+/** The largest value of fs.nr_open, above which setrlimit(2) fails (linux/fs/file.c). */
+const MAX_FILES = 2_147_483_584n;
+
+/** Parses a list of `name,soft,hard`, such as `nproc,512,unlimited`. */
 export const RLIMITS: YamlType<readonly Rlimit[]> = list(
   text({
     matches: /^[^,]*,[^,]*,[^,]*$/,
@@ -44,9 +47,30 @@ export const RLIMITS: YamlType<readonly Rlimit[]> = list(
         near === undefined ? {} : { fix: `did you mean "${near.toLowerCase()}"?` },
       );
     }
-    return { type: `RLIMIT_${bare}`, soft: amount(item, soft), hard: amount(item, hard) };
+    const limits = { soft: amount(item, soft), hard: amount(item, hard) };
+    if (limits.soft > limits.hard)
+      throw item.error(`the soft limit ${soft} is above the hard limit ${hard}`, {
+        fix: `write it as ${name},SOFT,HARD with SOFT at most HARD`,
+      });
+    if (bare === 'NOFILE' && limits.hard > MAX_FILES)
+      throw item.error(
+        `a process cannot have ${hard} files: Linux does not allow more than ${MAX_FILES}`,
+        {
+          fix: 'write 1048576, the largest that fs.nr_open allows by default',
+        },
+      );
+    return { type: `RLIMIT_${bare}`, ...limits };
   }),
-);
+).transform((limits, value) => {
+  const items = value.list();
+  for (const [index, { type }] of limits.entries())
+    if (limits.findIndex((other) => other.type === type) !== index)
+      throw (items[index] ?? value).error(
+        `${type.replace('RLIMIT_', '').toLowerCase()} has two limits`,
+        { fix: 'remove one' },
+      );
+  return limits;
+});
 
 function amount(item: YamlValue, limit: string): bigint {
   if (limit.toLowerCase() === 'unlimited') return UNLIMITED;

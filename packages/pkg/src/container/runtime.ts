@@ -13,6 +13,7 @@ import {
 } from '@lkt/core';
 import { FILE_MODE } from './devices.ts';
 import { type Mount, RUNTIME_MOUNTS } from './mounts.ts';
+import { CONTROL_GROUP, OPTIONAL_PATH, WORD } from './texts.ts';
 
 /** Settings for init: its work for a container before and during the start. */
 export interface RuntimeSettings {
@@ -36,7 +37,7 @@ export interface Directory {
  * A network interface that init creates in, or moves into, the network namespace of the container.
  */
 interface Interface {
-  readonly name?: string;
+  readonly name: string;
   readonly add?: string;
   readonly peer?: string;
   readonly createInRoot: boolean;
@@ -45,49 +46,78 @@ interface Interface {
 /** Names of the namespaces that `bindNS` can bind, as in /proc/PID/ns. */
 export const NAMESPACES = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'user', 'uts'] as const;
 
-const TEXTS = list(text());
-
 /** The highest id; chown(2) takes the next number as none. */
 const MAX_ID = 2 ** 32 - 2;
 const ID = integer(0, MAX_ID, (number) => `${number} is not an id: ids go from 0 to ${MAX_ID}`);
 
+const PATH = text({
+  matches: /^[^\0]+$/,
+  problem: (path) => `${JSON.stringify(path)} is not a path`,
+  fix: 'write it from the root',
+});
+
 const DIRECTORIES: YamlType<readonly (string | Directory)[]> = list(
   either(
     record({
-      path: required(text(), 'path in the root file system'),
+      path: required(PATH, 'path in the root file system'),
       uid: optional(ID, 'id of the owner; default: as it is, and of a new directory 0'),
       gid: optional(ID, 'id of the group; default: as it is, and of a new directory 0'),
       mode: optional(FILE_MODE, 'octal, quoted; default: as it is, and of a new directory 0755'),
     }),
     (value) => value.isMap(),
-    text(),
+    PATH,
   ),
 );
 
+/** A name that the kernel accepts for an interface (dev_valid_name of linux/net/core/dev.c). */
+const INTERFACE_NAME = text({
+  matches: /^(?!\.{1,2}$)[^\s\0/:%]{1,15}$/,
+  problem: (name) => `${JSON.stringify(name)} is not a name for an interface`,
+  fix: 'use up to 15 letters and digits',
+});
+
 const INTERFACES: YamlType<readonly Interface[]> = list(
   record({
-    name: omitEmpty(text(), 'name of the interface'),
-    add: omitEmpty(text(), 'type of a new interface; by default an existing interface is moved'),
-    peer: omitEmpty(text(), 'name of the other end of a veth, which stays in the root namespace'),
+    name: required(INTERFACE_NAME, 'name of the interface'),
+    add: omitEmpty(WORD, 'type of a new interface; by default an existing interface is moved'),
+    peer: omitEmpty(
+      INTERFACE_NAME,
+      'name of the other end of a veth, which stays in the root namespace',
+    ),
     createInRoot: withDefault(boolean, false, 'create it in the root namespace, then move it'),
+  }).transform((one, at) => {
+    const { add, peer } = one;
+    if (add === 'veth' && peer === undefined)
+      throw at.error('a veth needs a peer', { fix: 'add "peer", the name of its other end' });
+    if (add !== undefined && add !== 'veth' && peer !== undefined)
+      throw at.error(`a ${add} has no peer`, { fix: 'remove "peer"' });
+    return one;
   }),
-);
+).transform((interfaces, value) => {
+  const items = value.list();
+  for (const [index, { name }] of interfaces.entries())
+    if (interfaces.findIndex((other) => other.name === name) !== index)
+      throw (items[index] ?? value).error(`there are two interfaces "${name}"`, {
+        fix: 'remove one',
+      });
+  return interfaces;
+});
 
-const PATH = (namespace: string): ReturnType<typeof optional<string>> =>
-  optional(text(), `path to bind the ${namespace} namespace to`);
+const NAMESPACE_PATH = (namespace: string): ReturnType<typeof optional<string>> =>
+  optional(OPTIONAL_PATH, `path to bind the ${namespace} namespace to`);
 
 const BIND_NS: YamlType<NonNullable<RuntimeSettings['bindNS']>> = record({
-  cgroup: PATH('cgroup'),
-  ipc: PATH('IPC'),
-  mnt: PATH('mount'),
-  net: PATH('network'),
-  pid: PATH('PID'),
-  user: PATH('user'),
-  uts: PATH('UTS'),
+  cgroup: NAMESPACE_PATH('cgroup'),
+  ipc: NAMESPACE_PATH('IPC'),
+  mnt: NAMESPACE_PATH('mount'),
+  net: NAMESPACE_PATH('network'),
+  pid: NAMESPACE_PATH('PID'),
+  user: NAMESPACE_PATH('user'),
+  uts: NAMESPACE_PATH('UTS'),
 });
 
 export const RUNTIME: YamlType<RuntimeSettings> = record({
-  cgroups: optional(TEXTS, 'control groups to create'),
+  cgroups: optional(list(CONTROL_GROUP), 'control groups to create'),
   mounts: optional(RUNTIME_MOUNTS, 'mounts to make in the root file system'),
   mkdir: optional(
     DIRECTORIES,
@@ -95,5 +125,5 @@ export const RUNTIME: YamlType<RuntimeSettings> = record({
   ),
   interfaces: optional(INTERFACES, "interfaces of the container's network namespace"),
   bindNS: withDefault(BIND_NS, {}, 'paths to bind the namespaces to'),
-  namespace: optional(text(), 'namespace of containerd'),
+  namespace: optional(WORD, 'namespace of containerd'),
 });

@@ -5,11 +5,11 @@
 
 import {
   boolean,
+  choice,
   either,
   type Fields,
   integer,
   list,
-  mapping,
   optional,
   parseYaml,
   record,
@@ -21,9 +21,14 @@ import {
   type YamlValue,
 } from '@lkt/core';
 import { type Allowance, ALLOWANCES } from './allow.ts';
+import { ANNOTATIONS } from './annotations.ts';
 import { CAPABILITY_NAMES } from './capabilities.ts';
 import { type Device, DEVICES } from './devices.ts';
-import { BINDS, ID_MAPPINGS, type IdMapping, type Mount, MOUNTS, TMPFS } from './mounts.ts';
+import { ENVIRONMENT } from './environment.ts';
+import { ID_MAPPINGS, type IdMapping } from './id-mappings.ts';
+import { BINDS, type Mount, MOUNTS, TMPFS } from './mounts.ts';
+import { namespace } from './namespaces.ts';
+import { PARAMETERS } from './parameters.ts';
 import { RESOURCES, type Resources } from './resources.ts';
 import { type Rlimit, RLIMITS } from './rlimits.ts';
 import { RUNTIME, type RuntimeSettings } from './runtime.ts';
@@ -38,6 +43,7 @@ import {
   RESTART_POLICY,
   type RestartPolicy,
 } from './supervision.ts';
+import { ABSOLUTE_PATHS, ARGUMENT, CONTROL_GROUP, OPTIONAL_PATH, WORD } from './texts.ts';
 
 /** A numeric id, or the name of a container that stands for the id of that container. */
 export type IdOrName = number | { readonly name: string; readonly at: YamlValue };
@@ -96,16 +102,52 @@ export interface Settings {
   readonly timeout?: number;
 }
 
-const TEXTS = list(text());
-const TEXT_MAP: YamlType<Readonly<Record<string, string>>> = mapping(text()).transform((map) =>
-  Object.fromEntries(map),
+/** The highest id that runc takes. 2^32 - 1 stands for no change, so that root would stay root. */
+const MAX_ID = 2 ** 31 - 1;
+
+const HOST_NAME: YamlType<string> = text({
+  matches: /^(?:[^\s\0/]*)$/,
+  problem: (name) => `${JSON.stringify(name)} is not a host name`,
+  fix: 'use letters, digits, "-" and "."',
+}).transform((name, at) => {
+  const length = Buffer.byteLength(name);
+  if (length <= 64) return name;
+  throw at.error(`it has ${length} bytes, and a host name at most 64`, { fix: 'shorten it' });
+});
+
+const PROPAGATION = choice(
+  'private',
+  'rprivate',
+  'shared',
+  'rshared',
+  'slave',
+  'rslave',
+  'unbindable',
+  'runbindable',
+  '',
 );
 
-/** A user or group: its id, or a name of the image's accounts; root is 0. */
-export const ID_OR_NAME: YamlType<IdOrName> = either(
-  integer(0, 2 ** 32 - 1, (number) => `${number} is not an id: ids go from 0 to 4294967295`),
-  (value) => !value.isString(),
-  text().transform((name, at): IdOrName => (name === '' || name === 'root' ? 0 : { name, at })),
+function idOrName(max: number, problem: (id: number) => string): YamlType<IdOrName> {
+  return either(
+    integer(0, max, problem),
+    (value) => !value.isString(),
+    text().transform((name, at): IdOrName => (name === '' || name === 'root' ? 0 : { name, at })),
+  );
+}
+
+/**
+ * The owner of a file: its id, or the name of a container; root is 0. The id 2^32 - 1 stands for
+ * none.
+ */
+export const ID_OR_NAME: YamlType<IdOrName> = idOrName(
+  2 ** 32 - 2,
+  (id) => `${id} is not an id: ids go from 0 to 4294967294`,
+);
+
+/** A user or group of a process. */
+const PROCESS_ID: YamlType<IdOrName> = idOrName(
+  MAX_ID,
+  (id) => `${id} is not an id: runc takes 0 to ${MAX_ID}`,
 );
 
 const FIELDS = {
@@ -123,25 +165,25 @@ const FIELDS = {
   'binds.add': optional(BINDS, "bind mounts to add to those of the image's label"),
   devices: optional(DEVICES, 'device nodes'),
   tmpfs: optional(TMPFS, 'tmpfs mounts, DESTINATION[:OPTION,…]'),
-  command: optional(TEXTS, "command to run; default: the image's command"),
-  env: optional(TEXTS, "environment, NAME=VALUE; default: the image's environment"),
-  cwd: omitEmpty(text(), 'working directory'),
-  net: omitEmpty(text(), 'network namespace: new, host, or a path'),
-  pid: omitEmpty(text(), 'PID namespace: new, host, or a path'),
-  ipc: omitEmpty(text(), 'IPC namespace: new, host, or a path'),
-  uts: omitEmpty(text(), 'UTS namespace: new, host, or a path'),
-  userns: omitEmpty(text(), 'user namespace: new, host, or a path'),
-  hostname: omitEmpty(text(), 'host name; needs a UTS namespace'),
+  command: optional(list(ARGUMENT), "command to run; default: the image's command"),
+  env: optional(ENVIRONMENT, "environment, NAME=VALUE; default: the image's environment"),
+  cwd: omitEmpty(OPTIONAL_PATH, 'working directory'),
+  net: omitEmpty(namespace('none'), 'network namespace: new, host, or a path'),
+  pid: omitEmpty(namespace(), 'PID namespace: new, host, or a path'),
+  ipc: omitEmpty(namespace(), 'IPC namespace: new, host, or a path'),
+  uts: omitEmpty(namespace(), 'UTS namespace: new, host, or a path'),
+  userns: omitEmpty(namespace(), 'user namespace: new, host, or a path'),
+  hostname: omitEmpty(HOST_NAME, 'host name; needs a UTS namespace'),
   readonly: optional(boolean, 'whether the root file system is read-only'),
-  maskedPaths: optional(TEXTS, 'paths to hide from the container'),
-  readonlyPaths: optional(TEXTS, 'read-only paths'),
-  uid: optional(ID_OR_NAME, 'user id: a number, or the name of a container with its own id', {
+  maskedPaths: optional(ABSOLUTE_PATHS, 'paths to hide from the container'),
+  readonlyPaths: optional(ABSOLUTE_PATHS, 'read-only paths'),
+  uid: optional(PROCESS_ID, 'user id: a number, or the name of a container with its own id', {
     isNullable: false,
   }),
-  gid: optional(ID_OR_NAME, 'group id: a number, or the name of a container with its own id', {
+  gid: optional(PROCESS_ID, 'group id: a number, or the name of a container with its own id', {
     isNullable: false,
   }),
-  additionalGids: optional(list(ID_OR_NAME), 'further group ids'),
+  additionalGids: optional(list(PROCESS_ID), 'further group ids'),
   noNewPrivileges: optional(
     boolean,
     'whether to prevent programs from gaining privileges, such as by setuid',
@@ -150,14 +192,17 @@ const FIELDS = {
     integer(-1000, 1000),
     'OOM killer score, -1000 to 1000; processes with high scores are killed first',
   ),
-  rootfsPropagation: optional(text(), 'mount propagation of the root file system'),
-  cgroupsPath: optional(text(), 'path of the control group'),
+  rootfsPropagation: optional(PROPAGATION, 'mount propagation of the root file system'),
+  cgroupsPath: omitEmpty(
+    either(WORD, (value) => value.isString() && value.text() === '', CONTROL_GROUP),
+    'path of the control group',
+  ),
   resources: optional(RESOURCES, 'limits, as in the OCI runtime-spec'),
-  sysctl: optional(TEXT_MAP, 'kernel parameters of its namespaces'),
-  rlimits: optional(RLIMITS, 'resource limits, NAME,SOFT,HARD, such as nofile,1024,unlimited'),
+  sysctl: optional(PARAMETERS, 'kernel parameters of its namespaces'),
+  rlimits: optional(RLIMITS, 'resource limits, NAME,SOFT,HARD, such as nproc,512,unlimited'),
   uidMappings: optional(ID_MAPPINGS, 'user id mappings of a new user namespace'),
   gidMappings: optional(ID_MAPPINGS, 'group id mappings of a new user namespace'),
-  annotations: optional(TEXT_MAP, 'metadata for other tools'),
+  annotations: optional(ANNOTATIONS, 'metadata for other tools'),
   runtime: optional(RUNTIME, 'actions of init for the container'),
   seccomp: optional(SECCOMP, 'filter of system calls'),
   allow: optional(ALLOWANCES, 'what the container may do beyond the defaults'),

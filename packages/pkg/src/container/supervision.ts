@@ -9,6 +9,7 @@ import {
   type YamlType,
   type YamlValue,
 } from '@lkt/core';
+import { ABSOLUTE_PATH, ARGUMENT } from './texts.ts';
 
 /** Whether init restarts a service that ends. */
 export type RestartPolicy = 'never' | 'on-failure' | 'always';
@@ -45,10 +46,6 @@ export const SERVICE_DEPENDENCIES: YamlType<readonly ServiceDependency[]> = list
   text().transform((name, at) => ({ name, at })),
 );
 
-const ABSOLUTE = text({
-  matches: /^\/[^\0]+$/,
-  problem: (path) => `"${path}" is not an absolute path`,
-});
 const LINE = text({
   matches: /^[^\n\0]+$/,
   problem: () => 'expected a single line of text',
@@ -56,11 +53,11 @@ const LINE = text({
 
 export const READINESS_CHECK: YamlType<ReadinessCheck> = record({
   socket: optional(
-    ABSOLUTE,
+    ABSOLUTE_PATH,
     'path of a Unix socket in the root file system that must accept connections',
   ),
   exec: optional(
-    list(text(), { isFilled: true }),
+    list(ARGUMENT, { isFilled: true }),
     'command in the container that must exit with 0',
   ),
   log: optional(LINE, 'text that must occur in a line of output'),
