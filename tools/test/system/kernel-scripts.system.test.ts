@@ -10,7 +10,8 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
-import { afterAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { buildGoProgram } from '../go-program.ts';
 import { root } from './helpers/lkt.ts';
 
 /** Tests the scripts of kernel/ with small sources; `npm run test:kernel` runs them with Linux. */
@@ -24,7 +25,11 @@ const SCRIPTS = [
 ];
 
 const dir = mkdtempSync(join(tmpdir(), 'lkt-kernel-scripts-'));
-afterAll(() => rmSync(dir, { recursive: true, force: true }));
+const programs = mkdtempSync(join(tmpdir(), 'lkt-object-cache-'));
+const program = join(programs, 'object-cache');
+afterAll(() => {
+  for (const path of [dir, programs]) rmSync(path, { recursive: true, force: true });
+});
 beforeEach(() => {
   rmSync(dir, { recursive: true, force: true });
   mkdirSync(join(dir, 'build'), { recursive: true });
@@ -47,15 +52,27 @@ const TREE = {
   'linux-1/main.c': 'a\nb\nc\n',
 };
 
-/** A tree whose make writes the names of the compilers instead of a kernel. */
+const OPTIONS = 'objects/include/generated/autoconf.h';
+const SET = '#define CONFIG_A 1\n#define CONFIG_B 1\n';
+const HEADERS = 'objects/arch/x86/include/generated/asm';
+
+/** A tree whose kernel is the names of the compilers, and whose main.c is compiled as by Kbuild. */
 const COMPILED = {
-  'linux-1/Makefile':
-    'bzImage:\n\techo "$(CC), $(HOSTCC), $(HOSTCXX)" > "$(O)/arch/x86/boot/bzImage"\n',
+  'linux-1/Makefile': `MAKEFLAGS += --no-print-directory
+prepare:
+\t:
+bzImage:
+\techo "$(notdir $(CC)), $(HOSTCC), $(HOSTCXX)" > "$(O)/arch/x86/boot/bzImage"
+\tcd "$(O)" && $(CC) -Wp,-MMD,main.d -Iinclude -include include/generated/autoconf.h -c -o main.o $(CURDIR)/main.c
+`,
+  'linux-1/main.c': '#ifdef CONFIG_A\nint a = CONFIG_B;\n#endif\n',
   'linux-1/arch/x86/boot/head.S': '\t.incbin\t"kernel"\n\t.incbin NAME\n',
   'linux-1/arch/s390/kernel/insn.h': 'asm(".include \\"insn.h\\"\\n");\n',
   'linux-1/configs.c': 'asm("\t.incbin \\"config.gz\\"\\n");\n// .include <a.h>\n',
   'objects/.config': 'CONFIG_A=y\n',
   'objects/System.map': '',
+  [OPTIONS]: SET,
+  [`${HEADERS}/a.h`]: '',
   'objects/arch/x86/boot/bzImage': '',
 };
 
@@ -70,14 +87,21 @@ function read(path: string): string {
   return readFileSync(join(dir, path), 'utf8');
 }
 
-/** Runs a script in the directory. `said` is its standard error if it fails. */
-function run(script: string, ...args: readonly string[]): { status: number | null; said: string } {
-  const { status, stderr } = spawnSync(join(dir, 'build', script), args, {
+/** Exit status, standard output and standard error of a script. */
+interface Done {
+  readonly status: number | null;
+  readonly printed: string;
+  readonly said: string;
+}
+
+/** Runs a script in the directory. */
+function run(script: string, ...args: readonly string[]): Done {
+  const { status, stdout, stderr } = spawnSync(join(dir, 'build', script), args, {
     cwd: dir,
     encoding: 'utf8',
     env: { ...process.env, SOURCE_DATE_EPOCH: '0', CCACHE_DIR: 'ccache', CCACHE_NAMESPACE: 'x' },
   });
-  return { status, said: stderr };
+  return { status, printed: stdout, said: stderr };
 }
 
 function configure(
@@ -105,7 +129,7 @@ function tarball(): void {
 describe('configure', () => {
   test('sets the requested symbols; a later fragment overrides an earlier one', () => {
     const a = '# A sentence.\nCONFIG_SHARED=y\nCONFIG_ONLY_X86=y\n';
-    expect(configure({ 'a.config': a, 'b.config': '# CONFIG_SHARED is not set\n' })).toEqual({
+    expect(configure({ 'a.config': a, 'b.config': '# CONFIG_SHARED is not set\n' })).toMatchObject({
       status: 0,
       said: '',
     });
@@ -191,23 +215,43 @@ describe('unpack', () => {
     );
     expect(run('unpack', 'linux.tar.xz', 'two', 'yes.patch').status).toBe(0);
     expect(read('two/main.c')).toBe('a\nB\nc\n');
-    expect(run('compare', 'linux.tar.xz', 'two', 'yes.patch')).toEqual({ status: 0, said: '' });
+    expect(run('compare', 'linux.tar.xz', 'two', 'yes.patch')).toMatchObject({
+      status: 0,
+      said: '',
+    });
     expect(read('two/main.c')).toBe('a\nb\nc\n');
   });
 });
 
-/** Runs a successful compile script. Returns its standard error. */
-function compile(files: Readonly<Record<string, string>>): string {
+/** Compiles a tree in which some files have another content. */
+function compile(files: Readonly<Record<string, string>>): ReturnType<typeof run> {
   write({ ...COMPILED, ...files });
-  const { status, said } = run('compile', 'linux-1', join(dir, 'objects'), 'x86_64', 'out');
-  expect(status, said).toBe(0);
-  return said;
+  rmSync(join(dir, 'objects/ccache.log'), { force: true });
+  const done = run('compile', 'linux-1', join(dir, 'objects'), 'x86_64', 'out');
+  expect(done.status, done.said).toBe(0);
+  return done;
 }
 
 describe('compile', () => {
-  test('takes objects from ccache', () => {
-    expect(compile({})).toBe('');
-    expect(read('out/kernel')).toBe('ccache gcc, ccache gcc, ccache g++\n');
+  beforeAll(() => buildGoProgram('kernel/linux-object-cache', program));
+  beforeEach(() => symlinkSync(program, join(dir, 'build/object-cache')));
+
+  test.each([
+    ['nothing', {}, 'object_cache_hit'],
+    ['an option of another file', { [OPTIONS]: `${SET}#define CONFIG_C 1\n` }, 'object_cache_hit'],
+    ['an option of the file', { [OPTIONS]: SET.replace('B 1', 'B 2') }, 'cache_miss'],
+    ['another file', { 'linux-1/other.c': '' }, 'preprocessed_cache_hit'],
+    ['the names of generated headers', { [`${HEADERS}/b.h`]: '' }, 'preprocessed_cache_hit'],
+  ])('compiles only what has changed: %s', (_, changes, event) => {
+    expect(compile({}).printed).toBe('compile: 0 of 1 objects came from the cache\n');
+    expect(read('out/kernel')).toBe('object-cache ccache gcc, ccache gcc, ccache g++\n');
+    const count = event === 'cache_miss' ? 0 : 1;
+    expect(compile(changes).printed).toBe(`compile: ${count} of 1 objects came from the cache\n`);
+    expect(read('objects/ccache.log').split('\n')).toContain(event);
+    const object = readFileSync(join(dir, 'objects/main.o'));
+    rmSync(join(dir, 'ccache'), { recursive: true });
+    compile(changes);
+    expect(object.equals(readFileSync(join(dir, 'objects/main.o')))).toBe(true);
   });
 
   test.each([
@@ -218,7 +262,7 @@ describe('compile', () => {
     ['a.h', 'asm(".incbin\\"a\\"");\n'],
     ['arch/x86/a.S', '.macro include file\n.incbin \\file\n.endm\n'],
   ])('compiles everything if ccache misses what %s reads: %j', (name, text) => {
-    expect(compile({ [`linux-1/${name}`]: text })).toBe(
+    expect(compile({ [`linux-1/${name}`]: text }).said).toBe(
       `compile: without ccache, since the assembler reads other files in:\nlinux-1/${name}\n`,
     );
     expect(read('out/kernel')).not.toContain('ccache');
@@ -261,7 +305,7 @@ describe('incremental', () => {
     rmSync(join(dir, 'patches/1.patch'));
     rmSync(join(dir, 'patches/2.patch'));
     expect(incremental().status).toBe(0);
-    expect(run('compare', 'linux.tar.xz', 'cache/linux')).toEqual({ status: 0, said: '' });
+    expect(run('compare', 'linux.tar.xz', 'cache/linux')).toMatchObject({ status: 0, said: '' });
     expect(read('cache/objects/main.o')).toBe('compiled');
     const { ino, mtimeMs } = statSync(join(dir, 'cache/linux/Makefile'));
     expect({ ino, mtimeMs }).toEqual({ ino: before.ino, mtimeMs: before.mtimeMs });

@@ -1,0 +1,3 @@
+module lkt/object-cache
+
+go 1.24
