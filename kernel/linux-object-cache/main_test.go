@@ -34,7 +34,8 @@ type build struct {
 const compiled = "#include \"own.h\"\n" +
 	"#ifdef CONFIG_FILE\nint file = CONFIG_FILE;\n#endif\n" +
 	"#ifdef CONFIG_TEXT\nchar text[] = \"x\" CONFIG_TEXT;\n#endif\n" +
-	"#ifdef CONFIG_FULL\n#include \"full.h\"\n#endif\n"
+	"#ifdef CONFIG_FULL\n#include \"full.h\"\n#endif\n" +
+	"// Unlike asm(\".include <full.h>\"), which no assembler reads.\n"
 
 func newBuild(t *testing.T) *build {
 	dir := t.TempDir()
@@ -193,11 +194,14 @@ func TestOptionsToAndFro(t *testing.T) {
 func TestWhatTheListDoesNotName(t *testing.T) {
 	for _, text := range []string{
 		"asm(\".incbin \\\"data\\\"\");\n",
+		"asm(\".include\\t\\\"empty\\\"\");\n",
+		"asm(\".include   \\\"empty\\\"\");\n",
 		"const char *at = __TIMESTAMP__;\n",
 		"#if __has_include(\"full.h\")\n#endif\n",
 	} {
 		b := newBuild(t)
 		b.write("objects/data", "1")
+		b.write("objects/empty", "")
 		b.write("linux/a.c", text)
 		for range 2 {
 			b.expect(false, b.command("a.c"))
