@@ -48,7 +48,7 @@ as several processes. Every process has \`no_new_privs\`, a seccomp filter that 
 call, and Landlock: it opens only the listed paths, uses only the listed TCP ports, and signals no other
 process. Exceptions are those that start programs, which would inherit both; and \`sftp\`, which may open
 all that its login may, and has no Landlock. Tests compare them with \`/proc\` of booted machines, and
-\`vmtoolsd\` under an emulator of VMware.
+\`vmtoolsd\` and \`vmware\` of \`metadata\` under an emulator of VMware.
 
 A process has only the capabilities, paths and TCP ports of its item. Without a user, it has that of
 its container.

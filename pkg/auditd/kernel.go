@@ -84,8 +84,8 @@ func awaitAck(socket int) error {
 	}
 }
 
-// message returns type and payload of a netlink message. The kernel sends one per datagram. The
-// length in the header of a record lacks that of the header.
+// message returns the type and the payload of the netlink message in a datagram, which has one. It
+// ignores the length in the header: for a record, the kernel does not count the header in it.
 func message(data []byte) (kind uint16, payload []byte) {
 	if len(data) < unix.SizeofNlMsghdr {
 		return 0, nil

@@ -5,10 +5,14 @@ go 1.24
 require (
 	golang.org/x/sys v0.22.0
 	lkt/sandbox v0.0.0
+	lkt/vmware v0.0.0
 )
 
-// The code that confines processes.
-replace lkt/sandbox => ../sandbox
+// The code that confines processes, and talks to VMware.
+replace (
+	lkt/sandbox => ../sandbox
+	lkt/vmware => ../vmware
+)
 
 // Debian's golang-golang-x-sys-dev: builds and tests need no module proxy.
 replace golang.org/x/sys => /usr/share/gocode/src/golang.org/x/sys

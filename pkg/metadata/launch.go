@@ -49,7 +49,7 @@ func launch(roles sandbox.Roles, s setup) error {
 	defer runtime.KeepAlive(files)
 	s.Readers = map[kind]sandbox.Conn{}
 	var kept []int
-	for _, k := range []kind{kindDisks, kindCloud} {
+	for _, k := range []kind{kindDisks, kindVMware, kindCloud} {
 		if !slices.ContainsFunc(s.Sources, func(from source) bool { return from.Kind == k }) {
 			continue
 		}
@@ -60,11 +60,12 @@ func launch(roles sandbox.Roles, s setup) error {
 		s.Readers[k] = ours
 		kept = append(kept, int(ours))
 		role, theirSetup, passed := roles[string(k)], s, []int{int(theirs)}
-		if k == kindDisks {
+		switch {
+		case k == kindDisks:
 			theirSetup, passed = s.withFiles(files, passed)
-		} else if slices.ContainsFunc(s.Sources, func(from source) bool { return from.Name == "scaleway" }) {
+		case k == kindCloud && slices.ContainsFunc(s.Sources, func(from source) bool { return from.Name == "scaleway" }):
 			role.Bind = lowPorts()
-		} else {
+		default:
 			role.Capabilities = nil
 		}
 		if err := role.Start(theirSetup, passed...); err != nil {

@@ -1,7 +1,7 @@
-// Command metadata configures this machine from a metadata disk or, if named, from the services of
-// cloud providers. It writes the metadata of the first one that it finds to /run/config, from which
-// containers bind files. One process reads disks, one the network, and a third one writes. See
-// docs/guest.md.
+// Command metadata configures this machine from a metadata disk or, if named, from VMware or the
+// services of cloud providers. It writes the metadata of the first one that it finds to
+// /run/config, from which containers bind files. One process reads disks, one asks VMware, one
+// reads the network, and another one writes. See docs/packages/metadata.md.
 package main
 
 import (

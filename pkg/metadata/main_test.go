@@ -81,7 +81,10 @@ func TestSelectSources(t *testing.T) {
 	if sources, err := selectSources([]string{"configdrive", "azure"}); err != nil || sources[0].Kind != kindDisks || sources[1].Kind != kindCloud {
 		t.Errorf("%v, %v", sources, err)
 	}
-	for _, name := range []string{"equinixmetal", "vmware", "metaldata", "nobody", ""} {
+	if sources, err := selectSources([]string{"vmware"}); err != nil || sources[0].Kind != kindVMware {
+		t.Errorf("%v, %v", sources, err)
+	}
+	for _, name := range []string{"equinixmetal", "metaldata", "nobody", ""} {
 		if _, err := selectSources([]string{"cdrom", name}); err == nil || !strings.Contains(err.Error(), "\n  fix: ") {
 			t.Errorf("%s: %v", name, err)
 		}

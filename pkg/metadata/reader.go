@@ -9,6 +9,7 @@ import (
 
 	"lkt/metadata/cloud"
 	"lkt/metadata/disk"
+	"lkt/metadata/guestinfo"
 	"lkt/metadata/instance"
 	"lkt/metadata/message"
 	"lkt/sandbox"
@@ -53,6 +54,8 @@ func (r reader) read(ctx context.Context, s source) (*instance.Metadata, error) 
 		return disk.Read(r.disks)
 	case s.Name == "configdrive":
 		return disk.ReadConfigDrive(r.disks)
+	case s.Kind == kindVMware:
+		return guestinfo.Read()
 	}
 	return r.clouds.Read(ctx, s.Name)
 }

@@ -8,19 +8,19 @@ import (
 )
 
 // The default provider is the disk, which the machine's owner attaches. Any station of an untrusted
-// network can imitate a service and its login keys, so the config must name those that it trusts.
+// network can imitate a service and its login keys, and any container can set VMware's variables,
+// so the config must name those that it trusts.
 var defaultProviders = []string{"cdrom"}
 
 // The known providers. Distinguishable services come before those that imitate Amazon's.
 var knownProviders = []string{
-	"cdrom", "configdrive", "gcp", "azure", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws",
+	"cdrom", "configdrive", "vmware", "gcp", "azure", "digitalocean", "vultr", "hetzner", "openstack", "scaleway", "aws",
 }
 
 // Providers of LinuxKit that are not supported, with the reasons.
 var unsupported = map[string]string{
 	"equinixmetal": "its service is on the internet, and it was shut down",
 	"metaldata":    "its address is a host name, which a DNS attacker can take over",
-	"vmware":       "it uses I/O ports, which this container may not access",
 }
 
 const maxFile = 16 << 20
@@ -29,8 +29,9 @@ const maxFile = 16 << 20
 type kind string
 
 const (
-	kindDisks kind = "disks" // the metadata disk, the config drive, or a file
-	kindCloud kind = "cloud"
+	kindDisks  kind = "disks" // the metadata disk, the config drive, or a file
+	kindVMware kind = "vmware"
+	kindCloud  kind = "cloud"
 )
 
 // source is a provider to read.
@@ -54,6 +55,8 @@ func selectSources(names []string) ([]source, error) {
 		_, isFile := s.path()
 		switch reason, isUnsupported := unsupported[name]; {
 		case isFile, name == "cdrom", name == "configdrive":
+		case name == "vmware":
+			s.Kind = kindVMware
 		case cloud.Known(name):
 			s.Kind = kindCloud
 		case isUnsupported:

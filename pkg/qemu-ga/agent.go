@@ -10,23 +10,9 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"lkt/shutdown"
 )
-
-// mode is a kind of shutdown, as one byte.
-type mode byte
-
-const (
-	powerDown mode = 'p'
-	reboot    mode = 'r'
-	halt      mode = 'h'
-)
-
-func (m mode) String() string {
-	return map[mode]string{powerDown: "powerdown", reboot: "reboot", halt: "halt"}[m]
-}
-
-// signals are those with which PID 1 shuts down.
-var signals = map[mode]syscall.Signal{powerDown: syscall.SIGUSR2, reboot: syscall.SIGINT, halt: syscall.SIGUSR1}
 
 const (
 	// maxRequest is the size of the largest request. Longer ones are skipped.
@@ -39,7 +25,7 @@ const (
 
 // agent answers requests.
 type agent struct {
-	power func(mode) error
+	power func(shutdown.Mode) error
 }
 
 // failure is an error for the host.

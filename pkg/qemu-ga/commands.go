@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"lkt/shutdown"
 )
 
 // command is one that the host may request.
@@ -37,7 +39,7 @@ func init() {
 		"guest-get-host-name":          {do: hostName},
 		"guest-get-osinfo":             {do: system},
 		"guest-network-get-interfaces": {do: interfaces},
-		"guest-shutdown":               {do: shutdown, isSilent: true},
+		"guest-shutdown":               {do: end, isSilent: true},
 	}
 }
 
@@ -146,17 +148,15 @@ func interfaces(*agent, map[string]json.RawMessage) (any, error) {
 	return list, nil
 }
 
-func shutdown(a *agent, arguments map[string]json.RawMessage) (any, error) {
-	name := "powerdown"
+func end(a *agent, arguments map[string]json.RawMessage) (any, error) {
+	name := shutdown.PowerDown.String()
 	if arguments["mode"] != nil {
 		if err := json.Unmarshal(arguments["mode"], &name); err != nil {
 			return nil, fmt.Errorf("the argument mode must be a text")
 		}
 	}
-	for m := range signals {
-		if m.String() == name {
-			return nil, a.power(m)
-		}
+	if m, found := shutdown.Parse(name); found {
+		return nil, a.power(m)
 	}
 	return nil, fmt.Errorf("the mode must be powerdown, reboot or halt, not %.80q", name)
 }

@@ -2,8 +2,8 @@
 // guest agent: what the machine is and which addresses it has, and a shutdown. Unlike QEMU's, it
 // starts no program, and reads or writes no file for the host. See docs/guest.md.
 //
-// The agent parses requests and has no privilege. The process that started it knows only one
-// action, to signal PID 1, which the agent requests with one byte.
+// The agent parses requests and has no privilege. It requests a shutdown from the process that
+// started it (pkg/shutdown).
 package main
 
 import (
@@ -11,13 +11,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
 
 	"lkt/sandbox"
+	"lkt/shutdown"
 )
 
 //go:embed roles.json
@@ -31,8 +31,9 @@ const (
 
 // Descriptors of the agent.
 const (
-	portFD = 3 + iota
-	powerFD
+	portFD = 3
+	// launcher is the process that signals PID 1.
+	launcher sandbox.Conn = 4
 )
 
 func main() {
@@ -51,14 +52,11 @@ func run(args []string) error {
 	if role == nil {
 		return launch(roles["agent"], args)
 	}
-	port, power := os.NewFile(portFD, "port"), os.NewFile(powerFD, "power")
+	port := os.NewFile(portFD, "port")
 	if err := role.Enter(); err != nil {
 		return err
 	}
-	a := &agent{power: func(m mode) error {
-		_, err := power.Write([]byte{byte(m)})
-		return err
-	}}
+	a := &agent{power: func(m shutdown.Mode) error { return shutdown.Request(launcher, m) }}
 	return a.serve(port)
 }
 
@@ -91,34 +89,12 @@ func launch(role sandbox.Role, args []string) error {
 	if err != nil {
 		return &os.PathError{Op: "open", Path: *path, Err: err}
 	}
-	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	a, err := shutdown.Start("qemu-ga", role, port)
 	if err != nil {
 		return err
 	}
-	if err := role.Start(struct{}{}, port, ends[1]); err != nil {
-		return err
-	}
 	fmt.Printf("qemu-ga: answers on %s\n", *path)
-	return obey(os.NewFile(uintptr(ends[0]), "agent"), func(signal syscall.Signal) error { return syscall.Kill(1, signal) })
-}
-
-// obey signals PID 1 as the agent asks, until the agent ends.
-func obey(requests io.Reader, kill func(syscall.Signal) error) error {
-	request := make([]byte, 1)
-	for {
-		n, err := requests.Read(request)
-		if n != 1 {
-			return fmt.Errorf("the agent ended: %w", err)
-		}
-		signal, found := signals[mode(request[0])]
-		if !found {
-			return fmt.Errorf("the agent asked for %q", request)
-		}
-		fmt.Printf("qemu-ga: the host requests %s\n", mode(request[0]))
-		if err := kill(signal); err != nil {
-			return err
-		}
-	}
+	return a.Obey()
 }
 
 // findPort returns the device of the agent's port, or "".

@@ -8,12 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"lkt/shutdown"
 )
 
-func newAgent(asked *[]mode) *agent {
-	return &agent{power: func(m mode) error {
+func newAgent(asked *[]shutdown.Mode) *agent {
+	return &agent{power: func(m shutdown.Mode) error {
 		*asked = append(*asked, m)
 		return nil
 	}}
@@ -35,7 +36,7 @@ func (p *port) Read(b []byte) (int, error) {
 	return n, err
 }
 
-func ask(t *testing.T, requests string) (answers string, asked []mode) {
+func ask(t *testing.T, requests string) (answers string, asked []shutdown.Mode) {
 	t.Helper()
 	p := &port{Reader: strings.NewReader(requests)}
 	if err := newAgent(&asked).serve(p); !errors.Is(err, errClosed) {
@@ -95,17 +96,6 @@ func TestDescribesTheMachine(t *testing.T) {
 	}
 }
 
-func TestObeySignalsPID1OnlyAsTheAgentMayAsk(t *testing.T) {
-	var sent []syscall.Signal
-	err := obey(strings.NewReader("rhpx"), func(s syscall.Signal) error {
-		sent = append(sent, s)
-		return nil
-	})
-	if err == nil || err.Error() != `the agent asked for "x"` || len(sent) != 3 || sent[0] != syscall.SIGINT || sent[2] != syscall.SIGUSR2 {
-		t.Errorf("%v, %v", sent, err)
-	}
-}
-
 func TestFindPort(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{"vport1p1": "com.redhat.spice.0\n", "vport2p1": portName + "\n"} {
@@ -129,7 +119,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add([]byte(`{"execute":"guest-sync-delimited","arguments":{"id":1}}`))
 	f.Add([]byte(`{"execute":"guest-shutdown","arguments":{"mode":"halt"}}`))
 	f.Fuzz(func(t *testing.T, line []byte) {
-		var asked []mode
+		var asked []shutdown.Mode
 		answer := newAgent(&asked).answer(line, false)
 		if answer = bytes.TrimPrefix(answer, []byte{delimiter}); answer != nil && !json.Valid(answer) {
 			t.Fatalf("%q", answer)

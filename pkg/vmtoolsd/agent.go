@@ -2,26 +2,11 @@ package main
 
 import (
 	"fmt"
-	"syscall"
 	"time"
 
-	"lkt/vmtoolsd/backdoor"
+	"lkt/shutdown"
+	"lkt/vmware/backdoor"
 )
-
-// mode is a kind of shutdown, as one byte.
-type mode byte
-
-const (
-	powerDown mode = 'p'
-	reboot    mode = 'r'
-)
-
-func (m mode) String() string {
-	return map[mode]string{powerDown: "powerdown", reboot: "reboot"}[m]
-}
-
-// signals are those with which PID 1 shuts down.
-var signals = map[mode]syscall.Signal{powerDown: syscall.SIGUSR2, reboot: syscall.SIGINT}
 
 const (
 	// minDelay and maxDelay bound the pause after the host was asked and had no message. VMware
@@ -39,7 +24,7 @@ const (
 // agent answers messages.
 type agent struct {
 	call  backdoor.Port
-	power func(mode) error
+	power func(shutdown.Mode) error
 	// sleep pauses. Tests of hostile hosts do not.
 	sleep func(time.Duration)
 	// isEnding is set when the host has requested a shutdown: PID 1 takes a second one as force.
@@ -52,7 +37,7 @@ type agent struct {
 	reportAt time.Time
 }
 
-func newAgent(call backdoor.Port, power func(mode) error) *agent {
+func newAgent(call backdoor.Port, power func(shutdown.Mode) error) *agent {
 	return &agent{call: call, power: power, sleep: time.Sleep, sent: map[string]string{}}
 }
 

@@ -7,7 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"lkt/vmtoolsd/backdoor"
+	"lkt/shutdown"
+	"lkt/vmware/backdoor"
 )
 
 const (
@@ -45,8 +46,8 @@ func init() {
 		"ping":                  func(*agent, string) (string, error) { return "", nil },
 		"Capabilities_Register": register,
 		"Set_Option":            setOption,
-		"OS_Halt":               shutdown(stateHalt, powerDown),
-		"OS_Reboot":             shutdown(stateReboot, reboot),
+		"OS_Halt":               end(stateHalt, shutdown.PowerDown),
+		"OS_Reboot":             end(stateReboot, shutdown.Reboot),
 		"OS_PowerOn":            changed(statePowerOn),
 		"OS_Resume":             changed(stateResume),
 		"OS_Suspend":            changed(stateSuspend),
@@ -83,7 +84,7 @@ func reset(a *agent, _ string) (string, error) {
 
 // register tells the host what the agent can do. Hosts refuse what they do not know.
 func register(a *agent, _ string) (string, error) {
-	// This one ends with a space instead, as the host has it.
+	// Without the NUL of other requests: open-vm-tools ends this one with a space.
 	_, _ = backdoor.Ask(a.call, "tools.capability.statechange ")
 	if err := a.ask("tools.set.versiontype %d %d", unmanaged, openTools); err != nil {
 		_ = a.ask("tools.set.version %d", unmanaged)
@@ -117,8 +118,8 @@ func changed(state int) command {
 	}
 }
 
-// shutdown returns the command that ends the system.
-func shutdown(state int, m mode) command {
+// end returns the command that ends the system.
+func end(state int, m shutdown.Mode) command {
 	return func(a *agent, _ string) (string, error) {
 		if a.isEnding {
 			return "", errEnding

@@ -2,101 +2,24 @@ package main
 
 import (
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
-	"lkt/vmtoolsd/backdoor"
-	"lkt/vmtoolsd/emulator"
+	"lkt/vmware/backdoor"
+	"lkt/vmware/emulator"
 )
 
-// deadline ends tests that fail. None measures time.
-const deadline = 5 * time.Minute
-
-// emulate runs a program with a host until done reports true, or the program ends. It returns what
-// the program printed.
-func emulate(t *testing.T, h *emulator.Host, done func() bool, arguments ...string) string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("PID namespaces and changing the user need root")
-	}
-	output, err := os.Create(filepath.Join(t.TempDir(), "output"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer output.Close()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	m, err := emulator.Start(h, arguments[0], arguments, &syscall.ProcAttr{
-		Dir: "/", Env: []string{"PATH=" + os.Getenv("PATH")},
-		Files: []uintptr{null.Fd(), output.Fd(), output.Fd()},
-		// PID 1 of the program's namespace gets its signals, and ends all processes when it ends.
-		Sys: &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWPID | syscall.CLONE_NEWNET},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ended := make(chan struct{})
-	watched := make(chan struct{})
-	go func() {
-		defer close(watched)
-		for start := time.Now(); !done() && time.Since(start) < deadline; {
-			select {
-			case <-ended:
-				return
-			case <-time.After(5 * time.Millisecond):
-			}
-		}
-		_ = m.Kill()
-	}()
-	_, err = m.Wait()
-	close(ended)
-	<-watched
-	text, readErr := os.ReadFile(output.Name())
-	if err != nil || readErr != nil {
-		t.Fatal(err, readErr, string(text))
-	}
-	for _, v := range h.Violations() {
-		t.Errorf("%s violates the protocol: %s", arguments[0], v)
-	}
-	return string(text)
-}
+// emulate is [emulator.Run].
+var emulate = emulator.Run
 
 func never() bool { return false }
-
-// peer returns the path of a program of open-vm-tools.
-func peer(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Fatalf("%v\n  fix: apt-get install open-vm-tools", err)
-	}
-	return path
-}
 
 // daemon builds this package's program.
 func daemon(t *testing.T) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "vmtoolsd")
-	build := exec.Command("go", "build", "-o", path, ".")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, text)
-	}
-	// Another user executes it.
-	for directory := filepath.Dir(path); directory != os.TempDir() && directory != "/"; directory = filepath.Dir(directory) {
-		if err := os.Chmod(directory, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return path
+	return emulator.Build(t, "vmtoolsd")
 }
 
 // theirs returns the arguments with which vmtoolsd of open-vm-tools only reports facts. Its other
@@ -115,7 +38,7 @@ func theirs(t *testing.T) []string {
 	if err := os.WriteFile(config, []byte("[guestinfo]\npoll-interval=1\ndisable-perf-mon=1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	return []string{peer(t, "vmtoolsd"), "-n", "vmsvc", "-p", dir, "-c", config}
+	return []string{emulator.Peer(t, "vmtoolsd"), "-n", "vmsvc", "-p", dir, "-c", config}
 }
 
 // fact returns the last fact of a kind that a program has reported, or "".
@@ -126,23 +49,6 @@ func fact(h *emulator.Host, kind string) string {
 		}
 	}
 	return ""
-}
-
-func TestEmulatorWorksWithTheirRpctool(t *testing.T) {
-	h := &emulator.Host{}
-	rpctool := peer(t, "vmware-rpctool")
-	for _, c := range []struct{ request, want string }{
-		{"info-set guestinfo.color deep blue", ""},
-		{"info-get guestinfo.color", "deep blue"},
-		{"info-get guestinfo.none", "No value found"},
-		{"unheard-of", "Unknown command"},
-		{"info-set guestinfo.long " + strings.Repeat("x", 1001), ""},
-		{"info-get guestinfo.long", strings.Repeat("x", 1001)},
-	} {
-		if got := strings.TrimSpace(emulate(t, h, never, rpctool, c.request)); got != c.want {
-			t.Errorf("%.40s: %q", c.request, got)
-		}
-	}
 }
 
 var conversation = []string{"reset", "ping", "Capabilities_Register", "Set_Option broadcastIP 1", "Unheard_Of 1 2 3", "ping\x00"}
@@ -313,7 +219,7 @@ func TestIsConfined(t *testing.T) {
 	problems := []string{"no agent"}
 	emulate(t, h, func() bool {
 		if len(h.Exchanges()) == 2 && h.Idle() > 10 {
-			problems = unconfined(program)
+			problems = emulator.Unconfined(program, "vmtoolsd-agent", 695)
 			return true
 		}
 		return false
@@ -323,24 +229,9 @@ func TestIsConfined(t *testing.T) {
 	}
 }
 
-// unconfined returns what the threads of the agent lack of its role.
-func unconfined(program string) []string {
-	problems := []string{"no agent"}
-	tasks, _ := filepath.Glob("/proc/[0-9]*/task/*/status")
-	for _, task := range tasks {
-		process := filepath.Dir(filepath.Dir(filepath.Dir(task)))
-		arguments, _ := os.ReadFile(process + "/cmdline")
-		exe, _ := os.Readlink(process + "/exe")
-		if exe != program || string(arguments) != "vmtoolsd-agent\x00" {
-			continue
-		}
-		problems = slices.DeleteFunc(problems, func(s string) bool { return s == "no agent" })
-		text, _ := os.ReadFile(task)
-		for _, line := range []string{"NoNewPrivs:\t1", "Seccomp:\t2", "CapPrm:\t0000000000000000", "CapEff:\t0000000000000000", "CapBnd:\t0000000000000000", "Uid:\t695\t695\t695\t695", "Gid:\t695\t695\t695\t695"} {
-			if len(text) > 0 && !strings.Contains(string(text), line+"\n") {
-				problems = append(problems, task+" lacks "+line)
-			}
-		}
+func TestEndsWhereTheHostRefusesThePort(t *testing.T) {
+	said := emulate(t, &emulator.Host{IsRestricted: true}, never, daemon(t))
+	if said != "vmtoolsd: the host refuses the I/O port of its tools, so no host asks\n" {
+		t.Errorf("%q", said)
 	}
-	return problems
 }

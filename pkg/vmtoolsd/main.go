@@ -2,28 +2,25 @@
 // and the addresses of the machine, shuts it down, and shows that it is alive. Unlike theirs, it
 // starts no program, and reads or writes no file for the host. See docs/packages/vmtoolsd.md.
 //
-// The agent parses messages and has no privilege: VMware opens its I/O port to all programs. The
-// process that started it knows only one action, to signal PID 1, which the agent requests with one
-// byte.
+// The agent parses messages and has no privilege: VMware opens its I/O port to all programs. It
+// requests a shutdown from the process that started it (pkg/shutdown).
 package main
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"syscall"
 
 	"lkt/sandbox"
-	"lkt/vmtoolsd/backdoor"
+	"lkt/shutdown"
+	"lkt/vmware/backdoor"
 )
 
 //go:embed roles.json
 var rolesFile []byte
 
-// powerFD is the agent's connection to the process that signals PID 1.
-const powerFD = 3
+// launcher is the agent's connection to the process that signals PID 1.
+const launcher sandbox.Conn = 3
 
 func main() {
 	if err := run(os.Args[1:]); err != nil {
@@ -40,15 +37,10 @@ func run(args []string) error {
 	if role == nil {
 		return launch(roles["agent"], args)
 	}
-	power := os.NewFile(powerFD, "power")
 	if err := role.Enter(); err != nil {
 		return err
 	}
-	a := newAgent(backdoor.IO, func(m mode) error {
-		_, err := power.Write([]byte{byte(m)})
-		return err
-	})
-	a.serve()
+	newAgent(backdoor.IO, func(m shutdown.Mode) error { return shutdown.Request(launcher, m) }).serve()
 	return nil
 }
 
@@ -65,35 +57,10 @@ func launch(role sandbox.Role, args []string) error {
 		fmt.Printf("vmtoolsd: %v, so no host asks\n", err)
 		return nil
 	}
-	ends, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_CLOEXEC, 0)
+	a, err := shutdown.Start("vmtoolsd", role)
 	if err != nil {
 		return err
 	}
-	if err := role.Start(struct{}{}, ends[1]); err != nil {
-		return err
-	}
 	fmt.Println("vmtoolsd: answers VMware")
-	return obey(os.NewFile(uintptr(ends[0]), "agent"), func(signal syscall.Signal) error { return syscall.Kill(1, signal) })
-}
-
-// obey signals PID 1 as the agent asks, until the agent ends.
-func obey(requests io.Reader, kill func(syscall.Signal) error) error {
-	request := make([]byte, 1)
-	for {
-		n, err := requests.Read(request)
-		if n != 1 {
-			if err == nil || errors.Is(err, io.EOF) {
-				return errors.New("the agent ended")
-			}
-			return fmt.Errorf("the agent ended: %w", err)
-		}
-		signal, found := signals[mode(request[0])]
-		if !found {
-			return fmt.Errorf("the agent asked for %q", request)
-		}
-		fmt.Printf("vmtoolsd: the host requests %s\n", mode(request[0]))
-		if err := kill(signal); err != nil {
-			return err
-		}
-	}
+	return a.Obey()
 }

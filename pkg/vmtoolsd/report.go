@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"lkt/vmtoolsd/backdoor"
+	"lkt/vmware/backdoor"
 )
 
 // Kinds of facts (GuestInfoType of open-vm-tools).
@@ -104,8 +104,8 @@ const (
 	maxAddresses = 64
 )
 
-// ofContainers are the beginnings of the names of links that containers have.
-var ofContainers = []string{"docker", "veth", "virbr"}
+// containerPrefixes begin the names of network interfaces that Docker and libvirt create.
+var containerPrefixes = []string{"docker", "veth", "virbr"}
 
 // networkLinks returns the interfaces to report, as open-vm-tools chooses them.
 func networkLinks() ([]link, error) {
@@ -134,7 +134,7 @@ func networkLinks() ([]link, error) {
 }
 
 func isOfContainers(name string) bool {
-	for _, start := range ofContainers {
+	for _, start := range containerPrefixes {
 		if strings.HasPrefix(name, start) {
 			return true
 		}

@@ -5,18 +5,17 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"os/exec"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
-	"lkt/vmtoolsd/backdoor"
-	"lkt/vmtoolsd/emulator"
+	"lkt/shutdown"
+	"lkt/vmware/backdoor"
+	"lkt/vmware/emulator"
 )
 
 // network is what a description of the network says.
@@ -149,9 +148,6 @@ func TestStopsElsewhere(t *testing.T) {
 	if err != nil || string(text) != "vmtoolsd: this machine does not run on VMware, so no host asks\n" {
 		t.Errorf("%v, %q", err, text)
 	}
-	if err := backdoor.Probe(backdoor.IO); !errors.Is(err, backdoor.ErrRefused) {
-		t.Error(err)
-	}
 	if text, err := exec.Command(daemon(t), "-x").CombinedOutput(); err == nil || !strings.Contains(string(text), `unexpected argument "-x"`) {
 		t.Errorf("%v, %q", err, text)
 	}
@@ -260,18 +256,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestObeysOnlyKnownRequests(t *testing.T) {
-	var got []syscall.Signal
-	kill := func(s syscall.Signal) error { got = append(got, s); return nil }
-	err := obey(io.MultiReader(bytes.NewReader([]byte("pr")), bytes.NewReader([]byte("x"))), kill)
-	if err == nil || !strings.Contains(err.Error(), `asked for "x"`) || !slices.Equal(got, []syscall.Signal{syscall.SIGUSR2, syscall.SIGINT}) {
-		t.Errorf("%v, %v", err, got)
-	}
-	if err := obey(strings.NewReader(""), kill); err == nil || err.Error() != "the agent ended" {
-		t.Error(err)
-	}
-}
-
 // FuzzHost has a conversation with a host that breaks the protocol where the input says so. The
 // conversation ends with the input.
 func FuzzHost(f *testing.F) {
@@ -287,7 +271,7 @@ func FuzzHost(f *testing.F) {
 			isAsked = isAsked || name == "OS_Halt" || name == "OS_Reboot"
 		}
 		isSpoilt, powers := false, 0
-		a := newAgent(nil, func(mode) error { powers++; return nil })
+		a := newAgent(nil, func(shutdown.Mode) error { powers++; return nil })
 		a.sleep = func(time.Duration) {}
 		a.call = func(r *backdoor.Registers) error {
 			if len(spoil) == 0 {

@@ -6,19 +6,19 @@ import (
 	"time"
 )
 
-// places are the connections at a time, of all ports together. One that moves no byte for a while
-// loses its place to a connection that waits: silent clients cannot lock out others.
+// places limits the number of connections of all ports together. A connection that moves no byte
+// for the time idle loses its place to one that waits: silent clients cannot lock out others.
 type places struct {
 	max  int
 	idle time.Duration
 
 	mutex sync.Mutex
 	taken map[*place]struct{}
-	// freed wakes who waits.
+	// freed wakes those that wait in take.
 	freed chan struct{}
 }
 
-// place is that of one connection.
+// place is the place of one connection.
 type place struct {
 	of     *places
 	client io.Closer

@@ -43,7 +43,7 @@ export const COMPARED: Readonly<Record<Boot, RoleNames>> = {
 };
 
 /** The roles that no boot has, as QEMU lacks their host. Tests of their packages compare them. */
-export const ELSEWHERE: RoleNames = { vmtoolsd: ['agent'] };
+export const ELSEWHERE: RoleNames = { metadata: ['vmware'], vmtoolsd: ['agent'] };
 
 const packageOf = (name: string): string => join(import.meta.dirname, '../../pkg', name);
 

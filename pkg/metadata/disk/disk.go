@@ -138,7 +138,7 @@ func readDevice(file io.ReaderAt, name string) (*instance.Metadata, error) {
 	text, err := image.ReadFile("meta-data", maxFile)
 	switch {
 	case err == nil:
-		addMetaData(m, string(text))
+		m.AddNoCloud(string(text))
 	case !errors.Is(err, fs.ErrNotExist):
 		m.Problem(err)
 	}
@@ -146,24 +146,4 @@ func readDevice(file io.ReaderAt, name string) (*instance.Metadata, error) {
 		return nil, ErrNone
 	}
 	return m, nil
-}
-
-// addMetaData reads two values from the file "meta-data", which is YAML or JSON. It parses only
-// lines in the usual form.
-func addMetaData(m *instance.Metadata, text string) {
-	names := map[string]string{"instance-id": "instance_id", "local-hostname": "hostname"}
-	for line := range strings.Lines(text) {
-		key, value, _ := strings.Cut(strings.TrimRight(strings.TrimSpace(line), ","), ":")
-		if name, known := names[unquoted(key)]; known && unquoted(value) != "" {
-			m.Set(name, unquoted(value))
-		}
-	}
-}
-
-func unquoted(text string) string {
-	text = strings.TrimSpace(text)
-	if len(text) >= 2 && (text[0] == '"' || text[0] == '\'') && text[len(text)-1] == text[0] {
-		return text[1 : len(text)-1]
-	}
-	return text
 }

@@ -16,7 +16,7 @@ import (
 const (
 	// maxHead limits the message without the user data: values, keys and problems.
 	maxHead = 4 << 20
-	// maxUserData is the most that a disk may have.
+	// maxUserData is the most that a provider may have.
 	maxUserData = 16 << 20
 	maxValues   = 64
 	maxProblems = 256

@@ -57,6 +57,7 @@ describe('parsers of foreign bytes in Go', () => {
         'pkg/ip/wireguard FuzzParseConfig',
         'pkg/metadata/cloud FuzzAnswers',
         'pkg/metadata/disk FuzzMetaData',
+        'pkg/metadata/guestinfo FuzzRead',
         'pkg/metadata/iso9660 FuzzReadFile',
         'pkg/modules FuzzAliases',
         'pkg/modules FuzzDepends',

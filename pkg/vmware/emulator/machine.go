@@ -11,7 +11,7 @@ import (
 	"strings"
 	"syscall"
 
-	"lkt/vmtoolsd/backdoor"
+	"lkt/vmware/backdoor"
 )
 
 const (
@@ -224,9 +224,9 @@ func describe(leaf, part uint32) backdoor.Registers {
 	return backdoor.CPUID(leaf, part)
 }
 
-// symbol is the function of our program that asks the processor. In Go's large code the bytes of
-// the instruction may also be within others.
-const symbol = "lkt/vmtoolsd/backdoor.cpuid.abi0"
+// symbol is the only function of lkt's programs that runs cpuid. A search of all code would also
+// find the bytes of cpuid inside of other instructions.
+const symbol = "lkt/vmware/backdoor.cpuid.abi0"
 
 // replaceCPUID lets the cpuid instructions of a program and of VMware's library trap.
 func replaceCPUID(pid int, start uint64) error {
@@ -301,7 +301,7 @@ func (t *tracer) faulted(tid int) (syscall.Signal, error) {
 		return 0, err
 	}
 	var code [1]byte
-	if _, err := syscall.PtracePeekText(tid, uintptr(r.Rip), code[:]); err != nil || code[0] != opcodeIn || r.Rdx&0xffff != 0x5658 {
+	if _, err := syscall.PtracePeekText(tid, uintptr(r.Rip), code[:]); err != nil || code[0] != opcodeIn || r.Rdx&0xffff != 0x5658 || t.host.IsRestricted {
 		return syscall.SIGSEGV, nil
 	}
 	c := backdoor.Registers{AX: uint32(r.Rax), BX: uint32(r.Rbx), CX: uint32(r.Rcx), DX: uint32(r.Rdx), SI: uint32(r.Rsi), DI: uint32(r.Rdi)}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"sync"
 
-	"lkt/vmtoolsd/backdoor"
+	"lkt/vmware/backdoor"
 )
 
 const (
@@ -46,6 +46,11 @@ type Host struct {
 	Script []string
 	// Refuse are the beginnings of requests that this host does not know.
 	Refuse []string
+	// Facts are the values of info-get and info-set, by name.
+	Facts map[string]string
+	// IsRestricted means that accesses to the port fault, as with
+	// monitor_control.restrict_backdoor.
+	IsRestricted bool
 	// Spoil may change the answer to a call, as a hostile host would.
 	Spoil func(call backdoor.Registers, answer *backdoor.Registers)
 
@@ -55,7 +60,6 @@ type Host struct {
 	asked    []string
 	done     []Exchange
 	idle     int
-	facts    map[string]string
 	violated []string
 	// pending is the message that the program is to answer.
 	pending *string
@@ -221,7 +225,10 @@ func (h *Host) open(r *backdoor.Registers, succeed func(status, answered uint32)
 		return
 	}
 	if h.channels == nil {
-		h.channels, h.facts = map[uint32]*channel{}, map[string]string{}
+		h.channels = map[uint32]*channel{}
+	}
+	if h.Facts == nil {
+		h.Facts = map[string]string{}
 	}
 	h.opened++
 	id := h.opened % 128
@@ -281,10 +288,10 @@ func (h *Host) ask(text string) string {
 		if len(words) != 3 {
 			return "0 Two arguments expected"
 		}
-		h.facts[words[1]] = words[2]
+		h.Facts[words[1]] = words[2]
 		return "1 "
 	case "info-get":
-		value, found := h.facts[strings.Join(words[1:], " ")]
+		value, found := h.Facts[strings.Join(words[1:], " ")]
 		if !found {
 			return "0 No value found"
 		}

@@ -5,7 +5,15 @@ import (
 	"fmt"
 )
 
-// Ask makes a request to the host, and returns its answer. Each request has its own channel, so
+// RequestError is the text with which the host refuses a request.
+type RequestError string
+
+func (e RequestError) Error() string {
+	return fmt.Sprintf("the host refused the request: %.80q", string(e))
+}
+
+// Ask makes a request to the host, and returns its answer. If the host refuses the request, it
+// returns a [RequestError]. Each request has its own channel, so
 // that a suspended or restored machine needs no other recovery.
 func Ask(call Port, request string) (string, error) {
 	c, err := Open(call, RPCI)
@@ -23,7 +31,7 @@ func Ask(call Port, request string) (string, error) {
 	case len(answer) < 2 || answer[1] != ' ' || answer[0] != '0' && answer[0] != '1':
 		return "", errors.New("the host sent an invalid answer")
 	case answer[0] == '0':
-		return "", fmt.Errorf("the host refused the request: %.80q", answer[2:])
+		return "", RequestError(answer[2:])
 	}
 	return string(answer[2:]), nil
 }

@@ -1,0 +1,14 @@
+module lkt/shutdown
+
+go 1.24
+
+require (
+	golang.org/x/sys v0.22.0 // indirect
+	lkt/sandbox v0.0.0
+)
+
+// The code that confines processes.
+replace lkt/sandbox => ../sandbox
+
+// Debian's golang-golang-x-sys-dev: builds and tests need no module proxy.
+replace golang.org/x/sys => /usr/share/gocode/src/golang.org/x/sys

@@ -1,0 +1,3 @@
+module lkt/vmware
+
+go 1.24
