@@ -108,7 +108,7 @@ func (c *compilation) write(r result) error {
 	return os.WriteFile(c.object, r.object, 0o644)
 }
 
-// read returns what the compiler read and wrote, or false if the object may depend on more than that.
+// read returns what the compiler read and wrote, or false if the object may depend on more.
 func (c *compilation) read(source string) (inputs, result, bool) {
 	var r result
 	var err error

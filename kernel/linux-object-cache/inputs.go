@@ -61,8 +61,8 @@ func opaque(text []byte) bool {
 	return bytes.Count(text, []byte(".include")) > bytes.Count(text, []byte(".include <"))
 }
 
-// addOptions adds the names of the options in a file. Like Linux's fixdep, it relies on names that are
-// written out: Linux joins none from parts.
+// addOptions adds the names of the options in a file. Like Linux's fixdep, it relies on names that
+// are written out: Linux joins none from parts.
 func addOptions(options map[string]struct{}, text []byte) {
 	prefix := []byte("CONFIG_")
 	for {
@@ -101,7 +101,7 @@ func (in inputs) state() (string, error) {
 	}
 	for _, name := range in.Options {
 		for _, name := range []string{name, name + "_MODULE"} {
-			// What is not set has no value, not an empty one.
+			// An unset option has no value, not an empty one.
 			if value, ok := values[name]; ok {
 				fmt.Fprintf(&state, "option %s %q\n", name, value)
 			} else {

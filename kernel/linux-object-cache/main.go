@@ -4,12 +4,12 @@
 //	object-cache COMPILER ARGUMENT...
 //	object-cache clean BYTES
 //
-// Every option is in a header that all files include, which makes the cache of a general tool
-// preprocess all of them. Like Linux's own fixdep, object-cache compares only the options that a file
-// and its headers name. An object is reused if these are the same as when it was compiled:
+// Every option is in a header that all files include, so ccache preprocesses all files when one
+// option changes. Like Linux's own fixdep, object-cache compares only the options that a file and
+// its headers name. An object is reused if these are the same as when it was compiled:
 //
-//   - the command, its directory, the compiler's plugins, and $OBJECT_CACHE_KEY, which stands for the
-//     tools, the source tree and the names of generated headers
+//   - the command, its directory, the compiler's plugins, and $OBJECT_CACHE_KEY, which stands for
+//     the tools, the source tree and the names of generated headers
 //   - the content of every file outside the source tree that it includes
 //   - the value of every option named in a file that it includes
 //

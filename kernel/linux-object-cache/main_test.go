@@ -78,8 +78,8 @@ func (b *build) command(name string, more ...string) []string {
 	}, more...)
 }
 
-// compile compiles a file as Kbuild does. It checks that what is written is what the compiler writes,
-// and returns whether the object came from the store, what was said, and the exit status.
+// compile compiles a file as Kbuild does, and fails unless the compiler writes the same files. It
+// returns whether the object came from the store, the error output, and the exit status.
 func (b *build) compile(args []string) (bool, string, int) {
 	b.t.Helper()
 	for _, name := range []string{"a.o", "a.o.d", "../log"} {
@@ -114,7 +114,7 @@ func (b *build) run(program string, args ...string) (string, int) {
 	return said.String(), command.ProcessState.ExitCode()
 }
 
-// read returns a file, or nothing if there is none.
+// read returns the content of a file, empty if it is missing.
 func (b *build) read(name string) []byte {
 	b.t.Helper()
 	content, err := os.ReadFile(filepath.Join(b.objects, name))

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// A store has, for each compilation, the inputs of its last objects, and each object by the state of
-// its inputs. Several compilers use one at the same time.
+// A store has, for each compilation, the inputs of its last objects, and each object by the state
+// of its inputs. Several compilers use one at the same time.
 type store struct {
 	dir string
 }
