@@ -14,7 +14,9 @@ const peers = createHash('sha256').update(peerVersions()).digest('hex').slice(0,
 /** The compiler of Debian's golang-1.24-go, independent of other Go installations. */
 const GO = '/usr/lib/go-1.24/bin/go';
 
-const modules = globSync('{kernel,pkg,tools,projects}/**/go.mod', { cwd: top }).map(dirname).toSorted();
+const modules = globSync('{kernel,pkg,tools,projects}/**/go.mod', { cwd: top })
+  .map(dirname)
+  .toSorted();
 
 test('finds the programs that are Go modules', () => {
   expect(modules).toEqual([
