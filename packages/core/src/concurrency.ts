@@ -35,13 +35,21 @@ export class Semaphore {
     else next();
   }
 
-  /** Runs a task while holding the semaphore. */
-  async run<T>(task: () => Promise<T>): Promise<T> {
+  /**
+   * Runs a task while holding the semaphore. The task may call `release` before it ends, if its
+   * rest does not count.
+   */
+  async run<T>(task: (release: () => void) => Promise<T>): Promise<T> {
     await this.acquire();
+    let isHeld = true;
+    const release = (): void => {
+      if (isHeld) this.release();
+      isHeld = false;
+    };
     try {
-      return await task();
+      return await task(release);
     } finally {
-      this.release();
+      release();
     }
   }
 }

@@ -35,6 +35,25 @@ describe('Semaphore', () => {
     expect(semaphore.inUse).toBe(0);
     expect(started).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
   });
+
+  it('lets the next task start once a task releases it, and counts it once', async () => {
+    const semaphore = new Semaphore(1);
+    const next = Promise.withResolvers<undefined>();
+    await Promise.all([
+      semaphore.run(async (release) => {
+        release();
+        await next.promise;
+        expect(semaphore.inUse).toBe(1);
+        release();
+      }),
+      semaphore.run(async () => {
+        next.resolve(undefined);
+        for (let turn = 0; turn < 3; turn += 1) await nextTurn();
+        expect(semaphore.inUse).toBe(1);
+      }),
+    ]);
+    expect(semaphore.inUse).toBe(0);
+  });
 });
 
 describe('KeyedMutex', () => {

@@ -55,6 +55,14 @@ export interface PullContext {
   readonly sources: BlobSources;
 }
 
+/** The download of one blob. */
+interface Transfer {
+  readonly onBytes: (count: number) => void;
+  /** Called before the wait for the disk, during which another download can run. */
+  readonly onVerified: () => void;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Maximum nesting of indexes. */
 const MAX_DEPTH = 3;
 
@@ -198,20 +206,20 @@ export class Pull {
     await pulls.run(`${this.#store.dir} ${blob.digest}`, async () => {
       signal?.throwIfAborted();
       if ((await this.#store.size(blob.digest)) === blob.size) onBytes(blob.size);
-      else await this.#context.limit.run(async () => this.#fetchLocked(blob, onBytes, signal));
+      else
+        await this.#context.limit.run(async (release) =>
+          this.#fetchLocked(blob, { onBytes, onVerified: release, signal }),
+        );
     });
     this.#context.sources.add(this.#reference, blob.digest);
   }
 
   /** As `#fetch`, among processes: waits while another one downloads the blob, however long. */
-  async #fetchLocked(
-    blob: Descriptor,
-    onBytes: (count: number) => void,
-    signal: AbortSignal | undefined,
-  ): Promise<void> {
+  async #fetchLocked(blob: Descriptor, transfer: Transfer): Promise<void> {
+    const { onBytes, signal } = transfer;
     const fetch = async (): Promise<void> => {
       if ((await this.#store.size(blob.digest)) === blob.size) onBytes(blob.size);
-      else await this.#download(blob, onBytes, signal);
+      else await this.#download(blob, transfer);
     };
     const waiting = { timeoutMs: Infinity, ...(signal === undefined ? {} : { signal }) };
     await this.#store.withLock(`pull ${blob.digest}`, fetch, waiting);
@@ -219,8 +227,7 @@ export class Pull {
 
   async #download(
     { digest, size }: Descriptor,
-    onBytes: (count: number) => void,
-    signal: AbortSignal | undefined,
+    { onBytes, onVerified, signal }: Transfer,
   ): Promise<void> {
     await this.#tryRemotes(true, signal, async (remote) => {
       let received = 0;
@@ -231,7 +238,7 @@ export class Pull {
         };
         const options = { size, onBytes: count, canReuseBuffers: true };
         const content = await remote.download(digest, options);
-        const expected = { digest, size, canHashInThread: true };
+        const expected = { digest, size, canHashInThread: true, onVerified };
         return await this.#store.write(content, expected, signal);
       } catch (error) {
         onBytes(-received);

@@ -9,7 +9,7 @@ import {
   type Reference,
 } from '@lkt/oci';
 import type { RegistryOptions as TestOptions, TestRegistry } from '@lkt/testing';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
 import {
   at,
   client,
@@ -100,6 +100,25 @@ describe('pullImage', () => {
     const registryClient = client({ concurrency: 1 });
     await Promise.all([1, 2, 3].map(async () => registryClient.pullImage(store, reference)));
     expect(methods(registry, /blobs/)).toHaveLength(3);
+    expect(await isWhole(store)).toBe(true);
+  });
+
+  it('downloads the next blob while the disk is busy with the last one', async () => {
+    const { registry, reference } = await registryWith({}, [30_000, 20_000, 10_000]);
+    const store = await newStore();
+    const write = store.write.bind(store);
+    let isOver = false;
+    onTestFinished(() => void (isOver = true));
+    // A disk that is done with the two longer layers only after the next request.
+    store.write = async (source, expected, signal) => {
+      const before = methods(registry, /blobs/).length;
+      const info = await write(source, expected, signal);
+      const isBusy = (): boolean => methods(registry, /blobs/).length === before && !isOver;
+      while (info.size >= 20_000 && isBusy()) await delay(1);
+      return info;
+    };
+    await client({ concurrency: 1 }).pullImage(store, reference);
+    expect(methods(registry, /blobs/)).toHaveLength(4);
     expect(await isWhole(store)).toBe(true);
   });
 

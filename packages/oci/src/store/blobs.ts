@@ -66,6 +66,8 @@ export interface ExpectedBlob {
    * memory.
    */
   readonly canHashInThread?: boolean;
+  /** Called once all content is verified, before the wait for the disk. */
+  readonly onVerified?: () => void;
 }
 
 /** Digest and size in bytes of a stored blob. */
@@ -203,6 +205,7 @@ export class Blobs {
           throw unexpected(wanted, `it has ${info.size} bytes, not ${size}`);
         if (wanted !== undefined && info.digest !== wanted)
           throw unexpected(wanted, `its digest is ${info.digest}`);
+        expected.onVerified?.();
         await mkdir(this.blobsDir(algorithm), { recursive: true });
         return this.blobPath(info.digest);
       });

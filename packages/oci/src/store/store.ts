@@ -180,10 +180,11 @@ export class Store extends Blobs {
 
   /**
    * Adds referrers, such as signatures and SBOMs, to the index as entries without a name, like
-   * ORAS. They are kept as long as their subject.
+   * ORAS. They are kept as long as their subject. Does nothing without manifests.
    * @throws NOT_FOUND if a manifest is not in the store
    */
   async addReferrer(...manifests: readonly Descriptor[]): Promise<void> {
+    if (manifests.length === 0) return;
     await this.#writers.enter();
     await this.#requireBlobs(manifests, 'cannot add a referrer');
     await this.withLock('index', async () => {

@@ -39,6 +39,12 @@ test('finds referrers by subject and type, once each, without tagging them', asy
   });
 });
 
+test('adding no referrer does not wait for the index', async () => {
+  await withStore(async (store) => {
+    await store.withLock('index', async () => store.addReferrer());
+  });
+});
+
 test('prune keeps the referrers of kept manifests, recursively, and removes the others', async () => {
   await withStore(async (store) => {
     const kept = await image(store, 'kept');
