@@ -1,10 +1,10 @@
 import { type FileHandle, open, unlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { LktError } from '@lkt/core';
-import { type EntryWithContent, fromRaw, type RawPath, smallChunks, type TreeNode } from '@lkt/oci';
+import { chunkPieces, type EntryWithContent, fromRaw, type RawPath, type TreeNode } from '@lkt/oci';
 import { auditElf, type ElfReport } from './elf/audit-elf.ts';
-import { isElf } from './elf/elf-file.ts';
-import { fileAccess } from './elf/file-access.ts';
+import { isElf, type RandomAccess } from './elf/elf-file.ts';
+import { bufferAccess, fileAccess } from './elf/file-access.ts';
 import { CertificateScan } from './rootfs/certificates.ts';
 import { entryFindings, type Finding } from './rootfs/rules.ts';
 import { SecretScan } from './rootfs/secrets.ts';
@@ -19,7 +19,10 @@ export interface FilesToAudit {
 
 /** Options of `auditFiles`. */
 export interface AuditOptions {
-  /** Directory for a temporary copy of one file at a time, because ELF files need random access. */
+  /**
+   * Directory for a temporary copy of an ELF file whose content comes in chunks, because ELF files
+   * need random access.
+   */
   readonly scratch: string;
   /** Reference time for certificates. */
   readonly now: Date;
@@ -58,17 +61,18 @@ export async function auditFiles(
   for (const node of nodes) findings.push(...entryFindings(node, shown, options));
   const elf: ElfReport[] = [];
   const ends: Date[] = [];
-  const file = await openUnlinked(options.scratch);
+  let opened: Promise<FileHandle> | undefined;
+  const scratch = async (): Promise<FileHandle> => (opened ??= openUnlinked(options.scratch));
   try {
     for await (const entry of contents) {
       options.signal?.throwIfAborted();
-      const found = await auditContent(entry, file, options);
+      const found = await auditContent(entry, scratch, options);
       if (found.elf !== undefined) elf.push(found.elf);
       findings.push(...found.findings);
       if (found.until !== undefined) ends.push(found.until);
     }
   } finally {
-    await file.close();
+    await (await opened)?.close();
   }
   return {
     elf: elf.toSorted((a, b) => compare(a.path, b.path)),
@@ -77,40 +81,63 @@ export async function auditFiles(
   };
 }
 
-async function auditContent(
-  { path: raw, content }: EntryWithContent,
-  file: FileHandle,
-  { now }: AuditOptions,
-): Promise<{
+interface ContentReport {
   readonly elf?: ElfReport;
   readonly findings: readonly Finding[];
   readonly until?: Date;
-}> {
+}
+
+async function auditContent(
+  { path: raw, size: total, content }: EntryWithContent,
+  scratch: () => Promise<FileHandle>,
+  { now }: AuditOptions,
+): Promise<ContentReport> {
   const path = shown(raw);
   const secrets = new SecretScan(path);
   const certificates = new CertificateScan(path, now);
   let start = Buffer.alloc(0);
   let size = 0;
-  for await (const piece of content === undefined ? [] : smallChunks(content)) {
-    if (start.length < MAGIC_BYTES) start = Buffer.concat([start, piece.subarray(0, MAGIC_BYTES)]);
-    if (isElf(start)) {
-      // If the first chunk was shorter than the magic, write it now.
-      if (size < MAGIC_BYTES && size > 0) await writeAt(file, start.subarray(0, size), 0);
-      await writeAt(file, piece, size);
+  let program: ProgramReport | undefined;
+  for await (const chunk of content ?? []) {
+    for (const piece of chunkPieces(chunk)) {
+      secrets.add(piece);
+      certificates.add(piece);
     }
-    secrets.add(piece);
-    certificates.add(piece);
-    size += piece.length;
+    if (start.length < MAGIC_BYTES) start = Buffer.concat([start, chunk.subarray(0, MAGIC_BYTES)]);
+    if (isElf(start)) {
+      // A whole file in memory needs no copy.
+      if (chunk.length === total) {
+        program = await auditProgram(path, bufferAccess(chunk));
+      } else {
+        const file = await scratch();
+        // If the first chunk was shorter than the magic, write it now.
+        if (size < MAGIC_BYTES && size > 0) await writeAt(file, start.subarray(0, size), 0);
+        await writeAt(file, chunk, size);
+      }
+    }
+    size += chunk.length;
+  }
+  if (program === undefined && isElf(start)) {
+    const file = await scratch();
+    await file.truncate(size);
+    program = await auditProgram(path, await fileAccess(file));
   }
   const findings = [...secrets.findings(), ...certificates.findings()];
-  const { until } = certificates;
-  if (!isElf(start)) return { findings, until };
-  await file.truncate(size);
+  if (program === undefined) return { findings, until: certificates.until };
+  const { elf, malformed = [] } = program;
+  return { elf, findings: [...findings, ...malformed] };
+}
+
+type ProgramReport =
+  | { readonly elf: ElfReport; readonly malformed?: undefined }
+  | { readonly elf?: undefined; readonly malformed: readonly Finding[] };
+
+async function auditProgram(path: string, access: RandomAccess): Promise<ProgramReport> {
   try {
-    return { elf: await auditElf(path, await fileAccess(file)), findings };
+    return { elf: await auditElf(path, access) };
   } catch (cause) {
     if (!(cause instanceof LktError) || cause.code !== 'ARCHIVE_INVALID') throw cause;
-    return { findings: [...findings, { rule: 'elf', path, what: cause.message }] };
+    return { malformed: [{ rule: 'elf', path, what: cause.message }] };
   }
 }
 

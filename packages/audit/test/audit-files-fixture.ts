@@ -16,7 +16,11 @@ export interface Given {
 
 export async function audit(
   files: Readonly<Record<string, Given>>,
-  { pieces = 7, shells = true }: { pieces?: number; shells?: boolean } = {},
+  {
+    pieces = 7,
+    shells = true,
+    scratch: given,
+  }: { pieces?: number; shells?: boolean; scratch?: string } = {},
 ): Promise<FilesReport> {
   await using scratch = await mkdtempDisposable(join(tmpdir(), 'lkt-audit-'));
   const nodes = Object.entries(files).map(([path, parameterOrDefault]) =>
@@ -30,7 +34,7 @@ export async function audit(
   };
   return await auditFiles(
     { nodes, contents: contents() },
-    { scratch: scratch.path, now: NOW, shells },
+    { scratch: given ?? scratch.path, now: NOW, shells },
   );
 }
 

@@ -69,6 +69,19 @@ describe('findings about contents', () => {
     expect(report.findings).toMatchObject([{ path: '/bin/broken', rule: 'elf' }]);
     expect(report.elf.map(({ path }) => path)).toEqual(['/bin/true']);
   });
+
+  it('are the same for files that are whole in memory, without a temporary copy', async () => {
+    const program = await readFile('/usr/bin/true');
+    const files = {
+      'bin/true': { content: program, mode: 0o755 },
+      'bin/broken': { content: program.subarray(0, 100), mode: 0o755 },
+      'etc/shadow': { content: 'root:$6$abc$def:1::::::\n' },
+      'etc/key': { content: `-----BEGIN PRIVATE KEY-----\n${'A'.repeat(64)}\n` },
+    };
+    const whole = await audit(files, { pieces: Infinity, scratch: '/nowhere' });
+    expect(whole).toEqual(await audit(files, { pieces: 4096 }));
+    expect(whole.findings).toHaveLength(3);
+  });
 });
 
 describe('waivers', () => {

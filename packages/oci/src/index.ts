@@ -39,7 +39,7 @@ export { type Inventory } from './store/inventory.ts';
 export { type PruneResult, type PruneOptions } from './store/prune.ts';
 export { ENGINE_EPOCH, SOURCE_DATE_EPOCH } from './image/epoch.ts';
 export { fileChunks, writeAll } from './io/file-chunks.ts';
-export { joinChunks, singleChunk, smallChunks } from './io/chunks.ts';
+export { chunkPieces, joinChunks, singleChunk, smallChunks } from './io/chunks.ts';
 export {
   type ArchiveFormat,
   exportImage,

@@ -15,7 +15,8 @@ export async function fileAccess(handle: FileHandle): Promise<RandomAccess> {
 }
 
 /** Returns random access to bytes in memory. */
-export function bufferAccess(bytes: Buffer): RandomAccess {
+export function bufferAccess(memory: Uint8Array): RandomAccess {
+  const bytes = Buffer.from(memory.buffer, memory.byteOffset, memory.byteLength);
   return {
     size: bytes.length,
     read: (offset, length) => Promise.resolve(bytes.subarray(offset, offset + length)),

@@ -14,9 +14,16 @@ export async function joinChunks(chunks: AsyncIterable<Uint8Array>): Promise<Buf
  */
 export async function* smallChunks(
   chunks: AsyncIterable<Uint8Array>,
-  maxBytes: number = 256 * 1024,
+  maxBytes?: number,
 ): AsyncGenerator<Uint8Array> {
-  for await (const chunk of chunks)
-    for (let start = 0; start < chunk.length; start += maxBytes)
-      yield chunk.subarray(start, start + maxBytes);
+  for await (const chunk of chunks) yield* chunkPieces(chunk, maxBytes);
+}
+
+/** Yields a chunk in pieces of at most `maxBytes`, as views of it. */
+export function* chunkPieces(
+  chunk: Uint8Array,
+  maxBytes: number = 256 * 1024,
+): Generator<Uint8Array> {
+  for (let start = 0; start < chunk.length; start += maxBytes)
+    yield chunk.subarray(start, start + maxBytes);
 }
