@@ -1,4 +1,4 @@
-import { type Digest, mapConcurrent, Semaphore } from '@lkt/core';
+import { type Digest, mapConcurrent, Semaphore, uniqueBy } from '@lkt/core';
 import { chooseCompression } from '@lkt/formats';
 import { CONCURRENCY } from './concurrency.ts';
 import type { ComposeOptions } from './compose-options.ts';
@@ -33,22 +33,18 @@ export class Prefetch implements AsyncDisposable {
     this.#caches = caches;
   }
 
-  /** Starts prefetching the images that the store has, once. */
+  /** Starts prefetching the images that the store has, once; the largest first. */
   start(config: SystemConfig, options: PrefetchOptions): void {
     if (this.#images !== undefined) return;
     this.#images = { config, options };
-    const { image: kernel } = config.kernel;
-    for (const reference of kernel === undefined ? [] : [kernel]) this.#add(reference);
-    for (const reference of treesOf(config)) this.#add(reference);
+    this.#track(this.#addAll(config, options));
   }
 
   /** Prefetches an image that is in the store now, if the config names it. */
   stored(digest: Digest): void {
     if (this.#images === undefined) return;
     const { config } = this.#images;
-    const named = [config.kernel.image, ...treesOf(config)].find(
-      (image) => image?.reference?.digest === digest,
-    );
+    const named = imagesOf(config).find(({ reference }) => reference?.digest === digest);
     if (named !== undefined) this.#add(named);
   }
 
@@ -62,16 +58,37 @@ export class Prefetch implements AsyncDisposable {
     await this.finish();
   }
 
+  /**
+   * Adds the largest images first, so that none is left over at the end, or finds the memory taken.
+   */
+  async #addAll(config: SystemConfig, { store, platform }: PrefetchOptions): Promise<void> {
+    const images = new SourceImages(store, this.#caches, platform, ownDigest);
+    const pinned = imagesOf(config).filter(({ reference }) => reference?.digest !== undefined);
+    const once = uniqueBy(pinned, ({ reference }) => reference?.digest ?? '');
+    const sized = once.map(async (reference) => {
+      const size = await images.size(reference).catch(() => 0);
+      return { reference, size };
+    });
+    const all = await Promise.all(sized);
+    for (const { reference } of all.toSorted((a, b) => b.size - a.size)) this.#add(reference);
+  }
+
   #add(reference: ImageReference): void {
     if (this.#images === undefined || reference.reference?.digest === undefined) return;
     const { config, options } = this.#images;
     const load = async (): Promise<void> => prefetch(reference, config, this.#caches, options);
-    const work = this.#slots
-      .run(load)
-      .catch(() => undefined)
-      .finally(() => this.#work.delete(work));
+    this.#track(this.#slots.run(load));
+  }
+
+  #track(task: Promise<void>): void {
+    const work = task.catch(() => undefined).finally(() => this.#work.delete(work));
     this.#work.add(work);
   }
+}
+
+function imagesOf(config: SystemConfig): readonly ImageReference[] {
+  const { image: kernel } = config.kernel;
+  return [...(kernel === undefined ? [] : [kernel]), ...treesOf(config)];
 }
 
 interface PrefetchedImages {
@@ -97,9 +114,10 @@ async function prefetch(
   const image = await images.find(reference);
   const isKernel = reference === kernel.image;
   if (await isLoaded(contents, image.digest, isKernel ? undefined : packing)) return;
-  await using _ = caches.layers.hold(image.image.manifest.layers);
+  await using _ = await caches.layers.hold(image.image.manifest.layers);
   const steps: readonly ((signal: AbortSignal) => Promise<unknown>)[] = [
-    async () => (isKernel ? loadKernel(kernel, { cache: contents, images }) : image.tree()),
+    async () =>
+      isKernel ? loadKernel(kernel, { cache: contents, images, packing }) : image.tree(),
     async () => options.audit?.prepare(image),
     async (signal) => options.sbom && prepareSbom(store, image, signal),
   ];

@@ -7,6 +7,7 @@ import { chunksOf, writeAll } from '../io/file-chunks.ts';
 import type { Layer } from './layer.ts';
 import { explainLayerError } from './layer-error.ts';
 import { LayerMemory } from './layer-memory.ts';
+import { Room } from './room.ts';
 import type { Store } from '../store/store.ts';
 
 /** A tar archive of a layer that can be read repeatedly. */
@@ -58,6 +59,7 @@ const ZEROS = Buffer.alloc(CHUNK);
 export class UnpackedLayers implements AsyncDisposable {
   readonly #store: Store;
   readonly #memory: LayerMemory;
+  readonly #room: Room;
   readonly #held = new Map<Digest, HeldArchive>();
   readonly #kept = new Map<Digest, KeptArchive>();
   readonly #reading = new Map<Digest, Promise<void>>();
@@ -69,6 +71,7 @@ export class UnpackedLayers implements AsyncDisposable {
   constructor(store: Store, { memory = 28 * 2 ** 20 }: { memory?: number } = {}) {
     this.#store = store;
     this.#memory = new LayerMemory(memory, (missing) => this.#reclaim(missing));
+    this.#room = new Room(memory);
   }
 
   /**
@@ -89,12 +92,22 @@ export class UnpackedLayers implements AsyncDisposable {
 
   /**
    * Keeps what is read of layers until disposal of the result, for several readers at once: also
-   * after a read with `isOnce`, except of large layers.
+   * after a read with `isOnce`, except of large layers. Waits until the memory has room for them
+   * beside the layers of other holds, because what has no room is unpacked in twice the time. A
+   * caller must not hold layers while it waits.
    */
-  hold(layers: readonly Descriptor[]): AsyncDisposable {
+  async hold(layers: readonly Descriptor[]): Promise<AsyncDisposable> {
     const digests = layers.map(({ digest }) => digest);
+    const others = layers.filter(({ digest }) => !this.#holds.has(digest));
+    const bytes = others.reduce((sum, layer) => sum + this.#memory.need(this.#store, layer), 0);
+    const room = await this.#room.take(bytes);
     for (const digest of digests) this.#holds.set(digest, (this.#holds.get(digest) ?? 0) + 1);
-    return { [Symbol.asyncDispose]: async () => this.#release(digests) };
+    return {
+      [Symbol.asyncDispose]: async () => {
+        using _ = room;
+        await this.#release(digests);
+      },
+    };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,3 +1,4 @@
+import { closeSync, openSync, readSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { gunzip as gunzipBytes } from 'node:zlib';
 import type { Descriptor } from '../image/descriptor.ts';
@@ -16,6 +17,7 @@ const MIN_BLOB = 20;
 /** A budget of memory for unpacked layers. */
 export class LayerMemory {
   readonly #reclaim: (missing: number) => void;
+  readonly #budget: number;
   #free: number;
   #freeForBlobs = MAX_BLOBS;
 
@@ -24,8 +26,20 @@ export class LayerMemory {
    * @param reclaim called to release `missing` bytes of unused archives, if there are any
    */
   constructor(bytes: number, reclaim: (missing: number) => void = () => undefined) {
+    this.#budget = bytes;
     this.#free = bytes;
     this.#reclaim = reclaim;
+  }
+
+  /**
+   * Returns the bytes that `unpack` would take for a layer, as the end of its blob claims; 0 if a
+   * stream must read it. The blob is not verified.
+   */
+  need(store: Store, { digest, mediaType, size }: Descriptor): number {
+    if (!isSuitable({ mediaType, size })) return 0;
+    const end = readEnd(store.blobPath(digest), size);
+    const length = end?.readUInt32LE() ?? 0;
+    return length > this.#budget ? 0 : length;
   }
 
   /** Returns the memory of an archive from `unpack`. */
@@ -42,7 +56,7 @@ export class LayerMemory {
    */
   async unpack(store: Store, layer: Descriptor): Promise<Buffer | undefined> {
     const { size } = layer;
-    if (!isGzip(layer) || size > MAX_BLOB || size < MIN_BLOB) return undefined;
+    if (!isSuitable(layer)) return undefined;
     // An archive is longer than its blob, except for layers too small to matter.
     if (size > this.#free) this.#reclaim(size - this.#free);
     if (size > this.#free || size > this.#freeForBlobs) return undefined;
@@ -85,6 +99,24 @@ export function releaseBuffer(buffer: Buffer | undefined): void {
 /** Smaller buffers may share their memory with others. */
 const MIN_DETACHABLE_BYTES = 2 ** 20;
 
-function isGzip({ mediaType }: Descriptor): boolean {
-  return mediaType === MediaType.layerGzip || mediaType === MediaType.dockerLayerGzip;
+/** Reports whether a layer is gzip of a length that fits into memory. */
+function isSuitable({ mediaType, size }: Pick<Descriptor, 'mediaType' | 'size'>): boolean {
+  const isGzip = mediaType === MediaType.layerGzip || mediaType === MediaType.dockerLayerGzip;
+  return isGzip && size <= MAX_BLOB && size >= MIN_BLOB;
+}
+
+/** Returns the last four bytes of a file of this size; undefined if it cannot be read. */
+function readEnd(path: string, size: number): Buffer | undefined {
+  try {
+    const file = openSync(path, 'r');
+    try {
+      const end = Buffer.alloc(4);
+      return readSync(file, end, 0, 4, size - 4) === 4 ? end : undefined;
+    } finally {
+      closeSync(file);
+    }
+  } catch {
+    // The read of the whole layer reports it.
+    return undefined;
+  }
 }

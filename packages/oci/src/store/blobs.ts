@@ -1,6 +1,7 @@
-import { closeSync, fstatSync, openSync, readSync, statSync } from 'node:fs';
-import { mkdir, open, readFile } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, read, readSync, statSync } from 'node:fs';
+import { mkdir, open } from 'node:fs/promises';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import {
   type Digest,
   DIGEST_ALGORITHMS,
@@ -155,11 +156,13 @@ export class Blobs {
     if (size !== undefined && size > limit) throw tooLong(digest, size, limit);
     const path = this.blobPath(digest);
     try {
-      const { actual, small } = readSmall(path);
+      using file = openedSync(path);
+      const actual = fstatSync(file.fd).size;
       if (size !== undefined && actual !== size)
         throw mismatch(digest, path, `has ${actual} bytes, not ${size}`);
       if (actual > limit) throw tooLong(digest, actual, limit);
-      const bytes = small ?? (await readFile(path));
+      const { fd } = file;
+      const bytes = actual > MAX_SYNC_READ ? await readAll(fd, actual) : readAllSync(fd, actual);
       if (!hasDigest(bytes, digest)) throw mismatch(digest, path, 'does not match its digest');
       return bytes;
     } catch (error) {
@@ -237,20 +240,32 @@ export class Blobs {
 }
 
 /** Returns a file's size, and its content if it is at most `MAX_SYNC_READ` bytes. */
-function readSmall(path: string): { readonly actual: number; readonly small?: Buffer } {
-  const file = openSync(path, 'r');
-  try {
-    const actual = fstatSync(file).size;
-    if (actual > MAX_SYNC_READ) return { actual };
-    const bytes = Buffer.allocUnsafeSlow(actual);
-    let done = 0;
-    for (let read = 1; read > 0 && done < actual; done += read)
-      read = readSync(file, bytes, done, actual - done, done);
-    return { actual, small: bytes.subarray(0, done) };
-  } finally {
-    closeSync(file);
-  }
+function openedSync(path: string): Disposable & { readonly fd: number } {
+  const fd = openSync(path, 'r');
+  return { fd, [Symbol.dispose]: () => closeSync(fd) };
 }
+
+function readAllSync(fd: number, size: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let done = 0;
+  for (let count = 1; count > 0 && done < size; done += count)
+    count = readSync(fd, bytes, done, size - done, done);
+  return bytes.subarray(0, done);
+}
+
+/**
+ * Reads with one task of the thread pool, where `readFile` needs one for each 512 KiB. Between two
+ * tasks a busy thread may let the pool wait.
+ */
+async function readAll(fd: number, size: number): Promise<Buffer> {
+  const bytes = Buffer.allocUnsafeSlow(size);
+  let done = 0;
+  for (let count = 1; count > 0 && done < size; done += count)
+    count = (await readAt(fd, bytes, done, size - done, done)).bytesRead;
+  return bytes.subarray(0, done);
+}
+
+const readAt = promisify(read);
 
 /** Marks an error of the source, or an abort, as opposed to an error of the store. */
 class SourceError extends Error {}

@@ -2,6 +2,7 @@ import { copyFileSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import type { Descriptor } from '../../src/image/descriptor.ts';
 import { type EntryWithContent } from '../../src/tar/entry.ts';
 import { flattenArchives } from '../../src/layer/flatten.ts';
 import { layerArchives, UnpackedLayers } from '../../src/layer/layer-archives.ts';
@@ -47,7 +48,10 @@ describe.each([
     const layer = await writeLayer(store, files(100));
     const tree = await flattenArchives(layerArchives(store, [layer]));
     await using unpacked = new UnpackedLayers(store, options);
-    const holds = [unpacked.hold([layer.descriptor]), unpacked.hold([layer.descriptor])];
+    const holds = [
+      await unpacked.hold([layer.descriptor]),
+      await unpacked.hold([layer.descriptor]),
+    ];
     await flattenArchives(unpacked.archives([layer], { isOnce: true }));
     await holds[0]?.[Symbol.asyncDispose]();
     rmSync(store.blobPath(layer.descriptor.digest));
@@ -96,6 +100,41 @@ describe.each([
         unpacked.archives([{ ...layer, descriptor: { ...layer.descriptor, size: size ?? 0 } }]),
       ),
     ).rejects.toMatchObject({ code: 'DIGEST_MISMATCH' });
+  });
+});
+
+describe('hold', () => {
+  it('waits for room in the memory, which smaller layers may take first', async () => {
+    await using dir = await tempDir();
+    const store = await openStore(join(dir.path, 'store'));
+    const sizes = [700_000, 600_000, 100_000, 2_000_000];
+    const [first, second, small, large] = await Promise.all(
+      sizes.map(async (size) => (await writeLayer(store, zeros(size))).descriptor),
+    );
+    await using unpacked = new UnpackedLayers(store, { memory: 1_000_000 });
+    const order: string[] = [];
+    const hold = async (name: string, layers: readonly (Descriptor | undefined)[]) => {
+      const held = await unpacked.hold(layers.flatMap((layer) => layer ?? []));
+      order.push(name);
+      return held;
+    };
+    const one = await hold('one', [first]);
+    const waiting = hold('two', [second]);
+    const others = [
+      await hold('small', [small]),
+      // A layer that another hold keeps needs no more memory, and one too long for it none.
+      await hold('same', [first]),
+      await hold('large', [large]),
+    ];
+    expect(order).toEqual(['one', 'small', 'same', 'large']);
+    await one[Symbol.asyncDispose]();
+    others.push(await waiting);
+    expect(order.at(-1)).toBe('two');
+    for (const held of others) await held[Symbol.asyncDispose]();
+    // Alone, it may need more than all.
+    await using both = await hold('both', [first, second]);
+    expect(both).toBeDefined();
+    expect(order.at(-1)).toBe('both');
   });
 });
 
