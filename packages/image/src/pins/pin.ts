@@ -15,15 +15,9 @@ import {
 import { type ConfigFile, loadConfig, type LoadedConfig } from '../config/load-config.ts';
 import { lockPathOf } from '../config/lock.ts';
 import { packageNames } from '../config/pin-config.ts';
-import { queriesOf } from '../queries.ts';
-import {
-  configPolicies,
-  requirePolicy,
-  trustCheck,
-  trustGate,
-  type TrustOptions,
-} from '../trust/check-images.ts';
+import type { TrustOptions } from '../trust/check-images.ts';
 import { filesOf, otherPins, wantedFrom, writeConfigPins } from './config-pins.ts';
+import { verifiedTools } from './verified-tools.ts';
 
 /** Packages and configs whose references are pinned. */
 export interface PinTargets extends ForeignImages {
@@ -89,42 +83,6 @@ export async function pin(
   return [...changes, ...inConfigs];
 }
 
-/**
- * Verifies the external images that configs name, and returns build options that verify those of
- * packages.
- * @param others pinned references of external images, by the reference as written
- * @throws POLICY_MISSING; SIGNATURE_INVALID, NOT_FOUND at the reference
- */
-async function verifiedTools(
-  workspace: Workspace,
-  {
-    loaded,
-    others,
-    trust,
-    requirePolicy: isPolicyRequired = false,
-  }: Pick<PinTargets, 'requirePolicy' | 'trust'> & {
-    readonly loaded: readonly LoadedConfig[];
-    readonly others: ReadonlyMap<string, string>;
-  },
-  options: BuildOptions,
-): Promise<BuildOptions> {
-  if (trust === undefined) return options;
-  let tools = options;
-  for (const one of loaded) {
-    const policies = await configPolicies(one, trust);
-    if (isPolicyRequired) requirePolicy(policies, one);
-    const check = await trustCheck(workspace, policies, options.store, { ...options, trust });
-    const pinned = queriesOf(one).queries.flatMap((query) => {
-      const text = others.get(query.text);
-      const reference = text === undefined ? query.reference : parseReference(text);
-      return reference?.digest === undefined ? [] : [{ ...query, reference }];
-    });
-    await check?.requireSigned(pinned, options.reporter);
-    tools = { ...tools, requireTrusted: trustGate(check, tools) };
-  }
-  return tools;
-}
-
 /** Loaded configs, and the packages of the workspace that they name. */
 interface ReadTargets {
   readonly loaded: readonly LoadedConfig[];
@@ -156,7 +114,7 @@ export async function readTargets(
 }
 
 /** Asks for each tag once, so that all files get the same digest. */
-function once(resolveTag: ForeignImages['resolveTag']): ForeignImages['resolveTag'] {
+export function once(resolveTag: ForeignImages['resolveTag']): ForeignImages['resolveTag'] {
   const known = new Map<string, Promise<string>>();
   return async (reference: Reference) => {
     const key = formatReference(reference);

@@ -26,7 +26,9 @@ import {
   updateKernel,
 } from '../kernel-update.ts';
 import { otherPins, wantedFrom, writeConfigPins } from '../pins/config-pins.ts';
-import { pinnedFiles } from '../pins/pin.ts';
+import { once, pinnedFiles } from '../pins/pin.ts';
+import { verifiedTools } from '../pins/verified-tools.ts';
+import type { TrustOptions } from '../trust/check-images.ts';
 import { SavedFiles } from './saved-files.ts';
 import { describeChanges, type UpdatedPackage } from './updated-packages.ts';
 
@@ -44,6 +46,11 @@ export interface UpdateOptions extends KernelUpdateOptions {
   readonly isExcluded: (item: Package) => boolean;
   /** Resolves a tag in its registry. Without it external images stay. */
   readonly resolveTag?: ForeignImages['resolveTag'] | undefined;
+  /**
+   * Policies for the images of the configs, with those of the configs. Without them, only those of
+   * the build options apply.
+   */
+  readonly trust?: TrustOptions;
   /** Names the fixed vulnerabilities, beside the changelogs. */
   readonly advisories?: AdvisoryIndex | undefined;
   /** Runs after the build; if it fails, the update is undone. */
@@ -72,7 +79,8 @@ export interface UpdateReport {
  * Updates the checkout to the newest versions in Debian's archive: locks, the Linux source, and the
  * pins of all packages that depend on them. Builds these packages. All locks are resolved before
  * the first is written; if anything fails later, all files are restored.
- * @throws LktError like `findLockUpdates`, `lockPackage`, `updateKernel` and `pin`
+ * @throws LktError like `findLockUpdates`, `lockPackage`, `updateKernel` and `pin`;
+ * SIGNATURE_INVALID for an image that `trust` refuses
  */
 export async function update(workspace: Workspace, options: UpdateOptions): Promise<UpdateReport> {
   const { isSecurityOnly, isDryRun, isExcluded, set } = options;
@@ -93,7 +101,9 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
   const packages = await describeChanges(locks, available, options.store, options.advisories);
   const { resolveTag } = options;
   const foreign =
-    isSecurityOnly || resolveTag === undefined ? undefined : { resolveTag, update: true };
+    isSecurityOnly || resolveTag === undefined
+      ? undefined
+      : { resolveTag: once(resolveTag), update: true };
   const included = workspace.all().filter((item) => !isExcluded(item));
   const changed = [
     ...locks.map(({ item }) => item),
@@ -111,6 +121,10 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     left: leftOf(available, locks, kernels, isSecurityOnly),
   };
   if (isDryRun) return report;
+  const others = foreign === undefined ? NO_PINS : await otherPins(workspace, loaded, foreign);
+  const { trust } = options;
+  const { requireTrusted } = await verifiedTools(workspace, { loaded, others, trust }, options);
+  const tools = { ...options, requireTrusted };
   const targets = { packages: affected, configs: options.configs, set };
   const saved = await SavedFiles.read([
     ...locks.map(({ path }) => path),
@@ -120,7 +134,10 @@ export async function update(workspace: Workspace, options: UpdateOptions): Prom
     ...(await pinnedFiles(workspace, targets)),
   ]);
   try {
-    return { ...report, ...(await apply({ locks, kernels, affected, loaded, foreign }, options)) };
+    return {
+      ...report,
+      ...(await apply({ locks, kernels, affected, loaded, foreign, others }, tools)),
+    };
   } catch (error) {
     const restored = await saved.restore();
     if (restored.length > 0)
@@ -192,10 +209,14 @@ interface Changes {
   readonly loaded: readonly LoadedConfig[];
   /** Undefined if external images stay. */
   readonly foreign: ForeignImages | undefined;
+  /** Pinned references of external images, by the reference as written in configs. */
+  readonly others: ReadonlyMap<string, string>;
 }
 
+const NO_PINS: ReadonlyMap<string, string> = new Map();
+
 async function apply(
-  { locks, kernels, affected, loaded, foreign }: Changes,
+  { locks, kernels, affected, loaded, foreign, others }: Changes,
   options: UpdateOptions,
 ): Promise<Pick<UpdateReport, 'pins' | 'configs' | 'kernel'>> {
   for (const lock of locks) await writeLock(lock);
@@ -210,8 +231,6 @@ async function apply(
   const { changes, references } = await pinWorkspace(now, targets, options, foreign);
   const names = new Set(affected.map(({ name }) => name));
   const pins = new Map([...references].filter(([name]) => names.has(name)));
-  const others =
-    foreign === undefined ? new Map<string, string>() : await otherPins(now, loaded, foreign);
   const written = await writeConfigPins(loaded, wantedFrom(pins, others));
   if (targets.length + written.changes.length > 0) await options.test?.();
   return {

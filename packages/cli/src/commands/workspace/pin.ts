@@ -10,6 +10,7 @@ import { pinLines } from '../../output/pin-lines.ts';
 import { buildTools, workspaceAt } from '../../session/build-tools.ts';
 import { readConfigFiles } from '../../session/config-file.ts';
 import { statOf } from '../../session/paths.ts';
+import { trustOptions } from '../../session/trust.ts';
 import { openRegistries, tagResolver } from '../../session/registries/registries.ts';
 import { warnNothingHere } from '../../targets/nothing-here.ts';
 
@@ -81,7 +82,8 @@ With --check, lists what would change, as "file:line: from -> to", and exits wit
     const changes: PinChange[] = [];
     const onWritten = (change: PinChange): unknown => changes.push(change);
     try {
-      await pin(workspace, { ...targets, resolveTag, onWritten }, tools);
+      const trust = await trustOptions(session, flags);
+      await pin(workspace, { ...targets, resolveTag, trust, onWritten }, tools);
     } finally {
       this.endProgress();
       for (const line of pinLines(changes)) this.log(line);

@@ -18,6 +18,7 @@ import { readConfigFiles } from '../../session/config-file.ts';
 import { openRegistries, tagSource } from '../../session/registries/registries.ts';
 import type { Session } from '../../session/session.ts';
 import { runTest } from '../../session/test-command.ts';
+import { trustOptions } from '../../session/trust.ts';
 import { knownAdvisories } from '../../session/vulnerabilities/vulnerability-databases.ts';
 
 export class Update extends LktCommand {
@@ -77,6 +78,7 @@ Prints what changed, what it fixes, and changed privileges. If a build or a test
       isDryRun: flags['dry-run'],
       isExcluded,
       resolveTag: tagSource(registry, session.signal)?.resolve,
+      trust: await trustOptions(session, flags),
       advisories: await knownAdvisories(session, flags.db ?? []),
       test: async () => {
         for (const command of flags.test ?? []) await runTest(session, command, workspace.root);
