@@ -121,7 +121,8 @@ function withoutQualifiers(purl: string): string {
 
 /** Two claims about suppliers are equal if all that selects their advisories is. */
 function claimOf({ suppliers = [] }: SbomPackage): string {
-  return JSON.stringify(suppliers.map((one) => [one.purl, keyOf(one, one.release)]).toSorted());
+  const keys = suppliers.map((one) => JSON.stringify([one.purl, keyOf(one, one.release)]));
+  return keys.toSorted().join();
 }
 
 function suppliersOf(
