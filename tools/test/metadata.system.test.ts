@@ -238,7 +238,7 @@ describe.concurrent('metadata', () => {
     const run = lan.station('c').start(program, ...flags, 'clippy');
     expect(await run.ended).toBe(1);
     expect(run.output()).toBe(
-      'metadata: error: unknown provider "clippy"\n  fix: use some of cdrom, configdrive, gcp, azure, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
+      'metadata: error: unknown provider "clippy"\n  fix: use some of cdrom, configdrive, vmware, gcp, azure, digitalocean, vultr, hetzner, openstack, scaleway, aws, file=PATH\n',
     );
   });
 });
