@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { network, type Station } from './dhcp/network.ts';
 import { buildGoProgram } from './go-program.ts';
 
@@ -97,7 +97,8 @@ describe.concurrent('ip', () => {
     const file = join(dir, 'theirs');
     writeFileSync(file, lines);
     theirs.run('ip', '-b', file);
-    expect(seen(ours)).toBe(seen(theirs));
+    // Linux notices the carrier of a veth within a second.
+    await vi.waitFor(() => expect(seen(ours)).toBe(seen(theirs)), 10_000);
     expect(seen(ours)).toContain('203.0.113.0/25 via 192.0.2.1 dev br7 src 192.0.2.6 metric 7');
     expect(await batch(ours, 'addr flush dev br7\nlink del v0\n')).toMatchObject({ status: 0 });
     expect(ours.run('ip', '-4', 'addr', 'show', 'br7')).toBe('');
