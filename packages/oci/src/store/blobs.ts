@@ -239,7 +239,7 @@ export class Blobs {
   }
 }
 
-/** Returns a file's size, and its content if it is at most `MAX_SYNC_READ` bytes. */
+/** Opens a file for reading. Disposal closes it. */
 function openedSync(path: string): Disposable & { readonly fd: number } {
   const fd = openSync(path, 'r');
   return { fd, [Symbol.dispose]: () => closeSync(fd) };
