@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { guardedDirectory } from '@lkt/testing/guarded-directory';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
 import { startEtcd } from '../../../fleet/test/lease/etcd.ts';
 import { writeTinyImage } from '../../../machine/test/tiny-kernel.ts';
 import { main } from '../program.ts';
@@ -17,6 +17,7 @@ const env = { PATH: process.env['PATH'] ?? '', HOME: dir, LKT_CACHE: join(dir, '
 const images = new Map<string, string>();
 const nodesDir = join(dir, 'nodes/nodes');
 const run = promisify(execFile);
+const controllers: ChildProcess[] = [];
 
 interface Event {
   readonly kind: string;
@@ -66,6 +67,7 @@ async function startUntil(
   flags: readonly string[] = [],
 ): Promise<ChildProcess> {
   const child = spawn(process.execPath, [main, 'fleet', command, ...flags], { cwd: dir, env });
+  controllers.push(child);
   let text = '';
   await new Promise<void>((resolve, reject) => {
     const read = (chunk: Buffer): void => {
@@ -83,6 +85,18 @@ async function end(child: ChildProcess, signal: NodeJS.Signals): Promise<void> {
   const closed = new Promise((resolve) => child.once('close', resolve));
   child.kill(signal);
   await closed;
+}
+
+/** Stops a controller where it does not hold the lock of its nodes, which a standby needs. */
+async function stopBetweenChanges(child: ChildProcess): Promise<void> {
+  const pid = child.pid ?? 0;
+  for (;;) {
+    child.kill('SIGSTOP');
+    while (!/\) T/.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))) await sleep(10);
+    if (lstatSync(join(dir, 'nodes/lock'), { throwIfNoEntry: false }) === undefined) return;
+    child.kill('SIGCONT');
+    await sleep(10);
+  }
 }
 
 async function status(): Promise<{ isConverged: boolean; images: readonly string[] }> {
@@ -123,6 +137,11 @@ beforeAll(async () => {
   await apply();
 });
 
+// A controller that a failed test left stopped would hold its locks in the next attempt.
+afterEach(() => {
+  for (const child of controllers.splice(0)) child.kill('SIGKILL');
+});
+
 afterAll(async () => guarded[Symbol.asyncDispose]());
 
 test('continues a roll whose controller was killed at any of its events', async () => {
@@ -159,7 +178,7 @@ test('a standby takes over from a controller that was stopped, which then change
   await expect(lkt('fleet', 'apply', ...flags)).rejects.toMatchObject({
     stderr: expect.stringMatching(/another controller manages this fleet\n.*process \d+, since 20/),
   });
-  first.kill('SIGSTOP');
+  await stopBetweenChanges(first);
   const second = await startUntil('watch', has('converged'), ['--standby', ...flags]);
   let said = '';
   first.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
