@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, createWriteStream, openSync, writeSync } from 'node:fs';
-import { once } from 'node:events';
-import { finished } from 'node:stream/promises';
+import { pipeline } from 'node:stream/promises';
 import { type EntryWithContent, fromRaw, writeTar } from '@lkt/oci';
 import type { HeadedBytes } from '../src/bytes/headed-bytes.ts';
 import { type FileSystem, fileSystemOf, type FsEntry } from '../src/file-system/file-system.ts';
@@ -86,13 +85,13 @@ export async function writeHeaded(path: string, image: HeadedBytes): Promise<voi
  */
 async function write(path: string, bytes: AsyncIterable<Uint8Array>): Promise<string> {
   const hash = createHash('sha256');
-  const stream = createWriteStream(path);
-  for await (const chunk of bytes) {
-    const copy = Uint8Array.from(chunk);
-    hash.update(copy);
-    if (!stream.write(copy)) await once(stream, 'drain');
-  }
-  await finished(stream.end());
+  await pipeline(async function* () {
+    for await (const chunk of bytes) {
+      const copy = Uint8Array.from(chunk);
+      hash.update(copy);
+      yield copy;
+    }
+  }, createWriteStream(path));
   return hash.digest('hex');
 }
 
