@@ -8,15 +8,14 @@ const options = { generation: 1, signal: new AbortController().signal };
 
 test('a change of a controller that is stopped makes the provider unavailable', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-generation-'));
-  let end = (): void => undefined;
-  const ended = new Promise<void>((resolve) => (end = resolve));
+  const { promise: ended, resolve: end } = Promise.withResolvers<undefined>();
   const first = withGeneration(dir.path, options, () => ended);
   const second = withGeneration(dir.path, options, async () => undefined, 50);
   await expect(second).rejects.toMatchObject({
     failure: 'unavailable',
     message: `another controller is changing ${dir.path}`,
   });
-  end();
+  end(undefined);
   await first;
   await withGeneration(dir.path, options, async () => undefined, 50);
 });
