@@ -37,6 +37,20 @@ export function findGitDirectory(dir: string, env: Environment): GitDirectory | 
   }
 }
 
+/**
+ * Reports whether `dir`, an absolute path without symlinks, is in no repository: neither it nor a
+ * directory above has an entry by which git finds one. False if only git can tell.
+ */
+export function isOutsideGit(dir: string): boolean {
+  for (let at = dir; ; at = dirname(at)) {
+    // A bare repository has HEAD.
+    if (MARKS.some((name) => statOf(join(at, name)) !== undefined)) return false;
+    if (dirname(at) === at) return true;
+  }
+}
+
+const MARKS: readonly string[] = ['.git', 'HEAD'];
+
 /** Returns the commit id of HEAD, '' before the first; undefined if it is written unusually. */
 export function headCommit({ gitDir, commonDir }: GitDirectory): string | undefined {
   // In old repositories it may be a symlink.

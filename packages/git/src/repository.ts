@@ -2,7 +2,7 @@ import { realpath } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { LktError } from '@lkt/core';
 import { exists } from '@lkt/oci/files';
-import { findTopWithoutGit, readWorkTree } from './work-tree.ts';
+import { findTopWithoutGit, isOutside, readWorkTree } from './work-tree.ts';
 import type { Git } from './command.ts';
 import { isUnder } from './paths.ts';
 import { gitTreeId } from './tree-id.ts';
@@ -60,6 +60,7 @@ export interface Repository {
 export async function findTop(git: Git, dir: string): Promise<string | undefined> {
   const plain = findTopWithoutGit(dir, git.env);
   if (plain !== undefined) return plain;
+  if (isOutside(dir)) return undefined;
   try {
     const { stdout } = await git.run(dir, [
       'rev-parse',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { LktError } from '@lkt/core';
 import type { Environment } from './command.ts';
 import { ATTRIBUTES, type MayConvert, readConversions } from './conversions.ts';
-import { findGitDirectory, type GitDirectory, headCommit } from './directory.ts';
+import { findGitDirectory, type GitDirectory, headCommit, isOutsideGit } from './directory.ts';
 import { IgnoreRules } from './ignore-rules.ts';
 import { type IndexEntry, readIndex } from './index-file.ts';
 import { ObjectDatabase } from './object-database.ts';
@@ -66,6 +66,14 @@ const MAX_BYTES = 1024 * 1024 * 1024;
 /** Returns the top of the work tree that contains `dir`; undefined if only git can tell. */
 export function findTopWithoutGit(dir: string, env: Environment): string | undefined {
   return attempt(() => findGitDirectory(dir, env)?.top);
+}
+
+/**
+ * Reports whether `dir`, an absolute path without symlinks, is certainly in no repository. False if
+ * only git can tell.
+ */
+export function isOutside(dir: string): boolean {
+  return attempt(() => isOutsideGit(dir)) === true;
 }
 
 /**
