@@ -1,6 +1,5 @@
 import { canonicalJson, type Digest, LktError } from '@lkt/core';
 import { type Descriptor, parseManifest, type Store, writeReferrer } from '@lkt/oci';
-import { parseSpdx } from './merge-spdx.ts';
 import type { ProvenanceStatement } from './provenance.ts';
 import type { SpdxDocument } from './spdx.ts';
 import { IN_TOTO_JSON, PREDICATE_TYPE, SPDX_JSON } from './uris.ts';
@@ -83,24 +82,4 @@ export async function readAttestation(
       `attestation ${referrer.digest} does not have exactly one layer`,
     );
   return store.readBytes(layer, MAX_DOCUMENT_BYTES);
-}
-
-/**
- * Returns the SBOMs of an image that `findAttestations` found. All count, so that one that others
- * attached hides no package of another.
- * @throws IMAGE_INVALID, NOT_FOUND, DIGEST_MISMATCH
- * @example
- * ```ts
- * const sboms = await readSboms(store, await findAttestations(store, digest, 'sbom'));
- * const merged = mergeSpdx(whole, sboms);
- * ```
- */
-export async function readSboms(
-  store: Store,
-  referrers: readonly { readonly digest: Digest }[],
-): Promise<readonly SpdxDocument[]> {
-  const documents: SpdxDocument[] = [];
-  for (const referrer of referrers)
-    documents.push(parseSpdx(await readAttestation(store, referrer)));
-  return documents;
 }

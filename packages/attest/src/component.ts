@@ -61,6 +61,19 @@ export interface Content extends Part {
   readonly paths?: readonly string[];
 }
 
+/** Returns the components of contents and of their parts. Reads a list of parts once. */
+export function componentsIn(contents: readonly Part[]): readonly Component[] {
+  const found: Component[] = [];
+  const lists = new Set([contents]);
+  // A set yields what is added meanwhile.
+  for (const list of lists)
+    for (const { component, parts = [] } of list) {
+      found.push(component);
+      lists.add(parts);
+    }
+  return found;
+}
+
 /**
  * Returns the component of an image, named by the digest of its manifest or index.
  * @throws REFERENCE_INVALID

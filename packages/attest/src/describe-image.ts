@@ -1,6 +1,6 @@
 import { canonicalJson, uniqueBy } from '@lkt/core';
 import { fromRaw, type Image, type RawPath, type Store } from '@lkt/oci';
-import type { Component, Content, Part } from './component.ts';
+import { type Component, componentsIn, type Content, type Part } from './component.ts';
 import { goContent, type GoSuppliers, mergeSuppliers } from './go-content.ts';
 import { type InspectedFile, type InspectOptions, inspectImage } from './inspect-image.ts';
 import { inspectLayer, layerFiles } from './inspect-layer.ts';
@@ -24,6 +24,8 @@ export interface KnownImage {
    * inspected.
    */
   contents(): Promise<readonly Content[] | undefined>;
+  /** Returns further components of the image, which only SBOMs of others list. */
+  claimed?(): Promise<readonly Component[]>;
   /** Returns the component that owns a file of the image. `size` is in bytes. */
   ownerOf(path: RawPath, size: number): Promise<Component | undefined>;
   /** Returns the Debian packages in the image that have Go sources. */
@@ -107,6 +109,10 @@ export async function describeImage(
     owners.set(file.path, content.component);
   }
   const compiledFrom = isCompiled && compiled.length > 1 ? compiled : [];
+  const found = contents.all();
+  const listed = new Set(componentsIn(found).map(({ purl }) => purl));
+  const claimed = ((await base?.claimed?.()) ?? []).filter(({ purl }) => !listed.has(purl));
+  for (const component of claimed) contents.add({ component });
   return { contents: contents.all(), base, sources, owners, compiledFrom };
 }
 

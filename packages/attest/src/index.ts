@@ -1,6 +1,7 @@
 export {
   type Component,
   type ComponentLicense,
+  componentsIn,
   type Content,
   debComponent,
   imageComponent,
@@ -14,6 +15,7 @@ export { prefetchInspection } from './inspect-layer.ts';
 export { type GoBuildInfo, GoBuildInfoScanner } from './go-build-info.ts';
 export { goComponent, type GoSuppliers, mergeSuppliers, STANDARD_LIBRARY } from './go-content.ts';
 export { isWithin, repositoryOf } from './go-packages.ts';
+export { additionsTo } from './foreign-spdx.ts';
 export { mergeSpdx, parseSpdx } from './merge-spdx.ts';
 export {
   type ExternalParameters,
@@ -27,7 +29,6 @@ export {
   type AttestationKind,
   findAttestations,
   readAttestation,
-  readSboms,
   writeProvenance,
   writeSbom,
 } from './attestations.ts';

@@ -2,18 +2,17 @@ import {
   type Component,
   cycloneDxOf,
   describeImage,
-  findAttestations,
   imageComponent,
   mergeSpdx,
   parseSpdx,
+  readAttestation,
   prefetchInspection,
-  readSboms,
   type SpdxDocument,
   spdxOf,
 } from '@lkt/attest';
 import { canonicalJson, type Digest, LktError, withPrefix } from '@lkt/core';
 import { type Descriptor, parentPath, type RawPath, type Store, toRaw } from '@lkt/oci';
-import { inspectOptions } from '@lkt/pkg';
+import { inspectOptions, spdxSboms, type StoredSbom, storedSboms } from '@lkt/pkg';
 import type { ComposeCache } from './cache.ts';
 import { MemoryEntries } from './tree/memory.ts';
 import type { SourceImage } from './tree/source-image.ts';
@@ -57,19 +56,20 @@ export async function systemSbom(
   images: Iterable<SourceImage>,
   known: KnownSboms,
 ): Promise<Buffer> {
-  const found: { readonly image: SourceImage; readonly referrers: readonly Descriptor[] }[] = [];
-  for (const image of images) {
-    const own = known.get(image.digest);
-    const referrers = own ? [own] : await findAttestations(store, image.digest, 'sbom');
-    found.push({ image, referrers });
-  }
-  const inputs = found.map(({ image, referrers }) =>
-    canonicalJson([image.full, image.digest, ...referrers.map(({ digest }) => digest)]),
+  const found: { readonly image: SourceImage; readonly sboms: readonly StoredSbom[] }[] = [];
+  for (const image of images)
+    found.push({ image, sboms: await sbomsOf(store, image.digest, known.get(image.digest)) });
+  const inputs = found.map(({ image, sboms }) =>
+    canonicalJson([
+      image.full,
+      image.digest,
+      ...sboms.map(({ digest, isForeign }) => [digest, isForeign]),
+    ]),
   );
   const text = await cache.text([SBOM_VERSION, ...inputs], async () => {
     const documents: SpdxDocument[] = [];
-    for (const { image, referrers } of found)
-      documents.push(...(await imageSboms(store, contents, image, referrers)));
+    for (const { image, sboms } of found)
+      documents.push(...(await imageSboms(store, contents, image, sboms)));
     return canonicalJson(mergeSpdx(SYSTEM, documents));
   });
   return Buffer.from(text);
@@ -81,8 +81,8 @@ export async function prepareSbom(
   source: SourceImage,
   signal: AbortSignal,
 ): Promise<void> {
-  const [referrer] = await findAttestations(store, source.digest, 'sbom');
-  if (referrer === undefined)
+  const sboms = await storedSboms(store, source.digest);
+  if (sboms.every(({ isForeign }) => isForeign))
     await prefetchInspection(store, source.image.manifest.layers, signal, source.archives());
 }
 
@@ -93,32 +93,45 @@ export function sbomIn(format: SbomFormat, document: Buffer): Buffer {
     : Buffer.from(canonicalJson(cycloneDxOf(parseSpdx(document))));
 }
 
+async function sbomsOf(
+  store: Store,
+  image: Digest,
+  own: Descriptor | undefined,
+): Promise<readonly StoredSbom[]> {
+  if (own === undefined) return storedSboms(store, image);
+  const read = async (): Promise<Buffer> => readAttestation(store, own);
+  return [{ digest: own.digest, isForeign: false, read }];
+}
+
 /**
- * Returns every SBOM of an image that the store has, so that one that others attached hides no
- * package; without any, that of its layers.
+ * Returns the SBOMs of an image: those of builds here, else that of its layers, and what SBOMs that
+ * others attached add.
  */
 async function imageSboms(
   store: Store,
   cache: ComposeCache,
   { image, full, label }: SourceImage,
-  referrers: readonly Descriptor[],
+  sboms: readonly StoredSbom[],
 ): Promise<readonly SpdxDocument[]> {
   const { digest, platform } = image.descriptor;
-  if (referrers.length > 0) {
-    try {
-      return await readSboms(store, referrers);
-    } catch (cause) {
-      if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID') throw cause;
-      throw withPrefix(cause, `the SBOM of ${label} is `);
-    }
-  }
   const name = full.replace(/@.*$/, '');
-  const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
-    const { contents } = await describeImage(store, image, [], await inspectOptions());
-    const component = imageComponent(name, digest, platform);
-    return canonicalJson(spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] }));
-  });
-  return [parseSpdx(Buffer.from(text))];
+  const inspect = async (): Promise<SpdxDocument> => {
+    const text = await cache.text([SBOM_VERSION, 'of', name, digest], async () => {
+      const { contents } = await describeImage(store, image, [], await inspectOptions());
+      const component = imageComponent(name, digest, platform);
+      const parts = { image: component, contents, generatedFrom: [], buildTools: [] };
+      return canonicalJson(spdxOf(parts));
+    });
+    return parseSpdx(Buffer.from(text));
+  };
+  try {
+    const { known, added } = await spdxSboms(sboms, inspect);
+    return [...known, ...added];
+  } catch (cause) {
+    if (!(cause instanceof LktError) || cause.code !== 'IMAGE_INVALID' || sboms.length === 0)
+      throw cause;
+    throw withPrefix(cause, `the SBOM of ${label} is `);
+  }
 }
 
 /** Returns entries for a document in an image and its parent directories. */

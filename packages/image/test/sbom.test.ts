@@ -71,8 +71,8 @@ test("merges the images' SBOMs, and scans images without one", async () => {
   const document = JSON.parse(made.sbom().toString()) as SpdxDocument;
   expect(document.packages.map(({ name }) => name).toSorted()).toEqual([
     'bash',
+    'docker.io/lkt/described:1',
     'docker.io/other/alpine:1',
-    'lkt/described',
     'musl',
     'system',
   ]);
@@ -84,6 +84,61 @@ test("merges the images' SBOMs, and scans images without one", async () => {
   expect(await config(other)).toBe(text);
   expect((await compose(other, text, {})).sbom().equals(made.sbom())).toBe(true);
   expect((await compose(store, text)).tar.equals(made.tar)).toBe(true);
+});
+
+test('lists what the layers show besides an SBOM that others attached', async () => {
+  const store = await tempStore();
+  const status = 'Package: runc\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1\n';
+  const digest = await image(store, [
+    { 'etc/': '', 'etc/os-release': 'ID=debian\nVERSION_ID="13"\n', 'var/lib/dpkg/status': status },
+  ]);
+  const { descriptor } = await loadImage(store, digest, PLATFORM);
+  const runc = 'pkg:deb/debian/runc@1?arch=amd64&distro=debian-13';
+  const purls = [
+    runc,
+    'pkg:deb/debian/other@1?distro=debian-13',
+    'pkg:golang/example.org/m@v1.0.0',
+  ];
+  const [, deb, module] = ['SPDXRef-runc', 'SPDXRef-other', 'SPDXRef-module'];
+  const claim = {
+    spdxVersion: 'SPDX-2.3',
+    packages: ['SPDXRef-runc', deb, module].map((SPDXID, index) => ({
+      SPDXID,
+      name: SPDXID,
+      sourceInfo: 'built package from: harmless 1',
+      externalRefs: [{ referenceType: 'purl', referenceLocator: purls[index] }],
+    })),
+    relationships: [
+      ['SPDXRef-DOCUMENT', 'DESCRIBES', deb],
+      [deb, 'CONTAINS', module],
+    ].map(([spdxElementId, relationshipType, relatedSpdxElement]) => ({
+      spdxElementId,
+      relationshipType,
+      relatedSpdxElement,
+    })),
+  };
+  const text = `services: [{name: one, image: "team/app:1@${digest}"}]`;
+  const named = async (): Promise<readonly unknown[]> => {
+    const { packages } = JSON.parse((await compose(store, text, {})).sbom().toString());
+    return (packages as SpdxDocument['packages']).flatMap(({ externalRefs = [], sourceInfo }) =>
+      externalRefs
+        .filter(({ referenceLocator }) => referenceLocator.startsWith(runc))
+        .map(() => sourceInfo),
+    );
+  };
+  const before = await named();
+  expect(before).toHaveLength(1);
+  await store.addReferrer(await writeSbom(store, descriptor, claim as never));
+  expect(await named()).toEqual(before);
+  const { packages, relationships } = JSON.parse(
+    (await compose(store, text, {})).sbom().toString(),
+  ) as SpdxDocument;
+  expect(packages.map(({ name }) => name)).toEqual(expect.arrayContaining([deb, module]));
+  // Its claim that a module is only in a Debian package does not count.
+  const containers = relationships
+    .filter((one) => one.relationshipType === 'CONTAINS' && one.relatedSpdxElement === module)
+    .map(({ spdxElementId }) => packages.find((one) => one.SPDXID === spdxElementId)?.name);
+  expect(new Set(containers)).toEqual(new Set([deb, 'system']));
 });
 
 test('loses no package to an SBOM that others attached to an image', async () => {
@@ -98,7 +153,7 @@ test('loses no package to an SBOM that others attached to an image', async () =>
   const { packages } = JSON.parse(made.sbom().toString()) as SpdxDocument;
   const names = packages.map(({ name }) => name);
   expect(names).toEqual(expect.arrayContaining(['bash', 'other0', 'other7', 'musl']));
-  expect(names.filter((name) => name === 'lkt/described')).toHaveLength(1);
+  expect(names.filter((name) => name === 'docker.io/lkt/described:1')).toHaveLength(1);
 });
 
 test('is in the image if requested', async () => {

@@ -84,7 +84,7 @@ export { declaresPackage } from './workspace/package-dirs.ts';
 export { missingImage } from './build/other-images.ts';
 export { missingPin, pinOf, referenceError, type ReferenceProblem } from './pins/check-pin.ts';
 export { inspectOptions } from './attest/inspect-options.ts';
-export { ownAttestations } from './attest/own-attestations.ts';
+export { type StoredSbom, spdxSboms, storedSboms } from './attest/stored-sboms.ts';
 export { readAttestations } from './attest/read-attestations.ts';
 export { type ImageQuery, resolveImages } from './pins/resolve-images.ts';
 export { type TextEdit, withPin, applyEdits } from './pins/text-edit.ts';

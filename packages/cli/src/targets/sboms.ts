@@ -91,9 +91,8 @@ async function imageSbom(
   platformText: string,
 ): Promise<TargetSbom> {
   const { familiarReference, loadImage, parsePlatform } = await import('@lkt/oci');
-  const { describeImage, findAttestations, imageComponent, readAttestation, spdxOf } =
-    await import('@lkt/attest');
-  const { inspectOptions, ownAttestations } = await import('@lkt/pkg');
+  const { describeImage, imageComponent, spdxOf } = await import('@lkt/attest');
+  const { inspectOptions, storedSboms } = await import('@lkt/pkg');
   const { store, source, descriptor } = await imageInStore(session, reference);
   const platform = parsePlatform(platformText);
   const image = await loadImage(store, descriptor.digest, platform);
@@ -102,15 +101,13 @@ async function imageSbom(
   const component = imageComponent(name, digest, platform);
   const images = [name, reference, component.purl ?? ''];
   const documents: SbomDocument[] = [];
-  const attestations = await findAttestations(store, digest, 'sbom');
-  const built = attestations.length === 0 ? new Set() : await ownAttestations(store);
-  for (const found of attestations)
+  for (const { digest: sbom, isForeign, read } of await storedSboms(store, digest))
     documents.push({
-      document: readJson(await readAttestation(store, found), (value) => value, {
+      document: readJson(await read(), (value) => value, {
         code: 'IMAGE_INVALID',
-        what: `the SBOM ${found.digest} of ${reference} is not JSON`,
+        what: `the SBOM ${sbom} of ${reference} is not JSON`,
       }),
-      isForeign: !built.has(found.digest),
+      isForeign,
     });
   const { contents } = await describeImage(store, image, [], await inspectOptions(session.signal));
   const inspected = spdxOf({ image: component, contents, generatedFrom: [], buildTools: [] });

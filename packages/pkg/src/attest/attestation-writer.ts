@@ -7,8 +7,8 @@ import {
   mergeSpdx,
   provenanceOf,
   type ProvenanceStatement,
+  parseSpdx,
   readAttestation,
-  readSboms,
   type SpdxDocument,
   spdxOf,
   spdxPackage,
@@ -31,6 +31,7 @@ import { readDebMetadata } from './deb-metadata.ts';
 import { inspectOptions } from './inspect-options.ts';
 import { KnownImages } from './known-images.ts';
 import { ownAttestations } from './own-attestations.ts';
+import { spdxSboms, storedSboms } from './stored-sboms.ts';
 
 /**
  * Writes the documents and their manifests to the store. Does not add them as referrers.
@@ -121,17 +122,14 @@ async function attestIndex(
   attested: readonly Attestations[],
   store: Store,
 ): Promise<Attestations> {
-  const documents = [
-    ...(await readSboms(
-      store,
-      attested.map(({ sbom }) => sbom),
-    )),
-  ];
+  const documents: SpdxDocument[] = [];
+  for (const { sbom } of attested) documents.push(parseSpdx(await readAttestation(store, sbom)));
   const built: BuildDefinition[] = [];
   for (const { provenance } of attested) built.push(await readDefinition(store, provenance));
   const own = others.length === 0 ? new Set<Digest>() : await ownAttestations(store);
   for (const { digest, platform } of others) {
-    documents.push(...(await readSboms(store, await findAttestations(store, digest, 'sbom'))));
+    const sboms = await spdxSboms(await storedSboms(store, digest));
+    documents.push(...sboms.known, ...sboms.added);
     const found: BuildDefinition[] = [];
     for (const referrer of await findAttestations(store, digest, 'provenance'))
       if (own.has(referrer.digest)) found.push(await readDefinition(store, referrer));

@@ -1,11 +1,13 @@
 import {
+  type Component,
+  componentsIn,
   contentsOf,
-  findAttestations,
   type GoSuppliers,
   imageComponent,
   type KnownImage,
   mergeSuppliers,
-  readSboms,
+  parseSpdx,
+  readAttestation,
   spdxPackage,
 } from '@lkt/attest';
 import { cacheFilePath, readCacheFile, writeCacheFile } from '@lkt/attest/cache-file';
@@ -16,6 +18,7 @@ import type { AttestedImage } from './attestations.ts';
 import { debsOf } from './deb-components.ts';
 import { type MetadataByName, readDebMetadata } from './deb-metadata.ts';
 import { ownerLine } from './deb-owners.ts';
+import { spdxSboms, storedSboms } from './stored-sboms.ts';
 import { goSuppliersOf, type OwnedFile } from './go-sources.ts';
 
 /** Finds the contents and file owners of the images that packages are built from. */
@@ -55,12 +58,16 @@ export class KnownImages {
    * Returns functions that read contents and owners. Of a foreign image only an SBOM beside it is
    * known.
    */
-  async #knowledge(manifest: Digest): Promise<Knowledge & Pick<KnownImage, 'contents'>> {
+  async #knowledge(
+    manifest: Digest,
+  ): Promise<Knowledge & Pick<KnownImage, 'claimed' | 'contents'>> {
     const made = this.#known.get(manifest);
     const contents = once(async () => this.#contents(manifest));
+    const claimed = once(async () => this.#claimed(manifest));
     if (made === undefined)
       return {
         contents,
+        claimed,
         ownerOf: async () => undefined,
         goSuppliers: async () => new Map(),
         sourcePackages: [],
@@ -73,15 +80,25 @@ export class KnownImages {
             made.lock,
             await readDebMetadata(this.#store, manifest, made.lock, this.#signal),
           );
-    return { contents, ...knowledge };
+    return { contents, claimed, ...knowledge };
   }
 
   async #contents(image: Digest): ReturnType<KnownImage['contents']> {
+    const { known } = await this.#sboms(image);
+    return known.length === 0 ? undefined : known.flatMap(contentsOf);
+  }
+
+  /** Returns the components that only SBOMs of others list. */
+  async #claimed(image: Digest): Promise<readonly Component[]> {
+    const { added } = await this.#sboms(image);
+    return componentsIn(added.flatMap(contentsOf));
+  }
+
+  /** Returns the SBOMs; what others attached is not the whole content of an image. */
+  async #sboms(image: Digest): ReturnType<typeof spdxSboms> {
     const own = this.#known.get(image)?.sbom;
-    // All of them, so that one that others attached hides nothing.
-    const sboms = own ? [own] : await findAttestations(this.#store, image, 'sbom');
-    if (sboms.length === 0) return undefined;
-    return (await readSboms(this.#store, sboms)).flatMap(contentsOf);
+    if (own === undefined) return spdxSboms(await storedSboms(this.#store, image));
+    return { known: [parseSpdx(await readAttestation(this.#store, own))], added: [] };
   }
 
   #dockerfileKnowledge(made: AttestedImage, contents: KnownImage['contents']): Knowledge {
@@ -161,7 +178,7 @@ export class KnownImages {
   }
 }
 
-type Knowledge = Omit<KnownImage, 'component' | 'contents' | 'image'>;
+type Knowledge = Omit<KnownImage, 'claimed' | 'component' | 'contents' | 'image'>;
 
 /** Parses a line of the owners file of an image made from Debian packages. */
 function ownedFile(line: string): OwnedFile {

@@ -5,8 +5,8 @@ import {
   debComponent,
   imageComponent,
   provenanceOf,
+  parseSpdx,
   readAttestation,
-  readSboms,
   type ResourceDescriptor,
   spdxOf,
   writeProvenance,
@@ -38,7 +38,8 @@ const SOURCE_HASH = 'f'.repeat(40);
 const NAMES = ['a', 'b', 'bash', 'c', 'd'];
 
 /** Attaches an SBOM for each of `NAMES`; they are read in the order of their digests. */
-async function attachSboms(store: Store, image: Descriptor): Promise<void> {
+async function attachSboms(store: Store, image: Descriptor): Promise<readonly Descriptor[]> {
+  const attached: Descriptor[] = [];
   for (const name of NAMES) {
     const deb = debComponent({ name, version: '1', architecture: 'amd64' });
     const document = spdxOf({
@@ -47,8 +48,10 @@ async function attachSboms(store: Store, image: Descriptor): Promise<void> {
       generatedFrom: [],
       buildTools: [],
     });
-    await store.addReferrer(await writeSbom(store, image, document));
+    attached.push(await writeSbom(store, image, document));
   }
+  await store.addReferrer(...attached);
+  return attached;
 }
 
 /** Writes the documents of an index with an image that was built before. */
@@ -83,19 +86,36 @@ async function attachProvenance(
   return referrer;
 }
 
-test('takes the contents of a base image from all of its SBOMs', async () => {
+/** Records documents as those of builds in this store. */
+async function recordOwn(store: Store, ...written: readonly Descriptor[]): Promise<void> {
+  const images = written.map((one) => ({ sbom: one, provenance: one }));
+  const record = { index: images[0], images };
+  await writeCacheFile(store, cacheFilePath(store, 'records', 'r'), [JSON.stringify(record)]);
+}
+
+test('takes the contents of a base image from SBOMs of builds here, and more from others', async () => {
   await using dir = await mkdtempDisposable(join(tmpdir(), 'lkt-known-images-'));
   const store = await openStore(dir.path);
   const base = await writeImage(store, { config: {}, layers: [], platform });
-  await attachSboms(store, base);
+  const attached = await attachSboms(store, base);
   const text = 'registry.example/base:1';
   const use = { text, platform: 'linux/amd64', parsed: parseReference(text) };
   const image = { recipe: { uses: [use] }, bases: new Map([[text, base.digest]]) };
-  const [known] = await new KnownImages(store, new Map(), undefined).bases(
-    image as unknown as AttestedImage,
-  );
-  const contents = await known?.contents();
-  expect(contents?.map(({ component }) => component.name).toSorted()).toEqual(NAMES);
+  const read = async (): Promise<(readonly string[] | undefined)[]> => {
+    const [known] = await new KnownImages(store, new Map(), undefined).bases(
+      image as unknown as AttestedImage,
+    );
+    const contents = (await known?.contents())?.map(({ component }) => component);
+    return [contents, await known?.claimed?.()].map((all) =>
+      all?.map(({ name }) => name).toSorted(),
+    );
+  };
+  // The layers are inspected: an SBOM of others may lack what they have.
+  expect(await read()).toEqual([undefined, NAMES]);
+  await recordOwn(store, ...attached.slice(0, 2));
+  const [known = [], claimed = []] = await read();
+  expect(known).toHaveLength(2);
+  expect([...known, ...claimed].toSorted()).toEqual(NAMES);
 });
 
 test('merges all SBOMs of an image for another platform into that of the index', async () => {
@@ -104,8 +124,8 @@ test('merges all SBOMs of an image for another platform into that of the index',
   const other = await writeImage(store, { config: {}, layers: [], platform });
   await attachSboms(store, other);
   const { sbom } = await attestIndex(store, other);
-  const [document] = await readSboms(store, [sbom]);
-  expect(document?.packages.map(({ name }) => name)).toEqual(expect.arrayContaining(NAMES));
+  const document = parseSpdx(await readAttestation(store, sbom));
+  expect(document.packages.map(({ name }) => name)).toEqual(expect.arrayContaining(NAMES));
 });
 
 test('takes inputs of an image for another platform only from a provenance that was written here', async () => {
@@ -135,11 +155,10 @@ test('takes inputs of an image for another platform only from a provenance that 
   expect(image).toMatchObject({ name: 'lkt/app', digest: digestSet(other.digest) });
   expect(more).toEqual([]);
 
-  const own = [
+  await recordOwn(
+    store,
     await attachProvenance(store, other, 'own'),
     await attachProvenance(store, other, 'older', 'of other sources'),
-  ].map((provenance) => ({ sbom: provenance, provenance }));
-  const record = { index: own[0], images: own };
-  await writeCacheFile(store, cacheFilePath(store, 'records', 'r'), [JSON.stringify(record)]);
+  );
   expect((await inputs()).map(({ name }) => name)).toEqual(['own']);
 });
